@@ -1,0 +1,162 @@
+// Package limits holds the numbers that the functions, the stack and the local
+// system must agree on, and the relations between them that keep events safe.
+//
+// The stack uses [AWS]; tests and drills use [Scaled], which divides every time of
+// the queue and the consumer by one factor, so that hours of back-off pass in
+// seconds under the same relations.
+package limits
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sizes, in bytes.
+const (
+	// MaxBody is the largest decoded request body that ingest takes: in base64 it
+	// still fits the 6 MB of a Lambda invocation. Larger events come back by reconcile.
+	MaxBody = 4 << 20
+	// MaxMessage bounds one message with its attributes; SQS itself ends at 1 MiB.
+	MaxMessage = 1_000_000
+	// MaxQueueRequest is SQS's own bound on a message and on a batch of messages.
+	MaxQueueRequest = 1 << 20
+	// CompressOver is the body size from which a body is compressed: SQS bills 64 KiB chunks.
+	CompressOver = 64 << 10
+	// MaxErrorText bounds an error text in a record or an attribute.
+	MaxErrorText = 1 << 10
+)
+
+// Limits are the times and counts of one system. All durations are real time; SQS
+// counts TimeScale of its seconds in one real second.
+type Limits struct {
+	TimeScale int // 1 on AWS
+
+	// Ingest. Not divided by TimeScale: Stripe's clock and the network are not ours.
+	Tolerance      time.Duration // how old or how far ahead a signature's timestamp may be
+	IngestTimeout  time.Duration // the ingest function's timeout
+	SendTry        time.Duration // one try of SendMessage
+	SendTries      int
+	SecretTTL      time.Duration // how long fetched signing secrets serve
+	SecretRefetch  time.Duration // at most one unplanned fetch of secrets in this time
+	SecretDeadline time.Duration // one fetch of secrets on a request's path
+
+	// Consumer.
+	ConsumerTimeout  time.Duration // the consumer function's timeout
+	HandlerBudget    time.Duration // all runs and fetches of one message
+	RecordBudget     time.Duration // one complete or one fail
+	HandlerGrace     time.Duration // how long a handler may outlive its context
+	BatchSize        int
+	BatchConcurrency int           // messages of a batch that run at once
+	BatchWindow      time.Duration // of the event source mapping
+	SuspectReceives  int           // from this receive on a message runs last and alone
+	HandlerRuns      int           // runs under one claim while a Swap is refused
+
+	// Queue.
+	Visibility      time.Duration // the queue's visibility timeout
+	MaxReceives     int           // before SQS moves a message to the DLQ
+	SourceRetention time.Duration
+	DLQRetention    time.Duration
+	BackoffBase     time.Duration // after the first receive; doubles with each
+	BackoffCap      time.Duration
+	MaxVisibility   time.Duration // the longest wait for another attempt's lease
+
+	// Record.
+	LeaseSlack     time.Duration // lease beyond the function's deadline: Lambda kills late
+	TakeOverMargin time.Duration // a lease counts as over this long after its end
+	RecordTTL      time.Duration
+
+	// Capacity.
+	MaxConcurrency   int // of the event source mapping
+	ReservedConsumer int
+	ReservedIngest   int
+	ReconcileTimeout time.Duration
+}
+
+// AWS returns the limits of the deployed system.
+func AWS() Limits { return Scaled(1) }
+
+// Scaled returns the limits with every time of the queue, the consumer and the
+// record divided by n, which is taken as 1 when smaller.
+func Scaled(n int) Limits {
+	n = max(n, 1)
+	t := func(d time.Duration) time.Duration { return d / time.Duration(n) }
+	const day = 24 * time.Hour
+	return Limits{
+		TimeScale:      n,
+		Tolerance:      300 * time.Second,
+		IngestTimeout:  5 * time.Second,
+		SendTry:        1200 * time.Millisecond,
+		SendTries:      2,
+		SecretTTL:      5 * time.Minute,
+		SecretRefetch:  time.Minute,
+		SecretDeadline: 500 * time.Millisecond,
+
+		ConsumerTimeout:  t(30 * time.Second),
+		HandlerBudget:    t(8 * time.Second),
+		RecordBudget:     t(3 * time.Second),
+		HandlerGrace:     t(time.Second),
+		BatchSize:        10,
+		BatchConcurrency: 5,
+		BatchWindow:      0,
+		SuspectReceives:  3,
+		HandlerRuns:      5,
+
+		Visibility:      t(180 * time.Second),
+		MaxReceives:     16,
+		SourceRetention: t(4 * day),
+		DLQRetention:    t(14 * day),
+		BackoffBase:     t(30 * time.Second),
+		BackoffCap:      t(time.Hour),
+		MaxVisibility:   t(900 * time.Second),
+
+		LeaseSlack:     t(2 * time.Second),
+		TakeOverMargin: t(5 * time.Second),
+		RecordTTL:      180 * day,
+
+		MaxConcurrency:   50,
+		ReservedConsumer: 50,
+		ReservedIngest:   50,
+		ReconcileTimeout: t(15 * time.Minute),
+	}
+}
+
+// Validate reports every relation that does not hold. Each names what would be lost without it.
+func (l Limits) Validate() error {
+	var errs []error
+	must := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	must(l.TimeScale >= 1, "time scale %d is under 1", l.TimeScale)
+	must(l.Visibility >= 6*l.ConsumerTimeout+l.BatchWindow,
+		"visibility %v is under 6 × the consumer's timeout %v + the batch window: throttled batches would be run twice", l.Visibility, l.ConsumerTimeout)
+	must(l.Visibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin,
+		"visibility %v ends before a lease does: a message would come back to find itself busy", l.Visibility)
+	must(l.HandlerBudget+l.RecordBudget <= l.ConsumerTimeout,
+		"handler budget %v + record budget %v exceed the consumer's timeout %v: nothing could be claimed", l.HandlerBudget, l.RecordBudget, l.ConsumerTimeout)
+	must(l.DLQRetention > l.SourceRetention,
+		"DLQ retention %v is not over the source's %v: SQS counts it from the first enqueue", l.DLQRetention, l.SourceRetention)
+	must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,
+		"record TTL %v is under the life of a copy: a late copy would run again", l.RecordTTL)
+	must(l.BackoffCap <= 12*time.Hour/time.Duration(max(l.TimeScale, 1)), "back-off cap %v is over SQS's 12 h", l.BackoffCap)
+	must(l.MaxReceives >= 2, "max receives %d leaves no second try", l.MaxReceives)
+	must(l.MaxConcurrency >= 2 && l.MaxConcurrency <= l.ReservedConsumer,
+		"mapping concurrency %d is over the reserved %d: throttles would burn receives", l.MaxConcurrency, l.ReservedConsumer)
+	must(time.Duration(l.SendTries)*l.SendTry+l.SecretDeadline < l.IngestTimeout,
+		"%d tries of %v do not fit ingest's timeout %v", l.SendTries, l.SendTry, l.IngestTimeout)
+	return errors.Join(errs...)
+}
+
+// Backoff returns the middle of the wait before the next receive of a message that
+// was received n times: BackoffBase doubled with each receive, at most BackoffCap.
+func (l Limits) Backoff(receives int) time.Duration {
+	d := l.BackoffBase
+	for range receives - 1 {
+		if d *= 2; d >= l.BackoffCap {
+			return l.BackoffCap
+		}
+	}
+	return min(d, l.BackoffCap)
+}
