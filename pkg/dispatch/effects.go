@@ -1,0 +1,175 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Fields are an item's attributes: string, int64, int, bool, []byte, nil, Fields,
+// map[string]any or []any of these.
+type Fields = map[string]any
+
+// Kind is one of the three things an effect can do.
+type Kind string
+
+const (
+	// KindInsert writes an item if there is none under its key; if there is one, the
+	// effect is dropped, as the fact is known already.
+	KindInsert Kind = "insert"
+	// KindSwap replaces an item if its version is the one that was read; if not, the
+	// handler runs again.
+	KindSwap Kind = "swap"
+	// KindCheck writes nothing; if its condition does not hold, the attempt ends with
+	// the error given with it.
+	KindCheck Kind = "check"
+)
+
+// Effect is one write, or one condition, that is committed in one transaction with
+// the event's record: all of them or none. There is no unconditional put, no add and
+// no delete, so running an event twice cannot apply anything twice.
+type Effect struct {
+	Kind   Kind
+	Key    string
+	Fields Fields // what an insert or swap writes; what a check wants to be equal
+	Ver    int64  // the version that a swap or a check wants; 0: no item for a swap, any for a check
+	Absent bool   // a check wants that there is no item
+	Err    error  // what a refused check means
+}
+
+// Effects are applied in one transaction.
+type Effects []Effect
+
+// Insert writes an item unless one is there.
+func Insert(key string, f Fields) Effect { return Effect{Kind: KindInsert, Key: key, Fields: f} }
+
+// Swap replaces the item whose attribute ver is ver (0: there must be none) with f and ver+1.
+func Swap(key string, ver int64, f Fields) Effect {
+	return Effect{Kind: KindSwap, Key: key, Fields: f, Ver: ver}
+}
+
+// CheckAbsent wants that there is no item; err is what it means if there is one.
+func CheckAbsent(key string, err error) Effect {
+	return Effect{Kind: KindCheck, Key: key, Absent: true, Err: err}
+}
+
+// CheckEqual wants an item whose attributes equal f (nil: just an item); err is what it means if not.
+func CheckEqual(key string, f Fields, err error) Effect {
+	return Effect{Kind: KindCheck, Key: key, Fields: f, Err: err}
+}
+
+// Bounds of the effects of one event. The database takes 100 actions in a
+// transaction, one of which is the record, 4 MB, and items of 400 KB.
+const (
+	MaxEffects   = 99
+	MaxItemBytes = 400_000
+	MaxBytes     = 3_900_000
+	maxKeyBytes  = 2048
+	maxDepth     = 30
+)
+
+// Keys and attributes that belong to the store.
+const recordKeyPrefix = "EVT#"
+
+var reservedFields = []string{"pk", "ver", "exp", "open", "upd"}
+
+// Validate reports what makes the effects impossible to commit; no attempt could cure it.
+func (es Effects) Validate() error {
+	if len(es) > MaxEffects {
+		return fmt.Errorf("%d effects, at most %d fit one transaction", len(es), MaxEffects)
+	}
+	seen := make(map[string]bool, len(es))
+	total := 0
+	for i, e := range es {
+		n, err := e.validate()
+		if err != nil {
+			return fmt.Errorf("effect %d (%s): %w", i, e.Kind, err)
+		}
+		if seen[e.Key] {
+			return fmt.Errorf("effect %d (%s): key %q stands twice", i, e.Kind, e.Key)
+		}
+		seen[e.Key] = true
+		total += n
+	}
+	if total > MaxBytes {
+		return fmt.Errorf("effects of %d bytes, at most %d fit one transaction", total, MaxBytes)
+	}
+	return nil
+}
+
+func (e Effect) validate() (size int, err error) {
+	switch {
+	case e.Key == "" || len(e.Key) > maxKeyBytes:
+		return 0, fmt.Errorf("key of %d bytes, want 1 to %d", len(e.Key), maxKeyBytes)
+	case strings.HasPrefix(e.Key, recordKeyPrefix):
+		return 0, fmt.Errorf("key %q belongs to the records", e.Key)
+	case e.Ver < 0:
+		return 0, fmt.Errorf("version %d is negative", e.Ver)
+	}
+	switch e.Kind {
+	case KindInsert, KindSwap:
+		for _, name := range reservedFields {
+			if _, ok := e.Fields[name]; ok {
+				return 0, fmt.Errorf("field %q belongs to the store", name)
+			}
+		}
+	case KindCheck:
+		if e.Err == nil {
+			return 0, errors.New("a check without the error that it means")
+		}
+	default:
+		return 0, fmt.Errorf("kind %q is unknown", e.Kind)
+	}
+	size, err = sizeOf(e.Fields, 0)
+	if err == nil && size+len(e.Key) > MaxItemBytes {
+		err = fmt.Errorf("item of %d bytes, at most %d fit", size+len(e.Key), MaxItemBytes)
+	}
+	return size + len(e.Key), err
+}
+
+// sizeOf returns an upper estimate of a value's size by the database's rule, or says
+// which type it cannot store.
+func sizeOf(v any, depth int) (int, error) {
+	if depth > maxDepth {
+		return 0, fmt.Errorf("values nested over %d deep", maxDepth)
+	}
+	switch v := v.(type) {
+	case nil, bool:
+		return 1, nil
+	case int, int64:
+		return 12, nil
+	case []byte:
+		return len(v), nil
+	case string:
+		if !utf8.ValidString(v) {
+			return 0, errors.New("a string is not UTF-8")
+		}
+		return len(v), nil
+	case Fields:
+		sum := 3
+		for name, item := range v {
+			n, err := sizeOf(item, depth+1)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", name, err)
+			}
+			if name == "" {
+				return 0, errors.New("a field without a name")
+			}
+			sum += len(name) + n + 1
+		}
+		return sum, nil
+	case []any:
+		sum := 3
+		for _, item := range v {
+			n, err := sizeOf(item, depth+1)
+			if err != nil {
+				return 0, err
+			}
+			sum += n + 1
+		}
+		return sum, nil
+	default:
+		return 0, fmt.Errorf("values of type %T cannot be stored", v)
+	}
+}

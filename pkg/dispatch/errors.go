@@ -1,0 +1,57 @@
+package dispatch
+
+import (
+	"fmt"
+	"time"
+)
+
+// Reasons of permanent failures that Tollgate itself gives; handlers may give others.
+const (
+	ReasonHandler     = "handler"     // a handler said that no attempt can cure it
+	ReasonAPIVersion  = "api_version" // rendered in an API version that cannot be read safely
+	ReasonLivemode    = "livemode"    // mode does not fit the endpoint
+	ReasonAccount     = "account"     // account does not fit the endpoint
+	ReasonNoAPIKey    = "no_api_key"  // needs a fetch from Stripe, and there is no key
+	ReasonObjectGone  = "object_gone" // Stripe no longer has it
+	ReasonWrongObject = "wrong_object"
+	ReasonUndecodable = "undecodable"
+	ReasonCorrupt     = "corrupt"  // one id, two identities
+	ReasonRejected    = "rejected" // the store will never take these effects
+)
+
+// PermanentError is a failure that no further attempt can cure without a change to
+// the code or its configuration: the message is dead-lettered now.
+type PermanentError struct {
+	Reason string
+	Err    error
+}
+
+// Permanent marks err as permanent with ReasonHandler.
+func Permanent(err error) error { return &PermanentError{Reason: ReasonHandler, Err: err} }
+
+// Park marks err as permanent with a reason of its own: the event cannot be read
+// safely yet and waits in the dead-letter queue for a redrive.
+func Park(reason string, err error) error { return &PermanentError{Reason: reason, Err: err} }
+
+func (e *PermanentError) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// RetryAfterError is a transient failure that asks for its own delay.
+type RetryAfterError struct {
+	Delay time.Duration // clamped to 1 s – 1 h
+	Err   error
+}
+
+// RetryAfter marks err as transient and asks for the next attempt after d.
+func RetryAfter(d time.Duration, err error) error { return &RetryAfterError{Delay: d, Err: err} }
+
+func (e *RetryAfterError) Error() string { return e.Err.Error() }
+func (e *RetryAfterError) Unwrap() error { return e.Err }
+
+// PanicError is a handler's panic, turned into its attempt's error.
+type PanicError struct {
+	Value any
+	Stack []byte // for the log, never for the record
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }

@@ -1,0 +1,108 @@
+// Package idempotency is the law of the idempotency record: its states, the only
+// four writes to it (claim, complete, fail, replay) and how the answer to each is
+// read. It knows no database; the store that speaks to one and the suite in
+// idempotencytest that every store must pass are built on it.
+//
+//	(absent) ──claim──▶ RUNNING ──complete──▶ DONE ──replay: generation+1──▶ FAILED
+//	                     ▲  │ └─ lease over: claimed by another, attempt+1
+//	               claim │  └──fail──▶ FAILED ──claim──▶ RUNNING
+//
+// What makes it safe is not the lease but the fence: every write after the claim is
+// conditional on (RUNNING, attempt, owner), and the attempt number rises with every
+// claim and is never reset. Clocks decide when another attempt may start, never
+// whether a late one can still change something.
+package idempotency
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	"tollgate/pkg/event"
+)
+
+// State is where a record is in its life.
+type State string
+
+const (
+	// Running: an attempt holds the claim; left by complete, fail, or a claim after its lease.
+	Running State = "RUNNING"
+	// Failed: the last attempt failed, or an operator asked for a replay; left by a claim.
+	Failed State = "FAILED"
+	// Done: the effects are applied; left only by a replay.
+	Done State = "DONE"
+)
+
+// Outcome says what being done meant.
+type Outcome string
+
+const (
+	Applied Outcome = "applied" // the handler ran; its effects, if any, are committed
+	Ignored Outcome = "ignored" // no handler is registered for the type, or policy says so
+	Stale   Outcome = "stale"   // every effect had been applied before, under another event
+)
+
+// Record is a record as it was read. Times are zero where the record has none.
+type Record struct {
+	ID           string
+	State        State
+	Attempt      int64 // rises with every claim, never reset: the fencing token
+	Own          string
+	Lease        time.Time // present exactly while Running
+	Generation   int64
+	Ident        string
+	Type         string
+	Created      int64 // seconds
+	Source       string
+	FirstAt      time.Time
+	Updated      time.Time
+	Fails        int64
+	Err          string // at most limits.MaxErrorText bytes
+	Reason       string // of a permanent failure or a park
+	ReceivesLeft int64  // -1 when absent; 0: in the dead-letter queue, or about to be
+	Outcome      Outcome
+	Effects      []string // keys of the items that the event's effects wrote
+	DoneAt       time.Time
+	ReplayBy     string
+	ReplayWhy    string
+}
+
+// KeyPrefix is what a record's table key starts with; no effect may write such a key.
+const KeyPrefix = "EVT#"
+
+// Key returns the table key of an event's record.
+func Key(eventID string) string { return KeyPrefix + eventID }
+
+// Ident returns the digest that two messages for one event must share. The body is
+// no part of it: Stripe renders one event in several API versions.
+func Ident(e event.Envelope) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		e.ID, e.Type, strconv.FormatInt(e.Created, 10), strconv.FormatBool(e.Livemode), e.Account, e.ObjectID,
+	}, "\n")))
+	return hex.EncodeToString(sum[:])
+}
+
+// Shards is the number of partitions of the index of records that failed and are not done.
+const Shards = 8
+
+// Shard returns the index partition of an event: one hot partition would throttle the table.
+func Shard(eventID string) string {
+	h := fnv.New32a()
+	h.Write([]byte(eventID))
+	return ShardName(h.Sum32() % Shards)
+}
+
+// ShardName returns the name of index partition n.
+func ShardName(n uint32) string { return fmt.Sprintf("o#%d", n) }
+
+// NewOwner returns a random 128-bit owner in hex, one for each claim call.
+func NewOwner() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,180 @@
+package idempotency
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"tollgate/pkg/event"
+)
+
+var (
+	// ErrStoreDown says that nothing is known but that the store cannot be used now.
+	// It never means "duplicate".
+	ErrStoreDown = errors.New("idempotency store is down")
+	// ErrUnknown says that a completion may or may not have been applied; nothing more may be written.
+	ErrUnknown = errors.New("completion is unknown")
+	// ErrNoLongerDone says that a replay met a record that is not done in the generation that was seen.
+	ErrNoLongerDone = errors.New("event is no longer done")
+)
+
+// ClaimRequest asks for the right to run one attempt.
+type ClaimRequest struct {
+	Event        event.Envelope
+	Own          string    // from NewOwner; the same for every try of this request
+	Now          time.Time // written as upd, and first_at at the first claim
+	Lease        time.Time // until when the claim holds without being finished
+	Cutoff       time.Time // a running record may be taken over when its lease ended before this
+	Receives     int       // of the message; the index names the record from the second on
+	ReceivesLeft int       // receives that the message has left after this one, at least 0
+}
+
+// ClaimVerdict is what a claim came to.
+type ClaimVerdict string
+
+const (
+	Claimed   ClaimVerdict = "claimed"   // the attempt may run
+	Duplicate ClaimVerdict = "duplicate" // the event is done
+	Busy      ClaimVerdict = "busy"      // another attempt holds the claim
+	Corrupt   ClaimVerdict = "corrupt"   // the same id came with another identity
+)
+
+// ClaimResult is a verdict with what belongs to it.
+type ClaimResult struct {
+	Verdict ClaimVerdict
+	Claim   *Claim    // for Claimed
+	Lease   time.Time // for Busy: when the other attempt's lease ends; zero when unknown
+}
+
+// Claim is the right to run one attempt. It is for one goroutine at a time.
+type Claim struct {
+	EventID    string
+	Own        string
+	Attempt    int64
+	Generation int64
+	Lease      time.Time
+	FirstAt    time.Time
+	rounds     int
+}
+
+// NextToken returns a client request token that no other transaction of any attempt
+// has: the random owner with a round. The same bytes sent again keep their token, a
+// rebuilt transaction takes the next; 36 characters are the database's bound.
+func (c *Claim) NextToken() string {
+	c.rounds++
+	return c.Own + "-" + strconv.Itoa(c.rounds)
+}
+
+// ClaimOf returns the claim that a record shows, for the attempt that holds it.
+func ClaimOf(r Record) *Claim {
+	return &Claim{EventID: r.ID, Own: r.Own, Attempt: r.Attempt, Generation: r.Generation, Lease: r.Lease, FirstAt: r.FirstAt}
+}
+
+// ReadClaimRefusal reads a claim that the store refused, from the record that was
+// there. ok is false when the record does not explain the refusal (it is absent, has
+// failed, or its lease is long over): the claim lost a race and is worth one retry.
+func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok bool) {
+	switch {
+	case old == nil:
+		return ClaimResult{}, false
+	case old.State == Running && old.Own == req.Own:
+		// Our first try was applied and its response lost.
+		return ClaimResult{Verdict: Claimed, Claim: ClaimOf(*old)}, true
+	case old.Ident != "" && old.Ident != Ident(req.Event):
+		return ClaimResult{Verdict: Corrupt}, true
+	case old.State == Done:
+		return ClaimResult{Verdict: Duplicate}, true
+	case old.State == Running:
+		return ClaimResult{Verdict: Busy, Lease: old.Lease}, true
+	default:
+		return ClaimResult{}, false
+	}
+}
+
+// CompleteVerdict is what a completion came to.
+type CompleteVerdict string
+
+const (
+	Completed      CompleteVerdict = "completed"       // the record is done by this attempt, with its effects
+	SupersededDone CompleteVerdict = "superseded_done" // a later claim holds the record, and it is done
+	Superseded     CompleteVerdict = "superseded"      // a later claim holds the record
+	SwapRefused    CompleteVerdict = "swap_refused"    // an item changed since the handler read it: run again
+	CheckRefused   CompleteVerdict = "check_refused"   // a condition of the handler's does not hold
+	Rejected       CompleteVerdict = "rejected"        // the store will never take these effects
+)
+
+// CompleteResult is a verdict with what belongs to it.
+type CompleteResult struct {
+	Verdict CompleteVerdict
+	Outcome Outcome   // for Completed: Stale when every effect had been there before
+	Err     error     // for CheckRefused the handler's own error, for Rejected the store's
+	Lease   time.Time // for Superseded: when the later claim's lease ends; zero when unknown
+}
+
+// ReadCompleteRefusal reads a completion whose condition on the record was refused.
+func ReadCompleteRefusal(c *Claim, old *Record) CompleteResult {
+	switch {
+	case old == nil:
+		return CompleteResult{Verdict: Superseded}
+	case old.State == Done && old.Own == c.Own && old.Attempt == c.Attempt:
+		return CompleteResult{Verdict: Completed, Outcome: old.Outcome}
+	case old.State == Done:
+		return CompleteResult{Verdict: SupersededDone}
+	default:
+		return CompleteResult{Verdict: Superseded, Lease: old.Lease}
+	}
+}
+
+// Failure is what a failed attempt leaves in its record.
+type Failure struct {
+	Now          time.Time
+	Err          string // cut to limits.MaxErrorText by the store
+	Reason       string // "" for a transient failure
+	ReceivesLeft int    // 0 says that a DLQ copy exists or is about to
+}
+
+// FailVerdict is what writing a failure came to.
+type FailVerdict string
+
+const (
+	FailWritten    FailVerdict = "written"    // the record shows this attempt's failure
+	FailDone       FailVerdict = "done"       // the event is done: nothing to fail
+	FailSuperseded FailVerdict = "superseded" // a later claim holds the record
+)
+
+// FailResult is a verdict with what belongs to it.
+type FailResult struct {
+	Verdict FailVerdict
+	Lease   time.Time // for FailSuperseded: when the later claim's lease ends; zero when unknown
+}
+
+// ReadFailRefusal reads a failure that the store refused to write.
+func ReadFailRefusal(c *Claim, old *Record) FailResult {
+	switch {
+	case old == nil:
+		return FailResult{Verdict: FailSuperseded}
+	case old.State == Failed && old.Own == c.Own && old.Attempt == c.Attempt:
+		return FailResult{Verdict: FailWritten}
+	case old.State == Done:
+		return FailResult{Verdict: FailDone}
+	default:
+		return FailResult{Verdict: FailSuperseded, Lease: old.Lease}
+	}
+}
+
+// ReplayRequest asks to run a done event again.
+type ReplayRequest struct {
+	EventID    string
+	Generation int64 // the generation that was seen done
+	Now        time.Time
+	By, Why    string
+}
+
+// ReadReplayRefusal reads a replay that the store refused: nil when an earlier try of
+// this request was applied, else ErrNoLongerDone.
+func ReadReplayRefusal(req ReplayRequest, old *Record) error {
+	if old != nil && old.State == Failed && old.Generation == req.Generation+1 && old.ReplayBy == req.By {
+		return nil
+	}
+	return ErrNoLongerDone
+}
