@@ -91,18 +91,15 @@ func Handler(services ...Service) http.Handler {
 }
 
 func (s Service) serve(w http.ResponseWriter, r *http.Request, op Operation) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
+	body, err := readBody(r.Body)
 	if err != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			s.writeError(w, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge",
-				Message: fmt.Sprintf("request body is over %d bytes", MaxRequestBytes)})
-		}
-		return // anything else: the client went away, nobody reads an answer
+		s.writeError(w, err)
+		return
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
-	answer, err := op(r.Context(), body)
+	answer, err := op(WithRequestHost(r.Context(), r.Host), body)
 	if err != nil {
 		s.writeError(w, err)
 		return
@@ -113,6 +110,36 @@ func (s Service) serve(w http.ResponseWriter, r *http.Request, op Operation) {
 		return
 	}
 	s.write(w, http.StatusOK, encoded)
+}
+
+// readBody answers a half-sent body with an error of its own: no operation may run on a part of a request,
+// and a handler that writes nothing would send 200.
+func readBody(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, MaxRequestBytes+1))
+	if err != nil {
+		return nil, Errorf("RequestIncomplete", "the request body ended early: %v", err)
+	}
+	if len(body) <= MaxRequestBytes {
+		return body, nil
+	}
+	// Clients read the answer only when they have sent their body, so a bounded rest is let through.
+	io.CopyN(io.Discard, r, 3*MaxRequestBytes)
+	return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge",
+		Message: fmt.Sprintf("request body is over %d bytes", MaxRequestBytes)}
+}
+
+type requestHostKey struct{}
+
+// WithRequestHost returns a context that carries the Host header of a request; [Handler] does it for every operation.
+func WithRequestHost(ctx context.Context, host string) context.Context {
+	return context.WithValue(ctx, requestHostKey{}, host)
+}
+
+// RequestHost returns the Host header of the request that an operation serves, or "" outside a request.
+// Services need it for addresses of their own in answers, such as queue URLs.
+func RequestHost(ctx context.Context) string {
+	host, _ := ctx.Value(requestHostKey{}).(string)
+	return host
 }
 
 func (s Service) writeError(w http.ResponseWriter, err error) {
