@@ -59,7 +59,9 @@ type Limits struct {
 	DLQRetention    time.Duration
 	BackoffBase     time.Duration // after the first receive; doubles with each
 	BackoffCap      time.Duration
+	MinDelay        time.Duration // the shortest wait that a failure asks for
 	MaxVisibility   time.Duration // the longest wait for another attempt's lease
+	NoTimeDelay     time.Duration // at most this long after a batch had no time left for a message
 
 	// Record.
 	LeaseSlack     time.Duration // lease beyond the function's deadline: Lambda kills late
@@ -108,7 +110,9 @@ func Scaled(n int) Limits {
 		DLQRetention:    t(14 * day),
 		BackoffBase:     t(30 * time.Second),
 		BackoffCap:      t(time.Hour),
+		MinDelay:        t(time.Second),
 		MaxVisibility:   t(900 * time.Second),
+		NoTimeDelay:     t(2 * time.Second),
 
 		LeaseSlack:     t(2 * time.Second),
 		TakeOverMargin: t(5 * time.Second),

@@ -1,0 +1,101 @@
+package consumer
+
+import (
+	"errors"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/queue"
+)
+
+// failed records a claimed attempt's failure and decides what becomes of its message.
+// A permanent failure is marked as dead before its copy is sent, and acknowledged only
+// after: a crash in between leaves the message, never nothing.
+func (a *attempt) failed(err error) result {
+	permanent, isPermanent := errors.AsType[*dispatch.PermanentError](err)
+	f := idempotency.Failure{Now: a.c.Now(), Err: err.Error(), ReceivesLeft: a.receivesLeft(a.m)}
+	if isPermanent {
+		f.Reason, f.ReceivesLeft = permanent.Reason, 0
+	}
+	ctx, cancel := a.own()
+	defer cancel()
+	written, failErr := a.c.Store.Fail(ctx, a.claim, f)
+	if failErr != nil {
+		r := a.c.storeDown(a.m, a.env, errors.Join(err, failErr))
+		r.stuck = errors.Is(err, ErrStuck)
+		return r
+	}
+	switch written.Verdict {
+	case idempotency.FailDone:
+		return a.result(outcomeSuperseded, result{ack: true, err: err, stuck: errors.Is(err, ErrStuck)})
+	case idempotency.FailSuperseded:
+		return a.result(outcomeSuperseded, result{delay: a.c.untilLease(written.Lease), err: err, stuck: errors.Is(err, ErrStuck)})
+	}
+	if isPermanent {
+		return a.result(outcomeDead, a.deadLetter(a.m, a.env, a.claim.Attempt, permanent))
+	}
+	return a.result(outcomeFailed, a.c.transient(a.m, err))
+}
+
+// deadLetterUnclaimed handles what no record can hold.
+func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, err error) result {
+	permanent, _ := errors.AsType[*dispatch.PermanentError](err)
+	r := b.deadLetter(m, env, 0, permanent)
+	r.env, r.outcome = env, outcomeDead
+	return r
+}
+
+// deadLetter sends the copy, then acknowledges; without the copy the message comes back.
+func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, p *dispatch.PermanentError) result {
+	ctx, cancel := b.own()
+	defer cancel()
+	err := b.c.Queue.DeadLetter(ctx, m, queue.DeadLetter{
+		Reason: p.Reason, Error: p.Err.Error(), EventID: env.ID, EventType: env.Type, Attempt: n,
+		Fingerprint: queue.Fingerprint(env.Type, p.Reason, p.Err.Error()),
+	})
+	if err != nil {
+		return result{delay: b.c.backoff(m), infra: true, err: errors.Join(p, err), reason: p.Reason}
+	}
+	return result{ack: true, err: p, reason: p.Reason}
+}
+
+// transient is the result of a failure that a later attempt may cure.
+func (c *Consumer) transient(m queue.Message, err error) result {
+	r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err, stuck: errors.Is(err, ErrStuck)}
+	if after, ok := errors.AsType[*dispatch.RetryAfterError](err); ok {
+		r.delay = min(max(after.Delay, c.Limits.MinDelay), c.Limits.BackoffCap)
+	}
+	return r
+}
+
+func (c *Consumer) storeDown(m queue.Message, env event.Envelope, err error) result {
+	return result{env: env, outcome: outcomeStoreDown, delay: c.backoff(m), infra: true, storeDown: true, err: err}
+}
+
+// noTime gives back a message that the batch could not get to. One that is given back
+// again and again waits longer, or it would burn its receives in seconds.
+func (c *Consumer) noTime(m queue.Message, env event.Envelope) result {
+	r := result{env: env, outcome: outcomeNoTime, delay: c.backoff(m)}
+	if m.Receives <= 2 {
+		r.delay = time.Duration(c.Rand() * float64(c.Limits.NoTimeDelay))
+	}
+	return r
+}
+
+// backoff is the wait after a transient failure, from 0.9 to 1 of the limits' back-off.
+func (c *Consumer) backoff(m queue.Message) time.Duration {
+	return time.Duration((0.9 + 0.1*c.Rand()) * float64(c.Limits.Backoff(m.Receives)))
+}
+
+// untilLease waits for another attempt's lease to be over for certain.
+func (c *Consumer) untilLease(lease time.Time) time.Duration {
+	l := c.Limits
+	if lease.IsZero() {
+		return l.MinDelay
+	}
+	jitter := time.Duration(c.Rand() * float64(l.TakeOverMargin))
+	d := lease.Sub(c.Now()) + l.TakeOverMargin + jitter
+	return min(max(d, l.MinDelay), l.MaxVisibility)
+}

@@ -1,0 +1,195 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/queue"
+)
+
+// attempt is one claimed run of one message.
+type attempt struct {
+	*batch
+	m     queue.Message
+	env   event.Envelope
+	claim *idempotency.Claim
+}
+
+// message is the life of one message: decode, claim, run, record.
+func (b *batch) message(m queue.Message) result {
+	env, err := queue.Decode(m.Body)
+	if err != nil {
+		return b.deadLetterUnclaimed(m, env, dispatch.Park(dispatch.ReasonUndecodable, err))
+	}
+	if b.storeDown.Load() {
+		return b.c.storeDown(m, env, idempotency.ErrStoreDown)
+	}
+	if b.stuck.Load() || b.left() < b.c.Limits.HandlerBudget+b.c.Limits.RecordBudget {
+		return b.c.noTime(m, env)
+	}
+	claimed, err := b.claimFor(m, env)
+	if err != nil {
+		return b.c.storeDown(m, env, err)
+	}
+	switch claimed.Verdict {
+	case idempotency.Claimed:
+		a := &attempt{batch: b, m: m, env: env, claim: claimed.Claim}
+		return a.run()
+	case idempotency.Duplicate:
+		return result{env: env, outcome: outcomeDuplicate, ack: true}
+	case idempotency.Busy:
+		return result{env: env, outcome: outcomeBusy, delay: b.c.untilLease(claimed.Lease)}
+	default:
+		err := errors.New("this id was seen before with another type, time, mode, account or object")
+		return b.deadLetterUnclaimed(m, env, dispatch.Park(dispatch.ReasonCorrupt, err))
+	}
+}
+
+func (b *batch) claimFor(m queue.Message, env event.Envelope) (idempotency.ClaimResult, error) {
+	l, now := b.c.Limits, b.c.Now()
+	ctx, cancel := b.own()
+	defer cancel()
+	return b.c.Store.Claim(ctx, idempotency.ClaimRequest{
+		Event: env, Own: b.c.Owner(), Now: now,
+		Lease:        b.deadline.Add(l.LeaseSlack),
+		Cutoff:       now.Add(-l.TakeOverMargin),
+		Receives:     m.Receives,
+		ReceivesLeft: b.receivesLeft(m),
+	})
+}
+
+func (b *batch) receivesLeft(m queue.Message) int { return max(0, b.c.Limits.MaxReceives-m.Receives) }
+
+// run takes a claimed message to its end: handler and completion, again while a swap
+// is refused, then the record of what came of it.
+func (a *attempt) run() result {
+	// The handler's clock starts now and leaves room for the record before Lambda's ends.
+	l := a.c.Limits
+	end := a.c.Now().Add(min(l.HandlerBudget, a.left()-l.RecordBudget-l.HandlerGrace))
+	ctx, cancel := context.WithTimeout(a.ctx, end.Sub(a.c.Now()))
+	defer cancel()
+
+	for range l.HandlerRuns {
+		outcome, effects, err := a.decide(ctx)
+		if err != nil {
+			return a.failed(err)
+		}
+		r, again := a.complete(outcome, effects)
+		if !again {
+			return r
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return a.failed(errors.New("an item changed under every run of the handler"))
+}
+
+// decide says what the event means: ignored, or what its handler returned.
+func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Effects, error) {
+	if !a.c.Handlers.Handles(a.env) {
+		return idempotency.Ignored, nil, nil
+	}
+	policy := a.c.Policies[a.env.Endpoint]
+	if err := policy.check(a.env); err != nil {
+		if policy.Ignore {
+			return idempotency.Ignored, nil, nil
+		}
+		return "", nil, err
+	}
+	if a.env.Body == nil {
+		if err := a.fetch(ctx); err != nil {
+			return "", nil, err
+		}
+	}
+	effects, err := a.handle(ctx)
+	return idempotency.Applied, effects, err
+}
+
+// fetch gets the bytes of an id-only event. They are in the account's API version, so
+// the envelope is rebuilt from them; what identifies the event must not differ.
+func (a *attempt) fetch(ctx context.Context) error {
+	body, err := a.c.Fetcher.FetchEvent(ctx, a.env.Account, a.env.ID, a.env.Thin())
+	if err != nil {
+		return fmt.Errorf("fetch event: %w", err)
+	}
+	fetched, err := event.Parse(body)
+	if err != nil {
+		return dispatch.Park(dispatch.ReasonCorrupt, fmt.Errorf("fetched event: %w", err))
+	}
+	if !fetched.SameFact(a.env) || fetched.Livemode != a.env.Livemode {
+		return dispatch.Park(dispatch.ReasonCorrupt, errors.New("fetched event is another one than the message's"))
+	}
+	fetched.Account, fetched.Endpoint = a.env.Account, a.env.Endpoint
+	fetched.Source, fetched.ReceivedAt = a.env.Source, a.env.ReceivedAt
+	fetched.Body = body
+	a.env = fetched
+	return nil
+}
+
+// handle runs the handler and gives up on it a grace after its context ended.
+func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
+	type outcome struct {
+		effects dispatch.Effects
+		err     error
+	}
+	in := dispatch.Input{
+		Envelope: a.env, Attempt: a.claim.Attempt, Generation: a.claim.Generation,
+		FirstAt: a.claim.FirstAt, Now: a.c.Now(),
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		effects, err := a.c.Handlers.Dispatch(ctx, in)
+		done <- outcome{effects, err}
+	}()
+	select {
+	case o := <-done:
+		return o.effects, o.err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(a.c.Limits.HandlerGrace)
+	defer grace.Stop()
+	select {
+	case o := <-done:
+		return o.effects, o.err
+	case <-grace.C:
+		return nil, ErrStuck
+	}
+}
+
+// complete commits the record with the effects. again asks for another run of the handler.
+func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r result, again bool) {
+	ctx, cancel := a.own()
+	defer cancel()
+	done, err := a.c.Store.Complete(ctx, a.claim, o, effects, a.c.Now())
+	if errors.Is(err, idempotency.ErrStoreDown) {
+		return a.c.storeDown(a.m, a.env, err), false
+	}
+	if err != nil {
+		return a.result(outcomeUnknown, result{delay: a.c.untilLease(a.claim.Lease), infra: true, err: err}), false
+	}
+	switch done.Verdict {
+	case idempotency.Completed:
+		return a.result(string(done.Outcome), result{ack: true, effects: len(effects)}), false
+	case idempotency.SupersededDone:
+		return a.result(outcomeSuperseded, result{ack: true}), false
+	case idempotency.Superseded:
+		return a.result(outcomeSuperseded, result{delay: a.c.untilLease(done.Lease)}), false
+	case idempotency.SwapRefused:
+		return result{}, true
+	case idempotency.CheckRefused:
+		return a.failed(done.Err), false
+	default:
+		return a.failed(dispatch.Park(dispatch.ReasonRejected, done.Err)), false
+	}
+}
+
+func (a *attempt) result(outcome string, r result) result {
+	r.env, r.outcome, r.attempt = a.env, outcome, a.claim.Attempt
+	return r
+}

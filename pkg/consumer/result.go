@@ -1,0 +1,80 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/queue"
+)
+
+// What became of a message, besides the record's outcomes applied, ignored and stale.
+const (
+	outcomeDuplicate  = "duplicate"
+	outcomeBusy       = "busy"
+	outcomeSuperseded = "superseded"
+	outcomeUnknown    = "unknown"
+	outcomeFailed     = "failed"
+	outcomeDead       = "dead_lettered"
+	outcomeStoreDown  = "store_down"
+	outcomeNoTime     = "no_time"
+)
+
+// result is what the batch does with one message, and what its log line says.
+type result struct {
+	env     event.Envelope
+	outcome string
+	reason  string
+	attempt int64
+	effects int
+	err     error
+
+	ack       bool          // acknowledge; else it comes back after delay
+	delay     time.Duration // visibility from now
+	infra     bool          // failed for want of the store or the queue
+	storeDown bool          // nothing more is claimed in this batch
+	stuck     bool          // the process must end
+}
+
+// log writes the one line of a message. It carries no payload.
+func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("event_id", r.env.ID), slog.String("event_type", r.env.Type),
+		slog.String("endpoint", r.env.Endpoint), slog.String("outcome", r.outcome),
+		slog.Int64("attempt", r.attempt), slog.Int("receives", m.Receives),
+		slog.String("message_id", m.ID),
+	}
+	if r.env.Created > 0 {
+		attrs = append(attrs, slog.Duration("age", c.Now().Sub(time.Unix(r.env.Created, 0)).Round(time.Millisecond)))
+	}
+	if r.reason != "" {
+		attrs = append(attrs, slog.String("reason", r.reason))
+	}
+	if !r.ack {
+		attrs = append(attrs, slog.Duration("retry_in", r.delay.Round(time.Millisecond)))
+	}
+	if r.err != nil {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.String("error", cut(r.err.Error())))
+		if p, ok := errors.AsType[*dispatch.PanicError](r.err); ok {
+			attrs = append(attrs, slog.String("stack", string(p.Stack)))
+		}
+	}
+	if r.outcome == outcomeDead || r.stuck {
+		level = slog.LevelError
+	}
+	c.Logger.LogAttrs(ctx, level, "event", attrs...)
+}
+
+// cut bounds an error's text in a log line.
+func cut(s string) string {
+	const most = 1 << 10
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}

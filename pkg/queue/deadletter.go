@@ -1,0 +1,94 @@
+package queue
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"tollgate/pkg/limits"
+)
+
+// DeadLetter says why a message was put into the dead-letter queue. It travels as
+// message attributes beside the unchanged body. Messages that the queue itself moved
+// after too many receives carry none; their record tells.
+type DeadLetter struct {
+	Reason      string
+	Error       string
+	Fingerprint string // the same for failures of one kind; see [Fingerprint]
+	EventID     string
+	EventType   string
+	Attempt     int64
+}
+
+// Names of the attributes.
+const (
+	attrReason      = "reason"
+	attrError       = "error"
+	attrFingerprint = "fingerprint"
+	attrEventID     = "event_id"
+	attrEventType   = "event_type"
+	attrAttempt     = "attempt"
+)
+
+// Attributes returns the message attributes, without the empty ones that a queue
+// would refuse; values are ASCII and at most limits.MaxErrorText bytes.
+func (d DeadLetter) Attributes() map[string]string {
+	all := map[string]string{
+		attrReason: d.Reason, attrError: d.Error, attrFingerprint: d.Fingerprint,
+		attrEventID: d.EventID, attrEventType: d.EventType,
+	}
+	if d.Attempt > 0 {
+		all[attrAttempt] = strconv.FormatInt(d.Attempt, 10)
+	}
+	for name, value := range all {
+		if all[name] = ascii(value); all[name] == "" {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+// DeadLetterOf reads attributes back; ok is false when they are not ours.
+func DeadLetterOf(attributes map[string]string) (d DeadLetter, ok bool) {
+	n, _ := strconv.ParseInt(attributes[attrAttempt], 10, 64)
+	d = DeadLetter{
+		Reason: attributes[attrReason], Error: attributes[attrError], Fingerprint: attributes[attrFingerprint],
+		EventID: attributes[attrEventID], EventType: attributes[attrEventType], Attempt: n,
+	}
+	return d, d.Reason != ""
+}
+
+var (
+	quoted = regexp.MustCompile("\"[^\"]*\"|'[^']*'|`[^`]*`")
+	ids    = regexp.MustCompile(`\b[A-Za-z]+(?:_[A-Za-z]+)*_[A-Za-z0-9]{6,}\b|\b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*\b`)
+	digits = regexp.MustCompile(`[0-9]+`)
+)
+
+// Fingerprint groups failures that differ only in numbers, ids and quoted text: the
+// first 12 hex digits of a digest over the event type, the reason and the error so reduced.
+func Fingerprint(eventType, reason, errText string) string {
+	text := quoted.ReplaceAllString(errText, "<text>")
+	text = ids.ReplaceAllString(text, "<id>")
+	text = digits.ReplaceAllString(text, "<n>")
+	sum := sha256.Sum256([]byte(eventType + "\n" + reason + "\n" + text))
+	return hex.EncodeToString(sum[:])[:12]
+}
+
+// ascii replaces what an attribute may not carry and cuts the rest.
+func ascii(s string) string {
+	if len(s) > limits.MaxErrorText {
+		s = s[:limits.MaxErrorText]
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case r < ' ' || r > '~':
+			return '?'
+		default:
+			return r
+		}
+	}, s))
+}
