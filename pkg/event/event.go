@@ -49,7 +49,7 @@ type Envelope struct {
 	Created    int64  // seconds since 1970
 	CreatedRaw string // a thin event's created as it was written (RFC 3339), else ""
 	ReceivedAt time.Time
-	ObjectID   string // data.object.id or related_object.id, "" when there is none
+	ObjectID   string // data.object.id or related_object.id, "" when there is none; any script: people choose some ids
 	Source     Source
 	Body       []byte
 }

@@ -1,11 +1,10 @@
 package event
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 )
@@ -13,25 +12,31 @@ import (
 // ErrNotEvent says that bytes are no Stripe event, whoever signed them.
 var ErrNotEvent = errors.New("not a Stripe event")
 
-// MaxNameBytes bounds an event's id, type, account, object id and API version:
-// they become table keys and log attributes. Stripe's own ids end at 255.
-const MaxNameBytes = 255
+// Bounds of what becomes a table key or a log attribute.
+const (
+	// MaxNameBytes bounds an event's id, type, account and API version. Stripe makes
+	// them, of visible ASCII; its own ids end at 255.
+	MaxNameBytes = 255
+	// MaxObjectIDBytes bounds an object's id. People choose those of coupons, plans and
+	// products: up to 255 characters of any script.
+	MaxObjectIDBytes = 4 * 255
+)
 
 // Parse reads the header fields of one event from the bytes of a delivery or of
 // Stripe's API. Keys match exactly, trailing bytes and a second occurrence of a key
 // that is read here are refused, so that no two readers can see two events in one
-// body. Body, Endpoint, Source and ReceivedAt are left to the caller. Every error
-// wraps [ErrNotEvent].
+// body; null counts as absent. Body, Endpoint, Source and ReceivedAt are left to the
+// caller. Every error wraps [ErrNotEvent], is one line and quotes no data.
 func Parse(body []byte) (Envelope, error) {
-	top, err := members(body, "id", "object", "type", "account", "context", "livemode",
+	top, err := object(body, "id", "object", "type", "account", "context", "livemode",
 		"api_version", "created", "data", "related_object")
 	if err != nil {
 		return Envelope{}, notEvent(err)
 	}
 	var e Envelope
-	err = errors.Join(
-		text(top, "id", &e.ID, required),
+	err = cmp.Or(
 		text(top, "object", &e.Object, required),
+		text(top, "id", &e.ID, required),
 		text(top, "type", &e.Type, required),
 		text(top, "api_version", &e.APIVersion, optional),
 		flag(top, "livemode", &e.Livemode),
@@ -45,7 +50,7 @@ func Parse(body []byte) (Envelope, error) {
 	case ObjectThin:
 		err = e.readThin(top)
 	default:
-		err = fmt.Errorf("object is %q", e.Object)
+		err = errors.New("object is no kind of event")
 	}
 	if err != nil {
 		return Envelope{}, notEvent(err)
@@ -54,9 +59,10 @@ func Parse(body []byte) (Envelope, error) {
 }
 
 // Data returns data.object and data.previous_attributes of a snapshot event, as they
-// were written; previous is nil when there are none. Keys match as in [Parse].
-func Data(body []byte) (object, previous json.RawMessage, err error) {
-	top, err := members(body, "data")
+// were written; previous is nil when there are none. Keys match as in [Parse]; both
+// alias body.
+func Data(body []byte) (snapshot, previous json.RawMessage, err error) {
+	top, err := object(body, "data")
 	if err != nil {
 		return nil, nil, notEvent(err)
 	}
@@ -68,8 +74,8 @@ func Data(body []byte) (object, previous json.RawMessage, err error) {
 }
 
 // ObjectName returns the member "object" of one Stripe object, for example "invoice".
-func ObjectName(object json.RawMessage) (string, error) {
-	fields, err := members(object, "object")
+func ObjectName(raw json.RawMessage) (string, error) {
+	fields, err := object(raw, "object")
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +90,7 @@ func (e *Envelope) readSnapshot(top map[string]json.RawMessage) error {
 	if err := text(top, "account", &e.Account, optional); err != nil {
 		return err
 	}
-	if raw := top["created"]; raw != nil {
+	if raw := top["created"]; !absent(raw) {
 		n, err := strconv.ParseInt(string(raw), 10, 64)
 		if err != nil {
 			return errors.New("created is not a whole number of seconds")
@@ -95,19 +101,11 @@ func (e *Envelope) readSnapshot(top map[string]json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	object := data["object"]
-	if object == nil || string(object) == "null" {
-		return nil
-	}
-	fields, err := members(object, "id")
-	if err != nil {
-		return fmt.Errorf("data.object: %w", err)
-	}
-	return text(fields, "id", &e.ObjectID, optional)
+	return e.readObjectID(data["object"], "data.object")
 }
 
 func (e *Envelope) readThin(top map[string]json.RawMessage) error {
-	err := errors.Join(
+	err := cmp.Or(
 		text(top, "context", &e.Account, optional),
 		text(top, "created", &e.CreatedRaw, optional),
 	)
@@ -121,54 +119,26 @@ func (e *Envelope) readThin(top map[string]json.RawMessage) error {
 		}
 		e.Created = at.Unix()
 	}
-	related := top["related_object"]
-	if related == nil || string(related) == "null" {
-		return nil
-	}
-	fields, err := members(related, "id")
-	if err != nil {
-		return fmt.Errorf("related_object: %w", err)
-	}
-	return text(fields, "id", &e.ObjectID, optional)
+	return e.readObjectID(top["related_object"], "related_object")
 }
 
-// members returns the raw values of the wanted keys of one JSON object that fills
-// raw completely. encoding/json's structs would match keys in any case and let the
-// last of two equal keys win; both would let a body show us another event than it
-// shows to the typed decoder.
-func members(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("not a JSON object")
+func (e *Envelope) readObjectID(raw json.RawMessage, where string) error {
+	if absent(raw) {
+		return nil
 	}
-	found := make(map[string]json.RawMessage, len(wanted))
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return nil, errors.New("broken JSON")
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, errors.New("broken JSON")
-		}
-		key, _ := t.(string)
-		for _, w := range wanted {
-			if key != w {
-				continue
-			}
-			if _, twice := found[key]; twice {
-				return nil, fmt.Errorf("%q stands twice", key)
-			}
-			found[key] = value
-		}
+	fields, err := members(raw, "id")
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
-	if _, err := dec.Token(); err != nil {
-		return nil, errors.New("broken JSON")
+	id, err := str(fields, "id")
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("bytes follow the JSON object")
+	if len(id) > MaxObjectIDBytes {
+		return fmt.Errorf("%s: id is longer than %d bytes", where, MaxObjectIDBytes)
 	}
-	return found, nil
+	e.ObjectID = id
+	return nil
 }
 
 type presence bool
@@ -178,21 +148,25 @@ const (
 	optional presence = false
 )
 
-// text reads a string of at most MaxNameBytes visible ASCII characters; null counts as absent.
-func text(from map[string]json.RawMessage, key string, to *string, p presence) error {
-	raw := from[key]
-	if raw == nil || string(raw) == "null" {
-		if p == required {
-			return fmt.Errorf("%s is missing", key)
-		}
-		return nil
-	}
+func absent(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
+
+// str reads a string, "" when it is absent.
+func str(from map[string]json.RawMessage, key string) (string, error) {
 	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return fmt.Errorf("%s is not a string", key)
+	if raw := from[key]; !absent(raw) && json.Unmarshal(raw, &s) != nil {
+		return "", fmt.Errorf("%s is not a string", key)
+	}
+	return s, nil
+}
+
+// text reads a string of at most MaxNameBytes visible ASCII characters.
+func text(from map[string]json.RawMessage, key string, to *string, p presence) error {
+	s, err := str(from, key)
+	if err != nil {
+		return err
 	}
 	if s == "" && p == required {
-		return fmt.Errorf("%s is empty", key)
+		return fmt.Errorf("%s is missing or empty", key)
 	}
 	if len(s) > MaxNameBytes {
 		return fmt.Errorf("%s is longer than %d bytes", key, MaxNameBytes)
@@ -207,11 +181,10 @@ func text(from map[string]json.RawMessage, key string, to *string, p presence) e
 }
 
 func flag(from map[string]json.RawMessage, key string, to *bool) error {
-	switch string(from[key]) {
-	case "true":
+	switch raw := from[key]; {
+	case string(raw) == "true":
 		*to = true
-	case "false", "":
-	default:
+	case string(raw) != "false" && !absent(raw):
 		return fmt.Errorf("%s is not true or false", key)
 	}
 	return nil

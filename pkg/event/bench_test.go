@@ -1,0 +1,96 @@
+package event_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"tollgate/pkg/event"
+)
+
+// small is the cheapest thing that encoding/json could do for us; it is the measure for Parse.
+type small struct {
+	ID         string `json:"id"`
+	Object     string `json:"object"`
+	Type       string `json:"type"`
+	Account    string `json:"account"`
+	Livemode   bool   `json:"livemode"`
+	APIVersion string `json:"api_version"`
+	Created    int64  `json:"created"`
+	Data       struct {
+		Object struct {
+			ID string `json:"id"`
+		} `json:"object"`
+	} `json:"data"`
+}
+
+// sized returns an event of about n bytes in Stripe's layout of a list of lines.
+func sized(n int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{
+  "id": "evt_1Tollgate0001",
+  "object": "event",
+  "api_version": "2023-10-16",
+  "created": 1700000000,
+  "data": {
+    "object": {
+      "id": "in_1Tollgate0001",
+      "object": "invoice",
+      "lines": [`)
+	for i := 0; b.Len() < n; i++ {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `
+        {
+          "id": "il_%08d",
+          "amount": %d,
+          "description": "1 × Gold \"plus\" (at $5.00 / month)",
+          "discountable": true,
+          "metadata": {},
+          "proration": false,
+          "quantity": null
+        }`, i, i*100)
+	}
+	b.WriteString(`
+      ]
+    }
+  },
+  "livemode": false,
+  "type": "invoice.paid"
+}`)
+	return b.Bytes()
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, size := range []int{3 << 10, 250 << 10} {
+		body := sized(size)
+		b.Run(fmt.Sprintf("%dKB", size>>10), func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := event.Parse(body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkUnmarshal is the measure that BenchmarkParse is held against.
+func BenchmarkUnmarshal(b *testing.B) {
+	for _, size := range []int{3 << 10, 250 << 10} {
+		body := sized(size)
+		b.Run(fmt.Sprintf("%dKB", size>>10), func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				var s small
+				if err := json.Unmarshal(body, &s); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

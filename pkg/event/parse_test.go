@@ -1,0 +1,387 @@
+package event_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/event"
+)
+
+// snapshot returns a snapshot event with members added at its end and the data given.
+func snapshot(data, more string) string {
+	return `{"id":"evt_1","object":"event","type":"invoice.paid","created":1700000000,` +
+		`"livemode":true,"api_version":"2023-10-16","data":` + data + more + `}`
+}
+
+const plain = `{"object":{"id":"in_1"}}`
+
+// read is what snapshot reads as, changed by the functions given.
+func read(changes ...func(*event.Envelope)) event.Envelope {
+	e := event.Envelope{
+		ID: "evt_1", Object: "event", Type: "invoice.paid", Created: 1700000000,
+		Livemode: true, APIVersion: "2023-10-16", ObjectID: "in_1",
+	}
+	for _, change := range changes {
+		change(&e)
+	}
+	return e
+}
+
+func objectID(id string) func(*event.Envelope)  { return func(e *event.Envelope) { e.ObjectID = id } }
+func created(sec int64) func(*event.Envelope)   { return func(e *event.Envelope) { e.Created = sec } }
+func account(acct string) func(*event.Envelope) { return func(e *event.Envelope) { e.Account = acct } }
+
+func TestParseAccepts(t *testing.T) {
+	big := strings.Repeat(`{"amount":1,"s":"\\\"}]"},`, 200_000) + `{}`
+	tests := []struct {
+		name string
+		body string
+		want event.Envelope
+	}{
+		{"snapshot", snapshot(plain, ""), read()},
+		{"white space in every place", " {\n\t\"id\" : \"evt_1\" ,\r\n \"object\":\"event\",\"type\":\"invoice.paid\",\"created\": 1700000000 ,\"livemode\" : true , \"api_version\":\"2023-10-16\", \"data\" : { \"object\" : { \"id\" : \"in_1\" } } } \n", read()},
+		{"connected account", snapshot(plain, `,"account":"acct_1"`), read(account("acct_1"))},
+		{"account null", snapshot(plain, `,"account":null`), read()},
+		{"context of a snapshot is not its account", snapshot(plain, `,"context":"acct_1"`), read()},
+		{"object without id", snapshot(`{"object":{"object":"balance"}}`, ""), read(objectID(""))},
+		{"object id null", snapshot(`{"object":{"id":null}}`, ""), read(objectID(""))},
+		{"object null", snapshot(`{"object":null}`, ""), read(objectID(""))},
+		{"data without object", snapshot(`{}`, ""), read(objectID(""))},
+		{"object id that a person chose", snapshot(`{"object":{"id":"20 % été 🎁"}}`, ""), read(objectID("20 % été 🎁"))},
+		{"object id of 255 emoji", snapshot(`{"object":{"id":"`+strings.Repeat("🎁", 255)+`"}}`, ""), read(objectID(strings.Repeat("🎁", 255)))},
+		{"ID beside id", snapshot(plain, `,"ID":"evt_2","Type":"x","LIVEMODE":false,"Data":{}`), read()},
+		{"id deeper in the body", snapshot(`{"previous_attributes":{"id":"x"},"object":{"lines":[{"id":"il_1"}],"id":"in_1"}}`, ""), read()},
+		{"escaped key and value", strings.Replace(snapshot(plain, ""), `"id":"evt_1"`, `"\u0069d":"\u0065vt_1"`, 1), read()},
+		{"key that is not read twice", snapshot(plain, `,"request":1,"request":2`), read()},
+		{"brackets and quotes in strings", snapshot(`{"a\"}":"}]{[\\","object":{"x":["]","\\\"]"],"id":"in_1"}}`, ""), read()},
+		{"5 MB", snapshot(`{"object":{"lines":[`+big+`],"id":"in_1"}}`, ""), read()},
+		{"invalid UTF-8 where nothing is read", snapshot("{\"object\":{\"name\":\"\xff\xfe\",\"id\":\"in_1\"}}", ""), read()},
+		{"created negative", strings.Replace(snapshot(plain, ""), "1700000000", "-5", 1), read(created(-5))},
+		{"created null", strings.Replace(snapshot(plain, ""), "1700000000", "null", 1), read(created(0))},
+		{"created at the end of numbers", strings.Replace(snapshot(plain, ""), "1700000000", "9223372036854775807", 1), read(created(9223372036854775807))},
+		{"livemode and version null", `{"id":"evt_1","object":"event","type":"t","livemode":null,"api_version":null,"data":{}}`,
+			event.Envelope{ID: "evt_1", Object: "event", Type: "t"}},
+		{"255 bytes of id", `{"id":"` + strings.Repeat("e", 255) + `","object":"event","type":"t","data":{}}`,
+			event.Envelope{ID: strings.Repeat("e", 255), Object: "event", Type: "t"}},
+		{"thin", `{"id":"evt_2","object":"v2.core.event","type":"v1.customer.created","livemode":true,"created":"2024-09-17T06:20:52.246Z","context":"acct_1","related_object":{"id":"cus_1","type":"customer","url":"/v1/customers/cus_1"}}`,
+			event.Envelope{ID: "evt_2", Object: "v2.core.event", Type: "v1.customer.created", Livemode: true, Created: 1726554052, CreatedRaw: "2024-09-17T06:20:52.246Z", Account: "acct_1", ObjectID: "cus_1"}},
+		{"thin without related object", `{"id":"evt_2","object":"v2.core.event","type":"v2.core.event_destination.ping","created":"2024-09-17T06:20:52Z","context":null}`,
+			event.Envelope{ID: "evt_2", Object: "v2.core.event", Type: "v2.core.event_destination.ping", Created: 1726554052, CreatedRaw: "2024-09-17T06:20:52Z"}},
+		{"thin with a time zone, nanoseconds and null object", `{"id":"evt_2","object":"v2.core.event","type":"t","created":"2024-09-17T08:20:52.123456789+02:00","related_object":null}`,
+			event.Envelope{ID: "evt_2", Object: "v2.core.event", Type: "t", Created: 1726554052, CreatedRaw: "2024-09-17T08:20:52.123456789+02:00"}},
+		{"thin without created", `{"id":"evt_2","object":"v2.core.event","type":"t"}`,
+			event.Envelope{ID: "evt_2", Object: "v2.core.event", Type: "t"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := event.Parse([]byte(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	tests := []struct{ name, body, why string }{
+		{"nothing", "", "not JSON"},
+		{"white space", " \n", "not JSON"},
+		{"null", "null", "not a JSON object"},
+		{"list", "[" + snapshot(plain, "") + "]", "not a JSON object"},
+		{"text", `"evt_1"`, "not a JSON object"},
+		{"empty object", "{}", "object is missing or empty"},
+		{"customer", `{"id":"cus_1","object":"customer","created":1}`, "type is missing or empty"},
+		{"customer with a type", `{"id":"cus_1","object":"customer","type":"x","data":{}}`, "object is no kind of event"},
+		{"EventBridge wrapper", `{"version":"0","id":"6e5a","detail-type":"invoice.paid","source":"aws.partner/stripe.com","detail":` + snapshot(plain, "") + `}`, "object is missing or empty"},
+		{"no id", `{"object":"event","type":"t","data":{}}`, "id is missing or empty"},
+		{"only ID", `{"ID":"evt_1","object":"event","type":"t","data":{}}`, "id is missing or empty"},
+		{"id empty", `{"id":"","object":"event","type":"t","data":{}}`, "id is missing or empty"},
+		{"id a number", `{"id":1,"object":"event","type":"t","data":{}}`, "id is not a string"},
+		{"id not ASCII", `{"id":"evt_é","object":"event","type":"t","data":{}}`, "id has characters"},
+		{"id invalid UTF-8", "{\"id\":\"evt_\xff\",\"object\":\"event\",\"type\":\"t\",\"data\":{}}", "id has characters"},
+		{"id with a space", `{"id":"evt 1","object":"event","type":"t","data":{}}`, "id has characters"},
+		{"id with DEL", "{\"id\":\"evt\x7f\",\"object\":\"event\",\"type\":\"t\",\"data\":{}}", "id has characters"},
+		{"id with an escaped newline", `{"id":"evt\n1","object":"event","type":"t","data":{}}`, "id has characters"},
+		{"256 bytes of id", `{"id":"` + strings.Repeat("e", 256) + `","object":"event","type":"t","data":{}}`, "id is longer"},
+		{"type null", `{"id":"evt_1","object":"event","type":null,"data":{}}`, "type is missing or empty"},
+		{"type a list", `{"id":"evt_1","object":"event","type":["t"],"data":{}}`, "type is not a string"},
+		{"livemode text", snapshot(plain, "")[:1] + `"livemode":"true",` + strings.Replace(snapshot(plain, "")[1:], `"livemode":true,`, "", 1), "livemode is not true or false"},
+		{"account an object", snapshot(plain, `,"account":{}`), "account is not a string"},
+		{"data missing", `{"id":"evt_1","object":"event","type":"t"}`, "data: not a JSON object"},
+		{"data null", `{"id":"evt_1","object":"event","type":"t","data":null}`, "data: not a JSON object"},
+		{"data a list", `{"id":"evt_1","object":"event","type":"t","data":[]}`, "data: not a JSON object"},
+		{"data.object a list", snapshot(`{"object":[]}`, ""), "data.object: not a JSON object"},
+		{"data.object a string", snapshot(`{"object":"in_1"}`, ""), "data.object: not a JSON object"},
+		{"data.object.id a number", snapshot(`{"object":{"id":1}}`, ""), "data.object: id is not a string"},
+		{"data.object.id too long", snapshot(`{"object":{"id":"`+strings.Repeat("x", 1021)+`"}}`, ""), "data.object: id is longer"},
+		{"id twice", snapshot(plain, `,"id":"evt_2"`), `"id" stands twice`},
+		{"id twice, once escaped", snapshot(plain, `,"\u0069\u0064":"evt_2"`), `"id" stands twice`},
+		{"data twice", snapshot(plain, `,"data":{}`), `"data" stands twice`},
+		{"data.object twice", snapshot(`{"object":{"id":"in_1"},"object":{"id":"in_2"}}`, ""), `data: "object" stands twice`},
+		{"data.object.id twice", snapshot(`{"object":{"id":"in_1","id":"in_2"}}`, ""), `data.object: "id" stands twice`},
+		{"trailing byte", snapshot(plain, "") + "x", "not JSON"},
+		{"trailing brace", snapshot(plain, "") + "}", "not JSON"},
+		{"trailing NUL", snapshot(plain, "") + "\x00", "not JSON"},
+		{"second event", snapshot(plain, "") + "\n" + snapshot(plain, ""), "not JSON"},
+		{"cut off", snapshot(plain, "")[:80], "not JSON"},
+		{"byte order mark", "\ufeff" + snapshot(plain, ""), "not JSON"},
+		{"UTF-16", "\xff\xfe{\x00}\x00", "not JSON"},
+		{"comma at the end", strings.Replace(snapshot(plain, ""), `"in_1"}`, `"in_1",}`, 1), "not JSON"},
+		{"nested too deep", snapshot(`{"object":{"x":`+strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)+`}}`, ""), "not JSON"},
+		{"created 1e9", strings.Replace(snapshot(plain, ""), "1700000000", "1e9", 1), "created is not a whole number"},
+		{"created 1.0", strings.Replace(snapshot(plain, ""), "1700000000", "1.0", 1), "created is not a whole number"},
+		{"created overflow", strings.Replace(snapshot(plain, ""), "1700000000", "9223372036854775808", 1), "created is not a whole number"},
+		{"created text", strings.Replace(snapshot(plain, ""), "1700000000", `"1700000000"`, 1), "created is not a whole number"},
+		{"created true", strings.Replace(snapshot(plain, ""), "1700000000", "true", 1), "created is not a whole number"},
+		{"thin, created a number", `{"id":"evt_2","object":"v2.core.event","type":"t","created":1700000000}`, "created is not a string"},
+		{"thin, created no time", `{"id":"evt_2","object":"v2.core.event","type":"t","created":"yesterday"}`, "created is not an RFC 3339 time"},
+		{"thin, related object text", `{"id":"evt_2","object":"v2.core.event","type":"t","related_object":"cus_1"}`, "related_object: not a JSON object"},
+		{"thin, context too long", `{"id":"evt_2","object":"v2.core.event","type":"t","context":"` + strings.Repeat("a", 256) + `"}`, "context is longer"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := event.Parse([]byte(tt.body))
+			if !errors.Is(err, event.ErrNotEvent) {
+				t.Fatalf("error is %v, want ErrNotEvent", err)
+			}
+			if want := "not a Stripe event: " + tt.why; !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("error is %q, want %q…", err, want)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error takes more than one line: %q", err)
+			}
+			if diff := cmp.Diff(event.Envelope{}, got); diff != "" {
+				t.Errorf("something was read all the same: %s", diff)
+			}
+		})
+	}
+}
+
+// TestParseDepth holds us to encoding/json's own bound, with which handlers decode: what
+// Parse accepts, they can read.
+func TestParseDepth(t *testing.T) {
+	for _, depth := range []int{9_990, 9_996, 9_997, 9_998, 10_000, 10_001, 1_000_000} {
+		body := []byte(snapshot(`{"object":{"x":`+strings.Repeat("[", depth)+strings.Repeat("]", depth)+`}}`, ""))
+		_, err := event.Parse(body)
+		if valid := json.Valid(body); valid != (err == nil) {
+			t.Errorf("depth %d: encoding/json says %v, Parse says %v", depth, valid, err)
+		}
+	}
+}
+
+// TestParseGolden reads every golden event and compares with encoding/json's reading.
+func TestParseGolden(t *testing.T) {
+	for path, body := range golden(t) {
+		got, err := event.Parse(body)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		var want small
+		if err := json.Unmarshal(body, &want); err != nil {
+			t.Fatal(err)
+		}
+		diff := cmp.Diff(event.Envelope{
+			ID: want.ID, Object: want.Object, Type: want.Type, Account: want.Account, Livemode: want.Livemode,
+			APIVersion: want.APIVersion, Created: want.Created, ObjectID: want.Data.Object.ID,
+		}, got)
+		if diff != "" {
+			t.Errorf("%s: %s", path, diff)
+		}
+	}
+}
+
+func golden(t testing.TB) map[string][]byte {
+	t.Helper()
+	paths, err := filepath.Glob("../../testdata/events/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no golden events in testdata/events: %v", err)
+	}
+	bodies := make(map[string][]byte, len(paths))
+	for _, path := range paths {
+		if bodies[path], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bodies
+}
+
+func TestData(t *testing.T) {
+	tests := []struct {
+		name, body, object, previous string
+		refused                      bool
+	}{
+		{name: "both, as written", body: snapshot(`{"object":{ "id" : "in_1", "n":1.00 },"previous_attributes":{"a":null}}`, ""),
+			object: `{ "id" : "in_1", "n":1.00 }`, previous: `{"a":null}`},
+		{name: "no previous attributes", body: snapshot(plain, ""), object: `{"id":"in_1"}`},
+		{name: "case variants are others", body: snapshot(`{"Object":1,"object":{}}`, `,"Data":{}`), object: `{}`},
+		{name: "object null", body: snapshot(`{"object":null}`, ""), object: "null"},
+		{name: "no data", body: `{"id":"evt_1"}`, refused: true},
+		{name: "object twice", body: snapshot(`{"object":{},"object":{}}`, ""), refused: true},
+		{name: "no JSON", body: `{"data":{"object":`, refused: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			object, previous, err := event.Data([]byte(tt.body))
+			if tt.refused != errors.Is(err, event.ErrNotEvent) {
+				t.Fatalf("error is %v", err)
+			}
+			if string(object) != tt.object || string(previous) != tt.previous {
+				t.Errorf("object %s, previous %s; want %s and %s", object, previous, tt.object, tt.previous)
+			}
+		})
+	}
+}
+
+// TestDataCannotGrowIntoTheBody appends to what Data hands out.
+func TestDataCannotGrowIntoTheBody(t *testing.T) {
+	body := []byte(snapshot(plain, ""))
+	before := bytes.Clone(body)
+	object, _, err := event.Data(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = append(object, "overwritten"...)
+	if !bytes.Equal(before, body) {
+		t.Errorf("the body became %s", body)
+	}
+}
+
+func TestObjectName(t *testing.T) {
+	tests := []struct{ name, object, want, why string }{
+		{"invoice", `{"id":"in_1","object":"invoice"}`, "invoice", ""},
+		{"none", `{"id":"in_1"}`, "", "object is missing or empty"},
+		{"null", `null`, "", "not a JSON object"},
+		{"nothing", ``, "", "not JSON"},
+		{"twice", `{"object":"a","object":"b"}`, "", "stands twice"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := event.ObjectName(json.RawMessage(tt.object))
+			if got != tt.want || (err == nil) != (tt.why == "") || err != nil && !strings.Contains(err.Error(), tt.why) {
+				t.Errorf("got %q, %v; want %q, %s", got, err, tt.want, tt.why)
+			}
+		})
+	}
+}
+
+// FuzzParse holds: no panic; what is accepted is valid JSON that reads the same however
+// it is laid out; and any reader of exact keys sees the same event.
+func FuzzParse(f *testing.F) {
+	for _, body := range golden(f) {
+		f.Add(body)
+	}
+	for _, seed := range []string{
+		"null", "{}", snapshot(plain, ""), snapshot(plain, `,"ID":"evt_2"`), snapshot(plain, `,"\u0069d":"evt_2"`),
+		snapshot(`{"object":{"a\\":["}",{}],"id":"é"}}`, ` , "x" : -1.5e3`),
+		`{"id":"evt_2","object":"v2.core.event","type":"t","created":"2024-09-17T06:20:52.246Z","related_object":{"id":"cus_1"}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := event.Parse(body)
+		if err != nil {
+			if !errors.Is(err, event.ErrNotEvent) || got.ID != "" {
+				t.Fatalf("refused as %v with %+v", err, got)
+			}
+			return
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, body); err != nil {
+			t.Fatalf("accepted what is no JSON: %v", err)
+		}
+		again, err := event.Parse(compact.Bytes())
+		if diff := cmp.Diff(got, again); err != nil || diff != "" {
+			t.Fatalf("reads otherwise when laid out otherwise: %v %s", err, diff)
+		}
+		agreesWithEncodingJSON(t, body, got)
+	})
+}
+
+func agreesWithEncodingJSON(t *testing.T, body []byte, got event.Envelope) {
+	t.Helper()
+	var exact map[string]json.RawMessage // a map's keys match exactly
+	if err := json.Unmarshal(body, &exact); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"id": got.ID, "object": got.Object, "type": got.Type} {
+		var s string
+		if err := json.Unmarshal(exact[key], &s); err != nil || s != want {
+			t.Fatalf("%s: encoding/json reads %q (%v), Parse reads %q", key, s, err, want)
+		}
+	}
+	for key := range exact { // a struct's keys match in any case
+		for _, ours := range []string{"id", "type"} {
+			if key != ours && strings.EqualFold(key, ours) {
+				return
+			}
+		}
+	}
+	var loose struct{ ID, Type string }
+	if err := json.Unmarshal(body, &loose); err != nil || loose.ID != got.ID || loose.Type != got.Type {
+		t.Fatalf("encoding/json reads %+v (%v), Parse reads %q %q", loose, err, got.ID, got.Type)
+	}
+}
+
+func TestMatchType(t *testing.T) {
+	tests := []struct {
+		pattern, typ string
+		want         bool
+	}{
+		{"*", "invoice.paid", true},
+		{"invoice.paid", "invoice.paid", true},
+		{"invoice.*", "invoice.paid", true},
+		{"invoice.*", "invoice.a.b", true},
+		{"invoice.*", "invoiceitem.created", false},
+		{"invoice*", "invoice.paid", false},
+		{"invoice.p*", "invoice.paid", false},
+		{"invoice.paid", "invoice.payment_failed", false},
+		{"invoice.*.x", "invoice.a.x", false},
+		{"", "invoice.paid", false},
+		{"Invoice.*", "invoice.paid", false},
+	}
+	for _, tt := range tests {
+		if got := event.MatchType(tt.pattern, tt.typ); got != tt.want {
+			t.Errorf("MatchType(%q, %q) = %v", tt.pattern, tt.typ, got)
+		}
+	}
+}
+
+func TestEnvelopeWords(t *testing.T) {
+	live := event.Envelope{ID: "evt_1", Type: "t", Created: 1, Livemode: true, Object: event.ObjectThin}
+	if live.Mode() != "live" || event.Mode(false) != "test" || !live.Thin() || read().Thin() {
+		t.Errorf("mode %q, %q, thin %v, %v", live.Mode(), event.Mode(false), live.Thin(), read().Thin())
+	}
+	same := live
+	same.Body, same.APIVersion, same.Source, same.ReceivedAt = []byte("x"), "2024-04-10", event.Replay, time.Unix(9, 0)
+	if !live.SameFact(same) {
+		t.Error("another body, version, source or time makes another fact")
+	}
+	for name, change := range map[string]func(*event.Envelope){
+		"id":      func(e *event.Envelope) { e.ID = "evt_2" },
+		"type":    func(e *event.Envelope) { e.Type = "u" },
+		"created": func(e *event.Envelope) { e.Created = 2 },
+	} {
+		other := live
+		change(&other)
+		if live.SameFact(other) {
+			t.Errorf("another %s makes the same fact", name)
+		}
+	}
+	for source, want := range map[event.Source]bool{"webhook": true, "reconcile": true, "backfill": true, "replay": true, "": false, "Webhook": false} {
+		if source.Valid() != want {
+			t.Errorf("source %q valid is %v", source, source.Valid())
+		}
+	}
+}
