@@ -38,10 +38,10 @@ type batch struct {
 func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed []string, err error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		deadline = c.Now().Add(c.Limits.ConsumerTimeout)
+		deadline = c.cfg.Now().Add(c.cfg.Limits.ConsumerTimeout)
 	}
 	b := &batch{c: c, ctx: ctx, deadline: deadline, acked: map[string]bool{}}
-	fresh, suspects := split(messages, c.Limits.SuspectReceives)
+	fresh, suspects := split(messages, c.cfg.Limits.SuspectReceives)
 
 	b.concurrently(fresh)
 	for _, m := range suspects {
@@ -51,7 +51,7 @@ func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed
 	}
 	if b.stuck.Load() {
 		b.deleteFinished()
-		c.Exit(1)
+		c.cfg.Exit(1)
 		return nil, ErrStuck
 	}
 	failed = make([]string, 0, len(messages))
@@ -80,7 +80,7 @@ func split(messages []queue.Message, suspectFrom int) (fresh, suspects []queue.M
 
 func (b *batch) concurrently(messages []queue.Message) {
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, b.c.Limits.BatchConcurrency)
+	slots := make(chan struct{}, b.c.cfg.Limits.BatchConcurrency)
 	for _, m := range messages {
 		slots <- struct{}{}
 		wg.Go(func() {
@@ -130,8 +130,8 @@ func (b *batch) guarded(m queue.Message) (r result) {
 func (b *batch) setVisibility(m queue.Message, d time.Duration) {
 	ctx, cancel := b.own()
 	defer cancel()
-	if err := b.c.Queue.SetVisibility(ctx, m.Receipt, d); err != nil {
-		b.c.Logger.WarnContext(ctx, "set visibility failed", "message_id", m.ID, "error", err.Error())
+	if err := b.c.cfg.Queue.SetVisibility(ctx, m.Receipt, d); err != nil {
+		b.c.cfg.Logger.WarnContext(ctx, "set visibility failed", "message_id", m.ID, "error", err.Error())
 	}
 }
 
@@ -147,16 +147,16 @@ func (b *batch) deleteFinished() {
 	}
 	ctx, cancel := b.own()
 	defer cancel()
-	if err := b.c.Queue.Delete(ctx, receipts); err != nil {
-		b.c.Logger.WarnContext(ctx, "delete finished messages failed", "count", len(receipts), "error", err.Error())
+	if err := b.c.cfg.Queue.Delete(ctx, receipts); err != nil {
+		b.c.cfg.Logger.WarnContext(ctx, "delete finished messages failed", "count", len(receipts), "error", err.Error())
 	}
 }
 
 // own is the context of a write that must not end with the handler's: at most the
 // record budget.
 func (b *batch) own() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(b.ctx), b.c.Limits.RecordBudget)
+	return context.WithTimeout(context.WithoutCancel(b.ctx), b.c.cfg.Limits.RecordBudget)
 }
 
 // left is the time until Lambda ends the function.
-func (b *batch) left() time.Duration { return b.deadline.Sub(b.c.Now()) }
+func (b *batch) left() time.Duration { return b.deadline.Sub(b.c.cfg.Now()) }

@@ -74,7 +74,7 @@ type Config struct {
 }
 
 // Consumer handles batches. It is safe for concurrent use.
-type Consumer struct{ Config }
+type Consumer struct{ cfg Config }
 
 // New checks the configuration and fills in its defaults.
 func New(c Config) (*Consumer, error) {
@@ -99,5 +99,5 @@ func New(c Config) (*Consumer, error) {
 	if c.Exit == nil {
 		c.Exit = os.Exit
 	}
-	return &Consumer{Config: c}, nil
+	return &Consumer{cfg: c}, nil
 }

@@ -15,13 +15,13 @@ import (
 // after: a crash in between leaves the message, never nothing.
 func (a *attempt) failed(err error) result {
 	permanent, isPermanent := errors.AsType[*dispatch.PermanentError](err)
-	f := idempotency.Failure{Now: a.c.Now(), Err: err.Error(), ReceivesLeft: a.receivesLeft(a.m)}
+	f := idempotency.Failure{Now: a.c.cfg.Now(), Err: err.Error(), ReceivesLeft: a.receivesLeft(a.m)}
 	if isPermanent {
 		f.Reason, f.ReceivesLeft = permanent.Reason, 0
 	}
 	ctx, cancel := a.own()
 	defer cancel()
-	written, failErr := a.c.Store.Fail(ctx, a.claim, f)
+	written, failErr := a.c.cfg.Store.Fail(ctx, a.claim, f)
 	if failErr != nil {
 		r := a.c.storeDown(a.m, a.env, errors.Join(err, failErr))
 		r.stuck = errors.Is(err, ErrStuck)
@@ -51,7 +51,7 @@ func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, err err
 func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, p *dispatch.PermanentError) result {
 	ctx, cancel := b.own()
 	defer cancel()
-	err := b.c.Queue.DeadLetter(ctx, m, queue.DeadLetter{
+	err := b.c.cfg.Queue.DeadLetter(ctx, m, queue.DeadLetter{
 		Reason: p.Reason, Error: p.Err.Error(), EventID: env.ID, EventType: env.Type, Attempt: n,
 		Fingerprint: queue.Fingerprint(env.Type, p.Reason, p.Err.Error()),
 	})
@@ -65,7 +65,7 @@ func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, p *disp
 func (c *Consumer) transient(m queue.Message, err error) result {
 	r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err, stuck: errors.Is(err, ErrStuck)}
 	if after, ok := errors.AsType[*dispatch.RetryAfterError](err); ok {
-		r.delay = min(max(after.Delay, c.Limits.MinDelay), c.Limits.BackoffCap)
+		r.delay = min(max(after.Delay, c.cfg.Limits.MinDelay), c.cfg.Limits.BackoffCap)
 	}
 	return r
 }
@@ -79,23 +79,23 @@ func (c *Consumer) storeDown(m queue.Message, env event.Envelope, err error) res
 func (c *Consumer) noTime(m queue.Message, env event.Envelope) result {
 	r := result{env: env, outcome: outcomeNoTime, delay: c.backoff(m)}
 	if m.Receives <= 2 {
-		r.delay = time.Duration(c.Rand() * float64(c.Limits.NoTimeDelay))
+		r.delay = time.Duration(c.cfg.Rand() * float64(c.cfg.Limits.NoTimeDelay))
 	}
 	return r
 }
 
 // backoff is the wait after a transient failure, from 0.9 to 1 of the limits' back-off.
 func (c *Consumer) backoff(m queue.Message) time.Duration {
-	return time.Duration((0.9 + 0.1*c.Rand()) * float64(c.Limits.Backoff(m.Receives)))
+	return time.Duration((0.9 + 0.1*c.cfg.Rand()) * float64(c.cfg.Limits.Backoff(m.Receives)))
 }
 
 // untilLease waits for another attempt's lease to be over for certain.
 func (c *Consumer) untilLease(lease time.Time) time.Duration {
-	l := c.Limits
+	l := c.cfg.Limits
 	if lease.IsZero() {
 		return l.MinDelay
 	}
-	jitter := time.Duration(c.Rand() * float64(l.TakeOverMargin))
-	d := lease.Sub(c.Now()) + l.TakeOverMargin + jitter
+	jitter := time.Duration(c.cfg.Rand() * float64(l.TakeOverMargin))
+	d := lease.Sub(c.cfg.Now()) + l.TakeOverMargin + jitter
 	return min(max(d, l.MinDelay), l.MaxVisibility)
 }

@@ -29,7 +29,7 @@ func (b *batch) message(m queue.Message) result {
 	if b.storeDown.Load() {
 		return b.c.storeDown(m, env, idempotency.ErrStoreDown)
 	}
-	if b.stuck.Load() || b.left() < b.c.Limits.HandlerBudget+b.c.Limits.RecordBudget {
+	if b.stuck.Load() || b.left() < b.c.cfg.Limits.HandlerBudget+b.c.cfg.Limits.RecordBudget {
 		return b.c.noTime(m, env)
 	}
 	claimed, err := b.claimFor(m, env)
@@ -51,11 +51,11 @@ func (b *batch) message(m queue.Message) result {
 }
 
 func (b *batch) claimFor(m queue.Message, env event.Envelope) (idempotency.ClaimResult, error) {
-	l, now := b.c.Limits, b.c.Now()
+	l, now := b.c.cfg.Limits, b.c.cfg.Now()
 	ctx, cancel := b.own()
 	defer cancel()
-	return b.c.Store.Claim(ctx, idempotency.ClaimRequest{
-		Event: env, Own: b.c.Owner(), Now: now,
+	return b.c.cfg.Store.Claim(ctx, idempotency.ClaimRequest{
+		Event: env, Own: b.c.cfg.Owner(), Now: now,
 		Lease:        b.deadline.Add(l.LeaseSlack),
 		Cutoff:       now.Add(-l.TakeOverMargin),
 		Receives:     m.Receives,
@@ -63,15 +63,17 @@ func (b *batch) claimFor(m queue.Message, env event.Envelope) (idempotency.Claim
 	})
 }
 
-func (b *batch) receivesLeft(m queue.Message) int { return max(0, b.c.Limits.MaxReceives-m.Receives) }
+func (b *batch) receivesLeft(m queue.Message) int {
+	return max(0, b.c.cfg.Limits.MaxReceives-m.Receives)
+}
 
 // run takes a claimed message to its end: handler and completion, again while a swap
 // is refused, then the record of what came of it.
 func (a *attempt) run() result {
 	// The handler's clock starts now and leaves room for the record before Lambda's ends.
-	l := a.c.Limits
-	end := a.c.Now().Add(min(l.HandlerBudget, a.left()-l.RecordBudget-l.HandlerGrace))
-	ctx, cancel := context.WithTimeout(a.ctx, end.Sub(a.c.Now()))
+	l := a.c.cfg.Limits
+	end := a.c.cfg.Now().Add(min(l.HandlerBudget, a.left()-l.RecordBudget-l.HandlerGrace))
+	ctx, cancel := context.WithTimeout(a.ctx, end.Sub(a.c.cfg.Now()))
 	defer cancel()
 
 	for range l.HandlerRuns {
@@ -92,10 +94,10 @@ func (a *attempt) run() result {
 
 // decide says what the event means: ignored, or what its handler returned.
 func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Effects, error) {
-	if !a.c.Handlers.Handles(a.env) {
+	if !a.c.cfg.Handlers.Handles(a.env) {
 		return idempotency.Ignored, nil, nil
 	}
-	policy := a.c.Policies[a.env.Endpoint]
+	policy := a.c.cfg.Policies[a.env.Endpoint]
 	if err := policy.check(a.env); err != nil {
 		if policy.Ignore {
 			return idempotency.Ignored, nil, nil
@@ -114,7 +116,7 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 // fetch gets the bytes of an id-only event. They are in the account's API version, so
 // the envelope is rebuilt from them; what identifies the event must not differ.
 func (a *attempt) fetch(ctx context.Context) error {
-	body, err := a.c.Fetcher.FetchEvent(ctx, a.env.Account, a.env.ID, a.env.Thin())
+	body, err := a.c.cfg.Fetcher.FetchEvent(ctx, a.env.Account, a.env.ID, a.env.Thin())
 	if err != nil {
 		return fmt.Errorf("fetch event: %w", err)
 	}
@@ -140,11 +142,11 @@ func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 	}
 	in := dispatch.Input{
 		Envelope: a.env, Attempt: a.claim.Attempt, Generation: a.claim.Generation,
-		FirstAt: a.claim.FirstAt, Now: a.c.Now(),
+		FirstAt: a.claim.FirstAt, Now: a.c.cfg.Now(),
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		effects, err := a.c.Handlers.Dispatch(ctx, in)
+		effects, err := a.c.cfg.Handlers.Dispatch(ctx, in)
 		done <- outcome{effects, err}
 	}()
 	select {
@@ -152,7 +154,7 @@ func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 		return o.effects, o.err
 	case <-ctx.Done():
 	}
-	grace := time.NewTimer(a.c.Limits.HandlerGrace)
+	grace := time.NewTimer(a.c.cfg.Limits.HandlerGrace)
 	defer grace.Stop()
 	select {
 	case o := <-done:
@@ -166,7 +168,7 @@ func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r result, again bool) {
 	ctx, cancel := a.own()
 	defer cancel()
-	done, err := a.c.Store.Complete(ctx, a.claim, o, effects, a.c.Now())
+	done, err := a.c.cfg.Store.Complete(ctx, a.claim, o, effects, a.c.cfg.Now())
 	if errors.Is(err, idempotency.ErrStoreDown) {
 		return a.c.storeDown(a.m, a.env, err), false
 	}

@@ -49,7 +49,7 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 		slog.String("message_id", m.ID),
 	}
 	if r.env.Created > 0 {
-		attrs = append(attrs, slog.Duration("age", c.Now().Sub(time.Unix(r.env.Created, 0)).Round(time.Millisecond)))
+		attrs = append(attrs, slog.Duration("age", c.cfg.Now().Sub(time.Unix(r.env.Created, 0)).Round(time.Millisecond)))
 	}
 	if r.reason != "" {
 		attrs = append(attrs, slog.String("reason", r.reason))
@@ -67,7 +67,7 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 	if r.outcome == outcomeDead || r.stuck {
 		level = slog.LevelError
 	}
-	c.Logger.LogAttrs(ctx, level, "event", attrs...)
+	c.cfg.Logger.LogAttrs(ctx, level, "event", attrs...)
 }
 
 // cut bounds an error's text in a log line.

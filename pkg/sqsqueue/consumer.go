@@ -1,0 +1,94 @@
+package sqsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/queue"
+)
+
+// ConsumerClient is what a consumer calls of SQS.
+type ConsumerClient interface {
+	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
+	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+}
+
+// Consumer is the consumer's side of a queue and its dead-letter queue. Safe for concurrent use.
+type Consumer struct {
+	client        ConsumerClient
+	queue, dead   string
+	secondsPerSec int // how many of the queue's seconds pass in one real second
+}
+
+// NewConsumer works on the queues with these URLs. timeScale is how many of the
+// queue's seconds pass in one real second: 1 on AWS.
+func NewConsumer(client ConsumerClient, queueURL, deadURL string, timeScale int) *Consumer {
+	return &Consumer{client: client, queue: queueURL, dead: deadURL, secondsPerSec: max(timeScale, 1)}
+}
+
+// SQS's own bounds.
+const (
+	maxVisibility = 12 * time.Hour
+	maxBatch      = 10
+)
+
+// SetVisibility hides a received message for d, rounded up to the queue's whole seconds.
+func (c *Consumer) SetVisibility(ctx context.Context, receipt string, d time.Duration) error {
+	d = min(max(d, 0)*time.Duration(c.secondsPerSec), maxVisibility)
+	seconds := int32((d + time.Second - 1) / time.Second)
+	_, err := c.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &c.queue, ReceiptHandle: &receipt, VisibilityTimeout: seconds,
+	})
+	if err != nil {
+		return fmt.Errorf("change visibility: %w", err)
+	}
+	return nil
+}
+
+// Delete acknowledges received messages; an error means that at least one may still be there.
+func (c *Consumer) Delete(ctx context.Context, receipts []string) error {
+	var errs []error
+	for start := 0; start < len(receipts); start += maxBatch {
+		part := receipts[start:min(start+maxBatch, len(receipts))]
+		entries := make([]types.DeleteMessageBatchRequestEntry, len(part))
+		for i := range part {
+			entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &part[i]}
+		}
+		out, err := c.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &c.queue, Entries: entries})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("delete messages: %w", err))
+			continue
+		}
+		for _, f := range out.Failed {
+			errs = append(errs, fmt.Errorf("delete message: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DeadLetter sends a copy of m, its body unchanged, to the dead-letter queue.
+func (c *Consumer) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
+	in := &sqs.SendMessageInput{QueueUrl: &c.dead, MessageBody: &m.Body, MessageAttributes: map[string]types.MessageAttributeValue{}}
+	for name, value := range d.Attributes() {
+		in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
+	}
+	if m.Group != "" {
+		in.MessageGroupId = &m.Group
+	}
+	out, err := c.client.SendMessage(ctx, in)
+	if err != nil {
+		return fmt.Errorf("send dead letter: %w", err)
+	}
+	if aws.ToString(out.MessageId) == "" {
+		return errors.New("send dead letter: the queue gave no message id")
+	}
+	return nil
+}
