@@ -6,11 +6,7 @@
 // seconds under the same relations.
 package limits
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 // Sizes, in bytes.
 const (
@@ -78,8 +74,8 @@ type Limits struct {
 // AWS returns the limits of the deployed system.
 func AWS() Limits { return Scaled(1) }
 
-// Scaled returns the limits with every time of the queue, the consumer and the
-// record divided by n, which is taken as 1 when smaller.
+// Scaled returns the limits with every time of the queue, the consumer and a lease
+// divided by n, which is taken as 1 when smaller. RecordTTL stays: it is the table's.
 func Scaled(n int) Limits {
 	n = max(n, 1)
 	t := func(d time.Duration) time.Duration { return d / time.Duration(n) }
@@ -125,42 +121,13 @@ func Scaled(n int) Limits {
 	}
 }
 
-// Validate reports every relation that does not hold. Each names what would be lost without it.
-func (l Limits) Validate() error {
-	var errs []error
-	must := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	must(l.TimeScale >= 1, "time scale %d is under 1", l.TimeScale)
-	must(l.Visibility >= 6*l.ConsumerTimeout+l.BatchWindow,
-		"visibility %v is under 6 × the consumer's timeout %v + the batch window: throttled batches would be run twice", l.Visibility, l.ConsumerTimeout)
-	must(l.Visibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin,
-		"visibility %v ends before a lease does: a message would come back to find itself busy", l.Visibility)
-	must(l.HandlerBudget+l.RecordBudget <= l.ConsumerTimeout,
-		"handler budget %v + record budget %v exceed the consumer's timeout %v: nothing could be claimed", l.HandlerBudget, l.RecordBudget, l.ConsumerTimeout)
-	must(l.DLQRetention > l.SourceRetention,
-		"DLQ retention %v is not over the source's %v: SQS counts it from the first enqueue", l.DLQRetention, l.SourceRetention)
-	must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,
-		"record TTL %v is under the life of a copy: a late copy would run again", l.RecordTTL)
-	must(l.BackoffCap <= 12*time.Hour/time.Duration(max(l.TimeScale, 1)), "back-off cap %v is over SQS's 12 h", l.BackoffCap)
-	must(l.MaxReceives >= 2, "max receives %d leaves no second try", l.MaxReceives)
-	must(l.MaxConcurrency >= 2 && l.MaxConcurrency <= l.ReservedConsumer,
-		"mapping concurrency %d is over the reserved %d: throttles would burn receives", l.MaxConcurrency, l.ReservedConsumer)
-	must(time.Duration(l.SendTries)*l.SendTry+l.SecretDeadline < l.IngestTimeout,
-		"%d tries of %v do not fit ingest's timeout %v", l.SendTries, l.SendTry, l.IngestTimeout)
-	return errors.Join(errs...)
-}
-
-// Backoff returns the middle of the wait before the next receive of a message that
-// was received n times: BackoffBase doubled with each receive, at most BackoffCap.
+// Backoff returns the longest wait before the next receive of a message that
+// was received so often: BackoffBase doubled with each receive, at most BackoffCap. Less
+// than one receive counts as one. The wait that is set is a random 0.9 to 1 of it.
 func (l Limits) Backoff(receives int) time.Duration {
 	d := l.BackoffBase
-	for range receives - 1 {
-		if d *= 2; d >= l.BackoffCap {
-			return l.BackoffCap
-		}
+	for n := 1; n < receives && d > 0 && d < l.BackoffCap; n++ {
+		d *= 2
 	}
 	return min(d, l.BackoffCap)
 }

@@ -1,0 +1,156 @@
+package limits_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/pkg/limits"
+)
+
+func TestValidateHolds(t *testing.T) {
+	if err := limits.AWS().Validate(); err != nil {
+		t.Errorf("AWS: %v", err)
+	}
+	for n := 2; n <= 200; n++ {
+		if err := limits.Scaled(n).Validate(); err != nil {
+			t.Errorf("scaled by %d: %v", n, err)
+		}
+	}
+}
+
+// TestValidateNames breaks each relation by itself: the report names it and nothing else.
+func TestValidateNames(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*limits.Limits)
+		want   string
+	}{
+		{"no time scale", func(l *limits.Limits) { l.TimeScale = 0 }, "time scale 0 "},
+		{"no tolerance", func(l *limits.Limits) { l.Tolerance = 0 }, "tolerance 0s is not over 0"},
+		{"no ingest timeout", func(l *limits.Limits) { l.IngestTimeout = 0 }, "ingest timeout 0s is not over 0\n2 tries"},
+		{"no time for a try", func(l *limits.Limits) { l.SendTry = 0 }, "send try 0s"},
+		{"no secret TTL", func(l *limits.Limits) { l.SecretTTL = 0 }, "secret TTL 0s"},
+		{"no secret refetch", func(l *limits.Limits) { l.SecretRefetch = -1 }, "secret refetch -1ns"},
+		{"no secret deadline", func(l *limits.Limits) { l.SecretDeadline = 0 }, "secret deadline 0s"},
+		{"no handler budget", func(l *limits.Limits) { l.HandlerBudget = 0 }, "handler budget 0s"},
+		{"no record budget", func(l *limits.Limits) { l.RecordBudget = 0 }, "record budget 0s"},
+		{"no grace", func(l *limits.Limits) { l.HandlerGrace = 0 }, "handler grace 0s"},
+		{"no back-off", func(l *limits.Limits) { l.BackoffBase = 0 }, "back-off base 0s"},
+		{"no slack", func(l *limits.Limits) { l.LeaseSlack = 0 }, "lease slack 0s"},
+		{"no margin", func(l *limits.Limits) { l.TakeOverMargin = 0 }, "take-over margin 0s"},
+		{"no reconcile timeout", func(l *limits.Limits) { l.ReconcileTimeout = 0 }, "reconcile timeout 0s"},
+		{"no try to send", func(l *limits.Limits) { l.SendTries = 0 }, "0 tries to send"},
+		{"no handler run", func(l *limits.Limits) { l.HandlerRuns = 0 }, "0 runs of a handler"},
+		{"no ingest concurrency", func(l *limits.Limits) { l.ReservedIngest = 0 }, "reserved ingest concurrency 0"},
+		{"tries over the ingest timeout", func(l *limits.Limits) { l.SendTries = 4 }, "4 tries of 1.2s do not fit"},
+		{"consumer budgets over its timeout", func(l *limits.Limits) { l.HandlerBudget = 27 * time.Second }, "handler budget 27s + grace"},
+		{"no batch", func(l *limits.Limits) { l.BatchSize, l.BatchConcurrency = 0, 0 }, "batch size 0 is not 1 to 10\nbatch concurrency 0"},
+		{"batch over SQS's bound", func(l *limits.Limits) { l.BatchSize = 11 }, "batch size 11"},
+		{"no batch concurrency", func(l *limits.Limits) { l.BatchConcurrency = 0 }, "batch concurrency 0"},
+		{"batch concurrency over the batch", func(l *limits.Limits) { l.BatchConcurrency = 11 }, "batch concurrency 11"},
+		{"suspect at once", func(l *limits.Limits) { l.SuspectReceives = 1 }, "suspect from receive 1"},
+		{"mapping over the reservation", func(l *limits.Limits) { l.MaxConcurrency = 51 }, "mapping concurrency 51"},
+		{"mapping under SQS's least", func(l *limits.Limits) { l.MaxConcurrency = 1 }, "mapping concurrency 1 "},
+		{"record gone before a copy", func(l *limits.Limits) { l.RecordTTL = 48 * 24 * time.Hour }, "record TTL 1152h"},
+		{"visibility under six timeouts", func(l *limits.Limits) { l.Visibility = 179 * time.Second }, "visibility 2m59s is under 6"},
+		{"visibility with a batch window", func(l *limits.Limits) { l.BatchWindow = time.Second }, "visibility 3m0s is under 6"},
+		{"visibility under a lease", func(l *limits.Limits) { l.TakeOverMargin = 148 * time.Second }, "visibility 3m0s ends before a lease"},
+		{"wait for a lease under the lease", func(l *limits.Limits) { l.MaxVisibility = 37 * time.Second }, "max visibility 37s"},
+		{"wait for a lease over SQS's bound", func(l *limits.Limits) { l.MaxVisibility = 12*time.Hour + 1 }, "max visibility 12h"},
+		{"cap under its base", func(l *limits.Limits) { l.BackoffCap = 29 * time.Second }, "back-off cap 29s"},
+		{"cap over SQS's bound", func(l *limits.Limits) { l.BackoffCap, l.MaxReceives = 12*time.Hour+1, 3 }, "back-off cap 12h"},
+		{"one receive", func(l *limits.Limits) { l.MaxReceives = 1 }, "max receives 1 "},
+		{"receives over SQS's bound", func(l *limits.Limits) { l.MaxReceives, l.BackoffCap = 1001, 30*time.Second }, "max receives 1001"},
+		{"back-off over the retention", func(l *limits.Limits) { l.MaxReceives = 110 }, "110 receives take"},
+		{"DLQ retention as the source's", func(l *limits.Limits) { l.DLQRetention = l.SourceRetention }, "DLQ retention 96h"},
+		{"DLQ retention over SQS's bound", func(l *limits.Limits) { l.DLQRetention++ }, "DLQ retention 336h"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := limits.AWS()
+			tt.change(&l)
+			err := l.Validate()
+			if err == nil {
+				t.Fatal("nothing is wrong")
+			}
+			if !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("%q, want %q…", err, tt.want)
+			}
+			if got, want := strings.Count(err.Error(), "\n"), strings.Count(tt.want, "\n"); got != want {
+				t.Errorf("reports more than was broken: %q", err)
+			}
+		})
+	}
+}
+
+// TestValidateReportsAll breaks everything at once.
+func TestValidateReportsAll(t *testing.T) {
+	err := limits.Limits{}.Validate()
+	if err == nil || strings.Count(err.Error(), "\n") < 25 {
+		t.Errorf("the zero Limits: %v", err)
+	}
+}
+
+func TestScaled(t *testing.T) {
+	for _, n := range []int{-3, 0, 1} {
+		if limits.Scaled(n) != limits.AWS() {
+			t.Errorf("scaled by %d is not AWS", n)
+		}
+	}
+	l := limits.Scaled(60)
+	if l.TimeScale != 60 || l.Visibility != 3*time.Second || l.Backoff(16) != time.Minute || l.DLQRetention != 336*time.Minute {
+		t.Errorf("scaled by 60: %+v", l)
+	}
+	if a := limits.AWS(); l.Tolerance != a.Tolerance || l.IngestTimeout != a.IngestTimeout || l.SendTry != a.SendTry ||
+		l.SecretTTL != a.SecretTTL || l.RecordTTL != a.RecordTTL || l.MaxReceives != a.MaxReceives {
+		t.Errorf("scaled by 60 divides what is not the queue's: %+v", l)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	l := limits.AWS()
+	for n, want := range map[int]time.Duration{
+		math.MinInt: 30 * time.Second, -1: 30 * time.Second, 0: 30 * time.Second, 1: 30 * time.Second,
+		2: time.Minute, 3: 2 * time.Minute, 7: 32 * time.Minute, 8: time.Hour, 9: time.Hour, math.MaxInt: time.Hour,
+	} {
+		if got := l.Backoff(n); got != want {
+			t.Errorf("after %d receives: %v, want %v", n, got, want)
+		}
+	}
+	l.BackoffBase = 2 * time.Hour
+	if got := l.Backoff(1); got != time.Hour {
+		t.Errorf("a base over the cap: %v", got)
+	}
+	l.BackoffBase, l.BackoffCap = 0, 0
+	if got := l.Backoff(math.MaxInt); got != 0 {
+		t.Errorf("no back-off: %v", got)
+	}
+}
+
+// TestLastReceive holds the promise that an outage of 8 h sends no healthy event to the
+// DLQ: with waits of 0.9 to 1 times Backoff the last receive comes 8.15 to 9.06 h after the first.
+func TestLastReceive(t *testing.T) {
+	l := limits.AWS()
+	if l.MaxReceives != 16 {
+		t.Fatalf("max receives is %d", l.MaxReceives)
+	}
+	var sum time.Duration
+	for n := 1; n < l.MaxReceives; n++ {
+		sum += l.Backoff(n)
+	}
+	least, most := (sum * 9 / 10).Hours(), sum.Hours()
+	if least < 8.15 || most > 9.06 {
+		t.Errorf("receive 16 comes %.3f to %.3f h after the first", least, most)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	if limits.MaxMessage >= limits.MaxQueueRequest {
+		t.Error("a message leaves no room for its attributes")
+	}
+	if wire := limits.MaxBody * 4 / 3; wire >= 6_000_000 {
+		t.Errorf("the largest body takes %d bytes of an invocation in base64", wire)
+	}
+}

@@ -1,0 +1,102 @@
+package limits
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// SQS's own bounds, in its own seconds.
+const (
+	sqsMaxReceives   = 1000
+	sqsMaxVisibility = 12 * time.Hour
+	sqsMaxRetention  = 14 * 24 * time.Hour
+	sqsMaxBatch      = 10
+)
+
+// faults collects what does not hold.
+type faults []error
+
+func (f *faults) must(ok bool, format string, args ...any) {
+	if !ok {
+		*f = append(*f, fmt.Errorf(format, args...))
+	}
+}
+
+// Validate reports every relation that does not hold. Each names what would be lost without it.
+func (l Limits) Validate() error {
+	var f faults
+	l.checkValues(&f)
+	l.checkIngest(&f)
+	l.checkConsumer(&f)
+	l.checkQueue(&f)
+	return errors.Join(f...)
+}
+
+func (l Limits) checkValues(f *faults) {
+	f.must(l.TimeScale >= 1, "time scale %d is under 1", l.TimeScale)
+	for _, v := range []struct {
+		name string
+		time time.Duration
+	}{
+		{"tolerance", l.Tolerance}, {"ingest timeout", l.IngestTimeout}, {"send try", l.SendTry},
+		{"secret TTL", l.SecretTTL}, {"secret refetch", l.SecretRefetch}, {"secret deadline", l.SecretDeadline},
+		{"consumer timeout", l.ConsumerTimeout}, {"handler budget", l.HandlerBudget},
+		{"record budget", l.RecordBudget}, {"handler grace", l.HandlerGrace},
+		{"visibility", l.Visibility}, {"source retention", l.SourceRetention},
+		{"back-off base", l.BackoffBase}, {"max visibility", l.MaxVisibility},
+		{"lease slack", l.LeaseSlack}, {"take-over margin", l.TakeOverMargin},
+		{"reconcile timeout", l.ReconcileTimeout},
+	} {
+		f.must(v.time > 0, "%s %v is not over 0", v.name, v.time)
+	}
+	f.must(l.SendTries >= 1, "%d tries to send are none", l.SendTries)
+	f.must(l.HandlerRuns >= 1, "%d runs of a handler are none", l.HandlerRuns)
+	f.must(l.ReservedIngest >= 1, "reserved ingest concurrency %d lets nothing in", l.ReservedIngest)
+}
+
+func (l Limits) checkIngest(f *faults) {
+	f.must(time.Duration(l.SendTries)*l.SendTry+l.SecretDeadline < l.IngestTimeout,
+		"%d tries of %v do not fit ingest's timeout %v with a fetch of secrets of %v", l.SendTries, l.SendTry, l.IngestTimeout, l.SecretDeadline)
+}
+
+func (l Limits) checkConsumer(f *faults) {
+	f.must(l.HandlerBudget+l.HandlerGrace+l.RecordBudget <= l.ConsumerTimeout,
+		"handler budget %v + grace %v + record budget %v exceed the consumer's timeout %v: nothing could be claimed", l.HandlerBudget, l.HandlerGrace, l.RecordBudget, l.ConsumerTimeout)
+	f.must(l.BatchSize >= 1 && l.BatchSize <= sqsMaxBatch, "batch size %d is not 1 to %d", l.BatchSize, sqsMaxBatch)
+	f.must(l.BatchConcurrency >= 1 && l.BatchConcurrency <= l.BatchSize,
+		"batch concurrency %d is not 1 to the batch size %d", l.BatchConcurrency, l.BatchSize)
+	f.must(l.SuspectReceives >= 2, "suspect from receive %d, under 2: each message would run alone", l.SuspectReceives)
+	f.must(l.MaxConcurrency >= 2 && l.MaxConcurrency <= l.ReservedConsumer,
+		"mapping concurrency %d is under 2 or over the reserved %d: throttles would burn receives", l.MaxConcurrency, l.ReservedConsumer)
+	f.must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,
+		"record TTL %v is under the life of a copy: a late copy would run again", l.RecordTTL)
+}
+
+func (l Limits) checkQueue(f *faults) {
+	scaled := func(d time.Duration) time.Duration { return d / time.Duration(max(l.TimeScale, 1)) }
+	f.must(l.BatchWindow >= 0 && l.Visibility >= 6*l.ConsumerTimeout+l.BatchWindow,
+		"visibility %v is under 6 × the consumer's timeout %v + the batch window %v: throttled batches would be run twice", l.Visibility, l.ConsumerTimeout, l.BatchWindow)
+	f.must(l.Visibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin,
+		"visibility %v ends before a lease does: a message would come back to find itself busy", l.Visibility)
+	f.must(l.MaxVisibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin && l.MaxVisibility <= scaled(sqsMaxVisibility),
+		"max visibility %v does not outlast a lease or is over SQS's 12 h", l.MaxVisibility)
+	f.must(l.BackoffBase <= l.BackoffCap && l.BackoffCap <= scaled(sqsMaxVisibility),
+		"back-off cap %v is under its base %v or over SQS's 12 h", l.BackoffCap, l.BackoffBase)
+	f.must(l.MaxReceives >= 2 && l.MaxReceives <= sqsMaxReceives,
+		"max receives %d leaves no second try or is over SQS's %d", l.MaxReceives, sqsMaxReceives)
+	f.must(l.lastReceive() < l.SourceRetention,
+		"%d receives take %v, the source keeps a message for %v: it would be lost before it reaches the DLQ", l.MaxReceives, l.lastReceive(), l.SourceRetention)
+	f.must(l.DLQRetention > l.SourceRetention && l.DLQRetention <= scaled(sqsMaxRetention),
+		"DLQ retention %v is not over the source's %v, from whose first enqueue SQS counts it, or over SQS's 14 d", l.DLQRetention, l.SourceRetention)
+}
+
+// lastReceive returns how long after the first receive the last one comes at most, when
+// each attempt runs as long as it may.
+func (l Limits) lastReceive() time.Duration {
+	var d time.Duration
+	for n := 1; n < min(l.MaxReceives, sqsMaxReceives+1); n++ {
+		d += l.Backoff(n) + l.ConsumerTimeout
+	}
+	return d
+}
