@@ -1,0 +1,227 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/queue"
+)
+
+func TestEmptyBatchAnswersAnEmptyListNotNil(t *testing.T) {
+	failed, err := setup(succeed).handle(t)
+	if err != nil || failed == nil || len(failed) != 0 {
+		t.Errorf("got %#v, %v; want an empty list", failed, err)
+	}
+}
+
+func TestOneBadMessageLeavesTheOthersAlone(t *testing.T) {
+	b := setup(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
+		if in.ID == "evt_2" {
+			return nil, errors.New("bad")
+		}
+		return nil, nil
+	})
+	failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1))
+	if diff := cmp.Diff([]string{"m2"}, failed); diff != "" || err != nil {
+		t.Errorf("failed ids (-want +got):\n%s, error %v", diff, err)
+	}
+}
+
+func TestPanicOfOurOwnCodeFailsOneMessage(t *testing.T) {
+	b := setup(succeed)
+	b.store.claim = func(r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+		if r.Event.ID == "evt_1" {
+			panic("bug")
+		}
+		return claimed(r), nil
+	}
+	failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1))
+	if diff := cmp.Diff([]string{"m1"}, failed); diff != "" || err != nil {
+		t.Errorf("failed ids (-want +got):\n%s, error %v", diff, err)
+	}
+}
+
+func TestMessagesRunAtOnceUpToTheBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		b := setup(func(ctx context.Context, _ dispatch.Input) (dispatch.Effects, error) {
+			most.Store(max(most.Load(), now.Add(1)))
+			<-time.After(time.Second)
+			now.Add(-1)
+			return nil, nil
+		})
+		var batch []queue.Message
+		for _, n := range strings.Split("1234567890", "") {
+			batch = append(batch, message(t, n, 1))
+		}
+		start := time.Now()
+		failed, err := b.handle(t, batch...)
+		if err != nil || len(failed) != 0 || most.Load() != 5 || time.Since(start) != 2*time.Second {
+			t.Errorf("failed %v, error %v, %d at once in %v; want 5 at once in 2s", failed, err, most.Load(), time.Since(start))
+		}
+	})
+}
+
+func TestSuspectsRunLastAndAloneAfterTheFinishedAreDeleted(t *testing.T) {
+	var order []string
+	b := setup(succeed)
+	b.config.Handlers = handlers(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
+		b.queue.mu.Lock()
+		defer b.queue.mu.Unlock()
+		order = append(order, in.ID+" after "+strings.Join(b.queue.calls, "; "))
+		return nil, nil
+	})
+	b.config.Limits.BatchConcurrency = 1
+	failed, err := b.handle(t, message(t, "9", 3), message(t, "1", 1), message(t, "8", 7), message(t, "2", 2))
+	if err != nil || len(failed) != 0 {
+		t.Fatalf("failed %v, error %v", failed, err)
+	}
+	want := []string{"evt_1 after ", "evt_2 after ", "evt_9 after delete r1,r2", "evt_8 after delete r1,r2; delete r9"}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingIsClaimedWithoutTime(t *testing.T) {
+	slow := func(ctx context.Context, _ dispatch.Input) (dispatch.Effects, error) {
+		<-time.After(7900 * time.Millisecond)
+		return nil, nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(slow)
+		b.config.Limits.BatchConcurrency = 1
+		failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1), message(t, "4", 1), message(t, "5", 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// 30 s hold three runs of 7.9 s with 11 s left before each.
+		if diff := cmp.Diff([]string{"m4", "m5"}, failed); diff != "" || len(b.store.claims) != 3 {
+			t.Errorf("%d claims, failed ids (-want +got):\n%s", len(b.store.claims), diff)
+		}
+		if d := b.queue.visibility["r4"]; d != time.Second {
+			t.Errorf("hidden for %v, want the middle of 0–2 s", d)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(slow)
+		b.config.Limits.ConsumerTimeout = 11*time.Second - 1
+		b.config.Limits.HandlerBudget = 5 * time.Second // else the limits are refused
+		c, err := consumer.New(b.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second-1)
+		defer cancel()
+		if _, err := c.Handle(ctx, []queue.Message{message(t, "1", 3)}); err != nil {
+			t.Fatal(err)
+		}
+		if d := b.queue.visibility["r1"]; d != 114*time.Second || len(b.store.claims) != 0 {
+			t.Errorf("hidden for %v after %d claims, want the back-off of a third receive and no claim", d, len(b.store.claims))
+		}
+	})
+}
+
+func TestStoreDownStopsClaiming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(succeed)
+		b.config.Limits.BatchConcurrency = 1
+		b.store.claim = func(r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+			if r.Event.ID == "evt_1" {
+				return claimed(r), nil
+			}
+			return idempotency.ClaimResult{}, idempotency.ErrStoreDown
+		}
+		failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1), message(t, "4", 1))
+		if diff := cmp.Diff([]string{"m2", "m3", "m4"}, failed); diff != "" || err != nil || len(b.store.claims) != 2 {
+			t.Errorf("%d claims, error %v, failed ids (-want +got):\n%s", len(b.store.claims), err, diff)
+		}
+	})
+}
+
+func TestHandlerOutOfTimeIsATransientFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(func(ctx context.Context, _ dispatch.Input) (dispatch.Effects, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		start := time.Now()
+		failed, err := b.handle(t, message(t, "1", 1))
+		if err != nil || len(failed) != 1 || time.Since(start) != 8*time.Second || len(b.exits) != 0 || len(b.store.failures) != 1 {
+			t.Errorf("failed %v, error %v after %v, exits %v, %d failures", failed, err, time.Since(start), b.exits, len(b.store.failures))
+		}
+	})
+}
+
+// TestStuckHandlerEndsTheProcess: its record is failed under its own fence, every
+// visibility is set, what was finished is deleted, and then the process exits.
+func TestStuckHandlerEndsTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		b := setup(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
+			if in.ID == "evt_2" {
+				<-release
+			}
+			return nil, nil
+		})
+		var callsAtExit []string
+		b.config.Exit = func(code int) {
+			b.exits = append(b.exits, code)
+			callsAtExit = slices.Clone(b.queue.calls)
+		}
+		start := time.Now()
+		_, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 3))
+		if !errors.Is(err, consumer.ErrStuck) || time.Since(start) != 9*time.Second {
+			t.Errorf("error %v after %v, want ErrStuck after the budget and the grace", err, time.Since(start))
+		}
+		if diff := cmp.Diff([]int{1}, b.exits); diff != "" {
+			t.Errorf("exits (-want +got):\n%s", diff)
+		}
+		want := []string{"visibility r2", "delete r1", "visibility r3"}
+		if diff := cmp.Diff(want, callsAtExit); diff != "" {
+			t.Errorf("queue calls before the exit (-want +got):\n%s", diff)
+		}
+		if len(b.store.failures) != 1 || len(b.store.claims) != 2 {
+			t.Errorf("%d failures and %d claims, want the stuck one failed and the suspect not claimed", len(b.store.failures), len(b.store.claims))
+		}
+	})
+}
+
+func TestVisibilityFailureChangesNothing(t *testing.T) {
+	b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) { return nil, errors.New("bad") })
+	b.queue.visErr = errors.New("throttled")
+	failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1, func(e *event.Envelope) { e.Type = "unhandled" }))
+	if diff := cmp.Diff([]string{"m1"}, failed); diff != "" || err != nil {
+		t.Errorf("failed ids (-want +got):\n%s, error %v", diff, err)
+	}
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	for name, change := range map[string]func(*consumer.Config){
+		"no store":      func(c *consumer.Config) { c.Store = nil },
+		"no queue":      func(c *consumer.Config) { c.Queue = nil },
+		"no handlers":   func(c *consumer.Config) { c.Handlers = nil },
+		"no fetcher":    func(c *consumer.Config) { c.Fetcher = nil },
+		"broken limits": func(c *consumer.Config) { c.Limits.Visibility = time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(succeed)
+			change(&b.config)
+			if _, err := consumer.New(b.config); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}

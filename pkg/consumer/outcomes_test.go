@@ -1,0 +1,309 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/queue"
+)
+
+// TestOutcomes has a row for every outcome that a message can have: what the queue is
+// told, in which order, and for how long the message stays hidden.
+func TestOutcomes(t *testing.T) {
+	boom := errors.New("boom 42")
+	failing := func(err error) handlers {
+		return func(context.Context, dispatch.Input) (dispatch.Effects, error) { return nil, err }
+	}
+	claims := func(v idempotency.ClaimVerdict, lease time.Duration) func(*bundle) {
+		return func(b *bundle) {
+			b.store.claim = func(r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+				res := idempotency.ClaimResult{Verdict: v}
+				if lease > 0 {
+					res.Lease = r.Now.Add(lease)
+				}
+				return res, nil
+			}
+		}
+	}
+	completes := func(v idempotency.CompleteVerdict, lease time.Duration, err error) func(*bundle) {
+		return func(b *bundle) {
+			b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
+				res := idempotency.CompleteResult{Verdict: v, Err: err}
+				if lease > 0 {
+					res.Lease = time.Now().Add(lease)
+				}
+				return res, nil
+			}
+		}
+	}
+	fails := func(v idempotency.FailVerdict) func(*bundle) {
+		return func(b *bundle) {
+			b.store.fail = func(idempotency.Failure) (idempotency.FailResult, error) {
+				return idempotency.FailResult{Verdict: v, Lease: time.Now().Add(20 * time.Second)}, nil
+			}
+		}
+	}
+	type want struct {
+		acked  bool
+		delay  time.Duration // of a message that comes back; jitter is fixed at its middle
+		calls  []string
+		reason string // of the failure in the record
+		err    error
+	}
+	cases := []struct {
+		name     string
+		handler  handlers
+		with     func(*bundle)
+		receives int
+		change   func(*event.Envelope)
+		want     want
+	}{
+		{name: "completed is acknowledged", handler: succeed, want: want{acked: true}},
+		{name: "no handler completes as ignored", handler: succeed,
+			change: func(e *event.Envelope) { e.Type = "unhandled" }, want: want{acked: true}},
+		{name: "duplicate is acknowledged", handler: succeed, with: claims(idempotency.Duplicate, 0), want: want{acked: true}},
+		{name: "busy comes back after the other lease, the margin and a jitter", handler: succeed,
+			with: claims(idempotency.Busy, 20*time.Second), want: want{delay: 27500 * time.Millisecond}},
+		{name: "busy with an unknown lease comes back after a second", handler: succeed,
+			with: claims(idempotency.Busy, 0), want: want{delay: time.Second}},
+		{name: "busy with a far lease comes back after 900 s", handler: succeed,
+			with: claims(idempotency.Busy, 2*time.Hour), want: want{delay: 900 * time.Second}},
+		{name: "superseded by a done attempt is acknowledged", handler: succeed,
+			with: completes(idempotency.SupersededDone, 0, nil), want: want{acked: true}},
+		{name: "superseded comes back after the later lease", handler: succeed,
+			with: completes(idempotency.Superseded, 10*time.Second, nil), want: want{delay: 17500 * time.Millisecond}},
+		{name: "unknown completion comes back after its own lease", handler: succeed,
+			with: func(b *bundle) {
+				b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
+					return idempotency.CompleteResult{}, idempotency.ErrUnknown
+				}
+			},
+			want: want{delay: 39500 * time.Millisecond, err: consumer.ErrInfrastructure}},
+		{name: "transient failure is recorded and backs off", handler: failing(boom), receives: 1,
+			want: want{delay: 28500 * time.Millisecond}},
+		{name: "the back-off doubles with each receive", handler: failing(boom), receives: 4,
+			want: want{delay: 228 * time.Second}},
+		{name: "the back-off ends at an hour", handler: failing(boom), receives: 12,
+			want: want{delay: 57 * time.Minute}},
+		{name: "RetryAfter sets the delay", handler: failing(dispatch.RetryAfter(90*time.Second, boom)),
+			want: want{delay: 90 * time.Second}},
+		{name: "RetryAfter is at least a second", handler: failing(dispatch.RetryAfter(-5, boom)),
+			want: want{delay: time.Second}},
+		{name: "RetryAfter is at most an hour", handler: failing(dispatch.RetryAfter(48*time.Hour, boom)),
+			want: want{delay: time.Hour}},
+		{name: "a panic is a transient failure",
+			handler: func(context.Context, dispatch.Input) (dispatch.Effects, error) {
+				return nil, &dispatch.PanicError{Value: "oops"}
+			},
+			want: want{delay: 28500 * time.Millisecond}},
+		{name: "permanent failure: record, copy, then acknowledge", handler: failing(dispatch.Permanent(boom)),
+			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
+		{name: "a park keeps its reason", handler: failing(dispatch.Park(dispatch.ReasonAPIVersion, boom)),
+			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonAPIVersion}},
+		{name: "without the copy a permanent failure comes back", handler: failing(dispatch.Permanent(boom)),
+			with: func(b *bundle) { b.queue.deadErr = boom },
+			want: want{delay: 28500 * time.Millisecond, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
+		{name: "a permanent failure that the record refuses makes no copy", handler: failing(dispatch.Permanent(boom)),
+			with: fails(idempotency.FailSuperseded),
+			want: want{delay: 27500 * time.Millisecond, reason: dispatch.ReasonHandler}},
+		{name: "a failure after the event was done is acknowledged", handler: failing(boom),
+			with: fails(idempotency.FailDone), want: want{acked: true}},
+		{name: "a failure that cannot be written makes no copy and no acknowledgement", handler: failing(dispatch.Permanent(boom)),
+			with: func(b *bundle) {
+				b.store.fail = func(idempotency.Failure) (idempotency.FailResult, error) {
+					return idempotency.FailResult{}, idempotency.ErrStoreDown
+				}
+			},
+			want: want{delay: 28500 * time.Millisecond, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
+		{name: "a refused check means its own error", handler: succeed,
+			with: completes(idempotency.CheckRefused, 0, dispatch.Permanent(boom)),
+			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
+		{name: "rejected effects are permanent", handler: succeed,
+			with: completes(idempotency.Rejected, 0, boom),
+			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonRejected}},
+		{name: "a corrupt id is dead-lettered without a record", handler: succeed,
+			with: claims(idempotency.Corrupt, 0), want: want{acked: true, calls: []string{"dead m1"}}},
+		{name: "store down is never a duplicate", handler: succeed,
+			with: func(b *bundle) {
+				b.store.claim = func(idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+					return idempotency.ClaimResult{}, fmt.Errorf("%w: throttled", idempotency.ErrStoreDown)
+				}
+			},
+			want: want{delay: 28500 * time.Millisecond, err: consumer.ErrInfrastructure}},
+		{name: "store down while completing", handler: succeed,
+			with: func(b *bundle) {
+				b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
+					return idempotency.CompleteResult{}, idempotency.ErrStoreDown
+				}
+			},
+			want: want{delay: 28500 * time.Millisecond, err: consumer.ErrInfrastructure}},
+		{name: "an event of another mode is parked", handler: succeed,
+			with: func(b *bundle) { b.config.Policies = map[string]consumer.Policy{"default": {Livemode: []bool{true}}} },
+			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonLivemode}},
+		{name: "an event of another account is parked", handler: succeed,
+			with:   func(b *bundle) { b.config.Policies = map[string]consumer.Policy{"default": {Accounts: []string{"-"}}} },
+			change: func(e *event.Envelope) { e.Account = "acct_other" },
+			want:   want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonAccount}},
+		{name: "policy may ignore what does not fit", handler: failing(boom),
+			with: func(b *bundle) {
+				b.config.Policies = map[string]consumer.Policy{"default": {Livemode: []bool{true}, Ignore: true}}
+			},
+			want: want{acked: true}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(c.handler)
+				if c.with != nil {
+					c.with(b)
+				}
+				change := c.change
+				if change == nil {
+					change = func(*event.Envelope) {}
+				}
+				failed, err := b.handle(t, message(t, "1", max(c.receives, 1), change))
+
+				if !errors.Is(err, c.want.err) {
+					t.Fatalf("error %v, want %v", err, c.want.err)
+				}
+				if err == nil {
+					wantFailed := []string{"m1"}
+					if c.want.acked {
+						wantFailed = []string{}
+					}
+					if diff := cmp.Diff(wantFailed, failed); diff != "" {
+						t.Errorf("failed ids (-want +got):\n%s", diff)
+					}
+				}
+				wantCalls := c.want.calls
+				if !c.want.acked {
+					wantCalls = append(wantCalls, "visibility r1")
+					if got := b.queue.visibility["r1"]; got != c.want.delay {
+						t.Errorf("hidden for %v, want %v", got, c.want.delay)
+					}
+				}
+				if diff := cmp.Diff(wantCalls, b.queue.calls); diff != "" {
+					t.Errorf("queue calls (-want +got):\n%s", diff)
+				}
+				if c.want.reason != "" && (len(b.store.failures) != 1 || b.store.failures[0].Reason != c.want.reason || b.store.failures[0].ReceivesLeft != 0) {
+					t.Errorf("failures %+v, want one with reason %q and no receives left", b.store.failures, c.want.reason)
+				}
+				if strings.Contains(b.logs.String(), "payload") {
+					t.Error("the log carries the payload")
+				}
+			})
+		})
+	}
+}
+
+func TestClaimCarriesTheFence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(succeed)
+		start := time.Now()
+		b.handle(t, message(t, "1", 3))
+		got := b.store.claims[0]
+		want := idempotency.ClaimRequest{
+			Event: got.Event, Own: strings.Repeat("a", 32), Now: start,
+			Lease:  start.Add(32 * time.Second), // Lambda's deadline and the slack
+			Cutoff: start.Add(-5 * time.Second), Receives: 3, ReceivesLeft: 13,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("claim (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRefusedSwapRunsTheHandlerAgain(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		refused int
+		runs    int
+		acked   bool
+	}{
+		{"once", 1, 2, true},
+		{"four times", 4, 5, true},
+		{"always: a transient failure after five runs", 99, 5, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				runs := 0
+				b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) { runs++; return nil, nil })
+				b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
+					if runs <= c.refused {
+						return idempotency.CompleteResult{Verdict: idempotency.SwapRefused}, nil
+					}
+					return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.Applied}, nil
+				}
+				failed, err := b.handle(t, message(t, "1", 1))
+				if err != nil || (len(failed) == 0) != c.acked || runs != c.runs || len(b.store.claims) != 1 {
+					t.Errorf("failed %v, error %v, %d runs, %d claims; want acked %v, %d runs, one claim", failed, err, runs, len(b.store.claims), c.acked, c.runs)
+				}
+			})
+		})
+	}
+}
+
+func TestUndecodableIsDeadLetteredFirst(t *testing.T) {
+	b := setup(succeed)
+	failed, err := b.handle(t, queue.Message{ID: "m1", Receipt: "r1", Body: `{"v":99}`, Receives: 1})
+	if err != nil || len(failed) != 0 || len(b.store.claims) != 0 {
+		t.Fatalf("failed %v, error %v, %d claims; want an acknowledged message and no record", failed, err, len(b.store.claims))
+	}
+	if len(b.queue.dead) != 1 || b.queue.dead[0].Reason != dispatch.ReasonUndecodable || len(b.queue.dead[0].Fingerprint) != 12 {
+		t.Errorf("dead letters %+v, want one undecodable with a fingerprint", b.queue.dead)
+	}
+}
+
+func TestFetchOfIDOnlyMessage(t *testing.T) {
+	body := func(id string, created int64) []byte {
+		return fmt.Appendf(nil, `{"id":%q,"object":"event","type":"invoice.paid","api_version":"2026-08-26.dahlia","created":%d,"livemode":false,"data":{"object":{"id":"in_1","object":"invoice"}}}`, id, created)
+	}
+	for _, c := range []struct {
+		name   string
+		body   []byte
+		err    error
+		acked  bool
+		reason string
+	}{
+		{name: "the same event", body: body("evt_1", 1_700_000_000), acked: true},
+		{name: "another id", body: body("evt_2", 1_700_000_000), acked: true, reason: dispatch.ReasonCorrupt},
+		{name: "another time", body: body("evt_1", 1_700_000_001), acked: true, reason: dispatch.ReasonCorrupt},
+		{name: "no event", body: []byte(`{}`), acked: true, reason: dispatch.ReasonCorrupt},
+		{name: "Stripe is down", err: errors.New("503")},
+		{name: "no key", err: dispatch.Park(dispatch.ReasonNoAPIKey, errors.New("no key")), acked: true, reason: dispatch.ReasonNoAPIKey},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var seen event.Envelope
+			b := setup(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
+				seen = in.Envelope
+				return nil, nil
+			})
+			b.config.Fetcher = fetcher(func(string) ([]byte, error) { return c.body, c.err })
+			failed, err := b.handle(t, message(t, "1", 1, func(e *event.Envelope) { e.Body = nil }))
+			if err != nil || (len(failed) == 0) != c.acked {
+				t.Fatalf("failed %v, error %v; want acked %v", failed, err, c.acked)
+			}
+			var reason string
+			if len(b.store.failures) > 0 {
+				reason = b.store.failures[0].Reason
+			}
+			if reason != c.reason {
+				t.Errorf("reason %q, want %q", reason, c.reason)
+			}
+			if c.acked && c.reason == "" && (seen.APIVersion != "2026-08-26.dahlia" || seen.Endpoint != "default" || seen.Source != event.Webhook || seen.Body == nil) {
+				t.Errorf("the handler saw %+v, want the fetched event on the message's way", seen)
+			}
+		})
+	}
+}
