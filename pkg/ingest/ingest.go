@@ -1,0 +1,219 @@
+// Package ingest answers one delivery: verify it, put its envelope on the queue, and
+// only then say that it was received. It does nothing else: no table, no handler, no
+// look into an event's data. It knows no transport; an adapter turns what a gateway
+// sends into a [Request] and an [Answer] into what the gateway wants.
+//
+// What a sender did wrong is an Answer, which nobody is paged for. What we could not
+// do (no secret to verify with, a queue that does not take the message) is a Go
+// error: the sender must get a 5xx for it and deliver again.
+//
+//	h, err := ingest.New(ingest.Config{Secrets: secrets, Sender: queue})
+//	answer, err := h.Handle(ctx, request)
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/verify"
+)
+
+// ErrUnknownEndpoint is what [Secrets] returns for a name that it does not hold.
+var ErrUnknownEndpoint = errors.New("unknown endpoint")
+
+// Secrets knows the active signing secrets of each endpoint. Both methods are called
+// concurrently. They return [ErrUnknownEndpoint] for a name that has no entry, an
+// empty list for an entry without a usable secret, and any other error when nothing
+// is known because the secrets could not be fetched.
+type Secrets interface {
+	// Active returns the secrets as they are known now.
+	Active(ctx context.Context, endpoint string) ([]string, error)
+	// Refetched looks for newer secrets first, unless that was done only lately, and
+	// then returns what Active would. A fetch that fails leaves what was known.
+	Refetched(ctx context.Context, endpoint string) ([]string, error)
+}
+
+// Sender puts an envelope on the queue. A nil error means that the queue has stored
+// the message; trace may be empty. Send bounds its own time.
+type Sender interface {
+	Send(ctx context.Context, e event.Envelope, trace string) error
+}
+
+// Config holds a handler's parts.
+type Config struct {
+	Secrets  Secrets        // required
+	Sender   Sender         // required
+	Logger   *slog.Logger   // one line per request; default none
+	AllowIPs []netip.Prefix // the only sources that may deliver; default everybody
+	Limits   limits.Limits  // default limits.AWS()
+}
+
+// Handler answers deliveries. It is safe for concurrent use.
+type Handler struct {
+	secrets   Secrets
+	sender    Sender
+	log       *slog.Logger
+	allow     []netip.Prefix
+	tolerance time.Duration
+}
+
+// New returns a handler, or an error that names every part that is missing.
+func New(c Config) (*Handler, error) {
+	var errs []error
+	if c.Secrets == nil {
+		errs = append(errs, errors.New("ingest needs secrets"))
+	}
+	if c.Sender == nil {
+		errs = append(errs, errors.New("ingest needs a sender"))
+	}
+	for _, p := range c.AllowIPs {
+		if !p.IsValid() {
+			errs = append(errs, errors.New("ingest's list of sources has an invalid prefix"))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Limits.Tolerance == 0 {
+		c.Limits = limits.AWS()
+	}
+	return &Handler{
+		secrets: c.Secrets, sender: c.Sender, log: c.Logger,
+		allow: slices.Clone(c.AllowIPs), tolerance: c.Limits.Tolerance,
+	}, nil
+}
+
+// Handle answers one request and writes one log line about it. An error means that
+// the event may not be on the queue and that the sender must be told so by a 5xx.
+func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
+	if reason := h.refuse(r); reason != "" {
+		return h.rejected(ctx, r, reason), nil
+	}
+	got, err := h.verify(ctx, r)
+	if err != nil {
+		if reason, ok := reasonOf(err); ok {
+			return h.rejected(ctx, r, reason), nil
+		}
+		return h.failed(ctx, r, "", fmt.Errorf("find a secret for endpoint %q: %w", r.Endpoint, err))
+	}
+	if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {
+		return h.failed(ctx, r, got.Envelope.ID, fmt.Errorf("enqueue event %s: %w", got.Envelope.ID, err))
+	}
+	h.log.InfoContext(ctx, "delivery", "outcome", "enqueued", "endpoint", r.Endpoint,
+		"event_id", got.Envelope.ID, "type", got.Envelope.Type, "verified_by", got.SecretIndex)
+	return Answer{Status: http.StatusOK}, nil
+}
+
+// refuse returns why a request cannot be a delivery, whatever its signature says.
+func (h *Handler) refuse(r Request) Reason {
+	switch {
+	case !ValidEndpoint(r.Endpoint):
+		return Endpoint
+	case r.Method != http.MethodPost:
+		return Method
+	case !h.allowed(r.SourceIP):
+		return Source
+	case len(r.Body) > limits.MaxBody:
+		return TooLarge
+	case !isJSON(r.ContentType):
+		return MediaType
+	}
+	return ""
+}
+
+// verify checks the delivery against the secrets that are known, and once more when
+// newer ones could change the answer: a secret may have been rolled or an endpoint
+// added since they were fetched.
+func (h *Handler) verify(ctx context.Context, r Request) (verify.Result, error) {
+	secrets, err := h.secrets.Active(ctx, r.Endpoint)
+	var got verify.Result
+	if err == nil {
+		got, err = h.check(r, secrets)
+	}
+	if err == nil || !curable(err) {
+		return got, err
+	}
+	secrets, err = h.secrets.Refetched(ctx, r.Endpoint)
+	if err != nil {
+		return verify.Result{}, err
+	}
+	return h.check(r, secrets)
+}
+
+func (h *Handler) check(r Request, secrets []string) (verify.Result, error) {
+	return verify.Delivery(r.Body, r.Signature, verify.Options{
+		Endpoint: r.Endpoint, Secrets: secrets, Tolerance: h.tolerance,
+	})
+}
+
+// curable reports whether newer secrets could turn err into a verified delivery.
+func curable(err error) bool {
+	if no, ok := errors.AsType[*verify.Rejection](err); ok {
+		return no.Fresh
+	}
+	return errors.Is(err, ErrUnknownEndpoint) || errors.Is(err, verify.ErrNoSecret)
+}
+
+// reasonOf returns the answer's word for an error that is the sender's fault.
+func reasonOf(err error) (Reason, bool) {
+	if no, ok := errors.AsType[*verify.Rejection](err); ok {
+		return Reason(no.Reason), true
+	}
+	if errors.Is(err, ErrUnknownEndpoint) {
+		return Endpoint, true
+	}
+	return "", false
+}
+
+func (h *Handler) rejected(ctx context.Context, r Request, reason Reason) Answer {
+	endpoint := r.Endpoint
+	if reason == Endpoint {
+		endpoint = "" // a stranger's words do not go into the log
+	}
+	h.log.InfoContext(ctx, "delivery", "outcome", "rejected", "reason", string(reason), "endpoint", endpoint)
+	return Refused(reason)
+}
+
+func (h *Handler) failed(ctx context.Context, r Request, id string, err error) (Answer, error) {
+	h.log.ErrorContext(ctx, "delivery", "outcome", "failed", "endpoint", r.Endpoint, "event_id", id, "error", err.Error())
+	return Answer{}, err
+}
+
+// allowed reports whether a source may deliver. An address that cannot be read is
+// on no list.
+func (h *Handler) allowed(source string) bool {
+	if len(h.allow) == 0 {
+		return true
+	}
+	ip, err := netip.ParseAddr(source)
+	if err != nil {
+		return false
+	}
+	ip = ip.Unmap().WithZone("")
+	return slices.ContainsFunc(h.allow, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// isJSON reports whether a content type is application/json, in any case and with
+// any parameters.
+func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(media), "application/json")
+}
+
+var endpointName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// ValidEndpoint reports whether name can be an endpoint's: 1 to 32 of a–z, 0–9 and "-".
+func ValidEndpoint(name string) bool { return endpointName.MatchString(name) }
