@@ -1,0 +1,117 @@
+package stripe
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// journal is the file behind a stand-in: one line for each event, in order of arrival.
+type journal struct {
+	path  string
+	file  *os.File
+	lines int
+}
+
+// entry is one line. The body goes as base64, since its line breaks must survive.
+type entry struct {
+	Body []byte `json:"body"`
+}
+
+// maxLine is the longest line: the largest event in base64, and its frame.
+const maxLine = MaxEventBytes/3*4 + 64
+
+// openJournal opens or makes the file and returns the bodies in it. A last line
+// without its line break was half written; it is cut off.
+func openJournal(path string) (*journal, [][]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	j := &journal{path: path, file: file}
+	bodies, end, err := j.read()
+	if err == nil {
+		err = file.Truncate(end)
+	}
+	if err == nil {
+		_, err = file.Seek(end, io.SeekStart)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return j, bodies, nil
+}
+
+// read returns the bodies of all whole lines and where the last of them ends.
+func (j *journal) read() (bodies [][]byte, end int64, err error) {
+	r := bufio.NewReader(j.file)
+	for {
+		line, err := readLine(r)
+		if errors.Is(err, io.EOF) {
+			return bodies, end, nil
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
+		}
+		var e entry
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, 0, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
+		}
+		j.lines++
+		end += int64(len(line))
+		bodies = append(bodies, e.Body)
+	}
+}
+
+// readLine returns a line with its line break, or io.EOF when there is no whole one.
+func readLine(r *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		case len(line) > maxLine:
+			return nil, fmt.Errorf("longer than %d bytes", maxLine)
+		}
+	}
+}
+
+func (j *journal) append(body []byte) error {
+	line, err := json.Marshal(entry{Body: body})
+	if err != nil {
+		return err
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	j.lines++
+	return nil
+}
+
+// rewrite puts a file with just these events in the place of the old one.
+func (j *journal) rewrite(events []*event) error {
+	file, err := os.OpenFile(j.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	fresh := &journal{path: j.path, file: file}
+	for _, e := range events {
+		if err := fresh.append(e.body); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	if err := os.Rename(j.path+".new", j.path); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	err = j.file.Close()
+	*j = *fresh
+	return err
+}
+
+func (j *journal) close() error { return j.file.Close() }

@@ -1,0 +1,203 @@
+package stripe
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bounds of Stripe's list.
+const (
+	defaultLimit = 10
+	maxLimit     = 100
+	maxTypes     = 20
+)
+
+// query is what a list request asks for.
+type query struct {
+	account       string
+	limit         int
+	startingAfter string
+	endingBefore  string
+	from, to      int64    // created, both inclusive
+	types         []string // exact, or with "*" for any text; empty for all
+}
+
+func (s *StandIn) list(r *http.Request) ([]byte, *apiError) {
+	q, err := parseQuery(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	q.account = account(r)
+	page, more, err := s.page(q)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteString("{\n  \"object\": \"list\",\n  \"data\": [\n")
+	for i, e := range page {
+		if i > 0 {
+			b.WriteString(",\n")
+		}
+		b.Write(s.render(e))
+	}
+	b.WriteString("\n  ],\n  \"has_more\": " + strconv.FormatBool(more) + ",\n  \"url\": \"/v1/events\"\n}")
+	return b.Bytes(), nil
+}
+
+// page returns up to limit events, newest first, and whether there are more in the
+// direction that the request walks: to older ones, or with ending_before to newer ones.
+func (s *StandIn) page(q query) (page []*event, more bool, err *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	low, high := 0, len(s.store.byTime)
+	if q.startingAfter != "" {
+		if high, err = s.cursor(q, "starting_after", q.startingAfter); err != nil {
+			return nil, false, err
+		}
+	}
+	if q.endingBefore != "" {
+		if low, err = s.cursor(q, "ending_before", q.endingBefore); err != nil {
+			return nil, false, err
+		}
+		low++
+	}
+	now := s.now()
+	fits := func(e *event) bool { return !now.Before(e.visible) && q.matches(e) }
+	if q.endingBefore != "" {
+		page, more = take(slices.Values(s.store.byTime[low:high]), fits, q.limit)
+		slices.Reverse(page)
+		return page, more, nil
+	}
+	backward := func(yield func(*event) bool) {
+		for i := high - 1; i >= low; i-- {
+			if !yield(s.store.byTime[i]) {
+				return
+			}
+		}
+	}
+	page, more = take(backward, fits, q.limit)
+	return page, more, nil
+}
+
+// take returns the first events that fit, at most limit, and whether another one follows.
+func take(events func(func(*event) bool), fits func(*event) bool, limit int) (page []*event, more bool) {
+	for e := range events {
+		if !fits(e) {
+			continue
+		}
+		if len(page) == limit {
+			return page, true
+		}
+		page = append(page, e)
+	}
+	return page, false
+}
+
+// cursor returns the place of the event that a request pages from.
+func (s *StandIn) cursor(q query, param, id string) (int, *apiError) {
+	e := s.store.byID[id]
+	if e == nil || e.thin || e.account != q.account {
+		return 0, invalid(http.StatusBadRequest, "resource_missing", param, "No such event: '%.255s'", id)
+	}
+	at, _ := slices.BinarySearchFunc(s.store.byTime, e, older)
+	return at, nil
+}
+
+func (q query) matches(e *event) bool {
+	if e.thin || e.account != q.account || e.created < q.from || e.created > q.to {
+		return false
+	}
+	return len(q.types) == 0 || slices.ContainsFunc(q.types, func(pattern string) bool { return matchType(pattern, e.typ) })
+}
+
+// matchType compares a type with a pattern in which one "*" stands for any text.
+func matchType(pattern, typ string) bool {
+	before, after, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == typ
+	}
+	return len(typ) >= len(before)+len(after) && strings.HasPrefix(typ, before) && strings.HasSuffix(typ, after)
+}
+
+func parseQuery(v url.Values) (query, *apiError) {
+	q := query{limit: defaultLimit, from: -1 << 63, to: 1<<63 - 1}
+	for name, values := range v {
+		if err := q.set(name, values); err != nil {
+			return query{}, err
+		}
+	}
+	switch {
+	case q.startingAfter != "" && q.endingBefore != "":
+		return query{}, invalid(http.StatusBadRequest, "", "ending_before", "You cannot give both starting_after and ending_before.")
+	case v.Has("type") && len(q.types) > 1:
+		return query{}, invalid(http.StatusBadRequest, "", "types", "You cannot give both type and types.")
+	case len(q.types) > maxTypes:
+		return query{}, invalid(http.StatusBadRequest, "", "types", "You cannot give more than %d types.", maxTypes)
+	}
+	return q, nil
+}
+
+// set reads one parameter.
+func (q *query) set(name string, values []string) *apiError {
+	value := values[len(values)-1]
+	switch {
+	case name == "limit":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > maxLimit {
+			return invalid(http.StatusBadRequest, "parameter_invalid_integer", "limit", "Invalid integer: limit is from 1 to %d.", maxLimit)
+		}
+		q.limit = n
+	case name == "starting_after":
+		q.startingAfter = value
+	case name == "ending_before":
+		q.endingBefore = value
+	case name == "created" || strings.HasPrefix(name, "created["):
+		return q.setCreated(name, value)
+	case name == "type" || isTypes(name):
+		if slices.Contains(values, "") {
+			return invalid(http.StatusBadRequest, "parameter_invalid_empty", name, "A type may not be empty.")
+		}
+		q.types = append(q.types, values...)
+	default:
+		return unknown(name)
+	}
+	return nil
+}
+
+// setCreated narrows the range; several bounds hold together.
+func (q *query) setCreated(name, value string) *apiError {
+	at, err := strconv.ParseInt(value, 10, 53)
+	if err != nil {
+		return invalid(http.StatusBadRequest, "parameter_invalid_integer", name, "Invalid integer: %.40q", value)
+	}
+	switch name {
+	case "created":
+		q.from, q.to = max(q.from, at), min(q.to, at)
+	case "created[gte]":
+		q.from = max(q.from, at)
+	case "created[gt]":
+		q.from = max(q.from, at+1)
+	case "created[lte]":
+		q.to = min(q.to, at)
+	case "created[lt]":
+		q.to = min(q.to, at-1)
+	default:
+		return unknown(name)
+	}
+	return nil
+}
+
+// isTypes reports whether a parameter is an element of types: types[] or types[0].
+func isTypes(name string) bool {
+	index, isList := strings.CutPrefix(name, "types[")
+	index, closed := strings.CutSuffix(index, "]")
+	return isList && closed && strings.Trim(index, "0123456789") == ""
+}
+
+func unknown(name string) *apiError {
+	return invalid(http.StatusBadRequest, "parameter_unknown", name, "Received unknown parameter: %.100s (to the stand-in for Stripe)", name)
+}
