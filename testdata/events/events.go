@@ -1,0 +1,33 @@
+// Package events holds the golden Stripe events, one per type, as Stripe would send
+// them at API version 2023-10-16. The command sends them, tests decode them.
+package events
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+//go:embed *.json
+var files embed.FS
+
+// Types returns the event types that have a golden event, sorted.
+func Types() []string {
+	entries, _ := files.ReadDir(".") // an embedded folder that exists cannot fail
+	var types []string
+	for _, e := range entries {
+		types = append(types, strings.TrimSuffix(e.Name(), ".json"))
+	}
+	slices.Sort(types)
+	return types
+}
+
+// Load returns the bytes of the golden event of a type, or an error that lists the types there are.
+func Load(eventType string) ([]byte, error) {
+	body, err := files.ReadFile(eventType + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("no golden event of type %q; there are: %s", eventType, strings.Join(Types(), ", "))
+	}
+	return body, nil
+}
