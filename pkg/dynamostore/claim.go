@@ -1,0 +1,138 @@
+package dynamostore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/idempotency"
+)
+
+// The claim: UpdateItem of EVT#<id>, answering ALL_NEW, refused with ALL_OLD.
+//
+// It holds when there is no record, when the last attempt failed, or when a running
+// attempt's lease ended before :cutoff, and only for the identity that the record
+// has. It raises the attempt number, which nothing ever resets, and leaves the
+// generation and the first claim's time as they were. A running record without a
+// lease, which no write makes, is never taken over.
+//
+// Inputs: :own new for each claim call; :lease, :cutoff, :now in ms; :left receives
+// that the message has left; :ident, :etype, :created (s), :src from the event;
+// :shard and #open from the message's second receive on, when the record enters the
+// index of records that are not done.
+const (
+	claimSet = "SET st=:running, own=:own, lease=:lease, upd=:now, rc_left=:left, " +
+		"att=if_not_exists(att,:zero)+:one, gen=if_not_exists(gen,:one), " +
+		"first_at=if_not_exists(first_at,:now), ident=if_not_exists(ident,:ident), " +
+		"etype=:etype, created=:created, src=:src"
+	claimRemove = " REMOVE exp, reason"
+
+	claimFirst = claimSet + claimRemove
+	claimAgain = claimSet + ", #open=:shard" + claimRemove
+
+	claimWhen = "(attribute_not_exists(pk) OR st=:failed OR (st=:running AND lease < :cutoff))" +
+		" AND (attribute_not_exists(ident) OR ident=:ident)"
+)
+
+// Bounds of a claim's tries, and the wait between them.
+const (
+	claimConflicts = 2 // more tries after conflicts with a transaction
+	claimRefusals  = 1 // more tries after a refusal that the record does not explain
+	claimWait      = 15 * time.Millisecond
+)
+
+// Claim asks for the right to run one attempt of an event. Every error wraps
+// idempotency.ErrStoreDown and says nothing about the event.
+func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+	in := s.claimInput(req)
+	busy := idempotency.ClaimResult{Verdict: idempotency.Busy}
+	conflicts, refusals := 0, 0
+	for {
+		out, err := s.client.UpdateItem(ctx, in)
+		if err == nil {
+			return claimed(req, out.Attributes)
+		}
+		switch f := faultOf(err); {
+		case f.kind == refused:
+			result, explained, err := readClaim(req, f.old)
+			if err != nil || explained {
+				return result, err
+			}
+			if refusals++; refusals > claimRefusals {
+				return busy, nil
+			}
+		case f.kind == conflict:
+			if conflicts++; conflicts > claimConflicts {
+				return busy, nil
+			}
+		default:
+			return idempotency.ClaimResult{}, storeDown("claim", f.text)
+		}
+		if !s.pause(ctx, claimWait) {
+			return busy, nil
+		}
+	}
+}
+
+func (s *Store) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInput {
+	in := &dynamodb.UpdateItemInput{
+		TableName:           &s.table,
+		Key:                 recordKey(req.Event.ID),
+		UpdateExpression:    aws.String(claimFirst),
+		ConditionExpression: aws.String(claimWhen),
+		ExpressionAttributeValues: item{
+			":running": str(string(idempotency.Running)),
+			":failed":  str(string(idempotency.Failed)),
+			":own":     str(req.Own),
+			":lease":   millis(req.Lease),
+			":cutoff":  millis(req.Cutoff),
+			":now":     millis(req.Now),
+			":left":    num(int64(max(req.ReceivesLeft, 0))),
+			":ident":   identOf(req.Event),
+			":etype":   str(req.Event.Type),
+			":created": num(req.Event.Created),
+			":src":     str(string(req.Event.Source)),
+			":zero":    num(0),
+			":one":     num(1),
+		},
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
+	if req.Receives >= 2 {
+		in.UpdateExpression = aws.String(claimAgain)
+		in.ExpressionAttributeNames = openName()
+		in.ExpressionAttributeValues[":shard"] = str(idempotency.Shard(req.Event.ID))
+	}
+	return in
+}
+
+// claimed reads the record that a claim has made. An answer that does not show our
+// claim is no ground to run on.
+func claimed(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimResult, error) {
+	r, err := decodeRecord(attributes)
+	if err != nil || r == nil || r.Own != req.Own || r.Attempt < 1 {
+		return idempotency.ClaimResult{}, storeDown("claim", "the answer does not show our claim")
+	}
+	return idempotency.ClaimResult{Verdict: idempotency.Claimed, Claim: idempotency.ClaimOf(*r)}, nil
+}
+
+// readClaim reads the record that refused a claim.
+func readClaim(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimResult, bool, error) {
+	old, err := decodeRecord(attributes)
+	if err != nil {
+		return idempotency.ClaimResult{}, false, storeDown("claim", err.Error())
+	}
+	result, explained := idempotency.ReadClaimRefusal(req, old)
+	return result, explained, nil
+}
+
+// openName stands for the attribute "open", which is a reserved word.
+func openName() map[string]string { return map[string]string{"#open": "open"} }
+
+func storeDown(verb, text string) error {
+	return fmt.Errorf("%w: %s: %s", idempotency.ErrStoreDown, verb, text)
+}

@@ -1,0 +1,107 @@
+package dynamostore
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/dispatch"
+)
+
+// The conditions of effects, on the item under the effect's key.
+//
+// An insert, a swap of version 0 and a check of absence want no item there. A swap of
+// another version wants :ver and writes :ver + 1. A check of presence wants an item,
+// with its version and its fields as given, if they are.
+const (
+	effectAbsent  = "attribute_not_exists(pk)"
+	effectPresent = "attribute_exists(pk)"
+	effectVersion = "ver=:ver"
+)
+
+// transactItems returns the effects as actions of a transaction, in their order.
+// They do not ask for the old item: nothing reads it, and it may have 400 KB.
+func (s *Store) transactItems(effects dispatch.Effects) ([]types.TransactWriteItem, error) {
+	items := make([]types.TransactWriteItem, len(effects))
+	for i, e := range effects {
+		var err error
+		if e.Kind == dispatch.KindCheck {
+			items[i].ConditionCheck, err = s.check(e)
+		} else {
+			items[i].Put, err = s.put(e)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("effect %d (%s): %w", i, e.Kind, err)
+		}
+	}
+	return items, nil
+}
+
+// put returns an insert or a swap.
+func (s *Store) put(e dispatch.Effect) (*types.Put, error) {
+	attributes, err := encodeFields(e.Fields)
+	if err != nil {
+		return nil, err
+	}
+	attributes["pk"] = str(e.Key)
+	p := &types.Put{TableName: &s.table, Item: attributes, ConditionExpression: aws.String(effectAbsent)}
+	if e.Kind == dispatch.KindSwap {
+		attributes["ver"] = num(e.Ver + 1)
+		if e.Ver > 0 {
+			p.ConditionExpression = aws.String(effectVersion)
+			p.ExpressionAttributeValues = item{":ver": num(e.Ver)}
+		}
+	}
+	return p, nil
+}
+
+func (s *Store) check(e dispatch.Effect) (*types.ConditionCheck, error) {
+	c := &types.ConditionCheck{TableName: &s.table, Key: keyOf(e.Key), ConditionExpression: aws.String(effectAbsent)}
+	if e.Absent {
+		return c, nil
+	}
+	wants := []string{effectPresent}
+	values := item{}
+	if e.Ver > 0 {
+		wants = append(wants, effectVersion)
+		values[":ver"] = num(e.Ver)
+	}
+	names := map[string]string{}
+	for i, name := range slices.Sorted(maps.Keys(e.Fields)) {
+		value, err := encode(e.Fields[name])
+		if err != nil {
+			return nil, err
+		}
+		wants = append(wants, fmt.Sprintf("#f%d=:f%d", i, i))
+		names[fmt.Sprintf("#f%d", i)] = name
+		values[fmt.Sprintf(":f%d", i)] = value
+	}
+	c.ConditionExpression = aws.String(strings.Join(wants, " AND "))
+	if len(names) > 0 {
+		c.ExpressionAttributeNames = names
+	}
+	if len(values) > 0 {
+		c.ExpressionAttributeValues = values
+	}
+	return c, nil
+}
+
+// writes reports whether an effect writes an item.
+func writes(e dispatch.Effect) bool { return e.Kind != dispatch.KindCheck }
+
+func writesAny(effects dispatch.Effects) bool { return slices.ContainsFunc(effects, writes) }
+
+// writtenKeys returns the keys of the items that effects write, in their order.
+func writtenKeys(effects dispatch.Effects) []string {
+	var keys []string
+	for _, e := range effects {
+		if writes(e) {
+			keys = append(keys, e.Key)
+		}
+	}
+	return keys
+}

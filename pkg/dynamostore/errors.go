@@ -1,0 +1,136 @@
+package dynamostore
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// kind says what an error of the service means for a write.
+type kind string
+
+const (
+	refused   kind = "refused"   // its condition does not hold; old is what was there
+	cancelled kind = "cancelled" // a transaction was not applied, for the reasons given
+	conflict  kind = "conflict"  // not applied: another transaction has the item, or the same one still runs
+	throttled kind = "throttled" // not applied: too much at once
+	denied    kind = "denied"    // not applied: no access, or no such table
+	rejected  kind = "rejected"  // not applied, and never will be in this form
+	lost      kind = "lost"      // anything else: it may have been applied, now or later
+)
+
+// fault is an error of the service in our words. Its text never holds more of the
+// service's message than maxText, as such messages may quote values.
+type fault struct {
+	kind    kind
+	text    string
+	old     item
+	reasons []types.CancellationReason
+}
+
+// maxText bounds what is kept of a message of the service, in bytes.
+const maxText = 200
+
+// transient reports whether the same bytes are worth another try.
+func (f *fault) transient() bool { return f.kind == conflict || f.kind == throttled || f.kind == lost }
+
+// faultOf reads an error of the SDK.
+func faultOf(err error) *fault {
+	if e, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return &fault{kind: refused, text: e.ErrorCode(), old: e.Item}
+	}
+	if e, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
+		f := &fault{kind: cancelled, text: e.ErrorCode(), reasons: e.CancellationReasons}
+		if onlyContention(e.CancellationReasons) {
+			f.kind = conflict
+		}
+		return f
+	}
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return &fault{kind: kindOfCode(e.ErrorCode(), statusOf(err)), text: e.ErrorCode() + ": " + cut(e.ErrorMessage(), maxText)}
+	}
+	if _, ok := errors.AsType[*smithy.SerializationError](err); ok {
+		return &fault{kind: rejected, text: cut(err.Error(), maxText)}
+	}
+	return &fault{kind: lost, text: cut(err.Error(), maxText)}
+}
+
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		return e.HTTPStatusCode()
+	}
+	return 0
+}
+
+// kindOfCode reads an error code. A code that is not known here is lost: to take it for
+// a refusal would need knowledge that we do not have.
+func kindOfCode(code string, status int) kind {
+	switch code {
+	case "TransactionConflictException", "TransactionInProgressException":
+		return conflict
+	case "ThrottlingException", "Throttling", "ProvisionedThroughputExceededException", "RequestLimitExceeded":
+		return throttled
+	case "AccessDeniedException", "ResourceNotFoundException", "TableNotFoundException",
+		"UnrecognizedClientException", "InvalidSignatureException", "IncompleteSignatureException",
+		"MissingAuthenticationTokenException", "MissingAuthenticationToken",
+		"ExpiredTokenException", "ExpiredToken", "OptInRequired":
+		return denied
+	case "ValidationException", "ItemCollectionSizeLimitExceededException",
+		"IdempotentParameterMismatchException", "DuplicateItemException",
+		"SerializationException", "RequestEntityTooLarge":
+		return rejected
+	}
+	if status == http.StatusRequestEntityTooLarge {
+		return rejected
+	}
+	return lost
+}
+
+// Codes of the reasons for which a transaction is cancelled.
+const (
+	reasonNone      = "None"
+	reasonCondition = "ConditionalCheckFailed"
+)
+
+// onlyContention reports whether conflict or throttling is all that stood in a
+// transaction's way.
+func onlyContention(reasons []types.CancellationReason) bool {
+	some := false
+	for _, r := range reasons {
+		switch codeOf(r) {
+		case reasonNone:
+		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
+			some = true
+		default:
+			return false
+		}
+	}
+	return some
+}
+
+// rejects reports whether a reason can never be cured by sending the same item again.
+func rejects(r types.CancellationReason) bool {
+	switch codeOf(r) {
+	case "ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem":
+		return true
+	default:
+		return false
+	}
+}
+
+func codeOf(r types.CancellationReason) string {
+	if r.Code == nil || *r.Code == "" {
+		return reasonNone
+	}
+	return *r.Code
+}
+
+func messageOf(r types.CancellationReason) string {
+	if r.Message == nil {
+		return ""
+	}
+	return cut(*r.Message, maxText)
+}

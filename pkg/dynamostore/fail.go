@@ -1,0 +1,57 @@
+package dynamostore
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"tollgate/pkg/idempotency"
+)
+
+// The failure: UpdateItem of EVT#<id>, refused with ALL_OLD. It holds while the fence
+// does. It counts the failure and puts the record into the index of records that are
+// not done.
+//
+// Inputs: :now in ms; :shard; :err, at most limits.MaxErrorText bytes; :left receives
+// that the message has left, 0 when a dead letter exists or is about to; :reason of a
+// permanent failure only.
+const (
+	failSet = "SET st=:failed, upd=:now, #open=:shard, fails=if_not_exists(fails,:zero)+:one, " +
+		"err=:err, rc_left=:left"
+	failReason = ", reason=:reason"
+	failRemove = " REMOVE lease"
+
+	failTransient = failSet + failRemove
+	failPermanent = failSet + failReason + failRemove
+)
+
+// Fail leaves an attempt's failure in its record. Every error wraps
+// idempotency.ErrStoreDown; the failure may have been written all the same.
+func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempotency.Failure) (idempotency.FailResult, error) {
+	u := s.fenced(c, failTransient, item{
+		":failed": str(string(idempotency.Failed)),
+		":now":    millis(failure.Now),
+		":shard":  str(idempotency.Shard(c.EventID)),
+		":err":    str(bounded(failure.Err)),
+		":left":   num(int64(max(failure.ReceivesLeft, 0))),
+		":zero":   num(0),
+		":one":    num(1),
+	})
+	u.ExpressionAttributeNames = openName()
+	if failure.Reason != "" {
+		u.UpdateExpression = aws.String(failPermanent)
+		u.ExpressionAttributeValues[":reason"] = str(bounded(failure.Reason))
+	}
+	f := s.update(ctx, u)
+	if f == nil {
+		return idempotency.FailResult{Verdict: idempotency.FailWritten}, nil
+	}
+	if f.kind != refused {
+		return idempotency.FailResult{}, storeDown("fail", f.text)
+	}
+	old, err := decodeRecord(f.old)
+	if err != nil {
+		return idempotency.FailResult{}, storeDown("fail", err.Error())
+	}
+	return idempotency.ReadFailRefusal(c, old), nil
+}

@@ -1,0 +1,148 @@
+package dynamostore
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+)
+
+// decodeRecord reads a record's item; nil in, nil out. An attribute of another type
+// than ours writes is an error: such an item was written by something else.
+func decodeRecord(attributes item) (*idempotency.Record, error) {
+	if len(attributes) == 0 {
+		return nil, nil
+	}
+	a := attributeReader{item: attributes}
+	id, ours := strings.CutPrefix(a.str("pk"), idempotency.KeyPrefix)
+	if !ours {
+		return nil, errors.New("read record: the item's key is not a record's")
+	}
+	r := &idempotency.Record{
+		ID:           id,
+		State:        idempotency.State(a.str("st")),
+		Attempt:      a.num("att", 0),
+		Own:          a.str("own"),
+		Lease:        a.millis("lease"),
+		Generation:   a.num("gen", 0),
+		Ident:        a.str("ident"),
+		Type:         a.str("etype"),
+		Created:      a.num("created", 0),
+		Source:       a.str("src"),
+		FirstAt:      a.millis("first_at"),
+		Updated:      a.millis("upd"),
+		Fails:        a.num("fails", 0),
+		Err:          a.str("err"),
+		Reason:       a.str("reason"),
+		ReceivesLeft: a.num("rc_left", -1),
+		Outcome:      idempotency.Outcome(a.str("outcome")),
+		Effects:      a.strs("fx"),
+		DoneAt:       a.millis("done_at"),
+		ReplayBy:     a.str("replay_by"),
+		ReplayWhy:    a.str("replay_why"),
+	}
+	return r, a.err
+}
+
+// attributeReader reads attributes and keeps the first error.
+type attributeReader struct {
+	item item
+	err  error
+}
+
+func (a *attributeReader) wrong(name string) {
+	if a.err == nil {
+		a.err = fmt.Errorf("read record: attribute %s has another type than ours", name)
+	}
+}
+
+func (a *attributeReader) str(name string) string {
+	v, found := a.item[name]
+	if !found {
+		return ""
+	}
+	s, ok := v.(*types.AttributeValueMemberS)
+	if !ok {
+		a.wrong(name)
+		return ""
+	}
+	return s.Value
+}
+
+func (a *attributeReader) num(name string, absent int64) int64 {
+	v, found := a.item[name]
+	if !found {
+		return absent
+	}
+	n, ok := v.(*types.AttributeValueMemberN)
+	if !ok {
+		a.wrong(name)
+		return absent
+	}
+	i, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil {
+		a.wrong(name)
+	}
+	return i
+}
+
+func (a *attributeReader) millis(name string) time.Time {
+	if _, found := a.item[name]; !found {
+		return time.Time{}
+	}
+	return time.UnixMilli(a.num(name, 0)).UTC()
+}
+
+func (a *attributeReader) strs(name string) []string {
+	v, found := a.item[name]
+	if !found {
+		return nil
+	}
+	l, ok := v.(*types.AttributeValueMemberL)
+	if !ok {
+		a.wrong(name)
+		return nil
+	}
+	var out []string
+	for _, e := range l.Value {
+		s, ok := e.(*types.AttributeValueMemberS)
+		if !ok {
+			a.wrong(name)
+			return nil
+		}
+		out = append(out, s.Value)
+	}
+	return out
+}
+
+// recordKey returns the table key of an event's record.
+func recordKey(eventID string) item { return keyOf(idempotency.Key(eventID)) }
+
+func millis(t time.Time) types.AttributeValue { return num(t.UnixMilli()) }
+
+// identOf is the identity that every message for one event must share.
+func identOf(e event.Envelope) types.AttributeValue { return str(idempotency.Ident(e)) }
+
+// bounded makes a text fit a record: valid UTF-8, at most limits.MaxErrorText bytes,
+// cut between two characters.
+func bounded(s string) string { return cut(s, limits.MaxErrorText) }
+
+// cut returns the longest beginning of s that ends between two characters and has at most n bytes.
+func cut(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

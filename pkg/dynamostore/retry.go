@@ -1,0 +1,53 @@
+package dynamostore
+
+import (
+	"context"
+	"time"
+)
+
+// Bounds of the tries that follow a conflict, a throttling or a lost answer. The wait
+// doubles from firstWait to longestWait; a deadline usually ends it before maxTries.
+const (
+	maxTries    = 12
+	firstWait   = 20 * time.Millisecond
+	longestWait = 500 * time.Millisecond
+)
+
+// retry sends the same bytes until the service decides or time runs out, and returns
+// the last fault. That is safe after a lost answer as well: the fence lets a write
+// apply only once, and an attempt knows its own trace in the record.
+func (s *Store) retry(ctx context.Context, send func(context.Context) error) *fault {
+	for try := 0; ; try++ {
+		err := s.once(ctx, send)
+		if err == nil {
+			return nil
+		}
+		f := faultOf(err)
+		if !f.transient() || try+1 == maxTries || !s.pause(ctx, min(firstWait<<try, longestWait)) {
+			return f
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, send func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.try)
+	defer cancel()
+	return send(ctx)
+}
+
+// pause waits between half of d and d. It reports false, at once, when the context
+// has no time for the wait and another try.
+func (s *Store) pause(ctx context.Context, d time.Duration) bool {
+	d = time.Duration(float64(d) * (0.5 + s.random()/2))
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < d+s.margin {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,90 @@
+// Package dynamostore keeps idempotency records in DynamoDB and commits an event's
+// effects in one transaction with its record.
+//
+// A record has four writes and no other: claim, complete, fail and replay, each one
+// conditional request that stands as a named expression in the file of its name. How
+// a refusal is read is the law of package idempotency; this package turns the
+// service's answers into that law's words, and no error of the SDK leaves it. It
+// never deletes, never reads before it writes and decides nothing by an index.
+//
+//	store, err := dynamostore.New(dynamodb.NewFromConfig(cfg), "tollgate", dynamostore.Options{})
+//	got, err := store.Claim(ctx, request)
+//
+// What an event costs, in write request units (WRU), while items stay under 1 KB and
+// where k is the number of its effects:
+//
+//	claim                                   1
+//	complete without effects                1    so a happy event without effects costs 2
+//	complete with k effects                 2 (1 + k), as a transaction costs double
+//	claim from the second receive on       +1 to enter the index open-upd, +2 to move in it
+//	fail                                    1, +1 to enter the index, +2 to move in it
+//	complete of a record in the index      +1, doubled in a transaction
+//	replay                                  1, +1 for the index
+//	any refused write                       the same as if it had held
+//
+// Operators read through [Reader]; [TableSchema] is the table for local use and tests.
+package dynamostore
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/limits"
+)
+
+// Client is what the store needs of the SDK's DynamoDB client.
+type Client interface {
+	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+}
+
+// Options of a store. The zero value serves.
+type Options struct {
+	// Limits gives RecordTTL and RecordBudget. Defaults to limits.AWS().
+	Limits limits.Limits
+	// Random gives numbers from 0 up to 1 for jitter and is called by several
+	// goroutines. Defaults to rand.Float64.
+	Random func() float64
+}
+
+// Store writes idempotency records and effects. It is safe for concurrent use.
+type Store struct {
+	client Client
+	table  string
+	ttl    time.Duration
+	try    time.Duration // how long one try of a write after the claim may take
+	margin time.Duration // of a deadline: no try is started with less than this left
+	random func() float64
+}
+
+// New returns a store on a table of the shape of [TableSchema].
+func New(client Client, table string, o Options) (*Store, error) {
+	if client == nil {
+		return nil, errors.New("dynamostore: no client")
+	}
+	if table == "" {
+		return nil, errors.New("dynamostore: no table name")
+	}
+	if o.Limits == (limits.Limits{}) {
+		o.Limits = limits.AWS()
+	}
+	if o.Limits.RecordTTL <= 0 || o.Limits.RecordBudget <= 0 {
+		return nil, errors.New("dynamostore: limits without RecordTTL or RecordBudget")
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	return &Store{
+		client: client,
+		table:  table,
+		ttl:    o.Limits.RecordTTL,
+		// A third, so that a dead connection leaves time for two tries over a new one.
+		try:    max(o.Limits.RecordBudget/3, 100*time.Millisecond),
+		margin: o.Limits.RecordBudget / 30,
+		random: o.Random,
+	}, nil
+}
