@@ -1,0 +1,197 @@
+package lambdahost
+
+import (
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Grace that a process gets between being asked to end and being killed; Lambda's own is as short.
+const stopGrace = 500 * time.Millisecond
+
+// pipeGrace bounds how long output is still read after a process ended, if a
+// child of its own keeps the pipe open.
+const pipeGrace = time.Second
+
+// environment is one process of a function with its Runtime API. Its owner, one
+// goroutine at a time, starts it, hands it invocations and stops it.
+type environment struct {
+	options  *Options
+	api      *runtimeAPI
+	cmd      *exec.Cmd
+	server   *http.Server
+	output   [2]*lineWriter
+	retire   *time.Timer   // ends the process when it was idle for long; nil without IdleTimeout
+	stopping atomic.Bool   // the host ends the process, so its end is no crash
+	exited   chan struct{} // closed when the process is gone and reaped
+}
+
+// startEnvironment starts a process, whose end [environment.reap] must wait for.
+// The error is a *FunctionError.
+func startEnvironment(o *Options, spawn *spawner, turn *sync.Mutex) (*environment, error) {
+	if err := checkBinary(o.Path); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, hostError(TypeUnknown, "", "open the Runtime API: %v", err)
+	}
+	e := &environment{
+		options: o,
+		api:     newRuntimeAPI(o.arn()),
+		output:  [2]*lineWriter{{out: o.Stdout, turn: turn}, {out: o.Stderr, turn: turn}},
+		exited:  make(chan struct{}),
+	}
+	e.server = &http.Server{Handler: e.api.handler(), ErrorLog: log.New(io.Discard, "", 0)}
+	e.cmd = &exec.Cmd{
+		Path:        o.Path,
+		Args:        []string{o.Path},
+		Dir:         filepath.Dir(o.Path),
+		Env:         o.environ(listener.Addr().String(), newLogStream(time.Now())),
+		Stdout:      e.output[0],
+		Stderr:      e.output[1],
+		SysProcAttr: processAttributes(),
+		WaitDelay:   pipeGrace,
+	}
+	if err := spawn.start(e.cmd); err != nil {
+		listener.Close()
+		return nil, hostError(TypeInvalidEntrypoint, "", "%v", err)
+	}
+	go e.server.Serve(listener)
+	return e, nil
+}
+
+// reap waits for the process's end and cleans up behind it. It calls onExit
+// before it closes exited.
+func (e *environment) reap(onExit func(*environment)) {
+	e.cmd.Wait() // how it ended is in ProcessState
+	e.server.Close()
+	for _, w := range e.output {
+		w.Close()
+	}
+	onExit(e)
+	close(e.exited)
+}
+
+// awaitInit waits until the process asks for its first invocation. If that does
+// not come to pass the process is gone when this returns its *FunctionError.
+func (e *environment) awaitInit() error {
+	limit := time.NewTimer(e.options.InitTimeout)
+	defer limit.Stop()
+	select {
+	case <-e.api.parked:
+		return nil
+	case failed := <-e.api.initErr:
+		e.kill()
+		return failed
+	case <-limit.C:
+		e.kill()
+		return hostError(TypeTimedOut, "", "init was not over after %v", e.options.InitTimeout)
+	case <-e.exited:
+	}
+	select {
+	case failed := <-e.api.initErr:
+		return failed
+	default:
+		return hostError(TypeExit, "", "%s before it asked for an invocation", e.howItEnded())
+	}
+}
+
+// serve runs one invocation. It returns false if the process was gone before it
+// got the invocation, which then can go elsewhere.
+func (e *environment) serve(inv *invocation) (outcome, bool) {
+	inv.deadline = time.Now().Add(e.options.Timeout)
+	limit := time.NewTimer(e.options.Timeout)
+	defer limit.Stop()
+	select {
+	case <-e.exited:
+		return outcome{}, false
+	case e.api.jobs <- inv:
+	case <-limit.C:
+		return e.timedOut(inv), true
+	}
+	select {
+	case out := <-e.api.answers:
+		return out, true
+	case <-limit.C:
+		return e.timedOut(inv), true
+	case <-e.exited:
+	}
+	select {
+	case out := <-e.api.answers: // answered, then ended
+		return out, true
+	default:
+		return outcome{err: hostError(TypeExit, inv.id, "%s", e.howItEnded())}, true
+	}
+}
+
+func (e *environment) timedOut(inv *invocation) outcome {
+	e.kill()
+	return outcome{err: hostError(TypeTimedOut, inv.id, "Task timed out after %.2f seconds", e.options.Timeout.Seconds())}
+}
+
+// awaitNext waits until the process asks for another invocation, at most until
+// the deadline of the one it has answered; after that it is killed. It returns
+// false if the process is gone.
+func (e *environment) awaitNext(deadline time.Time) bool {
+	limit := time.NewTimer(time.Until(deadline))
+	defer limit.Stop()
+	select {
+	case <-e.api.parked:
+		return true
+	case <-e.exited:
+		return false
+	case <-limit.C:
+		e.kill()
+		return false
+	}
+}
+
+// kill ends the process at once and returns when it is gone.
+func (e *environment) kill() {
+	e.stopping.Store(true)
+	if !e.gone() {
+		kill(e.cmd.Process)
+	}
+	<-e.exited
+}
+
+// gone tells whether the process is reaped, after which its number can be another's.
+func (e *environment) gone() bool {
+	select {
+	case <-e.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop asks the process to end, kills it if it does not, and returns when it is gone.
+func (e *environment) stop() {
+	e.stopping.Store(true)
+	if !e.gone() {
+		terminate(e.cmd.Process)
+	}
+	limit := time.NewTimer(stopGrace)
+	defer limit.Stop()
+	select {
+	case <-e.exited:
+	case <-limit.C:
+		e.kill()
+	}
+}
+
+// howItEnded is for a process that is gone, in Lambda's words.
+func (e *environment) howItEnded() string {
+	state := e.cmd.ProcessState
+	if state == nil || state.Success() {
+		return "Runtime exited without providing a reason"
+	}
+	return "Runtime exited with error: " + state.String()
+}

@@ -1,0 +1,94 @@
+package lambdahost
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrThrottled means that every environment the function may have is busy. Nothing ran.
+var ErrThrottled = errors.New("function is throttled: all its environments are busy")
+
+// ErrClosed means that the function was closed. Nothing ran.
+var ErrClosed = errors.New("function is closed")
+
+// The error types that the host itself gives a [FunctionError]; all others come from the function.
+const (
+	TypeTimedOut          = "Sandbox.Timedout"              // ran longer than Options.Timeout and was killed
+	TypeExit              = "Runtime.ExitError"             // the process ended without an answer
+	TypeInvalidEntrypoint = "Runtime.InvalidEntrypoint"     // the binary is missing or cannot be executed
+	TypeResponseTooLarge  = "Function.ResponseSizeTooLarge" // answered more than MaxResponseBytes
+	TypeUnknown           = "Runtime.Unknown"               // the function reported an error without a type
+)
+
+// FunctionError is a failed invocation: what the function reported, or how it
+// ended. Lambda marks all of these "Unhandled".
+type FunctionError struct {
+	Type      string // for example "errorString", TypeTimedOut or TypeExit
+	Message   string // one text for people; a function's own words, so it can have several lines
+	Payload   []byte // the error as JSON, as Lambda would return it to the caller
+	RequestID string // empty if the function failed before any invocation
+}
+
+// Error returns "type: message".
+func (e *FunctionError) Error() string { return e.Type + ": " + e.Message }
+
+// StartError says why no environment of the function could be started. The
+// invocation did not run. While a function keeps failing to start, invocations
+// get the last StartError at once instead of starting it over and over.
+type StartError struct {
+	Function string
+	Err      error // a *FunctionError
+}
+
+// Error is one line that names the function and the cause.
+func (e *StartError) Error() string {
+	text := strings.Join(strings.Fields(e.Err.Error()), " ")
+	return "start function " + e.Function + ": " + text
+}
+
+// Unwrap returns the cause.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// RequestTooLargeError refuses a payload above [MaxRequestBytes]. Nothing ran.
+type RequestTooLargeError struct {
+	Size int // bytes
+}
+
+// Error uses Lambda's words.
+func (e *RequestTooLargeError) Error() string {
+	return fmt.Sprintf("%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", e.Size, MaxRequestBytes)
+}
+
+// hostError is an error that the host reports in the function's place.
+func hostError(errorType, requestID, format string, args ...any) *FunctionError {
+	message := fmt.Sprintf(format, args...)
+	if requestID != "" {
+		message = "RequestId: " + requestID + " Error: " + message
+	}
+	payload, err := json.Marshal(map[string]string{"errorType": errorType, "errorMessage": message})
+	if err != nil {
+		payload = []byte(`{}`) // two strings always marshal
+	}
+	return &FunctionError{Type: errorType, Message: message, Payload: payload, RequestID: requestID}
+}
+
+// reportedError reads what a function posted as its error. A body that is not
+// the usual object still is an error: its type is then the header's.
+func reportedError(requestID, headerType string, body []byte) *FunctionError {
+	var report struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}
+	if json.Unmarshal(body, &report) != nil {
+		report.Message = "the function reported an error that is no JSON object"
+	}
+	if report.Type == "" {
+		report.Type = headerType
+	}
+	if report.Type == "" {
+		report.Type = TypeUnknown
+	}
+	return &FunctionError{Type: report.Type, Message: report.Message, Payload: body, RequestID: requestID}
+}
