@@ -1,0 +1,424 @@
+package stripeapi_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stripe/stripe-go/v76"
+
+	standin "tollgate/pkg/local/stripe"
+	"tollgate/pkg/stripeapi"
+)
+
+func key(context.Context) (string, error) { return "sk_test_1", nil }
+
+func newClient(t *testing.T, o stripeapi.Options) *stripeapi.Client {
+	t.Helper()
+	if o.Key == nil {
+		o.Key = key
+	}
+	if o.Backoff == 0 {
+		o.Backoff = time.Millisecond
+	}
+	c, err := stripeapi.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func TestVersionIsThatOfStripeGo(t *testing.T) {
+	if stripeapi.APIVersion != stripe.APIVersion {
+		t.Errorf("APIVersion is %s, stripe-go decodes %s", stripeapi.APIVersion, stripe.APIVersion)
+	}
+}
+
+func TestFetchFromStandIn(t *testing.T) {
+	s, err := standin.Open(standin.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, stripeapi.Options{URL: serve(t, s)})
+	golden := readFile(t, filepath.Join(goldenDir, "invoice.paid.json"))
+	id := decodeMap(t, golden)["id"].(string)
+	connected := bytes.Replace(golden, []byte(id), []byte("evt_connected"), 1)
+	connected = bytes.Replace(connected, []byte(`"object": "event",`), []byte(`"object": "event", "account": "acct_1",`), 1)
+	thin := []byte(`{"id":"evt_thin","object":"v2.core.event","type":"v2.core.account.closed","created":"2026-11-18T00:00:00.123Z","context":"acct_1"}`)
+	for _, body := range [][]byte{golden, connected, thin} {
+		if err := s.Remember(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		name, account, id string
+		thin              bool
+		want              []byte
+	}{
+		{"snapshot", "", id, false, golden},
+		{"connected account's", "acct_1", "evt_connected", false, connected},
+		{"thin", "acct_1", "evt_thin", true, thin},
+		{"wrong account", "acct_2", "evt_connected", false, nil},
+		{"no account", "", "evt_connected", false, nil},
+		{"thin asked as snapshot", "acct_1", "evt_thin", false, nil},
+		{"unknown", "", "evt_unknown", false, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := c.FetchEvent(t.Context(), tt.account, tt.id, tt.thin)
+			if tt.want == nil {
+				if !errors.Is(err, stripeapi.ErrNotFound) {
+					t.Errorf("error is %v, want ErrNotFound", err)
+				}
+				return
+			}
+			if err != nil || !bytes.Equal(got, tt.want) {
+				t.Errorf("error %v, body differs: %s", err, cmp.Diff(string(tt.want), string(got)))
+			}
+		})
+	}
+	t.Run("faults are outlived", func(t *testing.T) {
+		s.Inject(standin.Fault{Status: 429, Times: 2})
+		s.Inject(standin.Fault{Status: 500, Times: 1})
+		if got, err := c.FetchEvent(t.Context(), "", id, false); err != nil || !bytes.Equal(got, golden) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestRequestOnTheWire(t *testing.T) {
+	type wire struct{ Method, URI, Auth, Version, Account, Context, Telemetry string }
+	sent := make(chan wire, 1)
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := r.Header
+		sent <- wire{r.Method, r.RequestURI, h.Get("Authorization"), h.Get("Stripe-Version"), h.Get("Stripe-Account"), h.Get("Stripe-Context"), h.Get("X-Stripe-Client-Telemetry")}
+		io.WriteString(w, "{}")
+	}))
+	c := newClient(t, stripeapi.Options{URL: url + "/base/", Key: func(context.Context) (string, error) { return " rk_test_2\n", nil }})
+	tests := []struct {
+		account string
+		thin    bool
+		want    wire
+	}{
+		{"", false, wire{"GET", "/base/v1/events/evt_1", "Bearer rk_test_2", "2023-10-16", "", "", ""}},
+		{"acct_1", false, wire{"GET", "/base/v1/events/evt_1", "Bearer rk_test_2", "2023-10-16", "acct_1", "", ""}},
+		{"acct_1/acct_2", true, wire{"GET", "/base/v2/core/events/evt_1", "Bearer rk_test_2", "2024-09-30.acacia", "", "acct_1/acct_2", ""}},
+	}
+	for _, tt := range tests {
+		if _, err := c.FetchEvent(t.Context(), tt.account, "evt_1", tt.thin); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, <-sent); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestAnswersBecomeErrors(t *testing.T) {
+	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
+	unavailable := func(status int) func(error) bool {
+		return func(err error) bool {
+			e, ok := errors.AsType[*stripeapi.UnavailableError](err)
+			return ok && e.Status == status && e.RateLimited() == (status == 429) && e.Tries == 4
+		}
+	}
+	tests := []struct {
+		name   string
+		status int
+		header string // of Stripe-Should-Retry
+		body   string
+		tries  int32
+		ok     func(error) bool
+	}{
+		{"400", 400, "", `{"error":{"code":"parameter_unknown"}}`, 1, func(err error) bool {
+			e, ok := errors.AsType[*stripeapi.RefusedError](err)
+			return ok && *e == stripeapi.RefusedError{Status: 400, Code: "parameter_unknown", RequestID: "req_1"}
+		}},
+		{"400, retry", 400, "true", `{}`, 4, unavailable(400)},
+		{"401", 401, "", `{}`, 1, is(stripeapi.ErrUnauthorized)},
+		{"403", 403, "", `not json`, 1, is(stripeapi.ErrUnauthorized)},
+		{"404", 404, "", `{}`, 1, is(stripeapi.ErrNotFound)},
+		{"409", 409, "", `{"error":{"code":"lock_timeout"}}`, 4, unavailable(409)},
+		{"429", 429, "", `{"error":{"code":"rate_limit"}}`, 4, unavailable(429)},
+		{"500", 500, "", ``, 4, unavailable(500)},
+		{"503", 503, "", `<html>`, 4, unavailable(503)},
+		{"302", 302, "", ``, 1, func(err error) bool {
+			e, ok := errors.AsType[*stripeapi.RefusedError](err)
+			return ok && e.Status == 302
+		}},
+		{"200 without JSON", 200, "", `<html>`, 4, unavailable(200)},
+		{"200 empty", 200, "", ``, 4, unavailable(200)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var tries atomic.Int32
+			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				tries.Add(1)
+				w.Header().Set("Request-Id", "req_1")
+				w.Header().Set("Location", "/elsewhere")
+				if tt.header != "" {
+					w.Header().Set("Stripe-Should-Retry", tt.header)
+				}
+				w.WriteHeader(tt.status)
+				io.WriteString(w, tt.body)
+			}))
+			_, err := newClient(t, stripeapi.Options{URL: url}).FetchEvent(t.Context(), "", "evt_1", false)
+			if err == nil || !tt.ok(err) || tries.Load() != tt.tries {
+				t.Errorf("error %v (%T) after %d requests, want %d", err, errors.Unwrap(err), tries.Load(), tt.tries)
+			}
+			if strings.Contains(fmt.Sprint(err), "sk_test") {
+				t.Errorf("the key is in the error: %v", err)
+			}
+		})
+	}
+}
+
+func TestConnectionsThatBreak(t *testing.T) {
+	var n atomic.Int32
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n.Add(1) {
+		case 1: // no answer at all
+			panic(http.ErrAbortHandler)
+		case 2: // half an answer
+			w.Header().Set("Content-Length", "1000")
+			io.WriteString(w, `{"id":`)
+		default:
+			io.WriteString(w, `{"id":"evt_1"}`)
+		}
+	}))
+	got, err := newClient(t, stripeapi.Options{URL: url}).FetchEvent(t.Context(), "", "evt_1", false)
+	if err != nil || string(got) != `{"id":"evt_1"}` || n.Load() != 3 {
+		t.Errorf("%q, %v after %d requests", got, err, n.Load())
+	}
+}
+
+func TestSlowAnswerIsGivenUp(t *testing.T) {
+	var n atomic.Int32
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1) == 1 {
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done() // until the client hangs up
+			return
+		}
+		io.WriteString(w, `{}`)
+	}))
+	c := newClient(t, stripeapi.Options{URL: url, TryTimeout: 100 * time.Millisecond})
+	if got, err := c.FetchEvent(t.Context(), "", "evt_1", false); err != nil || string(got) != "{}" || n.Load() != 2 {
+		t.Errorf("%q, %v after %d requests", got, err, n.Load())
+	}
+}
+
+func TestBodyBound(t *testing.T) {
+	tests := []struct {
+		name    string
+		size    int
+		zip     bool
+		tooMuch bool
+	}{
+		{"at the bound", 1000, false, false},
+		{"over the bound", 1001, false, true},
+		{"over the bound, compressed", 1 << 20, true, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			body := `"` + strings.Repeat("x", tt.size-2) + `"`
+			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !tt.zip {
+					io.WriteString(w, body)
+					return
+				}
+				w.Header().Set("Content-Encoding", "gzip")
+				z := gzip.NewWriter(w)
+				io.WriteString(z, body)
+				z.Close()
+			}))
+			got, err := newClient(t, stripeapi.Options{URL: url, MaxBody: 1000}).FetchEvent(t.Context(), "", "evt_1", false)
+			e, tooMuch := errors.AsType[*stripeapi.TooLargeError](err)
+			if tooMuch != tt.tooMuch || tooMuch && e.Limit != 1000 || !tooMuch && string(got) != body {
+				t.Errorf("error %v, %d bytes", err, len(got))
+			}
+		})
+	}
+}
+
+func TestNothingIsSentFor(t *testing.T) {
+	secretStore := errors.New("secret store is down")
+	tests := []struct {
+		name        string
+		key         string
+		keyErr      error
+		account, id string
+		want        error
+	}{
+		{"no key", "", nil, "", "evt_1", stripeapi.ErrNoAPIKey},
+		{"blank key", " \n", nil, "", "evt_1", stripeapi.ErrNoAPIKey},
+		{"key function says none", "", fmt.Errorf("secret x: %w", stripeapi.ErrNoAPIKey), "", "evt_1", stripeapi.ErrNoAPIKey},
+		{"key function fails", "", secretStore, "", "evt_1", secretStore},
+		{"two keys", "sk_test_1 sk_test_2", nil, "", "evt_1", stripeapi.ErrUnauthorized},
+		{"key with a line break", "sk_test_1\r\nX: y", nil, "", "evt_1", stripeapi.ErrUnauthorized},
+		{"empty id", "sk_test_1", nil, "", "", stripeapi.ErrNotFound},
+		{"id of something else", "sk_test_1", nil, "", "cus_1", stripeapi.ErrNotFound},
+		{"id that climbs", "sk_test_1", nil, "", "evt_/../../charges", stripeapi.ErrNotFound},
+		{"id with a query", "sk_test_1", nil, "", "evt_1?expand[]=x", stripeapi.ErrNotFound},
+		{"endless id", "sk_test_1", nil, "", "evt_" + strings.Repeat("1", 252), stripeapi.ErrNotFound},
+		{"account with a line break", "sk_test_1", nil, "acct_1\r\nX: y", "evt_1", stripeapi.ErrNotFound},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }))
+			c := newClient(t, stripeapi.Options{URL: url, Key: func(context.Context) (string, error) { return tt.key, tt.keyErr }})
+			if _, err := c.FetchEvent(t.Context(), tt.account, tt.id, false); !errors.Is(err, tt.want) || strings.Contains(err.Error(), "sk_test") {
+				t.Errorf("error is %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestNewChecksItsOptions(t *testing.T) {
+	tests := []struct {
+		name string
+		o    stripeapi.Options
+		want string // "" for accepted
+	}{
+		{"defaults", stripeapi.Options{Key: key}, ""},
+		{"loopback", stripeapi.Options{Key: key, URL: "http://127.0.0.1:12111"}, ""},
+		{"localhost", stripeapi.Options{Key: key, URL: "http://localhost:12111/"}, ""},
+		{"IPv6 loopback", stripeapi.Options{Key: key, URL: "http://[::1]:12111"}, ""},
+		{"no key function", stripeapi.Options{}, "no Key function"},
+		{"key in clear text over a network", stripeapi.Options{Key: key, URL: "http://api.stripe.com"}, "must be https"},
+		{"no scheme", stripeapi.Options{Key: key, URL: "api.stripe.com"}, "must be a scheme"},
+		{"password", stripeapi.Options{Key: key, URL: "https://u:hunter2@api.stripe.com"}, "must be a scheme"},
+		{"negative", stripeapi.Options{Key: key, Tries: -1}, "negative"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := stripeapi.New(tt.o)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2")) {
+				t.Errorf("error is %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// script is a transport that answers from a list and notes when it was asked.
+type script struct {
+	start   time.Time
+	answers []*http.Response
+	asked   []time.Duration
+}
+
+func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked = append(s.asked, time.Since(s.start))
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	a := s.answers[0]
+	s.answers = s.answers[1:]
+	a.Request = r
+	return a, nil
+}
+
+func reply(status int, retryAfter, body string) *http.Response {
+	h := http.Header{}
+	if retryAfter != "" {
+		h.Set("Retry-After", retryAfter)
+	}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+func TestWaits(t *testing.T) {
+	const s = time.Second
+	limited := func(status int) func(error) bool {
+		return func(err error) bool {
+			e, ok := errors.AsType[*stripeapi.UnavailableError](err)
+			return ok && e.Status == status
+		}
+	}
+	none := func(err error) bool { return err == nil }
+	tests := []struct {
+		name     string
+		answers  []*http.Response
+		deadline time.Duration      // of the context, 0 for none
+		asked    [][2]time.Duration // the earliest and latest time of each request
+		ok       func(error) bool
+	}{
+		{"back-off doubles", []*http.Response{reply(500, "", ""), reply(500, "", ""), reply(500, "", ""), reply(200, "", "{}")}, 0,
+			[][2]time.Duration{{0, 0}, {s / 2, s}, {s/2 + s, 3 * s}, {s/2 + s + 2*s, 7 * s}}, none},
+		{"Retry-After in seconds", []*http.Response{reply(429, "2", ""), reply(200, "", "{}")}, 0,
+			[][2]time.Duration{{0, 0}, {2 * s, 2 * s}}, none},
+		{"Retry-After as a date", []*http.Response{reply(503, "Sat, 01 Jan 2000 00:00:04 GMT", ""), reply(200, "", "{}")}, 0,
+			[][2]time.Duration{{0, 0}, {4 * s, 4 * s}}, none},
+		{"Retry-After that is over", []*http.Response{reply(503, "Fri, 31 Dec 1999 00:00:00 GMT", ""), reply(200, "", "{}")}, 0,
+			[][2]time.Duration{{0, 0}, {s / 2, s}}, none},
+		{"Retry-After that nobody can read", []*http.Response{reply(503, "-7", ""), reply(200, "", "{}")}, 0,
+			[][2]time.Duration{{0, 0}, {s / 2, s}}, none},
+		{"Retry-After beyond the longest wait", []*http.Response{reply(429, "6", "")}, 0,
+			[][2]time.Duration{{0, 0}}, func(err error) bool {
+				e, ok := errors.AsType[*stripeapi.UnavailableError](err)
+				return ok && e.RateLimited() && e.RetryAfter == 6*s && e.Tries == 1
+			}},
+		{"Retry-After beyond the deadline", []*http.Response{reply(429, "3", "")}, 2 * s,
+			[][2]time.Duration{{0, 0}}, limited(429)},
+		{"back-off beyond the deadline", []*http.Response{reply(500, "", "")}, s / 4,
+			[][2]time.Duration{{0, 0}}, limited(500)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := &script{start: time.Now(), answers: tt.answers}
+				c := newClient(t, stripeapi.Options{Transport: tr, Backoff: s})
+				ctx := t.Context()
+				if tt.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+					defer cancel()
+				}
+				_, err := c.FetchEvent(ctx, "", "evt_1", false)
+				if !tt.ok(err) {
+					t.Errorf("error is %v", err)
+				}
+				if len(tr.asked) != len(tt.asked) {
+					t.Fatalf("asked at %v, want %v", tr.asked, tt.asked)
+				}
+				for i, at := range tr.asked {
+					if at < tt.asked[i][0] || at > tt.asked[i][1] {
+						t.Errorf("request %d at %v, want %v", i, at, tt.asked[i])
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestCancelEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := newClient(t, stripeapi.Options{Transport: &script{start: start, answers: []*http.Response{reply(500, "4", "")}}})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := c.FetchEvent(ctx, "", "evt_1", false)
+		if !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
+			t.Errorf("error %v after %v", err, time.Since(start))
+		}
+	})
+}

@@ -1,0 +1,179 @@
+package stripeapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// request is one GET, the same on every try.
+type request struct {
+	path          string
+	version       string // Stripe-Version
+	accountHeader string // the header that names the account
+	account       string // "" for the key's own
+}
+
+// answer is the outcome of one try.
+type answer struct {
+	body       []byte
+	status     int // 0 when no answer came
+	retryAfter time.Duration
+	err        error
+	again      bool // another try may succeed
+}
+
+// get makes the request until it succeeds, another try cannot help, or the tries or
+// the time are over.
+func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
+	key, err := c.key(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		a := c.try(ctx, r, key)
+		if a.err == nil {
+			return a.body, nil
+		}
+		if !a.again {
+			return nil, a.err
+		}
+		unavailable := &UnavailableError{Status: a.status, RetryAfter: a.retryAfter, Tries: try, Err: a.err}
+		if try >= c.o.Tries || ctx.Err() != nil {
+			return nil, unavailable
+		}
+		wait := max(c.backoff(try), a.retryAfter)
+		if deadline, has := ctx.Deadline(); wait > c.o.MaxWait || has && time.Until(deadline) <= wait {
+			return nil, unavailable
+		}
+		if err := sleep(ctx, wait); err != nil {
+			unavailable.Err = errors.Join(err, a.err)
+			return nil, unavailable
+		}
+	}
+}
+
+// key returns the API key, or an error that never contains it.
+func (c *Client) key(ctx context.Context) (string, error) {
+	key, err := c.o.Key(ctx)
+	if err != nil {
+		return "", fmt.Errorf("get API key: %w", err)
+	}
+	key = strings.TrimSpace(key)
+	if key == "" {
+		return "", ErrNoAPIKey
+	}
+	if !isName(key, "") {
+		return "", fmt.Errorf("%w: it is malformed", ErrUnauthorized)
+	}
+	return key, nil
+}
+
+// try makes one request.
+func (c *Client) try(ctx context.Context, r request, key string) answer {
+	ctx, cancel := context.WithTimeout(ctx, c.o.TryTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.o.URL+r.path, nil)
+	if err != nil {
+		return answer{err: err}
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Stripe-Version", r.version)
+	req.Header.Set("User-Agent", "tollgate")
+	if r.account != "" {
+		req.Header.Set(r.accountHeader, r.account)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{err: err, again: true}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.o.MaxBody+1))
+	a := answer{status: resp.StatusCode}
+	switch {
+	case err != nil:
+		a.err, a.again = fmt.Errorf("read answer: %w", err), true
+	case resp.StatusCode != http.StatusOK:
+		a.err, a.again = refusal(resp, body)
+		a.retryAfter = retryAfter(resp.Header)
+	case int64(len(body)) > c.o.MaxBody:
+		a.err = &TooLargeError{Limit: c.o.MaxBody}
+	case !json.Valid(body):
+		// A page of something in between; Stripe answers in JSON.
+		a.err, a.again = errors.New("answer is not JSON"), true
+	default:
+		a.body = body
+	}
+	return a
+}
+
+// refusal is the error of an answer that is not 200, and whether another try may help.
+// Stripe's own word on that, Stripe-Should-Retry, decides where the status does not.
+func refusal(resp *http.Response, body []byte) (err error, again bool) {
+	var envelope struct {
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"`
+	}
+	_ = json.Unmarshal(body, &envelope) // an answer in another form has no code
+	code := envelope.Error.Code
+	if !isName(code, ".-") {
+		code = ""
+	}
+	id := resp.Header.Get("Request-Id")
+	if !isName(id, "-") {
+		id = ""
+	}
+	text := describe(resp.StatusCode, code, id)
+	switch resp.StatusCode {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w (%s)", ErrNotFound, text), false
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w (%s)", ErrUnauthorized, text), false
+	case http.StatusTooManyRequests, http.StatusConflict, http.StatusRequestTimeout:
+		return errors.New(text), true
+	}
+	if resp.StatusCode >= 500 || resp.Header.Get("Stripe-Should-Retry") == "true" {
+		return errors.New(text), true
+	}
+	return &RefusedError{Status: resp.StatusCode, Code: code, RequestID: id}, false
+}
+
+// retryAfter reads Retry-After: seconds or a date. What it cannot read is no wish.
+func retryAfter(h http.Header) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(date))
+	}
+	return 0
+}
+
+// backoff is the wait after the given try: half to all of a time that doubles.
+func (c *Client) backoff(try int) time.Duration {
+	most := min(c.o.Backoff, c.o.MaxWait)
+	for range try - 1 {
+		most = min(2*most, c.o.MaxWait)
+	}
+	return most/2 + time.Duration(rand.Int64N(int64(most/2)+1))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
