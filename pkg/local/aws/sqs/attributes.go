@@ -1,0 +1,154 @@
+package sqs
+
+import (
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// maxMessageBytes bounds a message and a batch: bodies with attributes.
+const maxMessageBytes = 1 << 20
+
+// settings are a queue's attributes as the engine uses them; times are seconds.
+type settings struct {
+	delay, visibility, retention, wait, maxBytes int
+	redrive                                      *redrivePolicy
+	allow                                        redriveAllowPolicy
+}
+
+type redrivePolicy struct {
+	target      string // ARN
+	maxReceives int
+}
+
+type redriveAllowPolicy struct {
+	permission string // allowAll, denyAll, byQueue
+	sources    []string
+}
+
+// defaultAttributes are those of a new queue.
+func defaultAttributes() map[string]string {
+	return map[string]string{
+		"DelaySeconds":                  "0",
+		"MaximumMessageSize":            strconv.Itoa(maxMessageBytes),
+		"MessageRetentionPeriod":        "345600",
+		"ReceiveMessageWaitTimeSeconds": "0",
+		"VisibilityTimeout":             "30",
+		"SqsManagedSseEnabled":          "true",
+	}
+}
+
+// parseSettings reads a queue's whole set of attributes; it refuses names and values that AWS refuses, and those
+// that this package does not act upon.
+func parseSettings(attributes map[string]string) (settings, error) {
+	s := settings{allow: redriveAllowPolicy{permission: "allowAll"}}
+	for name, value := range attributes {
+		if err := s.parse(name, value); err != nil {
+			return settings{}, err
+		}
+	}
+	return s, nil
+}
+
+func (s *settings) parse(name, value string) (err error) {
+	switch name {
+	case "DelaySeconds":
+		s.delay, err = parseInt(name, value, 0, 900)
+	case "MaximumMessageSize":
+		s.maxBytes, err = parseInt(name, value, 1024, maxMessageBytes)
+	case "MessageRetentionPeriod":
+		s.retention, err = parseInt(name, value, 60, 1_209_600)
+	case "ReceiveMessageWaitTimeSeconds":
+		s.wait, err = parseInt(name, value, 0, 20)
+	case "VisibilityTimeout":
+		s.visibility, err = parseInt(name, value, 0, 43_200)
+	case "SqsManagedSseEnabled":
+		if value != "true" && value != "false" {
+			err = errAttributeValue(name)
+		}
+	case "Policy":
+		if !json.Valid([]byte(value)) {
+			err = errAttributeValue(name)
+		}
+	case "RedrivePolicy":
+		s.redrive, err = parseRedrivePolicy(value)
+	case "RedriveAllowPolicy":
+		s.allow, err = parseRedriveAllowPolicy(value)
+	case "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit":
+		err = errUnsupported("FIFO queues are not supported by this embedded service (attribute %s).", name)
+	case "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds":
+		err = errUnsupported("KMS keys are not supported by this embedded service (attribute %s).", name)
+	default:
+		err = errAttributeName(name)
+	}
+	return err
+}
+
+func parseInt(name, value string, low, high int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < low || n > high || strconv.Itoa(n) != value {
+		return 0, errAttributeValue(name)
+	}
+	return n, nil
+}
+
+func parseRedrivePolicy(value string) (*redrivePolicy, error) {
+	var p struct {
+		DeadLetterTargetArn string          `json:"deadLetterTargetArn"`
+		MaxReceiveCount     json.RawMessage `json:"maxReceiveCount"`
+	}
+	refuse := func(why string) error {
+		return errInvalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: %s", value, why)
+	}
+	if err := decode([]byte(value), &p); err != nil {
+		return nil, refuse("Redrive policy is not a valid JSON map of deadLetterTargetArn and maxReceiveCount.")
+	}
+	if p.DeadLetterTargetArn == "" || p.MaxReceiveCount == nil {
+		return nil, refuse("Redrive policy must contain deadLetterTargetArn and maxReceiveCount.")
+	}
+	n, err := strconv.Atoi(strings.Trim(string(p.MaxReceiveCount), `"`))
+	if err != nil || n < 1 || n > 1000 {
+		return nil, refuse("Invalid value for maxReceiveCount: must be between 1 and 1000.")
+	}
+	return &redrivePolicy{target: p.DeadLetterTargetArn, maxReceives: n}, nil
+}
+
+func parseRedriveAllowPolicy(value string) (redriveAllowPolicy, error) {
+	var p struct {
+		Permission string   `json:"redrivePermission"`
+		Sources    []string `json:"sourceQueueArns"`
+	}
+	bad := errInvalidParameter("Value %s for parameter RedriveAllowPolicy is invalid. Reason: it must hold redrivePermission "+
+		"allowAll, denyAll or byQueue, and with byQueue alone 1 to 10 sourceQueueArns.", value)
+	if err := decode([]byte(value), &p); err != nil {
+		return redriveAllowPolicy{}, bad
+	}
+	switch p.Permission {
+	case "allowAll", "denyAll":
+		if p.Sources != nil {
+			return redriveAllowPolicy{}, bad
+		}
+	case "byQueue":
+		if len(p.Sources) < 1 || len(p.Sources) > 10 {
+			return redriveAllowPolicy{}, bad
+		}
+	default:
+		return redriveAllowPolicy{}, bad
+	}
+	return redriveAllowPolicy{permission: p.Permission, sources: p.Sources}, nil
+}
+
+// mergeAttributes lays changes over what a queue has; an empty policy takes the policy away.
+func mergeAttributes(old, changes map[string]string) map[string]string {
+	merged := maps.Clone(old)
+	for name, value := range changes {
+		removable := name == "Policy" || name == "RedrivePolicy" || name == "RedriveAllowPolicy"
+		if removable && value == "" {
+			delete(merged, name)
+			continue
+		}
+		merged[name] = value
+	}
+	return merged
+}

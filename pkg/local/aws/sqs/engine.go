@@ -1,0 +1,231 @@
+package sqs
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// engine owns all queues. One goroutine runs it, so that every operation sees the queues as the ones before left
+// them; what arrives while the file is being written shares the next write.
+type engine struct {
+	opts     Options
+	db       *bbolt.DB
+	receipts receiptSealer
+	queues   map[string]*queue
+	deleted  map[string]int64 // name → when, for as long as the name is blocked
+	moves    map[uint64][]*move
+	limit    int // messages in flight per queue
+	broken   error
+	again    bool // the last turn left work that waits for nobody
+	calls    chan *call
+	quit     chan struct{}
+}
+
+const (
+	maxCallsPerTurn = 256
+	maxInFlight     = 120_000
+	minPause        = time.Millisecond
+)
+
+// call is one operation on its way through the engine; reply has room for its only answer.
+type call struct {
+	run   func(*turn) error
+	reply chan error
+}
+
+// errWaiting says that a call is answered in a later turn.
+var errWaiting = errors.New("waiting")
+
+// turn is one round of the engine: its operations, one transaction, then all answers.
+// An operation that returns an error has changed nothing; a fault of the file goes into err and fails all.
+type turn struct {
+	*engine
+	now    int64
+	tx     *bbolt.Tx
+	err    error
+	ended  []*call
+	errors []error
+}
+
+func (e *engine) now() int64 { return e.opts.Now().UnixNano() }
+
+// span is the real time of so many of the queues' seconds, in nanoseconds.
+func (e *engine) span(seconds int) int64 {
+	return int64(seconds) * int64(time.Second) / int64(e.opts.Speed)
+}
+
+// run works until quit is closed, then answers those who still wait.
+func (e *engine) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case c := <-e.calls:
+			e.turn(c)
+		case <-timer.C:
+			e.turn(nil)
+		case <-e.quit:
+			e.release(nil)
+			return
+		}
+		timer.Reset(e.pause())
+	}
+}
+
+// release ends all long polls.
+func (e *engine) release(err error) {
+	for _, q := range e.queues {
+		for _, w := range q.waiters {
+			w.reply <- err
+		}
+		q.waiters = nil
+	}
+}
+
+func (e *engine) turn(first *call) {
+	t := &turn{engine: e, now: e.now()}
+	e.again = false
+	for n, c := 1, first; c != nil; n++ {
+		t.handle(c)
+		if n == maxCallsPerTurn {
+			break
+		}
+		select {
+		case c = <-e.calls:
+		default:
+			c = nil
+		}
+	}
+	if e.broken == nil {
+		t.moveMessages()
+		t.serveWaiters()
+	}
+	t.finish()
+}
+
+func (t *turn) handle(c *call) {
+	err := t.broken
+	if err == nil {
+		err = c.run(t)
+	}
+	if err != errWaiting {
+		t.end(c, err)
+	}
+}
+
+// end answers a call once the turn is on disk.
+func (t *turn) end(c *call, err error) {
+	t.ended, t.errors = append(t.ended, c), append(t.errors, err)
+}
+
+// finish commits and answers. After a failed write memory is ahead of the file, so the engine stops for good:
+// a restart reads what is true.
+func (t *turn) finish() {
+	switch {
+	case t.tx != nil && t.err == nil:
+		t.err = t.tx.Commit()
+	case t.tx != nil:
+		t.tx.Rollback()
+	}
+	if t.err != nil && t.broken == nil {
+		t.opts.Logger.Error("queues stop: the file cannot be written", "error", t.err)
+		t.broken = errUnavailable("the queues' file cannot be written; restart after curing: " + t.err.Error())
+		t.release(t.broken)
+	}
+	for i, c := range t.ended {
+		if t.err != nil {
+			t.errors[i] = t.broken
+		}
+		c.reply <- t.errors[i]
+	}
+}
+
+// begin starts the turn's transaction at its first write: most polls need none.
+func (t *turn) begin() bool {
+	if t.tx == nil && t.err == nil {
+		t.tx, t.err = t.db.Begin(true)
+	}
+	return t.err == nil
+}
+
+func (t *turn) fail(err error) {
+	if t.err == nil { // a nil err changes nothing
+		t.err = err
+	}
+}
+
+// put writes a value into a bucket of the file.
+func (t *turn) put(bucket string, k, v []byte) {
+	if t.begin() {
+		t.fail(t.tx.Bucket([]byte(bucket)).Put(k, v))
+	}
+}
+
+// remove deletes a key from a bucket of the file.
+func (t *turn) remove(bucket string, k []byte) {
+	if t.begin() {
+		t.fail(t.tx.Bucket([]byte(bucket)).Delete(k))
+	}
+}
+
+func (t *turn) putJSON(bucket string, k []byte, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	t.put(bucket, k, b)
+}
+
+// next numbers messages, queues and moves; a number is never given twice.
+func (t *turn) next(bucket string) uint64 {
+	if !t.begin() {
+		return 0
+	}
+	n, err := t.tx.Bucket([]byte(bucket)).NextSequence()
+	t.fail(err)
+	return n
+}
+
+// pause is how long the engine may sleep when nobody calls.
+func (e *engine) pause() time.Duration {
+	const idle = time.Hour
+	if e.broken != nil {
+		return idle
+	}
+	if e.again {
+		return 0
+	}
+	due := e.nextMove()
+	for _, q := range e.queues {
+		if len(q.waiters) == 0 {
+			continue
+		}
+		for _, w := range q.waiters {
+			due = min(due, w.deadline)
+		}
+		if m := q.hidden.top(); m != nil {
+			due = min(due, m.VisibleAt)
+		}
+	}
+	return max(minPause, min(idle, time.Duration(due-e.now())))
+}
+
+// byName sorts the queues for lists and for turns that must not depend on a map's order.
+func (e *engine) byName() []*queue {
+	list := make([]*queue, 0, len(e.queues))
+	for _, q := range e.queues {
+		list = append(list, q)
+	}
+	slices.SortFunc(list, func(a, b *queue) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return list
+}

@@ -1,0 +1,171 @@
+package sqs_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/sqs"
+)
+
+// world is a service with a clock that the test moves, reached through the real client.
+type world struct {
+	*sdk.Client
+	t       *testing.T
+	path    string
+	options sqs.Options
+	service *sqs.Service
+	server  *httptest.Server
+	now     time.Time
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "sqs.db"), now: time.Unix(1_700_000_000, 0)}
+	w.options.Now = func() time.Time { return w.now }
+	w.start()
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	service, err := sqs.Open(w.path, w.options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.service, w.server = service, httptest.NewServer(awsjson.Handler(service.Service()))
+	w.Client = client(w.server.URL)
+	w.t.Cleanup(func() { w.server.Close(); service.Close() })
+}
+
+// restart closes everything and reads the file again.
+func (w *world) restart() {
+	w.t.Helper()
+	w.server.Close()
+	if err := w.service.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.start()
+}
+
+func client(url string) *sdk.Client {
+	return sdk.New(sdk.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(url), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+}
+
+func (w *world) pass(d time.Duration) { w.now = w.now.Add(d) }
+
+func (w *world) queue(name string, attributes map[string]string) string {
+	w.t.Helper()
+	out, err := w.CreateQueue(context.Background(), &sdk.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return *out.QueueUrl
+}
+
+// pair makes a queue and its dead-letter queue.
+func (w *world) pair(maxReceives string) (main, dead string) {
+	w.t.Helper()
+	dead = w.queue("dead", nil)
+	return w.queue("main", map[string]string{"RedrivePolicy": redrive("dead", maxReceives)}), dead
+}
+
+func redrive(target, maxReceives string) string {
+	return `{"deadLetterTargetArn":"` + arn(target) + `","maxReceiveCount":` + maxReceives + `}`
+}
+
+func arn(name string) string { return "arn:aws:sqs:us-east-1:000000000000:" + name }
+
+func (w *world) send(url string, bodies ...string) (ids []string) {
+	w.t.Helper()
+	for _, body := range bodies {
+		out, err := w.SendMessage(context.Background(), &sdk.SendMessageInput{QueueUrl: &url, MessageBody: &body})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		ids = append(ids, *out.MessageId)
+	}
+	return ids
+}
+
+func (w *world) receive(url string) []types.Message {
+	w.t.Helper()
+	out, err := w.ReceiveMessage(context.Background(), &sdk.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10,
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}, MessageAttributeNames: []string{"All"}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out.Messages
+}
+
+func (w *world) bodies(url string) []string {
+	w.t.Helper()
+	bodies := []string{}
+	for _, m := range w.receive(url) {
+		bodies = append(bodies, *m.Body)
+	}
+	return bodies
+}
+
+func (w *world) delete(url string, m types.Message) {
+	w.t.Helper()
+	_, err := w.DeleteMessage(context.Background(), &sdk.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) change(url string, m types.Message, seconds int32) error {
+	_, err := w.ChangeMessageVisibility(context.Background(), &sdk.ChangeMessageVisibilityInput{
+		QueueUrl: &url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds})
+	return err
+}
+
+// counts are visible, in flight and delayed.
+func (w *world) counts(url string) [3]string {
+	w.t.Helper()
+	a := w.attributes(url, "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+	return [3]string{a["ApproximateNumberOfMessages"], a["ApproximateNumberOfMessagesNotVisible"], a["ApproximateNumberOfMessagesDelayed"]}
+}
+
+func (w *world) attributes(url string, names ...types.QueueAttributeName) map[string]string {
+	w.t.Helper()
+	out, err := w.GetQueueAttributes(context.Background(), &sdk.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out.Attributes
+}
+
+// call runs an operation without a network, for tests in a bubble of synthetic time.
+func call[Out any](t *testing.T, ctx context.Context, s *sqs.Service, name string, in any) (Out, error) {
+	t.Helper()
+	var out Out
+	body, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := s.Service().Operations[name](ctx, body)
+	if err != nil {
+		return out, err
+	}
+	if body, err = json.Marshal(answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out, nil
+}

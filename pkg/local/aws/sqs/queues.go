@@ -1,0 +1,192 @@
+package sqs
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// nameBlockedSeconds is how long a name stays taken after DeleteQueue, and how long a purge blocks the next.
+const nameBlockedSeconds = 60
+
+type createQueueInput struct {
+	QueueName  string
+	Attributes map[string]string
+	Tags       map[string]string `json:"tags"`
+}
+
+type queueURLOutput struct{ QueueUrl string }
+
+func (s *Service) createQueue(ctx context.Context, in createQueueInput) (queueURLOutput, error) {
+	if err := checkQueueName(in.QueueName); err != nil {
+		return queueURLOutput{}, err
+	}
+	attributes := mergeAttributes(defaultAttributes(), in.Attributes)
+	set, err := parseSettings(attributes)
+	if err != nil {
+		return queueURLOutput{}, err
+	}
+	err = s.do(func(t *turn) error {
+		if q := t.queues[in.QueueName]; q != nil {
+			return sameQueue(q, in.Attributes)
+		}
+		if at, ok := t.deleted[in.QueueName]; ok && t.now < at+t.span(nameBlockedSeconds) {
+			return fault(http.StatusBadRequest, queryPrefix, "QueueDeletedRecently",
+				"You must wait 60 seconds after deleting a queue before you can create another with the same name.")
+		}
+		if err := t.checkRedrive(in.QueueName, set); err != nil {
+			return err
+		}
+		return t.create(queueRecord{Name: in.QueueName, Created: t.now, Modified: t.now,
+			Attributes: attributes, Tags: in.Tags})
+	})
+	return queueURLOutput{s.queueURL(ctx, in.QueueName)}, err
+}
+
+func checkQueueName(name string) error {
+	if name == "" {
+		return errMissing("QueueName")
+	}
+	if strings.HasSuffix(name, ".fifo") {
+		return errUnsupported("FIFO queues are not supported by this embedded service.")
+	}
+	if len(name) > 80 || !only(name, isQueueNameChar) {
+		return errInvalidParameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	}
+	return nil
+}
+
+// sameQueue lets a queue be created again when no attribute of the request differs.
+func sameQueue(q *queue, attributes map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		if !sameValue(attributes[name], q.Attributes[name]) {
+			return errQueueNameExists(name)
+		}
+	}
+	return nil
+}
+
+// sameValue compares attributes; policies are JSON, which may be laid out in another way.
+func sameValue(a, b string) bool {
+	var x, y any
+	if a == b {
+		return true
+	}
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return false
+	}
+	return reflect.DeepEqual(x, y)
+}
+
+// checkRedrive holds a redrive policy against its target: it exists, is another queue and allows it.
+func (t *turn) checkRedrive(name string, set settings) error {
+	if set.redrive == nil {
+		return nil
+	}
+	target := t.byARN(set.redrive.target)
+	refuse := func(why string) error {
+		return errInvalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: %s", set.redrive.target, why)
+	}
+	if target == nil && set.redrive.target != t.arn(name) {
+		return refuse("Dead letter target does not exist.")
+	}
+	if target == nil || target.Name == name {
+		return refuse("A queue cannot be its own dead letter target.")
+	}
+	allow := target.settings.allow
+	if allow.permission == "denyAll" || allow.permission == "byQueue" && !slices.Contains(allow.sources, t.arn(name)) {
+		return refuse("The dead letter target's RedriveAllowPolicy does not permit this source queue.")
+	}
+	return nil
+}
+
+func (t *turn) create(r queueRecord) error {
+	q, err := newQueue(t.next(bucketQueues), r)
+	if err != nil || !t.begin() {
+		return err
+	}
+	for _, parent := range []string{bucketPayload, bucketState} {
+		_, err := t.tx.Bucket([]byte(parent)).CreateBucket(key(q.id))
+		t.fail(err)
+	}
+	t.queues[r.Name] = q
+	delete(t.deleted, r.Name)
+	t.remove(bucketDeleted, []byte(r.Name))
+	t.putJSON(bucketQueues, key(q.id), q.queueRecord)
+	return nil
+}
+
+type queueInput struct{ QueueUrl string }
+
+func (s *Service) deleteQueue(_ context.Context, in queueInput) (nothing, error) {
+	return nothing{}, s.do(func(t *turn) error {
+		q, err := t.byURL(in.QueueUrl)
+		if err != nil {
+			return err
+		}
+		for _, w := range q.waiters {
+			t.end(w.call, errQueueDoesNotExist())
+		}
+		delete(t.queues, q.Name)
+		t.deleted[q.Name] = t.now
+		t.put(bucketDeleted, []byte(q.Name), key(uint64(t.now)))
+		t.remove(bucketQueues, key(q.id))
+		t.dropMessages(q)
+		t.forgetMoves(q)
+		return nil
+	})
+}
+
+func (t *turn) dropMessages(q *queue) {
+	q.empty()
+	if !t.begin() {
+		return
+	}
+	for _, parent := range []string{bucketPayload, bucketState} {
+		t.fail(t.tx.Bucket([]byte(parent)).DeleteBucket(key(q.id)))
+	}
+}
+
+func (s *Service) purgeQueue(_ context.Context, in queueInput) (nothing, error) {
+	return nothing{}, s.do(func(t *turn) error {
+		q, err := t.byURL(in.QueueUrl)
+		if err != nil {
+			return err
+		}
+		if q.Purged != 0 && t.now < q.Purged+t.span(nameBlockedSeconds) {
+			return fault(http.StatusForbidden, queryPrefix, "PurgeQueueInProgress",
+				"Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.Name)
+		}
+		q.Purged = t.now
+		t.dropMessages(q)
+		if !t.begin() {
+			return nil
+		}
+		for _, parent := range []string{bucketPayload, bucketState} {
+			_, err := t.tx.Bucket([]byte(parent)).CreateBucket(key(q.id))
+			t.fail(err)
+		}
+		t.putJSON(bucketQueues, key(q.id), q.queueRecord)
+		return nil
+	})
+}
+
+type getQueueURLInput struct{ QueueName, QueueOwnerAWSAccountId string }
+
+func (s *Service) getQueueURL(ctx context.Context, in getQueueURLInput) (queueURLOutput, error) {
+	if in.QueueName == "" {
+		return queueURLOutput{}, errMissing("QueueName")
+	}
+	err := s.do(func(t *turn) error {
+		ours := in.QueueOwnerAWSAccountId == "" || in.QueueOwnerAWSAccountId == t.opts.Account
+		if !ours || t.queues[in.QueueName] == nil {
+			return errQueueDoesNotExist()
+		}
+		return nil
+	})
+	return queueURLOutput{s.queueURL(ctx, in.QueueName)}, err
+}

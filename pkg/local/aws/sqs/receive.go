@@ -1,0 +1,279 @@
+package sqs
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type receiveInput struct {
+	QueueUrl                    string
+	MaxNumberOfMessages         *int
+	WaitTimeSeconds             *int
+	VisibilityTimeout           *int
+	AttributeNames              []string
+	MessageSystemAttributeNames []string
+	MessageAttributeNames       []string
+	ReceiveRequestAttemptId     *string
+}
+
+type receiveOutput struct {
+	Messages []receivedMessage `json:",omitempty"`
+}
+
+type receivedMessage struct {
+	MessageId              string
+	ReceiptHandle          string
+	Body                   string
+	MD5OfBody              string
+	Attributes             map[string]string    `json:",omitempty"`
+	MessageAttributes      map[string]attribute `json:",omitempty"`
+	MD5OfMessageAttributes string               `json:",omitempty"`
+}
+
+// delivery is a message as the engine hands it out.
+type delivery struct {
+	payload
+	state
+	handle string
+}
+
+// waiter is a receive on its way, maybe over many turns.
+type waiter struct {
+	*call
+	ctx        context.Context
+	queue      *queue
+	max        int
+	visibility *int // seconds, the queue's own when nil
+	deadline   int64
+	got        []delivery
+}
+
+// maxMovesPerReceive bounds what one receive dead-letters; the rest follows in the next turns.
+const maxMovesPerReceive = 1000
+
+func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (receiveOutput, error) {
+	if err := in.check(); err != nil {
+		return receiveOutput{}, err
+	}
+	w := &waiter{ctx: ctx, max: 1, visibility: in.VisibilityTimeout}
+	if in.MaxNumberOfMessages != nil {
+		w.max = *in.MaxNumberOfMessages
+	}
+	w.call = &call{reply: make(chan error, 1), run: func(t *turn) error {
+		q, err := t.byURL(in.QueueUrl)
+		if err != nil {
+			return err
+		}
+		wait := q.settings.wait
+		if in.WaitTimeSeconds != nil {
+			wait = *in.WaitTimeSeconds
+		}
+		w.queue, w.deadline = q, t.now+t.span(wait)
+		return t.receive(w, wait > 0)
+	}}
+	if err := s.enter(w.call); err != nil {
+		return receiveOutput{}, err
+	}
+	if err := s.await(ctx, w); err != nil {
+		return receiveOutput{}, err
+	}
+	return in.answer(w.got, s.opts.Account), nil
+}
+
+// await waits for the answer; a caller who goes away leaves the queue of waiters, so that no message is handed to nobody.
+func (s *Service) await(ctx context.Context, w *waiter) error {
+	select {
+	case err := <-w.reply:
+		return err
+	case <-ctx.Done():
+	}
+	s.do(func(t *turn) error {
+		if w.queue != nil {
+			t.dismiss(w)
+		}
+		return nil
+	})
+	return <-w.reply
+}
+
+func (in receiveInput) check() error {
+	bounds := []struct {
+		name      string
+		value     *int
+		low, high int
+	}{
+		{"MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10},
+		{"WaitTimeSeconds", in.WaitTimeSeconds, 0, 20},
+		{"VisibilityTimeout", in.VisibilityTimeout, 0, 43_200},
+	}
+	for _, b := range bounds {
+		if b.value != nil && (*b.value < b.low || *b.value > b.high) {
+			return errOutOfRange(b.name, *b.value, b.low, b.high)
+		}
+	}
+	if in.ReceiveRequestAttemptId != nil {
+		return errInvalidParameter("Value %s for parameter ReceiveRequestAttemptId is invalid. "+
+			"Reason: The request includes a parameter that is not valid for this queue type.", *in.ReceiveRequestAttemptId)
+	}
+	for _, name := range slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames) {
+		if !isSystemAttribute(name) {
+			return errAttributeName(name)
+		}
+	}
+	for _, name := range in.MessageAttributeNames {
+		plain := strings.TrimSuffix(name, ".*")
+		if name != ".*" && checkAttributeName(plain) != nil {
+			return errInvalidParameter("Value %s for parameter MessageAttributeNames is invalid.", name)
+		}
+	}
+	return nil
+}
+
+// isSystemAttribute knows the names that AWS lists; the last three are never set on a standard queue's messages.
+func isSystemAttribute(name string) bool {
+	switch name {
+	case "All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp",
+		"MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn",
+		"SequenceNumber", "MessageDeduplicationId", "SqsManagedSseEnabled":
+		return true
+	}
+	return false
+}
+
+// receive hands out what is there, or lets the caller wait.
+func (t *turn) receive(w *waiter, long bool) error {
+	if w.got = t.take(w.queue, w.max, w.visibility); len(w.got) > 0 {
+		return nil
+	}
+	if long {
+		w.queue.waiters = append(w.queue.waiters, w)
+		return errWaiting
+	}
+	if w.queue.inFlight() >= t.limit {
+		return errOverLimit()
+	}
+	return nil
+}
+
+// serveWaiters gives what became visible to those who wait longest, and ends what has waited enough.
+func (t *turn) serveWaiters() {
+	for _, q := range t.byName() {
+		if len(q.waiters) == 0 {
+			continue
+		}
+		t.touch(q)
+		for _, w := range slices.Clone(q.waiters) {
+			if w.ctx.Err() != nil {
+				t.dismiss(w)
+				continue
+			}
+			w.got = t.take(q, w.max, w.visibility)
+			if len(w.got) > 0 || w.deadline <= t.now {
+				t.dismiss(w)
+			}
+		}
+	}
+}
+
+// dismiss answers a waiter with what it got; nothing happens when it waits no longer.
+func (t *turn) dismiss(w *waiter) {
+	if i := slices.Index(w.queue.waiters, w); i >= 0 {
+		w.queue.waiters = slices.Delete(w.queue.waiters, i, i+1)
+		t.end(w.call, nil)
+	}
+}
+
+// take receives up to limit messages: counts them, hides them and records both.
+func (t *turn) take(q *queue, limit int, visibility *int) []delivery {
+	seconds := q.settings.visibility
+	if visibility != nil {
+		seconds = *visibility
+	}
+	var taken []*message
+	var got []delivery
+	for moves := 0; len(taken) < limit && q.ready.len() > 0 && q.inFlight()+len(taken) < t.limit; {
+		m := q.ready.top()
+		if to := t.deadLetterTarget(q, m); to != nil {
+			if moves++; moves > maxMovesPerReceive {
+				t.again = true
+				break
+			}
+			t.deadLetter(q, to, m)
+			continue
+		}
+		q.ready.pop()
+		m.Receives, m.Here, m.Received, m.VisibleAt = m.Receives+1, m.Here+1, t.now, t.now+t.span(seconds)
+		if m.FirstReceived == 0 {
+			m.FirstReceived = t.now
+		}
+		taken = append(taken, m)
+	}
+	for _, m := range taken {
+		q.settle(m, t.now) // only now, or a timeout of 0 would hand it out twice in one call
+		t.saveState(q, m)
+		handle := t.receipts.seal(receipt{queue: q.id, seq: m.seq, receives: m.Receives})
+		got = append(got, delivery{t.payload(q, m), m.state, handle})
+	}
+	return got
+}
+
+// deadLetterTarget is where this receive would send the message, nil to hand it out. A target that was deleted
+// takes nothing, so the message stays.
+func (t *turn) deadLetterTarget(q *queue, m *message) *queue {
+	policy := q.settings.redrive
+	if policy == nil || int(m.Here) < policy.maxReceives {
+		return nil
+	}
+	return t.byARN(policy.target)
+}
+
+// answer shows each message with the attributes that were asked for.
+func (in receiveInput) answer(got []delivery, account string) receiveOutput {
+	var out receiveOutput
+	system := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
+	for _, d := range got {
+		chosen := chooseMessageAttributes(d.Attributes, in.MessageAttributeNames)
+		out.Messages = append(out.Messages, receivedMessage{
+			MessageId: d.ID, ReceiptHandle: d.handle, Body: d.Body, MD5OfBody: d.BodyMD5,
+			Attributes:        d.systemAttributes(system, account),
+			MessageAttributes: chosen, MD5OfMessageAttributes: attributesMD5(chosen),
+		})
+	}
+	return out
+}
+
+func (d delivery) systemAttributes(names []string, account string) map[string]string {
+	milliseconds := func(ns int64) string { return strconv.FormatInt(ns/int64(time.Millisecond), 10) }
+	all := map[string]string{
+		"SenderId":                         account,
+		"SentTimestamp":                    milliseconds(d.Sent),
+		"ApproximateReceiveCount":          strconv.FormatUint(uint64(d.Receives), 10),
+		"ApproximateFirstReceiveTimestamp": milliseconds(d.FirstReceived),
+		"MessageGroupId":                   d.Group,
+		"AWSTraceHeader":                   d.Trace,
+		"DeadLetterQueueSourceArn":         d.Source,
+	}
+	maps.DeleteFunc(all, func(name, value string) bool {
+		return value == "" || !slices.Contains(names, "All") && !slices.Contains(names, name)
+	})
+	return all
+}
+
+// chooseMessageAttributes picks by name, by "prefix.*", or all by "All" or ".*".
+func chooseMessageAttributes(all map[string]attribute, names []string) map[string]attribute {
+	chosen := make(map[string]attribute)
+	for name, a := range all {
+		wanted := func(pattern string) bool {
+			prefix, isPrefix := strings.CutSuffix(pattern, ".*")
+			return pattern == "All" || pattern == name || isPrefix && strings.HasPrefix(name, prefix)
+		}
+		if slices.ContainsFunc(names, wanted) {
+			chosen[name] = a
+		}
+	}
+	return chosen
+}

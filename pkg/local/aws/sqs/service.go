@@ -1,0 +1,135 @@
+package sqs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"tollgate/pkg/local/aws/awsjson"
+)
+
+// Service is an open set of queues. It is safe for concurrent use.
+type Service struct {
+	engine *engine
+	opts   Options
+	done   chan struct{} // closed when the engine has ended
+	close  func() error
+}
+
+// Open reads the queues of the file at path, or makes the file (mode 0600), and starts to serve them.
+// It fails with one line when the options are wrong, when another process has the file open (after a second),
+// when it is no database of this package, or when it is of another format.
+func Open(path string, o Options) (*Service, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("open queues %s: %w", path, err)
+	}
+	db, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{opts: o, db: db, limit: maxInFlight,
+		queues: make(map[string]*queue), deleted: make(map[string]int64), moves: make(map[uint64][]*move),
+		calls: make(chan *call), quit: make(chan struct{})}
+	if err := db.View(e.load); err != nil {
+		return nil, errors.Join(fmt.Errorf("open queues %s: %w", path, err), db.Close())
+	}
+	s := &Service{engine: e, opts: o, done: make(chan struct{})}
+	s.close = sync.OnceValue(func() error {
+		close(e.quit)
+		<-s.done
+		return db.Close()
+	})
+	go func() {
+		e.run()
+		close(s.done)
+	}()
+	return s, nil
+}
+
+// Close ends long polls with no messages, lets what was begun reach the disk and releases the file.
+// Operations that come later fail with ServiceUnavailable. Closing again does nothing.
+func (s *Service) Close() error { return s.close() }
+
+// Service is the table of operations for [awsjson.Handler].
+func (s *Service) Service() awsjson.Service {
+	return awsjson.Service{
+		Target: "AmazonSQS", Version: "1.0", ErrorNamespace: "com.amazonaws.sqs#",
+		Operations: map[string]awsjson.Operation{
+			"CreateQueue":                  operation(s.createQueue),
+			"DeleteQueue":                  operation(s.deleteQueue),
+			"GetQueueUrl":                  operation(s.getQueueURL),
+			"ListQueues":                   operation(s.listQueues),
+			"ListDeadLetterSourceQueues":   operation(s.listDeadLetterSourceQueues),
+			"PurgeQueue":                   operation(s.purgeQueue),
+			"GetQueueAttributes":           operation(s.getQueueAttributes),
+			"SetQueueAttributes":           operation(s.setQueueAttributes),
+			"TagQueue":                     operation(s.tagQueue),
+			"UntagQueue":                   operation(s.untagQueue),
+			"ListQueueTags":                operation(s.listQueueTags),
+			"SendMessage":                  operation(s.sendMessage),
+			"SendMessageBatch":             operation(s.sendMessageBatch),
+			"ReceiveMessage":               operation(s.receiveMessage),
+			"DeleteMessage":                operation(s.deleteMessage),
+			"DeleteMessageBatch":           operation(s.deleteMessageBatch),
+			"ChangeMessageVisibility":      operation(s.changeMessageVisibility),
+			"ChangeMessageVisibilityBatch": operation(s.changeMessageVisibilityBatch),
+			"StartMessageMoveTask":         operation(s.startMessageMoveTask),
+			"ListMessageMoveTasks":         operation(s.listMessageMoveTasks),
+			"CancelMessageMoveTask":        operation(s.cancelMessageMoveTask),
+		},
+	}
+}
+
+// nothing is the answer of operations that only succeed.
+type nothing struct{}
+
+// operation puts a typed function behind the wire: members that it does not know are refused.
+func operation[In, Out any](run func(context.Context, In) (Out, error)) awsjson.Operation {
+	return func(ctx context.Context, body []byte) (any, error) {
+		var in In
+		if err := decode(body, &in); err != nil {
+			return nil, err
+		}
+		return run(ctx, in)
+	}
+}
+
+func decode(body []byte, in any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(in)
+	if err == nil {
+		if _, err = d.Token(); err == io.EOF {
+			return nil
+		}
+		err = errors.New("more than one JSON value")
+	}
+	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return errUnsupported("The member %s is not supported by this embedded service.", name)
+	}
+	return awsjson.Errorf("SerializationException", "the request is not the JSON of this operation: %v", err)
+}
+
+// do runs an operation inside the engine and returns once its change is on disk.
+func (s *Service) do(run func(*turn) error) error {
+	c := &call{run: run, reply: make(chan error, 1)}
+	if err := s.enter(c); err != nil {
+		return err
+	}
+	return <-c.reply
+}
+
+func (s *Service) enter(c *call) error {
+	select {
+	case s.engine.calls <- c:
+		return nil
+	case <-s.done:
+		return errUnavailable("the queues are closed")
+	}
+}

@@ -1,0 +1,147 @@
+package sqs
+
+import "context"
+
+type receiptInput struct{ QueueUrl, ReceiptHandle string }
+
+func (s *Service) deleteMessage(_ context.Context, in receiptInput) (nothing, error) {
+	return nothing{}, s.do(func(t *turn) error {
+		q, err := t.byURL(in.QueueUrl)
+		if err != nil {
+			return err
+		}
+		return t.settleByReceipt(q, in.ReceiptHandle)
+	})
+}
+
+type deleteBatchEntry struct{ Id, ReceiptHandle string }
+
+type deleteBatchInput struct {
+	QueueUrl string
+	Entries  []deleteBatchEntry
+}
+
+func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (batchOutput, error) {
+	if err := checkBatch(in.Entries, func(e deleteBatchEntry) string { return e.Id }); err != nil {
+		return batchOutput{}, err
+	}
+	out := batchOutput{Successful: []doneEntry{}, Failed: []failedEntry{}}
+	err := s.do(func(t *turn) error {
+		q, err := t.byURL(in.QueueUrl)
+		if err != nil {
+			return err
+		}
+		for _, e := range in.Entries {
+			out.add(e.Id, t.settleByReceipt(q, e.ReceiptHandle))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// settleByReceipt deletes the message of its latest receive, whether or not the visibility timeout still runs.
+// An older receipt, or one of a message that is gone, succeeds and deletes nothing.
+func (t *turn) settleByReceipt(q *queue, handle string) error {
+	m, r, err := t.byReceipt(q, handle)
+	if err != nil {
+		return err
+	}
+	if m != nil && m.Receives == r.receives {
+		t.deleteMessage(q, m)
+	}
+	return nil
+}
+
+// byReceipt reads a handle of this queue; the message is nil when it is gone.
+func (t *turn) byReceipt(q *queue, handle string) (*message, receipt, error) {
+	if handle == "" {
+		return nil, receipt{}, errMissing("ReceiptHandle")
+	}
+	r, ok := t.receipts.open(handle)
+	if !ok || r.queue != q.id {
+		return nil, receipt{}, errReceiptInvalid()
+	}
+	return q.messages[r.seq], r, nil
+}
+
+type visibilityInput struct {
+	QueueUrl string
+	visibilityChange
+}
+
+type visibilityChange struct {
+	ReceiptHandle     string
+	VisibilityTimeout *int
+}
+
+func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput) (nothing, error) {
+	return nothing{}, s.do(func(t *turn) error {
+		q, err := t.byURL(in.QueueUrl)
+		if err != nil {
+			return err
+		}
+		return t.changeVisibility(q, in.visibilityChange)
+	})
+}
+
+type visibilityBatchEntry struct {
+	Id string
+	visibilityChange
+}
+
+type visibilityBatchInput struct {
+	QueueUrl string
+	Entries  []visibilityBatchEntry
+}
+
+func (s *Service) changeMessageVisibilityBatch(_ context.Context, in visibilityBatchInput) (batchOutput, error) {
+	if err := checkBatch(in.Entries, func(e visibilityBatchEntry) string { return e.Id }); err != nil {
+		return batchOutput{}, err
+	}
+	out := batchOutput{Successful: []doneEntry{}, Failed: []failedEntry{}}
+	err := s.do(func(t *turn) error {
+		q, err := t.byURL(in.QueueUrl)
+		if err != nil {
+			return err
+		}
+		for _, e := range in.Entries {
+			out.add(e.Id, t.changeVisibility(q, e.visibilityChange))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// maxVisibility is the longest that one receive may hide a message, in seconds.
+const maxVisibility = 43_200
+
+// changeVisibility gives the receipt's message a new timeout that counts from now, 12 hours after the receive at most.
+func (t *turn) changeVisibility(q *queue, in visibilityChange) error {
+	if in.VisibilityTimeout == nil {
+		return errMissing("VisibilityTimeout")
+	}
+	seconds := *in.VisibilityTimeout
+	if seconds < 0 || seconds > maxVisibility {
+		return errOutOfRange("VisibilityTimeout", seconds, 0, maxVisibility)
+	}
+	m, r, err := t.byReceipt(q, in.ReceiptHandle)
+	if err != nil {
+		return err
+	}
+	if m == nil {
+		return errInvalidParameter("Value %s for parameter ReceiptHandle is invalid. Reason: "+
+			"Message does not exist or is not available for visibility timeout change.", in.ReceiptHandle)
+	}
+	if !m.hidden || m.Receives != r.receives {
+		return errNotInFlight()
+	}
+	if t.now+t.span(seconds) > m.Received+t.span(maxVisibility) {
+		return errInvalidParameter("Value %d for parameter VisibilityTimeout is invalid. Reason: "+
+			"Total VisibilityTimeout for the message is beyond the limit [%d seconds]", seconds, maxVisibility)
+	}
+	q.unsettle(m)
+	m.VisibleAt = t.now + t.span(seconds)
+	q.settle(m, t.now)
+	t.saveState(q, m)
+	return nil
+}

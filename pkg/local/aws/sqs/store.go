@@ -1,0 +1,162 @@
+package sqs
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+)
+
+// The file: meta (format, receipt key), queues (id → record), deleted (name → time), moves (id → record), and per
+// queue one bucket of payloads and one of states under it, both by message number. States are apart from payloads
+// so that a receive rewrites 40 bytes and not a megabyte.
+const (
+	formatName    = "tollgate sqs 1"
+	lockTimeout   = time.Second
+	bucketMeta    = "meta"
+	bucketQueues  = "queues"
+	bucketDeleted = "deleted"
+	bucketMoves   = "moves"
+	bucketPayload = "payloads"
+	bucketState   = "states"
+)
+
+// openFile opens or makes the file; every error is one line that names it.
+func openFile(path string) (*bbolt.DB, error) {
+	_, err := os.Stat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	switch {
+	case errors.Is(err, bbolterrors.ErrTimeout):
+		return nil, fmt.Errorf("open queues %s: another process has it open", path)
+	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("open queues %s: not a database: %w", path, err)
+	case err != nil:
+		return nil, fmt.Errorf("open queues %s: %w", path, err)
+	}
+	if err := db.Update(initialise); err != nil {
+		return nil, errors.Join(fmt.Errorf("open queues %s: %w", path, err), db.Close())
+	}
+	if isNew {
+		if err := syncDir(filepath.Dir(path)); err != nil {
+			return nil, errors.Join(fmt.Errorf("open queues %s: %w", path, err), db.Close())
+		}
+	}
+	return db, nil
+}
+
+// syncDir makes a new file's name as durable as its content.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func initialise(tx *bbolt.Tx) error {
+	if meta := tx.Bucket([]byte(bucketMeta)); meta != nil {
+		if format := meta.Get([]byte("format")); string(format) != formatName {
+			return fmt.Errorf("format is %q, this program reads %q", format, formatName)
+		}
+		return nil
+	}
+	if name, _ := tx.Cursor().First(); name != nil {
+		return errors.New("a database of another program")
+	}
+	for _, name := range []string{bucketMeta, bucketQueues, bucketDeleted, bucketMoves, bucketPayload, bucketState} {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket([]byte(bucketMeta))
+	key := make([]byte, 32)
+	rand.Read(key)
+	return errors.Join(meta.Put([]byte("format"), []byte(formatName)), meta.Put([]byte("receipts"), key))
+}
+
+// load rebuilds what the engine keeps in memory.
+func (e *engine) load(tx *bbolt.Tx) error {
+	e.receipts.key = bytes.Clone(tx.Bucket([]byte(bucketMeta)).Get([]byte("receipts")))
+	now := e.now()
+	err := tx.Bucket([]byte(bucketQueues)).ForEach(func(k, v []byte) error {
+		var r queueRecord
+		if err := json.Unmarshal(v, &r); err != nil {
+			return fmt.Errorf("read a queue: %w", err)
+		}
+		q, err := newQueue(binary.BigEndian.Uint64(k), r)
+		if err != nil {
+			return fmt.Errorf("read queue %s: %w", r.Name, err)
+		}
+		e.queues[r.Name] = q
+		return loadMessages(tx.Bucket([]byte(bucketState)).Bucket(k), q, now)
+	})
+	if err != nil {
+		return err
+	}
+	err = tx.Bucket([]byte(bucketDeleted)).ForEach(func(k, v []byte) error {
+		e.deleted[string(k)] = int64(binary.BigEndian.Uint64(v))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Bucket([]byte(bucketMoves)).ForEach(func(_, v []byte) error { return e.loadMove(v) })
+}
+
+func loadMessages(states *bbolt.Bucket, q *queue, now int64) error {
+	return states.ForEach(func(k, v []byte) error {
+		m := &message{seq: binary.BigEndian.Uint64(k)}
+		if _, err := binary.Decode(v, binary.BigEndian, &m.state); err != nil {
+			return fmt.Errorf("read a message of queue %s: %w", q.Name, err)
+		}
+		q.add(m, now)
+		return nil
+	})
+}
+
+func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// payload is the part of a message that never changes while it is in a queue.
+type payload struct {
+	ID         string
+	BodyMD5    string
+	Attributes map[string]attribute `json:",omitempty"`
+	Group      string               `json:",omitempty"`
+	Trace      string               `json:",omitempty"`
+	Source     string               `json:",omitempty"` // ARN of the queue that it was dead-lettered from
+	Body       string               `json:"-"`
+}
+
+// encode gives the header's length (4 bytes), the header as JSON and the body as it is.
+func (p *payload) encode() ([]byte, error) {
+	header, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
+	}
+	b := make([]byte, 0, 4+len(header)+len(p.Body))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(header)))
+	return append(append(b, header...), p.Body...), nil
+}
+
+func decodePayload(b []byte) (payload, error) {
+	var p payload
+	if len(b) < 4 || uint64(len(b)-4) < uint64(binary.BigEndian.Uint32(b)) {
+		return p, errors.New("decode message: cut short")
+	}
+	end := 4 + int(binary.BigEndian.Uint32(b))
+	if err := json.Unmarshal(b[4:end], &p); err != nil {
+		return p, fmt.Errorf("decode message: %w", err)
+	}
+	p.Body = string(b[end:])
+	return p, nil
+}
