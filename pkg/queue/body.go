@@ -1,0 +1,86 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"tollgate/pkg/limits"
+)
+
+// How the bytes of an event stand in a message.
+const (
+	encodingBase64 = "base64"
+	encodingZstd   = "zstd+base64"
+	encodingNone   = "none" // id-only: the event is fetched from Stripe
+)
+
+// pack returns how body stands in a message, and it so encoded.
+func pack(body []byte) (encoding, packed string, err error) {
+	switch {
+	case body == nil || len(body) > limits.MaxBody:
+		return encodingNone, "", nil
+	case len(body) <= limits.CompressOver:
+		return encodingBase64, base64.StdEncoding.EncodeToString(body), nil
+	}
+	small, err := compress(body)
+	if err != nil {
+		return "", "", err
+	}
+	return encodingZstd, base64.StdEncoding.EncodeToString(small), nil
+}
+
+func unpack(encoding, body string) ([]byte, error) {
+	switch encoding {
+	case encodingNone:
+		if body != "" {
+			return nil, errors.New("id-only message with a body")
+		}
+		return nil, nil
+	case encodingBase64, encodingZstd:
+	default:
+		return nil, fmt.Errorf("body encoding %+.40q is unknown", encoding)
+	}
+	raw, err := base64.StdEncoding.DecodeString(body)
+	if err != nil {
+		return nil, errors.New("body is not base64")
+	}
+	if encoding == encodingBase64 {
+		return raw, nil
+	}
+	return decompress(raw)
+}
+
+// compress makes its encoder anew: the encoder's tables cost more than most events, so
+// that a process pays for them only while it holds a large one.
+func compress(body []byte) ([]byte, error) {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, fmt.Errorf("compress body: %w", err)
+	}
+	defer w.Close()
+	return w.EncodeAll(body, nil), nil
+}
+
+// decompress stops at limits.MaxBody, and its window with it, so that a small message
+// cannot grow without bound.
+func decompress(packed []byte) ([]byte, error) {
+	r, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(2*limits.MaxBody))
+	if err != nil {
+		return nil, fmt.Errorf("decompress body: %w", err)
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, limits.MaxBody+1))
+	if err != nil {
+		return nil, errors.New("body is not zstd of a bounded size")
+	}
+	if len(raw) > limits.MaxBody {
+		return nil, fmt.Errorf("body is over %d bytes", limits.MaxBody)
+	}
+	return raw, nil
+}

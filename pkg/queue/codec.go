@@ -1,0 +1,162 @@
+package queue
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
+)
+
+// ErrUndecodable says that a message body holds no envelope that this version can
+// read; no later attempt can cure it.
+var ErrUndecodable = errors.New("undecodable message")
+
+// version is the message format's version. A reader refuses every other.
+const version = 1
+
+// wire is the JSON form of a message body. The pointers tell a missing member from a
+// zero: a message without livemode must not read as one of test mode.
+type wire struct {
+	Version      int    `json:"v"`
+	ID           string `json:"id"`
+	Object       string `json:"object"`
+	Type         string `json:"type"`
+	Endpoint     string `json:"endpoint,omitempty"`
+	Account      string `json:"account,omitempty"`
+	Livemode     *bool  `json:"livemode"`
+	APIVersion   string `json:"api_version,omitempty"`
+	Created      *int64 `json:"created"`
+	CreatedRaw   string `json:"created_raw,omitempty"`
+	ReceivedAt   *int64 `json:"received_at"`
+	ObjectID     string `json:"object_id,omitempty"`
+	Source       string `json:"src"`
+	BodyEncoding string `json:"body_encoding"`
+	Body         string `json:"body,omitempty"`
+}
+
+// Encode returns the message body for e: one JSON object in ASCII, at most
+// limits.MaxMessage bytes. A body over limits.CompressOver is compressed; where even
+// that would make the message too large, where the body is over limits.MaxBody, or
+// where e has none, the message is id-only. It fails only for an envelope that
+// [Decode] would refuse. ReceivedAt is kept to the millisecond.
+func Encode(e event.Envelope) (string, error) {
+	if err := check(e); err != nil {
+		return "", fmt.Errorf("encode message: %w", err)
+	}
+	encoding, body, err := pack(e.Body)
+	if err != nil {
+		return "", fmt.Errorf("encode message: %w", err)
+	}
+	receivedAt := e.ReceivedAt.UnixMilli()
+	w := wire{
+		Version: version, ID: e.ID, Object: e.Object, Type: e.Type, Endpoint: e.Endpoint,
+		Account: e.Account, Livemode: &e.Livemode, APIVersion: e.APIVersion,
+		Created: &e.Created, CreatedRaw: e.CreatedRaw, ReceivedAt: &receivedAt,
+		ObjectID: e.ObjectID, Source: string(e.Source), BodyEncoding: encoding, Body: body,
+	}
+	out, err := marshalASCII(w)
+	if err == nil && len(out) > limits.MaxMessage {
+		w.BodyEncoding, w.Body = encodingNone, ""
+		out, err = marshalASCII(w)
+	}
+	if err != nil {
+		return "", fmt.Errorf("encode message: %w", err)
+	}
+	return out, nil
+}
+
+// marshalASCII escapes what encoding/json leaves as it is: DEL and all beyond it.
+func marshalASCII(w wire) (string, error) {
+	raw, err := json.Marshal(w)
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(raw, func(c byte) bool { return c >= 0x7f }) {
+		return string(raw), nil
+	}
+	out := make([]byte, 0, len(raw)+64)
+	for _, r := range string(raw) {
+		if r < 0x7f {
+			out = append(out, byte(r))
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return string(out), nil
+}
+
+// Decode reads a message body. Its envelope's Body is nil when the message is
+// id-only. Every error wraps [ErrUndecodable]; none quotes the event's bytes.
+func Decode(body string) (event.Envelope, error) {
+	e, err := decode(body)
+	if err != nil {
+		return event.Envelope{}, fmt.Errorf("%w: %w", ErrUndecodable, err)
+	}
+	return e, nil
+}
+
+func decode(body string) (event.Envelope, error) {
+	if len(body) > limits.MaxQueueRequest {
+		return event.Envelope{}, fmt.Errorf("message is over %d bytes", limits.MaxQueueRequest)
+	}
+	var w wire
+	if err := json.Unmarshal([]byte(body), &w); err != nil {
+		return event.Envelope{}, errors.New("not the JSON of a message")
+	}
+	if w.Version != version {
+		return event.Envelope{}, fmt.Errorf("message version %d, this reader knows %d", w.Version, version)
+	}
+	if w.Livemode == nil || w.Created == nil || w.ReceivedAt == nil {
+		return event.Envelope{}, errors.New("livemode, created or received_at is missing")
+	}
+	raw, err := unpack(w.BodyEncoding, w.Body)
+	if err != nil {
+		return event.Envelope{}, err
+	}
+	e := event.Envelope{
+		ID: w.ID, Object: w.Object, Type: w.Type, Endpoint: w.Endpoint, Account: w.Account,
+		Livemode: *w.Livemode, APIVersion: w.APIVersion, Created: *w.Created, CreatedRaw: w.CreatedRaw,
+		ReceivedAt: time.UnixMilli(*w.ReceivedAt).UTC(), ObjectID: w.ObjectID,
+		Source: event.Source(w.Source), Body: raw,
+	}
+	return e, check(e)
+}
+
+// check holds for every envelope that travels: what a table key or a log line needs is
+// there, bounded, and ASCII but for the object's id.
+func check(e event.Envelope) error {
+	if e.ID == "" || e.Type == "" {
+		return errors.New("id or type is missing")
+	}
+	if e.Object != event.ObjectSnapshot && e.Object != event.ObjectThin {
+		return fmt.Errorf("object %+.40q is no event", e.Object)
+	}
+	if !e.Source.Valid() {
+		return fmt.Errorf("source %+.40q is unknown", e.Source)
+	}
+	if len(e.ObjectID) > event.MaxObjectIDBytes || !utf8.ValidString(e.ObjectID) {
+		return fmt.Errorf("object id is over %d bytes or no UTF-8", event.MaxObjectIDBytes)
+	}
+	for _, s := range []string{e.ID, e.Type, e.Endpoint, e.Account, e.APIVersion, e.CreatedRaw} {
+		if len(s) > event.MaxNameBytes {
+			return fmt.Errorf("a header field is over %d bytes", event.MaxNameBytes)
+		}
+		for i := range len(s) {
+			if s[i] <= ' ' || s[i] > '~' {
+				return errors.New("a header field has characters other than visible ASCII")
+			}
+		}
+	}
+	if e.Body != nil && len(e.Body) == 0 {
+		return errors.New("body is empty")
+	}
+	return nil
+}

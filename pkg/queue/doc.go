@@ -1,0 +1,38 @@
+// Package queue turns an envelope into the body of a queue message and back, and
+// says what a message is to its consumer. It knows no transport.
+//
+//	body, err := queue.Encode(env)
+//	env, err := queue.Decode(msg.Body)   // errors.Is(err, queue.ErrUndecodable)
+//
+// # The message body, version 1
+//
+// One JSON object whose every byte is printable ASCII (0x20 to 0x7E): SQS refuses some
+// characters that JSON allows, U+FFFE for one. It holds all there is, since a
+// redriven message is a new message without its old attributes.
+//
+//	member         JSON     holds                                        left out when
+//	v              number   1, the version of this format                never
+//	id             string   the event's id                               never
+//	object         string   "event" or "v2.core.event" (thin)            never
+//	type           string   the event's type                             never
+//	endpoint       string   the endpoint's name in the delivery's path   empty
+//	account        string   connected account, a thin event's context    empty
+//	livemode       bool                                                  never
+//	api_version    string   in which the body is written                 empty
+//	created        number   seconds since 1970                           never
+//	created_raw    string   a thin event's created as written            empty
+//	received_at    number   milliseconds since 1970                      never
+//	object_id      string   id of the event's object, \u-escaped         empty
+//	src            string   "webhook", "reconcile", "backfill", "replay" never
+//	body_encoding  string   "base64", "zstd+base64" or "none"            never
+//	body           string   the bytes that Stripe signed, so encoded     "none"
+//
+// A body of more than 64 KiB is compressed. Above 4 MiB of body, or 1,000,000 bytes of
+// message after compression, and when there is no body (nil), the message is id-only:
+// body_encoding is "none" and the consumer fetches the event from Stripe. A body of no
+// bytes (empty, not nil) is refused by both directions: it is no event, and taking it
+// for either neighbour would hide a fault.
+//
+// A reader refuses another v, a member that is never left out but missing, and a body
+// that unpacks to more than 4 MiB. It passes over members that it does not know.
+package queue
