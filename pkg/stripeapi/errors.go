@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Errors that another try cannot cure. Whatever is none of these, no
-// [*TooLargeError] and no [*RefusedError] is transient.
+// Errors that another try within the same fetch cannot cure. Whatever is none of
+// these, no [*TooLargeError] and no [*RefusedError] is transient.
 var (
 	// ErrNotFound says that Stripe has no such event: it is older than 30 days, belongs
 	// to another account or mode, or never was.

@@ -2,8 +2,11 @@ package stripeapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"tollgate/pkg/dispatch"
 )
 
 // maxIDBytes is Stripe's own bound on the length of an id.
@@ -16,25 +19,49 @@ const maxIDBytes = 255
 // arose, whatever version is asked for. The bytes are valid JSON and nothing more is
 // checked: the caller compares id, type and created with what it expects.
 //
-// The errors are those of this package, wrapped. Safe for concurrent use.
+// The errors are those of this package, wrapped. Those that only a person can cure are
+// marked as permanent, with the reasons no_api_key, object_gone and too_large; a key
+// that Stripe refuses is not, as a rolled key reaches this process a little late. Safe
+// for concurrent use.
 func (c *Client) FetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error) {
+	body, err := c.fetchEvent(ctx, account, id, thin)
+	if err != nil {
+		return nil, markPermanent(fmt.Errorf("fetch event %.80q: %w", id, err))
+	}
+	return body, nil
+}
+
+func (c *Client) fetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error) {
 	r := request{path: "/v1/events/" + id, version: APIVersion, accountHeader: "Stripe-Account", account: account}
 	if thin {
-		// /v2 takes the account in Stripe-Context only.
+		// A thin event names its account in context, and Stripe-Context is what takes that.
 		r = request{path: "/v2/core/events/" + id, version: ThinAPIVersion, accountHeader: "Stripe-Context", account: account}
 	}
 	// What cannot be an id must not become part of a path or a header.
 	if !isName(id, "") || !strings.HasPrefix(id, "evt_") {
-		return nil, fmt.Errorf("fetch event: %w: %.80q is no event id", ErrNotFound, id)
+		return nil, fmt.Errorf("%w: that is no event id", ErrNotFound)
 	}
 	if account != "" && !isName(account, "/") {
-		return nil, fmt.Errorf("fetch event %s: %w: %.80q is no account", id, ErrNotFound, account)
+		return nil, fmt.Errorf("%w: %.80q is no account", ErrNotFound, account)
 	}
-	body, err := c.get(ctx, r)
-	if err != nil {
-		return nil, fmt.Errorf("fetch event %s: %w", id, err)
+	return c.get(ctx, r)
+}
+
+// reasonTooLarge is the reason of an answer over the client's bound.
+const reasonTooLarge = "too_large"
+
+// markPermanent marks the errors that no further attempt can cure.
+func markPermanent(err error) error {
+	_, tooLarge := errors.AsType[*TooLargeError](err)
+	switch {
+	case errors.Is(err, ErrNoAPIKey):
+		return dispatch.Park(dispatch.ReasonNoAPIKey, err)
+	case errors.Is(err, ErrNotFound):
+		return dispatch.Park(dispatch.ReasonObjectGone, err)
+	case tooLarge:
+		return dispatch.Park(reasonTooLarge, err)
 	}
-	return body, nil
+	return err
 }
 
 // isName reports whether s consists of 1 to 255 ASCII letters, digits, underscores and extra.

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stripe/stripe-go/v76"
 
+	"tollgate/pkg/dispatch"
 	standin "tollgate/pkg/local/stripe"
 	"tollgate/pkg/stripeapi"
 )
@@ -289,6 +290,37 @@ func TestNothingIsSentFor(t *testing.T) {
 			c := newClient(t, stripeapi.Options{URL: url, Key: func(context.Context) (string, error) { return tt.key, tt.keyErr }})
 			if _, err := c.FetchEvent(t.Context(), tt.account, tt.id, false); !errors.Is(err, tt.want) || strings.Contains(err.Error(), "sk_test") {
 				t.Errorf("error is %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPermanentFailuresAreMarked(t *testing.T) {
+	tests := []struct {
+		name   string
+		status int
+		key    string
+		body   string
+		reason string // "" for transient
+	}{
+		{"no key", 200, "", "{}", dispatch.ReasonNoAPIKey},
+		{"gone", 404, "sk_test_1", "{}", dispatch.ReasonObjectGone},
+		{"too large", 200, "sk_test_1", strings.Repeat(" ", 1001), "too_large"},
+		{"key refused", 401, "sk_test_1", "{}", ""},
+		{"rate limited", 429, "sk_test_1", "{}", ""},
+		{"down", 503, "sk_test_1", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(tt.status)
+				io.WriteString(w, tt.body)
+			}))
+			c := newClient(t, stripeapi.Options{URL: url, MaxBody: 1000, Key: func(context.Context) (string, error) { return tt.key, nil }})
+			_, err := c.FetchEvent(t.Context(), "", "evt_1", false)
+			p, permanent := errors.AsType[*dispatch.PermanentError](err)
+			if err == nil || permanent != (tt.reason != "") || permanent && p.Reason != tt.reason {
+				t.Errorf("error is %v, want reason %q", err, tt.reason)
 			}
 		})
 	}
