@@ -69,6 +69,3 @@ func (r Reason) Status() int {
 	}
 	return http.StatusBadRequest
 }
-
-// Refused returns the answer for a reason.
-func Refused(r Reason) Answer { return Answer{Status: r.Status(), Reason: r} }

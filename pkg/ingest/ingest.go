@@ -100,12 +100,12 @@ func New(c Config) (*Handler, error) {
 // the event may not be on the queue and that the sender must be told so by a 5xx.
 func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
 	if reason := h.refuse(r); reason != "" {
-		return h.rejected(ctx, r, reason), nil
+		return h.Reject(ctx, r, reason), nil
 	}
 	got, err := h.verify(ctx, r)
 	if err != nil {
 		if reason, ok := reasonOf(err); ok {
-			return h.rejected(ctx, r, reason), nil
+			return h.Reject(ctx, r, reason), nil
 		}
 		return h.failed(ctx, r, "", fmt.Errorf("find a secret for endpoint %q: %w", r.Endpoint, err))
 	}
@@ -178,13 +178,15 @@ func reasonOf(err error) (Reason, bool) {
 	return "", false
 }
 
-func (h *Handler) rejected(ctx context.Context, r Request, reason Reason) Answer {
+// Reject writes the log line of a refusal and returns its answer. An adapter calls it
+// for what it could not turn into a whole request.
+func (h *Handler) Reject(ctx context.Context, r Request, reason Reason) Answer {
 	endpoint := r.Endpoint
-	if reason == Endpoint {
+	if reason == Endpoint || !ValidEndpoint(endpoint) {
 		endpoint = "" // a stranger's words do not go into the log
 	}
 	h.log.InfoContext(ctx, "delivery", "outcome", "rejected", "reason", string(reason), "endpoint", endpoint)
-	return Refused(reason)
+	return Answer{Status: reason.Status(), Reason: reason}
 }
 
 func (h *Handler) failed(ctx context.Context, r Request, id string, err error) (Answer, error) {

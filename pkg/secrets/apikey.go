@@ -1,0 +1,34 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// APIKey knows the key for Stripe's API, the whole text of one secret. It is safe for
+// concurrent use.
+type APIKey struct{ cache *cache[string] }
+
+// NewAPIKey returns an APIKey. Nothing is fetched before it is first asked.
+func NewAPIKey(c Config) (*APIKey, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &APIKey{cache: newCache(c, func(ctx context.Context) (string, error) {
+		text, err := fetch(ctx, c.API, c.ID)
+		if errors.Is(err, errAbsent) {
+			return "", nil
+		}
+		return strings.TrimSpace(text), err
+	})}, nil
+}
+
+// Key returns the key, "" when the secret does not exist or is empty: a system may
+// run without one. An error means that the secret was never fetched.
+func (k *APIKey) Key(ctx context.Context) (string, error) { return k.cache.get(ctx) }
+
+// Refetched is Key after a fetch, for when Stripe has refused the known key. It is made
+// at most once in Limits.SecretRefetch.
+func (k *APIKey) Refetched(ctx context.Context) (string, error) { return k.cache.refetched(ctx) }

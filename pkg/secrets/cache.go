@@ -1,0 +1,135 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tollgate/pkg/limits"
+)
+
+// Config says where one secret is and how long a fetched value serves.
+type Config struct {
+	API    API           // required
+	ID     string        // name or ARN of the secret; required
+	Logger *slog.Logger  // what was dropped and which fetch failed; default none
+	Limits limits.Limits // SecretTTL, SecretRefetch, SecretDeadline; default limits.AWS()
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	if c.API == nil {
+		errs = append(errs, errors.New("secrets need a Secrets Manager client"))
+	}
+	if c.ID == "" {
+		errs = append(errs, errors.New("secrets need the id of a secret"))
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Limits.SecretTTL == 0 {
+		c.Limits = limits.AWS()
+	}
+	return c, errors.Join(errs...)
+}
+
+// firstDeadline bounds a fetch while nothing is known, when there is no value to fall
+// back on: what ingest's timeout leaves beside a refetch, the sends and a margin.
+func firstDeadline(l limits.Limits) time.Duration {
+	return l.IngestTimeout - time.Duration(l.SendTries)*l.SendTry - 2*l.SecretDeadline
+}
+
+// cache keeps the last value that could be fetched. Times are taken when a fetch ends.
+type cache[T any] struct {
+	fetch  func(context.Context) (T, error)
+	limits limits.Limits
+	log    *slog.Logger
+	turn   chan struct{} // held by the one caller that fetches
+
+	mu        sync.Mutex
+	value     T
+	known     bool
+	err       error     // of the last fetch
+	fetches   int       // fetches that have ended, well or not
+	due       time.Time // of the next planned fetch
+	unplanned time.Time // when a fetch before its time is next allowed
+}
+
+func newCache[T any](c Config, fetch func(context.Context) (T, error)) *cache[T] {
+	return &cache[T]{fetch: fetch, limits: c.Limits, log: c.Logger, turn: make(chan struct{}, 1)}
+}
+
+// get returns the value, fetched anew when its time is over. It fails only while
+// no fetch has succeeded yet.
+func (c *cache[T]) get(ctx context.Context) (T, error) {
+	return c.refresh(ctx, &c.due, func() {})
+}
+
+// refetched returns the value after a fetch before its time, if one is allowed again.
+func (c *cache[T]) refetched(ctx context.Context) (T, error) {
+	return c.refresh(ctx, &c.unplanned, func() { c.unplanned = time.Now().Add(c.limits.SecretRefetch) })
+}
+
+// refresh fetches if nothing is known or from is reached; ended is called, under the
+// lock, when it has. A caller that had to wait for another's fetch takes its outcome
+// and does not fetch again.
+func (c *cache[T]) refresh(ctx context.Context, from *time.Time, ended func()) (T, error) {
+	wanted := func() bool { return !c.known || !time.Now().Before(*from) }
+	c.mu.Lock()
+	seen, need := c.fetches, wanted()
+	c.mu.Unlock()
+	if !need {
+		return c.last(nil)
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return c.last(ctx.Err())
+	}
+	c.mu.Lock()
+	deadline := c.limits.SecretDeadline
+	if !c.known {
+		deadline = firstDeadline(c.limits)
+	}
+	need = c.fetches == seen && wanted()
+	c.mu.Unlock()
+	if need {
+		// Others wait for this fetch: it does not end with the request that began it.
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
+		defer cancel()
+		value, err := c.fetch(bounded)
+		c.keep(value, err, ended)
+	}
+	return c.last(nil)
+}
+
+// keep stores the outcome of a fetch. After a failure the known value serves on and
+// the next planned fetch waits, so that an outage costs one deadline a minute.
+func (c *cache[T]) keep(value T, err error, ended func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ended()
+	c.fetches++
+	c.err = err
+	if err == nil {
+		c.value, c.known, c.due = value, true, time.Now().Add(c.limits.SecretTTL)
+		return
+	}
+	c.due = time.Now().Add(c.limits.SecretRefetch)
+	if c.known {
+		c.log.Warn("secret could not be fetched, the known value serves on", "error", err.Error())
+	}
+}
+
+// last returns the known value, else why there is none.
+func (c *cache[T]) last(err error) (T, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known {
+		return c.value, nil
+	}
+	return c.value, errors.Join(c.err, err)
+}

@@ -1,0 +1,16 @@
+// Package secrets reads signing secrets and the Stripe API key from AWS Secrets
+// Manager and keeps them in memory, so that a request pays for a fetch once in some
+// minutes and an outage of Secrets Manager is not an outage of deliveries.
+//
+// A value that was fetched once serves on while newer fetches fail. Concurrent callers
+// share one fetch. No value is ever logged, put into an error or written anywhere.
+// The package writes no secret: rotation is an operator's.
+//
+// The webhook secret is one JSON object, from endpoint to the secrets that are active
+// for it; during a roll both stand there:
+//
+//	{"default": ["whsec_new", "whsec_old"], "eu": ["whsec_eu"]}
+//
+//	w, err := secrets.NewWebhook(secrets.Config{API: client, ID: id})
+//	active, err := w.Active(ctx, "default")
+package secrets

@@ -1,0 +1,141 @@
+package secrets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"tollgate/pkg/ingest"
+)
+
+// API is the one call of Secrets Manager that is used here.
+type API interface {
+	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+}
+
+// Webhook knows the signing secrets of every endpoint. It is safe for concurrent use.
+type Webhook struct{ cache *cache[map[string][]string] }
+
+var _ ingest.Secrets = (*Webhook)(nil)
+
+// NewWebhook returns a Webhook. Nothing is fetched before it is first asked: a stack
+// has a URL before it has a secret.
+func NewWebhook(c Config) (*Webhook, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Webhook{cache: newCache(c, func(ctx context.Context) (map[string][]string, error) {
+		text, err := fetch(ctx, c.API, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		return parse(text, c.Logger)
+	})}, nil
+}
+
+// Active returns the usable secrets of an endpoint, an empty list when it has none
+// that can be used, or [ingest.ErrUnknownEndpoint]. Any other error means that the
+// secret was never fetched. The list must not be changed.
+func (w *Webhook) Active(ctx context.Context, endpoint string) ([]string, error) {
+	return of(endpoint)(w.cache.get(ctx))
+}
+
+// Refetched is Active after a fetch, which is made at most once in Limits.SecretRefetch
+// whoever asks, and waits at most Limits.SecretDeadline.
+func (w *Webhook) Refetched(ctx context.Context, endpoint string) ([]string, error) {
+	return of(endpoint)(w.cache.refetched(ctx))
+}
+
+func of(endpoint string) func(map[string][]string, error) ([]string, error) {
+	return func(all map[string][]string, err error) ([]string, error) {
+		if err != nil {
+			return nil, err
+		}
+		list, ok := all[endpoint]
+		if !ok {
+			return nil, ingest.ErrUnknownEndpoint
+		}
+		return list, nil
+	}
+}
+
+// errAbsent says that the secret does not exist or has no value yet.
+var errAbsent = errors.New("the secret has no value")
+
+func fetch(ctx context.Context, api API, id string) (string, error) {
+	out, err := api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
+		return "", fmt.Errorf("fetch secret: %w: %w", errAbsent, err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("fetch secret: %w", err)
+	}
+	if out.SecretString == nil {
+		return "", fmt.Errorf("fetch secret: %w: it is binary, not text", errAbsent)
+	}
+	return *out.SecretString, nil
+}
+
+// parse reads the webhook secret. What is wrong with one entry costs only that entry;
+// each is named in the log by its place, never by its value.
+func parse(text string, log *slog.Logger) (map[string][]string, error) {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(text), &raw); err != nil || raw == nil {
+		return nil, errors.New(`read webhook secret: it is not JSON of the form {"default":["whsec_…"]}`)
+	}
+	all := make(map[string][]string, len(raw))
+	for endpoint, list := range raw {
+		if !ingest.ValidEndpoint(endpoint) {
+			log.Warn("webhook secret: an endpoint was dropped", "fault", "its name is not 1 to 32 of a-z, 0-9 and -")
+			continue
+		}
+		var entries []json.RawMessage
+		if err := json.Unmarshal(list, &entries); err != nil {
+			log.Warn("webhook secret: an endpoint has no list of secrets", "endpoint", endpoint)
+		}
+		all[endpoint] = usable(endpoint, entries, log)
+	}
+	return all, nil
+}
+
+func usable(endpoint string, entries []json.RawMessage, log *slog.Logger) []string {
+	list := make([]string, 0, len(entries))
+	for i, raw := range entries {
+		var secret string
+		fault := "it is not a string"
+		if json.Unmarshal(raw, &secret) == nil {
+			fault = faultOf(secret)
+		}
+		if fault != "" {
+			log.Warn("webhook secret: an entry was dropped", "endpoint", endpoint, "index", i, "fault", fault)
+			continue
+		}
+		list = append(list, secret)
+	}
+	return list
+}
+
+// prefix starts every signing secret that Stripe hands out.
+const prefix = "whsec_"
+
+// faultOf returns why a secret cannot be used, "" if it can. An empty secret verifies
+// whatever anybody signs; white space comes from copying and verifies nothing.
+func faultOf(secret string) string {
+	switch {
+	case secret == "":
+		return "it is empty"
+	case strings.ContainsFunc(secret, unicode.IsSpace):
+		return "it has white space"
+	case !strings.HasPrefix(secret, prefix) || secret == prefix:
+		return "it does not start with " + prefix
+	}
+	return ""
+}
