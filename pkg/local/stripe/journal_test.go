@@ -57,7 +57,9 @@ func TestEventsSurviveARestart(t *testing.T) {
 
 func TestHalfWrittenLastLineIsDropped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
-	write(t, path, body("evt_a", "invoice.paid", "", 1), body("evt_b", "invoice.paid", "", 2))
+	// Longer than what follows it, so that a remainder would show.
+	long := body("evt_b", "invoice.payment_failed"+strings.Repeat("_x", 100), "", 2)
+	write(t, path, body("evt_a", "invoice.paid", "", 1), long)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
