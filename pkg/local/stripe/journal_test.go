@@ -70,6 +70,9 @@ func TestHalfWrittenLastLineIsDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, path, body("evt_c", "invoice.paid", "", 3))
+		if raw, err := os.ReadFile(path); err != nil || !bytes.HasSuffix(raw, []byte("\n")) {
+			t.Fatalf("cut at %d of %d: a remainder is left in the file (%v)", cut, len(whole), err)
+		}
 		if got := kept(t, Options{Path: path}); !slices.Equal(got, []string{"evt_a", "evt_c"}) {
 			t.Fatalf("cut at %d of %d: kept %v", cut, len(whole), got)
 		}
