@@ -1,0 +1,65 @@
+package rules
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// noUnfinishedWork reads comments of Go files, and all of every other text but data.
+func noUnfinishedWork(s *source) (violations []string) {
+	word := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b`)
+	say := func(where, found string) {
+		violations = append(violations, fmt.Sprintf("%s: %q: finish it, or say what is so and why", where, found))
+	}
+	for _, f := range s.files {
+		for _, group := range f.syntax.Comments {
+			for _, c := range group.List {
+				if found := word.FindString(c.Text); found != "" {
+					say(s.at(c), found)
+				}
+			}
+		}
+	}
+	for _, t := range s.texts {
+		if path.Ext(t.path) == ".go" || path.Base(t.path) == "go.sum" || strings.HasPrefix(t.path, "testdata/") {
+			continue
+		}
+		for i, line := range strings.Split(t.data, "\n") {
+			if found := word.FindString(line); found != "" {
+				say(fmt.Sprintf("%s:%d", t.path, i+1), found)
+			}
+		}
+	}
+	return violations
+}
+
+// noMachinePaths reads every text: a path that only one machine has works only there.
+func noMachinePaths(s *source) (violations []string) {
+	local := regexp.MustCompile(`(^|[^A-Za-z0-9_./~-])(/(home|root|Users|work|mnt|private)/|[A-Z]:\\Users\\)`)
+	for _, t := range s.texts {
+		if path.Base(t.path) == "go.sum" {
+			continue
+		}
+		for i, line := range strings.Split(t.data, "\n") {
+			if found := local.FindString(line); found != "" {
+				violations = append(violations, fmt.Sprintf("%s:%d: %q is a path of one machine: make it relative, or take it from t.TempDir or an option", t.path, i+1, found))
+			}
+		}
+	}
+	return violations
+}
+
+func topLevelIsKnown(s *source) (violations []string) {
+	known := []string{
+		"functions", "infra", "pkg", "testdata", "go.mod", "go.sum", "Makefile", "cdk.json", "README.md", "LICENSE",
+	}
+	for _, name := range s.top {
+		if !slices.Contains(known, name) && !strings.HasPrefix(name, ".") {
+			violations = append(violations, fmt.Sprintf("%s stands at the top level: move it under functions, infra, pkg or testdata; outputs belong into .build", name))
+		}
+	}
+	return violations
+}
