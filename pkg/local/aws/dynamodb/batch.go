@@ -1,0 +1,192 @@
+package dynamodb
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/dynamodb/expr"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// Limits of the batch operations.
+const (
+	maxBatchGetKeys   = 100
+	maxBatchGetBytes  = 16 << 20
+	maxBatchWriteItem = 25
+)
+
+type keysAndAttributes struct {
+	Keys                     []value.Item
+	ConsistentRead           bool              `json:",omitempty"`
+	ProjectionExpression     *string           `json:",omitempty"`
+	ExpressionAttributeNames map[string]string `json:",omitempty"`
+	AttributesToGet          refused           `json:",omitempty"`
+}
+
+type batchGetInput struct {
+	RequestItems           map[string]keysAndAttributes
+	ReturnConsumedCapacity string `enum:"INDEXES,TOTAL,NONE"`
+}
+
+type batchGetOutput struct {
+	Responses       map[string][]value.Item
+	UnprocessedKeys map[string]keysAndAttributes
+}
+
+// batchGet reads the items of one snapshot until the answer holds 16 MB; the
+// keys that are left then come back as unprocessed.
+func (d *DB) batchGet(_ context.Context, in *batchGetInput) (*batchGetOutput, error) {
+	total := 0
+	for _, req := range in.RequestItems {
+		total += len(req.Keys)
+	}
+	if total == 0 {
+		return nil, constraint(len(in.RequestItems), "requestItems", "have length greater than or equal to 1")
+	}
+	if total > maxBatchGetKeys {
+		return nil, invalid("Too many items requested for the BatchGetItem call")
+	}
+	out := &batchGetOutput{Responses: map[string][]value.Item{}, UnprocessedKeys: map[string]keysAndAttributes{}}
+	err := d.view(func(tx *bbolt.Tx) error {
+		room := maxBatchGetBytes
+		for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
+			if err := d.batchGetTable(tx, name, in.RequestItems[name], &room, out); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, room *int, out *batchGetOutput) error {
+	plain, err := d.tableName(name)
+	if err != nil {
+		return err
+	}
+	t, err := openTable(tx, plain)
+	if err != nil {
+		return err
+	}
+	projection, err := parseProjection(req.ProjectionExpression, req.ExpressionAttributeNames)
+	if err != nil {
+		return err
+	}
+	if err := t.checkScalarPaths(projection); err != nil {
+		return err
+	}
+	found, seen := []value.Item{}, map[string]bool{}
+	var left []value.Item
+	for _, key := range req.Keys {
+		if err := t.checkKey(key); err != nil {
+			return err
+		}
+		stored := t.primaryKey(key)
+		if seen[string(stored)] {
+			return invalid("Provided list of item keys contains duplicates")
+		}
+		seen[string(stored)] = true
+		item, err := t.get(stored)
+		if err != nil {
+			return err
+		}
+		if *room -= item.Size(); *room < 0 {
+			left = append(left, key)
+			continue
+		}
+		if item != nil && projection != nil {
+			item = expr.Project(item, projection)
+		}
+		if item != nil {
+			found = append(found, item)
+		}
+	}
+	out.Responses[name] = found
+	if left != nil {
+		req.Keys = left
+		out.UnprocessedKeys[name] = req
+	}
+	return nil
+}
+
+type writeRequest struct {
+	PutRequest    *struct{ Item value.Item }
+	DeleteRequest *struct{ Key value.Item }
+}
+
+type batchWriteInput struct {
+	reporting
+	RequestItems map[string][]writeRequest
+}
+
+// batchWrite makes all its writes in one commit; none is ever left unprocessed.
+func (d *DB) batchWrite(_ context.Context, in *batchWriteInput) (any, error) {
+	var writes []write
+	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
+		plain, err := d.tableName(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, req := range in.RequestItems[name] {
+			w, err := req.write(plain)
+			if err != nil {
+				return nil, err
+			}
+			writes = append(writes, w)
+		}
+	}
+	if len(writes) == 0 {
+		return nil, constraint(len(in.RequestItems), "requestItems", "have length greater than or equal to 1")
+	}
+	if len(writes) > maxBatchWriteItem {
+		return nil, invalid("Too many items requested for the BatchWriteItem call")
+	}
+	err := d.update(func(tx *bbolt.Tx) (bool, error) {
+		return true, writeBatch(tx, writes)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"UnprocessedItems": map[string]any{}}, nil
+}
+
+func (r writeRequest) write(table string) (write, error) {
+	switch {
+	case (r.PutRequest == nil) == (r.DeleteRequest == nil):
+		return write{}, invalid("Each write request must contain exactly one of PutRequest and DeleteRequest")
+	case r.PutRequest != nil && r.PutRequest.Item != nil:
+		return write{kind: putWrite, table: table, item: r.PutRequest.Item}, nil
+	case r.DeleteRequest != nil && r.DeleteRequest.Key != nil:
+		return write{kind: deleteWrite, table: table, item: r.DeleteRequest.Key}, nil
+	case r.PutRequest != nil:
+		return write{}, missingMember(putWrite)
+	}
+	return write{}, missingMember(deleteWrite)
+}
+
+// writeBatch checks all writes before it makes the first.
+func writeBatch(tx *bbolt.Tx, writes []write) error {
+	effects := make([]effect, len(writes))
+	seen := map[string]bool{}
+	for i := range writes {
+		e, err := writes[i].evaluate(tx)
+		if err != nil {
+			return err
+		}
+		id := writes[i].table + "\x00" + string(e.key)
+		if seen[id] {
+			return invalid("Provided list of item keys contains duplicates")
+		}
+		seen[id] = true
+		effects[i] = e
+	}
+	for i := range effects {
+		if err := effects[i].apply(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

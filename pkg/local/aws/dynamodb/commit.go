@@ -1,0 +1,110 @@
+package dynamodb
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/awsjson"
+)
+
+// maxBatch bounds how many writes share one commit.
+const maxBatch = 256
+
+// errClosed answers calls after Close.
+var errClosed = errors.New("the database is closed")
+
+// job is one write that waits for its commit.
+//
+// run tells whether it has written. An *awsjson.Error is a refusal and means that
+// it has not; any other error undoes the whole commit. It may run more than once,
+// each time on another transaction.
+type job struct {
+	run  func(*bbolt.Tx) (wrote bool, err error)
+	err  error
+	done chan struct{}
+}
+
+// update runs a write and returns once it is on disk. Writes that arrive while a
+// commit is being synced share the next one. A refusal waits for its commit too:
+// it may rest on a write of the same commit.
+func (d *DB) update(run func(*bbolt.Tx) (bool, error)) error {
+	j := &job{run: run, done: make(chan struct{})}
+	select {
+	case d.jobs <- j:
+	case <-d.closing:
+		return errClosed
+	}
+	<-j.done
+	return j.err
+}
+
+// commitLoop is the only writer of the file.
+func (d *DB) commitLoop() {
+	for {
+		select {
+		case j := <-d.jobs:
+			d.commit(d.collect(j))
+		case <-d.closing:
+			return
+		}
+	}
+}
+
+// collect takes whatever else is waiting already.
+func (d *DB) collect(first *job) []*job {
+	batch := []*job{first}
+	for len(batch) < maxBatch {
+		select {
+		case j := <-d.jobs:
+			batch = append(batch, j)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit runs the jobs in one transaction. If one fails for another reason than
+// a refusal, all are undone and each gets a transaction of its own.
+func (d *DB) commit(batch []*job) {
+	err := d.runAll(batch)
+	if err != nil && len(batch) > 1 {
+		for _, j := range batch {
+			d.commit([]*job{j})
+		}
+		return
+	}
+	for _, j := range batch {
+		if err != nil {
+			j.err = err
+		}
+		close(j.done)
+	}
+}
+
+// runAll returns the fault that undid the transaction; refusals stay with their jobs.
+func (d *DB) runAll(batch []*job) error {
+	tx, err := d.bolt.Begin(true)
+	if err != nil {
+		return fmt.Errorf("begin write: %w", err)
+	}
+	wrote := false
+	for _, j := range batch {
+		w, err := j.run(tx)
+		if _, refused := errors.AsType[*awsjson.Error](err); err != nil && !refused {
+			tx.Rollback()
+			return err
+		}
+		j.err = err
+		wrote = wrote || w
+	}
+	if !wrote {
+		return tx.Rollback() // nothing to make durable: all answers rest on the disk's state
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit write: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package dynamodb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"tollgate/pkg/local/aws/awsjson"
+)
+
+// formatVersion names the layout of the file; see layout.go.
+const formatVersion = "dynamodb-1"
+
+// lockTimeout bounds the wait for another process that has the file open.
+const lockTimeout = time.Second
+
+// Options change what a database does; the zero value is usable.
+type Options struct {
+	// Now is the clock for creation times, time to live and client tokens. Defaults to time.Now.
+	Now func() time.Time
+	// Account and Region stand in ARNs. Default to "000000000000" and "us-east-1".
+	Account, Region string
+	// TTLDelay is how long an expired item stays readable; DynamoDB promises
+	// "within a few days". Defaults to 48 hours.
+	TTLDelay time.Duration
+	// Logger gets faults of the background sweep. Defaults to slog.Default().
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Account = cmp.Or(o.Account, "000000000000")
+	o.Region = cmp.Or(o.Region, "us-east-1")
+	o.TTLDelay = cmp.Or(o.TTLDelay, 48*time.Hour)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// DB is an open database. Its methods may be used by many goroutines.
+type DB struct {
+	opts    Options
+	bolt    *bbolt.DB
+	jobs    chan *job
+	closing chan struct{}
+	once    sync.Once
+	workers sync.WaitGroup
+}
+
+// Open opens the database in one file, creating it if it is not there. A file
+// that another process has open, that is no database, or that has another layout
+// gives an error of one line.
+func Open(path string, o Options) (*DB, error) {
+	o = o.withDefaults()
+	if o.TTLDelay < 0 {
+		return nil, fmt.Errorf("open %s: TTLDelay is negative", path)
+	}
+	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("open %s: another process has it open", path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
+		return nil, fmt.Errorf("open %s: not a database of this program", path)
+	case err != nil:
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := bolt.Update(prepareFile); err != nil {
+		bolt.Close()
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	d := &DB{opts: o, bolt: bolt, jobs: make(chan *job), closing: make(chan struct{})}
+	d.workers.Go(d.commitLoop)
+	d.workers.Go(d.sweepLoop)
+	return d, nil
+}
+
+// Close waits for the writes under way and closes the file. Calls after it get
+// an error; closing twice is harmless.
+func (d *DB) Close() error {
+	d.once.Do(func() { close(d.closing) })
+	d.workers.Wait()
+	return d.bolt.Close()
+}
+
+// Service returns the database's operations for awsjson.Handler.
+func (d *DB) Service() awsjson.Service {
+	return awsjson.Service{
+		Target:         "DynamoDB_20120810",
+		Version:        "1.0",
+		ErrorNamespace: "com.amazonaws.dynamodb.v20120810#",
+		Operations: map[string]awsjson.Operation{
+			"CreateTable":               operation(d.createTable),
+			"DescribeTable":             operation(d.describeTable),
+			"ListTables":                operation(d.listTables),
+			"DeleteTable":               operation(d.deleteTable),
+			"ListTagsOfResource":        operation(d.listTags),
+			"UpdateTimeToLive":          operation(d.updateTTL),
+			"DescribeTimeToLive":        operation(d.describeTTL),
+			"DescribeContinuousBackups": operation(d.describeBackups),
+			"GetItem":                   operation(d.getItem),
+			"PutItem":                   operation(d.putItem),
+			"UpdateItem":                operation(d.updateItem),
+			"DeleteItem":                operation(d.deleteItem),
+			"Query":                     operation(d.query),
+			"Scan":                      operation(d.scan),
+			"BatchGetItem":              operation(d.batchGet),
+			"BatchWriteItem":            operation(d.batchWrite),
+			"TransactGetItems":          operation(d.transactGet),
+			"TransactWriteItems":        operation(d.transactWrite),
+		},
+	}
+}
+
+// operation turns a typed operation into one of the wire.
+func operation[In, Out any](run func(context.Context, *In) (Out, error)) awsjson.Operation {
+	return func(ctx context.Context, body []byte) (any, error) {
+		in := new(In)
+		if err := decodeRequest(body, in); err != nil {
+			return nil, err
+		}
+		out, err := run(ctx, in)
+		if err != nil {
+			return nil, asAWS(err)
+		}
+		return out, nil
+	}
+}
+
+// view runs f on a consistent snapshot of what is on disk.
+func (d *DB) view(f func(*bbolt.Tx) error) error {
+	err := d.bolt.View(f)
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return errClosed
+	}
+	return err
+}

@@ -1,0 +1,16 @@
+// Package dynamodb is an embedded, durable DynamoDB: one file on disk, served
+// over the AWS JSON protocol to the AWS SDKs, the AWS CLI and boto3.
+//
+// It implements tables with global secondary indexes, items, conditions, updates,
+// queries, scans, batches, transactions and time to live, with DynamoDB's limits
+// and messages. An answer to a write is given only once the write is on disk.
+//
+// It refuses, with a clear ValidationException, what it does not do: local
+// secondary indexes, streams, PartiQL, backups, capacity limits, and the legacy
+// parameters that expressions replaced. It checks no signatures: serve it on
+// loopback only.
+//
+//	db, err := dynamodb.Open("tables.db", dynamodb.Options{})
+//	defer db.Close()
+//	http.Serve(listener, awsjson.Handler(db.Service()))
+package dynamodb

@@ -1,0 +1,82 @@
+package expr
+
+import "strings"
+
+type tokenKind int
+
+const (
+	tokEOF   tokenKind = iota
+	tokWord            // attribute name, function or keyword
+	tokName            // #name
+	tokValue           // :value
+	tokIndex           // digits
+	tokMark            // operator or punctuation
+	tokBad             // a character that no expression has
+)
+
+type token struct {
+	kind tokenKind
+	text string
+}
+
+// is tells whether the token is this operator, or this keyword in any case.
+func (t token) is(text string) bool {
+	return t.kind == tokMark && t.text == text || t.kind == tokWord && strings.EqualFold(t.text, text)
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+func isLetter(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
+}
+func isWordPart(c byte) bool { return isLetter(c) || isDigit(c) }
+
+// tokens splits an expression; the last token is always tokEOF.
+func tokens(s string) []token {
+	var out []token
+	for i := 0; i < len(s); {
+		if strings.IndexByte(" \t\r\n", s[i]) >= 0 {
+			i++
+			continue
+		}
+		t := nextToken(s[i:])
+		out = append(out, t)
+		i += len(t.text)
+	}
+	return append(out, token{kind: tokEOF, text: "<EOF>"})
+}
+
+func nextToken(s string) token {
+	switch c := s[0]; {
+	case isLetter(c):
+		return token{tokWord, s[:span(s, 0, isWordPart)]}
+	case c == '#':
+		return token{tokName, s[:span(s, 1, isWordPart)]}
+	case c == ':':
+		return token{tokValue, s[:span(s, 1, isWordPart)]}
+	case isDigit(c):
+		return token{tokIndex, s[:span(s, 0, isDigit)]}
+	}
+	for _, mark := range []string{"<>", "<=", ">="} {
+		if strings.HasPrefix(s, mark) {
+			return token{tokMark, mark}
+		}
+	}
+	if strings.IndexByte("=<>()[],.+-", s[0]) >= 0 {
+		return token{tokMark, s[:1]}
+	}
+	for i, r := range s { // one whole character, for the message
+		if i > 0 {
+			return token{tokBad, s[:i]}
+		}
+		_ = r
+	}
+	return token{tokBad, s}
+}
+
+// span returns where the run of characters that starts at from ends.
+func span(s string, from int, part func(byte) bool) int {
+	for from < len(s) && part(s[from]) {
+		from++
+	}
+	return from
+}

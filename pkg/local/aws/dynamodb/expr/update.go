@@ -1,0 +1,254 @@
+package expr
+
+import (
+	"maps"
+	"slices"
+
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// Update is a parsed UpdateExpression.
+type Update struct {
+	set    []setAction // ordered by path
+	add    []setOp
+	remove []Path // ordered by path, last first
+	paths  []Path
+}
+
+// setAction is "path = term"; setOp is the "path :value" of ADD and DELETE.
+type (
+	setAction struct {
+		path Path
+		term updateTerm
+	}
+	setOp struct {
+		path   Path
+		value  value.Value
+		delete bool
+	}
+)
+
+// Paths returns the document paths that the update writes to.
+func (u *Update) Paths() []Path {
+	if u == nil {
+		return nil
+	}
+	return u.paths
+}
+
+// Apply returns the item after the update; the given item stays as it is. All
+// reads see the item as it was. It returns *Error if an operand is missing or of
+// the wrong type, if a path leads nowhere, or if a number does not fit.
+func (u *Update) Apply(item value.Item) (value.Item, error) {
+	out := value.Value{Type: value.Map, Map: maps.Clone(item)}
+	if out.Map == nil {
+		out.Map = value.Item{}
+	}
+	if u == nil {
+		return out.Map, nil
+	}
+	var err error
+	for _, a := range u.set {
+		v, termErr := a.term.eval(item)
+		if termErr != nil {
+			return nil, termErr
+		}
+		if out, err = edit(out, a.path.steps, setTo(v)); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range u.add {
+		if out, err = edit(out, a.path.steps, a.apply); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range u.remove {
+		if p.pastEnd(item) {
+			continue
+		}
+		if out, err = edit(out, p.steps, removed); err != nil {
+			return nil, err
+		}
+	}
+	return out.Map, nil
+}
+
+func setTo(v value.Value) change {
+	return func(value.Value, bool) (value.Value, bool, error) { return v, true, nil }
+}
+
+func removed(value.Value, bool) (value.Value, bool, error) { return value.Value{}, false, nil }
+
+// pastEnd tells whether the path ends with an index that its list does not have.
+// REMOVE looks at the list as it was: an element that SET appends is not meant.
+func (p Path) pastEnd(item value.Item) bool {
+	last := p.steps[len(p.steps)-1]
+	if !last.isIndex() {
+		return false
+	}
+	list, ok := Path{p.steps[:len(p.steps)-1]}.Get(item)
+	return ok && list.Type == value.List && last.index >= len(list.List)
+}
+
+// change says what becomes of the value at a path: the new one, or false to remove it.
+type change func(old value.Value, exists bool) (value.Value, bool, error)
+
+// edit returns v with the value at the path changed; only what lies on the path is copied.
+func edit(v value.Value, steps []step, f change) (value.Value, error) {
+	s := steps[0]
+	if s.isIndex() != (v.Type == value.List) || !s.isIndex() && v.Type != value.Map {
+		return v, badPath()
+	}
+	old, exists := s.into(v)
+	if len(steps) > 1 {
+		if !exists {
+			return v, badPath()
+		}
+		inner, err := edit(old, steps[1:], f)
+		if err != nil {
+			return v, err
+		}
+		return put(v, s, inner), nil
+	}
+	changed, keep, err := f(old, exists)
+	switch {
+	case err != nil:
+		return v, err
+	case keep:
+		return put(v, s, changed), nil
+	case exists:
+		return drop(v, s), nil
+	}
+	return v, nil
+}
+
+func badPath() error {
+	return errorf("The document path provided in the update expression is invalid for update")
+}
+
+// put sets a map's member or a list's element; an index past the end appends.
+func put(v value.Value, s step, inner value.Value) value.Value {
+	if !s.isIndex() {
+		v.Map = maps.Clone(v.Map)
+		if v.Map == nil {
+			v.Map = value.Item{}
+		}
+		v.Map[s.name] = inner
+		return v
+	}
+	v.List = slices.Clone(v.List)
+	if s.index >= len(v.List) {
+		v.List = append(v.List, inner)
+	} else {
+		v.List[s.index] = inner
+	}
+	return v
+}
+
+func drop(v value.Value, s step) value.Value {
+	if s.isIndex() {
+		v.List = slices.Delete(slices.Clone(v.List), s.index, s.index+1)
+		return v
+	}
+	v.Map = maps.Clone(v.Map)
+	delete(v.Map, s.name)
+	return v
+}
+
+// apply adds a number, or adds or takes away a set's elements; an emptied set is removed.
+func (a setOp) apply(old value.Value, exists bool) (value.Value, bool, error) {
+	switch {
+	case !exists:
+		return a.value, !a.delete, nil
+	case old.Type != a.value.Type:
+		return old, true, badOperand()
+	case a.delete:
+		left := old.Minus(a.value)
+		return left, len(left.List) > 0, nil
+	case a.value.Type == value.Num:
+		sum, err := arithmetic(old, a.value, false)
+		return sum, true, err
+	}
+	return old.Union(a.value), true, nil
+}
+
+func badOperand() error {
+	return errorf("An operand in the update expression has an incorrect data type")
+}
+
+func arithmetic(a, b value.Value, subtract bool) (value.Value, error) {
+	if a.Type != value.Num || b.Type != value.Num {
+		return value.Value{}, badOperand()
+	}
+	n, err := a.Num.Add(b.Num)
+	if subtract {
+		n, err = a.Num.Sub(b.Num)
+	}
+	if err != nil {
+		return value.Value{}, errorf("%v", err)
+	}
+	return value.Value{Type: value.Num, Num: n}, nil
+}
+
+// updateTerm is the right side of SET, or a part of it.
+type updateTerm interface {
+	eval(item value.Item) (value.Value, error)
+}
+
+type (
+	pathTerm  struct{ Path }
+	valueTerm struct{ value.Value }
+	sumTerm   struct {
+		left, right updateTerm
+		subtract    bool
+	}
+	ifNotExistsTerm struct {
+		path Path
+		or   updateTerm
+	}
+	listAppendTerm struct{ left, right updateTerm }
+)
+
+func (t valueTerm) eval(value.Item) (value.Value, error) { return t.Value, nil }
+
+func (t pathTerm) eval(it value.Item) (value.Value, error) {
+	v, ok := t.Get(it)
+	if !ok {
+		return v, errorf("The provided expression refers to an attribute that does not exist in the item")
+	}
+	return v, nil
+}
+
+func (t ifNotExistsTerm) eval(it value.Item) (value.Value, error) {
+	if v, ok := t.path.Get(it); ok {
+		return v, nil
+	}
+	return t.or.eval(it)
+}
+
+func (t sumTerm) eval(it value.Item) (value.Value, error) {
+	a, b, err := both(it, t.left, t.right)
+	if err != nil {
+		return a, err
+	}
+	return arithmetic(a, b, t.subtract)
+}
+
+func (t listAppendTerm) eval(it value.Item) (value.Value, error) {
+	a, b, err := both(it, t.left, t.right)
+	if err != nil {
+		return a, err
+	}
+	if a.Type != value.List || b.Type != value.List {
+		return a, badOperand()
+	}
+	return value.Value{Type: value.List, List: slices.Concat(a.List, b.List)}, nil
+}
+
+func both(it value.Item, left, right updateTerm) (a, b value.Value, err error) {
+	if a, err = left.eval(it); err != nil {
+		return a, b, err
+	}
+	b, err = right.eval(it)
+	return a, b, err
+}

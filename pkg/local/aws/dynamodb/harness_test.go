@@ -1,0 +1,174 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+
+	"tollgate/pkg/local/aws/awsjson"
+)
+
+// The SDK's types by shorter names, for tables of tests.
+type (
+	attrs = map[string]types.AttributeValue
+	av    = types.AttributeValue
+)
+
+func str(s string) av       { return &types.AttributeValueMemberS{Value: s} }
+func num(s string) av       { return &types.AttributeValueMemberN{Value: s} }
+func bin(s string) av       { return &types.AttributeValueMemberB{Value: []byte(s)} }
+func boolean(b bool) av     { return &types.AttributeValueMemberBOOL{Value: b} }
+func null() av              { return &types.AttributeValueMemberNULL{Value: true} }
+func list(v ...av) av       { return &types.AttributeValueMemberL{Value: append([]av{}, v...)} }
+func doc(m attrs) av        { return &types.AttributeValueMemberM{Value: m} }
+func strSet(s ...string) av { return &types.AttributeValueMemberSS{Value: s} }
+func numSet(s ...string) av { return &types.AttributeValueMemberNS{Value: s} }
+
+// server is a database in a file behind a real socket, with a real client.
+type server struct {
+	*sdk.Client
+	t    *testing.T
+	db   *DB
+	http *httptest.Server
+	path string
+	opts Options
+}
+
+func newServer(t *testing.T, o Options) *server {
+	s := &server{t: t, path: filepath.Join(t.TempDir(), "tables.db"), opts: o}
+	s.open()
+	t.Cleanup(s.close)
+	return s
+}
+
+func (s *server) open() {
+	s.t.Helper()
+	db, err := Open(s.path, s.opts)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.db = db
+	s.http = httptest.NewServer(awsjson.Handler(db.Service()))
+	s.Client = sdk.New(sdk.Options{
+		Region:           "us-east-1",
+		Credentials:      credentials.NewStaticCredentialsProvider("test", "test", ""),
+		BaseEndpoint:     aws.String(s.http.URL),
+		RetryMaxAttempts: 1,
+	})
+}
+
+func (s *server) close() {
+	s.http.Close()
+	if err := s.db.Close(); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// reopen closes the database and opens the same file again.
+func (s *server) reopen() {
+	s.t.Helper()
+	s.close()
+	s.open()
+}
+
+// table makes an on-demand table with string keys; sort may be "".
+func (s *server) table(name, hash, sort string, more ...func(*sdk.CreateTableInput)) {
+	s.t.Helper()
+	in := &sdk.CreateTableInput{
+		TableName:            &name,
+		BillingMode:          types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &hash, AttributeType: "S"}},
+		KeySchema:            []types.KeySchemaElement{{AttributeName: &hash, KeyType: "HASH"}},
+	}
+	if sort != "" {
+		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &sort, AttributeType: "S"})
+		in.KeySchema = append(in.KeySchema, types.KeySchemaElement{AttributeName: &sort, KeyType: "RANGE"})
+	}
+	for _, f := range more {
+		f(in)
+	}
+	if _, err := s.CreateTable(context.Background(), in); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// keyType changes the type of a key attribute.
+func keyType(name string, t types.ScalarAttributeType) func(*sdk.CreateTableInput) {
+	return func(in *sdk.CreateTableInput) {
+		for i, d := range in.AttributeDefinitions {
+			if *d.AttributeName == name {
+				in.AttributeDefinitions[i].AttributeType = t
+				return
+			}
+		}
+		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &name, AttributeType: t})
+	}
+}
+
+// gsi adds an index with string keys; include are the attributes of an INCLUDE projection.
+func gsi(name, hash, sort string, p types.ProjectionType, include ...string) func(*sdk.CreateTableInput) {
+	return func(in *sdk.CreateTableInput) {
+		ix := types.GlobalSecondaryIndex{
+			IndexName:  &name,
+			KeySchema:  []types.KeySchemaElement{{AttributeName: &hash, KeyType: "HASH"}},
+			Projection: &types.Projection{ProjectionType: p, NonKeyAttributes: include},
+		}
+		define := func(attr string) {
+			for _, d := range in.AttributeDefinitions {
+				if *d.AttributeName == attr {
+					return
+				}
+			}
+			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &attr, AttributeType: "S"})
+		}
+		define(hash)
+		if sort != "" {
+			define(sort)
+			ix.KeySchema = append(ix.KeySchema, types.KeySchemaElement{AttributeName: &sort, KeyType: "RANGE"})
+		}
+		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, ix)
+	}
+}
+
+func (s *server) put(table string, item attrs) {
+	s.t.Helper()
+	if _, err := s.PutItem(context.Background(), &sdk.PutItemInput{TableName: &table, Item: item}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *server) get(table string, key attrs) attrs {
+	s.t.Helper()
+	out, err := s.GetItem(context.Background(), &sdk.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out.Item
+}
+
+// explain returns an AWS error as "Code: message", "" for none.
+func explain(err error) string {
+	if err == nil {
+		return ""
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return "not an AWS error: " + err.Error()
+	}
+	return api.ErrorCode() + ": " + api.ErrorMessage()
+}
+
+func wantError(t *testing.T, err error, want string) {
+	t.Helper()
+	if got := explain(err); got != want {
+		t.Errorf("error\n got %s\nwant %s", got, want)
+	}
+}

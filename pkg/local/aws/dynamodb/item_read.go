@@ -1,0 +1,91 @@
+package dynamodb
+
+import (
+	"context"
+
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/dynamodb/expr"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+type getItemInput struct {
+	TableName                string
+	Key                      value.Item
+	ConsistentRead           bool
+	ProjectionExpression     *string
+	ExpressionAttributeNames map[string]string
+	ReturnConsumedCapacity   string `enum:"INDEXES,TOTAL,NONE"`
+	AttributesToGet          refused
+}
+
+type getItemOutput struct {
+	Item value.Item `json:",omitzero"`
+}
+
+func (d *DB) getItem(_ context.Context, in *getItemInput) (*getItemOutput, error) {
+	r, err := d.newRead(in.TableName, in.Key, in.ProjectionExpression, in.ExpressionAttributeNames)
+	if err != nil {
+		return nil, err
+	}
+	out := &getItemOutput{}
+	err = d.view(func(tx *bbolt.Tx) error {
+		out.Item, err = r.run(tx)
+		return err
+	})
+	return out, err
+}
+
+// read is the checked and parsed read of one item.
+type read struct {
+	table      string
+	key        value.Item
+	projection expr.Projection
+}
+
+func (d *DB) newRead(table string, key value.Item, projection *string, names map[string]string) (*read, error) {
+	name, err := d.tableName(table)
+	if err != nil {
+		return nil, err
+	}
+	if key == nil {
+		return nil, missingMember(updateWrite)
+	}
+	r := &read{table: name, key: key}
+	r.projection, err = parseProjection(projection, names)
+	return r, err
+}
+
+// parseProjection parses a projection that is the request's only expression.
+func parseProjection(text *string, names map[string]string) (expr.Projection, error) {
+	p, err := expr.NewParams(names, nil)
+	if err != nil {
+		return nil, err
+	}
+	var projection expr.Projection
+	if text != nil {
+		if projection, err = p.Projection(*text); err != nil {
+			return nil, err
+		}
+	}
+	return projection, p.Unused()
+}
+
+// run returns the item, nil if there is none; an empty item if the projection finds nothing.
+func (r *read) run(tx *bbolt.Tx) (value.Item, error) {
+	t, err := openTable(tx, r.table)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkScalarPaths(r.projection); err != nil {
+		return nil, err
+	}
+	if err := t.checkKey(r.key); err != nil {
+		return nil, err
+	}
+	item, err := t.get(t.primaryKey(r.key))
+	if item == nil || err != nil || r.projection == nil {
+		return item, err
+	}
+	return expr.Project(item, r.projection), nil
+}

@@ -1,0 +1,110 @@
+package dynamodb
+
+import (
+	"context"
+
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/dynamodb/expr"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// conditional are the members that the writes of one item share.
+type conditional struct {
+	placeholders
+	reporting
+	TableName                           string
+	ConditionExpression                 *string
+	ReturnValues                        string `enum:"ALL_NEW,UPDATED_OLD,ALL_OLD,NONE,UPDATED_NEW"`
+	ReturnValuesOnConditionCheckFailure string `enum:"ALL_OLD,NONE"`
+	Expected                            refused
+	ConditionalOperator                 refused
+}
+
+type putItemInput struct {
+	conditional
+	Item value.Item
+}
+
+type deleteItemInput struct {
+	conditional
+	Key value.Item
+}
+
+type updateItemInput struct {
+	conditional
+	Key              value.Item
+	UpdateExpression *string
+	AttributeUpdates refused
+}
+
+type writeOutput struct {
+	Attributes value.Item `json:",omitzero"`
+}
+
+func (d *DB) putItem(_ context.Context, in *putItemInput) (*writeOutput, error) {
+	return d.writeItem(putWrite, &in.conditional, in.Item, nil)
+}
+
+func (d *DB) deleteItem(_ context.Context, in *deleteItemInput) (*writeOutput, error) {
+	return d.writeItem(deleteWrite, &in.conditional, in.Key, nil)
+}
+
+func (d *DB) updateItem(_ context.Context, in *updateItemInput) (*writeOutput, error) {
+	return d.writeItem(updateWrite, &in.conditional, in.Key, in.UpdateExpression)
+}
+
+func (d *DB) writeItem(kind writeKind, in *conditional, item value.Item, update *string) (*writeOutput, error) {
+	name, err := d.tableName(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	if item == nil {
+		return nil, missingMember(kind)
+	}
+	if kind != updateWrite && in.ReturnValues != "" && in.ReturnValues != "NONE" && in.ReturnValues != "ALL_OLD" {
+		return nil, invalid("ReturnValues can only be ALL_OLD or NONE")
+	}
+	w, err := newWrite(kind, name, item, in.placeholders, update, in.ConditionExpression)
+	if err != nil {
+		return nil, err
+	}
+	w.returnOld = in.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+	var done effect
+	err = d.update(func(tx *bbolt.Tx) (bool, error) {
+		var err error
+		done, err = w.run(tx)
+		return err == nil, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &writeOutput{Attributes: done.returned(in.ReturnValues, w.update.Paths())}, nil
+}
+
+func missingMember(kind writeKind) error {
+	member := "key"
+	if kind == putWrite {
+		member = "item"
+	}
+	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
+}
+
+// returned picks what ReturnValues asks for.
+func (e *effect) returned(what string, updated []expr.Path) value.Item {
+	switch what {
+	case "ALL_OLD":
+		return e.old
+	case "ALL_NEW":
+		return e.new
+	case "UPDATED_OLD":
+		if e.old != nil && updated != nil {
+			return expr.Project(e.old, updated)
+		}
+	case "UPDATED_NEW":
+		if updated != nil {
+			return expr.Project(e.new, updated)
+		}
+	}
+	return nil
+}

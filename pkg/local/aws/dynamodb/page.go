@@ -1,0 +1,228 @@
+package dynamodb
+
+import (
+	"bytes"
+
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/dynamodb/expr"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// maxPageBytes ends a page of Query or Scan: the item that reaches it is its last.
+const maxPageBytes = 1 << 20
+
+// pageInput are the members that Query and Scan share.
+type pageInput struct {
+	placeholders
+	TableName              string
+	IndexName              string
+	Select                 string `enum:"ALL_ATTRIBUTES,ALL_PROJECTED_ATTRIBUTES,SPECIFIC_ATTRIBUTES,COUNT"`
+	Limit                  *int
+	ConsistentRead         bool
+	ExclusiveStartKey      value.Item
+	FilterExpression       *string
+	ProjectionExpression   *string
+	ReturnConsumedCapacity string `enum:"INDEXES,TOTAL,NONE"`
+	AttributesToGet        refused
+	ConditionalOperator    refused
+}
+
+type pageOutput struct {
+	Items            *[]value.Item `json:",omitempty"` // absent with Select COUNT
+	Count            int
+	ScannedCount     int
+	LastEvaluatedKey value.Item `json:",omitempty"`
+}
+
+// page is a parsed request for a page of a table or of an index.
+type page struct {
+	*pageInput
+	filter     *expr.Condition
+	projection expr.Projection
+}
+
+// parsePage parses what Query and Scan share; the caller has parsed its own
+// expressions with the same params before.
+func parsePage(in *pageInput, p *expr.Params) (*page, error) {
+	pg := &page{pageInput: in}
+	var err error
+	if in.FilterExpression != nil {
+		if pg.filter, err = p.Condition("FilterExpression", *in.FilterExpression); err != nil {
+			return nil, err
+		}
+	}
+	if in.ProjectionExpression != nil {
+		if pg.projection, err = p.Projection(*in.ProjectionExpression); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case in.Limit != nil && *in.Limit < 1:
+		return nil, constraint(*in.Limit, "limit", "have value greater than or equal to 1")
+	case in.Select == "SPECIFIC_ATTRIBUTES" && pg.projection == nil:
+		return nil, invalid(badParameter + "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+	case pg.projection != nil && in.Select != "" && in.Select != "SPECIFIC_ATTRIBUTES":
+		return nil, invalid("Cannot specify the ProjectionExpression when choosing to get %s", in.Select)
+	case in.Select == "ALL_PROJECTED_ATTRIBUTES" && in.IndexName == "":
+		return nil, invalid(badParameter + "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+	}
+	return pg, p.Unused()
+}
+
+// open returns the table and the index that the page is of; the index is nil for the table itself.
+func (pg *page) open(tx *bbolt.Tx, name string) (*table, *index, error) {
+	t, err := openTable(tx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	paths := append(append([]expr.Path{}, pg.filter.Paths()...), pg.projection...)
+	if err := t.checkScalarPaths(paths); err != nil || pg.IndexName == "" {
+		return t, nil, err
+	}
+	ix, err := t.find(pg.IndexName)
+	if err != nil {
+		return nil, nil, err
+	}
+	if pg.ConsistentRead {
+		return nil, nil, invalid("Consistent reads are not supported on global secondary indexes")
+	}
+	if pg.Select == "ALL_ATTRIBUTES" && ix.Projection != "ALL" {
+		return nil, nil, invalid(badParameter+"Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", ix.Name)
+	}
+	for _, p := range pg.projection {
+		if !t.projects(ix, p.Head()) {
+			return nil, nil, invalid(badParameter+"Global secondary index %s does not project [%s]", ix.Name, p.Head())
+		}
+	}
+	return t, ix, nil
+}
+
+// start narrows the span to what comes after ExclusiveStartKey. The key must have
+// the form of a LastEvaluatedKey and lie in the span.
+func (pg *page) start(t *table, ix *index, s span, backward bool) (span, error) {
+	if pg.ExclusiveStartKey == nil {
+		return s, nil
+	}
+	keys := startKeys(t, ix)
+	if len(pg.ExclusiveStartKey) != len(keys) {
+		return s, invalid("The provided starting key is invalid")
+	}
+	for _, a := range keys {
+		if v := pg.ExclusiveStartKey[a.Name]; v.Type != a.Type || emptyKind(v) != "" {
+			return s, invalid("The provided starting key is invalid")
+		}
+	}
+	if err := checkKeySizes(t.Hash, t.Range, pg.ExclusiveStartKey); err != nil {
+		return s, invalid("The provided starting key is invalid")
+	}
+	key := t.primaryKey(pg.ExclusiveStartKey)
+	if ix != nil {
+		if checkKeySizes(ix.Hash, ix.Range, pg.ExclusiveStartKey) != nil {
+			return s, invalid("The provided starting key is invalid")
+		}
+		key = t.entryKey(ix, pg.ExclusiveStartKey)
+	}
+	if !s.contains(key) {
+		return s, invalid("The provided starting key is outside query boundaries based on provided conditions")
+	}
+	if backward {
+		return span{s.low, key}, nil
+	}
+	return span{append(key, 0), s.high}, nil // the least key above it
+}
+
+// startKeys are the attributes of a LastEvaluatedKey: the table's keys and the index's.
+func startKeys(t *table, ix *index) []attribute {
+	keys := t.keys()
+	if ix == nil {
+		return keys
+	}
+	for _, a := range ix.keys() {
+		if a != t.Hash && a != t.Range {
+			keys = append(keys, a)
+		}
+	}
+	return keys
+}
+
+// run reads the page's items from the span.
+func (pg *page) run(t *table, ix *index, s span, backward bool) (*pageOutput, error) {
+	out := &pageOutput{}
+	items := []value.Item{}
+	size := 0
+	err := t.walk(ix, s, backward, func(item value.Item) bool {
+		item = t.project(ix, item)
+		size += item.Size()
+		out.ScannedCount++
+		if pg.filter.Match(item) {
+			out.Count++
+			if pg.Select != "COUNT" {
+				items = append(items, pg.shape(item))
+			}
+		}
+		if size >= maxPageBytes || pg.Limit != nil && out.ScannedCount >= *pg.Limit {
+			out.LastEvaluatedKey = pick(item, startKeys(t, ix))
+			return false
+		}
+		return true
+	})
+	if pg.Select != "COUNT" {
+		out.Items = &items
+	}
+	return out, err
+}
+
+func (pg *page) shape(item value.Item) value.Item {
+	if pg.projection == nil {
+		return item
+	}
+	return expr.Project(item, pg.projection)
+}
+
+// walk calls f with the items of the span in key order, or backward, until f returns false.
+func (t *table) walk(ix *index, s span, backward bool, f func(value.Item) bool) error {
+	items := t.data.Bucket(bucketItems)
+	from := items
+	if ix != nil {
+		from = t.data.Bucket(indexBucket(ix.Name))
+	}
+	c := from.Cursor()
+	k, content := first(c, s, backward)
+	for k != nil && s.contains(k) {
+		if ix != nil {
+			content = items.Get(content)
+		}
+		item, err := decodeItem(content)
+		if err != nil {
+			return err
+		}
+		if !f(item) {
+			return nil
+		}
+		if backward {
+			k, content = c.Prev()
+		} else {
+			k, content = c.Next()
+		}
+	}
+	return nil
+}
+
+// first places the cursor on the span's first key in the given direction.
+func first(c *bbolt.Cursor, s span, backward bool) (key, content []byte) {
+	if !backward {
+		return c.Seek(s.low)
+	}
+	if s.high == nil {
+		return c.Last()
+	}
+	k, v := c.Seek(s.high)
+	if k == nil {
+		k, v = c.Last()
+	}
+	for k != nil && bytes.Compare(k, s.high) >= 0 {
+		k, v = c.Prev()
+	}
+	return k, v
+}

@@ -1,0 +1,118 @@
+package dynamodb
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/dynamodb/expr"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// refused is a member that DynamoDB knows and this database does not: any value
+// but null is refused by name.
+type refused json.RawMessage
+
+// UnmarshalJSON keeps the text: decodeRequest looks whether there is one.
+func (r *refused) UnmarshalJSON(text []byte) error {
+	*r = append(refused(nil), text...)
+	return nil
+}
+
+// decodeRequest reads a request, refusing members that it does not know.
+func decodeRequest(body []byte, in any) error {
+	if !utf8.Valid(body) {
+		return awsjson.Errorf("SerializationException", "the request is not valid UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(in); err != nil {
+		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			return unsupported("the member " + name)
+		}
+		if aws, ok := errors.AsType[*awsjson.Error](asAWS(err)); ok {
+			return aws
+		}
+		return awsjson.Errorf("SerializationException", "%v", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return awsjson.Errorf("SerializationException", "the request is more than one JSON value")
+	}
+	return checkMembers(reflect.ValueOf(in).Elem())
+}
+
+// checkMembers looks for refused members, and for enumerations outside their
+// values (tag `enum:"A,B"`), in a request and in the structures within it.
+func checkMembers(v reflect.Value) error {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return checkMembers(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := checkMembers(v.Index(i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		if v.Type() == reflect.TypeFor[value.Item]() {
+			return nil
+		}
+		for _, key := range v.MapKeys() {
+			if err := checkMembers(v.MapIndex(key)); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		return checkStruct(v)
+	}
+	return nil
+}
+
+func checkStruct(v reflect.Value) error {
+	for i := range v.NumField() {
+		f, field := v.Type().Field(i), v.Field(i)
+		if f.Type == reflect.TypeFor[refused]() {
+			if text := string(field.Bytes()); text != "" && text != "null" {
+				return unsupported(f.Name)
+			}
+			continue
+		}
+		if enum := f.Tag.Get("enum"); enum != "" && !field.IsZero() {
+			values := strings.Split(enum, ",")
+			if !slices.Contains(values, field.String()) {
+				return constraint(field.String(), lowerFirst(f.Name), "satisfy enum value set: ["+strings.Join(values, ", ")+"]")
+			}
+		}
+		if err := checkMembers(field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+// placeholders are the request members that every expression may use.
+type placeholders struct {
+	ExpressionAttributeNames  map[string]string
+	ExpressionAttributeValues value.Item
+}
+
+func (p placeholders) params() (*expr.Params, error) {
+	return expr.NewParams(p.ExpressionAttributeNames, p.ExpressionAttributeValues)
+}
+
+// reporting are the members that ask for accounts this database does not keep;
+// DynamoDB's own answer is optional, so they are accepted and checked only.
+type reporting struct {
+	ReturnConsumedCapacity      string `enum:"INDEXES,TOTAL,NONE"`
+	ReturnItemCollectionMetrics string `enum:"SIZE,NONE"`
+}

@@ -1,0 +1,174 @@
+package dynamodb
+
+import (
+	"context"
+
+	"go.etcd.io/bbolt"
+)
+
+const maxTableList = 100
+
+type tableInput struct{ TableName string }
+
+// describe writes a table's description as DescribeTable and its siblings return it.
+func (d *DB) describe(s *schema, status string, items, size int64) map[string]any {
+	out := map[string]any{
+		"TableName":                 s.Name,
+		"TableArn":                  d.tableARN(s.Name),
+		"TableId":                   s.ID,
+		"TableStatus":               status,
+		"CreationDateTime":          float64(s.Created) / 1000,
+		"AttributeDefinitions":      s.Definitions,
+		"KeySchema":                 keyElements(s.keys()),
+		"ItemCount":                 items,
+		"TableSizeBytes":            size,
+		"ProvisionedThroughput":     s.Throughput.describe(),
+		"DeletionProtectionEnabled": false,
+	}
+	if s.BillingMode == "PAY_PER_REQUEST" {
+		out["BillingModeSummary"] = map[string]any{"BillingMode": s.BillingMode}
+	}
+	if len(s.Indexes) > 0 {
+		out["GlobalSecondaryIndexes"] = d.describeIndexes(s, status)
+	}
+	return out
+}
+
+func (t throughput) describe() map[string]any {
+	return map[string]any{"NumberOfDecreasesToday": 0, "ReadCapacityUnits": t.ReadCapacityUnits, "WriteCapacityUnits": t.WriteCapacityUnits}
+}
+
+func (d *DB) describeIndexes(s *schema, status string) []map[string]any {
+	out := make([]map[string]any, len(s.Indexes))
+	for i, ix := range s.Indexes {
+		out[i] = map[string]any{
+			"IndexName":             ix.Name,
+			"IndexArn":              d.tableARN(s.Name) + "/index/" + ix.Name,
+			"IndexStatus":           status,
+			"KeySchema":             keyElements(ix.keys()),
+			"Projection":            projection{ix.Projection, ix.Include},
+			"ProvisionedThroughput": ix.Throughput.describe(),
+		}
+	}
+	return out
+}
+
+func keyElements(keys []attribute) []keyElement {
+	out := []keyElement{{keys[0].Name, "HASH"}}
+	if len(keys) == 2 {
+		out = append(out, keyElement{keys[1].Name, "RANGE"})
+	}
+	return out
+}
+
+// findTable returns a table for the calls on tables, whose message names it.
+func (d *DB) findTable(tx *bbolt.Tx, name string) (*table, error) {
+	name, err := d.tableName(name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := loadSchema(tx, name)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, noSuchTable(name)
+	}
+	return &table{schema: s, data: tx.Bucket(bucketData).Bucket([]byte(s.ID))}, nil
+}
+
+func (d *DB) describeTable(_ context.Context, in *tableInput) (out map[string]any, err error) {
+	err = d.view(func(tx *bbolt.Tx) error {
+		t, err := d.findTable(tx, in.TableName)
+		if err == nil {
+			items, size := t.stats()
+			out = map[string]any{"Table": d.describe(t.schema, "ACTIVE", items, size)}
+		}
+		return err
+	})
+	return out, err
+}
+
+func (d *DB) deleteTable(_ context.Context, in *tableInput) (out map[string]any, err error) {
+	err = d.update(func(tx *bbolt.Tx) (bool, error) {
+		t, err := d.findTable(tx, in.TableName)
+		if err != nil {
+			return false, err
+		}
+		out = map[string]any{"TableDescription": d.describe(t.schema, "DELETING", 0, 0)}
+		if err := tx.Bucket(bucketData).DeleteBucket([]byte(t.ID)); err != nil {
+			return false, err
+		}
+		return true, tx.Bucket(bucketTables).Delete([]byte(t.Name))
+	})
+	return out, err
+}
+
+type listTablesInput struct {
+	ExclusiveStartTableName string
+	Limit                   *int
+}
+
+type listTablesOutput struct {
+	TableNames             []string
+	LastEvaluatedTableName string `json:",omitempty"`
+}
+
+func (d *DB) listTables(_ context.Context, in *listTablesInput) (*listTablesOutput, error) {
+	limit := maxTableList
+	if in.Limit != nil {
+		limit = *in.Limit
+	}
+	if limit < 1 || limit > maxTableList {
+		return nil, constraint(limit, "limit", "have value between 1 and 100")
+	}
+	out := &listTablesOutput{TableNames: []string{}}
+	err := d.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketTables).Cursor()
+		name, _ := c.Seek([]byte(in.ExclusiveStartTableName))
+		if string(name) == in.ExclusiveStartTableName && name != nil {
+			name, _ = c.Next()
+		}
+		for ; name != nil; name, _ = c.Next() {
+			if len(out.TableNames) == limit {
+				out.LastEvaluatedTableName = out.TableNames[limit-1]
+				return nil
+			}
+			out.TableNames = append(out.TableNames, string(name))
+		}
+		return nil
+	})
+	return out, err
+}
+
+type listTagsInput struct {
+	ResourceArn string
+	NextToken   refused
+}
+
+func (d *DB) listTags(_ context.Context, in *listTagsInput) (out map[string]any, err error) {
+	err = d.view(func(tx *bbolt.Tx) error {
+		t, err := d.findTable(tx, in.ResourceArn)
+		if err == nil {
+			out = map[string]any{"Tags": append([]tag{}, t.Tags...)}
+		}
+		return err
+	})
+	return out, err
+}
+
+// describeBackups says that there are none: continuous backups are always on at
+// AWS, recovery to a point in time is not.
+func (d *DB) describeBackups(_ context.Context, in *tableInput) (map[string]any, error) {
+	err := d.view(func(tx *bbolt.Tx) error {
+		_, err := d.findTable(tx, in.TableName)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"ContinuousBackupsDescription": map[string]any{
+		"ContinuousBackupsStatus":        "ENABLED",
+		"PointInTimeRecoveryDescription": map[string]any{"PointInTimeRecoveryStatus": "DISABLED"},
+	}}, nil
+}

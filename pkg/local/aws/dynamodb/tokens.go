@@ -1,0 +1,84 @@
+package dynamodb
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/awsjson"
+)
+
+// tokenLife is how long a repeated transaction is recognised by its client token.
+const tokenLife = 10 * time.Minute
+
+// A token's record is 8 bytes of its end in milliseconds and the digest of its
+// transaction. It is written in the transaction's own commit.
+
+// digest identifies the content of a transaction; the writes are those of the request.
+func digest(writes []transactWriteItem) ([]byte, error) {
+	text, err := json.Marshal(writes)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	return sum[:], nil
+}
+
+// seenToken tells whether the same transaction has been committed under this
+// token; another one under it is refused.
+func seenToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) (bool, error) {
+	record := tx.Bucket(bucketTokens).Get([]byte(token))
+	if len(record) < 8 || int64(binary.BigEndian.Uint64(record)) <= now.UnixMilli() {
+		return false, nil
+	}
+	if !bytes.Equal(record[8:], digest) {
+		return false, awsjson.Errorf("IdempotentParameterMismatchException",
+			"The provided client token was already used with different request parameters")
+	}
+	return true, nil
+}
+
+// rememberToken records a token with its transaction.
+func rememberToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) error {
+	end := binary.BigEndian.AppendUint64(nil, uint64(now.Add(tokenLife).UnixMilli()))
+	if err := tx.Bucket(bucketTokens).Put([]byte(token), append(bytes.Clone(end), digest...)); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketTokenEnds).Put(append(end, token...), nil)
+}
+
+// dueTokens returns the ends-and-tokens that are over, at most a batch.
+func dueTokens(tx *bbolt.Tx, now time.Time) [][]byte {
+	var due [][]byte
+	c := tx.Bucket(bucketTokenEnds).Cursor()
+	for k, _ := c.First(); k != nil && len(due) < sweepBatch; k, _ = c.Next() {
+		if int64(binary.BigEndian.Uint64(k)) > now.UnixMilli() {
+			break
+		}
+		due = append(due, bytes.Clone(k))
+	}
+	return due
+}
+
+// forgetTokens deletes a batch of tokens that are over and returns how many. A
+// token that was used again since has a later record, which stays.
+func forgetTokens(tx *bbolt.Tx, now time.Time) (int, error) {
+	due := dueTokens(tx, now)
+	for _, k := range due {
+		if err := tx.Bucket(bucketTokenEnds).Delete(k); err != nil {
+			return 0, err
+		}
+		tokens := tx.Bucket(bucketTokens)
+		if !bytes.HasPrefix(tokens.Get(k[8:]), k[:8]) {
+			continue
+		}
+		if err := tokens.Delete(k[8:]); err != nil {
+			return 0, err
+		}
+	}
+	return len(due), nil
+}
