@@ -1,0 +1,5 @@
+package conformance
+
+func dynaliteDeviations() map[string]deviation {
+	return map[string]deviation{}
+}

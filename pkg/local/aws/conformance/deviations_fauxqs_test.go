@@ -1,0 +1,5 @@
+package conformance
+
+func fauxqsDeviations() map[string]deviation {
+	return map[string]deviation{}
+}

@@ -1,0 +1,5 @@
+package conformance
+
+func localSQSDeviations() map[string]deviation {
+	return map[string]deviation{}
+}

@@ -1,0 +1,5 @@
+package conformance
+
+func motoDeviations() map[string]deviation {
+	return map[string]deviation{}
+}

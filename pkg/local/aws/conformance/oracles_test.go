@@ -1,0 +1,131 @@
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const (
+	envOracles    = "TOLLGATE_ORACLES"
+	envOraclesDir = "TOLLGATE_ORACLES_DIR"
+)
+
+// absent skips the test with one line, or fails it where oracles are required.
+func absent(t *testing.T, format string, args ...any) {
+	t.Helper()
+	line := fmt.Sprintf(format, args...)
+	if os.Getenv(envOracles) == "required" {
+		t.Fatalf("%s (%s=required)", line, envOracles)
+	}
+	t.Skip(line)
+}
+
+// npmOracle finds the folder whose node_modules holds the package in exactly this version.
+func npmOracle(t *testing.T, name, version string) (dir string) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		absent(t, "%s is not run: node is not installed", name)
+	}
+	dir = os.Getenv(envOraclesDir)
+	if dir == "" {
+		dir = filepath.Join(moduleRoot(t), ".build", "oracles")
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "node_modules", name, "package.json"))
+	if err != nil {
+		absent(t, "%s is not run: not in %s, see install-oracles.sh", name, dir)
+	}
+	var pkg struct{ Version string }
+	if err := json.Unmarshal(raw, &pkg); err != nil || pkg.Version != version {
+		absent(t, "%s is not run: version %q is installed, %s is wanted", name, pkg.Version, version)
+	}
+	return dir
+}
+
+func moduleRoot(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatalf("find the module: %v", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			t.Fatal("find the module: no go.mod in any folder above")
+		}
+		dir = parent
+	}
+}
+
+func startMoto(t *testing.T) string {
+	t.Helper()
+	const version = "5.2.1"
+	server, err := exec.LookPath("moto_server")
+	if err != nil {
+		absent(t, "moto is not run: the command moto_server is not installed")
+	}
+	out, err := exec.Command("python3", "-c", "import moto; print(moto.__version__)").Output()
+	if err != nil {
+		absent(t, "moto is not run: python3 has no moto")
+	}
+	if got := strings.TrimSpace(string(out)); got != version {
+		absent(t, "moto is not run: version %s is installed, %s is wanted", got, version)
+	}
+	return startOracle(t, "", func(port string) []string {
+		return []string{server, "-H", "127.0.0.1", "-p", port}
+	})
+}
+
+func startDynalite(t *testing.T) string {
+	t.Helper()
+	dir := npmOracle(t, "dynalite", "4.0.0")
+	return startOracle(t, dir, func(port string) []string {
+		return []string{"node", "node_modules/dynalite/cli.js", "--host", "127.0.0.1", "--port", port,
+			"--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0"}
+	})
+}
+
+func startLocalSQS(t *testing.T) string {
+	t.Helper()
+	dir := npmOracle(t, "local-aws-sqs", "2.0.2")
+	return startOracle(t, dir, func(port string) []string {
+		return []string{"node", "-e", fmt.Sprintf(
+			`require("local-aws-sqs").createSqsServer({port: %s, hostname: "127.0.0.1"})`, port)}
+	})
+}
+
+func startFauxqs(t *testing.T) string {
+	t.Helper()
+	dir := npmOracle(t, "fauxqs", "1.9.2")
+	return startOracle(t, dir, func(port string) []string {
+		return []string{"node", "--input-type=module", "-e", fmt.Sprintf(
+			`import {buildApp} from "fauxqs"; await buildApp({logger: false}).listen({port: %s, host: "127.0.0.1"})`, port)}
+	})
+}
+
+func TestMoto(t *testing.T) {
+	t.Parallel()
+	runChecks(t, localTarget(t, "moto", startMoto(t), motoDeviations(), "dynamodb", "sqs", "secretsmanager"))
+}
+
+func TestDynalite(t *testing.T) {
+	t.Parallel()
+	runChecks(t, localTarget(t, "dynalite", startDynalite(t), dynaliteDeviations(), "dynamodb"))
+}
+
+func TestLocalSQS(t *testing.T) {
+	t.Parallel()
+	runChecks(t, localTarget(t, "local-aws-sqs", startLocalSQS(t), localSQSDeviations(), "sqs"))
+}
+
+func TestFauxqs(t *testing.T) {
+	t.Parallel()
+	runChecks(t, localTarget(t, "fauxqs", startFauxqs(t), fauxqsDeviations(), "sqs"))
+}
