@@ -1,0 +1,119 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"tollgate/pkg/limits"
+)
+
+// Common is what every function reads.
+type Common struct {
+	Stage    string // name of the deployment
+	LogLevel slog.Level
+	Limits   limits.Limits
+	AWS      AWS
+}
+
+// Ingest is the ingest function's configuration.
+type Ingest struct {
+	Common
+	QueueURL        string
+	WebhookSecretID string
+	AllowIPs        []netip.Prefix // empty: every source may deliver
+}
+
+// Consumer is the consumer function's configuration.
+type Consumer struct {
+	Common
+	Table          string
+	QueueURL       string
+	DLQURL         string
+	APIKeySecretID string              // "" when the system runs without a key
+	StripeURL      string              // "" for Stripe's own
+	Endpoints      map[string]Endpoint // an endpoint that is not named receives everything
+}
+
+// AWS is how AWS is reached: Lambda's own credentials, and endpoints other than AWS's
+// own, "" where there is none.
+type AWS struct {
+	Region          string
+	AccessKeyID     string
+	SecretAccessKey Secret
+	SessionToken    Secret
+
+	EndpointSQS            string
+	EndpointDynamoDB       string
+	EndpointSecretsManager string
+}
+
+// Secret is a text that no log line and no formatted struct shows.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String returns a fixed text.
+func (Secret) String() string { return redacted }
+
+// GoString returns a fixed text.
+func (Secret) GoString() string { return redacted }
+
+// MarshalText returns a fixed text.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LoadIngest reads the ingest function's environment.
+func LoadIngest(lookup Lookup) (Ingest, error) {
+	r := reader{lookup: lookup}
+	c := Ingest{
+		Common:          r.common(),
+		QueueURL:        r.url("TOLLGATE_QUEUE_URL", required, "the URL of the queue of events"),
+		WebhookSecretID: r.text("TOLLGATE_WEBHOOK_SECRET_ID", required, "the name or ARN of the secret with the signing secrets"),
+		AllowIPs:        r.prefixes("TOLLGATE_ALLOW_IPS"),
+	}
+	return c, r.err()
+}
+
+// LoadConsumer reads the consumer function's environment.
+func LoadConsumer(lookup Lookup) (Consumer, error) {
+	r := reader{lookup: lookup}
+	c := Consumer{
+		Common:         r.common(),
+		Table:          r.text("TOLLGATE_TABLE", required, "the name of the table of records"),
+		QueueURL:       r.url("TOLLGATE_QUEUE_URL", required, "the URL of the queue of events"),
+		DLQURL:         r.url("TOLLGATE_DLQ_URL", required, "the URL of the dead-letter queue"),
+		APIKeySecretID: r.text("TOLLGATE_API_KEY_SECRET_ID", optional, ""),
+		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
+		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
+	}
+	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, maxReceives)
+	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
+		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters run for ever")
+	}
+	return c, r.err()
+}
+
+const (
+	maxTimeScale = 200  // what the limits' relations are tested for
+	maxReceives  = 1000 // SQS's own bound
+)
+
+func (r *reader) common() Common {
+	c := Common{
+		Stage:    r.text("TOLLGATE_STAGE", optional, ""),
+		LogLevel: r.level("TOLLGATE_LOG_LEVEL"),
+		Limits:   limits.Scaled(r.number("TOLLGATE_TIME_SCALE", 1, 1, maxTimeScale)),
+		AWS: AWS{
+			Region:                 r.text("AWS_REGION", required, "an AWS Region such as eu-central-1"),
+			AccessKeyID:            r.text("AWS_ACCESS_KEY_ID", required, "the id of an access key"),
+			SecretAccessKey:        Secret(r.text("AWS_SECRET_ACCESS_KEY", required, "the access key's secret")),
+			SessionToken:           Secret(r.text("AWS_SESSION_TOKEN", optional, "")),
+			EndpointSQS:            r.endpointURL("AWS_ENDPOINT_URL_SQS"),
+			EndpointDynamoDB:       r.endpointURL("AWS_ENDPOINT_URL_DYNAMODB"),
+			EndpointSecretsManager: r.endpointURL("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+		},
+	}
+	if c.Stage == "" {
+		c.Stage = "dev"
+	}
+	return c
+}

@@ -1,0 +1,280 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tollgate/pkg/ingest"
+	"tollgate/pkg/limits"
+)
+
+var compare = cmp.Options{cmpopts.EquateComparable(netip.Prefix{})}
+
+func minimal() map[string]string {
+	return map[string]string{
+		"TOLLGATE_QUEUE_URL":         "https://sqs.eu-central-1.amazonaws.com/123456789012/tollgate-prod-events",
+		"TOLLGATE_DLQ_URL":           "https://sqs.eu-central-1.amazonaws.com/123456789012/tollgate-prod-dead",
+		"TOLLGATE_TABLE":             "tollgate",
+		"TOLLGATE_WEBHOOK_SECRET_ID": "tollgate/webhook",
+		"AWS_REGION":                 "eu-central-1",
+		"AWS_ACCESS_KEY_ID":          "AKIA",
+		"AWS_SECRET_ACCESS_KEY":      "SENSITIVE",
+	}
+}
+
+func with(changes map[string]string) Lookup {
+	env := minimal()
+	maps.Copy(env, changes)
+	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+}
+
+func TestLoadIngestMinimal(t *testing.T) {
+	got, err := LoadIngest(with(nil))
+	want := Ingest{
+		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: limits.AWS(),
+			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
+		QueueURL:        minimal()["TOLLGATE_QUEUE_URL"],
+		WebhookSecretID: "tollgate/webhook",
+	}
+	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, d)
+	}
+}
+
+func TestLoadIngestWhole(t *testing.T) {
+	got, err := LoadIngest(with(map[string]string{
+		"TOLLGATE_QUEUE_URL":    "http://127.0.0.1:4566/000000000000/tollgate-events",
+		"TOLLGATE_ALLOW_IPS":    "3.18.12.63, 10.1.2.3/8,::ffff:1.2.3.4,2001:db8::/32",
+		"TOLLGATE_STAGE":        "prod",
+		"TOLLGATE_LOG_LEVEL":    "WARN",
+		"TOLLGATE_TIME_SCALE":   "10",
+		"AWS_SESSION_TOKEN":     "token",
+		"AWS_ENDPOINT_URL":      "http://127.0.0.1:4566",
+		"AWS_ENDPOINT_URL_SQS":  "http://127.0.0.1:9324",
+		"TOLLGATE_MAX_RECEIVES": "no matter to ingest",
+	}))
+	want := Ingest{
+		Common: Common{Stage: "prod", LogLevel: slog.LevelWarn, Limits: limits.Scaled(10), AWS: AWS{
+			Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE", SessionToken: "token",
+			EndpointSQS: "http://127.0.0.1:9324", EndpointDynamoDB: "http://127.0.0.1:4566", EndpointSecretsManager: "http://127.0.0.1:4566",
+		}},
+		QueueURL: "http://127.0.0.1:4566/000000000000/tollgate-events", WebhookSecretID: "tollgate/webhook",
+		AllowIPs: []netip.Prefix{netip.MustParsePrefix("3.18.12.63/32"), netip.MustParsePrefix("10.0.0.0/8"),
+			netip.MustParsePrefix("1.2.3.4/32"), netip.MustParsePrefix("2001:db8::/32")},
+	}
+	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, d)
+	}
+}
+
+func TestLoadConsumer(t *testing.T) {
+	got, err := LoadConsumer(with(map[string]string{
+		"TOLLGATE_API_KEY_SECRET_ID": "tollgate/api-key",
+		"TOLLGATE_STRIPE_URL":        "http://127.0.0.1:12111",
+		"TOLLGATE_MAX_RECEIVES":      "3",
+		"TOLLGATE_ENDPOINTS":         `{"default":{"livemode":[true],"accounts":["-","acct_1"]},"test":{"livemode":[false],"on_mismatch":"ignore"},"any":{}}`,
+	}))
+	l := limits.AWS()
+	l.MaxReceives = 3
+	want := Consumer{
+		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: l,
+			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
+		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"], DLQURL: minimal()["TOLLGATE_DLQ_URL"],
+		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",
+		Endpoints: map[string]Endpoint{
+			"default": {Livemode: []bool{true}, Accounts: []string{"", "acct_1"}, OnMismatch: Park},
+			"test":    {Livemode: []bool{false}, OnMismatch: Ignore},
+			"any":     {OnMismatch: Park},
+		},
+	}
+	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, d)
+	}
+}
+
+func TestEverythingMissingIsSaidAtOnce(t *testing.T) {
+	nothing := func(string) (string, bool) { return "", false }
+	_, ingestErr := LoadIngest(nothing)
+	_, consumerErr := LoadConsumer(nothing)
+	for name, c := range map[string]struct {
+		err   error
+		names []string
+	}{
+		"ingest":   {ingestErr, []string{"TOLLGATE_QUEUE_URL", "TOLLGATE_WEBHOOK_SECRET_ID", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}},
+		"consumer": {consumerErr, []string{"TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL", "TOLLGATE_TABLE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}},
+	} {
+		lines := strings.Split(fmt.Sprint(c.err), "\n")
+		var named []string
+		for _, line := range lines {
+			name, rest, _ := strings.Cut(line, " ")
+			named = append(named, name)
+			if !strings.HasPrefix(rest, "is not set: set it to ") {
+				t.Errorf("%s: %q does not say what to do", name, line)
+			}
+		}
+		slices.Sort(named)
+		slices.Sort(c.names)
+		if d := cmp.Diff(c.names, named); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	cases := []struct {
+		name, variable, value, want string
+	}{
+		{"blank counts as missing", "TOLLGATE_TABLE", "  ", "is not set"},
+		{"queue name for a URL", "TOLLGATE_QUEUE_URL", "tollgate-events", "is no URL"},
+		{"URL without host", "TOLLGATE_QUEUE_URL", "https:///x", "is no URL"},
+		{"ARN for a URL", "TOLLGATE_DLQ_URL", "arn:aws:sqs:eu-central-1:1:q", "is no URL"},
+		{"same queue twice", "TOLLGATE_DLQ_URL", minimal()["TOLLGATE_QUEUE_URL"], "name the other queue"},
+		{"password in a URL", "TOLLGATE_STRIPE_URL", "https://SENSITIVE:x@host", "is no URL"},
+		{"stripe host", "TOLLGATE_STRIPE_URL", "api.stripe.com", "is no URL"},
+		{"scale zero", "TOLLGATE_TIME_SCALE", "0", "from 1 to 200"},
+		{"scale too large", "TOLLGATE_TIME_SCALE", "201", "from 1 to 200"},
+		{"scale in words", "TOLLGATE_TIME_SCALE", "ten", "from 1 to 200"},
+		{"one receive", "TOLLGATE_MAX_RECEIVES", "1", "from 2 to 1000"},
+		{"level", "TOLLGATE_LOG_LEVEL", "loud", "set it to debug, info, warn or error"},
+		{"endpoint", "AWS_ENDPOINT_URL", "localhost:4566", "is no URL"},
+		{"service endpoint", "AWS_ENDPOINT_URL_DYNAMODB", "localhost:4566", "AWS_ENDPOINT_URL_DYNAMODB is no URL"},
+		{"endpoints no JSON", "TOLLGATE_ENDPOINTS", "default", "is not JSON"},
+		{"endpoints null", "TOLLGATE_ENDPOINTS", "null", "is not JSON"},
+		{"endpoints with more", "TOLLGATE_ENDPOINTS", "{} {}", "goes on after"},
+		{"endpoints misspelt", "TOLLGATE_ENDPOINTS", `{"default":{"live":true}}`, "is not JSON of the form"},
+		{"endpoints wrong type", "TOLLGATE_ENDPOINTS", `{"default":{"livemode":true}}`, "is not JSON of the form"},
+		{"endpoint name", "TOLLGATE_ENDPOINTS", `{"Default":{}}`, "1 to 32 of a-z"},
+		{"no mode", "TOLLGATE_ENDPOINTS", `{"default":{"livemode":[]}}`, "allows endpoint \"default\" no mode"},
+		{"no account", "TOLLGATE_ENDPOINTS", `{"default":{"accounts":[]}}`, "empty account"},
+		{"empty account", "TOLLGATE_ENDPOINTS", `{"default":{"accounts":[""]}}`, "empty account"},
+		{"on_mismatch", "TOLLGATE_ENDPOINTS", `{"default":{"on_mismatch":"drop"}}`, "neither park nor ignore"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := LoadConsumer(with(map[string]string{c.variable: c.value}))
+			if err == nil || !strings.Contains(err.Error(), c.variable) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %s and %q", err, c.variable, c.want)
+			}
+			if strings.Contains(fmt.Sprint(err), "SENSITIVE") {
+				t.Errorf("error shows a value: %v", err)
+			}
+		})
+	}
+}
+
+func TestAllowIPsFaults(t *testing.T) {
+	for _, v := range []string{"localhost", "1.2.3", "1.2.3.4/33", "1.2.3.4,", ",", "1.2.3.4 5.6.7.8", "fe80::1%eth0", "::ffff:1.2.3.0/120", "*"} {
+		_, err := LoadIngest(with(map[string]string{"TOLLGATE_ALLOW_IPS": v}))
+		if err == nil || !strings.Contains(err.Error(), "TOLLGATE_ALLOW_IPS") {
+			t.Errorf("%q: error %v", v, err)
+		}
+	}
+}
+
+func TestMismatch(t *testing.T) {
+	strict := Endpoint{Livemode: []bool{true}, Accounts: []string{"", "acct_1"}}
+	cases := []struct {
+		e        Endpoint
+		livemode bool
+		account  string
+		want     string
+	}{
+		{strict, true, "", ""},
+		{strict, true, "acct_1", ""},
+		{strict, false, "acct_1", "livemode"},
+		{strict, true, "acct_2", "account"},
+		{strict, false, "acct_2", "livemode"},
+		{Endpoint{}, false, "acct_2", ""},
+		{Endpoint{Accounts: []string{"acct_1"}}, false, "", "account"},
+	}
+	for _, c := range cases {
+		if got := c.e.Mismatch(c.livemode, c.account); got != c.want {
+			t.Errorf("%+v with %t %q: %q, want %q", c.e, c.livemode, c.account, got, c.want)
+		}
+	}
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	c, err := LoadIngest(with(map[string]string{"AWS_SESSION_TOKEN": "SENSITIVE"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("config", "config", c)
+	asJSON, _ := json.Marshal(c)
+	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s %q", c, c, c.AWS.SecretAccessKey, c.AWS.SecretAccessKey), log.String(), string(asJSON)} {
+		if strings.Contains(shown, "SENSITIVE") {
+			t.Errorf("a secret is shown in %s", shown)
+		}
+	}
+}
+
+// TestTableOfVariables holds the package comment to what is read.
+func TestTableOfVariables(t *testing.T) {
+	read := map[string]bool{}
+	spy := func(name string) (string, bool) { read[name] = true; return "", false }
+	_, _ = LoadIngest(spy)
+	_, _ = LoadConsumer(spy)
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []string
+	for _, m := range regexp.MustCompile(`(?m)^//\t([A-Z_]{4,})\s`).FindAllStringSubmatch(string(doc), -1) {
+		documented = append(documented, m[1])
+	}
+	slices.Sort(documented)
+	if d := cmp.Diff(slices.Sorted(maps.Keys(read)), documented); d != "" {
+		t.Errorf("variables read and documented differ (-read +documented):\n%s", d)
+	}
+}
+
+func TestEndpointNamesAreThoseOfIngest(t *testing.T) {
+	for _, name := range []string{"", "default", "a", "A", "a_b", "a-b", "ä", "a\n", "0", strings.Repeat("a", 32), strings.Repeat("a", 33)} {
+		if validName(name) != ingest.ValidEndpoint(name) {
+			t.Errorf("%q: %t here, %t at the door", name, validName(name), ingest.ValidEndpoint(name))
+		}
+	}
+}
+
+func FuzzEndpoints(f *testing.F) {
+	for _, s := range []string{`{"default":{"livemode":[true],"accounts":["-"],"on_mismatch":"park"}}`, `{}`, `[]`, `{"a":null}`, `{"a":{}} x`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, v string) {
+		c, err := LoadConsumer(with(map[string]string{"TOLLGATE_ENDPOINTS": v}))
+		if err != nil {
+			return
+		}
+		for name, e := range c.Endpoints {
+			if !ingest.ValidEndpoint(name) || (e.OnMismatch != Park && e.OnMismatch != Ignore) ||
+				(e.Livemode != nil && len(e.Livemode) == 0) || (e.Accounts != nil && len(e.Accounts) == 0) {
+				t.Fatalf("%q gave %q: %+v", v, name, e)
+			}
+		}
+	})
+}
+
+func ExampleLoadIngest() {
+	_, err := LoadIngest(func(name string) (string, bool) {
+		return map[string]string{
+			"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+			"TOLLGATE_QUEUE_URL": "tollgate-events",
+		}[name], true
+	})
+	fmt.Println(err)
+	// Output:
+	// TOLLGATE_QUEUE_URL is no URL: set it to the URL of the queue of events, starting with https:// or http://
+	// TOLLGATE_WEBHOOK_SECRET_ID is not set: set it to the name or ARN of the secret with the signing secrets
+}

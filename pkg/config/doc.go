@@ -1,0 +1,31 @@
+// Package config reads the environment of a function into typed structs. It is the
+// only reader of the environment; mains hand it os.LookupEnv. All faults are reported
+// at once, each with the variable's name and what to do, never with a secret's value.
+// A variable that is set but empty counts as not set.
+//
+//	cfg, err := config.LoadIngest(os.LookupEnv)
+//
+// What the functions read (i ingest, c consumer; * required):
+//
+//	TOLLGATE_QUEUE_URL          i* c*  URL of the queue of events
+//	TOLLGATE_WEBHOOK_SECRET_ID  i*     secret with the signing secrets of every endpoint
+//	TOLLGATE_ALLOW_IPS          i      addresses and CIDR ranges that may deliver, by commas; default all
+//	TOLLGATE_TABLE              c*     name of the table of records
+//	TOLLGATE_DLQ_URL            c*     URL of the dead-letter queue
+//	TOLLGATE_API_KEY_SECRET_ID  c      secret with Stripe's API key; without it nothing is fetched from Stripe
+//	TOLLGATE_STRIPE_URL         c      Stripe's API; default https://api.stripe.com
+//	TOLLGATE_ENDPOINTS          c      JSON, what each endpoint may receive: see [Endpoint]
+//	TOLLGATE_MAX_RECEIVES       c      receives before SQS moves a message to the DLQ; default limits.AWS().MaxReceives
+//	TOLLGATE_STAGE              i c    name of the deployment in logs and metrics; default "dev"
+//	TOLLGATE_LOG_LEVEL          i c    debug, info, warn or error; default info
+//	TOLLGATE_TIME_SCALE         i c    1 to 200, divides every time of queue and consumer in drills; default 1
+//
+//	AWS_REGION                  i* c*  as Lambda sets it
+//	AWS_ACCESS_KEY_ID           i* c*  as Lambda sets it
+//	AWS_SECRET_ACCESS_KEY       i* c*  as Lambda sets it
+//	AWS_SESSION_TOKEN           i c    as Lambda sets it
+//	AWS_ENDPOINT_URL            i c    endpoint of every AWS service, instead of AWS's own
+//	AWS_ENDPOINT_URL_SQS        i c    endpoint of one service; goes before AWS_ENDPOINT_URL
+//	AWS_ENDPOINT_URL_DYNAMODB   c
+//	AWS_ENDPOINT_URL_SECRETS_MANAGER  i c
+package config

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Lookup returns a variable's value and whether it is set; os.LookupEnv is one.
+type Lookup func(name string) (string, bool)
+
+type need bool
+
+const (
+	required need = true
+	optional need = false
+)
+
+// reader reads variables and collects every fault.
+type reader struct {
+	lookup Lookup
+	faults []error
+}
+
+func (r *reader) err() error { return errors.Join(r.faults...) }
+
+// fault notes what is wrong with a variable. It must not be given a value.
+func (r *reader) fault(name, format string, args ...any) {
+	r.faults = append(r.faults, fmt.Errorf("%s "+format, append([]any{name}, args...)...))
+}
+
+func (r *reader) text(name string, n need, is string) string {
+	v, _ := r.lookup(name)
+	v = strings.TrimSpace(v)
+	if v == "" && n == required {
+		r.fault(name, "is not set: set it to %s", is)
+	}
+	return v
+}
+
+func (r *reader) url(name string, n need, is string) string {
+	v := r.text(name, n, is)
+	if v == "" {
+		return ""
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil {
+		r.fault(name, "is no URL: set it to %s, starting with https:// or http://", is)
+		return ""
+	}
+	return v
+}
+
+// endpointURL reads one service's endpoint; the one for all services stands in for it.
+func (r *reader) endpointURL(name string) string {
+	if v := r.text(name, optional, ""); v == "" {
+		name = "AWS_ENDPOINT_URL"
+	}
+	return r.url(name, optional, "an AWS endpoint")
+}
+
+func (r *reader) number(name string, missing, low, high int) int {
+	v := r.text(name, optional, "")
+	if v == "" {
+		return missing
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < low || n > high {
+		r.fault(name, "is not a whole number from %d to %d: set it to one or leave it out for %d", low, high, missing)
+		return missing
+	}
+	return n
+}
+
+func (r *reader) level(name string) slog.Level {
+	switch strings.ToLower(r.text(name, optional, "")) {
+	case "debug":
+		return slog.LevelDebug
+	case "", "info":
+		return slog.LevelInfo
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	r.fault(name, "is no log level: set it to debug, info, warn or error")
+	return slog.LevelInfo
+}
+
+// prefixes reads addresses and ranges between commas.
+func (r *reader) prefixes(name string) []netip.Prefix {
+	v := r.text(name, optional, "")
+	if v == "" {
+		return nil
+	}
+	var list []netip.Prefix
+	for i, word := range strings.Split(v, ",") {
+		p, err := prefix(strings.TrimSpace(word))
+		if err != nil {
+			r.fault(name, "has no address or CIDR range as its item %d: write items such as 3.18.12.63 or 10.0.0.0/8 between commas", i+1)
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// prefix reads one address or range. IPv4 in its IPv6 form becomes IPv4, as the
+// addresses that are compared with it do.
+func prefix(word string) (netip.Prefix, error) {
+	if !strings.Contains(word, "/") {
+		ip, err := netip.ParseAddr(word)
+		if err != nil || ip.Zone() != "" {
+			return netip.Prefix{}, errors.New("no address")
+		}
+		ip = ip.Unmap()
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(word)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, errors.New("no range")
+	}
+	return p.Masked(), nil
+}
