@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+)
+
+const (
+	// headBytes of each body are read before it takes its share of the budget, so
+	// that connections which send nothing take none.
+	headBytes = 16 << 10
+	// bytesPerByte is the memory that one byte of a body takes at most on its
+	// way: the body while it grows, its text in the event, the event's JSON.
+	bytesPerByte = 6
+)
+
+// readBody reads a whole body of at most MaxEventBytes, which no event can
+// exceed; more is not read. Of a body that stays incomplete nothing is returned.
+// On success the caller must call release when nothing of the body is needed any more.
+func (g *Gateway) readBody(r *http.Request) (body []byte, release func(), err error) {
+	if r.ContentLength > MaxEventBytes {
+		return nil, nil, tooLarge()
+	}
+	head, err := io.ReadAll(io.LimitReader(r.Body, headBytes))
+	if err != nil {
+		return nil, nil, readFailure(err)
+	}
+	size := int64(len(head))
+	if size == headBytes {
+		if size = r.ContentLength; size < 0 {
+			size = MaxEventBytes
+		}
+	}
+	release, err = g.reserve(r.Context(), size*bytesPerByte)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err = readRest(r.Body, head, size)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return body, release, nil
+}
+
+// readRest reads what comes after head, of a body expected to have size bytes.
+func readRest(from io.Reader, head []byte, size int64) ([]byte, error) {
+	if len(head) < headBytes {
+		return head, nil
+	}
+	var whole bytes.Buffer
+	whole.Grow(int(min(size, 4*headBytes)) + bytes.MinRead)
+	whole.Write(head)
+	if _, err := whole.ReadFrom(io.LimitReader(from, MaxEventBytes+1-headBytes)); err != nil {
+		return nil, readFailure(err)
+	}
+	if whole.Len() > MaxEventBytes {
+		return nil, tooLarge()
+	}
+	return whole.Bytes(), nil
+}
+
+// reserve takes n bytes of the budget, in turn with others that wait.
+func (g *Gateway) reserve(ctx context.Context, n int64) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, g.options.BodyWait)
+	defer cancel()
+	if g.budget.Acquire(ctx, n) != nil {
+		return nil, noMemory()
+	}
+	return func() { g.budget.Release(n) }, nil
+}
+
+// readFailure tells a client that is slow from one that is gone.
+func readFailure(err error) *refusal {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return tooSlow()
+	}
+	return brokenOff()
+}

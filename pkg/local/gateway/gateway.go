@@ -1,0 +1,257 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Limits of the HTTP API and of Lambda behind it.
+const (
+	// MaxEventBytes is Lambda's bound on an event. A request whose event is
+	// larger is answered 413; so is every body above the HTTP API's own 10 MB.
+	MaxEventBytes = 6 << 20
+	// MaxHeaderBytes bounds request line and headers together.
+	MaxHeaderBytes = 10240
+)
+
+// ErrUnavailable is what an [Invoker] returns, wrapped or not, when no process
+// could take the request in time: 503 instead of 500.
+var ErrUnavailable = errors.New("no process is free")
+
+// Invoker runs the function behind the gateway.
+type Invoker interface {
+	// Invoke runs the function once with an event and returns what it returned.
+	// It is called concurrently and may wait; the payload is not used by the
+	// gateway afterwards. The context ends with the request or with
+	// Options.Timeout. An error is answered 500, one that wraps
+	// [ErrUnavailable] or context.DeadlineExceeded 503.
+	Invoke(ctx context.Context, payload []byte) ([]byte, error)
+}
+
+// InvokerFunc makes a function an [Invoker].
+type InvokerFunc func(ctx context.Context, payload []byte) ([]byte, error)
+
+// Invoke calls f.
+func (f InvokerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return f(ctx, payload)
+}
+
+// Options describe one gateway.
+type Options struct {
+	// Routes are the paths that reach the function: exact ones, and ones with
+	// segments like "{name}" that match one segment which is not empty. An exact
+	// segment wins over a named one. At least one.
+	Routes []string
+	// Invoker is the function. Required.
+	Invoker Invoker
+	// Timeout bounds an invocation with its wait for a process. Defaults to
+	// 30 s, the HTTP API's own.
+	Timeout time.Duration
+	// ReadTimeout bounds the time in which a request must have arrived whole.
+	// Defaults to 30 s.
+	ReadTimeout time.Duration
+	// BodyBudget bounds the memory in bytes that the bodies in flight take
+	// together with the events made of them. Defaults to 256 MiB, at least 64 MiB.
+	BodyBudget int64
+	// BodyWait is how long a request waits for its share of BodyBudget before
+	// it is answered 503. Defaults to 5 s.
+	BodyWait time.Duration
+	// Log gets a line for each request answered 5xx, never with its content.
+	// Defaults to none.
+	Log *slog.Logger
+}
+
+const (
+	defaultTimeout    = 30 * time.Second
+	defaultBodyBudget = 256 << 20
+	minBodyBudget     = 64 << 20
+	defaultBodyWait   = 5 * time.Second
+	headerTimeout     = 10 * time.Second
+	idleTimeout       = 75 * time.Second
+	writeTimeout      = 30 * time.Second // for the response alone
+)
+
+// Gateway is an http.Handler. It is safe for concurrent use.
+type Gateway struct {
+	options Options
+	routes  routes
+	budget  *semaphore.Weighted
+}
+
+// New checks the options and returns a gateway.
+func New(o Options) (*Gateway, error) {
+	setDefault(&o.Timeout, defaultTimeout)
+	setDefault(&o.ReadTimeout, defaultTimeout)
+	setDefault(&o.BodyBudget, defaultBodyBudget)
+	setDefault(&o.BodyWait, defaultBodyWait)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case o.Invoker == nil:
+		return nil, errors.New("gateway has no invoker")
+	case o.Timeout < 0 || o.ReadTimeout < 0 || o.BodyWait < 0:
+		return nil, errors.New("gateway has a negative time limit")
+	case o.BodyBudget < minBodyBudget:
+		return nil, fmt.Errorf("gateway body budget %d is below %d bytes", o.BodyBudget, minBodyBudget)
+	}
+	routes, err := parseRoutes(o.Routes)
+	if err != nil {
+		return nil, err
+	}
+	return &Gateway{options: o, routes: routes, budget: semaphore.NewWeighted(o.BodyBudget)}, nil
+}
+
+func setDefault[T int64 | time.Duration](value *T, fallback T) {
+	if *value == 0 {
+		*value = fallback
+	}
+}
+
+// Server returns a server for the gateway with the limits that a handler cannot
+// set: on the headers' size and time, on slow bodies, on idle connections and on
+// clients that do not read. The caller serves with it and shuts it down.
+func (g *Gateway) Server() *http.Server {
+	return &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: min(headerTimeout, g.options.ReadTimeout),
+		ReadTimeout:       g.options.ReadTimeout,
+		WriteTimeout:      g.options.ReadTimeout + g.options.BodyWait + g.options.Timeout + writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    MaxHeaderBytes,
+		// "OPTIONS *" is a path without a route like any other.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(g.options.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// refusal is an answer of the gateway itself. It closes the connection if the
+// request's body may not have been read.
+type refusal struct {
+	status  int
+	message string
+	close   bool
+}
+
+// Error makes a refusal an error.
+func (r *refusal) Error() string { return r.message }
+
+func (r *refusal) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	if r.close {
+		w.Header().Set("Connection", "close")
+	}
+	w.WriteHeader(r.status)
+	json.NewEncoder(w).Encode(struct { // fails only if the client is gone
+		Message string `json:"message"`
+	}{r.message})
+}
+
+func notFound() *refusal     { return &refusal{http.StatusNotFound, "Not Found", true} }
+func headerTooBig() *refusal { return &refusal{431, "Request Header Fields Too Large", true} }
+func tooLarge() *refusal     { return &refusal{413, "Request Entity Too Large", true} }
+func tooSlow() *refusal      { return &refusal{http.StatusRequestTimeout, "Request Timeout", true} }
+func brokenOff() *refusal    { return &refusal{http.StatusBadRequest, "Bad Request", true} }
+func noMemory() *refusal     { return &refusal{http.StatusServiceUnavailable, "Service Unavailable", true} }
+func unavailable() *refusal {
+	return &refusal{http.StatusServiceUnavailable, "Service Unavailable", false}
+}
+func functionFault() *refusal {
+	return &refusal{http.StatusInternalServerError, "Internal Server Error", false}
+}
+
+// ServeHTTP answers one request. Use [Gateway.Server] to serve strangers: a
+// handler alone cannot bound how long a request takes to arrive.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := newRequestID()
+	w.Header().Set("Apigw-Requestid", id)
+	payload, release, err := g.accept(r, id)
+	if err != nil {
+		g.refuse(w, r, id, err)
+		return
+	}
+	defer release()
+	a, err := g.call(r.Context(), payload)
+	if err != nil {
+		g.refuse(w, r, id, err)
+		return
+	}
+	a.write(w)
+}
+
+// accept makes the event of a request that came whole. The caller must call
+// release when the event is no longer needed.
+func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release func(), err error) {
+	if headerBytes(r) > MaxHeaderBytes {
+		return nil, nil, headerTooBig()
+	}
+	found, ok := g.routes.match(r.URL.Path)
+	if !ok {
+		return nil, nil, notFound()
+	}
+	body, release, err := g.readBody(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	payload, err = encodeEvent(newEvent(r, body, found, id, time.Now()))
+	if err == nil && len(payload) > MaxEventBytes {
+		err = tooLarge()
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return payload, release, nil
+}
+
+// call runs the function and reads its answer.
+func (g *Gateway) call(ctx context.Context, payload []byte) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.options.Timeout)
+	defer cancel()
+	returned, err := g.options.Invoker.Invoke(ctx, payload)
+	if err != nil {
+		return answer{}, fmt.Errorf("invoke function: %w", err)
+	}
+	a, err := readAnswer(returned)
+	if err != nil {
+		return answer{}, fmt.Errorf("read the function's answer: %w", err)
+	}
+	return a, nil
+}
+
+// refuse answers what the function did not.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, id string, err error) {
+	no, ok := errors.AsType[*refusal](err)
+	switch {
+	case ok:
+	case errors.Is(err, ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		no = unavailable()
+	default:
+		no = functionFault()
+	}
+	if no.status >= 500 && r.Context().Err() == nil {
+		g.options.Log.Warn("request failed", "status", no.status, "request_id", id, "error", err)
+	}
+	no.write(w)
+}
+
+// headerBytes is the size of request line and headers on the wire.
+func headerBytes(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len("  \r\n")
+	if r.Host != "" {
+		n += len("Host: \r\n") + len(r.Host)
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return n
+}
