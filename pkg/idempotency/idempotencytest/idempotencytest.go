@@ -1,0 +1,45 @@
+// Package idempotencytest states the law of the idempotency record as tests that
+// every store must pass, and has a store in memory that passes them.
+//
+// [Run] walks the outcome tables of claim, complete, fail and replay, one named test
+// for each state that a write can meet, and then lets many attempts race for one
+// event while their leases end under them. What a store's transport does wrong (lost
+// answers, throttling, refused access) is for the store's own tests.
+//
+//	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { … })
+//
+// [Memory] is for tests of what stands on a store. It is no cache and no fake of a
+// database: it knows only whole records and whole effects.
+package idempotencytest
+
+import (
+	"context"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+// Store is the four writes of a record.
+type Store interface {
+	// Claim's errors wrap idempotency.ErrStoreDown.
+	Claim(context.Context, idempotency.ClaimRequest) (idempotency.ClaimResult, error)
+	// Complete's errors wrap idempotency.ErrStoreDown or idempotency.ErrUnknown.
+	Complete(ctx context.Context, c *idempotency.Claim, outcome idempotency.Outcome,
+		effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error)
+	// Fail's errors wrap idempotency.ErrStoreDown.
+	Fail(context.Context, *idempotency.Claim, idempotency.Failure) (idempotency.FailResult, error)
+	// Replay's errors wrap idempotency.ErrNoLongerDone or idempotency.ErrStoreDown.
+	Replay(context.Context, idempotency.ReplayRequest) error
+}
+
+// Harness is a fresh, empty store with a look behind it. All of it must be safe for
+// concurrent use, and reads must see every write that was answered.
+type Harness struct {
+	Store Store
+	// Record reads an event's record; false when there is none.
+	Record func(ctx context.Context, eventID string) (idempotency.Record, bool, error)
+	// Item reads an effect's item with its attributes pk and, after a swap, ver.
+	// Integers are int64.
+	Item func(ctx context.Context, key string) (map[string]any, bool, error)
+}

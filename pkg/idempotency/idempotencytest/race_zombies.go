@@ -1,0 +1,187 @@
+package idempotencytest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+// Bounds of the zombies' race: how often the event runs, and how long all of it may take.
+const (
+	generations = 3
+	raceTime    = time.Minute
+)
+
+// zombies is a race for one event on a clock that each call moves on, so that leases
+// end while their owners are still at work. Owners that pause stay zombies and write
+// late: in their own generation and in later ones.
+type zombies struct {
+	*bench
+	clock atomic.Int64 // milliseconds since t0
+
+	mu        sync.Mutex
+	attempts  map[int64]bool  // that were granted
+	completed map[int64]int64 // attempt that completed → its generation
+	paused    []*idempotency.Claim
+}
+
+func raceZombies(b *bench) {
+	ctx, cancel := context.WithTimeout(b.ctx, raceTime)
+	defer cancel()
+	z := &zombies{bench: b, attempts: make(map[int64]bool), completed: make(map[int64]int64)}
+	for generation := int64(1); generation <= generations; generation++ {
+		if generation > 1 {
+			b.replayed(generation - 1)
+		}
+		together(func(w int) { z.work(ctx, rand.New(rand.NewPCG(uint64(w), uint64(generation)))) })
+		z.check(generation)
+	}
+	z.lateWrites()
+}
+
+// now moves the clock on by one millisecond.
+func (z *zombies) now() time.Time { return z.t0.Add(time.Duration(z.clock.Add(1)) * time.Millisecond) }
+
+// work claims until the event is done, and pauses, fails, completes or lets a zombie loose at random.
+func (z *zombies) work(ctx context.Context, random *rand.Rand) {
+	for ctx.Err() == nil {
+		now := z.now()
+		req := z.request(now)
+		// Some 24 calls go by in one round of all workers: few leases outlive that.
+		req.Lease, req.Cutoff = now.Add(30*time.Millisecond), now.Add(-5*time.Millisecond)
+		got, err := z.Store.Claim(ctx, req)
+		switch {
+		case err != nil:
+			z.Errorf("claim: %v", err)
+			return
+		case got.Verdict == idempotency.Duplicate:
+			return
+		case got.Verdict == idempotency.Corrupt:
+			z.Errorf("claim = corrupt")
+			return
+		case got.Verdict == idempotency.Claimed:
+			z.granted(got.Claim)
+			z.attempt(ctx, got.Claim, random.IntN(10))
+		}
+		if random.IntN(4) == 0 {
+			z.wake(ctx, random)
+		}
+	}
+	z.Errorf("the event was not done in %v", raceTime)
+}
+
+// attempt does one thing with a claim: it pauses in six of ten cases.
+func (z *zombies) attempt(ctx context.Context, c *idempotency.Claim, dice int) {
+	switch {
+	case dice < 6:
+		z.mu.Lock()
+		z.paused = append(z.paused, c)
+		z.mu.Unlock()
+	case dice < 8:
+		z.failAs(ctx, c)
+	default:
+		z.completeAs(ctx, c)
+	}
+}
+
+// wake lets a paused attempt of any generation write.
+func (z *zombies) wake(ctx context.Context, random *rand.Rand) {
+	z.mu.Lock()
+	if len(z.paused) == 0 {
+		z.mu.Unlock()
+		return
+	}
+	i := random.IntN(len(z.paused))
+	c := z.paused[i]
+	z.paused = slices.Delete(z.paused, i, i+1)
+	z.mu.Unlock()
+	if random.IntN(3) == 0 {
+		z.failAs(ctx, c)
+		return
+	}
+	z.completeAs(ctx, c)
+}
+
+func (z *zombies) granted(c *idempotency.Claim) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.attempts[c.Attempt] {
+		z.Errorf("attempt %d was granted twice", c.Attempt)
+	}
+	z.attempts[c.Attempt] = true
+}
+
+func (z *zombies) failAs(ctx context.Context, c *idempotency.Claim) {
+	if _, err := z.Store.Fail(ctx, c, idempotency.Failure{Now: z.now(), Err: "boom", ReceivesLeft: 3}); err != nil {
+		z.Errorf("fail: %v", err)
+	}
+}
+
+// completeAs completes with an effect that only this attempt writes.
+func (z *zombies) completeAs(ctx context.Context, c *idempotency.Claim) {
+	effect := dispatch.Insert(attemptKey(c.Generation, c.Attempt), nil)
+	got, err := z.Store.Complete(ctx, c, idempotency.Applied, dispatch.Effects{effect}, z.now())
+	if err != nil {
+		z.Errorf("complete: %v", err)
+		return
+	}
+	if got.Verdict == idempotency.Completed {
+		z.mu.Lock()
+		z.completed[c.Attempt] = c.Generation
+		z.mu.Unlock()
+	}
+}
+
+func attemptKey(generation, attempt int64) string {
+	return fmt.Sprintf("FACT#%d#%d", generation, attempt)
+}
+
+// check looks at the record and the effects at the end of a generation.
+func (z *zombies) check(generation int64) {
+	r := z.record()
+	z.equal("state", r.State, idempotency.Done)
+	z.equal("generation", r.Generation, generation)
+	z.equal("attempts granted, all different", int64(len(z.attempts)), r.Attempt)
+	z.equal("highest attempt", slices.Max(slices.Collect(maps.Keys(z.attempts))), r.Attempt)
+	perGeneration := make(map[int64]int)
+	for _, g := range z.completed {
+		perGeneration[g]++
+	}
+	for g := int64(1); g <= generation; g++ {
+		z.equal(fmt.Sprintf("completions in generation %d", g), perGeneration[g], 1)
+	}
+	z.checkEffects(r)
+}
+
+func (z *zombies) checkEffects(r idempotency.Record) {
+	written := make(map[int64]int)
+	for g := int64(1); g <= r.Generation; g++ {
+		for attempt := int64(1); attempt <= r.Attempt; attempt++ {
+			if z.item(attemptKey(g, attempt)) != nil {
+				written[g]++
+				z.equal("generation of the attempt that wrote", z.completed[attempt], g)
+			}
+		}
+		z.equal(fmt.Sprintf("effects of generation %d", g), written[g], 1)
+	}
+}
+
+// lateWrites lets every attempt that still pauses write at the very end.
+func (z *zombies) lateWrites() {
+	z.unchanged(func() {
+		for _, c := range z.paused {
+			z.equal("late failure", z.fail(c, idempotency.Failure{Now: z.now(), Err: "late"}).Verdict, idempotency.FailDone)
+			got := z.complete(c, idempotency.Applied, z.now(), dispatch.Insert(attemptKey(c.Generation, c.Attempt), nil))
+			z.equal("late completion", got.Verdict, idempotency.SupersededDone)
+		}
+	})
+	z.checkEffects(z.record())
+}
