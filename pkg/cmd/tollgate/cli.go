@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"tollgate/pkg/config"
+)
+
+// cli is the whole command line; each verb is a file of its own.
+type cli struct {
+	JSON bool   `help:"Print JSON: one object, or one per line for lists."`
+	Data string `default:".tollgate" help:"Data folder of the local system." placeholder:"DIR"`
+
+	Dev    devCmd  `cmd:"" help:"Run the whole system on this machine."`
+	Send   sendCmd `cmd:"" help:"Sign events as Stripe does and post them."`
+	Events struct {
+		List eventsListCmd `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
+		Show eventsShowCmd `cmd:"" help:"Show what is known of one event."`
+	} `cmd:"" help:"What the table knows of events."`
+	DLQ struct {
+		List dlqListCmd `cmd:"" help:"List dead letters, in groups of one cause."`
+		Show dlqShowCmd `cmd:"" help:"Show one dead letter."`
+	} `cmd:"" name:"dlq" help:"Messages that gave up."`
+}
+
+// app is what every verb shares.
+type app struct {
+	streams
+	json bool
+	data string
+	env  config.Command
+}
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a wrong use of the command: exit code 2.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// hintError is an error with what to do next.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
+
+func hint(err error, format string, args ...any) error {
+	return &hintError{err, fmt.Sprintf(format, args...)}
+}
+
+// parsed ends kong's own exits (--help) without ending the process.
+type parsed struct{ code int }
+
+// run parses the arguments, runs the verb and returns the exit code.
+func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) (code int) {
+	defer func() {
+		if p, ok := recover().(parsed); ok {
+			code = p.code
+		}
+	}()
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("tollgate"),
+		kong.Description("Receives Stripe's webhooks on AWS and turns each one into its business effect exactly once."),
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { panic(parsed{code}) }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // a mistake in the struct tags above
+	}
+	a := &app{streams: streams{out, errOut}, json: wantsJSON(args)}
+	k, err := parser.Parse(args)
+	if err != nil {
+		return a.fail(&hintError{&usageError{err.Error()}, "tollgate --help lists the verbs"})
+	}
+	if a.env, err = config.LoadCommand(env); err != nil {
+		return a.fail(&usageError{err.Error()})
+	}
+	a.json, a.data = c.JSON, c.Data
+	if err := k.Run(a); err != nil {
+		return a.fail(err)
+	}
+	return exitDone
+}
+
+// wantsJSON is for errors before the arguments are understood.
+func wantsJSON(args []string) bool {
+	for _, s := range args {
+		if s == "--json" {
+			return true
+		}
+	}
+	return false
+}
+
+// fail prints the error with what to do next and returns the exit code.
+func (a *app) fail(err error) int {
+	text, next := err.Error(), ""
+	if h, ok := errors.AsType[*hintError](err); ok {
+		next = h.hint
+	}
+	if a.json {
+		line, _ := json.Marshal(struct {
+			Error string `json:"error"`
+			Hint  string `json:"hint"`
+		}{text, next})
+		fmt.Fprintf(a.err, "%s\n", line)
+	} else {
+		fmt.Fprintf(a.err, "tollgate: %s\n", strings.TrimSpace(text))
+		if next != "" {
+			fmt.Fprintf(a.err, "  %s\n", next)
+		}
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tollgate/pkg/local"
+)
+
+// devCmd runs the whole system on this machine until it is interrupted.
+type devCmd struct {
+	Listen      string `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback)." placeholder:"HOST:PORT"`
+	AWSListen   string `name:"aws-listen" default:"127.0.0.1:4566" help:"Of the embedded SQS, DynamoDB and Secrets Manager (loopback)." placeholder:"HOST:PORT"`
+	Functions   string `help:"Folder of the function binaries. Default: beside this command." placeholder:"DIR"`
+	TimeScale   int    `default:"1" help:"Divide every wait of queue and consumer by this."`
+	MaxReceives int    `help:"Receives before a message is a dead letter. Default: as on AWS."`
+	AllowLive   bool   `help:"Take a live Stripe API key."`
+	Ingest      int    `default:"8" help:"Ingest processes at once."`
+	Consumers   int    `default:"4" help:"Consumer processes at once."`
+	LogLevel    string `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
+}
+
+// stopTimeout bounds the way down; what it cuts is still in the queue.
+const stopTimeout = 15 * time.Second
+
+// Run starts the system, says so in one line and runs until an interrupt or a failure.
+func (c *devCmd) Run(ctx context.Context, a *app) error {
+	folder := c.Functions
+	if folder == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find function binaries: %w", err)
+		}
+		if folder, err = local.Functions(self); err != nil {
+			return err
+		}
+	}
+	s, err := local.Start(ctx, local.Options{
+		Listen: c.Listen, AWSListen: c.AWSListen, Data: a.data, Functions: folder,
+		WebhookSecrets: split(a.env.WebhookSecret), APIKey: a.env.APIKey, AllowLive: c.AllowLive,
+		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
+		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers,
+		LogLevel: c.LogLevel, Log: a.err,
+	})
+	if err != nil {
+		return err
+	}
+	c.ready(a, s.Info)
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-s.Failed():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := s.Close(stop); err != nil && failure == nil {
+		failure = fmt.Errorf("stop: %w", err)
+	}
+	return failure
+}
+
+// ready prints the one line: the address, the secret, and what to try next.
+func (c *devCmd) ready(a *app, i local.Info) {
+	if a.json {
+		a.object(i)
+		return
+	}
+	next := "tollgate send invoice.paid"
+	if self, err := os.Executable(); err == nil {
+		next = strings.Replace(next, "tollgate", relative(self), 1)
+	}
+	if a.data != defaultData {
+		next += " --data " + a.data
+	}
+	fmt.Fprintf(a.out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)
+}
+
+func split(list string) []string {
+	var out []string
+	for s := range strings.SplitSeq(list, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// relative names a file as one would type it from here.
+func relative(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if r, err := filepath.Rel(here, path); err == nil && !strings.HasPrefix(r, "..") {
+		return r
+	}
+	return path
+}

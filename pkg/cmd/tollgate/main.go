@@ -1,0 +1,26 @@
+// Command tollgate runs the local system and operates a deployed one.
+//
+// Every verb prints a table for people or, with --json, one object (one per line for
+// lists) on stdout; progress and errors go to stderr. Exit code 0 means done, 1 failed,
+// 2 wrong use.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+}
+
+// lookup finds a variable of the environment; os.LookupEnv is one.
+type lookup = func(string) (string, bool)
+
+// streams are where a verb writes.
+type streams struct{ out, err io.Writer }

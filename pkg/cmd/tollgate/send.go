@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tollgate/pkg/event"
+	"tollgate/testdata/events"
+)
+
+// sendCmd signs events as Stripe does and posts them.
+type sendCmd struct {
+	What   string  `arg:"" name:"type|file" help:"An event type with a golden event (see --list), or a JSON file."`
+	URL    string  `help:"Where to post. Default: the target's." placeholder:"URL"`
+	Secret string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." env:"-" placeholder:"whsec_…"`
+	ID     string  `help:"Event id to send. Default: a new one for each event; a file's own when it is sent once." placeholder:"evt_…"`
+	Count  int     `default:"1" help:"Different events to send (1 to 1000000)."`
+	Dup    int     `default:"1" help:"Deliveries of each event, at once (1 to 1000)."`
+	Rate   float64 `help:"Events per second. Default: as fast as answers come."`
+	Par    int     `name:"parallel" default:"16" help:"Deliveries under way at once (1 to 256)."`
+}
+
+// delivery is one line of the answer.
+type delivery struct {
+	EventID string  `json:"event_id"`
+	Type    string  `json:"type"`
+	Status  int     `json:"status"`
+	Answer  string  `json:"answer,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Millis  float64 `json:"ms"`
+}
+
+const (
+	sendTimeout    = 40 * time.Second // a little more than API Gateway's own
+	maxAnswerBytes = 4 << 10
+)
+
+// Run sends the events; it fails when any delivery is not answered 2xx.
+func (c *sendCmd) Run(ctx context.Context, a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	source, fresh, err := c.load()
+	if err != nil {
+		return err
+	}
+	url, secret, err := c.destination(ctx, a)
+	if err != nil {
+		return err
+	}
+	s := &sender{client: &http.Client{Timeout: sendTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: c.Par}}, url: url, secret: secret}
+	return c.sendAll(ctx, a, s, source, fresh)
+}
+
+func (c *sendCmd) check() error {
+	switch {
+	case c.Count < 1 || c.Count > 1_000_000:
+		return usage("--count is 1 to 1000000")
+	case c.Dup < 1 || c.Dup > 1000:
+		return usage("--dup is 1 to 1000")
+	case c.Par < 1 || c.Par > 256:
+		return usage("--parallel is 1 to 256")
+	case c.Rate < 0:
+		return usage("--rate is over 0")
+	case c.ID != "" && c.Count > 1:
+		return usage("--id names one event, --count wants several")
+	}
+	return nil
+}
+
+// load finds the event's bytes. fresh says that each event sent gets ids of its own.
+func (c *sendCmd) load() (body []byte, fresh bool, err error) {
+	if slices.Contains(events.Types(), c.What) {
+		body, err = events.Load(c.What)
+		return body, true, err
+	}
+	body, err = os.ReadFile(c.What)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		_, known := events.Load(c.What)
+		return nil, false, usage("%s is neither a file nor known: %v", c.What, known)
+	case err != nil:
+		return nil, false, fmt.Errorf("read event: %w", err)
+	}
+	return body, c.Count > 1 || c.ID != "", nil
+}
+
+func (c *sendCmd) destination(ctx context.Context, a *app) (url, secret string, err error) {
+	url, secret = c.URL, c.Secret
+	if secret == "" {
+		secret, _, _ = strings.Cut(a.env.WebhookSecret, ",") // the first of a rolling pair
+	}
+	if url != "" && secret != "" {
+		return url, secret, nil
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	if url == "" {
+		url = t.url
+	}
+	if secret == "" {
+		secret = t.secret
+	}
+	if url == "" || secret == "" {
+		return "", "", usage("this target names no URL or no signing secret: give --url and --secret")
+	}
+	return url, secret, nil
+}
+
+func (c *sendCmd) sendAll(ctx context.Context, a *app, s *sender, source []byte, fresh bool) error {
+	total := c.Count * c.Dup
+	p := a.progress("sent", total)
+	defer p.done()
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		bad   int
+		slots = make(chan struct{}, c.Par)
+	)
+	tick := pace(c.Rate)
+	for range c.Count {
+		if err := tick(ctx); err != nil {
+			break
+		}
+		body := source
+		if fresh {
+			body = rename(source, c.ID)
+		}
+		for range c.Dup {
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				d := s.post(ctx, body)
+				mu.Lock()
+				defer mu.Unlock()
+				if d.Status < 200 || d.Status > 299 {
+					bad++
+				}
+				if total <= maxLines || d.Status < 200 || d.Status > 299 || a.json {
+					a.line(d, fmt.Sprintf("%-34s %-32s %s %6.1f ms", d.EventID, d.Type, d.status(), d.Millis))
+				}
+				p.add(1)
+			})
+		}
+	}
+	wg.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted after %d of %d deliveries", p.count(), total)
+	case bad > 0:
+		return fmt.Errorf("%d of %d deliveries were not answered 2xx", bad, total)
+	case total > maxLines && !a.json:
+		fmt.Fprintf(a.out, "%d deliveries of %d events, all answered 2xx\n", total, c.Count)
+	}
+	return nil
+}
+
+// maxLines is how many deliveries are shown one by one to people.
+const maxLines = 50
+
+func (d delivery) status() string {
+	if d.Error != "" {
+		return d.Error
+	}
+	if d.Status != http.StatusOK {
+		return fmt.Sprintf("%d %s", d.Status, strings.TrimSpace(d.Answer))
+	}
+	return "200"
+}
+
+// pace returns a wait that lets rate calls a second through; 0 is no bound.
+func pace(rate float64) func(context.Context) error {
+	start, n := time.Now(), 0
+	return func(ctx context.Context) error {
+		if rate > 0 {
+			due := start.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Until(due)):
+			}
+		}
+		n++
+		return ctx.Err()
+	}
+}
+
+// sender posts signed bodies.
+type sender struct {
+	client      *http.Client
+	url, secret string
+}
+
+func (s *sender) post(ctx context.Context, body []byte) delivery {
+	e, _ := event.Parse(body) // what is no event is sent too; the answer tells
+	d := delivery{EventID: e.ID, Type: e.Type}
+	start := time.Now()
+	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: s.secret})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		d.Error = err.Error()
+		return d
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	req.Header.Set("User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
+	req.Header.Set("Stripe-Signature", signed.Header)
+	res, err := s.client.Do(req)
+	d.Millis = float64(time.Since(start).Microseconds()) / 1000
+	if err != nil {
+		d.Error = err.Error()
+		return d
+	}
+	defer res.Body.Close()
+	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
+	d.Status = res.StatusCode
+	if d.Status != http.StatusOK {
+		d.Answer = string(answer)
+	}
+	return d
+}
+
+var createdLine = regexp.MustCompile(`(?m)^(  "created": )[0-9]+`)
+
+// rename makes another event of the same kind: a new event id (or the given one), a new
+// object id, and created now. Everything else stays byte for byte.
+func rename(body []byte, id string) []byte {
+	e, err := event.Parse(body)
+	if err != nil {
+		return body
+	}
+	if id == "" {
+		id = newID("evt_")
+	}
+	out := bytes.ReplaceAll(body, []byte(`"`+e.ID+`"`), []byte(`"`+id+`"`))
+	if prefix, _, ok := strings.Cut(e.ObjectID, "_"); ok {
+		out = bytes.ReplaceAll(out, []byte(e.ObjectID), []byte(newID(prefix+"_")))
+	}
+	return createdLine.ReplaceAll(out, fmt.Appendf(nil, "${1}%d", time.Now().Unix()))
+}
+
+func newID(prefix string) string { return prefix + "1T" + rand.Text()[:22] }

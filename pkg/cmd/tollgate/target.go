@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"tollgate/pkg/local"
+)
+
+// defaultData is the data folder when none is named.
+const defaultData = ".tollgate"
+
+// target is the system that a verb works on. Its parts all come from one place: the
+// environment or the local system's own file, never mixed.
+type target struct {
+	name        string // for people
+	aws         aws.Config
+	table       string
+	queueURL    string
+	dlqURL      string
+	timeScale   int
+	maxReceives int
+
+	// Of a local system only.
+	url, secret string
+}
+
+// target finds the system: the one that the environment names, else the local one.
+func (a *app) target(ctx context.Context) (target, error) {
+	if a.env.Named() {
+		c, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return target{}, fmt.Errorf("load AWS configuration: %w", err)
+		}
+		if c.Region == "" {
+			return target{}, usage("no AWS Region: set AWS_REGION")
+		}
+		return target{
+			name: "table " + a.env.Table + " in " + c.Region, aws: c,
+			table: a.env.Table, queueURL: a.env.QueueURL, dlqURL: a.env.DLQURL, timeScale: 1,
+		}, nil
+	}
+	i, err := local.ReadInfo(a.data)
+	if errors.Is(err, local.ErrNotRunning) {
+		return target{}, hint(usage("no system to work on: %v", err),
+			"start one with tollgate dev, or set TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL")
+	}
+	if err != nil {
+		return target{}, err
+	}
+	return target{
+		name: "local system in " + a.data, aws: local.AWSConfig(i.Endpoint),
+		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
+		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
+		url: i.URL, secret: i.Secret,
+	}, nil
+}

@@ -1,0 +1,100 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"tollgate/pkg/local/eventsource"
+	"tollgate/pkg/local/gateway"
+	"tollgate/pkg/local/lambdahost"
+)
+
+// freeProcessWait is how long a request waits for a free ingest process.
+const freeProcessWait = 5 * time.Second
+
+// functions are the system's Lambda functions: real binaries with an environment built
+// from nothing, as on AWS.
+type functions struct {
+	ingest, consumer *lambdahost.Function
+}
+
+func newFunctions(o Options, info Info) (f functions, err error) {
+	log := &lines{out: o.Log}
+	l := o.limits()
+	common := map[string]string{
+		"AWS_REGION":            Region,
+		"AWS_ACCESS_KEY_ID":     AccessKey,
+		"AWS_SECRET_ACCESS_KEY": AccessKey,
+		"AWS_ENDPOINT_URL":      info.Endpoint,
+		"TOLLGATE_STAGE":        "local",
+		"TOLLGATE_LOG_LEVEL":    o.LogLevel,
+		"TOLLGATE_TIME_SCALE":   strconv.Itoa(o.TimeScale),
+		"TOLLGATE_QUEUE_URL":    info.QueueURL,
+	}
+	with := func(more map[string]string) map[string]string {
+		env := maps.Clone(common)
+		maps.Copy(env, more)
+		return env
+	}
+	host := func(name string, timeout time.Duration, processes int, env map[string]string) (*lambdahost.Function, error) {
+		return lambdahost.New(lambdahost.Options{
+			Name: name, Path: filepath.Join(o.Functions, name), Env: env,
+			Timeout: timeout, Concurrency: processes, Stdout: log.of(name), Stderr: log.of(name),
+		})
+	}
+	f.ingest, err = host("ingest", l.IngestTimeout, o.IngestConcurrency, with(map[string]string{
+		"TOLLGATE_WEBHOOK_SECRET_ID": webhookSecret,
+	}))
+	if err != nil {
+		return f, err
+	}
+	env := map[string]string{
+		"TOLLGATE_TABLE":             info.Table,
+		"TOLLGATE_DLQ_URL":           info.DLQURL,
+		"TOLLGATE_API_KEY_SECRET_ID": apiKeySecret,
+		"TOLLGATE_MAX_RECEIVES":      strconv.Itoa(o.MaxReceives),
+	}
+	if info.StripeURL != "" {
+		env["TOLLGATE_STRIPE_URL"] = info.StripeURL
+	}
+	f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env))
+	return f, err
+}
+
+func (f functions) close(ctx context.Context) error {
+	var errs []error
+	for _, fn := range []*lambdahost.Function{f.ingest, f.consumer} {
+		if fn != nil {
+			errs = append(errs, fn.Close(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ingestInvoker puts the ingest function behind the front.
+func (f functions) ingestInvoker(known *memory) gateway.InvokerFunc {
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		known.delivered(payload)
+		res, err := f.ingest.InvokeWait(ctx, payload, freeProcessWait)
+		if errors.Is(err, lambdahost.ErrThrottled) {
+			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
+		}
+		return res.Payload, err
+	}
+}
+
+// consumerInvoker puts the consumer function behind the event source.
+func (f functions) consumerInvoker() eventsource.InvokerFunc {
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		res, err := f.consumer.Invoke(ctx, payload)
+		if errors.Is(err, lambdahost.ErrThrottled) {
+			return nil, fmt.Errorf("%w: %w", eventsource.ErrThrottled, err)
+		}
+		return res.Payload, err
+	}
+}

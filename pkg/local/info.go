@@ -1,0 +1,71 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Info is what a running local system tells the command that wants to work on it. It
+// holds the signing secret, so its file is readable by its owner alone.
+type Info struct {
+	PID         int    `json:"pid"`
+	URL         string `json:"url"`      // where deliveries are posted
+	Secret      string `json:"secret"`   // signs them
+	Endpoint    string `json:"endpoint"` // of the embedded AWS services
+	Region      string `json:"region"`
+	Table       string `json:"table"`
+	QueueURL    string `json:"queue_url"`
+	DLQURL      string `json:"dlq_url"`
+	StripeURL   string `json:"stripe_url,omitempty"` // of the stand-in, when it runs
+	TimeScale   int    `json:"time_scale"`
+	MaxReceives int    `json:"max_receives"`
+}
+
+// InfoFile is the name of the file in the data folder.
+const InfoFile = "dev.json"
+
+// ErrNotRunning says that no local system runs on a data folder.
+var ErrNotRunning = errors.New("no local system runs here")
+
+// ReadInfo returns what the system that runs on a data folder says of itself; the error
+// wraps ErrNotRunning when there is none.
+func ReadInfo(data string) (Info, error) {
+	raw, err := os.ReadFile(filepath.Join(data, InfoFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, fmt.Errorf("%w: %s has no %s", ErrNotRunning, data, InfoFile)
+	}
+	if err != nil {
+		return Info{}, fmt.Errorf("read local system: %w", err)
+	}
+	var i Info
+	if err := json.Unmarshal(raw, &i); err != nil {
+		return Info{}, fmt.Errorf("read local system: %s is broken, start tollgate dev again: %w", InfoFile, err)
+	}
+	return i, nil
+}
+
+// write puts the file in place in one step, so that no reader sees half of it.
+func (i Info) write(data string) error {
+	raw, err := json.MarshalIndent(i, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", InfoFile, err)
+	}
+	f, err := os.CreateTemp(data, InfoFile+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", InfoFile, err)
+	}
+	_, err = f.Write(append(raw, '\n'))
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(data, InfoFile))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", InfoFile, err)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package local
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"tollgate/pkg/limits"
+)
+
+// Options say how the local system runs. The zero value of each field is its default.
+type Options struct {
+	Listen    string // where deliveries are posted; default 127.0.0.1:4242
+	AWSListen string // of the embedded AWS services; default 127.0.0.1:4566
+	Data      string // folder of everything durable; default .tollgate
+	Functions string // folder of the function binaries ingest and consumer; required
+
+	WebhookSecrets []string // default: the secret of the last run, or a new one
+	APIKey         string   // default: none, and the stand-in serves as Stripe
+	AllowLive      bool     // take a live API key
+
+	TimeScale   int // divides every wait of queue and consumer; default 1
+	MaxReceives int // default: the limits' own
+
+	IngestConcurrency   int // processes at once; default 8
+	ConsumerConcurrency int // processes at once; default 4
+
+	LogLevel string    // of the functions: debug, info, warn or error; default info
+	Log      io.Writer // gets the functions' log lines; default: discarded
+}
+
+// Bounds of the options.
+const (
+	maxTimeScale   = 200
+	maxReceives    = 1000
+	maxConcurrency = 100
+)
+
+func (o Options) withDefaults() Options {
+	o.Listen = cmp.Or(o.Listen, "127.0.0.1:4242")
+	o.AWSListen = cmp.Or(o.AWSListen, "127.0.0.1:4566")
+	o.Data = cmp.Or(o.Data, ".tollgate")
+	o.TimeScale = cmp.Or(o.TimeScale, 1)
+	o.MaxReceives = cmp.Or(o.MaxReceives, limits.AWS().MaxReceives)
+	o.IngestConcurrency = cmp.Or(o.IngestConcurrency, 8)
+	o.ConsumerConcurrency = cmp.Or(o.ConsumerConcurrency, 4)
+	o.LogLevel = cmp.Or(o.LogLevel, "info")
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	var errs []error
+	between := func(name string, n, low, high int) {
+		if n < low || n > high {
+			errs = append(errs, fmt.Errorf("%s %d is not in %d to %d", name, n, low, high))
+		}
+	}
+	between("time scale", o.TimeScale, 1, maxTimeScale)
+	between("max receives", o.MaxReceives, 2, maxReceives)
+	between("ingest concurrency", o.IngestConcurrency, 1, maxConcurrency)
+	between("consumer concurrency", o.ConsumerConcurrency, 1, maxConcurrency)
+	if o.Functions == "" {
+		errs = append(errs, errors.New("no folder of function binaries"))
+	}
+	if live(o.APIKey) && !o.AllowLive {
+		errs = append(errs, errors.New("the Stripe API key is a live one: use a test key, or say --allow-live"))
+	}
+	for _, s := range o.WebhookSecrets {
+		if !strings.HasPrefix(s, "whsec_") || strings.ContainsAny(s, " \t\r\n") {
+			errs = append(errs, errors.New("a webhook secret starts with whsec_ and has no white space"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func live(key string) bool {
+	return strings.HasPrefix(key, "sk_live_") || strings.HasPrefix(key, "rk_live_")
+}
+
+// limits are those of the functions that this system runs.
+func (o Options) limits() limits.Limits {
+	l := limits.Scaled(o.TimeScale)
+	l.MaxReceives = o.MaxReceives
+	return l
+}

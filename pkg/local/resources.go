@@ -1,0 +1,154 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/limits"
+)
+
+// Names of what the stack makes on AWS, as they are here.
+const (
+	Region        = "us-east-1"
+	AccessKey     = "test" // and the secret key: the embedded services check none
+	TableName     = "tollgate"
+	queueName     = "tollgate-events"
+	deadQueueName = "tollgate-dead"
+	webhookSecret = "tollgate/webhook"
+	apiKeySecret  = "tollgate/api-key"
+	endpointName  = "default"
+)
+
+// resources makes what the stack makes on AWS, over the same wire. What is there from
+// an earlier run is kept and brought up to date.
+type resources struct {
+	sqs     *sqs.Client
+	dynamo  *dynamodb.Client
+	secrets *secretsmanager.Client
+}
+
+func (r resources) queues(ctx context.Context, l limits.Limits) (queueURL, deadURL string, err error) {
+	seconds := func(d time.Duration) string {
+		return strconv.Itoa(int(d * time.Duration(l.TimeScale) / time.Second))
+	}
+	deadURL, err = r.queue(ctx, deadQueueName, map[string]string{
+		"MessageRetentionPeriod": seconds(l.DLQRetention),
+		"VisibilityTimeout":      seconds(l.Visibility),
+	})
+	if err != nil {
+		return "", "", err
+	}
+	dead, err := r.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &deadURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("find dead-letter queue: %w", err)
+	}
+	redrive, err := json.Marshal(map[string]string{
+		"deadLetterTargetArn": dead.Attributes["QueueArn"], "maxReceiveCount": strconv.Itoa(l.MaxReceives),
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("write redrive policy: %w", err)
+	}
+	queueURL, err = r.queue(ctx, queueName, map[string]string{
+		"MessageRetentionPeriod": seconds(l.SourceRetention),
+		"VisibilityTimeout":      seconds(l.Visibility),
+		"RedrivePolicy":          string(redrive),
+	})
+	return queueURL, deadURL, err
+}
+
+func (r resources) queue(ctx context.Context, name string, attributes map[string]string) (url string, err error) {
+	out, err := r.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
+	if _, missing := errors.AsType[*sqstypes.QueueDoesNotExist](err); missing {
+		made, err := r.sqs.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+		if err != nil {
+			return "", fmt.Errorf("create queue %s: %w", name, err)
+		}
+		return aws.ToString(made.QueueUrl), nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find queue %s: %w", name, err)
+	}
+	_, err = r.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: out.QueueUrl, Attributes: attributes})
+	if err != nil {
+		return "", fmt.Errorf("set up queue %s: %w", name, err)
+	}
+	return aws.ToString(out.QueueUrl), nil
+}
+
+func (r resources) table(ctx context.Context) error {
+	_, err := r.dynamo.CreateTable(ctx, dynamostore.TableSchema(TableName))
+	if _, there := errors.AsType[*ddbtypes.ResourceInUseException](err); there {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create table %s: %w", TableName, err)
+	}
+	_, err = r.dynamo.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+		TableName:               aws.String(TableName),
+		TimeToLiveSpecification: &ddbtypes.TimeToLiveSpecification{AttributeName: aws.String("exp"), Enabled: aws.Bool(true)},
+	})
+	if err != nil {
+		return fmt.Errorf("set up table %s: %w", TableName, err)
+	}
+	return nil
+}
+
+// signingSecrets puts the given secrets into place, or keeps those of an earlier run, or
+// makes a new one; it returns the first.
+func (r resources) signingSecrets(ctx context.Context, given []string) (first string, err error) {
+	if len(given) == 0 {
+		kept, err := r.secret(ctx, webhookSecret)
+		if err != nil {
+			return "", err
+		}
+		var byEndpoint map[string][]string
+		if json.Unmarshal([]byte(kept), &byEndpoint) == nil && len(byEndpoint[endpointName]) > 0 {
+			return byEndpoint[endpointName][0], nil
+		}
+		given = []string{"whsec_" + rand.Text()}
+	}
+	value, err := json.Marshal(map[string][]string{endpointName: given})
+	if err != nil {
+		return "", fmt.Errorf("write signing secrets: %w", err)
+	}
+	return given[0], r.putSecret(ctx, webhookSecret, string(value))
+}
+
+// secret returns a secret's value, "" when there is none yet.
+func (r resources) secret(ctx context.Context, name string) (string, error) {
+	out, err := r.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+	if _, missing := errors.AsType[*smtypes.ResourceNotFoundException](err); missing {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read secret %s: %w", name, err)
+	}
+	return aws.ToString(out.SecretString), nil
+}
+
+func (r resources) putSecret(ctx context.Context, name, value string) error {
+	_, err := r.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &name, SecretString: &value})
+	if _, missing := errors.AsType[*smtypes.ResourceNotFoundException](err); missing {
+		_, err = r.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
+	}
+	if err != nil {
+		return fmt.Errorf("write secret %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	sdksecretsmanager "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/dynamodb"
+	"tollgate/pkg/local/aws/secretsmanager"
+	"tollgate/pkg/local/aws/sqs"
+)
+
+// services are the embedded AWS services, on disk in one folder and on one address.
+type services struct {
+	sqs     *sqs.Service
+	dynamo  *dynamodb.DB
+	secrets *secretsmanager.Service
+}
+
+// openServices opens what the folder holds. The first file that another process has
+// open says so: one folder serves one system.
+func openServices(folder string, timeScale int) (s *services, err error) {
+	s = &services{}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.sqs, err = sqs.Open(filepath.Join(folder, "sqs.db"), sqs.Options{Region: Region, Speed: timeScale}); err != nil {
+		return nil, err
+	}
+	if s.dynamo, err = dynamodb.Open(filepath.Join(folder, "dynamodb.db"), dynamodb.Options{Region: Region}); err != nil {
+		return nil, err
+	}
+	if s.secrets, err = secretsmanager.Open(filepath.Join(folder, "secrets.db"), secretsmanager.Options{Region: Region}); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *services) server() *http.Server {
+	return &http.Server{
+		Handler:           awsjson.Handler(s.sqs.Service(), s.dynamo.Service(), s.secrets.Service()),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+}
+
+func (s *services) close() error {
+	var errs []error
+	if s.sqs != nil {
+		errs = append(errs, s.sqs.Close())
+	}
+	if s.dynamo != nil {
+		errs = append(errs, s.dynamo.Close())
+	}
+	if s.secrets != nil {
+		errs = append(errs, s.secrets.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// AWSConfig is the configuration with which SDK clients reach the embedded services.
+func AWSConfig(endpoint string) aws.Config {
+	return aws.Config{
+		Region:       Region,
+		BaseEndpoint: &endpoint,
+		Credentials:  credentials.NewStaticCredentialsProvider(AccessKey, AccessKey, ""),
+	}
+}
+
+func clients(endpoint string) resources {
+	c := AWSConfig(endpoint)
+	return resources{sqs: sdksqs.NewFromConfig(c), dynamo: sdkdynamodb.NewFromConfig(c), secrets: sdksecretsmanager.NewFromConfig(c)}
+}
+
+// prepare makes the queues, the table and the secrets, and says where they are.
+func (r resources) prepare(ctx context.Context, o Options) (Info, error) {
+	queueURL, deadURL, err := r.queues(ctx, o.limits())
+	if err != nil {
+		return Info{}, err
+	}
+	if err := r.table(ctx); err != nil {
+		return Info{}, err
+	}
+	secret, err := r.signingSecrets(ctx, o.WebhookSecrets)
+	if err != nil {
+		return Info{}, err
+	}
+	key := o.APIKey
+	if key == "" {
+		key = standInKey
+	}
+	if err := r.putSecret(ctx, apiKeySecret, key); err != nil {
+		return Info{}, fmt.Errorf("store API key: %w", err)
+	}
+	return Info{
+		Secret: secret, Region: Region, Table: TableName, QueueURL: queueURL, DLQURL: deadURL,
+		TimeScale: o.TimeScale, MaxReceives: o.MaxReceives,
+	}, nil
+}

@@ -1,0 +1,253 @@
+// Package local runs the whole of Tollgate on one machine: an HTTP front that stands
+// for API Gateway, the real function binaries over Lambda's Runtime API, a poller that
+// stands for the event source mapping, durable SQS, DynamoDB and Secrets Manager over
+// the AWS JSON protocols, and a stand-in for Stripe's API.
+//
+// Everything listens on loopback. No function knows that it runs here: only its
+// endpoints differ. It is for development, tests and drills, not for production: it
+// checks no AWS credentials and keeps one copy of the data.
+//
+//	s, err := local.Start(ctx, local.Options{Functions: ".build/host"})
+//	err = s.Wait()          // until something fails
+//	err = s.Close(ctx)
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"tollgate/pkg/local/eventsource"
+	"tollgate/pkg/local/gateway"
+	"tollgate/pkg/local/stripe"
+)
+
+// System is a running local system.
+type System struct {
+	Info Info
+
+	options   Options
+	services  *services
+	standIn   *stripe.StandIn
+	functions functions
+	poller    *poller
+	// One server each: deliveries, the AWS services, the stand-in for Stripe.
+	front, aws, stripe *http.Server
+
+	failed chan error // the first server that ended by itself
+	close  sync.Once
+	err    error
+}
+
+// Start brings the system up and returns when it takes deliveries. Its errors are one
+// line each and leave nothing running.
+func Start(ctx context.Context, o Options) (s *System, err error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	s = &System{options: o, failed: make(chan error, 3)}
+	defer func() {
+		if err != nil {
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			s.Close(stop)
+		}
+	}()
+	front, err := listen(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.startServices(ctx); err != nil {
+		front.Close()
+		return nil, err
+	}
+	if err = s.startFunctions(front); err != nil {
+		front.Close()
+		return nil, err
+	}
+	return s, s.Info.write(o.Data)
+}
+
+// startServices opens the data folder, serves it, and makes the resources.
+func (s *System) startServices(ctx context.Context) (err error) {
+	if s.services, err = openServices(s.options.Data, s.options.TimeScale); err != nil {
+		return err
+	}
+	s.aws = s.services.server()
+	address, err := s.serve(s.options.AWSListen, s.aws)
+	if err != nil {
+		return err
+	}
+	endpoint := "http://" + address
+	if s.Info, err = clients(endpoint).prepare(ctx, s.options); err != nil {
+		return err
+	}
+	s.Info.Endpoint, s.Info.PID = endpoint, os.Getpid()
+	if s.options.APIKey != "" {
+		return nil
+	}
+	s.standIn, err = stripe.Open(stripe.Options{Path: filepath.Join(s.options.Data, "stripe-events.jsonl")})
+	if err != nil {
+		return err
+	}
+	s.stripe = &http.Server{Handler: s.standIn, ReadHeaderTimeout: 10 * time.Second}
+	address, err = s.serve("127.0.0.1:0", s.stripe)
+	s.Info.StripeURL = "http://" + address
+	return err
+}
+
+// startFunctions puts the functions between the front and the queue.
+func (s *System) startFunctions(front net.Listener) (err error) {
+	if s.functions, err = newFunctions(s.options, s.Info); err != nil {
+		return err
+	}
+	if s.poller, err = startPoller(s.functions, s.Info, s.options); err != nil {
+		return err
+	}
+	g, err := gateway.New(gateway.Options{
+		Routes:  []string{"/webhooks/stripe", "/webhooks/stripe/{endpoint}"},
+		Invoker: s.functions.ingestInvoker(&memory{s.standIn, append([]string{s.Info.Secret}, s.options.WebhookSecrets...)}),
+	})
+	if err != nil {
+		return err
+	}
+	s.Info.URL = "http://" + front.Addr().String() + "/webhooks/stripe"
+	s.front = g.Server()
+	s.run(front, s.front)
+	return nil
+}
+
+// listen gives an error of one line that says what to do about a port in use.
+func listen(address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: want host:port", address)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("listen on %s: the local system listens on loopback only", address)
+	}
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port in use: %s is taken by another process; end it or choose another address", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+func (s *System) serve(address string, server *http.Server) (string, error) {
+	l, err := listen(address)
+	if err != nil {
+		return "", err
+	}
+	s.run(l, server)
+	return l.Addr().String(), nil
+}
+
+func (s *System) run(l net.Listener, server *http.Server) {
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
+		}
+	}()
+}
+
+// Failed gives the error of a part that ended by itself; the system should be closed.
+func (s *System) Failed() <-chan error { return s.failed }
+
+// Close stops in the order in which events flow, so that nothing is cut in its middle:
+// the front, the poller with its batches, the functions, the services. What is not
+// finished when the context ends is cut; nothing is lost by that, the queue has it.
+func (s *System) Close(ctx context.Context) error {
+	s.close.Do(func() { s.err = s.shutdown(ctx) })
+	return s.err
+}
+
+func (s *System) shutdown(ctx context.Context) error {
+	stopServer(ctx, s.front)
+	var errs []error
+	if s.poller != nil {
+		errs = append(errs, s.poller.stop(ctx))
+	}
+	errs = append(errs, s.functions.close(ctx))
+	stopServer(ctx, s.stripe)
+	if s.standIn != nil {
+		errs = append(errs, s.standIn.Close())
+	}
+	stopServer(ctx, s.aws)
+	if s.services != nil {
+		errs = append(errs, s.services.close())
+		os.Remove(filepath.Join(s.options.Data, InfoFile))
+	}
+	return errors.Join(errs...)
+}
+
+// stopServer lets a server finish its requests until the context ends.
+func stopServer(ctx context.Context, server *http.Server) {
+	if server != nil && server.Shutdown(ctx) != nil {
+		server.Close()
+	}
+}
+
+// poller runs the event source.
+type poller struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func startPoller(f functions, info Info, o Options) (*poller, error) {
+	l := o.limits()
+	source, err := eventsource.New(eventsource.Options{
+		Queue:          eventsource.NewQueue(clients(info.Endpoint).sqs, info.QueueURL),
+		QueueARN:       "arn:aws:sqs:" + Region + ":000000000000:" + queueName,
+		Invoker:        f.consumerInvoker(),
+		BatchSize:      l.BatchSize,
+		MaxConcurrency: o.ConsumerConcurrency,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &poller{cancel: cancel, done: make(chan error, 1)}
+	go func() { p.done <- source.Run(ctx) }()
+	return p, nil
+}
+
+// stop ends polling and waits for the batches under way.
+func (p *poller) stop(ctx context.Context) error {
+	p.cancel()
+	select {
+	case err := <-p.done:
+		if errors.Is(err, context.Canceled) || err == nil {
+			return nil
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Functions returns the folder of the function binaries that belong to an executable:
+// its own folder. The error says how to build them.
+func Functions(executable string) (string, error) {
+	folder := filepath.Dir(executable)
+	for _, name := range []string{"ingest", "consumer"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			return "", fmt.Errorf("no function binary %s: build them with make dev, or name their folder with --functions", strings.TrimSpace(filepath.Join(folder, name)))
+		}
+	}
+	return folder, nil
+}
