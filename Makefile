@@ -1,0 +1,63 @@
+# Everything that one does with this repository. `make` alone says what there is.
+
+SHELL     := /bin/sh
+HOST      := .build/host
+FUNCTIONS := $(notdir $(wildcard functions/*))
+BUNDLES   := $(FUNCTIONS:%=dist/%/bootstrap)
+FOLDERS   := $(wildcard functions infra pkg testdata)
+
+# A function is built alike for this machine and for Lambda: without Lambda's old RPC
+# mode, and without a stamp that would make two builds of one source differ.
+GOBUILD := go build -tags lambda.norpc -trimpath -buildvcs=false
+
+FUZZTIME  ?= 10s
+BENCH     ?= .
+TESTFLAGS ?=
+ARGS      ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help dev host build test lint fuzz conformance bench clean FORCE
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: host ## run the whole system on this machine (ARGS="--listen 127.0.0.1:4242 …")
+	@exec $(HOST)/tollgate dev $(ARGS)
+
+host: ## build the tollgate command and the functions for this machine into .build/host
+	@mkdir -p $(HOST)
+	@$(GOBUILD) -o $(HOST)/ ./functions/... ./pkg/cmd/tollgate
+
+build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function>/bootstrap
+
+dist/%/bootstrap: FORCE
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GOBUILD) -ldflags "-s -w" -o $@ ./functions/$*
+
+test: ## run all tests, with the race detector where a C compiler is (TESTFLAGS="-run …")
+	@if command -v "$$(go env CC)" >/dev/null 2>&1; then \
+		CGO_ENABLED=1 go test -race -timeout 8m $(TESTFLAGS) ./...; \
+	else \
+		echo "make test: no C compiler ($$(go env CC)) is here: testing without the race detector"; \
+		go test -timeout 8m $(TESTFLAGS) ./...; \
+	fi
+
+lint: ## check format, go vet and staticcheck
+	@bad=$$(gofmt -l $(FOLDERS)); if [ -n "$$bad" ]; then echo "lint: run gofmt -w on:"; echo "$$bad"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+fuzz: ## fuzz each target for FUZZTIME (10s, 1m, 5000x)
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(FOLDERS) | sort | while IFS=: read -r file target; do \
+		target=$${target#func }; echo "fuzz: $$target in $$(dirname $$file)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname $$file)" || exit 1; \
+	done
+
+conformance: ## install independent SQS and DynamoDB implementations and compare with ours
+	@sh pkg/local/aws/conformance/install-oracles.sh || echo "make conformance: what is missing is skipped"
+	go test -count=1 -v ./pkg/local/aws/conformance
+
+bench: ## run the benchmarks (BENCH=pattern)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf .build dist cdk.out
