@@ -152,7 +152,7 @@ func TestOutcomes(t *testing.T) {
 			with: func(b *bundle) { b.config.Policies = map[string]consumer.Policy{"default": {Livemode: []bool{true}}} },
 			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonLivemode}},
 		{name: "an event of another account is parked", handler: succeed,
-			with:   func(b *bundle) { b.config.Policies = map[string]consumer.Policy{"default": {Accounts: []string{"-"}}} },
+			with:   func(b *bundle) { b.config.Policies = map[string]consumer.Policy{"default": {Accounts: []string{""}}} },
 			change: func(e *event.Envelope) { e.Account = "acct_other" },
 			want:   want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonAccount}},
 		{name: "policy may ignore what does not fit", handler: failing(boom),
