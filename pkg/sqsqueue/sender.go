@@ -1,0 +1,83 @@
+package sqsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+)
+
+// SenderClient is what a sender calls of SQS. It should not retry by itself.
+type SenderClient interface {
+	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+}
+
+// Sender puts envelopes on the queue of events. Safe for concurrent use.
+type Sender struct {
+	client SenderClient
+	queue  string
+	try    time.Duration
+	tries  int
+}
+
+// NewSender sends to the queue with this URL, in limits.SendTries tries of at most
+// limits.SendTry each.
+func NewSender(client SenderClient, queueURL string, l limits.Limits) *Sender {
+	return &Sender{client: client, queue: queueURL, try: l.SendTry, tries: max(l.SendTries, 1)}
+}
+
+// maxGroup is SQS's bound on a message group id.
+const maxGroup = 128
+
+// errNoID says that SQS answered without the id of a stored message.
+var errNoID = errors.New("the answer names no stored message")
+
+// Send returns nil once SQS has stored the message. After an error the message may
+// or may not be stored: a try whose answer was lost is repeated, so an event can be
+// on the queue twice. A connected account's events form one message group, so that
+// one busy account does not hold up the others; trace may be empty.
+func (s *Sender) Send(ctx context.Context, e event.Envelope, trace string) error {
+	body, err := queue.Encode(e)
+	if err != nil {
+		return fmt.Errorf("send message: %w", err)
+	}
+	in := &sqs.SendMessageInput{QueueUrl: &s.queue, MessageBody: &body}
+	if e.Account != "" && len(e.Account) <= maxGroup {
+		in.MessageGroupId = &e.Account
+	}
+	if trace != "" {
+		in.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: &trace},
+		}
+	}
+	for n := range s.tries {
+		if err = s.once(ctx, in); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("send message, try %d: %w", n+1, err)
+		}
+	}
+	return fmt.Errorf("send message, %d tries: %w", s.tries, err)
+}
+
+func (s *Sender) once(ctx context.Context, in *sqs.SendMessageInput) error {
+	ctx, cancel := context.WithTimeout(ctx, s.try)
+	defer cancel()
+	out, err := s.client.SendMessage(ctx, in)
+	if err != nil {
+		return err
+	}
+	if aws.ToString(out.MessageId) == "" {
+		return errNoID
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package sqsqueue
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+)
+
+func envelope(account string) event.Envelope {
+	return event.Envelope{
+		ID: "evt_1", Object: event.ObjectSnapshot, Type: "invoice.paid", Endpoint: "default", Account: account,
+		ReceivedAt: time.UnixMilli(1_700_000_000_123).UTC(), Source: event.Webhook, Body: []byte("{\"snow\":\"\u2603\"}\n"),
+	}
+}
+
+// sendFunc is a SenderClient.
+type sendFunc func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error)
+
+func (f sendFunc) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	return f(ctx, in)
+}
+
+func stored() (*sqs.SendMessageOutput, error) {
+	return &sqs.SendMessageOutput{MessageId: aws.String("m-1")}, nil
+}
+
+func hang(ctx context.Context) (*sqs.SendMessageOutput, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+const trace = "Root=1-6afe5866-2f6c3e0d4f9b8a7c6d5e4f30"
+
+func TestSendWhatTravels(t *testing.T) {
+	cases := []struct {
+		name, account, trace string
+		group                *string
+	}{
+		{"platform's own event", "", "", nil},
+		{"connected account", "acct_1", trace, aws.String("acct_1")},
+		{"account longer than a group may be", strings.Repeat("a", 129), "", nil},
+		{"account as long as a group may be", strings.Repeat("a", 128), "", aws.String(strings.Repeat("a", 128))},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var got *sqs.SendMessageInput
+			s := NewSender(sendFunc(func(_ context.Context, in *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+				got = in
+				return stored()
+			}), "https://queue", limits.AWS())
+			if err := s.Send(t.Context(), envelope(c.account), c.trace); err != nil {
+				t.Fatal(err)
+			}
+			e, err := queue.Decode(*got.MessageBody)
+			if d := cmp.Diff(envelope(c.account), e); d != "" || err != nil {
+				t.Errorf("message: error %v (-want +got):\n%s", err, d)
+			}
+			if *got.QueueUrl != "https://queue" || !cmp.Equal(got.MessageGroupId, c.group) {
+				t.Errorf("queue %q group %v, want group %v", *got.QueueUrl, got.MessageGroupId, c.group)
+			}
+			attribute, ok := got.MessageSystemAttributes["AWSTraceHeader"]
+			if ok != (c.trace != "") || aws.ToString(attribute.StringValue) != c.trace {
+				t.Errorf("trace %v, want %q", got.MessageSystemAttributes, c.trace)
+			}
+		})
+	}
+}
+
+func TestSendTries(t *testing.T) {
+	refused := errors.New("refused")
+	cases := []struct {
+		name  string
+		tries []func(context.Context) (*sqs.SendMessageOutput, error) // the last one for ever
+		calls int
+		took  time.Duration
+		err   error // nil: sent
+	}{
+		{"good at once", []func(context.Context) (*sqs.SendMessageOutput, error){
+			func(context.Context) (*sqs.SendMessageOutput, error) { return stored() }}, 1, 0, nil},
+		{"good at the second try", []func(context.Context) (*sqs.SendMessageOutput, error){
+			func(context.Context) (*sqs.SendMessageOutput, error) { return nil, refused },
+			func(context.Context) (*sqs.SendMessageOutput, error) { return stored() }}, 2, 0, nil},
+		{"stalled, then good", []func(context.Context) (*sqs.SendMessageOutput, error){
+			hang, func(context.Context) (*sqs.SendMessageOutput, error) { return stored() }}, 2, 1200 * time.Millisecond, nil},
+		{"refused twice", []func(context.Context) (*sqs.SendMessageOutput, error){
+			func(context.Context) (*sqs.SendMessageOutput, error) { return nil, refused }}, 2, 0, refused},
+		{"stalled twice", []func(context.Context) (*sqs.SendMessageOutput, error){hang}, 2, 2400 * time.Millisecond, context.DeadlineExceeded},
+		{"answered without an id", []func(context.Context) (*sqs.SendMessageOutput, error){
+			func(context.Context) (*sqs.SendMessageOutput, error) { return &sqs.SendMessageOutput{}, nil }}, 2, 0, errNoID},
+		{"answered with an empty id", []func(context.Context) (*sqs.SendMessageOutput, error){
+			func(context.Context) (*sqs.SendMessageOutput, error) {
+				return &sqs.SendMessageOutput{MessageId: aws.String("")}, nil
+			}}, 2, 0, errNoID},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				s := NewSender(sendFunc(func(ctx context.Context, _ *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+					calls++
+					return c.tries[min(calls, len(c.tries))-1](ctx)
+				}), "https://queue", limits.AWS())
+				start := time.Now()
+				err := s.Send(t.Context(), envelope(""), "")
+				if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) || calls != c.calls || time.Since(start) != c.took {
+					t.Errorf("error %v after %d calls and %v; want %v after %d and %v", err, calls, time.Since(start), c.err, c.calls, c.took)
+				}
+			})
+		})
+	}
+}
+
+func TestSendEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		s := NewSender(sendFunc(func(ctx context.Context, _ *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+			calls++
+			return hang(ctx)
+		}), "https://queue", limits.AWS())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := s.Send(ctx, envelope(""), ""); err == nil || calls != 1 || time.Since(start) != time.Second {
+			t.Errorf("error %v after %d calls and %v", err, calls, time.Since(start))
+		}
+	})
+}
+
+func TestSendRefusesWhatCannotBeRead(t *testing.T) {
+	s := NewSender(sendFunc(func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+		t.Error("sent")
+		return stored()
+	}), "https://queue", limits.AWS())
+	if err := s.Send(t.Context(), event.Envelope{}, ""); err == nil {
+		t.Error("an envelope that nobody could decode was taken")
+	}
+}
+
+// TestSendOverTheWire goes through the SDK to a server that speaks SQS's protocol.
+func TestSendOverTheWire(t *testing.T) {
+	type message struct {
+		QueueUrl, MessageBody, MessageGroupId string
+		MessageSystemAttributes               map[string]struct{ DataType, StringValue string }
+	}
+	var got message
+	answer := func(w http.ResponseWriter, m message) {
+		sum := md5.Sum([]byte(m.MessageBody))
+		_, _ = fmt.Fprintf(w, `{"MessageId":"m-1","MD5OfMessageBody":%q}`, hex.EncodeToString(sum[:]))
+	}
+	for _, c := range []struct {
+		name   string
+		answer func(http.ResponseWriter, message)
+		sent   bool
+	}{
+		{"stored", answer, true},
+		{"overloaded", func(w http.ResponseWriter, _ message) { w.WriteHeader(503) }, false},
+		{"no such queue", func(w http.ResponseWriter, _ message) {
+			w.WriteHeader(400)
+			_, _ = io.WriteString(w, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no"}`)
+		}, false},
+		{"another body was stored", func(w http.ResponseWriter, m message) { answer(w, message{MessageBody: m.MessageBody + "x"}) }, false},
+		{"half an answer", func(w http.ResponseWriter, _ message) { _, _ = io.WriteString(w, `{"MessageId":"m-`) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			calls := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls++
+				got = message{}
+				if err := json.NewDecoder(r.Body).Decode(&got); err != nil || r.Header.Get("X-Amz-Target") != "AmazonSQS.SendMessage" {
+					t.Errorf("target %q, error %v", r.Header.Get("X-Amz-Target"), err)
+				}
+				w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+				c.answer(w, got)
+			}))
+			t.Cleanup(server.Close)
+			client := sqs.NewFromConfig(awsclient.New(config.AWS{Region: "us-east-1", AccessKeyID: "test", SecretAccessKey: "test"},
+				awsclient.Options{Endpoint: server.URL, Attempts: 1}))
+			err := NewSender(client, server.URL+"/000000000000/q", limits.AWS()).Send(t.Context(), envelope("acct_1"), trace)
+			wantCalls := 2
+			if c.sent {
+				wantCalls = 1
+			}
+			if (err == nil) != c.sent || calls != wantCalls {
+				t.Errorf("error %v after %d calls, want sent %t after %d", err, calls, c.sent, wantCalls)
+			}
+			if got.MessageGroupId != "acct_1" || got.MessageSystemAttributes["AWSTraceHeader"].StringValue != trace || got.QueueUrl != server.URL+"/000000000000/q" {
+				t.Errorf("on the wire: %+v", got)
+			}
+		})
+	}
+}
