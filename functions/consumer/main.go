@@ -1,0 +1,83 @@
+// Command consumer is the Lambda function on the queue's trigger: it brings each event
+// to its handler and commits what comes of it, once.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/secrets"
+	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/stripeapi"
+)
+
+func main() {
+	h, err := build(os.LookupEnv)
+	if err != nil {
+		slog.Error("start consumer", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(h)
+}
+
+// build wires the function; it makes no network call.
+func build(lookup config.Lookup) (lambda.Handler, error) {
+	cfg, err := config.LoadConsumer(lookup)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
+	store, err := dynamostore.New(dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
+	}
+	fetcher, err := fetcher(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
+	if err != nil {
+		return nil, err
+	}
+	mux := dispatch.NewMux(stripeapi.APIVersion)
+	handlers.Register(mux, handlers.Deps{})
+	c, err := consumer.New(consumer.Config{
+		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: fetcher, Policies: policies(cfg.Endpoints), Logger: log,
+		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sqsqueue.NewLambdaHandler(c), nil
+}
+
+// fetcher gets events from Stripe with the configured key, if there is one.
+func fetcher(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
+	key := func(context.Context) (string, error) { return "", nil }
+	if cfg.APIKeySecretID != "" {
+		k, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
+		if err != nil {
+			return nil, err
+		}
+		key = k.Key
+	}
+	return stripeapi.New(stripeapi.Options{Key: key, URL: cfg.StripeURL})
+}
+
+func policies(endpoints map[string]config.Endpoint) map[string]consumer.Policy {
+	out := make(map[string]consumer.Policy, len(endpoints))
+	for name, e := range endpoints {
+		out[name] = consumer.Policy{Livemode: e.Livemode, Accounts: e.Accounts, Ignore: e.OnMismatch == config.Ignore}
+	}
+	return out
+}
