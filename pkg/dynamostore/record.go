@@ -49,7 +49,10 @@ func decodeRecord(attributes item) (*idempotency.Record, error) {
 		ReplayBy:     a.str("replay_by"),
 		ReplayWhy:    a.str("replay_why"),
 	}
-	return r, a.err
+	if a.err != nil {
+		return nil, fmt.Errorf("read record %s: %w", id, a.err)
+	}
+	return r, nil
 }
 
 // attributeReader reads attributes and keeps the first error.
@@ -60,7 +63,7 @@ type attributeReader struct {
 
 func (a *attributeReader) wrong(name string) {
 	if a.err == nil {
-		a.err = fmt.Errorf("read record: attribute %s has another type than ours", name)
+		a.err = fmt.Errorf("attribute %s has another type than ours", name)
 	}
 }
 

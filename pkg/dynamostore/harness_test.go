@@ -1,0 +1,184 @@
+package dynamostore
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/idempotency/idempotencytest"
+	"tollgate/pkg/local/aws/awsjson"
+	embedded "tollgate/pkg/local/aws/dynamodb"
+)
+
+// server is a DynamoDB that speaks HTTP.
+type server struct {
+	url    string
+	tables atomic.Int64
+}
+
+// serveEmbedded serves an embedded DynamoDB until the test ends.
+func serveEmbedded(t testing.TB) *server {
+	t.Helper()
+	db, err := embedded.Open(filepath.Join(t.TempDir(), "dynamodb.db"), embedded.Options{})
+	if err != nil {
+		t.Fatalf("open the embedded database: %v", err)
+	}
+	web := httptest.NewServer(awsjson.Handler(db.Service()))
+	t.Cleanup(func() {
+		web.Close()
+		if err := db.Close(); err != nil {
+			t.Errorf("close the embedded database: %v", err)
+		}
+	})
+	return &server{url: web.URL}
+}
+
+// client returns the SDK's client with its own retries, or without any.
+func (s *server) client(transport http.RoundTripper, retries bool) *dynamodb.Client {
+	return clientOf(s.url, transport, retries)
+}
+
+func clientOf(url string, transport http.RoundTripper, retries bool) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		BaseEndpoint: aws.String(url),
+		HTTPClient:   &http.Client{Transport: transport},
+		Retryer: func() aws.Retryer {
+			if retries {
+				return nil // the SDK's default
+			}
+			return aws.NopRetryer{}
+		}(),
+	})
+}
+
+// table makes a fresh table and returns its name.
+func (s *server) table(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("tollgate-%d", s.tables.Add(1))
+	if _, err := s.client(http.DefaultTransport, true).CreateTable(t.Context(), TableSchema(name)); err != nil {
+		t.Fatalf("create table: %v", err)
+	}
+	return name
+}
+
+// fixture is a store and a reader on a fresh table, and the client behind the reader.
+type fixture struct {
+	*Store
+	reader *Reader
+	raw    *dynamodb.Client
+	table  string
+}
+
+// fixture returns a store that speaks through a transport, without retries of the SDK.
+func (s *server) fixture(t testing.TB, transport http.RoundTripper) fixture {
+	t.Helper()
+	table := s.table(t)
+	raw := s.client(http.DefaultTransport, true)
+	return fixture{
+		Store: newStore(t, s.client(transport, false), table), reader: newReader(t, raw, table),
+		raw: raw, table: table,
+	}
+}
+
+func newStore(t testing.TB, c Client, table string) *Store {
+	t.Helper()
+	store, err := New(c, table, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func newReader(t testing.TB, c ReaderClient, table string) *Reader {
+	t.Helper()
+	reader, err := NewReader(c, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reader
+}
+
+func (f fixture) harness() idempotencytest.Harness {
+	return idempotencytest.Harness{Store: f.Store, Record: f.reader.Get, Item: f.reader.Item}
+}
+
+// TestLaw runs the suite that every store must pass.
+func TestLaw(t *testing.T) {
+	s := serveEmbedded(t)
+	transport := &http.Transport{MaxIdleConnsPerHost: 32}
+	defer transport.CloseIdleConnections()
+	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { return s.fixture(t, transport).harness() })
+}
+
+// TestLawMoto runs the suite against moto, an independent implementation, where
+// TOLLGATE_ORACLES says so: "required", or a list of names with "moto" in it.
+func TestLawMoto(t *testing.T) {
+	if oracles := os.Getenv("TOLLGATE_ORACLES"); oracles != "required" && !strings.Contains(oracles, "moto") {
+		t.Skip("moto is not run: TOLLGATE_ORACLES does not name it")
+	}
+	s := serveMoto(t)
+	transport := &http.Transport{MaxIdleConnsPerHost: 32}
+	defer transport.CloseIdleConnections()
+	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { return s.fixture(t, transport).harness() })
+}
+
+func serveMoto(t *testing.T) *server {
+	t.Helper()
+	command, err := exec.LookPath("moto_server")
+	if err != nil {
+		t.Fatal("TOLLGATE_ORACLES wants moto, but the command moto_server is not installed")
+	}
+	port := freePort(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	process := exec.CommandContext(ctx, command, "-H", "127.0.0.1", "-p", port)
+	if err := process.Start(); err != nil {
+		t.Fatalf("start moto: %v", err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		process.Wait() // says that it was killed
+	})
+	s := &server{url: "http://127.0.0.1:" + port}
+	s.await(t)
+	return s
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	probe := httptest.NewServer(http.NotFoundHandler())
+	defer probe.Close()
+	return probe.URL[len("http://127.0.0.1:"):]
+}
+
+// await asks until the server answers.
+func (s *server) await(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := s.client(http.DefaultTransport, false).ListTables(ctx, &dynamodb.ListTablesInput{}); err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s does not answer", s.url)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package dynamostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tollgate/pkg/idempotency"
+)
+
+// Status is what operators ask records for.
+type Status string
+
+const (
+	// Open is every record in the index: failed, or come a second time, and not done.
+	// A request without any filter means it.
+	Open Status = "open"
+	// Failed: the last attempt failed. Read from the index.
+	Failed Status = "failed"
+	// Dead: not done, and its message has no receives left: it is in the dead-letter
+	// queue or about to be. Read from the index.
+	Dead Status = "dead"
+	// Retrying: in the index, and its message has receives left. Read from the index.
+	Retrying Status = "retrying"
+	// Done: of whatever outcome. Needs a scan.
+	Done Status = "done"
+	// Ignored: done, and no handler ran. Needs a scan.
+	Ignored Status = "ignored"
+	// Running: an attempt holds the claim, or held it when it died. Needs a scan.
+	Running Status = "running"
+)
+
+// indexed reports whether the index has every record of a status.
+func (s Status) indexed() bool { return s == Open || s == Failed || s == Dead || s == Retrying }
+
+// includes reports whether a record has the status.
+func (s Status) includes(r idempotency.Record) bool {
+	open := r.State != idempotency.Done
+	switch s {
+	case Open:
+		return open
+	case Failed:
+		return r.State == idempotency.Failed
+	case Dead:
+		return open && r.ReceivesLeft == 0
+	case Retrying:
+		return open && r.ReceivesLeft != 0
+	case Done:
+		return r.State == idempotency.Done
+	case Ignored:
+		return r.State == idempotency.Done && r.Outcome == idempotency.Ignored
+	case Running:
+		return r.State == idempotency.Running
+	default:
+		return true
+	}
+}
+
+// Defaults and bounds of a list.
+const (
+	DefaultLimit   = 100
+	DefaultMaxRead = 10_000
+	pageItems      = 250 // of one request
+)
+
+// ListRequest asks for records. Filters hold together; without any it asks for Open.
+type ListRequest struct {
+	Status  Status    // "" with a type or a time: any
+	Type    string    // the exact event type
+	Since   time.Time // not updated before this
+	Limit   int       // records returned, defaults to DefaultLimit
+	MaxRead int       // items read to find them, defaults to DefaultMaxRead, at least idempotency.Shards
+	Cursor  string    // of the page before; the filters must be the same
+}
+
+// Page is a part of a list. It is complete when Cursor is empty; a page may be short,
+// or empty, and still have one.
+type Page struct {
+	Records []idempotency.Record
+	Cursor  string
+	Read    int  // items read
+	Scanned bool // the whole table is read, not the index
+}
+
+// List returns records. From the index, which lags a moment behind the table, they
+// come in the order of their last change, the newest first; a record that changes
+// between two pages may come twice or not at all. A scan has no order.
+func (r *Reader) List(ctx context.Context, req ListRequest) (Page, error) {
+	if err := req.normalise(); err != nil {
+		return Page{}, err
+	}
+	if req.Status.indexed() {
+		return r.listIndex(ctx, req)
+	}
+	return r.listTable(ctx, req)
+}
+
+func (req *ListRequest) normalise() error {
+	if req.Limit < 0 || req.MaxRead < 0 {
+		return fmt.Errorf("list records: limit %d or max read %d is negative", req.Limit, req.MaxRead)
+	}
+	if req.Limit == 0 {
+		req.Limit = DefaultLimit
+	}
+	if req.MaxRead == 0 {
+		req.MaxRead = DefaultMaxRead
+	}
+	req.MaxRead = max(req.MaxRead, idempotency.Shards)
+	switch req.Status {
+	case "":
+		if req.Type == "" && req.Since.IsZero() {
+			req.Status = Open
+		}
+		return nil
+	case Open, Failed, Dead, Retrying, Done, Ignored, Running:
+		return nil
+	default:
+		return fmt.Errorf("list records: status %q is none of open, failed, dead, retrying, done, ignored, running", req.Status)
+	}
+}
+
+// matches reports whether a record passes all filters.
+func (req *ListRequest) matches(r idempotency.Record) bool {
+	return req.Status.includes(r) &&
+		(req.Type == "" || r.Type == req.Type) &&
+		!r.Updated.Before(req.Since)
+}
+
+// errCursor says that a cursor was not made by the same kind of list.
+var errCursor = errors.New("list records: the cursor is not one of this list")
