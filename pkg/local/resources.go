@@ -93,18 +93,18 @@ func (r resources) queue(ctx context.Context, name string, attributes map[string
 
 func (r resources) table(ctx context.Context) error {
 	_, err := r.dynamo.CreateTable(ctx, dynamostore.TableSchema(TableName))
-	if _, there := errors.AsType[*ddbtypes.ResourceInUseException](err); there {
-		return nil
-	}
-	if err != nil {
+	if _, there := errors.AsType[*ddbtypes.ResourceInUseException](err); err != nil && !there {
 		return fmt.Errorf("create table %s: %w", TableName, err)
 	}
-	_, err = r.dynamo.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
-		TableName:               aws.String(TableName),
-		TimeToLiveSpecification: &ddbtypes.TimeToLiveSpecification{AttributeName: aws.String("exp"), Enabled: aws.Bool(true)},
-	})
+	ttl, err := r.dynamo.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: aws.String(TableName)})
+	if err == nil && ttl.TimeToLiveDescription.TimeToLiveStatus == ddbtypes.TimeToLiveStatusDisabled {
+		_, err = r.dynamo.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+			TableName:               aws.String(TableName),
+			TimeToLiveSpecification: &ddbtypes.TimeToLiveSpecification{AttributeName: aws.String("exp"), Enabled: aws.Bool(true)},
+		})
+	}
 	if err != nil {
-		return fmt.Errorf("set up table %s: %w", TableName, err)
+		return fmt.Errorf("set up expiry of table %s: %w", TableName, err)
 	}
 	return nil
 }

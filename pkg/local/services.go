@@ -24,7 +24,7 @@ import (
 type services struct {
 	sqs     *sqs.Service
 	dynamo  *dynamodb.DB
-	secrets *secretsmanager.Service
+	secrets *secretsmanager.DB
 }
 
 // openServices opens what the folder holds. The first file that another process has

@@ -211,11 +211,14 @@ type poller struct {
 func startPoller(f functions, info Info, o Options) (*poller, error) {
 	l := o.limits()
 	source, err := eventsource.New(eventsource.Options{
-		Queue:          eventsource.NewQueue(clients(info.Endpoint).sqs, info.QueueURL),
+		Queue:          eventsource.NewSQS(clients(info.Endpoint).sqs, info.QueueURL),
 		QueueARN:       "arn:aws:sqs:" + Region + ":000000000000:" + queueName,
 		Invoker:        f.consumerInvoker(),
 		BatchSize:      l.BatchSize,
 		MaxConcurrency: o.ConsumerConcurrency,
+
+		VisibilityTimeout: l.Visibility,
+		DrainTimeout:      l.ConsumerTimeout + time.Second,
 	})
 	if err != nil {
 		return nil, err
