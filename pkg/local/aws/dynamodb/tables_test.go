@@ -1,0 +1,146 @@
+package dynamodb
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTableLife(t *testing.T) {
+	c := newClock()
+	s := newServer(t, Options{Now: c.Now, Account: "123456789012", Region: "eu-west-1"})
+	ctx := context.Background()
+	s.table("things", "pk", "sk", gsi("list", "lpk", "", "INCLUDE", "a", "b"), keyType("sk", "N"), func(in *sdk.CreateTableInput) {
+		in.Tags = []types.Tag{{Key: aws.String("team"), Value: aws.String("pay")}}
+	})
+	s.put("things", attrs{"pk": str("a"), "sk": num("1"), "x": str("yz")})
+
+	out, err := s.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: aws.String("things")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := out.Table
+	got := fmt.Sprint(*d.TableName, d.TableStatus, *d.TableArn, *d.ItemCount, *d.TableSizeBytes, d.CreationDateTime.Equal(c.now), d.BillingModeSummary.BillingMode,
+		*d.KeySchema[0].AttributeName, d.KeySchema[1].KeyType, len(d.AttributeDefinitions),
+		*d.GlobalSecondaryIndexes[0].IndexName, d.GlobalSecondaryIndexes[0].IndexStatus, d.GlobalSecondaryIndexes[0].Projection.NonKeyAttributes, len(d.GlobalSecondaryIndexes[0].KeySchema))
+	want := fmt.Sprint("things", "ACTIVE", "arn:aws:dynamodb:eu-west-1:123456789012:table/things", 1, 10, true, "PAY_PER_REQUEST", "pk", "RANGE", 3, "list", "ACTIVE", []string{"a", "b"}, 1)
+	if got != want {
+		t.Errorf("description\n got %s\nwant %s", got, want)
+	}
+	if _, err := s.GetItem(ctx, &sdk.GetItemInput{TableName: d.TableArn, Key: attrs{"pk": str("a"), "sk": num("1.0")}}); err != nil {
+		t.Errorf("table by ARN: %v", err)
+	}
+	tags, err := s.ListTagsOfResource(ctx, &sdk.ListTagsOfResourceInput{ResourceArn: d.TableArn})
+	if err != nil || len(tags.Tags) != 1 || *tags.Tags[0].Value != "pay" {
+		t.Errorf("tags %v, %v", tags, err)
+	}
+	backups, err := s.DescribeContinuousBackups(ctx, &sdk.DescribeContinuousBackupsInput{TableName: aws.String("things")})
+	if err != nil || backups.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != "DISABLED" {
+		t.Errorf("backups %v, %v", backups, err)
+	}
+
+	_, err = s.CreateTable(ctx, &sdk.CreateTableInput{TableName: aws.String("things"), BillingMode: "PAY_PER_REQUEST", AttributeDefinitions: d.AttributeDefinitions[:1], KeySchema: d.KeySchema[:1]})
+	wantError(t, err, "ResourceInUseException: Table already exists: things")
+	if err := sdk.NewTableExistsWaiter(s).Wait(ctx, &sdk.DescribeTableInput{TableName: aws.String("things")}, time.Second); err != nil {
+		t.Error(err)
+	}
+	s.reopen()
+	if got := s.get("things", attrs{"pk": str("a"), "sk": num("1")}); got == nil {
+		t.Error("the item is gone after a restart")
+	}
+	deleted, err := s.DeleteTable(ctx, &sdk.DeleteTableInput{TableName: aws.String("things")})
+	if err != nil || deleted.TableDescription.TableStatus != "DELETING" {
+		t.Errorf("delete: %v, %v", deleted, err)
+	}
+	_, err = s.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: aws.String("things")})
+	wantError(t, err, "ResourceNotFoundException: Requested resource not found: Table: things not found")
+	_, err = s.DeleteTable(ctx, &sdk.DeleteTableInput{TableName: aws.String("things")})
+	wantError(t, err, "ResourceNotFoundException: Requested resource not found: Table: things not found")
+	s.table("things", "pk", "")
+	if got := s.get("things", attrs{"pk": str("a")}); got != nil {
+		t.Errorf("a new table of the same name has %v", got)
+	}
+}
+
+func TestListTables(t *testing.T) {
+	s := newServer(t, Options{})
+	var want []string
+	for i := range 5 {
+		name := fmt.Sprintf("table-%d", i)
+		s.table(name, "pk", "")
+		want = append(want, name)
+	}
+	var got []string
+	for p := sdk.NewListTablesPaginator(s, &sdk.ListTablesInput{Limit: aws.Int32(2)}); p.HasMorePages(); {
+		page, err := p.NextPage(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, page.TableNames...)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("tables (-want +got)\n%s", diff)
+	}
+	out, err := s.ListTables(context.Background(), &sdk.ListTablesInput{ExclusiveStartTableName: aws.String("table-2x")})
+	if err != nil || len(out.TableNames) != 2 {
+		t.Errorf("from a name that is no table: %v, %v", out.TableNames, err)
+	}
+	_, err = s.ListTables(context.Background(), &sdk.ListTablesInput{Limit: aws.Int32(101)})
+	wantError(t, err, "ValidationException: 1 validation error detected: Value '101' at 'limit' failed to satisfy constraint: Member must have value between 1 and 100")
+}
+
+func TestCreateTableRefusals(t *testing.T) {
+	s := newServer(t, Options{})
+	const bad = "ValidationException: One or more parameter values were invalid: "
+	tests := []struct {
+		name   string
+		change func(*sdk.CreateTableInput)
+		err    string
+	}{
+		{"short name", func(in *sdk.CreateTableInput) { in.TableName = aws.String("ab") }, "ValidationException: TableName must be at least 3 characters long and at most 255 characters long"},
+		{"name with a slash", func(in *sdk.CreateTableInput) { in.TableName = aws.String("a/b") },
+			"ValidationException: 1 validation error detected: Value 'a/b' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"},
+		{"undefined key", func(in *sdk.CreateTableInput) { in.AttributeDefinitions[0].AttributeName = aws.String("q") },
+			bad + "Some index key attributes are not defined in AttributeDefinitions. Keys: [pk], AttributeDefinitions: [q]"},
+		{"unused definition", keyType("q", "S"), bad + "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"},
+		{"range key first", func(in *sdk.CreateTableInput) { in.KeySchema[0].KeyType = "RANGE" }, "ValidationException: Invalid KeySchema: The first KeySchemaElement is not a HASH key type"},
+		{"same key twice", func(in *sdk.CreateTableInput) {
+			in.KeySchema = append(in.KeySchema, types.KeySchemaElement{AttributeName: aws.String("pk"), KeyType: "RANGE"})
+		}, "ValidationException: Both the Hash Key and the Range Key element in the KeySchema have the same name"},
+		{"key of type list", keyType("pk", "L"), "ValidationException: 1 validation error detected: Value 'L' at 'attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]"},
+		{"no throughput", func(in *sdk.CreateTableInput) { in.BillingMode = "" }, bad + "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"},
+		{"throughput on demand", func(in *sdk.CreateTableInput) {
+			in.ProvisionedThroughput = &types.ProvisionedThroughput{ReadCapacityUnits: aws.Int64(1), WriteCapacityUnits: aws.Int64(1)}
+		}, bad + "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"},
+		{"index twice", func(in *sdk.CreateTableInput) { gsi("ixx", "g", "", "ALL")(in); gsi("ixx", "g", "", "ALL")(in) }, bad + "Duplicate index name: ixx"},
+		{"include without attributes", gsi("ixx", "g", "", "INCLUDE"), bad + "ProjectionType is INCLUDE, but NonKeyAttributes is not specified"},
+		{"attributes without include", gsi("ixx", "g", "", "ALL", "a"), bad + "ProjectionType is ALL, but NonKeyAttributes is specified"},
+		{"stream", func(in *sdk.CreateTableInput) {
+			in.StreamSpecification = &types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: "NEW_IMAGE"}
+		}, "ValidationException: StreamSpecification with StreamEnabled is not supported by this embedded DynamoDB"},
+		{"encryption", func(in *sdk.CreateTableInput) { in.SSESpecification = &types.SSESpecification{Enabled: aws.Bool(true)} },
+			"ValidationException: SSESpecification with Enabled is not supported by this embedded DynamoDB"},
+		{"protection", func(in *sdk.CreateTableInput) { in.DeletionProtectionEnabled = aws.Bool(true) },
+			"ValidationException: DeletionProtectionEnabled is not supported by this embedded DynamoDB"},
+		{"switched-off features", func(in *sdk.CreateTableInput) {
+			in.StreamSpecification, in.SSESpecification = &types.StreamSpecification{StreamEnabled: aws.Bool(false)}, &types.SSESpecification{Enabled: aws.Bool(false)}
+			in.DeletionProtectionEnabled, in.TableClass = aws.Bool(false), "STANDARD"
+		}, ""},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			in := &sdk.CreateTableInput{TableName: aws.String("things"), BillingMode: "PAY_PER_REQUEST",
+				AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("pk"), AttributeType: "S"}},
+				KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("pk"), KeyType: "HASH"}}}
+			tc.change(in)
+			_, err := s.CreateTable(context.Background(), in)
+			wantError(t, err, tc.err)
+		})
+	}
+}
