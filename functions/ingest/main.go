@@ -1,0 +1,56 @@
+// Command ingest is the Lambda function behind API Gateway: it verifies a delivery by
+// Stripe, puts it on the queue and answers. It wires and does nothing else; starting
+// it makes no network call.
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/apigw"
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/ingest"
+	"tollgate/pkg/secrets"
+	"tollgate/pkg/sqsqueue"
+)
+
+func main() {
+	handler, err := wire()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ingest cannot start:", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+func wire() (*apigw.Handler, error) {
+	cfg, err := config.LoadIngest(os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{
+		Level: cfg.LogLevel, ReplaceAttr: lambdacontext.ReplaceAttr,
+	})).With("function", "ingest", "stage", cfg.Stage)
+	// The sender repeats by itself; a fetch of secrets is tried twice within its own bound.
+	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1}))
+	vault := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Attempts: 2}))
+	active, err := secrets.NewWebhook(secrets.Config{API: vault, ID: cfg.WebhookSecretID, Logger: log, Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := ingest.New(ingest.Config{
+		Secrets: active, Sender: sqsqueue.NewSender(queue, cfg.QueueURL, cfg.Limits),
+		Logger: log, AllowIPs: cfg.AllowIPs, Limits: cfg.Limits,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return apigw.NewHandler(handler), nil
+}
