@@ -49,13 +49,13 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 		slog.String("message_id", m.ID),
 	}
 	if r.env.Created > 0 {
-		attrs = append(attrs, slog.Duration("age", c.cfg.Now().Sub(time.Unix(r.env.Created, 0)).Round(time.Millisecond)))
+		attrs = append(attrs, slog.Int64("age_ms", c.cfg.Now().Sub(time.Unix(r.env.Created, 0)).Milliseconds()))
 	}
 	if r.reason != "" {
 		attrs = append(attrs, slog.String("reason", r.reason))
 	}
 	if !r.ack {
-		attrs = append(attrs, slog.Duration("retry_in", r.delay.Round(time.Millisecond)))
+		attrs = append(attrs, slog.Int64("retry_in_ms", r.delay.Milliseconds()))
 	}
 	if r.err != nil {
 		level = slog.LevelWarn
