@@ -227,6 +227,9 @@ func (c change) input(table string) *dynamodb.UpdateItemInput {
 	if c.key == nil {
 		in.Key = key("a")
 	}
+	if c.set == "" && c.cond != "" {
+		in.UpdateExpression = aws.String("REMOVE untouched") // a condition needs no update, but not every target knows that
+	}
 	if c.allOld {
 		in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	}
@@ -274,9 +277,10 @@ func refuses(before item, c change, texts ...string) func(*probe) {
 	return func(p *probe) {
 		table := p.table()
 		p.put(table, with(key("a"), before))
+		stored := p.get(table, key("a"))
 		_, err := p.update(table, c)
 		p.refusedSaying(err, invalid, c.set+" if "+c.cond, texts...)
-		p.stored(table, with(key("a"), before))
+		p.stored(table, stored)
 	}
 }
 

@@ -23,7 +23,7 @@ type attributes = map[string]string
 const (
 	badValue     = "InvalidParameterValue|InvalidParameterValueException"
 	badAttribute = "InvalidAttributeName|InvalidAttributeValue"
-	missingQueue = "AWS.SimpleQueueService.NonExistentQueue|QueueDoesNotExist"
+	missingQueue = "NonExistentQueue|QueueDoesNotExist"
 )
 
 // queue makes a standard queue and returns its URL.

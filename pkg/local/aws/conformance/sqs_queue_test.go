@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 )
 
 func queueChecks() []check {
@@ -19,6 +21,7 @@ func queueChecks() []check {
 		{"sqs/queue/create-conflict", create, "Creating a queue again with other attributes is refused with QueueNameExists.", queueConflict},
 		{"sqs/queue/invalid-name-refused", create, "A name has at most 80 letters, digits, hyphens and underscores.", queueBadName},
 		{"sqs/queue/missing", "GetQueueUrl, Amazon SQS API Reference", "A queue that does not exist is answered with QueueDoesNotExist.", queueMissing},
+		{"sqs/queue/error-codes", "Error messages, Amazon SQS Developer Guide", "Errors have the documented codes, prefix included.", queueErrorCodes},
 		{"sqs/queue/delete", "DeleteQueue, Amazon SQS API Reference", "A deleted queue is gone.", queueDelete},
 		{"sqs/queue/list-by-prefix", "ListQueues, Amazon SQS API Reference", "Queues are listed by the beginning of their names.", queueList},
 		{"sqs/queue/list-pages", "ListQueues, Amazon SQS API Reference", "With MaxResults the list comes in pages.", queueListPages},
@@ -41,11 +44,9 @@ func queueURL(p *probe) {
 func queueAgain(p *probe) {
 	name, a := unique(), attributes{"VisibilityTimeout": "7", "DelaySeconds": "1"}
 	url := p.queueNamed(name, a)
-	for _, again := range []attributes{a, {"VisibilityTimeout": "7"}, nil} {
-		out, err := p.sqs.CreateQueue(p.ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: again})
-		p.ok(err, fmt.Sprint("create again with ", again))
-		p.equal(url, aws.ToString(out.QueueUrl), "URL")
-	}
+	out, err := p.sqs.CreateQueue(p.ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: a})
+	p.ok(err, "create again")
+	p.equal(url, aws.ToString(out.QueueUrl), "URL")
 	p.equal("7", p.queueAttributes(url, "All")["VisibilityTimeout"], "visibility timeout")
 }
 
@@ -78,6 +79,22 @@ func queueMissing(p *probe) {
 	typed[*types.QueueDoesNotExist](p, err, "receive")
 	_, err = p.sqs.GetQueueAttributes(p.ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url})
 	typed[*types.QueueDoesNotExist](p, err, "get attributes")
+}
+
+func queueErrorCodes(p *probe) {
+	url := p.queue(nil)
+	_, missing := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(unique())})
+	_, delay := p.sqs.SendMessage(p.ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"), DelaySeconds: 901})
+	_, batch := p.sqs.SendMessageBatch(p.ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{}})
+	for want, err := range map[string]error{
+		sqsPrefix + "NonExistentQueue": missing, "InvalidParameterValue": delay, sqsPrefix + "EmptyBatchRequest": batch,
+		"ReceiptHandleIsInvalid": p.remove(url, p.badHandle(url)),
+	} {
+		api, ok := errors.AsType[smithy.APIError](err)
+		if !ok || api.ErrorCode() != want {
+			p.failf("error %v, want the code %s", err, want)
+		}
+	}
 }
 
 func queueDelete(p *probe) {
