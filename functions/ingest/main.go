@@ -22,7 +22,7 @@ import (
 )
 
 func main() {
-	handler, err := wire()
+	handler, err := wire(os.LookupEnv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ingest cannot start:", err)
 		os.Exit(1)
@@ -30,8 +30,8 @@ func main() {
 	lambda.Start(handler)
 }
 
-func wire() (*apigw.Handler, error) {
-	cfg, err := config.LoadIngest(os.LookupEnv)
+func wire(lookup config.Lookup) (*apigw.Handler, error) {
+	cfg, err := config.LoadIngest(lookup)
 	if err != nil {
 		return nil, err
 	}
