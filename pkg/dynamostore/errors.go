@@ -49,13 +49,21 @@ func faultOf(err error) *fault {
 		}
 		return f
 	}
+	f := &fault{kind: lost, text: cut(err.Error(), maxText)}
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		return &fault{kind: kindOfCode(e.ErrorCode(), statusOf(err)), text: e.ErrorCode() + ": " + cut(e.ErrorMessage(), maxText)}
+		f.kind = kindOfCode(e.ErrorCode())
+		f.text = e.ErrorCode() + ": " + cut(e.ErrorMessage(), maxText)
 	}
-	if _, ok := errors.AsType[*smithy.SerializationError](err); ok {
-		return &fault{kind: rejected, text: cut(err.Error(), maxText)}
+	if neverSent(err) || statusOf(err) == http.StatusRequestEntityTooLarge {
+		f.kind = rejected
 	}
-	return &fault{kind: lost, text: cut(err.Error(), maxText)}
+	return f
+}
+
+// neverSent reports whether the SDK itself could not make a request of our input.
+func neverSent(err error) bool {
+	_, ok := errors.AsType[*smithy.SerializationError](err)
+	return ok
 }
 
 func statusOf(err error) int {
@@ -67,7 +75,7 @@ func statusOf(err error) int {
 
 // kindOfCode reads an error code. A code that is not known here is lost: to take it for
 // a refusal would need knowledge that we do not have.
-func kindOfCode(code string, status int) kind {
+func kindOfCode(code string) kind {
 	switch code {
 	case "TransactionConflictException", "TransactionInProgressException":
 		return conflict
@@ -80,13 +88,11 @@ func kindOfCode(code string, status int) kind {
 		return denied
 	case "ValidationException", "ItemCollectionSizeLimitExceededException",
 		"IdempotentParameterMismatchException", "DuplicateItemException",
-		"SerializationException", "RequestEntityTooLarge":
+		"SerializationException":
 		return rejected
+	default:
+		return lost
 	}
-	if status == http.StatusRequestEntityTooLarge {
-		return rejected
-	}
-	return lost
 }
 
 // Codes of the reasons for which a transaction is cancelled.

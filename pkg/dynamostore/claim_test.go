@@ -1,0 +1,203 @@
+package dynamostore
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// now is when these tests' events happen: ahead of any clock, so that nothing expires.
+var now = time.Date(2051, 2, 3, 4, 5, 6, 789_000_000, time.UTC)
+
+func claimRequest() idempotency.ClaimRequest {
+	return idempotency.ClaimRequest{
+		Event: event.Envelope{
+			ID: "evt_1PZabcdefghijklmnopqrstu", Type: "invoice.paid", Created: 1_700_000_000, ObjectID: "in_1", Source: event.Webhook,
+		},
+		Own: idempotency.NewOwner(), Now: now, Lease: now.Add(32 * time.Second), Cutoff: now.Add(-5 * time.Second),
+		Receives: 1, ReceivesLeft: 15,
+	}
+}
+
+// scripted returns a store on a wire with nothing behind it.
+func scripted(t *testing.T, steps ...step) (*Store, *wire) {
+	w := newWire(t, nil, steps...)
+	return newStore(t, clientOf("http://127.0.0.1", w, false), "tollgate"), w
+}
+
+// Every answer that is no decision of the claim's condition means that the store is
+// down: it must never be read as "duplicate".
+func TestClaimStoreDown(t *testing.T) {
+	cases := map[string]step{
+		"throttled":              failWith(400, "ThrottlingException"),
+		"throughput exceeded":    failWith(400, "ProvisionedThroughputExceededException"),
+		"request limit":          failWith(400, "RequestLimitExceeded"),
+		"500":                    failWith(500, "InternalServerError"),
+		"503":                    respond(503, "Service Unavailable"),
+		"lost request":           loseRequest,
+		"access denied":          failWith(400, "AccessDeniedException"),
+		"expired credentials":    failWith(400, "ExpiredTokenException"),
+		"table missing":          failWith(400, "ResourceNotFoundException"),
+		"validation":             failWith(400, "ValidationException"),
+		"unknown code":           failWith(400, "SomethingNew"),
+		"no JSON":                respond(200, "<html>"),
+		"empty answer":           respond(200, "{}"),
+		"another one's record":   respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"st":{"S":"RUNNING"},"att":{"N":"1"},"own":{"S":"other"}}}`),
+		"record of other types":  respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"att":{"S":"1"}}}`),
+		"refused, unreadable":    failWithFields(400, "ConditionalCheckFailedException", map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "EVT#evt_1"}, "lease": map[string]string{"S": "soon"}}}),
+		"refused by another key": failWithFields(400, "ConditionalCheckFailedException", map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}),
+	}
+	for name, s := range cases {
+		t.Run("claim/"+name+" → store down", func(t *testing.T) {
+			store, w := scripted(t, s)
+			got, err := store.Claim(t.Context(), claimRequest())
+			if !errors.Is(err, idempotency.ErrStoreDown) || got.Verdict != "" {
+				t.Errorf("claim = %+v, %v; want only %v", got, err, idempotency.ErrStoreDown)
+			}
+			if n := len(w.requests()); n != 1 {
+				t.Errorf("%d requests, want 1", n)
+			}
+		})
+	}
+	t.Run("claim/timeout → store down", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store, _ := scripted(t, hang)
+			ctx, cancel := contextWithTimeout(t, 3*time.Second)
+			defer cancel()
+			if got, err := store.Claim(ctx, claimRequest()); !errors.Is(err, idempotency.ErrStoreDown) || got.Verdict != "" {
+				t.Errorf("claim = %+v, %v", got, err)
+			}
+		})
+	})
+}
+
+func TestClaimConflicts(t *testing.T) {
+	s := serveEmbedded(t)
+	conflict := failWith(400, "TransactionConflictException")
+	t.Run("claim/conflict twice → claimed", func(t *testing.T) {
+		f, w := s.scripted(t, conflict, conflict)
+		got, err := f.Claim(t.Context(), claimRequest())
+		if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Attempt != 1 {
+			t.Errorf("claim = %+v, %v", got, err)
+		}
+		if n := len(w.requests()); n != 3 {
+			t.Errorf("%d requests, want 3", n)
+		}
+	})
+	t.Run("claim/conflict three times → busy, no lease known", func(t *testing.T) {
+		f, w := s.scripted(t, conflict, conflict, conflict)
+		wantBusy(t, f.Store, claimRequest())
+		if n := len(w.requests()); n != 3 {
+			t.Errorf("%d requests, want 3", n)
+		}
+	})
+}
+
+// A claim that lost a race meets a record that no longer explains the refusal.
+func TestClaimUnexplained(t *testing.T) {
+	s := serveEmbedded(t)
+	refusedBy := func(item map[string]any) step {
+		return failWithFields(400, "ConditionalCheckFailedException", map[string]any{"Item": item})
+	}
+	failed := map[string]any{"pk": map[string]string{"S": "EVT#evt_1PZabcdefghijklmnopqrstu"}, "st": map[string]string{"S": "FAILED"}}
+	for name, item := range map[string]map[string]any{"no item": nil, "failed": failed} {
+		t.Run("claim/refused once, "+name+" → claimed with the same owner", func(t *testing.T) {
+			f, w := s.scripted(t, refusedBy(item))
+			req := claimRequest()
+			got, err := f.Claim(t.Context(), req)
+			if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Own != req.Own {
+				t.Errorf("claim = %+v, %v", got, err)
+			}
+			sent := w.requests()
+			if len(sent) != 2 || !cmp.Equal(sent[0].members(t), sent[1].members(t)) {
+				t.Errorf("%d requests, want the same one twice", len(sent))
+			}
+		})
+		t.Run("claim/refused twice, "+name+" → busy, no lease known", func(t *testing.T) {
+			f, _ := s.scripted(t, refusedBy(item), refusedBy(item))
+			wantBusy(t, f.Store, claimRequest())
+		})
+	}
+}
+
+func wantBusy(t *testing.T, s *Store, req idempotency.ClaimRequest) {
+	t.Helper()
+	got, err := s.Claim(t.Context(), req)
+	if err != nil || got.Verdict != idempotency.Busy || !got.Lease.IsZero() {
+		t.Errorf("claim = %+v, %v; want busy without a lease", got, err)
+	}
+}
+
+func TestClaimLostResponse(t *testing.T) {
+	s := serveEmbedded(t)
+	t.Run("claim/response lost → store down, then claimed as the same attempt", func(t *testing.T) {
+		f, _ := s.scripted(t, loseResponse)
+		req := claimRequest()
+		if _, err := f.Claim(t.Context(), req); !errors.Is(err, idempotency.ErrStoreDown) {
+			t.Fatalf("claim: %v", err)
+		}
+		got, err := f.Claim(t.Context(), req)
+		if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Attempt != 1 {
+			t.Errorf("claim again = %+v, %v", got, err)
+		}
+	})
+	t.Run("claim/response lost, the SDK sends again → claimed as the same attempt", func(t *testing.T) {
+		f := s.fixture(t, http.DefaultTransport)
+		w := newWire(t, http.DefaultTransport, loseResponse)
+		store := newStore(t, s.client(w, true), f.table)
+		got, err := store.Claim(t.Context(), claimRequest())
+		if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Attempt != 1 {
+			t.Errorf("claim = %+v, %v", got, err)
+		}
+		if n := len(w.requests()); n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
+	})
+}
+
+func TestClaimRunningWithoutLease(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	req := claimRequest()
+	stuck := item{
+		"pk": str(idempotency.Key(req.Event.ID)), "st": str("RUNNING"), "att": num(4), "own": str("someone"),
+		"gen": num(1), "ident": identOf(req.Event),
+	}
+	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: stuck}); err != nil {
+		t.Fatal(err)
+	}
+	wantBusy(t, f.Store, req)
+}
+
+// The index names a record from its message's second receive on.
+func TestClaimEntersTheIndex(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	for receives, want := range map[int]int{1: 0, 2: 1} {
+		req := claimRequest()
+		req.Event.ID = strings.Repeat("x", receives)
+		req.Receives = receives
+		if _, err := f.Claim(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		page, err := f.reader.List(t.Context(), ListRequest{Type: req.Event.Type, Status: Open})
+		if err != nil || len(page.Records) != want {
+			t.Errorf("%d receives: %d records in the index, error %v; want %d", receives, len(page.Records), err, want)
+		}
+		if c, err := f.Claim(t.Context(), req); err != nil || c.Verdict != idempotency.Claimed {
+			t.Fatalf("claim = %+v, %v", c, err)
+		} else if _, err := f.Complete(t.Context(), c.Claim, idempotency.Applied, nil, now); err != nil {
+			t.Fatal(err)
+		}
+		if page, err = f.reader.List(t.Context(), ListRequest{}); err != nil || len(page.Records) != 0 {
+			t.Errorf("%d receives: the index still has %+v, error %v", receives, page.Records, err)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package dynamostore
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+// These run against the embedded database: what was applied without an answer is found
+// again in the record.
+
+func (f fixture) claim(t *testing.T) *idempotency.Claim {
+	t.Helper()
+	// Through a store of its own, so that a script counts only what follows.
+	got, err := newStore(t, f.raw, f.table).Claim(t.Context(), claimRequest())
+	if err != nil || got.Verdict != idempotency.Claimed {
+		t.Fatalf("claim = %+v, %v", got, err)
+	}
+	return got.Claim
+}
+
+func (f fixture) record(t *testing.T) idempotency.Record {
+	t.Helper()
+	r, found, err := f.reader.Get(t.Context(), claimRequest().Event.ID)
+	if err != nil || !found {
+		t.Fatalf("record: found %v, error %v", found, err)
+	}
+	return r
+}
+
+func TestCompleteLost(t *testing.T) {
+	s := serveEmbedded(t)
+	insert := dispatch.Effects{dispatch.Insert("K1", dispatch.Fields{"b": int64(1), "a": "x", "c": true, "d": nil})}
+	for name, effects := range map[string]dispatch.Effects{"plain": nil, "with effects": insert} {
+		for fault, step := range map[string]step{"request lost": loseRequest, "response lost": loseResponse} {
+			t.Run("complete/"+fault+", "+name+" → the same again → completed", func(t *testing.T) {
+				f, w := s.scripted(t, step)
+				c := f.claim(t)
+				got, err := f.Complete(t.Context(), c, idempotency.Applied, effects, now)
+				if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.Applied {
+					t.Fatalf("complete = %+v, %v", got, err)
+				}
+				sent := w.requests()
+				if len(sent) != 2 || !cmp.Equal(sent[0].members(t), sent[1].members(t)) {
+					t.Errorf("%d requests, want the same one twice", len(sent))
+				}
+				if r := f.record(t); r.State != idempotency.Done || len(r.Effects) != len(effects) {
+					t.Errorf("record %+v", r)
+				}
+			})
+		}
+	}
+	t.Run("complete/response lost, the token forgotten → found in the record → completed", func(t *testing.T) {
+		f, _ := s.scripted(t)
+		c := f.claim(t)
+		for range 2 { // the second has another token, as after the ten minutes that a token lives
+			got, err := f.Complete(t.Context(), c, idempotency.Applied, insert, now)
+			if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.Applied {
+				t.Fatalf("complete = %+v, %v", got, err)
+			}
+		}
+	})
+	t.Run("complete/insert refused, response of the rest lost → completed with the recorded outcome", func(t *testing.T) {
+		f, w := s.scripted(t, pass, loseResponse)
+		given := claimRequest()
+		given.Event.ID = "evt_given"
+		other, err := newStore(t, f.raw, f.table).Claim(t.Context(), given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := f.claim(t)
+		if _, err := newStore(t, f.raw, f.table).Complete(t.Context(), other.Claim, idempotency.Applied, insert, now); err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Complete(t.Context(), c, idempotency.Applied, insert, now)
+		if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.Stale {
+			t.Errorf("complete = %+v, %v", got, err)
+		}
+		if n := len(w.requests()); n != 3 {
+			t.Errorf("%d requests, want 3", n)
+		}
+	})
+	t.Run("complete/every response lost → unknown, though it is done", func(t *testing.T) {
+		f, _ := s.scripted(t, all(maxTries, loseResponse)...)
+		c := f.claim(t)
+		ctx, cancel := contextWithTimeout(t, 300*time.Millisecond)
+		defer cancel()
+		if got, err := f.Complete(ctx, c, idempotency.Applied, insert, now); !errors.Is(err, idempotency.ErrUnknown) {
+			t.Errorf("complete = %+v, %v", got, err)
+		}
+		if r := f.record(t); r.State != idempotency.Done {
+			t.Errorf("record %+v", r)
+		}
+	})
+}
+
+// The service's own refusals, not scripted ones.
+func TestCompleteRefusedByTheService(t *testing.T) {
+	s := serveEmbedded(t)
+	t.Run("complete/index key of another type → rejected", func(t *testing.T) {
+		f, _ := s.scripted(t)
+		effects := dispatch.Effects{dispatch.Insert("K1", dispatch.Fields{"lst": int64(1), "at": "x"})}
+		got, err := f.Complete(t.Context(), f.claim(t), idempotency.Applied, effects, now)
+		if err != nil || got.Verdict != idempotency.Rejected || got.Err == nil {
+			t.Errorf("complete = %+v, %v", got, err)
+		}
+	})
+	t.Run("complete/table missing → store down", func(t *testing.T) {
+		store := newStore(t, s.client(http.DefaultTransport, false), "no-such-table")
+		for _, effects := range []dispatch.Effects{nil, fiveEffects()} {
+			if got, err := store.Complete(t.Context(), someClaim(), idempotency.Applied, effects, now); !errors.Is(err, idempotency.ErrStoreDown) {
+				t.Errorf("complete = %+v, %v", got, err)
+			}
+		}
+		if got, err := store.Claim(t.Context(), claimRequest()); !errors.Is(err, idempotency.ErrStoreDown) {
+			t.Errorf("claim = %+v, %v", got, err)
+		}
+	})
+	t.Run("complete/one token for two transactions → rejected", func(t *testing.T) {
+		f, _ := s.scripted(t)
+		c := f.claim(t)
+		again := *c
+		if _, err := f.Complete(t.Context(), c, idempotency.Applied, dispatch.Effects{dispatch.Insert("K1", nil)}, now); err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Complete(t.Context(), &again, idempotency.Applied, dispatch.Effects{dispatch.Insert("K2", nil)}, now)
+		if err != nil || got.Verdict != idempotency.Rejected {
+			t.Errorf("complete = %+v, %v", got, err)
+		}
+	})
+}
+
+func TestFailWire(t *testing.T) {
+	s := serveEmbedded(t)
+	failure := idempotency.Failure{Now: now, Err: "boom", ReceivesLeft: 3}
+	recovers := map[string]step{
+		"request lost": loseRequest, "response lost": loseResponse, "throttled": failWith(400, "ThrottlingException"),
+		"conflict": failWith(400, "TransactionConflictException"), "500": failWith(500, "InternalServerError"),
+	}
+	for name, step := range recovers {
+		t.Run("fail/"+name+" → the same again → written once", func(t *testing.T) {
+			f, w := s.scripted(t, step)
+			c := f.claim(t)
+			got, err := f.Fail(t.Context(), c, failure)
+			if err != nil || got.Verdict != idempotency.FailWritten {
+				t.Fatalf("fail = %+v, %v", got, err)
+			}
+			if r := f.record(t); r.Fails != 1 || r.State != idempotency.Failed {
+				t.Errorf("record %+v", r)
+			}
+			if n := len(w.requests()); n != 2 {
+				t.Errorf("%d requests, want 2", n)
+			}
+		})
+	}
+	for name, step := range map[string]step{
+		"access denied": failWith(400, "AccessDeniedException"), "validation": failWith(400, "ValidationException"),
+		"table missing": failWith(400, "ResourceNotFoundException"),
+		"refused, unreadable": failWithFields(400, "ConditionalCheckFailedException",
+			map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}),
+	} {
+		t.Run("fail/"+name+" → store down", func(t *testing.T) {
+			store, w := scripted(t, step)
+			if got, err := store.Fail(t.Context(), someClaim(), failure); !errors.Is(err, idempotency.ErrStoreDown) || got.Verdict != "" {
+				t.Errorf("fail = %+v, %v", got, err)
+			}
+			w.requests()
+		})
+	}
+	t.Run("fail/every response lost → store down, though it is written", func(t *testing.T) {
+		f, _ := s.scripted(t, all(maxTries, loseResponse)...)
+		c := f.claim(t)
+		ctx, cancel := contextWithTimeout(t, 300*time.Millisecond)
+		defer cancel()
+		if got, err := f.Fail(ctx, c, failure); !errors.Is(err, idempotency.ErrStoreDown) {
+			t.Errorf("fail = %+v, %v", got, err)
+		}
+		if r := f.record(t); r.Fails != 1 {
+			t.Errorf("record %+v", r)
+		}
+	})
+}
+
+func TestReplayWire(t *testing.T) {
+	s := serveEmbedded(t)
+	request := idempotency.ReplayRequest{EventID: claimRequest().Event.ID, Generation: 1, Now: now, By: "ann", Why: "test"}
+	for name, step := range map[string]step{
+		"request lost": loseRequest, "response lost": loseResponse, "throttled": failWith(400, "ThrottlingException"),
+		"conflict": failWith(400, "TransactionConflictException"),
+	} {
+		t.Run("replay/"+name+" → the same again → written once", func(t *testing.T) {
+			f, w := s.scripted(t, step)
+			c := f.claim(t)
+			if _, err := newStore(t, f.raw, f.table).Complete(t.Context(), c, idempotency.Applied, nil, now); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Replay(t.Context(), request); err != nil {
+				t.Fatalf("replay: %v", err)
+			}
+			if r := f.record(t); r.Generation != 2 || r.State != idempotency.Failed {
+				t.Errorf("record %+v", r)
+			}
+			w.requests()
+		})
+	}
+	for name, step := range map[string]step{
+		"access denied": failWith(400, "AccessDeniedException"), "validation": failWith(400, "ValidationException"),
+		"refused, unreadable": failWithFields(400, "ConditionalCheckFailedException",
+			map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}),
+	} {
+		t.Run("replay/"+name+" → store down", func(t *testing.T) {
+			store, _ := scripted(t, step)
+			if err := store.Replay(t.Context(), request); !errors.Is(err, idempotency.ErrStoreDown) {
+				t.Errorf("replay: %v", err)
+			}
+		})
+	}
+}
