@@ -25,10 +25,11 @@ func (a *app) object(v any) {
 
 // progress shows on stderr how far a long run is, once a second.
 type progress struct {
-	a     *app
-	what  string
-	total int
-	start time.Time
+	a      *app
+	what   string
+	total  int    // 0: not known
+	things string // when the total is not known
+	start  time.Time
 
 	mu   sync.Mutex
 	n    int
@@ -70,5 +71,16 @@ func (p *progress) done() {
 
 func (p *progress) print(now time.Time) {
 	rate := float64(p.n) / now.Sub(p.start).Seconds()
-	fmt.Fprintf(p.a.err, "%s %d of %d (%.0f %%), %.0f a second\n", p.what, p.n, p.total, 100*float64(p.n)/float64(max(p.total, 1)), rate)
+	if p.total == 0 {
+		fmt.Fprintf(p.a.err, "%s %d %s, %.0f a second\n", p.what, p.n, p.things, rate)
+		return
+	}
+	fmt.Fprintf(p.a.err, "%s %d of %d (%.0f %%), %.0f a second\n", p.what, p.n, p.total, 100*float64(p.n)/float64(p.total), rate)
+}
+
+// counter shows on stderr how far a run of unknown length is, once a second.
+func (a *app) counter(verb, what string) *progress {
+	p := a.progress(verb, 0)
+	p.things = what
+	return p
 }

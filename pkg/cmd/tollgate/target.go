@@ -7,7 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/local"
 )
 
@@ -58,4 +60,9 @@ func (a *app) target(ctx context.Context) (target, error) {
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
 		url: i.URL, secret: i.Secret,
 	}, nil
+}
+
+// reader reads the target's records and items.
+func (t target) reader() (*dynamostore.Reader, error) {
+	return dynamostore.NewReader(dynamodb.NewFromConfig(t.aws), t.table)
 }

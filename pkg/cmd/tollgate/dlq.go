@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/redrive"
+	"tollgate/pkg/sqsqueue"
+)
+
+// dlqListCmd lists dead letters.
+type dlqListCmd struct {
+	Events bool `help:"List single dead letters instead of groups of one cause."`
+	Limit  int  `default:"10000" help:"Dead letters read at most (1 to 100000)."`
+}
+
+// Help is what --help says beside the flags.
+func (dlqListCmd) Help() string {
+	return `Reading takes each dead letter for up to two minutes and then gives it back, also on Ctrl-C: nothing is deleted or sent. Letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group. Letters that the queue itself moved after too many receives carry no cause: it is read from the event's record.`
+}
+
+// Run lists groups or letters; an empty queue is no failure.
+func (c *dlqListCmd) Run(ctx context.Context, a *app) error {
+	if c.Limit < 1 || c.Limit > redrive.MaxLetters {
+		return usage("--limit is 1 to %d", redrive.MaxLetters)
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	var letters []redrive.Letter
+	more, err := a.browse(ctx, t, "dlq list", c.Limit, func(l redrive.Letter, _ []byte) bool {
+		letters = append(letters, l)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	reader, err := t.reader()
+	if err != nil {
+		return err
+	}
+	if err := redrive.Explain(ctx, reader, letters); err != nil {
+		return err
+	}
+	if c.Events {
+		a.letters(letters)
+	} else {
+		a.groups(redrive.GroupLetters(letters))
+	}
+	if more {
+		fmt.Fprintf(a.err, "read %d dead letters; there may be more (--limit)\n", len(letters))
+	}
+	return nil
+}
+
+// browse visits the target's dead letters while no other operator works on them.
+func (a *app) browse(ctx context.Context, t target, what string, limit int, visit func(redrive.Letter, []byte) bool) (more bool, err error) {
+	claims, err := dynamostore.NewOps(dynamodb.NewFromConfig(t.aws), t.table)
+	if err != nil {
+		return false, err
+	}
+	var sum redrive.Summary
+	err = redrive.Exclusive(ctx, claims, operator(), what, func(ctx context.Context) error {
+		p := a.counter("read", "dead letters")
+		var err error
+		sum, err = redrive.Browse(ctx, sqsqueue.NewDeadLetters(sqs.NewFromConfig(t.aws), t.dlqURL, t.timeScale),
+			redrive.Options{Limit: limit}, func(l redrive.Letter, payload []byte) bool {
+				p.add(1)
+				return visit(l, payload)
+			})
+		return err
+	})
+	if sum.Unreleased > 0 {
+		fmt.Fprintf(a.err, "%d dead letters could not be given back at once; the queue shows them again within two minutes\n", sum.Unreleased)
+	}
+	if held, ok := errors.AsType[*redrive.HeldError](err); ok {
+		return false, hint(err, "try again when it is done; a process that died gives way at %s", held.Claim.Until.Local().Format(time.TimeOnly))
+	}
+	return sum.More, err
+}
+
+// operator is who works, as others are told.
+func operator() string {
+	name, host := "someone", "somewhere"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil && h != "" {
+		host = h
+	}
+	return fmt.Sprintf("%s@%s (process %d)", name, host, os.Getpid())
+}
+
+// groupView is one line of the list of groups.
+type groupView struct {
+	Count       int     `json:"count"`
+	Type        string  `json:"type"`
+	Reason      string  `json:"reason"`
+	Error       string  `json:"error"`
+	Fingerprint string  `json:"fingerprint"`
+	Attempts    int64   `json:"attempts"` // the most of any
+	Oldest      *string `json:"oldest"`
+	Newest      *string `json:"newest"`
+	EventID     string  `json:"event_id"` // of the newest
+	Done        int     `json:"done"`     // known to be leftovers of done events
+}
+
+const noDeadLetters = "No dead letters: no message has given up."
+
+func (a *app) groups(groups []redrive.Group) {
+	now := time.Now()
+	var rows [][]string
+	for _, g := range groups {
+		if a.json {
+			a.object(groupView{
+				Count: g.Count, Type: g.Type, Reason: g.Reason, Error: g.Error, Fingerprint: g.Fingerprint,
+				Attempts: g.Attempts, Oldest: stamp(g.Oldest), Newest: stamp(g.Newest), EventID: g.EventID, Done: g.Done,
+			})
+			continue
+		}
+		rows = append(rows, []string{
+			fmt.Sprint(g.Count), dash(clip(g.Type, 36)), clip(g.Reason, 20), dash(clip(g.Error, 60)), fmt.Sprint(g.Attempts),
+			shortTime(g.Oldest, now), shortTime(g.Newest, now), g.Fingerprint, dash(clip(g.EventID, 40)),
+		})
+	}
+	a.deadTable([]string{"count", "type", "reason", "error", "attempts", "oldest", "newest", "fingerprint", "newest event"}, rows)
+}
+
+func (a *app) letters(letters []redrive.Letter) {
+	now := time.Now()
+	var rows [][]string
+	for _, l := range letters {
+		if a.json {
+			a.object(letterOf(l))
+			continue
+		}
+		rows = append(rows, []string{
+			dash(clip(l.EventID(), 40)), dash(clip(l.Type(), 36)), clip(l.Cause.Reason, 20), dash(clip(l.Cause.Error, 60)),
+			fmt.Sprint(l.Cause.Attempt), shortTime(l.SentAt, now), l.Cause.Fingerprint, l.MessageID,
+		})
+	}
+	a.deadTable([]string{"event", "type", "reason", "error", "attempts", "sent", "fingerprint", "message"}, rows)
+}
+
+func (a *app) deadTable(head []string, rows [][]string) {
+	switch {
+	case a.json:
+	case len(rows) == 0:
+		fmt.Fprintln(a.out, noDeadLetters)
+	default:
+		a.table(head, rows)
+	}
+}
+
+// recordOf reads the record of a letter's event; found is false when nothing names the event.
+func recordOf(ctx context.Context, reader *dynamostore.Reader, l redrive.Letter) (r idempotency.Record, found bool, err error) {
+	if l.EventID() == "" {
+		return r, false, nil
+	}
+	return reader.Get(ctx, l.EventID())
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// eventsListCmd lists events.
+type eventsListCmd struct {
+	Status  string `enum:",failed,dead,retrying,done,ignored,running" default:"" help:"failed, dead, retrying, done, ignored or running. Default: as failed." placeholder:"WORD"`
+	Type    string `help:"Events of this type, or of a pattern such as invoice.*" placeholder:"TYPE"`
+	Since   string `help:"Events whose record changed since: a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
+	MaxRead int    `default:"10000" help:"Items read to find them (8 to 1000000)."`
+	Cursor  string `help:"Go on where the list before ended, with the same filters."`
+}
+
+// Help is what --help says beside the flags.
+func (eventsListCmd) Help() string {
+	return `Without a filter, and for --status failed, dead and retrying, an index is read, newest change first. It has the events that failed, or came a second time, and are not done.
+
+  failed    all of these
+  dead      of these: no receives left, in the dead-letter queue or about to be
+  retrying  of these: will be tried again, or are at this moment
+  done      done, of whatever outcome
+  ignored   done, and no handler ran
+  running   an attempt runs, or died without a word
+
+The last three, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor on stderr.`
+}
+
+// Run lists events; an empty list is no failure.
+func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
+	req, err := c.request(time.Now())
+	if err != nil {
+		return err
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := t.reader()
+	if err != nil {
+		return err
+	}
+	if c.scans() {
+		fmt.Fprintf(a.err, "reading the whole table, at most %d items: no index has these events\n", c.MaxRead)
+	}
+	page, err := c.page(ctx, reader, req)
+	if err != nil {
+		return err
+	}
+	c.print(a, page.Records)
+	c.goOn(a, page)
+	return nil
+}
+
+func (c *eventsListCmd) request(now time.Time) (dynamostore.ListRequest, error) {
+	req := dynamostore.ListRequest{Status: dynamostore.Status(c.Status), Cursor: c.Cursor}
+	switch {
+	case c.Limit < 1 || c.Limit > 10_000:
+		return req, usage("--limit is 1 to 10000")
+	case c.MaxRead < idempotency.Shards || c.MaxRead > 1_000_000:
+		return req, usage("--max-read is %d to 1000000", idempotency.Shards)
+	case strings.Contains(strings.TrimSuffix(c.Type, ".*"), "*") && c.Type != "*":
+		return req, usage("--type is an event type, a pattern that ends in .* or *")
+	case c.Status == "failed":
+		req.Status = dynamostore.Open
+	}
+	since, err := sinceOf(c.Since, now)
+	if err != nil {
+		return req, err
+	}
+	if req.Since = since; c.Type != "" && since.IsZero() {
+		req.Since = time.Unix(0, 0) // any: the type is looked at here
+	}
+	return req, nil
+}
+
+// sinceOf reads a duration before now, or a time; zero for none.
+func sinceOf(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, form := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.ParseInLocation(form, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("--since %q is no duration such as 2h, no time such as 2026-01-02T15:04:05Z and no day", s)
+}
+
+// scans reports whether no index answers the list.
+func (c *eventsListCmd) scans() bool {
+	switch c.Status {
+	case "failed", "dead", "retrying":
+		return false
+	case "":
+		return c.Type != "" || c.Since != ""
+	default:
+		return true
+	}
+}
+
+// page reads on until it has enough events of the type, or has read enough.
+func (c *eventsListCmd) page(ctx context.Context, reader *dynamostore.Reader, req dynamostore.ListRequest) (dynamostore.Page, error) {
+	var all dynamostore.Page
+	for {
+		req.Limit, req.MaxRead = c.Limit-len(all.Records), c.MaxRead-all.Read
+		page, err := reader.List(ctx, req)
+		if err != nil {
+			return all, err
+		}
+		for _, r := range page.Records {
+			if c.Type == "" || event.MatchType(c.Type, r.Type) {
+				all.Records = append(all.Records, r)
+			}
+		}
+		all.Read += page.Read
+		all.Cursor, req.Cursor = page.Cursor, page.Cursor
+		// The reader takes less than one item a partition for one.
+		if page.Cursor == "" || len(all.Records) >= c.Limit || c.MaxRead-all.Read < idempotency.Shards {
+			return all, nil
+		}
+	}
+}
+
+func (c *eventsListCmd) print(a *app, records []idempotency.Record) {
+	now := time.Now()
+	if a.json {
+		for _, r := range records {
+			a.object(viewOf(r, now))
+		}
+		return
+	}
+	if len(records) == 0 {
+		fmt.Fprintln(a.out, c.nothing())
+		return
+	}
+	rows := make([][]string, len(records))
+	for i, r := range records {
+		v := viewOf(r, now)
+		why := r.Err
+		if v.Status == statusDone || v.Status == statusIgnored {
+			why = v.Outcome
+		}
+		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, v.Where, fmt.Sprint(v.Attempt), shortTime(r.Updated, now), dash(clip(why, 60))}
+	}
+	a.table([]string{"event", "type", "status", "where", "attempts", "updated", "error or outcome"}, rows)
+}
+
+func (c *eventsListCmd) nothing() string {
+	switch {
+	case c.Cursor != "":
+		return "No more events."
+	case c.Type != "" || c.Since != "":
+		return "No event fits."
+	}
+	switch c.Status {
+	case "", "failed":
+		return "No events: none failed that is not done by now."
+	case "dead":
+		return "No events: none has given up."
+	case "retrying":
+		return "No events: none waits for another try."
+	default:
+		return "No events that are " + c.Status + "."
+	}
+}
+
+// goOn says that there may be more, and how to get it.
+func (c *eventsListCmd) goOn(a *app, page dynamostore.Page) {
+	if page.Cursor == "" {
+		return
+	}
+	if a.json {
+		line, _ := json.Marshal(struct { // of a string and a number: cannot fail
+			Cursor string `json:"cursor"`
+			Read   int    `json:"read"`
+		}{page.Cursor, page.Read})
+		fmt.Fprintf(a.err, "%s\n", line)
+		return
+	}
+	fmt.Fprintf(a.err, "there may be more (%d items read): go on with --cursor %s\n", page.Read, page.Cursor)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
+)
+
+// eventsShowCmd shows what the table knows of one event.
+type eventsShowCmd struct {
+	ID   string        `arg:"" name:"event" help:"The event's id, evt_…"`
+	Wait time.Duration `help:"Wait so long for the event to be done or dead, also for one that is not known yet." placeholder:"DURATION"`
+}
+
+// eventView is one event with the items that its effects wrote, as they are now.
+type eventView struct {
+	recordView
+	Effects []map[string]any `json:"effects"`
+}
+
+const waitEvery = 150 * time.Millisecond
+
+// Help is what --help says beside the flags.
+func (eventsShowCmd) Help() string {
+	return `Status is one of done, ignored (done, no handler ran), running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. Effects are the items that it wrote, as they are now.`
+}
+
+// Run shows the event; one that is not known is a failure, as is a wait that ended in vain.
+func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
+	if c.Wait < 0 {
+		return usage("--wait is a duration such as 30s")
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := t.reader()
+	if err != nil {
+		return err
+	}
+	r, found, err := c.read(ctx, reader)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return hint(fmt.Errorf("event %s is not known in %s", c.ID, t.name),
+			"no attempt has claimed it: its message may still be in the queue, or it never came; at Stripe look at the event's deliveries")
+	}
+	v := eventView{recordView: viewOf(r, time.Now()), Effects: []map[string]any{}}
+	for _, key := range r.Effects {
+		item, there, err := reader.Item(ctx, key)
+		if err != nil {
+			return err
+		}
+		if !there {
+			item = map[string]any{"pk": key, "missing": true}
+		}
+		v.Effects = append(v.Effects, item)
+	}
+	v.show(a, r)
+	if c.Wait > 0 && !settled(r) {
+		return fmt.Errorf("event %s is still %s after %s", c.ID, v.Status, c.Wait)
+	}
+	return nil
+}
+
+// read gets the record; with a wait it does so until the event is settled.
+func (c *eventsShowCmd) read(ctx context.Context, reader *dynamostore.Reader) (idempotency.Record, bool, error) {
+	end := time.Now().Add(c.Wait)
+	for {
+		r, found, err := reader.Get(ctx, c.ID)
+		if err != nil || found && settled(r) || !time.Now().Before(end) {
+			return r, found, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, found, fmt.Errorf("wait for event %s: %w", c.ID, ctx.Err())
+		case <-time.After(min(waitEvery, time.Until(end))):
+		}
+	}
+}
+
+// settled reports whether nothing more happens to an event by itself. A dead one whose
+// last attempt still runs may yet be done.
+func settled(r idempotency.Record) bool {
+	where := whereOf(r, time.Now())
+	return where == "done" || where == "dlq"
+}
+
+func (v eventView) show(a *app, r idempotency.Record) {
+	if a.json {
+		a.object(v)
+		return
+	}
+	lines := v.lines(r)
+	if r.ReplayBy != "" {
+		lines = append(lines, [2]string{"replayed by", oneLine(r.ReplayBy)}, [2]string{"because", dash(oneLine(r.ReplayWhy))})
+	}
+	a.fields(lines)
+	if len(v.Effects) == 0 {
+		fmt.Fprintln(a.out, "effects: none")
+		return
+	}
+	fmt.Fprintln(a.out, "effects, as the items are now:")
+	for _, item := range v.Effects {
+		fmt.Fprintf(a.out, "  %v\n", item["pk"])
+		if text := itemText(item); text != "" {
+			fmt.Fprintf(a.out, "    %s\n", text)
+		}
+	}
+}
+
+// itemText is an item's attributes without its key, in the order of their names.
+func itemText(item map[string]any) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(item)) {
+		if name != "pk" {
+			parts = append(parts, fmt.Sprintf("%s=%v", name, item[name]))
+		}
+	}
+	return clip(strings.Join(parts, " "), 400)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tollgate/pkg/idempotency"
+)
+
+// recordView is what people and machines see of an event's record. Times are RFC 3339
+// in UTC; what a record does not have is null or empty.
+type recordView struct {
+	ID     string `json:"id"`
+	Type   string `json:"type"`
+	Status string `json:"status"`
+	Dead   bool   `json:"dead"`
+	Reason string `json:"reason"`
+
+	// Where the event is, read off the record: no queue is asked, unless it is done.
+	Where         string `json:"where"`
+	WhereInferred bool   `json:"where_inferred"`
+
+	Attempt      int64   `json:"attempt"`
+	Generation   int64   `json:"generation"`
+	Fails        int64   `json:"fails"`
+	ReceivesLeft *int64  `json:"receives_left"`
+	Error        string  `json:"error"`
+	Outcome      string  `json:"outcome"`
+	Source       string  `json:"source"`
+	Created      *string `json:"created"`
+	FirstAt      *string `json:"first_at"`
+	UpdatedAt    *string `json:"updated_at"`
+	DoneAt       *string `json:"done_at"`
+}
+
+// The words for an event's status.
+const (
+	statusDone     = "done"
+	statusIgnored  = "ignored"  // done, and no handler ran
+	statusDead     = "dead"     // not done, and its message has no receives left
+	statusRunning  = "running"  // an attempt holds the claim, or held it when it died
+	statusRetrying = "retrying" // the last attempt failed, or a replay was asked for
+)
+
+func statusOf(r idempotency.Record) string {
+	switch {
+	case r.State == idempotency.Done && r.Outcome == idempotency.Ignored:
+		return statusIgnored
+	case r.State == idempotency.Done:
+		return statusDone
+	case r.ReceivesLeft == 0:
+		return statusDead
+	case r.State == idempotency.Running:
+		return statusRunning
+	default:
+		return statusRetrying
+	}
+}
+
+// whereOf infers where an event is. A live lease means that an attempt runs, also when
+// it is the message's last.
+func whereOf(r idempotency.Record, now time.Time) string {
+	switch {
+	case r.State == idempotency.Done:
+		return "done"
+	case r.State == idempotency.Running && r.Lease.After(now):
+		return "in_flight"
+	case r.ReceivesLeft == 0:
+		return "dlq"
+	default:
+		return "queue"
+	}
+}
+
+func viewOf(r idempotency.Record, now time.Time) recordView {
+	v := recordView{
+		ID: r.ID, Type: r.Type, Status: statusOf(r), Reason: r.Reason,
+		Where: whereOf(r, now), WhereInferred: r.State != idempotency.Done,
+		Attempt: r.Attempt, Generation: r.Generation, Fails: r.Fails,
+		Error: r.Err, Outcome: string(r.Outcome), Source: r.Source,
+		FirstAt: stamp(r.FirstAt), UpdatedAt: stamp(r.Updated), DoneAt: stamp(r.DoneAt),
+	}
+	v.Dead = v.Status == statusDead
+	if r.ReceivesLeft >= 0 {
+		v.ReceivesLeft = &r.ReceivesLeft
+	}
+	if r.Created > 0 {
+		v.Created = stamp(time.Unix(r.Created, 0))
+	}
+	return v
+}
+
+// lines are the view for people, one name and value each.
+func (v recordView) lines(r idempotency.Record) [][2]string {
+	where := v.Where
+	if v.WhereInferred {
+		where += " (inferred from the record; no queue was asked)"
+	}
+	left := "-"
+	if v.ReceivesLeft != nil {
+		left = fmt.Sprint(*v.ReceivesLeft)
+	}
+	return [][2]string{
+		{"id", v.ID}, {"type", dash(v.Type)}, {"status", v.Status}, {"where", where},
+		{"outcome", dash(v.Outcome)}, {"reason", dash(v.Reason)}, {"error", dash(oneLine(v.Error))},
+		{"attempt", fmt.Sprint(v.Attempt)}, {"generation", fmt.Sprint(v.Generation)},
+		{"fails", fmt.Sprint(v.Fails)}, {"receives left", left}, {"source", dash(v.Source)},
+		{"created", longTime(time.Unix(r.Created, 0))}, {"first claimed", longTime(r.FirstAt)},
+		{"updated", longTime(r.Updated)}, {"done", longTime(r.DoneAt)},
+	}
+}
+
+// stamp is a time for machines: RFC 3339 in UTC, nil for none.
+func stamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format(time.RFC3339Nano)
+	return &s
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// oneLine keeps a text from breaking a table or steering a terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
