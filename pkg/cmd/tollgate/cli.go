@@ -71,8 +71,12 @@ type parsed struct{ code int }
 // run parses the arguments, runs the verb and returns the exit code.
 func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) (code int) {
 	defer func() {
-		if p, ok := recover().(parsed); ok {
+		switch p := recover().(type) {
+		case nil:
+		case parsed:
 			code = p.code
+		default:
+			panic(p) // a fault of ours must not look like success
 		}
 	}()
 	var c cli

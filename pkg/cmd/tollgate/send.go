@@ -24,13 +24,13 @@ import (
 
 // sendCmd signs events as Stripe does and posts them.
 type sendCmd struct {
-	What   string  `arg:"" name:"type|file" help:"An event type with a golden event (see --list), or a JSON file."`
+	What   string  `arg:"" name:"type|file" help:"An event type with a golden event (an unknown one lists them), or a JSON file."`
 	URL    string  `help:"Where to post. Default: the target's." placeholder:"URL"`
-	Secret string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." env:"-" placeholder:"whsec_…"`
+	Secret string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." placeholder:"whsec_…"`
 	ID     string  `help:"Event id to send. Default: a new one for each event; a file's own when it is sent once." placeholder:"evt_…"`
 	Count  int     `default:"1" help:"Different events to send (1 to 1000000)."`
 	Dup    int     `default:"1" help:"Deliveries of each event, at once (1 to 1000)."`
-	Rate   float64 `help:"Events per second. Default: as fast as answers come."`
+	Rate   float64 `help:"Events per second. Default: as fast as answers come." placeholder:"N"`
 	Par    int     `name:"parallel" default:"16" help:"Deliveries under way at once (1 to 256)."`
 }
 

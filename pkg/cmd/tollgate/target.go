@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -54,12 +57,33 @@ func (a *app) target(ctx context.Context) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
+	if err := answers(ctx, i.Endpoint); err != nil {
+		return target{}, hint(fmt.Errorf("the local system in %s does not answer: %w", a.data, err),
+			"it ended without cleaning up: start tollgate dev again")
+	}
 	return target{
 		name: "local system in " + a.data, aws: local.AWSConfig(i.Endpoint),
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
 		url: i.URL, secret: i.Secret,
 	}, nil
+}
+
+// dialTimeout is enough for loopback.
+const dialTimeout = 2 * time.Second
+
+// answers tells at once that nobody listens, where a client would try for long.
+func answers(ctx context.Context, endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	c, err := d.DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // reader reads the target's records and items.
