@@ -1,0 +1,197 @@
+package sqs_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestQueueAttributes(t *testing.T) {
+	w := newWorld(t)
+	w.queue("dead", nil)
+	url := w.queue("q", map[string]string{"VisibilityTimeout": "60", "RedrivePolicy": redrive("dead", `"5"`)})
+	want := map[string]string{
+		"QueueArn": arn("q"), "CreatedTimestamp": "1700000000", "LastModifiedTimestamp": "1700000000",
+		"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0", "ApproximateNumberOfMessagesDelayed": "0",
+		"DelaySeconds": "0", "MaximumMessageSize": "1048576", "MessageRetentionPeriod": "345600",
+		"ReceiveMessageWaitTimeSeconds": "0", "VisibilityTimeout": "60", "SqsManagedSseEnabled": "true",
+		"RedrivePolicy": redrive("dead", `"5"`),
+	}
+	if diff := cmp.Diff(want, w.attributes(url, "All")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]string{"VisibilityTimeout": "60"}, w.attributes(url, "VisibilityTimeout", "Policy")); diff != "" {
+		t.Error(diff)
+	}
+	if got := w.attributes(url); len(got) != 0 {
+		t.Errorf("without names: %v", got)
+	}
+
+	w.pass(time.Minute)
+	set := map[string]string{"DelaySeconds": "5", "Policy": `{"Version":"2012-10-17"}`, "RedrivePolicy": "", "SqsManagedSseEnabled": "false",
+		"RedriveAllowPolicy": `{"redrivePermission":"byQueue","sourceQueueArns":["` + arn("other") + `"]}`}
+	if _, err := w.SetQueueAttributes(context.Background(), &sdk.SetQueueAttributesInput{QueueUrl: &url, Attributes: set}); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	for name, value := range set {
+		want[name] = value
+	}
+	delete(want, "RedrivePolicy")
+	want["LastModifiedTimestamp"] = "1700000060"
+	url = w.server.URL + "/000000000000/q"
+	if diff := cmp.Diff(want, w.attributes(url, "All")); diff != "" {
+		t.Error(diff)
+	}
+
+	if _, err := w.CreateQueue(context.Background(), &sdk.CreateQueueInput{QueueName: aws.String("third"),
+		Attributes: map[string]string{"RedrivePolicy": redrive("q", "5")}}); codeOf(err) != "InvalidParameterValue" {
+		t.Errorf("a source that byQueue does not name: %v", err)
+	}
+	w.queue("other", map[string]string{"RedrivePolicy": redrive("q", "5")})
+}
+
+func TestCreateAgain(t *testing.T) {
+	w := newWorld(t)
+	w.queue("dead", nil)
+	first := w.queue("q", map[string]string{"DelaySeconds": "5", "RedrivePolicy": redrive("dead", "5")})
+	spaced := `{ "maxReceiveCount": 5, "deadLetterTargetArn": "` + arn("dead") + `" }`
+	for name, attributes := range map[string]map[string]string{
+		"none": nil, "the same": {"DelaySeconds": "5"}, "a default": {"VisibilityTimeout": "30"}, "policy laid out otherwise": {"RedrivePolicy": spaced},
+	} {
+		if again := w.queue("q", attributes); again != first {
+			t.Errorf("%s: %s", name, again)
+		}
+	}
+	_, err := w.CreateQueue(context.Background(), &sdk.CreateQueueInput{QueueName: aws.String("q"), Attributes: map[string]string{"VisibilityTimeout": "31"}})
+	if codeOf(err) != "QueueAlreadyExists" {
+		t.Errorf("another value: %v", err)
+	}
+}
+
+func TestDeleteQueueBlocksItsName(t *testing.T) {
+	w := newWorld(t)
+	url := w.queue("q", nil)
+	w.send(url, "one")
+	old := w.receive(url)[0]
+	if _, err := w.DeleteQueue(context.Background(), &sdk.DeleteQueueInput{QueueUrl: &url}); err != nil {
+		t.Fatal(err)
+	}
+	create := func() string {
+		_, err := w.CreateQueue(context.Background(), &sdk.CreateQueueInput{QueueName: aws.String("q")})
+		return codeOf(err)
+	}
+	w.pass(59 * time.Second)
+	w.restart()
+	if got := create(); got != "AWS.SimpleQueueService.QueueDeletedRecently" {
+		t.Errorf("after 59 s: %q", got)
+	}
+	w.pass(time.Second)
+	if got := create(); got != "" {
+		t.Errorf("after 60 s: %q", got)
+	}
+	url = w.server.URL + "/000000000000/q"
+	if diff := cmp.Diff([3]string{"0", "0", "0"}, w.counts(url)); diff != "" {
+		t.Error("a new queue has old messages: ", diff)
+	}
+	_, err := w.DeleteMessage(context.Background(), &sdk.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: old.ReceiptHandle})
+	if codeOf(err) != "ReceiptHandleIsInvalid" {
+		t.Errorf("receipt of the old queue: %v", err)
+	}
+}
+
+func TestPurge(t *testing.T) {
+	w := newWorld(t)
+	url := w.queue("q", nil)
+	w.send(url, "in flight")
+	inFlight := w.receive(url)[0]
+	w.send(url, "visible")
+	if _, err := w.SendMessage(context.Background(), &sdk.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("delayed"), DelaySeconds: 9}); err != nil {
+		t.Fatal(err)
+	}
+	purge := func() string {
+		_, err := w.PurgeQueue(context.Background(), &sdk.PurgeQueueInput{QueueUrl: &url})
+		return codeOf(err)
+	}
+	if got := purge(); got != "" {
+		t.Fatal(got)
+	}
+	if diff := cmp.Diff([3]string{"0", "0", "0"}, w.counts(url)); diff != "" {
+		t.Error(diff)
+	}
+	w.delete(url, inFlight)
+	w.send(url, "after")
+	if got := purge(); got != "AWS.SimpleQueueService.PurgeQueueInProgress" {
+		t.Errorf("again at once: %q", got)
+	}
+	if diff := cmp.Diff([]string{"after"}, w.bodies(url)); diff != "" {
+		t.Error(diff)
+	}
+	w.pass(time.Minute)
+	if got := purge(); got != "" {
+		t.Errorf("a minute later: %q", got)
+	}
+}
+
+func TestListPages(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		w.queue(fmt.Sprint("list-", i), nil)
+	}
+	w.queue("other", nil)
+	var pages [][]string
+	for p := sdk.NewListQueuesPaginator(w.Client, &sdk.ListQueuesInput{QueueNamePrefix: aws.String("list-"), MaxResults: aws.Int32(2)}); p.HasMorePages(); {
+		page, err := p.NextPage(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, page.QueueUrls)
+	}
+	at := func(i int) string { return fmt.Sprint(w.server.URL, "/000000000000/list-", i) }
+	if diff := cmp.Diff([][]string{{at(0), at(1)}, {at(2), at(3)}, {at(4)}}, pages); diff != "" {
+		t.Error(diff)
+	}
+	all, err := w.ListQueues(context.Background(), &sdk.ListQueuesInput{})
+	if err != nil || len(all.QueueUrls) != 6 || all.NextToken != nil {
+		t.Errorf("all: %v %v", all, err)
+	}
+}
+
+func TestTags(t *testing.T) {
+	w := newWorld(t)
+	url := w.queue("q", nil)
+	if _, err := w.TagQueue(context.Background(), &sdk.TagQueueInput{QueueUrl: &url, Tags: map[string]string{"a": "1", "b": "2"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.UntagQueue(context.Background(), &sdk.UntagQueueInput{QueueUrl: &url, TagKeys: []string{"a", "none"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	out, err := w.ListQueueTags(context.Background(), &sdk.ListQueueTagsInput{QueueUrl: &url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"b": "2"}, out.Tags); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// When the dead-letter queue is gone a message is handed out on, it is not lost.
+func TestDeletedDeadLetterQueueTakesNothing(t *testing.T) {
+	w := newWorld(t)
+	main, dead := w.pair("1")
+	w.send(main, "one")
+	w.receive(main)
+	if _, err := w.DeleteQueue(context.Background(), &sdk.DeleteQueueInput{QueueUrl: &dead}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(31 * time.Second)
+	if diff := cmp.Diff([]string{"one"}, w.bodies(main)); diff != "" {
+		t.Error(diff)
+	}
+}
