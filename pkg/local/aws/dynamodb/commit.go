@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -11,6 +12,9 @@ import (
 
 // maxBatch bounds how many writes share one commit.
 const maxBatch = 256
+
+// gatherDelay bounds how long a commit waits for writers that shared the last one.
+const gatherDelay = 500 * time.Microsecond
 
 // errClosed answers calls after Close.
 var errClosed = errors.New("the database is closed")
@@ -42,24 +46,39 @@ func (d *DB) update(run func(*bbolt.Tx) (bool, error)) error {
 
 // commitLoop is the only writer of the file.
 func (d *DB) commitLoop() {
+	expected := 1
 	for {
 		select {
 		case j := <-d.jobs:
-			d.commit(d.collect(j))
+			batch := d.collect(j, expected)
+			expected = len(batch)
+			d.commit(batch)
 		case <-d.closing:
 			return
 		}
 	}
 }
 
-// collect takes whatever else is waiting already.
-func (d *DB) collect(first *job) []*job {
+// collect takes whatever else is waiting already. As many writers as shared the
+// last commit are likely to be back soon, so it waits a moment for that many.
+func (d *DB) collect(first *job, expected int) []*job {
 	batch := []*job{first}
+	timer := time.NewTimer(gatherDelay)
+	defer timer.Stop()
 	for len(batch) < maxBatch {
+		if len(batch) >= expected {
+			select {
+			case j := <-d.jobs:
+				batch = append(batch, j)
+				continue
+			default:
+				return batch
+			}
+		}
 		select {
 		case j := <-d.jobs:
 			batch = append(batch, j)
-		default:
+		case <-timer.C:
 			return batch
 		}
 	}

@@ -35,14 +35,14 @@ func numSet(s ...string) av { return &types.AttributeValueMemberNS{Value: s} }
 // server is a database in a file behind a real socket, with a real client.
 type server struct {
 	*sdk.Client
-	t    *testing.T
+	t    testing.TB
 	db   *DB
 	http *httptest.Server
 	path string
 	opts Options
 }
 
-func newServer(t *testing.T, o Options) *server {
+func newServer(t testing.TB, o Options) *server {
 	s := &server{t: t, path: filepath.Join(t.TempDir(), "tables.db"), opts: o}
 	s.open()
 	t.Cleanup(s.close)

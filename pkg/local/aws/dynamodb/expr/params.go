@@ -35,7 +35,6 @@ type Params struct {
 	usedNames  map[string]bool
 	usedValues map[string]bool
 	parsed     []string // the expressions seen so far
-	reserved   []string
 }
 
 // NewParams takes ExpressionAttributeNames and ExpressionAttributeValues; nil
@@ -57,8 +56,7 @@ func NewParams(names map[string]string, values value.Item) (*Params, error) {
 	if size > maxParamBytes {
 		return nil, errorf("Expression attribute names and values exceed the maximum allowed size; size: %d", size)
 	}
-	return &Params{names: names, values: values, usedNames: map[string]bool{}, usedValues: map[string]bool{},
-		reserved: strings.Fields(reservedWords)}, nil
+	return &Params{names: names, values: values, usedNames: map[string]bool{}, usedValues: map[string]bool{}}, nil
 }
 
 func checkPlaceholders[V any](member, sign string, m map[string]V) error {

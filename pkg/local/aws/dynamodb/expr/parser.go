@@ -127,7 +127,7 @@ func (ps *parser) name() string {
 	switch t.kind {
 	case tokWord:
 		ps.pos++
-		if isReserved(t.text, ps.reserved) {
+		if isReserved(t.text) {
 			ps.fail("Attribute name is a reserved keyword; reserved keyword: %s", t.text)
 		}
 		if len(t.text) > maxNameBytes {

@@ -1,0 +1,194 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+func TestOpenRefusals(t *testing.T) {
+	boltFile := func(t *testing.T, fill func(*bbolt.Tx) error) string {
+		path := filepath.Join(t.TempDir(), "file")
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(db.Update(fill), db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	tests := []struct {
+		name string
+		path func(t *testing.T) string
+		err  string
+	}{
+		{"text", func(t *testing.T) string {
+			path := filepath.Join(t.TempDir(), "file")
+			if err := os.WriteFile(path, []byte(strings.Repeat("no database\n", 10_000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}, "not a database of this program"},
+		{"another format", func(t *testing.T) string {
+			return boltFile(t, func(tx *bbolt.Tx) error {
+				b, err := tx.CreateBucket(bucketMeta)
+				if err != nil {
+					return err
+				}
+				return b.Put(keyFormat, []byte("dynamodb-0"))
+			})
+		}, `the file has format "dynamodb-0", this program reads "dynamodb-1"`},
+		{"another program", func(t *testing.T) string {
+			return boltFile(t, func(tx *bbolt.Tx) error {
+				_, err := tx.CreateBucket([]byte("theirs"))
+				return err
+			})
+		}, "the file is a database of another program"},
+		{"open elsewhere", func(t *testing.T) string { return newServer(t, Options{}).path }, "another process has it open"},
+		{"a folder", func(t *testing.T) string { return t.TempDir() }, "is a directory"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			path := tc.path(t)
+			db, err := Open(path, Options{})
+			if err == nil {
+				db.Close()
+				t.Fatal("opened")
+			}
+			if !strings.Contains(err.Error(), tc.err) || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "open ") {
+				t.Errorf("error %q, want one line with %q", err, tc.err)
+			}
+		})
+	}
+}
+
+func TestCallsAfterClose(t *testing.T) {
+	db, err := Open(filepath.Join(t.TempDir(), "file"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for op, body := range map[string]string{"GetItem": `{"TableName":"things","Key":{"pk":{"S":"a"}}}`, "PutItem": `{"TableName":"things","Item":{"pk":{"S":"a"}}}`} {
+		if _, err := db.Service().Operations[op](context.Background(), []byte(body)); !errors.Is(err, errClosed) {
+			t.Errorf("%s: %v", op, err)
+		}
+	}
+}
+
+func TestMalformedRequests(t *testing.T) {
+	s := newServer(t, Options{})
+	s.table("things", "pk", "")
+	for name, tc := range map[string]struct{ op, body, code string }{
+		"no JSON":           {"GetItem", `{`, "SerializationException"},
+		"another kind":      {"GetItem", `{"TableName":5}`, "SerializationException"},
+		"two values":        {"GetItem", `{"TableName":"things","Key":{"pk":{"S":"a"}}} {}`, "SerializationException"},
+		"no UTF-8":          {"GetItem", "{\"TableName\":\"\xff\"}", "SerializationException"},
+		"value of no type":  {"PutItem", `{"TableName":"things","Item":{"pk":{}}}`, "ValidationException"},
+		"value of two":      {"PutItem", `{"TableName":"things","Item":{"pk":{"S":"a","N":"1"}}}`, "ValidationException"},
+		"unknown type":      {"PutItem", `{"TableName":"things","Item":{"pk":{"X":"a"}}}`, "ValidationException"},
+		"N that is no text": {"PutItem", `{"TableName":"things","Item":{"pk":{"N":1}}}`, "SerializationException"},
+		"B of no base64":    {"PutItem", `{"TableName":"things","Item":{"pk":{"B":"*"}}}`, "SerializationException"},
+		"no item":           {"PutItem", `{"TableName":"things"}`, "ValidationException"},
+		"no key":            {"GetItem", `{"TableName":"things"}`, "ValidationException"},
+		"no table":          {"GetItem", `{}`, "ValidationException"},
+		"very deep":         {"PutItem", `{"TableName":"things","Item":` + strings.Repeat(`{"a":{"M":`, 6000) + "{}" + strings.Repeat("}}", 6000) + `}`, "SerializationException"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.db.Service().Operations[tc.op](context.Background(), []byte(tc.body))
+			if e, ok := errors.AsType[*awsjson.Error](err); !ok || e.Code != tc.code {
+				t.Errorf("error %v, want %s", err, tc.code)
+			}
+		})
+	}
+}
+
+// A fault in one write undoes the shared transaction; the others are then made
+// on their own, and nothing of the faulty one stays.
+func TestOneFaultyWriteDoesNotHarmTheOthers(t *testing.T) {
+	s := newServer(t, Options{})
+	s.table("things", "pk", "")
+	fault := errors.New("disk on fire")
+	put := func(key string, err error) *job {
+		w := write{kind: putWrite, table: "things", item: value.Item{"pk": value.Of(key)}}
+		return &job{done: make(chan struct{}), run: func(tx *bbolt.Tx) (bool, error) {
+			_, writeErr := w.run(tx)
+			return true, errors.Join(writeErr, err)
+		}}
+	}
+	jobs := []*job{put("a", nil), put("b", fault), put("c", nil)}
+	s.db.commit(jobs)
+	for i, want := range []error{nil, fault, nil} {
+		<-jobs[i].done
+		if !errors.Is(jobs[i].err, want) {
+			t.Errorf("job %d: %v, want %v", i, jobs[i].err, want)
+		}
+	}
+	s.wantItems(map[string]attrs{"a": {"pk": str("a")}, "b": nil, "c": {"pk": str("c")}})
+}
+
+// A refused write leaves no commit behind: the file's transaction number stays.
+func TestRefusedWritesDoNotTouchTheDisk(t *testing.T) {
+	s := newServer(t, Options{})
+	s.table("things", "pk", "")
+	id := func() (n int) {
+		if err := s.db.bolt.View(func(tx *bbolt.Tx) error { n = tx.ID(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	first := id()
+	for range 10 {
+		_, err := s.UpdateItem(context.Background(), &sdk.UpdateItemInput{TableName: aws.String("things"), Key: attrs{"pk": str("a")}, ConditionExpression: aws.String("attribute_exists(pk)")})
+		wantError(t, err, conditionFailedText)
+	}
+	if last := id(); last != first {
+		t.Errorf("%d commits by refused writes", last-first)
+	}
+}
+
+// Of many that want the same claim at once, exactly one gets it, and the item
+// that the others are shown is the winner's.
+func TestOneClaimWins(t *testing.T) {
+	s := newServer(t, Options{})
+	s.table("things", "pk", "")
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	winner, seen := "", map[string]int{}
+	for i := range 32 {
+		wg.Go(func() {
+			me := string(rune('A' + i))
+			_, err := s.PutItem(context.Background(), &sdk.PutItemInput{TableName: aws.String("things"), Item: attrs{"pk": str("claim"), "by": str(me)},
+				ConditionExpression: aws.String("attribute_not_exists(pk)"), ReturnValuesOnConditionCheckFailure: "ALL_OLD"})
+			mu.Lock()
+			defer mu.Unlock()
+			var failed *types.ConditionalCheckFailedException
+			switch {
+			case err == nil && winner == "":
+				winner = me
+			case errors.As(err, &failed):
+				seen[ids([]attrs{failed.Item}, "by")[0]]++
+			default:
+				t.Errorf("%s: %v, winner %q", me, err, winner)
+			}
+		})
+	}
+	wg.Wait()
+	if len(seen) != 1 || seen[winner] != 31 {
+		t.Errorf("winner %q, the others saw %v", winner, seen)
+	}
+}
