@@ -1,0 +1,235 @@
+package dynamostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+// at is a time some seconds after the beginning of these tests.
+func at(seconds int) time.Time { return now.Add(time.Duration(seconds) * time.Second) }
+
+// given brings an event into a state at a time: "failed", "dead", "rerun", "crashed",
+// "done", "ignored" or "running".
+func (f fixture) given(t *testing.T, id, state, etype string, when time.Time) {
+	t.Helper()
+	req := claimRequest()
+	req.Event.ID, req.Event.Type, req.Now, req.Lease = id, etype, when, when.Add(time.Minute)
+	switch state {
+	case "rerun":
+		req.Receives, req.ReceivesLeft = 3, 13
+	case "crashed":
+		req.Receives, req.ReceivesLeft = 16, 0
+	}
+	got, err := f.Claim(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch c := got.Claim; state {
+	case "failed":
+		_, err = f.Fail(t.Context(), c, idempotency.Failure{Now: when, Err: "boom", ReceivesLeft: 3})
+	case "dead":
+		_, err = f.Fail(t.Context(), c, idempotency.Failure{Now: when, Err: "boom", Reason: "permanent"})
+	case "done":
+		_, err = f.Complete(t.Context(), c, idempotency.Applied, dispatch.Effects{dispatch.Insert("FACT#"+id, nil)}, when)
+	case "ignored":
+		_, err = f.Complete(t.Context(), c, idempotency.Ignored, nil, when)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ids(records []idempotency.Record) []string {
+	var out []string
+	for _, r := range records {
+		out = append(out, r.ID)
+	}
+	return out
+}
+
+func TestList(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	for i, state := range []string{"failed", "dead", "rerun", "crashed", "done", "ignored", "running"} {
+		f.given(t, state+"1", state, "invoice.paid", at(i))
+		f.given(t, state+"2", state, "charge.failed", at(100+i))
+	}
+	cases := []struct {
+		name    string
+		req     ListRequest
+		want    []string
+		scanned bool
+	}{
+		{"no filter", ListRequest{}, []string{"crashed2", "rerun2", "dead2", "failed2", "crashed1", "rerun1", "dead1", "failed1"}, false},
+		{"failed", ListRequest{Status: Failed}, []string{"dead2", "failed2", "dead1", "failed1"}, false},
+		{"dead", ListRequest{Status: Dead}, []string{"crashed2", "dead2", "crashed1", "dead1"}, false},
+		{"retrying", ListRequest{Status: Retrying}, []string{"rerun2", "failed2", "rerun1", "failed1"}, false},
+		{"failed of a type", ListRequest{Status: Failed, Type: "invoice.paid"}, []string{"dead1", "failed1"}, false},
+		{"dead since", ListRequest{Status: Dead, Since: at(50)}, []string{"crashed2", "dead2"}, false},
+		{"done", ListRequest{Status: Done}, []string{"done1", "done2", "ignored1", "ignored2"}, true},
+		{"ignored", ListRequest{Status: Ignored}, []string{"ignored1", "ignored2"}, true},
+		{"running", ListRequest{Status: Running}, []string{"crashed1", "crashed2", "rerun1", "rerun2", "running1", "running2"}, true},
+		{"type alone", ListRequest{Type: "charge.failed"}, []string{"crashed2", "dead2", "done2", "failed2", "ignored2", "rerun2", "running2"}, true},
+		{"since alone", ListRequest{Since: at(105)}, []string{"ignored2", "running2"}, true},
+		{"since, to the millisecond", ListRequest{Since: at(106).Add(time.Millisecond)}, nil, true},
+		{"nothing", ListRequest{Status: Done, Type: "no.such"}, nil, true},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			page, err := f.reader.List(t.Context(), tc.req)
+			if err != nil || page.Cursor != "" || page.Scanned != tc.scanned {
+				t.Fatalf("list = %+v, %v; want all at once, scanned %v", page, err, tc.scanned)
+			}
+			got := ids(page.Records)
+			if tc.scanned {
+				slices.Sort(got)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+			for _, limit := range []int{1, 3} {
+				f.samePages(t, tc.req, limit, 10_000, ids(page.Records))
+			}
+			f.samePages(t, tc.req, 100, 1, ids(page.Records)) // as little at a time as is read at all
+		})
+	}
+}
+
+// samePages walks a list in small pages and wants the same records in the same order.
+func (f fixture) samePages(t *testing.T, req ListRequest, limit, maxRead int, want []string) {
+	t.Helper()
+	req.Limit, req.MaxRead = limit, maxRead
+	var got []string
+	for range 200 {
+		page, err := f.reader.List(t.Context(), req)
+		if err != nil || len(page.Records) > limit || page.Read > max(maxRead, idempotency.Shards) {
+			t.Fatalf("page = %+v, %v", page, err)
+		}
+		got = append(got, ids(page.Records)...)
+		if req.Cursor = page.Cursor; req.Cursor == "" {
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("limit %d, max read %d (-want +got):\n%s", limit, maxRead, diff)
+			}
+			return
+		}
+	}
+	t.Errorf("limit %d, max read %d: no end after 200 pages, %d records", limit, maxRead, len(got))
+}
+
+// Many records of one moment: order among them is open, but each comes exactly once.
+func TestListTies(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	for i := range 60 {
+		f.given(t, fmt.Sprintf("evt_%02d", i), []string{"failed", "dead"}[i%2], "invoice.paid", now)
+	}
+	for _, limit := range []int{1, 7, 60} {
+		seen := make(map[string]int)
+		req := ListRequest{Status: Dead, Limit: limit}
+		for range 100 {
+			page, err := f.reader.List(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range ids(page.Records) {
+				seen[id]++
+			}
+			if req.Cursor = page.Cursor; req.Cursor == "" {
+				break
+			}
+		}
+		if len(seen) != 30 || req.Cursor != "" {
+			t.Errorf("limit %d: %d records, want 30; cursor %q", limit, len(seen), req.Cursor)
+		}
+		for id, n := range seen {
+			if n != 1 {
+				t.Errorf("limit %d: %s came %d times", limit, id, n)
+			}
+		}
+	}
+}
+
+func TestListRefuses(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	for name, req := range map[string]ListRequest{
+		"status":          {Status: "lost"},
+		"limit":           {Limit: -1},
+		"max read":        {MaxRead: -1},
+		"cursor":          {Cursor: "%"},
+		"cursor, no JSON": {Cursor: "eA"},
+		"other cursor":    {Cursor: cursor{{PK: "EVT#x"}}.encode()},
+	} {
+		if page, err := f.reader.List(t.Context(), req); err == nil {
+			t.Errorf("%s: %+v, want an error", name, page)
+		}
+	}
+	if _, err := f.reader.List(t.Context(), ListRequest{Status: Done, Cursor: make(cursor, idempotency.Shards).encode()}); !errors.Is(err, errCursor) {
+		t.Errorf("index cursor for a scan: %v", err)
+	}
+	gone := newReader(t, f.raw, "no-such-table")
+	for _, req := range []ListRequest{{}, {Status: Done}} {
+		if _, err := gone.List(t.Context(), req); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+			t.Errorf("missing table: %v", err)
+		}
+	}
+	if _, _, err := gone.Get(t.Context(), "evt_1"); err == nil {
+		t.Error("get from a missing table without an error")
+	}
+}
+
+// A record that something else has broken is named, not skipped.
+func TestListBrokenRecord(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	broken := item{"pk": str("EVT#evt_broken"), "st": str("DONE"), "att": str("one")}
+	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: broken}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.reader.List(t.Context(), ListRequest{Status: Done})
+	if err == nil || !strings.Contains(err.Error(), "evt_broken") || !strings.Contains(err.Error(), "att") {
+		t.Errorf("list: %v", err)
+	}
+}
+
+func TestListEndedContext(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.reader.List(ctx, ListRequest{}); err == nil {
+		t.Error("list with an ended context has no error")
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add("")
+	f.Add("%")
+	f.Add(cursor{{PK: "EVT#1"}}.encode())
+	f.Add(cursor{{PK: "EVT#1", Updated: -5}, {End: true}}.encode())
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, n := range []int{1, idempotency.Shards} {
+			c, err := decodeCursor(s, n)
+			if err != nil {
+				continue
+			}
+			if len(c) != n {
+				t.Fatalf("%d positions, want %d", len(c), n)
+			}
+			if s == "" || c.encode() == "" {
+				continue // a list that has ended has no cursor
+			}
+			again, err := decodeCursor(c.encode(), n)
+			if err != nil || !cmp.Equal(c, again) {
+				t.Errorf("%+v came back as %+v, %v", c, again, err)
+			}
+		}
+	})
+}
