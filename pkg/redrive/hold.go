@@ -2,6 +2,8 @@ package redrive
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,25 +17,27 @@ const parallel = 8
 type hold struct {
 	queue      Queue
 	visibility time.Duration
-	receipts   map[string]string // the latest of each message id
-	order      []held            // by until, the earliest first
+	latest     map[string]*held // by message id
+	order      []*held          // by until, the earliest first; may have some that are no longer the latest
 }
 
+// held is one receive.
 type held struct {
 	id, receipt string
 	until       time.Time
 }
 
 func newHold(q Queue, visibility time.Duration) *hold {
-	return &hold{queue: q, visibility: visibility, receipts: map[string]string{}}
+	return &hold{queue: q, visibility: visibility, latest: map[string]*held{}}
 }
 
 // keep remembers a receive that was asked for at the given time; it reports false
 // when the message was received before. Only the latest receipt counts.
 func (h *hold) keep(m Received, asked time.Time) (fresh bool) {
-	_, again := h.receipts[m.ID]
-	h.receipts[m.ID] = m.Receipt
-	h.order = append(h.order, held{m.ID, m.Receipt, asked.Add(h.visibility)})
+	_, again := h.latest[m.ID]
+	e := &held{m.ID, m.Receipt, asked.Add(h.visibility)}
+	h.latest[m.ID] = e
+	h.order = append(h.order, e)
 	return !again
 }
 
@@ -41,9 +45,9 @@ func (h *hold) keep(m Received, asked time.Time) (fresh bool) {
 // extended is in the queue again, where it belongs, and is counted once all the same.
 func (h *hold) extend(ctx context.Context) {
 	now := time.Now()
-	var due []held
+	var due []*held
 	for len(h.order) > 0 && h.order[0].until.Sub(now) < h.visibility/2 {
-		if e := h.order[0]; h.receipts[e.id] == e.receipt {
+		if e := h.order[0]; h.latest[e.id] == e {
 			due = append(due, e)
 		}
 		h.order = h.order[1:]
@@ -58,18 +62,16 @@ func (h *hold) extend(ctx context.Context) {
 // release shows all messages again and returns how many it could not; those come back
 // by themselves when their time is over.
 func (h *hold) release(ctx context.Context) (failed int) {
-	all := make([]held, 0, len(h.receipts))
-	for id, receipt := range h.receipts {
-		all = append(all, held{id: id, receipt: receipt})
-	}
-	h.receipts, h.order = map[string]string{}, nil
+	all := slices.Collect(maps.Values(h.latest))
+	h.latest, h.order = map[string]*held{}, nil
 	return h.set(ctx, all, 0)
 }
 
-func (h *hold) set(ctx context.Context, list []held, d time.Duration) (failed int) {
+// set returns how many messages it failed for that are still hidden.
+func (h *hold) set(ctx context.Context, list []*held, d time.Duration) (failed int) {
 	var bad atomic.Int64
 	each(len(list), func(i int) {
-		if h.queue.SetVisibility(ctx, list[i].receipt, d) != nil {
+		if h.queue.SetVisibility(ctx, list[i].receipt, d) != nil && time.Now().Before(list[i].until) {
 			bad.Add(1)
 		}
 	})
