@@ -1,0 +1,132 @@
+package dynamostore
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/redrive"
+)
+
+func opsFixture(t *testing.T) (*Ops, *Reader) {
+	t.Helper()
+	s := serveEmbedded(t)
+	table := s.table(t)
+	ops, err := NewOps(s.client(http.DefaultTransport, true), table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := NewReader(s.client(http.DefaultTransport, true), table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ops, reader
+}
+
+func TestOpsClaim(t *testing.T) {
+	ops, reader := opsFixture(t)
+	now := time.UnixMilli(1_700_000_000_000).UTC()
+	claim := func(owner, by string, from time.Duration) redrive.Claim {
+		return redrive.Claim{Owner: owner, By: by, What: "dlq list", Until: now.Add(from + time.Minute)}
+	}
+	steps := []struct {
+		name string
+		do   func(context.Context) error
+		held *redrive.Claim // by whom it is refused
+	}{
+		{"the first takes it", func(ctx context.Context) error { return ops.ClaimDLQ(ctx, claim("a", "ann", 0), now) }, nil},
+		{"the same request again", func(ctx context.Context) error { return ops.ClaimDLQ(ctx, claim("a", "ann", 0), now) }, nil},
+		{"another is told who and until when", func(ctx context.Context) error {
+			return ops.ClaimDLQ(ctx, claim("b", "bob", 0), now)
+		}, new(claim("a", "ann", 0))},
+		{"its owner renews", func(ctx context.Context) error {
+			return ops.ClaimDLQ(ctx, claim("a", "ann", 30*time.Second), now.Add(30*time.Second))
+		}, nil},
+		{"until its very end it holds", func(ctx context.Context) error {
+			return ops.ClaimDLQ(ctx, claim("b", "bob", 90*time.Second), now.Add(90*time.Second))
+		}, new(claim("a", "ann", 30*time.Second))},
+		{"after its end another takes over", func(ctx context.Context) error {
+			return ops.ClaimDLQ(ctx, claim("b", "bob", 91*time.Second), now.Add(91*time.Second))
+		}, nil},
+		{"whoever lost it is told", func(ctx context.Context) error {
+			return ops.ClaimDLQ(ctx, claim("a", "ann", 92*time.Second), now.Add(92*time.Second))
+		}, new(claim("b", "bob", 91*time.Second))},
+		{"and releases nothing", func(ctx context.Context) error { return ops.ReleaseDLQ(ctx, "a") }, nil},
+		{"so it still holds", func(ctx context.Context) error {
+			return ops.ClaimDLQ(ctx, claim("a", "ann", 92*time.Second), now.Add(92*time.Second))
+		}, new(claim("b", "bob", 91*time.Second))},
+		{"its owner releases", func(ctx context.Context) error { return ops.ReleaseDLQ(ctx, "b") }, nil},
+		{"twice does no harm", func(ctx context.Context) error { return ops.ReleaseDLQ(ctx, "b") }, nil},
+		{"another takes it at once", func(ctx context.Context) error {
+			return ops.ClaimDLQ(ctx, claim("c", "cat", 93*time.Second), now.Add(93*time.Second))
+		}, nil},
+	}
+	for _, s := range steps {
+		err := s.do(t.Context())
+		held, refused := errors.AsType[*redrive.HeldError](err)
+		switch {
+		case s.held == nil && err != nil:
+			t.Fatalf("%s: %v", s.name, err)
+		case s.held != nil && !refused:
+			t.Fatalf("%s: error is %v", s.name, err)
+		case s.held != nil:
+			if diff := cmp.Diff(*s.held, held.Claim); diff != "" {
+				t.Fatalf("%s: %s", s.name, diff)
+			}
+		}
+	}
+	got, _, err := reader.Item(t.Context(), "OPS#dlq")
+	want := map[string]any{"pk": "OPS#dlq", "own": "c", "who": "cat", "what": "dlq list", "lease": now.Add(153 * time.Second).UnixMilli()}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
+// TestOpsClaimRace: of many at once exactly one has it.
+func TestOpsClaimRace(t *testing.T) {
+	ops, _ := opsFixture(t)
+	now := time.Now()
+	var wg sync.WaitGroup
+	var won, refused atomic.Int64
+	for i := range 20 {
+		wg.Go(func() {
+			err := ops.ClaimDLQ(t.Context(), redrive.Claim{Owner: string(rune('a' + i)), Until: now.Add(time.Minute)}, now)
+			if _, held := errors.AsType[*redrive.HeldError](err); held {
+				refused.Add(1)
+			} else if err == nil {
+				won.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || refused.Load() != 19 {
+		t.Errorf("%d have it, %d were refused", won.Load(), refused.Load())
+	}
+}
+
+func TestOpsErrors(t *testing.T) {
+	s := serveEmbedded(t)
+	ops, err := NewOps(s.client(http.DefaultTransport, false), "no-such-table")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ops.ClaimDLQ(t.Context(), redrive.Claim{Owner: "a"}, time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		t.Errorf("claim: %v", err)
+	}
+	if err := ops.ReleaseDLQ(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		t.Errorf("release: %v", err)
+	}
+	if _, err := NewOps(nil, "t"); err == nil {
+		t.Error("no client was taken")
+	}
+	if _, err := NewOps(s.client(http.DefaultTransport, false), ""); err == nil {
+		t.Error("no table was taken")
+	}
+}

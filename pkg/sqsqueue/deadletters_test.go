@@ -1,0 +1,205 @@
+package sqsqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tollgate/pkg/local/aws/awsjson"
+	embedded "tollgate/pkg/local/aws/sqs"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/redrive"
+	"tollgate/pkg/sqsqueue"
+)
+
+// deadScale makes the queue's seconds short, so that empty receives are.
+const deadScale = 200
+
+// deadQueue serves an embedded SQS with one queue until the test ends.
+func deadQueue(t *testing.T, speed int) (client *sqs.Client, url string) {
+	t.Helper()
+	s, err := embedded.Open(filepath.Join(t.TempDir(), "sqs.db"), embedded.Options{Speed: speed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(awsjson.Handler(s.Service()))
+	t.Cleanup(func() {
+		server.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	client = sqs.New(sqs.Options{
+		Region: "us-east-1", BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, *made.QueueUrl
+}
+
+func TestDeadLettersReceive(t *testing.T) {
+	client, url := deadQueue(t, deadScale)
+	ours := queue.DeadLetter{
+		Reason: "handler", Error: "no row", Fingerprint: "0123456789ab", EventID: "evt_1", EventType: "invoice.paid", Attempt: 3,
+	}
+	sender := sqsqueue.NewConsumer(client, "http://unused/", url, deadScale)
+	before := time.Now().Add(-time.Second)
+	if err := sender.DeadLetter(t.Context(), queue.Message{Body: `{"v":1}`, Group: "acct_1"}, ours); err != nil {
+		t.Fatal(err)
+	}
+	letters := sqsqueue.NewDeadLetters(client, url, deadScale)
+	got, err := letters.Receive(t.Context(), 10, time.Minute)
+	if err != nil || len(got) != 1 {
+		t.Fatalf("received %v: %v", got, err)
+	}
+	m := got[0]
+	want := redrive.Received{Message: queue.Message{Body: `{"v":1}`, Group: "acct_1", Receives: 1}, Attributes: ours.Attributes()}
+	if diff := cmp.Diff(want, m, cmpopts.IgnoreFields(queue.Message{}, "ID", "Receipt", "SentAt"), cmpopts.IgnoreFields(redrive.Received{}, "FirstReceived")); diff != "" {
+		t.Error(diff)
+	}
+	if m.ID == "" || m.Receipt == "" || m.SentAt.Before(before) || m.FirstReceived.Before(m.SentAt) {
+		t.Errorf("received %+v", m)
+	}
+	if again, err := letters.Receive(t.Context(), 10, time.Minute); err != nil || len(again) != 0 {
+		t.Errorf("a hidden message came again: %v, %v", again, err)
+	}
+	if err := letters.SetVisibility(t.Context(), m.Receipt, 0); err != nil {
+		t.Fatal(err)
+	}
+	again, err := letters.Receive(t.Context(), 10, time.Minute)
+	if err != nil || len(again) != 1 || again[0].ID != m.ID || again[0].Receives != 2 {
+		t.Errorf("received %+v: %v", again, err)
+	}
+}
+
+// TestDeadLettersBrowse reads a queue of many letters through the real client, twice.
+func TestDeadLettersBrowse(t *testing.T) {
+	client, url := deadQueue(t, deadScale)
+	const n = 47
+	for i := range n {
+		_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(fmt.Sprint("letter ", i))})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	letters := sqsqueue.NewDeadLetters(client, url, deadScale)
+	for round := range 2 {
+		seen := map[string]bool{}
+		sum, err := redrive.Browse(t.Context(), letters, redrive.Options{}, func(l redrive.Letter, payload []byte) bool {
+			seen[string(payload)] = true
+			return true
+		})
+		if diff := cmp.Diff(redrive.Summary{Letters: n}, sum); err != nil || diff != "" || len(seen) != n {
+			t.Errorf("round %d saw %d letters: %v %s", round, len(seen), err, diff)
+		}
+		if visible, hidden := count(t, client, url); visible != fmt.Sprint(n) || hidden != "0" {
+			t.Errorf("round %d leaves %s visible and %s hidden", round, visible, hidden)
+		}
+	}
+}
+
+func count(t *testing.T, client *sqs.Client, url string) (visible, hidden string) {
+	t.Helper()
+	out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Attributes["ApproximateNumberOfMessages"], out.Attributes["ApproximateNumberOfMessagesNotVisible"]
+}
+
+// TestDeadLettersVisibleAlready: what is not hidden any more needs no showing.
+func TestDeadLettersVisibleAlready(t *testing.T) {
+	client, url := deadQueue(t, deadScale)
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x")}); err != nil {
+		t.Fatal(err)
+	}
+	letters := sqsqueue.NewDeadLetters(client, url, deadScale)
+	got, err := letters.Receive(t.Context(), 1, time.Minute)
+	if err != nil || len(got) != 1 {
+		t.Fatal(got, err)
+	}
+	for range 2 {
+		if err := letters.SetVisibility(t.Context(), got[0].Receipt, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := letters.SetVisibility(t.Context(), "no receipt", 0); err == nil {
+		t.Error("a receipt that is none was taken")
+	}
+}
+
+// recorder notes what is asked of SQS.
+type recorder struct {
+	receive sqs.ReceiveMessageInput
+	change  sqs.ChangeMessageVisibilityInput
+	err     error
+}
+
+func (r *recorder) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	r.receive = *in
+	return &sqs.ReceiveMessageOutput{}, r.err
+}
+
+func (r *recorder) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+	r.change = *in
+	return &sqs.ChangeMessageVisibilityOutput{}, r.err
+}
+
+// TestDeadLettersSeconds: times are real ones, and the queue's may be shorter.
+func TestDeadLettersSeconds(t *testing.T) {
+	tests := []struct {
+		name                      string
+		scale, limit              int
+		hide                      time.Duration
+		wantMax, wantWait, hidden int32
+	}{
+		{"as on AWS", 1, 10, 2 * time.Minute, 10, 1, 120},
+		{"a scale of none is 1", 0, 3, 1500 * time.Millisecond, 3, 1, 2},
+		{"scaled", 10, 99, 2 * time.Minute, 10, 10, 1200},
+		{"up to the service's bounds", 200, 0, time.Hour, 1, 20, 43_200},
+		{"never before now", 1, 1, -time.Second, 1, 1, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &recorder{}
+			d := sqsqueue.NewDeadLetters(r, "http://q/", tt.scale)
+			if _, err := d.Receive(t.Context(), tt.limit, tt.hide); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.SetVisibility(t.Context(), "r", tt.hide); err != nil {
+				t.Fatal(err)
+			}
+			got := [4]int32{r.receive.MaxNumberOfMessages, r.receive.WaitTimeSeconds, r.receive.VisibilityTimeout, r.change.VisibilityTimeout}
+			if want := [4]int32{tt.wantMax, tt.wantWait, tt.hidden, tt.hidden}; got != want {
+				t.Errorf("asked for %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestDeadLettersErrors(t *testing.T) {
+	r := &recorder{err: errors.New("SQS is away")}
+	d := sqsqueue.NewDeadLetters(r, "http://q/", 1)
+	if _, err := d.Receive(t.Context(), 1, time.Second); !errors.Is(err, r.err) {
+		t.Errorf("receive: %v", err)
+	}
+	if err := d.SetVisibility(t.Context(), "r", 0); !errors.Is(err, r.err) {
+		t.Errorf("set visibility: %v", err)
+	}
+}
