@@ -1,0 +1,162 @@
+package local
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tollgate/pkg/local/stripe"
+)
+
+func TestOptionsAreCheckedAtOnce(t *testing.T) {
+	good := Options{Functions: "x"}
+	for _, c := range []struct {
+		name   string
+		change func(*Options)
+		want   []string // parts of the error, none for accepted
+	}{
+		{"defaults", func(*Options) {}, nil},
+		{"no functions", func(o *Options) { o.Functions = "" }, []string{"function binaries"}},
+		{"live key", func(o *Options) { o.APIKey = "sk_live_1" }, []string{"--allow-live"}},
+		{"restricted live key", func(o *Options) { o.APIKey = "rk_live_1" }, []string{"--allow-live"}},
+		{"live key allowed", func(o *Options) { o.APIKey, o.AllowLive = "sk_live_1", true }, nil},
+		{"test key", func(o *Options) { o.APIKey = "sk_test_1" }, nil},
+		{"a secret with white space", func(o *Options) { o.WebhookSecrets = []string{"whsec_a", "whsec_b\n"} }, []string{"whsec_"}},
+		{"a secret of another kind", func(o *Options) { o.WebhookSecrets = []string{"sk_test_1"} }, []string{"whsec_"}},
+		{"every number", func(o *Options) {
+			o.TimeScale, o.MaxReceives, o.IngestConcurrency, o.ConsumerConcurrency = 201, 1, -1, 101
+		}, []string{"time scale 201", "max receives 1", "ingest concurrency -1", "consumer concurrency 101"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := good
+			c.change(&o)
+			err := o.withDefaults().validate()
+			if (err == nil) != (len(c.want) == 0) {
+				t.Fatalf("error %v, want one with %q", err, c.want)
+			}
+			for _, part := range c.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("error %q does not say %q", err, part)
+				}
+			}
+			if err != nil && strings.Contains(err.Error(), "whsec_b") {
+				t.Errorf("error %q quotes the secret", err)
+			}
+		})
+	}
+}
+
+func TestListenRefusesWhatIsNotLoopback(t *testing.T) {
+	for _, address := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0", "example.com:0", "4242", ""} {
+		if l, err := listen(address); err == nil {
+			l.Close()
+			t.Errorf("listens on %q", address)
+		}
+	}
+	l, err := listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := listen(l.Addr().String()); err == nil || !strings.Contains(err.Error(), "port in use") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v, want one line that says that the port is in use", err)
+	}
+}
+
+func TestInfoIsPrivateAndReadBackWhole(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadInfo(dir); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("error %v without a file, want ErrNotRunning", err)
+	}
+	want := Info{PID: 7, URL: "http://127.0.0.1:1", Secret: "whsec_x", TimeScale: 3, MaxReceives: 16}
+	if err := want.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadInfo(dir)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("info (-want +got):\n%s, error %v", diff, err)
+	}
+	st, err := os.Stat(filepath.Join(dir, InfoFile))
+	if err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v; want 0600, the file holds the secret", st.Mode(), err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, InfoFile), []byte(`{"pid":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadInfo(dir); err == nil || errors.Is(err, ErrNotRunning) {
+		t.Errorf("error %v of a half-written file, want one that says so", err)
+	}
+}
+
+func TestLogLinesBecomeReadable(t *testing.T) {
+	for _, c := range []struct{ name, line, want string }{
+		{"a record", `{"time":"2026-01-02T03:04:05Z","level":"WARN","msg":"event","event_id":"evt_1","attempt":2,"error":"a b"}`,
+			`WARN  consumer event event_id=evt_1 attempt=2 error=a b`},
+		{"no JSON", `panic: oops`, `consumer panic: oops`},
+		{"half a record", `{"time":"2026`, `consumer {"time":"2026`},
+		{"an array", `[1]`, `consumer [1]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			w := (&lines{out: &out}).of("consumer")
+			if n, err := w.Write([]byte(c.line + "\n")); n != len(c.line)+1 || err != nil {
+				t.Errorf("wrote %d, %v", n, err)
+			}
+			_, text, _ := strings.Cut(strings.TrimSpace(out.String()), " ") // the time is the machine's
+			if text != c.want {
+				t.Errorf("line %q, want %q", text, c.want)
+			}
+		})
+	}
+}
+
+// TestOnlyVerifiedEventsAreKnownToTheStandIn: what was not signed must not be served
+// as Stripe's word.
+func TestOnlyVerifiedEventsAreKnownToTheStandIn(t *testing.T) {
+	const body = `{"id":"evt_1","object":"event","type":"invoice.paid","created":1,"livemode":false,"data":{"object":{"id":"in_1","object":"invoice"}}}`
+	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: "whsec_known"}).Header
+	forged := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: "whsec_other"}).Header
+	for _, c := range []struct {
+		name, header string
+		base64       bool
+		want         int
+	}{
+		{"signed", signed, false, 1},
+		{"forged", forged, false, 0},
+		{"unsigned", "", false, 0},
+		{"not base64 though it says so", signed, true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "events")
+			s, err := stripe.Open(stripe.Options{Path: file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload, err := json.Marshal(events.APIGatewayV2HTTPRequest{
+				Headers: map[string]string{"stripe-signature": c.header}, Body: body, IsBase64Encoded: c.base64,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &memory{standIn: s, secrets: []string{"whsec_known"}}
+			m.delivered(payload)
+			m.delivered([]byte("no JSON"))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := os.ReadFile(file)
+			if err != nil || strings.Count(string(kept), "\n") != c.want {
+				t.Errorf("kept %d events, %v; want %d", strings.Count(string(kept), "\n"), err, c.want)
+			}
+		})
+	}
+	(&memory{}).delivered([]byte(`{}`)) // Stripe's own API in use: nothing to do
+}
