@@ -2,7 +2,6 @@ package apigw
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -76,12 +75,6 @@ func endpointIn(path string) (name string, ok bool) {
 	return name, ok
 }
 
-var (
-	traceRoot    = regexp.MustCompile(`^1-[0-9a-f]{8}-[0-9a-f]{24}$`)
-	traceParent  = regexp.MustCompile(`^[0-9a-f]{16}$`)
-	traceSampled = regexp.MustCompile(`^[01]$`)
-)
-
 // cleanTrace returns a trace header's root, parent and sampling decision, or "". The
 // header can be a stranger's, and SQS refuses a message whose trace it cannot read:
 // what is passed on is rebuilt from parts that are known to be well formed.
@@ -91,15 +84,26 @@ func cleanTrace(header string) string {
 		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		found[key] = value
 	}
-	if !traceRoot.MatchString(found["Root"]) {
+	if !isTraceRoot(found["Root"]) {
 		return ""
 	}
 	clean := "Root=" + found["Root"]
-	if traceParent.MatchString(found["Parent"]) {
+	if isHex(found["Parent"], 16) {
 		clean += ";Parent=" + found["Parent"]
 	}
-	if traceSampled.MatchString(found["Sampled"]) {
-		clean += ";Sampled=" + found["Sampled"]
+	if s := found["Sampled"]; s == "0" || s == "1" {
+		clean += ";Sampled=" + s
 	}
 	return clean
+}
+
+// isTraceRoot reports whether s has the form 1-<8 hex digits>-<24 hex digits>.
+func isTraceRoot(s string) bool {
+	parts := strings.Split(s, "-")
+	return len(parts) == 3 && parts[0] == "1" && isHex(parts[1], 8) && isHex(parts[2], 24)
+}
+
+// isHex reports whether s is n hexadecimal digits in small letters.
+func isHex(s string, n int) bool {
+	return len(s) == n && strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -36,7 +36,7 @@ const (
 	callTimeout  = 30 * time.Second // for calls whose context bounds nothing
 	idleTimeout  = 50 * time.Second
 	keepAlive    = 15 * time.Second
-	maxBackoff   = 500 * time.Millisecond
+	maxBackoff   = 100 * time.Millisecond // a function has seconds; the queue or the sender repeats later
 	maxIdleConns = 64
 )
 

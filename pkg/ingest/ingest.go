@@ -18,7 +18,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -215,7 +214,9 @@ func isJSON(contentType string) bool {
 	return strings.EqualFold(strings.TrimSpace(media), "application/json")
 }
 
-var endpointName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-
 // ValidEndpoint reports whether name can be an endpoint's: 1 to 32 of a–z, 0–9 and "-".
-func ValidEndpoint(name string) bool { return endpointName.MatchString(name) }
+func ValidEndpoint(name string) bool {
+	return len(name) >= 1 && len(name) <= 32 && !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-'
+	})
+}
