@@ -384,16 +384,17 @@ func TestBodyBudget(t *testing.T) {
 	if n := int(busy.Load()); n > fit {
 		t.Errorf("%d bodies of which %d fit", n, fit)
 	}
-	resp, err := http.Post("http://"+p.address+"/other", "text/plain", nil)
-	if err != nil || resp.StatusCode != 404 {
-		t.Errorf("a request without a body: %v, %v", resp, err)
+	if resp, _ := p.raw(t, "GET /other HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != 404 {
+		t.Errorf("a request without a body: %d", resp.StatusCode)
 	}
 	close(free)
 	wg.Wait()
 	if _, body := p.raw(t, "POST /hooks HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na"); body != "" {
 		t.Errorf("afterwards: %s", body)
 	}
-	if !p.gateway.budget.TryAcquire(minBodyBudget) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := p.gateway.budget.Acquire(ctx, minBodyBudget); err != nil {
 		t.Error("memory was not given back")
 	}
 }

@@ -1,0 +1,205 @@
+package eventsource
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// deleteTries bounds how often a delete is sent; afterwards the messages come back.
+const deleteTries = 4
+
+// emptyPause follows a receive that came back empty long before its time, so that
+// a queue which does not wait is not asked in a tight loop.
+const emptyPause = time.Second
+
+// poller runs one batch at a time.
+type poller struct {
+	*pool
+	options        *Options
+	counts         *counts
+	queueFaults    backoff
+	functionFaults backoff
+}
+
+func newPoller(p *pool) *poller {
+	return &poller{
+		pool:           p,
+		options:        &p.source.options,
+		counts:         &p.source.counts,
+		queueFaults:    backoff{first: 200 * time.Millisecond, most: 20 * time.Second},
+		functionFaults: backoff{first: 500 * time.Millisecond, most: 30 * time.Second},
+	}
+}
+
+// run polls until the context is done or the pool can do without this poller.
+func (p *poller) run() {
+	for p.polls.Err() == nil {
+		began := time.Now()
+		wait := p.wait()
+		b, last, err := p.receive(wait)
+		switch {
+		case err != nil:
+			p.queueFailed("receive", err)
+			pause(p.polls, p.queueFaults.next())
+			continue
+		case len(b.messages) == 0:
+			p.queueFaults.reset()
+			if p.leave() {
+				return
+			}
+			if time.Since(began) < wait/2 {
+				pause(p.polls, emptyPause)
+			}
+			continue
+		}
+		p.queueFaults.reset()
+		if !p.failing.Load() && (last || len(b.messages) >= p.options.BatchSize) {
+			p.grow()
+		}
+		good := p.process(b)
+		p.failing.Store(!good)
+		if good {
+			p.functionFaults.reset()
+			continue
+		}
+		pause(p.polls, p.functionFaults.next())
+		if p.leave() {
+			return // a function that fails needs no more pollers
+		}
+	}
+	p.leave()
+}
+
+// batch is messages that were received together.
+type batch struct {
+	messages     []events.SQSMessage
+	visibleAgain time.Time // when the first of them can come again
+}
+
+// receive returns a batch, and whether no other poller is waiting for messages.
+func (p *poller) receive(wait time.Duration) (b batch, last bool, err error) {
+	p.enter()
+	defer func() { last = p.exit() }()
+	messages, err := p.options.Queue.Receive(p.polls, min(maxPerReceive, p.options.BatchSize), wait)
+	if err != nil || len(messages) == 0 {
+		return batch{}, false, err
+	}
+	p.counts.received.Add(int64(len(messages)))
+	visibleAgain := time.Now().Add(p.options.VisibilityTimeout)
+	if p.options.BatchingWindow > 0 {
+		messages = p.fill(messages)
+	}
+	return batch{messages, visibleAgain}, false, nil
+}
+
+// fill goes on receiving until the batch is full or its window is over. Whatever
+// goes wrong, what was received is not lost: the next poll meets the error.
+func (p *poller) fill(messages []events.SQSMessage) []events.SQSMessage {
+	end := time.Now().Add(p.options.BatchingWindow)
+	for len(messages) < p.options.BatchSize && p.polls.Err() == nil {
+		left := time.Until(end)
+		if left <= 0 {
+			break
+		}
+		wait := min(p.options.PollWait, max(time.Second, left))
+		more, err := p.options.Queue.Receive(p.polls, min(maxPerReceive, p.options.BatchSize-len(messages)), wait)
+		if err != nil {
+			break
+		}
+		p.counts.received.Add(int64(len(more)))
+		messages = append(messages, more...)
+		if len(more) == 0 {
+			pause(p.polls, min(emptyPause, time.Until(end)))
+		}
+	}
+	return messages
+}
+
+// process invokes the function with the batch, in several events if one would be
+// too large. It returns false if the function failed.
+func (p *poller) process(b batch) bool {
+	parts, err := p.source.split(b.messages)
+	if err != nil {
+		p.batchFailed(len(b.messages), err)
+		return false
+	}
+	good := true
+	for _, part := range parts {
+		good = p.invoke(part, b.visibleAgain) && good
+	}
+	return good
+}
+
+// invoke runs one event and deletes what the function did not report as failed.
+func (p *poller) invoke(part part, visibleAgain time.Time) bool {
+	answer, err := p.untilRun(part.payload, visibleAgain)
+	var failed map[string]bool
+	if err == nil {
+		failed, err = readResponse(answer, part.messages)
+	}
+	if err != nil {
+		p.batchFailed(len(part.messages), err)
+		return false
+	}
+	var done []events.SQSMessage
+	for _, m := range part.messages {
+		if !failed[m.MessageId] {
+			done = append(done, m)
+		}
+	}
+	p.counts.itemsFailed.Add(int64(len(part.messages) - len(done)))
+	if len(done) > 0 {
+		p.delete(done)
+	}
+	return true
+}
+
+// untilRun invokes until the function is not throttled, the messages are visible
+// again, or the polling ends.
+func (p *poller) untilRun(payload []byte, visibleAgain time.Time) ([]byte, error) {
+	delay := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
+	for {
+		p.counts.invocations.Add(1)
+		answer, err := p.options.Invoker.Invoke(p.work, payload)
+		if !errors.Is(err, ErrThrottled) {
+			return answer, err
+		}
+		p.counts.throttles.Add(1)
+		d := delay.next()
+		if time.Now().Add(d).After(visibleAgain) || !pause(p.polls, d) {
+			return nil, err
+		}
+	}
+}
+
+func (p *poller) delete(done []events.SQSMessage) {
+	delay := backoff{first: 100 * time.Millisecond, most: time.Second}
+	for range deleteTries {
+		err := p.options.Queue.Delete(p.work, done)
+		if err == nil {
+			p.counts.deleted.Add(int64(len(done)))
+			return
+		}
+		p.queueFailed("delete", err)
+		if !pause(p.work, delay.next()) {
+			return
+		}
+	}
+}
+
+func (p *poller) batchFailed(messages int, err error) {
+	p.counts.batchesFailed.Add(1)
+	p.options.Log.Warn("batch failed", "queue", p.options.QueueARN, "messages", messages, "error", err)
+}
+
+// queueFailed notes an error unless it is only the end of the run.
+func (p *poller) queueFailed(what string, err error) {
+	if errors.Is(err, context.Canceled) && p.polls.Err() != nil {
+		return
+	}
+	p.counts.queueErrors.Add(1)
+	p.options.Log.Warn("queue failed", "queue", p.options.QueueARN, "operation", what, "error", err)
+}

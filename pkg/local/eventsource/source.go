@@ -1,0 +1,171 @@
+package eventsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// ErrThrottled is what an [Invoker] returns, wrapped or not, when the function
+// did not run because it is at its concurrency.
+var ErrThrottled = errors.New("function is throttled")
+
+// Invoker runs the function.
+type Invoker interface {
+	// Invoke runs the function once with an event and returns what it returned.
+	// It is called concurrently. An error fails the whole batch, except one that
+	// wraps [ErrThrottled], after which the same event is tried again.
+	Invoke(ctx context.Context, payload []byte) ([]byte, error)
+}
+
+// InvokerFunc makes a function an [Invoker].
+type InvokerFunc func(ctx context.Context, payload []byte) ([]byte, error)
+
+// Invoke calls f.
+func (f InvokerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return f(ctx, payload)
+}
+
+// Queue is what a source needs of SQS. Both methods are called concurrently.
+type Queue interface {
+	// Receive waits up to the given time, at least a second, for a message and
+	// returns at most so many, which is 10 or less. The source fields of a message
+	// (EventSource, EventSourceARN, AWSRegion) need not be set.
+	Receive(ctx context.Context, most int, wait time.Duration) ([]events.SQSMessage, error)
+	// Delete removes messages by their receipts. After an error it is called
+	// again with the same ones, so it must take those that are gone already.
+	Delete(ctx context.Context, messages []events.SQSMessage) error
+}
+
+// Options describe one event source mapping.
+type Options struct {
+	// Queue gives the messages. Required.
+	Queue Queue
+	// Invoker is the function. Required.
+	Invoker Invoker
+	// QueueARN names the queue in events. Required.
+	QueueARN string
+	// BatchSize is the most messages in one invocation. Defaults to 10; above
+	// 10, up to 10,000, it needs a BatchingWindow of a second at least.
+	BatchSize int
+	// BatchingWindow is how long a batch that is not full waits for more
+	// messages, up to 5 minutes. Defaults to 0: no wait.
+	BatchingWindow time.Duration
+	// MaxConcurrency is the most invocations at a time. Defaults to 10, at most 1,000.
+	MaxConcurrency int
+	// VisibilityTimeout is the queue's. A throttled invocation is tried again
+	// until it is over. Defaults to 30 s, the default of SQS.
+	VisibilityTimeout time.Duration
+	// PollWait is how long a receive waits for messages when there is nothing to
+	// do, 1 to 20 s. Defaults to 20 s, which makes the fewest requests.
+	PollWait time.Duration
+	// DrainTimeout is how long Run waits for running invocations after its
+	// context is done. Defaults to 60 s; it should exceed the function's timeout.
+	DrainTimeout time.Duration
+	// Log gets what went wrong, never a message's content. Defaults to none.
+	Log *slog.Logger
+}
+
+const (
+	defaultBatchSize      = 10
+	defaultMaxConcurrency = 10
+	defaultVisibility     = 30 * time.Second
+	defaultPollWait       = 20 * time.Second
+	defaultDrainTimeout   = 60 * time.Second
+
+	maxBatchSize      = 10_000
+	maxBatchingWindow = 5 * time.Minute
+	maxConcurrency    = 1000
+	maxPerReceive     = 10 // of SQS
+)
+
+// Source polls one queue. Its methods may be called concurrently.
+type Source struct {
+	options Options
+	region  string
+	counts  counts
+}
+
+// Stats counts what a source did; the counters only grow.
+type Stats struct {
+	Received      int64 // messages
+	Invocations   int64 // of the function, throttled ones included
+	Throttles     int64 // invocations that did not run
+	BatchesFailed int64 // batches of which nothing was deleted: errors and unreadable responses
+	ItemsFailed   int64 // messages that the function reported as failed
+	Deleted       int64 // messages
+	QueueErrors   int64 // receives and deletes that failed
+	Pollers       int64 // now
+}
+
+type counts struct {
+	received, invocations, throttles, batchesFailed, itemsFailed, deleted, queueErrors, pollers atomic.Int64
+}
+
+// New checks the options and returns a source, which does nothing before Run.
+func New(o Options) (*Source, error) {
+	setDefault(&o.BatchSize, defaultBatchSize)
+	setDefault(&o.MaxConcurrency, defaultMaxConcurrency)
+	setDefault(&o.VisibilityTimeout, defaultVisibility)
+	setDefault(&o.PollWait, defaultPollWait)
+	setDefault(&o.DrainTimeout, defaultDrainTimeout)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return &Source{options: o, region: strings.Split(o.QueueARN, ":")[3]}, nil
+}
+
+func setDefault[T int | time.Duration](value *T, fallback T) {
+	if *value == 0 {
+		*value = fallback
+	}
+}
+
+func (o Options) validate() error {
+	arn := strings.Split(o.QueueARN, ":")
+	switch {
+	case o.Queue == nil || o.Invoker == nil:
+		return errors.New("event source has no queue or no invoker")
+	case len(arn) != 6 || arn[0] != "arn" || arn[2] != "sqs" || arn[3] == "" || arn[5] == "":
+		return fmt.Errorf("event source queue ARN %q is no queue's", o.QueueARN)
+	case strings.HasSuffix(arn[5], ".fifo"):
+		return fmt.Errorf("event source queue %s is a FIFO queue", arn[5])
+	case o.BatchSize < 0 || o.BatchSize > maxBatchSize:
+		return fmt.Errorf("event source batch size %d is not in 1 to %d", o.BatchSize, maxBatchSize)
+	case o.BatchingWindow < 0 || o.BatchingWindow > maxBatchingWindow:
+		return fmt.Errorf("event source batching window %v is not in 0 to %v", o.BatchingWindow, maxBatchingWindow)
+	case o.BatchSize > maxPerReceive && o.BatchingWindow < time.Second:
+		return fmt.Errorf("event source batch size %d needs a batching window of a second", o.BatchSize)
+	case o.MaxConcurrency < 0 || o.MaxConcurrency > maxConcurrency:
+		return fmt.Errorf("event source concurrency %d is not in 1 to %d", o.MaxConcurrency, maxConcurrency)
+	case o.PollWait < time.Second || o.PollWait > 20*time.Second:
+		return fmt.Errorf("event source poll wait %v is not in 1 s to 20 s", o.PollWait)
+	case o.VisibilityTimeout < 0 || o.DrainTimeout < 0:
+		return errors.New("event source has a negative visibility or drain timeout")
+	}
+	return nil
+}
+
+// Stats returns the counters as of now.
+func (s *Source) Stats() Stats {
+	c := &s.counts
+	return Stats{
+		Received:      c.received.Load(),
+		Invocations:   c.invocations.Load(),
+		Throttles:     c.throttles.Load(),
+		BatchesFailed: c.batchesFailed.Load(),
+		ItemsFailed:   c.itemsFailed.Load(),
+		Deleted:       c.deleted.Load(),
+		QueueErrors:   c.queueErrors.Load(),
+		Pollers:       c.pollers.Load(),
+	}
+}
