@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 
@@ -22,24 +23,25 @@ import (
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/stripeapi"
+	"tollgate/pkg/telemetry"
 )
 
 func main() {
-	h, err := build(os.LookupEnv)
+	h, err := wire(os.LookupEnv)
 	if err != nil {
-		slog.Error("start consumer", "error", err.Error())
+		fmt.Fprintln(os.Stderr, "consumer cannot start:", err)
 		os.Exit(1)
 	}
 	lambda.Start(h)
 }
 
-// build wires the function; it makes no network call.
-func build(lookup config.Lookup) (lambda.Handler, error) {
+// wire makes no network call.
+func wire(lookup config.Lookup) (lambda.Handler, error) {
 	cfg, err := config.LoadConsumer(lookup)
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := telemetry.Logger(os.Stderr, "consumer", cfg.Stage, cfg.LogLevel)
 	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
 	store, err := dynamostore.New(dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {

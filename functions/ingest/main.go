@@ -5,11 +5,9 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -19,6 +17,7 @@ import (
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/telemetry"
 )
 
 func main() {
@@ -35,9 +34,7 @@ func wire(lookup config.Lookup) (*apigw.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{
-		Level: cfg.LogLevel, ReplaceAttr: lambdacontext.ReplaceAttr,
-	})).With("function", "ingest", "stage", cfg.Stage)
+	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
 	// The sender repeats by itself; a fetch of secrets is tried twice within its own bound.
 	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1}))
 	vault := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Attempts: 2}))

@@ -98,10 +98,10 @@ func TestInfoIsPrivateAndReadBackWhole(t *testing.T) {
 
 func TestLogLinesBecomeReadable(t *testing.T) {
 	for _, c := range []struct{ name, line, want string }{
-		{"a record", `{"time":"2026-01-02T03:04:05Z","level":"WARN","msg":"event","event_id":"evt_1","attempt":2,"error":"a b"}`,
+		{"a record", `{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","message":"event","function":"consumer","stage":"local","event_id":"evt_1","attempt":2,"error":"a b"}`,
 			`WARN  consumer event event_id=evt_1 attempt=2 error=a b`},
 		{"no JSON", `panic: oops`, `consumer panic: oops`},
-		{"half a record", `{"time":"2026`, `consumer {"time":"2026`},
+		{"half a record", `{"timestamp":"2026`, `consumer {"timestamp":"2026`},
 		{"an array", `[1]`, `consumer [1]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,11 +7,13 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"tollgate/pkg/telemetry"
 )
 
 // lines turns the functions' JSON log lines into lines for people: time, level,
-// function, message, then the attributes in their order. What is no such line goes
-// through as it is.
+// function, message, then the attributes in their order without the stage, which is
+// always the same here. What is no such line goes through as it is.
 type lines struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -42,7 +44,10 @@ func readable(function string, line []byte) []byte {
 		fmt.Fprintf(&b, "%s %-8s %s\n", time.Now().Format(time.TimeOnly), function, line)
 		return b.Bytes()
 	}
-	head := map[string]string{"time": "", "level": "INFO", "msg": ""}
+	head := map[string]string{
+		telemetry.TimeKey: "", telemetry.LevelKey: "INFO", telemetry.MessageKey: "",
+		telemetry.FunctionKey: "", telemetry.StageKey: "",
+	}
 	var rest bytes.Buffer
 	for _, f := range fields {
 		if _, isHead := head[f.key]; isHead {
@@ -51,11 +56,11 @@ func readable(function string, line []byte) []byte {
 		}
 		fmt.Fprintf(&rest, " %s=%s", f.key, f.value)
 	}
-	at, err := time.Parse(time.RFC3339Nano, head["time"])
+	at, err := time.Parse(time.RFC3339Nano, head[telemetry.TimeKey])
 	if err != nil {
 		at = time.Now()
 	}
-	fmt.Fprintf(&b, "%s %-5s %-8s %s%s\n", at.Local().Format(time.TimeOnly), head["level"], function, head["msg"], rest.Bytes())
+	fmt.Fprintf(&b, "%s %-5s %-8s %s%s\n", at.Local().Format(time.TimeOnly), head[telemetry.LevelKey], function, head[telemetry.MessageKey], rest.Bytes())
 	return b.Bytes()
 }
 

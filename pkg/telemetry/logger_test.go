@@ -1,0 +1,32 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"testing"
+
+	"tollgate/pkg/telemetry"
+)
+
+func TestLoggerWritesLambdasForm(t *testing.T) {
+	var out bytes.Buffer
+	log := telemetry.Logger(&out, "ingest", "live", slog.LevelWarn)
+	log.Info("quiet")
+	log.Warn("loud", "event_id", "evt_1")
+	var line map[string]string
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatalf("want exactly one JSON line: %v in %s", err, &out)
+	}
+	for key, want := range map[string]string{
+		telemetry.LevelKey: "WARN", telemetry.MessageKey: "loud",
+		telemetry.FunctionKey: "ingest", telemetry.StageKey: "live", "event_id": "evt_1",
+	} {
+		if line[key] != want {
+			t.Errorf("%s is %q, want %q", key, line[key], want)
+		}
+	}
+	if line[telemetry.TimeKey] == "" {
+		t.Errorf("no %s in %s", telemetry.TimeKey, &out)
+	}
+}
