@@ -140,7 +140,7 @@ func busyChild(path string) {
 }
 
 func TestKilledProcess(t *testing.T) {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "sqs.db"), now: time.Now()}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "sqs.db")}
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"="+w.path)
 	out, err := child.StdoutPipe()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,13 +26,14 @@ type world struct {
 	options sqs.Options
 	service *sqs.Service
 	server  *httptest.Server
-	now     time.Time
+	clock   atomic.Int64 // Unix nanoseconds; the engine reads it at any time
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "sqs.db"), now: time.Unix(1_700_000_000, 0)}
-	w.options.Now = func() time.Time { return w.now }
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "sqs.db")}
+	w.clock.Store(time.Unix(1_700_000_000, 0).UnixNano())
+	w.options.Now = w.now
 	w.start()
 	return w
 }
@@ -64,7 +66,9 @@ func client(url string) *sdk.Client {
 	})
 }
 
-func (w *world) pass(d time.Duration) { w.now = w.now.Add(d) }
+func (w *world) now() time.Time { return time.Unix(0, w.clock.Load()) }
+
+func (w *world) pass(d time.Duration) { w.clock.Add(int64(d)) }
 
 func (w *world) queue(name string, attributes map[string]string) string {
 	w.t.Helper()

@@ -65,7 +65,7 @@ func TestMoveBackToTheSource(t *testing.T) {
 	}
 	got := w.moves(arn("dead"), 1)
 	want := []types.ListMessageMoveTasksResultEntry{{Status: aws.String("RUNNING"), SourceArn: aws.String(arn("dead")),
-		ApproximateNumberOfMessagesMoved: 1, ApproximateNumberOfMessagesToMove: aws.Int64(1), StartedTimestamp: w.now.UnixMilli()}}
+		ApproximateNumberOfMessagesMoved: 1, ApproximateNumberOfMessagesToMove: aws.Int64(1), StartedTimestamp: w.now().UnixMilli()}}
 	ignore := cmp.Options{cmpopts.IgnoreUnexported(types.ListMessageMoveTasksResultEntry{}),
 		cmpopts.IgnoreFields(types.ListMessageMoveTasksResultEntry{}, "TaskHandle")}
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
@@ -79,7 +79,7 @@ func TestMoveBackToTheSource(t *testing.T) {
 		t.Error("a moved message kept its id")
 	}
 	attributes := map[string]string{"SenderId": "000000000000", "ApproximateReceiveCount": "1",
-		"SentTimestamp": fmt.Sprint(w.now.UnixMilli()), "ApproximateFirstReceiveTimestamp": fmt.Sprint(w.now.UnixMilli())}
+		"SentTimestamp": fmt.Sprint(w.now().UnixMilli()), "ApproximateFirstReceiveTimestamp": fmt.Sprint(w.now().UnixMilli())}
 	if diff := cmp.Diff(attributes, after[0].Attributes); diff != "" {
 		t.Error(diff)
 	}
