@@ -25,9 +25,13 @@
 //	pkg/local/aws/conformance/install-oracles.sh              # the npm ones into .build/oracles
 //	TOLLGATE_CONFORMANCE_AWS=eu-west-1 go test ./pkg/local/aws/conformance -run TestAWS -timeout 20m
 //
-// FuzzExpressionsAgainstDynalite and TestExpressionsAgainstDynalite give random
+// TestExpressionsAgainstDynalite and FuzzExpressionsAgainstDynalite give random
 // items, conditions and updates to the embedded DynamoDB and to dynalite and
-// compare decision and result.
+// compare decision and result; -expressions N and -fuzz with -fuzztime make them
+// longer:
+//
+//	go test ./pkg/local/aws/conformance -run TestExpressions -expressions 100000
+//	go test ./pkg/local/aws/conformance -run '^$' -fuzz FuzzExpressions -fuzztime 10m
 //
 // Environment:
 //

@@ -12,7 +12,7 @@ import (
 )
 
 // startEmbedded serves all embedded services from a fresh folder and returns the base URL.
-func startEmbedded(t *testing.T) string {
+func startEmbedded(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	db, err := dynamodb.Open(filepath.Join(dir, "dynamodb"), dynamodb.Options{})

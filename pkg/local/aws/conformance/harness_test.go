@@ -20,11 +20,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// inParallel is how many checks run at a time: most of them wait for a queue's
-// clock, so there are far more than cores.
-const inParallel = "24"
+// inParallel is how many checks run at a time if -parallel does not say: most wait
+// for a queue's clock, so they are many more than there are cores.
+const inParallel = "48"
+
+// expressionsFlag names the number of cases that TestExpressionsAgainstDynalite compares.
+const expressionsFlag = "expressions"
 
 func TestMain(m *testing.M) {
+	flag.Int(expressionsFlag, 2000, "how many random expressions to compare with dynalite")
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })

@@ -16,7 +16,7 @@ const (
 )
 
 // absent skips the test with one line, or fails it where oracles are required.
-func absent(t *testing.T, format string, args ...any) {
+func absent(t testing.TB, format string, args ...any) {
 	t.Helper()
 	line := fmt.Sprintf(format, args...)
 	if os.Getenv(envOracles) == "required" {
@@ -26,7 +26,7 @@ func absent(t *testing.T, format string, args ...any) {
 }
 
 // npmOracle finds the folder whose node_modules holds the package in exactly this version.
-func npmOracle(t *testing.T, name, version string) (dir string) {
+func npmOracle(t testing.TB, name, version string) (dir string) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		absent(t, "%s is not run: node is not installed", name)
@@ -46,7 +46,7 @@ func npmOracle(t *testing.T, name, version string) (dir string) {
 	return dir
 }
 
-func moduleRoot(t *testing.T) string {
+func moduleRoot(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
@@ -64,7 +64,7 @@ func moduleRoot(t *testing.T) string {
 	}
 }
 
-func startMoto(t *testing.T) string {
+func startMoto(t testing.TB) string {
 	t.Helper()
 	const version = "5.2.1"
 	server, err := exec.LookPath("moto_server")
@@ -83,7 +83,7 @@ func startMoto(t *testing.T) string {
 	})
 }
 
-func startDynalite(t *testing.T) string {
+func startDynalite(t testing.TB) string {
 	t.Helper()
 	dir := npmOracle(t, "dynalite", "4.0.0")
 	return startOracle(t, dir, func(port string) []string {
@@ -92,7 +92,7 @@ func startDynalite(t *testing.T) string {
 	})
 }
 
-func startLocalSQS(t *testing.T) string {
+func startLocalSQS(t testing.TB) string {
 	t.Helper()
 	dir := npmOracle(t, "local-aws-sqs", "2.0.2")
 	return startOracle(t, dir, func(port string) []string {
@@ -101,7 +101,7 @@ func startLocalSQS(t *testing.T) string {
 	})
 }
 
-func startFauxqs(t *testing.T) string {
+func startFauxqs(t testing.TB) string {
 	t.Helper()
 	dir := npmOracle(t, "fauxqs", "1.9.2")
 	return startOracle(t, dir, func(port string) []string {

@@ -18,7 +18,7 @@ const startWithin = 60 * time.Second
 
 // startOracle runs a command that serves on the port it is given, waits until it
 // answers HTTP, and ends it with the test. It returns the base URL.
-func startOracle(t *testing.T, dir string, command func(port string) []string) string {
+func startOracle(t testing.TB, dir string, command func(port string) []string) string {
 	t.Helper()
 	port := freePort(t)
 	args := command(port)
@@ -28,6 +28,11 @@ func startOracle(t *testing.T, dir string, command func(port string) []string) s
 	dieWithParent(cmd)
 	exited := startProcess(t, cmd)
 	t.Cleanup(func() {
+		select {
+		case <-exited:
+			t.Logf("the oracle ended by itself:\n%s", out)
+		default:
+		}
 		cmd.Process.Kill()
 		<-exited
 	})
@@ -38,7 +43,7 @@ func startOracle(t *testing.T, dir string, command func(port string) []string) s
 
 // startProcess starts the command from a thread that lives as long as the child:
 // the kernel ends a child with the thread that started it, see dieWithParent.
-func startProcess(t *testing.T, cmd *exec.Cmd) <-chan struct{} {
+func startProcess(t testing.TB, cmd *exec.Cmd) <-chan struct{} {
 	t.Helper()
 	started, exited := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -56,7 +61,7 @@ func startProcess(t *testing.T, cmd *exec.Cmd) <-chan struct{} {
 	return exited
 }
 
-func awaitHTTP(t *testing.T, url string, exited <-chan struct{}, out *tail) {
+func awaitHTTP(t testing.TB, url string, exited <-chan struct{}, out *tail) {
 	t.Helper()
 	client := &http.Client{Timeout: 2 * time.Second}
 	defer client.CloseIdleConnections()
@@ -80,7 +85,7 @@ func awaitHTTP(t *testing.T, url string, exited <-chan struct{}, out *tail) {
 }
 
 // freePort finds a port that nobody listens on just now.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -45,7 +45,7 @@ func (t *target) probe(ctx context.Context) *probe {
 // localTarget is a target on this machine. The configuration is built by hand:
 // what AWS_* variables say about profiles or certificates is of no use here, and
 // without retries an error is seen when it happens.
-func localTarget(t *testing.T, name, endpoint string, deviations map[string]deviation, services ...string) *target {
+func localTarget(t testing.TB, name, endpoint string, deviations map[string]deviation, services ...string) *target {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 2 * time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
