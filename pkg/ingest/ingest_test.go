@@ -294,6 +294,8 @@ func TestRefetch(t *testing.T) {
 
 func TestOneLogLineWithoutSecrets(t *testing.T) {
 	const mark = "SENSITIVE"
+	unknown := signed(body, mark, time.Now())
+	unknown.Endpoint = "stranger"
 	payload := `{"id":"evt_1","object":"event","type":"a.b","data":{"object":{"id":"o","v":"` + mark + `"}}}`
 	notEvent := `{"id":"` + mark + `","object":"` + mark + `"}`
 	cases := []struct {
@@ -306,7 +308,9 @@ func TestOneLogLineWithoutSecrets(t *testing.T) {
 			"outcome": "enqueued", "endpoint": "default", "event_id": "evt_1", "type": "a.b", "verified_by": 0.0, "level": "INFO"}},
 		{"rejected", signed(notEvent, mark, time.Now()), nil, map[string]any{
 			"outcome": "rejected", "endpoint": "default", "reason": "not_event", "level": "INFO"}},
-		{"stranger's endpoint", Request{Endpoint: mark}, nil, map[string]any{
+		{"unknown endpoint", unknown, nil, map[string]any{
+			"outcome": "rejected", "endpoint": "", "reason": "endpoint", "level": "INFO"}},
+		{"no endpoint's name", Request{Endpoint: mark}, nil, map[string]any{
 			"outcome": "rejected", "endpoint": "", "reason": "endpoint", "level": "INFO"}},
 		{"failed", signed(payload, mark, time.Now()), errors.New("queue is down"), map[string]any{
 			"outcome": "failed", "endpoint": "default", "event_id": "evt_1", "error": "enqueue event evt_1: queue is down", "level": "ERROR"}},
