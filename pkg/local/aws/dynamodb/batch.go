@@ -7,7 +7,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
@@ -62,12 +61,9 @@ func (d *DB) batchGet(_ context.Context, in *batchGetInput) (*batchGetOutput, er
 	return out, err
 }
 
+// batchGetTable reads one table's keys while there is room, in bytes.
 func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, room *int, out *batchGetOutput) error {
 	plain, err := d.tableName(name)
-	if err != nil {
-		return err
-	}
-	t, err := openTable(tx, plain)
 	if err != nil {
 		return err
 	}
@@ -75,33 +71,21 @@ func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, roo
 	if err != nil {
 		return err
 	}
-	if err := t.checkScalarPaths(projection); err != nil {
-		return err
-	}
 	found, seen := []value.Item{}, map[string]bool{}
 	var left []value.Item
 	for _, key := range req.Keys {
-		if err := t.checkKey(key); err != nil {
-			return err
-		}
-		stored := t.primaryKey(key)
-		if seen[string(stored)] {
-			return invalid("Provided list of item keys contains duplicates")
-		}
-		seen[string(stored)] = true
-		item, err := t.get(stored)
+		item, id, err := (&read{table: plain, key: key, projection: projection}).run(tx)
 		if err != nil {
 			return err
 		}
+		if seen[id] {
+			return invalid("Provided list of item keys contains duplicates")
+		}
+		seen[id] = true
 		if *room -= item.Size(); *room < 0 {
 			left = append(left, key)
-			continue
-		}
-		if item != nil && projection != nil {
-			item = expr.Project(item, projection)
-		}
-		if item != nil {
-			found = append(found, item)
+		} else if item != nil {
+			found = append(found, shape(item, projection))
 		}
 	}
 	out.Responses[name] = found

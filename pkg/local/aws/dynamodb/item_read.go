@@ -30,7 +30,8 @@ func (d *DB) getItem(_ context.Context, in *getItemInput) (*getItemOutput, error
 	}
 	out := &getItemOutput{}
 	err = d.view(func(tx *bbolt.Tx) error {
-		out.Item, err = r.run(tx)
+		item, _, err := r.run(tx)
+		out.Item = shape(item, r.projection)
 		return err
 	})
 	return out, err
@@ -71,21 +72,27 @@ func parseProjection(text *string, names map[string]string) (expr.Projection, er
 	return projection, p.Unused()
 }
 
-// run returns the item, nil if there is none; an empty item if the projection finds nothing.
-func (r *read) run(tx *bbolt.Tx) (value.Item, error) {
+// run returns the item, nil if there is none, and its stored key.
+func (r *read) run(tx *bbolt.Tx) (value.Item, string, error) {
 	t, err := openTable(tx, r.table)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := t.checkScalarPaths(r.projection); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := t.checkKey(r.key); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	item, err := t.get(t.primaryKey(r.key))
-	if item == nil || err != nil || r.projection == nil {
-		return item, err
+	key := t.primaryKey(r.key)
+	item, err := t.get(key)
+	return item, string(key), err
+}
+
+// shape returns what the projection, if there is one, takes of an item.
+func shape(item value.Item, projection expr.Projection) value.Item {
+	if item == nil || projection == nil {
+		return item
 	}
-	return expr.Project(item, r.projection), nil
+	return expr.Project(item, projection)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -185,10 +186,13 @@ func TestBatchGetStopsAtSixteenMegabytes(t *testing.T) {
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	var keys []attrs
+	large := strings.Repeat("x", 390<<10)
+	var wg sync.WaitGroup
 	for i := range 43 {
 		keys = append(keys, attrs{"pk": str(fmt.Sprintf("%02d", i))})
-		s.put("things", attrs{"pk": keys[i]["pk"], "x": str(strings.Repeat("x", 390<<10))})
+		wg.Go(func() { s.put("things", attrs{"pk": str(fmt.Sprintf("%02d", i)), "x": str(large)}) })
 	}
+	wg.Wait()
 	want := map[string]types.KeysAndAttributes{"things": {Keys: keys}}
 	seen := map[string]bool{}
 	for rounds := 0; len(want) > 0; rounds++ {

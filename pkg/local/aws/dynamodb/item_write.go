@@ -74,7 +74,7 @@ func (d *DB) writeItem(kind writeKind, in *conditional, item value.Item, update 
 	err = d.update(func(tx *bbolt.Tx) (bool, error) {
 		var err error
 		done, err = w.run(tx)
-		return err == nil, err
+		return err == nil && done.changes(), err
 	})
 	if err != nil {
 		return nil, err

@@ -158,7 +158,7 @@ func (pg *page) run(t *table, ix *index, s span, backward bool) (*pageOutput, er
 		if pg.filter.Match(item) {
 			out.Count++
 			if pg.Select != "COUNT" {
-				items = append(items, pg.shape(item))
+				items = append(items, shape(item, pg.projection))
 			}
 		}
 		if size >= maxPageBytes || pg.Limit != nil && out.ScannedCount >= *pg.Limit {
@@ -171,13 +171,6 @@ func (pg *page) run(t *table, ix *index, s span, backward bool) (*pageOutput, er
 		out.Items = &items
 	}
 	return out, err
-}
-
-func (pg *page) shape(item value.Item) value.Item {
-	if pg.projection == nil {
-		return item
-	}
-	return expr.Project(item, pg.projection)
 }
 
 // walk calls f with the items of the span in key order, or backward, until f returns false.

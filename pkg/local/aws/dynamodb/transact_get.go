@@ -49,14 +49,14 @@ func readAll(tx *bbolt.Tx, reads []*read, out []getItemOutput) error {
 	size := 0
 	for i, r := range reads {
 		reasons[i] = reason{Code: "None"}
-		item, err := r.run(tx)
+		item, _, err := r.run(tx)
 		if err != nil {
 			if reasons[i], err = reasonFor(asAWS(err)); err != nil {
 				return err
 			}
 			cancelled = true
 		}
-		out[i].Item = item
+		out[i].Item = shape(item, r.projection)
 		size += item.Size()
 	}
 	if cancelled {

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -121,7 +122,7 @@ func (d *DB) sweepLoop() {
 	for {
 		select {
 		case <-tick.C:
-			if err := d.sweep(); err != nil && err != errClosed {
+			if err := d.sweep(); err != nil && !errors.Is(err, errClosed) {
 				d.opts.Logger.Error("sweep expired items", "error", err)
 			}
 		case <-d.closing:

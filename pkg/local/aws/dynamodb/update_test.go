@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -91,7 +92,7 @@ func TestUpdateExpressions(t *testing.T) {
 			"ValidationException: An operand in the update expression has an incorrect data type"},
 		{"39 digits", attrs{"n": num("12345678901234567890123456789012345678")}, "SET n = n + :d", nil, attrs{":d": num("0.1")}, nil,
 			"ValidationException: Attempting to store more than 38 significant digits in a Number"},
-		{"too large", attrs{"a": str(string(make([]byte, 300<<10)))}, "SET b = a", nil, nil, nil,
+		{"too large", attrs{"a": str(strings.Repeat("x", 300<<10))}, "SET b = a", nil, nil, nil,
 			"ValidationException: Item size to update has exceeded the maximum allowed size"},
 		{"empty", nil, " ", nil, nil, nil,
 			"ValidationException: Invalid UpdateExpression: The expression can not be empty;"},

@@ -124,8 +124,12 @@ func (w *write) updated(t *table, old value.Item) (value.Item, error) {
 	return item, t.checkItem(item, "Item size to update has exceeded the maximum allowed size")
 }
 
+// changes tells whether there is anything to write: checks and deletions of
+// nothing need no commit.
+func (e *effect) changes() bool { return e.writes && (e.old != nil || e.new != nil) }
+
 func (e *effect) apply() error {
-	if !e.writes || e.old == nil && e.new == nil {
+	if !e.changes() {
 		return nil
 	}
 	return e.table.replace(e.key, e.old, e.new)

@@ -1,6 +1,9 @@
 package expr
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 type tokenKind int
 
@@ -64,13 +67,8 @@ func nextToken(s string) token {
 	if strings.IndexByte("=<>()[],.+-", s[0]) >= 0 {
 		return token{tokMark, s[:1]}
 	}
-	for i, r := range s { // one whole character, for the message
-		if i > 0 {
-			return token{tokBad, s[:i]}
-		}
-		_ = r
-	}
-	return token{tokBad, s}
+	_, size := utf8.DecodeRuneInString(s) // one whole character, for the message
+	return token{tokBad, s[:size]}
 }
 
 // span returns where the run of characters that starts at from ends.
