@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// settleGrace is how long a finished invocation's result is held back while the
+// settleGrace is how long at most a finished invocation's result is held back while the
 // process asks for the next one, so that a caller that goes on at once finds a
 // free environment and not one about to be free.
-const settleGrace = 100 * time.Millisecond
+const settleGrace = 2 * time.Second
 
 // maxHandovers bounds how many processes an invocation may find dead before it ran.
 const maxHandovers = 10
