@@ -57,4 +57,7 @@ func (t *turn) deadLetter(from, to *queue, m *message) {
 	st.Here, st.VisibleAt, st.Received = 0, 0, 0
 	t.deleteMessage(from, m)
 	t.insert(to, st, encoded)
+	if len(to.waiters) > 0 {
+		t.again = true // they may have had their turn already
+	}
 }

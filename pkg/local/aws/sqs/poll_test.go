@@ -3,6 +3,7 @@ package sqs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -137,6 +138,43 @@ func TestLongPollWakesWhenAMessageComesBack(t *testing.T) {
 			"ReceiptHandle": back.Messages[0].ReceiptHandle})
 		if got := <-released; got.after != 2*time.Second || len(got.Messages) != 1 {
 			t.Errorf("released: %+v", got)
+		}
+	})
+}
+
+// A message that a long poll on its queue sends to the dead-letter queue wakes the long poll there, and more of them
+// than one turn moves all arrive.
+func TestLongPollOnTheDeadLetterQueue(t *testing.T) {
+	t.Run("one", func(t *testing.T) { pollBothQueues(t, 1) })
+	t.Run("more than a turn moves", func(t *testing.T) { pollBothQueues(t, 250) })
+}
+
+func pollBothQueues(t *testing.T, count int) {
+	bubble(t, sqs.Options{}, func(t *testing.T, s *sqs.Service) {
+		const dead = "http://localhost/000000000000/dead"
+		must[object](t, s, "CreateQueue", object{"QueueName": "dead"})
+		must[object](t, s, "CreateQueue", object{"QueueName": "q", "Attributes": object{"RedrivePolicy": redrive("dead", "1")}})
+		for range count {
+			must[object](t, s, "SendMessage", object{"QueueUrl": plainURL, "MessageBody": "one"})
+			must[received](t, s, "ReceiveMessage", object{"QueueUrl": plainURL, "VisibilityTimeout": 2})
+		}
+		onDead := make(chan pollResult, 1)
+		start := time.Now()
+		go func() {
+			out, err := call[received](t, t.Context(), s, "ReceiveMessage", object{"QueueUrl": dead, "WaitTimeSeconds": 20})
+			onDead <- pollResult{out, err, time.Since(start).Round(10 * time.Millisecond)}
+		}()
+		onMain := poll(t, t.Context(), s, object{"WaitTimeSeconds": 20})
+		if got := <-onDead; got.after != 2*time.Second || len(got.Messages) != 1 {
+			t.Errorf("on the dead-letter queue: %+v", got)
+		}
+		if got := <-onMain; got.after != 20*time.Second || len(got.Messages) != 0 {
+			t.Errorf("on the source: %+v", got)
+		}
+		out := must[struct{ Attributes map[string]string }](t, s, "GetQueueAttributes",
+			object{"QueueUrl": dead, "AttributeNames": []string{"ApproximateNumberOfMessages"}})
+		if got := out.Attributes["ApproximateNumberOfMessages"]; got != fmt.Sprint(count-1) {
+			t.Errorf("%s dead letters visible", got)
 		}
 	})
 }

@@ -52,8 +52,9 @@ type waiter struct {
 	got        []delivery
 }
 
-// maxMovesPerReceive bounds what one receive dead-letters; the rest follows in the next turns.
-const maxMovesPerReceive = 1000
+// maxMovesPerReceive bounds what one receive dead-letters, as they share a write. When there is more, a long poll goes
+// on at once and a short poll may end empty, as short polls may.
+const maxMovesPerReceive = 100
 
 func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (receiveOutput, error) {
 	if err := in.check(); err != nil {
