@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tollgate/pkg/local"
+)
+
+func TestHelp(t *testing.T) {
+	tests := []struct {
+		verb string
+		says []string
+	}{
+		{"", []string{"dev", "send", "events list", "events show", "dlq list", "dlq show"}},
+		{"dev", []string{"--listen", "--aws-listen", "--time-scale", "--max-receives"}},
+		{"send", []string{"--url", "--secret", "--count", "--dup", "--rate", "--id"}},
+		{"events", []string{"list", "show"}},
+		{"events list", []string{"--status", "--type", "--since", "--limit", "--max-read", "--cursor", "failed", "dead", "retrying", "cursor"}},
+		{"events show", []string{"<event>", "--wait", "inferred"}},
+		{"dlq", []string{"list", "show"}},
+		{"dlq list", []string{"--events", "--limit", "gives it back"}},
+		{"dlq show", []string{"--payload", "<event|message>"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.verb, func(t *testing.T) {
+			got := tollgate(t.Context(), nil, append(strings.Fields(tt.verb), "--help")...)
+			if got.code != exitDone || got.err != "" {
+				t.Errorf("exit %d, stderr %q", got.code, got.err)
+			}
+			for _, s := range append(tt.says, "--json", "--data") {
+				if !strings.Contains(got.out, s) {
+					t.Errorf("the help does not say %q", s)
+				}
+			}
+		})
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	s := newSystem(t)
+	tests := []struct {
+		args string
+		says string
+	}{
+		{"", "expected one of"},
+		{"fly", "fly"},
+		{"events", "expected one of"},
+		{"events show", "expected"},
+		{"events show evt_1 evt_2", "evt_2"},
+		{"events show evt_1 --wait=-1s", "--wait"},
+		{"events show evt_1 --wait=soon", "--wait"},
+		{"events list --status=gone", "--status"},
+		{"events list --limit=0", "--limit is 1 to 10000"},
+		{"events list --limit=10001", "--limit is 1 to 10000"},
+		{"events list --max-read=7", "--max-read is 8 to 1000000"},
+		{"events list --max-read=1000001", "--max-read"},
+		{"events list --since=yesterday", `--since "yesterday"`},
+		{"events list --since=-2h", "--since"},
+		{"events list --type=in*voice", "--type"},
+		{"dlq list --limit=0", "--limit is 1 to 100000"},
+		{"dlq list --bogus", "--bogus"},
+		{"dlq show", "expected"},
+		{"dlq show evt_1 --limit=100001", "--limit"},
+		{"send", "expected"},
+		{"send invoice.paid --count=0", "--count is 1 to 1000000"},
+		{"send invoice.paid --dup=1001", "--dup is 1 to 1000"},
+		{"send invoice.paid --parallel=0", "--parallel is 1 to 256"},
+		{"send invoice.paid --rate=-1", "--rate"},
+		{"send invoice.paid --count=2 --id=evt_1", "--id"},
+		{"send no.such.type", "there are: charge.dispute.created"},
+		{"send " + filepath.Join(t.TempDir(), "absent.json"), "neither a file nor known"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) { s.tollgate(strings.Fields(tt.args)...).refused(t, exitUsage, tt.says) })
+	}
+}
+
+// TestErrorJSON holds every error to one object on stderr and nothing on stdout.
+func TestErrorJSON(t *testing.T) {
+	s := newSystem(t)
+	tests := []struct {
+		name string
+		args []string
+		env  map[string]string
+		code int
+		hint string
+	}{
+		{"arguments", []string{"events", "fly"}, nil, exitUsage, "tollgate --help"},
+		{"environment", []string{"events", "list"}, map[string]string{"TOLLGATE_TABLE": "t"}, exitUsage, ""},
+		{"a flag", []string{"dlq", "list", "--limit", "0"}, nil, exitUsage, ""},
+		{"no system", []string{"dlq", "list", "--data", t.TempDir()}, nil, exitUsage, "tollgate dev"},
+		{"unknown event", []string{"events", "show", "evt_nobody", "--data", s.data}, nil, exitFailed, "at Stripe"},
+		{"unknown letter", []string{"dlq", "show", "evt_nobody", "--data", s.data}, nil, exitFailed, "events show evt_nobody"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tollgate(t.Context(), tt.env, append(tt.args, "--json")...)
+			got.refused(t, tt.code)
+			var e map[string]string
+			if err := json.Unmarshal([]byte(got.err), &e); err != nil || len(e) != 2 || e["error"] == "" || !strings.Contains(e["hint"], tt.hint) {
+				t.Errorf("stderr is %q (%v), want an error with %q as a hint", got.err, err, tt.hint)
+			}
+			if plain := tollgate(t.Context(), tt.env, tt.args...); plain.code != tt.code || !strings.HasPrefix(plain.err, "tollgate: ") {
+				t.Errorf("without --json: exit %d, %q", plain.code, plain.err)
+			}
+		})
+	}
+}
+
+// TestGoneSystem: a file that a crash left behind names nobody.
+func TestGoneSystem(t *testing.T) {
+	s := newSystem(t)
+	s.info.Endpoint = "http://127.0.0.1:1"
+	s.writeInfo()
+	for _, verb := range []string{"events list", "events show evt_1", "dlq list", "dlq show evt_1"} {
+		s.tollgate(strings.Fields(verb)...).refused(t, exitFailed, "does not answer", "start tollgate dev again")
+	}
+}
+
+func TestBrokenInfo(t *testing.T) {
+	s := newSystem(t)
+	check(t, writeFile(filepath.Join(s.data, local.InfoFile), `{"pid":1,`))
+	s.tollgate("events", "list").refused(t, exitFailed, "dev.json is broken")
+}
+
+// TestTargetOfEnvironment: a system that the environment names is used, and no other beside it.
+func TestTargetOfEnvironment(t *testing.T) {
+	s := newSystem(t)
+	s.failed("evt_1", "invoice.paid", "", "no row", 15)
+	t.Setenv("AWS_ENDPOINT_URL", s.info.Endpoint)
+	t.Setenv("AWS_REGION", local.Region)
+	t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
+	env := map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
+	got := tollgate(t.Context(), env, "events", "show", "evt_1", "--json", "--data", t.TempDir()).ok(t)
+	if v := lines[eventView](t, got.out); len(v) != 1 || v[0].ID != "evt_1" {
+		t.Errorf("shows %q", got.out)
+	}
+	env["TOLLGATE_TABLE"] = "another"
+	tollgate(t.Context(), env, "events", "show", "evt_1", "--data", s.data).refused(t, exitFailed, "ResourceNotFoundException")
+	tollgate(t.Context(), env, "send", "invoice.paid", "--data", s.data).refused(t, exitUsage, "give --url and --secret")
+}
+
+// TestFaultIsNoSuccess: only kong's own exit is caught.
+func TestFaultIsNoSuccess(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("the fault is gone")
+		}
+	}()
+	run(t.Context(), []string{"events", "list"}, func(string) (string, bool) { panic("no environment") }, io.Discard, io.Discard)
+}

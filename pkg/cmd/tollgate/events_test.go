@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }
+
+// fill puts one event of each kind into the table.
+func fill(t *testing.T, s *system) {
+	t.Helper()
+	hour := time.Now().Add(time.Hour)
+	s.done("evt_done", "invoice.paid", idempotency.Applied, dispatch.Effects{
+		dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 1000, "currency": "eur", "final": true, "note": nil}),
+	})
+	s.done("evt_ignored", "charge.failed", idempotency.Ignored, nil)
+	s.failed("evt_retrying", "invoice.paid", "", "no row for cus_1", 15)
+	s.failed("evt_dead", "invoice.paid", "handler", "no plan", 0)
+	s.claim("evt_running", "invoice.paid", 0, 15, hour)
+	s.claim("evt_crashed", "invoice.paid", 0, 15, after(30))
+	s.claim("evt_last", "invoice.paid", 0, 0, hour)
+	c := s.done("evt_replayed", "invoice.paid", idempotency.Applied, nil)
+	check(t, s.store.Replay(t.Context(), idempotency.ReplayRequest{
+		EventID: c.EventID, Generation: c.Generation, Now: after(5), By: "ann", Why: "wrong rate",
+	}))
+}
+
+func TestEventsShow(t *testing.T) {
+	s := newSystem(t)
+	fill(t, s)
+	const (
+		times = `"source":"webhook","created":"2023-11-14T22:13:10Z","first_at":"2023-11-14T22:13:20.123Z",`
+		first = times + `"updated_at":"2023-11-14T22:13:20.123Z","done_at":null,"effects":[]}`
+		done  = times + `"updated_at":"2023-11-14T22:13:22.123Z","done_at":"2023-11-14T22:13:22.123Z",`
+		tried = times + `"updated_at":"2023-11-14T22:13:21.123Z","done_at":null,"effects":[]}`
+	)
+	tests := []struct{ id, want string }{
+		{"evt_done", `{"id":"evt_done","type":"invoice.paid","status":"done","dead":false,"reason":"","where":"done","where_inferred":false,"attempt":1,"generation":1,"fails":0,"receives_left":null,"error":"","outcome":"applied",` +
+			done + `"effects":[{"amount":1000,"currency":"eur","final":true,"note":null,"pk":"FACT#test#-#in_1#paid"}]}`},
+		{"evt_ignored", `{"id":"evt_ignored","type":"charge.failed","status":"ignored","dead":false,"reason":"","where":"done","where_inferred":false,"attempt":1,"generation":1,"fails":0,"receives_left":null,"error":"","outcome":"ignored",` +
+			done + `"effects":[]}`},
+		{"evt_retrying", `{"id":"evt_retrying","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":1,"fails":1,"receives_left":15,"error":"no row for cus_1","outcome":"",` + tried},
+		{"evt_dead", `{"id":"evt_dead","type":"invoice.paid","status":"dead","dead":true,"reason":"handler","where":"dlq","where_inferred":true,"attempt":1,"generation":1,"fails":1,"receives_left":0,"error":"no plan","outcome":"",` + tried},
+		{"evt_running", `{"id":"evt_running","type":"invoice.paid","status":"running","dead":false,"reason":"","where":"in_flight","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":15,"error":"","outcome":"",` + first},
+		{"evt_crashed", `{"id":"evt_crashed","type":"invoice.paid","status":"running","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":15,"error":"","outcome":"",` + first},
+		{"evt_last", `{"id":"evt_last","type":"invoice.paid","status":"dead","dead":true,"reason":"","where":"in_flight","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":0,"error":"","outcome":"",` + first},
+		{"evt_replayed", `{"id":"evt_replayed","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":2,"fails":0,"receives_left":null,"error":"","outcome":"applied",` +
+			times + `"updated_at":"2023-11-14T22:13:25.123Z","done_at":"2023-11-14T22:13:22.123Z","effects":[]}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.id, func(t *testing.T) {
+			got := s.tollgate("events", "show", tt.id, "--json").ok(t)
+			if diff := cmp.Diff(tt.want+"\n", got.out); diff != "" || got.err != "" {
+				t.Errorf("%s\nstderr %q", diff, got.err)
+			}
+			var v eventView
+			check(t, json.Unmarshal([]byte(got.out), &v))
+			text := s.tollgate("events", "show", tt.id).ok(t).out
+			for _, want := range []string{tt.id, v.Type, v.Status, v.Where, v.Error, v.Outcome, v.Reason} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the text lacks %q:\n%s", want, text)
+				}
+			}
+			if v.WhereInferred != strings.Contains(text, "inferred from the record") {
+				t.Errorf("the text does not say rightly whether the place is inferred:\n%s", text)
+			}
+		})
+	}
+	text := s.tollgate("events", "show", "evt_replayed").ok(t).out
+	if !strings.Contains(text, "ann") || !strings.Contains(text, "wrong rate") {
+		t.Errorf("who replayed, and why, is not said:\n%s", text)
+	}
+	if text = s.tollgate("events", "show", "evt_done").ok(t).out; !strings.Contains(text, "FACT#test#-#in_1#paid\n    amount=1000 currency=eur final=true") {
+		t.Errorf("the effects are not shown:\n%s", text)
+	}
+}
+
+func TestEventsShowUnknown(t *testing.T) {
+	s := newSystem(t)
+	s.tollgate("events", "show", "evt_nobody").refused(t, exitFailed, "event evt_nobody is not known in local system in "+s.data, "it never came")
+}
+
+func TestEventsShowWait(t *testing.T) {
+	s := newSystem(t)
+	s.failed("evt_dead", "invoice.paid", "handler", "no plan", 0)
+	s.failed("evt_retrying", "invoice.paid", "", "no row", 15)
+	s.tollgate("events", "show", "evt_dead", "--wait", "1h").ok(t)
+	got := s.tollgate("events", "show", "evt_retrying", "--wait", "200ms", "--json")
+	if got.code != exitFailed || !strings.Contains(got.err, "evt_retrying is still retrying after 200ms") || len(lines[eventView](t, got.out)) != 1 {
+		t.Errorf("%+v", got)
+	}
+	s.tollgate("events", "show", "evt_nobody", "--wait", "200ms").refused(t, exitFailed, "not known")
+
+	waiting := make(chan answer, 1)
+	go func() {
+		waiting <- tollgate(t.Context(), nil, "events", "show", "evt_new", "--wait", "1m", "--json", "--data", s.data)
+	}()
+	s.done("evt_new", "invoice.paid", idempotency.Applied, nil)
+	if v := lines[eventView](t, (<-waiting).ok(t).out); len(v) != 1 || v[0].Status != statusDone {
+		t.Errorf("waited for %+v", v)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	tollgate(ctx, nil, "events", "show", "evt_nobody", "--wait", "1h", "--data", s.data).refused(t, exitFailed)
+}
+
+func TestEventsList(t *testing.T) {
+	s := newSystem(t)
+	fill(t, s)
+	open := []string{"evt_dead", "evt_replayed", "evt_retrying"}
+	all := []string{"evt_crashed", "evt_dead", "evt_done", "evt_ignored", "evt_last", "evt_replayed", "evt_retrying", "evt_running"}
+	tests := []struct {
+		args  string
+		want  []string
+		scans bool
+	}{
+		{"", open, false},
+		{"--status=failed", open, false},
+		{"--status=dead", []string{"evt_dead"}, false},
+		{"--status=retrying", []string{"evt_replayed", "evt_retrying"}, false},
+		{"--status=done", []string{"evt_done", "evt_ignored"}, true},
+		{"--status=ignored", []string{"evt_ignored"}, true},
+		{"--status=running", []string{"evt_crashed", "evt_last", "evt_running"}, true},
+		{"--type=charge.failed", []string{"evt_ignored"}, true},
+		{"--type=charge.*", []string{"evt_ignored"}, true},
+		{"--type=charge", nil, true},
+		{"--type=*", all, true},
+		{"--type=invoice.* --status=dead", []string{"evt_dead"}, false},
+		{"--type=charge.* --status=failed", nil, false},
+		{"--since=2023-11-14T22:13:22Z", []string{"evt_done", "evt_ignored", "evt_replayed"}, true},
+		{"--since=2023-11-14T22:13:23Z --status=failed", []string{"evt_replayed"}, false},
+		{"--since=2020-01-01", all, true},
+		{"--since=1h", nil, true},
+		{"--since=1h --status=failed", nil, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			args := append([]string{"events", "list"}, strings.Fields(tt.args)...)
+			got := s.tollgate(append(args, "--json")...).ok(t)
+			var ids []string
+			for _, v := range lines[recordView](t, got.out) {
+				ids = append(ids, v.ID)
+			}
+			slices.Sort(ids)
+			if diff := cmp.Diff(tt.want, ids); diff != "" {
+				t.Error(diff)
+			}
+			if scans := strings.Contains(got.err, "reading the whole table, at most 10000 items"); scans != tt.scans {
+				t.Errorf("stderr is %q", got.err)
+			}
+			text := s.tollgate(args...).ok(t).out
+			if len(tt.want) == 0 && !strings.HasPrefix(text, "No event") {
+				t.Errorf("nothing is said as %q", text)
+			}
+			for _, id := range tt.want {
+				if !strings.Contains(text, id+"  ") {
+					t.Errorf("the table lacks %s:\n%s", id, text)
+				}
+			}
+		})
+	}
+}
+
+func TestEventsListShape(t *testing.T) {
+	s := newSystem(t)
+	s.failed("evt_dead", "invoice.paid", "handler", "no\tplan\x1b[31m\nfor <you>", 0)
+	const want = `{"id":"evt_dead","type":"invoice.paid","status":"dead","dead":true,"reason":"handler","where":"dlq","where_inferred":true,"attempt":1,"generation":1,"fails":1,"receives_left":0,` +
+		`"error":"no\tplan\u001b[31m\nfor <you>","outcome":"","source":"webhook","created":"2023-11-14T22:13:10Z","first_at":"2023-11-14T22:13:20.123Z","updated_at":"2023-11-14T22:13:21.123Z","done_at":null}` + "\n"
+	if diff := cmp.Diff(want, s.tollgate("events", "list", "--json").ok(t).out); diff != "" {
+		t.Error(diff)
+	}
+	text := s.tollgate("events", "list").ok(t).out
+	rows := strings.Split(strings.TrimSpace(text), "\n")
+	if len(rows) != 2 || !strings.HasPrefix(rows[0], "EVENT     TYPE") || !strings.HasSuffix(rows[1], "no plan [31m for <you>") {
+		t.Errorf("the table is\n%q", text)
+	}
+}
+
+// TestEventsListPages follows cursors through the index and through the table.
+func TestEventsListPages(t *testing.T) {
+	s := newSystem(t)
+	var want []string
+	for i := range 23 {
+		id := fmt.Sprintf("evt_%02d", i)
+		typ := "invoice.paid"
+		if i%3 == 0 {
+			typ = "charge.failed"
+		} else {
+			want = append(want, id)
+		}
+		s.failed(id, typ, "", "no row", 15)
+	}
+	for _, filter := range []string{"--type=invoice.*", "--type=invoice.paid --status=retrying"} {
+		for _, bound := range []string{"--limit=4", "--limit=100 --max-read=9"} {
+			t.Run(filter+" "+bound, func(t *testing.T) {
+				var ids []string
+				cursor := ""
+				pages := 0
+				for ok := true; ok; ok = cursor != "" {
+					args := append([]string{"events", "list", "--json", "--cursor", cursor}, strings.Fields(filter+" "+bound)...)
+					got := s.tollgate(args...).ok(t)
+					page := lines[recordView](t, got.out)
+					if pages++; pages > 50 || bound == "--limit=4" && len(page) > 4 {
+						t.Fatalf("page %d has %d events", pages, len(page))
+					}
+					for _, v := range page {
+						ids = append(ids, v.ID)
+					}
+					cursor = cursorOf(got.err)
+				}
+				slices.Sort(ids)
+				if diff := cmp.Diff(want, ids); diff != "" || pages < 3 {
+					t.Errorf("%d pages: %s", pages, diff)
+				}
+			})
+		}
+	}
+	got := s.tollgate("events", "list", "--limit=3").ok(t)
+	if !strings.Contains(got.err, "there may be more") || !strings.Contains(got.err, "--cursor ") {
+		t.Errorf("people are told %q", got.err)
+	}
+	s.tollgate("events", "list", "--cursor=zzz").refused(t, exitFailed, "cursor")
+}
+
+// cursorOf finds the cursor among what stderr says.
+func cursorOf(text string) string {
+	for line := range strings.Lines(text) {
+		var c struct{ Cursor string }
+		if json.Unmarshal([]byte(line), &c) == nil && c.Cursor != "" {
+			return c.Cursor
+		}
+	}
+	return ""
+}

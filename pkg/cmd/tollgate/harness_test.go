@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/local"
+	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/dynamodb"
+	"tollgate/pkg/local/aws/sqs"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/sqsqueue"
+)
+
+// scale makes the queue's seconds short.
+const scale = 200
+
+// at is the time of what the tests write.
+var at = time.UnixMilli(1_700_000_000_123).UTC()
+
+// system is what a running local system shows the command.
+type system struct {
+	t      *testing.T
+	data   string
+	info   local.Info
+	sqs    *sdksqs.Client
+	dynamo *sdkdynamodb.Client
+	store  *dynamostore.Store
+	queue  *sqsqueue.Consumer
+}
+
+// newSystem serves an embedded queue with its dead-letter queue and a table, and writes
+// the file by which the command finds them.
+func newSystem(t *testing.T) *system {
+	t.Helper()
+	dir := t.TempDir()
+	q, err := sqs.Open(filepath.Join(dir, "sqs.db"), sqs.Options{Speed: scale})
+	check(t, err)
+	db, err := dynamodb.Open(filepath.Join(dir, "dynamodb.db"), dynamodb.Options{})
+	check(t, err)
+	server := httptest.NewServer(awsjson.Handler(q.Service(), db.Service()))
+	t.Cleanup(func() {
+		server.Close()
+		check(t, q.Close())
+		check(t, db.Close())
+	})
+	c := local.AWSConfig(server.URL)
+	s := &system{t: t, data: dir, sqs: sdksqs.NewFromConfig(c), dynamo: sdkdynamodb.NewFromConfig(c)}
+	_, err = s.dynamo.CreateTable(t.Context(), dynamostore.TableSchema(local.TableName))
+	check(t, err)
+	s.store, err = dynamostore.New(s.dynamo, local.TableName, dynamostore.Options{})
+	check(t, err)
+	s.info = local.Info{
+		PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: server.URL, Region: local.Region,
+		Table: local.TableName, DLQURL: s.makeQueue("dead", nil), TimeScale: scale, MaxReceives: 1,
+	}
+	s.info.QueueURL = s.makeQueue("events", map[string]string{
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":"1"}`,
+	})
+	s.queue = sqsqueue.NewConsumer(s.sqs, s.info.QueueURL, s.info.DLQURL, scale)
+	s.writeInfo()
+	return s
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *system) makeQueue(name string, attributes map[string]string) string {
+	s.t.Helper()
+	out, err := s.sqs.CreateQueue(s.t.Context(), &sdksqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	check(s.t, err)
+	return aws.ToString(out.QueueUrl)
+}
+
+func (s *system) writeInfo() {
+	s.t.Helper()
+	raw, err := json.Marshal(s.info)
+	check(s.t, err)
+	check(s.t, os.WriteFile(filepath.Join(s.data, local.InfoFile), raw, 0o600))
+}
+
+// answer is what a run of the command gives.
+type answer struct {
+	code     int
+	out, err string
+}
+
+// tollgate runs the command on the system.
+func (s *system) tollgate(args ...string) answer {
+	s.t.Helper()
+	return tollgate(s.t.Context(), nil, append(args, "--data", s.data)...)
+}
+
+func tollgate(ctx context.Context, env map[string]string, args ...string) answer {
+	var out, errOut bytes.Buffer
+	code := run(ctx, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &errOut)
+	return answer{code, out.String(), errOut.String()}
+}
+
+// ok fails the test unless the command did its work.
+func (a answer) ok(t *testing.T) answer {
+	t.Helper()
+	if a.code != exitDone {
+		t.Fatalf("exit %d: %s%s", a.code, a.out, a.err)
+	}
+	return a
+}
+
+// refused fails the test unless the command ended so, said so on stderr, and no more.
+func (a answer) refused(t *testing.T, code int, says ...string) {
+	t.Helper()
+	if a.code != code || a.out != "" {
+		t.Errorf("exit %d with %q on stdout, want %d with none", a.code, a.out, code)
+	}
+	for _, s := range says {
+		if !strings.Contains(a.err, s) {
+			t.Errorf("stderr is %q, want %q in it", a.err, s)
+		}
+	}
+}
+
+// lines are the JSON objects of stdout, one a line.
+func lines[T any](t *testing.T, out string) (list []T) {
+	t.Helper()
+	for line := range strings.Lines(out) {
+		var v T
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatalf("%q is no JSON object: %v", line, err)
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+func envelope(id, typ string) event.Envelope {
+	return event.Envelope{
+		ID: id, Object: event.ObjectSnapshot, Type: typ, Endpoint: "default", APIVersion: "2023-10-16",
+		Created: 1_699_999_990, ReceivedAt: at, ObjectID: "in_1", Source: event.Webhook, Body: []byte(`{"card":"4242"}`),
+	}
+}
+
+// claim claims an event, with receives left, at a time that many seconds after at.
+func (s *system) claim(id, typ string, seconds, left int, lease time.Time) *idempotency.Claim {
+	s.t.Helper()
+	got, err := s.store.Claim(s.t.Context(), idempotency.ClaimRequest{
+		Event: envelope(id, typ), Own: idempotency.NewOwner(), Now: after(seconds), Lease: lease,
+		Cutoff: after(seconds), Receives: 1, ReceivesLeft: left,
+	})
+	check(s.t, err)
+	if got.Claim == nil {
+		s.t.Fatalf("claim of %s: %s", id, got.Verdict)
+	}
+	return got.Claim
+}
+
+func after(seconds int) time.Time { return at.Add(time.Duration(seconds) * time.Second) }
+
+// failed leaves an event whose attempt failed.
+func (s *system) failed(id, typ, reason, text string, left int) {
+	s.t.Helper()
+	c := s.claim(id, typ, 0, 15, after(30))
+	_, err := s.store.Fail(s.t.Context(), c, idempotency.Failure{Now: after(1), Err: text, Reason: reason, ReceivesLeft: left})
+	check(s.t, err)
+}
+
+// done leaves a done event.
+func (s *system) done(id, typ string, outcome idempotency.Outcome, effects dispatch.Effects) *idempotency.Claim {
+	s.t.Helper()
+	c := s.claim(id, typ, 0, 15, after(30))
+	got, err := s.store.Complete(s.t.Context(), c, outcome, effects, after(2))
+	check(s.t, err)
+	if got.Verdict != idempotency.Completed {
+		s.t.Fatalf("complete %s: %s", id, got.Verdict)
+	}
+	return c
+}
+
+// deadLetter sends a letter as the consumer does.
+func (s *system) deadLetter(e event.Envelope, reason, text string, attempt int64) {
+	s.t.Helper()
+	body, err := queue.Encode(e)
+	check(s.t, err)
+	check(s.t, s.queue.DeadLetter(s.t.Context(), queue.Message{Body: body}, queue.DeadLetter{
+		Reason: reason, Error: text, Fingerprint: queue.Fingerprint(e.Type, reason, text),
+		EventID: e.ID, EventType: e.Type, Attempt: attempt,
+	}))
+}
+
+// moved puts a message on the queue and receives it until the queue gives it up.
+func (s *system) moved(body string) {
+	s.t.Helper()
+	_, err := s.sqs.SendMessage(s.t.Context(), &sdksqs.SendMessageInput{QueueUrl: &s.info.QueueURL, MessageBody: &body})
+	check(s.t, err)
+	for n := range 2 {
+		out, err := s.sqs.ReceiveMessage(s.t.Context(), &sdksqs.ReceiveMessageInput{QueueUrl: &s.info.QueueURL})
+		check(s.t, err)
+		for _, m := range out.Messages {
+			check(s.t, s.queue.SetVisibility(s.t.Context(), *m.ReceiptHandle, 0))
+		}
+		if want := 1 - n; len(out.Messages) != want {
+			s.t.Fatalf("receive %d gave %d messages, want %d", n+1, len(out.Messages), want)
+		}
+	}
+}
+
+func encoded(t testing.TB, e event.Envelope) string {
+	t.Helper()
+	body, err := queue.Encode(e)
+	check(t, err)
+	return body
+}
+
+// allVisible fails the test when the command left dead letters hidden.
+func (s *system) allVisible(want int) {
+	s.t.Helper()
+	out, err := s.sqs.GetQueueAttributes(s.t.Context(), &sdksqs.GetQueueAttributesInput{QueueUrl: &s.info.DLQURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
+	check(s.t, err)
+	got := out.Attributes["ApproximateNumberOfMessages"] + " visible, " + out.Attributes["ApproximateNumberOfMessagesNotVisible"] + " hidden"
+	if want := fmt.Sprintf("%d visible, 0 hidden", want); got != want {
+		s.t.Errorf("dead letters: %s, want %s", got, want)
+	}
+}
