@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +46,8 @@ type system struct {
 	dynamo *sdkdynamodb.Client
 	store  *dynamostore.Store
 	queue  *sqsqueue.Consumer
+
+	called atomic.Pointer[func(operation string)] // before each request of an AWS client
 }
 
 // newSystem serves an embedded queue with its dead-letter queue and a table, and writes
@@ -55,14 +59,21 @@ func newSystem(t *testing.T) *system {
 	check(t, err)
 	db, err := dynamodb.Open(filepath.Join(dir, "dynamodb.db"), dynamodb.Options{})
 	check(t, err)
-	server := httptest.NewServer(awsjson.Handler(q.Service(), db.Service()))
+	s := &system{t: t, data: dir}
+	services := awsjson.Handler(q.Service(), db.Service())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f := s.called.Load(); f != nil {
+			(*f)(r.Header.Get("X-Amz-Target"))
+		}
+		services.ServeHTTP(w, r)
+	}))
 	t.Cleanup(func() {
 		server.Close()
 		check(t, q.Close())
 		check(t, db.Close())
 	})
 	c := local.AWSConfig(server.URL)
-	s := &system{t: t, data: dir, sqs: sdksqs.NewFromConfig(c), dynamo: sdkdynamodb.NewFromConfig(c)}
+	s.sqs, s.dynamo = sdksqs.NewFromConfig(c), sdkdynamodb.NewFromConfig(c)
 	_, err = s.dynamo.CreateTable(t.Context(), dynamostore.TableSchema(local.TableName))
 	check(t, err)
 	s.store, err = dynamostore.New(s.dynamo, local.TableName, dynamostore.Options{})

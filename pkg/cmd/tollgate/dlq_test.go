@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/redrive"
+)
+
+// free fails the test unless anyone may work on the dead letters.
+func (s *system) free() {
+	s.t.Helper()
+	ops, err := dynamostore.NewOps(s.dynamo, s.info.Table)
+	check(s.t, err)
+	now := time.Now()
+	check(s.t, ops.ClaimDLQ(s.t.Context(), redrive.Claim{Owner: "test", Until: now}, now))
+}
+
+var stamps = regexp.MustCompile(`"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
+var messageIDs = regexp.MustCompile(`"message_id":"[0-9a-f-]{36}"`)
+
+// masked takes out what a queue makes anew each time.
+func masked(out string) string {
+	return messageIDs.ReplaceAllString(stamps.ReplaceAllString(out, `"TIME"`), `"message_id":"ID"`)
+}
+
+func TestDLQListNothing(t *testing.T) {
+	s := newSystem(t)
+	for _, args := range []string{"dlq list", "dlq list --events"} {
+		if got := s.tollgate(strings.Fields(args)...).ok(t); got.out != "No dead letters: no message has given up.\n" || got.err != "" {
+			t.Errorf("%s: %+v", args, got)
+		}
+		if got := s.tollgate(strings.Fields(args + " --json")...).ok(t); got.out != "" {
+			t.Errorf("%s --json: %+v", args, got)
+		}
+	}
+	s.free()
+}
+
+// TestDLQListAlwaysFails: a handler that fails at every receive ends in the dead-letter
+// queue by the queue's own hand, and the list tells type, error and attempts.
+func TestDLQListAlwaysFails(t *testing.T) {
+	s := newSystem(t)
+	s.failed("evt_1", "invoice.paid", "", "ledger of cus_12345678 is closed", 0)
+	s.moved(encoded(t, envelope("evt_1", "invoice.paid")))
+	text := s.tollgate("dlq", "list").ok(t).out
+	if want := regexp.MustCompile(`(?s)^COUNT +TYPE +REASON +ERROR +ATTEMPTS .*\n1 +invoice\.paid +max_receives +ledger of cus_12345678 is closed +1 +.*evt_1\n$`); !want.MatchString(text) {
+		t.Errorf("the list is\n%s", text)
+	}
+	s.allVisible(1)
+}
+
+func TestDLQList(t *testing.T) {
+	s := newSystem(t)
+	print := func(reason, text string) string { return queue.Fingerprint("invoice.paid", reason, text) }
+	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 3)
+	s.deadLetter(envelope("evt_b", "invoice.paid"), "handler", "no row 4", 1)
+	s.deadLetter(envelope("evt_c", "invoice.paid"), "api_version", "2020-08-27", 1)
+	s.failed("evt_d", "invoice.paid", "", "timeout", 0)
+	s.moved(encoded(t, envelope("evt_d", "invoice.paid")))
+	s.done("evt_e", "invoice.paid", idempotency.Applied, nil)
+	s.moved(encoded(t, envelope("evt_e", "invoice.paid")))
+	s.moved("no message of ours")
+
+	group := func(g groupView) groupView { g.Count = max(g.Count, 1); return g }
+	want := []groupView{
+		group(groupView{Type: "invoice.paid", Reason: "handler", Fingerprint: print("handler", "no row 4"), Count: 2, Attempts: 3}),
+		group(groupView{Type: "invoice.paid", Reason: "api_version", Error: "2020-08-27", Fingerprint: print("api_version", "2020-08-27"), Attempts: 1, EventID: "evt_c"}),
+		group(groupView{Type: "invoice.paid", Reason: "max_receives", Error: "timeout", Fingerprint: print("max_receives", "timeout"), Attempts: 1, EventID: "evt_d"}),
+		group(groupView{Type: "invoice.paid", Reason: "max_receives", Fingerprint: print("max_receives", ""), Attempts: 1, EventID: "evt_e", Done: 1}),
+		group(groupView{Reason: "undecodable"}),
+	}
+	got := lines[groupView](t, s.tollgate("dlq", "list", "--json").ok(t).out)
+	for i := range got {
+		g := &got[i]
+		if g.Oldest == nil || g.Newest == nil || *g.Oldest > *g.Newest {
+			t.Errorf("the times of %+v", *g)
+		}
+		g.Oldest, g.Newest = nil, nil
+		switch g.Reason {
+		case "handler": // either letter may be the newest: they may share a millisecond
+			if g.EventID+g.Error != "evt_ano row 17" && g.EventID+g.Error != "evt_bno row 4" {
+				t.Errorf("the newest is %s, %s", g.EventID, g.Error)
+			}
+			g.EventID, g.Error = "", ""
+		case "undecodable":
+			if !strings.HasPrefix(g.Error, "undecodable message: not the JSON") || g.Fingerprint == "" {
+				t.Errorf("undecodable as %+v", *g)
+			}
+			g.Error, g.Fingerprint = "", ""
+		}
+	}
+	byCause := cmpopts.SortSlices(func(a, b groupView) bool { return a.Reason+a.Error < b.Reason+b.Error })
+	if diff := cmp.Diff(want, got, byCause); diff != "" || got[0].Count != 2 {
+		t.Error(diff)
+	}
+	if text := s.tollgate("dlq", "list").ok(t).out; strings.Count(text, "\n") != 6 || strings.Contains(text, "4242") {
+		t.Errorf("the table is\n%s", text)
+	}
+	var ids []string
+	for _, l := range lines[letterView](t, s.tollgate("dlq", "list", "--events", "--json").ok(t).out) {
+		ids = append(ids, l.EventID)
+	}
+	slices.Sort(ids)
+	if diff := cmp.Diff([]string{"", "evt_a", "evt_b", "evt_c", "evt_d", "evt_e"}, ids); diff != "" {
+		t.Error(diff)
+	}
+	if text := s.tollgate("dlq", "list", "--events").ok(t).out; strings.Count(text, "\n") != 7 || !strings.HasPrefix(text, "EVENT ") {
+		t.Errorf("the table is\n%s", text)
+	}
+	few := s.tollgate("dlq", "list", "--events", "--json", "--limit=4").ok(t)
+	if n := len(lines[letterView](t, few.out)); n != 4 || !strings.Contains(few.err, "read 4 dead letters; there may be more") {
+		t.Errorf("a limit of 4 gives %d and says %q", n, few.err)
+	}
+	s.allVisible(6)
+	s.free()
+}
+
+func TestDLQShapes(t *testing.T) {
+	s := newSystem(t)
+	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no <row> 17", 3)
+	tests := []struct{ args, want string }{
+		{"dlq list", `{"count":1,"type":"invoice.paid","reason":"handler","error":"no <row> 17","fingerprint":"FINGERPRINT","attempts":3,"oldest":"TIME","newest":"TIME","event_id":"evt_a","done":0}`},
+		{"dlq list --events", `{LETTER}`},
+		{"dlq show evt_a", `{LETTER,"copies":1,"record":null}`},
+		{"dlq show evt_a --payload", `{LETTER,"copies":1,"record":null,"payload":"{\"card\":\"4242\"}"}`},
+	}
+	letter := `"message_id":"ID","event_id":"evt_a","type":"invoice.paid","reason":"handler","error":"no <row> 17","fingerprint":"FINGERPRINT","attempt":3,"cause_from":"message","done":false,"undecodable":"",` +
+		`"receives":RECEIVES,"sent_at":"TIME","first_received_at":"TIME","object":"event","object_id":"in_1","endpoint":"default","account":"","livemode":false,"api_version":"2023-10-16","source":"webhook","created":"TIME","received_at":"TIME","id_only":false`
+	for i, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			want := strings.NewReplacer("LETTER", letter).Replace(tt.want) + "\n"
+			want = strings.NewReplacer("FINGERPRINT", queue.Fingerprint("invoice.paid", "handler", "no <row> 17"), "RECEIVES", fmt.Sprint(i+1)).Replace(want)
+			got := s.tollgate(append(strings.Fields(tt.args), "--json")...).ok(t)
+			if diff := cmp.Diff(want, masked(got.out)); diff != "" || got.err != "" {
+				t.Errorf("%s\nstderr %q", diff, got.err)
+			}
+		})
+	}
+}
+
+func TestDLQShow(t *testing.T) {
+	s := newSystem(t)
+	s.failed("evt_a", "invoice.paid", "handler", "no row 17", 0)
+	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 1)
+	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 1)
+	idOnly := envelope("evt_b", "invoice.paid")
+	idOnly.Body = nil
+	s.moved(encoded(t, idOnly))
+	s.moved("no message of ours")
+	var broken string
+	for _, l := range lines[letterView](t, s.tollgate("dlq", "list", "--events", "--json").ok(t).out) {
+		if l.Undecodable != "" {
+			broken = l.MessageID
+		}
+	}
+	tests := []struct {
+		args  string
+		says  []string
+		lacks []string
+	}{
+		{
+			"evt_a", []string{"event        evt_a", "reason       handler", "error        no row 17", "told by      the consumer", "attempts     1",
+				"copies       2", "object       in_1", "record:\n", "status         dead"}, []string{"4242", "payload"},
+		},
+		{"evt_a --payload", []string{"payload:\n{\"card\":\"4242\"}\n"}, nil},
+		{"evt_b", []string{"event        evt_b", "reason       max_receives", "there is no record", "record: none"}, []string{"payload"}},
+		{"evt_b --payload", []string{"payload: none travels with this message"}, nil},
+		{broken, []string{"event        -", "reason       undecodable", "undecodable  undecodable message", "record: none"}, []string{"no message of ours"}},
+		{broken + " --payload", []string{"payload:\nno message of ours\n"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			text := s.tollgate(append([]string{"dlq", "show"}, strings.Fields(tt.args)...)...).ok(t).out
+			for _, want := range tt.says {
+				if !strings.Contains(text, want) {
+					t.Errorf("the text lacks %q:\n%s", want, text)
+				}
+			}
+			for _, not := range tt.lacks {
+				if strings.Contains(text, not) {
+					t.Errorf("the text has %q:\n%s", not, text)
+				}
+			}
+		})
+	}
+	v := lines[oneLetterView](t, s.tollgate("dlq", "show", "evt_a", "--json").ok(t).out)[0]
+	if v.Copies != 2 || v.Record == nil || v.Record.ID != "evt_a" || v.Record.Status != statusDead {
+		t.Errorf("the record beside it is %+v of %d copies", v.Record, v.Copies)
+	}
+	s.tollgate("dlq", "show", "evt_nobody").refused(t, exitFailed, "evt_nobody is in no dead letter of local system", "tollgate events show evt_nobody")
+	s.tollgate("dlq", "show", "evt_nobody", "--limit=2").refused(t, exitFailed, "more letters than were looked at")
+	s.allVisible(4)
+	s.free()
+}
+
+func TestDLQHeldByAnother(t *testing.T) {
+	s := newSystem(t)
+	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 3)
+	ops, err := dynamostore.NewOps(s.dynamo, s.info.Table)
+	check(t, err)
+	until := time.Now().Add(time.Hour)
+	check(t, ops.ClaimDLQ(t.Context(), redrive.Claim{Owner: "o", By: "ann@laptop", What: "redrive", Until: until}, time.Now()))
+	for _, args := range []string{"dlq list", "dlq show evt_a"} {
+		s.tollgate(strings.Fields(args)...).refused(t, exitFailed, "in use: redrive by ann@laptop until "+until.Format(time.DateTime), "try again when it is done")
+	}
+	s.allVisible(1)
+	check(t, ops.ReleaseDLQ(t.Context(), "o"))
+	s.tollgate("dlq", "list").ok(t)
+}
+
+// TestDLQInterrupt: what an interrupt cuts off gives everything back.
+func TestDLQInterrupt(t *testing.T) {
+	s := newSystem(t)
+	for i := range 25 {
+		s.deadLetter(envelope(fmt.Sprint("evt_", i), "invoice.paid"), "handler", "no row", 3)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var receives atomic.Int64
+	interrupt := func(operation string) {
+		if operation == "AmazonSQS.ReceiveMessage" && receives.Add(1) == 2 {
+			cancel()
+		}
+	}
+	s.called.Store(&interrupt)
+	tollgate(ctx, nil, "dlq", "list", "--data", s.data).refused(t, exitFailed, "stopped after 20", "context canceled")
+	s.called.Store(nil)
+	s.allVisible(25)
+	s.free()
+}
+
+// TestDLQGone: the queue is away, and the claim is given back all the same.
+func TestDLQGone(t *testing.T) {
+	s := newSystem(t)
+	s.info.DLQURL += "-gone"
+	s.writeInfo()
+	s.tollgate("dlq", "list").refused(t, exitFailed, "NonExistentQueue")
+	s.free()
+}
