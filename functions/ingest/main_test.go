@@ -202,33 +202,37 @@ func TestAnswerTable(t *testing.T) {
 		d      func() delivery
 		status int
 		reason string
+		large  bool
 	}{
-		{"delivery", good(func(*delivery) {}), 200, ""},
-		{"exactly the largest body", by(pad(limits.MaxBody), oldSecret, 0), 200, ""},
-		{"content type without parameter", header("Content-Type", "application/json"), 200, ""},
-		{"content type in capitals", header("Content-Type", "APPLICATION/JSON; CHARSET=UTF-8"), 200, ""},
-		{"emoji and separators", by(`{"id":"evt_1","object":"event","type":"a.b","data":{"object":{"id":"o","v":"💸`+"\u2028"+`"}}}`+"\r\n", oldSecret, 0), 200, ""},
+		{"delivery", good(func(*delivery) {}), 200, "", false},
+		{"exactly the largest body", by(pad(limits.MaxBody), oldSecret, 0), 200, "", true},
+		{"content type without parameter", header("Content-Type", "application/json"), 200, "", false},
+		{"content type in capitals", header("Content-Type", "APPLICATION/JSON; CHARSET=UTF-8"), 200, "", false},
+		{"emoji and separators", by(`{"id":"evt_1","object":"event","type":"a.b","data":{"object":{"id":"o","v":"💸`+"\u2028"+`"}}}`+"\r\n", oldSecret, 0), 200, "", false},
 
-		{"no signature", good(func(d *delivery) { delete(d.headers, "Stripe-Signature") }), 400, "missing"},
-		{"garbage signature", header("Stripe-Signature", "garbage"), 400, "malformed"},
-		{"forged", by(payload, "whsec_stranger", 0), 400, "no_match"},
-		{"body changed", good(func(d *delivery) { d.body += "\n" }), 400, "no_match"},
-		{"no body", good(func(d *delivery) { d.body = "" }), 400, "no_match"},
-		{"stale", by(payload, oldSecret, 302*time.Second), 400, "too_old"},
-		{"future", by(payload, oldSecret, -330*time.Second), 400, "future"},
-		{"signed null", by("null", oldSecret, 0), 400, "not_event"},
-		{"signed customer", by(`{"id":"cus_1","object":"customer"}`, oldSecret, 0), 400, "not_event"},
-		{"signed text", by("hello", oldSecret, 0), 400, "not_event"},
-		{"unknown endpoint", good(func(d *delivery) { d.path += "/nobody" }), 404, "endpoint"},
-		{"another path", good(func(d *delivery) { d.path = "/" }), 404, "endpoint"},
-		{"GET", good(func(d *delivery) { d.method = "GET" }), 405, "method"},
-		{"OPTIONS", good(func(d *delivery) { d.method = "OPTIONS" }), 405, "method"},
-		{"form", header("Content-Type", "application/x-www-form-urlencoded"), 415, "media_type"},
-		{"no content type", good(func(d *delivery) { delete(d.headers, "Content-Type") }), 415, "media_type"},
-		{"one byte too large", by(pad(limits.MaxBody+1), oldSecret, 0), 413, "too_large"},
+		{"no signature", good(func(d *delivery) { delete(d.headers, "Stripe-Signature") }), 400, "missing", false},
+		{"garbage signature", header("Stripe-Signature", "garbage"), 400, "malformed", false},
+		{"forged", by(payload, "whsec_stranger", 0), 400, "no_match", false},
+		{"body changed", good(func(d *delivery) { d.body += "\n" }), 400, "no_match", false},
+		{"no body", good(func(d *delivery) { d.body = "" }), 400, "no_match", false},
+		{"stale", by(payload, oldSecret, 302*time.Second), 400, "too_old", false},
+		{"future", by(payload, oldSecret, -330*time.Second), 400, "future", false},
+		{"signed null", by("null", oldSecret, 0), 400, "not_event", false},
+		{"signed customer", by(`{"id":"cus_1","object":"customer"}`, oldSecret, 0), 400, "not_event", false},
+		{"signed text", by("hello", oldSecret, 0), 400, "not_event", false},
+		{"unknown endpoint", good(func(d *delivery) { d.path += "/nobody" }), 404, "endpoint", false},
+		{"another path", good(func(d *delivery) { d.path = "/" }), 404, "endpoint", false},
+		{"GET", good(func(d *delivery) { d.method = "GET" }), 405, "method", false},
+		{"OPTIONS", good(func(d *delivery) { d.method = "OPTIONS" }), 405, "method", false},
+		{"form", header("Content-Type", "application/x-www-form-urlencoded"), 415, "media_type", false},
+		{"no content type", good(func(d *delivery) { delete(d.headers, "Content-Type") }), 415, "media_type", false},
+		{"one byte too large", by(pad(limits.MaxBody+1), oldSecret, 0), 413, "too_large", true},
 	}
 	for _, c := range cases {
 		for form, event := range forms {
+			if c.large && (form == "1.0" || form == "2.0 base64") {
+				continue // 4 MiB is slow under the race detector; the other two forms have both versions and encodings
+			}
 			t.Run(c.name+"/"+form, func(t *testing.T) {
 				w, h := setup(t, nil)
 				d := c.d()
