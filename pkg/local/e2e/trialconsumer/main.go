@@ -1,0 +1,109 @@
+// Command trialconsumer is the consumer function with handlers that misbehave in known
+// ways, for tests of the whole system. Everything around the handlers is the product's.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/stripeapi"
+	"tollgate/pkg/telemetry"
+)
+
+func main() {
+	handler, err := wire(os.LookupEnv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "trial consumer cannot start:", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+func wire(lookup config.Lookup) (lambda.Handler, error) {
+	cfg, err := config.LoadConsumer(lookup)
+	if err != nil {
+		return nil, err
+	}
+	client := func(endpoint string) aws.Config {
+		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint})
+	}
+	store, err := dynamostore.New(dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
+	}
+	fetcher, err := stripeapi.New(stripeapi.Options{
+		URL: cfg.StripeURL, Key: func(context.Context) (string, error) { return "sk_test_trial", nil },
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := dispatch.NewMux(stripeapi.APIVersion)
+	register(mux)
+	c, err := consumer.New(consumer.Config{
+		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: fetcher,
+		Logger: telemetry.Logger(os.Stderr, "consumer", cfg.Stage, cfg.LogLevel),
+		Queue:  sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sqsqueue.NewLambdaHandler(c), nil
+}
+
+// object is what the handlers read; its type is the tests' own.
+type object struct {
+	ID string `json:"id"`
+}
+
+type run = func(context.Context, dispatch.Event[object]) (dispatch.Effects, error)
+
+func register(mux *dispatch.Mux) {
+	fact := func(e dispatch.Event[object]) dispatch.Effects {
+		return dispatch.Effects{dispatch.Insert("FACT#test#-#"+e.Object.ID+"#trial", dispatch.Fields{"attempt": e.Attempt})}
+	}
+	for name, h := range map[string]run{
+		"works": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) { return fact(e), nil },
+		"fails_twice": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			if e.Attempt <= 2 {
+				return nil, fmt.Errorf("attempt %d is too early", e.Attempt)
+			}
+			return fact(e), nil
+		},
+		"fails": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) {
+			return nil, errors.New("the ledger says no")
+		},
+		"refuses": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) {
+			return nil, dispatch.Permanent(errors.New("this invoice is in no currency"))
+		},
+		"panics": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { panic("out of cheese") },
+		"exits":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { os.Exit(7); return nil, nil },
+		"hangs":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { select {} },
+		// The first attempt waits until it is stopped and woken; see the test of fencing.
+		"pauses": func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			if e.Attempt == 1 {
+				fmt.Fprintln(os.Stderr, "pausing", os.Getpid())
+				select {
+				case <-ctx.Done():
+				case <-time.After(300 * time.Millisecond):
+				}
+			}
+			return fact(e), nil
+		},
+	} {
+		dispatch.On(mux, "trial."+name, h)
+	}
+}
