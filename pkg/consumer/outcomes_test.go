@@ -18,6 +18,15 @@ import (
 	"tollgate/pkg/queue"
 )
 
+// want is what the queue must be told about one message.
+type want struct {
+	acked  bool
+	delay  time.Duration // of a message that comes back; jitter is fixed at its middle
+	calls  []string
+	reason string // of the failure in the record
+	err    error
+}
+
 // TestOutcomes has a row for every outcome that a message can have: what the queue is
 // told, in which order, and for how long the message stays hidden.
 func TestOutcomes(t *testing.T) {
@@ -53,13 +62,6 @@ func TestOutcomes(t *testing.T) {
 				return idempotency.FailResult{Verdict: v, Lease: time.Now().Add(20 * time.Second)}, nil
 			}
 		}
-	}
-	type want struct {
-		acked  bool
-		delay  time.Duration // of a message that comes back; jitter is fixed at its middle
-		calls  []string
-		reason string // of the failure in the record
-		err    error
 	}
 	cases := []struct {
 		name     string
@@ -173,37 +175,38 @@ func TestOutcomes(t *testing.T) {
 					change = func(*event.Envelope) {}
 				}
 				failed, err := b.handle(t, message(t, "1", max(c.receives, 1), change))
-
-				if !errors.Is(err, c.want.err) {
-					t.Fatalf("error %v, want %v", err, c.want.err)
-				}
-				if err == nil {
-					wantFailed := []string{"m1"}
-					if c.want.acked {
-						wantFailed = []string{}
-					}
-					if diff := cmp.Diff(wantFailed, failed); diff != "" {
-						t.Errorf("failed ids (-want +got):\n%s", diff)
-					}
-				}
-				wantCalls := c.want.calls
-				if !c.want.acked {
-					wantCalls = append(wantCalls, "visibility r1")
-					if got := b.queue.visibility["r1"]; got != c.want.delay {
-						t.Errorf("hidden for %v, want %v", got, c.want.delay)
-					}
-				}
-				if diff := cmp.Diff(wantCalls, b.queue.calls); diff != "" {
-					t.Errorf("queue calls (-want +got):\n%s", diff)
-				}
-				if c.want.reason != "" && (len(b.store.failures) != 1 || b.store.failures[0].Reason != c.want.reason || b.store.failures[0].ReceivesLeft != 0) {
-					t.Errorf("failures %+v, want one with reason %q and no receives left", b.store.failures, c.want.reason)
-				}
-				if strings.Contains(b.logs.String(), "payload") {
-					t.Error("the log carries the payload")
-				}
+				b.check(t, c.want, failed, err)
 			})
 		})
+	}
+}
+
+// check compares what became of message m1.
+func (b *bundle) check(t *testing.T, w want, failed []string, err error) {
+	t.Helper()
+	if !errors.Is(err, w.err) {
+		t.Fatalf("error %v, want %v", err, w.err)
+	}
+	calls := w.calls
+	wantFailed := []string{}
+	if !w.acked {
+		wantFailed = []string{"m1"}
+		calls = append(calls, "visibility r1")
+		if got := b.queue.visibility["r1"]; got != w.delay {
+			t.Errorf("hidden for %v, want %v", got, w.delay)
+		}
+	}
+	if diff := cmp.Diff(wantFailed, failed); err == nil && diff != "" {
+		t.Errorf("failed ids (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(calls, b.queue.calls); diff != "" {
+		t.Errorf("queue calls (-want +got):\n%s", diff)
+	}
+	if f := b.store.failures; w.reason != "" && (len(f) != 1 || f[0].Reason != w.reason || f[0].ReceivesLeft != 0) {
+		t.Errorf("failures %+v, want one with reason %q and no receives left", f, w.reason)
+	}
+	if strings.Contains(b.logs.String(), "payload") {
+		t.Error("the log carries the payload")
 	}
 }
 
