@@ -14,6 +14,7 @@ import (
 const conditionFailedText = "ConditionalCheckFailedException: The conditional request failed"
 
 func TestConditions(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	s.put("things", attrs{"pk": str("x"), "s": str("hello"), "n": num("10"), "b": bin("\x01\x02\x03"), "t": boolean(true), "z": null(),
@@ -117,6 +118,7 @@ func usedNames(text string, all map[string]string) map[string]string {
 }
 
 func TestLegacyParametersAreRefused(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	key := attrs{"pk": str("x")}

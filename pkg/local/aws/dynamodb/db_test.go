@@ -19,6 +19,7 @@ import (
 )
 
 func TestOpenRefusals(t *testing.T) {
+	t.Parallel()
 	boltFile := func(t *testing.T, fill func(*bbolt.Tx) error) string {
 		path := filepath.Join(t.TempDir(), "file")
 		db, err := bbolt.Open(path, 0o600, nil)
@@ -76,6 +77,7 @@ func TestOpenRefusals(t *testing.T) {
 }
 
 func TestCallsAfterClose(t *testing.T) {
+	t.Parallel()
 	db, err := Open(filepath.Join(t.TempDir(), "file"), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +93,7 @@ func TestCallsAfterClose(t *testing.T) {
 }
 
 func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	for name, tc := range map[string]struct{ op, body, code string }{
@@ -120,6 +123,7 @@ func TestMalformedRequests(t *testing.T) {
 // A fault in one write undoes the shared transaction; the others are then made
 // on their own, and nothing of the faulty one stays.
 func TestOneFaultyWriteDoesNotHarmTheOthers(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	fault := errors.New("disk on fire")
@@ -143,6 +147,7 @@ func TestOneFaultyWriteDoesNotHarmTheOthers(t *testing.T) {
 
 // A refused write leaves no commit behind: the file's transaction number stays.
 func TestRefusedWritesDoNotTouchTheDisk(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	id := func() (n int) {
@@ -164,6 +169,7 @@ func TestRefusedWritesDoNotTouchTheDisk(t *testing.T) {
 // Of many that want the same claim at once, exactly one gets it, and the item
 // that the others are shown is the winner's.
 func TestOneClaimWins(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	var wg sync.WaitGroup

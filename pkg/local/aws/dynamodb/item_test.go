@@ -14,6 +14,7 @@ import (
 )
 
 func TestAllTypesComeBack(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	item := attrs{"pk": str("x"), "empty": str(""), "text": str("a\"<>&\u2028\x00ä😀"), "b": bin("\x00\xff"), "n": num("-1e-3"), "t": boolean(true), "f": boolean(false), "z": null(),
@@ -41,6 +42,7 @@ func deep(levels int) av {
 }
 
 func TestItemRefusals(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "sk", keyType("sk", "B"), gsi("list", "g", "", "ALL"))
 	item := func(more attrs) attrs {
@@ -104,6 +106,7 @@ func TestItemRefusals(t *testing.T) {
 }
 
 func TestProjections(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	s.put("things", attrs{"pk": str("x"), "a": num("1"), "l": list(num("0"), doc(attrs{"p": num("1"), "q": num("2")}), num("2")), "m": doc(attrs{"x": doc(attrs{"y": num("3"), "z": num("4")})})})
@@ -141,6 +144,7 @@ func TestProjections(t *testing.T) {
 }
 
 func TestBatches(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	ctx := context.Background()
 	s.table("things", "pk", "")
@@ -183,6 +187,7 @@ func TestBatches(t *testing.T) {
 
 // What does not fit into 16 MB comes back as keys to ask for again.
 func TestBatchGetStopsAtSixteenMegabytes(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	var keys []attrs
@@ -190,7 +195,11 @@ func TestBatchGetStopsAtSixteenMegabytes(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 43 {
 		keys = append(keys, attrs{"pk": str(fmt.Sprintf("%02d", i))})
-		wg.Go(func() { s.put("things", attrs{"pk": str(fmt.Sprintf("%02d", i)), "x": str(large)}) })
+		wg.Go(func() {
+			if _, err := s.PutItem(context.Background(), &sdk.PutItemInput{TableName: aws.String("things"), Item: attrs{"pk": str(fmt.Sprintf("%02d", i)), "x": str(large)}}); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	wg.Wait()
 	want := map[string]types.KeysAndAttributes{"things": {Keys: keys}}

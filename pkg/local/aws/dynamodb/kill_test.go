@@ -19,6 +19,7 @@ const killedEnv = "DYNAMODB_TEST_KILLED_FILE"
 // goroutines and looks for every write that it had an answer to: pairs of items
 // through TransactWriteItems, and a counter in one of each through UpdateItem.
 func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
+	t.Parallel()
 	if path := os.Getenv(killedEnv); path != "" {
 		writeUntilKilled(path)
 		return

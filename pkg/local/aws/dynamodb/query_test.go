@@ -28,6 +28,7 @@ func ids(items []attrs, name string) []string {
 }
 
 func TestQueryByRangeKey(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("words", "pk", "sk")
 	s.table("numbers", "pk", "sk", keyType("sk", "N"))
@@ -116,6 +117,7 @@ func TestQueryByRangeKey(t *testing.T) {
 }
 
 func TestQueryShapes(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("words", "pk", "sk")
 	for i := range 10 {
@@ -184,6 +186,7 @@ func TestQueryShapes(t *testing.T) {
 }
 
 func TestSparseIndexes(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "", gsi("list", "lpk", "lsk", "ALL"), gsi("keys", "open", "", "KEYS_ONLY"), gsi("some", "lpk", "", "INCLUDE", "a"))
 	query := func(index, attr, v string) []attrs {
@@ -246,6 +249,7 @@ func TestSparseIndexes(t *testing.T) {
 
 // Entries of equal index keys are paged without loss, forward and backward.
 func TestIndexPagesThroughEqualKeys(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "", gsi("list", "lpk", "lsk", "ALL"))
 	for i := range 20 {
@@ -274,6 +278,7 @@ func TestIndexPagesThroughEqualKeys(t *testing.T) {
 }
 
 func TestScan(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "", gsi("keys", "g", "", "KEYS_ONLY"))
 	for i := range 50 {
@@ -338,6 +343,7 @@ func TestScan(t *testing.T) {
 }
 
 func TestPagesEndAtOneMegabyte(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "sk")
 	for i := range 5 {

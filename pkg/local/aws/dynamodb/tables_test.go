@@ -13,6 +13,7 @@ import (
 )
 
 func TestTableLife(t *testing.T) {
+	t.Parallel()
 	c := newClock()
 	s := newServer(t, Options{Now: c.Now, Account: "123456789012", Region: "eu-west-1"})
 	ctx := context.Background()
@@ -69,6 +70,7 @@ func TestTableLife(t *testing.T) {
 }
 
 func TestListTables(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	var want []string
 	for i := range 5 {
@@ -96,6 +98,7 @@ func TestListTables(t *testing.T) {
 }
 
 func TestCreateTableRefusals(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	const bad = "ValidationException: One or more parameter values were invalid: "
 	tests := []struct {

@@ -46,6 +46,7 @@ func (s *server) transact(token string, items ...types.TransactWriteItem) error 
 }
 
 func TestTransactionDoesAllOrNothing(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	s.put("things", attrs{"pk": str("here"), "n": num("1")})
@@ -91,6 +92,7 @@ func (s *server) wantItems(want map[string]attrs) {
 }
 
 func TestTransactionLimits(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	var many, large []types.TransactWriteItem
@@ -147,6 +149,7 @@ func (c *clock) add(d time.Duration) {
 func newClock() *clock { return &clock{now: time.Unix(1_700_000_000, 0)} }
 
 func TestClientTokenIsRememberedForTenMinutes(t *testing.T) {
+	t.Parallel()
 	c := newClock()
 	s := newServer(t, Options{Now: c.Now})
 	s.table("things", "pk", "")
@@ -191,6 +194,7 @@ func TestClientTokenIsRememberedForTenMinutes(t *testing.T) {
 }
 
 func TestCancelledTransactionDoesNotUseUpItsToken(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	s.put("things", attrs{"pk": str("a")})
@@ -206,6 +210,7 @@ func TestCancelledTransactionDoesNotUseUpItsToken(t *testing.T) {
 }
 
 func TestTransactGet(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	s.put("things", attrs{"pk": str("a"), "x": num("1"), "y": num("2")})
@@ -232,6 +237,7 @@ func TestTransactGet(t *testing.T) {
 // Sixty-four transactions that each move one unit between two items, at once:
 // each sees the whole of every other one or nothing of it.
 func TestTransactionsAreIsolated(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	s.put("things", attrs{"pk": str("a"), "n": num("40")})

@@ -20,6 +20,7 @@ func (s *server) setTTL(attribute string, enabled bool) error {
 // Expired items are readable until the delay is over; then a sweep takes them,
 // their index entries too.
 func TestItemsExpireLate(t *testing.T) {
+	t.Parallel()
 	c := newClock()
 	s := newServer(t, Options{Now: c.Now, TTLDelay: time.Hour})
 	s.table("things", "pk", "", gsi("list", "g", "", "ALL"))
@@ -75,6 +76,7 @@ func TestItemsExpireLate(t *testing.T) {
 }
 
 func TestTimeToLiveSettings(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	status := func(want string) {

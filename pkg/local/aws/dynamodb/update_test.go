@@ -21,6 +21,7 @@ var sameAttrs = cmpopts.IgnoreUnexported(
 	types.AttributeValueMemberBS{})
 
 func TestUpdateExpressions(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	tests := []struct {
@@ -127,6 +128,7 @@ func TestUpdateExpressions(t *testing.T) {
 }
 
 func TestReturnValues(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	before := attrs{"pk": str("x"), "a": num("1"), "b": doc(attrs{"c": num("2"), "d": num("3")}), "l": list(num("0"), num("1"))}
@@ -170,6 +172,7 @@ func TestReturnValues(t *testing.T) {
 }
 
 func TestFailedConditionReturnsTheOldItem(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	item := attrs{"pk": str("x"), "st": str("done")}
