@@ -201,3 +201,30 @@ func TestDelays(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A policy counts the receives in its own queue, while the message shows those in all.
+func TestRedrivePolicyOfADeadLetterQueue(t *testing.T) {
+	w := newWorld(t)
+	grave := w.queue("grave", nil)
+	dead := w.queue("dead", map[string]string{"RedrivePolicy": redrive("grave", "1")})
+	main := w.queue("main", map[string]string{"RedrivePolicy": redrive("dead", "2")})
+	w.send(main, "one")
+	seen := []string{}
+	look := func(name, url string) {
+		w.pass(31 * time.Second)
+		for _, m := range w.receive(url) {
+			seen = append(seen, name+m.Attributes["ApproximateReceiveCount"]+m.Attributes["DeadLetterQueueSourceArn"])
+		}
+	}
+	for range 3 {
+		look("main", main)
+	}
+	for range 2 {
+		look("dead", dead)
+	}
+	look("grave", grave)
+	want := []string{"main1", "main2", "dead3" + arn("main"), "grave4" + arn("dead")}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Error(diff)
+	}
+}
