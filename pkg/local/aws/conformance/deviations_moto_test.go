@@ -95,6 +95,7 @@ func motoQueues() map[string]deviation {
 	deviates(all, "The API reference is right: moto ignores MaxResults.", "sqs/queue/list-pages")
 	deviates(all, "The API reference is right: moto changes the visibility of messages that are not in flight, and takes negative times.",
 		"sqs/visibility/not-in-flight-refused", "sqs/visibility/over-12-hours-refused")
+	races(all, "The documentation is right: moto gives a message to several receivers that ask at the same time.", "sqs/receive/each-message-to-one")
 	deviates(all, "The API reference is right: moto does not tell where a dead letter came from.", "sqs/dead-letter/source-attribute")
 	return all
 }

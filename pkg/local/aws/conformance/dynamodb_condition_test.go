@@ -151,7 +151,7 @@ func functionChecks() []check {
 					"contains(b, :b23)"},
 				[]string{"contains(s, :x)", "contains(ss, :x)", "contains(ns, :n9)", "contains(l, :n9)", "contains(nothing, :x)", "contains(n, :n1)", "contains(m, :x)", "contains(s, :n1)"})},
 		{"dynamodb/function/size", operatorsPage,
-			"size counts characters of a string, bytes of a binary and elements of the rest.", truths(things, values,
+			"size gives the length of a string, the bytes of a binary and the number of elements of the rest.", truths(things, values,
 				[]string{"size(s) = :5", "size(b) = :3", "size(l) = :3", "size(m) = :1", "size(ss) = :2", "size(ns) = :2", "size(bs) = :2", "size(e) = :0", "size(s) > size(b)",
 					"size(s) BETWEEN :5 AND :6", "size(s) IN (:3, :5)"},
 				[]string{"size(s) > :5", "size(nothing) = :0", "size(nothing) < :6", "size(s) <> :5"})},

@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -44,7 +46,20 @@ func drawCase(t *rapid.T) expressionCase {
 	default:
 		g.c.update = g.updateText()
 	}
+	if g.chance(19, 20) {
+		g.dropUnused()
+	}
 	return g.c
+}
+
+// dropUnused takes away the placeholders that the texts do not use: such a case is refused.
+func (g *expressionGen) dropUnused() {
+	used := map[string]bool{}
+	for _, name := range regexp.MustCompile(`[:#]\w+`).FindAllString(g.c.update+" "+g.c.cond, -1) {
+		used[name] = true
+	}
+	maps.DeleteFunc(g.c.values, func(name string, _ value) bool { return !used[name] })
+	maps.DeleteFunc(g.c.names, func(name, _ string) bool { return !used[name] })
 }
 
 func (g *expressionGen) below(n int) int { return rapid.IntRange(0, n-1).Draw(g.t, "n") }
@@ -265,9 +280,15 @@ func (g *expressionGen) updateText() string {
 	return strings.Join(clauses, " ")
 }
 
+// setAction draws one assignment. Into the middle of a document it puts given
+// values and sums only: dynalite would make a document that contains itself, and die of it.
 func (g *expressionGen) setAction() string {
 	g.c.actions++
-	text := g.path() + " = " + g.setOperand()
+	target := g.path()
+	if strings.ContainsAny(target, ".[") {
+		return target + " = " + pick(g, g.ref(g.value(1)), g.path()+" + "+g.ref(num(g.number())))
+	}
+	text := target + " = " + g.setOperand()
 	if g.chance(1, 3) {
 		text += pick(g, " + ", " - ") + g.setOperand()
 	}

@@ -104,7 +104,7 @@ func newContender(t testing.TB, target *target) contender {
 }
 
 // knownDifference says why two outcomes may differ, empty if they may not. The
-// documentation is on the embedded side in each.
+// documentation is on the embedded side, or on none where that is said.
 func knownDifference(e expressionCase, ours, theirs outcome) string {
 	documents := strings.ContainsAny(showItem(e.item)+showItem(e.values), "[{")
 	switch {
@@ -112,6 +112,8 @@ func knownDifference(e expressionCase, ours, theirs outcome) string {
 		return "dynalite does not copy a list or map that SET takes from another attribute: a later action of the update changes both"
 	case ours.decision != theirs.decision && strings.Contains(e.cond, "attribute_type") && strings.Contains(showItem(e.item), "false"):
 		return "dynalite's attribute_type does not see an attribute that is false"
+	case ours.decision != theirs.decision && strings.Contains(e.cond, "size(") && strings.Contains(showItem(e.item), "é"):
+		return "the documentation gives size of a string as its length, not in what: dynalite counts UTF-16 units, the embedded service bytes of UTF-8"
 	}
 	return ""
 }
@@ -119,7 +121,6 @@ func knownDifference(e expressionCase, ours, theirs outcome) string {
 // TestExpressionsAgainstDynalite compares the cases number 0 to 1999, the same in
 // every run; -expressions N makes it N of them.
 func TestExpressionsAgainstDynalite(t *testing.T) {
-	t.Parallel()
 	const workers = 16
 	d, drawn, cases := newDuel(t), rapid.Custom(drawCase), expressionCount(t)
 	var next atomic.Int64

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
@@ -114,5 +113,5 @@ func (t *tail) Write(b []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return fmt.Sprintf("%s", t.buf.Bytes())
+	return t.buf.String()
 }

@@ -85,7 +85,8 @@ func (p *probe) sendRefused(in *sqs.SendMessageInput, codes, doing string) {
 func receiving(url string) *sqs.ReceiveMessageInput {
 	return &sqs.ReceiveMessageInput{
 		QueueUrl: &url, MaxNumberOfMessages: 10,
-		MessageAttributeNames:       []string{"All"},
+		MessageAttributeNames: []string{"All"},
+		//lint:ignore SA1019 older services know no other
 		AttributeNames:              []types.QueueAttributeName{types.QueueAttributeNameAll},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 	}

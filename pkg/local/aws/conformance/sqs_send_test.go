@@ -256,6 +256,7 @@ func systemAttributesDeprecated(p *probe) {
 	url := p.queue(nil)
 	p.send(url, "x")
 	got := p.receive(&sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 1,
+		//lint:ignore SA1019 the check is that it still works
 		AttributeNames: []types.QueueAttributeName{"ApproximateReceiveCount"}})
 	p.equal(1, len(got), "messages")
 	p.equal(attributes{"ApproximateReceiveCount": "1"}, got[0].Attributes, "attributes")
