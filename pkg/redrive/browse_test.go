@@ -87,6 +87,30 @@ func TestBrowseCountsOnce(t *testing.T) {
 	})
 }
 
+// TestBrowseLooksTwice: a queue of many servers may give nothing though it has something.
+func TestBrowseLooksTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queueOf(t, 25)
+		ids, _, err := browse(t.Context(), &misses{fakeQueue: q}, redrive.Options{})
+		if err != nil || len(ids) != 25 {
+			t.Errorf("visited %d letters of 25: %v", len(ids), err)
+		}
+	})
+}
+
+// misses finds nothing at every other receive.
+type misses struct {
+	*fakeQueue
+	n int
+}
+
+func (q *misses) Receive(ctx context.Context, limit int, hide time.Duration) ([]redrive.Received, error) {
+	if q.n++; q.n%2 == 1 {
+		return nil, nil
+	}
+	return q.fakeQueue.Receive(ctx, limit, hide)
+}
+
 // TestBrowseEnds although a broken queue gives out the same message for ever.
 func TestBrowseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package redrive_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -160,13 +161,13 @@ func (o *oneClaim) ClaimDLQ(_ context.Context, c redrive.Claim, now time.Time) e
 func (o *oneClaim) ReleaseDLQ(ctx context.Context, owner string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.down != nil {
-		return o.down
+	if err := errors.Join(o.down, ctx.Err()); err != nil {
+		return err
 	}
 	if o.held.Owner == owner {
 		o.held.Until = time.Time{}
 	}
-	return ctx.Err()
+	return nil
 }
 
 func (o *oneClaim) set(change func(*oneClaim)) {

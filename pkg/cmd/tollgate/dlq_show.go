@@ -142,7 +142,7 @@ func (f *found) show(a *app, payload bool, r *idempotency.Record) {
 			record := viewOf(*r, time.Now())
 			v.Record = &record
 		}
-		if payload && f.payload != nil {
+		if f.payload != nil {
 			text := string(f.payload)
 			v.Payload = &text
 		}
