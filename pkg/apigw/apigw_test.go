@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
 )
 
@@ -267,7 +268,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"httpMethod":"POST","path":"/webhooks/stripe/a","multiValueHeaders":{"stripe-signature":["t=1","v1=00"]},"body":null}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := Request(raw)
-		if r.Endpoint != "" && !ingest.ValidEndpoint(r.Endpoint) {
+		if r.Endpoint != "" && !event.ValidEndpoint(r.Endpoint) {
 			t.Fatalf("endpoint %q", r.Endpoint)
 		}
 		if cleanTrace(r.Trace) != r.Trace {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
 )
 
@@ -55,7 +56,7 @@ func (e *gatewayEvent) endpoint() string {
 	case root:
 		return ingest.DefaultEndpoint
 	case root + "/{endpoint}":
-		if name := e.PathParameters["endpoint"]; ingest.ValidEndpoint(name) {
+		if name := e.PathParameters["endpoint"]; event.ValidEndpoint(name) {
 			return name
 		}
 	}
@@ -69,7 +70,7 @@ func endpointIn(path string) (name string, ok bool) {
 		return ingest.DefaultEndpoint, true
 	}
 	name, ok = strings.CutPrefix(path, root+"/")
-	if ok && !ingest.ValidEndpoint(name) {
+	if ok && !event.ValidEndpoint(name) {
 		name = ""
 	}
 	return name, ok

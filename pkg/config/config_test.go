@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"tollgate/pkg/ingest"
+	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
 )
 
@@ -182,29 +182,6 @@ func TestAllowIPsFaults(t *testing.T) {
 	}
 }
 
-func TestMismatch(t *testing.T) {
-	strict := Endpoint{Livemode: []bool{true}, Accounts: []string{"", "acct_1"}}
-	cases := []struct {
-		e        Endpoint
-		livemode bool
-		account  string
-		want     string
-	}{
-		{strict, true, "", ""},
-		{strict, true, "acct_1", ""},
-		{strict, false, "acct_1", "livemode"},
-		{strict, true, "acct_2", "account"},
-		{strict, false, "acct_2", "livemode"},
-		{Endpoint{}, false, "acct_2", ""},
-		{Endpoint{Accounts: []string{"acct_1"}}, false, "", "account"},
-	}
-	for _, c := range cases {
-		if got := c.e.Mismatch(c.livemode, c.account); got != c.want {
-			t.Errorf("%+v with %t %q: %q, want %q", c.e, c.livemode, c.account, got, c.want)
-		}
-	}
-}
-
 func TestSecretsAreNotShown(t *testing.T) {
 	c, err := LoadIngest(with(map[string]string{"AWS_SESSION_TOKEN": "SENSITIVE"}))
 	if err != nil {
@@ -240,14 +217,6 @@ func TestTableOfVariables(t *testing.T) {
 	}
 }
 
-func TestEndpointNamesAreThoseOfIngest(t *testing.T) {
-	for _, name := range []string{"", "default", "a", "A", "a_b", "a-b", "ä", "a\n", "0", strings.Repeat("a", 32), strings.Repeat("a", 33)} {
-		if validName(name) != ingest.ValidEndpoint(name) {
-			t.Errorf("%q: %t here, %t at the door", name, validName(name), ingest.ValidEndpoint(name))
-		}
-	}
-}
-
 func FuzzEndpoints(f *testing.F) {
 	for _, s := range []string{`{"default":{"livemode":[true],"accounts":["-"],"on_mismatch":"park"}}`, `{}`, `[]`, `{"a":null}`, `{"a":{}} x`} {
 		f.Add(s)
@@ -258,7 +227,7 @@ func FuzzEndpoints(f *testing.F) {
 			return
 		}
 		for name, e := range c.Endpoints {
-			if !ingest.ValidEndpoint(name) || (e.OnMismatch != Park && e.OnMismatch != Ignore) ||
+			if !event.ValidEndpoint(name) || (e.OnMismatch != Park && e.OnMismatch != Ignore) ||
 				(e.Livemode != nil && len(e.Livemode) == 0) || (e.Accounts != nil && len(e.Accounts) == 0) {
 				t.Fatalf("%q gave %q: %+v", v, name, e)
 			}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"tollgate/pkg/event"
 )
 
 // Endpoint says which events an endpoint may receive. In the environment:
@@ -17,18 +19,6 @@ type Endpoint struct {
 	Livemode   []bool     // allowed modes, nil for both
 	Accounts   []string   // allowed accounts, "" for the platform's own (written "-"), nil for all
 	OnMismatch OnMismatch // what becomes of other events
-}
-
-// Mismatch returns why an event does not belong to the endpoint, "livemode" or
-// "account", or "" if it does.
-func (e Endpoint) Mismatch(livemode bool, account string) string {
-	switch {
-	case e.Livemode != nil && !slices.Contains(e.Livemode, livemode):
-		return "livemode"
-	case e.Accounts != nil && !slices.Contains(e.Accounts, account):
-		return "account"
-	}
-	return ""
 }
 
 // OnMismatch is what becomes of an event that its endpoint may not receive.
@@ -67,7 +57,7 @@ func (r *reader) endpoints(name string) map[string]Endpoint {
 	}
 	all := make(map[string]Endpoint, len(raw))
 	for _, endpoint := range slices.Sorted(maps.Keys(raw)) {
-		if !validName(endpoint) {
+		if !event.ValidEndpoint(endpoint) {
 			r.fault(name, "names the endpoint %q: use 1 to 32 of a-z, 0-9 and -", endpoint)
 			continue
 		}
@@ -102,10 +92,4 @@ func (r *reader) endpoint(name, endpoint string, j endpointJSON) Endpoint {
 		}
 	}
 	return e
-}
-
-func validName(s string) bool {
-	return len(s) >= 1 && len(s) <= 32 && !strings.ContainsFunc(s, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-'
-	})
 }

@@ -83,3 +83,10 @@ func MatchType(pattern, typ string) bool {
 	prefix, ok := strings.CutSuffix(pattern, "*")
 	return ok && strings.HasSuffix(prefix, ".") && strings.HasPrefix(typ, prefix)
 }
+
+// ValidEndpoint reports whether name can be an endpoint's: 1 to 32 of a–z, 0–9 and "-".
+func ValidEndpoint(name string) bool {
+	return len(name) >= 1 && len(name) <= 32 && !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-'
+	})
+}

@@ -119,7 +119,7 @@ func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
 // refuse returns why a request cannot be a delivery, whatever its signature says.
 func (h *Handler) refuse(r Request) Reason {
 	switch {
-	case !ValidEndpoint(r.Endpoint):
+	case !event.ValidEndpoint(r.Endpoint):
 		return Endpoint
 	case r.Method != http.MethodPost:
 		return Method
@@ -181,7 +181,7 @@ func reasonOf(err error) (Reason, bool) {
 // for what it could not turn into a whole request.
 func (h *Handler) Reject(ctx context.Context, r Request, reason Reason) Answer {
 	endpoint := r.Endpoint
-	if reason == Endpoint || !ValidEndpoint(endpoint) {
+	if reason == Endpoint || !event.ValidEndpoint(endpoint) {
 		endpoint = "" // a stranger's words do not go into the log
 	}
 	h.log.InfoContext(ctx, "delivery", "outcome", "rejected", "reason", string(reason), "endpoint", endpoint)
@@ -212,11 +212,4 @@ func (h *Handler) allowed(source string) bool {
 func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	return strings.EqualFold(strings.TrimSpace(media), "application/json")
-}
-
-// ValidEndpoint reports whether name can be an endpoint's: 1 to 32 of a–z, 0–9 and "-".
-func ValidEndpoint(name string) bool {
-	return len(name) >= 1 && len(name) <= 32 && !strings.ContainsFunc(name, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-'
-	})
 }

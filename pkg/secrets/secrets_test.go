@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
 )
@@ -157,7 +158,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%v with error %v", all, err)
 		}
 		for endpoint, list := range all {
-			if !ingest.ValidEndpoint(endpoint) {
+			if !event.ValidEndpoint(endpoint) {
 				t.Fatalf("endpoint %q", endpoint)
 			}
 			for _, s := range list {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
 )
 
@@ -93,7 +94,7 @@ func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	}
 	all := make(map[string][]string, len(raw))
 	for endpoint, list := range raw {
-		if !ingest.ValidEndpoint(endpoint) {
+		if !event.ValidEndpoint(endpoint) {
 			log.Warn("webhook secret: an endpoint was dropped", "fault", "its name is not 1 to 32 of a-z, 0-9 and -")
 			continue
 		}
