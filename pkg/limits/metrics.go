@@ -1,0 +1,30 @@
+package limits
+
+// Metrics are counted by the functions and watched by the stack's alarms. All are in
+// MetricNamespace with the dimension DimensionStage; where a second dimension is named,
+// the metric stands there with and without it.
+const (
+	MetricNamespace = "Tollgate"
+	DimensionStage  = "Stage"
+
+	MetricReceived   = "Received"   // deliveries that reached ingest
+	MetricRejected   = "Rejected"   // deliveries refused; also by DimensionReason
+	MetricEnqueued   = "Enqueued"   // deliveries whose event is on the queue
+	MetricVerifiedBy = "VerifiedBy" // by DimensionSecret only: which of the endpoint's secrets held
+
+	MetricDone         = "Done"         // events whose record became done
+	MetricDuplicate    = "Duplicate"    // messages of events that were done before
+	MetricBusy         = "Busy"         // messages that found another attempt running
+	MetricFailed       = "Failed"       // attempts that failed and come back
+	MetricDeadLettered = "DeadLettered" // messages copied to the dead-letter queue; also by DimensionReason
+	MetricSuperseded   = "Superseded"   // attempts that a later claim had overtaken
+	MetricStoreDown    = "StoreDown"    // messages not handled because the store could not be used
+	MetricAge          = "Age"          // milliseconds from an event's creation to done
+
+	DimensionReason = "Reason"
+	DimensionSecret = "Secret"
+
+	// ReasonNoMatch is the reason of a rejection that an alarm watches: a rolled secret
+	// looks like this, and so does a stranger.
+	ReasonNoMatch = "no_match"
+)
