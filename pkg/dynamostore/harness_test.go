@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -56,12 +57,17 @@ func clientOf(url string, transport http.RoundTripper, retries bool) *dynamodb.C
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 		BaseEndpoint: aws.String(url),
 		HTTPClient:   &http.Client{Transport: transport},
-		Retryer: func() aws.Retryer {
-			if retries {
-				return nil // the SDK's default
-			}
-			return aws.NopRetryer{}
-		}(),
+		Retryer:      retryer(retries),
+	})
+}
+
+// retryer is the SDK's default but for its waits, or none.
+func retryer(retries bool) aws.Retryer {
+	if !retries {
+		return aws.NopRetryer{}
+	}
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
 	})
 }
 
@@ -120,7 +126,7 @@ func (f fixture) harness() idempotencytest.Harness {
 func TestLaw(t *testing.T) {
 	s := serveEmbedded(t)
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
-	defer transport.CloseIdleConnections()
+	t.Cleanup(transport.CloseIdleConnections)
 	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { return s.fixture(t, transport).harness() })
 }
 
@@ -132,7 +138,7 @@ func TestLawMoto(t *testing.T) {
 	}
 	s := serveMoto(t)
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
-	defer transport.CloseIdleConnections()
+	t.Cleanup(transport.CloseIdleConnections)
 	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { return s.fixture(t, transport).harness() },
 		"race", // its writes are not isolated from each other
 		"effects/check/a field that is not there is not null") // it takes a missing attribute for null

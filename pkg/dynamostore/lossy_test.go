@@ -37,7 +37,7 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestLawOverLossyWire(t *testing.T) {
 	s := serveEmbedded(t)
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
-	defer transport.CloseIdleConnections()
+	t.Cleanup(transport.CloseIdleConnections)
 	patient := retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = 50
 		o.RateLimiter = ratelimit.None

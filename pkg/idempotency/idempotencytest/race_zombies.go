@@ -17,7 +17,7 @@ import (
 // Bounds of the zombies' race: how often the event runs, and how long all of it may take.
 const (
 	generations = 3
-	raceTime    = time.Minute
+	raceTime    = 3 * time.Minute
 )
 
 // zombies is a race for one event on a clock that each call moves on, so that leases
@@ -67,6 +67,8 @@ func (z *zombies) work(ctx context.Context, random *rand.Rand) {
 		case got.Verdict == idempotency.Corrupt:
 			z.Errorf("claim = corrupt")
 			return
+		case got.Verdict == idempotency.Busy:
+			z.clock.Add(3) // it would wait for a while
 		case got.Verdict == idempotency.Claimed:
 			z.granted(got.Claim)
 			z.attempt(ctx, got.Claim, random.IntN(10))
@@ -149,8 +151,10 @@ func (z *zombies) check(generation int64) {
 	r := z.record()
 	z.equal("state", r.State, idempotency.Done)
 	z.equal("generation", r.Generation, generation)
-	z.equal("attempts granted, all different", int64(len(z.attempts)), r.Attempt)
-	z.equal("highest attempt", slices.Max(slices.Collect(maps.Keys(z.attempts))), r.Attempt)
+	// Over a wire that loses answers an attempt can be overtaken before its owner knows of it.
+	if last := slices.Max(slices.Collect(maps.Keys(z.attempts))); last > r.Attempt {
+		z.Errorf("attempt %d was granted, the record is at %d", last, r.Attempt)
+	}
 	perGeneration := make(map[int64]int)
 	for _, g := range z.completed {
 		perGeneration[g]++

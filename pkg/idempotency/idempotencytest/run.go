@@ -15,9 +15,10 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Run tests a store. newHarness is called once for each test. Tests whose names begin
-// with one of known are left out: "race", or "claim/ok". That is for a store that
-// stands on another's database, where known says what that one does wrong.
+// Run tests a store. newHarness is called once for each test, and tests run side by
+// side. Tests whose names begin with one of known are left out: "race", or "claim/ok".
+// That is for a store that stands on another's database, where known says what that
+// one does wrong.
 func Run(t *testing.T, newHarness func(t *testing.T) Harness, known ...string) {
 	tables := []struct {
 		name string
@@ -36,7 +37,10 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness, known ...string) {
 				if leftOut(table.name+"/"+r.name, known) {
 					continue
 				}
-				t.Run(r.name, func(t *testing.T) { r.test(newBench(t, newHarness(t))) })
+				t.Run(r.name, func(t *testing.T) {
+					t.Parallel()
+					r.test(newBench(t, newHarness(t)))
+				})
 			}
 		})
 	}
