@@ -14,10 +14,12 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Bounds of the zombies' race: how often the event runs, and how long all of it may take.
+// Bounds of the zombies' race: how often the event runs, how many attempts each run
+// takes at least before one completes as it should, and how long all of it may take.
 const (
-	generations = 3
-	raceTime    = 3 * time.Minute
+	generations   = 3
+	leastAttempts = 8
+	raceTime      = 3 * time.Minute
 )
 
 // zombies is a race for one event on a clock that each call moves on, so that leases
@@ -25,7 +27,9 @@ const (
 // late: in their own generation and in later ones.
 type zombies struct {
 	*bench
-	clock atomic.Int64 // milliseconds since t0
+	clock      atomic.Int64 // milliseconds since t0
+	generation int64        // that is running
+	honest     int64        // from this attempt on owners complete at once
 
 	mu        sync.Mutex
 	attempts  map[int64]bool  // that were granted
@@ -40,7 +44,9 @@ func raceZombies(b *bench) {
 	for generation := int64(1); generation <= generations; generation++ {
 		if generation > 1 {
 			b.replayed(generation - 1)
+			z.honest = b.record().Attempt
 		}
+		z.generation, z.honest = generation, z.honest+leastAttempts
 		together(func(w int) { z.work(ctx, rand.New(rand.NewPCG(uint64(w), uint64(generation)))) })
 		z.check(generation)
 	}
@@ -80,36 +86,45 @@ func (z *zombies) work(ctx context.Context, random *rand.Rand) {
 	z.Errorf("the event was not done in %v", raceTime)
 }
 
-// attempt does one thing with a claim: it pauses in six of ten cases.
+// attempt does one thing with a claim: most of the first ones pause.
 func (z *zombies) attempt(ctx context.Context, c *idempotency.Claim, dice int) {
 	switch {
-	case dice < 6:
+	case dice < 2:
+		z.failAs(ctx, c)
+	case c.Attempt < z.honest || dice < 5:
 		z.mu.Lock()
 		z.paused = append(z.paused, c)
 		z.mu.Unlock()
-	case dice < 8:
+	default:
+		z.completeAs(ctx, c)
+	}
+}
+
+// wake lets a paused attempt write. Every second one sleeps on into the next generation.
+func (z *zombies) wake(ctx context.Context, random *rand.Rand) {
+	c := z.wakeable(random)
+	switch {
+	case c == nil:
+	case random.IntN(3) == 0:
 		z.failAs(ctx, c)
 	default:
 		z.completeAs(ctx, c)
 	}
 }
 
-// wake lets a paused attempt of any generation write.
-func (z *zombies) wake(ctx context.Context, random *rand.Rand) {
+func (z *zombies) wakeable(random *rand.Rand) *idempotency.Claim {
 	z.mu.Lock()
+	defer z.mu.Unlock()
 	if len(z.paused) == 0 {
-		z.mu.Unlock()
-		return
+		return nil
 	}
 	i := random.IntN(len(z.paused))
 	c := z.paused[i]
-	z.paused = slices.Delete(z.paused, i, i+1)
-	z.mu.Unlock()
-	if random.IntN(3) == 0 {
-		z.failAs(ctx, c)
-		return
+	if c.Generation == z.generation && c.Attempt%2 == 0 {
+		return nil
 	}
-	z.completeAs(ctx, c)
+	z.paused = slices.Delete(z.paused, i, i+1)
+	return c
 }
 
 func (z *zombies) granted(c *idempotency.Claim) {
