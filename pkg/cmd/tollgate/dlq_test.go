@@ -37,6 +37,7 @@ func masked(out string) string {
 }
 
 func TestDLQListNothing(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	for _, args := range []string{"dlq list", "dlq list --events"} {
 		if got := s.tollgate(strings.Fields(args)...).ok(t); got.out != "No dead letters: no message has given up.\n" || got.err != "" {
@@ -52,6 +53,7 @@ func TestDLQListNothing(t *testing.T) {
 // TestDLQListAlwaysFails: a handler that fails at every receive ends in the dead-letter
 // queue by the queue's own hand, and the list tells type, error and attempts.
 func TestDLQListAlwaysFails(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.failed("evt_1", "invoice.paid", "", "ledger of cus_12345678 is closed", 0)
 	s.moved(encoded(t, envelope("evt_1", "invoice.paid")))
@@ -63,6 +65,7 @@ func TestDLQListAlwaysFails(t *testing.T) {
 }
 
 func TestDLQList(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	print := func(reason, text string) string { return queue.Fingerprint("invoice.paid", reason, text) }
 	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 3)
@@ -129,6 +132,7 @@ func TestDLQList(t *testing.T) {
 }
 
 func TestDLQShapes(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no <row> 17", 3)
 	tests := []struct{ args, want string }{
@@ -152,6 +156,7 @@ func TestDLQShapes(t *testing.T) {
 }
 
 func TestDLQShow(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.failed("evt_a", "invoice.paid", "handler", "no row 17", 0)
 	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 1)
@@ -207,6 +212,7 @@ func TestDLQShow(t *testing.T) {
 }
 
 func TestDLQHeldByAnother(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 3)
 	ops, err := dynamostore.NewOps(s.dynamo, s.info.Table)
@@ -223,6 +229,7 @@ func TestDLQHeldByAnother(t *testing.T) {
 
 // TestDLQInterrupt: what an interrupt cuts off gives everything back.
 func TestDLQInterrupt(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	for i := range 25 {
 		s.deadLetter(envelope(fmt.Sprint("evt_", i), "invoice.paid"), "handler", "no row", 3)
@@ -244,6 +251,7 @@ func TestDLQInterrupt(t *testing.T) {
 
 // TestDLQGone: the queue is away, and the claim is given back all the same.
 func TestDLQGone(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.info.DLQURL += "-gone"
 	s.writeInfo()

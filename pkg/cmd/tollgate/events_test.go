@@ -38,6 +38,7 @@ func fill(t *testing.T, s *system) {
 }
 
 func TestEventsShow(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	fill(t, s)
 	const (
@@ -88,11 +89,13 @@ func TestEventsShow(t *testing.T) {
 }
 
 func TestEventsShowUnknown(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.tollgate("events", "show", "evt_nobody").refused(t, exitFailed, "event evt_nobody is not known in local system in "+s.data, "it never came")
 }
 
 func TestEventsShowWait(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.failed("evt_dead", "invoice.paid", "handler", "no plan", 0)
 	s.failed("evt_retrying", "invoice.paid", "", "no row", 15)
@@ -118,6 +121,7 @@ func TestEventsShowWait(t *testing.T) {
 }
 
 func TestEventsList(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	fill(t, s)
 	open := []string{"evt_dead", "evt_replayed", "evt_retrying"}
@@ -175,6 +179,7 @@ func TestEventsList(t *testing.T) {
 }
 
 func TestEventsListShape(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.failed("evt_dead", "invoice.paid", "handler", "no\tplan\x1b[31m\nfor <you>", 0)
 	const want = `{"id":"evt_dead","type":"invoice.paid","status":"dead","dead":true,"reason":"handler","where":"dlq","where_inferred":true,"attempt":1,"generation":1,"fails":1,"receives_left":0,` +
@@ -191,6 +196,7 @@ func TestEventsListShape(t *testing.T) {
 
 // TestEventsListPages follows cursors through the index and through the table.
 func TestEventsListPages(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	var want []string
 	for i := range 23 {

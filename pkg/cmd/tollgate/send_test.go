@@ -75,6 +75,7 @@ func (r *receiver) send(t *testing.T, args ...string) answer {
 
 // TestSendTypes sends every golden event; each has ids and a time of its own and is otherwise as kept.
 func TestSendTypes(t *testing.T) {
+	t.Parallel()
 	for _, typ := range events.Types() {
 		t.Run(typ, func(t *testing.T) {
 			r := newReceiver(t)
@@ -105,6 +106,7 @@ func TestSendTypes(t *testing.T) {
 }
 
 func TestSendMany(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		args        string
 		events, dup int
@@ -141,6 +143,7 @@ func TestSendMany(t *testing.T) {
 }
 
 func TestSendFile(t *testing.T) {
+	t.Parallel()
 	odd := "{ \"id\":\"evt_file\",\"object\":\"event\",  \"type\":\"x.y\",\r\n\t\"created\":5,\"livemode\":false, \"data\":{\"object\":{\"name\":\"Zoë \\ud83c\\udf81 \u2028\"}}}\n\n"
 	path := filepath.Join(t.TempDir(), "event.json")
 	check(t, writeFile(path, odd))
@@ -168,6 +171,7 @@ func TestSendFile(t *testing.T) {
 }
 
 func TestSendRate(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t)
 	start := time.Now()
 	r.send(t, "invoice.paid", "--count=6", "--rate=25").ok(t)
@@ -177,6 +181,7 @@ func TestSendRate(t *testing.T) {
 }
 
 func TestSendRefused(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t)
 	r.status = http.StatusServiceUnavailable
 	got := r.send(t, "invoice.paid", "--dup=3")
@@ -192,6 +197,7 @@ func TestSendRefused(t *testing.T) {
 }
 
 func TestSendUnreachable(t *testing.T) {
+	t.Parallel()
 	got := tollgate(t.Context(), nil, "send", "invoice.paid", "--url", "http://127.0.0.1:1/x", "--secret", testSecret, "--json")
 	d := lines[delivery](t, got.out)
 	if got.code != exitFailed || len(d) != 1 || !strings.Contains(d[0].Error, "connection refused") || d[0].Status != 0 {
@@ -205,6 +211,7 @@ func TestSendUnreachable(t *testing.T) {
 
 // TestSendTarget: URL and secret come from the flags, then the environment, then the target.
 func TestSendTarget(t *testing.T) {
+	t.Parallel()
 	s, r := newSystem(t), newReceiver(t)
 	s.info.URL, s.info.Secret = r.URL, testSecret
 	s.writeInfo()
@@ -221,6 +228,7 @@ func TestSendTarget(t *testing.T) {
 }
 
 func TestSendInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := newReceiver(t)
@@ -236,6 +244,7 @@ func TestSendInterrupted(t *testing.T) {
 
 // TestProgress: at most one line a second, on stderr, and none of a short run.
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		make func(*app) *progress
