@@ -29,6 +29,7 @@ func motoItems() map[string]deviation {
 	deviates(all, "The naming rules are right: moto takes names of any length.", "dynamodb/table/short-name-refused")
 	deviates(all, "The documentation is right: moto checks the types of index keys in some writes only.", "dynamodb/index/wrong-key-type-refused")
 	deviates(all, "The API reference is right: moto names the error ResourceNotFound.", "dynamodb/ttl/missing-table")
+	races(all, "The API reference is right: moto loses its place in the list when the table it would go on after is deleted meanwhile.", "dynamodb/table/list-pages")
 	deviates(all, "The API reference is right: moto forgets the first attribute.", "dynamodb/ttl/enable-twice-refused")
 	return all
 }
