@@ -34,7 +34,8 @@ func (a *attempt) failed(err error) result {
 		return a.result(outcomeSuperseded, result{delay: a.c.untilLease(written.Lease), err: err, stuck: errors.Is(err, ErrStuck)})
 	}
 	if isPermanent {
-		return a.result(outcomeDead, a.deadLetter(a.m, a.env, a.claim.Attempt, permanent))
+		r := a.deadLetter(a.m, a.env, a.claim.Attempt, permanent)
+		return a.result(r.outcome, r)
 	}
 	return a.result(outcomeFailed, a.c.transient(a.m, err))
 }
@@ -43,7 +44,7 @@ func (a *attempt) failed(err error) result {
 func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, err error) result {
 	permanent, _ := errors.AsType[*dispatch.PermanentError](err)
 	r := b.deadLetter(m, env, 0, permanent)
-	r.env, r.outcome = env, outcomeDead
+	r.env = env
 	return r
 }
 
@@ -56,9 +57,9 @@ func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, p *disp
 		Fingerprint: queue.Fingerprint(env.Type, p.Reason, p.Err.Error()),
 	})
 	if err != nil {
-		return result{delay: b.c.backoff(m), infra: true, err: errors.Join(p, err), reason: p.Reason}
+		return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra: true, err: errors.Join(p, err), reason: p.Reason}
 	}
-	return result{ack: true, err: p, reason: p.Reason}
+	return result{outcome: outcomeDead, ack: true, err: p, reason: p.Reason}
 }
 
 // transient is the result of a failure that a later attempt may cure.

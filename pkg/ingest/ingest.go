@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,7 +113,7 @@ func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
 		return h.failed(ctx, r, got.Envelope.ID, fmt.Errorf("enqueue event %s: %w", got.Envelope.ID, err))
 	}
 	h.log.InfoContext(ctx, "delivery", "outcome", "enqueued", "endpoint", r.Endpoint,
-		"event_id", got.Envelope.ID, "type", got.Envelope.Type, "verified_by", got.SecretIndex)
+		"event_id", got.Envelope.ID, "event_type", got.Envelope.Type, "verified_by", strconv.Itoa(got.SecretIndex))
 	return Answer{Status: http.StatusOK}, nil
 }
 

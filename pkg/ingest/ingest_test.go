@@ -305,7 +305,7 @@ func TestOneLogLineWithoutSecrets(t *testing.T) {
 		want    map[string]any
 	}{
 		{"enqueued", signed(payload, mark, time.Now()), nil, map[string]any{
-			"outcome": "enqueued", "endpoint": "default", "event_id": "evt_1", "type": "a.b", "verified_by": 0.0, "level": "INFO"}},
+			"outcome": "enqueued", "endpoint": "default", "event_id": "evt_1", "event_type": "a.b", "verified_by": "0", "level": "INFO"}},
 		{"rejected", signed(notEvent, mark, time.Now()), nil, map[string]any{
 			"outcome": "rejected", "endpoint": "default", "reason": "not_event", "level": "INFO"}},
 		{"unknown endpoint", unknown, nil, map[string]any{

@@ -5,12 +5,12 @@ package limits
 // the metric stands there with and without it.
 const (
 	MetricNamespace = "Tollgate"
-	DimensionStage  = "Stage"
+	DimensionStage  = "stage"
 
 	MetricReceived   = "Received"   // deliveries that reached ingest
 	MetricRejected   = "Rejected"   // deliveries refused; also by DimensionReason
 	MetricEnqueued   = "Enqueued"   // deliveries whose event is on the queue
-	MetricVerifiedBy = "VerifiedBy" // by DimensionSecret only: which of the endpoint's secrets held
+	MetricVerifiedBy = "VerifiedBy" // by DimensionSecret only: which of the endpoint's secrets held, "0" for the first
 
 	MetricDone         = "Done"         // events whose record became done
 	MetricDuplicate    = "Duplicate"    // messages of events that were done before
@@ -21,8 +21,8 @@ const (
 	MetricStoreDown    = "StoreDown"    // messages not handled because the store could not be used
 	MetricAge          = "Age"          // milliseconds from an event's creation to done
 
-	DimensionReason = "Reason"
-	DimensionSecret = "Secret"
+	DimensionReason = "reason"
+	DimensionSecret = "verified_by"
 
 	// ReasonNoMatch is the reason of a rejection that an alarm watches: a rolled secret
 	// looks like this, and so does a stranger.

@@ -21,10 +21,12 @@ const freeProcessWait = 5 * time.Second
 // from nothing, as on AWS.
 type functions struct {
 	ingest, consumer *lambdahost.Function
+	counts           *Counts
 }
 
 func newFunctions(o Options, info Info) (f functions, err error) {
-	log := &lines{out: o.Log}
+	log := newLines(o.Log, o.LogLevel)
+	f.counts = log.counts
 	l := o.limits()
 	common := map[string]string{
 		"AWS_REGION":            Region,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"tollgate/pkg/local/stripe"
+	"tollgate/pkg/telemetry"
 )
 
 func TestOptionsAreCheckedAtOnce(t *testing.T) {
@@ -106,7 +108,7 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			w := (&lines{out: &out}).of("consumer")
+			w := newLines(&out, "info").of("consumer")
 			if n, err := w.Write([]byte(c.line + "\n")); n != len(c.line)+1 || err != nil {
 				t.Errorf("wrote %d, %v", n, err)
 			}
@@ -115,6 +117,24 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 				t.Errorf("line %q, want %q", text, c.want)
 			}
 		})
+	}
+}
+
+func TestMetricsAreCountedAndNotShown(t *testing.T) {
+	var out bytes.Buffer
+	l := newLines(&out, "warn")
+	log := telemetry.Logger(l.of("consumer"), "consumer", "local", slog.LevelInfo)
+	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
+	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
+	if out.Len() > 0 {
+		t.Errorf("wrote %q under the level", &out)
+	}
+	log.Warn(telemetry.EventMessage, telemetry.OutcomeKey, "dead_lettered", telemetry.ReasonKey, "api_version")
+	if got := out.String(); !strings.HasSuffix(got, "event outcome=dead_lettered reason=api_version\n") {
+		t.Errorf("wrote %q, want the line without its metrics", got)
+	}
+	if got := l.counts.String(); got != "Done 2, DeadLettered 1" || l.counts.Get("Done") != 2 {
+		t.Errorf("counts %q", got)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,10 +15,19 @@ import (
 
 // lines turns the functions' JSON log lines into lines for people: time, level,
 // function, message, then the attributes in their order without the stage, which is
-// always the same here. What is no such line goes through as it is.
+// always the same here, and without the metrics, which are counted. What is no such
+// line goes through as it is.
 type lines struct {
-	mu  sync.Mutex
-	out io.Writer
+	mu     sync.Mutex
+	out    io.Writer
+	level  slog.Level // lines under it are counted and not written
+	counts *Counts
+}
+
+func newLines(out io.Writer, level string) *lines {
+	l := &lines{out: out, counts: &Counts{values: map[string]int64{}}}
+	_ = l.level.UnmarshalText([]byte(level)) // an unknown level shows all; the functions refuse it
+	return l
 }
 
 // of returns the writer for one function's lines, each Write one line.
@@ -28,40 +39,51 @@ type functionLines struct {
 }
 
 func (f *functionLines) Write(p []byte) (int, error) {
-	text := readable(f.name, bytes.TrimRight(p, "\n"))
+	text := f.readable(bytes.TrimRight(p, "\n"))
+	if text == "" {
+		return len(p), nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, err := f.out.Write(text); err != nil {
+	if _, err := io.WriteString(f.out, text); err != nil {
 		return 0, fmt.Errorf("write log line: %w", err)
 	}
 	return len(p), nil
 }
 
-func readable(function string, line []byte) []byte {
-	var b bytes.Buffer
+// readable returns the line for people, "" for one under the level.
+func (f *functionLines) readable(line []byte) string {
 	fields, ok := pairs(line)
 	if !ok {
-		fmt.Fprintf(&b, "%s %-8s %s\n", time.Now().Format(time.TimeOnly), function, line)
-		return b.Bytes()
+		return fmt.Sprintf("%s %-8s %s\n", time.Now().Format(time.TimeOnly), f.name, line)
 	}
 	head := map[string]string{
 		telemetry.TimeKey: "", telemetry.LevelKey: "INFO", telemetry.MessageKey: "",
-		telemetry.FunctionKey: "", telemetry.StageKey: "",
+		telemetry.FunctionKey: "", telemetry.StageKey: "", telemetry.DirectiveKey: "",
 	}
-	var rest bytes.Buffer
-	for _, f := range fields {
-		if _, isHead := head[f.key]; isHead {
-			head[f.key] = f.value
-			continue
+	for _, p := range fields {
+		if _, isHead := head[p.key]; isHead {
+			head[p.key] = p.value
 		}
-		fmt.Fprintf(&rest, " %s=%s", f.key, f.value)
+	}
+	metrics := f.counts.add(head[telemetry.DirectiveKey], fields)
+	var level slog.Level
+	if level.UnmarshalText([]byte(head[telemetry.LevelKey])) == nil && level < f.level {
+		return ""
 	}
 	at, err := time.Parse(time.RFC3339Nano, head[telemetry.TimeKey])
 	if err != nil {
 		at = time.Now()
 	}
-	fmt.Fprintf(&b, "%s %-5s %-8s %s%s\n", at.Local().Format(time.TimeOnly), head[telemetry.LevelKey], function, head[telemetry.MessageKey], rest.Bytes())
-	return b.Bytes()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %-5s %-8s %s", at.Local().Format(time.TimeOnly), head[telemetry.LevelKey], f.name, head[telemetry.MessageKey])
+	for _, p := range fields {
+		if _, isHead := head[p.key]; !isHead && !metrics[p.key] {
+			fmt.Fprintf(&b, " %s=%s", p.key, p.value)
+		}
+	}
+	b.WriteByte('\n')
+	return b.String()
 }
 
 type pair struct{ key, value string }

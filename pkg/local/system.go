@@ -168,6 +168,9 @@ func (s *System) run(l net.Listener, server *http.Server) {
 // Failed gives the error of a part that ended by itself; the system should be closed.
 func (s *System) Failed() <-chan error { return s.failed }
 
+// Counts gives the functions' metrics so far.
+func (s *System) Counts() *Counts { return s.functions.counts }
+
 // Close stops in the order in which events flow, so that nothing is cut in its middle:
 // the front, the poller with its batches, the functions, the services. What is not
 // finished when the context ends is cut; nothing is lost by that, the queue has it.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/stripe/stripe-go/v76/webhook"
+
 	"tollgate/pkg/telemetry"
 )
 
@@ -29,4 +31,8 @@ func TestLoggerWritesLambdasForm(t *testing.T) {
 	if line[telemetry.TimeKey] == "" {
 		t.Errorf("no %s in %s", telemetry.TimeKey, &out)
 	}
+}
+
+func sign(body []byte, secret string) string {
+	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: secret}).Header
 }

@@ -50,17 +50,40 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	c.ready(a, s.Info)
-	var failure error
-	select {
-	case <-ctx.Done():
-	case failure = <-s.Failed():
-	}
+	failure := watch(ctx, a, s)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := s.Close(stop); err != nil && failure == nil {
 		failure = fmt.Errorf("stop: %w", err)
 	}
 	return failure
+}
+
+// countsEvery is how often the counts are shown when they changed.
+const countsEvery = 10 * time.Second
+
+// watch shows the counts until the system is interrupted or fails.
+func watch(ctx context.Context, a *app, s *local.System) error {
+	tick := time.NewTicker(countsEvery)
+	defer tick.Stop()
+	shown := ""
+	show := func() {
+		if now := s.Counts().String(); now != shown {
+			shown = now
+			fmt.Fprintf(a.err, "%s counts: %s\n", time.Now().Format(time.TimeOnly), now)
+		}
+	}
+	defer show()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-s.Failed():
+			return err
+		case <-tick.C:
+			show()
+		}
+	}
 }
 
 // ready prints the one line: the address, the secret, and what to try next.

@@ -1,0 +1,71 @@
+package local
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"tollgate/pkg/limits"
+)
+
+// Counts are the functions' metrics since the start, by name. Safe for concurrent use.
+type Counts struct {
+	mu     sync.Mutex
+	values map[string]int64
+}
+
+// shown are the metrics that the one line of counts names, in the order of the flow.
+// Their sums mean something; Age has none.
+func shown() []string {
+	return []string{
+		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued,
+		limits.MetricDone, limits.MetricDuplicate, limits.MetricBusy, limits.MetricSuperseded,
+		limits.MetricFailed, limits.MetricStoreDown, limits.MetricDeadLettered,
+	}
+}
+
+// String returns one line, without the metrics that are zero.
+func (c *Counts) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var words []string
+	for _, name := range shown() {
+		if n := c.values[name]; n > 0 {
+			words = append(words, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// Get returns one metric's sum.
+func (c *Counts) Get(name string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.values[name]
+}
+
+// add counts the metrics that a line's directive names and returns their names.
+func (c *Counts) add(directive string, fields []pair) map[string]bool {
+	var d struct {
+		CloudWatchMetrics []struct{ Metrics []struct{ Name string } }
+	}
+	if json.Unmarshal([]byte(directive), &d) != nil {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, set := range d.CloudWatchMetrics {
+		for _, m := range set.Metrics {
+			names[m.Name] = true
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range fields {
+		if n, err := strconv.ParseInt(f.value, 10, 64); err == nil && names[f.key] {
+			c.values[f.key] += n
+		}
+	}
+	return names
+}

@@ -1,0 +1,138 @@
+package telemetry
+
+import (
+	"log/slog"
+	"time"
+
+	"tollgate/pkg/limits"
+)
+
+// Messages of the lines that carry metrics, and the members that these are read from.
+const (
+	DeliveryMessage = "delivery" // ingest, one for each request
+	EventMessage    = "event"    // consumer, one for each message
+
+	OutcomeKey    = "outcome"
+	ReasonKey     = limits.DimensionReason
+	VerifiedByKey = limits.DimensionSecret
+	AgeKey        = "age_ms"
+)
+
+// DirectiveKey is the member that tells CloudWatch which members are metrics.
+const DirectiveKey = "_aws"
+
+// metric is one value with the dimensions it is counted by besides the stage.
+type metric struct {
+	name  string
+	value int64
+	by    string // a second dimension, "" for none
+	only  bool   // with that dimension only, not for the stage as a whole
+	unit  string
+}
+
+const (
+	unitCount  = "Count"
+	unitMillis = "Milliseconds"
+)
+
+// What an outcome counts as. Outcomes that are not here count as nothing.
+var (
+	ofDelivery = map[string]string{
+		"enqueued": limits.MetricEnqueued,
+		"rejected": limits.MetricRejected,
+	}
+	ofEvent = map[string]string{
+		"applied":       limits.MetricDone,
+		"ignored":       limits.MetricDone,
+		"stale":         limits.MetricDone,
+		"duplicate":     limits.MetricDuplicate,
+		"busy":          limits.MetricBusy,
+		"superseded":    limits.MetricSuperseded,
+		"failed":        limits.MetricFailed,
+		"dead_lettered": limits.MetricDeadLettered,
+		"store_down":    limits.MetricStoreDown,
+		"unknown":       limits.MetricStoreDown,
+	}
+)
+
+// metricsOf reads a line's metrics from its message and members.
+func metricsOf(r slog.Record) []metric {
+	if r.Message != DeliveryMessage && r.Message != EventMessage {
+		return nil
+	}
+	var outcome, reason, verifiedBy string
+	age := int64(-1)
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case OutcomeKey:
+			outcome = a.Value.String()
+		case ReasonKey:
+			reason = a.Value.String()
+		case VerifiedByKey:
+			verifiedBy = a.Value.String()
+		case AgeKey:
+			age = a.Value.Int64()
+		}
+		return true
+	})
+	by := ""
+	if reason != "" {
+		by = ReasonKey
+	}
+	if r.Message == DeliveryMessage {
+		m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}}
+		if name := ofDelivery[outcome]; name != "" {
+			m = append(m, metric{name: name, value: 1, by: by, unit: unitCount})
+		}
+		if verifiedBy != "" {
+			m = append(m, metric{name: limits.MetricVerifiedBy, value: 1, by: VerifiedByKey, only: true, unit: unitCount})
+		}
+		return m
+	}
+	name := ofEvent[outcome]
+	if name == "" {
+		return nil
+	}
+	m := []metric{{name: name, value: 1, by: by, unit: unitCount}}
+	if name == limits.MetricDone && age >= 0 {
+		m = append(m, metric{name: limits.MetricAge, value: age, unit: unitMillis})
+	}
+	return m
+}
+
+// The embedded metric format, as CloudWatch documents it.
+type (
+	directive struct {
+		Timestamp         int64 // ms
+		CloudWatchMetrics []set
+	}
+	set struct {
+		Namespace  string
+		Dimensions [][]string
+		Metrics    []definition
+	}
+	definition struct {
+		Name string
+		Unit string
+	}
+)
+
+// embed returns the members that make a line's metrics known to CloudWatch.
+func embed(at time.Time, metrics []metric) []slog.Attr {
+	d := directive{Timestamp: at.UnixMilli()}
+	attrs := make([]slog.Attr, 0, len(metrics)+1)
+	for _, m := range metrics {
+		var dimensions [][]string
+		if !m.only {
+			dimensions = append(dimensions, []string{StageKey})
+		}
+		if m.by != "" {
+			dimensions = append(dimensions, []string{StageKey, m.by})
+		}
+		d.CloudWatchMetrics = append(d.CloudWatchMetrics, set{
+			Namespace: limits.MetricNamespace, Dimensions: dimensions, Metrics: []definition{{m.name, m.unit}},
+		})
+		attrs = append(attrs, slog.Int64(m.name, m.value))
+	}
+	return append(attrs, slog.Any(DirectiveKey, d))
+}

@@ -1,0 +1,207 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/ingest"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/telemetry"
+)
+
+// counted reads a line's metrics back as CloudWatch would: name and dimensions to value.
+func counted(t *testing.T, line []byte) map[string]float64 {
+	t.Helper()
+	var root map[string]any
+	if err := json.Unmarshal(line, &root); err != nil {
+		t.Fatalf("line %s: %v", line, err)
+	}
+	var d struct {
+		AWS struct {
+			Timestamp         int64
+			CloudWatchMetrics []struct {
+				Namespace  string
+				Dimensions [][]string
+				Metrics    []struct{ Name, Unit string }
+			}
+		} `json:"_aws"`
+	}
+	if err := json.Unmarshal(line, &d); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, set := range d.AWS.CloudWatchMetrics {
+		if set.Namespace != limits.MetricNamespace || d.AWS.Timestamp == 0 {
+			t.Errorf("namespace %q at %d", set.Namespace, d.AWS.Timestamp)
+		}
+		for _, dimensions := range set.Dimensions {
+			key := ""
+			for _, name := range dimensions {
+				value, ok := root[name].(string)
+				if !ok || value == "" {
+					t.Errorf("dimension %q has no string in the line %s", name, line)
+				}
+				key += "," + name + "=" + value
+			}
+			for _, m := range set.Metrics {
+				value, ok := root[m.Name].(float64)
+				if !ok {
+					t.Errorf("metric %q has no number in the line", m.Name)
+				}
+				got[m.Name+key] = value
+			}
+		}
+	}
+	return got
+}
+
+// scripted is a store, a queue, a handler and a fetcher that answer as a case says.
+type scripted struct {
+	claim    idempotency.ClaimVerdict
+	claimErr error
+	complete idempotency.CompleteVerdict
+	handler  error
+	deadErr  error
+	handled  bool
+}
+
+func (s *scripted) Claim(_ context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+	return idempotency.ClaimResult{Verdict: s.claim, Claim: &idempotency.Claim{EventID: r.Event.ID, Attempt: 1}}, s.claimErr
+}
+
+func (s *scripted) Complete(_ context.Context, _ *idempotency.Claim, o idempotency.Outcome, _ dispatch.Effects, _ time.Time) (idempotency.CompleteResult, error) {
+	return idempotency.CompleteResult{Verdict: s.complete, Outcome: o}, nil
+}
+
+func (s *scripted) Fail(context.Context, *idempotency.Claim, idempotency.Failure) (idempotency.FailResult, error) {
+	return idempotency.FailResult{Verdict: idempotency.FailWritten}, nil
+}
+
+func (s *scripted) SetVisibility(context.Context, string, time.Duration) error { return nil }
+func (s *scripted) Delete(context.Context, []string) error                     { return nil }
+func (s *scripted) DeadLetter(context.Context, queue.Message, queue.DeadLetter) error {
+	return s.deadErr
+}
+func (s *scripted) Handles(event.Envelope) bool { return s.handled }
+func (s *scripted) Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error) {
+	return nil, s.handler
+}
+func (s *scripted) FetchEvent(context.Context, string, string, bool) ([]byte, error) { return nil, nil }
+
+// TestEveryOutcomeOfTheConsumerIsCounted runs the consumer itself, so that an outcome
+// that is renamed there is missed here.
+func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
+	boom := errors.New("boom")
+	happy := scripted{claim: idempotency.Claimed, complete: idempotency.Completed, handled: true}
+	with := func(change func(*scripted)) *scripted { s := happy; change(&s); return &s }
+	now := time.Unix(1_700_000_002, 0)
+	for _, c := range []struct {
+		name string
+		s    *scripted
+		want map[string]float64
+	}{
+		{"applied", with(func(*scripted) {}), map[string]float64{"Done,stage=live": 1, "Age,stage=live": 2000}},
+		{"ignored", with(func(s *scripted) { s.handled = false }), map[string]float64{"Done,stage=live": 1, "Age,stage=live": 2000}},
+		{"duplicate", with(func(s *scripted) { s.claim = idempotency.Duplicate }), map[string]float64{"Duplicate,stage=live": 1}},
+		{"busy", with(func(s *scripted) { s.claim = idempotency.Busy }), map[string]float64{"Busy,stage=live": 1}},
+		{"superseded", with(func(s *scripted) { s.complete = idempotency.Superseded }), map[string]float64{"Superseded,stage=live": 1}},
+		{"failed", with(func(s *scripted) { s.handler = boom }), map[string]float64{"Failed,stage=live": 1}},
+		{"dead-lettered", with(func(s *scripted) { s.handler = dispatch.Park(dispatch.ReasonAPIVersion, boom) }),
+			map[string]float64{"DeadLettered,stage=live": 1, "DeadLettered,stage=live,reason=api_version": 1}},
+		{"corrupt", with(func(s *scripted) { s.claim = idempotency.Corrupt }),
+			map[string]float64{"DeadLettered,stage=live": 1, "DeadLettered,stage=live,reason=corrupt": 1}},
+		{"a copy that could not be sent is no dead letter", with(func(s *scripted) { s.handler, s.deadErr = dispatch.Permanent(boom), boom }),
+			map[string]float64{"Failed,stage=live": 1, "Failed,stage=live,reason=handler": 1}},
+		{"store down", with(func(s *scripted) { s.claimErr = idempotency.ErrStoreDown }), map[string]float64{"StoreDown,stage=live": 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			h, err := consumer.New(consumer.Config{
+				Limits: limits.AWS(), Store: c.s, Queue: c.s, Handlers: c.s, Fetcher: c.s,
+				// Metrics must come through however quiet the log is set.
+				Logger: telemetry.Logger(&out, "consumer", "live", slog.LevelError),
+				Now:    func() time.Time { return now },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := queue.Encode(event.Envelope{
+				ID: "evt_1", Object: event.ObjectSnapshot, Type: "invoice.paid", Created: 1_700_000_000,
+				ReceivedAt: now, Source: event.Webhook, Body: []byte(`{}`),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Handle(t.Context(), []queue.Message{{ID: "m1", Receipt: "r1", Body: body, Receives: 1}})
+			if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
+				t.Fatalf("%d lines, want one for the message:\n%s", n, &out)
+			}
+			if diff := cmp.Diff(c.want, counted(t, out.Bytes())); diff != "" {
+				t.Errorf("metrics (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// door is a set of secrets and a queue that answer as a case says.
+type door struct{ sendErr error }
+
+func (d door) Active(context.Context, string) ([]string, error)    { return []string{"whsec_a"}, nil }
+func (d door) Refetched(context.Context, string) ([]string, error) { return []string{"whsec_a"}, nil }
+func (d door) Send(context.Context, event.Envelope, string) error  { return d.sendErr }
+
+func TestEveryDeliveryIsCounted(t *testing.T) {
+	body := []byte(`{"id":"evt_1","object":"event","type":"a.b","created":1,"livemode":false,"data":{"object":{}}}`)
+	good := ingest.Request{Method: "POST", Endpoint: "default", ContentType: "application/json", Body: body, Signature: sign(body, "whsec_a")}
+	forged := good
+	forged.Signature = sign(body, "whsec_other")
+	for _, c := range []struct {
+		name string
+		r    ingest.Request
+		d    door
+		want map[string]float64
+	}{
+		{"enqueued", good, door{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 1, "VerifiedBy,stage=live,verified_by=0": 1}},
+		{"forged", forged, door{}, map[string]float64{"Received,stage=live": 1, "Rejected,stage=live": 1, "Rejected,stage=live,reason=no_match": 1}},
+		{"queue down", good, door{errors.New("down")}, map[string]float64{"Received,stage=live": 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			h, err := ingest.New(ingest.Config{Secrets: c.d, Sender: c.d, Logger: telemetry.Logger(&out, "ingest", "live", slog.LevelError)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Handle(t.Context(), c.r)
+			if diff := cmp.Diff(c.want, counted(t, out.Bytes())); diff != "" {
+				t.Errorf("metrics (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOtherLinesCountNothing(t *testing.T) {
+	var out bytes.Buffer
+	log := telemetry.Logger(&out, "ingest", "live", slog.LevelDebug)
+	log.Debug("anything", telemetry.OutcomeKey, "enqueued")
+	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "no_time")
+	log.WithGroup("group").Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")
+	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
+	if len(lines) != 3 || len(counted(t, lines[0])) != 0 || len(counted(t, lines[1])) != 0 {
+		t.Errorf("lines:\n%s", &out)
+	}
+	if got := counted(t, lines[2]); got["Enqueued,stage=live"] != 1 {
+		t.Errorf("metrics of a grouped line %v, want them at the root", got)
+	}
+}
