@@ -36,11 +36,11 @@ func decodeCursor(s string, positions int) (cursor, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return nil, errCursor
+		return nil, ErrCursor
 	}
 	var c cursor
 	if err := json.Unmarshal(raw, &c); err != nil || len(c) != positions {
-		return nil, errCursor
+		return nil, ErrCursor
 	}
 	return c, nil
 }

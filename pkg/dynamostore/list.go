@@ -127,5 +127,5 @@ func (req *ListRequest) matches(r idempotency.Record) bool {
 		!r.Updated.Before(req.Since)
 }
 
-// errCursor says that a cursor was not made by the same kind of list.
-var errCursor = errors.New("list records: the cursor is not one of this list")
+// ErrCursor says that a cursor was not made by the same kind of list.
+var ErrCursor = errors.New("list records: the cursor is not one of this list")

@@ -173,7 +173,7 @@ func TestListRefuses(t *testing.T) {
 			t.Errorf("%s: %+v, want an error", name, page)
 		}
 	}
-	if _, err := f.reader.List(t.Context(), ListRequest{Status: Done, Cursor: make(cursor, idempotency.Shards).encode()}); !errors.Is(err, errCursor) {
+	if _, err := f.reader.List(t.Context(), ListRequest{Status: Done, Cursor: make(cursor, idempotency.Shards).encode()}); !errors.Is(err, ErrCursor) {
 		t.Errorf("index cursor for a scan: %v", err)
 	}
 	gone := newReader(t, f.raw, "no-such-table")

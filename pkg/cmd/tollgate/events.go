@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -118,6 +119,9 @@ func (c *eventsListCmd) page(ctx context.Context, reader *dynamostore.Reader, re
 	for {
 		req.Limit, req.MaxRead = c.Limit-len(all.Records), c.MaxRead-all.Read
 		page, err := reader.List(ctx, req)
+		if errors.Is(err, dynamostore.ErrCursor) {
+			return all, usage("--cursor is not one that this list handed back")
+		}
 		if err != nil {
 			return all, err
 		}

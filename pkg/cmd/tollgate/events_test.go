@@ -238,7 +238,7 @@ func TestEventsListPages(t *testing.T) {
 	if !strings.Contains(got.err, "there may be more") || !strings.Contains(got.err, "--cursor ") {
 		t.Errorf("people are told %q", got.err)
 	}
-	s.tollgate("events", "list", "--cursor=zzz").refused(t, exitFailed, "cursor")
+	s.tollgate("events", "list", "--cursor=zzz").refused(t, exitUsage, "cursor")
 }
 
 // cursorOf finds the cursor among what stderr says.
