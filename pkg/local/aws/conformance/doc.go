@@ -27,11 +27,11 @@
 //
 // TestExpressionsAgainstDynalite and FuzzExpressionsAgainstDynalite give random
 // items, conditions and updates to the embedded DynamoDB and to dynalite and
-// compare decision and result; -expressions N and -fuzz with -fuzztime make them
+// compare decision and result; -expressions N and -fuzz make them
 // longer:
 //
 //	go test ./pkg/local/aws/conformance -run TestExpressions -expressions 100000
-//	go test ./pkg/local/aws/conformance -run '^$' -fuzz FuzzExpressions -fuzztime 10m
+//	go test ./pkg/local/aws/conformance -run '^$' -fuzz FuzzExpressions -fuzztime 10m -fuzzminimizetime 1x
 //
 // Environment:
 //

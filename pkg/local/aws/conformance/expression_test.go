@@ -1,11 +1,12 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -147,8 +148,13 @@ func expressionCount(t *testing.T) int {
 
 // FuzzExpressionsAgainstDynalite compares cases that the fuzzer draws, for as long as -fuzztime says.
 func FuzzExpressionsAgainstDynalite(f *testing.F) {
-	f.Add(bytes.Repeat([]byte{1, 0, 0, 0, 0, 0, 0, 0}, 200))
-	f.Add(bytes.Repeat([]byte{3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 200))
+	for seed := range uint64(8) {
+		random, draws := rand.New(rand.NewPCG(seed, 0)), make([]byte, 0, 32<<10)
+		for len(draws) < cap(draws) {
+			draws = binary.LittleEndian.AppendUint64(draws, random.Uint64())
+		}
+		f.Add(draws)
+	}
 	d := newDuel(f)
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		if err := d.compare(t.Context(), rapid.Custom(drawCase).Draw(t, "case"), "fuzz"); err != nil {

@@ -30,8 +30,10 @@ const expressionsFlag = "expressions"
 func TestMain(m *testing.M) {
 	flag.Int(expressionsFlag, 2000, "how many random expressions to compare with dynalite")
 	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	given := false // or fuzzing, where it is the number of processes
+	flag.Visit(func(f *flag.Flag) {
+		given = given || f.Name == "test.parallel" || f.Name == "test.fuzz" || f.Name == "test.fuzzworker"
+	})
 	if !given {
 		if err := flag.Set("test.parallel", inParallel); err != nil {
 			fmt.Fprintln(os.Stderr, "set the number of parallel checks:", err)
