@@ -70,7 +70,7 @@ func (ps *parser) not() term {
 		return ps.comparison()
 	}
 	ps.operator()
-	return term{node: notNode{ps.condition(ps.comparison())}}
+	return term{node: notNode{ps.condition(ps.not())}}
 }
 
 func (ps *parser) comparison() term {
