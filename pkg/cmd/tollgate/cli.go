@@ -15,8 +15,9 @@ import (
 
 // cli is the whole command line; each verb is a file of its own.
 type cli struct {
-	JSON bool   `help:"Print JSON: one object, or one per line for lists."`
-	Data string `default:".tollgate" help:"Data folder of the local system." placeholder:"DIR"`
+	JSON  bool   `help:"Print JSON: one object, or one per line for lists."`
+	Stack string `help:"CloudFormation stack to work on, for example tollgate-live." placeholder:"NAME"`
+	Data  string `default:".tollgate" help:"Data folder of the local system." placeholder:"DIR"`
 
 	Dev    devCmd  `cmd:"" help:"Run the whole system on this machine."`
 	Send   sendCmd `cmd:"" help:"Sign events as Stripe does and post them."`
@@ -33,9 +34,10 @@ type cli struct {
 // app is what every verb shares.
 type app struct {
 	streams
-	json bool
-	data string
-	env  config.Command
+	json  bool
+	stack string
+	data  string
+	env   config.Command
 }
 
 // Exit codes.
@@ -100,7 +102,7 @@ func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) 
 	if a.env, err = config.LoadCommand(env); err != nil {
 		return a.fail(&usageError{err.Error()})
 	}
-	a.json, a.data = c.JSON, c.Data
+	a.json, a.stack, a.data = c.JSON, c.Stack, c.Data
 	if err := k.Run(a); err != nil {
 		return a.fail(err)
 	}

@@ -30,29 +30,46 @@ type target struct {
 	timeScale   int
 	maxReceives int
 
-	// Of a local system only.
-	url, secret string
+	url string // where deliveries are posted, "" when it is not known
+
+	// Of a local system only: what signs them.
+	secret string
 }
 
-// target finds the system: the one that the environment names, else the local one.
+// target finds the system: the stack that is named, else the system that the environment
+// names, else the local one.
 func (a *app) target(ctx context.Context) (target, error) {
-	if a.env.Named() {
-		c, err := awsconfig.LoadDefaultConfig(ctx)
-		if err != nil {
-			return target{}, fmt.Errorf("load AWS configuration: %w", err)
-		}
-		if c.Region == "" {
-			return target{}, usage("no AWS Region: set AWS_REGION")
-		}
+	switch {
+	case a.stack != "":
+		return stackTarget(ctx, a.stack)
+	case a.env.Named():
+		c, err := awsConfig(ctx)
 		return target{
 			name: "table " + a.env.Table + " in " + c.Region, aws: c,
 			table: a.env.Table, queueURL: a.env.QueueURL, dlqURL: a.env.DLQURL, timeScale: 1,
-		}, nil
+		}, err
+	default:
+		return a.localTarget(ctx)
 	}
+}
+
+// awsConfig finds Region and credentials as AWS's own tools do.
+func awsConfig(ctx context.Context) (aws.Config, error) {
+	c, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return c, fmt.Errorf("load AWS configuration: %w", err)
+	}
+	if c.Region == "" {
+		return c, usage("no AWS Region: set AWS_REGION")
+	}
+	return c, nil
+}
+
+func (a *app) localTarget(ctx context.Context) (target, error) {
 	i, err := local.ReadInfo(a.data)
 	if errors.Is(err, local.ErrNotRunning) {
 		return target{}, hint(usage("no system to work on: %v", err),
-			"start one with tollgate dev, or set TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL")
+			"start one with tollgate dev, name a stack with --stack, or set TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL")
 	}
 	if err != nil {
 		return target{}, err

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"tollgate/pkg/limits"
+	"tollgate/pkg/local"
+)
+
+// TestTargetOfStack answers DescribeStacks on a socket, as CloudFormation's Query protocol does.
+func TestTargetOfStack(t *testing.T) {
+	s := newSystem(t)
+	s.failed("evt_1", "invoice.paid", "", "no row", 15)
+	outputs := map[string]string{
+		limits.OutputWebhookURL: "https://example.test/webhooks/stripe", limits.OutputQueueURL: s.info.QueueURL,
+		limits.OutputDLQURL: s.info.DLQURL, limits.OutputTable: s.info.Table,
+	}
+	cloudFormation := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/xml")
+		if r.FormValue("StackName") != "tollgate-test" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack with that id does not exist</Message></Error></ErrorResponse>`)
+			return
+		}
+		var members strings.Builder
+		for name, value := range outputs {
+			fmt.Fprintf(&members, "<member><OutputKey>%s</OutputKey><OutputValue>%s</OutputValue></member>", name, value)
+		}
+		fmt.Fprintf(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>tollgate-test</StackName><CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>%s</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, &members)
+	}))
+	t.Cleanup(cloudFormation.Close)
+	t.Setenv("AWS_ENDPOINT_URL", s.info.Endpoint)
+	t.Setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudFormation.URL)
+	t.Setenv("AWS_REGION", local.Region)
+	t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
+
+	got := tollgate(t.Context(), nil, "events", "show", "evt_1", "--json", "--stack", "tollgate-test").ok(t)
+	if !strings.Contains(got.out, `"id":"evt_1"`) {
+		t.Errorf("show says %q", got.out)
+	}
+	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, exitFailed, "read stack another")
+	delete(outputs, limits.OutputTable)
+	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "tollgate-test").refused(t, exitFailed, "has no output TableName")
+}
