@@ -1,0 +1,57 @@
+package check
+
+import (
+	"encoding/json"
+	"slices"
+
+	"tollgate/pkg/limits"
+)
+
+func apiLetsIn(t Template, l limits.Limits) []string {
+	var f faults
+	var keys []string
+	for _, name := range t.names(typeRoute) {
+		keys = append(keys, t.text(name, "RouteKey"))
+	}
+	slices.Sort(keys)
+	f.must(slices.Equal(keys, []string{"POST /webhooks/stripe", "POST /webhooks/stripe/{endpoint}"}), "Api", "has the routes %q", keys)
+	f.must(len(t.names(typePermission)) == len(keys), "Api", "has %d permissions to invoke for %d routes", len(t.names(typePermission)), len(keys))
+	for _, name := range t.names(typeIntegration) {
+		f.must(t.text(name, "PayloadFormatVersion") == "2.0", name, "payload format is %q, not 2.0", t.text(name, "PayloadFormatVersion"))
+		f.must(t.text(name, "IntegrationType") == "AWS_PROXY", name, "changes what is signed")
+		f.must(short(t.at(name, "IntegrationUri")) == ingest+".Arn", name, "goes to %s", short(t.at(name, "IntegrationUri")))
+	}
+	stages := t.names(typeAPIStage)
+	f.must(len(stages) == 1, "Api", "has the stages %v", stages)
+	for _, name := range stages {
+		f.must(t.text(name, "StageName") == "$default", name, "is a stage of another name, which stands in every path")
+		rate, burst := t.number(name, "DefaultRouteSettings", "ThrottlingRateLimit"), t.number(name, "DefaultRouteSettings", "ThrottlingBurstLimit")
+		want := float64(l.ReservedIngest * 10)
+		f.must(rate == want && burst == want, name, "lets %v a second in, at once %v; ingest's processes answer %v", rate, burst, want)
+	}
+	return f
+}
+
+// logged are the variables that tell nothing which the sender wrote.
+func logged() []string {
+	return []string{
+		"$context.requestTimeEpoch", "$context.requestId", "$context.routeKey", "$context.status", "$context.responseLatency",
+		"$context.identity.sourceIp", "$context.integration.status", "$context.integration.latency", "$context.integration.error",
+		"$context.integration.requestId", "$context.error.responseType",
+	}
+}
+
+func accessLogIsClean(t Template, _ limits.Limits) []string {
+	var f faults
+	for _, name := range t.names(typeAPIStage) {
+		var line map[string]string
+		err := json.Unmarshal([]byte(t.text(name, "AccessLogSettings", "Format")), &line)
+		f.must(err == nil && len(line) > 0, name, "its access log is no JSON")
+		for member, variable := range line {
+			f.must(slices.Contains(logged(), variable), name, "logs %s as %s", variable, member)
+		}
+		to := short(t.at(name, "AccessLogSettings", "DestinationArn"))
+		f.must(to == "AccessLogs.Arn" && t.Resources["AccessLogs"].Type == typeLogGroup, name, "logs into %s", to)
+	}
+	return f
+}

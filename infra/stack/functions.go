@@ -1,0 +1,151 @@
+package stack
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/jsii-runtime-go"
+)
+
+const (
+	ingestFunction   = "ingest"
+	consumerFunction = "consumer"
+)
+
+// unreservedMapping is the mapping's concurrency where none is reserved: half of the ten
+// that the smallest account has, so that ingest keeps the other half.
+const unreservedMapping = 5
+
+// memoryMB is one size for both functions. Lambda gives CPU by memory: at 128 MB a first
+// TLS connection alone takes some 70 ms, at twice that half as long for two cents more
+// per million events. A batch of the largest bodies fits too.
+const memoryMB = 256
+
+// function is what differs between the functions.
+type function struct {
+	name, does string
+	timeout    time.Duration
+	reserved   int
+	env        map[string]*string
+	grants     []grant
+}
+
+// grant allows actions on one resource.
+type grant struct {
+	on      *string // ARN
+	actions []string
+}
+
+func (p *parts) addIngest() {
+	f := function{
+		name: ingestFunction, does: "verifies a delivery by Stripe, puts it on the queue and answers",
+		timeout: p.Limits.IngestTimeout, reserved: p.Limits.ReservedIngest,
+		env: map[string]*string{
+			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
+			"TOLLGATE_WEBHOOK_SECRET_ID": p.webhook.Ref(),
+		},
+		grants: []grant{
+			{p.queue.AttrArn(), []string{"sqs:SendMessage"}},
+			{p.webhook.Ref(), []string{"secretsmanager:GetSecretValue"}},
+		},
+	}
+	if p.AllowIPs != "" {
+		f.env["TOLLGATE_ALLOW_IPS"] = str(p.AllowIPs)
+	}
+	p.ingest = p.addFunction("Ingest", f)
+}
+
+func (p *parts) addConsumer() {
+	f := function{
+		name: consumerFunction, does: "brings each event to its handler and commits what comes of it, once",
+		timeout: p.Limits.ConsumerTimeout, reserved: p.Limits.ReservedConsumer,
+		env: map[string]*string{
+			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
+			"TOLLGATE_DLQ_URL":           p.dead.Ref(),
+			"TOLLGATE_TABLE":             p.table.Ref(),
+			"TOLLGATE_API_KEY_SECRET_ID": p.key.Ref(),
+			"TOLLGATE_MAX_RECEIVES":      str(strconv.Itoa(p.Limits.MaxReceives)),
+		},
+		grants: []grant{
+			{p.queue.AttrArn(), []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}},
+			{p.dead.AttrArn(), []string{"sqs:SendMessage"}},
+			{p.table.AttrArn(), []string{"dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem"}},
+			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
+		},
+	}
+	if p.Endpoints != "" {
+		f.env["TOLLGATE_ENDPOINTS"] = str(p.Endpoints)
+	}
+	p.consumer = p.addFunction("Consumer", f)
+	p.addMapping()
+}
+
+func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
+	logs := p.addLogGroup(id+"Logs", "/aws/lambda/"+p.name(f.name))
+	f.env["TOLLGATE_STAGE"] = str(p.Stage)
+	code := awss3assets.NewAsset(p.stack, str(id+"Code"), &awss3assets.AssetProps{Path: str(p.bundle(f.name))})
+	props := &awslambda.CfnFunctionProps{
+		FunctionName:  str(p.name(f.name)),
+		Description:   str("Tollgate, stage " + p.Stage + ": " + f.does),
+		Runtime:       str("provided.al2023"),
+		Architectures: list("arm64"),
+		Handler:       str("bootstrap"),
+		Code:          &awslambda.CfnFunction_CodeProperty{S3Bucket: code.S3BucketName(), S3Key: code.S3ObjectKey()},
+		Role:          p.addRole(id+"Role", f, logs).AttrArn(),
+		MemorySize:    num(memoryMB),
+		Timeout:       seconds(f.timeout),
+		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: f.env},
+		// The platform's own lines from WARN on: START, END and REPORT cost as much as ours.
+		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{
+			LogGroup: logs.Ref(), LogFormat: str("JSON"), ApplicationLogLevel: str("INFO"), SystemLogLevel: str("WARN"),
+		},
+	}
+	if !p.NoReserved {
+		props.ReservedConcurrentExecutions = num(f.reserved)
+	}
+	return awslambda.NewCfnFunction(p.stack, str(id), props)
+}
+
+func (p *parts) addLogGroup(id, name string) awslogs.CfnLogGroup {
+	g := awslogs.NewCfnLogGroup(p.stack, str(id), &awslogs.CfnLogGroupProps{LogGroupName: str(name), RetentionInDays: num(p.LogDays)})
+	g.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)
+	return g
+}
+
+// addRole puts each grant into the role itself: it is there before the function is.
+func (p *parts) addRole(id string, f function, logs awslogs.CfnLogGroup) awsiam.CfnRole {
+	var statements []any
+	for _, g := range append(f.grants, grant{logs.AttrArn(), []string{"logs:CreateLogStream", "logs:PutLogEvents"}}) {
+		statements = append(statements, object{"Effect": "Allow", "Action": g.actions, "Resource": g.on})
+	}
+	return awsiam.NewCfnRole(p.stack, str(id), &awsiam.CfnRoleProps{
+		Description: str("Tollgate, stage " + p.Stage + ": the " + f.name + " function"),
+		AssumeRolePolicyDocument: policy(object{
+			"Effect": "Allow", "Principal": object{"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
+		}),
+		Policies: []any{&awsiam.CfnRole_PolicyProperty{PolicyName: str(f.name), PolicyDocument: policy(statements...)}},
+	})
+}
+
+// addMapping bounds the consumer by the mapping's own concurrency: a throttled
+// invocation would cost each of its messages a receive.
+func (p *parts) addMapping() {
+	concurrency := p.Limits.MaxConcurrency
+	if p.NoReserved {
+		concurrency = min(concurrency, unreservedMapping)
+	}
+	p.mapping = awslambda.NewCfnEventSourceMapping(p.stack, str("ConsumerMapping"), &awslambda.CfnEventSourceMappingProps{
+		EventSourceArn:                 p.queue.AttrArn(),
+		FunctionName:                   p.consumer.Ref(),
+		Enabled:                        jsii.Bool(true),
+		BatchSize:                      num(p.Limits.BatchSize),
+		MaximumBatchingWindowInSeconds: seconds(p.Limits.BatchWindow),
+		FunctionResponseTypes:          list("ReportBatchItemFailures"),
+		ScalingConfig:                  &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: num(concurrency)},
+	})
+}

@@ -1,0 +1,204 @@
+package stack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/mail"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tollgate/pkg/limits"
+)
+
+// Options say which system the stack makes. The zero value lacks a stage and bundles;
+// [FromContext] gives a complete one.
+type Options struct {
+	Stage   string        // names the system: 1 to 20 of a-z, 0-9 and -
+	Bundles string        // folder with <function>/bootstrap
+	Limits  limits.Limits // limits.AWS() but in tests
+
+	NoReserved   bool   // reserve no concurrency, for accounts that have too little
+	LogDays      int    // how long logs are kept
+	AlarmEmail   string // subscribed to the stack's own alarm topic
+	AlarmTopic   string // ARN of a topic to use instead of an own one
+	Endpoints    string // JSON, what each endpoint may receive; "" for everything
+	AllowIPs     string // addresses and ranges that may deliver, by commas; "" for all
+	SilenceHours int    // page after so many hours without an event; 0 for never
+}
+
+// Stages whose events are of one mode.
+const (
+	stageLive = "live"
+	stageTest = "test"
+)
+
+// Keys are the context values that FromContext reads, each with what it may be.
+func Keys() map[string]string {
+	return map[string]string{
+		"stage":         "test (the default), live, or another name of 1 to 20 of a-z, 0-9 and -",
+		"reserved":      "on (the default), or off for an account with too little concurrency to reserve any",
+		"log-days":      "how long logs are kept, in days that CloudWatch knows; default 30",
+		"alarm-email":   "an address that the stack's alarm topic writes to",
+		"alarm-topic":   "ARN of an SNS topic to use instead of an own one",
+		"endpoints":     `JSON such as {"default":{"livemode":[true]},"connect":{"accounts":["acct_…"]}}`,
+		"allow-ips":     "addresses and CIDR ranges that may deliver, between commas; default all",
+		"silence-hours": "page after so many hours without an accepted event, 1 to 168, or off; default 24 for live, else off",
+	}
+}
+
+// FromContext reads the options from CDK's context, in which get returns nil for a key
+// that is not set. It reports every fault at once.
+func FromContext(get func(key string) any, bundles string) (Options, error) {
+	r := contextReader{get: get}
+	o := Options{Stage: r.text("stage", stageTest), Bundles: bundles, Limits: limits.AWS()}
+	r.must(validStage().MatchString(o.Stage), "stage", "%q", o.Stage)
+	reserved := r.text("reserved", "on")
+	r.must(reserved == "on" || reserved == "off", "reserved", "%q", reserved)
+	o.NoReserved = reserved == "off"
+	o.LogDays = r.number("log-days", "30", 0)
+	r.must(slices.Contains(retentions(), o.LogDays), "log-days", "%d", o.LogDays)
+	o.AlarmEmail, o.AlarmTopic = r.text("alarm-email", ""), r.text("alarm-topic", "")
+	if o.AlarmEmail != "" {
+		address, err := mail.ParseAddress(o.AlarmEmail)
+		r.must(err == nil && address.Address == o.AlarmEmail, "alarm-email", "%q", o.AlarmEmail)
+	}
+	if o.AlarmTopic != "" {
+		r.must(topicARN().MatchString(o.AlarmTopic), "alarm-topic", "%q", o.AlarmTopic)
+		r.must(o.AlarmEmail == "", "alarm-topic", "set together with alarm-email: subscribe the address to that topic")
+	}
+	o.AllowIPs = r.text("allow-ips", "")
+	r.must(validSources(o.AllowIPs), "allow-ips", "%q", o.AllowIPs)
+	silence := "off"
+	if o.Stage == stageLive {
+		silence = "24"
+	}
+	if r.text("silence-hours", silence) != "off" {
+		o.SilenceHours = r.number("silence-hours", silence, 1)
+		r.must(o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
+	}
+	endpoints, err := compactEndpoints(r.text("endpoints", defaultEndpoints(o.Stage)))
+	r.must(err == nil, "endpoints", "%v", err)
+	o.Endpoints = endpoints
+	return o, errors.Join(r.faults...)
+}
+
+// defaultEndpoints lets a stage whose name is a mode receive that mode alone.
+func defaultEndpoints(stage string) string {
+	switch stage {
+	case stageLive:
+		return `{"default":{"livemode":[true]}}`
+	case stageTest:
+		return `{"default":{"livemode":[false]}}`
+	}
+	return ""
+}
+
+func validStage() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,20}$`) }
+
+func topicARN() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
+}
+
+// retentions are the days that CloudWatch Logs can keep a log.
+func retentions() []int {
+	return []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+}
+
+func validSources(list string) bool {
+	for word := range strings.SplitSeq(list, ",") {
+		word = strings.TrimSpace(word)
+		_, addrErr := netip.ParseAddr(word)
+		_, rangeErr := netip.ParsePrefix(word)
+		if list != "" && addrErr != nil && rangeErr != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// contextReader collects every fault.
+type contextReader struct {
+	get    func(key string) any
+	faults []error
+}
+
+func (r *contextReader) must(ok bool, key, format string, args ...any) {
+	if !ok {
+		is := fmt.Sprintf(format, args...)
+		r.faults = append(r.faults, fmt.Errorf("context %s is %s: it takes %s", key, is, Keys()[key]))
+	}
+}
+
+// text returns a value as written on a command line; a file's may be JSON of any kind.
+func (r *contextReader) text(key, missing string) string {
+	switch v := r.get(key).(type) {
+	case nil:
+		return missing
+	case string:
+		return strings.TrimSpace(v)
+	default:
+		raw, err := json.Marshal(v)
+		r.must(err == nil, key, "no value")
+		return string(raw)
+	}
+}
+
+func (r *contextReader) number(key, missing string, low int) int {
+	text := r.text(key, missing)
+	n, err := strconv.Atoi(text)
+	r.must(err == nil && n >= low, key, "%q", text)
+	return n
+}
+
+// endpoint is one endpoint's policy as the consumer reads it.
+type endpoint struct {
+	Livemode   *[]bool   `json:"livemode,omitempty"`
+	Accounts   *[]string `json:"accounts,omitempty"`
+	OnMismatch *string   `json:"on_mismatch,omitempty"`
+}
+
+// maxEndpoints leaves room in the 4 KB that Lambda gives a function's environment.
+const maxEndpoints = 3 << 10
+
+// compactEndpoints refuses what would keep the consumer from starting.
+func compactEndpoints(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	var all map[string]endpoint
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&all); err != nil || all == nil {
+		return "", errors.New("not JSON of that form")
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return "", errors.New("more than one JSON value")
+	}
+	name := regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	for n, e := range all {
+		switch {
+		case !name.MatchString(n):
+			return "", fmt.Errorf("for an endpoint %q, which is not 1 to 32 of a-z, 0-9 and -", n)
+		case e.Livemode != nil && len(*e.Livemode) == 0:
+			return "", fmt.Errorf("an empty livemode for endpoint %q", n)
+		case e.Accounts != nil && (len(*e.Accounts) == 0 || slices.Contains(*e.Accounts, "")):
+			return "", fmt.Errorf("an empty account for endpoint %q", n)
+		case e.OnMismatch != nil && *e.OnMismatch != "park" && *e.OnMismatch != "ignore":
+			return "", fmt.Errorf("an on_mismatch for endpoint %q that is neither park nor ignore", n)
+		}
+	}
+	compact, err := json.Marshal(all)
+	if err == nil && len(compact) > maxEndpoints {
+		err = fmt.Errorf("%d bytes long, %d at most", len(compact), maxEndpoints)
+	}
+	return string(compact), err
+}
+
+// bundle is the folder of one function's code.
+func (o Options) bundle(function string) string { return filepath.Join(o.Bundles, function) }

@@ -1,0 +1,44 @@
+package stack
+
+import (
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// parts are what the stack has so far; each add method sets its own and uses those
+// that were added before it.
+type parts struct {
+	Options
+	stack awscdk.Stack
+
+	queue, dead    awssqs.CfnQueue
+	table          awsdynamodb.CfnTable
+	webhook, key   awssecretsmanager.CfnSecret
+	ingest         awslambda.CfnFunction
+	consumer       awslambda.CfnFunction
+	mapping        awslambda.CfnEventSourceMapping
+	api            awsapigatewayv2.CfnApi
+	alarmTopic     *string // ARN
+	alarmResources []*string
+}
+
+// name is the name of one thing of this stage, where a fixed one is needed.
+func (p *parts) name(of string) string { return Name(p.Stage) + "-" + of }
+
+func str(s string) *string { return jsii.String(s) }
+
+func num(n int) *float64 { return jsii.Number(n) }
+
+func seconds(d time.Duration) *float64 { return num(int(d / time.Second)) }
+
+func list(items ...string) *[]*string { return jsii.Strings(items...) }
+
+// object is a part of the template that CDK passes on as it is.
+type object = map[string]any

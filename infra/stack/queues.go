@@ -1,0 +1,47 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"tollgate/pkg/limits"
+)
+
+// addQueues gives both queues fixed names: each names the other, and only a name that is
+// known beforehand breaks that circle.
+func (p *parts) addQueues() {
+	l, name := p.Limits, p.name("events")
+	arn := p.stack.FormatArn(&awscdk.ArnComponents{Service: str("sqs"), Resource: str(name)})
+	p.dead = p.addQueue("DeadLetterQueue", &awssqs.CfnQueueProps{
+		QueueName:              str(p.name("dead")),
+		MessageRetentionPeriod: seconds(l.DLQRetention),
+		RedriveAllowPolicy:     object{"redrivePermission": "byQueue", "sourceQueueArns": []any{arn}},
+	})
+	p.queue = p.addQueue("Queue", &awssqs.CfnQueueProps{
+		QueueName:              str(name),
+		MessageRetentionPeriod: seconds(l.SourceRetention),
+		RedrivePolicy:          object{"deadLetterTargetArn": p.dead.AttrArn(), "maxReceiveCount": l.MaxReceives},
+	})
+}
+
+func (p *parts) addQueue(id string, props *awssqs.CfnQueueProps) awssqs.CfnQueue {
+	props.VisibilityTimeout = seconds(p.Limits.Visibility)
+	props.MaximumMessageSize = num(limits.MaxQueueRequest)
+	props.SqsManagedSseEnabled = jsii.Bool(true)
+	queue := awssqs.NewCfnQueue(p.stack, str(id), props)
+	queue.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)
+	awssqs.NewCfnQueuePolicy(p.stack, str(id+"Policy"), &awssqs.CfnQueuePolicyProps{
+		Queues: &[]*string{queue.Ref()},
+		PolicyDocument: policy(object{
+			"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": queue.AttrArn(),
+			"Condition": object{"Bool": object{"aws:SecureTransport": "false"}},
+		}),
+	})
+	return queue
+}
+
+// policy is a policy document of these statements.
+func policy(statements ...any) object {
+	return object{"Version": "2012-10-17", "Statement": statements}
+}

@@ -1,0 +1,22 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+)
+
+// addSecrets makes both secrets empty: a value in the template would be one for everyone
+// who may read the stack, and would be put back by a deploy. Until the first is filled
+// ingest refuses with an error, which Stripe repeats.
+func (p *parts) addSecrets() {
+	p.webhook = p.addSecret("WebhookSecret", "signing secrets of every endpoint, as JSON: {\"default\":[\"whsec_...\"]}")
+	p.key = p.addSecret("ApiKeySecret", "Stripe's API key, the text alone; may stay empty")
+}
+
+func (p *parts) addSecret(id, holds string) awssecretsmanager.CfnSecret {
+	s := awssecretsmanager.NewCfnSecret(p.stack, str(id), &awssecretsmanager.CfnSecretProps{
+		Description: str("Tollgate, stage " + p.Stage + ": " + holds),
+	})
+	s.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	return s
+}

@@ -1,0 +1,69 @@
+// Package stack describes Tollgate on AWS: one CloudFormation stack for each stage.
+//
+// Every time and count that the code depends on too comes from package limits. Resources
+// are CloudFormation's own (CDK's first level), so that the template says what stands
+// here and nothing else: no grant, policy or helper function appears by itself. It looks
+// nothing up in an account and reads no environment.
+//
+//	options, err := stack.FromContext(app.Node().TryGetContext, "dist")
+//	s, err := stack.New(app, options)
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// Name returns the name of a stage's stack.
+func Name(stage string) string { return "tollgate-" + stage }
+
+// New adds the stack of o.Stage to an app. It fails when a bundle or an option is missing.
+func New(app constructs.Construct, o Options) (awscdk.Stack, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := awscdk.NewStack(app, str(Name(o.Stage)), &awscdk.StackProps{
+		Description: str("Tollgate, stage " + o.Stage + ": receives Stripe's webhooks and applies each event once"),
+		// A live stack holds what nobody else has: its deletion takes two decisions.
+		TerminationProtection: jsii.Bool(o.Stage == stageLive),
+	})
+	p := parts{Options: o, stack: s}
+	p.addQueues()
+	p.addTable()
+	p.addSecrets()
+	p.addIngest()
+	p.addConsumer()
+	p.addAPI()
+	p.addTopic()
+	p.addAlarms()
+	p.addDashboard()
+	p.addOutputs()
+	tags := awscdk.Tags_Of(s)
+	tags.Add(str("app"), str("tollgate"), nil)
+	tags.Add(str("stage"), str(o.Stage), nil)
+	return s, nil
+}
+
+func (o Options) validate() error {
+	if !validStage().MatchString(o.Stage) {
+		return fmt.Errorf("stage %q is not 1 to 20 of a-z, 0-9 and -", o.Stage)
+	}
+	if err := o.Limits.Validate(); err != nil {
+		return fmt.Errorf("check limits: %w", err)
+	}
+	if o.Limits.TimeScale != 1 {
+		return errors.New("limits are scaled: AWS's clocks are not")
+	}
+	for _, function := range []string{ingestFunction, consumerFunction} {
+		if _, err := os.Stat(filepath.Join(o.bundle(function), "bootstrap")); err != nil {
+			return fmt.Errorf("find the code of %s, which make build makes: %w", function, err)
+		}
+	}
+	return nil
+}
