@@ -75,7 +75,10 @@ func (o Options) validate() error {
 			errs = append(errs, errors.New("a webhook secret starts with whsec_ and has no white space"))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")) // one line, as every error of a start
+	}
+	return nil
 }
 
 func live(key string) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,23 +30,32 @@ type services struct {
 
 // openServices opens what the folder holds. The first file that another process has
 // open says so: one folder serves one system.
-func openServices(folder string, timeScale int) (s *services, err error) {
-	s = &services{}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	if s.sqs, err = sqs.Open(filepath.Join(folder, "sqs.db"), sqs.Options{Region: Region, Speed: timeScale}); err != nil {
-		return nil, err
-	}
-	if s.dynamo, err = dynamodb.Open(filepath.Join(folder, "dynamodb.db"), dynamodb.Options{Region: Region}); err != nil {
-		return nil, err
-	}
-	if s.secrets, err = secretsmanager.Open(filepath.Join(folder, "secrets.db"), secretsmanager.Options{Region: Region}); err != nil {
+func openServices(folder string, timeScale int) (*services, error) {
+	s := &services{}
+	if err := s.open(folder, timeScale); err != nil {
+		s.close() // what was open already
 		return nil, err
 	}
 	return s, nil
+}
+
+// open turns the panics with which the files' reader meets a damaged page, of a copy cut
+// short for one, into an error that names the folder.
+func (s *services) open(folder string, timeScale int) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("open data folder %s: a file in it is damaged: %v", folder, v)
+		}
+	}()
+	if s.sqs, err = sqs.Open(filepath.Join(folder, "sqs.db"), sqs.Options{Region: Region, Speed: timeScale}); err != nil {
+		return err
+	}
+	if s.dynamo, err = dynamodb.Open(filepath.Join(folder, "dynamodb.db"), dynamodb.Options{Region: Region}); err != nil {
+		return err
+	}
+	s.secrets, err = secretsmanager.Open(filepath.Join(folder, "secrets.db"), secretsmanager.Options{Region: Region})
+	return err
 }
 
 func (s *services) server() *http.Server {

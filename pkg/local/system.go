@@ -49,7 +49,7 @@ type System struct {
 
 // Start brings the system up and returns when it takes deliveries. Its errors are one
 // line each and leave nothing running.
-func Start(ctx context.Context, o Options) (s *System, err error) {
+func Start(ctx context.Context, o Options) (*System, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -57,27 +57,30 @@ func Start(ctx context.Context, o Options) (s *System, err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
-	s = &System{options: o, failed: make(chan error, 3)}
-	defer func() {
-		if err != nil {
-			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			s.Close(stop)
-		}
-	}()
-	front, err := listen(o.Listen)
+	s := &System{options: o, failed: make(chan error, 3)}
+	if err := s.start(ctx); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		s.Close(stop) // what had started; err says why it ends
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *System) start(ctx context.Context) error {
+	front, err := listen(s.options.Listen)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err = s.startServices(ctx); err != nil {
+	if err := s.startServices(ctx); err != nil {
 		front.Close()
-		return nil, err
+		return err
 	}
-	if err = s.startFunctions(front); err != nil {
+	if err := s.startFunctions(front); err != nil {
 		front.Close()
-		return nil, err
+		return err
 	}
-	return s, s.Info.write(o.Data)
+	return s.Info.write(s.options.Data)
 }
 
 // startServices opens the data folder, serves it, and makes the resources.

@@ -29,6 +29,9 @@ const stopTimeout = 15 * time.Second
 
 // Run starts the system, says so in one line and runs until an interrupt or a failure.
 func (c *devCmd) Run(ctx context.Context, a *app) error {
+	if c.TimeScale < 1 || c.Ingest < 1 || c.Consumers < 1 {
+		return usage("--time-scale, --ingest and --consumers are 1 or more")
+	}
 	folder := c.Functions
 	if folder == "" {
 		self, err := os.Executable()
