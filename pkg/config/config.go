@@ -85,23 +85,18 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 	}
-	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, maxReceives)
+	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
 		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters run for ever")
 	}
 	return c, r.err()
 }
 
-const (
-	maxTimeScale = 200  // what the limits' relations are tested for
-	maxReceives  = 1000 // SQS's own bound
-)
-
 func (r *reader) common() Common {
 	c := Common{
 		Stage:    r.text("TOLLGATE_STAGE", optional, ""),
 		LogLevel: r.level("TOLLGATE_LOG_LEVEL"),
-		Limits:   limits.Scaled(r.number("TOLLGATE_TIME_SCALE", 1, 1, maxTimeScale)),
+		Limits:   limits.Scaled(r.number("TOLLGATE_TIME_SCALE", 1, 1, limits.MaxTimeScale)),
 		AWS: AWS{
 			Region:                 r.text("AWS_REGION", required, "an AWS Region such as eu-central-1"),
 			AccessKeyID:            r.text("AWS_ACCESS_KEY_ID", required, "the id of an access key"),

@@ -23,6 +23,17 @@ const (
 	MaxErrorText = 1 << 10
 )
 
+// SQS's own bounds. Times are in the queue's seconds.
+const (
+	SQSMaxReceives   = 1000
+	SQSMaxVisibility = 12 * time.Hour
+	SQSMaxRetention  = 14 * 24 * time.Hour
+	SQSMaxBatch      = 10
+)
+
+// MaxTimeScale is the largest TimeScale that the relations of [Scaled] are tested for.
+const MaxTimeScale = 200
+
 // Limits are the times and counts of one system. All durations are real time; SQS
 // counts TimeScale of its seconds in one real second.
 type Limits struct {

@@ -13,7 +13,7 @@ func TestValidateHolds(t *testing.T) {
 	if err := limits.AWS().Validate(); err != nil {
 		t.Errorf("AWS: %v", err)
 	}
-	for n := 2; n <= 200; n++ {
+	for n := 2; n <= limits.MaxTimeScale; n++ {
 		if err := limits.Scaled(n).Validate(); err != nil {
 			t.Errorf("scaled by %d: %v", n, err)
 		}

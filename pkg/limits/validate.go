@@ -6,14 +6,6 @@ import (
 	"time"
 )
 
-// SQS's own bounds, in its own seconds.
-const (
-	sqsMaxReceives   = 1000
-	sqsMaxVisibility = 12 * time.Hour
-	sqsMaxRetention  = 14 * 24 * time.Hour
-	sqsMaxBatch      = 10
-)
-
 // faults collects what does not hold.
 type faults []error
 
@@ -63,7 +55,7 @@ func (l Limits) checkIngest(f *faults) {
 func (l Limits) checkConsumer(f *faults) {
 	f.must(l.HandlerBudget+l.HandlerGrace+l.RecordBudget <= l.ConsumerTimeout,
 		"handler budget %v + grace %v + record budget %v exceed the consumer's timeout %v: nothing could be claimed", l.HandlerBudget, l.HandlerGrace, l.RecordBudget, l.ConsumerTimeout)
-	f.must(l.BatchSize >= 1 && l.BatchSize <= sqsMaxBatch, "batch size %d is not 1 to %d", l.BatchSize, sqsMaxBatch)
+	f.must(l.BatchSize >= 1 && l.BatchSize <= SQSMaxBatch, "batch size %d is not 1 to %d", l.BatchSize, SQSMaxBatch)
 	f.must(l.BatchConcurrency >= 1 && l.BatchConcurrency <= l.BatchSize,
 		"batch concurrency %d is not 1 to the batch size %d", l.BatchConcurrency, l.BatchSize)
 	f.must(l.SuspectReceives >= 2, "suspect from receive %d, under 2: each message would run alone", l.SuspectReceives)
@@ -79,15 +71,15 @@ func (l Limits) checkQueue(f *faults) {
 		"visibility %v is under 6 × the consumer's timeout %v + the batch window %v: throttled batches would be run twice", l.Visibility, l.ConsumerTimeout, l.BatchWindow)
 	f.must(l.Visibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin,
 		"visibility %v ends before a lease does: a message would come back to find itself busy", l.Visibility)
-	f.must(l.MaxVisibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin && l.MaxVisibility <= scaled(sqsMaxVisibility),
+	f.must(l.MaxVisibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin && l.MaxVisibility <= scaled(SQSMaxVisibility),
 		"max visibility %v does not outlast a lease or is over SQS's 12 h", l.MaxVisibility)
-	f.must(l.BackoffBase <= l.BackoffCap && l.BackoffCap <= scaled(sqsMaxVisibility),
+	f.must(l.BackoffBase <= l.BackoffCap && l.BackoffCap <= scaled(SQSMaxVisibility),
 		"back-off cap %v is under its base %v or over SQS's 12 h", l.BackoffCap, l.BackoffBase)
-	f.must(l.MaxReceives >= 2 && l.MaxReceives <= sqsMaxReceives,
-		"max receives %d leaves no second try or is over SQS's %d", l.MaxReceives, sqsMaxReceives)
+	f.must(l.MaxReceives >= 2 && l.MaxReceives <= SQSMaxReceives,
+		"max receives %d leaves no second try or is over SQS's %d", l.MaxReceives, SQSMaxReceives)
 	f.must(l.lastReceive() < l.SourceRetention,
 		"%d receives take %v, the source keeps a message for %v: it would be lost before it reaches the DLQ", l.MaxReceives, l.lastReceive(), l.SourceRetention)
-	f.must(l.DLQRetention > l.SourceRetention && l.DLQRetention <= scaled(sqsMaxRetention),
+	f.must(l.DLQRetention > l.SourceRetention && l.DLQRetention <= scaled(SQSMaxRetention),
 		"DLQ retention %v is not over the source's %v, from whose first enqueue SQS counts it, or over SQS's 14 d", l.DLQRetention, l.SourceRetention)
 }
 
@@ -95,7 +87,7 @@ func (l Limits) checkQueue(f *faults) {
 // each attempt runs as long as it may.
 func (l Limits) lastReceive() time.Duration {
 	var d time.Duration
-	for n := 1; n < min(l.MaxReceives, sqsMaxReceives+1); n++ {
+	for n := 1; n < min(l.MaxReceives, SQSMaxReceives+1); n++ {
 		d += l.Backoff(n) + l.ConsumerTimeout
 	}
 	return d

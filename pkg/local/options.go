@@ -31,12 +31,8 @@ type Options struct {
 	Log      io.Writer // gets the functions' log lines; default: discarded
 }
 
-// Bounds of the options.
-const (
-	maxTimeScale   = 200
-	maxReceives    = 1000
-	maxConcurrency = 100
-)
+// maxConcurrency bounds the processes of one function.
+const maxConcurrency = 100
 
 func (o Options) withDefaults() Options {
 	o.Listen = cmp.Or(o.Listen, "127.0.0.1:4242")
@@ -60,8 +56,8 @@ func (o Options) validate() error {
 			errs = append(errs, fmt.Errorf("%s %d is not in %d to %d", name, n, low, high))
 		}
 	}
-	between("time scale", o.TimeScale, 1, maxTimeScale)
-	between("max receives", o.MaxReceives, 2, maxReceives)
+	between("time scale", o.TimeScale, 1, limits.MaxTimeScale)
+	between("max receives", o.MaxReceives, 2, limits.SQSMaxReceives)
 	between("ingest concurrency", o.IngestConcurrency, 1, maxConcurrency)
 	between("consumer concurrency", o.ConsumerConcurrency, 1, maxConcurrency)
 	if o.Functions == "" {

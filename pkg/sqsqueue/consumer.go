@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
 
@@ -23,29 +24,21 @@ type ConsumerClient interface {
 
 // Consumer is the consumer's side of a queue and its dead-letter queue. Safe for concurrent use.
 type Consumer struct {
-	client        ConsumerClient
-	queue, dead   string
-	secondsPerSec int // how many of the queue's seconds pass in one real second
+	client      ConsumerClient
+	queue, dead string
+	clock       clock
 }
 
 // NewConsumer works on the queues with these URLs. timeScale is how many of the
 // queue's seconds pass in one real second: 1 on AWS.
 func NewConsumer(client ConsumerClient, queueURL, deadURL string, timeScale int) *Consumer {
-	return &Consumer{client: client, queue: queueURL, dead: deadURL, secondsPerSec: max(timeScale, 1)}
+	return &Consumer{client: client, queue: queueURL, dead: deadURL, clock: clockOf(timeScale)}
 }
-
-// SQS's own bounds.
-const (
-	maxVisibility = 12 * time.Hour
-	maxBatch      = 10
-)
 
 // SetVisibility hides a received message for d, rounded up to the queue's whole seconds.
 func (c *Consumer) SetVisibility(ctx context.Context, receipt string, d time.Duration) error {
-	d = min(max(d, 0)*time.Duration(c.secondsPerSec), maxVisibility)
-	seconds := int32((d + time.Second - 1) / time.Second)
 	_, err := c.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &c.queue, ReceiptHandle: &receipt, VisibilityTimeout: seconds,
+		QueueUrl: &c.queue, ReceiptHandle: &receipt, VisibilityTimeout: c.clock.seconds(d, limits.SQSMaxVisibility),
 	})
 	if err != nil {
 		return fmt.Errorf("change visibility: %w", err)
@@ -56,8 +49,8 @@ func (c *Consumer) SetVisibility(ctx context.Context, receipt string, d time.Dur
 // Delete acknowledges received messages; an error means that at least one may still be there.
 func (c *Consumer) Delete(ctx context.Context, receipts []string) error {
 	var errs []error
-	for start := 0; start < len(receipts); start += maxBatch {
-		part := receipts[start:min(start+maxBatch, len(receipts))]
+	for start := 0; start < len(receipts); start += limits.SQSMaxBatch {
+		part := receipts[start:min(start+limits.SQSMaxBatch, len(receipts))]
 		entries := make([]types.DeleteMessageBatchRequestEntry, len(part))
 		for i := range part {
 			entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &part[i]}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"tollgate/pkg/queue"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/redrive"
 )
 
@@ -24,15 +23,15 @@ type DeadLettersClient interface {
 // DeadLetters is the operator's side of a dead-letter queue: it reads and gives back,
 // and can neither send nor delete. Safe for concurrent use.
 type DeadLetters struct {
-	client        DeadLettersClient
-	url           string
-	secondsPerSec int // how many of the queue's seconds pass in one real second
+	client DeadLettersClient
+	url    string
+	clock  clock
 }
 
 // NewDeadLetters reads the queue with this URL. timeScale is how many of the queue's
 // seconds pass in one real second: 1 on AWS.
 func NewDeadLetters(client DeadLettersClient, deadURL string, timeScale int) *DeadLetters {
-	return &DeadLetters{client: client, url: deadURL, secondsPerSec: max(timeScale, 1)}
+	return &DeadLetters{client: client, url: deadURL, clock: clockOf(timeScale)}
 }
 
 const (
@@ -47,9 +46,9 @@ const (
 func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration) ([]redrive.Received, error) {
 	out, err := d.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    &d.url,
-		MaxNumberOfMessages:         int32(min(max(limit, 1), maxBatch)),
-		WaitTimeSeconds:             d.seconds(receiveWait, maxWait),
-		VisibilityTimeout:           d.seconds(hide, maxVisibility),
+		MaxNumberOfMessages:         int32(min(max(limit, 1), limits.SQSMaxBatch)),
+		WaitTimeSeconds:             d.clock.seconds(receiveWait, maxWait),
+		VisibilityTimeout:           d.clock.seconds(hide, limits.SQSMaxVisibility),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		MessageAttributeNames:       []string{"All"},
 	})
@@ -67,7 +66,7 @@ func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration
 // visible already, as its time is over, is no error.
 func (d *DeadLetters) SetVisibility(ctx context.Context, receipt string, h time.Duration) error {
 	_, err := d.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &d.url, ReceiptHandle: &receipt, VisibilityTimeout: d.seconds(h, maxVisibility),
+		QueueUrl: &d.url, ReceiptHandle: &receipt, VisibilityTimeout: d.clock.seconds(h, limits.SQSMaxVisibility),
 	})
 	if _, visible := errors.AsType[*types.MessageNotInflight](err); err == nil || visible {
 		return nil
@@ -75,22 +74,10 @@ func (d *DeadLetters) SetVisibility(ctx context.Context, receipt string, h time.
 	return fmt.Errorf("change visibility: %w", err)
 }
 
-// seconds is a real time in the queue's whole seconds, rounded up.
-func (d *DeadLetters) seconds(t, most time.Duration) int32 {
-	t = min(max(t, 0)*time.Duration(d.secondsPerSec), most)
-	return int32((t + time.Second - 1) / time.Second)
-}
-
 func received(m types.Message) redrive.Received {
 	r := redrive.Received{
-		Message: queue.Message{
-			ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body),
-			Group: m.Attributes["MessageGroupId"], Receives: 1, SentAt: millisOf(m.Attributes["SentTimestamp"]),
-		},
+		Message:       message(aws.ToString(m.MessageId), aws.ToString(m.ReceiptHandle), aws.ToString(m.Body), m.Attributes),
 		FirstReceived: millisOf(m.Attributes["ApproximateFirstReceiveTimestamp"]),
-	}
-	if n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"]); err == nil && n > 0 {
-		r.Receives = n
 	}
 	if len(m.MessageAttributes) > 0 {
 		r.Attributes = make(map[string]string, len(m.MessageAttributes))
@@ -99,13 +86,4 @@ func received(m types.Message) redrive.Received {
 		}
 	}
 	return r
-}
-
-// millisOf reads a time as SQS writes it; zero when it is none.
-func millisOf(s string) time.Time {
-	ms, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -37,7 +35,7 @@ func (l *LambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, err
 		if r.MessageId == "" || r.ReceiptHandle == "" {
 			return nil, fmt.Errorf("decode SQS event: record %d has no message id or receipt", i)
 		}
-		messages[i] = message(r)
+		messages[i] = message(r.MessageId, r.ReceiptHandle, r.Body, r.Attributes)
 	}
 	failed, err := l.h.Handle(ctx, messages)
 	if err != nil {
@@ -47,19 +45,9 @@ func (l *LambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, err
 	for _, id := range failed {
 		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
 	}
-	return json.Marshal(out)
-}
-
-func message(r events.SQSMessage) queue.Message {
-	m := queue.Message{
-		ID: r.MessageId, Receipt: r.ReceiptHandle, Body: r.Body,
-		Group: r.Attributes["MessageGroupId"], Receives: 1,
+	answer, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("encode batch response: %w", err)
 	}
-	if n, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"]); err == nil && n > 0 {
-		m.Receives = n
-	}
-	if ms, err := strconv.ParseInt(r.Attributes["SentTimestamp"], 10, 64); err == nil {
-		m.SentAt = time.UnixMilli(ms)
-	}
-	return m
+	return answer, nil
 }
