@@ -12,8 +12,15 @@ import (
 // journal is the file behind a stand-in: one line for each event, in order of arrival.
 type journal struct {
 	path  string
-	file  *os.File
+	file  lineFile
 	lines int
+	end   int64 // where the last whole line ends
+}
+
+// lineFile is what a journal does to its file once it is open.
+type lineFile interface {
+	io.WriterAt
+	io.Closer
 }
 
 // entry is one line. The body goes as base64, since its line breaks must survive.
@@ -32,12 +39,9 @@ func openJournal(path string) (*journal, [][]byte, error) {
 		return nil, nil, err
 	}
 	j := &journal{path: path, file: file}
-	bodies, end, err := j.read()
+	bodies, err := j.read(file)
 	if err == nil {
-		err = file.Truncate(end)
-	}
-	if err == nil {
-		_, err = file.Seek(end, io.SeekStart)
+		err = file.Truncate(j.end)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
@@ -45,23 +49,23 @@ func openJournal(path string) (*journal, [][]byte, error) {
 	return j, bodies, nil
 }
 
-// read returns the bodies of all whole lines and where the last of them ends.
-func (j *journal) read() (bodies [][]byte, end int64, err error) {
-	r := bufio.NewReader(j.file)
+// read returns the bodies of all whole lines and notes where the last of them ends.
+func (j *journal) read(from io.Reader) (bodies [][]byte, err error) {
+	r := bufio.NewReader(from)
 	for {
 		line, err := readLine(r)
 		if errors.Is(err, io.EOF) {
-			return bodies, end, nil
+			return bodies, nil
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
+			return nil, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
 		}
 		var e entry
 		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, 0, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
+			return nil, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
 		}
 		j.lines++
-		end += int64(len(line))
+		j.end += int64(len(line))
 		bodies = append(bodies, e.Body)
 	}
 }
@@ -82,14 +86,18 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 	}
 }
 
+// append writes a line behind the last whole one. What a write that failed has left
+// there, as on a full disk, is no line and is written over by the next.
 func (j *journal) append(body []byte) error {
 	line, err := json.Marshal(entry{Body: body})
 	if err != nil {
 		return err
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	n, err := j.file.WriteAt(append(line, '\n'), j.end)
+	if err != nil {
 		return err
 	}
+	j.end += int64(n)
 	j.lines++
 	return nil
 }
@@ -102,12 +110,16 @@ func (j *journal) rewrite(events []*event) error {
 	}
 	fresh := &journal{path: j.path, file: file}
 	for _, e := range events {
-		if err := fresh.append(e.body); err != nil {
-			return errors.Join(err, file.Close())
+		if err = fresh.append(e.body); err != nil {
+			break
 		}
 	}
-	if err := os.Rename(j.path+".new", j.path); err != nil {
-		return errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(j.path+".new", j.path)
+	}
+	if err != nil {
+		// Half a file must not hold the space that a full disk lacks.
+		return errors.Join(err, file.Close(), os.Remove(j.path+".new"))
 	}
 	err = j.file.Close()
 	*j = *fresh

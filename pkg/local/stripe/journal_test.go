@@ -2,11 +2,13 @@ package stripe
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -76,6 +78,65 @@ func TestHalfWrittenLastLineIsDropped(t *testing.T) {
 		if got := kept(t, Options{Path: path}); !slices.Equal(got, []string{"evt_a", "evt_c"}) {
 			t.Fatalf("cut at %d of %d: kept %v", cut, len(whole), got)
 		}
+	}
+}
+
+// fullDisk writes half of what it is given, and says that there was no space for more.
+type fullDisk struct{ *os.File }
+
+func (f fullDisk) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b[:len(b)/2])
+	return n, errors.Join(syscall.ENOSPC, err)
+}
+
+func (f fullDisk) WriteAt(b []byte, at int64) (int, error) {
+	n, err := f.File.WriteAt(b[:len(b)/2], at)
+	return n, errors.Join(syscall.ENOSPC, err)
+}
+
+// TestFullDiskLeavesNoBrokenLine: a line that could not be written whole must neither
+// join the next one nor keep the file from being opened again.
+func TestFullDiskLeavesNoBrokenLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	s, err := Open(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	remember(t, s, body("evt_a", "invoice.paid", "", 1))
+	file := s.journal.file.(*os.File)
+	s.journal.file = fullDisk{file}
+	long := body("evt_b", "invoice.payment_failed"+strings.Repeat("_x", 500), "", 2)
+	if err := s.Remember(long); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("error %v, want that there is no space", err)
+	}
+	s.journal.file = file
+	remember(t, s, body("evt_c", "invoice.paid", "", 3))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := kept(t, Options{Path: path}); !slices.Equal(got, []string{"evt_a", "evt_c"}) {
+		t.Errorf("kept %v, want what could be written", got)
+	}
+}
+
+func TestFileThatCannotBeReplacedLeavesNoOther(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	s, err := Open(Options{Path: path, MaxEvents: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; err == nil && i < 100; i++ {
+		err = s.Remember(body(fmt.Sprintf("evt_%d", i), "invoice.paid", "", int64(i)))
+	}
+	if err == nil {
+		t.Fatal("a folder was replaced by a file")
+	}
+	if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v: the new file was left behind", err)
 	}
 }
 
