@@ -14,9 +14,17 @@ FUZZTIME  ?= 10s
 BENCH     ?= .
 TESTFLAGS ?=
 ARGS      ?=
+STAGE     ?= test
+CONTEXT   ?=
+
+# The CDK command of npm's latest tag refuses what this CDK library writes.
+CDK := npx --yes aws-cdk@2.1148.1
+export CDK_DISABLE_CLI_TELEMETRY := true
+# CDK's kernel runs on node 20, and says on every run that its time is over.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build test lint fuzz conformance bench clean FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint fuzz conformance bench clean needs-node FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +40,28 @@ build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function
 
 dist/%/bootstrap: FORCE
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GOBUILD) -ldflags "-s -w" -o $@ ./functions/$*
+
+synth: needs-node build ## write the stack's template into cdk.out (STAGE=live CONTEXT="-c alarm-email=…"; go run ./infra -h)
+	@rm -rf cdk.out
+	go run ./infra -o cdk.out -c stage=$(STAGE) $(CONTEXT)
+
+diff: needs-node ## compare the stack with the golden templates (ARGS=-update writes them anew)
+	@go test -count=1 -run '^TestGolden$$' ./infra/stack $(ARGS)
+
+bootstrap: synth ## prepare the account and its Region for CDK, once
+	$(CDK) bootstrap --app cdk.out
+
+preview: synth ## say what deploy would change in the account
+	$(CDK) diff --app cdk.out
+
+deploy: synth ## deploy the stage to the account (STAGE=… CONTEXT=…)
+	$(CDK) deploy --app cdk.out --require-approval any-change
+
+destroy: synth ## delete the stage's stack; its table and secrets stay
+	$(CDK) destroy --app cdk.out
+
+needs-node:
+	@command -v node >/dev/null || { echo "make: node is not installed, and CDK's kernel runs on it"; exit 1; }
 
 test: ## run all tests, with the race detector where a C compiler is (TESTFLAGS="-run …")
 	@if command -v "$$(go env CC)" >/dev/null 2>&1; then \
