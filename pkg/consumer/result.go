@@ -8,6 +8,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
 
@@ -59,7 +60,7 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 	}
 	if r.err != nil {
 		level = slog.LevelWarn
-		attrs = append(attrs, slog.String("error", cut(r.err.Error())))
+		attrs = append(attrs, slog.String("error", limits.Cut(r.err.Error(), limits.MaxErrorText)))
 		if p, ok := errors.AsType[*dispatch.PanicError](r.err); ok {
 			attrs = append(attrs, slog.String("stack", string(p.Stack)))
 		}
@@ -68,13 +69,4 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 		level = slog.LevelError
 	}
 	c.cfg.Logger.LogAttrs(ctx, level, "event", attrs...)
-}
-
-// cut bounds an error's text in a log line.
-func cut(s string) string {
-	const most = 1 << 10
-	if len(s) > most {
-		return s[:most]
-	}
-	return s
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"tollgate/pkg/limits"
 )
 
 // kind says what an error of the service means for a write.
@@ -49,10 +51,10 @@ func faultOf(err error) *fault {
 		}
 		return f
 	}
-	f := &fault{kind: lost, text: cut(err.Error(), maxText)}
+	f := &fault{kind: lost, text: limits.Cut(err.Error(), maxText)}
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		f.kind = kindOfCode(e.ErrorCode())
-		f.text = e.ErrorCode() + ": " + cut(e.ErrorMessage(), maxText)
+		f.text = e.ErrorCode() + ": " + limits.Cut(e.ErrorMessage(), maxText)
 	}
 	if neverSent(err) || statusOf(err) == http.StatusRequestEntityTooLarge {
 		f.kind = rejected
@@ -138,5 +140,5 @@ func messageOf(r types.CancellationReason) string {
 	if r.Message == nil {
 		return ""
 	}
-	return cut(*r.Message, maxText)
+	return limits.Cut(*r.Message, maxText)
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -136,16 +135,4 @@ func identOf(e event.Envelope) types.AttributeValue { return str(idempotency.Ide
 
 // bounded makes a text fit a record: valid UTF-8, at most limits.MaxErrorText bytes,
 // cut between two characters.
-func bounded(s string) string { return cut(s, limits.MaxErrorText) }
-
-// cut returns the longest beginning of s that ends between two characters and has at most n bytes.
-func cut(s string, n int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
+func bounded(s string) string { return limits.Cut(s, limits.MaxErrorText) }
