@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,6 +121,7 @@ func (b *batch) one(m queue.Message) {
 func (b *batch) guarded(m queue.Message) (r result) {
 	defer func() {
 		if v := recover(); v != nil {
+			b.c.cfg.Logger.ErrorContext(b.ctx, "consumer panicked", "message_id", m.ID, "stack", string(debug.Stack()))
 			r = b.c.transient(m, fmt.Errorf("consumer panicked: %v", v))
 		}
 	}()

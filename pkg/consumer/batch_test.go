@@ -51,6 +51,9 @@ func TestPanicOfOurOwnCodeFailsOneMessage(t *testing.T) {
 	if diff := cmp.Diff([]string{"m1"}, failed); diff != "" || err != nil {
 		t.Errorf("failed ids (-want +got):\n%s, error %v", diff, err)
 	}
+	if !strings.Contains(b.logs.String(), "batch_test.go") {
+		t.Errorf("the log does not say where: %s", b.logs)
+	}
 }
 
 func TestMessagesRunAtOnceUpToTheBound(t *testing.T) {
@@ -146,6 +149,10 @@ func TestStoreDownStopsClaiming(t *testing.T) {
 		failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1), message(t, "4", 1))
 		if diff := cmp.Diff([]string{"m2", "m3", "m4"}, failed); diff != "" || err != nil || len(b.store.claims) != 2 {
 			t.Errorf("%d claims, error %v, failed ids (-want +got):\n%s", len(b.store.claims), err, diff)
+		}
+		back := 28500 * time.Millisecond
+		if diff := cmp.Diff(map[string]time.Duration{"r2": back, "r3": back, "r4": back}, b.queue.visibility); diff != "" {
+			t.Errorf("hidden for (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -34,32 +34,32 @@ func (a *attempt) failed(err error) result {
 		return a.result(outcomeSuperseded, result{delay: a.c.untilLease(written.Lease), err: err, stuck: errors.Is(err, ErrStuck)})
 	}
 	if isPermanent {
-		r := a.deadLetter(a.m, a.env, a.claim.Attempt, permanent)
+		r := a.deadLetter(a.m, a.env, a.claim.Attempt, permanent.Reason, err)
 		return a.result(r.outcome, r)
 	}
 	return a.result(outcomeFailed, a.c.transient(a.m, err))
 }
 
 // deadLetterUnclaimed handles what no record can hold.
-func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, err error) result {
-	permanent, _ := errors.AsType[*dispatch.PermanentError](err)
-	r := b.deadLetter(m, env, 0, permanent)
+func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, reason string, err error) result {
+	r := b.deadLetter(m, env, 0, reason, err)
 	r.env = env
 	return r
 }
 
 // deadLetter sends the copy, then acknowledges; without the copy the message comes back.
-func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, p *dispatch.PermanentError) result {
+// Its error is the record's, so that both have one fingerprint.
+func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason string, cause error) result {
 	ctx, cancel := b.own()
 	defer cancel()
 	err := b.c.cfg.Queue.DeadLetter(ctx, m, queue.DeadLetter{
-		Reason: p.Reason, Error: p.Err.Error(), EventID: env.ID, EventType: env.Type, Attempt: n,
-		Fingerprint: queue.Fingerprint(env.Type, p.Reason, p.Err.Error()),
+		Reason: reason, Error: cause.Error(), EventID: env.ID, EventType: env.Type, Attempt: n,
+		Fingerprint: queue.Fingerprint(env.Type, reason, cause.Error()),
 	})
 	if err != nil {
-		return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra: true, err: errors.Join(p, err), reason: p.Reason}
+		return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra: true, err: errors.Join(cause, err), reason: reason}
 	}
-	return result{outcome: outcomeDead, ack: true, err: p, reason: p.Reason}
+	return result{outcome: outcomeDead, ack: true, err: cause, reason: reason}
 }
 
 // transient is the result of a failure that a later attempt may cure.

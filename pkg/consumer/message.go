@@ -24,7 +24,7 @@ type attempt struct {
 func (b *batch) message(m queue.Message) result {
 	env, err := queue.Decode(m.Body)
 	if err != nil {
-		return b.deadLetterUnclaimed(m, env, dispatch.Park(dispatch.ReasonUndecodable, err))
+		return b.deadLetterUnclaimed(m, env, dispatch.ReasonUndecodable, err)
 	}
 	if b.storeDown.Load() {
 		return b.c.storeDown(m, env, idempotency.ErrStoreDown)
@@ -46,7 +46,7 @@ func (b *batch) message(m queue.Message) result {
 		return result{env: env, outcome: outcomeBusy, delay: b.c.untilLease(claimed.Lease)}
 	default:
 		err := errors.New("this id was seen before with another type, time, mode, account or object")
-		return b.deadLetterUnclaimed(m, env, dispatch.Park(dispatch.ReasonCorrupt, err))
+		return b.deadLetterUnclaimed(m, env, dispatch.ReasonCorrupt, err)
 	}
 }
 

@@ -128,6 +128,10 @@ func TestOutcomes(t *testing.T) {
 				}
 			},
 			want: want{delay: 28500 * time.Millisecond, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
+		{name: "a permanent failure without an error of its own", handler: failing(dispatch.Permanent(nil)),
+			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
+		{name: "RetryAfter without an error of its own", handler: failing(dispatch.RetryAfter(90*time.Second, nil)),
+			want: want{delay: 90 * time.Second}},
 		{name: "a refused check means its own error", handler: succeed,
 			with: completes(idempotency.CheckRefused, 0, dispatch.Permanent(boom)),
 			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
@@ -136,6 +140,9 @@ func TestOutcomes(t *testing.T) {
 			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonRejected}},
 		{name: "a corrupt id is dead-lettered without a record", handler: succeed,
 			with: claims(idempotency.Corrupt, 0), want: want{acked: true, calls: []string{"dead m1"}}},
+		{name: "without the copy a corrupt id comes back", handler: succeed,
+			with: func(b *bundle) { claims(idempotency.Corrupt, 0)(b); b.queue.deadErr = boom }, receives: 4,
+			want: want{delay: 228 * time.Second, calls: []string{"dead m1"}, err: consumer.ErrInfrastructure}},
 		{name: "store down is never a duplicate", handler: succeed,
 			with: func(b *bundle) {
 				b.store.claim = func(idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
@@ -265,6 +272,27 @@ func TestUndecodableIsDeadLetteredFirst(t *testing.T) {
 	}
 	if len(b.queue.dead) != 1 || b.queue.dead[0].Reason != dispatch.ReasonUndecodable || len(b.queue.dead[0].Fingerprint) != 12 {
 		t.Errorf("dead letters %+v, want one undecodable with a fingerprint", b.queue.dead)
+	}
+}
+
+func TestUndecodableWithoutTheCopyComesBack(t *testing.T) {
+	b := setup(succeed)
+	b.queue.deadErr = errors.New("throttled")
+	failed, err := b.handle(t, queue.Message{ID: "m1", Receipt: "r1", Body: `{"v":99}`, Receives: 1})
+	b.check(t, want{delay: 28500 * time.Millisecond, calls: []string{"dead m1"}, err: consumer.ErrInfrastructure}, failed, err)
+}
+
+// TestCopyAndRecordTellOneError: an operator finds the same words in both.
+func TestCopyAndRecordTellOneError(t *testing.T) {
+	b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) {
+		return nil, fmt.Errorf("book invoice: %w", dispatch.Permanent(errors.New("no such plan")))
+	})
+	if _, err := b.handle(t, message(t, "1", 1)); err != nil || len(b.store.failures) != 1 || len(b.queue.dead) != 1 {
+		t.Fatalf("error %v, failures %+v, dead letters %+v", err, b.store.failures, b.queue.dead)
+	}
+	const text = "book invoice: no such plan"
+	if record, letter := b.store.failures[0], b.queue.dead[0]; record.Err != text || letter.Error != text {
+		t.Errorf("the record tells %q, the copy %q, want %q", record.Err, letter.Error, text)
 	}
 }
 

@@ -7,16 +7,17 @@ import (
 
 // Reasons of permanent failures that Tollgate itself gives; handlers may give others.
 const (
-	ReasonHandler     = "handler"     // a handler said that no attempt can cure it
-	ReasonAPIVersion  = "api_version" // rendered in an API version that cannot be read safely
-	ReasonLivemode    = "livemode"    // mode does not fit the endpoint
-	ReasonAccount     = "account"     // account does not fit the endpoint
-	ReasonNoAPIKey    = "no_api_key"  // needs a fetch from Stripe, and there is no key
-	ReasonObjectGone  = "object_gone" // Stripe no longer has it
-	ReasonWrongObject = "wrong_object"
-	ReasonUndecodable = "undecodable"
-	ReasonCorrupt     = "corrupt"  // one id, two identities
-	ReasonRejected    = "rejected" // the store will never take these effects
+	ReasonHandler     = "handler"      // a handler said that no attempt can cure it
+	ReasonAPIVersion  = "api_version"  // rendered in an API version that cannot be read safely
+	ReasonLivemode    = "livemode"     // mode does not fit the endpoint
+	ReasonAccount     = "account"      // account does not fit the endpoint
+	ReasonNoAPIKey    = "no_api_key"   // needs a fetch from Stripe, and there is no key
+	ReasonObjectGone  = "object_gone"  // Stripe no longer has it
+	ReasonTooLarge    = "too_large"    // needs a fetch from Stripe that is larger than we read
+	ReasonWrongObject = "wrong_object" // data.object is of another kind than the handler's
+	ReasonUndecodable = "undecodable"  // no message of ours, or of a newer format
+	ReasonCorrupt     = "corrupt"      // one id, two identities
+	ReasonRejected    = "rejected"     // the store will never take these effects
 )
 
 // PermanentError is a failure that no further attempt can cure without a change to
@@ -33,7 +34,8 @@ func Permanent(err error) error { return &PermanentError{Reason: ReasonHandler, 
 // safely yet and waits in the dead-letter queue for a redrive.
 func Park(reason string, err error) error { return &PermanentError{Reason: reason, Err: err} }
 
-func (e *PermanentError) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }
+// Error is the cause's text; the reason stands beside it wherever it is shown.
+func (e *PermanentError) Error() string { return textOf(e.Err, e.Reason) }
 func (e *PermanentError) Unwrap() error { return e.Err }
 
 // RetryAfterError is a transient failure that asks for its own delay.
@@ -45,8 +47,16 @@ type RetryAfterError struct {
 // RetryAfter marks err as transient and asks for the next attempt after d.
 func RetryAfter(d time.Duration, err error) error { return &RetryAfterError{Delay: d, Err: err} }
 
-func (e *RetryAfterError) Error() string { return e.Err.Error() }
+func (e *RetryAfterError) Error() string { return textOf(e.Err, "the handler asks to come back later") }
 func (e *RetryAfterError) Unwrap() error { return e.Err }
+
+// textOf serves a handler that gives no error of its own.
+func textOf(err error, missing string) string {
+	if err == nil {
+		return missing
+	}
+	return err.Error()
+}
 
 // PanicError is a handler's panic, turned into its attempt's error.
 type PanicError struct {

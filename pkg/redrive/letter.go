@@ -3,6 +3,7 @@ package redrive
 import (
 	"time"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/queue"
 )
@@ -26,9 +27,6 @@ const (
 // ReasonMaxReceives is the reason of a letter that the queue itself moved after too
 // many receives, unless its record names another.
 const ReasonMaxReceives = "max_receives"
-
-// reasonUndecodable is the reason of a moved letter whose body cannot be read.
-const reasonUndecodable = "undecodable"
 
 // Letter is a dead letter as an operator sees it: the event's header and why its
 // message gave up. It never holds the payload.
@@ -88,7 +86,7 @@ func (l *Letter) moved() {
 	l.From = FromQueue
 	l.Cause = queue.DeadLetter{Reason: ReasonMaxReceives, EventID: l.Event.ID, EventType: l.Event.Type}
 	if l.Undecodable != "" {
-		l.Cause.Reason, l.Cause.Error = reasonUndecodable, l.Undecodable
+		l.Cause.Reason, l.Cause.Error = dispatch.ReasonUndecodable, l.Undecodable
 	}
 	l.Cause.Fingerprint = queue.Fingerprint(l.Cause.EventType, l.Cause.Reason, l.Cause.Error)
 }

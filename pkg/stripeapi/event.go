@@ -47,9 +47,6 @@ func (c *Client) fetchEvent(ctx context.Context, account, id string, thin bool) 
 	return c.get(ctx, r)
 }
 
-// reasonTooLarge is the reason of an answer over the client's bound.
-const reasonTooLarge = "too_large"
-
 // markPermanent marks the errors that no further attempt can cure.
 func markPermanent(err error) error {
 	_, tooLarge := errors.AsType[*TooLargeError](err)
@@ -59,7 +56,7 @@ func markPermanent(err error) error {
 	case errors.Is(err, ErrNotFound):
 		return dispatch.Park(dispatch.ReasonObjectGone, err)
 	case tooLarge:
-		return dispatch.Park(reasonTooLarge, err)
+		return dispatch.Park(dispatch.ReasonTooLarge, err)
 	}
 	return err
 }
