@@ -11,6 +11,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -55,37 +56,36 @@ type Fetcher interface {
 	FetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error)
 }
 
-// Config is what a Consumer needs. Store, Queue, Handlers and Fetcher are required.
+// Config holds a consumer's parts.
 type Config struct {
-	Limits   limits.Limits
-	Store    Store
-	Queue    Queue
-	Handlers Handlers
-	Fetcher  Fetcher
+	Store    Store             // required
+	Queue    Queue             // required
+	Handlers Handlers          // required
+	Fetcher  Fetcher           // required
 	Policies map[string]Policy // by endpoint; an endpoint without one takes every event
-	Logger   *slog.Logger      // default: slog.Default()
+	Logger   *slog.Logger      // one line per message; default none
+	Limits   limits.Limits     // default limits.AWS()
 
-	Now   func() time.Time // default: time.Now
-	Rand  func() float64   // in [0, 1); default: math/rand/v2
-	Owner func() string    // default: idempotency.NewOwner
+	Now   func() time.Time // default time.Now
+	Rand  func() float64   // in [0, 1); default rand.Float64
+	Owner func() string    // default idempotency.NewOwner
 	// Exit ends the process when a handler outlives its context, so that no goroutine
-	// outlives an invocation. Default: os.Exit.
+	// outlives an invocation. Default os.Exit.
 	Exit func(code int)
 }
 
 // Consumer handles batches. It is safe for concurrent use.
 type Consumer struct{ cfg Config }
 
-// New checks the configuration and fills in its defaults.
+// New fills in the defaults and returns a consumer, or an error that names every part
+// that is missing and every relation of the limits that does not hold.
 func New(c Config) (*Consumer, error) {
-	if c.Store == nil || c.Queue == nil || c.Handlers == nil || c.Fetcher == nil {
-		return nil, errors.New("consumer: store, queue, handlers and fetcher are required")
-	}
-	if err := c.Limits.Validate(); err != nil {
+	c.Limits = cmp.Or(c.Limits, limits.AWS())
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	if c.Logger == nil {
-		c.Logger = slog.Default()
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -100,4 +100,20 @@ func New(c Config) (*Consumer, error) {
 		c.Exit = os.Exit
 	}
 	return &Consumer{cfg: c}, nil
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"a store", c.Store == nil}, {"a queue", c.Queue == nil},
+		{"handlers", c.Handlers == nil}, {"a fetcher", c.Fetcher == nil},
+	} {
+		if part.missing {
+			errs = append(errs, errors.New("consumer needs "+part.name))
+		}
+	}
+	return errors.Join(append(errs, c.Limits.Validate())...)
 }

@@ -26,6 +26,7 @@
 package dynamostore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -69,9 +70,7 @@ func New(client Client, table string, o Options) (*Store, error) {
 	if table == "" {
 		return nil, errors.New("dynamostore: no table name")
 	}
-	if o.Limits == (limits.Limits{}) {
-		o.Limits = limits.AWS()
-	}
+	o.Limits = cmp.Or(o.Limits, limits.AWS())
 	if o.Limits.RecordTTL <= 0 || o.Limits.RecordBudget <= 0 {
 		return nil, errors.New("dynamostore: limits without RecordTTL or RecordBudget")
 	}

@@ -12,6 +12,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,9 +88,7 @@ func New(c Config) (*Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Limits.Tolerance == 0 {
-		c.Limits = limits.AWS()
-	}
+	c.Limits = cmp.Or(c.Limits, limits.AWS())
 	return &Handler{
 		secrets: c.Secrets, sender: c.Sender, log: c.Logger,
 		allow: slices.Clone(c.AllowIPs), tolerance: c.Limits.Tolerance,

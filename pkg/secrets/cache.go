@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -29,9 +30,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Limits.SecretTTL == 0 {
-		c.Limits = limits.AWS()
-	}
+	c.Limits = cmp.Or(c.Limits, limits.AWS())
 	return c, errors.Join(errs...)
 }
 
