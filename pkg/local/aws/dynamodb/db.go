@@ -10,16 +10,14 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/boltfile"
 )
 
 // formatVersion names the layout of the file; see layout.go.
 const formatVersion = "dynamodb-1"
-
-// lockTimeout bounds the wait for another process that has the file open.
-const lockTimeout = time.Second
 
 // Options change what a database does; the zero value is usable.
 type Options struct {
@@ -63,20 +61,11 @@ type DB struct {
 func Open(path string, o Options) (*DB, error) {
 	o = o.withDefaults()
 	if o.TTLDelay < 0 {
-		return nil, fmt.Errorf("open %s: TTLDelay is negative", path)
+		return nil, fmt.Errorf("open tables %s: TTLDelay is negative", path)
 	}
-	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open %s: another process has it open", path)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
-		return nil, fmt.Errorf("open %s: not a database of this program", path)
-	case err != nil:
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	if err := bolt.Update(prepareFile); err != nil {
-		bolt.Close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
+	bolt, err := boltfile.Open(path, prepareFile)
+	if err != nil {
+		return nil, fmt.Errorf("open tables %s: %w", path, err)
 	}
 	d := &DB{opts: o, bolt: bolt, jobs: make(chan *job), closing: make(chan struct{})}
 	d.workers.Go(d.commitLoop)
@@ -139,7 +128,7 @@ func operation[In, Out any](run func(context.Context, *In) (Out, error)) awsjson
 // view runs f on a consistent snapshot of what is on disk.
 func (d *DB) view(f func(*bbolt.Tx) error) error {
 	err := d.bolt.View(f)
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+	if errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
 		return errClosed
 	}
 	return err

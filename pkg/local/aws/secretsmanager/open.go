@@ -8,17 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/boltfile"
 )
 
 // Options of [Open]; the zero value is ready to use.
@@ -54,7 +52,6 @@ func (o Options) withDefaults() (Options, error) {
 
 const (
 	formatName    = "tollgate secretsmanager 1"
-	lockTimeout   = time.Second
 	bucketMeta    = "meta"
 	bucketSecrets = "secrets" // name → record as JSON
 )
@@ -73,25 +70,11 @@ func Open(path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open secrets %s: %w", path, err)
 	}
-	_, err = os.Stat(path)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	switch {
-	case errors.Is(err, bbolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open secrets %s: another process has it open", path)
-	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open secrets %s: not a database: %w", path, err)
-	case err != nil:
+	bolt, err := boltfile.Open(path, initialise)
+	if err != nil {
 		return nil, fmt.Errorf("open secrets %s: %w", path, err)
 	}
-	err = bolt.Update(initialise)
-	if err == nil {
-		err = os.Chmod(path, 0o600)
-	}
-	if err == nil && isNew {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("open secrets %s: %w", path, err), bolt.Close())
 	}
 	return &DB{opts: o, bolt: bolt}, nil
@@ -113,15 +96,6 @@ func initialise(tx *bbolt.Tx) error {
 	}
 	_, err = tx.CreateBucket([]byte(bucketSecrets))
 	return errors.Join(err, meta.Put([]byte("format"), []byte(formatName)))
-}
-
-// syncDir makes a new file's name as durable as its content.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Close waits for running operations and releases the file; later operations fail.

@@ -7,13 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"time"
 
 	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"tollgate/pkg/local/aws/boltfile"
 )
 
 // The file: meta (format, receipt key), queues (id → record), deleted (name → time), moves (id → record), and per
@@ -21,7 +18,6 @@ import (
 // so that a receive rewrites 40 bytes and not a megabyte.
 const (
 	formatName    = "tollgate sqs 1"
-	lockTimeout   = time.Second
 	bucketMeta    = "meta"
 	bucketQueues  = "queues"
 	bucketDeleted = "deleted"
@@ -32,35 +28,11 @@ const (
 
 // openFile opens or makes the file; every error is one line that names it.
 func openFile(path string) (*bbolt.DB, error) {
-	_, err := os.Stat(path)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
-	switch {
-	case errors.Is(err, bbolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open queues %s: another process has it open", path)
-	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open queues %s: not a database: %w", path, err)
-	case err != nil:
+	db, err := boltfile.Open(path, initialise)
+	if err != nil {
 		return nil, fmt.Errorf("open queues %s: %w", path, err)
 	}
-	if err := db.Update(initialise); err != nil {
-		return nil, errors.Join(fmt.Errorf("open queues %s: %w", path, err), db.Close())
-	}
-	if isNew {
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(fmt.Errorf("open queues %s: %w", path, err), db.Close())
-		}
-	}
 	return db, nil
-}
-
-// syncDir makes a new file's name as durable as its content.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func initialise(tx *bbolt.Tx) error {
