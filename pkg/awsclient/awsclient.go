@@ -20,13 +20,13 @@ import (
 	"tollgate/pkg/config"
 )
 
-// DefaultAttempts is how often a call is tried when Options name no number.
-const DefaultAttempts = 3
+// defaultAttempts is how often a call is tried when Options name no number.
+const defaultAttempts = 3
 
 // Options are what differs between the clients of one function.
 type Options struct {
 	Endpoint string // URL instead of AWS's own; default none
-	Attempts int    // tries of one call, the first included; 1 leaves retries to the caller; default DefaultAttempts
+	Attempts int    // tries of one call, the first included; 1 leaves retries to the caller; default 3
 }
 
 // Bounds of one connection and of the wait between two tries.
@@ -60,7 +60,7 @@ func retryer(attempts int) func() aws.Retryer {
 		return func() aws.Retryer { return aws.NopRetryer{} }
 	}
 	if attempts <= 0 {
-		attempts = DefaultAttempts
+		attempts = defaultAttempts
 	}
 	return func() aws.Retryer {
 		return retry.NewStandard(func(s *retry.StandardOptions) {

@@ -31,7 +31,8 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 		{"restricted live key", func(o *Options) { o.APIKey = "rk_live_1" }, []string{"--allow-live"}},
 		{"live key allowed", func(o *Options) { o.APIKey, o.AllowLive = "sk_live_1", true }, nil},
 		{"test key", func(o *Options) { o.APIKey = "sk_test_1" }, nil},
-		{"a secret with white space", func(o *Options) { o.WebhookSecrets = []string{"whsec_a", "whsec_b\n"} }, []string{"whsec_"}},
+		{"a secret with white space", func(o *Options) { o.WebhookSecrets = []string{"whsec_a", "whsec_b\n"} }, []string{"white space"}},
+		{"a secret's beginning alone", func(o *Options) { o.WebhookSecrets = []string{"whsec_"} }, []string{"whsec_"}},
 		{"a secret of another kind", func(o *Options) { o.WebhookSecrets = []string{"sk_test_1"} }, []string{"whsec_"}},
 		{"every number", func(o *Options) {
 			o.TimeScale, o.MaxReceives, o.IngestConcurrency, o.ConsumerConcurrency = 201, 1, -1, 101

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tollgate/pkg/limits"
+	"tollgate/pkg/secrets"
 )
 
 // Options say how the local system runs. The zero value of each field is its default.
@@ -67,8 +68,8 @@ func (o Options) validate() error {
 		errs = append(errs, errors.New("the Stripe API key is a live one: use a test key, or say --allow-live"))
 	}
 	for _, s := range o.WebhookSecrets {
-		if !strings.HasPrefix(s, "whsec_") || strings.ContainsAny(s, " \t\r\n") {
-			errs = append(errs, errors.New("a webhook secret starts with whsec_ and has no white space"))
+		if fault := secrets.FaultOf(s); fault != "" {
+			errs = append(errs, errors.New("a webhook secret cannot be used: "+fault))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -26,9 +26,6 @@ func NewAPIKey(c Config) (*APIKey, error) {
 }
 
 // Key returns the key, "" when the secret does not exist or is empty: a system may
-// run without one. An error means that the secret was never fetched.
+// run without one. A rolled key is known after at most Limits.SecretTTL. An error means
+// that the secret was never fetched.
 func (k *APIKey) Key(ctx context.Context) (string, error) { return k.cache.get(ctx) }
-
-// Refetched is Key after a fetch, for when Stripe has refused the known key. It is made
-// at most once in Limits.SecretRefetch.
-func (k *APIKey) Refetched(ctx context.Context) (string, error) { return k.cache.refetched(ctx) }

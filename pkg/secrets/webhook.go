@@ -86,7 +86,9 @@ func fetch(ctx context.Context, api API, id string) (string, error) {
 }
 
 // parse reads the webhook secret. What is wrong with one entry costs only that entry;
-// each is named in the log by its place, never by its value.
+// each is named in the log by its place, never by its value. A secret that names no
+// endpoint at all is a fault of ours, though it is JSON: with it every delivery would be
+// answered as a stranger's, and nobody paged.
 func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil || raw == nil {
@@ -104,6 +106,9 @@ func parse(text string, log *slog.Logger) (map[string][]string, error) {
 		}
 		all[endpoint] = usable(endpoint, entries, log)
 	}
+	if len(all) == 0 {
+		return nil, errors.New("read webhook secret: it names no endpoint")
+	}
 	return all, nil
 }
 
@@ -113,7 +118,7 @@ func usable(endpoint string, entries []json.RawMessage, log *slog.Logger) []stri
 		var secret string
 		fault := "it is not a string"
 		if json.Unmarshal(raw, &secret) == nil {
-			fault = faultOf(secret)
+			fault = FaultOf(secret)
 		}
 		if fault != "" {
 			log.Warn("webhook secret: an entry was dropped", "endpoint", endpoint, "index", i, "fault", fault)
@@ -127,9 +132,9 @@ func usable(endpoint string, entries []json.RawMessage, log *slog.Logger) []stri
 // prefix starts every signing secret that Stripe hands out.
 const prefix = "whsec_"
 
-// faultOf returns why a secret cannot be used, "" if it can. An empty secret verifies
+// FaultOf returns why a signing secret cannot be used, "" if it can. An empty secret verifies
 // whatever anybody signs; white space comes from copying and verifies nothing.
-func faultOf(secret string) string {
+func FaultOf(secret string) string {
 	switch {
 	case secret == "":
 		return "it is empty"

@@ -3,7 +3,6 @@ package stripeapi
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -55,9 +54,6 @@ func (e *UnavailableError) Error() string {
 }
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
-
-// RateLimited reports whether the last answer was 429.
-func (e *UnavailableError) RateLimited() bool { return e.Status == http.StatusTooManyRequests }
 
 func describe(status int, code, requestID string) string {
 	text := fmt.Sprintf("status %d", status)
