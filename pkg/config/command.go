@@ -25,9 +25,9 @@ func LoadCommand(lookup Lookup) (Command, error) {
 		DLQURL:        r.url("TOLLGATE_DLQ_URL", optional, "the URL of the dead-letter queue"),
 	}
 	if !c.Named() && (c.Table != "" || c.QueueURL != "" || c.DLQURL != "") {
-		for name, value := range map[string]string{"TOLLGATE_TABLE": c.Table, "TOLLGATE_QUEUE_URL": c.QueueURL, "TOLLGATE_DLQ_URL": c.DLQURL} {
-			if value == "" {
-				r.fault(name, "is not set but others of its system are: set all of TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL, or none")
+		for _, v := range [][2]string{{"TOLLGATE_TABLE", c.Table}, {"TOLLGATE_QUEUE_URL", c.QueueURL}, {"TOLLGATE_DLQ_URL", c.DLQURL}} {
+			if v[1] == "" {
+				r.fault(v[0], "is not set but others of its system are: set all of TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL, or none")
 			}
 		}
 	}

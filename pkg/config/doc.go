@@ -28,4 +28,10 @@
 //	AWS_ENDPOINT_URL_SQS        i c    endpoint of one service; goes before AWS_ENDPOINT_URL
 //	AWS_ENDPOINT_URL_DYNAMODB   c
 //	AWS_ENDPOINT_URL_SECRETS_MANAGER  i c
+//
+// What the tollgate command reads, none of it required: TOLLGATE_TABLE,
+// TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL, all three or none, name the system to work
+// on; STRIPE_WEBHOOK_SECRET is the signing secret, or several by commas while one is
+// rolled; STRIPE_API_KEY is the key for Stripe's API. AWS's own variables are read by
+// AWS's own library, as its other tools do.
 package config

@@ -71,8 +71,8 @@ func ClaimOf(r Record) *Claim {
 }
 
 // ReadClaimRefusal reads a claim that the store refused, from the record that was
-// there. ok is false when the record does not explain the refusal (it is absent, has
-// failed, or its lease is long over): the claim lost a race and is worth one retry.
+// there. ok is false when the record does not explain the refusal (it is absent or has
+// failed): the claim lost a race and is worth one retry.
 func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok bool) {
 	switch {
 	case old == nil:

@@ -8,7 +8,7 @@
 // checks no AWS credentials and keeps one copy of the data.
 //
 //	s, err := local.Start(ctx, local.Options{Functions: ".build/host"})
-//	err = s.Wait()          // until something fails
+//	err = <-s.Failed()      // until something fails
 //	err = s.Close(ctx)
 package local
 
