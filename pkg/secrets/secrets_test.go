@@ -112,7 +112,7 @@ func TestParse(t *testing.T) {
 		dropped    int
 	}{
 		{"two endpoints", both, map[string][]string{"default": {"whsec_new", "whsec_old"}, "eu": {"whsec_eu"}}, 0},
-		{"no endpoint", `{}`, map[string][]string{}, 0},
+		{"no endpoint", `{}`, nil, 0},
 		{"empty list", `{"default":[]}`, map[string][]string{"default": {}}, 0},
 		{"null list", `{"default":null}`, map[string][]string{"default": {}}, 0},
 		{"empty entry", `{"default":["","whsec_a"]}`, map[string][]string{"default": {"whsec_a"}}, 1},
@@ -125,7 +125,7 @@ func TestParse(t *testing.T) {
 		{"number", `{"default":[5,"whsec_a"]}`, map[string][]string{"default": {"whsec_a"}}, 1},
 		{"null entry", `{"default":[null]}`, map[string][]string{"default": {}}, 1},
 		{"a string for a list", `{"default":"whsec_SENSITIVE","eu":["whsec_a"]}`, map[string][]string{"default": {}, "eu": {"whsec_a"}}, 1},
-		{"secret for a name", `{"whsec_SENSITIVE":["whsec_a"]}`, map[string][]string{}, 1},
+		{"secret for a name", `{"whsec_SENSITIVE":["whsec_a"]}`, nil, 1},
 		{"not JSON", `whsec_SENSITIVE`, nil, 0},
 		{"null", `null`, nil, 0},
 		{"list", `["whsec_SENSITIVE"]`, nil, 0},
@@ -242,6 +242,7 @@ func TestDownFromTheStart(t *testing.T) {
 		"does not exist": {err: &types.ResourceNotFoundException{}},
 		"binary":         {},
 		"not JSON":       serving("whsec_SENSITIVE"),
+		"no endpoint":    serving("{}"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
