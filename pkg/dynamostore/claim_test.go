@@ -187,7 +187,7 @@ func TestClaimEntersTheIndex(t *testing.T) {
 		if _, err := f.Claim(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}
-		page, err := f.reader.List(t.Context(), ListRequest{Type: req.Event.Type, Status: Open})
+		page, err := f.reader.List(t.Context(), ListRequest{Type: req.Event.Type, Status: Failed})
 		if err != nil || len(page.Records) != want {
 			t.Errorf("%d receives: %d records in the index, error %v; want %d", receives, len(page.Records), err, want)
 		}

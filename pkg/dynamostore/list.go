@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
 
@@ -13,10 +14,8 @@ import (
 type Status string
 
 const (
-	// Open is every record in the index: failed, or come a second time, and not done.
+	// Failed is every record in the index: failed, or come a second time, and not done.
 	// A request without any filter means it.
-	Open Status = "open"
-	// Failed: the last attempt failed. Read from the index.
 	Failed Status = "failed"
 	// Dead: not done, and its message has no receives left: it is in the dead-letter
 	// queue or about to be. Read from the index.
@@ -32,16 +31,14 @@ const (
 )
 
 // indexed reports whether the index has every record of a status.
-func (s Status) indexed() bool { return s == Open || s == Failed || s == Dead || s == Retrying }
+func (s Status) indexed() bool { return s == Failed || s == Dead || s == Retrying }
 
 // includes reports whether a record has the status.
 func (s Status) includes(r idempotency.Record) bool {
 	open := r.State != idempotency.Done
 	switch s {
-	case Open:
-		return open
 	case Failed:
-		return r.State == idempotency.Failed
+		return open
 	case Dead:
 		return open && r.ReceivesLeft == 0
 	case Retrying:
@@ -64,10 +61,10 @@ const (
 	pageItems      = 250 // of one request
 )
 
-// ListRequest asks for records. Filters hold together; without any it asks for Open.
+// ListRequest asks for records. Filters hold together; without any it asks for Failed.
 type ListRequest struct {
 	Status  Status    // "" with a type or a time: any
-	Type    string    // the exact event type
+	Type    string    // an event type, or a pattern as event.MatchType reads it
 	Since   time.Time // not updated before this
 	Limit   int       // records returned, defaults to DefaultLimit
 	MaxRead int       // items read to find them, defaults to DefaultMaxRead, at least idempotency.Shards
@@ -110,20 +107,20 @@ func (req *ListRequest) normalise() error {
 	switch req.Status {
 	case "":
 		if req.Type == "" && req.Since.IsZero() {
-			req.Status = Open
+			req.Status = Failed
 		}
 		return nil
-	case Open, Failed, Dead, Retrying, Done, Ignored, Running:
+	case Failed, Dead, Retrying, Done, Ignored, Running:
 		return nil
 	default:
-		return fmt.Errorf("list records: status %q is none of open, failed, dead, retrying, done, ignored, running", req.Status)
+		return fmt.Errorf("list records: status %q is none of failed, dead, retrying, done, ignored, running", req.Status)
 	}
 }
 
 // matches reports whether a record passes all filters.
 func (req *ListRequest) matches(r idempotency.Record) bool {
 	return req.Status.includes(r) &&
-		(req.Type == "" || r.Type == req.Type) &&
+		(req.Type == "" || event.MatchType(req.Type, r.Type)) &&
 		!r.Updated.Before(req.Since)
 }
 

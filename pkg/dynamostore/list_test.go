@@ -72,10 +72,12 @@ func TestList(t *testing.T) {
 		scanned bool
 	}{
 		{"no filter", ListRequest{}, []string{"crashed2", "rerun2", "dead2", "failed2", "crashed1", "rerun1", "dead1", "failed1"}, false},
-		{"failed", ListRequest{Status: Failed}, []string{"dead2", "failed2", "dead1", "failed1"}, false},
+		{"failed", ListRequest{Status: Failed}, []string{"crashed2", "rerun2", "dead2", "failed2", "crashed1", "rerun1", "dead1", "failed1"}, false},
 		{"dead", ListRequest{Status: Dead}, []string{"crashed2", "dead2", "crashed1", "dead1"}, false},
 		{"retrying", ListRequest{Status: Retrying}, []string{"rerun2", "failed2", "rerun1", "failed1"}, false},
-		{"failed of a type", ListRequest{Status: Failed, Type: "invoice.paid"}, []string{"dead1", "failed1"}, false},
+		{"failed of a type", ListRequest{Status: Failed, Type: "invoice.paid"}, []string{"crashed1", "rerun1", "dead1", "failed1"}, false},
+		{"failed of a pattern", ListRequest{Status: Failed, Type: "charge.*"}, []string{"crashed2", "rerun2", "dead2", "failed2"}, false},
+		{"every type", ListRequest{Status: Ignored, Type: "*"}, []string{"ignored1", "ignored2"}, true},
 		{"dead since", ListRequest{Status: Dead, Since: at(50)}, []string{"crashed2", "dead2"}, false},
 		{"done", ListRequest{Status: Done}, []string{"done1", "done2", "ignored1", "ignored2"}, true},
 		{"ignored", ListRequest{Status: Ignored}, []string{"ignored1", "ignored2"}, true},

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tollgate/pkg/dynamostore"
-	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
 
@@ -54,7 +53,10 @@ func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
 	if c.scans() {
 		fmt.Fprintf(a.err, "reading the whole table, at most %d items: no index has these events\n", c.MaxRead)
 	}
-	page, err := c.page(ctx, reader, req)
+	page, err := reader.List(ctx, req)
+	if errors.Is(err, dynamostore.ErrCursor) {
+		return usage("--cursor is not one that this list handed back")
+	}
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,9 @@ func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (c *eventsListCmd) request(now time.Time) (dynamostore.ListRequest, error) {
-	req := dynamostore.ListRequest{Status: dynamostore.Status(c.Status), Cursor: c.Cursor}
+	req := dynamostore.ListRequest{
+		Status: dynamostore.Status(c.Status), Type: c.Type, Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
+	}
 	switch {
 	case c.Limit < 1 || c.Limit > 10_000:
 		return req, usage("--limit is 1 to 10000")
@@ -72,17 +76,10 @@ func (c *eventsListCmd) request(now time.Time) (dynamostore.ListRequest, error) 
 		return req, usage("--max-read is %d to 1000000", idempotency.Shards)
 	case strings.Contains(strings.TrimSuffix(c.Type, ".*"), "*") && c.Type != "*":
 		return req, usage("--type is an event type, a pattern that ends in .* or *")
-	case c.Status == "failed":
-		req.Status = dynamostore.Open
 	}
-	since, err := sinceOf(c.Since, now)
-	if err != nil {
-		return req, err
-	}
-	if req.Since = since; c.Type != "" && since.IsZero() {
-		req.Since = time.Unix(0, 0) // any: the type is looked at here
-	}
-	return req, nil
+	var err error
+	req.Since, err = sinceOf(c.Since, now)
+	return req, err
 }
 
 // sinceOf reads a duration before now, or a time; zero for none.
@@ -110,32 +107,6 @@ func (c *eventsListCmd) scans() bool {
 		return c.Type != "" || c.Since != ""
 	default:
 		return true
-	}
-}
-
-// page reads on until it has enough events of the type, or has read enough.
-func (c *eventsListCmd) page(ctx context.Context, reader *dynamostore.Reader, req dynamostore.ListRequest) (dynamostore.Page, error) {
-	var all dynamostore.Page
-	for {
-		req.Limit, req.MaxRead = c.Limit-len(all.Records), c.MaxRead-all.Read
-		page, err := reader.List(ctx, req)
-		if errors.Is(err, dynamostore.ErrCursor) {
-			return all, usage("--cursor is not one that this list handed back")
-		}
-		if err != nil {
-			return all, err
-		}
-		for _, r := range page.Records {
-			if c.Type == "" || event.MatchType(c.Type, r.Type) {
-				all.Records = append(all.Records, r)
-			}
-		}
-		all.Read += page.Read
-		all.Cursor, req.Cursor = page.Cursor, page.Cursor
-		// The reader takes less than one item a partition for one.
-		if page.Cursor == "" || len(all.Records) >= c.Limit || c.MaxRead-all.Read < idempotency.Shards {
-			return all, nil
-		}
 	}
 }
 
