@@ -1,0 +1,262 @@
+package deploytest
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/sqsqueue"
+)
+
+// known are the types of resources that moto can make.
+func known() []string {
+	return []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::CloudWatch::Dashboard"}
+}
+
+// knownPart is the golden template without what moto does not know; a reference to
+// something that is not there becomes a text.
+func knownPart(t *testing.T) (body string, resources int) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "testdata", "tollgate-test.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template map[string]any
+	if err := json.Unmarshal(raw, &template); err != nil {
+		t.Fatal(err)
+	}
+	kept := template["Resources"].(map[string]any)
+	for name, r := range kept {
+		if !slices.Contains(known(), r.(map[string]any)["Type"].(string)) {
+			delete(kept, name)
+		}
+	}
+	outputs := template["Outputs"].(map[string]any)
+	for name := range outputs {
+		if !slices.Contains([]string{"QueueUrl", "DlqUrl", "TableName", "AlarmTopicArn"}, name) {
+			delete(outputs, name)
+		}
+	}
+	part, err := json.Marshal(map[string]any{"Resources": resolved(kept, kept), "Outputs": resolved(outputs, kept)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(part), len(kept)
+}
+
+func resolved(v any, there map[string]any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = resolved(v[i], there)
+		}
+	case map[string]any:
+		name, _ := v["Ref"].(string)
+		if get, ok := v["Fn::GetAtt"].([]any); ok {
+			name = get[0].(string)
+		}
+		if name != "" && there[name] == nil && name[:min(3, len(name))] != "AWS" {
+			return "arn:aws:none:us-east-1:123456789012:" + name
+		}
+		for member := range v {
+			v[member] = resolved(v[member], there)
+		}
+	}
+	return v
+}
+
+// deploy makes the known part and returns its outputs.
+func deploy(t *testing.T, cfg aws.Config) map[string]string {
+	t.Helper()
+	body, resources := knownPart(t)
+	client := cloudformation.NewFromConfig(cfg)
+	name := aws.String("tollgate-test")
+	_, err := client.CreateStack(t.Context(), &cloudformation.CreateStackInput{
+		StackName: name, TemplateBody: &body, Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiter := cloudformation.NewStackCreateCompleteWaiter(client)
+	out, err := waiter.WaitForOutput(t.Context(), &cloudformation.DescribeStacksInput{StackName: name}, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := client.DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(made.StackResources) != resources || resources < 8 {
+		t.Errorf("%d resources came of %d", len(made.StackResources), resources)
+	}
+	outputs := map[string]string{}
+	for _, o := range out.Stacks[0].Outputs {
+		outputs[*o.OutputKey] = *o.OutputValue
+	}
+	return outputs
+}
+
+func TestDeployed(t *testing.T) {
+	cfg := configFor(startMoto(t))
+	outputs := deploy(t, cfg)
+	queues := sqs.NewFromConfig(cfg)
+	t.Run("queues have the code's numbers", func(t *testing.T) { queuesHaveNumbers(t, queues, outputs) })
+	t.Run("queues carry events and dead letters", func(t *testing.T) { queuesCarry(t, queues, outputs) })
+	t.Run("the table keeps records and effects", func(t *testing.T) { tableKeeps(t, dynamodb.NewFromConfig(cfg), outputs) })
+}
+
+func queuesHaveNumbers(t *testing.T, client *sqs.Client, outputs map[string]string) {
+	l := limits.AWS()
+	seconds := func(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
+	for output, retention := range map[string]time.Duration{"QueueUrl": l.SourceRetention, "DlqUrl": l.DLQRetention} {
+		got, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+			QueueUrl: aws.String(outputs[output]), AttributeNames: []sqstypes.QueueAttributeName{"All"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{
+			"VisibilityTimeout": seconds(l.Visibility), "MessageRetentionPeriod": seconds(retention), "MaximumMessageSize": strconv.Itoa(limits.MaxQueueRequest),
+		} {
+			if got.Attributes[name] != want {
+				t.Errorf("%s: %s is %s, want %s", output, name, got.Attributes[name], want)
+			}
+		}
+		if output == "DlqUrl" {
+			continue
+		}
+		var redrive struct {
+			MaxReceiveCount     json.Number
+			DeadLetterTargetArn string
+		}
+		if err := json.Unmarshal([]byte(got.Attributes["RedrivePolicy"]), &redrive); err != nil || redrive.MaxReceiveCount.String() != strconv.Itoa(l.MaxReceives) {
+			t.Errorf("redrive policy %s: %v", got.Attributes["RedrivePolicy"], err)
+		}
+	}
+}
+
+func anEvent(id string) event.Envelope {
+	return event.Envelope{
+		ID: id, Object: event.ObjectSnapshot, Type: "invoice.paid", Endpoint: "default", APIVersion: "2023-10-16",
+		Created: 1700000000, ReceivedAt: time.UnixMilli(1700000001000), ObjectID: "in_1", Source: event.Webhook, Body: []byte(`{"id":"` + id + `"}`),
+	}
+}
+
+// queuesCarry sends as ingest does, fails and dead-letters as the consumer does, and
+// reads as an operator does.
+func queuesCarry(t *testing.T, client *sqs.Client, outputs map[string]string) {
+	l := limits.AWS()
+	url, dead := outputs["QueueUrl"], outputs["DlqUrl"]
+	want := anEvent("evt_carried")
+	if err := sqsqueue.NewSender(client, url, l).Send(t.Context(), want, ""); err != nil {
+		t.Fatal(err)
+	}
+	consumer := sqsqueue.NewConsumer(client, url, dead, l.TimeScale)
+	first := receiveOne(t, client, url)
+	if err := consumer.SetVisibility(t.Context(), *first.ReceiptHandle, 0); err != nil {
+		t.Fatal(err)
+	}
+	again := receiveOne(t, client, url)
+	got, err := queue.Decode(*again.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the event (-sent +received):\n%s", diff)
+	}
+	letter := queue.DeadLetter{Reason: "permanent", Error: "no such plan", EventID: want.ID}
+	if err := consumer.DeadLetter(t.Context(), queue.Message{Body: *again.Body}, letter); err != nil {
+		t.Fatal(err)
+	}
+	if err := consumer.Delete(t.Context(), []string{*again.ReceiptHandle}); err != nil {
+		t.Fatal(err)
+	}
+	letters, err := sqsqueue.NewDeadLetters(client, dead, l.TimeScale).Receive(t.Context(), 10, time.Minute)
+	if err != nil || len(letters) != 1 || letters[0].Body != *again.Body {
+		t.Fatalf("%d dead letters, %v", len(letters), err)
+	}
+	if diff := cmp.Diff(letter.Attributes(), letters[0].Attributes); diff != "" {
+		t.Errorf("the dead letter's reason (-sent +received):\n%s", diff)
+	}
+}
+
+func receiveOne(t *testing.T, client *sqs.Client, url string) sqstypes.Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Messages) > 0 {
+			return out.Messages[0]
+		}
+	}
+}
+
+// tableKeeps claims, completes with an effect, and lists what failed by the index.
+func tableKeeps(t *testing.T, client *dynamodb.Client, outputs map[string]string) {
+	store, err := dynamostore.New(client, outputs["TableName"], dynamostore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := dynamostore.NewReader(client, outputs["TableName"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, failed := claim(t, store, "evt_done"), claim(t, store, "evt_failed")
+	effects := dispatch.Effects{dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 100})}
+	if _, err := store.Complete(t.Context(), done, idempotency.Applied, effects, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Fail(t.Context(), failed, idempotency.Failure{Now: time.Now(), Err: "boom", ReceivesLeft: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if fact, found, err := reader.Item(t.Context(), "FACT#test#-#in_1#paid"); err != nil || !found || fact["amount"] != int64(100) {
+		t.Errorf("the effect: %v, %v", fact, err)
+	}
+	again, err := store.Claim(t.Context(), request("evt_done"))
+	if err != nil || again.Verdict != idempotency.Duplicate {
+		t.Errorf("a second claim of a done event: %v, %v", again.Verdict, err)
+	}
+	page, err := reader.List(t.Context(), dynamostore.ListRequest{})
+	if err != nil || len(page.Records) != 1 || page.Records[0].ID != "evt_failed" {
+		t.Errorf("what failed: %+v, %v", page, err)
+	}
+}
+
+func request(id string) idempotency.ClaimRequest {
+	now := time.Now()
+	return idempotency.ClaimRequest{
+		Event: anEvent(id), Own: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), Cutoff: now.Add(-time.Second), Receives: 1, ReceivesLeft: 15,
+	}
+}
+
+func claim(t *testing.T, store *dynamostore.Store, id string) *idempotency.Claim {
+	t.Helper()
+	got, err := store.Claim(t.Context(), request(id))
+	if err != nil || got.Verdict != idempotency.Claimed {
+		t.Fatalf("claim %s: %v, %v", id, got.Verdict, err)
+	}
+	return got.Claim
+}
