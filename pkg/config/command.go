@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // Command is what the tollgate command reads. A system is named by the environment
 // only when all three of its names are there.
 type Command struct {
@@ -24,12 +26,19 @@ func LoadCommand(lookup Lookup) (Command, error) {
 		QueueURL:      r.url("TOLLGATE_QUEUE_URL", optional, "the URL of the queue of events"),
 		DLQURL:        r.url("TOLLGATE_DLQ_URL", optional, "the URL of the dead-letter queue"),
 	}
-	if !c.Named() && (c.Table != "" || c.QueueURL != "" || c.DLQURL != "") {
-		for _, v := range [][2]string{{"TOLLGATE_TABLE", c.Table}, {"TOLLGATE_QUEUE_URL", c.QueueURL}, {"TOLLGATE_DLQ_URL", c.DLQURL}} {
-			if v[1] == "" {
-				r.fault(v[0], "is not set but others of its system are: set all of TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL, or none")
-			}
+	r.allOrNone("TOLLGATE_TABLE", "TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL")
+	return c, r.err()
+}
+
+// allOrNone notes, in one fault, which of the variables are not set while others are.
+func (r *reader) allOrNone(names ...string) {
+	var missing []string
+	for _, name := range names {
+		if r.text(name, optional, "") == "" {
+			missing = append(missing, name)
 		}
 	}
-	return c, r.err()
+	if len(missing) > 0 && len(missing) < len(names) {
+		r.fault(strings.Join(missing, ", "), "not set, but others of %s: set all of them or none", strings.Join(names, ", "))
+	}
 }

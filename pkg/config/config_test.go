@@ -247,3 +247,33 @@ func ExampleLoadIngest() {
 	// TOLLGATE_QUEUE_URL is no URL: set it to the URL of the queue of events, starting with https:// or http://
 	// TOLLGATE_WEBHOOK_SECRET_ID is not set: set it to the name or ARN of the secret with the signing secrets
 }
+
+// TestCommandNamesOneSystem: every fault is said once, and always in one order.
+func TestCommandNamesOneSystem(t *testing.T) {
+	const url = "http://127.0.0.1:4566/q"
+	cases := map[string]struct {
+		env  map[string]string
+		want string // the whole error, "" for none
+	}{
+		"nothing": {nil, ""},
+		"all":     {map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": url, "TOLLGATE_DLQ_URL": url}, ""},
+		"the table only": {map[string]string{"TOLLGATE_TABLE": "t"},
+			"TOLLGATE_QUEUE_URL, TOLLGATE_DLQ_URL not set, but others of TOLLGATE_TABLE, TOLLGATE_QUEUE_URL, TOLLGATE_DLQ_URL: set all of them or none"},
+		"no table": {map[string]string{"TOLLGATE_TABLE": " ", "TOLLGATE_QUEUE_URL": url, "TOLLGATE_DLQ_URL": url},
+			"TOLLGATE_TABLE not set, but others of TOLLGATE_TABLE, TOLLGATE_QUEUE_URL, TOLLGATE_DLQ_URL: set all of them or none"},
+		"a word for a URL": {map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": "events", "TOLLGATE_DLQ_URL": url},
+			"TOLLGATE_QUEUE_URL is no URL: set it to the URL of the queue of events, starting with https:// or http://"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := LoadCommand(func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			if d := cmp.Diff(c.want, text); d != "" || got.Named() != (name == "all") && err == nil {
+				t.Errorf("named %v (-want +got):\n%s", got.Named(), d)
+			}
+		})
+	}
+}

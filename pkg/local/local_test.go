@@ -69,8 +69,8 @@ func TestListenRefusesWhatIsNotLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := listen(l.Addr().String()); err == nil || !strings.Contains(err.Error(), "port in use") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("error %v, want one line that says that the port is in use", err)
+	if _, err := listen(l.Addr().String()); err == nil || !strings.Contains(err.Error(), "port in use") || !strings.Contains(err.Error(), "--aws-listen") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v, want one line that says that the port is in use and what to do", err)
 	}
 }
 

@@ -143,7 +143,7 @@ func listen(address string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port in use: %s is taken by another process; end it or choose another address", address)
+		return nil, fmt.Errorf("port in use: %s is taken by another process; end it or choose another with --listen or --aws-listen", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)

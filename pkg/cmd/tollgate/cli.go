@@ -17,7 +17,7 @@ import (
 type cli struct {
 	JSON  bool   `help:"Print JSON: one object, or one per line for lists."`
 	Stack string `help:"CloudFormation stack to work on, for example tollgate-live." placeholder:"NAME"`
-	Data  string `default:".tollgate" help:"Data folder of the local system." placeholder:"DIR"`
+	Data  string `default:".tollgate" help:"Data folder of the local system. Default: .tollgate." placeholder:"DIR"`
 
 	Dev    devCmd  `cmd:"" help:"Run the whole system on this machine."`
 	Send   sendCmd `cmd:"" help:"Sign events as Stripe does and post them."`

@@ -15,8 +15,8 @@ func TestHelp(t *testing.T) {
 		verb string
 		says []string
 	}{
-		{"", []string{"dev", "send", "events list", "events show", "dlq list", "dlq show"}},
-		{"dev", []string{"--listen", "--aws-listen", "--time-scale", "--max-receives"}},
+		{"", []string{".tollgate", "dev", "send", "events list", "events show", "dlq list", "dlq show"}},
+		{"dev", []string{"--listen", "127.0.0.1:4242", "--aws-listen", "127.0.0.1:4566", "--time-scale", "--max-receives"}},
 		{"send", []string{"--url", "--secret", "--count", "--dup", "--rate", "--id"}},
 		{"events", []string{"list", "show"}},
 		{"events list", []string{"--status", "--type", "--since", "--limit", "--max-read", "--cursor", "failed", "dead", "retrying", "cursor"}},

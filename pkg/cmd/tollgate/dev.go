@@ -13,8 +13,8 @@ import (
 
 // devCmd runs the whole system on this machine until it is interrupted.
 type devCmd struct {
-	Listen      string `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback)." placeholder:"HOST:PORT"`
-	AWSListen   string `name:"aws-listen" default:"127.0.0.1:4566" help:"Of the embedded SQS, DynamoDB and Secrets Manager (loopback)." placeholder:"HOST:PORT"`
+	Listen      string `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback). Default: 127.0.0.1:4242." placeholder:"HOST:PORT"`
+	AWSListen   string `name:"aws-listen" default:"127.0.0.1:4566" help:"Of the embedded SQS, DynamoDB and Secrets Manager (loopback). Default: 127.0.0.1:4566." placeholder:"HOST:PORT"`
 	Functions   string `help:"Folder of the function binaries. Default: beside this command." placeholder:"DIR"`
 	TimeScale   int    `default:"1" help:"Divide every wait of queue and consumer by this."`
 	MaxReceives int    `help:"Receives before a message is a dead letter. Default: as on AWS."`

@@ -205,7 +205,7 @@ func TestDLQShow(t *testing.T) {
 	if v.Copies != 2 || v.Record == nil || v.Record.ID != "evt_a" || v.Record.Status != statusDead {
 		t.Errorf("the record beside it is %+v of %d copies", v.Record, v.Copies)
 	}
-	s.tollgate("dlq", "show", "evt_nobody").refused(t, exitFailed, "evt_nobody is in no dead letter of local system", "tollgate events show evt_nobody")
+	s.tollgate("dlq", "show", "evt_nobody").refused(t, exitFailed, "evt_nobody is in no dead letter of the local system", "tollgate events show evt_nobody")
 	s.tollgate("dlq", "show", "evt_nobody", "--limit=2").refused(t, exitFailed, "more letters than were looked at")
 	s.allVisible(4)
 	s.free()

@@ -91,7 +91,7 @@ func TestEventsShow(t *testing.T) {
 func TestEventsShowUnknown(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	s.tollgate("events", "show", "evt_nobody").refused(t, exitFailed, "event evt_nobody is not known in local system in "+s.data, "it never came")
+	s.tollgate("events", "show", "evt_nobody").refused(t, exitFailed, "event evt_nobody is not known in the local system in "+s.data, "it never came")
 }
 
 func TestEventsShowWait(t *testing.T) {

@@ -79,7 +79,7 @@ func (a *app) localTarget(ctx context.Context) (target, error) {
 			"it ended without cleaning up: start tollgate dev again")
 	}
 	return target{
-		name: "local system in " + a.data, aws: local.AWSConfig(i.Endpoint),
+		name: "the local system in " + a.data, aws: local.AWSConfig(i.Endpoint),
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
 		url: i.URL, secret: i.Secret,

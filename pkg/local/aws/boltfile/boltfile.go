@@ -33,7 +33,7 @@ func Open(path string, prepare func(*bbolt.Tx) error) (*bbolt.DB, error) {
 	info, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() < int64(2*os.Getpagesize()) {
-		return nil, fmt.Errorf("%w (%d bytes are no database)", ErrDamaged, info.Size())
+		return nil, fmt.Errorf("%w (%d bytes are not a database)", ErrDamaged, info.Size())
 	}
 	db, err := open(path)
 	if err != nil {
