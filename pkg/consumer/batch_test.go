@@ -168,6 +168,9 @@ func TestHandlerOutOfTimeIsATransientFailure(t *testing.T) {
 		if err != nil || len(failed) != 1 || time.Since(start) != 8*time.Second || len(b.exits) != 0 || len(b.store.failures) != 1 {
 			t.Errorf("failed %v, error %v after %v, exits %v, %d failures", failed, err, time.Since(start), b.exits, len(b.store.failures))
 		}
+		if d := b.queue.visibility["r1"]; d != 28500*time.Millisecond {
+			t.Errorf("hidden for %v, want the back-off of a first receive", d)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,9 @@ type want struct {
 	acked  bool
 	delay  time.Duration // of a message that comes back; jitter is fixed at its middle
 	calls  []string
-	reason string // of the failure in the record
+	reason string // of the permanent failure in the record
+	failed bool   // a transient failure is in the record
+	done   idempotency.Outcome
 	err    error
 }
 
@@ -71,9 +74,9 @@ func TestOutcomes(t *testing.T) {
 		change   func(*event.Envelope)
 		want     want
 	}{
-		{name: "completed is acknowledged", handler: succeed, want: want{acked: true}},
+		{name: "completed is acknowledged", handler: succeed, want: want{acked: true, done: idempotency.Applied}},
 		{name: "no handler completes as ignored", handler: succeed,
-			change: func(e *event.Envelope) { e.Type = "unhandled" }, want: want{acked: true}},
+			change: func(e *event.Envelope) { e.Type = "unhandled" }, want: want{acked: true, done: idempotency.Ignored}},
 		{name: "duplicate is acknowledged", handler: succeed, with: claims(idempotency.Duplicate, 0), want: want{acked: true}},
 		{name: "busy comes back after the other lease, the margin and a jitter", handler: succeed,
 			with: claims(idempotency.Busy, 20*time.Second), want: want{delay: 27500 * time.Millisecond}},
@@ -93,22 +96,22 @@ func TestOutcomes(t *testing.T) {
 			},
 			want: want{delay: 39500 * time.Millisecond, err: consumer.ErrInfrastructure}},
 		{name: "transient failure is recorded and backs off", handler: failing(boom), receives: 1,
-			want: want{delay: 28500 * time.Millisecond}},
+			want: want{delay: 28500 * time.Millisecond, failed: true}},
 		{name: "the back-off doubles with each receive", handler: failing(boom), receives: 4,
-			want: want{delay: 228 * time.Second}},
+			want: want{delay: 228 * time.Second, failed: true}},
 		{name: "the back-off ends at an hour", handler: failing(boom), receives: 12,
-			want: want{delay: 57 * time.Minute}},
+			want: want{delay: 57 * time.Minute, failed: true}},
 		{name: "RetryAfter sets the delay", handler: failing(dispatch.RetryAfter(90*time.Second, boom)),
-			want: want{delay: 90 * time.Second}},
+			want: want{delay: 90 * time.Second, failed: true}},
 		{name: "RetryAfter is at least a second", handler: failing(dispatch.RetryAfter(-5, boom)),
-			want: want{delay: time.Second}},
+			want: want{delay: time.Second, failed: true}},
 		{name: "RetryAfter is at most an hour", handler: failing(dispatch.RetryAfter(48*time.Hour, boom)),
-			want: want{delay: time.Hour}},
+			want: want{delay: time.Hour, failed: true}},
 		{name: "a panic is a transient failure",
 			handler: func(context.Context, dispatch.Input) (dispatch.Effects, error) {
 				return nil, &dispatch.PanicError{Value: "oops"}
 			},
-			want: want{delay: 28500 * time.Millisecond}},
+			want: want{delay: 28500 * time.Millisecond, failed: true}},
 		{name: "permanent failure: record, copy, then acknowledge", handler: failing(dispatch.Permanent(boom)),
 			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
 		{name: "a park keeps its reason", handler: failing(dispatch.Park(dispatch.ReasonAPIVersion, boom)),
@@ -120,7 +123,7 @@ func TestOutcomes(t *testing.T) {
 			with: fails(idempotency.FailSuperseded),
 			want: want{delay: 27500 * time.Millisecond, reason: dispatch.ReasonHandler}},
 		{name: "a failure after the event was done is acknowledged", handler: failing(boom),
-			with: fails(idempotency.FailDone), want: want{acked: true}},
+			with: fails(idempotency.FailDone), want: want{acked: true, failed: true}},
 		{name: "a failure that cannot be written makes no copy and no acknowledgement", handler: failing(dispatch.Permanent(boom)),
 			with: func(b *bundle) {
 				b.store.fail = func(idempotency.Failure) (idempotency.FailResult, error) {
@@ -131,7 +134,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "a permanent failure without an error of its own", handler: failing(dispatch.Permanent(nil)),
 			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
 		{name: "RetryAfter without an error of its own", handler: failing(dispatch.RetryAfter(90*time.Second, nil)),
-			want: want{delay: 90 * time.Second}},
+			want: want{delay: 90 * time.Second, failed: true}},
 		{name: "a refused check means its own error", handler: succeed,
 			with: completes(idempotency.CheckRefused, 0, dispatch.Permanent(boom)),
 			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
@@ -168,7 +171,7 @@ func TestOutcomes(t *testing.T) {
 			with: func(b *bundle) {
 				b.config.Policies = map[string]consumer.Policy{"default": {Livemode: []bool{true}, Ignore: true}}
 			},
-			want: want{acked: true}},
+			want: want{acked: true, done: idempotency.Ignored}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,8 +212,16 @@ func (b *bundle) check(t *testing.T, w want, failed []string, err error) {
 	if diff := cmp.Diff(calls, b.queue.calls); diff != "" {
 		t.Errorf("queue calls (-want +got):\n%s", diff)
 	}
-	if f := b.store.failures; w.reason != "" && (len(f) != 1 || f[0].Reason != w.reason || f[0].ReceivesLeft != 0) {
+	switch f := b.store.failures; {
+	case w.reason != "" && (len(f) != 1 || f[0].Reason != w.reason || f[0].ReceivesLeft != 0):
 		t.Errorf("failures %+v, want one with reason %q and no receives left", f, w.reason)
+	case w.failed && (len(f) != 1 || f[0].Reason != "" || f[0].ReceivesLeft == 0):
+		t.Errorf("failures %+v, want one without a reason and with receives left", f)
+	case w.reason == "" && !w.failed && len(f) != 0:
+		t.Errorf("failures %+v, want nothing more written", f)
+	}
+	if w.done != "" && !slices.Equal(b.store.outcomes, []idempotency.Outcome{w.done}) {
+		t.Errorf("completed as %v, want %s", b.store.outcomes, w.done)
 	}
 	if strings.Contains(b.logs.String(), "payload") {
 		t.Error("the log carries the payload")
