@@ -11,7 +11,7 @@
 //	handlers.Register(mux, handlers.Deps{})
 //
 // To add one: write the function, register it below, put a golden event of its type
-// into testdata/events.
+// into testdata/events and the type into TestHandledTypes.
 package handlers
 
 import (
