@@ -34,6 +34,7 @@ dev: host ## run the whole system on this machine (ARGS="--listen 127.0.0.1:4242
 
 host: ## build the tollgate command and the functions for this machine into .build/host
 	@mkdir -p $(HOST)
+	@[ -x $(HOST)/tollgate ] || echo "building into $(HOST): about a minute, the first time" >&2
 	@$(GOBUILD) -o $(HOST)/ ./functions/... ./pkg/cmd/tollgate
 
 build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function>/bootstrap
