@@ -56,7 +56,7 @@ preview: synth ## say what deploy would change in the account
 	$(CDK) diff --app cdk.out
 
 deploy: synth ## deploy the stage to the account (STAGE=… CONTEXT=…)
-	$(CDK) deploy --app cdk.out --require-approval any-change
+	$(CDK) deploy --app cdk.out
 
 destroy: synth ## delete the stage's stack; its table and secrets stay
 	$(CDK) destroy --app cdk.out
