@@ -36,7 +36,7 @@ func (l Limits) checkValues(f *faults) {
 		{"consumer timeout", l.ConsumerTimeout}, {"handler budget", l.HandlerBudget},
 		{"record budget", l.RecordBudget}, {"handler grace", l.HandlerGrace},
 		{"visibility", l.Visibility}, {"source retention", l.SourceRetention},
-		{"back-off base", l.BackoffBase}, {"max visibility", l.MaxVisibility},
+		{"back-off base", l.BackoffBase}, {"max visibility", l.MaxVisibility}, {"min delay", l.MinDelay},
 		{"lease slack", l.LeaseSlack}, {"take-over margin", l.TakeOverMargin},
 		{"reconcile timeout", l.ReconcileTimeout},
 	} {
@@ -48,8 +48,8 @@ func (l Limits) checkValues(f *faults) {
 }
 
 func (l Limits) checkIngest(f *faults) {
-	f.must(time.Duration(l.SendTries)*l.SendTry+l.SecretDeadline < l.IngestTimeout,
-		"%d tries of %v do not fit ingest's timeout %v with a fetch of secrets of %v", l.SendTries, l.SendTry, l.IngestTimeout, l.SecretDeadline)
+	f.must(time.Duration(l.SendTries)*l.SendTry+2*l.SecretDeadline < l.IngestTimeout,
+		"%d tries of %v do not fit ingest's timeout %v with a first fetch of secrets and another of %v", l.SendTries, l.SendTry, l.IngestTimeout, l.SecretDeadline)
 }
 
 func (l Limits) checkConsumer(f *faults) {
