@@ -5,8 +5,8 @@ import "strings"
 // Command is what the tollgate command reads. A system is named by the environment
 // only when all three of its names are there.
 type Command struct {
-	WebhookSecret string // STRIPE_WEBHOOK_SECRET, a list between commas while a secret is rolled
-	APIKey        string // STRIPE_API_KEY
+	WebhookSecret Secret // STRIPE_WEBHOOK_SECRET, a list between commas while a secret is rolled
+	APIKey        Secret // STRIPE_API_KEY
 	Table         string // TOLLGATE_TABLE
 	QueueURL      string // TOLLGATE_QUEUE_URL
 	DLQURL        string // TOLLGATE_DLQ_URL
@@ -20,8 +20,8 @@ func (c Command) Named() bool { return c.Table != "" && c.QueueURL != "" && c.DL
 func LoadCommand(lookup Lookup) (Command, error) {
 	r := reader{lookup: lookup}
 	c := Command{
-		WebhookSecret: r.text("STRIPE_WEBHOOK_SECRET", optional, ""),
-		APIKey:        r.text("STRIPE_API_KEY", optional, ""),
+		WebhookSecret: Secret(r.text("STRIPE_WEBHOOK_SECRET", optional, "")),
+		APIKey:        Secret(r.text("STRIPE_API_KEY", optional, "")),
 		Table:         r.text("TOLLGATE_TABLE", optional, ""),
 		QueueURL:      r.url("TOLLGATE_QUEUE_URL", optional, "the URL of the queue of events"),
 		DLQURL:        r.url("TOLLGATE_DLQ_URL", optional, "the URL of the dead-letter queue"),

@@ -26,7 +26,7 @@
 //	AWS_SESSION_TOKEN           i c    as Lambda sets it
 //	AWS_ENDPOINT_URL            i c    endpoint of every AWS service, instead of AWS's own
 //	AWS_ENDPOINT_URL_SQS        i c    endpoint of one service; goes before AWS_ENDPOINT_URL
-//	AWS_ENDPOINT_URL_DYNAMODB   c
+//	AWS_ENDPOINT_URL_DYNAMODB   i c
 //	AWS_ENDPOINT_URL_SECRETS_MANAGER  i c
 //
 // What the tollgate command reads, none of it required: TOLLGATE_TABLE,

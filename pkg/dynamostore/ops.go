@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -44,11 +43,8 @@ type Ops struct {
 
 // NewOps works on a table of the shape of [TableSchema].
 func NewOps(client OpsClient, table string) (*Ops, error) {
-	if client == nil {
-		return nil, errors.New("dynamostore: no client")
-	}
-	if table == "" {
-		return nil, errors.New("dynamostore: no table name")
+	if err := need(client != nil, table); err != nil {
+		return nil, err
 	}
 	return &Ops{client: client, table: table}, nil
 }

@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,11 +27,8 @@ type Reader struct {
 
 // NewReader returns a reader of a table of the shape of [TableSchema].
 func NewReader(client ReaderClient, table string) (*Reader, error) {
-	if client == nil {
-		return nil, errors.New("dynamostore: no client")
-	}
-	if table == "" {
-		return nil, errors.New("dynamostore: no table name")
+	if err := need(client != nil, table); err != nil {
+		return nil, err
 	}
 	return &Reader{client: client, table: table}, nil
 }

@@ -64,15 +64,12 @@ type Store struct {
 
 // New returns a store on a table of the shape of [TableSchema].
 func New(client Client, table string, o Options) (*Store, error) {
-	if client == nil {
-		return nil, errors.New("dynamostore: no client")
-	}
-	if table == "" {
-		return nil, errors.New("dynamostore: no table name")
+	if err := need(client != nil, table); err != nil {
+		return nil, err
 	}
 	o.Limits = cmp.Or(o.Limits, limits.AWS())
 	if o.Limits.RecordTTL <= 0 || o.Limits.RecordBudget <= 0 {
-		return nil, errors.New("dynamostore: limits without RecordTTL or RecordBudget")
+		return nil, errors.New("dynamostore needs limits with a RecordTTL and a RecordBudget")
 	}
 	if o.Random == nil {
 		o.Random = rand.Float64
@@ -86,4 +83,16 @@ func New(client Client, table string, o Options) (*Store, error) {
 		margin: o.Limits.RecordBudget / 30,
 		random: o.Random,
 	}, nil
+}
+
+// need names what nothing here can work without.
+func need(hasClient bool, table string) error {
+	var errs []error
+	if !hasClient {
+		errs = append(errs, errors.New("dynamostore needs a client"))
+	}
+	if table == "" {
+		errs = append(errs, errors.New("dynamostore needs a table's name"))
+	}
+	return errors.Join(errs...)
 }

@@ -44,7 +44,7 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 	}
 	s, err := local.Start(ctx, local.Options{
 		Listen: c.Listen, AWSListen: c.AWSListen, Data: a.data, Functions: folder,
-		WebhookSecrets: split(a.env.WebhookSecret), APIKey: a.env.APIKey, AllowLive: c.AllowLive,
+		WebhookSecrets: split(string(a.env.WebhookSecret)), APIKey: string(a.env.APIKey), AllowLive: c.AllowLive,
 		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
 		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers,
 		LogLevel: c.LogLevel, Log: a.err,

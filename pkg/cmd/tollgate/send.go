@@ -102,7 +102,7 @@ func (c *sendCmd) load() (body []byte, fresh bool, err error) {
 func (c *sendCmd) destination(ctx context.Context, a *app) (url, secret string, err error) {
 	url, secret = c.URL, c.Secret
 	if secret == "" {
-		secret, _, _ = strings.Cut(a.env.WebhookSecret, ",") // the first of a rolling pair
+		secret, _, _ = strings.Cut(string(a.env.WebhookSecret), ",") // the first of a rolling pair
 	}
 	if url != "" && secret != "" {
 		return url, secret, nil
