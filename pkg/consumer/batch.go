@@ -45,6 +45,7 @@ func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed
 	fresh, suspects := split(messages, c.cfg.Limits.SuspectReceives)
 
 	b.concurrently(fresh)
+	b.scatter(suspects)
 	for _, m := range suspects {
 		// A message that kills the process must not take finished ones with it.
 		b.deleteFinished()
@@ -77,6 +78,19 @@ func split(messages []queue.Message, suspectFrom int) (fresh, suspects []queue.M
 		}
 	}
 	return fresh, suspects
+}
+
+// scatter gives each suspect but the first a time of its own to come back at, for the
+// case that the process dies: messages that were killed together would come back
+// together, in the same order, until one bad message has made dead letters of them all.
+func (b *batch) scatter(suspects []queue.Message) {
+	l := b.c.cfg.Limits
+	for i, m := range suspects {
+		if i > 0 {
+			spread := 0.9 + 0.1*b.c.cfg.Rand()
+			b.setVisibility(m, time.Duration(spread*float64(l.Backoff(l.SuspectReceives))))
+		}
+	}
 }
 
 func (b *batch) concurrently(messages []queue.Message) {

@@ -91,9 +91,16 @@ func TestSuspectsRunLastAndAloneAfterTheFinishedAreDeleted(t *testing.T) {
 	if err != nil || len(failed) != 0 {
 		t.Fatalf("failed %v, error %v", failed, err)
 	}
-	want := []string{"evt_1 after ", "evt_2 after ", "evt_9 after delete r1,r2", "evt_8 after delete r1,r2; delete r9"}
+	want := []string{
+		"evt_1 after ", "evt_2 after ",
+		"evt_9 after visibility r8; delete r1,r2", "evt_8 after visibility r8; delete r1,r2; delete r9",
+	}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
+	}
+	// Were the first to end the process, the other would come back at another time than it.
+	if d := b.queue.visibility["r8"]; d != 114*time.Second {
+		t.Errorf("hidden for %v, want the back-off of a third receive", d)
 	}
 }
 
