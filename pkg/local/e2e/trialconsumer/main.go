@@ -72,11 +72,16 @@ type object struct {
 type run = func(context.Context, dispatch.Event[object]) (dispatch.Effects, error)
 
 func register(mux *dispatch.Mux) {
-	fact := func(e dispatch.Event[object]) dispatch.Effects {
-		return dispatch.Effects{dispatch.Insert("FACT#test#-#"+e.Object.ID+"#trial", dispatch.Fields{"attempt": e.Attempt})}
-	}
 	for name, h := range map[string]run{
 		"works": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) { return fact(e), nil },
+		"takes_time": func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(20 * time.Millisecond):
+				return fact(e), nil
+			}
+		},
 		"fails_twice": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
 			if e.Attempt <= 2 {
 				return nil, fmt.Errorf("attempt %d is too early", e.Attempt)
@@ -92,18 +97,29 @@ func register(mux *dispatch.Mux) {
 		"panics": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { panic("out of cheese") },
 		"exits":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { os.Exit(7); return nil, nil },
 		"hangs":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { select {} },
-		// The first attempt waits until it is stopped and woken; see the test of fencing.
-		"pauses": func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
-			if e.Attempt == 1 {
-				fmt.Fprintln(os.Stderr, "pausing", os.Getpid())
-				select {
-				case <-ctx.Done():
-				case <-time.After(300 * time.Millisecond):
-				}
-			}
-			return fact(e), nil
-		},
+		"sleeps": sleeps,
 	} {
 		dispatch.On(mux, "trial."+name, h)
+	}
+}
+
+// fact has the attempt in its key, unlike any fact of the product: were an event's
+// effects applied twice, there would be two.
+func fact(e dispatch.Event[object]) dispatch.Effects {
+	return dispatch.Effects{dispatch.Insert(fmt.Sprintf("FACT#test#-#%s#trial#%d", e.Object.ID, e.Attempt), nil)}
+}
+
+// sleeps goes on when its process was stopped for a second or more and continued, and
+// then returns its effects as if nothing had been. Later attempts return at once.
+func sleeps(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+	if e.Attempt > 1 {
+		return fact(e), nil
+	}
+	fmt.Fprintln(os.Stderr, "asleep")
+	for before := time.Now(); ; before = time.Now() {
+		time.Sleep(5 * time.Millisecond)
+		if time.Since(before) > time.Second {
+			return fact(e), nil
+		}
 	}
 }

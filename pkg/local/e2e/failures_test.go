@@ -1,0 +1,149 @@
+//go:build unix
+
+package e2e_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/verify"
+)
+
+// drill is a time scale that makes hours of back-off seconds and still leaves a write
+// the time it needs on a busy machine.
+const drill = 20
+
+func drillArgs(more ...string) []string {
+	return append(append(trials(), "--time-scale", strconv.Itoa(drill)), more...)
+}
+
+func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), drillArgs()...)
+	s.enqueue(trial("twice", "fails_twice"))
+	record := s.becomesDone("twice")
+	st := s.story("twice")
+	if st.Attempt != 3 || st.Fails != 2 || st.Error != "attempt 2 is too early" || len(st.Effects) != 1 {
+		t.Errorf("story %+v, want done at attempt 3 after 2 failures, the last one's error, one effect", st)
+	}
+	if facts := s.items("FACT#test#-#in_twice#trial#"); len(facts) != 1 {
+		t.Errorf("facts %v, want one", facts)
+	}
+
+	// The back-off is visible in the log, and it was kept.
+	l := limits.Scaled(drill)
+	least := int64(0)
+	for n, line := range s.log.lines("event_id=evt_twice", "outcome=failed") {
+		_, after, _ := strings.Cut(line, "retry_in_ms=")
+		ms, _, _ := strings.Cut(after, " ")
+		wait, err := strconv.ParseInt(ms, 10, 64)
+		most := l.Backoff(n + 1).Milliseconds()
+		if err != nil || wait > most || wait < most*9/10-1 {
+			t.Errorf("failure %d says %q, want a wait of 0.9 to 1 of %d ms", n+1, line, most)
+		}
+		least += wait
+	}
+	first, _ := strconv.ParseInt(record["first_at"], 10, 64)
+	done, _ := strconv.ParseInt(record["done_at"], 10, 64)
+	if least == 0 || done-first < least {
+		t.Errorf("done %d ms after the first attempt, before its back-off of %d ms was over", done-first, least)
+	}
+}
+
+// TestWhatNeverWorksEndsInTheDLQ: an error, a panic and a handler that does not return
+// use up their receives, a permanent error does not need to; those beside them are done.
+func TestWhatNeverWorksEndsInTheDLQ(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), drillArgs("--max-receives", "4")...)
+	bad := []string{"fails", "panics", "refuses", "hangs"}
+	for n, handler := range bad {
+		s.enqueue(trial(handler, handler))
+		s.enqueue(trial(fmt.Sprint("beside", n), "works"))
+	}
+	s.inDLQ(len(bad))
+	for n := range bad {
+		if st := s.story(fmt.Sprint("beside", n)); st.Status != "done" {
+			t.Errorf("beside failures: %+v, want it done", st)
+		}
+	}
+	for id, want := range map[string]string{"fails": "the ledger says no", "panics": "handler panicked: out of cheese", "refuses": "this invoice is in no currency"} {
+		if st := s.story(id); st.Status != "dead" || !strings.Contains(st.Error, want) || len(st.Effects) != 0 {
+			t.Errorf("%s: %+v, want it dead of %q without effects", id, st, want)
+		}
+	}
+
+	groups := s.groups()
+	for typ, want := range map[string]struct {
+		reason, err string
+		most        int
+	}{
+		"trial.fails":   {"max_receives", "the ledger says no", 4},
+		"trial.panics":  {"max_receives", "handler panicked: out of cheese", 4},
+		"trial.hangs":   {"max_receives", "", 4},
+		"trial.refuses": {"handler", "this invoice is in no currency", 1},
+	} {
+		g := groups[typ]
+		if g.Count != 1 || g.Reason != want.reason || !strings.Contains(g.Error, want.err) || g.Attempts < 1 || g.Attempts > want.most {
+			t.Errorf("dead letters of %s: %+v, want one with %+v", typ, g, want)
+		}
+	}
+	if facts := s.items("FACT#"); len(facts) != len(bad) {
+		t.Errorf("%d facts, want those of the %d good neighbours", len(facts), len(bad))
+	}
+}
+
+// TestAKillerLeavesItsNeighboursAlone: a handler that ends its process comes in one batch
+// with nine good ones. They are done; it alone ends in the dead-letter queue.
+func TestAKillerLeavesItsNeighboursAlone(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), append(trials(), "--time-scale", "30", "--max-receives", "5", "--consumers", "1")...)
+	batch := []types.SendMessageBatchRequestEntry{s.entry(trial("killer", "exits"))}
+	for n := range 9 {
+		batch = append(batch, s.entry(trial(fmt.Sprint("neighbour", n), "works")))
+	}
+	out, err := s.queues().SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: &s.info.QueueURL, Entries: batch})
+	if err != nil || len(out.Successful) != len(batch) {
+		t.Fatalf("send batch: %v, %+v", err, out)
+	}
+	s.inDLQ(1)
+	if g := s.groups()["trial.exits"]; g.Count != 1 || g.EventID != "evt_killer" || g.Attempts < 4 {
+		t.Errorf("dead letters of the killer: %+v, want one of 5 attempts or 4", g)
+	}
+	for n := range 9 {
+		if st := s.story(fmt.Sprint("neighbour", n)); st.Status != "done" || len(st.Effects) != 1 {
+			t.Errorf("neighbour %+v, want it done with one effect", st)
+		}
+	}
+	if facts := s.items("FACT#"); len(facts) != 9 {
+		t.Errorf("%d facts, want 9", len(facts))
+	}
+}
+
+// entry is an event's message as ingest sends it.
+func (s *system) entry(body []byte) types.SendMessageBatchRequestEntry {
+	s.t.Helper()
+	text, id := message(s, body)
+	return types.SendMessageBatchRequestEntry{Id: aws.String(id), MessageBody: &text}
+}
+
+func message(s *system, body []byte) (text, eventID string) {
+	s.t.Helper()
+	got, err := verify.Delivery(body, deliveryHeaders(body, s.info.Secret)["Stripe-Signature"], verify.Options{
+		Endpoint: "default", Secrets: []string{s.info.Secret}, Tolerance: limits.AWS().Tolerance,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if text, err = queue.Encode(got.Envelope); err != nil {
+		s.t.Fatal(err)
+	}
+	return text, got.Envelope.ID
+}

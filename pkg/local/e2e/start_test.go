@@ -1,0 +1,165 @@
+//go:build unix
+
+package e2e_test
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tollgate/pkg/local"
+)
+
+func TestCtrlCEndsEverythingThatDevStarted(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	began := time.Now()
+	s := start(t, data)
+	t.Logf("ready after %v", time.Since(began))
+	s.enqueue(event("before_the_end", "invoice.paid"))
+	s.becomesDone("before_the_end")
+	functions := s.children("ingest", "consumer")
+	if runtime.GOOS == "linux" && len(functions) < 2 {
+		t.Errorf("%d function processes, want one of each at least", len(functions))
+	}
+
+	began = time.Now()
+	s.interrupt()
+	t.Logf("ended %v after the interrupt", time.Since(began))
+	gone(t, functions)
+	if _, err := os.Stat(filepath.Join(data, local.InfoFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s after the end: %v, want it gone", local.InfoFile, err)
+	}
+	for _, url := range []string{s.info.URL, s.info.Endpoint, s.info.StripeURL} {
+		l, err := net.Listen("tcp", host(url))
+		if err != nil {
+			t.Errorf("the port of %s is not free: %v", url, err)
+			continue
+		}
+		l.Close()
+	}
+	if _, _, code := s.tollgate("events", "list"); code != 2 {
+		t.Errorf("exit %d of a verb without a system, want 2", code)
+	}
+
+	again := start(t, data)
+	if again.info.Secret != s.info.Secret {
+		t.Error("the signing secret changed with a restart: what was configured elsewhere would stop to work")
+	}
+	if st := again.story("before_the_end"); st.Status != "done" {
+		t.Errorf("after a restart the event is %+v, want it done", st)
+	}
+}
+
+func host(url string) string {
+	address, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	return address
+}
+
+// TestDevSaysInOneLineWhyItCannotStart: no stack trace, no half-started system, exit 1.
+func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
+	t.Parallel()
+	running := start(t, t.TempDir())
+	for _, c := range []struct {
+		name string
+		data func(*testing.T) string
+		args []string
+		want string
+	}{
+		{"port of the front in use", emptyFolder, []string{"--listen", host(running.info.URL)}, "port in use"},
+		{"port of the services in use", emptyFolder, []string{"--aws-listen", host(running.info.Endpoint)}, "port in use"},
+		{"not loopback", emptyFolder, []string{"--listen", "0.0.0.0:0"}, "loopback"},
+		{"garbage in the queues", garbageIn("sqs.db"), nil, "not a database"},
+		{"garbage in the table", garbageIn("dynamodb.db"), nil, "not a database"},
+		{"garbage in the secrets", garbageIn("secrets.db"), nil, "not a database"},
+		{"queues cut short", cutShort(running, "sqs.db"), nil, "damaged"},
+		{"table cut short", cutShort(running, "dynamodb.db"), nil, "damaged"},
+		{"secrets cut short", cutShort(running, "secrets.db"), nil, "damaged"},
+		{"folder of another dev", func(*testing.T) string { return running.data }, nil, "another process has it open"},
+		{"folder that may not be written", readOnlyFolder, nil, "permission denied"},
+		{"folder that is a file", func(t *testing.T) string { return filepath.Join(garbageIn("file")(t), "file") }, nil, "not a directory"},
+		{"no functions", emptyFolder, []string{"--functions", "nowhere"}, "no binary at"},
+		{"several wrong options", emptyFolder, []string{"--time-scale", "1000", "--consumers", "1000"}, "; consumer concurrency"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			data := c.data(t)
+			cmd := devCommand(data, c.args...)
+			if c.want == "permission denied" && os.Geteuid() == 0 { // whom no permission stops
+				cmd.SysProcAttr = asNobody(t, data)
+			}
+			out, errOut, code := run(t, withoutJSON(cmd))
+			if code != 1 || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, c.want) {
+				t.Errorf("exit %d, said %q and on stderr %q; want exit 1 and one line with %q", code, out, errOut, c.want)
+			}
+		})
+	}
+	running.enqueue(event("undisturbed", "invoice.paid"))
+	running.becomesDone("undisturbed")
+	if _, err := local.ReadInfo(running.data); err != nil {
+		t.Errorf("the running system's file after another dev on its folder: %v", err)
+	}
+}
+
+func emptyFolder(t *testing.T) string { return t.TempDir() }
+
+func garbageIn(name string) func(*testing.T) string {
+	return func(t *testing.T) string {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("garbage", 5000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+}
+
+// cutShort gives a folder with the first half of a file that was good.
+func cutShort(s *system, name string) func(*testing.T) string {
+	return func(t *testing.T) string {
+		raw, err := os.ReadFile(filepath.Join(s.data, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), raw[:len(raw)/2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+}
+
+func readOnlyFolder(t *testing.T) string {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// asNobody lets a command run as a user who owns the data folder and nothing else.
+func asNobody(t *testing.T, data string) *syscall.SysProcAttr {
+	t.Helper()
+	const nobody = 65534
+	if err := errors.Join(os.Chmod(filepath.Dir(data), 0o755), os.Chown(data, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+}
+
+func withoutJSON(cmd *exec.Cmd) *exec.Cmd {
+	var args []string
+	for _, a := range cmd.Args {
+		if a != "--json" {
+			args = append(args, a)
+		}
+	}
+	cmd.Args = args
+	return cmd
+}
