@@ -7,10 +7,8 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
+	"tollgate/pkg/limits"
 )
-
-// root is the path of the default endpoint; the others follow after a slash.
-const root = "/webhooks/stripe"
 
 // header returns the values of a header joined by commas, "" when there is none. The
 // name matches in any case: REST APIs keep the sender's, HTTP APIs use small letters.
@@ -53,9 +51,9 @@ func (e *gatewayEvent) endpoint() string {
 		}
 	}
 	switch route {
-	case root:
+	case limits.WebhookPath:
 		return ingest.DefaultEndpoint
-	case root + "/{endpoint}":
+	case limits.WebhookPath + "/{endpoint}":
 		if name := e.PathParameters["endpoint"]; event.ValidEndpoint(name) {
 			return name
 		}
@@ -66,10 +64,10 @@ func (e *gatewayEvent) endpoint() string {
 // endpointIn returns the endpoint that a path names, and whether the path is one of
 // ours. A name that cannot be an endpoint's is returned as "".
 func endpointIn(path string) (name string, ok bool) {
-	if path == root {
+	if path == limits.WebhookPath {
 		return ingest.DefaultEndpoint, true
 	}
-	name, ok = strings.CutPrefix(path, root+"/")
+	name, ok = strings.CutPrefix(path, limits.WebhookPath+"/")
 	if ok && !event.ValidEndpoint(name) {
 		name = ""
 	}

@@ -1,5 +1,5 @@
-// Package limits holds the numbers that the functions, the stack and the local
-// system must agree on, and the relations between them that keep events safe.
+// Package limits holds the numbers and names that the functions, the stack and the
+// local system must agree on, and the relations between the numbers that keep events safe.
 //
 // The stack uses [AWS]; tests and drills use [Scaled], which divides every time of
 // the queue and the consumer by one factor, so that hours of back-off pass in

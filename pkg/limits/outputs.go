@@ -1,5 +1,9 @@
 package limits
 
+// WebhookPath is where the default endpoint's deliveries are posted; another endpoint's
+// name follows after a slash.
+const WebhookPath = "/webhooks/stripe"
+
 // Names of the stack's outputs, from which the command finds a deployed system.
 const (
 	OutputWebhookURL = "WebhookUrl"

@@ -18,6 +18,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
 )
 
@@ -30,7 +31,6 @@ const (
 	deadQueueName = "tollgate-dead"
 	webhookSecret = "tollgate/webhook"
 	apiKeySecret  = "tollgate/api-key"
-	endpointName  = "default"
 )
 
 // resources makes what the stack makes on AWS, over the same wire. What is there from
@@ -118,12 +118,12 @@ func (r resources) signingSecrets(ctx context.Context, given []string) (first st
 			return "", err
 		}
 		var byEndpoint map[string][]string
-		if json.Unmarshal([]byte(kept), &byEndpoint) == nil && len(byEndpoint[endpointName]) > 0 {
-			return byEndpoint[endpointName][0], nil
+		if json.Unmarshal([]byte(kept), &byEndpoint) == nil && len(byEndpoint[ingest.DefaultEndpoint]) > 0 {
+			return byEndpoint[ingest.DefaultEndpoint][0], nil
 		}
 		given = []string{"whsec_" + rand.Text()}
 	}
-	value, err := json.Marshal(map[string][]string{endpointName: given})
+	value, err := json.Marshal(map[string][]string{ingest.DefaultEndpoint: given})
 	if err != nil {
 		return "", fmt.Errorf("write signing secrets: %w", err)
 	}

@@ -25,6 +25,7 @@ import (
 	"syscall"
 	"time"
 
+	"tollgate/pkg/limits"
 	"tollgate/pkg/local/eventsource"
 	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/stripe"
@@ -120,13 +121,13 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 		return err
 	}
 	g, err := gateway.New(gateway.Options{
-		Routes:  []string{"/webhooks/stripe", "/webhooks/stripe/{endpoint}"},
+		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
 		Invoker: s.functions.ingestInvoker(&memory{s.standIn, append([]string{s.Info.Secret}, s.options.WebhookSecrets...)}),
 	})
 	if err != nil {
 		return err
 	}
-	s.Info.URL = "http://" + front.Addr().String() + "/webhooks/stripe"
+	s.Info.URL = "http://" + front.Addr().String() + limits.WebhookPath
 	s.front = g.Server()
 	s.run(front, s.front)
 	return nil
