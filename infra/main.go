@@ -28,6 +28,7 @@ import (
 
 func main() {
 	err := run(os.Args[1:], os.Stderr)
+	jsii.Close()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)
@@ -59,7 +60,6 @@ func run(args []string, help io.Writer) error {
 }
 
 func synth(out, bundles string, context map[string]any) error {
-	defer jsii.Close()
 	props := &awscdk.AppProps{Context: &context, AnalyticsReporting: jsii.Bool(false)}
 	if out != "" {
 		props.Outdir = &out
