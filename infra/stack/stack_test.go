@@ -92,7 +92,6 @@ func lookup(context map[string]string) func(string) any {
 // synth returns the template's bytes.
 func synth(t *testing.T, o stack.Options) []byte {
 	t.Helper()
-	needNode(t)
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir())})
 	if _, err := stack.New(app, o); err != nil {
 		t.Fatal(err)
@@ -116,6 +115,7 @@ func parse(t *testing.T, raw []byte) check.Template {
 // TestGolden compares whole templates: a change of the stack shows up in review as one
 // of infra/testdata, which make diff ARGS=-update writes.
 func TestGolden(t *testing.T) {
+	needNode(t)
 	for _, stage := range []string{"test", "live"} {
 		t.Run(stage, func(t *testing.T) {
 			o := options(t, map[string]string{"stage": stage})
@@ -144,6 +144,7 @@ func TestGolden(t *testing.T) {
 
 // TestContext holds the checks for other contexts too, and looks at what each changes.
 func TestContext(t *testing.T) {
+	needNode(t)
 	type want struct {
 		resource string
 		path     []string
@@ -208,6 +209,7 @@ func TestContext(t *testing.T) {
 // TestNumbersFollow changes the code's limits: the template follows, and the checks tell
 // the two apart.
 func TestNumbersFollow(t *testing.T) {
+	needNode(t)
 	o := options(t, nil)
 	l := limits.AWS()
 	l.IngestTimeout *= 2
