@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
@@ -19,7 +23,17 @@ func TestTargetOfStack(t *testing.T) {
 		limits.OutputWebhookURL: "https://example.test/webhooks/stripe", limits.OutputQueueURL: s.info.QueueURL,
 		limits.OutputDLQURL: s.info.DLQURL, limits.OutputTable: s.info.Table,
 	}
-	cloudFormation := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	embedded, err := url.Parse(s.info.Endpoint)
+	check(t, err)
+	others := httputil.NewSingleHostReverseProxy(embedded)
+	cloud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") != "" {
+			others.ServeHTTP(w, r)
+			return
+		}
+		if !strings.Contains(r.Header.Get("Authorization"), "/cloudformation/aws4_request") || r.FormValue("Action") != "DescribeStacks" {
+			t.Errorf("request %v signed as %q", r.Form, r.Header.Get("Authorization"))
+		}
 		w.Header().Set("Content-Type", "text/xml")
 		if r.FormValue("StackName") != "tollgate-test" {
 			w.WriteHeader(http.StatusBadRequest)
@@ -32,9 +46,8 @@ func TestTargetOfStack(t *testing.T) {
 		}
 		fmt.Fprintf(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>tollgate-test</StackName><CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>%s</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, &members)
 	}))
-	t.Cleanup(cloudFormation.Close)
-	t.Setenv("AWS_ENDPOINT_URL", s.info.Endpoint)
-	t.Setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudFormation.URL)
+	t.Cleanup(cloud.Close)
+	t.Setenv("AWS_ENDPOINT_URL", cloud.URL)
 	t.Setenv("AWS_REGION", local.Region)
 	t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
@@ -43,7 +56,23 @@ func TestTargetOfStack(t *testing.T) {
 	if !strings.Contains(got.out, `"id":"evt_1"`) {
 		t.Errorf("show says %q", got.out)
 	}
-	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, exitFailed, "read stack another")
+	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, exitFailed, "read stack another", "Stack with that id does not exist")
 	delete(outputs, limits.OutputTable)
 	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "tollgate-test").refused(t, exitFailed, "has no output TableName")
+}
+
+func TestCloudFormationsAddress(t *testing.T) {
+	own := "http://127.0.0.1:1"
+	for _, c := range []struct {
+		config aws.Config
+		want   string
+	}{
+		{aws.Config{Region: "eu-central-1"}, "https://cloudformation.eu-central-1.amazonaws.com/"},
+		{aws.Config{Region: "cn-north-1"}, "https://cloudformation.cn-north-1.amazonaws.com.cn/"},
+		{aws.Config{Region: "eu-central-1", BaseEndpoint: &own}, own},
+	} {
+		if got := cloudFormation(c.config); got != c.want {
+			t.Errorf("%s: %s, want %s", c.config.Region, got, c.want)
+		}
+	}
 }
