@@ -8,7 +8,7 @@ FOLDERS   := $(wildcard functions infra pkg testdata)
 
 # A function is built alike for this machine and for Lambda: without Lambda's old RPC
 # mode, and without a stamp that would make two builds of one source differ.
-GOBUILD := go build -tags lambda.norpc -trimpath -buildvcs=false
+GOBUILD := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
@@ -40,7 +40,7 @@ host: ## build the tollgate command and the functions for this machine into .bui
 build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function>/bootstrap
 
 dist/%/bootstrap: FORCE
-	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GOBUILD) -ldflags "-s -w" -o $@ ./functions/$*
+	GOOS=linux GOARCH=arm64 $(GOBUILD) -ldflags "-s -w" -o $@ ./functions/$*
 
 synth: needs-node build ## write the stack's template into cdk.out (STAGE=live CONTEXT="-c alarm-email=…"; go run ./infra -h)
 	@rm -rf cdk.out

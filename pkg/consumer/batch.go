@@ -84,13 +84,16 @@ func split(messages []queue.Message, suspectFrom int) (fresh, suspects []queue.M
 // case that the process dies: messages that were killed together would come back
 // together, in the same order, until one bad message has made dead letters of them all.
 func (b *batch) scatter(suspects []queue.Message) {
-	l := b.c.cfg.Limits
-	for i, m := range suspects {
-		if i > 0 {
-			spread := 0.9 + 0.1*b.c.cfg.Rand()
-			b.setVisibility(m, time.Duration(spread*float64(l.Backoff(l.SuspectReceives))))
-		}
+	if len(suspects) < 2 {
+		return
 	}
+	l := b.c.cfg.Limits
+	var wg sync.WaitGroup
+	for _, m := range suspects[1:] {
+		spread := 0.9 + 0.1*b.c.cfg.Rand()
+		wg.Go(func() { b.setVisibility(m, time.Duration(spread*float64(l.Backoff(l.SuspectReceives)))) })
+	}
+	wg.Wait()
 }
 
 func (b *batch) concurrently(messages []queue.Message) {
@@ -169,9 +172,11 @@ func (b *batch) deleteFinished() {
 }
 
 // own is the context of a write that must not end with the handler's: at most the
-// record budget.
+// record budget, and over before Lambda ends the function.
 func (b *batch) own() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(b.ctx), b.c.cfg.Limits.RecordBudget)
+	l := b.c.cfg.Limits
+	budget := min(l.RecordBudget, max(b.left()-l.HandlerGrace, l.HandlerGrace))
+	return context.WithTimeout(context.WithoutCancel(b.ctx), budget)
 }
 
 // left is the time until Lambda ends the function.

@@ -35,25 +35,19 @@ const (
 	unitMillis = "Milliseconds"
 )
 
-// What an outcome counts as. Outcomes that are not here count as nothing.
-var (
-	ofDelivery = map[string]string{
-		"enqueued": limits.MetricEnqueued,
-		"rejected": limits.MetricRejected,
-	}
-	ofEvent = map[string]string{
-		"applied":       limits.MetricDone,
-		"ignored":       limits.MetricDone,
-		"stale":         limits.MetricDone,
-		"duplicate":     limits.MetricDuplicate,
-		"busy":          limits.MetricBusy,
-		"superseded":    limits.MetricSuperseded,
-		"failed":        limits.MetricFailed,
-		"dead_lettered": limits.MetricDeadLettered,
-		"store_down":    limits.MetricStoreDown,
-		"unknown":       limits.MetricStoreDown,
-	}
-)
+// ofEvent is what a message's outcome counts as. Outcomes that are not here count as nothing.
+var ofEvent = map[string]string{
+	"applied":       limits.MetricDone,
+	"ignored":       limits.MetricDone,
+	"stale":         limits.MetricDone,
+	"duplicate":     limits.MetricDuplicate,
+	"busy":          limits.MetricBusy,
+	"superseded":    limits.MetricSuperseded,
+	"failed":        limits.MetricFailed,
+	"dead_lettered": limits.MetricDeadLettered,
+	"store_down":    limits.MetricStoreDown,
+	"unknown":       limits.MetricStoreDown,
+}
 
 // metricsOf reads a line's metrics from its message and members.
 func metricsOf(r slog.Record) []metric {
@@ -81,9 +75,16 @@ func metricsOf(r slog.Record) []metric {
 	}
 	if r.Message == DeliveryMessage {
 		m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}}
-		if name := ofDelivery[outcome]; name != "" {
-			m = append(m, metric{name: name, value: 1, by: by, unit: unitCount})
+		// A delivery that was not enqueued says so with a zero: an alarm compares the two
+		// metrics, and a metric that was never written cannot be compared.
+		enqueued := metric{name: limits.MetricEnqueued, unit: unitCount}
+		switch outcome {
+		case "enqueued":
+			enqueued.value = 1
+		case "rejected":
+			m = append(m, metric{name: limits.MetricRejected, value: 1, by: by, unit: unitCount})
 		}
+		m = append(m, enqueued)
 		if verifiedBy != "" {
 			m = append(m, metric{name: limits.MetricVerifiedBy, value: 1, by: VerifiedByKey, only: true, unit: unitCount})
 		}

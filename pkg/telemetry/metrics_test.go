@@ -174,8 +174,8 @@ func TestEveryDeliveryIsCounted(t *testing.T) {
 		want map[string]float64
 	}{
 		{"enqueued", good, door{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 1, "VerifiedBy,stage=live,verified_by=0": 1}},
-		{"forged", forged, door{}, map[string]float64{"Received,stage=live": 1, "Rejected,stage=live": 1, "Rejected,stage=live,reason=no_match": 1}},
-		{"queue down", good, door{errors.New("down")}, map[string]float64{"Received,stage=live": 1}},
+		{"forged", forged, door{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0, "Rejected,stage=live": 1, "Rejected,stage=live,reason=no_match": 1}},
+		{"queue down", good, door{errors.New("down")}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
