@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -22,6 +23,17 @@ const freeProcessWait = 5 * time.Second
 type functions struct {
 	ingest, consumer *lambdahost.Function
 	counts           *Counts
+}
+
+// haveFunctions reports in one line a binary that is not there, and what to do.
+func haveFunctions(folder string) error {
+	for _, name := range []string{"ingest", "consumer"} {
+		path := filepath.Join(folder, name)
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("no binary at %s: build it with make dev, or name another folder with --functions", path)
+		}
+	}
+	return nil
 }
 
 func newFunctions(o Options, info Info) (f functions, err error) {

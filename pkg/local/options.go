@@ -35,6 +35,9 @@ type Options struct {
 // maxConcurrency bounds the processes of one function.
 const maxConcurrency = 100
 
+// ErrOptions says that options cannot be used; nothing was started.
+var ErrOptions = errors.New("wrong options")
+
 func (o Options) withDefaults() Options {
 	o.Listen = cmp.Or(o.Listen, "127.0.0.1:4242")
 	o.AWSListen = cmp.Or(o.AWSListen, "127.0.0.1:4566")

@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -53,6 +52,9 @@ type System struct {
 func Start(ctx context.Context, o Options) (*System, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if err := haveFunctions(o.Functions); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
@@ -248,16 +250,4 @@ func (p *poller) stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// Functions returns the folder of the function binaries that belong to an executable:
-// its own folder. The error says how to build them.
-func Functions(executable string) (string, error) {
-	folder := filepath.Dir(executable)
-	for _, name := range []string{"ingest", "consumer"} {
-		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
-			return "", fmt.Errorf("no function binary %s: build them with make dev, or name their folder with --functions", strings.TrimSpace(filepath.Join(folder, name)))
-		}
-	}
-	return folder, nil
 }

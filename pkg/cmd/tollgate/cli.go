@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -15,6 +16,8 @@ import (
 
 // cli is the whole command line; each verb is a file of its own.
 type cli struct {
+	Version kong.VersionFlag `help:"Print the version."`
+
 	JSON  bool   `help:"Print JSON: one object, or one per line for lists."`
 	Stack string `help:"CloudFormation stack to work on, for example tollgate-live." placeholder:"NAME"`
 	Data  string `default:".tollgate" help:"Data folder of the local system. Default: .tollgate." placeholder:"DIR"`
@@ -84,6 +87,7 @@ func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) 
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("tollgate"),
+		kong.Vars{"version": version()},
 		kong.Description("Receives Stripe's webhooks on AWS and turns each one into its business effect exactly once."),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { panic(parsed{code}) }),
@@ -107,6 +111,20 @@ func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) 
 		return a.fail(err)
 	}
 	return exitDone
+}
+
+// version is the module's version, or the commit that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return info.Main.Version + " " + s.Value
+		}
+	}
+	return info.Main.Version + " " + info.GoVersion
 }
 
 // wantsJSON is for errors before the arguments are understood.

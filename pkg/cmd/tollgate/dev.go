@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,9 +39,7 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return fmt.Errorf("find function binaries: %w", err)
 		}
-		if folder, err = local.Functions(self); err != nil {
-			return err
-		}
+		folder = filepath.Dir(self)
 	}
 	s, err := local.Start(ctx, local.Options{
 		Listen: c.Listen, AWSListen: c.AWSListen, Data: a.data, Functions: folder,
@@ -49,6 +48,9 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers,
 		LogLevel: c.LogLevel, Log: a.err,
 	})
+	if errors.Is(err, local.ErrOptions) {
+		return usage("%v", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -58,11 +58,11 @@ func (j *journal) read(from io.Reader) (bodies [][]byte, err error) {
 			return bodies, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
+			return nil, fmt.Errorf("%s: line %d is damaged: %w; remove the file, which only makes the stand-in forget its events", j.path, j.lines+1, err)
 		}
 		var e entry
 		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", j.path, j.lines+1, err)
+			return nil, fmt.Errorf("%s: line %d is damaged: %w; remove the file, which only makes the stand-in forget its events", j.path, j.lines+1, err)
 		}
 		j.lines++
 		j.end += int64(len(line))
