@@ -18,6 +18,8 @@ type attempt struct {
 	m     queue.Message
 	env   event.Envelope
 	claim *idempotency.Claim
+
+	opened bool // env and its body agree
 }
 
 // message is the life of one message: decode, claim, run, record.
@@ -104,33 +106,44 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 		}
 		return "", nil, err
 	}
-	if a.env.Body == nil {
-		if err := a.fetch(ctx); err != nil {
-			return "", nil, err
-		}
+	if err := a.open(ctx); err != nil {
+		return "", nil, err
 	}
 	effects, err := a.handle(ctx)
 	return idempotency.Applied, effects, err
 }
 
-// fetch gets the bytes of an id-only event. They are in the account's API version, so
-// the envelope is rebuilt from them; what identifies the event must not differ.
-func (a *attempt) fetch(ctx context.Context) error {
-	body, err := a.c.cfg.Fetcher.FetchEvent(ctx, a.env.Account, a.env.ID, a.env.Thin())
+// open gets the bytes of an id-only event and makes sure that an event's bytes are those
+// of the message's header, which policy and record were decided by. Fetched bytes are in
+// the account's API version, so what does not identify the event is taken from them.
+func (a *attempt) open(ctx context.Context) error {
+	if a.opened {
+		return nil
+	}
+	body, carried := a.env.Body, a.env.Body != nil
+	if !carried {
+		var err error
+		if body, err = a.c.cfg.Fetcher.FetchEvent(ctx, a.env.Account, a.env.ID, a.env.Thin()); err != nil {
+			return fmt.Errorf("fetch event: %w", err)
+		}
+	}
+	inside, err := event.Parse(body)
 	if err != nil {
-		return fmt.Errorf("fetch event: %w", err)
+		return dispatch.Park(dispatch.ReasonCorrupt, fmt.Errorf("read event: %w", err))
 	}
-	fetched, err := event.Parse(body)
-	if err != nil {
-		return dispatch.Park(dispatch.ReasonCorrupt, fmt.Errorf("fetched event: %w", err))
+	same := inside.SameFact(a.env) && inside.Livemode == a.env.Livemode &&
+		(inside.Account == "" || inside.Account == a.env.Account)
+	if carried {
+		same = same && inside.Object == a.env.Object && inside.APIVersion == a.env.APIVersion && inside.ObjectID == a.env.ObjectID
 	}
-	if !fetched.SameFact(a.env) || fetched.Livemode != a.env.Livemode {
-		return dispatch.Park(dispatch.ReasonCorrupt, errors.New("fetched event is another one than the message's"))
+	if !same {
+		return dispatch.Park(dispatch.ReasonCorrupt, errors.New("the event's bytes are another event's than the message's"))
 	}
-	fetched.Account, fetched.Endpoint = a.env.Account, a.env.Endpoint
-	fetched.Source, fetched.ReceivedAt = a.env.Source, a.env.ReceivedAt
-	fetched.Body = body
-	a.env = fetched
+	// Which way it came, and as which account, is the message's word.
+	inside.Account, inside.Endpoint = a.env.Account, a.env.Endpoint
+	inside.Source, inside.ReceivedAt = a.env.Source, a.env.ReceivedAt
+	inside.Body = body
+	a.env, a.opened = inside, true
 	return nil
 }
 

@@ -349,3 +349,32 @@ func TestFetchOfIDOnlyMessage(t *testing.T) {
 		})
 	}
 }
+
+// TestBodyOfAnotherEvent: what policy and record were decided by must be what the
+// handler reads; only who may write to the queue can make them differ.
+func TestBodyOfAnotherEvent(t *testing.T) {
+	for name, change := range map[string]func(*event.Envelope){
+		"another id":      func(e *event.Envelope) { e.ID = "evt_9" },
+		"another type":    func(e *event.Envelope) { e.Type = "invoice.voided" },
+		"another time":    func(e *event.Envelope) { e.Created++ },
+		"another mode":    func(e *event.Envelope) { e.Livemode = true },
+		"another account": func(e *event.Envelope) { e.Account = "acct_9" },
+		"another object":  func(e *event.Envelope) { e.ObjectID = "in_9" },
+		"another version": func(e *event.Envelope) { e.APIVersion = "2020-08-27" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) {
+				t.Error("the handler ran")
+				return nil, nil
+			})
+			failed, err := b.handle(t, message(t, "1", 1, func(e *event.Envelope) {
+				inside := *e
+				change(&inside)
+				e.Body = bodyOf(inside)
+			}))
+			if err != nil || len(failed) != 0 || len(b.store.failures) != 1 || b.store.failures[0].Reason != dispatch.ReasonCorrupt {
+				t.Errorf("failed %v, error %v, failures %+v; want a dead letter for a corrupt message", failed, err, b.store.failures)
+			}
+		})
+	}
+}

@@ -139,7 +139,7 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 			}
 			body, err := queue.Encode(event.Envelope{
 				ID: "evt_1", Object: event.ObjectSnapshot, Type: "invoice.paid", Created: 1_700_000_000,
-				ReceivedAt: now, Source: event.Webhook, Body: []byte(`{}`),
+				ReceivedAt: now, Source: event.Webhook, Body: []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1700000000,"data":{"object":{}}}`),
 			})
 			if err != nil {
 				t.Fatal(err)
