@@ -25,6 +25,13 @@ func drillArgs(more ...string) []string {
 	return append(append(trials(), "--time-scale", strconv.Itoa(drill)), more...)
 }
 
+func skipSlow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("skipped in short mode: it takes half a minute of back-off")
+	}
+}
+
 func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), drillArgs()...)
@@ -61,6 +68,7 @@ func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
 // TestWhatNeverWorksEndsInTheDLQ: an error, a panic and a handler that does not return
 // use up their receives, a permanent error does not need to; those beside them are done.
 func TestWhatNeverWorksEndsInTheDLQ(t *testing.T) {
+	skipSlow(t)
 	t.Parallel()
 	s := start(t, t.TempDir(), drillArgs("--max-receives", "4")...)
 	bad := []string{"fails", "panics", "refuses", "hangs"}
@@ -103,6 +111,7 @@ func TestWhatNeverWorksEndsInTheDLQ(t *testing.T) {
 // TestAKillerLeavesItsNeighboursAlone: a handler that ends its process comes in one batch
 // with nine good ones. They are done; it alone ends in the dead-letter queue.
 func TestAKillerLeavesItsNeighboursAlone(t *testing.T) {
+	skipSlow(t)
 	t.Parallel()
 	s := start(t, t.TempDir(), append(trials(), "--time-scale", "30", "--max-receives", "5", "--consumers", "1")...)
 	batch := []types.SendMessageBatchRequestEntry{s.entry(trial("killer", "exits"))}

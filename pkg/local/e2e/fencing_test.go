@@ -27,48 +27,58 @@ func TestAZombieHasNoSecondEffect(t *testing.T) {
 	s := start(t, t.TempDir(), drillArgs()...)
 	body := trial("zombie", "sleeps")
 	z := startZombie(s, body)
-	eventually(t, func() (bool, string) {
-		return len(z.log.lines("asleep")) == 1, "the handler has not begun: " + z.log.String()
-	})
-	if err := z.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	z.stop()
 
 	s.enqueue(body)
 	eventually(t, func() (bool, string) {
 		return len(s.log.lines("event_id=evt_zombie", "outcome=busy")) > 0, "the event is not held busy while its lease runs"
 	})
-	after := s.becomesDone("zombie")
-	s.drained()
-	if after["att"] != "2" || after["outcome"] != "applied" {
-		t.Errorf("record %v, want attempt 2 to have taken over and been applied", after)
+	before := s.becomesDone("zombie")
+	if answer := z.wake(); answer != `{"batchItemFailures":[]}` {
+		t.Errorf("the zombie answers %s, want its message acknowledged: the event is done", answer)
 	}
-
-	if err := z.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case answer := <-z.answer:
-		if answer != `{"batchItemFailures":[]}` {
-			t.Errorf("the zombie answers %s, want its message acknowledged: the event is done", answer)
-		}
-	case <-time.After(patience):
-		t.Fatalf("the zombie does not answer: %s", z.log)
-	}
-	eventually(t, func() (bool, string) {
-		return len(z.log.lines(`"event_id":"evt_zombie"`, `"outcome":"superseded"`, `"attempt":1`)) == 1, "its log does not say that it was superseded: " + z.log.String()
-	})
-	if diff := cmp.Diff(after, s.record("zombie")); diff != "" {
+	z.changedNothing()
+	if diff := cmp.Diff(before, s.record("zombie")); diff != "" {
 		t.Errorf("the zombie changed the record (-before +after):\n%s", diff)
 	}
-	facts := s.items("FACT#")
-	if len(facts) != 1 || facts["FACT#test#-#in_zombie#trial#2"] == nil {
-		t.Errorf("facts %v, want the one of attempt 2", facts)
+}
+
+// TestAZombieCannotFinishForTheAttemptThatTookOver lets it go on while that one is at work,
+// when the record says "running" as it did at the zombie's own claim.
+func TestAZombieCannotFinishForTheAttemptThatTookOver(t *testing.T) {
+	t.Parallel()
+	// A handler has a second here, so that the zombie comes in its middle.
+	s := start(t, t.TempDir(), append(trials(), "--time-scale", "8")...)
+	body := trial("zombie", "sleeps_long")
+	z := startZombie(s, body)
+	z.stop()
+
+	s.enqueue(body)
+	eventually(t, func() (bool, string) { return len(s.log.lines("took over")) > 0, "no other attempt takes over" })
+	z.wake()
+	s.becomesDone("zombie")
+	z.changedNothing()
+}
+
+// changedNothing checks what is left of an event that attempt 2 finished: its own effects.
+func (z *zombie) changedNothing() {
+	z.s.t.Helper()
+	eventually(z.s.t, func() (bool, string) {
+		return len(z.log.lines(`"event_id":"evt_zombie"`, `"outcome":"superseded"`, `"attempt":1`)) == 1,
+			"its log does not say that it was superseded: " + z.log.String()
+	})
+	z.s.drained()
+	if r := z.s.record("zombie"); r["st"] != "DONE" || r["att"] != "2" || r["outcome"] != "applied" {
+		z.s.t.Errorf("record %v, want it done by attempt 2", r)
+	}
+	if facts := z.s.items("FACT#"); len(facts) != 1 || facts["FACT#test#-#in_zombie#trial#2"] == nil {
+		z.s.t.Errorf("facts %v, want the one of attempt 2", facts)
 	}
 }
 
 // zombie is a consumer process outside of the system, on the system's table and queues.
 type zombie struct {
+	s      *system
 	cmd    *exec.Cmd
 	log    *logBuffer
 	answer chan string
@@ -78,7 +88,7 @@ type zombie struct {
 // seconds until its deadline.
 func startZombie(s *system, body []byte) *zombie {
 	s.t.Helper()
-	z := &zombie{log: &logBuffer{}, answer: make(chan string, 1)}
+	z := &zombie{s: s, log: &logBuffer{}, answer: make(chan string, 1)}
 	api := httptest.NewServer(z.runtimeAPI(sqsEvent(s, body)))
 	z.cmd = exec.Command(filepath.Join(binaries, "trials", "consumer"))
 	z.cmd.Stderr = z.log
@@ -98,6 +108,31 @@ func startZombie(s *system, body []byte) *zombie {
 		api.Close()
 	})
 	return z
+}
+
+// stop makes it stand still in the middle of its handler.
+func (z *zombie) stop() {
+	z.s.t.Helper()
+	eventually(z.s.t, func() (bool, string) {
+		return len(z.log.lines("asleep")) == 1, "the handler has not begun: " + z.log.String()
+	})
+	if err := z.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		z.s.t.Fatal(err)
+	}
+}
+
+// wake lets it go on, and returns what it then answers about its message.
+func (z *zombie) wake() (answer string) {
+	z.s.t.Helper()
+	if err := z.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		z.s.t.Fatal(err)
+	}
+	select {
+	case answer = <-z.answer:
+	case <-time.After(patience):
+		z.s.t.Fatalf("the zombie does not answer: %s", z.log)
+	}
+	return answer
 }
 
 // zombieLife is what the zombie is told of its deadline: enough at its time scale to

@@ -97,7 +97,24 @@ func register(mux *dispatch.Mux) {
 		"panics": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { panic("out of cheese") },
 		"exits":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { os.Exit(7); return nil, nil },
 		"hangs":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { select {} },
-		"sleeps": sleeps,
+		"sleeps": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			if e.Attempt == 1 {
+				sleep()
+			}
+			return fact(e), nil
+		},
+		"sleeps_long": func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			if e.Attempt == 1 {
+				sleep()
+				return fact(e), nil
+			}
+			fmt.Fprintln(os.Stderr, "took over")
+			select {
+			case <-ctx.Done():
+			case <-time.After(600 * time.Millisecond):
+			}
+			return fact(e), nil
+		},
 	} {
 		dispatch.On(mux, "trial."+name, h)
 	}
@@ -109,17 +126,14 @@ func fact(e dispatch.Event[object]) dispatch.Effects {
 	return dispatch.Effects{dispatch.Insert(fmt.Sprintf("FACT#test#-#%s#trial#%d", e.Object.ID, e.Attempt), nil)}
 }
 
-// sleeps goes on when its process was stopped for a second or more and continued, and
-// then returns its effects as if nothing had been. Later attempts return at once.
-func sleeps(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
-	if e.Attempt > 1 {
-		return fact(e), nil
-	}
+// sleep returns when the process was stopped for a second or more and continued. It heeds
+// no context: a process that stands still does not either.
+func sleep() {
 	fmt.Fprintln(os.Stderr, "asleep")
 	for before := time.Now(); ; before = time.Now() {
 		time.Sleep(5 * time.Millisecond)
 		if time.Since(before) > time.Second {
-			return fact(e), nil
+			return
 		}
 	}
 }
