@@ -25,6 +25,7 @@ require (
 
 require (
 	github.com/yuin/goldmark v1.7.13 // indirect
+	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools/cmd/godoc v0.1.0-deprecated // indirect
 	golang.org/x/tools/godoc v0.1.0-deprecated // indirect
 )

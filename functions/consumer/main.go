@@ -43,18 +43,23 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	}
 	log := telemetry.Logger(os.Stderr, "consumer", cfg.Stage, cfg.LogLevel)
 	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
-	store, err := dynamostore.New(dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	table := dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB))
+	store, err := dynamostore.New(table, cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {
 		return nil, err
 	}
-	fetcher, err := fetcher(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
+	stripe, err := stripeClient(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
 	if err != nil {
 		return nil, err
 	}
-	mux := dispatch.NewMux(stripeapi.APIVersion)
+	rows, err := dynamostore.NewReader(table, cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows})
 	handlers.Register(mux, handlers.Deps{})
 	c, err := consumer.New(consumer.Config{
-		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: fetcher, Policies: policies(cfg.Endpoints), Logger: log,
+		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: policies(cfg.Endpoints), Logger: log,
 		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
 	})
 	if err != nil {
@@ -63,8 +68,8 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	return sqsqueue.NewLambdaHandler(c), nil
 }
 
-// fetcher gets events from Stripe with the configured key, if there is one.
-func fetcher(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
+// stripeClient asks Stripe with the configured key, if there is one.
+func stripeClient(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
 	key := func(context.Context) (string, error) { return "", nil }
 	if cfg.APIKeySecretID != "" {
 		k, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})

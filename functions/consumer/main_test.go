@@ -57,7 +57,7 @@ func TestWire(t *testing.T) {
 
 // TestNoKeyParks: without a key an id-only event waits in the dead-letter queue.
 func TestNoKeyParks(t *testing.T) {
-	f, err := fetcher(config.Consumer{}, nil, slog.New(slog.DiscardHandler))
+	f, err := stripeClient(config.Consumer{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

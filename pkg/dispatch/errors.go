@@ -14,6 +14,7 @@ const (
 	ReasonNoAPIKey    = "no_api_key"   // needs a fetch from Stripe, and there is no key
 	ReasonObjectGone  = "object_gone"  // Stripe no longer has it
 	ReasonTooLarge    = "too_large"    // needs a fetch from Stripe that is larger than we read
+	ReasonNoFetch     = "no_fetch"     // objects of this kind cannot be fetched from Stripe
 	ReasonWrongObject = "wrong_object" // data.object is of another kind than the handler's
 	ReasonUndecodable = "undecodable"  // no message of ours, or of a newer format
 	ReasonCorrupt     = "corrupt"      // one id, two identities

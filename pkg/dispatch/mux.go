@@ -1,7 +1,7 @@
 // Package dispatch brings an event to the typed handler for its type, and says what
 // a handler may do: return effects, which are committed with the event's record.
 //
-//	mux := dispatch.NewMux(stripe.APIVersion)
+//	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 //	dispatch.On(mux, stripe.EventTypeInvoicePaid,
 //		func(ctx context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
 //			return dispatch.Effects{dispatch.Insert(key, fields)}, nil
@@ -14,14 +14,11 @@ package dispatch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"tollgate/pkg/event"
@@ -37,13 +34,6 @@ type Input struct {
 	Generation     int64     // 1, and one more with every replay
 	FirstAt        time.Time // when the event was first claimed
 	Now            time.Time // when this run started
-}
-
-// Event is what a handler gets: the header, the claim and the typed snapshot.
-type Event[T any] struct {
-	Input
-	Object   T
-	Previous json.RawMessage // data.previous_attributes of *.updated events, else nil
 }
 
 // keyLife is how long an idempotency key surely holds at Stripe, which forgets keys
@@ -67,51 +57,79 @@ type handler func(context.Context, Input) (Effects, error)
 // Mux finds the handler for an event type. Register everything before the first
 // Dispatch; after that it is safe for concurrent use.
 type Mux struct {
-	version  string
-	handlers map[string]handler
+	cfg      Config
+	handlers map[string]handler // of snapshots, by type
+	thin     map[string]handler // of thin events, by type
 }
 
-// NewMux returns a Mux whose handlers read snapshots of one API version, the one that
-// their Go types were made for: other versions decode without an error into zeros.
-func NewMux(apiVersion string) *Mux {
-	return &Mux{version: apiVersion, handlers: map[string]handler{}}
+// Objects gets the present state of objects from Stripe.
+type Objects interface {
+	// FetchObject returns one object as JSON, rendered in the API version of the Mux.
+	// object is Stripe's word for its kind, such as "checkout.session". Errors are read
+	// as a handler's: what no attempt can cure is a [*PermanentError], with
+	// ReasonObjectGone when Stripe has the object no longer and ReasonNoFetch when
+	// objects of its kind cannot be fetched. Safe for concurrent use.
+	FetchObject(ctx context.Context, account, object, id string) ([]byte, error)
 }
 
-// On registers h for the snapshots of one event type. T is the Go type of data.object;
-// for a type of stripe-go its name must fit the snapshot's own "object". It panics
-// when the type has a handler already or is empty.
-func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effects, error)) {
-	name := string(typ)
-	if name == "" || h == nil {
+// Rows reads the table's items, consistently.
+type Rows interface {
+	// Item returns the attributes of the item under a key, false when there is none.
+	// Safe for concurrent use.
+	Item(ctx context.Context, key string) (map[string]any, bool, error)
+}
+
+// Config is what a Mux's handlers read besides the event.
+type Config struct {
+	// APIVersion is the version that the handlers' Go types were made for: other
+	// versions decode without an error into zeros, so they are never decoded.
+	APIVersion string
+	// Objects is where the state of objects comes from. Without it events of other
+	// versions are parked, and OnCurrent panics.
+	Objects Objects
+	// Rows is where kept objects are read from. Without it OnCurrent panics.
+	Rows Rows
+}
+
+// NewMux returns a Mux without handlers.
+func NewMux(c Config) *Mux {
+	return &Mux{cfg: c, handlers: map[string]handler{}, thin: map[string]handler{}}
+}
+
+// register panics on what can only be a programmer's mistake.
+func register(handlers map[string]handler, eventType string, missing bool, h handler) {
+	if eventType == "" || missing {
 		panic("dispatch: empty event type or nil handler")
 	}
-	if _, twice := m.handlers[name]; twice {
-		panic("dispatch: a second handler for " + name)
+	if _, twice := handlers[eventType]; twice {
+		panic("dispatch: a second handler for " + eventType)
 	}
-	want := objectNameOf(reflect.TypeFor[T]())
-	m.handlers[name] = func(ctx context.Context, in Input) (Effects, error) {
-		e, err := decode[T](in, m.version, want)
-		if err != nil {
-			return nil, err
-		}
-		return h(ctx, e)
-	}
+	handlers[eventType] = h
 }
 
-// Types returns the types that have a handler, sorted: the one list that
+// Types returns the types of snapshots that have a handler, sorted: the one list that
 // subscriptions, filters and documents are made from.
 func (m *Mux) Types() []string { return slices.Sorted(maps.Keys(m.handlers)) }
 
-// Handles reports whether an event has a handler. Thin events have none of the
-// snapshot handlers, whatever their type says.
-func (m *Mux) Handles(e event.Envelope) bool {
-	return !e.Thin() && m.handlers[e.Type] != nil
+// ThinTypes returns the types of thin events that have a handler, sorted.
+func (m *Mux) ThinTypes() []string { return slices.Sorted(maps.Keys(m.thin)) }
+
+// Handles reports whether an event has a handler. Snapshots and thin events of one type
+// have handlers of their own.
+func (m *Mux) Handles(e event.Envelope) bool { return m.handlerOf(e) != nil }
+
+func (m *Mux) handlerOf(e event.Envelope) handler {
+	if e.Thin() {
+		return m.thin[e.Type]
+	}
+	return m.handlers[e.Type]
 }
 
 // Dispatch runs the handler once. A panic comes back as a [*PanicError]; effects that
 // cannot be committed come back as a [*PermanentError].
 func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err error) {
-	if !m.Handles(in.Envelope) {
+	h := m.handlerOf(in.Envelope)
+	if h == nil {
 		return nil, ErrNoHandler
 	}
 	defer func() {
@@ -119,7 +137,7 @@ func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err erro
 			effects, err = nil, &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	effects, err = m.handlers[in.Type](ctx, in)
+	effects, err = h(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -127,52 +145,4 @@ func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err erro
 		return nil, Park(ReasonRejected, err)
 	}
 	return effects, nil
-}
-
-func decode[T any](in Input, version, want string) (Event[T], error) {
-	e := Event[T]{Input: in}
-	if in.APIVersion != version {
-		return e, Park(ReasonAPIVersion, fmt.Errorf("event is rendered in API version %q, handlers read %q", in.APIVersion, version))
-	}
-	object, previous, err := event.Data(in.Body)
-	if err != nil {
-		return e, Permanent(fmt.Errorf("read event data: %w", err))
-	}
-	name, err := event.ObjectName(object)
-	if err != nil {
-		return e, Permanent(fmt.Errorf("read data.object: %w", err))
-	}
-	if want != "" && squash(name) != want {
-		return e, Park(ReasonWrongObject, fmt.Errorf("data.object is a %q, the handler takes a %T", name, e.Object))
-	}
-	if err := json.Unmarshal(object, &e.Object); err != nil {
-		return e, Permanent(fmt.Errorf("decode data.object as %T: %s", e.Object, shape(err)))
-	}
-	e.Previous = previous
-	return e, nil
-}
-
-// shape says where and of what kind a value was that did not fit, never the value.
-func shape(err error) string {
-	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("field %s does not fit Go type %s", t.Field, t.Type)
-	}
-	return fmt.Sprintf("%T", err)
-}
-
-// objectNameOf returns the squashed "object" that snapshots for a Go type of
-// stripe-go have, "" when nothing is known about the type.
-func objectNameOf(t reflect.Type) string {
-	if !strings.Contains(t.PkgPath(), "/stripe-go/") {
-		return ""
-	}
-	if t.Name() == "SigmaScheduledQueryRun" { // the one whose object has no prefix
-		return "scheduledqueryrun"
-	}
-	return squash(t.Name())
-}
-
-// squash drops case and separators: "checkout.session" and CheckoutSession are one name.
-func squash(name string) string {
-	return strings.NewReplacer("_", "", ".", "").Replace(strings.ToLower(name))
 }

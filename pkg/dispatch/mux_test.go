@@ -28,7 +28,7 @@ func input(typ, version, object string) dispatch.Input {
 func none[T any](context.Context, dispatch.Event[T]) (dispatch.Effects, error) { return nil, nil }
 
 func TestDispatchHandsOverTheTypedSnapshot(t *testing.T) {
-	mux := dispatch.NewMux(stripe.APIVersion)
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	var got dispatch.Event[stripe.Invoice]
 	dispatch.On(mux, stripe.EventTypeInvoicePaid, func(_ context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
 		got = e
@@ -49,7 +49,7 @@ func TestDispatchHandsOverTheTypedSnapshot(t *testing.T) {
 
 func TestDispatchRefusals(t *testing.T) {
 	boom := errors.New("boom")
-	mux := dispatch.NewMux(stripe.APIVersion)
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	dispatch.On(mux, "invoice.paid", none[stripe.Invoice])
 	dispatch.On(mux, "checkout.session.completed", none[stripe.CheckoutSession])
 	dispatch.On(mux, "charge.succeeded", none[stripe.PaymentIntent]) // the wrong pair
@@ -107,7 +107,7 @@ func TestDispatchRefusals(t *testing.T) {
 }
 
 func TestThinEventsHaveNoSnapshotHandler(t *testing.T) {
-	mux := dispatch.NewMux("v")
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: "v"})
 	dispatch.On(mux, "invoice.paid", none[stripe.Invoice])
 	if mux.Handles(event.Envelope{Object: event.ObjectThin, Type: "invoice.paid"}) {
 		t.Error("a thin event would be decoded as a snapshot")
@@ -115,7 +115,7 @@ func TestThinEventsHaveNoSnapshotHandler(t *testing.T) {
 }
 
 func TestOnPanicsOnAProgrammersMistake(t *testing.T) {
-	mux := dispatch.NewMux("v")
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: "v"})
 	dispatch.On(mux, "b", none[stripe.Invoice])
 	dispatch.On(mux, "a", none[stripe.Invoice])
 	if diff := cmp.Diff([]string{"a", "b"}, mux.Types()); diff != "" {

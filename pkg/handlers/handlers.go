@@ -7,7 +7,7 @@
 // come out the same whatever the order of events, and two events for one fact make one
 // item. Amounts stay in the currency's smallest unit, as Stripe gives them.
 //
-//	mux := dispatch.NewMux(stripe.APIVersion)
+//	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 //	handlers.Register(mux, handlers.Deps{})
 //
 // To add one: write the function, register it below, put a golden event of its type

@@ -20,7 +20,7 @@ import (
 )
 
 func newMux() *dispatch.Mux {
-	mux := dispatch.NewMux(stripe.APIVersion)
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	handlers.Register(mux, handlers.Deps{})
 	return mux
 }

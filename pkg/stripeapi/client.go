@@ -45,6 +45,9 @@ const (
 	DefaultBackoff    = 200 * time.Millisecond
 	DefaultMaxWait    = 5 * time.Second
 	DefaultMaxBody    = 8 << 20
+
+	DefaultRate         = 100 // requests a second in live mode, as Stripe documents it
+	DefaultResourceRate = 25  // requests a second to one resource
 )
 
 // Options configure a [Client]. Only Key is required.
@@ -70,12 +73,17 @@ type Options struct {
 	MaxWait time.Duration
 	// MaxBody bounds an answer in bytes, decompressed. Default: [DefaultMaxBody].
 	MaxBody int64
+	// Rate and ResourceRate bound the requests a second of this client, all of them and
+	// those to one resource; up to a second's worth may go at once. Defaults:
+	// [DefaultRate], [DefaultResourceRate].
+	Rate, ResourceRate float64
 }
 
 // Client talks to Stripe's API. It is safe for concurrent use.
 type Client struct {
-	o    Options
-	http *http.Client
+	o     Options
+	http  *http.Client
+	rates *limiter
 }
 
 // New checks the options and fills in the defaults. It makes no request.
@@ -86,6 +94,8 @@ func New(o Options) (*Client, error) {
 	o.Backoff = cmp.Or(o.Backoff, DefaultBackoff)
 	o.MaxWait = cmp.Or(o.MaxWait, DefaultMaxWait)
 	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
+	o.Rate = cmp.Or(o.Rate, DefaultRate)
+	o.ResourceRate = cmp.Or(o.ResourceRate, DefaultResourceRate)
 	if o.Transport == nil {
 		o.Transport = newTransport()
 	}
@@ -94,7 +104,10 @@ func New(o Options) (*Client, error) {
 	}
 	// A redirect would carry the key elsewhere; Stripe's API sends none.
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: noRedirect}}, nil
+	return &Client{
+		o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: noRedirect},
+		rates: newLimiter(o.Rate, o.ResourceRate),
+	}, nil
 }
 
 func (o Options) validate() error {
@@ -102,7 +115,7 @@ func (o Options) validate() error {
 	if o.Key == nil {
 		errs = append(errs, errors.New("no Key function is set"))
 	}
-	if o.TryTimeout < 0 || o.Tries < 0 || o.Backoff < 0 || o.MaxWait < 0 || o.MaxBody < 0 {
+	if o.TryTimeout < 0 || o.Tries < 0 || o.Backoff < 0 || o.MaxWait < 0 || o.MaxBody < 0 || o.Rate < 0 || o.ResourceRate < 0 {
 		errs = append(errs, errors.New("a bound is negative"))
 	}
 	return errors.Join(append(errs, checkURL(o.URL))...)

@@ -32,10 +32,10 @@ func (c *Client) FetchEvent(ctx context.Context, account, id string, thin bool) 
 }
 
 func (c *Client) fetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error) {
-	r := request{path: "/v1/events/" + id, version: APIVersion, accountHeader: "Stripe-Account", account: account}
+	r := request{path: "/v1/events/" + id, version: APIVersion, accountHeader: "Stripe-Account", account: account, resource: "events"}
 	if thin {
 		// A thin event names its account in context, and Stripe-Context is what takes that.
-		r = request{path: "/v2/core/events/" + id, version: ThinAPIVersion, accountHeader: "Stripe-Context", account: account}
+		r = request{path: "/v2/core/events/" + id, version: ThinAPIVersion, accountHeader: "Stripe-Context", account: account, resource: "v2/core/events"}
 	}
 	// What cannot be an id must not become part of a path or a header.
 	if !isName(id, "") || !strings.HasPrefix(id, "evt_") {

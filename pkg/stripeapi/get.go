@@ -19,6 +19,7 @@ type request struct {
 	version       string // Stripe-Version
 	accountHeader string // the header that names the account
 	account       string // "" for the key's own
+	resource      string // whose rate the request counts against
 }
 
 // answer is the outcome of one try.
@@ -38,6 +39,9 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
+		if err := c.rates.wait(ctx, r.resource); err != nil {
+			return nil, &UnavailableError{Tries: try - 1, Err: fmt.Errorf("wait for the rate limit: %w", err)}
+		}
 		a := c.try(ctx, r, key)
 		if a.err == nil {
 			return a.body, nil

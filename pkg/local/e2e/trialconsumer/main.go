@@ -51,7 +51,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := dispatch.NewMux(stripeapi.APIVersion)
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion})
 	register(mux)
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: fetcher,

@@ -1,0 +1,132 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+
+	"tollgate/pkg/event"
+)
+
+// Current is what a handler of OnCurrent gets: the object as Stripe has it now, and the
+// row that is kept of it.
+type Current[T any] struct {
+	Input
+	Object T
+	Gone   bool   // Stripe has it no longer: Object is the last that the event says of it
+	Row    Fields // the kept row, nil when there is none yet
+
+	key string
+	ver int64
+}
+
+// ObjectKey returns the key of the row kept of an event's object. Mode and account are
+// part of it, so a test event never touches a live row.
+func ObjectKey(e event.Envelope) string {
+	return "OBJ#" + e.Mode() + "#" + cmp.Or(e.Account, "-") + "#" + e.ObjectID
+}
+
+// FetchedAt is the field of a kept row that says when its object was fetched, in ms.
+const FetchedAt = "fetched_at"
+
+// Keep returns the effect that makes f the object's row: every change of the row, and
+// everything derived from it in the same effects, holds only if nobody changed the row
+// since it was read, or the handler runs again on what Stripe says then.
+func (e Current[T]) Keep(f Fields) Effect {
+	row := maps.Clone(f)
+	if row == nil {
+		row = Fields{}
+	}
+	row[FetchedAt] = e.Now.UnixMilli()
+	return Swap(e.key, e.ver, row)
+}
+
+// Beside returns the effect that writes an item which goes with the object's row and
+// changes only together with it, as what a customer may use goes with a subscription.
+func (e Current[T]) Beside(key string, f Fields) Effect { return Swap(key, e.ver, f) }
+
+// OnCurrent registers h for one event type and hands it the object's present state,
+// never the event's snapshot: Stripe delivers out of order, and whole seconds cannot
+// order two events. It reads the object's row, then fetches the object, then runs h, whose effects
+// must hold Keep or be none; a row that changed in between starts that over. So the
+// row never goes back and ends as Stripe's object ends.
+//
+// A type that ends in ".deleted" brings the event's own snapshot when Stripe has the
+// object no longer, if its API version can be read; any other is parked with
+// ReasonObjectGone. An object without an id is a permanent failure: it has no row. It
+// panics as On does, and on a Mux without Objects or Rows.
+func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[T]) (Effects, error)) {
+	if m.cfg.Objects == nil || m.cfg.Rows == nil {
+		panic("dispatch: OnCurrent needs a Mux with Objects and Rows")
+	}
+	want := objectNameOf(reflect.TypeFor[T]())
+	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {
+		s, err := readSnapshot(in, want)
+		if err != nil {
+			return nil, err
+		}
+		e := Current[T]{Input: in, key: ObjectKey(in.Envelope)}
+		if err := e.readRow(ctx, m.cfg.Rows); err != nil {
+			return nil, err
+		}
+		if s, e.Gone, err = m.current(ctx, in, s); err != nil {
+			return nil, err
+		}
+		if err := s.decode(&e.Object); err != nil {
+			return nil, err
+		}
+		effects, err := h(ctx, e)
+		if err == nil && len(effects) > 0 && !e.keeps(effects) {
+			err = Permanent(errors.New("the handler changes things without keeping its object's row"))
+		}
+		return effects, err
+	})
+}
+
+// readRow reads the row before the object is fetched: a fetch that came first could be
+// older than a row that another attempt writes in between.
+func (e *Current[T]) readRow(ctx context.Context, rows Rows) error {
+	if e.ObjectID == "" {
+		return Permanent(errors.New("the event's object has no id"))
+	}
+	row, found, err := rows.Item(ctx, e.key)
+	if err != nil {
+		return fmt.Errorf("read row: %w", err)
+	}
+	if !found {
+		return nil
+	}
+	ver, ok := row["ver"].(int64)
+	if !ok || ver < 1 {
+		return Permanent(fmt.Errorf("row %s has no version", e.key))
+	}
+	e.Row, e.ver = row, ver
+	return nil
+}
+
+// current returns the object as it is now, or the event's own word of one that is gone.
+func (m *Mux) current(ctx context.Context, in Input, s snapshot) (now snapshot, gone bool, err error) {
+	object, err := m.fetch(ctx, in, s.name)
+	if err == nil {
+		return snapshot{name: s.name, object: object}, false, nil
+	}
+	p, ok := errors.AsType[*PermanentError](err)
+	tombstone := ok && p.Reason == ReasonObjectGone && strings.HasSuffix(in.Type, ".deleted") && in.APIVersion == m.cfg.APIVersion
+	if !tombstone {
+		return snapshot{}, false, err
+	}
+	return s, true, nil
+}
+
+func (e Current[T]) keeps(effects Effects) bool {
+	for _, f := range effects {
+		if f.Kind == KindSwap && f.Key == e.key && f.Ver == e.ver {
+			return true
+		}
+	}
+	return false
+}

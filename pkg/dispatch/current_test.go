@@ -1,0 +1,299 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stripe/stripe-go/v76"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+)
+
+// objects is Stripe as a map from id to JSON.
+type objects map[string]string
+
+func (o objects) FetchObject(_ context.Context, account, object, id string) ([]byte, error) {
+	body, ok := o[account+id]
+	if !ok {
+		return nil, dispatch.Park(dispatch.ReasonObjectGone, errors.New("no such object"))
+	}
+	return []byte(body), nil
+}
+
+// rows is the table as a map.
+type rows map[string]dispatch.Fields
+
+func (r rows) Item(_ context.Context, key string) (map[string]any, bool, error) {
+	row, ok := r[key]
+	return row, ok, nil
+}
+
+// apply does what the store does with swaps.
+func (r rows) apply(effects dispatch.Effects) bool {
+	for _, e := range effects {
+		ver, _ := r[e.Key]["ver"].(int64)
+		if e.Kind == dispatch.KindSwap && ver != e.Ver {
+			return false
+		}
+	}
+	for _, e := range effects {
+		row := maps.Clone(e.Fields)
+		row["ver"] = e.Ver + 1
+		r[e.Key] = row
+	}
+	return true
+}
+
+const version = stripe.APIVersion
+
+func TestOtherVersionsAreNormalised(t *testing.T) {
+	down := errors.New("503")
+	for _, c := range []struct {
+		name    string
+		objects dispatch.Objects
+		version string
+		object  string
+		want    int64  // the amount that the handler sees
+		reason  string // of a permanent error
+		err     error
+	}{
+		{name: "the pinned version is not fetched", version: version, object: `{"id":"in_1","object":"invoice","amount_paid":1}`, objects: objects{}, want: 1},
+		{name: "a newer version is fetched", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
+			objects: objects{"in_1": `{"id":"in_1","object":"invoice","amount_paid":7}`}, want: 7},
+		{name: "no version at all is fetched", object: `{"id":"in_1","object":"invoice"}`,
+			objects: objects{"in_1": `{"id":"in_1","object":"invoice","amount_paid":7}`}, want: 7},
+		{name: "nowhere to fetch from", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, reason: dispatch.ReasonAPIVersion},
+		{name: "an object without an id", version: "2025-03-31.basil", object: `{"object":"invoice"}`, objects: objects{}, reason: dispatch.ReasonAPIVersion},
+		{name: "gone at Stripe", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, objects: objects{}, reason: dispatch.ReasonAPIVersion},
+		{name: "deleted at Stripe", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
+			objects: objects{"in_1": `{"id":"in_1","object":"invoice","deleted":true}`}, reason: dispatch.ReasonAPIVersion},
+		{name: "no key", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
+			objects: failing{dispatch.Park(dispatch.ReasonNoAPIKey, down)}, reason: dispatch.ReasonNoAPIKey},
+		{name: "Stripe is down", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, objects: failing{down}, err: down},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: c.objects})
+			var got int64
+			dispatch.On(mux, "invoice.paid", func(_ context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
+				got = e.Object.AmountPaid
+				return nil, nil
+			})
+			_, err := mux.Dispatch(t.Context(), input("invoice.paid", c.version, c.object))
+			p, _ := errors.AsType[*dispatch.PermanentError](err)
+			if got != c.want || (p != nil) != (c.reason != "") || p != nil && p.Reason != c.reason || c.err != nil && !errors.Is(err, c.err) {
+				t.Errorf("amount %d, error %v; want %d, reason %q, error %v", got, err, c.want, c.reason, c.err)
+			}
+		})
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) FetchObject(context.Context, string, string, string) ([]byte, error) {
+	return nil, f.err
+}
+
+// keepStatus keeps a subscription's status.
+func keepStatus(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+	return dispatch.Effects{e.Keep(dispatch.Fields{"status": string(e.Object.Status), "gone": e.Gone})}, nil
+}
+
+func subscription(typ, version, status string) dispatch.Input {
+	in := input(typ, version, fmt.Sprintf(`{"id":"sub_1","object":"subscription","status":%q}`, status))
+	in.Now = time.UnixMilli(1_700_000_000_000)
+	return in
+}
+
+func TestOnCurrentTakesStripesWordNotTheEvents(t *testing.T) {
+	const row = "OBJ#test#-#sub_1"
+	stripeSays := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"canceled"}`}
+	for _, c := range []struct {
+		name    string
+		in      dispatch.Input
+		objects objects
+		rows    rows
+		want    dispatch.Fields
+		ver     int64
+		reason  string
+	}{
+		{name: "a first event", in: subscription("customer.subscription.updated", version, "active"), objects: stripeSays,
+			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000)}},
+		{name: "a late event finds the row", in: subscription("customer.subscription.updated", version, "trialing"), objects: stripeSays,
+			rows: rows{row: {"ver": int64(4)}}, want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000)}, ver: 4},
+		{name: "any version will do", in: subscription("customer.subscription.updated", "2026-08-26.dahlia", "active"), objects: stripeSays,
+			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000)}},
+		{name: "the tombstone of one that is gone", in: subscription("customer.subscription.deleted", version, "canceled"), objects: objects{},
+			want: dispatch.Fields{"status": "canceled", "gone": true, "fetched_at": int64(1_700_000_000_000)}},
+		{name: "a tombstone that cannot be read", in: subscription("customer.subscription.deleted", "2026-08-26.dahlia", "canceled"), objects: objects{}, reason: dispatch.ReasonObjectGone},
+		{name: "gone without a tombstone", in: subscription("customer.subscription.updated", version, "active"), objects: objects{}, reason: dispatch.ReasonObjectGone},
+		{name: "no id", in: input("customer.subscription.updated", version, `{"object":"subscription"}`), objects: stripeSays, reason: dispatch.ReasonHandler},
+		{name: "a row without a version", in: subscription("customer.subscription.updated", version, "active"), objects: stripeSays, rows: rows{row: {"status": "x"}}, reason: dispatch.ReasonHandler},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: c.objects, Rows: c.rows})
+			dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus)
+			dispatch.OnCurrent(mux, "customer.subscription.deleted", keepStatus)
+			effects, err := mux.Dispatch(t.Context(), c.in)
+			if p, _ := errors.AsType[*dispatch.PermanentError](err); c.reason != "" {
+				if p == nil || p.Reason != c.reason {
+					t.Errorf("error %v, want a permanent one for %q", err, c.reason)
+				}
+				return
+			}
+			want := dispatch.Effects{{Kind: dispatch.KindSwap, Key: row, Ver: c.ver, Fields: c.want}}
+			if diff := cmp.Diff(want, effects); diff != "" || err != nil {
+				t.Errorf("effects (-want +got):\n%s, error %v", diff, err)
+			}
+		})
+	}
+}
+
+// hooked calls a function at the points where another attempt could come in between.
+type hooked struct {
+	objects
+	rows
+	beforeRow, beforeFetch, afterFetch func()
+}
+
+func (h hooked) Item(ctx context.Context, key string) (map[string]any, bool, error) {
+	h.beforeRow()
+	return h.rows.Item(ctx, key)
+}
+
+func (h hooked) FetchObject(ctx context.Context, account, object, id string) ([]byte, error) {
+	h.beforeFetch()
+	defer h.afterFetch()
+	return h.objects.FetchObject(ctx, account, object, id)
+}
+
+// TestGuardNeverGoesBack lets the object change at Stripe, and another attempt handle
+// the event of that change, at every point of a slow attempt: the row never goes back and
+// ends as Stripe's object ends.
+func TestGuardNeverGoesBack(t *testing.T) {
+	const row = "OBJ#test#-#sub_1"
+	for _, point := range []string{"before the row is read", "before the fetch", "after the fetch", "before the commit"} {
+		t.Run(point, func(t *testing.T) {
+			table := rows{}
+			says := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
+			var seen []any
+			commit := func(effects dispatch.Effects) bool {
+				ok := table.apply(effects)
+				seen = append(seen, table[row]["status"])
+				return ok
+			}
+			attempt := func(at func(string)) {
+				h := hooked{says, table, func() { at("before the row is read") }, func() { at("before the fetch") }, func() { at("after the fetch") }}
+				mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: h, Rows: h})
+				dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus)
+				for runs := 0; ; runs++ {
+					effects, err := mux.Dispatch(t.Context(), subscription("customer.subscription.updated", version, "whatever"))
+					if err != nil || runs > 5 {
+						t.Fatalf("run %d: %v", runs, err)
+					}
+					at("before the commit")
+					if commit(effects) {
+						return
+					}
+				}
+			}
+			changed := false
+			attempt(func(at string) {
+				if at != point || changed {
+					return
+				}
+				changed = true
+				says["sub_1"] = `{"id":"sub_1","object":"subscription","status":"canceled"}`
+				attempt(func(string) {})
+			})
+			canceled := false
+			for _, status := range seen {
+				if canceled && status != "canceled" {
+					t.Errorf("the row went back: %v", seen)
+				}
+				canceled = canceled || status == "canceled"
+			}
+			if table[row]["status"] != "canceled" {
+				t.Errorf("the row ends as %v, Stripe says canceled", table[row]["status"])
+			}
+		})
+	}
+}
+
+func TestCurrentMustKeepItsRow(t *testing.T) {
+	says := objects{"sub_1": `{"id":"sub_1","object":"subscription"}`}
+	for name, c := range map[string]struct {
+		effects func(dispatch.Current[stripe.Subscription]) dispatch.Effects
+		ok      bool
+	}{
+		"nothing": {func(dispatch.Current[stripe.Subscription]) dispatch.Effects { return nil }, true},
+		"the row and what goes with it": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
+			return dispatch.Effects{e.Keep(nil), e.Beside("ENT#1", dispatch.Fields{"until": 1})}
+		}, true},
+		"only what goes with it": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
+			return dispatch.Effects{e.Beside("ENT#1", dispatch.Fields{"until": 1})}
+		}, false},
+		"the row at another version": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
+			return dispatch.Effects{dispatch.Swap(dispatch.ObjectKey(e.Envelope), 9, nil)}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: says, Rows: rows{}})
+			dispatch.OnCurrent(mux, "customer.subscription.updated", func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+				return c.effects(e), nil
+			})
+			_, err := mux.Dispatch(t.Context(), subscription("customer.subscription.updated", version, "active"))
+			if (err == nil) != c.ok {
+				t.Errorf("error %v, want ok %v", err, c.ok)
+			}
+		})
+	}
+}
+
+func TestOnCurrentNeedsItsSources(t *testing.T) {
+	for name, c := range map[string]dispatch.Config{
+		"no objects": {APIVersion: version, Rows: rows{}},
+		"no rows":    {APIVersion: version, Objects: objects{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("accepted")
+				}
+			}()
+			dispatch.OnCurrent(dispatch.NewMux(c), "customer.subscription.updated", keepStatus)
+		})
+	}
+}
+
+func TestOnThin(t *testing.T) {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: version})
+	var got dispatch.Thin
+	dispatch.OnThin(mux, "v1.billing.meter.error_report_triggered", func(_ context.Context, e dispatch.Thin) (dispatch.Effects, error) {
+		got = e
+		return nil, nil
+	})
+	body := `{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter.error_report_triggered","created":"2024-09-17T06:20:52.246Z","related_object":{"id":"mtr_1","type":"billing.meter","url":"/v1/billing/meters/mtr_1"}}`
+	env, err := event.Parse([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Body = []byte(body)
+	if _, err := mux.Dispatch(t.Context(), dispatch.Input{Envelope: env}); err != nil {
+		t.Fatal(err)
+	}
+	want := dispatch.Related{ID: "mtr_1", Type: "billing.meter", URL: "/v1/billing/meters/mtr_1"}
+	if diff := cmp.Diff(want, got.Related); diff != "" || len(mux.Types()) != 0 || len(mux.ThinTypes()) != 1 {
+		t.Errorf("related (-want +got):\n%s; types %v, thin types %v", diff, mux.Types(), mux.ThinTypes())
+	}
+	snapshot := env
+	snapshot.Object = event.ObjectSnapshot
+	if mux.Handles(snapshot) {
+		t.Error("a snapshot of that type would go to the handler of thin events")
+	}
+}
