@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"tollgate/pkg/limits"
 )
@@ -12,6 +13,17 @@ func apiLetsIn(t Template, l limits.Limits) []string {
 	var keys []string
 	for _, name := range t.names(typeRoute) {
 		keys = append(keys, t.text(name, "RouteKey"))
+		to := short(t.at(name, "Target"))
+		f.must(to == `{"Fn::Join":["/",["integrations",{"Ref":"ApiIntegration"}]]}`, name, "goes to %s", to)
+		_, path, _ := strings.Cut(t.text(name, "RouteKey"), " ")
+		f.must(slices.ContainsFunc(t.names(typePermission), func(permission string) bool {
+			return strings.HasSuffix(short(t.at(permission, "SourceArn")), `,{"Ref":"Api"},"/*/*`+path+`"]]}`)
+		}), name, "has no permission to invoke: API Gateway would answer 500")
+	}
+	for _, kind := range []string{typeRoute, typeIntegration, typeAPIStage} {
+		for _, name := range t.names(kind) {
+			f.must(short(t.at(name, "ApiId")) == "Api", name, "is of another API")
+		}
 	}
 	slices.Sort(keys)
 	f.must(slices.Equal(keys, []string{"POST /webhooks/stripe", "POST /webhooks/stripe/{endpoint}"}), "Api", "has the routes %q", keys)
@@ -25,6 +37,7 @@ func apiLetsIn(t Template, l limits.Limits) []string {
 	f.must(len(stages) == 1, "Api", "has the stages %v", stages)
 	for _, name := range stages {
 		f.must(t.text(name, "StageName") == "$default", name, "is a stage of another name, which stands in every path")
+		f.must(t.at(name, "AutoDeploy") == true, name, "deploys nothing by itself")
 		rate, burst := t.number(name, "DefaultRouteSettings", "ThrottlingRateLimit"), t.number(name, "DefaultRouteSettings", "ThrottlingBurstLimit")
 		want := float64(l.ReservedIngest * 10)
 		f.must(rate == want && burst == want, name, "lets %v a second in, at once %v; ingest's processes answer %v", rate, burst, want)

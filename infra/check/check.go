@@ -45,6 +45,8 @@ func All() []Check {
 		{"alarms act", alarmsAct},
 		{"alarms are all there", alarmsAreThere},
 		{"metrics are counted", metricsAreCounted},
+		{"alarms watch what is here", alarmsWatch},
+		{"alarms can page", alarmsPage},
 		{"outputs have their names", outputsHaveNames},
 		{"resources are tagged", resourcesAreTagged},
 	}

@@ -94,6 +94,7 @@ func mutations() []mutation {
 	}
 	public := map[string]any{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
 	const grants, named = "grants are the known ones", "actions are named"
+	const watch, page = "alarms watch what is here", "alarms can page"
 	return []mutation{
 		{"no partial batches", "a batch fails in part", "ConsumerMapping", unset("ConsumerMapping", "FunctionResponseTypes")},
 		{"a filter on the mapping", "a batch fails in part", "ConsumerMapping", set("ConsumerMapping", "FilterCriteria", map[string]any{"Filters": []any{}})},
@@ -200,6 +201,12 @@ func mutations() []mutation {
 			b.add("Third", "AWS::ApiGatewayV2::Route", map[string]any{"RouteKey": "$default"})
 		}},
 		{"payload 1.0", "the API lets two routes in", "ApiIntegration", set("ApiIntegration", "PayloadFormatVersion", "1.0")},
+		{"a route to nowhere", "the API lets two routes in", "DefaultRoute", unset("DefaultRoute", "Target")},
+		{"a route that may not invoke", "the API lets two routes in", "EndpointRoute", func(b broken) {
+			b.properties("EndpointRoutePermission")["SourceArn"] = b.properties("DefaultRoutePermission")["SourceArn"]
+		}},
+		{"a stage that nobody deploys", "the API lets two routes in", "ApiStage", set("ApiStage", "AutoDeploy", false)},
+		{"a stage of another API", "the API lets two routes in", "ApiStage", set("ApiStage", "ApiId", "a1b2c3")},
 		{"a stage without throttle", "the API lets two routes in", "ApiStage", unset("ApiStage", "DefaultRouteSettings")},
 		{"a log with a header", "the access log has nothing of the sender's", "ApiStage", func(b broken) {
 			in(b.properties("ApiStage"), "AccessLogSettings")["Format"] = `{"agent":"$context.identity.userAgent"}`
@@ -219,6 +226,40 @@ func mutations() []mutation {
 		{"an alarm on every stage", "metrics are counted", "AlarmSuperseded", func(b broken) {
 			delete(in(b.properties("AlarmSuperseded"), "Metrics", 0, "MetricStat", "Metric"), "Dimensions")
 		}},
+
+		{"an alarm on another stage", watch, "AlarmSilence", func(b broken) {
+			in(b.properties("AlarmSilence"), "Metrics", 0, "MetricStat", "Metric", "Dimensions", 0)["Value"] = "test"
+		}},
+		{"an alarm on the other function", watch, "consumer-errors", func(b broken) {
+			in(b.properties("AlarmConsumerErrors"), "Metrics", 0, "MetricStat", "Metric", "Dimensions", 0)["Value"] = "tollgate-live-ingest"
+		}},
+		{"an alarm on every rejection", watch, "AlarmSecretMismatch", func(b broken) {
+			m := in(b.properties("AlarmSecretMismatch"), "Metrics", 0, "MetricStat", "Metric")
+			m["Dimensions"] = m["Dimensions"].([]any)[:1]
+		}},
+		{"an average", watch, "AlarmIngestSlow", func(b broken) {
+			in(b.properties("AlarmIngestSlow"), "Metrics", 0, "MetricStat")["Stat"] = "Average"
+		}},
+		{"a function renamed beside its alarm", watch, "AlarmIngestErrors", set("Ingest", "FunctionName", "tollgate-ingest")},
+		{"an alarm that pages when all is well", page, "AlarmQueueAge", set("AlarmQueueAge", "ComparisonOperator", "LessThanThreshold")},
+		{"silence that is no data", page, "AlarmSilence", set("AlarmSilence", "TreatMissingData", "notBreaching")},
+		{"silence after an hour", page, "AlarmSilence", set("AlarmSilence", "DatapointsToAlarm", 1)},
+		{"silence for eight days", page, "AlarmSilence", func(b broken) {
+			set("AlarmSilence", "EvaluationPeriods", 192)(b)
+			set("AlarmSilence", "DatapointsToAlarm", 192)(b)
+		}},
+		{"no threshold", page, "AlarmDeadLetters", set("AlarmDeadLetters", "Threshold", 0)},
+		{"an alarm that never ends", page, "AlarmDeadLetters", unset("AlarmDeadLetters", "OKActions")},
+		{"a metric beside the expression", page, "AlarmConsumerFailures", func(b broken) {
+			in(b.properties("AlarmConsumerFailures"), "Metrics", 2)["Expression"] = "failed"
+		}},
+		{"two values to compare", page, "AlarmSecretMismatch", func(b broken) {
+			in(b.properties("AlarmSecretMismatch"), "Metrics", 0)["ReturnData"] = true
+		}},
+		{"two periods", page, "AlarmSecretMismatch", func(b broken) {
+			in(b.properties("AlarmSecretMismatch"), "Metrics", 1, "MetricStat")["Period"] = 60
+		}},
+		{"dead letters that are lost before they page", page, "AlarmDeadLettersExpire", set("AlarmDeadLettersExpire", "Threshold", 11*86400)},
 
 		{"an output renamed", "outputs have their names", "DlqUrl", func(b broken) {
 			outputs := b["Outputs"].(map[string]any)

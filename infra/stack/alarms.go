@@ -55,8 +55,9 @@ func (p *parts) addAlarms() {
 	}
 }
 
-// ingestAlarms mean that Stripe got no 2xx. One failed delivery pages at once: on a quiet
-// stage one an hour can be all there are.
+// ingestAlarms mean that Stripe got no 2xx. A failure in ingest pages at once: on a quiet
+// stage one an hour can be all there are. What AWS refuses before ingest runs pages the
+// second time within an hour, in which Stripe repeats a delivery: once is AWS's own noise.
 func (p *parts) ingestAlarms() []alarm {
 	timeout := float64(p.Limits.IngestTimeout / time.Millisecond)
 	noMatch := dimension{limits.DimensionReason, str(limits.ReasonNoMatch)}
@@ -67,11 +68,11 @@ func (p *parts) ingestAlarms() []alarm {
 	}, {
 		name: "ingest-throttles", says: "Deliveries find no free ingest process.",
 		metrics:   []metric{p.lambda(ingestFunction, "Throttles", sum)},
-		threshold: 1, period: time.Minute, breaching: 2, periods: 3,
+		threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
 	}, {
 		name: "api-errors", says: "The API answers Stripe with 5xx.",
 		metrics:   []metric{p.gateway("5xx", sum)},
-		threshold: 1, period: time.Minute, breaching: 2, periods: 3,
+		threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
 	}, {
 		name: "ingest-slow", says: "One delivery in a hundred takes over 80 % of the time that ingest has.",
 		metrics:   []metric{p.lambda(ingestFunction, "Duration", p99)},
@@ -105,9 +106,10 @@ func (p *parts) queueAlarms() []alarm {
 		metrics:   []metric{p.sqs("dead", "ApproximateNumberOfMessagesVisible")},
 		threshold: 1, period: time.Minute, breaching: 1, periods: 1,
 	}, {
-		name: "dead-letters-expire", says: "Dead letters are about to be lost: SQS drops them three days after this.",
+		// This age counts from the move to the dead letters, the retention from the first send.
+		name: "dead-letters-expire", says: "Dead letters are about to be lost: SQS drops the oldest within days.",
 		metrics:   []metric{p.sqs("dead", "ApproximateAgeOfOldestMessage")},
-		threshold: (p.Limits.DLQRetention - 3*24*time.Hour).Seconds(), period: 5 * time.Minute, breaching: 1, periods: 1,
+		threshold: 0.7 * (p.Limits.DLQRetention - p.Limits.SourceRetention).Seconds(), period: 5 * time.Minute, breaching: 1, periods: 1,
 	}}
 }
 

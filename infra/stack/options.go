@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func Keys() map[string]string {
 		"reserved":      "on (the default), or off for an account with too little concurrency to reserve any",
 		"log-days":      "how long logs are kept, in days that CloudWatch knows; default 30",
 		"alarm-email":   "an address that the stack's alarm topic writes to",
-		"alarm-topic":   "ARN of an SNS topic to use instead of an own one",
+		"alarm-topic":   "ARN of an SNS topic of the stack's Region to use instead of an own one",
 		"endpoints":     `JSON such as {"default":{"livemode":[true]},"connect":{"accounts":["acct_…"]}}`,
 		"allow-ips":     "addresses and CIDR ranges that may deliver, between commas; default all",
 		"silence-hours": "page after so many hours without an accepted event, 1 to 168, or off; default 24 for live, else off",
@@ -141,7 +142,11 @@ func (r *contextReader) text(key, missing string) string {
 	case nil:
 		return missing
 	case string:
-		return strings.TrimSpace(v)
+		// A variable that is not set gives an empty text: that it opens a door or pages
+		// nobody must not go unseen.
+		text := strings.TrimSpace(v)
+		r.must(text != "", key, "empty")
+		return cmp.Or(text, missing)
 	default:
 		raw, err := json.Marshal(v)
 		r.must(err == nil, key, "no value")

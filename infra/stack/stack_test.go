@@ -298,7 +298,7 @@ func TestFromContext(t *testing.T) {
 func TestFromContextRefuses(t *testing.T) {
 	for _, tt := range []struct{ key, value string }{
 		{"stage", "Live"}, {"stage", "a_b"}, {"stage", strings.Repeat("a", 21)}, {"stage", ""},
-		{"reserved", "no"},
+		{"reserved", "no"}, {"reserved", ""}, {"log-days", ""}, {"alarm-email", ""}, {"alarm-topic", " "}, {"endpoints", ""}, {"allow-ips", ""},
 		{"log-days", "0"}, {"log-days", "31"}, {"log-days", "ever"},
 		{"alarm-email", "ops"}, {"alarm-email", "Ops <ops@example.com>"},
 		{"alarm-topic", "on-call"}, {"alarm-topic", "arn:aws:sqs:eu-central-1:123456789012:q"},
