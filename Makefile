@@ -41,6 +41,7 @@ build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function
 
 dist/%/bootstrap: FORCE
 	GOOS=linux GOARCH=arm64 $(GOBUILD) -ldflags "-s -w" -o $@ ./functions/$*
+	@chmod 755 $@ # whatever the umask is: Lambda runs it as another user
 
 synth: needs-node build ## write the stack's template into cdk.out (STAGE=live CONTEXT="-c alarm-email=…"; go run ./infra -h)
 	@rm -rf cdk.out
@@ -55,8 +56,8 @@ bootstrap: synth ## prepare the account and its Region for CDK, once
 preview: synth ## say what deploy would change in the account
 	$(CDK) diff --app cdk.out
 
-deploy: synth ## deploy the stage to the account (STAGE=… CONTEXT=…)
-	$(CDK) deploy --app cdk.out
+deploy: synth ## deploy the stage to the account (STAGE=… CONTEXT=…; without a terminal ARGS="--require-approval never")
+	$(CDK) deploy --app cdk.out $(ARGS)
 
 destroy: synth ## delete the stage's stack; its table and secrets stay
 	$(CDK) destroy --app cdk.out

@@ -38,9 +38,9 @@ func main() {
 	}
 }
 
-func run(args []string, help io.Writer) error {
+func run(args []string, notes io.Writer) error {
 	flags := flag.NewFlagSet("infra", flag.ContinueOnError)
-	flags.SetOutput(help)
+	flags.SetOutput(notes)
 	out := flags.String("o", "", "folder for the template and what it needs; default: what the CDK command says")
 	bundles := flags.String("bundles", "dist", "folder with <function>/bootstrap")
 	given := values{}
@@ -56,10 +56,10 @@ func run(args []string, help io.Writer) error {
 		return err
 	}
 	maps.Copy(context, given)
-	return synth(*out, *bundles, context)
+	return synth(*out, *bundles, context, notes)
 }
 
-func synth(out, bundles string, context map[string]any) error {
+func synth(out, bundles string, context map[string]any, notes io.Writer) error {
 	props := &awscdk.AppProps{Context: &context, AnalyticsReporting: jsii.Bool(false)}
 	if out != "" {
 		props.Outdir = &out
@@ -69,6 +69,9 @@ func synth(out, bundles string, context map[string]any) error {
 	options, err := stack.FromContext(get, bundles)
 	if err != nil {
 		return err
+	}
+	if options.AlarmEmail == "" && options.AlarmTopic == "" {
+		fmt.Fprintf(notes, "infra: without alarm-email or alarm-topic stage %s pages nobody, and a deploy drops an address given before\n", options.Stage)
 	}
 	if _, err := stack.New(app, options); err != nil {
 		return err

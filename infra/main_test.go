@@ -42,6 +42,8 @@ func TestRun(t *testing.T) {
 	synth := exec.Command("go", "run", "./infra", "-o", out, "-bundles", bundles, "-c", "stage=live")
 	if text, err := synth.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
+	} else if !strings.Contains(string(text), "infra: without alarm-email or alarm-topic stage live pages nobody") {
+		t.Errorf("nothing is said of a stack that pages nobody: %s", text)
 	}
 	got, err := os.ReadFile(filepath.Join(out, "tollgate-live.template.json"))
 	if err != nil {

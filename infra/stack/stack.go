@@ -61,8 +61,14 @@ func (o Options) validate() error {
 		return errors.New("limits are scaled: AWS's clocks are not")
 	}
 	for _, function := range []string{ingestFunction, consumerFunction} {
-		if _, err := os.Stat(filepath.Join(o.bundle(function), "bootstrap")); err != nil {
+		name := filepath.Join(o.bundle(function), "bootstrap")
+		info, err := os.Stat(name)
+		if err != nil {
 			return fmt.Errorf("find the code of %s, which make build makes: %w", function, err)
+		}
+		// The mode goes into the archive with the file, and Lambda's user is not its owner.
+		if info.Mode().Perm()&0o055 != 0o055 {
+			return fmt.Errorf("%s has the mode %o: Lambda could not run it; chmod 755", name, info.Mode().Perm())
 		}
 	}
 	return nil

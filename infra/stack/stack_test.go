@@ -237,6 +237,21 @@ func TestNumbersFollow(t *testing.T) {
 	}
 }
 
+// TestTermination sees what the template does not have: the CDK command reads it from
+// the assembly's manifest.
+func TestTermination(t *testing.T) {
+	needNode(t)
+	for stage, want := range map[string]bool{"live": true, "test": false} {
+		s, err := stack.New(awscdk.NewApp(nil), options(t, map[string]string{"stage": stage}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.TerminationProtection() != nil && *s.TerminationProtection(); got != want {
+			t.Errorf("%s: termination protection is %v, want %v", stage, got, want)
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	needNode(t)
 	tests := []struct {
@@ -246,6 +261,11 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"no stage", func(o *stack.Options) { o.Stage = "" }, `stage "" is not`},
 		{"no bundles", func(o *stack.Options) { o.Bundles = t.TempDir() }, "find the code of ingest, which make build makes"},
+		{"a bundle for its owner alone", func(o *stack.Options) {
+			if err := os.Chmod(filepath.Join(o.Bundles, "consumer", "bootstrap"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, "consumer/bootstrap has the mode 700: Lambda could not run it"},
 		{"scaled limits", func(o *stack.Options) { o.Limits = limits.Scaled(60) }, "limits are scaled"},
 		{"limits that lose", func(o *stack.Options) { o.Limits.Visibility = 1 }, "check limits: visibility 1ns"},
 	}
@@ -254,8 +274,8 @@ func TestNewRefuses(t *testing.T) {
 			o := options(t, nil)
 			tt.change(&o)
 			_, err := stack.New(awscdk.NewApp(nil), o)
-			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-				t.Errorf("%v, want %s…", err, tt.want)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want …%s…", err, tt.want)
 			}
 		})
 	}
