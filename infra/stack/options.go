@@ -75,6 +75,7 @@ func FromContext(get func(key string) any, bundles string) (Options, error) {
 	}
 	o.AllowIPs = r.text("allow-ips", "")
 	r.must(validSources(o.AllowIPs), "allow-ips", "%q", o.AllowIPs)
+	r.must(len(o.AllowIPs) <= maxVariable, "allow-ips", "%d bytes long, %d at most", len(o.AllowIPs), maxVariable)
 	silence := "off"
 	if o.Stage == stageLive {
 		silence = "24"
@@ -168,8 +169,8 @@ type endpoint struct {
 	OnMismatch *string   `json:"on_mismatch,omitempty"`
 }
 
-// maxEndpoints leaves room in the 4 KB that Lambda gives a function's environment.
-const maxEndpoints = 3 << 10
+// maxVariable leaves room in the 4 KB that Lambda gives a function's environment.
+const maxVariable = 3 << 10
 
 // compactEndpoints refuses what would keep the consumer from starting.
 func compactEndpoints(text string) (string, error) {
@@ -199,8 +200,8 @@ func compactEndpoints(text string) (string, error) {
 		}
 	}
 	compact, err := json.Marshal(all)
-	if err == nil && len(compact) > maxEndpoints {
-		err = fmt.Errorf("%d bytes long, %d at most", len(compact), maxEndpoints)
+	if err == nil && len(compact) > maxVariable {
+		err = fmt.Errorf("%d bytes long, %d at most", len(compact), maxVariable)
 	}
 	return string(compact), err
 }
