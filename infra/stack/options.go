@@ -84,21 +84,21 @@ func FromContext(get func(key string) any, bundles string) (Options, error) {
 		o.SilenceHours = r.number("silence-hours", silence, 1)
 		r.must(o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
 	}
-	endpoints, err := compactEndpoints(r.text("endpoints", defaultEndpoints(o.Stage)))
+	endpoints, err := compactEndpoints(r.text("endpoints", "{}"), modesOf(o.Stage))
 	r.must(err == nil, "endpoints", "%v", err)
 	o.Endpoints = endpoints
 	return o, errors.Join(r.faults...)
 }
 
-// defaultEndpoints lets a stage whose name is a mode receive that mode alone.
-func defaultEndpoints(stage string) string {
+// modesOf lets a stage whose name is a mode receive that mode alone; nil is both.
+func modesOf(stage string) *[]bool {
 	switch stage {
 	case stageLive:
-		return `{"default":{"livemode":[true]}}`
+		return &[]bool{true}
 	case stageTest:
-		return `{"default":{"livemode":[false]}}`
+		return &[]bool{false}
 	}
-	return ""
+	return nil
 }
 
 func validStage() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,20}$`) }
@@ -172,11 +172,12 @@ type endpoint struct {
 // maxVariable leaves room in the 4 KB that Lambda gives a function's environment.
 const maxVariable = 3 << 10
 
-// compactEndpoints refuses what would keep the consumer from starting.
-func compactEndpoints(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
+// defaultEndpoint is the name of the endpoint whose path names none.
+const defaultEndpoint = "default"
+
+// compactEndpoints refuses what would keep the consumer from starting, and gives every
+// endpoint that names no modes, the default one included, those of the stage.
+func compactEndpoints(text string, modes *[]bool) (string, error) {
 	var all map[string]endpoint
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -186,8 +187,15 @@ func compactEndpoints(text string) (string, error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return "", errors.New("more than one JSON value")
 	}
+	if _, named := all[defaultEndpoint]; !named && modes != nil {
+		all[defaultEndpoint] = endpoint{}
+	}
 	name := regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	for n, e := range all {
+		if e.Livemode == nil {
+			e.Livemode = modes
+			all[n] = e
+		}
 		switch {
 		case !name.MatchString(n):
 			return "", fmt.Errorf("for an endpoint %q, which is not 1 to 32 of a-z, 0-9 and -", n)
@@ -198,6 +206,9 @@ func compactEndpoints(text string) (string, error) {
 		case e.OnMismatch != nil && *e.OnMismatch != "park" && *e.OnMismatch != "ignore":
 			return "", fmt.Errorf("an on_mismatch for endpoint %q that is neither park nor ignore", n)
 		}
+	}
+	if len(all) == 0 {
+		return "", nil
 	}
 	compact, err := json.Marshal(all)
 	if err == nil && len(compact) > maxVariable {

@@ -175,7 +175,7 @@ func TestContext(t *testing.T) {
 			{"AlarmIngestErrors", []string{"AlarmActions"}, []any{topic}},
 		}},
 		{"several endpoints", map[string]string{"stage": "live", "endpoints": `{"connect": {"accounts": ["acct_1"]}, "default": {"livemode": [true], "accounts": ["-"]}}`}, []want{
-			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, `{"connect":{"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`},
+			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`},
 		}},
 		{"a list of sources and short logs", map[string]string{"allow-ips": "3.18.12.63, 10.0.0.0/8", "log-days": "7", "silence-hours": "6"}, []want{
 			{"Ingest", []string{"Environment", "Variables", "TOLLGATE_ALLOW_IPS"}, "3.18.12.63, 10.0.0.0/8"},
@@ -299,7 +299,15 @@ func TestFromContext(t *testing.T) {
 		{"live and silent", map[string]any{"stage": "live", "silence-hours": "off"}, with(func(o *stack.Options) { o.Stage, o.Endpoints = "live", live })},
 		{"another", map[string]any{"stage": "eu-2"}, with(func(o *stack.Options) { o.Stage, o.Endpoints = "eu-2", "" })},
 		{"values of a file", map[string]any{"log-days": 7, "endpoints": map[string]any{"connect": map[string]any{"on_mismatch": "ignore"}}},
-			with(func(o *stack.Options) { o.LogDays, o.Endpoints = 7, `{"connect":{"on_mismatch":"ignore"}}` })},
+			with(func(o *stack.Options) {
+				o.LogDays, o.Endpoints = 7, `{"connect":{"livemode":[false],"on_mismatch":"ignore"},"default":{"livemode":[false]}}`
+			})},
+		{"an endpoint's own modes stay", map[string]any{"stage": "live", "endpoints": `{"default":{"livemode":[true,false]}}`},
+			with(func(o *stack.Options) {
+				o.Stage, o.Endpoints, o.SilenceHours = "live", `{"default":{"livemode":[true,false]}}`, 24
+			})},
+		{"both modes of another stage", map[string]any{"stage": "eu-2", "endpoints": `{"connect":{}}`},
+			with(func(o *stack.Options) { o.Stage, o.Endpoints = "eu-2", `{"connect":{}}` })},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
