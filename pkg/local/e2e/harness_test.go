@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -33,6 +34,12 @@ func trials() []string { return []string{"--functions", filepath.Join(binaries, 
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", "4") // most tests wait for a back-off or a lease
+	}
 	dir, err := os.MkdirTemp("", "tollgate-e2e-")
 	if err == nil {
 		binaries = dir
