@@ -67,14 +67,11 @@ needs-node:
 
 # The stack's tests start no goroutine of ours, and compiling CDK for the race detector
 # would take longer than all other tests.
-# Some packages mostly wait, for real time-outs of real processes: one more than there are
-# cores keeps the cores busy beside them.
-TESTERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
-RACED    = $$(go list ./... | grep -v '^tollgate/infra')
+RACED = $$(go list ./... | grep -v '^tollgate/infra')
 
 test: ## run all tests, with the race detector where a C compiler is (TESTFLAGS="-run …")
 	@if command -v "$$(go env CC)" >/dev/null 2>&1; then \
-		CGO_ENABLED=1 go test -race -p $(TESTERS) -timeout 8m $(TESTFLAGS) $(RACED) && go test -timeout 8m $(TESTFLAGS) ./infra/...; \
+		CGO_ENABLED=1 go test -race -timeout 8m $(TESTFLAGS) $(RACED) && go test -timeout 8m $(TESTFLAGS) ./infra/...; \
 	else \
 		echo "make test: no C compiler ($$(go env CC)) is here: testing without the race detector"; \
 		go test -timeout 8m $(TESTFLAGS) ./...; \
