@@ -161,7 +161,7 @@ func unique() string {
 
 // runCheck runs one check and tells how it failed, nil if it holds.
 func runCheck(ctx context.Context, t *target, c check) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, 4*t.patience)
+	ctx, cancel := context.WithTimeout(ctx, 12*t.patience)
 	defer cancel()
 	p := t.probe(ctx)
 	defer func() {
