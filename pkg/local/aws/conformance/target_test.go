@@ -59,7 +59,7 @@ func localTarget(t testing.TB, name, endpoint string, deviations map[string]devi
 			Region:       "us-east-1",
 			BaseEndpoint: aws.String(endpoint),
 			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-			HTTPClient:   &http.Client{Transport: transport, Timeout: 60 * time.Second},
+			HTTPClient:   &http.Client{Transport: transport, Timeout: 3 * time.Minute},
 			Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
 		},
 	}
