@@ -10,6 +10,10 @@ type Command struct {
 	Table         string // TOLLGATE_TABLE
 	QueueURL      string // TOLLGATE_QUEUE_URL
 	DLQURL        string // TOLLGATE_DLQ_URL
+
+	WebhookSecretID string // TOLLGATE_WEBHOOK_SECRET_ID
+	APIKeySecretID  string // TOLLGATE_API_KEY_SECRET_ID
+	StripeURL       string // TOLLGATE_STRIPE_URL, "" for Stripe's own
 }
 
 // Named reports whether the environment names a system.
@@ -25,6 +29,10 @@ func LoadCommand(lookup Lookup) (Command, error) {
 		Table:         r.text("TOLLGATE_TABLE", optional, ""),
 		QueueURL:      r.url("TOLLGATE_QUEUE_URL", optional, "the URL of the queue of events"),
 		DLQURL:        r.url("TOLLGATE_DLQ_URL", optional, "the URL of the dead-letter queue"),
+
+		WebhookSecretID: r.text("TOLLGATE_WEBHOOK_SECRET_ID", optional, ""),
+		APIKeySecretID:  r.text("TOLLGATE_API_KEY_SECRET_ID", optional, ""),
+		StripeURL:       r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 	}
 	r.allOrNone("TOLLGATE_TABLE", "TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL")
 	return c, r.err()

@@ -10,4 +10,7 @@ const (
 	OutputQueueURL   = "QueueUrl"
 	OutputDLQURL     = "DlqUrl"
 	OutputTable      = "TableName"
+
+	OutputWebhookSecret = "WebhookSecretArn"
+	OutputAPIKeySecret  = "ApiKeySecretArn"
 )

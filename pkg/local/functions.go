@@ -62,7 +62,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		})
 	}
 	f.ingest, err = host("ingest", l.IngestTimeout, o.IngestConcurrency, with(map[string]string{
-		"TOLLGATE_WEBHOOK_SECRET_ID": webhookSecret,
+		"TOLLGATE_WEBHOOK_SECRET_ID": WebhookSecretID,
 	}))
 	if err != nil {
 		return f, err
@@ -70,7 +70,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	env := map[string]string{
 		"TOLLGATE_TABLE":             info.Table,
 		"TOLLGATE_DLQ_URL":           info.DLQURL,
-		"TOLLGATE_API_KEY_SECRET_ID": apiKeySecret,
+		"TOLLGATE_API_KEY_SECRET_ID": APIKeySecretID,
 		"TOLLGATE_MAX_RECEIVES":      strconv.Itoa(o.MaxReceives),
 	}
 	if info.StripeURL != "" {

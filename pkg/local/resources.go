@@ -24,13 +24,13 @@ import (
 
 // Names of what the stack makes on AWS, as they are here.
 const (
-	Region        = "us-east-1"
-	AccessKey     = "test" // and the secret key: the embedded services check none
-	TableName     = "tollgate"
-	queueName     = "tollgate-events"
-	deadQueueName = "tollgate-dead"
-	webhookSecret = "tollgate/webhook"
-	apiKeySecret  = "tollgate/api-key"
+	Region          = "us-east-1"
+	AccessKey       = "test" // and the secret key: the embedded services check none
+	TableName       = "tollgate"
+	queueName       = "tollgate-events"
+	deadQueueName   = "tollgate-dead"
+	WebhookSecretID = "tollgate/webhook"
+	APIKeySecretID  = "tollgate/api-key"
 )
 
 // resources makes what the stack makes on AWS, over the same wire. What is there from
@@ -113,7 +113,7 @@ func (r resources) table(ctx context.Context) error {
 // makes a new one; it returns the first.
 func (r resources) signingSecrets(ctx context.Context, given []string) (first string, err error) {
 	if len(given) == 0 {
-		kept, err := r.secret(ctx, webhookSecret)
+		kept, err := r.secret(ctx, WebhookSecretID)
 		if err != nil {
 			return "", err
 		}
@@ -127,7 +127,7 @@ func (r resources) signingSecrets(ctx context.Context, given []string) (first st
 	if err != nil {
 		return "", fmt.Errorf("write signing secrets: %w", err)
 	}
-	return given[0], r.putSecret(ctx, webhookSecret, string(value))
+	return given[0], r.putSecret(ctx, WebhookSecretID, string(value))
 }
 
 // secret returns a secret's value, "" when there is none yet.

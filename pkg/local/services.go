@@ -111,7 +111,7 @@ func (r resources) prepare(ctx context.Context, o Options) (Info, error) {
 	if key == "" {
 		key = standInKey
 	}
-	if err := r.putSecret(ctx, apiKeySecret, key); err != nil {
+	if err := r.putSecret(ctx, APIKeySecretID, key); err != nil {
 		return Info{}, fmt.Errorf("store API key: %w", err)
 	}
 	return Info{

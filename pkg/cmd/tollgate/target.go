@@ -32,8 +32,12 @@ type target struct {
 
 	url string // where deliveries are posted, "" when it is not known
 
-	// Of a local system only: what signs them.
-	secret string
+	stripeURL       string // "" for Stripe's own API
+	webhookSecretID string // in Secrets Manager, "" when it is not known
+	apiKeySecretID  string // the same
+
+	local  bool
+	secret string // what signs deliveries, of a local system only
 }
 
 // target finds the system: the stack that is named, else the system that the environment
@@ -47,6 +51,7 @@ func (a *app) target(ctx context.Context) (target, error) {
 		return target{
 			name: "table " + a.env.Table + " in " + c.Region, aws: c,
 			table: a.env.Table, queueURL: a.env.QueueURL, dlqURL: a.env.DLQURL, timeScale: 1,
+			stripeURL: a.env.StripeURL, webhookSecretID: a.env.WebhookSecretID, apiKeySecretID: a.env.APIKeySecretID,
 		}, err
 	default:
 		return a.localTarget(ctx)
@@ -82,7 +87,8 @@ func (a *app) localTarget(ctx context.Context) (target, error) {
 		name: "the local system in " + a.data, aws: local.AWSConfig(i.Endpoint),
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
-		url: i.URL, secret: i.Secret,
+		url: i.URL, secret: i.Secret, local: true,
+		stripeURL: i.StripeURL, webhookSecretID: local.WebhookSecretID, apiKeySecretID: local.APIKeySecretID,
 	}, nil
 }
 

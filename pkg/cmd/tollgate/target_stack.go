@@ -42,7 +42,7 @@ func stackTarget(ctx context.Context, stack string) (target, error) {
 	return target{
 		name: "stack " + stack + " in " + c.Region, aws: c, timeScale: 1,
 		table: outputs[limits.OutputTable], queueURL: outputs[limits.OutputQueueURL], dlqURL: outputs[limits.OutputDLQURL],
-		url: outputs[limits.OutputWebhookURL],
+		url: outputs[limits.OutputWebhookURL], webhookSecretID: outputs[limits.OutputWebhookSecret], apiKeySecretID: outputs[limits.OutputAPIKeySecret],
 	}, nil
 }
 

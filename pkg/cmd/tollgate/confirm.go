@@ -1,0 +1,27 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// confirm says what is going to be changed where, and asks unless the system is a local
+// one or yes was given. Without a terminal to ask at it refuses.
+func (a *app) confirm(t target, what string, yes bool) error {
+	fmt.Fprintf(a.err, "%s: %s\n", t.name, what)
+	if yes || t.local {
+		return nil
+	}
+	info, err := os.Stdin.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return usage("this changes %s: give --yes when nobody can be asked", t.name)
+	}
+	fmt.Fprint(a.err, "Go on? [y/N] ")
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // no answer is no
+	if !strings.EqualFold(strings.TrimSpace(answer), "y") {
+		return usage("stopped: nothing was changed")
+	}
+	return nil
+}
