@@ -1,0 +1,120 @@
+package dynamostore
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// Listed asks for a page of what is listed under one name.
+type Listed struct {
+	From, To    string // bounds of "at", both inclusive, "" for none
+	NewestFirst bool
+	Limit       int    // items returned, defaults to DefaultLimit
+	Cursor      string // of the page before; name, bounds and order must be the same
+}
+
+// Conditions of a query of one partition of the index.
+//
+// Inputs: :lst; :from and :to where the request has them.
+const (
+	listedAll     = "lst=:lst"
+	listedFrom    = listedAll + " AND #at >= :from"
+	listedTo      = listedAll + " AND #at <= :to"
+	listedBetween = listedAll + " AND #at BETWEEN :from AND :to"
+)
+
+// Listed returns the items that the index [ListIndex] has under a name, by time, and the
+// cursor of the next page, "" when nothing is left. The index lags a moment behind the
+// table, and an item that changes between two pages may come twice or not at all. Values
+// are as those of [Reader.Item].
+func (r *Reader) Listed(ctx context.Context, lst string, o Listed) (items []map[string]any, next string, err error) {
+	limit := cmp.Or(o.Limit, DefaultLimit)
+	if lst == "" || limit < 0 {
+		return nil, "", errors.New("list items: no name, or a negative limit")
+	}
+	q := o.query(r.table, lst)
+	if q.ExclusiveStartKey, err = listedStart(lst, o.Cursor); err != nil {
+		return nil, "", err
+	}
+	for len(items) < limit {
+		q.Limit = aws.Int32(int32(min(pageItems, limit-len(items))))
+		out, err := r.client.Query(ctx, q)
+		if err != nil {
+			return nil, "", readError("list items of index "+ListIndex, err)
+		}
+		for _, attributes := range out.Items {
+			items = append(items, decodeItem(attributes))
+		}
+		if q.ExclusiveStartKey = out.LastEvaluatedKey; len(q.ExclusiveStartKey) == 0 {
+			return items, "", nil
+		}
+	}
+	return items, listedCursor(q.ExclusiveStartKey), nil
+}
+
+func (o Listed) query(table, lst string) *dynamodb.QueryInput {
+	values := item{":lst": str(lst)}
+	if o.From != "" {
+		values[":from"] = str(o.From)
+	}
+	if o.To != "" {
+		values[":to"] = str(o.To)
+	}
+	condition := listedAll
+	switch {
+	case o.From != "" && o.To != "":
+		condition = listedBetween
+	case o.From != "":
+		condition = listedFrom
+	case o.To != "":
+		condition = listedTo
+	}
+	q := &dynamodb.QueryInput{
+		TableName: &table, IndexName: aws.String(ListIndex), KeyConditionExpression: &condition,
+		ExpressionAttributeValues: values, ScanIndexForward: aws.Bool(!o.NewestFirst),
+	}
+	if condition != listedAll {
+		q.ExpressionAttributeNames = map[string]string{"#at": "at"}
+	}
+	return q
+}
+
+// listedPlace is a place in a partition of the index: behind the item with this key.
+type listedPlace struct {
+	PK string `json:"p"`
+	At string `json:"t"`
+}
+
+func listedStart(lst, cursor string) (item, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return nil, ErrCursor
+	}
+	var p listedPlace
+	if err := json.Unmarshal(raw, &p); err != nil || p.PK == "" || p.At == "" {
+		return nil, ErrCursor
+	}
+	return item{"pk": str(p.PK), "lst": str(lst), "at": str(p.At)}, nil
+}
+
+func listedCursor(key item) string {
+	text := func(v types.AttributeValue) string {
+		s, _ := v.(*types.AttributeValueMemberS)
+		if s == nil {
+			return ""
+		}
+		return s.Value
+	}
+	raw, _ := json.Marshal(listedPlace{PK: text(key["pk"]), At: text(key["at"])}) // of strings: cannot fail
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
