@@ -114,7 +114,7 @@ type AuditRequest struct {
 }
 
 // maxAuditDays bounds a request; each day is one query at least.
-const maxAuditDays = 400
+const maxAuditDays = 401
 
 // Audit returns entries, the newest first. More says that there are others of that time.
 // What began within the last moment may be missing, as the index lags behind the table.

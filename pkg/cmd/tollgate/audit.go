@@ -1,0 +1,184 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dynamostore"
+)
+
+// auditCmds read the audit trail.
+type auditCmds struct {
+	List auditListCmd `cmd:"" help:"List what operators changed, and why."`
+}
+
+// auditOf is what is said of a changing verb before it begins.
+type auditOf struct {
+	verb   string // as it is typed, for example "dlq purge"
+	why    string
+	detail string // which things, in words; no payload and no secret
+}
+
+const auditTimeout = 5 * time.Second
+
+// audited runs work between two writes to the audit trail: that it begins, without which
+// it does not begin, and what became of it, which is written after an interrupt and a
+// panic too. Each is also a line on stderr. The outcome is work's own words, with its
+// error if there is one.
+func (a *app) audited(ctx context.Context, t target, of auditOf, work func(context.Context) (outcome string, err error)) (err error) {
+	log, err := dynamostore.NewAudit(dynamodb.NewFromConfig(t.aws), t.table)
+	if err != nil {
+		return err
+	}
+	e := dynamostore.AuditEntry{
+		Verb: of.verb, By: operator(), Why: of.why, Detail: of.detail, Target: t.name, StartedAt: time.Now(),
+	}
+	if e.ID, err = log.Begin(ctx, e); err != nil {
+		return hint(fmt.Errorf("nothing was begun: %w", err),
+			"a change that nobody can look up later is not made: may these credentials call dynamodb:PutItem on %s?", t.table)
+	}
+	a.auditLine(e, "begins")
+	outcome := "it panicked"
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
+		defer cancel()
+		if failed := log.End(ctx, e.ID, outcome, time.Now()); failed != nil {
+			outcome += " (not in the audit trail: " + failed.Error() + ")"
+		}
+		a.auditLine(e, outcome)
+	}()
+	done, err := work(ctx)
+	outcome = outcomeText(ctx, done, err)
+	return err
+}
+
+// outcomeText joins what was done with why it ended early.
+func outcomeText(ctx context.Context, done string, err error) string {
+	switch {
+	case err == nil:
+		return cmp.Or(done, "done")
+	case ctx.Err() != nil:
+		return strings.TrimPrefix(done+"; interrupted: "+err.Error(), "; ")
+	default:
+		return strings.TrimPrefix(done+"; failed: "+err.Error(), "; ")
+	}
+}
+
+func (a *app) auditLine(e dynamostore.AuditEntry, what string) {
+	text := fmt.Sprintf("audit %s: %s by %s", e.ID, e.Verb, e.By)
+	if e.Why != "" {
+		text += " because " + strconv.Quote(clip(e.Why, 200))
+	}
+	fmt.Fprintf(a.err, "%s: %s\n", oneLine(text), oneLine(what))
+}
+
+// auditListCmd lists entries.
+type auditListCmd struct {
+	Since string `default:"7d" help:"Entries since: days such as 7d, a duration such as 2h, or a time (RFC 3339). Default: 7d, at most 400d." placeholder:"WHEN"`
+	Verb  string `help:"Entries of this verb, for example redrive; dlq also means dlq purge." placeholder:"VERB"`
+	Limit int    `default:"100" help:"Entries listed (1 to 10000)."`
+}
+
+// Help is what --help says beside the flags.
+func (auditListCmd) Help() string {
+	return `Each changing verb writes an entry when it begins and its outcome when it ends. An entry without an end is of a verb that runs, or of one that died: then look at what it was doing. Newest first; an entry shows up a moment after it was written. Entries are kept for good.
+
+  tollgate audit list --since 30d --verb "events replay"`
+}
+
+// auditView is an entry for machines.
+type auditView struct {
+	ID        string  `json:"id"`
+	Verb      string  `json:"verb"`
+	By        string  `json:"by"`
+	Why       string  `json:"why"`
+	Detail    string  `json:"detail"`
+	Target    string  `json:"target"`
+	StartedAt *string `json:"started_at"`
+	EndedAt   *string `json:"ended_at"` // null: no end is known
+	Outcome   string  `json:"outcome"`
+}
+
+// Run lists entries; none is no failure.
+func (c *auditListCmd) Run(ctx context.Context, a *app) error {
+	if c.Limit < 1 || c.Limit > 10_000 {
+		return usage("--limit is 1 to 10000")
+	}
+	now := time.Now()
+	since, err := sinceDays(c.Since, now)
+	if err != nil {
+		return err
+	}
+	if now.Sub(since) > 400*24*time.Hour || since.After(now) {
+		return usage("--since is at most 400 days ago, and not in the future")
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := t.reader()
+	if err != nil {
+		return err
+	}
+	// What begins at another machine's clock may begin a little later than now.
+	entries, more, err := reader.Audit(ctx, dynamostore.AuditRequest{
+		Since: since, Until: now.Add(time.Minute), Verb: c.Verb, Limit: c.Limit,
+	})
+	if err != nil {
+		return err
+	}
+	a.entries(entries, now)
+	if more {
+		fmt.Fprintf(a.err, "there are more than %d (--limit)\n", c.Limit)
+	}
+	return nil
+}
+
+func (a *app) entries(entries []dynamostore.AuditEntry, now time.Time) {
+	if a.json {
+		for _, e := range entries {
+			a.object(auditView{
+				ID: e.ID, Verb: e.Verb, By: e.By, Why: e.Why, Detail: e.Detail, Target: e.Target,
+				StartedAt: stamp(e.StartedAt), EndedAt: stamp(e.EndedAt), Outcome: e.Outcome,
+			})
+		}
+		return
+	}
+	if len(entries) == 0 {
+		fmt.Fprintln(a.out, "No entries: nobody changed anything in this time.")
+		return
+	}
+	rows := make([][]string, len(entries))
+	for i, e := range entries {
+		took, outcome := "-", "no end known"
+		if !e.EndedAt.IsZero() {
+			took, outcome = e.EndedAt.Sub(e.StartedAt).Round(100*time.Millisecond).String(), e.Outcome
+		}
+		rows[i] = []string{
+			shortTime(e.StartedAt, now), took, clip(e.Verb, 24), clip(e.By, 40), dash(clip(e.Why, 40)), dash(clip(e.Detail, 60)), dash(clip(outcome, 80)),
+		}
+	}
+	a.table([]string{"began", "took", "verb", "by", "because", "what", "outcome"}, rows)
+}
+
+// sinceDays reads what sinceOf reads, and whole days such as 7d.
+func sinceDays(s string, now time.Time) (time.Time, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err == nil && n >= 0 && n <= 100_000 {
+			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
+		}
+	}
+	t, err := sinceOf(s, now)
+	if _, wrong := errors.AsType[*usageError](err); wrong {
+		return t, usage("--since %q is no number of days such as 7d, no duration such as 2h, no time such as 2026-01-02T15:04:05Z and no day", s)
+	}
+	return t, err
+}
