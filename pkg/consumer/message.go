@@ -19,7 +19,8 @@ type attempt struct {
 	env   event.Envelope
 	claim *idempotency.Claim
 
-	opened bool // env and its body agree
+	opened    bool // env and its body agree
+	coalesced bool // the run ended without a fetch: the object's row shows the event's change
 }
 
 // message is the life of one message: decode, claim, run, record.
@@ -94,7 +95,8 @@ func (a *attempt) run() result {
 	return a.failed(errors.New("an item changed under every run of the handler"))
 }
 
-// decide says what the event means: ignored, or what its handler returned.
+// decide says what the event means: ignored, what its handler returned, or stale when
+// the object was fetched and kept since for another event.
 func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Effects, error) {
 	if !a.c.cfg.Handlers.Handles(a.env) {
 		return idempotency.Ignored, nil, nil
@@ -110,6 +112,9 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 		return "", nil, err
 	}
 	effects, err := a.handle(ctx)
+	if a.coalesced = errors.Is(err, dispatch.ErrCoalesced); a.coalesced {
+		return idempotency.Stale, nil, nil
+	}
 	return idempotency.Applied, effects, err
 }
 
@@ -155,7 +160,7 @@ func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 	}
 	in := dispatch.Input{
 		Envelope: a.env, Attempt: a.claim.Attempt, Generation: a.claim.Generation,
-		FirstAt: a.claim.FirstAt, Now: a.c.cfg.Now(),
+		FirstAt: a.claim.FirstAt, Now: a.c.cfg.Now(), SentAt: a.m.SentAt,
 	}
 	done := make(chan outcome, 1)
 	go func() {
@@ -205,6 +210,6 @@ func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r r
 }
 
 func (a *attempt) result(outcome string, r result) result {
-	r.env, r.outcome, r.attempt = a.env, outcome, a.claim.Attempt
+	r.env, r.outcome, r.attempt, r.coalesced = a.env, outcome, a.claim.Attempt, a.coalesced
 	return r
 }

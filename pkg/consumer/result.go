@@ -33,6 +33,8 @@ type result struct {
 	effects int
 	err     error
 
+	coalesced bool // another event's fetch stood in for this one's
+
 	ack       bool          // acknowledge; else it comes back after delay
 	delay     time.Duration // visibility from now
 	infra     bool          // failed for want of the store or the queue
@@ -51,6 +53,9 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 	}
 	if r.env.Created > 0 {
 		attrs = append(attrs, slog.Int64("age_ms", c.cfg.Now().Sub(time.Unix(r.env.Created, 0)).Milliseconds()))
+	}
+	if r.coalesced {
+		attrs = append(attrs, slog.Bool("coalesced", true))
 	}
 	if r.reason != "" {
 		attrs = append(attrs, slog.String("reason", r.reason))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"tollgate/pkg/event"
@@ -55,15 +56,18 @@ func (e Current[T]) Beside(key string, f Fields) Effect { return Swap(key, e.ver
 // must hold Keep or be none; a row that changed in between starts that over. So the
 // row never goes back and ends as Stripe's object ends.
 //
+// With [Coalesce] an event that the kept row shows already ends without a fetch and
+// without a run of h, as [ErrCoalesced].
+//
 // A type that ends in ".deleted" brings the event's own snapshot when Stripe has the
 // object no longer, if its API version can be read; any other is parked with
 // ReasonObjectGone. An object without an id is a permanent failure: it has no row. It
 // panics as On does, and on a Mux without Objects or Rows.
-func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[T]) (Effects, error)) {
+func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[T]) (Effects, error), options ...CurrentOption) {
 	if m.cfg.Objects == nil || m.cfg.Rows == nil {
 		panic("dispatch: OnCurrent needs a Mux with Objects and Rows")
 	}
-	want := objectNameOf(reflect.TypeFor[T]())
+	want, coalesce := objectNameOf(reflect.TypeFor[T]()), slices.Contains(options, Coalesce)
 	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {
 		s, err := readSnapshot(in, want)
 		if err != nil {
@@ -73,6 +77,9 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		if err := e.readRow(ctx, m.cfg.Rows); err != nil {
 			return nil, err
 		}
+		if coalesce && shown(in, e.Row) {
+			return nil, ErrCoalesced
+		}
 		if s, e.Gone, err = m.current(ctx, in, s); err != nil {
 			return nil, err
 		}
@@ -80,8 +87,12 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 			return nil, err
 		}
 		effects, err := h(ctx, e)
-		if err == nil && len(effects) > 0 && !e.keeps(effects) {
+		switch {
+		case err != nil:
+		case len(effects) > 0 && !e.keeps(effects):
 			err = Permanent(errors.New("the handler changes things without keeping its object's row"))
+		case coalesce && slices.ContainsFunc(effects, func(f Effect) bool { return f.Kind == KindInsert }):
+			err = Permanent(errors.New("the handler inserts things, and events that coalesce would miss them"))
 		}
 		return effects, err
 	})

@@ -10,6 +10,18 @@
 // A handler may run more than once for one event, and concurrently with itself; its
 // effects are applied once. It gets no database client for writes. It knows nothing
 // of Stripe's Go library: the types in a handler's signature are its caller's.
+//
+// On hands over the event's snapshot, OnCurrent the object as Stripe has it now, and
+// OnThin a reference. Some objects have no id: a balance, a cash balance, tax settings,
+// and the invoice of invoice.upcoming. For these holds:
+//
+//   - On at the pinned API version hands the snapshot over. Two events for one such
+//     object cannot be told to be about the same thing, so the keys of a handler's
+//     effects must come from the event's id.
+//   - On at any other version parks the event with ReasonAPIVersion: without an id
+//     nothing can be fetched in the version that handlers read.
+//   - OnCurrent is a permanent failure with ReasonHandler, whatever the version: there
+//     is no row to keep and nothing to fetch.
 package dispatch
 
 import (
@@ -33,7 +45,8 @@ type Input struct {
 	Attempt        int64     // number of this attempt, 1 for the first
 	Generation     int64     // 1, and one more with every replay
 	FirstAt        time.Time // when the event was first claimed
-	Now            time.Time // when this run started
+	Now            time.Time // when this run started: before anything is read or fetched for it
+	SentAt         time.Time // when the event's message was sent, by the queue's clock; zero when unknown
 }
 
 // keyLife is how long an idempotency key surely holds at Stripe, which forgets keys
@@ -126,7 +139,8 @@ func (m *Mux) handlerOf(e event.Envelope) handler {
 }
 
 // Dispatch runs the handler once. A panic comes back as a [*PanicError]; effects that
-// cannot be committed come back as a [*PermanentError].
+// cannot be committed come back as a [*PermanentError]; [ErrCoalesced] says that there
+// is nothing to do.
 func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err error) {
 	h := m.handlerOf(in.Envelope)
 	if h == nil {

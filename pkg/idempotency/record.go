@@ -44,7 +44,7 @@ type Outcome string
 const (
 	Applied Outcome = "applied" // the handler ran; its effects, if any, are committed
 	Ignored Outcome = "ignored" // no handler is registered for the type, or policy says so
-	Stale   Outcome = "stale"   // every effect had been applied before, under another event
+	Stale   Outcome = "stale"   // all that it would do had been done before, under another event
 )
 
 // Record is a record as it was read. Times are zero where the record has none.

@@ -1,0 +1,85 @@
+package consumer_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+// TestCoalescedIsDoneWithoutEffects: the record ends stale, the message is acknowledged,
+// and the log line tells it from an event whose facts were known.
+func TestCoalescedIsDoneWithoutEffects(t *testing.T) {
+	b := setup(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
+		effects := dispatch.Effects{dispatch.Insert("FACT#"+in.ID, nil)}
+		if in.ID == "evt_1" {
+			return effects, fmt.Errorf("dispatch: %w", dispatch.ErrCoalesced)
+		}
+		return effects, nil
+	})
+	var committed []int
+	b.store.complete = func(_ *idempotency.Claim, e dispatch.Effects) (idempotency.CompleteResult, error) {
+		committed = append(committed, len(e))
+		return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: b.store.outcomes[len(b.store.outcomes)-1]}, nil
+	}
+	b.config.Limits.BatchConcurrency = 1
+	failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1))
+	if err != nil || len(failed) != 0 || len(b.store.failures) != 0 {
+		t.Fatalf("failed %v, error %v, failures %+v", failed, err, b.store.failures)
+	}
+	if diff := cmp.Diff([]int{0, 1}, committed); diff != "" || !slices.Equal(b.store.outcomes, []idempotency.Outcome{idempotency.Stale, idempotency.Applied}) {
+		t.Errorf("outcomes %v, effects (-want +got):\n%s", b.store.outcomes, diff)
+	}
+	lines := json.NewDecoder(strings.NewReader(b.logs.String()))
+	for _, want := range []struct {
+		outcome   string
+		coalesced bool
+	}{{"stale", true}, {"applied", false}} {
+		var line struct {
+			Outcome   string
+			Coalesced bool
+		}
+		if err := lines.Decode(&line); err != nil || line.Outcome != want.outcome || line.Coalesced != want.coalesced {
+			t.Errorf("log line %+v (%v), want %+v", line, err, want)
+		}
+	}
+}
+
+// TestHandlerLearnsWhenTheMessageWasSent and when its run started, on each run anew.
+func TestHandlerLearnsWhenTheMessageWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		sent := start.Add(-time.Hour)
+		var got []dispatch.Input
+		b := setup(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
+			got = append(got, in)
+			<-time.After(time.Second)
+			return nil, nil
+		})
+		b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
+			if len(got) == 1 {
+				return idempotency.CompleteResult{Verdict: idempotency.SwapRefused}, nil
+			}
+			return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.Applied}, nil
+		}
+		m := message(t, "1", 1)
+		m.SentAt = sent
+		if failed, err := b.handle(t, m); err != nil || len(failed) != 0 || len(got) != 2 {
+			t.Fatalf("failed %v, error %v, %d runs", failed, err, len(got))
+		}
+		for i, in := range got {
+			if !in.SentAt.Equal(sent) || !in.Now.Equal(start.Add(time.Duration(i)*time.Second)) {
+				t.Errorf("run %d was told sent %v, now %v; want %v and its own start", i, in.SentAt, in.Now, sent)
+			}
+		}
+	})
+}

@@ -1,0 +1,194 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stripe/stripe-go/v76"
+
+	"tollgate/pkg/dispatch"
+)
+
+// counting counts what is fetched.
+type counting struct {
+	objects
+	fetches *int
+}
+
+func (c counting) FetchObject(ctx context.Context, account, object, id string) ([]byte, error) {
+	*c.fetches++
+	return c.objects.FetchObject(ctx, account, object, id)
+}
+
+func TestCoalesce(t *testing.T) {
+	const row, updated = "OBJ#test#-#sub_1", "customer.subscription.updated"
+	fetched := time.UnixMilli(1_700_000_000_000)
+	kept := dispatch.Fields{"ver": int64(3), "status": "active", "fetched_at": fetched.UnixMilli()}
+	without := func(name string) dispatch.Fields {
+		f := maps.Clone(kept)
+		delete(f, name)
+		return f
+	}
+	for _, c := range []struct {
+		name   string
+		row    dispatch.Fields
+		change func(*dispatch.Input)
+		plain  bool // registered without the option
+		spared bool
+	}{
+		{name: "sent long before the kept fetch", row: kept, spared: true},
+		{name: "sent just so much before it", row: kept, change: func(in *dispatch.Input) { in.SentAt = fetched.Add(-5 * time.Second) }, spared: true},
+		{name: "sent a millisecond less before it", row: kept, change: func(in *dispatch.Input) { in.SentAt = fetched.Add(-5*time.Second + time.Millisecond) }},
+		{name: "sent after it", row: kept, change: func(in *dispatch.Input) { in.SentAt = fetched.Add(time.Second) }},
+		{name: "sent at an unknown time", row: kept, change: func(in *dispatch.Input) { in.SentAt = time.Time{} }},
+		{name: "a replay", row: kept, change: func(in *dispatch.Input) { in.Generation = 2 }},
+		{name: "a later attempt", row: kept, change: func(in *dispatch.Input) { in.Attempt = 4 }, spared: true},
+		{name: "not registered for it", row: kept, plain: true},
+		{name: "no row yet"},
+		{name: "a row that says no time", row: without("fetched_at")},
+		{name: "a row that says another kind of time", row: dispatch.Fields{"ver": int64(3), "fetched_at": "2023-11-14"}},
+		{name: "a fetch from the future", row: kept, change: func(in *dispatch.Input) { in.Now = fetched.Add(-time.Millisecond) }},
+		{name: "a fetch from this very moment", row: kept, change: func(in *dispatch.Input) { in.Now = fetched }, spared: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			table := rows{}
+			if c.row != nil {
+				table[row] = c.row
+			}
+			fetches, runs := 0, 0
+			says := counting{objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"canceled"}`}, &fetches}
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: says, Rows: table})
+			var options []dispatch.CurrentOption
+			if !c.plain {
+				options = append(options, dispatch.Coalesce)
+			}
+			dispatch.OnCurrent(mux, updated, func(ctx context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+				runs++
+				return keepStatus(ctx, e)
+			}, options...)
+			in := subscription(updated, version, "trialing")
+			in.Now, in.SentAt, in.Attempt, in.Generation = fetched.Add(time.Minute), fetched.Add(-time.Minute), 1, 1
+			if c.change != nil {
+				c.change(&in)
+			}
+			effects, err := mux.Dispatch(t.Context(), in)
+			switch {
+			case c.spared && (!errors.Is(err, dispatch.ErrCoalesced) || fetches != 0 || runs != 0 || effects != nil):
+				t.Errorf("error %v, %d fetches, %d runs, effects %v; want it to be spared", err, fetches, runs, effects)
+			case !c.spared && (err != nil || fetches != 1 || runs != 1 || len(effects) != 1):
+				t.Errorf("error %v, %d fetches, %d runs, effects %v; want a fetch and a run", err, fetches, runs, effects)
+			}
+		})
+	}
+}
+
+// TestCoalescedReadsTheEventFirst: an event that a handler could not take, or an object
+// that has no row, fails as it does without the option.
+func TestCoalescedReadsTheEventFirst(t *testing.T) {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: objects{}, Rows: rows{}})
+	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
+	for _, c := range []struct{ name, object, reason string }{
+		{"another object", `{"id":"sub_1","object":"invoice"}`, dispatch.ReasonWrongObject},
+		{"no id", `{"object":"subscription"}`, dispatch.ReasonHandler},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := input("customer.subscription.updated", version, c.object)
+			in.Now, in.SentAt = time.Unix(1_700_000_000, 0), time.Unix(1_600_000_000, 0)
+			_, err := mux.Dispatch(t.Context(), in)
+			if p, _ := errors.AsType[*dispatch.PermanentError](err); p == nil || p.Reason != c.reason {
+				t.Errorf("error %v, want a permanent one for %s", err, c.reason)
+			}
+		})
+	}
+}
+
+// TestCoalescedHandlerMayNotInsert: a fact inserted for one event is not in the row that
+// stands in for another.
+func TestCoalescedHandlerMayNotInsert(t *testing.T) {
+	says := objects{"sub_1": `{"id":"sub_1","object":"subscription"}`}
+	for name, c := range map[string]struct {
+		effects func(dispatch.Current[stripe.Subscription]) dispatch.Effects
+		options []dispatch.CurrentOption
+		ok      bool
+	}{
+		"the row and what goes with it": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
+			return dispatch.Effects{e.Keep(nil), e.Beside("ENT#1", nil)}
+		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
+		"a check": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
+			return dispatch.Effects{e.Keep(nil), dispatch.CheckAbsent("STOP#1", errors.New("stopped"))}
+		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
+		"an insert": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
+			return dispatch.Effects{e.Keep(nil), dispatch.Insert("OUT#1", nil)}
+		}, []dispatch.CurrentOption{dispatch.Coalesce}, false},
+		"an insert where every event runs": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
+			return dispatch.Effects{e.Keep(nil), dispatch.Insert("OUT#1", nil)}
+		}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: says, Rows: rows{}})
+			dispatch.OnCurrent(mux, "customer.subscription.updated", func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+				return c.effects(e), nil
+			}, c.options...)
+			_, err := mux.Dispatch(t.Context(), subscription("customer.subscription.updated", version, "active"))
+			if p, _ := errors.AsType[*dispatch.PermanentError](err); (err == nil) != c.ok || !c.ok && p == nil {
+				t.Errorf("error %v, want ok %v", err, c.ok)
+			}
+		})
+	}
+}
+
+// TestKeptTimeIsTheFetchesStart: a change that comes while a fetch is on its way may be
+// missing in it, so the kept time must not be later than the fetch's beginning.
+func TestKeptTimeIsTheFetchesStart(t *testing.T) {
+	start := time.UnixMilli(1_700_000_000_000)
+	clock := start
+	says := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
+	slow := hooked{says, rows{}, func() {}, func() {}, func() { clock = clock.Add(7 * time.Second) }}
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: slow, Rows: slow})
+	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
+	in := subscription("customer.subscription.updated", version, "active")
+	in.Now, in.SentAt = clock, start
+	effects, err := mux.Dispatch(t.Context(), in)
+	if err != nil || clock != start.Add(7*time.Second) {
+		t.Fatalf("error %v, the fetch ended at %v", err, clock)
+	}
+	if diff := cmp.Diff(any(start.UnixMilli()), effects[0].Fields[dispatch.FetchedAt]); diff != "" {
+		t.Errorf("kept time (-want +got):\n%s", diff)
+	}
+}
+
+// TestBurstCostsOneFetch: of the updates that were sent before one fetch, the others
+// come to the same row without one; the last one, sent later, is fetched for.
+func TestBurstCostsOneFetch(t *testing.T) {
+	const row = "OBJ#test#-#sub_1"
+	fetches, table := 0, rows{}
+	says := counting{objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"past_due"}`}, &fetches}
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: says, Rows: table})
+	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
+	start := time.UnixMilli(1_700_000_000_000)
+	deliver := func(sent, now time.Time) {
+		in := subscription("customer.subscription.updated", version, "active")
+		in.SentAt, in.Now, in.Generation = sent, now, 1
+		effects, err := mux.Dispatch(t.Context(), in)
+		if err == nil {
+			table.apply(effects)
+		} else if !errors.Is(err, dispatch.ErrCoalesced) {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 { // a backlog that is worked off ten seconds later
+		deliver(start.Add(time.Duration(i)*100*time.Millisecond), start.Add(10*time.Second+time.Duration(i)*time.Millisecond))
+	}
+	if fetches != 1 {
+		t.Errorf("%d fetches for a burst, want 1", fetches)
+	}
+	says.objects["sub_1"] = `{"id":"sub_1","object":"subscription","status":"canceled"}`
+	deliver(start.Add(11*time.Second), start.Add(12*time.Second))
+	if fetches != 2 || table[row]["status"] != "canceled" {
+		t.Errorf("%d fetches, the row says %v; want the last change to be fetched", fetches, table[row]["status"])
+	}
+}
