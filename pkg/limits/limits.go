@@ -79,7 +79,8 @@ type Limits struct {
 	MaxConcurrency   int // of the event source mapping
 	ReservedConsumer int
 	ReservedIngest   int
-	ReconcileTimeout time.Duration
+
+	Reconcile Reconcile
 }
 
 // AWS returns the limits of the deployed system.
@@ -128,7 +129,8 @@ func Scaled(n int) Limits {
 		MaxConcurrency:   50,
 		ReservedConsumer: 50,
 		ReservedIngest:   50,
-		ReconcileTimeout: t(15 * time.Minute),
+
+		Reconcile: scaledReconcile(t),
 	}
 }
 

@@ -28,3 +28,16 @@ const (
 	// looks like this, and so does a stranger.
 	ReasonNoMatch = "no_match"
 )
+
+// Metrics of reconcile, one value for each pass, and of the outbox, one for each look.
+const (
+	MetricListed     = "Listed"     // events in Stripe's list
+	MetricMissed     = "Missed"     // of these, without a record: enqueued
+	MetricStuck      = "Stuck"      // of these, with a record that nothing would have finished: enqueued
+	MetricSuspicious = "Suspicious" // of these, unlike their record, or unreadable
+	MetricDeferred   = "Deferred"   // of these, left for a later pass
+	MetricComplete   = "Complete"   // 1 for a pass that did all it was to do, else 0
+
+	MetricOutboxSent   = "OutboxSent"
+	MetricOutboxFailed = "OutboxFailed"
+)

@@ -22,6 +22,7 @@ func (l Limits) Validate() error {
 	l.checkIngest(&f)
 	l.checkConsumer(&f)
 	l.checkQueue(&f)
+	l.checkReconcile(&f)
 	return errors.Join(f...)
 }
 
@@ -38,7 +39,6 @@ func (l Limits) checkValues(f *faults) {
 		{"visibility", l.Visibility}, {"source retention", l.SourceRetention},
 		{"back-off base", l.BackoffBase}, {"max visibility", l.MaxVisibility}, {"min delay", l.MinDelay},
 		{"lease slack", l.LeaseSlack}, {"take-over margin", l.TakeOverMargin},
-		{"reconcile timeout", l.ReconcileTimeout},
 	} {
 		f.must(v.time > 0, "%s %v is not over 0", v.name, v.time)
 	}

@@ -1,0 +1,64 @@
+package limits
+
+import "time"
+
+// Reconcile are the times and counts of the reconcile function. Its windows look at
+// Stripe's clock, yet they are divided by TimeScale too: a drill wants to see a day of it.
+type Reconcile struct {
+	Timeout   time.Duration // the function's timeout
+	StopAfter time.Duration // a pass begins no further slice after this
+	Reserved  int           // processes at once: two passes would send everything twice
+
+	Quarter, Nightly, Weekly Tier
+
+	SettleLag time.Duration // events younger than this are left to their webhook
+	Slice     time.Duration // long windows are listed in parts of this length
+	StuckAge  time.Duration // a record that is not done and did not change for this long is sent again
+
+	MaxBacklog int // messages on the queue under which a pass sends
+	MaxSends   int // messages that one pass sends
+
+	OutboxEvery time.Duration // how often unsent outbox messages are looked for
+}
+
+// Tier is how often reconcile runs and how far back it looks.
+type Tier struct{ Every, Span time.Duration }
+
+func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
+	const day = 24 * time.Hour
+	return Reconcile{
+		Timeout:   t(15 * time.Minute),
+		StopAfter: t(13 * time.Minute),
+		Reserved:  1,
+
+		Quarter: Tier{Every: t(15 * time.Minute), Span: t(3 * time.Hour)},
+		Nightly: Tier{Every: t(day), Span: t(75 * time.Hour)}, // Stripe repeats a delivery for three days
+		Weekly:  Tier{Every: t(7 * day), Span: t(29 * day)},   // Stripe lists events for 30 days
+
+		SettleLag: t(5 * time.Minute),
+		Slice:     t(time.Hour),
+		StuckAge:  t(90 * time.Minute),
+
+		MaxBacklog: 1000,
+		MaxSends:   5000,
+
+		OutboxEvery: t(time.Minute),
+	}
+}
+
+func (l Limits) checkReconcile(f *faults) {
+	r := l.Reconcile
+	f.must(r.Timeout > 0 && r.StopAfter > 0 && r.Slice > 0 && r.SettleLag > 0 && r.OutboxEvery > 0, "a time of reconcile is not over 0")
+	f.must(r.Reserved == 1, "reserved reconcile concurrency %d is not 1: two passes would send everything twice", r.Reserved)
+	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it says what it did", r.StopAfter, r.Timeout)
+	for _, t := range []struct {
+		name string
+		Tier
+	}{{"quarter-hourly", r.Quarter}, {"nightly", r.Nightly}, {"weekly", r.Weekly}} {
+		f.must(t.Every > 0 && t.Span >= 2*t.Every+r.SettleLag,
+			"%s reconcile looks back %v every %v: windows that hardly overlap miss what Stripe's list shows late", t.name, t.Span, t.Every)
+	}
+	f.must(r.StuckAge > l.BackoffCap+l.Visibility+l.ConsumerTimeout,
+		"a record counts as stuck after %v, within the longest wait between two receives %v: every message that waits would be sent again", r.StuckAge, l.BackoffCap+l.Visibility+l.ConsumerTimeout)
+	f.must(r.MaxBacklog >= 1 && r.MaxSends >= 1, "reconcile sends nothing: at most %d messages while the queue holds under %d", r.MaxSends, r.MaxBacklog)
+}
