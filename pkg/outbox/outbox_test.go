@@ -1,0 +1,322 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/outbox"
+)
+
+// table is a store in memory: messages by shard, the oldest first.
+type table struct {
+	listErr map[int]error
+	markErr func(key string) error
+
+	mu     sync.Mutex
+	shards [outbox.Shards][]outbox.Message
+	sent   map[string]time.Time
+}
+
+// tableOf puts n messages onto each of the shards that are named, or onto all.
+func tableOf(n int, shards ...int) *table {
+	t := &table{sent: map[string]time.Time{}}
+	for shard := range t.shards {
+		if len(shards) > 0 && !slices.Contains(shards, shard) {
+			continue
+		}
+		for i := range n {
+			t.shards[shard] = append(t.shards[shard], outbox.Message{
+				Key:  fmt.Sprintf("OUT#FACT#test#-#in_%d_%03d#paid#receipt", shard, i),
+				Name: "receipt", To: "cus_secret", Fields: map[string]any{"amount": int64(4165), "note": "secret"},
+			})
+		}
+	}
+	return t
+}
+
+func (t *table) Unsent(_ context.Context, shard int, cursor string, limit int) ([]outbox.Message, string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.listErr[shard]; err != nil {
+		return nil, "", err
+	}
+	var page []outbox.Message
+	for _, m := range t.shards[shard] {
+		if _, sent := t.sent[m.Key]; sent || m.Key <= cursor {
+			continue
+		}
+		if len(page) == limit {
+			return page, page[limit-1].Key, nil
+		}
+		page = append(page, m)
+	}
+	return page, "", nil
+}
+
+func (t *table) MarkSent(ctx context.Context, key string, at time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.markErr != nil {
+		if err := t.markErr(key); err != nil {
+			return err
+		}
+	}
+	if _, sent := t.sent[key]; !sent {
+		t.sent[key] = at
+	}
+	return nil
+}
+
+// sender notes what it was given.
+type sender struct {
+	send func(context.Context, outbox.Message) error // nil: all is well
+
+	mu   sync.Mutex
+	keys []string
+}
+
+func (s *sender) Send(ctx context.Context, m outbox.Message) error {
+	s.mu.Lock()
+	s.keys = append(s.keys, m.Key)
+	s.mu.Unlock()
+	if s.send == nil {
+		return nil
+	}
+	return s.send(ctx, m)
+}
+
+// of returns the keys that were sent of one shard, in their order.
+func (s *sender) of(shard int) (keys []string) {
+	for _, k := range s.keys {
+		if strings.Contains(k, fmt.Sprintf("in_%d_", shard)) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+func drain(t *testing.T, store outbox.Store, s outbox.Sender, o outbox.Options) outbox.Result {
+	t.Helper()
+	result, err := outbox.Drain(t.Context(), store, s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestDrainSendsEveryShardOldestFirst(t *testing.T) {
+	store, s := tableOf(60), &sender{} // more than two pages of each shard
+	if diff := cmp.Diff(outbox.Result{Sent: 60 * outbox.Shards}, drain(t, store, s, outbox.Options{})); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	for shard := range outbox.Shards {
+		if got := s.of(shard); len(got) != 60 || !slices.IsSorted(got) {
+			t.Errorf("shard %d: sent %v", shard, got)
+		}
+	}
+	if again := drain(t, store, s, outbox.Options{}); again != (outbox.Result{}) || len(s.keys) != 60*outbox.Shards {
+		t.Errorf("a second run came to %+v", again)
+	}
+}
+
+func TestFailuresHoldUpNoneButThemselves(t *testing.T) {
+	store := tableOf(30, 3)
+	store.shards[3][7].Name = ""
+	var logs strings.Builder
+	s := &sender{send: func(_ context.Context, m outbox.Message) error {
+		switch n, _ := strconv.Atoi(m.Key[len("OUT#FACT#test#-#in_3_") : len("OUT#FACT#test#-#in_3_")+3]); n {
+		case 0:
+			return errors.New("no such mailbox")
+		case 1:
+			panic("bug")
+		}
+		return nil
+	}}
+	o := outbox.Options{Logger: slog.New(slog.NewTextHandler(&logs, nil))}
+	if diff := cmp.Diff(outbox.Result{Sent: 27, Failed: 3}, drain(t, store, s, o)); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	for _, want := range []string{"no such mailbox", "sender panicked: bug", "no name", "in_3_001"} {
+		if !strings.Contains(logs.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, logs.String())
+		}
+	}
+	if strings.Contains(logs.String(), "secret") {
+		t.Errorf("the log tells what or to whom:\n%s", logs.String())
+	}
+	s.send = nil
+	if diff := cmp.Diff(outbox.Result{Sent: 2, Failed: 1}, drain(t, store, s, outbox.Options{})); diff != "" {
+		t.Errorf("the next run (-want +got):\n%s", diff)
+	}
+}
+
+// TestMarkThatFailsSendsAgain: at least once, and it says so.
+func TestMarkThatFailsSendsAgain(t *testing.T) {
+	store, s := tableOf(1, 0, 1), &sender{}
+	store.markErr = func(key string) error {
+		if strings.Contains(key, "in_0_") {
+			return errors.New("throttled")
+		}
+		return nil
+	}
+	if diff := cmp.Diff(outbox.Result{Sent: 1, Unmarked: 1}, drain(t, store, s, outbox.Options{})); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	store.markErr = nil
+	if diff := cmp.Diff(outbox.Result{Sent: 1}, drain(t, store, s, outbox.Options{})); diff != "" || len(s.of(0)) != 2 {
+		t.Errorf("sent %v, the next run (-want +got):\n%s", s.keys, diff)
+	}
+}
+
+func TestMarkComesAfterTheSending(t *testing.T) {
+	store := tableOf(3, 5)
+	s := &sender{send: func(_ context.Context, m outbox.Message) error {
+		store.mu.Lock()
+		defer store.mu.Unlock()
+		if _, marked := store.sent[m.Key]; marked {
+			t.Errorf("%s was marked before it was sent", m.Key)
+		}
+		return nil
+	}}
+	if got := drain(t, store, s, outbox.Options{}); got.Sent != 3 {
+		t.Errorf("result %+v", got)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	t.Run("as many as the limit, failures too", func(t *testing.T) {
+		store := tableOf(40)
+		s := &sender{send: func(_ context.Context, m outbox.Message) error {
+			if strings.Contains(m.Key, "in_2_") {
+				return errors.New("no")
+			}
+			return nil
+		}}
+		got := drain(t, store, s, outbox.Options{Limit: 100})
+		if got.Sent+got.Failed != 100 || len(s.keys) != 100 || !got.Unfinished {
+			t.Errorf("result %+v, %d tried; want 100 and to be unfinished", got, len(s.keys))
+		}
+	})
+	t.Run("exactly the limit is finished", func(t *testing.T) {
+		if diff := cmp.Diff(outbox.Result{Sent: 80}, drain(t, tableOf(10), &sender{}, outbox.Options{Limit: 80})); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("no message is begun after the time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			s := &sender{send: func(context.Context, outbox.Message) error { <-time.After(time.Second); return nil }}
+			got := drain(t, tableOf(100, 4), s, outbox.Options{Time: 10 * time.Second})
+			if diff := cmp.Diff(outbox.Result{Sent: 10, Unfinished: true}, got); diff != "" || time.Since(start) != 10*time.Second {
+				t.Errorf("after %v (-want +got):\n%s", time.Since(start), diff)
+			}
+		})
+	})
+	t.Run("a message has its own time, and slow ones hold up one shard", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &sender{send: func(ctx context.Context, m outbox.Message) error {
+				if strings.Contains(m.Key, "in_0_") {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return nil
+			}}
+			got := drain(t, tableOf(9), s, outbox.Options{})
+			if diff := cmp.Diff(outbox.Result{Sent: 63, Failed: 5, Unfinished: true}, got); diff != "" {
+				t.Errorf("want five of ten seconds each, and the others all (-want +got):\n%s", diff)
+			}
+		})
+	})
+	t.Run("what was sent when the run is stopped is marked", func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		store := tableOf(5, 6)
+		s := &sender{send: func(context.Context, outbox.Message) error { stop(); return nil }}
+		got, err := outbox.Drain(ctx, store, s, outbox.Options{})
+		if diff := cmp.Diff(outbox.Result{Sent: 1, Unfinished: true}, got); diff != "" || err != nil || len(store.sent) != 1 {
+			t.Errorf("error %v, %d marked (-want +got):\n%s", err, len(store.sent), diff)
+		}
+	})
+}
+
+func TestUnreadableListHoldsUpNoOther(t *testing.T) {
+	down := errors.New("throttled")
+	store := tableOf(2)
+	store.listErr = map[int]error{1: down, 6: down}
+	got, err := outbox.Drain(t.Context(), store, &sender{}, outbox.Options{})
+	if diff := cmp.Diff(outbox.Result{Sent: 12, Unfinished: true}, got); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	if !errors.Is(err, down) || !strings.Contains(err.Error(), "OUT#1") || !strings.Contains(err.Error(), "OUT#6") {
+		t.Errorf("error %v, want both lists named", err)
+	}
+}
+
+func TestDrainRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		store  outbox.Store
+		sender outbox.Sender
+		o      outbox.Options
+	}{
+		"no store":       {nil, &sender{}, outbox.Options{}},
+		"no sender":      {tableOf(0), nil, outbox.Options{}},
+		"negative limit": {tableOf(0), &sender{}, outbox.Options{Limit: -1}},
+		"negative time":  {tableOf(0), &sender{}, outbox.Options{Time: -1}},
+		"negative send":  {tableOf(0), &sender{}, outbox.Options{SendTime: -1}},
+		"negative mark":  {tableOf(0), &sender{}, outbox.Options{MarkTime: -1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := outbox.Drain(t.Context(), c.store, c.sender, c.o); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
+func TestLogSenderTellsKeyAndNameAlone(t *testing.T) {
+	var logs strings.Builder
+	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	store := tableOf(1, 2)
+	if got := drain(t, store, outbox.NewLogSender(log), outbox.Options{}); got.Sent != 1 {
+		t.Errorf("result %+v", got)
+	}
+	want := "level=INFO msg=\"outbox message\" key=OUT#FACT#test#-#in_2_000#paid#receipt name=receipt\n"
+	if diff := cmp.Diff(want, logs.String()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
+func TestLive(t *testing.T) {
+	for key, want := range map[string]bool{
+		"OUT#FACT#live#-#in_1#paid#receipt":       true,
+		"OUT#OBJ#live#acct_1#sub_1#welcome":       true,
+		"OUT#FACT#test#-#in_1#paid#receipt":       false,
+		"OUT#FACT#test#live#in_1#paid#receipt":    false,
+		"OUT#FACT#lively#acct_1#in_1#paid#notice": false,
+		"OUT#live":  false,
+		"OUT##live": false,
+		"":          false,
+	} {
+		if got := (outbox.Message{Key: key}).Live(); got != want {
+			t.Errorf("%q live is %v", key, got)
+		}
+	}
+}
