@@ -33,6 +33,7 @@ type RefusedError struct {
 	Status    int
 	Code      string // Stripe's error code, may be ""
 	RequestID string // Stripe's id of the request, may be ""
+	Message   string // Stripe's words, as they came; not part of Error, as they may quote the request
 }
 
 func (e *RefusedError) Error() string {

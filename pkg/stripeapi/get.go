@@ -1,6 +1,7 @@
 package stripeapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,9 +14,12 @@ import (
 	"time"
 )
 
-// request is one GET, the same on every try.
+// request is one request, the same on every try.
 type request struct {
+	method        string // "" for GET
 	path          string
+	form          string // the body of a POST
+	once          string // idempotency key: tries with one key change things once
 	version       string // Stripe-Version
 	accountHeader string // the header that names the account
 	account       string // "" for the key's own
@@ -32,7 +36,7 @@ type answer struct {
 }
 
 // get makes the request until it succeeds, another try cannot help, or the tries or
-// the time are over.
+// the time are over. A request that would change more on every try has a key in once.
 func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 	key, err := c.key(ctx)
 	if err != nil {
@@ -84,9 +88,15 @@ func (c *Client) key(ctx context.Context) (string, error) {
 func (c *Client) try(ctx context.Context, r request, key string) answer {
 	ctx, cancel := context.WithTimeout(ctx, c.o.TryTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.o.URL+r.path, nil)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.method, http.MethodGet), c.o.URL+r.path, strings.NewReader(r.form))
 	if err != nil {
 		return answer{err: err}
+	}
+	if r.method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if r.once != "" {
+		req.Header.Set("Idempotency-Key", r.once)
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Stripe-Version", r.version)
@@ -123,7 +133,8 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 func refusal(resp *http.Response, body []byte) (err error, again bool) {
 	var envelope struct {
 		Error struct {
-			Code string `json:"code"`
+			Code    string `json:"code"`
+			Message string `json:"message"`
 		} `json:"error"`
 	}
 	_ = json.Unmarshal(body, &envelope) // an answer in another form has no code
@@ -147,7 +158,7 @@ func refusal(resp *http.Response, body []byte) (err error, again bool) {
 	if resp.StatusCode >= 500 || resp.Header.Get("Stripe-Should-Retry") == "true" {
 		return errors.New(text), true
 	}
-	return &RefusedError{Status: resp.StatusCode, Code: code, RequestID: id}, false
+	return &RefusedError{Status: resp.StatusCode, Code: code, RequestID: id, Message: envelope.Error.Message}, false
 }
 
 // retryAfter reads Retry-After: seconds or a date. What it cannot read is no wish.

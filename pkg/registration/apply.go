@@ -1,0 +1,186 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Bounds of what is finished or undone after an interrupt too.
+const (
+	finishTimeout = time.Minute
+	findTries     = 4
+	findWait      = 2 * time.Second
+)
+
+// Applier carries out plans.
+type Applier struct {
+	Registrar Registrar
+	Lister    Lister
+	Vault     Vault
+	// Say gets a line for people before and after each step, and every line that says
+	// what was left behind. It gets no secret.
+	Say func(format string, args ...any)
+	// Run names this run, at random: it goes into the metadata of what is made.
+	Run string
+}
+
+// Done is what an apply did.
+type Done struct {
+	Created string   `json:"created,omitempty"` // ids
+	Updated string   `json:"updated,omitempty"`
+	Deleted []string `json:"deleted,omitempty"`
+	Left    string   `json:"left,omitempty"` // an endpoint to delete by hand
+}
+
+// Words is what was done, in one line.
+func (d Done) Words() string {
+	var list []string
+	add := func(verb, id string) {
+		if id != "" {
+			list = append(list, verb+" "+id)
+		}
+	}
+	add("created", d.Created)
+	add("updated", d.Updated)
+	add("deleted", strings.Join(d.Deleted, ", "))
+	add("left behind", d.Left)
+	if len(list) == 0 {
+		return "nothing was changed"
+	}
+	return strings.Join(list, "; ")
+}
+
+// Apply carries out a plan. After an error, Done says what was done before it; Left is
+// set when an endpoint stands at Stripe whose secret is not stored.
+func (a Applier) Apply(ctx context.Context, p Plan) (d Done, err error) {
+	if p.Action == ActionRefuse {
+		return d, errors.New("the plan cannot be carried out")
+	}
+	for _, id := range p.Delete {
+		if err := a.Registrar.DeleteWebhookEndpoint(ctx, id); err != nil {
+			return d, fmt.Errorf("delete %s, whose secret was never stored: %w", id, err)
+		}
+		d.Deleted = append(d.Deleted, id)
+		a.Say("deleted %s, whose secret was never stored", id)
+	}
+	switch p.Action {
+	case ActionUpdate:
+		return d, a.update(ctx, p, &d)
+	case ActionCreate:
+		return d, a.create(ctx, p, &d)
+	}
+	return d, nil
+}
+
+func (a Applier) update(ctx context.Context, p Plan, d *Done) error {
+	u := Update{Events: p.Wanted.Events}
+	if p.Enable {
+		u.Disabled = new(bool)
+	}
+	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, p.Endpoint, u); err != nil {
+		return fmt.Errorf("update %s: %w", p.Endpoint, err)
+	}
+	d.Updated = p.Endpoint
+	a.Say("updated %s", p.Endpoint)
+	return nil
+}
+
+// create makes the endpoint, stores its secret and marks it as whole. From the answer on
+// an interrupt does not end it: half of it is worse than either end.
+func (a Applier) create(ctx context.Context, p Plan, d *Done) error {
+	if err := a.storable(ctx, p.Wanted.Name); err != nil {
+		return fmt.Errorf("nothing was created: %w", err)
+	}
+	a.Say("creating an endpoint for %s; until its secret is said to be stored, one with metadata %s=%s must be deleted again if this ends", p.Wanted.URL, MetaApply, a.Run)
+	n := NewEndpoint{
+		URL: p.Wanted.URL, Events: p.Wanted.Events, APIVersion: p.Wanted.APIVersion, Connect: p.Wanted.Connect,
+		Description: "Tollgate, endpoint " + p.Wanted.Name,
+		Metadata:    map[string]string{MetaName: p.Wanted.Name, MetaConnect: fmt.Sprint(p.Wanted.Connect), MetaApply: a.Run},
+	}
+	e, secret, err := a.Registrar.CreateWebhookEndpoint(ctx, n, a.Run)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	if e.ID == "" {
+		return a.unmade(ctx, d, err)
+	}
+	if err == nil {
+		_, err = Change(ctx, a.Vault, PutFirst(p.Wanted.Name, secret))
+	}
+	if err != nil {
+		return a.undo(ctx, d, e.ID, fmt.Errorf("store the secret of %s: %w", e.ID, err))
+	}
+	d.Created = e.ID
+	a.Say("created %s, its secret is stored", e.ID)
+	mark := Update{Metadata: map[string]string{MetaSecret: secret.Fingerprint()}}
+	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, e.ID, mark); err != nil {
+		return fmt.Errorf("%s works and its secret is stored, but it could not be marked so at Stripe: the next apply makes it anew: %w", e.ID, err)
+	}
+	return nil
+}
+
+// storable finds out before anything is made what would keep its secret from being stored.
+func (a Applier) storable(ctx context.Context, name string) error {
+	now, err := a.Vault.Current(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := ReadStored(now.Value)
+	if err != nil {
+		return err
+	}
+	_, err = s.list(name)
+	return err
+}
+
+// unmade is for a creation without an answer. If it may have been carried out, the
+// endpoint is looked for and deleted: its secret was in the answer alone.
+func (a Applier) unmade(ctx context.Context, d *Done, failed error) error {
+	failed = fmt.Errorf("create endpoint: %w", failed)
+	if !errors.Is(failed, ErrUnknownOutcome) {
+		return failed
+	}
+	unsure := func(why error) error {
+		a.Say("an endpoint with metadata %s=%s may stand at Stripe, enabled, and its secret is nowhere: endpoint apply finds and deletes it", MetaApply, a.Run)
+		return errors.Join(failed, why)
+	}
+	for range findTries {
+		list, err := a.Lister.ListWebhookEndpoints(ctx)
+		if err != nil {
+			return unsure(err)
+		}
+		for _, e := range list {
+			if e.Metadata[MetaApply] == a.Run {
+				return a.undo(ctx, d, e.ID, failed)
+			}
+		}
+		if err := wait(ctx, findWait); err != nil {
+			return unsure(err)
+		}
+	}
+	return unsure(nil)
+}
+
+// undo deletes what was made, or says what is left.
+func (a Applier) undo(ctx context.Context, d *Done, id string, failed error) error {
+	if err := a.Registrar.DeleteWebhookEndpoint(ctx, id); err != nil {
+		d.Left = id
+		a.Say("delete %s in Stripe's Dashboard, or run endpoint apply again: it is enabled, and its secret is not stored, so that all it delivers is refused", id)
+		return errors.Join(failed, fmt.Errorf("delete %s again: %w", id, err))
+	}
+	a.Say("deleted %s again: no endpoint was left", id)
+	return failed
+}
+
+// Retire disables an endpoint. Whether another serves in its place is the caller's to
+// find out.
+func (a Applier) Retire(ctx context.Context, id string) error {
+	disabled := true
+	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, id, Update{Disabled: &disabled}); err != nil {
+		return fmt.Errorf("disable %s: %w", id, err)
+	}
+	a.Say("disabled %s", id)
+	return nil
+}

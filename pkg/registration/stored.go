@@ -1,0 +1,129 @@
+package registration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// maxStored is how large a value of Secrets Manager may be.
+const maxStored = 65_536
+
+// errStored says that what is stored is not what this package writes. It is left alone:
+// it may be somebody's.
+var errStored = errors.New(`the stored webhook secret is not JSON of the form {"default":["whsec_…"]}`)
+
+// Stored is the stored webhook secret, taken apart. What it does not understand in it
+// stays as it is.
+type Stored struct{ byName map[string]json.RawMessage }
+
+// ReadStored takes a stored value apart; "" is one that holds nothing yet.
+func ReadStored(value Secret) (Stored, error) {
+	s := Stored{byName: map[string]json.RawMessage{}}
+	if len(bytes.TrimSpace([]byte(value.Reveal()))) == 0 {
+		return s, nil
+	}
+	// The decoder's own error would quote from the value.
+	if err := json.Unmarshal([]byte(value.Reveal()), &s.byName); err != nil || s.byName == nil {
+		return s, errStored
+	}
+	return s, nil
+}
+
+// Names returns how many endpoints have an entry.
+func (s Stored) Names() int { return len(s.byName) }
+
+// Of returns an endpoint's secrets in their order, which is that in which they are tried
+// and counted. An entry that is not text counts as an empty secret.
+func (s Stored) Of(name string) ([]Secret, error) {
+	raw, err := s.list(name)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Secret, len(raw))
+	for i, r := range raw {
+		list[i] = NewSecret(textOf(r))
+	}
+	return list, nil
+}
+
+func (s Stored) list(name string) (list []json.RawMessage, err error) {
+	raw, there := s.byName[name]
+	if !there {
+		return nil, nil
+	}
+	if json.Unmarshal(raw, &list) != nil {
+		return nil, errStored
+	}
+	return list, nil
+}
+
+func textOf(raw json.RawMessage) (text string) {
+	if json.Unmarshal(raw, &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// Edit makes a new stored value of an old one. It gives the same value for what it made
+// itself: it may be applied again.
+type Edit func(Stored) (Secret, error)
+
+// PutFirst puts a secret before an endpoint's others.
+func PutFirst(name string, secret Secret) Edit {
+	return func(s Stored) (Secret, error) {
+		first, err := json.Marshal(secret.Reveal())
+		if err != nil {
+			return Secret{}, errStored
+		}
+		return s.edited(name, func(list []json.RawMessage) []json.RawMessage {
+			return append([]json.RawMessage{first}, dropped(list, []Secret{secret})...)
+		})
+	}
+}
+
+// Drop removes secrets of an endpoint, by their text. It never removes the last one.
+func Drop(name string, old []Secret) Edit {
+	return func(s Stored) (Secret, error) {
+		return s.edited(name, func(list []json.RawMessage) []json.RawMessage {
+			if left := dropped(list, old); len(left) > 0 {
+				return left
+			}
+			return list
+		})
+	}
+}
+
+func dropped(list []json.RawMessage, old []Secret) []json.RawMessage {
+	return slices.DeleteFunc(slices.Clone(list), func(raw json.RawMessage) bool {
+		return slices.ContainsFunc(old, func(o Secret) bool { return o.Reveal() == textOf(raw) })
+	})
+}
+
+// edited renders the value with one endpoint's list changed.
+func (s Stored) edited(name string, change func([]json.RawMessage) []json.RawMessage) (Secret, error) {
+	list, err := s.list(name)
+	if err != nil {
+		return Secret{}, err
+	}
+	all := maps.Clone(s.byName)
+	if all[name], err = json.Marshal(change(list)); err != nil {
+		return Secret{}, errStored
+	}
+	return Stored{byName: all}.render()
+}
+
+// render is the stored form: names sorted, no white space.
+func (s Stored) render() (Secret, error) {
+	text, err := json.Marshal(s.byName)
+	if err != nil {
+		return Secret{}, errStored
+	}
+	if len(text) > maxStored {
+		return Secret{}, fmt.Errorf("the webhook secret would have %d bytes, and may have %d", len(text), maxStored)
+	}
+	return NewSecret(string(text)), nil
+}
