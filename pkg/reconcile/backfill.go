@@ -1,0 +1,45 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"tollgate/pkg/event"
+)
+
+// BackfillRequest is what an operator asks for.
+type BackfillRequest struct {
+	Since, Until time.Time    // of creation; Until is at most the settle lag before now
+	Types        []string     // of those that handlers take; nil for all, and only then it is noted as covered
+	DryRun       bool         // count, send nothing and note nothing
+	Progress     func(Counts) // called after each page with what it had; may be nil
+}
+
+// Backfill compares a window as the quarter-hourly pass does, in slices, the newest first.
+// It takes what time it needs, and sends while the queue holds few messages, without a
+// bound on their number; what it defers is there for the next run.
+func (r *Reconciler) Backfill(ctx context.Context, b BackfillRequest) (Report, error) {
+	l := r.cfg.Limits.Reconcile
+	t := Tier{Name: Backfill, Slice: max(l.Slice.Round(time.Second), time.Second)}
+	p, err := r.pass(ctx, t, event.Backfill)
+	if err != nil {
+		return Report{Tier: t.Name, Err: err}, err
+	}
+	p.stopAfter, p.dry, p.progress, p.unbounded = 0, b.DryRun, b.Progress, true
+	if b.Types != nil {
+		p.partly = len(b.Types) < len(r.cfg.Types)
+		p.chunks = slices.Collect(slices.Chunk(slices.Sorted(slices.Values(b.Types)), MaxTypes))
+	}
+	last := p.started.Add(-l.SettleLag)
+	if b.Until.Before(last) {
+		last = b.Until
+	}
+	windows := cut(seconds(b.Since), seconds(last), t.Slice)
+	if len(windows) == 0 || len(p.chunks) == 0 {
+		return p.report, errors.New("reconcile: nothing to list: no time or no types")
+	}
+	p.cover(ctx, t, windows)
+	return p.report, p.report.Err
+}

@@ -1,0 +1,76 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// catchUp takes the slices that the long tiers left, the oldest first, while there is
+// time. Each runs by its own tier's rules and is noted as that tier's.
+func (p *pass) catchUp(ctx context.Context) {
+	var long []Tier
+	oldest := p.started
+	for _, t := range Tiers(p.cfg.Limits.Reconcile) {
+		if t.Slice > 0 {
+			long = append(long, t)
+			oldest = slices.MinFunc([]time.Time{oldest, p.started.Add(-t.Span - t.Slice)}, time.Time.Compare)
+		}
+	}
+	notes, err := p.cfg.Coverage.Covered(ctx, oldest, p.started)
+	if err != nil {
+		p.report.Err = fmt.Errorf("read what was finished: %w", err)
+		return
+	}
+	for !p.outOfTime() {
+		t, account, w, found := p.oldestLeft(long, notes)
+		if !found {
+			return
+		}
+		finished, err := p.slice(ctx, t, account, w)
+		if err != nil || !finished {
+			// Its own pass comes back to it; this one did what it was for.
+			p.cfg.Logger.Warn("a slice that was left could not be finished", "tier", t.Name, "account", account, "from", w.From, "error", err)
+			return
+		}
+		p.report.CaughtUp++
+		notes = append(notes, Covered{Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To, DoneAt: p.cfg.Now()})
+	}
+}
+
+func (p *pass) oldestLeft(tiers []Tier, notes []Covered) (tier Tier, account string, oldest Window, found bool) {
+	for _, t := range tiers {
+		for _, a := range p.accounts {
+			own := slices.DeleteFunc(slices.Clone(notes), func(c Covered) bool {
+				return c.Tier != t.Name || c.Account != a || c.Livemode != p.live
+			})
+			if w, left := t.left(p.started, own); left && (!found || w.From.Before(oldest.From)) {
+				tier, account, oldest, found = t, a, w, true
+			}
+		}
+	}
+	return tier, account, oldest, found
+}
+
+// left returns the oldest slice that a pass of the tier should have finished by now: it
+// was not finished within the tier's time and a quarter of it. A tier that has finished
+// nothing at all has not begun, and leaves nothing.
+func (t Tier) left(now time.Time, own []Covered) (Window, bool) {
+	if len(own) == 0 {
+		return Window{}, false
+	}
+	due := now.Add(-t.Every - t.Every/4)
+	finished := map[int64]time.Time{} // the end of what was finished in time, by slice
+	for _, c := range own {
+		if c.DoneAt.After(due) && c.To.After(finished[c.From.Unix()]) {
+			finished[c.From.Unix()] = c.To
+		}
+	}
+	for _, w := range slices.Backward(t.windows(now)) {
+		if w.To.Before(due) && finished[w.From.Unix()].Before(w.To) {
+			return w, true
+		}
+	}
+	return Window{}, false
+}

@@ -1,0 +1,17 @@
+// Package reconcile finds what Stripe's event list has and the table lacks, and puts it
+// on the queue: an event whose delivery never came, and one whose message was lost after
+// it failed. It guards the promise that no event is missed for good.
+//
+// A pass lists windows that reach far over the last ones, compares each event with its
+// record, read consistently, and sends what needs it. It keeps no cursor, trusts no order
+// of ids and takes no word of Stripe's on what was delivered, so that an event that
+// becomes visible late, or shares its second with a hundred others, is only seen later.
+// It writes a note of each slice that it finished and nothing else: no record, no
+// placeholder. A crash at any step costs a look, and a second message for one event is
+// what records are there for.
+//
+// It knows no transport, no database and no clock of its own.
+//
+//	r, err := reconcile.New(reconcile.Config{Lister: stripe, Records: records, Sender: queue, …})
+//	report, err := r.Run(ctx, reconcile.Quarter)
+package reconcile

@@ -1,0 +1,253 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// pass is one run. It is used by one goroutine.
+type pass struct {
+	*Reconciler
+	source    event.Source
+	live      bool
+	started   time.Time
+	stopAfter time.Duration // 0: never
+	chunks    [][]string    // of types
+	accounts  []string      // those that can still be listed
+	partly    bool          // not all types are asked for: nothing is covered by that
+	dry       bool          // nothing is sent and nothing noted
+	unbounded bool          // as many messages as it takes
+	progress  func(Counts)
+
+	sent   int
+	room   int // messages until the queue's depth is asked for again
+	shut   bool
+	report Report
+}
+
+// errStopped ends a pass whose time is over.
+var errStopped = errors.New("out of time")
+
+func (p *pass) outOfTime() bool {
+	return p.stopAfter > 0 && p.cfg.Now().Sub(p.started) >= p.stopAfter
+}
+
+// cover runs the windows of a tier, each for every account, and notes what is finished.
+// An account that cannot be listed is left out of the rest; any other error ends the pass.
+func (p *pass) cover(ctx context.Context, t Tier, windows []Window) {
+	p.report.Slices += len(windows) * len(p.accounts)
+	for _, w := range windows {
+		for _, account := range slices.Clone(p.accounts) {
+			finished, err := p.slice(ctx, t, account, w)
+			if finished {
+				p.report.Finished++
+			}
+			if !p.goOn(account, err) {
+				return
+			}
+		}
+	}
+}
+
+// listError is an account's that cannot be listed.
+type listError struct {
+	account string
+	err     error
+}
+
+func (e *listError) Error() string {
+	return fmt.Sprintf("list events of account %q: %v", e.account, e.err)
+}
+func (e *listError) Unwrap() error { return e.err }
+
+// goOn reports whether the pass goes on after the outcome of one slice.
+func (p *pass) goOn(account string, err error) bool {
+	switch _, unlisted := errors.AsType[*listError](err); {
+	case err == nil:
+		return true
+	case errors.Is(err, errStopped):
+		p.report.Stopped = true
+		return false
+	case unlisted:
+		p.report.Err = errors.Join(p.report.Err, err)
+		p.accounts = slices.DeleteFunc(p.accounts, func(a string) bool { return a == account })
+		return len(p.accounts) > 0
+	default:
+		p.report.Err = errors.Join(p.report.Err, err)
+		return false
+	}
+}
+
+// slice lists one window of one account to its end and notes that, unless something was
+// put off. A crash before the note costs another look.
+func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (finished bool, err error) {
+	var c Counts
+	for _, types := range p.chunks {
+		if err := p.list(ctx, t, Query{Account: account, From: w.From, To: w.To, Types: types}, &c); err != nil {
+			return false, err
+		}
+	}
+	if c.Deferred > 0 {
+		return false, nil
+	}
+	if p.dry || p.partly {
+		return true, nil
+	}
+	err = p.cfg.Coverage.Cover(ctx, Covered{
+		Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To,
+		Listed: c.Listed, Known: c.Known, Enqueued: c.Enqueued(), Errors: c.Suspicious + c.Unreadable,
+		DoneAt: p.cfg.Now(),
+	})
+	if err != nil {
+		return false, fmt.Errorf("note a finished slice: %w", err)
+	}
+	return true, nil
+}
+
+// list goes through all pages of a query. What it counts is in the report even if it fails.
+func (p *pass) list(ctx context.Context, t Tier, q Query, c *Counts) error {
+	for {
+		if p.outOfTime() {
+			return errStopped
+		}
+		page, err := p.cfg.Lister.ListEvents(ctx, q)
+		if err != nil {
+			return &listError{q.Account, err}
+		}
+		got, err := p.page(ctx, t, q.Account, page)
+		c.add(got)
+		p.report.add(got)
+		if p.progress != nil {
+			p.progress(got)
+		}
+		if err != nil || !page.More {
+			return err
+		}
+		if page.Last == "" || page.Last == q.After {
+			return &listError{q.Account, errors.New("no id of a whole page can be read: the next page has no beginning")}
+		}
+		q.After = page.Last
+	}
+}
+
+// page compares the events of one page with their records and sends what needs it.
+func (p *pass) page(ctx context.Context, t Tier, account string, page Page) (c Counts, err error) {
+	ids := make([]string, 0, len(page.Items))
+	for _, item := range page.Items {
+		if item.Event.ID != "" && !slices.Contains(ids, item.Event.ID) {
+			ids = append(ids, item.Event.ID)
+		}
+	}
+	records, err := p.cfg.Records.Records(ctx, ids)
+	if err != nil {
+		return c, fmt.Errorf("read records: %w", err)
+	}
+	now := p.cfg.Now()
+	r := rule{net: t.Net, stuck: p.cfg.Limits.Reconcile.StuckAge, margin: p.cfg.Limits.TakeOverMargin, now: now}
+	for _, item := range page.Items {
+		c.Listed++
+		what, err := p.item(ctx, r, account, item, records)
+		if err != nil {
+			return c, err
+		}
+		*c.of(what)++
+	}
+	return c, nil
+}
+
+// Further verdicts, on what came of an event.
+const (
+	unreadable verdict = "unreadable"
+	deferred   verdict = "deferred"
+)
+
+// of is the count of a verdict.
+func (c *Counts) of(v verdict) *int {
+	return map[verdict]*int{
+		known: &c.Known, missed: &c.Missed, stuck: &c.Stuck,
+		suspicious: &c.Suspicious, unreadable: &c.Unreadable, deferred: &c.Deferred,
+	}[v]
+}
+
+// item settles one event. An event that cannot be read as a whole goes by its id: the
+// consumer fetches it anew.
+func (p *pass) item(ctx context.Context, r rule, account string, i Item, records map[string]idempotency.Record) (verdict, error) {
+	log := p.cfg.Logger.With("event", i.Event.ID, "type", i.Event.Type, "account", account)
+	if !i.sendable() {
+		log.Warn("a listed event cannot be read", "position", i.Position, "error", i.Err)
+		return unreadable, nil
+	}
+	if i.Event.Account != "" && i.Event.Account != account {
+		log.Warn("a listed event is another account's")
+		return suspicious, nil
+	}
+	e := i.Event
+	e.Account, e.Endpoint = account, p.cfg.Accounts[account]
+	e.Source, e.ReceivedAt = p.source, r.now
+	if i.Err != nil {
+		e.Body = nil
+		log.Warn("a listed event cannot be read as a whole and goes by its id", "position", i.Position, "error", i.Err)
+	}
+	var rec *idempotency.Record
+	if found, ok := records[e.ID]; ok {
+		rec = &found
+	}
+	v := r.judge(e, i.Err != nil, rec)
+	switch v {
+	case suspicious:
+		log.Error("an event and its record contradict each other", "state", rec.State)
+	case missed, stuck:
+		return p.send(ctx, r.net, e, v)
+	}
+	return v, nil
+}
+
+// send puts an event on the queue if the pass may.
+func (p *pass) send(ctx context.Context, net bool, e event.Envelope, v verdict) (verdict, error) {
+	if p.dry {
+		return v, nil
+	}
+	ok, err := p.may(ctx, net)
+	if err != nil {
+		return v, err
+	}
+	if !ok {
+		return deferred, nil
+	}
+	if err := p.cfg.Sender.Send(ctx, e, ""); err != nil {
+		return v, fmt.Errorf("enqueue %.80s: %w", e.ID, err)
+	}
+	return v, nil
+}
+
+// may takes one message off what the pass may still send. While the consumer is stopped
+// every event on the queue looks missed: passes that went on would fill it with copies.
+func (p *pass) may(ctx context.Context, net bool) (bool, error) {
+	l := p.cfg.Limits.Reconcile
+	if net {
+		return true, nil
+	}
+	if p.shut || p.sent >= l.MaxSends && !p.unbounded {
+		return false, nil
+	}
+	if p.room == 0 {
+		depth, err := p.cfg.Depth.Depth(ctx)
+		if err != nil {
+			return false, fmt.Errorf("ask for the queue's depth: %w", err)
+		}
+		p.room = l.MaxBacklog - depth
+		if p.room <= 0 {
+			p.shut = true
+			return false, nil
+		}
+	}
+	p.room--
+	p.sent++
+	return true, nil
+}

@@ -1,0 +1,85 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// Query asks for one page of the events of one account, the newest first.
+type Query struct {
+	Account  string    // connected account, "" for the key's own
+	From, To time.Time // of creation, whole seconds, both inclusive
+	Types    []string  // at most MaxTypes, exact
+	After    string    // the id behind which the page begins, "" for the newest
+}
+
+// MaxTypes is how many types one query may name.
+const MaxTypes = 20
+
+// Page is one page of a list.
+type Page struct {
+	Items []Item
+	Last  string // the last id that could be read, "" for none: the next page begins behind it
+	More  bool
+}
+
+// Item is one event of a page. Err says why it cannot be read as a whole; its Event then
+// has what could be read, and is worth sending by its id if it has id, type and creation.
+type Item struct {
+	Event    event.Envelope // as far as the list tells: without account, endpoint and source
+	Position int            // in the page, from 0
+	Err      error
+}
+
+// sendable reports whether the item can be put on the queue.
+func (i Item) sendable() bool {
+	return i.Event.ID != "" && (i.Err == nil || i.Event.Type != "" && i.Event.Created != 0)
+}
+
+// Lister lists Stripe's events.
+type Lister interface {
+	// ListEvents repeats a try that may help; its error ends the pass for this account.
+	ListEvents(context.Context, Query) (Page, error)
+	// Livemode reports the mode of the events that it lists.
+	Livemode(context.Context) (bool, error)
+}
+
+// Records reads the records of events, as they are now.
+type Records interface {
+	// Records leaves out the events that have none. At most a page's worth of ids.
+	Records(ctx context.Context, eventIDs []string) (map[string]idempotency.Record, error)
+}
+
+// Sender puts an event on the queue: nil once it is there.
+type Sender interface {
+	Send(ctx context.Context, e event.Envelope, trace string) error
+}
+
+// Depth tells how many messages the queue holds: visible, in flight and delayed.
+type Depth interface {
+	Depth(context.Context) (int, error)
+}
+
+// Coverage keeps what was finished.
+type Coverage interface {
+	Cover(context.Context, Covered) error
+	// Covered returns the notes of slices that begin in [from, to), in no order. It may lag
+	// a moment behind.
+	Covered(ctx context.Context, from, to time.Time) ([]Covered, error)
+}
+
+// Covered notes that one slice was listed to its end and that all its events were known
+// or sent by DoneAt.
+type Covered struct {
+	Livemode bool
+	Account  string // "" for the platform's own
+	Tier     string
+	From, To time.Time // of the events' creation, whole seconds, both inclusive
+
+	Listed, Known, Enqueued int
+	Errors                  int // events that could not be read or compared
+	DoneAt                  time.Time
+}

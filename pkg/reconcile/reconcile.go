@@ -1,0 +1,148 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
+)
+
+// Config holds a reconciler's parts.
+type Config struct {
+	Lister   Lister   // required
+	Records  Records  // required
+	Sender   Sender   // required
+	Coverage Coverage // required
+	Depth    Depth    // required
+
+	Types    []string          // what handlers take; required
+	Accounts map[string]string // endpoint by account, "" for the platform's own; default that alone, endpoint "default"
+	Limits   limits.Limits     // default limits.AWS()
+	Logger   *slog.Logger      // what is odd, by id and never with data; default none
+	Now      func() time.Time  // default time.Now
+}
+
+// defaultEndpoint stands for the path that names no endpoint.
+const defaultEndpoint = "default"
+
+// Reconciler runs passes, one at a time.
+type Reconciler struct{ cfg Config }
+
+// New fills in the defaults, or names every part that is missing.
+func New(c Config) (*Reconciler, error) {
+	c.Limits = cmp.Or(c.Limits, limits.AWS())
+	if len(c.Accounts) == 0 {
+		c.Accounts = map[string]string{"": defaultEndpoint}
+	}
+	var errs []error
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"a lister", c.Lister == nil}, {"records", c.Records == nil}, {"a sender", c.Sender == nil},
+		{"coverage", c.Coverage == nil}, {"the queue's depth", c.Depth == nil}, {"types", len(c.Types) == 0},
+	} {
+		if part.missing {
+			errs = append(errs, errors.New("reconcile needs "+part.name))
+		}
+	}
+	for account, endpoint := range c.Accounts {
+		if !event.ValidEndpoint(endpoint) {
+			errs = append(errs, fmt.Errorf("account %q has no endpoint: %q", account, endpoint))
+		}
+	}
+	if err := errors.Join(append(errs, c.Limits.Validate())...); err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Types = slices.Sorted(slices.Values(c.Types))
+	return &Reconciler{cfg: c}, nil
+}
+
+// Run makes one pass of a scheduled tier. The report says what was done also when there
+// is an error, which tells what kept the pass from going on.
+func (r *Reconciler) Run(ctx context.Context, tier string) (Report, error) {
+	for _, t := range Tiers(r.cfg.Limits.Reconcile) {
+		if t.Name == tier {
+			return r.run(ctx, t)
+		}
+	}
+	return Report{Tier: tier}, fmt.Errorf("reconcile: no tier is called %.40q", tier)
+}
+
+func (r *Reconciler) run(ctx context.Context, t Tier) (Report, error) {
+	p, err := r.pass(ctx, t, event.Reconcile)
+	if err != nil {
+		return Report{Tier: t.Name, Err: err}, err
+	}
+	p.cover(ctx, t, t.windows(p.started))
+	if t.Name == Quarter && p.report.Complete() {
+		p.catchUp(ctx)
+	}
+	return p.report, p.report.Err
+}
+
+// pass begins: ranges and ages are those of this moment.
+func (r *Reconciler) pass(ctx context.Context, t Tier, source event.Source) (*pass, error) {
+	live, err := r.cfg.Lister.Livemode(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reconcile: %w", err)
+	}
+	return &pass{
+		Reconciler: r, source: source, live: live, started: r.cfg.Now(),
+		chunks: slices.Collect(slices.Chunk(r.cfg.Types, MaxTypes)), accounts: slices.Sorted(maps.Keys(r.cfg.Accounts)),
+		stopAfter: r.cfg.Limits.Reconcile.StopAfter,
+		report:    Report{Tier: t.Name},
+	}, nil
+}
+
+// Counts are what became of listed events.
+type Counts struct {
+	Listed     int
+	Known      int // done, or on its way
+	Missed     int // without a record: enqueued
+	Stuck      int // with a record that nothing would have finished: enqueued
+	Suspicious int // unlike its record: not enqueued
+	Unreadable int // known by too little to be enqueued
+	Deferred   int // to be enqueued by a later pass
+}
+
+func (c *Counts) add(o Counts) {
+	c.Listed += o.Listed
+	c.Known += o.Known
+	c.Missed += o.Missed
+	c.Stuck += o.Stuck
+	c.Suspicious += o.Suspicious
+	c.Unreadable += o.Unreadable
+	c.Deferred += o.Deferred
+}
+
+// Enqueued is how many events were put on the queue.
+func (c Counts) Enqueued() int { return c.Missed + c.Stuck }
+
+// Report is what a pass did.
+type Report struct {
+	Tier string
+	Counts
+	Slices, Finished int   // of the tier's own window, over all accounts
+	CaughtUp         int   // slices that a long pass had left
+	Stopped          bool  // out of time
+	Err              error // what kept it from going on, or an account from being listed
+}
+
+// Complete reports whether the whole window was compared and nothing was put off.
+func (r Report) Complete() bool {
+	return r.Finished == r.Slices && r.Deferred == 0 && !r.Stopped && r.Err == nil
+}

@@ -1,0 +1,50 @@
+package reconcile
+
+import (
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// verdict is what becomes of one listed event.
+type verdict string
+
+const (
+	known      verdict = "known"      // its record is done, or something will finish it
+	missed     verdict = "missed"     // it has no record
+	stuck      verdict = "stuck"      // its record is not done, and nothing would finish it
+	suspicious verdict = "suspicious" // its record is one that cannot be
+)
+
+// rule decides by the record alone.
+type rule struct {
+	net    bool          // send whatever is not done
+	stuck  time.Duration // without a change for this long
+	margin time.Duration // after which a lease is over
+	now    time.Time
+}
+
+// judge compares an event with its record; nil is none. unread says that the list's
+// words for the event are not whole, so that they identify nothing.
+//
+// A record without receives left belongs to a message in the dead-letter queue, or about
+// to be: were it sent by every pass, each dead letter would breed copies for ever. Only
+// the net sends it, once a week, as dead letters can be lost. A record that says nothing
+// of receives was replayed, and its message not sent or not received yet.
+func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verdict {
+	switch {
+	case rec == nil:
+		return missed
+	case !unread && rec.Ident != idempotency.Ident(e),
+		rec.State == idempotency.Running && rec.Lease.IsZero():
+		return suspicious
+	case rec.State == idempotency.Done:
+		return known
+	case r.net:
+		return stuck
+	case rec.ReceivesLeft != 0 && r.now.Sub(rec.Updated) > r.stuck && rec.Lease.Before(r.now.Add(-r.margin)):
+		return stuck
+	}
+	return known
+}

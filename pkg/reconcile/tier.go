@@ -1,0 +1,78 @@
+package reconcile
+
+import (
+	"time"
+
+	"tollgate/pkg/limits"
+)
+
+// Names of the tiers, as coverage keeps them. They stay.
+const (
+	Quarter  = "quarter"
+	Nightly  = "nightly"
+	Weekly   = "weekly"
+	Backfill = "backfill" // by hand
+)
+
+// Tier is one way to look back.
+type Tier struct {
+	Name  string
+	Every time.Duration // how often
+	Span  time.Duration // how far
+	Lag   time.Duration // younger events are left to their webhook
+	Slice time.Duration // the window's parts; 0 for one
+	// Net sends whatever is not done, however full the queue is: the last resort under a
+	// dead-letter queue that expired or was purged.
+	Net bool
+}
+
+// Tiers are the scheduled ones.
+func Tiers(l limits.Reconcile) []Tier {
+	slice := max(l.Slice.Round(time.Second), time.Second) // Stripe's clock has whole seconds
+	return []Tier{
+		{Name: Quarter, Every: l.Quarter.Every, Span: l.Quarter.Span, Lag: l.SettleLag},
+		{Name: Nightly, Every: l.Nightly.Every, Span: l.Nightly.Span, Lag: l.SettleLag, Slice: slice},
+		{Name: Weekly, Every: l.Weekly.Every, Span: l.Weekly.Span, Lag: l.SettleLag, Slice: slice, Net: true},
+	}
+}
+
+// Window is a range of creation times in whole seconds, both inclusive.
+type Window struct{ From, To time.Time }
+
+// windows are the tier's slices at a moment, the newest first. Each begins at a whole
+// slice, the oldest a little before the span, so that a slice has one name in every pass.
+func (t Tier) windows(now time.Time) []Window {
+	grid := t.Slice
+	if grid == 0 {
+		grid = max(t.Every.Round(time.Second), time.Second)
+	}
+	return cut(sliceStart(now.Add(-t.Span), grid), seconds(now.Add(-t.Lag)), t.Slice)
+}
+
+// cut divides a window at whole slices, none for 0; the newest part comes first.
+func cut(from, to time.Time, slice time.Duration) []Window {
+	if to.Before(from) {
+		return nil
+	}
+	if slice <= 0 {
+		return []Window{{from, to}}
+	}
+	var all []Window
+	for end := to; !end.Before(from); {
+		start := sliceStart(end, slice)
+		if start.Before(from) {
+			start = from
+		}
+		all = append(all, Window{start, end})
+		end = start.Add(-time.Second)
+	}
+	return all
+}
+
+func seconds(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
+
+// sliceStart is the whole slice, counted from 1970, that a second is in.
+func sliceStart(t time.Time, slice time.Duration) time.Time {
+	length := int64(slice / time.Second)
+	return time.Unix(t.Unix()/length*length, 0).UTC()
+}
