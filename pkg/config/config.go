@@ -34,6 +34,16 @@ type Consumer struct {
 	Endpoints      map[string]Endpoint // an endpoint that is not named receives everything
 }
 
+// Reconcile is the reconcile function's configuration.
+type Reconcile struct {
+	Common
+	Table          string
+	QueueURL       string
+	APIKeySecretID string            // "" when the system runs without a key
+	StripeURL      string            // "" for Stripe's own
+	Accounts       map[string]string // endpoint by account, "" for the platform's own; nil for that alone
+}
+
 // AWS is how AWS is reached: Lambda's own credentials, and endpoints other than AWS's
 // own, "" where there is none.
 type AWS struct {
@@ -88,6 +98,20 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
 		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters run for ever")
+	}
+	return c, r.err()
+}
+
+// LoadReconcile reads the reconcile function's environment.
+func LoadReconcile(lookup Lookup) (Reconcile, error) {
+	r := reader{lookup: lookup}
+	c := Reconcile{
+		Common:         r.common(),
+		Table:          r.text("TOLLGATE_TABLE", required, "the name of the table of records"),
+		QueueURL:       r.url("TOLLGATE_QUEUE_URL", required, "the URL of the queue of events"),
+		APIKeySecretID: r.text("TOLLGATE_API_KEY_SECRET_ID", optional, ""),
+		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
+		Accounts:       r.accounts("TOLLGATE_RECONCILE"),
 	}
 	return c, r.err()
 }

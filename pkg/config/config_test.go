@@ -203,6 +203,7 @@ func TestTableOfVariables(t *testing.T) {
 	spy := func(name string) (string, bool) { read[name] = true; return "", false }
 	_, _ = LoadIngest(spy)
 	_, _ = LoadConsumer(spy)
+	_, _ = LoadReconcile(spy)
 	doc, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,11 @@ var ofEvent = map[string]string{
 
 // metricsOf reads a line's metrics from its message and members.
 func metricsOf(r slog.Record) []metric {
-	if r.Message != DeliveryMessage && r.Message != EventMessage {
+	switch r.Message {
+	case PassMessage, OutboxMessage:
+		return ofReconcile(r)
+	case DeliveryMessage, EventMessage:
+	default:
 		return nil
 	}
 	var outcome, reason, verifiedBy string

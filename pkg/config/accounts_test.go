@@ -1,0 +1,52 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/limits"
+)
+
+func TestLoadReconcile(t *testing.T) {
+	got, err := LoadReconcile(with(map[string]string{
+		"TOLLGATE_API_KEY_SECRET_ID": "tollgate/api-key", "TOLLGATE_STRIPE_URL": "http://127.0.0.1:12111",
+		"TOLLGATE_RECONCILE": `{"-":"default","acct_1":"connect"}`,
+	}))
+	want := Reconcile{
+		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: limits.AWS(),
+			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
+		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"],
+		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",
+		Accounts: map[string]string{"": "default", "acct_1": "connect"},
+	}
+	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, d)
+	}
+	if got, err = LoadReconcile(with(nil)); err != nil || got.Accounts != nil {
+		t.Errorf("without accounts: %v, %v", got.Accounts, err)
+	}
+}
+
+func TestReconcileFaults(t *testing.T) {
+	for _, c := range []struct{ name, variable, value, want string }{
+		{"no table", "TOLLGATE_TABLE", "", "is not set"},
+		{"no queue", "TOLLGATE_QUEUE_URL", "", "is not set"},
+		{"no JSON", "TOLLGATE_RECONCILE", "acct_1", "is not one JSON object"},
+		{"null", "TOLLGATE_RECONCILE", "null", "is not one JSON object"},
+		{"nobody", "TOLLGATE_RECONCILE", "{}", "is not one JSON object"},
+		{"more", "TOLLGATE_RECONCILE", `{"-":"default"} x`, "is not one JSON object"},
+		{"a list", "TOLLGATE_RECONCILE", `{"-":["default"]}`, "is not one JSON object"},
+		{"no endpoint", "TOLLGATE_RECONCILE", `{"-":""}`, "use 1 to 32 of a-z"},
+		{"no account", "TOLLGATE_RECONCILE", `{"platform":"default"}`, "write acct_"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := LoadReconcile(with(map[string]string{c.variable: c.value}))
+			if err == nil || !strings.Contains(err.Error(), c.variable) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %s and %q", err, c.variable, c.want)
+			}
+		})
+	}
+}

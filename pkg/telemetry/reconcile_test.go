@@ -1,0 +1,41 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"log/slog"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/telemetry"
+)
+
+func TestEveryPassIsCounted(t *testing.T) {
+	for _, c := range []struct {
+		name, message string
+		attrs         []any
+		want          map[string]float64
+	}{
+		{"a whole pass", telemetry.PassMessage, []any{
+			telemetry.ListedKey, 40, telemetry.MissedKey, 3, telemetry.StuckKey, 2, telemetry.SuspiciousKey, 1,
+			telemetry.UnreadableKey, 4, telemetry.DeferredKey, 0, telemetry.CompleteKey, true,
+		}, map[string]float64{
+			"Listed,stage=live": 40, "Missed,stage=live": 3, "Stuck,stage=live": 2, "Suspicious,stage=live": 5,
+			"Deferred,stage=live": 0, "Complete,stage=live": 1,
+		}},
+		{"a pass that could not begin", telemetry.PassMessage, []any{telemetry.CompleteKey, false}, map[string]float64{
+			"Listed,stage=live": 0, "Missed,stage=live": 0, "Stuck,stage=live": 0, "Suspicious,stage=live": 0,
+			"Deferred,stage=live": 0, "Complete,stage=live": 0,
+		}},
+		{"a look at the outbox", telemetry.OutboxMessage, []any{telemetry.SentKey, 7, telemetry.FailedKey, 1},
+			map[string]float64{"OutboxSent,stage=live": 7, "OutboxFailed,stage=live": 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			telemetry.Logger(&out, "reconcile", "live", slog.LevelError).Info(c.message, c.attrs...)
+			if d := cmp.Diff(c.want, counted(t, out.Bytes())); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
