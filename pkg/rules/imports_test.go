@@ -21,7 +21,7 @@ type place struct {
 func places() []place {
 	words := []string{"pkg/event", "pkg/limits"}
 	laws := slices.Concat(words, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch"})
-	flows := slices.Concat(laws, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/outbox"})
+	flows := slices.Concat(laws, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox"})
 	all := []string{"pkg", "infra", "testdata"}
 	return []place{
 		{dir: "pkg/event", only: true},
@@ -36,6 +36,8 @@ func places() []place {
 		{dir: "pkg/ingest", ours: laws},
 		{dir: "pkg/consumer", ours: laws},
 		{dir: "pkg/redrive", ours: laws},
+		{dir: "pkg/replay", ours: laws},
+		{dir: "pkg/doctor", ours: laws},
 		{dir: "pkg/reconcile", ours: laws},
 		{dir: "pkg/registration", ours: laws},
 		{dir: "pkg/outbox", ours: words},
