@@ -1,0 +1,245 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// Handlers are the event types' handlers. They must have nothing to write with.
+type Handlers interface {
+	Handles(event.Envelope) bool
+	Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error)
+}
+
+// Rows reads the table's items, consistently.
+type Rows interface {
+	// Item returns the attributes of the item under a key, false when there is none.
+	Item(ctx context.Context, key string) (map[string]any, bool, error)
+}
+
+// Shadow runs an event's handler and compares its effects with the items that are there.
+// It has readers only, so it writes and sends nothing; what a handler does elsewhere by
+// itself is not held back.
+type Shadow struct {
+	Records  Records
+	Rows     Rows
+	Events   Events
+	Handlers Handlers
+	Endpoint string        // that the handler sees
+	Accounts []string      // to ask as, "" is the key's own; default: that one
+	Budget   time.Duration // of the handler
+	Now      func() time.Time
+}
+
+// Preview is what a replay would do now.
+type Preview struct {
+	Event      event.Envelope // without its body
+	Known      bool           // the event has a record
+	Attempt    int64          // that the handler was told
+	Generation int64
+	Changes    []Change
+	Writes     bool // something would be written
+}
+
+// What would become of an effect.
+const (
+	WouldInsert   = "would_insert" // there is no item yet
+	IsThere       = "is_there"     // the fact is known: dropped
+	WouldChange   = "would_change"
+	Unchanged     = "unchanged"       // written again with the same fields
+	WouldRunAgain = "would_run_again" // its version is not the one that the handler saw
+	Holds         = "holds"
+	DoesNotHold   = "does_not_hold" // the attempt would fail with Means
+)
+
+// Change is one effect, compared with its item.
+type Change struct {
+	Key     string
+	Kind    dispatch.Kind
+	Verdict string
+	Fields  []Field // that differ; of a new item all
+	Means   string  // the error that a check which does not hold means
+}
+
+// Field is an attribute before and after; of an item that stays, what it is and what the
+// handler says.
+type Field struct {
+	Name     string
+	Old, New any
+	Was, Is  bool // present before, after
+}
+
+// Event runs the handler of one event. A *RefusedError says why it was not run; the
+// handler's own error comes back as it is.
+func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
+	now := time.Now
+	if s.Now != nil {
+		now = s.Now
+	}
+	if len(s.Accounts) == 0 {
+		s.Accounts = []string{""}
+	}
+	record, known, err := s.Records.Get(ctx, id)
+	if err != nil {
+		return Preview{}, err
+	}
+	e, err := source{s.Events, s.Accounts}.open(ctx, id, record.Type, record.Ident)
+	if err != nil {
+		return Preview{}, err
+	}
+	e.Endpoint, e.Source, e.ReceivedAt = s.Endpoint, event.Replay, now()
+	if !s.Handlers.Handles(e) {
+		return Preview{}, &RefusedError{
+			Why: "no handler is registered for " + e.Type + ": a replay would end as ignored", Hint: "is this command built from the code that is deployed?",
+		}
+	}
+	in := inputOf(e, record, known, now())
+	p := Preview{Event: e, Known: known, Attempt: in.Attempt, Generation: in.Generation}
+	p.Event.Body = nil
+	effects, err := s.run(ctx, in)
+	if err != nil {
+		return p, err
+	}
+	return p, s.compare(ctx, effects, &p)
+}
+
+// inputOf is what the handler's next attempt would get.
+func inputOf(e event.Envelope, r idempotency.Record, known bool, now time.Time) dispatch.Input {
+	in := dispatch.Input{Envelope: e, Attempt: r.Attempt + 1, Generation: max(r.Generation, 1), FirstAt: r.FirstAt, Now: now}
+	if !known {
+		in.FirstAt = now
+	}
+	if r.State == idempotency.Done {
+		in.Generation = r.Generation + 1
+	}
+	return in
+}
+
+func (s Shadow) run(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
+	if s.Budget > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.Budget)
+		defer cancel()
+	}
+	return s.Handlers.Dispatch(ctx, in)
+}
+
+func (s Shadow) compare(ctx context.Context, effects dispatch.Effects, p *Preview) error {
+	for _, e := range effects {
+		item, there, err := s.Rows.Item(ctx, e.Key)
+		if err != nil {
+			return fmt.Errorf("read item %s: %w", e.Key, err)
+		}
+		c := changeOf(e, item, there)
+		p.Changes = append(p.Changes, c)
+		p.Writes = p.Writes || c.Verdict == WouldInsert || c.Verdict == WouldChange || c.Verdict == Unchanged
+	}
+	return nil
+}
+
+// changeOf judges one effect as the table would now.
+func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
+	c := Change{Key: e.Key, Kind: e.Kind}
+	if e.Kind == dispatch.KindCheck {
+		if c.Verdict = Holds; !holds(e, item, there) {
+			c.Verdict, c.Means = DoesNotHold, e.Err.Error()
+		}
+		return c
+	}
+	after := maps.Clone(e.Fields)
+	if after == nil {
+		after = dispatch.Fields{}
+	}
+	after["pk"] = e.Key
+	if e.Kind == dispatch.KindSwap {
+		after["ver"] = e.Ver + 1
+	}
+	c.Fields = differences(item, after)
+	ver, _ := item["ver"].(int64)
+	switch {
+	case e.Kind == dispatch.KindInsert && there:
+		// What others added to the item since, such as when it was sent, is no difference.
+		c.Verdict, c.Fields = IsThere, slices.DeleteFunc(c.Fields, func(f Field) bool { return !f.Was || !f.Is })
+	case e.Kind == dispatch.KindSwap && (there != (e.Ver > 0) || ver != e.Ver):
+		c.Verdict = WouldRunAgain
+	case !there:
+		c.Verdict = WouldInsert
+	case onlyVersion(c.Fields):
+		c.Verdict, c.Fields = Unchanged, nil
+	default:
+		c.Verdict = WouldChange
+	}
+	return c
+}
+
+func onlyVersion(fields []Field) bool {
+	return !slices.ContainsFunc(fields, func(f Field) bool { return f.Name != "ver" })
+}
+
+func holds(e dispatch.Effect, item map[string]any, there bool) bool {
+	if e.Absent || !there {
+		return e.Absent && !there
+	}
+	if ver, _ := item["ver"].(int64); e.Ver > 0 && ver != e.Ver {
+		return false
+	}
+	for name, want := range e.Fields {
+		if got, ok := item[name]; !ok || !reflect.DeepEqual(normal(got), normal(want)) {
+			return false
+		}
+	}
+	return true
+}
+
+// differences are the attributes that differ, by name; the key never does.
+func differences(before, after map[string]any) []Field {
+	names := slices.Sorted(maps.Keys(after))
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var list []Field
+	for _, name := range names {
+		f := Field{Name: name}
+		f.Old, f.Was = before[name]
+		f.New, f.Is = after[name]
+		if name != "pk" && (f.Was != f.Is || !reflect.DeepEqual(normal(f.Old), normal(f.New))) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// normal makes what a handler writes comparable with what the table gives back.
+func normal(v any) any {
+	switch v := v.(type) {
+	case int:
+		return int64(v)
+	case []byte:
+		return append([]byte{}, v...)
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, e := range v {
+			out[name] = normal(e)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = normal(v[i])
+		}
+		return out
+	default:
+		return v
+	}
+}

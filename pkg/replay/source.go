@@ -1,0 +1,104 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// Events gives an event's bytes.
+type Events interface {
+	// FetchEvent returns one event as Stripe renders it for the account that is asked as,
+	// "" for the key's own. What no further try can cure is a [*dispatch.PermanentError],
+	// with dispatch.ReasonObjectGone when that account has no such event. Safe for
+	// concurrent use.
+	FetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error)
+}
+
+// Records reads records.
+type Records interface {
+	// Get reads an event's record as it is now; false when there is none.
+	Get(ctx context.Context, eventID string) (idempotency.Record, bool, error)
+}
+
+// RefusedError says that an event is not replayed, and that nothing was written or sent.
+type RefusedError struct {
+	Why  string
+	Hint string // what to do instead
+	Err  error  // the cause, if there is one
+}
+
+func (e *RefusedError) Error() string {
+	if e.Err != nil {
+		return e.Why + ": " + e.Err.Error()
+	}
+	return e.Why
+}
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// source fetches events and proves that they are those of their records.
+type source struct {
+	events   Events
+	accounts []string // to ask as, in this order
+}
+
+// open returns the envelope of an event with its bytes. want is its record's identity, ""
+// when there is none to compare with. Endpoint, Source and ReceivedAt are the caller's.
+func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope, error) {
+	var gone error
+	other := false
+	for _, account := range s.accounts {
+		body, err := s.events.FetchEvent(ctx, account, id, thin(typ))
+		if err != nil {
+			if p, ok := errors.AsType[*dispatch.PermanentError](err); ok && p.Reason == dispatch.ReasonObjectGone {
+				gone = err
+				continue
+			}
+			return event.Envelope{}, fmt.Errorf("fetch event %s: %w", id, err)
+		}
+		e, err := read(body, account)
+		if err != nil {
+			return e, &RefusedError{Why: "what was fetched for " + id + " cannot be read", Err: err, Hint: "give the event's own JSON with --from-file"}
+		}
+		if e.ID == id && (want == "" || idempotency.Ident(e) == want) {
+			return e, nil
+		}
+		other = true
+	}
+	if other {
+		return event.Envelope{}, &RefusedError{
+			Why:  "the event that was fetched is not the one that the record is of (type, time, mode, account and object must be the same)",
+			Hint: "an event of a connected account needs --account acct_…",
+		}
+	}
+	return event.Envelope{}, &RefusedError{
+		Why: "the event cannot be fetched, so nothing was written", Err: gone,
+		Hint: "Stripe keeps events for 30 days, per account and mode: is it of a connected account (--account acct_…) or of the other mode's key? Else give its JSON with --from-file",
+	}
+}
+
+// read makes an envelope of fetched bytes. Which account an event is of is known by whom
+// it was asked as; the bytes may say so too, and must not say otherwise.
+func read(body []byte, account string) (event.Envelope, error) {
+	e, err := event.Parse(body)
+	if err != nil {
+		return e, err
+	}
+	if account != "" && e.Account != "" && e.Account != account {
+		return e, fmt.Errorf("it is of account %s, not of %s", e.Account, account)
+	}
+	if account != "" {
+		e.Account = account
+	}
+	e.Body = body
+	return e, nil
+}
+
+// thin reports whether events of a type carry a reference only: Stripe names those types
+// after the version of its API, and no others.
+func thin(typ string) bool { return strings.HasPrefix(typ, "v1.") || strings.HasPrefix(typ, "v2.") }
