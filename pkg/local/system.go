@@ -104,7 +104,9 @@ func (s *System) startServices(ctx context.Context) (err error) {
 	if s.options.APIKey != "" {
 		return nil
 	}
-	s.standIn, err = stripe.Open(stripe.Options{Path: filepath.Join(s.options.Data, "stripe-events.jsonl")})
+	s.standIn, err = stripe.Open(stripe.Options{
+		Path: filepath.Join(s.options.Data, "stripe-events.jsonl"), DeliveryScale: s.options.TimeScale,
+	})
 	if err != nil {
 		return err
 	}

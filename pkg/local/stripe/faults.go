@@ -1,6 +1,8 @@
 package stripe
 
 import (
+	"hash/fnv"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
@@ -12,6 +14,15 @@ type Fault struct {
 	Status     int           // for example 429 or 500
 	Times      int           // how many requests to Stripe's paths it hits
 	RetryAfter time.Duration // sent as Retry-After in whole seconds, when positive
+}
+
+// Luck makes deliveries fail that nobody sees fail: a share of the events is delivered
+// to no endpoint at all, another share late. The same seed picks the same events.
+type Luck struct {
+	WithholdPercent int
+	LatePercent     int
+	Late            time.Duration // not divided by the scale of deliveries
+	Seed            uint64
 }
 
 // Inject makes the next requests to Stripe's paths fail, after the faults injected before.
@@ -29,10 +40,31 @@ func (s *StandIn) DelayVisibility(d time.Duration) {
 	s.faults.delay = d
 }
 
+// SetLuck decides which of the events that are given from now on are delivered.
+func (s *StandIn) SetLuck(l Luck) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.share = l
+}
+
+// BreakItem makes lists show one event with a created that is a text, which no strict
+// reader takes. Fetched alone the event is as it should be. "" ends that.
+func (s *StandIn) BreakItem(id string) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.broken = id
+}
+
 type faults struct {
 	mu      sync.Mutex
 	pending []Fault
 	delay   time.Duration
+	share   Luck
+	broken  string // the id of an event
+
+	perSecond int // requests, 0 for any number
+	second    int64
+	requests  int // in that second
 }
 
 // visibleAt is when an event that is given now may be seen, zero for at once.
@@ -43,6 +75,27 @@ func (f *faults) visibleAt(now time.Time) time.Time {
 		return time.Time{}
 	}
 	return now.Add(f.delay)
+}
+
+// luck tells whether an event is withheld, or else how late it is.
+func (f *faults) luck(id string) (withheld bool, late time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := fnv.New64a()
+	h.Write([]byte(id)) // never fails
+	draw := rand.New(rand.NewPCG(f.share.Seed, h.Sum64()))
+	withheld = draw.IntN(100) < f.share.WithholdPercent
+	if draw.IntN(100) < f.share.LatePercent {
+		late = f.share.Late
+	}
+	return withheld, late
+}
+
+// isBroken reports whether lists show an event broken.
+func (f *faults) isBroken(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.broken == id
 }
 
 // next takes one hit off the first fault that is left.
@@ -59,18 +112,32 @@ func (f *faults) next() (Fault, bool) {
 	return Fault{}, false
 }
 
+// limited counts a request and reports whether it is one too many in its second.
+func (f *faults) limited(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.second != now.Unix() {
+		f.second, f.requests = now.Unix(), 0
+	}
+	f.requests++
+	return f.perSecond > 0 && f.requests > f.perSecond
+}
+
 // hit answers a request with the fault that is due, if any.
-func (f *faults) hit(w http.ResponseWriter) bool {
+func (f *faults) hit(w http.ResponseWriter, now time.Time) bool {
 	fault, due := f.next()
 	if !due {
-		return false
+		if !f.limited(now) {
+			return false
+		}
+		fault = Fault{Status: http.StatusTooManyRequests}
 	}
 	if fault.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(fault.RetryAfter.Seconds())))
 	}
 	e := apiError{status: fault.Status, Type: "api_error", Message: "Injected fault."}
 	if fault.Status == http.StatusTooManyRequests {
-		e.Type, e.Code = "invalid_request_error", "rate_limit"
+		e.Type, e.Code, e.Message = "invalid_request_error", "rate_limit", "Too many requests."
 		w.Header().Set("Stripe-Rate-Limited-Reason", "global-rate")
 	}
 	e.write(w)

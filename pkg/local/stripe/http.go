@@ -1,9 +1,6 @@
 package stripe
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strings"
 )
@@ -13,7 +10,24 @@ func (s *StandIn) routes() {
 	s.mux.HandleFunc("GET /v1/events", s.api(s.list))
 	s.mux.HandleFunc("GET /v1/events/{id}", s.api(s.get))
 	s.mux.HandleFunc("GET /v2/core/events/{id}", s.api(s.getThin))
-	s.mux.HandleFunc("POST /_standin/events", s.give)
+	for kind, collection := range collections {
+		s.mux.HandleFunc("GET /v1/"+collection+"/{id}", s.api(s.object(kind)))
+	}
+	const endpoints = "/v1/webhook_endpoints"
+	s.mux.HandleFunc("POST "+endpoints, s.api(s.once(s.createEndpoint)))
+	s.mux.HandleFunc("GET "+endpoints, s.api(s.listEndpoints))
+	s.mux.HandleFunc("GET "+endpoints+"/{id}", s.api(s.getEndpoint))
+	s.mux.HandleFunc("POST "+endpoints+"/{id}", s.api(s.once(s.updateEndpoint)))
+	s.mux.HandleFunc("DELETE "+endpoints+"/{id}", s.api(s.deleteEndpoint))
+
+	s.mux.HandleFunc("POST /_standin/events", answer(s.give))
+	s.mux.HandleFunc("PUT /_standin/objects", answer(s.putObjects))
+	s.mux.HandleFunc("GET /_standin/objects", answer(s.listObjects))
+	s.mux.HandleFunc("DELETE /_standin/objects/{id}", answer(s.deleteObject))
+	s.mux.HandleFunc("POST /_standin/faults", answer(s.setFault))
+	s.mux.HandleFunc("GET /_standin/deliveries", answer(s.listAttempts))
+	s.mux.HandleFunc("POST /_standin/webhook_endpoints", answer(s.registerEndpoint))
+	s.mux.HandleFunc("POST /_standin/webhook_endpoints/{id}/roll", answer(s.roll))
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		invalid(http.StatusNotFound, "", "", "The stand-in for Stripe does not serve %s %.100s.", r.Method, r.URL.Path).write(w)
 	})
@@ -28,15 +42,27 @@ func (s *StandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// apiFunc answers one request to a path of Stripe's.
+// apiFunc answers one request.
 type apiFunc func(r *http.Request) ([]byte, *apiError)
 
-// api puts faults before a function and its answer into the response.
+// api puts faults and the check of the version before a function.
 func (s *StandIn) api(f apiFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if s.faults.hit(w) {
-			return
+	checked := answer(func(r *http.Request) ([]byte, *apiError) {
+		if version := r.Header.Get("Stripe-Version"); version != "" && !isAPIVersion(version) {
+			return nil, invalid(http.StatusBadRequest, "", "", "Invalid Stripe API version: %.100s", version)
 		}
+		return f(r)
+	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !s.faults.hit(w, s.now()) {
+			checked(w, r)
+		}
+	}
+}
+
+// answer puts a function's answer into the response.
+func answer(f apiFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := f(r)
 		if err != nil {
 			err.write(w)
@@ -102,27 +128,4 @@ func (s *StandIn) find(r *http.Request, thin bool) *event {
 		return nil
 	}
 	return e
-}
-
-// give remembers the event in a request's body.
-func (s *StandIn) give(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxEventBytes))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		invalid(http.StatusRequestEntityTooLarge, "", "", "An event may have %d bytes.", MaxEventBytes).write(w)
-		return
-	}
-	if err != nil {
-		invalid(http.StatusBadRequest, "", "", "The body could not be read to its end.").write(w)
-		return
-	}
-	k, err := s.remember(body)
-	switch {
-	case errors.Is(err, ErrNotEvent):
-		invalid(http.StatusBadRequest, "", "", "The body is %v.", err).write(w)
-	case err != nil:
-		(&apiError{status: http.StatusInternalServerError, Type: "api_error", Message: err.Error()}).write(w)
-	default:
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(k) // fails only when the client is gone
-	}
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 )
 
-// journal is the file behind a stand-in: one line for each event, in order of arrival.
+// journal is the file behind a stand-in: one line for each event, each state of an
+// object that no event says, and each change of a webhook endpoint, in order of arrival.
 type journal struct {
 	path  string
 	file  lineFile
@@ -23,39 +25,43 @@ type lineFile interface {
 	io.Closer
 }
 
-// entry is one line. The body goes as base64, since its line breaks must survive.
+// entry is one line, with one of its members. Bodies go as base64, since their line
+// breaks must survive.
 type entry struct {
-	Body []byte `json:"body"`
+	Body     []byte    `json:"body,omitempty"` // of an event
+	State    *state    `json:"state,omitempty"`
+	Endpoint *endpoint `json:"endpoint,omitempty"`
 }
 
-// maxLine is the longest line: the largest event in base64, and its frame.
-const maxLine = MaxEventBytes/3*4 + 64
+// maxLine is the longest line: the largest event in base64, and its frame. A webhook
+// endpoint, with all names there are and all metadata it may have, is shorter.
+const maxLine = MaxEventBytes/3*4 + 16<<10
 
-// openJournal opens or makes the file and returns the bodies in it. A last line
+// openJournal opens or makes the file and returns the entries in it. A last line
 // without its line break was half written; it is cut off.
-func openJournal(path string) (*journal, [][]byte, error) {
+func openJournal(path string) (*journal, []entry, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
 	j := &journal{path: path, file: file}
-	bodies, err := j.read(file)
+	entries, err := j.read(file)
 	if err == nil {
 		err = file.Truncate(j.end)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
-	return j, bodies, nil
+	return j, entries, nil
 }
 
-// read returns the bodies of all whole lines and notes where the last of them ends.
-func (j *journal) read(from io.Reader) (bodies [][]byte, err error) {
+// read returns the entries of all whole lines and notes where the last of them ends.
+func (j *journal) read(from io.Reader) (entries []entry, err error) {
 	r := bufio.NewReader(from)
 	for {
 		line, err := readLine(r)
 		if errors.Is(err, io.EOF) {
-			return bodies, nil
+			return entries, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: line %d is damaged: %w; remove the file, which only makes the stand-in forget its events", j.path, j.lines+1, err)
@@ -66,7 +72,7 @@ func (j *journal) read(from io.Reader) (bodies [][]byte, err error) {
 		}
 		j.lines++
 		j.end += int64(len(line))
-		bodies = append(bodies, e.Body)
+		entries = append(entries, e)
 	}
 }
 
@@ -88,8 +94,8 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 
 // append writes a line behind the last whole one. What a write that failed has left
 // there, as on a full disk, is no line and is written over by the next.
-func (j *journal) append(body []byte) error {
-	line, err := json.Marshal(entry{Body: body})
+func (j *journal) append(e entry) error {
+	line, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
@@ -102,15 +108,15 @@ func (j *journal) append(body []byte) error {
 	return nil
 }
 
-// rewrite puts a file with just these events in the place of the old one.
-func (j *journal) rewrite(events []*event) error {
+// rewrite puts a file with just these entries in the place of the old one.
+func (j *journal) rewrite(entries iter.Seq[entry]) error {
 	file, err := os.OpenFile(j.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	fresh := &journal{path: j.path, file: file}
-	for _, e := range events {
-		if err = fresh.append(e.body); err != nil {
+	for e := range entries {
+		if err = fresh.append(e); err != nil {
 			break
 		}
 	}

@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,10 +43,19 @@ func (s *StandIn) list(r *http.Request) ([]byte, *apiError) {
 		if i > 0 {
 			b.WriteString(",\n")
 		}
-		b.Write(s.render(e))
+		b.Write(s.listed(e))
 	}
 	b.WriteString("\n  ],\n  \"has_more\": " + strconv.FormatBool(more) + ",\n  \"url\": \"/v1/events\"\n}")
 	return b.Bytes(), nil
+}
+
+// listed is an event as the list shows it: broken, if that is asked for.
+func (s *StandIn) listed(e *event) []byte {
+	body := s.render(e)
+	if !s.faults.isBroken(e.id) {
+		return body
+	}
+	return splice(body, "created", func(n json.RawMessage) json.RawMessage { return orNull(string(n)) })
 }
 
 // page returns up to limit events, newest first, and whether there are more in the

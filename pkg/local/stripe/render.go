@@ -3,25 +3,65 @@ package stripe
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 )
 
-// render returns an event's body in the version that this stand-in answers in.
-func (s *StandIn) render(e *event) []byte {
-	if s.apiVersion == "" {
-		return e.body
+// render returns an event's body in the account's version, as the Events API does
+// whatever version is asked for.
+func (s *StandIn) render(e *event) []byte { return e.render(s.apiVersion) }
+
+// render returns the body in a version, "" for the one it was given in, and with the
+// deliveries that are outstanding. Everything else keeps its bytes.
+func (e *event) render(version string) []byte {
+	body := e.body
+	if n := e.pending.Load(); n >= 0 {
+		body = splice(body, "pending_webhooks", func(json.RawMessage) json.RawMessage {
+			return strconv.AppendInt(nil, n, 10)
+		})
 	}
-	start, end, found := topMember(e.body, "api_version")
+	if version == "" {
+		return body
+	}
+	given := e.version
+	body = splice(body, "api_version", func(json.RawMessage) json.RawMessage { return orNull(version) })
+	if e.thin || isBasil(given) || !isBasil(version) {
+		return body
+	}
+	return splice(body, "data", func(data json.RawMessage) json.RawMessage {
+		m, _ := readMembers(data)
+		kind, _ := readMembers(m.get("object"))
+		data = splice(data, "object", func(o json.RawMessage) json.RawMessage { return indented(o, basilObject(o, version), "    ") })
+		return splice(data, "previous_attributes", func(p json.RawMessage) json.RawMessage {
+			return indented(p, basilPrevious(p, text(kind.get("object"))), "    ")
+		})
+	})
+}
+
+// indented lays out a value that was changed as Stripe does, under its prefix.
+func indented(before, after json.RawMessage, prefix string) json.RawMessage {
+	if bytes.Equal(before, after) {
+		return before
+	}
+	var b bytes.Buffer
+	if json.Indent(&b, after, prefix, "  ") != nil {
+		return after
+	}
+	return b.Bytes()
+}
+
+// splice puts another value in the place of a top-level member's, if there is one.
+func splice(body []byte, name string, change func(json.RawMessage) json.RawMessage) []byte {
+	start, end, found := topMember(body, name)
 	if !found {
-		return e.body
+		return body
 	}
-	version, _ := json.Marshal(s.apiVersion) // a string cannot fail
-	return bytes.Join([][]byte{e.body[:start], version, e.body[end:]}, nil)
+	return bytes.Join([][]byte{body[:start], change(body[start:end]), body[end:]}, nil)
 }
 
 // topMember finds where the value of a top-level member of valid JSON begins and ends.
 func topMember(body []byte, name string) (start, end int, found bool) {
 	d := json.NewDecoder(bytes.NewReader(body))
-	if _, err := d.Token(); err != nil {
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return 0, 0, false
 	}
 	for d.More() {

@@ -1,13 +1,16 @@
 // Package stripe is a stand-in for Stripe's API, for a system that runs on one machine.
 //
-// It is stateful: it remembers every event that it is given, and serves it the way
-// Stripe does. It knows no objects and no deliveries, invents nothing, and answers a
-// request or a parameter that it does not know with an error in Stripe's form: a
-// silent difference would be worse than a missing feature. It is meant for loopback.
+// It is stateful: it remembers the events, the objects and the webhook endpoints that
+// it is given, serves them the way Stripe does, and delivers events to the endpoints,
+// signed and tried again as Stripe's are. It invents nothing, changes no object by
+// itself, and answers a request or a parameter that it does not know with an error in
+// Stripe's form: a silent difference would be worse than a missing feature. It is meant
+// for loopback, and delivers to loopback only.
 //
 //	s, err := stripe.Open(stripe.Options{Path: "data/stripe-events.jsonl"})
 //	err = s.Remember(body)             // an event, as Stripe signed it
 //	http.Serve(listener, s)            // GET /v1/events/{id}, …
+//	err = s.Close()                    // ends deliveries
 //
 // # What it serves
 //
@@ -15,13 +18,49 @@
 //	GET  /v1/events             a page of them, newest first: limit, starting_after,
 //	                            ending_before, created, created[gt|gte|lt|lte], type, types[]
 //	GET  /v2/core/events/{id}   one thin event; needs a Stripe-Version header
-//	POST /_standin/events       not Stripe's: remembers the event in the body and
-//	                            answers {"id":"evt_…","remembered":true}
+//	GET  /v1/<collection>/{id}  an object as it is now, such as /v1/customers/cus_…, in
+//	                            the shape of the Stripe-Version asked for; expand is ignored
+//	POST, GET, DELETE /v1/webhook_endpoints[/{id}]
+//	                            a secret is in the answer that makes an endpoint alone
+//
+// An answer to a POST with an Idempotency-Key is given again for the same key.
+//
+// Events are rendered in the account's version when they are fetched, and in the
+// endpoint's when they are delivered.
+//
+// # Paths that Stripe does not have
+//
+//	POST   /_standin/events          remembers the event in the body and answers
+//	                                 {"id":"evt_…","remembered":true}; with ?deliver=true
+//	                                 it is also delivered, and once more if it was known
+//	PUT    /_standin/objects         [{"object":…,"id":…,…}]: sets the states of objects,
+//	                                 which then win over what events say
+//	GET    /_standin/objects         {"data":[…]}: all of them, or ?customer=cus_…
+//	DELETE /_standin/objects/{id}    it is not found from then on
+//	POST   /_standin/faults          {"status":429,"times":2,"retry_after_s":1}, or
+//	                                 {"delay_visibility_ms":60000}, or
+//	                                 {"withhold_percent":5,"late_percent":5,"late_ms":1000,"seed":1}, or
+//	                                 {"break_item":"evt_…"}
+//	GET    /_standin/deliveries      {"data":[{"event","endpoint","status","at"}]}, the
+//	                                 attempts so far; ?event=, ?endpoint=
+//	POST   /_standin/webhook_endpoints
+//	                                 as Stripe's own, also with secret=whsec_…; form or JSON
+//	POST   /_standin/webhook_endpoints/{id}/roll
+//	                                 {"expire_s":3600}: a new secret, in the answer; the
+//	                                 old one signs beside it for so long
 //
 // Every request needs a test key (sk_test_… or rk_test_…, any will do), as a bearer
 // token or as the user of basic authentication. The key also keeps web pages out: a
 // browser sends none across origins. Stripe-Account or Stripe-Context picks a
-// connected account's events; without one the platform's own are served.
+// connected account's events, objects and endpoints; without one the platform's own
+// are served. Live keys are refused, so objects and events of both modes are served to
+// a test key, and endpoints get the events of both.
+//
+// # What it does not keep over a restart
+//
+// Events, objects and endpoints are kept in the file. Deliveries that are pending, the
+// list of attempts, idempotency keys and faults are not: what was not delivered when it
+// stopped stays undelivered until it is given again.
 package stripe
 
 import (
@@ -50,14 +89,23 @@ type Options struct {
 	// made if absent. What the last moments before a crash wrote may be missing.
 	// Default: "", no file.
 	Path string
-	// APIVersion is written into the events it serves, as Stripe renders them in the
-	// account's version and not in the endpoint's. Their data stays as it is. Default:
-	// "", each event keeps its own.
+	// APIVersion is the account's version: the events that it serves are rendered in it,
+	// whatever version is asked for, and whatever has no version of its own. From
+	// 2025-03-31.basil on, the main fields that moved are moved. Default: "", each event
+	// and object keeps the shape in which it was given.
 	APIVersion string
-	// MaxEvents and MaxBytes (of bodies) bound what is kept; what was given first goes
-	// first. Defaults: [DefaultMaxEvents], [DefaultMaxBytes].
+	// MaxEvents and MaxBytes (of bodies) bound the events that are kept, and once more
+	// the objects; what was given first goes first. Defaults: [DefaultMaxEvents],
+	// [DefaultMaxBytes].
 	MaxEvents int
 	MaxBytes  int64
+	// RateLimit is how many requests a second Stripe's paths answer; more get a 429.
+	// Default: 0, any number.
+	RateLimit int
+	// Deliver configures the deliveries to webhook endpoints.
+	Deliver DeliverOptions
+	// DeliveryScale divides the waits between the attempts of a delivery. Default: 1.
+	DeliveryScale int
 	// Now is the clock. Default: [time.Now].
 	Now func() time.Time
 }
@@ -68,22 +116,34 @@ type StandIn struct {
 	apiVersion string
 	mux        *http.ServeMux
 	faults     faults
+	deliveries *deliverer
+	replays    replays
 
-	mu      sync.Mutex
-	store   store
-	journal *journal // nil without a file
+	mu        sync.Mutex
+	store     store
+	objects   objects
+	endpoints []*endpoint // oldest first
+	journal   *journal    // nil without a file
 }
 
-// Open makes a stand-in and reads the events of its file. A half-written last line of
-// the file is dropped; any other broken line is an error that names it.
+// Open makes a stand-in and reads what its file keeps. A half-written last line of the
+// file is dropped; any other broken line is an error that names it.
 func Open(o Options) (*StandIn, error) {
-	if o.MaxEvents < 0 || o.MaxBytes < 0 {
+	if o.MaxEvents < 0 || o.MaxBytes < 0 || o.RateLimit < 0 {
 		return nil, errors.New("open Stripe stand-in: a bound is negative")
 	}
-	s := &StandIn{now: o.Now, apiVersion: o.APIVersion, store: store{
-		maxEvents: cmp.Or(o.MaxEvents, DefaultMaxEvents),
-		maxBytes:  cmp.Or(o.MaxBytes, DefaultMaxBytes),
-	}}
+	if o.APIVersion != "" && !isAPIVersion(o.APIVersion) {
+		return nil, fmt.Errorf("open Stripe stand-in: Stripe has no version %.40q", o.APIVersion)
+	}
+	deliveries, err := newDeliverer(o.Deliver, o.DeliveryScale)
+	if err != nil {
+		return nil, fmt.Errorf("open Stripe stand-in: %w", err)
+	}
+	most, mostBytes := cmp.Or(o.MaxEvents, DefaultMaxEvents), cmp.Or(o.MaxBytes, DefaultMaxBytes)
+	s := &StandIn{
+		now: o.Now, apiVersion: o.APIVersion, deliveries: deliveries, faults: faults{perSecond: o.RateLimit},
+		store: store{maxEvents: most, maxBytes: mostBytes}, objects: objects{max: most, maxBytes: mostBytes},
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -91,31 +151,74 @@ func Open(o Options) (*StandIn, error) {
 	if o.Path == "" {
 		return s, nil
 	}
-	j, bodies, err := openJournal(o.Path)
-	if err != nil {
+	if err := s.load(o.Path); err != nil {
 		return nil, fmt.Errorf("open Stripe stand-in: %w", err)
 	}
-	for _, body := range bodies {
-		e, err := parse(body)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("open Stripe stand-in: %s: %w", o.Path, err), j.close())
-		}
-		s.store.add(e)
-	}
-	s.journal = j
 	return s, s.shrink()
 }
 
-// Remember keeps a copy of one event. An event whose id it knows already is left as
-// it was: at Stripe an event never changes. Errors wrap [ErrNotEvent], or say that
-// the file could not be written; the event is then served all the same.
+// load takes up what a file keeps.
+func (s *StandIn) load(path string) error {
+	j, entries, err := openJournal(path)
+	if err != nil {
+		return err
+	}
+	for _, each := range entries {
+		if err := s.restore(each); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", path, err), j.close())
+		}
+	}
+	s.journal = j
+	return nil
+}
+
+// restore takes up one line of the file.
+func (s *StandIn) restore(from entry) error {
+	switch {
+	case from.State != nil:
+		put := from.State
+		if put.Gone {
+			s.objects.set(put)
+			return nil
+		}
+		each, err := parseObject(put.Body, put.Account)
+		if err != nil {
+			return err
+		}
+		each.objectKey, each.Put, each.At = put.objectKey, put.Put, put.At
+		s.objects.set(each)
+	case from.Endpoint != nil:
+		s.setEndpoint(from.Endpoint)
+	default:
+		e, err := parse(from.Body)
+		if err != nil {
+			return err
+		}
+		s.add(e)
+	}
+	return nil
+}
+
+// add stores an event and what it says about its object.
+func (s *StandIn) add(e *event) (isNew bool) {
+	if isNew = s.store.add(e); isNew && e.sets != nil {
+		s.objects.set(e.sets)
+	}
+	return isNew
+}
+
+// Remember keeps a copy of one event, and the state of its object unless a newer one is
+// known. An event whose id it knows already is left as it was: at Stripe an event never
+// changes. Errors wrap [ErrNotEvent], or say that the file could not be written; the
+// event is then served all the same.
 func (s *StandIn) Remember(body []byte) error {
-	_, err := s.remember(body)
+	_, err := s.remember(body, false)
 	return err
 }
 
-// remember also tells the event's id and whether it is new.
-func (s *StandIn) remember(body []byte) (known, error) {
+// remember also tells the event's id and whether it is new, and delivers it if asked,
+// in the form in which it is known.
+func (s *StandIn) remember(body []byte, deliver bool) (known, error) {
 	e, err := parse(body)
 	if err != nil {
 		return known{}, err
@@ -123,35 +226,67 @@ func (s *StandIn) remember(body []byte) (known, error) {
 	e.visible = s.faults.visibleAt(s.now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := known{ID: e.id, Remembered: s.store.add(e)}
+	k := known{ID: e.id, Remembered: s.add(e)}
+	if !k.Remembered {
+		e = s.store.byID[e.id]
+	}
+	if deliver {
+		n := s.deliver(e)
+		k.Deliveries = &n
+	}
 	if s.journal == nil || !k.Remembered {
 		return k, nil
 	}
-	if err := s.journal.append(e.body); err != nil {
+	if err := s.journal.append(entry{Body: e.body}); err != nil {
 		return k, fmt.Errorf("keep event %s: %w", e.id, err)
 	}
 	return k, s.shrink()
 }
 
-// shrink rewrites the file once most of it is events that are no longer kept.
+// shrink rewrites the file once most of it is what is no longer kept.
 func (s *StandIn) shrink() error {
-	if s.journal.lines <= 2*len(s.store.arrived)+16 {
+	if s.journal == nil || s.journal.lines <= 2*(len(s.store.arrived)+s.objects.order.Len()+len(s.endpoints))+16 {
 		return nil
 	}
-	if err := s.journal.rewrite(s.store.arrived); err != nil {
+	if err := s.journal.rewrite(s.entries); err != nil {
 		return fmt.Errorf("shrink Stripe stand-in's file: %w", err)
 	}
 	return nil
 }
 
+// entries gives what the file has to keep. An event brings its object's state with it.
+func (s *StandIn) entries(yield func(entry) bool) {
+	for _, e := range s.store.arrived {
+		if !yield(entry{Body: e.body}) {
+			return
+		}
+	}
+	for each := range s.objects.all {
+		if each.event != "" && s.store.byID[each.event] != nil {
+			continue
+		}
+		if !yield(entry{State: each}) {
+			return
+		}
+	}
+	for _, e := range s.endpoints {
+		if !yield(entry{Endpoint: e}) {
+			return
+		}
+	}
+}
+
 // known is the answer to an event that was given.
 type known struct {
 	ID         string `json:"id"`
-	Remembered bool   `json:"remembered"` // false: it was known already
+	Remembered bool   `json:"remembered"`           // false: it was known already
+	Deliveries *int   `json:"deliveries,omitempty"` // how many endpoints want it
 }
 
-// Close closes the file. Events given later are kept in memory only.
+// Close ends all deliveries, also those under way, and closes the file. What is given
+// later is kept in memory only, and not delivered.
 func (s *StandIn) Close() error {
+	s.deliveries.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.journal == nil {

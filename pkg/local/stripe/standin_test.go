@@ -372,7 +372,7 @@ func FuzzRemember(f *testing.F) {
 	f.Add([]byte(`{"api_version":null,"id":"evt_x","object":"event","created":-1,"type":"a"}`))
 	f.Add([]byte("null"))
 	f.Fuzz(func(t *testing.T, given []byte) {
-		s, err := Open(Options{APIVersion: "v"})
+		s, err := Open(Options{APIVersion: "2026-08-26.dahlia"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,19 +7,26 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// event is one remembered event. It is not changed once stored.
+// event is one remembered event. But for pending it is not changed once stored.
 type event struct {
 	id      string
 	thin    bool
 	typ     string
 	account string    // "" for the platform's own
+	live    bool      // of live mode
+	version string    // in which the body was given
 	created int64     // seconds
 	arrived uint64    // order in which events were given
 	visible time.Time // nobody sees it before
 	body    []byte
+	sets    *state // what it says about its object, nil for nothing
+	// pending counts the webhooks that have not been delivered; below zero it is unknown,
+	// as for an event that came from elsewhere, and the body's own number holds.
+	pending atomic.Int64
 }
 
 // parse reads what is needed to serve an event and copies its bytes.
@@ -32,7 +39,11 @@ func parse(body []byte) (*event, error) {
 	if err := json.Unmarshal(body, &top); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotEvent, err)
 	}
-	e := &event{id: text(top["id"]), typ: text(top["type"]), body: bytes.Clone(body)}
+	e := &event{
+		id: text(top["id"]), typ: text(top["type"]), live: string(top["livemode"]) == "true",
+		version: text(top["api_version"]), body: bytes.Clone(body),
+	}
+	e.pending.Store(-1)
 	switch object := text(top["object"]); object {
 	case "event":
 		e.account = text(top["account"])
@@ -51,6 +62,9 @@ func parse(body []byte) (*event, error) {
 	}
 	if !strings.HasPrefix(e.id, "evt_") || e.typ == "" {
 		return nil, fmt.Errorf("%w: id is %.80q, type is %.80q", ErrNotEvent, e.id, e.typ)
+	}
+	if !e.thin {
+		e.sets = stateOf(e, top["data"])
 	}
 	return e, nil
 }

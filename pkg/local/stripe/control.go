@@ -1,0 +1,214 @@
+package stripe
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// maxPutBytes bounds the objects that are put at once.
+const maxPutBytes = 4 * MaxEventBytes
+
+// give remembers the event in a request's body, and delivers it if asked.
+func (s *StandIn) give(r *http.Request) ([]byte, *apiError) {
+	deliver, err := deliverWanted(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(r, MaxEventBytes, "An event")
+	if err != nil {
+		return nil, err
+	}
+	if deliver && !s.deliveries.room(2*maxEndpoints) {
+		return nil, &apiError{status: http.StatusServiceUnavailable, Type: "api_error", Message: "Too many deliveries are pending: wait until some are finished."}
+	}
+	k, kept := s.remember(body, deliver)
+	switch {
+	case errors.Is(kept, ErrNotEvent):
+		return nil, invalid(http.StatusBadRequest, "", "", "The body is %v.", kept)
+	case kept != nil:
+		return nil, broken(kept)
+	}
+	return control(k)
+}
+
+func deliverWanted(r *http.Request) (bool, *apiError) {
+	for name, values := range r.URL.Query() {
+		if name != "deliver" {
+			return false, unknown(name)
+		}
+		deliver, err := strconv.ParseBool(values[0])
+		if err != nil {
+			return false, invalid(http.StatusBadRequest, "", "deliver", "deliver is true or false.")
+		}
+		return deliver, nil
+	}
+	return false, nil
+}
+
+// putObjects sets the states of the objects in a list, all or none of them.
+func (s *StandIn) putObjects(r *http.Request) ([]byte, *apiError) {
+	body, err := readBody(r, maxPutBytes, "A list of objects")
+	if err != nil {
+		return nil, err
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(body, &list); err != nil || list == nil {
+		return nil, invalid(http.StatusBadRequest, "", "", "The body is no JSON list of objects.")
+	}
+	var states []*state
+	for i, raw := range list {
+		each, err := parseObject(raw, account(r))
+		if err != nil {
+			return nil, invalid(http.StatusBadRequest, "", "", "Element %d of the list is %v.", i, err)
+		}
+		each.Put = true
+		states = append(states, each)
+	}
+	if err := s.put(states); err != nil {
+		return nil, broken(err)
+	}
+	return control(map[string]int{"set": len(states)})
+}
+
+// put sets states that win over what any event says.
+func (s *StandIn) put(states []*state) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, each := range states {
+		s.objects.set(each)
+		if s.journal == nil {
+			continue
+		}
+		if err := s.journal.append(entry{State: each}); err != nil {
+			return fmt.Errorf("keep %s %.80q: %w", each.Kind, each.ID, err)
+		}
+	}
+	return s.shrink()
+}
+
+// deleteObject makes an object one that is not found, whatever events still say of it.
+func (s *StandIn) deleteObject(r *http.Request) ([]byte, *apiError) {
+	id := r.PathValue("id")
+	var gone []*state
+	s.mu.Lock()
+	for each := range s.objects.all {
+		if each.ID == id && each.Account == account(r) {
+			gone = append(gone, &state{objectKey: each.objectKey, Put: true, Gone: true})
+		}
+	}
+	s.mu.Unlock()
+	if gone == nil {
+		return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such object: '%.255s'", id)
+	}
+	if err := s.put(gone); err != nil {
+		return nil, broken(err)
+	}
+	return control(map[string]any{"id": id, "deleted": true})
+}
+
+// listObjects serves all objects of an account as they are now, or those of a customer.
+func (s *StandIn) listObjects(r *http.Request) ([]byte, *apiError) {
+	for name := range r.URL.Query() {
+		if name != "customer" {
+			return nil, unknown(name)
+		}
+	}
+	customer := r.URL.Query().Get("customer")
+	found := []json.RawMessage{}
+	s.mu.Lock()
+	for each := range s.objects.all {
+		if !each.Gone && each.Account == account(r) && (customer == "" || slices.Contains(each.customers, customer)) {
+			found = append(found, each.Body)
+		}
+	}
+	s.mu.Unlock()
+	return control(map[string][]json.RawMessage{"data": found})
+}
+
+// registerEndpoint makes an endpoint as Stripe's own path does, with a given secret if
+// there is one. The body is a form or a JSON object.
+func (s *StandIn) registerEndpoint(r *http.Request) ([]byte, *apiError) {
+	body, err := readBody(r, maxFormBytes, "An endpoint")
+	if err != nil {
+		return nil, err
+	}
+	if flat, ok := flatten(body); ok {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		body = []byte(flat)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.newEndpoint(account(r), f, "url", "enabled_events", "description", "metadata", "api_version", "connect", "disabled", "secret")
+}
+
+// flatten writes a JSON object of texts, flags, lists and maps of texts as a form.
+func flatten(body []byte) (string, bool) {
+	var top map[string]any
+	if json.Unmarshal(body, &top) != nil {
+		return "", false
+	}
+	v := url.Values{}
+	for name, value := range top {
+		switch value := value.(type) {
+		case []any:
+			for i, each := range value {
+				v.Set(fmt.Sprintf("%s[%d]", name, i), fmt.Sprint(each))
+			}
+		case map[string]any:
+			for key, each := range value {
+				v.Set(name+"["+key+"]", fmt.Sprint(each))
+			}
+		case nil: // as if it were absent
+		default:
+			v.Set(name, fmt.Sprint(value))
+		}
+	}
+	return v.Encode(), true
+}
+
+// readControl reads a small JSON object; an empty body is an empty object.
+func readControl(r *http.Request, into any) *apiError {
+	body, err := readBody(r, 64<<10, "A command")
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return invalid(http.StatusBadRequest, "", "", "The body is not what this path takes: %v.", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return invalid(http.StatusBadRequest, "", "", "The body is more than one JSON object.")
+	}
+	return nil
+}
+
+func readBody(r *http.Request, most int64, what string) ([]byte, *apiError) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	switch {
+	case err != nil:
+		return nil, invalid(http.StatusBadRequest, "", "", "The body could not be read to its end.")
+	case int64(len(body)) > most:
+		return nil, invalid(http.StatusRequestEntityTooLarge, "", "", "%s may have %d bytes.", what, most)
+	}
+	return body, nil
+}
+
+// control is the answer of one of the stand-in's own paths.
+func control(answer any) ([]byte, *apiError) {
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return nil, broken(err)
+	}
+	return raw, nil
+}

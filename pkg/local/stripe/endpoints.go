@@ -1,0 +1,286 @@
+package stripe
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// maxEndpoints is how many webhook endpoints an account may have.
+const maxEndpoints = 16
+
+// endpoint is a webhook endpoint. One that is stored is not changed, but replaced.
+type endpoint struct {
+	ID          string            `json:"id"`
+	Account     string            `json:"account,omitempty"` // whose it is, "" for the platform's own
+	URL         string            `json:"url,omitempty"`
+	Events      []string          `json:"events,omitempty"`
+	Version     string            `json:"version,omitempty"` // "" for the account's own
+	Connect     bool              `json:"connect,omitempty"` // for the events of connected accounts
+	Description string            `json:"description,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Disabled    bool              `json:"disabled,omitempty"`
+	Created     int64             `json:"created,omitempty"`
+	Secrets     []secret          `json:"secrets,omitempty"` // the one that does not end first
+	Deleted     bool              `json:"deleted,omitempty"` // in the file only
+}
+
+// secret signs deliveries until a time, zero for no end.
+type secret struct {
+	Value string    `json:"value"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+const secretPrefix = "whsec_"
+
+func newSecret() secret { return secret{Value: secretPrefix + rand.Text()} }
+
+// wants reports whether an event goes to the endpoint. There is one set of endpoints
+// for both modes, as there are no live keys to make others with.
+func (e *endpoint) wants(ev *event) bool {
+	own := e.Account == ev.account
+	if e.Connect {
+		own = e.Account == "" && ev.account != ""
+	}
+	return own && !e.Disabled && !ev.thin && slices.ContainsFunc(e.Events, func(name string) bool { return name == "*" || name == ev.typ })
+}
+
+// rendered is the endpoint as Stripe shows it; its secret only when it is made.
+func (e *endpoint) rendered(withSecret bool) []byte {
+	status := "enabled"
+	if e.Disabled {
+		status = "disabled"
+	}
+	optional := func(text string) any {
+		if text == "" {
+			return nil
+		}
+		return text
+	}
+	m := members{}
+	put := func(name string, value any) {
+		raw, _ := json.Marshal(value) // texts, numbers and lists of them cannot fail
+		m = append(m, member{name, raw})
+	}
+	metadata := e.Metadata
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
+	put("id", e.ID)
+	put("object", "webhook_endpoint")
+	put("api_version", optional(e.Version))
+	put("application", nil)
+	put("created", e.Created)
+	put("description", optional(e.Description))
+	put("enabled_events", e.Events)
+	put("livemode", false)
+	put("metadata", metadata)
+	if withSecret {
+		put("secret", e.Secrets[0].Value)
+	}
+	put("status", status)
+	put("url", e.URL)
+	return indented(nil, m.json(), "")
+}
+
+// createEndpoint makes an endpoint as Stripe does, with a secret of its own.
+func (s *StandIn) createEndpoint(r *http.Request) ([]byte, *apiError) {
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.newEndpoint(account(r), f, "url", "enabled_events", "description", "metadata", "api_version", "connect", "expand")
+}
+
+func (s *StandIn) newEndpoint(account string, f form, names ...string) ([]byte, *apiError) {
+	e := &endpoint{ID: "we_" + rand.Text(), Account: account, Created: s.now().Unix(), Secrets: []secret{newSecret()}}
+	if err := e.apply(f, names...); err != nil {
+		return nil, err
+	}
+	switch {
+	case e.URL == "":
+		return nil, missing("url")
+	case len(e.Events) == 0:
+		return nil, missing("enabled_events")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.endpointsOf(account)) >= maxEndpoints {
+		return nil, invalid(http.StatusBadRequest, "", "", "You have reached the maximum of %d test webhook endpoints.", maxEndpoints)
+	}
+	if err := s.keepEndpoint(e); err != nil {
+		return nil, err
+	}
+	return e.rendered(true), nil
+}
+
+func missing(name string) *apiError {
+	return invalid(http.StatusBadRequest, "parameter_missing", name, "Missing required param: %s.", name)
+}
+
+// updateEndpoint changes what may be changed; version and connect are fixed at creation.
+func (s *StandIn) updateEndpoint(r *http.Request) ([]byte, *apiError) {
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, err := s.endpointOf(r)
+	if err != nil {
+		return nil, err
+	}
+	e := *old
+	if err := e.apply(f, "url", "enabled_events", "description", "metadata", "disabled", "expand"); err != nil {
+		return nil, err
+	}
+	if err := s.keepEndpoint(&e); err != nil {
+		return nil, err
+	}
+	return e.rendered(false), nil
+}
+
+func (s *StandIn) deleteEndpoint(r *http.Request) ([]byte, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.endpointOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.keepEndpoint(&endpoint{ID: e.ID, Deleted: true}); err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "{\n  \"id\": %q,\n  \"object\": \"webhook_endpoint\",\n  \"deleted\": true\n}", e.ID), nil
+}
+
+func (s *StandIn) getEndpoint(r *http.Request) ([]byte, *apiError) {
+	for name := range r.URL.Query() {
+		return nil, unknown(name)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.endpointOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return e.rendered(false), nil
+}
+
+// listEndpoints serves a page, newest first.
+func (s *StandIn) listEndpoints(r *http.Request) ([]byte, *apiError) {
+	v := r.URL.Query()
+	for name := range v {
+		if !slices.Contains([]string{"limit", "starting_after", "ending_before"}, name) {
+			return nil, unknown(name)
+		}
+	}
+	q, err := parseQuery(v)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	all := s.endpointsOf(account(r))
+	s.mu.Unlock()
+	slices.Reverse(all)
+	page, more, err := cutEndpoints(all, q)
+	if err != nil {
+		return nil, err
+	}
+	list := members{{"object", json.RawMessage(`"list"`)}, {"data", nil}, {"has_more", strconv.AppendBool(nil, more)}, {"url", json.RawMessage(`"/v1/webhook_endpoints"`)}}
+	data := []json.RawMessage{}
+	for _, e := range page {
+		data = append(data, e.rendered(false))
+	}
+	raw, _ := json.Marshal(data) // they are JSON
+	return indented(nil, list.replace("data", raw).json(), ""), nil
+}
+
+// cutEndpoints takes the page that a request asks for out of all endpoints.
+func cutEndpoints(all []*endpoint, q query) (page []*endpoint, more bool, err *apiError) {
+	at := func(param, id string) (int, *apiError) {
+		i := slices.IndexFunc(all, func(e *endpoint) bool { return e.ID == id })
+		if i < 0 {
+			return 0, invalid(http.StatusBadRequest, "resource_missing", param, "No such webhook endpoint: '%.255s'", id)
+		}
+		return i, nil
+	}
+	if q.endingBefore != "" {
+		i, err := at("ending_before", q.endingBefore)
+		if err != nil {
+			return nil, false, err
+		}
+		from := max(0, i-q.limit)
+		return all[from:i], from > 0, nil
+	}
+	from := 0
+	if q.startingAfter != "" {
+		i, err := at("starting_after", q.startingAfter)
+		if err != nil {
+			return nil, false, err
+		}
+		from = i + 1
+	}
+	to := min(from+q.limit, len(all))
+	return all[from:to], to < len(all), nil
+}
+
+// endpointOf finds the endpoint that a request names. The caller holds the lock.
+func (s *StandIn) endpointOf(r *http.Request) (*endpoint, *apiError) {
+	id := r.PathValue("id")
+	e := s.endpointByID(id)
+	if e == nil || e.Account != account(r) {
+		return nil, invalid(http.StatusNotFound, "resource_missing", "webhook_endpoint", "No such webhook endpoint: '%.255s'", id)
+	}
+	return e, nil
+}
+
+func (s *StandIn) endpointByID(id string) *endpoint {
+	if i := s.indexOf(id); i >= 0 {
+		return s.endpoints[i]
+	}
+	return nil
+}
+
+func (s *StandIn) indexOf(id string) int {
+	return slices.IndexFunc(s.endpoints, func(e *endpoint) bool { return e.ID == id })
+}
+
+// endpointsOf returns an account's endpoints, oldest first. The caller holds the lock.
+func (s *StandIn) endpointsOf(account string) (of []*endpoint) {
+	for _, e := range s.endpoints {
+		if e.Account == account {
+			of = append(of, e)
+		}
+	}
+	return of
+}
+
+// keepEndpoint writes an endpoint to the file and then puts it in the place of its old
+// self, so that what was answered is not forgotten. The caller holds the lock.
+func (s *StandIn) keepEndpoint(e *endpoint) *apiError {
+	if s.journal != nil {
+		if err := s.journal.append(entry{Endpoint: e}); err != nil {
+			return broken(fmt.Errorf("keep webhook endpoint: %w", err))
+		}
+	}
+	s.setEndpoint(e)
+	if err := s.shrink(); err != nil {
+		return broken(err)
+	}
+	return nil
+}
+
+func (s *StandIn) setEndpoint(e *endpoint) {
+	switch i := s.indexOf(e.ID); {
+	case e.Deleted && i >= 0:
+		s.endpoints = slices.Delete(slices.Clone(s.endpoints), i, i+1)
+	case i >= 0:
+		s.endpoints[i] = e
+	case !e.Deleted:
+		s.endpoints = append(s.endpoints, e)
+	}
+}

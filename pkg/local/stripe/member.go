@@ -1,0 +1,137 @@
+package stripe
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// member is one name of a JSON object and its value.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// members is a JSON object that keeps the order of its names and the text of its values.
+type members []member
+
+// readMembers reads an object; ok is false for anything else.
+func readMembers(raw []byte) (m members, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, false
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, false
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, false
+		}
+		m = append(m, member{name.(string), value}) // within an object only names stand here
+	}
+	return m, true
+}
+
+// get returns a value, nil when there is none. The last of several counts, as for
+// encoding/json.
+func (m members) get(name string) json.RawMessage {
+	for _, each := range slices.Backward(m) {
+		if each.name == name {
+			return each.value
+		}
+	}
+	return nil
+}
+
+// set replaces a value or adds it at the end.
+func (m members) set(name string, value json.RawMessage) members {
+	return append(m.without(name), member{name, value})
+}
+
+// without returns the object without some names.
+func (m members) without(names ...string) members {
+	return slices.DeleteFunc(slices.Clone(m), func(each member) bool { return slices.Contains(names, each.name) })
+}
+
+// json writes the object without white space of its own.
+func (m members) json() json.RawMessage {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, each := range m {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		name, _ := json.Marshal(each.name) // a string cannot fail
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(each.value)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// object makes an object of names and values in turn; a nil value is null.
+func object(pairs ...any) members {
+	var m members
+	for i := 0; i < len(pairs); i += 2 {
+		m = append(m, member{pairs[i].(string), orNull(pairs[i+1])})
+	}
+	return m
+}
+
+func orNull(value any) json.RawMessage {
+	switch v := value.(type) {
+	case members:
+		return v.json()
+	case json.RawMessage:
+		if v != nil {
+			return v
+		}
+	case string:
+		text, _ := json.Marshal(v) // a string cannot fail
+		return text
+	}
+	return json.RawMessage("null")
+}
+
+// isNull reports whether a value is absent or null.
+func isNull(raw json.RawMessage) bool {
+	return len(raw) == 0 || string(raw) == "null"
+}
+
+// eachElement changes the objects of a list {"data":[…]}; what is no such list stays.
+func eachElement(list json.RawMessage, change func(members) members) json.RawMessage {
+	m, ok := readMembers(list)
+	if !ok {
+		return list
+	}
+	var elements []json.RawMessage
+	if json.Unmarshal(m.get("data"), &elements) != nil {
+		return list
+	}
+	var b bytes.Buffer
+	for i, element := range elements {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if e, ok := readMembers(element); ok {
+			element = change(e).json()
+		}
+		b.Write(element)
+	}
+	return m.replace("data", slices.Concat([]byte("["), b.Bytes(), []byte("]"))).json()
+}
+
+// replace puts a value in the place of an old one.
+func (m members) replace(name string, value json.RawMessage) members {
+	m = slices.Clone(m)
+	for i := range m {
+		if m[i].name == name {
+			m[i].value = value
+		}
+	}
+	return m
+}

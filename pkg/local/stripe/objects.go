@@ -1,0 +1,159 @@
+package stripe
+
+import (
+	"bytes"
+	"container/list"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// errNotObject says that bytes are no Stripe object.
+var errNotObject = errors.New("not a Stripe object")
+
+// maxIDBytes bounds an object's id. People choose those of coupons, plans and products.
+const maxIDBytes = 1020
+
+// objectKey names an object. An id may stand for a coupon and for a product, and for
+// one of each mode.
+type objectKey struct {
+	Account string `json:"account,omitempty"`
+	Live    bool   `json:"live,omitempty"`
+	Kind    string `json:"kind"`
+	ID      string `json:"id"`
+}
+
+// state is an object as it is now. It is not changed once stored.
+type state struct {
+	objectKey
+	Body []byte `json:"body,omitempty"` // none when it is gone
+	// At is the time in seconds of the event that said so. A state that was put directly
+	// has none and is newer than what any event says.
+	At   int64 `json:"at,omitempty"`
+	Put  bool  `json:"put,omitempty"`
+	Gone bool  `json:"gone,omitempty"` // asked for, it is not found
+
+	customers []string // whose it is
+	event     string   // the id of the event that said so, "" when it was put
+}
+
+// stateOf is what a snapshot event says about its object: nil when the object has no
+// id, or when it is rendered in a version that moved fields, as it would then be served
+// in the wrong shape.
+func stateOf(e *event, data json.RawMessage) *state {
+	var d map[string]json.RawMessage
+	if isBasil(e.version) || json.Unmarshal(data, &d) != nil {
+		return nil
+	}
+	s, err := parseObject(d["object"], e.account)
+	if err != nil {
+		return nil
+	}
+	s.Live, s.At, s.event = e.live, e.created, e.id
+	if e.typ != s.Kind+".deleted" {
+		return s
+	}
+	if !hasDeletedForm(s.Kind) {
+		s.Body, s.Gone = nil, true
+		return s
+	}
+	s.Body = fmt.Appendf(nil, "{\n  \"id\": %s,\n  \"object\": %q,\n  \"deleted\": true\n}", orNull(s.ID), s.Kind)
+	return s
+}
+
+// parseObject reads what is needed to serve an object and copies its bytes.
+func parseObject(raw []byte, account string) (*state, error) {
+	var top map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &top); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotObject, err)
+	}
+	s := &state{objectKey: objectKey{Account: account, Live: string(top["livemode"]) == "true", Kind: text(top["object"]), ID: text(top["id"])}}
+	switch {
+	case s.Kind == "" || s.ID == "":
+		return nil, fmt.Errorf("%w: it needs an object and an id", errNotObject)
+	case len(s.ID) > maxIDBytes || len(s.Kind) > maxIDBytes:
+		return nil, fmt.Errorf("%w: its id is longer than %d bytes", errNotObject, maxIDBytes)
+	case len(raw) > MaxEventBytes:
+		return nil, fmt.Errorf("%w: %.80q is larger than %d bytes", errNotObject, s.ID, MaxEventBytes)
+	}
+	s.Body = bytes.Clone(raw)
+	s.customers = customersOf(s, top)
+	return s, nil
+}
+
+// customersOf finds whose an object is: a customer is its own, most name one, and a
+// dispute belongs to the customer of its charge when that is expanded.
+func customersOf(s *state, top map[string]json.RawMessage) (ids []string) {
+	if s.Kind == "customer" {
+		ids = append(ids, s.ID)
+	}
+	var charge map[string]json.RawMessage
+	json.Unmarshal(top["charge"], &charge) // an id is no object, and charge stays empty
+	for _, raw := range []json.RawMessage{top["customer"], charge["customer"]} {
+		var expanded map[string]json.RawMessage
+		id := text(raw)
+		if json.Unmarshal(raw, &expanded) == nil && id == "" {
+			id = text(expanded["id"])
+		}
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// objects holds states, bounded in number and bytes. What was set first goes first.
+type objects struct {
+	max      int
+	maxBytes int64
+
+	byKey map[objectKey]*list.Element // of *state
+	order list.List                   // as they were set, the last one at the end
+	bytes int64
+}
+
+// set takes a state unless a newer one is known, and reports whether it did. Of two
+// events of one second the later given one counts.
+func (o *objects) set(s *state) bool {
+	if o.byKey == nil {
+		o.byKey = map[objectKey]*list.Element{}
+	}
+	if at := o.byKey[s.objectKey]; at != nil {
+		if old := at.Value.(*state); !s.Put && (old.Put || old.At > s.At) {
+			return false
+		}
+		o.drop(at)
+	}
+	o.byKey[s.objectKey] = o.order.PushBack(s)
+	o.bytes += int64(len(s.Body))
+	for o.order.Len() > o.max || o.bytes > o.maxBytes && o.order.Len() > 1 {
+		o.drop(o.order.Front())
+	}
+	return true
+}
+
+func (o *objects) drop(at *list.Element) {
+	s := o.order.Remove(at).(*state)
+	delete(o.byKey, s.objectKey)
+	o.bytes -= int64(len(s.Body))
+}
+
+// get returns an object that is there, nil otherwise. The stand-in takes test keys
+// only and holds both modes, so the test mode's object is served first.
+func (o *objects) get(account, kind, id string) *state {
+	for _, live := range []bool{false, true} {
+		if at := o.byKey[objectKey{account, live, kind, id}]; at != nil && !at.Value.(*state).Gone {
+			return at.Value.(*state)
+		}
+	}
+	return nil
+}
+
+// all gives every state, those that are gone too, in the order in which they were set.
+func (o *objects) all(yield func(*state) bool) {
+	for at := o.order.Front(); at != nil; at = at.Next() {
+		if !yield(at.Value.(*state)) {
+			return
+		}
+	}
+}
