@@ -1,0 +1,173 @@
+// Command reconcile is the Lambda function on the schedule: it enqueues what Stripe's
+// event list has and the table lacks, and sends what waits in the outbox. Its input names
+// one task: {"task":"quarter"}, "nightly", "weekly" or "outbox".
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/outbox"
+	"tollgate/pkg/reconcile"
+	"tollgate/pkg/secrets"
+	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/stripeapi"
+	"tollgate/pkg/telemetry"
+)
+
+func main() {
+	t, err := wire(os.LookupEnv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "reconcile cannot start:", err)
+		os.Exit(1)
+	}
+	lambda.Start(t.run)
+}
+
+// tasks are what the schedule asks for.
+type tasks struct {
+	passes *reconcile.Reconciler
+	outbox outbox.Store
+	sender outbox.Sender
+	time   time.Duration // of one run; the rest of the function's is for what it says at the end
+	log    *slog.Logger
+}
+
+// Bounds of the requests for lists: they share the account's rate with every handler's
+// fetch, and a pass can wait where a delivery cannot.
+const (
+	listRate    = 5 // requests a second
+	listTimeout = 15 * time.Second
+	listTries   = 8
+	listMaxWait = 30 * time.Second
+)
+
+// wire makes no network call.
+func wire(lookup config.Lookup) (*tasks, error) {
+	cfg, err := config.LoadReconcile(lookup)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.Logger(os.Stderr, "reconcile", cfg.Stage, cfg.LogLevel)
+	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
+	table := dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB))
+	stripe, err := stripeClient(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
+	if err != nil {
+		return nil, err
+	}
+	passes, err := passes(cfg, table, sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), stripe, log)
+	if err != nil {
+		return nil, err
+	}
+	box, err := dynamostore.NewOutbox(table, cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	l := cfg.Limits.Reconcile
+	return &tasks{
+		passes: passes, outbox: box, sender: outbox.NewLogSender(log),
+		time: (l.StopAfter + l.Timeout) / 2, log: log,
+	}, nil
+}
+
+func passes(cfg config.Reconcile, table *dynamodb.Client, queue *sqs.Client, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
+	reader, err := dynamostore.NewReader(table, cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	coverage, err := dynamostore.NewCoverage(table, reader)
+	if err != nil {
+		return nil, err
+	}
+	records, err := dynamostore.NewRecords(table, cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	return reconcile.New(reconcile.Config{
+		Lister: stripe, Records: records, Coverage: coverage,
+		Sender: sqsqueue.NewSender(queue, cfg.QueueURL, cfg.Limits), Depth: sqsqueue.NewDepth(queue, cfg.QueueURL),
+		Types: handlers.Types(), Accounts: cfg.Accounts, Limits: cfg.Limits, Logger: log,
+	})
+}
+
+// stripeClient asks Stripe with the configured key; without one every pass fails, and says so.
+func stripeClient(cfg config.Reconcile, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
+	key := func(context.Context) (string, error) { return "", nil }
+	if cfg.APIKeySecretID != "" {
+		k, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
+		if err != nil {
+			return nil, err
+		}
+		key = k.Key
+	}
+	return stripeapi.New(stripeapi.Options{
+		Key: key, URL: cfg.StripeURL, TryTimeout: listTimeout, Tries: listTries, MaxWait: listMaxWait,
+		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // a drill's passes follow each other faster
+	})
+}
+
+// input is what the schedule sends.
+type input struct {
+	Task string `json:"task"`
+}
+
+// run does one task. Its error fails the invocation; the next turn of the schedule is
+// the next try.
+func (t *tasks) run(ctx context.Context, in input) error {
+	ctx, cancel := context.WithTimeout(ctx, t.time)
+	defer cancel()
+	if in.Task == "outbox" {
+		return t.drain(ctx)
+	}
+	started := time.Now()
+	r, err := t.passes.Run(ctx, in.Task)
+	level, text := slog.LevelInfo, ""
+	if !r.Complete() || err != nil {
+		level = slog.LevelWarn
+	}
+	if err != nil {
+		text = err.Error()
+	}
+	t.log.Log(ctx, level, telemetry.PassMessage,
+		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp,
+		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.MissedKey, r.Missed, telemetry.StuckKey, r.Stuck,
+		telemetry.SuspiciousKey, r.Suspicious, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
+		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
+	return err
+}
+
+// drain sends what waits. A message that could not be sent stays, and the next minute
+// tries it again.
+func (t *tasks) drain(ctx context.Context) error {
+	r, err := outbox.Drain(ctx, t.outbox, t.sender, outbox.Options{Logger: t.log})
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	level := slog.LevelDebug // once a minute, and nothing to say most of the time
+	if r.Sent > 0 {
+		level = slog.LevelInfo
+	}
+	if r.Failed > 0 || r.Unmarked > 0 || err != nil {
+		level = slog.LevelWarn
+	}
+	failed := r.Failed + r.Unmarked
+	if err != nil {
+		failed++
+	}
+	t.log.Log(ctx, level, telemetry.OutboxMessage, telemetry.SentKey, r.Sent, telemetry.FailedKey, failed, "unfinished", r.Unfinished, "error", text)
+	return nil
+}

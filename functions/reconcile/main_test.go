@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/pkg/outbox"
+	"tollgate/pkg/stripeapi"
+	"tollgate/pkg/telemetry"
+)
+
+// environment is a whole one; nothing listens at its addresses.
+func environment() map[string]string {
+	return map[string]string{
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "TOLLGATE_TABLE": "tollgate",
+		"TOLLGATE_QUEUE_URL": "http://127.0.0.1:1/q",
+	}
+}
+
+func TestWire(t *testing.T) {
+	cases := []struct {
+		name   string
+		change map[string]string
+		faults []string // nil: it starts, though nothing answers
+	}{
+		{"least", nil, nil},
+		{"all", map[string]string{
+			"TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": "http://127.0.0.1:1", "TOLLGATE_TIME_SCALE": "20",
+			"TOLLGATE_RECONCILE": `{"-":"default","acct_1":"connect"}`,
+		}, nil},
+		{"every fault at once", map[string]string{"TOLLGATE_TABLE": "", "TOLLGATE_QUEUE_URL": "q", "TOLLGATE_RECONCILE": "acct_1"},
+			[]string{"TOLLGATE_TABLE", "TOLLGATE_QUEUE_URL", "TOLLGATE_RECONCILE"}},
+		{"Stripe's key over the open network", map[string]string{"TOLLGATE_STRIPE_URL": "http://api.stripe.com"}, []string{"https"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			env := environment()
+			maps.Copy(env, c.change)
+			w, err := wire(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+			if (err == nil) != (c.faults == nil) || (w == nil) != (err != nil) {
+				t.Fatalf("tasks %v, error %v", w, err)
+			}
+			for _, fault := range c.faults {
+				if !strings.Contains(err.Error(), fault) {
+					t.Errorf("error %v does not name %s", err, fault)
+				}
+			}
+		})
+	}
+}
+
+// wired is a function whose lines are in the buffer.
+func wired(t *testing.T) (*tasks, *bytes.Buffer) {
+	t.Helper()
+	env := environment()
+	w, err := wire(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w.log = telemetry.Logger(&out, "reconcile", "live", slog.LevelInfo)
+	return w, &out
+}
+
+// TestPassWithoutKeySaysSo: the alarm on Complete pages for a stage that has no key.
+func TestPassWithoutKeySaysSo(t *testing.T) {
+	for _, c := range []struct{ input, want string }{
+		{`{"task":"quarter"}`, "no Stripe API key"},
+		{`{"task":"monthly"}`, "no tier is called"},
+		{`{}`, "no tier is called"},
+	} {
+		w, out := wired(t)
+		var in input
+		if err := json.Unmarshal([]byte(c.input), &in); err != nil {
+			t.Fatal(err)
+		}
+		err := w.run(t.Context(), in)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want …%s…", c.input, err, c.want)
+		}
+		var line map[string]any
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil || line["Complete"] != 0.0 || line["level"] != "WARN" {
+			t.Errorf("%s: the line %s, %v", c.input, out, err)
+		}
+	}
+	w, _ := wired(t)
+	if err := w.run(t.Context(), input{Task: "nightly"}); !errors.Is(err, stripeapi.ErrNoAPIKey) {
+		t.Errorf("error %v, want %v", err, stripeapi.ErrNoAPIKey)
+	}
+}
+
+// box is an outbox with one message; its sender may refuse.
+type box struct {
+	refuse error
+	sent   []string
+	marked []string
+}
+
+func (b *box) Unsent(_ context.Context, shard int, _ string, _ int) ([]outbox.Message, string, error) {
+	if shard != 0 || len(b.marked) > 0 {
+		return nil, "", nil
+	}
+	return []outbox.Message{{Key: "OUT#1", Name: "receipt"}}, "", nil
+}
+
+func (b *box) MarkSent(_ context.Context, key string, _ time.Time) error {
+	b.marked = append(b.marked, key)
+	return nil
+}
+
+func (b *box) Send(_ context.Context, m outbox.Message) error {
+	b.sent = append(b.sent, m.Key)
+	return b.refuse
+}
+
+func TestOutboxTask(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		refuse       error
+		sent, failed float64
+	}{
+		{"sent", nil, 1, 0},
+		{"refused", errors.New("no"), 0, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, out := wired(t)
+			b := &box{refuse: c.refuse}
+			w.outbox, w.sender = b, b
+			if err := w.run(t.Context(), input{Task: "outbox"}); err != nil {
+				t.Fatal(err)
+			}
+			lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
+			var line map[string]any
+			if err := json.Unmarshal(lines[len(lines)-1], &line); err != nil {
+				t.Fatal(err)
+			}
+			if len(b.sent) != 1 || line["OutboxSent"] != c.sent || line["OutboxFailed"] != c.failed {
+				t.Errorf("sent %v, line %v", b.sent, line)
+			}
+		})
+	}
+}
