@@ -1,0 +1,222 @@
+package alltypes
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/stripeapi"
+)
+
+// TestListIsWhole: the list names every type of the pinned version, and each once.
+func TestListIsWhole(t *testing.T) {
+	var of []string
+	seen := map[string]bool{}
+	for _, k := range kinds(t) {
+		if seen[k.String()] {
+			t.Errorf("%s stands twice", k)
+		}
+		seen[k.String()] = true
+		if k.fixture && !slices.Contains(of, k.typ) {
+			of = append(of, k.typ)
+		}
+	}
+	if diff := cmp.Diff(pinnedTypes(t), of); diff != "" || len(of) != 226 {
+		t.Errorf("%d types of the pinned version (-want +got):\n%s", len(of), diff)
+	}
+	for _, typ := range newWorld(t, options{}).mux.Types() {
+		if !slices.Contains(of, typ) {
+			t.Errorf("%s is handled and not in the list", typ)
+		}
+	}
+}
+
+// run takes all samples through a world, in one go, and returns it.
+func run(t *testing.T, list []sample, version string, o options) *world {
+	t.Helper()
+	w := newWorld(t, o)
+	for _, s := range list {
+		w.post(s.body(t, version))
+	}
+	w.work()
+	return w
+}
+
+// wanted are the ends of all samples: what is handled ends as given, by type, all else is
+// ignored.
+func (w *world) wanted(list []sample, handled func(typ string) end) map[string]end {
+	out := map[string]end{}
+	for _, s := range list {
+		out[s.event] = end{Outcome: idempotency.Ignored}
+		if slices.Contains(w.mux.Types(), s.typ) {
+			out[s.event] = handled(s.typ)
+		}
+	}
+	return out
+}
+
+func applied(string) end { return end{Outcome: idempotency.Applied} }
+
+func TestEveryTypeAtThePinnedVersion(t *testing.T) {
+	list := samples(t)
+	w := run(t, list, pinned, options{objects: stripeWith(t, list)})
+	if diff := cmp.Diff(w.wanted(list, applied), w.ends()); diff != "" {
+		t.Errorf("what became of the events (-want +got):\n%s", diff)
+	}
+	if len(w.mux.Types()) != 9 {
+		t.Errorf("%d types are handled: %v", len(w.mux.Types()), w.mux.Types())
+	}
+	for _, s := range list {
+		if slices.Contains(w.mux.Types(), s.typ) && len(w.recordOf(s.event).Effects) == 0 {
+			t.Errorf("%s is applied without an effect", s)
+		}
+	}
+}
+
+func (w *world) recordOf(event string) idempotency.Record {
+	w.t.Helper()
+	r, found, err := w.store.Record(w.t.Context(), event)
+	if err != nil || !found {
+		w.t.Fatalf("no record of %s (%v)", event, err)
+	}
+	return r
+}
+
+// TestEveryTypeAtLaterVersions: the snapshots lack what later versions moved, and the
+// table comes out as if they had come at the pinned version: nothing is a zero that the
+// object is not.
+func TestEveryTypeAtLaterVersions(t *testing.T) {
+	list := samples(t)
+	plain := run(t, list, pinned, options{objects: stripeWith(t, list)}).items()
+	for _, version := range laterVersions() {
+		t.Run(version, func(t *testing.T) {
+			var later []sample
+			for _, s := range list {
+				later = append(later, s.at(t, version))
+			}
+			stripe := stripeWith(t, later)
+			w := run(t, later, version, options{objects: stripe})
+			if diff := cmp.Diff(w.wanted(list, applied), w.ends()); diff != "" {
+				t.Errorf("what became of the events (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(plain, w.items()); diff != "" {
+				t.Errorf("the table, to that of the pinned version (-want +got):\n%s", diff)
+			}
+			for _, s := range later {
+				_, asked := stripe.seen.Load(s.pinned["id"])
+				if want := slices.Contains(w.mux.Types(), s.typ); asked != want {
+					t.Errorf("%s: its object was fetched %v, want %v", s, asked, want)
+				}
+			}
+		})
+	}
+}
+
+// TestMovedFieldsAreTheFetchedOnes names the fields that basil moved and handlers keep,
+// one by one, so that the comparison above cannot pass on two zeros.
+func TestMovedFieldsAreTheFetchedOnes(t *testing.T) {
+	list := samples(t)
+	for i, s := range list {
+		list[i] = s.at(t, "2025-03-31.basil")
+	}
+	w := run(t, list, "2025-03-31.basil", options{objects: stripeWith(t, list)})
+	for _, c := range []struct {
+		typ, prefix, suffix string
+		want                map[string]any
+		moved               []string // members of the object that the snapshot must not have
+	}{
+		{"customer.subscription.created", "OBJ#", "", map[string]any{"current_period_end": int64(1234567890)}, []string{"current_period_end"}},
+		{"customer.subscription.updated", "OBJ#", "", map[string]any{"current_period_end": int64(1234567890)}, []string{"current_period_end"}},
+		{"customer.subscription.updated", "ENT#", "", map[string]any{"until": int64(1234567890), "active": true}, []string{"current_period_end"}},
+		{"customer.subscription.deleted", "OBJ#", "", map[string]any{"current_period_end": int64(1234567890)}, []string{"current_period_end"}},
+		{"invoice.paid", "OBJ#", "", map[string]any{"subscription": "sub_1", "payment_intent": "pi_1", "status": "paid"}, []string{"subscription", "payment_intent", "paid"}},
+		{"invoice.paid", "FACT#", "#paid", map[string]any{
+			"subscription": "sub_1", "payment_intent": "pi_1", "charge": "ch_1", "tax": int64(160), "paid_out_of_band": true, "amount": int64(1000),
+		}, []string{"charge", "tax", "paid_out_of_band"}},
+		{"invoice.payment_failed", "OBJ#", "", map[string]any{"subscription": "sub_1", "payment_intent": "pi_1"}, []string{"subscription", "payment_intent", "charge"}},
+		{"payment_intent.succeeded", "FACT#", "#succeeded", map[string]any{"invoice": "in_1", "charge": "ch_1"}, []string{"invoice"}},
+		{"payment_intent.payment_failed", "FACT#", "#failed#ch_1", map[string]any{"invoice": "in_1", "charge": "ch_1"}, []string{"invoice"}},
+	} {
+		t.Run(c.typ+" "+c.prefix, func(t *testing.T) {
+			s := list[slices.IndexFunc(list, func(s sample) bool { return s.typ == c.typ })]
+			for _, member := range c.moved {
+				if _, there := s.inside[member]; there || s.pinned[member] == nil {
+					t.Errorf("member %s: in the snapshot %v, at the pinned version %v", member, there, s.pinned[member])
+				}
+			}
+			got := w.item(c.prefix + "test#-#" + s.pinned["id"].(string) + c.suffix)
+			maps.DeleteFunc(got, func(name string, _ any) bool { _, asked := c.want[name]; return !asked })
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("kept (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// noKey is Stripe's client without a key.
+func noKey(t *testing.T) dispatch.Objects {
+	t.Helper()
+	c, err := stripeapi.New(stripeapi.Options{Key: func(context.Context) (string, error) { return "", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestWhatCannotBeNormalisedIsParked: an event of another version whose object cannot be
+// had at the pinned one waits in the dead-letter queue. Nothing of it is applied.
+func TestWhatCannotBeNormalisedIsParked(t *testing.T) {
+	snapshots := []string{"payment_intent.succeeded", "payment_intent.payment_failed"} // the others want the object as it is now
+	for _, c := range []struct {
+		name    string
+		objects dispatch.Objects
+		reason  func(typ string) string
+	}{
+		{"Stripe has no such object", objects{}, func(typ string) string {
+			if slices.Contains(snapshots, typ) {
+				return dispatch.ReasonAPIVersion
+			}
+			return dispatch.ReasonObjectGone
+		}},
+		{"no API key", noKey(t), func(string) string { return dispatch.ReasonNoAPIKey }},
+	} {
+		for _, version := range append(laterVersions(), "") {
+			t.Run(c.name+" "+version, func(t *testing.T) {
+				list := samples(t)
+				for i, s := range list {
+					list[i] = s.at(t, version)
+				}
+				w := run(t, list, version, options{objects: c.objects})
+				want := w.wanted(list, func(typ string) end { return end{Reason: c.reason(typ)} })
+				if diff := cmp.Diff(want, w.ends()); diff != "" {
+					t.Errorf("what became of the events (-want +got):\n%s", diff)
+				}
+				if keys := w.store.Keys(); len(keys) != 0 {
+					t.Errorf("applied all the same: %v", keys)
+				}
+			})
+		}
+	}
+}
+
+// TestEveryTypeTwice: a second delivery of each event changes nothing.
+func TestEveryTypeTwice(t *testing.T) {
+	list := samples(t)
+	w := run(t, list, pinned, options{objects: stripeWith(t, list)})
+	ends, items := w.ends(), w.items()
+	for _, s := range list {
+		w.post(s.body(t, pinned))
+	}
+	w.work()
+	if diff := cmp.Diff(ends, w.ends()); diff != "" {
+		t.Errorf("the second time (-first +second):\n%s", diff)
+	}
+	if diff := cmp.Diff(items, w.items()); diff != "" {
+		t.Errorf("items (-first +second):\n%s", diff)
+	}
+}

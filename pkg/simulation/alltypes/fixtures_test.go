@@ -1,0 +1,272 @@
+package alltypes
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-mock/embedded"
+
+	"tollgate/pkg/dispatch"
+)
+
+// object is one of Stripe's objects as JSON; numbers keep their digits.
+type object = map[string]any
+
+func decode[T any](t testing.TB, raw []byte) (v T) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func encode(t testing.TB, v any) []byte {
+	t.Helper()
+	raw, err := json.MarshalIndent(v, "", "  ") // as Stripe lays its events out
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// resources are Stripe's fixtures of its objects, at the version that handlers read.
+func resources(t testing.TB) map[string]object {
+	t.Helper()
+	return decode[struct{ Resources map[string]object }](t, embedded.OpenAPIFixtures).Resources
+}
+
+// kind is an event type with the object that it is about.
+type kind struct {
+	typ, object string
+	fixture     bool // Stripe has a fixture of the object at the pinned version
+}
+
+func (k kind) String() string { return k.typ + " " + k.object }
+
+// kinds reads the list of event types. A type with several kinds of object comes once
+// for each of them.
+func kinds(t testing.TB) (list []kind) {
+	t.Helper()
+	raw, err := os.ReadFile("../../../testdata/stripe/event_types.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := pinnedTypes(t)
+	for _, line := range strings.Split(strings.TrimSpace(string(raw)), "\n") {
+		typ, names, ok := strings.Cut(line, "\t")
+		if !ok || typ == "event_type" {
+			continue
+		}
+		for _, name := range strings.Split(names, "|") {
+			list = append(list, kind{typ: typ, object: name, fixture: slices.Contains(pinned, typ)})
+		}
+	}
+	return list
+}
+
+// pinnedTypes are the types that an endpoint of the pinned version can ask for.
+func pinnedTypes(t testing.TB) []string {
+	t.Helper()
+	spec := decode[map[string]any](t, embedded.OpenAPISpec)
+	at := any(spec)
+	for _, name := range []string{"paths", "/v1/webhook_endpoints", "post", "requestBody", "content",
+		"application/x-www-form-urlencoded", "schema", "properties", "enabled_events", "items", "enum"} {
+		at = at.(object)[name]
+	}
+	var types []string
+	for _, v := range at.([]any) {
+		if v != "*" {
+			types = append(types, v.(string))
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
+// sample is one event in the making: its object at the pinned version, and as the event
+// says it.
+type sample struct {
+	kind
+	event          string // its id
+	pinned, inside object
+}
+
+// samples makes one event of every kind, each about an object of its own.
+func samples(t testing.TB) (list []sample) {
+	t.Helper()
+	all := resources(t)
+	for i, k := range kinds(t) {
+		body := all[k.object]
+		switch {
+		case !k.fixture:
+			body = object{"id": "new_1", "object": k.object} // made after the pinned version
+		case k.object == "application":
+			body = object{"id": "ca_1", "object": "application", "name": "A platform"} // has no fixture
+		case body == nil:
+			t.Fatalf("no fixture of %s for %s", k.object, k.typ)
+		}
+		body = decode[object](t, encode(t, body)) // a copy
+		maps.Copy(body, consistent(k.typ))
+		if id, ok := body["id"].(string); ok && k.typ != "invoice.upcoming" {
+			body["id"] = fmt.Sprintf("%s_%d", id, i)
+		} else {
+			delete(body, "id")
+		}
+		list = append(list, sample{kind: k, event: fmt.Sprintf("evt_%d", i), pinned: body, inside: body})
+	}
+	return list
+}
+
+// consistent are the members that an object has when its event is sent, where the
+// fixture's own would contradict a handled type, or be zero where a version moved them.
+func consistent(typ string) object {
+	payment := object{"customer": "cus_1", "latest_charge": "ch_1", "invoice": "in_1"}
+	subscription := object{"cancel_at": nil, "canceled_at": nil, "ended_at": nil}
+	invoice := object{
+		"status": "open", "charge": "ch_1", "payment_intent": "pi_1", "subscription": "sub_1", "tax": 160,
+		"attempt_count": 1, "number": "A-1", "paid_out_of_band": true,
+	}
+	switch typ {
+	case "payment_intent.succeeded":
+		maps.Copy(payment, object{"status": "succeeded", "amount_received": 1099})
+		return payment
+	case "payment_intent.payment_failed":
+		payment["last_payment_error"] = object{"type": "card_error", "code": "card_declined", "charge": "ch_1"}
+		return payment
+	case "checkout.session.completed":
+		return object{"status": "complete", "payment_status": "paid", "customer": "cus_1", "amount_total": 1099, "currency": "usd"}
+	case "customer.subscription.created", "customer.subscription.updated":
+		return subscription
+	case "customer.subscription.deleted":
+		return object{"status": "canceled"}
+	case "invoice.payment_failed":
+		return invoice
+	case "invoice.paid":
+		maps.Copy(invoice, object{"status": "paid", "paid": true, "amount_paid": 1000, "amount_remaining": 0})
+		return invoice
+	case "charge.dispute.created":
+		return object{"payment_intent": "pi_1"}
+	}
+	return nil
+}
+
+// body renders the event in an API version.
+func (s sample) body(t testing.TB, version string) []byte {
+	t.Helper()
+	return encode(t, s.envelope(version))
+}
+
+func (s sample) envelope(version string) object {
+	return object{
+		"id": s.event, "object": "event", "api_version": cmp.Or[any](version, nil), "created": today.Unix() - 40,
+		"type": s.typ, "livemode": false, "pending_webhooks": 1, "request": object{"id": nil, "idempotency_key": nil},
+		"data": object{"object": s.inside},
+	}
+}
+
+// gone are the members that a later version no longer has, by kind of object.
+func gone(version string) map[string][]string {
+	basil := map[string][]string{
+		"product":      {"features"},
+		"subscription": {"current_period_start", "current_period_end", "discount"},
+		"invoice": {"charge", "payment_intent", "paid", "paid_out_of_band", "subscription", "subscription_details",
+			"subscription_proration_date", "quote", "discount", "tax", "total_tax_amounts", "transfer_data", "application_fee_amount"},
+		"charge":         {"invoice"},
+		"payment_intent": {"invoice"},
+		"line_item": {"price", "proration", "proration_details", "type", "invoice_item", "subscription_item",
+			"tax_amounts", "tax_rates", "amount_excluding_tax", "unit_amount_excluding_tax"},
+		"invoiceitem":      {"price", "subscription", "subscription_item", "unit_amount", "unit_amount_decimal"},
+		"checkout.session": {"shipping_details"},
+		"credit_note":      {"refund", "tax_amounts"},
+		"plan":             {"aggregate_usage"},
+	}
+	if version >= "2025-09-30.clover" {
+		basil["discount"], basil["promotion_code"] = []string{"coupon"}, []string{"coupon"}
+	}
+	return basil
+}
+
+// at gives a copy of the sample whose snapshot is shaped as a later version has it, while
+// Stripe still shows the object at the pinned version to whoever asks for that.
+func (s sample) at(t testing.TB, version string) sample {
+	t.Helper()
+	s.inside = decode[object](t, encode(t, s.pinned))
+	reshape(s.inside, gone(version))
+	return s
+}
+
+// reshape drops members in every object at any depth, and puts a subscription's period
+// where basil has it.
+func reshape(v any, gone map[string][]string) {
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			reshape(one, gone)
+		}
+	case object:
+		name, _ := v["object"].(string)
+		if name == "subscription" {
+			movePeriod(v)
+		}
+		for _, member := range gone[name] {
+			delete(v, member)
+		}
+		for _, member := range v {
+			reshape(member, gone)
+		}
+	}
+}
+
+func movePeriod(subscription object) {
+	items, _ := subscription["items"].(object)
+	list, _ := items["data"].([]any)
+	for _, item := range list {
+		item.(object)["current_period_start"] = subscription["current_period_start"]
+		item.(object)["current_period_end"] = subscription["current_period_end"]
+	}
+}
+
+// objects is Stripe: objects by id, and how often each was asked for.
+type objects struct {
+	t    testing.TB
+	by   map[string]object
+	seen *sync.Map
+}
+
+func stripeWith(t testing.TB, list []sample) objects {
+	o := objects{t: t, by: map[string]object{}, seen: &sync.Map{}}
+	for _, s := range list {
+		if id, ok := s.pinned["id"].(string); ok {
+			o.by[id] = s.pinned
+		}
+	}
+	return o
+}
+
+func (o objects) FetchObject(_ context.Context, account, name, id string) ([]byte, error) {
+	body, ok := o.by[id]
+	if !ok || account != "" || body["object"] != name {
+		return nil, dispatch.Park(dispatch.ReasonObjectGone, errors.New("no such object"))
+	}
+	o.seen.Store(id, true)
+	return encode(o.t, body), nil
+}
+
+// versions that events come in: the one that handlers read, the one that moved most of
+// what they read, and the latest.
+func laterVersions() []string { return []string{"2025-03-31.basil", "2026-08-26.dahlia"} }
+
+const pinned = stripe.APIVersion
