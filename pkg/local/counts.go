@@ -23,6 +23,8 @@ func shown() []string {
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued,
 		limits.MetricDone, limits.MetricDuplicate, limits.MetricBusy, limits.MetricSuperseded,
 		limits.MetricFailed, limits.MetricStoreDown, limits.MetricDeadLettered,
+		limits.MetricMissed, limits.MetricStuck, limits.MetricSuspicious, limits.MetricDeferred,
+		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}
 }
 

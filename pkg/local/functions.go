@@ -22,13 +22,18 @@ const freeProcessWait = 5 * time.Second
 // from nothing, as on AWS.
 type functions struct {
 	ingest, consumer *lambdahost.Function
+	reconcile        *lambdahost.Function // nil without it
 	counts           *Counts
 }
 
 // haveFunctions reports in one line a binary that is not there, and what to do.
-func haveFunctions(folder string) error {
-	for _, name := range []string{"ingest", "consumer"} {
-		path := filepath.Join(folder, name)
+func haveFunctions(o Options) error {
+	names := []string{"ingest", "consumer"}
+	if !o.NoReconcile {
+		names = append(names, "reconcile")
+	}
+	for _, name := range names {
+		path := filepath.Join(o.Functions, name)
 		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("no binary at %s: build it with make dev, or name another folder with --functions", path)
 		}
@@ -77,12 +82,18 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		env["TOLLGATE_STRIPE_URL"] = info.StripeURL
 	}
 	f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env))
+	if err != nil || o.NoReconcile {
+		return f, err
+	}
+	delete(env, "TOLLGATE_DLQ_URL")
+	delete(env, "TOLLGATE_MAX_RECEIVES")
+	f.reconcile, err = host("reconcile", l.Reconcile.Timeout, l.Reconcile.Reserved, with(env))
 	return f, err
 }
 
 func (f functions) close(ctx context.Context) error {
 	var errs []error
-	for _, fn := range []*lambdahost.Function{f.ingest, f.consumer} {
+	for _, fn := range []*lambdahost.Function{f.ingest, f.consumer, f.reconcile} {
 		if fn != nil {
 			errs = append(errs, fn.Close(ctx))
 		}

@@ -16,7 +16,7 @@ type Options struct {
 	Listen    string // where deliveries are posted; default 127.0.0.1:4242
 	AWSListen string // of the embedded AWS services; default 127.0.0.1:4566
 	Data      string // folder of everything durable; default .tollgate
-	Functions string // folder of the function binaries ingest and consumer; required
+	Functions string // folder of the function binaries ingest, consumer and reconcile; required
 
 	WebhookSecrets []string // default: the secret of the last run, or a new one
 	APIKey         string   // default: none, and the stand-in serves as Stripe
@@ -27,6 +27,8 @@ type Options struct {
 
 	IngestConcurrency   int // processes at once; default 8
 	ConsumerConcurrency int // processes at once; default 4
+
+	NoReconcile bool // run no reconcile function, and so send nothing from the outbox
 
 	LogLevel string    // of the functions: debug, info, warn or error; default info
 	Log      io.Writer // gets the functions' log lines; default: discarded

@@ -39,6 +39,7 @@ type System struct {
 	standIn   *stripe.StandIn
 	functions functions
 	poller    *poller
+	schedule  *schedule
 	// One server each: deliveries, the AWS services, the stand-in for Stripe.
 	front, aws, stripe *http.Server
 
@@ -54,7 +55,7 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	if err := haveFunctions(o.Functions); err != nil {
+	if err := haveFunctions(o); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
@@ -124,6 +125,7 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 	if s.poller, err = startPoller(s.functions, s.Info, s.options); err != nil {
 		return err
 	}
+	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
 		Invoker: s.functions.ingestInvoker(&memory{s.standIn, append([]string{s.Info.Secret}, s.options.WebhookSecrets...)}),
@@ -190,6 +192,7 @@ func (s *System) Close(ctx context.Context) error {
 func (s *System) shutdown(ctx context.Context) error {
 	stopServer(ctx, s.front)
 	var errs []error
+	s.schedule.stop()
 	if s.poller != nil {
 		errs = append(errs, s.poller.stop(ctx))
 	}

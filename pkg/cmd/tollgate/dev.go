@@ -22,6 +22,7 @@ type devCmd struct {
 	AllowLive   bool   `help:"Take a live Stripe API key."`
 	Ingest      int    `default:"8" help:"Ingest processes at once."`
 	Consumers   int    `default:"4" help:"Consumer processes at once."`
+	NoReconcile bool   `help:"Run no reconcile function: nothing missed is found, and nothing sent from the outbox."`
 	LogLevel    string `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
 }
 
@@ -45,7 +46,7 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		Listen: c.Listen, AWSListen: c.AWSListen, Data: a.data, Functions: folder,
 		WebhookSecrets: split(string(a.env.WebhookSecret)), APIKey: string(a.env.APIKey), AllowLive: c.AllowLive,
 		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
-		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers,
+		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers, NoReconcile: c.NoReconcile,
 		LogLevel: c.LogLevel, Log: a.err,
 	})
 	if errors.Is(err, local.ErrOptions) {

@@ -60,7 +60,7 @@ func build(dir string) error {
 		out      string
 		packages []string
 	}{
-		{"/", []string{"tollgate/functions/ingest", "tollgate/functions/consumer", "tollgate/pkg/cmd/tollgate"}},
+		{"/", []string{"tollgate/functions/ingest", "tollgate/functions/consumer", "tollgate/functions/reconcile", "tollgate/pkg/cmd/tollgate"}},
 		{"/trials/consumer", []string{"tollgate/pkg/local/e2e/trialconsumer"}},
 	} {
 		args := append([]string{"build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-o", dir + b.out}, b.packages...)
@@ -68,8 +68,10 @@ func build(dir string) error {
 			return fmt.Errorf("%v: %s", err, text)
 		}
 	}
-	if err := os.Link(dir+"/ingest", dir+"/trials/ingest"); err != nil {
-		return err
+	for _, function := range []string{"ingest", "reconcile"} {
+		if err := os.Link(dir+"/"+function, dir+"/trials/"+function); err != nil {
+			return err
+		}
 	}
 	// Some tests run the command as another user.
 	return os.Chmod(dir, 0o755)

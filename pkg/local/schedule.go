@@ -1,0 +1,91 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"tollgate/pkg/limits"
+	"tollgate/pkg/local/lambdahost"
+)
+
+// task is one line of the schedule, as the stack has it.
+type task struct {
+	name  string
+	every time.Duration
+}
+
+// tasks are the stack's, in limits' own times: the first run comes after the first wait.
+func tasks(l limits.Reconcile) []task {
+	return []task{
+		{"outbox", l.OutboxEvery},
+		{"quarter", l.Quarter.Every},
+		{"nightly", l.Nightly.Every},
+		{"weekly", l.Weekly.Every},
+	}
+}
+
+// schedule invokes the reconcile function, one task at a time. What it has to say of a
+// run stands in the function's own lines.
+type schedule struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startSchedule starts nothing without a function. The first process of the function is
+// started by the first task, so that a start does not wait for it.
+func startSchedule(f *lambdahost.Function, o Options) *schedule {
+	if f == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &schedule{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		runSchedule(ctx, tasks(o.limits().Reconcile), func(ctx context.Context, payload []byte) {
+			// A failed run is the function's to tell, and the next turn's to repeat.
+			_, _ = f.InvokeWait(ctx, payload, o.limits().Reconcile.Timeout)
+		})
+	}()
+	return s
+}
+
+// runSchedule runs what is due, one after the other, until the context ends. A task that
+// was due several times while another ran runs once.
+func runSchedule(ctx context.Context, all []task, invoke func(context.Context, []byte)) {
+	started := time.Now()
+	next := make([]time.Time, len(all))
+	for i, t := range all {
+		next[i] = started.Add(t.every)
+	}
+	for {
+		due := 0
+		for i := range all {
+			if next[i].Before(next[due]) {
+				due = i
+			}
+		}
+		timer := time.NewTimer(time.Until(next[due]))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		payload, _ := json.Marshal(map[string]string{"task": all[due].name}) // of strings: cannot fail
+		invoke(ctx, payload)
+		now := time.Now()
+		for next[due] = next[due].Add(all[due].every); next[due].Before(now); {
+			next[due] = next[due].Add(all[due].every)
+		}
+	}
+}
+
+// stop ends the schedule; a run under way is ended with the functions.
+func (s *schedule) stop() {
+	if s == nil {
+		return
+	}
+	s.cancel()
+	<-s.done
+}
