@@ -114,8 +114,7 @@ func (a Applier) create(ctx context.Context, p Plan, d *Done) error {
 	}
 	d.Created = e.ID
 	a.Say("created %s, its secret is stored", e.ID)
-	mark := Update{Metadata: map[string]string{MetaSecret: secret.Fingerprint()}}
-	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, e.ID, mark); err != nil {
+	if err := a.Mark(ctx, e.ID, secret); err != nil {
 		return fmt.Errorf("%s works and its secret is stored, but it could not be marked so at Stripe: the next apply makes it anew: %w", e.ID, err)
 	}
 	return nil
@@ -182,5 +181,14 @@ func (a Applier) Retire(ctx context.Context, id string) error {
 		return fmt.Errorf("disable %s: %w", id, err)
 	}
 	a.Say("disabled %s", id)
+	return nil
+}
+
+// Mark notes at Stripe which stored secret is an endpoint's.
+func (a Applier) Mark(ctx context.Context, id string, secret Secret) error {
+	mark := Update{Metadata: map[string]string{MetaSecret: secret.Fingerprint()}}
+	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, id, mark); err != nil {
+		return fmt.Errorf("mark %s with its new secret: %w", id, err)
+	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -22,21 +23,21 @@ type Evidence struct {
 	Now     time.Time
 }
 
-// FirstServes says why it is not proved that the first secret of the list verifies
-// deliveries, nil if it is. names is how many endpoints have secrets.
-func (e Evidence) FirstServes(names int) error {
+// Serves says why it is not proved that the secret at a place verifies deliveries, nil
+// if it is. names is how many endpoints have secrets.
+func (e Evidence) Serves(index, names int) error {
 	if names > 1 {
 		return fmt.Errorf("%d endpoints have secrets, and the count does not tell them apart", names)
 	}
 	if e.Now.Before(e.Settled) {
-		return fmt.Errorf("not every process knows the newest secret yet: wait until %s", e.Settled.Local().Format(time.TimeOnly))
+		return fmt.Errorf("not every process knows the present secrets yet: wait until %s", e.Settled.Local().Format(time.TimeOnly))
 	}
 	for _, u := range e.Uses {
-		if u.Index == 0 && u.Count > 0 {
+		if u.Index == index && u.Count > 0 {
 			return nil
 		}
 	}
-	return fmt.Errorf("the newest secret has verified no delivery yet")
+	return errors.New("its secret has verified no delivery yet")
 }
 
 // RestIsUnused says why the secrets behind the first may still be needed, nil if they
@@ -58,4 +59,34 @@ func (e Evidence) RestIsUnused(quiet time.Duration) error {
 		return fmt.Errorf("no delivery came in the last %v: nothing proves that the newest secret is the sender's", quiet)
 	}
 	return nil
+}
+
+// Removable returns which of the secrets behind the first are no endpoint's: delivering
+// are the endpoints that deliver to the URL. One of several whose secret is not known
+// makes that an error.
+func Removable(list []Secret, delivering []Endpoint) (old []Secret, err error) {
+	marks := map[string]bool{}
+	for _, e := range delivering {
+		mark := e.Metadata[MetaSecret]
+		if mark == "" && len(delivering) > 1 {
+			return nil, fmt.Errorf("%d endpoints deliver to this URL, and which secret is that of %s is not known", len(delivering), e.ID)
+		}
+		marks[mark] = true
+	}
+	for _, s := range list[min(1, len(list)):] {
+		if !marks[s.Fingerprint()] {
+			old = append(old, s)
+		}
+	}
+	return old, nil
+}
+
+// Delivering returns the endpoints that deliver to a URL, for whichever accounts.
+func Delivering(all []Endpoint, url string) (list []Endpoint) {
+	for _, e := range all {
+		if !e.Disabled && sameURL(e.URL, url) {
+			list = append(list, e)
+		}
+	}
+	return list
 }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/pkg/registration"
+)
+
+// endpointApplyCmd brings Stripe to what is wanted.
+type endpointApplyCmd struct {
+	endpointFlags
+	Retire string `help:"Then disable this other endpoint for the same URL, once the one that stays has verified a delivery." placeholder:"we_…"`
+	Force  bool   `help:"Retire without that proof."`
+	Why    string `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Yes    bool   `help:"Do not ask."`
+}
+
+// Help is what --help says beside the flags.
+func (endpointApplyCmd) Help() string {
+	return `Carries out what endpoint plan says; when there is nothing to do it does nothing and ends well. The secret of a new endpoint is stored, in front of the others, before anything counts as done: if it cannot be stored the endpoint is deleted again, and if that fails too the last line names it. The secret is never shown.
+
+API version and Connect cannot be changed at Stripe: another endpoint is created, and the old one delivers on. Events then come twice and are handled once. When the new one has verified a delivery, --retire disables the old one.
+
+  tollgate endpoint apply --stack tollgate-live
+  tollgate endpoint apply --stack tollgate-live --retire we_1Old`
+}
+
+// applyView is what was done, for machines.
+type applyView struct {
+	Action registration.Action `json:"action"`
+	registration.Done
+	Retired string `json:"retired,omitempty"`
+}
+
+// Run applies the plan, then retires.
+func (c *endpointApplyCmd) Run(ctx context.Context, a *app) error {
+	s, err := c.site(ctx, a)
+	if err != nil {
+		return err
+	}
+	p, all, stored, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.possible(a, s, p); err != nil {
+		return err
+	}
+	if p.Idle() && c.Retire == "" {
+		a.line(applyView{Action: p.Action}, "Nothing to do: "+p.Endpoint+" is as it should be.")
+		return nil
+	}
+	what := planWords(p)
+	if c.Retire != "" {
+		if err := c.proved(ctx, s, p, all, stored); err != nil {
+			return err
+		}
+		what = strings.TrimPrefix(what+"; disable "+c.Retire, "nothing; ")
+	}
+	if err := a.confirm(s.target, what, c.Yes); err != nil {
+		return err
+	}
+	view := applyView{Action: p.Action}
+	err = a.audited(ctx, s.target, auditOf{verb: "endpoint apply", why: c.Why, detail: what}, func(ctx context.Context) (string, error) {
+		return c.work(ctx, a, s, p, &view)
+	})
+	if err == nil || a.json {
+		a.line(view, view.words())
+	}
+	return stripeHint(err)
+}
+
+func (v applyView) words() string {
+	if v.Retired == "" {
+		return "Done: " + v.Words()
+	}
+	return "Done: " + strings.TrimPrefix(v.Words()+"; disabled "+v.Retired, "nothing was changed; ")
+}
+
+// possible refuses what cannot be carried out, with the findings on stderr.
+func (c *endpointApplyCmd) possible(a *app, s site, p registration.Plan) error {
+	for _, f := range p.Findings {
+		fmt.Fprintf(a.err, "%s: %s%s\n", f.Level, strings.TrimPrefix(f.Endpoint+" ", " "), f.What)
+	}
+	switch {
+	case p.Action == registration.ActionRefuse:
+		return errRefused
+	case c.Retire == "":
+		return nil
+	case p.Action == registration.ActionCreate:
+		return hint(usage("there is no endpoint yet that could serve in place of %s", c.Retire), "run endpoint apply first, and retire when it has delivered")
+	case !slices.Contains(p.Replaces, c.Retire):
+		return hint(usage("%s is not an enabled endpoint for %s beside %s", c.Retire, s.wanted.URL, p.Endpoint), "tollgate endpoint plan lists them")
+	}
+	return nil
+}
+
+// proved says why it is not known that the endpoint that stays delivers what is verified.
+func (c *endpointApplyCmd) proved(ctx context.Context, s site, p registration.Plan, all []registration.Endpoint, stored registration.Stored) error {
+	if c.Force {
+		return nil
+	}
+	list, err := stored.Of(s.wanted.Name)
+	if err != nil {
+		return err
+	}
+	mark := ""
+	for _, e := range all {
+		if e.ID == p.Endpoint {
+			mark = e.Metadata[registration.MetaSecret]
+		}
+	}
+	index := slices.IndexFunc(list, func(s registration.Secret) bool { return s.Fingerprint() == mark })
+	if index < 0 {
+		return hint(fmt.Errorf("which of the stored secrets is that of %s is not known", p.Endpoint), "--force retires %s all the same", c.Retire)
+	}
+	evidence, err := s.evidence(ctx, len(list), 0)
+	if err == nil {
+		err = evidence.Serves(index, stored.Names())
+	}
+	if err != nil {
+		return hint(fmt.Errorf("%s stays: that %s serves is not proved: %w", c.Retire, p.Endpoint, err), "--force retires it all the same")
+	}
+	return nil
+}
+
+// work runs within the audit.
+func (c *endpointApplyCmd) work(ctx context.Context, a *app, s site, p registration.Plan, view *applyView) (string, error) {
+	applier := s.applier(a)
+	var err error
+	if view.Done, err = applier.Apply(ctx, p); err != nil {
+		return view.Words(), err
+	}
+	if c.Retire != "" {
+		if err := applier.Retire(ctx, c.Retire); err != nil {
+			return view.Words(), err
+		}
+		view.Retired = c.Retire
+	}
+	return view.words(), nil
+}
+
+func (s site) applier(a *app) registration.Applier {
+	return registration.Applier{
+		Registrar: s.stripe, Lister: s.stripe, Vault: s.vault, Run: strings.ToLower(rand.Text()),
+		Say: func(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) },
+	}
+}
+
+// maxWindow bounds how far back the use of secrets is looked at.
+const maxWindow = 14 * 24 * time.Hour
+
+// evidence reads how the present secrets were used: since they were settled, or in the
+// window if one is given.
+func (s site) evidence(ctx context.Context, secrets int, window time.Duration) (registration.Evidence, error) {
+	now, err := s.vault.Current(ctx)
+	if err != nil {
+		return registration.Evidence{}, err
+	}
+	if now.ID == "" {
+		return registration.Evidence{}, errors.New("no secret is stored")
+	}
+	e := registration.Evidence{Now: time.Now(), Settled: now.At.Add(settleTime())}
+	from := e.Settled
+	if window > 0 {
+		from = e.Now.Add(-window)
+	}
+	if e.Now.Sub(from) > maxWindow {
+		from = e.Now.Add(-maxWindow)
+	}
+	if !from.Before(e.Now) {
+		return e, nil
+	}
+	e.Uses, err = verifiedBy(ctx, s.target, secrets, from, e.Now)
+	return e, err
+}

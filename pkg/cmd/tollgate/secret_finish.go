@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"tollgate/pkg/registration"
+)
+
+// finish removes the old secrets when it is proved that they are not needed.
+func (r roll) finish(ctx context.Context) error {
+	old, err := r.removable(ctx)
+	if err != nil {
+		return err
+	}
+	view := changedView{Endpoint: r.Endpoint, Secrets: len(r.list)}
+	if len(old) == 0 {
+		r.app.line(view, "Nothing to do: no old secret is stored.")
+		return nil
+	}
+	if !r.Force {
+		evidence, err := r.evidence(ctx, len(r.list), r.After)
+		if err == nil {
+			err = evidence.RestIsUnused(r.After)
+		}
+		if err != nil {
+			return hint(fmt.Errorf("the old secrets stay: that they are unused is not proved: %w", err), "--force removes them all the same")
+		}
+	}
+	what := "remove " + plural(len(old), "old secret", "old secrets") + " of endpoint " + r.Endpoint
+	if err := r.app.confirm(r.target, what, r.Yes); err != nil {
+		return err
+	}
+	err = r.app.audited(ctx, r.target, auditOf{verb: "secret roll --finish", why: r.Why, detail: what}, func(ctx context.Context) (outcome string, err error) {
+		view.Changed, err = registration.Change(ctx, r.vault, registration.Drop(r.Endpoint, old))
+		return "removed", err
+	})
+	if err != nil {
+		return err
+	}
+	view.Removed, view.Secrets = len(old), len(r.list)-len(old)
+	r.app.line(view, "Removed "+plural(len(old), "old secret.", "old secrets."))
+	return nil
+}
+
+// removable are the stored secrets behind the first that are nobody's. That which a local
+// system signs with itself stays: tollgate send uses it.
+func (r roll) removable(ctx context.Context) (old []registration.Secret, err error) {
+	var delivering []registration.Endpoint
+	if r.stripe != nil {
+		all, err := r.stripe.ListWebhookEndpoints(ctx)
+		if err != nil {
+			return nil, stripeHint(err)
+		}
+		delivering = registration.Delivering(all, r.wanted.URL)
+	}
+	old, err = registration.Removable(r.list, delivering)
+	if err != nil && r.Force {
+		old, err = r.list[min(1, len(r.list)):], nil
+	}
+	if err != nil {
+		return nil, hint(fmt.Errorf("the old secrets stay: %w", err), "--force removes all but the newest")
+	}
+	if kept := len(r.list) - 1 - len(old); kept > 0 {
+		fmt.Fprintf(r.app.err, "%s marked at Stripe as that of an endpoint that delivers here, and stays\n", plural(kept, "old secret is", "old secrets are"))
+	}
+	return slices.DeleteFunc(slices.Clone(old), func(s registration.Secret) bool {
+		mine := r.target.local && s.Reveal() == r.target.secret
+		if mine {
+			fmt.Fprintln(r.app.err, "the secret that tollgate send signs with stays")
+		}
+		return mine
+	}), nil
+}

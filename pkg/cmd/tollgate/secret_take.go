@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"tollgate/pkg/registration"
+	"tollgate/pkg/secrets"
+)
+
+// Bounds of what is read as a secret, and of the call to the stand-in.
+const (
+	maxSecretBytes = 4 << 10
+	standInTimeout = 10 * time.Second
+	standInAnyKey  = "sk_test_tollgate" // it takes any test key
+)
+
+// changedView is what a step did, for machines.
+type changedView struct {
+	Endpoint string `json:"endpoint"`
+	Changed  bool   `json:"changed"`
+	Secrets  int    `json:"secrets"` // stored now
+	Removed  int    `json:"removed,omitempty"`
+}
+
+// take gets the new secret and stores it in front of the others.
+func (r roll) take(ctx context.Context) error {
+	standIn := r.wanted.StandIn && r.File == ""
+	what := fmt.Sprintf("store a new secret of endpoint %s in front of those that are stored (%d)", r.Endpoint, len(r.list))
+	if standIn {
+		what = "roll the secret at the stand-in for Stripe, and " + what
+	} else {
+		fmt.Fprintf(r.app.err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n", r.wanted.URL)
+	}
+	if err := r.app.confirm(r.target, what, r.Yes); err != nil {
+		return err
+	}
+	var secret registration.Secret
+	var err error
+	if !standIn {
+		if secret, err = r.read(); err != nil {
+			return err
+		}
+	}
+	view := changedView{Endpoint: r.Endpoint}
+	err = r.app.audited(ctx, r.target, auditOf{verb: "secret roll", why: r.Why, detail: what}, func(ctx context.Context) (string, error) {
+		return r.store(ctx, secret, standIn, &view)
+	})
+	if err != nil {
+		return err
+	}
+	text := "The new secret is stored in front; deliveries that either signs are taken."
+	if !view.Changed {
+		text = "The secret was stored in front already."
+	}
+	r.app.line(view, text+" Next: tollgate secret roll --status, then --finish.")
+	return nil
+}
+
+// store is within the audit. An interrupt does not come between Stripe's new secret and
+// its storing.
+func (r roll) store(ctx context.Context, secret registration.Secret, standIn bool, view *changedView) (outcome string, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	id := r.serving(ctx)
+	if standIn {
+		if id == "" {
+			return "", hint(errors.New("no endpoint is registered at the stand-in for Stripe"), "tollgate endpoint apply registers one; --new-secret-file takes a secret from elsewhere")
+		}
+		if secret, err = r.rollAtStandIn(ctx, id); err != nil {
+			return "", err
+		}
+	}
+	if view.Changed, err = registration.Change(ctx, r.vault, registration.PutFirst(r.Endpoint, secret)); err != nil {
+		return "", hint(fmt.Errorf("the new secret is not stored: %w", err), "Stripe signs with the old one for as long as it was told: run this again before that ends")
+	}
+	view.Secrets = len(r.list)
+	if view.Changed {
+		view.Secrets++
+	}
+	if id == "" {
+		return "stored", nil
+	}
+	if err := r.applier(r.app).Mark(ctx, id, secret); err != nil {
+		fmt.Fprintf(r.app.err, "stored; only the mark at Stripe by which endpoint status finds it is missing: %v\n", err)
+		return "stored, not marked at Stripe", nil
+	}
+	return "stored, marked on " + id, nil
+}
+
+// serving finds the endpoint that is rolled, if Stripe can be asked and there is no doubt.
+func (r roll) serving(ctx context.Context) string {
+	if r.stripe == nil {
+		return ""
+	}
+	all, err := r.stripe.ListWebhookEndpoints(ctx)
+	if err != nil {
+		fmt.Fprintf(r.app.err, "without a look at Stripe: %v\n", err)
+		return ""
+	}
+	p := registration.Make(r.wanted, all, registration.Known{})
+	if len(p.Replaces) > 0 {
+		fmt.Fprintf(r.app.err, "several endpoints deliver to %s: which one was rolled is not marked at Stripe\n", r.wanted.URL)
+		return ""
+	}
+	return p.Endpoint
+}
+
+// rollAtStandIn does what at Stripe only the Dashboard can.
+func (r roll) rollAtStandIn(ctx context.Context, id string) (registration.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, standInTimeout)
+	defer cancel()
+	body := fmt.Appendf(nil, `{"expire_s":%d}`, int64(r.Overlap/time.Second))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.target.stripeURL+"/_standin/webhook_endpoints/"+id+"/roll", bytes.NewReader(body))
+	if err != nil {
+		return registration.Secret{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+standInAnyKey)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return registration.Secret{}, fmt.Errorf("roll at the stand-in for Stripe: %w", err)
+	}
+	defer res.Body.Close()
+	var answer struct {
+		Secret string `json:"secret"`
+	}
+	if json.NewDecoder(io.LimitReader(res.Body, maxSecretBytes)).Decode(&answer) != nil || res.StatusCode != http.StatusOK {
+		return registration.Secret{}, fmt.Errorf("roll at the stand-in for Stripe: it answers %s", res.Status)
+	}
+	return usable(answer.Secret)
+}
+
+// read takes the new secret from the file, from stdin or from the terminal.
+func (r roll) read() (registration.Secret, error) {
+	from := os.Stdin
+	switch r.File {
+	case "", "-":
+		if info, err := from.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			fmt.Fprint(r.app.err, "The new secret (it is not shown): ")
+			defer hideTyping()()
+			defer fmt.Fprintln(r.app.err)
+		}
+	default:
+		f, err := os.Open(r.File)
+		if err != nil {
+			return registration.Secret{}, usage("read the new secret: %v", err)
+		}
+		defer f.Close()
+		from = f
+	}
+	return readSecret(from)
+}
+
+// readSecret reads one line.
+func readSecret(from io.Reader) (registration.Secret, error) {
+	var line []byte
+	one := make([]byte, 1) // no byte beyond the line is taken from a terminal
+	for len(line) <= maxSecretBytes {
+		n, err := from.Read(one)
+		if n == 1 && one[0] == '\n' {
+			break
+		}
+		line = append(line, one[:n]...)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return registration.Secret{}, fmt.Errorf("read the new secret: %w", err)
+		}
+	}
+	return usable(strings.TrimSpace(string(line)))
+}
+
+func usable(text string) (registration.Secret, error) {
+	if len(text) > maxSecretBytes {
+		return registration.Secret{}, usage("what was read is no signing secret: it is too long")
+	}
+	if fault := secrets.FaultOf(text); fault != "" {
+		return registration.Secret{}, usage("what was read is no signing secret: %s", fault)
+	}
+	return registration.NewSecret(text), nil
+}
+
+// hideTyping turns the terminal's echo off and returns what turns it on. Where that
+// cannot be done the secret is seen by who types it.
+func hideTyping() (show func()) {
+	stty := func(mode string) {
+		cmd := exec.Command("stty", mode)
+		cmd.Stdin = os.Stdin
+		_ = cmd.Run() // there may be no stty
+	}
+	stty("-echo")
+	return func() { stty("echo") }
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
