@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"golang.org/x/time/rate"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/reconcile"
+	"tollgate/pkg/sqsqueue"
+)
+
+// backfillCmd does by hand what reconcile does on its schedule.
+type backfillCmd struct {
+	Since    string  `required:"" help:"Events created since: a duration such as 48h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Until    string  `help:"Events created until then. Default: five minutes ago." placeholder:"WHEN"`
+	Types    string  `help:"Of these types only, by commas; patterns such as invoice.* pick from what has a handler. Default: all that has one." placeholder:"LIST"`
+	Account  string  `help:"Connected account to list as. Default: the key's own." placeholder:"ACCT"`
+	Endpoint string  `default:"default" help:"Whose policy the events come under. Default: default." placeholder:"NAME"`
+	Rate     float64 `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
+	DryRun   bool    `help:"Count, and enqueue nothing."`
+	Yes      bool    `help:"Do not ask."`
+}
+
+// Help is what --help says beside the flags.
+func (backfillCmd) Help() string {
+	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done though nothing would finish it. Dead letters stay where they are: see redrive. Running it twice is harmless, and so is running it beside reconcile.
+
+It stops enqueuing while the queue holds 1,000 messages; run it again then. A whole run over all types is noted as covered: see reconcile report.
+
+  tollgate backfill --since 48h --dry-run
+  tollgate backfill --since 2026-01-02T00:00:00Z --until 2026-01-03T00:00:00Z --types 'invoice.*'`
+}
+
+// stripeKeeps is how long Stripe lists an event.
+const stripeKeeps = 30 * 24 * time.Hour
+
+// backfilled is what a backfill says at its end.
+type backfilled struct {
+	Since      time.Time `json:"since"`
+	Until      time.Time `json:"until"`
+	Account    string    `json:"account"` // "" for the key's own
+	Types      []string  `json:"types"`
+	DryRun     bool      `json:"dry_run"`
+	Slices     int       `json:"slices"`
+	Finished   int       `json:"finished"`
+	Listed     int       `json:"listed"`
+	Known      int       `json:"known"`
+	Enqueued   int       `json:"enqueued"` // in a dry run: would be
+	Missed     int       `json:"missed"`
+	Stuck      int       `json:"stuck"`
+	Deferred   int       `json:"deferred"`
+	Suspicious int       `json:"suspicious"`
+	Unreadable int       `json:"unreadable"`
+	Complete   bool      `json:"complete"`
+}
+
+// Run is done when the whole time was compared and nothing is left to enqueue.
+func (c *backfillCmd) Run(ctx context.Context, a *app) error {
+	req, err := c.request(time.Now())
+	if err != nil {
+		return err
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := c.reconciler(ctx, a, t)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("enqueue the events of %s since %s that the table lacks", c.whose(), longTime(req.Since))
+	if c.DryRun {
+		_, err := c.backfill(ctx, a, r, req)
+		return err
+	}
+	if err := a.confirm(t, what, c.Yes); err != nil {
+		return err
+	}
+	return a.audited(ctx, t, auditOf{verb: "backfill", detail: what + c.narrowed()}, func(ctx context.Context) (string, error) {
+		done, err := c.backfill(ctx, a, r, req)
+		return fmt.Sprintf("%d listed, %d enqueued, %d deferred", done.Listed, done.Enqueued, done.Deferred), err
+	})
+}
+
+func (c *backfillCmd) whose() string {
+	if c.Account == "" {
+		return "the key's own account"
+	}
+	return "account " + c.Account
+}
+
+func (c *backfillCmd) narrowed() string {
+	text := ""
+	if c.Until != "" {
+		text += ", until " + c.Until
+	}
+	if c.Types != "" {
+		text += ", of types " + c.Types
+	}
+	return text
+}
+
+func (c *backfillCmd) request(now time.Time) (req reconcile.BackfillRequest, err error) {
+	if c.Rate < 0.1 || c.Rate > 1000 {
+		return req, usage("--rate is 0.1 to 1000")
+	}
+	if c.Account != "" && !strings.HasPrefix(c.Account, "acct_") {
+		return req, usage("--account is acct_…; leave it out for the key's own")
+	}
+	if !event.ValidEndpoint(c.Endpoint) {
+		return req, usage("--endpoint is 1 to 32 of a-z, 0-9 and -")
+	}
+	if req.Since, err = sinceOf(c.Since, now); err != nil {
+		return req, err
+	}
+	req.Until, req.DryRun = now, c.DryRun
+	if c.Until != "" {
+		if req.Until, err = sinceOf(c.Until, now); err != nil {
+			return req, usage("--until %q is no duration such as 2h, no time such as 2026-01-02T15:04:05Z and no day", c.Until)
+		}
+	}
+	switch {
+	case now.Sub(req.Since) > stripeKeeps:
+		return req, usage("--since is over 30 days ago: Stripe lists no older events")
+	case !req.Since.Before(req.Until):
+		return req, usage("--since is not before --until")
+	}
+	req.Types, err = c.types()
+	return req, err
+}
+
+// types are those of the list that have a handler, nil for all.
+func (c *backfillCmd) types() (types []string, err error) {
+	if c.Types == "" {
+		return nil, nil
+	}
+	handled := handlers.Types()
+	for _, pattern := range split(c.Types) {
+		fits := slices.DeleteFunc(slices.Clone(handled), func(t string) bool { return !event.MatchType(pattern, t) })
+		if len(fits) == 0 {
+			return nil, hint(usage("--types: nothing that has a handler fits %q", pattern), "handled are %s", strings.Join(handled, ", "))
+		}
+		types = append(types, fits...)
+	}
+	slices.Sort(types)
+	return slices.Compact(types), nil
+}
+
+// reconciler is made of the same parts as the reconcile function.
+func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target) (*reconcile.Reconciler, error) {
+	stripe, err := a.stripe(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	table := dynamodb.NewFromConfig(t.aws)
+	reader, err := t.reader()
+	if err != nil {
+		return nil, err
+	}
+	coverage, err := dynamostore.NewCoverage(table, reader)
+	if err != nil {
+		return nil, err
+	}
+	records, err := dynamostore.NewRecords(table, t.table)
+	if err != nil {
+		return nil, err
+	}
+	l, queue := limits.Scaled(t.timeScale), sqs.NewFromConfig(t.aws)
+	return reconcile.New(reconcile.Config{
+		Lister: stripe, Records: records, Coverage: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
+		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1)},
+		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Limits: l,
+	})
+}
+
+// slowly sends at a bounded rate.
+type slowly struct {
+	reconcile.Sender
+	limit *rate.Limiter
+}
+
+func (s *slowly) Send(ctx context.Context, e event.Envelope, trace string) error {
+	if err := s.limit.Wait(ctx); err != nil {
+		return err
+	}
+	return s.Sender.Send(ctx, e, trace)
+}
+
+func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconciler, req reconcile.BackfillRequest) (backfilled, error) {
+	bar := a.counter("listed", "events")
+	req.Progress = func(n reconcile.Counts) { bar.add(n.Listed) }
+	report, err := r.Backfill(ctx, req)
+	bar.done()
+	types := req.Types
+	if types == nil {
+		types = handlers.Types()
+	}
+	done := backfilled{
+		Since: req.Since.UTC(), Until: req.Until.UTC(), Account: c.Account, Types: types, DryRun: c.DryRun,
+		Slices: report.Slices, Finished: report.Finished, Listed: report.Listed, Known: report.Known,
+		Enqueued: report.Enqueued(), Missed: report.Missed, Stuck: report.Stuck, Deferred: report.Deferred,
+		Suspicious: report.Suspicious, Unreadable: report.Unreadable, Complete: report.Complete(),
+	}
+	c.print(a, done)
+	switch {
+	case ctx.Err() != nil:
+		return done, hint(errors.New("interrupted: what was enqueued stays"), "run it again to go on: what is known by then is passed over")
+	case err != nil:
+		return done, err
+	case done.Deferred > 0:
+		return done, hint(fmt.Errorf("%d events were put off: the queue is full", done.Deferred), "wait until the consumer has worked on it, and run it again")
+	case done.Suspicious+done.Unreadable > 0:
+		return done, hint(fmt.Errorf("%d events cannot be compared", done.Suspicious+done.Unreadable), "see the lines of the reconcile function, and tollgate events show for each")
+	}
+	return done, nil
+}
+
+func (c *backfillCmd) print(a *app, d backfilled) {
+	if a.json {
+		a.object(d)
+		return
+	}
+	verb := "enqueued"
+	if d.DryRun {
+		verb = "would be enqueued"
+	}
+	fmt.Fprintf(a.out, "%d listed, %d known, %d %s (%d without a record, %d stuck), %d put off, %d not like their record, %d unreadable\n",
+		d.Listed, d.Known, d.Enqueued, verb, d.Missed, d.Stuck, d.Deferred, d.Suspicious, d.Unreadable)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/reconcile"
+)
+
+// reconcileCmds say what reconcile has proved.
+type reconcileCmds struct {
+	Report reconcileReportCmd `cmd:"" help:"Say whether any time of the last days was not compared with Stripe's list."`
+}
+
+// reconcileReportCmd reads the notes of finished slices.
+type reconcileReportCmd struct {
+	Days int `default:"3" help:"How many days to look back (1 to 29)."`
+}
+
+// Help is what --help says beside the flags.
+func (reconcileReportCmd) Help() string {
+	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was ever compared is looked at by itself. The exit code is 1 if there is a gap, and if events could not be compared.
+
+  tollgate reconcile report --days 7
+  tollgate backfill --since 48h`
+}
+
+// gapView is one line of the report as JSON.
+type gapView struct {
+	Kind    string    `json:"kind"` // gap, or faulty: events of it could not be compared
+	Account string    `json:"account"`
+	Mode    string    `json:"mode"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Errors  int       `json:"errors,omitempty"`
+}
+
+// reportView is the whole report as JSON.
+type reportView struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Whole   bool      `json:"whole"`
+	Says    string    `json:"says"`
+	Streams []string  `json:"streams"`
+	Gaps    []gapView `json:"gaps"`
+}
+
+// Run fails when there is a gap.
+func (c *reconcileReportCmd) Run(ctx context.Context, a *app) error {
+	if c.Days < 1 || c.Days > 29 {
+		return usage("--days is 1 to 29")
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := t.reader()
+	if err != nil {
+		return err
+	}
+	coverage, err := dynamostore.NewCoverage(dynamodb.NewFromConfig(t.aws), reader)
+	if err != nil {
+		return err
+	}
+	now, l := time.Now(), limits.Scaled(t.timeScale).Reconcile
+	back := time.Duration(c.Days) * 24 * time.Hour
+	// A window may begin before the time that it reaches into.
+	notes, err := coverage.Covered(ctx, now.Add(-back-l.Quarter.Span-l.Quarter.Every-l.Slice), now)
+	if err != nil {
+		return err
+	}
+	proof := reconcile.Prove(notes, l, now, back)
+	c.print(a, proof)
+	if !proof.Whole() {
+		return hint(errors.New(c.says(proof)), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
+	}
+	return nil
+}
+
+// says is the one sentence.
+func (c *reconcileReportCmd) says(p reconcile.Proof) string {
+	switch {
+	case len(p.Streams) == 0:
+		return fmt.Sprintf("nothing of the last %d days was compared with Stripe's list: reconcile has not finished a pass", c.Days)
+	case len(p.Gaps) > 0:
+		return fmt.Sprintf("%d gaps in the last %d days", len(p.Gaps), c.Days)
+	case len(p.Faulty) > 0:
+		return fmt.Sprintf("no gap in the last %d days, but %d slices have events that could not be compared", c.Days, len(p.Faulty))
+	}
+	return fmt.Sprintf("no gap in the last %d days", c.Days)
+}
+
+func streamName(account string, live bool) string {
+	return cmp.Or(account, "-") + " " + event.Mode(live)
+}
+
+func (c *reconcileReportCmd) print(a *app, p reconcile.Proof) {
+	v := reportView{From: p.From, To: p.To, Whole: p.Whole(), Says: c.says(p), Streams: []string{}, Gaps: []gapView{}}
+	for _, s := range p.Streams {
+		v.Streams = append(v.Streams, streamName(s.Account, s.Livemode))
+	}
+	for _, g := range p.Gaps {
+		v.Gaps = append(v.Gaps, gapView{Kind: "gap", Account: g.Account, Mode: event.Mode(g.Livemode), From: g.From, To: g.To})
+	}
+	for _, f := range p.Faulty {
+		v.Gaps = append(v.Gaps, gapView{Kind: "faulty", Account: f.Account, Mode: event.Mode(f.Livemode), From: f.From, To: f.To, Errors: f.Errors})
+	}
+	if a.json {
+		a.object(v)
+		return
+	}
+	if v.Whole {
+		fmt.Fprintf(a.out, "%s, from %s to %s.\n", v.Says, longTime(v.From), longTime(v.To))
+	}
+	if len(v.Gaps) == 0 {
+		return
+	}
+	rows := make([][]string, len(v.Gaps))
+	for i, g := range v.Gaps {
+		rows[i] = []string{g.Kind, cmp.Or(g.Account, "-"), g.Mode, longTime(g.From), longTime(g.To), g.To.Sub(g.From).Round(time.Second).String()}
+	}
+	a.table([]string{"what", "account", "mode", "from", "to", "for"}, rows)
+}
