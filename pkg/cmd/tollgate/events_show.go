@@ -98,11 +98,7 @@ func (v eventView) show(a *app, r idempotency.Record) {
 		a.object(v)
 		return
 	}
-	lines := v.lines(r)
-	if r.ReplayBy != "" {
-		lines = append(lines, [2]string{"replayed by", oneLine(r.ReplayBy)}, [2]string{"because", dash(oneLine(r.ReplayWhy))})
-	}
-	a.fields(lines)
+	a.fields(v.lines(r))
 	if len(v.Effects) == 0 {
 		fmt.Fprintln(a.out, "effects: none")
 		return

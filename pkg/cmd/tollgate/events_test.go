@@ -58,7 +58,7 @@ func TestEventsShow(t *testing.T) {
 		{"evt_crashed", `{"id":"evt_crashed","type":"invoice.paid","status":"running","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":15,"error":"","outcome":"",` + first},
 		{"evt_last", `{"id":"evt_last","type":"invoice.paid","status":"dead","dead":true,"reason":"","where":"in_flight","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":0,"error":"","outcome":"",` + first},
 		{"evt_replayed", `{"id":"evt_replayed","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":2,"fails":0,"receives_left":null,"error":"","outcome":"applied",` +
-			times + `"updated_at":"2023-11-14T22:13:25.123Z","done_at":"2023-11-14T22:13:22.123Z","effects":[]}`},
+			times + `"updated_at":"2023-11-14T22:13:25.123Z","done_at":"2023-11-14T22:13:22.123Z","replay_by":"ann","replay_why":"wrong rate","effects":[]}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.id, func(t *testing.T) {

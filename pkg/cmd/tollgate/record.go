@@ -32,6 +32,9 @@ type recordView struct {
 	FirstAt      *string `json:"first_at"`
 	UpdatedAt    *string `json:"updated_at"`
 	DoneAt       *string `json:"done_at"`
+
+	ReplayBy  string `json:"replay_by,omitempty"` // of the last replay
+	ReplayWhy string `json:"replay_why,omitempty"`
 }
 
 // The words for an event's status.
@@ -80,6 +83,7 @@ func viewOf(r idempotency.Record, now time.Time) recordView {
 		Attempt: r.Attempt, Generation: r.Generation, Fails: r.Fails,
 		Error: r.Err, Outcome: string(r.Outcome), Source: r.Source,
 		FirstAt: stamp(r.FirstAt), UpdatedAt: stamp(r.Updated), DoneAt: stamp(r.DoneAt),
+		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy,
 	}
 	v.Dead = v.Status == statusDead
 	if r.ReceivesLeft >= 0 {
@@ -101,7 +105,7 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 	if v.ReceivesLeft != nil {
 		left = fmt.Sprint(*v.ReceivesLeft)
 	}
-	return [][2]string{
+	lines := [][2]string{
 		{"id", v.ID}, {"type", dash(v.Type)}, {"status", v.Status}, {"where", where},
 		{"outcome", dash(v.Outcome)}, {"reason", dash(v.Reason)}, {"error", dash(oneLine(v.Error))},
 		{"attempt", fmt.Sprint(v.Attempt)}, {"generation", fmt.Sprint(v.Generation)},
@@ -109,6 +113,13 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 		{"created", longTime(time.Unix(r.Created, 0))}, {"first claimed", longTime(r.FirstAt)},
 		{"updated", longTime(r.Updated)}, {"done", longTime(r.DoneAt)},
 	}
+	if !r.Lease.IsZero() {
+		lines = append(lines, [2]string{"claimed until", longTime(r.Lease)})
+	}
+	if r.ReplayBy != "" {
+		lines = append(lines, [2]string{"replayed by", oneLine(r.ReplayBy)}, [2]string{"because", dash(oneLine(r.ReplayWhy))})
+	}
+	return lines
 }
 
 // stamp is a time for machines: RFC 3339 in UTC, nil for none.

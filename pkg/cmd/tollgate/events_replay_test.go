@@ -1,0 +1,410 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+)
+
+// stripeHas serves some events, and counts what is asked for.
+type stripeHas struct {
+	mu     sync.Mutex
+	bodies map[string]string // by path, behind the account and a space where one is asked as
+	asked  []string
+}
+
+func (h *stripeHas) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	path := strings.TrimSpace(r.Header.Get("Stripe-Account") + " " + r.URL.Path)
+	h.asked = append(h.asked, r.Method+" "+path)
+	body, ok := h.bodies[path]
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		body = `{"error":{"code":"resource_missing"}}`
+	}
+	fmt.Fprint(w, body)
+}
+
+// paid is an event as Stripe renders it.
+func paid(id, invoice string) string {
+	return fmt.Sprintf(`{"id":%q,"object":"event","type":"invoice.paid","livemode":false,"api_version":"2023-10-16","created":1699999990,`+
+		`"data":{"object":{"id":%q,"object":"invoice","amount_paid":1000,"currency":"eur","customer":"cus_1","status":"paid"}}}`, id, invoice)
+}
+
+// withStripe gives a system a Stripe that has these events.
+func withStripe(t *testing.T, s *system, bodies ...string) *stripeHas {
+	t.Helper()
+	has := &stripeHas{bodies: map[string]string{}}
+	for _, b := range bodies {
+		e, err := event.Parse([]byte(b))
+		check(t, err)
+		has.bodies["/v1/events/"+e.ID] = b
+	}
+	server := httptest.NewServer(has)
+	t.Cleanup(server.Close)
+	s.info.StripeURL = server.URL
+	s.writeInfo()
+	return has
+}
+
+// keyed runs the command with a key for Stripe's API.
+func (s *system) keyed(args ...string) answer {
+	s.t.Helper()
+	return tollgate(s.t.Context(), map[string]string{"STRIPE_API_KEY": "sk_test_x"}, append(args, "--data", s.data)...)
+}
+
+// claimed leaves an event of these bytes claimed, as its first delivery did.
+func (s *system) claimed(body, account string) *idempotency.Claim {
+	s.t.Helper()
+	e, err := event.Parse([]byte(body))
+	check(s.t, err)
+	e.Account, e.Source, e.Endpoint = account, event.Webhook, "default"
+	got, err := s.store.Claim(s.t.Context(), idempotency.ClaimRequest{
+		Event: e, Own: idempotency.NewOwner(), Now: at, Lease: after(30), Cutoff: at, Receives: 1, ReceivesLeft: 15,
+	})
+	check(s.t, err)
+	return got.Claim
+}
+
+func (s *system) ended(body, account string, outcome idempotency.Outcome, effects ...dispatch.Effect) {
+	s.t.Helper()
+	_, err := s.store.Complete(s.t.Context(), s.claimed(body, account), outcome, effects, after(2))
+	check(s.t, err)
+}
+
+// messages takes what is on the queue of events.
+func (s *system) messages() (list []event.Envelope) {
+	s.t.Helper()
+	for _, m := range s.received() {
+		e, err := queue.Decode(m.Body)
+		check(s.t, err)
+		list = append(list, e)
+	}
+	return list
+}
+
+func (s *system) received() (list []queue.Message) {
+	s.t.Helper()
+	out, err := s.sqs.ReceiveMessage(s.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &s.info.QueueURL, MaxNumberOfMessages: 10})
+	check(s.t, err)
+	for _, m := range out.Messages {
+		_, err := s.sqs.DeleteMessage(s.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &s.info.QueueURL, ReceiptHandle: m.ReceiptHandle})
+		check(s.t, err)
+		list = append(list, queue.Message{ID: *m.MessageId, Receipt: *m.ReceiptHandle, Body: *m.Body, Receives: 1})
+	}
+	return list
+}
+
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	body := paid("evt_1", "in_1")
+	withStripe(t, s, body)
+	s.ended(body, "", idempotency.Applied)
+
+	got := s.keyed("events", "replay", "evt_1", "--reason", "tax was wrong", "--json").ok(t)
+	want := []replayView{{ID: "evt_1", Type: "invoice.paid", Action: "replayed", Generation: 2}}
+	if diff := cmp.Diff(want, lines[replayView](t, got.out)); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.HasPrefix(got.err, "the local system in "+s.data+": run 1 event again") {
+		t.Errorf("the target is not said first: %q", got.err)
+	}
+	sent := s.messages()
+	if len(sent) != 1 || sent[0].Source != event.Replay || sent[0].Endpoint != "default" || string(sent[0].Body) != body || time.Since(sent[0].ReceivedAt) > time.Minute {
+		t.Errorf("messages %+v", sent)
+	}
+	r := s.record("evt_1")
+	if r.State != idempotency.Failed || r.Generation != 2 || r.ReplayWhy != "tax was wrong" || !strings.Contains(r.ReplayBy, "@") {
+		t.Errorf("record %+v", r)
+	}
+	text := s.tollgate("events", "show", "evt_1").ok(t).out
+	if !strings.Contains(text, "tax was wrong") || !strings.Contains(text, "replayed by") {
+		t.Errorf("show says\n%s", text)
+	}
+	entry := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
+	if entry.Verb != "events replay" || entry.Why != "tax was wrong" || entry.Outcome != "1 replayed" || !strings.Contains(entry.Detail, "evt_1") {
+		t.Errorf("audit entry %+v", entry)
+	}
+
+	// Once more: what has not run yet is only sent.
+	again := lines[replayView](t, s.keyed("events", "replay", "evt_1", "--reason", "again", "--json").ok(t).out)
+	if len(again) != 1 || again[0].Action != "sent" || len(s.messages()) != 1 || s.record("evt_1").Generation != 2 {
+		t.Errorf("again: %+v, record %+v", again, s.record("evt_1"))
+	}
+}
+
+func (s *system) record(id string) idempotency.Record {
+	s.t.Helper()
+	a := &app{data: s.data}
+	to, err := a.target(s.t.Context())
+	check(s.t, err)
+	reader, err := to.reader()
+	check(s.t, err)
+	r, _, err := reader.Get(s.t.Context(), id)
+	check(s.t, err)
+	return r
+}
+
+// untouched fails the test if a command changed a record, sent a message or left an entry.
+func (s *system) untouched(t *testing.T, before string) {
+	t.Helper()
+	if diff := cmp.Diff(before, s.table()); diff != "" {
+		t.Errorf("the table changed:\n%s", diff)
+	}
+	if sent := s.messages(); len(sent) != 0 {
+		t.Errorf("%d messages were sent", len(sent))
+	}
+}
+
+// table is every item of the table.
+func (s *system) table() string {
+	s.t.Helper()
+	out, err := s.dynamo.Scan(s.t.Context(), &dynamodb.ScanInput{TableName: &s.info.Table})
+	check(s.t, err)
+	raw, err := json.Marshal(out.Items)
+	check(s.t, err)
+	return string(raw)
+}
+
+func TestReplayRefusals(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	withStripe(t, s, paid("evt_running", "in_1"), paid("evt_unknown", "in_1"), strings.Replace(paid("evt_connect", "in_1"), "evt_connect", "evt_other", 1))
+	s.ended(paid("evt_gone", "in_1"), "", idempotency.Applied)
+	s.claim("evt_running", "invoice.paid", 0, 15, time.Now().Add(time.Hour))
+	broken := filepath.Join(s.data, "broken.json")
+	check(t, writeFile(broken, paid("evt_gone", "in_1")+`{"id":`))
+	wrong := filepath.Join(s.data, "wrong.json")
+	check(t, writeFile(wrong, strings.Replace(paid("evt_gone", "in_1"), "in_1", "in_2", 1)))
+	before := s.table()
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says []string
+	}{
+		{"no event at all", nil, exitUsage, []string{"name events"}},
+		{"no reason", []string{"evt_gone"}, exitUsage, []string{"--reason"}},
+		{"events and filters", []string{"evt_gone", "--type=invoice.*", "--reason=x"}, exitUsage, []string{"not both"}},
+		{"a pattern that is none", []string{"--type=inv*", "--reason=x"}, exitUsage, []string{"--type"}},
+		{"no endpoint's name", []string{"evt_gone", "--endpoint=A", "--reason=x"}, exitUsage, []string{"--endpoint"}},
+		{"no rate", []string{"evt_gone", "--rate=0", "--reason=x"}, exitUsage, []string{"--rate"}},
+		{"another time", []string{"--since=soon", "--reason=x"}, exitUsage, []string{"soon"}},
+		{"an unknown event", []string{"evt_unknown", "--reason=x"}, exitFailed, []string{"never done", "backfill"}},
+		{"a running event", []string{"evt_running", "--reason=x"}, exitFailed, []string{"runs now", "--wait"}},
+		{"gone at Stripe", []string{"evt_gone", "--reason=x"}, exitFailed, []string{"nothing was written", "--from-file"}},
+		{"a broken file", []string{"--from-file", broken, "--reason=x"}, exitUsage, []string{"event 2 is not JSON"}},
+		{"a file of another event", []string{"--from-file", wrong, "--reason=x"}, exitFailed, []string{"not the one that the record is of"}},
+		{"an event that the file lacks", []string{"evt_running2", "--from-file", wrong, "--reason=x"}, exitFailed, []string{"not known"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s.keyed(append([]string{"events", "replay", "--dry-run"}, c.args...)...)
+			got := s.keyed(append([]string{"events", "replay"}, c.args...)...)
+			got.refused(t, c.code, c.says...)
+			if got := s.withoutAudit(); got != before {
+				t.Errorf("the table changed:\n%s", cmp.Diff(before, got))
+			}
+			if sent := s.messages(); len(sent) != 0 {
+				t.Errorf("%d messages were sent", len(sent))
+			}
+		})
+	}
+	tollgate(t.Context(), nil, "events", "replay", "evt_gone", "--reason=x", "--data", s.data).refused(t, exitFailed, "STRIPE_API_KEY")
+}
+
+// withoutAudit is every item of the table but the audit trail.
+func (s *system) withoutAudit() string {
+	s.t.Helper()
+	out, err := s.dynamo.Scan(s.t.Context(), &dynamodb.ScanInput{TableName: &s.info.Table})
+	check(s.t, err)
+	kept := out.Items[:0]
+	for _, i := range out.Items {
+		if raw, _ := json.Marshal(i["pk"]); !strings.Contains(string(raw), "AUDIT#") {
+			kept = append(kept, i)
+		}
+	}
+	raw, err := json.Marshal(kept)
+	check(s.t, err)
+	return string(raw)
+}
+
+func TestReplayFromFile(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	file := filepath.Join(s.data, "events.json")
+	check(t, writeFile(file, paid("evt_1", "in_1")+"\n"+paid("evt_2", "in_2")+"\n"))
+	s.ended(paid("evt_1", "in_1"), "acct_1", idempotency.Applied)
+	s.ended(paid("evt_2", "in_2"), "acct_1", idempotency.Applied)
+	got := s.tollgate("events", "replay", "--from-file", file, "--account=acct_1", "--reason=older than 30 days", "--endpoint=connect", "--json").ok(t)
+	if n := len(lines[replayView](t, got.out)); n != 2 {
+		t.Errorf("%d events: %+v", n, got)
+	}
+	sent := s.messages()
+	if len(sent) != 2 || sent[0].Account != "acct_1" || sent[0].Endpoint != "connect" || sent[0].Body == nil {
+		t.Errorf("messages %+v", sent)
+	}
+}
+
+// TestReplayByFilter chooses done events, the oldest first, and goes on after one that is refused.
+func TestReplayByFilter(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	var bodies []string
+	for i := range 5 {
+		body := paid(fmt.Sprintf("evt_%d", i), "in_1")
+		outcome := idempotency.Ignored
+		if i == 0 {
+			outcome = idempotency.Applied
+		}
+		s.ended(body, "", outcome)
+		if i != 2 {
+			bodies = append(bodies, body)
+		}
+	}
+	withStripe(t, s, bodies...)
+	s.failed("evt_failed", "invoice.paid", "", "no row", 15)
+	args := []string{"events", "replay", "--type=invoice.*", "--outcome=ignored", "--json", "--rate=1000"}
+	before := s.table()
+	dry := s.keyed(append(args, "--dry-run")...)
+	if dry.code != exitFailed || !strings.Contains(dry.err, "reading the whole table") || !strings.Contains(dry.err, "1 of 4 events were refused") {
+		t.Errorf("dry run: %+v", dry)
+	}
+	if got := strings.Count(dry.out, `"would_replay"`); got != 3 {
+		t.Errorf("dry run: %s", dry.out)
+	}
+	s.untouched(t, before)
+	if got := s.keyed(append(args, "--dry-run", "--until=2020-01-01")...).ok(t); got.out != "" || !strings.Contains(got.err, "No done event fits") {
+		t.Errorf("until: %+v", got)
+	}
+	if got := s.keyed(append(args, "--dry-run", "--limit=2")...); len(lines[replayView](t, got.out)) != 2 || cursorIn(got.err) == "" {
+		t.Errorf("limit: %+v", got)
+	}
+	got := s.keyed(append(args, "--reason=new handler")...)
+	counts := map[string]int{}
+	for _, v := range lines[replayView](t, got.out) {
+		counts[v.Action]++
+	}
+	if diff := cmp.Diff(map[string]int{"replayed": 3, "refused": 1}, counts); diff != "" || got.code != exitFailed {
+		t.Errorf("%+v: %s", got, diff)
+	}
+	if n := len(s.messages()); n != 3 {
+		t.Errorf("%d messages", n)
+	}
+	if r := s.record("evt_2"); r.State != idempotency.Done || r.Generation != 1 {
+		t.Errorf("the one that was refused: %+v", r)
+	}
+}
+
+func cursorIn(text string) string {
+	_, rest, _ := strings.Cut(text, "--cursor ")
+	cursor, _, _ := strings.Cut(rest, "\n")
+	return cursor
+}
+
+// TestReplayIsAppliedOnce runs the consumer on what a replay sent: what the handler
+// inserts once stays single, and the record is done in the next generation.
+func TestReplayIsAppliedOnce(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	body := paid("evt_1", "in_1")
+	withStripe(t, s, body)
+	runs := 0
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: "2023-10-16"})
+	dispatch.On(mux, "invoice.paid", func(context.Context, dispatch.Event[map[string]any]) (dispatch.Effects, error) {
+		runs++
+		return dispatch.Effects{dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 1000, "run": runs})}, nil
+	})
+	c, err := consumer.New(consumer.Config{Limits: limits.AWS(), Store: s.store, Handlers: mux, Queue: s.queue, Fetcher: none{}})
+	check(t, err)
+	s.ended(body, "", idempotency.Applied, dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 1000, "run": 0}))
+	for n := range 2 {
+		s.keyed("events", "replay", "evt_1", "--reason=x").ok(t)
+		got := s.received()
+		if len(got) != 1 {
+			t.Fatalf("%d messages", len(got))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		_, err := c.Handle(ctx, got)
+		cancel()
+		check(t, err)
+		r := s.record("evt_1")
+		if r.State != idempotency.Done || r.Generation != int64(n+2) || r.Outcome != idempotency.Stale || runs != n+1 {
+			t.Errorf("after replay %d, %d runs: %+v", n+1, runs, r)
+		}
+	}
+	if text := s.tollgate("events", "show", "evt_1", "--json").ok(t).out; !strings.Contains(text, `"generation":3`) {
+		t.Errorf("%s", text)
+	}
+	if table := s.withoutAudit(); strings.Count(table, `"pk":{"Value":"FACT#test#-#in_1#paid"}`) != 1 || !strings.Contains(table, `"run":{"Value":"0"}`) {
+		t.Errorf("the fact was written again: %s", table)
+	}
+}
+
+type none struct{}
+
+func (none) FetchEvent(context.Context, string, string, bool) ([]byte, error) {
+	return nil, fmt.Errorf("not asked for")
+}
+
+// TestShadow: the handler runs, its effects are shown, and no request that writes is made.
+func TestShadow(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	body := strings.Replace(strings.Replace(paid("evt_1", "pi_1"), "invoice.paid", "payment_intent.succeeded", 1), `"object":"invoice","amount_paid":1000`, `"object":"payment_intent","amount":1000,"amount_received":1000`, 1)
+	body = strings.Replace(body, `"status":"paid"`, `"status":"succeeded"`, 1)
+	has := withStripe(t, s, body, strings.Replace(paid("evt_none", "x"), "invoice.paid", "plan.created", 1))
+	s.ended(body, "", idempotency.Applied)
+	s.ended(strings.Replace(paid("evt_none", "x"), "invoice.paid", "plan.created", 1), "", idempotency.Ignored)
+	before := s.table()
+	var mu sync.Mutex
+	var called []string
+	record := func(operation string) {
+		mu.Lock()
+		defer mu.Unlock()
+		called = append(called, operation)
+	}
+	s.called.Store(&record)
+	got := s.keyed("events", "replay", "evt_1", "--shadow", "--json").ok(t)
+	text := s.keyed("events", "replay", "evt_1", "--shadow").ok(t)
+	none := s.keyed("events", "replay", "evt_none", "--shadow")
+	s.called.Store(nil)
+	for _, operation := range called {
+		if !strings.HasSuffix(operation, ".GetItem") {
+			t.Errorf("it called %s", operation)
+		}
+	}
+	for _, request := range has.asked {
+		if !strings.HasPrefix(request, "GET ") {
+			t.Errorf("it asked Stripe %s", request)
+		}
+	}
+	s.untouched(t, before)
+	v := lines[shadowView](t, got.out)
+	if len(v) != 1 || !v[0].Writes || v[0].Generation != 2 || v[0].Attempt != 2 || len(v[0].Effects) == 0 || v[0].Effects[0].Verdict != "would_insert" {
+		t.Errorf("%s", got.out)
+	}
+	if !strings.Contains(text.out, "+ FACT#test#-#pi_1#succeeded would be inserted") || !strings.Contains(text.out, "amount: 1000") || !strings.Contains(text.out, "Nothing was written") {
+		t.Errorf("%s", text.out)
+	}
+	none.refused(t, exitFailed, "no handler is registered for plan.created")
+}
