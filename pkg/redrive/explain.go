@@ -13,11 +13,12 @@ type Records interface {
 	Get(ctx context.Context, eventID string) (idempotency.Record, bool, error)
 }
 
-// Explain fills in, from the records, the causes of letters that the queue moved.
+// Explain fills in, from the records, which letters are leftovers of done events, and the
+// causes of those that the queue moved.
 func Explain(ctx context.Context, records Records, letters []Letter) error {
 	errs := make([]error, len(letters))
 	each(len(letters), func(i int) {
-		if l := &letters[i]; l.From == FromQueue && l.EventID() != "" && ctx.Err() == nil {
+		if l := &letters[i]; l.EventID() != "" && ctx.Err() == nil {
 			errs[i] = explain(ctx, records, l)
 		}
 	})
@@ -37,7 +38,11 @@ func explain(ctx context.Context, records Records, l *Letter) error {
 	if err != nil || !found {
 		return err
 	}
-	l.From, l.Done = FromRecord, r.State == idempotency.Done
+	l.Done = r.State == idempotency.Done
+	if l.From != FromQueue {
+		return nil
+	}
+	l.From = FromRecord
 	l.Cause.Error, l.Cause.Attempt = r.Err, r.Attempt
 	if r.Reason != "" {
 		l.Cause.Reason = r.Reason

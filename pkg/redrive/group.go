@@ -20,23 +20,41 @@ type Group struct {
 
 // GroupLetters groups by type, reason and fingerprint, the largest group first.
 func GroupLetters(letters []Letter) []Group {
-	type key struct{ typ, reason, fingerprint string }
-	index := map[key]int{}
-	var groups []Group
+	var g grouper
 	for _, l := range letters {
-		k := key{l.Type(), l.Cause.Reason, l.Cause.Fingerprint}
-		i, ok := index[k]
-		if !ok {
-			i = len(groups)
-			index[k] = i
-			groups = append(groups, Group{Type: k.typ, Reason: k.reason, Fingerprint: k.fingerprint, Oldest: l.SentAt})
-		}
-		groups[i].add(l)
+		g.add(l)
 	}
-	slices.SortStableFunc(groups, func(a, b Group) int {
+	return g.sorted()
+}
+
+// grouper groups letters one by one, so that nobody has to keep them.
+type grouper struct {
+	index  map[cause]int
+	groups []Group
+}
+
+// cause is what the letters of a group share.
+type cause struct{ typ, reason, fingerprint string }
+
+func (g *grouper) add(l Letter) {
+	if g.index == nil {
+		g.index = map[cause]int{}
+	}
+	k := cause{l.Type(), l.Cause.Reason, l.Cause.Fingerprint}
+	i, ok := g.index[k]
+	if !ok {
+		i = len(g.groups)
+		g.index[k] = i
+		g.groups = append(g.groups, Group{Type: k.typ, Reason: k.reason, Fingerprint: k.fingerprint, Oldest: l.SentAt})
+	}
+	g.groups[i].add(l)
+}
+
+// sorted returns the largest group first.
+func (g *grouper) sorted() []Group {
+	return slices.SortedStableFunc(slices.Values(g.groups), func(a, b Group) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
-	return groups
 }
 
 func (g *Group) add(l Letter) {

@@ -41,6 +41,9 @@ func (h *hold) keep(m Received, asked time.Time) (fresh bool) {
 	return !again
 }
 
+// forget lets go of a message that was taken out of the queue.
+func (h *hold) forget(id string) { delete(h.latest, id) }
+
 // extend hides on what has less than half of its time left. A message that cannot be
 // extended is in the queue again, where it belongs, and is counted once all the same.
 func (h *hold) extend(ctx context.Context) {

@@ -2,19 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/redrive"
-	"tollgate/pkg/sqsqueue"
 )
 
 // dlqListCmd lists dead letters.
@@ -25,7 +18,7 @@ type dlqListCmd struct {
 
 // Help is what --help says beside the flags.
 func (dlqListCmd) Help() string {
-	return `Reading takes each dead letter for up to two minutes and then gives it back, also on Ctrl-C: nothing is deleted or sent. Letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group. Letters that the queue itself moved after too many receives carry no cause: it is read from the event's record.`
+	return `Reading takes each dead letter for up to two minutes and then gives it back, also on Ctrl-C: nothing is deleted or sent. Letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group; an event type has one handler, so a group names the handler as well. Letters that the queue itself moved after too many receives carry no cause: it is read from the event's record.`
 }
 
 // Run lists groups or letters; an empty queue is no failure.
@@ -65,40 +58,18 @@ func (c *dlqListCmd) Run(ctx context.Context, a *app) error {
 
 // browse visits the target's dead letters while no other operator works on them.
 func (a *app) browse(ctx context.Context, t target, what string, limit int, visit func(redrive.Letter, []byte) bool) (more bool, err error) {
-	claims, err := dynamostore.NewOps(dynamodb.NewFromConfig(t.aws), t.table)
-	if err != nil {
-		return false, err
-	}
 	var sum redrive.Summary
-	err = redrive.Exclusive(ctx, claims, operator(), what, func(ctx context.Context) error {
+	err = a.exclusive(ctx, t, what, func(ctx context.Context) error {
 		p := a.counter("read", "dead letters")
 		var err error
-		sum, err = redrive.Browse(ctx, sqsqueue.NewDeadLetters(sqs.NewFromConfig(t.aws), t.dlqURL, t.timeScale),
-			redrive.Options{Limit: limit}, func(l redrive.Letter, payload []byte) bool {
-				p.add(1)
-				return visit(l, payload)
-			})
+		sum, err = redrive.Browse(ctx, t.deadLetters(), t.pass(limit), func(l redrive.Letter, payload []byte) bool {
+			p.add(1)
+			return visit(l, payload)
+		})
 		return err
 	})
-	if sum.Unreleased > 0 {
-		fmt.Fprintf(a.err, "%d dead letters could not be given back at once; the queue shows them again within two minutes\n", sum.Unreleased)
-	}
-	if held, ok := errors.AsType[*redrive.HeldError](err); ok {
-		return false, hint(err, "try again when it is done; a process that died gives way at %s", held.Claim.Until.Local().Format(time.TimeOnly))
-	}
+	a.unreleased(sum.Unreleased)
 	return sum.More, err
-}
-
-// operator is who works, as others are told.
-func operator() string {
-	name, host := "someone", "somewhere"
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil && h != "" {
-		host = h
-	}
-	return fmt.Sprintf("%s@%s (process %d)", name, host, os.Getpid())
 }
 
 // groupView is one line of the list of groups.
@@ -115,6 +86,13 @@ type groupView struct {
 	Done        int     `json:"done"`     // known to be leftovers of done events
 }
 
+func groupViewOf(g redrive.Group) groupView {
+	return groupView{
+		Count: g.Count, Type: g.Type, Reason: g.Reason, Error: g.Error, Fingerprint: g.Fingerprint,
+		Attempts: g.Attempts, Oldest: stamp(g.Oldest), Newest: stamp(g.Newest), EventID: g.EventID, Done: g.Done,
+	}
+}
+
 const noDeadLetters = "No dead letters: no message has given up."
 
 func (a *app) groups(groups []redrive.Group) {
@@ -122,10 +100,7 @@ func (a *app) groups(groups []redrive.Group) {
 	var rows [][]string
 	for _, g := range groups {
 		if a.json {
-			a.object(groupView{
-				Count: g.Count, Type: g.Type, Reason: g.Reason, Error: g.Error, Fingerprint: g.Fingerprint,
-				Attempts: g.Attempts, Oldest: stamp(g.Oldest), Newest: stamp(g.Newest), EventID: g.EventID, Done: g.Done,
-			})
+			a.object(groupViewOf(g))
 			continue
 		}
 		rows = append(rows, []string{

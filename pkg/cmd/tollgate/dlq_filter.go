@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+
+	"tollgate/pkg/redrive"
+)
+
+// letterFilter are the flags that select dead letters. All that are given must hold.
+type letterFilter struct {
+	Type    string `help:"Letters of this event type, or of a pattern such as invoice.*" placeholder:"TYPE"`
+	Error   string `help:"Letters of this error: the fingerprint that dlq list shows." placeholder:"FINGERPRINT"`
+	Cause   string `help:"Letters that gave up for this reason, as dlq list shows it: handler, max_receives, …" placeholder:"REASON"`
+	Account string `help:"Letters of this connected account." placeholder:"ACCT"`
+	ID      string `help:"Letters of this event, or this one message." placeholder:"EVT"`
+	Since   string `help:"Letters sent since: a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Until   string `help:"Letters sent before: the same." placeholder:"WHEN"`
+}
+
+var fingerprint = regexp.MustCompile(`^[0-9a-f]{12}$`)
+
+// filter reads the flags.
+func (c letterFilter) filter(now time.Time) (f redrive.Filter, err error) {
+	f = redrive.Filter{Type: c.Type, Fingerprint: c.Error, Reason: c.Cause, Account: c.Account, ID: c.ID}
+	if c.Error != "" && !fingerprint.MatchString(c.Error) {
+		return f, usage("--error %q is no fingerprint: 12 hex digits, tollgate dlq list shows them", c.Error)
+	}
+	if f.Since, err = whenOf("--since", c.Since, now); err != nil {
+		return f, err
+	}
+	if f.Until, err = whenOf("--until", c.Until, now); err != nil {
+		return f, err
+	}
+	if err := f.Validate(); err != nil {
+		return f, usage("%v", err)
+	}
+	return f, nil
+}
+
+// whenOf is sinceOf for a flag of another name.
+func whenOf(flag, s string, now time.Time) (time.Time, error) {
+	t, err := sinceOf(s, now)
+	if wrong, ok := errors.AsType[*usageError](err); ok {
+		return t, usage("%s", strings.Replace(wrong.text, "--since", flag, 1))
+	}
+	return t, err
+}
+
+// survey reads the target's dead letters and plans to take those that are selected.
+func (a *app) survey(ctx context.Context, t target, what string, s redrive.Selection, read int) (p *redrive.Plan, err error) {
+	reader, err := t.reader()
+	if err != nil {
+		return nil, err
+	}
+	err = a.exclusive(ctx, t, what, func(ctx context.Context) error {
+		progress := a.counter("read", "dead letters")
+		s.Seen = progress.add
+		var unreleased int
+		p, unreleased, err = redrive.Survey(ctx, t.deadLetters(), reader, s, t.pass(read))
+		a.unreleased(unreleased)
+		return err
+	})
+	return p, err
+}
+
+// aside is the same app with its output on stderr.
+func (a *app) aside() *app {
+	b := *a
+	b.out = a.err
+	return &b
+}

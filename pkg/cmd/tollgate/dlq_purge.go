@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/redrive"
+)
+
+// dlqPurgeCmd exports dead letters and then deletes them.
+type dlqPurgeCmd struct {
+	letterFilter
+	Out     string `help:"File of the export; it must not exist. Default: dlq-purge-<time>.jsonl here." placeholder:"FILE"`
+	Payload bool   `help:"Export the events' bodies as well: they hold customers' data."`
+	Limit   int    `default:"100000" help:"Dead letters deleted at most (1 to 100000)."`
+	Why     string `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Yes     bool   `help:"Do not ask."`
+}
+
+// Help is what --help says beside the flags.
+func (dlqPurgeCmd) Help() string {
+	return `Gives up dead letters for good. They are exported first, to a file that is on the disk before the first letter goes: header and cause, with --payload the bodies too, and of messages that cannot be read all there is, as nothing else has it.
+
+Then each letter's event is completed as ignored, so that no reconcile run brings it back, and the letter is deleted. An event that an attempt is running for at this moment is left alone. A purged event can be run again with tollgate events replay, as long as Stripe has it (30 days) or the export has its body.
+
+  tollgate dlq purge --type charge.updated --reason "not needed, ticket 1204"`
+}
+
+// purgeView says for machines what was deleted.
+type purgeView struct {
+	File      string  `json:"file"`
+	Read      int     `json:"read"`
+	Selected  int     `json:"selected"`
+	Deleted   int     `json:"deleted"`
+	Ignored   int     `json:"ignored"`   // whose events were completed as ignored
+	Leftovers int     `json:"leftovers"` // of events that were done
+	Unclaimed int     `json:"unclaimed"` // that no record stands for
+	Busy      int     `json:"busy"`      // left where they are
+	Undeleted int     `json:"undeleted"` // given up, and may still be in the queue
+	Left      int     `json:"left"`
+	Seconds   float64 `json:"seconds"`
+}
+
+// Run exports, asks, and deletes.
+func (c *dlqPurgeCmd) Run(ctx context.Context, a *app) error {
+	now := time.Now()
+	f, err := c.filter(now)
+	if err != nil {
+		return err
+	}
+	if c.Limit < 1 || c.Limit > redrive.MaxLetters {
+		return usage("--limit is 1 to %d", redrive.MaxLetters)
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	p := &purgeRun{app: a, target: t}
+	p.view.File = cmp.Or(c.Out, "dlq-purge-"+now.UTC().Format("20060102T150405Z")+".jsonl")
+	if err := p.export(ctx, c, f); err != nil {
+		return err
+	}
+	if p.plan.Selected == 0 {
+		p.view.File = ""
+		a.line(p.view, fmt.Sprintf("Nothing to purge: none of %d dead letters is selected.", p.plan.Read))
+		return nil
+	}
+	if !a.json {
+		a.aside().groups(p.plan.Groups)
+	}
+	what := fmt.Sprintf("delete %d of %d dead letters for good (%s); they are exported to %s", p.plan.Selected, p.plan.Read, f, p.view.File)
+	if err := a.confirm(t, what, c.Yes); err != nil {
+		os.Remove(p.view.File) // of nothing that was deleted
+		return err
+	}
+	of := auditOf{verb: "dlq purge", why: c.Why, detail: fmt.Sprintf("%s; %d of %d dead letters, exported to %s", f, p.plan.Selected, p.plan.Read, p.view.File)}
+	return a.audited(ctx, t, of, func(ctx context.Context) (string, error) {
+		err := p.run(ctx)
+		a.line(p.view, fmt.Sprintf("%s; exported to %s", p.text(), p.view.File))
+		return p.text(), err
+	})
+}
+
+// purgeRun is one run of the verb.
+type purgeRun struct {
+	app    *app
+	target target
+	plan   *redrive.Plan
+	view   purgeView
+}
+
+// export plans the purge and writes what is going to be deleted.
+func (p *purgeRun) export(ctx context.Context, c *dlqPurgeCmd, f redrive.Filter) error {
+	file, err := createExport(p.view.File)
+	if err != nil {
+		return err
+	}
+	e := newExporter(file, c.Payload)
+	e.undecodable = true
+	p.plan, err = p.app.survey(ctx, p.target, "dlq purge (export)", redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write}, redrive.MaxLetters)
+	if err = file.finish(errors.Join(err, e.flush())); err != nil {
+		return err
+	}
+	p.view.Read, p.view.Selected, p.view.Left = p.plan.Read, p.plan.Selected, p.plan.Selected
+	if p.plan.Selected == 0 {
+		return os.Remove(p.view.File)
+	}
+	return nil
+}
+
+func (p *purgeRun) run(ctx context.Context) error {
+	began := time.Now()
+	store, err := dynamostore.New(dynamodb.NewFromConfig(p.target.aws), p.target.table, dynamostore.Options{})
+	if err != nil {
+		return err
+	}
+	progress := p.app.progress("purged", p.plan.Selected)
+	var done redrive.Purged
+	err = p.app.exclusive(ctx, p.target, "dlq purge", func(ctx context.Context) error {
+		purge := redrive.Purge{Queue: p.target.deadLetters(), Deleter: p.target.mover(), Store: store, Gone: progress.add}
+		done, err = purge.Run(ctx, p.plan, p.target.pass(redrive.MaxLetters))
+		return err
+	})
+	progress.done()
+	p.app.unreleased(done.Unreleased)
+	v := &p.view
+	v.Deleted, v.Ignored, v.Leftovers, v.Unclaimed = done.Deleted, done.Ignored, done.Done, done.Unclaimed
+	v.Busy, v.Undeleted, v.Left, v.Seconds = done.Busy, done.Undeleted, p.plan.Left(), time.Since(began).Seconds()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return hint(err, "what was not deleted was given back: run it again, with another --out, to go on")
+	case err != nil:
+		return err
+	case v.Busy > 0:
+		return hint(fmt.Errorf("%d dead letters were left: an attempt of their event runs, or died a moment ago", v.Busy), "run it again in a minute, with another --out")
+	case v.Left+v.Undeleted > 0:
+		return hint(fmt.Errorf("%d dead letters may still be there", v.Left+v.Undeleted), "another reader hides them, or they are gone: run it again, with another --out")
+	}
+	return nil
+}
+
+// text says what came of the run, in one line.
+func (p *purgeRun) text() string {
+	v := p.view
+	words := []string{fmt.Sprintf("deleted %d of %d dead letters", v.Deleted, v.Selected)}
+	for _, w := range []struct {
+		n    int
+		text string
+	}{
+		{v.Ignored, "completed as ignored"}, {v.Leftovers, "of events that were done"},
+		{v.Unclaimed, "that no record stands for"}, {v.Busy, "left, as an attempt runs"},
+	} {
+		if w.n > 0 {
+			words = append(words, fmt.Sprint(w.n, " ", w.text))
+		}
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tollgate/pkg/redrive"
+)
+
+// redriveCmd sends dead letters to the queue again.
+type redriveCmd struct {
+	letterFilter
+	Reason  string        `help:"The same as --cause." placeholder:"REASON"`
+	DryRun  bool          `help:"Say what would be sent, and send nothing."`
+	Rate    int           `default:"20" help:"Letters a second (1 to 500). Default: 20." placeholder:"N"`
+	Limit   int           `help:"Letters sent at most. Default: all that are selected." placeholder:"N"`
+	Canary  int           `help:"Send so many first and wait; go on only if none of them fails again." placeholder:"N"`
+	Wait    bool          `help:"Wait for what becomes of each letter; exit 1 unless all are done."`
+	Timeout time.Duration `default:"10m" help:"How long to wait at most, for the canary and again for all. Default: 10m." placeholder:"DURATION"`
+	Why     string        `help:"Why, for the audit trail." placeholder:"TEXT"`
+	Yes     bool          `help:"Do not ask."`
+}
+
+// Help is what --help says beside the flags.
+func (redriveCmd) Help() string {
+	return `After a fix: sends dead letters to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost answer can double a letter and never lose one; the event's record takes a double for what it is, so effects stay applied once. Letters of events that are done are sent too and end as duplicates.
+
+What is sent is fixed before the first letter goes: letters that give up meanwhile, and those of a fix that did not help, wait for another run. A run that was stopped (Ctrl-C gives everything back that was not sent) or that died is made good by running it again.
+
+With --canary or --wait, a letter is done when its event's record is; it has failed again when an attempt since then has failed, though its message may come once more.
+
+  tollgate redrive --error 3f2a90b1c4de --dry-run
+  tollgate redrive --error 3f2a90b1c4de --canary 5 --wait`
+}
+
+func (c *redriveCmd) check() (f redrive.Filter, err error) {
+	switch {
+	case c.Rate < 1 || c.Rate > redrive.MaxRate:
+		return f, usage("--rate is 1 to %d letters a second", redrive.MaxRate)
+	case c.Limit < 0 || c.Limit > redrive.MaxLetters || c.Canary < 0 || c.Canary > redrive.MaxLetters:
+		return f, usage("--limit and --canary are 1 to %d", redrive.MaxLetters)
+	case c.Timeout <= 0:
+		return f, usage("--timeout is a duration such as 5m")
+	case c.Reason != "" && c.Cause != "" && c.Reason != c.Cause:
+		return f, usage("--reason and --cause are the same filter: give one")
+	}
+	c.Cause = cmp.Or(c.Cause, c.Reason)
+	return c.filter(time.Now())
+}
+
+// Run plans, asks, and sends.
+func (c *redriveCmd) Run(ctx context.Context, a *app) error {
+	f, err := c.check()
+	if err != nil {
+		return err
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := a.survey(ctx, t, "redrive (plan)", redrive.Selection{Filter: f, Limit: c.Limit}, redrive.MaxLetters)
+	if err != nil {
+		return err
+	}
+	r := &redriveRun{cmd: c, app: a, target: t, plan: plan, view: planViewOf(plan, c.Rate)}
+	if c.DryRun || plan.Selected == 0 {
+		r.view.DryRun = c.DryRun
+		r.printPlan(a)
+		return nil
+	}
+	if !a.json {
+		r.printPlan(a.aside())
+	}
+	if err := a.confirm(t, fmt.Sprintf("send %s to the queue again (%s)", r.planned(), f), c.Yes); err != nil {
+		return err
+	}
+	of := auditOf{verb: "redrive", why: c.Why, detail: fmt.Sprintf("%s; %s", f, r.planned())}
+	err = a.audited(ctx, t, of, func(ctx context.Context) (string, error) {
+		began := time.Now()
+		err := r.run(ctx)
+		r.view.Seconds = time.Since(began).Seconds()
+		r.print()
+		return r.text(), err
+	})
+	if err != nil && ctx.Err() != nil {
+		return hint(err, "what was not sent was given back: run it again to go on")
+	}
+	return err
+}
+
+// redriveRun is one run of the verb after its plan.
+type redriveRun struct {
+	cmd    *redriveCmd
+	app    *app
+	target target
+	plan   *redrive.Plan
+	view   redriveView
+	sent   []redrive.Sent
+}
+
+// run sends the canary and then the rest, and waits as far as it is asked to.
+func (r *redriveRun) run(ctx context.Context) error {
+	err := r.app.exclusive(ctx, r.target, "redrive", func(ctx context.Context) error {
+		if r.cmd.Canary > 0 {
+			if err := r.canary(ctx); err != nil {
+				return err
+			}
+		}
+		return r.move(ctx, redrive.Move{})
+	})
+	r.view.Left = r.plan.Left()
+	if err != nil {
+		return err
+	}
+	if r.cmd.Wait {
+		if err := r.await(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.view.Refused > 0:
+		return fmt.Errorf("%d letters were refused by the queue and stay where they were: %s", r.view.Refused, r.view.Refusal)
+	case r.view.Left > 0:
+		return hint(fmt.Errorf("%d letters of the plan were not seen again", r.view.Left),
+			"another reader hides them, or they are gone: run it again")
+	}
+	return nil
+}
+
+// move sends what is left of the plan and adds up what came of it.
+func (r *redriveRun) move(ctx context.Context, m redrive.Move) error {
+	m.Queue, m.Mover, m.Rate = r.target.deadLetters(), r.target.mover(), r.cmd.Rate
+	if r.cmd.Wait || m.Proof {
+		reader, err := r.target.reader()
+		if err != nil {
+			return err
+		}
+		m.Records = reader
+	}
+	progress := r.app.progress("redriven", r.plan.Left())
+	m.Sent = progress.add
+	done, err := m.Run(ctx, r.plan, r.target.pass(redrive.MaxLetters))
+	progress.done()
+	r.app.unreleased(done.Unreleased)
+	r.view.Moved += done.Sent
+	r.view.Undeleted += done.Undeleted
+	r.view.Refused += done.Refused
+	if done.Refusal != nil {
+		r.view.Refusal = done.Refusal.Error()
+	}
+	r.sent = append(r.sent, done.Letters...)
+	return err
+}
+
+// canary sends a few letters and goes on only if all of their events are done.
+func (r *redriveRun) canary(ctx context.Context) error {
+	if err := r.move(ctx, redrive.Move{Proof: true, Limit: r.cmd.Canary}); err != nil {
+		return err
+	}
+	if len(r.sent) == 0 {
+		return hint(errors.New("no letter of the selection can serve as a canary: their events are done, or no record can tell"),
+			"run it without --canary")
+	}
+	tally, err := r.outcomes(ctx, "canary", true)
+	r.view.Canary = tallyViewOf(tally)
+	switch {
+	case err != nil:
+		return err
+	case tally.Failed() > 0:
+		return hint(fmt.Errorf("canary: %d of %d failed again, nothing more was sent: %s: %s", tally.Failed(), len(r.sent), tally.FailedID, oneLine(tally.FailedError)),
+			"tollgate events show %s", tally.FailedID)
+	case tally.Waiting > 0:
+		return hint(fmt.Errorf("canary: %d of %d were not done within %s, nothing more was sent", tally.Waiting, len(r.sent), r.cmd.Timeout),
+			"does the consumer run? A longer --timeout waits longer")
+	}
+	return nil
+}
+
+// await waits for all letters that were sent.
+func (r *redriveRun) await(ctx context.Context) error {
+	tally, err := r.outcomes(ctx, "outcomes", false)
+	r.view.Outcomes = tallyViewOf(tally)
+	switch {
+	case err != nil:
+		return err
+	case tally.Failed() > 0:
+		return hint(fmt.Errorf("%d of %d letters failed again: %s: %s", tally.Failed(), len(r.sent), tally.FailedID, oneLine(tally.FailedError)),
+			"tollgate events show %s", tally.FailedID)
+	case tally.Waiting > 0:
+		return hint(fmt.Errorf("%d of %d letters were still under way after %s", tally.Waiting, len(r.sent), r.cmd.Timeout),
+			"tollgate events list --status retrying shows what has failed meanwhile")
+	}
+	return nil
+}
+
+// lookEvery is the time between two looks at the records of redriven letters.
+const lookEvery = 500 * time.Millisecond
+
+func (r *redriveRun) outcomes(ctx context.Context, what string, firstFailure bool) (redrive.Tally, error) {
+	reader, err := r.target.reader()
+	if err != nil {
+		return redrive.Tally{}, err
+	}
+	next := time.Now().Add(progressEvery)
+	return redrive.Await{
+		Records: reader, Timeout: r.cmd.Timeout, Every: lookEvery, FirstFailure: firstFailure,
+		Seen: func(t redrive.Tally) {
+			if now := time.Now(); now.After(next) {
+				next = now.Add(progressEvery)
+				fmt.Fprintf(r.app.err, "%s: %s\n", what, tallyText(t))
+			}
+		},
+	}.Run(ctx, r.sent)
+}

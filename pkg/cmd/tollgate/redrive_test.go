@@ -1,0 +1,363 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/redrive"
+)
+
+// dead leaves an event that gave up, with its letter.
+func (s *system) dead(id, typ, text string) {
+	s.t.Helper()
+	s.failed(id, typ, "handler", text, 0)
+	s.deadLetter(envelope(id, typ), "handler", text, 1)
+}
+
+// handle consumes the queue of events until the test or stop ends it: an event is done,
+// or fails for good when fails says so.
+func (s *system) handle(fails func(id string) bool) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			out, err := s.sqs.ReceiveMessage(ctx, &sdksqs.ReceiveMessageInput{QueueUrl: &s.info.QueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 20, VisibilityTimeout: 40_000})
+			if err != nil {
+				continue
+			}
+			for _, m := range out.Messages {
+				s.handleOne(aws.ToString(m.Body), fails)
+				if err := s.queue.Delete(context.WithoutCancel(ctx), []string{aws.ToString(m.ReceiptHandle)}); err != nil {
+					s.t.Error(err)
+				}
+			}
+		}
+	}()
+	stop = func() { cancel(); <-ended }
+	s.t.Cleanup(stop)
+	return stop
+}
+
+func (s *system) handleOne(body string, fails func(id string) bool) {
+	e, err := queue.Decode(body)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	ctx, now := context.WithoutCancel(s.t.Context()), time.Now()
+	got, err := s.store.Claim(ctx, idempotency.ClaimRequest{Event: e, Own: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), Cutoff: now, Receives: 1, ReceivesLeft: 15})
+	if err != nil || got.Claim == nil {
+		if got.Verdict != idempotency.Duplicate {
+			s.t.Errorf("claim of %s: %s, %v", e.ID, got.Verdict, err)
+		}
+		return
+	}
+	if fails(e.ID) {
+		if _, err := s.store.Fail(ctx, got.Claim, idempotency.Failure{Now: now, Err: "no row yet", Reason: "handler"}); err != nil {
+			s.t.Error(err)
+		}
+		s.deadLetter(e, "handler", "no row yet", got.Claim.Attempt)
+		return
+	}
+	if _, err := s.store.Complete(ctx, got.Claim, idempotency.Applied, nil, now); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func never(string) bool { return false }
+
+// deadIDs are the events of the dead letters.
+func (s *system) deadIDs() (ids []string) {
+	s.t.Helper()
+	for _, l := range lines[letterView](s.t, s.tollgate("dlq", "list", "--events", "--json").ok(s.t).out) {
+		ids = append(ids, l.EventID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// queued takes all messages off the queue of events.
+func (s *system) queued() (messages []redrive.Received) {
+	s.t.Helper()
+	for {
+		out, err := s.sqs.ReceiveMessage(s.t.Context(), &sdksqs.ReceiveMessageInput{
+			QueueUrl: &s.info.QueueURL, MaxNumberOfMessages: 10, VisibilityTimeout: 40_000,
+			MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"},
+		})
+		check(s.t, err)
+		if len(out.Messages) == 0 {
+			return messages
+		}
+		for _, m := range out.Messages {
+			r := redrive.Received{Message: queue.Message{Body: *m.Body, Group: m.Attributes["MessageGroupId"]}}
+			for name := range m.MessageAttributes {
+				r.Attributes = map[string]string{name: "is there"}
+			}
+			messages = append(messages, r)
+		}
+	}
+}
+
+func TestRedriveSelects(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	connect := envelope("evt_c", "invoice.paid")
+	connect.Account = "acct_1"
+	all := func() {
+		s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 3)
+		s.deadLetter(envelope("evt_b", "invoice.voided"), "handler", "no column", 3)
+		s.deadLetter(connect, "livemode", "a test event", 1)
+		s.moved("no message of ours")
+	}
+	all()
+	print := queue.Fingerprint("invoice.paid", "handler", "no row 4")
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	tests := []struct {
+		args string
+		want []string
+	}{
+		{"--type invoice.paid", []string{"evt_a", "evt_c"}},
+		{"--type invoice.*", []string{"evt_a", "evt_b", "evt_c"}},
+		{"--type *", []string{"evt_a", "evt_b", "evt_c"}},
+		{"--error " + print, []string{"evt_a"}},
+		{"--reason livemode", []string{"evt_c"}},
+		{"--cause livemode", []string{"evt_c"}},
+		{"--cause undecodable", []string{""}},
+		{"--account acct_1", []string{"evt_c"}},
+		{"--id evt_b", []string{"evt_b"}},
+		{"--since 1h", []string{"", "evt_a", "evt_b", "evt_c"}},
+		{"--since " + later, nil},
+		{"--until 1h", nil},
+		{"--until " + later, []string{"", "evt_a", "evt_b", "evt_c"}},
+		{"--type invoice.* --cause handler --id evt_a", []string{"evt_a"}},
+		{"", []string{"", "evt_a", "evt_b", "evt_c"}},
+	}
+	for _, tt := range tests {
+		plan := lines[redriveView](t, s.tollgate(append(strings.Fields("redrive --dry-run --json "), strings.Fields(tt.args)...)...).ok(t).out)[0]
+		if plan.Selected != len(tt.want) || plan.Read != 4 || !plan.DryRun || plan.Moved != 0 {
+			t.Errorf("%q plans %+v, want %v", tt.args, plan, tt.want)
+		}
+	}
+	s.allVisible(4)
+	if got := s.queued(); len(got) != 0 {
+		t.Fatalf("plans alone sent %v", got)
+	}
+	s.tollgate("redrive", "--account=acct_1").ok(t)
+	got := s.queued()
+	want := []redrive.Received{{Message: queue.Message{Body: encoded(t, connect), Group: ""}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what was sent: %s", diff)
+	}
+	if diff := cmp.Diff([]string{"", "evt_a", "evt_b"}, s.deadIDs()); diff != "" {
+		t.Error(diff)
+	}
+	s.allVisible(3)
+	s.free()
+}
+
+func TestRedriveWait(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for i := range 25 {
+		s.dead(fmt.Sprint("evt_good", i), "invoice.paid", "no row")
+	}
+	s.dead("evt_bad", "invoice.voided", "no column")
+	s.done("evt_left", "invoice.paid", idempotency.Applied, nil)
+	s.deadLetter(envelope("evt_left", "invoice.paid"), "handler", "no row", 1)
+	s.handle(func(id string) bool { return id == "evt_bad" })
+
+	good := s.tollgate("redrive", "--type=invoice.paid", "--rate=500", "--wait", "--why=fixed in 1.2", "--json").ok(t)
+	got := lines[redriveView](t, good.out)[0]
+	want := redriveView{
+		Read: 27, Selected: 26, Leftovers: 1, Rate: 500, EstimateSeconds: 26.0 / 500, Moved: 26, Outcomes: &tallyView{Done: 26},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(redriveView{}, "Groups", "Oldest", "Seconds")); diff != "" || len(got.Groups) != 1 || got.Oldest == nil || got.Seconds <= 0 {
+		t.Errorf("%s\n%+v", diff, got)
+	}
+	if !strings.Contains(good.err, "fixed in 1.2") {
+		t.Errorf("the audit trail on stderr lacks the reason: %q", good.err)
+	}
+
+	bad := s.tollgate("redrive", "--wait")
+	if bad.code != exitFailed || !strings.Contains(bad.err, "1 of 1 letters failed again: evt_bad: no row yet") || !strings.Contains(bad.err, "tollgate events show evt_bad") {
+		t.Errorf("exit %d, %s", bad.code, bad.err)
+	}
+	if !strings.HasPrefix(bad.out, "redriven 1 of 1 dead letters; outcomes: 0 done, 1 failed again; it took") {
+		t.Errorf("the report is %q", bad.out)
+	}
+	if diff := cmp.Diff([]string{"evt_bad"}, s.deadIDs()); diff != "" {
+		t.Error(diff)
+	}
+	s.free()
+}
+
+func TestRedriveWaitEnds(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.dead("evt_a", "invoice.paid", "no row")
+	s.tollgate("redrive", "--wait", "--timeout=1s", "--json").failed(t, `1 of 1 letters were still under way after 1s`)
+	s.allVisible(0)
+}
+
+func TestRedriveCanary(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for i := range 12 {
+		s.dead(fmt.Sprint("evt_", i), "invoice.paid", "no row")
+	}
+	s.deadLetter(envelope("evt_new", "charge.failed"), "handler", "no row", 1) // without a record
+	stop := s.handle(func(string) bool { return true })
+	s.tollgate("redrive", "--type=invoice.paid", "--canary=3").failed(t, "canary: ", "of 3 failed again, nothing more was sent: evt_", "no row yet")
+	stop()
+	if n := len(s.deadIDs()); n != 13 {
+		t.Errorf("%d dead letters after a canary that failed, want all 13", n)
+	}
+	s.handle(never)
+	got := lines[redriveView](t, s.tollgate("redrive", "--type=invoice.paid", "--canary=3", "--wait", "--rate=500", "--json").ok(t).out)[0]
+	if got.Canary == nil || got.Canary.Done != 3 || got.Moved != 12 || got.Outcomes.Done != 12 {
+		t.Errorf("the report is %+v", got)
+	}
+	s.tollgate("redrive", "--canary=3", "--json").ok(t)
+	s.allVisible(0)
+	s.free()
+}
+
+// TestRedriveCanaryNeedsProof: what was done before proves nothing.
+func TestRedriveCanaryNeedsProof(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.done("evt_left", "invoice.paid", idempotency.Applied, nil)
+	s.deadLetter(envelope("evt_left", "invoice.paid"), "handler", "no row", 1)
+	s.moved("no message of ours")
+	s.tollgate("redrive", "--canary=2").failed(t, "no letter of the selection can serve as a canary", "run it without --canary")
+	s.allVisible(2)
+}
+
+// failed fails the test unless the command failed and said so.
+func (a answer) failed(t *testing.T, says ...string) {
+	t.Helper()
+	if a.code != exitFailed {
+		t.Errorf("exit %d: %s%s", a.code, a.out, a.err)
+	}
+	for _, s := range says {
+		if !strings.Contains(a.err, s) {
+			t.Errorf("stderr is %q, want %q in it", a.err, s)
+		}
+	}
+}
+
+func TestRedriveUsage(t *testing.T) {
+	t.Parallel()
+	for args, says := range map[string]string{
+		"--rate=0": "--rate is 1 to 500", "--rate=501": "--rate is 1 to 500", "--limit=-1": "--limit", "--canary=-1": "--canary",
+		"--timeout=0s": "--timeout", "--type=in*.paid": "a type is", "--error=no.row": "12 hex digits", "--since=soon": "--since",
+		"--until=soon": `--until "soon"`, "--since=1h --until=2h": "since is not before until", "--reason=a --cause=b": "the same filter",
+	} {
+		tollgate(t.Context(), nil, append([]string{"redrive"}, strings.Fields(args)...)...).refused(t, exitUsage, says)
+	}
+}
+
+func TestRedriveNothing(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	if got := s.tollgate("redrive").ok(t).out; got != "Nothing to redrive: none of 0 dead letters is selected.\n" {
+		t.Errorf("says %q", got)
+	}
+	s.dead("evt_a", "invoice.paid", "no row")
+	text := s.tollgate("redrive", "--dry-run", "--rate=1").ok(t).out
+	for _, want := range []string{"invoice.paid  handler  no row", "selected: 1 of 1 dead letters, 1 a second, in about 1s; the oldest is of 20"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the plan lacks %q:\n%s", want, text)
+		}
+	}
+	s.allVisible(1)
+}
+
+// TestRedriveInterrupt: what an interrupt cuts off is given back, what was sent is said,
+// and the next run does the rest.
+func TestRedriveInterrupt(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for i := range 35 {
+		s.dead(fmt.Sprintf("evt_%02d", i), "invoice.paid", "no row")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var sends atomic.Int64
+	interrupt := func(operation string) {
+		if operation == "AmazonSQS.SendMessageBatch" && sends.Add(1) == 2 {
+			cancel()
+		}
+	}
+	s.called.Store(&interrupt)
+	got := tollgate(ctx, nil, "redrive", "--rate=100", "--json", "--data", s.data)
+	got.failed(t, "move dead letters: stopped after 20: ", "context canceled", "run it again to go on")
+	if v := lines[redriveView](t, got.out)[0]; v.Moved != 20 || v.Left != 15 {
+		t.Errorf("the report is %+v", v)
+	}
+	s.called.Store(nil)
+	s.allVisible(15)
+	s.free()
+	s.tollgate("redrive", "--rate=500").ok(t)
+	s.allVisible(0)
+	if n := len(s.queued()); n != 35 {
+		t.Errorf("%d messages in the queue, want 35", n)
+	}
+}
+
+func TestRedriveHeldByAnother(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.dead("evt_a", "invoice.paid", "no row")
+	ops, err := dynamostore.NewOps(s.dynamo, s.info.Table)
+	check(t, err)
+	held := redrive.Claim{Owner: "o", By: "ann@laptop (process 7)", What: "redrive", Until: time.Now().Add(time.Hour)}
+	check(t, ops.ClaimDLQ(t.Context(), held, time.Now()))
+	for _, args := range []string{"redrive", "dlq export", "dlq purge --out=" + s.data + "/p.jsonl"} {
+		s.tollgate(strings.Fields(args)...).refused(t, exitFailed, "in use: redrive by ann@laptop (process 7) until", "try again when it is done")
+	}
+	held.By = operator() // of this process, which lives
+	check(t, ops.ClaimDLQ(t.Context(), held, time.Now()))
+	s.tollgate("redrive").refused(t, exitFailed, "in use: redrive by")
+
+	gone := exec.Command(os.Args[0], "-test.run=^$")
+	check(t, gone.Run())
+	held.By = operatorAs(gone.Process.Pid)
+	check(t, ops.ClaimDLQ(t.Context(), held, time.Now()))
+	if got := s.tollgate("redrive").ok(t); !strings.Contains(got.err, "ended without a word: going on in its place") {
+		t.Errorf("says %q", got.err)
+	}
+	s.allVisible(0)
+	s.free()
+}
+
+// TestRedriveSends bodies unchanged, with their group and no attribute.
+func TestRedriveSends(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	e := envelope("evt_a", "invoice.paid")
+	e.Account = "acct_1"
+	body := encoded(t, e)
+	check(t, s.queue.DeadLetter(t.Context(), queue.Message{Body: body, Group: "acct_1"}, queue.DeadLetter{Reason: "handler", Error: "no row"}))
+	s.tollgate("redrive").ok(t)
+	if diff := cmp.Diff([]redrive.Received{{Message: queue.Message{Body: body, Group: "acct_1"}}}, s.queued()); diff != "" {
+		t.Error(diff)
+	}
+}

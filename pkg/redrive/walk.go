@@ -1,0 +1,83 @@
+package redrive
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+)
+
+// Options of a pass over the dead letters. The zero value serves.
+type Options struct {
+	// Limit is how many letters are read at most. Defaults to MaxLetters, which also
+	// bounds it: a queue gives out no more than 120,000 messages at once.
+	Limit int
+	// Visibility is how long a message is hidden at a time; it is extended while the
+	// pass goes on. Defaults to 120 s.
+	Visibility time.Duration
+}
+
+// Bounds of a pass.
+const (
+	MaxLetters        = 100_000
+	defaultVisibility = 120 * time.Second
+	receiveBatch      = 10
+	requestTimeout    = 30 * time.Second
+	emptyReceives     = 2 // in a row without a new letter: the end
+)
+
+func (o Options) withDefaults() Options {
+	o.Limit = min(cmp.Or(max(o.Limit, 0), MaxLetters), MaxLetters)
+	o.Visibility = cmp.Or(max(o.Visibility, 0), defaultVisibility)
+	return o
+}
+
+// walk hands each dead letter once to visit, in batches of at most ten, until the queue
+// gives no more, the limit is met or visit returns false. Then all letters that visit
+// did not take out of the hold are shown again: also after an error, a panic of visit, or
+// when the context is cancelled, which is an error. It returns how many stay hidden.
+func walk(ctx context.Context, q Queue, o Options, visit func(h *hold, batch []Received) (more bool, err error)) (unreleased int, err error) {
+	h := newHold(q, o.Visibility)
+	// No request is cut by an interrupt: messages of a lost answer would stay hidden.
+	own := context.WithoutCancel(ctx)
+	defer func() {
+		// What is not given back in this time comes back by itself.
+		ctx, cancel := context.WithTimeout(own, h.visibility)
+		defer cancel()
+		unreleased = h.release(ctx)
+	}()
+	read := 0
+	for empty := 0; empty < emptyReceives; empty++ {
+		if err := ctx.Err(); err != nil {
+			return 0, fmt.Errorf("stopped after %d: %w", read, err)
+		}
+		h.extend(own)
+		batch, err := receive(own, h, min(receiveBatch, o.Limit-read))
+		if err != nil {
+			return 0, err
+		}
+		if len(batch) == 0 {
+			continue
+		}
+		empty, read = -1, read+len(batch)
+		if more, err := visit(h, batch); err != nil || !more || read >= o.Limit {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// receive returns the messages of one receive that were not received before.
+func receive(ctx context.Context, h *hold, limit int) ([]Received, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	asked := time.Now()
+	messages, err := h.queue.Receive(ctx, limit, h.visibility)
+	fresh := messages[:0:0]
+	for _, m := range messages {
+		if h.keep(m, asked) {
+			fresh = append(fresh, m)
+		}
+	}
+	return fresh, err
+}
