@@ -57,7 +57,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 		return nil, err
 	}
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows})
-	handlers.Register(mux, handlers.Deps{})
+	handlers.Register(mux)
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: policies(cfg.Endpoints), Logger: log,
 		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),

@@ -1,14 +1,29 @@
-// Package handlers is what the business does about Stripe's events: one file for each
-// kind of object, one function for each event type.
+// Package handlers is what the business does about Stripe's events: it keeps the ledger
+// of a subscription business and the messages that its customers are owed. One file for
+// each kind of Stripe object, one function for each event type.
 //
-// A handler reads the typed snapshot and returns effects; it writes nothing itself and
-// keeps no state, so it may run twice or beside itself. Money facts, such as "this
-// invoice was paid", are insert-once items keyed by object and fact, not by event: they
-// come out the same whatever the order of events, and two events for one fact make one
-// item. Amounts stay in the currency's smallest unit, as Stripe gives them.
+// A handler reads a typed object and returns effects; it writes nothing itself and keeps
+// no state, so it may run twice or beside itself. It makes four kinds of items, each
+// with mode and account in its key, so that a test event never touches a live item:
 //
-//	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
-//	handlers.Register(mux, handlers.Deps{})
+//   - FACT#… notes money that moved, once, keyed by object and fact, not by event: facts
+//     come out the same whatever the order of events, and two events make one.
+//   - OBJ#… keeps an object as Stripe has it now, never as a late event's snapshot says.
+//   - ENT#… says what a customer may use because of a subscription, and changes only
+//     together with the subscription's row.
+//   - OUT#… asks for a message to be sent, once, keyed by what it is about.
+//
+// Amounts stay in the currency's smallest unit, as Stripe gives them. Text that Stripe
+// leaves null is "" and a time that it leaves null is 0; metadata, addresses and what a
+// customer typed are not stored.
+//
+// An event and its object may contradict each other: an invoice.paid whose invoice is
+// open, say. If Stripe may only be slow to show what it announced, the attempt fails and
+// is tried again, so that the end of an object is never missed; what no attempt can cure
+// is a permanent failure. Neither becomes a fact about money.
+//
+//	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: client, Rows: table})
+//	handlers.Register(mux)
 //
 // To add one: write the function, register it below, put a golden event of its type
 // into testdata/events and the type into TestHandledTypes.
@@ -20,12 +35,29 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// Deps are what handlers need besides the event. The present ones need nothing.
-type Deps struct{}
-
 // Register puts every handler on the mux. It panics if one of the types has a handler
-// already.
-func Register(mux *dispatch.Mux, _ Deps) {
+// already, and on a mux without Objects or Rows.
+func Register(mux *dispatch.Mux) {
 	dispatch.On(mux, stripe.EventTypePaymentIntentSucceeded, paymentIntentSucceeded)
-	dispatch.On(mux, stripe.EventTypeInvoicePaid, invoicePaid)
+	dispatch.On(mux, stripe.EventTypePaymentIntentPaymentFailed, paymentIntentFailed)
+
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, checkoutCompleted)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionCreated, subscriptionCreated)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionUpdated, subscriptionUpdated, dispatch.Coalesce)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, subscriptionDeleted)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, disputeCreated)
+}
+
+// Types returns the event types that Register handles, sorted, for those who only ask
+// Stripe for them: a mux of their own would need a table.
+func Types() []string {
+	unread := struct {
+		dispatch.Objects
+		dispatch.Rows
+	}{}
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: unread, Rows: unread})
+	Register(mux)
+	return mux.Types()
 }

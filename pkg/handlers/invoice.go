@@ -3,36 +3,79 @@ package handlers
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
 )
 
-// invoicePaid notes that an invoice was paid. The amount is 0 for an invoice that asked
-// for nothing, as in a trial; paid_out_of_band says that the money did not come through
-// Stripe.
-func invoicePaid(_ context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
-	in := e.Object
-	if in.Status != stripe.InvoiceStatusPaid {
-		return nil, contradiction("invoice", in.ID, string(in.Status))
-	}
-	more := dispatch.Fields{
-		"number": in.Number, "total": in.Total, "tax": in.Tax, "paid_out_of_band": in.PaidOutOfBand,
-		"charge": chargeID(in.Charge), "payment_intent": "", "subscription": "",
-	}
-	if in.PaymentIntent != nil {
-		more["payment_intent"] = in.PaymentIntent.ID
-	}
-	if in.Subscription != nil {
-		more["subscription"] = in.Subscription.ID
+// invoicePaid keeps the invoice and notes that it was paid. The amount is 0 for an
+// invoice that asked for nothing, as in a trial; paid_out_of_band says that the money
+// did not come through Stripe. A paid invoice stays paid, so one that Stripe shows open
+// or uncollectible is tried again; a void one can never have been paid.
+func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
+	in := &e.Object
+	switch in.Status {
+	case stripe.InvoiceStatusPaid:
+	case stripe.InvoiceStatusVoid:
+		return nil, contradiction("invoice", in.ID, string(in.Status), e.Type)
+	default:
+		return nil, unlike("invoice", in.ID, string(in.Status), e.Type)
 	}
 	occurred := e.Created
 	if in.StatusTransitions != nil {
 		occurred = cmp.Or(in.StatusTransitions.PaidAt, e.Created)
 	}
-	return fact{
-		object: "invoice", id: in.ID, name: "paid",
-		amount: in.AmountPaid, currency: in.Currency, customer: in.Customer, occurred: occurred, more: more,
-	}.insert(e.Input)
+	f := fact{
+		kind: "invoice_paid", object: "invoice", id: in.ID, name: "paid",
+		amount: in.AmountPaid, currency: in.Currency, customer: customerID(in.Customer), occurred: occurred,
+		more: dispatch.Fields{
+			"number": in.Number, "total": in.Total, "tax": in.Tax, "paid_out_of_band": in.PaidOutOfBand,
+			"charge": chargeID(in.Charge), "payment_intent": paymentIntentID(in.PaymentIntent), "subscription": subscriptionID(in.Subscription),
+		},
+	}
+	ms := toCustomer(invoiceMessage(e, receipt, f.name, in.AmountPaid, occurred))
+	paid, err := f.insert(e.Input, ms)
+	if err != nil {
+		return nil, err
+	}
+	return ms.with(e.Input, keepInvoice(e, ms), paid), nil
+}
+
+// invoicePaymentFailed keeps the invoice. While it is unpaid its customer is told, once
+// for each attempt of Stripe's schedule: a late event speaks of the latest attempt, and
+// of an invoice that is paid or void by now there is nothing left to say.
+func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
+	in := &e.Object
+	var ms messages
+	if in.Status == stripe.InvoiceStatusOpen || in.Status == stripe.InvoiceStatusUncollectible {
+		about := fmt.Sprintf("%s#%d", paymentFailed, in.AttemptCount)
+		ms = toCustomer(invoiceMessage(e, paymentFailed, about, in.AmountDue, e.Created))
+	}
+	return ms.with(e.Input, keepInvoice(e, ms)), nil
+}
+
+// keepInvoice keeps an invoice's row.
+func keepInvoice(e dispatch.Current[stripe.Invoice], ms messages) dispatch.Effect {
+	in := &e.Object
+	return keep(e, kept{
+		kind: "invoice", object: "invoice", customer: customerID(in.Customer), created: in.Created,
+		more: dispatch.Fields{
+			"status": string(in.Status), "amount_due": in.AmountDue, "amount_paid": in.AmountPaid, "amount_remaining": in.AmountRemaining,
+			"total": in.Total, "currency": string(in.Currency), "number": in.Number,
+			"subscription": subscriptionID(in.Subscription), "payment_intent": paymentIntentID(in.PaymentIntent),
+			"attempt_count": in.AttemptCount, "next_payment_attempt": in.NextPaymentAttempt,
+		},
+	}, ms)
+}
+
+// invoiceMessage is a message about something that happened to an invoice.
+func invoiceMessage(e dispatch.Current[stripe.Invoice], name, happened string, amount, at int64) message {
+	in := &e.Object
+	return message{
+		about: factKey(e.Input, in.ID, happened), name: name, to: customerID(in.Customer), object: "invoice", id: in.ID,
+		amount: amount, currency: in.Currency, at: at,
+		more: dispatch.Fields{"number": in.Number, "subscription": subscriptionID(in.Subscription)},
+	}
 }

@@ -1,0 +1,112 @@
+package handlers
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"tollgate/pkg/dispatch"
+)
+
+// subscriptionCreated keeps a new subscription and welcomes its customer, whatever has
+// become of the subscription by now: an update that comes first does not, so that there
+// is one welcome in any order of events.
+func subscriptionCreated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+	s := &e.Object
+	ms := toCustomer(message{
+		about: dispatch.ObjectKey(e.Envelope), name: welcome, to: customerID(s.Customer), object: "subscription", id: s.ID,
+		currency: s.Currency, at: s.Created,
+	})
+	return ms.with(e.Input, keepSubscription(e, ms)...), nil
+}
+
+// subscriptionUpdated keeps a subscription and what its customer may use because of it.
+func subscriptionUpdated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+	return keepSubscription(e, nil), nil
+}
+
+// subscriptionDeleted ends a subscription. Stripe keeps showing it as canceled; of one
+// that is gone all the same, the event is the last word. No subscription comes back, so
+// one that is shown alive is tried again: no further event would end it.
+func subscriptionDeleted(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+	s := &e.Object
+	switch {
+	case e.Gone:
+		s.Status, s.EndedAt = stripe.SubscriptionStatusCanceled, cmp.Or(s.EndedAt, e.Created)
+	case s.Status != stripe.SubscriptionStatusCanceled && s.Status != stripe.SubscriptionStatusIncompleteExpired:
+		return nil, unlike("subscription", s.ID, string(s.Status), e.Type)
+	}
+	return keepSubscription(e, nil), nil
+}
+
+// keepSubscription keeps a subscription's row and its entitlement.
+func keepSubscription(e dispatch.Current[stripe.Subscription], ms messages) dispatch.Effects {
+	s := &e.Object
+	items, products := itemsOf(s)
+	row := keep(e, kept{
+		kind: "subscription", object: "subscription", customer: customerID(s.Customer), created: s.Created,
+		more: dispatch.Fields{
+			"status": string(s.Status), "items": items, "items_more": itemsMissing(s), "currency": string(s.Currency),
+			"current_period_end": s.CurrentPeriodEnd, "cancel_at": s.CancelAt, "cancel_at_period_end": s.CancelAtPeriodEnd,
+			"canceled_at": s.CanceledAt, "ended_at": s.EndedAt, "trial_end": s.TrialEnd,
+		},
+	}, ms)
+	return dispatch.Effects{row, entitlement(e, products)}
+}
+
+// entitlement says what a customer may use because of a subscription, and until when if
+// nothing more is heard. A payment that is past due ends nothing yet: Stripe tries again,
+// and ends the subscription or calls it unpaid as the account's settings say.
+func entitlement(e dispatch.Current[stripe.Subscription], products []any) dispatch.Effect {
+	s := &e.Object
+	active := s.Status == stripe.SubscriptionStatusActive || s.Status == stripe.SubscriptionStatusTrialing ||
+		s.Status == stripe.SubscriptionStatusPastDue
+	customer := customerID(s.Customer)
+	fields := newItem(e.Input, "entitlement", customer)
+	fields["subscription"], fields["status"], fields["active"] = s.ID, string(s.Status), active
+	fields["products"], fields["items_more"] = products, itemsMissing(s)
+	fields["until"] = cmp.Or(s.EndedAt, s.CancelAt, s.CurrentPeriodEnd)
+	list(fields, customerList(e.Input, customer), s.Created)
+	return e.Beside("ENT#"+place(e.Input)+s.ID, fields)
+}
+
+// itemsOf returns what a subscription is for, in its own order, and the products in it,
+// sorted.
+func itemsOf(s *stripe.Subscription) (items, products []any) {
+	items, products = []any{}, []any{}
+	if s.Items == nil {
+		return items, products
+	}
+	var names []string
+	for _, item := range s.Items.Data {
+		if item == nil {
+			continue
+		}
+		price, product := priceOf(item)
+		items = append(items, dispatch.Fields{"price": price, "product": product, "quantity": item.Quantity})
+		if product != "" {
+			names = append(names, product)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		products = append(products, name)
+	}
+	return items, products
+}
+
+// priceOf returns the ids of an item's price and product, "" where Stripe gives none.
+func priceOf(item *stripe.SubscriptionItem) (price, product string) {
+	if item.Price == nil {
+		return "", ""
+	}
+	if item.Price.Product != nil {
+		product = item.Price.Product.ID
+	}
+	return item.Price.ID, product
+}
+
+// itemsMissing reports whether a subscription has more items than Stripe shows with it.
+func itemsMissing(s *stripe.Subscription) bool { return s.Items != nil && s.Items.HasMore }
