@@ -42,6 +42,7 @@ func places() []place {
 		{dir: "pkg/registration", ours: laws},
 		{dir: "pkg/outbox", ours: words},
 		{dir: "pkg/handlers", ours: laws, stripe: true},
+		{dir: "pkg/ledger", only: true},
 
 		{dir: "pkg/apigw", ours: flows},
 		{dir: "pkg/sqsqueue", ours: flows, sdk: true},
@@ -58,6 +59,7 @@ func places() []place {
 		{dir: "pkg/local/lambdahost", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/gateway", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/eventsource", ours: []string{"pkg/local"}, testToo: true, sdk: true},
+		{dir: "pkg/local/scenes", ours: []string{"pkg/ledger"}},
 		{dir: "pkg/local/stripe", ours: words, sdk: true, stripe: true},
 		{dir: "pkg/local", ours: all, sdk: true, stripe: true},
 

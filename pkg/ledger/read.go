@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrUnknown says that nothing is listed of a customer: no event of it was handled yet,
+// or it is another account's, or of the other mode.
+var ErrUnknown = errors.New("customer is not known")
+
+// Items is what Read needs of the table.
+type Items interface {
+	// Page returns a page of the items that the index of lists has under a name, and
+	// the cursor of the next page, "" for none.
+	Page(ctx context.Context, list, cursor string) (items []map[string]any, next string, err error)
+	// Item returns the item under a key, false when there is none.
+	Item(ctx context.Context, key string) (item map[string]any, found bool, err error)
+}
+
+// maxPages bounds what one customer's ledger may hold: beyond it Read fails rather than
+// shows half of a ledger.
+const maxPages = 1000
+
+// Read returns a customer's ledger, ErrUnknown (wrapped) when there is none. mode is
+// live or test; account is "" for the platform's own. Disputes name no customer, so they
+// are found through the payments that they dispute.
+func Read(ctx context.Context, items Items, mode, account, customer string) (Ledger, error) {
+	if mode != "live" && mode != "test" || customer == "" {
+		return Ledger{}, fmt.Errorf("read ledger: mode %q and customer %q, want live or test and an id", mode, customer)
+	}
+	place := mode + "#" + cmp.Or(account, "-") + "#"
+	r := reader{items: items, l: Ledger{Customer: customer, Mode: mode, Account: account}, seen: map[string]bool{}}
+	if err := r.list(ctx, "CUS#"+place+customer); err != nil {
+		return Ledger{}, fmt.Errorf("read ledger: %w", err)
+	}
+	for _, p := range r.l.Payments {
+		if p.Kind != kindPayment {
+			continue
+		}
+		if err := r.list(ctx, "PAY#"+place+p.ObjectID); err != nil {
+			return Ledger{}, fmt.Errorf("read ledger: %w", err)
+		}
+	}
+	if r.l.Empty() {
+		return Ledger{}, fmt.Errorf("%w: %s (%s)", ErrUnknown, customer, mode)
+	}
+	r.l.Sort()
+	return r.l, nil
+}
+
+// The kinds of items, as the handlers name them.
+const (
+	kindPayment        = "payment"
+	kindPaymentFailure = "payment_failure"
+	kindInvoicePaid    = "invoice_paid"
+	kindSubscription   = "subscription"
+	kindEntitlement    = "entitlement"
+	kindInvoice        = "invoice"
+	kindDispute        = "dispute"
+	kindCheckout       = "checkout"
+)
+
+// reader is one reading. An item that changes between two pages may come twice.
+type reader struct {
+	items Items
+	l     Ledger
+	seen  map[string]bool // keys of items that were read
+}
+
+func (r *reader) list(ctx context.Context, name string) error {
+	cursor := ""
+	for range maxPages {
+		page, next, err := r.items.Page(ctx, name, cursor)
+		if err != nil {
+			return err
+		}
+		for _, item := range page {
+			if err := r.take(ctx, attributes(item)); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("list %s has over %d pages", name, maxPages)
+}
+
+// take adds one item and the messages that it names. A message is no longer listed once
+// it is sent, so the items that asked for it lead to it.
+func (r *reader) take(ctx context.Context, a attributes) error {
+	if key := a.text("pk"); r.seen[key] {
+		return nil
+	} else {
+		r.seen[key] = true
+	}
+	r.add(a)
+	for _, key := range a.texts("outbox") {
+		if r.seen[key] {
+			continue
+		}
+		r.seen[key] = true
+		item, found, err := r.items.Item(ctx, key)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%s names message %s, which is not there", a.text("pk"), key)
+		}
+		r.l.Outbox = append(r.l.Outbox, messageOf(item))
+	}
+	return nil
+}
+
+// add files an item by its kind; a kind that is not of the ledger is left out.
+func (r *reader) add(a attributes) {
+	switch kind := a.text("kind"); kind {
+	case kindPayment, kindPaymentFailure, kindInvoicePaid:
+		r.l.Payments = append(r.l.Payments, a.payment(kind))
+	case kindSubscription:
+		r.l.Subscriptions = append(r.l.Subscriptions, a.subscription())
+	case kindEntitlement:
+		r.l.Entitlements = append(r.l.Entitlements, a.entitlement())
+	case kindInvoice:
+		r.l.Invoices = append(r.l.Invoices, a.invoice())
+	case kindDispute:
+		r.l.Disputes = append(r.l.Disputes, a.dispute())
+	case kindCheckout:
+		r.l.Checkouts = append(r.l.Checkouts, a.checkout())
+	}
+}

@@ -1,0 +1,211 @@
+package scenes
+
+// subscribe takes a customer through a checkout to a subscription, free for trial
+// seconds or paid at once.
+func (w *world) subscribe(trial int64) (sub obj) {
+	w.byCaller()
+	session := w.openCheckout("subscription", 0)
+	w.pass(w.between(20, 300))
+	w.byCaller()
+	sub = w.newSubscription(trial)
+	amount := total(sub)
+	paid := "paid"
+	if trial > 0 {
+		amount, paid = 0, "no_payment_required"
+	}
+	w.change(session, obj{"amount_subtotal": amount, "amount_total": amount})
+	w.emit("customer.subscription.created", sub)
+	inv := w.draftInvoice(sub, amount, "subscription_create")
+	pi := w.finalize(inv, sub)
+	if pi != nil && w.chance(50) { // the bank asks the customer first
+		w.pass(w.between(0, 60))
+		w.byCaller()
+	}
+	w.payInvoice(inv, pi)
+	if trial == 0 {
+		w.update("customer.subscription.updated", sub, obj{"status": "active", "default_payment_method": w.id("pm_1")})
+	}
+	w.completeCheckout(session, paid, obj{"subscription": sub["id"], "invoice": inv["id"]})
+	return sub
+}
+
+// collect tries to be paid for a renewal, failures times in vain.
+func (w *world) collect(sub, inv, pi obj, failures int) {
+	for n := range failures {
+		w.failInvoice(inv, pi)
+		if n == 0 {
+			w.setStatus(sub, "past_due")
+		}
+		w.pass(w.between(hour, day))
+	}
+	if failures > 0 {
+		w.byCaller() // the customer gives another card
+	}
+	w.payInvoice(inv, pi)
+	if failures > 0 {
+		w.setStatus(sub, "active")
+	}
+}
+
+func subscriptionLife(w *world) {
+	trial := int64(0)
+	if w.chance(40) {
+		trial = 3 * day
+	}
+	sub := w.subscribe(trial)
+	w.pass(w.between(minute, day))
+	if trial > 0 {
+		w.now = sub["trial_end"].(int64)
+		inv, pi := w.renew(sub, obj{"status": "active"})
+		w.collect(sub, inv, pi, 0)
+		w.pass(w.between(minute, day))
+	}
+	w.byCaller()
+	w.setItem(sub, w.prices[0], w.between(2, 20))
+	w.pass(w.between(0, hour))
+	w.byCaller()
+	w.setItem(sub, w.prices[2], w.between(1, 5))
+	w.mistake(sub)
+	w.pass(w.between(0, minute))
+
+	w.now = sub["current_period_end"].(int64)
+	inv, pi := w.renew(sub, nil)
+	w.collect(sub, inv, pi, int(w.between(1, 3)))
+	w.pass(w.between(minute, day))
+
+	w.byCaller()
+	w.cancelLater(sub)
+	w.end()
+	w.now = sub["current_period_end"].(int64)
+	w.change(sub, obj{"status": "canceled", "ended_at": w.now})
+	w.emit("customer.subscription.deleted", sub)
+}
+
+// mistake is a draft that somebody deletes at once: Stripe has it no longer when its
+// events arrive.
+func (w *world) mistake(sub obj) {
+	w.pass(w.between(0, minute))
+	w.byCaller()
+	inv := w.draftInvoice(sub, w.between(100, 999), "manual")
+	w.pass(w.between(0, minute))
+	w.byCaller()
+	w.remove(inv)
+	w.emit("invoice.deleted", inv)
+}
+
+func trialToPaid(w *world) {
+	sub := w.subscribe(week)
+	w.pass(4 * day)
+	w.emit("customer.subscription.trial_will_end", sub)
+	if w.chance(50) {
+		w.pass(w.between(0, hour))
+		w.byCaller()
+		w.setItem(sub, w.prices[0], w.between(2, 9))
+	}
+	w.end()
+	w.now = sub["trial_end"].(int64)
+	inv, pi := w.renew(sub, obj{"status": "active"})
+	w.collect(sub, inv, pi, int(w.between(0, 2)))
+}
+
+func refund(w *world) {
+	_, charge := w.purchase()
+	amount := charge["amount"].(int64)
+	part := w.between(1, amount-1)
+	w.pass(w.between(minute, day))
+	w.giveBack(charge, part)
+	w.pass(w.between(0, day))
+	w.giveBack(charge, amount-part)
+}
+
+func (w *world) giveBack(charge obj, amount int64) {
+	w.byCaller()
+	r := obj{
+		"id": w.id("re_3"), "object": "refund", "amount": amount, "balance_transaction": w.id("txn_3"), "charge": charge["id"],
+		"created": w.now, "currency": w.currency, "metadata": obj{}, "payment_intent": charge["payment_intent"],
+		"reason": "requested_by_customer", "receipt_number": nil, "status": "succeeded",
+	}
+	w.set(r)
+	back := amount
+	if before, ok := charge["amount_refunded"].(int64); ok {
+		back += before
+	}
+	w.update("charge.refunded", charge, obj{"amount_refunded": back, "refunded": back == charge["amount"].(int64)})
+	w.emit("refund.created", r)
+}
+
+// dispute ends while the dispute waits for an answer: what becomes of it comes by event
+// types that no handler takes.
+func dispute(w *world) {
+	_, charge := w.purchase()
+	w.pass(w.between(day, 5*day))
+	d := obj{
+		"id": w.id("dp_1"), "object": "dispute", "amount": charge["amount"], "balance_transactions": list{}, "charge": charge["id"],
+		"created": w.now, "currency": w.currency, "evidence": obj{},
+		"evidence_details":     obj{"due_by": w.now + week, "has_evidence": false, "past_due": false, "submission_count": 0},
+		"is_charge_refundable": false, "livemode": w.o.Livemode, "metadata": obj{}, "payment_intent": charge["payment_intent"],
+		"reason": w.pick("fraudulent", "product_not_received", "duplicate"), "status": "needs_response",
+	}
+	w.set(d)
+	w.change(charge, obj{"disputed": true})
+	w.emit("charge.dispute.created", d)
+	w.change(d, obj{"balance_transactions": list{obj{
+		"id": w.id("txn_1"), "object": "balance_transaction", "amount": -charge["amount"].(int64), "currency": w.currency,
+		"fee": 1500, "net": -charge["amount"].(int64) - 1500, "source": d["id"], "type": "adjustment",
+	}}})
+	w.emit("charge.dispute.funds_withdrawn", d)
+	w.pass(w.between(hour, day))
+	w.byCaller()
+	details := obj{"due_by": d["evidence_details"].(obj)["due_by"], "has_evidence": true, "past_due": false, "submission_count": 0}
+	w.update("charge.dispute.updated", d, obj{"evidence_details": details})
+}
+
+// edit is one of the changes that a customer makes in a hurry. Quantities only rise, so
+// that no two states of the subscription look alike but a cancellation's and its return's.
+func (w *world) edit(sub obj) {
+	w.byCaller()
+	price, quantity := firstItem(sub)
+	switch {
+	case w.chance(15) && sub["cancel_at_period_end"] == false:
+		w.cancelLater(sub)
+		if w.chance(60) { // and returns at once: the state before is the state after
+			w.end()
+			w.byCaller()
+			w.comeBack(sub)
+		}
+	case w.chance(40) && sub["cancel_at_period_end"] == true:
+		w.comeBack(sub)
+	case w.chance(20):
+		w.setItem(sub, w.prices[w.rng.IntN(len(w.prices))], quantity+1)
+	default:
+		w.setItem(sub, price, quantity+w.between(1, 3))
+	}
+	w.end()
+}
+
+func outOfOrder(w *world) {
+	sub := w.subscribe(0)
+	w.pass(w.between(minute, hour))
+	for range w.between(2, 3) {
+		for range w.between(3, 6) { // all within this second
+			w.edit(sub)
+		}
+		w.pass(w.between(1, 3))
+	}
+	if w.chance(50) {
+		w.byCaller()
+		w.change(sub, obj{"status": "canceled", "canceled_at": w.now, "ended_at": w.now, "cancel_at": nil, "cancel_at_period_end": false})
+		w.emit("customer.subscription.deleted", sub)
+	}
+}
+
+func storm(w *world) {
+	sub := w.subscribe(0)
+	w.pass(w.between(minute, hour))
+	for range w.between(24, 32) {
+		w.edit(sub)
+		if w.chance(12) {
+			w.pass(1)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package scenes
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"tollgate/pkg/ledger"
+)
+
+// Truth returns what a right ledger says of one customer once every event was handled,
+// from the final states of all objects of that customer (and of the disputes of its
+// payments, which name no customer). It takes account to be the platform's own; set
+// Account for another, no other field depends on it but the keys of messages, which stay
+// empty, as do events and send times: see [Settled].
+//
+// A ledger knows what the handled types tell: every subscription, checkouts that were
+// completed, disputes, invoices that were paid or whose payment failed, and every
+// payment and failed payment. Refunds change none of it. It panics on what is no JSON
+// object with an id.
+func Truth(objects []json.RawMessage) ledger.Ledger {
+	t := truth{payments: map[string]facts{}}
+	var failed []facts
+	for _, raw := range objects {
+		o := read(raw)
+		if c := o.text("customer"); c != "" {
+			t.l.Customer = c
+			t.l.Mode = map[bool]string{true: "live", false: "test"}[o.yes("livemode")]
+		}
+		switch o.text("object") {
+		case "subscription":
+			t.subscription(o)
+		case "invoice":
+			t.invoice(o)
+		case "checkout.session":
+			t.checkout(o)
+		case "dispute":
+			t.dispute(o)
+		case "payment_intent":
+			t.payments[o.text("id")] = o
+		case "charge":
+			failed = append(failed, o)
+		}
+	}
+	for _, charge := range failed {
+		t.charge(charge)
+	}
+	t.l.Sort()
+	return t.l
+}
+
+type truth struct {
+	l        ledger.Ledger
+	payments map[string]facts // payment intents by id
+}
+
+// A subscription is known as it is; so is what it lets the customer use, for as long as
+// it is paid, tried out, or in arrears that may still be paid.
+func (t *truth) subscription(o facts) {
+	s := ledger.Subscription{
+		ID: o.text("id"), Status: o.text("status"), Currency: o.text("currency"), Items: []ledger.Item{},
+		CurrentPeriodEnd: o.whole("current_period_end"), CancelAtPeriodEnd: o.yes("cancel_at_period_end"),
+		CancelAt: o.whole("cancel_at"), CanceledAt: o.whole("canceled_at"), EndedAt: o.whole("ended_at"),
+		TrialEnd: o.whole("trial_end"), Created: o.whole("created"),
+	}
+	products := []string{}
+	for _, item := range o.object("items").objects("data") {
+		i := ledger.Item{Price: item.object("price").text("id"), Product: item.object("price").text("product"), Quantity: item.whole("quantity")}
+		s.Items = append(s.Items, i)
+		products = append(products, i.Product)
+	}
+	slices.Sort(products)
+	t.l.Subscriptions = append(t.l.Subscriptions, s)
+	t.l.Entitlements = append(t.l.Entitlements, ledger.Entitlement{
+		Subscription: s.ID, Status: s.Status, Products: slices.Compact(products),
+		Active: slices.Contains([]string{"active", "trialing", "past_due"}, s.Status),
+		Until:  cmp.Or(s.EndedAt, s.CancelAt, s.CurrentPeriodEnd),
+	})
+	t.message("welcome", s.ID, 0, 0, s.Currency, s.Created)
+}
+
+// An invoice is known once it was paid or an attempt to pay it failed. The attempts
+// before the one that paid it have failed.
+func (t *truth) invoice(o facts) {
+	paid, attempts := o.text("status") == "paid", o.whole("attempt_count")
+	if !paid && attempts == 0 {
+		return
+	}
+	i := ledger.Invoice{
+		ID: o.text("id"), Number: o.text("number"), Status: o.text("status"), Currency: o.text("currency"),
+		Total: o.whole("total"), AmountDue: o.whole("amount_due"), AmountPaid: o.whole("amount_paid"), AmountRemaining: o.whole("amount_remaining"),
+		Subscription: o.text("subscription"), PaymentIntent: o.text("payment_intent"),
+		AttemptCount: attempts, NextPaymentAttempt: o.whole("next_payment_attempt"), Created: o.whole("created"),
+	}
+	t.l.Invoices = append(t.l.Invoices, i)
+	if !paid {
+		t.message("payment_failed", i.ID, attempts, i.AmountDue, i.Currency, 0)
+		return
+	}
+	at := o.object("status_transitions").whole("paid_at")
+	t.l.Payments = append(t.l.Payments, ledger.Payment{
+		Kind: "invoice_paid", ObjectID: i.ID, Fact: "paid", Amount: i.AmountPaid, Currency: i.Currency, Occurred: at,
+	})
+	t.message("receipt", i.ID, 0, i.AmountPaid, i.Currency, at)
+}
+
+func (t *truth) checkout(o facts) {
+	if o.text("status") != "complete" {
+		return
+	}
+	t.l.Checkouts = append(t.l.Checkouts, ledger.Checkout{
+		ID: o.text("id"), Status: o.text("status"), PaymentStatus: o.text("payment_status"), Mode: o.text("mode"),
+		Amount: o.whole("amount_total"), Currency: o.text("currency"), Subscription: o.text("subscription"),
+		PaymentIntent: o.text("payment_intent"), Invoice: o.text("invoice"), Created: o.whole("created"),
+	})
+}
+
+func (t *truth) dispute(o facts) {
+	d := ledger.Dispute{
+		ID: o.text("id"), Status: o.text("status"), Reason: o.text("reason"), Amount: o.whole("amount"), Currency: o.text("currency"),
+		Charge: o.text("charge"), PaymentIntent: o.text("payment_intent"),
+		EvidenceDueBy: o.object("evidence_details").whole("due_by"), Created: o.whole("created"),
+	}
+	t.l.Disputes = append(t.l.Disputes, d)
+	t.message("dispute_opened", d.ID, 0, d.Amount, d.Currency, d.Created)
+}
+
+// charge is one try to pay: the money of one that succeeded, or a failure. A payment for
+// an invoice has the invoice's receipt, and the invoice's word of a failure.
+func (t *truth) charge(o facts) {
+	pi := t.payments[o.text("payment_intent")]
+	p := ledger.Payment{ObjectID: pi.text("id"), Currency: o.text("currency"), Occurred: o.whole("created")}
+	own := pi.text("invoice") == ""
+	if o.text("status") == "succeeded" {
+		p.Kind, p.Fact, p.Amount = "payment", "succeeded", pi.whole("amount_received")
+		if own {
+			t.message("receipt", p.ObjectID, 0, p.Amount, p.Currency, p.Occurred)
+		}
+	} else {
+		p.Kind, p.Fact, p.Amount = "payment_failure", "failed#"+o.text("id"), pi.whole("amount")
+		if own {
+			t.message("payment_failed", p.ObjectID, 0, p.Amount, p.Currency, p.Occurred)
+		}
+	}
+	t.l.Payments = append(t.l.Payments, p)
+}
+
+func (t *truth) message(name, object string, attempt, amount int64, currency string, at int64) {
+	m := ledger.Message{Name: name, ObjectID: object, Attempt: attempt, Amount: amount, Currency: currency}
+	if at != 0 {
+		m.At = time.Unix(at, 0).UTC().Format(time.RFC3339)
+	}
+	t.l.Outbox = append(t.l.Outbox, m)
+}
+
+// Settled returns what of a ledger does not depend on the order of deliveries, nor on
+// which of two events for one change came first: compare the Settled of a ledger that
+// was read with the Settled of the truth. It leaves out which event said so, when a
+// message was asked for and sent, and that an invoice's payment failed once when it
+// was tried again since: who hears late of that failure sees the later attempt.
+func Settled(l ledger.Ledger) ledger.Ledger {
+	l.Payments = slices.Clone(l.Payments)
+	for i := range l.Payments {
+		l.Payments[i].Event = ""
+	}
+	unpaid := map[string]int64{} // attempts of the invoices that nobody has paid
+	for _, i := range l.Invoices {
+		if i.Status != "paid" {
+			unpaid[i.ID] = i.AttemptCount
+		}
+	}
+	messages := []ledger.Message{}
+	for _, m := range l.Outbox {
+		if m.Attempt > 0 && unpaid[m.ObjectID] != m.Attempt {
+			continue
+		}
+		m.Key, m.Event, m.To, m.At, m.SentAt = "", "", "", "", 0
+		messages = append(messages, m)
+	}
+	slices.SortFunc(messages, func(a, b ledger.Message) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ObjectID, b.ObjectID), cmp.Compare(a.Attempt, b.Attempt), cmp.Compare(a.Amount, b.Amount))
+	})
+	l.Outbox = messages
+	return l
+}
+
+// facts is an object as it was read; what is absent, null or of another type is zero.
+type facts map[string]any
+
+func read(raw json.RawMessage) facts {
+	var o map[string]any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&o); err != nil || facts(o).text("id") == "" {
+		panic(fmt.Sprintf("scenes: an object without an id, or no object (%v)", err))
+	}
+	return o
+}
+
+func (f facts) text(name string) string  { s, _ := f[name].(string); return s }
+func (f facts) yes(name string) bool     { b, _ := f[name].(bool); return b }
+func (f facts) object(name string) facts { o, _ := f[name].(map[string]any); return o }
+
+func (f facts) whole(name string) int64 {
+	n, _ := f[name].(json.Number)
+	i, _ := strconv.ParseInt(string(n), 10, 64)
+	return i
+}
+
+func (f facts) objects(name string) (out []facts) {
+	l, _ := f[name].([]any)
+	for _, v := range l {
+		o, _ := v.(map[string]any)
+		out = append(out, o)
+	}
+	return out
+}

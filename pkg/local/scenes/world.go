@@ -1,0 +1,193 @@
+package scenes
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// obj is a Stripe object, list one of its lists, as JSON has them.
+type (
+	obj  = map[string]any
+	list = []any
+)
+
+const (
+	minute = int64(60)
+	hour   = 60 * minute
+	day    = 24 * hour
+)
+
+// world is one account at Stripe while a scene is played in it.
+type world struct {
+	o     Options
+	rng   *rand.Rand // decides what happens
+	names *rand.Rand // makes ids
+	now   int64      // seconds
+
+	customer string
+	currency string
+	prices   []obj
+	invoices int
+
+	steps   []Step
+	changed []obj // since the last step, in their order
+	gone    []string
+	events  []json.RawMessage
+	request obj // who asked for the present step's changes
+}
+
+// begin makes the customer and what can be bought.
+func (w *world) begin() {
+	w.currency = w.pick("eur", "usd", "jpy")
+	w.customer = "cus_" + w.random(14)
+	for range 4 {
+		w.prices = append(w.prices, w.price())
+	}
+	w.byCaller()
+	c := w.newCustomer()
+	w.set(c)
+	w.emit("customer.created", c)
+	w.end()
+}
+
+// pass lets seconds pass, and ends the step.
+func (w *world) pass(seconds int64) {
+	w.end()
+	w.now += seconds
+}
+
+// end makes a step of what changed since the last one.
+func (w *world) end() {
+	if len(w.changed)+len(w.gone)+len(w.events) == 0 {
+		return
+	}
+	s := Step{Gone: w.gone, Events: w.events}
+	for _, o := range w.changed {
+		s.Objects = append(s.Objects, wire(o))
+	}
+	w.steps = append(w.steps, s)
+	w.changed, w.gone, w.events = nil, nil, nil
+	w.byStripe()
+}
+
+// byCaller says that what follows in this step was asked for by somebody.
+func (w *world) byCaller() {
+	w.request = obj{"id": "req_" + w.random(14), "idempotency_key": w.uuid()}
+}
+
+// byStripe says that what follows came about by itself.
+func (w *world) byStripe() { w.request = obj{"id": nil, "idempotency_key": nil} }
+
+// set notes that an object is new or has changed.
+func (w *world) set(o obj) {
+	if !slices.ContainsFunc(w.changed, func(c obj) bool { return c["id"] == o["id"] }) {
+		w.changed = append(w.changed, o)
+	}
+}
+
+// remove makes an object one that Stripe has no longer.
+func (w *world) remove(o obj) {
+	w.changed = slices.DeleteFunc(w.changed, func(c obj) bool { return c["id"] == o["id"] })
+	w.gone = append(w.gone, o["id"].(string))
+}
+
+// change changes members of an object and returns what they were.
+func (w *world) change(o, to obj) (previous obj) {
+	previous = obj{}
+	for name, v := range to {
+		old, had := o[name]
+		if had && reflect.DeepEqual(old, v) {
+			continue
+		}
+		previous[name] = before(old, v)
+		o[name] = v
+	}
+	w.set(o)
+	return previous
+}
+
+// before is what previous_attributes says of a member: of a hash only what changed in
+// it, of a list its data.
+func before(old, now any) any {
+	o, isObject := old.(obj)
+	n, nowObject := now.(obj)
+	if !isObject || !nowObject {
+		return old
+	}
+	if o["object"] == "list" {
+		return obj{"data": o["data"]}
+	}
+	changed := obj{}
+	for name := range n {
+		if !reflect.DeepEqual(o[name], n[name]) {
+			changed[name] = o[name]
+		}
+	}
+	return changed
+}
+
+// update changes an object and emits the event of a type that ends in "updated".
+func (w *world) update(typ string, o, to obj) { w.emitUpdate(typ, o, w.change(o, to)) }
+
+func (w *world) emit(typ string, o obj) { w.emitUpdate(typ, o, nil) }
+
+// twinPercent is how many changes get a second event of their own.
+const twinPercent = 7
+
+// emitUpdate makes the event of a change, and now and then two of them.
+func (w *world) emitUpdate(typ string, o, previous obj) {
+	n := 1
+	if w.chance(twinPercent) {
+		n = 2
+	}
+	for range n {
+		data := obj{"object": o}
+		if previous != nil {
+			data["previous_attributes"] = previous
+		}
+		e := obj{
+			"id": w.id(eventPrefix(typ)), "object": "event", "api_version": w.o.APIVersion, "created": w.now,
+			"data": data, "livemode": w.o.Livemode, "pending_webhooks": 1, "request": w.request, "type": typ,
+		}
+		if w.o.Account != "" {
+			e["account"] = w.o.Account
+		}
+		w.events = append(w.events, wire(e))
+	}
+}
+
+// eventPrefix: ids of events about payments begin with evt_3.
+func eventPrefix(typ string) string {
+	if strings.HasPrefix(typ, "payment_intent.") || strings.HasPrefix(typ, "charge.") && !strings.HasPrefix(typ, "charge.dispute.") {
+		return "evt_3"
+	}
+	return "evt_1"
+}
+
+func (w *world) chance(percent int) bool { return w.rng.IntN(100) < percent }
+
+func (w *world) between(from, to int64) int64 { return from + w.rng.Int64N(to-from+1) }
+
+func (w *world) pick(words ...string) string { return words[w.rng.IntN(len(words))] }
+
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+func (w *world) random(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = letters[w.names.IntN(len(letters))]
+	}
+	return string(b)
+}
+
+// id makes an object's id, such as sub_1…; the prefix has the digit.
+func (w *world) id(prefix string) string { return prefix + w.random(23) }
+
+func (w *world) uuid() string {
+	a, b := w.names.Uint64(), w.names.Uint64()
+	return fmt.Sprintf("%08x-%04x-4%03x-%x%03x-%012x", a>>32, a>>16&0xffff, a&0xfff, 8+b>>62, b>>48&0xfff, b&0xffffffffffff)
+}
