@@ -40,6 +40,8 @@ var today = time.UnixMilli(1_795_053_700_000).UTC()
 
 // queues are the two queues of SQS in memory, with its bounds on a message.
 type queues struct {
+	age time.Duration // how long a message has waited when it is handed over
+
 	mu   sync.Mutex
 	sent map[string][]*sqs.SendMessageInput // by URL
 	n    int
@@ -79,7 +81,7 @@ func (q *queues) take() (batch events.SQSEvent) {
 		batch.Records = append(batch.Records, events.SQSMessage{
 			MessageId: fmt.Sprintf("m%d", i), ReceiptHandle: fmt.Sprintf("r%d", i), Body: *in.MessageBody,
 			Attributes: map[string]string{
-				"ApproximateReceiveCount": "1", "SentTimestamp": fmt.Sprint(today.UnixMilli()),
+				"ApproximateReceiveCount": "1", "SentTimestamp": fmt.Sprint(today.Add(-q.age).UnixMilli()),
 				"MessageGroupId": aws.ToString(in.MessageGroupId),
 			},
 		})
