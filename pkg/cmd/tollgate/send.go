@@ -24,7 +24,7 @@ import (
 
 // sendCmd signs events as Stripe does and posts them.
 type sendCmd struct {
-	What   string  `arg:"" name:"type|file" help:"An event type with a golden event (an unknown one lists them), or a JSON file."`
+	What   string  `arg:"" optional:"" name:"type|file" help:"An event type with a golden event (an unknown one lists them), or a JSON file."`
 	URL    string  `help:"Where to post. Default: the target's." placeholder:"URL"`
 	Secret string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." placeholder:"whsec_…"`
 	ID     string  `help:"Event id to send. Default: a new one for each event; a file's own when it is sent once." placeholder:"evt_…"`
@@ -32,6 +32,10 @@ type sendCmd struct {
 	Dup    int     `default:"1" help:"Deliveries of each event, at once (1 to 1000)."`
 	Rate   float64 `help:"Events per second. Default: as fast as answers come." placeholder:"N"`
 	Par    int     `name:"parallel" default:"16" help:"Deliveries under way at once (1 to 256)."`
+
+	Scene   string  `help:"Play a scene of one customer in place of a type or file (an unknown one lists them)." placeholder:"NAME"`
+	Seed    *uint64 `help:"What happens in the scene. Default: a random one, which is printed." placeholder:"N"`
+	Shuffle *uint64 `help:"Hold the scene's deliveries back and reorder them, by this seed." placeholder:"SEED"`
 }
 
 // delivery is one line of the answer.
@@ -49,10 +53,23 @@ const (
 	maxAnswerBytes = 4 << 10
 )
 
+// Help is what --help says beside the flags.
+func (sendCmd) Help() string {
+	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 one event three times.
+
+tollgate send --scene subscription-life --shuffle 7 --dup 2 plays what Stripe would do with one customer: each step is set at the stand-in for Stripe of a local system, and its events are delivered, some of types that no handler takes. No event comes before its step. Then tollgate ledger show CUSTOMER shows what came of it: with and without --shuffle the same objects and the same money. The ledger keeps what the handled types tell: a refund changes no payment, and a dispute stays as it was opened.
+
+Scenes:
+` + sceneList()
+}
+
 // Run sends the events; it fails when any delivery is not answered 2xx.
 func (c *sendCmd) Run(ctx context.Context, a *app) error {
 	if err := c.check(); err != nil {
 		return err
+	}
+	if c.Scene != "" {
+		return c.runScene(ctx, a)
 	}
 	source, fresh, err := c.load()
 	if err != nil {
@@ -62,8 +79,11 @@ func (c *sendCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s := &sender{client: &http.Client{Timeout: sendTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: c.Par}}, url: url, secret: secret}
-	return c.sendAll(ctx, a, s, source, fresh)
+	return c.sendAll(ctx, a, c.sender(url, secret), source, fresh)
+}
+
+func (c *sendCmd) sender(url, secret string) *sender {
+	return &sender{client: &http.Client{Timeout: sendTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: c.Par}}, url: url, secret: secret}
 }
 
 func (c *sendCmd) check() error {
@@ -78,6 +98,12 @@ func (c *sendCmd) check() error {
 		return usage("--rate is over 0")
 	case c.ID != "" && c.Count > 1:
 		return usage("--id names one event, --count wants several")
+	case c.Scene != "":
+		return c.checkScene()
+	case c.What == "":
+		return usage("name an event type, a JSON file, or a scene with --scene")
+	case c.Seed != nil || c.Shuffle != nil:
+		return usage("--seed and --shuffle are for a scene: name it with --scene")
 	}
 	return nil
 }
@@ -124,15 +150,7 @@ func (c *sendCmd) destination(ctx context.Context, a *app) (url, secret string, 
 }
 
 func (c *sendCmd) sendAll(ctx context.Context, a *app, s *sender, source []byte, fresh bool) error {
-	total := c.Count * c.Dup
-	p := a.progress("sent", total)
-	defer p.done()
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		bad   int
-		slots = make(chan struct{}, c.Par)
-	)
+	d := c.deliveries(a, s, c.Count*c.Dup)
 	tick := pace(c.Rate)
 	for range c.Count {
 		if err := tick(ctx); err != nil {
@@ -143,30 +161,73 @@ func (c *sendCmd) sendAll(ctx context.Context, a *app, s *sender, source []byte,
 			body = rename(source, c.ID)
 		}
 		for range c.Dup {
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				d := s.post(ctx, body)
-				mu.Lock()
-				defer mu.Unlock()
-				if d.Status < 200 || d.Status > 299 {
-					bad++
-				}
-				if total <= maxLines || d.Status < 200 || d.Status > 299 || a.json {
-					a.line(d, fmt.Sprintf("%-34s %-32s %s %6.1f ms", d.EventID, d.Type, d.status(), d.Millis))
-				}
-				p.add(1)
-			})
+			d.start(ctx, body)
 		}
 	}
-	wg.Wait()
+	if err := d.end(ctx); err != nil {
+		return err
+	}
+	if d.quiet() {
+		fmt.Fprintf(a.out, "%d deliveries of %d events, all answered 2xx\n", d.total, c.Count)
+	}
+	return nil
+}
+
+// deliveries are those of one run of the command: a bounded number is under way at
+// once, and each is shown when it is answered.
+type deliveries struct {
+	a     *app
+	s     *sender
+	total int
+	p     *progress
+	slots chan struct{}
+	wg    sync.WaitGroup
+
+	mu  sync.Mutex
+	bad int
+}
+
+func (c *sendCmd) deliveries(a *app, s *sender, total int) *deliveries {
+	return &deliveries{a: a, s: s, total: total, p: a.progress("sent", total), slots: make(chan struct{}, c.Par)}
+}
+
+// start starts a delivery, once there is room for it.
+func (d *deliveries) start(ctx context.Context, body []byte) {
+	d.slots <- struct{}{}
+	d.wg.Go(func() {
+		defer func() { <-d.slots }()
+		d.show(d.s.post(ctx, body))
+	})
+}
+
+func (d *deliveries) show(one delivery) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	bad := one.Status < 200 || one.Status > 299
+	if bad {
+		d.bad++
+	}
+	if !d.quiet() || bad {
+		d.a.line(one, fmt.Sprintf("%-34s %-32s %s %6.1f ms", one.EventID, one.Type, one.status(), one.Millis))
+	}
+	d.p.add(1)
+}
+
+// quiet says that only refused deliveries are shown: the others are too many to read.
+func (d *deliveries) quiet() bool { return d.total > maxLines && !d.a.json }
+
+// wait waits until every delivery that was started is answered.
+func (d *deliveries) wait() { d.wg.Wait() }
+
+// end waits for the last deliveries; an interrupted run and a refused delivery are errors.
+func (d *deliveries) end(ctx context.Context) error {
+	d.wait()
+	d.p.done()
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted after %d of %d deliveries", p.count(), total)
-	case bad > 0:
-		return fmt.Errorf("%d of %d deliveries were not answered 2xx", bad, total)
-	case total > maxLines && !a.json:
-		fmt.Fprintf(a.out, "%d deliveries of %d events, all answered 2xx\n", total, c.Count)
+		return fmt.Errorf("interrupted after %d of %d deliveries", d.p.count(), d.total)
+	case d.bad > 0:
+		return fmt.Errorf("%d of %d deliveries were not answered 2xx", d.bad, d.total)
 	}
 	return nil
 }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/ledger"
+)
+
+// ledgerCmds are the verbs about the billing ledger.
+type ledgerCmds struct {
+	Show ledgerShowCmd `cmd:"" help:"Show what the ledger says of one customer."`
+}
+
+// ledgerShowCmd shows one customer's ledger.
+type ledgerShowCmd struct {
+	Customer string `arg:"" name:"customer" help:"The customer's id, cus_…"`
+	Account  string `help:"Connected account that the customer is of. Default: the platform's own." placeholder:"acct_…"`
+	Live     bool   `help:"The customer of live mode. Default: of test mode."`
+}
+
+// Help is what --help says beside the flags.
+func (ledgerShowCmd) Help() string {
+	return `tollgate ledger show cus_… --json prints the whole ledger as one object. It shows what the handlers kept of the events so far: it waits for none that are still under way. Amounts are in the currency's smallest unit, as Stripe gives them. What no handled event type tells is not there: a refund changes no payment, a dispute stays as it was opened, and an invoice is known once it was paid or its payment failed.`
+}
+
+// Run shows the ledger; a customer that is not known is a failure.
+func (c *ledgerShowCmd) Run(ctx context.Context, a *app) error {
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := t.reader()
+	if err != nil {
+		return err
+	}
+	mode := event.Mode(c.Live)
+	l, err := ledger.Read(ctx, listed{reader}, mode, c.Account, c.Customer)
+	if errors.Is(err, ledger.ErrUnknown) {
+		return hint(fmt.Errorf("customer %s is not known in %s mode in %s", c.Customer, mode, t.name),
+			"no event about it was handled yet: see tollgate events list; or is it of the other mode (--live) or of a connected account (--account)?")
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		a.object(l)
+		return nil
+	}
+	ledgerTables{a, time.Now()}.show(l)
+	return nil
+}
+
+// listed is the table as the ledger reads it.
+type listed struct{ *dynamostore.Reader }
+
+func (r listed) Page(ctx context.Context, list, cursor string) ([]map[string]any, string, error) {
+	return r.Listed(ctx, list, dynamostore.Listed{Cursor: cursor})
+}
+
+// ledgerTables prints a ledger for people: a table for each kind of thing that there is.
+type ledgerTables struct {
+	a   *app
+	now time.Time
+}
+
+func (p ledgerTables) show(l ledger.Ledger) {
+	p.a.fields([][2]string{{"customer", l.Customer}, {"mode", l.Mode}, {"account", dash(l.Account)}})
+	show(p, "subscriptions", l.Subscriptions, "id|status|items|period end|ends", func(s ledger.Subscription) []string {
+		return []string{s.ID, s.Status, items(s.Items), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt))}
+	})
+	show(p, "entitlements", l.Entitlements, "subscription|active|until|products", func(e ledger.Entitlement) []string {
+		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), strings.Join(e.Products, " ")}
+	})
+	show(p, "invoices", l.Invoices, "id|number|status|total|paid|attempts|created", func(i ledger.Invoice) []string {
+		return []string{i.ID, dash(i.Number), i.Status, money(i.Total, i.Currency), money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
+	})
+	show(p, "payments", l.Payments, "what|object|amount|when|event", func(x ledger.Payment) []string {
+		return []string{strings.ReplaceAll(x.Kind, "_", " "), x.ObjectID, money(x.Amount, x.Currency), p.at(x.Occurred), x.Event}
+	})
+	show(p, "disputes", l.Disputes, "id|status|reason|amount|payment|evidence due", func(d ledger.Dispute) []string {
+		return []string{d.ID, d.Status, d.Reason, money(d.Amount, d.Currency), dash(d.PaymentIntent), p.at(d.EvidenceDueBy)}
+	})
+	show(p, "checkouts", l.Checkouts, "id|for|payment|amount|created", func(c ledger.Checkout) []string {
+		return []string{clip(c.ID, 34), c.Mode, c.PaymentStatus, money(c.Amount, c.Currency), p.at(c.Created)}
+	})
+	show(p, "outbox", l.Outbox, "message|about|amount|sent", func(m ledger.Message) []string {
+		return []string{m.Name, m.ObjectID, money(m.Amount, m.Currency), p.at(m.SentAt / 1000)}
+	})
+}
+
+// show prints one table under its name, nothing when it would be empty.
+func show[T any](p ledgerTables, name string, list []T, head string, row func(T) []string) {
+	if len(list) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, x := range list {
+		rows = append(rows, row(x))
+	}
+	fmt.Fprintf(p.a.out, "\n%s\n", name)
+	p.a.table(strings.Split(head, "|"), rows)
+}
+
+func (p ledgerTables) at(seconds int64) string { return shortTime(time.Unix(seconds, 0), p.now) }
+
+// money is an amount in the currency's smallest unit: how many of these make one of the
+// currency is not for a table to guess.
+func money(amount int64, currency string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", amount, currency))
+}
+
+func items(list []ledger.Item) string {
+	var parts []string
+	for _, i := range list {
+		parts = append(parts, fmt.Sprintf("%d × %s", i.Quantity, i.Price))
+	}
+	return dash(strings.Join(parts, ", "))
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

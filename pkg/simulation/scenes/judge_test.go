@@ -1,0 +1,213 @@
+package scenes_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/ledger"
+	"tollgate/pkg/local/scenes"
+)
+
+// rowCheck knows every state that each object had, by number, and which of them its row
+// showed last.
+type rowCheck struct {
+	p      *play
+	states map[string]map[string][]int // object id, then what a row of the state says: numbers
+	count  map[string]int
+	shown  map[string]int
+}
+
+func newRowCheck(p *play) *rowCheck {
+	return &rowCheck{p: p, states: map[string]map[string][]int{}, count: map[string]int{}, shown: map[string]int{}}
+}
+
+func (c *rowCheck) newState(id string, raw json.RawMessage) {
+	said := words(scenes.Truth([]json.RawMessage{raw}))
+	if said == "" {
+		return // no row is kept of such an object
+	}
+	if c.states[id] == nil {
+		c.states[id] = map[string][]int{}
+	}
+	c.count[id]++
+	c.states[id][said] = append(c.states[id][said], c.count[id])
+}
+
+// words is what a ledger of one object says of it as it is, "" when it is kept of no such object.
+func words(l ledger.Ledger) string {
+	var parts []any
+	for _, x := range l.Subscriptions {
+		parts = append(parts, x)
+	}
+	for _, x := range l.Entitlements {
+		parts = append(parts, x)
+	}
+	for _, x := range l.Invoices {
+		parts = append(parts, x)
+	}
+	for _, x := range l.Disputes {
+		parts = append(parts, x)
+	}
+	for _, x := range l.Checkouts {
+		parts = append(parts, x)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(parts)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// check reads the rows that a completion wrote. A row that shows a state which its object
+// had twice counts as the later one only if it must.
+func (c *rowCheck) check(ctx context.Context, effects dispatch.Effects) error {
+	for _, e := range effects {
+		if !strings.HasPrefix(e.Key, "OBJ#") {
+			continue
+		}
+		id := e.Key[strings.LastIndexByte(e.Key, '#')+1:]
+		l, err := ledger.Read(ctx, rowsOf{c.p, id}, mode(c.p.scene), c.p.scene.Account, c.p.scene.Customer)
+		if err != nil {
+			return fmt.Errorf("read the row of %s: %w", id, err)
+		}
+		said := words(l)
+		numbers := c.states[id][said]
+		if len(numbers) == 0 {
+			return fmt.Errorf("the row of %s shows no state that it ever had: %s", id, said)
+		}
+		i := slices.IndexFunc(numbers, func(n int) bool { return n >= c.shown[id] })
+		if i < 0 {
+			return fmt.Errorf("the row of %s went back from state %d to %d of %d", id, c.shown[id], numbers[len(numbers)-1], c.count[id])
+		}
+		c.shown[id] = numbers[i]
+	}
+	return nil
+}
+
+func mode(s scenes.Scene) string {
+	if s.Livemode {
+		return "live"
+	}
+	return "test"
+}
+
+// Complete completes, then looks at what was written.
+func (w watched) Complete(ctx context.Context, claim *idempotency.Claim, o idempotency.Outcome, effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
+	r, err := w.Store.Complete(ctx, claim, o, effects, now)
+	if err == nil && r.Verdict == idempotency.Completed && w.stale == nil {
+		w.stale = w.rows.check(ctx, effects)
+	}
+	return r, err
+}
+
+// rowsOf lists the rows of one object to whoever asks, without its messages.
+type rowsOf struct {
+	*play
+	id string
+}
+
+func (r rowsOf) Page(ctx context.Context, list, _ string) (items []map[string]any, next string, err error) {
+	if !strings.HasPrefix(list, "CUS#") {
+		return nil, "", nil
+	}
+	place := mode(r.scene) + "#" + accountPart(r.scene) + "#" + r.id
+	for _, key := range []string{"OBJ#" + place, "ENT#" + place} {
+		item, found, err := r.store.Item(ctx, key)
+		if err != nil {
+			return nil, "", err
+		}
+		if found {
+			delete(item, "outbox")
+			items = append(items, item)
+		}
+	}
+	return items, "", nil
+}
+
+func (r rowsOf) Item(context.Context, string) (map[string]any, bool, error) { return nil, false, nil }
+
+func accountPart(s scenes.Scene) string {
+	if s.Account == "" {
+		return "-"
+	}
+	return s.Account
+}
+
+// listed is the store as the ledger reads it.
+type listed struct{ *play }
+
+func (l listed) Page(ctx context.Context, list, _ string) (items []map[string]any, next string, err error) {
+	for _, key := range l.store.Keys() {
+		item, _, err := l.store.Item(ctx, key)
+		if err != nil {
+			return nil, "", err
+		}
+		if item["lst"] == list {
+			items = append(items, item)
+		}
+	}
+	return items, "", nil
+}
+
+func (l listed) Item(ctx context.Context, key string) (map[string]any, bool, error) {
+	return l.store.Item(ctx, key)
+}
+
+// judge looks at how a play ended.
+func (p *play) judge(ctx context.Context) error {
+	for _, d := range p.dead {
+		return fmt.Errorf("%d dead letters, one of %s: %s %s", len(p.dead), d.EventType, d.Reason, d.Error)
+	}
+	for _, r := range p.store.Records() {
+		if r.State != idempotency.Done {
+			return fmt.Errorf("event %s of type %s ended %s: %s", r.ID, r.Type, r.State, r.Err)
+		}
+	}
+	got, err := ledger.Read(ctx, listed{p}, mode(p.scene), p.scene.Account, p.scene.Customer)
+	if err != nil {
+		return err
+	}
+	want := scenes.Truth(slices.Collect(maps.Values(p.objects)))
+	want.Account = p.scene.Account
+	if diff := cmp.Diff(scenes.Settled(want), scenes.Settled(got)); diff != "" {
+		return fmt.Errorf("the ledger is wrong (-truth +ledger):\n%s", diff)
+	}
+	return messagesAreRight(got, mode(p.scene)+"#"+accountPart(p.scene)+"#")
+}
+
+// messagesAreRight holds for what Settled leaves out: each message is one of this mode
+// and account about an attempt that there was.
+func messagesAreRight(l ledger.Ledger, place string) error {
+	attempts := map[string]int64{}
+	for _, i := range l.Invoices {
+		attempts[i.ID] = i.AttemptCount
+	}
+	for i, m := range l.Outbox {
+		rest, isFact := strings.CutPrefix(m.Key, "OUT#FACT#"+place)
+		if !isFact {
+			rest, isFact = strings.CutPrefix(m.Key, "OUT#OBJ#"+place)
+		}
+		if !isFact || !strings.HasPrefix(rest, m.ObjectID+"#") || !strings.HasSuffix(rest, "#"+m.Name) {
+			return fmt.Errorf("message %s about %s has key %s", m.Name, m.ObjectID, m.Key)
+		}
+		if i > 0 && l.Outbox[i-1].Key == m.Key {
+			return fmt.Errorf("message %s is there twice", m.Key)
+		}
+		if m.Attempt < 0 || m.Attempt > attempts[m.ObjectID] {
+			return fmt.Errorf("message %s is about attempt %d of %d", m.Key, m.Attempt, attempts[m.ObjectID])
+		}
+	}
+	return nil
+}

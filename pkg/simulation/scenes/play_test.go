@@ -1,0 +1,245 @@
+// Package scenes_test plays the scenes of package scenes against the real consumer and
+// the real handlers, thousands of times, with deliveries held back, reordered, repeated
+// and run into each other, and judges the ledger that comes out. It holds two things:
+// no kept row ever shows an older state of its object than it showed before, and in the
+// end the ledger is right. That it can see the usual mistakes is tested too.
+//
+// It uses no sockets, no database and no clock: a play is made of its seed alone.
+package scenes_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/idempotency/idempotencytest"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/local/scenes"
+	"tollgate/pkg/queue"
+)
+
+// sceneTime is when every scene ends.
+var sceneTime = time.Unix(1_795_000_000, 0)
+
+// play is one playing of a scene.
+type play struct {
+	rng   *rand.Rand
+	scene scenes.Scene
+	clock time.Time
+
+	actions []scenes.Action // still to come
+	queued  []queue.Message // sent and not finished
+	depth   int             // how many consumers stand in each other
+
+	sent     map[string]queue.Message // by event id, as first sent
+	store    *idempotencytest.Memory
+	consumer *consumer.Consumer
+	objects  map[string]json.RawMessage // at Stripe, as they are now
+	rows     *rowCheck
+	dead     []queue.DeadLetter
+	stale    error // the first thing that was found to be wrong on the way
+}
+
+// flaw is a way to build the system wrong.
+type flaw struct {
+	handlers func(*play) consumer.Handlers
+	store    func(*play, consumer.Store) consumer.Store
+}
+
+// newPlay makes the play of a scene by a seed. Its mode, account and number of
+// deliveries come from the seed too.
+func newPlay(name string, seed uint64, f flaw) (*play, error) {
+	o := scenes.Options{Seed: seed, Now: sceneTime, Livemode: seed%2 == 1}
+	if seed%3 == 1 {
+		o.Account = "acct_1Scene"
+	}
+	scene, err := scenes.Make(name, o)
+	if err != nil {
+		return nil, err
+	}
+	p := &play{
+		rng: rand.New(rand.NewPCG(seed, 1)), scene: scene, clock: sceneTime,
+		actions: scene.Shuffled(seed, 1+int(seed%3)),
+		store:   idempotencytest.NewMemory(nil), objects: map[string]json.RawMessage{}, sent: map[string]queue.Message{},
+	}
+	p.rows = newRowCheck(p)
+	var store consumer.Store = watched{p.store, p}
+	if f.store != nil {
+		store = f.store(p, store)
+	}
+	var h consumer.Handlers = p.mux(present{p})
+	if f.handlers != nil {
+		h = f.handlers(p)
+	}
+	owners := 0
+	p.consumer, err = consumer.New(consumer.Config{
+		Store: store, Queue: p, Handlers: h, Fetcher: noFetcher{}, Limits: limits.AWS(),
+		Now: func() time.Time { return p.clock }, Rand: p.rng.Float64,
+		Owner: func() string { owners++; return fmt.Sprintf("%032d", owners) },
+		Exit:  func(int) { panic("a handler outlived its context") },
+	})
+	return p, err
+}
+
+func (p *play) mux(objects dispatch.Objects) *dispatch.Mux {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: objects, Rows: p.store})
+	handlers.Register(mux)
+	return mux
+}
+
+// maxTurns ends a play that does not end.
+const maxTurns = 20_000
+
+// run plays to the end and returns the first thing that is wrong.
+func (p *play) run(ctx context.Context) error {
+	for turn := 0; len(p.actions)+len(p.queued) > 0; turn++ {
+		if turn > maxTurns {
+			return fmt.Errorf("the play does not end: %d messages come back again and again", len(p.queued))
+		}
+		p.clock = p.clock.Add(time.Duration(p.rng.IntN(4000)) * time.Millisecond)
+		p.turn(ctx)
+		if p.stale != nil {
+			return p.stale
+		}
+	}
+	return p.judge(ctx)
+}
+
+// turn does the next thing: an action of the scene, or the consumer gets a message.
+func (p *play) turn(ctx context.Context) {
+	switch {
+	case len(p.queued) > 0 && (len(p.actions) == 0 || p.rng.IntN(2) == 0):
+		p.consume(ctx)
+	case len(p.actions) > 0:
+		a := p.actions[0]
+		p.actions = p.actions[1:]
+		if a.Step != nil {
+			p.step(*a.Step)
+		} else {
+			p.queued = append(p.queued, p.message(a.Event))
+		}
+	}
+}
+
+// meanwhile is what happens while a consumer waits for an answer.
+func (p *play) meanwhile(ctx context.Context) {
+	if p.depth > 2 || p.rng.IntN(3) > 0 {
+		return
+	}
+	for range 1 + p.rng.IntN(3) {
+		p.clock = p.clock.Add(time.Duration(p.rng.IntN(200)) * time.Millisecond)
+		p.turn(ctx)
+	}
+}
+
+func (p *play) step(s scenes.Step) {
+	for _, raw := range s.Objects {
+		id, small := idOf(raw), compact(raw)
+		p.objects[id] = small
+		p.rows.newState(id, small)
+	}
+	for _, id := range s.Gone {
+		delete(p.objects, id)
+	}
+}
+
+// idOf reads the id, which stands first in all that a scene holds.
+func idOf(raw json.RawMessage) string {
+	before, after, _ := bytes.Cut(raw, []byte(`"id": "`))
+	id, _, ok := bytes.Cut(after, []byte(`"`))
+	if !ok || len(bytes.TrimSpace(before)) != 1 {
+		panic("an object or event that does not begin with its id")
+	}
+	return string(id)
+}
+
+// compact takes out white space, which half of the time would go into.
+func compact(raw json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// message is one delivery of an event, as ingest enqueues it.
+func (p *play) message(raw json.RawMessage) queue.Message {
+	id := idOf(raw)
+	m, again := p.sent[id]
+	if !again {
+		body := compact(raw)
+		env, err := event.Parse(body)
+		if err != nil {
+			panic(err)
+		}
+		env.Endpoint, env.Source, env.ReceivedAt, env.Body = "default", event.Webhook, p.clock, body
+		if m.Body, err = queue.Encode(env); err != nil {
+			panic(err)
+		}
+		p.sent[id] = m
+	}
+	m.ID = strconv.Itoa(p.rng.IntN(1 << 50))
+	m.Receipt, m.SentAt = m.ID, p.clock
+	return m
+}
+
+// consume hands one message, whichever, to the consumer.
+func (p *play) consume(ctx context.Context) {
+	i := p.rng.IntN(len(p.queued))
+	m := p.queued[i]
+	p.queued = append(p.queued[:i:i], p.queued[i+1:]...)
+	m.Receives++
+	p.depth++
+	failed, err := p.consumer.Handle(ctx, []queue.Message{m})
+	p.depth--
+	if err != nil || len(failed) > 0 {
+		p.queued = append(p.queued, m)
+	}
+}
+
+// present is Stripe: it has the objects as they are now. The world goes on before its
+// answer is made and while the answer is on its way.
+type present struct{ *play }
+
+func (s present) FetchObject(ctx context.Context, account, _, id string) ([]byte, error) {
+	s.meanwhile(ctx)
+	object, ok := s.objects[id]
+	s.meanwhile(ctx)
+	if !ok || account != s.scene.Account {
+		return nil, dispatch.Park(dispatch.ReasonObjectGone, fmt.Errorf("no object %s of account %q", id, account))
+	}
+	return object, nil
+}
+
+// watched looks at the rows after every completion.
+type watched struct {
+	consumer.Store
+	*play
+}
+
+type noFetcher struct{}
+
+func (noFetcher) FetchEvent(context.Context, string, string, bool) ([]byte, error) {
+	panic("no message of a scene lacks its body")
+}
+
+// SetVisibility, Delete and DeadLetter are the queue; a message that is not finished
+// comes back when its turn comes.
+func (p *play) SetVisibility(context.Context, string, time.Duration) error { return nil }
+
+func (p *play) Delete(context.Context, []string) error { return nil }
+
+func (p *play) DeadLetter(_ context.Context, _ queue.Message, d queue.DeadLetter) error {
+	p.dead = append(p.dead, d)
+	return nil
+}
