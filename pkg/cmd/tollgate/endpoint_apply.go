@@ -142,7 +142,7 @@ func (c *endpointApplyCmd) work(ctx context.Context, a *app, s site, p registrat
 		}
 		view.Retired = c.Retire
 	}
-	return view.words(), nil
+	return strings.TrimPrefix(view.words(), "Done: "), nil
 }
 
 func (s site) applier(a *app) registration.Applier {
