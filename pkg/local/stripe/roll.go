@@ -43,13 +43,13 @@ func (s *StandIn) roll(r *http.Request) ([]byte, *apiError) {
 	return raw, nil
 }
 
-// rolled puts a new secret first and gives the one before it an end. Those that were
-// rolled earlier keep theirs.
+// rolled puts a new secret first and gives those before it an end, unless they end
+// earlier.
 func rolled(old []secret, fresh secret, now time.Time, overlap time.Duration) []secret {
 	secrets := []secret{fresh}
 	for _, each := range old {
-		if each.Until.IsZero() {
-			each.Until = now.Add(overlap)
+		if end := now.Add(overlap); each.Until.IsZero() || end.Before(each.Until) {
+			each.Until = end
 		}
 		if now.Before(each.Until) {
 			secrets = append(secrets, each)
