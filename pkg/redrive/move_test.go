@@ -1,0 +1,307 @@
+package redrive_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/redrive"
+)
+
+func at(call int) func(int) bool { return func(n int) bool { return n == call } }
+
+func always(int) bool { return true }
+
+func only(id string) func(string) bool { return func(got string) bool { return got == id } }
+
+// TestMoveNeverLoses: whatever fails at whatever step, each event is in one of the two
+// queues at least, nothing stays hidden, and a second run brings the rest.
+func TestMoveNeverLoses(t *testing.T) {
+	const letters = 35
+	tests := []struct {
+		name    string
+		faults  faults
+		want    redrive.Moved // of the first run
+		err     error
+		doubles int // messages sent more than once, after both runs
+	}{
+		{"nothing", faults{}, redrive.Moved{Sent: 35}, nil, 0},
+		{"a send fails", faults{sendFails: at(2)}, redrive.Moved{Sent: 10}, errAway, 0},
+		{"a send's answer is lost", faults{sendLost: at(2)}, redrive.Moved{Sent: 10}, errAway, 10},
+		{"every send's answer is lost", faults{sendLost: always}, redrive.Moved{}, errAway, 10},
+		{"a letter is refused", faults{refuses: only("m7")}, redrive.Moved{Sent: 34, Refused: 1, Refusal: errors.New("too odd")}, nil, 0},
+		{"a delete fails once", faults{deleteFails: at(2)}, redrive.Moved{Sent: 35}, nil, 0},
+		{"a delete's answer is lost", faults{deleteLost: at(2)}, redrive.Moved{Sent: 35}, nil, 0},
+		{"deletes fail", faults{deleteFails: always}, redrive.Moved{Sent: 10, Undeleted: 10}, errAway, 10},
+		{"a letter cannot be deleted", faults{keeps: only("m7")}, redrive.Moved{Sent: 35, Undeleted: 1}, nil, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dead := queueOf(t, letters)
+				m := &fakeMover{dead: dead, faults: tt.faults}
+				got, err := redrive.Move{Queue: dead, Mover: m, Rate: 100}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+				byText := cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
+				if diff := cmp.Diff(tt.want, got, byText); diff != "" || !errors.Is(err, tt.err) {
+					t.Errorf("%v %s", err, diff)
+				}
+				if n := distinct(dead.ids(), m.ids()); n != letters {
+					t.Errorf("%d events are left of %d", n, letters)
+				}
+				if hidden := dead.hidden(); len(hidden) != 0 {
+					t.Errorf("%v stay hidden", hidden)
+				}
+				m.faults = faults{}
+				again, err := redrive.Move{Queue: dead, Mover: m, Rate: 100}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+				if err != nil || len(dead.ids()) != 0 || distinct(m.ids()) != letters || again.Undeleted+again.Refused != 0 {
+					t.Errorf("the second run: %+v, %v; %d letters are left, %d events are live", again, err, len(dead.ids()), distinct(m.ids()))
+				}
+				if n := len(m.ids()) - letters; n != tt.doubles {
+					t.Errorf("%d doubles, want %d", n, tt.doubles)
+				}
+			})
+		})
+	}
+}
+
+// TestMoveAbandoned: a process that dies between send and delete leaves doubles, which
+// come back when their time is over.
+func TestMoveAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 25)
+		m := &fakeMover{dead: dead}
+		plan := survey(t, dead, records{}, redrive.Filter{})
+		dying := make(chan struct{})
+		m.deleteFails = func(call int) bool {
+			if call == 2 {
+				dead.mu.Lock()
+				dead.stuck = func(string) bool { return true } // the dead give nothing back
+				dead.mu.Unlock()
+				close(dying)
+				runtime.Goexit()
+			}
+			return false
+		}
+		go redrive.Move{Queue: dead, Mover: m}.Run(t.Context(), plan, redrive.Options{})
+		<-dying
+		<-time.After(time.Second)
+		if n := len(dead.hidden()); n == 0 {
+			t.Error("nothing stays hidden: this test shows nothing")
+		}
+		<-time.After(2 * time.Minute)
+		dead.stuck, m.deleteFails = nil, nil
+		if _, err := (redrive.Move{Queue: dead, Mover: m}).Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if len(dead.ids()) != 0 || distinct(m.ids()) != 25 || len(m.ids()) != 35 {
+			t.Errorf("%d letters are left, %d events are live in %d messages", len(dead.ids()), distinct(m.ids()), len(m.ids()))
+		}
+	})
+}
+
+func TestMoveStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 95)
+		m := &fakeMover{dead: dead}
+		plan := survey(t, dead, records{}, redrive.Filter{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		move := redrive.Move{Queue: dead, Mover: m, Rate: 10, Sent: func(int) {
+			if len(m.times) == 20 {
+				cancel() // between a send and its delete
+			}
+		}}
+		got, err := move.Run(ctx, plan, redrive.Options{})
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "stopped after 20") || got.Sent != 20 || got.Undeleted != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if len(dead.ids()) != 75 || len(dead.hidden()) != 0 || plan.Left() != 75 {
+			t.Errorf("%d letters are left, %d of them hidden, %d planned", len(dead.ids()), len(dead.hidden()), plan.Left())
+		}
+		if got, err := (redrive.Move{Queue: dead, Mover: m}).Run(t.Context(), plan, redrive.Options{}); err != nil || got.Sent != 75 || distinct(m.ids()) != 95 || len(m.ids()) != 95 {
+			t.Errorf("the second run: %+v, %v", got, err)
+		}
+	})
+}
+
+// TestMoveLeavesOthers: what is not selected stays, and so does what arrives meanwhile,
+// also the letters that fail again at once: no run goes in a circle.
+func TestMoveLeavesOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 60)
+		for i := range 40 {
+			e := envelope(1000 + i)
+			e.Type = "charge.failed"
+			dead.add(message(t, 1000+i, e, nil))
+		}
+		m := &fakeMover{dead: dead}
+		next := 5000
+		m.sent = func(one queue.Message) { // a handler that is as broken as before, and a new letter
+			again := redrive.Received{Message: one}
+			again.ID = fmt.Sprint("again", next)
+			dead.add(again)
+			dead.add(message(t, next, envelope(next), nil))
+			next++
+		}
+		got, err := redrive.Move{Queue: dead, Mover: m, Rate: 200}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{Type: "invoice.paid"}), redrive.Options{})
+		if err != nil || got.Sent != 60 || len(m.ids()) != 60 || distinct(m.ids()) != 60 {
+			t.Errorf("%+v, %v; sent %d messages of %d events", got, err, len(m.ids()), distinct(m.ids()))
+		}
+		if n := len(dead.ids()); n != 160 || len(dead.hidden()) != 0 {
+			t.Errorf("%d letters are left, %d of them hidden; want 160 and none", n, len(dead.hidden()))
+		}
+	})
+}
+
+func TestMoveKeepsItsPace(t *testing.T) {
+	for rate, seconds := range map[int]int{1: 99, 7: 14, 20: 5, 500: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			dead := queueOf(t, 100)
+			m := &fakeMover{dead: dead}
+			plan := survey(t, dead, records{}, redrive.Filter{})
+			if _, err := (redrive.Move{Queue: dead, Mover: m, Rate: rate}).Run(t.Context(), plan, redrive.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			last := m.times[len(m.times)-1].Sub(m.times[0])
+			if low, high := time.Duration(seconds-1)*time.Second, time.Duration(seconds+1)*time.Second; last < low || last > high {
+				t.Errorf("at %d a second, 100 letters take %s", rate, last)
+			}
+			perSecond := map[int64]int{}
+			for _, at := range m.times {
+				perSecond[int64(at.Sub(m.times[0])/time.Second)]++
+			}
+			for second, n := range perSecond {
+				if n > rate+rate/2 {
+					t.Errorf("at %d a second, %d go in second %d", rate, n, second)
+				}
+			}
+		})
+	}
+}
+
+// TestMoveManySteadily: 10,000 letters among 2,000 others, at a rate, longer than they can
+// be hidden at a time: each is sent once, progress is steady, and little is kept of each.
+func TestMoveManySteadily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const letters, rate = 10_000, 100
+		dead := &fakeQueue{}
+		for i := range letters + 2000 {
+			e := envelope(i)
+			if i%6 == 5 {
+				e.Type = "charge.failed"
+			}
+			dead.add(message(t, i, e, nil))
+		}
+		m := &fakeMover{dead: dead}
+		memory := func() int64 {
+			runtime.GC()
+			var s runtime.MemStats
+			runtime.ReadMemStats(&s)
+			return int64(s.HeapAlloc)
+		}
+		before := memory()
+		plan := survey(t, dead, records{}, redrive.Filter{Type: "invoice.paid"})
+		planned := memory() - before
+		sent, began, ticks := 0, time.Now(), map[int]int{}
+		got, err := redrive.Move{Queue: dead, Mover: m, Records: records{}, Rate: rate, Sent: func(n int) {
+			sent += n
+			ticks[int(time.Since(began)/time.Second)] += n
+		}}.Run(t.Context(), plan, redrive.Options{})
+		if err != nil || got.Sent != letters || sent != letters || distinct(m.ids()) != letters || len(dead.ids()) != 2000 || len(dead.hidden()) != 0 {
+			t.Fatalf("%v; sent %d of %d events, %d letters are left", err, got.Sent, distinct(m.ids()), len(dead.ids()))
+		}
+		if took := time.Since(began); took < 95*time.Second || took > 115*time.Second {
+			t.Errorf("10,000 letters at 100 a second take %s", took)
+		}
+		for second := range 95 {
+			if n := ticks[second]; n < rate/2 || n > rate*3/2 {
+				t.Errorf("%d letters in second %d", n, second)
+			}
+		}
+		watched := len(got.Letters) * 32
+		for _, s := range got.Letters {
+			watched += len(s.EventID)
+		}
+		if perLetter := (planned + int64(watched)) / letters; perLetter > 120 {
+			t.Errorf("%d bytes are kept of each letter", perLetter)
+		} else {
+			t.Logf("%d bytes are kept of each letter", perLetter)
+		}
+		runtime.KeepAlive(plan)
+	})
+}
+
+// TestMoveRequestsFit: bodies as large as a queue takes go in requests that it takes.
+func TestMoveRequestsFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := &fakeQueue{}
+		for i := range 12 {
+			dead.add(redrive.Received{Message: queue.Message{ID: fmt.Sprint("m", i), Body: strings.Repeat("x", 100_000*(i%4)+100_000)}})
+		}
+		dead.add(redrive.Received{Message: queue.Message{ID: "full", Body: strings.Repeat("x", limits.MaxQueueRequest)}})
+		m := &fakeMover{dead: dead}
+		got, err := redrive.Move{Queue: dead, Mover: m}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+		if err != nil || got.Sent != 13 || m.most > limits.MaxQueueRequest {
+			t.Errorf("%+v, %v, %d bytes in a request", got, err, m.most)
+		}
+	})
+}
+
+// TestMoveOnlyProof: a canary is none of a done event, of an unreadable message or of
+// another event than its record's.
+func TestMoveOnlyProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 9)
+		dead.add(redrive.Received{Message: queue.Message{ID: "odd", Body: "no message"}})
+		table := records{"evt_1": {State: "DONE", Attempt: 2}, "evt_2": {State: "FAILED", Attempt: 3, Ident: "another's"}}
+		m := &fakeMover{dead: dead}
+		plan := survey(t, dead, table, redrive.Filter{})
+		got, err := redrive.Move{Queue: dead, Mover: m, Records: table, Proof: true, Limit: 4}.Run(t.Context(), plan, redrive.Options{})
+		if diff := cmp.Diff([]string{"evt_0", "evt_3", "evt_4", "evt_5"}, m.ids()); diff != "" || err != nil || plan.Left() != 6 {
+			t.Errorf("%v %s, %d left", err, diff, plan.Left())
+		}
+		rest, err := redrive.Move{Queue: dead, Mover: m, Records: table}.Run(t.Context(), plan, redrive.Options{})
+		want := []redrive.Sent{{}, {}, {EventID: "evt_1", Done: true}, {EventID: "evt_6"}, {EventID: "evt_7"}, {EventID: "evt_8"}}
+		byID := func(a, b redrive.Sent) int { return strings.Compare(a.EventID, b.EventID) }
+		if diff := cmp.Diff(want, slices.SortedFunc(slices.Values(rest.Letters), byID), cmpopts.IgnoreUnexported(redrive.Sent{})); diff != "" || err != nil {
+			t.Errorf("%v %s", err, diff)
+		}
+		if len(got.Letters) != 4 || plan.Left() != 0 {
+			t.Errorf("%d watched, %d left", len(got.Letters), plan.Left())
+		}
+	})
+}
+
+// TestMoveReadsFirst: a letter whose record cannot be read is not sent.
+func TestMoveReadsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 3)
+		plan := survey(t, dead, records{}, redrive.Filter{})
+		broken := recordsFunc(func(string) error { return errAway })
+		m := &fakeMover{dead: dead}
+		if _, err := (redrive.Move{Queue: dead, Mover: m, Records: broken}).Run(t.Context(), plan, redrive.Options{}); !errors.Is(err, errAway) || len(m.ids()) != 0 || len(dead.hidden()) != 0 {
+			t.Errorf("%v, sent %v, hidden %v", err, m.ids(), dead.hidden())
+		}
+	})
+}
+
+func TestMoveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 3)
+		plan := survey(t, dead, records{}, redrive.Filter{Account: "acct_1"})
+		if got, err := (redrive.Move{Queue: dead}).Run(t.Context(), plan, redrive.Options{}); err != nil || got.Sent != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
