@@ -1,0 +1,160 @@
+package handlers_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+)
+
+const paidInvoice = "in_1Tollgate2BiLApJU5DMLA8e"
+
+func TestInvoicePaid(t *testing.T) {
+	got, err := once(t, golden(t, "invoice.paid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		fact    = "FACT#test#-#" + paidInvoice + "#paid"
+		receipt = "OUT#" + fact + "#receipt"
+		eventID = "evt_1TollgateE9ANXlWrBcs6Gw4"
+		sub     = "sub_1TollgatenEWkc4VcXFgEE3H"
+		pi      = "pi_3TollgateEJo6uJZkiTqBoDc"
+	)
+	want := dispatch.Effects{
+		dispatch.Swap("OBJ#test#-#"+paidInvoice, 0, dispatch.Fields{
+			"kind": "invoice", "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "", "customer": customer, "event_id": eventID,
+			"status": "paid", "amount_due": int64(4165), "amount_paid": int64(4165), "amount_remaining": int64(0), "total": int64(4165), "currency": "eur",
+			"number": "7D1A4C0E-0001", "subscription": sub, "payment_intent": pi, "attempt_count": int64(1), "next_payment_attempt": int64(0),
+			"created": int64(1795046460), "lst": listed, "at": "2026-11-19T00:01:00Z", "outbox": []any{receipt}, "fetched_at": int64(1795046464000),
+		}),
+		dispatch.Insert(fact, dispatch.Fields{
+			"kind": "invoice_paid", "fact": "paid", "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
+			"amount": int64(4165), "total": int64(4165), "tax": int64(665), "currency": "eur", "customer": customer,
+			"number": "7D1A4C0E-0001", "paid_out_of_band": false, "charge": "ch_3TollgatehsXXMdgMofmytUT", "payment_intent": pi, "subscription": sub,
+			"event_id": eventID, "occurred": int64(1795046463), // its paid_at, a second before the event
+			"lst": listed, "at": "2026-11-19T00:01:03Z", "outbox": []any{receipt},
+		}),
+		dispatch.Insert(receipt, dispatch.Fields{
+			"kind": "outbox", "name": "receipt", "to": customer, "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
+			"amount": int64(4165), "currency": "eur", "number": "7D1A4C0E-0001", "subscription": sub, "event_id": eventID,
+			"lst": "OUT#0", "at": "2026-11-19T00:01:03Z",
+		}),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInvoicePaymentFailed(t *testing.T) {
+	got, err := once(t, golden(t, "invoice.payment_failed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		id      = "in_1TollgateeSJwyRy6eWu3ZSU"
+		message = "OUT#FACT#test#-#" + id + "#payment_failed#1#payment_failed"
+		eventID = "evt_1TollgateRvyQBPDgrs8ROp8"
+		sub     = "sub_1TollgatenEWkc4VcXFgEE3H"
+	)
+	want := dispatch.Effects{
+		dispatch.Swap("OBJ#test#-#"+id, 0, dispatch.Fields{
+			"kind": "invoice", "object": "invoice", "object_id": id, "mode": "test", "account": "", "customer": customer, "event_id": eventID,
+			"status": "open", "amount_due": int64(4165), "amount_paid": int64(0), "amount_remaining": int64(4165), "total": int64(4165), "currency": "eur",
+			"number": "7D1A4C0E-0002", "subscription": sub, "payment_intent": "pi_3TollgateNkpoHV7KLMto9eI",
+			"attempt_count": int64(1), "next_payment_attempt": int64(1797901260),
+			"created": int64(1797638460), "lst": listed, "at": "2026-12-19T00:01:00Z", "outbox": []any{message}, "fetched_at": int64(1797642064000),
+		}),
+		dispatch.Insert(message, dispatch.Fields{
+			"kind": "outbox", "name": "payment_failed", "to": customer, "object": "invoice", "object_id": id, "mode": "test", "account": "",
+			"amount": int64(4165), "currency": "eur", "number": "7D1A4C0E-0002", "subscription": sub, "event_id": eventID,
+			"lst": "OUT#6", "at": "2026-12-19T01:01:04Z",
+		}),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A customer hears of a failed payment once for each attempt, and not after the fact.
+func TestWhoHearsOfAFailedPayment(t *testing.T) {
+	tests := []struct {
+		name    string
+		now     map[string]any
+		message string // the attempt in its key, "" for none
+	}{
+		{"unpaid", map[string]any{"attempt_count": 1}, "1"},
+		{"given up", map[string]any{"status": "uncollectible", "attempt_count": 4, "next_payment_attempt": nil}, "4"},
+		{"failed again since", map[string]any{"attempt_count": 2}, "2"},
+		{"paid since", map[string]any{"status": "paid", "amount_remaining": 0}, ""},
+		{"void since", map[string]any{"status": "void"}, ""},
+		{"nobody to tell", map[string]any{"customer": nil}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := once(t, with(t, golden(t, "invoice.payment_failed"), tt.now))
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys := []string{}
+			for _, e := range got[1:] {
+				keys = append(keys, e.Key)
+			}
+			want := []string{}
+			if tt.message != "" {
+				want = append(want, "OUT#FACT#test#-#in_1TollgateeSJwyRy6eWu3ZSU#payment_failed#"+tt.message+"#payment_failed")
+			}
+			if diff := cmp.Diff(want, keys); diff != "" || got[0].Kind != dispatch.KindSwap {
+				t.Errorf("messages (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// An invoice that fails twice and is then paid ends the same, in any order of its events:
+// each of them finds the invoice as it is when it comes.
+func TestInvoiceEndsPaidInAnyOrder(t *testing.T) {
+	const id = "in_1TollgateeSJwyRy6eWu3ZSU"
+	failed := func(eventID string) []byte {
+		return golden(t, "invoice.payment_failed", "evt_1TollgateRvyQBPDgrs8ROp8", eventID)
+	}
+	paid := golden(t, "invoice.payment_failed", "evt_1TollgateRvyQBPDgrs8ROp8", "evt_paid", `"type": "invoice.payment_failed"`, `"type": "invoice.paid"`)
+	states := [][]byte{
+		with(t, failed("x"), map[string]any{"attempt_count": 1}),
+		with(t, failed("x"), map[string]any{"attempt_count": 2}),
+		with(t, failed("x"), map[string]any{"attempt_count": 2, "status": "paid", "amount_paid": 4165, "amount_remaining": 0}),
+	}
+	for name, order := range map[string][]int{ // an event by its number, and -1: the invoice changes
+		"as it happened": {0, -1, 1, -1, 2},
+		"a step late":    {-1, 0, -1, 1, 2},
+		"all at the end": {-1, -1, 0, 1, 2},
+		"paid first":     {-1, -1, 2, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, state := newWorld(), 0
+			w.shows(t, states[state])
+			for _, step := range order {
+				if step < 0 {
+					state++
+					w.shows(t, states[state])
+					continue
+				}
+				w.handle(t, [][]byte{failed("evt_0"), failed("evt_1"), paid}[step])
+			}
+			row, fact := w.item(t, "OBJ#test#-#"+id), w.item(t, "FACT#test#-#"+id+"#paid")
+			if row["status"] != "paid" || row["amount_remaining"] != int64(0) || fact["amount"] != int64(4165) {
+				t.Errorf("the row is %v, the fact %v", row, fact)
+			}
+			messages := []any{}
+			for _, key := range w.Keys() {
+				if key[:4] == "OUT#" {
+					messages = append(messages, key)
+				}
+			}
+			if diff := cmp.Diff(messages, sortedList(row["outbox"])); diff != "" {
+				t.Errorf("messages and what the row names of them differ:\n%s", diff)
+			}
+		})
+	}
+}

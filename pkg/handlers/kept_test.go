@@ -1,0 +1,145 @@
+package handlers_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+)
+
+func TestCheckoutCompleted(t *testing.T) {
+	got, err := once(t, golden(t, "checkout.session.completed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "cs_test_a1TollgateK5LhiH1AgtaVqs80d3IHsO7qN6yqdGZ4KqtcFz3gar3J4U9L"
+	want := dispatch.Effects{dispatch.Swap("OBJ#test#-#"+id, 0, dispatch.Fields{
+		"kind": "checkout", "object": "checkout.session", "object_id": id, "mode": "test", "account": "", "customer": customer,
+		"event_id": "evt_1TollgateHedt38mLj6ipBdn", "status": "complete", "payment_status": "paid", "mode_of": "payment",
+		"amount_total": int64(4900), "currency": "eur", "subscription": "", "payment_intent": "pi_3TollgatefEZrEHFEikFfLQt", "invoice": "",
+		"created": int64(1795053590), "lst": listed, "at": "2026-11-19T01:59:50Z", "fetched_at": int64(1795053665000),
+	})}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDisputeCreated(t *testing.T) {
+	const (
+		id      = "dp_1TollgateNKKTrGPadBSPvMu"
+		opened  = "OUT#OBJ#test#-#" + id + "#dispute_opened"
+		eventID = "evt_1TollgatecKt1o3tpM4d1I3P"
+		charge  = "ch_3TollgateHKCDXCba9gRveya"
+		pi      = "pi_3TollgatefEZrEHFEikFfLQt"
+	)
+	for _, c := range []struct {
+		name     string
+		members  map[string]any
+		customer string
+		list     any // nil: not listed
+	}{
+		{"of a payment", nil, "", "PAY#test#-#" + pi},
+		{"charge expanded", map[string]any{"charge": map[string]any{"id": charge, "object": "charge", "customer": customer}}, customer, listed},
+		{"of a charge without payment intent", map[string]any{"payment_intent": nil}, "", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := once(t, with(t, golden(t, "charge.dispute.created"), c.members))
+			if err != nil {
+				t.Fatal(err)
+			}
+			about := pi
+			if c.list == nil {
+				about = ""
+			}
+			row := dispatch.Fields{
+				"kind": "dispute", "object": "dispute", "object_id": id, "mode": "test", "account": "", "customer": c.customer, "event_id": eventID,
+				"status": "needs_response", "reason": "fraudulent", "amount": int64(4900), "currency": "eur", "charge": charge, "payment_intent": about,
+				"evidence_due_by": int64(1795996799), "created": int64(1795219200), "outbox": []any{opened}, "fetched_at": int64(1795219201000),
+			}
+			if c.list != nil {
+				row["lst"], row["at"] = c.list, "2026-11-21T00:00:00Z"
+			}
+			want := dispatch.Effects{
+				dispatch.Swap("OBJ#test#-#"+id, 0, row),
+				dispatch.Insert(opened, dispatch.Fields{
+					"kind": "outbox", "name": "dispute_opened", "to": c.customer, "object": "dispute", "object_id": id, "mode": "test", "account": "",
+					"amount": int64(4900), "currency": "eur", "charge": charge, "payment_intent": about, "evidence_due_by": int64(1795996799),
+					"event_id": eventID, "lst": "OUT#1", "at": "2026-11-21T00:00:00Z",
+				}),
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What Stripe may leave null or zero becomes an empty field, never a crash; amounts stay
+// what they are in every currency. The field is the first effect's that has it.
+func TestVariants(t *testing.T) {
+	const pi, failed, invoice, checkout, dispute = "payment_intent.succeeded", "payment_intent.payment_failed", "invoice.paid", "checkout.session.completed", "charge.dispute.created"
+	tests := []struct {
+		name, typ string
+		members   map[string]any
+		field     string
+		want      any
+	}{
+		{"customer null", pi, map[string]any{"customer": nil}, "customer", ""},
+		{"charge null", pi, map[string]any{"latest_charge": nil}, "charge", ""},
+		{"expanded customer", pi, map[string]any{"customer": map[string]any{"id": "cus_2", "object": "customer"}}, "customer", "cus_2"},
+		{"deleted customer", pi, map[string]any{"customer": map[string]any{"id": "cus_2", "object": "customer", "deleted": true}}, "customer", "cus_2"},
+		{"currency without decimals", pi, map[string]any{"currency": "jpy"}, "amount", int64(4900)},
+		{"currency with three", pi, map[string]any{"currency": "kwd", "amount_received": 1234567}, "amount", int64(1234567)},
+		{"partial capture", pi, map[string]any{"amount_received": 1200}, "amount", int64(1200)},
+		{"beyond a float's digits", pi, map[string]any{"amount_received": 9007199254740993}, "amount", int64(9007199254740993)},
+		{"failure in yen", failed, map[string]any{"currency": "jpy"}, "amount", int64(12900)},
+		{"failure of nobody", failed, map[string]any{"customer": nil}, "customer", ""},
+		{"invoice of nothing", invoice, map[string]any{"amount_paid": 0}, "amount", int64(0)},
+		{"invoice in yen", invoice, map[string]any{"currency": "jpy"}, "amount", int64(4165)},
+		{"invoice without subscription", invoice, map[string]any{"subscription": nil}, "subscription", ""},
+		{"invoice without payment", invoice, map[string]any{"payment_intent": nil, "charge": nil}, "payment_intent", ""},
+		{"invoice paid elsewhere", invoice, map[string]any{"paid_out_of_band": true}, "paid_out_of_band", true},
+		{"invoice without number", invoice, map[string]any{"number": nil}, "number", ""},
+		{"invoice without paid_at", invoice, map[string]any{"status_transitions": map[string]any{"paid_at": nil}}, "occurred", int64(1795046464)},
+		{"invoice without transitions", invoice, map[string]any{"status_transitions": nil}, "occurred", int64(1795046464)},
+		{"invoice of a huge amount", invoice, map[string]any{"total": 9007199254740993}, "total", int64(9007199254740993)},
+		{"checkout of a new customer", checkout, map[string]any{"customer": nil}, "customer", ""},
+		{"checkout of a setup", checkout, map[string]any{"mode": "setup", "amount_total": nil, "currency": nil, "payment_intent": nil}, "currency", ""},
+		{"checkout of a subscription", checkout, map[string]any{"subscription": map[string]any{"id": "sub_1", "object": "subscription"}}, "subscription", "sub_1"},
+		{"dispute without charge", dispute, map[string]any{"charge": nil}, "charge", ""},
+		{"dispute without a date", dispute, map[string]any{"evidence_details": nil}, "evidence_due_by", int64(0)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := once(t, with(t, golden(t, tt.typ), tt.members))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range got {
+				if v, there := e.Fields[tt.field]; there {
+					if diff := cmp.Diff(tt.want, v); diff != "" {
+						t.Error(diff)
+					}
+					return
+				}
+			}
+			t.Errorf("no effect has %s", tt.field)
+		})
+	}
+}
+
+// An item of nobody is on no list: an index takes no empty names. Nobody is written to.
+func TestWithoutACustomer(t *testing.T) {
+	for _, typ := range []string{"payment_intent.succeeded", "payment_intent.payment_failed", "invoice.paid", "invoice.payment_failed", "checkout.session.completed", created, updated, deleted} {
+		got, err := once(t, with(t, golden(t, typ), map[string]any{"customer": nil}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range got {
+			if e.Fields["lst"] != nil || e.Fields["at"] != nil || e.Fields["outbox"] != nil || e.Fields["kind"] == "outbox" {
+				t.Errorf("%s: %s is listed or has messages: %v", typ, e.Key, e.Fields)
+			}
+		}
+	}
+}

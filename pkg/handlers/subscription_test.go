@@ -1,0 +1,243 @@
+package handlers_test
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+)
+
+const (
+	subID   = "sub_1TollgatenEWkc4VcXFgEE3H"
+	subRow  = "OBJ#test#-#" + subID
+	entKey  = "ENT#test#-#" + subID
+	welcome = "OUT#" + subRow + "#welcome"
+	created = "customer.subscription.created"
+	updated = "customer.subscription.updated"
+	deleted = "customer.subscription.deleted"
+)
+
+// wantSubscription is the row and the entitlement of the golden subscription, with some
+// fields of each changed.
+func wantSubscription(row, entitlement dispatch.Fields) dispatch.Effects {
+	base := dispatch.Fields{
+		"kind": "subscription", "object": "subscription", "object_id": subID, "mode": "test", "account": "", "customer": customer,
+		"items": []any{
+			dispatch.Fields{"price": "price_1Tollgate8MHpMcJfNw4cEW1", "product": "prod_TollgateLZjFSb", "quantity": int64(1)},
+			dispatch.Fields{"price": "price_1TollgatelKXT0Fh2zaZqS6H", "product": "prod_TollgateMxgfs3", "quantity": int64(3)},
+		},
+		"items_more": false, "currency": "eur", "current_period_end": int64(1797638460), "cancel_at": int64(0), "cancel_at_period_end": false,
+		"canceled_at": int64(0), "ended_at": int64(0), "trial_end": int64(0), "created": int64(1795046460),
+		"lst": listed, "at": "2026-11-19T00:01:00Z",
+	}
+	beside := dispatch.Fields{
+		"kind": "entitlement", "mode": "test", "account": "", "customer": customer, "subscription": subID, "items_more": false,
+		"products": []any{"prod_TollgateLZjFSb", "prod_TollgateMxgfs3"}, "until": int64(1797638460), "lst": listed, "at": "2026-11-19T00:01:00Z",
+	}
+	maps.Copy(base, row)
+	maps.Copy(beside, entitlement)
+	return dispatch.Effects{dispatch.Swap(subRow, 0, base), dispatch.Swap(entKey, 0, beside)}
+}
+
+func TestSubscriptionCreated(t *testing.T) {
+	got, err := once(t, golden(t, created))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const eventID = "evt_1Tollgatei2lZdJOUZPBvIm7"
+	want := append(wantSubscription(
+		dispatch.Fields{"status": "incomplete", "event_id": eventID, "fetched_at": int64(1795046461000), "outbox": []any{welcome}},
+		dispatch.Fields{"status": "incomplete", "active": false, "event_id": eventID}),
+		dispatch.Insert(welcome, dispatch.Fields{
+			"kind": "outbox", "name": "welcome", "to": customer, "object": "subscription", "object_id": subID, "mode": "test", "account": "",
+			"amount": int64(0), "currency": "eur", "event_id": eventID, "lst": "OUT#3", "at": "2026-11-19T00:01:00Z",
+		}))
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSubscriptionUpdated(t *testing.T) {
+	got, err := once(t, golden(t, updated))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const eventID = "evt_1TollgateiLF8Xut7bHcCkye"
+	want := wantSubscription(
+		dispatch.Fields{"status": "active", "event_id": eventID, "fetched_at": int64(1795046464000)},
+		dispatch.Fields{"status": "active", "active": true, "event_id": eventID})
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A subscription that is deleted ends the entitlement, whether Stripe still shows it or
+// has only the event's word left.
+func TestSubscriptionDeleted(t *testing.T) {
+	const eventID = "evt_1Tollgate3VT10klzoAGTgDT"
+	for _, c := range []struct {
+		name    string
+		gone    bool
+		members map[string]any
+		ended   int64
+	}{
+		{"shown as canceled", false, nil, 1798243260},
+		{"gone", true, nil, 1798243260},
+		{"gone, its snapshot says no end", true, map[string]any{"ended_at": nil, "status": "active"}, 1798243261},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, body := newWorld(), with(t, golden(t, deleted), c.members)
+			if !c.gone {
+				w.shows(t, body)
+			}
+			got, err := w.run(t, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := wantSubscription(
+				dispatch.Fields{"status": "canceled", "canceled_at": int64(1798243260), "ended_at": c.ended, "current_period_end": int64(1800230460), "event_id": eventID, "fetched_at": int64(1798243261000)},
+				dispatch.Fields{"status": "canceled", "active": false, "until": c.ended, "event_id": eventID})
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestGoneWithoutATombstoneIsParked(t *testing.T) {
+	for _, typ := range []string{created, updated} {
+		if _, err := newWorld().run(t, golden(t, typ)); permanent(err) != dispatch.ReasonObjectGone {
+			t.Errorf("%s: %v, want it parked as %s", typ, err, dispatch.ReasonObjectGone)
+		}
+	}
+}
+
+// What each status lets a customer use, and until when.
+func TestEntitlement(t *testing.T) {
+	const periodEnd, later, ended = 1797638460, 1798000000, 1797000000
+	for _, c := range []struct {
+		name    string
+		members map[string]any
+		active  bool
+		until   int64
+	}{
+		{"incomplete", map[string]any{"status": "incomplete"}, false, periodEnd},
+		{"incomplete_expired", map[string]any{"status": "incomplete_expired", "ended_at": ended}, false, ended},
+		{"trialing", map[string]any{"status": "trialing", "trial_end": periodEnd}, true, periodEnd},
+		{"active", map[string]any{"status": "active"}, true, periodEnd},
+		{"past due", map[string]any{"status": "past_due"}, true, periodEnd},
+		{"unpaid", map[string]any{"status": "unpaid"}, false, periodEnd},
+		{"paused", map[string]any{"status": "paused"}, false, periodEnd},
+		{"canceled", map[string]any{"status": "canceled", "cancel_at": later, "ended_at": ended}, false, ended},
+		{"a status of the future", map[string]any{"status": "hibernating"}, false, periodEnd},
+		{"to be canceled", map[string]any{"cancel_at": later}, true, later},
+		{"to be canceled at the end of the period", map[string]any{"cancel_at": periodEnd, "cancel_at_period_end": true}, true, periodEnd},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := once(t, with(t, golden(t, updated), c.members))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f := got[1].Fields; got[1].Key != entKey || f["active"] != c.active || f["until"] != c.until || f["status"] != got[0].Fields["status"] {
+				t.Errorf("active %v until %v, want %v until %d", f["active"], f["until"], c.active, c.until)
+			}
+		})
+	}
+}
+
+func TestSubscriptionItems(t *testing.T) {
+	item := func(price any, quantity any) map[string]any {
+		return map[string]any{"price": price, "quantity": quantity}
+	}
+	list := func(more bool, data ...any) map[string]any {
+		return map[string]any{"object": "list", "data": data, "has_more": more}
+	}
+	expanded := map[string]any{"id": "price_2", "object": "price", "product": map[string]any{"id": "prod_2", "object": "product", "name": "Pro"}}
+	plain := map[string]any{"id": "price_1", "object": "price", "product": "prod_1"}
+	row := func(price, product string, quantity int64) dispatch.Fields {
+		return dispatch.Fields{"price": price, "product": product, "quantity": quantity}
+	}
+	for _, c := range []struct {
+		name     string
+		items    any
+		want     []any
+		products []any
+		more     bool
+	}{
+		{"none", list(false), []any{}, []any{}, false},
+		{"null", nil, []any{}, []any{}, false},
+		{"product expanded", list(false, item(expanded, 1)), []any{row("price_2", "prod_2", 1)}, []any{"prod_2"}, false},
+		{"price as an id", list(false, item("price_3", 2)), []any{row("price_3", "", 2)}, []any{}, false},
+		{"without price and quantity", list(false, item(nil, nil), nil), []any{row("", "", 0)}, []any{}, false},
+		{"products once, sorted", list(false, item(expanded, 1), item(plain, 2), item(plain, 3)),
+			[]any{row("price_2", "prod_2", 1), row("price_1", "prod_1", 2), row("price_1", "prod_1", 3)}, []any{"prod_1", "prod_2"}, false},
+		{"more than Stripe shows", list(true, item(plain, 1)), []any{row("price_1", "prod_1", 1)}, []any{"prod_1"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := once(t, with(t, golden(t, updated), map[string]any{"items": c.items}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, ent := got[0].Fields, got[1].Fields
+			if diff := gocmp.Diff([]any{c.want, c.products, c.more, c.more}, []any{f["items"], ent["products"], f["items_more"], ent["items_more"]}); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The events of a subscription that has ended make one row, one entitlement and one
+// welcome, in any order of them.
+func TestSubscriptionEndsInAnyOrder(t *testing.T) {
+	bodies := map[string][]byte{created: golden(t, created), updated: golden(t, updated), deleted: golden(t, deleted)}
+	for _, order := range [][]string{
+		{created, updated, deleted}, {created, deleted, updated}, {updated, created, deleted},
+		{updated, deleted, created}, {deleted, created, updated}, {deleted, updated, created},
+	} {
+		w := newWorld()
+		w.shows(t, bodies[deleted])
+		for _, typ := range order {
+			w.handle(t, bodies[typ])
+		}
+		row, ent := w.item(t, subRow), w.item(t, entKey)
+		if row["status"] != "canceled" || ent["active"] != false || ent["until"] != int64(1798243260) {
+			t.Errorf("%v: row %v, entitlement %v", order, row, ent)
+		}
+		if diff := gocmp.Diff([]string{entKey, subRow, welcome}, w.Keys()); diff != "" {
+			t.Errorf("%v: items (-want +got):\n%s", order, diff)
+		}
+		if diff := gocmp.Diff([]any{welcome}, row["outbox"]); diff != "" {
+			t.Errorf("%v: the row lost its message:\n%s", order, diff)
+		}
+		if row["ver"] != ent["ver"] {
+			t.Errorf("%v: row and entitlement parted: %v, %v", order, row["ver"], ent["ver"])
+		}
+	}
+}
+
+// A cancelation that comes between an attempt's fetch and its completion is not undone by
+// that attempt, and the row keeps the message that only one of the two asked for.
+func TestSubscriptionCanceledUnderWay(t *testing.T) {
+	w := newWorld()
+	w.shows(t, golden(t, created))
+	w.handle(t, golden(t, created), func() {
+		w.shows(t, golden(t, deleted))
+		w.handle(t, golden(t, deleted))
+	})
+	row, ent := w.item(t, subRow), w.item(t, entKey)
+	if row["status"] != "canceled" || ent["active"] != false || row["ver"] != int64(2) {
+		t.Errorf("row %v, entitlement %v", row, ent)
+	}
+	if diff := gocmp.Diff([]any{welcome}, row["outbox"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func sortedList(v any) []any {
+	list, _ := v.([]any)
+	return append([]any{}, slices.SortedFunc(slices.Values(list), func(a, b any) int { return cmp.Compare(a.(string), b.(string)) })...)
+}
