@@ -31,7 +31,7 @@ func TestRun(t *testing.T) {
 	}
 	t.Chdir("..")
 	bundles, out := t.TempDir(), t.TempDir()
-	for _, function := range []string{"ingest", "consumer"} {
+	for _, function := range []string{"ingest", "consumer", "reconcile"} {
 		if err := os.Mkdir(filepath.Join(bundles, function), 0o755); err != nil {
 			t.Fatal(err)
 		}

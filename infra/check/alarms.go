@@ -15,6 +15,7 @@ func Alarms() []string {
 		"ingest-errors", "ingest-throttles", "api-errors", "ingest-slow", "secret-mismatch", "silence",
 		"queue-age", "in-flight", "dead-letters", "dead-letters-expire",
 		"consumer-errors", "consumer-throttles", "consumer-failures", "superseded",
+		"reconcile-incomplete", "events-missed", "records-stuck", "events-suspicious", "outbox-unsent",
 	}
 }
 
@@ -53,6 +54,8 @@ func metricsAreCounted(t Template, _ limits.Limits) []string {
 	counted := []string{
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricDone, limits.MetricDuplicate,
 		limits.MetricBusy, limits.MetricFailed, limits.MetricDeadLettered, limits.MetricSuperseded, limits.MetricStoreDown, limits.MetricAge,
+		limits.MetricListed, limits.MetricMissed, limits.MetricStuck, limits.MetricSuspicious, limits.MetricDeferred, limits.MetricComplete,
+		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}
 	var f faults
 	for _, name := range t.names(typeAlarm) {

@@ -40,6 +40,7 @@ func All() []Check {
 		{"grants are the known ones", grantsAreKnown},
 		{"the table keeps", tableKeeps},
 		{"secrets are empty and kept", secretsAreEmpty},
+		{"the schedule runs reconcile", scheduleRuns},
 		{"the API lets two routes in", apiLetsIn},
 		{"the access log has nothing of the sender's", accessLogIsClean},
 		{"alarms act", alarmsAct},

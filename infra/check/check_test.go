@@ -196,6 +196,35 @@ func mutations() []mutation {
 		{"x86", "functions run what make build makes", "Ingest", unset("Ingest", "Architectures")},
 		{"another runtime", "functions run what make build makes", "Consumer", set("Consumer", "Runtime", "nodejs22.x")},
 
+		{"a pass never asked for", "the schedule runs reconcile", "Reconcile", remove("ScheduleWeekly")},
+		{"a schedule that is off", "the schedule runs reconcile", "ScheduleQuarter", set("ScheduleQuarter", "State", "DISABLED")},
+		{"a schedule of nothing", "the schedule runs reconcile", "ScheduleOutbox", unset("ScheduleOutbox", "Targets")},
+		{"a schedule of the consumer", "the schedule runs reconcile", "ScheduleNightly", func(b broken) {
+			in(b.properties("ScheduleNightly"), "Targets", 0)["Arn"] = map[string]any{"Fn::GetAtt": []any{"Consumer", "Arn"}}
+		}},
+		{"a task that nobody knows", "the schedule runs reconcile", "ScheduleNightly", func(b broken) {
+			in(b.properties("ScheduleNightly"), "Targets", 0)["Input"] = `{"task":"daily"}`
+		}},
+		{"another rhythm", "the schedule runs reconcile", "ScheduleQuarter", set("ScheduleQuarter", "ScheduleExpression", "rate(3 hours)")},
+		{"a schedule that may not invoke", "the schedule runs reconcile", "ScheduleQuarter", remove("ScheduleQuarterPermission")},
+		{"passes repeated by Lambda", "the schedule runs reconcile", "ReconcileInvoke", set("ReconcileInvoke", "MaximumRetryAttempts", 2)},
+		{"tasks dropped while a pass runs", "the schedule runs reconcile", "ReconcileInvoke", set("ReconcileInvoke", "MaximumEventAgeInSeconds", 60)},
+		{"repetitions without bound", "the schedule runs reconcile", "Reconcile", remove("ReconcileInvoke")},
+		{"any rule may reconcile", "nobody else may", "ScheduleWeeklyPermission", unset("ScheduleWeeklyPermission", "SourceArn")},
+		{"the schedule may call ingest", "nobody else may", "ScheduleWeeklyPermission", func(b broken) {
+			b.properties("ScheduleWeeklyPermission")["FunctionName"] = map[string]any{"Fn::GetAtt": []any{"Ingest", "Arn"}}
+		}},
+		{"reconcile receives", grants, "ReconcileRole", action("ReconcileRole", 0, "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")},
+		{"reconcile reads every index", grants, "ReconcileRole", func(b broken) {
+			b.statement("ReconcileRole", 2)["Resource"] = map[string]any{"Fn::Join": []any{"", []any{map[string]any{"Fn::GetAtt": []any{"Table", "Arn"}}, "/index/open-upd"}}}
+		}},
+		{"reconcile without a key", "functions have their environment", "Reconcile", func(b broken) {
+			delete(in(b.properties("Reconcile"), "Environment", "Variables"), "TOLLGATE_API_KEY_SECRET_ID")
+		}},
+		{"reconcile alone unreserved", "numbers are the code's", "Reconcile", unset("Reconcile", "ReservedConcurrentExecutions")},
+		{"no pass is no page", page, "AlarmReconcileIncomplete", set("AlarmReconcileIncomplete", "TreatMissingData", "notBreaching")},
+		{"a page after one pass that was put off", page, "AlarmReconcileIncomplete", set("AlarmReconcileIncomplete", "DatapointsToAlarm", 1)},
+
 		{"a route for all methods", "the API lets two routes in", "Api", set("DefaultRoute", "RouteKey", "ANY /webhooks/stripe")},
 		{"a third route", "the API lets two routes in", "Api", func(b broken) {
 			b.add("Third", "AWS::ApiGatewayV2::Route", map[string]any{"RouteKey": "$default"})
@@ -299,8 +328,8 @@ func TestEveryNumber(t *testing.T) {
 		path     []any
 		member   string
 	}{
-		{"Ingest", nil, "Timeout"}, {"Consumer", nil, "Timeout"},
-		{"Ingest", nil, "ReservedConcurrentExecutions"}, {"Consumer", nil, "ReservedConcurrentExecutions"},
+		{"Ingest", nil, "Timeout"}, {"Consumer", nil, "Timeout"}, {"Reconcile", nil, "Timeout"},
+		{"Ingest", nil, "ReservedConcurrentExecutions"}, {"Consumer", nil, "ReservedConcurrentExecutions"}, {"Reconcile", nil, "ReservedConcurrentExecutions"},
 		{"Queue", nil, "VisibilityTimeout"}, {"DeadLetterQueue", nil, "VisibilityTimeout"},
 		{"Queue", nil, "MessageRetentionPeriod"}, {"DeadLetterQueue", nil, "MessageRetentionPeriod"},
 		{"Queue", nil, "MaximumMessageSize"}, {"DeadLetterQueue", nil, "MaximumMessageSize"},

@@ -22,7 +22,7 @@ func functionsRun(t Template, _ limits.Limits) []string {
 		f.must(roles[role] == "", name, "shares its role with %s: their grants would add up", roles[role])
 		roles[role] = name
 	}
-	for _, name := range []string{ingest, consumer} {
+	for _, name := range []string{ingest, consumer, reconcile} {
 		f.must(t.Resources[name].Type == typeFunction, name, "is no function")
 	}
 	return f
@@ -38,12 +38,15 @@ func environment() map[string]map[string]string {
 			"TOLLGATE_STAGE": "", "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_DLQ_URL": dead, "TOLLGATE_TABLE": table,
 			"TOLLGATE_API_KEY_SECRET_ID": apiKey, "TOLLGATE_MAX_RECEIVES": "",
 		},
+		reconcile: {
+			"TOLLGATE_STAGE": "", "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_TABLE": table, "TOLLGATE_API_KEY_SECRET_ID": apiKey,
+		},
 	}
 }
 
 func functionsHaveEnvironment(t Template, _ limits.Limits) []string {
 	var f faults
-	optional := map[string]string{"TOLLGATE_ALLOW_IPS": ingest, "TOLLGATE_ENDPOINTS": consumer}
+	optional := map[string]string{"TOLLGATE_ALLOW_IPS": ingest, "TOLLGATE_ENDPOINTS": consumer, "TOLLGATE_RECONCILE": reconcile}
 	for name, wanted := range environment() {
 		variables, _ := t.at(name, "Environment", "Variables").(map[string]any)
 		for variable, want := range wanted {
@@ -80,6 +83,7 @@ func numbers(l limits.Limits) []number {
 	return []number{
 		{ingest, []string{"Timeout"}, seconds(l.IngestTimeout)},
 		{consumer, []string{"Timeout"}, seconds(l.ConsumerTimeout)},
+		{reconcile, []string{"Timeout"}, seconds(l.Reconcile.Timeout)},
 		{queue, []string{"VisibilityTimeout"}, seconds(l.Visibility)},
 		{dead, []string{"VisibilityTimeout"}, seconds(l.Visibility)},
 		{queue, []string{"MessageRetentionPeriod"}, seconds(l.SourceRetention)},
@@ -100,7 +104,7 @@ func numbersAreTheCodes(t Template, l limits.Limits) []string {
 	}
 	told := t.text(consumer, "Environment", "Variables", "TOLLGATE_MAX_RECEIVES")
 	f.must(told == strconv.Itoa(l.MaxReceives), consumer, "TOLLGATE_MAX_RECEIVES is %q, the code's is %d", told, l.MaxReceives)
-	for name, want := range map[string]int{ingest: l.ReservedIngest, consumer: l.ReservedConsumer} {
+	for name, want := range map[string]int{ingest: l.ReservedIngest, consumer: l.ReservedConsumer, reconcile: l.Reconcile.Reserved} {
 		if t.at(name, "ReservedConcurrentExecutions") != nil {
 			got := t.number(name, "ReservedConcurrentExecutions")
 			f.must(got == float64(want), name, "reserved concurrency is %v, the code's is %d", got, want)
@@ -108,6 +112,7 @@ func numbersAreTheCodes(t Template, l limits.Limits) []string {
 	}
 	reservedIngest, reservedConsumer := t.at(ingest, "ReservedConcurrentExecutions"), t.at(consumer, "ReservedConcurrentExecutions")
 	f.must((reservedIngest == nil) == (reservedConsumer == nil), ingest, "has its concurrency reserved otherwise than %s", consumer)
+	f.must((t.at(reconcile, "ReservedConcurrentExecutions") == nil) == (reservedConsumer == nil), reconcile, "has its concurrency reserved otherwise than %s", consumer)
 	if reservedConsumer != nil {
 		got := t.number(mapping, "ScalingConfig", "MaximumConcurrency")
 		f.must(got == float64(l.MaxConcurrency), mapping, "MaximumConcurrency is %v, the code's is %d", got, l.MaxConcurrency)

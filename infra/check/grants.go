@@ -8,6 +8,9 @@ import (
 	"tollgate/pkg/limits"
 )
 
+// listIndex is the one index that a function reads.
+const listIndex = `{"Fn::Join":["",[{"Fn::GetAtt":["Table","Arn"]},"/index/list"]]}`
+
 // Grants are all that the functions may do, as "role action resource".
 func grants() []string {
 	return []string{
@@ -27,6 +30,15 @@ func grants() []string {
 		"IngestRole logs:PutLogEvents IngestLogs.Arn",
 		"IngestRole secretsmanager:GetSecretValue WebhookSecret",
 		"IngestRole sqs:SendMessage Queue.Arn",
+		"ReconcileRole dynamodb:BatchGetItem Table.Arn",
+		"ReconcileRole dynamodb:PutItem Table.Arn",
+		"ReconcileRole dynamodb:Query " + listIndex,
+		"ReconcileRole dynamodb:UpdateItem Table.Arn",
+		"ReconcileRole logs:CreateLogStream ReconcileLogs.Arn",
+		"ReconcileRole logs:PutLogEvents ReconcileLogs.Arn",
+		"ReconcileRole secretsmanager:GetSecretValue ApiKeySecret",
+		"ReconcileRole sqs:GetQueueAttributes Queue.Arn",
+		"ReconcileRole sqs:SendMessage Queue.Arn",
 	}
 }
 
@@ -121,6 +133,10 @@ func nobodyElseMay(t Template, _ limits.Limits) []string {
 		}
 	}
 	for _, name := range t.names(typePermission) {
+		if t.text(name, "Principal") == "events.amazonaws.com" {
+			f.scheduled(t, name)
+			continue
+		}
 		from := short(t.at(name, "SourceArn"))
 		f.must(t.text(name, "Principal") == "apigateway.amazonaws.com" && strings.Contains(from, `{"Ref":"Api"},"/*/*/webhooks/stripe`), name,
 			"lets %s invoke from %s", t.text(name, "Principal"), from)

@@ -27,6 +27,11 @@ func signals() []string {
 		"consumer-failures Tollgate Failed Sum stage",
 		"consumer-failures Tollgate StoreDown Sum stage",
 		"superseded Tollgate Superseded Sum stage",
+		"reconcile-incomplete Tollgate Complete Sum stage",
+		"events-missed Tollgate Missed Sum stage",
+		"records-stuck Tollgate Stuck Sum stage",
+		"events-suspicious Tollgate Suspicious Sum stage",
+		"outbox-unsent Tollgate OutboxFailed Sum stage",
 	}
 }
 
@@ -71,7 +76,8 @@ func (t Template) owner(dimension, value string) string {
 	case dimension == "ApiId":
 		return value
 	case dimension == limits.DimensionStage && value == t.text(ingest, "Environment", "Variables", "TOLLGATE_STAGE") &&
-		value == t.text(consumer, "Environment", "Variables", "TOLLGATE_STAGE"):
+		value == t.text(consumer, "Environment", "Variables", "TOLLGATE_STAGE") &&
+		value == t.text(reconcile, "Environment", "Variables", "TOLLGATE_STAGE"):
 		return dimension
 	}
 	return dimension + "=" + value
@@ -90,9 +96,9 @@ func alarmsPage(t Template, l limits.Limits) []string {
 	for _, name := range t.names(typeAlarm) {
 		compares := t.text(name, "ComparisonOperator") + " " + t.text(name, "TreatMissingData")
 		want := "GreaterThanOrEqualToThreshold notBreaching"
-		if strings.HasSuffix(t.text(name, "AlarmName"), "-silence") {
+		if heartbeat(t.text(name, "AlarmName")) {
 			want = "LessThanThreshold breaching"
-			f.must(t.number(name, "DatapointsToAlarm") == t.number(name, "EvaluationPeriods"), name, "pages before all its hours are silent")
+			f.must(t.number(name, "DatapointsToAlarm") == t.number(name, "EvaluationPeriods"), name, "pages before all its periods are silent")
 		}
 		f.must(compares == want, name, "compares by %s, not by %s", compares, want)
 		f.must(t.number(name, "Threshold") > 0, name, "has the threshold %v", t.at(name, "Threshold"))
@@ -104,6 +110,11 @@ func alarmsPage(t Template, l limits.Limits) []string {
 		}
 	}
 	return f
+}
+
+// heartbeat reports whether an alarm pages for what does not happen.
+func heartbeat(alarm string) bool {
+	return strings.HasSuffix(alarm, "-silence") || strings.HasSuffix(alarm, "-reconcile-incomplete")
 }
 
 // queries looks at one alarm's metrics: one value is compared, and comes of all of them.

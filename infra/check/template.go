@@ -22,6 +22,8 @@ const (
 	typeRole        = "AWS::IAM::Role"
 	typeLogGroup    = "AWS::Logs::LogGroup"
 	typeAlarm       = "AWS::CloudWatch::Alarm"
+	typeRule        = "AWS::Events::Rule"
+	typeInvoke      = "AWS::Lambda::EventInvokeConfig"
 	typeRoute       = "AWS::ApiGatewayV2::Route"
 	typeIntegration = "AWS::ApiGatewayV2::Integration"
 	typeAPIStage    = "AWS::ApiGatewayV2::Stage"
@@ -30,6 +32,7 @@ const (
 // Names of the resources that the checks know one by one.
 const (
 	ingest, consumer      = "Ingest", "Consumer"
+	reconcile             = "Reconcile"
 	queue, dead           = "Queue", "DeadLetterQueue"
 	table                 = "Table"
 	webhookSecret, apiKey = "WebhookSecret", "ApiKeySecret"

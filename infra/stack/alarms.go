@@ -47,6 +47,7 @@ func (p *parts) addTopic() {
 func (p *parts) addAlarms() {
 	all := append(p.ingestAlarms(), p.queueAlarms()...)
 	all = append(all, p.consumerAlarms()...)
+	all = append(all, p.reconcileAlarms()...)
 	if p.SilenceHours > 0 {
 		all = append(all, p.silence())
 	}
@@ -134,6 +135,34 @@ func (p *parts) consumerAlarms() []alarm {
 		name: "superseded", says: "Attempts are overtaken by later ones: handlers outlive their leases.",
 		metrics:   []metric{p.own("m", limits.MetricSuperseded, sum)},
 		threshold: 5, period: 15 * time.Minute, breaching: 1, periods: 1,
+	}}
+}
+
+// reconcileAlarms look at what a pass says of itself, once every quarter of an hour.
+func (p *parts) reconcileAlarms() []alarm {
+	every := p.Limits.Reconcile.Quarter.Every
+	return []alarm{{
+		name: "reconcile-incomplete", says: "No pass over Stripe's list was completed for an hour.",
+		metrics:   []metric{p.own("m", limits.MetricComplete, sum)},
+		threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true,
+	}, {
+		// One event that its webhook missed is what reconcile is for. Several passes in a row
+		// that find some mean that deliveries do not come.
+		name: "events-missed", says: "Pass after pass finds events that were never delivered.",
+		metrics:   []metric{p.own("m", limits.MetricMissed, sum)},
+		threshold: 1, period: every, breaching: 3, periods: 4,
+	}, {
+		name: "records-stuck", says: "Events failed, and then nothing tried them again.",
+		metrics:   []metric{p.own("m", limits.MetricStuck, sum)},
+		threshold: 1, period: every, breaching: 2, periods: 8,
+	}, {
+		name: "events-suspicious", says: "An event and its record contradict each other, or an event cannot be read.",
+		metrics:   []metric{p.own("m", limits.MetricSuspicious, sum)},
+		threshold: 1, period: every, breaching: 1, periods: 1,
+	}, {
+		name: "outbox-unsent", says: "Messages of the outbox cannot be sent.",
+		metrics:   []metric{p.own("m", limits.MetricOutboxFailed, sum)},
+		threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3,
 	}}
 }
 

@@ -42,7 +42,9 @@ func (p *parts) addDashboard() {
 		{"3 queues", p.queueGraphs()},
 		{"4 consumer and table", p.consumerGraphs()},
 	}
+	rows := 0
 	for i, c := range columns {
+		rows = max(rows, len(c.graphs))
 		x, y := i*columnWidth, alarmHeight
 		widgets = append(widgets, object{
 			"type": "text", "x": x, "y": y, "width": columnWidth, "height": titleHeight,
@@ -51,6 +53,9 @@ func (p *parts) addDashboard() {
 		for j, g := range c.graphs {
 			widgets = append(widgets, g.widget(x, y+titleHeight+j*graphHeight, p.stack.Region()))
 		}
+	}
+	for i, g := range p.reconcileGraphs() {
+		widgets = append(widgets, g.widget(i*columnWidth, alarmHeight+titleHeight+rows*graphHeight, p.stack.Region()))
 	}
 	awscloudwatch.NewCfnDashboard(p.stack, str("Dashboard"), &awscloudwatch.CfnDashboardProps{
 		DashboardName: awscdk.Fn_Join(str("-"), &[]*string{str(Name(p.Stage)), p.stack.Region()}),
@@ -118,6 +123,29 @@ func (p *parts) consumerGraphs() []graph {
 			{"throttles", p.lambda(consumerFunction, "Throttles", sum)},
 			{"store down", p.own("m", limits.MetricStoreDown, sum)},
 			{"table throttles", p.dynamo("WriteThrottleEvents")},
+		}},
+	}
+}
+
+// reconcileGraphs are a row below the columns: this way leads from Stripe's list straight
+// to the queue.
+func (p *parts) reconcileGraphs() []graph {
+	return []graph{
+		{"Reconcile: passes", []line{
+			{"complete", p.own("m", limits.MetricComplete, sum)},
+			{"errors", p.lambda(reconcileFunction, "Errors", sum)},
+			{"throttles", p.lambda(reconcileFunction, "Throttles", sum)},
+		}},
+		{"Reconcile: listed", []line{{"listed", p.own("m", limits.MetricListed, sum)}}},
+		{"Reconcile: found", []line{
+			{"missed", p.own("m", limits.MetricMissed, sum)},
+			{"stuck", p.own("m", limits.MetricStuck, sum)},
+			{"suspicious", p.own("m", limits.MetricSuspicious, sum)},
+			{"deferred", p.own("m", limits.MetricDeferred, sum)},
+		}},
+		{"Outbox", []line{
+			{"sent", p.own("m", limits.MetricOutboxSent, sum)},
+			{"failed", p.own("m", limits.MetricOutboxFailed, sum)},
 		}},
 	}
 }

@@ -13,15 +13,16 @@ import (
 )
 
 const (
-	ingestFunction   = "ingest"
-	consumerFunction = "consumer"
+	ingestFunction    = "ingest"
+	consumerFunction  = "consumer"
+	reconcileFunction = "reconcile"
 )
 
 // unreservedMapping is the mapping's concurrency where none is reserved: half of the ten
 // that the smallest account has, so that ingest keeps the other half.
 const unreservedMapping = 5
 
-// memoryMB is one size for both functions. Lambda gives CPU by memory: at 128 MB a first
+// memoryMB is one size for all functions. Lambda gives CPU by memory: at 128 MB a first
 // TLS connection alone takes some 70 ms, at twice that half as long for two cents more
 // per million events. A batch of the largest bodies fits too.
 const memoryMB = 256

@@ -29,6 +29,7 @@ type Options struct {
 	AlarmEmail   string // subscribed to the stack's own alarm topic
 	AlarmTopic   string // ARN of a topic to use instead of an own one
 	Endpoints    string // JSON, what each endpoint may receive; "" for everything
+	Reconcile    string // JSON, endpoint by account to list; "" for the key's own account alone
 	AllowIPs     string // addresses and ranges that may deliver, by commas; "" for all
 	SilenceHours int    // page after so many hours without an event; 0 for never
 }
@@ -48,6 +49,7 @@ func Keys() map[string]string {
 		"alarm-email":   "an address that the stack's alarm topic writes to",
 		"alarm-topic":   "ARN of an SNS topic of the stack's Region to use instead of an own one",
 		"endpoints":     `JSON such as {"default":{"livemode":[true]},"connect":{"accounts":["acct_…"]}}`,
+		"reconcile":     `JSON, the accounts to compare with Stripe's list, each with its endpoint: {"-":"default","acct_…":"connect"}; default the key's own`,
 		"allow-ips":     "addresses and CIDR ranges that may deliver, between commas; default all",
 		"silence-hours": "page after so many hours without an accepted event, 1 to 168, or off; default 24 for live, else off",
 	}
@@ -87,6 +89,8 @@ func FromContext(get func(key string) any, bundles string) (Options, error) {
 	endpoints, err := compactEndpoints(r.text("endpoints", "{}"), modesOf(o.Stage))
 	r.must(err == nil, "endpoints", "%v", err)
 	o.Endpoints = endpoints
+	o.Reconcile, err = compactAccounts(r.text("reconcile", ""))
+	r.must(err == nil, "reconcile", "%v", err)
 	return o, errors.Join(r.faults...)
 }
 
@@ -209,6 +213,31 @@ func compactEndpoints(text string, modes *[]bool) (string, error) {
 	}
 	if len(all) == 0 {
 		return "", nil
+	}
+	compact, err := json.Marshal(all)
+	if err == nil && len(compact) > maxVariable {
+		err = fmt.Errorf("%d bytes long, %d at most", len(compact), maxVariable)
+	}
+	return string(compact), err
+}
+
+// compactAccounts refuses what would keep the reconcile function from starting.
+func compactAccounts(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	var all map[string]string
+	if err := json.Unmarshal([]byte(text), &all); err != nil || len(all) == 0 {
+		return "", errors.New("not JSON of that form")
+	}
+	name := regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	for account, endpoint := range all {
+		switch {
+		case account != "-" && !strings.HasPrefix(account, "acct_"):
+			return "", fmt.Errorf("for an account %q, which is neither acct_… nor -", account)
+		case !name.MatchString(endpoint):
+			return "", fmt.Errorf("with an endpoint %q, which is not 1 to 32 of a-z, 0-9 and -", endpoint)
+		}
 	}
 	compact, err := json.Marshal(all)
 	if err == nil && len(compact) > maxVariable {

@@ -23,6 +23,7 @@ type parts struct {
 	webhook, key   awssecretsmanager.CfnSecret
 	ingest         awslambda.CfnFunction
 	consumer       awslambda.CfnFunction
+	reconcile      awslambda.CfnFunction
 	mapping        awslambda.CfnEventSourceMapping
 	api            awsapigatewayv2.CfnApi
 	alarmTopic     *string // ARN

@@ -39,6 +39,7 @@ func New(app constructs.Construct, o Options) (awscdk.Stack, error) {
 	p.addSecrets()
 	p.addIngest()
 	p.addConsumer()
+	p.addReconcile()
 	p.addAPI()
 	p.addTopic()
 	p.addAlarms()
@@ -60,7 +61,7 @@ func (o Options) validate() error {
 	if o.Limits.TimeScale != 1 {
 		return errors.New("limits are scaled: AWS's clocks are not")
 	}
-	for _, function := range []string{ingestFunction, consumerFunction} {
+	for _, function := range []string{ingestFunction, consumerFunction, reconcileFunction} {
 		name := filepath.Join(o.bundle(function), "bootstrap")
 		info, err := os.Stat(name)
 		if err != nil {

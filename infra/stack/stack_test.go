@@ -60,7 +60,7 @@ func needNode(t *testing.T) {
 func bundles(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, function := range []string{"ingest", "consumer"} {
+	for _, function := range []string{"ingest", "consumer", "reconcile"} {
 		if err := os.Mkdir(filepath.Join(dir, function), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -164,6 +164,7 @@ func TestContext(t *testing.T) {
 		{"nothing reserved", map[string]string{"reserved": "off"}, []want{
 			{"Ingest", []string{"ReservedConcurrentExecutions"}, nil},
 			{"Consumer", []string{"ReservedConcurrentExecutions"}, nil},
+			{"Reconcile", []string{"ReservedConcurrentExecutions"}, nil},
 			{"ConsumerMapping", []string{"ScalingConfig", "MaximumConcurrency"}, 5.0},
 		}},
 		{"an address", map[string]string{"alarm-email": "ops@example.com"}, []want{
@@ -176,6 +177,9 @@ func TestContext(t *testing.T) {
 		}},
 		{"several endpoints", map[string]string{"stage": "live", "endpoints": `{"connect": {"accounts": ["acct_1"]}, "default": {"livemode": [true], "accounts": ["-"]}}`}, []want{
 			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`},
+		}},
+		{"several accounts", map[string]string{"reconcile": `{"acct_1": "connect", "-": "default"}`}, []want{
+			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_RECONCILE"}, `{"-":"default","acct_1":"connect"}`},
 		}},
 		{"a list of sources and short logs", map[string]string{"allow-ips": "3.18.12.63, 10.0.0.0/8", "log-days": "7", "silence-hours": "6"}, []want{
 			{"Ingest", []string{"Environment", "Variables", "TOLLGATE_ALLOW_IPS"}, "3.18.12.63, 10.0.0.0/8"},
@@ -224,13 +228,16 @@ func TestNumbersFollow(t *testing.T) {
 	l.MaxConcurrency--
 	l.ReservedConsumer--
 	l.ReservedIngest--
+	l.Reconcile.Timeout /= 3
+	l.Reconcile.StopAfter /= 3
+	l.Reconcile.Quarter.Every *= 2
 	o.Limits = l
 	template := parse(t, synth(t, o))
 	if err := check.Run(template, l); err != nil {
 		t.Error(err)
 	}
 	err := check.Run(template, limits.AWS())
-	for _, resource := range []string{"Ingest", "Consumer", "Queue", "DeadLetterQueue", "ConsumerMapping", "ApiStage"} {
+	for _, resource := range []string{"Ingest", "Consumer", "Queue", "DeadLetterQueue", "ConsumerMapping", "ApiStage", "Reconcile", "ScheduleQuarter"} {
 		if err == nil || !strings.Contains(err.Error(), ": "+resource+": ") {
 			t.Errorf("%s has other numbers than the code, and nobody says so: %v", resource, err)
 		}
@@ -335,6 +342,7 @@ func TestFromContextRefuses(t *testing.T) {
 		{"endpoints", `{"a":{"mode":true}}`}, {"endpoints", fmt.Sprintf(`{"a":{"accounts":[%q]}}`, strings.Repeat("a", 4000))},
 		{"allow-ips", "3.18.12"}, {"allow-ips", "3.18.12.63,"}, {"allow-ips", "10.0.0.0/33"},
 		{"allow-ips", strings.Repeat("10.0.0.0/8,", 300) + "10.0.0.0/8"},
+		{"reconcile", "acct_1"}, {"reconcile", "{}"}, {"reconcile", `{"platform":"default"}`}, {"reconcile", `{"-":""}`}, {"reconcile", ""},
 		{"silence-hours", "0"}, {"silence-hours", "169"}, {"silence-hours", "never"},
 	} {
 		t.Run(tt.key+"="+tt.value[:min(len(tt.value), 40)], func(t *testing.T) {

@@ -73,6 +73,13 @@ func TestStackIsAccepted(t *testing.T) {
 			if c.Stage != stage || !strings.HasSuffix(c.DLQURL, "-"+stage+"-dead") || c.Table == "" || !strings.Contains(c.APIKeySecretID, ":ApiKeySecret-") {
 				t.Errorf("consumer: %+v", c)
 			}
+			r, err := LoadReconcile(deployed(t, stage, "Reconcile"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Stage != stage || !strings.HasSuffix(r.QueueURL, "-"+stage+"-events") || r.Table != c.Table || r.APIKeySecretID != c.APIKeySecretID || r.Limits != limits.AWS() {
+				t.Errorf("reconcile: %+v", r)
+			}
 			if c.Limits != limits.AWS() || in.Limits != limits.AWS() {
 				t.Errorf("the functions run with other limits than limits.AWS(): %+v, %+v", in.Limits, c.Limits)
 			}

@@ -170,7 +170,7 @@ const (
 // of is the count of a verdict.
 func (c *Counts) of(v verdict) *int {
 	return map[verdict]*int{
-		known: &c.Known, missed: &c.Missed, stuck: &c.Stuck,
+		known: &c.Known, missed: &c.Missed, stuck: &c.Stuck, revived: &c.Revived,
 		suspicious: &c.Suspicious, unreadable: &c.Unreadable, deferred: &c.Deferred,
 	}[v]
 }
@@ -202,7 +202,7 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	switch v {
 	case suspicious:
 		log.Error("an event and its record contradict each other", "state", rec.State)
-	case missed, stuck:
+	case missed, stuck, revived:
 		return p.send(ctx, r.net, e, v)
 	}
 	return v, nil

@@ -114,6 +114,7 @@ type Counts struct {
 	Known      int // done, or on its way
 	Missed     int // without a record: enqueued
 	Stuck      int // with a record that nothing would have finished: enqueued
+	Revived    int // not done when the net came by, dead letters for one: enqueued
 	Suspicious int // unlike its record: not enqueued
 	Unreadable int // known by too little to be enqueued
 	Deferred   int // to be enqueued by a later pass
@@ -124,13 +125,14 @@ func (c *Counts) add(o Counts) {
 	c.Known += o.Known
 	c.Missed += o.Missed
 	c.Stuck += o.Stuck
+	c.Revived += o.Revived
 	c.Suspicious += o.Suspicious
 	c.Unreadable += o.Unreadable
 	c.Deferred += o.Deferred
 }
 
 // Enqueued is how many events were put on the queue.
-func (c Counts) Enqueued() int { return c.Missed + c.Stuck }
+func (c Counts) Enqueued() int { return c.Missed + c.Stuck + c.Revived }
 
 // Report is what a pass did.
 type Report struct {

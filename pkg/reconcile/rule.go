@@ -14,6 +14,7 @@ const (
 	known      verdict = "known"      // its record is done, or something will finish it
 	missed     verdict = "missed"     // it has no record
 	stuck      verdict = "stuck"      // its record is not done, and nothing would finish it
+	revived    verdict = "revived"    // its record is not done, and this is the net
 	suspicious verdict = "suspicious" // its record is one that cannot be
 )
 
@@ -42,7 +43,7 @@ func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verd
 	case rec.State == idempotency.Done:
 		return known
 	case r.net:
-		return stuck
+		return revived
 	case rec.ReceivesLeft != 0 && r.now.Sub(rec.Updated) > r.stuck && rec.Lease.Before(r.now.Add(-r.margin)):
 		return stuck
 	}

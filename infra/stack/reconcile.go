@@ -1,0 +1,83 @@
+package stack
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+)
+
+// schedule is one task of the reconcile function and when it runs. Long passes begin at
+// hours of their own, in UTC, so that none is due when another begins.
+type schedule struct{ task, expression, does string }
+
+func (p *parts) schedules() []schedule {
+	l := p.Limits.Reconcile
+	return []schedule{
+		{"quarter", rate(l.Quarter.Every), "compares the last hours with Stripe's list"},
+		{"nightly", "cron(20 2 * * ? *)", "compares the last days with Stripe's list"},
+		{"weekly", "cron(50 3 ? * SUN *)", "brings back whatever of the last weeks is not done"},
+		{"outbox", rate(l.OutboxEvery), "sends what waits in the outbox"},
+	}
+}
+
+func rate(d time.Duration) string {
+	minutes := int(d / time.Minute)
+	if minutes == 1 {
+		return "rate(1 minute)"
+	}
+	return fmt.Sprintf("rate(%d minutes)", minutes)
+}
+
+func (p *parts) addReconcile() {
+	l := p.Limits.Reconcile
+	f := function{
+		name: reconcileFunction, does: "enqueues what Stripe's list has and the table lacks, and sends the outbox",
+		timeout: l.Timeout, reserved: l.Reserved,
+		env: map[string]*string{
+			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
+			"TOLLGATE_TABLE":             p.table.Ref(),
+			"TOLLGATE_API_KEY_SECRET_ID": p.key.Ref(),
+		},
+		grants: []grant{
+			{p.queue.AttrArn(), []string{"sqs:SendMessage", "sqs:GetQueueAttributes"}},
+			{p.table.AttrArn(), []string{"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}},
+			{awscdk.Fn_Join(str(""), &[]*string{p.table.AttrArn(), str("/index/list")}), []string{"dynamodb:Query"}},
+			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
+		},
+	}
+	if p.Reconcile != "" {
+		f.env["TOLLGATE_RECONCILE"] = str(p.Reconcile)
+	}
+	p.reconcile = p.addFunction("Reconcile", f)
+	// A failed pass is repeated by the schedule. One that finds the single process busy
+	// waits for it, as long as the longest pass takes and its next turn is away.
+	awslambda.NewCfnEventInvokeConfig(p.stack, str("ReconcileInvoke"), &awslambda.CfnEventInvokeConfigProps{
+		FunctionName: p.reconcile.Ref(), Qualifier: str("$LATEST"),
+		MaximumRetryAttempts: num(0), MaximumEventAgeInSeconds: seconds(4 * l.Timeout),
+	})
+	for _, s := range p.schedules() {
+		p.addSchedule(s)
+	}
+}
+
+func (p *parts) addSchedule(s schedule) {
+	id := "Schedule" + strings.ToUpper(s.task[:1]) + s.task[1:]
+	rule := awsevents.NewCfnRule(p.stack, str(id), &awsevents.CfnRuleProps{
+		Description:        str("Tollgate, stage " + p.Stage + ": " + s.does),
+		ScheduleExpression: str(s.expression),
+		State:              str("ENABLED"),
+		Targets: []any{&awsevents.CfnRule_TargetProperty{
+			Id: str(s.task), Arn: p.reconcile.AttrArn(), Input: str(fmt.Sprintf(`{"task":%q}`, s.task)),
+		}},
+	})
+	awslambda.NewCfnPermission(p.stack, str(id+"Permission"), &awslambda.CfnPermissionProps{
+		Action:       str("lambda:InvokeFunction"),
+		FunctionName: p.reconcile.AttrArn(),
+		Principal:    str("events.amazonaws.com"),
+		SourceArn:    rule.AttrArn(),
+	})
+}
