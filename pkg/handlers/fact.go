@@ -43,6 +43,14 @@ func (f fact) insert(in dispatch.Input, ms messages) (dispatch.Effect, error) {
 	return dispatch.Insert(factKey(in, f.id, f.name), fields), nil
 }
 
+// message is a message about the fact.
+func (f fact) message(in dispatch.Input, name string) message {
+	return message{
+		about: factKey(in, f.id, f.name), name: name, to: f.customer, object: f.object, id: f.id,
+		amount: f.amount, currency: f.currency, at: f.occurred,
+	}
+}
+
 // factKey is the key of a fact.
 func factKey(in dispatch.Input, id, name string) string {
 	return "FACT#" + place(in) + id + "#" + name

@@ -30,7 +30,7 @@ func TestPaymentIntentSucceeded(t *testing.T) {
 		}),
 		dispatch.Insert("OUT#"+key+"#receipt", dispatch.Fields{
 			"kind": "outbox", "name": "receipt", "to": customer, "object": "payment_intent", "object_id": "pi_3TollgatefEZrEHFEikFfLQt", "mode": "test", "account": "",
-			"amount": int64(4900), "currency": "eur", "charge": "ch_3TollgateHKCDXCba9gRveya", "event_id": "evt_3TollgateDb3Q4wtPFCuAroQ",
+			"amount": int64(4900), "currency": "eur", "event_id": "evt_3TollgateDb3Q4wtPFCuAroQ",
 			"lst": "OUT#6", "at": "2026-11-19T02:01:04Z",
 		}),
 	}
@@ -56,7 +56,7 @@ func TestPaymentIntentFailed(t *testing.T) {
 		}),
 		dispatch.Insert("OUT#"+key+"#payment_failed", dispatch.Fields{
 			"kind": "outbox", "name": "payment_failed", "to": customer, "object": "payment_intent", "object_id": "pi_3TollgatemJ1pOSao3BHsK2V", "mode": "test", "account": "",
-			"amount": int64(12900), "currency": "eur", "charge": "ch_3TollgateurDuJeSozlFYFvU", "event_id": "evt_3TollgatergU1nnXAAuf3QYK",
+			"amount": int64(12900), "currency": "eur", "event_id": "evt_3TollgatergU1nnXAAuf3QYK",
 			"lst": "OUT#4", "at": "2026-11-19T02:30:03Z",
 		}),
 	}

@@ -74,14 +74,6 @@ func paymentIntentFailed(_ context.Context, e dispatch.Event[stripe.PaymentInten
 	return ms.with(e.Input, item), nil
 }
 
-// message is the message about a payment's fact.
-func (f fact) message(in dispatch.Input, name string) message {
-	return message{
-		about: factKey(in, f.id, f.name), name: name, to: f.customer, object: f.object, id: f.id,
-		amount: f.amount, currency: f.currency, at: f.occurred, more: dispatch.Fields{"charge": f.more["charge"]},
-	}
-}
-
 // fetched reports whether an event's object is the present one and not the event's own:
 // it is then of another moment, later or, as Stripe may lag, a little earlier.
 func fetched(in dispatch.Input) bool { return in.APIVersion != stripe.APIVersion }

@@ -2,9 +2,11 @@ package handlers_test
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -240,4 +242,21 @@ func TestSubscriptionCanceledUnderWay(t *testing.T) {
 func sortedList(v any) []any {
 	list, _ := v.([]any)
 	return append([]any{}, slices.SortedFunc(slices.Values(list), func(a, b any) int { return cmp.Compare(a.(string), b.(string)) })...)
+}
+
+// An update that a later fetch has shown already needs no fetch of its own. What inserts
+// a message never coalesces: it would be missed.
+func TestOnlyUpdatesCoalesce(t *testing.T) {
+	w := newWorld()
+	w.shows(t, golden(t, updated))
+	w.handle(t, golden(t, updated))
+	env := parse(t, golden(t, updated))
+	fetched := time.Unix(env.Created, 0)
+	for _, typ := range []string{updated, created} {
+		in := dispatch.Input{Envelope: parse(t, golden(t, typ)), Attempt: 1, Generation: 1, Now: fetched.Add(time.Minute), SentAt: fetched.Add(-dispatch.CoalesceAfter)}
+		_, err := w.mux.Dispatch(t.Context(), in)
+		if errors.Is(err, dispatch.ErrCoalesced) != (typ == updated) {
+			t.Errorf("%s: %v", typ, err)
+		}
+	}
 }
