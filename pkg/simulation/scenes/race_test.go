@@ -2,5 +2,10 @@
 
 package scenes_test
 
-// seeds is how many times each scene is played: the race detector makes each ten times slower.
-const seeds = 100
+// seeds is how many times each scene is played, and tries how many times one with a
+// mistake: the race detector makes each ten times
+// slower.
+const (
+	seeds = 100
+	tries = 12
+)

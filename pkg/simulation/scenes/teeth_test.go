@@ -1,0 +1,154 @@
+package scenes_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// TestTheUsualMistakesAreSeen builds the system wrong in the ways that are found in the
+// field, and wants each of them found by a few seeds.
+func TestTheUsualMistakesAreSeen(t *testing.T) {
+	tests := []struct {
+		name, scene string
+		flaw        flaw
+		atLeast     int // of the tries
+	}{
+		{"the snapshot is written as it comes", "out-of-order", guarded(func(_, _ int64) bool { return true }), tries / 2},
+		{"the snapshot is written if it is newer", "out-of-order", guarded(func(created, kept int64) bool { return created > kept }), tries / 2},
+		{"the snapshot is written if it is not older", "out-of-order", guarded(func(created, kept int64) bool { return created >= kept }), tries / 2},
+		{"newer snapshots only, in a storm", "storm", guarded(func(created, kept int64) bool { return created > kept }), tries / 2},
+		{"not older snapshots, in a life", "subscription-life", guarded(func(created, kept int64) bool { return created >= kept }), tries / 4},
+		{"the object is fetched and written blindly", "storm", flaw{store: blindly}, tries / 4},
+		{"the object is fetched before the row is read", "storm", flaw{handlers: fetchFirst}, tries / 4},
+		{"a fetch is spared that is still needed", "storm", flaw{handlers: eager}, tries / 4},
+		{"a completion is taken for done and its effects lost", "refund", flaw{store: loses("FACT#")}, tries / 2},
+		{"the message is not asked for", "subscription-life", flaw{store: loses("OUT#")}, tries / 2},
+		{"what the customer may use is not kept", "trial-to-paid", flaw{store: loses("ENT#")}, tries / 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			wrong := playAll(t, tt.scene, tries, tt.flaw)
+			if len(wrong) < tt.atLeast {
+				t.Errorf("%d of %d seeds saw it, want at least %d", len(wrong), tries, tt.atLeast)
+			}
+		})
+	}
+}
+
+// guarded reads objects from their events' snapshots and lets an event through if its
+// second passes the guard against the last one that was let through.
+func guarded(passes func(created, kept int64) bool) flaw {
+	return flaw{handlers: func(p *play) consumer.Handlers {
+		return &guard{Handlers: p.mux(snapshots{}), passes: passes, kept: map[string]int64{}}
+	}}
+}
+
+type guard struct {
+	consumer.Handlers
+	passes func(created, kept int64) bool
+	kept   map[string]int64
+}
+
+type snapshotKey struct{}
+
+func (g *guard) Dispatch(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
+	kept, known := g.kept[in.ObjectID]
+	if known && !g.passes(in.Created, kept) {
+		return nil, nil
+	}
+	g.kept[in.ObjectID] = in.Created
+	in.SentAt = time.Time{} // who writes snapshots cannot spare any
+	return g.Handlers.Dispatch(context.WithValue(ctx, snapshotKey{}, in.Body), in)
+}
+
+// snapshots answers with the object that the event carries.
+type snapshots struct{}
+
+func (snapshots) FetchObject(ctx context.Context, _, _, _ string) ([]byte, error) {
+	object, _, err := event.Data(ctx.Value(snapshotKey{}).([]byte))
+	return object, err
+}
+
+// blindly makes every swap one that holds.
+func blindly(p *play, s consumer.Store) consumer.Store { return blind{s, p} }
+
+type blind struct {
+	consumer.Store
+	p *play
+}
+
+func (b blind) Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
+	for i, e := range effects {
+		if e.Kind != dispatch.KindSwap {
+			continue
+		}
+		item, _, err := b.p.store.Item(ctx, e.Key)
+		if err != nil {
+			return idempotency.CompleteResult{}, err
+		}
+		effects[i].Ver, _ = item["ver"].(int64)
+	}
+	return b.Store.Complete(ctx, c, o, effects, now)
+}
+
+// fetchFirst asks Stripe before it reads the row, and goes by that answer.
+func fetchFirst(p *play) consumer.Handlers {
+	return &early{Handlers: p.mux(early{p: p}), p: p}
+}
+
+type early struct {
+	consumer.Handlers
+	p *play
+}
+
+type earlyKey struct{}
+
+func (e *early) Dispatch(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
+	object, err := present{e.p}.FetchObject(ctx, in.Account, "", in.ObjectID)
+	if err != nil {
+		return nil, err
+	}
+	return e.Handlers.Dispatch(context.WithValue(ctx, earlyKey{}, object), in)
+}
+
+func (early) FetchObject(ctx context.Context, _, _, _ string) ([]byte, error) {
+	return ctx.Value(earlyKey{}).([]byte), nil
+}
+
+// eager takes messages for older than they are, so that a fetch which came before an
+// event's change passes for one that came after.
+func eager(p *play) consumer.Handlers { return hasty{p.mux(present{p})} }
+
+type hasty struct{ consumer.Handlers }
+
+func (h hasty) Dispatch(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
+	in.SentAt = in.SentAt.Add(-time.Hour)
+	return h.Handlers.Dispatch(ctx, in)
+}
+
+// loses drops the effects whose keys begin so.
+func loses(prefix string) func(*play, consumer.Store) consumer.Store {
+	return func(_ *play, s consumer.Store) consumer.Store { return lossy{s, prefix} }
+}
+
+type lossy struct {
+	consumer.Store
+	prefix string
+}
+
+func (l lossy) Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
+	kept := dispatch.Effects{}
+	for _, e := range effects {
+		if len(e.Key) < len(l.prefix) || e.Key[:len(l.prefix)] != l.prefix {
+			kept = append(kept, e)
+		}
+	}
+	return l.Store.Complete(ctx, c, o, kept, now)
+}
