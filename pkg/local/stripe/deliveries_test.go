@@ -49,7 +49,11 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+	header := http.Header{}
+	if status/100 == 3 {
+		header.Set("Location", "http://elsewhere/")
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: http.NoBody, Request: req}, nil
 }
 
 func (r *receiver) all() []received {
@@ -210,7 +214,10 @@ func TestWhichEndpointsGetAnEvent(t *testing.T) {
 				}
 				local(t, s, "POST", "/v1/webhook_endpoints/"+ids["disabled"], "disabled=true")
 				local(t, s, "DELETE", "/v1/webhook_endpoints/"+ids["deleted"], "")
-				local(t, s, "POST", "/_standin/events?deliver=true", string(tt.body))
+				answer := local(t, s, "POST", "/_standin/events?deliver=true", string(tt.body))
+				if want := fmt.Sprintf(`"deliveries":%d}`, len(tt.want)); !strings.HasSuffix(string(answer), want) {
+					t.Errorf("answer %s, want %s", answer, want)
+				}
 				synctest.Wait()
 				var got []string
 				for _, each := range r.all() {
@@ -576,6 +583,7 @@ func TestDeliveriesAreBounded(t *testing.T) {
 			t.Errorf("one too many is answered %d", status)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if n := len(r.all()); n != 10 || most != 3 {
 			t.Errorf("%d delivered, %d at once, want 10 and 3", n, most)
 		}
