@@ -37,7 +37,7 @@ func places() []place {
 		{dir: "pkg/consumer", ours: laws},
 		{dir: "pkg/redrive", ours: laws},
 		{dir: "pkg/replay", ours: laws},
-		{dir: "pkg/doctor", ours: laws},
+		{dir: "pkg/doctor", ours: flows},
 		{dir: "pkg/reconcile", ours: laws},
 		{dir: "pkg/registration", ours: laws},
 		{dir: "pkg/outbox", ours: words},

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/doctor"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/secrets"
+)
+
+// doctorCmd checks the system.
+type doctorCmd struct {
+	Timeout  time.Duration `default:"20s" help:"For each check. Default: 20s."`
+	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
+}
+
+// Help is what --help says beside the flags.
+func (doctorCmd) Help() string {
+	return `Looks at every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records that nobody tries any more, dead events, Stripe's key and endpoint, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see who answers.
+
+  ok       as it should be
+  warn     it works, but not for ever, or it could not be looked at
+  fail     events are lost, late or not taken, now or in the next fault
+  skipped  there is nothing to look at here
+
+Exit 1 if anything fails.
+
+  tollgate doctor --stack tollgate-live`
+}
+
+// Run checks everything and fails when a check does.
+func (c *doctorCmd) Run(ctx context.Context, a *app) error {
+	if c.Timeout <= 0 {
+		return usage("--timeout is over 0")
+	}
+	t, err := a.target(ctx)
+	if _, wrong := errors.AsType[*usageError](err); wrong {
+		return err
+	}
+	var all []doctor.Finding
+	if err != nil {
+		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: hintOf(err)}}
+	} else {
+		checks, err := c.checks(ctx, a, t)
+		if err != nil {
+			return err
+		}
+		all = append([]doctor.Finding{{Name: "target", Status: doctor.OK, Detail: t.name}}, doctor.Run(ctx, c.Timeout, checks)...)
+	}
+	a.findings(all)
+	if doctor.Failed(all) {
+		return fmt.Errorf("%d checks fail", count(all, doctor.Fail))
+	}
+	return nil
+}
+
+func hintOf(err error) string {
+	if h, ok := errors.AsType[*hintError](err); ok {
+		return h.hint
+	}
+	return ""
+}
+
+func count(all []doctor.Finding, s doctor.Status) (n int) {
+	for _, f := range all {
+		if f.Status == s {
+			n++
+		}
+	}
+	return n
+}
+
+// checks wires every check to the target.
+func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Check, error) {
+	clock := &clockWatch{asked: map[string]time.Duration{}}
+	watched := t
+	watched.aws = clock.watch(t.aws)
+	reader, err := watched.reader()
+	if err != nil {
+		return nil, err
+	}
+	table := dynamodb.NewFromConfig(watched.aws)
+	coverage, err := dynamostore.NewCoverage(table, reader)
+	if err != nil {
+		return nil, err
+	}
+	queues := sqs.NewFromConfig(watched.aws)
+	vault := secretValues{secretsmanager.NewFromConfig(watched.aws)}
+	site := siteOf(t)
+	prefix := prefixOf(t)
+	client, missing := a.stripe(ctx, t)
+	checks := []doctor.Check{
+		doctor.CheckTable(tableOf{table, t.table}, site),
+		doctor.CheckQueues(queueOf{queues, t.queueURL}, queueOf{queues, t.dlqURL}, site),
+	}
+	if t.local {
+		checks = append(checks, doctor.Skip("functions", "tollgate dev runs them itself"), doctor.Skip("alarms", "a local system has none"))
+	} else {
+		cloud := cloud{watched.aws, t.queueURL}
+		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud, prefix))
+	}
+	checks = append(checks,
+		doctor.CheckWebhookSecret(vault, t.webhookSecretID, secrets.FaultOf),
+		doctor.CheckAPIKey(vault, t.apiKeySecretID, site),
+		doctor.CheckRecords(openRecords{reader}, site, time.Now),
+		doctor.CheckStripe(client, missing, site, time.Now),
+	)
+	switch {
+	case t.local:
+		checks = append(checks, doctor.Skip("endpoint", "a local system needs none at Stripe; tollgate endpoint status looks at one"))
+	case missing != nil:
+		checks = append(checks, doctor.Skip("endpoint", "there is no key to ask Stripe with"))
+	default:
+		checks = append(checks, doctor.CheckEndpoint(endpointPlan{a, endpointFlags{Endpoint: c.Endpoint}}))
+	}
+	return append(checks, doctor.CheckReconcile(coverage, site, time.Now), doctor.CheckClock(clock, site)), nil
+}
+
+// siteOf says what numbers hold, and in which mode the target must be. A stage's name is
+// known from the queue's; only the one that is called live takes live money.
+func siteOf(t target) doctor.Site {
+	l := limits.Scaled(t.timeScale)
+	if t.maxReceives > 0 {
+		l.MaxReceives = t.maxReceives
+	}
+	prefix := prefixOf(t)
+	return doctor.Site{Local: t.local, Live: prefix == "tollgate-live", Known: t.local || strings.HasPrefix(prefix, "tollgate-"), Limits: l}
+}
+
+// prefixOf is what the names of a stage's resources start with: its queue is called
+// tollgate-<stage>-events.
+func prefixOf(t target) string {
+	name := t.queueURL[strings.LastIndexByte(t.queueURL, '/')+1:]
+	prefix, _ := strings.CutSuffix(name, "-events")
+	return prefix
+}
+
+// findings prints what was found, what is wrong with what to do.
+func (a *app) findings(all []doctor.Finding) {
+	if a.json {
+		for _, f := range all {
+			a.object(f)
+		}
+		return
+	}
+	rows := make([][]string, len(all))
+	for i, f := range all {
+		rows[i] = []string{string(f.Status), f.Name, clip(f.Detail, 160)}
+	}
+	a.table([]string{"status", "check", "detail"}, rows)
+	for _, f := range all {
+		if f.Do != "" && f.Status != doctor.OK {
+			fmt.Fprintf(a.out, "%s: %s\n", f.Name, oneLine(f.Do))
+		}
+	}
+	fmt.Fprintf(a.out, "%d ok, %d to look at, %d fail, %d skipped\n",
+		count(all, doctor.OK), count(all, doctor.Warn), count(all, doctor.Fail), count(all, doctor.Skipped))
+}

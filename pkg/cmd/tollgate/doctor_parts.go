@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/doctor"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/registration"
+)
+
+// tableOf looks at the target's table.
+type tableOf struct {
+	client *dynamodb.Client
+	name   string
+}
+
+func (t tableOf) Table(ctx context.Context) (doctor.Table, error) {
+	out, err := t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name})
+	if err != nil {
+		return doctor.Table{}, err
+	}
+	kinds := map[string]string{}
+	for _, a := range out.Table.AttributeDefinitions {
+		kinds[aws.ToString(a.AttributeName)] = string(a.AttributeType)
+	}
+	d := doctor.Table{
+		Status: string(out.Table.TableStatus), Key: keysOf(out.Table.KeySchema, kinds),
+		Indexes: map[string]doctor.Index{}, Protected: aws.ToBool(out.Table.DeletionProtectionEnabled),
+	}
+	for _, i := range out.Table.GlobalSecondaryIndexes {
+		index := doctor.Index{Status: string(i.IndexStatus), Key: keysOf(i.KeySchema, kinds)}
+		if i.Projection != nil {
+			index.Projection = string(i.Projection.ProjectionType)
+		}
+		d.Indexes[aws.ToString(i.IndexName)] = index
+	}
+	return d, nil
+}
+
+// keysOf writes key attributes with their types, the hash first.
+func keysOf(schema []types.KeySchemaElement, kinds map[string]string) (keys []string) {
+	for _, want := range []types.KeyType{types.KeyTypeHash, types.KeyTypeRange} {
+		for _, k := range schema {
+			if name := aws.ToString(k.AttributeName); k.KeyType == want {
+				keys = append(keys, name+" "+kinds[name])
+			}
+		}
+	}
+	return keys
+}
+
+func (t tableOf) Expiry(ctx context.Context) (string, error) {
+	out, err := t.client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &t.name})
+	if err != nil {
+		return "", err
+	}
+	switch d := out.TimeToLiveDescription; d.TimeToLiveStatus {
+	case types.TimeToLiveStatusEnabled, types.TimeToLiveStatusEnabling:
+		return aws.ToString(d.AttributeName), nil
+	default:
+		return "", nil
+	}
+}
+
+func (t tableOf) Recovery(ctx context.Context) (bool, error) {
+	out, err := t.client.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &t.name})
+	if err != nil {
+		return false, err
+	}
+	p := out.ContinuousBackupsDescription.PointInTimeRecoveryDescription
+	return p != nil && p.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
+}
+
+// queueOf looks at one queue.
+type queueOf struct {
+	client *sqs.Client
+	url    string
+}
+
+func (q queueOf) Attributes(ctx context.Context) (map[string]string, error) {
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Attributes, nil
+}
+
+// secretValues reads Secrets Manager.
+type secretValues struct{ client *secretsmanager.Client }
+
+func (s secretValues) Value(ctx context.Context, id string) (string, bool, error) {
+	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+	if _, absent := errors.AsType[*smtypes.ResourceNotFoundException](err); absent {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	return aws.ToString(out.SecretString), out.SecretString != nil, nil
+}
+
+// openRecords reads the index of what is not done.
+type openRecords struct{ reader *dynamostore.Reader }
+
+// maxOpenRecords bounds what doctor reads; beyond it the system has other problems.
+const maxOpenRecords = 10_000
+
+func (o openRecords) Open(ctx context.Context) ([]idempotency.Record, bool, error) {
+	page, err := o.reader.List(ctx, dynamostore.ListRequest{Limit: maxOpenRecords, MaxRead: maxOpenRecords})
+	return page.Records, page.Cursor != "", err
+}
+
+// endpointPlan compares the endpoint at Stripe as tollgate endpoint status does.
+type endpointPlan struct {
+	app   *app
+	flags endpointFlags
+}
+
+func (e endpointPlan) Plan(ctx context.Context) (registration.Plan, error) {
+	s, err := e.flags.site(ctx, e.app)
+	if err != nil {
+		return registration.Plan{}, err
+	}
+	p, _, _, err := s.look(ctx)
+	return p, err
+}
+
+// clockWatch notes, beside the answers to all other checks, what time servers say it is.
+type clockWatch struct {
+	mu    sync.Mutex
+	next  aws.HTTPClient
+	asked map[string]time.Duration
+}
+
+// watch returns a configuration whose answers are noted.
+func (w *clockWatch) watch(c aws.Config) aws.Config {
+	if w.next = c.HTTPClient; w.next == nil {
+		w.next = awshttp.NewBuildableClient()
+	}
+	c.HTTPClient = w
+	return c
+}
+
+// Do makes a request and compares the answer's date with the middle of its way.
+func (w *clockWatch) Do(r *http.Request) (*http.Response, error) {
+	start := time.Now()
+	res, err := w.next.Do(r)
+	if err != nil {
+		return res, err
+	}
+	if at, failed := http.ParseTime(res.Header.Get("Date")); failed == nil {
+		took := time.Since(start)
+		name, _, _ := strings.Cut(r.URL.Hostname(), ".")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		// A header has whole seconds: half of one is the best guess of the rest.
+		w.asked[name] = at.Add(time.Second / 2).Sub(start.Add(took / 2))
+	}
+	return res, err
+}
+
+// Offsets asks the servers that other checks asked; it waits for one at least.
+func (w *clockWatch) Offsets(ctx context.Context) (map[string]time.Duration, error) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if seen := w.seen(); len(seen) > 0 {
+			return seen, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.New("no server answered")
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *clockWatch) seen() map[string]time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := make(map[string]time.Duration, len(w.asked))
+	for name, by := range w.asked {
+		seen[name] = by
+	}
+	return seen
+}

@@ -1,0 +1,484 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/reconcile"
+	"tollgate/pkg/registration"
+)
+
+var (
+	now  = time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
+	boom = errors.New("AccessDenied")
+)
+
+func clock() time.Time { return now }
+
+func site() Site { return Site{Limits: limits.AWS(), Known: true, Live: true} }
+
+// want is what a check must say: the finding of one name.
+type want struct {
+	name   string
+	status Status
+	says   string // in its detail
+}
+
+// has runs a check and looks for findings; a finding that is bad must say what to do.
+func has(t *testing.T, check Check, wants ...want) {
+	t.Helper()
+	all := check(t.Context())
+	for _, w := range wants {
+		ok := false
+		for _, f := range all {
+			ok = ok || f.Name == w.name && f.Status == w.status && strings.Contains(f.Detail, w.says)
+		}
+		if !ok {
+			t.Errorf("no finding %+v in %+v", w, all)
+		}
+	}
+	for _, f := range all {
+		if f.Detail == "" || f.Status == Fail && f.Do == "" {
+			t.Errorf("finding without words: %+v", f)
+		}
+	}
+}
+
+// healthy fails the test if a check finds anything wrong.
+func healthy(t *testing.T, check Check) {
+	t.Helper()
+	all := check(t.Context())
+	if len(all) == 0 {
+		t.Error("a check without findings")
+	}
+	for _, f := range all {
+		if f.Status != OK {
+			t.Errorf("a healthy part: %+v", f)
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(ctx context.Context) []Finding {
+			<-ctx.Done()
+			return []Finding{{"slow", Warn, ctx.Err().Error(), ""}}
+		}
+		start := time.Now()
+		all := Run(t.Context(), time.Minute, []Check{slow, Skip("functions", "none here"), slow})
+		if len(all) != 3 || all[0].Name != "slow" || all[1].Status != Skipped || time.Since(start) != time.Minute {
+			t.Errorf("%+v after %s", all, time.Since(start))
+		}
+		if Failed(all) || !Failed(append(all, Finding{Status: Fail})) {
+			t.Error("only a failure fails")
+		}
+	})
+}
+
+type table struct {
+	is        Table
+	attribute string
+	recovers  bool
+	err       [3]error
+}
+
+func (f table) Table(context.Context) (Table, error)   { return f.is, f.err[0] }
+func (f table) Expiry(context.Context) (string, error) { return f.attribute, f.err[1] }
+func (f table) Recovery(context.Context) (bool, error) { return f.recovers, f.err[2] }
+func goodTable() table {
+	return table{attribute: "exp", recovers: true, is: Table{
+		Status: "ACTIVE", Key: []string{"pk S"}, Protected: true,
+		Indexes: map[string]Index{
+			"open-upd": {Key: []string{"open S", "upd N"}, Projection: "ALL", Status: "ACTIVE"},
+			"list":     {Key: []string{"lst S", "at S"}, Projection: "ALL", Status: "ACTIVE"},
+		},
+	}}
+}
+
+func TestTable(t *testing.T) {
+	healthy(t, CheckTable(goodTable(), site()))
+	for name, c := range map[string]struct {
+		spoil func(*table)
+		want  want
+	}{
+		"not there":     {func(f *table) { f.err[0] = boom }, want{"table", Fail, "AccessDenied"}},
+		"being deleted": {func(f *table) { f.is.Status = "DELETING" }, want{"table", Fail, "DELETING"}},
+		"another table": {func(f *table) { f.is.Key = []string{"id S"} }, want{"table", Fail, "id S"}},
+		"no index":      {func(f *table) { delete(f.is.Indexes, "list") }, want{"table", Fail, "list is missing"}},
+		"another index": {func(f *table) { f.is.Indexes["list"] = Index{Key: []string{"lst S", "at N"}, Projection: "ALL"} }, want{"table", Fail, "at N"}},
+		"a narrow index": {func(f *table) {
+			f.is.Indexes["list"] = Index{Key: []string{"lst S", "at S"}, Projection: "KEYS_ONLY"}
+		}, want{"table", Fail, "KEYS_ONLY"}},
+		"an index is built": {func(f *table) { i := f.is.Indexes["list"]; i.Status = "CREATING"; f.is.Indexes["list"] = i }, want{"table", Warn, "CREATING"}},
+		"nothing expires":   {func(f *table) { f.attribute = "" }, want{"table expiry", Warn, "grows"}},
+		"the wrong expiry":  {func(f *table) { f.attribute = "upd" }, want{"table expiry", Fail, "upd"}},
+		"expiry unknown":    {func(f *table) { f.err[1] = boom }, want{"table expiry", Warn, "not known"}},
+		"no recovery":       {func(f *table) { f.recovers = false }, want{"table recovery", Warn, "point in time"}},
+		"recovery unknown":  {func(f *table) { f.err[2] = boom }, want{"table recovery", Warn, "not known"}},
+		"deletion is easy":  {func(f *table) { f.is.Protected = false }, want{"table recovery", Warn, "deletion"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := goodTable()
+			c.spoil(&f)
+			has(t, CheckTable(f, site()), c.want)
+		})
+	}
+	has(t, CheckTable(goodTable(), Site{Local: true}), want{"table recovery", Skipped, "local"})
+}
+
+type queue struct {
+	attributes map[string]string
+	err        error
+}
+
+func (q queue) Attributes(context.Context) (map[string]string, error) { return q.attributes, q.err }
+
+func goodQueues() (main, dead map[string]string) {
+	return map[string]string{
+			"VisibilityTimeout": "180", "MessageRetentionPeriod": "345600", "DelaySeconds": "0", "SqsManagedSseEnabled": "true",
+			"RedrivePolicy":               `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":16}`,
+			"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "2", "ApproximateNumberOfMessagesDelayed": "0",
+		}, map[string]string{
+			"QueueArn": "arn:dead", "MessageRetentionPeriod": "1209600", "KmsMasterKeyId": "alias/x", "ApproximateNumberOfMessages": "0",
+		}
+}
+
+func TestQueues(t *testing.T) {
+	m, d := goodQueues()
+	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, site()))
+	type set map[string]string
+	for name, c := range map[string]struct {
+		main, dead set
+		want       want
+	}{
+		"hidden too shortly":        {set{"VisibilityTimeout": "30"}, nil, want{"queue", Fail, "30s, want 3m0s"}},
+		"hidden too long":           {set{"VisibilityTimeout": "181"}, nil, want{"queue", Warn, "3m1s"}},
+		"kept too shortly":          {set{"MessageRetentionPeriod": "86400"}, nil, want{"queue", Fail, "24h0m0s"}},
+		"every message waits":       {set{"DelaySeconds": "7"}, nil, want{"queue", Warn, "7 s"}},
+		"no dead-letter queue":      {set{"RedrivePolicy": ""}, nil, want{"queue", Fail, "no dead-letter queue"}},
+		"a broken policy":           {set{"RedrivePolicy": "{"}, nil, want{"queue", Fail, "cannot be read"}},
+		"another dead-letter queue": {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:other","maxReceiveCount":16}`}, nil, want{"queue", Fail, "arn:other"}},
+		"gives up early":            {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"5"}`}, nil, want{"queue", Fail, "5 receives"}},
+		"gives up late":             {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"50"}`}, nil, want{"queue", Warn, "50 receives"}},
+		"in the clear":              {set{"SqsManagedSseEnabled": "false"}, nil, want{"queue", Warn, "encrypted"}},
+		"letters in the clear":      {nil, set{"KmsMasterKeyId": ""}, want{"dead-letter queue", Warn, "encrypted"}},
+		"letters go too soon":       {nil, set{"MessageRetentionPeriod": "604800"}, want{"dead-letter queue", Warn, "168h"}},
+		"letters go before":         {nil, set{"MessageRetentionPeriod": "345600"}, want{"dead-letter queue", Fail, "no longer than messages"}},
+		"letters move on":           {nil, set{"RedrivePolicy": "{}"}, want{"dead-letter queue", Fail, "moves its own letters on"}},
+		"a backlog":                 {set{"ApproximateNumberOfMessages": "995"}, nil, want{"queue depth", OK, "995"}},
+		"a large backlog":           {set{"ApproximateNumberOfMessages": "998"}, nil, want{"queue depth", Warn, "1000 messages"}},
+		"too many in flight":        {set{"ApproximateNumberOfMessagesNotVisible": "70000"}, nil, want{"queue depth", Fail, "120000"}},
+		"dead letters":              {nil, set{"ApproximateNumberOfMessages": "4", "ApproximateNumberOfMessagesNotVisible": "1"}, want{"dead letters", Warn, "5"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, d := goodQueues()
+			maps.Copy(m, c.main)
+			maps.Copy(d, c.dead)
+			has(t, CheckQueues(queue{m, nil}, queue{d, nil}, site()), c.want)
+		})
+	}
+	has(t, CheckQueues(queue{nil, boom}, queue{d, nil}, site()), want{"queue", Fail, "AccessDenied"})
+	has(t, CheckQueues(queue{m, nil}, queue{nil, boom}, site()), want{"dead-letter queue", Fail, "AccessDenied"})
+	scaled := site()
+	scaled.Limits = limits.Scaled(100) // its queue's seconds are as many
+	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, scaled))
+}
+
+type lambda struct {
+	functions map[string]Function
+	mappings  []Mapping
+	err       error
+}
+
+func (l lambda) Function(_ context.Context, name string) (Function, error) {
+	f, ok := l.functions[name]
+	if !ok {
+		return f, boom
+	}
+	return f, nil
+}
+func (l lambda) Mappings(context.Context) ([]Mapping, error) { return l.mappings, l.err }
+
+const consumerARN = "arn:aws:lambda:eu-central-1:1:function:tollgate-live-consumer"
+
+func goodLambda() lambda {
+	f := Function{State: "Active", Update: "Successful", Reserved: 50}
+	ingest, consumer, reconcile := f, f, f
+	ingest.Timeout, consumer.Timeout, reconcile.Timeout, reconcile.Reserved = 5*time.Second, 30*time.Second, 15*time.Minute, -1
+	return lambda{
+		functions: map[string]Function{"tollgate-live-ingest": ingest, "tollgate-live-consumer": consumer, "tollgate-live-reconcile": reconcile},
+		mappings:  []Mapping{{ID: "u-1", State: "Enabled", Function: consumerARN, PartialBatches: true, MaxConcurrency: 50, BatchSize: 10}},
+	}
+}
+
+func TestFunctions(t *testing.T) {
+	healthy(t, CheckFunctions(goodLambda(), "tollgate-live", site()))
+	consumer := func(change func(*Function)) func(*lambda) {
+		return func(l *lambda) {
+			f := l.functions["tollgate-live-consumer"]
+			change(&f)
+			l.functions["tollgate-live-consumer"] = f
+		}
+	}
+	mapping := func(change func(*Mapping)) func(*lambda) { return func(l *lambda) { change(&l.mappings[0]) } }
+	for name, c := range map[string]struct {
+		spoil func(*lambda)
+		want  want
+	}{
+		"no such function":              {func(l *lambda) { delete(l.functions, "tollgate-live-ingest") }, want{"function ingest", Warn, "not known"}},
+		"a broken function":             {consumer(func(f *Function) { f.State = "Failed" }), want{"function consumer", Fail, "Failed"}},
+		"a broken deployment":           {consumer(func(f *Function) { f.Update = "Failed" }), want{"function consumer", Fail, "deployment"}},
+		"switched off":                  {consumer(func(f *Function) { f.Reserved = 0 }), want{"function consumer", Fail, "switched off"}},
+		"another timeout":               {consumer(func(f *Function) { f.Timeout = time.Minute }), want{"function consumer", Warn, "1m0s"}},
+		"no mapping":                    {func(l *lambda) { l.mappings = nil }, want{"trigger", Fail, "nothing brings"}},
+		"two mappings":                  {func(l *lambda) { l.mappings = append(l.mappings, l.mappings[0]) }, want{"trigger", Fail, "2 mappings"}},
+		"another function":              {mapping(func(m *Mapping) { m.Function = consumerARN + "-old" }), want{"trigger", Fail, "-old"}},
+		"disabled":                      {mapping(func(m *Mapping) { m.State = "Disabled" }), want{"trigger", Fail, "disabled"}},
+		"failures count as done":        {mapping(func(m *Mapping) { m.PartialBatches = false }), want{"trigger", Fail, "lost"}},
+		"no bound":                      {mapping(func(m *Mapping) { m.MaxConcurrency = 0 }), want{"trigger", Warn, "throttled"}},
+		"a bound over what is reserved": {mapping(func(m *Mapping) { m.MaxConcurrency = 51 }), want{"trigger", Fail, "only 50"}},
+		"other batches":                 {mapping(func(m *Mapping) { m.BatchSize = 100 }), want{"trigger", Warn, "100"}},
+		"a version":                     {mapping(func(m *Mapping) { m.Function += ":7" }), want{"trigger", OK, "version 7"}},
+		"mappings unknown":              {func(l *lambda) { l.err = boom }, want{"trigger", Warn, "not known"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := goodLambda()
+			c.spoil(&l)
+			has(t, CheckFunctions(l, "tollgate-live", site()), c.want)
+		})
+	}
+}
+
+type watch struct {
+	alarms []Alarm
+	err    error
+}
+
+func (w watch) Alarms(context.Context, string) ([]Alarm, error) { return w.alarms, w.err }
+
+func TestAlarms(t *testing.T) {
+	good := func() []Alarm {
+		return []Alarm{{"ingest-errors", "OK", true, 1}, {"dead-letters", "INSUFFICIENT_DATA", true, 1}, {"silence", "OK", true, 2}}
+	}
+	healthy(t, CheckAlarms(watch{good(), nil}, "tollgate-live"))
+	for name, c := range map[string]struct {
+		alarms []Alarm
+		want   want
+	}{
+		"none":     {nil, want{"alarms", Fail, "no alarm ingest-errors"}},
+		"it rings": {append(good(), Alarm{"queue-age", "ALARM", true, 1}), want{"alarms", Fail, "queue-age rings"}},
+		"silenced": {append(good(), Alarm{"queue-age", "OK", false, 1}), want{"alarms", Warn, "silenced"}},
+		"unheard":  {append(good(), Alarm{"queue-age", "OK", true, 0}), want{"alarms", Warn, "tells nobody"}},
+	} {
+		t.Run(name, func(t *testing.T) { has(t, CheckAlarms(watch{c.alarms, nil}, "tollgate-live"), c.want) })
+	}
+	has(t, CheckAlarms(watch{nil, boom}, "x"), want{"alarms", Warn, "not known"})
+}
+
+type vault map[string]string
+
+func (v vault) Value(_ context.Context, id string) (string, bool, error) {
+	if id == "denied" {
+		return "", false, boom
+	}
+	s, ok := v[id]
+	return s, ok, nil
+}
+
+func TestSecrets(t *testing.T) {
+	fault := func(s string) string {
+		if !strings.HasPrefix(s, "whsec_") {
+			return "it does not start with whsec_"
+		}
+		return ""
+	}
+	healthy(t, CheckWebhookSecret(vault{"w": `{"default":["whsec_1","whsec_2"],"connect":["whsec_3"]}`}, "w", fault))
+	for name, c := range map[string]struct {
+		id, text string
+		want     want
+	}{
+		"not named":          {"", "", want{"signing secrets", Skipped, "does not name"}},
+		"not allowed":        {"denied", "", want{"signing secrets", Warn, "not known"}},
+		"not there":          {"other", "", want{"signing secrets", Fail, "there are none"}},
+		"a bare secret":      {"w", "whsec_1", want{"signing secrets", Fail, "not JSON"}},
+		"a list":             {"w", `["whsec_1"]`, want{"signing secrets", Fail, "not JSON"}},
+		"nobody":             {"w", `{}`, want{"signing secrets", Fail, "not JSON"}},
+		"no list":            {"w", `{"default":"whsec_1"}`, want{"signing secrets", Fail, "no list"}},
+		"an empty list":      {"w", `{"default":[]}`, want{"signing secrets", Fail, "no usable"}},
+		"one that is none":   {"w", `{"default":["whsec_1","sk_test_HUNTER"]}`, want{"signing secrets", Fail, "secret 2 is dropped"}},
+		"a number":           {"w", `{"default":[7]}`, want{"signing secrets", Fail, "not a text"}},
+		"no endpoint's name": {"w", `{"default":["whsec_1"],"A/b":["whsec_1"]}`, want{"signing secrets", Fail, "A/b"}},
+		"no default":         {"w", `{"connect":["whsec_1"]}`, want{"signing secrets", Warn, "default"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check := CheckWebhookSecret(vault{"w": c.text}, c.id, fault)
+			has(t, check, c.want)
+			raw, _ := json.Marshal(check(t.Context()))
+			if strings.Contains(string(raw), "HUNTER") {
+				t.Errorf("a secret is shown: %s", raw)
+			}
+		})
+	}
+}
+
+func TestAPIKey(t *testing.T) {
+	live, test, local, unknown := site(), Site{Known: true}, Site{Local: true, Known: true}, Site{}
+	for _, c := range []struct {
+		name, key string
+		site      Site
+		want      want
+	}{
+		{"a live stage", "rk_live_1\n", live, want{"api key", OK, "live"}},
+		{"a test stage", "sk_test_1", test, want{"api key", OK, "test"}},
+		{"nobody knows the stage", "sk_live_1", unknown, want{"api key", OK, "live"}},
+		{"a local system", "sk_test_1", local, want{"api key", OK, "test"}},
+		{"none", " ", live, want{"api key", Warn, "there is none"}},
+		{"white space", "sk_live_1 2", live, want{"api key", Fail, "white space"}},
+		{"a signing secret", "whsec_1", live, want{"api key", Fail, "signing secret"}},
+		{"something else", "hunter2", live, want{"api key", Warn, "does not start"}},
+		{"a test key on a live stage", "sk_test_1", live, want{"api key", Fail, "test key on a live"}},
+		{"a live key on a test stage", "sk_live_1", test, want{"api key", Fail, "not live"}},
+		{"a live key on a local system", "sk_live_1", local, want{"api key", Fail, "local"}},
+	} {
+		t.Run(c.name, func(t *testing.T) { has(t, CheckAPIKey(vault{"k": c.key}, "k", c.site), c.want) })
+	}
+	has(t, CheckAPIKey(vault{}, "", live), want{"api key", Skipped, "does not name"})
+	has(t, CheckAPIKey(vault{}, "denied", live), want{"api key", Warn, "not known"})
+}
+
+type offsets struct {
+	by  map[string]time.Duration
+	err error
+}
+
+func (o offsets) Offsets(context.Context) (map[string]time.Duration, error) { return o.by, o.err }
+
+func TestClock(t *testing.T) {
+	at := func(d time.Duration) Clock { return offsets{map[string]time.Duration{"sqs": 0, "dynamodb": d}, nil} }
+	for _, d := range []time.Duration{0, 5 * time.Second, -5 * time.Second} {
+		healthy(t, CheckClock(at(d), site()))
+	}
+	for _, d := range []time.Duration{6 * time.Second, -60 * time.Second} {
+		has(t, CheckClock(at(d), site()), want{"clock", Warn, "dynamodb is off by " + d.String()})
+	}
+	for _, d := range []time.Duration{61 * time.Second, -time.Hour} {
+		has(t, CheckClock(at(d), site()), want{"clock", Fail, d.String()})
+	}
+	has(t, CheckClock(offsets{err: boom}, site()), want{"clock", Warn, "not known"})
+	has(t, CheckClock(offsets{}, site()), want{"clock", Skipped, "nobody"})
+	has(t, CheckClock(at(time.Hour), Site{Local: true}), want{"clock", Skipped, "local"})
+}
+
+type records struct {
+	list []idempotency.Record
+	more bool
+	err  error
+}
+
+func (r records) Open(context.Context) ([]idempotency.Record, bool, error) {
+	return r.list, r.more, r.err
+}
+
+func TestRecords(t *testing.T) {
+	rec := func(st idempotency.State, ago time.Duration, left int64) idempotency.Record {
+		return idempotency.Record{ID: "evt_1", State: st, Updated: now.Add(-ago), Lease: now.Add(-ago), ReceivesLeft: left}
+	}
+	of := func(list ...idempotency.Record) Check { return CheckRecords(records{list: list}, site(), clock) }
+	healthy(t, of())
+	healthy(t, of(rec(idempotency.Failed, 80*time.Minute, 3), rec(idempotency.Running, 80*time.Minute, 3), rec(idempotency.Running, -time.Second, 0)))
+	has(t, of(rec(idempotency.Failed, 91*time.Minute, 3)), want{"records", Fail, "1 events"}, want{"dead events", OK, "none"})
+	has(t, of(rec(idempotency.Failed, 91*time.Minute, -1)), want{"records", Fail, "1 events"})
+	has(t, of(rec(idempotency.Running, 91*time.Minute, 3)), want{"records", Fail, "1 of them died"})
+	has(t, of(rec(idempotency.Failed, 91*time.Minute, 0), rec(idempotency.Running, 2*time.Hour, 0)), want{"records", OK, ""}, want{"dead events", Warn, "2; the oldest, evt_1, is dead for 2h"})
+	has(t, of(rec(idempotency.Failed, 11*24*time.Hour+time.Minute, 0)), want{"dead events", Fail, "evt_1"})
+	has(t, of(rec(idempotency.Failed, 11*24*time.Hour-time.Minute, 0)), want{"dead events", Warn, "evt_1"})
+	has(t, CheckRecords(records{more: true}, site(), clock), want{"records", Warn, "more than"})
+	has(t, CheckRecords(records{err: boom}, site(), clock), want{"records", Warn, "not known"})
+}
+
+type stripe struct {
+	live bool
+	err  error
+}
+
+func (s stripe) Livemode(context.Context) (bool, error) { return s.live, nil }
+func (s stripe) ListEvents(context.Context, reconcile.Query) (reconcile.Page, error) {
+	return reconcile.Page{}, s.err
+}
+
+func TestStripe(t *testing.T) {
+	healthy(t, CheckStripe(stripe{live: true}, nil, site(), clock))
+	has(t, CheckStripe(stripe{}, nil, site(), clock), want{"stripe", Fail, "test mode"})
+	has(t, CheckStripe(stripe{live: true, err: boom}, nil, site(), clock), want{"stripe", Fail, "AccessDenied"})
+	has(t, CheckStripe(nil, boom, site(), clock), want{"stripe", Warn, "AccessDenied"})
+}
+
+type endpoints struct {
+	plan registration.Plan
+	err  error
+}
+
+func (e endpoints) Plan(context.Context) (registration.Plan, error) { return e.plan, e.err }
+
+// TestEndpoint compares with what is at Stripe, as the plan of an endpoint does.
+func TestEndpoint(t *testing.T) {
+	wanted := registration.Wanted{Name: "default", URL: "https://hooks.example.com/webhooks/stripe", Events: []string{"invoice.paid"}, APIVersion: "2023-10-16", Livemode: true}
+	secret := registration.NewSecret("whsec_1")
+	there := registration.Endpoint{
+		ID: "we_1", URL: wanted.URL, Events: wanted.Events, APIVersion: wanted.APIVersion,
+		Metadata: map[string]string{registration.MetaSecret: secret.Fingerprint()},
+	}
+	plan := func(change func(*registration.Endpoint)) Check {
+		e := there
+		change(&e)
+		return CheckEndpoint(endpoints{registration.Make(wanted, []registration.Endpoint{e}, registration.Known{Stored: []registration.Secret{secret}, Read: true}), nil})
+	}
+	healthy(t, plan(func(*registration.Endpoint) {}))
+	for name, c := range map[string]struct {
+		spoil func(*registration.Endpoint)
+		want  want
+	}{
+		"another URL":     {func(e *registration.Endpoint) { e.URL = "https://old.example.com/" }, want{"endpoint", Fail, "create"}},
+		"disabled":        {func(e *registration.Endpoint) { e.Disabled = true }, want{"endpoint", Fail, "disabled"}},
+		"another version": {func(e *registration.Endpoint) { e.APIVersion = "2026-08-26.dahlia" }, want{"endpoint", Fail, "dahlia"}},
+		"too few types":   {func(e *registration.Endpoint) { e.Events = []string{"charge.failed"} }, want{"endpoint", Warn, "invoice.paid"}},
+	} {
+		t.Run(name, func(t *testing.T) { has(t, plan(c.spoil), c.want) })
+	}
+	has(t, CheckEndpoint(endpoints{err: boom}), want{"endpoint", Warn, "not known"})
+}
+
+type coverage struct {
+	notes []reconcile.Covered
+	err   error
+}
+
+func (c coverage) Covered(_ context.Context, from, to time.Time) (list []reconcile.Covered, err error) {
+	for _, n := range c.notes {
+		if !n.From.Before(from) && n.From.Before(to) {
+			list = append(list, n)
+		}
+	}
+	return list, c.err
+}
+
+func TestReconcile(t *testing.T) {
+	pass := func(tier string, ago time.Duration, errors int) reconcile.Covered {
+		return reconcile.Covered{Tier: tier, From: now.Add(-ago - 3*time.Hour), DoneAt: now.Add(-ago), Errors: errors}
+	}
+	of := func(s Site, notes ...reconcile.Covered) Check { return CheckReconcile(coverage{notes, nil}, s, clock) }
+	healthy(t, of(site(), pass(reconcile.Quarter, time.Hour, 3), pass(reconcile.Quarter, 44*time.Minute, 0)))
+	has(t, of(site(), pass(reconcile.Quarter, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
+	has(t, of(site(), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "no pass"})
+	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 2)), want{"reconcile", Warn, "2 events"})
+	has(t, of(Site{Local: true, Limits: limits.AWS()}), want{"reconcile", Skipped, "no pass"})
+	has(t, CheckReconcile(coverage{err: boom}, site(), clock), want{"reconcile", Warn, "not known"})
+}

@@ -1,0 +1,76 @@
+package doctor
+
+import (
+	"context"
+	"time"
+
+	"tollgate/pkg/idempotency"
+)
+
+// Records lists what is not done.
+type Records interface {
+	// Open returns the records that failed, or came again, and are not done; more says that
+	// there are others.
+	Open(ctx context.Context) (records []idempotency.Record, more bool, err error)
+}
+
+// CheckRecords looks for events that nobody tries any more, and for dead ones.
+func CheckRecords(r Records, s Site, now func() time.Time) Check {
+	return func(ctx context.Context) []Finding {
+		open, more, err := r.Open(ctx)
+		if err != nil {
+			return unknown("records", err, "dynamodb:Query on the table's indexes")
+		}
+		return append(stuck(open, more, s.Limits.Reconcile.StuckAge, now()), deadRecords(open, s, now())...)
+	}
+}
+
+// stuck finds events whose message has receives left and must have been tried again by now.
+func stuck(open []idempotency.Record, more bool, after time.Duration, now time.Time) []Finding {
+	f := findings{name: "records"}
+	var died, waiting int
+	var example string
+	for _, r := range open {
+		switch {
+		case r.ReceivesLeft == 0:
+		case r.State == idempotency.Running && now.Sub(r.Lease) > after:
+			died++
+			example = r.ID
+		case r.State == idempotency.Failed && now.Sub(r.Updated) > after:
+			waiting++
+			example = r.ID
+		}
+	}
+	if died+waiting > 0 {
+		f.fail("does the consumer run? tollgate events show "+example+"; reconcile sends what it still finds, tollgate events replay sends one",
+			"%d events are not done, have receives left and were not tried for %s (%d of them died while they ran)", died+waiting, after, died)
+	}
+	if more {
+		f.warn("tollgate events list", "there are more than %d open records", len(open))
+	}
+	return f.or("%d are not done, and all of them are under way or dead", len(open))
+}
+
+// deadRecords warns before SQS drops letters: that leaves three days of their retention.
+func deadRecords(open []idempotency.Record, s Site, now time.Time) []Finding {
+	f := findings{name: "dead events"}
+	n := 0
+	var oldest idempotency.Record
+	for _, r := range open {
+		if r.ReceivesLeft == 0 && !(r.State == idempotency.Running && r.Lease.After(now)) {
+			if n++; oldest.ID == "" || r.Updated.Before(oldest.Updated) {
+				oldest = r
+			}
+		}
+	}
+	if n == 0 {
+		return f.or("none")
+	}
+	age, kept := now.Sub(oldest.Updated), s.Limits.DLQRetention
+	if age > kept*11/14 {
+		f.fail("tollgate redrive, or tollgate dlq export, at once", "%d; the oldest, %s, is dead for %s, and its letter is kept for %s", n, oldest.ID, age.Round(time.Minute), kept)
+		return f.list
+	}
+	f.warn("tollgate dlq list, and after the fix tollgate redrive", "%d; the oldest, %s, is dead for %s", n, oldest.ID, age.Round(time.Second))
+	return f.list
+}

@@ -1,0 +1,113 @@
+package doctor
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/reconcile"
+	"tollgate/pkg/registration"
+)
+
+// Stripe is Stripe's API with the system's key.
+type Stripe interface {
+	// Livemode reports the key's mode.
+	Livemode(ctx context.Context) (bool, error)
+	// ListEvents returns a page of Stripe's list.
+	ListEvents(ctx context.Context, q reconcile.Query) (reconcile.Page, error)
+}
+
+// CheckStripe wants a key that works. Without one, missing says why there is none.
+func CheckStripe(c Stripe, missing error, s Site, now func() time.Time) Check {
+	return func(ctx context.Context) []Finding {
+		f := findings{name: "stripe"}
+		if missing != nil {
+			f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "not asked: %v", missing)
+			return f.list
+		}
+		live, err := c.Livemode(ctx)
+		if err == nil { // the one thing that the system always asks for
+			_, err = c.ListEvents(ctx, reconcile.Query{From: now().Add(-time.Minute), To: now()})
+		}
+		if err != nil {
+			f.fail("is the key the right one, and not revoked? Can Stripe be reached from here?", "%v", err)
+			return f.list
+		}
+		if s.Known && s.Live != live {
+			f.fail("give the key of the other mode", "the key is of %s mode, and the system is not", event.Mode(live))
+		}
+		return f.or("the key works, in %s mode", event.Mode(live))
+	}
+}
+
+// Endpoints compares the webhook endpoint at Stripe with what the handlers want.
+type Endpoints interface {
+	Plan(ctx context.Context) (registration.Plan, error)
+}
+
+// CheckEndpoint wants an endpoint that delivers what has a handler, in the API version
+// that handlers read.
+func CheckEndpoint(e Endpoints) Check {
+	return func(ctx context.Context) []Finding {
+		f := findings{name: "endpoint"}
+		p, err := e.Plan(ctx)
+		if err != nil {
+			f.warn("tollgate endpoint status", "not known: %v", err)
+			return f.list
+		}
+		// No endpoint, a disabled one or a URL that cannot be: nothing is delivered.
+		add := f.warn
+		if p.Action == registration.ActionCreate || p.Action == registration.ActionRefuse || p.Enable {
+			add = f.fail
+		}
+		for _, t := range p.Findings {
+			if t.Level == registration.Trouble {
+				add(t.Do, "%s", strings.TrimSpace(t.Endpoint+" "+t.What))
+			}
+		}
+		if len(f.list) == 0 && !p.Idle() {
+			add("tollgate endpoint plan, then tollgate endpoint apply", "it is not registered as the handlers want it (%s)", p.Action)
+		}
+		return f.or("%s takes %d types in API version %s", p.Endpoint, len(p.Wanted.Events), p.Wanted.APIVersion)
+	}
+}
+
+// Coverage tells which slices of Stripe's list were compared.
+type Coverage interface {
+	// Covered returns the notes of slices that begin in [from, to).
+	Covered(ctx context.Context, from, to time.Time) ([]reconcile.Covered, error)
+}
+
+// CheckReconcile wants a pass of the last three quarters of an hour.
+func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
+	return func(ctx context.Context) []Finding {
+		f := findings{name: "reconcile"}
+		l := s.Limits.Reconcile
+		late := 3 * l.Quarter.Every
+		at := now()
+		// A pass is filed under the beginning of its window.
+		notes, err := c.Covered(ctx, at.Add(-l.Quarter.Span-l.SettleLag-24*time.Hour), at)
+		if err != nil {
+			return unknown(f.name, err, "dynamodb:Query on the table's index list")
+		}
+		var last reconcile.Covered
+		for _, n := range notes {
+			if n.Tier == reconcile.Quarter && n.DoneAt.After(last.DoneAt) {
+				last = n
+			}
+		}
+		const do = "does the reconcile function run? Look at its alarms and its log; tollgate reconcile report names the gaps"
+		switch {
+		case last.DoneAt.IsZero() && s.Local:
+			return []Finding{{f.name, Skipped, "no pass has run here", ""}}
+		case last.DoneAt.IsZero():
+			f.warn(do, "no pass over Stripe's list ended within a day: what Stripe does not deliver is not noticed")
+		case at.Sub(last.DoneAt) > late:
+			f.warn(do, "the last pass ended %s ago, want one every %s", at.Sub(last.DoneAt).Round(time.Second), l.Quarter.Every)
+		case last.Errors > 0:
+			f.warn("tollgate reconcile report", "the last pass could not read or compare %d events", last.Errors)
+		}
+		return f.or("the last pass ended %s ago, listed %d, enqueued %d", at.Sub(last.DoneAt).Round(time.Second), last.Listed, last.Enqueued)
+	}
+}
