@@ -27,6 +27,7 @@ type endpointFlags struct {
 	Endpoint string `default:"default" help:"Name of the endpoint in the path and in the stored secrets. Default: default." placeholder:"NAME"`
 	URL      string `help:"Where Stripe delivers. Default: the target's, with the endpoint's name." placeholder:"URL"`
 	Connect  bool   `help:"The endpoint for the events of connected accounts."`
+	NoProbe  bool   `help:"Do not try the URL, as when this machine cannot reach it."`
 }
 
 // site is one endpoint of a target with both sides of it: Stripe and the stored secrets.
@@ -35,6 +36,7 @@ type site struct {
 	stripe *stripeapi.Client
 	vault  vault
 	wanted registration.Wanted
+	probed bool // whether the URL is tried
 }
 
 // site finds the endpoint that is meant, and how both sides are reached.
@@ -46,7 +48,7 @@ func (f endpointFlags) site(ctx context.Context, a *app) (site, error) {
 	if err != nil {
 		return site{}, err
 	}
-	s := site{target: t}
+	s := site{target: t, probed: !f.NoProbe}
 	if s.vault, err = t.vault(); err != nil {
 		return s, err
 	}
@@ -76,8 +78,10 @@ func (s site) look(ctx context.Context) (p registration.Plan, all []registration
 	if all, err = s.stripe.ListWebhookEndpoints(ctx); err != nil {
 		return p, nil, stored, stripeHint(err)
 	}
-	probe := probe(ctx, s.wanted.URL)
-	known := registration.Known{Probe: &probe}
+	known := registration.Known{}
+	if s.probed {
+		known.Probe = probe(ctx, s.wanted.URL)
+	}
 	now, err := s.vault.Current(ctx)
 	if err == nil {
 		stored, err = registration.ReadStored(now.Value)
@@ -108,22 +112,22 @@ const (
 
 // probe posts a delivery that nobody signed, as that is what shows who answers: ingest
 // refuses it with 400 and writes nothing.
-func probe(ctx context.Context, url string) registration.Probe {
+func probe(ctx context.Context, url string) *registration.Probe {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
 	if err != nil {
-		return registration.Probe{Err: "it is no URL"}
+		return &registration.Probe{Err: "it is no URL"}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		return registration.Probe{Err: clip(err.Error(), 200)}
+		return &registration.Probe{Err: clip(err.Error(), 200)}
 	}
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxProbeBytes)) // so that the connection ends well
-	return registration.Probe{Status: res.StatusCode, Location: res.Header.Get("Location")}
+	return &registration.Probe{Status: res.StatusCode, Location: res.Header.Get("Location")}
 }
 
 // showPlan prints a plan.

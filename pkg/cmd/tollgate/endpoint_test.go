@@ -1,0 +1,443 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	sdksecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/local"
+	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/dynamodb"
+	"tollgate/pkg/local/aws/secretsmanager"
+	"tollgate/pkg/local/stripe"
+	"tollgate/pkg/registration"
+	"tollgate/pkg/stripeapi"
+)
+
+// registry is what the verbs about endpoints work on: Secrets Manager and a table, a
+// stand-in for Stripe, a CloudWatch that answers what a test says, and a URL that
+// refuses what nobody signed.
+type registry struct {
+	t       *testing.T
+	data    string
+	url     string
+	stripe  *stripeapi.Client
+	secrets *sdksecrets.Client
+	env     map[string]string // of a system that is not local
+
+	mu       sync.Mutex
+	deny     map[string]int   // requests to refuse: an operation of AWS, or a method and path of Stripe's
+	verified map[string]int64 // by place in the list of secrets
+	asked    []string         // places that CloudWatch was asked for
+	now      time.Time        // of Secrets Manager
+}
+
+func newRegistry(t *testing.T) *registry {
+	t.Helper()
+	r := &registry{t: t, data: t.TempDir(), deny: map[string]int{}, verified: map[string]int64{}, now: time.Now()}
+	db, err := dynamodb.Open(filepath.Join(r.data, "dynamodb.db"), dynamodb.Options{})
+	check(t, err)
+	sm, err := secretsmanager.Open(filepath.Join(r.data, "secrets.db"), secretsmanager.Options{Now: func() time.Time { return r.now }})
+	check(t, err)
+	standIn, err := stripe.Open(stripe.Options{})
+	check(t, err)
+	amazon := r.serve(func(q *http.Request) string {
+		_, operation, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
+		return operation
+	}, r.cloudWatch(awsjson.Handler(db.Service(), sm.Service())))
+	atStripe := r.serve(func(q *http.Request) string {
+		path, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/v1/webhook_endpoints"), "/we_")
+		return q.Method + path
+	}, standIn)
+	hook := r.serve(func(*http.Request) string { return "" }, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	t.Cleanup(func() { check(t, standIn.Close()); check(t, sm.Close()); check(t, db.Close()) })
+	r.url = hook + limits.WebhookPath
+	c := local.AWSConfig(amazon)
+	_, err = sdkdynamodb.NewFromConfig(c).CreateTable(t.Context(), dynamostore.TableSchema(local.TableName))
+	check(t, err)
+	r.secrets = sdksecrets.NewFromConfig(c)
+	for id, value := range map[string]string{local.WebhookSecretID: `{"default":["whsec_first"]}`, local.APIKeySecretID: "sk_test_1"} {
+		_, err = r.secrets.CreateSecret(t.Context(), &sdksecrets.CreateSecretInput{Name: &id, SecretString: &value})
+		check(t, err)
+	}
+	r.stripe, err = stripeapi.New(stripeapi.Options{URL: atStripe, Key: func(context.Context) (string, error) { return "sk_test_1", nil }})
+	check(t, err)
+	r.files(amazon, atStripe)
+	return r
+}
+
+// files name the system: as a local one by its file, as another by the environment.
+func (r *registry) files(amazon, atStripe string) {
+	queue := amazon + "/000000000000/tollgate-test-events"
+	raw, err := json.Marshal(local.Info{URL: r.url, Secret: "whsec_first", Endpoint: amazon, Table: local.TableName,
+		QueueURL: queue, DLQURL: queue + "-dead", StripeURL: atStripe, TimeScale: 1, MaxReceives: 16})
+	check(r.t, err)
+	check(r.t, os.WriteFile(filepath.Join(r.data, local.InfoFile), raw, 0o600))
+	r.env = map[string]string{
+		"TOLLGATE_TABLE": local.TableName, "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_DLQ_URL": queue + "-dead",
+		"TOLLGATE_WEBHOOK_SECRET_ID": local.WebhookSecretID, "TOLLGATE_STRIPE_URL": atStripe, "STRIPE_API_KEY": "sk_test_1",
+	}
+	r.t.Setenv("AWS_ENDPOINT_URL", amazon)
+	r.t.Setenv("AWS_REGION", local.Region)
+	r.t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
+	r.t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
+}
+
+// serve puts refusals before a handler.
+func (r *registry) serve(name func(*http.Request) string, h http.Handler) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		r.mu.Lock()
+		status := r.deny[name(q)]
+		r.mu.Unlock()
+		if status != 0 {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"__type":"AccessDeniedException","message":"denied by the test","error":{"message":"denied by the test"}}`)
+			return
+		}
+		h.ServeHTTP(w, q)
+	}))
+	r.t.Cleanup(server.Close)
+	return server.URL
+}
+
+// cloudWatch answers GetMetricData as CloudWatch's Query protocol does; the rest goes on.
+func (r *registry) cloudWatch(rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get("X-Amz-Target") != "" {
+			rest.ServeHTTP(w, q)
+			return
+		}
+		if !strings.Contains(q.Header.Get("Authorization"), "/monitoring/aws4_request") || q.FormValue("Action") != "GetMetricData" {
+			r.t.Errorf("request %v signed as %q", q.Form, q.Header.Get("Authorization"))
+		}
+		w.Header().Set("Content-Type", "text/xml")
+		var members strings.Builder
+		for n := 1; q.FormValue(fmt.Sprintf("MetricDataQueries.member.%d.Id", n)) != ""; n++ {
+			get := func(name string) string { return q.FormValue(fmt.Sprintf("MetricDataQueries.member.%d.%s", n, name)) }
+			const dimensions = "MetricStat.Metric.Dimensions.member."
+			got := []string{get("MetricStat.Metric.Namespace"), get("MetricStat.Metric.MetricName"), get("MetricStat.Stat"), get("MetricStat.Period"),
+				get(dimensions + "1.Name"), get(dimensions + "1.Value"), get(dimensions + "2.Name")}
+			if want := []string{"Tollgate", "VerifiedBy", "Sum", "60", "stage", "test", "verified_by"}; !slices.Equal(got, want) {
+				r.t.Errorf("asked for %v, want %v", got, want)
+			}
+			place := get(dimensions + "2.Value")
+			r.mu.Lock()
+			count := r.verified[place]
+			r.asked = append(r.asked, place)
+			r.mu.Unlock()
+			points, values := "", ""
+			if count > 0 {
+				points, values = "<member>2026-11-21T10:00:00Z</member><member>2026-11-21T10:01:00Z</member>", fmt.Sprintf("<member>%d.0</member><member>0.0</member>", count)
+			}
+			fmt.Fprintf(&members, "<member><Id>%s</Id><Label>VerifiedBy</Label><Timestamps>%s</Timestamps><Values>%s</Values><StatusCode>Complete</StatusCode></member>", get("Id"), points, values)
+		}
+		for _, name := range []string{"StartTime", "EndTime"} {
+			if _, err := time.Parse(time.RFC3339, q.FormValue(name)); err != nil {
+				r.t.Errorf("%s: %v", name, err)
+			}
+		}
+		fmt.Fprintf(w, `<GetMetricDataResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"><GetMetricDataResult><MetricDataResults>%s</MetricDataResults></GetMetricDataResult></GetMetricDataResponse>`, &members)
+	})
+}
+
+// local runs the command on the system as on a local one, away as on another.
+func (r *registry) local(args ...string) answer {
+	r.t.Helper()
+	return r.silent(tollgate(r.t.Context(), nil, append(args, "--data", r.data)...))
+}
+
+func (r *registry) away(args ...string) answer {
+	r.t.Helper()
+	return r.silent(tollgate(r.t.Context(), r.env, args...))
+}
+
+// silent fails the test when an answer shows a secret.
+func (r *registry) silent(a answer) answer {
+	r.t.Helper()
+	if strings.Contains(a.out+a.err, "whsec_") {
+		r.t.Errorf("a secret is shown: %s%s", a.out, a.err)
+	}
+	return a
+}
+
+func (r *registry) stored(name string) []string {
+	r.t.Helper()
+	out, err := r.secrets.GetSecretValue(r.t.Context(), &sdksecrets.GetSecretValueInput{SecretId: aws.String(local.WebhookSecretID)})
+	check(r.t, err)
+	var all map[string][]string
+	check(r.t, json.Unmarshal([]byte(*out.SecretString), &all))
+	return all[name]
+}
+
+func (r *registry) endpoints() []registration.Endpoint {
+	r.t.Helper()
+	list, err := r.stripe.ListWebhookEndpoints(r.t.Context())
+	check(r.t, err)
+	return list
+}
+
+func (r *registry) refuse(what string, status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deny[what] = status
+}
+
+// verbs are those of the audit trail, newest first, with their outcomes.
+func (r *registry) verbs() (list []string) {
+	for _, e := range lines[auditView](r.t, r.local("audit", "list", "--json").ok(r.t).out) {
+		list = append(list, e.Verb+": "+e.Outcome)
+	}
+	return list
+}
+
+func TestEndpointFromNothingToRight(t *testing.T) {
+	r := newRegistry(t)
+	p := lines[registration.Plan](t, r.local("endpoint", "plan", "--json").ok(t).out)[0]
+	if p.Action != registration.ActionCreate || !slices.Equal(p.Wanted.Events, handlers.Types()) || p.Wanted.URL != r.url || p.Wanted.APIVersion != "2023-10-16" {
+		t.Errorf("plan %+v", p)
+	}
+	r.local("endpoint", "status").says(t, exitFailed, "the endpoint is not as it should be: create an endpoint")
+	if len(r.endpoints()) != 0 || len(r.stored("default")) != 1 {
+		t.Fatal("plan or status changed something")
+	}
+	done := lines[applyView](t, r.local("endpoint", "apply", "--json", "--reason", "first day").ok(t).out)[0]
+	list := r.endpoints()
+	if len(list) != 1 || done.Created != list[0].ID || list[0].URL != r.url || list[0].APIVersion != "2023-10-16" || list[0].Metadata[registration.MetaSecret] == "" {
+		t.Fatalf("%+v at Stripe after %+v", list, done)
+	}
+	stored := r.stored("default")
+	if len(stored) != 2 || stored[1] != "whsec_first" || registration.NewSecret(stored[0]).Fingerprint() != list[0].Metadata[registration.MetaSecret] {
+		t.Errorf("stored %v", stored)
+	}
+	r.local("endpoint", "status").ok(t)
+	if got := r.local("endpoint", "apply").ok(t); !strings.Contains(got.out, "Nothing to do") {
+		t.Errorf("again: %q", got.out)
+	}
+	if got, want := r.verbs(), []string{"endpoint apply: created " + done.Created}; !slices.Equal(got, want) {
+		t.Errorf("audit %q, want %q", got, want)
+	}
+}
+
+func TestEndpointDriftsAndIsMended(t *testing.T) {
+	r := newRegistry(t)
+	r.local("endpoint", "apply").ok(t)
+	id := r.endpoints()[0].ID
+	disabled := true
+	_, err := r.stripe.UpdateWebhookEndpoint(t.Context(), id, registration.Update{Events: []string{"invoice.paid", "plan.created"}, Disabled: &disabled})
+	check(t, err)
+	r.local("endpoint", "status").says(t, exitFailed, "it is disabled", "it lacks types that have a handler: charge.dispute.created", "it sends types that have no handler: plan.created")
+	r.local("endpoint", "apply").ok(t)
+	if e := r.endpoints()[0]; e.ID != id || e.Disabled || !slices.Equal(e.Events, handlers.Types()) {
+		t.Errorf("after apply %+v", e)
+	}
+	r.local("endpoint", "status").ok(t)
+}
+
+func TestEndpointOfAnotherName(t *testing.T) {
+	r := newRegistry(t)
+	r.local("endpoint", "apply", "--endpoint", "eu", "--connect").ok(t)
+	e := r.endpoints()[0]
+	if e.URL != r.url+"/eu" || !e.Connect() || len(r.stored("eu")) != 1 || len(r.stored("default")) != 1 {
+		t.Errorf("made %+v, stored %v and %v", e, r.stored("eu"), r.stored("default"))
+	}
+	r.local("endpoint", "status", "--endpoint", "eu", "--connect").ok(t)
+	r.local("endpoint", "apply", "--endpoint", "Eu").refused(t, exitUsage, "1 to 32 of a-z")
+}
+
+func TestApplyThatCannotStore(t *testing.T) {
+	r := newRegistry(t)
+	r.refuse("PutSecretValue", http.StatusBadRequest)
+	r.local("endpoint", "apply").refused(t, exitFailed, "write webhook secret", "no endpoint was left")
+	if list := r.endpoints(); len(list) != 0 || len(r.stored("default")) != 1 {
+		t.Errorf("left %+v, stored %v", list, r.stored("default"))
+	}
+	r.refuse("DELETE", http.StatusForbidden)
+	got := r.local("endpoint", "apply", "--json")
+	list := r.endpoints()
+	view := lines[applyView](t, got.out)
+	if got.code != exitFailed || len(list) != 1 || len(view) != 1 || view[0].Left != list[0].ID || !strings.Contains(got.err, "delete "+list[0].ID+" in Stripe's Dashboard") {
+		t.Fatalf("exit %d, left %+v, said %q %q", got.code, list, got.out, got.err)
+	}
+	r.local("endpoint", "status").says(t, exitFailed, list[0].ID+" it was made and its secret was never stored")
+	r.refuse("DELETE", 0)
+	r.refuse("PutSecretValue", 0)
+	r.local("endpoint", "apply").ok(t)
+	if now := r.endpoints(); len(now) != 1 || now[0].ID == list[0].ID || len(r.stored("default")) != 2 {
+		t.Errorf("after the next apply %+v", now)
+	}
+	if got := r.verbs(); len(got) != 3 || !strings.Contains(got[1], "left behind "+list[0].ID+"; failed") || !strings.HasPrefix(got[0], "endpoint apply: created") {
+		t.Errorf("audit %q", got)
+	}
+}
+
+func TestApplyWithoutTheAuditTrail(t *testing.T) {
+	r := newRegistry(t)
+	r.refuse("PutItem", http.StatusBadRequest)
+	r.local("endpoint", "apply").refused(t, exitFailed, "nothing was begun")
+	if len(r.endpoints()) != 0 {
+		t.Error("an endpoint was made all the same")
+	}
+}
+
+func TestApplyElsewhereAsksFirst(t *testing.T) {
+	r := newRegistry(t)
+	url := []string{"--url", "https://hooks.example.invalid/webhooks/stripe", "--no-probe"}
+	r.away(append([]string{"endpoint", "apply"}, url...)...).refused(t, exitUsage)
+	if len(r.endpoints()) != 0 {
+		t.Fatal("it was made unasked")
+	}
+	r.away(append([]string{"endpoint", "apply", "--yes"}, url...)...).ok(t)
+	r.away("endpoint", "plan", "--no-probe").refused(t, exitUsage, "give --url")
+	r.away("endpoint", "apply", "--yes", "--url", r.url).refused(t, exitFailed, "Stripe cannot reach")
+	if len(r.endpoints()) != 1 {
+		t.Errorf("%d endpoints", len(r.endpoints()))
+	}
+}
+
+func TestRetire(t *testing.T) {
+	r := newRegistry(t)
+	const at = "https://hooks.example.invalid/webhooks/stripe"
+	old, _, err := r.stripe.CreateWebhookEndpoint(t.Context(), registration.NewEndpoint{URL: at, Events: handlers.Types(), APIVersion: "2020-08-27"}, "old")
+	check(t, err)
+	apply := func(more ...string) answer {
+		return r.away(append([]string{"endpoint", "apply", "--yes", "--no-probe", "--url", at}, more...)...)
+	}
+	apply("--retire", old.ID).refused(t, exitUsage, "there is no endpoint yet")
+	r.now = time.Now().Add(-time.Hour) // the secret is stored an hour ago
+	apply().ok(t)
+	enabled := func() (n int) {
+		for _, e := range r.endpoints() {
+			if !e.Disabled {
+				n++
+			}
+		}
+		return n
+	}
+	apply("--retire", "we_unknown").refused(t, exitUsage, "is not an enabled endpoint")
+	apply("--retire", old.ID).refused(t, exitFailed, "its secret has verified no delivery yet")
+	r.verified["1"] = 5 // the old one's
+	apply("--retire", old.ID).refused(t, exitFailed, "its secret has verified no delivery yet")
+	if n := enabled(); n != 2 {
+		t.Fatalf("%d enabled, want both", n)
+	}
+	r.verified["0"] = 1
+	if got := apply("--retire", old.ID).ok(t); !strings.Contains(got.out, "disabled "+old.ID) || enabled() != 1 {
+		t.Errorf("said %q, %d enabled", got.out, enabled())
+	}
+	r.away("endpoint", "status", "--no-probe", "--url", at).ok(t)
+}
+
+func TestProbe(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		h    http.HandlerFunc
+		want registration.Probe
+	}{
+		{"refuses", func(w http.ResponseWriter, q *http.Request) {
+			if q.Method != http.MethodPost || q.Header.Get("Content-Type") != "application/json" || q.Header.Get("Stripe-Signature") != "" {
+				t.Errorf("%s with %v", q.Method, q.Header)
+			}
+			w.WriteHeader(400)
+		}, registration.Probe{Status: 400}},
+		{"redirects", func(w http.ResponseWriter, q *http.Request) {
+			http.Redirect(w, q, "/elsewhere", http.StatusMovedPermanently)
+		},
+			registration.Probe{Status: 301, Location: "/elsewhere"}},
+	} {
+		server := httptest.NewServer(c.h)
+		if got := *probe(t.Context(), server.URL); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+		server.Close()
+		if got := *probe(t.Context(), server.URL); got.Status != 0 || got.Err == "" {
+			t.Errorf("closed: %+v", got)
+		}
+	}
+}
+
+// says fails the test unless the command ended so and said so, on stdout or stderr.
+func (a answer) says(t *testing.T, code int, words ...string) {
+	t.Helper()
+	if a.code != code {
+		t.Errorf("exit %d, want %d: %s%s", a.code, code, a.out, a.err)
+	}
+	for _, s := range words {
+		if !strings.Contains(a.out+a.err, s) {
+			t.Errorf("said %q and %q, want %q", a.out, a.err, s)
+		}
+	}
+}
+
+func TestVerifiedByAnswers(t *testing.T) {
+	const head = `<GetMetricDataResponse><GetMetricDataResult><MetricDataResults>`
+	const tail = `</MetricDataResults>%s</GetMetricDataResult></GetMetricDataResponse>`
+	result := func(id, status, times, values string) string {
+		return "<member><Id>" + id + "</Id><StatusCode>" + status + "</StatusCode><Timestamps>" + times + "</Timestamps><Values>" + values + "</Values></member>"
+	}
+	point := func(minute int) string { return fmt.Sprintf("<member>2026-11-21T10:%02d:00Z</member>", minute) }
+	value := func(n int) string { return "<member>" + strconv.Itoa(n) + "</member>" }
+	for _, c := range []struct {
+		name  string
+		pages []string
+		want  string // the counts, or what the error says
+	}{
+		{"two pages", []string{
+			head + result("s0", "PartialData", point(3)+point(1), value(2)+value(3)) + fmt.Sprintf(tail, "<NextToken>n</NextToken>"),
+			head + result("s0", "Complete", point(2), value(4)) + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "[9 0] 10:03"},
+		{"half an answer", []string{head + result("s0", "PartialData", "", "") + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "PartialData"},
+		{"an error of one", []string{head + result("s0", "InternalError", "", "") + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "InternalError"},
+		{"one is missing", []string{head + result("s0", "Complete", "", "") + fmt.Sprintf(tail, "")}, "answers 1 of 2 questions"},
+		{"values without times", []string{head + result("s0", "Complete", "", value(1)) + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "0 times and 1 values"},
+		{"no XML", []string{"nonsense"}, "read answer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				if (n > 0) != (q.FormValue("NextToken") == "n") {
+					t.Errorf("request %d has token %q", n, q.FormValue("NextToken"))
+				}
+				fmt.Fprint(w, c.pages[n])
+				n++
+			}))
+			defer server.Close()
+			uses, err := verifiedBy(t.Context(), target{aws: local.AWSConfig(server.URL), queueURL: "https://sqs/1/tollgate-live-events"}, 2, time.Now().Add(-time.Hour), time.Now())
+			got := ""
+			if err != nil {
+				got = err.Error()
+			} else {
+				got = fmt.Sprintf("[%d %d] %s", uses[0].Count, uses[1].Count, uses[0].Last.Format("15:04"))
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+	if _, err := verifiedBy(t.Context(), target{queueURL: "https://sqs/1/another"}, 1, time.Now(), time.Now()); err == nil {
+		t.Error("a queue without a stage in its name is taken")
+	}
+	for region, want := range map[string]string{"eu-central-1": "https://monitoring.eu-central-1.amazonaws.com/", "cn-north-1": "https://monitoring.cn-north-1.amazonaws.com.cn/"} {
+		if got := cloudWatch(aws.Config{Region: region}); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
