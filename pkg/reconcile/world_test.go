@@ -1,0 +1,387 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+)
+
+// world is Stripe, the queue, the consumer and the table under one clock.
+type world struct {
+	now    time.Time
+	stripe []listed // the newest first
+	fail   func(Query) error
+	live   bool
+
+	queue   []message
+	stopped bool // the consumer
+	dead    bool // the queue takes nothing
+	copies  int  // messages for events that were on the queue or done already
+	slow    func(event.Envelope) time.Duration
+	taken   []event.Envelope // all that were sent by passes
+
+	records map[string]idempotency.Record
+	notes   map[string]Covered
+	noteErr error
+	asked   int // for the queue's depth
+}
+
+type listed struct {
+	Item
+	account string
+	visible time.Time
+}
+
+type message struct {
+	e   event.Envelope
+	due time.Time
+}
+
+var errDown = errors.New("down")
+
+func newWorld(now time.Time) *world {
+	return &world{now: now, records: map[string]idempotency.Record{}, notes: map[string]Covered{}}
+}
+
+// anEvent is one of Stripe's.
+func anEvent(id string, created time.Time) event.Envelope {
+	return event.Envelope{
+		ID: id, Object: event.ObjectSnapshot, Type: "invoice.paid", APIVersion: "2023-10-16",
+		Created: created.Unix(), ObjectID: "in_" + id, Body: []byte(`{"id":"` + id + `"}`),
+	}
+}
+
+// arises makes an event at Stripe that its list shows from a time on.
+func (w *world) arises(e event.Envelope, visible time.Time) {
+	w.stripe = append(w.stripe, listed{Item{Event: e}, e.Account, visible})
+	slices.SortStableFunc(w.stripe, func(a, b listed) int { return int(b.Event.Created - a.Event.Created) })
+}
+
+func (w *world) Livemode(context.Context) (bool, error) { return w.live, nil }
+
+func (w *world) ListEvents(_ context.Context, q Query) (p Page, err error) {
+	if w.fail != nil {
+		if err := w.fail(q); err != nil {
+			return p, err
+		}
+	}
+	if len(q.Types) == 0 || len(q.Types) > MaxTypes || q.To.Before(q.From) {
+		return p, fmt.Errorf("Stripe would refuse %+v", q)
+	}
+	began := q.After == ""
+	for _, l := range w.stripe {
+		if !began {
+			began = l.Event.ID == q.After
+			continue
+		}
+		if l.account != q.Account || l.visible.After(w.now) || l.Event.Created < q.From.Unix() || l.Event.Created > q.To.Unix() ||
+			l.Event.Type != "" && !slices.Contains(q.Types, l.Event.Type) {
+			continue
+		}
+		if len(p.Items) == 100 {
+			p.More = true
+			break
+		}
+		l.Position = len(p.Items)
+		p.Items = append(p.Items, l.Item)
+		if l.Event.ID != "" {
+			p.Last = l.Event.ID
+		}
+	}
+	return p, nil
+}
+
+func (w *world) Records(_ context.Context, ids []string) (map[string]idempotency.Record, error) {
+	if len(ids) > 100 {
+		return nil, errors.New("more than a page")
+	}
+	found := map[string]idempotency.Record{}
+	for _, id := range ids {
+		if r, ok := w.records[id]; ok {
+			found[id] = r
+		}
+	}
+	return found, nil
+}
+
+func (w *world) Send(_ context.Context, e event.Envelope, _ string) error {
+	if w.dead {
+		return errDown
+	}
+	w.taken = append(w.taken, e)
+	w.put(e)
+	return nil
+}
+
+// put is how a delivery and a pass come onto the queue.
+func (w *world) put(e event.Envelope) {
+	waiting := slices.ContainsFunc(w.queue, func(m message) bool { return m.e.ID == e.ID })
+	if r, seen := w.records[e.ID]; waiting || seen && r.State == idempotency.Done {
+		w.copies++
+	}
+	due := w.now
+	if w.slow != nil {
+		due = due.Add(w.slow(e))
+	}
+	w.queue = append(w.queue, message{e, due})
+}
+
+// consume finishes what is due.
+func (w *world) consume() {
+	if w.stopped {
+		return
+	}
+	w.queue = slices.DeleteFunc(w.queue, func(m message) bool {
+		if m.due.After(w.now) {
+			return false
+		}
+		if r, seen := w.records[m.e.ID]; !seen || r.State != idempotency.Done {
+			w.records[m.e.ID] = done(m.e, w.now)
+		}
+		return true
+	})
+}
+
+func done(e event.Envelope, now time.Time) idempotency.Record {
+	return idempotency.Record{ID: e.ID, State: idempotency.Done, Ident: idempotency.Ident(e), Updated: now, ReceivesLeft: -1}
+}
+
+func (w *world) Depth(context.Context) (int, error) { w.asked++; return len(w.queue), nil }
+
+func (w *world) Cover(_ context.Context, c Covered) error {
+	if w.noteErr != nil {
+		return w.noteErr
+	}
+	w.notes[fmt.Sprint(c.Livemode, c.Account, c.Tier, c.From.Unix())] = c
+	return nil
+}
+
+func (w *world) Covered(_ context.Context, from, to time.Time) (all []Covered, err error) {
+	for _, c := range w.notes {
+		if !c.From.Before(from) && c.From.Before(to) {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+func (w *world) reconciler(t *testing.T, change func(*Config)) *Reconciler {
+	t.Helper()
+	c := Config{
+		Lister: w, Records: w, Sender: w, Coverage: w, Depth: w,
+		Types: []string{"invoice.paid", "payment_intent.succeeded"}, Now: func() time.Time { return w.now },
+	}
+	if change != nil {
+		change(&c)
+	}
+	r, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// unknown are the events that no record is for.
+func (w *world) unknown() (ids []string) {
+	for _, l := range w.stripe {
+		if _, seen := w.records[l.Event.ID]; !seen && l.Event.ID != "" {
+			ids = append(ids, l.Event.ID)
+		}
+	}
+	return ids
+}
+
+// trial lives eight hours of deliveries in which one event in twenty is withheld, one in
+// five becomes visible up to an hour late, bursts share one second over the borders of
+// pages, and one list call in ten fails; then passes only. It returns what is unknown.
+func trial(t *testing.T, w *world, tier Tier) []string {
+	rnd := rand.New(rand.NewPCG(7, 11))
+	w.slow = func(event.Envelope) time.Duration { return time.Duration(rnd.IntN(200)) * time.Second }
+	w.fail = func(Query) error {
+		if rnd.IntN(10) == 0 {
+			return fmt.Errorf("429 after all tries: %w", errDown)
+		}
+		return nil
+	}
+	r, n := w.reconciler(t, nil), 0
+	begin := w.now
+	for w.now.Sub(begin) < 12*time.Hour {
+		w.now = w.now.Add(time.Minute)
+		size := rnd.IntN(4)
+		if rnd.IntN(60) == 0 {
+			size = 230
+		}
+		if w.now.Sub(begin) > 8*time.Hour {
+			size = 0
+		}
+		for range size {
+			n++
+			e, visible := anEvent(fmt.Sprintf("evt_%d", n), w.now), w.now
+			if rnd.IntN(5) == 0 {
+				visible = w.now.Add(time.Duration(rnd.IntN(3600)) * time.Second)
+			}
+			w.arises(e, visible)
+			if rnd.IntN(20) != 0 {
+				w.put(e)
+			}
+		}
+		w.consume()
+		if w.now.Sub(begin)%(15*time.Minute) == 0 {
+			if report, err := r.run(t.Context(), tier); (err == nil) != (report.Err == nil) || err != nil && report.Complete() {
+				t.Fatalf("%+v, %v", report, err)
+			}
+		}
+	}
+	if n < 1500 {
+		t.Fatalf("only %d events", n)
+	}
+	return w.unknown()
+}
+
+// TestFindsWhatWasNeverDelivered also shows what the overlap and the settle lag are for:
+// without the one events stay unknown, without the other healthy ones are sent twice.
+func TestFindsWhatWasNeverDelivered(t *testing.T) {
+	quarter := Tiers(limits.AWS().Reconcile)[0]
+	abutting, hasty := quarter, quarter
+	abutting.Span = quarter.Every + quarter.Lag
+	hasty.Lag = 0
+	for _, c := range []struct {
+		name         string
+		tier         Tier
+		loses, twice bool
+	}{
+		{"as it is", quarter, false, false},
+		{"windows that abut", abutting, true, false},
+		{"no settle lag", hasty, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(time.Date(2026, 11, 21, 0, 0, 7, 0, time.UTC))
+			lost := trial(t, w, c.tier)
+			if (len(lost) > 0) != c.loses {
+				t.Errorf("%d events of %d stay unknown: %.200s", len(lost), len(w.stripe), strings.Join(lost, " "))
+			}
+			if (w.copies > 0) != c.twice {
+				t.Errorf("%d needless messages", w.copies)
+			}
+			for _, e := range w.taken {
+				if e.Source != event.Reconcile || e.Endpoint != "default" || e.ReceivedAt.IsZero() || e.Body == nil {
+					t.Fatalf("sent %+v", e)
+				}
+			}
+		})
+	}
+}
+
+// TestStoppedConsumerBreedsNoCopies: nothing has a record while the consumer is stopped,
+// so that every pass sees everything missed.
+func TestStoppedConsumerBreedsNoCopies(t *testing.T) {
+	w := newWorld(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	w.stopped = true
+	r := w.reconciler(t, nil)
+	for n := range 1200 {
+		e := anEvent(fmt.Sprintf("evt_%d", n), w.now.Add(-time.Duration(n)*time.Second))
+		w.arises(e, w.now)
+		w.put(e)
+	}
+	w.arises(anEvent("evt_withheld", w.now), w.now)
+	for range 8 {
+		w.now = w.now.Add(15 * time.Minute)
+		report, err := r.Run(t.Context(), Quarter)
+		if err != nil || report.Deferred != 1201 || report.Complete() || report.Enqueued() != 0 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+	}
+	if w.copies != 0 || len(w.notes) != 0 {
+		t.Errorf("%d copies, noted as finished: %v", w.copies, slices.Collect(maps.Keys(w.notes)))
+	}
+	if w.asked > 8 {
+		t.Errorf("asked %d times for the queue's depth in 8 passes that may not send", w.asked)
+	}
+	w.stopped = false
+	w.consume()
+	report, err := r.Run(t.Context(), Quarter)
+	if err != nil || report.Missed != 1 || !report.Complete() || len(w.notes) != 1 {
+		t.Errorf("after it goes on again: %+v, %v", report, err)
+	}
+}
+
+// TestFewCopiesUnderTheGuard: under 1,000 messages passes do send, and stop there.
+func TestFewCopiesUnderTheGuard(t *testing.T) {
+	w := newWorld(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	w.stopped = true
+	r := w.reconciler(t, nil)
+	for n := range 400 {
+		w.arises(anEvent(fmt.Sprintf("evt_%d", n), w.now), w.now)
+	}
+	for range 8 {
+		w.now = w.now.Add(15 * time.Minute)
+		if _, err := r.Run(t.Context(), Quarter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.queue) != 1000 {
+		t.Errorf("%d messages on the queue, want 1000", len(w.queue))
+	}
+}
+
+// TestMostSendsOfOnePass: a pass after a long outage leaves the rest to the next ones.
+func TestMostSendsOfOnePass(t *testing.T) {
+	w := newWorld(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	r := w.reconciler(t, nil)
+	for n := range 5600 {
+		w.stripe = append(w.stripe, listed{Item{Event: anEvent(fmt.Sprintf("evt_%d", n), w.now)}, "", w.now})
+	}
+	w.now = w.now.Add(15 * time.Minute)
+	// A consumer that keeps up.
+	r.cfg.Depth = depthFunc(func() int { w.consume(); return len(w.queue) })
+	report, err := r.Run(t.Context(), Quarter)
+	if err != nil || report.Missed != 5000 || report.Deferred != 600 || report.Complete() || len(w.notes) != 0 {
+		t.Errorf("first pass %+v, %v", report, err)
+	}
+	w.consume()
+	report, err = r.Run(t.Context(), Quarter)
+	if err != nil || report.Missed != 600 || !report.Complete() || len(w.notes) != 1 {
+		t.Errorf("second pass %+v, %v", report, err)
+	}
+	w.consume()
+	if lost := w.unknown(); len(lost) > 0 || w.copies > 0 {
+		t.Errorf("%d unknown, %d copies", len(lost), w.copies)
+	}
+}
+
+type depthFunc func() int
+
+func (f depthFunc) Depth(context.Context) (int, error) { return f(), nil }
+
+// TestDeadLettersAreTheWeeklyNetsAlone counts the copies of an event that gave up.
+func TestDeadLettersAreTheWeeklyNetsAlone(t *testing.T) {
+	w := newWorld(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	r := w.reconciler(t, nil)
+	e := anEvent("evt_poison", w.now)
+	w.arises(e, w.now)
+	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Ident: idempotency.Ident(e), Updated: w.now, Fails: 16}
+	w.now = w.now.Add(2 * time.Hour)
+	for range 3 {
+		for _, tier := range []string{Quarter, Nightly} {
+			if report, err := r.Run(t.Context(), tier); err != nil || report.Enqueued() != 0 || !report.Complete() {
+				t.Fatalf("%s: %+v, %v", tier, report, err)
+			}
+		}
+	}
+	// However full the queue is: the net has no guard.
+	r.cfg.Depth = depthFunc(func() int { return 100_000 })
+	report, err := r.Run(t.Context(), Weekly)
+	if err != nil || report.Revived != 1 || report.Stuck != 0 || !report.Complete() || len(w.taken) != 1 {
+		t.Errorf("weekly: %+v, %v", report, err)
+	}
+}
