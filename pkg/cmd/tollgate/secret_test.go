@@ -1,0 +1,176 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/registration"
+)
+
+// fresh is a file with a new secret.
+func (r *registry) fresh(text string) string {
+	r.t.Helper()
+	path := filepath.Join(r.t.TempDir(), "secret")
+	check(r.t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestRollTakesASecret(t *testing.T) {
+	r := newRegistry(t)
+	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second\r\nmore"), "--yes", "--reason", "yearly").ok(t)
+	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_second", "whsec_first"}) {
+		t.Errorf("stored %v", got)
+	}
+	got := r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes", "--json").ok(t)
+	if v := lines[changedView](t, got.out)[0]; v.Changed || v.Secrets != 2 {
+		t.Errorf("the same again: %+v", v)
+	}
+	r.away("secret", "roll", "--endpoint", "eu", "--new-secret-file", r.fresh("whsec_eu"), "--yes").ok(t)
+	if !slices.Equal(r.stored("eu"), []string{"whsec_eu"}) || len(r.stored("default")) != 2 {
+		t.Errorf("stored %v and %v", r.stored("eu"), r.stored("default"))
+	}
+	if got := r.verbs(); len(got) != 3 || got[2] != "secret roll: stored" {
+		t.Errorf("audit %q", got)
+	}
+}
+
+func TestRollRefusesWhatIsNoSecret(t *testing.T) {
+	r := newRegistry(t)
+	for name, c := range map[string]struct{ text, says string }{
+		"empty":       {"\n", "it is empty"},
+		"an API key":  {"sk_test_SENSITIVE", "it does not start with"},
+		"two words":   {"whsec_1 SENSITIVE", "white space"},
+		"prefix only": {"whsec_", "it does not start with"},
+		"too long":    {"whsec_" + strings.Repeat("x", 5000), "too long"},
+	} {
+		got := tollgate(t.Context(), r.env, "secret", "roll", "--yes", "--new-secret-file", r.fresh(c.text))
+		got.refused(t, exitUsage, c.says)
+		if strings.Contains(got.err, "SENSITIVE") {
+			t.Errorf("%s is shown: %s", name, got.err)
+		}
+	}
+	r.away("secret", "roll", "--yes", "--new-secret-file", "/nonexistent").refused(t, exitUsage, "no such file")
+	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_2")).refused(t, exitUsage)
+	r.away("secret", "roll", "--status", "--finish").refused(t, exitUsage, "two steps")
+	r.refuse("PutSecretValue", http.StatusBadRequest)
+	r.away("secret", "roll", "--yes", "--new-secret-file", r.fresh("whsec_second")).refused(t, exitFailed, "the new secret is not stored", "run this again")
+	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_first"}) {
+		t.Errorf("stored %v", got)
+	}
+	if got := r.verbs(); len(got) != 1 || !strings.Contains(got[0], "failed") {
+		t.Errorf("audit %q", got)
+	}
+}
+
+// TestRollElsewhere goes through the three steps where CloudWatch counts.
+func TestRollElsewhere(t *testing.T) {
+	r := newRegistry(t)
+	r.now = time.Now().Add(-3 * time.Hour)
+	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes").ok(t)
+	finish := func(more ...string) answer {
+		return r.away(append([]string{"secret", "roll", "--finish", "--yes"}, more...)...)
+	}
+	status := func() rollView {
+		t.Helper()
+		return lines[rollView](t, r.away("secret", "roll", "--status", "--json").ok(t).out)[0]
+	}
+	finish().refused(t, exitFailed, "no delivery came in the last 1h0m0s")
+	r.verified = map[string]int64{"0": 7, "1": 2}
+	finish().refused(t, exitFailed, "secret 1 verified 2 deliveries")
+	if v := status(); v.CanFinish || !v.Known || v.Secrets != 2 || len(v.Uses) != 2 || v.Uses[0].Count != 7 || v.Uses[1].Count != 2 {
+		t.Errorf("status %+v", v)
+	}
+	r.verified = map[string]int64{"0": 7}
+	finish("--after", "3h").refused(t, exitFailed, "changed too lately")
+	if v := status(); !v.CanFinish || v.Why != "" {
+		t.Errorf("status %+v", v)
+	}
+	finish().ok(t)
+	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_second"}) {
+		t.Errorf("stored %v", got)
+	}
+	if got := finish().ok(t); !strings.Contains(got.out, "Nothing to do") {
+		t.Errorf("again: %q", got.out)
+	}
+	if v := status(); v.CanFinish || v.Why != "no old secret is stored" {
+		t.Errorf("status %+v", v)
+	}
+	if !slices.Contains(r.asked, "1") || slices.Contains(r.asked, "2") {
+		t.Errorf("CloudWatch was asked for places %v", r.asked)
+	}
+}
+
+// TestFinishKeepsWhatAnotherEndpointSignsWith has two endpoints for one URL.
+func TestFinishKeepsWhatAnotherEndpointSignsWith(t *testing.T) {
+	r := newRegistry(t)
+	const at = "https://hooks.example.invalid/webhooks/stripe"
+	r.now = time.Now().Add(-3 * time.Hour)
+	for _, connect := range []string{"--connect=false", "--connect"} {
+		r.away("endpoint", "apply", "--yes", "--no-probe", "--url", at, connect).ok(t)
+	}
+	before := r.stored("default")
+	if len(before) != 3 {
+		t.Fatalf("stored %v", before)
+	}
+	r.verified["0"] = 1
+	r.away("secret", "roll", "--finish", "--yes", "--url", at).ok(t)
+	if got := r.stored("default"); !slices.Equal(got, before[:2]) {
+		t.Errorf("stored %v, want %v: both endpoints'", got, before[:2])
+	}
+	_, _, err := r.stripe.CreateWebhookEndpoint(t.Context(), registration.NewEndpoint{URL: at, Events: handlers.Types()}, "byhand")
+	check(t, err)
+	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes", "--url", at).ok(t)
+	r.away("secret", "roll", "--finish", "--yes", "--url", at).refused(t, exitFailed, "3 endpoints deliver to this URL")
+	r.away("secret", "roll", "--finish", "--yes", "--force", "--url", at).ok(t)
+	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_second"}) {
+		t.Errorf("forced: stored %v", got)
+	}
+}
+
+// TestRollAtTheStandIn does Stripe's side too, on a local system.
+func TestRollAtTheStandIn(t *testing.T) {
+	r := newRegistry(t)
+	r.local("secret", "roll").refused(t, exitFailed, "no endpoint is registered", "tollgate endpoint apply")
+	r.local("endpoint", "apply").ok(t)
+	before, made := r.stored("default"), r.endpoints()[0]
+	r.local("secret", "roll").ok(t)
+	after, rolled := r.stored("default"), r.endpoints()[0]
+	if len(after) != 3 || !slices.Equal(after[1:], before) || rolled.ID != made.ID {
+		t.Errorf("stored %v before and %v after", before, after)
+	}
+	if mark := rolled.Metadata[registration.MetaSecret]; mark != registration.NewSecret(after[0]).Fingerprint() || mark == made.Metadata[registration.MetaSecret] {
+		t.Errorf("marked with %s", mark)
+	}
+	r.local("secret", "roll", "--status").says(t, exitDone, "stored secrets", "a local system keeps no metric")
+	r.local("secret", "roll", "--finish").refused(t, exitFailed, "a local system keeps no metric", "--force")
+	r.local("secret", "roll", "--finish", "--force").says(t, exitDone, "the secret that tollgate send signs with stays", "Removed 1 old secret.")
+	if got := r.stored("default"); !slices.Equal(got, []string{after[0], "whsec_first"}) {
+		t.Errorf("stored %v", got)
+	}
+	r.local("endpoint", "status").ok(t)
+}
+
+// A secret that is stored but cannot be marked is stored all the same, and it is said.
+func TestRollThatCannotMark(t *testing.T) {
+	r := newRegistry(t)
+	r.local("endpoint", "apply").ok(t)
+	r.refuse("POST", http.StatusForbidden)
+	r.local("secret", "roll", "--new-secret-file", r.fresh("whsec_second")).says(t, exitDone, "the mark at Stripe")
+	if got := r.stored("default"); got[0] != "whsec_second" {
+		t.Errorf("stored %v", got)
+	}
+}
+
+func TestReadSecretTakesOneLine(t *testing.T) {
+	from := strings.NewReader("  whsec_one  \nrest")
+	got, err := readSecret(from)
+	if err != nil || got.Reveal() != "whsec_one" || from.Len() != len("rest") {
+		t.Errorf("%v, %d bytes left", err, from.Len())
+	}
+}
