@@ -81,7 +81,7 @@ func (t target) mover() *sqsqueue.DeadLetterMover {
 // A local system whose times are scaled down need not wait as long.
 const (
 	holdFor      = 2 * time.Minute
-	leastHoldFor = 20 * time.Second
+	leastHoldFor = 10 * time.Second
 )
 
 // pass is a pass over at most limit dead letters of the target.

@@ -88,7 +88,7 @@ func TestDLQList(t *testing.T) {
 	got := lines[groupView](t, s.tollgate("dlq", "list", "--json").ok(t).out)
 	for i := range got {
 		g := &got[i]
-		if g.Oldest == nil || g.Newest == nil || *g.Oldest > *g.Newest {
+		if g.Oldest == nil || g.Newest == nil || stamped(t, *g.Oldest).After(stamped(t, *g.Newest)) {
 			t.Errorf("the times of %+v", *g)
 		}
 		g.Oldest, g.Newest = nil, nil
@@ -129,6 +129,13 @@ func TestDLQList(t *testing.T) {
 	}
 	s.allVisible(6)
 	s.free()
+}
+
+func stamped(t *testing.T, s string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, s)
+	check(t, err)
+	return at
 }
 
 func TestDLQShapes(t *testing.T) {

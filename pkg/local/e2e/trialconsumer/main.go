@@ -118,6 +118,9 @@ func register(mux *dispatch.Mux) {
 	} {
 		dispatch.On(mux, "trial."+name, h)
 	}
+	for name, h := range repairable() {
+		dispatch.On(mux, "trial."+name, h)
+	}
 }
 
 // fact has the attempt in its key, unlike any fact of the product: were an event's

@@ -1,0 +1,200 @@
+//go:build unix
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// report is what `redrive --json` says.
+type report struct {
+	Selected, Moved, Left int
+	Canary, Outcomes      *struct {
+		Done     int `json:"done"`
+		Retrying int `json:"failed_retrying"`
+		Dead     int `json:"failed_dead"`
+		UnderWay int `json:"under_way"`
+	}
+}
+
+// drillFolder is a folder of functions whose consumer can be deployed anew.
+type drillFolder struct {
+	t    *testing.T
+	path string
+}
+
+func newDrillFolder(t *testing.T) drillFolder {
+	t.Helper()
+	f := drillFolder{t, filepath.Join(t.TempDir(), "functions")}
+	f.must(os.Mkdir(f.path, 0o700))
+	trials := filepath.Join(binaries, "trials")
+	all, err := os.ReadDir(trials)
+	f.must(err)
+	for _, one := range all {
+		f.must(os.Symlink(filepath.Join(trials, one.Name()), filepath.Join(f.path, one.Name())))
+	}
+	return f
+}
+
+func (f drillFolder) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// fix builds the consumer with a tag and puts it in the place of the old one.
+func (f drillFolder) fix(tag string) {
+	f.t.Helper()
+	made := filepath.Join(f.path, "consumer."+tag)
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc,"+tag, "-trimpath", "-buildvcs=false", "-o", made, "tollgate/pkg/local/e2e/trialconsumer")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		f.t.Fatalf("build: %v: %s", err, text)
+	}
+	f.must(os.Rename(made, filepath.Join(f.path, "consumer")))
+}
+
+// TestDrillDeadLettersAreMadeGood: two handlers are broken in different ways, one after
+// the other is fixed and its dead letters are redriven, the second time by a command that
+// is killed half-way. Every event is done in the end, and its effects are there once.
+func TestDrillDeadLettersAreMadeGood(t *testing.T) {
+	skipSlow(t)
+	t.Parallel()
+	const each = 400
+	types := []string{"works", "takes_time", "nobody", "ledger", "receipt"}
+	data, folder := t.TempDir(), newDrillFolder(t)
+	run := func() *system {
+		return start(t, data, "--functions", folder.path, "--time-scale", strconv.Itoa(drill), "--max-receives", "3")
+	}
+	s := run()
+	s.deliverAll(types, each)
+	s.inDLQ(2 * each)
+	groups := map[string]group{}
+	for _, g := range jsonLines[group](s, "dlq", "list") {
+		groups[g.Type+" "+g.Reason] = g
+	}
+	ledger, receipt := groups["trial.ledger max_receives"], groups["trial.receipt handler"]
+	if len(groups) != 2 || ledger.Count != each || receipt.Count != each {
+		t.Fatalf("the dead letters are %+v, want two groups of %d", groups, each)
+	}
+
+	// The fix that does not help: a canary finds out, and nothing more is sent.
+	out, errOut, code := s.tollgate("redrive", "--error", receipt.Fingerprint, "--canary", "5", "--wait", "--json")
+	if r := reportOf(t, out); code != 1 || r.Moved != 5 || r.Canary.Dead == 0 || r.Outcomes != nil {
+		t.Errorf("canary of a broken handler: exit %d, %+v\n%s", code, r, errOut)
+	}
+	s.inDLQ(2 * each)
+
+	// One fix is deployed; its group alone is done.
+	s.interrupt()
+	folder.fix("fixed")
+	s = run()
+	out, errOut, code = s.tollgate("redrive", "--error", ledger.Fingerprint, "--canary", "5", "--rate", "200", "--wait", "--json")
+	if r := reportOf(t, out); code != 0 || r.Moved != each || r.Canary.Done != 5 || r.Outcomes.Done != each {
+		t.Errorf("redrive: exit %d, %+v\n%s", code, r, errOut)
+	}
+	s.inDLQ(each)
+	if g := s.groups(); len(g) != 1 || g["trial.receipt"].Count != each {
+		t.Errorf("dead letters %+v, want those of the other group", g)
+	}
+
+	// The other fix is deployed, and the redrive dies half-way.
+	s.interrupt()
+	folder.fix("fixedboth")
+	s = run()
+	s.killedRedrive(each)
+	eventually(t, func() (bool, string) {
+		out, errOut, code := s.tollgate("redrive", "--rate", "500", "--wait", "--json")
+		r := reportOf(t, out)
+		left := s.depth(s.info.DLQURL)
+		return code == 0 && left == 0, fmt.Sprintf("exit %d, %+v, %d dead letters left: %s", code, r, left, errOut)
+	})
+	s.drained()
+	s.allOnce(types, each)
+}
+
+func reportOf(t *testing.T, out string) (r report) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("the report is %q: %v", out, err)
+	}
+	return r
+}
+
+func drillID(typ string, n int) string { return fmt.Sprintf("%s_drill%06d", typ, n) }
+
+// deliverAll posts events of each type, until each was answered 200.
+func (s *system) deliverAll(types []string, each int) {
+	s.t.Helper()
+	next := make(chan []byte)
+	var wg sync.WaitGroup
+	for range loadWorkers {
+		wg.Go(func() {
+			for body := range next {
+				for status := 0; status != http.StatusOK; {
+					status, _ = s.post(body)
+				}
+			}
+		})
+	}
+	for n := range each {
+		for _, typ := range types {
+			next <- trial(drillID(typ, n), typ)
+		}
+	}
+	close(next)
+	wg.Wait()
+}
+
+// killedRedrive ends a redrive as kill -9 does when it has sent some of n dead letters.
+func (s *system) killedRedrive(n int) {
+	s.t.Helper()
+	cmd := exec.Command(filepath.Join(binaries, "tollgate"), "redrive", "--rate", "40", "--data", s.data)
+	cmd.Env = []string{"HOME=/"}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, func() (bool, string) {
+		left := s.depth(s.info.DLQURL)
+		return left < n*4/5, fmt.Sprintf("%d dead letters are left", left)
+	})
+	cmd.Process.Kill()
+	cmd.Wait()
+	left := s.depth(s.info.DLQURL)
+	s.t.Logf("the redrive was killed with %d of %d dead letters left", left, n)
+	if left == 0 {
+		s.t.Error("nothing is left: it was killed too late to show anything")
+	}
+}
+
+// allOnce holds the table against what was delivered.
+func (s *system) allOnce(types []string, each int) {
+	s.t.Helper()
+	records, facts := s.items("EVT#"), s.items("FACT#")
+	for _, typ := range types {
+		outcome, effects := "applied", 1
+		if typ == "nobody" {
+			outcome, effects = "ignored", 0
+		}
+		for n := range each {
+			r := records["EVT#evt_"+drillID(typ, n)]
+			if r["st"] != "DONE" || r["outcome"] != outcome {
+				s.t.Errorf("the record of %s is %v, want it done as %s", drillID(typ, n), r, outcome)
+			}
+			if key := fmt.Sprintf("FACT#test#-#in_%s#trial#%s", drillID(typ, n), r["att"]); (facts[key] != nil) != (effects == 1) {
+				s.t.Errorf("fact %s: %v, want %d", key, facts[key], effects)
+			}
+		}
+	}
+	if want := (len(types) - 1) * each; len(records) != len(types)*each || len(facts) != want {
+		s.t.Errorf("%d records and %d facts, want %d and %d", len(records), len(facts), len(types)*each, want)
+	}
+}

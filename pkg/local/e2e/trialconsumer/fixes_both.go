@@ -1,0 +1,5 @@
+//go:build fixedboth
+
+package main
+
+const fixes = 2

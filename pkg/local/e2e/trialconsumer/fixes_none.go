@@ -1,0 +1,5 @@
+//go:build !fixed && !fixedboth
+
+package main
+
+const fixes = 0

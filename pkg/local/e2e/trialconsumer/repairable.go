@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tollgate/pkg/dispatch"
+)
+
+// repairable are handlers that a build with more fixes cures: one fails as if more tries
+// could help, the other for good.
+func repairable() map[string]run {
+	return map[string]run{
+		"ledger": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			if fixes < 1 {
+				return nil, fmt.Errorf("no ledger for %s", e.Object.ID)
+			}
+			return fact(e), nil
+		},
+		"receipt": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			if fixes < 2 {
+				return nil, dispatch.Permanent(errors.New("the receipt has no template"))
+			}
+			return fact(e), nil
+		},
+	}
+}
