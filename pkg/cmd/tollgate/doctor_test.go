@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	sdksecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"tollgate/pkg/doctor"
+	"tollgate/pkg/local"
+	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/secretsmanager"
+)
+
+// deployed is a stage as AWS shows it: the embedded services behind one address, with
+// Lambda and CloudWatch as far as they are asked.
+type deployed struct {
+	*system
+	env     map[string]string
+	mapping string        // state of the trigger
+	ahead   time.Duration // of AWS's clock
+	denied  string        // a path or an action that these credentials may not use
+
+	mu     sync.Mutex
+	signed map[string]bool // for which services requests were
+}
+
+func newDeployed(t *testing.T) *deployed {
+	t.Helper()
+	s := newSystem(t)
+	d := &deployed{system: s, mapping: "Enabled", signed: map[string]bool{}}
+	sm, err := secretsmanager.Open(filepath.Join(s.data, "secrets.db"), secretsmanager.Options{})
+	check(t, err)
+	t.Cleanup(func() { check(t, sm.Close()) })
+	embedded, err := url.Parse(s.info.Endpoint)
+	check(t, err)
+	others, vault := httputil.NewSingleHostReverseProxy(embedded), awsjson.Handler(sm.Service())
+	others.ModifyResponse = func(r *http.Response) error { r.Header.Del("Date"); return nil } // the front says it
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(d.ahead).UTC().Format(http.TimeFormat))
+		switch target := r.Header.Get("X-Amz-Target"); {
+		case strings.HasPrefix(target, "secretsmanager."):
+			vault.ServeHTTP(w, r)
+		case target != "":
+			others.ServeHTTP(w, r)
+		default:
+			d.cloud(w, r)
+		}
+	}))
+	t.Cleanup(front.Close)
+	c := local.AWSConfig(front.URL)
+	dead := s.makeQueue("tollgate-test-dead", map[string]string{"MessageRetentionPeriod": "1209600", "VisibilityTimeout": "180"})
+	queue := s.makeQueue("tollgate-test-events", map[string]string{
+		"MessageRetentionPeriod": "345600", "VisibilityTimeout": "180",
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:tollgate-test-dead","maxReceiveCount":16}`,
+	})
+	_, err = s.dynamo.UpdateTimeToLive(t.Context(), &sdkdynamodb.UpdateTimeToLiveInput{
+		TableName: &s.info.Table, TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("exp"), Enabled: aws.Bool(true)},
+	})
+	check(t, err)
+	for id, value := range map[string]string{"webhook": `{"default":["whsec_first"]}`, "key": "sk_test_1"} {
+		_, err := sdksecrets.NewFromConfig(c).CreateSecret(t.Context(), &sdksecrets.CreateSecretInput{Name: &id, SecretString: &value})
+		check(t, err)
+	}
+	has := withStripe(t, s)
+	has.bodies["/v1/events"] = `{"object":"list","data":[],"has_more":false,"url":"/v1/events"}`
+	d.env = map[string]string{
+		"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_DLQ_URL": dead, "TOLLGATE_STRIPE_URL": s.info.StripeURL,
+		"TOLLGATE_WEBHOOK_SECRET_ID": "webhook", "TOLLGATE_API_KEY_SECRET_ID": "key",
+	}
+	t.Setenv("AWS_ENDPOINT_URL", front.URL)
+	t.Setenv("AWS_REGION", local.Region)
+	t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
+	return d
+}
+
+// cloud answers as Lambda and CloudWatch do.
+func (d *deployed) cloud(w http.ResponseWriter, r *http.Request) {
+	what := r.URL.Path + r.FormValue("Action")
+	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "/us-east-1/")
+	service, _, _ := strings.Cut(scope, "/")
+	d.mu.Lock()
+	d.signed[service] = true
+	d.mu.Unlock()
+	name := ""
+	if parts := strings.Split(r.URL.Path, "/"); len(parts) > 3 {
+		name = strings.TrimPrefix(parts[3], "tollgate-test-")
+	}
+	switch {
+	case d.denied != "" && strings.Contains(what, d.denied):
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"Message":"User is not authorized"}`)
+	case strings.HasSuffix(what, "/configuration"):
+		fmt.Fprintf(w, `{"FunctionName":%q,"State":"Active","LastUpdateStatus":"Successful","Timeout":%d,"LastModified":"2026-11-21T10:00:00.000+0000"}`,
+			name, map[string]int{"ingest": 5, "consumer": 30, "reconcile": 900}[name])
+	case strings.HasSuffix(what, "/concurrency"):
+		if name == "reconcile" {
+			fmt.Fprint(w, `{}`)
+			return
+		}
+		fmt.Fprint(w, `{"ReservedConcurrentExecutions":50}`)
+	case strings.HasPrefix(what, "/2015-03-31/event-source-mappings/") && r.FormValue("EventSourceArn") == "arn:aws:sqs:us-east-1:000000000000:tollgate-test-events":
+		if r.FormValue("Marker") == "" { // a first page may be empty
+			fmt.Fprint(w, `{"NextMarker":"m","EventSourceMappings":[]}`)
+			return
+		}
+		fmt.Fprintf(w, `{"EventSourceMappings":[{"UUID":"u-1","State":%q,"FunctionArn":"arn:aws:lambda:us-east-1:0:function:tollgate-test-consumer","FunctionResponseTypes":["ReportBatchItemFailures"],"BatchSize":10,"ScalingConfig":{"MaximumConcurrency":50}}]}`, d.mapping)
+	case what == "/DescribeAlarms" && r.FormValue("AlarmNamePrefix") == "tollgate-test-":
+		member := `<member><AlarmName>tollgate-test-%s</AlarmName><ActionsEnabled>true</ActionsEnabled><AlarmActions><member>arn:topic</member></AlarmActions><StateValue>OK</StateValue></member>`
+		alarm, next := fmt.Sprintf(member, "ingest-errors"), "<NextToken>n</NextToken>"
+		if r.FormValue("NextToken") != "" {
+			alarm, next = fmt.Sprintf(member, "dead-letters"), ""
+		}
+		fmt.Fprintf(w, `<DescribeAlarmsResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>%s</DescribeAlarmsResult></DescribeAlarmsResponse>`, alarm, next)
+	default:
+		d.t.Errorf("asked for %s %s", r.Method, what)
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+func (d *deployed) doctor(args ...string) answer {
+	d.t.Helper()
+	return tollgate(d.t.Context(), d.env, append([]string{"doctor", "--data", d.data}, args...)...)
+}
+
+// statuses are the findings of a run, by name, with the worst of each.
+func statuses(t *testing.T, out string) map[string]doctor.Status {
+	t.Helper()
+	rank := map[doctor.Status]int{doctor.Skipped: 0, doctor.OK: 1, doctor.Warn: 2, doctor.Fail: 3}
+	worst := map[string]doctor.Status{}
+	for _, f := range lines[doctor.Finding](t, out) {
+		if was, ok := worst[f.Name]; !ok || rank[f.Status] > rank[was] {
+			worst[f.Name] = f.Status
+		}
+	}
+	return worst
+}
+
+func TestDoctorOfAStage(t *testing.T) {
+	d := newDeployed(t)
+	got := d.doctor("--json").ok(t)
+	for name, want := range map[string]doctor.Status{
+		"target": doctor.OK, "table": doctor.OK, "table expiry": doctor.OK, "dead-letter queue": doctor.OK, "queue depth": doctor.OK, "dead letters": doctor.OK,
+		"function ingest": doctor.OK, "function consumer": doctor.OK, "function reconcile": doctor.OK, "trigger": doctor.OK, "alarms": doctor.OK,
+		"signing secrets": doctor.OK, "api key": doctor.OK, "records": doctor.OK, "dead events": doctor.OK, "stripe": doctor.OK, "clock": doctor.OK,
+		"table recovery": doctor.Warn, // the embedded table cannot be restored
+		"endpoint":       doctor.Warn, // its URL is not known here
+		"reconcile":      doctor.Warn, // no pass yet
+	} {
+		if have := statuses(t, got.out)[name]; have != want {
+			t.Errorf("%s is %q, want %q\n%s", name, have, want, got.out)
+		}
+	}
+	if !d.signed["lambda"] || !d.signed["monitoring"] {
+		t.Errorf("requests were signed for %v", d.signed)
+	}
+	for _, secret := range []string{"whsec_first", "sk_test_1"} {
+		if strings.Contains(got.out+got.err, secret) {
+			t.Errorf("%s is shown", secret)
+		}
+	}
+
+	d.mapping, d.denied, d.ahead = "Disabled", "DescribeAlarms", 10*time.Second
+	d.failed("evt_old", "invoice.paid", "", "no row", 3)
+	got = d.doctor()
+	if got.code != exitFailed || !strings.Contains(got.err, "2 checks fail") {
+		t.Errorf("%+v", got)
+	}
+	for _, says := range []string{"it is disabled: no event is handled", "--uuid u-1", "not authorized", "is off by 1", "1 events are not done", "tollgate events show evt_old"} {
+		if !strings.Contains(got.out, says) {
+			t.Errorf("it does not say %q:\n%s", says, got.out)
+		}
+	}
+}
+
+func TestDoctorOfALocalSystem(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.failed("evt_dead", "invoice.paid", "handler", "no plan", 0)
+	before := s.table()
+	got := s.tollgate("doctor", "--json")
+	have := statuses(t, got.out)
+	for name, want := range map[string]doctor.Status{
+		"table": doctor.OK, "functions": doctor.Skipped, "alarms": doctor.Skipped, "endpoint": doctor.Skipped, "clock": doctor.Skipped,
+		"table recovery": doctor.Skipped, "reconcile": doctor.Skipped, "records": doctor.OK,
+		"queue":       doctor.Fail, // its visibility is SQS's own default
+		"dead events": doctor.Fail, // for years
+	} {
+		if have[name] != want {
+			t.Errorf("%s is %q, want %q", name, have[name], want)
+		}
+	}
+	if got.code != exitFailed || s.table() != before {
+		t.Errorf("exit %d, or the table changed", got.code)
+	}
+}
+
+func TestDoctorWithoutATarget(t *testing.T) {
+	t.Parallel()
+	tollgate(t.Context(), nil, "doctor", "--data", t.TempDir()).refused(t, exitUsage, "no system to work on")
+	s := newSystem(t)
+	s.info.Endpoint = "http://127.0.0.1:1"
+	s.writeInfo()
+	got := s.tollgate("doctor", "--json")
+	if got.code != exitFailed || !strings.Contains(got.out, `"name":"target","status":"fail"`) || !strings.Contains(got.out, "start tollgate dev again") {
+		t.Errorf("%+v", got)
+	}
+}
