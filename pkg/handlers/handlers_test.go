@@ -107,11 +107,14 @@ func TestTwoEventsForOneChangeCollapse(t *testing.T) {
 	}
 }
 
-// inserted returns the facts and messages of a table.
+// inserted returns the facts and messages of a table, and what its rows name of them.
 func inserted(t *testing.T, w *world) map[string]any {
 	t.Helper()
 	out := map[string]any{}
 	for _, key := range w.Keys() {
+		if strings.HasPrefix(key, "OBJ#") {
+			out[key] = w.item(t, key)["outbox"]
+		}
 		if strings.HasPrefix(key, "FACT#") || strings.HasPrefix(key, "OUT#") {
 			out[key] = w.item(t, key)
 		}

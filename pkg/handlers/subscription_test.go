@@ -110,6 +110,14 @@ func TestSubscriptionDeleted(t *testing.T) {
 	}
 }
 
+// One whose first payment never came has ended too.
+func TestExpiredSubscriptionMayBeDeleted(t *testing.T) {
+	got, err := once(t, with(t, golden(t, deleted), map[string]any{"status": "incomplete_expired"}))
+	if err != nil || len(got) != 2 || got[0].Fields["status"] != "incomplete_expired" || got[1].Fields["active"] != false {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestGoneWithoutATombstoneIsParked(t *testing.T) {
 	for _, typ := range []string{created, updated} {
 		if _, err := newWorld().run(t, golden(t, typ)); permanent(err) != dispatch.ReasonObjectGone {
