@@ -1,0 +1,131 @@
+//go:build unix
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tollgate/pkg/limits"
+)
+
+// atStripe makes a request to the stand-in for Stripe.
+func (s *system) atStripe(method, path string, body []byte) (status int, answer string) {
+	return request(method, s.info.StripeURL+path, body, map[string]string{"Authorization": "Bearer sk_test_e2e"})
+}
+
+// happens lets an event arise at the stand-in, which delivers it to its endpoints.
+func (s *system) happens(id string) {
+	s.t.Helper()
+	if status, answer := s.atStripe(http.MethodPost, "/_standin/events?deliver=true", event(id, "invoice.paid")); status != http.StatusOK {
+		s.t.Errorf("event %s at the stand-in: %d %s", id, status, answer)
+	}
+}
+
+// refused are the deliveries that ingest refused, but for those that were never signed:
+// that is how the command tries a URL.
+func (s *system) refused() (lines []string) {
+	for _, line := range s.log.lines("delivery", "outcome=rejected") {
+		if !strings.Contains(line, "reason=missing") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// traffic lets events arise until it is stopped, which says how many.
+func (s *system) traffic(prefix string) (stop func() int) {
+	done, n := make(chan struct{}), 0
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			s.happens(fmt.Sprintf("%s_%d", prefix, n))
+			n++
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() int { close(done); wg.Wait(); return n }
+}
+
+// TestASecretIsRolledUnderTraffic registers the endpoint and rolls its secret with the
+// command while Stripe delivers: before, while both secrets sign, while the new one signs
+// alone, and after the old one is gone from here. Not one delivery is refused.
+//
+// The old secret signs for a little longer than a process waits between two looks at the
+// stored secrets: that is what a roll's overlap must at least be.
+func TestASecretIsRolledUnderTraffic(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	must := func(args ...string) {
+		t.Helper()
+		if out, errOut, code := s.tollgate(args...); code != 0 {
+			t.Fatalf("tollgate %v: exit %d\n%s%s", args, code, out, errOut)
+		}
+	}
+	must("endpoint", "apply")
+	stop := s.traffic("rolled")
+	verified := func(what string) { // by the first secret of the list
+		t.Helper()
+		before := len(s.log.lines("outcome=enqueued", "verified_by=0"))
+		eventually(t, func() (bool, string) {
+			now := len(s.log.lines("outcome=enqueued", "verified_by=0"))
+			return now >= before+20, fmt.Sprintf("%s: %d more deliveries verified by the first secret", what, now-before)
+		})
+	}
+	verified("with the first secret")
+	overlap := limits.AWS().SecretRefetch + 10*time.Second
+	must("secret", "roll", "--overlap", overlap.String())
+	alone := time.Now().Add(overlap + time.Second)
+	verified("with both secrets")
+	eventually(t, func() (bool, string) {
+		return time.Now().After(alone), "the old secret still signs"
+	})
+	verified("with the new secret alone")
+	must("secret", "roll", "--finish", "--force")
+	verified("after the old secret is removed")
+	must("endpoint", "status")
+	n := stop()
+	for i := range n {
+		s.becomesDone(fmt.Sprintf("rolled_%d", i))
+	}
+	if lines := s.refused(); len(lines) > 0 {
+		t.Errorf("%d of %d deliveries were refused, the first: %s", len(lines), n, lines[0])
+	}
+	if facts := s.items("FACT#"); len(facts) != n {
+		t.Errorf("%d facts of %d events", len(facts), n)
+	}
+	s.interrupt()
+}
+
+// TestARollThatIsNotStoredIsRefused: the test above would see it.
+func TestARollThatIsNotStoredIsRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	out, errOut, code := s.tollgate("endpoint", "apply", "--json")
+	var made struct{ Created string }
+	if err := json.Unmarshal([]byte(out), &made); err != nil || code != 0 {
+		t.Fatalf("apply: exit %d, %s%s", code, out, errOut)
+	}
+	if status, _ := s.atStripe(http.MethodPost, "/_standin/webhook_endpoints/"+made.Created+"/roll", []byte(`{"expire_s":0}`)); status != http.StatusOK {
+		t.Fatalf("roll: %d", status)
+	}
+	s.happens("unstored")
+	eventually(t, func() (bool, string) {
+		return len(s.refused()) > 0, "no delivery was refused"
+	})
+	if line := s.refused()[0]; !strings.Contains(line, "reason=no_match") {
+		t.Errorf("refused with %s", line)
+	}
+	s.interrupt()
+}
