@@ -25,13 +25,24 @@ type cli struct {
 	Dev    devCmd  `cmd:"" help:"Run the whole system on this machine."`
 	Send   sendCmd `cmd:"" help:"Sign events as Stripe does and post them."`
 	Events struct {
-		List eventsListCmd `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
-		Show eventsShowCmd `cmd:"" help:"Show what is known of one event."`
+		List   eventsListCmd   `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
+		Show   eventsShowCmd   `cmd:"" help:"Show what is known of one event."`
+		Replay eventsReplayCmd `cmd:"" help:"Run done events again."`
 	} `cmd:"" help:"What the table knows of events."`
 	DLQ struct {
-		List dlqListCmd `cmd:"" help:"List dead letters, in groups of one cause."`
-		Show dlqShowCmd `cmd:"" help:"Show one dead letter."`
+		List   dlqListCmd   `cmd:"" help:"List dead letters, in groups of one cause."`
+		Show   dlqShowCmd   `cmd:"" help:"Show one dead letter."`
+		Export dlqExportCmd `cmd:"" help:"Write dead letters as JSON lines."`
+		Purge  dlqPurgeCmd  `cmd:"" help:"Export dead letters, then delete them."`
 	} `cmd:"" name:"dlq" help:"Messages that gave up."`
+	Redrive   redriveCmd    `cmd:"" help:"Send dead letters to the queue again."`
+	Backfill  backfillCmd   `cmd:"" help:"Enqueue what Stripe's list has and the table lacks."`
+	Reconcile reconcileCmds `cmd:"" help:"What reconcile has proved."`
+	Endpoint  endpointCmds  `cmd:"" help:"Stripe's webhook endpoint of this system."`
+	Secret    secretCmds    `cmd:"" help:"The signing secret."`
+	Ledger    ledgerCmds    `cmd:"" help:"The billing ledger that the handlers keep."`
+	Audit     auditCmds     `cmd:"" help:"Who changed what, and why."`
+	Doctor    doctorCmd     `cmd:"" help:"Check what breaks such systems, and say what to do."`
 }
 
 // app is what every verb shares.

@@ -1,0 +1,326 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+
+	"tollgate/pkg/local/aws/dynamodb/expr"
+	"tollgate/pkg/local/aws/dynamodb/number"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// table is the simulated DynamoDB: one table, evaluated by the embedded service's own
+// expression language.
+type table struct {
+	w      *world
+	items  map[string]value.Item
+	tokens map[string]token
+}
+
+// token is what a transaction's client token stands for, for ten minutes.
+type token struct {
+	content string
+	until   time.Time
+}
+
+const tokenLife = 10 * time.Minute
+
+type attributes = map[string]types.AttributeValue
+
+// sdkTries is how often the SDK sends the same bytes.
+const sdkTries = 3
+
+// send makes a write as the SDK does: what the network or the service failed at is sent
+// again, behind the back of the code that asked for it.
+func (t *table) send(ctx context.Context, op opName, subject string, apply func() error) (err error) {
+	for range sdkTries {
+		err = do(t.w, ctx, op, subject, apply)
+		fault, coded := errors.AsType[*smithy.GenericAPIError](err)
+		if !errors.Is(err, errLost) && !(coded && fault.Code != "TransactionConflictException") {
+			return err
+		}
+	}
+	return err
+}
+
+// UpdateItem implements dynamostore.Client.
+func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
+	key := keyOf(in.Key)
+	err = t.send(ctx, opUpdate, key, func() error {
+		old, fresh, err := t.evaluate(key, aws.ToString(in.ConditionExpression), aws.ToString(in.UpdateExpression), in.ExpressionAttributeNames, in.ExpressionAttributeValues)
+		if err != nil {
+			return err
+		}
+		if fresh == nil {
+			return &types.ConditionalCheckFailedException{Message: aws.String("The conditional request failed"), Item: toSDK(old)}
+		}
+		t.put(procOf(ctx), key, fresh, in.ExpressionAttributeValues)
+		out = &dynamodb.UpdateItemOutput{Attributes: toSDK(fresh)}
+		return nil
+	})
+	return out, err
+}
+
+// TransactWriteItems implements dynamostore.Client.
+func (t *table) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	subject := "without a record"
+	if u := in.TransactItems[0].Update; u != nil {
+		subject = keyOf(u.Key)
+	}
+	err := t.send(ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
+	return &dynamodb.TransactWriteItemsOutput{}, err
+}
+
+func (t *table) transact(p *proc, in *dynamodb.TransactWriteItemsInput) error {
+	content := fmt.Sprint(len(in.TransactItems), render(in.TransactItems))
+	if known, ok := t.tokens[aws.ToString(in.ClientRequestToken)]; ok && time.Now().Before(known.until) {
+		if known.content != content {
+			return &types.IdempotentParameterMismatchException{Message: aws.String("mismatch")}
+		}
+		return nil // the same transaction again
+	}
+	reasons := make([]types.CancellationReason, len(in.TransactItems))
+	writes := make([]func(), 0, len(in.TransactItems))
+	failed := false
+	for i, action := range in.TransactItems {
+		reasons[i] = types.CancellationReason{Code: aws.String("None")}
+		write, old, err := t.action(p, action)
+		if err != nil {
+			return err
+		}
+		if write == nil {
+			failed = true
+			reasons[i] = types.CancellationReason{Code: aws.String("ConditionalCheckFailed"), Message: aws.String("The conditional request failed"), Item: toSDK(old)}
+			continue
+		}
+		writes = append(writes, write)
+	}
+	if failed {
+		return &types.TransactionCanceledException{Message: aws.String("Transaction cancelled"), CancellationReasons: reasons}
+	}
+	// Effects first, so that the record's write is checked against what it is done with.
+	for i := len(writes) - 1; i >= 0; i-- {
+		writes[i]()
+	}
+	if in.ClientRequestToken != nil {
+		t.tokens[*in.ClientRequestToken] = token{content, time.Now().Add(tokenLife)}
+	}
+	return nil
+}
+
+// action returns what one part of a transaction writes, nil if its condition fails.
+func (t *table) action(p *proc, a types.TransactWriteItem) (write func(), old value.Item, err error) {
+	switch {
+	case a.Update != nil:
+		key := keyOf(a.Update.Key)
+		old, fresh, err := t.evaluate(key, aws.ToString(a.Update.ConditionExpression), aws.ToString(a.Update.UpdateExpression), a.Update.ExpressionAttributeNames, a.Update.ExpressionAttributeValues)
+		if err != nil || fresh == nil {
+			return nil, old, err
+		}
+		return func() { t.put(p, key, fresh, a.Update.ExpressionAttributeValues) }, nil, nil
+	case a.Put != nil:
+		fresh := fromSDK(a.Put.Item)
+		key := fresh["pk"].Text
+		held, err := t.holds(key, aws.ToString(a.Put.ConditionExpression), a.Put.ExpressionAttributeNames, a.Put.ExpressionAttributeValues)
+		if err != nil || !held {
+			return nil, nil, err
+		}
+		return func() { t.put(p, key, fresh, nil) }, nil, nil
+	default:
+		c := a.ConditionCheck
+		held, err := t.holds(keyOf(c.Key), aws.ToString(c.ConditionExpression), c.ExpressionAttributeNames, c.ExpressionAttributeValues)
+		if err != nil || !held {
+			return nil, nil, err
+		}
+		return func() {}, nil, nil
+	}
+}
+
+// evaluate returns the item before and after an update; after is nil when refused.
+func (t *table) evaluate(key, condition, update string, names map[string]string, values attributes) (old, fresh value.Item, err error) {
+	old = t.items[key]
+	p, err := expr.NewParams(names, fromSDK(values))
+	if err != nil {
+		return nil, nil, err
+	}
+	if condition != "" {
+		c, err := p.Condition("ConditionExpression", condition)
+		if err != nil || !c.Match(old) {
+			return old, nil, err
+		}
+	}
+	u, err := p.Update(update)
+	if err != nil {
+		return nil, nil, err
+	}
+	base := old
+	if base == nil {
+		base = value.Item{"pk": value.Of(key)}
+	}
+	fresh, err = u.Apply(base)
+	return old, fresh, err
+}
+
+func (t *table) holds(key, condition string, names map[string]string, values attributes) (bool, error) {
+	if condition == "" {
+		return true, nil
+	}
+	p, err := expr.NewParams(names, fromSDK(values))
+	if err != nil {
+		return false, err
+	}
+	c, err := p.Condition("ConditionExpression", condition)
+	if err != nil {
+		return false, err
+	}
+	return c.Match(t.items[key]), nil
+}
+
+// put stores an item and checks what must hold of it.
+func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
+	old := t.items[key]
+	t.items[key] = fresh
+	if strings.HasPrefix(key, recordPrefix) {
+		own, _ := values[":own"].(*types.AttributeValueMemberS)
+		t.w.recordWritten(p, key, old, fresh, own)
+	}
+}
+
+// expire forgets the items whose time to live is over.
+func (t *table) expire() {
+	maps.DeleteFunc(t.items, func(key string, i item) bool {
+		_, mortal := i["exp"]
+		return mortal && num(i, "exp") < time.Now().Unix()
+	})
+}
+
+// read is a handler's read of an item; who says for which event.
+func (t *table) read(ctx context.Context, key, who string) (fields map[string]any, err error) {
+	err = do(t.w, ctx, opGet, key+" for "+who, func() error {
+		fields = map[string]any{}
+		for name, v := range t.items[key] {
+			if v.Type == value.Num {
+				fields[name] = integer(v)
+			} else {
+				fields[name] = v.Text
+			}
+		}
+		return nil
+	})
+	return fields, err
+}
+
+func keyOf(key attributes) string { return key["pk"].(*types.AttributeValueMemberS).Value }
+
+func fromSDK(in attributes) value.Item {
+	if in == nil {
+		return nil // a request without values, not one with none
+	}
+	out := make(value.Item, len(in))
+	for name, v := range in {
+		out[name] = valueOf(v)
+	}
+	return out
+}
+
+func valueOf(v types.AttributeValue) value.Value {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return value.Of(v.Value)
+	case *types.AttributeValueMemberN:
+		n, err := number.Parse(v.Value)
+		if err != nil {
+			panic(err)
+		}
+		return value.Value{Type: value.Num, Num: n}
+	case *types.AttributeValueMemberBOOL:
+		return value.Value{Type: value.Bool, Bool: v.Value}
+	case *types.AttributeValueMemberNULL:
+		return value.Value{Type: value.Null}
+	case *types.AttributeValueMemberL:
+		list := make([]value.Value, len(v.Value))
+		for i := range v.Value {
+			list[i] = valueOf(v.Value[i])
+		}
+		return value.Value{Type: value.List, List: list}
+	}
+	panic(fmt.Sprintf("the world writes no %T", v))
+}
+
+func toSDK(in value.Item) attributes {
+	out := make(attributes, len(in))
+	for name, v := range in {
+		out[name] = sdkOf(v)
+	}
+	return out
+}
+
+func sdkOf(v value.Value) types.AttributeValue {
+	switch v.Type {
+	case value.Num:
+		return &types.AttributeValueMemberN{Value: v.Num.String()}
+	case value.Bool:
+		return &types.AttributeValueMemberBOOL{Value: v.Bool}
+	case value.Null:
+		return &types.AttributeValueMemberNULL{Value: true}
+	case value.List:
+		list := make([]types.AttributeValue, len(v.List))
+		for i := range v.List {
+			list[i] = sdkOf(v.List[i])
+		}
+		return &types.AttributeValueMemberL{Value: list}
+	default:
+		return &types.AttributeValueMemberS{Value: v.Text}
+	}
+}
+
+// render is a transaction's content, as far as a client token compares it.
+func render(actions []types.TransactWriteItem) string {
+	var b strings.Builder
+	for _, a := range actions {
+		switch {
+		case a.Update != nil:
+			fmt.Fprint(&b, "U", aws.ToString(a.Update.UpdateExpression), text(a.Update.ExpressionAttributeValues))
+		case a.Put != nil:
+			fmt.Fprint(&b, "P", aws.ToString(a.Put.ConditionExpression), text(a.Put.Item))
+		default:
+			fmt.Fprint(&b, "C", aws.ToString(a.ConditionCheck.ConditionExpression), text(a.ConditionCheck.Key))
+		}
+	}
+	return b.String()
+}
+
+func text(in attributes) string {
+	raw, err := fromSDK(in).MarshalJSON()
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
+// num reads a number of an item, 0 when it is absent.
+func num(item value.Item, name string) int64 {
+	v, ok := item[name]
+	if !ok {
+		return 0
+	}
+	return integer(v)
+}
+
+func integer(v value.Value) int64 {
+	n, err := strconv.ParseInt(v.Num.String(), 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}

@@ -1,0 +1,15 @@
+// Package simulation runs the real ingest, consumer, store and redrive code in a world
+// made of one seed: its clock, its queue, its table and its Stripe are simulated, and so
+// is everything that can go wrong between them. It holds tests only.
+//
+// One schedule is one run of the world. A scheduler lets every process run until all of
+// them wait, then picks by the seed what happens next: one of the waiting calls is
+// answered, lost, answered late or refused; time passes; a process dies, is stopped or
+// goes on; a message is handed out once more. So a schedule can be run again from its
+// seed, step by step. What must hold is checked after every write and at the end; see
+// invariants_test.go.
+//
+//	make sim                        100,000 schedules
+//	make sim SCHEDULES=10000000     more of them
+//	go test ./pkg/simulation -run TestSeed -seed 4711 -v    one, with its steps
+package simulation

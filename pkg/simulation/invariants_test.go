@@ -1,0 +1,126 @@
+package simulation
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+type item = value.Item
+
+const recordPrefix = idempotency.KeyPrefix
+
+// recordWritten checks a record's write the moment it is made.
+func (w *world) recordWritten(p *proc, key string, old, fresh item, own *types.AttributeValueMemberS) {
+	id := strings.TrimPrefix(key, recordPrefix)
+	state, before := fresh["st"].Text, old["st"].Text
+	att, gen := num(fresh, "att"), num(fresh, "gen")
+	w.log("record %s: %s att %d gen %d of %s (was %s)", id, state, att, gen, w.alias(fresh["own"].Text), before)
+	claim := state == string(idempotency.Running)
+	replay := strings.HasPrefix(p.name, "replay")
+
+	if claim && att != num(old, "att")+1 || att < num(old, "att") {
+		w.violate("%s: the attempt goes from %d to %d", id, num(old, "att"), att)
+	}
+	if before == string(idempotency.Done) && !replay {
+		w.violate("%s: a done record is left for %s without a replay", id, state)
+	}
+	if replay {
+		w.fact(id).leftDone = w.step
+	}
+	w.fact(id).done = w.fact(id).done || state == string(idempotency.Done)
+	if !claim && !replay && (before != string(idempotency.Running) || own == nil || old["own"].Text != own.Value) {
+		w.violate("%s: a superseded attempt writes %s over %s of %s", id, state, before, w.alias(old["own"].Text))
+	}
+	if _, leased := fresh["lease"]; leased != claim {
+		w.violate("%s: %s and lease: %v", id, state, leased)
+	}
+	w.checkEffects(id, state, gen)
+}
+
+// checkEffects: an event's own count is the number of generations that are done, at every
+// moment: no effect twice, none without done, no done without its effect.
+func (w *world) checkEffects(id, state string, gen int64) {
+	if w.fact(id).behaviour == unhandled {
+		return
+	}
+	want := gen
+	if state != string(idempotency.Done) {
+		want--
+	}
+	if got := num(w.table.items["COUNT#"+id], "n"); got != want {
+		w.violate("%s: %s in generation %d with %d effects", id, state, gen, got)
+	}
+	if _, is := w.table.items["FACT#"+id]; is != (want > 0) {
+		w.violate("%s: %s in generation %d, fact is there: %v", id, state, gen, is)
+	}
+}
+
+// alias names an owner by when its first write came: processes that run at the same
+// moment take their owners in any order.
+func (w *world) alias(own string) string {
+	if w.aliases[own] == 0 {
+		w.aliases[own] = len(w.aliases) + 1
+	}
+	return "claim " + strconv.Itoa(w.aliases[own])
+}
+
+// acknowledged deletes a message, which must not be the last trace of work to do.
+func (w *world) acknowledged(p *proc, messageID string) {
+	m := w.queue.find(messageID)
+	if m == nil {
+		return
+	}
+	f := w.fact(m.event)
+	done := w.state(f) == idempotency.Done || f.leftDone >= p.started
+	if !done && f.copied < p.started {
+		w.violate("%s: message %s is acknowledged while the record is %q and no copy is in the DLQ", f.id, m.id, w.state(f))
+	}
+	w.log("message %s of %s is acknowledged", m.id, m.event)
+	w.queue.remove(messageID)
+}
+
+func (w *world) state(f *fact) idempotency.State {
+	return idempotency.State(w.table.items[recordPrefix+f.id]["st"].Text)
+}
+
+// settled: done, or done so long ago that the table has forgotten it.
+func (w *world) settled(f *fact) bool {
+	return w.state(f) == idempotency.Done || f.done && w.state(f) == ""
+}
+
+// checkRest: once nothing happens any more, every event that was answered 2xx is done or
+// in the dead-letter queue.
+func (w *world) checkRest() {
+	for _, f := range w.facts {
+		dead := false
+		for _, m := range w.dead.messages {
+			dead = dead || m.event == f.id
+		}
+		if f.accepted && !w.settled(f) && !dead && !f.expired {
+			w.violate("%s (%s) is lost: its record is %q and nothing is left to bring it back", f.id, f.behaviour, w.state(f))
+		}
+	}
+}
+
+// checkEnd: after the fix and a redrive all are done, and shared items have counted each.
+func (w *world) checkEnd() {
+	shared := map[string]int64{}
+	for i, f := range w.facts {
+		if !w.settled(f) && !f.expired {
+			w.violate("%s (%s) is %q after the fix and a redrive", f.id, f.behaviour, w.state(f))
+		}
+		if f.behaviour != unhandled {
+			shared[objectID(i)] += num(w.table.items["COUNT#"+f.id], "n")
+		}
+	}
+	for id, want := range shared {
+		if got := num(w.table.items["OBJ#"+id], "n"); got != want {
+			w.violate("the shared item of %s has counted %d, want %d", id, got, want)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package simulation
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+)
+
+// plan is what one schedule is made of, all of it drawn from the seed: how many events,
+// how often what goes wrong. Chances are from 0 to 1.
+type plan struct {
+	events, workers, batch, maxReceives int
+	skew                                time.Duration // most that a worker's clock is off
+
+	fault    float64 // that a request or an answer is lost, late, silent or refused
+	late     float64 // that a request of a dead process arrives all the same
+	lateness time.Duration
+	crash    float64 // that a process dies at a step
+	stop     float64 // that a process is stopped at a step
+	pause    time.Duration
+	twice    float64 // that a message in flight is handed out again
+	again    float64 // that Stripe delivers an event once more
+	lose     float64 // that the answer of an invocation is lost
+	operator float64 // that an operator redrives or replays at a step
+	blackout float64 // that the store goes away for a while, at a step
+	attack   float64 // that somebody posts a captured request, at a step
+
+	patience time.Duration // most between the last failure and the redrive
+
+	behaviours []behaviour
+}
+
+func newPlan(rng *rand.Rand) plan {
+	chance := func(most float64) float64 { // often none, sometimes much
+		if rng.IntN(3) == 0 {
+			return 0
+		}
+		return most * rng.Float64() * rng.Float64()
+	}
+	p := plan{
+		events: 1 + rng.IntN(3), workers: 1 + rng.IntN(3), batch: 1 + rng.IntN(4), maxReceives: 3 + rng.IntN(4),
+		fault: chance(0.5), late: chance(1), lateness: []time.Duration{time.Second, time.Minute, time.Hour}[rng.IntN(3)],
+		crash: chance(0.1), stop: chance(0.1), pause: []time.Duration{10 * time.Second, 3 * time.Minute, 2 * time.Hour}[rng.IntN(3)],
+		twice: chance(0.3), again: chance(0.5), lose: chance(0.5), operator: chance(0.1), blackout: chance(0.02), attack: chance(0.1),
+		patience: []time.Duration{time.Minute, 11 * 24 * time.Hour}[rng.IntN(2)],
+	}
+	if rng.IntN(2) == 0 {
+		p.skew = time.Duration(rng.Int64N(int64(10 * time.Minute)))
+	}
+	for range p.events {
+		p.behaviours = append(p.behaviours, newBehaviour(rng))
+	}
+	return p
+}
+
+// fate is what becomes of a call.
+type fate string
+
+const (
+	fateAnswered      fate = "answered"
+	fateLostRequest   fate = "request lost"
+	fateLate          fate = "request late, caller told that it is lost"
+	fateLostAnswer    fate = "applied, answer lost"
+	fateRefused       fate = "refused"
+	fateSilent        fate = "request lost, no answer"
+	fateSilentApplied fate = "applied, no answer"
+)
+
+// faulty draws, while the world still has faults.
+func (w *world) faulty(chance float64) bool { return !w.healed && w.rng.Float64() < chance }
+
+func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) }
+
+func (w *world) fate(c *call) fate {
+	store := c.op == opUpdate || c.op == opTransact || c.op == opGet
+	if store && time.Now().Before(w.storeBack) {
+		return []fate{fateRefused, fateLostRequest, fateSilent}[w.rng.IntN(3)]
+	}
+	if c.op == opWork || !w.faulty(w.plan.fault) {
+		return fateAnswered
+	}
+	all := []fate{fateLostRequest, fateLate, fateLostAnswer, fateLostAnswer, fateRefused, fateRefused, fateSilent, fateSilentApplied}
+	return all[w.rng.IntN(len(all))]
+}
+
+// refusal is an error that says that nothing was applied.
+func (w *world) refusal(c *call) error {
+	code := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: "simulated"} }
+	switch c.op {
+	case opUpdate, opGet:
+		return []error{code("ThrottlingException"), code("TransactionConflictException"), code("InternalServerError"), code("ProvisionedThroughputExceededException")}[w.rng.IntN(4)]
+	case opTransact:
+		return []error{code("ThrottlingException"), code("TransactionInProgressException"), code("InternalServerError"), conflicts(w.rng)}[w.rng.IntN(4)]
+	default:
+		return errors.New("the queue is throttled")
+	}
+}
+
+// conflicts is a transaction that met others.
+func conflicts(rng *rand.Rand) error {
+	reasons := []types.CancellationReason{{Code: aws.String("TransactionConflict")}, {Code: aws.String("None")}, {Code: aws.String("None")}}
+	rng.Shuffle(len(reasons), func(i, j int) { reasons[i], reasons[j] = reasons[j], reasons[i] })
+	return &types.TransactionCanceledException{Message: aws.String("Transaction cancelled"), CancellationReasons: reasons}
+}

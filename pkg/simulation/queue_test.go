@@ -1,0 +1,209 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/queue"
+)
+
+// message is one message of the queue, or of the dead-letter queue.
+type message struct {
+	id       string
+	body     string
+	event    string // the event's id, for the checks
+	receives int
+	visible  time.Time
+	sent     time.Time
+}
+
+// standardQueue is a simulated SQS queue: at least once, in no order.
+type standardQueue struct {
+	w           *world
+	name        string
+	messages    []*message
+	next        int
+	maxReceives int // 0: no dead-letter queue
+	retention   time.Duration
+	visibility  time.Duration
+}
+
+func (q *standardQueue) add(body, eventID string, sent time.Time) {
+	q.next++
+	q.messages = append(q.messages, &message{id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent})
+}
+
+func (q *standardQueue) find(id string) *message {
+	for _, m := range q.messages {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+func (q *standardQueue) remove(id string) {
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.id == id })
+}
+
+// expire drops what is older than the retention.
+func (q *standardQueue) expire() {
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
+		old := time.Since(m.sent) > q.retention
+		if old {
+			q.w.log("message %s of %s expires", m.id, m.event)
+			q.w.fact(m.event).expired = true
+		}
+		return old
+	})
+}
+
+// take hands out up to n visible messages in random order, and now and then one that is
+// in flight, as a standard queue may.
+func (q *standardQueue) take(n int) []queue.Message {
+	q.expire()
+	var out []queue.Message
+	for _, i := range q.w.rng.Perm(len(q.messages)) {
+		m := q.messages[i]
+		if len(out) == n {
+			break
+		}
+		if m.visible.After(time.Now()) && !q.w.faulty(q.w.plan.twice) {
+			continue
+		}
+		if q.maxReceives > 0 && m.receives >= q.maxReceives {
+			q.w.log("message %s of %s goes to the DLQ after %d receives", m.id, m.event, m.receives)
+			q.w.dead.add(m.body, m.event, m.sent) // the clock of retention goes on
+			q.w.fact(m.event).copied = q.w.step
+			m.body = ""
+			continue
+		}
+		m.receives++
+		m.visible = time.Now().Add(q.visibility)
+		out = append(out, queue.Message{
+			ID: m.id, Receipt: fmt.Sprintf("%s/%d", m.id, m.receives), Body: m.body, Receives: m.receives, SentAt: m.sent,
+		})
+	}
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.body == "" })
+	return out
+}
+
+// visibleNow counts the messages that a receive would find.
+func (q *standardQueue) visibleNow() (n int) {
+	for _, m := range q.messages {
+		if !m.visible.After(time.Now()) {
+			n++
+		}
+	}
+	return n
+}
+
+// nextVisible is when the next message appears, zero when none is hidden.
+func (q *standardQueue) nextVisible() (at time.Time) {
+	for _, m := range q.messages {
+		if m.visible.After(time.Now()) && (at.IsZero() || m.visible.Before(at)) {
+			at = m.visible
+		}
+	}
+	return at
+}
+
+// consumerQueue is what the consumer calls of the queues.
+type consumerQueue struct{ w *world }
+
+func messageID(receipt string) string {
+	for i := range receipt {
+		if receipt[i] == '/' {
+			return receipt[:i]
+		}
+	}
+	return receipt
+}
+
+func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time.Duration) error {
+	return do(q.w, ctx, opVisibility, receipt, func() error {
+		if m := q.w.queue.find(messageID(receipt)); m != nil && fmt.Sprintf("%s/%d", m.id, m.receives) == receipt {
+			m.visible = time.Now().Add(d.Truncate(time.Second))
+		}
+		return nil
+	})
+}
+
+func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
+	return do(q.w, ctx, opDelete, receipts[0], func() error {
+		for _, r := range receipts {
+			q.w.acknowledged(procOf(ctx), messageID(r))
+		}
+		return nil
+	})
+}
+
+func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
+	return do(q.w, ctx, opDead, m.ID, func() error {
+		if d.Reason != dispatch.ReasonHandler {
+			q.w.violate("%s: dead-lettered with reason %s, which nothing here deserves", d.EventID, d.Reason)
+		}
+		q.w.dead.add(m.Body, d.EventID, time.Now())
+		q.w.fact(d.EventID).copied = q.w.step
+		return nil
+	})
+}
+
+// invocation is what Lambda's event source mapping gives the function.
+func invocation(batch []queue.Message) []byte {
+	var in events.SQSEvent
+	for _, m := range batch {
+		in.Records = append(in.Records, events.SQSMessage{
+			MessageId: m.ID, ReceiptHandle: m.Receipt, Body: m.Body,
+			Attributes: map[string]string{
+				"ApproximateReceiveCount": strconv.Itoa(m.Receives), "SentTimestamp": strconv.FormatInt(m.SentAt.UnixMilli(), 10),
+			},
+		})
+	}
+	raw, err := json.Marshal(in)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// failures reads a batch response as Lambda does: nothing, null and an empty list all say
+// that every message succeeded.
+func failures(answer []byte) (ids []string) {
+	var out events.SQSEventResponse
+	if len(answer) > 0 && json.Unmarshal(answer, &out) != nil {
+		panic("a batch response that Lambda cannot read")
+	}
+	for _, f := range out.BatchItemFailures {
+		ids = append(ids, f.ItemIdentifier)
+	}
+	return ids
+}
+
+// sender is how ingest and operators put envelopes on the queue.
+type sender struct{ w *world }
+
+func (s sender) Send(ctx context.Context, e event.Envelope, _ string) error {
+	body, err := queue.Encode(e)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2400*time.Millisecond)
+	defer cancel()
+	return s.body(ctx, body, e.ID)
+}
+
+func (s sender) body(ctx context.Context, body, eventID string) error {
+	return do(s.w, ctx, opSend, eventID, func() error {
+		s.w.queue.add(body, eventID, time.Now())
+		return nil
+	})
+}

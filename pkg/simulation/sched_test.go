@@ -1,0 +1,258 @@
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// opName says what a call does.
+type opName string
+
+const (
+	opUpdate     opName = "UpdateItem"
+	opTransact   opName = "TransactWriteItems"
+	opGet        opName = "GetItem"
+	opSend       opName = "SendMessage"
+	opVisibility opName = "ChangeMessageVisibility"
+	opDelete     opName = "DeleteMessage"
+	opDead       opName = "SendMessage to the DLQ"
+	opWork       opName = "a handler's own work"
+)
+
+// call is one request of a process to the world outside. Its apply runs in the
+// scheduler's goroutine, so the world's state needs no locks.
+type call struct {
+	proc    *proc
+	op      opName
+	subject string
+	after   time.Time // not answered before
+	apply   func() error
+	answer  chan verdict
+
+	silent    bool // no answer ever comes: the caller's context ends the wait
+	abandoned bool // the caller has gone on
+}
+
+// verdict is what the scheduler says to a waiting call.
+type verdict struct {
+	err  error
+	kill bool
+}
+
+// errLost is what a caller sees of a lost request, or of a lost answer.
+var errLost = errors.New("connection reset by peer")
+
+// proc is one process: an invocation of a function, or an operator's command.
+type proc struct {
+	id      int
+	name    string
+	started int       // step
+	ends    time.Time // when Lambda kills it, zero for never
+	finish  func()    // the scheduler's part after it has returned
+	over    func()    // the same, and also after its death
+
+	dead   bool
+	done   bool          // its main function has returned
+	crash  bool          // its own code asked for the end
+	resume chan struct{} // not nil while the process is stopped
+	wakes  time.Time     // when it goes on
+}
+
+type procKey struct{}
+
+func procOf(ctx context.Context) *proc {
+	p, _ := ctx.Value(procKey{}).(*proc)
+	return p
+}
+
+// do makes a call of the process in ctx and waits for what the scheduler decides. A
+// dead process ends here.
+func do(w *world, ctx context.Context, op opName, subject string, apply func() error) error {
+	return doAfter(w, ctx, time.Time{}, op, subject, apply)
+}
+
+// doAfter is do for a call that takes until a given time.
+func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject string, apply func() error) error {
+	p := procOf(ctx)
+	if p == nil {
+		panic(fmt.Sprintf("%s %s is made by no process", op, subject))
+	}
+	c := &call{proc: p, op: op, subject: subject, after: after, apply: apply, answer: make(chan verdict, 1)}
+	w.mu.Lock()
+	if p.dead {
+		w.mu.Unlock()
+		runtime.Goexit()
+	}
+	w.pending = append(w.pending, c)
+	w.mu.Unlock()
+	select {
+	case v := <-c.answer:
+		return c.take(v)
+	case <-ctx.Done():
+	}
+	w.mu.Lock()
+	c.abandoned = true
+	stopped := p.resume
+	w.mu.Unlock()
+	if stopped != nil {
+		<-stopped // a stopped process does not see its clock either
+	}
+	select {
+	case v := <-c.answer: // it was killed meanwhile
+		return c.take(v)
+	default:
+		return ctx.Err()
+	}
+}
+
+func (c *call) take(v verdict) error {
+	if v.kill {
+		runtime.Goexit()
+	}
+	return v.err
+}
+
+// spawn starts a process. main's calls carry it in their context.
+func (w *world) spawn(p *proc, main func(ctx context.Context)) {
+	w.nextProc++
+	p.id, p.started = w.nextProc, w.step
+	w.procs = append(w.procs, p)
+	w.log("process %d starts: %s", p.id, p.name)
+	ctx := context.WithValue(context.Background(), procKey{}, p)
+	var over sync.WaitGroup
+	over.Go(func() {
+		defer func() { // also when it is killed
+			w.mu.Lock()
+			p.done = true
+			w.mu.Unlock()
+		}()
+		main(ctx)
+	})
+}
+
+// kill ends a process at once: nothing that it still asks for is answered. What it had
+// sent before may still arrive, see settle.
+func (w *world) kill(p *proc, why string) {
+	if p.dead {
+		return
+	}
+	w.log("process %d is killed: %s", p.id, why)
+	w.mu.Lock()
+	p.dead = true
+	var mine []*call
+	w.pending = slices.DeleteFunc(w.pending, func(c *call) bool {
+		if c.proc == p {
+			mine = append(mine, c)
+		}
+		return c.proc == p
+	})
+	resume := p.resume
+	p.resume = nil
+	w.mu.Unlock()
+	for _, c := range mine {
+		if c.op != opWork && !c.silent && w.faulty(w.plan.late) {
+			w.later(c)
+		}
+		c.answer <- verdict{kill: true}
+	}
+	if resume != nil {
+		close(resume)
+	}
+}
+
+// stop halts a process for d: it asks and hears nothing, while its leases run out.
+func (w *world) stop(p *proc, d time.Duration) {
+	w.log("process %d is stopped for %v", p.id, d)
+	w.mu.Lock()
+	p.resume, p.wakes = make(chan struct{}), time.Now().Add(d)
+	w.mu.Unlock()
+}
+
+func (w *world) wake(p *proc) {
+	w.log("process %d goes on", p.id)
+	w.mu.Lock()
+	close(p.resume)
+	p.resume = nil
+	w.mu.Unlock()
+}
+
+// later lets a request apply after its caller has given up on it.
+func (w *world) later(c *call) {
+	at := time.Now().Add(w.upTo(w.plan.lateness))
+	w.log("%s %s of process %d will arrive late", c.op, c.subject, c.proc.id)
+	w.late = append(w.late, late{at: at, c: c})
+}
+
+type late struct {
+	at time.Time
+	c  *call
+}
+
+// eligible returns the calls that may be answered now, in an order that does not depend
+// on goroutines, and forgets those whose callers have gone on.
+func (w *world) eligible() []*call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var gone, open []*call
+	for _, c := range w.pending {
+		if c.abandoned {
+			gone = append(gone, c)
+		} else {
+			open = append(open, c)
+		}
+	}
+	byName := func(a, b *call) int {
+		return cmp.Or(cmp.Compare(a.proc.id, b.proc.id), cmp.Compare(a.op, b.op), cmp.Compare(a.subject, b.subject))
+	}
+	slices.SortFunc(gone, byName)
+	for _, c := range gone {
+		if c.op != opWork && !c.silent && w.faulty(0.5) {
+			w.later(c)
+		}
+	}
+	slices.SortFunc(open, byName)
+	w.pending = open
+	return slices.DeleteFunc(slices.Clone(open), func(c *call) bool { return c.silent || c.proc.resume != nil })
+}
+
+// reply answers one call, or lets it go wrong.
+func (w *world) reply(c *call) {
+	w.mu.Lock()
+	w.pending = slices.DeleteFunc(w.pending, func(o *call) bool { return o == c })
+	w.mu.Unlock()
+	how := w.fate(c)
+	w.log("%s %s of process %d: %s", c.op, c.subject, c.proc.id, how)
+	var err error
+	switch how {
+	case fateLostRequest:
+		err = errLost
+	case fateLate:
+		w.later(c)
+		err = errLost
+	case fateLostAnswer:
+		_ = c.apply()
+		err = errLost
+	case fateRefused:
+		err = w.refusal(c)
+	case fateSilent, fateSilentApplied:
+		if how == fateSilentApplied {
+			_ = c.apply()
+		}
+		c.silent = true
+		w.mu.Lock()
+		w.pending = append(w.pending, c)
+		w.mu.Unlock()
+		return
+	default:
+		if err = c.apply(); err != nil {
+			w.log("%s %s: %v", c.op, c.subject, err)
+		}
+	}
+	c.answer <- verdict{err: err}
+}

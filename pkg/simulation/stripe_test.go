@@ -1,0 +1,236 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/ingest"
+)
+
+const secret = "whsec_simulation"
+
+// behaviour is what the handler of an event does until its bug is fixed.
+type behaviour string
+
+const (
+	works     behaviour = "works"
+	unhandled behaviour = "has no handler"
+	flaky     behaviour = "fails at first"
+	poison    behaviour = "fails"
+	permanent behaviour = "fails for good"
+	panics    behaviour = "panics"
+	slow      behaviour = "is slow"
+	hangs     behaviour = "never returns"
+	kills     behaviour = "kills the process"
+	waits     behaviour = "asks for a later attempt"
+)
+
+func newBehaviour(rng *rand.Rand) behaviour {
+	all := []behaviour{works, works, works, works, unhandled, flaky, flaky, poison, permanent, panics, slow, hangs, kills, waits}
+	return all[rng.IntN(len(all))]
+}
+
+// fact is what the world knows of one event.
+type fact struct {
+	id        string
+	behaviour behaviour
+	body      []byte
+	accepted  bool // ingest said 200
+	due       time.Time
+	tries     int
+	runs      int // of its handler
+
+	done     bool // its record was done at some time
+	leftDone int  // step at which a replay took it out of DONE
+	copied   int  // step of the latest copy to the DLQ
+	expired  bool // a message of it went by retention
+	replays  int
+}
+
+func (w *world) fact(id string) *fact {
+	for _, f := range w.facts {
+		if f.id == id {
+			return f
+		}
+	}
+	panic("no event " + id)
+}
+
+func objectID(event int) string { return fmt.Sprintf("obj_%d", event%2) }
+
+// happen makes the schedule's events at Stripe.
+func (w *world) happen() {
+	for i, b := range w.plan.behaviours {
+		id := fmt.Sprintf("evt_%d", i)
+		typ := "thing.happened"
+		if b == unhandled {
+			typ = "thing.unhandled"
+		}
+		w.facts = append(w.facts, &fact{
+			id: id, behaviour: b, due: time.Now().Add(w.upTo(time.Minute)), leftDone: -1, copied: -1,
+			body: fmt.Appendf(nil, `{"id":%q,"object":"event","api_version":"2023-10-16","created":%d,"livemode":false,"type":%q,"data":{"object":{"id":%q,"object":"thing"}}}`,
+				id, time.Now().Unix(), typ, objectID(i)),
+		})
+	}
+}
+
+// deliver is one delivery by Stripe: a process of the ingest function.
+func (w *world) deliver(f *fact) {
+	f.tries++
+	f.due = time.Time{}
+	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: f.body, Secret: secret, Timestamp: time.Now()})
+	p := &proc{name: "ingest of " + f.id, ends: time.Now().Add(w.limits.IngestTimeout)}
+	status, ok := 0, false
+	p.finish = func() {
+		w.log("%s answers %d", p.name, status)
+		ok = status == 200 && !w.faulty(w.plan.lose)
+		f.accepted = f.accepted || ok // an answer that Stripe never sees makes no promise
+	}
+	p.over = func() {
+		if !ok || w.faulty(w.plan.again) {
+			f.due = time.Now().Add(time.Duration(min(f.tries, 8)) * time.Duration(1+w.rng.IntN(20)) * time.Minute)
+		}
+	}
+	w.spawn(p, func(ctx context.Context) {
+		answer, err := w.ingest.Handle(ctx, ingest.Request{
+			Method: "POST", Endpoint: ingest.DefaultEndpoint, ContentType: "application/json", Signature: signed.Header, Body: f.body,
+		})
+		if status = answer.Status; err != nil {
+			status = 500
+		}
+	})
+}
+
+// attack posts what is no delivery of now: it must be refused, whoever signed it.
+func (w *world) attack(f *fact) {
+	at, key := time.Now(), secret
+	switch w.rng.IntN(4) {
+	case 0:
+		at = at.Add(-301*time.Second - w.upTo(time.Hour))
+	case 1:
+		at = at.Add(302*time.Second + w.upTo(time.Hour))
+	case 2:
+		key = "whsec_guessed"
+	default:
+		key = ""
+	}
+	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: f.body, Secret: key, Timestamp: at})
+	p := &proc{name: "attack with " + f.id}
+	var answer ingest.Answer
+	var err error
+	p.finish = func() {
+		if answer.Status == 200 || err != nil {
+			w.violate("a request signed with %q at %v is answered %d, %v", key, at, answer.Status, err)
+		}
+	}
+	w.spawn(p, func(ctx context.Context) {
+		answer, err = w.ingest.Handle(ctx, ingest.Request{
+			Method: "POST", Endpoint: ingest.DefaultEndpoint, ContentType: "application/json", Signature: signed.Header, Body: f.body,
+		})
+	})
+}
+
+// secrets are the endpoint's signing secrets.
+type secrets struct{}
+
+func (secrets) Active(context.Context, string) ([]string, error)    { return []string{"", secret}, nil }
+func (secrets) Refetched(context.Context, string) ([]string, error) { return []string{"", secret}, nil }
+
+// noFetcher: every message of the world carries its bytes.
+type noFetcher struct{}
+
+func (noFetcher) FetchEvent(context.Context, string, string, bool) ([]byte, error) {
+	return nil, errors.New("nothing is fetched here")
+}
+
+// business is the one handler. It counts in an item of the event's own, which only the
+// guarantees of the record keep at one for each generation, and in one that events share.
+type business struct{ w *world }
+
+func (b business) Handles(e event.Envelope) bool { return e.Type == "thing.happened" }
+
+func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects dispatch.Effects, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			effects, err = nil, &dispatch.PanicError{Value: v}
+		}
+	}()
+	f := b.w.fact(in.ID)
+	if err := b.misbehave(ctx, f); err != nil {
+		return nil, err
+	}
+	own, err := b.count(ctx, "COUNT#"+in.ID, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := b.count(ctx, "OBJ#"+in.ObjectID, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return dispatch.Effects{own, dispatch.Insert("FACT#"+in.ID, dispatch.Fields{"event": in.ID}), shared}, nil
+}
+
+// count reads an item and returns the effect that adds one to it.
+func (b business) count(ctx context.Context, key, who string) (dispatch.Effect, error) {
+	row, err := b.w.table.read(ctx, key, who)
+	if err != nil {
+		return dispatch.Effect{}, fmt.Errorf("read %s: %w", key, err)
+	}
+	n, _ := row["n"].(int64)
+	ver, _ := row["ver"].(int64)
+	return dispatch.Swap(key, ver, dispatch.Fields{"n": n + 1}), nil
+}
+
+// work is time that a handler spends outside: the scheduler says when it is over.
+func (b business) work(ctx context.Context, f *fact) (runs int, err error) {
+	err = do(b.w, ctx, opWork, f.id, func() error {
+		f.runs++
+		runs = f.runs
+		return nil
+	})
+	return runs, err
+}
+
+func (b business) wait(ctx context.Context, f *fact, d time.Duration) error {
+	return doAfter(b.w, ctx, time.Now().Add(d), opWork, f.id, func() error { return nil })
+}
+
+func (b business) misbehave(ctx context.Context, f *fact) error {
+	runs, err := b.work(ctx, f)
+	if err != nil || b.w.fixed.Load() {
+		return err
+	}
+	switch f.behaviour {
+	case flaky:
+		if runs <= 2 {
+			return errors.New("flaky")
+		}
+	case poison:
+		return errors.New("a bug")
+	case permanent:
+		return dispatch.Permanent(errors.New("a bug"))
+	case panics:
+		panic("a bug")
+	case waits:
+		if runs <= 2 {
+			return dispatch.RetryAfter(time.Duration(runs)*time.Minute, errors.New("not yet"))
+		}
+	case slow:
+		return b.wait(ctx, f, 3*time.Second)
+	case hangs: // it does not look at its context
+		if runs <= 2 {
+			return b.wait(context.WithoutCancel(ctx), f, time.Hour)
+		}
+	case kills:
+		b.w.asksToDie(procOf(ctx))
+		return b.wait(context.WithoutCancel(ctx), f, time.Hour)
+	}
+	return nil
+}

@@ -1,0 +1,389 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/ingest"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/sqsqueue"
+)
+
+// world is one schedule. Everything but pending and the processes' states is touched by
+// the scheduler's goroutine alone.
+type world struct {
+	rng    *rand.Rand
+	plan   plan
+	limits limits.Limits
+	trace  func(string) // nil: the steps are not written down
+
+	mu      sync.Mutex
+	pending []*call
+
+	step     int
+	procs    []*proc
+	nextProc int
+	late     []late
+	owners   atomic.Int64
+	aliases  map[string]int // owners as the trace calls them
+
+	facts       []*fact
+	table       *table
+	queue, dead *standardQueue
+	ingest      *ingest.Handler
+	store       *dynamostore.Store
+	skews       []time.Duration
+	chores      []func() // what operators still have to do
+
+	storeBack time.Time // a blackout's end
+	healed    bool
+	fixed     atomic.Bool
+	rounds    int // redrives after the fix
+	idle      time.Duration
+	wrong     string // the first thing that must not be
+}
+
+// Bounds of a schedule.
+const (
+	faultSteps = 150    // most steps with faults
+	maxSteps   = 20_000 // a schedule that needs more never ends
+
+	maxRedrives = 4 // after the fix: clocks that differ may send a message there once more
+)
+
+func newWorld(seed uint64, trace func(string)) *world {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), limits: limits.AWS(), trace: trace, aliases: map[string]int{}}
+	w.plan = newPlan(w.rng)
+	w.limits.MaxReceives = w.plan.maxReceives
+	w.table = &table{w: w, items: map[string]item{}, tokens: map[string]token{}}
+	w.dead = &standardQueue{w: w, name: "d", retention: w.limits.DLQRetention, visibility: 2 * time.Minute}
+	w.queue = &standardQueue{w: w, name: "m", retention: w.limits.SourceRetention, visibility: w.limits.Visibility, maxReceives: w.plan.maxReceives}
+	for range w.plan.workers {
+		w.skews = append(w.skews, time.Duration((w.rng.Float64()*2-1)*float64(w.plan.skew)))
+	}
+	var err error
+	if w.ingest, err = ingest.New(ingest.Config{Secrets: secrets{}, Sender: sender{w}, Limits: w.limits}); err != nil {
+		panic(err)
+	}
+	w.store, err = dynamostore.New(w.table, "tollgate", dynamostore.Options{Limits: w.limits, Random: half})
+	if err != nil {
+		panic(err)
+	}
+	w.happen()
+	return w
+}
+
+// half stands for every random number of the code under test: two processes that draw at
+// the same moment must not disturb each other's luck.
+func half() float64 { return 0.5 }
+
+func (w *world) log(format string, args ...any) {
+	if w.trace != nil {
+		w.trace(fmt.Sprintf("%5d %s ", w.step, time.Now().Format("02 15:04:05.000")) + fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) violate(format string, args ...any) {
+	if w.wrong == "" {
+		w.wrong = fmt.Sprintf(format, args...)
+		w.log("WRONG: %s", w.wrong)
+	}
+}
+
+// run is the schedule: faults, then peace, then the fix and a redrive of everything.
+func (w *world) run() {
+	defer w.end()
+	for end := 20 + w.rng.IntN(faultSteps); w.wrong == ""; w.step++ {
+		synctest.Wait()
+		w.reap()
+		w.arrive()
+		switch {
+		case w.step > maxSteps:
+			w.violate("there is no end after %d steps", maxSteps)
+		case !w.healed && (w.step >= end || w.quiet() && w.rng.IntN(4) == 0):
+			w.heal()
+		case w.healed && w.quiet():
+			w.checkRest()
+			if w.fixed.Load() && len(w.dead.messages) == 0 {
+				w.checkEnd()
+				return
+			}
+			if w.rounds++; w.rounds > maxRedrives {
+				w.violate("the dead-letter queue is never empty")
+			}
+			w.fixed.Store(true)
+			time.Sleep(w.upTo(w.plan.patience)) // until the fix is deployed
+			w.table.expire()
+			w.redrive(len(w.dead.messages))
+		default:
+			w.act()
+		}
+	}
+}
+
+// heal ends all faults; processes that are stopped go on when it is their time.
+func (w *world) heal() {
+	w.log("faults end")
+	w.healed, w.storeBack = true, time.Time{}
+}
+
+// quiet reports whether nothing is left to happen.
+func (w *world) quiet() bool {
+	return len(w.procs) == 0 && len(w.queue.messages) == 0 && len(w.late) == 0 && len(w.chores) == 0 &&
+		!slices.ContainsFunc(w.facts, func(f *fact) bool { return !f.due.IsZero() })
+}
+
+// end releases every goroutine of the world.
+func (w *world) end() {
+	for _, p := range w.procs {
+		w.kill(p, "the schedule is over")
+	}
+	w.healed = true
+	for range 100 {
+		synctest.Wait()
+		if w.reap(); len(w.procs) == 0 {
+			return
+		}
+		time.Sleep(time.Minute) // what waits for its own clock
+	}
+	panic("processes outlive the schedule")
+}
+
+// reap takes note of processes that have returned.
+func (w *world) reap() {
+	w.mu.Lock()
+	var crashed, gone []*proc
+	for _, p := range w.procs {
+		switch {
+		case p.crash && !p.dead:
+			crashed = append(crashed, p)
+		case p.done:
+			gone = append(gone, p)
+		}
+	}
+	w.procs = slices.DeleteFunc(w.procs, func(p *proc) bool { return p.done && !(p.crash && !p.dead) })
+	w.mu.Unlock()
+	for _, p := range crashed {
+		w.kill(p, "its own code")
+	}
+	for _, p := range gone {
+		if !p.dead && p.finish != nil {
+			p.finish()
+		}
+		if p.over != nil {
+			p.over()
+		}
+	}
+}
+
+// arrive applies the requests that were under way when their callers gave up.
+func (w *world) arrive() {
+	for i := 0; i < len(w.late); {
+		if l := w.late[i]; !time.Now().Before(l.at) {
+			w.late = slices.Delete(w.late, i, i+1)
+			err := l.c.apply()
+			w.log("%s %s of process %d arrives late: %v", l.c.op, l.c.subject, l.c.proc.id, err)
+		} else {
+			i++
+		}
+	}
+}
+
+// act lets one thing happen.
+func (w *world) act() {
+	w.disturb()
+	calls, starts := w.eligible(), w.starts()
+	if n := len(calls) + len(starts); n > 0 && (w.healed || w.rng.IntN(12) > 0) {
+		w.idle = 0
+		if i := w.rng.IntN(n); i < len(calls) {
+			w.reply(calls[i])
+		} else {
+			starts[i-len(calls)]()
+		}
+		return
+	}
+	w.pass(len(calls)+len(starts) > 0)
+}
+
+// disturb makes one of the faults of a step, now and then.
+func (w *world) disturb() {
+	var running, stopped []*proc
+	for _, p := range w.procs {
+		switch {
+		case p.dead:
+		case p.resume != nil && !time.Now().Before(p.wakes):
+			w.wake(p)
+		case p.resume != nil:
+			stopped = append(stopped, p)
+		case !p.ends.IsZero() && !time.Now().Before(p.ends):
+			w.kill(p, "its time is over")
+		default:
+			running = append(running, p)
+		}
+	}
+	if len(running) > 0 && w.faulty(w.plan.crash) {
+		w.kill(running[w.rng.IntN(len(running))], "a crash")
+	}
+	if len(running) > 0 && w.faulty(w.plan.stop) {
+		if p := running[w.rng.IntN(len(running))]; !p.dead {
+			d := w.upTo(w.plan.pause)
+			w.stop(p, d)
+			p.ends = later(p.ends, time.Now().Add(d+w.upTo(5*time.Second))) // a stopped process is killed late
+		}
+	}
+	if w.faulty(w.plan.blackout) {
+		w.storeBack = time.Now().Add(w.upTo(20 * time.Minute))
+		w.log("the store is away until %s", w.storeBack.Format(time.TimeOnly))
+	}
+	if w.faulty(w.plan.operator) {
+		w.operate()
+	}
+	if w.faulty(w.plan.attack) {
+		w.attack(w.facts[w.rng.IntN(len(w.facts))])
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// starts are the processes that could start now.
+func (w *world) starts() (out []func()) {
+	for _, f := range w.facts {
+		if !f.due.IsZero() && !f.due.After(time.Now()) {
+			out = append(out, func() { w.deliver(f) })
+		}
+	}
+	for i, chore := range w.chores {
+		out = append(out, func() {
+			w.chores = slices.Delete(w.chores, i, i+1)
+			chore()
+		})
+	}
+	if w.queue.visibleNow() > 0 {
+		if worker, free := w.freeWorker(); free {
+			out = append(out, func() { w.poll(worker) })
+		}
+	}
+	return out
+}
+
+// freeWorker returns a clock for another invocation; those that are stopped do not count.
+func (w *world) freeWorker() (int, bool) {
+	busy := 0
+	for _, p := range w.procs {
+		if p.resume == nil && !p.dead {
+			busy++
+		}
+	}
+	return w.rng.IntN(w.plan.workers), busy < w.plan.workers
+}
+
+// pass lets time pass: a little while something could happen at once, else until the
+// next thing that is known, but in small steps while code waits for its own clock.
+func (w *world) pass(little bool) {
+	if little {
+		time.Sleep(1 + w.upTo(time.Second))
+		return
+	}
+	next := time.Now().Add(time.Hour)
+	sooner := func(t time.Time) {
+		if t.After(time.Now()) && t.Before(next) {
+			next = t
+		}
+	}
+	for _, f := range w.facts {
+		sooner(f.due)
+	}
+	sooner(w.queue.nextVisible())
+	for _, l := range w.late {
+		sooner(l.at)
+	}
+	w.mu.Lock()
+	for _, c := range w.pending {
+		sooner(c.after)
+	}
+	w.mu.Unlock()
+	d := time.Until(next)
+	for _, p := range w.procs {
+		if sooner(p.wakes); p.resume == nil {
+			sooner(p.ends)
+			w.idle = min(max(2*w.idle, 10*time.Millisecond), 10*time.Second)
+			d = w.idle
+		}
+	}
+	time.Sleep(max(1, min(d, time.Until(next))))
+}
+
+// poll is one invocation of the consumer function with a batch.
+func (w *world) poll(worker int) {
+	batch := w.queue.take(1 + w.rng.IntN(w.plan.batch))
+	if len(batch) == 0 {
+		return
+	}
+	p := &proc{name: fmt.Sprintf("consumer of %d messages", len(batch)), ends: time.Now().Add(w.limits.ConsumerTimeout)}
+	skew := w.skews[worker]
+	l := w.limits
+	if w.sameEvent(batch) {
+		l.BatchConcurrency = 1 // nothing would tell their calls apart, and a seed must
+	}
+	c, err := consumer.New(consumer.Config{
+		Store: w.store, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: noFetcher{}, Limits: l,
+		Now: func() time.Time { return time.Now().Add(skew) }, Rand: half,
+		Owner: func() string { return "own" + strconv.FormatInt(w.owners.Add(1), 10) },
+		Exit:  func(int) { w.asksToDie(p); runtime.Goexit() },
+	})
+	if err != nil {
+		panic(err)
+	}
+	payload := invocation(batch)
+	var answer []byte
+	var failure error
+	p.finish = func() {
+		if failure != nil || w.faulty(w.plan.lose) {
+			w.log("the batch of process %d comes back: %v", p.id, failure)
+			return
+		}
+		failed := failures(answer)
+		for _, m := range batch {
+			if !slices.Contains(failed, m.ID) {
+				w.acknowledged(p, m.ID)
+			}
+		}
+	}
+	w.spawn(p, func(ctx context.Context) { answer, failure = sqsqueue.NewLambdaHandler(c).Invoke(ctx, payload) })
+}
+
+// sameEvent reports whether two messages of a batch are of one event.
+func (w *world) sameEvent(batch []queue.Message) bool {
+	seen := map[string]bool{}
+	for _, m := range batch {
+		id := w.queue.find(m.ID).event
+		if seen[id] {
+			return true
+		}
+		seen[id] = true
+	}
+	return false
+}
+
+// asksToDie notes that a process's own code ends it.
+func (w *world) asksToDie(p *proc) {
+	w.mu.Lock()
+	p.crash = true
+	w.mu.Unlock()
+}
