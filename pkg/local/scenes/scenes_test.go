@@ -1,0 +1,349 @@
+package scenes_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stripe/stripe-go/v76"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/ledger"
+	"tollgate/pkg/local/scenes"
+)
+
+var now = time.Unix(1_795_000_000, 0)
+
+// seeds is how many scenes of each name a test looks at.
+const seeds = 24
+
+// eachScene runs f on scenes of every name, of both modes and with and without an account.
+func eachScene(t *testing.T, f func(t *testing.T, s scenes.Scene)) {
+	for _, name := range scenes.Names() {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(seeds) {
+				o := scenes.Options{Seed: seed, Now: now, Livemode: seed%2 == 1}
+				if seed%3 == 1 {
+					o.Account = "acct_1Scene"
+				}
+				s, err := scenes.Make(name, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f(t, s); t.Failed() {
+					t.Fatalf("that was seed %d", seed)
+				}
+			}
+		})
+	}
+}
+
+func TestMakeRefuses(t *testing.T) {
+	if _, err := scenes.Make("opera", scenes.Options{Now: now}); err == nil || !strings.Contains(err.Error(), "subscription-life") {
+		t.Errorf("a scene that there is not: %v, want an error that lists those there are", err)
+	}
+	if _, err := scenes.Make("refund", scenes.Options{}); err == nil {
+		t.Error("a scene without a time is made")
+	}
+	if scenes.About("opera") != "" || scenes.About("refund") == "" {
+		t.Error("About does not tell the scenes that there are from others")
+	}
+}
+
+// Equal options make equal scenes; another seed or another time makes other ids, as one
+// event id with two times would be two events that claim to be one.
+func TestSeedsAndTimes(t *testing.T) {
+	made := func(seed uint64, at time.Time) scenes.Scene {
+		s, err := scenes.Make("subscription-life", scenes.Options{Seed: seed, Now: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if diff := cmp.Diff(made(7, now), made(7, now)); diff != "" {
+		t.Errorf("equal options make two scenes:\n%s", diff)
+	}
+	a, b, c := made(7, now), made(8, now), made(7, now.Add(time.Second))
+	if a.Customer == b.Customer || a.Customer == c.Customer {
+		t.Error("two scenes have one customer")
+	}
+	if len(a.Steps) != len(c.Steps) {
+		t.Error("at another time the same seed tells another story")
+	}
+}
+
+// object is what every object has.
+type object struct {
+	ID       string         `json:"id"`
+	Object   string         `json:"object"`
+	Livemode *bool          `json:"livemode"`
+	Created  int64          `json:"created"`
+	Metadata map[string]any `json:"metadata"`
+}
+
+func TestObjectsAndEventsAreShapedAsStripes(t *testing.T) {
+	eachScene(t, func(t *testing.T, s scenes.Scene) {
+		ids := map[string]bool{}
+		for _, step := range s.Steps {
+			for _, raw := range step.Objects {
+				decodes(t, raw)
+			}
+			for _, raw := range step.Events {
+				env, err := event.Parse(raw)
+				if err != nil {
+					t.Fatalf("%v in\n%s", err, raw)
+				}
+				if env.APIVersion != stripe.APIVersion || env.Account != s.Account || env.Livemode != s.Livemode || ids[env.ID] {
+					t.Errorf("event %s: version %s, account %q, live %t, or its id is another's too", env.ID, env.APIVersion, env.Account, env.Livemode)
+				}
+				if age := now.Unix() - env.Created; age < 0 || age > 29*86400 {
+					t.Errorf("event %s of type %s is %d s old", env.ID, env.Type, age)
+				}
+				ids[env.ID] = true
+				data, _, err := event.Data(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				decodes(t, data)
+			}
+		}
+	})
+}
+
+// decodes wants the Go type of the object's kind to read it, as the handlers will.
+func decodes(t *testing.T, raw json.RawMessage) {
+	t.Helper()
+	var o object
+	if err := json.Unmarshal(raw, &o); err != nil {
+		t.Fatal(err)
+	}
+	if o.Object != "refund" && o.Livemode == nil || o.Created == 0 || o.Metadata == nil {
+		t.Errorf("%s has no livemode, created or metadata", o.ID)
+	}
+	types := map[string]any{
+		"customer": &stripe.Customer{}, "subscription": &stripe.Subscription{}, "invoice": &stripe.Invoice{}, "refund": &stripe.Refund{},
+		"payment_intent": &stripe.PaymentIntent{}, "charge": &stripe.Charge{}, "dispute": &stripe.Dispute{}, "checkout.session": &stripe.CheckoutSession{},
+	}
+	into, ok := types[o.Object]
+	if !ok {
+		t.Fatalf("object %s is a %q", o.ID, o.Object)
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		t.Errorf("%s does not decode as %T: %v", o.ID, into, err)
+	}
+	if !bytes.HasPrefix(raw, []byte("{\n  \"id\": \"")) && !bytes.HasPrefix(raw, []byte("{\n      \"id\": \"")) {
+		t.Errorf("%s is not written as on the wire: %.60s", o.ID, raw)
+	}
+}
+
+// An update says truly what was there before, and changes it.
+func TestPreviousAttributesAreTrue(t *testing.T) {
+	checked := 0
+	eachScene(t, func(t *testing.T, s scenes.Scene) {
+		before := map[string]map[string]any{}
+		for _, step := range s.Steps {
+			for _, raw := range step.Events {
+				data, previous, err := event.Data(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				now, was := members(t, data), members(t, previous)
+				id, _ := now["id"].(string)
+				for name, v := range was {
+					if _, nested := v.(map[string]any); nested || before[id] == nil {
+						continue
+					}
+					checked++
+					if !cmp.Equal(v, before[id][name]) || cmp.Equal(v, now[name]) {
+						t.Errorf("%s of %s: was %v, event says %v became %v", name, id, before[id][name], v, now[name])
+					}
+				}
+			}
+			for _, raw := range step.Objects {
+				o := members(t, raw)
+				before[o["id"].(string)] = o
+			}
+		}
+	})
+	if checked < 1000 {
+		t.Errorf("only %d members were looked at", checked)
+	}
+}
+
+func members(t *testing.T, raw json.RawMessage) (o map[string]any) {
+	t.Helper()
+	if raw == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, &o); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// Every scene has what makes it worth playing.
+func TestScenesHoldWhatTheyPromise(t *testing.T) {
+	tests := []struct {
+		scene string
+		types []string
+	}{
+		{"subscription-life", []string{"checkout.session.completed", "customer.subscription.created", "customer.subscription.updated",
+			"customer.subscription.deleted", "invoice.paid", "invoice.payment_failed", "payment_intent.payment_failed", "invoice.finalized", "invoice.deleted"}},
+		{"trial-to-paid", []string{"customer.subscription.trial_will_end", "invoice.paid", "customer.subscription.updated"}},
+		{"refund", []string{"payment_intent.succeeded", "charge.refunded"}},
+		{"dispute", []string{"charge.dispute.created", "charge.dispute.funds_withdrawn"}},
+		{"out-of-order", []string{"customer.subscription.updated"}},
+		{"storm", []string{"customer.subscription.updated"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.scene, func(t *testing.T) {
+			twins, ties := 0, 0
+			for seed := range uint64(seeds) {
+				s, err := scenes.Make(tt.scene, scenes.Options{Seed: seed, Now: now})
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen, facts, seconds := map[string]bool{}, map[string]int{}, map[string]int{}
+				for _, step := range s.Steps {
+					for _, raw := range step.Events {
+						env, err := event.Parse(raw)
+						if err != nil {
+							t.Fatal(err)
+						}
+						data, _, _ := event.Data(raw)
+						seen[env.Type] = true
+						facts[env.Type+string(data)]++
+						if env.Type == "customer.subscription.updated" {
+							seconds[time.Unix(env.Created, 0).String()]++
+						}
+					}
+				}
+				for _, typ := range tt.types {
+					if !seen[typ] {
+						t.Errorf("seed %d has no %s", seed, typ)
+					}
+				}
+				twins += over(facts, 1)
+				ties += over(seconds, 2)
+			}
+			if twins == 0 {
+				t.Error("no change has two events")
+			}
+			if (tt.scene == "storm" || tt.scene == "out-of-order") && ties < seeds {
+				t.Errorf("%d seconds with three updates in %d scenes", ties, seeds)
+			}
+		})
+	}
+}
+
+func over(counts map[string]int, n int) (many int) {
+	for _, c := range counts {
+		if c > n {
+			many++
+		}
+	}
+	return many
+}
+
+// However deliveries are shuffled, each step comes once and in order, each event dup
+// times and never before its step.
+func TestShuffled(t *testing.T) {
+	reordered := 0
+	eachScene(t, func(t *testing.T, s scenes.Scene) {
+		for shuffle := range uint64(3) {
+			step, seen, last := 0, map[string]int{}, ""
+			at := map[string]int{} // step of each event
+			for i := range s.Steps {
+				for _, raw := range s.Steps[i].Events {
+					at[string(raw)] = i
+				}
+			}
+			lastStep := 0
+			for _, a := range s.Shuffled(shuffle, 2) {
+				if a.Step != nil {
+					if a.Step != &s.Steps[step] {
+						t.Fatalf("step %d comes out of turn", step)
+					}
+					step++
+					continue
+				}
+				i, known := at[string(a.Event)]
+				if !known || i >= step {
+					t.Fatalf("an event of step %d comes before it", i)
+				}
+				if i < lastStep {
+					reordered++
+				}
+				lastStep, last = i, string(a.Event)
+				seen[last]++
+			}
+			for raw := range at {
+				if seen[raw] != 2 {
+					t.Fatalf("an event comes %d times, want 2", seen[raw])
+				}
+			}
+			if step != len(s.Steps) {
+				t.Fatalf("%d of %d steps", step, len(s.Steps))
+			}
+		}
+	})
+	if reordered == 0 {
+		t.Error("nothing is ever out of order")
+	}
+	s, err := scenes.Make("refund", scenes.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.InOrder(3)); n <= len(s.Steps) || s.InOrder(1)[0].Step == nil {
+		t.Errorf("in order there are %d actions", n)
+	}
+}
+
+// The truth of objects that are written down here by hand.
+func TestTruth(t *testing.T) {
+	got := scenes.Truth([]json.RawMessage{
+		json.RawMessage(`{"id":"cus_1","object":"customer","livemode":true}`),
+		json.RawMessage(`{"id":"sub_1","object":"subscription","customer":"cus_1","livemode":true,"status":"past_due","currency":"eur","created":10,"current_period_end":99,"cancel_at":90,"items":{"object":"list","data":[{"quantity":2,"price":{"id":"price_b","product":"prod_b"}},{"quantity":1,"price":{"id":"price_a","product":"prod_a"}}]}}`),
+		json.RawMessage(`{"id":"sub_2","object":"subscription","customer":"cus_1","livemode":true,"status":"canceled","currency":"eur","created":11,"current_period_end":99,"ended_at":50}`),
+		json.RawMessage(`{"id":"in_1","object":"invoice","customer":"cus_1","livemode":true,"status":"paid","currency":"eur","total":500,"amount_due":500,"amount_paid":500,"attempt_count":2,"created":20,"payment_intent":"pi_1","status_transitions":{"paid_at":25}}`),
+		json.RawMessage(`{"id":"in_2","object":"invoice","customer":"cus_1","livemode":true,"status":"open","currency":"eur","total":500,"amount_due":500,"attempt_count":0,"created":21}`),
+		json.RawMessage(`{"id":"in_3","object":"invoice","customer":"cus_1","livemode":true,"status":"open","currency":"eur","total":700,"amount_due":700,"amount_remaining":700,"attempt_count":3,"created":22}`),
+		json.RawMessage(`{"id":"pi_1","object":"payment_intent","customer":"cus_1","livemode":true,"amount":500,"amount_received":500,"invoice":"in_1"}`),
+		json.RawMessage(`{"id":"ch_1","object":"charge","customer":"cus_1","livemode":true,"status":"failed","payment_intent":"pi_1","currency":"eur","created":23}`),
+		json.RawMessage(`{"id":"ch_2","object":"charge","customer":"cus_1","livemode":true,"status":"succeeded","payment_intent":"pi_1","currency":"eur","created":25}`),
+		json.RawMessage(`{"id":"cs_1","object":"checkout.session","customer":"cus_1","livemode":true,"status":"open"}`),
+	})
+	want := ledger.Ledger{
+		Customer: "cus_1", Mode: "live",
+		Subscriptions: []ledger.Subscription{
+			{ID: "sub_1", Status: "past_due", Currency: "eur", Created: 10, CurrentPeriodEnd: 99, CancelAt: 90, Items: []ledger.Item{{Price: "price_b", Product: "prod_b", Quantity: 2}, {Price: "price_a", Product: "prod_a", Quantity: 1}}},
+			{ID: "sub_2", Status: "canceled", Currency: "eur", Created: 11, CurrentPeriodEnd: 99, EndedAt: 50, Items: []ledger.Item{}},
+		},
+		Entitlements: []ledger.Entitlement{
+			{Subscription: "sub_1", Status: "past_due", Active: true, Products: []string{"prod_a", "prod_b"}, Until: 90},
+			{Subscription: "sub_2", Status: "canceled", Products: []string{}, Until: 50},
+		},
+		Invoices: []ledger.Invoice{
+			{ID: "in_1", Status: "paid", Currency: "eur", Total: 500, AmountDue: 500, AmountPaid: 500, AttemptCount: 2, PaymentIntent: "pi_1", Created: 20},
+			{ID: "in_3", Status: "open", Currency: "eur", Total: 700, AmountDue: 700, AmountRemaining: 700, AttemptCount: 3, Created: 22},
+		},
+		Payments: []ledger.Payment{
+			{Kind: "payment_failure", ObjectID: "pi_1", Fact: "failed#ch_1", Amount: 500, Currency: "eur", Occurred: 23},
+			{Kind: "invoice_paid", ObjectID: "in_1", Fact: "paid", Amount: 500, Currency: "eur", Occurred: 25},
+			{Kind: "payment", ObjectID: "pi_1", Fact: "succeeded", Amount: 500, Currency: "eur", Occurred: 25},
+		},
+		Disputes: []ledger.Dispute{}, Checkouts: []ledger.Checkout{},
+		Outbox: []ledger.Message{
+			{Name: "payment_failed", ObjectID: "in_3", Attempt: 3, Amount: 700, Currency: "eur"},
+			{Name: "receipt", ObjectID: "in_1", Amount: 500, Currency: "eur"},
+			{Name: "welcome", ObjectID: "sub_1", Currency: "eur"},
+			{Name: "welcome", ObjectID: "sub_2", Currency: "eur"},
+		},
+	}
+	if diff := cmp.Diff(want, scenes.Settled(got)); diff != "" {
+		t.Error(diff)
+	}
+}
