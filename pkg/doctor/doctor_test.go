@@ -17,8 +17,8 @@ import (
 )
 
 var (
-	now  = time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
-	boom = errors.New("AccessDenied")
+	now       = time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
+	errDenied = errors.New("AccessDenied")
 )
 
 func clock() time.Time { return now }
@@ -109,7 +109,7 @@ func TestTable(t *testing.T) {
 		spoil func(*table)
 		want  want
 	}{
-		"not there":     {func(f *table) { f.err[0] = boom }, want{"table", Fail, "AccessDenied"}},
+		"not there":     {func(f *table) { f.err[0] = errDenied }, want{"table", Fail, "AccessDenied"}},
 		"being deleted": {func(f *table) { f.is.Status = "DELETING" }, want{"table", Fail, "DELETING"}},
 		"another table": {func(f *table) { f.is.Key = []string{"id S"} }, want{"table", Fail, "id S"}},
 		"no index":      {func(f *table) { delete(f.is.Indexes, "list") }, want{"table", Fail, "list is missing"}},
@@ -120,9 +120,9 @@ func TestTable(t *testing.T) {
 		"an index is built": {func(f *table) { i := f.is.Indexes["list"]; i.Status = "CREATING"; f.is.Indexes["list"] = i }, want{"table", Warn, "CREATING"}},
 		"nothing expires":   {func(f *table) { f.attribute = "" }, want{"table expiry", Warn, "grows"}},
 		"the wrong expiry":  {func(f *table) { f.attribute = "upd" }, want{"table expiry", Fail, "upd"}},
-		"expiry unknown":    {func(f *table) { f.err[1] = boom }, want{"table expiry", Warn, "not known"}},
+		"expiry unknown":    {func(f *table) { f.err[1] = errDenied }, want{"table expiry", Warn, "not known"}},
 		"no recovery":       {func(f *table) { f.recovers = false }, want{"table recovery", Warn, "point in time"}},
-		"recovery unknown":  {func(f *table) { f.err[2] = boom }, want{"table recovery", Warn, "not known"}},
+		"recovery unknown":  {func(f *table) { f.err[2] = errDenied }, want{"table recovery", Warn, "not known"}},
 		"deletion is easy":  {func(f *table) { f.is.Protected = false }, want{"table recovery", Warn, "deletion"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,8 +185,8 @@ func TestQueues(t *testing.T) {
 			has(t, CheckQueues(queue{m, nil}, queue{d, nil}, site()), c.want)
 		})
 	}
-	has(t, CheckQueues(queue{nil, boom}, queue{d, nil}, site()), want{"queue", Fail, "AccessDenied"})
-	has(t, CheckQueues(queue{m, nil}, queue{nil, boom}, site()), want{"dead-letter queue", Fail, "AccessDenied"})
+	has(t, CheckQueues(queue{nil, errDenied}, queue{d, nil}, site()), want{"queue", Fail, "AccessDenied"})
+	has(t, CheckQueues(queue{m, nil}, queue{nil, errDenied}, site()), want{"dead-letter queue", Fail, "AccessDenied"})
 	scaled := site()
 	scaled.Limits = limits.Scaled(100) // its queue's seconds are as many
 	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, scaled))
@@ -201,7 +201,7 @@ type lambda struct {
 func (l lambda) Function(_ context.Context, name string) (Function, error) {
 	f, ok := l.functions[name]
 	if !ok {
-		return f, boom
+		return f, errDenied
 	}
 	return f, nil
 }
@@ -247,7 +247,7 @@ func TestFunctions(t *testing.T) {
 		"a bound over what is reserved": {mapping(func(m *Mapping) { m.MaxConcurrency = 51 }), want{"trigger", Fail, "only 50"}},
 		"other batches":                 {mapping(func(m *Mapping) { m.BatchSize = 100 }), want{"trigger", Warn, "100"}},
 		"a version":                     {mapping(func(m *Mapping) { m.Function += ":7" }), want{"trigger", OK, "version 7"}},
-		"mappings unknown":              {func(l *lambda) { l.err = boom }, want{"trigger", Warn, "not known"}},
+		"mappings unknown":              {func(l *lambda) { l.err = errDenied }, want{"trigger", Warn, "not known"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := goodLambda()
@@ -280,14 +280,14 @@ func TestAlarms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { has(t, CheckAlarms(watch{c.alarms, nil}, "tollgate-live"), c.want) })
 	}
-	has(t, CheckAlarms(watch{nil, boom}, "x"), want{"alarms", Warn, "not known"})
+	has(t, CheckAlarms(watch{nil, errDenied}, "x"), want{"alarms", Warn, "not known"})
 }
 
 type vault map[string]string
 
 func (v vault) Value(_ context.Context, id string) (string, bool, error) {
 	if id == "denied" {
-		return "", false, boom
+		return "", false, errDenied
 	}
 	s, ok := v[id]
 	return s, ok, nil
@@ -372,7 +372,7 @@ func TestClock(t *testing.T) {
 	for _, d := range []time.Duration{61 * time.Second, -time.Hour} {
 		has(t, CheckClock(at(d), site()), want{"clock", Fail, d.String()})
 	}
-	has(t, CheckClock(offsets{err: boom}, site()), want{"clock", Warn, "not known"})
+	has(t, CheckClock(offsets{err: errDenied}, site()), want{"clock", Warn, "not known"})
 	has(t, CheckClock(offsets{}, site()), want{"clock", Skipped, "nobody"})
 	has(t, CheckClock(at(time.Hour), Site{Local: true}), want{"clock", Skipped, "local"})
 }
@@ -401,7 +401,7 @@ func TestRecords(t *testing.T) {
 	has(t, of(rec(idempotency.Failed, 11*24*time.Hour+time.Minute, 0)), want{"dead events", Fail, "evt_1"})
 	has(t, of(rec(idempotency.Failed, 11*24*time.Hour-time.Minute, 0)), want{"dead events", Warn, "evt_1"})
 	has(t, CheckRecords(records{more: true}, site(), clock), want{"records", Warn, "more than"})
-	has(t, CheckRecords(records{err: boom}, site(), clock), want{"records", Warn, "not known"})
+	has(t, CheckRecords(records{err: errDenied}, site(), clock), want{"records", Warn, "not known"})
 }
 
 type stripe struct {
@@ -417,8 +417,8 @@ func (s stripe) ListEvents(context.Context, reconcile.Query) (reconcile.Page, er
 func TestStripe(t *testing.T) {
 	healthy(t, CheckStripe(stripe{live: true}, nil, site(), clock))
 	has(t, CheckStripe(stripe{}, nil, site(), clock), want{"stripe", Fail, "test mode"})
-	has(t, CheckStripe(stripe{live: true, err: boom}, nil, site(), clock), want{"stripe", Fail, "AccessDenied"})
-	has(t, CheckStripe(nil, boom, site(), clock), want{"stripe", Warn, "AccessDenied"})
+	has(t, CheckStripe(stripe{live: true, err: errDenied}, nil, site(), clock), want{"stripe", Fail, "AccessDenied"})
+	has(t, CheckStripe(nil, errDenied, site(), clock), want{"stripe", Warn, "AccessDenied"})
 }
 
 type endpoints struct {
@@ -453,7 +453,7 @@ func TestEndpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { has(t, plan(c.spoil), c.want) })
 	}
-	has(t, CheckEndpoint(endpoints{err: boom}), want{"endpoint", Warn, "not known"})
+	has(t, CheckEndpoint(endpoints{err: errDenied}), want{"endpoint", Warn, "not known"})
 }
 
 type coverage struct {
@@ -480,5 +480,5 @@ func TestReconcile(t *testing.T) {
 	has(t, of(site(), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "no pass"})
 	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 2)), want{"reconcile", Warn, "2 events"})
 	has(t, of(Site{Local: true, Limits: limits.AWS()}), want{"reconcile", Skipped, "no pass"})
-	has(t, CheckReconcile(coverage{err: boom}, site(), clock), want{"reconcile", Warn, "not known"})
+	has(t, CheckReconcile(coverage{err: errDenied}, site(), clock), want{"reconcile", Warn, "not known"})
 }

@@ -2,8 +2,9 @@ package replay
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -243,11 +244,9 @@ func TestThinEventsAreFetchedAsSuch(t *testing.T) {
 // TestLargeEvents: what is too large for a message travels as an id if the consumer can
 // fetch it, and not at all if it cannot.
 func TestLargeEvents(t *testing.T) {
-	var noise strings.Builder
-	for i := range 300_000 {
-		fmt.Fprintf(&noise, "%x", i*2654435761)
-	}
-	large := strings.Replace(body, `"object":"invoice"`, `"object":"invoice","noise":"`+noise.String()+`"`, 1)
+	noise := make([]byte, 850_000) // does not get smaller by compression
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
+	large := strings.Replace(body, `"object":"invoice"`, `"object":"invoice","noise":"`+base64.StdEncoding.EncodeToString(noise)+`"`, 1)
 	w := newWorld(t)
 	w.events["/evt_1"] = large
 	if _, err := w.replayer(t, nil).Event(t.Context(), "evt_1"); err != nil {

@@ -81,7 +81,7 @@ func (c cloud) get(ctx context.Context, path string, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
-		return errors.New("Lambda's answer is no JSON of its own")
+		return errors.New("the answer is not the JSON of Lambda")
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, e
 		}
 		var page alarmPage
 		if err := xml.Unmarshal(raw, &page); err != nil {
-			return nil, errors.New("CloudWatch's answer is no XML of its own")
+			return nil, errors.New("the answer is not the XML of CloudWatch")
 		}
 		for _, a := range page.Alarms {
 			all = append(all, doctor.Alarm{
