@@ -18,8 +18,8 @@ import (
 func pageSizes() []string { return []string{"100", "10", "1"} }
 
 // ListEvents returns one page of GET /v1/events. Items are read one by one, so that one
-// that cannot be read does not take the others with it; the next page begins behind the
-// last that has an id. What cannot be read at the end of a page that is not the last is
+// that cannot be read does not take the others with it; if it has an id it is fetched by
+// that. The next page begins behind the last that has an id. What cannot be read at the end of a page that is not the last is
 // left to the next page, which begins with it. Errors are those of this package. Safe for
 // concurrent use.
 func (c *Client) ListEvents(ctx context.Context, q reconcile.Query) (reconcile.Page, error) {
@@ -51,7 +51,11 @@ func (c *Client) listEvents(ctx context.Context, q reconcile.Query) (reconcile.P
 	}
 	page := reconcile.Page{More: list.More, Items: make([]reconcile.Item, 0, len(list.Data))}
 	for i, raw := range list.Data {
-		page.Items = append(page.Items, listed(raw, i, live))
+		item := listed(raw, i, live)
+		if item.Err != nil && item.Event.ID != "" {
+			c.mend(ctx, q.Account, &item)
+		}
+		page.Items = append(page.Items, item)
 	}
 	leaveTail(&page)
 	return page, nil
@@ -98,6 +102,18 @@ func listQuery(q reconcile.Query, size string) url.Values {
 		v.Set("starting_after", q.After)
 	}
 	return v
+}
+
+// mend fetches by its id what the list shows so that it cannot be read. Where that does
+// not help, the item stays as it is.
+func (c *Client) mend(ctx context.Context, account string, item *reconcile.Item) {
+	body, err := c.fetchEvent(ctx, account, item.Event.ID, false)
+	if err != nil {
+		return
+	}
+	if again := listed(body, item.Position, item.Event.Livemode); again.Err == nil && again.Event.ID == item.Event.ID {
+		*item = again
+	}
 }
 
 // listed reads one item of a page. The body is a copy: a page's bytes are not kept for

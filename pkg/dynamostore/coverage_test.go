@@ -1,0 +1,159 @@
+package dynamostore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/reconcile"
+)
+
+func TestCoverageComesBackWhole(t *testing.T) {
+	s := serveEmbedded(t)
+	table := s.table(t)
+	raw := s.client(http.DefaultTransport, true)
+	reader, err := NewReader(raw, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewCoverage(raw, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two months, and more than a page of the second.
+	begin := time.Date(2026, 10, 31, 20, 0, 0, 0, time.UTC)
+	var want []reconcile.Covered
+	for n := range 300 {
+		from := begin.Add(time.Duration(n) * time.Hour)
+		note := reconcile.Covered{
+			Livemode: n%2 == 0, Account: []string{"", "acct_1"}[n%2], Tier: reconcile.Nightly, From: from, To: from.Add(time.Hour - time.Second),
+			Listed: 10, Known: 7, Enqueued: 2, Errors: 1, DoneAt: time.UnixMilli(1_800_000_000_123).UTC(),
+		}
+		if n == 5 {
+			if err := c.Cover(t.Context(), note); err != nil { // its earlier look is replaced
+				t.Fatal(err)
+			}
+			note.Known, note.Enqueued = 9, 0
+		}
+		if err := c.Cover(t.Context(), note); err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 && n < 299 {
+			want = append(want, note)
+		}
+	}
+	got, err := c.Covered(t.Context(), begin.Add(time.Second), begin.Add(299*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(got, func(a, b reconcile.Covered) int { return a.From.Compare(b.From) })
+	if d := gocmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	it, found, err := reader.Item(t.Context(), "COVER#test#acct_1#nightly#2026-10-31T21:00:00Z")
+	if err != nil || !found || it["lst"] != "COVER#2026-10" || it["at"] != "2026-10-31T21:00:00Z" || it["exp"] != int64(1_800_000_000+180*86400) {
+		t.Errorf("the item %v, %v", it, err)
+	}
+	if _, found, _ := reader.Item(t.Context(), "COVER#live#-#nightly#2026-10-31T20:00:00Z"); !found {
+		t.Error("the platform's own note has another key")
+	}
+}
+
+func TestRecordsAreReadTogether(t *testing.T) {
+	s := serveEmbedded(t)
+	f := s.fixture(t, http.DefaultTransport)
+	raw := s.client(http.DefaultTransport, true)
+	r, err := NewRecords(raw, f.table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for n := range 250 {
+		id := fmt.Sprintf("evt_%d", n)
+		ids = append(ids, id)
+		if n%10 != 0 {
+			continue
+		}
+		if _, err := raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: item{
+			"pk": str(idempotency.Key(id)), "st": str("FAILED"), "ident": str("x"), "upd": num(5000), "rc_left": num(int64(n)),
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := r.Records(t.Context(), ids)
+	if err != nil || len(got) != 25 {
+		t.Fatalf("%d records, %v", len(got), err)
+	}
+	if rec := got["evt_240"]; rec.ID != "evt_240" || rec.ReceivesLeft != 240 || rec.State != idempotency.Failed || !rec.Updated.Equal(time.UnixMilli(5000)) {
+		t.Errorf("%+v", rec)
+	}
+	if got, err := r.Records(t.Context(), nil); err != nil || len(got) != 0 {
+		t.Errorf("of no events: %v, %v", got, err)
+	}
+}
+
+// miserly reads one key of each request, and nothing at all once it is empty.
+type miserly struct {
+	calls, left int
+	err         error
+}
+
+func (m *miserly) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	m.calls++
+	if m.err != nil {
+		return nil, m.err
+	}
+	out := &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}}
+	ask := in.RequestItems["t"]
+	if ask.ConsistentRead == nil || !*ask.ConsistentRead {
+		return nil, errors.New("not consistent")
+	}
+	if m.left > 0 {
+		m.left--
+		out.Responses["t"] = []map[string]types.AttributeValue{{"pk": ask.Keys[0]["pk"], "st": str("DONE")}}
+		ask.Keys = ask.Keys[1:]
+	}
+	if len(ask.Keys) > 0 {
+		out.UnprocessedKeys = map[string]types.KeysAndAttributes{"t": ask}
+	}
+	return out, nil
+}
+
+func TestRecordsLeftUnreadAreAskedForAgain(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		m     miserly
+		calls int
+		fails string
+	}{
+		{"in time", miserly{left: 3}, 3, ""},
+		{"never", miserly{left: 1}, maxTries, "unread"},
+		{"refused", miserly{err: errors.New("no access")}, 1, "no access"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := NewRecords(&c.m, "t")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.pauses.random = func() float64 { return -0.999 } // hardly any wait
+			got, err := r.Records(t.Context(), []string{"evt_1", "evt_2", "evt_3"})
+			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) || err == nil && len(got) != 3 {
+				t.Errorf("%d records, %v", len(got), err)
+			}
+			if c.m.calls != cmp.Or(c.calls, 1) {
+				t.Errorf("%d requests, want %d", c.m.calls, c.calls)
+			}
+		})
+	}
+}
