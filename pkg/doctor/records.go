@@ -48,7 +48,7 @@ func stuck(open []idempotency.Record, more bool, after time.Duration, now time.T
 	if more {
 		f.warn("tollgate events list", "there are more than %d open records", len(open))
 	}
-	return f.or("%d are not done, and all of them are under way or dead", len(open))
+	return f.or("%d are not done; each is under way or dead", len(open))
 }
 
 // deadRecords warns before SQS drops letters: that leaves three days of their retention.
