@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/local/stripe"
+	"tollgate/pkg/queue"
+)
+
+// withStripe gives the system a stand-in for Stripe with events of so many hours ago,
+// called evt_<hours>.
+func (s *system) withStripe(types map[int]string) *stripe.StandIn {
+	s.t.Helper()
+	standIn, err := stripe.Open(stripe.Options{})
+	check(s.t, err)
+	for hours, typ := range types {
+		check(s.t, standIn.Remember(fmt.Appendf(nil,
+			`{"id":"evt_%d","object":"event","api_version":"2023-10-16","created":%d,"data":{"object":{"id":"in_%d","object":"invoice"}},"livemode":false,"type":%q}`,
+			hours, time.Now().Add(-time.Duration(hours)*time.Hour).Unix(), hours, typ)))
+	}
+	server := httptest.NewServer(standIn)
+	s.t.Cleanup(server.Close)
+	s.info.StripeURL = server.URL
+	// A real clock's slices: at the harness's scale two days would be thousands of them.
+	s.info.TimeScale = 1
+	s.writeInfo()
+	return standIn
+}
+
+// withKey runs the command with a key for the stand-in.
+func (s *system) withKey(args ...string) answer {
+	s.t.Helper()
+	return tollgate(s.t.Context(), map[string]string{"STRIPE_API_KEY": "sk_test_1"}, append(args, "--data", s.data)...)
+}
+
+func TestBackfill(t *testing.T) {
+	s := newSystem(t)
+	s.withStripe(map[int]string{1: "invoice.paid", 2: "payment_intent.succeeded", 3: "charge.failed", 30: "invoice.paid", 100: "invoice.paid"})
+	var dry, done, again backfilled
+	for _, run := range []struct {
+		into *backfilled
+		args []string
+	}{
+		{&dry, []string{"--dry-run"}}, {&done, nil},
+	} {
+		a := s.withKey(append([]string{"backfill", "--since", "48h", "--json"}, run.args...)...).ok(t)
+		check(t, json.Unmarshal([]byte(a.out), run.into))
+		if run.into == &dry {
+			if n := len(s.takeAll()); n != 0 {
+				t.Errorf("a dry run sent %d messages", n)
+			}
+			if a := s.withKey("reconcile", "report", "--days", "1"); a.code != exitFailed || !strings.Contains(a.err, "nothing of the last 1 days was compared") {
+				t.Errorf("a dry run covers: %+v", a)
+			}
+		}
+	}
+	if dry.Listed != 3 || dry.Enqueued != 3 || !dry.DryRun || done.Enqueued != 3 || done.Missed != 3 || !done.Complete || done.Slices < 48 || done.Finished != done.Slices {
+		t.Errorf("dry %+v\ndone %+v", dry, done)
+	}
+	got := map[string]string{}
+	for _, body := range s.takeAll() {
+		e, err := queue.Decode(body)
+		check(t, err)
+		got[e.ID] = string(e.Source) + " " + e.Endpoint
+		if e.Body == nil || e.Source != event.Backfill {
+			t.Errorf("%+v", e)
+		}
+	}
+	if d := cmp.Diff(map[string]string{"evt_1": "backfill default", "evt_2": "backfill default", "evt_30": "backfill default"}, got); d != "" {
+		t.Errorf("messages (-want +got):\n%s", d)
+	}
+	// Two days are covered now, the third is not.
+	if a := s.withKey("reconcile", "report", "--days", "1"); a.code != exitDone || !strings.HasPrefix(a.out, "no gap in the last 1 days") {
+		t.Errorf("%+v", a)
+	}
+	a := s.withKey("reconcile", "report", "--days", "3", "--json")
+	var r reportView
+	check(t, json.Unmarshal([]byte(a.out), &r))
+	if a.code != exitFailed || r.Whole || len(r.Gaps) != 1 || r.Gaps[0].Kind != "gap" || len(r.Streams) != 1 || r.Streams[0] != "- test" {
+		t.Errorf("%+v %+v", a, r)
+	}
+	// One type alone proves nothing about the others.
+	a = s.withKey("backfill", "--since", "120h", "--types", "invoice.*", "--json").ok(t)
+	check(t, json.Unmarshal([]byte(a.out), &again))
+	if again.Listed != 3 || again.Missed != 3 || len(again.Types) != 2 {
+		t.Errorf("%+v", again)
+	}
+	if a := s.withKey("reconcile", "report", "--days", "3"); a.code != exitFailed {
+		t.Errorf("%+v", a)
+	}
+	if a := s.tollgate("audit", "list"); strings.Count(a.out, "backfill") != 2 {
+		t.Errorf("the audit trail has %s", a.out)
+	}
+}
+
+// takeAll takes every message off the queue.
+func (s *system) takeAll() (bodies []string) {
+	s.t.Helper()
+	for {
+		out, err := s.sqs.ReceiveMessage(s.t.Context(), &sdksqs.ReceiveMessageInput{QueueUrl: &s.info.QueueURL, MaxNumberOfMessages: 10})
+		check(s.t, err)
+		if len(out.Messages) == 0 {
+			return bodies
+		}
+		for _, m := range out.Messages {
+			bodies = append(bodies, *m.Body)
+			check(s.t, s.queue.Delete(s.t.Context(), []string{*m.ReceiptHandle}))
+		}
+	}
+}
+
+// fill puts n messages on the queue, ten at a time.
+func (s *system) fill(n int) {
+	s.t.Helper()
+	for range n / 10 {
+		var batch []sqstypes.SendMessageBatchRequestEntry
+		for i := range 10 {
+			batch = append(batch, sqstypes.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String("x")})
+		}
+		_, err := s.sqs.SendMessageBatch(s.t.Context(), &sdksqs.SendMessageBatchInput{QueueUrl: &s.info.QueueURL, Entries: batch})
+		check(s.t, err)
+	}
+}
+
+func TestBackfillRefuses(t *testing.T) {
+	s := newSystem(t)
+	s.withStripe(nil)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "since"},
+		{[]string{"--since", "soon"}, "--since"},
+		{[]string{"--since", "721h"}, "30 days"},
+		{[]string{"--since", "1h", "--until", "2h"}, "not before"},
+		{[]string{"--since", "1h", "--until", "x"}, "--until"},
+		{[]string{"--since", "1h", "--types", "payout.*"}, "nothing that has a handler"},
+		{[]string{"--since", "1h", "--rate", "0"}, "--rate"},
+		{[]string{"--since", "1h", "--account", "me"}, "--account"},
+		{[]string{"--since", "1h", "--endpoint", "A"}, "--endpoint"},
+	} {
+		if a := s.withKey(append([]string{"backfill"}, c.args...)...); a.code != exitUsage || !strings.Contains(a.err, c.want) {
+			t.Errorf("%v: %+v, want exit 2 and %q", c.args, a, c.want)
+		}
+	}
+	if a := s.withKey("reconcile", "report", "--days", "30"); a.code != exitUsage {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestBackfillStopsAtAFullQueue: what is put off is said, and is no success.
+func TestBackfillStopsAtAFullQueue(t *testing.T) {
+	s := newSystem(t)
+	s.withStripe(map[int]string{1: "invoice.paid"})
+	s.fill(1000)
+	a := s.withKey("backfill", "--since", "2h", "--json")
+	var d backfilled
+	check(t, json.Unmarshal([]byte(a.out), &d))
+	if a.code != exitFailed || d.Deferred != 1 || d.Complete || !strings.Contains(a.err, "put off") {
+		t.Errorf("%+v", a)
+	}
+}
