@@ -284,3 +284,21 @@ func TestFaultsOverHTTP(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestWhatHasMovedStays: an event that was given in the new shape keeps it, and
+// previous_attributes lose what is no longer there.
+func TestWhatHasMovedStays(t *testing.T) {
+	s, url := open(t, Options{APIVersion: dahlia})
+	const data = `{"object":{"object":"subscription","items":{"data":[{"current_period_end":7}]}},"previous_attributes":{"current_period_end":5,"status":"trialing"}}`
+	event := func(id, version string) []byte {
+		return fmt.Appendf(nil, `{"id":%q,"object":"event","api_version":%q,"created":5,"type":"customer.subscription.updated","data":%s}`, id, version, data)
+	}
+	remember(t, s, event("evt_new", "2025-06-30.basil"), event("evt_old", "2023-10-16"))
+	if _, _, raw := do(t, "GET", url+"/v1/events/evt_new", nil); !bytes.Contains(raw, []byte(data)) {
+		t.Errorf("data changed: %s", raw)
+	}
+	_, _, raw := do(t, "GET", url+"/v1/events/evt_old", nil)
+	if _, previous, _ := dataObject(t, raw); !cmp.Equal(previous, map[string]any{"status": "trialing"}) {
+		t.Errorf("previous_attributes %v", previous)
+	}
+}
