@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type fakeQueue struct {
 	stuck   func(receipt string) bool
 	mu      sync.Mutex
 	entries []*entry
+	index   map[string]*entry // of those that were added, by id
 	calls   int
 	most    int // asked for in one receive
 }
@@ -75,13 +77,24 @@ func (q *fakeQueue) SetVisibility(ctx context.Context, receipt string, d time.Du
 	if q.stuck != nil && q.stuck(receipt) {
 		return fmt.Errorf("receipt %s is stuck", receipt)
 	}
-	for _, e := range q.entries {
-		if e.m.Receipt == receipt && time.Now().Before(e.visible) {
-			e.visible = time.Now().Add(d)
-			return nil
-		}
+	id, _, _ := strings.Cut(receipt, "/")
+	if e := q.find(id); e != nil && e.m.Receipt == receipt && time.Now().Before(e.visible) {
+		e.visible = time.Now().Add(d)
+		return nil
 	}
 	return fmt.Errorf("receipt %s is over", receipt)
+}
+
+func (q *fakeQueue) find(id string) *entry {
+	if e := q.index[id]; e != nil {
+		return e
+	}
+	for _, e := range q.entries {
+		if e.m.ID == id {
+			return e
+		}
+	}
+	return nil
 }
 
 // hidden returns the ids of what cannot be received now.

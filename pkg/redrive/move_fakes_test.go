@@ -97,13 +97,20 @@ func (m *fakeMover) Delete(ctx context.Context, messages []queue.Message) (map[s
 func (q *fakeQueue) remove(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.entries = slices.DeleteFunc(q.entries, func(e *entry) bool { return e.m.ID == id })
+	if i := slices.Index(q.entries, q.find(id)); i >= 0 {
+		q.entries = slices.Delete(q.entries, i, i+1)
+	}
+	delete(q.index, id)
 }
 
 func (q *fakeQueue) add(m redrive.Received) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.entries = append(q.entries, &entry{m: m})
+	if q.index == nil {
+		q.index = map[string]*entry{}
+	}
+	q.index[m.ID] = &entry{m: m}
+	q.entries = append(q.entries, q.index[m.ID])
 }
 
 // ids are the events of the letters, and of the live messages.

@@ -247,8 +247,6 @@ type group struct {
 	Error    string `json:"error"`
 	Attempts int    `json:"attempts"`
 	EventID  string `json:"event_id"`
-
-	Fingerprint string `json:"fingerprint"`
 }
 
 // groups are the dead letters as an operator sees them, by event type.
