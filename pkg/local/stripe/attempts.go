@@ -21,7 +21,7 @@ type attempt struct {
 }
 
 func (a attempt) succeeded() bool {
-	return a.Error == "" && a.Status >= 200 && a.Status < 300
+	return a.Status >= 200 && a.Status < 300
 }
 
 // attempts are the last ones, in the order in which they ended.

@@ -226,9 +226,10 @@ func (d *deliverer) post(ctx context.Context, url string, body []byte, signature
 		return 0, err
 	}
 	defer resp.Body.Close()
-	// Read, so that the connection can be used again; what it says interests nobody.
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	return resp.StatusCode, err
+	// Read, so that the connection can be used again. The status decides, whether or not
+	// what follows it arrives.
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	return resp.StatusCode, nil
 }
 
 // retryAfter is the wait after a failed try, and whether there is another one.
