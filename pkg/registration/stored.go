@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // maxStored is how large a value of Secrets Manager may be.
@@ -37,17 +39,21 @@ func ReadStored(value Secret) (Stored, error) {
 func (s Stored) Names() int { return len(s.byName) }
 
 // Of returns an endpoint's secrets in their order, which is that in which they are tried
-// and counted. An entry that is not text counts as an empty secret.
-func (s Stored) Of(name string) ([]Secret, error) {
+// and counted. Entries that ingest drops, as they cannot be a signing secret, are not
+// among them.
+func (s Stored) Of(name string) (list []Secret, err error) {
 	raw, err := s.list(name)
-	if err != nil {
-		return nil, err
+	for _, r := range raw {
+		if text := textOf(r); usable(text) {
+			list = append(list, NewSecret(text))
+		}
 	}
-	list := make([]Secret, len(raw))
-	for i, r := range raw {
-		list[i] = NewSecret(textOf(r))
-	}
-	return list, nil
+	return list, err
+}
+
+func usable(text string) bool {
+	const prefix = "whsec_"
+	return strings.HasPrefix(text, prefix) && text != prefix && !strings.ContainsFunc(text, unicode.IsSpace)
 }
 
 func (s Stored) list(name string) (list []json.RawMessage, err error) {

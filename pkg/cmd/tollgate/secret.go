@@ -22,7 +22,7 @@ type secretRollCmd struct {
 	URL      string        `help:"Where Stripe delivers. Default: the target's, with the endpoint's name." placeholder:"URL"`
 	Connect  bool          `help:"The endpoint for the events of connected accounts."`
 	File     string        `name:"new-secret-file" help:"File with the new secret; - for stdin. Default: ask for it." placeholder:"FILE"`
-	Overlap  time.Duration `default:"24h" help:"How long the stand-in for Stripe signs with the old secret too, of a local system. Default: 24h."`
+	Overlap  time.Duration `default:"24h" help:"How long the stand-in for Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
 	Status   bool          `help:"Say which of the secrets verify deliveries. Changes nothing."`
 	Finish   bool          `help:"Remove the old secrets once they verify nothing any more."`
 	After    time.Duration `default:"1h" help:"With --finish and --status: for how long they must have verified nothing. Default: 1h."`
@@ -95,7 +95,7 @@ func (c *secretRollCmd) roll(ctx context.Context, a *app) (r roll, err error) {
 		Name: c.Endpoint, Connect: c.Connect, APIVersion: stripeapi.APIVersion, Events: handlers.Types(),
 		URL: endpointFlags{Endpoint: c.Endpoint, URL: c.URL}.url(r.target), StandIn: r.target.local && r.target.stripeURL != "",
 	}
-	if r.wanted.URL != "" {
+	if r.wanted.URL != "" && !c.Status {
 		if r.stripe, err = a.stripe(ctx, r.target); err != nil {
 			r.stripe = nil
 			fmt.Fprintf(a.err, "without a look at Stripe: %v\n", err)

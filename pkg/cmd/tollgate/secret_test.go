@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/registration"
+	"tollgate/pkg/secrets"
 )
 
 // fresh is a file with a new secret.
@@ -173,4 +175,34 @@ func TestReadSecretTakesOneLine(t *testing.T) {
 	if err != nil || got.Reveal() != "whsec_one" || from.Len() != len("rest") {
 		t.Errorf("%v, %d bytes left", err, from.Len())
 	}
+}
+
+// CloudWatch counts places in the list as ingest reads it.
+func TestPlacesAreThoseOfIngest(t *testing.T) {
+	texts := []string{"whsec_1", "", "whsec_", "whsec_ 2", "whsec_2\n", "sk_test_1", "whsec_\u00a0", "whsec_3"}
+	raw, err := json.Marshal(map[string]any{"default": append([]any{7, nil}, anys(texts)...)})
+	check(t, err)
+	stored, err := registration.ReadStored(registration.NewSecret(string(raw)))
+	check(t, err)
+	list, err := stored.Of("default")
+	check(t, err)
+	var got, want []string
+	for _, s := range list {
+		got = append(got, s.Reveal())
+	}
+	for _, text := range texts {
+		if secrets.FaultOf(text) == "" {
+			want = append(want, text)
+		}
+	}
+	if !slices.Equal(got, want) || len(want) != 2 {
+		t.Errorf("%q, ingest reads %q", got, want)
+	}
+}
+
+func anys(list []string) (all []any) {
+	for _, s := range list {
+		all = append(all, s)
+	}
+	return all
 }
