@@ -15,7 +15,7 @@ import (
 )
 
 // TestTheQueueHasTheExactBytes: what Stripe signed is what a handler gets, byte for byte.
-// Events in another API version are parked, so their messages can be read at leisure.
+// Events that cannot be read are parked, so their messages can be read at leisure.
 func TestTheQueueHasTheExactBytes(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -28,7 +28,7 @@ func TestTheQueueHasTheExactBytes(t *testing.T) {
 		if !json.Valid(body) {
 			t.Fatalf("%s is no JSON", id)
 		}
-		s.enqueue(otherVersion(body))
+		s.enqueue(unreadable(body))
 	}
 	for _, letter := range s.deadLetters(len(bodies)) {
 		if reason := *letter.MessageAttributes["reason"].StringValue; reason != "api_version" {
@@ -41,7 +41,7 @@ func TestTheQueueHasTheExactBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := otherVersion(bodies[env.ID])
+		want := unreadable(bodies[env.ID])
 		if env.ID == "evt_huge" {
 			want = nil // no message can hold it: the id travels alone
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,14 @@ func trial(id, handler string) []byte {
 // otherVersion renders an event in an API version that the handlers do not read.
 func otherVersion(body []byte) []byte {
 	return bytes.Replace(body, []byte(`"api_version":"2023-10-16"`), []byte(`"api_version":"2024-06-20"`), 1)
+}
+
+// unreadable makes an event of another API version about a payment without an id. Its
+// object cannot be fetched in a version that handlers read, so it is parked.
+func unreadable(body []byte) []byte {
+	body = bytes.ReplaceAll(otherVersion(body), []byte("invoice.paid"), []byte("payment_intent.succeeded"))
+	body = bytes.ReplaceAll(body, []byte(`"object":"invoice"`), []byte(`"object":"payment_intent"`))
+	return regexp.MustCompile(`"id":"in_[^"]*",`).ReplaceAll(body, nil)
 }
 
 func sign(body []byte, secret string, at time.Time) string {

@@ -69,10 +69,10 @@ func TestForeignClients(t *testing.T) {
 	t.Run("python", func(t *testing.T) { s.sentByPython(t, bodies) })
 
 	s.enqueue(event("done", "invoice.paid"))
-	s.enqueue(otherVersion(event("other_version", "invoice.paid")))
+	s.enqueue(unreadable(event("other_version", "invoice.paid")))
 	s.becomesDone("done")
 	s.inDLQ(1)
-	if g := s.groups()["invoice.paid"]; g.Count != 1 || g.Reason != "api_version" || g.EventID != "evt_other_version" {
+	if g := s.groups()["payment_intent.succeeded"]; g.Count != 1 || g.Reason != "api_version" || g.EventID != "evt_other_version" {
 		t.Errorf("dead letters %+v, want one with reason api_version", g)
 	}
 	if st := s.story("other_version"); st.Status != "dead" || st.Reason != "api_version" {
@@ -81,7 +81,7 @@ func TestForeignClients(t *testing.T) {
 	t.Run("aws", s.readByCLI)
 	t.Run("boto3", s.readByBoto)
 	letter := s.deadLetters(1)[0]
-	for name, want := range map[string]string{"reason": "api_version", "event_id": "evt_other_version", "event_type": "invoice.paid", "attempt": "1"} {
+	for name, want := range map[string]string{"reason": "api_version", "event_id": "evt_other_version", "event_type": "payment_intent.succeeded", "attempt": "1"} {
 		if got := letter.MessageAttributes[name].StringValue; got == nil || *got != want {
 			t.Errorf("dead letter's attribute %s is %v, want %q", name, got, want)
 		}

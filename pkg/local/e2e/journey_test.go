@@ -26,11 +26,11 @@ func TestOneEventBecomesOneFact(t *testing.T) {
 	}
 	s.becomesDone("journey")
 	st := s.story("journey")
-	if st.Status != "done" || st.Attempt != 1 || st.Fails != 0 || st.Outcome != "applied" || len(st.Effects) != 1 || st.Type != "invoice.paid" {
-		t.Errorf("story %+v, want done at attempt 1 with one effect", st)
+	if st.Status != "done" || st.Attempt != 1 || st.Fails != 0 || st.Outcome != "applied" || len(st.Effects) != 3 || st.Type != "invoice.paid" {
+		t.Fatalf("story %+v, want done at attempt 1 with the invoice's row, its fact and its receipt", st)
 	}
 	facts := s.items("FACT#")
-	if len(facts) != 1 || facts[st.Effects[0]["pk"].(string)]["event_id"] != "evt_journey" {
+	if len(facts) != 1 || facts[st.Effects[1]["pk"].(string)]["event_id"] != "evt_journey" {
 		t.Errorf("facts %v, want the one that the story names", facts)
 	}
 }
@@ -80,8 +80,8 @@ func TestTwoEventsForOneFact(t *testing.T) {
 	s.becomesDone("first")
 	before := s.items("FACT#")
 	s.enqueue(second)
-	if r := s.becomesDone("second"); r["outcome"] != "stale" {
-		t.Errorf("outcome %q of the second event, want stale", r["outcome"])
+	if r := s.becomesDone("second"); r["outcome"] != "applied" { // it keeps the invoice's row anew
+		t.Errorf("outcome %q of the second event, want applied", r["outcome"])
 	}
 	after := s.items("FACT#")
 	if len(after) != 1 || len(before) != 1 || after["FACT#test#-#in_first#paid"]["event_id"] != "evt_first" {
