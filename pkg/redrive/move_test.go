@@ -139,11 +139,13 @@ func TestMoveStops(t *testing.T) {
 // also the letters that fail again at once: no run goes in a circle.
 func TestMoveLeavesOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead := queueOf(t, 60)
-		for i := range 40 {
-			e := envelope(1000 + i)
-			e.Type = "charge.failed"
-			dead.add(message(t, 1000+i, e, nil))
+		dead := &fakeQueue{}
+		for i := range 100 { // the first of them, and some between
+			e := envelope(i)
+			if i < 30 || i%7 == 0 {
+				e.Type = "charge.failed"
+			}
+			dead.add(message(t, i, e, nil))
 		}
 		m := &fakeMover{dead: dead}
 		next := 5000
@@ -157,6 +159,11 @@ func TestMoveLeavesOthers(t *testing.T) {
 		got, err := redrive.Move{Queue: dead, Mover: m, Rate: 200}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{Type: "invoice.paid"}), redrive.Options{})
 		if err != nil || got.Sent != 60 || len(m.ids()) != 60 || distinct(m.ids()) != 60 {
 			t.Errorf("%+v, %v; sent %d messages of %d events", got, err, len(m.ids()), distinct(m.ids()))
+		}
+		for _, one := range m.live {
+			if e, err := queue.Decode(one.Body); err != nil || e.Type != "invoice.paid" || len(e.ID) > len("evt_99") {
+				t.Errorf("sent %s of %s, %v", e.ID, e.Type, err)
+			}
 		}
 		if n := len(dead.ids()); n != 160 || len(dead.hidden()) != 0 {
 			t.Errorf("%d letters are left, %d of them hidden; want 160 and none", n, len(dead.hidden()))
