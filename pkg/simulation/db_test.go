@@ -220,6 +220,30 @@ func (t *table) read(ctx context.Context, key, who string) (fields map[string]an
 	return fields, err
 }
 
+// GetItem implements dynamostore.ReaderClient, for operators' commands.
+func (t *table) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	out := &dynamodb.GetItemOutput{}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of the SDK's own transport
+	defer cancel()
+	err := do(t.w, ctx, opGet, keyOf(in.Key), func() error {
+		if found, ok := t.items[keyOf(in.Key)]; ok {
+			out.Item = toSDK(found)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Query is not asked in a schedule.
+func (t *table) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	panic("nobody lists here")
+}
+
+// Scan is not asked in a schedule.
+func (t *table) Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+	panic("nobody lists here")
+}
+
 func keyOf(key attributes) string { return key["pk"].(*types.AttributeValueMemberS).Value }
 
 func fromSDK(in attributes) value.Item {

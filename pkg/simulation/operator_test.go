@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/redrive"
 )
 
 // operate is what operators do at any time: redrive, replay, fix the handlers.
@@ -27,27 +29,19 @@ func (w *world) operate() {
 
 func (w *world) queueable(f *fact) bool { return f.behaviour != unhandled }
 
-// redrive sends up to n dead letters to the queue again: send, then delete.
+// redrive is one run of the command: a survey of the dead letters, then a move of up to n.
 func (w *world) redrive(n int) {
-	w.dead.expire()
-	var letters []message
-	for _, i := range w.rng.Perm(len(w.dead.messages)) {
-		if len(letters) < n {
-			letters = append(letters, *w.dead.messages[i])
-		}
+	records, err := dynamostore.NewReader(w.table, "tollgate")
+	if err != nil {
+		panic(err)
 	}
+	dead := deadLetters{w}
 	w.spawn(&proc{name: "redrive"}, func(ctx context.Context) {
-		for _, m := range letters {
-			try, cancel := context.WithTimeout(ctx, 10*time.Second)
-			err := sender{w}.body(try, m.body, m.event)
-			if err == nil {
-				err = do(w, try, opDelete, m.id, func() error { w.dead.remove(m.id); return nil })
-			}
-			cancel()
-			if err != nil {
-				return // the operator will run it again
-			}
+		plan, _, err := redrive.Survey(ctx, dead, records, redrive.Selection{}, redrive.Options{})
+		if err != nil {
+			return // the operator runs it again
 		}
+		_, _ = redrive.Move{Queue: dead, Mover: dead, Rate: redrive.MaxRate, Limit: n}.Run(ctx, plan, redrive.Options{})
 	})
 }
 

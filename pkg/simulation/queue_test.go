@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/queue"
+	"tollgate/pkg/redrive"
 )
 
 // message is one message of the queue, or of the dead-letter queue.
@@ -206,4 +208,57 @@ func (s sender) body(ctx context.Context, body, eventID string) error {
 		s.w.queue.add(body, eventID, time.Now())
 		return nil
 	})
+}
+
+// deadLetters is what a redrive calls of the queues.
+type deadLetters struct{ w *world }
+
+func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration) (out []redrive.Received, err error) {
+	err = do(d.w, ctx, opReceive, d.w.dead.name, func() error {
+		for _, m := range d.w.dead.take(limit) {
+			d.w.dead.find(m.ID).visible = time.Now().Add(hide)
+			out = append(out, redrive.Received{Message: m})
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (d deadLetters) SetVisibility(ctx context.Context, receipt string, hide time.Duration) error {
+	return do(d.w, ctx, opVisibility, receipt, func() error {
+		if m := d.w.dead.find(messageID(receipt)); m != nil {
+			m.visible = time.Now().Add(hide)
+		}
+		return nil
+	})
+}
+
+func (d deadLetters) Send(ctx context.Context, messages []queue.Message) (refused map[string]error, err error) {
+	return d.batch(ctx, opSend, messages, func(m queue.Message) {
+		env, err := queue.Decode(m.Body)
+		if err != nil {
+			panic(err)
+		}
+		d.w.queue.add(m.Body, env.ID, time.Now())
+	})
+}
+
+func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
+	return d.batch(ctx, opDelete, messages, func(m queue.Message) { d.w.dead.remove(m.ID) })
+}
+
+// batch does some of a batch, as SQS may.
+func (d deadLetters) batch(ctx context.Context, op opName, messages []queue.Message, each func(queue.Message)) (not map[string]error, err error) {
+	err = do(d.w, ctx, op, messages[0].ID, func() error {
+		not = map[string]error{}
+		for _, m := range messages {
+			if d.w.faulty(d.w.plan.fault) {
+				not[m.ID] = errors.New("simulated")
+			} else {
+				each(m)
+			}
+		}
+		return nil
+	})
+	return not, err
 }

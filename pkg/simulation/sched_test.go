@@ -19,6 +19,7 @@ const (
 	opTransact   opName = "TransactWriteItems"
 	opGet        opName = "GetItem"
 	opSend       opName = "SendMessage"
+	opReceive    opName = "ReceiveMessage"
 	opVisibility opName = "ChangeMessageVisibility"
 	opDelete     opName = "DeleteMessage"
 	opDead       opName = "SendMessage to the DLQ"

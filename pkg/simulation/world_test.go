@@ -124,6 +124,9 @@ func (w *world) run() {
 			}
 			w.fixed.Store(true)
 			time.Sleep(w.upTo(w.plan.patience)) // until the fix is deployed
+			if hidden := w.dead.nextVisible(); !hidden.IsZero() {
+				time.Sleep(time.Until(hidden)) // what a command that died had in its hands
+			}
 			w.table.expire()
 			w.redrive(len(w.dead.messages))
 		default:
