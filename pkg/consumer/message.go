@@ -79,7 +79,10 @@ func (a *attempt) run() result {
 	ctx, cancel := context.WithTimeout(a.ctx, end.Sub(a.c.cfg.Now()))
 	defer cancel()
 
-	for range l.HandlerRuns {
+	for n := range l.HandlerRuns {
+		if n > 0 && !a.apart(ctx, n) {
+			break
+		}
 		outcome, effects, err := a.decide(ctx)
 		if err != nil {
 			return a.failed(err)
@@ -88,11 +91,24 @@ func (a *attempt) run() result {
 		if !again {
 			return r
 		}
-		if ctx.Err() != nil {
-			break
-		}
 	}
 	return a.failed(errors.New("an item changed under every run of the handler"))
+}
+
+// swapWait bounds the wait before the second run; it doubles with each further one.
+const swapWait = 50 * time.Millisecond
+
+// apart waits a random time before run n, so that attempts which swap one item do not
+// meet again at the same moment. It reports false when the handler's time is over.
+func (a *attempt) apart(ctx context.Context, n int) bool {
+	wait := time.NewTimer(time.Duration(a.c.cfg.Rand() * float64(swapWait<<n)))
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wait.C:
+		return ctx.Err() == nil
+	}
 }
 
 // decide says what the event means: ignored, what its handler returned, or stale when
