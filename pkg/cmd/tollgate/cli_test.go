@@ -65,7 +65,7 @@ func TestWrongUse(t *testing.T) {
 		{"dlq list --bogus", "--bogus"},
 		{"dlq show", "expected"},
 		{"dlq show evt_1 --limit=100001", "--limit"},
-		{"send", "expected"},
+		{"send", "name an event type"},
 		{"send invoice.paid --count=0", "--count is 1 to 1000000"},
 		{"send invoice.paid --dup=1001", "--dup is 1 to 1000"},
 		{"send invoice.paid --parallel=0", "--parallel is 1 to 256"},

@@ -19,7 +19,10 @@ func (a *app) confirm(t target, what string, yes bool) error {
 		return usage("this changes %s: give --yes when nobody can be asked", t.name)
 	}
 	fmt.Fprint(a.err, "Go on? [y/N] ")
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // no answer is no
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && answer == "" { // a device that is no terminal, such as /dev/null
+		return usage("this changes %s: give --yes when nobody can be asked", t.name)
+	}
 	if !strings.EqualFold(strings.TrimSpace(answer), "y") {
 		return usage("stopped: nothing was changed")
 	}
