@@ -234,6 +234,34 @@ func (t *table) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...fun
 	return out, err
 }
 
+// BatchGetItem implements dynamostore.RecordsClient. It leaves keys unread, as under load.
+func (t *table) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	out := &dynamodb.BatchGetItemOutput{Responses: map[string][]attributes{}}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for name, ask := range in.RequestItems {
+		err := do(t.w, ctx, opBatchGet, keyOf(ask.Keys[0]), func() error {
+			var unread []attributes
+			for i, key := range ask.Keys {
+				switch found, ok := t.items[keyOf(key)]; {
+				case i > 0 && t.w.faulty(t.w.plan.fault):
+					unread = append(unread, key)
+				case ok:
+					out.Responses[name] = append(out.Responses[name], toSDK(found))
+				}
+			}
+			if len(unread) > 0 {
+				out.UnprocessedKeys = map[string]types.KeysAndAttributes{name: {Keys: unread, ConsistentRead: ask.ConsistentRead}}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // Query is not asked in a schedule.
 func (t *table) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
 	panic("nobody lists here")

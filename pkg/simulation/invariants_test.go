@@ -93,29 +93,50 @@ func (w *world) settled(f *fact) bool {
 	return w.state(f) == idempotency.Done || f.done && w.state(f) == ""
 }
 
+// entered: while the clocks agree and nobody is stopped, only one attempt at an event
+// runs at a time. Effects do not need that; a handler's own calls of others do.
+func (w *world) entered(p *proc, f *fact) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for o := range f.inside {
+		if o != p && !o.dead && !o.halted && !p.halted && w.plan.skew == 0 && f.behaviour != hangs && f.behaviour != kills {
+			w.violate("%s: processes %d and %d run its handler at the same time", f.id, o.id, p.id)
+		}
+	}
+	f.inside[p] = true
+}
+
 // checkRest: once nothing happens any more, every event that was answered 2xx is done or
-// in the dead-letter queue.
+// in the dead-letter queue, and where reconcile is every event that happened.
 func (w *world) checkRest() {
+	w.queue.expire()
+	w.dead.expire()
 	for _, f := range w.facts {
 		dead := false
 		for _, m := range w.dead.messages {
 			dead = dead || m.event == f.id
 		}
-		if f.accepted && !w.settled(f) && !dead && !f.expired {
+		if (f.accepted || w.netted(f)) && !w.settled(f) && !dead && !w.excused(f) {
 			w.violate("%s (%s) is lost: its record is %q and nothing is left to bring it back", f.id, f.behaviour, w.state(f))
 		}
 	}
 }
 
+// netted reports whether reconcile answers for an event: it asks for what handlers take.
+func (w *world) netted(f *fact) bool { return w.plan.net.on && f.behaviour != unhandled }
+
+// excused: a message went by retention, and nothing is there to bring it back.
+func (w *world) excused(f *fact) bool { return f.expired && !w.netted(f) }
+
 // checkEnd: after the fix and a redrive all are done, and shared items have counted each.
 func (w *world) checkEnd() {
 	shared := map[string]int64{}
 	for i, f := range w.facts {
-		if !w.settled(f) && !f.expired {
+		if !w.settled(f) && !w.excused(f) {
 			w.violate("%s (%s) is %q after the fix and a redrive", f.id, f.behaviour, w.state(f))
 		}
 		if f.behaviour != unhandled {
-			shared[objectID(i)] += num(w.table.items["COUNT#"+f.id], "n")
+			shared[w.objectID(i)] += num(w.table.items["COUNT#"+f.id], "n")
 		}
 	}
 	for id, want := range shared {

@@ -27,11 +27,17 @@ type plan struct {
 	lose     float64 // that the answer of an invocation is lost
 	operator float64 // that an operator redrives or replays at a step
 	blackout float64 // that the store goes away for a while, at a step
+	brownout float64 // that the store or the queue fails now and then for a while, at a step
+	offline  float64 // that ingest goes away for a while, at a step
 	attack   float64 // that somebody posts a captured request, at a step
 
 	patience time.Duration // most between the last failure and the redrive
 
 	behaviours []behaviour
+	objects    int           // that events share
+	spread     time.Duration // in which the events happen
+	retries    retries       // of Stripe
+	net        netPlan       // what is there when reconcile is
 }
 
 func newPlan(rng *rand.Rand) plan {
@@ -46,6 +52,7 @@ func newPlan(rng *rand.Rand) plan {
 		fault: chance(0.5), late: chance(1), lateness: []time.Duration{time.Second, time.Minute, time.Hour}[rng.IntN(3)],
 		crash: chance(0.1), stop: chance(0.1), pause: []time.Duration{10 * time.Second, 3 * time.Minute, 2 * time.Hour}[rng.IntN(3)],
 		twice: chance(0.3), again: chance(0.5), lose: chance(0.5), operator: chance(0.1), blackout: chance(0.02), attack: chance(0.1),
+		brownout: chance(0.02), offline: chance(0.01), objects: 2, retries: fastRetries,
 		patience: []time.Duration{time.Minute, 11 * 24 * time.Hour}[rng.IntN(2)],
 	}
 	if rng.IntN(2) == 0 {
@@ -53,6 +60,10 @@ func newPlan(rng *rand.Rand) plan {
 	}
 	for range p.events {
 		p.behaviours = append(p.behaviours, newBehaviour(rng))
+	}
+	if rng.IntN(netShare) == 0 {
+		p.net = newNetPlan(rng)
+		p.patience = 14 * 24 * time.Hour
 	}
 	return p
 }
@@ -76,8 +87,7 @@ func (w *world) faulty(chance float64) bool { return !w.healed && w.rng.Float64(
 func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) }
 
 func (w *world) fate(c *call) fate {
-	store := c.op == opUpdate || c.op == opTransact || c.op == opGet
-	if store && time.Now().Before(w.storeBack) {
+	if part, can := c.op.part(); can && w.fails(part) {
 		return []fate{fateRefused, fateLostRequest, fateSilent}[w.rng.IntN(3)]
 	}
 	if c.op == opWork || !w.faulty(w.plan.fault) {
@@ -91,12 +101,12 @@ func (w *world) fate(c *call) fate {
 func (w *world) refusal(c *call) error {
 	code := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: "simulated"} }
 	switch c.op {
-	case opUpdate, opGet:
+	case opUpdate, opGet, opBatchGet, opCover, opCovered:
 		return []error{code("ThrottlingException"), code("TransactionConflictException"), code("InternalServerError"), code("ProvisionedThroughputExceededException")}[w.rng.IntN(4)]
 	case opTransact:
 		return []error{code("ThrottlingException"), code("TransactionInProgressException"), code("InternalServerError"), conflicts(w.rng)}[w.rng.IntN(4)]
 	default:
-		return errors.New("the queue is throttled")
+		return errors.New("too many requests")
 	}
 }
 

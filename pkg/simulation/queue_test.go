@@ -40,6 +40,9 @@ type standardQueue struct {
 
 func (q *standardQueue) add(body, eventID string, sent time.Time) {
 	q.next++
+	if q == q.w.queue {
+		q.w.fact(eventID).messages++
+	}
 	q.messages = append(q.messages, &message{id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent})
 }
 

@@ -23,6 +23,12 @@ const (
 	opVisibility opName = "ChangeMessageVisibility"
 	opDelete     opName = "DeleteMessage"
 	opDead       opName = "SendMessage to the DLQ"
+	opDepth      opName = "GetQueueAttributes"
+	opBatchGet   opName = "BatchGetItem"
+	opCover      opName = "PutItem of a note"
+	opCovered    opName = "Query of the notes"
+	opList       opName = "a list of events"
+	opFetch      opName = "a fetch of an event"
 	opWork       opName = "a handler's own work"
 )
 
@@ -61,6 +67,7 @@ type proc struct {
 	dead   bool
 	done   bool          // its main function has returned
 	crash  bool          // its own code asked for the end
+	halted bool          // it was stopped at some time
 	resume chan struct{} // not nil while the process is stopped
 	wakes  time.Time     // when it goes on
 }
@@ -171,7 +178,7 @@ func (w *world) kill(p *proc, why string) {
 func (w *world) stop(p *proc, d time.Duration) {
 	w.log("process %d is stopped for %v", p.id, d)
 	w.mu.Lock()
-	p.resume, p.wakes = make(chan struct{}), time.Now().Add(d)
+	p.resume, p.wakes, p.halted = make(chan struct{}), time.Now().Add(d), true
 	w.mu.Unlock()
 }
 

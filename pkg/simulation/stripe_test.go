@@ -43,9 +43,14 @@ type fact struct {
 	behaviour behaviour
 	body      []byte
 	accepted  bool // ingest said 200
-	due       time.Time
+	happened  time.Time
+	shown     time.Time // from when Stripe's list has it
+	garbled   bool      // the list shows it in a way that cannot be read as a whole
+	due       time.Time // of the next delivery
 	tries     int
 	runs      int // of its handler
+	inside    map[*proc]bool
+	messages  int // that were ever sent to the queue
 
 	done     bool // its record was done at some time
 	leftDone int  // step at which a replay took it out of DONE
@@ -63,7 +68,7 @@ func (w *world) fact(id string) *fact {
 	panic("no event " + id)
 }
 
-func objectID(event int) string { return fmt.Sprintf("obj_%d", event%2) }
+func (w *world) objectID(event int) string { return fmt.Sprintf("obj_%d", event%w.plan.objects) }
 
 // happen makes the schedule's events at Stripe.
 func (w *world) happen() {
@@ -73,11 +78,14 @@ func (w *world) happen() {
 		if b == unhandled {
 			typ = "thing.unhandled"
 		}
-		w.facts = append(w.facts, &fact{
-			id: id, behaviour: b, due: time.Now().Add(w.upTo(time.Minute)), leftDone: -1, copied: -1,
+		at := time.Now().Add(w.plan.spread / time.Duration(w.plan.events) * time.Duration(i))
+		f := &fact{
+			id: id, behaviour: b, happened: at, due: at.Add(w.upTo(time.Minute)), leftDone: -1, copied: -1, inside: map[*proc]bool{},
 			body: fmt.Appendf(nil, `{"id":%q,"object":"event","api_version":"2023-10-16","created":%d,"livemode":false,"type":%q,"data":{"object":{"id":%q,"object":"thing"}}}`,
-				id, time.Now().Unix(), typ, objectID(i)),
-		})
+				id, at.Unix(), typ, w.objectID(i)),
+		}
+		w.plan.net.befall(w.rng, f)
+		w.facts = append(w.facts, f)
 	}
 }
 
@@ -85,6 +93,11 @@ func (w *world) happen() {
 func (w *world) deliver(f *fact) {
 	f.tries++
 	f.due = time.Time{}
+	if w.fails(ingestion) {
+		w.log("delivery %d of %s meets nobody", f.tries, f.id)
+		f.due = w.redelivery(f)
+		return
+	}
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: f.body, Secret: secret, Timestamp: time.Now()})
 	p := &proc{name: "ingest of " + f.id, ends: time.Now().Add(w.limits.IngestTimeout)}
 	status, ok := 0, false
@@ -95,7 +108,7 @@ func (w *world) deliver(f *fact) {
 	}
 	p.over = func() {
 		if !ok || w.faulty(w.plan.again) {
-			f.due = time.Now().Add(time.Duration(min(f.tries, 8)) * time.Duration(1+w.rng.IntN(20)) * time.Minute)
+			f.due = w.redelivery(f)
 		}
 	}
 	w.spawn(p, func(ctx context.Context) {
@@ -143,13 +156,6 @@ type secrets struct{}
 func (secrets) Active(context.Context, string) ([]string, error)    { return []string{"", secret}, nil }
 func (secrets) Refetched(context.Context, string) ([]string, error) { return []string{"", secret}, nil }
 
-// noFetcher: every message of the world carries its bytes.
-type noFetcher struct{}
-
-func (noFetcher) FetchEvent(context.Context, string, string, bool) ([]byte, error) {
-	return nil, errors.New("nothing is fetched here")
-}
-
 // business is the one handler. It counts in an item of the event's own, which only the
 // guarantees of the record keep at one for each generation, and in one that events share.
 type business struct{ w *world }
@@ -163,6 +169,7 @@ func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects disp
 		}
 	}()
 	f := b.w.fact(in.ID)
+	defer b.leave(procOf(ctx), f)
 	if err := b.misbehave(ctx, f); err != nil {
 		return nil, err
 	}
@@ -191,11 +198,19 @@ func (b business) count(ctx context.Context, key, who string) (dispatch.Effect, 
 // work is time that a handler spends outside: the scheduler says when it is over.
 func (b business) work(ctx context.Context, f *fact) (runs int, err error) {
 	err = do(b.w, ctx, opWork, f.id, func() error {
+		b.w.entered(procOf(ctx), f)
 		f.runs++
 		runs = f.runs
 		return nil
 	})
 	return runs, err
+}
+
+// leave is also where a handler ends that is killed with its process.
+func (b business) leave(p *proc, f *fact) {
+	b.w.mu.Lock()
+	delete(f.inside, p)
+	b.w.mu.Unlock()
 }
 
 func (b business) wait(ctx context.Context, f *fact, d time.Duration) error {
@@ -233,4 +248,32 @@ func (b business) misbehave(ctx context.Context, f *fact) error {
 		return b.wait(context.WithoutCancel(ctx), f, time.Hour)
 	}
 	return nil
+}
+
+// retries is when Stripe tries again after the nth delivery failed.
+type retries func(w *world, n int) time.Duration
+
+// fastRetries follow each other within hours, so that many fit into a schedule.
+func fastRetries(w *world, n int) time.Duration {
+	return time.Duration(min(n, 8)) * time.Duration(1+w.rng.IntN(20)) * time.Minute
+}
+
+// stripeRetries back off as Stripe does, which says three days and exponentially.
+func stripeRetries(_ *world, n int) time.Duration {
+	return min(5*time.Minute<<min(2*(n-1), 16), 12*time.Hour)
+}
+
+// retryDays is how long Stripe tries.
+const retryDays = 3 * 24 * time.Hour
+
+// redelivery is when Stripe tries again, zero when it gives up. Without reconcile it
+// never does, as nothing else would bring the event.
+func (w *world) redelivery(f *fact) time.Time {
+	next := time.Now().Add(w.plan.retries(w, f.tries))
+	n := w.plan.net
+	if w.netted(f) && (n.giveUp > 0 && f.tries >= n.giveUp || next.Sub(f.happened) > retryDays) {
+		w.log("Stripe gives up on %s after %d deliveries", f.id, f.tries)
+		return time.Time{}
+	}
+	return next
 }

@@ -46,25 +46,34 @@ type world struct {
 	skews       []time.Duration
 	chores      []func() // what operators still have to do
 
-	storeBack time.Time // a blackout's end
-	healed    bool
-	fixed     atomic.Bool
-	rounds    int // redrives after the fix
-	idle      time.Duration
-	wrong     string // the first thing that must not be
+	net     *net // nil without reconcile
+	outages [parts]outage
+	script  []appointment
+	random  func() float64 // of the code under test
+
+	healed   bool
+	fixed    atomic.Bool
+	rounds   int // redrives after the fix
+	maxSteps int
+	idle     time.Duration
+	wrong    string // the first thing that must not be
 }
 
 // Bounds of a schedule.
 const (
 	faultSteps = 150    // most steps with faults
-	maxSteps   = 20_000 // a schedule that needs more never ends
+	manySteps  = 20_000 // a schedule that needs more never ends
 
 	maxRedrives = 4 // after the fix: clocks that differ may send a message there once more
 )
 
 func newWorld(seed uint64, trace func(string)) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), limits: limits.AWS(), trace: trace, aliases: map[string]int{}}
-	w.plan = newPlan(w.rng)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	return newWorldOf(newPlan(rng), rng, trace)
+}
+
+func newWorldOf(p plan, rng *rand.Rand, trace func(string)) *world {
+	w := &world{rng: rng, plan: p, limits: limits.AWS(), random: half, maxSteps: manySteps, trace: trace, aliases: map[string]int{}}
 	w.limits.MaxReceives = w.plan.maxReceives
 	w.table = &table{w: w, items: map[string]item{}, tokens: map[string]token{}}
 	w.dead = &standardQueue{w: w, name: "d", retention: w.limits.DLQRetention, visibility: 2 * time.Minute}
@@ -79,6 +88,9 @@ func newWorld(seed uint64, trace func(string)) *world {
 	w.store, err = dynamostore.New(w.table, "tollgate", dynamostore.Options{Limits: w.limits, Random: half})
 	if err != nil {
 		panic(err)
+	}
+	if w.plan.net.on {
+		w.net = newNet(w)
 	}
 	w.happen()
 	return w
@@ -105,40 +117,60 @@ func (w *world) violate(format string, args ...any) {
 func (w *world) run() {
 	defer w.end()
 	for end := 20 + w.rng.IntN(faultSteps); w.wrong == ""; w.step++ {
-		synctest.Wait()
-		w.reap()
-		w.arrive()
+		w.turn()
 		switch {
-		case w.step > maxSteps:
-			w.violate("there is no end after %d steps", maxSteps)
 		case !w.healed && (w.step >= end || w.quiet() && w.rng.IntN(4) == 0):
 			w.heal()
 		case w.healed && w.quiet():
-			w.checkRest()
-			if w.fixed.Load() && len(w.dead.messages) == 0 {
-				w.checkEnd()
+			if w.rest() {
 				return
 			}
-			if w.rounds++; w.rounds > maxRedrives {
-				w.violate("the dead-letter queue is never empty")
-			}
-			w.fixed.Store(true)
-			time.Sleep(w.upTo(w.plan.patience)) // until the fix is deployed
-			if hidden := w.dead.nextVisible(); !hidden.IsZero() {
-				time.Sleep(time.Until(hidden)) // what a command that died had in its hands
-			}
-			w.table.expire()
-			w.redrive(len(w.dead.messages))
 		default:
 			w.act()
 		}
 	}
 }
 
+// turn comes before each step: every process runs until it waits.
+func (w *world) turn() {
+	synctest.Wait()
+	w.reap()
+	w.arrive()
+	if w.step > w.maxSteps {
+		w.violate("there is no end after %d steps", w.maxSteps)
+	}
+}
+
+// rest is what happens when nothing else does: the passes of reconcile, then the fix and
+// a redrive. It reports true at the end.
+func (w *world) rest() (over bool) {
+	if w.net.atRest() {
+		return false
+	}
+	w.checkRest()
+	if w.fixed.Load() && len(w.dead.messages) == 0 {
+		w.checkEnd()
+		return true
+	}
+	if w.rounds++; w.rounds > maxRedrives {
+		w.violate("the dead-letter queue is never empty")
+	}
+	w.fixed.Store(true)
+	if w.net == nil {
+		time.Sleep(w.upTo(w.plan.patience)) // until the fix is deployed
+	}
+	if hidden := w.dead.nextVisible(); !hidden.IsZero() {
+		time.Sleep(time.Until(hidden)) // what a command that died had in its hands
+	}
+	w.table.expire()
+	w.redrive(len(w.dead.messages))
+	return false
+}
+
 // heal ends all faults; processes that are stopped go on when it is their time.
 func (w *world) heal() {
 	w.log("faults end")
-	w.healed, w.storeBack = true, time.Time{}
+	w.healed, w.outages = true, [parts]outage{}
 }
 
 // quiet reports whether nothing is left to happen.
@@ -245,10 +277,7 @@ func (w *world) disturb() {
 			p.ends = later(p.ends, time.Now().Add(d+w.upTo(5*time.Second))) // a stopped process is killed late
 		}
 	}
-	if w.faulty(w.plan.blackout) {
-		w.storeBack = time.Now().Add(w.upTo(20 * time.Minute))
-		w.log("the store is away until %s", w.storeBack.Format(time.TimeOnly))
-	}
+	w.disrupt()
 	if w.faulty(w.plan.operator) {
 		w.operate()
 	}
@@ -277,7 +306,8 @@ func (w *world) starts() (out []func()) {
 			chore()
 		})
 	}
-	if w.queue.visibleNow() > 0 {
+	out = append(out, w.net.starts()...)
+	if !w.fails(consumers) && w.queue.visibleNow() > 0 {
 		if worker, free := w.freeWorker(); free {
 			out = append(out, func() { w.poll(worker) })
 		}
@@ -313,6 +343,10 @@ func (w *world) pass(little bool) {
 		sooner(f.due)
 	}
 	sooner(w.queue.nextVisible())
+	sooner(w.net.nextDue())
+	for _, a := range w.script {
+		sooner(a.at)
+	}
 	for _, l := range w.late {
 		sooner(l.at)
 	}
@@ -338,6 +372,10 @@ func (w *world) poll(worker int) {
 	if len(batch) == 0 {
 		return
 	}
+	if w.fails(startups) {
+		w.log("a consumer of %d messages does not start", len(batch))
+		return
+	}
 	p := &proc{name: fmt.Sprintf("consumer of %d messages", len(batch)), ends: time.Now().Add(w.limits.ConsumerTimeout)}
 	skew := w.skews[worker]
 	l := w.limits
@@ -345,8 +383,8 @@ func (w *world) poll(worker int) {
 		l.BatchConcurrency = 1 // nothing would tell their calls apart, and a seed must
 	}
 	c, err := consumer.New(consumer.Config{
-		Store: w.store, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: noFetcher{}, Limits: l,
-		Now: func() time.Time { return time.Now().Add(skew) }, Rand: half,
+		Store: w.store, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l,
+		Now: func() time.Time { return time.Now().Add(skew) }, Rand: w.random,
 		Owner: func() string { return "own" + strconv.FormatInt(w.owners.Add(1), 10) },
 		Exit:  func(int) { w.asksToDie(p); runtime.Goexit() },
 	})

@@ -1,0 +1,278 @@
+package lossy_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/local/aws/awsjson"
+	embeddeddynamodb "tollgate/pkg/local/aws/dynamodb"
+	embeddedsqs "tollgate/pkg/local/aws/sqs"
+	"tollgate/pkg/local/eventsource"
+	"tollgate/pkg/sqsqueue"
+)
+
+// world is one run: services, the wires to them, and workers.
+type world struct {
+	size
+	t        testing.TB
+	limits   limits.Limits
+	direct   aws.Config // past the wires
+	table    *dynamodb.Client
+	sqs      *sqs.Client
+	queueURL string
+	deadURL  string
+	toTable  *wire
+	toQueue  *wire
+	zombies  zombies
+	exits    atomic.Int64 // handlers that outlived their context: the process would have ended
+	flaw     flaw
+}
+
+// size is how much of everything a run has.
+type size struct {
+	events, copies, workers int
+	seed                    uint64
+}
+
+// flaw is a way to build a worker wrong; the zero value builds it right.
+type flaw struct {
+	client func(dynamostore.Client) dynamostore.Client
+	store  func(consumer.Store) consumer.Store
+}
+
+const (
+	zombiePercent = 25
+	tableName     = "tollgate"
+	region        = "us-east-1"
+)
+
+// short are limits whose leases end after a second. More receives than on AWS: here many
+// answers that bring messages are lost.
+func short() limits.Limits {
+	l := limits.Scaled(40)
+	l.HandlerBudget, l.RecordBudget = 200*time.Millisecond, 300*time.Millisecond
+	l.BackoffCap, l.MaxReceives = 2*l.BackoffBase, 200
+	return l
+}
+
+// newWorld makes a world with embedded services, with another DynamoDB when its address is given.
+func newWorld(t testing.TB, s size, l limits.Limits, f flaw, dynamo string) *world {
+	t.Helper()
+	w := &world{size: s, t: t, limits: l, flaw: f}
+	queues, err := embeddedsqs.Open(filepath.Join(t.TempDir(), "sqs.db"), embeddedsqs.Options{Region: region, Speed: l.TimeScale})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := func(service awsjson.Service, end func() error) string {
+		server := httptest.NewServer(awsjson.Handler(service))
+		t.Cleanup(func() { server.Close(); end() })
+		return server.URL
+	}
+	queueURL := serve(queues.Service(), queues.Close)
+	if dynamo == "" {
+		db, err := embeddeddynamodb.Open(filepath.Join(t.TempDir(), "dynamodb.db"), embeddeddynamodb.Options{Region: region})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dynamo = serve(db.Service(), db.Close)
+	}
+	patience := l.ConsumerTimeout + l.LeaseSlack + 3*l.TakeOverMargin // an answer that late finds others at work
+	w.toTable, w.toQueue = newWire(t, dynamo, usual(), s.seed, patience), newWire(t, queueURL, usual(), s.seed+1, patience)
+	w.table, w.sqs = dynamodb.NewFromConfig(client(dynamo)), sqs.NewFromConfig(client(queueURL))
+	w.resources()
+	return w
+}
+
+// client is the configuration that the functions' clients have.
+func client(endpoint string) aws.Config {
+	return awsclient.New(config.AWS{Region: region, AccessKeyID: "test", SecretAccessKey: "test"}, awsclient.Options{Endpoint: endpoint})
+}
+
+// resources makes the table and the queues.
+func (w *world) resources() {
+	ctx := w.t.Context()
+	if _, err := w.table.CreateTable(ctx, dynamostore.TableSchema(tableName)); err != nil {
+		w.t.Fatal(err)
+	}
+	w.deadURL = w.queue("dead", nil)
+	policy := fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:%s:000000000000:dead","maxReceiveCount":"%d"}`, region, w.limits.MaxReceives)
+	seconds := strconv.Itoa(int(w.limits.Visibility * time.Duration(w.limits.TimeScale) / time.Second))
+	w.queueURL = w.queue("events", map[string]string{"VisibilityTimeout": seconds, "RedrivePolicy": policy})
+}
+
+func (w *world) queue(name string, attributes map[string]string) string {
+	out, err := w.sqs.CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return *out.QueueUrl
+}
+
+// worker is one environment of the consumer's function, with connections of its own.
+type worker struct {
+	*world
+	handler *sqsqueue.LambdaHandler
+	queue   *eventsource.SQS
+}
+
+// newWorker wires a worker as the consumer's function is wired, over the lossy wires.
+func (w *world) newWorker(n int) (*worker, error) {
+	table := dynamodb.NewFromConfig(client(w.toTable.url))
+	queue := sqs.NewFromConfig(client(w.toQueue.url))
+	var storeClient dynamostore.Client = table
+	if w.flaw.client != nil {
+		storeClient = w.flaw.client(table)
+	}
+	real, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: w.limits})
+	if err != nil {
+		return nil, err
+	}
+	var store consumer.Store = real
+	if w.flaw.store != nil {
+		store = w.flaw.store(real)
+	}
+	rows, err := dynamostore.NewReader(table, tableName)
+	if err != nil {
+		return nil, err
+	}
+	c, err := consumer.New(consumer.Config{
+		Limits: w.limits, Store: w.drowsy(store, n), Handlers: orders(rows), Fetcher: noFetcher{},
+		Queue: sqsqueue.NewConsumer(queue, w.queueURL, w.deadURL, w.limits.TimeScale),
+		Exit:  func(int) { w.exits.Add(1) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &worker{world: w, handler: sqsqueue.NewLambdaHandler(c), queue: eventsource.NewSQS(queue, w.queueURL)}, nil
+}
+
+func (w *world) drowsy(s consumer.Store, n int) *drowsy {
+	return &drowsy{
+		Store: s, limits: w.limits, percent: zombiePercent, zombies: &w.zombies,
+		rng: rand.New(rand.NewPCG(w.seed, uint64(n))), asleep: map[*idempotency.Claim]bool{},
+	}
+}
+
+// work polls and handles batches, as an event source mapping does, until the context ends.
+func (k *worker) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		messages := k.receive(ctx)
+		if len(messages) == 0 {
+			continue
+		}
+		failed, err := k.invoke(messages)
+		if err != nil {
+			continue // nothing is deleted, and all come back
+		}
+		var done []events.SQSMessage
+		for _, m := range messages {
+			if !failed[m.MessageId] {
+				done = append(done, m)
+			}
+		}
+		k.delete(done)
+	}
+}
+
+func (k *worker) receive(ctx context.Context) []events.SQSMessage {
+	ctx, cancel := context.WithTimeout(ctx, k.limits.Visibility/4)
+	defer cancel()
+	messages, err := k.queue.Receive(ctx, k.limits.BatchSize, time.Second)
+	if err != nil {
+		return nil // what it brought comes back
+	}
+	return messages
+}
+
+func (k *worker) delete(done []events.SQSMessage) {
+	ctx, cancel := context.WithTimeout(context.Background(), k.limits.Visibility/4)
+	defer cancel()
+	k.queue.Delete(ctx, done) // what stays comes back
+}
+
+// invoke runs the function once, under the deadline that Lambda gives it.
+func (k *worker) invoke(messages []events.SQSMessage) (failed map[string]bool, err error) {
+	payload, err := json.Marshal(events.SQSEvent{Records: messages})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), k.limits.ConsumerTimeout)
+	defer cancel()
+	raw, err := k.handler.Invoke(ctx, payload)
+	if err != nil {
+		return nil, err
+	}
+	var response events.SQSEventResponse
+	if err := json.Unmarshal(raw, &response); err != nil || response.BatchItemFailures == nil {
+		return nil, fmt.Errorf("response %s: %w", raw, errors.Join(err, errors.New("no list of failures")))
+	}
+	failed = map[string]bool{}
+	for _, f := range response.BatchItemFailures {
+		failed[f.ItemIdentifier] = true
+	}
+	return failed, nil
+}
+
+// run lets the workers loose on the queue until it is empty.
+func (w *world) run() (took time.Duration) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	start := time.Now()
+	var wg sync.WaitGroup
+	for n := range w.workers {
+		k, err := w.newWorker(n)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		wg.Go(func() { k.work(ctx) })
+	}
+	w.untilEmpty(ctx)
+	cancel()
+	wg.Wait()
+	w.toTable.settle()
+	w.toQueue.settle()
+	return time.Since(start)
+}
+
+// untilEmpty waits until the queue holds nothing, seen or unseen.
+func (w *world) untilEmpty(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for w.depth(w.queueURL) > 0 {
+		select {
+		case <-ctx.Done():
+			w.t.Errorf("the queue still holds %d messages", w.depth(w.queueURL))
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// noFetcher has nothing to fetch: every message carries its body.
+type noFetcher struct{}
+
+func (noFetcher) FetchEvent(context.Context, string, string, bool) ([]byte, error) {
+	return nil, dispatch.Permanent(errors.New("a message lost its body"))
+}

@@ -1,0 +1,310 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/reconcile"
+)
+
+// netShare: one plan in so many has reconcile. Its passes take many steps.
+const netShare = 8
+
+// netPlan is the part of a plan that only reconcile makes good.
+type netPlan struct {
+	on       bool
+	withheld float64       // that Stripe never delivers an event
+	hidden   time.Duration // most that Stripe's list shows an event late
+	garbled  float64       // that the list shows an event that cannot be read as a whole
+	giveUp   int           // deliveries after which Stripe gives up, 0 for three days of them
+	every    int           // only one of so many quarter-hourly turns comes
+	absence  float64       // that everything is away for days, at a step
+	slice    time.Duration // of the long tiers
+}
+
+func newNetPlan(rng *rand.Rand) netPlan {
+	return netPlan{
+		on: true, withheld: 0.5 * rng.Float64(), hidden: []time.Duration{time.Second, 2 * time.Hour, 50 * time.Hour}[rng.IntN(3)],
+		garbled: 0.3 * rng.Float64(), giveUp: rng.IntN(4), every: []int{4, 16, 64}[rng.IntN(3)],
+		absence: 0.05 * rng.Float64(), slice: []time.Duration{40 * time.Hour, 7 * 24 * time.Hour}[rng.IntN(2)],
+	}
+}
+
+// befall draws what becomes of an event at Stripe.
+func (p netPlan) befall(rng *rand.Rand, f *fact) {
+	f.shown = f.happened
+	if !p.on || f.behaviour == unhandled {
+		return
+	}
+	f.shown = f.shown.Add(time.Duration(rng.Int64N(int64(max(p.hidden, 1)))))
+	f.garbled = rng.Float64() < p.garbled
+	if rng.Float64() < p.withheld {
+		f.due = time.Time{}
+	}
+}
+
+// net is reconcile on its schedule. A nil net does nothing.
+type net struct {
+	w       *world
+	tiers   []*tier
+	notes   map[string]reconcile.Covered
+	records *dynamostore.Records
+	absent  bool // everything was away once
+	rested  int  // passes at rest
+	fixAt   time.Time
+	running bool
+}
+
+// tier is a schedule that starts passes.
+type tier struct {
+	name  string
+	every time.Duration
+	due   time.Time
+}
+
+func newNet(w *world) *net {
+	n := &net{w: w, notes: map[string]reconcile.Covered{}}
+	w.limits.Reconcile.Slice = w.plan.net.slice
+	for _, t := range reconcile.Tiers(w.limits.Reconcile) {
+		every := t.Every
+		if t.Name == reconcile.Quarter {
+			every *= time.Duration(w.plan.net.every)
+		}
+		n.tiers = append(n.tiers, &tier{t.Name, every, time.Now().Add(w.upTo(every))})
+	}
+	var err error
+	if n.records, err = dynamostore.NewRecords(w.table, "tollgate"); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// starts are the passes that are due. There is one at a time; a turn that comes too late
+// for the next one is left out.
+func (n *net) starts() (out []func()) {
+	if n == nil || n.running || n.w.fails(reconciling) {
+		return nil
+	}
+	for _, t := range n.tiers {
+		if !t.due.After(time.Now()) {
+			out = append(out, func() { n.pass(t) })
+		}
+	}
+	return out
+}
+
+func (n *net) nextDue() (at time.Time) {
+	if n == nil {
+		return at
+	}
+	for _, t := range n.tiers {
+		if at.IsZero() || t.due.Before(at) {
+			at = t.due
+		}
+	}
+	return at
+}
+
+// disrupt: everything is away for days, and messages may expire.
+func (n *net) disrupt() {
+	if n == nil || n.absent || len(n.w.procs) > 0 || !n.w.faulty(n.w.plan.net.absence) {
+		return
+	}
+	n.absent = true
+	d := n.w.upTo(5 * 24 * time.Hour)
+	n.w.log("everything is away for %v", d)
+	time.Sleep(d)
+}
+
+// pass is one invocation of the reconcile function.
+func (n *net) pass(t *tier) {
+	w := n.w
+	for !t.due.After(time.Now()) {
+		t.due = t.due.Add(t.every)
+	}
+	skew := w.skews[w.rng.IntN(len(w.skews))]
+	r, err := reconcile.New(reconcile.Config{
+		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Depth: depth{w},
+		Types: []string{"thing.happened"}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
+	})
+	if err != nil {
+		panic(err)
+	}
+	var report reconcile.Report
+	var failure error
+	peace := w.healed && w.outages == [parts]outage{}
+	p := &proc{name: "reconcile, " + t.name, ends: time.Now().Add(w.limits.Reconcile.Timeout)}
+	p.finish = func() {
+		w.log("%s pass: %+v, %v", t.name, report, failure)
+		if peace && !p.halted && (failure != nil || !report.Complete()) {
+			w.violate("a %s pass in peace is not complete: %+v, %v", t.name, report, failure)
+		}
+		if report.Suspicious > 0 {
+			w.violate("a %s pass suspects a record: %+v", t.name, report)
+		}
+	}
+	p.over = func() { n.running = false }
+	n.running = true
+	w.spawn(p, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, (w.limits.Reconcile.StopAfter+w.limits.Reconcile.Timeout)/2)
+		defer cancel()
+		report, failure = r.Run(ctx, t.name)
+	})
+}
+
+// atRest starts the passes that come while nothing else happens: one of each tier once
+// the list shows everything, then the weekly ones until operators have a fix. It reports
+// false when there is none to come.
+func (n *net) atRest() bool {
+	if n == nil || n.w.fixed.Load() && n.rested >= len(n.tiers) {
+		return false
+	}
+	weekly := n.tiers[len(n.tiers)-1]
+	next := weekly
+	switch {
+	case n.rested < len(n.tiers):
+		next = n.tiers[n.rested]
+	case n.fixAt.IsZero():
+		n.w.checkRest()
+		n.fixAt = time.Now().Add(n.w.upTo(n.w.plan.patience))
+	}
+	if !n.fixAt.IsZero() && next.due.After(n.fixAt) {
+		time.Sleep(time.Until(n.fixAt))
+		return false
+	}
+	begin := next.due
+	for _, f := range n.w.facts { // clocks that differ show it a little later
+		begin = later(begin, f.shown.Add(n.w.limits.Reconcile.SettleLag+2*n.w.plan.skew))
+	}
+	time.Sleep(time.Until(begin))
+	n.rested++
+	n.pass(next)
+	return true
+}
+
+// lister is Stripe's list of events.
+type lister struct{ w *world }
+
+const (
+	listPage = 2
+	listDays = 30 * 24 * time.Hour
+)
+
+func (lister) Livemode(context.Context) (bool, error) { return false, nil }
+
+func (l lister) ListEvents(ctx context.Context, q reconcile.Query) (page reconcile.Page, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	err = do(l.w, ctx, opList, q.From.Format(time.DateTime)+" "+q.After, func() error {
+		page = l.page(q)
+		return nil
+	})
+	return page, err
+}
+
+func (l lister) page(q reconcile.Query) (page reconcile.Page) {
+	begun := q.After == ""
+	for _, f := range slices.Backward(l.w.facts) { // the newest first
+		created := f.happened.Truncate(time.Second)
+		switch {
+		case !begun:
+			begun = f.id == q.After
+			continue
+		case f.shown.After(time.Now()) || created.Before(q.From) || created.After(q.To) || time.Since(created) > listDays || f.behaviour == unhandled:
+			continue
+		case len(page.Items) == listPage:
+			page.More = true
+			return page
+		}
+		i := reconcile.Item{Event: f.envelope(), Position: len(page.Items)}
+		if f.garbled {
+			i.Err, i.Event.Body = errors.New("garbled"), nil
+		}
+		page.Items, page.Last = append(page.Items, i), f.id
+	}
+	return page
+}
+
+func (f *fact) envelope() event.Envelope {
+	e, err := event.Parse(f.body)
+	if err != nil {
+		panic(err)
+	}
+	e.Body = f.body
+	return e
+}
+
+// fetcher is Stripe's answer to who has an event's id alone.
+type fetcher struct{ w *world }
+
+func (s fetcher) FetchEvent(ctx context.Context, _, id string, _ bool) (body []byte, err error) {
+	err = do(s.w, ctx, opFetch, id, func() error {
+		body = s.w.fact(id).body
+		return nil
+	})
+	return body, err
+}
+
+type depth struct{ w *world }
+
+func (d depth) Depth(ctx context.Context) (messages int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	err = do(d.w, ctx, opDepth, d.w.queue.name, func() error {
+		messages = len(d.w.queue.messages)
+		return nil
+	})
+	return messages, err
+}
+
+// notes keep what a pass that began at a time has finished.
+type notes struct {
+	net   *net
+	begun time.Time
+}
+
+func (o notes) Cover(ctx context.Context, c reconcile.Covered) error {
+	key := fmt.Sprint(c.Tier, c.From.Unix())
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	return do(o.net.w, ctx, opCover, key, func() error {
+		o.net.notes[key] = c
+		o.net.w.covered(c, o.begun)
+		return nil
+	})
+}
+
+func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile.Covered, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	err = do(o.net.w, ctx, opCovered, "", func() error {
+		for _, c := range o.net.notes {
+			if !c.From.Before(from) && c.From.Before(to) {
+				all = append(all, c)
+			}
+		}
+		slices.SortFunc(all, func(a, b reconcile.Covered) int { return a.DoneAt.Compare(b.DoneAt) })
+		return nil
+	})
+	return all, err
+}
+
+// covered: what was noted as finished has a trace of every event that the list showed.
+func (w *world) covered(c reconcile.Covered, begun time.Time) {
+	for _, f := range w.facts {
+		at := f.happened.Truncate(time.Second)
+		if at.Before(c.From) || at.After(c.To) || f.shown.After(begun) || !w.netted(f) || w.state(f) != "" || f.done {
+			continue
+		}
+		trace := func(m *message) bool { return m.event == f.id }
+		if !slices.ContainsFunc(w.queue.messages, trace) && !slices.ContainsFunc(w.dead.messages, trace) {
+			w.violate("%s: slice %s of %s is noted as finished, and the event is nowhere", f.id, c.From.Format(time.DateTime), c.Tier)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package simulation
+
+import (
+	"time"
+)
+
+// part is something that can be away as a whole, or fail now and then.
+type part int
+
+const (
+	store part = iota
+	queues
+	ingestion
+	consumers // nobody takes messages
+	startups  // consumers take messages and crash at once
+	reconciling
+	parts
+)
+
+func (p part) String() string {
+	return [parts]string{"the store", "the queue", "ingest", "the consumer", "the consumer's start", "reconcile"}[p]
+}
+
+// outage is a time in which a part fails.
+type outage struct {
+	until time.Time
+	rate  float64 // of its calls; 1 for all
+}
+
+// appointment is what a drill does at a time.
+type appointment struct {
+	at time.Time
+	do func()
+}
+
+func (o opName) part() (p part, can bool) {
+	switch o {
+	case opUpdate, opTransact, opGet, opBatchGet, opCover, opCovered:
+		return store, true
+	case opSend, opReceive, opVisibility, opDelete, opDead, opDepth:
+		return queues, true
+	}
+	return 0, false
+}
+
+// fails draws whether a call of a part that is away or browned out fails.
+func (w *world) fails(p part) bool {
+	o := w.outages[p]
+	return time.Now().Before(o.until) && (o.rate >= 1 || w.rng.Float64() < o.rate)
+}
+
+func (w *world) breaks(p part, d time.Duration, rate float64) {
+	w.outages[p] = outage{time.Now().Add(d), rate}
+	w.log("%s fails in %.0f %% until %s", p, 100*rate, w.outages[p].until.Format("02 15:04:05"))
+}
+
+// disrupt begins outages, now and then.
+func (w *world) disrupt() {
+	if w.faulty(w.plan.blackout) {
+		w.breaks(store, w.upTo(20*time.Minute), 1)
+	}
+	if w.faulty(w.plan.brownout) {
+		w.breaks([]part{store, queues}[w.rng.IntN(2)], w.upTo(2*time.Hour), []float64{0.01, 0.05, 0.1, 0.25, 0.5}[w.rng.IntN(5)])
+	}
+	if w.faulty(w.plan.offline) {
+		w.breaks(ingestion, w.upTo(24*time.Hour), 1)
+	}
+	w.net.disrupt()
+}
