@@ -120,7 +120,7 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 	at := w.now.Add(-time.Hour)
 	whole := func(id string) listed { return listed{Item{Event: anEvent(id, at)}, "", w.now} }
 	broken := func(id, typ string, recorded bool) listed {
-		e := event.Envelope{ID: id, Object: event.ObjectSnapshot, Type: typ, Created: at.Unix()}
+		e := event.Envelope{ID: id, Object: event.ObjectSnapshot, Type: typ, Created: at.Unix(), Body: []byte("half")}
 		if recorded {
 			w.records[id] = idempotency.Record{ID: id, State: idempotency.Done, Ident: "of the whole event"}
 		}
@@ -205,9 +205,68 @@ func TestCatchUpKeepsTheTiersRule(t *testing.T) {
 	w.arises(e, w.now)
 	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Ident: idempotency.Ident(e)}
 	w.Cover(t.Context(), Covered{Tier: Weekly, From: noon().Add(-time.Hour), To: noon().Add(-time.Minute), DoneAt: noon()})
+	if report, err := w.reconciler(t, nil).Run(t.Context(), Nightly); err != nil || report.CaughtUp != 0 || !report.Complete() {
+		t.Errorf("a nightly pass does another's work: %+v, %v", report, err)
+	}
 	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
 	if err != nil || report.Revived != 1 || report.CaughtUp < 400 || !report.Complete() {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestWhatIsLeft: a slice is left when the tier looked at it too long ago, or in part, or
+// never; what the other mode or another account has finished is none of its.
+func TestWhatIsLeft(t *testing.T) {
+	nightly := Tiers(limits.AWS().Reconcile)[1]
+	all := func(done time.Time, change func(*Covered)) (notes []Covered) {
+		for _, w := range nightly.windows(noon()) {
+			c := Covered{Tier: Nightly, From: w.From, To: w.To, DoneAt: done}
+			change(&c)
+			notes = append(notes, c)
+		}
+		return notes
+	}
+	target := sliceStart(noon().Add(-50*time.Hour), time.Hour)
+	for _, c := range []struct {
+		name string
+		when time.Time
+		with func(*Covered)
+		left bool
+	}{
+		{"all finished", noon().Add(-10 * time.Hour), func(*Covered) {}, false},
+		{"finished the night before last", noon().Add(-34 * time.Hour), func(*Covered) {}, true},
+		{"one finished in part", noon(), func(c *Covered) {
+			if c.From.Equal(target) {
+				c.To = c.To.Add(-time.Second)
+			}
+		}, true},
+		{"one finished in the other mode", noon(), func(c *Covered) { c.Livemode = c.From.Equal(target) }, true},
+		{"one finished for another account", noon(), func(c *Covered) {
+			if c.From.Equal(target) {
+				c.Account = "acct_1"
+			}
+		}, true},
+		{"one finished by the other tier", noon(), func(c *Covered) {
+			if c.From.Equal(target) {
+				c.Tier = Weekly
+			}
+		}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(noon())
+			for _, note := range all(c.when, c.with) {
+				w.Cover(t.Context(), note)
+			}
+			report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+			if err != nil || (report.CaughtUp > 0) != c.left {
+				t.Errorf("%+v, %v", report, err)
+			}
+			notes, _ := w.Covered(t.Context(), noon().Add(-80*time.Hour), noon())
+			notes = slices.DeleteFunc(notes, func(c Covered) bool { return c.Tier != Nightly || c.Livemode || c.Account != "" })
+			if left, found := nightly.left(noon(), notes); found {
+				t.Errorf("after that %v is left", left)
+			}
+		})
 	}
 }
 
@@ -268,6 +327,12 @@ func TestBackfill(t *testing.T) {
 				}
 			}
 		})
+	}
+	slow := newWorld(noon())
+	slow.fail = func(Query) error { slow.now = slow.now.Add(time.Minute); return nil }
+	report, err := slow.reconciler(t, nil).Backfill(t.Context(), BackfillRequest{Since: noon().Add(-48 * time.Hour), Until: noon()})
+	if err != nil || !report.Complete() || report.Finished != 48 {
+		t.Errorf("a backfill that takes an hour: %+v, %v", report, err)
 	}
 	w := newWorld(noon())
 	if _, err := w.reconciler(t, nil).Backfill(t.Context(), BackfillRequest{Since: noon().Add(-time.Minute), Until: noon()}); err == nil {

@@ -129,6 +129,7 @@ func TestProve(t *testing.T) {
 			[]Gap{{From: from, To: now.Add(-20 * time.Hour).Add(-time.Second)}}, false},
 		{"the end", []Covered{at(Quarter, 30*time.Hour, 3*time.Hour)},
 			[]Gap{{From: now.Add(-3 * time.Hour), To: end}}, false},
+		{"the last second", []Covered{at(Quarter, 30*time.Hour, 35*time.Minute)}, []Gap{{From: end, To: end}}, false},
 		{"the last moments are not due", []Covered{at(Quarter, 30*time.Hour, 34*time.Minute)}, nil, true},
 		{"each account and mode by itself", []Covered{
 			at(Quarter, 30*time.Hour, 0),
