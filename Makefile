@@ -12,6 +12,8 @@ GOBUILD := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
+SCHEDULES ?= 100000
+SEEDS     ?= 1000
 TESTFLAGS ?=
 ARGS      ?=
 STAGE     ?= test
@@ -24,7 +26,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint fuzz conformance bench clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants fuzz conformance bench clean needs-node FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +87,14 @@ lint: ## check format, go vet and staticcheck
 # The fuzzer itself fails when its time is up in the middle of a slow input: that alone,
 # without a failing input, is no finding.
 TIMEISUP = { grep -q '^ *context deadline exceeded$$' .build/fuzz.log && ! grep -q 'Failing input' .build/fuzz.log; }
+
+# Race detection has its turn in make test; here the number of schedules counts.
+sim: ## run the real code in seeded worlds of faults (SCHEDULES=100000), and scenes of events (SEEDS=1000)
+	go test -count=1 -timeout 24h -v -run '^TestSchedules$$' ./pkg/simulation -schedules $(SCHEDULES)
+	go test -count=1 -timeout 2h -run '^TestScenes$$' ./pkg/simulation/scenes -seeds $(SEEDS)
+
+mutants: ## show that the seeded worlds find seeded bugs, and how soon
+	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./pkg/simulation -mutants
 
 fuzz: ## fuzz each target for FUZZTIME (10s, 1m, 5000x)
 	@mkdir -p .build

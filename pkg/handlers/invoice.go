@@ -35,7 +35,10 @@ func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatc
 			"charge": chargeID(in.Charge), "payment_intent": paymentIntentID(in.PaymentIntent), "subscription": subscriptionID(in.Subscription),
 		},
 	}
-	ms := toCustomer(invoiceMessage(e, receipt, f.name, in.AmountPaid, occurred))
+	var ms messages
+	if in.AmountPaid > 0 { // nobody wants a receipt for nothing
+		ms = toCustomer(invoiceMessage(e, receipt, f.name, in.AmountPaid, occurred))
+	}
 	paid, err := f.insert(e.Input, ms)
 	if err != nil {
 		return nil, err

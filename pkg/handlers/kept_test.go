@@ -143,3 +143,22 @@ func TestWithoutACustomer(t *testing.T) {
 		}
 	}
 }
+
+// Nobody is sent a receipt for nothing, as of a trial's first invoice.
+func TestNoReceiptForNothing(t *testing.T) {
+	for amount, want := range map[int]int{4165: 1, 0: 0} {
+		got, err := once(t, with(t, golden(t, "invoice.paid"), map[string]any{"amount_paid": amount}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages := 0
+		for _, e := range got {
+			if e.Fields["kind"] == "outbox" {
+				messages++
+			}
+		}
+		if messages != want {
+			t.Errorf("%d paid: %d messages, want %d", amount, messages, want)
+		}
+	}
+}

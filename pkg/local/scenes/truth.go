@@ -105,7 +105,9 @@ func (t *truth) invoice(o facts) {
 	t.l.Payments = append(t.l.Payments, ledger.Payment{
 		Kind: "invoice_paid", ObjectID: i.ID, Fact: "paid", Amount: i.AmountPaid, Currency: i.Currency, Occurred: at,
 	})
-	t.message("receipt", i.ID, 0, i.AmountPaid, i.Currency, at)
+	if i.AmountPaid > 0 {
+		t.message("receipt", i.ID, 0, i.AmountPaid, i.Currency, at)
+	}
 }
 
 func (t *truth) checkout(o facts) {

@@ -14,8 +14,8 @@ import (
 func TestScenes(t *testing.T) {
 	for _, name := range scenes.Names() {
 		t.Run(name, func(t *testing.T) {
-			if wrong := playAll(t, name, seeds, flaw{}); len(wrong) > 0 {
-				t.Errorf("%d of %d seeds went wrong, one so:\n%s", len(wrong), seeds, wrong[0])
+			if wrong := playAll(t, name, *seeds, flaw{}); len(wrong) > 0 {
+				t.Errorf("%d of %d seeds went wrong, one so:\n%s", len(wrong), *seeds, wrong[0])
 			}
 		})
 	}
