@@ -70,7 +70,7 @@ func TestAccounts(t *testing.T) {
 	}
 	foreign := anEvent("evt_foreign", w.now.Add(-time.Hour))
 	foreign.Account = "acct_2"
-	w.stripe = append(w.stripe, listed{Item{Event: foreign}, "acct_1", w.now})
+	w.stripe = append(w.stripe, &listed{Item{Event: foreign}, "acct_1", w.now})
 	w.fail = func(q Query) error {
 		if q.Account == "acct_gone" {
 			return errDown
@@ -118,15 +118,15 @@ func TestTypesGoInChunks(t *testing.T) {
 func TestItemsThatCannotBeRead(t *testing.T) {
 	w := newWorld(noon())
 	at := w.now.Add(-time.Hour)
-	whole := func(id string) listed { return listed{Item{Event: anEvent(id, at)}, "", w.now} }
-	broken := func(id, typ string, recorded bool) listed {
+	whole := func(id string) *listed { return &listed{Item{Event: anEvent(id, at)}, "", w.now} }
+	broken := func(id, typ string, recorded bool) *listed {
 		e := event.Envelope{ID: id, Object: event.ObjectSnapshot, Type: typ, Created: at.Unix(), Body: []byte("half")}
 		if recorded {
 			w.records[id] = idempotency.Record{ID: id, State: idempotency.Done, Ident: "of the whole event"}
 		}
-		return listed{Item{Event: e, Err: event.ErrNotEvent}, "", w.now}
+		return &listed{Item{Event: e, Err: event.ErrNotEvent}, "", w.now}
 	}
-	w.stripe = []listed{
+	w.stripe = []*listed{
 		whole("evt_1"), broken("evt_2", "invoice.paid", false), broken("", "", false), broken("evt_4", "", false),
 		broken("evt_5", "invoice.paid", true), whole("evt_6"),
 	}
@@ -151,7 +151,7 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 func TestPageWithoutIDs(t *testing.T) {
 	w := newWorld(noon())
 	for range 101 {
-		w.stripe = append(w.stripe, listed{Item{Err: event.ErrNotEvent, Event: event.Envelope{Created: w.now.Unix() - 3600}}, "", w.now})
+		w.stripe = append(w.stripe, &listed{Item{Err: event.ErrNotEvent, Event: event.Envelope{Created: w.now.Unix() - 3600}}, "", w.now})
 	}
 	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
 	if err == nil || !strings.Contains(err.Error(), "no id of a whole page") || report.Unreadable != 100 || report.Complete() {

@@ -19,7 +19,7 @@ import (
 // world is Stripe, the queue, the consumer and the table under one clock.
 type world struct {
 	now    time.Time
-	stripe []listed // the newest first
+	stripe []*listed // the newest first
 	fail   func(Query) error
 	live   bool
 
@@ -63,8 +63,8 @@ func anEvent(id string, created time.Time) event.Envelope {
 
 // arises makes an event at Stripe that its list shows from a time on.
 func (w *world) arises(e event.Envelope, visible time.Time) {
-	w.stripe = append(w.stripe, listed{Item{Event: e}, e.Account, visible})
-	slices.SortStableFunc(w.stripe, func(a, b listed) int { return int(b.Event.Created - a.Event.Created) })
+	at, _ := slices.BinarySearchFunc(w.stripe, e.Created, func(l *listed, created int64) int { return int(created - l.Event.Created) })
+	w.stripe = slices.Insert(w.stripe, at, &listed{Item{Event: e}, e.Account, visible})
 }
 
 func (w *world) Livemode(context.Context) (bool, error) { return w.live, nil }
@@ -80,6 +80,9 @@ func (w *world) ListEvents(_ context.Context, q Query) (p Page, err error) {
 	}
 	began := q.After == ""
 	for _, l := range w.stripe {
+		if l.Event.Created != 0 && l.Event.Created < q.From.Unix() {
+			break
+		}
 		if !began {
 			began = l.Event.ID == q.After
 			continue
@@ -92,8 +95,9 @@ func (w *world) ListEvents(_ context.Context, q Query) (p Page, err error) {
 			p.More = true
 			break
 		}
-		l.Position = len(p.Items)
-		p.Items = append(p.Items, l.Item)
+		item := l.Item
+		item.Position = len(p.Items)
+		p.Items = append(p.Items, item)
 		if l.Event.ID != "" {
 			p.Last = l.Event.ID
 		}
@@ -339,7 +343,7 @@ func TestMostSendsOfOnePass(t *testing.T) {
 	w := newWorld(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
 	r := w.reconciler(t, nil)
 	for n := range 5600 {
-		w.stripe = append(w.stripe, listed{Item{Event: anEvent(fmt.Sprintf("evt_%d", n), w.now)}, "", w.now})
+		w.stripe = append(w.stripe, &listed{Item{Event: anEvent(fmt.Sprintf("evt_%d", n), w.now)}, "", w.now})
 	}
 	w.now = w.now.Add(15 * time.Minute)
 	// A consumer that keeps up.
