@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"tollgate/pkg/failpoint"
 	"tollgate/pkg/local/eventsource"
 	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/lambdahost"
@@ -63,7 +64,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	host := func(name string, timeout time.Duration, processes int, env map[string]string) (*lambdahost.Function, error) {
 		return lambdahost.New(lambdahost.Options{
 			Name: name, Path: filepath.Join(o.Functions, name), Env: env,
-			Timeout: timeout, Concurrency: processes, Stdout: log.of(name), Stderr: log.of(name),
+			Timeout: timeout, Late: failpoint.Late, Concurrency: processes, Stdout: log.of(name), Stderr: log.of(name),
 		})
 	}
 	f.ingest, err = host("ingest", l.IngestTimeout, o.IngestConcurrency, with(map[string]string{
@@ -105,7 +106,9 @@ func (f functions) close(ctx context.Context) error {
 func (f functions) ingestInvoker(known *memory) gateway.InvokerFunc {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
 		known.delivered(payload)
+		failpoint.At("host.ingest.before")
 		res, err := f.ingest.InvokeWait(ctx, payload, freeProcessWait)
+		failpoint.At("host.ingest.after")
 		if errors.Is(err, lambdahost.ErrThrottled) {
 			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
 		}
@@ -116,7 +119,9 @@ func (f functions) ingestInvoker(known *memory) gateway.InvokerFunc {
 // consumerInvoker puts the consumer function behind the event source.
 func (f functions) consumerInvoker() eventsource.InvokerFunc {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		failpoint.At("host.consumer.before")
 		res, err := f.consumer.Invoke(ctx, payload)
+		failpoint.At("host.consumer.after")
 		if errors.Is(err, lambdahost.ErrThrottled) {
 			return nil, fmt.Errorf("%w: %w", eventsource.ErrThrottled, err)
 		}

@@ -15,6 +15,7 @@ import (
 	sdksecretsmanager "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"tollgate/pkg/failpoint"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb"
 	"tollgate/pkg/local/aws/secretsmanager"
@@ -91,6 +92,9 @@ func AWSConfig(endpoint string) aws.Config {
 
 func clients(endpoint string) resources {
 	c := AWSConfig(endpoint)
+	if failpoint.Enabled {
+		c.HTTPClient = &http.Client{Transport: failpoint.Transport("host", http.DefaultTransport)}
+	}
 	return resources{sqs: sdksqs.NewFromConfig(c), dynamo: sdkdynamodb.NewFromConfig(c), secrets: sdksecretsmanager.NewFromConfig(c)}
 }
 

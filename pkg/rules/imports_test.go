@@ -26,6 +26,7 @@ func places() []place {
 	return []place{
 		{dir: "pkg/event", only: true},
 		{dir: "pkg/limits", only: true},
+		{dir: "pkg/failpoint", only: true},
 
 		{dir: "pkg/verify", ours: words, stripe: true},
 		{dir: "pkg/queue", ours: words},
@@ -54,7 +55,7 @@ func places() []place {
 		{dir: "pkg/telemetry", ours: words},
 
 		// The embedded services know nothing of Tollgate, and not the client they are for.
-		{dir: "pkg/local/aws", ours: []string{"pkg/local/aws"}, testToo: true},
+		{dir: "pkg/local/aws", ours: []string{"pkg/local/aws", "pkg/failpoint"}, testToo: true},
 		{dir: "pkg/local/aws/conformance", ours: []string{"pkg/local/aws"}, testToo: true, sdk: true},
 		{dir: "pkg/local/lambdahost", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/gateway", ours: []string{"pkg/local"}, testToo: true, sdk: true},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/failpoint"
 	"tollgate/pkg/local"
 )
 
@@ -83,8 +85,12 @@ func (a *app) localTarget(ctx context.Context) (target, error) {
 		return target{}, hint(fmt.Errorf("the local system in %s does not answer: %w", a.data, err),
 			"it ended without cleaning up: start tollgate dev again")
 	}
+	c := local.AWSConfig(i.Endpoint)
+	if failpoint.Enabled {
+		c.HTTPClient = &http.Client{Transport: failpoint.Transport("command", http.DefaultTransport)}
+	}
 	return target{
-		name: "the local system in " + a.data, aws: local.AWSConfig(i.Endpoint),
+		name: "the local system in " + a.data, aws: c,
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
 		url: i.URL, secret: i.Secret, local: true,

@@ -107,7 +107,7 @@ func (e *environment) awaitInit() error {
 // got the invocation, which then can go elsewhere.
 func (e *environment) serve(inv *invocation) (outcome, bool) {
 	inv.deadline = time.Now().Add(e.options.Timeout)
-	limit := time.NewTimer(e.options.Timeout)
+	limit := time.NewTimer(e.options.Timeout + e.options.Late)
 	defer limit.Stop()
 	select {
 	case <-e.exited:
@@ -140,7 +140,7 @@ func (e *environment) timedOut(inv *invocation) outcome {
 // the deadline of the one it has answered; after that it is killed. It returns
 // false if the process is gone.
 func (e *environment) awaitNext(deadline time.Time) bool {
-	limit := time.NewTimer(time.Until(deadline))
+	limit := time.NewTimer(time.Until(deadline) + e.options.Late)
 	defer limit.Stop()
 	select {
 	case <-e.api.parked:

@@ -43,6 +43,9 @@ type Options struct {
 	// Timeout bounds one invocation; the process is killed when it is over.
 	// Defaults to 3 s, at most 15 minutes.
 	Timeout time.Duration
+	// Late is how long after its timeout the process is killed. Defaults to 0; Lambda
+	// promises no moment, and what stands still beyond its time may go on once more.
+	Late time.Duration
 	// Concurrency is the most environments (processes) at a time. Defaults to 1, at most 1,000.
 	Concurrency int
 	// MemoryMB is told to the function, and not enforced. Defaults to 128.
@@ -101,6 +104,8 @@ func (o Options) validate() error {
 		return errors.New("function has no path of a binary")
 	case o.Timeout < 0 || o.Timeout > maxTimeout:
 		return fmt.Errorf("function timeout %v is not in 0 to %v", o.Timeout, maxTimeout)
+	case o.Late < 0:
+		return errors.New("function has a negative time to be killed late")
 	case o.InitTimeout < 0 || o.IdleTimeout < 0 || o.MemoryMB < 0:
 		return errors.New("function has a negative init timeout, idle timeout or memory")
 	case o.Concurrency < 0 || o.Concurrency > maxConcurrency:

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"tollgate/pkg/failpoint"
 	"tollgate/pkg/local/aws/awsjson"
 )
 
@@ -122,8 +123,10 @@ func (d *DB) runAll(batch []*job) error {
 	if !wrote {
 		return tx.Rollback() // nothing to make durable: all answers rest on the disk's state
 	}
+	failpoint.At("dynamodb.commit.before")
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit write: %w", err)
 	}
+	failpoint.At("dynamodb.commit.after")
 	return nil
 }

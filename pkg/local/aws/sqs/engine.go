@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/failpoint"
 )
 
 // engine owns all queues. One goroutine runs it, so that every operation sees the queues as the ones before left
@@ -127,7 +129,9 @@ func (t *turn) end(c *call, err error) {
 func (t *turn) finish() {
 	switch {
 	case t.tx != nil && t.err == nil:
+		failpoint.At("sqs.commit.before")
 		t.err = t.tx.Commit()
+		failpoint.At("sqs.commit.after")
 	case t.tx != nil:
 		t.tx.Rollback()
 	}

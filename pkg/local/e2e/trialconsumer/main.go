@@ -19,6 +19,7 @@ import (
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/failpoint"
 	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/stripeapi"
 	"tollgate/pkg/telemetry"
@@ -94,6 +95,12 @@ func register(mux *dispatch.Mux) {
 		"refuses": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) {
 			return nil, dispatch.Permanent(errors.New("this invoice is in no currency"))
 		},
+		"refuses_first": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+			if e.Attempt == 1 {
+				return nil, dispatch.Permanent(errors.New("this invoice is too early"))
+			}
+			return fact(e), nil
+		},
 		"panics": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { panic("out of cheese") },
 		"exits":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { os.Exit(7); return nil, nil },
 		"hangs":  func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { select {} },
@@ -116,10 +123,20 @@ func register(mux *dispatch.Mux) {
 			return fact(e), nil
 		},
 	} {
-		dispatch.On(mux, "trial."+name, h)
+		dispatch.On(mux, "trial."+name, between(h))
 	}
 	for name, h := range repairable() {
 		dispatch.On(mux, "trial."+name, h)
+	}
+}
+
+// between puts a handler between two points at which a test can end the process.
+func between(h run) run {
+	return func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
+		failpoint.At("consumer.handler.before")
+		effects, err := h(ctx, e)
+		failpoint.At("consumer.handler.after")
+		return effects, err
 	}
 }
 

@@ -1,0 +1,70 @@
+//go:build failpoints && unix
+
+package failpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Transport puts a point before and one after each request: "<caller>.<call>.before" and
+// ".after". AWS's calls are named as AWS names them, but for the writes of a record.
+func Transport(caller string, base http.RoundTripper) http.RoundTripper {
+	return transport{caller, base}
+}
+
+type transport struct {
+	caller string
+	base   http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	name, err := callOf(r)
+	if err != nil {
+		return nil, err
+	}
+	At(t.caller + "." + name + ".before")
+	res, err := t.base.RoundTrip(r)
+	At(t.caller + "." + name + ".after")
+	return res, err
+}
+
+// callOf names a request: an operation of the AWS JSON protocols, or the last part of
+// the path, as "next" and "response" of Lambda's Runtime API.
+func callOf(r *http.Request) (string, error) {
+	_, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if !ok {
+		return path.Base(r.URL.Path), nil
+	}
+	if operation != "UpdateItem" && operation != "TransactWriteItems" {
+		return operation, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return "", err
+	}
+	r.Body.Close()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if operation == "TransactWriteItems" {
+		return "complete_with_effects", nil
+	}
+	return writeOf(body), nil
+}
+
+// writeOf tells a record's writes apart by the state that they set.
+func writeOf(body []byte) string {
+	var in struct{ UpdateExpression string }
+	if json.Unmarshal(body, &in) == nil {
+		set := regexp.MustCompile(`\bst=:(running|done|failed)\b`).FindStringSubmatch(in.UpdateExpression)
+		if set != nil {
+			return map[string]string{"running": "claim", "done": "complete", "failed": "fail"}[set[1]]
+		}
+	}
+	return "UpdateItem"
+}

@@ -1,0 +1,65 @@
+//go:build failpoints && unix
+
+package failpoint
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// Wired says that a function's calls have points.
+type Wired struct{}
+
+// Wire gives points to all calls of a Lambda function whose code knows nothing of them.
+// It puts a proxy inside of the process between it and each address that its environment
+// names: the AWS services, Stripe, and the Runtime API, where "next" hands it an
+// invocation and "response" returns from one. It is called before main reads the
+// environment, by the initialiser of a package variable:
+//
+//	var _ = failpoint.Wire("ingest", os.LookupEnv, os.Setenv)
+func Wire(function string, lookup func(string) (string, bool), set func(name, value string) error) Wired {
+	for _, name := range []string{"AWS_ENDPOINT_URL", "TOLLGATE_STRIPE_URL", "AWS_LAMBDA_RUNTIME_API"} {
+		value, ok := lookup(name)
+		if !ok {
+			continue
+		}
+		scheme, host, _ := strings.Cut(value, "://")
+		if host == "" { // the Runtime API is a host and a port
+			scheme, host = "", value
+		}
+		address, err := proxy(function, host)
+		if scheme != "" {
+			address = scheme + "://" + address
+		}
+		if err == nil {
+			err = set(name, address)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "failpoints cannot start: %s: %v\n", name, err)
+			os.Exit(1)
+		}
+	}
+	return Wired{}
+}
+
+// proxy forwards to a host over HTTP, for as long as the process lives.
+func proxy(function, host string) (address string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	p := &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: host}) },
+		Transport: Transport(function, &http.Transport{MaxIdleConnsPerHost: 64}),
+		ErrorLog:  log.New(io.Discard, "", 0), // the caller has the error too
+	}
+	go http.Serve(l, p)
+	return l.Addr().String(), nil
+}

@@ -1,0 +1,144 @@
+//go:build unix
+
+package crash
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tollgate/pkg/limits"
+	"tollgate/pkg/local"
+)
+
+// within is how long the last event may take after the last crash: until the lease of
+// the attempt that died and its message's visibility are over, twice, and the failures
+// on purpose are tried again; and what a busy machine adds.
+func (p point) within() time.Duration {
+	l := limits.Scaled(p.scale())
+	return 2*(p.lease()+l.Visibility) + l.Backoff(1) + l.Backoff(2) + l.Backoff(3) + busyMachine
+}
+
+const busyMachine = 30 * time.Second
+
+// depth is how many messages a queue holds, hidden and delayed ones included.
+func (s *system) depth(url string) (sum int, err error) {
+	out, err := sqs.NewFromConfig(local.AWSConfig(s.info().Endpoint)).GetQueueAttributes(context.Background(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queue attributes: %w", err)
+	}
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+		n, err := strconv.Atoi(out.Attributes[name])
+		if err != nil {
+			return 0, fmt.Errorf("queue attribute %s: %w", name, err)
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// empty waits until a queue holds nothing.
+func (s *system) empty(url string, limit time.Duration) error {
+	return eventually(limit, 50*time.Millisecond, func() error {
+		n, err := s.depth(url)
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d messages are in the queue", n)
+		}
+		return err
+	})
+}
+
+// item is a table item's strings and numbers.
+type item map[string]string
+
+// items reads the whole table, consistently, and sorts its items by what they are.
+func (s *system) items() (records, facts map[string]item, err error) {
+	records, facts = map[string]item{}, map[string]item{}
+	info, consistent := s.info(), true
+	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(local.AWSConfig(info.Endpoint)), &dynamodb.ScanInput{TableName: &info.Table, ConsistentRead: &consistent})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(context.Background())
+		if err != nil {
+			return nil, nil, fmt.Errorf("scan: %w", err)
+		}
+		for _, raw := range page.Items {
+			it := item{}
+			for name, value := range raw {
+				switch v := value.(type) {
+				case *dynamotypes.AttributeValueMemberS:
+					it[name] = v.Value
+				case *dynamotypes.AttributeValueMemberN:
+					it[name] = v.Value
+				}
+			}
+			switch pk := it["pk"]; {
+			case strings.HasPrefix(pk, "EVT#"):
+				records[strings.TrimPrefix(pk, "EVT#evt_")] = it
+			case strings.HasPrefix(pk, "FACT#"):
+				facts[pk] = it
+			}
+		}
+	}
+	return records, facts, nil
+}
+
+// verdict is what the table says of a round's events.
+type verdict struct {
+	events, lost, stuck, doubled, retried int
+	faults                                []string // the first of each kind, in words
+}
+
+func (v *verdict) fault(count *int, format string, args ...any) {
+	if *count++; *count == 1 {
+		v.faults = append(v.faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// judge holds the table against what was answered 200: every event done in its first
+// generation, by one attempt whose effect is the only one.
+func (s *system) judge(l *load, events int) (v verdict, err error) {
+	records, facts, err := s.items()
+	if err != nil {
+		return v, err
+	}
+	v.events = events
+	byEvent := map[string][]string{} // the attempts that left a fact
+	for pk := range facts {
+		object, attempt, _ := strings.Cut(strings.TrimPrefix(pk, "FACT#test#-#in_"), "#trial#")
+		byEvent[object] = append(byEvent[object], attempt)
+	}
+	for n := range events {
+		id := eventID(n)
+		r, outcome, effects := records[id], "applied", 1
+		if l.handler(n) == "nobody" {
+			outcome, effects = "ignored", 0
+		}
+		switch {
+		case r == nil:
+			v.fault(&v.lost, "%s (%s) was answered 200 and has no record", id, l.handler(n))
+			continue
+		case r["st"] != "DONE" || r["outcome"] != outcome || r["gen"] != "1":
+			v.fault(&v.stuck, "%s (%s) is %s %s by attempt %s in generation %s, want it done and %s in generation 1", id, l.handler(n), r["st"], r["outcome"], r["att"], r["gen"], outcome)
+			continue
+		}
+		if r["att"] != "1" {
+			v.retried++
+		}
+		if done := byEvent[id]; len(done) != effects || effects == 1 && done[0] != r["att"] {
+			v.fault(&v.doubled, "%s (%s) has effects of the attempts %v and was done by attempt %s", id, l.handler(n), done, r["att"])
+		}
+	}
+	if len(records) != events {
+		v.faults = append(v.faults, fmt.Sprintf("%d records for %d events", len(records), events))
+	}
+	return v, nil
+}

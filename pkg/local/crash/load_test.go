@@ -1,0 +1,102 @@
+//go:build unix
+
+package crash
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tollgate/pkg/failpoint"
+)
+
+// load delivers events as Stripe does: each until it is answered 200, some twice more.
+type load struct {
+	s        *system
+	handlers []string
+	every    int          // which events are delivered twice more: one of so many
+	sent     atomic.Int64 // events begun; their numbers are 0 to sent-1
+	refused  atomic.Int64 // deliveries not answered 200
+	stop     chan struct{}
+	workers  sync.WaitGroup
+}
+
+const (
+	loadWorkers = 4
+	loadPause   = 40 * time.Millisecond // of one worker, between two events
+	redelivery  = 20 * time.Millisecond // Stripe's hours, in short
+)
+
+func startLoad(s *system, p point) *load {
+	l := &load{s: s, handlers: p.load, every: 3, stop: make(chan struct{})}
+	if p.action == failpoint.Stop {
+		l.every = 1 // a copy is what takes over from a consumer that stands still
+	}
+	for range loadWorkers {
+		l.workers.Go(func() {
+			for l.pause() {
+				l.deliver(int(l.sent.Add(1) - 1))
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) pause() bool {
+	select {
+	case <-l.stop:
+		return false
+	case <-time.After(loadPause):
+		return true
+	}
+}
+
+// end begins no more events and returns when each that was begun was answered 200.
+func (l *load) end() (events int) {
+	close(l.stop)
+	l.workers.Wait()
+	return int(l.sent.Load())
+}
+
+func (l *load) handler(n int) string { return l.handlers[n%len(l.handlers)] }
+
+func eventID(n int) string { return fmt.Sprintf("crash_%05d", n) }
+
+func (l *load) deliver(n int) {
+	body := fmt.Appendf(nil, `{"id":"evt_%[1]s","object":"event","api_version":"2023-10-16","created":%[2]d,"data":{"object":{"id":"in_%[1]s","object":"trial"}},"livemode":false,"pending_webhooks":1,"request":null,"type":"trial.%[3]s"}`,
+		eventID(n), time.Now().Unix(), l.handler(n))
+	for !l.post(body) {
+		l.refused.Add(1)
+		<-time.After(redelivery)
+	}
+	if n%l.every == 0 { // delivered twice more: the second one while the first is at work
+		l.post(body)
+		<-time.After(loadPause)
+		l.post(body)
+	}
+}
+
+func (l *load) post(body []byte) bool {
+	req, err := http.NewRequest(http.MethodPost, l.s.url, bytes.NewReader(body))
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	req.Header.Set("Stripe-Signature", webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
+		Payload: body, Secret: l.s.secret, Timestamp: time.Now(),
+	}).Header)
+	client := http.Client{Timeout: patience}
+	res, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	io.Copy(io.Discard, res.Body)
+	return res.StatusCode == http.StatusOK
+}

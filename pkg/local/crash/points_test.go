@@ -1,0 +1,79 @@
+//go:build unix
+
+package crash
+
+import "slices"
+
+// point is a place where a process is ended or paused.
+type point struct {
+	name   string
+	who    role
+	action string   // failpoint.Kill or failpoint.Stop
+	load   []string // handlers of the events that run meanwhile
+	small  bool     // part of the small slice
+}
+
+// role says which process comes to a point, and so what brings it back.
+type role int
+
+const (
+	function role = iota // the host starts another
+	host                 // the test starts the system again
+	command              // the test runs the command again
+)
+
+// loads by what a point needs to be reached. "works" and "takes_time" complete with an
+// effect, "nobody" has no handler and completes without, "fails_twice" records two
+// failures and asks for a visibility, "refuses_first" becomes a dead letter.
+func everyday() []string {
+	return []string{"works", "takes_time", "nobody", "fails_twice", "takes_time"}
+}
+func withDead() []string { return []string{"works", "refuses_first", "fails_twice", "refuses_first"} }
+
+// killPoints is every point at which a process is killed.
+func killPoints() (all []point) {
+	add := func(who role, load []string, names ...string) {
+		for _, name := range names {
+			all = append(all, point{name: name, who: who, action: "kill", load: load})
+		}
+	}
+	both := func(who role, load []string, calls ...string) {
+		for _, call := range calls {
+			add(who, load, call+".before", call+".after")
+		}
+	}
+	both(function, everyday(), "ingest.GetSecretValue", "ingest.SendMessage", "ingest.response")
+	add(function, everyday(), "ingest.next.after", "consumer.next.after")
+	both(function, everyday(),
+		"consumer.claim", "consumer.handler", "consumer.complete", "consumer.complete_with_effects", "consumer.fail",
+		"consumer.ChangeMessageVisibility", "consumer.DeleteMessageBatch", "consumer.response")
+	both(function, withDead(), "consumer.SendMessage")
+	both(command, withDead(), "command.SendMessageBatch", "command.DeleteMessageBatch")
+	both(host, everyday(),
+		"host.ReceiveMessage", "host.DeleteMessageBatch", "host.ingest", "host.consumer",
+		"sqs.commit", "dynamodb.commit")
+	small := []string{"ingest.SendMessage.after", "consumer.complete_with_effects.after", "consumer.SendMessage.after", "dynamodb.commit.after"}
+	for i := range all {
+		all[i].small = slices.Contains(small, all[i].name)
+	}
+	return all
+}
+
+// pausePoints is every point at which a consumer stands still until its lease is over
+// and another attempt may have taken over, and then goes on.
+func pausePoints() (all []point) {
+	for _, call := range []string{
+		"consumer.claim", "consumer.handler", "consumer.complete", "consumer.complete_with_effects", "consumer.fail",
+		"consumer.ChangeMessageVisibility", "consumer.response",
+	} {
+		for _, when := range []string{".before", ".after"} {
+			all = append(all, point{
+				name: call + when, who: function, action: "stop", load: everyday(), small: call+when == "consumer.handler.after",
+			})
+		}
+	}
+	for _, when := range []string{".before", ".after"} {
+		all = append(all, point{name: "consumer.SendMessage" + when, who: function, action: "stop", load: withDead()})
+	}
+	return all
+}

@@ -1,0 +1,208 @@
+//go:build unix
+
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tollgate/pkg/failpoint"
+	"tollgate/pkg/limits"
+)
+
+const (
+	consumers = 8 // processes at once; a pause occupies one
+
+	killPause = 50 * time.Millisecond // between two kills, so that there is work between them
+	standing  = 4                     // consumers that stand still at once
+)
+
+// scale is how much faster the queue's and the consumer's time passes: a message comes
+// back from a consumer that died after 3.6 s. One that stood still gets less of a hurry, or
+// it would have no time left to try to do harm: a lease is 2 s then.
+func (p point) scale() int {
+	if p.action == failpoint.Stop {
+		return 20
+	}
+	return 50
+}
+
+// lease is how long an attempt can count as running at most, with the margin after it.
+func (p point) lease() time.Duration {
+	l := limits.Scaled(p.scale())
+	return l.ConsumerTimeout + l.LeaseSlack + l.TakeOverMargin
+}
+
+// row is one line of the matrix.
+type row struct {
+	point
+	fired     int
+	events    int
+	refused   int64 // deliveries not answered 200
+	retried   int   // events done by a later attempt
+	zombies   int   // attempts that found themselves superseded
+	recovered time.Duration
+	took      time.Duration
+	faults    []string
+}
+
+// round runs one point: load, so many crashes or pauses under it, and then the verdict.
+// An error says that the round itself could not be run.
+func round(t *testing.T, from string, p point, repeats int) (r row, err error) {
+	t.Helper()
+	began := time.Now()
+	r.point = p
+	s, err := newSystem(t, from, p.scale())
+	if err != nil {
+		return r, err
+	}
+	l := startLoad(s, p)
+	ended := false
+	end := func() {
+		if !ended {
+			ended, r.events = true, l.end()
+		}
+	}
+	defer end()
+	switch {
+	case p.action == failpoint.Stop:
+		r.fired, err = s.pauses(p, repeats)
+	case p.who == command:
+		r.fired, err = s.killsOfCommand(p, repeats)
+	default:
+		r.fired, err = s.kills(p, repeats)
+	}
+	if err != nil {
+		return r, fmt.Errorf("%w: %s", err, s.logTail(2000))
+	}
+	last := time.Now()
+	end()
+	r.faults = s.settle(p)
+	r.recovered = time.Since(last)
+	v, err := s.judge(l, r.events)
+	r.refused, r.retried, r.zombies = l.refused.Load(), v.retried, s.logged("outcome=superseded")
+	r.faults = append(r.faults, v.faults...)
+	if strings.Contains(s.logTail(1<<30), "panic") {
+		r.faults = append(r.faults, "the log has a panic")
+	}
+	r.took = time.Since(began)
+	return r, err
+}
+
+// kills has a function or the system die at a point, one after the other.
+func (s *system) kills(p point, repeats int) (fired int, err error) {
+	for ; fired < repeats; fired++ {
+		if err := s.arm(p.name, failpoint.Kill); err != nil {
+			return fired, err
+		}
+		pid, err := s.taken(p.name, failpoint.Kill)
+		if err != nil {
+			return fired, err
+		}
+		if p.who == host {
+			l := s.life.Load()
+			if pid != l.cmd.Process.Pid {
+				return fired, fmt.Errorf("process %d came to %s, not tollgate dev", pid, p.name)
+			}
+			<-l.gone
+			if err := s.start(); err != nil {
+				return fired, err
+			}
+		} else if err := dead(pid); err != nil {
+			return fired, err
+		}
+		<-time.After(killPause)
+	}
+	return fired, nil
+}
+
+// killsOfCommand redrives again and again, and has each run die at a point.
+func (s *system) killsOfCommand(p point, repeats int) (fired int, err error) {
+	end := time.Now().Add(time.Duration(repeats)*5*time.Second + patience)
+	for fired < repeats {
+		if time.Now().After(end) {
+			return fired, fmt.Errorf("only %d redrives came to %s", fired, p.name)
+		}
+		if err := s.arm(p.name, failpoint.Kill); err != nil {
+			return fired, err
+		}
+		text, err := s.tollgate("redrive", "--rate", "500")
+		if err == nil {
+			continue // no dead letter was to be seen
+		}
+		if !strings.Contains(err.Error(), "killed") {
+			if strings.Contains(text, "not seen again") { // hidden by the run that died
+				continue
+			}
+			return fired, fmt.Errorf("redrive: %w: %s", err, text)
+		}
+		if _, err := s.taken(p.name, failpoint.Kill); err != nil {
+			return fired, err
+		}
+		fired++
+	}
+	return fired, nil
+}
+
+// pauses has consumers stand still at a point for longer than their lease, some at once.
+func (s *system) pauses(p point, repeats int) (fired int, err error) {
+	var waking group
+	free := make(chan struct{}, standing)
+	for ; fired < repeats && err == nil; fired++ {
+		free <- struct{}{}
+		var pid int
+		if err = s.arm(p.name, failpoint.Stop); err == nil {
+			pid, err = s.taken(p.name, failpoint.Stop)
+		}
+		if err != nil {
+			break
+		}
+		waking.run(func() error {
+			defer func() { <-free }()
+			// So long that a copy of its messages is taken over meanwhile.
+			<-time.After(p.lease() + time.Second)
+			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+				return fmt.Errorf("process %d did not live through its pause: %w", pid, err)
+			}
+			return nil
+		})
+	}
+	return fired, errors.Join(err, waking.wait())
+}
+
+// settle waits until the queues are empty, with as many redrives as the dead letters of
+// the load need, and says what is stuck.
+func (s *system) settle(p point) (faults []string) {
+	fault := func(err error) bool {
+		if err != nil {
+			faults = append(faults, "stuck: "+err.Error())
+		}
+		return err != nil
+	}
+	info := s.info()
+	if fault(s.empty(info.QueueURL, p.within())) {
+		return faults
+	}
+	if !slices.Contains(p.load, "refuses_first") {
+		if n, err := s.depth(info.DLQURL); err != nil || n > 0 {
+			faults = append(faults, fmt.Sprintf("%d dead letters (%v), want none: nothing was wrong with an event", n, err))
+		}
+		return faults
+	}
+	fault(eventually(p.within(), 100*time.Millisecond, func() error {
+		if text, err := s.tollgate("redrive", "--rate", "500"); err != nil {
+			return fmt.Errorf("redrive: %w: %s", err, text)
+		}
+		if n, err := s.depth(info.DLQURL); err != nil || n > 0 {
+			return fmt.Errorf("%d dead letters are left (%v)", n, err)
+		}
+		return nil
+	}))
+	fault(s.empty(info.QueueURL, p.within()))
+	return faults
+}

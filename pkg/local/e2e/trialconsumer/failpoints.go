@@ -1,0 +1,12 @@
+//go:build failpoints && unix
+
+package main
+
+import (
+	"os"
+
+	"tollgate/pkg/failpoint"
+)
+
+// A build for crash tests has points at which it can be ended.
+var _ = failpoint.Wire("consumer", os.LookupEnv, os.Setenv)
