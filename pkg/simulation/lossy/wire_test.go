@@ -39,10 +39,19 @@ type odds []struct {
 	percent int
 }
 
-func usual() odds {
+// harsh are the odds on the way to the table: three of ten requests go wrong.
+func harsh() odds {
 	return odds{
-		{lostRequest, 4}, {lostResponse, 11}, {cutResponse, 1}, {slow, 4}, {late, 2}, {twice, 2}, {echoed, 2},
+		{lostRequest, 4}, {lostResponse, 12}, {cutResponse, 1}, {slow, 3}, {late, 1}, {twice, 2}, {echoed, 2},
 		{unavailable, 2}, {throttled, 2}, {conflicted, 2},
+	}
+}
+
+// mild are the odds on the way to the queue.
+func mild() odds {
+	return odds{
+		{lostRequest, 3}, {lostResponse, 4}, {cutResponse, 1}, {slow, 2}, {late, 1}, {twice, 1}, {echoed, 1},
+		{unavailable, 1}, {throttled, 1},
 	}
 }
 
