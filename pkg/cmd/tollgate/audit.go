@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -112,7 +111,7 @@ func (c *auditListCmd) Run(ctx context.Context, a *app) error {
 		return usage("--limit is 1 to 10000")
 	}
 	now := time.Now()
-	since, err := sinceDays(c.Since, now)
+	since, err := whenOf("--since", c.Since, now)
 	if err != nil {
 		return err
 	}
@@ -166,19 +165,4 @@ func (a *app) entries(entries []dynamostore.AuditEntry, now time.Time) {
 		}
 	}
 	a.table([]string{"began", "took", "verb", "by", "because", "what", "outcome"}, rows)
-}
-
-// sinceDays reads what sinceOf reads, and whole days such as 7d.
-func sinceDays(s string, now time.Time) (time.Time, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.Atoi(days)
-		if err == nil && n >= 0 && n <= 100_000 {
-			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
-		}
-	}
-	t, err := sinceOf(s, now)
-	if _, wrong := errors.AsType[*usageError](err); wrong {
-		return t, usage("--since %q is no number of days such as 7d, no duration such as 2h, no time such as 2026-01-02T15:04:05Z and no day", s)
-	}
-	return t, err
 }

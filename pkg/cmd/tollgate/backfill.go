@@ -22,7 +22,7 @@ import (
 
 // backfillCmd does by hand what reconcile does on its schedule.
 type backfillCmd struct {
-	Since    string  `required:"" help:"Events created since: a duration such as 48h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Since    string  `required:"" help:"Events created since: days such as 7d, a duration such as 48h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Until    string  `help:"Events created until then. Default: five minutes ago." placeholder:"WHEN"`
 	Types    string  `help:"Of these types only, by commas; patterns such as invoice.* pick from what has a handler. Default: all that has one." placeholder:"LIST"`
 	Account  string  `help:"Connected account to list as. Default: the key's own." placeholder:"ACCT"`
@@ -121,13 +121,13 @@ func (c *backfillCmd) request(now time.Time) (req reconcile.BackfillRequest, err
 	if !event.ValidEndpoint(c.Endpoint) {
 		return req, usage("--endpoint is 1 to 32 of a-z, 0-9 and -")
 	}
-	if req.Since, err = sinceOf(c.Since, now); err != nil {
+	if req.Since, err = whenOf("--since", c.Since, now); err != nil {
 		return req, err
 	}
 	req.Until, req.DryRun = now, c.DryRun
 	if c.Until != "" {
-		if req.Until, err = sinceOf(c.Until, now); err != nil {
-			return req, usage("--until %q is no duration such as 2h, no time such as 2026-01-02T15:04:05Z and no day", c.Until)
+		if req.Until, err = whenOf("--until", c.Until, now); err != nil {
+			return req, err
 		}
 	}
 	switch {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"regexp"
-	"strings"
 	"time"
 
 	"tollgate/pkg/redrive"
@@ -17,7 +15,7 @@ type letterFilter struct {
 	Cause   string `help:"Letters that gave up for this reason, as dlq list shows it: handler, max_receives, …" placeholder:"REASON"`
 	Account string `help:"Letters of this connected account." placeholder:"ACCT"`
 	ID      string `help:"Letters of this event, or this one message." placeholder:"EVT"`
-	Since   string `help:"Letters sent since: a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Since   string `help:"Letters sent since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Until   string `help:"Letters sent before: the same." placeholder:"WHEN"`
 }
 
@@ -39,15 +37,6 @@ func (c letterFilter) filter(now time.Time) (f redrive.Filter, err error) {
 		return f, usage("%v", err)
 	}
 	return f, nil
-}
-
-// whenOf is sinceOf for a flag of another name.
-func whenOf(flag, s string, now time.Time) (time.Time, error) {
-	t, err := sinceOf(s, now)
-	if wrong, ok := errors.AsType[*usageError](err); ok {
-		return t, usage("%s", strings.Replace(wrong.text, "--since", flag, 1))
-	}
-	return t, err
 }
 
 // survey reads the target's dead letters and plans to take those that are selected.

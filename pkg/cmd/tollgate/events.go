@@ -16,7 +16,7 @@ import (
 type eventsListCmd struct {
 	Status  string `enum:",failed,dead,retrying,done,ignored,running" default:"" help:"failed, dead, retrying, done, ignored or running. Default: as failed." placeholder:"WORD"`
 	Type    string `help:"Events of this type, or of a pattern such as invoice.*" placeholder:"TYPE"`
-	Since   string `help:"Events whose record changed since: a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Since   string `help:"Events whose record changed since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
 	MaxRead int    `default:"10000" help:"Items read to find them (8 to 1000000)."`
 	Cursor  string `help:"Go on where the list before ended, with the same filters."`
@@ -78,24 +78,8 @@ func (c *eventsListCmd) request(now time.Time) (dynamostore.ListRequest, error) 
 		return req, usage("--type is an event type, a pattern that ends in .* or *")
 	}
 	var err error
-	req.Since, err = sinceOf(c.Since, now)
+	req.Since, err = whenOf("--since", c.Since, now)
 	return req, err
-}
-
-// sinceOf reads a duration before now, or a time; zero for none.
-func sinceOf(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.ParseInLocation(form, s, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usage("--since %q is no duration such as 2h, no time such as 2026-01-02T15:04:05Z and no day", s)
 }
 
 // scans reports whether no index answers the list.

@@ -218,13 +218,11 @@ func (c *eventsReplayCmd) request(now time.Time) (req dynamostore.ListRequest, u
 	if c.Outcome == string(idempotency.Ignored) {
 		req.Status = dynamostore.Ignored
 	}
-	if req.Since, err = sinceDays(c.Since, now); err != nil {
+	if req.Since, err = whenOf("--since", c.Since, now); err != nil {
 		return req, until, err
 	}
-	if until, err = sinceDays(c.Until, now); err != nil {
-		return req, until, usage("--until %q is no number of days, no duration, no time and no day", c.Until)
-	}
-	return req, until, nil
+	until, err = whenOf("--until", c.Until, now)
+	return req, until, err
 }
 
 func (c *eventsReplayCmd) many(ids []string) string {

@@ -123,7 +123,7 @@ type rollView struct {
 }
 
 func (r roll) status(ctx context.Context) error {
-	v := rollView{Endpoint: r.Endpoint, Secrets: len(r.list), ChangedAt: timeOf(r.now.At), Uses: []registration.Use{}}
+	v := rollView{Endpoint: r.Endpoint, Secrets: len(r.list), ChangedAt: stamp(r.now.At), Uses: []registration.Use{}}
 	err := errors.New("no old secret is stored")
 	if len(r.list) > 1 {
 		var e registration.Evidence
@@ -152,13 +152,4 @@ func (r roll) status(ctx context.Context) error {
 		fmt.Fprintln(r.app.out, "Not to be finished now: "+v.Why)
 	}
 	return nil
-}
-
-// timeOf is a time for machines, nil for none.
-func timeOf(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	text := t.UTC().Format(time.RFC3339)
-	return &text
 }
