@@ -398,8 +398,8 @@ func TestRecords(t *testing.T) {
 	has(t, of(rec(idempotency.Failed, 91*time.Minute, -1)), want{"records", Fail, "1 events"})
 	has(t, of(rec(idempotency.Running, 91*time.Minute, 3)), want{"records", Fail, "1 of them died"})
 	has(t, of(rec(idempotency.Failed, 91*time.Minute, 0), rec(idempotency.Running, 2*time.Hour, 0)), want{"records", OK, ""}, want{"dead events", Warn, "2; the oldest, evt_1, is dead for 2h"})
-	has(t, of(rec(idempotency.Failed, 11*24*time.Hour+time.Minute, 0)), want{"dead events", Fail, "evt_1"})
-	has(t, of(rec(idempotency.Failed, 11*24*time.Hour-time.Minute, 0)), want{"dead events", Warn, "evt_1"})
+	has(t, of(rec(idempotency.Failed, 7*24*time.Hour+time.Minute, 0)), want{"dead events", Fail, "sure to be kept for 240h"})
+	has(t, of(rec(idempotency.Failed, 7*24*time.Hour-time.Minute, 0)), want{"dead events", Warn, "evt_1"})
 	has(t, CheckRecords(records{more: true}, site(), clock), want{"records", Warn, "more than"})
 	has(t, CheckRecords(records{err: errDenied}, site(), clock), want{"records", Warn, "not known"})
 }
@@ -479,6 +479,11 @@ func TestReconcile(t *testing.T) {
 	has(t, of(site(), pass(reconcile.Quarter, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
 	has(t, of(site(), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "no pass"})
 	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 2)), want{"reconcile", Warn, "2 events"})
+	other := pass(reconcile.Quarter, 50*time.Minute, 0) // of an account whose key was revoked, say
+	other.Account = "acct_1"
+	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), other), want{"reconcile", Warn, "account acct_1 in test mode ended 50m0s ago"})
+	other.DoneAt, other.Errors = now.Add(-2*time.Minute), 4
+	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), other), want{"reconcile", Warn, "4 events of account acct_1"})
 	has(t, of(Site{Local: true, Limits: limits.AWS()}), want{"reconcile", Skipped, "no pass"})
 	has(t, CheckReconcile(coverage{err: errDenied}, site(), clock), want{"reconcile", Warn, "not known"})
 }

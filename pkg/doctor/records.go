@@ -51,7 +51,9 @@ func stuck(open []idempotency.Record, more bool, after time.Duration, now time.T
 	return f.or("%d are not done; each is under way or dead", len(open))
 }
 
-// deadRecords warns before SQS drops letters: that leaves three days of their retention.
+// deadRecords warns before SQS drops letters. A letter that the queue moved keeps the time
+// at which it was first sent, so it may have spent the queue's whole retention before it
+// died: only what is left after that is certain, and three days of it are kept for people.
 func deadRecords(open []idempotency.Record, s Site, now time.Time) []Finding {
 	f := findings{name: "dead events"}
 	n := 0
@@ -66,9 +68,9 @@ func deadRecords(open []idempotency.Record, s Site, now time.Time) []Finding {
 	if n == 0 {
 		return f.or("none")
 	}
-	age, kept := now.Sub(oldest.Updated), s.Limits.DLQRetention
-	if age > kept*11/14 {
-		f.fail("tollgate redrive, or tollgate dlq export, at once", "%d; the oldest, %s, is dead for %s, and its letter is kept for %s", n, oldest.ID, age.Round(time.Minute), kept)
+	age, sure := now.Sub(oldest.Updated), s.Limits.DLQRetention-s.Limits.SourceRetention
+	if age > sure*7/10 {
+		f.fail("tollgate redrive, or tollgate dlq export, at once", "%d; the oldest, %s, is dead for %s, and its letter is sure to be kept for %s", n, oldest.ID, age.Round(time.Minute), sure)
 		return f.list
 	}
 	f.warn("tollgate dlq list, and after the fix tollgate redrive", "%d; the oldest, %s, is dead for %s", n, oldest.ID, age.Round(time.Second))

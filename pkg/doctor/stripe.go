@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +82,8 @@ type Coverage interface {
 	Covered(ctx context.Context, from, to time.Time) ([]reconcile.Covered, error)
 }
 
-// CheckReconcile wants a pass of the last three quarters of an hour.
+// CheckReconcile wants a pass of the last three quarters of an hour, over each account that
+// was compared within a day.
 func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "reconcile"}
@@ -91,23 +95,47 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		if err != nil {
 			return unknown(f.name, err, "dynamodb:Query on the table's index list")
 		}
-		var last reconcile.Covered
+		last := map[reconcile.Stream]reconcile.Covered{}
+		var newest reconcile.Covered
 		for _, n := range notes {
-			if n.Tier == reconcile.Quarter && n.DoneAt.After(last.DoneAt) {
-				last = n
+			if n.Tier != reconcile.Quarter {
+				continue
+			}
+			if of := (reconcile.Stream{Livemode: n.Livemode, Account: n.Account}); n.DoneAt.After(last[of].DoneAt) {
+				last[of] = n
+			}
+			if n.DoneAt.After(newest.DoneAt) {
+				newest = n
 			}
 		}
 		const do = "does the reconcile function run? Look at its alarms and its log; tollgate reconcile report names the gaps"
 		switch {
-		case last.DoneAt.IsZero() && s.Local:
+		case len(last) == 0 && s.Local:
 			return []Finding{{f.name, Skipped, "no pass has run here", ""}}
-		case last.DoneAt.IsZero():
+		case len(last) == 0:
 			f.warn(do, "no pass over Stripe's list ended within a day: what Stripe does not deliver is not noticed")
-		case at.Sub(last.DoneAt) > late:
-			f.warn(do, "the last pass ended %s ago, want one every %s", at.Sub(last.DoneAt).Round(time.Second), l.Quarter.Every)
-		case last.Errors > 0:
-			f.warn("tollgate reconcile report", "the last pass could not read or compare %d events", last.Errors)
 		}
-		return f.or("the last pass ended %s ago, listed %d, enqueued %d", at.Sub(last.DoneAt).Round(time.Second), last.Listed, last.Enqueued)
+		for _, stream := range slices.SortedFunc(maps.Keys(last), byStream) {
+			n, of := last[stream], streamWords(stream)
+			switch ago := at.Sub(n.DoneAt); {
+			case ago > late:
+				f.warn(do, "the last pass over %s ended %s ago, want one every %s", of, ago.Round(time.Second), l.Quarter.Every)
+			case n.Errors > 0:
+				f.warn("tollgate reconcile report", "the last pass could not read or compare %d events of %s", n.Errors, of)
+			}
+		}
+		return f.or("the last pass ended %s ago, listed %d, enqueued %d", at.Sub(newest.DoneAt).Round(time.Second), newest.Listed, newest.Enqueued)
 	}
+}
+
+func byStream(a, b reconcile.Stream) int {
+	return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(event.Mode(a.Livemode), event.Mode(b.Livemode)))
+}
+
+func streamWords(s reconcile.Stream) string {
+	account := "the key's own account"
+	if s.Account != "" {
+		account = "account " + s.Account
+	}
+	return account + " in " + event.Mode(s.Livemode) + " mode"
 }
