@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tollgate/pkg/dynamostore"
-	"tollgate/pkg/event"
 	"tollgate/pkg/reconcile"
 )
 
@@ -210,34 +209,25 @@ func (l lister) ListEvents(ctx context.Context, q reconcile.Query) (page reconci
 
 func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 	begun := q.After == ""
+	now := time.Now()
 	for _, f := range slices.Backward(l.w.facts) { // the newest first
-		created := f.happened.Truncate(time.Second)
 		switch {
 		case !begun:
 			begun = f.id == q.After
 			continue
-		case f.shown.After(time.Now()) || created.Before(q.From) || created.After(q.To) || time.Since(created) > listDays || f.behaviour == unhandled:
+		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled:
 			continue
 		case len(page.Items) == listPage:
 			page.More = true
 			return page
 		}
-		i := reconcile.Item{Event: f.envelope(), Position: len(page.Items)}
+		i := reconcile.Item{Event: f.env, Position: len(page.Items)}
 		if f.garbled {
 			i.Err, i.Event.Body = errors.New("garbled"), nil
 		}
 		page.Items, page.Last = append(page.Items, i), f.id
 	}
 	return page
-}
-
-func (f *fact) envelope() event.Envelope {
-	e, err := event.Parse(f.body)
-	if err != nil {
-		panic(err)
-	}
-	e.Body = f.body
-	return e
 }
 
 // fetcher is Stripe's answer to who has an event's id alone.
@@ -298,8 +288,7 @@ func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile
 // covered: what was noted as finished has a trace of every event that the list showed.
 func (w *world) covered(c reconcile.Covered, begun time.Time) {
 	for _, f := range w.facts {
-		at := f.happened.Truncate(time.Second)
-		if at.Before(c.From) || at.After(c.To) || f.shown.After(begun) || !w.netted(f) || w.state(f) != "" || f.done {
+		if f.created < c.From.Unix() || f.created > c.To.Unix() || f.shown.After(begun) || !w.netted(f) || w.state(f) != "" || f.done {
 			continue
 		}
 		trace := func(m *message) bool { return m.event == f.id }

@@ -48,11 +48,8 @@ func (w *world) redrive(n int) {
 // replay runs a done event again.
 func (w *world) replay(f *fact) {
 	f.replays++
-	env, err := event.Parse(f.body)
-	if err != nil {
-		panic(err)
-	}
-	env.Body, env.Source = f.body, event.Replay
+	env := f.env
+	env.Source = event.Replay
 	w.replayOnce(f, env, num(w.table.items[recordPrefix+f.id], "gen"))
 }
 

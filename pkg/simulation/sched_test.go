@@ -100,6 +100,10 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 	w.pending = append(w.pending, c)
 	w.mu.Unlock()
 	select {
+	case w.called <- struct{}{}:
+	default:
+	}
+	select {
 	case v := <-c.answer:
 		return c.take(v)
 	case <-ctx.Done():

@@ -42,8 +42,10 @@ type fact struct {
 	id        string
 	behaviour behaviour
 	body      []byte
+	env       event.Envelope
 	accepted  bool // ingest said 200
 	happened  time.Time
+	created   int64
 	shown     time.Time // from when Stripe's list has it
 	garbled   bool      // the list shows it in a way that cannot be read as a whole
 	due       time.Time // of the next delivery
@@ -80,10 +82,15 @@ func (w *world) happen() {
 		}
 		at := time.Now().Add(w.plan.spread / time.Duration(w.plan.events) * time.Duration(i))
 		f := &fact{
-			id: id, behaviour: b, happened: at, due: at.Add(w.upTo(time.Minute)), leftDone: -1, copied: -1, inside: map[*proc]bool{},
+			id: id, created: at.Unix(), behaviour: b, happened: at, due: at.Add(w.upTo(time.Minute)), leftDone: -1, copied: -1, inside: map[*proc]bool{},
 			body: fmt.Appendf(nil, `{"id":%q,"object":"event","api_version":"2023-10-16","created":%d,"livemode":false,"type":%q,"data":{"object":{"id":%q,"object":"thing"}}}`,
 				id, at.Unix(), typ, w.objectID(i)),
 		}
+		var err error
+		if f.env, err = event.Parse(f.body); err != nil {
+			panic(err)
+		}
+		f.env.Body = f.body
 		w.plan.net.befall(w.rng, f)
 		w.facts = append(w.facts, f)
 	}

@@ -30,6 +30,7 @@ type world struct {
 
 	mu      sync.Mutex
 	pending []*call
+	called  chan struct{} // there is a new one
 
 	step     int
 	procs    []*proc
@@ -73,7 +74,7 @@ func newWorld(seed uint64, trace func(string)) *world {
 }
 
 func newWorldOf(p plan, rng *rand.Rand, trace func(string)) *world {
-	w := &world{rng: rng, plan: p, limits: limits.AWS(), random: half, maxSteps: manySteps, trace: trace, aliases: map[string]int{}}
+	w := &world{rng: rng, plan: p, limits: limits.AWS(), random: half, maxSteps: manySteps, called: make(chan struct{}, 1), trace: trace, aliases: map[string]int{}}
 	w.limits.MaxReceives = w.plan.maxReceives
 	w.table = &table{w: w, items: map[string]item{}, tokens: map[string]token{}}
 	w.dead = &standardQueue{w: w, name: "d", retention: w.limits.DLQRetention, visibility: 2 * time.Minute}
@@ -363,7 +364,21 @@ func (w *world) pass(little bool) {
 			d = w.idle
 		}
 	}
-	time.Sleep(max(1, min(d, time.Until(next))))
+	w.sleep(max(1, min(d, time.Until(next))))
+}
+
+// sleep lets time pass, but no further than to the next call: its own time runs out too.
+func (w *world) sleep(d time.Duration) {
+	select {
+	case <-w.called: // those before are known
+	default:
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-w.called:
+	case <-timer.C:
+	}
 }
 
 // poll is one invocation of the consumer function with a batch.

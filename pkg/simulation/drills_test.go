@@ -1,0 +1,249 @@
+package simulation
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"tollgate/pkg/limits"
+)
+
+const day = 24 * time.Hour
+
+// dead counts the letters in the dead-letter queue of events that no bug stops.
+func (w *world) everDead() (n int) {
+	for _, f := range w.facts {
+		if f.copied >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// TestStoreOutage: a store that is away for up to eight hours sends no healthy event to
+// the dead-letter queue, also when every wait is the shortest, and everything is done soon
+// after. Events come before and all through the outage.
+func TestStoreOutage(t *testing.T) {
+	for _, out := range []time.Duration{2 * time.Hour, 8 * time.Hour} {
+		for _, batch := range []int{1, 10} {
+			t.Run(fmt.Sprint(out, ", batches of ", batch), func(t *testing.T) {
+				d := drill{
+					events: 60, spread: out + 10*time.Minute, batch: batch, unlucky: true,
+					outages: []planned{{part: store, from: 5 * time.Minute, long: out}},
+				}
+				d.run(t, func(t *testing.T, w *world) {
+					began := time.Now()
+					w.liveUntil(began.Add(5*time.Minute + out))
+					if n := w.undone(); n < 50 {
+						t.Errorf("%d of %d events wait at the end of the outage: there was none", n, len(w.facts))
+					}
+					w.live(0)
+					if n := w.everDead(); n > 0 {
+						t.Errorf("%d healthy events in the dead-letter queue", n)
+					}
+					if after := time.Since(began) - out - 10*time.Minute; after > out && after > limits.AWS().BackoffCap+time.Minute {
+						t.Errorf("drained %v after the outage's end", after)
+					}
+					w.whole(t)
+				})
+			})
+		}
+	}
+}
+
+// TestBrownouts: a store or a queue that fails in part for hours loses nothing, runs no
+// effect twice and sends nothing to the dead-letter queue.
+func TestBrownouts(t *testing.T) {
+	for _, p := range []part{store, queues} {
+		for _, rate := range []float64{0.01, 0.05, 0.1, 0.25, 0.5} {
+			t.Run(fmt.Sprintf("%s %.0f %%", p, 100*rate), func(t *testing.T) {
+				drill{
+					events: 60, spread: 2 * time.Hour,
+					outages: []planned{{part: p, long: 2 * time.Hour, rate: rate}},
+				}.run(t, func(t *testing.T, w *world) {
+					w.live(2 * time.Hour)
+					if n := w.everDead(); n > 0 {
+						t.Errorf("%d healthy events in the dead-letter queue", n)
+					}
+					w.whole(t)
+				})
+			})
+		}
+	}
+}
+
+// TestConsumerThatCannotStart: every invocation crashes at once for a day. Nothing sets a
+// visibility, so that messages are dead after 16 × 180 s; one redrive brings all back.
+func TestConsumerThatCannotStart(t *testing.T) {
+	drill{
+		events: 100, spread: day, outages: []planned{{part: startups, long: day + time.Hour}},
+	}.run(t, func(t *testing.T, w *world) {
+		w.live(day + time.Hour)
+		if n := w.everDead(); n < 95 {
+			t.Fatalf("%d events in the dead-letter queue: the consumer starts", n)
+		}
+		w.checkRest()
+		w.recover()
+		w.whole(t)
+		if n := w.most(); n != 2 {
+			t.Errorf("%d messages for one event, want the delivery's and the redrive's", n)
+		}
+	})
+}
+
+// TestCrashingConsumerAndReconcile is the same with reconcile: as no record is ever
+// written, its passes send what they see, each of them once, and no more.
+func TestCrashingConsumerAndReconcile(t *testing.T) {
+	drill{
+		events: 20, spread: day, net: always(), outages: []planned{{part: startups, long: day + time.Hour}},
+	}.run(t, func(t *testing.T, w *world) {
+		w.live(day + time.Hour)
+		if n := w.most(); n > 1+passesOver(4*day) {
+			t.Errorf("%d messages for one event, and %d passes that see it", n, passesOver(4*day))
+		}
+		w.live(4 * day) // reconcile brings all back without a hand
+		if n := w.undone(); n > 0 {
+			t.Errorf("%d events are not done", n)
+		}
+		w.recover()
+		w.whole(t)
+	})
+}
+
+// passesOver is how many passes see one event in a time.
+func passesOver(d time.Duration) int {
+	l := limits.AWS().Reconcile
+	seen := func(t limits.Tier) int { return int(min(d, t.Span)/t.Every) + 1 }
+	return seen(l.Quarter) + seen(l.Nightly) + seen(l.Weekly)
+}
+
+// TestStoppedConsumer: nobody takes messages for three days, and every event looks missed.
+// A queue that is long already gets no copies at all, a short one a few.
+func TestStoppedConsumer(t *testing.T) {
+	const stopped = 3 * day
+	for _, c := range []struct {
+		events, most int
+	}{
+		{10, 1 + passesOver(stopped)},
+		{1100, 1},
+	} {
+		t.Run(fmt.Sprint(c.events, " events"), func(t *testing.T) {
+			drill{
+				events: c.events, net: always(), outages: []planned{{part: consumers, long: stopped}},
+			}.run(t, func(t *testing.T, w *world) {
+				w.liveUntil(time.Now().Add(stopped))
+				if n := w.undone(); n != c.events {
+					t.Fatalf("%d events wait: the consumer runs", n)
+				}
+				if n := w.most(); n > c.most {
+					t.Errorf("%d messages for one event, want at most %d", n, c.most)
+				}
+				w.live(0)
+				w.whole(t)
+			})
+		})
+	}
+}
+
+// TestDeadLettersBreedNoCopies: an event that a bug parks is not sent again by the passes
+// that come all the time, and once a week by the net.
+func TestDeadLettersBreedNoCopies(t *testing.T) {
+	for _, b := range []behaviour{permanent, poison} {
+		t.Run(string(b), func(t *testing.T) {
+			drill{events: 3, behaviour: b, net: always()}.run(t, func(t *testing.T, w *world) {
+				weekly := w.net.tiers[2]
+				weekly.due = time.Now().Add(6 * day)
+				w.live(6*day - time.Hour)
+				if n := w.most(); n != 1 {
+					t.Errorf("%d messages for one event before the net came", n)
+				}
+				w.live(15 * day)
+				if n := w.most(); n != 4 {
+					t.Errorf("%d messages for one event with three weekly passes", n)
+				}
+				w.recover()
+				w.whole(t)
+			})
+		})
+	}
+}
+
+// TestIngestOutage: ingest is away for a day. Reconcile brings each event while it is,
+// and Stripe's later deliveries find them done.
+func TestIngestOutage(t *testing.T) {
+	drill{
+		events: 150, spread: day, net: always(), outages: []planned{{part: ingestion, long: day}},
+	}.run(t, func(t *testing.T, w *world) {
+		l := limits.AWS().Reconcile
+		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(l.SettleLag + l.Quarter.Every + time.Minute))
+		if n := w.undone(); n > 0 {
+			t.Errorf("%d events are not done, a pass after the last of them", n)
+		}
+		w.live(3 * day)
+		if n := w.everDead(); n > 0 {
+			t.Errorf("%d healthy events in the dead-letter queue", n)
+		}
+		w.whole(t)
+	})
+}
+
+// TestEverythingAway: nothing runs for a day, reconcile neither, and Stripe gives up after
+// one try or goes on for its three days. The next pass of every tier that looks so far
+// back brings all.
+func TestEverythingAway(t *testing.T) {
+	for _, giveUp := range []int{0, 1} {
+		t.Run(fmt.Sprint("deliveries ", giveUp), func(t *testing.T) {
+			net := always()
+			net.giveUp = giveUp
+			drill{
+				events: 150, spread: day, net: net,
+				outages: []planned{
+					{part: ingestion, long: day}, {part: reconciling, long: day}, {part: consumers, long: day}, {part: store, long: day},
+				},
+			}.run(t, func(t *testing.T, w *world) {
+				for _, tier := range w.net.tiers[1:] {
+					tier.due = time.Now().Add(tier.every + day/2) // both after the outage
+				}
+				w.liveUntil(time.Now().Add(day))
+				if n := w.undone(); n != len(w.facts) {
+					t.Fatalf("%d events wait: not everything is away", n)
+				}
+				w.liveUntil(w.net.tiers[1].due.Add(15 * time.Minute))
+				if n := w.undone(); n > 0 {
+					t.Errorf("%d events are not done after the first nightly pass", n)
+				}
+				w.live(3 * day)
+				w.whole(t)
+			})
+		})
+	}
+}
+
+// TestWithheldEvents: Stripe delivers one event in two, and its list shows events up to
+// two hours late. The quarter-hourly passes bring each of them within a turn of its being
+// shown, and send none of those that were delivered.
+func TestWithheldEvents(t *testing.T) {
+	net := always()
+	net.withheld, net.hidden = 0.5, 2*time.Hour
+	drill{events: 200, spread: 12 * time.Hour, net: net}.run(t, func(t *testing.T, w *world) {
+		for _, tier := range w.net.tiers[1:] {
+			tier.due = time.Now().Add(2 * day) // the long ones would hide what is missed
+		}
+		delivered := map[*fact]bool{}
+		for _, f := range w.facts {
+			delivered[f] = !f.due.IsZero()
+		}
+		l := limits.AWS().Reconcile
+		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(2*time.Hour + l.SettleLag + l.Quarter.Every + time.Minute))
+		for _, f := range w.facts {
+			switch {
+			case !w.settled(f):
+				t.Errorf("%s is not done (delivered: %v)", f.id, delivered[f])
+			case f.messages != 1:
+				t.Errorf("%d messages for %s (delivered: %v)", f.messages, f.id, delivered[f])
+			}
+		}
+		w.live(0)
+		w.whole(t)
+	})
+}
