@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func TestOtherVersionsAreNormalised(t *testing.T) {
 		want    int64  // the amount that the handler sees
 		reason  string // of a permanent error
 		err     error
+		text    string // of a transient error
 	}{
 		{name: "the pinned version is not fetched", version: version, object: `{"id":"in_1","object":"invoice","amount_paid":1}`, objects: objects{}, want: 1},
 		{name: "a newer version is fetched", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
@@ -75,6 +77,10 @@ func TestOtherVersionsAreNormalised(t *testing.T) {
 			objects: objects{"in_1": `{"id":"in_1","object":"invoice","deleted":true}`}, reason: dispatch.ReasonAPIVersion},
 		{name: "no key", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
 			objects: failing{dispatch.Park(dispatch.ReasonNoAPIKey, down)}, reason: dispatch.ReasonNoAPIKey},
+		{name: "another object's answer", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
+			objects: objects{"in_1": `{"id":"in_2","object":"invoice","amount_paid":7}`}, text: "the answer is"},
+		{name: "another kind's answer", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
+			objects: objects{"in_1": `{"id":"in_1","object":"charge","amount_paid":7}`}, text: "the answer is"},
 		{name: "Stripe is down", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, objects: failing{down}, err: down},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,6 +94,9 @@ func TestOtherVersionsAreNormalised(t *testing.T) {
 			p, _ := errors.AsType[*dispatch.PermanentError](err)
 			if got != c.want || (p != nil) != (c.reason != "") || p != nil && p.Reason != c.reason || c.err != nil && !errors.Is(err, c.err) {
 				t.Errorf("amount %d, error %v; want %d, reason %q, error %v", got, err, c.want, c.reason, c.err)
+			}
+			if c.text != "" && (err == nil || !strings.Contains(err.Error(), c.text)) {
+				t.Errorf("error %v, want %q", err, c.text)
 			}
 		})
 	}
