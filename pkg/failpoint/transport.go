@@ -15,12 +15,13 @@ import (
 // Transport puts a point before and one after each request: "<caller>.<call>.before" and
 // ".after". AWS's calls are named as AWS names them, but for the writes of a record.
 func Transport(caller string, base http.RoundTripper) http.RoundTripper {
-	return transport{caller, base}
+	return transport{caller, base, At}
 }
 
 type transport struct {
 	caller string
 	base   http.RoundTripper
+	at     func(point string)
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -29,9 +30,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	At(t.caller + "." + name + ".before")
+	t.at(t.caller + "." + name + ".before")
 	res, err := t.base.RoundTrip(r)
-	At(t.caller + "." + name + ".after")
+	t.at(t.caller + "." + name + ".after")
 	return res, err
 }
 

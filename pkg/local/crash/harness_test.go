@@ -4,6 +4,7 @@ package crash
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		flag.Set("test.parallel", "4") // most of a round is waiting for leases and visibility
+		flag.Set("test.parallel", "3") // most of a round is waiting for leases and visibility
 	}
 	dir, err := os.MkdirTemp("", "tollgate-crash-")
 	if err == nil {
@@ -75,7 +76,7 @@ func build(dir string, more ...string) error {
 type system struct {
 	folder string // of its own binaries, its tickets beside them
 	data   string
-	scale  int
+	point  point
 	log    *os.File
 
 	url, secret string // the same for all its lives
@@ -92,10 +93,10 @@ type life struct {
 }
 
 // newSystem starts a system with binaries from a folder, which it links into one of its own.
-func newSystem(t *testing.T, from string, scale int) (*system, error) {
+func newSystem(t *testing.T, from string, p point) (*system, error) {
 	t.Helper()
 	dir := t.TempDir()
-	s := &system{scale: scale, folder: filepath.Join(dir, "bin"), data: filepath.Join(dir, "data")}
+	s := &system{point: p, folder: filepath.Join(dir, "bin"), data: filepath.Join(dir, "data")}
 	if err := os.MkdirAll(filepath.Join(s.folder, failpoint.Folder), 0o700); err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func newSystem(t *testing.T, from string, scale int) (*system, error) {
 // start runs tollgate dev until its ready line. Later starts take the first one's ports,
 // as a system that comes back does.
 func (s *system) start() error {
-	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(s.scale), "--consumers", strconv.Itoa(consumers)}, s.args...)
+	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(s.point.scale()), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(cmp.Or(s.point.ingest, ingests))}, s.args...)
 	l := &life{cmd: exec.Command(filepath.Join(s.folder, "tollgate"), args...), gone: make(chan struct{})}
 	l.cmd.Env = []string{"HOME=" + s.data}
 	l.cmd.Stderr = s.log

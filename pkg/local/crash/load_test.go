@@ -20,27 +20,47 @@ import (
 type load struct {
 	s        *system
 	handlers []string
-	every    int          // which events are delivered twice more: one of so many
-	sent     atomic.Int64 // events begun; their numbers are 0 to sent-1
-	refused  atomic.Int64 // deliveries not answered 200
+	every    int           // which events are delivered twice more: one of so many
+	between  time.Duration // two events of one worker
+	sent     atomic.Int64  // events begun; their numbers are 0 to sent-1
+	refused  atomic.Int64  // deliveries not answered 200
+	backlog  atomic.Int64  // messages in the queue, a moment ago
 	stop     chan struct{}
 	workers  sync.WaitGroup
 }
 
 const (
 	loadWorkers = 4
-	loadPause   = 40 * time.Millisecond // of one worker, between two events
+	loadPause   = 40 * time.Millisecond // between two events of one worker
 	redelivery  = 20 * time.Millisecond // Stripe's hours, in short
+
+	// A machine that is too slow for the load gets no more of it: what waits in the queue
+	// when the last crash is over is not stuck, and would be counted so.
+	maxBacklog = 60
+	lookEvery  = 100 * time.Millisecond
 )
 
 func startLoad(s *system, p point) *load {
-	l := &load{s: s, handlers: p.load, every: 3, stop: make(chan struct{})}
+	l := &load{s: s, handlers: p.load, every: 3, between: loadPause, stop: make(chan struct{})}
 	if p.action == failpoint.Stop {
 		l.every = 1 // a copy is what takes over from a consumer that stands still
 	}
+	if p.who == command {
+		l.between *= 8 // a run of the command takes longer than anything else
+	}
+	l.workers.Go(func() {
+		for l.pause(lookEvery) {
+			if n, err := s.depth(s.info().QueueURL); err == nil { // else it is starting again
+				l.backlog.Store(int64(n))
+			}
+		}
+	})
 	for range loadWorkers {
 		l.workers.Go(func() {
-			for l.pause() {
+			for l.pause(l.between) {
+				if l.backlog.Load() > maxBacklog {
+					continue
+				}
 				l.deliver(int(l.sent.Add(1) - 1))
 			}
 		})
@@ -48,11 +68,11 @@ func startLoad(s *system, p point) *load {
 	return l
 }
 
-func (l *load) pause() bool {
+func (l *load) pause(d time.Duration) bool {
 	select {
 	case <-l.stop:
 		return false
-	case <-time.After(loadPause):
+	case <-time.After(d):
 		return true
 	}
 }

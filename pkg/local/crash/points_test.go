@@ -11,6 +11,7 @@ type point struct {
 	action string   // failpoint.Kill or failpoint.Stop
 	load   []string // handlers of the events that run meanwhile
 	small  bool     // part of the small slice
+	ingest int      // ingest processes at once; 0 for the command's own number
 }
 
 // role says which process comes to a point, and so what brings it back.
@@ -28,7 +29,7 @@ const (
 func everyday() []string {
 	return []string{"works", "takes_time", "nobody", "fails_twice", "takes_time"}
 }
-func withDead() []string { return []string{"works", "refuses_first", "fails_twice", "refuses_first"} }
+func withDead() []string { return []string{"works", "refuses_first", "fails_twice", "takes_time"} }
 
 // killPoints is every point at which a process is killed.
 func killPoints() (all []point) {
@@ -43,6 +44,9 @@ func killPoints() (all []point) {
 		}
 	}
 	both(function, everyday(), "ingest.GetSecretValue", "ingest.SendMessage", "ingest.response")
+	for i := range 2 {
+		all[i].ingest = 1 // secrets are fetched by a new process alone, so that none other may serve
+	}
 	add(function, everyday(), "ingest.next.after", "consumer.next.after")
 	both(function, everyday(),
 		"consumer.claim", "consumer.handler", "consumer.complete", "consumer.complete_with_effects", "consumer.fail",

@@ -1,0 +1,145 @@
+//go:build failpoints && unix
+
+package failpoint_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/failpoint"
+)
+
+// TestMain makes this binary a program that comes to a point twice.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "come-to" {
+		for range 2 {
+			failpoint.At(os.Args[2])
+			fmt.Println("passed")
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// comeTo runs this binary as that program.
+func comeTo(t *testing.T, point string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "come-to", point)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewReader(out)
+}
+
+func takenBy(t *testing.T, ticket string, pid int) {
+	t.Helper()
+	found, _ := filepath.Glob(ticket + "*")
+	if diff := cmp.Diff([]string{fmt.Sprintf("%s.%d", ticket, pid)}, found); diff != "" {
+		t.Errorf("tickets (-want +got):\n%s", diff)
+	}
+	for _, f := range found {
+		os.Remove(f)
+	}
+}
+
+func TestAKillEndsTheProcessAtThePoint(t *testing.T) {
+	ticket := arm(t, "die", failpoint.Kill)
+	cmd, out := comeTo(t, "die")
+	text, _ := io.ReadAll(out)
+	cmd.Wait()
+	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGKILL || len(text) > 0 {
+		t.Errorf("it ended with %v after %q, want killed before it said anything", cmd.ProcessState, text)
+	}
+	takenBy(t, ticket, cmd.Process.Pid)
+}
+
+func TestAStoppedProcessGoesOnWhenItIsContinued(t *testing.T) {
+	ticket := arm(t, "rest", failpoint.Stop)
+	cmd, out := comeTo(t, "rest")
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("wait: %v, status %v, want a process that stands still", err, status)
+	}
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(out)
+	if err := cmd.Wait(); err != nil || string(text) != "passed\npassed\n" {
+		t.Errorf("it ended with %v and said %q", err, text)
+	}
+	takenBy(t, ticket, cmd.Process.Pid)
+}
+
+func TestNothingHappensAtAPointThatIsNotArmed(t *testing.T) {
+	ticket := arm(t, "elsewhere", failpoint.Kill)
+	cmd, out := comeTo(t, "else")
+	text, _ := io.ReadAll(out)
+	if err := cmd.Wait(); err != nil || string(text) != "passed\npassed\n" {
+		t.Errorf("it ended with %v and said %q", err, text)
+	}
+	if err := os.Remove(ticket); err != nil {
+		t.Errorf("the other point's ticket: %v", err)
+	}
+}
+
+func TestCallsAreNamed(t *testing.T) {
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	defer echo.Close()
+	update := func(set string) string {
+		return `{"UpdateExpression":"SET ` + set + `, upd=:now","ConditionExpression":"st=:running"}`
+	}
+	for _, tt := range []struct{ target, path, body, want string }{
+		{"AmazonSQS.SendMessage", "/", `{}`, "SendMessage"},
+		{"secretsmanager.GetSecretValue", "/", `{}`, "GetSecretValue"},
+		{"DynamoDB_20120810.UpdateItem", "/", update("st=:running, own=:own"), "claim"},
+		{"DynamoDB_20120810.UpdateItem", "/", update("st=:done"), "complete"},
+		{"DynamoDB_20120810.UpdateItem", "/", update("st=:failed"), "fail"},
+		{"DynamoDB_20120810.UpdateItem", "/", update("lease=:zero"), "UpdateItem"},
+		{"DynamoDB_20120810.UpdateItem", "/", `not JSON`, "UpdateItem"},
+		{"DynamoDB_20120810.TransactWriteItems", "/", `{}`, "complete_with_effects"},
+		{"", "/2018-06-01/runtime/invocation/next", "", "next"},
+		{"", "/2018-06-01/runtime/invocation/1/response", "x", "response"},
+	} {
+		t.Run(tt.want, func(t *testing.T) {
+			r, err := http.NewRequest(http.MethodPost, echo.URL+tt.path, strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.target != "" {
+				r.Header.Set("X-Amz-Target", tt.target)
+			}
+			var at []string
+			transport := failpoint.TransportAt("caller", http.DefaultTransport, func(point string) { at = append(at, point) })
+			res, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if body, _ := io.ReadAll(res.Body); string(body) != tt.body {
+				t.Errorf("the body came through as %q, want %q", body, tt.body)
+			}
+			if diff := cmp.Diff([]string{"caller." + tt.want + ".before", "caller." + tt.want + ".after"}, at); diff != "" {
+				t.Errorf("points (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
