@@ -1,16 +1,18 @@
 package simulation
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 )
 
 const day = 24 * time.Hour
 
-// dead counts the letters in the dead-letter queue of events that no bug stops.
+// everDead counts the events that were ever in the dead-letter queue.
 func (w *world) everDead() (n int) {
 	for _, f := range w.facts {
 		if f.copied >= 0 {
@@ -118,7 +120,8 @@ func passesOver(d time.Duration) int {
 }
 
 // TestStoppedConsumer: nobody takes messages for three days, and every event looks missed.
-// A queue that is long already gets no copies at all, a short one a few.
+// A queue that is long already gets no copies at all, a short one a few. What Stripe did
+// not deliver meanwhile comes with the next nightly pass.
 func TestStoppedConsumer(t *testing.T) {
 	const stopped = 3 * day
 	for _, c := range []struct {
@@ -128,9 +131,12 @@ func TestStoppedConsumer(t *testing.T) {
 		{1100, 1},
 	} {
 		t.Run(fmt.Sprint(c.events, " events"), func(t *testing.T) {
+			net := always()
+			net.withheld = 0.05
 			drill{
-				events: c.events, net: always(), outages: []planned{{part: consumers, long: stopped}},
+				events: c.events, net: net, outages: []planned{{part: consumers, long: stopped}},
 			}.run(t, func(t *testing.T, w *world) {
+				w.net.tiers[1].due = time.Now().Add(day - time.Hour) // four of them while the consumer is stopped, or just after
 				w.liveUntil(time.Now().Add(stopped))
 				if n := w.undone(); n != c.events {
 					t.Fatalf("%d events wait: the consumer runs", n)
@@ -138,7 +144,7 @@ func TestStoppedConsumer(t *testing.T) {
 				if n := w.most(); n > c.most {
 					t.Errorf("%d messages for one event, want at most %d", n, c.most)
 				}
-				w.live(0)
+				w.live(time.Hour)
 				w.whole(t)
 			})
 		})
@@ -150,7 +156,9 @@ func TestStoppedConsumer(t *testing.T) {
 func TestDeadLettersBreedNoCopies(t *testing.T) {
 	for _, b := range []behaviour{permanent, poison} {
 		t.Run(string(b), func(t *testing.T) {
-			drill{events: 3, behaviour: b, net: always()}.run(t, func(t *testing.T, w *world) {
+			net := always()
+			net.slice = 7 * day // nothing happens in most hours
+			drill{events: 3, behaviour: b, net: net}.run(t, func(t *testing.T, w *world) {
 				weekly := w.net.tiers[2]
 				weekly.due = time.Now().Add(6 * day)
 				w.live(6*day - time.Hour)
@@ -166,6 +174,33 @@ func TestDeadLettersBreedNoCopies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReplayWithoutItsMessage: an operator's command dies between its write and its
+// message. The quarter-hourly passes send what the record asks for.
+func TestReplayWithoutItsMessage(t *testing.T) {
+	drill{events: 1, net: always()}.run(t, func(t *testing.T, w *world) {
+		l := limits.AWS().Reconcile
+		for _, tier := range w.net.tiers[1:] {
+			tier.due = time.Now().Add(2 * day)
+		}
+		w.live(time.Minute)
+		w.spawn(&proc{name: "replay that dies"}, func(ctx context.Context) {
+			req := idempotency.ReplayRequest{EventID: w.facts[0].id, Generation: 1, Now: time.Now(), By: "op", Why: "a drill"}
+			if err := w.store.Replay(ctx, req); err != nil {
+				t.Error(err)
+			}
+		})
+		w.live(0)
+		if n := w.undone(); n != 1 {
+			t.Fatal("there was no replay")
+		}
+		w.live(l.StuckAge + l.Quarter.Every)
+		if gen := num(w.table.items[recordPrefix+w.facts[0].id], "gen"); gen != 2 {
+			t.Errorf("done in generation %d, want 2", gen)
+		}
+		w.whole(t)
+	})
 }
 
 // TestIngestOutage: ingest is away for a day. Reconcile brings each event while it is,

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +24,21 @@ var (
 type mutant struct {
 	name  string
 	edits []edit
+	test  string // that must fail; "" for TestSchedules
 }
 
 type edit struct{ file, old, new string }
 
 // one is a mutant of one edit. The file is under pkg.
-func one(name, file, old, new string) mutant { return mutant{name, []edit{{file, old, new}}} }
+func one(name, file, old, new string) mutant {
+	return mutant{name: name, edits: []edit{{file, old, new}}}
+}
+
+// by names the drill that finds a mutant which breaks no schedule.
+func (m mutant) by(test string) mutant {
+	m.test = test
+	return m
+}
 
 func mutants() []mutant {
 	const (
@@ -66,7 +77,7 @@ func mutants() []mutant {
 		one("running read as duplicate", law, "return ClaimResult{Verdict: Busy, Lease: old.Lease}, true", "return ClaimResult{Verdict: Duplicate}, true"),
 		one("own claim read as duplicate", law, "return ClaimResult{Verdict: Claimed, Claim: ClaimOf(*old)}, true", "return ClaimResult{Verdict: Duplicate}, true"),
 		one("superseded read as done", law, "return CompleteResult{Verdict: Superseded, Lease: old.Lease}", "return CompleteResult{Verdict: SupersededDone}"),
-		{"conflict read as superseded, and that as done", []edit{
+		{name: "conflict read as superseded, and that as done", edits: []edit{
 			{commit, "case f.kind == refused:\n			return readComplete(c, f.old)", "case f.kind == refused || f.kind == conflict:\n			return readComplete(c, f.old)"},
 			{law, "case old == nil:\n		return CompleteResult{Verdict: Superseded}", "case old == nil:\n		return CompleteResult{Verdict: SupersededDone}"},
 		}},
@@ -84,7 +95,7 @@ func mutants() []mutant {
 		one("lease not removed by fail", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE reason"`),
 		one("attempt reset on replay", replay, "fails=:zero, replay_by", "fails=:zero, att=:zero, replay_by"),
 		one("attempt forgotten on failure", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE lease, att"`),
-		{"record deleted on failure", []edit{
+		{name: "record deleted on failure", edits: []edit{
 			{fail, "failTransient = failSet + failRemove", "failTransient = \"REMOVE st, att, gen, own, lease, ident, first_at\""},
 			{claim, "(attribute_not_exists(pk) OR st=:failed", "(attribute_not_exists(st) OR st=:failed"},
 		}},
@@ -93,7 +104,7 @@ func mutants() []mutant {
 		one("swap without its version", effects, `effectVersion = "ver=:ver"`, `effectVersion = "attribute_exists(pk)"`),
 		one("insert without its condition", effects, `effectAbsent  = "attribute_not_exists(pk)"`, `effectAbsent  = "attribute_not_exists(never)"`),
 		one("client token without randomness", law, `return c.Own + "-" + strconv.Itoa(c.rounds)`, `return c.EventID + "-" + strconv.Itoa(c.rounds)`),
-		{"TTL shorter than a copy's life", []edit{
+		{name: "TTL shorter than a copy's life", edits: []edit{
 			{"limits/limits.go", "RecordTTL:      180 * day,", "RecordTTL:      1 * day,"},
 			{"limits/validate.go", "f.must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,", "f.must(true,"},
 		}},
@@ -113,29 +124,35 @@ func mutants() []mutant {
 // found is the line in which TestSchedules says what it found.
 var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 
+// complaint is the first line in which a drill says what it found.
+var complaint = regexp.MustCompile(`drills?_test\.go:\d+: (.*)`)
+
 // TestMutants shows that the schedules find bugs: each mutant of the product is built
-// and run until a schedule goes wrong, and must not outlive 10,000 of them.
+// and run until a schedule goes wrong, and must not outlive 10,000 of them, or a drill.
 func TestMutants(t *testing.T) {
 	if !*withMutants {
 		t.Skip("takes minutes: make mutants")
 	}
 	const schedules = "10000"
-	fmt.Printf("%-48s %9s  %s\n", "seeded bug", "schedule", "what it broke")
+	fmt.Printf("%-48s %-28s %s\n", "seeded bug", "schedule or drill", "what it broke")
 	start, n := time.Now(), 0
-	for _, m := range mutants() {
+	for _, m := range slices.Concat(mutants(), netMutants()) {
 		if !strings.Contains(m.name, *oneMutant) {
 			continue
 		}
 		n++
 		t.Run(m.name, func(t *testing.T) {
-			cmd := exec.Command("go", "test", "-count=1", "-overlay", overlay(t, m), "-run", "^TestSchedules$", ".", "-schedules", schedules)
+			test := cmp.Or(m.test, "TestSchedules")
+			cmd := exec.Command("go", "test", "-count=1", "-overlay", overlay(t, m), "-run", "^"+test+"$", ".", "-schedules", schedules)
 			out, err := cmd.CombinedOutput()
-			hit := found.FindStringSubmatch(string(out))
+			hit, broken := found.FindStringSubmatch(string(out)), complaint.FindStringSubmatch(string(out))
 			switch {
 			case hit != nil:
-				fmt.Printf("%-48s %9s  %.110s\n", m.name, hit[1], hit[2])
+				fmt.Printf("%-48s %-28s %.110s\n", m.name, hit[1], hit[2])
+			case m.test != "" && broken != nil:
+				fmt.Printf("%-48s %-28s %.110s\n", m.name, m.test, broken[1])
 			case err == nil:
-				t.Errorf("not found in %s schedules", schedules)
+				t.Errorf("not found by %s in %s schedules", test, schedules)
 			default:
 				t.Errorf("did not run: %v\n%s", err, out)
 			}

@@ -279,7 +279,6 @@ func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile
 				all = append(all, c)
 			}
 		}
-		slices.SortFunc(all, func(a, b reconcile.Covered) int { return a.DoneAt.Compare(b.DoneAt) })
 		return nil
 	})
 	return all, err

@@ -42,6 +42,7 @@ func (w *world) in(t testing.TB) *world {
 
 func (w *world) run(r row) {
 	w.t.Helper()
+	r.made = r.body(w.t)
 	switch {
 	case r.Message != nil:
 		w.runMessage(r)
@@ -56,14 +57,13 @@ func (w *world) run(r row) {
 // who know no secret.
 func (w *world) runRequest(r row) {
 	w.t.Helper()
-	body := r.body(w.t)
 	forms := r.forms(r.request(w.t))
 	if len(forms) == 0 {
 		w.t.Fatal("no form can carry this request")
 	}
 	for i, f := range forms {
 		made := r.request(w.t)
-		w.stock(r, body)
+		w.stock(r, r.made)
 		got := w.deliver(made, f)
 		if got.status == http.StatusOK && !signedByUs(made) {
 			w.t.Errorf("%s: received, and nobody has signed it", f)
@@ -104,7 +104,11 @@ func (w *world) ends(f form, r row, got answer, on table, byGateway bool) {
 // anybody can guess.
 func (w *world) strangers(r row) {
 	w.t.Helper()
-	for _, template := range []string{"", "t={now},v1={sig:empty}", "t={now},v1={sig:wrong}", "t={now},v1={sig:prefix}", "t={now},v1="} {
+	templates := []string{"", "t={now},v1={sig:empty}", "t={now},v1={sig:wrong}", "t={now},v1={sig:prefix}", "t={now},v1="}
+	if len(r.made) > 1<<16 {
+		templates = templates[1:2] // what is large differs in nothing else
+	}
+	for _, template := range templates {
 		other := r
 		other.At, other.Signed, other.Signature = 0, nil, texts{template}
 		made := other.request(w.t)
@@ -140,7 +144,7 @@ func signedByUs(r request) bool {
 // header's value, as {body} and {base64} for the signed bytes.
 func (w *world) runPayload(r row) {
 	w.t.Helper()
-	body := r.body(w.t)
+	body := r.made
 	payload := func(template string) []byte {
 		text := strings.ReplaceAll(string(r.Payload.bytes(w.t)), "{signature}", r.sign(template, body, time.Now()))
 		return r.filled(w.t, []byte(text), body)
@@ -160,13 +164,12 @@ func (w *world) runPayload(r row) {
 // runMessage puts a message on the queue as it is, and lets the consumer have it.
 func (w *world) runMessage(r row) {
 	w.t.Helper()
-	body := r.body(w.t)
-	text := string(r.filled(w.t, r.Message.bytes(w.t), body))
+	text := string(r.filled(w.t, r.Message.bytes(w.t), r.made))
 	for name, on := range map[string]table{"memory": w.memory(), "table": w.dynamo()} {
 		if _, err := w.queue.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: &w.events, MessageBody: &text}); err != nil {
 			w.t.Fatalf("no queue would hold this message: %v", err)
 		}
-		w.stock(r, body)
+		w.stock(r, r.made)
 		if got := w.becomes(on, w.take(w.events)); got != r.Want {
 			w.t.Errorf("%s: %s, want %s", name, got, r.Want)
 		}

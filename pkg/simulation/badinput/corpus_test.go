@@ -41,8 +41,9 @@ type row struct {
 	Payload parts `json:"payload"` // instead: a whole event of a gateway
 	Message parts `json:"message"` // instead: a message on the queue
 
-	Shows parts `json:"shows"` // the object as Stripe has it; default the event's own
-	Gone  bool  `json:"gone"`  // Stripe has neither object nor event
+	made  []byte // Body's bytes
+	Shows parts  `json:"shows"` // the object as Stripe has it; default the event's own
+	Gone  bool   `json:"gone"`  // Stripe has neither object nor event
 }
 
 // texts is one string or a list of them.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -14,8 +15,6 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"encoding/hex"
 
 	"github.com/stripe/stripe-go/v76/webhook"
 
@@ -128,7 +127,10 @@ func (r row) request(t testing.TB) request {
 // body returns the row's body, by default a good event's.
 func (r row) body(t testing.TB) []byte {
 	t.Helper()
-	if r.Body == nil {
+	switch {
+	case r.made != nil:
+		return r.made
+	case r.Body == nil:
 		return part{Event: "payment_intent.succeeded"}.bytes(t)
 	}
 	return r.Body.bytes(t)

@@ -1,0 +1,61 @@
+package simulation
+
+// netMutants are seeded bugs of reconcile, redrive and the limits.
+//
+// Some bugs there break nothing that is promised, as all they do is to send an event
+// once more, and a second message finds a done record: a failed read of records taken
+// for none, keys that BatchGetItem left unread taken for absent, a lease that reconcile
+// does not wait for, a redrive that keeps the letter it sent. They cost messages only.
+func netMutants() []mutant {
+	const (
+		pass  = "reconcile/pass.go"
+		rule  = "reconcile/rule.go"
+		tier  = "reconcile/tier.go"
+		move  = "redrive/move.go"
+		batch = "consumer/batch.go"
+		life  = "consumer/message.go"
+		fails = "consumer/failure.go"
+		limit = "limits/limits.go"
+	)
+	return []mutant{
+		// What reconcile sends.
+		one("reconcile trusts rc_left in the weekly tier", rule, "case r.net:", "case r.net && rec.ReceivesLeft != 0:"),
+		one("reconcile ignores rc_left", rule, "case rec.ReceivesLeft != 0 && r.now", "case r.now").by("TestDeadLettersBreedNoCopies"),
+		one("reconcile sends what is under way", rule, "> r.stuck && rec.Lease.Before(r.now.Add(-r.margin)):", "> 0:").by("TestDeadLettersBreedNoCopies"),
+		one("replayed records count as dead letters", rule, "rec.ReceivesLeft != 0 &&", "rec.ReceivesLeft > 0 &&").by("TestReplayWithoutItsMessage"),
+		one("reconcile takes a running record for done", rule, "case rec.State == idempotency.Done:", "case rec.State == idempotency.Done, rec.State == idempotency.Running:"),
+		one("reconcile takes no record for a done one", rule, "	case rec == nil:\n		return missed\n", "	case rec == nil:\n		return known\n"),
+		one("reconcile drops what it cannot read as a whole", pass, "if !i.sendable() {", "if i.Err != nil {"),
+		one("reconcile takes a refused send for sent", pass, `return v, fmt.Errorf("enqueue %.80s: %w", e.ID, err)`, "return v, nil"),
+		one("no guard of a long queue", pass, "	if net {\n		return true, nil", "	if net || l.MaxSends > 0 {\n		return true, nil").by("TestStoppedConsumer"),
+		one("reconcile writes a placeholder", pass, "	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {", "	at := time.Unix(e.Created, 0)\n	marks, err := p.cfg.Coverage.Covered(ctx, at, at.Add(time.Second))\n	if err != nil {\n		return v, err\n	}\n	for _, m := range marks {\n		if m.Tier == \"sent \"+e.ID {\n			return known, nil\n		}\n	}\n	if err := p.cfg.Coverage.Cover(ctx, Covered{Tier: \"sent \" + e.ID, From: at, To: at.Add(-time.Second)}); err != nil {\n		return v, err\n	}\n	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {"),
+
+		// Where reconcile looks, and what it notes.
+		one("windows that abut", tier, "Span: l.Quarter.Span, Lag", "Span: l.Quarter.Every + l.SettleLag, Lag").by("TestWithheldEvents"),
+		one("no settle lag", tier, "Span: l.Quarter.Span, Lag: l.SettleLag}", "Span: l.Quarter.Span}").by("TestWithheldEvents"),
+		one("one page of each list", pass, "if err != nil || !page.More {", "if err != nil || page.Last != q.After {"),
+		one("a slice is noted before it is compared", pass, "	var c Counts\n	for _, types", "	var c Counts\n	_ = p.cfg.Coverage.Cover(ctx, Covered{Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To, DoneAt: p.cfg.Now()})\n	for _, types"),
+		one("a slice is noted though events were put off", pass, "if c.Deferred > 0 {", "if c.Deferred > 0 && p.dry {").by("TestStoppedConsumer"),
+
+		// Redrive.
+		one("redrive deletes before it sends", move, "	refused, err := r.send(ctx, messages)\n", "	_, _ = r.Mover.Delete(ctx, messages)\n	refused, err := r.send(ctx, messages)\n"),
+		one("redrive deletes what was refused", move, "r.done.Refused+1, err\n			continue\n", "r.done.Refused+1, err\n"),
+		one("redrive takes an error for sent", move, "	refused, err := r.send(ctx, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := r.send(ctx, messages)\n"),
+
+		// Limits, and what the consumer makes of them.
+		{name: "five receives, 180 s apart", edits: []edit{
+			{limit, "MaxReceives:     16,", "MaxReceives:     5,"},
+			{limit, "	return min(d, l.BackoffCap)\n", "	return min(d, l.BackoffCap, l.Visibility)*0 + l.Visibility\n"},
+		}, test: "TestStoreOutage"},
+		one("back-off of half an hour at most", limit, "BackoffCap:      t(time.Hour),", "BackoffCap:      t(30 * time.Minute),").by("TestStoreOutage"),
+		one("an outage sets no visibility", batch, "	if !r.ack {\n		b.setVisibility", "	if !r.ack && !r.storeDown {\n		b.setVisibility").by("TestStoreOutage"),
+		one("lease shorter than the handler", life, "b.deadline.Add(l.LeaseSlack)", "now.Add(l.MinDelay)"),
+		one("leases are over before their end", life, "now.Add(-l.TakeOverMargin)", "now.Add(l.ConsumerTimeout)"),
+		one("the last receive counts as one before it", life, "max(0, b.c.cfg.Limits.MaxReceives-m.Receives)", "max(0, b.c.cfg.Limits.MaxReceives-m.Receives+1)").by("TestDeadLettersBreedNoCopies"),
+		one("a parked event has receives left", fails, "f.Reason, f.ReceivesLeft = permanent.Reason, 0", "f.Reason = permanent.Reason").by("TestDeadLettersBreedNoCopies"),
+		{name: "dead letters for a day", edits: []edit{
+			{limit, "DLQRetention:    t(14 * day),", "DLQRetention:    t(day),"},
+			{"limits/validate.go", "f.must(l.DLQRetention > l.SourceRetention &&", "f.must(l.DLQRetention > 0 &&"},
+		}},
+	}
+}
