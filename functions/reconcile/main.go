@@ -46,14 +46,9 @@ type tasks struct {
 	log    *slog.Logger
 }
 
-// Bounds of the requests for lists: they share the account's rate with every handler's
-// fetch, and a pass can wait where a delivery cannot.
-const (
-	listRate    = 5 // requests a second
-	listTimeout = 15 * time.Second
-	listTries   = 8
-	listMaxWait = 30 * time.Second
-)
+// listRate bounds the requests for lists, per second: they share the account's rate with
+// every handler's fetch.
+const listRate = 5
 
 // wire makes no network call.
 func wire(lookup config.Lookup) (*tasks, error) {
@@ -114,9 +109,9 @@ func stripeClient(cfg config.Reconcile, api secrets.API, log *slog.Logger) (*str
 		key = k.Key
 	}
 	return stripeapi.New(stripeapi.Options{
-		Key: key, URL: cfg.StripeURL, TryTimeout: listTimeout, Tries: listTries, MaxWait: listMaxWait,
+		Key: key, URL: cfg.StripeURL,
 		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // a drill's passes follow each other faster
-	})
+	}.Patient())
 }
 
 // input is what the schedule sends.

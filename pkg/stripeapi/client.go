@@ -79,6 +79,14 @@ type Options struct {
 	Rate, ResourceRate float64
 }
 
+// Patient are the options of a client that lists: a page takes Stripe longer than one
+// object, and whoever compares hours of events can wait where a delivery cannot. Other
+// bounds stay.
+func (o Options) Patient() Options {
+	o.TryTimeout, o.Tries, o.MaxWait = 15*time.Second, 8, 30*time.Second
+	return o
+}
+
 // Client talks to Stripe's API. It is safe for concurrent use.
 type Client struct {
 	o     Options

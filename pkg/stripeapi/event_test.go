@@ -442,6 +442,18 @@ func TestWaits(t *testing.T) {
 	}
 }
 
+// TestPatientWaits waits for what a delivery has no time for.
+func TestPatientWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		tr := &script{start: start, answers: []*http.Response{reply(429, "20", ""), reply(200, "", "{}")}}
+		c := newClient(t, stripeapi.Options{Transport: tr}.Patient())
+		if _, err := c.FetchEvent(t.Context(), "", "evt_1", false); err != nil || time.Since(start) < 20*time.Second {
+			t.Errorf("error %v after %v", err, time.Since(start))
+		}
+	})
+}
+
 func TestCancelEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/stripeapi"
 )
 
 // backfillCmd does by hand what reconcile does on its schedule.
@@ -75,6 +77,9 @@ func (c *backfillCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if req.Until, err = settledUntil(req, t); err != nil {
+		return err
+	}
 	r, err := c.reconciler(ctx, a, t)
 	if err != nil {
 		return err
@@ -91,6 +96,19 @@ func (c *backfillCmd) Run(ctx context.Context, a *app) error {
 		done, err := c.backfill(ctx, a, r, req)
 		return fmt.Sprintf("%d listed, %d enqueued, %d deferred", done.Listed, done.Enqueued, done.Deferred), err
 	})
+}
+
+// settledUntil is the end of what can be compared: a list of Stripe's may lack what is newer.
+func settledUntil(req reconcile.BackfillRequest, t target) (time.Time, error) {
+	lag := limits.Scaled(t.timeScale).Reconcile.SettleLag
+	until := time.Now().Add(-lag)
+	if req.Until.Before(until) {
+		until = req.Until
+	}
+	if !req.Since.Before(until) {
+		return until, usage("--since is less than %s ago: Stripe's list may not show such events yet", lag)
+	}
+	return until, nil
 }
 
 func (c *backfillCmd) whose() string {
@@ -159,7 +177,11 @@ func (c *backfillCmd) types() (types []string, err error) {
 
 // reconciler is made of the same parts as the reconcile function.
 func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target) (*reconcile.Reconciler, error) {
-	stripe, err := a.stripe(ctx, t)
+	o, err := a.stripeOptions(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	stripe, err := stripeapi.New(o.Patient())
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +203,7 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target) (*reconc
 		Lister: stripe, Records: records, Coverage: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
 		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1)},
 		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Limits: l,
+		Logger: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 }
 
@@ -221,7 +244,7 @@ func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconci
 	case done.Deferred > 0:
 		return done, hint(fmt.Errorf("%d events were put off: the queue is full", done.Deferred), "wait until the consumer has worked on it, and run it again")
 	case done.Suspicious+done.Unreadable > 0:
-		return done, hint(fmt.Errorf("%d events cannot be compared", done.Suspicious+done.Unreadable), "see the lines of the reconcile function, and tollgate events show for each")
+		return done, hint(fmt.Errorf("%d events cannot be compared", done.Suspicious+done.Unreadable), "they are named above: tollgate events show for each, and compare with Stripe's Dashboard")
 	}
 	return done, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local/stripe"
 	"tollgate/pkg/queue"
 )
@@ -146,6 +147,7 @@ func TestBackfillRefuses(t *testing.T) {
 		{[]string{"--since", "721h"}, "30 days"},
 		{[]string{"--since", "1h", "--until", "2h"}, "not before"},
 		{[]string{"--since", "1h", "--until", "x"}, "--until"},
+		{[]string{"--since", "1m"}, "5m0s ago"},
 		{[]string{"--since", "1h", "--types", "payout.*"}, "nothing that has a handler"},
 		{[]string{"--since", "1h", "--rate", "0"}, "--rate"},
 		{[]string{"--since", "1h", "--account", "me"}, "--account"},
@@ -169,6 +171,17 @@ func TestBackfillStopsAtAFullQueue(t *testing.T) {
 	var d backfilled
 	check(t, json.Unmarshal([]byte(a.out), &d))
 	if a.code != exitFailed || d.Deferred != 1 || d.Complete || !strings.Contains(a.err, "put off") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestBackfillNamesWhatItCannotCompare has a record that is not the listed event's.
+func TestBackfillNamesWhatItCannotCompare(t *testing.T) {
+	s := newSystem(t)
+	s.withStripe(map[int]string{1: "invoice.paid"})
+	s.done("evt_1", "charge.failed", idempotency.Applied, nil)
+	a := s.withKey("backfill", "--since", "2h")
+	if a.code != exitFailed || !strings.Contains(a.err, "event=evt_1") || !strings.Contains(a.err, "1 events cannot be compared") {
 		t.Errorf("%+v", a)
 	}
 }

@@ -13,20 +13,26 @@ import (
 // stripe returns a client of Stripe's API for the target's account: with the key of the
 // environment, else with the one that the target's functions use.
 func (a *app) stripe(ctx context.Context, t target) (*stripeapi.Client, error) {
+	o, err := a.stripeOptions(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return stripeapi.New(o)
+}
+
+func (a *app) stripeOptions(ctx context.Context, t target) (o stripeapi.Options, err error) {
 	key := string(a.env.APIKey)
 	if key == "" && t.apiKeySecretID != "" {
 		k, err := secrets.NewAPIKey(secrets.Config{API: secretsmanager.NewFromConfig(t.aws), ID: t.apiKeySecretID})
 		if err != nil {
-			return nil, err
+			return o, err
 		}
 		if key, err = k.Key(ctx); err != nil {
-			return nil, hint(err, "may these credentials read the secret? Or set STRIPE_API_KEY")
+			return o, hint(err, "may these credentials read the secret? Or set STRIPE_API_KEY")
 		}
 	}
 	if key == "" {
-		return nil, hint(errors.New("no key for Stripe's API"), "set STRIPE_API_KEY, or put the key into the stack's secret (output ApiKeySecretArn)")
+		return o, hint(errors.New("no key for Stripe's API"), "set STRIPE_API_KEY, or put the key into the stack's secret (output ApiKeySecretArn)")
 	}
-	return stripeapi.New(stripeapi.Options{
-		URL: t.stripeURL, Key: func(context.Context) (string, error) { return key, nil },
-	})
+	return stripeapi.Options{URL: t.stripeURL, Key: func(context.Context) (string, error) { return key, nil }}, nil
 }
