@@ -31,6 +31,11 @@ func ObjectKey(e event.Envelope) string {
 	return "OBJ#" + e.Mode() + "#" + cmp.Or(e.Account, "-") + "#" + e.ObjectID
 }
 
+// RowObject is the field of a kept row that says of which kind its object is, in Stripe's
+// word for it. Ids that people choose may stand for a coupon and for a product: events of
+// one kind do not touch the row of another.
+const RowObject = "object"
+
 // FetchedAt is the field of a kept row that says when its object was fetched, in ms.
 const FetchedAt = "fetched_at"
 
@@ -48,6 +53,8 @@ func (e Current[T]) Keep(f Fields) Effect {
 
 // Beside returns the effect that writes an item which goes with the object's row and
 // changes only together with it, as what a customer may use goes with a subscription.
+// It takes the row's version, so it must be there from the row's first version on: a handler
+// that begins to write it later is refused for every row that is there already.
 func (e Current[T]) Beside(key string, f Fields) Effect { return Swap(key, e.ver, f) }
 
 // OnCurrent registers h for one event type and hands it the object's present state,
@@ -76,6 +83,9 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		e := Current[T]{Input: in, key: ObjectKey(in.Envelope)}
 		if err := e.readRow(ctx, m.cfg.Rows); err != nil {
 			return nil, err
+		}
+		if kind, ok := e.Row[RowObject].(string); ok && kind != s.name {
+			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s is kept of a %s", s.name, kind))
 		}
 		if coalesce && shown(in, e.Row) {
 			return nil, ErrCoalesced
