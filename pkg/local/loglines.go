@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"tollgate/pkg/telemetry"
 )
@@ -82,8 +83,18 @@ func (f *functionLines) readable(line []byte) string {
 			fmt.Fprintf(&b, " %s=%s", p.key, p.value)
 		}
 	}
-	b.WriteByte('\n')
-	return b.String()
+	return plain(b.String()) + "\n"
+}
+
+// plain keeps what is logged, an object's id for example, from steering a terminal or
+// looking like a line of its own: further lines, a panic's stack, are indented.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)) {
+			return ' '
+		}
+		return r
+	}, strings.ReplaceAll(s, "\n", "\n    "))
 }
 
 type pair struct{ key, value string }
