@@ -66,6 +66,7 @@ const (
 	MaxItemBytes = 400_000
 	MaxBytes     = 3_900_000
 	maxKeyBytes  = 2048
+	maxSortBytes = 1024
 	maxDepth     = 30
 )
 
@@ -114,6 +115,9 @@ func (e Effect) validate() (size int, err error) {
 				return 0, fmt.Errorf("field %q belongs to the store", name)
 			}
 		}
+		if err := errors.Join(e.listedBy("lst", maxKeyBytes), e.listedBy("at", maxSortBytes)); err != nil {
+			return 0, err
+		}
 	case KindCheck:
 		if e.Err == nil {
 			return 0, errors.New("a check without the error that it means")
@@ -126,6 +130,16 @@ func (e Effect) validate() (size int, err error) {
 		err = fmt.Errorf("item of %d bytes, at most %d fit", size+len(e.Key), MaxItemBytes)
 	}
 	return size + len(e.Key), err
+}
+
+// listedBy checks an attribute that the list index has for a key: the table refuses an
+// item whose own is no text, empty or too long. An item without it is in no list.
+func (e Effect) listedBy(name string, most int) error {
+	v, there := e.Fields[name]
+	if text, ok := v.(string); there && (!ok || text == "" || len(text) > most) {
+		return fmt.Errorf("field %q names a place in a list: want a text of 1 to %d bytes", name, most)
+	}
+	return nil
 }
 
 // sizeOf returns an upper estimate of a value's size by the database's rule, or says

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // object returns the raw values of the wanted keys of one JSON object that fills raw
@@ -53,6 +56,38 @@ func isKey(quoted []byte, name string) bool {
 	}
 	var s string
 	return json.Unmarshal(quoted, &s) == nil && s == name
+}
+
+// isUnicode reports whether a quoted JSON string stands for text. A reader puts U+FFFD in
+// the place of bytes that are no UTF-8 and of half a surrogate pair, which would make one
+// id of two.
+func isUnicode(quoted []byte) bool {
+	if !utf8.Valid(quoted) {
+		return false
+	}
+	for i := 0; i < len(quoted); i++ {
+		if quoted[i] != '\\' {
+			continue
+		}
+		i++ // what is escaped, be it another backslash
+		if unit := escaped(quoted[i:]); utf16.IsSurrogate(unit) {
+			i += len("uXXXX")
+			if quoted[i] != '\\' || utf16.DecodeRune(unit, escaped(quoted[i+1:])) == utf8.RuneError {
+				return false
+			}
+			i += len("uXXXX")
+		}
+	}
+	return true
+}
+
+// escaped returns the UTF-16 unit of the uXXXX that b begins with, 0 for another escape.
+func escaped(b []byte) rune {
+	if len(b) < len("uXXXX") || b[0] != 'u' {
+		return 0
+	}
+	unit, _ := strconv.ParseUint(string(b[1:5]), 16, 16) // four hex digits: it is valid JSON
+	return rune(unit)
 }
 
 // The skip functions return the index behind what begins at i. raw is valid JSON.

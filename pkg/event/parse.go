@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrNotEvent says that bytes are no Stripe event, whoever signed them.
@@ -136,6 +138,9 @@ func (e *Envelope) readObjectID(raw json.RawMessage, where string) error {
 	}
 	if len(id) > MaxObjectIDBytes {
 		return fmt.Errorf("%s: id is longer than %d bytes", where, MaxObjectIDBytes)
+	}
+	if strings.ContainsRune(id, utf8.RuneError) && !isUnicode(fields["id"]) {
+		return fmt.Errorf("%s: id is not Unicode text", where)
 	}
 	e.ObjectID = id
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,7 @@ func TestParseAccepts(t *testing.T) {
 		{"data without object", snapshot(`{}`, ""), read(objectID(""))},
 		{"object id that a person chose", snapshot(`{"object":{"id":"20 % été 🎁"}}`, ""), read(objectID("20 % été 🎁"))},
 		{"object id of 255 emoji", snapshot(`{"object":{"id":"`+strings.Repeat("🎁", 255)+`"}}`, ""), read(objectID(strings.Repeat("🎁", 255)))},
+		{"object id of U+FFFD, a pair and a backslash", snapshot(`{"object":{"id":"`+"\ufffd"+`\uFFFD\ud83c\uDF81\\ud800"}}`, ""), read(objectID("\ufffd\ufffd🎁\\ud800"))},
 		{"ID beside id", snapshot(plain, `,"ID":"evt_2","Type":"x","LIVEMODE":false,"Data":{}`), read()},
 		{"id deeper in the body", snapshot(`{"previous_attributes":{"id":"x"},"object":{"lines":[{"id":"il_1"}],"id":"in_1"}}`, ""), read()},
 		{"escaped key and value", strings.Replace(snapshot(plain, ""), `"id":"evt_1"`, `"\u0069d":"\u0065vt_1"`, 1), read()},
@@ -124,6 +126,12 @@ func TestParseRefuses(t *testing.T) {
 		{"data.object a list", snapshot(`{"object":[]}`, ""), "data.object: not a JSON object"},
 		{"data.object a string", snapshot(`{"object":"in_1"}`, ""), "data.object: not a JSON object"},
 		{"data.object.id a number", snapshot(`{"object":{"id":1}}`, ""), "data.object: id is not a string"},
+		{"data.object.id invalid UTF-8", snapshot("{\"object\":{\"id\":\"in_\xff\"}}", ""), "data.object: id is not Unicode"},
+		{"data.object.id half a surrogate pair", snapshot(`{"object":{"id":"in_\ud800"}}`, ""), "data.object: id is not Unicode"},
+		{"data.object.id the other half", snapshot(`{"object":{"id":"\uDC00x"}}`, ""), "data.object: id is not Unicode"},
+		{"data.object.id two first halves", snapshot(`{"object":{"id":"\ud83c\ud83c"}}`, ""), "data.object: id is not Unicode"},
+		{"data.object.id half a pair before another escape", snapshot(`{"object":{"id":"\ud83c\ndf81"}}`, ""), "data.object: id is not Unicode"},
+		{"data.object.id half a pair behind a whole one", snapshot(`{"object":{"id":"\ud83c\udf81\udf81"}}`, ""), "data.object: id is not Unicode"},
 		{"data.object.id too long", snapshot(`{"object":{"id":"`+strings.Repeat("x", 1021)+`"}}`, ""), "data.object: id is longer"},
 		{"id twice", snapshot(plain, `,"id":"evt_2"`), `"id" stands twice`},
 		{"id twice, once escaped", snapshot(plain, `,"\u0069\u0064":"evt_2"`), `"id" stands twice`},
@@ -286,6 +294,7 @@ func FuzzParse(f *testing.F) {
 		"null", "{}", snapshot(plain, ""), snapshot(plain, `,"ID":"evt_2"`), snapshot(plain, `,"\u0069d":"evt_2"`),
 		snapshot(`{"object":{"a\\":["}",{}],"id":"é"}}`, ` , "x" : -1.5e3`),
 		`{"id":"evt_2","object":"v2.core.event","type":"t","created":"2024-09-17T06:20:52.246Z","related_object":{"id":"cus_1"}}`,
+		snapshot(`{"object":{"id":"\\\ud83c\uDF81\uFFFD"}}`, ""), snapshot(`{"object":{"id":"\ud83c\ud83c"}}`, ""),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -306,6 +315,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("reads otherwise when laid out otherwise: %v %s", err, diff)
 		}
 		agreesWithEncodingJSON(t, body, got)
+		keepsObjectID(t, body, got)
 	})
 }
 
@@ -331,6 +341,28 @@ func agreesWithEncodingJSON(t *testing.T, body []byte, got event.Envelope) {
 	var loose struct{ ID, Type string }
 	if err := json.Unmarshal(body, &loose); err != nil || loose.ID != got.ID || loose.Type != got.Type {
 		t.Fatalf("encoding/json reads %+v (%v), Parse reads %q %q", loose, err, got.ID, got.Type)
+	}
+}
+
+// keepsObjectID states that no reader put U+FFFD into an id: written again with the
+// character spelled otherwise, the id reads with that spelling.
+func keepsObjectID(t *testing.T, body []byte, got event.Envelope) {
+	t.Helper()
+	if !strings.ContainsRune(got.ObjectID, '\ufffd') {
+		return
+	}
+	spelled := regexp.MustCompile(`(?i)(\\\\)|\\ufffd|`+"\ufffd").ReplaceAllStringFunc(string(body), func(s string) string {
+		if s == `\\` {
+			return s
+		}
+		return "?"
+	})
+	again, err := event.Parse([]byte(spelled))
+	if err != nil {
+		return // the character stood in a key, or the body has become another event
+	}
+	if strings.ContainsRune(again.ObjectID, '\ufffd') {
+		t.Fatalf("object id %q has a character that the body has not", got.ObjectID)
 	}
 }
 

@@ -226,6 +226,7 @@ func effectsRejected(b *bench) {
 		{"no key", dispatch.Effects{dispatch.Insert("", nil)}},
 		{"one key twice", dispatch.Effects{dispatch.Insert(key(9), nil), dispatch.Swap(key(9), 0, nil)}},
 		{"a type that cannot be stored", dispatch.Effects{dispatch.Insert(key(9), dispatch.Fields{"rate": 0.5})}},
+		{"a list's name that no index holds", dispatch.Effects{dispatch.Insert(key(9), dispatch.Fields{"lst": string(make([]byte, 2049)), "at": "2026"})}},
 		{"an item too large", dispatch.Effects{dispatch.Insert(key(9), dispatch.Fields{"text": string(make([]byte, dispatch.MaxItemBytes))})}},
 		{"too many", many},
 	}
