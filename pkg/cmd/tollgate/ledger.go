@@ -72,10 +72,10 @@ type ledgerTables struct {
 func (p ledgerTables) show(l ledger.Ledger) {
 	p.a.fields([][2]string{{"customer", l.Customer}, {"mode", l.Mode}, {"account", dash(l.Account)}})
 	show(p, "subscriptions", l.Subscriptions, "id|status|items|period end|ends", func(s ledger.Subscription) []string {
-		return []string{s.ID, s.Status, items(s.Items), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt))}
+		return []string{s.ID, s.Status, partial(items(s.Items), s.ItemsMore), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt))}
 	})
 	show(p, "entitlements", l.Entitlements, "subscription|active|until|products", func(e ledger.Entitlement) []string {
-		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), strings.Join(e.Products, " ")}
+		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), partial(strings.Join(e.Products, " "), e.ItemsMore)}
 	})
 	show(p, "invoices", l.Invoices, "id|number|status|total|paid|attempts|created", func(i ledger.Invoice) []string {
 		return []string{i.ID, dash(i.Number), i.Status, money(i.Total, i.Currency), money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
@@ -121,6 +121,14 @@ func items(list []ledger.Item) string {
 		parts = append(parts, fmt.Sprintf("%d × %s", i.Quantity, i.Price))
 	}
 	return dash(strings.Join(parts, ", "))
+}
+
+// partial says of a list that it is not whole.
+func partial(list string, more bool) string {
+	if more {
+		list += " and more"
+	}
+	return list
 }
 
 func yesNo(b bool) string {
