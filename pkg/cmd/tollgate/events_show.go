@@ -28,7 +28,10 @@ const waitEvery = 150 * time.Millisecond
 
 // Help is what --help says beside the flags.
 func (eventsShowCmd) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. Effects are the items that it wrote, as they are now.`
+	return `Status is one of done, ignored (done, no handler ran), running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. Effects are the items that it wrote, as they are now.
+
+  tollgate events show evt_1
+  tollgate events show evt_1 --wait 30s --json`
 }
 
 // Run shows the event; one that is not known is a failure, as is a wait that ended in vain.
@@ -105,7 +108,7 @@ func (v eventView) show(a *app, r idempotency.Record) {
 	}
 	fmt.Fprintln(a.out, "effects, as the items are now:")
 	for _, item := range v.Effects {
-		fmt.Fprintf(a.out, "  %v\n", item["pk"])
+		fmt.Fprintf(a.out, "  %s\n", oneLine(fmt.Sprint(item["pk"])))
 		if text := itemText(item); text != "" {
 			fmt.Fprintf(a.out, "    %s\n", text)
 		}

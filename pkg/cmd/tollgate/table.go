@@ -8,12 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// table prints aligned columns, the first row in capitals.
+// table prints aligned columns, the first row in capitals. What is in the cells may be of
+// others' making, ids of products for example.
 func (a *app) table(head []string, rows [][]string) {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.ToUpper(strings.Join(head, "\t")))
 	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = oneLine(cell)
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	w.Flush()
 }
@@ -22,7 +27,7 @@ func (a *app) table(head []string, rows [][]string) {
 func (a *app) fields(lines [][2]string) {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, l := range lines {
-		fmt.Fprintf(w, "%s\t%s\n", l[0], l[1])
+		fmt.Fprintf(w, "%s\t%s\n", l[0], oneLine(l[1]))
 	}
 	w.Flush()
 }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+// steering would recolour a terminal, set its title, turn text around and forge lines.
+const steering = "x\x1b[31m\x1b]0;t\a\u009b2J\u202e\u2028\r\n\ty"
+
+func steers(s string) bool { return strings.ContainsAny(s, "\x1b\a\u009b\u202e\u2028\r\t") }
+
+// TestTablesDoNotSteerTheTerminal: who owns a connected account chooses ids of products.
+func TestTablesDoNotSteerTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{streams: streams{out: &out}}
+	a.table([]string{"a", "b"}, [][]string{{steering, "1"}, {"2", steering}})
+	a.fields([][2]string{{"name", steering}})
+	if got := out.String(); steers(got) || strings.Count(got, "\n") != 4 {
+		t.Errorf("printed %q", got)
+	}
+}
+
+func TestShownItemsDoNotSteerTheTerminal(t *testing.T) {
+	s := newSystem(t)
+	s.done("evt_1", "invoice.paid", idempotency.Applied, dispatch.Effects{dispatch.Insert("FACT#test#-#"+steering, dispatch.Fields{
+		"kind": "payment", "object_id": steering, "currency": steering, "lst": "CUS#test#-#cus_1", "at": "2023-11-14T22:13:10Z",
+	})})
+	for _, args := range [][]string{{"events", "show", "evt_1"}, {"ledger", "show", "cus_1"}} {
+		a := s.tollgate(args...).ok(t)
+		if steers(a.out) || !contains(a.out, "x") {
+			t.Errorf("%v prints %q", args, a.out)
+		}
+	}
+}
