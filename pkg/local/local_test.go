@@ -34,6 +34,7 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 		{"a secret with white space", func(o *Options) { o.WebhookSecrets = []string{"whsec_a", "whsec_b\n"} }, []string{"white space"}},
 		{"a secret's beginning alone", func(o *Options) { o.WebhookSecrets = []string{"whsec_"} }, []string{"whsec_"}},
 		{"a secret of another kind", func(o *Options) { o.WebhookSecrets = []string{"sk_test_1"} }, []string{"whsec_"}},
+		{"addresses for others", func(o *Options) { o.Listen, o.AWSListen = "0.0.0.0:0", "4566" }, []string{"loopback only", "want host:port"}},
 		{"every number", func(o *Options) {
 			o.TimeScale, o.MaxReceives, o.IngestConcurrency, o.ConsumerConcurrency = 201, 1, -1, 101
 		}, []string{"time scale 201", "max receives 1", "ingest concurrency -1", "consumer concurrency 101"}},

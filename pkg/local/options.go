@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"tollgate/pkg/limits"
@@ -66,6 +67,11 @@ func (o Options) validate() error {
 	between("max receives", o.MaxReceives, 2, limits.SQSMaxReceives)
 	between("ingest concurrency", o.IngestConcurrency, 1, maxConcurrency)
 	between("consumer concurrency", o.ConsumerConcurrency, 1, maxConcurrency)
+	for _, address := range []string{o.Listen, o.AWSListen} {
+		if err := onLoopback(address); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if o.Functions == "" {
 		errs = append(errs, errors.New("no folder of function binaries"))
 	}
@@ -79,6 +85,18 @@ func (o Options) validate() error {
 	}
 	if err := errors.Join(errs...); err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")) // one line, as every error of a start
+	}
+	return nil
+}
+
+// onLoopback says what is wrong with an address to listen on.
+func onLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("listen on %q: want host:port", address)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("listen on %s: the local system listens on loopback only", address)
 	}
 	return nil
 }

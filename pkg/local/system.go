@@ -141,12 +141,8 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 
 // listen gives an error of one line that says what to do about a port in use.
 func listen(address string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %q: want host:port", address)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("listen on %s: the local system listens on loopback only", address)
+	if err := onLoopback(address); err != nil {
+		return nil, err
 	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {

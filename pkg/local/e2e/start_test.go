@@ -77,7 +77,7 @@ func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
 	}{
 		{"port of the front in use", emptyFolder, []string{"--listen", host(running.info.URL)}, "port in use"},
 		{"port of the services in use", emptyFolder, []string{"--aws-listen", host(running.info.Endpoint)}, "port in use"},
-		{"not loopback", emptyFolder, []string{"--listen", "0.0.0.0:0"}, "loopback"},
+		{"options that are not loopback", emptyFolder, []string{"--listen", "0.0.0.0:0"}, "loopback"},
 		{"garbage in the queues", garbageIn("sqs.db"), nil, "not a database"},
 		{"garbage in the table", garbageIn("dynamodb.db"), nil, "not a database"},
 		{"garbage in the secrets", garbageIn("secrets.db"), nil, "not a database"},
