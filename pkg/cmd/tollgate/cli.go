@@ -150,7 +150,7 @@ func wantsJSON(args []string) bool {
 
 // fail prints the error with what to do next and returns the exit code.
 func (a *app) fail(err error) int {
-	text, next := err.Error(), ""
+	text, next := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted"), "" // by Ctrl-C: nothing else cancels a verb
 	if h, ok := errors.AsType[*hintError](err); ok {
 		next = h.hint
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
+
 	"tollgate/pkg/local"
 )
 
@@ -37,6 +39,22 @@ func TestHelp(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHelpHasAnExample: the help of each verb says how it is called, and not only with which flags.
+func TestHelpHasAnExample(t *testing.T) {
+	var c cli
+	parser, err := kong.New(&c, kong.Vars{"version": ""})
+	check(t, err)
+	for _, verb := range parser.Model.Leaves(true) {
+		words := strings.TrimPrefix(strings.Split(verb.Path(), " <")[0], "tollgate ")
+		got := tollgate(t.Context(), nil, append(strings.Fields(words), "--help")...).ok(t)
+		text, _, _ := strings.Cut(got.out, "Flags:")
+		_, text, _ = strings.Cut(text, "\n") // after the line of usage
+		if !strings.Contains(text, "tollgate "+words) {
+			t.Errorf("the help of %s has no example of it", words)
+		}
 	}
 }
 

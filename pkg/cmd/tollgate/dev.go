@@ -26,6 +26,15 @@ type devCmd struct {
 	LogLevel    string `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
 }
 
+// Help is what --help says beside the flags.
+func (devCmd) Help() string {
+	return `Everything durable is in the data folder. Ctrl-C ends it; a second one ends it at once.
+
+  tollgate dev
+  tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60
+  STRIPE_API_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… tollgate dev`
+}
+
 // stopTimeout bounds the way down; what it cuts is still in the queue.
 const stopTimeout = 15 * time.Second
 

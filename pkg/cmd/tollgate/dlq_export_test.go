@@ -102,7 +102,7 @@ func TestDLQExportInterrupt(t *testing.T) {
 	}
 	s.called.Store(&interrupt)
 	name := filepath.Join(s.data, "letters.jsonl")
-	tollgate(ctx, nil, "dlq", "export", "--out="+name, "--data", s.data).refused(t, exitFailed, "context canceled")
+	tollgate(ctx, nil, "dlq", "export", "--out="+name, "--data", s.data).refused(t, exitFailed, "interrupted")
 	s.called.Store(nil)
 	absent(t, name)
 	s.allVisible(25)

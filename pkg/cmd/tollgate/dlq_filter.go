@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"regexp"
+	"strings"
 	"time"
 
 	"tollgate/pkg/redrive"
@@ -26,6 +27,9 @@ func (c letterFilter) filter(now time.Time) (f redrive.Filter, err error) {
 	f = redrive.Filter{Type: c.Type, Fingerprint: c.Error, Reason: c.Cause, Account: c.Account, ID: c.ID}
 	if c.Error != "" && !fingerprint.MatchString(c.Error) {
 		return f, usage("--error %q is no fingerprint: 12 hex digits, tollgate dlq list shows them", c.Error)
+	}
+	if strings.ContainsAny(c.Cause, " \t") {
+		return f, usage("%q is no reason as tollgate dlq list shows it, one word such as handler", c.Cause)
 	}
 	if f.Since, err = whenOf("--since", c.Since, now); err != nil {
 		return f, err

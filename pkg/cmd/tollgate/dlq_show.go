@@ -16,6 +16,14 @@ type dlqShowCmd struct {
 	Limit   int    `default:"100000" help:"Dead letters looked at to find it (1 to 100000)."`
 }
 
+// Help is what --help says beside the flags.
+func (dlqShowCmd) Help() string {
+	return `The cause of one dead letter in full, and the record of its event. It is looked for among all dead letters, each of which is taken for up to two minutes and then given back.
+
+  tollgate dlq show evt_1
+  tollgate dlq show evt_1 --payload --json`
+}
+
 // letterView is a dead letter for machines.
 type letterView struct {
 	MessageID   string  `json:"message_id"`

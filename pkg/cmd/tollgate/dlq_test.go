@@ -250,7 +250,7 @@ func TestDLQInterrupt(t *testing.T) {
 		}
 	}
 	s.called.Store(&interrupt)
-	tollgate(ctx, nil, "dlq", "list", "--data", s.data).refused(t, exitFailed, "stopped after 20", "context canceled")
+	tollgate(ctx, nil, "dlq", "list", "--data", s.data).refused(t, exitFailed, "stopped after 20", "interrupted")
 	s.called.Store(nil)
 	s.allVisible(25)
 	s.free()

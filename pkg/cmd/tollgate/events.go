@@ -33,7 +33,10 @@ func (eventsListCmd) Help() string {
   ignored   done, and no handler ran
   running   an attempt runs, or died without a word
 
-The last three, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor on stderr.`
+The last three, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor: on stderr, or with --json as the last object, {"cursor":…,"read":…}.
+
+  tollgate events list
+  tollgate events list --status done --type 'invoice.*' --since 2h`
 }
 
 // Run lists events; an empty list is no failure.

@@ -118,6 +118,10 @@ func TestEventsShowWait(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	tollgate(ctx, nil, "events", "show", "evt_nobody", "--wait", "1h", "--data", s.data).refused(t, exitFailed)
+
+	stopped, stop := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, stop)
+	tollgate(stopped, nil, "events", "show", "evt_nobody", "--wait", "1h", "--data", s.data).refused(t, exitFailed, "evt_nobody: interrupted")
 }
 
 func TestEventsList(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tollgate/pkg/redrive"
@@ -13,7 +14,7 @@ import (
 // redriveCmd sends dead letters to the queue again.
 type redriveCmd struct {
 	letterFilter
-	Reason  string        `help:"The same as --cause." placeholder:"REASON"`
+	Reason  string        `help:"The same as --cause; why the letters are sent goes into --why." placeholder:"REASON"`
 	DryRun  bool          `help:"Say what would be sent, and send nothing."`
 	Rate    int           `default:"20" help:"Letters a second (1 to 500). Default: 20." placeholder:"N"`
 	Limit   int           `help:"Letters sent at most. Default: all that are selected." placeholder:"N"`
@@ -46,6 +47,9 @@ func (c *redriveCmd) check() (f redrive.Filter, err error) {
 		return f, usage("--timeout is a duration such as 5m")
 	case c.Reason != "" && c.Cause != "" && c.Reason != c.Cause:
 		return f, usage("--reason and --cause are the same filter: give one")
+	}
+	if strings.ContainsAny(c.Reason, " \t") {
+		return f, usage("--reason %q: here it selects letters, by one word as tollgate dlq list shows it; --why is for the audit trail", c.Reason)
 	}
 	c.Cause = cmp.Or(c.Cause, c.Reason)
 	return c.filter(time.Now())

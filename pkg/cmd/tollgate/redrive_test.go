@@ -272,6 +272,9 @@ func TestRedriveUsage(t *testing.T) {
 	} {
 		tollgate(t.Context(), nil, append([]string{"redrive"}, strings.Fields(args)...)...).refused(t, exitUsage, says)
 	}
+	for flag, says := range map[string]string{"--reason": "--why is for the audit trail", "--cause": "is no reason as"} {
+		tollgate(t.Context(), nil, "redrive", flag, "the fix is deployed").refused(t, exitUsage, says)
+	}
 }
 
 func TestRedriveNothing(t *testing.T) {
