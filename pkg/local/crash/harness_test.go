@@ -4,7 +4,6 @@ package crash
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -126,7 +125,11 @@ func newSystem(t *testing.T, from string, p point) (*system, error) {
 // start runs tollgate dev until its ready line. Later starts take the first one's ports,
 // as a system that comes back does.
 func (s *system) start() error {
-	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(s.point.scale()), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(cmp.Or(s.point.ingest, ingests))}, s.args...)
+	processes := ingests
+	if s.point.fresh {
+		processes = 1 // none that is warm serves in the place of a new one
+	}
+	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(s.point.scale()), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(processes)}, s.args...)
 	l := &life{cmd: exec.Command(filepath.Join(s.folder, "tollgate"), args...), gone: make(chan struct{})}
 	l.cmd.Env = []string{"HOME=" + s.data}
 	l.cmd.Stderr = s.log

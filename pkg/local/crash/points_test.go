@@ -11,7 +11,7 @@ type point struct {
 	action string   // failpoint.Kill or failpoint.Stop
 	load   []string // handlers of the events that run meanwhile
 	small  bool     // part of the small slice
-	ingest int      // ingest processes at once; 0 for the command's own number
+	fresh  bool     // only the first request of a new process comes here
 }
 
 // role says which process comes to a point, and so what brings it back.
@@ -45,7 +45,7 @@ func killPoints() (all []point) {
 	}
 	both(function, everyday(), "ingest.GetSecretValue", "ingest.SendMessage", "ingest.response")
 	for i := range 2 {
-		all[i].ingest = 1 // secrets are fetched by a new process alone, so that none other may serve
+		all[i].fresh = true // it fetches the secrets
 	}
 	add(function, everyday(), "ingest.next.after", "consumer.next.after")
 	both(function, everyday(),

@@ -108,7 +108,10 @@ func (s *system) kills(p point, repeats int) (fired int, err error) {
 		if err != nil {
 			return fired, err
 		}
-		if p.who == host {
+		switch {
+		case p.fresh:
+			continue // the next one is on its way already
+		case p.who == host:
 			l := s.life.Load()
 			if pid != l.cmd.Process.Pid {
 				return fired, fmt.Errorf("process %d came to %s, not tollgate dev", pid, p.name)
@@ -117,8 +120,10 @@ func (s *system) kills(p point, repeats int) (fired int, err error) {
 			if err := s.start(); err != nil {
 				return fired, err
 			}
-		} else if err := dead(pid); err != nil {
-			return fired, err
+		default:
+			if err := dead(pid); err != nil {
+				return fired, err
+			}
 		}
 		<-time.After(killPause)
 	}
