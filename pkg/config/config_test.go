@@ -236,6 +236,54 @@ func FuzzEndpoints(f *testing.F) {
 	})
 }
 
+// FuzzLoad: whatever a variable holds, what is loaded keeps its promises, and no error
+// tells a secret.
+func FuzzLoad(f *testing.F) {
+	names := []string{
+		"AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "TOLLGATE_STAGE", "TOLLGATE_LOG_LEVEL", "TOLLGATE_TIME_SCALE",
+		"TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL", "TOLLGATE_TABLE", "TOLLGATE_WEBHOOK_SECRET_ID", "TOLLGATE_ALLOW_IPS", "TOLLGATE_API_KEY_SECRET_ID",
+		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE",
+	}
+	for i, v := range []string{
+		"", " ", "7", "-1", "1e3", "http://127.0.0.1:4566", "https://a@b/c", "http://[::1", "3.18.12.63, 10.0.0.0/8", "::ffff:1.2.3.4/100", "fe80::1%eth0",
+		"debug", "\x00", `{"-":"default","acct_1":"connect"}`, `{"":"default"}`, `{"-":"default"} {}`, minimal()["TOLLGATE_QUEUE_URL"],
+	} {
+		f.Add(byte(i), v, byte(i+3), "")
+		f.Add(byte(i+8), v, byte(i+7), v)
+	}
+	f.Fuzz(func(t *testing.T, a byte, va string, b byte, vb string) {
+		lookup := with(map[string]string{names[int(a)%len(names)]: va, names[int(b)%len(names)]: vb})
+		in, err := LoadIngest(lookup)
+		told(t, err)
+		for _, p := range in.AllowIPs {
+			if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
+				t.Fatalf("allowed: %v", p)
+			}
+		}
+		c, err := LoadConsumer(lookup)
+		told(t, err)
+		if err == nil && (c.QueueURL == c.DLQURL || c.Table == "" || c.AWS.Region == "" || c.Limits.Validate() != nil) {
+			t.Fatalf("%+v: %v", c, c.Limits.Validate())
+		}
+		r, err := LoadReconcile(lookup)
+		told(t, err)
+		for account, endpoint := range r.Accounts {
+			if err == nil && (account != "" && !strings.HasPrefix(account, "acct_") || !event.ValidEndpoint(endpoint)) {
+				t.Fatalf("account %q, endpoint %q", account, endpoint)
+			}
+		}
+		_, err = LoadCommand(lookup)
+		told(t, err)
+	})
+}
+
+func told(t *testing.T, err error) {
+	t.Helper()
+	if err != nil && strings.Contains(err.Error(), "SENSITIVE") {
+		t.Fatalf("an error tells the secret: %v", err)
+	}
+}
+
 func ExampleLoadIngest() {
 	_, err := LoadIngest(func(name string) (string, bool) {
 		return map[string]string{

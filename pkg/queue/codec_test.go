@@ -360,7 +360,7 @@ func TestBombs(t *testing.T) {
 
 // FuzzDecode holds: no panic, bounded bodies, and what is accepted encodes to an equal envelope.
 func FuzzDecode(f *testing.F) {
-	for _, body := range [][]byte{nil, []byte("{}"), invoice(70_000)} {
+	for _, body := range [][]byte{nil, []byte("{}")} {
 		msg, err := queue.Encode(envelope(body))
 		if err != nil {
 			f.Fatal(err)

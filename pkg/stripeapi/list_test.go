@@ -16,6 +16,7 @@ import (
 
 	"tollgate/pkg/event"
 	standin "tollgate/pkg/local/stripe"
+	"tollgate/pkg/queue"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/stripeapi"
 )
@@ -253,6 +254,63 @@ func FuzzListedItems(f *testing.F) {
 			t.Fatalf("%q: a broken item with a body", item)
 		}
 	})
+}
+
+// FuzzListPage: whatever Stripe answers for a page, items that are whole can go onto the
+// queue, and a page that is not the last says where the next begins, or has no id at all.
+func FuzzListPage(f *testing.F) {
+	one := anEvent("evt_1", "invoice.paid", 1)
+	for _, s := range []string{
+		`{"object":"list","data":[` + one + `],"has_more":true}`, `{"data":[` + one + `,{"id":"evt_2"},null,7],"has_more":true}`, `{"data":[{"id":5}],"has_more":true}`,
+		`{"data":null}`, `{"data":{},"has_more":true}`, `{"has_more":"yes"}`, `null`, `[]`, `{"data":[],"has_more":true}`, `{"Data":[` + one + `],"data":[],"HAS_MORE":true}`, `{`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		c, err := stripeapi.New(stripeapi.Options{Key: key, URL: "http://127.0.0.1:1", Tries: 1, Transport: answers(func(r *http.Request) string {
+			if r.URL.Path != "/v1/events" {
+				return "{}"
+			}
+			return body
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := c.ListEvents(t.Context(), listQuery)
+		if err != nil {
+			if len(page.Items) != 0 {
+				t.Fatalf("%q: %v, and %d items", body, err, len(page.Items))
+			}
+			return
+		}
+		last := ""
+		for _, item := range page.Items {
+			if (item.Err == nil) != (item.Event.Body != nil) {
+				t.Fatalf("%q: error %v, body %q", body, item.Err, item.Event.Body)
+			}
+			if id := item.Event.ID; id != "" {
+				last = id
+			}
+			if item.Err != nil {
+				continue
+			}
+			if _, err := queue.Encode(sendable(item.Event)); err != nil {
+				t.Fatalf("%q: an item that cannot be sent: %v", body, err)
+			}
+		}
+		if page.Last != last {
+			t.Fatalf("%q: the next page begins behind %q, want %q", body, page.Last, last)
+		}
+		if n := len(page.Items); page.More && last != "" && page.Items[n-1].Event.ID != last {
+			t.Fatalf("%q: items behind the last id stay, and the next page has them too", body)
+		}
+	})
+}
+
+// sendable is what reconcile adds to an event of a list.
+func sendable(e event.Envelope) event.Envelope {
+	e.Endpoint, e.Source, e.ReceivedAt = "default", event.Reconcile, time.Unix(1_700_003_600, 0)
+	return e
 }
 
 type answers func(*http.Request) string
