@@ -172,7 +172,7 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 		c.Verdict = WouldRunAgain
 	case !there:
 		c.Verdict = WouldInsert
-	case onlyVersion(c.Fields):
+	case bookkeeping(c.Fields):
 		c.Verdict, c.Fields = Unchanged, nil
 	default:
 		c.Verdict = WouldChange
@@ -180,8 +180,9 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 	return c
 }
 
-func onlyVersion(fields []Field) bool {
-	return !slices.ContainsFunc(fields, func(f Field) bool { return f.Name != "ver" })
+// bookkeeping reports whether nothing differs but what every run changes.
+func bookkeeping(fields []Field) bool {
+	return !slices.ContainsFunc(fields, func(f Field) bool { return f.Name != "ver" && f.Name != dispatch.FetchedAt })
 }
 
 func holds(e dispatch.Effect, item map[string]any, there bool) bool {
