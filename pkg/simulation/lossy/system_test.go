@@ -68,14 +68,15 @@ const (
 	region    = "us-east-1"
 )
 
-// short are limits whose leases end after less than a second. A write has a larger part
-// of that than on AWS, as the machine is not faster here. Every fifth receive loses its
-// messages until they are visible again, so there are more receives, smaller batches and
-// shorter waits between them.
+// short are limits whose leases end after less than two seconds. A write has a larger
+// part of that than on AWS, as the machine is not faster here. Every fifth receive loses
+// its messages until they are visible again, so there are more receives, smaller
+// batches and shorter waits.
 func short() limits.Limits {
-	l := limits.Scaled(50)
-	l.HandlerBudget, l.RecordBudget = 150*time.Millisecond, 250*time.Millisecond
-	l.BackoffCap, l.MaxReceives, l.SuspectReceives = l.BackoffBase, 200, 20
+	l := limits.Scaled(20)
+	l.HandlerBudget, l.RecordBudget = 400*time.Millisecond, 700*time.Millisecond
+	l.BackoffBase, l.BackoffCap = 500*time.Millisecond, 500*time.Millisecond
+	l.MaxReceives, l.SuspectReceives = 200, 20
 	l.BatchSize, l.BatchConcurrency = 4, 2
 	return l
 }
@@ -122,7 +123,7 @@ func (w *world) resources() {
 	w.deadURL = w.queue("dead", nil)
 	policy := fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:%s:000000000000:dead","maxReceiveCount":"%d"}`, region, w.limits.MaxReceives)
 	// What is lost on the way comes back soon, even while an attempt for it still runs.
-	seconds := strconv.Itoa(int(2 * w.limits.ConsumerTimeout * time.Duration(w.limits.TimeScale) / time.Second))
+	seconds := strconv.Itoa(int(w.limits.ConsumerTimeout * time.Duration(w.limits.TimeScale) / time.Second))
 	w.queueURL = w.queue("events", map[string]string{"VisibilityTimeout": seconds, "RedrivePolicy": policy})
 }
 
@@ -139,6 +140,7 @@ type worker struct {
 	*world
 	handler *sqsqueue.LambdaHandler
 	queue   *eventsource.SQS
+	store   *drowsy
 }
 
 // newWorker wires a worker as the consumer's function is wired, over the lossy wires.
@@ -149,55 +151,49 @@ func (w *world) newWorker(n int) (*worker, error) {
 	if w.flaw.client != nil {
 		storeClient = w.flaw.client(table)
 	}
-	real, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: w.limits})
+	records, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: w.limits})
 	if err != nil {
 		return nil, err
 	}
-	var store consumer.Store = real
+	var store consumer.Store = records
 	if w.flaw.store != nil {
-		store = w.flaw.store(real)
+		store = w.flaw.store(records)
 	}
 	rows, err := dynamostore.NewReader(table, tableName)
 	if err != nil {
 		return nil, err
 	}
+	k := &worker{world: w, queue: eventsource.NewSQS(queue, w.queueURL)}
+	k.store = &drowsy{
+		Store: store, limits: w.limits, percent: w.size.zombies, zombies: &w.zombies,
+		rng: rand.New(rand.NewPCG(w.seed, uint64(n))), chosen: map[*idempotency.Claim]bool{},
+	}
 	c, err := consumer.New(consumer.Config{
-		Limits: w.limits, Store: w.drowsy(store, n), Handlers: orders(rows), Fetcher: noFetcher{},
+		Limits: w.limits, Store: k.store, Handlers: orders(rows), Fetcher: noFetcher{},
 		Queue: sqsqueue.NewConsumer(queue, w.queueURL, w.deadURL, w.limits.TimeScale),
 		Exit:  func(int) { w.exits.Add(1) },
 	})
+	k.handler = sqsqueue.NewLambdaHandler(c)
+	return k, err
+}
+
+// turn polls once and handles what comes, as an event source mapping does.
+func (k *worker) turn(ctx context.Context) {
+	messages := k.receive(ctx)
+	if len(messages) == 0 {
+		return
+	}
+	failed, err := k.invoke(messages)
 	if err != nil {
-		return nil, err
+		return // nothing is deleted, and all come back
 	}
-	return &worker{world: w, handler: sqsqueue.NewLambdaHandler(c), queue: eventsource.NewSQS(queue, w.queueURL)}, nil
-}
-
-func (w *world) drowsy(s consumer.Store, n int) *drowsy {
-	return &drowsy{
-		Store: s, limits: w.limits, percent: w.size.zombies, zombies: &w.zombies,
-		rng: rand.New(rand.NewPCG(w.seed, uint64(n))), asleep: map[*idempotency.Claim]bool{},
+	var done []events.SQSMessage
+	for _, m := range messages {
+		if !failed[m.MessageId] {
+			done = append(done, m)
+		}
 	}
-}
-
-// work polls and handles batches, as an event source mapping does, until the context ends.
-func (k *worker) work(ctx context.Context) {
-	for ctx.Err() == nil {
-		messages := k.receive(ctx)
-		if len(messages) == 0 {
-			continue
-		}
-		failed, err := k.invoke(messages)
-		if err != nil {
-			continue // nothing is deleted, and all come back
-		}
-		var done []events.SQSMessage
-		for _, m := range messages {
-			if !failed[m.MessageId] {
-				done = append(done, m)
-			}
-		}
-		k.delete(done)
-	}
+	k.delete(done)
 }
 
 func (k *worker) receive(ctx context.Context) []events.SQSMessage {
@@ -239,26 +235,46 @@ func (k *worker) invoke(messages []events.SQSMessage) (failed map[string]bool, e
 	return failed, nil
 }
 
-// run lets the workers loose on the queue until it is empty.
+// run lets the workers loose on the queue until it is empty. So many are awake at any
+// time: another takes the place of one that falls asleep.
 func (w *world) run() (took time.Duration) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	start := time.Now()
+	go func() {
+		defer cancel()
+		w.untilEmpty(ctx)
+	}()
 	var wg sync.WaitGroup
-	for n := range w.workers {
-		k, err := w.newWorker(n)
-		if err != nil {
-			w.t.Fatal(err)
+	awake, idle := make(chan struct{}, w.workers), make(chan *worker, maxWorkers)
+	for made := 0; ctx.Err() == nil; {
+		awake <- struct{}{}
+		var k *worker
+		select {
+		case k = <-idle:
+		default:
+			var err error
+			if k, err = w.newWorker(made); err != nil || made == maxWorkers {
+				w.t.Fatalf("%d workers, %v", made, err)
+			}
+			made++
 		}
-		wg.Go(func() { k.work(ctx) })
+		wg.Go(func() {
+			leave := sync.OnceFunc(func() { <-awake })
+			k.store.onSleep(leave)
+			k.turn(ctx)
+			leave()
+			idle <- k
+		})
 	}
-	w.untilEmpty(ctx)
-	cancel()
 	wg.Wait()
 	w.toTable.settle()
 	w.toQueue.settle()
 	return time.Since(start)
 }
+
+// maxWorkers bounds the workers, most of which are asleep.
+const maxWorkers = 2000
 
 // untilEmpty waits until the queue holds nothing, seen or unseen.
 func (w *world) untilEmpty(ctx context.Context) {

@@ -25,7 +25,8 @@ type drowsy struct {
 
 	mu     sync.Mutex
 	rng    *rand.Rand
-	asleep map[*idempotency.Claim]bool // those that will fall asleep before their last write
+	chosen map[*idempotency.Claim]bool // those that will fall asleep before their last write
+	leave  func()                      // called when one falls asleep
 }
 
 // zombies counts over all workers.
@@ -55,16 +56,24 @@ func (d *drowsy) draw(c *idempotency.Claim) (sleeps, now bool) {
 	d.zombies.slept.Add(1)
 	now = d.rng.IntN(3) == 0
 	if !now {
-		d.asleep[c] = true
+		d.chosen[c] = true
 	}
 	return true, now
 }
 
-// sleep outlasts a lease and the margin after which others take it over; half of the
-// time by so much that they have.
+// onSleep sets what is called when an attempt of this worker falls asleep.
+func (d *drowsy) onSleep(leave func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leave = leave
+}
+
+// sleep outlasts a lease and the margin after which others take it over, and mostly the
+// time in which they do.
 func (d *drowsy) sleep(lease time.Time) {
 	d.mu.Lock()
-	more := time.Duration(d.rng.Float64() * float64(2*(d.limits.TakeOverMargin+d.limits.ConsumerTimeout)))
+	more := time.Duration(d.rng.Float64() * float64(3*d.limits.TakeOverMargin+d.limits.ConsumerTimeout))
+	d.leave()
 	d.mu.Unlock()
 	pause(context.Background(), time.Until(lease)+d.limits.TakeOverMargin+more)
 }
@@ -72,8 +81,8 @@ func (d *drowsy) sleep(lease time.Time) {
 // awake returns the context of an attempt's last write, after its sleep if it has one.
 func (d *drowsy) awake(ctx context.Context, c *idempotency.Claim) (context.Context, context.CancelFunc) {
 	d.mu.Lock()
-	sleeps := d.asleep[c]
-	delete(d.asleep, c)
+	sleeps := d.chosen[c]
+	delete(d.chosen, c)
 	d.mu.Unlock()
 	if !sleeps {
 		return ctx, func() {}
