@@ -21,8 +21,8 @@ type Current[T any] struct {
 	Gone   bool   // Stripe has it no longer: Object is the last that the event says of it
 	Row    Fields // the kept row, nil when there is none yet
 
-	key string
-	ver int64
+	key, kind string
+	ver       int64
 }
 
 // ObjectKey returns the key of the row kept of an event's object. Mode and account are
@@ -47,7 +47,7 @@ func (e Current[T]) Keep(f Fields) Effect {
 	if row == nil {
 		row = Fields{}
 	}
-	row[FetchedAt] = e.Now.UnixMilli()
+	row[FetchedAt], row[RowObject] = e.Now.UnixMilli(), e.kind
 	return Swap(e.key, e.ver, row)
 }
 
@@ -80,7 +80,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		if err != nil {
 			return nil, err
 		}
-		e := Current[T]{Input: in, key: ObjectKey(in.Envelope)}
+		e := Current[T]{Input: in, key: ObjectKey(in.Envelope), kind: s.name}
 		if err := e.readRow(ctx, m.cfg.Rows); err != nil {
 			return nil, err
 		}

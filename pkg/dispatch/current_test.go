@@ -132,13 +132,13 @@ func TestOnCurrentTakesStripesWordNotTheEvents(t *testing.T) {
 		reason  string
 	}{
 		{name: "a first event", in: subscription("customer.subscription.updated", version, "active"), objects: stripeSays,
-			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000)}},
+			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}},
 		{name: "a late event finds the row", in: subscription("customer.subscription.updated", version, "trialing"), objects: stripeSays,
-			rows: rows{row: {"ver": int64(4)}}, want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000)}, ver: 4},
+			rows: rows{row: {"ver": int64(4)}}, want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}, ver: 4},
 		{name: "any version will do", in: subscription("customer.subscription.updated", "2026-08-26.dahlia", "active"), objects: stripeSays,
-			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000)}},
+			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}},
 		{name: "the tombstone of one that is gone", in: subscription("customer.subscription.deleted", version, "canceled"), objects: objects{},
-			want: dispatch.Fields{"status": "canceled", "gone": true, "fetched_at": int64(1_700_000_000_000)}},
+			want: dispatch.Fields{"status": "canceled", "gone": true, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}},
 		{name: "a tombstone that cannot be read", in: subscription("customer.subscription.deleted", "2026-08-26.dahlia", "canceled"), objects: objects{}, reason: dispatch.ReasonObjectGone},
 		{name: "gone without a tombstone", in: subscription("customer.subscription.updated", version, "active"), objects: objects{}, reason: dispatch.ReasonObjectGone},
 		{name: "no id", in: input("customer.subscription.updated", version, `{"object":"subscription"}`), objects: stripeSays, reason: dispatch.ReasonHandler},
