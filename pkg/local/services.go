@@ -61,7 +61,7 @@ func (s *services) open(folder string, timeScale int) (err error) {
 
 func (s *services) server() *http.Server {
 	return &http.Server{
-		Handler:           awsjson.Handler(s.sqs.Service(), s.dynamo.Service(), s.secrets.Service()),
+		Handler:           noPages(awsjson.Handler(s.sqs.Service(), s.dynamo.Service(), s.secrets.Service())),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}

@@ -111,7 +111,7 @@ func (s *System) startServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.stripe = &http.Server{Handler: s.standIn, ReadHeaderTimeout: 10 * time.Second}
+	s.stripe = &http.Server{Handler: noPages(s.standIn), ReadHeaderTimeout: 10 * time.Second}
 	address, err = s.serve("127.0.0.1:0", s.stripe)
 	s.Info.StripeURL = "http://" + address
 	return err
