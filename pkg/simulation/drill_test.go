@@ -31,7 +31,9 @@ type planned struct {
 }
 
 // always is a net whose events come in time and whose turns all come.
-func always() netPlan { return netPlan{on: true, every: 1, slice: limits.AWS().Reconcile.Slice} }
+func always() netPlan {
+	return netPlan{on: true, every: 1, page: 100, slice: limits.AWS().Reconcile.Slice}
+}
 
 func (d drill) plan() plan {
 	p := plan{
@@ -61,6 +63,7 @@ func (d drill) run(t *testing.T, check func(t *testing.T, w *world)) {
 		}
 		w := newWorldOf(d.plan(), rand.New(rand.NewPCG(1, 1)), trace)
 		w.healed, w.maxSteps = true, 2_000_000
+		w.complain = func(wrong string) { t.Error(wrong) }
 		if d.unlucky {
 			w.random = func() float64 { return 0 }
 		}
@@ -72,9 +75,6 @@ func (d drill) run(t *testing.T, check func(t *testing.T, w *world)) {
 		}
 		defer w.end()
 		check(t, w)
-		if w.wrong != "" {
-			t.Error(w.wrong)
-		}
 	})
 }
 

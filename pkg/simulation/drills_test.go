@@ -54,16 +54,19 @@ func TestStoreOutage(t *testing.T) {
 }
 
 // TestBrownouts: a store or a queue that fails in part for hours loses nothing, runs no
-// effect twice and sends nothing to the dead-letter queue.
+// effect twice and sends nothing to the dead-letter queue, and reconcile brings the events
+// that were not delivered meanwhile.
 func TestBrownouts(t *testing.T) {
 	for _, p := range []part{store, queues} {
 		for _, rate := range []float64{0.01, 0.05, 0.1, 0.25, 0.5} {
 			t.Run(fmt.Sprintf("%s %.0f %%", p, 100*rate), func(t *testing.T) {
+				net := always()
+				net.withheld = 0.3
 				drill{
-					events: 60, spread: 2 * time.Hour,
+					events: 60, spread: 2 * time.Hour, net: net,
 					outages: []planned{{part: p, long: 2 * time.Hour, rate: rate}},
 				}.run(t, func(t *testing.T, w *world) {
-					w.live(2 * time.Hour)
+					w.live(4 * time.Hour)
 					if n := w.everDead(); n > 0 {
 						t.Errorf("%d healthy events in the dead-letter queue", n)
 					}
@@ -260,7 +263,7 @@ func TestEverythingAway(t *testing.T) {
 func TestWithheldEvents(t *testing.T) {
 	net := always()
 	net.withheld, net.hidden = 0.5, 2*time.Hour
-	drill{events: 200, spread: 12 * time.Hour, net: net}.run(t, func(t *testing.T, w *world) {
+	drill{events: 800, spread: 12 * time.Hour, net: net}.run(t, func(t *testing.T, w *world) {
 		for _, tier := range w.net.tiers[1:] {
 			tier.due = time.Now().Add(2 * day) // the long ones would hide what is missed
 		}

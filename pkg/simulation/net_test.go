@@ -25,13 +25,14 @@ type netPlan struct {
 	every    int           // only one of so many quarter-hourly turns comes
 	absence  float64       // that everything is away for days, at a step
 	slice    time.Duration // of the long tiers
+	page     int           // events on one page of the list
 }
 
 func newNetPlan(rng *rand.Rand) netPlan {
 	return netPlan{
 		on: true, withheld: 0.5 * rng.Float64(), hidden: []time.Duration{time.Second, 2 * time.Hour, 50 * time.Hour}[rng.IntN(3)],
 		garbled: 0.3 * rng.Float64(), giveUp: rng.IntN(4), every: []int{4, 16, 64}[rng.IntN(3)],
-		absence: 0.05 * rng.Float64(), slice: []time.Duration{40 * time.Hour, 7 * 24 * time.Hour}[rng.IntN(2)],
+		absence: 0.05 * rng.Float64(), slice: []time.Duration{40 * time.Hour, 7 * 24 * time.Hour}[rng.IntN(2)], page: 2,
 	}
 }
 
@@ -41,7 +42,9 @@ func (p netPlan) befall(rng *rand.Rand, f *fact) {
 	if !p.on || f.behaviour == unhandled {
 		return
 	}
-	f.shown = f.shown.Add(time.Duration(rng.Int64N(int64(max(p.hidden, 1)))))
+	if rng.IntN(2) == 0 {
+		f.shown = f.shown.Add(time.Duration(rng.Int64N(int64(max(p.hidden, 1)))))
+	}
 	f.garbled = rng.Float64() < p.garbled
 	if rng.Float64() < p.withheld {
 		f.due = time.Time{}
@@ -190,10 +193,7 @@ func (n *net) atRest() bool {
 // lister is Stripe's list of events.
 type lister struct{ w *world }
 
-const (
-	listPage = 2
-	listDays = 30 * 24 * time.Hour
-)
+const listDays = 30 * 24 * time.Hour
 
 func (lister) Livemode(context.Context) (bool, error) { return false, nil }
 
@@ -217,7 +217,7 @@ func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 			continue
 		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled:
 			continue
-		case len(page.Items) == listPage:
+		case len(page.Items) == l.w.plan.net.page:
 			page.More = true
 			return page
 		}

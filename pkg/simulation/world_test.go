@@ -58,6 +58,7 @@ type world struct {
 	maxSteps int
 	idle     time.Duration
 	wrong    string // the first thing that must not be
+	complain func(string)
 }
 
 // Bounds of a schedule.
@@ -111,6 +112,9 @@ func (w *world) violate(format string, args ...any) {
 	if w.wrong == "" {
 		w.wrong = fmt.Sprintf(format, args...)
 		w.log("WRONG: %s", w.wrong)
+		if w.complain != nil {
+			w.complain(w.wrong)
+		}
 	}
 }
 
