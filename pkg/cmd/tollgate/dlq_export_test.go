@@ -153,21 +153,23 @@ func TestDLQPurge(t *testing.T) {
 
 	// What cannot be read is nowhere else: all of it is in the file.
 	odd := filepath.Join(s.data, "odd.jsonl")
-	s.tollgate("dlq", "purge", "--cause=undecodable", "--out="+odd).ok(t)
+	s.tollgate("dlq", "purge", "--cause=undecodable", "--reason=cannot be read", "--out="+odd).ok(t)
 	if _, raw := exported(t, odd); !strings.Contains(raw, `"payload":"no message of ours"`) {
 		t.Errorf("the file is %s", raw)
 	}
 	full := filepath.Join(s.data, "full.jsonl")
-	s.tollgate("dlq", "purge", "--payload", "--out="+full).ok(t)
+	s.tollgate("dlq", "purge", "--all", "--reason=a new start", "--payload", "--out="+full).ok(t)
 	if _, raw := exported(t, full); !strings.Contains(raw, "4242") {
 		t.Errorf("the file is %s", raw)
 	}
 	nothing := filepath.Join(s.data, "nothing.jsonl")
-	if got := s.tollgate("dlq", "purge", "--out="+nothing).ok(t); got.out != "Nothing to purge: none of 0 dead letters is selected.\n" {
+	if got := s.tollgate("dlq", "purge", "--all", "--reason=a new start", "--out="+nothing).ok(t); got.out != "Nothing to purge: none of 0 dead letters is selected.\n" {
 		t.Errorf("says %q", got.out)
 	}
 	absent(t, nothing)
 	s.tollgate("dlq", "purge", "--limit=0").refused(t, exitUsage, "--limit")
+	s.tollgate("dlq", "purge", "--reason=a new start").refused(t, exitUsage, "say --all")
+	s.tollgate("dlq", "purge", "--all").refused(t, exitUsage, "purge needs --reason")
 	s.allVisible(0)
 	s.free()
 }
@@ -186,7 +188,7 @@ func TestDLQPurgeBusy(t *testing.T) {
 	s := newSystem(t)
 	s.claim("evt_a", "invoice.paid", 0, 15, time.Now().Add(time.Hour))
 	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row", 1)
-	got := s.tollgate("dlq", "purge", "--out="+filepath.Join(s.data, "p.jsonl"), "--json")
+	got := s.tollgate("dlq", "purge", "--all", "--reason=a new start", "--out="+filepath.Join(s.data, "p.jsonl"), "--json")
 	got.failed(t, "1 dead letters were left: an attempt of their event runs")
 	if v := lines[purgeView](t, got.out)[0]; v.Busy != 1 || v.Deleted != 0 {
 		t.Errorf("the report is %+v", v)
@@ -204,7 +206,7 @@ func TestDLQPurgeAsks(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
 	env := map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
 	name := filepath.Join(s.data, "p.jsonl")
-	for _, args := range [][]string{{"dlq", "purge", "--out=" + name}, {"redrive"}} {
+	for _, args := range [][]string{{"dlq", "purge", "--all", "--reason=x", "--out=" + name}, {"redrive"}} {
 		got := tollgate(t.Context(), env, args...)
 		// Whether an empty stdin looks like a terminal is the machine's.
 		if got.code != exitUsage || !strings.Contains(got.err, "give --yes when nobody can be asked") && !strings.Contains(got.err, "nothing was changed") {

@@ -18,6 +18,7 @@ import (
 // dlqPurgeCmd exports dead letters and then deletes them.
 type dlqPurgeCmd struct {
 	letterFilter
+	All     bool   `help:"All dead letters: needed when no filter is given."`
 	Out     string `help:"File of the export; it must not exist. Default: dlq-purge-<time>.jsonl here." placeholder:"FILE"`
 	Payload bool   `help:"Export the events' bodies as well: they hold customers' data."`
 	Limit   int    `default:"100000" help:"Dead letters deleted at most (1 to 100000)."`
@@ -56,8 +57,13 @@ func (c *dlqPurgeCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.Limit < 1 || c.Limit > redrive.MaxLetters {
+	switch {
+	case c.Limit < 1 || c.Limit > redrive.MaxLetters:
 		return usage("--limit is 1 to %d", redrive.MaxLetters)
+	case f == (redrive.Filter{}) && !c.All:
+		return usage("no filter is given: say --all to give up every dead letter")
+	case c.Why == "":
+		return usage(`purge needs --reason "why these events may be given up"`)
 	}
 	t, err := a.target(ctx)
 	if err != nil {

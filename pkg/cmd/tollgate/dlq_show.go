@@ -12,7 +12,8 @@ import (
 // dlqShowCmd shows one dead letter.
 type dlqShowCmd struct {
 	ID      string `arg:"" name:"event|message" help:"The event's id, or the message's own."`
-	Payload bool   `help:"Print the event's body as well: it holds customers' data."`
+	Payload bool   `help:"Print the event's body as well: it holds customers' data. Needs --reason, and is audited."`
+	Why     string `name:"reason" help:"Why the body is needed, for the audit trail." placeholder:"TEXT"`
 	Limit   int    `default:"100000" help:"Dead letters looked at to find it (1 to 100000)."`
 }
 
@@ -21,7 +22,7 @@ func (dlqShowCmd) Help() string {
 	return `The cause of one dead letter in full, and the record of its event. It is looked for among all dead letters, each of which is taken for up to two minutes and then given back.
 
   tollgate dlq show evt_1
-  tollgate dlq show evt_1 --payload --json`
+  tollgate dlq show evt_1 --payload --reason "ticket 1204"`
 }
 
 // letterView is a dead letter for machines.
@@ -89,10 +90,21 @@ func (c *dlqShowCmd) Run(ctx context.Context, a *app) error {
 	if c.Limit < 1 || c.Limit > redrive.MaxLetters {
 		return usage("--limit is 1 to %d", redrive.MaxLetters)
 	}
+	if c.Payload && c.Why == "" {
+		return usage(`--payload needs --reason "why customers' data is needed"`)
+	}
 	t, err := a.target(ctx)
 	if err != nil {
 		return err
 	}
+	if !c.Payload {
+		return c.show(ctx, a, t)
+	}
+	of := auditOf{verb: "dlq show", why: c.Why, detail: c.ID + ", with payload"}
+	return a.audited(ctx, t, of, func(ctx context.Context) (string, error) { return "shown", c.show(ctx, a, t) })
+}
+
+func (c *dlqShowCmd) show(ctx context.Context, a *app, t target) error {
 	var f found
 	more, err := a.browse(ctx, t, "dlq show", c.Limit, f.look(c.ID, c.Payload))
 	if err != nil {

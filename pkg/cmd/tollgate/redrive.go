@@ -1,11 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 
 	"tollgate/pkg/redrive"
@@ -14,14 +13,13 @@ import (
 // redriveCmd sends dead letters to the queue again.
 type redriveCmd struct {
 	letterFilter
-	Reason  string        `help:"The same as --cause; why the letters are sent goes into --why." placeholder:"REASON"`
 	DryRun  bool          `help:"Say what would be sent, and send nothing."`
 	Rate    int           `default:"20" help:"Letters a second (1 to 500). Default: 20." placeholder:"N"`
 	Limit   int           `help:"Letters sent at most. Default: all that are selected." placeholder:"N"`
 	Canary  int           `help:"Send so many first and wait; go on only if none of them fails again." placeholder:"N"`
 	Wait    bool          `help:"Wait for what becomes of each letter; exit 1 unless all are done."`
 	Timeout time.Duration `default:"10m" help:"How long to wait at most, for the canary and again for all. Default: 10m." placeholder:"DURATION"`
-	Why     string        `help:"Why, for the audit trail." placeholder:"TEXT"`
+	Why     string        `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes     bool          `help:"Do not ask."`
 }
 
@@ -37,6 +35,10 @@ With --canary or --wait, a letter is done when its event's record is; it has fai
   tollgate redrive --error 3f2a90b1c4de --canary 5 --wait`
 }
 
+// oneWord is what the reasons of dead letters look like: taken for a filter, --reason
+// must not send all of them.
+var oneWord = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+
 func (c *redriveCmd) check() (f redrive.Filter, err error) {
 	switch {
 	case c.Rate < 1 || c.Rate > redrive.MaxRate:
@@ -45,13 +47,9 @@ func (c *redriveCmd) check() (f redrive.Filter, err error) {
 		return f, usage("--limit and --canary are 1 to %d", redrive.MaxLetters)
 	case c.Timeout <= 0:
 		return f, usage("--timeout is a duration such as 5m")
-	case c.Reason != "" && c.Cause != "" && c.Reason != c.Cause:
-		return f, usage("--reason and --cause are the same filter: give one")
+	case c.Cause == "" && oneWord.MatchString(c.Why):
+		return f, usage("--reason %s would select nothing: --cause %s selects letters by their reason; why they are sent takes more than a word", c.Why, c.Why)
 	}
-	if strings.ContainsAny(c.Reason, " \t") {
-		return f, usage("--reason %q: here it selects letters, by one word as tollgate dlq list shows it; --why is for the audit trail", c.Reason)
-	}
-	c.Cause = cmp.Or(c.Cause, c.Reason)
 	return c.filter(time.Now())
 }
 
