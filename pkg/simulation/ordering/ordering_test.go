@@ -1,0 +1,175 @@
+// Package ordering_test delivers what happens to one object of Stripe's in every order
+// there is. Each order is played with every event in two copies, and with an accident at
+// each of its places in turn: an attempt that fetched its object and then dies, or goes
+// on only when others have been handled. Many events share their second. Whatever the
+// order, the object's row must never go back, and must end as Stripe's object ends.
+//
+// The guards that are found in the field, by the event's time, play the same orders and lose.
+package ordering_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"tollgate/pkg/dispatch"
+)
+
+// TestEveryOrder plays all orders of all sequences with the product's handlers.
+func TestEveryOrder(t *testing.T) {
+	for _, q := range sequences() {
+		t.Run(q.name, func(t *testing.T) {
+			s := q.tell(t)
+			s.mustHaveTies(t)
+			begin, runs := time.Now(), 0
+			wrong := s.playAll(t.Context(), newPlayer, func(n int, order []int, play func(run)) {
+				play(run{order: order, place: len(order)})
+				for place := range order {
+					play(run{order, place, accident((n + place) % int(accidents))})
+				}
+			}, &runs)
+			t.Logf("%d events, %d runs in %v", len(q.steps), runs, time.Since(begin).Round(time.Millisecond))
+			if len(wrong) > 0 {
+				t.Errorf("%d of %d runs went wrong, one so: %v", len(wrong), runs, wrong[0])
+			}
+		})
+	}
+}
+
+func (s *story) mustHaveTies(t *testing.T) {
+	for i := 1; i < len(s.events); i++ {
+		if s.events[i].Created == s.events[i-1].Created && s.said[i] != s.said[i-1] {
+			return
+		}
+	}
+	t.Error("no two states of the object have one second")
+}
+
+// playAll plays the runs that plan makes of each order, on all processors.
+func (s *story) playAll(ctx context.Context, player func(*story) *player, plan func(n int, order []int, play func(run)), runs *int) (wrong []error) {
+	orders := permutations(len(s.steps))
+	stride := 1
+	if len(orders) > many {
+		stride = sparse
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			p := player(s)
+			for n := w * stride; n < len(orders); n += workers * stride {
+				plan(n, orders[n], func(r run) {
+					err := p.play(ctx, r)
+					mu.Lock()
+					defer mu.Unlock()
+					*runs++
+					if err != nil {
+						wrong = append(wrong, fmt.Errorf("order %v, accident %d at %d: %w", r.order, r.what, r.place, err))
+					}
+				})
+			}
+		})
+	}
+	wg.Wait()
+	return wrong
+}
+
+// permutations returns all orders of 0 to n-1, the first of which is theirs.
+func permutations(n int) (all [][]int) {
+	var extend func(order []int, used uint)
+	extend = func(order []int, used uint) {
+		if len(order) == n {
+			all = append(all, append([]int{}, order...))
+			return
+		}
+		for i := range n {
+			if used&(1<<i) == 0 {
+				extend(append(order, i), used|1<<i)
+			}
+		}
+	}
+	extend(make([]int, 0, n), 0)
+	return all
+}
+
+// TestOtherGuardsLose lets the guards that others ship play every order, without any
+// accident: they write the event's snapshot if its second passes.
+func TestOtherGuardsLose(t *testing.T) {
+	guards := []struct {
+		name    string
+		passes  func(created, kept int64) bool
+		inOrder bool // right at least when events come in order, once each
+	}{
+		{"blindly", func(_, _ int64) bool { return true }, true},
+		{"created > last", func(created, kept int64) bool { return created > kept }, false},
+		{"created >= last", func(created, kept int64) bool { return created >= kept }, true},
+	}
+	for _, q := range sequences() {
+		for _, g := range guards {
+			t.Run(q.name+"/"+g.name, func(t *testing.T) {
+				s := q.tell(t)
+				s.keeps = nil
+				var inOrder error
+				runs := 0
+				wrong := s.playAll(t.Context(), guarded(g.passes), func(n int, order []int, play func(run)) {
+					play(run{order: order, place: len(order)})
+				}, &runs)
+				wentBack, wrongEnd := 0, 0
+				for _, err := range wrong {
+					switch {
+					case errors.Is(err, errWentBack):
+						wentBack++
+					case errors.Is(err, errWrongEnd):
+						wrongEnd++
+					default:
+						t.Fatal(err)
+					}
+				}
+				t.Logf("of %d orders %d go back on the way, %d more end wrong", runs, wentBack, wrongEnd)
+				if wentBack+wrongEnd < runs/4 {
+					t.Errorf("only %d of %d orders are too much for it", wentBack+wrongEnd, runs)
+				}
+				inOrder = guarded(g.passes)(s).play(t.Context(), run{order: permutations(len(q.steps))[0], place: len(q.steps)})
+				if g.inOrder != (inOrder == nil) {
+					t.Errorf("in order: %v", inOrder)
+				}
+			})
+		}
+	}
+}
+
+// guarded keeps an object's row by the snapshots of its events, each if it passes against
+// the second of the last one that did. The row is swapped, so that only the guard can lose.
+func guarded(passes func(created, kept int64) bool) func(*story) *player {
+	return func(s *story) *player {
+		p := &player{story: s, reads: func(row fields) string { return row["said"].(string) }}
+		p.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: p, Rows: p})
+		write := func(ctx context.Context, e dispatch.Event[fields]) (dispatch.Effects, error) {
+			key := dispatch.ObjectKey(e.Envelope)
+			row, found, err := p.Item(ctx, key)
+			if err != nil {
+				return nil, err
+			}
+			ver, _ := row["ver"].(int64)
+			if kept, _ := row["second"].(int64); found && !passes(e.Created, kept) {
+				return nil, nil
+			}
+			return dispatch.Effects{dispatch.Swap(key, ver, fields{"said": s.said[s.index[e.ID]], "second": e.Created})}, nil
+		}
+		seen := map[string]bool{}
+		for _, st := range s.steps {
+			if !seen[st.typ] {
+				seen[st.typ] = true
+				dispatch.On(p.mux, st.typ, write)
+			}
+		}
+		return p
+	}
+}

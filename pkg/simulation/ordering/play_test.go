@@ -1,0 +1,309 @@
+package ordering_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/idempotency/idempotencytest"
+)
+
+// accident is what happens to the attempt at one place of an order, after it fetched its
+// object and before it completes.
+type accident int
+
+const (
+	died           accident = iota // it never goes on; its message comes back when all others are done
+	overtaken                      // the next event is handled first
+	overtakenByAll                 // all others are handled first
+	accidents
+)
+
+// run is one order of deliveries, each event in two copies.
+type run struct {
+	order []int
+	place int // of the attempt that has the accident, none when it is past the end
+	what  accident
+}
+
+// player plays runs of one story, one after the other.
+type player struct {
+	*story
+	mux   *dispatch.Mux
+	reads func(row fields) string // what a row says
+
+	*idempotencytest.Memory
+	clock  time.Time
+	state  int         // of the object at Stripe, -1 before there is one
+	sent   []time.Time // when each event's message was sent, by step
+	owners int
+	shows  int // the state that the row showed last
+	stuck  *frozen
+}
+
+// frozen is an attempt that had an accident.
+type frozen struct {
+	i       int
+	claim   *idempotency.Claim
+	effects dispatch.Effects
+	outcome idempotency.Outcome
+}
+
+// newPlayer plays with the product's handlers, and with rows of the kinds that it keeps
+// none of, or not for all events.
+func newPlayer(s *story) *player {
+	p := &player{story: s, reads: saysRow}
+	p.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: p, Rows: p})
+	handlers.Register(p.mux)
+	for _, typ := range []string{"charge.succeeded", "charge.updated", "charge.refunded", "charge.refund.updated"} {
+		dispatch.OnCurrent(p.mux, typ, keepCharge)
+	}
+	for _, typ := range []string{"funds_withdrawn", "updated", "closed", "funds_reinstated"} {
+		dispatch.OnCurrent(p.mux, "charge.dispute."+typ, keepDispute)
+	}
+	return p
+}
+
+func keepCharge(_ context.Context, e dispatch.Current[stripe.Charge]) (dispatch.Effects, error) {
+	c := &e.Object
+	return dispatch.Effects{e.Keep(fields{
+		"object": "charge", "status": string(c.Status), "amount": c.Amount, "amount_refunded": c.AmountRefunded, "refunded": c.Refunded,
+	})}, nil
+}
+
+func keepDispute(_ context.Context, e dispatch.Current[stripe.Dispute]) (dispatch.Effects, error) {
+	d := &e.Object
+	return dispatch.Effects{e.Keep(fields{"object": "dispute", "status": string(d.Status), "reason": string(d.Reason), "amount": d.Amount})}, nil
+}
+
+// FetchObject is Stripe: it shows the object as it is now.
+func (p *player) FetchObject(context.Context, string, string, string) ([]byte, error) {
+	return p.states[p.state], nil
+}
+
+// verdicts of a run that went wrong.
+var (
+	errWentBack = errors.New("the row went back")
+	errWrongEnd = errors.New("the row ends wrong")
+)
+
+// play plays one run and returns the first thing that is wrong.
+func (p *player) play(ctx context.Context, r run) error {
+	p.Memory, p.clock, p.state, p.shows, p.stuck = idempotencytest.NewMemory(nil), time.Unix(start+60, 0), -1, -1, nil
+	p.sent = make([]time.Time, len(p.steps))
+	for place, i := range r.order {
+		p.happen(i)
+		if place == r.place {
+			if err := p.freeze(ctx, i); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.deliver(ctx, i); err != nil {
+			return err
+		}
+		if p.stuck != nil && r.what == overtaken {
+			if err := p.thaw(ctx); err != nil {
+				return err
+			}
+		}
+		// The copy of the event before comes while things go on.
+		if place > 0 {
+			if err := p.deliver(ctx, r.order[place-1]); err != nil {
+				return err
+			}
+		}
+	}
+	if p.stuck != nil && r.what != died {
+		if err := p.thaw(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.late(ctx, r); err != nil {
+		return err
+	}
+	return p.end(ctx)
+}
+
+// happen makes Stripe's object what it is after step i, with all steps before it: no
+// event is delivered before it came about.
+func (p *player) happen(i int) {
+	for ; p.state < i; p.state++ {
+		p.sent[p.state+1] = p.clock
+	}
+}
+
+// late brings back what died, when its lease is over, then lets its dead attempt write.
+func (p *player) late(ctx context.Context, r run) error {
+	p.clock = p.clock.Add(time.Minute)
+	last := r.order[len(r.order)-1]
+	if err := p.deliver(ctx, last); err != nil || p.stuck == nil {
+		return err
+	}
+	dead := p.stuck
+	p.stuck = nil
+	if err := p.deliver(ctx, dead.i); err != nil {
+		return err
+	}
+	done, err := p.Complete(ctx, dead.claim, dead.outcome, dead.effects, p.clock)
+	if err != nil || done.Verdict != idempotency.SupersededDone {
+		return fmt.Errorf("a dead attempt's write came to %s, %w", done.Verdict, err)
+	}
+	return p.look(ctx)
+}
+
+// deliver hands one copy of event i to a worker, which goes through with it.
+func (p *player) deliver(ctx context.Context, i int) error {
+	claim, err := p.claim(ctx, i)
+	if err != nil || claim == nil {
+		return err
+	}
+	outcome, effects, err := p.decide(ctx, i, claim)
+	if err != nil {
+		return err
+	}
+	return p.finish(ctx, &frozen{i, claim, effects, outcome})
+}
+
+// freeze lets an attempt begin and stops it after its fetch.
+func (p *player) freeze(ctx context.Context, i int) error {
+	claim, err := p.claim(ctx, i)
+	if err != nil || claim == nil {
+		return fmt.Errorf("event %d cannot be claimed first: %w", i, err)
+	}
+	outcome, effects, err := p.decide(ctx, i, claim)
+	p.stuck = &frozen{i, claim, effects, outcome}
+	return err
+}
+
+// thaw lets the stopped attempt go on.
+func (p *player) thaw(ctx context.Context) error {
+	f := p.stuck
+	p.stuck = nil
+	return p.finish(ctx, f)
+}
+
+// claim returns nil for a copy whose event is done or in another's hands.
+func (p *player) claim(ctx context.Context, i int) (*idempotency.Claim, error) {
+	p.clock = p.clock.Add(2 * time.Second)
+	p.owners++
+	r, err := p.Claim(ctx, idempotency.ClaimRequest{
+		Event: p.events[i], Own: fmt.Sprintf("%032d", p.owners), Now: p.clock,
+		Lease: p.clock.Add(50 * time.Second), Cutoff: p.clock.Add(-5 * time.Second), Receives: 1, ReceivesLeft: 15,
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch r.Verdict {
+	case idempotency.Claimed:
+		return r.Claim, nil
+	case idempotency.Duplicate:
+		return nil, nil
+	case idempotency.Busy:
+		if p.stuck != nil && p.stuck.i == i {
+			return nil, nil
+		}
+	}
+	return nil, fmt.Errorf("claim of event %d: %s", i, r.Verdict)
+}
+
+// decide runs the event's handler.
+func (p *player) decide(ctx context.Context, i int, c *idempotency.Claim) (idempotency.Outcome, dispatch.Effects, error) {
+	if !p.mux.Handles(p.events[i]) {
+		return idempotency.Ignored, nil, nil
+	}
+	effects, err := p.mux.Dispatch(ctx, dispatch.Input{
+		Envelope: p.events[i], Attempt: c.Attempt, Generation: c.Generation, FirstAt: c.FirstAt, Now: p.clock, SentAt: p.sent[i],
+	})
+	if errors.Is(err, dispatch.ErrCoalesced) {
+		return idempotency.Stale, nil, nil
+	}
+	return idempotency.Applied, effects, err
+}
+
+// finish completes an attempt; one whose row changed runs again.
+func (p *player) finish(ctx context.Context, f *frozen) error {
+	for range 5 {
+		done, err := p.Complete(ctx, f.claim, f.outcome, f.effects, p.clock)
+		if err != nil {
+			return err
+		}
+		switch done.Verdict {
+		case idempotency.Completed:
+			return p.look(ctx)
+		case idempotency.SwapRefused:
+			if f.outcome, f.effects, err = p.decide(ctx, f.i, f.claim); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("completion of event %d: %s, %w", f.i, done.Verdict, done.Err)
+		}
+	}
+	return fmt.Errorf("event %d found its row changed five times", f.i)
+}
+
+// row reads the object's row, "" when there is none.
+func (p *player) row(ctx context.Context) (said string, err error) {
+	row, found, err := p.Item(ctx, dispatch.ObjectKey(p.events[0]))
+	if err != nil || !found {
+		return "", err
+	}
+	return p.reads(row), nil
+}
+
+// look wants the row to show the state that it showed before, or a later one.
+func (p *player) look(ctx context.Context) error {
+	said, err := p.row(ctx)
+	if err != nil || said == "" {
+		return err
+	}
+	last := -1
+	for n, s := range p.said {
+		if s != said {
+			continue
+		}
+		if last = n; n >= p.shows {
+			p.shows = n
+			return nil
+		}
+	}
+	if last < 0 {
+		return fmt.Errorf("the row shows what the object never was: %s", said)
+	}
+	return fmt.Errorf("%w from state %d to %d", errWentBack, p.shows, last)
+}
+
+// end wants every event done, the row to show the last state, and each thing beside it once.
+func (p *player) end(ctx context.Context) error {
+	for _, r := range p.Records() {
+		if r.State != idempotency.Done {
+			return fmt.Errorf("%s ends %s", r.ID, r.State)
+		}
+	}
+	said, err := p.row(ctx)
+	if err != nil {
+		return err
+	}
+	if want := p.said[len(p.said)-1]; said != want {
+		return fmt.Errorf("%w: %s, want %s", errWrongEnd, said, want)
+	}
+	for prefix, want := range p.keeps {
+		n := 0
+		for _, key := range p.Keys() {
+			if strings.HasPrefix(key, prefix) {
+				n++
+			}
+		}
+		if n != want {
+			return fmt.Errorf("%d items %s…, want %d", n, prefix, want)
+		}
+	}
+	return nil
+}
