@@ -29,8 +29,8 @@ func (r *Reconciler) Backfill(ctx context.Context, b BackfillRequest) (Report, e
 	}
 	p.stopAfter, p.dry, p.progress, p.unbounded = 0, b.DryRun, b.Progress, true
 	if b.Types != nil {
-		p.partly = len(b.Types) < len(r.cfg.Types)
-		p.chunks = slices.Collect(slices.Chunk(slices.Sorted(slices.Values(b.Types)), MaxTypes))
+		p.partly = slices.ContainsFunc(r.cfg.Types, func(t string) bool { return !slices.Contains(b.Types, t) })
+		p.chunks = slices.Collect(slices.Chunk(slices.Compact(slices.Sorted(slices.Values(b.Types))), MaxTypes))
 	}
 	last := p.started.Add(-l.SettleLag)
 	if b.Until.Before(last) {

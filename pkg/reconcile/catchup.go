@@ -2,13 +2,15 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 )
 
 // catchUp takes the slices that the long tiers left, the oldest first, while there is
-// time. Each runs by its own tier's rules and is noted as that tier's.
+// time. Each runs by its own tier's rules and is noted as that tier's. One that cannot be
+// listed is passed over in this run, so that it holds up none behind it.
 func (p *pass) catchUp(ctx context.Context) {
 	var long []Tier
 	oldest := p.started
@@ -20,7 +22,7 @@ func (p *pass) catchUp(ctx context.Context) {
 	}
 	notes, err := p.cfg.Coverage.Covered(ctx, oldest, p.started)
 	if err != nil {
-		p.report.Err = fmt.Errorf("read what was finished: %w", err)
+		p.report.Err = errors.Join(p.report.Err, fmt.Errorf("read what was finished: %w", err))
 		return
 	}
 	for !p.outOfTime() {
@@ -29,14 +31,30 @@ func (p *pass) catchUp(ctx context.Context) {
 			return
 		}
 		finished, err := p.slice(ctx, t, account, w)
-		if err != nil || !finished {
-			// Its own pass comes back to it; this one did what it was for.
+		if !finished {
 			p.cfg.Logger.Warn("a slice that was left could not be finished", "tier", t.Name, "account", account, "from", w.From, "error", err)
-			return
+			if !p.passOver(err) {
+				return
+			}
+		} else {
+			p.report.CaughtUp++
 		}
-		p.report.CaughtUp++
 		notes = append(notes, Covered{Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To, DoneAt: p.cfg.Now()})
 	}
+}
+
+// passOver reports whether a slice that was not finished leaves the others their turn. What
+// is put off or out of time is for a later run, which is no fault.
+func (p *pass) passOver(err error) bool {
+	if err == nil || errors.Is(err, errStopped) {
+		return false
+	}
+	p.report.LeftOver++
+	if p.report.LeftOver == 1 { // hundreds may fail alike
+		p.report.Err = errors.Join(p.report.Err, err)
+	}
+	_, unlisted := errors.AsType[*listError](err)
+	return unlisted
 }
 
 func (p *pass) oldestLeft(tiers []Tier, notes []Covered) (tier Tier, account string, oldest Window, found bool) {

@@ -25,6 +25,8 @@ type pass struct {
 	unbounded bool          // as many messages as it takes
 	progress  func(Counts)
 
+	held   []heldBack // a net's, until its slice is listed to its end
+	holds  int        // bytes of their bodies
 	sent   int
 	room   int // messages until the queue's depth is asked for again
 	shut   bool
@@ -40,7 +42,8 @@ func (p *pass) outOfTime() bool {
 
 // cover runs the windows of a tier, each for every account, and notes what is finished.
 // An account that cannot be listed is left out of the rest; any other error ends the pass.
-func (p *pass) cover(ctx context.Context, t Tier, windows []Window) {
+// It reports whether the pass may go on with the accounts that are left.
+func (p *pass) cover(ctx context.Context, t Tier, windows []Window) (on bool) {
 	p.report.Slices += len(windows) * len(p.accounts)
 	for _, w := range windows {
 		for _, account := range slices.Clone(p.accounts) {
@@ -49,10 +52,11 @@ func (p *pass) cover(ctx context.Context, t Tier, windows []Window) {
 				p.report.Finished++
 			}
 			if !p.goOn(account, err) {
-				return
+				return false
 			}
 		}
 	}
+	return true
 }
 
 // listError is an account's that cannot be listed.
@@ -87,11 +91,15 @@ func (p *pass) goOn(account string, err error) bool {
 // slice lists one window of one account to its end and notes that, unless something was
 // put off. A crash before the note costs another look.
 func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (finished bool, err error) {
+	p.held, p.holds = nil, 0
 	var c Counts
 	for _, types := range p.chunks {
 		if err := p.list(ctx, t, Query{Account: account, From: w.From, To: w.To, Types: types}, &c); err != nil {
 			return false, err
 		}
+	}
+	if err := p.release(ctx, &c); err != nil {
+		return false, err
 	}
 	if c.Deferred > 0 {
 		return false, nil
@@ -163,6 +171,7 @@ func (p *pass) page(ctx context.Context, t Tier, account string, page Page) (c C
 
 // Further verdicts, on what came of an event.
 const (
+	withheld   verdict = "withheld" // counted when it is sent
 	unreadable verdict = "unreadable"
 	deferred   verdict = "deferred"
 )
@@ -170,7 +179,8 @@ const (
 // of is the count of a verdict.
 func (c *Counts) of(v verdict) *int {
 	return map[verdict]*int{
-		known: &c.Known, missed: &c.Missed, stuck: &c.Stuck, revived: &c.Revived,
+		withheld: new(int), // nobody's
+		known:    &c.Known, missed: &c.Missed, stuck: &c.Stuck, revived: &c.Revived,
 		suspicious: &c.Suspicious, unreadable: &c.Unreadable, deferred: &c.Deferred,
 	}[v]
 }
@@ -203,7 +213,11 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	case suspicious:
 		log.Error("an event and its record contradict each other", "state", rec.State)
 	case missed, stuck, revived:
-		return p.send(ctx, r.net, e, v)
+		if r.net {
+			p.hold(e, v)
+			return withheld, nil
+		}
+		return p.send(ctx, false, e, v)
 	}
 	return v, nil
 }

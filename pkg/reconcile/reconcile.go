@@ -87,8 +87,8 @@ func (r *Reconciler) run(ctx context.Context, t Tier) (Report, error) {
 	if err != nil {
 		return Report{Tier: t.Name, Err: err}, err
 	}
-	p.cover(ctx, t, t.windows(p.started))
-	if t.Name == Quarter && p.report.Complete() {
+	on := p.cover(ctx, t, t.windows(p.started))
+	if t.Name == Quarter && on && p.report.Deferred == 0 {
 		p.catchUp(ctx)
 	}
 	return p.report, p.report.Err
@@ -140,11 +140,13 @@ type Report struct {
 	Counts
 	Slices, Finished int   // of the tier's own window, over all accounts
 	CaughtUp         int   // slices that a long pass had left
+	LeftOver         int   // such slices that failed again
 	Stopped          bool  // out of time
 	Err              error // what kept it from going on, or an account from being listed
 }
 
-// Complete reports whether the whole window was compared and nothing was put off.
+// Complete reports whether the whole window was compared, nothing was put off, and no
+// slice that an earlier pass had left failed again.
 func (r Report) Complete() bool {
-	return r.Finished == r.Slices && r.Deferred == 0 && !r.Stopped && r.Err == nil
+	return r.Finished == r.Slices && r.LeftOver == 0 && r.Deferred == 0 && !r.Stopped && r.Err == nil
 }

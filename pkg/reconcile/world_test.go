@@ -21,6 +21,7 @@ type world struct {
 	now    time.Time
 	stripe []*listed // the newest first
 	fail   func(Query) error
+	lists  []Query
 	live   bool
 
 	queue   []message
@@ -70,6 +71,7 @@ func (w *world) arises(e event.Envelope, visible time.Time) {
 func (w *world) Livemode(context.Context) (bool, error) { return w.live, nil }
 
 func (w *world) ListEvents(_ context.Context, q Query) (p Page, err error) {
+	w.lists = append(w.lists, q)
 	if w.fail != nil {
 		if err := w.fail(q); err != nil {
 			return p, err

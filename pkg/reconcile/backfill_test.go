@@ -1,0 +1,53 @@
+package reconcile
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestBackfillSendsMoreThanAPass: while the queue holds few, the operator waits for it.
+func TestBackfillSendsMoreThanAPass(t *testing.T) {
+	w := newWorld(noon())
+	r := w.reconciler(t, nil)
+	r.cfg.Limits.Reconcile.MaxSends = 20
+	r.cfg.Depth = depthFunc(func() int { w.consume(); return len(w.queue) })
+	for n := range 130 {
+		w.arises(anEvent(fmt.Sprint("evt_", n), noon().Add(-time.Hour)), noon())
+	}
+	report, err := r.Backfill(t.Context(), BackfillRequest{Since: noon().Add(-2 * time.Hour), Until: noon()})
+	if err != nil || !report.Complete() || report.Missed != 130 || len(w.taken) != 130 {
+		t.Errorf("%+v, %v, %d sent", report, err, len(w.taken))
+	}
+}
+
+// TestBackfillCoversByAllTypesAlone, however often the request names one.
+func TestBackfillCoversByAllTypesAlone(t *testing.T) {
+	const paid, succeeded, other = "invoice.paid", "payment_intent.succeeded", "invoice.voided"
+	for _, c := range []struct {
+		name   string
+		types  []string
+		covers bool
+		listed int
+	}{
+		{"all", nil, true, 2},
+		{"each", []string{succeeded, paid}, true, 2},
+		{"each, one twice", []string{paid, succeeded, paid}, true, 2},
+		{"one", []string{paid}, false, 1},
+		{"one, twice", []string{paid, paid}, false, 1},
+		{"as many, one of them foreign", []string{paid, other}, false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(noon())
+			for n, typ := range []string{paid, succeeded} {
+				e := anEvent(fmt.Sprint("evt_", n), noon().Add(-time.Hour))
+				e.Type = typ
+				w.arises(e, noon())
+			}
+			report, err := w.reconciler(t, nil).Backfill(t.Context(), BackfillRequest{Since: noon().Add(-2 * time.Hour), Until: noon(), Types: c.types})
+			if err != nil || !report.Complete() || report.Listed != c.listed || (len(w.notes) > 0) != c.covers {
+				t.Errorf("%+v, %v, notes %v", report, err, w.notes)
+			}
+		})
+	}
+}
