@@ -104,8 +104,8 @@ type box struct {
 	marked []string
 }
 
-func (b *box) Unsent(_ context.Context, shard int, _ string, _ int) ([]outbox.Message, string, error) {
-	if shard != 0 || len(b.marked) > 0 {
+func (b *box) Unsent(_ context.Context, q outbox.Query) ([]outbox.Message, string, error) {
+	if q.Shard != 0 || len(b.marked) > 0 {
 		return nil, "", nil
 	}
 	return []outbox.Message{{Key: "OUT#1", Name: "receipt"}}, "", nil

@@ -45,8 +45,8 @@ func NewOutbox(client OutboxClient, table string) (*Outbox, error) {
 
 // Unsent returns a page of a shard's unsent messages. The index lags a moment behind the
 // table: what it shows although it is marked already is left out where the item says so.
-func (o *Outbox) Unsent(ctx context.Context, shard int, cursor string, limit int) (page []outbox.Message, next string, err error) {
-	items, next, err := o.reader.Listed(ctx, outbox.ListName(shard), Listed{Limit: limit, Cursor: cursor})
+func (o *Outbox) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
+	items, next, err := o.reader.Listed(ctx, outbox.ListName(q.Shard), Listed{NewestFirst: q.NewestFirst, Limit: q.Limit, Cursor: q.Cursor})
 	if err != nil {
 		return nil, "", err
 	}

@@ -49,7 +49,7 @@ func TestOutboxUnsent(t *testing.T) {
 	put("OUT#FACT#live#-#in_9#paid#receipt", 3, outboxStart)
 	var got []outbox.Message
 	for cursor := ""; ; {
-		page, next, err := o.Unsent(t.Context(), 2, cursor, 2)
+		page, next, err := o.Unsent(t.Context(), outbox.Query{Shard: 2, Limit: 2, Cursor: cursor})
 		if err != nil || len(page) > 2 {
 			t.Fatalf("a page of %d, %v", len(page), err)
 		}
@@ -67,6 +67,15 @@ func TestOutboxUnsent(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the oldest first (-want +got):\n%s", diff)
+	}
+	slices.Reverse(want)
+	got, next, err := o.Unsent(t.Context(), outbox.Query{Shard: 2, Limit: 3, NewestFirst: true})
+	if err != nil || next == "" {
+		t.Fatalf("next page %q, %v", next, err)
+	}
+	rest, next, err := o.Unsent(t.Context(), outbox.Query{Shard: 2, Limit: 3, NewestFirst: true, Cursor: next})
+	if diff := cmp.Diff(want, append(got, rest...)); diff != "" || next != "" || err != nil {
+		t.Errorf("%v, next page %q, the newest first (-want +got):\n%s", err, next, diff)
 	}
 }
 
@@ -88,7 +97,7 @@ func TestOutboxMarkSent(t *testing.T) {
 			t.Errorf("after mark %d (-want +got):\n%s, %v", i, diff, err)
 		}
 	}
-	if page, _, err := o.Unsent(t.Context(), 0, "", 10); err != nil || len(page) != 0 {
+	if page, _, err := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10}); err != nil || len(page) != 0 {
 		t.Errorf("still listed: %v, %v", page, err)
 	}
 	if err := o.MarkSent(t.Context(), "OUT#none", first); err != nil {
@@ -138,7 +147,7 @@ func TestOutboxDrain(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if page, _, err := o.Unsent(t.Context(), 7, "", 10); err != nil || len(page) != 0 || len(k.sent) != 80 {
+	if page, _, err := o.Unsent(t.Context(), outbox.Query{Shard: 7, Limit: 10}); err != nil || len(page) != 0 || len(k.sent) != 80 {
 		t.Errorf("%d left, %d sent, %v", len(page), len(k.sent), err)
 	}
 	for key, n := range k.sent {
@@ -154,7 +163,7 @@ func TestOutboxErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, listErr := o.Unsent(t.Context(), 0, "", 10)
+	_, _, listErr := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10})
 	for what, err := range map[string]error{"list": listErr, "mark": o.MarkSent(t.Context(), "OUT#1", outboxStart)} {
 		if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 			t.Errorf("%s: %v", what, err)
@@ -198,7 +207,7 @@ func TestOutboxLeavesOutWhatIsMarked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, next, err := o.Unsent(t.Context(), 0, "", 10)
+	page, next, err := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10})
 	if err != nil || next != "" || !slices.EqualFunc(page, []string{"OUT#2"}, func(m outbox.Message, key string) bool { return m.Key == key }) {
 		t.Errorf("page %v, next %q, %v", page, next, err)
 	}

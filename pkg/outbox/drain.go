@@ -14,7 +14,7 @@ import (
 
 // Options of a run. The zero value serves.
 type Options struct {
-	Limit    int           // messages tried; default 1,000
+	Limit    int           // messages taken by the sender, the same share of each shard and one at least; as many may fail; default 1,000
 	Time     time.Duration // no message is begun after this; default 50 s, for a run each minute
 	SendTime time.Duration // for one message; default 10 s
 	MarkTime time.Duration // for one mark; default 3 s
@@ -38,8 +38,10 @@ const pageSize = 25
 
 // Drain sends what is unsent, each shard's oldest first and the shards beside each other,
 // until nothing is left or a bound of the options is met. A message that fails is
-// counted and passed over, so it holds up none but itself; only as many failing ones as
-// Limit would keep others waiting. What was sent is marked even when ctx ends.
+// counted and passed over, so it holds up none but itself. A shard whose oldest messages
+// fail, half its share of Limit or for half the time, goes on from its newest: however
+// many wait that cannot be sent, a new one gets its turn. What was sent is marked even
+// when ctx ends.
 //
 // The error tells which lists could not be read or which options cannot be; the result
 // counts what was done all the same.
@@ -58,11 +60,12 @@ func Drain(ctx context.Context, store Store, sender Sender, o Options) (Result, 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &run{store: store, sender: sender, o: o, end: o.Now().Add(o.Time), left: o.Limit}
+	begin := o.Now()
+	r := &run{store: store, sender: sender, o: o, turn: begin.Add(o.Time / 2), end: begin.Add(o.Time)}
 	errs := make([]error, Shards)
 	var wg sync.WaitGroup
 	for shard := range Shards {
-		wg.Go(func() { errs[shard] = r.shard(ctx, shard) })
+		wg.Go(func() { errs[shard] = r.shard(ctx, shard, max(1, (o.Limit+Shards-1-shard)/Shards)) })
 	}
 	wg.Wait()
 	return r.result, errors.Join(errs...)
@@ -73,62 +76,29 @@ type run struct {
 	store  Store
 	sender Sender
 	o      Options
+	turn   time.Time // from which a shard with failures goes on from its newest
 	end    time.Time
 
 	mu     sync.Mutex
-	left   int // messages that may still be tried
 	result Result
 }
 
-// shard sends what one list holds.
-func (r *run) shard(ctx context.Context, shard int) error {
-	for cursor := ""; ; {
-		page, next, err := r.store.Unsent(ctx, shard, cursor, pageSize)
-		if err != nil {
-			r.note(func(is *Result) { is.Unfinished = true })
-			return fmt.Errorf("list unsent messages of %s: %w", ListName(shard), err)
-		}
-		for _, m := range page {
-			if !r.mayTry(ctx) {
-				return nil
-			}
-			r.one(ctx, m)
-		}
-		if next == "" {
-			return nil
-		}
-		cursor = next
-	}
-}
-
-// mayTry takes one message of the run's bounds, or notes that they are met.
-func (r *run) mayTry(ctx context.Context) bool {
-	over := ctx.Err() != nil || !r.o.Now().Before(r.end)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if over || r.left == 0 {
-		r.result.Unfinished = true
-		return false
-	}
-	r.left--
-	return true
-}
-
 // one sends a message, then marks it: the other way round a crash in between would lose it.
-func (r *run) one(ctx context.Context, m Message) {
+func (r *run) one(ctx context.Context, m Message) (taken bool) {
 	if err := r.send(ctx, m); err != nil {
 		r.note(func(is *Result) { is.Failed++ })
 		r.warn(ctx, "send outbox message failed", m, err)
-		return
+		return false
 	}
 	mark, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.MarkTime)
 	defer cancel()
 	if err := r.store.MarkSent(mark, m.Key, r.o.Now()); err != nil {
 		r.note(func(is *Result) { is.Unmarked++ })
 		r.warn(ctx, "mark outbox message failed: it will be sent again", m, err)
-		return
+		return true
 	}
 	r.note(func(is *Result) { is.Sent++ })
+	return true
 }
 
 // send turns a panic of the sender's into its error.

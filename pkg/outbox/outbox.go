@@ -49,11 +49,19 @@ type Sender interface {
 	Send(context.Context, Message) error
 }
 
+// Query asks for one page of the unsent messages of a shard, by time.
+type Query struct {
+	Shard       int
+	NewestFirst bool
+	Limit       int    // of the page
+	Cursor      string // of the page before, whose shard and order were the same; "" for the first
+}
+
 // Store keeps messages until they are sent. Safe for concurrent use.
 type Store interface {
-	// Unsent returns a page of at most limit unsent messages of a shard, the oldest
-	// first, and the next page's cursor, "" when there is none.
-	Unsent(ctx context.Context, shard int, cursor string, limit int) (page []Message, next string, err error)
+	// Unsent returns a page of unsent messages and the next page's cursor, "" when there
+	// is none.
+	Unsent(context.Context, Query) (page []Message, next string, err error)
 	// MarkSent notes that a message was sent and takes it off its list. One that was
 	// marked before keeps its time; that is no error.
 	MarkSent(ctx context.Context, key string, at time.Time) error
