@@ -2,8 +2,6 @@ package redrive
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,7 +63,12 @@ func (h *hold) extend(ctx context.Context) {
 // release shows all messages again and returns how many it could not; those come back
 // by themselves when their time is over.
 func (h *hold) release(ctx context.Context) (failed int) {
-	all := slices.Collect(maps.Values(h.latest))
+	var all []*held
+	for _, e := range h.order { // not the map's order: a run can be repeated step by step
+		if h.latest[e.id] == e {
+			all = append(all, e)
+		}
+	}
 	h.latest, h.order = map[string]*held{}, nil
 	return h.set(ctx, all, 0)
 }
