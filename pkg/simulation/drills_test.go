@@ -154,6 +154,30 @@ func TestStoppedConsumer(t *testing.T) {
 	}
 }
 
+// TestRedriveThroughBrownout: the queue refuses calls and parts of batches while operators
+// redrive, again and again. No letter is lost on the way, and what is sent twice counts once.
+func TestRedriveThroughBrownout(t *testing.T) {
+	drill{events: 60, behaviour: permanent}.run(t, func(t *testing.T, w *world) {
+		w.live(0)
+		if n := len(w.dead.messages); n != 60 {
+			t.Fatalf("%d dead letters, want 60", n)
+		}
+		w.fixed.Store(true)
+		w.breaks(queues, 2*day, 0.1)
+		for range 20 {
+			w.redrive(len(w.dead.messages))
+			w.live(5 * time.Minute)
+			w.checkRest()
+		}
+		if n := w.undone(); n == 60 {
+			t.Error("no redrive came through")
+		}
+		w.heal()
+		w.recover()
+		w.whole(t)
+	})
+}
+
 // TestDeadLettersBreedNoCopies: an event that a bug parks is not sent again by the passes
 // that come all the time, and once a week by the net.
 func TestDeadLettersBreedNoCopies(t *testing.T) {

@@ -39,8 +39,8 @@ func netMutants() []mutant {
 
 		// Redrive.
 		one("redrive deletes before it sends", move, "	refused, err := r.send(ctx, messages)\n", "	_, _ = r.Mover.Delete(ctx, messages)\n	refused, err := r.send(ctx, messages)\n"),
-		one("redrive deletes what was refused", move, "r.done.Refused+1, err\n			continue\n", "r.done.Refused+1, err\n"),
-		one("redrive takes an error for sent", move, "	refused, err := r.send(ctx, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := r.send(ctx, messages)\n"),
+		one("redrive deletes what was refused", move, "r.done.Refused+1, err\n			continue\n", "r.done.Refused+1, err\n").by("TestRedriveThroughBrownout"),
+		one("redrive takes an error for sent", move, "	refused, err := r.send(ctx, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := r.send(ctx, messages)\n").by("TestRedriveThroughBrownout"),
 
 		// Limits, and what the consumer makes of them.
 		{name: "five receives, 180 s apart", edits: []edit{

@@ -255,7 +255,7 @@ func (d deadLetters) batch(ctx context.Context, op opName, messages []queue.Mess
 	err = do(d.w, ctx, op, messages[0].ID, func() error {
 		not = map[string]error{}
 		for _, m := range messages {
-			if d.w.faulty(d.w.plan.fault) {
+			if d.w.faulty(d.w.plan.fault) || d.w.fails(queues) {
 				not[m.ID] = errors.New("simulated")
 			} else {
 				each(m)
