@@ -35,7 +35,8 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		flag.Set("test.parallel", "3") // most of a round is waiting for leases and visibility
+		// Most of a round is waiting for leases and visibility, of a short one nearly all.
+		flag.Set("test.parallel", map[bool]string{false: "5", true: "3"}[*all])
 	}
 	dir, err := os.MkdirTemp("", "tollgate-crash-")
 	if err == nil {
@@ -129,7 +130,7 @@ func (s *system) start() error {
 	if s.point.fresh {
 		processes = 1 // none that is warm serves in the place of a new one
 	}
-	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(s.point.scale()), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(processes)}, s.args...)
+	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(timeScale), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(processes)}, s.args...)
 	l := &life{cmd: exec.Command(filepath.Join(s.folder, "tollgate"), args...), gone: make(chan struct{})}
 	l.cmd.Env = []string{"HOME=" + s.data}
 	l.cmd.Stderr = s.log

@@ -19,11 +19,16 @@ import (
 )
 
 // within is how long the last event may take after the last crash: until the lease of
-// the attempt that died and its message's visibility are over, twice, and the failures
-// on purpose are tried again; and what a busy machine adds.
-func (p point) within() time.Duration {
-	l := limits.Scaled(p.scale())
-	return 2*(p.lease()+l.Visibility) + l.Backoff(1) + l.Backoff(2) + l.Backoff(3) + busyMachine
+// the attempt that died and its message's visibility are over, twice, and a failure is
+// tried again by a message that crashes have met a few times, which waits the longer; and
+// what a busy machine adds.
+func within() time.Duration {
+	l := limits.Scaled(timeScale)
+	d := 2*(lease()+l.Visibility) + busyMachine
+	for receives := range 6 {
+		d += l.Backoff(receives + 1)
+	}
+	return d
 }
 
 const busyMachine = 30 * time.Second

@@ -20,6 +20,7 @@ import (
 type load struct {
 	s        *system
 	handlers []string
+	dead     int           // the first events are of a handler that makes dead letters
 	every    int           // which events are delivered twice more: one of so many
 	between  time.Duration // two events of one worker
 	sent     atomic.Int64  // events begun; their numbers are 0 to sent-1
@@ -41,12 +42,9 @@ const (
 )
 
 func startLoad(s *system, p point) *load {
-	l := &load{s: s, handlers: p.load, every: 3, between: loadPause, stop: make(chan struct{})}
+	l := &load{s: s, handlers: p.load, dead: p.dead, every: 3, between: loadPause, stop: make(chan struct{})}
 	if p.action == failpoint.Stop {
 		l.every = 1 // a copy is what takes over from a consumer that stands still
-	}
-	if p.who == command {
-		l.between *= 8 // a run of the command takes longer than anything else
 	}
 	l.workers.Go(func() {
 		for l.pause(lookEvery) {
@@ -77,6 +75,17 @@ func (l *load) pause(d time.Duration) bool {
 	}
 }
 
+// begins waits until so many more events were begun.
+func (l *load) begins(n int64) error {
+	want := l.sent.Load() + n
+	return eventually(patience, lookEvery/5, func() error {
+		if got := l.sent.Load(); got < want {
+			return fmt.Errorf("the load stands still at %d events, %d are in the queue", got, l.backlog.Load())
+		}
+		return nil
+	})
+}
+
 // end begins no more events and returns when each that was begun was answered 200.
 func (l *load) end() (events int) {
 	close(l.stop)
@@ -84,7 +93,12 @@ func (l *load) end() (events int) {
 	return int(l.sent.Load())
 }
 
-func (l *load) handler(n int) string { return l.handlers[n%len(l.handlers)] }
+func (l *load) handler(n int) string {
+	if n < l.dead {
+		return "refuses_first"
+	}
+	return l.handlers[n%len(l.handlers)]
+}
 
 func eventID(n int) string { return fmt.Sprintf("crash_%05d", n) }
 

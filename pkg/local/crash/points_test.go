@@ -11,6 +11,7 @@ type point struct {
 	action string   // failpoint.Kill or failpoint.Stop
 	load   []string // handlers of the events that run meanwhile
 	small  bool     // part of the small slice
+	dead   int      // so many dead letters are made first
 	fresh  bool     // only the first request of a new process comes here
 }
 
@@ -52,10 +53,17 @@ func killPoints() (all []point) {
 		"consumer.claim", "consumer.handler", "consumer.complete", "consumer.complete_with_effects", "consumer.fail",
 		"consumer.ChangeMessageVisibility", "consumer.DeleteMessageBatch", "consumer.response")
 	both(function, withDead(), "consumer.SendMessage")
-	both(command, withDead(), "command.SendMessageBatch", "command.DeleteMessageBatch")
+	both(command, everyday(), "command.SendMessageBatch", "command.DeleteMessageBatch")
 	both(host, everyday(),
 		"host.ReceiveMessage", "host.DeleteMessageBatch", "host.ingest", "host.consumer",
 		"sqs.commit", "dynamodb.commit")
+	for i := range all {
+		if all[i].who == command {
+			// A run that dies late has moved ten. No more are made meanwhile: a run reads
+			// all that there are before it sends the first.
+			all[i].dead = 240
+		}
+	}
 	small := []string{"ingest.SendMessage.after", "consumer.complete_with_effects.after", "consumer.SendMessage.after", "dynamodb.commit.after"}
 	for i := range all {
 		all[i].small = slices.Contains(small, all[i].name)
