@@ -485,5 +485,14 @@ func TestReconcile(t *testing.T) {
 	other.DoneAt, other.Errors = now.Add(-2*time.Minute), 4
 	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), other), want{"reconcile", Warn, "4 events of account acct_1"})
 	has(t, of(Site{Local: true, Limits: limits.AWS()}), want{"reconcile", Skipped, "no pass"})
+	never := func(ago, noted time.Duration) reconcile.Covered {
+		from := now.Add(-ago)
+		return reconcile.Covered{Account: "acct_2", Tier: reconcile.Configured, From: from, To: from.Add(-time.Second), DoneAt: now.Add(-noted)}
+	}
+	healthy(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), never(time.Hour, 44*time.Minute))) // its first pass may run still
+	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), never(time.Hour, time.Minute), never(25*time.Hour, 25*time.Hour), never(2*time.Hour, 2*time.Hour)),
+		want{"reconcile", Warn, "no pass over account acct_2 in test mode"})
+	has(t, of(Site{Local: true, Limits: limits.AWS()}, never(time.Hour, 46*time.Minute)), want{"reconcile", Warn, "no pass over account acct_2"})
+	has(t, of(site(), never(time.Hour, time.Minute)), want{"reconcile", Warn, "no pass over Stripe's list"})
 	has(t, CheckReconcile(coverage{err: errDenied}, site(), clock), want{"reconcile", Warn, "not known"})
 }

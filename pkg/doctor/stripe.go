@@ -83,7 +83,7 @@ type Coverage interface {
 }
 
 // CheckReconcile wants a pass of the last three quarters of an hour, over each account that
-// was compared within a day.
+// was compared within a day or is to be.
 func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "reconcile"}
@@ -95,25 +95,17 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		if err != nil {
 			return unknown(f.name, err, "dynamodb:Query on the table's index list")
 		}
-		last := map[reconcile.Stream]reconcile.Covered{}
-		var newest reconcile.Covered
-		for _, n := range notes {
-			if n.Tier != reconcile.Quarter {
-				continue
-			}
-			if of := (reconcile.Stream{Livemode: n.Livemode, Account: n.Account}); n.DoneAt.After(last[of].DoneAt) {
-				last[of] = n
-			}
-			if n.DoneAt.After(newest.DoneAt) {
-				newest = n
-			}
-		}
+		last, newest := lastPasses(notes)
+		never := neverPassed(notes, last, at.Add(-late))
 		const do = "does the reconcile function run? Look at its alarms and its log; tollgate reconcile report names the gaps"
 		switch {
-		case len(last) == 0 && s.Local:
+		case len(last)+len(never) == 0 && s.Local:
 			return []Finding{{f.name, Skipped, "no pass has run here", ""}}
-		case len(last) == 0:
+		case len(last)+len(never) == 0:
 			f.warn(do, "no pass over Stripe's list ended within a day: what Stripe does not deliver is not noticed")
+		}
+		for _, stream := range never {
+			f.warn(do, "no pass over %s ended within a day, though it is to be compared", streamWords(stream))
 		}
 		for _, stream := range slices.SortedFunc(maps.Keys(last), byStream) {
 			n, of := last[stream], streamWords(stream)
@@ -126,6 +118,39 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		}
 		return f.or("the last pass ended %s ago, listed %d, enqueued %d", at.Sub(newest.DoneAt).Round(time.Second), newest.Listed, newest.Enqueued)
 	}
+}
+
+// lastPasses are the last quarter-hourly pass over each account, and the last of all.
+func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.Covered, newest reconcile.Covered) {
+	last = map[reconcile.Stream]reconcile.Covered{}
+	for _, n := range notes {
+		if n.Tier != reconcile.Quarter {
+			continue
+		}
+		if of := streamOf(n); n.DoneAt.After(last[of].DoneAt) {
+			last[of] = n
+		}
+		if n.DoneAt.After(newest.DoneAt) {
+			newest = n
+		}
+	}
+	return last, newest
+}
+
+// neverPassed are the accounts that passes were to compare by a time, and none did.
+func neverPassed(notes []reconcile.Covered, last map[reconcile.Stream]reconcile.Covered, by time.Time) (never []reconcile.Stream) {
+	for _, n := range notes {
+		of := streamOf(n)
+		if _, passed := last[of]; n.Tier == reconcile.Configured && n.DoneAt.Before(by) && !passed && !slices.Contains(never, of) {
+			never = append(never, of)
+		}
+	}
+	slices.SortFunc(never, byStream)
+	return never
+}
+
+func streamOf(n reconcile.Covered) reconcile.Stream {
+	return reconcile.Stream{Livemode: n.Livemode, Account: n.Account}
 }
 
 func byStream(a, b reconcile.Stream) int {

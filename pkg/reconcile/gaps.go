@@ -18,7 +18,7 @@ type Gap struct {
 // Proof is what coverage says of a time.
 type Proof struct {
 	From, To time.Time
-	Streams  []Stream // accounts and modes that were ever noted, in order
+	Streams  []Stream // accounts and modes that were compared or are to be, in order
 	Gaps     []Gap    // the oldest first within a stream
 	Faulty   []Covered
 }
@@ -37,13 +37,18 @@ func (p Proof) Whole() bool { return len(p.Streams) > 0 && len(p.Gaps) == 0 && l
 func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Quarter.Every }
 
 // Prove looks for gaps in the time before now, but for the last moments, which the next
-// passes are for. Notes of any tier count.
+// passes are for. Notes of any tier count; an account that is to be compared and never
+// was has one gap, the whole time.
 func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duration) Proof {
 	p := Proof{From: seconds(now.Add(-back)), To: seconds(now.Add(-settled(l)))}
 	by := map[Stream][]Covered{}
 	for _, c := range notes {
 		s := Stream{c.Livemode, c.Account}
-		by[s] = append(by[s], c)
+		own := by[s]
+		if c.Tier != Configured {
+			own = append(own, c)
+		}
+		by[s] = own
 		if c.Errors > 0 && !c.To.Before(p.From) && !c.From.After(p.To) {
 			p.Faulty = append(p.Faulty, c)
 		}

@@ -72,7 +72,7 @@ type Coverage interface {
 }
 
 // Covered notes that one slice was listed to its end and that all its events were known
-// or sent by DoneAt.
+// or sent by DoneAt. One of the tier [Configured] has an empty slice and an account only.
 type Covered struct {
 	Livemode bool
 	Account  string // "" for the platform's own

@@ -87,6 +87,7 @@ func (r *Reconciler) run(ctx context.Context, t Tier) (Report, error) {
 	if err != nil {
 		return Report{Tier: t.Name, Err: err}, err
 	}
+	p.noteAccounts(ctx)
 	on := p.cover(ctx, t, t.windows(p.started))
 	if t.Name == Quarter && on && p.report.Deferred == 0 {
 		p.catchUp(ctx)

@@ -33,6 +33,7 @@ type world struct {
 
 	records map[string]idempotency.Record
 	notes   map[string]Covered
+	theirs  []Covered // accounts' notes: those of the tier Configured
 	noteErr error
 	asked   int // for the queue's depth
 }
@@ -168,12 +169,16 @@ func (w *world) Cover(_ context.Context, c Covered) error {
 	if w.noteErr != nil {
 		return w.noteErr
 	}
+	if c.Tier == Configured {
+		w.theirs = append(w.theirs, c)
+		return nil
+	}
 	w.notes[fmt.Sprint(c.Livemode, c.Account, c.Tier, c.From.Unix())] = c
 	return nil
 }
 
 func (w *world) Covered(_ context.Context, from, to time.Time) (all []Covered, err error) {
-	for _, c := range w.notes {
+	for _, c := range slices.AppendSeq(slices.Clone(w.theirs), maps.Values(w.notes)) {
 		if !c.From.Before(from) && c.From.Before(to) {
 			all = append(all, c)
 		}

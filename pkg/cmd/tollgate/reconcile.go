@@ -27,7 +27,7 @@ type reconcileReportCmd struct {
 
 // Help is what --help says beside the flags.
 func (reconcileReportCmd) Help() string {
-	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was ever compared is looked at by itself. The exit code is 1 if there is a gap, and if events could not be compared.
+	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is looked at by itself. The exit code is 1 if there is a gap, and if events could not be compared.
 
   tollgate reconcile report --days 7
   tollgate backfill --since 48h`

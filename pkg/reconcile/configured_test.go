@@ -1,0 +1,87 @@
+package reconcile
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestAccountsAreNotedOnceADay by whatever pass comes first, in the mode that it lists.
+func TestAccountsAreNotedOnceADay(t *testing.T) {
+	w := newWorld(noon())
+	w.fail = func(q Query) error {
+		if q.Account != "" {
+			return errBad
+		}
+		return nil
+	}
+	r := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"": "default", "acct_gone": "connect"} })
+	note := func(account string, live bool, daysLater, hour int) Covered {
+		day := time.Date(2026, 11, 21+daysLater, 0, 0, 0, 0, time.UTC)
+		return Covered{
+			Livemode: live, Account: account, Tier: Configured, From: day, To: day.Add(-time.Second),
+			DoneAt: day.Add(time.Duration(hour) * time.Hour),
+		}
+	}
+	for _, tier := range []string{Quarter, Nightly, Weekly, Quarter} {
+		if _, err := r.Run(t.Context(), tier); !errors.Is(err, errBad) {
+			t.Fatal(err)
+		}
+	}
+	w.now = w.now.Add(11 * time.Hour)
+	_, _ = r.Run(t.Context(), Quarter)
+	w.now = w.now.Add(time.Hour)
+	_, _ = r.Run(t.Context(), Weekly)
+	w.live = true
+	w.now = w.now.Add(time.Hour)
+	_, _ = r.Run(t.Context(), Quarter)
+	want := []Covered{
+		note("", false, 0, 12), note("acct_gone", false, 0, 12), note("", false, 1, 0), note("acct_gone", false, 1, 0),
+		note("", true, 1, 1), note("acct_gone", true, 1, 1),
+	}
+	if d := cmp.Diff(want, w.theirs); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// TestAccountThatNeverFinishedIsAGap in what the notes prove; one that a backfill was for
+// is not for passes to compare.
+func TestAccountThatNeverFinishedIsAGap(t *testing.T) {
+	w := newWorld(noon())
+	w.fail = func(q Query) error {
+		if q.Account == "acct_gone" {
+			return errBad
+		}
+		return nil
+	}
+	r := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"": "default", "acct_gone": "connect"} })
+	_, _ = r.Run(t.Context(), Nightly)
+	notes, _ := w.Covered(t.Context(), noon().Add(-80*time.Hour), noon())
+	l := r.cfg.Limits.Reconcile
+	p := Prove(notes, l, noon(), 24*time.Hour)
+	want := Proof{
+		From: noon().Add(-24 * time.Hour), To: noon().Add(-35 * time.Minute), Streams: []Stream{{}, {Account: "acct_gone"}},
+		Gaps: []Gap{{Account: "acct_gone", From: noon().Add(-24 * time.Hour), To: noon().Add(-35 * time.Minute)}},
+	}
+	if d := cmp.Diff(want, p); d != "" || p.Whole() {
+		t.Errorf("whole %v, (-want +got):\n%s", p.Whole(), d)
+	}
+	noted := len(w.theirs)
+	other := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"acct_1": "connect"} })
+	if _, err := other.Backfill(t.Context(), BackfillRequest{Since: noon().Add(-time.Hour), Until: noon()}); err != nil || len(w.theirs) != noted {
+		t.Errorf("a backfill noted %v, %v", w.theirs[noted:], err)
+	}
+}
+
+// TestPassWithoutItsAccountsNoted does what it is for, and says so.
+func TestPassWithoutItsAccountsNoted(t *testing.T) {
+	w := newWorld(noon())
+	w.arises(anEvent("evt_1", noon().Add(-time.Hour)), noon())
+	w.noteErr = errDown
+	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+	if !errors.Is(err, errDown) || report.Complete() || report.Missed != 1 || len(w.theirs) != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
