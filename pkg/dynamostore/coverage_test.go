@@ -70,6 +70,38 @@ func TestCoverageComesBackWhole(t *testing.T) {
 	}
 }
 
+// TestCoverageOfNothing: the notes of the accounts that are to be compared have an empty
+// slice at midnight, the first of a month as well.
+func TestCoverageOfNothing(t *testing.T) {
+	s := serveEmbedded(t)
+	raw := s.client(http.DefaultTransport, true)
+	reader, err := NewReader(raw, s.table(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewCoverage(raw, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	var want []reconcile.Covered
+	for _, account := range []string{"", "acct_1"} {
+		want = append(want, reconcile.Covered{Account: account, Tier: reconcile.Configured, From: day, To: day.Add(-time.Second), DoneAt: day})
+	}
+	before := reconcile.Covered{Tier: reconcile.Nightly, From: day.Add(-time.Hour), To: day.Add(-time.Second), DoneAt: day}
+	after := reconcile.Covered{Tier: reconcile.Quarter, From: day.Add(time.Second), To: day.Add(time.Hour), DoneAt: day}
+	for _, n := range append(want, before, after) {
+		if err := c.Cover(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := c.Covered(t.Context(), day, day.Add(time.Second))
+	slices.SortFunc(got, func(a, b reconcile.Covered) int { return cmp.Compare(a.Account, b.Account) })
+	if d := gocmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, d)
+	}
+}
+
 func TestRecordsAreReadTogether(t *testing.T) {
 	s := serveEmbedded(t)
 	f := s.fixture(t, http.DefaultTransport)
