@@ -141,7 +141,7 @@ type Report struct {
 	Counts
 	Slices, Finished int   // of the tier's own window, over all accounts
 	CaughtUp         int   // slices that a long pass had left
-	LeftOver         int   // such slices that failed again
+	LeftOver         int   // such slices that failed again; Err says why
 	Stopped          bool  // out of time
 	Err              error // what kept it from going on, or an account from being listed
 }
@@ -149,5 +149,5 @@ type Report struct {
 // Complete reports whether the whole window was compared, nothing was put off, and no
 // slice that an earlier pass had left failed again.
 func (r Report) Complete() bool {
-	return r.Finished == r.Slices && r.LeftOver == 0 && r.Deferred == 0 && !r.Stopped && r.Err == nil
+	return r.Finished == r.Slices && r.Deferred == 0 && !r.Stopped && r.Err == nil
 }
