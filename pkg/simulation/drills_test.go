@@ -154,6 +154,25 @@ func TestStoppedConsumer(t *testing.T) {
 	}
 }
 
+// TestOneAttemptAtATime: an event comes again each second while its handler takes nearly
+// all the time that it has. The lease keeps others away from it until it is done.
+func TestOneAttemptAtATime(t *testing.T) {
+	drill{events: 2, behaviour: long, batch: 1}.run(t, func(t *testing.T, w *world) {
+		for _, f := range w.facts {
+			for n := range 60 {
+				w.script = append(w.script, appointment{f.due.Add(time.Duration(n) * time.Second), func() { w.deliver(f) }})
+			}
+		}
+		w.live(3 * time.Minute)
+		for _, f := range w.facts {
+			if f.runs != 1 {
+				t.Errorf("the handler of %s ran %d times", f.id, f.runs)
+			}
+		}
+		w.whole(t)
+	})
+}
+
 // TestRedriveThroughBrownout: the queue refuses calls and parts of batches while operators
 // redrive, again and again. No letter is lost on the way, and what is sent twice counts once.
 func TestRedriveThroughBrownout(t *testing.T) {

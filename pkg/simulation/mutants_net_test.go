@@ -49,8 +49,8 @@ func netMutants() []mutant {
 		}, test: "TestStoreOutage"},
 		one("back-off of half an hour at most", limit, "BackoffCap:      t(time.Hour),", "BackoffCap:      t(30 * time.Minute),").by("TestStoreOutage"),
 		one("an outage sets no visibility", batch, "	if !r.ack {\n		b.setVisibility", "	if !r.ack && !r.storeDown {\n		b.setVisibility").by("TestStoreOutage"),
-		one("lease shorter than the handler", life, "b.deadline.Add(l.LeaseSlack)", "now.Add(l.MinDelay)"),
-		one("leases are over before their end", life, "now.Add(-l.TakeOverMargin)", "now.Add(l.ConsumerTimeout)"),
+		one("lease shorter than the handler", life, "b.deadline.Add(l.LeaseSlack)", "now.Add(l.MinDelay)").by("TestOneAttemptAtATime"),
+		one("leases are over before their end", life, "now.Add(-l.TakeOverMargin)", "now.Add(l.ConsumerTimeout)").by("TestOneAttemptAtATime"),
 		one("the last receive counts as one before it", life, "max(0, b.c.cfg.Limits.MaxReceives-m.Receives)", "max(0, b.c.cfg.Limits.MaxReceives-m.Receives+1)").by("TestDeadLettersBreedNoCopies"),
 		one("a parked event has receives left", fails, "f.Reason, f.ReceivesLeft = permanent.Reason, 0", "f.Reason = permanent.Reason").by("TestDeadLettersBreedNoCopies"),
 		{name: "dead letters for a day", edits: []edit{

@@ -121,7 +121,7 @@ func (n *net) disrupt() {
 	n.absent = true
 	d := n.w.upTo(5 * 24 * time.Hour)
 	n.w.log("everything is away for %v", d)
-	time.Sleep(d)
+	until(time.Now().Add(d))
 }
 
 // pass is one invocation of the reconcile function.
@@ -177,14 +177,14 @@ func (n *net) atRest() bool {
 		n.fixAt = time.Now().Add(n.w.upTo(n.w.plan.patience))
 	}
 	if !n.fixAt.IsZero() && next.due.After(n.fixAt) {
-		time.Sleep(time.Until(n.fixAt))
+		until(n.fixAt)
 		return false
 	}
 	begin := next.due
 	for _, f := range n.w.facts { // clocks that differ show it a little later
 		begin = later(begin, f.shown.Add(n.w.limits.Reconcile.SettleLag+2*n.w.plan.skew))
 	}
-	time.Sleep(time.Until(begin))
+	until(begin)
 	n.rested++
 	n.pass(next)
 	return true

@@ -135,6 +135,7 @@ func (w *world) spawn(p *proc, main func(ctx context.Context)) {
 	w.nextProc++
 	p.id, p.started = w.nextProc, w.step
 	w.procs = append(w.procs, p)
+	w.stirred = true
 	w.log("process %d starts: %s", p.id, p.name)
 	ctx := context.WithValue(context.Background(), procKey{}, p)
 	var over sync.WaitGroup
@@ -155,6 +156,7 @@ func (w *world) kill(p *proc, why string) {
 		return
 	}
 	w.log("process %d is killed: %s", p.id, why)
+	w.stirred = true
 	w.mu.Lock()
 	p.dead = true
 	var mine []*call
@@ -188,6 +190,7 @@ func (w *world) stop(p *proc, d time.Duration) {
 
 func (w *world) wake(p *proc) {
 	w.log("process %d goes on", p.id)
+	w.stirred = true
 	w.mu.Lock()
 	close(p.resume)
 	p.resume = nil

@@ -27,6 +27,7 @@ const (
 	permanent behaviour = "fails for good"
 	panics    behaviour = "panics"
 	slow      behaviour = "is slow"
+	long      behaviour = "takes nearly all its time"
 	hangs     behaviour = "never returns"
 	kills     behaviour = "kills the process"
 	waits     behaviour = "asks for a later attempt"
@@ -246,6 +247,8 @@ func (b business) misbehave(ctx context.Context, f *fact) error {
 		}
 	case slow:
 		return b.wait(ctx, f, 3*time.Second)
+	case long:
+		return b.wait(ctx, f, b.w.limits.HandlerBudget-time.Second)
 	case hangs: // it does not look at its context
 		if runs <= 2 {
 			return b.wait(context.WithoutCancel(ctx), f, time.Hour)

@@ -57,6 +57,7 @@ type world struct {
 	rounds   int // redrives after the fix
 	maxSteps int
 	idle     time.Duration
+	stirred  bool   // a process was started, woken or killed in this step
 	wrong    string // the first thing that must not be
 	complain func(string)
 }
@@ -165,7 +166,7 @@ func (w *world) rest() (over bool) {
 		time.Sleep(w.upTo(w.plan.patience)) // until the fix is deployed
 	}
 	if hidden := w.dead.nextVisible(); !hidden.IsZero() {
-		time.Sleep(time.Until(hidden)) // what a command that died had in its hands
+		until(hidden) // what a command that died had in its hands
 	}
 	w.table.expire()
 	w.redrive(len(w.dead.messages))
@@ -177,6 +178,9 @@ func (w *world) heal() {
 	w.log("faults end")
 	w.healed, w.outages = true, [parts]outage{}
 }
+
+// until lets time pass without a look at anything.
+func until(t time.Time) { time.Sleep(time.Until(t)) }
 
 // quiet reports whether nothing is left to happen.
 func (w *world) quiet() bool {
@@ -243,6 +247,10 @@ func (w *world) arrive() {
 // act lets one thing happen.
 func (w *world) act() {
 	w.disturb()
+	if w.stirred { // what it woke or started must have come to its next wait
+		synctest.Wait()
+		w.stirred = false
+	}
 	calls, starts := w.eligible(), w.starts()
 	if n := len(calls) + len(starts); n > 0 && (w.healed || w.rng.IntN(12) > 0) {
 		w.idle = 0
@@ -258,14 +266,13 @@ func (w *world) act() {
 
 // disturb makes one of the faults of a step, now and then.
 func (w *world) disturb() {
-	var running, stopped []*proc
+	var running []*proc
 	for _, p := range w.procs {
 		switch {
 		case p.dead:
 		case p.resume != nil && !time.Now().Before(p.wakes):
 			w.wake(p)
 		case p.resume != nil:
-			stopped = append(stopped, p)
 		case !p.ends.IsZero() && !time.Now().Before(p.ends):
 			w.kill(p, "its time is over")
 		default:
