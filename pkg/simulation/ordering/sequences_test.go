@@ -18,7 +18,8 @@ import (
 type fields = map[string]any
 
 // sequence is what happens to one object: its shape is that of the first object of its
-// kind in a scene, and each step changes some members and is told by one event.
+// kind in a scene, and each step changes some members and is told by one event. The last
+// steps share a second, as every guard by time does well with a last event later than all.
 type sequence struct {
 	name          string
 	scene, object string
@@ -63,7 +64,7 @@ func sequences() []sequence {
 			{"customer.subscription.trial_will_end", 4, nil}, // nobody handles it
 			{updated, 7, fields{"current_period_end": start + 2*week, "status": "active"}},
 			{updated, 7, fields{"status": "past_due"}},
-			{updated, 7, fields{"status": "active"}},
+			{updated, 7, fields{"status": "active", "quantity": 5}},
 		}, map[string]int{"ENT#": 1, "OUT#": 1}},
 		{"cancel and return", "out-of-order", "subscription", []step{
 			{created, 0, fields{"status": "active", "current_period_end": start + week}},
@@ -71,7 +72,7 @@ func sequences() []sequence {
 			{updated, 5, back}, // as it was before
 			{updated, 5, leaving},
 			{updated, 5, back},
-			{updated, 6, fields{"quantity": 8}},
+			{updated, 5, fields{"quantity": 8}},
 		}, map[string]int{"ENT#": 1, "OUT#": 1}},
 		{"invoice retry", "subscription-life", "invoice", []step{
 			{"invoice.finalized", 0, fields{"status": "open"}}, // nobody handles it
@@ -87,7 +88,7 @@ func sequences() []sequence {
 			{"charge.refunded", 2, fields{"amount_refunded": 1200}},
 			{"charge.refunded", 2, fields{"amount_refunded": 4000}},
 			{"charge.refunded", 2, fields{"amount_refunded": 5000, "refunded": true}},
-			{"charge.refund.updated", 3, fields{"amount_refunded": 4000, "refunded": false}}, // the last part came back
+			{"charge.refund.updated", 2, fields{"amount_refunded": 4000, "refunded": false}}, // the last part came back
 		}, nil},
 		{"dispute", "dispute", "dispute", []step{
 			{"charge.dispute.created", 0, fields{"status": "needs_response", "amount": 7000}},
@@ -95,7 +96,7 @@ func sequences() []sequence {
 			{"charge.dispute.updated", 4, fields{"amount": 6500}},
 			{"charge.dispute.updated", 4, fields{"status": "under_review"}},
 			{"charge.dispute.closed", 4, fields{"status": "won"}},
-			{"charge.dispute.funds_reinstated", 5, fields{"is_charge_refundable": true}},
+			{"charge.dispute.funds_reinstated", 4, fields{"is_charge_refundable": true}},
 		}, map[string]int{"OUT#": 1}},
 	}
 }
@@ -124,7 +125,7 @@ func (q sequence) tell(t *testing.T) *story {
 			}
 			now[name] = v
 		}
-		state := encode(t, now)
+		state := encode(t, lean(now))
 		body := encode(t, fields{
 			"id": fmt.Sprintf("evt_%d", i), "object": "event", "api_version": stripe.APIVersion, "created": start + st.second,
 			"data": fields{"object": json.RawMessage(state)}, "livemode": false, "pending_webhooks": 1,
@@ -160,6 +161,35 @@ func (q sequence) shape(t *testing.T) fields {
 }
 
 const month = 30 * 24 * 3600
+
+// lean leaves out what is null or empty, which reads the same: decoding is what most of
+// the time goes into.
+func lean(v any) any {
+	switch v := v.(type) {
+	case fields:
+		out := fields{}
+		for name, member := range v {
+			if m := lean(member); m != nil && m != false {
+				out[name] = m
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case []any:
+		var out []any
+		for _, item := range v {
+			out = append(out, lean(item))
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	default:
+		return v
+	}
+}
 
 // setQuantity changes a subscription's first item, in a list of its own.
 func setQuantity(sub fields, quantity any) {
@@ -232,8 +262,8 @@ func says(o fields) string {
 	var b bytes.Buffer
 	for _, name := range shown(o["object"]) {
 		v := o[name]
-		if v == nil {
-			v = 0 // a row has no null
+		if v == nil || v == false {
+			v = 0 // of what is not there a row says zero
 		}
 		fmt.Fprint(&b, name, "=", v, " ")
 	}
