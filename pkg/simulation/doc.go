@@ -1,4 +1,4 @@
-// Package simulation runs the real ingest, consumer, store and redrive code in a world
+// Package simulation runs the real ingest, consumer, store, redrive and reconcile code in a world
 // made of one seed: its clock, its queue, its table and its Stripe are simulated, and so
 // is everything that can go wrong between them. It holds tests only.
 //
@@ -8,6 +8,10 @@
 // goes on; a message is handed out once more. So a schedule can be run again from its
 // seed, step by step. What must hold is checked after every write and at the end; see
 // invariants_test.go.
+//
+// A drill is a world with a plan of its own and the real limits: outages of hours and
+// days whose arithmetic is promised, such as a store that is away for eight hours and
+// sends no healthy event to the dead-letter queue; see drills_test.go.
 //
 //	make sim                        100,000 schedules
 //	make sim SCHEDULES=10000000     more of them

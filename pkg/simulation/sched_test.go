@@ -233,7 +233,10 @@ func (w *world) eligible() []*call {
 	}
 	slices.SortFunc(open, byName)
 	w.pending = open
-	return slices.DeleteFunc(slices.Clone(open), func(c *call) bool { return c.silent || c.proc.resume != nil })
+	now := time.Now()
+	return slices.DeleteFunc(slices.Clone(open), func(c *call) bool {
+		return c.silent || c.proc.resume != nil || c.after.After(now)
+	})
 }
 
 // reply answers one call, or lets it go wrong.
