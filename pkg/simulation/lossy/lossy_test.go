@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	many    = flag.Int("events", 300, "events of TestLossyWire that have effects")
+	many    = flag.Int("events", usual, "events of TestLossyWire that have effects")
 	copies  = flag.Int("copies", 4, "copies of each event")
 	workers = flag.Int("workers", 24, "workers of TestLossyWire")
 	seed    = flag.Uint64("seed", 1, "seed of every draw; threads and sockets add their own")

@@ -34,7 +34,7 @@ func TestMistakesShow(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, size{80, 4, 24, 50, *seed}, short(), tt.flaw, "")
+				w := newWorld(t, size{fewer, 4, 24, 50, *seed}, short(), tt.flaw, "")
 				w.send()
 				took := w.run()
 				wrong := w.judge()
