@@ -68,7 +68,9 @@ func TestValidateNames(t *testing.T) {
 		{"wait for a lease under the lease", func(l *limits.Limits) { l.MaxVisibility = 37 * time.Second }, "max visibility 37s"},
 		{"wait for a lease over SQS's bound", func(l *limits.Limits) { l.MaxVisibility = 12*time.Hour + 1 }, "max visibility 12h"},
 		{"cap under its base", func(l *limits.Limits) { l.BackoffCap = 29 * time.Second }, "back-off cap 29s"},
-		{"cap over SQS's bound", func(l *limits.Limits) { l.BackoffCap, l.MaxReceives, l.Reconcile.StuckAge = 12*time.Hour+1, 3, 24*time.Hour }, "back-off cap 12h"},
+		{"cap over SQS's bound", func(l *limits.Limits) {
+			l.BackoffCap, l.MaxReceives, l.Reconcile.StuckAge = 12*time.Hour+1, 3, 24*time.Hour
+		}, "back-off cap 12h"},
 		{"one receive", func(l *limits.Limits) { l.MaxReceives = 1 }, "max receives 1 "},
 		{"receives over SQS's bound", func(l *limits.Limits) { l.MaxReceives, l.BackoffCap = 1001, 30*time.Second }, "max receives 1001"},
 		{"back-off over the retention", func(l *limits.Limits) { l.MaxReceives = 110 }, "110 receives take"},
