@@ -32,8 +32,8 @@ func mutants() []mutant {
 		{
 			"200 before the queue has the event", "ingest/ingest.go",
 			"if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {",
-			"go h.sender.Send(context.WithoutCancel(ctx), got.Envelope, r.Trace)\n	if err := ctx.Err(); err != nil {",
-			"ingest.response.after", "kill",
+			"time.AfterFunc(10*time.Millisecond, func() { h.sender.Send(context.WithoutCancel(ctx), got.Envelope, r.Trace) })\n	if err := ctx.Err(); err != nil {",
+			"ingest.SendMessage.before", "kill",
 		},
 		{
 			"acknowledged before the handler", "consumer/batch.go",

@@ -61,7 +61,7 @@ func killPoints() (all []point) {
 		if all[i].who == command {
 			// A run that dies late has moved ten. No more are made meanwhile: a run reads
 			// all that there are before it sends the first.
-			all[i].dead = 240
+			all[i].dead = 320
 		}
 	}
 	small := []string{"ingest.SendMessage.after", "consumer.complete_with_effects.after", "consumer.SendMessage.after", "dynamodb.commit.after"}
