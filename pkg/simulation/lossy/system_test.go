@@ -38,7 +38,6 @@ type world struct {
 	size
 	t        testing.TB
 	limits   limits.Limits
-	direct   aws.Config // past the wires
 	table    *dynamodb.Client
 	sqs      *sqs.Client
 	queueURL string
