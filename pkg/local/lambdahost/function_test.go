@@ -406,3 +406,21 @@ func TestNoGoroutineLeft(t *testing.T) {
 	}
 	eventually(t, "the goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 }
+
+// TestLateKill: the process is told its timeout as ever, and lives on beyond it.
+func TestLateKill(t *testing.T) {
+	const timeout, late = 100 * time.Millisecond, 300 * time.Millisecond
+	f := newFunction(t, Options{Timeout: timeout, Late: late})
+	if _, err := f.Invoke(t.Context(), []byte(`{"Do":"echo"}`)); err != nil { // a start takes as long as it takes
+		t.Fatal(err)
+	}
+	began := time.Now()
+	_, err := f.Invoke(t.Context(), []byte(`{"Do":"hang"}`))
+	failed, ok := errors.AsType[*FunctionError](err)
+	if took := time.Since(began); !ok || failed.Type != TypeTimedOut || took < timeout+late {
+		t.Errorf("killed after %v with %v, want %v after %v at the earliest", took, err, TypeTimedOut, timeout+late)
+	}
+	if _, err := New(Options{Name: "probe", Path: testBinary(t), Late: -1}); err == nil {
+		t.Error("a negative time is taken")
+	}
+}
