@@ -28,10 +28,10 @@ func TestLossyWireMoto(t *testing.T) {
 	slower.BackoffBase, slower.BackoffCap = short().BackoffBase, short().BackoffCap
 	slower.MaxReceives, slower.SuspectReceives = short().MaxReceives, short().SuspectReceives
 	slower.BatchSize, slower.BatchConcurrency = 2, 1
-	w := newWorld(t, size{30, 4, 6, 25, *seed}, slower, flaw{}, serveMoto(t))
+	w := newWorld(t, size{30, 4, 6, 25, *seed}, slower, nil, serveMoto(t))
 	w.toTable.one = &sync.Mutex{}
 	w.send()
-	w.report(w.run())
+	w.report(w.run(w.empty))
 	complain(t, w.judge())
 }
 

@@ -2,9 +2,10 @@
 
 package lossy_test
 
-// usual is how many events TestLossyWire has, and fewer those with a mistake: the race
-// detector makes each several times slower.
+// usual is how many events TestLossyWire has, fewer those with a mistake, and crew how
+// many workers are awake: the race detector makes each several times slower.
 const (
 	usual = 80
 	fewer = 24
+	crew  = 8
 )

@@ -56,11 +56,8 @@ type size struct {
 	seed                    uint64
 }
 
-// flaw is a way to build a worker wrong; the zero value builds it right.
-type flaw struct {
-	client func(dynamostore.Client) dynamostore.Client
-	store  func(consumer.Store) consumer.Store
-}
+// flaw is a way to build a worker's store wrong; nil builds it right.
+type flaw func(dynamostore.Client) dynamostore.Client
 
 const (
 	tableName = "tollgate"
@@ -147,16 +144,12 @@ func (w *world) newWorker(n int) (*worker, error) {
 	table := dynamodb.NewFromConfig(client(w.toTable.url))
 	queue := sqs.NewFromConfig(client(w.toQueue.url))
 	var storeClient dynamostore.Client = table
-	if w.flaw.client != nil {
-		storeClient = w.flaw.client(table)
+	if w.flaw != nil {
+		storeClient = w.flaw(table)
 	}
-	records, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: w.limits})
+	store, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: w.limits})
 	if err != nil {
 		return nil, err
-	}
-	var store consumer.Store = records
-	if w.flaw.store != nil {
-		store = w.flaw.store(records)
 	}
 	rows, err := dynamostore.NewReader(table, tableName)
 	if err != nil {
@@ -234,15 +227,15 @@ func (k *worker) invoke(messages []events.SQSMessage) (failed map[string]bool, e
 	return failed, nil
 }
 
-// run lets the workers loose on the queue until it is empty. So many are awake at any
+// run lets the workers loose on the queue until over says so. So many are awake at any
 // time: another takes the place of one that falls asleep.
-func (w *world) run() (took time.Duration) {
+func (w *world) run(over func() bool) (took time.Duration) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	start := time.Now()
 	go func() {
 		defer cancel()
-		w.untilEmpty(ctx)
+		w.until(ctx, over)
 	}()
 	var wg sync.WaitGroup
 	awake, idle := make(chan struct{}, w.workers), make(chan *worker, maxWorkers)
@@ -275,16 +268,15 @@ func (w *world) run() (took time.Duration) {
 // maxWorkers bounds the workers, most of which are asleep.
 const maxWorkers = 2000
 
-// untilEmpty waits until the queue holds nothing, seen or unseen.
-func (w *world) untilEmpty(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for w.depth(w.queueURL) > 0 {
-		select {
-		case <-ctx.Done():
-			w.t.Errorf("the queue still holds %d messages", w.depth(w.queueURL))
+// empty reports whether the queue holds nothing, seen or unseen.
+func (w *world) empty() bool { return w.depth(w.queueURL) == 0 }
+
+func (w *world) until(ctx context.Context, over func() bool) {
+	for !over() {
+		pause(ctx, 100*time.Millisecond)
+		if ctx.Err() != nil {
+			w.t.Error("the test was over before the run")
 			return
-		case <-tick.C:
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -116,6 +117,13 @@ func (w *wire) count(f fate) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counts[f]++
+}
+
+// met returns how many requests met each fate.
+func (w *wire) met() map[fate]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.counts)
 }
 
 // ServeHTTP reads a request whole, then lets its fate come true.
