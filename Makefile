@@ -26,7 +26,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants fuzz conformance bench clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants crash fuzz conformance bench clean needs-node FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,7 @@ test: ## run all tests, with the race detector where a C compiler is (TESTFLAGS=
 lint: ## check format, go vet and staticcheck
 	@bad=$$(gofmt -l $(FOLDERS)); if [ -n "$$bad" ]; then echo "lint: run gofmt -w on:"; echo "$$bad"; exit 1; fi
 	go vet ./...
+	go vet -tags failpoints ./pkg/failpoint ./functions/... ./pkg/local/... ./pkg/cmd/...
 	go tool staticcheck ./...
 
 # The fuzzer itself fails when its time is up in the middle of a slow input: that alone,
@@ -95,6 +96,10 @@ sim: ## run the real code in seeded worlds of faults (SCHEDULES=100000), and sce
 
 mutants: ## show that the seeded worlds find seeded bugs, and how soon
 	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./pkg/simulation -mutants
+
+crash: ## kill and pause real processes at every point, under load: a quarter of an hour (ARGS="-point claim -repeats 5", ARGS=-mutants)
+	go test -count=1 -tags failpoints ./pkg/failpoint
+	go test -count=1 -v -timeout 60m ./pkg/local/crash -all $(ARGS)
 
 fuzz: ## fuzz each target for FUZZTIME (10s, 1m, 5000x)
 	@mkdir -p .build
