@@ -115,6 +115,29 @@ func permutations(n int) (all [][]int) {
 	return all
 }
 
+// TestBrokenGuardsLose breaks the product's guard and wants it to lose by the accidents.
+func TestBrokenGuardsLose(t *testing.T) {
+	s := sequences()[1].tell(t)
+	for name, f := range map[string]flaw{
+		"what was fetched is written blindly":    {blindly: true},
+		"a fetch is spared that is still needed": {early: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runs := 0
+			broken := func(s *story) *player {
+				p := newPlayer(s)
+				p.flaw = f
+				return p
+			}
+			wrong := s.playAll(t.Context(), broken, plan, &runs)
+			t.Logf("%d of %d runs go wrong", len(wrong), runs)
+			if len(wrong) < runs/20 {
+				t.Errorf("only %d of %d runs are too much for it", len(wrong), runs)
+			}
+		})
+	}
+}
+
 // TestOtherGuardsLose lets the guards that others ship play every order, without any
 // accident: they write the event's snapshot if its second passes.
 func TestOtherGuardsLose(t *testing.T) {

@@ -38,6 +38,7 @@ type player struct {
 	*story
 	mux   *dispatch.Mux
 	reads func(row fields) string // what a row says
+	flaw  flaw
 
 	*idempotencytest.Memory
 	clock  time.Time
@@ -46,6 +47,12 @@ type player struct {
 	owners int
 	shows  int // the state that the row showed last
 	stuck  *frozen
+}
+
+// flaw is a way to break the guard.
+type flaw struct {
+	blindly bool          // a swap holds whatever the row's version is
+	early   time.Duration // messages pass for older than they are
 }
 
 // frozen is an attempt that had an accident.
@@ -220,7 +227,7 @@ func (p *player) decide(ctx context.Context, i int, c *idempotency.Claim) (idemp
 		return idempotency.Ignored, nil, nil
 	}
 	effects, err := p.mux.Dispatch(ctx, dispatch.Input{
-		Envelope: p.events[i], Attempt: c.Attempt, Generation: c.Generation, FirstAt: c.FirstAt, Now: p.clock, SentAt: p.sent[i],
+		Envelope: p.events[i], Attempt: c.Attempt, Generation: c.Generation, FirstAt: c.FirstAt, Now: p.clock, SentAt: p.sent[i].Add(-p.flaw.early),
 	})
 	if errors.Is(err, dispatch.ErrCoalesced) {
 		return idempotency.Stale, nil, nil
@@ -231,6 +238,9 @@ func (p *player) decide(ctx context.Context, i int, c *idempotency.Claim) (idemp
 // finish completes an attempt; one whose row changed runs again.
 func (p *player) finish(ctx context.Context, f *frozen) error {
 	for range 5 {
+		if err := p.force(ctx, f.effects); err != nil {
+			return err
+		}
 		done, err := p.Complete(ctx, f.claim, f.outcome, f.effects, p.clock)
 		if err != nil {
 			return err
@@ -247,6 +257,21 @@ func (p *player) finish(ctx context.Context, f *frozen) error {
 		}
 	}
 	return fmt.Errorf("event %d found its row changed five times", f.i)
+}
+
+// force makes swaps hold if the flaw is that they always do.
+func (p *player) force(ctx context.Context, effects dispatch.Effects) error {
+	for i, e := range effects {
+		if !p.flaw.blindly || e.Kind != dispatch.KindSwap {
+			continue
+		}
+		row, _, err := p.Item(ctx, e.Key)
+		if err != nil {
+			return err
+		}
+		effects[i].Ver, _ = row["ver"].(int64)
+	}
+	return nil
 }
 
 // row reads the object's row, "" when there is none.
