@@ -271,8 +271,12 @@ const maxWorkers = 2000
 // empty reports whether the queue holds nothing, seen or unseen.
 func (w *world) empty() bool { return w.depth(w.queueURL) == 0 }
 
+// until waits; a long run says once a minute what is left.
 func (w *world) until(ctx context.Context, over func() bool) {
-	for !over() {
+	for n := 1; !over(); n++ {
+		if n%600 == 0 {
+			w.t.Logf("%d messages are left", w.depth(w.queueURL))
+		}
 		pause(ctx, 100*time.Millisecond)
 		if ctx.Err() != nil {
 			w.t.Error("the test was over before the run")
