@@ -14,11 +14,12 @@ const (
 	consumers // nobody takes messages
 	startups  // consumers take messages and crash at once
 	reconciling
+	contention // others have the items: transactions conflict
 	parts
 )
 
 func (p part) String() string {
-	return [parts]string{"the store", "the queue", "ingest", "the consumer", "the consumer's start", "reconcile"}[p]
+	return [parts]string{"the store", "the queue", "ingest", "the consumer", "the consumer's start", "reconcile", "each transaction"}[p]
 }
 
 // outage is a time in which a part fails.
@@ -61,6 +62,9 @@ func (w *world) disrupt() {
 	}
 	if w.faulty(w.plan.brownout) {
 		w.breaks([]part{store, queues}[w.rng.IntN(2)], w.upTo(2*time.Hour), []float64{0.01, 0.05, 0.1, 0.25, 0.5}[w.rng.IntN(5)])
+	}
+	if w.faulty(w.plan.contention) {
+		w.breaks(contention, w.upTo(20*time.Second), 1)
 	}
 	if w.faulty(w.plan.offline) {
 		w.breaks(ingestion, w.upTo(24*time.Hour), 1)

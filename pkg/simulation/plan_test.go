@@ -16,20 +16,21 @@ type plan struct {
 	events, workers, batch, maxReceives int
 	skew                                time.Duration // most that a worker's clock is off
 
-	fault    float64 // that a request or an answer is lost, late, silent or refused
-	late     float64 // that a request of a dead process arrives all the same
-	lateness time.Duration
-	crash    float64 // that a process dies at a step
-	stop     float64 // that a process is stopped at a step
-	pause    time.Duration
-	twice    float64 // that a message in flight is handed out again
-	again    float64 // that Stripe delivers an event once more
-	lose     float64 // that the answer of an invocation is lost
-	operator float64 // that an operator redrives or replays at a step
-	blackout float64 // that the store goes away for a while, at a step
-	brownout float64 // that the store or the queue fails now and then for a while, at a step
-	offline  float64 // that ingest goes away for a while, at a step
-	attack   float64 // that somebody posts a captured request, at a step
+	fault      float64 // that a request or an answer is lost, late, silent or refused
+	late       float64 // that a request of a dead process arrives all the same
+	lateness   time.Duration
+	crash      float64 // that a process dies at a step
+	stop       float64 // that a process is stopped at a step
+	pause      time.Duration
+	twice      float64 // that a message in flight is handed out again
+	again      float64 // that Stripe delivers an event once more
+	lose       float64 // that the answer of an invocation is lost
+	operator   float64 // that an operator redrives or replays at a step
+	blackout   float64 // that the store goes away for a while, at a step
+	brownout   float64 // that the store or the queue fails now and then for a while, at a step
+	contention float64 // that others have the items for seconds, at a step
+	offline    float64 // that ingest goes away for a while, at a step
+	attack     float64 // that somebody posts a captured request, at a step
 
 	patience time.Duration // most between the last failure and the redrive
 
@@ -52,7 +53,7 @@ func newPlan(rng *rand.Rand) plan {
 		fault: chance(0.5), late: chance(1), lateness: []time.Duration{time.Second, time.Minute, time.Hour}[rng.IntN(3)],
 		crash: chance(0.1), stop: chance(0.1), pause: []time.Duration{10 * time.Second, 3 * time.Minute, 2 * time.Hour}[rng.IntN(3)],
 		twice: chance(0.3), again: chance(0.5), lose: chance(0.5), operator: chance(0.1), blackout: chance(0.02), attack: chance(0.1),
-		brownout: chance(0.02), offline: chance(0.01), objects: 2, retries: fastRetries,
+		brownout: chance(0.02), contention: chance(0.02), offline: chance(0.01), objects: 2, retries: fastRetries,
 		patience: []time.Duration{time.Minute, 11 * 24 * time.Hour}[rng.IntN(2)],
 	}
 	if rng.IntN(2) == 0 {
@@ -90,6 +91,9 @@ func (w *world) fate(c *call) fate {
 	if part, can := c.op.part(); can && w.fails(part) {
 		return []fate{fateRefused, fateLostRequest, fateSilent}[w.rng.IntN(3)]
 	}
+	if c.op == opTransact && w.fails(contention) {
+		return fateRefused
+	}
 	if c.op == opWork || !w.faulty(w.plan.fault) {
 		return fateAnswered
 	}
@@ -100,6 +104,9 @@ func (w *world) fate(c *call) fate {
 // refusal is an error that says that nothing was applied.
 func (w *world) refusal(c *call) error {
 	code := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: "simulated"} }
+	if c.op == opTransact && w.fails(contention) {
+		return conflicts(w.rng)
+	}
 	switch c.op {
 	case opUpdate, opGet, opBatchGet, opCover, opCovered:
 		return []error{code("ThrottlingException"), code("TransactionConflictException"), code("InternalServerError"), code("ProvisionedThroughputExceededException")}[w.rng.IntN(4)]
