@@ -94,12 +94,12 @@ func FuzzSigned(f *testing.F) {
 		if first == "" {
 			return
 		}
-		ends(t, back, q, records, first)
+		endsKnown(t, back, q, records, first)
 		before := fmt.Sprint(records.Records(), records.Keys())
 		if records.Records()[0].State != idempotency.Done {
 			return
 		}
-		ends(t, back, q, records, throughOnce(t, front, q, body))
+		endsKnown(t, back, q, records, throughOnce(t, front, q, body))
 		if after := fmt.Sprint(records.Records(), records.Keys()); after != before {
 			t.Fatalf("the second delivery made of\n%s\n%s", before, after)
 		}
@@ -162,9 +162,9 @@ func throughOnce(t *testing.T, front *apigw.Handler, q *memoryQueue, body []byte
 	return ""
 }
 
-// ends hands the message to the consumer and states that its record and the queues
+// endsKnown hands the message to the consumer and states that its record and the queues
 // agree on what came of it, and that nothing panicked.
-func ends(t *testing.T, back *sqsqueue.LambdaHandler, q *memoryQueue, records *idempotencytest.Memory, message string) {
+func endsKnown(t *testing.T, back *sqsqueue.LambdaHandler, q *memoryQueue, records *idempotencytest.Memory, message string) {
 	t.Helper()
 	q.sent[deadURL] = nil
 	payload, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", ReceiptHandle: "r", Body: message}}})

@@ -52,7 +52,7 @@ type world struct {
 	t        testing.TB
 	function *apigw.Handler
 	front    string // host of the gateway
-	queue    *sqs.Client
+	queue    *counting
 	events   string // URLs of the queues
 	dead     string
 	table    *dynamodb.Client
@@ -68,7 +68,7 @@ func newWorld(t testing.TB) *world {
 	services := httptest.NewServer(awsjson.Handler(w.openQueues(), w.openTables()))
 	t.Cleanup(services.Close)
 	at := config.AWS{Region: "us-east-1", AccessKeyID: "test", SecretAccessKey: "test"}
-	w.queue = sqs.NewFromConfig(awsclient.New(at, awsclient.Options{Endpoint: services.URL, Attempts: 1}))
+	w.queue = &counting{Client: sqs.NewFromConfig(awsclient.New(at, awsclient.Options{Endpoint: services.URL, Attempts: 1})), sends: map[string]int{}}
 	w.table = dynamodb.NewFromConfig(awsclient.New(at, awsclient.Options{Endpoint: services.URL}))
 	w.events, w.dead = w.newQueue("tollgate-events"), w.newQueue("tollgate-dead")
 	w.startStripe()
@@ -95,6 +95,30 @@ func (w *world) openTables() awsjson.Service {
 	}
 	w.t.Cleanup(func() { db.Close() })
 	return db.Service()
+}
+
+// counting is SQS's client, and how often it was asked to send since the last look: a
+// queue that nobody sent to need not be asked.
+type counting struct {
+	*sqs.Client
+	mu    sync.Mutex
+	sends map[string]int // by URL
+}
+
+func (c *counting) SendMessage(ctx context.Context, in *sqs.SendMessageInput, o ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	c.mu.Lock()
+	c.sends[*in.QueueUrl]++
+	c.mu.Unlock()
+	return c.Client.SendMessage(ctx, in, o...)
+}
+
+// looked returns the number of sends to a queue since the last call.
+func (c *counting) looked(url string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.sends[url]
+	delete(c.sends, url)
+	return n
 }
 
 func (w *world) newQueue(name string) string {
@@ -187,6 +211,7 @@ func (s *shelf) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // table is a store of records, with what a test wants to see of it.
 type table struct {
+	name string
 	consumer.Store
 	dispatch.Rows
 	record func(ctx context.Context, id string) (idempotency.Record, bool, error)
@@ -194,7 +219,7 @@ type table struct {
 
 func (w *world) memory() table {
 	m := idempotencytest.NewMemory(nil)
-	return table{Store: m, Rows: m, record: m.Record}
+	return table{name: "memory", Store: m, Rows: m, record: m.Record}
 }
 
 // dynamo is a fresh table of the embedded DynamoDB.
@@ -212,7 +237,7 @@ func (w *world) dynamo() table {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return table{Store: store, Rows: reader, record: reader.Get}
+	return table{name: "table", Store: store, Rows: reader, record: reader.Get}
 }
 
 func (w *world) consumer(on table) *sqsqueue.LambdaHandler {
@@ -237,6 +262,9 @@ func (w *world) consumer(on table) *sqsqueue.LambdaHandler {
 // take removes the only message of a queue; nil when there is none.
 func (w *world) take(url string) *types.Message {
 	w.t.Helper()
+	if w.queue.looked(url) == 0 {
+		return nil
+	}
 	out, err := w.queue.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
 		QueueUrl: &url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
