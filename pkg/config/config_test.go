@@ -251,6 +251,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(byte(i), v, byte(i+3), "")
 		f.Add(byte(i+8), v, byte(i+7), v)
 	}
+	f.Add(byte(16), `{"stranger":"default"}`, byte(15), `{"UPPER":{}}`)
 	f.Fuzz(func(t *testing.T, a byte, va string, b byte, vb string) {
 		lookup := with(map[string]string{names[int(a)%len(names)]: va, names[int(b)%len(names)]: vb})
 		in, err := LoadIngest(lookup)
