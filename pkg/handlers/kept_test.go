@@ -162,3 +162,13 @@ func TestNoReceiptForNothing(t *testing.T) {
 		}
 	}
 }
+
+// A field that is missing decodes to zero: such a payment must not become a fact.
+func TestNoPaymentOfNothing(t *testing.T) {
+	for _, received := range []any{nil, 0, -1} {
+		effects, err := once(t, with(t, golden(t, "payment_intent.succeeded"), map[string]any{"amount_received": received}))
+		if len(effects) != 0 || permanent(err) != dispatch.ReasonHandler {
+			t.Errorf("received %v: %d effects, error %v, want a permanent failure", received, len(effects), err)
+		}
+	}
+}

@@ -25,6 +25,9 @@ func paymentIntentSucceeded(_ context.Context, e dispatch.Event[stripe.PaymentIn
 		}
 		return nil, contradiction("payment_intent", pi.ID, string(pi.Status), e.Type)
 	}
+	if pi.AmountReceived <= 0 { // a field that is not there reads as zero, and no such fact may stand
+		return nil, dispatch.Permanent(fmt.Errorf("payment_intent %s has succeeded and received %d", pi.ID, pi.AmountReceived))
+	}
 	f := fact{
 		kind: "payment", object: "payment_intent", id: pi.ID, name: "succeeded",
 		amount: pi.AmountReceived, currency: pi.Currency, customer: customerID(pi.Customer), occurred: e.Created,
