@@ -13,7 +13,7 @@ import (
 func checkoutCompleted(_ context.Context, e dispatch.Current[stripe.CheckoutSession]) (dispatch.Effects, error) {
 	s := &e.Object
 	return dispatch.Effects{keep(e, kept{
-		kind: "checkout", object: "checkout.session", customer: customerID(s.Customer), created: s.Created,
+		kind: "checkout", customer: customerID(s.Customer), created: s.Created,
 		more: dispatch.Fields{
 			"status": string(s.Status), "payment_status": string(s.PaymentStatus), "mode_of": string(s.Mode),
 			"amount_total": s.AmountTotal, "currency": string(s.Currency), "subscription": subscriptionID(s.Subscription),

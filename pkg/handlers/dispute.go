@@ -30,7 +30,7 @@ func disputeCreated(_ context.Context, e dispatch.Current[stripe.Dispute]) (disp
 		more: dispatch.Fields{"charge": chargeID(d.Charge), "payment_intent": paymentIntentID(d.PaymentIntent), "evidence_due_by": due},
 	}}
 	row := keep(e, kept{
-		kind: "dispute", object: "dispute", customer: customer, created: d.Created, list: where,
+		kind: "dispute", customer: customer, created: d.Created, list: where,
 		more: dispatch.Fields{
 			"status": string(d.Status), "reason": string(d.Reason), "amount": d.Amount, "currency": string(d.Currency),
 			"charge": chargeID(d.Charge), "payment_intent": paymentIntentID(d.PaymentIntent), "evidence_due_by": due,

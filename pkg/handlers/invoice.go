@@ -63,7 +63,7 @@ func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice])
 func keepInvoice(e dispatch.Current[stripe.Invoice], ms messages) dispatch.Effect {
 	in := &e.Object
 	return keep(e, kept{
-		kind: "invoice", object: "invoice", customer: customerID(in.Customer), created: in.Created,
+		kind: "invoice", customer: customerID(in.Customer), created: in.Created,
 		more: dispatch.Fields{
 			"status": string(in.Status), "amount_due": in.AmountDue, "amount_paid": in.AmountPaid, "amount_remaining": in.AmountRemaining,
 			"total": in.Total, "currency": string(in.Currency), "number": in.Number,

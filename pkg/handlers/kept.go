@@ -10,7 +10,6 @@ import (
 // kept is what the ledger keeps of an object as Stripe has it now.
 type kept struct {
 	kind     string // subscription, invoice, dispute or checkout
-	object   string // Stripe's word for it
 	customer string // "" when there is none
 	created  int64  // seconds since 1970
 	list     string // where it is listed, "" for its customer's ledger
@@ -21,7 +20,7 @@ type kept struct {
 // there ever was about the object: one that is sent is no longer listed.
 func keep[T any](e dispatch.Current[T], k kept, ms messages) dispatch.Effect {
 	fields := newItem(e.Input, k.kind, k.customer)
-	fields["object"], fields["object_id"], fields["created"] = k.object, e.ObjectID, k.created
+	fields["object_id"], fields["created"] = e.ObjectID, k.created
 	maps.Copy(fields, k.more)
 	list(fields, cmp.Or(k.list, customerList(e.Input, k.customer)), k.created)
 	before, _ := e.Row["outbox"].([]any)

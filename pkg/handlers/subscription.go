@@ -46,7 +46,7 @@ func keepSubscription(e dispatch.Current[stripe.Subscription], ms messages) disp
 	s := &e.Object
 	items, products := itemsOf(s)
 	row := keep(e, kept{
-		kind: "subscription", object: "subscription", customer: customerID(s.Customer), created: s.Created,
+		kind: "subscription", customer: customerID(s.Customer), created: s.Created,
 		more: dispatch.Fields{
 			"status": string(s.Status), "items": items, "items_more": itemsMissing(s), "currency": string(s.Currency),
 			"current_period_end": s.CurrentPeriodEnd, "cancel_at": s.CancelAt, "cancel_at_period_end": s.CancelAtPeriodEnd,
