@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -70,15 +69,11 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 
 // stripeClient asks Stripe with the configured key, if there is one.
 func stripeClient(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
-	key := func(context.Context) (string, error) { return "", nil }
-	if cfg.APIKeySecretID != "" {
-		k, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
-		if err != nil {
-			return nil, err
-		}
-		key = k.Key
+	key, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
 	}
-	return stripeapi.New(stripeapi.Options{Key: key, URL: cfg.StripeURL})
+	return stripeapi.New(stripeapi.Options{Key: key.Key, URL: cfg.StripeURL})
 }
 
 func policies(endpoints map[string]config.Endpoint) map[string]consumer.Policy {

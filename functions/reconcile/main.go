@@ -100,16 +100,12 @@ func passes(cfg config.Reconcile, table *dynamodb.Client, queue *sqs.Client, str
 
 // stripeClient asks Stripe with the configured key; without one every pass fails, and says so.
 func stripeClient(cfg config.Reconcile, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
-	key := func(context.Context) (string, error) { return "", nil }
-	if cfg.APIKeySecretID != "" {
-		k, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
-		if err != nil {
-			return nil, err
-		}
-		key = k.Key
+	key, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
 	}
 	return stripeapi.New(stripeapi.Options{
-		Key: key, URL: cfg.StripeURL,
+		Key: key.Key, URL: cfg.StripeURL,
 		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // a drill's passes follow each other faster
 	}.Patient())
 }

@@ -8,10 +8,14 @@ import (
 
 // APIKey knows the key for Stripe's API, the whole text of one secret. It is safe for
 // concurrent use.
-type APIKey struct{ cache *cache[string] }
+type APIKey struct{ cache *cache[string] } // nil: a system without a key
 
-// NewAPIKey returns an APIKey. Nothing is fetched before it is first asked.
+// NewAPIKey returns an APIKey. Nothing is fetched before it is first asked. Without an ID
+// there is no key.
 func NewAPIKey(c Config) (*APIKey, error) {
+	if c.ID == "" {
+		return &APIKey{}, nil
+	}
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
@@ -28,4 +32,9 @@ func NewAPIKey(c Config) (*APIKey, error) {
 // Key returns the key, "" when the secret does not exist or is empty: a system may
 // run without one. A rolled key is known after at most Limits.SecretTTL. An error means
 // that the secret was never fetched.
-func (k *APIKey) Key(ctx context.Context) (string, error) { return k.cache.get(ctx) }
+func (k *APIKey) Key(ctx context.Context) (string, error) {
+	if k.cache == nil {
+		return "", nil
+	}
+	return k.cache.get(ctx)
+}
