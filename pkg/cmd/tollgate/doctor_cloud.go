@@ -2,81 +2,28 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tollgate/pkg/doctor"
 )
 
-// cloud asks Lambda and CloudWatch with the SDK's signer alone, as their clients would be
-// most of what the command is built from.
+// cloud asks Lambda and CloudWatch.
 type cloud struct {
 	config   aws.Config
 	queueURL string
 }
 
-const maxCloudAnswer = 8 << 20
-
-// call makes one signed request and returns the answer, an error for every status but 200.
-func (c cloud) call(ctx context.Context, service, method, path, body string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.address(service)+path, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	}
-	credentials, err := c.config.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find credentials: %w", err)
-	}
-	digest := sha256.Sum256([]byte(body))
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(digest[:]), service, c.config.Region, time.Now()); err != nil {
-		return nil, err
-	}
-	res, err := c.config.HTTPClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxCloudAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("read answer (%s): %w", res.Status, err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", res.Status, clip(string(answer), 200))
-	}
-	return answer, nil
-}
-
-// address is a service's: the one that AWS_ENDPOINT_URL names for every service, else AWS's own.
-func (c cloud) address(service string) string {
-	if c.config.BaseEndpoint != nil {
-		return strings.TrimSuffix(*c.config.BaseEndpoint, "/")
-	}
-	domain := "amazonaws.com"
-	if strings.HasPrefix(c.config.Region, "cn-") {
-		domain += ".cn"
-	}
-	return "https://" + service + "." + c.config.Region + "." + domain
-}
-
 func (c cloud) get(ctx context.Context, path string, into any) error {
-	raw, err := c.call(ctx, "lambda", http.MethodGet, path, "")
+	raw, err := awsCall(ctx, c.config, "lambda", http.MethodGet, path, "")
 	if err != nil {
 		return err
 	}
@@ -158,13 +105,9 @@ type alarmPage struct {
 func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {
 	form := url.Values{"Action": {"DescribeAlarms"}, "Version": {"2010-08-01"}, "AlarmNamePrefix": {prefix}, "MaxRecords": {"100"}}
 	for {
-		raw, err := c.call(ctx, "monitoring", http.MethodPost, "/", form.Encode())
-		if err != nil {
-			return nil, err
-		}
 		var page alarmPage
-		if err := xml.Unmarshal(raw, &page); err != nil {
-			return nil, errors.New("the answer is not the XML of CloudWatch")
+		if err := awsQuery(ctx, c.config, "monitoring", form, &page); err != nil {
+			return nil, err
 		}
 		for _, a := range page.Alarms {
 			all = append(all, doctor.Alarm{

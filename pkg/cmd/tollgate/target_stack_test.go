@@ -61,17 +61,17 @@ func TestTargetOfStack(t *testing.T) {
 	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "tollgate-test").refused(t, exitFailed, "has no output TableName")
 }
 
-func TestCloudFormationsAddress(t *testing.T) {
+func TestAWSAddress(t *testing.T) {
 	own := "http://127.0.0.1:1"
 	for _, c := range []struct {
 		config aws.Config
 		want   string
 	}{
-		{aws.Config{Region: "eu-central-1"}, "https://cloudformation.eu-central-1.amazonaws.com/"},
-		{aws.Config{Region: "cn-north-1"}, "https://cloudformation.cn-north-1.amazonaws.com.cn/"},
+		{aws.Config{Region: "eu-central-1"}, "https://cloudformation.eu-central-1.amazonaws.com"},
+		{aws.Config{Region: "cn-north-1"}, "https://cloudformation.cn-north-1.amazonaws.com.cn"},
 		{aws.Config{Region: "eu-central-1", BaseEndpoint: &own}, own},
 	} {
-		if got := cloudFormation(c.config); got != c.want {
+		if got := awsAddress(c.config, "cloudformation"); got != c.want {
 			t.Errorf("%s: %s, want %s", c.config.Region, got, c.want)
 		}
 	}

@@ -2,21 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"path"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"tollgate/pkg/limits"
 	"tollgate/pkg/registration"
@@ -36,7 +28,6 @@ const (
 	metricPeriod   = time.Minute
 	metricTimeout  = 20 * time.Second
 	maxMetricPages = 50
-	maxMetricBytes = 8 << 20
 )
 
 // verifiedBy asks CloudWatch how often each of n secrets verified a delivery in a time.
@@ -56,8 +47,8 @@ func verifiedBy(ctx context.Context, t target, n int, from, to time.Time) ([]reg
 	}
 	form, answered := metricQuery(stage, n, from, to), map[string]bool{}
 	for range maxMetricPages {
-		page, err := metricData(ctx, t.aws, form)
-		if err != nil {
+		var page metricAnswer
+		if err := awsQuery(ctx, t.aws, "monitoring", form, &page); err != nil {
 			return nil, hint(fmt.Errorf("read metric %s: %w", limits.MetricVerifiedBy, err), "may these credentials call cloudwatch:GetMetricData?")
 		}
 		if err := page.addTo(uses, answered); err != nil {
@@ -114,9 +105,7 @@ type metricAnswer struct {
 		Times  []time.Time `xml:"Timestamps>member"`
 		Values []float64   `xml:"Values>member"`
 	} `xml:"GetMetricDataResult>MetricDataResults>member"`
-	Next    string `xml:"GetMetricDataResult>NextToken"`
-	Code    string `xml:"Error>Code"`
-	Message string `xml:"Error>Message"`
+	Next string `xml:"GetMetricDataResult>NextToken"`
 }
 
 // addTo adds a page's sums and notes which questions were answered.
@@ -143,47 +132,4 @@ func (m metricAnswer) addTo(uses []registration.Use, answered map[string]bool) e
 		return fmt.Errorf("CloudWatch answers %d of %d questions", len(answered), len(uses))
 	}
 	return nil
-}
-
-// metricData makes the one call of CloudWatch that is needed, with the SDK's signer, as
-// the SDK's client is large.
-func metricData(ctx context.Context, c aws.Config, form url.Values) (answer metricAnswer, err error) {
-	body := form.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, cloudWatch(c), strings.NewReader(body))
-	if err != nil {
-		return answer, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	credentials, err := c.Credentials.Retrieve(ctx)
-	if err != nil {
-		return answer, fmt.Errorf("find credentials: %w", err)
-	}
-	digest := sha256.Sum256([]byte(body))
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(digest[:]), "monitoring", c.Region, time.Now()); err != nil {
-		return answer, err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return answer, err
-	}
-	defer res.Body.Close()
-	if err := xml.NewDecoder(io.LimitReader(res.Body, maxMetricBytes)).Decode(&answer); err != nil {
-		return answer, fmt.Errorf("read answer (%s): %w", res.Status, err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return answer, fmt.Errorf("%s: %s", answer.Code, answer.Message)
-	}
-	return answer, nil
-}
-
-// cloudWatch is the service's address, as cloudFormation's is.
-func cloudWatch(c aws.Config) string {
-	if c.BaseEndpoint != nil {
-		return *c.BaseEndpoint
-	}
-	domain := "amazonaws.com"
-	if strings.HasPrefix(c.Region, "cn-") {
-		domain += ".cn"
-	}
-	return "https://monitoring." + c.Region + "." + domain + "/"
 }
