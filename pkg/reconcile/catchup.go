@@ -17,7 +17,9 @@ func (p *pass) catchUp(ctx context.Context) {
 	for _, t := range Tiers(p.cfg.Limits.Reconcile) {
 		if t.Slice > 0 {
 			long = append(long, t)
-			oldest = slices.MinFunc([]time.Time{oldest, p.started.Add(-t.Span - t.Slice)}, time.Time.Compare)
+			if begin := p.started.Add(-t.Span - t.Slice); begin.Before(oldest) {
+				oldest = begin
+			}
 		}
 	}
 	notes, err := p.cfg.Coverage.Covered(ctx, oldest, p.started)
@@ -25,8 +27,14 @@ func (p *pass) catchUp(ctx context.Context) {
 		p.report.Err = errors.Join(p.report.Err, fmt.Errorf("read what was finished: %w", err))
 		return
 	}
+	by := map[owner][]Covered{}
+	for _, c := range notes {
+		if c.Livemode == p.live {
+			by[owner{c.Tier, c.Account}] = append(by[owner{c.Tier, c.Account}], c)
+		}
+	}
 	for !p.outOfTime() {
-		t, account, w, found := p.oldestLeft(long, notes)
+		t, account, w, found := p.oldestLeft(long, by)
 		if !found {
 			return
 		}
@@ -39,9 +47,13 @@ func (p *pass) catchUp(ctx context.Context) {
 		} else {
 			p.report.CaughtUp++
 		}
-		notes = append(notes, Covered{Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To, DoneAt: p.cfg.Now()})
+		o := owner{t.Name, account}
+		by[o] = append(by[o], Covered{From: w.From, To: w.To, DoneAt: p.cfg.Now()})
 	}
 }
+
+// owner is whose notes say what is left of a tier.
+type owner struct{ tier, account string }
 
 // passOver reports whether a slice that was not finished leaves the others their turn. What
 // is put off or out of time is for a later run, which is no fault.
@@ -57,13 +69,10 @@ func (p *pass) passOver(err error) bool {
 	return unlisted
 }
 
-func (p *pass) oldestLeft(tiers []Tier, notes []Covered) (tier Tier, account string, oldest Window, found bool) {
+func (p *pass) oldestLeft(tiers []Tier, notes map[owner][]Covered) (tier Tier, account string, oldest Window, found bool) {
 	for _, t := range tiers {
 		for _, a := range p.accounts {
-			own := slices.DeleteFunc(slices.Clone(notes), func(c Covered) bool {
-				return c.Tier != t.Name || c.Account != a || c.Livemode != p.live
-			})
-			if w, left := t.left(p.started, own); left && (!found || w.From.Before(oldest.From)) {
+			if w, left := t.left(p.started, notes[owner{t.Name, a}]); left && (!found || w.From.Before(oldest.From)) {
 				tier, account, oldest, found = t, a, w, true
 			}
 		}
