@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -107,7 +106,7 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		for _, stream := range never {
 			f.warn(do, "no pass over %s ended within a day, though it is to be compared", streamWords(stream))
 		}
-		for _, stream := range slices.SortedFunc(maps.Keys(last), byStream) {
+		for _, stream := range slices.SortedFunc(maps.Keys(last), reconcile.Stream.Compare) {
 			n, of := last[stream], streamWords(stream)
 			switch ago := at.Sub(n.DoneAt); {
 			case ago > late:
@@ -127,7 +126,7 @@ func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.
 		if n.Tier != reconcile.Quarter {
 			continue
 		}
-		if of := streamOf(n); n.DoneAt.After(last[of].DoneAt) {
+		if of := n.Stream(); n.DoneAt.After(last[of].DoneAt) {
 			last[of] = n
 		}
 		if n.DoneAt.After(newest.DoneAt) {
@@ -140,21 +139,13 @@ func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.
 // neverPassed are the accounts that passes were to compare by a time, and none did.
 func neverPassed(notes []reconcile.Covered, last map[reconcile.Stream]reconcile.Covered, by time.Time) (never []reconcile.Stream) {
 	for _, n := range notes {
-		of := streamOf(n)
+		of := n.Stream()
 		if _, passed := last[of]; n.Tier == reconcile.Configured && n.DoneAt.Before(by) && !passed && !slices.Contains(never, of) {
 			never = append(never, of)
 		}
 	}
-	slices.SortFunc(never, byStream)
+	slices.SortFunc(never, reconcile.Stream.Compare)
 	return never
-}
-
-func streamOf(n reconcile.Covered) reconcile.Stream {
-	return reconcile.Stream{Livemode: n.Livemode, Account: n.Account}
-}
-
-func byStream(a, b reconcile.Stream) int {
-	return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(event.Mode(a.Livemode), event.Mode(b.Livemode)))
 }
 
 func streamWords(s reconcile.Stream) string {

@@ -22,7 +22,7 @@ type BackfillRequest struct {
 // bound on their number; what it defers is there for the next run.
 func (r *Reconciler) Backfill(ctx context.Context, b BackfillRequest) (Report, error) {
 	l := r.cfg.Limits.Reconcile
-	t := Tier{Name: Backfill, Slice: max(l.Slice.Round(time.Second), time.Second)}
+	t := Tier{Name: Backfill, Slice: whole(l.Slice)}
 	p, err := r.pass(ctx, t, event.Backfill)
 	if err != nil {
 		return Report{Tier: t.Name, Err: err}, err

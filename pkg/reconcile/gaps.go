@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
 )
 
@@ -29,6 +30,11 @@ type Stream struct {
 	Account  string
 }
 
+// Compare orders streams by account, and of one account the live one first.
+func (s Stream) Compare(o Stream) int {
+	return cmp.Or(cmp.Compare(s.Account, o.Account), cmp.Compare(event.Mode(s.Livemode), event.Mode(o.Livemode)))
+}
+
 // Whole reports whether all events of the time were compared: some were noted, nothing
 // lacks, and no slice had an event that could not be read or compared.
 func (p Proof) Whole() bool { return len(p.Streams) > 0 && len(p.Gaps) == 0 && len(p.Faulty) == 0 }
@@ -43,7 +49,7 @@ func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duratio
 	p := Proof{From: seconds(now.Add(-back)), To: seconds(now.Add(-settled(l)))}
 	by := map[Stream][]Covered{}
 	for _, c := range notes {
-		s := Stream{c.Livemode, c.Account}
+		s := c.Stream()
 		own := by[s]
 		if c.Tier != Configured {
 			own = append(own, c)
@@ -56,21 +62,12 @@ func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duratio
 	for s := range by {
 		p.Streams = append(p.Streams, s)
 	}
-	slices.SortFunc(p.Streams, func(a, b Stream) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), -cmp.Compare(mode(a), mode(b)))
-	})
+	slices.SortFunc(p.Streams, Stream.Compare)
 	slices.SortFunc(p.Faulty, func(a, b Covered) int { return a.From.Compare(b.From) })
 	for _, s := range p.Streams {
 		p.Gaps = append(p.Gaps, holes(s, by[s], p.From, p.To)...)
 	}
 	return p
-}
-
-func mode(s Stream) int {
-	if s.Livemode {
-		return 1
-	}
-	return 0
 }
 
 // holes are the parts of [from, to] that no note has, joined where they touch.

@@ -83,3 +83,6 @@ type Covered struct {
 	Errors                  int // events that could not be read or compared
 	DoneAt                  time.Time
 }
+
+// Stream is whose slice it is.
+func (c Covered) Stream() Stream { return Stream{c.Livemode, c.Account} }

@@ -28,7 +28,7 @@ type Tier struct {
 
 // Tiers are the scheduled ones.
 func Tiers(l limits.Reconcile) []Tier {
-	slice := max(l.Slice.Round(time.Second), time.Second) // Stripe's clock has whole seconds
+	slice := whole(l.Slice)
 	return []Tier{
 		{Name: Quarter, Every: l.Quarter.Every, Span: l.Quarter.Span, Lag: l.SettleLag},
 		{Name: Nightly, Every: l.Nightly.Every, Span: l.Nightly.Span, Lag: l.SettleLag, Slice: slice},
@@ -44,7 +44,7 @@ type Window struct{ From, To time.Time }
 func (t Tier) windows(now time.Time) []Window {
 	grid := t.Slice
 	if grid == 0 {
-		grid = max(t.Every.Round(time.Second), time.Second)
+		grid = whole(t.Every)
 	}
 	return cut(sliceStart(now.Add(-t.Span), grid), seconds(now.Add(-t.Lag)), t.Slice)
 }
@@ -68,6 +68,9 @@ func cut(from, to time.Time, slice time.Duration) []Window {
 	}
 	return all
 }
+
+// whole is a length on Stripe's clock, which has whole seconds.
+func whole(d time.Duration) time.Duration { return max(d.Round(time.Second), time.Second) }
 
 func seconds(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
 
