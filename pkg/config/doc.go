@@ -32,7 +32,8 @@
 //
 // What the tollgate command reads, none of it required: TOLLGATE_TABLE,
 // TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL, all three or none, name the system to work
-// on; STRIPE_WEBHOOK_SECRET is the signing secret, or several by commas while one is
-// rolled; STRIPE_API_KEY is the key for Stripe's API. AWS's own variables are read by
-// AWS's own library, as its other tools do.
+// on, and TOLLGATE_WEBHOOK_SECRET_ID, TOLLGATE_API_KEY_SECRET_ID and TOLLGATE_STRIPE_URL
+// its secrets and its Stripe; STRIPE_WEBHOOK_SECRET is the signing secret, or several by
+// commas while one is rolled; STRIPE_API_KEY is the key for Stripe's API. AWS's own
+// variables are read by AWS's own library, as its other tools do.
 package config
