@@ -9,7 +9,7 @@
 // retired. The package prints no secret, and makes no request and keeps no state itself.
 //
 //	p := registration.Make(wanted, endpoints, registration.Known{})
-//	done, err := registration.Applier{Registrar: stripe, Vault: vault, Say: say}.Apply(ctx, p)
+//	done, err := registration.Applier{Registrar: stripe, Lister: stripe, Vault: vault, Say: say, Run: run}.Apply(ctx, p)
 //
 // Stored secrets are one JSON object, from endpoint name to its active secrets, newest
 // first. Secrets Manager has no compare-and-set, so [Change] looks after its write
