@@ -19,9 +19,9 @@ func pageSizes() []string { return []string{"100", "10", "1"} }
 
 // ListEvents returns one page of GET /v1/events. Items are read one by one, so that one
 // that cannot be read does not take the others with it; if it has an id it is fetched by
-// that. The next page begins behind the last that has an id. What cannot be read at the end of a page that is not the last is
-// left to the next page, which begins with it. Errors are those of this package. Safe for
-// concurrent use.
+// that. The next page begins behind the last that has an id: what has none at the end of
+// a page that is not the last is left to the next, which begins with it. Errors are those
+// of this package. Safe for concurrent use.
 func (c *Client) ListEvents(ctx context.Context, q reconcile.Query) (reconcile.Page, error) {
 	page, err := c.listEvents(ctx, q)
 	if err != nil {
@@ -116,8 +116,8 @@ func (c *Client) mend(ctx context.Context, account string, item *reconcile.Item)
 	}
 }
 
-// listed reads one item of a page. The body is a copy: a page's bytes are not kept for
-// one event of it.
+// listed reads one item of a page. Its bytes, a RawMessage's own, become the event's: the
+// page's are not kept for one event of it.
 func listed(raw json.RawMessage, position int, live bool) reconcile.Item {
 	e, err := event.Parse(raw)
 	if err == nil && e.Thin() {
@@ -126,7 +126,7 @@ func listed(raw json.RawMessage, position int, live bool) reconcile.Item {
 	if err != nil {
 		return reconcile.Item{Event: salvage(raw, live), Position: position, Err: err}
 	}
-	e.Body = append([]byte(nil), raw...)
+	e.Body = raw
 	return reconcile.Item{Event: e, Position: position}
 }
 
