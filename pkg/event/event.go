@@ -84,6 +84,12 @@ func MatchType(pattern, typ string) bool {
 	return ok && strings.HasSuffix(prefix, ".") && strings.HasPrefix(typ, prefix)
 }
 
+// ValidPattern reports whether a pattern is one that MatchType reads: a "*" stands alone
+// or in the ".*" at the end.
+func ValidPattern(pattern string) bool {
+	return pattern == "*" || !strings.Contains(strings.TrimSuffix(pattern, ".*"), "*")
+}
+
 // ValidEndpoint reports whether name can be an endpoint's: 1 to 32 of a–z, 0–9 and "-".
 func ValidEndpoint(name string) bool {
 	return len(name) >= 1 && len(name) <= 32 && !strings.ContainsFunc(name, func(c rune) bool {

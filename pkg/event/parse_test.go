@@ -390,6 +390,17 @@ func TestMatchType(t *testing.T) {
 	}
 }
 
+func TestValidPattern(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		"": true, "*": true, "invoice.paid": true, "invoice.*": true,
+		"invoice*": false, "invoice.p*": false, "invoice.*.x": false, "*.paid": false, "**": false, "invoice.*.*": false,
+	} {
+		if got := event.ValidPattern(pattern); got != want {
+			t.Errorf("ValidPattern(%q) = %v", pattern, got)
+		}
+	}
+}
+
 func TestEnvelopeWords(t *testing.T) {
 	live := event.Envelope{ID: "evt_1", Type: "t", Created: 1, Livemode: true, Object: event.ObjectThin}
 	if live.Mode() != "live" || event.Mode(false) != "test" || !live.Thin() || read().Thin() {

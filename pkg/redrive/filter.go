@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"tollgate/pkg/event"
 )
 
 // Filter selects dead letters. The zero value selects all; what is set must all hold.
@@ -20,7 +22,7 @@ type Filter struct {
 
 // Validate refuses a filter that no letter can pass.
 func (f Filter) Validate() error {
-	if strings.Contains(strings.TrimSuffix(f.Type, ".*"), "*") && f.Type != "*" {
+	if !event.ValidPattern(f.Type) {
 		return errors.New("a type is an event type, a pattern that ends in .* or *")
 	}
 	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
@@ -32,7 +34,7 @@ func (f Filter) Validate() error {
 // Matches reports whether a letter, explained, passes the filter.
 func (f Filter) Matches(l Letter) bool {
 	switch {
-	case !f.matchesType(l.Type()),
+	case f.Type != "" && (l.Type() == "" || !event.MatchType(f.Type, l.Type())),
 		f.Fingerprint != "" && f.Fingerprint != l.Cause.Fingerprint,
 		f.Reason != "" && f.Reason != l.Cause.Reason,
 		f.Account != "" && f.Account != l.Event.Account,
@@ -42,13 +44,6 @@ func (f Filter) Matches(l Letter) bool {
 		return false
 	}
 	return true
-}
-
-func (f Filter) matchesType(typ string) bool {
-	if prefix, ok := strings.CutSuffix(f.Type, "*"); ok {
-		return typ != "" && strings.HasPrefix(typ, prefix)
-	}
-	return f.Type == "" || f.Type == typ
 }
 
 // String says the filter in words.

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
 
@@ -77,7 +77,7 @@ func (c *eventsListCmd) request(now time.Time) (dynamostore.ListRequest, error) 
 		return req, usage("--limit is 1 to 10000")
 	case c.MaxRead < idempotency.Shards || c.MaxRead > 1_000_000:
 		return req, usage("--max-read is %d to 1000000", idempotency.Shards)
-	case strings.Contains(strings.TrimSuffix(c.Type, ".*"), "*") && c.Type != "*":
+	case !event.ValidPattern(c.Type):
 		return req, usage("--type is an event type, a pattern that ends in .* or *")
 	}
 	var err error

@@ -124,7 +124,7 @@ func (c *eventsReplayCmd) check() error {
 		return usage("--wait is a duration such as 30s")
 	case !event.ValidEndpoint(c.Endpoint):
 		return usage("--endpoint is 1 to 32 of a-z, 0-9 and -")
-	case strings.Contains(strings.TrimSuffix(c.Type, ".*"), "*") && c.Type != "*":
+	case !event.ValidPattern(c.Type):
 		return usage("--type is an event type, a pattern that ends in .* or *")
 	case strings.TrimSpace(c.Why) == "" && !c.DryRun && !c.Shadow:
 		return hint(usage("a replay needs --reason"), "it is kept in the record and in the audit trail; --dry-run and --shadow need none")
