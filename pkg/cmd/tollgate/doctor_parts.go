@@ -134,12 +134,7 @@ type endpointPlan struct {
 }
 
 func (e endpointPlan) Plan(ctx context.Context) (registration.Plan, error) {
-	s, err := e.flags.site(ctx, e.app)
-	if err != nil {
-		return registration.Plan{}, err
-	}
-	p, _, _, err := s.look(ctx)
-	return p, err
+	return e.flags.plan(ctx, e.app)
 }
 
 // clockWatch notes, beside the answers to all other checks, what time servers say it is.

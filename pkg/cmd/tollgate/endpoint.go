@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/stripeapi"
@@ -55,10 +56,7 @@ func (f endpointFlags) site(ctx context.Context, a *app) (site, error) {
 	if s.stripe, err = a.stripe(ctx, t); err != nil {
 		return s, err
 	}
-	s.wanted = registration.Wanted{
-		Name: f.Endpoint, URL: f.url(t), Connect: f.Connect, APIVersion: stripeapi.APIVersion,
-		Events: handlers.Types(), StandIn: t.local && t.stripeURL != "",
-	}
+	s.wanted = f.wanted(t)
 	if s.wanted.URL == "" {
 		return s, usage("where deliveries are posted is not known here: give --url")
 	}
@@ -66,11 +64,27 @@ func (f endpointFlags) site(ctx context.Context, a *app) (site, error) {
 	return s, err
 }
 
-func (f endpointFlags) url(t target) string {
-	if f.URL != "" || t.url == "" {
-		return f.URL
+// wanted is the endpoint that is meant, without its mode; its URL is "" when the target's
+// is not known.
+func (f endpointFlags) wanted(t target) registration.Wanted {
+	url := f.URL
+	if url == "" && t.url != "" {
+		url = t.url + strings.TrimPrefix(registration.Path(f.Endpoint), registration.Path("default"))
 	}
-	return t.url + strings.TrimPrefix(registration.Path(f.Endpoint), registration.Path("default"))
+	return registration.Wanted{
+		Name: f.Endpoint, URL: url, Connect: f.Connect, APIVersion: stripeapi.APIVersion,
+		Events: handlers.Types(), StandIn: t.local && t.stripeURL != "",
+	}
+}
+
+// plan compares what is wanted with what is there.
+func (f endpointFlags) plan(ctx context.Context, a *app) (p registration.Plan, err error) {
+	s, err := f.site(ctx, a)
+	if err != nil {
+		return p, err
+	}
+	p, _, _, err = s.look(ctx)
+	return p, err
 }
 
 // look compares what is wanted with what is there. stored are all endpoints' secrets.
@@ -137,12 +151,8 @@ func (a *app) showPlan(p registration.Plan) {
 		return
 	}
 	w := p.Wanted
-	mode := "test"
-	if w.Livemode {
-		mode = "live"
-	}
 	lines := [][2]string{
-		{"endpoint", fmt.Sprintf("%s (%s mode)", w.Name, mode)},
+		{"endpoint", fmt.Sprintf("%s (%s mode)", w.Name, event.Mode(w.Livemode))},
 		{"url", w.URL},
 		{"api version", w.APIVersion},
 		{"connect", fmt.Sprint(w.Connect)},
@@ -152,11 +162,15 @@ func (a *app) showPlan(p registration.Plan) {
 	}
 	a.fields(lines)
 	for _, f := range p.Findings {
-		fmt.Fprintf(a.out, "%s: %s%s\n", f.Level, strings.TrimPrefix(f.Endpoint+" ", " "), f.What)
+		fmt.Fprintln(a.out, findingText(f))
 		if f.Do != "" {
 			fmt.Fprintf(a.out, "  %s\n", f.Do)
 		}
 	}
+}
+
+func findingText(f registration.Finding) string {
+	return fmt.Sprintf("%s: %s%s", f.Level, strings.TrimPrefix(f.Endpoint+" ", " "), f.What)
 }
 
 // planWords is what apply would do, in words.

@@ -85,7 +85,7 @@ func (v applyView) words() string {
 // possible refuses what cannot be carried out, with the findings on stderr.
 func (c *endpointApplyCmd) possible(a *app, s site, p registration.Plan) error {
 	for _, f := range p.Findings {
-		fmt.Fprintf(a.err, "%s: %s%s\n", f.Level, strings.TrimPrefix(f.Endpoint+" ", " "), f.What)
+		fmt.Fprintln(a.err, findingText(f))
 	}
 	switch {
 	case p.Action == registration.ActionRefuse:

@@ -22,11 +22,7 @@ func (endpointPlanCmd) Help() string {
 
 // Run prints the plan.
 func (c *endpointPlanCmd) Run(ctx context.Context, a *app) error {
-	s, err := c.site(ctx, a)
-	if err != nil {
-		return err
-	}
-	p, _, _, err := s.look(ctx)
+	p, err := c.plan(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -53,11 +49,7 @@ func (endpointStatusCmd) Help() string {
 
 // Run prints the findings and fails when one is trouble.
 func (c *endpointStatusCmd) Run(ctx context.Context, a *app) error {
-	s, err := c.site(ctx, a)
-	if err != nil {
-		return err
-	}
-	p, _, _, err := s.look(ctx)
+	p, err := c.plan(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"tollgate/pkg/handlers"
 	"tollgate/pkg/registration"
-	"tollgate/pkg/stripeapi"
 )
 
 // secretCmds are about the signing secrets.
@@ -91,10 +89,7 @@ func (c *secretRollCmd) roll(ctx context.Context, a *app) (r roll, err error) {
 	if r.vault, err = r.target.vault(); err != nil {
 		return r, err
 	}
-	r.wanted = registration.Wanted{
-		Name: c.Endpoint, Connect: c.Connect, APIVersion: stripeapi.APIVersion, Events: handlers.Types(),
-		URL: endpointFlags{Endpoint: c.Endpoint, URL: c.URL}.url(r.target), StandIn: r.target.local && r.target.stripeURL != "",
-	}
+	r.wanted = endpointFlags{Endpoint: c.Endpoint, URL: c.URL, Connect: c.Connect}.wanted(r.target)
 	if r.wanted.URL != "" && !c.Status {
 		if r.stripe, err = a.stripe(ctx, r.target); err != nil {
 			r.stripe = nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,12 +16,8 @@ import (
 	"tollgate/pkg/secrets"
 )
 
-// Bounds of what is read as a secret, and of the call to the stand-in.
-const (
-	maxSecretBytes = 4 << 10
-	standInTimeout = 10 * time.Second
-	standInAnyKey  = "sk_test_tollgate" // it takes any test key
-)
+// maxSecretBytes bounds what is read as a secret.
+const maxSecretBytes = 4 << 10
 
 // changedView is what a step did, for machines.
 type changedView struct {
@@ -120,25 +115,16 @@ func (r roll) serving(ctx context.Context) string {
 
 // rollAtStandIn does what at Stripe only the Dashboard can.
 func (r roll) rollAtStandIn(ctx context.Context, id string) (registration.Secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, standInTimeout)
-	defer cancel()
 	body := fmt.Appendf(nil, `{"expire_s":%d}`, int64(r.Overlap/time.Second))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.target.stripeURL+"/_standin/webhook_endpoints/"+id+"/roll", bytes.NewReader(body))
+	raw, err := standInOf(r.target).do(ctx, http.MethodPost, "/_standin/webhook_endpoints/"+id+"/roll", body)
 	if err != nil {
 		return registration.Secret{}, err
 	}
-	req.Header.Set("Authorization", "Bearer "+standInAnyKey)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return registration.Secret{}, fmt.Errorf("roll at the stand-in for Stripe: %w", err)
-	}
-	defer res.Body.Close()
 	var answer struct {
 		Secret string `json:"secret"`
 	}
-	if json.NewDecoder(io.LimitReader(res.Body, maxSecretBytes)).Decode(&answer) != nil || res.StatusCode != http.StatusOK {
-		return registration.Secret{}, fmt.Errorf("roll at the stand-in for Stripe: it answers %s", res.Status)
+	if json.Unmarshal(raw, &answer) != nil {
+		return registration.Secret{}, errors.New("roll at the stand-in for Stripe: its answer is not JSON")
 	}
 	return usable(answer.Secret)
 }

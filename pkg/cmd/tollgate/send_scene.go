@@ -90,7 +90,7 @@ func (c *sendCmd) play(ctx context.Context, a *app, t target, scene scenes.Scene
 		}
 	}
 	d := c.deliveries(a, c.sender(t.url, t.secret), total)
-	stripe := standIn{client: &http.Client{Timeout: sendTimeout}, url: t.stripeURL}
+	stripe := standInOf(t)
 	tick := pace(c.Rate)
 	for _, x := range actions {
 		if x.Step != nil {
@@ -116,6 +116,10 @@ type standIn struct {
 	url    string
 }
 
+func standInOf(t target) standIn {
+	return standIn{client: &http.Client{Timeout: sendTimeout}, url: t.stripeURL}
+}
+
 // standInKey is a key that the stand-in takes; it takes every test key.
 const standInKey = "sk_test_standin"
 
@@ -126,33 +130,36 @@ func (s standIn) take(ctx context.Context, step scenes.Step) error {
 		if err != nil {
 			return fmt.Errorf("write objects: %w", err)
 		}
-		if err := s.do(ctx, http.MethodPut, "/_standin/objects", body); err != nil {
+		if _, err := s.do(ctx, http.MethodPut, "/_standin/objects", body); err != nil {
 			return err
 		}
 	}
 	for _, id := range step.Gone {
-		if err := s.do(ctx, http.MethodDelete, "/_standin/objects/"+url.PathEscape(id), nil); err != nil {
+		if _, err := s.do(ctx, http.MethodDelete, "/_standin/objects/"+url.PathEscape(id), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s standIn) do(ctx context.Context, method, path string, body []byte) error {
+func (s standIn) do(ctx context.Context, method, path string, body []byte) (answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(s.url, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("set objects at the stand-in: %w", err)
+		return nil, fmt.Errorf("ask the stand-in for Stripe: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+standInKey)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := s.client.Do(req)
 	if err != nil {
-		return fmt.Errorf("set objects at the stand-in: %w", err)
+		return nil, fmt.Errorf("ask the stand-in for Stripe: %w", err)
 	}
 	defer res.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
+	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return fmt.Errorf("set objects at the stand-in: %s %s is answered %d %s", method, path, res.StatusCode, oneLine(string(answer)))
+		return nil, fmt.Errorf("ask the stand-in for Stripe: %s %s is answered %d %s", method, path, res.StatusCode, oneLine(string(answer)))
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("ask the stand-in for Stripe: %w", err)
+	}
+	return answer, nil
 }
