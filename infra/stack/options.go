@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
 )
 
@@ -195,13 +194,14 @@ func compactEndpoints(text string, modes *[]bool) (string, error) {
 	if _, named := all[defaultEndpoint]; !named && modes != nil {
 		all[defaultEndpoint] = endpoint{}
 	}
+	name := regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	for n, e := range all {
 		if e.Livemode == nil {
 			e.Livemode = modes
 			all[n] = e
 		}
 		switch {
-		case !event.ValidEndpoint(n):
+		case !name.MatchString(n):
 			return "", fmt.Errorf("for an endpoint %q, which is not 1 to 32 of a-z, 0-9 and -", n)
 		case e.Livemode != nil && len(*e.Livemode) == 0:
 			return "", fmt.Errorf("an empty livemode for endpoint %q", n)
@@ -230,11 +230,12 @@ func compactAccounts(text string) (string, error) {
 	if err := json.Unmarshal([]byte(text), &all); err != nil || len(all) == 0 {
 		return "", errors.New("not JSON of that form")
 	}
+	name := regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	for account, endpoint := range all {
 		switch {
 		case account != "-" && !strings.HasPrefix(account, "acct_"):
 			return "", fmt.Errorf("for an account %q, which is neither acct_… nor -", account)
-		case !event.ValidEndpoint(endpoint):
+		case !name.MatchString(endpoint):
 			return "", fmt.Errorf("with an endpoint %q, which is not 1 to 32 of a-z, 0-9 and -", endpoint)
 		}
 	}
