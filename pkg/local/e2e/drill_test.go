@@ -192,8 +192,13 @@ func (g letterGroups) group(t *testing.T, typ string, atLeast int) *letterGroup 
 			return one
 		}
 	}
-	t.Fatalf("no group of %s has %d dead letters", typ, atLeast)
+	t.Fatalf("no group of %s has %d dead letters: %v", typ, atLeast, g)
 	return nil
+}
+
+// String is how many events each group has.
+func (g letterGroup) String() string {
+	return fmt.Sprintf("%d of %s (%s)", len(g.ids), g.typ, g.fingerprint)
 }
 
 // deliverAll posts events of each type, until each was answered 200.
