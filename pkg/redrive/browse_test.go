@@ -87,6 +87,23 @@ func TestBrowseCountsOnce(t *testing.T) {
 	})
 }
 
+// TestBrowseGoesOn when letters come back in the midst of it, as for a while nothing can
+// hide them.
+func TestBrowseGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queueOf(t, 100)
+		q.slow = 30 * time.Second
+		q.stuck = func(string) bool { return time.Since(start) < 4*time.Minute }
+		ids, sum, err := browse(t.Context(), q, redrive.Options{})
+		if err != nil || len(ids) != 100 || sum.Letters != 100 {
+			t.Errorf("visited %d letters of 100, counted %d: %v", len(ids), sum.Letters, err)
+		}
+		if q.entries[30].m.Receives < 2 {
+			t.Error("no letter came back: this test shows nothing")
+		}
+	})
+}
+
 // TestBrowseLooksTwice: a queue of many servers may give nothing though it has something.
 func TestBrowseLooksTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,7 +23,7 @@ const (
 	defaultVisibility = 120 * time.Second
 	receiveBatch      = 10
 	requestTimeout    = 30 * time.Second
-	emptyReceives     = 2 // in a row without a new letter: the end
+	emptyReceives     = 2 // without a new letter since: the end
 )
 
 func (o Options) withDefaults() Options {
@@ -47,19 +47,19 @@ func walk(ctx context.Context, q Queue, o Options, visit func(h *hold, batch []R
 		unreleased = h.release(ctx)
 	}()
 	read := 0
-	for empty := 0; empty < emptyReceives; empty++ {
+	for vain := (vain{}); !vain.over(h); {
 		if err := ctx.Err(); err != nil {
 			return 0, fmt.Errorf("stopped after %d: %w", read, err)
 		}
 		h.extend(own)
-		batch, err := receive(own, h, min(receiveBatch, o.Limit-read))
+		batch, got, err := receive(own, h, min(receiveBatch, o.Limit-read))
 		if err != nil {
 			return 0, err
 		}
-		if len(batch) == 0 {
+		if vain.count(len(batch), got); len(batch) == 0 {
 			continue
 		}
-		empty, read = -1, read+len(batch)
+		read += len(batch)
 		if more, err := visit(h, batch); err != nil || !more || read >= o.Limit {
 			return 0, err
 		}
@@ -67,17 +67,35 @@ func walk(ctx context.Context, q Queue, o Options, visit func(h *hold, batch []R
 	return 0, nil
 }
 
-// receive returns the messages of one receive that were not received before.
-func receive(ctx context.Context, h *hold, limit int) ([]Received, error) {
+// vain counts the receives in a row without a letter that is new.
+type vain struct{ empty, again int }
+
+func (v *vain) count(fresh, got int) {
+	switch {
+	case fresh > 0:
+		*v = vain{}
+	case got > 0:
+		v.again++
+	default:
+		v.empty++
+	}
+}
+
+// over reports whether the queue has shown all that it has. Letters that came back, as they
+// could not be hidden on in time, are no sign of an end before each of them may have.
+func (v *vain) over(h *hold) bool { return v.empty >= emptyReceives || v.again > len(h.latest) }
+
+// receive returns those messages of one receive that were not received before, and how many
+// it got in all.
+func receive(ctx context.Context, h *hold, limit int) (fresh []Received, got int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	asked := time.Now()
 	messages, err := h.queue.Receive(ctx, limit, h.visibility)
-	fresh := messages[:0:0]
 	for _, m := range messages {
 		if h.keep(m, asked) {
 			fresh = append(fresh, m)
 		}
 	}
-	return fresh, err
+	return fresh, len(messages), err
 }
