@@ -79,10 +79,9 @@ type system struct {
 	point  point
 	log    *os.File
 
-	url, secret string // the same for all its lives
-	args        []string
-	life        atomic.Pointer[life]
-	starts      int
+	args   []string
+	life   atomic.Pointer[life] // the load reads it while the system starts anew
+	starts int
 }
 
 // life is one process of a system.
@@ -161,7 +160,6 @@ func (s *system) start() error {
 		l.cmd.Process.Kill()
 		return fmt.Errorf("start tollgate dev: %w: %s", err, s.logTail(1000))
 	}
-	s.url, s.secret = l.info.URL, l.info.Secret
 	host := func(url string) string { return strings.Split(strings.TrimPrefix(url, "http://"), "/")[0] }
 	s.args = []string{"--listen", host(l.info.URL), "--aws-listen", host(l.info.Endpoint)}
 	s.life.Store(l)

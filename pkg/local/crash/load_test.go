@@ -117,13 +117,14 @@ func (l *load) deliver(n int) {
 }
 
 func (l *load) post(body []byte) bool {
-	req, err := http.NewRequest(http.MethodPost, l.s.url, bytes.NewReader(body))
+	info := l.s.info()
+	req, err := http.NewRequest(http.MethodPost, info.URL, bytes.NewReader(body))
 	if err != nil {
 		return false
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("Stripe-Signature", webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
-		Payload: body, Secret: l.s.secret, Timestamp: time.Now(),
+		Payload: body, Secret: info.Secret, Timestamp: time.Now(),
 	}).Header)
 	client := http.Client{Timeout: patience}
 	res, err := client.Do(req)
