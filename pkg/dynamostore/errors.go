@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -51,7 +52,7 @@ func faultOf(err error) *fault {
 		}
 		return f
 	}
-	f := &fault{kind: lost, text: limits.Cut(err.Error(), maxText)}
+	f := &fault{kind: lost, text: limits.Cut(textOf(err), maxText)}
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		f.kind = kindOfCode(e.ErrorCode())
 		f.text = e.ErrorCode() + ": " + limits.Cut(e.ErrorMessage(), maxText)
@@ -60,6 +61,18 @@ func faultOf(err error) *fault {
 		f.kind = rejected
 	}
 	return f
+}
+
+// textOf leaves out what the SDK says around an error that is none of the service's: the
+// cause stands at the end, and would be cut.
+func textOf(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled.Error()
+	}
+	if e, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
+		return "no answer from DynamoDB: " + e.Err.Error()
+	}
+	return err.Error()
 }
 
 // neverSent reports whether the SDK itself could not make a request of our input.

@@ -13,7 +13,7 @@ import (
 func auditing(t *testing.T, s *system) (*app, target, *bytes.Buffer) {
 	t.Helper()
 	var errOut bytes.Buffer
-	a := &app{streams: streams{&bytes.Buffer{}, &errOut}, data: s.data}
+	a := &app{streams: streams{nil, &bytes.Buffer{}, &errOut}, data: s.data}
 	to, err := a.target(t.Context())
 	check(t, err)
 	return a, to, &errOut

@@ -89,7 +89,7 @@ func (c *backfillCmd) Run(ctx context.Context, a *app) error {
 		_, err := c.backfill(ctx, a, r, req)
 		return err
 	}
-	if err := a.confirm(t, what, c.Yes); err != nil {
+	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
 	return a.audited(ctx, t, auditOf{verb: "backfill", detail: what + c.narrowed()}, func(ctx context.Context) (string, error) {

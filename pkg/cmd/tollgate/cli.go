@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"strings"
 
@@ -85,7 +84,7 @@ func hint(err error, format string, args ...any) error {
 type parsed struct{ code int }
 
 // run parses the arguments, runs the verb and returns the exit code.
-func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) (code int) {
+func run(ctx context.Context, args []string, env lookup, s streams) (code int) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -100,7 +99,7 @@ func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) 
 		kong.Name("tollgate"),
 		kong.Vars{"version": version()},
 		kong.Description("Receives Stripe's webhooks on AWS and turns each one into its business effect exactly once."),
-		kong.Writers(out, errOut),
+		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(parsed{code}) }),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -109,7 +108,7 @@ func run(ctx context.Context, args []string, env lookup, out, errOut io.Writer) 
 	if err != nil {
 		panic(err) // a mistake in the struct tags above
 	}
-	a := &app{streams: streams{out, errOut}, json: wantsJSON(args)}
+	a := &app{streams: s, json: wantsJSON(args)}
 	k, err := parser.Parse(args)
 	if err != nil {
 		return a.fail(&hintError{&usageError{err.Error()}, "tollgate --help lists the verbs"})

@@ -170,5 +170,5 @@ func TestFaultIsNoSuccess(t *testing.T) {
 			t.Error("the fault is gone")
 		}
 	}()
-	run(t.Context(), []string{"events", "list"}, func(string) (string, bool) { panic("no environment") }, io.Discard, io.Discard)
+	run(t.Context(), []string{"events", "list"}, func(string) (string, bool) { panic("no environment") }, streams{nil, io.Discard, io.Discard})
 }

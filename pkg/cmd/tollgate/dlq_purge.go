@@ -83,7 +83,7 @@ func (c *dlqPurgeCmd) Run(ctx context.Context, a *app) error {
 		a.aside().groups(p.plan.Groups)
 	}
 	what := fmt.Sprintf("delete %d of %d dead letters for good (%s); they are exported to %s", p.plan.Selected, p.plan.Read, f, p.view.File)
-	if err := a.confirm(t, what, c.Yes); err != nil {
+	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		os.Remove(p.view.File) // of nothing that was deleted
 		return err
 	}

@@ -62,7 +62,7 @@ func (c *endpointApplyCmd) Run(ctx context.Context, a *app) error {
 		}
 		what = strings.TrimPrefix(what+"; disable "+c.Retire, "nothing; ")
 	}
-	if err := a.confirm(s.target, what, c.Yes); err != nil {
+	if err := a.confirm(ctx, s.target, what, c.Yes); err != nil {
 		return err
 	}
 	view := applyView{Action: p.Action}

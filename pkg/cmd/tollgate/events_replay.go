@@ -93,7 +93,7 @@ func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	what := fmt.Sprintf("run %s again (%s)", c.many(ids), c.detail(ids))
-	if err := a.confirm(t, what, c.Yes); err != nil {
+	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
 	return a.audited(ctx, t, auditOf{verb: "events replay", why: c.Why, detail: c.detail(ids)}, func(ctx context.Context) (string, error) {

@@ -120,7 +120,8 @@ func TestEventsShowWait(t *testing.T) {
 	tollgate(ctx, nil, "events", "show", "evt_nobody", "--wait", "1h", "--data", s.data).refused(t, exitFailed)
 
 	stopped, stop := context.WithCancel(t.Context())
-	time.AfterFunc(300*time.Millisecond, stop)
+	looked := func(string) { stop() }
+	s.called.Store(&looked)
 	tollgate(stopped, nil, "events", "show", "evt_nobody", "--wait", "1h", "--data", s.data).refused(t, exitFailed, "evt_nobody: interrupted")
 }
 

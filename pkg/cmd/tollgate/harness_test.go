@@ -124,8 +124,12 @@ func (s *system) tollgate(args ...string) answer {
 }
 
 func tollgate(ctx context.Context, env map[string]string, args ...string) answer {
+	return tollgateAt(ctx, env, nil, args...)
+}
+
+func tollgateAt(ctx context.Context, env map[string]string, in *os.File, args ...string) answer {
 	var out, errOut bytes.Buffer
-	code := run(ctx, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &out, &errOut)
+	code := run(ctx, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, streams{in, &out, &errOut})
 	return answer{code, out.String(), errOut.String()}
 }
 

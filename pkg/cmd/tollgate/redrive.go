@@ -76,7 +76,7 @@ func (c *redriveCmd) Run(ctx context.Context, a *app) error {
 	if !a.json {
 		r.printPlan(a.aside())
 	}
-	if err := a.confirm(t, fmt.Sprintf("send %s to the queue again (%s)", r.planned(), f), c.Yes); err != nil {
+	if err := a.confirm(ctx, t, fmt.Sprintf("send %s to the queue again (%s)", r.planned(), f), c.Yes); err != nil {
 		return err
 	}
 	of := auditOf{verb: "redrive", why: c.Why, detail: fmt.Sprintf("%s; %s", f, r.planned())}

@@ -29,7 +29,7 @@ func (r roll) finish(ctx context.Context) error {
 		}
 	}
 	what := "remove " + plural(len(old), "old secret", "old secrets") + " of endpoint " + r.Endpoint
-	if err := r.app.confirm(r.target, what, r.Yes); err != nil {
+	if err := r.app.confirm(ctx, r.target, what, r.Yes); err != nil {
 		return err
 	}
 	err = r.app.audited(ctx, r.target, auditOf{verb: "secret roll --finish", why: r.Why, detail: what}, func(ctx context.Context) (outcome string, err error) {

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -36,13 +34,13 @@ func (r roll) take(ctx context.Context) error {
 	} else {
 		fmt.Fprintf(r.app.err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n", r.wanted.URL)
 	}
-	if err := r.app.confirm(r.target, what, r.Yes); err != nil {
+	if err := r.app.confirm(ctx, r.target, what, r.Yes); err != nil {
 		return err
 	}
 	var secret registration.Secret
 	var err error
 	if !standIn {
-		if secret, err = r.read(); err != nil {
+		if secret, err = r.read(ctx); err != nil {
 			return err
 		}
 	}
@@ -130,44 +128,39 @@ func (r roll) rollAtStandIn(ctx context.Context, id string) (registration.Secret
 }
 
 // read takes the new secret from the file, from stdin or from the terminal.
-func (r roll) read() (registration.Secret, error) {
-	from := os.Stdin
-	switch r.File {
-	case "", "-":
-		if info, err := from.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			fmt.Fprint(r.app.err, "The new secret (it is not shown): ")
-			defer hideTyping()()
-			defer fmt.Fprintln(r.app.err)
-		}
-	default:
-		f, err := os.Open(r.File)
-		if err != nil {
-			return registration.Secret{}, usage("read the new secret: %v", err)
-		}
-		defer f.Close()
-		from = f
+func (r roll) read(ctx context.Context) (registration.Secret, error) {
+	from, named := r.app.in, r.File != "" && r.File != "-"
+	if !named && isTerminal(from) {
+		show := hideTyping(from)
+		defer fmt.Fprintln(r.app.err)
+		defer show()
+		fmt.Fprint(r.app.err, "The new secret (it is not shown): ")
 	}
-	return readSecret(from)
+	text, err := typed(ctx, func() (string, error) {
+		if named {
+			return readSecretFile(r.File)
+		}
+		return readLine(from, maxSecretBytes)
+	})
+	switch {
+	case ctx.Err() != nil:
+		return registration.Secret{}, fmt.Errorf("%w: no secret was read, nothing was changed", ctx.Err())
+	case err != nil && named:
+		return registration.Secret{}, usage("read the new secret: %v", err)
+	case err != nil || text == "" && !named:
+		return registration.Secret{}, hint(usage("read the new secret: nobody is there to give it"), "--new-secret-file FILE takes it from a file, or give it on stdin")
+	}
+	return usable(strings.TrimSpace(text))
 }
 
-// readSecret reads one line.
-func readSecret(from io.Reader) (registration.Secret, error) {
-	var line []byte
-	one := make([]byte, 1) // no byte beyond the line is taken from a terminal
-	for len(line) <= maxSecretBytes {
-		n, err := from.Read(one)
-		if n == 1 && one[0] == '\n' {
-			break
-		}
-		line = append(line, one[:n]...)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return registration.Secret{}, fmt.Errorf("read the new secret: %w", err)
-		}
+// readSecretFile reads the first line of a file, which may be a pipe.
+func readSecretFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
 	}
-	return usable(strings.TrimSpace(string(line)))
+	defer f.Close()
+	return readLine(f, maxSecretBytes)
 }
 
 func usable(text string) (registration.Secret, error) {
@@ -178,18 +171,6 @@ func usable(text string) (registration.Secret, error) {
 		return registration.Secret{}, usage("what was read is no signing secret: %s", fault)
 	}
 	return registration.NewSecret(text), nil
-}
-
-// hideTyping turns the terminal's echo off and returns what turns it on. Where that
-// cannot be done the secret is seen by who types it.
-func hideTyping() (show func()) {
-	stty := func(mode string) {
-		cmd := exec.Command("stty", mode)
-		cmd.Stdin = os.Stdin
-		_ = cmd.Run() // there may be no stty
-	}
-	stty("-echo")
-	return func() { stty("echo") }
 }
 
 func plural(n int, one, more string) string {

@@ -171,9 +171,36 @@ func TestRollThatCannotMark(t *testing.T) {
 
 func TestReadSecretTakesOneLine(t *testing.T) {
 	from := strings.NewReader("  whsec_one  \nrest")
-	got, err := readSecret(from)
-	if err != nil || got.Reveal() != "whsec_one" || from.Len() != len("rest") {
-		t.Errorf("%v, %d bytes left", err, from.Len())
+	got, err := readLine(from, maxSecretBytes)
+	if err != nil || got != "  whsec_one  \n" || from.Len() != len("rest") {
+		t.Errorf("%q, %v, %d bytes left", got, err, from.Len())
+	}
+}
+
+// TestNobodyToAsk: without a terminal it is said what to give in its place.
+func TestNobodyToAsk(t *testing.T) {
+	r := newRegistry(t)
+	null, err := os.Open(os.DevNull)
+	check(t, err)
+	defer null.Close()
+	ended, w, err := os.Pipe()
+	check(t, err)
+	defer ended.Close()
+	check(t, w.Close())
+	closed, err := os.Open(os.DevNull)
+	check(t, err)
+	check(t, closed.Close())
+	for name, in := range map[string]*os.File{"none": nil, "closed": closed, "an empty device": null, "a pipe that ended": ended} {
+		t.Run(name, func(t *testing.T) {
+			for _, args := range [][]string{{"secret", "roll"}, {"endpoint", "apply", "--no-probe", "--url=https://example.test/hook"}, {"secret", "roll", "--finish", "--force"}} {
+				if len(args) == 4 {
+					r.away("secret", "roll", "--yes", "--new-secret-file", r.fresh("whsec_another")).ok(t)
+				}
+				tollgateAt(t.Context(), r.env, in, args...).refused(t, exitUsage, "give --yes when nobody can be asked")
+			}
+			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes").refused(t, exitUsage, "nobody is there to give it", "--new-secret-file")
+			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes", "--new-secret-file=-").refused(t, exitUsage, "nobody is there to give it", "--new-secret-file")
+		})
 	}
 }
 

@@ -29,6 +29,8 @@ type receiver struct {
 	*httptest.Server
 	status int // for what verifies; 0 is 200
 
+	arrived func() // called for what verifies
+
 	mu     sync.Mutex
 	bodies [][]byte
 	events []event.Envelope
@@ -53,6 +55,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bodies, r.events = append(r.bodies, body), append(r.events, got.Envelope)
+	if r.arrived != nil {
+		r.arrived()
+	}
 	if r.status != 0 {
 		http.Error(w, `{"error":"queue"}`, r.status)
 		return
@@ -232,10 +237,7 @@ func TestSendInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := newReceiver(t)
-	go func() {
-		<-time.After(100 * time.Millisecond)
-		cancel()
-	}()
+	r.arrived = cancel // with the first delivery
 	got := tollgate(ctx, nil, "send", "--url", r.URL, "--secret", testSecret, "invoice.paid", "--count=1000", "--rate=20")
 	if got.code != exitFailed || !strings.Contains(got.err, "interrupted after ") || len(r.events) == 1000 {
 		t.Errorf("%+v", got)
@@ -261,9 +263,9 @@ func TestProgress(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out, errOut bytes.Buffer
-				p := tt.make(&app{streams: streams{&out, &errOut}})
+				p := tt.make(&app{streams: streams{nil, &out, &errOut}})
 				for range 4 {
-					time.Sleep(tt.step)
+					<-time.After(tt.step)
 					p.add(1)
 				}
 				p.done()
