@@ -1,8 +1,8 @@
 package stripe
 
 import (
+	"cmp"
 	"net/http"
-	"strings"
 )
 
 // collections are the paths under /v1 that serve an object by its id, by Stripe's word
@@ -68,11 +68,12 @@ var collections = map[string]string{
 func hasDeletedForm(kind string) bool { return kind == "customer" || kind == "terminal.reader" }
 
 // object serves objects of one kind. Asked for in a version that moved fields, it moves
-// them; expansions are ignored, as nothing here is another object's part.
+// them, and of a subscription it shows the first items; expansions are ignored, as
+// nothing here is another object's part.
 func (s *StandIn) object(kind string) apiFunc {
 	return func(r *http.Request) ([]byte, *apiError) {
 		for name := range r.URL.Query() {
-			if name != "expand" && !strings.HasPrefix(name, "expand[") {
+			if !isExpand(name) {
 				return nil, unknown(name)
 			}
 		}
@@ -83,13 +84,18 @@ func (s *StandIn) object(kind string) apiFunc {
 		if found == nil {
 			return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such %s: '%.255s'", kind, id)
 		}
-		version := r.Header.Get("Stripe-Version")
-		if version == "" {
-			version = s.apiVersion
+		body := s.inVersion(r, found.Body)
+		if kind == "subscription" {
+			body = firstItems(body)
 		}
-		if isBasil(version) {
-			return indented(found.Body, basilObject(found.Body, version), ""), nil
-		}
-		return found.Body, nil
+		return indented(found.Body, body, ""), nil
 	}
+}
+
+// inVersion renders an object in the version that is asked for.
+func (s *StandIn) inVersion(r *http.Request, body []byte) []byte {
+	if version := cmp.Or(r.Header.Get("Stripe-Version"), s.apiVersion); isBasil(version) {
+		return basilObject(body, version)
+	}
+	return body
 }

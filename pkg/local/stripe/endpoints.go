@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -186,46 +185,15 @@ func (s *StandIn) listEndpoints(r *http.Request) ([]byte, *apiError) {
 	all := s.endpointsOf(account(r))
 	s.mu.Unlock()
 	slices.Reverse(all)
-	page, more, err := cutEndpoints(all, q)
+	page, more, err := cut(all, q, "webhook endpoint", func(e *endpoint) string { return e.ID })
 	if err != nil {
 		return nil, err
 	}
-	list := members{{"object", json.RawMessage(`"list"`)}, {"data", nil}, {"has_more", strconv.AppendBool(nil, more)}, {"url", json.RawMessage(`"/v1/webhook_endpoints"`)}}
 	data := []json.RawMessage{}
 	for _, e := range page {
 		data = append(data, e.rendered(false))
 	}
-	raw, _ := json.Marshal(data) // they are JSON
-	return indented(nil, list.replace("data", raw).json(), ""), nil
-}
-
-// cutEndpoints takes the page that a request asks for out of all endpoints.
-func cutEndpoints(all []*endpoint, q query) (page []*endpoint, more bool, err *apiError) {
-	at := func(param, id string) (int, *apiError) {
-		i := slices.IndexFunc(all, func(e *endpoint) bool { return e.ID == id })
-		if i < 0 {
-			return 0, invalid(http.StatusBadRequest, "resource_missing", param, "No such webhook endpoint: '%.255s'", id)
-		}
-		return i, nil
-	}
-	if q.endingBefore != "" {
-		i, err := at("ending_before", q.endingBefore)
-		if err != nil {
-			return nil, false, err
-		}
-		from := max(0, i-q.limit)
-		return all[from:i], from > 0, nil
-	}
-	from := 0
-	if q.startingAfter != "" {
-		i, err := at("starting_after", q.startingAfter)
-		if err != nil {
-			return nil, false, err
-		}
-		from = i + 1
-	}
-	to := min(from+q.limit, len(all))
-	return all[from:to], to < len(all), nil
+	return listOf(data, more, "/v1/webhook_endpoints"), nil
 }
 
 // endpointOf finds the endpoint that a request names. The caller holds the lock.

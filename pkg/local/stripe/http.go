@@ -13,6 +13,7 @@ func (s *StandIn) routes() {
 	for kind, collection := range collections {
 		s.mux.HandleFunc("GET /v1/"+collection+"/{id}", s.api(s.object(kind)))
 	}
+	s.mux.HandleFunc("GET /v1/subscription_items", s.api(s.listItems))
 	const endpoints = "/v1/webhook_endpoints"
 	s.mux.HandleFunc("POST "+endpoints, s.api(s.once(s.createEndpoint)))
 	s.mux.HandleFunc("GET "+endpoints, s.api(s.listEndpoints))

@@ -117,6 +117,41 @@ func (s *StandIn) cursor(q query, param, id string) (int, *apiError) {
 	return at, nil
 }
 
+// cut takes the page that a request asks for out of all there is. what is the word for one.
+func cut[T any](all []T, q query, what string, id func(T) string) (page []T, more bool, err *apiError) {
+	at := func(param, wanted string) (int, *apiError) {
+		i := slices.IndexFunc(all, func(each T) bool { return id(each) == wanted })
+		if i < 0 {
+			return 0, invalid(http.StatusBadRequest, "resource_missing", param, "No such %s: '%.255s'", what, wanted)
+		}
+		return i, nil
+	}
+	if q.endingBefore != "" {
+		i, err := at("ending_before", q.endingBefore)
+		if err != nil {
+			return nil, false, err
+		}
+		from := max(0, i-q.limit)
+		return all[from:i], from > 0, nil
+	}
+	from := 0
+	if q.startingAfter != "" {
+		i, err := at("starting_after", q.startingAfter)
+		if err != nil {
+			return nil, false, err
+		}
+		from = i + 1
+	}
+	to := min(from+q.limit, len(all))
+	return all[from:to], to < len(all), nil
+}
+
+// listOf is a page in Stripe's form.
+func listOf(data []json.RawMessage, more bool, url string) []byte {
+	list := object("object", "list", "data", listJSON(data), "has_more", json.RawMessage(strconv.FormatBool(more)), "url", url)
+	return indented(nil, list.json(), "")
+}
+
 func (q query) matches(e *event) bool {
 	if e.thin || e.account != q.account || e.created < q.from || e.created > q.to {
 		return false

@@ -112,17 +112,26 @@ func eachElement(list json.RawMessage, change func(members) members) json.RawMes
 	if json.Unmarshal(m.get("data"), &elements) != nil {
 		return list
 	}
+	for i, element := range elements {
+		if e, ok := readMembers(element); ok {
+			elements[i] = change(e).json()
+		}
+	}
+	return m.replace("data", listJSON(elements)).json()
+}
+
+// listJSON writes a list without white space of its own.
+func listJSON(elements []json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
+	b.WriteByte('[')
 	for i, element := range elements {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if e, ok := readMembers(element); ok {
-			element = change(e).json()
-		}
 		b.Write(element)
 	}
-	return m.replace("data", slices.Concat([]byte("["), b.Bytes(), []byte("]"))).json()
+	b.WriteByte(']')
+	return b.Bytes()
 }
 
 // replace puts a value in the place of an old one.

@@ -19,7 +19,10 @@
 //	                            ending_before, created, created[gt|gte|lt|lte], type, types[]
 //	GET  /v2/core/events/{id}   one thin event; needs a Stripe-Version header
 //	GET  /v1/<collection>/{id}  an object as it is now, such as /v1/customers/cus_…, in
-//	                            the shape of the Stripe-Version asked for; expand is ignored
+//	                            the shape of the Stripe-Version asked for; expand is ignored,
+//	                            and a subscription shows its first ten items
+//	GET  /v1/subscription_items the items of ?subscription=sub_…: limit, starting_after,
+//	                            ending_before
 //	POST, GET, DELETE /v1/webhook_endpoints[/{id}]
 //	                            a secret is in the answer that makes an endpoint alone
 //
