@@ -3,6 +3,7 @@ package handlers
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/stripe/stripe-go/v76"
@@ -19,12 +20,16 @@ func subscriptionCreated(_ context.Context, e dispatch.Current[stripe.Subscripti
 		about: dispatch.ObjectKey(e.Envelope), name: welcome, to: customerID(s.Customer), object: "subscription", id: s.ID,
 		currency: s.Currency, at: s.Created,
 	})
-	return ms.with(e.Input, keepSubscription(e, ms)...), nil
+	effects, err := keepSubscription(e, ms)
+	if err != nil {
+		return nil, err
+	}
+	return ms.with(e.Input, effects...), nil
 }
 
 // subscriptionUpdated keeps a subscription and what its customer may use because of it.
 func subscriptionUpdated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
-	return keepSubscription(e, nil), nil
+	return keepSubscription(e, nil)
 }
 
 // subscriptionDeleted ends a subscription. Stripe keeps showing it as canceled; of one
@@ -38,22 +43,26 @@ func subscriptionDeleted(_ context.Context, e dispatch.Current[stripe.Subscripti
 	case s.Status != stripe.SubscriptionStatusCanceled && s.Status != stripe.SubscriptionStatusIncompleteExpired:
 		return nil, unlike("subscription", s.ID, string(s.Status), e.Type)
 	}
-	return keepSubscription(e, nil), nil
+	return keepSubscription(e, nil)
 }
 
-// keepSubscription keeps a subscription's row and its entitlement.
-func keepSubscription(e dispatch.Current[stripe.Subscription], ms messages) dispatch.Effects {
+// keepSubscription keeps a subscription's row and its entitlement. One that is shown with
+// some of its items only is tried again: a customer would lack what was paid for.
+func keepSubscription(e dispatch.Current[stripe.Subscription], ms messages) (dispatch.Effects, error) {
 	s := &e.Object
-	items, products := itemsOf(s)
+	if !e.Gone && s.Items != nil && s.Items.HasMore {
+		return nil, fmt.Errorf("subscription %s has more items than the %d that are shown", s.ID, len(s.Items.Data))
+	}
+	items := itemsOf(e)
 	row := keep(e, kept{
 		kind: "subscription", customer: customerID(s.Customer), created: s.Created,
 		more: dispatch.Fields{
-			"status": string(s.Status), "items": items, "items_more": itemsMissing(s), "currency": string(s.Currency),
+			"status": string(s.Status), "items": items, "currency": string(s.Currency),
 			"current_period_end": s.CurrentPeriodEnd, "cancel_at": s.CancelAt, "cancel_at_period_end": s.CancelAtPeriodEnd,
 			"canceled_at": s.CanceledAt, "ended_at": s.EndedAt, "trial_end": s.TrialEnd,
 		},
 	}, ms)
-	return dispatch.Effects{row, entitlement(e, products)}
+	return dispatch.Effects{row, entitlement(e, productsOf(items))}, nil
 }
 
 // entitlement says what a customer may use because of a subscription, and until when if
@@ -66,35 +75,47 @@ func entitlement(e dispatch.Current[stripe.Subscription], products []any) dispat
 	customer := customerID(s.Customer)
 	fields := newItem(e.Input, "entitlement", customer)
 	fields["subscription"], fields["status"], fields["active"] = s.ID, string(s.Status), active
-	fields["products"], fields["items_more"] = products, itemsMissing(s)
-	fields["until"] = cmp.Or(s.EndedAt, s.CancelAt, s.CurrentPeriodEnd)
+	fields["products"], fields["until"] = products, cmp.Or(s.EndedAt, s.CancelAt, s.CurrentPeriodEnd)
 	list(fields, customerList(e.Input, customer), s.Created)
 	return e.Beside("ENT#"+place(e.Input)+s.ID, fields)
 }
 
-// itemsOf returns what a subscription is for, in its own order, and the products in it,
-// sorted.
-func itemsOf(s *stripe.Subscription) (items, products []any) {
-	items, products = []any{}, []any{}
-	if s.Items == nil {
-		return items, products
+// itemsOf returns what a subscription is for, in its own order. The event of one that is
+// gone may show the first items only: then those that were kept stay.
+func itemsOf(e dispatch.Current[stripe.Subscription]) []any {
+	items := []any{}
+	shown := e.Object.Items
+	if shown == nil {
+		return items
 	}
-	var names []string
-	for _, item := range s.Items.Data {
+	if before, ok := e.Row["items"].([]any); ok && shown.HasMore {
+		return before
+	}
+	for _, item := range shown.Data {
 		if item == nil {
 			continue
 		}
 		price, product := priceOf(item)
 		items = append(items, dispatch.Fields{"price": price, "product": product, "quantity": item.Quantity})
-		if product != "" {
+	}
+	return items
+}
+
+// productsOf returns the products of items, sorted and each once.
+func productsOf(items []any) []any {
+	var names []string
+	for _, item := range items {
+		fields, _ := item.(dispatch.Fields)
+		if product, _ := fields["product"].(string); product != "" {
 			names = append(names, product)
 		}
 	}
 	slices.Sort(names)
+	products := []any{}
 	for _, name := range slices.Compact(names) {
 		products = append(products, name)
 	}
-	return items, products
+	return products
 }
 
 // priceOf returns the ids of an item's price and product, "" where Stripe gives none.
@@ -107,6 +128,3 @@ func priceOf(item *stripe.SubscriptionItem) (price, product string) {
 	}
 	return item.Price.ID, product
 }
-
-// itemsMissing reports whether a subscription has more items than Stripe shows with it.
-func itemsMissing(s *stripe.Subscription) bool { return s.Items != nil && s.Items.HasMore }

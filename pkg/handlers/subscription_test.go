@@ -32,12 +32,12 @@ func wantSubscription(row, entitlement dispatch.Fields) dispatch.Effects {
 			dispatch.Fields{"price": "price_1Tollgate8MHpMcJfNw4cEW1", "product": "prod_TollgateLZjFSb", "quantity": int64(1)},
 			dispatch.Fields{"price": "price_1TollgatelKXT0Fh2zaZqS6H", "product": "prod_TollgateMxgfs3", "quantity": int64(3)},
 		},
-		"items_more": false, "currency": "eur", "current_period_end": int64(1797638460), "cancel_at": int64(0), "cancel_at_period_end": false,
+		"currency": "eur", "current_period_end": int64(1797638460), "cancel_at": int64(0), "cancel_at_period_end": false,
 		"canceled_at": int64(0), "ended_at": int64(0), "trial_end": int64(0), "created": int64(1795046460),
 		"lst": listed, "at": "2026-11-19T00:01:00Z",
 	}
 	beside := dispatch.Fields{
-		"kind": "entitlement", "mode": "test", "account": "", "customer": customer, "subscription": subID, "items_more": false,
+		"kind": "entitlement", "mode": "test", "account": "", "customer": customer, "subscription": subID,
 		"products": []any{"prod_TollgateLZjFSb", "prod_TollgateMxgfs3"}, "until": int64(1797638460), "lst": listed, "at": "2026-11-19T00:01:00Z",
 	}
 	maps.Copy(base, row)
@@ -163,8 +163,8 @@ func TestSubscriptionItems(t *testing.T) {
 	item := func(price any, quantity any) map[string]any {
 		return map[string]any{"price": price, "quantity": quantity}
 	}
-	list := func(more bool, data ...any) map[string]any {
-		return map[string]any{"object": "list", "data": data, "has_more": more}
+	list := func(data ...any) map[string]any {
+		return map[string]any{"object": "list", "data": data, "has_more": false}
 	}
 	expanded := map[string]any{"id": "price_2", "object": "price", "product": map[string]any{"id": "prod_2", "object": "product", "name": "Pro"}}
 	plain := map[string]any{"id": "price_1", "object": "price", "product": "prod_1"}
@@ -176,16 +176,14 @@ func TestSubscriptionItems(t *testing.T) {
 		items    any
 		want     []any
 		products []any
-		more     bool
 	}{
-		{"none", list(false), []any{}, []any{}, false},
-		{"null", nil, []any{}, []any{}, false},
-		{"product expanded", list(false, item(expanded, 1)), []any{row("price_2", "prod_2", 1)}, []any{"prod_2"}, false},
-		{"price as an id", list(false, item("price_3", 2)), []any{row("price_3", "", 2)}, []any{}, false},
-		{"without price and quantity", list(false, item(nil, nil), nil), []any{row("", "", 0)}, []any{}, false},
-		{"products once, sorted", list(false, item(expanded, 1), item(plain, 2), item(plain, 3)),
-			[]any{row("price_2", "prod_2", 1), row("price_1", "prod_1", 2), row("price_1", "prod_1", 3)}, []any{"prod_1", "prod_2"}, false},
-		{"more than Stripe shows", list(true, item(plain, 1)), []any{row("price_1", "prod_1", 1)}, []any{"prod_1"}, true},
+		{"none", list(), []any{}, []any{}},
+		{"null", nil, []any{}, []any{}},
+		{"product expanded", list(item(expanded, 1)), []any{row("price_2", "prod_2", 1)}, []any{"prod_2"}},
+		{"price as an id", list(item("price_3", 2)), []any{row("price_3", "", 2)}, []any{}},
+		{"without price and quantity", list(item(nil, nil), nil), []any{row("", "", 0)}, []any{}},
+		{"products once, sorted", list(item(expanded, 1), item(plain, 2), item(plain, 3)),
+			[]any{row("price_2", "prod_2", 1), row("price_1", "prod_1", 2), row("price_1", "prod_1", 3)}, []any{"prod_1", "prod_2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := once(t, with(t, golden(t, updated), map[string]any{"items": c.items}))
@@ -193,7 +191,7 @@ func TestSubscriptionItems(t *testing.T) {
 				t.Fatal(err)
 			}
 			f, ent := got[0].Fields, got[1].Fields
-			if diff := gocmp.Diff([]any{c.want, c.products, c.more, c.more}, []any{f["items"], ent["products"], f["items_more"], ent["items_more"]}); diff != "" {
+			if diff := gocmp.Diff([]any{c.want, c.products}, []any{f["items"], ent["products"]}); diff != "" {
 				t.Error(diff)
 			}
 		})

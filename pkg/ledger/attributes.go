@@ -39,7 +39,7 @@ func (a attributes) payment(kind string) Payment {
 
 func (a attributes) subscription() Subscription {
 	s := Subscription{
-		ID: a.id(), Status: a.text("status"), Currency: a.text("currency"), Items: []Item{}, ItemsMore: a.yes("items_more"),
+		ID: a.id(), Status: a.text("status"), Currency: a.text("currency"), Items: []Item{},
 		CurrentPeriodEnd: a.whole("current_period_end"), CancelAtPeriodEnd: a.yes("cancel_at_period_end"),
 		CancelAt: a.whole("cancel_at"), CanceledAt: a.whole("canceled_at"), EndedAt: a.whole("ended_at"),
 		TrialEnd: a.whole("trial_end"), Created: a.whole("created"),
@@ -55,7 +55,7 @@ func (a attributes) subscription() Subscription {
 func (a attributes) entitlement() Entitlement {
 	return Entitlement{
 		Subscription: a.text("subscription"), Status: a.text("status"), Active: a.yes("active"),
-		Products: a.texts("products"), ItemsMore: a.yes("items_more"), Until: a.whole("until"),
+		Products: a.texts("products"), Until: a.whole("until"),
 	}
 }
 

@@ -38,7 +38,6 @@ type Subscription struct {
 	Status            string `json:"status"`
 	Currency          string `json:"currency"`
 	Items             []Item `json:"items"`
-	ItemsMore         bool   `json:"items_more"` // Stripe shows only the first items with a subscription, and it has more
 	CurrentPeriodEnd  int64  `json:"current_period_end"`
 	CancelAtPeriodEnd bool   `json:"cancel_at_period_end"`
 	CancelAt          int64  `json:"cancel_at"`
@@ -60,8 +59,7 @@ type Entitlement struct {
 	Subscription string   `json:"subscription"`
 	Status       string   `json:"status"` // the subscription's
 	Active       bool     `json:"active"`
-	Products     []string `json:"products"`   // sorted
-	ItemsMore    bool     `json:"items_more"` // there may be more products: those of items that Stripe did not show
+	Products     []string `json:"products"` // sorted
 	Until        int64    `json:"until"`
 }
 

@@ -75,7 +75,9 @@ const maxObjectIDBytes = 4 * maxIDBytes
 // FetchObject returns one object as Stripe has it now, in [APIVersion]. object is
 // Stripe's word for its kind, such as "checkout.session"; account is the connected
 // account to ask as, "" for the key's own. The bytes are valid JSON and nothing more is
-// checked; a deleted customer or product comes as {"deleted":true, …}.
+// checked; a deleted customer or product comes as {"deleted":true, …}. A subscription
+// comes with all its items: where Stripe shows only the first ones with it, their list is
+// read too, and that this fails fails the fetch.
 //
 // The errors are those of FetchEvent; a kind that cannot be fetched by its id is a
 // permanent failure with the reason no_fetch. Safe for concurrent use.
@@ -94,6 +96,9 @@ func (c *Client) FetchObject(ctx context.Context, account, object, id string) ([
 		path: "/v1/" + path + "/" + url.PathEscape(id), version: APIVersion,
 		accountHeader: "Stripe-Account", account: account, resource: path,
 	})
+	if err == nil && object == "subscription" {
+		body, err = c.wholeSubscription(ctx, account, id, body)
+	}
 	if err != nil {
 		return nil, markPermanent(fmt.Errorf("fetch %s %.80q: %w", object, id, err))
 	}

@@ -72,10 +72,10 @@ type ledgerTables struct {
 func (p ledgerTables) show(l ledger.Ledger) {
 	p.a.fields([][2]string{{"customer", l.Customer}, {"mode", l.Mode}, {"account", dash(l.Account)}})
 	show(p, "subscriptions", l.Subscriptions, "id|status|items|period end|ends", func(s ledger.Subscription) []string {
-		return []string{s.ID, s.Status, partial(items(s.Items), s.ItemsMore), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt))}
+		return []string{s.ID, s.Status, items(s.Items), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt))}
 	})
 	show(p, "entitlements", l.Entitlements, "subscription|active|until|products", func(e ledger.Entitlement) []string {
-		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), partial(strings.Join(e.Products, " "), e.ItemsMore)}
+		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), strings.Join(e.Products, " ")}
 	})
 	show(p, "invoices", l.Invoices, "id|number|status|total|paid|attempts|created", func(i ledger.Invoice) []string {
 		return []string{i.ID, dash(i.Number), i.Status, money(i.Total, i.Currency), money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
@@ -87,7 +87,7 @@ func (p ledgerTables) show(l ledger.Ledger) {
 		return []string{d.ID, d.Status, d.Reason, money(d.Amount, d.Currency), dash(d.PaymentIntent), p.at(d.EvidenceDueBy)}
 	})
 	show(p, "checkouts", l.Checkouts, "id|for|payment|amount|created", func(c ledger.Checkout) []string {
-		return []string{clip(c.ID, 34), c.Mode, c.PaymentStatus, money(c.Amount, c.Currency), p.at(c.Created)}
+		return []string{c.ID, c.Mode, c.PaymentStatus, money(c.Amount, c.Currency), p.at(c.Created)}
 	})
 	show(p, "outbox", l.Outbox, "message|about|amount|sent", func(m ledger.Message) []string {
 		return []string{m.Name, m.ObjectID, money(m.Amount, m.Currency), p.at(m.SentAt / 1000)}
@@ -121,14 +121,6 @@ func items(list []ledger.Item) string {
 		parts = append(parts, fmt.Sprintf("%d × %s", i.Quantity, i.Price))
 	}
 	return dash(strings.Join(parts, ", "))
-}
-
-// partial says of a list that it is not whole.
-func partial(list string, more bool) string {
-	if more {
-		list += " and more"
-	}
-	return list
 }
 
 func yesNo(b bool) string {

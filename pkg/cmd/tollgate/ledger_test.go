@@ -58,30 +58,3 @@ func TestLedgerShow(t *testing.T) {
 	s.tollgate("ledger", "show", "cus_1", "--live").refused(t, exitFailed, "not known in live mode")
 	s.tollgate("ledger", "show").refused(t, exitUsage, "customer")
 }
-
-// TestLedgerShowSaysWhatItLacks: of a subscription with many items Stripe shows the first.
-func TestLedgerShowSaysWhatItLacks(t *testing.T) {
-	s := newSystem(t)
-	const list = "CUS#test#-#cus_1"
-	s.done("evt_1", "customer.subscription.created", idempotency.Applied, dispatch.Effects{
-		dispatch.Swap("OBJ#test#-#sub_1", 0, dispatch.Fields{
-			"kind": "subscription", "status": "active", "lst": list, "at": "2023-11-14T22:13:10Z", "items_more": true,
-			"items": []any{dispatch.Fields{"price": "price_1", "product": "prod_1", "quantity": int64(1)}},
-		}),
-		dispatch.Swap("ENT#test#-#sub_1", 0, dispatch.Fields{
-			"kind": "entitlement", "subscription": "sub_1", "status": "active", "active": true, "lst": list, "at": "2023-11-14T22:13:10Z",
-			"products": []any{"prod_1"}, "items_more": true,
-		}),
-	})
-	people := s.tollgate("ledger", "show", "cus_1").ok(t)
-	for _, part := range []string{"1 × price_1 and more", "prod_1 and more"} {
-		if !contains(people.out, part) {
-			t.Errorf("%q is not in\n%s", part, people.out)
-		}
-	}
-	var got ledger.Ledger
-	check(t, json.Unmarshal([]byte(s.tollgate("ledger", "show", "cus_1", "--json").ok(t).out), &got))
-	if len(got.Subscriptions) != 1 || !got.Subscriptions[0].ItemsMore || len(got.Entitlements) != 1 || !got.Entitlements[0].ItemsMore {
-		t.Errorf("got %+v", got)
-	}
-}
