@@ -3,6 +3,7 @@ package redrive
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"tollgate/pkg/dispatch"
@@ -141,6 +142,18 @@ func (u Purge) fates(ctx context.Context, letters []Received) (fates []fate, err
 	return fates, nil
 }
 
+// purgeMark starts the owner of a purge's claim. A done record keeps its last owner, so it
+// tells a purge from a run without a handler.
+const purgeMark = "purge-"
+
+// purgeOwner is as long as any owner, and as good as random.
+func purgeOwner() string { return purgeMark + idempotency.NewOwner()[len(purgeMark):] }
+
+// WasPurged reports whether a record is done because its dead letter was purged.
+func WasPurged(r idempotency.Record) bool {
+	return r.State == idempotency.Done && strings.HasPrefix(r.Own, purgeMark)
+}
+
 // settle makes sure that nothing will bring an event back: nil is none.
 func (u Purge) settle(ctx context.Context, e *event.Envelope) (fate, error) {
 	if e == nil {
@@ -150,7 +163,7 @@ func (u Purge) settle(ctx context.Context, e *event.Envelope) (fate, error) {
 	defer cancel()
 	now := time.Now()
 	claimed, err := u.Store.Claim(ctx, idempotency.ClaimRequest{
-		Event: *e, Own: idempotency.NewOwner(), Now: now,
+		Event: *e, Own: purgeOwner(), Now: now,
 		Lease: now.Add(requestTimeout + limits.AWS().LeaseSlack), Cutoff: now.Add(-limits.AWS().TakeOverMargin),
 		Receives: 2, // so that the index shows it if this ends here
 	})

@@ -77,10 +77,13 @@ func TestPurge(t *testing.T) {
 				t.Fatal(err)
 			}
 			outcomes[r.ID] = string(r.State) + " " + string(r.Outcome)
+			if redrive.WasPurged(r) {
+				outcomes[r.ID] += ", purged"
+			}
 		}
 		if diff := cmp.Diff(map[string]string{
-			"evt_0": "DONE ignored", "evt_1": "DONE applied", "evt_2": "DONE ignored", "evt_3": "RUNNING ",
-			"evt_4": "FAILED ", "evt_5": "DONE ignored", "evt_6": "DONE ignored",
+			"evt_0": "DONE ignored, purged", "evt_1": "DONE applied", "evt_2": "DONE ignored, purged", "evt_3": "RUNNING ",
+			"evt_4": "FAILED ", "evt_5": "DONE ignored, purged", "evt_6": "DONE ignored, purged",
 		}, outcomes); diff != "" {
 			t.Error(diff)
 		}

@@ -85,6 +85,7 @@ type Result struct {
 	Event      event.Envelope // without its body
 	Action     Action
 	Generation int64 // that the event runs in
+	Attempt    int64 // that the record had before: what runs since has a higher one
 	Note       string
 }
 
@@ -109,7 +110,7 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	res := Result{Event: e, Action: Replayed, Generation: record.Generation + 1}
+	res := Result{Event: e, Action: Replayed, Generation: record.Generation + 1, Attempt: record.Attempt}
 	res.Event.Body = nil
 	if record.State != idempotency.Done {
 		res.Action, res.Generation, res.Note = Sent, record.Generation, noteOf(record)
@@ -147,7 +148,7 @@ func noteOf(r idempotency.Record) string {
 	case r.ReceivesLeft == 0:
 		return "it was not done; its dead letter stays, and is a leftover once this is done"
 	default:
-		return "it was not done and will be tried again anyway"
+		return "it was not done; its own message comes again too, unless it is a dead letter by now"
 	}
 }
 

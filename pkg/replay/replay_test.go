@@ -131,7 +131,7 @@ func TestStates(t *testing.T) {
 		{name: "asked for before, not sent", world: func(w *world) { w.record.State, w.record.ReplayBy = idempotency.Failed, "ann" },
 			did: "fetch, send", action: Sent, gen: 3, note: "asked for before"},
 		{name: "retrying", world: func(w *world) { w.record.State, w.record.Fails, w.record.ReceivesLeft = idempotency.Failed, 2, 14 },
-			did: "fetch, send", action: Sent, gen: 3, note: "tried again anyway"},
+			did: "fetch, send", action: Sent, gen: 3, note: "comes again too, unless it is a dead letter"},
 		{name: "dead", world: func(w *world) { w.record.State, w.record.Fails, w.record.ReceivesLeft = idempotency.Failed, 2, 0 },
 			did: "fetch, send", action: Sent, gen: 3, note: "dead letter stays"},
 		{name: "running", world: func(w *world) { w.record.State, w.record.Lease = idempotency.Running, now.Add(time.Second) }, refused: "runs now"},

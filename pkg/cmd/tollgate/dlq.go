@@ -108,7 +108,7 @@ func (a *app) groups(groups []redrive.Group) {
 		}
 		rows = append(rows, []string{
 			fmt.Sprint(g.Count), dash(clip(g.Type, 36)), clip(g.Reason, 20), dash(clip(g.Error, 60)), fmt.Sprint(g.Attempts),
-			shortTime(g.Oldest, now), shortTime(g.Newest, now), g.Fingerprint, dash(clip(g.EventID, 40)),
+			shortTime(g.Oldest, now), shortTime(g.Newest, now), g.Fingerprint, dash(g.EventID),
 		})
 	}
 	a.deadTable([]string{"count", "type", "reason", "error", "attempts", "oldest", "newest", "fingerprint", "newest event"}, rows)
@@ -123,7 +123,7 @@ func (a *app) letters(letters []redrive.Letter) {
 			continue
 		}
 		rows = append(rows, []string{
-			dash(clip(l.EventID(), 40)), dash(clip(l.Type(), 36)), clip(l.Cause.Reason, 20), dash(clip(l.Cause.Error, 60)),
+			dash(l.EventID()), dash(clip(l.Type(), 36)), clip(l.Cause.Reason, 20), dash(clip(l.Cause.Error, 60)),
 			fmt.Sprint(l.Cause.Attempt), shortTime(l.SentAt, now), l.Cause.Fingerprint, l.MessageID,
 		})
 	}

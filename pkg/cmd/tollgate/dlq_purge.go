@@ -35,6 +35,9 @@ Then each letter's event is completed as ignored, so that no reconcile run bring
   tollgate dlq purge --type charge.updated --reason "not needed, ticket 1204"`
 }
 
+// verbPurge is the verb in the audit trail.
+const verbPurge = "dlq purge"
+
 // purgeView says for machines what was deleted.
 type purgeView struct {
 	File      string  `json:"file"`
@@ -87,7 +90,7 @@ func (c *dlqPurgeCmd) Run(ctx context.Context, a *app) error {
 		os.Remove(p.view.File) // of nothing that was deleted
 		return err
 	}
-	of := auditOf{verb: "dlq purge", why: c.Why, detail: fmt.Sprintf("%s; %d of %d dead letters, exported to %s", f, p.plan.Selected, p.plan.Read, p.view.File)}
+	of := auditOf{verb: verbPurge, why: c.Why, detail: fmt.Sprintf("%s; %d of %d dead letters, exported to %s", f, p.plan.Selected, p.plan.Read, p.view.File)}
 	return a.audited(ctx, t, of, func(ctx context.Context) (string, error) {
 		err := p.run(ctx)
 		a.line(p.view, fmt.Sprintf("%s; exported to %s", p.text(), p.view.File))

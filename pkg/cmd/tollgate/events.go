@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tollgate/pkg/dynamostore"
@@ -116,7 +117,10 @@ func (c *eventsListCmd) print(a *app, records []idempotency.Record) {
 		if v.Status == statusDone || v.Status == statusIgnored {
 			why = v.Outcome
 		}
-		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, v.Where, fmt.Sprint(v.Attempt), shortTime(r.Updated, now), dash(clip(why, 60))}
+		if v.Purged {
+			why += ", purged"
+		}
+		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, strings.ReplaceAll(v.Where, "_", " "), fmt.Sprint(v.Attempt), shortTime(r.Updated, now), dash(clip(why, 60))}
 	}
 	a.table([]string{"event", "type", "status", "where", "attempts", "updated", "error or outcome"}, rows)
 }

@@ -88,8 +88,9 @@ func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	run := &replayRun{eventsReplayCmd: c, app: a, replayer: r, records: reader}
 	if c.DryRun {
-		_, err := c.all(ctx, a, r, ids)
+		_, err := run.all(ctx, ids)
 		return err
 	}
 	what := fmt.Sprintf("run %s again (%s)", c.many(ids), c.detail(ids))
@@ -97,11 +98,7 @@ func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return a.audited(ctx, t, auditOf{verb: "events replay", why: c.Why, detail: c.detail(ids)}, func(ctx context.Context) (string, error) {
-		outcome, err := c.all(ctx, a, r, ids)
-		if err == nil && c.Wait > 0 {
-			err = c.await(ctx, a, reader, ids)
-		}
-		return outcome, err
+		return run.all(ctx, ids)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/replay"
 )
 
@@ -20,43 +21,79 @@ type replayView struct {
 	Note       string `json:"note,omitempty"`
 	Error      string `json:"error,omitempty"`
 	Hint       string `json:"hint,omitempty"`
+
+	Record *recordView `json:"record,omitempty"` // with --wait: as it was when the wait ended
 }
 
-// all replays one event after another. One that is refused does not hold up the others;
-// any other failure would meet them too and ends the run.
-func (c *eventsReplayCmd) all(ctx context.Context, a *app, r *replay.Replayer, ids []string) (outcome string, err error) {
-	n := map[string]int{}
-	p := a.progress("replayed", len(ids))
-	defer p.done()
-	tick := pace(c.Rate)
-	warned := map[string]bool{}
-	for i, id := range ids {
-		if err = tick(ctx); err != nil {
-			err = fmt.Errorf("interrupted before event %d of %d", i+1, len(ids))
-			break
-		}
-		var res replay.Result
-		res, err = r.Event(ctx, id)
-		v := c.viewOf(id, res)
-		if refused, ok := errors.AsType[*replay.RefusedError](err); ok {
-			if len(ids) == 1 {
-				return "refused", hint(fmt.Errorf("event %s: %w", id, err), "%s", refused.Hint)
-			}
-			v.Action, v.Error, v.Hint, err = "refused", refused.Error(), refused.Hint, nil
-		}
-		if err != nil {
-			break
-		}
-		n[v.Action]++
-		a.line(v, v.text())
-		c.unhandled(a, res, warned)
-		p.add(1)
+// replayRun is one run of the verb on its events.
+type replayRun struct {
+	*eventsReplayCmd
+	app      *app
+	replayer *replay.Replayer
+	records  *dynamostore.Reader
+	sent     []sentAgain
+}
+
+// sentAgain is an event whose message was sent, with the attempt that its record had before.
+type sentAgain struct {
+	view    replayView
+	attempt int64
+}
+
+// all replays the events and, if it is asked to, waits for what becomes of them.
+func (r *replayRun) all(ctx context.Context, ids []string) (outcome string, err error) {
+	n, err := r.send(ctx, ids)
+	if r.Wait > 0 && !r.DryRun {
+		err = r.await(ctx, err)
 	}
 	outcome = tally(n, "replayed", "sent", "would_replay", "would_send", "refused")
 	if err == nil && n["refused"] > 0 {
 		err = fmt.Errorf("%d of %d events were refused; nothing was written for them", n["refused"], len(ids))
 	}
 	return outcome, err
+}
+
+// send replays one event after another. One that is refused does not hold up the others;
+// any other failure would meet them too and ends the run.
+func (r *replayRun) send(ctx context.Context, ids []string) (n map[string]int, err error) {
+	n = map[string]int{}
+	p := r.app.progress("replayed", len(ids))
+	defer p.done()
+	tick := pace(r.Rate)
+	warned := map[string]bool{}
+	for i, id := range ids {
+		if tick(ctx) != nil {
+			return n, fmt.Errorf("interrupted before event %d of %d", i+1, len(ids))
+		}
+		res, err := r.replayer.Event(ctx, id)
+		v := r.viewOf(id, res)
+		if refused, ok := errors.AsType[*replay.RefusedError](err); ok {
+			v.Action, v.Error, v.Hint = "refused", refused.Error(), refused.Hint
+			if len(ids) == 1 {
+				n[v.Action]++
+				return n, hint(fmt.Errorf("event %s: %w", id, err), "%s", refused.Hint)
+			}
+		} else if err != nil {
+			return n, err
+		}
+		n[v.Action]++
+		r.report(v, res)
+		r.unhandled(r.app, res, warned)
+		p.add(1)
+	}
+	return n, nil
+}
+
+// report prints what was done with an event. For machines, what is waited for is one
+// object, so it is printed when the wait is over.
+func (r *replayRun) report(v replayView, res replay.Result) {
+	waits := r.Wait > 0 && !r.DryRun && v.Action != "refused"
+	if waits {
+		r.sent = append(r.sent, sentAgain{v, res.Attempt})
+	}
+	if !waits || !r.app.json {
+		r.app.line(v, v.text())
+	}
 }
 
 // unhandled warns once for a type that this build has no handler for.
@@ -104,27 +141,76 @@ func tally(n map[string]int, names ...string) string {
 	return strings.Join(parts, ", ")
 }
 
-// await waits until every event is done or dead.
-func (c *eventsReplayCmd) await(ctx context.Context, a *app, reader *dynamostore.Reader, ids []string) error {
-	end := time.Now().Add(c.Wait)
+// await waits until every event that was sent is done or dead, unless the sending itself
+// failed, and says of each what became of it.
+func (r *replayRun) await(ctx context.Context, failed error) error {
+	end := time.Now().Add(r.Wait)
 	var dead, open []string
-	for _, id := range ids {
-		show := eventsShowCmd{ID: id, Wait: max(time.Until(end), time.Millisecond)}
-		r, _, err := show.read(ctx, reader)
-		if err != nil {
-			return err
+	for _, s := range r.sent {
+		if failed == nil {
+			failed = s.settle(ctx, r.records, end)
 		}
-		switch where := whereOf(r, time.Now()); where {
-		case "done":
-			fmt.Fprintf(a.err, "%s is done: %s, attempt %d\n", id, r.Outcome, r.Attempt)
-		case "dlq":
-			dead = append(dead, id)
-		default:
-			open = append(open, id)
+		switch s.fate() {
+		case fateDead:
+			dead = append(dead, s.view.ID)
+		case fateOpen:
+			open = append(open, s.view.ID)
+		}
+		if r.app.json || s.view.Record != nil {
+			r.app.line(s.view, s.became())
 		}
 	}
-	if len(dead)+len(open) > 0 {
-		return fmt.Errorf("not done after %s: %d dead, %d still open (%s)", c.Wait, len(dead), len(open), clip(strings.Join(append(dead, open...), " "), 200))
+	if failed == nil && len(dead)+len(open) > 0 {
+		all := append(dead, open...)
+		return hint(fmt.Errorf("not done after %s: %d dead, %d still open (%s)", r.Wait, len(dead), len(open), clip(strings.Join(all, " "), 200)),
+			"tollgate events show %s", all[0])
 	}
+	return failed
+}
+
+// settle notes the record once an attempt since has ended the event, or when the time is over.
+func (s *sentAgain) settle(ctx context.Context, records *dynamostore.Reader, end time.Time) error {
+	r, found, err := awaitRecord(ctx, records, s.view.ID, end, func(r idempotency.Record) bool {
+		return r.State == idempotency.Done || r.Attempt > s.attempt && settled(r)
+	})
+	if err != nil || !found {
+		return err
+	}
+	v := viewOf(r, time.Now())
+	s.view.Record = &v
 	return nil
+}
+
+// fate is what became of an event whose message was sent.
+type fate string
+
+const (
+	fateDone fate = "done"
+	fateDead fate = "dead"
+	fateOpen fate = "not done yet"
+)
+
+// fate reads it off the record. One that was dead before still is, until an attempt runs.
+func (s sentAgain) fate() fate {
+	switch r := s.view.Record; {
+	case r != nil && r.Where == whereDone:
+		return fateDone
+	case r != nil && r.Where == whereDLQ && r.Attempt > s.attempt:
+		return fateDead
+	default:
+		return fateOpen
+	}
+}
+
+// became says what became of an event.
+func (s sentAgain) became() string {
+	r := s.view.Record
+	switch is := s.fate(); {
+	case r == nil:
+		return s.view.ID + " is " + string(is)
+	case is == fateDone:
+		return fmt.Sprintf("%s is done: %s, attempt %d", r.ID, r.Outcome, r.Attempt)
+	default:
+		return fmt.Sprintf("%s is %s: %s after attempt %d: %s", r.ID, is, r.Status, r.Attempt, dash(clip(r.Error, 160)))
+	}
 }

@@ -24,6 +24,24 @@ type eventView struct {
 	Effects []map[string]any `json:"effects"`
 }
 
+// purge adds who gave the event up, and why, from the audit trail.
+func (v *recordView) purge(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
+	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at, Verb: verbPurge, Limit: 1000})
+	if err != nil {
+		fmt.Fprintf(a.err, "who purged it is not known: %v\n", err)
+		return
+	}
+	for _, e := range entries { // the newest first
+		if e.EndedAt.IsZero() || !e.EndedAt.Before(at) {
+			v.PurgeBy, v.PurgeWhy, v.PurgeAudit = e.By, e.Why, e.ID
+			return
+		}
+	}
+}
+
+// maxPurge is longer than any purge runs.
+const maxPurge = 24 * time.Hour
+
 const waitEvery = 150 * time.Millisecond
 
 // Help is what --help says beside the flags.
@@ -47,7 +65,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	r, found, err := c.read(ctx, reader)
+	r, found, err := awaitRecord(ctx, reader, c.ID, time.Now().Add(c.Wait), settled)
 	if err != nil {
 		return err
 	}
@@ -56,6 +74,9 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 			"no attempt has claimed it: its message may still be in the queue, or it never came; at Stripe look at the event's deliveries")
 	}
 	v := eventView{recordView: viewOf(r, time.Now()), Effects: []map[string]any{}}
+	if v.Purged {
+		v.purge(ctx, a, reader, r.DoneAt)
+	}
 	for _, key := range r.Effects {
 		item, there, err := reader.Item(ctx, key)
 		if err != nil {
@@ -73,17 +94,16 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// read gets the record; with a wait it does so until the event is settled.
-func (c *eventsShowCmd) read(ctx context.Context, reader *dynamostore.Reader) (idempotency.Record, bool, error) {
-	end := time.Now().Add(c.Wait)
+// awaitRecord reads an event's record until it is over or the time is.
+func awaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end time.Time, over func(idempotency.Record) bool) (idempotency.Record, bool, error) {
 	for {
-		r, found, err := reader.Get(ctx, c.ID)
-		if err != nil || found && settled(r) || !time.Now().Before(end) {
+		r, found, err := reader.Get(ctx, id)
+		if err != nil || found && over(r) || !time.Now().Before(end) {
 			return r, found, err
 		}
 		select {
 		case <-ctx.Done():
-			return r, found, fmt.Errorf("wait for event %s: %w", c.ID, ctx.Err())
+			return r, found, fmt.Errorf("wait for event %s: %w", id, ctx.Err())
 		case <-time.After(min(waitEvery, time.Until(end))):
 		}
 	}
@@ -93,7 +113,7 @@ func (c *eventsShowCmd) read(ctx context.Context, reader *dynamostore.Reader) (i
 // last attempt still runs may yet be done.
 func settled(r idempotency.Record) bool {
 	where := whereOf(r, time.Now())
-	return where == "done" || where == "dlq"
+	return where == whereDone || where == whereDLQ
 }
 
 func (v eventView) show(a *app, r idempotency.Record) {

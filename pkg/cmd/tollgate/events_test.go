@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -52,12 +53,12 @@ func TestEventsShow(t *testing.T) {
 			done + `"effects":[{"amount":1000,"currency":"eur","final":true,"note":null,"pk":"FACT#test#-#in_1#paid"}]}`},
 		{"evt_ignored", `{"id":"evt_ignored","type":"charge.failed","status":"ignored","dead":false,"reason":"","where":"done","where_inferred":false,"attempt":1,"generation":1,"fails":0,"receives_left":null,"error":"","outcome":"ignored",` +
 			done + `"effects":[]}`},
-		{"evt_retrying", `{"id":"evt_retrying","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":1,"fails":1,"receives_left":15,"error":"no row for cus_1","outcome":"",` + tried},
+		{"evt_retrying", `{"id":"evt_retrying","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue_or_dlq","where_inferred":true,"attempt":1,"generation":1,"fails":1,"receives_left":15,"error":"no row for cus_1","outcome":"",` + tried},
 		{"evt_dead", `{"id":"evt_dead","type":"invoice.paid","status":"dead","dead":true,"reason":"handler","where":"dlq","where_inferred":true,"attempt":1,"generation":1,"fails":1,"receives_left":0,"error":"no plan","outcome":"",` + tried},
 		{"evt_running", `{"id":"evt_running","type":"invoice.paid","status":"running","dead":false,"reason":"","where":"in_flight","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":15,"error":"","outcome":"",` + first},
-		{"evt_crashed", `{"id":"evt_crashed","type":"invoice.paid","status":"running","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":15,"error":"","outcome":"",` + first},
+		{"evt_crashed", `{"id":"evt_crashed","type":"invoice.paid","status":"running","dead":false,"reason":"","where":"queue_or_dlq","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":15,"error":"","outcome":"",` + first},
 		{"evt_last", `{"id":"evt_last","type":"invoice.paid","status":"dead","dead":true,"reason":"","where":"in_flight","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":0,"error":"","outcome":"",` + first},
-		{"evt_replayed", `{"id":"evt_replayed","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue","where_inferred":true,"attempt":1,"generation":2,"fails":0,"receives_left":null,"error":"","outcome":"applied",` +
+		{"evt_replayed", `{"id":"evt_replayed","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue_or_dlq","where_inferred":true,"attempt":1,"generation":2,"fails":0,"receives_left":null,"error":"","outcome":"applied",` +
 			times + `"updated_at":"2023-11-14T22:13:25.123Z","done_at":"2023-11-14T22:13:22.123Z","replay_by":"ann","replay_why":"wrong rate","effects":[]}`},
 	}
 	for _, tt := range tests {
@@ -69,7 +70,7 @@ func TestEventsShow(t *testing.T) {
 			var v eventView
 			check(t, json.Unmarshal([]byte(got.out), &v))
 			text := s.tollgate("events", "show", tt.id).ok(t).out
-			for _, want := range []string{tt.id, v.Type, v.Status, v.Where, v.Error, v.Outcome, v.Reason} {
+			for _, want := range []string{tt.id, v.Type, v.Status, strings.Replace(v.Where, "_or_", ", or ", 1), v.Error, v.Outcome, v.Reason} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the text lacks %q:\n%s", want, text)
 				}
@@ -85,6 +86,67 @@ func TestEventsShow(t *testing.T) {
 	}
 	if text = s.tollgate("events", "show", "evt_done").ok(t).out; !strings.Contains(text, "FACT#test#-#in_1#paid\n    amount=1000 currency=eur final=true") {
 		t.Errorf("the effects are not shown:\n%s", text)
+	}
+}
+
+// TestWhereOf: a receive that could not reach the table says nothing in the record, so a
+// message with one left may be a dead letter, and so may one of which long nothing was heard.
+func TestWhereOf(t *testing.T) {
+	now := after(0)
+	failed := func(left int64, ago time.Duration) idempotency.Record {
+		return idempotency.Record{State: idempotency.Failed, ReceivesLeft: left, Updated: now.Add(-ago)}
+	}
+	running := func(left int64, lease time.Duration) idempotency.Record {
+		return idempotency.Record{State: idempotency.Running, ReceivesLeft: left, Updated: now.Add(-3 * time.Hour), Lease: now.Add(lease)}
+	}
+	for name, c := range map[string]struct {
+		record idempotency.Record
+		want   string
+	}{
+		"waits":                            {failed(15, time.Hour), whereQueue},
+		"waits for its last receive":       {failed(1, time.Second), whereQueueOrDLQ},
+		"not heard of for long":            {failed(3, 91*time.Minute), whereQueueOrDLQ},
+		"replayed":                         {failed(-1, time.Minute), whereQueue},
+		"no receives left":                 {failed(0, 91*time.Minute), whereDLQ},
+		"runs, and it is the one but last": {running(1, time.Minute), whereInFlight},
+		"died a moment ago":                {running(15, -time.Minute), whereQueue},
+		"died at the one but last":         {running(1, -time.Minute), whereQueueOrDLQ},
+		"died long ago":                    {running(15, -2*time.Hour), whereQueueOrDLQ},
+		"died at the last":                 {running(0, -time.Minute), whereDLQ},
+		"done":                             {idempotency.Record{State: idempotency.Done, ReceivesLeft: -1}, whereDone},
+	} {
+		if got := whereOf(c.record, now); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	v := viewOf(failed(1, 0), now)
+	v.ID = "evt_1"
+	if text := fmt.Sprint(v.lines(failed(1, 0))); v.Status != statusRetrying || !strings.Contains(text, "queue, or dlq if its last receives could not reach the table") || !strings.Contains(text, "tollgate dlq show evt_1") {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestEventsShowPurged: an event that an operator gave up is not taken for one without a handler.
+func TestEventsShowPurged(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.dead("evt_1", "invoice.paid", "no plan")
+	s.done("evt_ignored", "charge.failed", idempotency.Ignored, nil)
+	s.tollgate("dlq", "purge", "--id=evt_1", "--reason=ticket 1204", "--out="+filepath.Join(s.data, "purged.jsonl")).ok(t)
+	entry := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
+	v := lines[eventView](t, s.tollgate("events", "show", "evt_1", "--json").ok(t).out)[0]
+	if v.Status != statusIgnored || !v.Purged || v.PurgeBy != operator() || v.PurgeWhy != "ticket 1204" || v.PurgeAudit != entry.ID || v.Error != "no plan" {
+		t.Errorf("%+v", v)
+	}
+	text := s.tollgate("events", "show", "evt_1").ok(t).out
+	if !strings.Contains(text, "its dead letter was purged by "+operator()+` because "ticket 1204" (audit entry `+entry.ID+")") {
+		t.Errorf("%s", text)
+	}
+	if text := s.tollgate("events", "list", "--status=ignored").ok(t).out; !strings.Contains(text, "ignored, purged\n") || strings.Count(text, "purged") != 1 {
+		t.Errorf("%s", text)
+	}
+	if got := s.tollgate("events", "show", "evt_ignored", "--json").ok(t).out; strings.Contains(got, "purge") {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/redrive"
 )
 
 // recordView is what people and machines see of an event's record. Times are RFC 3339
@@ -18,7 +20,7 @@ type recordView struct {
 	Dead   bool   `json:"dead"`
 	Reason string `json:"reason"`
 
-	// Where the event is, read off the record: no queue is asked, unless it is done.
+	// Where the event is, read off the record: no queue is asked.
 	Where         string `json:"where"`
 	WhereInferred bool   `json:"where_inferred"`
 
@@ -36,6 +38,11 @@ type recordView struct {
 
 	ReplayBy  string `json:"replay_by,omitempty"` // of the last replay
 	ReplayWhy string `json:"replay_why,omitempty"`
+
+	Purged     bool   `json:"purged,omitempty"` // its dead letter was: an operator gave the event up
+	PurgeBy    string `json:"purge_by,omitempty"`
+	PurgeWhy   string `json:"purge_why,omitempty"`
+	PurgeAudit string `json:"purge_audit,omitempty"` // the entry's id; "" when none is found
 }
 
 // The words for an event's status.
@@ -62,18 +69,53 @@ func statusOf(r idempotency.Record) string {
 	}
 }
 
+// The words for where an event is.
+const (
+	whereDone       = "done"
+	whereInFlight   = "in_flight"
+	whereDLQ        = "dlq"
+	whereQueue      = "queue"
+	whereQueueOrDLQ = "queue_or_dlq"
+)
+
 // whereOf infers where an event is. A live lease means that an attempt runs, also when
 // it is the message's last.
 func whereOf(r idempotency.Record, now time.Time) string {
 	switch {
 	case r.State == idempotency.Done:
-		return "done"
+		return whereDone
 	case r.State == idempotency.Running && r.Lease.After(now):
-		return "in_flight"
+		return whereInFlight
 	case r.ReceivesLeft == 0:
-		return "dlq"
+		return whereDLQ
+	case mayHaveDied(r, now):
+		return whereQueueOrDLQ
 	default:
-		return "queue"
+		return whereQueue
+	}
+}
+
+// mayHaveDied reports whether a message may have used up its receives since without a word
+// in the record: a receive that finds the table out of reach writes nothing. One is enough
+// when one was left. More are likely only once the record says nothing for longer than any
+// wait between two receives.
+func mayHaveDied(r idempotency.Record, now time.Time) bool {
+	last := r.Updated
+	if r.Lease.After(last) {
+		last = r.Lease
+	}
+	return r.ReceivesLeft == 1 || now.Sub(last) > limits.AWS().Reconcile.StuckAge
+}
+
+// whereText is where for people.
+func (v recordView) whereText() string {
+	switch {
+	case v.Where == whereQueueOrDLQ:
+		return "queue, or dlq if its last receives could not reach the table (inferred from the record; tollgate dlq show " + v.ID + " looks there)"
+	case v.WhereInferred:
+		return v.Where + " (inferred from the record; no queue was asked)"
+	default:
+		return v.Where
 	}
 }
 
@@ -84,7 +126,7 @@ func viewOf(r idempotency.Record, now time.Time) recordView {
 		Attempt: r.Attempt, Generation: r.Generation, Fails: r.Fails,
 		Error: r.Err, Outcome: string(r.Outcome), Source: r.Source,
 		FirstAt: stamp(r.FirstAt), UpdatedAt: stamp(r.Updated), DoneAt: stamp(r.DoneAt),
-		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy,
+		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy, Purged: redrive.WasPurged(r),
 	}
 	v.Dead = v.Status == statusDead
 	if r.ReceivesLeft >= 0 {
@@ -98,16 +140,12 @@ func viewOf(r idempotency.Record, now time.Time) recordView {
 
 // lines are the view for people, one name and value each.
 func (v recordView) lines(r idempotency.Record) [][2]string {
-	where := v.Where
-	if v.WhereInferred {
-		where += " (inferred from the record; no queue was asked)"
-	}
 	left := "-"
 	if v.ReceivesLeft != nil {
 		left = fmt.Sprint(*v.ReceivesLeft)
 	}
 	lines := [][2]string{
-		{"id", v.ID}, {"type", dash(v.Type)}, {"status", v.Status}, {"where", where},
+		{"id", v.ID}, {"type", dash(v.Type)}, {"status", v.Status}, {"where", v.whereText()},
 		{"outcome", dash(v.Outcome)}, {"reason", dash(v.Reason)}, {"error", dash(oneLine(v.Error))},
 		{"attempt", fmt.Sprint(v.Attempt)}, {"generation", fmt.Sprint(v.Generation)},
 		{"fails", fmt.Sprint(v.Fails)}, {"receives left", left}, {"source", dash(v.Source)},
@@ -120,7 +158,18 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 	if r.ReplayBy != "" {
 		lines = append(lines, [2]string{"replayed by", oneLine(r.ReplayBy)}, [2]string{"because", dash(oneLine(r.ReplayWhy))})
 	}
+	if v.Purged {
+		lines = append(lines, [2]string{"given up", v.purgeText()})
+	}
 	return lines
+}
+
+// purgeText says that an operator gave the event up, and who as far as that is known.
+func (v recordView) purgeText() string {
+	if v.PurgeAudit == "" {
+		return `its dead letter was purged; tollgate audit list --verb "dlq purge" says by whom`
+	}
+	return fmt.Sprintf("its dead letter was purged by %s because %q (audit entry %s)", v.PurgeBy, v.PurgeWhy, v.PurgeAudit)
 }
 
 // stamp is a time for machines: RFC 3339 in UTC, nil for none.
