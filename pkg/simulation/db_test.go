@@ -87,7 +87,8 @@ func (t *table) transact(p *proc, in *dynamodb.TransactWriteItemsInput) error {
 		if known.content != content {
 			return &types.IdempotentParameterMismatchException{Message: aws.String("mismatch")}
 		}
-		return nil // the same transaction again
+		t.w.met("the same transaction comes again")
+		return nil
 	}
 	reasons := make([]types.CancellationReason, len(in.TransactItems))
 	writes := make([]func(), 0, len(in.TransactItems))
@@ -200,7 +201,11 @@ func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 func (t *table) expire() {
 	maps.DeleteFunc(t.items, func(key string, i item) bool {
 		_, mortal := i["exp"]
-		return mortal && num(i, "exp") < time.Now().Unix()
+		over := mortal && num(i, "exp") < time.Now().Unix()
+		if over {
+			t.w.met("expires: a record")
+		}
+		return over
 	})
 }
 

@@ -15,5 +15,6 @@
 //
 //	make sim                        100,000 schedules
 //	make sim SCHEDULES=10000000     more of them
+//	go test ./pkg/simulation -run TestSchedules -schedules 2000 -tally    how often what went wrong
 //	go test ./pkg/simulation -run TestSeed -seed 4711 -v    one, with its steps
 package simulation

@@ -58,7 +58,7 @@ func TestStoreOutage(t *testing.T) {
 // that were not delivered meanwhile.
 func TestBrownouts(t *testing.T) {
 	for _, p := range []part{store, queues} {
-		for _, rate := range []float64{0.01, 0.05, 0.1, 0.25, 0.5} {
+		for _, rate := range brownRates() {
 			t.Run(fmt.Sprintf("%s %.0f %%", p, 100*rate), func(t *testing.T) {
 				net := always()
 				net.withheld = 0.3

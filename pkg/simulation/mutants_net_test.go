@@ -1,6 +1,6 @@
 package simulation
 
-// netMutants are seeded bugs of reconcile, redrive and the limits.
+// netMutants are seeded bugs of reconcile, redrive, replay and the limits.
 //
 // Some bugs there break nothing that is promised, as all they do is to send an event
 // once more, and a second message finds a done record: a failed read of records taken
@@ -12,6 +12,7 @@ func netMutants() []mutant {
 		rule  = "reconcile/rule.go"
 		tier  = "reconcile/tier.go"
 		move  = "redrive/move.go"
+		again = "replay/replay.go"
 		batch = "consumer/batch.go"
 		life  = "consumer/message.go"
 		fails = "consumer/failure.go"
@@ -41,6 +42,13 @@ func netMutants() []mutant {
 		one("redrive deletes before it sends", move, "	refused, err := r.send(ctx, messages)\n", "	_, _ = r.Mover.Delete(ctx, messages)\n	refused, err := r.send(ctx, messages)\n"),
 		one("redrive deletes what was refused", move, "r.done.Refused+1, err\n			continue\n", "r.done.Refused+1, err\n").by("TestRedriveThroughBrownout"),
 		one("redrive takes an error for sent", move, "	refused, err := r.send(ctx, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := r.send(ctx, messages)\n").by("TestRedriveThroughBrownout"),
+
+		// Replay.
+		{name: "replay sends before it writes", edits: []edit{
+			{again, "	if err := r.cfg.Queue.Send(ctx, e, \"\"); err != nil {\n", "	if err := error(nil); err != nil {\n"},
+			{again, "	if action == Replayed {\n", "	if err := r.cfg.Queue.Send(ctx, e, \"\"); err != nil {\n		return err\n	}\n	if action == Replayed {\n"},
+		}},
+		one("replay takes a refused message for sent", again, "	if err := r.cfg.Queue.Send(ctx, e, \"\"); err != nil {\n", "	if err := r.cfg.Queue.Send(ctx, e, \"\"); err != nil && false {\n"),
 
 		// Limits, and what the consumer makes of them.
 		{name: "five receives, 180 s apart", edits: []edit{

@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"tollgate/pkg/dynamostore"
-	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/ingest"
 	"tollgate/pkg/redrive"
+	"tollgate/pkg/replay"
 )
 
 // operate is what operators do at any time: redrive, replay, fix the handlers.
 func (w *world) operate() {
-	switch w.rng.IntN(5) {
-	case 0:
+	switch n := w.rng.IntN(5); {
+	case n == 0:
 		w.log("the handlers are fixed")
 		w.fixed.Store(true)
-	case 1, 2:
+	case n <= 2 && len(w.dead.messages) > 0:
 		w.redrive(1 + w.rng.IntN(3))
 	default:
 		f := w.facts[w.rng.IntN(len(w.facts))]
@@ -45,31 +46,53 @@ func (w *world) redrive(n int) {
 	})
 }
 
-// replay runs a done event again.
+// replay runs a done event again. Now and then two operators do so at the same time.
 func (w *world) replay(f *fact) {
 	f.replays++
-	env := f.env
-	env.Source = event.Replay
-	w.replayOnce(f, env, num(w.table.items[recordPrefix+f.id], "gen"))
+	w.replayOnce(f)
+	if w.rng.IntN(4) == 0 {
+		w.replayOnce(f)
+	}
 }
 
-// replayOnce is one run of the command: the write first, then the message. An operator
-// whose command died or failed runs it again; it sends when the record is no longer done.
-func (w *world) replayOnce(f *fact, env event.Envelope, gen int64) {
-	sent := false
+// comeBack is the longest that an operator waits before another try.
+const comeBack = 30 * time.Minute
+
+// replayOnce is one run of the command. An operator whose command died, failed or was
+// refused gives it again until it says that the message is sent.
+func (w *world) replayOnce(f *fact) {
+	records, err := dynamostore.NewReader(w.table, "tollgate")
+	if err != nil {
+		panic(err)
+	}
 	p := &proc{name: "replay of " + f.id}
+	r, err := replay.New(replay.Config{
+		Records: records, Store: w.store, Events: fetcher{w}, Queue: sender{w}, Endpoint: ingest.DefaultEndpoint,
+		By: "op", Why: "a drill", Now: func() time.Time { return w.clock(p) },
+	})
+	if err != nil {
+		panic(err)
+	}
+	result, failure := replay.Result{}, errors.New("it died")
+	p.finish = func() {
+		outcome := string(result.Action)
+		if refused, is := errors.AsType[*replay.RefusedError](failure); is {
+			outcome = "refused, " + refused.Why
+		} else if failure != nil {
+			outcome = "an error"
+		}
+		w.log("%s: %s, %v", p.name, outcome, failure)
+		w.met("replay: " + outcome)
+	}
 	p.over = func() {
-		if !sent && !(w.netted(f) && w.rng.IntN(2) == 0) { // the net sends what nobody comes back to
-			w.chores = append(w.chores, func() { w.replayOnce(f, env, gen) })
+		if failure != nil && !(w.netted(f) && w.rng.IntN(2) == 0) { // the net sends what nobody comes back to
+			w.chores = append(w.chores, appointment{time.Now().Add(w.upTo(comeBack)), func() { w.replayOnce(f) }})
 		}
 	}
 	w.spawn(p, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		err := w.store.Replay(ctx, idempotency.ReplayRequest{EventID: f.id, Generation: gen, Now: time.Now(), By: "op", Why: "a drill"})
-		if err == nil || errors.Is(err, idempotency.ErrNoLongerDone) {
-			err = sender{w}.Send(ctx, env, "")
-		}
-		sent = err == nil
+		got, err := r.Event(ctx, f.id)
+		result, failure = got, err
 	})
 }

@@ -28,7 +28,7 @@ type outage struct {
 	rate  float64 // of its calls; 1 for all
 }
 
-// appointment is what a drill does at a time.
+// appointment is what a drill or an operator does at a time.
 type appointment struct {
 	at time.Time
 	do func()
@@ -52,16 +52,20 @@ func (w *world) fails(p part) bool {
 
 func (w *world) breaks(p part, d time.Duration, rate float64) {
 	w.outages[p] = outage{time.Now().Add(d), rate}
+	w.met(metOutage(p, rate))
 	w.log("%s fails in %.0f %% until %s", p, 100*rate, w.outages[p].until.Format("02 15:04:05"))
 }
+
+// brownRates are the shares of calls that fail in a brown-out.
+func brownRates() []float64 { return []float64{0.01, 0.05, 0.1, 0.25, 0.5} }
 
 // disrupt begins outages, now and then.
 func (w *world) disrupt() {
 	if w.faulty(w.plan.blackout) {
-		w.breaks(store, w.upTo(20*time.Minute), 1)
+		w.breaks([]part{store, store, queues}[w.rng.IntN(3)], w.upTo(20*time.Minute), 1)
 	}
 	if w.faulty(w.plan.brownout) {
-		w.breaks([]part{store, queues}[w.rng.IntN(2)], w.upTo(2*time.Hour), []float64{0.01, 0.05, 0.1, 0.25, 0.5}[w.rng.IntN(5)])
+		w.breaks([]part{store, queues}[w.rng.IntN(2)], w.upTo(2*time.Hour), brownRates()[w.rng.IntN(5)])
 	}
 	if w.faulty(w.plan.contention) {
 		w.breaks(contention, w.upTo(20*time.Second), 1)

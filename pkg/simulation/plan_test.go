@@ -53,7 +53,7 @@ func newPlan(rng *rand.Rand) plan {
 		fault: chance(0.5), late: chance(1), lateness: []time.Duration{time.Second, time.Minute, time.Hour}[rng.IntN(3)],
 		crash: chance(0.1), stop: chance(0.1), pause: []time.Duration{10 * time.Second, 3 * time.Minute, 2 * time.Hour}[rng.IntN(3)],
 		twice: chance(0.3), again: chance(0.5), lose: chance(0.5), operator: chance(0.1), blackout: chance(0.02), attack: chance(0.1),
-		brownout: chance(0.02), contention: chance(0.02), offline: chance(0.01), objects: 2, retries: fastRetries,
+		brownout: chance(0.02), contention: chance(0.02), offline: chance(0.01), objects: 1 + rng.IntN(2), retries: fastRetries,
 		patience: []time.Duration{time.Minute, 11 * 24 * time.Hour}[rng.IntN(2)],
 	}
 	if rng.IntN(2) == 0 {
@@ -109,9 +109,9 @@ func (w *world) refusal(c *call) error {
 	}
 	switch c.op {
 	case opUpdate, opGet, opBatchGet, opCover, opCovered:
-		return []error{code("ThrottlingException"), code("TransactionConflictException"), code("InternalServerError"), code("ProvisionedThroughputExceededException")}[w.rng.IntN(4)]
+		return []error{code("ThrottlingException"), code("TransactionConflictException"), code("InternalServerError"), code("ProvisionedThroughputExceededException"), code("AccessDeniedException")}[w.rng.IntN(5)]
 	case opTransact:
-		return []error{code("ThrottlingException"), code("TransactionInProgressException"), code("InternalServerError"), conflicts(w.rng)}[w.rng.IntN(4)]
+		return []error{code("ThrottlingException"), code("TransactionInProgressException"), code("InternalServerError"), conflicts(w.rng), code("AccessDeniedException")}[w.rng.IntN(5)]
 	default:
 		return errors.New("too many requests")
 	}

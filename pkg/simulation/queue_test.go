@@ -40,6 +40,7 @@ type standardQueue struct {
 
 func (q *standardQueue) add(body, eventID string, sent time.Time) {
 	q.next++
+	q.w.met("added to " + q.name)
 	if q == q.w.queue {
 		q.w.fact(eventID).messages++
 	}
@@ -66,6 +67,7 @@ func (q *standardQueue) expire() {
 		if old {
 			q.w.log("message %s of %s expires", m.id, m.event)
 			q.w.fact(m.event).expired = true
+			q.w.met("expires: a message of " + q.name)
 		}
 		return old
 	})
@@ -83,6 +85,9 @@ func (q *standardQueue) take(n int) []queue.Message {
 		}
 		if m.visible.After(time.Now()) && !q.w.faulty(q.w.plan.twice) {
 			continue
+		}
+		if m.visible.After(time.Now()) {
+			q.w.met("handed out again while in flight: " + q.name)
 		}
 		if q.maxReceives > 0 && m.receives >= q.maxReceives {
 			q.w.log("message %s of %s goes to the DLQ after %d receives", m.id, m.event, m.receives)

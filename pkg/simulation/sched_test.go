@@ -44,6 +44,7 @@ type call struct {
 
 	silent    bool // no answer ever comes: the caller's context ends the wait
 	abandoned bool // the caller has gone on
+	kept      bool // the caller was stopped meanwhile, and waits on though its time was over
 }
 
 // verdict is what the scheduler says to a waiting call.
@@ -70,6 +71,7 @@ type proc struct {
 	halted bool          // it was stopped at some time
 	resume chan struct{} // not nil while the process is stopped
 	wakes  time.Time     // when it goes on
+	sent   bool          // what it asked for before is under way, and answered meanwhile
 }
 
 type procKey struct{}
@@ -103,23 +105,39 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 	case w.called <- struct{}{}:
 	default:
 	}
+	var v verdict
+	over := false
 	select {
-	case v := <-c.answer:
-		return c.take(v)
+	case v = <-c.answer:
 	case <-ctx.Done():
+		over = true
+	}
+	w.halt(p) // a stopped process sees neither answers nor its clock
+	if !over {
+		return c.take(v)
 	}
 	w.mu.Lock()
-	c.abandoned = true
-	stopped := p.resume
+	kept := c.kept
+	c.abandoned = !kept
 	w.mu.Unlock()
-	if stopped != nil {
-		<-stopped // a stopped process does not see its clock either
+	if kept {
+		return c.take(<-c.answer)
 	}
 	select {
 	case v := <-c.answer: // it was killed meanwhile
 		return c.take(v)
 	default:
 		return ctx.Err()
+	}
+}
+
+// halt waits while the process is stopped: its code does not run.
+func (w *world) halt(p *proc) {
+	w.mu.Lock()
+	stopped := p.resume
+	w.mu.Unlock()
+	if stopped != nil {
+		<-stopped
 	}
 }
 
@@ -156,6 +174,7 @@ func (w *world) kill(p *proc, why string) {
 		return
 	}
 	w.log("process %d is killed: %s", p.id, why)
+	w.met("killed: " + why)
 	w.stirred = true
 	w.mu.Lock()
 	p.dead = true
@@ -180,18 +199,28 @@ func (w *world) kill(p *proc, why string) {
 	}
 }
 
-// stop halts a process for d: it asks and hears nothing, while its leases run out.
+// stop halts a process for d: it does nothing, and hears nothing, while its leases run out.
 func (w *world) stop(p *proc, d time.Duration) {
 	w.log("process %d is stopped for %v", p.id, d)
+	w.met("stopped")
+	sent := w.rng.IntN(2) == 0
 	w.mu.Lock()
-	p.resume, p.wakes, p.halted = make(chan struct{}), time.Now().Add(d), true
+	p.resume, p.wakes, p.halted, p.sent = make(chan struct{}), time.Now().Add(d), true, sent
 	w.mu.Unlock()
 }
 
+// wake lets a stopped process go on. Which came first, the answer of what it had asked
+// for or the end of its patience, is up to chance: it may have been stopped before it
+// looked at the clock.
 func (w *world) wake(p *proc) {
 	w.log("process %d goes on", p.id)
+	w.met("goes on")
 	w.stirred = true
+	keep := w.rng.IntN(2) == 0 && !p.ends.IsZero()
 	w.mu.Lock()
+	for _, c := range w.pending {
+		c.kept = c.kept || c.proc == p && keep && !c.silent
+	}
 	close(p.resume)
 	p.resume = nil
 	w.mu.Unlock()
@@ -235,7 +264,7 @@ func (w *world) eligible() []*call {
 	w.pending = open
 	now := time.Now()
 	return slices.DeleteFunc(slices.Clone(open), func(c *call) bool {
-		return c.silent || c.proc.resume != nil || c.after.After(now)
+		return c.silent || c.proc.resume != nil && !c.proc.sent || c.after.After(now)
 	})
 }
 
@@ -246,6 +275,7 @@ func (w *world) reply(c *call) {
 	w.mu.Unlock()
 	how := w.fate(c)
 	w.log("%s %s of process %d: %s", c.op, c.subject, c.proc.id, how)
+	w.met(met(c.op, how))
 	var err error
 	switch how {
 	case fateLostRequest:

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -15,17 +16,17 @@ import (
 var (
 	schedules = flag.Uint64("schedules", 400, "schedules of TestSchedules")
 	first     = flag.Uint64("first", 1, "the first seed of TestSchedules")
+	showTally = flag.Bool("tally", false, "TestSchedules says how often what happened")
 	oneSeed   = flag.Uint64("seed", 0, "the seed of TestSeed")
 )
 
 // simulate runs one schedule and returns what was wrong with it, "" for nothing.
-func simulate(t *testing.T, seed uint64, trace func(string)) (wrong string, steps int) {
+func simulate(t *testing.T, seed uint64, trace func(string)) (w *world) {
 	synctest.Test(t, func(*testing.T) {
-		w := newWorld(seed, trace)
+		w = newWorld(seed, trace)
 		w.run()
-		wrong, steps = w.wrong, w.step
 	})
-	return wrong, steps
+	return w
 }
 
 // TestSchedules runs many worlds. It names the seed of the first that goes wrong.
@@ -33,7 +34,7 @@ func TestSchedules(t *testing.T) {
 	start := time.Now()
 	var next, steps atomic.Uint64
 	var once sync.Once
-	failed := make(chan struct{})
+	failed, all := make(chan struct{}), newTally()
 	next.Store(*first)
 	t.Run("run", func(t *testing.T) {
 		for i := range runtime.GOMAXPROCS(0) {
@@ -49,11 +50,12 @@ func TestSchedules(t *testing.T) {
 					if seed >= *first+*schedules {
 						return
 					}
-					wrong, n := simulate(t, seed, nil)
-					steps.Add(uint64(n))
-					if wrong != "" {
+					w := simulate(t, seed, nil)
+					steps.Add(uint64(w.step))
+					w.tally.addTo(all)
+					if w.wrong != "" {
 						once.Do(func() { close(failed) })
-						t.Errorf("seed %d (schedule %d): %s\nsee its steps with: go test ./pkg/simulation -run TestSeed -seed %d -v", seed, seed-*first+1, wrong, seed)
+						t.Errorf("seed %d (schedule %d): %s\nsee its steps with: go test ./pkg/simulation -run TestSeed -seed %d -v", seed, seed-*first+1, w.wrong, seed)
 						return
 					}
 				}
@@ -61,6 +63,12 @@ func TestSchedules(t *testing.T) {
 		}
 	})
 	took := time.Since(start)
+	if *showTally {
+		all.print(os.Stdout)
+	}
+	if *schedules >= enough && !t.Failed() {
+		all.check(t)
+	}
 	t.Logf("%d schedules, %d steps in %v, %.0f schedules a second", next.Load()-*first, steps.Load(), took.Round(time.Millisecond), float64(next.Load()-*first)/took.Seconds())
 }
 
@@ -69,9 +77,8 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		t.Skip("no -seed is given")
 	}
-	wrong, _ := simulate(t, *oneSeed, func(line string) { fmt.Println(line) })
-	if wrong != "" {
-		t.Error(wrong)
+	if w := simulate(t, *oneSeed, func(line string) { fmt.Println(line) }); w.wrong != "" {
+		t.Error(w.wrong)
 	}
 }
 

@@ -27,6 +27,7 @@ type world struct {
 	plan   plan
 	limits limits.Limits
 	trace  func(string) // nil: the steps are not written down
+	tally  *tally
 
 	mu      sync.Mutex
 	pending []*call
@@ -45,7 +46,7 @@ type world struct {
 	ingest      *ingest.Handler
 	store       *dynamostore.Store
 	skews       []time.Duration
-	chores      []func() // what operators still have to do
+	chores      []appointment // what operators still have to do
 
 	net     *net // nil without reconcile
 	outages [parts]outage
@@ -76,7 +77,7 @@ func newWorld(seed uint64, trace func(string)) *world {
 }
 
 func newWorldOf(p plan, rng *rand.Rand, trace func(string)) *world {
-	w := &world{rng: rng, plan: p, limits: limits.AWS(), random: half, maxSteps: manySteps, called: make(chan struct{}, 1), trace: trace, aliases: map[string]int{}}
+	w := &world{rng: rng, plan: p, limits: limits.AWS(), random: half, maxSteps: manySteps, called: make(chan struct{}, 1), trace: trace, tally: newTally(), aliases: map[string]int{}}
 	w.limits.MaxReceives = w.plan.maxReceives
 	w.table = &table{w: w, items: map[string]item{}, tokens: map[string]token{}}
 	w.dead = &standardQueue{w: w, name: "d", retention: w.limits.DLQRetention, visibility: 2 * time.Minute}
@@ -125,6 +126,8 @@ func (w *world) run() {
 	for end := 20 + w.rng.IntN(faultSteps); w.wrong == ""; w.step++ {
 		w.turn()
 		switch {
+		case !w.healed && w.quiet() && len(w.dead.messages) > 0 && w.rng.IntN(2) == 0:
+			w.redrive(1 + w.rng.IntN(3)) // nothing else would meet the faults that are left
 		case !w.healed && (w.step >= end || w.quiet() && w.rng.IntN(4) == 0):
 			w.heal()
 		case w.healed && w.quiet():
@@ -237,6 +240,11 @@ func (w *world) arrive() {
 		if l := w.late[i]; !time.Now().Before(l.at) {
 			w.late = slices.Delete(w.late, i, i+1)
 			err := l.c.apply()
+			arrived := "applied"
+			if err != nil {
+				arrived = "refused"
+			}
+			w.met(fmt.Sprintf("late: %s, %s", l.c.op, arrived))
 			w.log("%s %s of process %d arrives late: %v", l.c.op, l.c.subject, l.c.proc.id, err)
 		} else {
 			i++
@@ -283,7 +291,7 @@ func (w *world) disturb() {
 		w.kill(running[w.rng.IntN(len(running))], "a crash")
 	}
 	if len(running) > 0 && w.faulty(w.plan.stop) {
-		if p := running[w.rng.IntN(len(running))]; !p.dead {
+		if p := w.oneOf(running); !p.dead {
 			d := w.upTo(w.plan.pause)
 			w.stop(p, d)
 			p.ends = later(p.ends, time.Now().Add(d+w.upTo(5*time.Second))) // a stopped process is killed late
@@ -296,6 +304,19 @@ func (w *world) disturb() {
 	if w.faulty(w.plan.attack) {
 		w.attack(w.facts[w.rng.IntN(len(w.facts))])
 	}
+}
+
+// oneOf picks a process, more often than not one that is about to commit effects.
+func (w *world) oneOf(running []*proc) *proc {
+	w.mu.Lock()
+	committing := slices.DeleteFunc(slices.Clone(running), func(p *proc) bool {
+		return !slices.ContainsFunc(w.pending, func(c *call) bool { return c.proc == p && c.op == opTransact })
+	})
+	w.mu.Unlock()
+	if len(committing) > 0 && w.rng.IntN(2) == 0 {
+		running = committing
+	}
+	return running[w.rng.IntN(len(running))]
 }
 
 func later(a, b time.Time) time.Time {
@@ -313,10 +334,12 @@ func (w *world) starts() (out []func()) {
 		}
 	}
 	for i, chore := range w.chores {
-		out = append(out, func() {
-			w.chores = slices.Delete(w.chores, i, i+1)
-			chore()
-		})
+		if !chore.at.After(time.Now()) {
+			out = append(out, func() {
+				w.chores = slices.Delete(w.chores, i, i+1)
+				chore.do()
+			})
+		}
 	}
 	out = append(out, w.net.starts()...)
 	if !w.fails(consumers) && w.queue.visibleNow() > 0 {
@@ -356,7 +379,7 @@ func (w *world) pass(little bool) {
 	}
 	sooner(w.queue.nextVisible())
 	sooner(w.net.nextDue())
-	for _, a := range w.script {
+	for _, a := range slices.Concat(w.script, w.chores) {
 		sooner(a.at)
 	}
 	for _, l := range w.late {
@@ -409,8 +432,8 @@ func (w *world) poll(worker int) {
 		l.BatchConcurrency = 1 // nothing would tell their calls apart, and a seed must
 	}
 	c, err := consumer.New(consumer.Config{
-		Store: w.store, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l,
-		Now: func() time.Time { return time.Now().Add(skew) }, Rand: w.random,
+		Store: watched{w}, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l,
+		Now: func() time.Time { return w.clock(p).Add(skew) }, Rand: w.random,
 		Owner: func() string { return "own" + strconv.FormatInt(w.owners.Add(1), 10) },
 		Exit:  func(int) { w.asksToDie(p); runtime.Goexit() },
 	})
@@ -446,6 +469,13 @@ func (w *world) sameEvent(batch []queue.Message) bool {
 		seen[id] = true
 	}
 	return false
+}
+
+// clock is a look of a process at the time, for which it has to run: so all that follows
+// from it, such as the time that a write may take, is as of when it goes on.
+func (w *world) clock(p *proc) time.Time {
+	w.halt(p)
+	return time.Now()
 }
 
 // asksToDie notes that a process's own code ends it.

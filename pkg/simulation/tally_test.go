@@ -1,0 +1,122 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/idempotency"
+)
+
+// tally counts how often what may happen in worlds did. It is safe for concurrent use.
+type tally struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func newTally() *tally { return &tally{n: map[string]int{}} }
+
+func (t *tally) count(what string, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n[what] += n
+}
+
+// addTo adds the counts to those of all worlds.
+func (t *tally) addTo(all *tally) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for what, n := range t.n {
+		all.count(what, n)
+	}
+}
+
+func (t *tally) print(w io.Writer) {
+	for _, what := range slices.Sorted(maps.Keys(t.n)) {
+		fmt.Fprintf(w, "%10d  %s\n", t.n[what], what)
+	}
+}
+
+// enough is how many schedules meet each of mustHappen often.
+const enough = 2000
+
+// mustHappen is what the schedules are worth nothing without: every fault, and every
+// answer of the store that only faults bring about.
+func mustHappen() (all []string) {
+	for _, op := range []opName{opUpdate, opTransact, opGet, opSend, opVisibility} {
+		for _, how := range []fate{fateLostRequest, fateLate, fateLostAnswer, fateRefused, fateSilent, fateSilentApplied} {
+			all = append(all, met(op, how))
+		}
+	}
+	for _, op := range []opName{opDead, opDelete, opReceive, opCover} {
+		all = append(all, met(op, fateRefused), met(op, fateLostAnswer))
+	}
+	for _, p := range []part{store, queues} {
+		for _, rate := range append(brownRates(), 1) {
+			all = append(all, metOutage(p, rate))
+		}
+	}
+	return append(all,
+		"killed: a crash", "killed: its own code", "killed: its time is over", "stopped", "goes on",
+		"late: UpdateItem, applied", "late: UpdateItem, refused", "late: TransactWriteItems, applied", "late: TransactWriteItems, refused",
+		"late: SendMessage, applied", "late: SendMessage to the DLQ, applied",
+		"handed out again while in flight: m", "expires: a message of m", "expires: a message of d", "the same transaction comes again",
+		metOutage(contention, 1), metOutage(ingestion, 1),
+		"claim: busy", "claim: duplicate", "claim: an error",
+		"complete: superseded", "complete: superseded_done", "complete: swap_refused", "complete: an error",
+		"fail: done", "fail: superseded", "fail: an error",
+		"replay: replayed", "replay: sent", "replay: an error",
+	)
+}
+
+func met(op opName, how fate) string { return fmt.Sprintf("%s: %s", op, how) }
+
+func metOutage(p part, rate float64) string { return fmt.Sprintf("outage of %s, %.0f %%", p, 100*rate) }
+
+// check says what never happened.
+func (t *tally) check(tb testing.TB) {
+	tb.Helper()
+	for _, what := range mustHappen() {
+		if t.n[what] == 0 {
+			tb.Errorf("in no schedule: %s", what)
+		}
+	}
+}
+
+// met notes that something happened.
+func (w *world) met(what string) { w.tally.count(what, 1) }
+
+// metVerdict notes how the store answered a call.
+func metVerdict[V ~string](w *world, call string, v V, err error) {
+	if err != nil {
+		v = "an error"
+	}
+	w.met(call + ": " + string(v))
+}
+
+// watched is the store with a look at its answers.
+type watched struct{ w *world }
+
+func (s watched) Claim(ctx context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+	got, err := s.w.store.Claim(ctx, r)
+	metVerdict(s.w, "claim", got.Verdict, err)
+	return got, err
+}
+
+func (s watched) Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, e dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
+	got, err := s.w.store.Complete(ctx, c, o, e, now)
+	metVerdict(s.w, "complete", got.Verdict, err)
+	return got, err
+}
+
+func (s watched) Fail(ctx context.Context, c *idempotency.Claim, f idempotency.Failure) (idempotency.FailResult, error) {
+	got, err := s.w.store.Fail(ctx, c, f)
+	metVerdict(s.w, "fail", got.Verdict, err)
+	return got, err
+}
