@@ -1,6 +1,9 @@
 package scenes
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // week is the length of a billing period in every scene.
 const week = 7 * day
@@ -57,6 +60,40 @@ func (w *world) newSubscription(trial int64) obj {
 	}
 	w.set(s)
 	return s
+}
+
+// shownItems is how many items Stripe shows with a subscription; its events show no more.
+const shownItems = 10
+
+// shown is an object, or what one was before, as an event shows it.
+func shown(o obj) obj {
+	items, _ := o["items"].(obj)
+	data, _ := items["data"].(list)
+	if len(data) <= shownItems {
+		return o
+	}
+	first := maps.Clone(items)
+	first["data"] = data[:shownItems]
+	if _, whole := items["has_more"]; whole {
+		first["has_more"] = true
+	}
+	o = maps.Clone(o)
+	o["items"] = first
+	return o
+}
+
+// resize makes a subscription one of n items. The first one's quantity rises with each
+// change, so that no two states look alike.
+func (w *world) resize(sub obj, n int64) {
+	id := sub["id"].(string)
+	old := sub["items"].(obj)["data"].(list)
+	first := maps.Clone(old[0].(obj))
+	first["quantity"] = first["quantity"].(int64) + 1
+	items := append(list{first}, old[1:min(int(n), len(old))]...)
+	for len(items) < int(n) {
+		items = append(items, w.newItem(id, w.price(), w.between(1, 9)))
+	}
+	w.update("customer.subscription.updated", sub, obj{"items": itemList(id, items...)})
 }
 
 // setItem changes the subscription's first item.

@@ -65,6 +65,7 @@ func scripts() map[string]script {
 		"refund":            {"a payment that is given back in two parts; the ledger keeps the payment as it was received", 4, refund},
 		"dispute":           {"a payment that the cardholder disputes", 12, dispute},
 		"out-of-order":      {"changes of one subscription within the same second, a cancellation and its return among them", 1, outOfOrder},
+		"many-items":        {"a subscription that grows and shrinks, to more items than Stripe shows with it", 1, manyItems},
 		"storm":             {"dozens of changes of one subscription within a few seconds", 1, storm},
 	}
 }

@@ -197,6 +197,7 @@ func TestScenesHoldWhatTheyPromise(t *testing.T) {
 		{"dispute", []string{"charge.dispute.created", "charge.dispute.funds_withdrawn"}},
 		{"out-of-order", []string{"customer.subscription.updated"}},
 		{"storm", []string{"customer.subscription.updated"}},
+		{"many-items", []string{"customer.subscription.created", "customer.subscription.updated"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.scene, func(t *testing.T) {
@@ -236,6 +237,60 @@ func TestScenesHoldWhatTheyPromise(t *testing.T) {
 				t.Errorf("%d seconds with three updates in %d scenes", ties, seeds)
 			}
 		})
+	}
+}
+
+// An event shows a subscription's first ten items, as Stripe's do, and the object has all.
+func TestEventsShowTheFirstItems(t *testing.T) {
+	type subscription struct {
+		ID, Object string
+		Items      struct {
+			Data []json.RawMessage
+			More bool `json:"has_more"`
+		}
+	}
+	for seed := range uint64(seeds) {
+		s, err := scenes.Make("many-items", scenes.Options{Seed: seed, Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		most, cut := 0, 0
+		for _, step := range s.Steps {
+			for _, raw := range step.Objects {
+				var o subscription
+				if err := json.Unmarshal(raw, &o); err != nil || o.Items.More {
+					t.Fatalf("seed %d: object %.200s (%v)", seed, raw, err)
+				}
+				if o.Object == "subscription" {
+					most = len(o.Items.Data)
+				}
+			}
+			for _, raw := range step.Events {
+				data, previous, err := event.Data(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var now, was subscription
+				if err := json.Unmarshal(data, &now); err != nil {
+					t.Fatal(err)
+				}
+				if previous != nil && json.Unmarshal(previous, &was) != nil || was.Items.More || len(was.Items.Data) > 10 {
+					t.Fatalf("seed %d: before it was %.200s", seed, previous)
+				}
+				if now.Object != "subscription" {
+					continue
+				}
+				if now.Items.More != (most > 10) || len(now.Items.Data) != min(most, 10) {
+					t.Fatalf("seed %d: of %d items an event shows %d, more: %v", seed, most, len(now.Items.Data), now.Items.More)
+				}
+				if now.Items.More {
+					cut++
+				}
+			}
+		}
+		if most <= 10 || cut == 0 {
+			t.Errorf("seed %d ends with %d items, %d of its events show less", seed, most, cut)
+		}
 	}
 }
 

@@ -209,3 +209,22 @@ func storm(w *world) {
 		}
 	}
 }
+
+// manyItems has more items at its end than Stripe shows with a subscription.
+func manyItems(w *world) {
+	sub := w.subscribe(0)
+	w.pass(w.between(minute, hour))
+	for range w.between(3, 6) {
+		w.byCaller()
+		w.resize(sub, w.between(1, 20))
+		w.pass(w.between(0, 2))
+	}
+	w.byCaller()
+	w.resize(sub, w.between(11, 20))
+	if w.chance(25) {
+		w.pass(w.between(0, 2))
+		w.byCaller()
+		w.change(sub, obj{"status": "canceled", "canceled_at": w.now, "ended_at": w.now})
+		w.emit("customer.subscription.deleted", sub)
+	}
+}

@@ -145,9 +145,9 @@ func (w *world) emitUpdate(typ string, o, previous obj) {
 		n = 2
 	}
 	for range n {
-		data := obj{"object": o}
+		data := obj{"object": shown(o)}
 		if previous != nil {
-			data["previous_attributes"] = previous
+			data["previous_attributes"] = shown(previous)
 		}
 		e := obj{
 			"id": w.id(eventPrefix(typ)), "object": "event", "api_version": w.o.APIVersion, "created": w.now,

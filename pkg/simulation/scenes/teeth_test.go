@@ -2,6 +2,7 @@ package scenes_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ func TestTheUsualMistakesAreSeen(t *testing.T) {
 		{"a fetch is spared that is still needed", "storm", flaw{handlers: eager}, tries / 4},
 		{"a completion is taken for done and its effects lost", "refund", flaw{store: loses("FACT#")}, tries / 2},
 		{"the message is not asked for", "subscription-life", flaw{store: loses("OUT#")}, tries / 2},
+		{"only the items that Stripe shows are kept", "many-items", flaw{handlers: shownOnly}, tries / 2},
 		{"what the customer may use is not kept", "trial-to-paid", flaw{store: loses("ENT#")}, tries / 2},
 	}
 	for _, tt := range tests {
@@ -74,6 +76,26 @@ type snapshots struct{}
 func (snapshots) FetchObject(ctx context.Context, _, _, _ string) ([]byte, error) {
 	object, _, err := event.Data(ctx.Value(snapshotKey{}).([]byte))
 	return object, err
+}
+
+// shownOnly takes the items that Stripe shows with a subscription for all of them.
+func shownOnly(p *play) consumer.Handlers { return p.mux(firstTen{present{p}}) }
+
+type firstTen struct{ present }
+
+func (f firstTen) FetchObject(ctx context.Context, account, object, id string) ([]byte, error) {
+	raw, err := f.present.FetchObject(ctx, account, object, id)
+	if err != nil || object != "subscription" {
+		return raw, err
+	}
+	var sub map[string]any
+	if err := json.Unmarshal(raw, &sub); err != nil {
+		return nil, err
+	}
+	items := sub["items"].(map[string]any)
+	data := items["data"].([]any)
+	items["data"] = data[:min(len(data), 10)]
+	return json.Marshal(sub)
 }
 
 // blindly makes every swap one that holds.
