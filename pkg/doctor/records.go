@@ -42,7 +42,7 @@ func stuck(open []idempotency.Record, more bool, after time.Duration, now time.T
 		}
 	}
 	if died+waiting > 0 {
-		f.fail("does the consumer run? tollgate dlq show "+example+" tells if its last receives could not reach the table and it is a dead letter; reconcile sends what it still finds, tollgate events replay sends one",
+		f.fail("does the consumer run? tollgate events show "+example+"; if its last receives could not reach the table it is a dead letter, tollgate dlq show "+example+"; reconcile sends what it still finds, tollgate events replay sends one",
 			"%d events are not done, have receives left and were not tried for %s (%d of them died while they ran)", died+waiting, after, died)
 	}
 	if more {

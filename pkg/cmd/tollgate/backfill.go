@@ -31,6 +31,7 @@ type backfillCmd struct {
 	Endpoint string  `default:"default" help:"Whose policy the events come under. Default: default." placeholder:"NAME"`
 	Rate     float64 `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
 	DryRun   bool    `help:"Count, and enqueue nothing."`
+	Why      string  `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes      bool    `help:"Do not ask."`
 }
 
@@ -92,7 +93,7 @@ func (c *backfillCmd) Run(ctx context.Context, a *app) error {
 	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
-	return a.audited(ctx, t, auditOf{verb: "backfill", detail: what + c.narrowed()}, func(ctx context.Context) (string, error) {
+	return a.audited(ctx, t, auditOf{verb: "backfill", why: c.Why, detail: what + c.narrowed()}, func(ctx context.Context) (string, error) {
 		done, err := c.backfill(ctx, a, r, req)
 		return fmt.Sprintf("%d listed, %d enqueued, %d deferred", done.Listed, done.Enqueued, done.Deferred), err
 	})

@@ -18,7 +18,7 @@ type cli struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
 	JSON  bool   `help:"Print JSON: one object, or one per line for lists."`
-	Stack string `help:"CloudFormation stack to work on, for example tollgate-live." placeholder:"NAME"`
+	Stack string `help:"CloudFormation stack to work on, for example tollgate-live. Default: what TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL name, else the local system." placeholder:"NAME"`
 	Data  string `default:".tollgate" help:"Data folder of the local system. Default: .tollgate." placeholder:"DIR"`
 
 	Dev    devCmd  `cmd:"" help:"Run the whole system on this machine."`
@@ -51,6 +51,7 @@ type app struct {
 	stack string
 	data  string
 	env   config.Command
+	reach *reach // nil notes nothing
 }
 
 // Exit codes.
@@ -98,7 +99,7 @@ func run(ctx context.Context, args []string, env lookup, s streams) (code int) {
 	parser, err := kong.New(&c,
 		kong.Name("tollgate"),
 		kong.Vars{"version": version()},
-		kong.Description("Receives Stripe's webhooks on AWS and turns each one into its business effect exactly once."),
+		kong.Description("Receives Stripe's webhooks on AWS and turns each one into its business effect exactly once.\n\nExit code 0: done. 1: failed, or something was found. 2: wrong use, nothing was changed."),
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(parsed{code}) }),
 		kong.UsageOnError(),
@@ -108,10 +109,10 @@ func run(ctx context.Context, args []string, env lookup, s streams) (code int) {
 	if err != nil {
 		panic(err) // a mistake in the struct tags above
 	}
-	a := &app{streams: s, json: wantsJSON(args)}
+	a := &app{streams: s, json: wantsJSON(args), reach: &reach{}}
 	k, err := parser.Parse(args)
 	if err != nil {
-		return a.fail(&hintError{&usageError{err.Error()}, "tollgate --help lists the verbs"})
+		return a.fail(&hintError{&usageError{err.Error()}, helpOf(err)})
 	}
 	if a.env, err = config.LoadCommand(env); err != nil {
 		return a.fail(&usageError{err.Error()})
@@ -121,6 +122,24 @@ func run(ctx context.Context, args []string, env lookup, s streams) (code int) {
 		return a.fail(err)
 	}
 	return exitDone
+}
+
+// helpOf names the help that tells what would have been right.
+func helpOf(err error) string {
+	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil {
+		if verb := p.Context.Selected(); verb != nil {
+			return "tollgate " + wordsOf(verb) + " --help says what it takes"
+		}
+	}
+	return "tollgate --help lists the verbs"
+}
+
+// wordsOf are the words by which a verb is called.
+func wordsOf(verb *kong.Node) string {
+	if verb.Parent == nil || verb.Parent.Type != kong.CommandNode {
+		return verb.Name
+	}
+	return wordsOf(verb.Parent) + " " + verb.Name
 }
 
 // version is the module's version, or the commit that it was built from.
@@ -152,6 +171,9 @@ func (a *app) fail(err error) int {
 	text, next := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted"), "" // by Ctrl-C: nothing else cancels a verb
 	if h, ok := errors.AsType[*hintError](err); ok {
 		next = h.hint
+	}
+	if silent := a.reach.hint(); silent != "" {
+		next = strings.TrimSuffix(silent+"; "+next, "; ")
 	}
 	if a.json {
 		line, _ := json.Marshal(struct {

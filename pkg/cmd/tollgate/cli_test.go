@@ -107,7 +107,7 @@ func TestErrorJSON(t *testing.T) {
 		code int
 		hint string
 	}{
-		{"arguments", []string{"events", "fly"}, nil, exitUsage, "tollgate --help"},
+		{"arguments", []string{"events", "fly"}, nil, exitUsage, "tollgate events --help"},
 		{"environment", []string{"events", "list"}, map[string]string{"TOLLGATE_TABLE": "t"}, exitUsage, ""},
 		{"a flag", []string{"dlq", "list", "--limit", "0"}, nil, exitUsage, ""},
 		{"no system", []string{"dlq", "list", "--data", t.TempDir()}, nil, exitUsage, "tollgate dev"},
@@ -161,6 +161,62 @@ func TestTargetOfEnvironment(t *testing.T) {
 	env["TOLLGATE_TABLE"] = "another"
 	tollgate(t.Context(), env, "events", "show", "evt_1", "--data", s.data).refused(t, exitFailed, "ResourceNotFoundException")
 	tollgate(t.Context(), env, "send", "invoice.paid", "--data", s.data).refused(t, exitUsage, "give --url and --secret")
+}
+
+// TestWhatToDoNext: each error that an operator may meet first says what to do, in one line.
+func TestWhatToDoNext(t *testing.T) {
+	there := map[string]string{"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+	named := map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": "http://127.0.0.1:1/0/q", "TOLLGATE_DLQ_URL": "http://127.0.0.1:1/0/d"}
+	const silent = "127.0.0.1:1 does not answer: look at the network, at AWS_REGION and at AWS_ENDPOINT_URL\n"
+	tests := []struct {
+		args  string
+		env   map[string]string
+		aws   bool // Region and credentials are there
+		code  int
+		error string
+		next  string
+	}{
+		{"redrive --bogus", nil, false, exitUsage, "unknown flag --bogus", "tollgate redrive --help says what it takes\n"},
+		{"events show", nil, false, exitUsage, "expected", "tollgate events show --help says what it takes\n"},
+		{"events fly", nil, false, exitUsage, "fly", "tollgate events --help says what it takes\n"},
+		{"fly", nil, false, exitUsage, "fly", "tollgate --help lists the verbs\n"},
+		{"dlq list", nil, false, exitUsage, "no local system runs here", "start one with tollgate dev"},
+		{"dlq list --stack tollgate-live", nil, false, exitUsage, "no AWS Region", ""},
+		{"events list --stack tollgate-live", nil, true, exitFailed, "connection refused", silent},
+		{"events list", named, true, exitFailed, "connection refused", silent},
+		{"dlq list", named, true, exitFailed, "connection refused", silent},
+		{"dev --stack tollgate-live", nil, false, exitUsage, "leave --stack out", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			for name, value := range there {
+				if !tt.aws {
+					value = ""
+				}
+				t.Setenv(name, value)
+			}
+			t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+			got := tollgate(t.Context(), tt.env, append(strings.Fields(tt.args), "--data", t.TempDir())...)
+			got.refused(t, tt.code, tt.error, tt.next)
+			if strings.Count(got.err, "\n") > 2 {
+				t.Errorf("it says\n%s", got.err)
+			}
+		})
+	}
+}
+
+// TestNoCredentials: the SDK's own words name a service of EC2 that nobody has heard of.
+func TestNoCredentials(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "",
+	} {
+		t.Setenv(name, value)
+	}
+	named := map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": "http://127.0.0.1:1/0/q", "TOLLGATE_DLQ_URL": "http://127.0.0.1:1/0/d"}
+	const says = "no AWS credentials are found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID"
+	tollgate(t.Context(), nil, "dlq", "list", "--stack", "tollgate-live").refused(t, exitFailed, says)
+	tollgate(t.Context(), named, "events", "list").refused(t, exitFailed, says)
 }
 
 // TestFaultIsNoSuccess: only kong's own exit is caught.

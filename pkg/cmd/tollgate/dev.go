@@ -28,7 +28,7 @@ type devCmd struct {
 
 // Help is what --help says beside the flags.
 func (devCmd) Help() string {
-	return `Everything durable is in the data folder. Ctrl-C ends it; a second one ends it at once.
+	return `Ingest, queue, consumer, table, secrets and a stand-in for Stripe, each in place of AWS's or Stripe's own; the other verbs find it by its data folder, where everything durable is. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C ends it; a second one ends it at once.
 
   tollgate dev
   tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60
@@ -40,6 +40,9 @@ const stopTimeout = 15 * time.Second
 
 // Run starts the system, says so in one line and runs until an interrupt or a failure.
 func (c *devCmd) Run(ctx context.Context, a *app) error {
+	if a.stack != "" {
+		return usage("dev runs a system here: leave --stack out")
+	}
 	if c.TimeScale < 1 || c.Ingest < 1 || c.Consumers < 1 {
 		return usage("--time-scale, --ingest and --consumers are 1 or more")
 	}

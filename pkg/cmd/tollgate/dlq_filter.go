@@ -17,7 +17,7 @@ type letterFilter struct {
 	Account string `help:"Letters of this connected account." placeholder:"ACCT"`
 	ID      string `help:"Letters of this event, or this one message." placeholder:"EVT"`
 	Since   string `help:"Letters sent since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
-	Until   string `help:"Letters sent before: the same." placeholder:"WHEN"`
+	Until   string `help:"Letters sent before; as --since." placeholder:"WHEN"`
 }
 
 var fingerprint = regexp.MustCompile(`^[0-9a-f]{12}$`)

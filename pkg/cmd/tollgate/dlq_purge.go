@@ -22,7 +22,7 @@ type dlqPurgeCmd struct {
 	Out     string `help:"File of the export; it must not exist. Default: dlq-purge-<time>.jsonl here." placeholder:"FILE"`
 	Payload bool   `help:"Export the events' bodies as well: they hold customers' data."`
 	Limit   int    `default:"100000" help:"Dead letters deleted at most (1 to 100000)."`
-	Why     string `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Why     string `name:"reason" help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
 	Yes     bool   `help:"Do not ask."`
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 
 // doctorCmd checks the system.
 type doctorCmd struct {
-	Timeout  time.Duration `default:"20s" help:"For each check. Default: 20s."`
+	Timeout  time.Duration `default:"20s" help:"How long each check may take. Default: 20s."`
 	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
 }
 
@@ -48,7 +49,7 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	}
 	var all []doctor.Finding
 	if err != nil {
-		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: hintOf(err)}}
+		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: cmp.Or(hintOf(err), a.reach.hint())}}
 	} else {
 		checks, err := c.checks(ctx, a, t)
 		if err != nil {

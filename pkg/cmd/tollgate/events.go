@@ -29,12 +29,14 @@ func (eventsListCmd) Help() string {
 
   failed    all of these
   dead      of these: no receives left, in the dead-letter queue or about to be
-  retrying  of these: will be tried again, or are at this moment
+  retrying  of these: have receives left, or run at this moment
   done      done, of whatever outcome
   ignored   done, and no handler ran
   running   an attempt runs, or died without a word
 
-The last three, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor: on stderr, or with --json as the last object, {"cursor":…,"read":…}.
+The last three, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor on stderr, with --json as an object there: {"cursor":…,"read":…}.
+
+A receive that cannot reach the table leaves no word in the record: where it may have been the last, a retrying event is said to be in the queue or dlq.
 
   tollgate events list
   tollgate events list --status done --type 'invoice.*' --since 2h`

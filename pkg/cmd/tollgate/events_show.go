@@ -46,7 +46,7 @@ const waitEvery = 150 * time.Millisecond
 
 // Help is what --help says beside the flags.
 func (eventsShowCmd) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. Effects are the items that it wrote, as they are now.
+	return `Status is one of done, ignored (done, no handler ran), running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have found the table out of reach, which leaves no word: the record then says retrying for a dead letter too. An ignored event whose dead letter was purged says by whom and why. Effects are the items that it wrote, as they are now.
 
   tollgate events show evt_1
   tollgate events show evt_1 --wait 30s --json`

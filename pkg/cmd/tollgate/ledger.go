@@ -26,7 +26,10 @@ type ledgerShowCmd struct {
 
 // Help is what --help says beside the flags.
 func (ledgerShowCmd) Help() string {
-	return `tollgate ledger show cus_… --json prints the whole ledger as one object. It shows what the handlers kept of the events so far: it waits for none that are still under way. Amounts are in the currency's smallest unit, as Stripe gives them. What no handled event type tells is not there: a refund changes no payment, a dispute stays as it was opened, and an invoice is known once it was paid or its payment failed.`
+	return `Shows what the handlers kept of the events so far: it waits for none that are still under way. Amounts are in the currency's smallest unit, as Stripe gives them. What no handled event type tells is not there: a refund changes no payment, a dispute stays as it was opened, and an invoice is known once it was paid or its payment failed. With --json the whole ledger is one object.
+
+  tollgate ledger show cus_1 --live
+  tollgate ledger show cus_1 --account acct_1 --json`
 }
 
 // Run shows the ledger; a customer that is not known is a failure.

@@ -31,16 +31,15 @@ type secretRollCmd struct {
 
 // Help is what --help says beside the flags.
 func (secretRollCmd) Help() string {
-	return `A secret is rolled in Stripe's Dashboard, not by its API. Stripe then signs with both for up to 24 hours, which is the time to bring the new one here:
+	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: what is signed with a secret that is not stored yet is refused. Stripe then signs with both, which is the time for three steps here. The first takes the new secret and stores it in front of the old one; the second tells which of them verify deliveries; the third removes the old one when it has verified nothing for an hour.
 
-  1. Dashboard, Developers, Webhooks, the endpoint, Roll secret: let the old one expire in 24 hours, never at once: what is signed with a secret that is not stored yet is refused.
-  2. tollgate secret roll --stack tollgate-live      takes the new secret and stores it in front of the old one
-  3. tollgate secret roll --status …                 tells which of them verify deliveries
-  4. tollgate secret roll --finish …                 removes the old one when it has verified nothing for an hour
+  tollgate secret roll --stack tollgate-live
+  tollgate secret roll --stack tollgate-live --status
+  tollgate secret roll --stack tollgate-live --finish
 
 The new secret is read from the terminal, from stdin or from a file, never from an argument: those are seen by others and kept in histories. No secret is shown. Running processes know a new secret within 5 minutes, or at the first delivery that needs it, at most once a minute.
 
-With a local system and its stand-in for Stripe, step 2 does step 1 too.`
+With a local system and its stand-in for Stripe, the first step rolls it there too.`
 }
 
 // Run takes the step that the flags name.

@@ -47,9 +47,9 @@ type target struct {
 func (a *app) target(ctx context.Context) (target, error) {
 	switch {
 	case a.stack != "":
-		return stackTarget(ctx, a.stack)
+		return a.stackTarget(ctx)
 	case a.env.Named():
-		c, err := awsConfig(ctx)
+		c, err := a.awsConfig(ctx)
 		return target{
 			name: "table " + a.env.Table + " in " + c.Region, aws: c,
 			table: a.env.Table, queueURL: a.env.QueueURL, dlqURL: a.env.DLQURL, timeScale: 1,
@@ -61,7 +61,7 @@ func (a *app) target(ctx context.Context) (target, error) {
 }
 
 // awsConfig finds Region and credentials as AWS's own tools do.
-func awsConfig(ctx context.Context) (aws.Config, error) {
+func (a *app) awsConfig(ctx context.Context) (aws.Config, error) {
 	c, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return c, fmt.Errorf("load AWS configuration: %w", err)
@@ -69,7 +69,7 @@ func awsConfig(ctx context.Context) (aws.Config, error) {
 	if c.Region == "" {
 		return c, usage("no AWS Region: set AWS_REGION")
 	}
-	return c, nil
+	return a.reach.watch(c), nil
 }
 
 func (a *app) localTarget(ctx context.Context) (target, error) {

@@ -13,15 +13,19 @@ import (
 )
 
 // stackTarget reads a deployed system's names from its stack's outputs.
-func stackTarget(ctx context.Context, stack string) (target, error) {
-	c, err := awsConfig(ctx)
+func (a *app) stackTarget(ctx context.Context) (target, error) {
+	stack := a.stack
+	c, err := a.awsConfig(ctx)
 	if err != nil {
 		return target{}, err
 	}
 	outputs, err := stackOutputs(ctx, c, stack)
+	if err != nil && a.reach.hint() != "" {
+		return target{}, fmt.Errorf("read stack %s: %w", stack, err)
+	}
 	if err != nil {
 		return target{}, hint(fmt.Errorf("read stack %s: %w", stack, err),
-			"is it deployed in %s with these credentials, and may they call cloudformation:DescribeStacks?", c.Region)
+			"is it deployed in %s with these credentials (AWS_REGION and AWS_PROFILE name others), and may they call cloudformation:DescribeStacks?", c.Region)
 	}
 	var missing []string
 	for _, name := range []string{limits.OutputWebhookURL, limits.OutputQueueURL, limits.OutputDLQURL, limits.OutputTable} {
