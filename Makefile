@@ -14,6 +14,7 @@ FUZZTIME  ?= 10s
 BENCH     ?= .
 SCHEDULES ?= 100000
 SEEDS     ?= 1000
+EVENTS    ?= 20000
 TESTFLAGS ?=
 ARGS      ?=
 STAGE     ?= test
@@ -26,7 +27,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants crash fuzz conformance bench clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash fuzz conformance bench clean needs-node FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +97,12 @@ sim: ## run the real code in seeded worlds of faults (SCHEDULES=100000), and sce
 
 mutants: ## show that the seeded worlds find seeded bugs, and how soon
 	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./pkg/simulation -mutants
+
+lossy: ## run the real consumer over wires that lose, repeat and delay requests, with stopped workers: minutes (EVENTS=20000)
+	go test -count=1 -timeout 60m -v -run '^TestLossyWire$$' ./pkg/simulation/lossy -events $(EVENTS) -workers 24
+
+orders: ## play every order of real event sequences, with an accident at each place: minutes
+	go test -count=1 -timeout 60m -v ./pkg/simulation/ordering -all
 
 crash: ## kill and pause real processes at every point, under load: a quarter of an hour (ARGS="-point claim -repeats 5", ARGS=-mutants)
 	go test -count=1 -tags failpoints ./pkg/failpoint

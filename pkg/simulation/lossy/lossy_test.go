@@ -4,7 +4,7 @@
 // copies, and a quarter of all attempts fall asleep until others have taken over, then
 // go on. In the end every event must be done, and have taken effect exactly once.
 //
-//	go test ./pkg/simulation/lossy -run TestLossyWire -events 20000 -v    with figures, in minutes
+//	make lossy    20,000 events, with figures, in minutes
 package lossy_test
 
 import (
