@@ -179,9 +179,9 @@ func cut(t *testing.T, typ string) []byte {
 	return []byte(strings.Replace(string(withItems(t, typ, 10)), `"has_more":false`, `"has_more":true`, 1))
 }
 
-// Whoever shows a part of a subscription, no part of it is kept.
+// Whoever shows a part of a subscription that goes on, no part of it is kept.
 func TestSomeItemsAreNotKept(t *testing.T) {
-	for _, typ := range []string{created, updated, deleted} {
+	for _, typ := range []string{created, updated} {
 		effects, err := once(t, cut(t, typ))
 		if err == nil || permanent(err) != "" || len(effects) != 0 {
 			t.Errorf("%s: %v, %v", typ, effects, err)
@@ -189,22 +189,28 @@ func TestSomeItemsAreNotKept(t *testing.T) {
 	}
 }
 
-// The event of a subscription that is gone may show its first items only: those that were
-// kept stay. Of one that was never kept there is no more than the event shows.
-func TestItemsOfOneThatIsGone(t *testing.T) {
-	for _, kept := range []int{0, 12} {
-		w := newWorld()
-		if kept > 0 {
-			body := withItems(t, created, kept)
-			w.shows(t, body)
-			w.handle(t, body)
-			clear(w.says)
-		}
-		w.handle(t, cut(t, deleted))
-		items, products := wantItems(max(kept, 10))
-		row, ent := w.item(t, subRow), w.item(t, entKey)
-		if diff := gocmp.Diff([]any{items, products, "canceled", false}, []any{row["items"], ent["products"], row["status"], ent["active"]}); diff != "" {
-			t.Errorf("%d kept: %s", kept, diff)
+// A subscription that has ended, or that is gone, may show its first items only: it ends, and
+// those that were kept stay. Of one that was never kept there is no more than is shown.
+func TestItemsOfOneThatHasEnded(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		for _, kept := range []int{0, 12} {
+			w := newWorld()
+			if kept > 0 {
+				body := withItems(t, created, kept)
+				w.shows(t, body)
+				w.handle(t, body)
+				clear(w.says)
+			}
+			last := cut(t, deleted)
+			if !gone {
+				w.shows(t, last)
+			}
+			w.handle(t, last)
+			items, products := wantItems(max(kept, 10))
+			row, ent := w.item(t, subRow), w.item(t, entKey)
+			if diff := gocmp.Diff([]any{items, products, "canceled", false}, []any{row["items"], ent["products"], row["status"], ent["active"]}); diff != "" {
+				t.Errorf("gone %v, %d kept: %s", gone, kept, diff)
+			}
 		}
 	}
 }

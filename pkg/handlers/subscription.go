@@ -40,17 +40,18 @@ func subscriptionDeleted(_ context.Context, e dispatch.Current[stripe.Subscripti
 	switch {
 	case e.Gone:
 		s.Status, s.EndedAt = stripe.SubscriptionStatusCanceled, cmp.Or(s.EndedAt, e.Created)
-	case s.Status != stripe.SubscriptionStatusCanceled && s.Status != stripe.SubscriptionStatusIncompleteExpired:
+	case !hasEnded(s):
 		return nil, unlike("subscription", s.ID, string(s.Status), e.Type)
 	}
 	return keepSubscription(e, nil)
 }
 
 // keepSubscription keeps a subscription's row and its entitlement. One that is shown with
-// some of its items only is tried again: a customer would lack what was paid for.
+// some of its items only is tried again, unless it has ended: a customer would lack what was
+// paid for.
 func keepSubscription(e dispatch.Current[stripe.Subscription], ms messages) (dispatch.Effects, error) {
 	s := &e.Object
-	if !e.Gone && s.Items != nil && s.Items.HasMore {
+	if !hasEnded(s) && s.Items != nil && s.Items.HasMore {
 		return nil, fmt.Errorf("subscription %s has more items than the %d that are shown", s.ID, len(s.Items.Data))
 	}
 	items := itemsOf(e)
@@ -80,8 +81,13 @@ func entitlement(e dispatch.Current[stripe.Subscription], products []any) dispat
 	return e.Beside("ENT#"+place(e.Input)+s.ID, fields)
 }
 
-// itemsOf returns what a subscription is for, in its own order. The event of one that is
-// gone may show the first items only: then those that were kept stay.
+// hasEnded reports whether a subscription is of a state that it never leaves.
+func hasEnded(s *stripe.Subscription) bool {
+	return s.Status == stripe.SubscriptionStatusCanceled || s.Status == stripe.SubscriptionStatusIncompleteExpired
+}
+
+// itemsOf returns what a subscription is for, in its own order. One that has ended may show
+// its first items only: then those that were kept stay.
 func itemsOf(e dispatch.Current[stripe.Subscription]) []any {
 	items := []any{}
 	shown := e.Object.Items

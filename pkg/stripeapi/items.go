@@ -19,7 +19,8 @@ const (
 // wholeSubscription returns a subscription with all its items: Stripe shows the first of
 // them with it, and all in a list of their own. What changes between the two requests is
 // mended by the next event, as Stripe sends customer.subscription.updated for each change
-// of an item. What cannot be read as a subscription is returned as it is.
+// of an item. What cannot be read as a subscription is returned as it is, and so is one
+// that has ended and of which no items are listed any more: that it ended is what counts.
 func (c *Client) wholeSubscription(ctx context.Context, account, id string, body []byte) ([]byte, error) {
 	var subscription, items map[string]json.RawMessage
 	var more bool
@@ -28,6 +29,9 @@ func (c *Client) wholeSubscription(ctx context.Context, account, id string, body
 		return body, nil
 	}
 	all, err := c.listItems(ctx, account, id)
+	if errors.Is(err, errNoItems) && hasEnded(subscription) {
+		return body, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list its items: %w", err)
 	}
@@ -41,6 +45,18 @@ func (c *Client) wholeSubscription(ctx context.Context, account, id string, body
 	return json.Marshal(subscription)
 }
 
+// hasEnded reports whether a subscription is of a state that it never leaves.
+func hasEnded(subscription map[string]json.RawMessage) bool {
+	switch string(subscription["status"]) {
+	case `"canceled"`, `"incomplete_expired"`:
+		return true
+	}
+	return false
+}
+
+// errNoItems says that a list has no items at all.
+var errNoItems = errors.New("its first page is empty")
+
 // listItems returns all items of a subscription, in Stripe's order and each once. It
 // reads the list from its start, so that the items of one page are of one moment.
 func (c *Client) listItems(ctx context.Context, account, subscription string) ([]json.RawMessage, error) {
@@ -51,6 +67,9 @@ func (c *Client) listItems(ctx context.Context, account, subscription string) ([
 		page, more, err := c.itemsPage(ctx, account, subscription, after)
 		if err != nil {
 			return nil, err
+		}
+		if len(page) == 0 && after == "" && !more {
+			return nil, errNoItems
 		}
 		if len(page) == 0 {
 			return nil, errors.New("a page is empty, and there were to be more items")

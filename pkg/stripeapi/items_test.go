@@ -132,6 +132,30 @@ func TestItemsThatCannotBeListed(t *testing.T) {
 	}
 }
 
+// TestEndedWithoutItems: one that has ended is fetched although no items of it are listed,
+// and only then.
+func TestEndedWithoutItems(t *testing.T) {
+	for _, c := range []struct {
+		name, status, page string
+		fetched            bool
+	}{
+		{"canceled", "canceled", aPage(1, 0, false), true},
+		{"never begun", "incomplete_expired", aPage(1, 0, false), true},
+		{"unpaid goes on", "unpaid", aPage(1, 0, false), false},
+		{"no end of the list", "canceled", aPage(1, 0, true), false},
+		{"a wrong list", "canceled", aPage(1, 3, true), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			shown := strings.Replace(shownWith(true), `"active"`, `"`+c.status+`"`, 1)
+			address, _ := scripted(t, shown, c.page)
+			body, err := newClient(t, stripeapi.Options{URL: address}).FetchObject(t.Context(), "", "subscription", "sub_1")
+			if c.fetched && (err != nil || string(body) != shown) || !c.fetched && (err == nil || body != nil) {
+				t.Errorf("%q, error %v", body, err)
+			}
+		})
+	}
+}
+
 // verdict is what becomes of an error: the reason that parks it and what callers branch on.
 type verdict struct {
 	Reason           string
