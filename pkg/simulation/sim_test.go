@@ -29,10 +29,17 @@ func simulate(t *testing.T, seed uint64, trace func(string)) (w *world) {
 	return w
 }
 
+// reportEvery is after how many schedules a long run says how far it is.
+const reportEvery = 25_000
+
 // TestSchedules runs many worlds. It names the seed of the first that goes wrong.
 func TestSchedules(t *testing.T) {
 	start := time.Now()
-	var next, steps atomic.Uint64
+	var next, done, steps atomic.Uint64
+	report := func(t *testing.T) {
+		took := time.Since(start)
+		t.Logf("%d of %d schedules, %d steps in %v, %.0f schedules a second", done.Load(), *schedules, steps.Load(), took.Round(time.Millisecond), float64(done.Load())/took.Seconds())
+	}
 	var once sync.Once
 	failed, all := make(chan struct{}), newTally()
 	next.Store(*first)
@@ -58,18 +65,20 @@ func TestSchedules(t *testing.T) {
 						t.Errorf("seed %d (schedule %d): %s\nsee its steps with: go test ./pkg/simulation -run TestSeed -seed %d -v", seed, seed-*first+1, w.wrong, seed)
 						return
 					}
+					if done.Add(1)%reportEvery == 0 {
+						report(t)
+					}
 				}
 			})
 		}
 	})
-	took := time.Since(start)
 	if *showTally {
 		all.print(os.Stdout)
 	}
 	if *schedules >= enough && !t.Failed() {
 		all.check(t)
 	}
-	t.Logf("%d schedules, %d steps in %v, %.0f schedules a second", next.Load()-*first, steps.Load(), took.Round(time.Millisecond), float64(next.Load()-*first)/took.Seconds())
+	report(t)
 }
 
 // TestSeed shows the steps of one schedule.
