@@ -12,9 +12,14 @@ import (
 // reach notes whether the last request to AWS could be signed, and got an answer: whatever
 // an error says then, this is what is to be mended first.
 type reach struct {
-	next      aws.HTTPClient
 	silent    atomic.Pointer[string] // the host that did not answer
 	strangers atomic.Bool            // no credentials are found
+}
+
+// requests notes which are answered.
+type requests struct {
+	aws.HTTPClient
+	noted *reach
 }
 
 // credentials notes whether there are any.
@@ -30,27 +35,28 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return found, err
 }
 
-// watch returns a configuration whose requests are noted.
+// watch returns a configuration whose requests are noted. It is safe for concurrent use,
+// also while requests of others are under way.
 func (r *reach) watch(c aws.Config) aws.Config {
 	if r == nil {
 		return c
 	}
-	if r.next = c.HTTPClient; r.next == nil {
-		r.next = awshttp.NewBuildableClient()
+	if c.HTTPClient == nil {
+		c.HTTPClient = awshttp.NewBuildableClient()
 	}
-	c.HTTPClient, c.Credentials = r, credentials{c.Credentials, r}
+	c.HTTPClient, c.Credentials = requests{c.HTTPClient, r}, credentials{c.Credentials, r}
 	return c
 }
 
 // Do makes a request. One that was called off says nothing about its host.
-func (r *reach) Do(q *http.Request) (*http.Response, error) {
-	res, err := r.next.Do(q)
+func (r requests) Do(q *http.Request) (*http.Response, error) {
+	res, err := r.HTTPClient.Do(q)
 	switch {
 	case err == nil:
-		r.silent.Store(nil)
+		r.noted.silent.Store(nil)
 	case q.Context().Err() == nil:
 		host := q.URL.Host
-		r.silent.Store(&host)
+		r.noted.silent.Store(&host)
 	}
 	return res, err
 }

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// asks counts its requests.
+type asks struct{ n int }
+
+func (a *asks) Do(*http.Request) (*http.Response, error) {
+	a.n++
+	return &http.Response{}, nil
+}
+
+// TestReachOfTwo: a verb may look for its target twice, as doctor's check of the endpoint
+// does beside the others, and each way keeps a client of its own.
+func TestReachOfTwo(t *testing.T) {
+	var r reach
+	var clients [2]asks
+	first := r.watch(aws.Config{HTTPClient: &clients[0]})
+	r.watch(aws.Config{HTTPClient: &clients[1]})
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1", nil)
+	check(t, err)
+	_, err = first.HTTPClient.Do(q)
+	check(t, err)
+	if clients[0].n != 1 || clients[1].n != 0 {
+		t.Errorf("asked by %+v, want by the first alone", clients)
+	}
+}
