@@ -131,19 +131,18 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 		t.Errorf("the audit trail is %s", trail)
 	}
 
-	for text, code := range map[string]int{"\n": exitUsage, "no\n": exitUsage, "Y\n": exitDone} {
+	for _, c := range []struct {
+		text       string
+		code, left int
+	}{{"\n", exitUsage, 1}, {"no\n", exitUsage, 1}, {"Y\n", exitDone, 0}} {
 		keys, tty := terminal(t)
 		p := start(t, s.environment(), tty, "redrive")
 		p.until("Go on? [y/N] ")
-		p.types(keys, text)
-		if p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != code {
-			t.Errorf("%q: exit %d, want %d", text, p.cmd.ProcessState.ExitCode(), code)
+		p.types(keys, c.text)
+		if p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != c.code {
+			t.Errorf("%q: exit %d, want %d", c.text, p.cmd.ProcessState.ExitCode(), c.code)
 		}
-		if code == exitDone {
-			s.allVisible(0)
-			break
-		}
-		s.allVisible(1)
+		s.allVisible(c.left)
 	}
 }
 
