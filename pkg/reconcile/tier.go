@@ -69,7 +69,7 @@ func cut(from, to time.Time, slice time.Duration) []Window {
 	return all
 }
 
-// whole is a length on Stripe's clock, which has whole seconds.
+// whole rounds a length to what Stripe's clock can tell, whole seconds and at least one.
 func whole(d time.Duration) time.Duration { return max(d.Round(time.Second), time.Second) }
 
 func seconds(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }

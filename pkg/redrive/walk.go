@@ -46,8 +46,9 @@ func walk(ctx context.Context, q Queue, o Options, visit func(h *hold, batch []R
 		defer cancel()
 		unreleased = h.release(ctx)
 	}()
+	var dry streak
 	read := 0
-	for vain := (vain{}); !vain.over(h); {
+	for !dry.over(h) {
 		if err := ctx.Err(); err != nil {
 			return 0, fmt.Errorf("stopped after %d: %w", read, err)
 		}
@@ -56,7 +57,8 @@ func walk(ctx context.Context, q Queue, o Options, visit func(h *hold, batch []R
 		if err != nil {
 			return 0, err
 		}
-		if vain.count(len(batch), got); len(batch) == 0 {
+		dry.count(len(batch), got)
+		if len(batch) == 0 {
 			continue
 		}
 		read += len(batch)
@@ -67,23 +69,23 @@ func walk(ctx context.Context, q Queue, o Options, visit func(h *hold, batch []R
 	return 0, nil
 }
 
-// vain counts the receives in a row without a letter that is new.
-type vain struct{ empty, again int }
+// streak counts the receives in a row without a letter that is new.
+type streak struct{ empty, again int }
 
-func (v *vain) count(fresh, got int) {
+func (s *streak) count(fresh, got int) {
 	switch {
 	case fresh > 0:
-		*v = vain{}
+		*s = streak{}
 	case got > 0:
-		v.again++
+		s.again++
 	default:
-		v.empty++
+		s.empty++
 	}
 }
 
 // over reports whether the queue has shown all that it has. Letters that came back, as they
 // could not be hidden on in time, are no sign of an end before each of them may have.
-func (v *vain) over(h *hold) bool { return v.empty >= emptyReceives || v.again > len(h.latest) }
+func (s *streak) over(h *hold) bool { return s.empty >= emptyReceives || s.again > len(h.latest) }
 
 // receive returns those messages of one receive that were not received before, and how many
 // it got in all.

@@ -133,7 +133,7 @@ func (p *purgeRun) run(ctx context.Context) error {
 	}
 	progress := p.app.progress("purged", p.plan.Selected)
 	var done redrive.Purged
-	err = p.app.exclusive(ctx, p.target, "dlq purge", func(ctx context.Context) error {
+	err = p.app.exclusive(ctx, p.target, verbPurge, func(ctx context.Context) error {
 		purge := redrive.Purge{Queue: p.target.deadLetters(), Deleter: p.target.mover(), Store: store, Gone: progress.add}
 		done, err = purge.Run(ctx, p.plan, p.target.pass(redrive.MaxLetters))
 		return err

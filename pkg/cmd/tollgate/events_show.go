@@ -24,8 +24,8 @@ type eventView struct {
 	Effects []map[string]any `json:"effects"`
 }
 
-// purge adds who gave the event up, and why, from the audit trail.
-func (v *recordView) purge(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
+// addPurger adds who gave the event up, and why, from the audit trail.
+func (v *recordView) addPurger(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
 	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at, Verb: verbPurge, Limit: 1000})
 	if err != nil {
 		fmt.Fprintf(a.err, "who purged it is not known: %v\n", err)
@@ -75,7 +75,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	}
 	v := eventView{recordView: viewOf(r, time.Now()), Effects: []map[string]any{}}
 	if v.Purged {
-		v.purge(ctx, a, reader, r.DoneAt)
+		v.addPurger(ctx, a, reader, r.DoneAt)
 	}
 	for _, key := range r.Effects {
 		item, there, err := reader.Item(ctx, key)

@@ -167,7 +167,7 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 // purgeText says that an operator gave the event up, and who as far as that is known.
 func (v recordView) purgeText() string {
 	if v.PurgeAudit == "" {
-		return `its dead letter was purged; tollgate audit list --verb "dlq purge" says by whom`
+		return fmt.Sprintf("its dead letter was purged; tollgate audit list --verb %q says by whom", verbPurge)
 	}
 	return fmt.Sprintf("its dead letter was purged by %s because %q (audit entry %s)", v.PurgeBy, v.PurgeWhy, v.PurgeAudit)
 }
