@@ -54,53 +54,69 @@ func metricsOf(r slog.Record) []metric {
 	switch r.Message {
 	case PassMessage, OutboxMessage:
 		return ofReconcile(r)
-	case DeliveryMessage, EventMessage:
+	case DeliveryMessage:
+		return ofDelivery(said(r))
+	case EventMessage:
+		return ofMessage(said(r))
 	default:
 		return nil
 	}
-	var outcome, reason, verifiedBy string
-	age := int64(-1)
+}
+
+// says is what a line about a delivery or a message tells metrics.
+type says struct {
+	outcome, verifiedBy string
+	by                  string // the dimension of its reason, "" when it has none
+	age                 int64  // ms, -1 when it is not known
+}
+
+func said(r slog.Record) says {
+	s := says{age: -1}
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case OutcomeKey:
-			outcome = a.Value.String()
+			s.outcome = a.Value.String()
 		case ReasonKey:
-			reason = a.Value.String()
+			if s.by = ""; a.Value.String() != "" {
+				s.by = ReasonKey
+			}
 		case VerifiedByKey:
-			verifiedBy = a.Value.String()
+			s.verifiedBy = a.Value.String()
 		case AgeKey:
-			age = a.Value.Int64()
+			s.age = a.Value.Int64()
 		}
 		return true
 	})
-	by := ""
-	if reason != "" {
-		by = ReasonKey
+	return s
+}
+
+// ofDelivery is what a delivery counts as. One that was not enqueued says so with a zero:
+// an alarm compares rejections with it, and a metric that was never written cannot be compared.
+func ofDelivery(s says) []metric {
+	m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}}
+	enqueued := metric{name: limits.MetricEnqueued, unit: unitCount}
+	switch s.outcome {
+	case "enqueued":
+		enqueued.value = 1
+	case "rejected":
+		m = append(m, metric{name: limits.MetricRejected, value: 1, by: s.by, unit: unitCount})
 	}
-	if r.Message == DeliveryMessage {
-		m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}}
-		// A delivery that was not enqueued says so with a zero: an alarm compares the two
-		// metrics, and a metric that was never written cannot be compared.
-		enqueued := metric{name: limits.MetricEnqueued, unit: unitCount}
-		switch outcome {
-		case "enqueued":
-			enqueued.value = 1
-		case "rejected":
-			m = append(m, metric{name: limits.MetricRejected, value: 1, by: by, unit: unitCount})
-		}
-		m = append(m, enqueued)
-		if verifiedBy != "" {
-			m = append(m, metric{name: limits.MetricVerifiedBy, value: 1, by: VerifiedByKey, only: true, unit: unitCount})
-		}
-		return m
+	m = append(m, enqueued)
+	if s.verifiedBy != "" {
+		m = append(m, metric{name: limits.MetricVerifiedBy, value: 1, by: VerifiedByKey, only: true, unit: unitCount})
 	}
-	name := ofEvent[outcome]
+	return m
+}
+
+// ofMessage is what an attempt at a message counts as.
+func ofMessage(s says) []metric {
+	name := ofEvent[s.outcome]
 	if name == "" {
 		return nil
 	}
-	m := []metric{{name: name, value: 1, by: by, unit: unitCount}}
-	if name == limits.MetricDone && age >= 0 {
-		m = append(m, metric{name: limits.MetricAge, value: age, unit: unitMillis})
+	m := []metric{{name: name, value: 1, by: s.by, unit: unitCount}}
+	if name == limits.MetricDone && s.age >= 0 {
+		m = append(m, metric{name: limits.MetricAge, value: s.age, unit: unitMillis})
 	}
 	return m
 }
