@@ -12,29 +12,14 @@ import (
 // time. Each runs by its own tier's rules and is noted as that tier's. One that cannot be
 // listed is passed over in this run, so that it holds up none behind it.
 func (p *pass) catchUp(ctx context.Context) {
-	var long []Tier
-	oldest := p.started
-	for _, t := range Tiers(p.cfg.Limits.Reconcile) {
-		if t.Slice > 0 {
-			long = append(long, t)
-			if begin := p.started.Add(-t.Span - t.Slice); begin.Before(oldest) {
-				oldest = begin
-			}
-		}
-	}
-	notes, err := p.cfg.Coverage.Covered(ctx, oldest, p.started)
+	long := slices.DeleteFunc(Tiers(p.cfg.Limits.Reconcile), func(t Tier) bool { return t.Slice == 0 })
+	notes, err := p.noted(ctx, long)
 	if err != nil {
 		p.report.Err = errors.Join(p.report.Err, fmt.Errorf("read what was finished: %w", err))
 		return
 	}
-	by := map[owner][]Covered{}
-	for _, c := range notes {
-		if c.Livemode == p.live {
-			by[owner{c.Tier, c.Account}] = append(by[owner{c.Tier, c.Account}], c)
-		}
-	}
 	for !p.outOfTime() {
-		t, account, w, found := p.oldestLeft(long, by)
+		t, account, w, found := p.oldestLeft(long, notes)
 		if !found {
 			return
 		}
@@ -47,13 +32,34 @@ func (p *pass) catchUp(ctx context.Context) {
 		} else {
 			p.report.CaughtUp++
 		}
-		o := owner{t.Name, account}
-		by[o] = append(by[o], Covered{From: w.From, To: w.To, DoneAt: p.cfg.Now()})
+		of := tierOf{t.Name, account} // what was passed over too: it is not tried again in this run
+		notes[of] = append(notes[of], Covered{From: w.From, To: w.To, DoneAt: p.cfg.Now()})
 	}
 }
 
-// owner is whose notes say what is left of a tier.
-type owner struct{ tier, account string }
+// tierOf is a tier's passes over one account.
+type tierOf struct{ tier, account string }
+
+// noted reads what passes of these tiers have finished, as far back as they look.
+func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, error) {
+	oldest := p.started
+	for _, t := range tiers {
+		if begin := p.started.Add(-t.Span - t.Slice); begin.Before(oldest) {
+			oldest = begin
+		}
+	}
+	all, err := p.cfg.Coverage.Covered(ctx, oldest, p.started)
+	if err != nil {
+		return nil, err
+	}
+	notes := map[tierOf][]Covered{}
+	for _, c := range all {
+		if of := (tierOf{c.Tier, c.Account}); c.Livemode == p.live {
+			notes[of] = append(notes[of], c)
+		}
+	}
+	return notes, nil
+}
 
 // passOver reports whether a slice that was not finished leaves the others their turn. What
 // is put off or out of time is for a later run, which is no fault.
@@ -69,10 +75,10 @@ func (p *pass) passOver(err error) bool {
 	return unlisted
 }
 
-func (p *pass) oldestLeft(tiers []Tier, notes map[owner][]Covered) (tier Tier, account string, oldest Window, found bool) {
+func (p *pass) oldestLeft(tiers []Tier, notes map[tierOf][]Covered) (tier Tier, account string, oldest Window, found bool) {
 	for _, t := range tiers {
 		for _, a := range p.accounts {
-			if w, left := t.left(p.started, notes[owner{t.Name, a}]); left && (!found || w.From.Before(oldest.From)) {
+			if w, left := t.left(p.started, notes[tierOf{t.Name, a}]); left && (!found || w.From.Before(oldest.From)) {
 				tier, account, oldest, found = t, a, w, true
 			}
 		}
