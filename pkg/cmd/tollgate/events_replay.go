@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,14 +162,26 @@ func (c *eventsReplayCmd) choose(ctx context.Context, a *app, reader *dynamostor
 	case file != nil:
 		return file.ids, nil
 	}
+	found, err := c.find(ctx, a, reader)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(found, func(x, y idempotency.Record) int { return cmp.Compare(x.Created, y.Created) })
+	ids := make([]string, len(found))
+	for i, r := range found {
+		ids[i] = r.ID
+	}
+	return ids, nil
+}
+
+// find reads the table for the done events that the filters select.
+func (c *eventsReplayCmd) find(ctx context.Context, a *app, reader *dynamostore.Reader) (found []idempotency.Record, err error) {
 	req, until, err := c.request(time.Now())
 	if err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.err, "reading the whole table, at most %d items: no index has done events\n", c.MaxRead)
-	var found []idempotency.Record
-	read := 0
-	for {
+	for read := 0; ; {
 		req.Limit, req.MaxRead = c.Limit-len(found), c.MaxRead-read
 		page, err := reader.List(ctx, req)
 		if errors.Is(err, dynamostore.ErrCursor) {
@@ -183,19 +196,14 @@ func (c *eventsReplayCmd) choose(ctx context.Context, a *app, reader *dynamostor
 				found = append(found, r)
 			}
 		}
-		if req.Cursor = page.Cursor; req.Cursor == "" || len(found) == c.Limit || c.MaxRead-read < idempotency.Shards {
-			break
+		if req.Cursor = page.Cursor; req.Cursor == "" {
+			return found, nil
+		}
+		if len(found) == c.Limit || c.MaxRead-read < idempotency.Shards {
+			fmt.Fprintf(a.err, "there may be more than these %d (%d items read): go on with --cursor %s\n", len(found), read, req.Cursor)
+			return found, nil
 		}
 	}
-	if req.Cursor != "" {
-		fmt.Fprintf(a.err, "there may be more than these %d (%d items read): go on with --cursor %s\n", len(found), read, req.Cursor)
-	}
-	slices.SortStableFunc(found, func(x, y idempotency.Record) int { return int(max(-1, min(1, x.Created-y.Created))) })
-	ids := make([]string, len(found))
-	for i, r := range found {
-		ids[i] = r.ID
-	}
-	return ids, nil
 }
 
 // once drops what stands twice: an event would be sent twice.
