@@ -40,25 +40,24 @@ func (u *Update) Paths() []Path {
 // reads see the item as it was. It returns *Error if an operand is missing or of
 // the wrong type, if a path leads nowhere, or if a number does not fit.
 func (u *Update) Apply(item value.Item) (value.Item, error) {
-	out := value.Value{Type: value.Map, Map: maps.Clone(item)}
-	if out.Map == nil {
-		out.Map = value.Item{}
+	out := maps.Clone(item)
+	if out == nil {
+		out = value.Item{}
 	}
 	if u == nil {
-		return out.Map, nil
+		return out, nil
 	}
-	var err error
 	for _, a := range u.set {
-		v, termErr := a.term.eval(item)
-		if termErr != nil {
-			return nil, termErr
+		v, err := a.term.eval(item)
+		if err != nil {
+			return nil, err
 		}
-		if out, err = edit(out, a.path.steps, setTo(v)); err != nil {
+		if err := editItem(out, a.path.steps, setTo(v)); err != nil {
 			return nil, err
 		}
 	}
 	for _, a := range u.add {
-		if out, err = edit(out, a.path.steps, a.apply); err != nil {
+		if err := editItem(out, a.path.steps, a.apply); err != nil {
 			return nil, err
 		}
 	}
@@ -66,11 +65,11 @@ func (u *Update) Apply(item value.Item) (value.Item, error) {
 		if p.pastEnd(item) {
 			continue
 		}
-		if out, err = edit(out, p.steps, removed); err != nil {
+		if err := editItem(out, p.steps, removed); err != nil {
 			return nil, err
 		}
 	}
-	return out.Map, nil
+	return out, nil
 }
 
 func setTo(v value.Value) change {
@@ -92,6 +91,31 @@ func (p Path) pastEnd(item value.Item) bool {
 
 // change says what becomes of the value at a path: the new one, or false to remove it.
 type change func(old value.Value, exists bool) (value.Value, bool, error)
+
+// editItem changes the value at a path of an item that nobody else holds; what lies in it
+// is copied on the way.
+func editItem(own value.Item, steps []step, f change) error {
+	name := steps[0].name
+	old, exists := own[name]
+	if len(steps) > 1 {
+		if !exists {
+			return badPath()
+		}
+		inner, err := edit(old, steps[1:], f)
+		own[name] = inner
+		return err
+	}
+	changed, keep, err := f(old, exists)
+	switch {
+	case err != nil:
+		return err
+	case keep:
+		own[name] = changed
+	default:
+		delete(own, name)
+	}
+	return nil
+}
 
 // edit returns v with the value at the path changed; only what lies on the path is copied.
 func edit(v value.Value, steps []step, f change) (value.Value, error) {
