@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,13 @@ var (
 	showTally = flag.Bool("tally", false, "TestSchedules says how often what happened")
 	oneSeed   = flag.Uint64("seed", 0, "the seed of TestSeed")
 )
+
+// TestMain gives the collector less to do: a world is a few megabytes, over which it would go
+// all the time.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	os.Exit(m.Run())
+}
 
 // simulate runs one schedule and returns what was wrong with it, "" for nothing.
 func simulate(t *testing.T, seed uint64, trace func(string)) (w *world) {
