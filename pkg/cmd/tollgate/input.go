@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 )
 
 // isTerminal reports whether somebody may be typing at a file. Other devices pass too:
@@ -55,13 +57,28 @@ func readLine(from io.Reader, most int) (string, error) {
 }
 
 // hideTyping turns a terminal's echo off and returns what turns it on. Where that cannot
-// be done what is typed is seen by who types it.
+// be done what is typed is seen by who types it. No interrupt ends the command before the
+// echo is on again, and none that the terminal sends to stty too leaves it off.
 func hideTyping(terminal *os.File) (show func()) {
-	stty := func(mode string) {
-		cmd := exec.Command("stty", mode)
-		cmd.Stdin = terminal
-		_ = cmd.Run() // there may be no stty
+	held := make(chan os.Signal, 1)
+	signal.Notify(held, os.Interrupt, syscall.SIGTERM)
+	_ = stty(terminal, "-echo") // there may be no stty
+	return func() {
+		defer signal.Stop(held)
+		for range maxEchoTries {
+			end, ok := errors.AsType[*exec.ExitError](stty(terminal, "echo"))
+			if !ok || end.Exited() {
+				return
+			}
+		}
 	}
-	stty("-echo")
-	return func() { stty("echo") }
+}
+
+// maxEchoTries is more often than anybody presses Ctrl-C while the echo is turned on.
+const maxEchoTries = 20
+
+func stty(terminal *os.File, mode string) error {
+	cmd := exec.Command("stty", mode)
+	cmd.Stdin = terminal
+	return cmd.Run()
 }
