@@ -100,7 +100,7 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 		return Result{}, err
 	}
 	if !found {
-		return Result{}, &RefusedError{Why: "event " + id + " is not known: it was never done", Hint: "tollgate backfill enqueues what the table lacks"}
+		return Result{}, &RefusedError{Why: "it is not known: it was never done", Hint: "tollgate backfill enqueues what the table lacks"}
 	}
 	now := r.cfg.Now()
 	if err := runs(record, now); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,7 +33,8 @@ func (r roll) take(ctx context.Context) error {
 	if standIn {
 		what = "roll the secret at the stand-in for Stripe, and " + what
 	} else {
-		fmt.Fprintf(r.app.err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n", r.wanted.URL)
+		fmt.Fprintf(r.app.err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n",
+			cmp.Or(r.wanted.URL, "this system"))
 	}
 	if err := r.app.confirm(ctx, r.target, what, r.Yes); err != nil {
 		return err

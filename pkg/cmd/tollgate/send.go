@@ -227,7 +227,8 @@ func (d *deliveries) end(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted after %d of %d deliveries", d.p.count(), d.total)
 	case d.bad > 0:
-		return fmt.Errorf("%d of %d deliveries were not answered 2xx", d.bad, d.total)
+		return hint(fmt.Errorf("%d of %d deliveries were not answered 2xx", d.bad, d.total),
+			"each line has its answer; the log of ingest, in a local system of tollgate dev, says more")
 	}
 	return nil
 }
