@@ -132,7 +132,10 @@ func (q *misses) Receive(ctx context.Context, limit int, hide time.Duration) ([]
 func TestBrowseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := queueOf(t, 1)
-		ids, _, err := browse(t.Context(), again{q}, redrive.Options{})
+		q.slow = time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		ids, _, err := browse(ctx, again{q}, redrive.Options{})
 		if err != nil || len(ids) != 1 {
 			t.Errorf("visited %v: %v", ids, err)
 		}

@@ -54,7 +54,7 @@ func TestBackfill(t *testing.T) {
 		into *backfilled
 		args []string
 	}{
-		{&dry, []string{"--dry-run"}}, {&done, nil},
+		{&dry, []string{"--dry-run"}}, {&done, []string{"--reason", "ticket 7"}},
 	} {
 		a := s.withKey(append([]string{"backfill", "--since", "48h", "--json"}, run.args...)...).ok(t)
 		check(t, json.Unmarshal([]byte(a.out), run.into))
@@ -101,8 +101,9 @@ func TestBackfill(t *testing.T) {
 	if a := s.withKey("reconcile", "report", "--days", "3"); a.code != exitFailed {
 		t.Errorf("%+v", a)
 	}
-	if a := s.tollgate("audit", "list"); strings.Count(a.out, "backfill") != 2 {
-		t.Errorf("the audit trail has %s", a.out)
+	trail := lines[auditView](t, s.tollgate("audit", "list", "--verb", "backfill", "--json").ok(t).out)
+	if len(trail) != 2 || trail[0].Why != "" || trail[1].Why != "ticket 7" {
+		t.Errorf("the audit trail has %+v", trail)
 	}
 }
 

@@ -148,6 +148,16 @@ func TestEventsShowPurged(t *testing.T) {
 	if got := s.tollgate("events", "show", "evt_ignored", "--json").ok(t).out; strings.Contains(got, "purge") {
 		t.Errorf("%s", got)
 	}
+
+	// Another purge, over before an event was done, is not what gave it up.
+	a, to, _ := auditing(t, s)
+	reader, err := to.reader()
+	check(t, err)
+	var later recordView
+	later.addPurger(t.Context(), a, reader, time.Now().Add(time.Minute))
+	if later.PurgeAudit != "" {
+		t.Errorf("%+v", later)
+	}
 }
 
 func TestEventsShowUnknown(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tollgate/pkg/idempotency"
@@ -58,7 +59,14 @@ func TestReplayWait(t *testing.T) {
 	if v = one(late, exitFailed); v.Action != "sent" || v.Record.Attempt != 3 || !strings.Contains(late.err, "0 dead, 1 still open") {
 		t.Errorf("still dead: %+v, %+v: %s", v, v.Record, late.err)
 	}
-	s.onSend(func() { fail(0) })
+	s.onSend(func() {
+		var looks atomic.Int64
+		s.watch(func(operation string) {
+			if operation == "DynamoDB_20120810.GetItem" && looks.Add(1) == 2 {
+				fail(0) // when it was seen dead of old, and is looked at again
+			}
+		})
+	})
 	text := wait()
 	if text.code != exitFailed || !strings.Contains(text.out, " sent ") || !strings.Contains(text.out, "evt_1 is dead: dead after attempt 4: no plan\n") || !strings.Contains(text.err, "1 dead, 0 still open") {
 		t.Errorf("dead again: %+v", text)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,5 +30,22 @@ func TestReachOfTwo(t *testing.T) {
 	check(t, err)
 	if clients[0].n != 1 || clients[1].n != 0 {
 		t.Errorf("asked by %+v, want by the first alone", clients)
+	}
+}
+
+// TestReachOfACall: one that was called off says nothing about its host.
+func TestReachOfACall(t *testing.T) {
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for want, ctx := range map[string]context.Context{"": stopped, "127.0.0.1:1 does not answer: ": t.Context()} {
+		var r reach
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:1", nil)
+		check(t, err)
+		if _, err := r.watch(aws.Config{}).HTTPClient.Do(q); err == nil {
+			t.Error("somebody answers")
+		}
+		if got := r.hint(); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
