@@ -87,7 +87,7 @@ func hasEnded(s *stripe.Subscription) bool {
 }
 
 // itemsOf returns what a subscription is for, in its own order. One that has ended may show
-// its first items only: then those that were kept stay.
+// its first items only: then those that were kept stay, if there are any.
 func itemsOf(e dispatch.Current[stripe.Subscription]) []any {
 	items := []any{}
 	shown := e.Object.Items

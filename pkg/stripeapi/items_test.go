@@ -136,18 +136,20 @@ func TestItemsThatCannotBeListed(t *testing.T) {
 // and only then.
 func TestEndedWithoutItems(t *testing.T) {
 	for _, c := range []struct {
-		name, status, page string
-		fetched            bool
+		name, status string
+		pages        []string
+		fetched      bool
 	}{
-		{"canceled", "canceled", aPage(1, 0, false), true},
-		{"never begun", "incomplete_expired", aPage(1, 0, false), true},
-		{"unpaid goes on", "unpaid", aPage(1, 0, false), false},
-		{"no end of the list", "canceled", aPage(1, 0, true), false},
-		{"a wrong list", "canceled", aPage(1, 3, true), false},
+		{"canceled", "canceled", []string{aPage(1, 0, false)}, true},
+		{"never begun", "incomplete_expired", []string{aPage(1, 0, false)}, true},
+		{"unpaid goes on", "unpaid", []string{aPage(1, 0, false)}, false},
+		{"an empty page that says there are more", "canceled", []string{aPage(1, 0, true)}, false},
+		{"an empty page after the first", "canceled", []string{aPage(1, 2, true), aPage(1, 0, false)}, false},
+		{"a wrong list", "canceled", []string{aPage(1, 3, true)}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			shown := strings.Replace(shownWith(true), `"active"`, `"`+c.status+`"`, 1)
-			address, _ := scripted(t, shown, c.page)
+			address, _ := scripted(t, shown, c.pages...)
 			body, err := newClient(t, stripeapi.Options{URL: address}).FetchObject(t.Context(), "", "subscription", "sub_1")
 			if c.fetched && (err != nil || string(body) != shown) || !c.fetched && (err == nil || body != nil) {
 				t.Errorf("%q, error %v", body, err)
