@@ -120,6 +120,8 @@ func TestParse(t *testing.T) {
 		{"leading space", `{"default":[" whsec_a"]}`, map[string][]string{"default": {}}, 1},
 		{"space inside", `{"default":["whsec_a b"]}`, map[string][]string{"default": {}}, 1},
 		{"no-break space", `{"default":["whsec_a\u00a0"]}`, map[string][]string{"default": {}}, 1},
+		{"a key of the cursor", `{"default":["whsec_a\u001b[D"]}`, map[string][]string{"default": {}}, 1},
+		{"space of no width", `{"default":["whsec_\u200ba"]}`, map[string][]string{"default": {}}, 1},
 		{"another kind of key", `{"default":["sk_live_SENSITIVE"]}`, map[string][]string{"default": {}}, 1},
 		{"prefix alone", `{"default":["whsec_"]}`, map[string][]string{"default": {}}, 1},
 		{"number", `{"default":[5,"whsec_a"]}`, map[string][]string{"default": {"whsec_a"}}, 1},

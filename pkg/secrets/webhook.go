@@ -133,13 +133,16 @@ func usable(endpoint string, entries []json.RawMessage, log *slog.Logger) []stri
 const prefix = "whsec_"
 
 // FaultOf returns why a signing secret cannot be used, "" if it can. An empty secret verifies
-// whatever anybody signs; white space comes from copying and verifies nothing.
+// whatever anybody signs; white space and what is not seen come from copying, or from a key
+// pressed at a prompt that shows nothing, and verify nothing.
 func FaultOf(secret string) string {
 	switch {
 	case secret == "":
 		return "it is empty"
 	case strings.ContainsFunc(secret, unicode.IsSpace):
 		return "it has white space"
+	case strings.ContainsFunc(secret, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "it has characters that are not seen"
 	case !strings.HasPrefix(secret, prefix) || secret == prefix:
 		return "it does not start with " + prefix
 	}
