@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ func (a *app) confirm(ctx context.Context, t target, what string, yes bool) erro
 		return fmt.Errorf("%w: nothing was changed", ctx.Err())
 	case err != nil || answer == "": // a device that is no terminal, such as /dev/null
 		return alone
-	case !strings.EqualFold(strings.TrimSpace(answer), "y"):
+	case !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))):
 		return usage("stopped: nothing was changed")
 	}
 	return nil

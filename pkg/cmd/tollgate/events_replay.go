@@ -120,6 +120,8 @@ func (c *eventsReplayCmd) check() error {
 		return usage("--rate is over 0 and at most 1000")
 	case c.Wait < 0:
 		return usage("--wait is a duration such as 30s")
+	case c.Wait > 0 && (c.DryRun || c.Shadow):
+		return usage("--wait waits for what is sent, and --dry-run and --shadow send nothing")
 	case !event.ValidEndpoint(c.Endpoint):
 		return usage("--endpoint is 1 to 32 of a-z, 0-9 and -")
 	case !event.ValidPattern(c.Type):

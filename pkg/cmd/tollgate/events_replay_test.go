@@ -208,6 +208,7 @@ func TestReplayRefusals(t *testing.T) {
 		{"events and filters", []string{"evt_gone", "--type=invoice.*", "--reason=x"}, exitUsage, []string{"not both"}},
 		{"a pattern that is none", []string{"--type=inv*", "--reason=x"}, exitUsage, []string{"--type"}},
 		{"no endpoint's name", []string{"evt_gone", "--endpoint=A", "--reason=x"}, exitUsage, []string{"--endpoint"}},
+		{"a wait for nothing", []string{"evt_gone", "--wait=1s", "--shadow"}, exitUsage, []string{"--wait", "send nothing"}},
 		{"no rate", []string{"evt_gone", "--rate=0", "--reason=x"}, exitUsage, []string{"--rate"}},
 		{"another time", []string{"--since=soon", "--reason=x"}, exitUsage, []string{"soon"}},
 		{"an unknown event", []string{"evt_unknown", "--reason=x"}, exitFailed, []string{"never done", "backfill"}},

@@ -135,7 +135,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 	for _, c := range []struct {
 		text       string
 		code, left int
-	}{{"\n", exitUsage, 1}, {"no\n", exitUsage, 1}, {"Y\n", exitDone, 0}} {
+	}{{"\n", exitUsage, 1}, {"no\n", exitUsage, 1}, {"Yes\n", exitDone, 0}} {
 		keys, tty := terminal(t)
 		p := start(t, s.environment(), tty, "redrive")
 		p.until("Go on? [y/N] ")
