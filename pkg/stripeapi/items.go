@@ -76,13 +76,17 @@ func (c *Client) listItems(ctx context.Context, account, subscription string) ([
 		}
 		for _, raw := range page {
 			var item struct {
-				ID string `json:"id"`
+				ID           string `json:"id"`
+				Subscription string `json:"subscription"`
 			}
 			if err := json.Unmarshal(raw, &item); err != nil || item.ID == "" {
 				return nil, errors.New("there is one without an id")
 			}
 			if seen[item.ID] {
 				return nil, fmt.Errorf("%.80q is there twice", item.ID)
+			}
+			if item.Subscription != "" && item.Subscription != subscription {
+				return nil, fmt.Errorf("%.80q is of another subscription", item.ID)
 			}
 			seen[item.ID] = true
 			after = item.ID

@@ -19,7 +19,7 @@ import (
 
 // anItem is a subscription item with a number that no float holds.
 func anItem(n int) string {
-	return fmt.Sprintf(`{"id":"si_%d","object":"subscription_item","quantity":9007199254740993}`, n)
+	return fmt.Sprintf(`{"id":"si_%d","object":"subscription_item","quantity":9007199254740993,"subscription":"sub_1"}`, n)
 }
 
 // shownWith is a subscription as Stripe shows it, with an item and whether there are more.
@@ -115,6 +115,7 @@ func TestItemsThatCannotBeListed(t *testing.T) {
 		{"an empty page that says there are more", []string{aPage(1, 0, true)}, 2, "empty"},
 		{"an empty page after the first", []string{aPage(1, 2, true), aPage(1, 0, false)}, 3, "empty"},
 		{"an item without an id", []string{`{"data":[{"object":"subscription_item"}],"has_more":false}`}, 2, "without an id"},
+		{"an item of another subscription", []string{`{"data":[{"id":"si_1","subscription":"sub_2"}],"has_more":false}`}, 2, "of another subscription"},
 		{"an item that is none", []string{`{"data":[` + anItem(1) + `,null],"has_more":false}`}, 2, "without an id"},
 		{"no list", []string{`{"id":"sub_1"}`}, 2, "no list"},
 		{"a text", []string{`"x"`}, 2, "no list"},
