@@ -4,7 +4,7 @@
 // no kept row ever shows an older state of its object than it showed before, and in the
 // end the ledger is right. That it can see the usual mistakes is tested too.
 //
-// It uses no sockets, no database and no clock: a play is made of its seed alone.
+// It uses no sockets, no database and no real clock: a play is made of its seed alone.
 package scenes_test
 
 import (
