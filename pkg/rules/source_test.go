@@ -61,7 +61,7 @@ func load(root string) (*source, error) {
 		switch {
 		case entry.IsDir() && slices.Contains(notSource(), entry.Name()):
 			return filepath.SkipDir
-		case !entry.Type().IsRegular():
+		case !entry.Type().IsRegular() || entry.Name() == ".git": // a file in a linked work tree
 			return nil
 		}
 		data, err := os.ReadFile(name)
