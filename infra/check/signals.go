@@ -26,6 +26,8 @@ func signals() []string {
 		"consumer-throttles AWS/Lambda Throttles Sum Consumer",
 		"consumer-failures Tollgate Failed Sum stage",
 		"consumer-failures Tollgate StoreDown Sum stage",
+		"no-time Tollgate NoTime Sum stage",
+		"no-time Tollgate Done Sum stage",
 		"superseded Tollgate Superseded Sum stage",
 		"reconcile-incomplete Tollgate Complete Sum stage",
 		"events-missed Tollgate Missed Sum stage",

@@ -132,6 +132,13 @@ func (p *parts) consumerAlarms() []alarm {
 		expression: "SUM(METRICS())",
 		threshold:  3, period: 5 * time.Minute, breaching: 2, periods: 3,
 	}, {
+		// A slow batch gives back some of its messages beside those that it finishes. More given
+		// back than finished means that the function's time is used up, or its clock is ahead.
+		name: "no-time", says: "Most messages are given back for want of time: batches are too slow, or the consumer's clock is ahead.",
+		metrics:    []metric{p.own("notime", limits.MetricNoTime, sum), p.own("done", limits.MetricDone, sum)},
+		expression: "IF(notime > FILL(done, 0), 1, 0)",
+		threshold:  1, period: 5 * time.Minute, breaching: 2, periods: 3,
+	}, {
 		name: "superseded", says: "Attempts are overtaken by later ones: handlers outlive their leases.",
 		metrics:   []metric{p.own("m", limits.MetricSuperseded, sum)},
 		threshold: 5, period: 15 * time.Minute, breaching: 1, periods: 1,

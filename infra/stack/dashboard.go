@@ -122,6 +122,8 @@ func (p *parts) consumerGraphs() []graph {
 			{"errors", p.lambda(consumerFunction, "Errors", sum)},
 			{"throttles", p.lambda(consumerFunction, "Throttles", sum)},
 			{"store down", p.own("m", limits.MetricStoreDown, sum)},
+			{"no time", p.own("m", limits.MetricNoTime, sum)},
+			{"newer version", p.own("m", limits.MetricNewer, sum)},
 			{"table throttles", p.dynamo("WriteThrottleEvents")},
 		}},
 	}

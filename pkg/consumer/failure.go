@@ -47,6 +47,15 @@ func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, reason 
 	return r
 }
 
+// newer keeps a newer release's message waiting for a newer consumer: it costs one receive
+// an hour, and its last receive makes a dead letter of it.
+func (b *batch) newer(m queue.Message, env event.Envelope, err error) result {
+	if b.receivesLeft(m) == 0 {
+		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)
+	}
+	return result{env: env, outcome: outcomeNewer, delay: b.c.cfg.Limits.BackoffCap, err: err}
+}
+
 // deadLetter sends the copy, then acknowledges; without the copy the message comes back.
 // Its error is the record's, so that both have one fingerprint.
 func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason string, cause error) result {

@@ -26,6 +26,9 @@ type attempt struct {
 // message is the life of one message: decode, claim, run, record.
 func (b *batch) message(m queue.Message) result {
 	env, err := queue.Decode(m.Body)
+	if errors.Is(err, queue.ErrNewer) {
+		return b.newer(m, env, err)
+	}
 	if err != nil {
 		return b.deadLetterUnclaimed(m, env, dispatch.ReasonUndecodable, err)
 	}

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
 
@@ -277,7 +279,7 @@ func TestRefusedSwapRunsTheHandlerAgain(t *testing.T) {
 
 func TestUndecodableIsDeadLetteredFirst(t *testing.T) {
 	b := setup(succeed)
-	failed, err := b.handle(t, queue.Message{ID: "m1", Receipt: "r1", Body: `{"v":99}`, Receives: 1})
+	failed, err := b.handle(t, queue.Message{ID: "m1", Receipt: "r1", Body: `{"v":0}`, Receives: 1})
 	if err != nil || len(failed) != 0 || len(b.store.claims) != 0 {
 		t.Fatalf("failed %v, error %v, %d claims; want an acknowledged message and no record", failed, err, len(b.store.claims))
 	}
@@ -289,8 +291,46 @@ func TestUndecodableIsDeadLetteredFirst(t *testing.T) {
 func TestUndecodableWithoutTheCopyComesBack(t *testing.T) {
 	b := setup(succeed)
 	b.queue.deadErr = errors.New("throttled")
-	failed, err := b.handle(t, queue.Message{ID: "m1", Receipt: "r1", Body: `{"v":99}`, Receives: 1})
+	failed, err := b.handle(t, queue.Message{ID: "m1", Receipt: "r1", Body: `{"v":0}`, Receives: 1})
 	b.check(t, want{delay: 28500 * time.Millisecond, calls: []string{"dead m1"}, err: consumer.ErrInfrastructure}, failed, err)
+}
+
+// TestNewerVersionWaits: a newer release's message waits an hour from its first receive on
+// and takes no record and no batch mate with it; its last receive makes a dead letter.
+func TestNewerVersionWaits(t *testing.T) {
+	last := limits.AWS().MaxReceives
+	for _, c := range []struct {
+		name     string
+		body     string
+		receives int
+		deadErr  error
+		want     want
+	}{
+		{"first receive", `{"v":2,"id":"evt_9","type":"invoice.paid"}`, 1, nil, want{delay: time.Hour}},
+		{"unknown source", `{"v":1,"src":"import"}`, 1, nil, want{delay: time.Hour}},
+		{"last receive but one", `{"v":2}`, last - 1, nil, want{delay: time.Hour}},
+		{"last receive", `{"v":2,"id":"evt_9","type":"invoice.paid"}`, last, nil, want{acked: true, calls: []string{"dead m9"}}},
+		{"last receive without the copy", `{"v":2}`, last, errors.New("throttled"), want{delay: 57 * time.Minute, calls: []string{"dead m9"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := setup(succeed)
+			b.queue.deadErr = c.deadErr
+			failed, err := b.handle(t, queue.Message{ID: "m9", Receipt: "r9", Body: c.body, Receives: c.receives}, message(t, "1", 1))
+			if err != nil || slices.Contains(failed, "m9") == c.want.acked || slices.Contains(failed, "m1") || len(b.store.claims) != 1 {
+				t.Fatalf("failed %v, error %v, %d claims; want the batch mate done alone", failed, err, len(b.store.claims))
+			}
+			dead := slices.DeleteFunc(slices.Clone(b.queue.calls), func(call string) bool { return !strings.HasPrefix(call, "dead") })
+			if diff := cmp.Diff(c.want.calls, dead, cmpopts.EquateEmpty()); diff != "" || b.queue.visibility["r9"] != c.want.delay {
+				t.Errorf("hidden for %v, want %v; calls (-want +got):\n%s", b.queue.visibility["r9"], c.want.delay, diff)
+			}
+			if c.want.acked && (b.queue.dead[0].Reason != dispatch.ReasonNewerVersion || b.queue.dead[0].EventID != "evt_9" || b.queue.dead[0].EventType != "invoice.paid") {
+				t.Errorf("dead letter %+v, want newer_version with its event", b.queue.dead[0])
+			}
+			if outcome := `"outcome":"newer_version"`; c.want.calls == nil && !strings.Contains(b.logs.String(), outcome) {
+				t.Errorf("no line has %s:\n%s", outcome, b.logs)
+			}
+		})
+	}
 }
 
 // TestCopyAndRecordTellOneError: an operator finds the same words in both.

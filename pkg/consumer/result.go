@@ -22,6 +22,7 @@ const (
 	outcomeDead       = "dead_lettered"
 	outcomeStoreDown  = "store_down"
 	outcomeNoTime     = "no_time"
+	outcomeNewer      = "newer_version"
 )
 
 // result is what the batch does with one message, and what its log line says.

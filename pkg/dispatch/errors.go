@@ -16,9 +16,11 @@ const (
 	ReasonTooLarge    = "too_large"    // needs a fetch from Stripe that is larger than we read
 	ReasonNoFetch     = "no_fetch"     // objects of this kind cannot be fetched from Stripe
 	ReasonWrongObject = "wrong_object" // data.object is of another kind than the handler's
-	ReasonUndecodable = "undecodable"  // no message of ours, or of a newer format
+	ReasonUndecodable = "undecodable"  // not a message of ours
 	ReasonCorrupt     = "corrupt"      // one id, two identities
 	ReasonRejected    = "rejected"     // the store will never take these effects
+
+	ReasonNewerVersion = "newer_version" // written by a newer release, and no newer consumer received it in time
 )
 
 // PermanentError is a failure that no further attempt can cure without a change to

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -13,11 +14,14 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// ErrUndecodable says that a message body holds no envelope that this version can
-// read; no later attempt can cure it.
+// ErrUndecodable says that a message body holds no envelope; no later attempt can cure it.
 var ErrUndecodable = errors.New("undecodable message")
 
-// version is the message format's version. A reader refuses every other.
+// ErrNewer says that a newer release wrote a message: its version is higher than this
+// reader's, or its source is unknown here. A newer reader cures it, so the message waits.
+var ErrNewer = errors.New("message of a newer release")
+
+// version is the message format's version. A higher one is [ErrNewer], another is refused.
 const version = 1
 
 // wire is the JSON form of a message body. The pointers tell a missing member from a
@@ -94,8 +98,16 @@ func marshalASCII(w wire) (string, error) {
 }
 
 // Decode reads a message body. Its envelope's Body is nil when the message is
-// id-only. Every error wraps [ErrUndecodable]; none quotes the event's bytes.
+// id-only. Every error wraps [ErrUndecodable] or [ErrNewer]; none quotes the event's
+// bytes. With ErrNewer the envelope has the message's ID and Type, where they are
+// readable header fields, and nothing else.
 func Decode(body string) (event.Envelope, error) {
+	if len(body) > limits.MaxQueueRequest {
+		return event.Envelope{}, fmt.Errorf("%w: message is over %d bytes", ErrUndecodable, limits.MaxQueueRequest)
+	}
+	if e, err := newer(body); err != nil {
+		return e, err
+	}
 	e, err := decode(body)
 	if err != nil {
 		return event.Envelope{}, fmt.Errorf("%w: %w", ErrUndecodable, err)
@@ -103,10 +115,42 @@ func Decode(body string) (event.Envelope, error) {
 	return e, nil
 }
 
-func decode(body string) (event.Envelope, error) {
-	if len(body) > limits.MaxQueueRequest {
-		return event.Envelope{}, fmt.Errorf("message is over %d bytes", limits.MaxQueueRequest)
+// newer reads the members that tell a newer release's message, whatever shape the others
+// have. Its error is ErrNewer or nil.
+func newer(body string) (event.Envelope, error) {
+	var is struct {
+		Version json.RawMessage `json:"v"`
+		Source  json.RawMessage `json:"src"`
+		ID      json.RawMessage `json:"id"`
+		Type    json.RawMessage `json:"type"`
 	}
+	if json.Unmarshal([]byte(body), &is) != nil {
+		return event.Envelope{}, nil
+	}
+	v, err := strconv.ParseInt(string(is.Version), 10, 64)
+	if err != nil || v < version {
+		return event.Envelope{}, nil
+	}
+	e := event.Envelope{ID: headerText(is.ID), Type: headerText(is.Type)}
+	if v > version {
+		return e, fmt.Errorf("%w: version %d, this reader knows %d", ErrNewer, v, version)
+	}
+	if src := headerText(is.Source); src != "" && !event.Source(src).Valid() {
+		return e, fmt.Errorf("%w: source %.40q is unknown", ErrNewer, src)
+	}
+	return event.Envelope{}, nil
+}
+
+// headerText reads a header field, "" when raw is none.
+func headerText(raw json.RawMessage) string {
+	var s string
+	if len(raw) == 0 || json.Unmarshal(raw, &s) != nil || checkText(s) != nil {
+		return ""
+	}
+	return s
+}
+
+func decode(body string) (event.Envelope, error) {
 	var w wire
 	if err := json.Unmarshal([]byte(body), &w); err != nil {
 		return event.Envelope{}, errors.New("not the JSON of a message")
@@ -146,17 +190,24 @@ func check(e event.Envelope) error {
 		return fmt.Errorf("object id is over %d bytes or no UTF-8", event.MaxObjectIDBytes)
 	}
 	for _, s := range []string{e.ID, e.Type, e.Endpoint, e.Account, e.APIVersion, e.CreatedRaw} {
-		if len(s) > event.MaxNameBytes {
-			return fmt.Errorf("a header field is over %d bytes", event.MaxNameBytes)
-		}
-		for i := range len(s) {
-			if s[i] <= ' ' || s[i] > '~' {
-				return errors.New("a header field has characters other than visible ASCII")
-			}
+		if err := checkText(s); err != nil {
+			return err
 		}
 	}
 	if e.Body != nil && len(e.Body) == 0 {
 		return errors.New("body is empty")
+	}
+	return nil
+}
+
+func checkText(s string) error {
+	if len(s) > event.MaxNameBytes {
+		return fmt.Errorf("a header field is over %d bytes", event.MaxNameBytes)
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return errors.New("a header field has characters other than visible ASCII")
+		}
 	}
 	return nil
 }

@@ -256,7 +256,12 @@ func TestDecodeRefuses(t *testing.T) {
 		{"Stripe's own body", `{"id":"evt_1","object":"event","type":"t","created":1,"livemode":true,"data":{}}`, "message version 0"},
 		{"half a message", raw(t, "v", 1)[:60], "not the JSON"},
 		{"two messages", raw(t, "v", 1) + raw(t, "v", 1), "not the JSON"},
-		{"later version", raw(t, "v", 2), "message version 2, this reader knows 1"},
+		{"earlier version", raw(t, "v", 0), "message version 0, this reader knows 1"},
+		{"negative version", raw(t, "v", -2), "message version -2"},
+		{"later version, a fraction", raw(t, "v", 2.5), "not the JSON"},
+		{"later version as text", raw(t, "v", "2"), "not the JSON"},
+		{"version beyond integers", strings.Replace(raw(t, "v", 1), `"v":1`, `"v":99999999999999999999`, 1), "not the JSON"},
+		{"later version, cut off", raw(t, "v", 2)[:60], "not the JSON"},
 		{"version as text", raw(t, "v", "1"), "not the JSON"},
 		{"no version", raw(t, "v", nil), "message version 0"},
 		{"no id", raw(t, "id", nil), "id or type is missing"},
@@ -266,6 +271,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no created", raw(t, "created", nil), "livemode, created or received_at is missing"},
 		{"no received_at", raw(t, "received_at", nil), "livemode, created or received_at is missing"},
 		{"no src", raw(t, "src", nil), `source "" is unknown`},
+		{"src a number", raw(t, "src", 5), "not the JSON"},
+		{"src not ASCII", raw(t, "src", "webhöök"), `source "webh\u00f6\u00f6k" is unknown`},
+		{"unknown src of an earlier version", strings.Replace(raw(t, "src", "import"), `"v":1`, `"v":0`, 1), "message version 0"},
 		{"no body encoding", raw(t, "body_encoding", nil), `body encoding "" is unknown`},
 		{"no body", raw(t, "body", nil), "body is empty"},
 		{"empty body", raw(t, "body", ""), "body is empty"},
@@ -298,6 +306,39 @@ func TestDecodeRefuses(t *testing.T) {
 			}
 			if diff := cmp.Diff(event.Envelope{}, got); diff != "" {
 				t.Errorf("something was read all the same: %s", diff)
+			}
+		})
+	}
+}
+
+// TestDecodeNewer: a newer release's message is told from garbage, whatever shape the
+// members have that this reader does not need for that.
+func TestDecodeNewer(t *testing.T) {
+	named := event.Envelope{ID: "evt_1", Type: "invoice.paid"}
+	tests := []struct {
+		name, msg, why string
+		want           event.Envelope
+	}{
+		{"next version", raw(t, "v", 2), "version 2, this reader knows 1", named},
+		{"much later version", raw(t, "v", int64(9223372036854775807)), "version 9223372036854775807", named},
+		{"nothing but its version", `{"v":2}`, "version 2", event.Envelope{}},
+		{"members of other shapes", `{"v":3,"id":{"evt":1},"type":["t"],"src":{"by":"webhook"},"livemode":"live","body":[1]}`, "version 3", event.Envelope{}},
+		{"an id that no key can hold", `{"v":2,"id":"evt 1","type":"t"}`, "version 2", event.Envelope{Type: "t"}},
+		{"unknown src", raw(t, "src", "import"), `source "import" is unknown`, named},
+		{"src in capitals", raw(t, "src", "Webhook"), `source "Webhook" is unknown`, named},
+		{"unknown src, other shapes", `{"v":1,"src":"import","created":"today"}`, `source "import"`, event.Envelope{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := queue.Decode(tt.msg)
+			if !errors.Is(err, queue.ErrNewer) || errors.Is(err, queue.ErrUndecodable) {
+				t.Fatalf("error is %v, want ErrNewer alone", err)
+			}
+			if want := "message of a newer release: " + tt.why; !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("error is %q, want %q…", err, want)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("envelope (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -374,7 +415,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, msg string) {
 		got, err := queue.Decode(msg)
 		if err != nil {
-			if !errors.Is(err, queue.ErrUndecodable) || got.ID != "" {
+			if errors.Is(err, queue.ErrNewer) == errors.Is(err, queue.ErrUndecodable) || got.Object != "" || got.Body != nil {
 				t.Fatalf("refused as %v with %+v", err, got)
 			}
 			return

@@ -2,7 +2,7 @@
 // says what a message is to its consumer. It knows no transport.
 //
 //	body, err := queue.Encode(env)
-//	env, err := queue.Decode(msg.Body)   // errors.Is(err, queue.ErrUndecodable)
+//	env, err := queue.Decode(msg.Body)   // queue.ErrUndecodable or queue.ErrNewer
 //
 // # The message body, version 1
 //
@@ -33,6 +33,21 @@
 // bytes (empty, not nil) is refused by both directions: it is no event, and taking it
 // for either neighbour would hide a fault.
 //
-// A reader refuses another v, a member that is never left out but missing, and a body
-// that unpacks to more than 4 MiB. It passes over members that it does not know.
+// A reader refuses a member that is never left out but missing, and a body that unpacks to
+// more than 4 MiB. It passes over members that it does not know.
+//
+// # Newer versions
+//
+// Old and new processes run side by side during a deploy and after a rollback. So a change
+// takes two deploys, readers first: the release that reads a new v or a new src is
+// deployed everywhere before the one that writes it. A member may be added without a new
+// v if a reader that passes over it does no harm.
+//
+// A message with a higher v, or with a src that is unknown here, is [ErrNewer], whatever
+// shape its other members have: it waits for a newer consumer, an hour for each receive,
+// and its last receive makes a dead letter of it. Another v (0, a fraction, text) is
+// [ErrUndecodable].
+//
+// testdata/wire/v<version> holds messages and records as the release wrote them that
+// introduced the version; every later release must read them.
 package queue

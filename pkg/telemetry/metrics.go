@@ -47,6 +47,8 @@ var ofEvent = map[string]string{
 	"dead_lettered": limits.MetricDeadLettered,
 	"store_down":    limits.MetricStoreDown,
 	"unknown":       limits.MetricStoreDown,
+	"no_time":       limits.MetricNoTime,
+	"newer_version": limits.MetricNewer,
 }
 
 // metricsOf reads a line's metrics from its message and members.

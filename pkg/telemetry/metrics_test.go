@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,6 +76,8 @@ type scripted struct {
 	handler  error
 	deadErr  error
 	handled  bool
+	body     string        // of the message, "" for an event's
+	ahead    time.Duration // the consumer's clock, of the one that sets its deadline
 }
 
 func (s *scripted) Claim(_ context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
@@ -125,6 +128,8 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 		{"a copy that could not be sent is no dead letter", with(func(s *scripted) { s.handler, s.deadErr = dispatch.Permanent(boom), boom }),
 			map[string]float64{"Failed,stage=live": 1, "Failed,stage=live,reason=handler": 1}},
 		{"store down", with(func(s *scripted) { s.claimErr = idempotency.ErrStoreDown }), map[string]float64{"StoreDown,stage=live": 1}},
+		{"no time", with(func(s *scripted) { s.ahead = 25 * time.Second }), map[string]float64{"NoTime,stage=live": 1}},
+		{"newer version", with(func(s *scripted) { s.body = `{"v":2}` }), map[string]float64{"NewerVersion,stage=live": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -144,7 +149,9 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.Handle(t.Context(), []queue.Message{{ID: "m1", Receipt: "r1", Body: body, Receives: 1}})
+			ctx, cancel := context.WithDeadline(t.Context(), now.Add(limits.AWS().ConsumerTimeout-c.s.ahead))
+			defer cancel()
+			h.Handle(ctx, []queue.Message{{ID: "m1", Receipt: "r1", Body: stdcmp.Or(c.s.body, body), Receives: 1}})
 			if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
 				t.Fatalf("%d lines, want one for the message:\n%s", n, &out)
 			}
@@ -195,7 +202,7 @@ func TestOtherLinesCountNothing(t *testing.T) {
 	var out bytes.Buffer
 	log := telemetry.Logger(&out, "ingest", "live", slog.LevelDebug)
 	log.Debug("anything", telemetry.OutcomeKey, "enqueued")
-	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "no_time")
+	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "another")
 	log.WithGroup("group").Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")
 	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
 	if len(lines) != 3 || len(counted(t, lines[0])) != 0 || len(counted(t, lines[1])) != 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -319,7 +320,9 @@ func (w *world) told(on table, message string, acked bool, reason string) string
 	w.t.Helper()
 	var record idempotency.Record
 	var found bool
-	if env, err := queue.Decode(message); err == nil {
+	env, err := queue.Decode(message)
+	newer := errors.Is(err, queue.ErrNewer)
+	if err == nil {
 		if record, found, err = on.record(w.t.Context(), env.ID); err != nil {
 			w.t.Fatal(err)
 		}
@@ -331,6 +334,8 @@ func (w *world) told(on table, message string, acked bool, reason string) string
 		return "parked " + reason
 	case acked && record.State == idempotency.Done && reason == "":
 		return string(record.Outcome)
+	case !acked && !found && reason == "" && newer:
+		return "waits"
 	case !acked && record.State == idempotency.Failed && reason == "" && record.Reason == "" && record.Err != "":
 		return "retry"
 	}
