@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +47,9 @@ func environment() map[string]map[string]string {
 
 func functionsHaveEnvironment(t Template, _ limits.Limits) []string {
 	var f faults
-	optional := map[string]string{"TOLLGATE_ALLOW_IPS": ingest, "TOLLGATE_ENDPOINTS": consumer, "TOLLGATE_RECONCILE": reconcile}
+	optional := map[string][]string{
+		"TOLLGATE_ALLOW_IPS": {ingest}, "TOLLGATE_ENDPOINTS": {consumer}, "TOLLGATE_RECONCILE": {reconcile}, "TOLLGATE_BEGIN": {consumer, reconcile},
+	}
 	for name, wanted := range environment() {
 		variables, _ := t.at(name, "Environment", "Variables").(map[string]any)
 		for variable, want := range wanted {
@@ -55,7 +58,7 @@ func functionsHaveEnvironment(t Template, _ limits.Limits) []string {
 		}
 		for variable, value := range variables {
 			_, known := wanted[variable]
-			f.must(known || optional[variable] == name, name, "%s is nothing that the function reads", variable)
+			f.must(known || slices.Contains(optional[variable], name), name, "%s is nothing that the function reads", variable)
 			f.must(!looksSecret(short(value)), name, "%s holds a secret for everyone who may see the function", variable)
 		}
 	}

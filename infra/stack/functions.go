@@ -82,6 +82,9 @@ func (p *parts) addConsumer() {
 	if p.Endpoints != "" {
 		f.env["TOLLGATE_ENDPOINTS"] = str(p.Endpoints)
 	}
+	if p.Begin != "" {
+		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
+	}
 	p.consumer = p.addFunction("Consumer", f)
 	p.addMapping()
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tollgate/pkg/limits"
 )
@@ -30,6 +31,7 @@ type Options struct {
 	AlarmTopic   string // ARN of a topic to use instead of an own one
 	Endpoints    string // JSON, what each endpoint may receive; "" for everything
 	Reconcile    string // JSON, endpoint by account to list; "" for the key's own account alone
+	Begin        string // RFC 3339 time, instead of the begin of history that each account has; "" for that
 	AllowIPs     string // addresses and ranges that may deliver, by commas; "" for all
 	SilenceHours int    // page after so many hours without an event; 0 for never
 }
@@ -50,6 +52,7 @@ func Keys() map[string]string {
 		"alarm-topic":   "ARN of an SNS topic of the stack's Region to use instead of an own one",
 		"endpoints":     `JSON such as {"default":{"livemode":[true]},"connect":{"accounts":["acct_…"]}}`,
 		"reconcile":     `JSON, the accounts to compare with Stripe's list, each with its endpoint: {"-":"default","acct_…":"connect"}; default the key's own`,
+		"begin":         "a time (RFC 3339) from when on accounts are compared, instead of the one that the table has for each; default the table's",
 		"allow-ips":     "addresses and CIDR ranges that may deliver, between commas; default all",
 		"silence-hours": "page after so many hours without an accepted event, 1 to 168, or off; default 24 for live, else off",
 	}
@@ -91,6 +94,11 @@ func FromContext(get func(key string) any, bundles string) (Options, error) {
 	o.Endpoints = endpoints
 	o.Reconcile, err = compactAccounts(r.text("reconcile", ""))
 	r.must(err == nil, "reconcile", "%v", err)
+	o.Begin = r.text("begin", "")
+	if o.Begin != "" {
+		at, err := time.Parse(time.RFC3339, o.Begin)
+		r.must(err == nil && at.Unix() > 0, "begin", "%q", o.Begin)
+	}
 	return o, errors.Join(r.faults...)
 }
 

@@ -52,6 +52,9 @@ func (p *parts) addReconcile() {
 	if p.Reconcile != "" {
 		f.env["TOLLGATE_RECONCILE"] = str(p.Reconcile)
 	}
+	if p.Begin != "" {
+		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
+	}
 	p.reconcile = p.addFunction("Reconcile", f)
 	// A failed pass is repeated by the schedule. One that finds the single process busy
 	// waits for it, as long as the longest pass takes and its next turn is away.

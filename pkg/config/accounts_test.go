@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -13,7 +14,7 @@ import (
 func TestLoadReconcile(t *testing.T) {
 	got, err := LoadReconcile(with(map[string]string{
 		"TOLLGATE_API_KEY_SECRET_ID": "tollgate/api-key", "TOLLGATE_STRIPE_URL": "http://127.0.0.1:12111",
-		"TOLLGATE_RECONCILE": `{"-":"default","acct_1":"connect"}`,
+		"TOLLGATE_RECONCILE": `{"-":"default","acct_1":"connect"}`, "TOLLGATE_BEGIN": "2026-11-21T12:00:00Z",
 	}))
 	want := Reconcile{
 		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: limits.AWS(),
@@ -21,6 +22,7 @@ func TestLoadReconcile(t *testing.T) {
 		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"],
 		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",
 		Accounts: map[string]string{"": "default", "acct_1": "connect"},
+		Begin:    time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 	}
 	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, d)

@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"tollgate/pkg/limits"
 )
@@ -32,6 +33,7 @@ type Consumer struct {
 	APIKeySecretID string              // "" when the system runs without a key
 	StripeURL      string              // "" for Stripe's own
 	Endpoints      map[string]Endpoint // an endpoint that is not named receives everything
+	Begin          time.Time           // of history, instead of what the table has; zero: what the table has
 }
 
 // Reconcile is the reconcile function's configuration.
@@ -42,6 +44,7 @@ type Reconcile struct {
 	APIKeySecretID string            // "" when the system runs without a key
 	StripeURL      string            // "" for Stripe's own
 	Accounts       map[string]string // endpoint by account, "" for the platform's own; nil for that alone
+	Begin          time.Time         // of history, instead of what the table has; zero: what the table has
 }
 
 // AWS is how AWS is reached: Lambda's own credentials, and endpoints other than AWS's
@@ -94,6 +97,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		APIKeySecretID: r.text("TOLLGATE_API_KEY_SECRET_ID", optional, ""),
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
+		Begin:          r.time("TOLLGATE_BEGIN"),
 	}
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
@@ -112,6 +116,7 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 		APIKeySecretID: r.text("TOLLGATE_API_KEY_SECRET_ID", optional, ""),
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Accounts:       r.accounts("TOLLGATE_RECONCILE"),
+		Begin:          r.time("TOLLGATE_BEGIN"),
 	}
 	return c, r.err()
 }

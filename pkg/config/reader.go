@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Lookup returns a variable's value and whether it is set; os.LookupEnv is one.
@@ -74,6 +75,20 @@ func (r *reader) number(name string, missing, low, high int) int {
 		return missing
 	}
 	return n
+}
+
+// time reads an RFC 3339 time, to the second; zero when it is not set.
+func (r *reader) time(name string) time.Time {
+	v := r.text(name, optional, "")
+	if v == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, v)
+	if err != nil || t.Unix() <= 0 {
+		r.fault(name, "is not a time after 1970 of the form 2006-01-02T15:04:05Z (RFC 3339)")
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Second)
 }
 
 func (r *reader) level(name string) slog.Level {

@@ -1,0 +1,153 @@
+package dynamostore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/reconcile"
+)
+
+// Items of the begin of history, BEGIN#<mode>#<account or ->, are put once and never
+// change or expire. All are in one partition of the index, [ListIndex].
+const (
+	beginPrefix = "BEGIN#"
+	beginList   = "BEGIN"
+)
+
+func beginKey(s reconcile.Stream) string {
+	return beginPrefix + event.Mode(s.Livemode) + "#" + cmp.Or(s.Account, "-")
+}
+
+// Begin reads from when on scheduled passes compare the events of an account in a mode;
+// false when no pass has set it. It makes one GetItem.
+func (r *Reader) Begin(ctx context.Context, livemode bool, account string) (time.Time, bool, error) {
+	key := beginKey(reconcile.Stream{Livemode: livemode, Account: account})
+	it, found, err := r.Item(ctx, key)
+	if err != nil || !found {
+		return time.Time{}, false, err
+	}
+	_, at, err := beginOf(it)
+	return at, err == nil, err
+}
+
+// Begins returns all begins that the index shows. It may lag a moment behind, and leaves
+// out an item that cannot be read: [Coverage.Begin] tells of both.
+func (c *Coverage) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, error) {
+	all := map[reconcile.Stream]time.Time{}
+	for page := (Listed{Limit: pageItems}); ; {
+		items, cursor, err := c.reader.Listed(ctx, beginList, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range items {
+			if s, at, err := beginOf(it); err == nil {
+				all[s] = at
+			}
+		}
+		if cursor == "" {
+			return all, nil
+		}
+		page.Cursor = cursor
+	}
+}
+
+// Begin puts the begin of an account's history in one mode, to the second, unless there
+// is one, and returns the one that holds.
+func (c *Coverage) Begin(ctx context.Context, s reconcile.Stream, at time.Time) (time.Time, error) {
+	at = time.Unix(at.Unix(), 0).UTC()
+	_, err := c.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &c.reader.table,
+		Item: item{
+			"pk": str(beginKey(s)), "kind": str("begin"), "lst": str(beginList), "at": str(second(at)),
+			"mode": str(event.Mode(s.Livemode)), "account": str(s.Account), "begin": millis(at),
+		},
+		ConditionExpression:                 aws.String("attribute_not_exists(pk)"),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if err == nil {
+		return at, nil
+	}
+	f := faultOf(err)
+	if f.kind != refused {
+		return time.Time{}, errors.New("put " + beginKey(s) + ": " + f.text)
+	}
+	_, at, err = beginOf(decodeItem(f.old))
+	return at, err
+}
+
+func beginOf(it map[string]any) (s reconcile.Stream, at time.Time, err error) {
+	account, isText := it["account"].(string)
+	ms, isNumber := it["begin"].(int64)
+	s = reconcile.Stream{Livemode: it["mode"] == event.Mode(true), Account: account}
+	if !isText || !isNumber || it["pk"] != beginKey(s) {
+		return s, at, fmt.Errorf("begin of history %v cannot be read: correct its attributes mode, account and begin (ms)", it["pk"])
+	}
+	return s, time.UnixMilli(ms).UTC(), nil
+}
+
+// Oldest returns the starts of the oldest notes that scheduled passes left of these
+// accounts; one without a note is left out. It reads the notes from the oldest month on
+// until it has found all, which for an account without a note means all that did not
+// expire: some 1 MB for 5,000 notes.
+func (c *Coverage) Oldest(ctx context.Context, streams []reconcile.Stream, now time.Time) (map[reconcile.Stream]time.Time, error) {
+	wanted := map[string]reconcile.Stream{}
+	for _, s := range streams {
+		wanted[event.Mode(s.Livemode)+"#"+cmp.Or(s.Account, "-")] = s
+	}
+	found := map[reconcile.Stream]time.Time{}
+	// The oldest note is of the oldest event that a pass saw just before the note's time began.
+	begin := now.UTC().Add(-c.ttl - limits.AWS().Reconcile.Weekly.Span)
+	month := time.Date(begin.Year(), begin.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for ; month.Before(now) && len(found) < len(streams); month = month.AddDate(0, 1, 0) {
+		if err := c.oldest(ctx, coverList(month), wanted, found); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// oldest goes through one month's notes, by their starts.
+func (c *Coverage) oldest(ctx context.Context, list string, wanted map[string]reconcile.Stream, found map[reconcile.Stream]time.Time) error {
+	q := Listed{}.query(c.reader.table, list)
+	q.ProjectionExpression = aws.String("pk")
+	for {
+		out, err := c.reader.client.Query(ctx, q)
+		if err != nil {
+			return readError("list items of index "+ListIndex, err)
+		}
+		for _, key := range out.Items {
+			name, tier, at := coverOf(key)
+			s, asked := wanted[name]
+			if _, older := found[s]; !asked || older || tier == reconcile.Backfill || at.IsZero() {
+				continue
+			}
+			if found[s] = at; len(found) == len(wanted) {
+				return nil
+			}
+		}
+		if q.ExclusiveStartKey = out.LastEvaluatedKey; len(q.ExclusiveStartKey) == 0 {
+			return nil
+		}
+	}
+}
+
+// coverOf reads a note's key: whose it is, as <mode>#<account or ->, its tier and start.
+func coverOf(key item) (of, tier string, at time.Time) {
+	a := attributeReader{item: key}
+	parts := strings.Split(a.str("pk"), "#")
+	if len(parts) != 5 {
+		return "", "", at
+	}
+	at, _ = time.Parse(time.RFC3339, parts[4])
+	return parts[1] + "#" + parts[2], parts[3], at
+}
