@@ -31,6 +31,7 @@ func rules() map[string]rule {
 		"no sleeping tests":                 noSleepingTests,
 		"no unfinished work":                noUnfinishedWork,
 		"no paths of a machine":             noMachinePaths,
+		"no pipe that closes early":         noPipeThatCloses,
 		"the top level has its known names": topLevelIsKnown,
 	}
 }
@@ -109,6 +110,11 @@ func TestRulesFind(t *testing.T) {
 		{"no unfinished work", "Makefile", "x: # FIX" + "ME", "Makefile:1: "},
 		{"no paths of a machine", "testdata/x.json", "{\"a\": \"/ho" + "me/me/x\"}", "testdata/x.json:1: "},
 		{"no paths of a machine", "README.md", "see /home-made and https://example.com/home/x", ""},
+		{"no pipe that closes early", ".ci/run", "make --version | head -n 1", ".ci/run:1: \"| head\" stops reading early"},
+		{"no pipe that closes early", "pkg/x/a.sh", "x\na 2>&1 | grep -iq b", "pkg/x/a.sh:2: "},
+		{"no pipe that closes early", "Makefile", "x:\n\ta | sed 1q", "Makefile:2: "},
+		{"no pipe that closes early", "Makefile", "x:\n\t{ grep -q a file; } | grep -c b | sed -n 1p", ""},
+		{"no pipe that closes early", "README.md", "tollgate dlq list | head", ""},
 		{"the top level has its known names", "pkg/event/x.go", "package event", ""},
 		{"the top level has its known names", "internal/x.go", "package internal", "internal stands at the top"},
 	}

@@ -56,6 +56,23 @@ func noMachinePaths(s *source) (violations []string) {
 	return violations
 }
 
+// noPipeThatCloses reads scripts: under pipefail, a writer that is still writing when its
+// reader stops fails with SIGPIPE (exit 141), and the script fails at random.
+func noPipeThatCloses(s *source) (violations []string) {
+	early := regexp.MustCompile(`\|\s*(head\b|grep\s+(-\w+\s+)*(-\w*[qm]|--quiet|--silent|--max-count)|sed\b[^|;]*\dq\b|awk\b[^|]*\bexit\b)`)
+	for _, t := range s.texts {
+		if path.Base(t.path) != "Makefile" && path.Ext(t.path) != ".sh" && !strings.HasPrefix(t.path, ".ci/") {
+			continue
+		}
+		for i, line := range strings.Split(t.data, "\n") {
+			if found := early.FindString(line); found != "" {
+				violations = append(violations, fmt.Sprintf("%s:%d: %q stops reading early, which fails its writer: use sed -n 1p, grep >/dev/null, or a file", t.path, i+1, found))
+			}
+		}
+	}
+	return violations
+}
+
 func topLevelIsKnown(s *source) (violations []string) {
 	known := []string{
 		"functions", "infra", "pkg", "testdata", "go.mod", "go.sum", "Makefile", "cdk.json", "README.md", "LICENSE",
