@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/registration"
+	"tollgate/pkg/secrets"
 )
 
 // Names of what the stack makes on AWS, as they are here.
@@ -109,37 +112,44 @@ func (r resources) table(ctx context.Context) error {
 	return nil
 }
 
-// signingSecrets puts the given secrets into place, or keeps those of an earlier run, or
-// makes a new one; it returns the first.
+// signingSecrets puts the given secrets in front of those of earlier runs, or keeps
+// these, or makes a new one; it returns the first.
 func (r resources) signingSecrets(ctx context.Context, given []string) (first string, err error) {
+	_, err = r.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String(WebhookSecretID)})
+	if _, there := errors.AsType[*smtypes.ResourceExistsException](err); err != nil && !there {
+		return "", fmt.Errorf("make secret %s: %w", WebhookSecretID, err)
+	}
+	vault := secrets.Vault{API: r.secrets, ID: WebhookSecretID}
 	if len(given) == 0 {
-		kept, err := r.secret(ctx, WebhookSecretID)
-		if err != nil {
-			return "", err
-		}
-		var byEndpoint map[string][]string
-		if json.Unmarshal([]byte(kept), &byEndpoint) == nil && len(byEndpoint[ingest.DefaultEndpoint]) > 0 {
-			return byEndpoint[ingest.DefaultEndpoint][0], nil
+		kept, err := kept(ctx, vault)
+		if err != nil || kept != "" {
+			return kept, err
 		}
 		given = []string{"whsec_" + rand.Text()}
 	}
-	value, err := json.Marshal(map[string][]string{ingest.DefaultEndpoint: given})
-	if err != nil {
-		return "", fmt.Errorf("write signing secrets: %w", err)
+	for _, s := range slices.Backward(given) {
+		if _, err := registration.Change(ctx, vault, registration.PutFirst(ingest.DefaultEndpoint, registration.NewSecret(s))); err != nil {
+			return "", fmt.Errorf("store signing secret: %w", err)
+		}
 	}
-	return given[0], r.putSecret(ctx, WebhookSecretID, string(value))
+	return given[0], nil
 }
 
-// secret returns a secret's value, "" when there is none yet.
-func (r resources) secret(ctx context.Context, name string) (string, error) {
-	out, err := r.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
-	if _, missing := errors.AsType[*smtypes.ResourceNotFoundException](err); missing {
-		return "", nil
-	}
+// kept returns the first secret of an earlier run, "" when there is none.
+func kept(ctx context.Context, vault secrets.Vault) (string, error) {
+	now, err := vault.Current(ctx)
 	if err != nil {
-		return "", fmt.Errorf("read secret %s: %w", name, err)
+		return "", err
 	}
-	return aws.ToString(out.SecretString), nil
+	stored, err := registration.ReadStored(now.Value)
+	if err != nil {
+		return "", err
+	}
+	list, err := stored.Of(ingest.DefaultEndpoint)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	return list[0].Reveal(), nil
 }
 
 func (r resources) putSecret(ctx context.Context, name, value string) error {

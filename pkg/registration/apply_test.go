@@ -58,7 +58,7 @@ func TestApplyCreates(t *testing.T) {
 	if want := `{"default":["whsec_of_we_1","whsec_old"],"eu":["whsec_eu"]}`; w.stored() != want {
 		t.Errorf("stored %s, want %s", w.stored(), want)
 	}
-	want := []string{"current", "create", "current", "put", "current", "previous", "update"}
+	want := []string{"current", "create", "current", "replace", "update"}
 	if d := cmp.Diff(want, slices.DeleteFunc(w.names, func(s string) bool { return s == "" })); d != "" {
 		t.Errorf("calls (-want +got):\n%s", d)
 	}
@@ -183,14 +183,9 @@ func (c *cancelling) Current(ctx context.Context) (Version, error) {
 	return c.world.Current(ctx)
 }
 
-func (c *cancelling) Previous(ctx context.Context) (Version, error) {
+func (c *cancelling) Replace(ctx context.Context, was string, value Secret) error {
 	c.tick()
-	return c.world.Previous(ctx)
-}
-
-func (c *cancelling) Put(ctx context.Context, value Secret) (string, error) {
-	c.tick()
-	return c.world.Put(ctx, value)
+	return c.world.Replace(ctx, was, value)
 }
 
 func TestApplyUpdates(t *testing.T) {

@@ -12,7 +12,6 @@
 //	done, err := registration.Applier{Registrar: stripe, Lister: stripe, Vault: vault, Say: say, Run: run}.Apply(ctx, p)
 //
 // Stored secrets are one JSON object, from endpoint name to its active secrets, newest
-// first. Secrets Manager has no compare-and-set, so [Change] looks after its write
-// whether another's came between, and puts both together if so. What it cannot see is a
-// third write that falls between its own last look and its return.
+// first. All writers use [Change], which replaces only the version that it read, and
+// edits anew what another writer put there meanwhile.
 package registration

@@ -148,16 +148,15 @@ func (w *world) Current(ctx context.Context) (v Version, err error) {
 	})
 }
 
-func (w *world) Previous(ctx context.Context) (v Version, err error) {
-	return v, w.call(ctx, "previous", func() error { v = w.version(1); return nil })
-}
-
-func (w *world) Put(ctx context.Context, value Secret) (id string, err error) {
-	return id, w.call(ctx, "put", func() error {
+func (w *world) Replace(ctx context.Context, was string, value Secret) error {
+	return w.call(ctx, "replace", func() error {
 		if w.onPut != nil {
 			w.onPut()
 		}
-		id = w.write(value.Reveal())
+		if w.version(0).ID != was {
+			return ErrReplaced
+		}
+		w.write(value.Reveal())
 		if w.afterPut != nil {
 			w.afterPut()
 		}

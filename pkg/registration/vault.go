@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -15,80 +16,70 @@ type Version struct {
 	Value Secret
 }
 
-// Vault keeps the webhook secret, with the value before the present one.
+// Vault keeps the webhook secret.
 type Vault interface {
-	// Current returns the present value, zero when there is none.
+	// Current returns the present value, zero when there is none. It may be behind.
 	Current(ctx context.Context) (Version, error)
-	// Previous returns the value that the present one took the place of, zero for none.
-	Previous(ctx context.Context) (Version, error)
-	// Put writes a value and returns its version's id. After an error it may be there.
-	Put(ctx context.Context, value Secret) (id string, err error)
+	// Replace makes value the present one if that is still the version with the id was, ""
+	// for none. The error wraps [ErrReplaced] if it is not: nothing was changed. After
+	// any other error it may have been done.
+	Replace(ctx context.Context, was string, value Secret) error
 }
 
-// Bounds of a change: how often it meets another's, and how often and when a write is
-// looked for that reads do not show yet.
-const (
-	changeTries = 5
-	lookTries   = 6
-	lookWait    = 500 * time.Millisecond
-)
+// ErrReplaced says that the secret has another present version than the caller read.
+var ErrReplaced = errors.New("the webhook secret was changed since it was read")
 
 // ErrContended says that others wrote to the secret at every try.
 var ErrContended = errors.New("the webhook secret is written by others at the same time")
 
-// Change applies an edit to the stored secret and reports whether anything was written.
-// A write by another that came between our read and our write, and was overwritten by
-// it, is found as the previous value, and the edit is made anew on top of that; one that
-// came after ours is edited in turn. So no writer's work is lost, unless it falls between
-// the last look and the return.
+// Bounds of a change among other writers: how long it tries, and how long it waits
+// between two tries.
+const (
+	changeFor    = 40 * time.Second
+	leastBackOff = 100 * time.Millisecond
+	mostBackOff  = 2 * time.Second
+)
+
+// Change applies an edit to the stored secret and reports whether it wrote. It writes only
+// over the value that it edited: if another writer's came between, it waits, reads and
+// edits again, so that no value is lost. It ends with [ErrContended] after 40 s.
 func Change(ctx context.Context, v Vault, edit Edit) (changed bool, err error) {
-	now, err := v.Current(ctx)
-	if err != nil {
-		return false, err
-	}
-	base := now
-	for range changeTries {
-		value, same, err := edited(base, edit)
+	end := time.Now().Add(changeFor)
+	for pause := leastBackOff; ; pause = min(2*pause, mostBackOff) {
+		base, err := v.Current(ctx)
 		if err != nil {
+			return false, err
+		}
+		value, same, err := edited(base, edit)
+		if err != nil || same {
 			return changed, err
 		}
-		if same && base.ID == now.ID {
-			return changed, nil
-		}
-		id, err := v.Put(ctx, value)
-		if err != nil {
-			return changed, settled(ctx, v, edit, err)
-		}
 		changed = true
-		if now, base, err = readBack(ctx, v, now.ID, id); err != nil {
-			return changed, fmt.Errorf("read back what was written: %w", err)
+		if err = v.Replace(ctx, base.ID, value); err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, ErrReplaced) {
+			if again, err := unanswered(ctx, v, base, err); !again {
+				return false, err
+			}
+		}
+		if !time.Now().Before(end) {
+			return false, ErrContended
+		}
+		if err := wait(ctx, rand.N(pause)); err != nil {
+			return false, err
 		}
 	}
-	return changed, ErrContended
 }
 
-// readBack returns the present version after ours was put over the one that was there,
-// and the one to go on from, which is another when ours took another writer's place.
-func readBack(ctx context.Context, v Vault, was, put string) (now, base Version, err error) {
-	for try := 1; ; try++ {
-		if now, err = v.Current(ctx); err != nil {
-			return now, now, err
-		}
-		if now.ID != was || try == lookTries {
-			break // a read that is behind shows what was
-		}
-		if err := wait(ctx, lookWait); err != nil {
-			return now, now, err
-		}
+// unanswered looks after a write that failed: if the value is another than before, the
+// write may have been made, and the edit made again shows it.
+func unanswered(ctx context.Context, v Vault, base Version, failed error) (again bool, err error) {
+	now, err := v.Current(ctx)
+	if err != nil {
+		return false, errors.Join(failed, fmt.Errorf("read back what was written: %w", err))
 	}
-	if now.ID != put {
-		return now, now, nil // another wrote after us
-	}
-	before, err := v.Previous(ctx)
-	if err != nil || before.ID == was {
-		return now, now, err
-	}
-	return now, before, nil
+	return now.ID != base.ID, failed
 }
 
 // edited also tells whether the edit changes nothing.
@@ -102,18 +93,6 @@ func edited(base Version, edit Edit) (value Secret, same bool, err error) {
 	}
 	before, err := s.render()
 	return value, before.Reveal() == value.Reveal(), err
-}
-
-// settled looks whether a write that failed has been made all the same.
-func settled(ctx context.Context, v Vault, edit Edit, failed error) error {
-	now, err := v.Current(ctx)
-	if err != nil {
-		return errors.Join(failed, fmt.Errorf("read back what was written: %w", err))
-	}
-	if _, same, err := edited(now, edit); err == nil && same {
-		return nil
-	}
-	return failed
 }
 
 func wait(ctx context.Context, d time.Duration) error {

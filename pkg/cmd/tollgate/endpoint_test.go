@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	sdksecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -182,7 +181,12 @@ func (r *registry) silent(a answer) answer {
 
 func (r *registry) stored(name string) []string {
 	r.t.Helper()
-	out, err := r.secrets.GetSecretValue(r.t.Context(), &sdksecrets.GetSecretValueInput{SecretId: aws.String(local.WebhookSecretID)})
+	return r.storedIn(local.WebhookSecretID, name)
+}
+
+func (r *registry) storedIn(id, name string) []string {
+	r.t.Helper()
+	out, err := r.secrets.GetSecretValue(r.t.Context(), &sdksecrets.GetSecretValueInput{SecretId: &id})
 	check(r.t, err)
 	var all map[string][]string
 	check(r.t, json.Unmarshal([]byte(*out.SecretString), &all))

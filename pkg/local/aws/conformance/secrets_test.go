@@ -14,6 +14,7 @@ func secretChecks() []check {
 	const create = "CreateSecret, AWS Secrets Manager API Reference"
 	const get = "GetSecretValue, AWS Secrets Manager API Reference"
 	const put = "PutSecretValue, AWS Secrets Manager API Reference"
+	const stage = "UpdateSecretVersionStage, AWS Secrets Manager API Reference"
 	return []check{
 		{"secretsmanager/secret/create-and-get", create, "A secret's value is read by its name.", secretCreate},
 		{"secretsmanager/secret/by-arn", get, "A secret is found by its ARN, which ends in the name and six random characters.", secretByARN},
@@ -27,6 +28,8 @@ func secretChecks() []check {
 		{"secretsmanager/value/token-repeats", put, "The same value with the same token is one version.", secretToken},
 		{"secretsmanager/value/token-mismatch", put, "Another value with a token that was used is refused with ResourceExistsException.", secretTokenMismatch},
 		{"secretsmanager/value/missing-secret", put, "A value for a secret that does not exist is refused.", secretPutMissing},
+		{"secretsmanager/stage/moves-from-its-version", stage, "AWSCURRENT moves from the version that is named to another, and AWSPREVIOUS follows.", secretStageMoves},
+		{"secretsmanager/stage/refused-elsewhere", stage, "A move from a version that does not have the label, or from none though one has it, is refused and changes nothing.", secretStageRefused},
 		{"secretsmanager/value/65536-bytes", "Secrets Manager quotas, AWS Secrets Manager User Guide", "A value has at most 65,536 bytes.", secretLimit},
 	}
 }
@@ -190,4 +193,43 @@ func secretLimit(p *probe) {
 	name, _ := p.secret(strings.Repeat("x", 65536))
 	_, err := p.putSecret(name, strings.Repeat("x", 65537), "")
 	p.refused(err, "ValidationException|InvalidParameterException", "put 65,537 bytes")
+}
+
+// pendingSecret puts a value that is not the current one.
+func (p *probe) pendingSecret(id, value string) (version string) {
+	out, err := p.secrets.PutSecretValue(p.ctx, &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: &value, VersionStages: []string{"PENDING"}})
+	p.ok(err, "put pending")
+	return aws.ToString(out.VersionId)
+}
+
+func (p *probe) moveCurrent(id, from, to string) error {
+	_, err := p.secrets.UpdateSecretVersionStage(p.ctx, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: &id, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: &to, RemoveFromVersionId: optional(from),
+	})
+	return err
+}
+
+func secretStageMoves(p *probe) {
+	name, first := p.secret("one")
+	second := p.pendingSecret(name, "two")
+	third := p.pendingSecret(name, "three") // the label leaves the second, which has none now
+	p.secretReads(name, "AWSCURRENT", "one")
+	p.ok(p.moveCurrent(name, aws.ToString(first.VersionId), second), "move to a version without a label")
+	p.secretReads(name, "AWSCURRENT", "two")
+	p.secretReads(name, "AWSPREVIOUS", "one")
+	p.ok(p.moveCurrent(name, second, third), "move")
+	p.secretReads(name, "AWSCURRENT", "three")
+	p.secretReads(name, "AWSPREVIOUS", "two")
+}
+
+func secretStageRefused(p *probe) {
+	const mismatch = "InvalidParameterException|InvalidRequestException"
+	name, first := p.secret("one")
+	second := p.pendingSecret(name, "two")
+	third := p.pendingSecret(name, "three")
+	p.ok(p.moveCurrent(name, aws.ToString(first.VersionId), second), "move")
+	p.refused(p.moveCurrent(name, aws.ToString(first.VersionId), third), mismatch, "move from the version that lost it")
+	p.refused(p.moveCurrent(name, "", third), mismatch, "move from no version")
+	p.secretReads(name, "AWSCURRENT", "two")
+	p.secretReads(name, "AWSPREVIOUS", "one")
 }

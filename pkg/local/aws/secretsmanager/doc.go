@@ -3,8 +3,8 @@
 //
 // Secrets have versions with staging labels as AWS documents them: a new value
 // takes AWSCURRENT and leaves AWSPREVIOUS to the one before, a request token is
-// idempotent, an ARN ends in six random characters. An answer is given once its
-// change is on disk.
+// idempotent, a label moves from the version that the caller names, an ARN ends in
+// six random characters. An answer is given once its change is on disk.
 //
 // Values are not encrypted at rest and are never logged, nor part of an error.
 // It refuses what it does not do with an error: rotation, replication, KMS keys,

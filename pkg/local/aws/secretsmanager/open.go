@@ -106,13 +106,14 @@ func (db *DB) Service() awsjson.Service {
 	return awsjson.Service{
 		Target: "secretsmanager", Version: "1.1",
 		Operations: map[string]awsjson.Operation{
-			"CreateSecret":   operation(db.createSecret),
-			"GetSecretValue": operation(db.getSecretValue),
-			"PutSecretValue": operation(db.putSecretValue),
-			"UpdateSecret":   operation(db.updateSecret),
-			"DescribeSecret": operation(db.describeSecret),
-			"ListSecrets":    operation(db.listSecrets),
-			"DeleteSecret":   operation(db.deleteSecret),
+			"CreateSecret":             operation(db.createSecret),
+			"GetSecretValue":           operation(db.getSecretValue),
+			"PutSecretValue":           operation(db.putSecretValue),
+			"UpdateSecret":             operation(db.updateSecret),
+			"UpdateSecretVersionStage": operation(db.updateSecretVersionStage),
+			"DescribeSecret":           operation(db.describeSecret),
+			"ListSecrets":              operation(db.listSecrets),
+			"DeleteSecret":             operation(db.deleteSecret),
 		},
 	}
 }

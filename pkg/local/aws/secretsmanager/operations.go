@@ -182,6 +182,35 @@ func (db *DB) updateSecret(in updateInput) (answer, error) {
 	return db.changed("updated", out, err)
 }
 
+type stageInput struct{ SecretId, VersionStage, MoveToVersionId, RemoveFromVersionId string }
+
+// updateSecretVersionStage moves a label, if it is where the caller says: on RemoveFromVersionId, or on no version.
+func (db *DB) updateSecretVersionStage(in stageInput) (answer, error) {
+	if in.VersionStage == "" || in.MoveToVersionId == "" {
+		return answer{}, errParameter("This embedded service needs VersionStage and MoveToVersionId.")
+	}
+	var out answer
+	err := db.change(in.SecretId, func(s *secret, now int64) error {
+		to := s.byID(in.MoveToVersionId)
+		if to == nil {
+			return errNotFound("Secrets Manager can't find the specified secret version " + in.MoveToVersionId)
+		}
+		out = answer{ARN: s.ARN, Name: s.Name}
+		switch from := s.with(in.VersionStage); {
+		case from == nil && in.RemoveFromVersionId != "":
+			return errParameter("Staging label %s is not attached to version %s.", in.VersionStage, in.RemoveFromVersionId)
+		case from != nil && from != to && in.RemoveFromVersionId == "":
+			return errParameter("The parameter RemoveFromVersionId can't be empty. Staging label %s is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", in.VersionStage, from.ID)
+		case from != nil && in.RemoveFromVersionId != "" && from.ID != in.RemoveFromVersionId:
+			return errParameter("Staging label %s is currently attached to version %s, not to %s.", in.VersionStage, from.ID, in.RemoveFromVersionId)
+		}
+		s.label(in.VersionStage, to)
+		s.Changed = now
+		return nil
+	})
+	return db.changed("stage moved", out, err)
+}
+
 type getInput struct{ SecretId, VersionId, VersionStage string }
 
 type getOutput struct {
