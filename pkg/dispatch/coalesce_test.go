@@ -122,10 +122,10 @@ func TestCoalescedHandlerMayNotInsert(t *testing.T) {
 			return dispatch.Effects{e.Keep(nil), dispatch.CheckAbsent("STOP#1", errors.New("stopped"))}
 		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
 		"an insert": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Keep(nil), dispatch.Insert("OUT#1", nil)}
+			return dispatch.Effects{e.Keep(nil), dispatch.Insert("FACT#1", nil)}
 		}, []dispatch.CurrentOption{dispatch.Coalesce}, false},
 		"an insert where every event runs": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Keep(nil), dispatch.Insert("OUT#1", nil)}
+			return dispatch.Effects{e.Keep(nil), dispatch.Insert("FACT#1", nil)}
 		}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {

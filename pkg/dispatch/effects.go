@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -36,6 +37,8 @@ type Effect struct {
 	Ver    int64  // the version that a swap or a check wants; 0: no item for a swap, any for a check
 	Absent bool   // a check wants that there is no item
 	Err    error  // what a refused check means
+
+	Since time.Time // of a message: when the state that it tells of began; see [Message]
 }
 
 // Effects are applied in one transaction.

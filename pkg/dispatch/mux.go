@@ -25,6 +25,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,7 @@ type handler func(context.Context, Input) (Effects, error)
 // Dispatch; after that it is safe for concurrent use.
 type Mux struct {
 	cfg      Config
+	hold     *holder
 	handlers map[string]handler // of snapshots, by type
 	thin     map[string]handler // of thin events, by type
 }
@@ -102,11 +104,15 @@ type Config struct {
 	Objects Objects
 	// Rows is where kept objects are read from. Without it OnCurrent panics.
 	Rows Rows
+	// Hold says which messages are held back. Default: those about states that were over
+	// DefaultHoldAfter old when their event was received.
+	Hold Hold
 }
 
 // NewMux returns a Mux without handlers.
 func NewMux(c Config) *Mux {
-	return &Mux{cfg: c, handlers: map[string]handler{}, thin: map[string]handler{}}
+	c.Hold.After = cmp.Or(c.Hold.After, DefaultHoldAfter)
+	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}}
 }
 
 // register panics on what can only be a programmer's mistake.
@@ -140,7 +146,7 @@ func (m *Mux) handlerOf(e event.Envelope) handler {
 
 // Dispatch runs the handler once. A panic comes back as a [*PanicError]; effects that
 // cannot be committed come back as a [*PermanentError]; [ErrCoalesced] says that there
-// is nothing to do.
+// is nothing to do. Messages among the effects are listed to be sent, or held: see [Message].
 func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err error) {
 	h := m.handlerOf(in.Envelope)
 	if h == nil {
@@ -153,6 +159,9 @@ func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err erro
 	}()
 	effects, err = h(ctx, in)
 	if err != nil {
+		return nil, err
+	}
+	if effects, err = m.hold.address(ctx, in, effects); err != nil {
 		return nil, err
 	}
 	if err := effects.Validate(); err != nil {

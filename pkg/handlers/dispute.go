@@ -26,7 +26,7 @@ func disputeCreated(_ context.Context, e dispatch.Current[stripe.Dispute]) (disp
 	}
 	ms := messages{{
 		about: dispatch.ObjectKey(e.Envelope), name: disputeOpened, to: customer, object: "dispute", id: d.ID,
-		amount: d.Amount, currency: d.Currency, at: d.Created,
+		amount: d.Amount, currency: d.Currency, since: d.Created,
 		more: dispatch.Fields{"charge": chargeID(d.Charge), "payment_intent": paymentIntentID(d.PaymentIntent), "evidence_due_by": due},
 	}}
 	row := keep(e, kept{

@@ -47,7 +47,7 @@ func (f fact) insert(in dispatch.Input, ms messages) (dispatch.Effect, error) {
 func (f fact) message(in dispatch.Input, name string) message {
 	return message{
 		about: factKey(in, f.id, f.name), name: name, to: f.customer, object: f.object, id: f.id,
-		amount: f.amount, currency: f.currency, at: f.occurred,
+		amount: f.amount, currency: f.currency, since: f.occurred,
 	}
 }
 

@@ -3,11 +3,14 @@ package handlers
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
 )
 
 // invoicePaid keeps the invoice and notes that it was paid. The amount is 0 for an
@@ -47,16 +50,37 @@ func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatc
 }
 
 // invoicePaymentFailed keeps the invoice. While it is unpaid its customer is told, once
-// for each attempt of Stripe's schedule: a late event speaks of the latest attempt, and
-// of an invoice that is paid or void by now there is nothing left to say.
+// for each attempt of Stripe's schedule, by that attempt's own event: it alone knows since
+// when the state is. Of an invoice that is paid or void by now there is nothing left to say.
 func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
 	in := &e.Object
+	unpaid := in.Status == stripe.InvoiceStatusOpen || in.Status == stripe.InvoiceStatusUncollectible
+	announced, err := attemptOf(e.Body)
+	if err != nil {
+		return nil, err
+	}
 	var ms messages
-	if in.Status == stripe.InvoiceStatusOpen || in.Status == stripe.InvoiceStatusUncollectible {
+	if unpaid && announced >= in.AttemptCount {
 		about := fmt.Sprintf("%s#%d", paymentFailed, in.AttemptCount)
 		ms = toCustomer(invoiceMessage(e, paymentFailed, about, in.AmountDue, e.Created))
 	}
 	return ms.with(e.Input, keepInvoice(e, ms)), nil
+}
+
+// attemptOf reads which attempt an event itself announces: the invoice as it is now may
+// have had another since.
+func attemptOf(body []byte) (int64, error) {
+	object, _, err := event.Data(body)
+	if err != nil {
+		return 0, dispatch.Permanent(fmt.Errorf("read event data: %w", err))
+	}
+	var in struct {
+		AttemptCount int64 `json:"attempt_count"`
+	}
+	if err := json.Unmarshal(object, &in); err != nil {
+		return 0, dispatch.Permanent(errors.New("attempt_count cannot be read"))
+	}
+	return in.AttemptCount, nil
 }
 
 // keepInvoice keeps an invoice's row.
@@ -74,11 +98,11 @@ func keepInvoice(e dispatch.Current[stripe.Invoice], ms messages) dispatch.Effec
 }
 
 // invoiceMessage is a message about something that happened to an invoice.
-func invoiceMessage(e dispatch.Current[stripe.Invoice], name, happened string, amount, at int64) message {
+func invoiceMessage(e dispatch.Current[stripe.Invoice], name, happened string, amount, since int64) message {
 	in := &e.Object
 	return message{
 		about: factKey(e.Input, in.ID, happened), name: name, to: customerID(in.Customer), object: "invoice", id: in.ID,
-		amount: amount, currency: in.Currency, at: at,
+		amount: amount, currency: in.Currency, since: since,
 		more: dispatch.Fields{"number": in.Number, "subscription": subscriptionID(in.Subscription)},
 	}
 }

@@ -39,7 +39,7 @@ func TestInvoicePaid(t *testing.T) {
 		dispatch.Insert(receipt, dispatch.Fields{
 			"kind": "outbox", "name": "receipt", "to": customer, "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
 			"amount": int64(4165), "currency": "eur", "number": "7D1A4C0E-0001", "subscription": sub, "event_id": eventID,
-			"lst": "OUT#0", "at": "2026-11-19T00:01:03Z",
+			"lst": "OUT#0", "at": "2026-11-19T00:01:03Z", "queued_at": int64(1795046464000),
 		}),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -69,7 +69,7 @@ func TestInvoicePaymentFailed(t *testing.T) {
 		dispatch.Insert(message, dispatch.Fields{
 			"kind": "outbox", "name": "payment_failed", "to": customer, "object": "invoice", "object_id": id, "mode": "test", "account": "",
 			"amount": int64(4165), "currency": "eur", "number": "7D1A4C0E-0002", "subscription": sub, "event_id": eventID,
-			"lst": "OUT#6", "at": "2026-12-19T01:01:04Z",
+			"lst": "OUT#6", "at": "2026-12-19T01:01:04Z", "queued_at": int64(1797642064000),
 		}),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -65,7 +65,7 @@ func TestDisputeCreated(t *testing.T) {
 				dispatch.Insert(opened, dispatch.Fields{
 					"kind": "outbox", "name": "dispute_opened", "to": c.customer, "object": "dispute", "object_id": id, "mode": "test", "account": "",
 					"amount": int64(4900), "currency": "eur", "charge": charge, "payment_intent": about, "evidence_due_by": int64(1795996799),
-					"event_id": eventID, "lst": "OUT#1", "at": "2026-11-21T00:00:00Z",
+					"event_id": eventID, "lst": "OUT#1", "at": "2026-11-21T00:00:00Z", "queued_at": int64(1795219201000),
 				}),
 			}
 			if diff := cmp.Diff(want, got); diff != "" {

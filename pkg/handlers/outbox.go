@@ -1,10 +1,9 @@
 package handlers
 
 import (
-	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/stripe/stripe-go/v76"
 
@@ -29,7 +28,7 @@ type message struct {
 	id       string
 	amount   int64
 	currency stripe.Currency
-	at       int64           // seconds since 1970; the oldest are sent first
+	since    int64           // when the state that it tells of began, seconds since 1970; old ones are held
 	more     dispatch.Fields // ids of other objects that the text may name
 }
 
@@ -52,16 +51,7 @@ func (m message) insert(in dispatch.Input) dispatch.Effect {
 		"amount": m.amount, "currency": string(m.currency), "event_id": in.ID,
 	}
 	maps.Copy(fields, m.more)
-	list(fields, m.shard(), m.at)
-	return dispatch.Insert(m.key(), fields)
-}
-
-// shard names the list of what is to be sent. There are eight, as one list is one
-// partition of the index.
-func (m message) shard() string {
-	h := fnv.New32a()
-	h.Write([]byte(m.key()))
-	return fmt.Sprintf("OUT#%d", h.Sum32()%8)
+	return dispatch.Message(m.key(), time.Unix(m.since, 0), fields)
 }
 
 // with returns effects together with those that write the messages.

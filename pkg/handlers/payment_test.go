@@ -31,7 +31,7 @@ func TestPaymentIntentSucceeded(t *testing.T) {
 		dispatch.Insert("OUT#"+key+"#receipt", dispatch.Fields{
 			"kind": "outbox", "name": "receipt", "to": customer, "object": "payment_intent", "object_id": "pi_3TollgatefEZrEHFEikFfLQt", "mode": "test", "account": "",
 			"amount": int64(4900), "currency": "eur", "event_id": "evt_3TollgateDb3Q4wtPFCuAroQ",
-			"lst": "OUT#6", "at": "2026-11-19T02:01:04Z",
+			"lst": "OUT#6", "at": "2026-11-19T02:01:04Z", "queued_at": int64(1795053664000),
 		}),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -57,7 +57,7 @@ func TestPaymentIntentFailed(t *testing.T) {
 		dispatch.Insert("OUT#"+key+"#payment_failed", dispatch.Fields{
 			"kind": "outbox", "name": "payment_failed", "to": customer, "object": "payment_intent", "object_id": "pi_3TollgatemJ1pOSao3BHsK2V", "mode": "test", "account": "",
 			"amount": int64(12900), "currency": "eur", "event_id": "evt_3TollgatergU1nnXAAuf3QYK",
-			"lst": "OUT#4", "at": "2026-11-19T02:30:03Z",
+			"lst": "OUT#4", "at": "2026-11-19T02:30:03Z", "queued_at": int64(1795055403000),
 		}),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

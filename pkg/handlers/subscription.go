@@ -18,7 +18,7 @@ func subscriptionCreated(_ context.Context, e dispatch.Current[stripe.Subscripti
 	s := &e.Object
 	ms := toCustomer(message{
 		about: dispatch.ObjectKey(e.Envelope), name: welcome, to: customerID(s.Customer), object: "subscription", id: s.ID,
-		currency: s.Currency, at: s.Created,
+		currency: s.Currency, since: cmp.Or(s.StartDate, s.Created),
 	})
 	effects, err := keepSubscription(e, ms)
 	if err != nil {

@@ -56,7 +56,7 @@ func TestSubscriptionCreated(t *testing.T) {
 		dispatch.Fields{"status": "incomplete", "active": false, "event_id": eventID}),
 		dispatch.Insert(welcome, dispatch.Fields{
 			"kind": "outbox", "name": "welcome", "to": customer, "object": "subscription", "object_id": subID, "mode": "test", "account": "",
-			"amount": int64(0), "currency": "eur", "event_id": eventID, "lst": "OUT#3", "at": "2026-11-19T00:01:00Z",
+			"amount": int64(0), "currency": "eur", "event_id": eventID, "lst": "OUT#3", "at": "2026-11-19T00:01:00Z", "queued_at": int64(1795046461000),
 		}))
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)

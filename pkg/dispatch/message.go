@@ -1,0 +1,189 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// OutboxShards is the number of lists that messages are spread over: one list would be
+// one hot partition of the index.
+const OutboxShards = 8
+
+// Prefixes of a message's key and of the names of the lists that it may be in: the
+// messages to be sent, and those held until an operator releases them.
+const (
+	outboxPrefix = "OUT#"
+	heldPrefix   = "HELD#"
+)
+
+// OutboxList returns the name of the list of a shard's messages that are to be sent.
+func OutboxList(shard int) string { return fmt.Sprintf("%s%d", outboxPrefix, shard) }
+
+// HeldList returns the name of the list of a shard's held messages.
+func HeldList(shard int) string { return fmt.Sprintf("%s%d", heldPrefix, shard) }
+
+// OutboxShard returns the shard of the message with a key.
+func OutboxShard(key string) int {
+	h := fnv.New32a()
+	h.Write([]byte(key))
+	return int(h.Sum32() % OutboxShards)
+}
+
+// Fields that Dispatch adds to a message.
+const (
+	MessageQueued = "queued_at" // when it was asked for, in ms; a release sets it anew
+	MessageHeld   = "held"      // why it was held: HeldOld or HeldBeforeBegin; absent on others
+)
+
+// Reasons to hold a message.
+const (
+	HeldOld         = "old"          // its state was older than Hold.After when the event was received
+	HeldBeforeBegin = "before_begin" // its state is older than the begin of history
+)
+
+// Message asks for a message to be sent: it is inserted under key, OUT#<what it is
+// about>#<name>, and sent after the commit. since is when the state that it tells of
+// began at Stripe (an invoice paid, a dispute created), never when its event was made or
+// handled. [Mux.Dispatch] adds the fields lst, at, [MessageQueued] and [MessageHeld],
+// and so decides by [Hold] whether the message is sent or held.
+func Message(key string, since time.Time, f Fields) Effect {
+	return Effect{Kind: KindInsert, Key: key, Fields: f, Since: since}
+}
+
+// DefaultHoldAfter is Hold.After unless it is given: a webhook is repeated for three
+// days, and within one a message is still news.
+const DefaultHoldAfter = 24 * time.Hour
+
+// Hold says which messages are held back because they tell of an old state.
+type Hold struct {
+	// After is how old a state may have been when its event was received. The event's
+	// receipt, not its handling, so that a redrive days later holds nothing. Defaults to
+	// DefaultHoldAfter.
+	After time.Duration
+	// Begins knows from when on this system handles an account's events. Default none:
+	// only After holds.
+	Begins Begins
+}
+
+// Begins knows the begin of history: what happened before it was another system's.
+type Begins interface {
+	// Begin returns the begin of an account's history, "" for the platform's own; false
+	// when there is none yet. Safe for concurrent use.
+	Begin(ctx context.Context, livemode bool, account string) (time.Time, bool, error)
+}
+
+// FixedBegin is the configured begin of every account's history.
+type FixedBegin time.Time
+
+// Begin implements [Begins].
+func (b FixedBegin) Begin(context.Context, bool, string) (time.Time, bool, error) {
+	return time.Time(b), true, nil
+}
+
+// address returns the effects with each message listed: to be sent, or held. An item that
+// looks like a message and names no state's time is refused, so that no handler can send
+// one past this rule.
+func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effects, error) {
+	all := slices.Clone(effects)
+	for i, e := range all {
+		if err := e.checkMessage(); err != nil {
+			return nil, Park(ReasonRejected, fmt.Errorf("effect %d (%s): %w", i, e.Kind, err))
+		}
+		if e.Since.IsZero() {
+			continue
+		}
+		why, err := h.why(ctx, in, e.Since)
+		if err != nil {
+			return nil, err
+		}
+		fields := Fields{}
+		maps.Copy(fields, e.Fields)
+		fields["lst"], fields["at"] = OutboxList(OutboxShard(e.Key)), e.Since.UTC().Format(time.RFC3339)
+		fields[MessageQueued] = in.Now.UnixMilli()
+		if why != "" {
+			fields["lst"], fields[MessageHeld] = HeldList(OutboxShard(e.Key)), why
+		}
+		all[i] = Insert(e.Key, fields)
+	}
+	return all, nil
+}
+
+// checkMessage reports a message that was not made by [Message], and one that is none.
+func (e Effect) checkMessage() error {
+	lst, _ := e.Fields["lst"].(string)
+	named := strings.HasPrefix(e.Key, outboxPrefix)
+	listed := strings.HasPrefix(lst, outboxPrefix) || strings.HasPrefix(lst, heldPrefix)
+	switch {
+	case e.Since.IsZero() && e.Kind != KindCheck && (named || listed):
+		return fmt.Errorf("message %q does not say since when its state is: use dispatch.Message", e.Key)
+	case !e.Since.IsZero() && (e.Kind != KindInsert || !named):
+		return fmt.Errorf("%q is not the insert of a message", e.Key)
+	}
+	return nil
+}
+
+// why returns the reason to hold a message, "" for none. An event without a time of
+// receipt is judged by the begin alone.
+func (h *holder) why(ctx context.Context, in Input, since time.Time) (string, error) {
+	if !in.ReceivedAt.IsZero() && in.ReceivedAt.Sub(since) > h.After {
+		return HeldOld, nil
+	}
+	begin, known, err := h.begin(ctx, in)
+	if err != nil {
+		return "", fmt.Errorf("read the begin of history: %w", err)
+	}
+	if known && since.Before(begin) {
+		return HeldBeforeBegin, nil
+	}
+	return "", nil
+}
+
+// beginAgain is how long a begin that was not there counts as absent.
+const beginAgain = time.Minute
+
+// holder decides by a Hold. It keeps every begin that it has found, as none is ever
+// rewritten. Safe for concurrent use.
+type holder struct {
+	Hold
+
+	mu    sync.Mutex
+	known map[string]beginSeen
+}
+
+// beginSeen is an answer of Begins.
+type beginSeen struct {
+	at    time.Time
+	found bool
+	read  time.Time // when it was asked for
+}
+
+// begin reads the begin of the event's account, at most once a minute until there is one.
+func (h *holder) begin(ctx context.Context, in Input) (time.Time, bool, error) {
+	if h.Begins == nil {
+		return time.Time{}, false, nil
+	}
+	key := in.Mode() + "#" + in.Account
+	h.mu.Lock()
+	seen, asked := h.known[key]
+	h.mu.Unlock()
+	if asked && (seen.found || in.Now.Sub(seen.read) < beginAgain) {
+		return seen.at, seen.found, nil
+	}
+	at, found, err := h.Begins.Begin(ctx, in.Livemode, in.Account)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known == nil {
+		h.known = map[string]beginSeen{}
+	}
+	h.known[key] = beginSeen{at, found, in.Now}
+	return at, found, nil
+}
