@@ -55,7 +55,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows})
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows, Hold: hold(cfg, rows)})
 	handlers.Register(mux)
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: policies(cfg.Endpoints), Logger: log,
@@ -65,6 +65,14 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 		return nil, err
 	}
 	return sqsqueue.NewLambdaHandler(c), nil
+}
+
+// hold holds messages about old states, by the configured begin of history or the table's.
+func hold(cfg config.Consumer, table dispatch.Begins) dispatch.Hold {
+	if !cfg.Begin.IsZero() {
+		table = dispatch.FixedBegin(cfg.Begin)
+	}
+	return dispatch.Hold{After: cfg.HoldAfter, Begins: table}
 }
 
 // stripeClient asks Stripe with the configured key, if there is one.

@@ -48,7 +48,7 @@ func environment() map[string]map[string]string {
 func functionsHaveEnvironment(t Template, _ limits.Limits) []string {
 	var f faults
 	optional := map[string][]string{
-		"TOLLGATE_ALLOW_IPS": {ingest}, "TOLLGATE_ENDPOINTS": {consumer}, "TOLLGATE_RECONCILE": {reconcile}, "TOLLGATE_BEGIN": {consumer, reconcile},
+		"TOLLGATE_ALLOW_IPS": {ingest}, "TOLLGATE_ENDPOINTS": {consumer}, "TOLLGATE_RECONCILE": {reconcile}, "TOLLGATE_BEGIN": {consumer, reconcile}, "TOLLGATE_HOLD_AFTER": {consumer},
 	}
 	for name, wanted := range environment() {
 		variables, _ := t.at(name, "Environment", "Variables").(map[string]any)

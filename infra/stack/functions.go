@@ -85,6 +85,9 @@ func (p *parts) addConsumer() {
 	if p.Begin != "" {
 		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
 	}
+	if p.HoldAfter != "" {
+		f.env["TOLLGATE_HOLD_AFTER"] = str(p.HoldAfter)
+	}
 	p.consumer = p.addFunction("Consumer", f)
 	p.addMapping()
 }

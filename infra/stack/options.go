@@ -32,6 +32,7 @@ type Options struct {
 	Endpoints    string // JSON, what each endpoint may receive; "" for everything
 	Reconcile    string // JSON, endpoint by account to list; "" for the key's own account alone
 	Begin        string // RFC 3339 time, instead of the begin of history that each account has; "" for that
+	HoldAfter    string // a duration, after which messages about old states are held; "" for the default
 	AllowIPs     string // addresses and ranges that may deliver, by commas; "" for all
 	SilenceHours int    // page after so many hours without an event; 0 for never
 }
@@ -53,6 +54,7 @@ func Keys() map[string]string {
 		"endpoints":     `JSON such as {"default":{"livemode":[true]},"connect":{"accounts":["acct_…"]}}`,
 		"reconcile":     `JSON, the accounts to compare with Stripe's list, each with its endpoint: {"-":"default","acct_…":"connect"}; default the key's own`,
 		"begin":         "a time (RFC 3339) from when on accounts are compared, instead of the one that the table has for each; default the table's",
+		"hold-after":    "a duration such as 36h, 1m to 87600h: messages about states that were older when their event was received are held; default 24h",
 		"allow-ips":     "addresses and CIDR ranges that may deliver, between commas; default all",
 		"silence-hours": "page after so many hours without an accepted event, 1 to 168, or off; default 24 for live, else off",
 	}
@@ -98,6 +100,11 @@ func FromContext(get func(key string) any, bundles string) (Options, error) {
 	if o.Begin != "" {
 		at, err := time.Parse(time.RFC3339, o.Begin)
 		r.must(err == nil && at.Unix() > 0, "begin", "%q", o.Begin)
+	}
+	o.HoldAfter = r.text("hold-after", "")
+	if o.HoldAfter != "" {
+		after, err := time.ParseDuration(o.HoldAfter)
+		r.must(err == nil && after >= time.Minute && after <= 87600*time.Hour, "hold-after", "%q", o.HoldAfter)
 	}
 	return o, errors.Join(r.faults...)
 }

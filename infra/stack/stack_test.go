@@ -186,6 +186,10 @@ func TestContext(t *testing.T) {
 			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_BEGIN"}, "2026-11-21T12:00:00+01:00"},
 			{"Ingest", []string{"Environment", "Variables", "TOLLGATE_BEGIN"}, nil},
 		}},
+		{"a time after which messages are held", map[string]string{"hold-after": "36h"}, []want{
+			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_HOLD_AFTER"}, "36h"},
+			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_HOLD_AFTER"}, nil},
+		}},
 		{"a list of sources and short logs", map[string]string{"allow-ips": "3.18.12.63, 10.0.0.0/8", "log-days": "7", "silence-hours": "6"}, []want{
 			{"Ingest", []string{"Environment", "Variables", "TOLLGATE_ALLOW_IPS"}, "3.18.12.63, 10.0.0.0/8"},
 			{"AccessLogs", []string{"RetentionInDays"}, 7.0},
@@ -348,6 +352,7 @@ func TestFromContextRefuses(t *testing.T) {
 		{"allow-ips", "3.18.12"}, {"allow-ips", "3.18.12.63,"}, {"allow-ips", "10.0.0.0/33"},
 		{"allow-ips", strings.Repeat("10.0.0.0/8,", 300) + "10.0.0.0/8"},
 		{"reconcile", "acct_1"}, {"reconcile", "{}"}, {"reconcile", `{"platform":"default"}`}, {"reconcile", `{"-":""}`}, {"reconcile", ""},
+		{"hold-after", ""}, {"hold-after", "24"}, {"hold-after", "30s"}, {"hold-after", "100000h"},
 		{"begin", ""}, {"begin", "2026-11-21"}, {"begin", "yesterday"}, {"begin", "0001-01-01T00:00:00Z"},
 		{"silence-hours", "0"}, {"silence-hours", "169"}, {"silence-hours", "never"},
 	} {

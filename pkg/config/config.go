@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/limits"
 )
 
@@ -34,6 +35,7 @@ type Consumer struct {
 	StripeURL      string              // "" for Stripe's own
 	Endpoints      map[string]Endpoint // an endpoint that is not named receives everything
 	Begin          time.Time           // of history, instead of what the table has; zero: what the table has
+	HoldAfter      time.Duration       // messages about states that were older than this at their event's receipt are held
 }
 
 // Reconcile is the reconcile function's configuration.
@@ -86,6 +88,9 @@ func LoadIngest(lookup Lookup) (Ingest, error) {
 	return c, r.err()
 }
 
+// maxHoldAfter is far longer than Stripe lists an event: nothing is held then for its age.
+const maxHoldAfter = 10 * 365 * 24 * time.Hour
+
 // LoadConsumer reads the consumer function's environment.
 func LoadConsumer(lookup Lookup) (Consumer, error) {
 	r := reader{lookup: lookup}
@@ -98,6 +103,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 		Begin:          r.time("TOLLGATE_BEGIN"),
+		HoldAfter:      r.duration("TOLLGATE_HOLD_AFTER", dispatch.DefaultHoldAfter, time.Minute, maxHoldAfter),
 	}
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {

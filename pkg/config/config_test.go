@@ -85,6 +85,7 @@ func TestLoadConsumer(t *testing.T) {
 		"TOLLGATE_STRIPE_URL":        "http://127.0.0.1:12111",
 		"TOLLGATE_MAX_RECEIVES":      "3",
 		"TOLLGATE_BEGIN":             "2026-11-21T13:00:00.75+01:00",
+		"TOLLGATE_HOLD_AFTER":        "36h",
 		"TOLLGATE_ENDPOINTS":         `{"default":{"livemode":[true],"accounts":["-","acct_1"]},"test":{"livemode":[false],"on_mismatch":"ignore"},"any":{}}`,
 	}))
 	l := limits.AWS()
@@ -99,7 +100,7 @@ func TestLoadConsumer(t *testing.T) {
 			"test":    {Livemode: []bool{false}, OnMismatch: Ignore},
 			"any":     {OnMismatch: Park},
 		},
-		Begin: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
+		Begin: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), HoldAfter: 36 * time.Hour,
 	}
 	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, d)
@@ -152,6 +153,9 @@ func TestFaults(t *testing.T) {
 		{"a day for a time", "TOLLGATE_BEGIN", "2026-11-21", "RFC 3339"},
 		{"a time without a zone", "TOLLGATE_BEGIN", "2026-11-21T12:00:00", "RFC 3339"},
 		{"a time that is a zero", "TOLLGATE_BEGIN", "0001-01-01T00:00:00Z", "after 1970"},
+		{"a number for a duration", "TOLLGATE_HOLD_AFTER", "24", "a duration such as 36h"},
+		{"no time to hold after", "TOLLGATE_HOLD_AFTER", "0s", "from 1m0s"},
+		{"a hold after a century", "TOLLGATE_HOLD_AFTER", "876000h", "leave it out for 24h"},
 		{"level", "TOLLGATE_LOG_LEVEL", "loud", "set it to debug, info, warn or error"},
 		{"endpoint", "AWS_ENDPOINT_URL", "localhost:4566", "is no URL"},
 		{"service endpoint", "AWS_ENDPOINT_URL_DYNAMODB", "localhost:4566", "AWS_ENDPOINT_URL_DYNAMODB is no URL"},
@@ -248,7 +252,7 @@ func FuzzLoad(f *testing.F) {
 	names := []string{
 		"AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "TOLLGATE_STAGE", "TOLLGATE_LOG_LEVEL", "TOLLGATE_TIME_SCALE",
 		"TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL", "TOLLGATE_TABLE", "TOLLGATE_WEBHOOK_SECRET_ID", "TOLLGATE_ALLOW_IPS", "TOLLGATE_API_KEY_SECRET_ID",
-		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE", "TOLLGATE_BEGIN",
+		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE", "TOLLGATE_BEGIN", "TOLLGATE_HOLD_AFTER",
 	}
 	for i, v := range []string{
 		"", " ", "7", "-1", "1e3", "http://127.0.0.1:4566", "https://a@b/c", "http://[::1", "3.18.12.63, 10.0.0.0/8", "::ffff:1.2.3.4/100", "fe80::1%eth0",

@@ -17,6 +17,7 @@
 //	TOLLGATE_ENDPOINTS          c         JSON, what each endpoint may receive: see [Endpoint]
 //	TOLLGATE_MAX_RECEIVES       c         receives before SQS moves a message to the DLQ; default limits.AWS().MaxReceives
 //	TOLLGATE_RECONCILE          r         JSON, the accounts to list and their endpoints: {"-":"default","acct_1":"connect"}; default the first
+//	TOLLGATE_HOLD_AFTER         c         duration of 1m to 87600h; messages about states that were older at their event's receipt are held; default 24h
 //	TOLLGATE_BEGIN              c r       RFC 3339 time, from when on events are compared and mail is sent; default what the table has for each account
 //	TOLLGATE_STAGE              i c r     name of the deployment in logs and metrics; default "dev"
 //	TOLLGATE_LOG_LEVEL          i c r     debug, info, warn or error; default info

@@ -91,6 +91,20 @@ func (r *reader) time(name string) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
+// duration reads a time such as 24h between two bounds.
+func (r *reader) duration(name string, missing, low, high time.Duration) time.Duration {
+	v := r.text(name, optional, "")
+	if v == "" {
+		return missing
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < low || d > high {
+		r.fault(name, "is not a duration such as 36h from %v to %v: set it to one or leave it out for %v", low, high, missing)
+		return missing
+	}
+	return d
+}
+
 func (r *reader) level(name string) slog.Level {
 	switch strings.ToLower(r.text(name, optional, "")) {
 	case "debug":

@@ -46,6 +46,8 @@ func TestChanges(t *testing.T) {
 		{"a new fact", dispatch.Insert("K", dispatch.Fields{"amount": 5, "note": nil}), nil,
 			Change{Verdict: WouldInsert, Fields: []Field{{Name: "amount", New: 5, Is: true}, {Name: "note", Is: true}}}},
 		{"a known fact", dispatch.Insert("K", dispatch.Fields{"amount": 5}), map[string]any{"pk": "K", "amount": int64(5)}, Change{Verdict: IsThere}},
+		{"a message that was not held when it was first asked for", dispatch.Insert("K", dispatch.Fields{"amount": 5, "lst": "HELD#1", "queued_at": 9, "held": "old"}),
+			map[string]any{"pk": "K", "amount": int64(5), "lst": "OUT#1", "queued_at": int64(1)}, Change{Verdict: IsThere}},
 		{"a known fact that was sent since", dispatch.Insert("K", dispatch.Fields{"amount": 5, "lst": "OUT#1"}), map[string]any{"pk": "K", "amount": int64(5), "sent_at": int64(9)}, Change{Verdict: IsThere}},
 		{"a known fact that reads otherwise now", dispatch.Insert("K", dispatch.Fields{"amount": 6}), map[string]any{"pk": "K", "amount": int64(5)},
 			Change{Verdict: IsThere, Fields: []Field{{Name: "amount", Old: int64(5), New: 6, Was: true, Is: true}}}},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
@@ -14,9 +15,18 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// handlersOf are the handlers that this command was built with, as the consumer has them.
-func handlersOf(objects dispatch.Objects, rows dispatch.Rows) *dispatch.Mux {
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: objects, Rows: rows})
+// tableReader is the table's rows and begins, which handlers and their mux read.
+type tableReader interface {
+	dispatch.Rows
+	dispatch.Begins
+}
+
+// handlersOf are the handlers that this command was built with, as the consumer has them
+// when neither TOLLGATE_BEGIN nor TOLLGATE_HOLD_AFTER is set.
+func handlersOf(objects dispatch.Objects, table tableReader) *dispatch.Mux {
+	mux := dispatch.NewMux(dispatch.Config{
+		APIVersion: stripeapi.APIVersion, Objects: objects, Rows: table, Hold: dispatch.Hold{Begins: table},
+	})
 	handlers.Register(mux)
 	return mux
 }
@@ -26,6 +36,10 @@ type noStripe struct{}
 
 func (noStripe) FetchObject(context.Context, string, string, string) ([]byte, error) {
 	return nil, dispatch.Park(dispatch.ReasonNoAPIKey, errors.New("no key for Stripe's API"))
+}
+
+func (noStripe) Begin(context.Context, bool, string) (time.Time, bool, error) {
+	return time.Time{}, false, nil
 }
 
 func (noStripe) Item(context.Context, string) (map[string]any, bool, error) { return nil, false, nil }
