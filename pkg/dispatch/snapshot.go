@@ -25,14 +25,17 @@ func readSnapshot(in Input, want string) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, Permanent(fmt.Errorf("read event data: %w", err))
 	}
-	name, err := event.ObjectName(object)
+	is, err := event.ReadObject(object)
+	if err == nil && is.Kind == "" {
+		err = errors.New("object is missing or empty")
+	}
 	if err != nil {
 		return snapshot{}, Permanent(fmt.Errorf("read data.object: %w", err))
 	}
-	if want != "" && squash(name) != want {
-		return snapshot{}, Park(ReasonWrongObject, fmt.Errorf("data.object is a %q, the handler takes a %q", name, want))
+	if want != "" && squash(is.Kind) != want {
+		return snapshot{}, Park(ReasonWrongObject, fmt.Errorf("data.object is a %q, the handler takes a %q", is.Kind, want))
 	}
-	return snapshot{name: name, object: object, previous: previous}, nil
+	return snapshot{name: is.Kind, object: object, previous: previous}, nil
 }
 
 // normalise brings the object of an event of another API version in the version that
@@ -58,19 +61,15 @@ func (m *Mux) fetch(ctx context.Context, in Input, name string) (json.RawMessage
 	if err != nil {
 		return nil, fmt.Errorf("fetch %s: %w", name, err)
 	}
-	var is struct {
-		Object  string `json:"object"`
-		ID      string `json:"id"`
-		Deleted bool   `json:"deleted"`
-	}
-	if err := json.Unmarshal(object, &is); err != nil {
-		return nil, fmt.Errorf("fetch %s: %s", name, shape(err))
+	is, err := event.ReadObject(object)
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", name, err)
 	}
 	if is.Deleted {
 		return nil, Park(ReasonObjectGone, fmt.Errorf("%s %s is deleted", name, in.ObjectID))
 	}
-	if is.Object != name || is.ID != in.ObjectID {
-		return nil, fmt.Errorf("fetch %s %s: the answer is a %q", name, in.ObjectID, is.Object)
+	if is.Kind != name || is.ID != in.ObjectID {
+		return nil, fmt.Errorf("fetch %s %s: the answer is a %q", name, in.ObjectID, is.Kind)
 	}
 	return object, nil
 }

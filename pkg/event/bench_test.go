@@ -25,6 +25,13 @@ type small struct {
 	} `json:"data"`
 }
 
+func (s small) envelope() event.Envelope {
+	return event.Envelope{
+		ID: s.ID, Object: s.Object, Type: s.Type, Account: s.Account, Livemode: s.Livemode,
+		APIVersion: s.APIVersion, Created: s.Created, ObjectID: s.Data.Object.ID,
+	}
+}
+
 // sized returns an event of about n bytes in Stripe's layout of a list of lines.
 func sized(n int) []byte {
 	var b bytes.Buffer

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -20,9 +21,11 @@ func object(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 }
 
 // members is [object] for a raw that is known to be valid JSON. encoding/json's structs
-// would match keys in any case and let the last of two equal keys win; both would let a
-// body show us another event than it shows to the next reader. Validity is proven
-// once for the whole body, so that this walk needs no checks and costs little beside it.
+// match keys under simple case folding ("ID" and, with U+017F for s, "api_verſion" too) and
+// let the last match win, so a second match of a wanted key, or one that is not exact, is an
+// error: handlers decode with encoding/json and must not see another object than we do.
+// Validity is proven once for the whole body, so that this walk needs no checks and costs
+// little beside it.
 func members(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	i := skipSpace(raw, 0)
 	if i == len(raw) || raw[i] != '{' {
@@ -33,12 +36,16 @@ func members(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 		keyEnd := skipString(raw, i)
 		start := skipSpace(raw, skipSpace(raw, keyEnd)+1) // +1: the colon
 		end := skipValue(raw, start)
+		key := unquote(raw[i:keyEnd])
 		for _, w := range wanted {
-			if !isKey(raw[i:keyEnd], w) {
+			if !folds(key, w) {
 				continue
 			}
+			if string(key) != w {
+				return nil, fmt.Errorf("a key differs from %q in case alone", w)
+			}
 			if _, twice := found[w]; twice {
-				return nil, fmt.Errorf("%q stands twice", w)
+				return nil, fmt.Errorf("duplicate key %q", w)
 			}
 			found[w] = json.RawMessage(raw[start:end:end])
 		}
@@ -49,13 +56,20 @@ func members(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	return found, nil
 }
 
-// isKey reports whether a quoted JSON string reads name; "\u0069d" reads id.
-func isKey(quoted []byte, name string) bool {
+// unquote returns what a JSON string reads: id for "\u0069d". It aliases quoted if it can.
+func unquote(quoted []byte) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1:len(quoted)-1]) == name
+		return quoted[1 : len(quoted)-1]
 	}
 	var s string
-	return json.Unmarshal(quoted, &s) == nil && s == name
+	_ = json.Unmarshal(quoted, &s) // cannot fail: it is valid JSON
+	return []byte(s)
+}
+
+// folds reports whether encoding/json takes a key for the ASCII name. A letter folds to at
+// most three bytes (U+212A for k), which spares most keys the comparison.
+func folds(key []byte, name string) bool {
+	return len(key) >= len(name) && len(key) <= 3*len(name) && strings.EqualFold(string(key), name)
 }
 
 // isUnicode reports whether a quoted JSON string stands for text. A reader puts U+FFFD in

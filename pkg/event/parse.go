@@ -25,9 +25,10 @@ const (
 )
 
 // Parse reads the header fields of one event from the bytes of a delivery or of
-// Stripe's API. Keys match exactly, trailing bytes and a second occurrence of a key
-// that is read here are refused, so that no two readers can see two events in one
-// body; null counts as absent. Body, Endpoint, Source and ReceivedAt are left to the
+// Stripe's API. Keys match exactly. Trailing bytes are refused, and so is a second key that
+// encoding/json would take for one that is read here (the same, or in another case), at the
+// top, in data, in data.object (id, object) and in related_object: what a handler decodes
+// is the event that the header names. null counts as absent. Body, Endpoint, Source and ReceivedAt are left to the
 // caller. Every error wraps [ErrNotEvent], is one line and quotes no data.
 func Parse(body []byte) (Envelope, error) {
 	top, err := object(body, "id", "object", "type", "account", "context", "livemode",
@@ -75,15 +76,24 @@ func Data(body []byte) (snapshot, previous json.RawMessage, err error) {
 	return data["object"], data["previous_attributes"], nil
 }
 
-// ObjectName returns the member "object" of one Stripe object, for example "invoice".
-func ObjectName(raw json.RawMessage) (string, error) {
-	fields, err := object(raw, "object")
+// Object is what one Stripe object says of itself.
+type Object struct {
+	ID      string // "" when there is none
+	Kind    string // its member "object", for example "invoice"; "" when there is none
+	Deleted bool
+}
+
+// ReadObject reads one Stripe object, an event's or a fetched one, by the rules of [Parse].
+func ReadObject(raw json.RawMessage) (o Object, err error) {
+	fields, err := object(raw, "id", "object", "deleted")
 	if err != nil {
-		return "", err
+		return Object{}, err
 	}
-	var name string
-	err = text(fields, "object", &name, required)
-	return name, err
+	o.ID, err = objectID(fields)
+	if err = cmp.Or(err, text(fields, "object", &o.Kind, optional), flag(fields, "deleted", &o.Deleted)); err != nil {
+		return Object{}, err
+	}
+	return o, nil
 }
 
 func notEvent(err error) error { return fmt.Errorf("%w: %w", ErrNotEvent, err) }
@@ -99,7 +109,7 @@ func (e *Envelope) readSnapshot(top map[string]json.RawMessage) error {
 		}
 		e.Created = n
 	}
-	data, err := members(top["data"], "object")
+	data, err := members(top["data"], "object", "previous_attributes")
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
@@ -128,22 +138,28 @@ func (e *Envelope) readObjectID(raw json.RawMessage, where string) error {
 	if absent(raw) {
 		return nil
 	}
-	fields, err := members(raw, "id")
+	fields, err := members(raw, "id", "object")
+	if err == nil {
+		e.ObjectID, err = objectID(fields)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
+	return nil
+}
+
+func objectID(fields map[string]json.RawMessage) (string, error) {
 	id, err := str(fields, "id")
 	if err != nil {
-		return fmt.Errorf("%s: %w", where, err)
+		return "", err
 	}
 	if len(id) > MaxObjectIDBytes {
-		return fmt.Errorf("%s: id is longer than %d bytes", where, MaxObjectIDBytes)
+		return "", fmt.Errorf("id is longer than %d bytes", MaxObjectIDBytes)
 	}
 	if strings.ContainsRune(id, utf8.RuneError) && !isUnicode(fields["id"]) {
-		return fmt.Errorf("%s: id is not Unicode text", where)
+		return "", errors.New("id is not Unicode text")
 	}
-	e.ObjectID = id
-	return nil
+	return id, nil
 }
 
 type presence bool

@@ -59,7 +59,9 @@ func TestParseAccepts(t *testing.T) {
 		{"object id that a person chose", snapshot(`{"object":{"id":"20 % été 🎁"}}`, ""), read(objectID("20 % été 🎁"))},
 		{"object id of 255 emoji", snapshot(`{"object":{"id":"`+strings.Repeat("🎁", 255)+`"}}`, ""), read(objectID(strings.Repeat("🎁", 255)))},
 		{"object id of U+FFFD, a pair and a backslash", snapshot(`{"object":{"id":"`+"\ufffd"+`\uFFFD\ud83c\uDF81\\ud800"}}`, ""), read(objectID("\ufffd\ufffd🎁\\ud800"))},
-		{"ID beside id", snapshot(plain, `,"ID":"evt_2","Type":"x","LIVEMODE":false,"Data":{}`), read()},
+		{"case variants of keys that are not read", snapshot(`{"object":{"id":"in_1","Status":"x","status":"y","metadata":{"ID":"a","id":"b","Object":"c"}},"previous_attributes":{"ID":1,"id":2}}`, `,"Request":{},"Pending_Webhooks":1`), read()},
+		{"keys that are longer or shorter than ours", snapshot(`{"object":{"i":1,"ids":2,"IDs":3,"objectſ":4,"iid":5,"id":"in_1"}}`, `,"datas":1,"typ":2`), read()},
+		{"a dotless and a dotted i fold to no ASCII letter", snapshot(`{"object":{"\u0131d":"x","\u0130d":"y","id":"in_1"}}`, ""), read()},
 		{"id deeper in the body", snapshot(`{"previous_attributes":{"id":"x"},"object":{"lines":[{"id":"il_1"}],"id":"in_1"}}`, ""), read()},
 		{"escaped key and value", strings.Replace(snapshot(plain, ""), `"id":"evt_1"`, `"\u0069d":"\u0065vt_1"`, 1), read()},
 		{"key that is not read twice", snapshot(plain, `,"request":1,"request":2`), read()},
@@ -107,7 +109,7 @@ func TestParseRefuses(t *testing.T) {
 		{"customer with a type", `{"id":"cus_1","object":"customer","type":"x","data":{}}`, "object is no kind of event"},
 		{"EventBridge wrapper", `{"version":"0","id":"6e5a","detail-type":"invoice.paid","source":"aws.partner/stripe.com","detail":` + snapshot(plain, "") + `}`, "object is missing or empty"},
 		{"no id", `{"object":"event","type":"t","data":{}}`, "id is missing or empty"},
-		{"only ID", `{"ID":"evt_1","object":"event","type":"t","data":{}}`, "id is missing or empty"},
+		{"only ID", `{"ID":"evt_1","object":"event","type":"t","data":{}}`, `a key differs from "id" in case alone`},
 		{"id empty", `{"id":"","object":"event","type":"t","data":{}}`, "id is missing or empty"},
 		{"id a number", `{"id":1,"object":"event","type":"t","data":{}}`, "id is not a string"},
 		{"id not ASCII", `{"id":"evt_é","object":"event","type":"t","data":{}}`, "id has characters"},
@@ -133,11 +135,24 @@ func TestParseRefuses(t *testing.T) {
 		{"data.object.id half a pair before another escape", snapshot(`{"object":{"id":"\ud83c\ndf81"}}`, ""), "data.object: id is not Unicode"},
 		{"data.object.id half a pair behind a whole one", snapshot(`{"object":{"id":"\ud83c\udf81\udf81"}}`, ""), "data.object: id is not Unicode"},
 		{"data.object.id too long", snapshot(`{"object":{"id":"`+strings.Repeat("x", 1021)+`"}}`, ""), "data.object: id is longer"},
-		{"id twice", snapshot(plain, `,"id":"evt_2"`), `"id" stands twice`},
-		{"id twice, once escaped", snapshot(plain, `,"\u0069\u0064":"evt_2"`), `"id" stands twice`},
-		{"data twice", snapshot(plain, `,"data":{}`), `"data" stands twice`},
-		{"data.object twice", snapshot(`{"object":{"id":"in_1"},"object":{"id":"in_2"}}`, ""), `data: "object" stands twice`},
-		{"data.object.id twice", snapshot(`{"object":{"id":"in_1","id":"in_2"}}`, ""), `data.object: "id" stands twice`},
+		{"id twice", snapshot(plain, `,"id":"evt_2"`), `duplicate key "id"`},
+		{"id twice, once escaped", snapshot(plain, `,"\u0069\u0064":"evt_2"`), `duplicate key "id"`},
+		{"data twice", snapshot(plain, `,"data":{}`), `duplicate key "data"`},
+		{"data.object twice", snapshot(`{"object":{"id":"in_1"},"object":{"id":"in_2"}}`, ""), `data: duplicate key "object"`},
+		{"data.object.id twice", snapshot(`{"object":{"id":"in_1","id":"in_2"}}`, ""), `data.object: duplicate key "id"`},
+		{"data.object.object twice", snapshot(`{"object":{"object":"invoice","object":"charge"}}`, ""), `data.object: duplicate key "object"`},
+		{"previous_attributes twice", snapshot(`{"object":{},"previous_attributes":{},"previous_attributes":null}`, ""), `data: duplicate key "previous_attributes"`},
+		{"ID of another event beside id", snapshot(plain, `,"ID":"evt_2"`), `a key differs from "id" in case alone`},
+		{"Livemode", snapshot(plain, `,"Livemode":false`), `a key differs from "livemode" in case alone`},
+		{"api_verſion", snapshot(plain, `,"api_ver\u017Fion":"x"`), `a key differs from "api_version" in case alone`},
+		{"DATA", snapshot(plain, `,"DATA":{"object":{"id":"in_2"}}`), `a key differs from "data" in case alone`},
+		{"data.Object", snapshot(`{"object":{"id":"in_1"},"Object":{"id":"in_2"}}`, ""), `data: a key differs from "object" in case alone`},
+		{"data.previous_attributeſ", snapshot(`{"object":{"id":"in_1"},"previous_attributeſ":{}}`, ""), `data: a key differs from "previous_attributes" in case alone`},
+		{"data.object.ID", snapshot(`{"object":{"id":"in_1","ID":"in_2"}}`, ""), `data.object: a key differs from "id" in case alone`},
+		{"data.object.ID before id", snapshot(`{"object":{"ID":"in_2","id":"in_1"}}`, ""), `data.object: a key differs from "id" in case alone`},
+		{"data.object.ID alone", snapshot(`{"object":{"ID":"in_2"}}`, ""), `data.object: a key differs from "id" in case alone`},
+		{"data.object.Id, escaped", snapshot(`{"object":{"id":"in_1","\u0049\u0064":"in_2"}}`, ""), `data.object: a key differs from "id" in case alone`},
+		{"data.object.OBJECT", snapshot(`{"object":{"id":"in_1","object":"invoice","OBJECT":"charge"}}`, ""), `data.object: a key differs from "object" in case alone`},
 		{"trailing byte", snapshot(plain, "") + "x", "not JSON"},
 		{"trailing brace", snapshot(plain, "") + "}", "not JSON"},
 		{"trailing NUL", snapshot(plain, "") + "\x00", "not JSON"},
@@ -152,6 +167,8 @@ func TestParseRefuses(t *testing.T) {
 		{"created overflow", strings.Replace(snapshot(plain, ""), "1700000000", "9223372036854775808", 1), "created is not a whole number"},
 		{"created text", strings.Replace(snapshot(plain, ""), "1700000000", `"1700000000"`, 1), "created is not a whole number"},
 		{"created true", strings.Replace(snapshot(plain, ""), "1700000000", "true", 1), "created is not a whole number"},
+		{"thin, related_object.ID", `{"id":"evt_2","object":"v2.core.event","type":"t","related_object":{"id":"cus_1","ID":"cus_2"}}`, `related_object: a key differs from "id" in case alone`},
+		{"thin, Related_object", `{"id":"evt_2","object":"v2.core.event","type":"t","Related_object":{"id":"cus_2"}}`, `a key differs from "related_object" in case alone`},
 		{"thin, created a number", `{"id":"evt_2","object":"v2.core.event","type":"t","created":1700000000}`, "created is not a string"},
 		{"thin, created no time", `{"id":"evt_2","object":"v2.core.event","type":"t","created":"yesterday"}`, "created is not an RFC 3339 time"},
 		{"thin, related object text", `{"id":"evt_2","object":"v2.core.event","type":"t","related_object":"cus_1"}`, "related_object: not a JSON object"},
@@ -200,11 +217,7 @@ func TestParseGolden(t *testing.T) {
 		if err := json.Unmarshal(body, &want); err != nil {
 			t.Fatal(err)
 		}
-		diff := cmp.Diff(event.Envelope{
-			ID: want.ID, Object: want.Object, Type: want.Type, Account: want.Account, Livemode: want.Livemode,
-			APIVersion: want.APIVersion, Created: want.Created, ObjectID: want.Data.Object.ID,
-		}, got)
-		if diff != "" {
+		if diff := cmp.Diff(want.envelope(), got); diff != "" {
 			t.Errorf("%s: %s", path, diff)
 		}
 	}
@@ -233,7 +246,8 @@ func TestData(t *testing.T) {
 		{name: "both, as written", body: snapshot(`{"object":{ "id" : "in_1", "n":1.00 },"previous_attributes":{"a":null}}`, ""),
 			object: `{ "id" : "in_1", "n":1.00 }`, previous: `{"a":null}`},
 		{name: "no previous attributes", body: snapshot(plain, ""), object: `{"id":"in_1"}`},
-		{name: "case variants are others", body: snapshot(`{"Object":1,"object":{}}`, `,"Data":{}`), object: `{}`},
+		{name: "case variant of data", body: snapshot(plain, `,"Data":{}`), refused: true},
+		{name: "case variant of object", body: snapshot(`{"Object":1,"object":{}}`, ""), refused: true},
 		{name: "object null", body: snapshot(`{"object":null}`, ""), object: "null"},
 		{name: "no data", body: `{"id":"evt_1"}`, refused: true},
 		{name: "object twice", body: snapshot(`{"object":{},"object":{}}`, ""), refused: true},
@@ -266,19 +280,30 @@ func TestDataCannotGrowIntoTheBody(t *testing.T) {
 	}
 }
 
-func TestObjectName(t *testing.T) {
-	tests := []struct{ name, object, want, why string }{
-		{"invoice", `{"id":"in_1","object":"invoice"}`, "invoice", ""},
-		{"none", `{"id":"in_1"}`, "", "object is missing or empty"},
-		{"null", `null`, "", "not a JSON object"},
-		{"nothing", ``, "", "not JSON"},
-		{"twice", `{"object":"a","object":"b"}`, "", "stands twice"},
+func TestReadObject(t *testing.T) {
+	tests := []struct {
+		name, object string
+		want         event.Object
+		why          string
+	}{
+		{"invoice", `{"id":"in_1","object":"invoice","deleted":false}`, event.Object{ID: "in_1", Kind: "invoice"}, ""},
+		{"deleted", ` {"id":"é","object":"coupon","deleted":true} `, event.Object{ID: "é", Kind: "coupon", Deleted: true}, ""},
+		{"nothing of it", `{"metadata":{"ID":1,"Object":2,"Deleted":3}}`, event.Object{}, ""},
+		{"null", `null`, event.Object{}, "not a JSON object"},
+		{"nothing", ``, event.Object{}, "not JSON"},
+		{"kind a number", `{"id":"in_1","object":1}`, event.Object{}, "object is not a string"},
+		{"id a number", `{"id":1}`, event.Object{}, "id is not a string"},
+		{"deleted a string", `{"id":"in_1","deleted":"true"}`, event.Object{}, "deleted is not true or false"},
+		{"kind twice", `{"object":"a","object":"b"}`, event.Object{}, `duplicate key "object"`},
+		{"ID beside id", `{"id":"in_1","ID":"in_2"}`, event.Object{}, `a key differs from "id"`},
+		{"Object alone", `{"id":"in_1","Object":"invoice"}`, event.Object{}, `a key differs from "object"`},
+		{"DELETED", `{"id":"in_1","DELETED":true}`, event.Object{}, `a key differs from "deleted"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := event.ObjectName(json.RawMessage(tt.object))
+			got, err := event.ReadObject(json.RawMessage(tt.object))
 			if got != tt.want || (err == nil) != (tt.why == "") || err != nil && !strings.Contains(err.Error(), tt.why) {
-				t.Errorf("got %q, %v; want %q, %s", got, err, tt.want, tt.why)
+				t.Errorf("got %+v, %v; want %+v, %s", got, err, tt.want, tt.why)
 			}
 		})
 	}
@@ -294,6 +319,8 @@ func FuzzParse(f *testing.F) {
 		"null", "{}", snapshot(plain, ""), snapshot(plain, `,"ID":"evt_2"`), snapshot(plain, `,"\u0069d":"evt_2"`),
 		snapshot(`{"object":{"a\\":["}",{}],"id":"é"}}`, ` , "x" : -1.5e3`),
 		`{"id":"evt_2","object":"v2.core.event","type":"t","created":"2024-09-17T06:20:52.246Z","related_object":{"id":"cus_1"}}`,
+		snapshot(`{"object":{"id":"in_1","ID":"in_2"}}`, ""), snapshot(`{"object":{"\u0049d":null,"object":"a","\u004fbject":"b"}}`, `,"api_ver\u017fion":"x"`),
+		`{"id":"evt_2","object":"v2.core.event","type":"t","related_object":{"id":"cus_1","iD":"cus_2"},"RELATED_OBJECT":{}}`,
 		snapshot(`{"object":{"id":"\\\ud83c\uDF81\uFFFD"}}`, ""), snapshot(`{"object":{"id":"\ud83c\ud83c"}}`, ""),
 	} {
 		f.Add([]byte(seed))
@@ -331,16 +358,48 @@ func agreesWithEncodingJSON(t *testing.T, body []byte, got event.Envelope) {
 			t.Fatalf("%s: encoding/json reads %q (%v), Parse reads %q", key, s, err, want)
 		}
 	}
-	for key := range exact { // a struct's keys match in any case
-		for _, ours := range []string{"id", "type"} {
-			if key != ours && strings.EqualFold(key, ours) {
-				return
-			}
+	if got.Thin() {
+		var loose struct { // its fields match keys in any case
+			ID, Object, Type, Context, Created string
+			Livemode                           bool
+			Related                            struct{ ID string } `json:"related_object"`
 		}
+		if err := json.Unmarshal(body, &loose); err != nil || loose.Related.ID != got.ObjectID || loose.ID != got.ID || loose.Object != got.Object ||
+			loose.Type != got.Type || loose.Context != got.Account || loose.Created != got.CreatedRaw || loose.Livemode != got.Livemode {
+			t.Fatalf("encoding/json reads %+v (%v), Parse reads %+v", loose, err, got)
+		}
+		return
 	}
-	var loose struct{ ID, Type string }
-	if err := json.Unmarshal(body, &loose); err != nil || loose.ID != got.ID || loose.Type != got.Type {
-		t.Fatalf("encoding/json reads %+v (%v), Parse reads %q %q", loose, err, got.ID, got.Type)
+	var loose small
+	if err := json.Unmarshal(body, &loose); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(loose.envelope(), got); diff != "" {
+		t.Fatalf("encoding/json and Parse read two events: %s", diff)
+	}
+	decodesAsTheHeaderSays(t, body, got)
+}
+
+// decodesAsTheHeaderSays decodes data.object as a handler does.
+func decodesAsTheHeaderSays(t *testing.T, body []byte, got event.Envelope) {
+	t.Helper()
+	object, _, err := event.Data(body)
+	if err != nil {
+		t.Fatalf("Parse accepts what Data refuses: %v", err)
+	}
+	if object == nil || string(object) == "null" {
+		return
+	}
+	var loose struct {
+		ID     string
+		Object any // of a kind that is no string nothing is said
+	}
+	if err := json.Unmarshal(object, &loose); err != nil || loose.ID != got.ObjectID {
+		t.Fatalf("encoding/json reads the object id %q (%v), Parse reads %q", loose.ID, err, got.ObjectID)
+	}
+	is, err := event.ReadObject(object)
+	if kind, text := loose.Object.(string); err == nil && (is.ID != got.ObjectID || is.Kind != kind || !text && loose.Object != nil) {
+		t.Fatalf("encoding/json reads %+v, ReadObject reads %+v", loose, is)
 	}
 }
 
