@@ -58,7 +58,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows, Hold: hold(cfg, rows)})
 	handlers.Register(mux)
 	c, err := consumer.New(consumer.Config{
-		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: policies(cfg.Endpoints), Logger: log,
+		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: cfg.Endpoints, Logger: log,
 		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
 	})
 	if err != nil {
@@ -82,12 +82,4 @@ func stripeClient(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stri
 		return nil, err
 	}
 	return stripeapi.New(stripeapi.Options{Key: key.Key, URL: cfg.StripeURL})
-}
-
-func policies(endpoints map[string]config.Endpoint) map[string]consumer.Policy {
-	out := make(map[string]consumer.Policy, len(endpoints))
-	for name, e := range endpoints {
-		out[name] = consumer.Policy{Livemode: e.Livemode, Accounts: e.Accounts, Ignore: e.OnMismatch == config.Ignore}
-	}
-	return out
 }

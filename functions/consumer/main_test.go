@@ -7,10 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"tollgate/pkg/config"
-	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 )
 
@@ -64,19 +61,5 @@ func TestNoKeyParks(t *testing.T) {
 	_, err = f.FetchEvent(t.Context(), "", "evt_1", false)
 	if p, ok := errors.AsType[*dispatch.PermanentError](err); !ok || p.Reason != dispatch.ReasonNoAPIKey {
 		t.Errorf("fetch without a key: %v, want it parked as %s", err, dispatch.ReasonNoAPIKey)
-	}
-}
-
-func TestPolicies(t *testing.T) {
-	got := policies(map[string]config.Endpoint{
-		"live":    {Livemode: []bool{true}, OnMismatch: config.Park},
-		"connect": {Accounts: []string{"", "acct_1"}, OnMismatch: config.Ignore},
-	})
-	want := map[string]consumer.Policy{
-		"live":    {Livemode: []bool{true}},
-		"connect": {Accounts: []string{"", "acct_1"}, Ignore: true},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("policies (-want +got):\n%s", diff)
 	}
 }

@@ -134,7 +134,7 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	}
 	t.log.Log(ctx, level, telemetry.PassMessage,
 		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp, "left_over", r.LeftOver,
-		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.MissedKey, r.Missed, telemetry.StuckKey, r.Stuck, "revived", r.Revived,
+		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Enqueued(), "missing", r.Missed, telemetry.StuckKey, r.Stuck, "revived", r.Revived,
 		telemetry.SuspiciousKey, r.Suspicious, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
 		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
 	return err

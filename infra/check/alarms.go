@@ -54,7 +54,8 @@ func metricsAreCounted(t Template, _ limits.Limits) []string {
 	counted := []string{
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricDone, limits.MetricDuplicate,
 		limits.MetricBusy, limits.MetricFailed, limits.MetricDeadLettered, limits.MetricSuperseded, limits.MetricStoreDown, limits.MetricAge,
-		limits.MetricListed, limits.MetricMissed, limits.MetricStuck, limits.MetricSuspicious, limits.MetricDeferred, limits.MetricComplete,
+		limits.MetricPolicyIgnored,
+		limits.MetricListed, limits.MetricMissed, limits.MetricRequeued, limits.MetricStuck, limits.MetricSuspicious, limits.MetricDeferred, limits.MetricComplete,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}
 	var f faults

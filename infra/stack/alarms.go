@@ -153,9 +153,10 @@ func (p *parts) reconcileAlarms() []alarm {
 		metrics:   []metric{p.own("m", limits.MetricComplete, sum)},
 		threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true,
 	}, {
-		// One event that its webhook missed is what reconcile is for. Several passes in a row
-		// that find some mean that deliveries do not come.
-		name: "events-missed", says: "Pass after pass finds events that were never delivered.",
+		// One event that its webhook missed is what reconcile is for. Several periods in a row
+		// with some mean that deliveries do not come. The consumer counts them: what merely
+		// waits on the queue while it is stopped was delivered.
+		name: "events-missed", says: "Again and again only reconcile brings events: their deliveries do not come.",
 		metrics:   []metric{p.own("m", limits.MetricMissed, sum)},
 		threshold: 1, period: every, breaching: 3, periods: 4,
 	}, {

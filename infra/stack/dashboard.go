@@ -140,6 +140,7 @@ func (p *parts) reconcileGraphs() []graph {
 		}},
 		{"Reconcile: listed", []line{{"listed", p.own("m", limits.MetricListed, sum)}}},
 		{"Reconcile: found", []line{
+			{"requeued", p.own("m", limits.MetricRequeued, sum)},
 			{"missed", p.own("m", limits.MetricMissed, sum)},
 			{"stuck", p.own("m", limits.MetricStuck, sum)},
 			{"suspicious", p.own("m", limits.MetricSuspicious, sum)},

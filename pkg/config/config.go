@@ -7,6 +7,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 )
 
 // Common is what every function reads.
@@ -31,11 +32,11 @@ type Consumer struct {
 	Table          string
 	QueueURL       string
 	DLQURL         string
-	APIKeySecretID string              // "" when the system runs without a key
-	StripeURL      string              // "" for Stripe's own
-	Endpoints      map[string]Endpoint // an endpoint that is not named receives everything
-	Begin          time.Time           // of history, instead of what the table has; zero: what the table has
-	HoldAfter      time.Duration       // messages about states that were older than this at their event's receipt are held
+	APIKeySecretID string                   // "" when the system runs without a key
+	StripeURL      string                   // "" for Stripe's own
+	Endpoints      map[string]policy.Policy // an endpoint that is not named takes every event
+	Begin          time.Time                // of history, instead of what the table has; zero: what the table has
+	HoldAfter      time.Duration            // messages about states that were older than this at their event's receipt are held
 }
 
 // Reconcile is the reconcile function's configuration.
@@ -43,10 +44,11 @@ type Reconcile struct {
 	Common
 	Table          string
 	QueueURL       string
-	APIKeySecretID string            // "" when the system runs without a key
-	StripeURL      string            // "" for Stripe's own
-	Accounts       map[string]string // endpoint by account, "" for the platform's own; nil for that alone
-	Begin          time.Time         // of history, instead of what the table has; zero: what the table has
+	APIKeySecretID string                   // "" when the system runs without a key
+	StripeURL      string                   // "" for Stripe's own
+	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil for that alone
+	Endpoints      map[string]policy.Policy // as the consumer reads them
+	Begin          time.Time                // of history, instead of what the table has; zero: what the table has
 }
 
 // AWS is how AWS is reached: Lambda's own credentials, and endpoints other than AWS's
@@ -123,6 +125,7 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Accounts:       r.accounts("TOLLGATE_RECONCILE"),
 		Begin:          r.time("TOLLGATE_BEGIN"),
+		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 	}
 	return c, r.err()
 }

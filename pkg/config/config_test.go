@@ -18,6 +18,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 )
 
 var compare = cmp.Options{cmpopts.EquateComparable(netip.Prefix{})}
@@ -86,7 +87,7 @@ func TestLoadConsumer(t *testing.T) {
 		"TOLLGATE_MAX_RECEIVES":      "3",
 		"TOLLGATE_BEGIN":             "2026-11-21T13:00:00.75+01:00",
 		"TOLLGATE_HOLD_AFTER":        "36h",
-		"TOLLGATE_ENDPOINTS":         `{"default":{"livemode":[true],"accounts":["-","acct_1"]},"test":{"livemode":[false],"on_mismatch":"ignore"},"any":{}}`,
+		"TOLLGATE_ENDPOINTS":         `{"default":{"livemode":[true],"accounts":["-","acct_1"]},"test":{"livemode":[false],"on_mismatch":"ignore"},"any":{"from":"2026-01-02T03:04:05Z"}}`,
 	}))
 	l := limits.AWS()
 	l.MaxReceives = 3
@@ -95,10 +96,10 @@ func TestLoadConsumer(t *testing.T) {
 			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
 		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"], DLQURL: minimal()["TOLLGATE_DLQ_URL"],
 		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",
-		Endpoints: map[string]Endpoint{
-			"default": {Livemode: []bool{true}, Accounts: []string{"", "acct_1"}, OnMismatch: Park},
-			"test":    {Livemode: []bool{false}, OnMismatch: Ignore},
-			"any":     {OnMismatch: Park},
+		Endpoints: map[string]policy.Policy{
+			"default": {Livemode: []bool{true}, Accounts: []string{"", "acct_1"}},
+			"test":    {Livemode: []bool{false}, OnMismatch: policy.Ignore},
+			"any":     {From: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 		},
 		Begin: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), HoldAfter: 36 * time.Hour,
 	}
@@ -168,6 +169,7 @@ func TestFaults(t *testing.T) {
 		{"no mode", "TOLLGATE_ENDPOINTS", `{"default":{"livemode":[]}}`, "allows endpoint \"default\" no mode"},
 		{"no account", "TOLLGATE_ENDPOINTS", `{"default":{"accounts":[]}}`, "empty account"},
 		{"empty account", "TOLLGATE_ENDPOINTS", `{"default":{"accounts":[""]}}`, "empty account"},
+		{"from", "TOLLGATE_ENDPOINTS", `{"default":{"from":"yesterday"}}`, "not a time such as"},
 		{"on_mismatch", "TOLLGATE_ENDPOINTS", `{"default":{"on_mismatch":"drop"}}`, "neither park nor ignore"},
 	}
 	for _, c := range cases {
@@ -238,7 +240,7 @@ func FuzzEndpoints(f *testing.F) {
 			return
 		}
 		for name, e := range c.Endpoints {
-			if !event.ValidEndpoint(name) || (e.OnMismatch != Park && e.OnMismatch != Ignore) ||
+			if !event.ValidEndpoint(name) || (e.OnMismatch != "" && e.OnMismatch != policy.Park && e.OnMismatch != policy.Ignore) ||
 				(e.Livemode != nil && len(e.Livemode) == 0) || (e.Accounts != nil && len(e.Accounts) == 0) {
 				t.Fatalf("%q gave %q: %+v", v, name, e)
 			}

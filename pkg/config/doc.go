@@ -14,7 +14,7 @@
 //	TOLLGATE_DLQ_URL            c*        URL of the dead-letter queue
 //	TOLLGATE_API_KEY_SECRET_ID  c r       secret with Stripe's API key; without it nothing is fetched from Stripe
 //	TOLLGATE_STRIPE_URL         c r       Stripe's API; default https://api.stripe.com
-//	TOLLGATE_ENDPOINTS          c         JSON, what each endpoint may receive: see [Endpoint]
+//	TOLLGATE_ENDPOINTS          c r       JSON, which events each endpoint takes: see [policy.Policy]
 //	TOLLGATE_MAX_RECEIVES       c         receives before SQS moves a message to the DLQ; default limits.AWS().MaxReceives
 //	TOLLGATE_RECONCILE          r         JSON, the accounts to list and their endpoints: {"-":"default","acct_1":"connect"}; default the first
 //	TOLLGATE_HOLD_AFTER         c         duration of 1m to 87600h; messages about states that were older at their event's receipt are held; default 24h

@@ -6,44 +6,34 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/pkg/event"
-)
-
-// Endpoint says which events an endpoint may receive. In the environment:
-//
-//	{"default": {"livemode": [true], "accounts": ["-", "acct_1"], "on_mismatch": "park"}}
-//
-// A list that is left out allows everything; an empty one is refused.
-type Endpoint struct {
-	Livemode   []bool     // allowed modes, nil for both
-	Accounts   []string   // allowed accounts, "" for the platform's own (written "-"), nil for all
-	OnMismatch OnMismatch // what becomes of other events
-}
-
-// OnMismatch is what becomes of an event that its endpoint may not receive.
-type OnMismatch string
-
-const (
-	Park   OnMismatch = "park"   // dead-letter it with a reason; the default
-	Ignore OnMismatch = "ignore" // complete it without a handler
+	"tollgate/pkg/policy"
 )
 
 // platform stands for the platform's own account, as in item keys.
 const platform = "-"
 
 type endpointJSON struct {
-	Livemode   *[]bool     `json:"livemode"`
-	Accounts   *[]string   `json:"accounts"`
-	OnMismatch *OnMismatch `json:"on_mismatch"`
+	Livemode   *[]bool        `json:"livemode"`
+	Accounts   *[]string      `json:"accounts"`
+	OnMismatch *policy.Action `json:"on_mismatch"`
+	From       *string        `json:"from"`
 }
 
-func (r *reader) endpoints(name string) map[string]Endpoint {
+// endpoints reads which events each endpoint takes. In the environment:
+//
+//	{"default": {"livemode": [true], "accounts": ["-", "acct_1"], "on_mismatch": "park", "from": "2026-01-02T00:00:00Z"}}
+//
+// A member that is left out restricts nothing, and on_mismatch then is as
+// [policy.Policy.OnMismatch] says; an empty list is refused.
+func (r *reader) endpoints(name string) map[string]policy.Policy {
 	v := r.text(name, optional, "")
 	if v == "" {
 		return nil
 	}
-	const form = `{"default":{"livemode":[true],"accounts":["acct_…"],"on_mismatch":"park"}}`
+	const form = `{"default":{"livemode":[true],"accounts":["acct_…"],"on_mismatch":"park","from":"2026-01-02T00:00:00Z"}}`
 	var raw map[string]endpointJSON
 	dec := json.NewDecoder(strings.NewReader(v))
 	dec.DisallowUnknownFields()
@@ -55,7 +45,7 @@ func (r *reader) endpoints(name string) map[string]Endpoint {
 		r.fault(name, "goes on after its JSON: leave one object of the form %s", form)
 		return nil
 	}
-	all := make(map[string]Endpoint, len(raw))
+	all := make(map[string]policy.Policy, len(raw))
 	for _, endpoint := range slices.Sorted(maps.Keys(raw)) {
 		if !event.ValidEndpoint(endpoint) {
 			r.fault(name, "names the endpoint %q: use 1 to 32 of a-z, 0-9 and -", endpoint)
@@ -66,8 +56,8 @@ func (r *reader) endpoints(name string) map[string]Endpoint {
 	return all
 }
 
-func (r *reader) endpoint(name, endpoint string, j endpointJSON) Endpoint {
-	e := Endpoint{OnMismatch: Park}
+func (r *reader) endpoint(name, endpoint string, j endpointJSON) policy.Policy {
+	var e policy.Policy
 	if j.Livemode != nil {
 		e.Livemode = *j.Livemode
 		if len(e.Livemode) == 0 {
@@ -87,8 +77,14 @@ func (r *reader) endpoint(name, endpoint string, j endpointJSON) Endpoint {
 	}
 	if j.OnMismatch != nil {
 		e.OnMismatch = *j.OnMismatch
-		if e.OnMismatch != Park && e.OnMismatch != Ignore {
+		if e.OnMismatch != policy.Park && e.OnMismatch != policy.Ignore {
 			r.fault(name, "has an on_mismatch for endpoint %q that is neither park nor ignore", endpoint)
+		}
+	}
+	if j.From != nil {
+		var err error
+		if e.From, err = time.Parse(time.RFC3339, *j.From); err != nil {
+			r.fault(name, "has a from for endpoint %q that is not a time such as 2026-01-02T00:00:00Z", endpoint)
 		}
 	}
 	return e

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 )
 
 // deployed is the environment that a golden template of the stack gives a function, with
@@ -83,7 +84,7 @@ func TestStackIsAccepted(t *testing.T) {
 			if c.Limits != limits.AWS() || in.Limits != limits.AWS() {
 				t.Errorf("the functions run with other limits than limits.AWS(): %+v, %+v", in.Limits, c.Limits)
 			}
-			want := map[string]Endpoint{"default": {Livemode: []bool{mode}, OnMismatch: Park}}
+			want := map[string]policy.Policy{"default": {Livemode: []bool{mode}}}
 			if diff := cmp.Diff(want, c.Endpoints); diff != "" {
 				t.Errorf("endpoints (-want +got):\n%s", diff)
 			}

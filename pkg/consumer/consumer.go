@@ -1,8 +1,10 @@
-// Package consumer is the life of a batch of queue messages: decode, claim, dispatch,
+// Package consumer handles batches of queue messages: decode, policy, claim, dispatch,
 // complete, and one result for each message.
 //
-// It promises that a message is acknowledged only when its event's record is done or
-// a copy stands in the dead-letter queue. It never decides from the message's receive
+// It promises that a message is acknowledged only when its event's record is done, a
+// copy is in the dead-letter queue, or its endpoint ignores the event. An endpoint's
+// policy is asked at every receive, before the record, which all endpoints share, is
+// read or written. The consumer never decides from the message's receive
 // count, from a clock or from a read whether an event was handled: only the store's
 // conditional writes do.
 //
@@ -23,6 +25,7 @@ import (
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
 
@@ -58,13 +61,13 @@ type Fetcher interface {
 
 // Config holds a consumer's parts.
 type Config struct {
-	Store    Store             // required
-	Queue    Queue             // required
-	Handlers Handlers          // required
-	Fetcher  Fetcher           // required
-	Policies map[string]Policy // by endpoint; an endpoint without one takes every event
-	Logger   *slog.Logger      // one line per message; default none
-	Limits   limits.Limits     // default limits.AWS()
+	Store    Store                    // required
+	Queue    Queue                    // required
+	Handlers Handlers                 // required
+	Fetcher  Fetcher                  // required
+	Policies map[string]policy.Policy // by endpoint; an endpoint without one takes every event
+	Logger   *slog.Logger             // one line per message; default none
+	Limits   limits.Limits            // default limits.AWS()
 
 	Now   func() time.Time // default time.Now
 	Rand  func() float64   // in [0, 1); default rand.Float64
@@ -75,7 +78,10 @@ type Config struct {
 }
 
 // Consumer handles batches. It is safe for concurrent use.
-type Consumer struct{ cfg Config }
+type Consumer struct {
+	cfg    Config
+	missed *watch
+}
 
 // New fills in the defaults and returns a consumer, or an error that names every part
 // that is missing and every relation of the limits that does not hold.
@@ -99,7 +105,7 @@ func New(c Config) (*Consumer, error) {
 	if c.Exit == nil {
 		c.Exit = os.Exit
 	}
-	return &Consumer{cfg: c}, nil
+	return &Consumer{cfg: c, missed: newWatch(c.Limits)}, nil
 }
 
 func (c Config) validate() error {

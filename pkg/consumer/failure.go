@@ -7,6 +7,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
 
@@ -38,6 +39,15 @@ func (a *attempt) failed(err error) result {
 		return a.result(r.outcome, r)
 	}
 	return a.result(outcomeFailed, a.c.transient(a.m, err))
+}
+
+// excluded settles a message that its endpoint does not take. The record is shared by all
+// endpoints and another may take the event, so it is neither read nor written.
+func (b *batch) excluded(m queue.Message, env event.Envelope, v policy.Verdict) result {
+	if v.Action == policy.Ignore {
+		return result{env: env, outcome: outcomePolicyIgnored, reason: v.Reason, ack: true}
+	}
+	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))
 }
 
 // deadLetterUnclaimed handles what no record can hold.

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
 
@@ -23,7 +25,7 @@ type attempt struct {
 	coalesced bool // the run ended without a fetch: the object's row shows the event's change
 }
 
-// message is the life of one message: decode, claim, run, record.
+// message handles one message: decode, policy, claim, run, record.
 func (b *batch) message(m queue.Message) result {
 	env, err := queue.Decode(m.Body)
 	if errors.Is(err, queue.ErrNewer) {
@@ -31,6 +33,11 @@ func (b *batch) message(m queue.Message) result {
 	}
 	if err != nil {
 		return b.deadLetterUnclaimed(m, env, dispatch.ReasonUndecodable, err)
+	}
+	if b.c.cfg.Handlers.Handles(env) {
+		if v := b.c.cfg.Policies[env.Endpoint].Judge(env); v.Action != policy.Accept {
+			return b.excluded(m, env, v)
+		}
 	}
 	if b.storeDown.Load() {
 		return b.c.storeDown(m, env, idempotency.ErrStoreDown)
@@ -47,12 +54,11 @@ func (b *batch) message(m queue.Message) result {
 		a := &attempt{batch: b, m: m, env: env, claim: claimed.Claim}
 		return a.run()
 	case idempotency.Duplicate:
-		return result{env: env, outcome: outcomeDuplicate, ack: true}
+		return b.c.duplicate(m, env, claimed)
 	case idempotency.Busy:
 		return result{env: env, outcome: outcomeBusy, delay: b.c.untilLease(claimed.Lease)}
 	default:
-		err := errors.New("this id was seen before with another type, time, mode, account or object")
-		return b.deadLetterUnclaimed(m, env, dispatch.ReasonCorrupt, err)
+		return b.deadLetterUnclaimed(m, env, dispatch.ReasonCorrupt, cmp.Or(claimed.Err, idempotency.ErrIdentity))
 	}
 }
 
@@ -114,18 +120,11 @@ func (a *attempt) apart(ctx context.Context, n int) bool {
 	}
 }
 
-// decide says what the event means: ignored, what its handler returned, or stale when
+// decide returns what the event means: ignored, what its handler returned, or stale when
 // the object was fetched and kept since for another event.
 func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Effects, error) {
 	if !a.c.cfg.Handlers.Handles(a.env) {
 		return idempotency.Ignored, nil, nil
-	}
-	policy := a.c.cfg.Policies[a.env.Endpoint]
-	if err := policy.check(a.env); err != nil {
-		if policy.Ignore {
-			return idempotency.Ignored, nil, nil
-		}
-		return "", nil, err
 	}
 	if err := a.open(ctx); err != nil {
 		return "", nil, err
@@ -138,7 +137,7 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 }
 
 // open gets the bytes of an id-only event and makes sure that an event's bytes are those
-// of the message's header, which policy and record were decided by. Fetched bytes are in
+// of the message's header, which decided policy and record. Fetched bytes are in
 // the account's API version, so what does not identify the event is taken from them.
 func (a *attempt) open(ctx context.Context) error {
 	if a.opened {
@@ -214,7 +213,11 @@ func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r r
 	}
 	switch done.Verdict {
 	case idempotency.Completed:
-		return a.result(string(done.Outcome), result{ack: true, effects: len(effects)}), false
+		r := result{ack: true, effects: len(effects)}
+		if a.claim.Source == event.Reconcile && a.env.Source == event.Reconcile {
+			r.ack, r.delay = a.c.watchForWebhook(a.m)
+		}
+		return a.result(string(done.Outcome), r), false
 	case idempotency.SupersededDone:
 		return a.result(outcomeSuperseded, result{ack: true}), false
 	case idempotency.Superseded:

@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
 
@@ -30,6 +31,9 @@ type want struct {
 	failed bool   // a transient failure is in the record
 	done   idempotency.Outcome
 	err    error
+
+	unclaimed bool   // no record is read or written
+	letter    string // reason of the dead letter that no record stands for
 }
 
 // TestOutcomes has a row for every outcome that a message can have: what the queue is
@@ -162,18 +166,46 @@ func TestOutcomes(t *testing.T) {
 				}
 			},
 			want: want{delay: 28500 * time.Millisecond, err: consumer.ErrInfrastructure}},
-		{name: "an event of another mode is parked", handler: succeed,
-			with: func(b *bundle) { b.config.Policies = map[string]consumer.Policy{"default": {Livemode: []bool{true}}} },
-			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonLivemode}},
-		{name: "an event of another account is parked", handler: succeed,
-			with:   func(b *bundle) { b.config.Policies = map[string]consumer.Policy{"default": {Accounts: []string{""}}} },
-			change: func(e *event.Envelope) { e.Account = "acct_other" },
-			want:   want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonAccount}},
-		{name: "policy may ignore what does not fit", handler: failing(boom),
+		{name: "a broken record is a dead letter of its own", handler: succeed,
 			with: func(b *bundle) {
-				b.config.Policies = map[string]consumer.Policy{"default": {Livemode: []bool{true}, Ignore: true}}
+				b.store.claim = func(idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+					return idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: &idempotency.BrokenError{ID: "evt_1", Text: "boom"}}, nil
+				}
 			},
-			want: want{acked: true, done: idempotency.Ignored}},
+			want: want{acked: true, calls: []string{"dead m1"}, letter: dispatch.ReasonCorrupt}},
+		{name: "an event of another mode is parked without a record", handler: succeed,
+			with: policies(policy.Policy{Livemode: []bool{true}}),
+			want: want{acked: true, calls: []string{"dead m1"}, unclaimed: true, letter: policy.ReasonLivemode}},
+		{name: "an event of another account is parked without a record", handler: succeed,
+			with:   policies(policy.Policy{Accounts: []string{""}}),
+			change: func(e *event.Envelope) { e.Account = "acct_other" },
+			want:   want{acked: true, calls: []string{"dead m1"}, unclaimed: true, letter: policy.ReasonAccount}},
+		{name: "without the copy a parked event comes back", handler: succeed, receives: 4,
+			with: func(b *bundle) { policies(policy.Policy{Livemode: []bool{true}})(b); b.queue.deadErr = boom },
+			want: want{delay: 228 * time.Second, calls: []string{"dead m1"}, unclaimed: true, err: consumer.ErrInfrastructure}},
+		{name: "policy may ignore what does not fit", handler: failing(boom),
+			with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
+			want: want{acked: true, unclaimed: true}},
+		{name: "a connected account's event of another mode is ignored by default", handler: failing(boom),
+			with:   policies(policy.Policy{Livemode: []bool{true}}),
+			change: func(e *event.Envelope) { e.Account = "acct_1" },
+			want:   want{acked: true, unclaimed: true}},
+		{name: "policy is asked at every receive", handler: failing(boom), receives: 7,
+			with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
+			want: want{acked: true, unclaimed: true}},
+		{name: "policy is asked of a replayed message", handler: failing(boom),
+			with:   policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
+			change: func(e *event.Envelope) { e.Source = event.Replay },
+			want:   want{acked: true, unclaimed: true}},
+		{name: "policy is not asked for a type without a handler", handler: failing(boom),
+			with:   policies(policy.Policy{Livemode: []bool{true}}),
+			change: func(e *event.Envelope) { e.Type = "unhandled" },
+			want:   want{acked: true, done: idempotency.Ignored}},
+		{name: "another endpoint's policy is not asked", handler: succeed,
+			with: func(b *bundle) {
+				b.config.Policies = map[string]policy.Policy{"other": {Livemode: []bool{true}}}
+			},
+			want: want{acked: true, done: idempotency.Applied}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -191,6 +223,11 @@ func TestOutcomes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// policies gives the endpoint of all messages a policy.
+func policies(p policy.Policy) func(*bundle) {
+	return func(b *bundle) { b.config.Policies = map[string]policy.Policy{"default": p} }
 }
 
 // check compares what became of message m1.
@@ -221,6 +258,12 @@ func (b *bundle) check(t *testing.T, w want, failed []string, err error) {
 		t.Errorf("failures %+v, want one without a reason and with receives left", f)
 	case w.reason == "" && !w.failed && len(f) != 0:
 		t.Errorf("failures %+v, want nothing more written", f)
+	}
+	if w.unclaimed && len(b.store.claims) > 0 {
+		t.Errorf("claimed %+v, want no record touched", b.store.claims)
+	}
+	if w.letter != "" && (len(b.queue.dead) != 1 || b.queue.dead[0].Reason != w.letter || b.queue.dead[0].Attempt != 0) {
+		t.Errorf("dead letters %+v, want one of no attempt with reason %q", b.queue.dead, w.letter)
 	}
 	if w.done != "" && !slices.Equal(b.store.outcomes, []idempotency.Outcome{w.done}) {
 		t.Errorf("completed as %v, want %s", b.store.outcomes, w.done)

@@ -23,6 +23,9 @@ const (
 	outcomeStoreDown  = "store_down"
 	outcomeNoTime     = "no_time"
 	outcomeNewer      = "newer_version"
+
+	outcomePolicyIgnored = "policy_ignored" // the endpoint excludes the event: acknowledged without a record
+	outcomeMissed        = "missed"         // reconcile's message wrote the record, and no webhook's followed
 )
 
 // result is what the batch does with one message, and what its log line says.

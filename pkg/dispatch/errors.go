@@ -9,8 +9,6 @@ import (
 const (
 	ReasonHandler     = "handler"      // a handler said that no attempt can cure it
 	ReasonAPIVersion  = "api_version"  // rendered in an API version that cannot be read safely
-	ReasonLivemode    = "livemode"     // mode does not fit the endpoint
-	ReasonAccount     = "account"      // account does not fit the endpoint
 	ReasonNoAPIKey    = "no_api_key"   // needs a fetch from Stripe, and there is no key
 	ReasonObjectGone  = "object_gone"  // Stripe no longer has it
 	ReasonTooLarge    = "too_large"    // needs a fetch from Stripe that is larger than we read

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
 
@@ -18,7 +19,10 @@ import (
 // attempt's lease ended before :cutoff, and only for the identity that the record
 // has. It raises the attempt number, which nothing ever resets, and leaves the
 // generation and the first claim's time as they were. A running record without a
-// lease, which no write makes, is never taken over.
+// lease, which no write makes, is never taken over, and one whose attempt number is no
+// number is refused here, as adding to it would be an error of the whole request. A
+// message of reconcile leaves the source of an earlier claim, so that src says whether
+// the webhook's own message ever arrived.
 //
 // Inputs: :own new for each claim call; :lease, :cutoff, :now in ms; :left receives
 // that the message has left; :ident, :etype, :created (s), :src from the event;
@@ -28,14 +32,22 @@ const (
 	claimSet = "SET st=:running, own=:own, lease=:lease, upd=:now, rc_left=:left, " +
 		"att=if_not_exists(att,:zero)+:one, gen=if_not_exists(gen,:one), " +
 		"first_at=if_not_exists(first_at,:now), ident=if_not_exists(ident,:ident), " +
-		"etype=:etype, created=:created, src=:src"
-	claimRemove = " REMOVE exp, reason"
-
-	claimFirst = claimSet + claimRemove
-	claimAgain = claimSet + ", #open=:shard" + claimRemove
+		"etype=:etype, created=:created"
+	claimSource = ", src=:src"
+	claimKeeps  = ", src=if_not_exists(src,:src)"
+	claimIndex  = ", #open=:shard"
+	claimRemove = " REMOVE exp, reason, purged, purge_by"
 
 	claimWhen = "(attribute_not_exists(pk) OR st=:failed OR (st=:running AND lease < :cutoff))" +
-		" AND (attribute_not_exists(ident) OR ident=:ident)"
+		" AND (attribute_not_exists(ident) OR ident=:ident)" +
+		" AND (attribute_not_exists(att) OR attribute_type(att,:number))"
+)
+
+// The webhook's own message came after one of reconcile: UpdateItem of EVT#<id>. No
+// condition of another write reads src.
+const (
+	sourceSet  = "SET src=:webhook"
+	sourceWhen = "src=:reconcile"
 )
 
 // Bounds of a claim's tries, and the wait between them.
@@ -58,9 +70,13 @@ func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempo
 		}
 		switch f := faultOf(err); {
 		case f.kind == refused:
-			result, explained, err := readClaim(req, f.old)
-			if err != nil || explained {
-				return result, err
+			old := decodeRow(f.old)
+			if old != nil && old.ID != req.Event.ID {
+				return idempotency.ClaimResult{}, storeDown("claim", "the answer is about another item")
+			}
+			result, explained := idempotency.ReadClaimRefusal(req, old)
+			if explained {
+				return result, s.noteWebhook(ctx, req, result)
 			}
 			if refusals++; refusals > claimRefusals {
 				return busy, nil
@@ -82,7 +98,6 @@ func (s *Store) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInp
 	in := &dynamodb.UpdateItemInput{
 		TableName:           &s.table,
 		Key:                 recordKey(req.Event.ID),
-		UpdateExpression:    aws.String(claimFirst),
 		ConditionExpression: aws.String(claimWhen),
 		ExpressionAttributeValues: item{
 			":running": str(string(idempotency.Running)),
@@ -98,36 +113,59 @@ func (s *Store) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInp
 			":src":     str(string(req.Event.Source)),
 			":zero":    num(0),
 			":one":     num(1),
+			":number":  str("N"),
 		},
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
+	set := claimSet + claimSource
+	if req.Event.Source == event.Reconcile {
+		set = claimSet + claimKeeps
+	}
 	if req.Receives >= 2 {
-		in.UpdateExpression = aws.String(claimAgain)
+		set += claimIndex
 		in.ExpressionAttributeNames = openName()
 		in.ExpressionAttributeValues[":shard"] = str(idempotency.Shard(req.Event.ID))
 	}
+	in.UpdateExpression = aws.String(set + claimRemove)
 	return in
 }
 
-// claimed reads the record that a claim has made. An answer that does not show our
-// claim is no ground to run on.
+// claimed reads the record that a claim has made. A response without our claim is
+// treated as a store error; a record with our claim that cannot be read is corrupt.
 func claimed(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimResult, error) {
-	r, err := decodeRecord(attributes)
-	if err != nil || r == nil || r.Own != req.Own || r.Attempt < 1 {
+	r := decodeRow(attributes)
+	if r == nil || r.Own != req.Own {
 		return idempotency.ClaimResult{}, storeDown("claim", "the answer does not show our claim")
+	}
+	if err := r.Check(); err != nil {
+		return idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: err}, nil
+	}
+	if r.Attempt < 1 {
+		return idempotency.ClaimResult{}, storeDown("claim", "the answer does not show our attempt")
 	}
 	return idempotency.ClaimResult{Verdict: idempotency.Claimed, Claim: idempotency.ClaimOf(*r)}, nil
 }
 
-// readClaim reads the record that refused a claim.
-func readClaim(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimResult, bool, error) {
-	old, err := decodeRecord(attributes)
-	if err != nil {
-		return idempotency.ClaimResult{}, false, storeDown("claim", err.Error())
+// noteWebhook notes in a done record that the webhook's own message came, after one of
+// reconcile had written the record first.
+func (s *Store) noteWebhook(ctx context.Context, req idempotency.ClaimRequest, got idempotency.ClaimResult) error {
+	if got.Verdict != idempotency.Duplicate || got.Source != event.Reconcile || req.Event.Source != event.Webhook {
+		return nil
 	}
-	result, explained := idempotency.ReadClaimRefusal(req, old)
-	return result, explained, nil
+	f := s.update(ctx, &types.Update{
+		TableName:           &s.table,
+		Key:                 recordKey(req.Event.ID),
+		UpdateExpression:    aws.String(sourceSet),
+		ConditionExpression: aws.String(sourceWhen),
+		ExpressionAttributeValues: item{
+			":webhook": str(string(event.Webhook)), ":reconcile": str(string(event.Reconcile)),
+		},
+	})
+	if f != nil && f.kind != refused {
+		return storeDown("note the webhook's message", f.text)
+	}
+	return nil
 }
 
 // openName stands for the attribute "open", which is a reserved word.

@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -53,7 +54,6 @@ func TestClaimStoreDown(t *testing.T) {
 		"empty answer":           respond(200, "{}"),
 		"another one's record":   respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"st":{"S":"RUNNING"},"att":{"N":"1"},"own":{"S":"other"}}}`),
 		"record of other types":  respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"att":{"S":"1"}}}`),
-		"refused, unreadable":    failWithFields(400, "ConditionalCheckFailedException", map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "EVT#evt_1"}, "lease": map[string]string{"S": "soon"}}}),
 		"refused by another key": failWithFields(400, "ConditionalCheckFailedException", map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}),
 	}
 	for name, s := range cases {
@@ -164,17 +164,55 @@ func TestClaimLostResponse(t *testing.T) {
 	})
 }
 
-func TestClaimRunningWithoutLease(t *testing.T) {
+// TestClaimBrokenRecord: a row that something else wrote is the problem of its own event
+// alone, whatever is wrong with it, and stays as it is.
+func TestClaimBrokenRecord(t *testing.T) {
+	s := serveEmbedded(t)
+	for name, tc := range map[string]struct {
+		change item
+		want   string
+	}{
+		"running without a lease":  {item{"st": str("RUNNING")}, "without a lease"},
+		"lease of another type":    {item{"st": str("RUNNING"), "lease": str("soon")}, "attribute lease"},
+		"attempt of another type":  {item{"st": str("FAILED"), "att": str("one")}, "attribute att"},
+		"done, attempt malformed":  {item{"st": str("DONE"), "att": str("one")}, "attribute att"},
+		"unknown state":            {item{"st": str("PAUSED")}, "PAUSED"},
+		"no state":                 {item{}, "unknown"},
+		"state of another type":    {item{"st": num(1)}, "attribute st"},
+		"identity of another type": {item{"st": str("FAILED"), "ident": num(1)}, "attribute ident"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := s.fixture(t, http.DefaultTransport)
+			req := claimRequest()
+			row := item{"pk": str(idempotency.Key(req.Event.ID)), "att": num(4), "own": str("someone"), "gen": num(1), "ident": identOf(req.Event)}
+			maps.Copy(row, tc.change)
+			if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.Store.Claim(t.Context(), req)
+			if err != nil || got.Verdict != idempotency.Corrupt || got.Err == nil || !strings.Contains(got.Err.Error(), tc.want) {
+				t.Errorf("claim = %+v, %v; want corrupt for %q", got, err, tc.want)
+			}
+			after, _, err := f.reader.Get(t.Context(), req.Event.ID)
+			if err != nil || after.Broken == "" || after.Own != "someone" {
+				t.Errorf("record %+v, %v; want it as it was", after, err)
+			}
+		})
+	}
+}
+
+// TestClaimOfARowThatCannotBeReadAfterwards: an attribute that the claim's condition does
+// not look at is seen in the answer.
+func TestClaimOfARowThatCannotBeReadAfterwards(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	req := claimRequest()
-	stuck := item{
-		"pk": str(idempotency.Key(req.Event.ID)), "st": str("RUNNING"), "att": num(4), "own": str("someone"),
-		"gen": num(1), "ident": identOf(req.Event),
-	}
-	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: stuck}); err != nil {
+	row := item{"pk": str(idempotency.Key(req.Event.ID)), "st": str("FAILED"), "att": num(4), "fails": str("many"), "ident": identOf(req.Event)}
+	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
 		t.Fatal(err)
 	}
-	wantBusy(t, f.Store, req)
+	if got, err := f.Store.Claim(t.Context(), req); err != nil || got.Verdict != idempotency.Corrupt {
+		t.Errorf("claim = %+v, %v; want corrupt", got, err)
+	}
 }
 
 // The index names a record from its message's second receive on.

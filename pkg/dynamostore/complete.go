@@ -30,7 +30,7 @@ const fence = "st=:running AND att=:att AND own=:own"
 const (
 	completeSet     = "SET st=:done, done_at=:now, upd=:now, outcome=:outcome, exp=:exp"
 	completeEffects = ", fx=:fx"
-	completeRemove  = " REMOVE lease, #open, rc_left, reason"
+	completeRemove  = " REMOVE lease, #open, rc_left, reason, purged, purge_by"
 
 	completePlain   = completeSet + completeRemove
 	completeWriting = completeSet + completeEffects + completeRemove
@@ -145,9 +145,9 @@ func (s *Store) update(ctx context.Context, u *types.Update) *fault {
 
 // readComplete reads the record that refused a completion.
 func readComplete(c *idempotency.Claim, attributes item) (idempotency.CompleteResult, error) {
-	old, err := decodeRecord(attributes)
-	if err != nil {
-		return idempotency.CompleteResult{}, unknown(err.Error())
+	old := decodeRow(attributes)
+	if old != nil && old.Check() != nil {
+		return idempotency.CompleteResult{}, unknown(old.Check().Error())
 	}
 	return idempotency.ReadCompleteRefusal(c, old), nil
 }

@@ -49,9 +49,9 @@ func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempote
 	if f.kind != refused {
 		return idempotency.FailResult{}, storeDown("fail", f.text)
 	}
-	old, err := decodeRecord(f.old)
-	if err != nil {
-		return idempotency.FailResult{}, storeDown("fail", err.Error())
+	old := decodeRow(f.old)
+	if old != nil && old.Check() != nil {
+		return idempotency.FailResult{}, storeDown("fail", old.Check().Error())
 	}
 	return idempotency.ReadFailRefusal(c, old), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tollgate/pkg/event"
@@ -28,7 +29,17 @@ const (
 	Ignored Status = "ignored"
 	// Running: an attempt holds the claim, or held it when it died. Needs a scan.
 	Running Status = "running"
+	// Purged: not done, and an operator gave it up. Needs a scan.
+	Purged Status = "purged"
+	// Broken: the row cannot be read as a record. Needs a scan; every other list shows
+	// such a row too where the filter fits what could be read.
+	Broken Status = "broken"
 )
+
+// Statuses returns every status, in the order in which help lists them.
+func Statuses() []Status {
+	return []Status{Failed, Dead, Retrying, Done, Ignored, Running, Purged, Broken}
+}
 
 // indexed reports whether the index has every record of a status.
 func (s Status) indexed() bool { return s == Failed || s == Dead || s == Retrying }
@@ -36,13 +47,18 @@ func (s Status) indexed() bool { return s == Failed || s == Dead || s == Retryin
 // includes reports whether a record has the status.
 func (s Status) includes(r idempotency.Record) bool {
 	open := r.State != idempotency.Done
+	retried := open && r.Purged.IsZero() && r.Broken == ""
 	switch s {
 	case Failed:
 		return open
 	case Dead:
-		return open && r.ReceivesLeft == 0
+		return retried && r.ReceivesLeft == 0
 	case Retrying:
-		return open && r.ReceivesLeft != 0
+		return retried && r.ReceivesLeft != 0
+	case Purged:
+		return open && !r.Purged.IsZero()
+	case Broken:
+		return r.Broken != ""
 	case Done:
 		return r.State == idempotency.Done
 	case Ignored:
@@ -104,17 +120,16 @@ func (req *ListRequest) normalise() error {
 		req.MaxRead = DefaultMaxRead
 	}
 	req.MaxRead = max(req.MaxRead, idempotency.Shards)
-	switch req.Status {
-	case "":
+	if req.Status == "" {
 		if req.Type == "" && req.Since.IsZero() {
 			req.Status = Failed
 		}
 		return nil
-	case Failed, Dead, Retrying, Done, Ignored, Running:
-		return nil
-	default:
-		return fmt.Errorf("list records: status %q is none of failed, dead, retrying, done, ignored, running", req.Status)
 	}
+	if !slices.Contains(Statuses(), req.Status) {
+		return fmt.Errorf("list records: status %q is none of %v", req.Status, Statuses())
+	}
+	return nil
 }
 
 // matches reports whether a record passes all filters.

@@ -97,10 +97,7 @@ func (r *Reader) query(ctx context.Context, req ListRequest, s *shardReader, ite
 		return 0, readError("list records of index "+OpenIndex, err)
 	}
 	for _, attributes := range out.Items {
-		record, err := decodeRecord(attributes)
-		if err != nil {
-			return 0, err
-		}
+		record := decodeRow(attributes)
 		s.start = positionOf(*record)
 		if req.matches(*record) {
 			s.next = append(s.next, *record)

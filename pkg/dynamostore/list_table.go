@@ -54,10 +54,7 @@ func (r *Reader) scan(ctx context.Context, from position, items int) (*dynamodb.
 // in the middle of the page when the list is full.
 func take(req ListRequest, out *dynamodb.ScanOutput, page *Page) (position, error) {
 	for _, attributes := range out.Items {
-		record, err := decodeRecord(attributes)
-		if err != nil {
-			return position{}, err
-		}
+		record := decodeRow(attributes)
 		if !req.matches(*record) {
 			continue
 		}

@@ -189,16 +189,30 @@ func TestListRefuses(t *testing.T) {
 	}
 }
 
-// A record that something else has broken is named, not skipped.
+// A row that something else has broken is shown as broken, and its neighbours as ever.
 func TestListBrokenRecord(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
-	broken := item{"pk": str("EVT#evt_broken"), "st": str("DONE"), "att": str("one")}
-	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: broken}); err != nil {
-		t.Fatal(err)
+	f.claim(t)
+	for _, row := range []item{
+		{"pk": str("EVT#evt_broken"), "st": str("DONE"), "att": str("one")},
+		{"pk": str("EVT#evt_open"), "st": str("FAILED"), "att": str("one"), "open": str(idempotency.Shard("evt_open")), "upd": num(5)},
+	} {
+		if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	_, err := f.reader.List(t.Context(), ListRequest{Status: Done})
-	if err == nil || !strings.Contains(err.Error(), "evt_broken") || !strings.Contains(err.Error(), "att") {
-		t.Errorf("list: %v", err)
+	for status, want := range map[Status][]string{
+		Broken: {"evt_broken", "evt_open"}, Running: {claimRequest().Event.ID}, Failed: {"evt_open"}, Retrying: nil, Done: {"evt_broken"},
+	} {
+		page, err := f.reader.List(t.Context(), ListRequest{Status: status})
+		var ids []string
+		for _, r := range page.Records {
+			ids = append(ids, r.ID)
+		}
+		slices.Sort(ids)
+		if diff := cmp.Diff(want, ids); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", status, err, diff)
+		}
 	}
 }
 

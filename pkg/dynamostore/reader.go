@@ -33,15 +33,16 @@ func NewReader(client ReaderClient, table string) (*Reader, error) {
 	return &Reader{client: client, table: table}, nil
 }
 
-// Get reads an event's record as it is now; false when there is none.
+// Get reads an event's record as it is now; false when there is none. A record that
+// cannot be read has Broken set.
 func (r *Reader) Get(ctx context.Context, eventID string) (idempotency.Record, bool, error) {
 	attributes, err := r.get(ctx, idempotency.Key(eventID))
 	if err != nil {
 		return idempotency.Record{}, false, err
 	}
-	record, err := decodeRecord(attributes)
-	if err != nil || record == nil {
-		return idempotency.Record{}, false, err
+	record := decodeRow(attributes)
+	if record == nil {
+		return idempotency.Record{}, false, nil
 	}
 	return *record, true, nil
 }

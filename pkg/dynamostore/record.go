@@ -14,17 +14,15 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// decodeRecord reads a record's item; nil in, nil out. An attribute of another type
-// than ours writes is an error: such an item was written by something else.
-func decodeRecord(attributes item) (*idempotency.Record, error) {
+// decodeRow reads a record's item; nil in, nil out. A row that something else wrote, an
+// attribute of another type than ours for one, comes back with Broken set and what could
+// be read: it must not keep its reader from the other rows.
+func decodeRow(attributes item) *idempotency.Record {
 	if len(attributes) == 0 {
-		return nil, nil
+		return nil
 	}
 	a := attributeReader{item: attributes}
 	id, ours := strings.CutPrefix(a.str("pk"), idempotency.KeyPrefix)
-	if !ours {
-		return nil, errors.New("read record: the item's key is not a record's")
-	}
 	r := &idempotency.Record{
 		ID:           id,
 		State:        idempotency.State(a.str("st")),
@@ -47,11 +45,18 @@ func decodeRecord(attributes item) (*idempotency.Record, error) {
 		DoneAt:       a.millis("done_at"),
 		ReplayBy:     a.str("replay_by"),
 		ReplayWhy:    a.str("replay_why"),
+		Purged:       a.millis("purged"),
+		PurgeBy:      a.str("purge_by"),
 	}
-	if a.err != nil {
-		return nil, fmt.Errorf("read record %s: %w", id, a.err)
+	switch broken := (*idempotency.BrokenError)(nil); {
+	case !ours:
+		r.Broken = "its key is not a record's"
+	case a.err != nil:
+		r.Broken = a.err.Error()
+	case errors.As(r.Check(), &broken):
+		r.Broken = broken.Text
 	}
-	return r, nil
+	return r
 }
 
 // attributeReader reads attributes and keeps the first error.

@@ -36,7 +36,8 @@ func NewRecords(client RecordsClient, table string) (*Records, error) {
 	return &Records{client: client, table: table, pauses: &Store{random: func() float64 { return 0.5 }}}, nil
 }
 
-// Records returns the records of events, by id; those without one are left out. What the
+// Records returns the records of events, by id; those without one are left out, and one
+// that cannot be read has Broken set. What the
 // service leaves unread under load is asked for again, with pauses.
 func (r *Records) Records(ctx context.Context, eventIDs []string) (map[string]idempotency.Record, error) {
 	found := make(map[string]idempotency.Record, len(eventIDs))
@@ -60,11 +61,7 @@ func (r *Records) batch(ctx context.Context, eventIDs []string, found map[string
 			return errors.New(faultOf(err).text)
 		}
 		for _, attributes := range out.Responses[r.table] {
-			record, err := decodeRecord(attributes)
-			if err != nil {
-				return err
-			}
-			if record != nil {
+			if record := decodeRow(attributes); record != nil {
 				found[record.ID] = *record
 			}
 		}

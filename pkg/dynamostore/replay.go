@@ -49,9 +49,9 @@ func (s *Store) Replay(ctx context.Context, req idempotency.ReplayRequest) error
 	if f.kind != refused {
 		return storeDown("replay", f.text)
 	}
-	old, err := decodeRecord(f.old)
-	if err != nil {
-		return storeDown("replay", err.Error())
+	old := decodeRow(f.old)
+	if old != nil && old.Broken != "" {
+		return storeDown("replay", old.Broken)
 	}
 	return idempotency.ReadReplayRefusal(req, old)
 }

@@ -1,11 +1,15 @@
-// Package idempotency is the law of the idempotency record: its states, the only
-// four writes to it (claim, complete, fail, replay) and how the answer to each is
-// read. It knows no database; the store that speaks to one and the suite in
-// idempotencytest that every store must pass are built on it.
+// Package idempotency defines the idempotency record: its states, the writes to it and
+// how the answer to each is read. An attempt makes three (claim, complete, fail), an
+// operator three (replay, give up, reidentify). It knows no database; the store that
+// speaks to one and the suite in idempotencytest that every store must pass are built
+// on it.
 //
 //	(absent) ──claim──▶ RUNNING ──complete──▶ DONE ──replay: generation+1──▶ FAILED
 //	                     ▲  │ └─ lease over: claimed by another, attempt+1
 //	               claim │  └──fail──▶ FAILED ──claim──▶ RUNNING
+//
+// Giving up on an event marks its record as purged and changes no state: any later
+// claim removes the mark.
 //
 // What makes it safe is not the lease but the fence: every write after the claim is
 // conditional on (RUNNING, attempt, owner), and the attempt number rises with every
@@ -43,7 +47,7 @@ type Outcome string
 
 const (
 	Applied Outcome = "applied" // the handler ran; its effects, if any, are committed
-	Ignored Outcome = "ignored" // no handler is registered for the type, or policy says so
+	Ignored Outcome = "ignored" // no handler is registered for the type
 	Stale   Outcome = "stale"   // all that it would do had been done before, under another event
 )
 
@@ -70,7 +74,32 @@ type Record struct {
 	DoneAt       time.Time
 	ReplayBy     string
 	ReplayWhy    string
+	Purged       time.Time // when an operator gave the event up; removed by a later claim
+	PurgeBy      string
+	Broken       string // why the row cannot be read as a record; the other fields are then what could be read
 }
+
+// Check returns a [*BrokenError] for a record that none of the writes makes.
+func (r Record) Check() error {
+	switch {
+	case r.Broken != "":
+		return &BrokenError{ID: r.ID, Text: r.Broken}
+	case r.State != Running && r.State != Failed && r.State != Done:
+		return &BrokenError{ID: r.ID, Text: fmt.Sprintf("state %.40q is unknown", r.State)}
+	case r.State == Running && r.Lease.IsZero():
+		return &BrokenError{ID: r.ID, Text: "running without a lease"}
+	}
+	return nil
+}
+
+// BrokenError is a row that cannot be read as a record: something else wrote it. It says
+// nothing about any other row.
+type BrokenError struct {
+	ID   string // of the event
+	Text string // which attribute and why, without its value
+}
+
+func (e *BrokenError) Error() string { return fmt.Sprintf("record of %s is broken: %s", e.ID, e.Text) }
 
 // KeyPrefix is what a record's table key starts with; no effect may write such a key.
 const KeyPrefix = "EVT#"

@@ -36,7 +36,7 @@ const (
 	Claimed   ClaimVerdict = "claimed"   // the attempt may run
 	Duplicate ClaimVerdict = "duplicate" // the event is done
 	Busy      ClaimVerdict = "busy"      // another attempt holds the claim
-	Corrupt   ClaimVerdict = "corrupt"   // the same id came with another identity
+	Corrupt   ClaimVerdict = "corrupt"   // the same id came with another identity, or its record is broken
 )
 
 // ClaimResult is a verdict with what belongs to it.
@@ -44,7 +44,15 @@ type ClaimResult struct {
 	Verdict ClaimVerdict
 	Claim   *Claim    // for Claimed
 	Lease   time.Time // for Busy: when the other attempt's lease ends; zero when unknown
+	// For Duplicate: when the event was done, and the source of the message that wrote its
+	// record first, webhook once the webhook's own message was seen.
+	DoneAt time.Time
+	Source event.Source
+	Err    error // for Corrupt: what is wrong
 }
+
+// ErrIdentity says that an id came before with another identity.
+var ErrIdentity = errors.New("this id was seen before with another type, time, mode, account or object")
 
 // Claim is the right to run one attempt. It is for one goroutine at a time.
 type Claim struct {
@@ -54,6 +62,7 @@ type Claim struct {
 	Generation int64
 	Lease      time.Time
 	FirstAt    time.Time
+	Source     event.Source // of the message that wrote the record first; see ClaimResult
 	rounds     int
 }
 
@@ -67,7 +76,10 @@ func (c *Claim) NextToken() string {
 
 // ClaimOf returns the claim that a record shows, for the attempt that holds it.
 func ClaimOf(r Record) *Claim {
-	return &Claim{EventID: r.ID, Own: r.Own, Attempt: r.Attempt, Generation: r.Generation, Lease: r.Lease, FirstAt: r.FirstAt}
+	return &Claim{
+		EventID: r.ID, Own: r.Own, Attempt: r.Attempt, Generation: r.Generation, Lease: r.Lease,
+		FirstAt: r.FirstAt, Source: event.Source(r.Source),
+	}
 }
 
 // ReadClaimRefusal reads a claim that the store refused, from the record that was
@@ -77,13 +89,15 @@ func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok boo
 	switch {
 	case old == nil:
 		return ClaimResult{}, false
+	case old.Check() != nil:
+		return ClaimResult{Verdict: Corrupt, Err: old.Check()}, true
 	case old.State == Running && old.Own == req.Own:
 		// Our first try was applied and its response lost.
 		return ClaimResult{Verdict: Claimed, Claim: ClaimOf(*old)}, true
 	case old.Ident != "" && old.Ident != Ident(req.Event):
-		return ClaimResult{Verdict: Corrupt}, true
+		return ClaimResult{Verdict: Corrupt, Err: ErrIdentity}, true
 	case old.State == Done:
-		return ClaimResult{Verdict: Duplicate}, true
+		return ClaimResult{Verdict: Duplicate, DoneAt: old.DoneAt, Source: event.Source(old.Source)}, true
 	case old.State == Running:
 		return ClaimResult{Verdict: Busy, Lease: old.Lease}, true
 	default:

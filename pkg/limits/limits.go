@@ -58,6 +58,8 @@ type Limits struct {
 	BatchWindow      time.Duration // of the event source mapping
 	SuspectReceives  int           // from this receive on a message runs last and alone
 	HandlerRuns      int           // runs under one claim while a Swap is refused
+	MissedAfter      time.Duration // a webhook's message counts as missed this long after reconcile's was done
+	MissedWatched    int           // messages that one process lets wait for that at once
 
 	// Queue.
 	Visibility      time.Duration // the queue's visibility timeout
@@ -111,6 +113,8 @@ func Scaled(n int) Limits {
 		BatchWindow:      0,
 		SuspectReceives:  3,
 		HandlerRuns:      5,
+		MissedAfter:      t(15 * time.Minute),
+		MissedWatched:    5,
 
 		Visibility:      t(180 * time.Second),
 		MaxReceives:     16,

@@ -58,6 +58,7 @@ func TestValidateNames(t *testing.T) {
 		{"batch over SQS's bound", func(l *limits.Limits) { l.BatchSize = 11 }, "batch size 11"},
 		{"no batch concurrency", func(l *limits.Limits) { l.BatchConcurrency = 0 }, "batch concurrency 0"},
 		{"batch concurrency over the batch", func(l *limits.Limits) { l.BatchConcurrency = 11 }, "batch concurrency 11"},
+		{"missed later than a message can wait", func(l *limits.Limits) { l.MissedAfter = l.MaxVisibility + 1 }, "missed after 15m0.000000001s"},
 		{"suspect at once", func(l *limits.Limits) { l.SuspectReceives = 1 }, "suspect from receive 1"},
 		{"mapping over the reservation", func(l *limits.Limits) { l.MaxConcurrency = 51 }, "mapping concurrency 51"},
 		{"mapping under SQS's least", func(l *limits.Limits) { l.MaxConcurrency = 1 }, "mapping concurrency 1 "},
@@ -65,7 +66,7 @@ func TestValidateNames(t *testing.T) {
 		{"visibility under six timeouts", func(l *limits.Limits) { l.Visibility = 179 * time.Second }, "visibility 2m59s is under 6"},
 		{"visibility with a batch window", func(l *limits.Limits) { l.BatchWindow = time.Second }, "visibility 3m0s is under 6"},
 		{"visibility under a lease", func(l *limits.Limits) { l.TakeOverMargin = 148 * time.Second }, "visibility 3m0s ends before a lease"},
-		{"wait for a lease under the lease", func(l *limits.Limits) { l.MaxVisibility = 37 * time.Second }, "max visibility 37s"},
+		{"wait for a lease under the lease", func(l *limits.Limits) { l.MaxVisibility, l.MissedAfter = 37*time.Second, 37*time.Second }, "max visibility 37s"},
 		{"wait for a lease over SQS's bound", func(l *limits.Limits) { l.MaxVisibility = 12*time.Hour + 1 }, "max visibility 12h"},
 		{"cap under its base", func(l *limits.Limits) { l.BackoffCap = 29 * time.Second }, "back-off cap 29s"},
 		{"cap over SQS's bound", func(l *limits.Limits) {

@@ -1,8 +1,8 @@
 package limits
 
 // Metrics are counted by the functions and watched by the stack's alarms. All are in
-// MetricNamespace with the dimension DimensionStage; where a second dimension is named,
-// the metric stands there with and without it.
+// MetricNamespace with the dimension DimensionStage; where further dimensions are named,
+// each metric has values with and without them.
 const (
 	MetricNamespace = "Tollgate"
 	DimensionStage  = "stage"
@@ -22,9 +22,16 @@ const (
 	MetricNoTime       = "NoTime"       // messages given back because too little of the function's time was left
 	MetricNewer        = "NewerVersion" // receives of messages that a newer release wrote, and that wait for a newer consumer
 	MetricAge          = "Age"          // milliseconds from an event's creation to done
+	// MetricPolicyIgnored counts messages acknowledged as their endpoint excludes the event;
+	// also by DimensionEndpoint and DimensionReason.
+	MetricPolicyIgnored = "PolicyIgnored"
+	// MetricMissed counts events that reconcile's message brought first and no webhook's
+	// message followed.
+	MetricMissed = "Missed"
 
-	DimensionReason = "reason"
-	DimensionSecret = "verified_by"
+	DimensionReason   = "reason"
+	DimensionSecret   = "verified_by"
+	DimensionEndpoint = "endpoint"
 
 	// ReasonNoMatch is the reason of a rejection that an alarm watches: a rolled secret
 	// looks like this, and so does a stranger.
@@ -34,8 +41,8 @@ const (
 // Metrics of reconcile, one value for each pass, and of the outbox, one for each look.
 const (
 	MetricListed     = "Listed"     // events in Stripe's list
-	MetricMissed     = "Missed"     // of these, without a record: enqueued
-	MetricStuck      = "Stuck"      // of these, with a record that nothing would have finished: enqueued
+	MetricRequeued   = "Requeued"   // of these, put on the queue
+	MetricStuck      = "Stuck"      // of these, with a record that nothing would have finished
 	MetricSuspicious = "Suspicious" // of these, unlike their record, or unreadable
 	MetricDeferred   = "Deferred"   // of these, left for a later pass
 	MetricComplete   = "Complete"   // 1 for a pass that did all it was to do, else 0

@@ -58,6 +58,8 @@ func (l Limits) checkConsumer(f *faults) {
 	f.must(l.BatchSize >= 1 && l.BatchSize <= SQSMaxBatch, "batch size %d is not 1 to %d", l.BatchSize, SQSMaxBatch)
 	f.must(l.BatchConcurrency >= 1 && l.BatchConcurrency <= l.BatchSize,
 		"batch concurrency %d is not 1 to the batch size %d", l.BatchConcurrency, l.BatchSize)
+	f.must(l.MissedAfter > 0 && l.MissedAfter <= l.MaxVisibility && l.MissedWatched >= 1,
+		"missed after %v is 0 or over the longest visibility %v, or %d messages watched are none: no missed delivery would be seen", l.MissedAfter, l.MaxVisibility, l.MissedWatched)
 	f.must(l.SuspectReceives >= 2, "suspect from receive %d, under 2: each message would run alone", l.SuspectReceives)
 	f.must(l.MaxConcurrency >= 2 && l.MaxConcurrency <= l.ReservedConsumer,
 		"mapping concurrency %d is under 2 or over the reserved %d: throttles would burn receives", l.MaxConcurrency, l.ReservedConsumer)

@@ -20,7 +20,7 @@ type place struct {
 // them, then the flows, then the adapters, then what wires them all.
 func places() []place {
 	words := []string{"pkg/event", "pkg/limits"}
-	laws := slices.Concat(words, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch"})
+	laws := slices.Concat(words, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch", "pkg/policy"})
 	flows := slices.Concat(laws, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox"})
 	all := []string{"pkg", "infra", "testdata"}
 	return []place{
@@ -33,6 +33,7 @@ func places() []place {
 		{dir: "pkg/idempotency", ours: words},
 		{dir: "pkg/idempotency/idempotencytest", ours: laws},
 		{dir: "pkg/dispatch", ours: words},
+		{dir: "pkg/policy", ours: words},
 
 		{dir: "pkg/ingest", ours: laws},
 		{dir: "pkg/consumer", ours: laws},

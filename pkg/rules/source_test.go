@@ -40,7 +40,7 @@ func (f file) test() bool { return strings.HasSuffix(f.path, "_test.go") }
 
 // notSource are folders that tools write.
 func notSource() []string {
-	return []string{".git", ".build", ".tollgate", "dist", "cdk.out", "node_modules"}
+	return []string{".build", ".tollgate", "dist", "cdk.out", "node_modules"}
 }
 
 func newSource() *source { return &source{fset: token.NewFileSet()} }
@@ -59,6 +59,11 @@ func load(root string) (*source, error) {
 			return err
 		}
 		switch {
+		case rel == ".git": // a folder, or a file in a linked work tree
+			if entry.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
 		case entry.IsDir() && slices.Contains(notSource(), entry.Name()):
 			return filepath.SkipDir
 		case !entry.Type().IsRegular() || entry.Name() == ".git": // a file in a linked work tree

@@ -25,8 +25,8 @@ const DirectiveKey = "_aws"
 type metric struct {
 	name  string
 	value int64
-	by    string // a second dimension, "" for none
-	only  bool   // with that dimension only, not for the stage as a whole
+	by    []string // further dimensions, nil for none
+	only  bool     // with these dimensions only, not for the stage as a whole
 	unit  string
 }
 
@@ -49,6 +49,9 @@ var ofEvent = map[string]string{
 	"unknown":       limits.MetricStoreDown,
 	"no_time":       limits.MetricNoTime,
 	"newer_version": limits.MetricNewer,
+
+	"policy_ignored": limits.MetricPolicyIgnored,
+	"missed":         limits.MetricMissed,
 }
 
 // metricsOf reads a line's metrics from its message and members.
@@ -68,8 +71,8 @@ func metricsOf(r slog.Record) []metric {
 // says is what a line about a delivery or a message tells metrics.
 type says struct {
 	outcome, verifiedBy string
-	by                  string // the dimension of its reason, "" when it has none
-	age                 int64  // ms, -1 when it is not known
+	by                  []string // the dimension of its reason, nil when it has none
+	age                 int64    // ms, -1 when it is not known
 }
 
 func said(r slog.Record) says {
@@ -79,8 +82,8 @@ func said(r slog.Record) says {
 		case OutcomeKey:
 			s.outcome = a.Value.String()
 		case ReasonKey:
-			if s.by = ""; a.Value.String() != "" {
-				s.by = ReasonKey
+			if s.by = nil; a.Value.String() != "" {
+				s.by = []string{ReasonKey}
 			}
 		case VerifiedByKey:
 			s.verifiedBy = a.Value.String()
@@ -105,7 +108,7 @@ func ofDelivery(s says) []metric {
 	}
 	m = append(m, enqueued)
 	if s.verifiedBy != "" {
-		m = append(m, metric{name: limits.MetricVerifiedBy, value: 1, by: VerifiedByKey, only: true, unit: unitCount})
+		m = append(m, metric{name: limits.MetricVerifiedBy, value: 1, by: []string{VerifiedByKey}, only: true, unit: unitCount})
 	}
 	return m
 }
@@ -115,6 +118,9 @@ func ofMessage(s says) []metric {
 	name := ofEvent[s.outcome]
 	if name == "" {
 		return nil
+	}
+	if name == limits.MetricPolicyIgnored {
+		s.by = []string{limits.DimensionEndpoint, ReasonKey}
 	}
 	m := []metric{{name: name, value: 1, by: s.by, unit: unitCount}}
 	if name == limits.MetricDone && s.age >= 0 {
@@ -149,8 +155,8 @@ func embed(at time.Time, metrics []metric) []slog.Attr {
 		if !m.only {
 			dimensions = append(dimensions, []string{StageKey})
 		}
-		if m.by != "" {
-			dimensions = append(dimensions, []string{StageKey, m.by})
+		if len(m.by) > 0 {
+			dimensions = append(dimensions, append([]string{StageKey}, m.by...))
 		}
 		d.CloudWatchMetrics = append(d.CloudWatchMetrics, set{
 			Namespace: limits.MetricNamespace, Dimensions: dimensions, Metrics: []definition{{m.name, m.unit}},

@@ -12,7 +12,7 @@ const (
 	OutboxMessage = "outbox" // one for each look at the outbox
 
 	ListedKey     = "listed"
-	MissedKey     = "missed"
+	RequeuedKey   = "requeued"
 	StuckKey      = "stuck"
 	SuspiciousKey = "suspicious"
 	UnreadableKey = "unreadable"
@@ -27,7 +27,7 @@ const (
 // written, zeros too: an alarm on a metric that was never written has nothing to compare.
 func ofReconcile(r slog.Record) []metric {
 	names := []struct{ key, metric string }{
-		{ListedKey, limits.MetricListed}, {MissedKey, limits.MetricMissed}, {StuckKey, limits.MetricStuck},
+		{ListedKey, limits.MetricListed}, {RequeuedKey, limits.MetricRequeued}, {StuckKey, limits.MetricStuck},
 		{DeferredKey, limits.MetricDeferred}, {CompleteKey, limits.MetricComplete},
 	}
 	if r.Message == OutboxMessage {

@@ -17,14 +17,14 @@ func TestEveryPassIsCounted(t *testing.T) {
 		want          map[string]float64
 	}{
 		{"a whole pass", telemetry.PassMessage, []any{
-			telemetry.ListedKey, 40, telemetry.MissedKey, 3, telemetry.StuckKey, 2, telemetry.SuspiciousKey, 1,
+			telemetry.ListedKey, 40, telemetry.RequeuedKey, 3, telemetry.StuckKey, 2, telemetry.SuspiciousKey, 1,
 			telemetry.UnreadableKey, 4, telemetry.DeferredKey, 0, telemetry.CompleteKey, true,
 		}, map[string]float64{
-			"Listed,stage=live": 40, "Missed,stage=live": 3, "Stuck,stage=live": 2, "Suspicious,stage=live": 5,
+			"Listed,stage=live": 40, "Requeued,stage=live": 3, "Stuck,stage=live": 2, "Suspicious,stage=live": 5,
 			"Deferred,stage=live": 0, "Complete,stage=live": 1,
 		}},
 		{"a pass that could not begin", telemetry.PassMessage, []any{telemetry.CompleteKey, false}, map[string]float64{
-			"Listed,stage=live": 0, "Missed,stage=live": 0, "Stuck,stage=live": 0, "Suspicious,stage=live": 0,
+			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Stuck,stage=live": 0, "Suspicious,stage=live": 0,
 			"Deferred,stage=live": 0, "Complete,stage=live": 0,
 		}},
 		{"a look at the outbox", telemetry.OutboxMessage, []any{telemetry.SentKey, 7, telemetry.FailedKey, 1},

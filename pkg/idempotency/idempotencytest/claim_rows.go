@@ -25,6 +25,10 @@ func claimRows() []row {
 		{"refused/other identity after a failure → corrupt", claimOtherIdentFailed},
 		{"refused/other identity when done → corrupt", claimOtherIdentDone},
 		{"two events → two records", claimTwoEvents},
+		{"ok/given up → claimed without the mark", claimGivenUp},
+		{"ok/first written for reconcile → a claim for the webhook changes the source", claimAfterReconcile},
+		{"refused/done for reconcile → duplicate, the webhook's message is noted", claimDoneForReconcile},
+		{"refused/done for reconcile → a copy of reconcile changes nothing", claimCopyOfReconcile},
 	}
 }
 
@@ -46,7 +50,7 @@ func claimFailed(b *bench) {
 	c := b.claim(req)
 	want := b.firstRecord(c)
 	want.Attempt, want.Lease, want.Updated = 2, req.Lease, b.at(30)
-	want.Source, want.ReceivesLeft = "reconcile", 13
+	want.ReceivesLeft = 13 // a message of reconcile leaves the source
 	want.Fails, want.Err = 1, "boom"
 	b.equal("record", b.record(), want)
 	b.equal("first claim's time", c.FirstAt, b.t0)
@@ -104,12 +108,12 @@ func (b *bench) refusedClaim(req idempotency.ClaimRequest, want idempotency.Clai
 
 func claimDone(b *bench) {
 	b.done(b.claimed())
-	b.refusedClaim(b.request(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Duplicate})
+	b.refusedClaim(b.request(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Duplicate, DoneAt: b.at(2), Source: event.Webhook})
 }
 
 func claimIgnored(b *bench) {
 	b.complete(b.claimed(), idempotency.Ignored, b.at(2))
-	b.refusedClaim(b.request(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Duplicate})
+	b.refusedClaim(b.request(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Duplicate, DoneAt: b.at(2), Source: event.Webhook})
 }
 
 func claimBusy(b *bench) {
@@ -130,22 +134,22 @@ func (b *bench) otherIdent(now time.Time) idempotency.ClaimRequest {
 
 func claimOtherIdentRunning(b *bench) {
 	b.claimed()
-	b.refusedClaim(b.otherIdent(b.at(1)), idempotency.ClaimResult{Verdict: idempotency.Corrupt})
+	b.refusedClaim(b.otherIdent(b.at(1)), idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: idempotency.ErrIdentity})
 }
 
 func claimOtherIdentOver(b *bench) {
 	b.claimed()
-	b.refusedClaim(b.otherIdent(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt})
+	b.refusedClaim(b.otherIdent(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: idempotency.ErrIdentity})
 }
 
 func claimOtherIdentFailed(b *bench) {
 	b.failed(b.claimed())
-	b.refusedClaim(b.otherIdent(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt})
+	b.refusedClaim(b.otherIdent(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: idempotency.ErrIdentity})
 }
 
 func claimOtherIdentDone(b *bench) {
 	b.done(b.claimed())
-	b.refusedClaim(b.otherIdent(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt})
+	b.refusedClaim(b.otherIdent(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: idempotency.ErrIdentity})
 }
 
 func claimTwoEvents(b *bench) {
@@ -153,4 +157,43 @@ func claimTwoEvents(b *bench) {
 	req := b.request(b.t0)
 	req.Event.ID = "evt_2"
 	b.unchanged(func() { b.equal("attempt", b.claim(req).Attempt, int64(1)) })
+}
+
+func claimGivenUp(b *bench) {
+	b.dead(b.claimed())
+	b.giveUp(b.giveUpRequest(), idempotency.GivenUp)
+	c := b.claim(b.request(b.at(200)))
+	r := b.record()
+	b.equal("mark and attempt", []any{r.Purged.IsZero(), r.PurgeBy, c.Attempt}, []any{true, "", int64(2)})
+}
+
+// fromReconcile returns a request as [bench.request] does, of a message of reconcile.
+func (b *bench) fromReconcile(now time.Time) idempotency.ClaimRequest {
+	req := b.request(now)
+	req.Event.Source = event.Reconcile
+	return req
+}
+
+func claimAfterReconcile(b *bench) {
+	b.failed(b.claim(b.fromReconcile(b.t0)))
+	b.equal("source", b.record().Source, "reconcile")
+	c := b.claim(b.request(b.at(30)))
+	b.equal("source of claim and record", []string{string(c.Source), b.record().Source}, []string{"webhook", "webhook"})
+}
+
+func claimDoneForReconcile(b *bench) {
+	b.done(b.claim(b.fromReconcile(b.t0)))
+	want := b.record()
+	got, err := b.Store.Claim(b.ctx, b.request(b.at(60)))
+	if err != nil {
+		b.Fatalf("claim: %v", err)
+	}
+	b.equal("answer", got, idempotency.ClaimResult{Verdict: idempotency.Duplicate, DoneAt: b.at(2), Source: event.Reconcile})
+	want.Source = "webhook"
+	b.equal("record", b.record(), want)
+}
+
+func claimCopyOfReconcile(b *bench) {
+	b.done(b.claim(b.fromReconcile(b.t0)))
+	b.refusedClaim(b.fromReconcile(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Duplicate, DoneAt: b.at(2), Source: event.Reconcile})
 }

@@ -1,7 +1,7 @@
 // Package idempotencytest states the law of the idempotency record as tests that
 // every store must pass, and has a store in memory that passes them.
 //
-// [Run] walks the outcome tables of claim, complete, fail and replay, one named test
+// [Run] walks the outcome tables of claim, complete, fail, replay, give up and reidentify, one named test
 // for each state that a write can meet, and then lets many attempts race for one
 // event while their leases end under them. What a store's transport does wrong (lost
 // answers, throttling, refused access) is for the store's own tests.
@@ -20,7 +20,7 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Store is the four writes of a record.
+// Store is the writes of a record.
 type Store interface {
 	// Claim's errors wrap idempotency.ErrStoreDown.
 	Claim(context.Context, idempotency.ClaimRequest) (idempotency.ClaimResult, error)
@@ -31,6 +31,9 @@ type Store interface {
 	Fail(context.Context, *idempotency.Claim, idempotency.Failure) (idempotency.FailResult, error)
 	// Replay's errors wrap idempotency.ErrNoLongerDone or idempotency.ErrStoreDown.
 	Replay(context.Context, idempotency.ReplayRequest) error
+	// GiveUp's and Reidentify's errors wrap idempotency.ErrStoreDown.
+	GiveUp(context.Context, idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error)
+	Reidentify(context.Context, idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error)
 }
 
 // Harness is a fresh, empty store with a look behind it. All of it must be safe for

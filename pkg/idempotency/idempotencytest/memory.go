@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 )
@@ -22,6 +23,9 @@ const (
 	OpComplete Op = "complete"
 	OpFail     Op = "fail"
 	OpReplay   Op = "replay"
+
+	OpGiveUp     Op = "give up"
+	OpReidentify Op = "reidentify"
 )
 
 // Fault is what goes wrong with one write.
@@ -110,6 +114,10 @@ func (m *Memory) claim(req idempotency.ClaimRequest) idempotency.ClaimResult {
 		if !explained {
 			return idempotency.ClaimResult{Verdict: idempotency.Busy}
 		}
+		if result.Verdict == idempotency.Duplicate && result.Source == event.Reconcile && req.Event.Source == event.Webhook {
+			old.Source = string(event.Webhook)
+			m.records[old.ID] = *old
+		}
 		return result
 	}
 	r := idempotency.Record{ID: req.Event.ID, Generation: 1, Ident: ident, FirstAt: millis(req.Now)}
@@ -118,15 +126,19 @@ func (m *Memory) claim(req idempotency.ClaimRequest) idempotency.ClaimResult {
 	}
 	r.State, r.Own, r.Lease, r.Updated = idempotency.Running, req.Own, millis(req.Lease), millis(req.Now)
 	r.Attempt++
-	r.Type, r.Created, r.Source = req.Event.Type, req.Event.Created, string(req.Event.Source)
+	r.Type, r.Created = req.Event.Type, req.Event.Created
+	if r.Source == "" || req.Event.Source != event.Reconcile {
+		r.Source = string(req.Event.Source)
+	}
 	r.ReceivesLeft, r.Reason = int64(max(req.ReceivesLeft, 0)), ""
+	r.Purged, r.PurgeBy = time.Time{}, ""
 	m.records[r.ID] = r
 	return idempotency.ClaimResult{Verdict: idempotency.Claimed, Claim: idempotency.ClaimOf(r)}
 }
 
 // claimable is the claim's condition on the record's state.
 func claimable(r idempotency.Record, cutoff time.Time) bool {
-	return r.State == idempotency.Failed || r.State == idempotency.Running && r.Lease.Before(millis(cutoff))
+	return r.State == idempotency.Failed || r.State == idempotency.Running && !r.Lease.IsZero() && r.Lease.Before(millis(cutoff))
 }
 
 // Fail implements [Store].
@@ -169,6 +181,33 @@ func (m *Memory) replay(req idempotency.ReplayRequest) error {
 	r.ReplayBy, r.ReplayWhy = req.By, bounded(req.Why)
 	m.records[r.ID] = *r
 	return nil
+}
+
+// GiveUp implements [Store].
+func (m *Memory) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error) {
+	return write(ctx, m, OpGiveUp, req.EventID, idempotency.ErrStoreDown, func() (idempotency.GiveUpVerdict, error) {
+		r := m.lookUp(req.EventID)
+		named := req.Any || r != nil && r.ReceivesLeft == 0 && (req.Attempt == 0 || req.Attempt == r.Attempt)
+		if r == nil || !claimable(*r, req.Cutoff) || r.Ident != req.Ident || !named {
+			return idempotency.ReadGiveUpRefusal(req, r), nil
+		}
+		r.Purged, r.PurgeBy, r.Updated = millis(req.Now), bounded(req.By), millis(req.Now)
+		m.records[r.ID] = *r
+		return idempotency.GivenUp, nil
+	})
+}
+
+// Reidentify implements [Store].
+func (m *Memory) Reidentify(ctx context.Context, req idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error) {
+	return write(ctx, m, OpReidentify, req.EventID, idempotency.ErrStoreDown, func() (idempotency.ReidentifyVerdict, error) {
+		r := m.lookUp(req.EventID)
+		if r == nil || !claimable(*r, req.Cutoff) || r.Ident != req.Old || r.Generation != 1 || !r.DoneAt.IsZero() {
+			return idempotency.ReadReidentifyRefusal(req, r), nil
+		}
+		r.Ident, r.Updated = req.New, millis(req.Now)
+		m.records[r.ID] = *r
+		return idempotency.Reidentified, nil
+	})
 }
 
 // write runs one write under the lock, with its fault. A context that has ended is a

@@ -29,6 +29,8 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness, known ...string) {
 		{"effects", effectRows()},
 		{"fail", failRows()},
 		{"replay", replayRows()},
+		{"give up", giveUpRows()},
+		{"reidentify", reidentifyRows()},
 		{"race", raceRows()},
 	}
 	for _, table := range tables {

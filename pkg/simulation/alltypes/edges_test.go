@@ -12,12 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stripe/stripe-go/v76"
 
-	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 )
 
 // of returns the sample of a type.
@@ -40,35 +40,42 @@ func with(e object, change object) object {
 }
 
 // TestWhatAnEndpointDoesNotTake: an event that a handler would take, of a mode or an
-// account that its endpoint is not for. What nobody handles is ignored before.
+// account that its endpoint excludes, leaves no record. A type without a handler is
+// ignored whatever the endpoint.
 func TestWhatAnEndpointDoesNotTake(t *testing.T) {
 	list := samples(t)
 	paid, unhandled := of(t, list, "invoice.paid"), of(t, list, "customer.created")
-	live := consumer.Policy{Livemode: []bool{true}}
-	own := consumer.Policy{Accounts: []string{"", "acct_ours"}}
-	ignoring := func(p consumer.Policy) consumer.Policy { p.Ignore = true; return p }
+	live := policy.Policy{Livemode: []bool{true}}
+	own := policy.Policy{Accounts: []string{"", "acct_ours"}}
+	ignoring := func(p policy.Policy) policy.Policy { p.OnMismatch = policy.Ignore; return p }
 	for _, c := range []struct {
 		name   string
-		policy consumer.Policy
+		policy policy.Policy
 		change object
-		want   end
-		items  bool
+		letter string // reason of its dead letter
+		taken  bool
 	}{
-		{"a test event on a live endpoint is parked", live, nil, end{Reason: dispatch.ReasonLivemode}, false},
-		{"a test event on a live endpoint that ignores", ignoring(live), nil, end{Outcome: idempotency.Ignored}, false},
-		{"a live event on a live endpoint", live, object{"livemode": true}, end{Outcome: idempotency.Applied}, true},
-		{"a connected account that is not on the list is parked", own, object{"account": "acct_stranger"}, end{Reason: dispatch.ReasonAccount}, false},
-		{"a connected account that is not on the list of one that ignores", ignoring(own), object{"account": "acct_stranger"}, end{Outcome: idempotency.Ignored}, false},
-		{"the platform's own event", own, nil, end{Outcome: idempotency.Applied}, true},
+		{"a test event on a live endpoint is parked", live, nil, policy.ReasonLivemode, false},
+		{"a test event on a live endpoint that ignores", ignoring(live), nil, "", false},
+		{"a live event on a live endpoint", live, object{"livemode": true}, "", true},
+		{"a connected account that is not on the list is parked", own, object{"account": "acct_stranger"}, policy.ReasonAccount, false},
+		{"a connected account that is not on the list of one that ignores", ignoring(own), object{"account": "acct_stranger"}, "", false},
+		{"the platform's own event", own, nil, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, options{objects: stripeWith(t, list), policy: c.policy})
 			w.post(encode(t, with(paid.envelope(pinned), c.change)))
 			w.post(encode(t, with(unhandled.envelope(pinned), c.change)))
 			w.work()
-			want := map[string]end{paid.event: c.want, unhandled.event: {Outcome: idempotency.Ignored}}
-			if diff := cmp.Diff(want, w.ends()); diff != "" || (len(w.store.Keys()) > 0) != c.items {
-				t.Errorf("items %v, what became of it (-want +got):\n%s", w.store.Keys(), diff)
+			want := map[string]end{unhandled.event: {Outcome: idempotency.Ignored}}
+			if c.taken {
+				want[paid.event] = end{Outcome: idempotency.Applied}
+			}
+			if diff := cmp.Diff(want, w.ends()); diff != "" || (len(w.store.Keys()) > 0) != c.taken {
+				t.Errorf("items %v, records (-want +got):\n%s", w.store.Keys(), diff)
+			}
+			if got := w.letters()[paid.event]; got != c.letter {
+				t.Errorf("dead letter with reason %q, want %q", got, c.letter)
 			}
 		})
 	}

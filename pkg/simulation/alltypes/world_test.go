@@ -25,6 +25,7 @@ import (
 	"tollgate/pkg/idempotency/idempotencytest"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/sqsqueue"
 )
 
@@ -115,7 +116,7 @@ func (f noFetcher) FetchEvent(_ context.Context, _, id string, _ bool) ([]byte, 
 // options of a world. The zero value is the product as it stands, at a Stripe that has nothing.
 type options struct {
 	objects  dispatch.Objects
-	policy   consumer.Policy
+	policy   policy.Policy
 	register func(*dispatch.Mux) // instead of the product's handlers
 }
 
@@ -148,7 +149,7 @@ func newWorld(t testing.TB, o options) *world {
 	w.ingest = apigw.NewHandler(front)
 	c, err := consumer.New(consumer.Config{
 		Store: w.store, Queue: sqsqueue.NewConsumer(w.queues, queueURL, deadURL, 1), Handlers: w.mux, Fetcher: noFetcher{t},
-		Policies: map[string]consumer.Policy{ingest.DefaultEndpoint: o.policy},
+		Policies: map[string]policy.Policy{ingest.DefaultEndpoint: o.policy},
 		Logger:   slog.New(slog.NewTextHandler(w.logs, nil)), Now: func() time.Time { return today },
 	})
 	if err != nil {

@@ -42,6 +42,7 @@ import (
 	embeddeddynamodb "tollgate/pkg/local/aws/dynamodb"
 	embeddedsqs "tollgate/pkg/local/aws/sqs"
 	"tollgate/pkg/local/gateway"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/sqsqueue"
@@ -247,9 +248,9 @@ func (w *world) consumer(on table) *sqsqueue.LambdaHandler {
 	handlers.Register(mux)
 	c, err := consumer.New(consumer.Config{
 		Store: on, Queue: sqsqueue.NewConsumer(w.queue, w.events, w.dead, 1), Handlers: mux, Fetcher: w.stripe,
-		Policies: map[string]consumer.Policy{
+		Policies: map[string]policy.Policy{
 			"live": {Livemode: []bool{true}},
-			"lax":  {Livemode: []bool{true}, Ignore: true},
+			"lax":  {Livemode: []bool{true}, OnMismatch: policy.Ignore},
 			"ours": {Accounts: []string{"", "acct_ours"}},
 		},
 		Logger: slog.New(slog.NewJSONHandler(w.logs, nil)),
@@ -328,6 +329,10 @@ func (w *world) told(on table, message string, acked bool, reason string) string
 		}
 	}
 	switch {
+	case acked && !found && reason == "":
+		return "excluded"
+	case !acked && record.State == idempotency.Done && record.Source == string(event.Reconcile):
+		return string(record.Outcome) // waits to see whether the webhook's message follows
 	case acked && !found && reason != "":
 		return "dead " + reason
 	case acked && record.State == idempotency.Failed && reason != "" && record.Reason == reason && record.ReceivesLeft == 0:

@@ -1,0 +1,105 @@
+package dynamostore
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/idempotency"
+)
+
+// Giving up: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and takes
+// it out of the index; it changes no state, so that a message which still waits is
+// handled as before. It holds for the identity that was seen, while no attempt runs, and,
+// unless it is for an event by its id, while no message has receives left and the last
+// attempt is the one that the dead letter names.
+//
+// Inputs: :now and :cutoff in ms; :who; :exp in s; :ident; :att where a letter names one.
+const (
+	giveUpSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"
+	giveUpWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"
+	giveUpDead    = " AND rc_left=:zero"
+	giveUpAttempt = " AND att=:att"
+)
+
+// GiveUp marks an event as purged. Errors wrap idempotency.ErrStoreDown; the mark may
+// have been written all the same, and the same request may be made again.
+func (s *Store) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error) {
+	when := giveUpWhen
+	values := item{
+		":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
+		":now": millis(req.Now), ":cutoff": millis(req.Cutoff), ":who": str(bounded(req.By)),
+		":exp": num(req.Now.Add(s.ttl).Unix()), ":ident": str(req.Ident),
+	}
+	if !req.Any {
+		when += giveUpDead
+		values[":zero"] = num(0)
+		if req.Attempt > 0 {
+			when += giveUpAttempt
+			values[":att"] = num(req.Attempt)
+		}
+	}
+	old, err := s.operate(ctx, "give up", &types.Update{
+		Key: recordKey(req.EventID), UpdateExpression: aws.String(giveUpSet), ConditionExpression: &when,
+		ExpressionAttributeNames: openName(), ExpressionAttributeValues: values,
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case old.written:
+		return idempotency.GivenUp, nil
+	default:
+		return idempotency.ReadGiveUpRefusal(req, old.record), nil
+	}
+}
+
+// The reidentification: UpdateItem of EVT#<id>, refused with ALL_OLD. It holds while the
+// record has the identity that was seen, was never done, and no attempt runs.
+//
+// Inputs: :old and :new identities; :now and :cutoff in ms.
+const (
+	reidentifySet  = "SET ident=:new, upd=:now"
+	reidentifyWhen = "ident=:old AND gen=:one AND attribute_not_exists(done_at)" +
+		" AND (st=:failed OR (st=:running AND lease < :cutoff))"
+)
+
+// Reidentify gives a record another identity. Errors wrap idempotency.ErrStoreDown; the
+// same request may be made again.
+func (s *Store) Reidentify(ctx context.Context, req idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error) {
+	old, err := s.operate(ctx, "reidentify", &types.Update{
+		Key: recordKey(req.EventID), UpdateExpression: aws.String(reidentifySet), ConditionExpression: aws.String(reidentifyWhen),
+		ExpressionAttributeValues: item{
+			":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
+			":old": str(req.Old), ":new": str(req.New), ":one": num(1),
+			":now": millis(req.Now), ":cutoff": millis(req.Cutoff),
+		},
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case old.written:
+		return idempotency.Reidentified, nil
+	default:
+		return idempotency.ReadReidentifyRefusal(req, old.record), nil
+	}
+}
+
+// operated is the answer to an operator's write: written, or the record that refused it.
+type operated struct {
+	written bool
+	record  *idempotency.Record
+}
+
+func (s *Store) operate(ctx context.Context, verb string, u *types.Update) (operated, error) {
+	u.TableName, u.ReturnValuesOnConditionCheckFailure = &s.table, types.ReturnValuesOnConditionCheckFailureAllOld
+	f := s.update(ctx, u)
+	switch {
+	case f == nil:
+		return operated{written: true}, nil
+	case f.kind != refused:
+		return operated{}, storeDown(verb, f.text)
+	default:
+		return operated{record: decodeRow(f.old)}, nil
+	}
+}

@@ -1,0 +1,80 @@
+package idempotency
+
+import "time"
+
+// GiveUpRequest marks an event as purged: an operator gives it up, and reconcile leaves
+// it alone from then on. It completes nothing and refuses no message: a copy that still
+// waits in a queue claims the record as before, which removes the mark.
+type GiveUpRequest struct {
+	EventID string
+	Ident   string    // the identity that the operator saw, by [Ident]
+	Attempt int64     // the attempt that the dead letter names, 0 for none
+	Any     bool      // whatever receives and attempt the record shows: by the event's id
+	By      string    // who
+	Now     time.Time // written as purged and upd
+	Cutoff  time.Time // a running record is given up when its lease ended before this
+}
+
+// GiveUpVerdict is the result of giving an event up.
+type GiveUpVerdict string
+
+const (
+	GivenUp         GiveUpVerdict = "given_up"  // the record is marked
+	GiveUpDone      GiveUpVerdict = "done"      // the event is done: its dead letter is left over
+	GiveUpBusy      GiveUpVerdict = "busy"      // an attempt runs
+	GiveUpWaiting   GiveUpVerdict = "waiting"   // another message or dead letter stands for the event
+	GiveUpNoRecord  GiveUpVerdict = "no_record" // nothing to mark
+	GiveUpOtherFact GiveUpVerdict = "corrupt"   // the record has another identity, or is broken
+)
+
+// ReadGiveUpRefusal reads a give-up that the store refused, from the record that was there.
+func ReadGiveUpRefusal(req GiveUpRequest, old *Record) GiveUpVerdict {
+	switch {
+	case old == nil:
+		return GiveUpNoRecord
+	case old.Ident != req.Ident || old.Check() != nil:
+		return GiveUpOtherFact
+	case old.State == Done:
+		return GiveUpDone
+	case old.State == Running && !old.Lease.Before(req.Cutoff):
+		return GiveUpBusy
+	default:
+		return GiveUpWaiting
+	}
+}
+
+// ReidentifyRequest gives a record another identity: that of the event as Stripe has it,
+// where a message of another account made the record.
+type ReidentifyRequest struct {
+	EventID  string
+	Old, New string // identities, by [Ident]
+	Now      time.Time
+	Cutoff   time.Time // a running record is changed when its lease ended before this
+}
+
+// ReidentifyVerdict is the result of a reidentification.
+type ReidentifyVerdict string
+
+const (
+	Reidentified       ReidentifyVerdict = "reidentified" // the record has the new identity
+	ReidentifyDone     ReidentifyVerdict = "done"         // the event is done, or was before a replay
+	ReidentifyBusy     ReidentifyVerdict = "busy"         // an attempt runs
+	ReidentifyNoRecord ReidentifyVerdict = "no_record"
+	ReidentifyChanged  ReidentifyVerdict = "changed" // the identity is not the one that was seen, or the record is broken
+)
+
+// ReadReidentifyRefusal reads a reidentification that the store refused.
+func ReadReidentifyRefusal(req ReidentifyRequest, old *Record) ReidentifyVerdict {
+	switch {
+	case old == nil:
+		return ReidentifyNoRecord
+	case old.Ident == req.New:
+		return Reidentified // an earlier try was applied and its answer lost
+	case old.Ident != req.Old || old.Check() != nil:
+		return ReidentifyChanged
+	case old.State == Running && !old.Lease.Before(req.Cutoff):
+		return ReidentifyBusy
+	default:
+		return ReidentifyDone
+	}
+}

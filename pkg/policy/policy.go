@@ -1,0 +1,78 @@
+// Package policy decides which events an endpoint takes. One event may arrive through
+// several endpoints and has one record, so the answer depends on the endpoint and the
+// event alone: it is asked before the record is touched and never written into it.
+//
+//	switch v := policies["connect"].Judge(e); v.Action {
+//	case policy.Ignore: // acknowledge
+//	case policy.Park:   // dead-letter with v.Reason
+//	}
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"tollgate/pkg/event"
+)
+
+// Action is what becomes of an event at an endpoint.
+type Action string
+
+const (
+	Accept Action = "accept" // the endpoint takes the event
+	Ignore Action = "ignore" // acknowledge it without a record
+	Park   Action = "park"   // put a copy into the dead-letter queue, then acknowledge it
+)
+
+// Reasons why an endpoint excludes an event, as dead letters carry them.
+const (
+	ReasonLivemode = "livemode" // its mode
+	ReasonAccount  = "account"  // its account
+)
+
+// Policy says which events an endpoint takes. The zero value takes all.
+type Policy struct {
+	Livemode []bool   // modes that are taken; nil: both
+	Accounts []string // accounts that are taken, "" for the platform's own; nil: all
+	// OnMismatch is Park or Ignore for every excluded event. "" ignores an event of a
+	// connected account in another mode, which Stripe sends to each Connect endpoint,
+	// and parks the rest.
+	OnMismatch Action
+	// From is the earliest creation of an event that reconcile may send for this
+	// endpoint; zero for no bound. Opening a policy must not bring 29 days of history.
+	// Judge does not read it.
+	From time.Time
+}
+
+// Verdict is a policy's answer for one event.
+type Verdict struct {
+	Action Action
+	Reason string // ReasonLivemode or ReasonAccount, "" for Accept
+	Text   string // for people, "" for Accept
+}
+
+// Judge decides whether the endpoint that e names takes e. It depends on the endpoint,
+// mode and account of e only.
+func (p Policy) Judge(e event.Envelope) Verdict {
+	switch {
+	case p.Livemode != nil && !slices.Contains(p.Livemode, e.Livemode):
+		v := Verdict{Reason: ReasonLivemode, Action: p.OnMismatch,
+			Text: fmt.Sprintf("endpoint %q does not take %s events", e.Endpoint, e.Mode())}
+		if v.Action == "" && e.Account != "" {
+			v.Action = Ignore
+		}
+		return v.orPark()
+	case p.Accounts != nil && !slices.Contains(p.Accounts, e.Account):
+		return Verdict{Reason: ReasonAccount, Action: p.OnMismatch,
+			Text: fmt.Sprintf("endpoint %q does not take events of account %q", e.Endpoint, e.Account)}.orPark()
+	}
+	return Verdict{Action: Accept}
+}
+
+func (v Verdict) orPark() Verdict {
+	if v.Action == "" {
+		v.Action = Park
+	}
+	return v
+}
