@@ -15,6 +15,12 @@
 // conditional on (RUNNING, attempt, owner), and the attempt number rises with every
 // claim and is never reset. Clocks decide when another attempt may start, never
 // whether a late one can still change something.
+//
+// Records outlive releases, and two releases write them side by side during a deploy and
+// after a rollback. So a new attribute or state takes two deploys, readers first: the
+// release that reads it, and does no harm to it by its own writes, is deployed everywhere
+// before the one that writes it. Readers pass over attributes that they do not know.
+// testdata/wire holds records as each release wrote them that introduced a form of them.
 package idempotency
 
 import (

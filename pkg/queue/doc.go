@@ -40,8 +40,8 @@
 //
 // Old and new processes run side by side during a deploy and after a rollback. So a change
 // takes two deploys, readers first: the release that reads a new v or a new src is
-// deployed everywhere before the one that writes it. A member may be added without a new
-// v if a reader that passes over it does no harm.
+// deployed everywhere before the one that writes it. Every change of the form, a new
+// member too, is a new v: this release's messages are held to the golden ones of their v.
 //
 // A message with a higher v, or with a src that is unknown here, is [ErrNewer], whatever
 // shape its other members have: it waits for a newer consumer, an hour for each receive,

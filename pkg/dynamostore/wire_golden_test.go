@@ -1,0 +1,242 @@
+package dynamostore
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// update writes records of a form that is new. It never changes a file that is there.
+var update = flag.Bool("update", false, "write golden records of a new form")
+
+const (
+	goldenRecords = "../../testdata/wire"
+	wireFolder    = "v1" // that of the newest form, where -update writes
+)
+
+// wireRecord is one state of a record, and the writes that lead to it.
+type wireRecord struct {
+	name   string
+	writes func(w *wireWrites)
+	want   func(*idempotency.Record) // from the first claim's record
+}
+
+func wireRecords() []wireRecord {
+	last, claimed := wireTime(5*time.Minute), wireTime(0)
+	failed := func(r *idempotency.Record) {
+		r.State, r.Lease, r.Updated, r.Fails, r.Err, r.ReceivesLeft = idempotency.Failed, time.Time{}, last, 1, "503 from Stripe", 15
+	}
+	done := func(o idempotency.Outcome, fx ...string) func(*idempotency.Record) {
+		return func(r *idempotency.Record) {
+			r.State, r.Lease, r.Updated, r.DoneAt, r.Outcome, r.Effects, r.ReceivesLeft = idempotency.Done, time.Time{}, last, last, o, fx, -1
+		}
+	}
+	replayed := func(r *idempotency.Record) {
+		done(idempotency.Applied)(r)
+		r.State, r.Generation, r.ReplayBy, r.ReplayWhy = idempotency.Failed, 2, "jo", "wrong amount"
+	}
+	return []wireRecord{
+		{"running", func(w *wireWrites) { w.claim(1) }, func(*idempotency.Record) {}},
+		{"running-again", func(w *wireWrites) { w.claim(1); w.fail("503 from Stripe", "", 15); w.claim(2) }, func(r *idempotency.Record) {
+			r.Attempt, r.ReceivesLeft, r.Fails, r.Err, r.Updated = 2, 14, 1, "503 from Stripe", claimed
+		}},
+		{"failed", func(w *wireWrites) { w.claim(1); w.fail("503 from Stripe", "", 15) }, failed},
+		{"failed-for-good", func(w *wireWrites) { w.claim(1); w.fail("no such plan", "handler", 0) }, func(r *idempotency.Record) {
+			failed(r)
+			r.Err, r.Reason, r.ReceivesLeft = "no such plan", "handler", 0
+		}},
+		{"done", func(w *wireWrites) {
+			w.claim(1)
+			w.complete(idempotency.Applied, dispatch.Insert("FACT#live#acct_1TollgateWire#in_1#paid", nil), dispatch.Swap("OBJ#live#acct_1TollgateWire#in_1", 0, nil))
+		}, done(idempotency.Applied, "FACT#live#acct_1TollgateWire#in_1#paid", "OBJ#live#acct_1TollgateWire#in_1")},
+		{"done-ignored", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Ignored) }, done(idempotency.Ignored)},
+		{"done-stale", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Stale) }, done(idempotency.Stale)},
+		{"replayed", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Applied); w.replay() }, replayed},
+		{"replayed-running", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Applied); w.replay(); w.claim(1) }, func(r *idempotency.Record) {
+			at := r.Lease
+			replayed(r)
+			r.State, r.Attempt, r.Lease, r.Updated, r.ReceivesLeft = idempotency.Running, 2, at, claimed, 15
+		}},
+	}
+}
+
+// wireTime is a moment so long after the first claim.
+func wireTime(after time.Duration) time.Time {
+	return time.UnixMilli(1_795_053_665_123).UTC().Add(after)
+}
+
+func wireEvent() event.Envelope {
+	return event.Envelope{
+		ID: "evt_1TollgateWire", Object: event.ObjectSnapshot, Type: "invoice.paid", Endpoint: "connect-eu", Account: "acct_1TollgateWire",
+		Livemode: true, APIVersion: "2023-10-16", Created: 1_795_053_664, ObjectID: "in_1TollgateWire", Source: event.Webhook,
+	}
+}
+
+// firstClaim is the record after the first claim.
+func firstClaim() *idempotency.Record {
+	e := wireEvent()
+	return &idempotency.Record{
+		ID: e.ID, State: idempotency.Running, Attempt: 1, Own: strings.Repeat("a", 32), Lease: wireTime(30 * time.Second), Generation: 1,
+		Ident: idempotency.Ident(e), Type: e.Type, Created: e.Created, Source: "webhook", FirstAt: wireTime(0), Updated: wireTime(0), ReceivesLeft: 15,
+	}
+}
+
+// wireWrites makes a record's writes through the store. Every claim is made at one time
+// with one owner, so that the record's bytes are the same in every run.
+type wireWrites struct {
+	t     *testing.T
+	store fixture
+	held  *idempotency.Claim
+}
+
+func (w *wireWrites) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *wireWrites) claim(receives int) {
+	got, err := w.store.Claim(w.t.Context(), idempotency.ClaimRequest{
+		Event: wireEvent(), Own: strings.Repeat("a", 32), Now: wireTime(0), Lease: wireTime(30 * time.Second),
+		Cutoff: wireTime(-5 * time.Second), Receives: receives, ReceivesLeft: 16 - receives,
+	})
+	w.must(err)
+	w.held = got.Claim
+}
+
+func (w *wireWrites) fail(text, reason string, left int) {
+	_, err := w.store.Fail(w.t.Context(), w.held, idempotency.Failure{Now: wireTime(5 * time.Minute), Err: text, Reason: reason, ReceivesLeft: left})
+	w.must(err)
+}
+
+func (w *wireWrites) complete(o idempotency.Outcome, effects ...dispatch.Effect) {
+	got, err := w.store.Complete(w.t.Context(), w.held, o, effects, wireTime(5*time.Minute))
+	w.must(err)
+	if got.Verdict != idempotency.Completed {
+		w.t.Fatalf("complete: %+v", got)
+	}
+}
+
+func (w *wireWrites) replay() {
+	w.must(w.store.Replay(w.t.Context(), idempotency.ReplayRequest{
+		EventID: wireEvent().ID, Generation: 1, By: "jo", Why: "wrong amount", Now: wireTime(5 * time.Minute),
+	}))
+}
+
+// TestReadsEveryGoldenRecord: what any release wrote is read by this one.
+func TestReadsEveryGoldenRecord(t *testing.T) {
+	want := map[string]*idempotency.Record{}
+	for _, w := range wireRecords() {
+		want[w.name] = firstClaim()
+		w.want(want[w.name])
+	}
+	paths, err := filepath.Glob(filepath.Join(goldenRecords, "v*", "records", "*.json"))
+	if err != nil || len(paths) < len(want) {
+		t.Fatalf("%d golden records (%v), want at least %d", len(paths), err, len(want))
+	}
+	for _, path := range paths {
+		got, err := decodeRecord(goldenItem(t, path))
+		if diff := cmp.Diff(want[strings.TrimSuffix(filepath.Base(path), ".json")], got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", path, err, diff)
+		}
+	}
+}
+
+// TestWritesTheGoldenRecords: this release leaves each record as a golden one, byte for
+// byte, so another form of a record needs a golden one in a folder of its own.
+func TestWritesTheGoldenRecords(t *testing.T) {
+	s := serveEmbedded(t)
+	for _, c := range wireRecords() {
+		t.Run(c.name, func(t *testing.T) {
+			w := &wireWrites{t: t, store: s.fixture(t, http.DefaultTransport)}
+			c.writes(w)
+			got, err := w.store.raw.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &w.store.table, Key: recordKey(wireEvent().ID)})
+			w.must(err)
+			written := marshalItem(t, got.Item)
+			path := filepath.Join(goldenRecords, wireFolder, "records", c.name+".json")
+			if _, err := os.Stat(path); err != nil && *update {
+				w.must(os.MkdirAll(filepath.Dir(path), 0o755))
+				w.must(os.WriteFile(path, []byte(written), 0o644))
+			}
+			paths, _ := filepath.Glob(filepath.Join(goldenRecords, "v*", "records", c.name+".json")) // the pattern is good
+			if !slices.ContainsFunc(paths, func(path string) bool { return marshalItem(t, goldenItem(t, path)) == written }) {
+				t.Errorf("no version has this form of a record; add it in a new folder, and deploy its readers first:\n%s", written)
+			}
+		})
+	}
+}
+
+// marshalItem returns an item in the JSON of DynamoDB's API, one attribute a line.
+func marshalItem(t *testing.T, it item) string {
+	t.Helper()
+	values := map[string]any{}
+	for name, v := range it {
+		switch v := v.(type) {
+		case *types.AttributeValueMemberS:
+			values[name] = map[string]string{"S": v.Value}
+		case *types.AttributeValueMemberN:
+			values[name] = map[string]string{"N": v.Value}
+		case *types.AttributeValueMemberL:
+			list := []map[string]string{}
+			for _, e := range v.Value {
+				list = append(list, map[string]string{"S": e.(*types.AttributeValueMemberS).Value})
+			}
+			values[name] = map[string]any{"L": list}
+		default:
+			t.Fatalf("attribute %s is a %T", name, v)
+		}
+	}
+	out, err := json.MarshalIndent(values, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out) + "\n"
+}
+
+// goldenItem reads an item in the JSON of DynamoDB's API.
+func goldenItem(t *testing.T, path string) item {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]struct {
+		S, N *string
+		L    []struct{ S string }
+	}
+	if err := json.Unmarshal(data, &values); err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", path, err))
+	}
+	it := item{}
+	for name, v := range values {
+		switch {
+		case v.S != nil:
+			it[name] = &types.AttributeValueMemberS{Value: *v.S}
+		case v.N != nil:
+			it[name] = &types.AttributeValueMemberN{Value: *v.N}
+		default:
+			list := &types.AttributeValueMemberL{}
+			for _, e := range v.L {
+				list.Value = append(list.Value, &types.AttributeValueMemberS{Value: e.S})
+			}
+			it[name] = list
+		}
+	}
+	return it
+}
