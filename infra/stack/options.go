@@ -186,6 +186,16 @@ type endpoint struct {
 	Livemode   *[]bool   `json:"livemode,omitempty"`
 	Accounts   *[]string `json:"accounts,omitempty"`
 	OnMismatch *string   `json:"on_mismatch,omitempty"`
+	From       *string   `json:"from,omitempty"`
+}
+
+// validTime reports whether an optional text is a time as functions read it.
+func validTime(text *string) bool {
+	if text == nil {
+		return true
+	}
+	_, err := time.Parse(time.RFC3339, *text)
+	return err == nil
 }
 
 // maxVariable leaves room in the 4 KB that Lambda gives a function's environment.
@@ -224,6 +234,8 @@ func compactEndpoints(text string, modes *[]bool) (string, error) {
 			return "", fmt.Errorf("an empty account for endpoint %q", n)
 		case e.OnMismatch != nil && *e.OnMismatch != "park" && *e.OnMismatch != "ignore":
 			return "", fmt.Errorf("an on_mismatch for endpoint %q that is neither park nor ignore", n)
+		case !validTime(e.From):
+			return "", fmt.Errorf("a from for endpoint %q that is no RFC 3339 time", n)
 		}
 	}
 	if len(all) == 0 {

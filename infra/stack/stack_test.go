@@ -347,7 +347,7 @@ func TestFromContextRefuses(t *testing.T) {
 		{"alarm-email", "ops"}, {"alarm-email", "Ops <ops@example.com>"},
 		{"alarm-topic", "on-call"}, {"alarm-topic", "arn:aws:sqs:eu-central-1:123456789012:q"},
 		{"endpoints", "live"}, {"endpoints", "null"}, {"endpoints", "{} {}"}, {"endpoints", `{"A":{}}`},
-		{"endpoints", `{"a":{"livemode":[]}}`}, {"endpoints", `{"a":{"accounts":[""]}}`}, {"endpoints", `{"a":{"on_mismatch":"drop"}}`},
+		{"endpoints", `{"a":{"livemode":[]}}`}, {"endpoints", `{"a":{"accounts":[""]}}`}, {"endpoints", `{"a":{"on_mismatch":"drop"}}`}, {"endpoints", `{"a":{"from":"yesterday"}}`},
 		{"endpoints", `{"a":{"mode":true}}`}, {"endpoints", fmt.Sprintf(`{"a":{"accounts":[%q]}}`, strings.Repeat("a", 4000))},
 		{"allow-ips", "3.18.12"}, {"allow-ips", "3.18.12.63,"}, {"allow-ips", "10.0.0.0/33"},
 		{"allow-ips", strings.Repeat("10.0.0.0/8,", 300) + "10.0.0.0/8"},

@@ -10,6 +10,12 @@ import (
 	"tollgate/pkg/event"
 )
 
+// ParseAccounts reads accounts in the form of TOLLGATE_RECONCILE; "" is none.
+func ParseAccounts(text string) (map[string]string, error) {
+	r := reader{lookup: func(string) (string, bool) { return text, true }}
+	return r.accounts("reconcile"), r.err()
+}
+
 // accounts reads which accounts are listed, each with the endpoint whose policy its
 // events come under. In the environment:
 //

@@ -56,6 +56,12 @@ func (r *reader) endpoints(name string) map[string]policy.Policy {
 	return all
 }
 
+// ParseEndpoints reads policies in the form of TOLLGATE_ENDPOINTS; "" is none.
+func ParseEndpoints(text string) (map[string]policy.Policy, error) {
+	r := reader{lookup: func(string) (string, bool) { return text, true }}
+	return r.endpoints("endpoints"), r.err()
+}
+
 func (r *reader) endpoint(name, endpoint string, j endpointJSON) policy.Policy {
 	var e policy.Policy
 	if j.Livemode != nil {

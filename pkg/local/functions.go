@@ -79,8 +79,12 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		"TOLLGATE_API_KEY_SECRET_ID": APIKeySecretID,
 		"TOLLGATE_MAX_RECEIVES":      strconv.Itoa(o.MaxReceives),
 	}
-	if info.StripeURL != "" {
-		env["TOLLGATE_STRIPE_URL"] = info.StripeURL
+	for name, value := range map[string]string{
+		"TOLLGATE_STRIPE_URL": info.StripeURL, "TOLLGATE_ENDPOINTS": o.Endpoints, "TOLLGATE_BEGIN": o.Begin,
+	} {
+		if value != "" {
+			env[name] = value
+		}
 	}
 	f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env))
 	if err != nil || o.NoReconcile {
@@ -88,6 +92,9 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	}
 	delete(env, "TOLLGATE_DLQ_URL")
 	delete(env, "TOLLGATE_MAX_RECEIVES")
+	if o.Reconcile != "" {
+		env["TOLLGATE_RECONCILE"] = o.Reconcile
+	}
 	f.reconcile, err = host("reconcile", l.Reconcile.Timeout, l.Reconcile.Reserved, with(env))
 	return f, err
 }

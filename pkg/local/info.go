@@ -23,6 +23,9 @@ type Info struct {
 	StripeURL   string `json:"stripe_url,omitempty"` // of the stand-in, when it runs
 	TimeScale   int    `json:"time_scale"`
 	MaxReceives int    `json:"max_receives"`
+	Endpoints   string `json:"endpoints,omitempty"` // the policies, as they were given
+
+	EndpointSecrets map[string]string `json:"endpoint_secrets,omitempty"` // of the named endpoints, default left out
 }
 
 // InfoFile is the name of the file in the data folder.

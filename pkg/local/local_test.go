@@ -35,6 +35,10 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 		{"a secret's beginning alone", func(o *Options) { o.WebhookSecrets = []string{"whsec_"} }, []string{"whsec_"}},
 		{"a secret of another kind", func(o *Options) { o.WebhookSecrets = []string{"sk_test_1"} }, []string{"whsec_"}},
 		{"addresses for others", func(o *Options) { o.Listen, o.AWSListen = "0.0.0.0:0", "4566" }, []string{"loopback only", "want host:port"}},
+		{"endpoints", func(o *Options) {
+			o.Endpoints, o.Reconcile = `{"connect":{"accounts":["acct_1"]}}`, `{"acct_1":"connect"}`
+		}, nil},
+		{"endpoints and accounts of another form", func(o *Options) { o.Endpoints, o.Reconcile = `{"connect":{"account":1}}`, `[]` }, []string{"endpoints is not JSON of the form", "reconcile is not one JSON object"}},
 		{"every number", func(o *Options) {
 			o.TimeScale, o.MaxReceives, o.IngestConcurrency, o.ConsumerConcurrency = 201, 1, -1, 101
 		}, []string{"time scale 201", "max receives 1", "ingest concurrency -1", "consumer concurrency 101"}},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"tollgate/pkg/config"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/secrets"
 )
@@ -28,6 +29,10 @@ type Options struct {
 
 	IngestConcurrency   int // processes at once; default 8
 	ConsumerConcurrency int // processes at once; default 4
+
+	// As the stack's options of these names: which events each endpoint takes, which accounts
+	// reconcile lists, and from when on. Every named endpoint gets a signing secret.
+	Endpoints, Reconcile, Begin string
 
 	NoReconcile bool // run no reconcile function, and so send nothing from the outbox
 
@@ -67,6 +72,10 @@ func (o Options) validate() error {
 	between("max receives", o.MaxReceives, 2, limits.SQSMaxReceives)
 	between("ingest concurrency", o.IngestConcurrency, 1, maxConcurrency)
 	between("consumer concurrency", o.ConsumerConcurrency, 1, maxConcurrency)
+	_, err := config.ParseEndpoints(o.Endpoints)
+	errs = append(errs, err)
+	_, err = config.ParseAccounts(o.Reconcile)
+	errs = append(errs, err)
 	for _, address := range []string{o.Listen, o.AWSListen} {
 		if err := onLoopback(address); err != nil {
 			errs = append(errs, err)

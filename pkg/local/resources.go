@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tollgate/pkg/config"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
@@ -112,31 +114,48 @@ func (r resources) table(ctx context.Context) error {
 	return nil
 }
 
-// signingSecrets puts the given secrets in front of those of earlier runs, or keeps
-// these, or makes a new one; it returns the first.
-func (r resources) signingSecrets(ctx context.Context, given []string) (first string, err error) {
+// otherSecrets makes sure that every endpoint named beside the default one has a signing
+// secret, and returns the first of each.
+func (r resources) otherSecrets(ctx context.Context, endpoints string) (map[string]string, error) {
+	all, err := config.ParseEndpoints(endpoints)
+	if err != nil {
+		return nil, err
+	}
+	delete(all, ingest.DefaultEndpoint)
+	first := make(map[string]string, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if first[name], err = r.signingSecrets(ctx, name, nil); err != nil {
+			return nil, fmt.Errorf("endpoint %s: %w", name, err)
+		}
+	}
+	return first, nil
+}
+
+// signingSecrets puts the given secrets of an endpoint in front of those of earlier runs,
+// or keeps these, or makes a new one; it returns the first.
+func (r resources) signingSecrets(ctx context.Context, endpoint string, given []string) (first string, err error) {
 	_, err = r.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String(WebhookSecretID)})
 	if _, there := errors.AsType[*smtypes.ResourceExistsException](err); err != nil && !there {
 		return "", fmt.Errorf("make secret %s: %w", WebhookSecretID, err)
 	}
 	vault := secrets.Vault{API: r.secrets, ID: WebhookSecretID}
 	if len(given) == 0 {
-		kept, err := kept(ctx, vault)
+		kept, err := kept(ctx, vault, endpoint)
 		if err != nil || kept != "" {
 			return kept, err
 		}
 		given = []string{"whsec_" + rand.Text()}
 	}
 	for _, s := range slices.Backward(given) {
-		if _, err := registration.Change(ctx, vault, registration.PutFirst(ingest.DefaultEndpoint, registration.NewSecret(s))); err != nil {
+		if _, err := registration.Change(ctx, vault, registration.PutFirst(endpoint, registration.NewSecret(s))); err != nil {
 			return "", fmt.Errorf("store signing secret: %w", err)
 		}
 	}
 	return given[0], nil
 }
 
-// kept returns the first secret of an earlier run, "" when there is none.
-func kept(ctx context.Context, vault secrets.Vault) (string, error) {
+// kept returns an endpoint's first secret of an earlier run, "" when there is none.
+func kept(ctx context.Context, vault secrets.Vault, endpoint string) (string, error) {
 	now, err := vault.Current(ctx)
 	if err != nil {
 		return "", err
@@ -145,7 +164,7 @@ func kept(ctx context.Context, vault secrets.Vault) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	list, err := stored.Of(ingest.DefaultEndpoint)
+	list, err := stored.Of(endpoint)
 	if err != nil || len(list) == 0 {
 		return "", err
 	}

@@ -16,6 +16,7 @@ import (
 	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/failpoint"
+	"tollgate/pkg/ingest"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb"
 	"tollgate/pkg/local/aws/secretsmanager"
@@ -107,7 +108,11 @@ func (r resources) prepare(ctx context.Context, o Options) (Info, error) {
 	if err := r.table(ctx); err != nil {
 		return Info{}, err
 	}
-	secret, err := r.signingSecrets(ctx, o.WebhookSecrets)
+	secret, err := r.signingSecrets(ctx, ingest.DefaultEndpoint, o.WebhookSecrets)
+	if err != nil {
+		return Info{}, err
+	}
+	others, err := r.otherSecrets(ctx, o.Endpoints)
 	if err != nil {
 		return Info{}, err
 	}
@@ -121,5 +126,6 @@ func (r resources) prepare(ctx context.Context, o Options) (Info, error) {
 	return Info{
 		Secret: secret, Region: Region, Table: TableName, QueueURL: queueURL, DLQURL: deadURL,
 		TimeScale: o.TimeScale, MaxReceives: o.MaxReceives,
+		Endpoints: o.Endpoints, EndpointSecrets: others,
 	}, nil
 }

@@ -16,10 +16,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -128,7 +130,7 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
-		Invoker: s.functions.ingestInvoker(&memory{s.standIn, append([]string{s.Info.Secret}, s.options.WebhookSecrets...)}),
+		Invoker: s.functions.ingestInvoker(&memory{s.standIn, slices.Concat([]string{s.Info.Secret}, s.options.WebhookSecrets, slices.Sorted(maps.Values(s.Info.EndpointSecrets)))}),
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/telemetry"
 )
@@ -78,10 +79,15 @@ type scripted struct {
 	handled  bool
 	body     string        // of the message, "" for an event's
 	ahead    time.Duration // the consumer's clock, of the one that sets its deadline
+	policy   policy.Policy
+	source   event.Source // of the message; "" for webhook
+	receives int          // 0 for 1
 }
 
 func (s *scripted) Claim(_ context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
-	return idempotency.ClaimResult{Verdict: s.claim, Claim: &idempotency.Claim{EventID: r.Event.ID, Attempt: 1}}, s.claimErr
+	return idempotency.ClaimResult{
+		Verdict: s.claim, Source: s.source, Claim: &idempotency.Claim{EventID: r.Event.ID, Attempt: 1},
+	}, s.claimErr
 }
 
 func (s *scripted) Complete(_ context.Context, _ *idempotency.Claim, o idempotency.Outcome, _ dispatch.Effects, _ time.Time) (idempotency.CompleteResult, error) {
@@ -130,6 +136,12 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 		{"store down", with(func(s *scripted) { s.claimErr = idempotency.ErrStoreDown }), map[string]float64{"StoreDown,stage=live": 1}},
 		{"no time", with(func(s *scripted) { s.ahead = 25 * time.Second }), map[string]float64{"NoTime,stage=live": 1}},
 		{"newer version", with(func(s *scripted) { s.body = `{"v":2}` }), map[string]float64{"NewerVersion,stage=live": 1}},
+		{"policy ignores", with(func(s *scripted) {
+			s.policy = policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}
+		}), map[string]float64{"PolicyIgnored,stage=live": 1, "PolicyIgnored,stage=live,endpoint=default,reason=livemode": 1}},
+		{"missed", with(func(s *scripted) {
+			s.claim, s.source, s.receives = idempotency.Duplicate, event.Reconcile, 2
+		}), map[string]float64{"Missed,stage=live": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -137,21 +149,21 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 				Limits: limits.AWS(), Store: c.s, Queue: c.s, Handlers: c.s, Fetcher: c.s,
 				// Metrics must come through however quiet the log is set.
 				Logger: telemetry.Logger(&out, "consumer", "live", slog.LevelError),
-				Now:    func() time.Time { return now },
+				Now:    func() time.Time { return now }, Policies: map[string]policy.Policy{"default": c.s.policy},
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			body, err := queue.Encode(event.Envelope{
-				ID: "evt_1", Object: event.ObjectSnapshot, Type: "invoice.paid", Created: 1_700_000_000,
-				ReceivedAt: now, Source: event.Webhook, Body: []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1700000000,"data":{"object":{}}}`),
+				ID: "evt_1", Object: event.ObjectSnapshot, Type: "invoice.paid", Created: 1_700_000_000, Endpoint: "default",
+				ReceivedAt: now, Source: stdcmp.Or(c.s.source, event.Webhook), Body: []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1700000000,"data":{"object":{}}}`),
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithDeadline(t.Context(), now.Add(limits.AWS().ConsumerTimeout-c.s.ahead))
 			defer cancel()
-			h.Handle(ctx, []queue.Message{{ID: "m1", Receipt: "r1", Body: stdcmp.Or(c.s.body, body), Receives: 1}})
+			h.Handle(ctx, []queue.Message{{ID: "m1", Receipt: "r1", Body: stdcmp.Or(c.s.body, body), Receives: max(c.s.receives, 1)}})
 			if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
 				t.Fatalf("%d lines, want one for the message:\n%s", n, &out)
 			}

@@ -22,6 +22,9 @@ type devCmd struct {
 	AllowLive   bool   `help:"Take a live Stripe API key."`
 	Ingest      int    `default:"8" help:"Ingest processes at once."`
 	Consumers   int    `default:"4" help:"Consumer processes at once."`
+	Endpoints   string `help:"JSON, which events each endpoint takes, as the stack's option of this name. Each gets a signing secret." placeholder:"JSON"`
+	Reconcile   string `help:"JSON, the accounts that reconcile lists and their endpoints." placeholder:"JSON"`
+	Begin       string `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
 	NoReconcile bool   `help:"Run no reconcile function: nothing missed is found, and nothing sent from the outbox."`
 	LogLevel    string `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
 }
@@ -32,6 +35,7 @@ func (devCmd) Help() string {
 
   tollgate dev
   tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60
+  tollgate dev --endpoints '{"connect-eu":{"accounts":["acct_eu"],"on_mismatch":"ignore"},"connect-us":{"accounts":["acct_us"]}}'
   STRIPE_API_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… tollgate dev`
 }
 
@@ -59,6 +63,7 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		WebhookSecrets: split(string(a.env.WebhookSecret)), APIKey: string(a.env.APIKey), AllowLive: c.AllowLive,
 		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
 		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers, NoReconcile: c.NoReconcile,
+		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin,
 		LogLevel: c.LogLevel, Log: a.err,
 	})
 	if errors.Is(err, local.ErrOptions) {

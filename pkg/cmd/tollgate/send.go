@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,14 +25,15 @@ import (
 
 // sendCmd signs events as Stripe does and posts them.
 type sendCmd struct {
-	What   string  `arg:"" optional:"" name:"type|file" help:"An event type with a golden event (an unknown one lists them), or a JSON file."`
-	URL    string  `help:"Where to post. Default: the target's." placeholder:"URL"`
-	Secret string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." placeholder:"whsec_…"`
-	ID     string  `help:"Event id to send. Default: a new one for each event; a file's own when it is sent once." placeholder:"evt_…"`
-	Count  int     `default:"1" help:"Different events to send (1 to 1000000)."`
-	Dup    int     `default:"1" help:"Deliveries of each event, at once (1 to 1000)."`
-	Rate   float64 `help:"Events per second. Default: as fast as answers come." placeholder:"N"`
-	Par    int     `name:"parallel" default:"16" help:"Deliveries under way at once (1 to 256)."`
+	What     string  `arg:"" optional:"" name:"type|file" help:"An event type with a golden event (an unknown one lists them), or a JSON file."`
+	URL      string  `help:"Where to post. Default: the target's." placeholder:"URL"`
+	Secret   string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." placeholder:"whsec_…"`
+	Endpoint string  `help:"Endpoint of a local system to post to. Default: default." placeholder:"NAME"`
+	ID       string  `help:"Event id to send. Default: a new one for each event; a file's own when it is sent once." placeholder:"evt_…"`
+	Count    int     `default:"1" help:"Different events to send (1 to 1000000)."`
+	Dup      int     `default:"1" help:"Deliveries of each event, at once (1 to 1000)."`
+	Rate     float64 `help:"Events per second. Default: as fast as answers come." placeholder:"N"`
+	Par      int     `name:"parallel" default:"16" help:"Deliveries under way at once (1 to 256)."`
 
 	Scene   string  `help:"Play a scene of one customer in place of a type or file (an unknown one lists them)." placeholder:"NAME"`
 	Seed    *uint64 `help:"What happens in the scene. Default: a random one, which is printed." placeholder:"N"`
@@ -127,22 +129,23 @@ func (c *sendCmd) load() (body []byte, fresh bool, err error) {
 
 func (c *sendCmd) destination(ctx context.Context, a *app) (url, secret string, err error) {
 	url, secret = c.URL, c.Secret
-	if secret == "" {
+	if secret == "" && c.Endpoint == "" {
 		secret, _, _ = strings.Cut(string(a.env.WebhookSecret), ",") // the first of a rolling pair
 	}
-	if url != "" && secret != "" {
+	if url != "" && secret != "" && c.Endpoint == "" {
 		return url, secret, nil
 	}
 	t, err := a.target(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	if url == "" {
-		url = t.url
+	if c.Endpoint != "" {
+		t.url += "/" + c.Endpoint
+		if t.secret = t.endpointSecrets[c.Endpoint]; t.secret == "" {
+			return "", "", usage("the target names no endpoint %q: give it to tollgate dev with --endpoints, or give --url and --secret here", c.Endpoint)
+		}
 	}
-	if secret == "" {
-		secret = t.secret
-	}
+	url, secret = cmp.Or(url, t.url), cmp.Or(secret, t.secret)
 	if url == "" || secret == "" {
 		return "", "", usage("this target names no URL or no signing secret: give --url and --secret")
 	}

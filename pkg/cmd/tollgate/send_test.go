@@ -34,6 +34,7 @@ type receiver struct {
 	mu     sync.Mutex
 	bodies [][]byte
 	events []event.Envelope
+	paths  []string
 }
 
 const testSecret = "whsec_receiver"
@@ -54,7 +55,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bodies, r.events = append(r.bodies, body), append(r.events, got.Envelope)
+	r.bodies, r.events, r.paths = append(r.bodies, body), append(r.events, got.Envelope), append(r.paths, req.URL.Path)
 	if r.arrived != nil {
 		r.arrived()
 	}
@@ -229,6 +230,14 @@ func TestSendTarget(t *testing.T) {
 	tollgate(t.Context(), nil, "send", "invoice.paid", "--data", t.TempDir()).refused(t, exitUsage, "no local system runs here")
 	if len(r.events) != 2 {
 		t.Errorf("%d deliveries arrived", len(r.events))
+	}
+
+	s.info.URL, s.info.Secret, s.info.EndpointSecrets = r.URL, "whsec_default", map[string]string{"connect": testSecret}
+	s.writeInfo()
+	s.tollgate("send", "invoice.paid", "--endpoint", "connect").ok(t)
+	s.tollgate("send", "invoice.paid", "--endpoint", "other").refused(t, exitUsage, `no endpoint "other"`)
+	if len(r.paths) != 3 || r.paths[2] != "/connect" {
+		t.Errorf("delivered to %q, want the last at /connect", r.paths)
 	}
 }
 

@@ -40,6 +40,8 @@ type target struct {
 
 	local  bool
 	secret string // what signs deliveries, of a local system only
+
+	endpointSecrets map[string]string // the same for endpoints other than default
 }
 
 // target finds the system: the stack that is named, else the system that the environment
@@ -93,7 +95,7 @@ func (a *app) localTarget(ctx context.Context) (target, error) {
 		name: "the local system in " + a.data, aws: c,
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
-		url: i.URL, secret: i.Secret, local: true,
+		url: i.URL, secret: i.Secret, endpointSecrets: i.EndpointSecrets, local: true,
 		stripeURL: i.StripeURL, webhookSecretID: local.WebhookSecretID, apiKeySecretID: local.APIKeySecretID,
 	}, nil
 }
