@@ -192,8 +192,7 @@ func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	old := t.items[key]
 	t.items[key] = fresh
 	if strings.HasPrefix(key, recordPrefix) {
-		own, _ := values[":own"].(*types.AttributeValueMemberS)
-		t.w.recordWritten(p, key, old, fresh, own)
+		t.w.recordWritten(p, key, old, fresh, values)
 	}
 }
 

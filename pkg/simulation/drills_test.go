@@ -160,7 +160,7 @@ func TestOneAttemptAtATime(t *testing.T) {
 	drill{events: 2, behaviour: long, batch: 1}.run(t, func(t *testing.T, w *world) {
 		for _, f := range w.facts {
 			for n := range 60 {
-				w.script = append(w.script, appointment{f.due.Add(time.Duration(n) * time.Second), func() { w.deliver(f) }})
+				w.script = append(w.script, appointment{f.comes[0].due.Add(time.Duration(n) * time.Second), func() { w.deliver(f.comes[0]) }})
 			}
 		}
 		w.live(3 * time.Minute)
@@ -312,7 +312,7 @@ func TestWithheldEvents(t *testing.T) {
 		}
 		delivered := map[*fact]bool{}
 		for _, f := range w.facts {
-			delivered[f] = !f.due.IsZero()
+			delivered[f] = !f.comes[0].due.IsZero()
 		}
 		l := limits.AWS().Reconcile
 		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(2*time.Hour + l.SettleLag + l.Quarter.Every + time.Minute))

@@ -1,13 +1,18 @@
 package simulation
 
 import (
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local/aws/dynamodb/value"
+	"tollgate/pkg/policy"
+	"tollgate/pkg/queue"
 )
 
 type item = value.Item
@@ -15,27 +20,30 @@ type item = value.Item
 const recordPrefix = idempotency.KeyPrefix
 
 // recordWritten checks a record's write the moment it is made.
-func (w *world) recordWritten(p *proc, key string, old, fresh item, own *types.AttributeValueMemberS) {
+func (w *world) recordWritten(p *proc, key string, old, fresh item, values attributes) {
+	own, _ := values[":own"].(*types.AttributeValueMemberS)
 	id := strings.TrimPrefix(key, recordPrefix)
 	state, before := fresh["st"].Text, old["st"].Text
 	att, gen := num(fresh, "att"), num(fresh, "gen")
 	w.log("record %s: %s att %d gen %d of %s (was %s)", id, state, att, gen, w.alias(fresh["own"].Text), before)
-	claim := state == string(idempotency.Running)
-	replay := strings.HasPrefix(p.name, "replay")
-
-	if claim && att != num(old, "att")+1 || att < num(old, "att") {
+	f := w.fact(id)
+	claim, replay := state == string(idempotency.Running) && own != nil, strings.HasPrefix(p.name, "replay")
+	w.checkPolicy(p, f)
+	switch {
+	case values[":webhook"] != nil: // a note of where a message came from
+		w.checkChanged(id, old, fresh, "src")
+		return
+	case claim && att != num(old, "att")+1 || att < num(old, "att"):
 		w.violate("%s: the attempt goes from %d to %d", id, num(old, "att"), att)
-	}
-	if before == string(idempotency.Done) && !replay {
+	case before == string(idempotency.Done) && !replay:
 		w.violate("%s: a done record is left for %s without a replay", id, state)
-	}
-	if replay {
-		w.fact(id).leftDone = w.step
-	}
-	w.fact(id).done = w.fact(id).done || state == string(idempotency.Done)
-	if !claim && !replay && (before != string(idempotency.Running) || own == nil || old["own"].Text != own.Value) {
+	case !claim && !replay && (before != string(idempotency.Running) || own == nil || old["own"].Text != own.Value):
 		w.violate("%s: a superseded attempt writes %s over %s of %s", id, state, before, w.alias(old["own"].Text))
 	}
+	if replay {
+		f.leftDone = w.step
+	}
+	f.done = f.done || state == string(idempotency.Done)
 	if _, leased := fresh["lease"]; leased != claim {
 		w.violate("%s: %s and lease: %v", id, state, leased)
 	}
@@ -69,19 +77,84 @@ func (w *world) alias(own string) string {
 	return "claim " + strconv.Itoa(w.aliases[own])
 }
 
-// acknowledged deletes a message, which must not be the last trace of work to do.
-func (w *world) acknowledged(p *proc, messageID string) {
-	m := w.queue.find(messageID)
+// checkChanged: nothing but the named attributes differs.
+func (w *world) checkChanged(id string, old, fresh item, names ...string) {
+	for name := range fresh {
+		if !slices.Contains(names, name) && !reflect.DeepEqual(old[name], fresh[name]) {
+			w.violate("%s: a note changes %s", id, name)
+		}
+	}
+}
+
+// taken is a message as a consumer was handed it.
+type taken struct {
+	id, receipt string
+	f           *fact
+	verdict     policy.Action // of its endpoint's policy then
+}
+
+func (w *world) taken(m queue.Message) taken {
+	t := taken{id: m.ID, receipt: m.Receipt, f: w.fact(w.queue.find(m.ID).event), verdict: policy.Accept}
+	if e, err := queue.Decode(m.Body); err == nil {
+		t.verdict = w.verdict(w.policies, e.Endpoint, t.f)
+	}
+	return t
+}
+
+// of returns what a consumer was handed under a message's id.
+func (p *proc) of(messageID string) taken {
+	for _, t := range p.batch {
+		if t.id == messageID {
+			return t
+		}
+	}
+	panic("process " + p.name + " was not handed message " + messageID)
+}
+
+// checkPolicy: a consumer touches the record only for a message that its endpoint takes.
+func (w *world) checkPolicy(p *proc, f *fact) {
+	if p.batch != nil && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && t.verdict == policy.Accept }) {
+		w.violate("%s: a delivery that its endpoint excludes touches the record", f.id)
+	}
+}
+
+// acknowledged deletes a message, which must not be the last trace of work to do. With
+// an old receipt it may stay, as at SQS.
+func (w *world) acknowledged(p *proc, receipt string) {
+	m := w.queue.find(messageID(receipt))
 	if m == nil {
 		return
 	}
-	f := w.fact(m.event)
+	f, t := w.fact(m.event), p.of(m.id)
 	done := w.state(f) == idempotency.Done || f.leftDone >= p.started
-	if !done && f.copied < p.started {
+	switch {
+	case t.verdict == policy.Ignore:
+		f.ignored = true
+		w.met("acknowledged and ignored")
+	case t.verdict == policy.Park && m.copied < p.started:
+		w.violate("%s: message %s is to be parked, and acknowledged without its copy in the DLQ", f.id, m.id)
+	case t.verdict == policy.Accept && !done && f.copied < p.started:
 		w.violate("%s: message %s is acknowledged while the record is %q and no copy is in the DLQ", f.id, m.id, w.state(f))
 	}
+	if m.receipt() != receipt {
+		w.met("deleted with an old receipt")
+		if w.rng.IntN(2) == 0 {
+			w.log("message %s of %s stays, as its receipt is old", m.id, m.event)
+			return
+		}
+	}
 	w.log("message %s of %s is acknowledged", m.id, m.event)
-	w.queue.remove(messageID)
+	w.queue.remove(m.id)
+}
+
+// parked checks a copy on its way to the dead-letter queue.
+func (w *world) parked(p *proc, messageID string, d queue.DeadLetter) {
+	t := p.of(messageID)
+	excluded := d.Reason == policy.ReasonLivemode || d.Reason == policy.ReasonAccount
+	if excluded != (t.verdict == policy.Park) || !excluded && d.Reason != dispatch.ReasonHandler {
+		w.violate("%s: dead-lettered with reason %s while its endpoint's policy says %s", d.EventID, d.Reason, t.verdict)
+	}
+	w.met("dead-lettered: " + d.Reason)
 }
 
 func (w *world) state(f *fact) idempotency.State {
@@ -122,17 +195,23 @@ func (w *world) checkRest() {
 	}
 }
 
-// netted reports whether reconcile answers for an event: it asks for what handlers take.
-func (w *world) netted(f *fact) bool { return w.plan.net.on && f.behaviour != unhandled }
+// netted reports whether reconcile answers for an event: it asks for what handlers take,
+// in the mode of its key, under endpoints that take it.
+func (w *world) netted(f *fact) bool {
+	on := w.plan.policies.on
+	return w.plan.net.on && f.behaviour != unhandled && f.env.Livemode == on && (!on || !w.excludes(w.policies, f))
+}
 
-// excused: a message went by retention, and nothing is there to bring it back.
-func (w *world) excused(f *fact) bool { return f.expired && !w.netted(f) }
+// excused: a message went by retention, or a policy ignored it, and nothing is there to
+// bring the event back.
+func (w *world) excused(f *fact) bool { return (f.expired || f.ignored) && !w.netted(f) }
 
 // checkEnd: after the fix and a redrive all are done, and shared items have counted each.
 func (w *world) checkEnd() {
 	shared := map[string]int64{}
 	for i, f := range w.facts {
-		if !w.settled(f) && !w.excused(f) {
+		takes := w.verdict(w.policies, f.home(), f) == policy.Accept // else its letters stay
+		if takes && !w.settled(f) && !w.excused(f) {
 			w.violate("%s (%s) is %q after the fix and a redrive", f.id, f.behaviour, w.state(f))
 		}
 		if f.behaviour != unhandled {

@@ -47,7 +47,9 @@ func (p netPlan) befall(rng *rand.Rand, f *fact) {
 	}
 	f.garbled = rng.Float64() < p.garbled
 	if rng.Float64() < p.withheld {
-		f.due = time.Time{}
+		for _, d := range f.comes {
+			d.due = time.Time{}
+		}
 	}
 }
 
@@ -133,7 +135,7 @@ func (n *net) pass(t *tier) {
 	skew := w.skews[w.rng.IntN(len(w.skews))]
 	r, err := reconcile.New(reconcile.Config{
 		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Depth: depth{w},
-		Types: []string{"thing.happened"}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
+		Accounts: w.plan.policies.accounts(), Types: []string{"thing.happened"}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {
 		panic(err)
@@ -190,12 +192,19 @@ func (n *net) atRest() bool {
 	return true
 }
 
+// lookAgain makes one more pass of the longest tier, as more is sent now.
+func (n *net) lookAgain() {
+	if n != nil {
+		n.rested = min(n.rested, len(n.tiers)-1)
+	}
+}
+
 // lister is Stripe's list of events.
 type lister struct{ w *world }
 
 const listDays = 30 * 24 * time.Hour
 
-func (lister) Livemode(context.Context) (bool, error) { return false, nil }
+func (l lister) Livemode(context.Context) (bool, error) { return l.w.plan.policies.on, nil }
 
 func (l lister) ListEvents(ctx context.Context, q reconcile.Query) (page reconcile.Page, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
@@ -215,7 +224,7 @@ func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 		case !begun:
 			begun = f.id == q.After
 			continue
-		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled:
+		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled || f.env.Account != q.Account || f.env.Livemode != l.w.plan.policies.on:
 			continue
 		case len(page.Items) == l.w.plan.net.page:
 			page.More = true

@@ -7,7 +7,6 @@ import (
 
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/ingest"
 	"tollgate/pkg/redrive"
 	"tollgate/pkg/replay"
 )
@@ -67,7 +66,7 @@ func (w *world) replayOnce(f *fact) {
 	}
 	p := &proc{name: "replay of " + f.id}
 	r, err := replay.New(replay.Config{
-		Records: records, Store: w.store, Events: fetcher{w}, Queue: sender{w}, Endpoint: ingest.DefaultEndpoint,
+		Records: records, Store: w.store, Events: fetcher{w}, Queue: sender{w}, Endpoint: f.home(), Accounts: []string{f.env.Account},
 		By: "op", Why: "a drill", Now: func() time.Time { return w.clock(p) },
 	})
 	if err != nil {

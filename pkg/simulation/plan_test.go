@@ -39,6 +39,7 @@ type plan struct {
 	spread     time.Duration // in which the events happen
 	retries    retries       // of Stripe
 	net        netPlan       // what is there when reconcile is
+	policies   policyPlan
 }
 
 func newPlan(rng *rand.Rand) plan {
@@ -65,6 +66,9 @@ func newPlan(rng *rand.Rand) plan {
 	if rng.IntN(netShare) == 0 {
 		p.net = newNetPlan(rng)
 		p.patience = 14 * 24 * time.Hour
+	}
+	if rng.IntN(policyShare) == 0 && !p.net.on {
+		p.policies = newPolicyPlan(rng)
 	}
 	return p
 }

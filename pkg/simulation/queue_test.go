@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
@@ -25,7 +24,11 @@ type message struct {
 	receives int
 	visible  time.Time
 	sent     time.Time
+	copied   int // step of the latest copy of it in the DLQ, -1 for none
 }
+
+// receipt is of the latest receive.
+func (m *message) receipt() string { return fmt.Sprintf("%s/%d", m.id, m.receives) }
 
 // standardQueue is a simulated SQS queue: at least once, in no order.
 type standardQueue struct {
@@ -44,7 +47,7 @@ func (q *standardQueue) add(body, eventID string, sent time.Time) {
 	if q == q.w.queue {
 		q.w.fact(eventID).messages++
 	}
-	q.messages = append(q.messages, &message{id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent})
+	q.messages = append(q.messages, &message{id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent, copied: -1})
 }
 
 func (q *standardQueue) find(id string) *message {
@@ -99,7 +102,7 @@ func (q *standardQueue) take(n int) []queue.Message {
 		m.receives++
 		m.visible = time.Now().Add(q.visibility)
 		out = append(out, queue.Message{
-			ID: m.id, Receipt: fmt.Sprintf("%s/%d", m.id, m.receives), Body: m.body, Receives: m.receives, SentAt: m.sent,
+			ID: m.id, Receipt: m.receipt(), Body: m.body, Receives: m.receives, SentAt: m.sent,
 		})
 	}
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.body == "" })
@@ -138,11 +141,17 @@ func messageID(receipt string) string {
 	return receipt
 }
 
+// SetVisibility works with any receipt of a message that is in flight, as SQS's does.
 func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time.Duration) error {
 	return do(q.w, ctx, opVisibility, receipt, func() error {
-		if m := q.w.queue.find(messageID(receipt)); m != nil && fmt.Sprintf("%s/%d", m.id, m.receives) == receipt {
-			m.visible = time.Now().Add(d.Truncate(time.Second))
+		m := q.w.queue.find(messageID(receipt))
+		if m == nil || !m.visible.After(time.Now()) {
+			return errors.New("the message is not in flight")
 		}
+		if m.receipt() != receipt {
+			q.w.met("visibility set with an old receipt")
+		}
+		m.visible = time.Now().Add(d.Truncate(time.Second))
 		return nil
 	})
 }
@@ -150,7 +159,7 @@ func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time
 func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
 	return do(q.w, ctx, opDelete, receipts[0], func() error {
 		for _, r := range receipts {
-			q.w.acknowledged(procOf(ctx), messageID(r))
+			q.w.acknowledged(procOf(ctx), r)
 		}
 		return nil
 	})
@@ -158,11 +167,12 @@ func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
 
 func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
 	return do(q.w, ctx, opDead, m.ID, func() error {
-		if d.Reason != dispatch.ReasonHandler {
-			q.w.violate("%s: dead-lettered with reason %s, which nothing here deserves", d.EventID, d.Reason)
-		}
+		q.w.parked(procOf(ctx), m.ID, d)
 		q.w.dead.add(m.Body, d.EventID, time.Now())
 		q.w.fact(d.EventID).copied = q.w.step
+		if m := q.w.queue.find(m.ID); m != nil {
+			m.copied = q.w.step
+		}
 		return nil
 	})
 }
@@ -208,6 +218,7 @@ func (s sender) Send(ctx context.Context, e event.Envelope, _ string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2400*time.Millisecond)
 	defer cancel()
+	s.w.sentUnder(procOf(ctx), e)
 	return s.body(ctx, body, e.ID)
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"tollgate/pkg/policy"
 )
 
 // opName says what a call does.
@@ -64,6 +66,9 @@ type proc struct {
 	ends    time.Time // when Lambda kills it, zero for never
 	finish  func()    // the scheduler's part after it has returned
 	over    func()    // the same, and also after its death
+
+	policies map[string]policy.Policy // of its start
+	batch    []taken                  // of a consumer
 
 	dead   bool
 	done   bool          // its main function has returned
@@ -151,7 +156,7 @@ func (c *call) take(v verdict) error {
 // spawn starts a process. main's calls carry it in their context.
 func (w *world) spawn(p *proc, main func(ctx context.Context)) {
 	w.nextProc++
-	p.id, p.started = w.nextProc, w.step
+	p.id, p.started, p.policies = w.nextProc, w.step, w.policies
 	w.procs = append(w.procs, p)
 	w.stirred = true
 	w.log("process %d starts: %s", p.id, p.name)

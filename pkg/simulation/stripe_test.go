@@ -49,16 +49,16 @@ type fact struct {
 	created   int64
 	shown     time.Time // from when Stripe's list has it
 	garbled   bool      // the list shows it in a way that cannot be read as a whole
-	due       time.Time // of the next delivery
-	tries     int
-	runs      int // of its handler
+	runs      int       // of its handler
 	inside    map[*proc]bool
 	messages  int // that were ever sent to the queue
+	comes     []*delivery
 
 	done     bool // its record was done at some time
 	leftDone int  // step at which a replay took it out of DONE
 	copied   int  // step of the latest copy to the DLQ
 	expired  bool // a message of it went by retention
+	ignored  bool // a message of it was acknowledged as its endpoint ignores it
 	replays  int
 }
 
@@ -82,10 +82,14 @@ func (w *world) happen() {
 			typ = "thing.unhandled"
 		}
 		at := time.Now().Add(w.plan.spread / time.Duration(w.plan.events) * time.Duration(i))
-		f := &fact{
-			id: id, created: at.Unix(), behaviour: b, happened: at, due: at.Add(w.upTo(time.Minute)), leftDone: -1, copied: -1, inside: map[*proc]bool{},
-			body: fmt.Appendf(nil, `{"id":%q,"object":"event","api_version":"2023-10-16","created":%d,"livemode":false,"type":%q,"data":{"object":{"id":%q,"object":"thing"}}}`,
-				id, at.Unix(), typ, w.objectID(i)),
+		account, live := "", false
+		if w.plan.policies.on {
+			account, live = []string{"acct_eu", "acct_us"}[w.rng.IntN(2)], w.rng.IntN(5) > 0
+		}
+		f := &fact{id: id, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, inside: map[*proc]bool{}}
+		f.body = eventBody(f, typ, account, live, w.objectID(i))
+		for _, endpoint := range w.plan.policies.endpoints() {
+			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(w.upTo(time.Minute))})
 		}
 		var err error
 		if f.env, err = event.Parse(f.body); err != nil {
@@ -97,36 +101,13 @@ func (w *world) happen() {
 	}
 }
 
-// deliver is one delivery by Stripe: a process of the ingest function.
-func (w *world) deliver(f *fact) {
-	f.tries++
-	f.due = time.Time{}
-	if w.fails(ingestion) {
-		w.log("delivery %d of %s meets nobody", f.tries, f.id)
-		f.due = w.redelivery(f)
-		return
+// eventBody is an event as Stripe signs it; account is "" for the platform's own.
+func eventBody(f *fact, typ, account string, live bool, object string) []byte {
+	if account != "" {
+		account = fmt.Sprintf(`"account":%q,`, account)
 	}
-	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: f.body, Secret: secret, Timestamp: time.Now()})
-	p := &proc{name: "ingest of " + f.id, ends: time.Now().Add(w.limits.IngestTimeout)}
-	status, ok := 0, false
-	p.finish = func() {
-		w.log("%s answers %d", p.name, status)
-		ok = status == 200 && !w.faulty(w.plan.lose)
-		f.accepted = f.accepted || ok // an answer that Stripe never sees makes no promise
-	}
-	p.over = func() {
-		if !ok || w.faulty(w.plan.again) {
-			f.due = w.redelivery(f)
-		}
-	}
-	w.spawn(p, func(ctx context.Context) {
-		answer, err := w.ingest.Handle(ctx, ingest.Request{
-			Method: "POST", Endpoint: ingest.DefaultEndpoint, ContentType: "application/json", Signature: signed.Header, Body: f.body,
-		})
-		if status = answer.Status; err != nil {
-			status = 500
-		}
-	})
+	return fmt.Appendf(nil, `{"id":%q,"object":"event",%s"api_version":"2023-10-16","created":%d,"livemode":%t,"type":%q,"data":{"object":{"id":%q,"object":"thing"}}}`,
+		f.id, account, f.created, live, typ, object)
 }
 
 // attack posts what is no delivery of now: it must be refused, whoever signed it.
@@ -153,7 +134,7 @@ func (w *world) attack(f *fact) {
 	}
 	w.spawn(p, func(ctx context.Context) {
 		answer, err = w.ingest.Handle(ctx, ingest.Request{
-			Method: "POST", Endpoint: ingest.DefaultEndpoint, ContentType: "application/json", Signature: signed.Header, Body: f.body,
+			Method: "POST", Endpoint: f.comes[0].endpoint, ContentType: "application/json", Signature: signed.Header, Body: f.body,
 		})
 	})
 }
@@ -275,15 +256,3 @@ func stripeRetries(_ *world, n int) time.Duration {
 
 // retryDays is how long Stripe tries.
 const retryDays = 3 * 24 * time.Hour
-
-// redelivery is when Stripe tries again, zero when it gives up. Without reconcile it
-// never does, as nothing else would bring the event.
-func (w *world) redelivery(f *fact) time.Time {
-	next := time.Now().Add(w.plan.retries(w, f.tries))
-	n := w.plan.net
-	if w.netted(f) && (n.giveUp > 0 && f.tries >= n.giveUp || next.Sub(f.happened) > retryDays) {
-		w.log("Stripe gives up on %s after %d deliveries", f.id, f.tries)
-		return time.Time{}
-	}
-	return next
-}

@@ -16,6 +16,7 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/sqsqueue"
 )
@@ -23,11 +24,12 @@ import (
 // world is one schedule. Everything but pending and the processes' states is touched by
 // the scheduler's goroutine alone.
 type world struct {
-	rng    *rand.Rand
-	plan   plan
-	limits limits.Limits
-	trace  func(string) // nil: the steps are not written down
-	tally  *tally
+	rng      *rand.Rand
+	plan     plan
+	limits   limits.Limits
+	policies map[string]policy.Policy // of processes that start now
+	trace    func(string)             // nil: the steps are not written down
+	tally    *tally
 
 	mu      sync.Mutex
 	pending []*call
@@ -79,6 +81,7 @@ func newWorld(seed uint64, trace func(string)) *world {
 func newWorldOf(p plan, rng *rand.Rand, trace func(string)) *world {
 	w := &world{rng: rng, plan: p, limits: limits.AWS(), random: half, maxSteps: manySteps, called: make(chan struct{}, 1), trace: trace, tally: newTally(), aliases: map[string]int{}}
 	w.limits.MaxReceives = w.plan.maxReceives
+	w.policies = w.plan.policies.policies()
 	w.table = &table{w: w, items: map[string]item{}, tokens: map[string]token{}}
 	w.dead = &standardQueue{w: w, name: "d", retention: w.limits.DLQRetention, visibility: 2 * time.Minute}
 	w.queue = &standardQueue{w: w, name: "m", retention: w.limits.SourceRetention, visibility: w.limits.Visibility, maxReceives: w.plan.maxReceives}
@@ -157,14 +160,14 @@ func (w *world) rest() (over bool) {
 		return false
 	}
 	w.checkRest()
-	if w.fixed.Load() && len(w.dead.messages) == 0 {
+	if w.fixed.Load() && w.openLetters() == 0 {
 		w.checkEnd()
 		return true
 	}
 	if w.rounds++; w.rounds > maxRedrives {
 		w.violate("the dead-letter queue is never empty")
 	}
-	w.fixed.Store(true)
+	w.fix()
 	if w.net == nil {
 		time.Sleep(w.upTo(w.plan.patience)) // until the fix is deployed
 	}
@@ -176,6 +179,19 @@ func (w *world) rest() (over bool) {
 	return false
 }
 
+// fix deploys what was wrong: the handlers, and the policies.
+func (w *world) fix() {
+	if w.fixed.Load() {
+		return
+	}
+	w.fixed.Store(true)
+	if w.plan.policies.on {
+		w.log("each endpoint takes its account")
+		w.policies = w.plan.policies.policies()
+		w.net.lookAgain()
+	}
+}
+
 // heal ends all faults; processes that are stopped go on when it is their time.
 func (w *world) heal() {
 	w.log("faults end")
@@ -185,10 +201,18 @@ func (w *world) heal() {
 // until lets time pass without a look at anything.
 func until(t time.Time) { time.Sleep(time.Until(t)) }
 
+// deliveries are those of all events.
+func (w *world) deliveries() (all []*delivery) {
+	for _, f := range w.facts {
+		all = append(all, f.comes...)
+	}
+	return all
+}
+
 // quiet reports whether nothing is left to happen.
 func (w *world) quiet() bool {
 	return len(w.procs) == 0 && len(w.queue.messages) == 0 && len(w.late) == 0 && len(w.chores) == 0 &&
-		!slices.ContainsFunc(w.facts, func(f *fact) bool { return !f.due.IsZero() })
+		!slices.ContainsFunc(w.deliveries(), func(d *delivery) bool { return !d.due.IsZero() })
 }
 
 // end releases every goroutine of the world.
@@ -301,6 +325,9 @@ func (w *world) disturb() {
 	if w.faulty(w.plan.operator) {
 		w.operate()
 	}
+	if w.faulty(w.plan.policies.change) {
+		w.repolicy()
+	}
 	if w.faulty(w.plan.attack) {
 		w.attack(w.facts[w.rng.IntN(len(w.facts))])
 	}
@@ -328,9 +355,9 @@ func later(a, b time.Time) time.Time {
 
 // starts are the processes that could start now.
 func (w *world) starts() (out []func()) {
-	for _, f := range w.facts {
-		if !f.due.IsZero() && !f.due.After(time.Now()) {
-			out = append(out, func() { w.deliver(f) })
+	for _, d := range w.deliveries() {
+		if !d.due.IsZero() && !d.due.After(time.Now()) {
+			out = append(out, func() { w.deliver(d) })
 		}
 	}
 	for i, chore := range w.chores {
@@ -374,8 +401,8 @@ func (w *world) pass(little bool) {
 			next = t
 		}
 	}
-	for _, f := range w.facts {
-		sooner(f.due)
+	for _, d := range w.deliveries() {
+		sooner(d.due)
 	}
 	sooner(w.queue.nextVisible())
 	sooner(w.net.nextDue())
@@ -427,12 +454,15 @@ func (w *world) poll(worker int) {
 	}
 	p := &proc{name: fmt.Sprintf("consumer of %d messages", len(batch)), ends: time.Now().Add(w.limits.ConsumerTimeout)}
 	skew := w.skews[worker]
+	for _, m := range batch {
+		p.batch = append(p.batch, w.taken(m))
+	}
 	l := w.limits
 	if w.sameEvent(batch) {
 		l.BatchConcurrency = 1 // nothing would tell their calls apart, and a seed must
 	}
 	c, err := consumer.New(consumer.Config{
-		Store: watched{w}, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l,
+		Store: watched{w}, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l, Policies: w.policies,
 		Now: func() time.Time { return w.clock(p).Add(skew) }, Rand: w.random,
 		Owner: func() string { return "own" + strconv.FormatInt(w.owners.Add(1), 10) },
 		Exit:  func(int) { w.asksToDie(p); runtime.Goexit() },
@@ -451,7 +481,7 @@ func (w *world) poll(worker int) {
 		failed := failures(answer)
 		for _, m := range batch {
 			if !slices.Contains(failed, m.ID) {
-				w.acknowledged(p, m.ID)
+				w.acknowledged(p, m.Receipt)
 			}
 		}
 	}

@@ -1,0 +1,201 @@
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/ingest"
+	"tollgate/pkg/policy"
+	"tollgate/pkg/queue"
+)
+
+// One event may come through several endpoints, each with a policy of its own, and has one
+// record. Policies are configuration: a process has those of its start, and operators change
+// them at any step.
+
+// policyShare: one plan in so many has two endpoints with policies.
+const policyShare = 3
+
+// Endpoints of worlds with policies; each takes the live events of one account.
+const (
+	connectEU = "connect-eu"
+	connectUS = "connect-us"
+)
+
+// mapped is the endpoint that takes an account's events, for reconcile too.
+func mapped() map[string]string { return map[string]string{"acct_eu": connectEU, "acct_us": connectUS} }
+
+// policyPlan is the part of a plan that is about policies.
+type policyPlan struct {
+	on     bool
+	first  map[string]policy.Action // OnMismatch at the beginning
+	change float64                  // that operators change a policy, at a step
+}
+
+func newPolicyPlan(rng *rand.Rand) policyPlan {
+	action := func() policy.Action { return []policy.Action{"", policy.Ignore, policy.Park}[rng.IntN(3)] }
+	p := policyPlan{on: true, first: map[string]policy.Action{connectEU: action(), connectUS: action()}}
+	if rng.IntN(2) == 0 {
+		p.change = 0.1 * rng.Float64()
+	}
+	return p
+}
+
+// policies are those of a configuration in which each account is taken by its endpoint.
+func (p policyPlan) policies() map[string]policy.Policy {
+	if !p.on {
+		return nil
+	}
+	all := map[string]policy.Policy{}
+	for account, endpoint := range mapped() {
+		all[endpoint] = policy.Policy{Livemode: []bool{true}, Accounts: []string{account}, OnMismatch: p.first[endpoint]}
+	}
+	return all
+}
+
+// accounts is reconcile's map, nil for the platform's own account alone.
+func (p policyPlan) accounts() map[string]string {
+	if !p.on {
+		return nil
+	}
+	return mapped()
+}
+
+func (p policyPlan) endpoints() []string {
+	if !p.on {
+		return []string{ingest.DefaultEndpoint}
+	}
+	return []string{connectEU, connectUS}
+}
+
+// repolicy changes an endpoint's policy from the next process on.
+func (w *world) repolicy() {
+	endpoint := w.plan.policies.endpoints()[w.rng.IntN(2)]
+	next := map[string]policy.Policy{}
+	for name, p := range w.policies {
+		next[name] = p
+	}
+	p := w.plan.policies.policies()[endpoint]
+	p.OnMismatch = []policy.Action{"", policy.Ignore, policy.Park}[w.rng.IntN(3)]
+	what := ""
+	switch w.rng.IntN(5) {
+	case 0:
+		p, what = policy.Policy{}, "takes everything"
+	case 1:
+		p.Accounts, what = []string{"acct_other"}, "excludes its account"
+	case 2:
+		p.Livemode, what = []bool{false}, "takes the other mode"
+	case 3:
+		p.From, what = time.Now(), "takes its account from now on"
+	default:
+		what = "takes its account"
+	}
+	next[endpoint] = p
+	w.policies = next
+	w.log("endpoint %s %s, else %q", endpoint, what, p.OnMismatch)
+	w.met("policy: " + what)
+}
+
+// verdict is the world's own reading of a policy: whether an endpoint takes an event.
+func (w *world) verdict(all map[string]policy.Policy, endpoint string, f *fact) policy.Action {
+	p := all[endpoint]
+	mode := p.Livemode == nil || slices.Contains(p.Livemode, f.env.Livemode)
+	account := p.Accounts == nil || slices.Contains(p.Accounts, f.env.Account)
+	switch {
+	case mode && account, f.behaviour == unhandled:
+		return policy.Accept
+	case p.OnMismatch != "":
+		return p.OnMismatch
+	case !mode && f.env.Account != "":
+		return policy.Ignore
+	default:
+		return policy.Park
+	}
+}
+
+// home is the endpoint that takes an event's account.
+func (f *fact) home() string { return cmp.Or(mapped()[f.env.Account], ingest.DefaultEndpoint) }
+
+// openLetters counts the dead letters that a redrive may finish: what a policy parks now comes
+// back as it was.
+func (w *world) openLetters() (n int) {
+	for _, m := range w.dead.messages {
+		e, err := queue.Decode(m.body)
+		if err != nil || w.verdict(w.policies, e.Endpoint, w.fact(m.event)) == policy.Accept {
+			n++
+		}
+	}
+	return n
+}
+
+// delivery is how Stripe brings an event to one endpoint.
+type delivery struct {
+	f        *fact
+	endpoint string
+	due      time.Time // of the next try, zero for none
+	tries    int
+}
+
+// deliver is one try: a process of the ingest function.
+func (w *world) deliver(d *delivery) {
+	d.tries++
+	d.due = time.Time{}
+	if w.fails(ingestion) {
+		w.log("delivery %d of %s meets nobody", d.tries, d.f.id)
+		d.due = w.redelivery(d)
+		return
+	}
+	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: d.f.body, Secret: secret, Timestamp: time.Now()})
+	p := &proc{name: "ingest of " + d.f.id + " at " + d.endpoint, ends: time.Now().Add(w.limits.IngestTimeout)}
+	status, ok := 0, false
+	p.finish = func() {
+		w.log("%s answers %d", p.name, status)
+		ok = status == 200 && !w.faulty(w.plan.lose)
+		d.f.accepted = d.f.accepted || ok // an answer that Stripe never sees makes no promise
+	}
+	p.over = func() {
+		if !ok || w.faulty(w.plan.again) {
+			d.due = w.redelivery(d)
+		}
+	}
+	w.spawn(p, func(ctx context.Context) {
+		answer, err := w.ingest.Handle(ctx, ingest.Request{
+			Method: "POST", Endpoint: d.endpoint, ContentType: "application/json", Signature: signed.Header, Body: d.f.body,
+		})
+		if status = answer.Status; err != nil {
+			status = 500
+		}
+	})
+}
+
+// redelivery is when Stripe tries again, zero when it gives up. Without reconcile it
+// never does, as nothing else would bring the event.
+func (w *world) redelivery(d *delivery) time.Time {
+	next := time.Now().Add(w.plan.retries(w, d.tries))
+	n := w.plan.net
+	if w.netted(d.f) && (n.giveUp > 0 && d.tries >= n.giveUp || next.Sub(d.f.happened) > retryDays) {
+		w.log("Stripe gives up on %s after %d deliveries", d.f.id, d.tries)
+		return time.Time{}
+	}
+	return next
+}
+
+// excludes reports whether the policies of a process keep reconcile from sending an event.
+func (w *world) excludes(all map[string]policy.Policy, f *fact) bool {
+	endpoint := f.home()
+	return w.verdict(all, endpoint, f) != policy.Accept || time.Unix(f.created, 0).Before(all[endpoint].From)
+}
+
+// sentUnder checks a send of reconcile: nothing goes out under an endpoint that excludes it.
+func (w *world) sentUnder(p *proc, e event.Envelope) {
+	if f := w.fact(e.ID); w.plan.policies.on && strings.HasPrefix(p.name, "reconcile") && w.excludes(p.policies, f) {
+		w.violate("%s: reconcile sends it under %s, whose policy excludes it", f.id, e.Endpoint)
+	}
+}
