@@ -33,9 +33,15 @@ func Explain(ctx context.Context, records Records, letters []Letter) error {
 	return nil
 }
 
+// IsOf reports whether a record is of a letter's event: an id alone does not tell, as the
+// record may have been made under another identity.
+func IsOf(r idempotency.Record, l Letter) bool {
+	return l.Undecodable == "" && r.Ident == idempotency.Ident(l.Event)
+}
+
 func explain(ctx context.Context, records Records, l *Letter) error {
 	r, found, err := records.Get(ctx, l.EventID())
-	if err != nil || !found {
+	if err != nil || !found || !IsOf(r, *l) {
 		return err
 	}
 	l.Done = r.State == idempotency.Done

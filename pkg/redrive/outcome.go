@@ -15,7 +15,8 @@ type Sent struct {
 	EventID string // "" when no record can tell: the message cannot be read, or is of another event than the record
 	Done    bool   // the event was done before: the letter was a leftover
 
-	attempt, fails, generation int32 // thousands of these are kept
+	ident                      letterKey // of the event: a record of another tells nothing
+	attempt, fails, generation int32     // thousands of these are kept
 }
 
 // open reports whether the outcome of the letter proves something.
@@ -59,14 +60,15 @@ func sentOf(ctx context.Context, records Records, m Received) (Sent, error) {
 	if err != nil {
 		return Sent{}, err
 	}
+	ident := idempotency.Ident(l.Event)
 	if !found {
-		return Sent{EventID: l.Event.ID, generation: 1}, nil // what the first claim makes it
+		return Sent{EventID: l.Event.ID, ident: keyOf(ident), generation: 1}, nil // what the first claim makes it
 	}
-	if r.Ident != "" && r.Ident != idempotency.Ident(l.Event) {
+	if r.Ident != "" && r.Ident != ident {
 		return Sent{}, nil // the consumer dead-letters it again and leaves the record alone
 	}
 	return Sent{
-		EventID: l.Event.ID, Done: r.State == idempotency.Done,
+		EventID: l.Event.ID, Done: r.State == idempotency.Done, ident: keyOf(ident),
 		attempt: small(r.Attempt), fails: small(r.Fails), generation: small(r.Generation),
 	}, nil
 }
@@ -87,7 +89,7 @@ func (s Sent) OutcomeOf(r idempotency.Record, now time.Time) Outcome {
 	over := r.State == idempotency.Failed ||
 		r.State == idempotency.Running && now.After(r.Lease.Add(limits.AWS().TakeOverMargin))
 	switch {
-	case s.EventID == "":
+	case s.EventID == "", r.Ident != "" && keyOf(r.Ident) != s.ident:
 		return Untracked
 	case s.Done, r.State == idempotency.Done, r.Generation > int64(s.generation):
 		return Done

@@ -78,6 +78,7 @@ func TestOutcome(t *testing.T) {
 		{"failed for good at its first attempt ever", nil, failed(1, 1, 0), redrive.Dead},
 		{"used up its receives", &dead, failed(19, 19, 0), redrive.Dead},
 		{"killed its process at the last receive again", &killed, running(32, 2, 0, -time.Minute), redrive.Dead},
+		{"a record that another event made since", nil, idempotency.Record{State: idempotency.Done, Ident: "another's"}, redrive.Untracked},
 		{"another event's record", &idempotency.Record{State: idempotency.Failed, Ident: "another's"}, idempotency.Record{State: idempotency.Done}, redrive.Untracked},
 	}
 	for _, tt := range tests {

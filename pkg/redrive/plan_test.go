@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
 )
@@ -63,7 +64,10 @@ func TestFilter(t *testing.T) {
 }
 
 func TestSurvey(t *testing.T) {
-	table := records{"evt_30": {State: "DONE", Attempt: 2, Err: "earlier"}, "evt_31": {State: "FAILED", Attempt: 16, Err: "timeout"}, "evt_3": {State: "DONE"}}
+	table := records{
+		"evt_30": {State: "DONE", Attempt: 2, Err: "earlier", Ident: identOf(30)}, "evt_31": {State: "FAILED", Attempt: 16, Err: "timeout", Ident: identOf(31)},
+		"evt_3": {State: "DONE", Ident: identOf(3)},
+	}
 	fill := func(t *testing.T) *fakeQueue {
 		q := queueOf(t, 30)
 		for i := 30; i < 33; i++ { // moved by the queue
@@ -110,6 +114,31 @@ func TestSurvey(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCorruptLettersAreNoLeftovers: their events' ids are done under another identity, so
+// their own events were never handled.
+func TestCorruptLettersAreNoLeftovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const letters = 177
+		q, table := &fakeQueue{}, records{}
+		for i := range letters {
+			q.add(message(t, i, envelope(i), queue.DeadLetter{Reason: "corrupt", EventID: envelope(i).ID}.Attributes()))
+			table[envelope(i).ID] = idempotency.Record{State: idempotency.Done, Attempt: 1, Generation: 1, Ident: "another's"}
+		}
+		plan, _, err := redrive.Survey(t.Context(), q, table, redrive.Selection{}, redrive.Options{})
+		if err != nil || plan.Selected != letters || plan.Done != 0 || len(plan.Groups) != 1 || plan.Groups[0].Done != 0 {
+			t.Fatalf("%v; %d selected, %d called leftovers, groups %+v", err, plan.Selected, plan.Done, plan.Groups)
+		}
+		moved, err := redrive.Move{Queue: q, Mover: &fakeMover{dead: q}, Records: table, Rate: redrive.MaxRate}.Run(t.Context(), plan, redrive.Options{})
+		if err != nil || len(moved.Letters) != letters {
+			t.Fatalf("%v, %d moved", err, len(moved.Letters))
+		}
+		tally, err := redrive.Await{Records: table}.Run(t.Context(), moved.Letters)
+		if diff := cmp.Diff(redrive.Tally{Untracked: letters}, tally); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
 }
 
 func TestSurveyFails(t *testing.T) {

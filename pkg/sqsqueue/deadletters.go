@@ -18,6 +18,7 @@ import (
 type DeadLettersClient interface {
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
 	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+	DepthClient
 }
 
 // DeadLetters is the operator's side of a dead-letter queue: it reads and gives back,
@@ -72,6 +73,16 @@ func (d *DeadLetters) SetVisibility(ctx context.Context, receipt string, h time.
 		return nil
 	}
 	return fmt.Errorf("change visibility: %w", err)
+}
+
+// Count returns how many letters can be received and how many are hidden by their
+// readers: roughly, and up to a minute late.
+func (d *DeadLetters) Count(ctx context.Context) (visible, hidden int, err error) {
+	n, err := attributes(ctx, d.client, d.url, types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
+	if err != nil {
+		return 0, 0, err
+	}
+	return n[0], n[1], nil
 }
 
 func received(m types.Message) redrive.Received {

@@ -106,6 +106,9 @@ func TestDeadLettersBrowse(t *testing.T) {
 		if diff := cmp.Diff(redrive.Summary{Letters: n}, sum); err != nil || diff != "" || len(seen) != n {
 			t.Errorf("round %d saw %d letters: %v %s", round, len(seen), err, diff)
 		}
+		if visible, hidden, err := letters.Count(t.Context()); err != nil || visible != n || hidden != 0 {
+			t.Errorf("counted %d visible and %d hidden: %v", visible, hidden, err)
+		}
 		if visible, hidden := count(t, client, url); visible != fmt.Sprint(n) || hidden != "0" {
 			t.Errorf("round %d leaves %s visible and %s hidden", round, visible, hidden)
 		}
@@ -161,6 +164,10 @@ func (r *recorder) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMess
 	return &sqs.ChangeMessageVisibilityOutput{}, r.err
 }
 
+func (r *recorder) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{}, r.err
+}
+
 // TestDeadLettersSeconds: times are real ones, and the queue's may be shorter.
 func TestDeadLettersSeconds(t *testing.T) {
 	tests := []struct {
@@ -201,5 +208,12 @@ func TestDeadLettersErrors(t *testing.T) {
 	}
 	if err := d.SetVisibility(t.Context(), "r", 0); !errors.Is(err, r.err) {
 		t.Errorf("set visibility: %v", err)
+	}
+	if _, _, err := d.Count(t.Context()); !errors.Is(err, r.err) {
+		t.Errorf("count: %v", err)
+	}
+	r.err = nil
+	if _, _, err := d.Count(t.Context()); err == nil {
+		t.Error("counts that the answer does not have")
 	}
 }

@@ -28,21 +28,25 @@ func NewDepth(client DepthClient, queueURL string) *Depth {
 // Depth returns how many messages the queue holds, visible, in flight and delayed ones.
 // SQS counts them roughly, and up to a minute late.
 func (d *Depth) Depth(ctx context.Context) (sum int, err error) {
-	names := []types.QueueAttributeName{
-		types.QueueAttributeNameApproximateNumberOfMessages,
-		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-		types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
-	}
-	out, err := d.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &d.queue, AttributeNames: names})
-	if err != nil {
-		return 0, fmt.Errorf("read queue attributes: %w", err)
-	}
-	for _, name := range names {
-		n, err := strconv.Atoi(out.Attributes[string(name)])
-		if err != nil {
-			return 0, fmt.Errorf("read queue attributes: %s is no number", name)
-		}
+	counts, err := attributes(ctx, d.client, d.queue, types.QueueAttributeNameApproximateNumberOfMessages,
+		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible, types.QueueAttributeNameApproximateNumberOfMessagesDelayed)
+	for _, n := range counts {
 		sum += n
 	}
-	return sum, nil
+	return sum, err
+}
+
+// attributes reads numbers of a queue, in the order of their names.
+func attributes(ctx context.Context, client DepthClient, url string, names ...types.QueueAttributeName) ([]int, error) {
+	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
+	if err != nil {
+		return nil, fmt.Errorf("read queue attributes: %w", err)
+	}
+	counts := make([]int, len(names))
+	for i, name := range names {
+		if counts[i], err = strconv.Atoi(out.Attributes[string(name)]); err != nil {
+			return nil, fmt.Errorf("read queue attributes: %s is no number", name)
+		}
+	}
+	return counts, nil
 }

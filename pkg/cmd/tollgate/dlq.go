@@ -12,6 +12,7 @@ import (
 
 // dlqListCmd lists dead letters.
 type dlqListCmd struct {
+	waitHidden
 	Events bool `help:"List single dead letters instead of groups of one cause."`
 	Limit  int  `default:"10000" help:"Dead letters read at most (1 to 100000)."`
 }
@@ -20,7 +21,9 @@ type dlqListCmd struct {
 func (dlqListCmd) Help() string {
 	return `Reading takes each dead letter for up to two minutes and then gives it back, also on Ctrl-C: nothing is deleted or sent. Letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group; an event type has one handler, so a group names the handler as well. Letters that the queue itself moved after too many receives carry no cause: it is read from the event's record.
 
-  tollgate dlq list
+Letters that another reader hides cannot be read: they are counted, and the command then exits 1. That there are none at all is said only when the queue's counts show it three times within 5 s. With --json a last object on stderr has both: {"read":…,"hidden":…,"certain":…}.
+
+  tollgate dlq list --wait-hidden
   tollgate dlq list --events --json`
 }
 
@@ -34,7 +37,7 @@ func (c *dlqListCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	var letters []redrive.Letter
-	more, err := a.browse(ctx, t, "dlq list", c.Limit, func(l redrive.Letter, _ []byte) bool {
+	more, rest, err := a.browse(ctx, t, "dlq list", c.Limit, c.waitHidden, func(l redrive.Letter, _ []byte) bool {
 		letters = append(letters, l)
 		return true
 	})
@@ -48,7 +51,11 @@ func (c *dlqListCmd) Run(ctx context.Context, a *app) error {
 	if err := redrive.Explain(ctx, reader, letters); err != nil {
 		return err
 	}
-	if c.Events {
+	if len(letters) == 0 {
+		if rest.Certain && !a.json {
+			fmt.Fprintln(a.out, noDeadLetters)
+		}
+	} else if c.Events {
 		a.letters(letters)
 	} else {
 		a.groups(redrive.GroupLetters(letters))
@@ -56,23 +63,31 @@ func (c *dlqListCmd) Run(ctx context.Context, a *app) error {
 	if more {
 		fmt.Fprintf(a.err, "read %d dead letters; there may be more (--limit)\n", len(letters))
 	}
-	return nil
+	a.seen(len(letters), rest)
+	return t.unseen(len(letters), rest)
 }
 
 // browse visits the target's dead letters while no other operator works on them.
-func (a *app) browse(ctx context.Context, t target, what string, limit int, visit func(redrive.Letter, []byte) bool) (more bool, err error) {
+func (a *app) browse(ctx context.Context, t target, what string, limit int, wait waitHidden, visit func(redrive.Letter, []byte) bool) (more bool, rest redrive.Rest, err error) {
 	var sum redrive.Summary
 	err = a.exclusive(ctx, t, what, func(ctx context.Context) error {
+		watch, err := wait.begin(ctx, a, t)
+		if err != nil {
+			return err
+		}
 		p := a.counter("read", "dead letters")
-		var err error
 		sum, err = redrive.Browse(ctx, t.deadLetters(), t.pass(limit), func(l redrive.Letter, payload []byte) bool {
 			p.add(1)
 			return visit(l, payload)
 		})
+		if err != nil {
+			return err
+		}
+		rest, err = watch.Rest(ctx, redrive.Seen{Letters: sum.Letters, Unreleased: sum.Unreleased, More: sum.More})
 		return err
 	})
 	a.unreleased(sum.Unreleased)
-	return sum.More, err
+	return sum.More, rest, err
 }
 
 // groupView is one line of the list of groups.
@@ -111,7 +126,7 @@ func (a *app) groups(groups []redrive.Group) {
 			shortTime(g.Oldest, now), shortTime(g.Newest, now), g.Fingerprint, dash(g.EventID),
 		})
 	}
-	a.deadTable([]string{"count", "type", "reason", "error", "attempts", "oldest", "newest", "fingerprint", "newest event"}, rows)
+	a.rows([]string{"count", "type", "reason", "error", "attempts", "oldest", "newest", "fingerprint", "newest event"}, rows)
 }
 
 func (a *app) letters(letters []redrive.Letter) {
@@ -127,15 +142,11 @@ func (a *app) letters(letters []redrive.Letter) {
 			fmt.Sprint(l.Cause.Attempt), shortTime(l.SentAt, now), l.Cause.Fingerprint, l.MessageID,
 		})
 	}
-	a.deadTable([]string{"event", "type", "reason", "error", "attempts", "sent", "fingerprint", "message"}, rows)
+	a.rows([]string{"event", "type", "reason", "error", "attempts", "sent", "fingerprint", "message"}, rows)
 }
 
-func (a *app) deadTable(head []string, rows [][]string) {
-	switch {
-	case a.json:
-	case len(rows) == 0:
-		fmt.Fprintln(a.out, noDeadLetters)
-	default:
+func (a *app) rows(head []string, rows [][]string) {
+	if !a.json {
 		a.table(head, rows)
 	}
 }

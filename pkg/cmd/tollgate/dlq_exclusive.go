@@ -86,7 +86,11 @@ const (
 
 // pass is a pass over at most limit dead letters of the target.
 func (t target) pass(limit int) redrive.Options {
-	return redrive.Options{Limit: limit, Visibility: max(holdFor/time.Duration(max(t.timeScale, 1)), leastHoldFor)}
+	return redrive.Options{Limit: limit, Visibility: t.holdFor()}
+}
+
+func (t target) holdFor() time.Duration {
+	return max(holdFor/time.Duration(max(t.timeScale, 1)), leastHoldFor)
 }
 
 // unreleased says what could not be given back.

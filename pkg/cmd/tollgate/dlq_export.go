@@ -14,6 +14,7 @@ import (
 // dlqExportCmd writes dead letters as JSON lines.
 type dlqExportCmd struct {
 	letterFilter
+	waitHidden
 	Out     string `help:"File to write, readable by its owner alone; it must not exist. Default: stdout." placeholder:"FILE"`
 	Payload bool   `help:"Write the events' bodies as well: they hold customers' data. Needs --reason, and is audited."`
 	Why     string `name:"reason" help:"Why the bodies are needed, for the audit trail." placeholder:"TEXT"`
@@ -65,7 +66,7 @@ func (c *dlqExportCmd) export(ctx context.Context, a *app, t target, f redrive.F
 		out = file
 	}
 	e := newExporter(out, c.Payload)
-	plan, err := a.survey(ctx, t, "dlq export", redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write}, redrive.MaxLetters)
+	plan, rest, err := a.survey(ctx, t, "dlq export", redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write}, c.waitHidden)
 	err = errors.Join(err, e.flush())
 	if file != nil {
 		err = file.finish(err)
@@ -74,16 +75,18 @@ func (c *dlqExportCmd) export(ctx context.Context, a *app, t target, f redrive.F
 		return e.written, err
 	}
 	if file != nil {
-		a.line(exportView{File: c.Out, Letters: e.written}, fmt.Sprintf("wrote %d dead letters to %s", e.written, c.Out))
+		a.line(exportView{c.Out, e.written, rest.Hidden, rest.Certain}, fmt.Sprintf("wrote %d dead letters to %s", e.written, c.Out))
 	}
 	if plan.More {
 		fmt.Fprintf(a.err, "wrote %d dead letters; there may be more\n", e.written)
 	}
-	return e.written, nil
+	return e.written, t.unseen(plan.Read, rest)
 }
 
 // exportView says for machines what was written to a file.
 type exportView struct {
 	File    string `json:"file"`
 	Letters int    `json:"letters"`
+	Hidden  int    `json:"hidden"`  // by another reader, and not written
+	Certain bool   `json:"certain"` // no letter was left unread
 }

@@ -44,20 +44,28 @@ func (c letterFilter) filter(now time.Time) (f redrive.Filter, err error) {
 }
 
 // survey reads the target's dead letters and plans to take those that are selected.
-func (a *app) survey(ctx context.Context, t target, what string, s redrive.Selection, read int) (p *redrive.Plan, err error) {
+func (a *app) survey(ctx context.Context, t target, what string, s redrive.Selection, wait waitHidden) (p *redrive.Plan, rest redrive.Rest, err error) {
 	reader, err := t.reader()
 	if err != nil {
-		return nil, err
+		return nil, rest, err
 	}
 	err = a.exclusive(ctx, t, what, func(ctx context.Context) error {
+		watch, err := wait.begin(ctx, a, t)
+		if err != nil {
+			return err
+		}
 		progress := a.counter("read", "dead letters")
 		s.Seen = progress.add
 		var unreleased int
-		p, unreleased, err = redrive.Survey(ctx, t.deadLetters(), reader, s, t.pass(read))
+		p, unreleased, err = redrive.Survey(ctx, t.deadLetters(), reader, s, t.pass(redrive.MaxLetters))
 		a.unreleased(unreleased)
+		if err != nil {
+			return err
+		}
+		rest, err = watch.Rest(ctx, redrive.Seen{Letters: p.Read, Unreleased: unreleased, More: p.More})
 		return err
 	})
-	return p, err
+	return p, rest, err
 }
 
 // aside is the same app with its output on stderr.

@@ -18,6 +18,7 @@ import (
 // dlqPurgeCmd exports dead letters and then deletes them.
 type dlqPurgeCmd struct {
 	letterFilter
+	waitHidden
 	All     bool   `help:"All dead letters: needed when no filter is given."`
 	Out     string `help:"File of the export; it must not exist. Default: dlq-purge-<time>.jsonl here." placeholder:"FILE"`
 	Payload bool   `help:"Export the events' bodies as well: they hold customers' data."`
@@ -50,6 +51,8 @@ type purgeView struct {
 	Busy      int     `json:"busy"`      // left where they are
 	Undeleted int     `json:"undeleted"` // given up, and may still be in the queue
 	Left      int     `json:"left"`
+	Hidden    int     `json:"hidden"`  // by another reader: they could not be read
+	Certain   bool    `json:"certain"` // the plan saw every letter
 	Seconds   float64 `json:"seconds"`
 }
 
@@ -79,8 +82,11 @@ func (c *dlqPurgeCmd) Run(ctx context.Context, a *app) error {
 	}
 	if p.plan.Selected == 0 {
 		p.view.File = ""
-		a.line(p.view, fmt.Sprintf("Nothing to purge: none of %d dead letters is selected.", p.plan.Read))
-		return nil
+		unseen := t.unseen(p.plan.Read, p.rest)
+		if unseen == nil || a.json {
+			a.line(p.view, fmt.Sprintf("Nothing to purge: none of %d dead letters is selected.", p.plan.Read))
+		}
+		return unseen
 	}
 	if !a.json {
 		a.aside().groups(p.plan.Groups)
@@ -103,6 +109,7 @@ type purgeRun struct {
 	app    *app
 	target target
 	plan   *redrive.Plan
+	rest   redrive.Rest
 	view   purgeView
 }
 
@@ -114,11 +121,12 @@ func (p *purgeRun) export(ctx context.Context, c *dlqPurgeCmd, f redrive.Filter)
 	}
 	e := newExporter(file, c.Payload)
 	e.undecodable = true
-	p.plan, err = p.app.survey(ctx, p.target, "dlq purge (export)", redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write}, redrive.MaxLetters)
+	p.plan, p.rest, err = p.app.survey(ctx, p.target, "dlq purge (export)", redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write}, c.waitHidden)
 	if err = file.finish(errors.Join(err, e.flush())); err != nil {
 		return err
 	}
 	p.view.Read, p.view.Selected, p.view.Left = p.plan.Read, p.plan.Selected, p.plan.Selected
+	p.view.Hidden, p.view.Certain = p.rest.Hidden, p.rest.Certain
 	if p.plan.Selected == 0 {
 		return os.Remove(p.view.File)
 	}
@@ -153,7 +161,7 @@ func (p *purgeRun) run(ctx context.Context) error {
 	case v.Left+v.Undeleted > 0:
 		return hint(fmt.Errorf("%d dead letters may still be there", v.Left+v.Undeleted), "another reader hides them, or they are gone: run it again, with another --out")
 	}
-	return nil
+	return p.target.unsent(v.Hidden)
 }
 
 // text says what came of the run, in one line.

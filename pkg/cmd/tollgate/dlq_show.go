@@ -15,6 +15,7 @@ type dlqShowCmd struct {
 	Payload bool   `help:"Print the event's body as well: it holds customers' data. Needs --reason, and is audited."`
 	Why     string `name:"reason" help:"Why the body is needed, for the audit trail." placeholder:"TEXT"`
 	Limit   int    `default:"100000" help:"Dead letters looked at to find it (1 to 100000)."`
+	waitHidden
 }
 
 // Help is what --help says beside the flags.
@@ -106,14 +107,17 @@ func (c *dlqShowCmd) Run(ctx context.Context, a *app) error {
 
 func (c *dlqShowCmd) show(ctx context.Context, a *app, t target) error {
 	var f found
-	more, err := a.browse(ctx, t, "dlq show", c.Limit, f.look(c.ID, c.Payload))
+	more, rest, err := a.browse(ctx, t, "dlq show", c.Limit, c.waitHidden, f.look(c.ID, c.Payload))
 	if err != nil {
 		return err
 	}
 	if f.copies == 0 {
 		err := fmt.Errorf("%s is in no dead letter of %s", c.ID, t.name)
-		if more {
+		switch {
+		case more:
 			return hint(err, "there are more letters than were looked at: see --limit")
+		case rest.Hidden > 0:
+			return hint(fmt.Errorf("%s is in no dead letter of %s that can be read: %d more are hidden by another reader", c.ID, t.name, rest.Hidden), "--wait-hidden waits for them")
 		}
 		return hint(err, "tollgate events show %s tells where an event is", c.ID)
 	}

@@ -13,6 +13,7 @@ import (
 // redriveCmd sends dead letters to the queue again.
 type redriveCmd struct {
 	letterFilter
+	waitHidden
 	DryRun  bool          `help:"Say what would be sent, and send nothing."`
 	Rate    int           `default:"20" help:"Letters a second (1 to 500). Default: 20." placeholder:"N"`
 	Limit   int           `help:"Letters sent at most. Default: all that are selected." placeholder:"N"`
@@ -63,15 +64,18 @@ func (c *redriveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	plan, err := a.survey(ctx, t, "redrive (plan)", redrive.Selection{Filter: f, Limit: c.Limit}, redrive.MaxLetters)
+	plan, rest, err := a.survey(ctx, t, "redrive (plan)", redrive.Selection{Filter: f, Limit: c.Limit}, c.waitHidden)
 	if err != nil {
 		return err
 	}
-	r := &redriveRun{cmd: c, app: a, target: t, plan: plan, view: planViewOf(plan, c.Rate)}
+	r := &redriveRun{cmd: c, app: a, target: t, plan: plan, view: planViewOf(plan, rest, c.Rate)}
 	if c.DryRun || plan.Selected == 0 {
 		r.view.DryRun = c.DryRun
-		r.printPlan(a)
-		return nil
+		unseen := t.unseen(plan.Read, rest)
+		if unseen == nil || plan.Selected > 0 || a.json {
+			r.printPlan(a)
+		}
+		return unseen
 	}
 	if !a.json {
 		r.printPlan(a.aside())
@@ -129,7 +133,7 @@ func (r *redriveRun) run(ctx context.Context) error {
 		return hint(fmt.Errorf("%d letters of the plan were not seen again", r.view.Left),
 			"another reader hides them, or they are gone: run it again")
 	}
-	return nil
+	return r.target.unsent(r.view.Hidden)
 }
 
 // move sends what is left of the plan and adds up what came of it.

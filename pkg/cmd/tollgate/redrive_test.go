@@ -186,7 +186,7 @@ func TestRedriveWait(t *testing.T) {
 	good := s.tollgate("redrive", "--type=invoice.paid", "--rate=500", "--wait", "--reason=fixed in 1.2", "--json").ok(t)
 	got := lines[redriveView](t, good.out)[0]
 	want := redriveView{
-		Read: 27, Selected: 26, Leftovers: 1, Rate: 500, EstimateSeconds: 26.0 / 500, Moved: 26, Outcomes: &tallyView{Done: 26},
+		Read: 27, Selected: 26, Certain: true, Leftovers: 1, Rate: 500, EstimateSeconds: 26.0 / 500, Moved: 26, Outcomes: &tallyView{Done: 26},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(redriveView{}, "Groups", "Oldest", "Seconds")); diff != "" || len(got.Groups) != 1 || got.Oldest == nil || got.Seconds <= 0 {
 		t.Errorf("%s\n%+v", diff, got)

@@ -17,6 +17,8 @@ type redriveView struct {
 	More            bool        `json:"more"` // there may be letters that were not looked at
 	Groups          []groupView `json:"groups"`
 	Oldest          *string     `json:"oldest"`
+	Hidden          int         `json:"hidden"`      // by another reader: they could not be read
+	Certain         bool        `json:"certain"`     // the plan saw every letter
 	Leftovers       int         `json:"leftovers"`   // of them, known to be of done events
 	Undecodable     int         `json:"undecodable"` // of them
 	Rate            int         `json:"rate"`
@@ -65,8 +67,9 @@ func (v tallyView) String() string {
 	return strings.Join(words, ", ")
 }
 
-func planViewOf(p *redrive.Plan, rate int) redriveView {
+func planViewOf(p *redrive.Plan, rest redrive.Rest, rate int) redriveView {
 	v := redriveView{
+		Hidden: rest.Hidden, Certain: rest.Certain,
 		Read: p.Read, Selected: p.Selected, More: p.More, Groups: []groupView{}, Oldest: stamp(p.Oldest),
 		Leftovers: p.Done, Undecodable: p.Undecodable, Rate: rate,
 		EstimateSeconds: float64(p.Selected) / float64(rate), Left: p.Selected,
@@ -101,6 +104,9 @@ func (r *redriveRun) printPlan(a *app) {
 	}
 	if v.Undecodable > 0 {
 		fmt.Fprintf(a.out, "%d of them cannot be read by this version: they give up again unless the consumer can\n", v.Undecodable)
+	}
+	if v.Hidden > 0 {
+		fmt.Fprintf(a.out, "%s hidden by another reader, back within %s: --wait-hidden waits for them\n", plural(v.Hidden, "more is", "more are"), r.target.holdFor())
 	}
 	if v.More {
 		fmt.Fprintln(a.out, "there may be more dead letters: run it again afterwards")

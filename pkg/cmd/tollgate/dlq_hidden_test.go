@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/queue"
+)
+
+// killedAfter runs the command in a process of its own and kills it, so that nothing of it
+// runs any more, when it begins so many requests of an operation.
+func (s *system) killedAfter(operation string, n int, args ...string) {
+	s.t.Helper()
+	cmd := exec.CommandContext(s.t.Context(), os.Args[0], append(args, "--data", s.data)...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	begun := make(chan struct{})
+	var once sync.Once
+	s.watch(func(o string) {
+		if o == operation {
+			if n--; n <= 0 {
+				once.Do(func() { close(begun) })
+			}
+		}
+	})
+	check(s.t, cmd.Start())
+	<-begun
+	s.watch(nil)
+	check(s.t, cmd.Process.Kill())
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		s.t.Fatalf("it ended before it was killed: %v", err)
+	}
+}
+
+// TestRedriveAfterAKill: letters that the dead process hides are neither overlooked nor
+// called none.
+func TestRedriveAfterAKill(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	const letters = 45
+	var want []string
+	for i := range letters {
+		want = append(want, fmt.Sprintf("evt_%02d", i))
+		s.deadLetter(envelope(want[i], "invoice.paid"), "handler", "no row", 1)
+	}
+	s.killedAfter("AmazonSQS.DeleteMessageBatch", 3, "redrive", "--rate=4")
+
+	list := s.tollgate("dlq", "list", "--json")
+	if list.code != exitFailed || !strings.Contains(list.err, "hidden by another reader, back within 10s") || !strings.Contains(list.err, `"certain":false`) {
+		t.Errorf("list: %+v", list)
+	}
+	if dry := s.tollgate("redrive", "--dry-run", "--json"); dry.code != exitFailed || lines[redriveView](t, dry.out)[0].Hidden == 0 {
+		t.Errorf("dry run: %+v", dry)
+	}
+	again := s.tollgate("redrive", "--rate=500", "--json")
+	v := lines[redriveView](t, again.out)[0]
+	if again.code != exitFailed || v.Hidden == 0 || v.Certain || !strings.Contains(again.err, "--wait-hidden") {
+		t.Errorf("again: exit %d, %+v, %s", again.code, v, again.err)
+	}
+	if purge := s.tollgate("dlq", "purge", "--all", "--out="+t.TempDir()+"/out", "--reason=x", "--json"); purge.code != exitFailed || lines[purgeView](t, purge.out)[0].Hidden == 0 {
+		t.Errorf("purge: %+v", purge)
+	}
+	if text := s.tollgate("dlq", "list"); text.code != exitFailed || strings.Contains(text.out, "No dead letters") {
+		t.Errorf("list: %+v", text)
+	}
+	waited := s.tollgate("redrive", "--wait-hidden", "--rate=500", "--json").ok(t)
+	if v := lines[redriveView](t, waited.out)[0]; v.Hidden != 0 || !v.Certain || !strings.Contains(waited.err, "that another reader hides") {
+		t.Errorf("waited: %+v %s", v, waited.err)
+	}
+	if got := s.tollgate("dlq", "list").ok(t).out; got != "No dead letters: no message has given up.\n" {
+		t.Errorf("then the list is %q", got)
+	}
+	var got []string
+	for _, m := range s.queued() {
+		e, err := queue.Decode(m.Body)
+		check(t, err)
+		got = append(got, e.ID)
+	}
+	slices.Sort(got)
+	if got = slices.Compact(got); !slices.Equal(got, want) {
+		t.Errorf("%d events are in the queue, want %d", len(got), letters)
+	}
+}
+
+// TestLettersThatAnotherToolHides are counted beside those that can be read.
+func TestLettersThatAnotherToolHides(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for i := range 9 {
+		s.deadLetter(envelope(fmt.Sprint("evt_", i), "invoice.paid"), "handler", "no row", 1)
+	}
+	out, err := s.sqs.ReceiveMessage(t.Context(), &sdksqs.ReceiveMessageInput{QueueUrl: &s.info.DLQURL, MaxNumberOfMessages: 4, VisibilityTimeout: 40_000})
+	check(t, err)
+	if len(out.Messages) != 4 {
+		t.Fatalf("received %d letters, want 4", len(out.Messages))
+	}
+	plan := s.tollgate("redrive", "--dry-run")
+	if plan.code != exitFailed || !strings.Contains(plan.out, "selected: 5 of 5 dead letters") || !strings.Contains(plan.out, "4 more are hidden by another reader") {
+		t.Errorf("plan: %+v", plan)
+	}
+	began := time.Now()
+	s.tollgate("dlq", "list", "--wait-hidden").failed(t, "waiting for 4 dead letters", "4 dead letters are hidden")
+	if took := time.Since(began); took < 20*time.Second || took > time.Minute {
+		t.Errorf("it waited %s, want 20 s", took)
+	}
+	if show := s.tollgate("dlq", "show", "evt_unknown"); show.code != exitFailed || !strings.Contains(show.err, "4 more are hidden") {
+		t.Errorf("show: %+v", show)
+	}
+}
