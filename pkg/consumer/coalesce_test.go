@@ -72,11 +72,14 @@ func TestHandlerLearnsWhenTheMessageWasSent(t *testing.T) {
 			return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.Applied}, nil
 		}
 		m := message(t, "1", 1)
-		m.SentAt = sent
+		m.SentAt, m.FirstReceivedAt = sent, sent.Add(time.Minute)
 		if failed, err := b.handle(t, m); err != nil || len(failed) != 0 || len(got) != 2 {
 			t.Fatalf("failed %v, error %v, %d runs", failed, err, len(got))
 		}
 		first, again := got[0], got[1]
+		if !first.FirstReceived.Equal(sent.Add(time.Minute)) || !again.FirstReceived.Equal(sent.Add(time.Minute)) {
+			t.Errorf("the runs were told that the message was first received at %v and %v", first.FirstReceived, again.FirstReceived)
+		}
 		if !first.SentAt.Equal(sent) || !again.SentAt.Equal(sent) {
 			t.Errorf("the runs were told that the message was sent at %v and %v, want %v", first.SentAt, again.SentAt, sent)
 		}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
@@ -27,7 +26,7 @@ func (c counting) FetchObject(ctx context.Context, account, object, id string) (
 func TestCoalesce(t *testing.T) {
 	const row, updated = "OBJ#test#-#sub_1", "customer.subscription.updated"
 	fetched := time.UnixMilli(1_700_000_000_000)
-	kept := dispatch.Fields{"ver": int64(3), "status": "active", "fetched_at": fetched.UnixMilli()}
+	kept := dispatch.Fields{"ver": int64(3), "status": "active", "fetched_at": int64(1), "fetched_after": fetched.UnixMilli()}
 	without := func(name string) dispatch.Fields {
 		f := maps.Clone(kept)
 		delete(f, name)
@@ -49,10 +48,13 @@ func TestCoalesce(t *testing.T) {
 		{name: "a later attempt", row: kept, change: func(in *dispatch.Input) { in.Attempt = 4 }, spared: true},
 		{name: "not registered for it", row: kept, plain: true},
 		{name: "no row yet"},
-		{name: "a row that says no time", row: without("fetched_at")},
-		{name: "a row that says another kind of time", row: dispatch.Fields{"ver": int64(3), "fetched_at": "2023-11-14"}},
-		{name: "a fetch from the future", row: kept, change: func(in *dispatch.Input) { in.Now = fetched.Add(-time.Millisecond) }},
-		{name: "a fetch from this very moment", row: kept, change: func(in *dispatch.Input) { in.Now = fetched }, spared: true},
+		{name: "a row of an earlier release", row: dispatch.Fields{"ver": int64(3), "fetched_at": fetched.Add(time.Hour).UnixMilli()}},
+		{name: "without the consumer's time", row: without("fetched_at"), spared: true},
+		{name: "a row that says another kind of time", row: dispatch.Fields{"ver": int64(3), "fetched_after": "2023-11-14"}},
+		{name: "a consumer whose clock is behind", row: kept, change: func(in *dispatch.Input) { in.Now = fetched.Add(-time.Hour) }, spared: true},
+		{name: "a consumer whose clock is ahead", row: kept, change: func(in *dispatch.Input) {
+			in.Now, in.SentAt = fetched.Add(time.Hour), fetched
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			table := rows{}
@@ -141,9 +143,9 @@ func TestCoalescedHandlerMayNotInsert(t *testing.T) {
 	}
 }
 
-// TestKeptTimeIsTheFetchesStart: a change that comes while a fetch is on its way may be
-// missing in it, so the kept time must not be later than the fetch's beginning.
-func TestKeptTimeIsTheFetchesStart(t *testing.T) {
+// TestKeptTimeIsBeforeTheFetch: a change that comes while a fetch is on its way may be
+// missing in it, so the kept times must not be later than the fetch's beginning.
+func TestKeptTimeIsBeforeTheFetch(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
 	clock := start
 	says := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
@@ -151,44 +153,112 @@ func TestKeptTimeIsTheFetchesStart(t *testing.T) {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: slow, Rows: slow})
 	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
 	in := subscription("customer.subscription.updated", version, "active")
-	in.Now, in.SentAt = clock, start
+	in.Now, in.SentAt, in.FirstReceived = clock, start.Add(-time.Minute), start.Add(-time.Second)
 	effects, err := mux.Dispatch(t.Context(), in)
 	if err != nil || clock != start.Add(7*time.Second) {
 		t.Fatalf("error %v, the fetch ended at %v", err, clock)
 	}
-	if diff := cmp.Diff(any(start.UnixMilli()), effects[0].Fields[dispatch.FetchedAt]); diff != "" {
-		t.Errorf("kept time (-want +got):\n%s", diff)
+	row := effects[0].Fields
+	if row[dispatch.FetchedAt] != start.UnixMilli() || row[dispatch.FetchedAfter] != start.Add(-time.Second).UnixMilli() {
+		t.Errorf("the row keeps %v and, by the queue's clock, %v", row[dispatch.FetchedAt], row[dispatch.FetchedAfter])
+	}
+}
+
+// queueClock is one Stripe, one table and one queue, whose time passes by itself. The
+// consumers' clocks are what each delivery says.
+type queueClock struct {
+	t       *testing.T
+	says    counting
+	fetches int
+	table   rows
+	mux     *dispatch.Mux
+}
+
+const subscriptionRow = "OBJ#test#-#sub_1"
+
+func newQueueClock(t *testing.T) *queueClock {
+	w := &queueClock{t: t, table: rows{}}
+	w.says = counting{objects{}, &w.fetches}
+	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: w.says, Rows: w.table})
+	dispatch.OnCurrent(w.mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
+	return w
+}
+
+// shows changes the subscription at Stripe.
+func (w *queueClock) shows(status string) {
+	w.says.objects["sub_1"] = `{"id":"sub_1","object":"subscription","status":"` + status + `"}`
+}
+
+// deliver handles a message: sent and first received by the queue's clock, handled at now
+// by the consumer's.
+func (w *queueClock) deliver(sent, received, now time.Time) {
+	w.t.Helper()
+	in := subscription("customer.subscription.updated", version, "active")
+	in.SentAt, in.FirstReceived, in.Now, in.Generation = sent, received, now, 1
+	effects, err := w.mux.Dispatch(w.t.Context(), in)
+	if err == nil {
+		w.table.apply(effects)
+	} else if !errors.Is(err, dispatch.ErrCoalesced) {
+		w.t.Fatal(err)
+	}
+}
+
+// TestNoConsumersClockMakesAStaleRow: each change is delivered and handled at once, by
+// consumers whose clocks are wrong in every way; after each the row shows it.
+func TestNoConsumersClockMakesAStaleRow(t *testing.T) {
+	start := time.UnixMilli(1_700_000_000_000)
+	for name, c := range map[string]struct {
+		skews []time.Duration // of the consumer of each message, in turn
+		told  bool            // the queue tells of the first receive
+		every time.Duration   // between two changes
+	}{
+		"right":                      {[]time.Duration{0}, true, time.Second},
+		"30 s ahead":                 {[]time.Duration{30 * time.Second}, true, time.Second},
+		"30 s behind":                {[]time.Duration{-30 * time.Second}, true, time.Second},
+		"two that differ by 60 s":    {[]time.Duration{30 * time.Second, -30 * time.Second}, true, time.Second},
+		"a day ahead, slow changes":  {[]time.Duration{24 * time.Hour, 0}, true, time.Minute},
+		"first receive not told":     {[]time.Duration{30 * time.Second, 0}, false, time.Second},
+		"not told, slow changes":     {[]time.Duration{-30 * time.Second, 30 * time.Second}, false, 20 * time.Second},
+		"one that jumps by the hour": {[]time.Duration{0, time.Hour, -time.Hour, 2 * time.Hour}, true, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newQueueClock(t)
+			for i, status := range []string{"trialing", "active", "past_due", "active", "unpaid", "canceled"} {
+				sent := start.Add(time.Duration(i) * c.every)
+				w.shows(status)
+				received := sent.Add(200 * time.Millisecond)
+				if !c.told {
+					received = time.Time{}
+				}
+				w.deliver(sent, received, sent.Add(300*time.Millisecond+c.skews[i%len(c.skews)]))
+				if got := w.table[subscriptionRow]["status"]; got != status {
+					t.Fatalf("after change %d the row says %v, Stripe says %s", i, got, status)
+				}
+			}
+		})
 	}
 }
 
 // TestBurstCostsOneFetch: of the updates that were sent before one fetch, the others
 // come to the same row without one; the last one, sent later, is fetched for.
 func TestBurstCostsOneFetch(t *testing.T) {
-	const row = "OBJ#test#-#sub_1"
-	fetches, table := 0, rows{}
-	says := counting{objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"past_due"}`}, &fetches}
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: says, Rows: table})
-	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
 	start := time.UnixMilli(1_700_000_000_000)
-	deliver := func(sent, now time.Time) {
-		in := subscription("customer.subscription.updated", version, "active")
-		in.SentAt, in.Now, in.Generation = sent, now, 1
-		effects, err := mux.Dispatch(t.Context(), in)
-		if err == nil {
-			table.apply(effects)
-		} else if !errors.Is(err, dispatch.ErrCoalesced) {
-			t.Fatal(err)
-		}
-	}
-	for i := range 20 { // a backlog that is worked off ten seconds later
-		deliver(start.Add(time.Duration(i)*100*time.Millisecond), start.Add(10*time.Second+time.Duration(i)*time.Millisecond))
-	}
-	if fetches != 1 {
-		t.Errorf("%d fetches for a burst, want 1", fetches)
-	}
-	says.objects["sub_1"] = `{"id":"sub_1","object":"subscription","status":"canceled"}`
-	deliver(start.Add(11*time.Second), start.Add(12*time.Second))
-	if fetches != 2 || table[row]["status"] != "canceled" {
-		t.Errorf("%d fetches, the row says %v; want the last change to be fetched", fetches, table[row]["status"])
+	for name, skew := range map[string]time.Duration{"right": 0, "ahead": 30 * time.Second, "behind": -30 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			w := newQueueClock(t)
+			w.shows("past_due")
+			received := start.Add(10 * time.Second)
+			for i := range 20 { // a backlog that is worked off ten seconds later
+				w.deliver(start.Add(time.Duration(i)*100*time.Millisecond), received, received.Add(skew+time.Duration(i)*time.Millisecond))
+			}
+			if w.fetches != 1 {
+				t.Errorf("%d fetches for a burst, want 1", w.fetches)
+			}
+			w.shows("canceled")
+			w.deliver(start.Add(11*time.Second), start.Add(12*time.Second), start.Add(12*time.Second+skew))
+			if w.fetches != 2 || w.table[subscriptionRow]["status"] != "canceled" {
+				t.Errorf("%d fetches, the row says %v; want the last change to be fetched", w.fetches, w.table[subscriptionRow]["status"])
+			}
+		})
 	}
 }

@@ -36,8 +36,13 @@ func ObjectKey(e event.Envelope) string {
 // one kind do not touch the row of another.
 const RowObject = "object"
 
-// FetchedAt is the field of a kept row that says when its object was fetched, in ms.
-const FetchedAt = "fetched_at"
+// Fields of a kept row that say when its object was fetched, in ms. FetchedAt is the
+// consumer's clock, for people; nothing is decided by it. FetchedAfter is the queue's: a
+// moment before the fetch, absent when the queue did not tell one; see [Coalesce].
+const (
+	FetchedAt    = "fetched_at"
+	FetchedAfter = "fetched_after"
+)
 
 // Keep returns the effect that makes f the object's row: every change of the row, and
 // everything derived from it in the same effects, holds only if nobody changed the row
@@ -48,6 +53,9 @@ func (e Current[T]) Keep(f Fields) Effect {
 		row = Fields{}
 	}
 	row[FetchedAt], row[RowObject] = e.Now.UnixMilli(), e.kind
+	if at := e.fetchedAfter(); !at.IsZero() {
+		row[FetchedAfter] = at.UnixMilli()
+	}
 	return Swap(e.key, e.ver, row)
 }
 

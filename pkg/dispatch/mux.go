@@ -48,6 +48,7 @@ type Input struct {
 	FirstAt        time.Time // when the event was first claimed
 	Now            time.Time // when this run started: before anything is read or fetched for it
 	SentAt         time.Time // when the event's message was sent, by the queue's clock; zero when unknown
+	FirstReceived  time.Time // when the message was first received, by the queue's clock; zero when unknown
 }
 
 // keyLife is how long an idempotency key surely holds at Stripe, which forgets keys

@@ -24,6 +24,8 @@ type world struct {
 	*idempotencytest.Memory
 	mux  *dispatch.Mux
 	says map[string]string
+
+	sentAt time.Time // of every message; zero: the queue does not tell
 }
 
 func newWorld() *world {
@@ -58,7 +60,7 @@ func (w *world) run(t *testing.T, body []byte) (dispatch.Effects, error) {
 	t.Helper()
 	env := parse(t, body)
 	now := time.Unix(env.Created, 0)
-	return w.mux.Dispatch(t.Context(), dispatch.Input{Envelope: env, Attempt: 1, Generation: 1, FirstAt: now, Now: now})
+	return w.mux.Dispatch(t.Context(), dispatch.Input{Envelope: env, Attempt: 1, Generation: 1, FirstAt: now, Now: now, SentAt: w.sentAt})
 }
 
 // handle brings an event to its end as the consumer does: claim, run, complete, and run

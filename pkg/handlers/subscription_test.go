@@ -255,9 +255,10 @@ func sortedList(v any) []any {
 func TestOnlyUpdatesCoalesce(t *testing.T) {
 	w := newWorld()
 	w.shows(t, golden(t, updated))
-	w.handle(t, golden(t, updated))
 	env := parse(t, golden(t, updated))
 	fetched := time.Unix(env.Created, 0)
+	w.sentAt = fetched
+	w.handle(t, golden(t, updated))
 	for _, typ := range []string{updated, created} {
 		in := dispatch.Input{Envelope: parse(t, golden(t, typ)), Attempt: 1, Generation: 1, Now: fetched.Add(time.Minute), SentAt: fetched.Add(-dispatch.CoalesceAfter)}
 		_, err := w.mux.Dispatch(t.Context(), in)

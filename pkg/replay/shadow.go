@@ -186,7 +186,9 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 
 // bookkeeping reports whether nothing differs but what every run changes.
 func bookkeeping(fields []Field) bool {
-	return !slices.ContainsFunc(fields, func(f Field) bool { return f.Name != "ver" && f.Name != dispatch.FetchedAt })
+	return !slices.ContainsFunc(fields, func(f Field) bool {
+		return f.Name != "ver" && f.Name != dispatch.FetchedAt && f.Name != dispatch.FetchedAfter
+	})
 }
 
 func holds(e dispatch.Effect, item map[string]any, there bool) bool {

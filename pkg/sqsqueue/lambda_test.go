@@ -74,7 +74,7 @@ func TestLambdaReadsMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range h.got {
-		if m.ID == "" || m.Receipt == "" || m.Body == "" || m.Receives < 1 || m.SentAt.IsZero() {
+		if m.ID == "" || m.Receipt == "" || m.Body == "" || m.Receives < 1 || m.SentAt.IsZero() || m.FirstReceivedAt.IsZero() {
 			t.Errorf("read of the sample: %+v", m)
 		}
 	}
@@ -83,13 +83,13 @@ func TestLambdaReadsMessages(t *testing.T) {
 	}
 
 	const event = `{"Records":[
-		{"messageId":"m1","receiptHandle":"r1","body":"a","attributes":{"ApproximateReceiveCount":"7","SentTimestamp":"1700000000123","MessageGroupId":"acct_1"}},
+		{"messageId":"m1","receiptHandle":"r1","body":"a","attributes":{"ApproximateReceiveCount":"7","SentTimestamp":"1700000000123","ApproximateFirstReceiveTimestamp":"1700000000456","MessageGroupId":"acct_1"}},
 		{"messageId":"m2","receiptHandle":"r2","body":"b","attributes":{"ApproximateReceiveCount":"-1","SentTimestamp":"soon"}}]}`
 	if _, err := sqsqueue.NewLambdaHandler(h).Invoke(t.Context(), []byte(event)); err != nil {
 		t.Fatal(err)
 	}
 	want := []queue.Message{
-		{ID: "m1", Receipt: "r1", Body: "a", Group: "acct_1", Receives: 7, SentAt: time.UnixMilli(1_700_000_000_123)},
+		{ID: "m1", Receipt: "r1", Body: "a", Group: "acct_1", Receives: 7, SentAt: time.UnixMilli(1_700_000_000_123), FirstReceivedAt: time.UnixMilli(1_700_000_000_456)},
 		{ID: "m2", Receipt: "r2", Body: "b", Receives: 1},
 	}
 	if diff := cmp.Diff(want, h.got); diff != "" {

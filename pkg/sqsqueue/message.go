@@ -24,6 +24,7 @@ func message(id, receipt, body string, attributes map[string]string) queue.Messa
 	m := queue.Message{
 		ID: id, Receipt: receipt, Body: body, Group: attributes["MessageGroupId"],
 		Receives: 1, SentAt: millisOf(attributes["SentTimestamp"]),
+		FirstReceivedAt: millisOf(attributes["ApproximateFirstReceiveTimestamp"]),
 	}
 	if n, err := strconv.Atoi(attributes["ApproximateReceiveCount"]); err == nil && n > 0 {
 		m.Receives = n
