@@ -115,6 +115,10 @@ func listedCursor(key item) string {
 		}
 		return s.Value
 	}
-	raw, _ := json.Marshal(listedPlace{PK: text(key["pk"]), At: text(key["at"])}) // of strings: cannot fail
+	return listedPlace{PK: text(key["pk"]), At: text(key["at"])}.encode()
+}
+
+func (p listedPlace) encode() string {
+	raw, _ := json.Marshal(p) // of strings: cannot fail
 	return base64.RawURLEncoding.EncodeToString(raw)
 }

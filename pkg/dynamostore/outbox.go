@@ -7,7 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/outbox"
 )
 
@@ -46,7 +48,7 @@ func NewOutbox(client OutboxClient, table string) (*Outbox, error) {
 // Unsent returns a page of a shard's unsent messages. The index lags a moment behind the
 // table: what it shows although it is marked already is left out where the item says so.
 func (o *Outbox) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
-	items, next, err := o.reader.Listed(ctx, outbox.ListName(q.Shard), Listed{NewestFirst: q.NewestFirst, Limit: q.Limit, Cursor: q.Cursor})
+	items, next, err := o.reader.Listed(ctx, dispatch.OutboxList(q.Shard), Listed{NewestFirst: q.NewestFirst, Limit: q.Limit, Cursor: q.Cursor})
 	if err != nil {
 		return nil, "", err
 	}
@@ -66,9 +68,82 @@ func outboxMessage(it map[string]any) outbox.Message {
 		delete(it, name)
 		return s
 	}
-	m := outbox.Message{Key: take("pk"), Name: take("name"), To: take("to"), Fields: it}
+	m := outbox.Message{Key: take("pk"), Name: take("name"), To: take("to"), Queued: queuedAt(it), Fields: it}
 	delete(it, "lst")
+	delete(it, dispatch.MessageQueued)
 	return m
+}
+
+// queuedAt is when a message was asked for or released. One of an older release has the
+// time of its state alone.
+func queuedAt(it map[string]any) time.Time {
+	if ms, ok := it[dispatch.MessageQueued].(int64); ok {
+		return time.UnixMilli(ms)
+	}
+	text, _ := it["at"].(string)
+	at, _ := time.Parse(time.RFC3339, text)
+	return at
+}
+
+// CountHeld counts a shard's held messages, at most as many as asked for.
+func (o *Outbox) CountHeld(ctx context.Context, shard, most int) (n int, err error) {
+	list := dispatch.HeldList(shard)
+	q := Listed{}.query(o.table, list)
+	q.Select = types.SelectCount
+	for n < most {
+		q.Limit = aws.Int32(int32(most - n))
+		out, err := o.client.Query(ctx, q)
+		if err != nil {
+			return n, readError("count items of "+list, err)
+		}
+		n += int(out.Count)
+		if q.ExclusiveStartKey = out.LastEvaluatedKey; len(q.ExclusiveStartKey) == 0 {
+			break
+		}
+	}
+	return n, nil
+}
+
+// The release: UpdateItem of a held message, which puts it onto the list of its shard's
+// messages to be sent. It holds once.
+//
+// Inputs: :held and :out, the shard's two lists; :now in ms.
+const (
+	releaseSet  = "SET lst=:out, queued_at=:now, released_at=:now"
+	releaseWhen = "lst=:held AND attribute_not_exists(sent_at)"
+)
+
+// Release lets a held message be sent. One that is not held is left as it is, and the
+// answer says so. A repeated request with the same time is one release.
+func (o *Outbox) Release(ctx context.Context, key string, now time.Time) (outbox.Release, error) {
+	shard := dispatch.OutboxShard(key)
+	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &o.table, Key: keyOf(key),
+		UpdateExpression: aws.String(releaseSet), ConditionExpression: aws.String(releaseWhen),
+		ExpressionAttributeValues: item{
+			":held": str(dispatch.HeldList(shard)), ":out": str(dispatch.OutboxList(shard)), ":now": millis(now),
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if err == nil {
+		return outbox.Released, nil
+	}
+	f := faultOf(err)
+	if f.kind != refused {
+		return "", fmt.Errorf("release %s: %s", key, f.text)
+	}
+	old := decodeItem(f.old)
+	_, sent := old["sent_at"]
+	switch {
+	case len(old) == 0:
+		return outbox.NoMessage, nil
+	case old["released_at"] == now.UnixMilli():
+		return outbox.Released, nil // by an earlier try whose answer was lost
+	case sent:
+		return outbox.AlreadySent, nil
+	default:
+		return outbox.NotHeld, nil
+	}
 }
 
 // MarkSent marks a message. A refusal is success: it was marked before, by a run that

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/outbox"
 )
 
@@ -31,7 +32,7 @@ func outboxFixture(t *testing.T) (*Outbox, *Reader, func(key string, shard int, 
 		t.Helper()
 		_, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(table), Item: item{
 			"pk": str(key), "name": str("receipt"), "to": str("cus_1"), "amount": num(4165), "currency": str("eur"),
-			"lst": str(outbox.ListName(shard)), "at": str(at.UTC().Format(time.RFC3339)),
+			"lst": str(dispatch.OutboxList(shard)), "at": str(at.UTC().Format(time.RFC3339)),
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -62,6 +63,7 @@ func TestOutboxUnsent(t *testing.T) {
 	for i := 4; i >= 0; i-- {
 		want = append(want, outbox.Message{
 			Key: fmt.Sprintf("OUT#FACT#live#-#in_%d#paid#receipt", i), Name: "receipt", To: "cus_1",
+			Queued: outboxStart.Add(time.Duration(5-i) * time.Minute),
 			Fields: map[string]any{"amount": int64(4165), "currency": "eur", "at": outboxStart.Add(time.Duration(5-i) * time.Minute).Format(time.RFC3339)},
 		})
 	}
@@ -129,7 +131,7 @@ func TestOutboxDrain(t *testing.T) {
 		put(fmt.Sprintf("OUT#FACT#live#-#in_%d#paid#receipt", i), i%2*5, outboxStart.Add(time.Duration(i)*time.Second))
 	}
 	k := &keySender{sent: map[string]int{}}
-	for i, want := range []outbox.Result{{Sent: 60}, {}} {
+	for i, want := range []outbox.Result{{Sent: 60, Left: &outbox.Left{}}, {Left: &outbox.Left{}}} {
 		got, err := outbox.Drain(t.Context(), o, k, outbox.Options{})
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("run %d (-want +got):\n%s, %v", i, diff, err)
@@ -164,7 +166,12 @@ func TestOutboxErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, listErr := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10})
-	for what, err := range map[string]error{"list": listErr, "mark": o.MarkSent(t.Context(), "OUT#1", outboxStart)} {
+	_, countErr := o.CountHeld(t.Context(), 0, 10)
+	_, releaseErr := o.Release(t.Context(), "OUT#1", outboxStart)
+	_, _, waitingErr := o.List(t.Context(), OutboxRequest{})
+	for what, err := range map[string]error{
+		"list": listErr, "mark": o.MarkSent(t.Context(), "OUT#1", outboxStart), "count": countErr, "release": releaseErr, "list all": waitingErr,
+	} {
 		if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 			t.Errorf("%s: %v", what, err)
 		}

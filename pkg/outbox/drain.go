@@ -14,10 +14,13 @@ import (
 
 // Options of a run. The zero value serves.
 type Options struct {
-	Limit    int           // messages taken by the sender, the same share of each shard and one at least; as many may fail; default 1,000
-	Time     time.Duration // no message is begun after this; default 50 s, for a run each minute
+	Time     time.Duration // no message is begun after this; default 45 s, for a run each minute
 	SendTime time.Duration // for one message; default 10 s
 	MarkTime time.Duration // for one mark; default 3 s
+	LookTime time.Duration // for counting what is left; default 3 s
+
+	Parallel int // messages in flight, the same share of each shard and one at least; default 64
+	Failures int // messages that may fail, the same share of each shard and one at least; default 1,000
 
 	Logger *slog.Logger     // one line for each message that failed; default none
 	Now    func() time.Time // default time.Now
@@ -29,19 +32,51 @@ type Result struct {
 	Failed   int // refused by the sender: tried again in the next run
 	Unmarked int // taken by the sender, but not marked: will be sent again
 	// Unfinished says that messages may be left that were not tried: the run met its
-	// limit or its time, or a list could not be read.
+	// time or its failures, or a list could not be read.
 	Unfinished bool
+
+	Left *Left // what the run left, nil when it could not be counted
 }
 
-// pageSize is how many messages a shard has at hand.
-const pageSize = 25
+// Left is what is in the outbox after a run.
+type Left struct {
+	Unsent int           // messages to be sent, failed ones included; at least so many when LookTime was over
+	Oldest time.Duration // the longest time that one of them has waited since it was asked for; 0 without any
+	Held   int           // held messages, of each shard MaxHeld at most
+}
+
+// MaxHeld bounds how many held messages of a shard are counted: they may wait for ever,
+// and are read each minute.
+const MaxHeld = 1000
+
+// Sizes of pages: those to be sent are read again when a run meets its time.
+const (
+	pageSize  = 100
+	countSize = 1000
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if min(o.Time, o.SendTime, o.MarkTime, o.LookTime) < 0 || min(o.Parallel, o.Failures) < 0 {
+		return o, errors.New("outbox takes no negative time or number")
+	}
+	o.Time, o.SendTime = cmp.Or(o.Time, 45*time.Second), cmp.Or(o.SendTime, 10*time.Second)
+	o.MarkTime, o.LookTime = cmp.Or(o.MarkTime, 3*time.Second), cmp.Or(o.LookTime, 3*time.Second)
+	o.Parallel, o.Failures = cmp.Or(o.Parallel, 64), cmp.Or(o.Failures, 1000)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o, nil
+}
 
 // Drain sends what is unsent, each shard's oldest first and the shards beside each other,
-// until nothing is left or a bound of the options is met. A message that fails is
-// counted and passed over, so it holds up none but itself. A shard whose oldest messages
-// fail, half its share of Limit or for half the time, goes on from its newest: however
-// many wait that cannot be sent, a new one gets its turn. What was sent is marked even
-// when ctx ends.
+// until nothing is left or a bound of the options is met: as many messages as the sender
+// takes in the time. A message that fails is counted and passed over, so it holds up none
+// but itself. A shard whose oldest messages fail, half its share of Failures or for half
+// the time, goes on from its newest: however many wait that cannot be sent, a new one gets
+// its turn. What was sent is marked even when ctx ends.
 //
 // The error tells which lists could not be read or which options cannot be; the result
 // counts what was done all the same.
@@ -49,26 +84,26 @@ func Drain(ctx context.Context, store Store, sender Sender, o Options) (Result, 
 	if store == nil || sender == nil {
 		return Result{}, errors.New("outbox needs a store and a sender")
 	}
-	if o.Limit < 0 || o.Time < 0 || o.SendTime < 0 || o.MarkTime < 0 {
-		return Result{}, errors.New("outbox takes no negative limit or time")
-	}
-	o.Limit, o.Time = cmp.Or(o.Limit, 1000), cmp.Or(o.Time, 50*time.Second)
-	o.SendTime, o.MarkTime = cmp.Or(o.SendTime, 10*time.Second), cmp.Or(o.MarkTime, 3*time.Second)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
+	o, err := o.withDefaults()
+	if err != nil {
+		return Result{}, err
 	}
 	begin := o.Now()
 	r := &run{store: store, sender: sender, o: o, turn: begin.Add(o.Time / 2), end: begin.Add(o.Time)}
 	errs := make([]error, Shards)
-	var wg sync.WaitGroup
-	for shard := range Shards {
-		wg.Go(func() { errs[shard] = r.shard(ctx, shard, max(1, (o.Limit+Shards-1-shard)/Shards)) })
+	shards := make([]*shard, Shards)
+	r.each(func(number int) {
+		shards[number] = r.shard(number)
+		errs[number] = shards[number].drain(ctx)
+	})
+	if err = errors.Join(errs...); err != nil || ctx.Err() != nil {
+		return r.result, err
 	}
-	wg.Wait()
-	return r.result, errors.Join(errs...)
+	left, err := r.look(ctx, shards)
+	if err == nil {
+		r.result.Left = &left
+	}
+	return r.result, err
 }
 
 // run is one Drain.
@@ -83,22 +118,34 @@ type run struct {
 	result Result
 }
 
+// each does something for every shard, beside each other.
+func (r *run) each(do func(shard int)) {
+	var wg sync.WaitGroup
+	for number := range Shards {
+		wg.Go(func() { do(number) })
+	}
+	wg.Wait()
+}
+
+// share is a shard's part of a number that is the run's, at least one.
+func share(number, all int) int { return max(1, (all+Shards-1-number)/Shards) }
+
 // one sends a message, then marks it: the other way round a crash in between would lose it.
-func (r *run) one(ctx context.Context, m Message) (taken bool) {
+func (r *run) one(ctx context.Context, m Message) (taken, marked bool) {
 	if err := r.send(ctx, m); err != nil {
 		r.note(func(is *Result) { is.Failed++ })
 		r.warn(ctx, "send outbox message failed", m, err)
-		return false
+		return false, false
 	}
 	mark, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.MarkTime)
 	defer cancel()
 	if err := r.store.MarkSent(mark, m.Key, r.o.Now()); err != nil {
 		r.note(func(is *Result) { is.Unmarked++ })
 		r.warn(ctx, "mark outbox message failed: it will be sent again", m, err)
-		return true
+		return true, false
 	}
 	r.note(func(is *Result) { is.Sent++ })
-	return true
+	return true, true
 }
 
 // send turns a panic of the sender's into its error.

@@ -9,29 +9,30 @@
 // service as the idempotency key. The package knows no service and no database, keeps
 // nothing, and never drops a message: one that cannot be sent is tried in every run.
 //
+// A message about an old state is held (see dispatch.Hold): it is in a list of its own,
+// which Drain only counts, until an operator releases it.
+//
 //	result, err := outbox.Drain(ctx, store, outbox.NewLogSender(log), outbox.Options{Logger: log})
 package outbox
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
+
+	"tollgate/pkg/dispatch"
 )
 
-// Shards is the number of lists that unsent messages are spread over: one list would be
-// one hot partition of the index.
-const Shards = 8
-
-// ListName returns the name under which the unsent messages of a shard are listed.
-func ListName(shard int) string { return fmt.Sprintf("OUT#%d", shard) }
+// Shards is the number of lists that messages are spread over.
+const Shards = dispatch.OutboxShards
 
 // Message is one message to be sent.
 type Message struct {
 	Key    string         // OUT#<key of the fact>#<name>: one for each thing that is told, whatever the events
 	Name   string         // which message: "receipt", "welcome", …
 	To     string         // the customer's id at Stripe, "" when the event named none; never an address
+	Queued time.Time      // when it was asked for or, after that, released; zero when that is not known
 	Fields map[string]any // what the handler put beside: ids, amount in the smallest unit, currency
 }
 
@@ -49,7 +50,7 @@ type Sender interface {
 	Send(context.Context, Message) error
 }
 
-// Query asks for one page of the unsent messages of a shard, by time.
+// Query asks for one page of the unsent messages of a shard, by the time of their states.
 type Query struct {
 	Shard       int
 	NewestFirst bool
@@ -65,7 +66,19 @@ type Store interface {
 	// MarkSent notes that a message was sent and takes it off its list. One that was
 	// marked before keeps its time; that is no error.
 	MarkSent(ctx context.Context, key string, at time.Time) error
+	// CountHeld returns how many messages of a shard are held, at most the bound that is given.
+	CountHeld(ctx context.Context, shard, most int) (int, error)
 }
+
+// Release is what became of a wish to let a held message be sent.
+type Release string
+
+const (
+	Released    Release = "released"     // it is to be sent
+	NotHeld     Release = "not_held"     // it is to be sent already, or is no message
+	AlreadySent Release = "already_sent" // it stays as it is
+	NoMessage   Release = "no_message"   // there is none under this key
+)
 
 // logSender stands in until there is a service.
 type logSender struct{ log *slog.Logger }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,8 @@ import (
 type table struct {
 	listErr map[int]error
 	markErr func(key string) error
+	heldErr error
+	held    [outbox.Shards]int
 
 	mu     sync.Mutex
 	shards [outbox.Shards][]outbox.Message
@@ -66,6 +69,12 @@ func (t *table) Unsent(_ context.Context, q outbox.Query) ([]outbox.Message, str
 		page = append(page, m)
 	}
 	return page, "", nil
+}
+
+func (t *table) CountHeld(_ context.Context, shard, most int) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return min(t.held[shard], most), t.heldErr
 }
 
 func (t *table) MarkSent(ctx context.Context, key string, at time.Time) error {
@@ -113,12 +122,18 @@ func (s *sender) of(shard int) (keys []string) {
 	return keys
 }
 
+// drain runs once, with one message of a shard in flight unless the options say more, and
+// returns what was done.
 func drain(t *testing.T, store outbox.Store, s outbox.Sender, o outbox.Options) outbox.Result {
 	t.Helper()
+	if o.Parallel == 0 {
+		o.Parallel = outbox.Shards
+	}
 	result, err := outbox.Drain(t.Context(), store, s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	result.Left = nil
 	return result
 }
 
@@ -202,22 +217,17 @@ func TestMarkComesAfterTheSending(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	t.Run("as many as the limit, and half as many of one shard that fail at either end", func(t *testing.T) {
-		store := tableOf(40)
+	t.Run("half as many of one shard that fail at either end, and no bound on what is taken", func(t *testing.T) {
+		store := tableOf(400)
 		s := &sender{send: func(_ context.Context, m outbox.Message) error {
 			if strings.Contains(m.Key, "in_2_") {
 				return errors.New("no")
 			}
 			return nil
 		}}
-		got := drain(t, store, s, outbox.Options{Limit: 100})
-		if diff := cmp.Diff(outbox.Result{Sent: 100 - 13, Failed: 13, Unfinished: true}, got); diff != "" || len(s.keys) != 100 {
+		got := drain(t, store, s, outbox.Options{Failures: 100})
+		if diff := cmp.Diff(outbox.Result{Sent: 7 * 400, Failed: 13, Unfinished: true}, got); diff != "" {
 			t.Errorf("%d tried (-want +got):\n%s", len(s.keys), diff)
-		}
-	})
-	t.Run("exactly the limit is finished", func(t *testing.T) {
-		if diff := cmp.Diff(outbox.Result{Sent: 80}, drain(t, tableOf(10), &sender{}, outbox.Options{Limit: 80})); diff != "" {
-			t.Error(diff)
 		}
 	})
 	t.Run("no message is begun after the time", func(t *testing.T) {
@@ -227,6 +237,23 @@ func TestBounds(t *testing.T) {
 			got := drain(t, tableOf(100, 4), s, outbox.Options{Time: 10 * time.Second})
 			if diff := cmp.Diff(outbox.Result{Sent: 10, Unfinished: true}, got); diff != "" || time.Since(start) != 10*time.Second {
 				t.Errorf("after %v (-want +got):\n%s", time.Since(start), diff)
+			}
+		})
+	})
+	t.Run("no more are in flight than may be", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			start, flying, most := time.Now(), atomic.Int32{}, atomic.Int32{}
+			s := &sender{send: func(context.Context, outbox.Message) error {
+				if n := flying.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				<-time.After(time.Second)
+				flying.Add(-1)
+				return nil
+			}}
+			got := drain(t, tableOf(30), s, outbox.Options{Parallel: 24})
+			if diff := cmp.Diff(outbox.Result{Sent: 240}, got); diff != "" || most.Load() != 24 || time.Since(start) != 10*time.Second {
+				t.Errorf("after %v, %d at once (-want +got):\n%s", time.Since(start), most.Load(), diff)
 			}
 		})
 	})
@@ -249,7 +276,7 @@ func TestBounds(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		store := tableOf(5, 6)
 		s := &sender{send: func(context.Context, outbox.Message) error { stop(); return nil }}
-		got, err := outbox.Drain(ctx, store, s, outbox.Options{})
+		got, err := outbox.Drain(ctx, store, s, outbox.Options{Parallel: outbox.Shards})
 		if diff := cmp.Diff(outbox.Result{Sent: 1, Unfinished: true}, got); diff != "" || err != nil || len(store.sent) != 1 {
 			t.Errorf("error %v, %d marked (-want +got):\n%s", err, len(store.sent), diff)
 		}
@@ -277,7 +304,9 @@ func TestDrainRefuses(t *testing.T) {
 	}{
 		"no store":       {nil, &sender{}, outbox.Options{}},
 		"no sender":      {tableOf(0), nil, outbox.Options{}},
-		"negative limit": {tableOf(0), &sender{}, outbox.Options{Limit: -1}},
+		"negative share": {tableOf(0), &sender{}, outbox.Options{Parallel: -1}},
+		"negative fails": {tableOf(0), &sender{}, outbox.Options{Failures: -1}},
+		"negative look":  {tableOf(0), &sender{}, outbox.Options{LookTime: -1}},
 		"negative time":  {tableOf(0), &sender{}, outbox.Options{Time: -1}},
 		"negative send":  {tableOf(0), &sender{}, outbox.Options{SendTime: -1}},
 		"negative mark":  {tableOf(0), &sender{}, outbox.Options{MarkTime: -1}},

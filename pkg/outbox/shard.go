@@ -3,30 +3,46 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"sync"
+
+	"tollgate/pkg/dispatch"
 )
 
 // shard is one list in one run.
 type shard struct {
 	*run
 	number int
-	left   int             // messages that may still be taken
+	slots  chan struct{}   // one for each message in flight
+	tried  map[string]bool // by key, as the list may lag behind the marks
+
+	mu     sync.Mutex
 	fails  int             // messages that may still fail on the way from this end
 	failed bool            // one did
-	tried  map[string]bool // by key, as the list may lag behind the marks
+	clean  bool            // the list was seen to its end, and all of it was sent and marked
+	marked map[string]bool // by key
 }
 
-// shard sends what one list holds, at most a share of the run's limit: the oldest first,
-// and where these fail the newest. From either end half the share may fail.
-func (r *run) shard(ctx context.Context, number, share int) error {
-	s := &shard{run: r, number: number, left: share, fails: (share + 1) / 2, tried: map[string]bool{}}
-	turns, err := s.walk(ctx, s.mayTurn, Query{Shard: number, Limit: pageSize})
-	if err == nil && turns {
-		s.fails = max(1, share/2)
-		_, err = s.walk(ctx, func() bool { return false }, Query{Shard: number, Limit: pageSize, NewestFirst: true})
+func (r *run) shard(number int) *shard {
+	return &shard{
+		run: r, number: number, slots: make(chan struct{}, share(number, r.o.Parallel)),
+		tried: map[string]bool{}, marked: map[string]bool{},
+	}
+}
+
+// drain sends what the list holds: the oldest first, and where these fail the newest.
+// From either end half the shard's share of failures may fail.
+func (s *shard) drain(ctx context.Context) error {
+	fails := share(s.number, s.o.Failures)
+	s.fails = (fails + 1) / 2
+	end, err := s.walk(ctx, s.mayTurn, Query{Shard: s.number, Limit: pageSize})
+	s.clean = err == nil && end == listEnd && len(s.marked) == len(s.tried)
+	if err == nil && end == turned {
+		s.fails = max(1, fails/2)
+		_, err = s.walk(ctx, func() bool { return false }, Query{Shard: s.number, Limit: pageSize, NewestFirst: true})
 	}
 	if err != nil {
-		r.unfinished()
-		return fmt.Errorf("list unsent messages of %s: %w", ListName(number), err)
+		s.unfinished()
+		return fmt.Errorf("list unsent messages of %s: %w", dispatch.OutboxList(s.number), err)
 	}
 	return nil
 }
@@ -36,52 +52,73 @@ func (s *shard) mayTurn() bool {
 	return s.fails == 0 || s.failed && !s.o.Now().Before(s.turn)
 }
 
-// walk goes through the list until it ends, a bound is met or turn says so, which it
-// reports.
-func (s *shard) walk(ctx context.Context, turn func() bool, q Query) (turns bool, err error) {
+// ending is why a walk ended.
+type ending int
+
+const (
+	listEnd ending = iota // nothing more is listed
+	bounded               // a bound of the run was met
+	turned                // the other end is to be looked at
+)
+
+// walk goes through the list until it ends, a bound is met or turn says so. It returns
+// when no message is in flight.
+func (s *shard) walk(ctx context.Context, turn func() bool, q Query) (ending, error) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for {
 		page, next, err := s.store.Unsent(ctx, q)
 		if err != nil {
-			return false, err
+			return bounded, err
 		}
 		for _, m := range page {
-			switch {
-			case s.tried[m.Key]:
+			if s.tried[m.Key] {
 				continue
-			case s.mayNotTry(ctx):
-				return false, nil
-			case turn():
-				return true, nil
-			case s.fails == 0:
-				s.unfinished()
-				return false, nil
 			}
-			s.try(ctx, m)
+			s.slots <- struct{}{}
+			if end := s.mayTry(ctx, turn); end != listEnd {
+				<-s.slots
+				return end, nil
+			}
+			s.tried[m.Key] = true
+			wg.Go(func() {
+				defer func() { <-s.slots }()
+				s.try(ctx, m)
+			})
 		}
 		if next == "" {
-			return false, nil
+			return listEnd, nil
 		}
 		q.Cursor = next
 	}
 }
 
-func (s *shard) try(ctx context.Context, m Message) {
-	s.tried[m.Key] = true
-	if s.one(ctx, m) {
-		s.left--
-	} else {
-		s.fails--
-		s.failed = true
+// mayTry returns listEnd when the next message may be tried, else why not; a bound of the
+// run is noted.
+func (s *shard) mayTry(ctx context.Context, turn func() bool) ending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over := ctx.Err() != nil || !s.o.Now().Before(s.end)
+	switch {
+	case !over && turn():
+		return turned
+	case over || s.fails == 0:
+		s.unfinished()
+		return bounded
 	}
+	return listEnd
 }
 
-// mayNotTry reports, and notes, that the run's time or the shard's share is over.
-func (s *shard) mayNotTry(ctx context.Context) bool {
-	over := ctx.Err() != nil || !s.o.Now().Before(s.end) || s.left == 0
-	if over {
-		s.unfinished()
+func (s *shard) try(ctx context.Context, m Message) {
+	taken, marked := s.one(ctx, m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if marked {
+		s.marked[m.Key] = true
 	}
-	return over
+	if !taken {
+		s.fails, s.failed = max(0, s.fails-1), true
+	}
 }
 
 func (r *run) unfinished() { r.note(func(is *Result) { is.Unfinished = true }) }

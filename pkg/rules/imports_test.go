@@ -42,7 +42,7 @@ func places() []place {
 		{dir: "pkg/doctor", ours: flows},
 		{dir: "pkg/reconcile", ours: laws},
 		{dir: "pkg/registration", ours: laws},
-		{dir: "pkg/outbox", ours: words},
+		{dir: "pkg/outbox", ours: laws},
 		{dir: "pkg/handlers", ours: laws, stripe: true},
 		{dir: "pkg/ledger", only: true},
 
