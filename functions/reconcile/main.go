@@ -42,6 +42,7 @@ type tasks struct {
 	passes *reconcile.Reconciler
 	outbox outbox.Store
 	sender outbox.Sender
+	drains outbox.Options
 	time   time.Duration // of one run; the rest of the function's is for what it says at the end
 	log    *slog.Logger
 }
@@ -73,7 +74,7 @@ func wire(lookup config.Lookup) (*tasks, error) {
 	}
 	l := cfg.Limits.Reconcile
 	return &tasks{
-		passes: passes, outbox: box, sender: outbox.NewLogSender(log),
+		passes: passes, outbox: box, sender: outbox.NewLogSender(log), drains: outbox.Options{Time: l.OutboxTime, Logger: log},
 		time: (l.StopAfter + l.Timeout) / 2, log: log,
 	}, nil
 }
@@ -141,24 +142,22 @@ func (t *tasks) run(ctx context.Context, in input) error {
 }
 
 // drain sends what waits. A message that could not be sent stays, and the next minute
-// tries it again.
+// tries it again. Every run says what it left, an idle one too: an alarm takes silence for
+// a schedule that is switched off.
 func (t *tasks) drain(ctx context.Context) error {
-	r, err := outbox.Drain(ctx, t.outbox, t.sender, outbox.Options{Logger: t.log})
-	text := ""
+	started := time.Now()
+	r, err := outbox.Drain(ctx, t.outbox, t.sender, t.drains)
+	failed, level, text := r.Failed+r.Unmarked, slog.LevelInfo, ""
 	if err != nil {
-		text = err.Error()
+		failed, text = failed+1, err.Error()
 	}
-	level := slog.LevelDebug // once a minute, and nothing to say most of the time
-	if r.Sent > 0 {
-		level = slog.LevelInfo
-	}
-	if r.Failed > 0 || r.Unmarked > 0 || err != nil {
+	if failed > 0 {
 		level = slog.LevelWarn
 	}
-	failed := r.Failed + r.Unmarked
-	if err != nil {
-		failed++
+	said := []any{telemetry.SentKey, r.Sent, telemetry.FailedKey, failed, "unfinished", r.Unfinished}
+	if r.Left != nil {
+		said = append(said, telemetry.UnsentKey, r.Left.Unsent, telemetry.OldestKey, int64(r.Left.Oldest.Seconds()), telemetry.HeldKey, r.Left.Held)
 	}
-	t.log.Log(ctx, level, telemetry.OutboxMessage, telemetry.SentKey, r.Sent, telemetry.FailedKey, failed, "unfinished", r.Unfinished, "error", text)
+	t.log.Log(ctx, level, telemetry.OutboxMessage, append(said, "ms", time.Since(started).Milliseconds(), "error", text)...)
 	return nil
 }

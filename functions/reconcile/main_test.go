@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tollgate/pkg/outbox"
 	"tollgate/pkg/stripeapi"
 	"tollgate/pkg/telemetry"
@@ -97,18 +99,27 @@ func TestPassWithoutKeySaysSo(t *testing.T) {
 	}
 }
 
-// box is an outbox with one message; its sender may refuse.
+// box is an outbox with one message, or none, and three held ones; its sender may refuse.
 type box struct {
 	refuse error
+	empty  bool
+	down   error // of every list
 	sent   []string
 	marked []string
 }
 
 func (b *box) Unsent(_ context.Context, q outbox.Query) ([]outbox.Message, string, error) {
-	if q.Shard != 0 || len(b.marked) > 0 {
-		return nil, "", nil
+	if q.Shard != 0 || len(b.marked) > 0 || b.empty || b.down != nil {
+		return nil, "", b.down
 	}
-	return []outbox.Message{{Key: "OUT#1", Name: "receipt"}}, "", nil
+	return []outbox.Message{{Key: "OUT#1", Name: "receipt", Queued: time.Now().Add(-time.Hour)}}, "", nil
+}
+
+func (b *box) CountHeld(_ context.Context, shard, most int) (int, error) {
+	if shard == 4 {
+		return 3, b.down
+	}
+	return 0, b.down
 }
 
 func (b *box) MarkSent(_ context.Context, key string, _ time.Time) error {
@@ -123,16 +134,18 @@ func (b *box) Send(_ context.Context, m outbox.Message) error {
 
 func TestOutboxTask(t *testing.T) {
 	for _, c := range []struct {
-		name         string
-		refuse       error
-		sent, failed float64
+		name string
+		box  box
+		want map[string]any
 	}{
-		{"sent", nil, 1, 0},
-		{"refused", errors.New("no"), 0, 1},
+		{"sent", box{}, map[string]any{"OutboxSent": 1.0, "OutboxFailed": 0.0, "OutboxUnsent": 0.0, "OutboxOldest": 0.0, "OutboxHeld": 3.0, "level": "INFO"}},
+		{"refused", box{refuse: errors.New("no")}, map[string]any{"OutboxSent": 0.0, "OutboxFailed": 1.0, "OutboxUnsent": 1.0, "OutboxOldest": 3600.0, "OutboxHeld": 3.0, "level": "WARN"}},
+		{"idle", box{empty: true}, map[string]any{"OutboxSent": 0.0, "OutboxFailed": 0.0, "OutboxUnsent": 0.0, "OutboxOldest": 0.0, "OutboxHeld": 3.0, "level": "INFO"}},
+		{"unreadable", box{down: errors.New("throttled")}, map[string]any{"OutboxSent": 0.0, "OutboxFailed": 1.0, "OutboxUnsent": nil, "OutboxOldest": nil, "OutboxHeld": nil, "level": "WARN"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, out := wired(t)
-			b := &box{refuse: c.refuse}
+			b := &c.box
 			w.outbox, w.sender = b, b
 			if err := w.run(t.Context(), input{Task: "outbox"}); err != nil {
 				t.Fatal(err)
@@ -142,8 +155,12 @@ func TestOutboxTask(t *testing.T) {
 			if err := json.Unmarshal(lines[len(lines)-1], &line); err != nil {
 				t.Fatal(err)
 			}
-			if len(b.sent) != 1 || line["OutboxSent"] != c.sent || line["OutboxFailed"] != c.failed {
-				t.Errorf("sent %v, line %v", b.sent, line)
+			got := map[string]any{}
+			for name := range c.want {
+				got[name] = line[name]
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("sent %v, line %v (-want +got):\n%s", b.sent, line, diff)
 			}
 		})
 	}

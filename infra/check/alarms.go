@@ -15,7 +15,7 @@ func Alarms() []string {
 		"ingest-errors", "ingest-throttles", "api-errors", "ingest-slow", "secret-mismatch", "silence",
 		"queue-age", "in-flight", "dead-letters", "dead-letters-expire",
 		"consumer-errors", "consumer-throttles", "consumer-failures", "superseded",
-		"reconcile-incomplete", "events-missed", "records-stuck", "events-suspicious", "outbox-unsent",
+		"reconcile-incomplete", "events-missed", "records-stuck", "events-suspicious", "outbox-unsent", "outbox-late",
 	}
 }
 
@@ -56,7 +56,7 @@ func metricsAreCounted(t Template, _ limits.Limits) []string {
 		limits.MetricBusy, limits.MetricFailed, limits.MetricDeadLettered, limits.MetricSuperseded, limits.MetricStoreDown, limits.MetricAge,
 		limits.MetricPolicyIgnored,
 		limits.MetricListed, limits.MetricMissed, limits.MetricRequeued, limits.MetricStuck, limits.MetricSuspicious, limits.MetricDeferred, limits.MetricComplete,
-		limits.MetricOutboxSent, limits.MetricOutboxFailed,
+		limits.MetricOutboxSent, limits.MetricOutboxFailed, limits.MetricOutboxUnsent, limits.MetricOutboxOldest, limits.MetricOutboxHeld,
 	}
 	var f faults
 	for _, name := range t.names(typeAlarm) {

@@ -223,6 +223,9 @@ func mutations() []mutation {
 		}},
 		{"reconcile alone unreserved", "numbers are the code's", "Reconcile", unset("Reconcile", "ReservedConcurrentExecutions")},
 		{"no pass is no page", page, "AlarmReconcileIncomplete", set("AlarmReconcileIncomplete", "TreatMissingData", "notBreaching")},
+		{"a silent outbox is no page", page, "AlarmOutboxLate", set("AlarmOutboxLate", "TreatMissingData", "notBreaching")},
+		{"one process for passes and outbox", "numbers are the code's", "Reconcile", set("Reconcile", "ReservedConcurrentExecutions", 1)},
+		{"no pass beside the long ones", "the schedule runs reconcile", "Reconcile", remove("ScheduleQuarterAtNight")},
 		{"a page after one pass that was put off", page, "AlarmReconcileIncomplete", set("AlarmReconcileIncomplete", "DatapointsToAlarm", 1)},
 
 		{"a route for all methods", "the API lets two routes in", "Api", set("DefaultRoute", "RouteKey", "ANY /webhooks/stripe")},

@@ -34,6 +34,7 @@ func signals() []string {
 		"records-stuck Tollgate Stuck Sum stage",
 		"events-suspicious Tollgate Suspicious Sum stage",
 		"outbox-unsent Tollgate OutboxFailed Sum stage",
+		"outbox-late Tollgate OutboxOldest Maximum stage",
 	}
 }
 
@@ -98,6 +99,9 @@ func alarmsPage(t Template, l limits.Limits) []string {
 	for _, name := range t.names(typeAlarm) {
 		compares := t.text(name, "ComparisonOperator") + " " + t.text(name, "TreatMissingData")
 		want := "GreaterThanOrEqualToThreshold notBreaching"
+		if strings.HasSuffix(t.text(name, "AlarmName"), "-outbox-late") {
+			want = "GreaterThanOrEqualToThreshold breaching" // silence is late too
+		}
 		if heartbeat(t.text(name, "AlarmName")) {
 			want = "LessThanThreshold breaching"
 			f.must(t.number(name, "DatapointsToAlarm") == t.number(name, "EvaluationPeriods"), name, "pages before all its periods are silent")

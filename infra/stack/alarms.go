@@ -27,6 +27,7 @@ type alarm struct {
 	breaching  int // of periods, so many
 	periods    int
 	heartbeat  bool // pages under the threshold, and where there is no data
+	silent     bool // pages where there is no data too
 }
 
 // addTopic makes the stack's own topic unless there is another one to use.
@@ -171,6 +172,11 @@ func (p *parts) reconcileAlarms() []alarm {
 		name: "outbox-unsent", says: "Messages of the outbox cannot be sent.",
 		metrics:   []metric{p.own("m", limits.MetricOutboxFailed, sum)},
 		threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3,
+	}, {
+		// Every run says it, an idle one too: no data means that the outbox is not looked at.
+		name: "outbox-late", says: "A message waits to be sent for over 15 minutes, or the outbox is not looked at.",
+		metrics:   []metric{p.own("m", limits.MetricOutboxOldest, maximum)},
+		threshold: 900, period: 5 * time.Minute, breaching: 3, periods: 3, silent: true,
 	}}
 }
 
@@ -195,7 +201,10 @@ func (p *parts) addAlarm(a alarm) {
 	}
 	comparison, missing := "GreaterThanOrEqualToThreshold", "notBreaching"
 	if a.heartbeat {
-		comparison, missing = "LessThanThreshold", "breaching"
+		comparison = "LessThanThreshold"
+	}
+	if a.heartbeat || a.silent {
+		missing = "breaching"
 	}
 	made := awscloudwatch.NewCfnAlarm(p.stack, str(alarmID(a.name)), &awscloudwatch.CfnAlarmProps{
 		AlarmName:          str(p.name(a.name)),

@@ -55,7 +55,8 @@ func (p *parts) addDashboard() {
 		}
 	}
 	for i, g := range p.reconcileGraphs() {
-		widgets = append(widgets, g.widget(i*columnWidth, alarmHeight+titleHeight+rows*graphHeight, p.stack.Region()))
+		x, y := i%len(columns)*columnWidth, alarmHeight+titleHeight+(rows+i/len(columns))*graphHeight
+		widgets = append(widgets, g.widget(x, y, p.stack.Region()))
 	}
 	awscloudwatch.NewCfnDashboard(p.stack, str("Dashboard"), &awscloudwatch.CfnDashboardProps{
 		DashboardName: awscdk.Fn_Join(str("-"), &[]*string{str(Name(p.Stage)), p.stack.Region()}),
@@ -129,7 +130,7 @@ func (p *parts) consumerGraphs() []graph {
 	}
 }
 
-// reconcileGraphs are a row below the columns: this way leads from Stripe's list straight
+// reconcileGraphs are rows below the columns: this way leads from Stripe's list straight
 // to the queue.
 func (p *parts) reconcileGraphs() []graph {
 	return []graph{
@@ -149,6 +150,9 @@ func (p *parts) reconcileGraphs() []graph {
 		{"Outbox", []line{
 			{"sent", p.own("m", limits.MetricOutboxSent, sum)},
 			{"failed", p.own("m", limits.MetricOutboxFailed, sum)},
+			{"unsent", p.own("m", limits.MetricOutboxUnsent, maximum)},
+			{"held", p.own("m", limits.MetricOutboxHeld, maximum)},
 		}},
+		{"Outbox: longest wait, s", []line{{"oldest", p.own("m", limits.MetricOutboxOldest, maximum)}}},
 	}
 }

@@ -10,17 +10,21 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 )
 
-// schedule is one task of the reconcile function and when it runs. Long passes begin at
-// hours of their own, in UTC, so that none is due when another begins.
-type schedule struct{ task, expression, does string }
+// schedule is one rule: a task of the reconcile function and when it runs, in UTC.
+type schedule struct{ name, task, expression, does string }
 
+// schedules give every pass a quarter of an hour of its own, longer than a pass may last:
+// two at once would send some events twice. The long passes take two quarters of the
+// night from the quarter-hourly one. The outbox needs no turn: it runs beside a pass.
 func (p *parts) schedules() []schedule {
 	l := p.Limits.Reconcile
+	const quarter = "compares the last hours with Stripe's list"
 	return []schedule{
-		{"quarter", rate(l.Quarter.Every), "compares the last hours with Stripe's list"},
-		{"nightly", "cron(20 2 * * ? *)", "compares the last days with Stripe's list"},
-		{"weekly", "cron(50 3 ? * SUN *)", "brings back whatever of the last weeks is not done"},
-		{"outbox", rate(l.OutboxEvery), "sends what waits in the outbox"},
+		{"quarter", "quarter", fmt.Sprintf("cron(0/%d 0-1,4-23 * * ? *)", l.Quarter.Every/time.Minute), quarter},
+		{"quarterAtNight", "quarter", "cron(0,30,45 2-3 * * ? *)", quarter + ", beside the long passes"},
+		{"nightly", "nightly", "cron(15 2 * * ? *)", "compares the last days with Stripe's list"},
+		{"weekly", "weekly", "cron(15 3 ? * SUN *)", "brings back whatever of the last weeks is not done"},
+		{"outbox", "outbox", rate(l.OutboxEvery), "sends what waits in the outbox"},
 	}
 }
 
@@ -56,8 +60,8 @@ func (p *parts) addReconcile() {
 		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
 	}
 	p.reconcile = p.addFunction("Reconcile", f)
-	// A failed pass is repeated by the schedule. One that finds the single process busy
-	// waits for it, as long as the longest pass takes and its next turn is away.
+	// A failed pass is repeated by the schedule. A task that finds every process busy waits
+	// for one, as long as the longest pass takes and its next turn is away.
 	awslambda.NewCfnEventInvokeConfig(p.stack, str("ReconcileInvoke"), &awslambda.CfnEventInvokeConfigProps{
 		FunctionName: p.reconcile.Ref(), Qualifier: str("$LATEST"),
 		MaximumRetryAttempts: num(0), MaximumEventAgeInSeconds: seconds(4 * l.Timeout),
@@ -68,7 +72,7 @@ func (p *parts) addReconcile() {
 }
 
 func (p *parts) addSchedule(s schedule) {
-	id := "Schedule" + strings.ToUpper(s.task[:1]) + s.task[1:]
+	id := "Schedule" + strings.ToUpper(s.name[:1]) + s.name[1:]
 	rule := awsevents.NewCfnRule(p.stack, str(id), &awsevents.CfnRuleProps{
 		Description:        str("Tollgate, stage " + p.Stage + ": " + s.does),
 		ScheduleExpression: str(s.expression),

@@ -48,5 +48,8 @@ const (
 	MetricComplete   = "Complete"   // 1 for a pass that did all it was to do, else 0
 
 	MetricOutboxSent   = "OutboxSent"
-	MetricOutboxFailed = "OutboxFailed"
+	MetricOutboxFailed = "OutboxFailed" // refused, or not marked as sent
+	MetricOutboxUnsent = "OutboxUnsent" // left to be sent after the run; this and the two below only when they could be counted
+	MetricOutboxOldest = "OutboxOldest" // seconds that one of these has waited, the longest
+	MetricOutboxHeld   = "OutboxHeld"   // messages about old states, until an operator releases them
 )

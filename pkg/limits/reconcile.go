@@ -7,7 +7,7 @@ import "time"
 type Reconcile struct {
 	Timeout   time.Duration // the function's timeout
 	StopAfter time.Duration // a pass begins no further slice after this
-	Reserved  int           // processes at once: two passes would send everything twice
+	Reserved  int           // processes at once: a pass, and beside it a run of the outbox
 
 	Quarter, Nightly, Weekly Tier
 
@@ -19,6 +19,7 @@ type Reconcile struct {
 	MaxSends   int // messages that one pass sends
 
 	OutboxEvery time.Duration // how often unsent outbox messages are looked for
+	OutboxTime  time.Duration // a run of the outbox begins no message after this
 }
 
 // Tier is how often reconcile runs and how far back it looks.
@@ -29,7 +30,7 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 	return Reconcile{
 		Timeout:   t(15 * time.Minute),
 		StopAfter: t(13 * time.Minute),
-		Reserved:  1,
+		Reserved:  2,
 
 		Quarter: Tier{Every: t(15 * time.Minute), Span: t(3 * time.Hour)},
 		Nightly: Tier{Every: t(day), Span: t(75 * time.Hour)}, // Stripe repeats a delivery for three days
@@ -43,13 +44,15 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 		MaxSends:   5000,
 
 		OutboxEvery: t(time.Minute),
+		OutboxTime:  t(45 * time.Second),
 	}
 }
 
 func (l Limits) checkReconcile(f *faults) {
 	r := l.Reconcile
-	f.must(r.Timeout > 0 && r.StopAfter > 0 && r.Slice > 0 && r.SettleLag > 0 && r.OutboxEvery > 0, "a time of reconcile is not over 0")
-	f.must(r.Reserved == 1, "reserved reconcile concurrency %d is not 1: two passes would send everything twice", r.Reserved)
+	f.must(r.Timeout > 0 && r.StopAfter > 0 && r.Slice > 0 && r.SettleLag > 0 && r.OutboxTime > 0, "a time of reconcile is not over 0")
+	f.must(r.Reserved >= 2, "reserved reconcile concurrency %d is under 2: a pass would hold up the outbox", r.Reserved)
+	f.must(r.OutboxTime < r.OutboxEvery, "a run of the outbox sends for %v and is due every %v: runs would overlap and send twice", r.OutboxTime, r.OutboxEvery)
 	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it says what it did", r.StopAfter, r.Timeout)
 	for _, t := range []struct {
 		name string

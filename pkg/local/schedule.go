@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"tollgate/pkg/limits"
@@ -16,17 +17,17 @@ type task struct {
 }
 
 // tasks are the stack's, in limits' own times: the first run comes after the first wait.
-func tasks(l limits.Reconcile) []task {
-	return []task{
-		{"outbox", l.OutboxEvery},
-		{"quarter", l.Quarter.Every},
-		{"nightly", l.Nightly.Every},
-		{"weekly", l.Weekly.Every},
+// Those of one list run one at a time; the outbox has a list of its own, so that no pass
+// delays it.
+func tasks(l limits.Reconcile) [][]task {
+	return [][]task{
+		{{"outbox", l.OutboxEvery}},
+		{{"quarter", l.Quarter.Every}, {"nightly", l.Nightly.Every}, {"weekly", l.Weekly.Every}},
 	}
 }
 
-// schedule invokes the reconcile function, one task at a time. What it has to say of a
-// run stands in the function's own lines.
+// schedule invokes the reconcile function. What it has to say of a run stands in the
+// function's own lines.
 type schedule struct {
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -42,12 +43,21 @@ func startSchedule(f *lambdahost.Function, o Options) *schedule {
 	s := &schedule{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		runSchedule(ctx, tasks(o.limits().Reconcile), func(ctx context.Context, payload []byte) {
+		runSchedules(ctx, tasks(o.limits().Reconcile), func(ctx context.Context, payload []byte) {
 			// A failed run is the function's to tell, and the next turn's to repeat.
 			_, _ = f.InvokeWait(ctx, payload, o.limits().Reconcile.Timeout)
 		})
 	}()
 	return s
+}
+
+// runSchedules runs each list of tasks, beside the others, until the context ends.
+func runSchedules(ctx context.Context, lists [][]task, invoke func(context.Context, []byte)) {
+	var wg sync.WaitGroup
+	for _, all := range lists {
+		wg.Go(func() { runSchedule(ctx, all, invoke) })
+	}
+	wg.Wait()
 }
 
 // runSchedule runs what is due, one after the other, until the context ends. A task that

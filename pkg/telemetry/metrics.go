@@ -31,8 +31,9 @@ type metric struct {
 }
 
 const (
-	unitCount  = "Count"
-	unitMillis = "Milliseconds"
+	unitCount   = "Count"
+	unitMillis  = "Milliseconds"
+	unitSeconds = "Seconds"
 )
 
 // ofEvent is what a message's outcome counts as. Outcomes that are not here count as nothing.
@@ -57,8 +58,10 @@ var ofEvent = map[string]string{
 // metricsOf reads a line's metrics from its message and members.
 func metricsOf(r slog.Record) []metric {
 	switch r.Message {
-	case PassMessage, OutboxMessage:
-		return ofReconcile(r)
+	case PassMessage:
+		return ofPass(r)
+	case OutboxMessage:
+		return ofOutbox(r)
 	case DeliveryMessage:
 		return ofDelivery(said(r))
 	case EventMessage:

@@ -21,36 +21,51 @@ const (
 
 	SentKey   = "sent"
 	FailedKey = "failed"
+	UnsentKey = "unsent"
+	OldestKey = "oldest_s" // seconds
+	HeldKey   = "held"
 )
 
-// ofReconcile reads the metrics of a pass or of a look at the outbox. Every one of them is
-// written, zeros too: an alarm on a metric that was never written has nothing to compare.
-func ofReconcile(r slog.Record) []metric {
-	names := []struct{ key, metric string }{
-		{ListedKey, limits.MetricListed}, {RequeuedKey, limits.MetricRequeued}, {StuckKey, limits.MetricStuck},
-		{DeferredKey, limits.MetricDeferred}, {CompleteKey, limits.MetricComplete},
+// ofPass reads the metrics of a pass. Every one of them is written, zeros too: an alarm on
+// a metric that was never written has nothing to compare.
+func ofPass(r slog.Record) []metric {
+	values := numbers(r)
+	return []metric{
+		count(limits.MetricListed, values[ListedKey]), count(limits.MetricRequeued, values[RequeuedKey]),
+		count(limits.MetricStuck, values[StuckKey]), count(limits.MetricDeferred, values[DeferredKey]),
+		count(limits.MetricComplete, values[CompleteKey]),
+		count(limits.MetricSuspicious, values[SuspiciousKey]+values[UnreadableKey]),
 	}
-	if r.Message == OutboxMessage {
-		names = []struct{ key, metric string }{{SentKey, limits.MetricOutboxSent}, {FailedKey, limits.MetricOutboxFailed}}
+}
+
+// ofOutbox reads the metrics of a look at the outbox, zeros too. What is left is no metric
+// where the line does not say it: it could not be counted, and that is not none.
+func ofOutbox(r slog.Record) []metric {
+	values := numbers(r)
+	m := []metric{count(limits.MetricOutboxSent, values[SentKey]), count(limits.MetricOutboxFailed, values[FailedKey])}
+	if _, counted := values[UnsentKey]; counted {
+		m = append(m, count(limits.MetricOutboxUnsent, values[UnsentKey]), count(limits.MetricOutboxHeld, values[HeldKey]),
+			metric{name: limits.MetricOutboxOldest, value: values[OldestKey], unit: unitSeconds})
 	}
+	return m
+}
+
+func count(name string, value int64) metric { return metric{name: name, value: value, unit: unitCount} }
+
+// numbers are a line's integers, and its booleans as 0 and 1.
+func numbers(r slog.Record) map[string]int64 {
 	values := map[string]int64{}
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Value.Kind() {
 		case slog.KindInt64:
 			values[a.Key] = a.Value.Int64()
 		case slog.KindBool:
+			values[a.Key] = 0
 			if a.Value.Bool() {
 				values[a.Key] = 1
 			}
 		}
 		return true
 	})
-	var m []metric
-	for _, n := range names {
-		m = append(m, metric{name: n.metric, value: values[n.key], unit: unitCount})
-	}
-	if r.Message == PassMessage {
-		m = append(m, metric{name: limits.MetricSuspicious, value: values[SuspiciousKey] + values[UnreadableKey], unit: unitCount})
-	}
-	return m
+	return values
 }

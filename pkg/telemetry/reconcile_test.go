@@ -27,8 +27,20 @@ func TestEveryPassIsCounted(t *testing.T) {
 			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Stuck,stage=live": 0, "Suspicious,stage=live": 0,
 			"Deferred,stage=live": 0, "Complete,stage=live": 0,
 		}},
-		{"a look at the outbox", telemetry.OutboxMessage, []any{telemetry.SentKey, 7, telemetry.FailedKey, 1},
-			map[string]float64{"OutboxSent,stage=live": 7, "OutboxFailed,stage=live": 1}},
+		{"a run of the outbox", telemetry.OutboxMessage, []any{
+			telemetry.SentKey, 7, telemetry.FailedKey, 1, telemetry.UnsentKey, 5, telemetry.OldestKey, int64(901), telemetry.HeldKey, 3,
+		}, map[string]float64{
+			"OutboxSent,stage=live": 7, "OutboxFailed,stage=live": 1,
+			"OutboxUnsent,stage=live": 5, "OutboxOldest,stage=live": 901, "OutboxHeld,stage=live": 3,
+		}},
+		{"an idle run of the outbox", telemetry.OutboxMessage, []any{
+			telemetry.SentKey, 0, telemetry.FailedKey, 0, telemetry.UnsentKey, 0, telemetry.OldestKey, int64(0), telemetry.HeldKey, 0,
+		}, map[string]float64{
+			"OutboxSent,stage=live": 0, "OutboxFailed,stage=live": 0,
+			"OutboxUnsent,stage=live": 0, "OutboxOldest,stage=live": 0, "OutboxHeld,stage=live": 0,
+		}},
+		{"a run that could not count what is left", telemetry.OutboxMessage, []any{telemetry.SentKey, 0, telemetry.FailedKey, 1},
+			map[string]float64{"OutboxSent,stage=live": 0, "OutboxFailed,stage=live": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
