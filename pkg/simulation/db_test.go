@@ -191,6 +191,7 @@ func (t *table) holds(key, condition string, names map[string]string, values att
 func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	old := t.items[key]
 	t.items[key] = fresh
+	t.w.checkRow(key, old, fresh)
 	if strings.HasPrefix(key, recordPrefix) {
 		t.w.recordWritten(p, key, old, fresh, values)
 	}

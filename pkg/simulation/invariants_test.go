@@ -53,7 +53,14 @@ func (w *world) recordWritten(p *proc, key string, old, fresh item, values attri
 // checkEffects: an event's own count is the number of generations that are done, at every
 // moment: no effect twice, none without done, no done without its effect.
 func (w *world) checkEffects(id, state string, gen int64) {
-	if w.fact(id).behaviour == unhandled {
+	f := w.fact(id)
+	switch {
+	case f.behaviour == unhandled:
+		return
+	case f.n > 0:
+		if state == string(idempotency.Done) {
+			w.checkShown(f)
+		}
 		return
 	}
 	want := gen
@@ -172,7 +179,7 @@ func (w *world) entered(p *proc, f *fact) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for o := range f.inside {
-		if o != p && !o.dead && !o.halted && !p.halted && w.plan.skew == 0 && f.behaviour != hangs && f.behaviour != kills {
+		if o != p && !o.dead && !o.halted && !p.halted && w.plan.clocksAgree() && f.behaviour != hangs && f.behaviour != kills {
 			w.violate("%s: processes %d and %d run its handler at the same time", f.id, o.id, p.id)
 		}
 	}
@@ -214,7 +221,7 @@ func (w *world) checkEnd() {
 		if takes && !w.settled(f) && !w.excused(f) {
 			w.violate("%s (%s) is %q after the fix and a redrive", f.id, f.behaviour, w.state(f))
 		}
-		if f.behaviour != unhandled {
+		if f.behaviour != unhandled && f.n == 0 {
 			shared[w.objectID(i)] += num(w.table.items["COUNT#"+f.id], "n")
 		}
 	}

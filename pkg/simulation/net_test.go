@@ -135,7 +135,7 @@ func (n *net) pass(t *tier) {
 	skew := w.skews[w.rng.IntN(len(w.skews))]
 	r, err := reconcile.New(reconcile.Config{
 		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Depth: depth{w},
-		Accounts: w.plan.policies.accounts(), Types: []string{"thing.happened"}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
+		Accounts: w.plan.policies.accounts(), Types: []string{"thing.happened", rowType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {
 		panic(err)

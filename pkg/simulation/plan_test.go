@@ -40,6 +40,11 @@ type plan struct {
 	retries    retries       // of Stripe
 	net        netPlan       // what is there when reconcile is
 	policies   policyPlan
+	rows       rowPlan
+	jump       float64 // that a worker's clock jumps, at a step
+	lag        float64 // that an invocation's deadline is of another clock than the worker's
+	// how far the queue's clock is off, and its servers' from that
+	queueClock, queueJitter time.Duration
 }
 
 func newPlan(rng *rand.Rand) plan {
@@ -70,8 +75,20 @@ func newPlan(rng *rand.Rand) plan {
 	if rng.IntN(policyShare) == 0 && !p.net.on {
 		p.policies = newPolicyPlan(rng)
 	}
+	if rng.IntN(rowShare) == 0 {
+		p.rows = newRowPlan(rng, p.events)
+		p.spread = time.Duration(1 + rng.Int64N(int64(3*time.Minute)))
+	}
+	if rng.IntN(2) == 0 {
+		p.jump, p.lag = chance(0.1), chance(0.5)
+		p.queueJitter = 2 * time.Second
+		p.queueClock = time.Duration((rng.Float64()*2 - 1) * float64(time.Minute))
+	}
 	return p
 }
+
+// clocksAgree reports whether all clocks of the plan do.
+func (p plan) clocksAgree() bool { return p.skew == 0 && p.jump == 0 && p.lag == 0 }
 
 // fate is what becomes of a call.
 type fate string
@@ -90,6 +107,11 @@ const (
 func (w *world) faulty(chance float64) bool { return !w.healed && w.rng.Float64() < chance }
 
 func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) }
+
+// around draws from -d to d.
+func (w *world) around(d time.Duration) time.Duration {
+	return time.Duration((w.rng.Float64()*2 - 1) * float64(d))
+}
 
 func (w *world) fate(c *call) fate {
 	if part, can := c.op.part(); can && w.fails(part) {
@@ -113,7 +135,11 @@ func (w *world) refusal(c *call) error {
 	}
 	switch c.op {
 	case opUpdate, opGet, opBatchGet, opCover, opCovered:
-		return []error{code("ThrottlingException"), code("TransactionConflictException"), code("InternalServerError"), code("ProvisionedThroughputExceededException"), code("AccessDeniedException")}[w.rng.IntN(5)]
+		all := []error{code("ThrottlingException"), code("InternalServerError"), code("ProvisionedThroughputExceededException"), code("AccessDeniedException"), code("TransactionConflictException")}
+		if time.Now().Before(w.outages[store].until) {
+			all = all[:4] // a store that is away has no transactions to conflict with
+		}
+		return all[w.rng.IntN(len(all))]
 	case opTransact:
 		return []error{code("ThrottlingException"), code("TransactionInProgressException"), code("InternalServerError"), conflicts(w.rng), code("AccessDeniedException")}[w.rng.IntN(5)]
 	default:

@@ -24,7 +24,9 @@ type message struct {
 	receives int
 	visible  time.Time
 	sent     time.Time
-	copied   int // step of the latest copy of it in the DLQ, -1 for none
+	first    time.Time     // receive
+	clock    time.Duration // how far the clock is off of the queue's server that has it
+	copied   int           // step of the latest copy of it in the DLQ, -1 for none
 }
 
 // receipt is of the latest receive.
@@ -47,7 +49,10 @@ func (q *standardQueue) add(body, eventID string, sent time.Time) {
 	if q == q.w.queue {
 		q.w.fact(eventID).messages++
 	}
-	q.messages = append(q.messages, &message{id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent, copied: -1})
+	q.messages = append(q.messages, &message{
+		id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent,
+		clock: q.w.plan.queueClock + q.w.around(q.w.plan.queueJitter), copied: -1,
+	})
 }
 
 func (q *standardQueue) find(id string) *message {
@@ -99,10 +104,13 @@ func (q *standardQueue) take(n int) []queue.Message {
 			m.body = ""
 			continue
 		}
-		m.receives++
+		if m.receives++; m.receives == 1 {
+			m.first = time.Now()
+		}
 		m.visible = time.Now().Add(q.visibility)
 		out = append(out, queue.Message{
-			ID: m.id, Receipt: m.receipt(), Body: m.body, Receives: m.receives, SentAt: m.sent,
+			ID: m.id, Receipt: m.receipt(), Body: m.body, Receives: m.receives,
+			SentAt: m.sent.Add(m.clock), FirstReceivedAt: m.first.Add(m.clock),
 		})
 	}
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.body == "" })
@@ -185,6 +193,7 @@ func invocation(batch []queue.Message) []byte {
 			MessageId: m.ID, ReceiptHandle: m.Receipt, Body: m.Body,
 			Attributes: map[string]string{
 				"ApproximateReceiveCount": strconv.Itoa(m.Receives), "SentTimestamp": strconv.FormatInt(m.SentAt.UnixMilli(), 10),
+				"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceivedAt.UnixMilli(), 10),
 			},
 		})
 	}

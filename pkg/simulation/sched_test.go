@@ -31,6 +31,7 @@ const (
 	opCovered    opName = "Query of the notes"
 	opList       opName = "a list of events"
 	opFetch      opName = "a fetch of an event"
+	opObject     opName = "a fetch of an object"
 	opWork       opName = "a handler's own work"
 )
 

@@ -41,6 +41,7 @@ func newBehaviour(rng *rand.Rand) behaviour {
 // fact is what the world knows of one event.
 type fact struct {
 	id        string
+	n         int // what its object shows from then on, 0 for an event of another type
 	behaviour behaviour
 	body      []byte
 	env       event.Envelope
@@ -77,17 +78,24 @@ func (w *world) objectID(event int) string { return fmt.Sprintf("obj_%d", event%
 func (w *world) happen() {
 	for i, b := range w.plan.behaviours {
 		id := fmt.Sprintf("evt_%d", i)
-		typ := "thing.happened"
-		if b == unhandled {
+		typ, n := "thing.happened", 0
+		switch {
+		case b == unhandled:
 			typ = "thing.unhandled"
+		case w.plan.rows.kept(i):
+			typ, n = rowType, i+1
 		}
 		at := time.Now().Add(w.plan.spread / time.Duration(w.plan.events) * time.Duration(i))
 		account, live := "", false
 		if w.plan.policies.on {
 			account, live = []string{"acct_eu", "acct_us"}[w.rng.IntN(2)], w.rng.IntN(5) > 0
 		}
-		f := &fact{id: id, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, inside: map[*proc]bool{}}
-		f.body = eventBody(f, typ, account, live, w.objectID(i))
+		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, inside: map[*proc]bool{}}
+		object := fmt.Appendf(nil, `{"id":%q,"object":"thing"}`, w.objectID(i))
+		if n > 0 {
+			object = subscription(w.objectID(i), n)
+		}
+		f.body = eventBody(f, typ, account, live, object)
 		for _, endpoint := range w.plan.policies.endpoints() {
 			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(w.upTo(time.Minute))})
 		}
@@ -102,11 +110,11 @@ func (w *world) happen() {
 }
 
 // eventBody is an event as Stripe signs it; account is "" for the platform's own.
-func eventBody(f *fact, typ, account string, live bool, object string) []byte {
+func eventBody(f *fact, typ, account string, live bool, object []byte) []byte {
 	if account != "" {
 		account = fmt.Sprintf(`"account":%q,`, account)
 	}
-	return fmt.Appendf(nil, `{"id":%q,"object":"event",%s"api_version":"2023-10-16","created":%d,"livemode":%t,"type":%q,"data":{"object":{"id":%q,"object":"thing"}}}`,
+	return fmt.Appendf(nil, `{"id":%q,"object":"event",%s"api_version":"2023-10-16","created":%d,"livemode":%t,"type":%q,"data":{"object":%s}}`,
 		f.id, account, f.created, live, typ, object)
 }
 
@@ -149,7 +157,7 @@ func (secrets) Refetched(context.Context, string) ([]string, error) { return []s
 // guarantees of the record keep at one for each generation, and in one that events share.
 type business struct{ w *world }
 
-func (b business) Handles(e event.Envelope) bool { return e.Type == "thing.happened" }
+func (b business) Handles(e event.Envelope) bool { return e.Type != "thing.unhandled" }
 
 func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects dispatch.Effects, err error) {
 	defer func() {
@@ -161,6 +169,9 @@ func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects disp
 	defer b.leave(procOf(ctx), f)
 	if err := b.misbehave(ctx, f); err != nil {
 		return nil, err
+	}
+	if f.n > 0 {
+		return b.w.subscriptions().Dispatch(context.WithValue(ctx, forEvent{}, in.ID), in)
 	}
 	own, err := b.count(ctx, "COUNT#"+in.ID, in.ID)
 	if err != nil {

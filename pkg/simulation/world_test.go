@@ -86,7 +86,7 @@ func newWorldOf(p plan, rng *rand.Rand, trace func(string)) *world {
 	w.dead = &standardQueue{w: w, name: "d", retention: w.limits.DLQRetention, visibility: 2 * time.Minute}
 	w.queue = &standardQueue{w: w, name: "m", retention: w.limits.SourceRetention, visibility: w.limits.Visibility, maxReceives: w.plan.maxReceives}
 	for range w.plan.workers {
-		w.skews = append(w.skews, time.Duration((w.rng.Float64()*2-1)*float64(w.plan.skew)))
+		w.skews = append(w.skews, w.around(w.plan.skew))
 	}
 	var err error
 	if w.ingest, err = ingest.New(ingest.Config{Secrets: secrets{}, Sender: sender{w}, Limits: w.limits}); err != nil {
@@ -325,6 +325,9 @@ func (w *world) disturb() {
 	if w.faulty(w.plan.operator) {
 		w.operate()
 	}
+	if w.faulty(w.plan.jump) {
+		w.jump()
+	}
 	if w.faulty(w.plan.policies.change) {
 		w.repolicy()
 	}
@@ -453,7 +456,7 @@ func (w *world) poll(worker int) {
 		return
 	}
 	p := &proc{name: fmt.Sprintf("consumer of %d messages", len(batch)), ends: time.Now().Add(w.limits.ConsumerTimeout)}
-	skew := w.skews[worker]
+	skew, lag := w.clocks(worker)
 	for _, m := range batch {
 		p.batch = append(p.batch, w.taken(m))
 	}
@@ -463,7 +466,7 @@ func (w *world) poll(worker int) {
 	}
 	c, err := consumer.New(consumer.Config{
 		Store: watched{w}, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l, Policies: w.policies,
-		Now: func() time.Time { return w.clock(p).Add(skew) }, Rand: w.random,
+		Now: func() time.Time { return w.clock(p).Add(skew()) }, Rand: w.random,
 		Owner: func() string { return "own" + strconv.FormatInt(w.owners.Add(1), 10) },
 		Exit:  func(int) { w.asksToDie(p); runtime.Goexit() },
 	})
@@ -485,7 +488,14 @@ func (w *world) poll(worker int) {
 			}
 		}
 	}
-	w.spawn(p, func(ctx context.Context) { answer, failure = sqsqueue.NewLambdaHandler(c).Invoke(ctx, payload) })
+	w.spawn(p, func(ctx context.Context) {
+		if lag != nil {
+			lagged, cancel := context.WithDeadline(ctx, p.ends.Add(*lag))
+			defer cancel()
+			ctx = lagged
+		}
+		answer, failure = sqsqueue.NewLambdaHandler(c).Invoke(ctx, payload)
+	})
 }
 
 // sameEvent reports whether two messages of a batch are of one event.
@@ -506,6 +516,25 @@ func (w *world) sameEvent(batch []queue.Message) bool {
 func (w *world) clock(p *proc) time.Time {
 	w.halt(p)
 	return time.Now()
+}
+
+// clocks draws those of an invocation: how far the worker's is off, at each look, and how far
+// Lambda's is off from that, nil for a deadline by the worker's own.
+func (w *world) clocks(worker int) (skew func() time.Duration, lag *time.Duration) {
+	if !w.faulty(w.plan.lag) {
+		return func() time.Duration { return w.skews[worker] }, nil
+	}
+	w.met("a deadline of another clock")
+	off := w.around(25 * time.Second)
+	return func() time.Duration { return 0 }, &off
+}
+
+// jump sets a worker's clock.
+func (w *world) jump() {
+	worker := w.rng.IntN(len(w.skews))
+	w.skews[worker] = w.around(time.Minute)
+	w.log("the clock of worker %d jumps: it is off by %v", worker, w.skews[worker])
+	w.met("a clock jumps")
 }
 
 // asksToDie notes that a process's own code ends it.
