@@ -93,9 +93,9 @@ func passes(cfg config.Reconcile, table *dynamodb.Client, queue *sqs.Client, str
 		return nil, err
 	}
 	return reconcile.New(reconcile.Config{
-		Lister: stripe, Records: records, Coverage: coverage,
+		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage,
 		Sender: sqsqueue.NewSender(queue, cfg.QueueURL, cfg.Limits), Depth: sqsqueue.NewDepth(queue, cfg.QueueURL),
-		Types: handlers.Types(), Accounts: cfg.Accounts, Limits: cfg.Limits, Logger: log,
+		Types: handlers.Types(), Accounts: cfg.Accounts, Policies: cfg.Endpoints, Begin: cfg.Begin, Limits: cfg.Limits, Logger: log,
 	})
 }
 
@@ -126,6 +126,9 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	}
 	started := time.Now()
 	r, err := t.passes.Run(ctx, in.Task)
+	for _, e := range r.Excluded {
+		t.log.Info(telemetry.ExclusionMessage, "account", e.Account, "endpoint", e.Endpoint, "reason", e.Reason, telemetry.IgnoredKey, max(e.Events, 1))
+	}
 	level, text := slog.LevelInfo, ""
 	if !r.Complete() || err != nil {
 		level = slog.LevelWarn
@@ -135,7 +138,7 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	}
 	t.log.Log(ctx, level, telemetry.PassMessage,
 		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp, "left_over", r.LeftOver,
-		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Enqueued(), "missing", r.Missed, telemetry.StuckKey, r.Stuck, "revived", r.Revived,
+		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Requeued(), "unrecorded", r.Unrecorded, "stuck", r.Stuck, "revived", r.Revived,
 		telemetry.SuspiciousKey, r.Suspicious, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
 		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
 	return err

@@ -14,8 +14,8 @@ func Alarms() []string {
 	return []string{
 		"ingest-errors", "ingest-throttles", "api-errors", "ingest-slow", "secret-mismatch", "silence",
 		"queue-age", "in-flight", "dead-letters", "dead-letters-expire",
-		"consumer-errors", "consumer-throttles", "consumer-failures", "superseded",
-		"reconcile-incomplete", "events-missed", "records-stuck", "events-suspicious", "outbox-unsent", "outbox-late",
+		"consumer-errors", "consumer-throttles", "consumer-failures", "no-time", "superseded",
+		"reconcile-incomplete", "events-missed", "events-suspicious", "outbox-unsent", "outbox-late",
 	}
 }
 
@@ -53,9 +53,9 @@ func alarmsAreThere(t Template, _ limits.Limits) []string {
 func metricsAreCounted(t Template, _ limits.Limits) []string {
 	counted := []string{
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricDone, limits.MetricDuplicate,
-		limits.MetricBusy, limits.MetricFailed, limits.MetricDeadLettered, limits.MetricSuperseded, limits.MetricStoreDown, limits.MetricAge,
+		limits.MetricBusy, limits.MetricFailed, limits.MetricDeadLettered, limits.MetricSuperseded, limits.MetricStoreDown, limits.MetricAge, limits.MetricNoTime,
 		limits.MetricPolicyIgnored,
-		limits.MetricListed, limits.MetricMissed, limits.MetricRequeued, limits.MetricStuck, limits.MetricSuspicious, limits.MetricDeferred, limits.MetricComplete,
+		limits.MetricListed, limits.MetricMissed, limits.MetricRequeued, limits.MetricSuspicious, limits.MetricDeferred, limits.MetricComplete,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed, limits.MetricOutboxUnsent, limits.MetricOutboxOldest, limits.MetricOutboxHeld,
 	}
 	var f faults

@@ -26,6 +26,7 @@ func All() []Check {
 	return []Check{
 		{"functions run what make build makes", functionsRun},
 		{"functions have their environment", functionsHaveEnvironment},
+		{"reconcile and the consumer have one policy", policiesAgree},
 		{"numbers are the code's", numbersAreTheCodes},
 		{"logs end", logsEnd},
 		{"a batch fails in part", batchFailsInPart},

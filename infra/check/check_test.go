@@ -218,6 +218,12 @@ func mutations() []mutation {
 		{"reconcile reads every index", grants, "ReconcileRole", func(b broken) {
 			b.statement("ReconcileRole", 2)["Resource"] = map[string]any{"Fn::Join": []any{"", []any{map[string]any{"Fn::GetAtt": []any{"Table", "Arn"}}, "/index/open-upd"}}}
 		}},
+		{"another policy for reconcile", "reconcile and the consumer have one policy", "Reconcile", func(b broken) {
+			in(b.properties("Reconcile"), "Environment", "Variables")["TOLLGATE_ENDPOINTS"] = "{}"
+		}},
+		{"no policy for reconcile", "reconcile and the consumer have one policy", "Reconcile", func(b broken) {
+			delete(in(b.properties("Reconcile"), "Environment", "Variables"), "TOLLGATE_ENDPOINTS")
+		}},
 		{"reconcile without a key", "functions have their environment", "Reconcile", func(b broken) {
 			delete(in(b.properties("Reconcile"), "Environment", "Variables"), "TOLLGATE_API_KEY_SECRET_ID")
 		}},

@@ -48,7 +48,7 @@ func environment() map[string]map[string]string {
 func functionsHaveEnvironment(t Template, _ limits.Limits) []string {
 	var f faults
 	optional := map[string][]string{
-		"TOLLGATE_ALLOW_IPS": {ingest}, "TOLLGATE_ENDPOINTS": {consumer}, "TOLLGATE_RECONCILE": {reconcile}, "TOLLGATE_BEGIN": {consumer, reconcile}, "TOLLGATE_HOLD_AFTER": {consumer},
+		"TOLLGATE_ALLOW_IPS": {ingest}, "TOLLGATE_ENDPOINTS": {consumer, reconcile}, "TOLLGATE_RECONCILE": {reconcile}, "TOLLGATE_BEGIN": {consumer, reconcile}, "TOLLGATE_HOLD_AFTER": {consumer},
 	}
 	for name, wanted := range environment() {
 		variables, _ := t.at(name, "Environment", "Variables").(map[string]any)
@@ -61,6 +61,17 @@ func functionsHaveEnvironment(t Template, _ limits.Limits) []string {
 			f.must(known || slices.Contains(optional[variable], name), name, "%s is nothing that the function reads", variable)
 			f.must(!looksSecret(short(value)), name, "%s holds a secret for everyone who may see the function", variable)
 		}
+	}
+	return f
+}
+
+// policiesAgree: a pass that asks other policies than the consumer sends what the consumer
+// excludes, again and again, or leaves out what it takes.
+func policiesAgree(t Template, _ limits.Limits) []string {
+	var f faults
+	for _, variable := range []string{"TOLLGATE_ENDPOINTS", "TOLLGATE_BEGIN"} {
+		ours, theirs := short(t.at(reconcile, "Environment", "Variables", variable)), short(t.at(consumer, "Environment", "Variables", variable))
+		f.must(ours == theirs, reconcile, "%s is %s, the consumer's is %s", variable, ours, theirs)
 	}
 	return f
 }

@@ -31,7 +31,6 @@ func signals() []string {
 		"superseded Tollgate Superseded Sum stage",
 		"reconcile-incomplete Tollgate Complete Sum stage",
 		"events-missed Tollgate Missed Sum stage",
-		"records-stuck Tollgate Stuck Sum stage",
 		"events-suspicious Tollgate Suspicious Sum stage",
 		"outbox-unsent Tollgate OutboxFailed Sum stage",
 		"outbox-late Tollgate OutboxOldest Maximum stage",

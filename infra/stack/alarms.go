@@ -161,10 +161,6 @@ func (p *parts) reconcileAlarms() []alarm {
 		metrics:   []metric{p.own("m", limits.MetricMissed, sum)},
 		threshold: 1, period: every, breaching: 3, periods: 4,
 	}, {
-		name: "records-stuck", says: "Events failed, and then nothing tried them again.",
-		metrics:   []metric{p.own("m", limits.MetricStuck, sum)},
-		threshold: 1, period: every, breaching: 2, periods: 8,
-	}, {
 		name: "events-suspicious", says: "An event and its record contradict each other, or an event cannot be read.",
 		metrics:   []metric{p.own("m", limits.MetricSuspicious, sum)},
 		threshold: 1, period: every, breaching: 1, periods: 1,

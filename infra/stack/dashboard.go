@@ -143,7 +143,6 @@ func (p *parts) reconcileGraphs() []graph {
 		{"Reconcile: found", []line{
 			{"requeued", p.own("m", limits.MetricRequeued, sum)},
 			{"missed", p.own("m", limits.MetricMissed, sum)},
-			{"stuck", p.own("m", limits.MetricStuck, sum)},
 			{"suspicious", p.own("m", limits.MetricSuspicious, sum)},
 			{"deferred", p.own("m", limits.MetricDeferred, sum)},
 		}},

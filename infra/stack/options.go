@@ -96,6 +96,8 @@ func FromContext(get func(key string) any, bundles string) (Options, error) {
 	o.Endpoints = endpoints
 	o.Reconcile, err = compactAccounts(r.text("reconcile", ""))
 	r.must(err == nil, "reconcile", "%v", err)
+	err = mapsToTakers(o.Reconcile, o.Endpoints)
+	r.must(err == nil, "reconcile", "%v", err)
 	o.Begin = r.text("begin", "")
 	if o.Begin != "" {
 		at, err := time.Parse(time.RFC3339, o.Begin)

@@ -56,6 +56,9 @@ func (p *parts) addReconcile() {
 	if p.Reconcile != "" {
 		f.env["TOLLGATE_RECONCILE"] = str(p.Reconcile)
 	}
+	if p.Endpoints != "" {
+		f.env["TOLLGATE_ENDPOINTS"] = str(p.Endpoints)
+	}
 	if p.Begin != "" {
 		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
 	}

@@ -178,7 +178,8 @@ func TestContext(t *testing.T) {
 		{"several endpoints", map[string]string{"stage": "live", "endpoints": `{"connect": {"accounts": ["acct_1"]}, "default": {"livemode": [true], "accounts": ["-"]}}`}, []want{
 			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`},
 		}},
-		{"several accounts", map[string]string{"reconcile": `{"acct_1": "connect", "-": "default"}`}, []want{
+		{"several accounts", map[string]string{"reconcile": `{"acct_1": "connect", "-": "default"}`, "endpoints": `{"connect":{"accounts":["acct_1"]}}`}, []want{
+			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, `{"connect":{"livemode":[false],"accounts":["acct_1"]},"default":{"livemode":[false]}}`},
 			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_RECONCILE"}, `{"-":"default","acct_1":"connect"}`},
 		}},
 		{"a begin of history", map[string]string{"begin": "2026-11-21T12:00:00+01:00"}, []want{
@@ -367,6 +368,17 @@ func TestFromContextRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+	for name, context := range map[string]map[string]string{
+		"an account that its endpoint leaves out": {"reconcile": `{"acct_1":"connect"}`, "endpoints": `{"connect":{"accounts":["acct_2"]}}`},
+		"the platform's own, without a map":       {"endpoints": `{"default":{"accounts":["acct_2"]}}`},
+		"too much for one function's environment": {
+			"reconcile": fmt.Sprintf(`{%q:"default"}`, "acct_"+strings.Repeat("1", 2000)), "endpoints": fmt.Sprintf(`{"a":{"accounts":[%q]}}`, strings.Repeat("a", 2000)),
+		},
+	} {
+		if _, err := stack.FromContext(lookup(context), "dist"); err == nil || !strings.HasPrefix(err.Error(), "context reconcile is ") || strings.Count(err.Error(), "context ") != 1 {
+			t.Errorf("%s: %v, want a fault of reconcile", name, err)
+		}
 	}
 	_, err := stack.FromContext(lookup(map[string]string{"alarm-topic": "arn:aws:sns:eu-central-1:123456789012:t", "alarm-email": "ops@example.com"}), "dist")
 	if err == nil || !strings.Contains(err.Error(), "together with alarm-email") {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/policy"
 )
 
 // ParseAccounts reads accounts in the form of TOLLGATE_RECONCILE; "" is none.
@@ -15,6 +17,28 @@ func ParseAccounts(text string) (map[string]string, error) {
 	r := reader{lookup: func(string) (string, bool) { return text, true }}
 	return r.accounts("reconcile"), r.err()
 }
+
+// takers notes the accounts whose endpoint takes no event of them, in no mode: reconcile
+// would compare nothing of them. The endpoint's mode and the key's are not compared here,
+// as the key is not known: see reconcile.Excluded.
+func (r *reader) takers(name string, accounts map[string]string, policies map[string]policy.Policy) {
+	if accounts == nil {
+		accounts = map[string]string{"": defaultEndpoint}
+	}
+	for _, account := range slices.Sorted(maps.Keys(accounts)) {
+		test := event.Envelope{Account: account, Endpoint: accounts[account]}
+		live := test
+		live.Livemode = true
+		p := policies[test.Endpoint]
+		if p.Judge(live).Action != policy.Accept && p.Judge(test).Action != policy.Accept {
+			r.fault(name, "lists account %q under endpoint %q, which takes none of its events in TOLLGATE_ENDPOINTS: add it to the accounts there, or name another endpoint",
+				cmp.Or(account, platform), test.Endpoint)
+		}
+	}
+}
+
+// defaultEndpoint is the endpoint of the platform's own account when no accounts are named.
+const defaultEndpoint = "default"
 
 // accounts reads which accounts are listed, each with the endpoint whose policy its
 // events come under. In the environment:

@@ -32,6 +32,29 @@ func TestLoadReconcile(t *testing.T) {
 	}
 }
 
+// TestAccountsUnderEndpointsThatExcludeThem are a fault of the configuration where the
+// endpoint takes none of their events, whatever the key's mode is.
+func TestAccountsUnderEndpointsThatExcludeThem(t *testing.T) {
+	const both = `{"-":"default","acct_1":"connect"}`
+	for _, c := range []struct{ name, accounts, endpoints, want string }{
+		{"no policies", both, "", ""},
+		{"others", both, `{"other":{"accounts":["acct_2"]}}`, ""},
+		{"each takes its own", both, `{"default":{"accounts":["-"]},"connect":{"accounts":["acct_2","acct_1"]}}`, ""},
+		{"one mode", both, `{"default":{"livemode":[false]},"connect":{"livemode":[true],"accounts":["acct_1"]}}`, ""},
+		{"left out", both, `{"connect":{"accounts":["acct_2"],"on_mismatch":"ignore"}}`, `account "acct_1" under endpoint "connect"`},
+		{"left out of one mode", both, `{"connect":{"livemode":[true],"accounts":["acct_2"]}}`, `account "acct_1" under endpoint "connect"`},
+		{"the platform's own", both, `{"default":{"accounts":["acct_1"]}}`, `account "-" under endpoint "default"`},
+		{"the platform's own without a map", "", `{"default":{"accounts":["acct_1"]}}`, `account "-" under endpoint "default"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := LoadReconcile(with(map[string]string{"TOLLGATE_RECONCILE": c.accounts, "TOLLGATE_ENDPOINTS": c.endpoints}))
+			if (err != nil) != (c.want != "") || err != nil && (!strings.HasPrefix(err.Error(), "TOLLGATE_RECONCILE ") || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestReconcileFaults(t *testing.T) {
 	for _, c := range []struct{ name, variable, value, want string }{
 		{"no table", "TOLLGATE_TABLE", "", "is not set"},

@@ -127,6 +127,7 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 		Begin:          r.time("TOLLGATE_BEGIN"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 	}
+	r.takers("TOLLGATE_RECONCILE", c.Accounts, c.Endpoints)
 	return c, r.err()
 }
 

@@ -457,24 +457,27 @@ func TestEndpoint(t *testing.T) {
 }
 
 type coverage struct {
-	notes []reconcile.Covered
-	err   error
+	notes  []reconcile.Covered
+	broken []string
+	err    error
 }
 
-func (c coverage) Covered(_ context.Context, from, to time.Time) (list []reconcile.Covered, err error) {
+func (c coverage) Covered(_ context.Context, from, to time.Time) (list []reconcile.Covered, broken []string, err error) {
 	for _, n := range c.notes {
 		if !n.From.Before(from) && n.From.Before(to) {
 			list = append(list, n)
 		}
 	}
-	return list, c.err
+	return list, c.broken, c.err
 }
 
 func TestReconcile(t *testing.T) {
 	pass := func(tier string, ago time.Duration, errors int) reconcile.Covered {
 		return reconcile.Covered{Tier: tier, From: now.Add(-ago - 3*time.Hour), DoneAt: now.Add(-ago), Errors: errors}
 	}
-	of := func(s Site, notes ...reconcile.Covered) Check { return CheckReconcile(coverage{notes, nil}, s, clock) }
+	of := func(s Site, notes ...reconcile.Covered) Check {
+		return CheckReconcile(coverage{notes: notes}, s, clock)
+	}
 	healthy(t, of(site(), pass(reconcile.Quarter, time.Hour, 3), pass(reconcile.Quarter, 44*time.Minute, 0)))
 	has(t, of(site(), pass(reconcile.Quarter, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
 	has(t, of(site(), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "no pass"})
@@ -494,5 +497,13 @@ func TestReconcile(t *testing.T) {
 		want{"reconcile", Warn, "no pass over account acct_2 in test mode"})
 	has(t, of(Site{Local: true, Limits: limits.AWS()}, never(time.Hour, 46*time.Minute)), want{"reconcile", Warn, "no pass over account acct_2"})
 	has(t, of(site(), never(time.Hour, time.Minute)), want{"reconcile", Warn, "no pass over Stripe's list"})
+	closed := never(2*time.Hour, time.Hour)
+	closed.Endpoint, closed.Excluded = "connect", "livemode"
+	stale := pass(reconcile.Quarter, 5*time.Hour, 0)
+	stale.Account = "acct_2"
+	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), stale, never(12*time.Hour, 12*time.Hour), closed), want{"reconcile", Warn, "endpoint connect excludes it (livemode)"})
+	healthy(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), closed, never(time.Hour, 44*time.Minute))) // the policy was opened since
+	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Quarter, time.Minute, 0)}, broken: []string{"COVER#x"}}, site(), clock),
+		want{"reconcile", Warn, "COVER#x"})
 	has(t, CheckReconcile(coverage{err: errDenied}, site(), clock), want{"reconcile", Warn, "not known"})
 }

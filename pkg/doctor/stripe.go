@@ -77,12 +77,13 @@ func CheckEndpoint(e Endpoints) Check {
 
 // Coverage tells which slices of Stripe's list were compared.
 type Coverage interface {
-	// Covered returns the notes of slices that begin in [from, to).
-	Covered(ctx context.Context, from, to time.Time) ([]reconcile.Covered, error)
+	// Covered returns the notes of slices that begin in [from, to), and the keys of those
+	// that cannot be read.
+	Covered(ctx context.Context, from, to time.Time) (notes []reconcile.Covered, broken []string, err error)
 }
 
 // CheckReconcile wants a pass of the last three quarters of an hour, over each account that
-// was compared within a day or is to be.
+// was compared within a day or is to be, and no account that a policy excludes.
 func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "reconcile"}
@@ -90,17 +91,28 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		late := 3 * l.Quarter.Every
 		at := now()
 		// A pass is filed under the beginning of its window.
-		notes, err := c.Covered(ctx, at.Add(-l.Quarter.Span-l.SettleLag-24*time.Hour), at)
+		notes, broken, err := c.Covered(ctx, at.Add(-l.Quarter.Span-l.SettleLag-24*time.Hour), at)
 		if err != nil {
 			return unknown(f.name, err, "dynamodb:Query on the table's index list")
 		}
+		for _, key := range broken {
+			f.warn("delete the item: a pass compares its slice again", "the note %s of a finished slice cannot be read", key)
+		}
+		excluded := reconcile.ExcludedBy(notes)
+		for _, n := range excluded {
+			f.warn("change endpoints or reconcile in the stack's configuration: an event of it whose delivery is lost is never brought back",
+				"%s is not compared: the policy of endpoint %s excludes it (%s)", streamWords(n.Stream()), n.Endpoint, n.Excluded)
+		}
+		notes = slices.DeleteFunc(notes, func(n reconcile.Covered) bool {
+			return slices.ContainsFunc(excluded, func(x reconcile.Covered) bool { return x.Stream() == n.Stream() })
+		})
 		last, newest := lastPasses(notes)
 		never := neverPassed(notes, last, at.Add(-late))
 		const do = "does the reconcile function run? Look at its alarms and its log; tollgate reconcile report names the gaps"
 		switch {
-		case len(last)+len(never) == 0 && s.Local:
+		case len(last)+len(never)+len(f.list) == 0 && s.Local:
 			return []Finding{{f.name, Skipped, "no pass has run here", ""}}
-		case len(last)+len(never) == 0:
+		case len(last)+len(never)+len(excluded) == 0:
 			f.warn(do, "no pass over Stripe's list ended within a day: what Stripe does not deliver is not noticed")
 		}
 		for _, stream := range never {
@@ -140,7 +152,7 @@ func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.
 func neverPassed(notes []reconcile.Covered, last map[reconcile.Stream]reconcile.Covered, by time.Time) (never []reconcile.Stream) {
 	for _, n := range notes {
 		of := n.Stream()
-		if _, passed := last[of]; n.Tier == reconcile.Configured && n.DoneAt.Before(by) && !passed && !slices.Contains(never, of) {
+		if _, passed := last[of]; n.Tier == reconcile.Configured && n.Excluded == "" && n.DoneAt.Before(by) && !passed && !slices.Contains(never, of) {
 			never = append(never, of)
 		}
 	}

@@ -96,7 +96,7 @@ func beginOf(it map[string]any) (s reconcile.Stream, at time.Time, err error) {
 }
 
 // Oldest returns the starts of the oldest notes that scheduled passes left of these
-// accounts; one without a note is left out. It reads the notes from the oldest month on
+// accounts while no policy excluded them; one without a note is left out. It reads the notes from the oldest month on
 // until it has found all, which for an account without a note means all that did not
 // expire: some 1 MB for 5,000 notes.
 func (c *Coverage) Oldest(ctx context.Context, streams []reconcile.Stream, now time.Time) (map[reconcile.Stream]time.Time, error) {
@@ -119,7 +119,7 @@ func (c *Coverage) Oldest(ctx context.Context, streams []reconcile.Stream, now t
 // oldest goes through one month's notes, by their starts.
 func (c *Coverage) oldest(ctx context.Context, list string, wanted map[string]reconcile.Stream, found map[reconcile.Stream]time.Time) error {
 	q := Listed{}.query(c.reader.table, list)
-	q.ProjectionExpression = aws.String("pk")
+	q.ProjectionExpression = aws.String("pk, excluded")
 	for {
 		out, err := c.reader.client.Query(ctx, q)
 		if err != nil {
@@ -128,7 +128,9 @@ func (c *Coverage) oldest(ctx context.Context, list string, wanted map[string]re
 		for _, key := range out.Items {
 			name, tier, at := coverOf(key)
 			s, asked := wanted[name]
-			if _, older := found[s]; !asked || older || tier == reconcile.Backfill || at.IsZero() {
+			_, older := found[s]
+			_, excluded := key["excluded"]
+			if !asked || older || excluded || tier == reconcile.Backfill || at.IsZero() {
 				continue
 			}
 			if found[s] = at; len(found) == len(wanted) {

@@ -115,6 +115,10 @@ func TestOldestNote(t *testing.T) {
 	} {
 		note(n.tier, n.account, n.live, ago(n.days))
 	}
+	excluded := reconcile.Covered{Account: "acct_new", Tier: reconcile.Configured, From: ago(30), To: ago(30), DoneAt: now, Excluded: "livemode"}
+	if err := c.Cover(t.Context(), excluded); err != nil {
+		t.Fatal(err)
+	}
 	broken := item{"pk": str("COVER#test#acct_new#weekly#yesterday"), "lst": str(coverList(now)), "at": str(second(ago(1)))}
 	if _, err := raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: broken}); err != nil {
 		t.Fatal(err)

@@ -48,24 +48,30 @@ func NewCoverage(client CoverageClient, r *Reader) (*Coverage, error) {
 
 // Cover notes a finished slice.
 func (c *Coverage) Cover(ctx context.Context, n reconcile.Covered) error {
-	_, err := c.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &c.reader.table,
-		Item: item{
-			"pk": str(coverKey(n)), "kind": str("coverage"), "lst": str(coverList(n.From)), "at": str(second(n.From)),
-			"mode": str(event.Mode(n.Livemode)), "account": str(n.Account), "tier": str(n.Tier),
-			"from": num(n.From.Unix()), "to": num(n.To.Unix()),
-			"listed": num(int64(n.Listed)), "known": num(int64(n.Known)), "enqueued": num(int64(n.Enqueued)), "errors": num(int64(n.Errors)),
-			"done_at": millis(n.DoneAt), "exp": num(n.DoneAt.Add(c.ttl).Unix()),
-		},
-	})
-	if err != nil {
+	it := item{
+		"pk": str(coverKey(n)), "kind": str("coverage"), "lst": str(coverList(n.From)), "at": str(second(n.From)),
+		"mode": str(event.Mode(n.Livemode)), "account": str(n.Account), "tier": str(n.Tier),
+		"from": num(n.From.Unix()), "to": num(n.To.Unix()),
+		"listed": num(int64(n.Listed)), "known": num(int64(n.Known)), "enqueued": num(int64(n.Enqueued)), "errors": num(int64(n.Errors)),
+		"done_at": millis(n.DoneAt), "exp": num(n.DoneAt.Add(c.ttl).Unix()),
+	}
+	if !n.Since.IsZero() {
+		it["since"] = millis(n.Since)
+	}
+	for name, text := range map[string]string{"endpoint": n.Endpoint, "excluded": n.Excluded} {
+		if text != "" {
+			it[name] = str(text)
+		}
+	}
+	if _, err := c.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &c.reader.table, Item: it}); err != nil {
 		return readError("note slice "+coverKey(n), err)
 	}
 	return nil
 }
 
-// Covered returns the notes of slices that begin in [from, to).
-func (c *Coverage) Covered(ctx context.Context, from, to time.Time) (notes []reconcile.Covered, err error) {
+// Covered returns the notes of slices that begin in [from, to), and the keys of those that
+// cannot be read.
+func (c *Coverage) Covered(ctx context.Context, from, to time.Time) (notes []reconcile.Covered, broken []string, err error) {
 	from, to = from.UTC(), to.UTC()
 	month := time.Date(from.Year(), from.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for ; month.Before(to); month = month.AddDate(0, 1, 0) {
@@ -73,14 +79,14 @@ func (c *Coverage) Covered(ctx context.Context, from, to time.Time) (notes []rec
 		for {
 			items, cursor, err := c.reader.Listed(ctx, coverList(month), page)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			for _, it := range items {
-				n, err := coveredOf(it)
-				if err != nil {
-					return nil, err
+				if n, ok := coveredOf(it); ok {
+					notes = append(notes, n)
+				} else {
+					broken = append(broken, fmt.Sprint(it["pk"]))
 				}
-				notes = append(notes, n)
 			}
 			if cursor == "" {
 				break
@@ -88,33 +94,37 @@ func (c *Coverage) Covered(ctx context.Context, from, to time.Time) (notes []rec
 			page.Cursor = cursor
 		}
 	}
-	return notes, nil
+	return notes, broken, nil
 }
 
-func coveredOf(it map[string]any) (reconcile.Covered, error) {
-	var wrong string
+// coveredOf reads a note; false when an attribute is missing or of another type than ours.
+func coveredOf(it map[string]any) (n reconcile.Covered, ok bool) {
+	ok = true
 	text := func(name string) string {
-		s, ok := it[name].(string)
-		if !ok {
-			wrong = name
-		}
+		s, is := it[name].(string)
+		ok = ok && is
 		return s
 	}
 	number := func(name string) int64 {
-		n, ok := it[name].(int64)
-		if !ok {
-			wrong = name
-		}
+		n, is := it[name].(int64)
+		ok = ok && is
 		return n
 	}
-	n := reconcile.Covered{
+	n = reconcile.Covered{
 		Livemode: text("mode") == event.Mode(true), Account: text("account"), Tier: text("tier"),
 		From: time.Unix(number("from"), 0).UTC(), To: time.Unix(number("to"), 0).UTC(),
 		Listed: int(number("listed")), Known: int(number("known")), Enqueued: int(number("enqueued")), Errors: int(number("errors")),
 		DoneAt: time.UnixMilli(number("done_at")).UTC(),
 	}
-	if wrong != "" {
-		return n, fmt.Errorf("read note %v: attribute %s is not ours", it["pk"], wrong)
+	// Added later, and only where they are needed.
+	if it["since"] != nil {
+		n.Since = time.UnixMilli(number("since")).UTC()
 	}
-	return n, nil
+	if it["endpoint"] != nil {
+		n.Endpoint = text("endpoint")
+	}
+	if it["excluded"] != nil {
+		n.Excluded = text("excluded")
+	}
+	return n, ok
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func TestCoverageComesBackWhole(t *testing.T) {
 			want = append(want, note)
 		}
 	}
-	got, err := c.Covered(t.Context(), begin.Add(time.Second), begin.Add(299*time.Hour))
+	got, _, err := c.Covered(t.Context(), begin.Add(time.Second), begin.Add(299*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +89,8 @@ func TestCoverageOfNothing(t *testing.T) {
 	for _, account := range []string{"", "acct_1"} {
 		want = append(want, reconcile.Covered{Account: account, Tier: reconcile.Configured, From: day, To: day.Add(-time.Second), DoneAt: day})
 	}
+	want[0].Since, want[0].Endpoint = day.Add(-time.Hour), "default"
+	want[1].Excluded, want[1].Endpoint = "livemode", "connect"
 	before := reconcile.Covered{Tier: reconcile.Nightly, From: day.Add(-time.Hour), To: day.Add(-time.Second), DoneAt: day}
 	after := reconcile.Covered{Tier: reconcile.Quarter, From: day.Add(time.Second), To: day.Add(time.Hour), DoneAt: day}
 	for _, n := range append(want, before, after) {
@@ -95,10 +98,46 @@ func TestCoverageOfNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := c.Covered(t.Context(), day, day.Add(time.Second))
+	got, _, err := c.Covered(t.Context(), day, day.Add(time.Second))
 	slices.SortFunc(got, func(a, b reconcile.Covered) int { return cmp.Compare(a.Account, b.Account) })
 	if d := gocmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, d)
+	}
+}
+
+// TestNoteThatCannotBeRead is passed over and named, and hides no other.
+func TestNoteThatCannotBeRead(t *testing.T) {
+	c, reader, raw := coverage(t)
+	at := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	note := reconcile.Covered{Tier: reconcile.Nightly, From: at, To: at.Add(time.Hour), DoneAt: at}
+	if err := c.Cover(t.Context(), note); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := reader.get(t.Context(), coverKey(note))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for name, wrong := range map[string]types.AttributeValue{
+		"to": str("tomorrow"), "account": num(1), "done_at": nil, "since": str("then"), "excluded": num(0), "errors": num(0),
+	} {
+		broken := maps.Clone(whole)
+		broken["pk"] = str("COVER#" + name)
+		if broken[name] = wrong; wrong == nil {
+			delete(broken, name)
+		}
+		if name != "errors" { // which is whole
+			want = append(want, "COVER#"+name)
+		}
+		if _, err := raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: broken}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	notes, broken, err := c.Covered(t.Context(), at, at.Add(time.Second))
+	slices.Sort(want)
+	slices.Sort(broken)
+	if d := gocmp.Diff(want, broken); d != "" || err != nil || len(notes) != 2 {
+		t.Errorf("%v, %d notes, broken (-want +got):\n%s", err, len(notes), d)
 	}
 }
 

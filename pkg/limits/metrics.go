@@ -22,8 +22,9 @@ const (
 	MetricNoTime       = "NoTime"       // messages given back because too little of the function's time was left
 	MetricNewer        = "NewerVersion" // receives of messages that a newer release wrote, and that wait for a newer consumer
 	MetricAge          = "Age"          // milliseconds from an event's creation to done
-	// MetricPolicyIgnored counts messages acknowledged as their endpoint excludes the event;
-	// also by DimensionEndpoint and DimensionReason.
+	// MetricPolicyIgnored counts messages acknowledged as their endpoint excludes the event,
+	// accounts that a pass of reconcile left out for that reason, and listed events that are
+	// older than their endpoint's policy takes; also by DimensionEndpoint and DimensionReason.
 	MetricPolicyIgnored = "PolicyIgnored"
 	// MetricMissed counts events that reconcile's message brought first and no webhook's
 	// message followed.
@@ -42,7 +43,6 @@ const (
 const (
 	MetricListed     = "Listed"     // events in Stripe's list
 	MetricRequeued   = "Requeued"   // of these, put on the queue
-	MetricStuck      = "Stuck"      // of these, with a record that nothing would have finished
 	MetricSuspicious = "Suspicious" // of these, unlike their record, or unreadable
 	MetricDeferred   = "Deferred"   // of these, left for a later pass
 	MetricComplete   = "Complete"   // 1 for a pass that did all it was to do, else 0

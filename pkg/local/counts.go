@@ -23,7 +23,7 @@ func shown() []string {
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued,
 		limits.MetricDone, limits.MetricDuplicate, limits.MetricBusy, limits.MetricSuperseded,
 		limits.MetricFailed, limits.MetricStoreDown, limits.MetricNoTime, limits.MetricNewer, limits.MetricDeadLettered,
-		limits.MetricMissed, limits.MetricRequeued, limits.MetricStuck, limits.MetricPolicyIgnored, limits.MetricSuspicious, limits.MetricDeferred,
+		limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricSuspicious, limits.MetricDeferred,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ type BackfillRequest struct {
 }
 
 // Backfill compares a window as the quarter-hourly pass does, in slices, the newest first.
+// It may go back before the begin of history, and keeps to policies as passes do.
 // It takes what time it needs, and sends while the queue holds few messages, without a
 // bound on their number; what it defers is there for the next run.
 func (r *Reconciler) Backfill(ctx context.Context, b BackfillRequest) (Report, error) {
@@ -26,6 +28,10 @@ func (r *Reconciler) Backfill(ctx context.Context, b BackfillRequest) (Report, e
 	p, err := r.pass(ctx, t, event.Backfill)
 	if err != nil {
 		return Report{Tier: t.Name, Err: err}, err
+	}
+	if p.report.Nothing {
+		p.report.Err = fmt.Errorf("reconcile: nothing may be sent: %s", p.report.Excluded[0].Text)
+		return p.report, p.report.Err
 	}
 	p.stopAfter, p.dry, p.progress, p.unbounded = 0, b.DryRun, b.Progress, true
 	if b.Types != nil {

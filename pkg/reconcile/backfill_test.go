@@ -16,7 +16,7 @@ func TestBackfillSendsMoreThanAPass(t *testing.T) {
 		w.arises(anEvent(fmt.Sprint("evt_", n), noon().Add(-time.Hour)), noon())
 	}
 	report, err := r.Backfill(t.Context(), BackfillRequest{Since: noon().Add(-2 * time.Hour), Until: noon()})
-	if err != nil || !report.Complete() || report.Missed != 130 || len(w.taken) != 130 {
+	if err != nil || !report.Complete() || report.Unrecorded != 130 || len(w.taken) != 130 {
 		t.Errorf("%+v, %v, %d sent", report, err, len(w.taken))
 	}
 }

@@ -48,7 +48,7 @@ func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, e
 			oldest = begin
 		}
 	}
-	all, err := p.cfg.Coverage.Covered(ctx, oldest, p.started)
+	all, err := p.covered(ctx, oldest, p.started)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +59,16 @@ func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, e
 		}
 	}
 	return notes, nil
+}
+
+// covered reads notes. One that cannot be read proves nothing, and a look at its slice
+// replaces it.
+func (p *pass) covered(ctx context.Context, from, to time.Time) ([]Covered, error) {
+	notes, broken, err := p.cfg.Coverage.Covered(ctx, from, to)
+	for _, key := range broken {
+		p.cfg.Logger.Warn("a note of a finished slice cannot be read", "key", key)
+	}
+	return notes, err
 }
 
 // passOver reports whether a slice that was not finished leaves the others their turn. What
@@ -78,7 +88,7 @@ func (p *pass) passOver(err error) bool {
 func (p *pass) oldestLeft(tiers []Tier, notes map[tierOf][]Covered) (tier Tier, account string, oldest Window, found bool) {
 	for _, t := range tiers {
 		for _, a := range p.accounts {
-			if w, left := t.left(p.started, notes[tierOf{t.Name, a}]); left && (!found || w.From.Before(oldest.From)) {
+			if w, left := t.left(p.started, p.oldest(a), notes[tierOf{t.Name, a}]); left && (!found || w.From.Before(oldest.From)) {
 				tier, account, oldest, found = t, a, w, true
 			}
 		}
@@ -88,8 +98,8 @@ func (p *pass) oldestLeft(tiers []Tier, notes map[tierOf][]Covered) (tier Tier, 
 
 // left returns the oldest slice that a pass of the tier should have finished by now: it
 // was not finished within the tier's time and a quarter of it. A tier that has finished
-// nothing at all has not begun, and leaves nothing.
-func (t Tier) left(now time.Time, own []Covered) (Window, bool) {
+// nothing at all has not begun, and leaves nothing; neither does what is older than since.
+func (t Tier) left(now, since time.Time, own []Covered) (Window, bool) {
 	if len(own) == 0 {
 		return Window{}, false
 	}
@@ -101,7 +111,8 @@ func (t Tier) left(now time.Time, own []Covered) (Window, bool) {
 		}
 	}
 	for _, w := range slices.Backward(t.windows(now)) {
-		if w.To.Before(due) && finished[w.From.Unix()].Before(w.To) {
+		w, some := w.since(since)
+		if some && w.To.Before(due) && finished[w.From.Unix()].Before(w.To) {
 			return w, true
 		}
 	}

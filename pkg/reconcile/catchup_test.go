@@ -101,7 +101,7 @@ func TestWeeklyPassSendsNothingOfHalfASlice(t *testing.T) {
 				return nil
 			}
 			report, _ := w.reconciler(t, nil).Run(t.Context(), Weekly)
-			if report.Complete() || report.Enqueued() != 0 || len(w.taken) != 0 || report.Listed == 0 {
+			if report.Complete() || report.Requeued() != 0 || len(w.taken) != 0 || report.Listed == 0 {
 				t.Errorf("%+v, sent %v", report, w.ids())
 			}
 		})
@@ -117,7 +117,7 @@ func TestCatchUpThatCannotSend(t *testing.T) {
 	w.dead = true
 	r := w.reconciler(t, nil)
 	report, err := r.Run(t.Context(), Quarter)
-	if !errors.Is(err, errDown) || report.Complete() || report.Enqueued() != 0 || report.LeftOver != 1 {
+	if !errors.Is(err, errDown) || report.Complete() || report.Requeued() != 0 || report.LeftOver != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	w.dead = false
@@ -142,7 +142,7 @@ func TestAccountThatCannotBeListedHoldsUpNoOthersCatchUp(t *testing.T) {
 	}
 	r := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"": "default", "acct_gone": "connect"} })
 	report, err := r.Run(t.Context(), Quarter)
-	if !errors.Is(err, errBad) || report.Complete() || report.CaughtUp == 0 || report.Missed != 1 || report.LeftOver != 0 {
+	if !errors.Is(err, errBad) || report.Complete() || report.CaughtUp == 0 || report.Unrecorded != 1 || report.LeftOver != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if asked != 1 {
@@ -206,7 +206,7 @@ func TestHeldBodiesHaveABound(t *testing.T) {
 	small := anEvent("evt_small", noon().Add(-4*day))
 	w.arises(small, noon())
 	report, err := w.reconciler(t, nil).Run(t.Context(), Weekly)
-	if err != nil || !report.Complete() || report.Missed != 7 {
+	if err != nil || !report.Complete() || report.Unrecorded != 7 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	bare := slices.DeleteFunc(slices.Clone(w.taken), func(e event.Envelope) bool { return e.Body != nil })

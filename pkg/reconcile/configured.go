@@ -8,31 +8,48 @@ import (
 	"time"
 )
 
-// Configured stands in a note's place for a tier: the note says that passes are to compare
-// the account, and covers nothing. It stays, as the tiers' names do.
+// Configured stands in a note's place for a tier: the note says how passes treat the
+// account, and covers nothing. It stays, as the tiers' names do.
 const Configured = "configured"
 
-// noteAccounts notes once a day which accounts are to be compared. Without it an account
-// whose list never came to an end would be none of those that a proof looks at. A pass
-// does its work also where the note fails.
+// noteAccounts notes once a day, and when it changes, how passes treat each account: from
+// when on they compare it, or that a policy excludes it. Without it an account whose list
+// never came to an end would be none of those that a proof looks at. A pass does its work
+// also where the note fails.
 func (p *pass) noteAccounts(ctx context.Context) {
 	day := p.started.UTC().Truncate(24 * time.Hour)
-	notes, err := p.cfg.Coverage.Covered(ctx, day, day.Add(time.Second))
+	notes, err := p.covered(ctx, day, day.Add(time.Second))
 	if err != nil {
 		p.report.Err = errors.Join(p.report.Err, fmt.Errorf("read which accounts are noted: %w", err))
 		return
 	}
-	for _, account := range p.accounts {
-		noted := slices.ContainsFunc(notes, func(c Covered) bool {
-			return c.Tier == Configured && c.Account == account && c.Livemode == p.live
-		})
-		if noted {
+	for _, n := range p.treated(day) {
+		same := func(c Covered) bool {
+			return c.Tier == Configured && c.Stream() == n.Stream() && c.Since.Equal(n.Since) && c.Endpoint == n.Endpoint && c.Excluded == n.Excluded
+		}
+		if slices.ContainsFunc(notes, same) {
 			continue
 		}
-		n := Covered{Livemode: p.live, Account: account, Tier: Configured, From: day, To: day.Add(-time.Second), DoneAt: p.started}
 		if err := p.cfg.Coverage.Cover(ctx, n); err != nil {
-			p.report.Err = errors.Join(p.report.Err, fmt.Errorf("note that account %q is to be compared: %w", account, err))
+			p.report.Err = errors.Join(p.report.Err, fmt.Errorf("note how account %q is compared: %w", n.Account, err))
 			return
 		}
 	}
+}
+
+// treated are the notes of all accounts, but of those whose begin is not known.
+func (p *pass) treated(day time.Time) (notes []Covered) {
+	note := func(account, excluded string, since time.Time) {
+		notes = append(notes, Covered{
+			Livemode: p.live, Account: account, Tier: Configured, From: day, To: day.Add(-time.Second), DoneAt: p.started,
+			Since: since, Endpoint: p.cfg.Accounts[account], Excluded: excluded,
+		})
+	}
+	for _, account := range p.accounts {
+		note(account, "", seconds(p.oldest(account)))
+	}
+	for _, e := range p.report.Excluded {
+		note(e.Account, e.Reason, time.Time{})
+	}
+	return notes
 }

@@ -23,6 +23,7 @@ func TestAccountsAreNotedOnceADay(t *testing.T) {
 		return Covered{
 			Livemode: live, Account: account, Tier: Configured, From: day, To: day.Add(-time.Second),
 			DoneAt: day.Add(time.Duration(hour) * time.Hour),
+			Since:  noon().Add(-60 * 24 * time.Hour), Endpoint: map[string]string{"": "default", "acct_gone": "connect"}[account],
 		}
 	}
 	for _, tier := range []string{Quarter, Nightly, Weekly, Quarter} {
@@ -58,7 +59,7 @@ func TestAccountThatNeverFinishedIsAGap(t *testing.T) {
 	}
 	r := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"": "default", "acct_gone": "connect"} })
 	_, _ = r.Run(t.Context(), Nightly)
-	notes, _ := w.Covered(t.Context(), noon().Add(-80*time.Hour), noon())
+	notes, _, _ := w.Covered(t.Context(), noon().Add(-80*time.Hour), noon())
 	l := r.cfg.Limits.Reconcile
 	p := Prove(notes, l, noon(), 24*time.Hour)
 	want := Proof{
@@ -81,7 +82,7 @@ func TestPassWithoutItsAccountsNoted(t *testing.T) {
 	w.arises(anEvent("evt_1", noon().Add(-time.Hour)), noon())
 	w.noteErr = errDown
 	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
-	if !errors.Is(err, errDown) || report.Complete() || report.Missed != 1 || len(w.theirs) != 0 {
+	if !errors.Is(err, errDown) || report.Complete() || report.Unrecorded != 1 || len(w.theirs) != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

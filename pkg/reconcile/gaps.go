@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,13 +15,16 @@ type Gap struct {
 	Livemode bool
 	Account  string // "" for the platform's own
 	From, To time.Time
+	Endpoint string // of the account, in Before only
 }
 
 // Proof is what coverage says of a time.
 type Proof struct {
 	From, To time.Time
-	Streams  []Stream // accounts and modes that were compared or are to be, in order
-	Gaps     []Gap    // the oldest first within a stream
+	Streams  []Stream  // accounts and modes that were compared or are to be, in order
+	Gaps     []Gap     // the oldest first within a stream
+	Before   []Gap     // as gaps, of the time before passes compare an account: no pass will
+	Excluded []Covered // notes of accounts that their endpoint's policy excludes: they have no gaps
 	Faulty   []Covered
 }
 
@@ -35,19 +39,23 @@ func (s Stream) Compare(o Stream) int {
 	return cmp.Or(cmp.Compare(s.Account, o.Account), cmp.Compare(event.Mode(s.Livemode), event.Mode(o.Livemode)))
 }
 
-// Whole reports whether all events of the time were compared: some were noted, nothing
-// lacks, and no slice had an event that could not be read or compared.
-func (p Proof) Whole() bool { return len(p.Streams) > 0 && len(p.Gaps) == 0 && len(p.Faulty) == 0 }
+// Whole reports whether all events of the time, from when on passes compare an account,
+// were compared: some were noted, nothing lacks, and no slice had an event that could not
+// be read or compared.
+func (p Proof) Whole() bool {
+	return len(p.Streams) > len(p.Excluded) && len(p.Gaps) == 0 && len(p.Faulty) == 0
+}
 
 // settled is how long after an event it is not yet to be covered.
 func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Quarter.Every }
 
 // Prove looks for gaps in the time before now, but for the last moments, which the next
 // passes are for. Notes of any tier count; an account that is to be compared and never
-// was has one gap, the whole time.
+// was has one gap, the whole time. The newest note of how passes treat an account decides
+// from when on it is compared, and whether a policy excludes it.
 func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duration) Proof {
 	p := Proof{From: seconds(now.Add(-back)), To: seconds(now.Add(-settled(l)))}
-	by := map[Stream][]Covered{}
+	by, treated := map[Stream][]Covered{}, treated(notes)
 	for _, c := range notes {
 		s := c.Stream()
 		own := by[s]
@@ -59,15 +67,50 @@ func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duratio
 			p.Faulty = append(p.Faulty, c)
 		}
 	}
-	for s := range by {
-		p.Streams = append(p.Streams, s)
-	}
-	slices.SortFunc(p.Streams, Stream.Compare)
+	p.Streams = slices.SortedFunc(maps.Keys(by), Stream.Compare)
 	slices.SortFunc(p.Faulty, func(a, b Covered) int { return a.From.Compare(b.From) })
 	for _, s := range p.Streams {
-		p.Gaps = append(p.Gaps, holes(s, by[s], p.From, p.To)...)
+		if treated[s].Excluded != "" {
+			p.Excluded = append(p.Excluded, treated[s])
+			continue
+		}
+		begin := p.From
+		if since := treated[s].Since; since.After(begin) {
+			begin = since
+			for _, g := range holes(s, by[s], p.From, earlier(since.Add(-time.Second), p.To)) {
+				g.Endpoint = treated[s].Endpoint
+				p.Before = append(p.Before, g)
+			}
+		}
+		p.Gaps = append(p.Gaps, holes(s, by[s], begin, p.To)...)
 	}
 	return p
+}
+
+// treated returns the newest note of how passes treat each account.
+func treated(notes []Covered) map[Stream]Covered {
+	newest := map[Stream]Covered{}
+	for _, c := range notes {
+		if s := c.Stream(); c.Tier == Configured && c.DoneAt.After(newest[s].DoneAt) {
+			newest[s] = c
+		}
+	}
+	return newest
+}
+
+// ExcludedBy returns the newest note of each account that its endpoint's policy excludes,
+// in order.
+func ExcludedBy(notes []Covered) []Covered {
+	all := slices.DeleteFunc(slices.Collect(maps.Values(treated(notes))), func(c Covered) bool { return c.Excluded == "" })
+	slices.SortFunc(all, func(a, b Covered) int { return a.Stream().Compare(b.Stream()) })
+	return all
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // holes are the parts of [from, to] that no note has, joined where they touch.
@@ -79,14 +122,14 @@ func holes(s Stream, notes []Covered, from, to time.Time) (all []Gap) {
 			break
 		}
 		if c.From.After(next) {
-			all = append(all, Gap{s.Livemode, s.Account, next, c.From.Add(-time.Second)})
+			all = append(all, Gap{Livemode: s.Livemode, Account: s.Account, From: next, To: c.From.Add(-time.Second)})
 		}
 		if !c.To.Before(next) {
 			next = c.To.Add(time.Second)
 		}
 	}
 	if !next.After(to) {
-		all = append(all, Gap{s.Livemode, s.Account, next, to})
+		all = append(all, Gap{Livemode: s.Livemode, Account: s.Account, From: next, To: to})
 	}
 	return all
 }

@@ -17,12 +17,13 @@ type pass struct {
 	source    event.Source
 	live      bool
 	started   time.Time
-	stopAfter time.Duration // 0: never
-	chunks    [][]string    // of types
-	accounts  []string      // those that can still be listed
-	partly    bool          // not all types are asked for: nothing is covered by that
-	dry       bool          // nothing is sent and nothing noted
-	unbounded bool          // as many messages as it takes
+	stopAfter time.Duration        // 0: never
+	chunks    [][]string           // of types
+	accounts  []string             // those that can still be listed
+	since     map[string]time.Time // nothing older is listed, by account; nil for a backfill
+	partly    bool                 // not all types are asked for: nothing is covered by that
+	dry       bool                 // nothing is sent and nothing noted
+	unbounded bool                 // as many messages as it takes
 	progress  func(Counts)
 
 	held   []heldBack // a net's, until its slice is listed to its end
@@ -44,9 +45,13 @@ func (p *pass) outOfTime() bool {
 // An account that cannot be listed is left out of the rest; any other error ends the pass.
 // It reports whether the pass may go on with the accounts that are left.
 func (p *pass) cover(ctx context.Context, t Tier, windows []Window) (on bool) {
-	p.report.Slices += len(windows) * len(p.accounts)
+	p.report.Slices += p.slices(windows)
 	for _, w := range windows {
 		for _, account := range slices.Clone(p.accounts) {
+			w, some := w.since(p.oldest(account))
+			if !some {
+				continue
+			}
 			finished, err := p.slice(ctx, t, account, w)
 			if finished {
 				p.report.Finished++
@@ -57,6 +62,27 @@ func (p *pass) cover(ctx context.Context, t Tier, windows []Window) (on bool) {
 		}
 	}
 	return true
+}
+
+// slices counts the slices of all accounts.
+func (p *pass) slices(windows []Window) (n int) {
+	for _, account := range p.accounts {
+		for _, w := range windows {
+			if _, some := w.since(p.oldest(account)); some {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// oldest is the earliest creation of what a scheduled pass lists of an account.
+func (p *pass) oldest(account string) time.Time {
+	begin, scheduled := p.since[account]
+	if from := p.from(account); scheduled && from.After(begin) {
+		return from
+	}
+	return begin
 }
 
 // listError is an account's that cannot be listed.
@@ -80,7 +106,7 @@ func (p *pass) goOn(account string, err error) bool {
 		return false
 	case unlisted:
 		p.report.Err = errors.Join(p.report.Err, err)
-		p.accounts = slices.DeleteFunc(p.accounts, func(a string) bool { return a == account })
+		p.leaveOut(account)
 		return len(p.accounts) > 0
 	default:
 		p.report.Err = errors.Join(p.report.Err, err)
@@ -109,7 +135,7 @@ func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (fin
 	}
 	err = p.cfg.Coverage.Cover(ctx, Covered{
 		Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To,
-		Listed: c.Listed, Known: c.Known, Enqueued: c.Enqueued(), Errors: c.Suspicious + c.Unreadable,
+		Listed: c.Listed, Known: c.Known, Enqueued: c.Requeued(), Errors: c.Suspicious + c.Unreadable,
 		DoneAt: p.cfg.Now(),
 	})
 	if err != nil {
@@ -169,18 +195,19 @@ func (p *pass) page(ctx context.Context, t Tier, account string, page Page) (c C
 	return c, nil
 }
 
-// Further verdicts, on what came of an event.
+// Further verdicts, of the pass.
 const (
 	withheld   verdict = "withheld" // counted when it is sent
 	unreadable verdict = "unreadable"
 	deferred   verdict = "deferred"
+	ignored    verdict = "ignored" // by the policy's from
 )
 
 // of is the count of a verdict.
 func (c *Counts) of(v verdict) *int {
 	return map[verdict]*int{
-		withheld: new(int), // nobody's
-		known:    &c.Known, missed: &c.Missed, stuck: &c.Stuck, revived: &c.Revived,
+		withheld: new(int), // counted later
+		known:    &c.Known, unrecorded: &c.Unrecorded, stuck: &c.Stuck, revived: &c.Revived, ignored: &c.Ignored,
 		suspicious: &c.Suspicious, unreadable: &c.Unreadable, deferred: &c.Deferred,
 	}[v]
 }
@@ -211,8 +238,11 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	v := r.judge(e, i.Err != nil, rec)
 	switch v {
 	case suspicious:
-		log.Error("an event and its record contradict each other", "state", rec.State)
-	case missed, stuck, revived:
+		log.Error("an event and its record contradict each other, or the record cannot be read", "state", rec.State, "error", rec.Check())
+	case unrecorded, stuck, revived:
+		if p.tooOld(e) {
+			return ignored, nil
+		}
 		if r.net {
 			p.hold(e, v)
 			return withheld, nil
@@ -241,7 +271,7 @@ func (p *pass) send(ctx context.Context, net bool, e event.Envelope, v verdict) 
 }
 
 // may takes one message off what the pass may still send. While the consumer is stopped
-// every event on the queue looks missed: passes that went on would fill it with copies.
+// every event on the queue is without a record: passes that went on would fill it with copies.
 func (p *pass) may(ctx context.Context, net bool) (bool, error) {
 	l := p.cfg.Limits.Reconcile
 	if net {

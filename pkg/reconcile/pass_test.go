@@ -26,7 +26,7 @@ func TestCrashBetweenSendAndNote(t *testing.T) {
 	r := w.reconciler(t, nil)
 	w.noteErr = errDown
 	report, err := r.Run(t.Context(), Quarter)
-	if !errors.Is(err, errDown) || report.Complete() || report.Missed != 1 || len(w.notes) != 0 {
+	if !errors.Is(err, errDown) || report.Complete() || report.Unrecorded != 1 || len(w.notes) != 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	w.consume()
@@ -38,7 +38,7 @@ func TestCrashBetweenSendAndNote(t *testing.T) {
 	want := []Covered{{
 		Tier: Quarter, From: noon().Add(-3 * time.Hour), To: noon().Add(-5 * time.Minute), Listed: 1, Known: 1, DoneAt: noon(),
 	}}
-	got, _ := w.Covered(t.Context(), noon().Add(-4*time.Hour), noon())
+	got, _, _ := w.Covered(t.Context(), noon().Add(-4*time.Hour), noon())
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("notes (-want +got):\n%s", d)
 	}
@@ -50,7 +50,7 @@ func TestQueueDown(t *testing.T) {
 	w.arises(anEvent("evt_1", w.now.Add(-2*time.Hour)), w.now)
 	w.dead = true
 	report, err := w.reconciler(t, nil).Run(t.Context(), Nightly)
-	if !errors.Is(err, errDown) || report.Complete() || report.Enqueued() != 0 {
+	if !errors.Is(err, errDown) || report.Complete() || report.Requeued() != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if len(w.notes) != 1 { // the newest hour, before the one with the event
@@ -84,7 +84,7 @@ func TestAccounts(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"acct_gone"`) || strings.Count(err.Error(), "acct_gone") != 1 {
 		t.Errorf("error %v, want one of acct_gone", err)
 	}
-	if report.Missed != 2 || report.Suspicious != 1 || report.Complete() || report.Finished != 2*report.Slices/3 {
+	if report.Unrecorded != 2 || report.Suspicious != 1 || report.Complete() || report.Finished != 2*report.Slices/3 {
 		t.Errorf("%+v", report)
 	}
 	ways := map[string]string{}
@@ -108,7 +108,7 @@ func TestTypesGoInChunks(t *testing.T) {
 		w.arises(e, w.now)
 	}
 	r := w.reconciler(t, func(c *Config) { c.Types = types })
-	if report, err := r.Run(t.Context(), Quarter); err != nil || report.Missed != 41 || !report.Complete() {
+	if report, err := r.Run(t.Context(), Quarter); err != nil || report.Unrecorded != 41 || !report.Complete() {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -131,7 +131,7 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 		broken("evt_5", "invoice.paid", true), whole("evt_6"),
 	}
 	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
-	want := Counts{Listed: 6, Known: 1, Missed: 3, Unreadable: 2}
+	want := Counts{Listed: 6, Known: 1, Unrecorded: 3, Unreadable: 2}
 	if d := cmp.Diff(want, report.Counts); d != "" || err != nil || !report.Complete() {
 		t.Errorf("error %v, complete %v, counts (-want +got):\n%s", err, report.Complete(), d)
 	}
@@ -185,9 +185,9 @@ func TestOutOfTime(t *testing.T) {
 		t.Errorf("slices are taken in the order %v, want the oldest first", order)
 	}
 	long := Tiers(limits.AWS().Reconcile)[1]
-	notes, _ := w.Covered(t.Context(), w.now.Add(-100*time.Hour), w.now)
+	notes, _, _ := w.Covered(t.Context(), w.now.Add(-100*time.Hour), w.now)
 	notes = slices.DeleteFunc(notes, func(c Covered) bool { return c.Tier != Nightly })
-	if left, found := long.left(w.now, notes); found {
+	if left, found := long.left(w.now, time.Time{}, notes); found {
 		t.Errorf("still left: %v", left)
 	}
 	// The other long tier has not begun: it is not for the quarter-hourly pass to begin it.
@@ -261,9 +261,9 @@ func TestWhatIsLeft(t *testing.T) {
 			if err != nil || (report.CaughtUp > 0) != c.left {
 				t.Errorf("%+v, %v", report, err)
 			}
-			notes, _ := w.Covered(t.Context(), noon().Add(-80*time.Hour), noon())
+			notes, _, _ := w.Covered(t.Context(), noon().Add(-80*time.Hour), noon())
 			notes = slices.DeleteFunc(notes, func(c Covered) bool { return c.Tier != Nightly || c.Livemode || c.Account != "" })
-			if left, found := nightly.left(noon(), notes); found {
+			if left, found := nightly.left(noon(), time.Time{}, notes); found {
 				t.Errorf("after that %v is left", left)
 			}
 		})
@@ -342,7 +342,7 @@ func TestBackfill(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	_, err := New(Config{Accounts: map[string]string{"acct_1": "No Endpoint"}})
-	for _, part := range []string{"a lister", "records", "a sender", "coverage", "depth", "types", `account "acct_1"`} {
+	for _, part := range []string{"a lister", "records", "a sender", "coverage", "begins", "depth", "types", `account "acct_1"`} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error %v does not name %s", err, part)
 		}

@@ -49,7 +49,8 @@ type Lister interface {
 
 // Records reads the records of events, as they are now.
 type Records interface {
-	// Records leaves out the events that have none. At most a page's worth of ids.
+	// Records leaves out the events that have none; one that cannot be read has Broken set.
+	// At most a page's worth of ids.
 	Records(ctx context.Context, eventIDs []string) (map[string]idempotency.Record, error)
 }
 
@@ -66,13 +67,25 @@ type Depth interface {
 // Coverage keeps what was finished.
 type Coverage interface {
 	Cover(context.Context, Covered) error
-	// Covered returns the notes of slices that begin in [from, to), in no order. It may lag
-	// a moment behind.
-	Covered(ctx context.Context, from, to time.Time) ([]Covered, error)
+	// Covered returns the notes of slices that begin in [from, to), in no order, and the
+	// keys of those that cannot be read. It may lag a moment behind.
+	Covered(ctx context.Context, from, to time.Time) (notes []Covered, broken []string, err error)
+}
+
+// Begins keeps from when on each account is compared.
+type Begins interface {
+	// Begins returns those that are known. It may lag a moment behind.
+	Begins(context.Context) (map[Stream]time.Time, error)
+	// Oldest returns the start of the oldest note that a scheduled pass left of each of
+	// these accounts while no policy excluded it; one without a note is left out.
+	Oldest(ctx context.Context, of []Stream, now time.Time) (map[Stream]time.Time, error)
+	// Begin puts a begin, to the second, unless there is one, and returns the one that holds.
+	Begin(ctx context.Context, of Stream, at time.Time) (time.Time, error)
 }
 
 // Covered notes that one slice was listed to its end and that all its events were known
-// or sent by DoneAt. One of the tier [Configured] has an empty slice and an account only.
+// or sent by DoneAt. One of the tier [Configured] has an empty slice, and tells how passes
+// treat the account.
 type Covered struct {
 	Livemode bool
 	Account  string // "" for the platform's own
@@ -82,6 +95,11 @@ type Covered struct {
 	Listed, Known, Enqueued int
 	Errors                  int // events that could not be read or compared
 	DoneAt                  time.Time
+
+	// Of the tier Configured only.
+	Since    time.Time // passes compare what was created from then on; zero in notes of old releases
+	Endpoint string    // whose policy the account's events come under
+	Excluded string    // the reason for which that policy excludes the account, "" if it does not
 }
 
 // Stream is whose slice it is.

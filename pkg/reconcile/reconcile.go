@@ -12,6 +12,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 )
 
 // Config holds a reconciler's parts.
@@ -20,13 +21,16 @@ type Config struct {
 	Records  Records  // required
 	Sender   Sender   // required
 	Coverage Coverage // required
+	Begins   Begins   // required
 	Depth    Depth    // required
 
-	Types    []string          // what handlers take; required
-	Accounts map[string]string // endpoint by account, "" for the platform's own; default that alone, endpoint "default"
-	Limits   limits.Limits     // default limits.AWS()
-	Logger   *slog.Logger      // what is odd, by id and never with data; default none
-	Now      func() time.Time  // default time.Now
+	Types    []string                 // what handlers take; required
+	Accounts map[string]string        // endpoint by account, "" for the platform's own; default that alone, endpoint "default"
+	Policies map[string]policy.Policy // by endpoint, as the consumer has them; one that is not named takes every event
+	Begin    time.Time                // passes list nothing older, whatever Begins has; zero: what Begins has
+	Limits   limits.Limits            // default limits.AWS()
+	Logger   *slog.Logger             // what is odd, by id and never with data; default none
+	Now      func() time.Time         // default time.Now
 }
 
 // defaultEndpoint stands for the path that names no endpoint.
@@ -47,7 +51,7 @@ func New(c Config) (*Reconciler, error) {
 		missing bool
 	}{
 		{"a lister", c.Lister == nil}, {"records", c.Records == nil}, {"a sender", c.Sender == nil},
-		{"coverage", c.Coverage == nil}, {"the queue's depth", c.Depth == nil}, {"types", len(c.Types) == 0},
+		{"coverage", c.Coverage == nil}, {"begins", c.Begins == nil}, {"the queue's depth", c.Depth == nil}, {"types", len(c.Types) == 0},
 	} {
 		if part.missing {
 			errs = append(errs, errors.New("reconcile needs "+part.name))
@@ -87,6 +91,10 @@ func (r *Reconciler) run(ctx context.Context, t Tier) (Report, error) {
 	if err != nil {
 		return Report{Tier: t.Name, Err: err}, err
 	}
+	if err := p.begin(ctx); err != nil {
+		p.report.Err = err
+		return p.report, err
+	}
 	p.noteAccounts(ctx)
 	on := p.cover(ctx, t, t.windows(p.started))
 	if t.Name == Quarter && on && p.report.Deferred == 0 {
@@ -101,22 +109,25 @@ func (r *Reconciler) pass(ctx context.Context, t Tier, source event.Source) (*pa
 	if err != nil {
 		return nil, fmt.Errorf("reconcile: %w", err)
 	}
-	return &pass{
+	p := &pass{
 		Reconciler: r, source: source, live: live, started: r.cfg.Now(),
 		chunks: slices.Collect(slices.Chunk(r.cfg.Types, MaxTypes)), accounts: slices.Sorted(maps.Keys(r.cfg.Accounts)),
 		stopAfter: r.cfg.Limits.Reconcile.StopAfter,
 		report:    Report{Tier: t.Name},
-	}, nil
+	}
+	p.exclude()
+	return p, nil
 }
 
 // Counts are what became of listed events.
 type Counts struct {
 	Listed     int
-	Known      int // done, or on its way
-	Missed     int // without a record: enqueued
+	Known      int // done, purged, or on its way
+	Unrecorded int // without a record: enqueued
 	Stuck      int // with a record that nothing would have finished: enqueued
 	Revived    int // not done when the net came by, dead letters for one: enqueued
-	Suspicious int // unlike its record: not enqueued
+	Ignored    int // older than the policy's from: not enqueued
+	Suspicious int // unlike its record, or its record cannot be read: not enqueued
 	Unreadable int // known by too little to be enqueued
 	Deferred   int // to be enqueued by a later pass
 }
@@ -124,30 +135,35 @@ type Counts struct {
 func (c *Counts) add(o Counts) {
 	c.Listed += o.Listed
 	c.Known += o.Known
-	c.Missed += o.Missed
+	c.Unrecorded += o.Unrecorded
 	c.Stuck += o.Stuck
 	c.Revived += o.Revived
+	c.Ignored += o.Ignored
 	c.Suspicious += o.Suspicious
 	c.Unreadable += o.Unreadable
 	c.Deferred += o.Deferred
 }
 
-// Enqueued is how many events were put on the queue.
-func (c Counts) Enqueued() int { return c.Missed + c.Stuck + c.Revived }
+// Requeued is how many events were put on the queue. Their own messages may still wait
+// there: while the consumer is stopped every event looks as if it was never delivered.
+func (c Counts) Requeued() int { return c.Unrecorded + c.Stuck + c.Revived }
 
 // Report is what a pass did.
 type Report struct {
 	Tier string
 	Counts
-	Slices, Finished int   // of the tier's own window, over all accounts
-	CaughtUp         int   // slices that a long pass had left
-	LeftOver         int   // such slices that failed again; Err says why
-	Stopped          bool  // out of time
-	Err              error // what kept it from going on, or an account from being listed
+	Slices, Finished int         // of the tier's own window, over all accounts
+	CaughtUp         int         // slices that a long pass had left
+	LeftOver         int         // such slices that failed again; Err says why
+	Excluded         []Exclusion // what policies kept from being sent
+	Nothing          bool        // every account is excluded: nothing was compared
+	Stopped          bool        // out of time
+	Err              error       // what kept it from going on, or an account from being listed
 }
 
-// Complete reports whether the whole window was compared, nothing was put off, and no
-// slice that an earlier pass had left failed again.
+// Complete reports whether the whole window was compared for all accounts that are not
+// excluded, of which there is one at least, nothing was put off, and no slice that an
+// earlier pass had left failed again.
 func (r Report) Complete() bool {
-	return r.Finished == r.Slices && r.Deferred == 0 && !r.Stopped && r.Err == nil
+	return r.Finished == r.Slices && r.Deferred == 0 && !r.Stopped && !r.Nothing && r.Err == nil
 }

@@ -11,11 +11,11 @@ import (
 type verdict string
 
 const (
-	known      verdict = "known"      // its record is done, or something will finish it
-	missed     verdict = "missed"     // it has no record
+	known      verdict = "known"      // its record is done or purged, or something will finish it
+	unrecorded verdict = "unrecorded" // it has no record
 	stuck      verdict = "stuck"      // its record is not done, and nothing would finish it
 	revived    verdict = "revived"    // its record is not done, and this is the net
-	suspicious verdict = "suspicious" // its record is one that cannot be
+	suspicious verdict = "suspicious" // its record cannot be read, or is another event's
 )
 
 // rule decides by the record alone.
@@ -32,15 +32,15 @@ type rule struct {
 // A record without receives left belongs to a message in the dead-letter queue, or about
 // to be: were it sent by every pass, each dead letter would breed copies for ever. Only
 // the net sends it, once a week, as dead letters can be lost. A record that says nothing
-// of receives was replayed, and its message not sent or not received yet.
+// of receives was replayed, and its message not sent or not received yet. A purged one was
+// given up by an operator, for the net too.
 func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verdict {
 	switch {
 	case rec == nil:
-		return missed
-	case !unread && rec.Ident != idempotency.Ident(e),
-		rec.State == idempotency.Running && rec.Lease.IsZero():
+		return unrecorded
+	case rec.Check() != nil, !unread && rec.Ident != idempotency.Ident(e):
 		return suspicious
-	case rec.State == idempotency.Done:
+	case rec.State == idempotency.Done, !rec.Purged.IsZero():
 		return known
 	case r.net:
 		return revived

@@ -23,7 +23,7 @@ func TestJudge(t *testing.T) {
 		want     verdict
 		wantWeek verdict
 	}{
-		{"no record", nil, false, missed, missed},
+		{"no record", nil, false, unrecorded, unrecorded},
 		{"done", &idempotency.Record{Ident: ident, State: idempotency.Done, Updated: old}, false, known, known},
 		{"done, another event", &idempotency.Record{Ident: "x", State: idempotency.Done, Updated: old}, false, suspicious, suspicious},
 		{"another event, unread", &idempotency.Record{Ident: "x", State: idempotency.Done, Updated: old}, true, known, known},

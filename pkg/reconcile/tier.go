@@ -49,6 +49,14 @@ func (t Tier) windows(now time.Time) []Window {
 	return cut(sliceStart(now.Add(-t.Span), grid), seconds(now.Add(-t.Lag)), t.Slice)
 }
 
+// since leaves out what was created before a time; false when nothing is left.
+func (w Window) since(begin time.Time) (Window, bool) {
+	if w.From.Before(begin) {
+		w.From = seconds(begin)
+	}
+	return w, !w.To.Before(w.From)
+}
+
 // cut divides a window at whole slices, none for 0; the newest part comes first.
 func cut(from, to time.Time, slice time.Duration) []Window {
 	if to.Before(from) {

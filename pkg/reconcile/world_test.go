@@ -36,6 +36,11 @@ type world struct {
 	theirs  []Covered // accounts' notes: those of the tier Configured
 	noteErr error
 	asked   int // for the queue's depth
+
+	broken   []string // keys of notes that cannot be read
+	begins   map[Stream]time.Time
+	beginErr func(account string) error
+	oldest   time.Time // the start of each account's oldest note; zero: as the notes have it
 }
 
 type listed struct {
@@ -52,7 +57,14 @@ type message struct {
 var errDown = errors.New("down")
 
 func newWorld(now time.Time) *world {
-	return &world{now: now, records: map[string]idempotency.Record{}, notes: map[string]Covered{}}
+	return &world{now: now, records: map[string]idempotency.Record{}, notes: map[string]Covered{}, begins: map[Stream]time.Time{}, oldest: now.Add(-60 * day)}
+}
+
+// newStage is a world in which no pass ever ran.
+func newStage(now time.Time) *world {
+	w := newWorld(now)
+	w.oldest = time.Time{}
+	return w
 }
 
 // anEvent is one of Stripe's.
@@ -170,6 +182,7 @@ func (w *world) Cover(_ context.Context, c Covered) error {
 		return w.noteErr
 	}
 	if c.Tier == Configured {
+		w.theirs = slices.DeleteFunc(w.theirs, func(old Covered) bool { return old.Stream() == c.Stream() && old.From.Equal(c.From) })
 		w.theirs = append(w.theirs, c)
 		return nil
 	}
@@ -177,19 +190,55 @@ func (w *world) Cover(_ context.Context, c Covered) error {
 	return nil
 }
 
-func (w *world) Covered(_ context.Context, from, to time.Time) (all []Covered, err error) {
-	for _, c := range slices.AppendSeq(slices.Clone(w.theirs), maps.Values(w.notes)) {
+func (w *world) Covered(_ context.Context, from, to time.Time) (all []Covered, broken []string, err error) {
+	for _, c := range w.allNotes() {
 		if !c.From.Before(from) && c.From.Before(to) {
 			all = append(all, c)
 		}
 	}
-	return all, nil
+	return all, w.broken, nil
+}
+
+func (w *world) allNotes() []Covered {
+	return slices.AppendSeq(slices.Clone(w.theirs), maps.Values(w.notes))
+}
+
+func (w *world) Begins(context.Context) (map[Stream]time.Time, error) {
+	return maps.Clone(w.begins), nil
+}
+
+func (w *world) Oldest(_ context.Context, of []Stream, _ time.Time) (map[Stream]time.Time, error) {
+	found := map[Stream]time.Time{}
+	for _, s := range of {
+		if !w.oldest.IsZero() {
+			found[s] = w.oldest
+			continue
+		}
+		for _, c := range w.allNotes() {
+			if at, older := found[s]; c.Stream() == s && c.Tier != Backfill && c.Excluded == "" && (!older || c.From.Before(at)) {
+				found[s] = c.From
+			}
+		}
+	}
+	return found, nil
+}
+
+func (w *world) Begin(_ context.Context, s Stream, at time.Time) (time.Time, error) {
+	if w.beginErr != nil {
+		if err := w.beginErr(s.Account); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if _, put := w.begins[s]; !put {
+		w.begins[s] = seconds(at)
+	}
+	return w.begins[s], nil
 }
 
 func (w *world) reconciler(t *testing.T, change func(*Config)) *Reconciler {
 	t.Helper()
 	c := Config{
-		Lister: w, Records: w, Sender: w, Coverage: w, Depth: w,
+		Lister: w, Records: w, Sender: w, Coverage: w, Begins: w, Depth: w,
 		Types: []string{"invoice.paid", "payment_intent.succeeded"}, Now: func() time.Time { return w.now },
 	}
 	if change != nil {
@@ -308,7 +357,7 @@ func TestStoppedConsumerBreedsNoCopies(t *testing.T) {
 	for range 8 {
 		w.now = w.now.Add(15 * time.Minute)
 		report, err := r.Run(t.Context(), Quarter)
-		if err != nil || report.Deferred != 1201 || report.Complete() || report.Enqueued() != 0 {
+		if err != nil || report.Deferred != 1201 || report.Complete() || report.Requeued() != 0 {
 			t.Fatalf("%+v, %v", report, err)
 		}
 	}
@@ -321,7 +370,7 @@ func TestStoppedConsumerBreedsNoCopies(t *testing.T) {
 	w.stopped = false
 	w.consume()
 	report, err := r.Run(t.Context(), Quarter)
-	if err != nil || report.Missed != 1 || !report.Complete() || len(w.notes) != 1 {
+	if err != nil || report.Unrecorded != 1 || !report.Complete() || len(w.notes) != 1 {
 		t.Errorf("after it goes on again: %+v, %v", report, err)
 	}
 }
@@ -356,12 +405,12 @@ func TestMostSendsOfOnePass(t *testing.T) {
 	// A consumer that keeps up.
 	r.cfg.Depth = depthFunc(func() int { w.consume(); return len(w.queue) })
 	report, err := r.Run(t.Context(), Quarter)
-	if err != nil || report.Missed != 5000 || report.Deferred != 600 || report.Complete() || len(w.notes) != 0 {
+	if err != nil || report.Unrecorded != 5000 || report.Deferred != 600 || report.Complete() || len(w.notes) != 0 {
 		t.Errorf("first pass %+v, %v", report, err)
 	}
 	w.consume()
 	report, err = r.Run(t.Context(), Quarter)
-	if err != nil || report.Missed != 600 || !report.Complete() || len(w.notes) != 1 {
+	if err != nil || report.Unrecorded != 600 || !report.Complete() || len(w.notes) != 1 {
 		t.Errorf("second pass %+v, %v", report, err)
 	}
 	w.consume()
@@ -384,7 +433,7 @@ func TestDeadLettersAreTheWeeklyNetsAlone(t *testing.T) {
 	w.now = w.now.Add(2 * time.Hour)
 	for range 3 {
 		for _, tier := range []string{Quarter, Nightly} {
-			if report, err := r.Run(t.Context(), tier); err != nil || report.Enqueued() != 0 || !report.Complete() {
+			if report, err := r.Run(t.Context(), tier); err != nil || report.Requeued() != 0 || !report.Complete() {
 				t.Fatalf("%s: %+v, %v", tier, report, err)
 			}
 		}

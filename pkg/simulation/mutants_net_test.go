@@ -24,12 +24,12 @@ func netMutants() []mutant {
 		one("reconcile ignores rc_left", rule, "case rec.ReceivesLeft != 0 && r.now", "case r.now").by("TestDeadLettersBreedNoCopies"),
 		one("reconcile sends what is under way", rule, "> r.stuck && rec.Lease.Before(r.now.Add(-r.margin)):", "> 0:").by("TestDeadLettersBreedNoCopies"),
 		one("replayed records count as dead letters", rule, "rec.ReceivesLeft != 0 &&", "rec.ReceivesLeft > 0 &&").by("TestReplayWithoutItsMessage"),
-		one("reconcile takes a running record for done", rule, "case rec.State == idempotency.Done:", "case rec.State == idempotency.Done, rec.State == idempotency.Running:"),
-		one("reconcile takes no record for a done one", rule, "	case rec == nil:\n		return missed\n", "	case rec == nil:\n		return known\n"),
+		one("reconcile takes a running record for done", rule, "case rec.State == idempotency.Done, !", "case rec.State == idempotency.Done, rec.State == idempotency.Running, !"),
+		one("reconcile takes no record for a done one", rule, "	case rec == nil:\n		return unrecorded\n", "	case rec == nil:\n		return known\n"),
 		one("reconcile drops what it cannot read as a whole", pass, "if !i.sendable() {", "if i.Err != nil {"),
 		one("reconcile takes a refused send for sent", pass, `return v, fmt.Errorf("enqueue %.80s: %w", e.ID, err)`, "return v, nil").by("TestBrownouts"),
 		one("no guard of a long queue", pass, "	if net {\n		return true, nil", "	if net || l.MaxSends > 0 {\n		return true, nil").by("TestStoppedConsumer"),
-		one("reconcile writes a placeholder", pass, "	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {", "	at := time.Unix(e.Created, 0)\n	marks, err := p.cfg.Coverage.Covered(ctx, at, at.Add(time.Second))\n	if err != nil {\n		return v, err\n	}\n	for _, m := range marks {\n		if m.Tier == \"sent \"+e.ID {\n			return known, nil\n		}\n	}\n	if err := p.cfg.Coverage.Cover(ctx, Covered{Tier: \"sent \" + e.ID, From: at, To: at.Add(-time.Second)}); err != nil {\n		return v, err\n	}\n	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {"),
+		one("reconcile writes a placeholder", pass, "	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {", "	at := time.Unix(e.Created, 0)\n	marks, _, err := p.cfg.Coverage.Covered(ctx, at, at.Add(time.Second))\n	if err != nil {\n		return v, err\n	}\n	for _, m := range marks {\n		if m.Tier == \"sent \"+e.ID {\n			return known, nil\n		}\n	}\n	if err := p.cfg.Coverage.Cover(ctx, Covered{Tier: \"sent \" + e.ID, From: at, To: at.Add(-time.Second)}); err != nil {\n		return v, err\n	}\n	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {"),
 
 		// Where reconcile looks, and what it notes.
 		one("windows that abut", tier, "Span: l.Quarter.Span, Lag", "Span: l.Quarter.Every + l.SettleLag, Lag").by("TestWithheldEvents"),

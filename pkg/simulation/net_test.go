@@ -63,6 +63,7 @@ type net struct {
 	rested  int  // passes at rest
 	fixAt   time.Time
 	running bool
+	began   time.Time // history
 }
 
 // tier is a schedule that starts passes.
@@ -73,7 +74,7 @@ type tier struct {
 }
 
 func newNet(w *world) *net {
-	n := &net{w: w, notes: map[string]reconcile.Covered{}}
+	n := &net{w: w, notes: map[string]reconcile.Covered{}, began: time.Now()}
 	w.limits.Reconcile.Slice = w.plan.net.slice
 	for _, t := range reconcile.Tiers(w.limits.Reconcile) {
 		every := t.Every
@@ -134,8 +135,8 @@ func (n *net) pass(t *tier) {
 	}
 	skew := w.skews[w.rng.IntN(len(w.skews))]
 	r, err := reconcile.New(reconcile.Config{
-		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Depth: depth{w},
-		Accounts: w.plan.policies.accounts(), Types: []string{"thing.happened", rowType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
+		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{w},
+		Accounts: w.plan.policies.accounts(), Policies: w.policies, Types: []string{"thing.happened", rowType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {
 		panic(err)
@@ -279,7 +280,7 @@ func (o notes) Cover(ctx context.Context, c reconcile.Covered) error {
 	})
 }
 
-func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile.Covered, err error) {
+func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile.Covered, _ []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	err = do(o.net.w, ctx, opCovered, "", func() error {
@@ -290,7 +291,22 @@ func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile
 		}
 		return nil
 	})
-	return all, err
+	return all, nil, err
+}
+
+// begins is the begin of every history, which was set when the world began.
+type begins struct{ net *net }
+
+func (begins) Begins(context.Context) (map[reconcile.Stream]time.Time, error) {
+	return map[reconcile.Stream]time.Time{}, nil
+}
+
+func (begins) Oldest(context.Context, []reconcile.Stream, time.Time) (map[reconcile.Stream]time.Time, error) {
+	return nil, nil
+}
+
+func (b begins) Begin(context.Context, reconcile.Stream, time.Time) (time.Time, error) {
+	return b.net.began, nil
 }
 
 // covered: what was noted as finished has a trace of every event that the list showed.

@@ -60,6 +60,8 @@ func metricsOf(r slog.Record) []metric {
 	switch r.Message {
 	case PassMessage:
 		return ofPass(r)
+	case ExclusionMessage:
+		return ofExclusion(r)
 	case OutboxMessage:
 		return ofOutbox(r)
 	case DeliveryMessage:

@@ -8,16 +8,17 @@ import (
 
 // Messages of reconcile's lines that carry metrics, and the members that these are read from.
 const (
-	PassMessage   = "pass"   // one for each pass
-	OutboxMessage = "outbox" // one for each look at the outbox
+	PassMessage      = "pass"      // one for each pass
+	ExclusionMessage = "exclusion" // one for each account of a pass whose events a policy excludes
+	OutboxMessage    = "outbox"    // one for each look at the outbox
 
 	ListedKey     = "listed"
 	RequeuedKey   = "requeued"
-	StuckKey      = "stuck"
 	SuspiciousKey = "suspicious"
 	UnreadableKey = "unreadable"
 	DeferredKey   = "deferred"
 	CompleteKey   = "complete" // a boolean
+	IgnoredKey    = "ignored"  // of an exclusion: events, 1 for an account that is not listed
 
 	SentKey   = "sent"
 	FailedKey = "failed"
@@ -32,10 +33,16 @@ func ofPass(r slog.Record) []metric {
 	values := numbers(r)
 	return []metric{
 		count(limits.MetricListed, values[ListedKey]), count(limits.MetricRequeued, values[RequeuedKey]),
-		count(limits.MetricStuck, values[StuckKey]), count(limits.MetricDeferred, values[DeferredKey]),
-		count(limits.MetricComplete, values[CompleteKey]),
+		count(limits.MetricDeferred, values[DeferredKey]), count(limits.MetricComplete, values[CompleteKey]),
 		count(limits.MetricSuspicious, values[SuspiciousKey]+values[UnreadableKey]),
 	}
+}
+
+// ofExclusion reads what a policy kept from being sent.
+func ofExclusion(r slog.Record) []metric {
+	return []metric{{
+		name: limits.MetricPolicyIgnored, value: numbers(r)[IgnoredKey], by: []string{limits.DimensionEndpoint, ReasonKey}, unit: unitCount,
+	}}
 }
 
 // ofOutbox reads the metrics of a look at the outbox, zeros too. What is left is no metric

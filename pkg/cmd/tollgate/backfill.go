@@ -60,8 +60,9 @@ type backfilled struct {
 	Listed     int       `json:"listed"`
 	Known      int       `json:"known"`
 	Enqueued   int       `json:"enqueued"` // in a dry run: would be
-	Missed     int       `json:"missed"`
+	Unrecorded int       `json:"unrecorded"`
 	Stuck      int       `json:"stuck"`
+	Ignored    int       `json:"ignored"` // older than the policy's from
 	Deferred   int       `json:"deferred"`
 	Suspicious int       `json:"suspicious"`
 	Unreadable int       `json:"unreadable"`
@@ -201,7 +202,7 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target) (*reconc
 	}
 	l, queue := limits.Scaled(t.timeScale), sqs.NewFromConfig(t.aws)
 	return reconcile.New(reconcile.Config{
-		Lister: stripe, Records: records, Coverage: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
+		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
 		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1)},
 		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Limits: l,
 		Logger: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -233,7 +234,7 @@ func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconci
 	done := backfilled{
 		Since: req.Since.UTC(), Until: req.Until.UTC(), Account: c.Account, Types: types, DryRun: c.DryRun,
 		Slices: report.Slices, Finished: report.Finished, Listed: report.Listed, Known: report.Known,
-		Enqueued: report.Enqueued(), Missed: report.Missed, Stuck: report.Stuck, Deferred: report.Deferred,
+		Enqueued: report.Requeued(), Unrecorded: report.Unrecorded, Stuck: report.Stuck, Ignored: report.Ignored, Deferred: report.Deferred,
 		Suspicious: report.Suspicious, Unreadable: report.Unreadable, Complete: report.Complete(),
 	}
 	c.print(a, done)
@@ -259,6 +260,6 @@ func (c *backfillCmd) print(a *app, d backfilled) {
 	if d.DryRun {
 		verb = "would be enqueued"
 	}
-	fmt.Fprintf(a.out, "%d listed, %d known, %d %s (%d without a record, %d stuck), %d put off, %d not like their record, %d unreadable\n",
-		d.Listed, d.Known, d.Enqueued, verb, d.Missed, d.Stuck, d.Deferred, d.Suspicious, d.Unreadable)
+	fmt.Fprintf(a.out, "%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d put off, %d not like their record, %d unreadable\n",
+		d.Listed, d.Known, d.Enqueued, verb, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Suspicious, d.Unreadable)
 }

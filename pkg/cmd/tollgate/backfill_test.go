@@ -67,7 +67,7 @@ func TestBackfill(t *testing.T) {
 			}
 		}
 	}
-	if dry.Listed != 3 || dry.Enqueued != 3 || !dry.DryRun || done.Enqueued != 3 || done.Missed != 3 || !done.Complete || done.Slices < 48 || done.Finished != done.Slices {
+	if dry.Listed != 3 || dry.Enqueued != 3 || !dry.DryRun || done.Enqueued != 3 || done.Unrecorded != 3 || !done.Complete || done.Slices < 48 || done.Finished != done.Slices {
 		t.Errorf("dry %+v\ndone %+v", dry, done)
 	}
 	got := map[string]string{}
@@ -95,7 +95,7 @@ func TestBackfill(t *testing.T) {
 	// One type alone proves nothing about the others.
 	a = s.withKey("backfill", "--since", "120h", "--types", "invoice.*", "--json").ok(t)
 	check(t, json.Unmarshal([]byte(a.out), &again))
-	if again.Listed != 3 || again.Missed != 3 || len(again.Types) != 2 {
+	if again.Listed != 3 || again.Unrecorded != 3 || len(again.Types) != 2 {
 		t.Errorf("%+v", again)
 	}
 	if a := s.withKey("reconcile", "report", "--days", "3"); a.code != exitFailed {

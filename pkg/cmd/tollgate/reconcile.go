@@ -27,7 +27,9 @@ type reconcileReportCmd struct {
 
 // Help is what --help says beside the flags.
 func (reconcileReportCmd) Help() string {
-	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is looked at by itself. The exit code is 1 if there is a gap, and if events could not be compared.
+	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is looked at separately. The exit code is 1 if there is a gap, and if events could not be compared.
+
+The history of an account begins with its first pass, or where the option begin of the stack says, and not before the from of its endpoint's policy. No pass compares older events; the report names such a time, which is not a gap, and backfill compares it. An account that its endpoint's policy excludes has no gap either: nothing of it is sent.
 
   tollgate reconcile report --days 7
   tollgate backfill --since 48h`
@@ -41,16 +43,29 @@ type gapView struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Errors  int       `json:"errors,omitempty"`
+
+	Endpoint string `json:"endpoint,omitempty"` // of what is not compared
 }
 
 // reportView is the whole report as JSON.
 type reportView struct {
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
-	Whole   bool      `json:"whole"`
-	Says    string    `json:"says"`
-	Streams []string  `json:"streams"`
-	Gaps    []gapView `json:"gaps"`
+	From     time.Time      `json:"from"`
+	To       time.Time      `json:"to"`
+	Whole    bool           `json:"whole"`
+	Says     string         `json:"says"`
+	Streams  []string       `json:"streams"`
+	Gaps     []gapView      `json:"gaps"`
+	Before   []gapView      `json:"not_compared_before"` // To is the last second that passes do not compare
+	Excluded []excludedView `json:"excluded"`
+	Broken   []string       `json:"broken_notes"` // keys of notes that cannot be read, and prove nothing
+}
+
+// excludedView is an account that is not compared.
+type excludedView struct {
+	Account  string `json:"account"`
+	Mode     string `json:"mode"`
+	Endpoint string `json:"endpoint"`
+	Reason   string `json:"reason"` // of its policy: livemode or account
 }
 
 // Run fails when there is a gap.
@@ -73,12 +88,14 @@ func (c *reconcileReportCmd) Run(ctx context.Context, a *app) error {
 	now, l := time.Now(), limits.Scaled(t.timeScale).Reconcile
 	back := time.Duration(c.Days) * 24 * time.Hour
 	// A window may begin before the time that it reaches into.
-	notes, err := coverage.Covered(ctx, now.Add(-back-l.Quarter.Span-l.Quarter.Every-l.Slice), now)
+	notes, broken, err := coverage.Covered(ctx, now.Add(-back-l.Quarter.Span-l.Quarter.Every-l.Slice), now)
 	if err != nil {
 		return err
 	}
 	proof := reconcile.Prove(notes, l, now, back)
-	c.print(a, proof)
+	v := c.view(proof)
+	v.Broken = append(v.Broken, broken...)
+	v.print(a)
 	if !proof.Whole() {
 		return hint(errors.New(c.says(proof)), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
 	}
@@ -90,6 +107,8 @@ func (c *reconcileReportCmd) says(p reconcile.Proof) string {
 	switch {
 	case len(p.Streams) == 0:
 		return fmt.Sprintf("nothing of the last %d days was compared with Stripe's list: reconcile has not finished a pass", c.Days)
+	case len(p.Streams) == len(p.Excluded):
+		return "nothing is compared with Stripe's list: policies exclude every account"
 	case len(p.Gaps) > 0:
 		return fmt.Sprintf("%d gaps in the last %d days", len(p.Gaps), c.Days)
 	case len(p.Faulty) > 0:
@@ -102,16 +121,37 @@ func streamName(account string, live bool) string {
 	return cmp.Or(account, "-") + " " + event.Mode(live)
 }
 
-func (c *reconcileReportCmd) print(a *app, p reconcile.Proof) {
-	v := reportView{From: p.From, To: p.To, Whole: p.Whole(), Says: c.says(p), Streams: []string{}, Gaps: []gapView{}}
+func (c *reconcileReportCmd) view(p reconcile.Proof) reportView {
+	v := reportView{
+		From: p.From, To: p.To, Whole: p.Whole(), Says: c.says(p), Streams: []string{}, Gaps: []gapView{},
+		Before: []gapView{}, Excluded: []excludedView{}, Broken: []string{},
+	}
 	for _, s := range p.Streams {
 		v.Streams = append(v.Streams, streamName(s.Account, s.Livemode))
 	}
+	gap := func(kind string, g reconcile.Gap) gapView {
+		return gapView{Kind: kind, Account: g.Account, Mode: event.Mode(g.Livemode), From: g.From, To: g.To}
+	}
 	for _, g := range p.Gaps {
-		v.Gaps = append(v.Gaps, gapView{Kind: "gap", Account: g.Account, Mode: event.Mode(g.Livemode), From: g.From, To: g.To})
+		v.Gaps = append(v.Gaps, gap("gap", g))
 	}
 	for _, f := range p.Faulty {
 		v.Gaps = append(v.Gaps, gapView{Kind: "faulty", Account: f.Account, Mode: event.Mode(f.Livemode), From: f.From, To: f.To, Errors: f.Errors})
+	}
+	for _, g := range p.Before {
+		before := gap("before", g)
+		before.Endpoint = g.Endpoint
+		v.Before = append(v.Before, before)
+	}
+	for _, e := range p.Excluded {
+		v.Excluded = append(v.Excluded, excludedView{e.Account, event.Mode(e.Livemode), e.Endpoint, e.Excluded})
+	}
+	return v
+}
+
+func (v reportView) print(a *app) {
+	for _, key := range v.Broken {
+		fmt.Fprintf(a.err, "the note %s cannot be read and proves nothing\n", key)
 	}
 	if a.json {
 		a.object(v)
@@ -119,6 +159,13 @@ func (c *reconcileReportCmd) print(a *app, p reconcile.Proof) {
 	}
 	if v.Whole {
 		fmt.Fprintf(a.out, "%s, from %s to %s.\n", v.Says, longTime(v.From), longTime(v.To))
+	}
+	for _, b := range v.Before {
+		fmt.Fprintf(a.out, "%s %s: not compared before %s, from when on its passes look: tollgate backfill --since %s --until %s%s\n",
+			cmp.Or(b.Account, "-"), b.Mode, longTime(b.To.Add(time.Second)), b.From.Format(time.RFC3339), b.To.Format(time.RFC3339), b.flags())
+	}
+	for _, e := range v.Excluded {
+		fmt.Fprintf(a.out, "%s %s: excluded by the policy of endpoint %s (%s): nothing of it is compared or sent\n", cmp.Or(e.Account, "-"), e.Mode, e.Endpoint, e.Reason)
 	}
 	if len(v.Gaps) == 0 {
 		return
@@ -128,4 +175,15 @@ func (c *reconcileReportCmd) print(a *app, p reconcile.Proof) {
 		rows[i] = []string{g.Kind, cmp.Or(g.Account, "-"), g.Mode, longTime(g.From), longTime(g.To), g.To.Sub(g.From).Round(time.Second).String()}
 	}
 	a.table([]string{"what", "account", "mode", "from", "to", "for"}, rows)
+}
+
+// flags are those of a backfill of the account.
+func (g gapView) flags() (flags string) {
+	if g.Account != "" {
+		flags = " --account " + g.Account
+	}
+	if g.Endpoint != "" && g.Endpoint != "default" {
+		flags += " --endpoint " + g.Endpoint
+	}
+	return flags
 }

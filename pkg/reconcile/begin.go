@@ -1,0 +1,70 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// begin finds from when on each account is compared. An account that has no begin gets
+// one: the start of its oldest note, so that a stage of an older release keeps its net,
+// else this moment. A new table would otherwise bring all that Stripe still lists, as new.
+// An account whose begin is not known is left out of the pass.
+func (p *pass) begin(ctx context.Context) error {
+	known, err := p.cfg.Begins.Begins(ctx)
+	if err != nil {
+		return fmt.Errorf("read from when on accounts are compared: %w", err)
+	}
+	var fresh []Stream
+	for _, account := range p.accounts {
+		if _, found := known[Stream{p.live, account}]; !found {
+			fresh = append(fresh, Stream{p.live, account})
+		}
+	}
+	if err := p.put(ctx, fresh, known); err != nil {
+		return err
+	}
+	p.since = map[string]time.Time{}
+	for _, account := range slices.Clone(p.accounts) {
+		begin, found := known[Stream{p.live, account}]
+		if !p.cfg.Begin.IsZero() {
+			begin, found = p.cfg.Begin, true
+		}
+		if !found {
+			p.leaveOut(account)
+			continue
+		}
+		p.since[account] = begin
+	}
+	return nil
+}
+
+// put gives accounts a begin and adds it to those that are known.
+func (p *pass) put(ctx context.Context, fresh []Stream, known map[Stream]time.Time) error {
+	if len(fresh) == 0 {
+		return nil
+	}
+	oldest, err := p.cfg.Begins.Oldest(ctx, fresh, p.started)
+	if err != nil {
+		return fmt.Errorf("look for the oldest note: %w", err)
+	}
+	for _, s := range fresh {
+		at, noted := oldest[s]
+		if !noted {
+			at = p.started
+		}
+		if at, err = p.cfg.Begins.Begin(ctx, s, at); err != nil {
+			p.report.Err = errors.Join(p.report.Err, fmt.Errorf("begin of account %q: %w", s.Account, err))
+			continue
+		}
+		known[s] = at
+	}
+	return nil
+}
+
+// leaveOut takes an account out of the rest of the pass.
+func (p *pass) leaveOut(account string) {
+	p.accounts = slices.DeleteFunc(p.accounts, func(a string) bool { return a == account })
+}

@@ -1,0 +1,68 @@
+package reconcile
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/policy"
+)
+
+// ReasonFrom says that an event is older than the `from` of its endpoint's policy.
+const ReasonFrom = "from"
+
+// Exclusion is what the policy of an endpoint keeps passes from sending: all events of an
+// account in one mode, which is then not listed, or those created before its `from`.
+type Exclusion struct {
+	Stream
+	Endpoint string
+	Reason   string // policy.ReasonLivemode, policy.ReasonAccount or ReasonFrom
+	Text     string // for people
+	Events   int    // listed and not sent, of ReasonFrom only
+}
+
+// Excluded returns the accounts whose endpoint excludes them in a mode, in order. accounts
+// gives the endpoint by account as in [Config]; such a map is a fault of configuration, as
+// an event whose delivery was lost is then never brought back.
+func Excluded(accounts map[string]string, policies map[string]policy.Policy, livemode bool) (all []Exclusion) {
+	for _, account := range slices.Sorted(maps.Keys(accounts)) {
+		e := event.Envelope{Account: account, Endpoint: accounts[account], Livemode: livemode}
+		if v := policies[e.Endpoint].Judge(e); v.Action != policy.Accept {
+			all = append(all, Exclusion{Stream: Stream{livemode, account}, Endpoint: e.Endpoint, Reason: v.Reason, Text: v.Text})
+		}
+	}
+	return all
+}
+
+// exclude leaves out the accounts that their endpoint's policy excludes.
+func (p *pass) exclude() {
+	p.report.Excluded = Excluded(p.cfg.Accounts, p.cfg.Policies, p.live)
+	for _, e := range p.report.Excluded {
+		p.leaveOut(e.Account)
+		p.cfg.Logger.Warn("an account is not compared: the policy of its endpoint excludes it",
+			"account", e.Account, "livemode", p.live, "endpoint", e.Endpoint, "reason", e.Reason)
+	}
+	p.report.Nothing = len(p.accounts) == 0
+}
+
+// tooOld reports, and counts, that an event was created before its endpoint's `from`.
+func (p *pass) tooOld(e event.Envelope) bool {
+	from := p.from(e.Account)
+	if !time.Unix(e.Created, 0).Before(from) {
+		return false
+	}
+	at := slices.IndexFunc(p.report.Excluded, func(x Exclusion) bool { return x.Account == e.Account })
+	if at < 0 {
+		at = len(p.report.Excluded)
+		p.report.Excluded = append(p.report.Excluded, Exclusion{
+			Stream: Stream{p.live, e.Account}, Endpoint: e.Endpoint, Reason: ReasonFrom,
+			Text: "created before " + from.UTC().Format(time.RFC3339) + ", the from of the policy of endpoint " + e.Endpoint,
+		})
+	}
+	p.report.Excluded[at].Events++
+	return true
+}
+
+// from is the `from` of the policy that an account's events come under.
+func (p *pass) from(account string) time.Time { return p.cfg.Policies[p.cfg.Accounts[account]].From }
