@@ -34,7 +34,11 @@ func Wire(function string, lookup func(string) (string, bool), set func(name, va
 		if host == "" { // the Runtime API is a host and a port
 			scheme, host = "", value
 		}
+		host, path, _ := strings.Cut(host, "/") // the Runtime API's path holds its key
 		address, err := proxy(function, host)
+		if path != "" {
+			address += "/" + path
+		}
 		if scheme != "" {
 			address = scheme + "://" + address
 		}

@@ -47,15 +47,12 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	f.counts = log.counts
 	l := o.limits()
 	common := map[string]string{
-		"AWS_REGION":            Region,
-		"AWS_ACCESS_KEY_ID":     AccessKey,
-		"AWS_SECRET_ACCESS_KEY": AccessKey,
-		"AWS_ENDPOINT_URL":      info.Endpoint,
-		"TOLLGATE_STAGE":        "local",
-		"TOLLGATE_LOG_LEVEL":    o.LogLevel,
-		"TOLLGATE_TIME_SCALE":   strconv.Itoa(o.TimeScale),
-		"TOLLGATE_QUEUE_URL":    info.QueueURL,
+		"TOLLGATE_STAGE":      "local",
+		"TOLLGATE_LOG_LEVEL":  o.LogLevel,
+		"TOLLGATE_TIME_SCALE": strconv.Itoa(o.TimeScale),
+		"TOLLGATE_QUEUE_URL":  info.QueueURL,
 	}
+	maps.Copy(common, info.AWSEnv())
 	with := func(more map[string]string) map[string]string {
 		env := maps.Clone(common)
 		maps.Copy(env, more)

@@ -10,12 +10,13 @@ import (
 )
 
 // Info is what a running local system tells the command that wants to work on it. It
-// holds the signing secret, so its file is readable by its owner alone.
+// holds the signing secret and the access key, so its file is readable by its owner alone.
 type Info struct {
 	PID         int    `json:"pid"`
 	URL         string `json:"url"`      // where deliveries are posted
 	Secret      string `json:"secret"`   // signs them
 	Endpoint    string `json:"endpoint"` // of the embedded AWS services
+	AccessKey          // that they take
 	Region      string `json:"region"`
 	Table       string `json:"table"`
 	QueueURL    string `json:"queue_url"`
@@ -51,24 +52,27 @@ func ReadInfo(data string) (Info, error) {
 	return i, nil
 }
 
-// write puts the file in place in one step, so that no reader sees half of it.
-func (i Info) write(data string) error {
-	raw, err := json.MarshalIndent(i, "", "  ")
+func (i Info) write(data string) error { return writeJSON(data, InfoFile, i) }
+
+// writeJSON puts a file in place in one step, so that no reader sees half of it. Its
+// owner alone can read it.
+func writeJSON(folder, name string, value any) error {
+	raw, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", InfoFile, err)
+		return fmt.Errorf("write %s: %w", name, err)
 	}
-	f, err := os.CreateTemp(data, InfoFile+".*")
+	f, err := os.CreateTemp(folder, name+".*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", InfoFile, err)
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	_, err = f.Write(append(raw, '\n'))
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(data, InfoFile))
+		err = os.Rename(f.Name(), filepath.Join(folder, name))
 	}
 	if err != nil {
 		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", InfoFile, err)
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
 }

@@ -30,7 +30,6 @@ import (
 // Names of what the stack makes on AWS, as they are here.
 const (
 	Region          = "us-east-1"
-	AccessKey       = "test" // and the secret key: the embedded services check none
 	TableName       = "tollgate"
 	queueName       = "tollgate-events"
 	deadQueueName   = "tollgate-dead"

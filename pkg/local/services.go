@@ -9,8 +9,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	sdksecretsmanager "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -21,6 +19,7 @@ import (
 	"tollgate/pkg/local/aws/dynamodb"
 	"tollgate/pkg/local/aws/secretsmanager"
 	"tollgate/pkg/local/aws/sqs"
+	"tollgate/pkg/local/loopback"
 )
 
 // services are the embedded AWS services, on disk in one folder and on one address.
@@ -60,9 +59,9 @@ func (s *services) open(folder string, timeScale int) (err error) {
 	return err
 }
 
-func (s *services) server() *http.Server {
+func (s *services) server(key AccessKey) *http.Server {
 	return &http.Server{
-		Handler:           noPages(awsjson.Handler(s.sqs.Service(), s.dynamo.Service(), s.secrets.Service())),
+		Handler:           loopback.Programs(awsjson.KeyedHandler(key.ID, s.sqs.Service(), s.dynamo.Service(), s.secrets.Service())),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
@@ -82,50 +81,36 @@ func (s *services) close() error {
 	return errors.Join(errs...)
 }
 
-// AWSConfig is the configuration with which SDK clients reach the embedded services.
-func AWSConfig(endpoint string) aws.Config {
-	return aws.Config{
-		Region:       Region,
-		BaseEndpoint: &endpoint,
-		Credentials:  credentials.NewStaticCredentialsProvider(AccessKey, AccessKey, ""),
-	}
-}
-
-func clients(endpoint string) resources {
-	c := AWSConfig(endpoint)
+func clients(i Info) resources {
+	c := i.AWSConfig()
 	if failpoint.Enabled {
 		c.HTTPClient = &http.Client{Transport: failpoint.Transport("host", http.DefaultTransport)}
 	}
 	return resources{sqs: sdksqs.NewFromConfig(c), dynamo: sdkdynamodb.NewFromConfig(c), secrets: sdksecretsmanager.NewFromConfig(c)}
 }
 
-// prepare makes the queues, the table and the secrets, and says where they are.
-func (r resources) prepare(ctx context.Context, o Options) (Info, error) {
-	queueURL, deadURL, err := r.queues(ctx, o.limits())
-	if err != nil {
-		return Info{}, err
+// prepare makes the queues, the table and the secrets, and says in i where they are.
+func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) {
+	if i.QueueURL, i.DLQURL, err = r.queues(ctx, o.limits()); err != nil {
+		return err
 	}
 	if err := r.table(ctx); err != nil {
-		return Info{}, err
+		return err
 	}
-	secret, err := r.signingSecrets(ctx, ingest.DefaultEndpoint, o.WebhookSecrets)
-	if err != nil {
-		return Info{}, err
+	if i.Secret, err = r.signingSecrets(ctx, ingest.DefaultEndpoint, o.WebhookSecrets); err != nil {
+		return err
 	}
-	others, err := r.otherSecrets(ctx, o.Endpoints)
-	if err != nil {
-		return Info{}, err
+	if i.EndpointSecrets, err = r.otherSecrets(ctx, o.Endpoints); err != nil {
+		return err
 	}
 	key := o.APIKey
 	if key == "" {
 		key = standInKey
 	}
 	if err := r.putSecret(ctx, APIKeySecretID, key); err != nil {
-		return Info{}, fmt.Errorf("store API key: %w", err)
+		return fmt.Errorf("store API key: %w", err)
 	}
-	return Info{
-		Secret: secret, Region: Region, Table: TableName, QueueURL: queueURL, DLQURL: deadURL,
-		TimeScale: o.TimeScale, MaxReceives: o.MaxReceives,
-		Endpoints: o.Endpoints, EndpointSecrets: others,
-	}, nil
+	i.Region, i.Table = Region, TableName
+	i.TimeScale, i.MaxReceives, i.Endpoints = o.TimeScale, o.MaxReceives, o.Endpoints
+	return nil
 }

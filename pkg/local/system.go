@@ -4,8 +4,10 @@
 // the AWS JSON protocols, and a stand-in for Stripe's API.
 //
 // Everything listens on loopback. No function knows that it runs here: only its
-// endpoints differ. It is for development, tests and drills, not for production: it
-// checks no AWS credentials and keeps one copy of the data.
+// endpoints differ. Web pages are refused everywhere; the AWS services take the data
+// folder's access key alone, and the front and the stand-in serve every local program.
+// It is for development, tests and drills, not for production: it keeps one copy of the
+// data.
 //
 //	s, err := local.Start(ctx, local.Options{Functions: ".build/host"})
 //	err = <-s.Failed()      // until something fails
@@ -29,6 +31,7 @@ import (
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/eventsource"
 	"tollgate/pkg/local/gateway"
+	"tollgate/pkg/local/loopback"
 	"tollgate/pkg/local/stripe"
 )
 
@@ -94,16 +97,18 @@ func (s *System) startServices(ctx context.Context) (err error) {
 	if s.services, err = openServices(s.options.Data, s.options.TimeScale); err != nil {
 		return err
 	}
-	s.aws = s.services.server()
+	if s.Info.AccessKey, err = accessKey(s.options.Data); err != nil {
+		return err
+	}
+	s.aws = s.services.server(s.Info.AccessKey)
 	address, err := s.serve(s.options.AWSListen, s.aws)
 	if err != nil {
 		return err
 	}
-	endpoint := "http://" + address
-	if s.Info, err = clients(endpoint).prepare(ctx, s.options); err != nil {
+	s.Info.Endpoint, s.Info.PID = "http://"+address, os.Getpid()
+	if err = clients(s.Info).prepare(ctx, s.options, &s.Info); err != nil {
 		return err
 	}
-	s.Info.Endpoint, s.Info.PID = endpoint, os.Getpid()
 	if s.options.APIKey != "" {
 		return nil
 	}
@@ -113,7 +118,7 @@ func (s *System) startServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.stripe = &http.Server{Handler: noPages(s.standIn), ReadHeaderTimeout: 10 * time.Second}
+	s.stripe = &http.Server{Handler: loopback.Programs(s.standIn), ReadHeaderTimeout: 10 * time.Second}
 	address, err = s.serve("127.0.0.1:0", s.stripe)
 	s.Info.StripeURL = "http://" + address
 	return err
@@ -137,6 +142,7 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 	}
 	s.Info.URL = "http://" + front.Addr().String() + limits.WebhookPath
 	s.front = g.Server()
+	s.front.Handler = loopback.NoPages(s.front.Handler)
 	s.run(front, s.front)
 	return nil
 }
@@ -223,7 +229,7 @@ type poller struct {
 func startPoller(f functions, info Info, o Options) (*poller, error) {
 	l := o.limits()
 	source, err := eventsource.New(eventsource.Options{
-		Queue:          eventsource.NewSQS(clients(info.Endpoint).sqs, info.QueueURL),
+		Queue:          eventsource.NewSQS(clients(info).sqs, info.QueueURL),
 		QueueARN:       "arn:aws:sqs:" + Region + ":000000000000:" + queueName,
 		Invoker:        f.consumerInvoker(),
 		BatchSize:      l.BatchSize,

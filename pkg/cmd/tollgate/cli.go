@@ -22,6 +22,7 @@ type cli struct {
 	Data  string `default:".tollgate" help:"Data folder of the local system. Default: .tollgate." placeholder:"DIR"`
 
 	Dev    devCmd  `cmd:"" help:"Run the whole system on this machine."`
+	Env    envCmd  `cmd:"" help:"Print the environment with which AWS's tools reach the local system."`
 	Send   sendCmd `cmd:"" help:"Sign events as Stripe does and post them."`
 	Events struct {
 		List   eventsListCmd   `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`

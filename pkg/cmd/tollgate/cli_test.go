@@ -151,8 +151,8 @@ func TestTargetOfEnvironment(t *testing.T) {
 	s.failed("evt_1", "invoice.paid", "", "no row", 15)
 	t.Setenv("AWS_ENDPOINT_URL", s.info.Endpoint)
 	t.Setenv("AWS_REGION", local.Region)
-	t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	env := map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
 	got := tollgate(t.Context(), env, "events", "show", "evt_1", "--json", "--data", t.TempDir()).ok(t)
 	if v := lines[eventView](t, got.out); len(v) != 1 || v[0].ID != "evt_1" {

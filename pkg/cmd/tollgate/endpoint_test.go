@@ -70,7 +70,7 @@ func newRegistry(t *testing.T) *registry {
 	}))
 	t.Cleanup(func() { check(t, standIn.Close()); check(t, sm.Close()); check(t, db.Close()) })
 	r.url = hook + limits.WebhookPath
-	c := local.AWSConfig(amazon)
+	c := unchecked(amazon).AWSConfig()
 	_, err = sdkdynamodb.NewFromConfig(c).CreateTable(t.Context(), dynamostore.TableSchema(local.TableName))
 	check(t, err)
 	r.secrets = sdksecrets.NewFromConfig(c)
@@ -87,7 +87,7 @@ func newRegistry(t *testing.T) *registry {
 // files name the system: as a local one by its file, as another by the environment.
 func (r *registry) files(amazon, atStripe string) {
 	queue := amazon + "/000000000000/tollgate-test-events"
-	raw, err := json.Marshal(local.Info{URL: r.url, Secret: "whsec_first", Endpoint: amazon, Table: local.TableName,
+	raw, err := json.Marshal(local.Info{AccessKey: unchecked("").AccessKey, URL: r.url, Secret: "whsec_first", Endpoint: amazon, Table: local.TableName,
 		QueueURL: queue, DLQURL: queue + "-dead", StripeURL: atStripe, TimeScale: 1, MaxReceives: 16})
 	check(r.t, err)
 	check(r.t, os.WriteFile(filepath.Join(r.data, local.InfoFile), raw, 0o600))
@@ -97,8 +97,8 @@ func (r *registry) files(amazon, atStripe string) {
 	}
 	r.t.Setenv("AWS_ENDPOINT_URL", amazon)
 	r.t.Setenv("AWS_REGION", local.Region)
-	r.t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
-	r.t.Setenv("AWS_SECRET_ACCESS_KEY", local.AccessKey)
+	r.t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	r.t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 }
 
 // serve puts refusals before a handler.
@@ -424,7 +424,7 @@ func TestVerifiedByAnswers(t *testing.T) {
 				n++
 			}))
 			defer server.Close()
-			uses, err := verifiedBy(t.Context(), target{aws: local.AWSConfig(server.URL), queueURL: "https://sqs/1/tollgate-live-events"}, 2, time.Now().Add(-time.Hour), time.Now())
+			uses, err := verifiedBy(t.Context(), target{aws: unchecked(server.URL).AWSConfig(), queueURL: "https://sqs/1/tollgate-live-events"}, 2, time.Now().Add(-time.Hour), time.Now())
 			got := ""
 			if err != nil {
 				got = err.Error()

@@ -72,14 +72,14 @@ func newSystem(t *testing.T) *system {
 		check(t, q.Close())
 		check(t, db.Close())
 	})
-	c := local.AWSConfig(server.URL)
+	c := unchecked(server.URL).AWSConfig()
 	s.sqs, s.dynamo = sdksqs.NewFromConfig(c), sdkdynamodb.NewFromConfig(c)
 	_, err = s.dynamo.CreateTable(t.Context(), dynamostore.TableSchema(local.TableName))
 	check(t, err)
 	s.store, err = dynamostore.New(s.dynamo, local.TableName, dynamostore.Options{})
 	check(t, err)
 	s.info = local.Info{
-		PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: server.URL, Region: local.Region,
+		AccessKey: unchecked("").AccessKey, PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: server.URL, Region: local.Region,
 		Table: local.TableName, DLQURL: s.makeQueue("dead", nil), TimeScale: scale, MaxReceives: 1,
 	}
 	s.info.QueueURL = s.makeQueue("events", map[string]string{
@@ -88,6 +88,11 @@ func newSystem(t *testing.T) *system {
 	s.queue = sqsqueue.NewConsumer(s.sqs, s.info.QueueURL, s.info.DLQURL, scale)
 	s.writeInfo()
 	return s
+}
+
+// unchecked describes services that check no access key.
+func unchecked(endpoint string) local.Info {
+	return local.Info{Endpoint: endpoint, AccessKey: local.AccessKey{ID: "test", Secret: "test"}}
 }
 
 func check(t testing.TB, err error) {

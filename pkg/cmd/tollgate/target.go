@@ -74,20 +74,29 @@ func (a *app) awsConfig(ctx context.Context) (aws.Config, error) {
 	return a.reach.watch(c), nil
 }
 
-func (a *app) localTarget(ctx context.Context) (target, error) {
+// localInfo describes the local system, which must be running.
+func (a *app) localInfo(ctx context.Context) (local.Info, error) {
 	i, err := local.ReadInfo(a.data)
 	if errors.Is(err, local.ErrNotRunning) {
-		return target{}, hint(usage("no system to work on: %v", err),
+		return i, hint(usage("no system to work on: %v", err),
 			"start one with tollgate dev, name a stack with --stack, or set TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL")
 	}
 	if err != nil {
-		return target{}, err
+		return i, err
 	}
 	if err := answers(ctx, i.Endpoint); err != nil {
-		return target{}, hint(fmt.Errorf("the local system in %s does not answer: %w", a.data, err),
+		return i, hint(fmt.Errorf("the local system in %s does not answer: %w", a.data, err),
 			"it ended without cleaning up: start tollgate dev again")
 	}
-	c := local.AWSConfig(i.Endpoint)
+	return i, nil
+}
+
+func (a *app) localTarget(ctx context.Context) (target, error) {
+	i, err := a.localInfo(ctx)
+	if err != nil {
+		return target{}, err
+	}
+	c := i.AWSConfig()
 	if failpoint.Enabled {
 		c.HTTPClient = &http.Client{Transport: failpoint.Transport("command", http.DefaultTransport)}
 	}

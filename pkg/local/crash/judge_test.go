@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tollgate/pkg/limits"
-	"tollgate/pkg/local"
 )
 
 // within is how long the last event may take after the last crash: until the lease of
@@ -35,7 +34,7 @@ const busyMachine = 30 * time.Second
 
 // depth is how many messages a queue holds, hidden and delayed ones included.
 func (s *system) depth(url string) (sum int, err error) {
-	out, err := sqs.NewFromConfig(local.AWSConfig(s.info().Endpoint)).GetQueueAttributes(context.Background(), &sqs.GetQueueAttributesInput{
+	out, err := sqs.NewFromConfig(s.info().AWSConfig()).GetQueueAttributes(context.Background(), &sqs.GetQueueAttributesInput{
 		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 	})
 	if err != nil {
@@ -69,7 +68,7 @@ type item map[string]string
 func (s *system) items() (records, facts map[string]item, err error) {
 	records, facts = map[string]item{}, map[string]item{}
 	info, consistent := s.info(), true
-	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(local.AWSConfig(info.Endpoint)), &dynamodb.ScanInput{TableName: &info.Table, ConsistentRead: &consistent})
+	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(info.AWSConfig()), &dynamodb.ScanInput{TableName: &info.Table, ConsistentRead: &consistent})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(context.Background())
 		if err != nil {

@@ -18,8 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stripe/stripe-go/v76/webhook"
-
-	"tollgate/pkg/local"
 )
 
 // marker stands in every payload here, and must stand in no log.
@@ -94,10 +92,10 @@ func request(method, url string, body []byte, headers map[string]string) (status
 	return res.StatusCode, strings.TrimSpace(string(text))
 }
 
-func (s *system) queues() *sqs.Client { return sqs.NewFromConfig(local.AWSConfig(s.info.Endpoint)) }
+func (s *system) queues() *sqs.Client { return sqs.NewFromConfig(s.info.AWSConfig()) }
 
 func (s *system) table() *dynamodb.Client {
-	return dynamodb.NewFromConfig(local.AWSConfig(s.info.Endpoint))
+	return dynamodb.NewFromConfig(s.info.AWSConfig())
 }
 
 // depth is how many messages a queue holds, hidden and delayed ones included.

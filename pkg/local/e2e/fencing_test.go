@@ -94,7 +94,7 @@ func startZombie(s *system, body []byte) *zombie {
 	z.cmd.Stderr = z.log
 	z.cmd.Env = []string{
 		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(api.URL, "http://"), "AWS_LAMBDA_FUNCTION_NAME=zombie",
-		"AWS_REGION=" + s.info.Region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + s.info.Endpoint,
+		"AWS_REGION=" + s.info.Region, "AWS_ACCESS_KEY_ID=" + s.info.AccessKey.ID, "AWS_SECRET_ACCESS_KEY=" + s.info.AccessKey.Secret, "AWS_ENDPOINT_URL=" + s.info.Endpoint,
 		"TOLLGATE_STAGE=local", "TOLLGATE_LOG_LEVEL=info", "TOLLGATE_TIME_SCALE=2",
 		"TOLLGATE_TABLE=" + s.info.Table, "TOLLGATE_QUEUE_URL=" + s.info.QueueURL, "TOLLGATE_DLQ_URL=" + s.info.DLQURL,
 	}

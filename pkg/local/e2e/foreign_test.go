@@ -33,8 +33,10 @@ func needsTool(t *testing.T, name string, check ...string) {
 func (s *system) foreign(t *testing.T, stdin []byte, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
-	cmd.Env = append(withoutAWS(os.Environ()), "AWS_ENDPOINT_URL="+s.info.Endpoint, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-		"AWS_DEFAULT_REGION="+s.info.Region, "AWS_PAGER=", "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	cmd.Env = append(withoutAWS(os.Environ()), "AWS_PAGER=", "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	for name, value := range s.info.AWSEnv() {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	cmd.Stdin = bytes.NewReader(stdin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

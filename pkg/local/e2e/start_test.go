@@ -54,6 +54,9 @@ func TestCtrlCEndsEverythingThatDevStarted(t *testing.T) {
 	if again.info.Secret != s.info.Secret {
 		t.Error("the signing secret changed with a restart: what was configured elsewhere would stop to work")
 	}
+	if again.info.AccessKey != s.info.AccessKey {
+		t.Error("the access key changed with a restart: shells that have it would be refused")
+	}
 	if st := again.story("before_the_end"); st.Status != "done" {
 		t.Errorf("after a restart the event is %+v, want it done", st)
 	}

@@ -53,7 +53,7 @@ func startEnvironment(o *Options, spawn *spawner, turn *sync.Mutex) (*environmen
 		Path:        o.Path,
 		Args:        []string{o.Path},
 		Dir:         filepath.Dir(o.Path),
-		Env:         o.environ(listener.Addr().String(), newLogStream(time.Now())),
+		Env:         o.environ(listener.Addr().String()+"/"+e.api.key, newLogStream(time.Now())),
 		Stdout:      e.output[0],
 		Stderr:      e.output[1],
 		SysProcAttr: processAttributes(),

@@ -192,7 +192,7 @@ func TestEnvironmentIsBuiltFromNothing(t *testing.T) {
 		got[name] = value
 	}
 	for name, pattern := range map[string]string{
-		"AWS_LAMBDA_RUNTIME_API":     `^127\.0\.0\.1:\d+$`,
+		"AWS_LAMBDA_RUNTIME_API":     `^127\.0\.0\.1:\d+/[A-Z2-7]{26}$`,
 		"AWS_LAMBDA_LOG_STREAM_NAME": `^\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}$`,
 		"_X_AMZN_TRACE_ID":           `^Root=`,
 	} {

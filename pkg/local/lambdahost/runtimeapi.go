@@ -1,19 +1,24 @@
 package lambdahost
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
 	"sync"
+
+	"tollgate/pkg/local/loopback"
 )
 
 // runtimeAPI is Lambda's Runtime API as one process sees it, and the record of
 // where that process is. Each process has an address of its own, so a request
-// needs no name to say whose it is.
+// needs no name to say whose it is. The address ends with a random key, which the
+// process has from its environment: no other program can take its invocations.
 type runtimeAPI struct {
 	arn string
+	key string // the first part of each path
 
 	jobs    chan *invocation    // to whoever waits in next
 	parked  chan struct{}       // one token each time the process begins to wait in next
@@ -23,6 +28,7 @@ type runtimeAPI struct {
 	mu      sync.Mutex
 	phase   phase
 	current string // request id of the invocation that has no answer yet
+	asking  bool   // a request for the next invocation is open
 }
 
 // phase is where a process stands.
@@ -46,6 +52,7 @@ const apiPath = "/2018-06-01/runtime/"
 func newRuntimeAPI(arn string) *runtimeAPI {
 	return &runtimeAPI{
 		arn:     arn,
+		key:     rand.Text(),
 		jobs:    make(chan *invocation),
 		parked:  make(chan struct{}, 1),
 		answers: make(chan outcome, 1),
@@ -54,18 +61,18 @@ func newRuntimeAPI(arn string) *runtimeAPI {
 }
 
 func (a *runtimeAPI) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+apiPath+"invocation/next", a.next)
-	mux.HandleFunc("POST "+apiPath+"invocation/{id}/response", a.response)
-	mux.HandleFunc("POST "+apiPath+"invocation/{id}/error", a.failure)
-	mux.HandleFunc("POST "+apiPath+"init/error", a.initFailure)
-	return mux
+	mux, path := http.NewServeMux(), "/"+a.key+apiPath
+	mux.HandleFunc("GET "+path+"invocation/next", a.next)
+	mux.HandleFunc("POST "+path+"invocation/{id}/response", a.response)
+	mux.HandleFunc("POST "+path+"invocation/{id}/error", a.failure)
+	mux.HandleFunc("POST "+path+"init/error", a.initFailure)
+	return loopback.Programs(mux)
 }
 
 // next parks the process until there is an invocation for it.
 func (a *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
 	if !a.park() {
-		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the last invocation has no answer yet")
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the last invocation has no answer yet, or another request waits for the next one")
 		return
 	}
 	select {
@@ -80,26 +87,36 @@ func (a *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Trace-Id", inv.traceID)
 		w.Write(inv.payload) // if this fails the process is gone, which its exit tells
 	case <-r.Context().Done():
+		a.leave()
 	}
 }
 
+// park reports whether the process may wait for an invocation. One request waits at a
+// time; a process that lost its connection may ask again.
 func (a *runtimeAPI) park() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch a.phase {
-	case running:
+	if a.phase == running || a.asking {
 		return false
-	case starting, answered:
+	}
+	a.asking = true
+	if a.phase != waiting {
 		a.phase = waiting
 		a.parked <- struct{}{} // the owner has taken the token of the last time
 	}
 	return true
 }
 
+func (a *runtimeAPI) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asking = false
+}
+
 func (a *runtimeAPI) take(inv *invocation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.phase, a.current = running, inv.id
+	a.phase, a.current, a.asking = running, inv.id, false
 }
 
 // answer ends the invocation id; false if that is not what the process runs.

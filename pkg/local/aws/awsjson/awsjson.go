@@ -3,7 +3,8 @@
 // A service is a table of operations; this package finds the operation named by
 // X-Amz-Target, hands it the request body and writes its answer or its error in
 // the form that AWS SDKs, the AWS CLI and boto3 read. It knows no service and
-// checks no request signature: it is meant for loopback only.
+// checks no request signature, at most the access key's id ([KeyedHandler]): it is meant
+// for loopback only.
 //
 //	h := awsjson.Handler(sqsService, dynamoService)
 //	http.Serve(listener, h)
@@ -38,6 +39,8 @@ type Service struct {
 	Version string
 	// ErrorNamespace is put before an error's code in __type, for example "com.amazonaws.sqs#".
 	ErrorNamespace string
+	// QueryCompatible says that older clients read the code in X-Amzn-Query-Error, as SQS's do.
+	QueryCompatible bool
 	// Operations by name, for example "SendMessage".
 	Operations map[string]Operation
 }
@@ -65,6 +68,10 @@ func Errorf(code, format string, args ...any) *Error {
 // Requests other than POST answer 405, unknown targets and operations 400
 // UnknownOperationException, larger bodies 413.
 func Handler(services ...Service) http.Handler {
+	return handler(func(Service, *http.Request) *Error { return nil }, services)
+}
+
+func handler(refusal func(Service, *http.Request) *Error, services []Service) http.Handler {
 	byTarget := make(map[string]Service, len(services))
 	for _, s := range services {
 		byTarget[s.Target] = s
@@ -77,11 +84,15 @@ func Handler(services ...Service) http.Handler {
 		}
 		target, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 		s, known := byTarget[target]
+		if !known {
+			s = Service{Version: "1.0"}
+		}
+		if err := refusal(s, r); err != nil {
+			s.writeError(w, err)
+			return
+		}
 		op := s.Operations[name]
 		if op == nil {
-			if !known {
-				s = Service{Version: "1.0"}
-			}
 			s.writeError(w, Errorf("UnknownOperationException",
 				"operation %q is not supported by this embedded service", r.Header.Get("X-Amz-Target")))
 			return

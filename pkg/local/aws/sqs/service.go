@@ -59,7 +59,7 @@ func (s *Service) Close() error { return s.close() }
 // Service is the table of operations for [awsjson.Handler].
 func (s *Service) Service() awsjson.Service {
 	return awsjson.Service{
-		Target: "AmazonSQS", Version: "1.0", ErrorNamespace: "com.amazonaws.sqs#",
+		Target: "AmazonSQS", Version: "1.0", ErrorNamespace: "com.amazonaws.sqs#", QueryCompatible: true,
 		Operations: map[string]awsjson.Operation{
 			"CreateQueue":                  operation(s.createQueue),
 			"DeleteQueue":                  operation(s.deleteQueue),

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// envCmd prints how AWS's own tools reach the local system.
+type envCmd struct{}
+
+// Help is what --help says beside the flags.
+func (envCmd) Help() string {
+	return `The embedded AWS services take the access key of their data folder alone, so that other users of this machine cannot read its secrets. This prints the key and the address as lines for a shell.
+
+  eval "$(tollgate env)"
+  aws dynamodb scan --table-name tollgate`
+}
+
+// Run prints one export line for each variable, or one JSON object of them.
+func (envCmd) Run(ctx context.Context, a *app) error {
+	if a.stack != "" {
+		return usage("env is of a local system: leave --stack out")
+	}
+	i, err := a.localInfo(ctx)
+	if err != nil {
+		return err
+	}
+	env := i.AWSEnv()
+	if a.json {
+		a.object(env)
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(a.out, "export %s='%s'\n", name, env[name])
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+package awsjson
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"regexp"
+)
+
+// KeyedHandler is [Handler] for the requests that name an access key's id in their
+// Authorization header. It refuses others in the form of their service, as AWS refuses an
+// unknown key. The id is a secret shared by the clients: signatures are not computed.
+func KeyedHandler(id string, services ...Service) http.Handler {
+	credential := regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/, ]+)/`)
+	return handler(func(s Service, r *http.Request) *Error {
+		authorization := r.Header.Get("Authorization")
+		if authorization == "" {
+			return s.denied("MissingAuthenticationTokenException", "MissingAuthenticationToken", "Request is missing Authentication Token")
+		}
+		found := credential.FindStringSubmatch(authorization)
+		if found == nil || subtle.ConstantTimeCompare([]byte(found[1]), []byte(id)) == 0 {
+			return s.denied("UnrecognizedClientException", "InvalidClientTokenId", "The security token included in the request is invalid.")
+		}
+		return nil
+	}, services)
+}
+
+// denied is the refusal of a caller: with the older code and 403 where clients read it.
+func (s Service) denied(code, queryCode, message string) *Error {
+	e := Errorf(code, "%s", message)
+	if s.QueryCompatible {
+		e.Status, e.QueryCode = http.StatusForbidden, queryCode
+	}
+	return e
+}
