@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,17 +42,20 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 		return nil, err
 	}
 	log := telemetry.Logger(os.Stderr, "consumer", cfg.Stage, cfg.LogLevel)
-	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
-	table := dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB))
-	store, err := dynamostore.New(table, cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	client := func(endpoint string, try time.Duration) aws.Config {
+		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint, Try: try})
+	}
+	dynamo := client(cfg.AWS.EndpointDynamoDB, cfg.Limits.Try())
+	// The store repeats by itself.
+	store, err := dynamostore.New(dynamodb.NewFromConfig(awsclient.Once(dynamo)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {
 		return nil, err
 	}
-	stripe, err := stripeClient(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
+	stripe, err := stripeClient(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager, cfg.Limits.SecretTry)), log)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := dynamostore.NewReader(table, cfg.Table)
+	rows, err := dynamostore.NewReader(dynamodb.NewFromConfig(dynamo), cfg.Table)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	handlers.Register(mux)
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: cfg.Endpoints, Logger: log,
-		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
+		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS, cfg.Limits.Try())), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
 	})
 	if err != nil {
 		return nil, err
@@ -81,5 +85,5 @@ func stripeClient(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stri
 	if err != nil {
 		return nil, err
 	}
-	return stripeapi.New(stripeapi.Options{Key: key.Key, URL: cfg.StripeURL})
+	return stripeapi.New(stripeapi.Options{Key: key.Key, URL: cfg.StripeURL, TryTimeout: cfg.Limits.StripeTry})
 }

@@ -35,9 +35,9 @@ func wire(lookup config.Lookup) (*apigw.Handler, error) {
 		return nil, err
 	}
 	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
-	// The sender repeats by itself; a fetch of secrets is tried twice within its own bound.
-	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1}))
-	vault := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Attempts: 2}))
+	// The sender repeats by itself.
+	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1, Try: cfg.Limits.SendTry}))
+	vault := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Try: cfg.Limits.SecretTry}))
 	active, err := secrets.NewWebhook(secrets.Config{API: vault, ID: cfg.WebhookSecretID, Logger: log, Limits: cfg.Limits})
 	if err != nil {
 		return nil, err

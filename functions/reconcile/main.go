@@ -20,6 +20,7 @@ import (
 	"tollgate/pkg/config"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/handlers"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/outbox"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/secrets"
@@ -64,7 +65,7 @@ func wire(lookup config.Lookup) (*tasks, error) {
 	if err != nil {
 		return nil, err
 	}
-	passes, err := passes(cfg, table, sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), stripe, log)
+	passes, err := passes(cfg, table, client(cfg.AWS.EndpointSQS), stripe, log)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func wire(lookup config.Lookup) (*tasks, error) {
 	}, nil
 }
 
-func passes(cfg config.Reconcile, table *dynamodb.Client, queue *sqs.Client, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
+func passes(cfg config.Reconcile, table *dynamodb.Client, queue aws.Config, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
 	reader, err := dynamostore.NewReader(table, cfg.Table)
 	if err != nil {
 		return nil, err
@@ -94,14 +95,15 @@ func passes(cfg config.Reconcile, table *dynamodb.Client, queue *sqs.Client, str
 	}
 	return reconcile.New(reconcile.Config{
 		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage,
-		Sender: sqsqueue.NewSender(queue, cfg.QueueURL, cfg.Limits), Depth: sqsqueue.NewDepth(queue, cfg.QueueURL),
-		Types: handlers.Types(), Accounts: cfg.Accounts, Policies: cfg.Endpoints, Begin: cfg.Begin, Limits: cfg.Limits, Logger: log,
+		Sender: sqsqueue.NewSender(sqs.NewFromConfig(awsclient.Once(queue)), cfg.QueueURL, cfg.Limits),
+		Depth:  sqsqueue.NewDepth(sqs.NewFromConfig(queue), cfg.QueueURL),
+		Types:  handlers.Types(), Accounts: cfg.Accounts, Policies: cfg.Endpoints, Begin: cfg.Begin, Limits: cfg.Limits, Logger: log,
 	})
 }
 
 // stripeClient asks Stripe with the configured key; without one every pass fails, and says so.
 func stripeClient(cfg config.Reconcile, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
-	key, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
+	key, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits, First: limits.PatientCall})
 	if err != nil {
 		return nil, err
 	}

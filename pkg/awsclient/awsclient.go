@@ -9,34 +9,41 @@
 package awsclient
 
 import (
+	"cmp"
+	"errors"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/limits"
 )
-
-// defaultAttempts is how often a call is tried when Options name no number.
-const defaultAttempts = 3
 
 // Options are what differs between the clients of one function.
 type Options struct {
 	Endpoint string // URL instead of AWS's own; default none
-	Attempts int    // tries of one call, the first included; 1 leaves retries to the caller; default 3
+	// Attempts is the number of tries of one call; 1 leaves retries to the caller. A call
+	// whose signature had expired is signed and sent again whatever this says. Default
+	// limits.CallTries.
+	Attempts int
+	// Try bounds one try, from dialling to the answer's last byte: an unanswered request
+	// must leave time for another. Default limits.PatientTry.
+	Try time.Duration
 }
 
-// Bounds of one connection and of the wait between two tries.
+// Bounds of one connection.
 const (
 	dialTimeout  = time.Second
 	tlsTimeout   = 2 * time.Second
-	callTimeout  = 30 * time.Second // for calls whose context bounds nothing
 	idleTimeout  = 50 * time.Second
 	keepAlive    = 15 * time.Second
-	maxBackoff   = 100 * time.Millisecond // a function has seconds; the queue or the sender repeats later
 	maxIdleConns = 64
 )
 
@@ -46,8 +53,8 @@ func New(a config.AWS, o Options) aws.Config {
 	cfg := aws.Config{
 		Region:      a.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(a.AccessKeyID, string(a.SecretAccessKey), string(a.SessionToken)),
-		HTTPClient:  newHTTPClient(),
-		Retryer:     retryer(o.Attempts),
+		HTTPClient:  newHTTPClient(cmp.Or(o.Try, limits.PatientTry)),
+		Retryer:     func() aws.Retryer { return retryer(cmp.Or(o.Attempts, limits.CallTries)) },
 	}
 	if o.Endpoint != "" {
 		cfg.BaseEndpoint = &o.Endpoint
@@ -55,24 +62,46 @@ func New(a config.AWS, o Options) aws.Config {
 	return cfg
 }
 
-func retryer(attempts int) func() aws.Retryer {
-	if attempts == 1 {
-		return func() aws.Retryer { return aws.NopRetryer{} }
-	}
-	if attempts <= 0 {
-		attempts = defaultAttempts
-	}
-	return func() aws.Retryer {
-		return retry.NewStandard(func(s *retry.StandardOptions) {
-			s.MaxAttempts = attempts
-			s.MaxBackoff = maxBackoff
-		})
-	}
+// Once returns the configuration for a client that shares the connections of another's and
+// leaves retries to its caller, as Options.Attempts 1 does.
+func Once(c aws.Config) aws.Config {
+	c.Retryer = func() aws.Retryer { return retryer(1) }
+	return c
 }
 
-func newHTTPClient() *http.Client {
+func retryer(attempts int) aws.Retryer {
+	expired := retry.IsErrorRetryableFunc(signatureExpired)
+	return retry.NewStandard(func(s *retry.StandardOptions) {
+		s.MaxAttempts, s.MaxBackoff = attempts, limits.CallPause
+		s.Retryables = append(slices.Clone(s.Retryables), expired)
+		if attempts == 1 {
+			s.MaxAttempts, s.Retryables = 2, []retry.IsErrorRetryable{expired}
+		}
+	})
+}
+
+// signatureExpired finds refusals of a signature that was too old when it arrived, as after
+// a process was frozen between signing and sending. The SDK signs again by itself only if
+// the clocks differ by minutes.
+func signatureExpired(err error) aws.Ternary {
+	e, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return aws.UnknownTernary
+	}
+	switch e.ErrorCode() {
+	case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "ExpiredToken", "ExpiredTokenException":
+		return aws.TrueTernary
+	case "InvalidSignatureException", "SignatureDoesNotMatch":
+		if text := e.ErrorMessage(); strings.Contains(text, "expired") || strings.Contains(text, "not yet current") {
+			return aws.TrueTernary
+		}
+	}
+	return aws.UnknownTernary
+}
+
+func newHTTPClient(try time.Duration) *http.Client {
 	return &http.Client{
-		Timeout: callTimeout,
+		Timeout: try,
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
 			TLSHandshakeTimeout: tlsTimeout,

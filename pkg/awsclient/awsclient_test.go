@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -59,6 +60,69 @@ func TestAttempts(t *testing.T) {
 			_, err := client.ListQueues(t.Context(), nil)
 			if (err != nil) != c.fails || calls.Load() != c.calls {
 				t.Errorf("%d calls, error %v; want %d calls, failure %t", calls.Load(), err, c.calls, c.fails)
+			}
+		})
+	}
+}
+
+// TestUnansweredTry: one request that is never answered leaves time for another, over a
+// new connection.
+func TestUnansweredTry(t *testing.T) {
+	var calls atomic.Int32
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		switch calls.Add(1) {
+		case 1: // no answer at all
+			<-release
+		case 2: // half an answer
+			_, _ = io.WriteString(w, `{"QueueUr`)
+			w.(http.Flusher).Flush()
+			<-release
+		default:
+			_, _ = io.WriteString(w, `{"QueueUrls":[]}`)
+		}
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(func() { close(release) })
+	client := sqs.NewFromConfig(New(keys, Options{Endpoint: s.URL, Try: 100 * time.Millisecond}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := client.ListQueues(ctx, nil); err != nil || calls.Load() != 3 {
+		t.Errorf("%d calls, error %v", calls.Load(), err)
+	}
+}
+
+// TestSignedAgain: a signature that had expired on its way is made anew, also by a client
+// that leaves retries to its caller.
+func TestSignedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		code, message string
+		again         bool
+	}{
+		"expired":                      {"InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z", true},
+		"ahead":                        {"InvalidSignatureException", "Signature not yet current: 20260101T001000Z is still later", true},
+		"request expired":              {"RequestExpired", "", true},
+		"skewed":                       {"RequestTimeTooSkewed", "", true},
+		"token expired":                {"ExpiredTokenException", "", true},
+		"made with another secret key": {"InvalidSignatureException", "The request signature we calculated does not match", false},
+		"denied":                       {"AccessDeniedException", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int32
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+				if calls.Add(1) == 1 {
+					w.WriteHeader(400)
+					_, _ = fmt.Fprintf(w, `{"__type":"com.amazonaws.sqs#%s","message":%q}`, c.code, c.message)
+					return
+				}
+				_, _ = io.WriteString(w, `{"QueueUrls":[]}`)
+			}))
+			t.Cleanup(s.Close)
+			_, err := sqs.NewFromConfig(New(keys, Options{Endpoint: s.URL, Attempts: 1})).ListQueues(t.Context(), nil)
+			if (err == nil) != c.again || (calls.Load() == 2) != c.again {
+				t.Errorf("%d calls, error %v; want another try %t", calls.Load(), err, c.again)
 			}
 		})
 	}

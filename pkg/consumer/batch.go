@@ -26,6 +26,7 @@ type batch struct {
 	deadline  time.Time   // when Lambda ends the function
 	storeDown atomic.Bool // stop claiming
 	stuck     atomic.Bool // stop claiming, then exit
+	throttled atomic.Int32
 
 	mu      sync.Mutex
 	acked   map[string]bool // message ids to acknowledge
@@ -62,7 +63,8 @@ func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed
 			failed = append(failed, m.ID)
 		}
 	}
-	if len(messages) > 0 && b.infra == len(messages) {
+	// One throttled item says nothing about the store.
+	if len(messages) > 0 && b.infra == len(messages) && (b.infra > 1 || b.throttled.Load() == 0) {
 		return nil, fmt.Errorf("%w: %d of %d messages", ErrInfrastructure, b.infra, len(messages))
 	}
 	return failed, nil

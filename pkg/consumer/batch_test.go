@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -127,7 +128,7 @@ func TestNothingIsClaimedWithoutTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(slow)
 		b.config.Limits.ConsumerTimeout = 11*time.Second - 1
-		b.config.Limits.HandlerBudget = 5 * time.Second // else the limits are refused
+		b.config.Limits.HandlerBudget, b.config.Limits.StripeTry = 5*time.Second, time.Second // else the limits are refused
 		c, err := consumer.New(b.config)
 		if err != nil {
 			t.Fatal(err)
@@ -160,6 +161,70 @@ func TestStoreDownStopsClaiming(t *testing.T) {
 		back := 28500 * time.Millisecond
 		if diff := cmp.Diff(map[string]time.Duration{"r2": back, "r3": back, "r4": back}, b.queue.visibility); diff != "" {
 			t.Errorf("hidden for (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestThrottledItems: one throttled item fails its own message alone, a second one stops the batch.
+func TestThrottledItems(t *testing.T) {
+	hot := func(ids ...string) func(idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+		return func(r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+			if slices.Contains(ids, r.Event.ID) {
+				return idempotency.ClaimResult{}, fmt.Errorf("%w: scripted", idempotency.ErrThrottled)
+			}
+			return claimed(r), nil
+		}
+	}
+	for name, c := range map[string]struct {
+		hot    []string
+		want   []string
+		claims int
+	}{
+		"one":           {[]string{"evt_1"}, []string{"m1"}, 4},
+		"the last one":  {[]string{"evt_4"}, []string{"m4"}, 4},
+		"two":           {[]string{"evt_1", "evt_2"}, []string{"m1", "m2", "m3", "m4"}, 2},
+		"two, one late": {[]string{"evt_1", "evt_3"}, []string{"m1", "m3", "m4"}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(succeed)
+			b.config.Limits.BatchConcurrency = 1
+			b.store.claim = hot(c.hot...)
+			failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1), message(t, "4", 1))
+			if diff := cmp.Diff(c.want, failed); diff != "" && len(c.want) < 4 || len(b.store.claims) != c.claims {
+				t.Errorf("%d claims, want %d; failed ids (-want +got):\n%s", len(b.store.claims), c.claims, diff)
+			}
+			if whole := len(c.want) == 4; errors.Is(err, consumer.ErrInfrastructure) != whole {
+				t.Errorf("error %v", err)
+			}
+			if d := b.queue.visibility["r"+c.want[0][1:]]; d != 28500*time.Millisecond {
+				t.Errorf("hidden for %v, want the back-off of a first receive", d)
+			}
+			if !strings.Contains(b.logs.String(), `"outcome":"throttled"`) {
+				t.Errorf("no line says so: %s", b.logs)
+			}
+		})
+	}
+	t.Run("alone in its batch", func(t *testing.T) {
+		b := setup(succeed)
+		b.store.claim = hot("evt_1")
+		if failed, err := b.handle(t, message(t, "1", 1)); len(failed) != 1 || err != nil {
+			t.Errorf("failed %v, error %v; want its message alone", failed, err)
+		}
+	})
+	t.Run("its failure cannot be written", func(t *testing.T) {
+		b := setup(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
+			if in.ID == "evt_1" {
+				return nil, errors.New("boom")
+			}
+			return nil, nil
+		})
+		b.config.Limits.BatchConcurrency = 1
+		b.store.fail = func(idempotency.Failure) (idempotency.FailResult, error) {
+			return idempotency.FailResult{}, idempotency.ErrThrottled
+		}
+		failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1))
+		if diff := cmp.Diff([]string{"m1"}, failed); diff != "" || err != nil {
+			t.Errorf("error %v, failed ids (-want +got):\n%s", err, diff)
 		}
 	})
 }

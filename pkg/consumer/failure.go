@@ -24,7 +24,7 @@ func (a *attempt) failed(err error) result {
 	defer cancel()
 	written, failErr := a.c.cfg.Store.Fail(ctx, a.claim, f)
 	if failErr != nil {
-		r := a.c.storeDown(a.m, a.env, errors.Join(err, failErr))
+		r := a.storeFault(a.m, a.env, errors.Join(err, failErr))
 		r.stuck = errors.Is(err, ErrStuck)
 		return r
 	}
@@ -92,6 +92,18 @@ func (c *Consumer) transient(m queue.Message, err error) result {
 
 func (c *Consumer) storeDown(m queue.Message, env event.Envelope, err error) result {
 	return result{env: env, outcome: outcomeStoreDown, delay: c.backoff(m), infra: true, storeDown: true, err: err}
+}
+
+// storeFault is the result of a write that the store did not answer or refused. The first
+// throttled item of a batch fails its message alone; the second stops the batch, as the
+// whole table may be throttled.
+func (b *batch) storeFault(m queue.Message, env event.Envelope, err error) result {
+	r := b.c.storeDown(m, env, err)
+	if errors.Is(err, idempotency.ErrThrottled) {
+		r.outcome = outcomeThrottled
+		r.storeDown = b.throttled.Add(1) > 1
+	}
+	return r
 }
 
 // noTime gives back a message that the batch could not get to. One that is given back

@@ -47,7 +47,7 @@ func (b *batch) message(m queue.Message) result {
 	}
 	claimed, err := b.claimFor(m, env)
 	if err != nil {
-		return b.c.storeDown(m, env, err)
+		return b.storeFault(m, env, err)
 	}
 	switch claimed.Verdict {
 	case idempotency.Claimed:

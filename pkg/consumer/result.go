@@ -21,6 +21,7 @@ const (
 	outcomeFailed     = "failed"
 	outcomeDead       = "dead_lettered"
 	outcomeStoreDown  = "store_down"
+	outcomeThrottled  = "throttled"
 	outcomeNoTime     = "no_time"
 	outcomeNewer      = "newer_version"
 

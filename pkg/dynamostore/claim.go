@@ -11,6 +11,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // The claim: UpdateItem of EVT#<id>, answering ALL_NEW, refused with ALL_OLD.
@@ -58,18 +59,19 @@ const (
 )
 
 // Claim asks for the right to run one attempt of an event. Every error wraps
-// idempotency.ErrStoreDown and says nothing about the event.
+// idempotency.ErrStoreDown and says nothing about the event; that of a throttled item wraps
+// idempotency.ErrThrottled as well.
 func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
 	in := s.claimInput(req)
 	busy := idempotency.ClaimResult{Verdict: idempotency.Busy}
-	conflicts, refusals := 0, 0
+	conflicts, refusals, faults := 0, 0, 0
 	for {
-		out, err := s.client.UpdateItem(ctx, in)
+		out, err := s.tryClaim(ctx, in)
 		if err == nil {
 			return claimed(req, out.Attributes)
 		}
-		switch f := faultOf(err); {
-		case f.kind == refused:
+		switch f := faultOf(err); f.kind {
+		case refused:
 			old := decodeRow(f.old)
 			if old != nil && old.ID != req.Event.ID {
 				return idempotency.ClaimResult{}, storeDown("claim", "the answer is about another item")
@@ -78,20 +80,29 @@ func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempo
 			if explained {
 				return result, s.noteWebhook(ctx, req, result)
 			}
-			if refusals++; refusals > claimRefusals {
+			if refusals++; refusals > claimRefusals || !s.pause(ctx, claimWait) {
 				return busy, nil
 			}
-		case f.kind == conflict:
-			if conflicts++; conflicts > claimConflicts {
+		case conflict:
+			if conflicts++; conflicts > claimConflicts || !s.pause(ctx, claimWait) {
 				return busy, nil
+			}
+		case lost, throttled: // the record shows the owner of a try whose answer was lost
+			if faults++; faults == limits.CallTries || !s.pause(ctx, limits.CallPause) {
+				return idempotency.ClaimResult{}, f.down("claim")
 			}
 		default:
-			return idempotency.ClaimResult{}, storeDown("claim", f.text)
-		}
-		if !s.pause(ctx, claimWait) {
-			return busy, nil
+			return idempotency.ClaimResult{}, f.down("claim")
 		}
 	}
+}
+
+func (s *Store) tryClaim(ctx context.Context, in *dynamodb.UpdateItemInput) (out *dynamodb.UpdateItemOutput, err error) {
+	err = s.once(ctx, func(ctx context.Context) (err error) {
+		out, err = s.client.UpdateItem(ctx, in)
+		return err
+	})
+	return out, err
 }
 
 func (s *Store) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInput {
@@ -163,7 +174,7 @@ func (s *Store) noteWebhook(ctx context.Context, req idempotency.ClaimRequest, g
 		},
 	})
 	if f != nil && f.kind != refused {
-		return storeDown("note the webhook's message", f.text)
+		return f.down("note the webhook's message")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // now is when these tests' events happen: ahead of any clock, so that nothing expires.
@@ -36,48 +37,71 @@ func scripted(t *testing.T, steps ...step) (*Store, *wire) {
 }
 
 // Every answer that is no decision of the claim's condition means that the store is
-// down: it must never be read as "duplicate".
+// down: it must never be read as "duplicate". What another try may cure is tried again.
 func TestClaimStoreDown(t *testing.T) {
-	cases := map[string]step{
-		"throttled":              failWith(400, "ThrottlingException"),
-		"throughput exceeded":    failWith(400, "ProvisionedThroughputExceededException"),
-		"request limit":          failWith(400, "RequestLimitExceeded"),
-		"500":                    failWith(500, "InternalServerError"),
-		"503":                    respond(503, "Service Unavailable"),
-		"lost request":           loseRequest,
-		"access denied":          failWith(400, "AccessDeniedException"),
-		"expired credentials":    failWith(400, "ExpiredTokenException"),
-		"table missing":          failWith(400, "ResourceNotFoundException"),
-		"validation":             failWith(400, "ValidationException"),
-		"unknown code":           failWith(400, "SomethingNew"),
-		"no JSON":                respond(200, "<html>"),
-		"empty answer":           respond(200, "{}"),
-		"another one's record":   respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"st":{"S":"RUNNING"},"att":{"N":"1"},"own":{"S":"other"}}}`),
-		"record of other types":  respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"att":{"S":"1"}}}`),
-		"refused by another key": failWithFields(400, "ConditionalCheckFailedException", map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}),
+	const again = limits.CallTries
+	cases := map[string]struct {
+		step  step
+		tries int
+		hot   bool // only this record's item
+	}{
+		"throttled":              {failWith(400, "ThrottlingException"), again, true},
+		"throughput exceeded":    {failWith(400, "ProvisionedThroughputExceededException"), again, true},
+		"request limit":          {failWith(400, "RequestLimitExceeded"), again, true},
+		"500":                    {failWith(500, "InternalServerError"), again, false},
+		"503":                    {respond(503, "Service Unavailable"), again, false},
+		"lost request":           {loseRequest, again, false},
+		"never answered":         {hang, again, false},
+		"access denied":          {failWith(400, "AccessDeniedException"), 1, false},
+		"expired credentials":    {failWith(400, "ExpiredTokenException"), 1, false},
+		"table missing":          {failWith(400, "ResourceNotFoundException"), 1, false},
+		"validation":             {failWith(400, "ValidationException"), 1, false},
+		"unknown code":           {failWith(400, "SomethingNew"), again, false},
+		"no JSON":                {respond(200, "<html>"), again, false},
+		"empty answer":           {respond(200, "{}"), 1, false},
+		"another one's record":   {respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"st":{"S":"RUNNING"},"att":{"N":"1"},"own":{"S":"other"}}}`), 1, false},
+		"record of other types":  {respond(200, `{"Attributes":{"pk":{"S":"EVT#evt_1"},"att":{"S":"1"}}}`), 1, false},
+		"refused by another key": {failWithFields(400, "ConditionalCheckFailedException", map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}), 1, false},
 	}
-	for name, s := range cases {
+	for name, c := range cases {
 		t.Run("claim/"+name+" → store down", func(t *testing.T) {
-			store, w := scripted(t, s)
-			got, err := store.Claim(t.Context(), claimRequest())
-			if !errors.Is(err, idempotency.ErrStoreDown) || got.Verdict != "" {
-				t.Errorf("claim = %+v, %v; want only %v", got, err, idempotency.ErrStoreDown)
+			synctest.Test(t, func(t *testing.T) {
+				store, w := scripted(t, all(c.tries, c.step)...)
+				ctx, cancel := contextWithTimeout(t, limits.AWS().RecordBudget)
+				defer cancel()
+				got, err := store.Claim(ctx, claimRequest())
+				if !errors.Is(err, idempotency.ErrStoreDown) || got.Verdict != "" || errors.Is(err, idempotency.ErrThrottled) != c.hot {
+					t.Errorf("claim = %+v, %v; want only %v, throttled %t", got, err, idempotency.ErrStoreDown, c.hot)
+				}
+				if n := len(w.requests()); n != c.tries {
+					t.Errorf("%d requests, want %d", n, c.tries)
+				}
+			})
+		})
+	}
+}
+
+// TestClaimCured: one try that fails leaves the budget for another.
+func TestClaimCured(t *testing.T) {
+	s := serveEmbedded(t)
+	for name, step := range map[string]step{
+		"throttled": failWith(400, "ThrottlingException"), "500": failWith(500, "InternalServerError"),
+		"lost request": loseRequest, "lost response": loseResponse, "never answered": hang,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, w := s.scripted(t, step)
+			ctx, cancel := contextWithTimeout(t, limits.AWS().RecordBudget)
+			defer cancel()
+			req := claimRequest()
+			got, err := f.Claim(ctx, req)
+			if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Attempt != 1 || got.Claim.Own != req.Own {
+				t.Errorf("claim = %+v, %v; want the first attempt", got, err)
 			}
-			if n := len(w.requests()); n != 1 {
-				t.Errorf("%d requests, want 1", n)
+			if n := len(w.requests()); n != 2 {
+				t.Errorf("%d requests, want 2", n)
 			}
 		})
 	}
-	t.Run("claim/timeout → store down", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			store, _ := scripted(t, hang)
-			ctx, cancel := contextWithTimeout(t, 3*time.Second)
-			defer cancel()
-			if got, err := store.Claim(ctx, claimRequest()); !errors.Is(err, idempotency.ErrStoreDown) || got.Verdict != "" {
-				t.Errorf("claim = %+v, %v", got, err)
-			}
-		})
-	})
 }
 
 func TestClaimConflicts(t *testing.T) {
@@ -139,17 +163,6 @@ func wantBusy(t *testing.T, s *Store, req idempotency.ClaimRequest) {
 
 func TestClaimLostResponse(t *testing.T) {
 	s := serveEmbedded(t)
-	t.Run("claim/response lost → store down, then claimed as the same attempt", func(t *testing.T) {
-		f, _ := s.scripted(t, loseResponse)
-		req := claimRequest()
-		if _, err := f.Claim(t.Context(), req); !errors.Is(err, idempotency.ErrStoreDown) {
-			t.Fatalf("claim: %v", err)
-		}
-		got, err := f.Claim(t.Context(), req)
-		if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Attempt != 1 {
-			t.Errorf("claim again = %+v, %v", got, err)
-		}
-	})
 	t.Run("claim/response lost, the SDK sends again → claimed as the same attempt", func(t *testing.T) {
 		f := s.fixture(t, http.DefaultTransport)
 		w := newWire(t, http.DefaultTransport, loseResponse)

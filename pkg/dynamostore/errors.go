@@ -3,12 +3,14 @@ package dynamostore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 )
 
@@ -39,6 +41,14 @@ const maxText = 200
 
 // transient reports whether the same bytes are worth another try.
 func (f *fault) transient() bool { return f.kind == conflict || f.kind == throttled || f.kind == lost }
+
+// down is the error for a write that was not made, or of which that is not known.
+func (f *fault) down(verb string) error {
+	if f.kind == throttled {
+		return fmt.Errorf("%w: %w: %s: %s", idempotency.ErrStoreDown, idempotency.ErrThrottled, verb, f.text)
+	}
+	return storeDown(verb, f.text)
+}
 
 // faultOf reads an error of the SDK.
 func faultOf(err error) *fault {

@@ -26,7 +26,8 @@ const (
 )
 
 // Fail leaves an attempt's failure in its record. Every error wraps
-// idempotency.ErrStoreDown; the failure may have been written all the same.
+// idempotency.ErrStoreDown, that of a throttled item idempotency.ErrThrottled as well; the
+// failure may have been written all the same.
 func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempotency.Failure) (idempotency.FailResult, error) {
 	u := s.fenced(c, failTransient, item{
 		":failed": str(string(idempotency.Failed)),
@@ -47,7 +48,7 @@ func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempote
 		return idempotency.FailResult{Verdict: idempotency.FailWritten}, nil
 	}
 	if f.kind != refused {
-		return idempotency.FailResult{}, storeDown("fail", f.text)
+		return idempotency.FailResult{}, f.down("fail")
 	}
 	old := decodeRow(f.old)
 	if old != nil && old.Check() != nil {

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // These run against the embedded database: what was applied without an answer is found
@@ -173,6 +175,16 @@ func TestFailWire(t *testing.T) {
 			w.requests()
 		})
 	}
+	t.Run("fail/throttled to the end → throttled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store, _ := scripted(t, all(maxTries, failWith(400, "ThrottlingException"))...)
+			ctx, cancel := contextWithTimeout(t, limits.AWS().RecordBudget)
+			defer cancel()
+			if got, err := store.Fail(ctx, someClaim(), failure); !errors.Is(err, idempotency.ErrThrottled) || got.Verdict != "" {
+				t.Errorf("fail = %+v, %v", got, err)
+			}
+		})
+	})
 	t.Run("fail/every response lost → store down, though it is written", func(t *testing.T) {
 		f, _ := s.scripted(t, all(maxTries, loseResponse)...)
 		c := f.claim(t)

@@ -10,6 +10,9 @@
 //	store, err := dynamostore.New(dynamodb.NewFromConfig(cfg), "tollgate", dynamostore.Options{})
 //	got, err := store.Claim(ctx, request)
 //
+// Every write bounds each of its tries and repeats one that was not answered: a client of
+// the SDK that does not repeat serves best.
+//
 // What an event costs, in write request units (WRU), while items stay under 1 KB and
 // where k is the number of its effects:
 //
@@ -45,7 +48,7 @@ type Client interface {
 
 // Options of a store. The zero value serves.
 type Options struct {
-	// Limits gives RecordTTL and RecordBudget. Defaults to limits.AWS().
+	// Limits gives RecordTTL, RecordBudget and CallTry. Defaults to limits.AWS().
 	Limits limits.Limits
 	// Random gives numbers from 0 up to 1 for jitter and is called by several
 	// goroutines. Defaults to rand.Float64.
@@ -57,7 +60,7 @@ type Store struct {
 	client Client
 	table  string
 	ttl    time.Duration
-	try    time.Duration // how long one try of a write after the claim may take
+	try    time.Duration // how long one try of a write may take
 	margin time.Duration // of a deadline: no try is started with less than this left
 	random func() float64
 }
@@ -78,8 +81,7 @@ func New(client Client, table string, o Options) (*Store, error) {
 		client: client,
 		table:  table,
 		ttl:    o.Limits.RecordTTL,
-		// A third, so that a dead connection leaves time for two tries over a new one.
-		try:    max(o.Limits.RecordBudget/3, 100*time.Millisecond),
+		try:    o.Limits.Try(),
 		margin: o.Limits.RecordBudget / 30,
 		random: o.Random,
 	}, nil

@@ -31,6 +31,19 @@ const (
 	SQSMaxBatch      = 10
 )
 
+// Tries of a call to AWS by a client that repeats it, and the longest pause between two.
+const (
+	CallTries = 3
+	CallPause = 100 * time.Millisecond
+	// PatientTry is one try of a call by the reconcile function and the command, which have
+	// no delivery waiting. Not divided by TimeScale.
+	PatientTry = 10 * time.Second
+	// PatientCall is all tries of such a call.
+	PatientCall = CallTries * (PatientTry + CallPause)
+	// leastTry is the shortest try of any client: a scaled system's network is as slow as any.
+	leastTry = 100 * time.Millisecond
+)
+
 // MaxTimeScale is the largest TimeScale that the relations of [Scaled] are tested for.
 const MaxTimeScale = 200
 
@@ -42,16 +55,21 @@ type Limits struct {
 	// Ingest. Not divided by TimeScale: Stripe's clock and the network are not ours.
 	Tolerance      time.Duration // how old or how far ahead a signature's timestamp may be
 	IngestTimeout  time.Duration // the ingest function's timeout
+	SendBudget     time.Duration // all tries of SendMessage, and the pauses between them
 	SendTry        time.Duration // one try of SendMessage
 	SendTries      int
+	SendPause      time.Duration // the longest pause before the second try; doubles with each
 	SecretTTL      time.Duration // how long fetched signing secrets serve
 	SecretRefetch  time.Duration // at most one unplanned fetch of secrets in this time
-	SecretDeadline time.Duration // one fetch of secrets on a request's path
+	SecretDeadline time.Duration // one fetch of secrets on a request's path, when older ones are known
+	SecretTry      time.Duration // one try of a fetch of secrets
 
 	// Consumer.
 	ConsumerTimeout  time.Duration // the consumer function's timeout
 	HandlerBudget    time.Duration // all runs and fetches of one message
-	RecordBudget     time.Duration // one complete or one fail
+	RecordBudget     time.Duration // one claim, one complete or one fail
+	CallTry          time.Duration // one try of a call to DynamoDB or SQS; see [Limits.Try]
+	StripeTry        time.Duration // one read at Stripe
 	HandlerGrace     time.Duration // how long a handler may outlive its context
 	BatchSize        int
 	BatchConcurrency int           // messages of a batch that run at once
@@ -98,15 +116,20 @@ func Scaled(n int) Limits {
 		TimeScale:      n,
 		Tolerance:      300 * time.Second,
 		IngestTimeout:  5 * time.Second,
-		SendTry:        1200 * time.Millisecond,
-		SendTries:      2,
+		SendBudget:     2400 * time.Millisecond,
+		SendTry:        time.Second,
+		SendTries:      3,
+		SendPause:      300 * time.Millisecond,
 		SecretTTL:      5 * time.Minute,
 		SecretRefetch:  time.Minute,
 		SecretDeadline: 500 * time.Millisecond,
+		SecretTry:      500 * time.Millisecond,
 
 		ConsumerTimeout:  t(30 * time.Second),
 		HandlerBudget:    t(8 * time.Second),
 		RecordBudget:     t(3 * time.Second),
+		CallTry:          t(900 * time.Millisecond),
+		StripeTry:        t(6 * time.Second),
 		HandlerGrace:     t(time.Second),
 		BatchSize:        10,
 		BatchConcurrency: 5,
@@ -136,6 +159,16 @@ func Scaled(n int) Limits {
 
 		Reconcile: scaledReconcile(t),
 	}
+}
+
+// Try returns how long one try of a call to DynamoDB or SQS may take: CallTry, and at
+// least 100 ms.
+func (l Limits) Try() time.Duration { return max(l.CallTry, leastTry) }
+
+// FirstSecretDeadline bounds a fetch of secrets while none are known, when there is no value
+// to fall back on: what ingest's timeout leaves after a refetch, the sends and a margin.
+func (l Limits) FirstSecretDeadline() time.Duration {
+	return l.IngestTimeout - l.SendBudget - 2*l.SecretDeadline
 }
 
 // Backoff returns the longest wait before the next receive of a message that

@@ -19,6 +19,7 @@ const (
 	MetricDeadLettered = "DeadLettered" // messages copied to the dead-letter queue; also by DimensionReason
 	MetricSuperseded   = "Superseded"   // attempts that a later claim had overtaken
 	MetricStoreDown    = "StoreDown"    // messages not handled because the store could not be used
+	MetricThrottled    = "Throttled"    // messages not handled because the store throttled their item
 	MetricNoTime       = "NoTime"       // messages given back because too little of the function's time was left
 	MetricNewer        = "NewerVersion" // receives of messages that a newer release wrote, and that wait for a newer consumer
 	MetricAge          = "Age"          // milliseconds from an event's creation to done

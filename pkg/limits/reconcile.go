@@ -54,6 +54,8 @@ func (l Limits) checkReconcile(f *faults) {
 	f.must(r.Reserved >= 2, "reserved reconcile concurrency %d is under 2: a pass would hold up the outbox", r.Reserved)
 	f.must(r.OutboxTime < r.OutboxEvery, "a run of the outbox sends for %v and is due every %v: runs would overlap and send twice", r.OutboxTime, r.OutboxEvery)
 	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it says what it did", r.StopAfter, r.Timeout)
+	f.must(r.StopAfter >= r.Timeout || scaled(l, PatientCall) < r.Timeout-r.StopAfter,
+		"a call of %d tries exceeds what reconcile's timeout %v leaves after %v", CallTries, r.Timeout, r.StopAfter)
 	for _, t := range []struct {
 		name string
 		Tier

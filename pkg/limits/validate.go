@@ -32,10 +32,10 @@ func (l Limits) checkValues(f *faults) {
 		name string
 		time time.Duration
 	}{
-		{"tolerance", l.Tolerance}, {"ingest timeout", l.IngestTimeout}, {"send try", l.SendTry},
-		{"secret TTL", l.SecretTTL}, {"secret refetch", l.SecretRefetch}, {"secret deadline", l.SecretDeadline},
+		{"tolerance", l.Tolerance}, {"ingest timeout", l.IngestTimeout}, {"send budget", l.SendBudget}, {"send try", l.SendTry}, {"send pause", l.SendPause},
+		{"secret TTL", l.SecretTTL}, {"secret refetch", l.SecretRefetch}, {"secret deadline", l.SecretDeadline}, {"secret try", l.SecretTry},
 		{"consumer timeout", l.ConsumerTimeout}, {"handler budget", l.HandlerBudget},
-		{"record budget", l.RecordBudget}, {"handler grace", l.HandlerGrace},
+		{"record budget", l.RecordBudget}, {"call try", l.CallTry}, {"Stripe try", l.StripeTry}, {"handler grace", l.HandlerGrace},
 		{"visibility", l.Visibility}, {"source retention", l.SourceRetention},
 		{"back-off base", l.BackoffBase}, {"max visibility", l.MaxVisibility}, {"min delay", l.MinDelay},
 		{"lease slack", l.LeaseSlack}, {"take-over margin", l.TakeOverMargin},
@@ -48,13 +48,21 @@ func (l Limits) checkValues(f *faults) {
 }
 
 func (l Limits) checkIngest(f *faults) {
-	f.must(time.Duration(l.SendTries)*l.SendTry+2*l.SecretDeadline < l.IngestTimeout,
-		"%d tries of %v do not fit ingest's timeout %v with a first fetch of secrets and another of %v", l.SendTries, l.SendTry, l.IngestTimeout, l.SecretDeadline)
+	f.must(l.SendBudget+2*l.SecretDeadline < l.IngestTimeout,
+		"%v for sending does not fit ingest's timeout %v with a first fetch of secrets and another of %v", l.SendBudget, l.IngestTimeout, l.SecretDeadline)
+	f.must(2*l.SendTry+l.SendPause <= l.SendBudget,
+		"two tries of %v and a pause of %v exceed the %v for sending: one unanswered try would lose the delivery", l.SendTry, l.SendPause, l.SendBudget)
+	f.must(2*l.SecretTry+CallPause <= l.FirstSecretDeadline(),
+		"two tries of %v exceed the first fetch's %v: one unanswered try would lose the delivery", l.SecretTry, l.FirstSecretDeadline())
 }
 
 func (l Limits) checkConsumer(f *faults) {
 	f.must(l.HandlerBudget+l.HandlerGrace+l.RecordBudget <= l.ConsumerTimeout,
 		"handler budget %v + grace %v + record budget %v exceed the consumer's timeout %v: nothing could be claimed", l.HandlerBudget, l.HandlerGrace, l.RecordBudget, l.ConsumerTimeout)
+	f.must(CallTries*l.CallTry+scaled(l, (CallTries-1)*CallPause) <= l.RecordBudget,
+		"%d tries of %v and their pauses exceed the record budget %v: one unanswered request would cost an attempt", CallTries, l.CallTry, l.RecordBudget)
+	f.must(l.StripeTry+scaled(l, time.Second) <= l.HandlerBudget,
+		"a read at Stripe of %v leaves a handler too little of its budget %v", l.StripeTry, l.HandlerBudget)
 	f.must(l.BatchSize >= 1 && l.BatchSize <= SQSMaxBatch, "batch size %d is not 1 to %d", l.BatchSize, SQSMaxBatch)
 	f.must(l.BatchConcurrency >= 1 && l.BatchConcurrency <= l.BatchSize,
 		"batch concurrency %d is not 1 to the batch size %d", l.BatchConcurrency, l.BatchSize)
@@ -67,21 +75,23 @@ func (l Limits) checkConsumer(f *faults) {
 		"record TTL %v is under the life of a copy: a late copy would run again", l.RecordTTL)
 }
 
+// scaled divides a time as the queue's are.
+func scaled(l Limits, d time.Duration) time.Duration { return d / time.Duration(max(l.TimeScale, 1)) }
+
 func (l Limits) checkQueue(f *faults) {
-	scaled := func(d time.Duration) time.Duration { return d / time.Duration(max(l.TimeScale, 1)) }
 	f.must(l.BatchWindow >= 0 && l.Visibility >= 6*l.ConsumerTimeout+l.BatchWindow,
 		"visibility %v is under 6 × the consumer's timeout %v + the batch window %v: throttled batches would be run twice", l.Visibility, l.ConsumerTimeout, l.BatchWindow)
 	f.must(l.Visibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin,
 		"visibility %v ends before a lease does: a message would come back to find itself busy", l.Visibility)
-	f.must(l.MaxVisibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin && l.MaxVisibility <= scaled(SQSMaxVisibility),
+	f.must(l.MaxVisibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin && l.MaxVisibility <= scaled(l, SQSMaxVisibility),
 		"max visibility %v does not outlast a lease or is over SQS's 12 h", l.MaxVisibility)
-	f.must(l.BackoffBase <= l.BackoffCap && l.BackoffCap <= scaled(SQSMaxVisibility),
+	f.must(l.BackoffBase <= l.BackoffCap && l.BackoffCap <= scaled(l, SQSMaxVisibility),
 		"back-off cap %v is under its base %v or over SQS's 12 h", l.BackoffCap, l.BackoffBase)
 	f.must(l.MaxReceives >= 2 && l.MaxReceives <= SQSMaxReceives,
 		"max receives %d leaves no second try or is over SQS's %d", l.MaxReceives, SQSMaxReceives)
 	f.must(l.lastReceive() < l.SourceRetention,
 		"%d receives take %v, the source keeps a message for %v: it would be lost before it reaches the DLQ", l.MaxReceives, l.lastReceive(), l.SourceRetention)
-	f.must(l.DLQRetention > l.SourceRetention && l.DLQRetention <= scaled(SQSMaxRetention),
+	f.must(l.DLQRetention > l.SourceRetention && l.DLQRetention <= scaled(l, SQSMaxRetention),
 		"DLQ retention %v is not over the source's %v, from whose first enqueue SQS counts it, or over SQS's 14 d", l.DLQRetention, l.SourceRetention)
 }
 

@@ -17,6 +17,7 @@ type Config struct {
 	ID     string        // name or ARN of the secret; required
 	Logger *slog.Logger  // what was dropped and which fetch failed; default none
 	Limits limits.Limits // SecretTTL, SecretRefetch, SecretDeadline; default limits.AWS()
+	First  time.Duration // bounds a fetch while nothing is known; default Limits.FirstSecretDeadline()
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -31,19 +32,15 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Limits = cmp.Or(c.Limits, limits.AWS())
+	c.First = cmp.Or(c.First, c.Limits.FirstSecretDeadline())
 	return c, errors.Join(errs...)
-}
-
-// firstDeadline bounds a fetch while nothing is known, when there is no value to fall
-// back on: what ingest's timeout leaves beside a refetch, the sends and a margin.
-func firstDeadline(l limits.Limits) time.Duration {
-	return l.IngestTimeout - time.Duration(l.SendTries)*l.SendTry - 2*l.SecretDeadline
 }
 
 // cache keeps the last value that could be fetched. Times are taken when a fetch ends.
 type cache[T any] struct {
 	fetch  func(context.Context) (T, error)
 	limits limits.Limits
+	first  time.Duration // bounds a fetch while nothing is known
 	log    *slog.Logger
 	turn   chan struct{} // held by the one caller that fetches
 
@@ -57,7 +54,7 @@ type cache[T any] struct {
 }
 
 func newCache[T any](c Config, fetch func(context.Context) (T, error)) *cache[T] {
-	return &cache[T]{fetch: fetch, limits: c.Limits, log: c.Logger, turn: make(chan struct{}, 1)}
+	return &cache[T]{fetch: fetch, limits: c.Limits, first: c.First, log: c.Logger, turn: make(chan struct{}, 1)}
 }
 
 // get returns the value, fetched anew when its time is over. It fails only while
@@ -91,7 +88,7 @@ func (c *cache[T]) refresh(ctx context.Context, from *time.Time, ended func()) (
 	c.mu.Lock()
 	deadline := c.limits.SecretDeadline
 	if !c.known {
-		deadline = firstDeadline(c.limits)
+		deadline = c.first
 	}
 	need = c.fetches == seen && wanted()
 	c.mu.Unlock()

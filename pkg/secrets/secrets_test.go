@@ -254,7 +254,7 @@ func TestDownFromTheStart(t *testing.T) {
 				if err == nil || errors.Is(err, ingest.ErrUnknownEndpoint) || got != nil || strings.Contains(err.Error(), "SENSITIVE") {
 					t.Errorf("got %q, error %v", got, err)
 				}
-				if took, most := time.Since(start), firstDeadline(limits.AWS()); took > most {
+				if took, most := time.Since(start), limits.AWS().FirstSecretDeadline(); took > most {
 					t.Errorf("took %v, want at most %v", took, most)
 				}
 				api.takes = 0
@@ -263,14 +263,6 @@ func TestDownFromTheStart(t *testing.T) {
 				expect(t, got, err, "whsec_eu")
 			})
 		})
-	}
-}
-
-func TestFirstDeadlineFitsTheFunction(t *testing.T) {
-	l := limits.AWS()
-	rest := l.IngestTimeout - firstDeadline(l) - l.SecretDeadline - time.Duration(l.SendTries)*l.SendTry
-	if firstDeadline(l) < time.Second || rest <= 0 {
-		t.Errorf("first deadline %v leaves %v", firstDeadline(l), rest)
 	}
 }
 
@@ -364,7 +356,7 @@ func TestWaitersShareAFailure(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if took := time.Since(start); took > firstDeadline(limits.AWS()) || api.count() != 1 {
+		if took := time.Since(start); took > limits.AWS().FirstSecretDeadline() || api.count() != 1 {
 			t.Errorf("20 callers waited %v over %d fetches, want one deadline", took, api.count())
 		}
 	})

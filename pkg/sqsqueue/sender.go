@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,14 +25,13 @@ type SenderClient interface {
 type Sender struct {
 	client SenderClient
 	queue  string
-	try    time.Duration
-	tries  int
+	limits limits.Limits
 }
 
 // NewSender sends to the queue with this URL, in limits.SendTries tries of at most
-// limits.SendTry each.
+// limits.SendTry each, with pauses between them, and limits.SendBudget for all.
 func NewSender(client SenderClient, queueURL string, l limits.Limits) *Sender {
-	return &Sender{client: client, queue: queueURL, try: l.SendTry, tries: max(l.SendTries, 1)}
+	return &Sender{client: client, queue: queueURL, limits: l}
 }
 
 // maxGroup is SQS's bound on a message group id.
@@ -58,19 +58,36 @@ func (s *Sender) Send(ctx context.Context, e event.Envelope, trace string) error
 			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: &trace},
 		}
 	}
-	for n := range s.tries {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.SendBudget)
+	defer cancel()
+	for n := 1; ; n++ {
 		if err = s.once(ctx, in); err == nil {
 			return nil
 		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("send message, try %d: %w", n+1, err)
+		if n >= s.limits.SendTries || !pause(ctx, s.limits.SendPause<<(n-1)) {
+			return fmt.Errorf("send message, try %d: %w", n, err)
 		}
 	}
-	return fmt.Errorf("send message, %d tries: %w", s.tries, err)
+}
+
+// pause waits between half of d and d; false if the context ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	d = d/2 + rand.N(d/2+1)
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 func (s *Sender) once(ctx context.Context, in *sqs.SendMessageInput) error {
-	ctx, cancel := context.WithTimeout(ctx, s.try)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.SendTry)
 	defer cancel()
 	out, err := s.client.SendMessage(ctx, in)
 	if err != nil {

@@ -87,30 +87,32 @@ func TestSendWhatTravels(t *testing.T) {
 }
 
 func TestSendTries(t *testing.T) {
+	type call = func(context.Context) (*sqs.SendMessageOutput, error)
 	refused := errors.New("refused")
+	good := func(context.Context) (*sqs.SendMessageOutput, error) { return stored() }
+	refuse := func(context.Context) (*sqs.SendMessageOutput, error) { return nil, refused }
+	noID := func(id *string) call {
+		return func(context.Context) (*sqs.SendMessageOutput, error) {
+			return &sqs.SendMessageOutput{MessageId: id}, nil
+		}
+	}
+	const ms = time.Millisecond
 	cases := []struct {
-		name  string
-		tries []func(context.Context) (*sqs.SendMessageOutput, error) // the last one for ever
-		calls int
-		took  time.Duration
-		err   error // nil: sent
+		name        string
+		tries       []call // the last one from then on
+		calls       int
+		least, most time.Duration
+		err         error // nil: sent
 	}{
-		{"good at once", []func(context.Context) (*sqs.SendMessageOutput, error){
-			func(context.Context) (*sqs.SendMessageOutput, error) { return stored() }}, 1, 0, nil},
-		{"good at the second try", []func(context.Context) (*sqs.SendMessageOutput, error){
-			func(context.Context) (*sqs.SendMessageOutput, error) { return nil, refused },
-			func(context.Context) (*sqs.SendMessageOutput, error) { return stored() }}, 2, 0, nil},
-		{"stalled, then good", []func(context.Context) (*sqs.SendMessageOutput, error){
-			hang, func(context.Context) (*sqs.SendMessageOutput, error) { return stored() }}, 2, 1200 * time.Millisecond, nil},
-		{"refused twice", []func(context.Context) (*sqs.SendMessageOutput, error){
-			func(context.Context) (*sqs.SendMessageOutput, error) { return nil, refused }}, 2, 0, refused},
-		{"stalled twice", []func(context.Context) (*sqs.SendMessageOutput, error){hang}, 2, 2400 * time.Millisecond, context.DeadlineExceeded},
-		{"answered without an id", []func(context.Context) (*sqs.SendMessageOutput, error){
-			func(context.Context) (*sqs.SendMessageOutput, error) { return &sqs.SendMessageOutput{}, nil }}, 2, 0, errNoID},
-		{"answered with an empty id", []func(context.Context) (*sqs.SendMessageOutput, error){
-			func(context.Context) (*sqs.SendMessageOutput, error) {
-				return &sqs.SendMessageOutput{MessageId: aws.String("")}, nil
-			}}, 2, 0, errNoID},
+		{"good at once", []call{good}, 1, 0, 0, nil},
+		{"good at the second try", []call{refuse, good}, 2, 150 * ms, 300 * ms, nil},
+		{"good at the third try", []call{refuse, refuse, good}, 3, 450 * ms, 900 * ms, nil},
+		{"unanswered, then good", []call{hang, good}, 2, 1150 * ms, 1300 * ms, nil},
+		{"unanswered, refused, then good", []call{hang, refuse, good}, 3, 1450 * ms, 1900 * ms, nil},
+		{"refused", []call{refuse}, 3, 450 * ms, 900 * ms, refused},
+		{"unanswered", []call{hang}, 2, 2150 * ms, 2400 * ms, context.DeadlineExceeded},
+		{"answered without an id", []call{noID(nil)}, 3, 450 * ms, 900 * ms, errNoID},
+		{"answered with an empty id", []call{noID(aws.String(""))}, 3, 450 * ms, 900 * ms, errNoID},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,10 +124,29 @@ func TestSendTries(t *testing.T) {
 				}), "https://queue", limits.AWS())
 				start := time.Now()
 				err := s.Send(t.Context(), envelope(""), "")
-				if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) || calls != c.calls || time.Since(start) != c.took {
-					t.Errorf("error %v after %d calls and %v; want %v after %d and %v", err, calls, time.Since(start), c.err, c.calls, c.took)
+				took := time.Since(start)
+				if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) || calls < c.calls || took < c.least || took > c.most {
+					t.Errorf("error %v after %d calls and %v; want %v after %d and %v to %v", err, calls, took, c.err, c.calls, c.least, c.most)
 				}
 			})
+		})
+	}
+}
+
+// TestSendThroughShortRefusals: refusals of up to 300 ms are over before the last try.
+func TestSendThroughShortRefusals(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			over := time.Now().Add(300 * time.Millisecond)
+			s := NewSender(sendFunc(func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+				if time.Now().Before(over) {
+					return nil, errors.New("refused")
+				}
+				return stored()
+			}), "https://queue", limits.AWS())
+			if err := s.Send(t.Context(), envelope(""), ""); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
@@ -196,7 +217,7 @@ func TestSendOverTheWire(t *testing.T) {
 			client := sqs.NewFromConfig(awsclient.New(config.AWS{Region: "us-east-1", AccessKeyID: "test", SecretAccessKey: "test"},
 				awsclient.Options{Endpoint: server.URL, Attempts: 1}))
 			err := NewSender(client, server.URL+"/000000000000/q", limits.AWS()).Send(t.Context(), envelope("acct_1"), trace)
-			wantCalls := 2
+			wantCalls := limits.AWS().SendTries
 			if c.sent {
 				wantCalls = 1
 			}

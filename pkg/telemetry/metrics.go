@@ -48,6 +48,7 @@ var ofEvent = map[string]string{
 	"dead_lettered": limits.MetricDeadLettered,
 	"store_down":    limits.MetricStoreDown,
 	"unknown":       limits.MetricStoreDown,
+	"throttled":     limits.MetricThrottled,
 	"no_time":       limits.MetricNoTime,
 	"newer_version": limits.MetricNewer,
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"tollgate/pkg/limits"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/stripeapi"
 )
@@ -23,7 +24,7 @@ func (a *app) stripe(ctx context.Context, t target) (*stripeapi.Client, error) {
 func (a *app) stripeOptions(ctx context.Context, t target) (o stripeapi.Options, err error) {
 	key := string(a.env.APIKey)
 	if key == "" && t.apiKeySecretID != "" {
-		k, err := secrets.NewAPIKey(secrets.Config{API: secretsmanager.NewFromConfig(t.aws), ID: t.apiKeySecretID})
+		k, err := secrets.NewAPIKey(secrets.Config{API: secretsmanager.NewFromConfig(t.aws), ID: t.apiKeySecretID, First: limits.PatientCall})
 		if err != nil {
 			return o, err
 		}

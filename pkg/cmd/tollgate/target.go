@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/failpoint"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
 )
 
@@ -64,7 +66,7 @@ func (a *app) target(ctx context.Context) (target, error) {
 
 // awsConfig finds Region and credentials as AWS's own tools do.
 func (a *app) awsConfig(ctx context.Context) (aws.Config, error) {
-	c, err := awsconfig.LoadDefaultConfig(ctx)
+	c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(limits.PatientTry)))
 	if err != nil {
 		return c, fmt.Errorf("load AWS configuration: %w", err)
 	}
@@ -97,9 +99,11 @@ func (a *app) localTarget(ctx context.Context) (target, error) {
 		return target{}, err
 	}
 	c := i.AWSConfig()
+	client := &http.Client{Timeout: limits.PatientTry}
 	if failpoint.Enabled {
-		c.HTTPClient = &http.Client{Transport: failpoint.Transport("command", http.DefaultTransport)}
+		client.Transport = failpoint.Transport("command", http.DefaultTransport)
 	}
+	c.HTTPClient = client
 	return target{
 		name: "the local system in " + a.data, aws: c,
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
