@@ -38,6 +38,7 @@ type cli struct {
 	Redrive   redriveCmd    `cmd:"" help:"Send dead letters to the queue again."`
 	Backfill  backfillCmd   `cmd:"" help:"Enqueue what Stripe's list has and the table lacks."`
 	Reconcile reconcileCmds `cmd:"" help:"What reconcile has proved."`
+	Outbox    outboxCmds    `cmd:"" help:"Messages that handlers asked for: held, or not sent yet."`
 	Endpoint  endpointCmds  `cmd:"" help:"Stripe's webhook endpoint of this system."`
 	Secret    secretCmds    `cmd:"" help:"The signing secret."`
 	Ledger    ledgerCmds    `cmd:"" help:"The billing ledger that the handlers keep."`

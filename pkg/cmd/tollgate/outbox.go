@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/dynamostore"
+)
+
+// outboxCmds are the verbs about messages that handlers asked for.
+type outboxCmds struct {
+	List    outboxListCmd    `cmd:"" help:"List messages that are held or not sent yet."`
+	Release outboxReleaseCmd `cmd:"" help:"Let held messages be sent."`
+}
+
+// outboxFilter selects messages that wait.
+type outboxFilter struct {
+	Type   string `help:"Messages of this name, for example receipt." placeholder:"NAME"`
+	Since  string `help:"About states that began then or later: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Before string `help:"About states that began before then." placeholder:"WHEN"`
+}
+
+// request is what is asked of the table. It counts whole seconds, as states do.
+func (f outboxFilter) request(now time.Time) (req dynamostore.OutboxRequest, err error) {
+	req.Name = f.Type
+	if req.Since, err = whenOf("--since", f.Since, now); err != nil {
+		return req, err
+	}
+	before, err := whenOf("--before", f.Before, now)
+	if err != nil {
+		return req, err
+	}
+	if !req.Since.IsZero() && !before.IsZero() && !req.Since.Before(before) {
+		return req, usage("--since is not before --before")
+	}
+	if !req.Since.IsZero() {
+		req.Since = req.Since.Add(time.Second - time.Nanosecond).Truncate(time.Second)
+	}
+	if !before.IsZero() {
+		req.Until = before.Add(-time.Nanosecond).Truncate(time.Second)
+	}
+	return req, nil
+}
+
+// outboxListCmd lists messages.
+type outboxListCmd struct {
+	outboxFilter
+	Held   bool   `help:"Held messages only."`
+	Unsent bool   `help:"Messages to be sent only."`
+	Limit  int    `default:"100" help:"Messages listed (1 to 10000)."`
+	Cursor string `help:"Go on where the list before ended, with the same filters."`
+}
+
+// Help is what --help says beside the flags.
+func (outboxListCmd) Help() string {
+	return `Lists messages that handlers asked for and that are not sent: held ones and those to be sent, the oldest state first. A message shows up, and goes when it is sent, a moment late.
+
+A message is held when the state that it tells of (an invoice paid, a subscription begun) was over 24 hours old when its event was received, "old", or is older than the begin of this system's history, "before begin". Held messages wait until they are released, or for good.
+
+A list that stops before its end hands back a cursor on stderr, with --json as an object there: {"cursor":…}.
+
+  tollgate outbox list --held
+  tollgate outbox list --unsent --type receipt --before 1h`
+}
+
+// Run lists messages; an empty list is no failure.
+func (c *outboxListCmd) Run(ctx context.Context, a *app) error {
+	now := time.Now()
+	req, err := c.request(now)
+	if err != nil {
+		return err
+	}
+	if c.Limit < 1 || c.Limit > 10_000 {
+		return usage("--limit is 1 to 10000")
+	}
+	req.Held, req.Unsent, req.Limit, req.Cursor = c.Held, c.Unsent, c.Limit, c.Cursor
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	box, err := t.outbox()
+	if err != nil {
+		return err
+	}
+	page, cursor, err := box.List(ctx, req)
+	if errors.Is(err, dynamostore.ErrCursor) {
+		return usage("--cursor is not one that this list handed back")
+	}
+	if err != nil {
+		return err
+	}
+	c.print(a, page, now)
+	switch {
+	case cursor != "" && a.json:
+		line, _ := json.Marshal(map[string]string{"cursor": cursor}) // of strings: cannot fail
+		fmt.Fprintf(a.err, "%s\n", line)
+	case cursor != "":
+		fmt.Fprintf(a.err, "there may be more: go on with --cursor %s\n", cursor)
+	}
+	return nil
+}
+
+// outbox reads and releases the target's messages.
+func (t target) outbox() (*dynamostore.Outbox, error) {
+	return dynamostore.NewOutbox(dynamodb.NewFromConfig(t.aws), t.table)
+}
+
+// outboxView is a message for machines.
+type outboxView struct {
+	Key        string  `json:"key"`
+	Status     string  `json:"status"` // held or unsent
+	Held       string  `json:"held"`   // why it is or was held, "" for never
+	Name       string  `json:"name"`
+	To         string  `json:"to"` // the customer's id
+	Object     string  `json:"object"`
+	ObjectID   string  `json:"object_id"`
+	Amount     int64   `json:"amount"`
+	Currency   string  `json:"currency"`
+	Mode       string  `json:"mode"`
+	Account    string  `json:"account"`
+	EventID    string  `json:"event_id"`
+	StateAt    string  `json:"state_at"`    // when the state that it tells of began
+	QueuedAt   *string `json:"queued_at"`   // when it was asked for or released
+	ReleasedAt *string `json:"released_at"` // null: never
+}
+
+func outboxViewOf(m dynamostore.WaitingMessage) outboxView {
+	text := func(name string) string { s, _ := m.Fields[name].(string); return s }
+	amount, _ := m.Fields["amount"].(int64)
+	v := outboxView{
+		Key: m.Key, Status: "unsent", Held: text(dispatch.MessageHeld), Name: m.Name, To: m.To,
+		Object: text("object"), ObjectID: text("object_id"), Amount: amount, Currency: text("currency"),
+		Mode: text("mode"), Account: text("account"), EventID: text("event_id"),
+		StateAt: text("at"), QueuedAt: stamp(m.Queued),
+	}
+	if m.Held {
+		v.Status = "held"
+	}
+	if ms, ok := m.Fields["released_at"].(int64); ok {
+		v.ReleasedAt = stamp(time.UnixMilli(ms))
+	}
+	return v
+}
+
+func (c *outboxListCmd) print(a *app, page []dynamostore.WaitingMessage, now time.Time) {
+	if a.json {
+		for _, m := range page {
+			a.object(outboxViewOf(m))
+		}
+		return
+	}
+	if len(page) == 0 {
+		fmt.Fprintln(a.out, "No messages: none of these waits.")
+		return
+	}
+	rows := make([][]string, len(page))
+	for i, m := range page {
+		v := outboxViewOf(m)
+		state, _ := time.Parse(time.RFC3339, v.StateAt)
+		status := v.Status
+		switch {
+		case m.Held && v.Held == dispatch.HeldBeforeBegin:
+			status = "held: before begin"
+		case m.Held:
+			status = "held: " + dash(v.Held)
+		case v.ReleasedAt != nil:
+			status = "unsent, released"
+		}
+		rows[i] = []string{
+			clip(dash(v.Name), 24), status, shortTime(state, now), shortTime(m.Queued, now), dash(clip(v.To, 40)), money(v.Amount, v.Currency), v.Key,
+		}
+	}
+	a.table([]string{"message", "status", "state of", "waits since", "to", "amount", "key"}, rows)
+}

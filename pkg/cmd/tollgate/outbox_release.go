@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/outbox"
+)
+
+// outboxReleaseCmd lets held messages be sent.
+type outboxReleaseCmd struct {
+	Keys []string `arg:"" optional:"" name:"key" help:"Keys of held messages, OUT#…, as outbox list shows them."`
+	outboxFilter
+	All    bool   `help:"Every held message: needed when neither a key nor a filter is given."`
+	DryRun bool   `help:"Say what would be released, and release nothing."`
+	Note   string `help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
+	Yes    bool   `help:"Do not ask."`
+}
+
+// Help is what --help says beside the flags.
+func (outboxReleaseCmd) Help() string {
+	return `Puts held messages onto the list of those to be sent; the outbox sends them within a minute or two, and nothing calls them back. A message that is sent, or not held, stays as it is: a release is done once, and can be repeated.
+
+Which messages are released is fixed before the first one is: those that are held meanwhile wait for another run.
+
+  tollgate outbox release --since 2026-11-28T09:00:00Z --type receipt --note "after the cut-over at nine"
+  tollgate outbox release 'OUT#FACT#live#-#in_1#paid#receipt' --note "asked for by the customer"`
+}
+
+const (
+	// maxReleased bounds one run: more are another run.
+	maxReleased = 100_000
+	// releaseAtOnce is how many requests are made side by side.
+	releaseAtOnce = 16
+)
+
+// released is what a run came to, for machines.
+type released struct {
+	Selected    int  `json:"selected"`
+	DryRun      bool `json:"dry_run"`
+	Released    int  `json:"released"`
+	NotHeld     int  `json:"not_held"`     // to be sent already
+	AlreadySent int  `json:"already_sent"` // stay as they are
+	NoMessage   int  `json:"no_message"`   // keys of nothing
+}
+
+// Run selects, asks, and releases. A key that is not released is a failure.
+func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
+	req, err := c.check(time.Now())
+	if err != nil {
+		return err
+	}
+	t, err := a.target(ctx)
+	if err != nil {
+		return err
+	}
+	box, err := t.outbox()
+	if err != nil {
+		return err
+	}
+	keys, detail, err := c.choose(ctx, box, req)
+	if err != nil {
+		return err
+	}
+	done := released{Selected: len(keys), DryRun: c.DryRun}
+	if len(keys) == 0 || c.DryRun {
+		a.line(done, fmt.Sprintf("would release %s; nothing was changed", detail))
+		return nil
+	}
+	if err := a.confirm(ctx, t, "release "+detail+": they are sent, and nothing calls them back", c.Yes); err != nil {
+		return err
+	}
+	of := auditOf{verb: "outbox release", why: c.Note, detail: detail}
+	return a.audited(ctx, t, of, func(ctx context.Context) (string, error) {
+		err := c.release(ctx, a, box, keys, &done)
+		a.line(done, done.text())
+		return done.text(), err
+	})
+}
+
+func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, err error) {
+	filtered := c.outboxFilter != outboxFilter{}
+	switch {
+	case len(c.Keys) > 0 && (filtered || c.All):
+		return req, usage("name messages or choose them by filters, not both")
+	case c.All && filtered:
+		return req, usage("--all means every held message: leave the filters out")
+	case len(c.Keys) == 0 && !filtered && !c.All:
+		return req, hint(usage("name messages, choose held ones with --type, --since or --before, or say --all"), "tollgate outbox list --held shows them")
+	case slices.ContainsFunc(c.Keys, func(key string) bool { return !strings.HasPrefix(key, "OUT#") }):
+		return req, usage("a key of a message begins with OUT#")
+	case strings.TrimSpace(c.Note) == "" && !c.DryRun:
+		return req, hint(usage("a release needs --note"), "it is kept in the audit trail; --dry-run needs none")
+	}
+	req, err = c.request(now)
+	req.Held, req.Limit = true, 1000
+	return req, err
+}
+
+// choose returns the keys to release, and says in words which they are.
+func (c *outboxReleaseCmd) choose(ctx context.Context, box *dynamostore.Outbox, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
+	if len(c.Keys) > 0 {
+		keys = once(c.Keys)
+		return keys, fmt.Sprintf("%d named messages: %s", len(keys), clip(strings.Join(keys, " "), 400)), nil
+	}
+	names, oldest, newest := map[string]int{}, "", ""
+	for {
+		page, next, err := box.List(ctx, req)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, m := range page {
+			keys = append(keys, m.Key)
+			names[m.Name]++
+			at, _ := m.Fields["at"].(string)
+			if oldest == "" {
+				oldest = at
+			}
+			newest = at
+		}
+		if len(keys) > maxReleased {
+			return nil, "", hint(usage("over %d held messages are selected", maxReleased), "choose fewer with --type, --since or --before")
+		}
+		if req.Cursor = next; next == "" {
+			break
+		}
+	}
+	if len(keys) == 0 {
+		return nil, "0 held messages", nil
+	}
+	var kinds []string
+	for name, n := range names {
+		kinds = append(kinds, fmt.Sprintf("%d %s", n, dash(name)))
+	}
+	slices.Sort(kinds)
+	return keys, fmt.Sprintf("%d held messages (%s) about states of %s to %s", len(keys), strings.Join(kinds, ", "), oldest, newest), nil
+}
+
+// release releases the messages side by side. A request that fails ends the run; what was
+// released stays released.
+func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore.Outbox, keys []string, done *released) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	bar := a.progress("released", len(keys))
+	defer bar.done()
+	work := make(chan string)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range min(releaseAtOnce, len(keys)) {
+		wg.Go(func() {
+			for key := range work {
+				is, err := box.Release(context.WithoutCancel(ctx), key, time.Now())
+				if err != nil {
+					stop(err)
+					continue
+				}
+				mu.Lock()
+				done.count(is)
+				mu.Unlock()
+				bar.add(1)
+			}
+		})
+	}
+	for _, key := range keys {
+		if ctx.Err() != nil {
+			break
+		}
+		work <- key
+	}
+	close(work)
+	wg.Wait()
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, context.Canceled):
+		return hint(errors.New("interrupted: what was released is sent"), "run it again to go on")
+	case cause != nil:
+		return cause
+	case len(c.Keys) > 0 && done.Released < len(keys):
+		return fmt.Errorf("%d of %d messages were not released", len(keys)-done.Released, len(keys))
+	}
+	return nil
+}
+
+func (r *released) count(is outbox.Release) {
+	switch is {
+	case outbox.Released:
+		r.Released++
+	case outbox.AlreadySent:
+		r.AlreadySent++
+	case outbox.NoMessage:
+		r.NoMessage++
+	default:
+		r.NotHeld++
+	}
+}
+
+// text says what came of the run, in one line.
+func (r *released) text() string {
+	text := fmt.Sprintf("released %d of %d messages", r.Released, r.Selected)
+	for _, w := range []struct {
+		n    int
+		text string
+	}{{r.NotHeld, "not held"}, {r.AlreadySent, "sent before"}, {r.NoMessage, "not there"}} {
+		if w.n > 0 {
+			text += fmt.Sprintf(", %d %s", w.n, w.text)
+		}
+	}
+	return text
+}
