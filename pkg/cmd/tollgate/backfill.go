@@ -24,24 +24,28 @@ import (
 
 // backfillCmd does by hand what reconcile does on its schedule.
 type backfillCmd struct {
-	Since    string  `required:"" help:"Events created since: days such as 7d, a duration such as 48h, or a time (RFC 3339)." placeholder:"WHEN"`
-	Until    string  `help:"Events created until then. Default: five minutes ago." placeholder:"WHEN"`
-	Types    string  `help:"Of these types only, by commas; patterns such as invoice.* pick from what has a handler. Default: all that has one." placeholder:"LIST"`
-	Account  string  `help:"Connected account to list as. Default: the key's own." placeholder:"ACCT"`
-	Endpoint string  `default:"default" help:"Whose policy the events come under. Default: default." placeholder:"NAME"`
-	Rate     float64 `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
-	DryRun   bool    `help:"Count, and enqueue nothing."`
-	Why      string  `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
-	Yes      bool    `help:"Do not ask."`
+	Since    string        `required:"" help:"Events created since: days such as 7d, a duration such as 48h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Until    string        `help:"Events created until then. Default: five minutes ago." placeholder:"WHEN"`
+	Types    string        `help:"Of these types only, by commas; patterns such as invoice.* pick from what has a handler. Default: all that has one." placeholder:"LIST"`
+	Account  string        `help:"Connected account to list as. Default: the key's own." placeholder:"ACCT"`
+	Endpoint string        `default:"default" help:"Whose policy the events come under. Default: default." placeholder:"NAME"`
+	Rate     float64       `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
+	DryRun   bool          `help:"Count, and enqueue nothing."`
+	Wait     time.Duration `help:"Wait so long for the enqueued events to be done or dead, and say how many messages of them are held." placeholder:"DURATION"`
+	Why      string        `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Yes      bool          `help:"Do not ask."`
 }
 
 // Help is what --help says beside the flags.
 func (backfillCmd) Help() string {
 	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done though nothing would finish it. Dead letters stay where they are: see redrive. Running it twice is harmless, and so is running it beside reconcile.
 
+Messages about states that were over 24 hours old by now, or that began before the begin of history, are held: nobody gets mail about last week. How many are held so far is printed, with --wait for all that was enqueued.
+
 It stops enqueuing while the queue holds 1,000 messages; run it again then. A whole run over all types is noted as covered: see reconcile report.
 
   tollgate backfill --since 48h --dry-run
+  tollgate backfill --since 48h --wait 10m
   tollgate backfill --since 2026-01-02T00:00:00Z --until 2026-01-03T00:00:00Z --types 'invoice.*'`
 }
 
@@ -67,6 +71,8 @@ type backfilled struct {
 	Suspicious int       `json:"suspicious"`
 	Unreadable int       `json:"unreadable"`
 	Complete   bool      `json:"complete"`
+	Open       int       `json:"open"` // enqueued, and not done when the wait ended; without --wait all
+	Held       *int      `json:"held"` // messages of the enqueued events that are held so far; null: not counted
 }
 
 // Run is done when the whole time was compared and nothing is left to enqueue.
@@ -82,21 +88,22 @@ func (c *backfillCmd) Run(ctx context.Context, a *app) error {
 	if req.Until, err = settledUntil(req, t); err != nil {
 		return err
 	}
-	r, err := c.reconciler(ctx, a, t)
+	sent := &sentEvents{app: a, target: t}
+	r, err := c.reconciler(ctx, a, t, sent)
 	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("enqueue the events of %s since %s that the table lacks", c.whose(), longTime(req.Since))
 	if c.DryRun {
-		_, err := c.backfill(ctx, a, r, req)
+		_, err := c.backfill(ctx, a, r, req, sent)
 		return err
 	}
 	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
 	return a.audited(ctx, t, auditOf{verb: "backfill", why: c.Why, detail: what + c.narrowed()}, func(ctx context.Context) (string, error) {
-		done, err := c.backfill(ctx, a, r, req)
-		return fmt.Sprintf("%d listed, %d enqueued, %d deferred", done.Listed, done.Enqueued, done.Deferred), err
+		done, err := c.backfill(ctx, a, r, req, sent)
+		return fmt.Sprintf("%d listed, %d enqueued, %d deferred%s", done.Listed, done.Enqueued, done.Deferred, done.heldText()), err
 	})
 }
 
@@ -132,6 +139,9 @@ func (c *backfillCmd) narrowed() string {
 }
 
 func (c *backfillCmd) request(now time.Time) (req reconcile.BackfillRequest, err error) {
+	if c.Wait < 0 || c.Wait > 0 && c.DryRun {
+		return req, usage("--wait is a duration such as 5m, and a dry run enqueues nothing to wait for")
+	}
 	if c.Rate < 0.1 || c.Rate > 1000 {
 		return req, usage("--rate is 0.1 to 1000")
 	}
@@ -178,7 +188,7 @@ func (c *backfillCmd) types() (types []string, err error) {
 }
 
 // reconciler is made of the same parts as the reconcile function.
-func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target) (*reconcile.Reconciler, error) {
+func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target, sent *sentEvents) (*reconcile.Reconciler, error) {
 	o, err := a.stripeOptions(ctx, t)
 	if err != nil {
 		return nil, err
@@ -203,26 +213,31 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target) (*reconc
 	l, queue := limits.Scaled(t.timeScale), sqs.NewFromConfig(t.aws)
 	return reconcile.New(reconcile.Config{
 		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
-		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1)},
+		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1), sent},
 		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Limits: l,
 		Logger: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 }
 
-// slowly sends at a bounded rate.
+// slowly sends at a bounded rate, and notes what it sent.
 type slowly struct {
 	reconcile.Sender
 	limit *rate.Limiter
+	sent  *sentEvents
 }
 
 func (s *slowly) Send(ctx context.Context, e event.Envelope, trace string) error {
 	if err := s.limit.Wait(ctx); err != nil {
 		return err
 	}
-	return s.Sender.Send(ctx, e, trace)
+	err := s.Sender.Send(ctx, e, trace)
+	if err == nil {
+		s.sent.add(e.ID)
+	}
+	return err
 }
 
-func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconciler, req reconcile.BackfillRequest) (backfilled, error) {
+func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconciler, req reconcile.BackfillRequest, sent *sentEvents) (backfilled, error) {
 	bar := a.counter("listed", "events")
 	req.Progress = func(n reconcile.Counts) { bar.add(n.Listed) }
 	report, err := r.Backfill(ctx, req)
@@ -236,6 +251,9 @@ func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconci
 		Slices: report.Slices, Finished: report.Finished, Listed: report.Listed, Known: report.Known,
 		Enqueued: report.Requeued(), Unrecorded: report.Unrecorded, Stuck: report.Stuck, Ignored: report.Ignored, Deferred: report.Deferred,
 		Suspicious: report.Suspicious, Unreadable: report.Unreadable, Complete: report.Complete(),
+	}
+	if !c.DryRun && err == nil {
+		err = sent.follow(ctx, c.Wait, &done)
 	}
 	c.print(a, done)
 	switch {
@@ -260,6 +278,6 @@ func (c *backfillCmd) print(a *app, d backfilled) {
 	if d.DryRun {
 		verb = "would be enqueued"
 	}
-	fmt.Fprintf(a.out, "%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d put off, %d not like their record, %d unreadable\n",
-		d.Listed, d.Known, d.Enqueued, verb, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Suspicious, d.Unreadable)
+	fmt.Fprintf(a.out, "%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d put off, %d not like their record, %d unreadable%s\n",
+		d.Listed, d.Known, d.Enqueued, verb, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Suspicious, d.Unreadable, d.heldText())
 }

@@ -46,7 +46,7 @@ type eventsReplayCmd struct {
 
 // Help is what --help says beside the flags.
 func (eventsReplayCmd) Help() string {
-	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. What cannot be fetched is refused, and nothing is written: give its JSON with --from-file. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that the handler inserts once stay single.
+	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. What cannot be fetched is refused, and nothing is written: give its JSON with --from-file. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that the handler inserts once stay single. A message that it asks for anew is held when its state is over 24 hours old by now: how many are held is printed, with --wait for all of them.
 
 Filters choose among done events. They read the whole table, up to --max-read items.
 
@@ -89,7 +89,7 @@ func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	run := &replayRun{eventsReplayCmd: c, app: a, replayer: r, records: reader}
+	run := &replayRun{eventsReplayCmd: c, app: a, target: t, replayer: r, records: reader}
 	if c.DryRun {
 		_, err := run.all(ctx, ids)
 		return err

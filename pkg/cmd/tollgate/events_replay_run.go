@@ -30,8 +30,10 @@ type replayRun struct {
 	*eventsReplayCmd
 	app      *app
 	replayer *replay.Replayer
+	target   target
 	records  *dynamostore.Reader
 	sent     []sentAgain
+	ids      []string // of the events whose messages were sent
 }
 
 // sentAgain is an event whose message was sent, with the attempt that its record had before.
@@ -46,11 +48,26 @@ func (r *replayRun) all(ctx context.Context, ids []string) (outcome string, err 
 	if r.Wait > 0 && !r.DryRun {
 		err = r.await(ctx, err)
 	}
-	outcome = tally(n, "replayed", "sent", "would_replay", "would_send", "refused")
+	outcome = tally(n, "replayed", "sent", "would_replay", "would_send", "refused") + r.held(ctx, r.Wait > 0 && err == nil)
 	if err == nil && n["refused"] > 0 {
 		err = fmt.Errorf("%d of %d events were refused; nothing was written for them", n["refused"], len(ids))
 	}
 	return outcome, err
+}
+
+// held prints how many messages of the replayed events are held, and returns it for the
+// audit trail. Unless the wait has seen all of them done, it is what is seen so far.
+func (r *replayRun) held(ctx context.Context, whole bool) string {
+	if len(r.ids) == 0 {
+		return ""
+	}
+	n, err := r.app.countHeld(ctx, r.target, r.ids)
+	if err != nil {
+		return ""
+	}
+	text := heldText(n, whole)
+	fmt.Fprintln(r.app.err, text)
+	return ", " + text
 }
 
 // send replays one event after another. One that is refused does not hold up the others;
@@ -77,6 +94,9 @@ func (r *replayRun) send(ctx context.Context, ids []string) (n map[string]int, e
 			return n, err
 		}
 		n[v.Action]++
+		if err == nil && !r.DryRun {
+			r.ids = append(r.ids, id)
+		}
 		r.report(v, res)
 		r.unhandled(r.app, res, warned)
 		p.add(1)

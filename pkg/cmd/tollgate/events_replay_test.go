@@ -142,7 +142,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("show says\n%s", text)
 	}
 	entry := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
-	if entry.Verb != "events replay" || entry.Why != "tax was wrong" || entry.Outcome != "1 replayed" || !strings.Contains(entry.Detail, "evt_1") {
+	if entry.Verb != "events replay" || entry.Why != "tax was wrong" || entry.Outcome != "1 replayed, 0 messages about old states held so far" || !strings.Contains(entry.Detail, "evt_1") {
 		t.Errorf("audit entry %+v", entry)
 	}
 

@@ -30,6 +30,8 @@ func (redriveCmd) Help() string {
 
 What is sent is fixed before the first letter goes: letters that give up meanwhile, and those of a fix that did not help, wait for another run. A run that was stopped (Ctrl-C gives everything back that was not sent) or that died is made good by running it again.
 
+With --wait it prints how many messages of these events are held, as their states were old when the events were received (see outbox list): a redrive alone holds nothing, however late it is.
+
 With --canary or --wait, a letter is done when its event's record is; it has failed again when an attempt since then has failed, though its message may come once more.
 
   tollgate redrive --error 3f2a90b1c4de --dry-run
@@ -189,6 +191,9 @@ func (r *redriveRun) canary(ctx context.Context) error {
 func (r *redriveRun) await(ctx context.Context) error {
 	tally, err := r.outcomes(ctx, "outcomes", false)
 	r.view.Outcomes = tallyViewOf(tally)
+	if err == nil {
+		r.held(ctx)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -200,6 +205,19 @@ func (r *redriveRun) await(ctx context.Context) error {
 			"tollgate events list --status retrying shows what has failed meanwhile")
 	}
 	return nil
+}
+
+// held counts the messages of the redriven events that are held.
+func (r *redriveRun) held(ctx context.Context) {
+	var ids []string
+	for _, s := range r.sent {
+		if s.EventID != "" && !s.Done {
+			ids = append(ids, s.EventID)
+		}
+	}
+	if n, err := r.app.countHeld(ctx, r.target, ids); err == nil {
+		r.view.Held = &n
+	}
 }
 
 // lookEvery is the time between two looks at the records of redriven letters.

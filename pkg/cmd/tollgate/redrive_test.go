@@ -76,7 +76,7 @@ func (s *system) handleOne(body string, fails func(id string) bool) {
 		s.deadLetter(e, "handler", "no row yet", got.Claim.Attempt)
 		return
 	}
-	if _, err := s.store.Complete(ctx, got.Claim, idempotency.Applied, nil, now); err != nil {
+	if _, err := s.store.Complete(ctx, got.Claim, idempotency.Applied, heldEffects(e), now); err != nil {
 		s.t.Error(err)
 	}
 }
@@ -186,7 +186,7 @@ func TestRedriveWait(t *testing.T) {
 	good := s.tollgate("redrive", "--type=invoice.paid", "--rate=500", "--wait", "--reason=fixed in 1.2", "--json").ok(t)
 	got := lines[redriveView](t, good.out)[0]
 	want := redriveView{
-		Read: 27, Selected: 26, Certain: true, Leftovers: 1, Rate: 500, EstimateSeconds: 26.0 / 500, Moved: 26, Outcomes: &tallyView{Done: 26},
+		Read: 27, Selected: 26, Certain: true, Leftovers: 1, Rate: 500, EstimateSeconds: 26.0 / 500, Moved: 26, Outcomes: &tallyView{Done: 26}, Held: new(int),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(redriveView{}, "Groups", "Oldest", "Seconds")); diff != "" || len(got.Groups) != 1 || got.Oldest == nil || got.Seconds <= 0 {
 		t.Errorf("%s\n%+v", diff, got)
@@ -199,7 +199,7 @@ func TestRedriveWait(t *testing.T) {
 	if bad.code != exitFailed || !strings.Contains(bad.err, "1 of 1 letters failed again: evt_bad: no row yet") || !strings.Contains(bad.err, "tollgate events show evt_bad") {
 		t.Errorf("exit %d, %s", bad.code, bad.err)
 	}
-	if !strings.HasPrefix(bad.out, "redriven 1 of 1 dead letters; outcomes: 0 done, 1 failed again; it took") {
+	if !strings.HasPrefix(bad.out, "redriven 1 of 1 dead letters; outcomes: 0 done, 1 failed again; 0 messages about old states held; it took") {
 		t.Errorf("the report is %q", bad.out)
 	}
 	if diff := cmp.Diff([]string{"evt_bad"}, s.deadIDs()); diff != "" {

@@ -31,6 +31,7 @@ type redriveView struct {
 	Undeleted int        `json:"undeleted"` // of the moved, may still be dead letters too
 	Canary    *tallyView `json:"canary"`
 	Outcomes  *tallyView `json:"outcomes"`
+	Held      *int       `json:"held"` // messages of the redriven events that are held; null without --wait
 	Seconds   float64    `json:"seconds"`
 }
 
@@ -128,6 +129,9 @@ func (r *redriveRun) text() string {
 	}
 	if v.Outcomes != nil {
 		words = append(words, "outcomes: "+v.Outcomes.String())
+	}
+	if v.Held != nil {
+		words = append(words, heldText(*v.Held, true))
 	}
 	return strings.Join(words, "; ")
 }
