@@ -252,3 +252,22 @@ func TestClaimEntersTheIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestFailOfARowBrokenMeanwhile: a row that was broken under a running attempt is no fault
+// of the store, which would stop the batch's other messages.
+func TestFailOfARowBrokenMeanwhile(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	req := claimRequest()
+	got, err := f.Store.Claim(t.Context(), req)
+	if err != nil || got.Verdict != idempotency.Claimed {
+		t.Fatalf("claim = %+v, %v", got, err)
+	}
+	row := item{"pk": str(idempotency.Key(req.Event.ID)), "st": str("DONE"), "att": str("one")}
+	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
+		t.Fatal(err)
+	}
+	failed, err := f.Store.Fail(t.Context(), got.Claim, idempotency.Failure{Now: req.Now, Err: "a bug"})
+	if err != nil || failed.Verdict != idempotency.FailSuperseded {
+		t.Errorf("fail = %+v, %v; want superseded", failed, err)
+	}
+}

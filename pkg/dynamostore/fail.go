@@ -51,8 +51,8 @@ func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempote
 		return idempotency.FailResult{}, f.down("fail")
 	}
 	old := decodeRow(f.old)
-	if old != nil && old.Check() != nil {
-		return idempotency.FailResult{}, storeDown("fail", old.Check().Error())
+	if old != nil && old.ID != c.EventID {
+		return idempotency.FailResult{}, storeDown("fail", "the answer is about another item")
 	}
 	return idempotency.ReadFailRefusal(c, old), nil
 }

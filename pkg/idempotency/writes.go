@@ -168,7 +168,7 @@ type FailResult struct {
 // ReadFailRefusal reads a failure that the store refused to write.
 func ReadFailRefusal(c *Claim, old *Record) FailResult {
 	switch {
-	case old == nil:
+	case old == nil, old.Check() != nil: // a broken row is this event's problem alone: its next receive sees it
 		return FailResult{Verdict: FailSuperseded}
 	case old.State == Failed && old.Own == c.Own && old.Attempt == c.Attempt:
 		return FailResult{Verdict: FailWritten}

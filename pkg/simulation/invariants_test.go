@@ -133,7 +133,7 @@ func (w *world) acknowledged(p *proc, receipt string) {
 		return
 	}
 	f, t := w.fact(m.event), p.of(m.id)
-	done := w.state(f) == idempotency.Done || f.leftDone >= p.started
+	done := w.state(f) == idempotency.Done || f.leftDone >= p.started || w.isBroken(f) && w.doneUnder(p, f)
 	switch {
 	case t.verdict == policy.Ignore:
 		f.ignored = true
@@ -158,13 +158,17 @@ func (w *world) acknowledged(p *proc, receipt string) {
 func (w *world) parked(p *proc, messageID string, d queue.DeadLetter) {
 	t := p.of(messageID)
 	excluded := d.Reason == policy.ReasonLivemode || d.Reason == policy.ReasonAccount
-	if excluded != (t.verdict == policy.Park) || !excluded && d.Reason != dispatch.ReasonHandler {
+	deserved := d.Reason == dispatch.ReasonHandler || d.Reason == dispatch.ReasonCorrupt && w.wasBroken(p, t.f)
+	if excluded != (t.verdict == policy.Park) || !excluded && !deserved {
 		w.violate("%s: dead-lettered with reason %s while its endpoint's policy says %s", d.EventID, d.Reason, t.verdict)
 	}
 	w.met("dead-lettered: " + d.Reason)
 }
 
 func (w *world) state(f *fact) idempotency.State {
+	if w.isBroken(f) {
+		return "BROKEN"
+	}
 	return idempotency.State(w.table.items[recordPrefix+f.id]["st"].Text)
 }
 
@@ -211,7 +215,9 @@ func (w *world) netted(f *fact) bool {
 
 // excused: a message went by retention, or a policy ignored it, and nothing is there to
 // bring the event back.
-func (w *world) excused(f *fact) bool { return (f.expired || f.ignored) && !w.netted(f) }
+func (w *world) excused(f *fact) bool {
+	return (f.expired || f.ignored) && !w.netted(f) || w.isBroken(f) && (w.plan.net.on || f.broken.wasDone() || w.doneUnder(nil, f)) // a row that reconcile suspects is left alone
+}
 
 // checkEnd: after the fix and a redrive all are done, and shared items have counted each.
 func (w *world) checkEnd() {

@@ -84,6 +84,10 @@ func (w *world) replayOnce(f *fact) {
 		w.met("replay: " + outcome)
 	}
 	p.over = func() {
+		if w.isBroken(f) && failure != nil {
+			f.broken.after = func() { w.replayOnce(f) } // once the row is repaired
+			return
+		}
 		if failure != nil && !(w.netted(f) && w.rng.IntN(2) == 0) { // the net sends what nobody comes back to
 			w.chores = append(w.chores, appointment{time.Now().Add(w.upTo(comeBack)), func() { w.replayOnce(f) }})
 		}

@@ -70,6 +70,8 @@ type proc struct {
 
 	policies map[string]policy.Policy // of its start
 	batch    []taken                  // of a consumer
+	outcomes []string                 // that it logged
+	failing  bool                     // a call of it to the store was not answered
 
 	dead   bool
 	done   bool          // its main function has returned
@@ -125,6 +127,7 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 	w.mu.Lock()
 	kept := c.kept
 	c.abandoned = !kept
+	p.failing = true
 	w.mu.Unlock()
 	if kept {
 		return c.take(<-c.answer)
@@ -280,6 +283,11 @@ func (w *world) reply(c *call) {
 	w.pending = slices.DeleteFunc(w.pending, func(o *call) bool { return o == c })
 	w.mu.Unlock()
 	how := w.fate(c)
+	if part, can := c.op.part(); how != fateAnswered && can && part == store {
+		w.mu.Lock()
+		c.proc.failing = true
+		w.mu.Unlock()
+	}
 	w.log("%s %s of process %d: %s", c.op, c.subject, c.proc.id, how)
 	w.met(met(c.op, how))
 	var err error

@@ -59,6 +59,7 @@ type fact struct {
 	leftDone int  // step at which a replay took it out of DONE
 	copied   int  // step of the latest copy to the DLQ
 	expired  bool // a message of it went by retention
+	broken   *breakage
 	ignored  bool // a message of it was acknowledged as its endpoint ignores it
 	replays  int
 }

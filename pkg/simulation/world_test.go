@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -56,8 +57,9 @@ type world struct {
 	random  func() float64 // of the code under test
 
 	healed   bool
-	fixed    atomic.Bool
-	rounds   int // redrives after the fix
+	fixed    atomic.Bool // the handlers are
+	deployed bool        // all that was wrong is fixed
+	rounds   int         // redrives after the fix
 	maxSteps int
 	idle     time.Duration
 	stirred  bool   // a process was started, woken or killed in this step
@@ -160,7 +162,7 @@ func (w *world) rest() (over bool) {
 		return false
 	}
 	w.checkRest()
-	if w.fixed.Load() && w.openLetters() == 0 {
+	if w.deployed && w.openLetters() == 0 {
 		w.checkEnd()
 		return true
 	}
@@ -181,10 +183,16 @@ func (w *world) rest() (over bool) {
 
 // fix deploys what was wrong: the handlers, and the policies.
 func (w *world) fix() {
-	if w.fixed.Load() {
+	if w.deployed {
 		return
 	}
+	w.deployed = true
 	w.fixed.Store(true)
+	for _, f := range w.facts {
+		if w.repair(f) {
+			w.net.lookAgain()
+		}
+	}
 	if w.plan.policies.on {
 		w.log("each endpoint takes its account")
 		w.policies = w.plan.policies.policies()
@@ -324,6 +332,9 @@ func (w *world) disturb() {
 	w.disrupt()
 	if w.faulty(w.plan.operator) {
 		w.operate()
+	}
+	if w.faulty(w.plan.spoil) {
+		w.spoil(w.facts[w.rng.IntN(len(w.facts))])
 	}
 	if w.faulty(w.plan.jump) {
 		w.jump()
@@ -465,7 +476,7 @@ func (w *world) poll(worker int) {
 		l.BatchConcurrency = 1 // nothing would tell their calls apart, and a seed must
 	}
 	c, err := consumer.New(consumer.Config{
-		Store: watched{w}, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l, Policies: w.policies,
+		Store: watched{w}, Queue: consumerQueue{w}, Handlers: business{w}, Fetcher: fetcher{w}, Limits: l, Policies: w.policies, Logger: slog.New(outcomes{w, p}),
 		Now: func() time.Time { return w.clock(p).Add(skew()) }, Rand: w.random,
 		Owner: func() string { return "own" + strconv.FormatInt(w.owners.Add(1), 10) },
 		Exit:  func(int) { w.asksToDie(p); runtime.Goexit() },
@@ -477,6 +488,7 @@ func (w *world) poll(worker int) {
 	var answer []byte
 	var failure error
 	p.finish = func() {
+		w.checkOutcomes(p)
 		if failure != nil || w.faulty(w.plan.lose) {
 			w.log("the batch of process %d comes back: %v", p.id, failure)
 			return

@@ -1,0 +1,158 @@
+package simulation
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"time"
+
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// Now and then something else writes an event's row, so that it is no record any more. That
+// is this event's problem only: its messages become dead letters, and all other events go
+// on as if nothing had happened.
+
+// breakage is what was done to a row, and how it is repaired.
+type breakage struct {
+	name   string
+	whole  bool      // the row was put; else one attribute was changed
+	before item      // the row, nil for none
+	spoilt string    // the attribute
+	from   int       // step of the breakage
+	until  time.Time // of the repair, zero while it is broken
+	step   int       // of the repair
+	after  func()    // what waits for it
+}
+
+// spoil breaks the row of an event.
+func (w *world) spoil(f *fact) {
+	if f.broken != nil {
+		return
+	}
+	key := recordPrefix + f.id
+	old := w.table.items[key]
+	fresh := maps.Clone(old)
+	b := &breakage{before: old, from: w.step, step: -1}
+	state := idempotency.State(old["st"].Text)
+	switch n := w.rng.IntN(5); {
+	case n == 0 || old == nil:
+		b.name, b.whole = "put by hand", true
+		fresh = item{"pk": value.Of(key), "st": value.Of("DONE"), "att": value.Of("one")}
+	case n == 1:
+		b.name, b.spoilt = "attempt is a text", "att"
+	case n == 2:
+		b.name, b.spoilt = "unknown state", "st"
+	case n == 3 && state == idempotency.Running:
+		b.name, b.spoilt = "running without a lease", "lease"
+	case state == idempotency.Running: // its own writes would fail by it
+		return
+	default:
+		b.name, b.spoilt = "fails is a text", "fails"
+	}
+	switch b.spoilt {
+	case "":
+	case "lease":
+		delete(fresh, "lease")
+	default:
+		fresh[b.spoilt] = value.Of("one")
+	}
+	f.broken = b
+	w.table.items[key] = fresh
+	w.log("the row of %s is spoilt: %s", f.id, b.name)
+	w.met("spoilt row: " + b.name)
+}
+
+// repair gives a spoilt row back what it had, under what was written since.
+func (w *world) repair(f *fact) (was bool) {
+	b := f.broken
+	if b == nil || !b.until.IsZero() {
+		return false
+	}
+	b.until, b.step = time.Now(), w.step
+	key := recordPrefix + f.id
+	w.log("the row of %s is repaired", f.id)
+	now := w.table.items[key]
+	switch {
+	case b.whole && b.before == nil:
+		delete(w.table.items, key)
+	case b.whole:
+		w.table.items[key] = b.before
+	default:
+		fixed := maps.Clone(now)
+		old, had := b.before[b.spoilt]
+		switch {
+		case b.spoilt == "lease" && (num(now, "lease") > 0 || now["st"].Text != string(idempotency.Running)):
+		case had:
+			fixed[b.spoilt] = old
+		default:
+			delete(fixed, b.spoilt)
+		}
+		w.table.items[key] = fixed
+	}
+	if b.after != nil {
+		b.after()
+	}
+	return true
+}
+
+// wasDone reports whether an event was done before its row was spoilt.
+func (b *breakage) wasDone() bool { return b.before["st"].Text == string(idempotency.Done) }
+
+// doneUnder reports whether a spoilt row was completed by its own attempt, or spoilt after
+// it was done while a process ran.
+func (w *world) doneUnder(p *proc, f *fact) bool {
+	if p != nil && f.broken.wasDone() && f.broken.from >= p.started {
+		return true
+	}
+	return !f.broken.whole && w.table.items[recordPrefix+f.id]["st"].Text == string(idempotency.Done)
+}
+
+// isBroken reports whether an event's row is no record.
+func (w *world) isBroken(f *fact) bool {
+	if f.broken == nil || !f.broken.until.IsZero() {
+		return false
+	}
+	row := w.table.items[recordPrefix+f.id]
+	return f.broken.spoilt != "lease" || num(row, "lease") == 0 && row["st"].Text == string(idempotency.Running)
+}
+
+// wasBroken also counts a row that was repaired since a process began.
+func (w *world) wasBroken(p *proc, f *fact) bool {
+	return f.broken != nil && (f.broken.until.IsZero() || f.broken.step >= p.started)
+}
+
+// outcomes reads the consumer's lines about messages: no store is taken for down that
+// answered every call of the process.
+type outcomes struct {
+	w *world
+	p *proc
+}
+
+func (outcomes) Enabled(context.Context, slog.Level) bool { return true }
+
+func (o outcomes) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "outcome" {
+			o.w.mu.Lock()
+			o.p.outcomes = append(o.p.outcomes, a.Value.String())
+			o.w.mu.Unlock()
+		}
+		return a.Key != "outcome"
+	})
+	return nil
+}
+
+func (o outcomes) WithAttrs([]slog.Attr) slog.Handler { return o }
+func (o outcomes) WithGroup(string) slog.Handler      { return o }
+
+// checkOutcomes is called when a consumer has returned.
+func (w *world) checkOutcomes(p *proc) {
+	for _, o := range p.outcomes {
+		w.met("outcome: " + o)
+		if o == "store_down" && !p.failing && !p.halted {
+			w.violate("process %d takes the store for down, which answered all that it asked", p.id)
+		}
+	}
+}
