@@ -34,9 +34,9 @@ func Explain(ctx context.Context, records Records, letters []Letter) error {
 }
 
 // IsOf reports whether a record is of a letter's event: an id alone does not tell, as the
-// record may have been made under another identity.
+// record may have been made under another identity, or by something else.
 func IsOf(r idempotency.Record, l Letter) bool {
-	return l.Undecodable == "" && r.Ident == idempotency.Ident(l.Event)
+	return l.Undecodable == "" && r.Broken == "" && r.Ident == idempotency.Ident(l.Event)
 }
 
 func explain(ctx context.Context, records Records, l *Letter) error {

@@ -64,7 +64,7 @@ func sentOf(ctx context.Context, records Records, m Received) (Sent, error) {
 	if !found {
 		return Sent{EventID: l.Event.ID, ident: keyOf(ident), generation: 1}, nil // what the first claim makes it
 	}
-	if r.Ident != "" && r.Ident != ident {
+	if r.Broken != "" || r.Ident != "" && r.Ident != ident {
 		return Sent{}, nil // the consumer dead-letters it again and leaves the record alone
 	}
 	return Sent{
@@ -89,7 +89,7 @@ func (s Sent) OutcomeOf(r idempotency.Record, now time.Time) Outcome {
 	over := r.State == idempotency.Failed ||
 		r.State == idempotency.Running && now.After(r.Lease.Add(limits.AWS().TakeOverMargin))
 	switch {
-	case s.EventID == "", r.Ident != "" && keyOf(r.Ident) != s.ident:
+	case s.EventID == "", r.Broken != "", r.Ident != "" && keyOf(r.Ident) != s.ident:
 		return Untracked
 	case s.Done, r.State == idempotency.Done, r.Generation > int64(s.generation):
 		return Done

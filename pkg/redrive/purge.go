@@ -3,6 +3,7 @@ package redrive
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,13 +11,13 @@ import (
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
 
-// Store makes the two writes of a purge; see package idempotency for their answers.
+// Store marks events as given up; see package idempotency for its answers.
 type Store interface {
-	Claim(context.Context, idempotency.ClaimRequest) (idempotency.ClaimResult, error)
-	Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, e dispatch.Effects, now time.Time) (idempotency.CompleteResult, error)
+	GiveUp(context.Context, idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error)
 }
 
 // Purge deletes dead letters for good. It keeps no copy: that is for the survey before.
@@ -24,171 +25,199 @@ type Purge struct {
 	Queue   Queue   // required
 	Deleter Deleter // required
 	Store   Store   // required
-	// Gone is told of letters as they are deleted. Default none.
+	By      string  // who gives the events up, for their records
+	// Excludes reports whether the policy of an event's endpoint excludes the event now. It
+	// is asked for letters that the queue moved: such a letter may be a copy that another
+	// endpoint's attempt does not stand for. Default: not known, and those letters are left.
+	Excludes func(event.Envelope) bool
+	// Gone is called with the number of letters just deleted. Default none.
 	Gone func(n int)
 }
 
-// Purged is what a purge came to, also when it ended early.
+// Purged is the result of a purge, also of one that ended early. The letters of the first
+// six kinds are deleted, those of the next three left.
 type Purged struct {
+	GivenUp   int // their events are marked as given up
+	Leftovers int // their events are done
+	Excluded  int // their messages were refused before a record: by a policy, or as unreadable, corrupt or too new
+	Waiting   int // another message or letter of the event is left; the event may come back
+	NoRecord  int // no attempt was ever made; reconcile sends the event if its endpoint takes it
+	Corrupt   int // the record is another event's
+
+	Busy     int // an attempt runs
+	NoPolicy int // the queue moved them, and their endpoints' policies are not known
+	Unread   int // this version cannot read them
+
 	Deleted    int
-	Ignored    int // of them, those whose events were completed as ignored
-	Done       int // of them, leftovers of events that were done
-	Unclaimed  int // of them, those that no record stands for: unreadable, or of another event than its record
-	Busy       int // left where they are, as an attempt of their event runs
 	Undeleted  int // given up in the table, and still in the queue
 	Unreleased int // letters that stay hidden for up to Options.Visibility
 }
 
-// Run deletes the letters of a plan. An event that is not done is completed as ignored
-// first, or else what looks for unfinished events would bring it back. It ends with
-// the plan, when the queue shows no more, when a request fails, or between two batches
-// when the context is cancelled, which is an error. What was not deleted is shown again
-// and left in the plan.
+// Run deletes the letters of a plan. Before a letter goes, its event is marked as given up,
+// so that reconcile leaves it alone; nothing is completed, and a message that still waits
+// is handled as ever. Run ends with the plan, when the queue shows no more, when a request
+// fails, or between two batches when the context is cancelled, which is an error. What
+// was not deleted is shown again and left in the plan.
 func (u Purge) Run(ctx context.Context, p *Plan, o Options) (done Purged, err error) {
 	o = o.withDefaults()
 	if p.Left() == 0 {
 		return done, nil
 	}
-	done.Unreleased, err = walk(ctx, u.Queue, o, func(h *hold, batch []Received) (bool, error) {
-		err := u.batch(context.WithoutCancel(ctx), &done, p, h, batch)
+	r := &purger{Purge: u, plan: p, given: map[letterKey]bool{}, waiting: map[letterKey]int{}}
+	unreleased, err := walk(ctx, u.Queue, o, func(h *hold, batch []Received) (bool, error) {
+		err := r.batch(context.WithoutCancel(ctx), h, batch)
 		return p.Left() > 0, err
 	})
-	return done, ended(ctx, "purge", done.Deleted, err)
+	r.done.Unreleased = unreleased
+	r.sumUp()
+	return r.done, ended(ctx, "purge", r.done.Deleted, err)
 }
 
-// fate is what becomes of a letter.
-type fate byte
+// purger is one run of a purge.
+type purger struct {
+	Purge
+	plan *Plan
+	done Purged
+	// By identity: events given up, and letters refused because another stands for theirs.
+	given   map[letterKey]bool
+	waiting map[letterKey]int
+}
+
+// answer is what the table says about a letter.
+type answer byte
 
 const (
-	fateUnknown fate = iota // the table did not answer
-	fateBusy
-	fateIgnored
-	fateDone
-	fateUnclaimed
+	answerUnknown  answer = iota // the table did not answer
+	answerExcluded               // no record is read
+	answerNoPolicy
+	answerUnread
+	answerGivenUp
+	answerDone
+	answerBusy
+	answerWaiting
+	answerNoRecord
+	answerCorrupt
 )
 
-func (u Purge) batch(ctx context.Context, done *Purged, p *Plan, h *hold, batch []Received) error {
-	var planned []Received
-	for _, m := range batch {
-		if p.has(m) {
-			planned = append(planned, m)
-		}
-	}
-	fates, failed := u.fates(ctx, planned)
+// leaves reports whether the letter stays in the queue.
+func (a answer) leaves() bool {
+	return slices.Contains([]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}, a)
+}
+
+func (r *purger) batch(ctx context.Context, h *hold, batch []Received) error {
+	planned := slices.DeleteFunc(slices.Clone(batch), func(m Received) bool { return !r.plan.has(m) })
+	answers, errs := make([]answer, len(planned)), make([]error, len(planned))
+	each(len(planned), func(i int) { answers[i], errs[i] = r.settle(ctx, planned[i]) })
 	var gone []queue.Message
 	for i, m := range planned {
-		switch fates[i] {
-		case fateUnknown:
+		if answers[i] == answerUnknown {
 			continue
-		case fateBusy:
-			done.Busy++
-		case fateIgnored:
-			done.Ignored++
-		case fateDone:
-			done.Done++
-		case fateUnclaimed:
-			done.Unclaimed++
 		}
-		p.take(m)
-		if fates[i] != fateBusy {
+		r.count(m, answers[i])
+		r.plan.take(m)
+		if !answers[i].leaves() {
 			gone = append(gone, m.Message)
 		}
 	}
-	kept, err := remove(ctx, u.Deleter, h, gone)
-	done.Deleted += len(gone) - kept
-	done.Undeleted += kept
-	if u.Gone != nil {
-		u.Gone(len(gone) - kept)
+	kept, err := remove(ctx, r.Deleter, h, gone)
+	r.done.Deleted += len(gone) - kept
+	r.done.Undeleted += kept
+	if r.Gone != nil {
+		r.Gone(len(gone) - kept)
 	}
-	if failed != nil {
-		return failed
+	for _, e := range errs {
+		if e != nil { // one tells enough
+			return e
+		}
 	}
 	return err
 }
 
-// fates settles the events of letters; letters of one event share its fate.
-func (u Purge) fates(ctx context.Context, letters []Received) (fates []fate, err error) {
-	fates = make([]fate, len(letters))
-	first := map[string]int{} // by event id
-	of := make([]int, len(letters))
-	var distinct []int
-	events := make([]*event.Envelope, len(letters))
-	for i, m := range letters {
-		of[i] = i
-		if e, err := queue.Decode(m.Body); err == nil {
-			e.Body = nil
-			events[i] = &e
-			if n, again := first[idempotency.Ident(e)]; again {
-				of[i] = n
-				continue
-			}
-			first[idempotency.Ident(e)] = i
-		}
-		distinct = append(distinct, i)
+func (r *purger) count(m Received, a answer) {
+	l, _ := letterOf(m)
+	switch a {
+	case answerGivenUp:
+		r.done.GivenUp++
+		r.given[keyOf(idempotency.Ident(l.Event))] = true
+	case answerWaiting:
+		r.waiting[keyOf(idempotency.Ident(l.Event))]++
+	case answerExcluded:
+		r.done.Excluded++
+	case answerNoPolicy:
+		r.done.NoPolicy++
+	case answerUnread:
+		r.done.Unread++
+	case answerDone:
+		r.done.Leftovers++
+	case answerBusy:
+		r.done.Busy++
+	case answerNoRecord:
+		r.done.NoRecord++
+	case answerCorrupt:
+		r.done.Corrupt++
 	}
-	errs := make([]error, len(distinct))
-	each(len(distinct), func(n int) {
-		i := distinct[n]
-		fates[i], errs[n] = u.settle(ctx, events[i])
-	})
-	for i := range letters {
-		fates[i] = fates[of[i]]
-	}
-	for _, e := range errs {
-		if e != nil { // one tells enough
-			return fates, e
-		}
-	}
-	return fates, nil
 }
 
-// purgeMark starts the owner of a purge's claim. A done record keeps its last owner, so it
-// tells a purge from a run without a handler.
-const purgeMark = "purge-"
-
-// purgeOwner is as long as any owner, and as good as random.
-func purgeOwner() string { return purgeMark + idempotency.NewOwner()[len(purgeMark):] }
-
-// WasPurged reports whether a record is done because its dead letter was purged.
-func WasPurged(r idempotency.Record) bool {
-	return r.State == idempotency.Done && strings.HasPrefix(r.Own, purgeMark)
+// sumUp counts the letters for which another stood: with the given up if that other one was
+// given up in this run.
+func (r *purger) sumUp() {
+	for ident, n := range r.waiting {
+		if r.given[ident] {
+			r.done.GivenUp += n
+		} else {
+			r.done.Waiting += n
+		}
+	}
 }
 
-// settle makes sure that nothing will bring an event back: nil is none.
-func (u Purge) settle(ctx context.Context, e *event.Envelope) (fate, error) {
-	if e == nil {
-		return fateUnclaimed, nil
+// refusedBeforeRecord reports whether the consumer refused a letter's message before it
+// read or wrote a record: nothing is to be given up. After a claim the letter has an attempt.
+func (l Letter) refusedBeforeRecord() bool {
+	return l.Cause.Attempt == 0 && slices.Contains([]string{
+		policy.ReasonLivemode, policy.ReasonAccount,
+		dispatch.ReasonUndecodable, dispatch.ReasonCorrupt, dispatch.ReasonNewerVersion,
+	}, l.Cause.Reason)
+}
+
+// settle gives the event of a letter up where there is something to give up.
+func (r *purger) settle(ctx context.Context, m Received) (answer, error) {
+	l, _ := letterOf(m)
+	moved := l.From == FromQueue
+	switch {
+	case l.refusedBeforeRecord():
+		return answerExcluded, nil
+	case l.Undecodable != "":
+		return answerUnread, nil
+	case moved && r.Excludes == nil:
+		return answerNoPolicy, nil
+	case moved && r.Excludes(l.Event):
+		return answerExcluded, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	now := time.Now()
-	claimed, err := u.Store.Claim(ctx, idempotency.ClaimRequest{
-		Event: *e, Own: purgeOwner(), Now: now,
-		Lease: now.Add(requestTimeout + limits.AWS().LeaseSlack), Cutoff: now.Add(-limits.AWS().TakeOverMargin),
-		Receives: 2, // so that the index shows it if this ends here
+	verdict, err := r.Store.GiveUp(ctx, idempotency.GiveUpRequest{
+		EventID: l.Event.ID, Ident: idempotency.Ident(l.Event), Attempt: l.Cause.Attempt,
+		By: r.By, Now: now, Cutoff: now.Add(-limits.AWS().TakeOverMargin),
 	})
 	if err != nil {
-		return fateUnknown, fmt.Errorf("claim %s: %w", e.ID, err)
+		return answerUnknown, fmt.Errorf("give up %s: %w", l.Event.ID, err)
 	}
-	switch claimed.Verdict {
-	case idempotency.Claimed:
-	case idempotency.Duplicate:
-		return fateDone, nil
-	case idempotency.Corrupt:
-		return fateUnclaimed, nil
-	default:
-		return fateBusy, nil
+	a, known := map[idempotency.GiveUpVerdict]answer{
+		idempotency.GivenUp: answerGivenUp, idempotency.GiveUpDone: answerDone, idempotency.GiveUpBusy: answerBusy,
+		idempotency.GiveUpWaiting: answerWaiting, idempotency.GiveUpNoRecord: answerNoRecord, idempotency.GiveUpOtherFact: answerCorrupt,
+	}[verdict]
+	if !known {
+		return answerUnknown, fmt.Errorf("give up %s: unknown answer %q", l.Event.ID, verdict)
 	}
-	completed, err := u.Store.Complete(ctx, claimed.Claim, idempotency.Ignored, nil, time.Now())
-	if err != nil {
-		return fateUnknown, fmt.Errorf("complete %s: %w", e.ID, err)
-	}
-	switch completed.Verdict {
-	case idempotency.Completed:
-		return fateIgnored, nil
-	case idempotency.SupersededDone:
-		return fateDone, nil
-	default:
-		return fateBusy, nil
-	}
+	return a, nil
+}
+
+// oldPurgeMark starts the owner of a record that a release before the mark completed as
+// ignored when its dead letter was purged.
+const oldPurgeMark = "purge-"
+
+// WasPurged reports whether an operator gave the event up, and nothing claimed it since.
+func WasPurged(r idempotency.Record) bool {
+	return !r.Purged.IsZero() || r.State == idempotency.Done && strings.HasPrefix(r.Own, oldPurgeMark)
 }

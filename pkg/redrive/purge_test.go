@@ -30,70 +30,146 @@ func claimIn(t *testing.T, table *idempotencytest.Memory, e event.Envelope) *ide
 	return got.Claim
 }
 
-func failIn(t *testing.T, table *idempotencytest.Memory, e event.Envelope) {
+func failIn(t *testing.T, table *idempotencytest.Memory, e event.Envelope, left int) {
 	t.Helper()
-	if _, err := table.Fail(t.Context(), claimIn(t, table, e), idempotency.Failure{Now: time.Now(), Err: "no row", Reason: "handler"}); err != nil {
+	if _, err := table.Fail(t.Context(), claimIn(t, table, e), idempotency.Failure{Now: time.Now(), Err: "no row", Reason: "handler", ReceivesLeft: left}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestPurge: what is deleted is done or never was; who is at work is left alone.
-func TestPurge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dead, table := queueOf(t, 7), idempotencytest.NewMemory(nil)
-		done := func(i int) {
-			if _, err := table.Complete(t.Context(), claimIn(t, table, envelope(i)), idempotency.Applied, nil, time.Now()); err != nil {
-				t.Fatal(err)
-			}
+func doneIn(e event.Envelope) func(*testing.T, *idempotencytest.Memory) {
+	return func(t *testing.T, table *idempotencytest.Memory) {
+		t.Helper()
+		if _, err := table.Complete(t.Context(), claimIn(t, table, e), idempotency.Applied, nil, time.Now()); err != nil {
+			t.Fatal(err)
 		}
-		failIn(t, table, envelope(0))
-		done(1)
-		claimIn(t, table, envelope(2)) // died since
-		<-time.After(time.Minute)
-		claimIn(t, table, envelope(3)) // runs
-		other := envelope(4)
-		other.Created++
-		failIn(t, table, other)
-		// 5 and 6 were never claimed; 5 has a second letter.
-		dead.add(message(t, 50, envelope(5), nil))
-		dead.add(redrive.Received{Message: queue.Message{ID: "odd", Body: "no message"}})
+	}
+}
 
-		m := &fakeMover{dead: dead}
-		gone := 0
-		purge := redrive.Purge{Queue: dead, Deleter: m, Store: table, Gone: func(n int) { gone += n }}
-		plan := survey(t, dead, records{}, redrive.Filter{})
-		got, err := purge.Run(t.Context(), plan, redrive.Options{})
-		want := redrive.Purged{Deleted: 8, Ignored: 5, Done: 1, Unclaimed: 2, Busy: 1}
-		if diff := cmp.Diff(want, got); diff != "" || err != nil || gone != 8 {
-			t.Errorf("%v, %d gone %s", err, gone, diff)
-		}
-		if diff := cmp.Diff([]string{"evt_3"}, dead.ids()); diff != "" || len(dead.hidden()) != 0 {
-			t.Errorf("what is left: %s, hidden %v", diff, dead.hidden())
-		}
-		outcomes := map[string]string{}
-		for i := range 7 {
-			r, _, err := table.Record(t.Context(), fmt.Sprint("evt_", i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			outcomes[r.ID] = string(r.State) + " " + string(r.Outcome)
-			if redrive.WasPurged(r) {
-				outcomes[r.ID] += ", purged"
+// takesAll is a policy that excludes nothing.
+func takesAll(event.Envelope) bool { return false }
+
+// TestPurgeAnswers: one letter for each state that its event may be in.
+func TestPurgeAnswers(t *testing.T) {
+	e := envelope(0)
+	running := func(t *testing.T, table *idempotencytest.Memory) { claimIn(t, table, e) }
+	failed := func(left, attempts int) func(*testing.T, *idempotencytest.Memory) {
+		return func(t *testing.T, table *idempotencytest.Memory) {
+			for range attempts {
+				failIn(t, table, e, left)
 			}
 		}
-		if diff := cmp.Diff(map[string]string{
-			"evt_0": "DONE ignored, purged", "evt_1": "DONE applied", "evt_2": "DONE ignored, purged", "evt_3": "RUNNING ",
-			"evt_4": "FAILED ", "evt_5": "DONE ignored, purged", "evt_6": "DONE ignored, purged",
-		}, outcomes); diff != "" {
-			t.Error(diff)
+	}
+	none := func(*testing.T, *idempotencytest.Memory) {}
+	ours := func(reason string, attempt int64) map[string]string {
+		return queue.DeadLetter{Reason: reason, Error: "no", EventID: e.ID, EventType: e.Type, Attempt: attempt}.Attributes()
+	}
+	excludes := func(event.Envelope) bool { return true }
+	for _, tt := range []struct {
+		name     string
+		table    func(*testing.T, *idempotencytest.Memory)
+		letter   map[string]string // attributes; nil: the queue moved it
+		excludes func(event.Envelope) bool
+		later    time.Duration
+		want     redrive.Purged
+		purged   bool
+	}{
+		{"failed for good", failed(0, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"failed for good, of another attempt", failed(0, 3), ours("handler", 2), takesAll, 0, redrive.Purged{Deleted: 1, Waiting: 1}, false},
+		{"failed, with receives left", failed(4, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, Waiting: 1}, false},
+		{"done", doneIn(e), ours("handler", 1), takesAll, 0, redrive.Purged{Deleted: 1, Leftovers: 1}, false},
+		{"running", running, ours("handler", 1), takesAll, 0, redrive.Purged{Busy: 1}, false},
+		{"died at its last receive", running, ours("handler", 1), takesAll, time.Minute, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"without a record", none, ours("handler", 1), takesAll, 0, redrive.Purged{Deleted: 1, NoRecord: 1}, false},
+		{"another event's record", func(t *testing.T, table *idempotencytest.Memory) {
+			other := e
+			other.Created++
+			failIn(t, table, other, 0)
+		}, ours("handler", 1), takesAll, 0, redrive.Purged{Deleted: 1, Corrupt: 1}, false},
+		{"excluded by its mode", failed(0, 1), ours("livemode", 0), nil, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
+		{"excluded by its account", failed(0, 1), ours("account", 0), nil, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
+		{"corrupt before the claim", failed(0, 1), ours("corrupt", 0), nil, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
+		{"of a newer release", failed(0, 1), ours("newer_version", 0), nil, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
+		{"corrupt after the claim", failed(0, 1), ours("corrupt", 1), nil, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"parked by an older release", failed(0, 1), ours("livemode", 1), nil, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"moved", failed(0, 16), nil, takesAll, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"moved, and its endpoint excludes it", failed(0, 16), nil, excludes, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
+		{"moved, and no policy is known", failed(0, 16), nil, nil, 0, redrive.Purged{NoPolicy: 1}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				table := idempotencytest.NewMemory(nil)
+				tt.table(t, table)
+				time.Sleep(tt.later)
+				before, _, _ := table.Record(t.Context(), e.ID)
+				dead := &fakeQueue{}
+				dead.add(message(t, 0, e, tt.letter))
+				purge := redrive.Purge{Queue: dead, Deleter: &fakeMover{dead: dead}, Store: table, By: "ann", Excludes: tt.excludes}
+				got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+				if diff := cmp.Diff(tt.want, got); diff != "" || err != nil || len(dead.ids()) != 1-tt.want.Deleted || len(dead.hidden()) != 0 {
+					t.Errorf("%v, %v are left, %v hidden %s", err, dead.ids(), dead.hidden(), diff)
+				}
+				after, _, _ := table.Record(t.Context(), e.ID)
+				if redrive.WasPurged(after) != tt.purged || tt.purged && after.PurgeBy != "ann" {
+					t.Errorf("purged %v by %q, want %v", redrive.WasPurged(after), after.PurgeBy, tt.purged)
+				}
+				if !tt.purged && !cmp.Equal(before, after) {
+					t.Errorf("the record changed: %s", cmp.Diff(before, after))
+				}
+			})
+		})
+	}
+}
+
+// TestPurgeOfSeveralLetters of one event: the one that names its last attempt gives it up,
+// whichever goes first, and nothing is said to wait.
+func TestPurgeOfSeveralLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table, dead := idempotencytest.NewMemory(nil), &fakeQueue{}
+		for i := range int64(15) {
+			failIn(t, table, envelope(0), 0)
+			dead.add(message(t, int(i), envelope(0), queue.DeadLetter{Reason: "handler", EventID: "evt_0", Attempt: i + 1}.Attributes()))
 		}
-		if len(m.ids()) != 0 {
-			t.Errorf("a purge sent %v", m.ids())
+		purge := redrive.Purge{Queue: dead, Deleter: &fakeMover{dead: dead}, Store: table}
+		got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+		if diff := cmp.Diff(redrive.Purged{Deleted: 15, GivenUp: 15}, got); diff != "" || err != nil {
+			t.Errorf("%v %s", err, diff)
 		}
 	})
 }
 
-// TestPurgeFaults: no letter goes whose event is not done, and a second run does the rest.
+// TestPurgeKeepsWhatItCannotRead: a letter of ours that a newer release wrote may have a record.
+func TestPurgeKeepsWhatItCannotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := &fakeQueue{}
+		dead.add(redrive.Received{Message: queue.Message{ID: "m1", Body: `{"v":9}`}, Attributes: queue.DeadLetter{Reason: "handler", EventID: "evt_0", Attempt: 3}.Attributes()})
+		dead.add(redrive.Received{Message: queue.Message{ID: "m2", Body: "no message"}})
+		purge := redrive.Purge{Queue: dead, Deleter: &fakeMover{dead: dead}, Store: idempotencytest.NewMemory(nil)}
+		got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+		if diff := cmp.Diff(redrive.Purged{Deleted: 1, Excluded: 1, Unread: 1}, got); diff != "" || err != nil {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
+}
+
+func TestWasPurged(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		r    idempotency.Record
+		want bool
+	}{
+		{"marked", idempotency.Record{State: idempotency.Failed, Purged: start}, true},
+		{"completed by a purge of an older release", idempotency.Record{State: idempotency.Done, Own: "purge-0123"}, true},
+		{"replayed since then", idempotency.Record{State: idempotency.Failed, Own: "purge-0123"}, false},
+		{"done", idempotency.Record{State: idempotency.Done, Own: "0123"}, false},
+	} {
+		if got := redrive.WasPurged(tt.r); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestPurgeFaults: no letter goes whose event is not given up, and a second run does the rest.
 func TestPurgeFaults(t *testing.T) {
 	const letters = 25
 	fault := func(op idempotencytest.Op, err error, applied bool) func(idempotencytest.Op, string) idempotencytest.Fault {
@@ -105,19 +181,16 @@ func TestPurgeFaults(t *testing.T) {
 		}
 	}
 	tests := []struct {
-		name   string
-		table  func(idempotencytest.Op, string) idempotencytest.Fault
-		queue  faults
-		err    error
-		settle time.Duration // until the second run can do the rest
+		name  string
+		table func(idempotencytest.Op, string) idempotencytest.Fault
+		queue faults
+		err   error
 	}{
-		{"a claim fails", fault(idempotencytest.OpClaim, idempotency.ErrStoreDown, false), faults{}, idempotency.ErrStoreDown, 0},
-		{"a claim's answer is lost", fault(idempotencytest.OpClaim, idempotency.ErrStoreDown, true), faults{}, idempotency.ErrStoreDown, time.Minute},
-		{"a completion fails", fault(idempotencytest.OpComplete, idempotency.ErrStoreDown, false), faults{}, idempotency.ErrStoreDown, time.Minute},
-		{"a completion's answer is lost", fault(idempotencytest.OpComplete, idempotency.ErrUnknown, true), faults{}, idempotency.ErrUnknown, 0},
-		{"a delete fails once", nil, faults{deleteFails: at(2)}, nil, 0},
-		{"deletes fail", nil, faults{deleteFails: always}, errAway, 0},
-		{"a letter cannot be deleted", nil, faults{keeps: only("m7")}, nil, 0},
+		{"a write fails", fault(idempotencytest.OpGiveUp, idempotency.ErrStoreDown, false), faults{}, idempotency.ErrStoreDown},
+		{"a write's answer is lost", fault(idempotencytest.OpGiveUp, idempotency.ErrStoreDown, true), faults{}, idempotency.ErrStoreDown},
+		{"a delete fails once", nil, faults{deleteFails: at(2)}, nil},
+		{"deletes fail", nil, faults{deleteFails: always}, errAway},
+		{"a letter cannot be deleted", nil, faults{keeps: only("m7")}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -130,6 +203,9 @@ func TestPurgeFaults(t *testing.T) {
 					return tt.table(op, id)
 				})
 				dead := queueOf(t, letters)
+				for i := range letters {
+					failIn(t, table, envelope(i), 0)
+				}
 				m := &fakeMover{dead: dead, faults: tt.queue}
 				purge := redrive.Purge{Queue: dead, Deleter: m, Store: table}
 				got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
@@ -138,13 +214,12 @@ func TestPurgeFaults(t *testing.T) {
 				}
 				for i := range letters {
 					id := fmt.Sprint("evt_", i)
-					if r, _, _ := table.Record(t.Context(), id); r.State != idempotency.Done && !slices.Contains(dead.ids(), id) {
+					if r, _, _ := table.Record(t.Context(), id); !redrive.WasPurged(r) && !slices.Contains(dead.ids(), id) {
 						t.Errorf("%s is %q, and its letter is gone", id, r.State)
 					}
 				}
 				well.Store(true)
 				m.faults = faults{}
-				<-time.After(tt.settle)
 				if got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{}); err != nil || len(dead.ids()) != 0 || got.Busy != 0 {
 					t.Errorf("the second run: %+v, %v; %v are left", got, err, dead.ids())
 				}

@@ -126,7 +126,12 @@ const lostAfter = 90 * time.Minute
 
 // runs refuses an event that an attempt holds, or whose own message will end it.
 func runs(r idempotency.Record, now time.Time) error {
+	if err := r.Check(); err != nil {
+		return &RefusedError{Why: "its row cannot be read", Err: err, Hint: "something else wrote it: mend it by hand"}
+	}
 	switch {
+	case !r.Purged.IsZero() && !r.Lease.After(now): // no message of its own comes again
+		return nil
 	case r.State != idempotency.Running, now.Sub(r.Lease) > lostAfter:
 		return nil
 	case r.Lease.After(now):
@@ -141,6 +146,8 @@ func runs(r idempotency.Record, now time.Time) error {
 // noteOf says why a record that is not done only gets a message.
 func noteOf(r idempotency.Record) string {
 	switch {
+	case !r.Purged.IsZero():
+		return "it was given up: this undoes it"
 	case r.State == idempotency.Running:
 		return "its last attempt died long ago, and no message came back since"
 	case r.Fails == 0 && r.ReplayBy != "":

@@ -82,6 +82,13 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 	}
 }
 
+// Open returns the envelope of an event as Stripe has it for the account that is asked as,
+// "" for the key's own. typ, the type that a record has, tells thin events. What cannot be
+// opened is a [*RefusedError]. Endpoint, Source and ReceivedAt are empty.
+func Open(ctx context.Context, events Events, account, id, typ string) (event.Envelope, error) {
+	return source{events, []string{account}}.open(ctx, id, typ, "")
+}
+
 // read makes an envelope of fetched bytes. Which account an event is of is known by whom
 // it was asked as; the bytes may say so too, and must not say otherwise.
 func read(body []byte, account string) (event.Envelope, error) {

@@ -28,6 +28,9 @@ type cli struct {
 		List   eventsListCmd   `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
 		Show   eventsShowCmd   `cmd:"" help:"Show what is known of one event."`
 		Replay eventsReplayCmd `cmd:"" help:"Run done events again."`
+
+		Purge      eventsPurgeCmd      `cmd:"" help:"Give one event up by its id: reconcile leaves it alone."`
+		Reidentify eventsReidentifyCmd `cmd:"" help:"Give a record that was made under another identity that of its event."`
 	} `cmd:"" help:"What the table knows of events."`
 	DLQ struct {
 		List   dlqListCmd   `cmd:"" help:"List dead letters, in groups of one cause."`

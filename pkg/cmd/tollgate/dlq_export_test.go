@@ -135,7 +135,7 @@ func TestDLQPurge(t *testing.T) {
 	}
 	v := lines[purgeView](t, got.out)[0]
 	v.Seconds = 0
-	if diff := cmp.Diff(purgeView{File: name, Read: 15, Selected: 13, Deleted: 13, Ignored: 12, Leftovers: 1, Certain: true}, v); diff != "" {
+	if diff := cmp.Diff(purgeView{File: name, Read: 15, Selected: 13, Deleted: 13, GivenUp: 12, Leftovers: 1, Certain: true}, v); diff != "" {
 		t.Error(diff)
 	}
 	if ids, raw := exported(t, name); len(ids) != 13 || strings.Contains(raw, "4242") {
@@ -144,10 +144,10 @@ func TestDLQPurge(t *testing.T) {
 	if diff := cmp.Diff([]string{"", "evt_kept"}, s.deadIDs()); diff != "" {
 		t.Error(diff)
 	}
-	if st := lines[recordView](t, s.tollgate("events", "show", "evt_03", "--json").ok(t).out)[0]; st.Status != statusIgnored {
+	if st := lines[recordView](t, s.tollgate("events", "show", "evt_03", "--json").ok(t).out)[0]; st.Status != statusPurged || st.PurgeBy != operator() || st.PurgedAt == nil || st.PurgeWhy != "not needed" {
 		t.Errorf("a purged event is %+v", st)
 	}
-	if trail := s.tollgate("audit", "list", "--json").ok(t).out; !strings.Contains(trail, `"outcome":"deleted 13 of 13 dead letters, 12 completed as ignored, 1 of events that were done"`) {
+	if trail := s.tollgate("audit", "list", "--json").ok(t).out; !strings.Contains(trail, `"outcome":"deleted 13 of 13 dead letters, 12 given up, 1 leftovers of events that are done"`) {
 		t.Errorf("the audit trail is %s", trail)
 	}
 

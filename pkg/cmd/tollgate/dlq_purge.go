@@ -31,7 +31,19 @@ type dlqPurgeCmd struct {
 func (dlqPurgeCmd) Help() string {
 	return `Gives up dead letters for good. They are exported first, to a file that is on the disk before the first letter goes: header and cause, with --payload the bodies too, and of messages that cannot be read all there is, as nothing else has it.
 
-Then each letter's event is completed as ignored, so that no reconcile run brings it back, and the letter is deleted. An event that an attempt is running for at this moment is left alone. A purged event can be run again with tollgate events replay, as long as Stripe has it (30 days) or the export has its body.
+Then each letter's event is marked as given up (status purged), so that no reconcile run brings it back, and the letter is deleted. Nothing is completed: a message of the event that still waits is handled as ever, and a redrive, tollgate events replay or a claim undoes the mark. The report counts the letters by what became of them:
+
+  given up   the event is marked
+  leftover   the event is done
+  excluded   refused before any record: by its endpoint's policy, or as undecodable, corrupt or of a newer version
+  waiting    another message or letter stands for the event, which is not marked: it may come back
+  no record  no attempt was made: reconcile sends the event if its endpoint takes it
+  corrupt    the record is another event's
+  busy       left: an attempt runs
+  no policy  left: the queue moved the letter, and its endpoint's policy could not be read
+  unread     left: a newer version wrote it
+
+A letter that the queue moved may have been excluded by its endpoint, so its policy is asked first: of the consumer function's environment (lambda:GetFunctionConfiguration), or of the local system. What waits or has no record is given up by its id with tollgate events purge.
 
   tollgate dlq purge --type charge.updated --reason "not needed, ticket 1204"`
 }
@@ -45,10 +57,15 @@ type purgeView struct {
 	Read      int     `json:"read"`
 	Selected  int     `json:"selected"`
 	Deleted   int     `json:"deleted"`
-	Ignored   int     `json:"ignored"`   // whose events were completed as ignored
-	Leftovers int     `json:"leftovers"` // of events that were done
-	Unclaimed int     `json:"unclaimed"` // that no record stands for
-	Busy      int     `json:"busy"`      // left where they are
+	GivenUp   int     `json:"given_up"`
+	Leftovers int     `json:"leftovers"` // of events that are done
+	Excluded  int     `json:"excluded"`  // refused before any record
+	Waiting   int     `json:"waiting"`   // another message or letter stands for the event
+	NoRecord  int     `json:"no_record"`
+	Corrupt   int     `json:"corrupt"`   // the record is another event's
+	Busy      int     `json:"busy"`      // left: an attempt runs
+	NoPolicy  int     `json:"no_policy"` // left: the endpoint's policy is not known
+	Unread    int     `json:"unread"`    // left: a newer version wrote it
 	Undeleted int     `json:"undeleted"` // given up, and may still be in the queue
 	Left      int     `json:"left"`
 	Hidden    int     `json:"hidden"`  // by another reader: they could not be read
@@ -139,32 +156,56 @@ func (p *purgeRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	purge := redrive.Purge{Queue: p.target.deadLetters(), Deleter: p.target.mover(), Store: store, By: operator()}
+	if policies, err := p.target.policies(ctx); err != nil {
+		fmt.Fprintf(p.app.err, "letters that the queue moved are left, as the endpoints' policies are not known: %v\n", err)
+	} else {
+		purge.Excludes = excludes(policies)
+	}
 	progress := p.app.progress("purged", p.plan.Selected)
+	purge.Gone = progress.add
 	var done redrive.Purged
 	err = p.app.exclusive(ctx, p.target, verbPurge, func(ctx context.Context) error {
-		purge := redrive.Purge{Queue: p.target.deadLetters(), Deleter: p.target.mover(), Store: store, Gone: progress.add}
 		done, err = purge.Run(ctx, p.plan, p.target.pass(redrive.MaxLetters))
 		return err
 	})
 	progress.done()
 	p.app.unreleased(done.Unreleased)
-	v := &p.view
-	v.Deleted, v.Ignored, v.Leftovers, v.Unclaimed = done.Deleted, done.Ignored, done.Done, done.Unclaimed
-	v.Busy, v.Undeleted, v.Left, v.Seconds = done.Busy, done.Undeleted, p.plan.Left(), time.Since(began).Seconds()
-	switch {
-	case err != nil && ctx.Err() != nil:
+	p.view.add(done)
+	p.view.Left, p.view.Seconds = p.plan.Left(), time.Since(began).Seconds()
+	if err != nil && ctx.Err() != nil {
 		return hint(err, "what was not deleted was given back: run it again, with another --out, to go on")
-	case err != nil:
+	}
+	if err != nil {
 		return err
+	}
+	return p.incomplete()
+}
+
+// incomplete is the error of a purge that left letters, nil if it left none.
+func (p *purgeRun) incomplete() error {
+	v := p.view
+	switch {
 	case v.Busy > 0:
 		return hint(fmt.Errorf("%d dead letters were left: an attempt of their event runs, or died a moment ago", v.Busy), "run it again in a minute, with another --out")
+	case v.NoPolicy > 0:
+		return hint(fmt.Errorf("%d dead letters were left: the queue moved them, and their endpoints' policies are not known", v.NoPolicy),
+			"give the credentials lambda:GetFunctionConfiguration on the consumer function and run it again, or tollgate events purge ID for each")
+	case v.Unread > 0:
+		return hint(fmt.Errorf("%d dead letters were left: a newer version wrote them", v.Unread), "run the command of that version")
 	case v.Left+v.Undeleted > 0:
 		return hint(fmt.Errorf("%d dead letters may still be there", v.Left+v.Undeleted), "another reader hides them, or they are gone: run it again, with another --out")
 	}
 	return p.target.unsent(v.Hidden)
 }
 
-// text says what came of the run, in one line.
+func (v *purgeView) add(d redrive.Purged) {
+	v.Deleted, v.Undeleted = d.Deleted, d.Undeleted
+	v.GivenUp, v.Leftovers, v.Excluded, v.Waiting, v.NoRecord, v.Corrupt = d.GivenUp, d.Leftovers, d.Excluded, d.Waiting, d.NoRecord, d.Corrupt
+	v.Busy, v.NoPolicy, v.Unread = d.Busy, d.NoPolicy, d.Unread
+}
+
+// text is the result of the run, in one line.
 func (p *purgeRun) text() string {
 	v := p.view
 	words := []string{fmt.Sprintf("deleted %d of %d dead letters", v.Deleted, v.Selected)}
@@ -172,8 +213,9 @@ func (p *purgeRun) text() string {
 		n    int
 		text string
 	}{
-		{v.Ignored, "completed as ignored"}, {v.Leftovers, "of events that were done"},
-		{v.Unclaimed, "that no record stands for"}, {v.Busy, "left, as an attempt runs"},
+		{v.GivenUp, "given up"}, {v.Leftovers, "leftovers of events that are done"}, {v.Excluded, "refused before any record"},
+		{v.Waiting, "waiting for another message or letter of their event"}, {v.NoRecord, "without a record"}, {v.Corrupt, "of another event than their record"},
+		{v.Busy, "left, as an attempt runs"}, {v.NoPolicy, "left, as no policy is known"}, {v.Unread, "left, as a newer version wrote them"},
 	} {
 		if w.n > 0 {
 			words = append(words, fmt.Sprint(w.n, " ", w.text))

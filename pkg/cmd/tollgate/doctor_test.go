@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +32,8 @@ type deployed struct {
 	mapping string        // state of the trigger
 	ahead   time.Duration // of AWS's clock
 	denied  string        // a path or an action that these credentials may not use
+
+	variables map[string]string // of every function
 
 	mu     sync.Mutex
 	signed map[string]bool // for which services requests were
@@ -103,8 +106,9 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `{"Message":"User is not authorized"}`)
 	case strings.HasSuffix(what, "/configuration"):
-		fmt.Fprintf(w, `{"FunctionName":%q,"State":"Active","LastUpdateStatus":"Successful","Timeout":%d,"LastModified":"2026-11-21T10:00:00.000+0000"}`,
-			name, map[string]int{"ingest": 5, "consumer": 30, "reconcile": 900}[name])
+		variables, _ := json.Marshal(d.variables) // of strings
+		fmt.Fprintf(w, `{"FunctionName":%q,"State":"Active","LastUpdateStatus":"Successful","Timeout":%d,"LastModified":"2026-11-21T10:00:00.000+0000","Environment":{"Variables":%s}}`,
+			name, map[string]int{"ingest": 5, "consumer": 30, "reconcile": 900}[name], variables)
 	case strings.HasSuffix(what, "/concurrency"):
 		if name == "reconcile" {
 			fmt.Fprint(w, `{}`)

@@ -15,7 +15,7 @@ import (
 
 // eventsListCmd lists events.
 type eventsListCmd struct {
-	Status  string `enum:",failed,dead,retrying,done,ignored,running" default:"" help:"failed, dead, retrying, done, ignored or running. Default: as failed." placeholder:"WORD"`
+	Status  string `enum:",failed,dead,retrying,done,ignored,running,purged,broken" default:"" help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: as failed." placeholder:"WORD"`
 	Type    string `help:"Events of this type, or of a pattern such as invoice.*" placeholder:"TYPE"`
 	Since   string `help:"Events whose record changed since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
@@ -33,8 +33,10 @@ func (eventsListCmd) Help() string {
   done      done, of whatever outcome
   ignored   done, and no handler ran
   running   an attempt runs, or died without a word
+  purged    not done, and an operator gave it up
+  broken    the row cannot be read as a record; every other list shows it too, where it fits
 
-The last three, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor on stderr, with --json as an object there: {"cursor":…,"read":…}.
+The last five, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor on stderr, with --json as an object there: {"cursor":…,"read":…}.
 
 A receive that cannot reach the table leaves no word in the record: where it may have been the last, a retrying event is said to be in the queue or dlq.
 
@@ -119,7 +121,10 @@ func (c *eventsListCmd) print(a *app, records []idempotency.Record) {
 		if v.Status == statusDone || v.Status == statusIgnored {
 			why = v.Outcome
 		}
-		if v.Purged {
+		switch {
+		case v.Broken != "":
+			why = v.Broken
+		case v.Purged && v.Status != statusPurged: // completed by a purge of an older release
 			why += ", purged"
 		}
 		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, strings.ReplaceAll(v.Where, "_", " "), fmt.Sprint(v.Attempt), shortTime(r.Updated, now), dash(clip(why, 60))}

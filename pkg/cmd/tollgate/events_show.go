@@ -24,15 +24,17 @@ type eventView struct {
 	Effects []map[string]any `json:"effects"`
 }
 
-// addPurger adds who gave the event up, and why, from the audit trail.
+// addPurger adds why the event was given up, and by whom where the record does not tell,
+// from the audit trail.
 func (v *recordView) addPurger(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
-	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at, Verb: verbPurge, Limit: 1000})
+	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at.Add(time.Second), Limit: 1000})
 	if err != nil {
-		fmt.Fprintf(a.err, "who purged it is not known: %v\n", err)
+		fmt.Fprintf(a.err, "why it was given up is not known: %v\n", err)
 		return
 	}
 	for _, e := range entries { // the newest first
-		if e.EndedAt.IsZero() || !e.EndedAt.Before(at) {
+		byID := e.Verb == verbEventsPurge && strings.Contains(e.Detail, v.ID)
+		if (e.Verb == verbPurge || byID) && (v.PurgeBy == "" || v.PurgeBy == e.By) && (e.EndedAt.IsZero() || !e.EndedAt.Before(at)) {
 			v.PurgeBy, v.PurgeWhy, v.PurgeAudit = e.By, e.Why, e.ID
 			return
 		}
@@ -46,7 +48,7 @@ const waitEvery = 150 * time.Millisecond
 
 // Help is what --help says beside the flags.
 func (eventsShowCmd) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have found the table out of reach, which leaves no word: the record then says retrying for a dead letter too. An ignored event whose dead letter was purged says by whom and why. Effects are the items that it wrote, as they are now.
+	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have found the table out of reach, which leaves no word: the record then says retrying for a dead letter too. A purged event was given up by an operator, and it says by whom, when and why; a broken one has a row that this command cannot read as a record. Effects are the items that it wrote, as they are now.
 
   tollgate events show evt_1
   tollgate events show evt_1 --wait 30s --json`
@@ -75,7 +77,11 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	}
 	v := eventView{recordView: viewOf(r, time.Now()), Effects: []map[string]any{}}
 	if v.Purged {
-		v.addPurger(ctx, a, reader, r.DoneAt)
+		at := r.Purged
+		if at.IsZero() {
+			at = r.DoneAt // of a release that completed purged events
+		}
+		v.addPurger(ctx, a, reader, at)
 	}
 	for _, key := range r.Effects {
 		item, there, err := reader.Item(ctx, key)
@@ -113,7 +119,7 @@ func awaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end
 // last attempt still runs may yet be done.
 func settled(r idempotency.Record) bool {
 	where := whereOf(r, time.Now())
-	return where == whereDone || where == whereDLQ
+	return where == whereDone || where == whereDLQ || where == wherePurged || where == whereUnknown
 }
 
 func (v eventView) show(a *app, r idempotency.Record) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/dispatch"
@@ -126,7 +128,7 @@ func TestWhereOf(t *testing.T) {
 	}
 }
 
-// TestEventsShowPurged: an event that an operator gave up is not taken for one without a handler.
+// TestEventsShowPurged: an event that an operator gave up has a status of its own.
 func TestEventsShowPurged(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -135,21 +137,24 @@ func TestEventsShowPurged(t *testing.T) {
 	s.tollgate("dlq", "purge", "--id=evt_1", "--reason=ticket 1204", "--out="+filepath.Join(s.data, "purged.jsonl")).ok(t)
 	entry := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
 	v := lines[eventView](t, s.tollgate("events", "show", "evt_1", "--json").ok(t).out)[0]
-	if v.Status != statusIgnored || !v.Purged || v.PurgeBy != operator() || v.PurgeWhy != "ticket 1204" || v.PurgeAudit != entry.ID || v.Error != "no plan" {
+	if v.Status != statusPurged || v.Where != wherePurged || !v.Purged || v.PurgeBy != operator() || v.PurgeWhy != "ticket 1204" || v.PurgeAudit != entry.ID || v.Error != "no plan" {
 		t.Errorf("%+v", v)
 	}
 	text := s.tollgate("events", "show", "evt_1").ok(t).out
-	if !strings.Contains(text, "its dead letter was purged by "+operator()+` because "ticket 1204" (audit entry `+entry.ID+")") {
+	if !strings.Contains(text, " UTC by "+operator()+` because "ticket 1204" (audit entry `+entry.ID+")") {
 		t.Errorf("%s", text)
 	}
-	if text := s.tollgate("events", "list", "--status=ignored").ok(t).out; !strings.Contains(text, "ignored, purged\n") || strings.Count(text, "purged") != 1 {
+	if text := s.tollgate("events", "list", "--status=purged").ok(t).out; !strings.Contains(text, "evt_1") || strings.Contains(text, "evt_ignored") {
 		t.Errorf("%s", text)
+	}
+	if text := s.tollgate("events", "list").ok(t).out; strings.Contains(text, "evt_1") {
+		t.Errorf("a purged event is among those that failed: %s", text)
 	}
 	if got := s.tollgate("events", "show", "evt_ignored", "--json").ok(t).out; strings.Contains(got, "purge") {
 		t.Errorf("%s", got)
 	}
 
-	// Another purge, over before an event was done, is not what gave it up.
+	// Another purge, over before an event was given up, is not the one.
 	a, to, _ := auditing(t, s)
 	reader, err := to.reader()
 	check(t, err)
@@ -158,6 +163,52 @@ func TestEventsShowPurged(t *testing.T) {
 	if later.PurgeAudit != "" {
 		t.Errorf("%+v", later)
 	}
+}
+
+// TestEventsOfAnOlderPurge: a release before the mark completed purged events as ignored.
+func TestEventsOfAnOlderPurge(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	got, err := s.store.Claim(t.Context(), idempotency.ClaimRequest{
+		Event: envelope("evt_1", "invoice.paid"), Own: "purge-0123456789abcdef0123456789ab", Now: at, Lease: after(30), Cutoff: at, Receives: 2,
+	})
+	check(t, err)
+	_, err = s.store.Complete(t.Context(), got.Claim, idempotency.Ignored, nil, after(1))
+	check(t, err)
+	v := lines[eventView](t, s.tollgate("events", "show", "evt_1", "--json").ok(t).out)[0]
+	if v.Status != statusIgnored || !v.Purged || v.PurgedAt != nil {
+		t.Errorf("%+v", v)
+	}
+	if text := s.tollgate("events", "list", "--status=ignored").ok(t).out; !strings.Contains(text, "ignored, purged\n") {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestEventsBroken: a row that cannot be read is shown as broken, and hides no other.
+func TestEventsBroken(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.done("evt_done", "invoice.paid", idempotency.Applied, nil)
+	s.row("evt_odd", map[string]types.AttributeValue{"st": &types.AttributeValueMemberS{Value: "DONE"}, "att": &types.AttributeValueMemberS{Value: "one"}})
+	v := lines[recordView](t, s.tollgate("events", "show", "evt_odd", "--json").ok(t).out)[0]
+	if v.Status != statusBroken || v.Where != whereUnknown || v.Broken == "" {
+		t.Errorf("%+v", v)
+	}
+	if text := s.tollgate("events", "list", "--status=broken").ok(t).out; !strings.Contains(text, "evt_odd") || strings.Contains(text, "evt_done") {
+		t.Errorf("%s", text)
+	}
+	if text := s.tollgate("events", "list", "--status=done").ok(t).out; !strings.Contains(text, "evt_done") {
+		t.Errorf("%s", text)
+	}
+	s.tollgate("events", "purge", "evt_odd", "--note=x").refused(t, exitFailed, "is broken", "EVT#evt_odd")
+}
+
+// row puts a row that no write of ours makes.
+func (s *system) row(id string, attributes map[string]types.AttributeValue) {
+	s.t.Helper()
+	attributes["pk"] = &types.AttributeValueMemberS{Value: idempotency.Key(id)}
+	_, err := s.dynamo.PutItem(s.t.Context(), &sdkdynamodb.PutItemInput{TableName: &s.info.Table, Item: attributes})
+	check(s.t, err)
 }
 
 func TestEventsShowUnknown(t *testing.T) {

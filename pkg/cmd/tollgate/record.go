@@ -39,10 +39,13 @@ type recordView struct {
 	ReplayBy  string `json:"replay_by,omitempty"` // of the last replay
 	ReplayWhy string `json:"replay_why,omitempty"`
 
-	Purged     bool   `json:"purged,omitempty"` // its dead letter was: an operator gave the event up
-	PurgeBy    string `json:"purge_by,omitempty"`
-	PurgeWhy   string `json:"purge_why,omitempty"`
-	PurgeAudit string `json:"purge_audit,omitempty"` // the entry's id; "" when none is found
+	Purged     bool    `json:"purged,omitempty"` // an operator gave the event up
+	PurgedAt   *string `json:"purged_at,omitempty"`
+	PurgeBy    string  `json:"purge_by,omitempty"`
+	PurgeWhy   string  `json:"purge_why,omitempty"`
+	PurgeAudit string  `json:"purge_audit,omitempty"` // the entry's id; "" when none is found
+
+	Broken string `json:"broken,omitempty"` // why the row cannot be read as a record
 }
 
 // The words for an event's status.
@@ -52,14 +55,20 @@ const (
 	statusDead     = "dead"     // not done, and its message has no receives left
 	statusRunning  = "running"  // an attempt holds the claim, or held it when it died
 	statusRetrying = "retrying" // the last attempt failed, or a replay was asked for
+	statusPurged   = "purged"   // not done, and an operator gave it up
+	statusBroken   = "broken"   // the row cannot be read as a record
 )
 
 func statusOf(r idempotency.Record) string {
 	switch {
+	case r.Broken != "":
+		return statusBroken
 	case r.State == idempotency.Done && r.Outcome == idempotency.Ignored:
 		return statusIgnored
 	case r.State == idempotency.Done:
 		return statusDone
+	case !r.Purged.IsZero():
+		return statusPurged
 	case r.ReceivesLeft == 0:
 		return statusDead
 	case r.State == idempotency.Running:
@@ -76,14 +85,20 @@ const (
 	whereDLQ        = "dlq"
 	whereQueue      = "queue"
 	whereQueueOrDLQ = "queue_or_dlq"
+	wherePurged     = "purged"
+	whereUnknown    = "unknown"
 )
 
 // whereOf infers where an event is. A live lease means that an attempt runs, also when
 // it is the message's last.
 func whereOf(r idempotency.Record, now time.Time) string {
 	switch {
+	case r.Broken != "":
+		return whereUnknown
 	case r.State == idempotency.Done:
 		return whereDone
+	case !r.Purged.IsZero():
+		return wherePurged
 	case r.State == idempotency.Running && r.Lease.After(now):
 		return whereInFlight
 	case r.ReceivesLeft == 0:
@@ -122,11 +137,12 @@ func (v recordView) whereText() string {
 func viewOf(r idempotency.Record, now time.Time) recordView {
 	v := recordView{
 		ID: r.ID, Type: r.Type, Status: statusOf(r), Reason: r.Reason,
-		Where: whereOf(r, now), WhereInferred: r.State != idempotency.Done,
+		Where: whereOf(r, now), WhereInferred: r.State != idempotency.Done && r.Purged.IsZero() && r.Broken == "",
 		Attempt: r.Attempt, Generation: r.Generation, Fails: r.Fails,
 		Error: r.Err, Outcome: string(r.Outcome), Source: r.Source,
 		FirstAt: stamp(r.FirstAt), UpdatedAt: stamp(r.Updated), DoneAt: stamp(r.DoneAt),
-		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy, Purged: redrive.WasPurged(r),
+		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy, Purged: redrive.WasPurged(r), PurgedAt: stamp(r.Purged), PurgeBy: r.PurgeBy,
+		Broken: r.Broken,
 	}
 	v.Dead = v.Status == statusDead
 	if r.ReceivesLeft >= 0 {
@@ -159,17 +175,27 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 		lines = append(lines, [2]string{"replayed by", oneLine(r.ReplayBy)}, [2]string{"because", dash(oneLine(r.ReplayWhy))})
 	}
 	if v.Purged {
-		lines = append(lines, [2]string{"given up", v.purgeText()})
+		lines = append(lines, [2]string{"given up", v.purgeText(r)})
+	}
+	if v.Broken != "" {
+		lines = append(lines, [2]string{"broken", oneLine(v.Broken)})
 	}
 	return lines
 }
 
-// purgeText says that an operator gave the event up, and who as far as that is known.
-func (v recordView) purgeText() string {
-	if v.PurgeAudit == "" {
-		return fmt.Sprintf("its dead letter was purged; tollgate audit list --verb %q says by whom", verbPurge)
+// purgeText says who gave the event up, when and why, as far as that is known.
+func (v recordView) purgeText(r idempotency.Record) string {
+	text := "by an operator"
+	if v.PurgeBy != "" {
+		text = "by " + oneLine(v.PurgeBy)
 	}
-	return fmt.Sprintf("its dead letter was purged by %s because %q (audit entry %s)", v.PurgeBy, v.PurgeWhy, v.PurgeAudit)
+	if !r.Purged.IsZero() {
+		text = longTime(r.Purged) + " " + text
+	}
+	if v.PurgeAudit == "" {
+		return text + "; tollgate audit list says why"
+	}
+	return fmt.Sprintf("%s because %q (audit entry %s)", text, v.PurgeWhy, v.PurgeAudit)
 }
 
 // stamp is a time for machines: RFC 3339 in UTC, nil for none.

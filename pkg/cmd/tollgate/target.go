@@ -44,6 +44,7 @@ type target struct {
 	secret string // what signs deliveries, of a local system only
 
 	endpointSecrets map[string]string // the same for endpoints other than default
+	endpoints       string            // the policies, of a local system only
 }
 
 // target finds the system: the stack that is named, else the system that the environment
@@ -108,7 +109,7 @@ func (a *app) localTarget(ctx context.Context) (target, error) {
 		name: "the local system in " + a.data, aws: c,
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
-		url: i.URL, secret: i.Secret, endpointSecrets: i.EndpointSecrets, local: true,
+		url: i.URL, secret: i.Secret, endpointSecrets: i.EndpointSecrets, endpoints: i.Endpoints, local: true,
 		stripeURL: i.StripeURL, webhookSecretID: local.WebhookSecretID, apiKeySecretID: local.APIKeySecretID,
 	}, nil
 }

@@ -1,6 +1,8 @@
 package stripe
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -13,6 +15,7 @@ func (s *StandIn) routes() {
 	for kind, collection := range collections {
 		s.mux.HandleFunc("GET /v1/"+collection+"/{id}", s.api(s.object(kind)))
 	}
+	s.mux.HandleFunc("GET /v1/account", s.api(s.getAccount))
 	s.mux.HandleFunc("GET /v1/subscription_items", s.api(s.listItems))
 	const endpoints = "/v1/webhook_endpoints"
 	s.mux.HandleFunc("POST "+endpoints, s.api(s.once(s.createEndpoint)))
@@ -90,12 +93,21 @@ func checkKey(r *http.Request) *apiError {
 	return invalid(http.StatusUnauthorized, "", "", "Invalid API key: the stand-in for Stripe takes any sk_test_ or rk_test_ key.")
 }
 
-// account is the account whose events a request asks for.
+// OwnAccount is the account that every key is of.
+const OwnAccount = "acct_TollgateStandIn"
+
+// account is the account whose events a request asks for, "" for the key's own, which a
+// request may also name.
 func account(r *http.Request) string {
-	if context := r.Header.Get("Stripe-Context"); context != "" {
-		return context
+	named := cmp.Or(r.Header.Get("Stripe-Context"), r.Header.Get("Stripe-Account"))
+	if named == OwnAccount {
+		return ""
 	}
-	return r.Header.Get("Stripe-Account")
+	return named
+}
+
+func (s *StandIn) getAccount(r *http.Request) ([]byte, *apiError) {
+	return fmt.Appendf(nil, `{"id":%q,"object":"account"}`, cmp.Or(account(r), OwnAccount)), nil
 }
 
 func (s *StandIn) get(r *http.Request) ([]byte, *apiError) {

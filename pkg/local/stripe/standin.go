@@ -23,6 +23,7 @@
 //	                            and a subscription shows its first ten items
 //	GET  /v1/subscription_items the items of ?subscription=sub_…: limit, starting_after,
 //	                            ending_before
+//	GET  /v1/account            the id of the account that is asked as
 //	POST, GET, DELETE /v1/webhook_endpoints[/{id}]
 //	                            a secret is in the answer that makes an endpoint alone
 //

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+)
+
+// eventsPurgeCmd gives one event up by its id.
+type eventsPurgeCmd struct {
+	ID   string `arg:"" name:"event" help:"The event's id, evt_…"`
+	Note string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Yes  bool   `help:"Do not ask."`
+}
+
+const verbEventsPurge = "events purge"
+
+// Help is what --help says beside the flags.
+func (eventsPurgeCmd) Help() string {
+	return `Marks an event that is not done as given up (status purged), whatever its record says of receives and attempts: reconcile leaves it alone from then on. It is for what dlq purge cannot settle: an event whose message another endpoint ignores by now, or of which another message was waiting. An event that an attempt runs is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as ever, and that, a redrive or tollgate events replay undoes the mark.
+
+  tollgate events purge evt_1 --note "test data, ticket 1204"`
+}
+
+// byIDView says for machines what became of one event.
+type byIDView struct {
+	ID     string `json:"id"`
+	Result string `json:"result"`
+}
+
+// Run reads the record, asks, and marks it.
+func (c *eventsPurgeCmd) Run(ctx context.Context, a *app) error {
+	t, r, err := a.openRecord(ctx, c.ID, c.Note)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("give up %s (%s, %s, attempt %d)", r.ID, dash(r.Type), statusOf(r), r.Attempt)
+	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
+		return err
+	}
+	store, err := dynamostore.New(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{})
+	if err != nil {
+		return err
+	}
+	return a.audited(ctx, t, auditOf{verb: verbEventsPurge, why: c.Note, detail: what}, func(ctx context.Context) (string, error) {
+		now := time.Now()
+		verdict, err := store.GiveUp(ctx, idempotency.GiveUpRequest{
+			EventID: r.ID, Ident: r.Ident, Any: true, By: operator(), Now: now, Cutoff: now.Add(-limits.AWS().TakeOverMargin),
+		})
+		if err != nil {
+			return "", err
+		}
+		if verdict != idempotency.GivenUp {
+			return string(verdict), notChanged(r.ID, string(verdict))
+		}
+		a.line(byIDView{r.ID, string(verdict)}, r.ID+" is given up: reconcile leaves it alone. A message or dead letter that is left is handled as ever.")
+		return string(verdict), nil
+	})
+}
+
+// openRecord reads the record of an event that is to be changed by its id. One that is
+// missing, done, running or broken is refused.
+func (a *app) openRecord(ctx context.Context, id, note string) (t target, r idempotency.Record, err error) {
+	if strings.TrimSpace(note) == "" {
+		return t, r, usage(`--note is why, for the audit trail`)
+	}
+	if t, err = a.target(ctx); err != nil {
+		return t, r, err
+	}
+	reader, err := t.reader()
+	if err != nil {
+		return t, r, err
+	}
+	r, found, err := reader.Get(ctx, id)
+	switch {
+	case err != nil:
+		return t, r, err
+	case !found:
+		return t, r, hint(fmt.Errorf("event %s is not known in %s", id, t.name), "there is no record to change; a message that still comes makes one")
+	case r.Check() != nil:
+		return t, r, hint(r.Check(), "something else wrote this row: mend it by hand, its key is %s", idempotency.Key(id))
+	case r.State == idempotency.Done:
+		return t, r, notChanged(id, string(idempotency.GiveUpDone))
+	case r.State == idempotency.Running && time.Now().Before(r.Lease.Add(limits.AWS().TakeOverMargin)):
+		return t, r, notChanged(id, string(idempotency.GiveUpBusy))
+	}
+	return t, r, nil
+}
+
+// notChanged says why a record was left as it is.
+func notChanged(id, verdict string) error {
+	text := map[string]string{
+		"done": "it is done", "busy": "an attempt of it runs", "no_record": "its record is gone",
+	}[verdict]
+	if text == "" {
+		return hint(fmt.Errorf("event %s was not changed: its record changed meanwhile (%s)", id, verdict), "run it again")
+	}
+	err := errors.New("event " + id + " was not changed: " + text)
+	if verdict == string(idempotency.GiveUpBusy) {
+		return hint(err, "tollgate events show %s --wait 1m, then run it again", id)
+	}
+	return err
+}

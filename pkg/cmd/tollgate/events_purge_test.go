@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+)
+
+// status reads an event's status with the command.
+func (s *system) status(id string) string {
+	s.t.Helper()
+	return lines[recordView](s.t, s.tollgate("events", "show", id, "--json").ok(s.t).out)[0].Status
+}
+
+func TestEventsPurge(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.failed("evt_waits", "invoice.paid", "", "no row", 9)
+	s.claim("evt_died", "invoice.paid", 0, 15, after(30))
+	s.claim("evt_runs", "invoice.paid", 0, 15, time.Now().Add(time.Hour))
+	s.done("evt_done", "invoice.paid", idempotency.Applied, nil)
+	for _, id := range []string{"evt_waits", "evt_died"} {
+		got := s.tollgate("events", "purge", id, "--note=ticket 1204", "--json").ok(t)
+		if v := lines[byIDView](t, got.out)[0]; v != (byIDView{id, "given_up"}) || s.status(id) != statusPurged {
+			t.Errorf("%+v, status %s", v, s.status(id))
+		}
+		s.tollgate("events", "purge", id, "--note=again").ok(t)
+	}
+	v := lines[recordView](t, s.tollgate("events", "show", "evt_waits", "--json").ok(t).out)[0]
+	if v.PurgeBy != operator() || v.PurgeWhy != "again" {
+		t.Errorf("%+v", v)
+	}
+	s.tollgate("events", "purge", "evt_runs", "--note=x").refused(t, exitFailed, "an attempt of it runs")
+	s.tollgate("events", "purge", "evt_done", "--note=x").refused(t, exitFailed, "it is done")
+	s.tollgate("events", "purge", "evt_nobody", "--note=x").refused(t, exitFailed, "is not known")
+	s.tollgate("events", "purge", "evt_waits").refused(t, exitUsage, "--note")
+	s.tollgate("events", "purge", "evt_waits", "--note= ").refused(t, exitUsage, "--note")
+	if trail := s.tollgate("audit", "list", "--json", "--verb=events purge").ok(t).out; strings.Count(trail, `"outcome":"given_up"`) != 4 || !strings.Contains(trail, "ticket 1204") {
+		t.Errorf("the audit trail is %s", trail)
+	}
+	// A claim of a message that still came undoes it.
+	s.claim("evt_waits", "invoice.paid", 60, 8, time.Now().Add(time.Hour))
+	if got := s.status("evt_waits"); got != statusRunning {
+		t.Errorf("status %s after a claim", got)
+	}
+}
+
+// TestEventsPurgeAsksElsewhere: where nobody can be asked nothing is marked.
+func TestEventsPurgeAsksElsewhere(t *testing.T) {
+	d := newDeployed(t)
+	d.dead("evt_1", "invoice.paid", "no row")
+	got := tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x")
+	if got.code != exitUsage || d.status("evt_1") != statusDead {
+		t.Errorf("%+v", got)
+	}
+	tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x", "--yes").ok(t)
+	if d.status("evt_1") != statusPurged {
+		t.Errorf("status %s", d.status("evt_1"))
+	}
+}
+
+// TestReplayUndoesAPurge, also of an event whose last attempt died.
+func TestReplayUndoesAPurge(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	withStripe(t, s, paid("evt_failed", "in_1"), paid("evt_died", "in_2"))
+	c := s.claimed(paid("evt_failed", "in_1"), "")
+	_, err := s.store.Fail(t.Context(), c, idempotency.Failure{Now: after(1), Err: "no row", Reason: "handler"})
+	check(t, err)
+	e, err := event.Parse([]byte(paid("evt_died", "in_2")))
+	check(t, err)
+	_, err = s.store.Claim(t.Context(), idempotency.ClaimRequest{Event: e, Own: idempotency.NewOwner(), Now: time.Now(), Lease: time.Now().Add(-6 * time.Second), Cutoff: at, Receives: 16})
+	check(t, err)
+	for _, id := range []string{"evt_failed", "evt_died"} {
+		s.tollgate("events", "purge", id, "--note=x").ok(t)
+		if got := s.keyed("events", "replay", id, "--reason=after all").ok(t); !strings.Contains(got.out, "given up: this undoes it") {
+			t.Errorf("%+v", got)
+		}
+	}
+	var sent []string
+	for _, e := range s.messages() {
+		sent = append(sent, e.ID)
+	}
+	slices.Sort(sent)
+	if !slices.Equal(sent, []string{"evt_died", "evt_failed"}) {
+		t.Errorf("sent %v", sent)
+	}
+}
+
+// TestRedriveUndoesAPurge of the same event.
+func TestRedriveUndoesAPurge(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.dead("evt_1", "invoice.paid", "no row")
+	s.tollgate("events", "purge", "evt_1", "--note=x").ok(t)
+	s.handle(never)
+	s.tollgate("redrive", "--wait", "--reason=after all").ok(t)
+	if got := s.status("evt_1"); got != statusDone {
+		t.Errorf("status %s", got)
+	}
+}
+
+// movedLetters leaves events that the queue moved, of one account each, with their records.
+func (s *system) movedLetters(accounts ...string) {
+	s.t.Helper()
+	for i, account := range accounts {
+		e := envelope(fmt.Sprint("evt_moved", i), "invoice.paid")
+		e.Account, e.Endpoint = account, "connect"
+		got, err := s.store.Claim(s.t.Context(), idempotency.ClaimRequest{Event: e, Own: idempotency.NewOwner(), Now: at, Lease: after(30), Cutoff: at, Receives: 16})
+		check(s.t, err)
+		_, err = s.store.Fail(s.t.Context(), got.Claim, idempotency.Failure{Now: after(1), Err: "no row"})
+		check(s.t, err)
+		s.moved(encoded(s.t, e))
+	}
+}
+
+const policiesOfTest = `{"connect":{"accounts":["acct_eu"]}}`
+
+// TestPurgeAsksThePolicy of an endpoint whose letter the queue moved.
+func TestPurgeAsksThePolicy(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.info.Endpoints = policiesOfTest
+	s.writeInfo()
+	s.movedLetters("acct_eu", "acct_us")
+	got := s.tollgate("dlq", "purge", "--all", "--reason=x", "--out="+filepath.Join(s.data, "p"), "--json").ok(t)
+	if v := lines[purgeView](t, got.out)[0]; v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
+		t.Errorf("%+v", v)
+	}
+	if a, b := s.status("evt_moved0"), s.status("evt_moved1"); a != statusPurged || b != statusDead {
+		t.Errorf("the event of its account is %s, the excluded one %s", a, b)
+	}
+}
+
+// TestPurgeAsksLambda for the policies that the consumer has, and leaves what it cannot judge.
+func TestPurgeAsksLambda(t *testing.T) {
+	d := newDeployed(t)
+	d.env["TOLLGATE_DLQ_URL"] = d.info.DLQURL
+	d.movedLetters("acct_eu", "acct_us")
+	d.deadLetter(envelope("evt_ours", "invoice.paid"), "handler", "no row", 1)
+	purge := func(name string) (answer, purgeView) {
+		got := tollgate(t.Context(), d.env, "dlq", "purge", "--all", "--reason=x", "--yes", "--json", "--out="+filepath.Join(d.data, name))
+		return got, lines[purgeView](t, got.out)[0]
+	}
+	d.denied = "/configuration"
+	got, v := purge("denied")
+	if got.failed(t, "policies are not known", "lambda:GetFunctionConfiguration"); v.NoPolicy != 2 || v.Deleted != 1 || v.NoRecord != 1 {
+		t.Errorf("%+v", v)
+	}
+	d.denied, d.variables = "", map[string]string{"TOLLGATE_ENDPOINTS": policiesOfTest}
+	if got, v = purge("allowed"); got.code != exitDone || v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
+		t.Errorf("exit %d, %+v, %s", got.code, v, got.err)
+	}
+}

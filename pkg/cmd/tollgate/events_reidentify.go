@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/replay"
+)
+
+// eventsReidentifyCmd gives a record the identity of its event.
+type eventsReidentifyCmd struct {
+	ID      string `arg:"" name:"event" help:"The event's id, evt_…"`
+	Note    string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Account string `default:"-" help:"Connected account that the event is of; - is the key's own. Default: -." placeholder:"acct_…"`
+	Yes     bool   `help:"Do not ask."`
+}
+
+// Help is what --help says beside the flags.
+func (eventsReidentifyCmd) Help() string {
+	return `For an event whose messages are dead letters with the reason corrupt: its record was made under another identity (type, time, mode, account, object), for example by a reconcile that named the platform's own account by its id. The event is fetched from Stripe as the account that --account names, and the record gets the identity of what is fetched. Stripe decides and not a dead letter, as the letter may be the one that is wrong; so it works for the 30 days that Stripe keeps events.
+
+Only a record that was never done is changed, and only while no attempt runs. Redrive the dead letters afterwards: those of the event's own identity are handled, others are corrupt again.
+
+  tollgate events reidentify evt_1 --note "reconcile named the platform, ticket 1204"
+  tollgate redrive --id evt_1`
+}
+
+// Run fetches the event, asks, and changes the record.
+func (c *eventsReidentifyCmd) Run(ctx context.Context, a *app) error {
+	t, r, err := a.openRecord(ctx, c.ID, c.Note)
+	if err != nil {
+		return err
+	}
+	e, err := c.fetch(ctx, a, t, r)
+	if err != nil {
+		return err
+	}
+	ident := idempotency.Ident(e)
+	if ident == r.Ident {
+		a.line(byIDView{r.ID, "same"}, "Nothing to do: the record has the event's identity.")
+		return nil
+	}
+	what := fmt.Sprintf("give %s the identity of the event at Stripe: %s, created %s, %s mode, account %s, object %s",
+		r.ID, e.Type, longTime(time.Unix(e.Created, 0)), e.Mode(), dash(e.Account), dash(e.ObjectID))
+	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
+		return err
+	}
+	store, err := dynamostore.New(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{})
+	if err != nil {
+		return err
+	}
+	return a.audited(ctx, t, auditOf{verb: "events reidentify", why: c.Note, detail: what}, func(ctx context.Context) (string, error) {
+		now := time.Now()
+		verdict, err := store.Reidentify(ctx, idempotency.ReidentifyRequest{
+			EventID: r.ID, Old: r.Ident, New: ident, Now: now, Cutoff: now.Add(-limits.AWS().TakeOverMargin),
+		})
+		if err != nil {
+			return "", err
+		}
+		if verdict == idempotency.ReidentifyDone {
+			return string(verdict), fmt.Errorf("event %s was not changed: it was done under the identity that its record has", r.ID)
+		}
+		if verdict != idempotency.Reidentified {
+			return string(verdict), notChanged(r.ID, string(verdict))
+		}
+		a.line(byIDView{r.ID, string(verdict)}, r.ID+" has the identity of its event. Next: tollgate redrive --id "+r.ID)
+		return string(verdict), nil
+	})
+}
+
+// fetch returns the event as Stripe has it for the account.
+func (c *eventsReidentifyCmd) fetch(ctx context.Context, a *app, t target, r idempotency.Record) (event.Envelope, error) {
+	client, err := a.stripe(ctx, t)
+	if err != nil {
+		return event.Envelope{}, err
+	}
+	account := c.Account
+	if account == "-" {
+		account = ""
+	}
+	if account != "" {
+		own, err := client.OwnAccount(ctx)
+		if err != nil {
+			return event.Envelope{}, stripeHint(err)
+		}
+		if own == account {
+			return event.Envelope{}, usage("%s is the key's own account: its events carry no account, leave --account out", account)
+		}
+	}
+	return replay.Open(ctx, client, account, r.ID, r.Type)
+}

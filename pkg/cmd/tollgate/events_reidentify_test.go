@@ -1,0 +1,74 @@
+package main
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/local/stripe"
+)
+
+// withStandIn gives a system the stand-in for Stripe, with events.
+func withStandIn(t *testing.T, s *system, bodies ...string) {
+	t.Helper()
+	standIn, err := stripe.Open(stripe.Options{})
+	check(t, err)
+	for _, b := range bodies {
+		check(t, standIn.Remember([]byte(b)))
+	}
+	server := httptest.NewServer(standIn)
+	t.Cleanup(func() { server.Close(); check(t, standIn.Close()) })
+	s.info.StripeURL = server.URL
+	s.writeInfo()
+}
+
+// TestEventsReidentify: reconcile named the platform's account by its id, so that the record
+// has an account which the webhook's message has not.
+func TestEventsReidentify(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	body := paid("evt_1", "in_1")
+	withStandIn(t, s, body)
+	c := s.claimed(body, stripe.OwnAccount)
+	right, err := event.Parse([]byte(body))
+	check(t, err)
+	right.Source, right.Endpoint = event.Webhook, "default"
+	s.deadLetter(right, "corrupt", "one id, two identities", 0)
+
+	s.keyed("events", "reidentify", "evt_1", "--account="+stripe.OwnAccount, "--note=x").refused(t, exitUsage, "is the key's own account")
+	s.keyed("events", "reidentify", "evt_1", "--account=acct_other", "--note=x").refused(t, exitFailed, "cannot be fetched")
+	_, err = s.store.Fail(t.Context(), c, idempotency.Failure{Now: after(1), Err: "no plan", Reason: "handler"})
+	check(t, err)
+	got := s.keyed("events", "reidentify", "evt_1", "--note=the platform was named", "--json").ok(t)
+	if v := lines[byIDView](t, got.out)[0]; v != (byIDView{"evt_1", "reidentified"}) {
+		t.Errorf("%+v", v)
+	}
+	s.handle(never)
+	s.tollgate("redrive", "--id=evt_1", "--wait").ok(t)
+	if got := s.status("evt_1"); got != statusDone {
+		t.Errorf("status %s after the redrive", got)
+	}
+	s.keyed("events", "reidentify", "evt_1", "--note=x").refused(t, exitFailed, "it is done")
+	if trail := s.tollgate("audit", "list", "--json").ok(t).out; !strings.Contains(trail, `"why":"the platform was named"`) || !strings.Contains(trail, `"outcome":"reidentified"`) {
+		t.Errorf("the audit trail is %s", trail)
+	}
+}
+
+func TestEventsReidentifyOfTheSame(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	body := paid("evt_1", "in_1")
+	withStandIn(t, s, body)
+	s.claimed(body, "")
+	if got := s.keyed("events", "reidentify", "evt_1", "--note=x").ok(t); !strings.Contains(got.out, "Nothing to do") {
+		t.Errorf("%+v", got)
+	}
+	// A record that was done under its identity keeps it, also while it runs again.
+	other := paid("evt_2", "in_2")
+	withStandIn(t, s, other)
+	s.ended(other, "acct_x", idempotency.Applied)
+	check(t, s.store.Replay(t.Context(), idempotency.ReplayRequest{EventID: "evt_2", Generation: 1, Now: after(9), By: "ann", Why: "x"}))
+	s.keyed("events", "reidentify", "evt_2", "--note=x").failed(t, "it was done under the identity that its record has")
+}
