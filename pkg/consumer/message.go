@@ -179,6 +179,7 @@ func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 	in := dispatch.Input{
 		Envelope: a.env, Attempt: a.claim.Attempt, Generation: a.claim.Generation,
 		FirstAt: a.claim.FirstAt, Now: a.c.cfg.Now(), SentAt: a.m.SentAt, FirstReceived: a.m.FirstReceivedAt,
+		Settle: a.c.cfg.Limits.Settle,
 	}
 	done := make(chan outcome, 1)
 	go func() {

@@ -5,20 +5,25 @@ import (
 	"time"
 )
 
-// CurrentOption changes what a registration with OnCurrent does.
-type CurrentOption string
+// CurrentOption changes what a registration with OnCurrent does: [Coalesce], [Announces].
+type CurrentOption func(*currentOptions)
+
+type currentOptions struct {
+	coalesce bool
+	shows    any // func(*T, Input) bool, nil when the type announces nothing of its own
+}
 
 // Coalesce spares a fetch, and the handler's run, for every event whose change the kept
 // row shows already: one whose message was sent at least CoalesceAfter before the fetch
 // that the row was kept from, both by the queue's clock. So a burst of updates of one
 // object costs a few fetches, not one for each.
 //
-// It is only for a handler whose effects are all part of the row's state: Keep, and
+// It is an option of [OnCurrent], only for a handler whose effects are all part of the row's state: Keep, and
 // Beside. What is inserted for an event, a fact or an outbox message, would be missing,
 // so an insert by such a handler is a permanent failure. Every other handler that keeps
 // the same row must write the same things beside it, as its row may be the one that
 // stands in for this event. The replay of an event always fetches.
-const Coalesce CurrentOption = "coalesce"
+func Coalesce(o *currentOptions) { o.coalesce = true }
 
 // CoalesceAfter is how much earlier than a fetch a message must have been sent for the
 // fetch to show its event's change: Stripe made the change before it sent the message.

@@ -21,8 +21,16 @@ type Current[T any] struct {
 	Gone   bool   // Stripe has it no longer: Object is the last that the event says of it
 	Row    Fields // the kept row, nil when there is none yet
 
+	// Behind says that Object does not show what the event announced, though the event is
+	// settled: it has changed back. The row keeps what Stripe shows; what happened once, as
+	// a payment, is in Told, the event's own snapshot, nil if handlers cannot read its API
+	// version.
+	Behind bool
+	Told   *T
+
 	key, kind string
 	ver       int64
+	proven    bool // Object shows what the event announced, for certain
 }
 
 // ObjectKey returns the key of the row kept of an event's object. Mode and account are
@@ -44,6 +52,12 @@ const (
 	FetchedAfter = "fetched_after"
 )
 
+// Bookkeeping reports whether a field of a kept row is written by every run, with nothing
+// about the object in it.
+func Bookkeeping(field string) bool {
+	return field == "ver" || field == FetchedAt || field == FetchedAfter || field == ShownCreated
+}
+
 // Keep returns the effect that makes f the object's row: every change of the row, and
 // everything derived from it in the same effects, holds only if nobody changed the row
 // since it was read, or the handler runs again on what Stripe says then.
@@ -55,6 +69,13 @@ func (e Current[T]) Keep(f Fields) Effect {
 	row[FetchedAt], row[RowObject] = e.Now.UnixMilli(), e.kind
 	if at := e.fetchedAfter(); !at.IsZero() {
 		row[FetchedAfter] = at.UnixMilli()
+	}
+	shown, known := e.Row[ShownCreated].(int64)
+	if e.proven && (!known || e.Created > shown) {
+		shown, known = e.Created, true
+	}
+	if known {
+		row[ShownCreated] = shown
 	}
 	return Swap(e.key, e.ver, row)
 }
@@ -72,7 +93,8 @@ func (e Current[T]) Beside(key string, f Fields) Effect { return Swap(key, e.ver
 // row never goes back and ends as Stripe's object ends.
 //
 // With [Coalesce] an event that the kept row shows already ends without a fetch and
-// without a run of h, as [ErrCoalesced].
+// without a run of h, as [ErrCoalesced]. With [Announces] an object that does not show yet
+// what the event announced is a failure to try again, for ten minutes.
 //
 // A type that ends in ".deleted" brings the event's own snapshot when Stripe has the
 // object no longer, if its API version can be read; any other is parked with
@@ -82,26 +104,31 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 	if m.cfg.Objects == nil || m.cfg.Rows == nil {
 		panic("dispatch: OnCurrent needs a Mux with Objects and Rows")
 	}
-	want, coalesce := objectNameOf(reflect.TypeFor[T]()), slices.Contains(options, Coalesce)
+	var o currentOptions
+	for _, option := range options {
+		option(&o)
+	}
+	shows, fits := o.shows.(func(*T, Input) bool)
+	if o.shows != nil && !fits {
+		panic("dispatch: Announces of " + string(typ) + " is about another Go type than its handler")
+	}
+	want := objectNameOf(reflect.TypeFor[T]())
 	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {
-		s, err := readSnapshot(in, want)
+		told, err := readSnapshot(in, want)
 		if err != nil {
 			return nil, err
 		}
-		e := Current[T]{Input: in, key: ObjectKey(in.Envelope), kind: s.name}
+		e := Current[T]{Input: in, key: ObjectKey(in.Envelope), kind: told.name}
 		if err := e.readRow(ctx, m.cfg.Rows); err != nil {
 			return nil, err
 		}
-		if kind, ok := e.Row[RowObject].(string); ok && kind != s.name {
-			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s is kept of a %s", s.name, kind))
+		if kind, ok := e.Row[RowObject].(string); ok && kind != told.name {
+			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s is kept of a %s", told.name, kind))
 		}
-		if coalesce && shown(in, e.Row) {
+		if o.coalesce && shown(in, e.Row) {
 			return nil, ErrCoalesced
 		}
-		if s, e.Gone, err = m.current(ctx, in, s); err != nil {
-			return nil, err
-		}
-		if err := s.decode(&e.Object); err != nil {
+		if err := e.readObject(ctx, m, told, shows); err != nil {
 			return nil, err
 		}
 		effects, err := h(ctx, e)
@@ -109,7 +136,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		case err != nil:
 		case len(effects) > 0 && !e.keeps(effects):
 			err = Permanent(errors.New("the handler changes things without keeping its object's row"))
-		case coalesce && slices.ContainsFunc(effects, func(f Effect) bool { return f.Kind == KindInsert }):
+		case o.coalesce && slices.ContainsFunc(effects, func(f Effect) bool { return f.Kind == KindInsert }):
 			err = Permanent(errors.New("the handler inserts things, and events that coalesce would miss them"))
 		}
 		return effects, err
@@ -135,6 +162,32 @@ func (e *Current[T]) readRow(ctx context.Context, rows Rows) error {
 	}
 	e.Row, e.ver = row, ver
 	return nil
+}
+
+// readObject reads the object as it is now and compares it with what the event announced.
+func (e *Current[T]) readObject(ctx context.Context, m *Mux, told snapshot, shows func(*T, Input) bool) error {
+	now, gone, err := m.current(ctx, e.Input, told)
+	if err != nil {
+		return err
+	}
+	e.Gone = gone
+	if err := now.decode(&e.Object); err != nil || gone {
+		return err
+	}
+	if e.shows(shows, told, now) {
+		return nil
+	}
+	if newest, _ := e.Row[ShownCreated].(int64); newest <= e.Created { // else it has changed back since
+		if err := e.NotYet(fmt.Errorf("%s %s does not show yet what %s announces", told.name, e.ObjectID, e.Type)); err != nil {
+			return err
+		}
+	}
+	e.Behind = true
+	if e.APIVersion != m.cfg.APIVersion {
+		return nil
+	}
+	e.Told = new(T)
+	return told.decode(e.Told)
 }
 
 // current returns the object as it is now, or the event's own word of one that is gone.

@@ -49,6 +49,10 @@ type Input struct {
 	Now            time.Time // when this run started: before anything is read or fetched for it
 	SentAt         time.Time // when the event's message was sent, by the queue's clock; zero when unknown
 	FirstReceived  time.Time // when the message was first received, by the queue's clock; zero when unknown
+
+	// Settle is how old an event must be for what Stripe shows to be taken in spite of what
+	// the event announced; 0 is SettleAfter, a negative one does not wait. See [Input.NotYet].
+	Settle time.Duration
 }
 
 // keyLife is how long an idempotency key surely holds at Stripe, which forgets keys

@@ -8,6 +8,11 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
+// isComplete is what checkout.session.completed announces.
+func isComplete(s *stripe.CheckoutSession, _ dispatch.Input) bool {
+	return s.Status == stripe.CheckoutSessionStatusComplete
+}
+
 // checkoutCompleted keeps a completed checkout: what it led to is told by the events of
 // its subscription, its invoice or its payment, and those may come before it.
 func checkoutCompleted(_ context.Context, e dispatch.Current[stripe.CheckoutSession]) (dispatch.Effects, error) {

@@ -18,9 +18,20 @@
 // customer typed are not stored.
 //
 // An event and its object may contradict each other: an invoice.paid whose invoice is
-// open, say. If Stripe may only be slow to show what it announced, the attempt fails and
-// is tried again, so that the end of an object is never missed; what no attempt can cure
-// is a permanent failure. Neither becomes a fact about money.
+// open, say. Stripe may only be slow to show what it announced, so the attempt is tried
+// again until the event is ten minutes old. Then the row keeps what Stripe shows, and a
+// fact about money comes from the event's own snapshot; where that cannot be read, or says
+// otherwise itself, the event is a permanent failure. Each type says what it announces in
+// its registration; a change by what it was before, a new object by being there:
+//
+//	checkout.session.completed     status complete
+//	customer.subscription.created  that it is there
+//	customer.subscription.updated  not as data.previous_attributes say
+//	customer.subscription.deleted  ended, or gone
+//	invoice.paid                   status paid
+//	invoice.payment_failed         attempt_count of the event, or more
+//	charge.dispute.created         that it is there
+//	payment_intent.succeeded       status succeeded (fetched for another API version only)
 //
 //	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: client, Rows: table})
 //	handlers.Register(mux)
@@ -42,12 +53,12 @@ func Register(mux *dispatch.Mux) {
 	dispatch.On(mux, stripe.EventTypePaymentIntentSucceeded, paymentIntentSucceeded)
 	dispatch.On(mux, stripe.EventTypePaymentIntentPaymentFailed, paymentIntentFailed)
 
-	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, checkoutCompleted)
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, checkoutCompleted, dispatch.Announces(isComplete))
 	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionCreated, subscriptionCreated)
 	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionUpdated, subscriptionUpdated, dispatch.Coalesce)
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, subscriptionDeleted)
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid)
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, subscriptionDeleted, dispatch.Announces(isOver))
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid, dispatch.Announces(isPaid))
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed, dispatch.Announces(hasAttempt))
 	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, disputeCreated)
 }
 

@@ -25,7 +25,9 @@ type world struct {
 	mux  *dispatch.Mux
 	says map[string]string
 
-	sentAt time.Time // of every message; zero: the queue does not tell
+	sentAt  time.Time     // of every message; zero: the queue does not tell
+	age     time.Duration // of every event at its run, since its first claim
+	attempt int64         // of every run, 0 for the first
 }
 
 func newWorld() *world {
@@ -59,8 +61,10 @@ func (w *world) shows(t *testing.T, body []byte) {
 func (w *world) run(t *testing.T, body []byte) (dispatch.Effects, error) {
 	t.Helper()
 	env := parse(t, body)
-	now := time.Unix(env.Created, 0)
-	return w.mux.Dispatch(t.Context(), dispatch.Input{Envelope: env, Attempt: 1, Generation: 1, FirstAt: now, Now: now, SentAt: w.sentAt})
+	first := time.Unix(env.Created, 0)
+	return w.mux.Dispatch(t.Context(), dispatch.Input{
+		Envelope: env, Attempt: max(w.attempt, 1), Generation: 1, FirstAt: first, Now: first.Add(w.age), SentAt: w.sentAt,
+	})
 }
 
 // handle brings an event to its end as the consumer does: claim, run, complete, and run

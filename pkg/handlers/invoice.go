@@ -13,24 +13,40 @@ import (
 	"tollgate/pkg/event"
 )
 
+// isPaid is what invoice.paid announces.
+func isPaid(in *stripe.Invoice, _ dispatch.Input) bool { return in.Status == stripe.InvoiceStatusPaid }
+
 // invoicePaid keeps the invoice and notes that it was paid. The amount is 0 for an
 // invoice that asked for nothing, as in a trial; paid_out_of_band says that the money
-// did not come through Stripe. A paid invoice stays paid, so one that Stripe shows open
-// or uncollectible is tried again; a void one can never have been paid.
+// did not come through Stripe. An invoice may be open again, as after a bank debit that
+// fails late: then the fact is as the event tells it, and there is no receipt.
 func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
 	in := &e.Object
-	switch in.Status {
-	case stripe.InvoiceStatusPaid:
-	case stripe.InvoiceStatusVoid:
-		return nil, contradiction("invoice", in.ID, string(in.Status), e.Type)
-	default:
-		return nil, unlike("invoice", in.ID, string(in.Status), e.Type)
+	if e.Behind {
+		if e.Told == nil || !isPaid(e.Told, e.Input) {
+			return nil, contradiction("invoice", in.ID, string(in.Status), e.Type)
+		}
+		in = e.Told
 	}
+	f := invoiceFact(e.Input, in)
+	var ms messages
+	if in.AmountPaid > 0 && !e.Behind { // a receipt for nothing, or for what is owed again, helps no customer
+		ms = toCustomer(invoiceMessage(e, receipt, f.name, in.AmountPaid, f.occurred))
+	}
+	paid, err := f.insert(e.Input, ms)
+	if err != nil {
+		return nil, err
+	}
+	return ms.with(e.Input, keepInvoice(e, ms), paid), nil
+}
+
+// invoiceFact is the fact that an invoice was paid.
+func invoiceFact(e dispatch.Input, in *stripe.Invoice) fact {
 	occurred := e.Created
 	if in.StatusTransitions != nil {
 		occurred = cmp.Or(in.StatusTransitions.PaidAt, e.Created)
 	}
-	f := fact{
+	return fact{
 		kind: "invoice_paid", object: "invoice", id: in.ID, name: "paid",
 		amount: in.AmountPaid, currency: in.Currency, customer: customerID(in.Customer), occurred: occurred,
 		more: dispatch.Fields{
@@ -38,15 +54,13 @@ func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatc
 			"charge": chargeID(in.Charge), "payment_intent": paymentIntentID(in.PaymentIntent), "subscription": subscriptionID(in.Subscription),
 		},
 	}
-	var ms messages
-	if in.AmountPaid > 0 { // nobody wants a receipt for nothing
-		ms = toCustomer(invoiceMessage(e, receipt, f.name, in.AmountPaid, occurred))
-	}
-	paid, err := f.insert(e.Input, ms)
-	if err != nil {
-		return nil, err
-	}
-	return ms.with(e.Input, keepInvoice(e, ms), paid), nil
+}
+
+// hasAttempt is what invoice.payment_failed announces: the attempt that failed. An event
+// whose attempt cannot be read fails in its handler.
+func hasAttempt(in *stripe.Invoice, e dispatch.Input) bool {
+	announced, err := attemptOf(e.Body)
+	return err != nil || in.AttemptCount >= announced
 }
 
 // invoicePaymentFailed keeps the invoice. While it is unpaid its customer is told, once

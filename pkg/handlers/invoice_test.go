@@ -27,7 +27,7 @@ func TestInvoicePaid(t *testing.T) {
 			"kind": "invoice", "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "", "customer": customer, "event_id": eventID,
 			"status": "paid", "amount_due": int64(4165), "amount_paid": int64(4165), "amount_remaining": int64(0), "total": int64(4165), "currency": "eur",
 			"number": "7D1A4C0E-0001", "subscription": sub, "payment_intent": pi, "attempt_count": int64(1), "next_payment_attempt": int64(0),
-			"created": int64(1795046460), "lst": listed, "at": "2026-11-19T00:01:00Z", "outbox": []any{receipt}, "fetched_at": int64(1795046464000),
+			"created": int64(1795046460), "lst": listed, "at": "2026-11-19T00:01:00Z", "outbox": []any{receipt}, "fetched_at": int64(1795046464000), "shown_created": int64(1795046464),
 		}),
 		dispatch.Insert(fact, dispatch.Fields{
 			"kind": "invoice_paid", "fact": "paid", "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
@@ -64,7 +64,7 @@ func TestInvoicePaymentFailed(t *testing.T) {
 			"status": "open", "amount_due": int64(4165), "amount_paid": int64(0), "amount_remaining": int64(4165), "total": int64(4165), "currency": "eur",
 			"number": "7D1A4C0E-0002", "subscription": sub, "payment_intent": "pi_3TollgateNkpoHV7KLMto9eI",
 			"attempt_count": int64(1), "next_payment_attempt": int64(1797901260),
-			"created": int64(1797638460), "lst": listed, "at": "2026-12-19T00:01:00Z", "outbox": []any{message}, "fetched_at": int64(1797642064000),
+			"created": int64(1797638460), "lst": listed, "at": "2026-12-19T00:01:00Z", "outbox": []any{message}, "fetched_at": int64(1797642064000), "shown_created": int64(1797642064),
 		}),
 		dispatch.Insert(message, dispatch.Fields{
 			"kind": "outbox", "name": "payment_failed", "to": customer, "object": "invoice", "object_id": id, "mode": "test", "account": "",

@@ -18,7 +18,7 @@ func TestCheckoutCompleted(t *testing.T) {
 		"kind": "checkout", "object": "checkout.session", "object_id": id, "mode": "test", "account": "", "customer": customer,
 		"event_id": "evt_1TollgateHedt38mLj6ipBdn", "status": "complete", "payment_status": "paid", "mode_of": "payment",
 		"amount_total": int64(4900), "currency": "eur", "subscription": "", "payment_intent": "pi_3TollgatefEZrEHFEikFfLQt", "invoice": "",
-		"created": int64(1795053590), "lst": listed, "at": "2026-11-19T01:59:50Z", "fetched_at": int64(1795053665000),
+		"created": int64(1795053590), "lst": listed, "at": "2026-11-19T01:59:50Z", "fetched_at": int64(1795053665000), "shown_created": int64(1795053665),
 	})}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -21,7 +21,9 @@ func paymentIntentSucceeded(_ context.Context, e dispatch.Event[stripe.PaymentIn
 	pi := &e.Object
 	if pi.Status != stripe.PaymentIntentStatusSucceeded {
 		if fetched(e.Input) {
-			return nil, unlike("payment_intent", pi.ID, string(pi.Status), e.Type)
+			if err := e.NotYet(unlike("payment_intent", pi.ID, string(pi.Status), e.Type)); err != nil {
+				return nil, err
+			}
 		}
 		return nil, contradiction("payment_intent", pi.ID, string(pi.Status), e.Type)
 	}

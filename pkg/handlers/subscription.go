@@ -32,16 +32,15 @@ func subscriptionUpdated(_ context.Context, e dispatch.Current[stripe.Subscripti
 	return keepSubscription(e, nil)
 }
 
+// isOver is what customer.subscription.deleted announces: no subscription comes back.
+func isOver(s *stripe.Subscription, _ dispatch.Input) bool { return hasEnded(s) }
+
 // subscriptionDeleted ends a subscription. Stripe keeps showing it as canceled; of one
-// that is gone all the same, the event is the last word. No subscription comes back, so
-// one that is shown alive is tried again: no further event would end it.
+// that is gone all the same, the event is the last word.
 func subscriptionDeleted(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	s := &e.Object
-	switch {
-	case e.Gone:
+	if e.Gone {
 		s.Status, s.EndedAt = stripe.SubscriptionStatusCanceled, cmp.Or(s.EndedAt, e.Created)
-	case !hasEnded(s):
-		return nil, unlike("subscription", s.ID, string(s.Status), e.Type)
 	}
 	return keepSubscription(e, nil)
 }

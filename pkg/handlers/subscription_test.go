@@ -70,7 +70,7 @@ func TestSubscriptionUpdated(t *testing.T) {
 	}
 	const eventID = "evt_1TollgateiLF8Xut7bHcCkye"
 	want := wantSubscription(
-		dispatch.Fields{"status": "active", "event_id": eventID, "fetched_at": int64(1795046464000)},
+		dispatch.Fields{"status": "active", "event_id": eventID, "fetched_at": int64(1795046464000), "shown_created": int64(1795046464)},
 		dispatch.Fields{"status": "active", "active": true, "event_id": eventID})
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -100,8 +100,11 @@ func TestSubscriptionDeleted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := wantSubscription(
-				dispatch.Fields{"status": "canceled", "canceled_at": int64(1798243260), "ended_at": c.ended, "current_period_end": int64(1800230460), "event_id": eventID, "fetched_at": int64(1798243261000)},
+			row := dispatch.Fields{"status": "canceled", "canceled_at": int64(1798243260), "ended_at": c.ended, "current_period_end": int64(1800230460), "event_id": eventID, "fetched_at": int64(1798243261000)}
+			if !c.gone {
+				row["shown_created"] = int64(1798243261)
+			}
+			want := wantSubscription(row,
 				dispatch.Fields{"status": "canceled", "active": false, "until": c.ended, "event_id": eventID})
 			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Error(diff)

@@ -76,6 +76,7 @@ type Limits struct {
 	BatchWindow      time.Duration // of the event source mapping
 	SuspectReceives  int           // from this receive on a message runs last and alone
 	HandlerRuns      int           // runs under one claim while a Swap is refused
+	Settle           time.Duration // how old an event is when what Stripe shows is taken in spite of it
 	MissedAfter      time.Duration // a webhook's message counts as missed this long after reconcile's was done
 	MissedWatched    int           // messages that one process lets wait for that at once
 
@@ -136,6 +137,7 @@ func Scaled(n int) Limits {
 		BatchWindow:      0,
 		SuspectReceives:  3,
 		HandlerRuns:      5,
+		Settle:           t(10 * time.Minute),
 		MissedAfter:      t(15 * time.Minute),
 		MissedWatched:    5,
 

@@ -35,7 +35,7 @@ func (l Limits) checkValues(f *faults) {
 		{"tolerance", l.Tolerance}, {"ingest timeout", l.IngestTimeout}, {"send budget", l.SendBudget}, {"send try", l.SendTry}, {"send pause", l.SendPause},
 		{"secret TTL", l.SecretTTL}, {"secret refetch", l.SecretRefetch}, {"secret deadline", l.SecretDeadline}, {"secret try", l.SecretTry},
 		{"consumer timeout", l.ConsumerTimeout}, {"handler budget", l.HandlerBudget},
-		{"record budget", l.RecordBudget}, {"call try", l.CallTry}, {"Stripe try", l.StripeTry}, {"handler grace", l.HandlerGrace},
+		{"settle", l.Settle}, {"record budget", l.RecordBudget}, {"call try", l.CallTry}, {"Stripe try", l.StripeTry}, {"handler grace", l.HandlerGrace},
 		{"visibility", l.Visibility}, {"source retention", l.SourceRetention},
 		{"back-off base", l.BackoffBase}, {"max visibility", l.MaxVisibility}, {"min delay", l.MinDelay},
 		{"lease slack", l.LeaseSlack}, {"take-over margin", l.TakeOverMargin},

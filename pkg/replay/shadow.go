@@ -111,9 +111,9 @@ func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
 	return p, s.compare(ctx, effects, &p)
 }
 
-// inputOf is what the handler's next attempt would get.
+// inputOf is what the handler's next attempt would get, but that it takes what Stripe shows.
 func inputOf(e event.Envelope, r idempotency.Record, known bool, now time.Time) dispatch.Input {
-	in := dispatch.Input{Envelope: e, Attempt: r.Attempt + 1, Generation: max(r.Generation, 1), FirstAt: r.FirstAt, Now: now}
+	in := dispatch.Input{Envelope: e, Attempt: r.Attempt + 1, Generation: max(r.Generation, 1), FirstAt: r.FirstAt, Now: now, Settle: -1}
 	if !known {
 		in.FirstAt = now
 	}
@@ -186,9 +186,7 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 
 // bookkeeping reports whether nothing differs but what every run changes.
 func bookkeeping(fields []Field) bool {
-	return !slices.ContainsFunc(fields, func(f Field) bool {
-		return f.Name != "ver" && f.Name != dispatch.FetchedAt && f.Name != dispatch.FetchedAfter
-	})
+	return !slices.ContainsFunc(fields, func(f Field) bool { return !dispatch.Bookkeeping(f.Name) })
 }
 
 func holds(e dispatch.Effect, item map[string]any, there bool) bool {

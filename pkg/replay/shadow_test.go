@@ -60,7 +60,7 @@ func TestChanges(t *testing.T) {
 			}}},
 		{"a row that stays", dispatch.Swap("K", 3, dispatch.Fields{"n": 1, "l": []any{1, dispatch.Fields{"b": []byte("x")}}}),
 			map[string]any{"pk": "K", "ver": int64(3), "n": int64(1), "l": []any{int64(1), map[string]any{"b": []byte("x")}}}, Change{Verdict: Unchanged}},
-		{"a row fetched anew", dispatch.Swap("K", 3, dispatch.Fields{"n": 1, dispatch.FetchedAt: 9, dispatch.FetchedAfter: 8}),
+		{"a row fetched anew", dispatch.Swap("K", 3, dispatch.Fields{"n": 1, dispatch.FetchedAt: 9, dispatch.FetchedAfter: 8, dispatch.ShownCreated: 7}),
 			map[string]any{"pk": "K", "ver": int64(3), "n": int64(1), dispatch.FetchedAt: int64(5)}, Change{Verdict: Unchanged}},
 		{"a row that changed meanwhile", dispatch.Swap("K", 2, dispatch.Fields{"a": 1}), map[string]any{"pk": "K", "ver": int64(3), "a": int64(1)},
 			Change{Verdict: WouldRunAgain, Fields: []Field{}}},
@@ -102,7 +102,7 @@ func TestShadow(t *testing.T) {
 	if err != nil || !p.Writes || len(p.Changes) != 2 || p.Changes[0].Verdict != IsThere || p.Changes[1].Verdict != WouldInsert {
 		t.Errorf("%+v, %v", p, err)
 	}
-	want := dispatch.Input{Envelope: envelopeOf(t, body, ""), Attempt: 3, Generation: 4, FirstAt: first, Now: now}
+	want := dispatch.Input{Envelope: envelopeOf(t, body, ""), Attempt: 3, Generation: 4, FirstAt: first, Now: now, Settle: -1}
 	want.Endpoint, want.Source, want.ReceivedAt, want.Body = "default", event.Replay, now, []byte(body)
 	if diff := cmp.Diff(want, h.got); diff != "" {
 		t.Errorf("the handler's input (-want +got):\n%s", diff)

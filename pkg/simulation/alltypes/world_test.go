@@ -83,7 +83,8 @@ func (q *queues) take() (batch events.SQSEvent) {
 			MessageId: fmt.Sprintf("m%d", i), ReceiptHandle: fmt.Sprintf("r%d", i), Body: *in.MessageBody,
 			Attributes: map[string]string{
 				"ApproximateReceiveCount": "1", "SentTimestamp": fmt.Sprint(today.Add(-q.age).UnixMilli()),
-				"MessageGroupId": aws.ToString(in.MessageGroupId),
+				"ApproximateFirstReceiveTimestamp": fmt.Sprint(today.UnixMilli()),
+				"MessageGroupId":                   aws.ToString(in.MessageGroupId),
 			},
 		})
 	}

@@ -228,6 +228,7 @@ func (p *player) decide(ctx context.Context, i int, c *idempotency.Claim) (idemp
 	}
 	effects, err := p.mux.Dispatch(ctx, dispatch.Input{
 		Envelope: p.events[i], Attempt: c.Attempt, Generation: c.Generation, FirstAt: c.FirstAt, Now: p.clock, SentAt: p.sent[i].Add(-p.flaw.early),
+		FirstReceived: p.clock, // of this copy, by the queue's clock
 	})
 	if errors.Is(err, dispatch.ErrCoalesced) {
 		return idempotency.Stale, nil, nil

@@ -1,0 +1,161 @@
+package handlers_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/handlers"
+)
+
+// announcement is an event type and an object that does not show yet what its event says.
+type announcement struct {
+	typ     string
+	behind  map[string]any // members of the object as Stripe shows it; nil: it announces no change
+	kept    string         // the row's field that shows the object, and its value
+	value   any
+	effects []string // kinds of what is written when it does not show it after ten minutes
+}
+
+func announcements() []announcement {
+	return []announcement{
+		{"checkout.session.completed", map[string]any{"status": "open", "payment_status": "unpaid"}, "status", "open", []string{"checkout"}},
+		{created, nil, "", nil, nil},
+		{updated, map[string]any{"status": "incomplete", "default_payment_method": nil}, "status", "incomplete", []string{"subscription", "entitlement"}},
+		{deleted, map[string]any{"status": "active", "canceled_at": nil, "ended_at": nil}, "status", "active", []string{"subscription", "entitlement"}},
+		{"invoice.paid", map[string]any{"status": "open", "amount_paid": 0, "amount_remaining": 4165}, "status", "open", []string{"invoice", "invoice_paid"}},
+		{"invoice.payment_failed", map[string]any{"attempt_count": 0}, "attempt_count", int64(0), []string{"invoice", "outbox"}},
+		{"charge.dispute.created", nil, "", nil, nil},
+	}
+}
+
+// behind makes Stripe show an event's object as it was before the event.
+func (w *world) behind(t *testing.T, a announcement) {
+	t.Helper()
+	w.shows(t, with(t, golden(t, a.typ), a.behind))
+}
+
+// TestWhatWasAnnouncedIsWaitedFor: every type that keeps a row waits for Stripe to show
+// what its event announced, longer each time, until the event is ten minutes old.
+func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
+	var types []string
+	for _, a := range announcements() {
+		types = append(types, a.typ)
+		if a.behind == nil {
+			continue
+		}
+		t.Run(a.typ, func(t *testing.T) {
+			w := newWorld()
+			w.behind(t, a)
+			for _, c := range []struct {
+				age     time.Duration
+				attempt int64
+				wait    time.Duration // 0: handled
+			}{
+				{0, 1, 5 * time.Second}, {5 * time.Second, 2, 15 * time.Second}, {20 * time.Second, 3, 45 * time.Second}, {time.Minute, 4, 135 * time.Second},
+				{-time.Hour, 9, 10 * time.Minute}, {10*time.Minute - 1, 5, 405 * time.Second}, {10 * time.Minute, 6, 0}, {time.Hour, 1, 0},
+			} {
+				w.age, w.attempt = c.age, c.attempt
+				effects, err := w.run(t, golden(t, a.typ))
+				if c.wait == 0 {
+					if err != nil {
+						t.Errorf("at %v: %v", c.age, err)
+					}
+					continue
+				}
+				after, _ := errors.AsType[*dispatch.RetryAfterError](err)
+				if effects != nil || after == nil || after.Delay != c.wait || !strings.Contains(err.Error(), "does not show yet what "+a.typ) {
+					t.Errorf("at %v: %d effects, error %v (%+v); want another attempt after %v", c.age, len(effects), err, after, c.wait)
+				}
+			}
+		})
+	}
+	for _, typ := range handlers.Types() {
+		if !slices.Contains(types, typ) && !strings.HasPrefix(typ, "payment_intent.") {
+			t.Errorf("%s is not in the list: say what it announces", typ)
+		}
+	}
+}
+
+// TestSettledEventsKeepWhatStripeShows, and the fact is as the event tells it, without a
+// receipt for what is owed again.
+func TestSettledEventsKeepWhatStripeShows(t *testing.T) {
+	for _, a := range announcements() {
+		if a.behind == nil {
+			continue
+		}
+		t.Run(a.typ, func(t *testing.T) {
+			w := newWorld()
+			w.behind(t, a)
+			w.age = 10 * time.Minute
+			effects, err := w.run(t, golden(t, a.typ))
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds := []string{}
+			for _, e := range effects {
+				kind, _ := e.Fields["kind"].(string)
+				kinds = append(kinds, kind)
+			}
+			row := effects[0].Fields
+			if diff := cmp.Diff(a.effects, kinds); diff != "" || row[a.kept] != a.value || row[dispatch.ShownCreated] != nil {
+				t.Errorf("%s is %v in the row, want %v; proven %v; kinds (-want +got):\n%s", a.kept, row[a.kept], a.value, row[dispatch.ShownCreated], diff)
+			}
+			if a.typ == "invoice.paid" && effects[1].Fields["amount"] != int64(4165) {
+				t.Errorf("the fact says %v, the event 4165", effects[1].Fields["amount"])
+			}
+		})
+	}
+}
+
+// TestNoFactWithoutASnapshotToReadItFrom: the event's own snapshot is in another version,
+// or does not say itself that the money came.
+func TestNoFactWithoutASnapshotToReadItFrom(t *testing.T) {
+	void := map[string]any{"status": "void"}
+	for name, c := range map[string]struct {
+		typ    string
+		oldnew []string
+		behind map[string]any
+		age    time.Duration
+		reason string // of the permanent failure, "" for one to try again
+	}{
+		"another version":                 {"invoice.paid", []string{"2023-10-16", basil}, void, 10 * time.Minute, dispatch.ReasonHandler},
+		"another version, young":          {"invoice.paid", []string{"2023-10-16", basil}, void, time.Minute, ""},
+		"the event says open":             {"invoice.paid", []string{`"status": "paid"`, `"status": "open"`}, void, time.Hour, dispatch.ReasonHandler},
+		"payment of another version":      {"payment_intent.succeeded", []string{"2023-10-16", basil}, map[string]any{"status": "processing"}, 10 * time.Minute, dispatch.ReasonHandler},
+		"payment of another version, new": {"payment_intent.succeeded", []string{"2023-10-16", basil}, map[string]any{"status": "processing"}, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.behind(t, announcement{typ: c.typ, behind: c.behind})
+			w.age = c.age
+			effects, err := w.run(t, golden(t, c.typ, c.oldnew...))
+			if effects != nil || err == nil || permanent(err) != c.reason {
+				t.Errorf("%d effects, error %v; want a failure for reason %q", len(effects), err, c.reason)
+			}
+		})
+	}
+}
+
+// TestWhatChangedBackIsNotWaitedFor: the row shows a later event already.
+func TestWhatChangedBackIsNotWaitedFor(t *testing.T) {
+	w := newWorld()
+	later := golden(t, updated, `"created": 1795046464`, `"created": 1795046465`, "evt_1TollgateiLF8Xut7bHcCkye", "evt_later",
+		"\"default_payment_method\": null,\n      \"status\": \"incomplete\"", "\"status\": \"active\"")
+	later = with(t, later, map[string]any{"status": "incomplete", "default_payment_method": nil})
+	w.shows(t, later)
+	if _, err := w.run(t, golden(t, updated)); err == nil {
+		t.Fatal("an object that is as before the event was taken at once")
+	}
+	w.handle(t, later)
+	w.handle(t, golden(t, updated))
+	row := w.item(t, subRow)
+	if row["status"] != "incomplete" || row["ver"] != int64(2) || row[dispatch.ShownCreated] != int64(1795046465) {
+		t.Errorf("the row is %v", row)
+	}
+}
