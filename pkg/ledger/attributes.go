@@ -87,6 +87,7 @@ func messageOf(a attributes) Message {
 	return Message{
 		Key: a.text("pk"), Name: a.text("name"), To: a.text("to"), ObjectID: a.text("object_id"), Attempt: attemptIn(a.text("pk")),
 		Amount: a.whole("amount"), Currency: a.text("currency"), At: a.text("at"), Event: a.text("event_id"), SentAt: a.whole("sent_at"),
+		Held: strings.HasPrefix(a.text("lst"), "HELD#"),
 	}
 }
 

@@ -132,6 +132,7 @@ type Message struct {
 	At       string `json:"at"`    // RFC 3339
 	Event    string `json:"event"` // that asked for it
 	SentAt   int64  `json:"sent_at"`
+	Held     bool   `json:"held"` // until an operator releases it: it tells of an old state
 }
 
 // Empty reports whether nothing is known of the customer.

@@ -69,7 +69,7 @@ func whole() table {
 		{"pk": "OBJ#test#-#in_1", "lst": cus, "kind": "invoice", "number": "A-1", "status": "open", "currency": "eur", "total": int64(1), "amount_due": int64(2), "amount_paid": int64(3), "amount_remaining": int64(4),
 			"subscription": "sub_2", "payment_intent": "pi_2", "attempt_count": int64(2), "next_payment_attempt": int64(8), "created": int64(9),
 			"outbox": []any{"OUT#FACT#test#-#in_1#payment_failed#2#payment_failed", "OUT#FACT#test#-#pi_1#succeeded#receipt"}},
-		{"pk": "OUT#FACT#test#-#in_1#payment_failed#2#payment_failed", "lst": "OUT#3", "name": "payment_failed", "to": "cus_1", "object_id": "in_1"},
+		{"pk": "OUT#FACT#test#-#in_1#payment_failed#2#payment_failed", "lst": "HELD#3", "name": "payment_failed", "to": "cus_1", "object_id": "in_1"},
 		{"pk": "OBJ#test#-#cs_1", "lst": cus, "kind": "checkout", "status": "complete", "payment_status": "paid", "mode_of": "payment", "amount_total": int64(5), "currency": "jpy", "payment_intent": "pi_1", "subscription": "", "invoice": "in_9", "created": int64(1)},
 		{"pk": "OBJ#test#-#dp_1", "lst": "PAY#test#-#pi_1", "kind": "dispute", "status": "needs_response", "reason": "fraudulent", "amount": int64(5), "currency": "jpy", "charge": "ch_2", "payment_intent": "pi_1", "evidence_due_by": int64(60), "created": int64(40)},
 		{"pk": "OBJ#test#-#x_1", "lst": cus, "kind": "of a later version"},
@@ -96,7 +96,7 @@ func TestRead(t *testing.T) {
 		Disputes:  []ledger.Dispute{{ID: "dp_1", Status: "needs_response", Reason: "fraudulent", Amount: 5, Currency: "jpy", Charge: "ch_2", PaymentIntent: "pi_1", EvidenceDueBy: 60, Created: 40}},
 		Checkouts: []ledger.Checkout{{ID: "cs_1", Status: "complete", PaymentStatus: "paid", Mode: "payment", Amount: 5, Currency: "jpy", PaymentIntent: "pi_1", Invoice: "in_9", Created: 1}},
 		Outbox: []ledger.Message{
-			{Key: "OUT#FACT#test#-#in_1#payment_failed#2#payment_failed", Name: "payment_failed", To: "cus_1", ObjectID: "in_1", Attempt: 2},
+			{Key: "OUT#FACT#test#-#in_1#payment_failed#2#payment_failed", Name: "payment_failed", To: "cus_1", ObjectID: "in_1", Attempt: 2, Held: true},
 			{Key: "OUT#FACT#test#-#pi_1#succeeded#receipt", Name: "receipt", To: "cus_1", ObjectID: "pi_1", Amount: 5, Currency: "jpy", At: "1970-01-01T00:00:30Z", Event: "evt_1", SentAt: 99},
 		},
 	}

@@ -76,6 +76,9 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		"TOLLGATE_API_KEY_SECRET_ID": APIKeySecretID,
 		"TOLLGATE_MAX_RECEIVES":      strconv.Itoa(o.MaxReceives),
 	}
+	if o.HoldAfter > 0 {
+		env["TOLLGATE_HOLD_AFTER"] = o.HoldAfter.String()
+	}
 	for name, value := range map[string]string{
 		"TOLLGATE_STRIPE_URL": info.StripeURL, "TOLLGATE_ENDPOINTS": o.Endpoints, "TOLLGATE_BEGIN": o.Begin,
 	} {
@@ -89,6 +92,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	}
 	delete(env, "TOLLGATE_DLQ_URL")
 	delete(env, "TOLLGATE_MAX_RECEIVES")
+	delete(env, "TOLLGATE_HOLD_AFTER")
 	if o.Reconcile != "" {
 		env["TOLLGATE_RECONCILE"] = o.Reconcile
 	}

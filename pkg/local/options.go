@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"tollgate/pkg/config"
 	"tollgate/pkg/limits"
@@ -33,6 +34,8 @@ type Options struct {
 	// As the stack's options of these names: which events each endpoint takes, which accounts
 	// reconcile lists, and from when on. Every named endpoint gets a signing secret.
 	Endpoints, Reconcile, Begin string
+
+	HoldAfter time.Duration // how old a message's state may have been at its event's receipt; default: the consumer's own
 
 	NoReconcile bool // run no reconcile function, and so send nothing from the outbox
 
@@ -67,6 +70,9 @@ func (o Options) validate() error {
 		if n < low || n > high {
 			errs = append(errs, fmt.Errorf("%s %d is not in %d to %d", name, n, low, high))
 		}
+	}
+	if o.HoldAfter != 0 && o.HoldAfter < time.Minute {
+		errs = append(errs, fmt.Errorf("hold after %v is under a minute", o.HoldAfter))
 	}
 	between("time scale", o.TimeScale, 1, limits.MaxTimeScale)
 	between("max receives", o.MaxReceives, 2, limits.SQSMaxReceives)

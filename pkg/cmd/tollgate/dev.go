@@ -14,19 +14,20 @@ import (
 
 // devCmd runs the whole system on this machine until it is interrupted.
 type devCmd struct {
-	Listen      string `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback). Default: 127.0.0.1:4242." placeholder:"HOST:PORT"`
-	AWSListen   string `name:"aws-listen" default:"127.0.0.1:4566" help:"Of the embedded SQS, DynamoDB and Secrets Manager (loopback). Default: 127.0.0.1:4566." placeholder:"HOST:PORT"`
-	Functions   string `help:"Folder of the function binaries. Default: beside this command." placeholder:"DIR"`
-	TimeScale   int    `default:"1" help:"Divide every wait of queue and consumer by this."`
-	MaxReceives int    `help:"Receives before a message is a dead letter. Default: as on AWS."`
-	AllowLive   bool   `help:"Take a live Stripe API key."`
-	Ingest      int    `default:"8" help:"Ingest processes at once."`
-	Consumers   int    `default:"4" help:"Consumer processes at once."`
-	Endpoints   string `help:"JSON, which events each endpoint takes, as the stack's option of this name. Each gets a signing secret." placeholder:"JSON"`
-	Reconcile   string `help:"JSON, the accounts that reconcile lists and their endpoints." placeholder:"JSON"`
-	Begin       string `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
-	NoReconcile bool   `help:"Run no reconcile function: nothing missed is found, and nothing sent from the outbox."`
-	LogLevel    string `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
+	Listen      string        `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback). Default: 127.0.0.1:4242." placeholder:"HOST:PORT"`
+	AWSListen   string        `name:"aws-listen" default:"127.0.0.1:4566" help:"Of the embedded SQS, DynamoDB and Secrets Manager (loopback). Default: 127.0.0.1:4566." placeholder:"HOST:PORT"`
+	Functions   string        `help:"Folder of the function binaries. Default: beside this command." placeholder:"DIR"`
+	TimeScale   int           `default:"1" help:"Divide every wait of queue and consumer by this."`
+	MaxReceives int           `help:"Receives before a message is a dead letter. Default: as on AWS."`
+	AllowLive   bool          `help:"Take a live Stripe API key."`
+	Ingest      int           `default:"8" help:"Ingest processes at once."`
+	Consumers   int           `default:"4" help:"Consumer processes at once."`
+	Endpoints   string        `help:"JSON, which events each endpoint takes, as the stack's option of this name. Each gets a signing secret." placeholder:"JSON"`
+	Reconcile   string        `help:"JSON, the accounts that reconcile lists and their endpoints." placeholder:"JSON"`
+	Begin       string        `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
+	HoldAfter   time.Duration `help:"Hold messages about states that were older when their event was received. Default: 24h." placeholder:"DURATION"`
+	NoReconcile bool          `help:"Run no reconcile function: nothing missed is found, and nothing sent from the outbox."`
+	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
 }
 
 // Help is what --help says beside the flags.
@@ -63,7 +64,7 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		WebhookSecrets: split(string(a.env.WebhookSecret)), APIKey: string(a.env.APIKey), AllowLive: c.AllowLive,
 		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
 		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers, NoReconcile: c.NoReconcile,
-		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin,
+		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin, HoldAfter: c.HoldAfter,
 		LogLevel: c.LogLevel, Log: a.err,
 	})
 	if errors.Is(err, local.ErrOptions) {

@@ -93,7 +93,11 @@ func (p ledgerTables) show(l ledger.Ledger) {
 		return []string{c.ID, c.Mode, c.PaymentStatus, money(c.Amount, c.Currency), p.at(c.Created)}
 	})
 	show(p, "outbox", l.Outbox, "message|about|amount|sent", func(m ledger.Message) []string {
-		return []string{m.Name, m.ObjectID, money(m.Amount, m.Currency), p.at(m.SentAt / 1000)}
+		sent := p.at(m.SentAt / 1000)
+		if m.Held {
+			sent = "held"
+		}
+		return []string{m.Name, m.ObjectID, money(m.Amount, m.Currency), sent}
 	})
 }
 

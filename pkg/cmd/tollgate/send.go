@@ -13,6 +13,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -299,10 +300,24 @@ func (s *sender) post(ctx context.Context, body []byte) delivery {
 	return d
 }
 
-var createdLine = regexp.MustCompile(`(?m)^(  "created": )[0-9]+`)
+// timeMember is a member of Stripe's objects that is a time, in seconds since 1970.
+var timeMember = regexp.MustCompile(`("(?:created|start|end|start_date|available_on|billing_cycle_anchor|next_payment_attempt|due_by|due_date|[a-z_]+_(?:at|start|end))"\s*:\s*)([0-9]{10})\b`)
+
+// shiftTimes moves every time of an event by so many seconds.
+func shiftTimes(body []byte, by int64) []byte {
+	return timeMember.ReplaceAllFunc(body, func(member []byte) []byte {
+		part := timeMember.FindSubmatch(member)
+		at, err := strconv.ParseInt(string(part[2]), 10, 64)
+		if err != nil {
+			return member // ten digits are a number
+		}
+		return strconv.AppendInt(bytes.Clone(part[1]), at+by, 10)
+	})
+}
 
 // rename makes another event of the same kind: a new event id (or the given one), a new
-// object id, and created now. Everything else stays byte for byte.
+// object id, and all its times moved so that it is created now: mail about a state of long
+// ago would be held. Everything else stays byte for byte.
 func rename(body []byte, id string) []byte {
 	e, err := event.Parse(body)
 	if err != nil {
@@ -315,7 +330,7 @@ func rename(body []byte, id string) []byte {
 	if prefix, _, ok := strings.Cut(e.ObjectID, "_"); ok {
 		out = bytes.ReplaceAll(out, []byte(e.ObjectID), []byte(newID(prefix+"_")))
 	}
-	return createdLine.ReplaceAll(out, fmt.Appendf(nil, "${1}%d", time.Now().Unix()))
+	return shiftTimes(out, time.Now().Unix()-e.Created)
 }
 
 func newID(prefix string) string { return prefix + "1T" + rand.Text()[:22] }
