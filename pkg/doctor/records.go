@@ -32,7 +32,7 @@ func stuck(open []idempotency.Record, more bool, after time.Duration, now time.T
 	var example string
 	for _, r := range open {
 		switch {
-		case r.ReceivesLeft == 0:
+		case r.ReceivesLeft == 0, r.Broken != "":
 		case r.State == idempotency.Running && now.Sub(r.Lease) > after:
 			died++
 			example = r.ID
@@ -59,7 +59,7 @@ func deadRecords(open []idempotency.Record, s Site, now time.Time) []Finding {
 	n := 0
 	var oldest idempotency.Record
 	for _, r := range open {
-		if r.ReceivesLeft == 0 && !(r.State == idempotency.Running && r.Lease.After(now)) {
+		if r.ReceivesLeft == 0 && r.Broken == "" && r.Purged.IsZero() && !(r.State == idempotency.Running && r.Lease.After(now)) {
 			if n++; oldest.ID == "" || r.Updated.Before(oldest.Updated) {
 				oldest = r
 			}

@@ -25,6 +25,7 @@ type Info struct {
 	TimeScale   int    `json:"time_scale"`
 	MaxReceives int    `json:"max_receives"`
 	Endpoints   string `json:"endpoints,omitempty"` // the policies, as they were given
+	Reconcile   string `json:"reconcile,omitempty"` // the accounts that reconcile lists, as they were given
 
 	EndpointSecrets map[string]string `json:"endpoint_secrets,omitempty"` // of the named endpoints, default left out
 }

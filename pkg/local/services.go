@@ -111,6 +111,6 @@ func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) 
 		return fmt.Errorf("store API key: %w", err)
 	}
 	i.Region, i.Table = Region, TableName
-	i.TimeScale, i.MaxReceives, i.Endpoints = o.TimeScale, o.MaxReceives, o.Endpoints
+	i.TimeScale, i.MaxReceives, i.Endpoints, i.Reconcile = o.TimeScale, o.MaxReceives, o.Endpoints, o.Reconcile
 	return nil
 }

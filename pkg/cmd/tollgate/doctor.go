@@ -26,7 +26,7 @@ type doctorCmd struct {
 
 // Help is what --help says beside the flags.
 func (doctorCmd) Help() string {
-	return `Looks at every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records that nobody tries any more, dead events, Stripe's key and endpoint, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see who answers.
+	return `Looks at every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records that nobody tries any more, dead events, rows that cannot be read (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see who answers.
 
   ok       as it should be
   warn     it works, but not for ever, or it could not be looked at
@@ -113,7 +113,9 @@ func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Chec
 		doctor.CheckWebhookSecret(vault, t.webhookSecretID, secrets.FaultOf),
 		doctor.CheckAPIKey(vault, t.apiKeySecretID, site),
 		doctor.CheckRecords(openRecords{reader}, site, time.Now),
+		doctor.CheckRows(openRecords{reader}),
 		doctor.CheckStripe(client, missing, site, time.Now),
+		doctor.CheckAccounts(configured{t}, client, missing),
 	)
 	switch {
 	case t.local:

@@ -127,6 +127,14 @@ func (o openRecords) Open(ctx context.Context) ([]idempotency.Record, bool, erro
 	return page.Records, page.Cursor != "", err
 }
 
+// maxRowsRead bounds the scan for broken rows.
+const maxRowsRead = 50_000
+
+func (o openRecords) Broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error) {
+	page, err := o.reader.List(ctx, dynamostore.ListRequest{Status: dynamostore.Broken, Limit: maxOpenRecords, MaxRead: maxRowsRead})
+	return page.Records, page.Read, page.Cursor != "", err
+}
+
 // endpointPlan compares the endpoint at Stripe as tollgate endpoint status does.
 type endpointPlan struct {
 	app   *app

@@ -34,6 +34,7 @@ type deployed struct {
 	denied  string        // a path or an action that these credentials may not use
 
 	variables map[string]string // of every function
+	has       *stripeHas
 
 	mu     sync.Mutex
 	signed map[string]bool // for which services requests were
@@ -76,8 +77,8 @@ func newDeployed(t *testing.T) *deployed {
 		_, err := sdksecrets.NewFromConfig(c).CreateSecret(t.Context(), &sdksecrets.CreateSecretInput{Name: &id, SecretString: &value})
 		check(t, err)
 	}
-	has := withStripe(t, s)
-	has.bodies["/v1/events"] = `{"object":"list","data":[],"has_more":false,"url":"/v1/events"}`
+	d.has = withStripe(t, s)
+	d.has.bodies["/v1/events"] = `{"object":"list","data":[],"has_more":false,"url":"/v1/events"}`
 	d.env = map[string]string{
 		"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_DLQ_URL": dead, "TOLLGATE_STRIPE_URL": s.info.StripeURL,
 		"TOLLGATE_WEBHOOK_SECRET_ID": "webhook", "TOLLGATE_API_KEY_SECRET_ID": "key",
@@ -158,7 +159,7 @@ func TestDoctorOfAStage(t *testing.T) {
 	for name, want := range map[string]doctor.Status{
 		"target": doctor.OK, "table": doctor.OK, "table expiry": doctor.OK, "dead-letter queue": doctor.OK, "queue depth": doctor.OK, "dead letters": doctor.OK,
 		"function ingest": doctor.OK, "function consumer": doctor.OK, "function reconcile": doctor.OK, "trigger": doctor.OK, "alarms": doctor.OK,
-		"signing secrets": doctor.OK, "api key": doctor.OK, "records": doctor.OK, "dead events": doctor.OK, "stripe": doctor.OK, "clock": doctor.OK,
+		"signing secrets": doctor.OK, "api key": doctor.OK, "records": doctor.OK, "dead events": doctor.OK, "rows": doctor.OK, "stripe": doctor.OK, "accounts": doctor.OK, "clock": doctor.OK,
 		"table recovery": doctor.Warn, // the embedded table cannot be restored
 		"endpoint":       doctor.Warn, // its URL is not known here
 		"reconcile":      doctor.Warn, // no pass yet
@@ -208,6 +209,61 @@ func TestDoctorOfALocalSystem(t *testing.T) {
 	}
 	if got.code != exitFailed || s.table() != before {
 		t.Errorf("exit %d, or the table changed", got.code)
+	}
+}
+
+// TestDoctorNamesBrokenRows of each kind, and is well with the rows beside them.
+func TestDoctorNamesBrokenRows(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.failed("evt_dead", "invoice.paid", "handler", "no plan", 0)
+	rows := func() (f doctor.Finding) {
+		for _, f = range lines[doctor.Finding](t, s.tollgate("doctor", "--json").out) {
+			if f.Name == "rows" {
+				return f
+			}
+		}
+		t.Fatal("no finding about rows")
+		return f
+	}
+	if f := rows(); f.Status != doctor.OK {
+		t.Errorf("%+v", f)
+	}
+	word := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	one := &types.AttributeValueMemberN{Value: "1"}
+	s.row("evt_malformed", map[string]types.AttributeValue{"st": word("DONE"), "att": word("one")})
+	s.row("evt_leaseless", map[string]types.AttributeValue{"st": word("RUNNING"), "att": one, "own": word("x"), "ident": word("x")})
+	s.row("evt_strange", map[string]types.AttributeValue{"st": word("PAUSED"), "att": one})
+	f := rows()
+	if f.Status != doctor.Fail || !strings.HasPrefix(f.Detail, "3 cannot be read") {
+		t.Errorf("%+v", f)
+	}
+	for _, id := range []string{"evt_malformed", "evt_leaseless", "evt_strange"} {
+		if !strings.Contains(f.Detail, id) {
+			t.Errorf("%s is not named: %s", id, f.Detail)
+		}
+	}
+	if strings.Contains(f.Detail, "evt_dead") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestDoctorComparesAccounts of the deployed functions with the key's own, and with their endpoints.
+func TestDoctorComparesAccounts(t *testing.T) {
+	d := newDeployed(t)
+	d.has.bodies["/v1/account"] = `{"id":"acct_ours","object":"account"}`
+	for _, tt := range []struct{ reconcile, endpoints, says string }{
+		{`{"-":"default","acct_1":"default"}`, "", ""},
+		{`{"acct_ours":"default"}`, "", "names acct_ours, which is the key's own account"},
+		{`{"acct_us":"connect"}`, policiesOfTest, "an event whose delivery is lost never comes"},
+		{`{"acct_1":`, "", "not one JSON object"},
+	} {
+		d.variables = map[string]string{"TOLLGATE_RECONCILE": tt.reconcile, "TOLLGATE_ENDPOINTS": tt.endpoints}
+		got := d.doctor("--json")
+		want := map[bool]doctor.Status{true: doctor.OK, false: doctor.Fail}[tt.says == ""]
+		if have := statuses(t, got.out)["accounts"]; have != want || !strings.Contains(strings.ReplaceAll(got.out, `\"`, `"`), tt.says) {
+			t.Errorf("%s: %s\n%s", tt.reconcile, have, got.out)
+		}
 	}
 }
 

@@ -9,17 +9,19 @@ import (
 	"slices"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/doctor"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
+	"tollgate/pkg/ingest"
 	"tollgate/pkg/policy"
 )
 
-// consumerVariable reads a variable of the deployed consumer function, "" when it has none.
-func (t target) consumerVariable(ctx context.Context, name string) (string, error) {
-	function := prefixOf(t) + "-consumer"
-	raw, err := awsCall(ctx, t.aws, "lambda", http.MethodGet, "/2015-03-31/functions/"+url.PathEscape(function)+"/configuration", "")
+// variables reads the environment of one of the target's deployed functions.
+func (t target) variables(ctx context.Context, function string) (map[string]string, error) {
+	name := prefixOf(t) + "-" + function
+	raw, err := awsCall(ctx, t.aws, "lambda", http.MethodGet, "/2015-03-31/functions/"+url.PathEscape(name)+"/configuration", "")
 	if err != nil {
-		return "", fmt.Errorf("read environment of function %s: %w", function, err)
+		return nil, fmt.Errorf("read environment of function %s: %w", name, err)
 	}
 	var is struct {
 		FunctionName string
@@ -29,24 +31,52 @@ func (t target) consumerVariable(ctx context.Context, name string) (string, erro
 		}
 	}
 	if err := json.Unmarshal(raw, &is); err != nil || is.FunctionName == "" {
-		return "", fmt.Errorf("read environment of function %s: the answer is not the JSON of Lambda", function)
+		return nil, fmt.Errorf("read environment of function %s: the answer is not the JSON of Lambda", name)
 	}
 	if is.Environment.Error != nil {
-		return "", fmt.Errorf("read environment of function %s: %s", function, is.Environment.Error.Message)
+		return nil, fmt.Errorf("read environment of function %s: %s", name, is.Environment.Error.Message)
 	}
-	return is.Environment.Variables[name], nil
+	return is.Environment.Variables, nil
 }
 
 // policies are those of the target's endpoints, as its consumer has them.
 func (t target) policies(ctx context.Context) (map[string]policy.Policy, error) {
-	text, err := t.endpoints, error(nil)
-	if !t.local {
-		text, err = t.consumerVariable(ctx, "TOLLGATE_ENDPOINTS")
+	if t.local {
+		return config.ParseEndpoints(t.endpoints)
 	}
+	variables, err := t.variables(ctx, "consumer")
 	if err != nil {
 		return nil, err
 	}
-	return config.ParseEndpoints(text)
+	return config.ParseEndpoints(variables["TOLLGATE_ENDPOINTS"])
+}
+
+// configured reads the accounts and policies of the target's functions for doctor.
+type configured struct{ target target }
+
+// Accounts reads them; accounts that are not configured are the key's own alone.
+func (c configured) Accounts(ctx context.Context) (a doctor.Accounts, err error) {
+	if a.Consumer, err = c.target.policies(ctx); err != nil {
+		return a, err
+	}
+	listed, endpoints := c.target.reconciled, c.target.endpoints
+	if !c.target.local {
+		variables, err := c.target.variables(ctx, "reconcile")
+		if err != nil {
+			return a, err
+		}
+		listed, endpoints = variables["TOLLGATE_RECONCILE"], variables["TOLLGATE_ENDPOINTS"]
+	}
+	if a.Reconcile, err = config.ParseEndpoints(endpoints); err == nil {
+		a.Reconciled, err = config.ParseAccounts(listed)
+	}
+	if err != nil {
+		return a, fmt.Errorf("%w: of reconcile: %w", doctor.ErrConfiguration, err)
+	}
+	if a.Reconciled == nil {
+		a.Reconciled = map[string]string{"": ingest.DefaultEndpoint}
+	}
+	return a, nil
 }
 
 // excludes reports whether the policy of an event's endpoint excludes it, as the consumer

@@ -45,6 +45,7 @@ type target struct {
 
 	endpointSecrets map[string]string // the same for endpoints other than default
 	endpoints       string            // the policies, of a local system only
+	reconciled      string            // the accounts that reconcile lists, of a local system only
 }
 
 // target finds the system: the stack that is named, else the system that the environment
@@ -109,7 +110,7 @@ func (a *app) localTarget(ctx context.Context) (target, error) {
 		name: "the local system in " + a.data, aws: c,
 		table: i.Table, queueURL: i.QueueURL, dlqURL: i.DLQURL,
 		timeScale: i.TimeScale, maxReceives: i.MaxReceives,
-		url: i.URL, secret: i.Secret, endpointSecrets: i.EndpointSecrets, endpoints: i.Endpoints, local: true,
+		url: i.URL, secret: i.Secret, endpointSecrets: i.EndpointSecrets, endpoints: i.Endpoints, reconciled: i.Reconcile, local: true,
 		stripeURL: i.StripeURL, webhookSecretID: local.WebhookSecretID, apiKeySecretID: local.APIKeySecretID,
 	}, nil
 }

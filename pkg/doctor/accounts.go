@@ -1,0 +1,90 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+
+	"tollgate/pkg/policy"
+	"tollgate/pkg/reconcile"
+)
+
+// Accounts is what the functions are configured with.
+type Accounts struct {
+	Reconciled map[string]string        // the endpoint by account that reconcile lists, "" for the key's own
+	Reconcile  map[string]policy.Policy // by endpoint, as reconcile reads them
+	Consumer   map[string]policy.Policy // as the consumer does
+}
+
+// ErrConfiguration says that a function's variables are not in their form.
+var ErrConfiguration = errors.New("the configuration cannot be read")
+
+// Configuration reads what the functions are configured with.
+type Configuration interface {
+	// Accounts wraps [ErrConfiguration] when the variables were read and make no sense.
+	Accounts(ctx context.Context) (Accounts, error)
+}
+
+// AccountOwner is Stripe's API with the system's key.
+type AccountOwner interface {
+	// OwnAccount returns the id of the account that the key is of.
+	OwnAccount(ctx context.Context) (string, error)
+	// Livemode reports the key's mode.
+	Livemode(ctx context.Context) (bool, error)
+}
+
+const accountsVariable = "TOLLGATE_RECONCILE"
+
+// CheckAccounts wants accounts that reconcile lists under the identity that their webhooks
+// have, and under endpoints that take them. Without a key, missing says why there is none.
+func CheckAccounts(c Configuration, stripe AccountOwner, missing error) Check {
+	return func(ctx context.Context) []Finding {
+		f := findings{name: "accounts"}
+		a, err := c.Accounts(ctx)
+		if errors.Is(err, ErrConfiguration) {
+			f.fail("mend the stack's options endpoints and reconcile, and deploy again", "%v", err)
+			return f.list
+		}
+		if err != nil {
+			return unknown(f.name, err, "lambda:GetFunctionConfiguration, of functions whose environment can be read")
+		}
+		if len(a.Reconcile)+len(a.Consumer) > 0 && !reflect.DeepEqual(a.Reconcile, a.Consumer) {
+			f.fail(redeploy, "reconcile and consumer have different endpoints: what reconcile sends and the consumer excludes comes again at every pass")
+		}
+		if missing != nil {
+			f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "the key's own account and mode are not known: %v", missing)
+			return f.list
+		}
+		ownAccount(ctx, &f, a, stripe)
+		live, err := stripe.Livemode(ctx)
+		if err != nil {
+			f.warn("is the key the right one?", "its mode is not known: %v", err)
+			return f.list
+		}
+		for _, e := range reconcile.Excluded(a.Reconciled, a.Reconcile, live) {
+			f.fail("let the endpoint take the account, or give the account another endpoint in "+accountsVariable,
+				"%s, under which %s lists it: an event whose delivery is lost never comes", e.Text, accountsVariable)
+		}
+		return f.or("%d listed, each under an endpoint that takes it", len(a.Reconciled))
+	}
+}
+
+// ownAccount fails for the key's own account under its id: its webhooks carry no account, so
+// that both ways of one event make two identities.
+func ownAccount(ctx context.Context, f *findings, a Accounts, stripe AccountOwner) {
+	named := slices.DeleteFunc(slices.Sorted(maps.Keys(a.Reconciled)), func(account string) bool { return account == "" })
+	if len(named) == 0 {
+		return
+	}
+	own, err := stripe.OwnAccount(ctx)
+	if err != nil {
+		f.warn("give the key the permission to read its account, or compare by hand", "%s names accounts by id, and whether one is the key's own is not known: %v", accountsVariable, err)
+		return
+	}
+	if slices.Contains(named, own) {
+		f.fail(`write "-" for it; tollgate events reidentify mends records that were made under it`,
+			"%s names %s, which is the key's own account: its webhooks carry no account, so an event that comes both ways is corrupt and never handled", accountsVariable, own)
+	}
+}

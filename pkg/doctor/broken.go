@@ -1,0 +1,46 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tollgate/pkg/idempotency"
+)
+
+// Rows looks for rows that are no records.
+type Rows interface {
+	// Broken returns rows that cannot be read as records; read is how many rows it looked
+	// at, and more says that there are others.
+	Broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error)
+}
+
+// maxNamed is how many rows a finding names.
+const maxNamed = 5
+
+// CheckRows wants rows that this system has written: of another type, without a lease while
+// running, or in an unknown state they end their events, and no other.
+func CheckRows(r Rows) Check {
+	return func(ctx context.Context) []Finding {
+		f := findings{name: "rows"}
+		broken, read, more, err := r.Broken(ctx)
+		if err != nil {
+			return unknown(f.name, err, "dynamodb:Scan on the table")
+		}
+		if len(broken) > 0 {
+			var named []string
+			for _, b := range broken[:min(len(broken), maxNamed)] {
+				named = append(named, fmt.Sprintf("%s (%s)", b.ID, b.Broken))
+			}
+			if len(broken) > maxNamed {
+				named = append(named, "…")
+			}
+			f.fail("something else wrote them: mend each by hand (key "+idempotency.KeyPrefix+"<event>), then tollgate redrive; tollgate events list --status broken lists them",
+				"%d cannot be read as records, so that their events are never handled: %s", len(broken), strings.Join(named, ", "))
+		}
+		if more {
+			f.warn("tollgate events list --status broken --max-read 1000000 reads on", "%d were read, and there are more", read)
+		}
+		return f.or("all %d can be read", read)
+	}
+}
