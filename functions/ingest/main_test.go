@@ -311,7 +311,7 @@ func TestOurFaultsAreErrors(t *testing.T) {
 		{"secrets down from the start", "", func(w *world) { w.secretDown = true }, 0},
 		{"secret is no JSON", "", func(w *world) { w.secret = "whsec_old" }, 0},
 		{"endpoint without a secret", "/empty", func(*world) {}, 0},
-		{"only unusable secrets", "", func(w *world) { w.secret = `{"default":["","whsec_a\n","sk_1"]}` }, 0},
+		{"only unusable secrets", "", func(w *world) { w.secret = `{"default":["","whsec_a b","sk_1"]}` }, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

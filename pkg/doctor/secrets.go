@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/registration"
 )
 
 // Secrets reads what Secrets Manager has.
@@ -18,8 +19,8 @@ type Secrets interface {
 }
 
 // CheckWebhookSecret wants usable signing secrets for the endpoint default, and no broken
-// one for any. faultOf says why a secret cannot be used, "" if it can. No value is shown.
-func CheckWebhookSecret(s Secrets, id string, faultOf func(string) string) Check {
+// one for any. No value is shown.
+func CheckWebhookSecret(s Secrets, id string) Check {
 	const do = "tollgate endpoint apply, or put {\"default\":[\"whsec_…\"]} into the secret"
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "signing secrets"}
@@ -41,7 +42,7 @@ func CheckWebhookSecret(s Secrets, id string, faultOf func(string) string) Check
 		}
 		n := 0
 		for _, name := range slices.Sorted(maps.Keys(all)) {
-			n += entries(&f, name, all[name], faultOf)
+			n += entries(&f, name, all[name])
 		}
 		if _, ok := all["default"]; !ok {
 			f.warn(do, "endpoint default has no secrets: deliveries to its path are answered 404")
@@ -51,25 +52,20 @@ func CheckWebhookSecret(s Secrets, id string, faultOf func(string) string) Check
 }
 
 // entries judges one endpoint's list and returns how many can be used.
-func entries(f *findings, name string, raw json.RawMessage, faultOf func(string) string) (usable int) {
+func entries(f *findings, name string, raw json.RawMessage) (usable int) {
 	const do = "put a list of whole secrets there, as Stripe shows them: [\"whsec_…\"]"
 	if !event.ValidEndpoint(name) {
 		f.fail(do, "%+.40q is no endpoint's name: 1 to 32 of a-z, 0-9 and -", name)
 		return 0
 	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
+	list, err := registration.ReadEntries(raw)
+	if err != nil {
 		f.fail(do, "endpoint %s has no list of secrets", name)
 		return 0
 	}
 	for i, e := range list {
-		var secret string
-		fault := "it is not a text"
-		if json.Unmarshal(e, &secret) == nil {
-			fault = faultOf(secret)
-		}
-		if fault != "" {
-			f.fail(do, "endpoint %s, secret %d is dropped: %s", name, i+1, fault)
+		if e.Fault != "" {
+			f.fail(do, "endpoint %s, secret %d is dropped: %s", name, i+1, e.Fault)
 			continue
 		}
 		usable++

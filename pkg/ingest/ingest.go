@@ -135,8 +135,12 @@ func (h *Handler) refuse(r Request) Reason {
 
 // verify checks the delivery against the secrets that are known, and once more when
 // newer ones could change the answer: a secret may have been rolled or an endpoint
-// added since they were fetched.
+// added since they were fetched. A header that no secret could verify is refused before: a
+// stranger must not find out that an endpoint has none, nor page us for it.
 func (h *Handler) verify(ctx context.Context, r Request) (verify.Result, error) {
+	if err := verify.Header(r.Signature, h.tolerance); err != nil {
+		return verify.Result{}, err
+	}
 	secrets, err := h.secrets.Active(ctx, r.Endpoint)
 	var got verify.Result
 	if err == nil {

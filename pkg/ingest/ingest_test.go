@@ -189,6 +189,35 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestRefusedWithoutASecret: what no secret could verify is a stranger's fault and asks for no
+// newer secrets, even where we have none.
+func TestRefusedWithoutASecret(t *testing.T) {
+	stale := signed(body, oldSecret, time.Now().Add(-time.Hour)).Signature
+	for name, c := range map[string]struct {
+		signature string
+		want      Reason // "": our fault
+	}{
+		"no signature": {"", Missing}, "garbage": {"garbage", Malformed}, "stale": {stale, TooOld},
+		"signed": {signed(body, oldSecret, time.Now()).Signature, ""},
+	} {
+		for endpoint, known := range map[string]map[string][]string{"empty": {"empty": {}}, "not fetched": nil} {
+			t.Run(name+", "+endpoint, func(t *testing.T) {
+				b := setup(t, func(_ *Config, b *bundle) {
+					if b.secrets.known = known; known == nil {
+						b.secrets.err = errors.New("down")
+					}
+				})
+				r := signed(body, oldSecret, time.Now())
+				r.Endpoint, r.Signature = "empty", c.signature
+				got, err := b.handler.Handle(t.Context(), r)
+				if (err != nil) != (c.want == "") || got.Reason != c.want || c.want != "" && b.secrets.refetches != 0 {
+					t.Errorf("answer %+v, error %v after %d refetches; want %q", got, err, b.secrets.refetches, c.want)
+				}
+			})
+		}
+	}
+}
+
 func TestAccepted(t *testing.T) {
 	pad := strings.Repeat(" ", limits.MaxBody-len(body))
 	cases := []struct {

@@ -7,9 +7,13 @@ const (
 	MetricNamespace = "Tollgate"
 	DimensionStage  = "stage"
 
-	MetricReceived   = "Received"   // deliveries that reached ingest
-	MetricRejected   = "Rejected"   // deliveries refused; also by DimensionReason
-	MetricEnqueued   = "Enqueued"   // deliveries whose event is on the queue
+	MetricReceived = "Received" // deliveries that reached ingest
+	MetricRejected = "Rejected" // deliveries refused; also by DimensionReason
+	MetricEnqueued = "Enqueued" // deliveries whose event is on the queue
+	// MetricSecretUnusable counts fetches of the webhook secret in which an endpoint's list has
+	// no usable secret; the known one serves on.
+	MetricSecretUnusable = "SecretUnusable"
+
 	MetricVerifiedBy = "VerifiedBy" // by DimensionSecret only: which of the endpoint's secrets held, "0" for the first
 
 	MetricDone         = "Done"         // events whose record became done

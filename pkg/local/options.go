@@ -11,7 +11,7 @@ import (
 
 	"tollgate/pkg/config"
 	"tollgate/pkg/limits"
-	"tollgate/pkg/secrets"
+	"tollgate/pkg/registration"
 )
 
 // Options say how the local system runs. The zero value of each field is its default.
@@ -94,7 +94,7 @@ func (o Options) validate() error {
 		errs = append(errs, errors.New("the Stripe API key is a live one: use a test key, or say --allow-live"))
 	}
 	for _, s := range o.WebhookSecrets {
-		if fault := secrets.FaultOf(s); fault != "" {
+		if fault := registration.FaultOf(s); fault != "" {
 			errs = append(errs, errors.New("a webhook secret cannot be used: "+fault))
 		}
 	}

@@ -204,7 +204,7 @@ func TestApplyUpdates(t *testing.T) {
 
 // An endpoint is not created when its secret could not be stored anyway.
 func TestNothingIsCreatedForABrokenVault(t *testing.T) {
-	for _, stored := range []string{`whsec_text`, `{"default":"whsec_text"}`} {
+	for _, stored := range []string{`whsec_text`, `{"default":{"a":"whsec_text"}}`} {
 		w := newWorld()
 		w.write(stored)
 		_, err := w.applier("run1").Apply(t.Context(), Make(wanted(), nil, Known{}))

@@ -44,22 +44,26 @@ func (s Stored) Names() int { return len(s.byName) }
 func (s Stored) Of(name string) (list []Secret, err error) {
 	raw, err := s.list(name)
 	for _, r := range raw {
-		if text := textOf(r); usable(text) {
-			list = append(list, NewSecret(text))
+		if e := entryOf(r); e.Fault == "" {
+			list = append(list, NewSecret(e.Text))
 		}
 	}
 	return list, err
 }
 
-func usable(text string) bool {
-	const prefix = "whsec_"
-	return strings.HasPrefix(text, prefix) && text != prefix && !strings.ContainsFunc(text, unicode.IsSpace)
-}
-
-func (s Stored) list(name string) (list []json.RawMessage, err error) {
+func (s Stored) list(name string) ([]json.RawMessage, error) {
 	raw, there := s.byName[name]
 	if !there {
 		return nil, nil
+	}
+	return listOf(raw)
+}
+
+// listOf takes one text for a list of one: the console's key/value editor writes that.
+func listOf(raw json.RawMessage) (list []json.RawMessage, err error) {
+	var text string
+	if string(raw) != "null" && json.Unmarshal(raw, &text) == nil {
+		return []json.RawMessage{raw}, nil
 	}
 	if json.Unmarshal(raw, &list) != nil {
 		return nil, errStored
@@ -67,11 +71,50 @@ func (s Stored) list(name string) (list []json.RawMessage, err error) {
 	return list, nil
 }
 
-func textOf(raw json.RawMessage) (text string) {
-	if json.Unmarshal(raw, &text) != nil {
-		return ""
+// Entry is one stored signing secret.
+type Entry struct {
+	Text  string // without white space at its ends
+	Fault string // why it cannot be used, "" if it can
+}
+
+// ReadEntries reads what is stored for one endpoint, a list of texts or one text. An error
+// quotes nothing of it.
+func ReadEntries(raw json.RawMessage) ([]Entry, error) {
+	list, err := listOf(raw)
+	entries := make([]Entry, len(list))
+	for i, r := range list {
+		entries[i] = entryOf(r)
 	}
-	return text
+	return entries, err
+}
+
+func entryOf(raw json.RawMessage) Entry {
+	var text *string
+	if json.Unmarshal(raw, &text) != nil || text == nil {
+		return Entry{Fault: "it is not a string"}
+	}
+	trimmed := strings.TrimSpace(*text)
+	return Entry{Text: trimmed, Fault: FaultOf(trimmed)}
+}
+
+// prefix starts every signing secret that Stripe hands out.
+const prefix = "whsec_"
+
+// FaultOf returns why a signing secret cannot be used, "" if it can. An empty secret verifies
+// whatever anybody signs; white space and what is not seen come from copying, or from a key
+// pressed at a prompt that shows nothing, and verify nothing.
+func FaultOf(secret string) string {
+	switch {
+	case secret == "":
+		return "it is empty"
+	case strings.ContainsFunc(secret, unicode.IsSpace):
+		return "it has white space"
+	case strings.ContainsFunc(secret, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "it has characters that are not seen"
+	case !strings.HasPrefix(secret, prefix) || secret == prefix:
+		return "it does not start with " + prefix
+	}
+	return ""
 }
 
 // Edit makes a new stored value of an old one. It gives the same value for what it made
@@ -105,7 +148,7 @@ func Drop(name string, old []Secret) Edit {
 
 func dropped(list []json.RawMessage, old []Secret) []json.RawMessage {
 	return slices.DeleteFunc(slices.Clone(list), func(raw json.RawMessage) bool {
-		return slices.ContainsFunc(old, func(o Secret) bool { return o.Reveal() == textOf(raw) })
+		return slices.ContainsFunc(old, func(o Secret) bool { return o.Reveal() == entryOf(raw).Text })
 	})
 }
 

@@ -20,7 +20,7 @@ func NewAPIKey(c Config) (*APIKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &APIKey{cache: newCache(c, func(ctx context.Context) (string, error) {
+	return &APIKey{cache: newCache(c, func(ctx context.Context, _ string) (string, error) {
 		text, err := fetch(ctx, c.API, c.ID)
 		if errors.Is(err, errAbsent) {
 			return "", nil

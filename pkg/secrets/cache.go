@@ -38,7 +38,7 @@ func (c Config) withDefaults() (Config, error) {
 
 // cache keeps the last value that could be fetched. Times are taken when a fetch ends.
 type cache[T any] struct {
-	fetch  func(context.Context) (T, error)
+	fetch  func(ctx context.Context, known T) (T, error)
 	limits limits.Limits
 	first  time.Duration // bounds a fetch while nothing is known
 	log    *slog.Logger
@@ -53,7 +53,7 @@ type cache[T any] struct {
 	unplanned time.Time // when a fetch before its time is next allowed
 }
 
-func newCache[T any](c Config, fetch func(context.Context) (T, error)) *cache[T] {
+func newCache[T any](c Config, fetch func(context.Context, T) (T, error)) *cache[T] {
 	return &cache[T]{fetch: fetch, limits: c.Limits, first: c.First, log: c.Logger, turn: make(chan struct{}, 1)}
 }
 
@@ -91,12 +91,13 @@ func (c *cache[T]) refresh(ctx context.Context, from *time.Time, ended func()) (
 		deadline = c.first
 	}
 	need = c.fetches == seen && wanted()
+	known := c.value
 	c.mu.Unlock()
 	if need {
 		// Others wait for this fetch: it does not end with the request that began it.
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 		defer cancel()
-		value, err := c.fetch(bounded)
+		value, err := c.fetch(bounded, known)
 		c.keep(value, err, ended)
 	}
 	return c.last(nil)

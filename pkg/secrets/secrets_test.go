@@ -20,6 +20,8 @@ import (
 	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/registration"
+	"tollgate/pkg/telemetry"
 )
 
 const both = `{"default":["whsec_new","whsec_old"],"eu":["whsec_eu"]}`
@@ -116,17 +118,19 @@ func TestParse(t *testing.T) {
 		{"empty list", `{"default":[]}`, map[string][]string{"default": {}}, 0},
 		{"null list", `{"default":null}`, map[string][]string{"default": {}}, 0},
 		{"empty entry", `{"default":["","whsec_a"]}`, map[string][]string{"default": {"whsec_a"}}, 1},
-		{"trailing newline", `{"default":["whsec_a\n"]}`, map[string][]string{"default": {}}, 1},
-		{"leading space", `{"default":[" whsec_a"]}`, map[string][]string{"default": {}}, 1},
+		{"trailing newline", `{"default":["whsec_a\n"]}`, map[string][]string{"default": {"whsec_a"}}, 0},
+		{"leading space", `{"default":[" whsec_a"]}`, map[string][]string{"default": {"whsec_a"}}, 0},
 		{"space inside", `{"default":["whsec_a b"]}`, map[string][]string{"default": {}}, 1},
-		{"no-break space", `{"default":["whsec_a\u00a0"]}`, map[string][]string{"default": {}}, 1},
+		{"no-break space", `{"default":["whsec_a\u00a0"]}`, map[string][]string{"default": {"whsec_a"}}, 0},
 		{"a key of the cursor", `{"default":["whsec_a\u001b[D"]}`, map[string][]string{"default": {}}, 1},
 		{"space of no width", `{"default":["whsec_\u200ba"]}`, map[string][]string{"default": {}}, 1},
 		{"another kind of key", `{"default":["sk_live_SENSITIVE"]}`, map[string][]string{"default": {}}, 1},
 		{"prefix alone", `{"default":["whsec_"]}`, map[string][]string{"default": {}}, 1},
 		{"number", `{"default":[5,"whsec_a"]}`, map[string][]string{"default": {"whsec_a"}}, 1},
 		{"null entry", `{"default":[null]}`, map[string][]string{"default": {}}, 1},
-		{"a string for a list", `{"default":"whsec_SENSITIVE","eu":["whsec_a"]}`, map[string][]string{"default": {}, "eu": {"whsec_a"}}, 1},
+		{"a string for a list", `{"default":"whsec_b\n","eu":["whsec_a"]}`, map[string][]string{"default": {"whsec_b"}, "eu": {"whsec_a"}}, 0},
+		{"another string for a list", `{"default":"SENSITIVE","eu":["whsec_a"]}`, map[string][]string{"default": {}, "eu": {"whsec_a"}}, 1},
+		{"an object for a list", `{"default":{"a":"whsec_SENSITIVE"},"eu":["whsec_a"]}`, map[string][]string{"default": {}, "eu": {"whsec_a"}}, 1},
 		{"secret for a name", `{"whsec_SENSITIVE":["whsec_a"]}`, nil, 1},
 		{"not JSON", `whsec_SENSITIVE`, nil, 0},
 		{"null", `null`, nil, 0},
@@ -164,7 +168,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("endpoint %q", endpoint)
 			}
 			for _, s := range list {
-				if len(s) <= len(prefix) || strings.TrimSpace(s) != s || !strings.HasPrefix(s, prefix) {
+				if registration.FaultOf(s) != "" {
 					t.Fatalf("unusable secret %q passed", s)
 				}
 			}
@@ -234,6 +238,46 @@ func TestBrokenValueDoesNotReplaceAGoodOne(t *testing.T) {
 		got, err = w.Active(t.Context(), "eu")
 		expect(t, got, err, "whsec_eu")
 	})
+}
+
+// TestUnusableListDoesNotReplaceAGoodOne: an endpoint whose new list has nothing usable keeps
+// its own; the others get theirs.
+func TestUnusableListDoesNotReplaceAGoodOne(t *testing.T) {
+	for name, list := range map[string]string{
+		"empty": `[]`, "null": `null`, "no secrets": `["sk_live_SENSITIVE",5]`, "another string": `"SENSITIVE"`, "an object": `{}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := serving(both)
+				var log bytes.Buffer
+				w, err := NewWebhook(Config{API: api, ID: "w", Logger: telemetry.Logger(&log, "ingest", "test", slog.LevelInfo)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = w.Active(t.Context(), "eu")
+				api.set(`{"default":`+list+`,"eu":["whsec_next"]}`, nil)
+				for range 3 { // the bad list is read three times
+					<-time.After(limits.AWS().SecretTTL)
+					got, err := w.Active(t.Context(), "default")
+					expect(t, got, err, "whsec_new", "whsec_old")
+				}
+				got, err := w.Active(t.Context(), "eu")
+				expect(t, got, err, "whsec_next")
+				if n := strings.Count(log.String(), `"`+limits.MetricSecretUnusable+`":1`); n != 3 || strings.Contains(log.String(), "SENSITIVE") {
+					t.Errorf("counted %d times, want 3: %s", n, &log)
+				}
+				api.set(`{"default":"whsec_good","eu":["whsec_next"]}`, nil)
+				<-time.After(limits.AWS().SecretTTL)
+				got, err = w.Active(t.Context(), "default")
+				expect(t, got, err, "whsec_good")
+				api.set(`{"eu":["whsec_next"]}`, nil)
+				<-time.After(limits.AWS().SecretTTL)
+				if _, err = w.Active(t.Context(), "default"); !errors.Is(err, ingest.ErrUnknownEndpoint) {
+					t.Errorf("error %v for an endpoint that is no longer named", err)
+				}
+			})
+		})
+	}
 }
 
 func TestDownFromTheStart(t *testing.T) {

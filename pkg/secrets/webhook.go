@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
+	"tollgate/pkg/registration"
 )
 
 // API is the one call of Secrets Manager that is used here.
@@ -33,12 +32,13 @@ func NewWebhook(c Config) (*Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Webhook{cache: newCache(c, func(ctx context.Context) (map[string][]string, error) {
+	return &Webhook{cache: newCache(c, func(ctx context.Context, known map[string][]string) (map[string][]string, error) {
 		text, err := fetch(ctx, c.API, c.ID)
 		if err != nil {
 			return nil, err
 		}
-		return parse(text, c.Logger)
+		all, err := parse(text, c.Logger)
+		return keepGood(known, all, c.Logger), err
 	})}, nil
 }
 
@@ -88,20 +88,20 @@ func fetch(ctx context.Context, api API, id string) (string, error) {
 // parse reads the webhook secret. What is wrong with one entry costs only that entry;
 // each is named in the log by its place, never by its value. A secret that names no
 // endpoint at all is a fault of ours, though it is JSON: with it every delivery would be
-// answered as a stranger's, and nobody paged.
+// answered as a stranger's, without an alarm.
 func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil || raw == nil {
 		return nil, errors.New(`read webhook secret: it is not JSON of the form {"default":["whsec_…"]}`)
 	}
 	all := make(map[string][]string, len(raw))
-	for endpoint, list := range raw {
+	for endpoint, stored := range raw {
 		if !event.ValidEndpoint(endpoint) {
 			log.Warn("webhook secret: an endpoint was dropped", "fault", "its name is not 1 to 32 of a-z, 0-9 and -")
 			continue
 		}
-		var entries []json.RawMessage
-		if err := json.Unmarshal(list, &entries); err != nil {
+		entries, err := registration.ReadEntries(stored)
+		if err != nil {
 			log.Warn("webhook secret: an endpoint has no list of secrets", "endpoint", endpoint)
 		}
 		all[endpoint] = usable(endpoint, entries, log)
@@ -112,39 +112,27 @@ func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	return all, nil
 }
 
-func usable(endpoint string, entries []json.RawMessage, log *slog.Logger) []string {
+func usable(endpoint string, entries []registration.Entry, log *slog.Logger) []string {
 	list := make([]string, 0, len(entries))
-	for i, raw := range entries {
-		var secret string
-		fault := "it is not a string"
-		if json.Unmarshal(raw, &secret) == nil {
-			fault = FaultOf(secret)
-		}
-		if fault != "" {
-			log.Warn("webhook secret: an entry was dropped", "endpoint", endpoint, "index", i, "fault", fault)
+	for i, e := range entries {
+		if e.Fault != "" {
+			log.Warn("webhook secret: an entry was dropped", "endpoint", endpoint, "index", i, "fault", e.Fault)
 			continue
 		}
-		list = append(list, secret)
+		list = append(list, e.Text)
 	}
 	return list
 }
 
-// prefix starts every signing secret that Stripe hands out.
-const prefix = "whsec_"
-
-// FaultOf returns why a signing secret cannot be used, "" if it can. An empty secret verifies
-// whatever anybody signs; white space and what is not seen come from copying, or from a key
-// pressed at a prompt that shows nothing, and verify nothing.
-func FaultOf(secret string) string {
-	switch {
-	case secret == "":
-		return "it is empty"
-	case strings.ContainsFunc(secret, unicode.IsSpace):
-		return "it has white space"
-	case strings.ContainsFunc(secret, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "it has characters that are not seen"
-	case !strings.HasPrefix(secret, prefix) || secret == prefix:
-		return "it does not start with " + prefix
+// keepGood gives each endpoint whose new list has no usable secret its known one. An endpoint
+// that is no longer named is gone.
+func keepGood(known, fetched map[string][]string, log *slog.Logger) map[string][]string {
+	for endpoint, list := range fetched {
+		if len(list) > 0 {
+			continue
+		}
+		fetched[endpoint] = known[endpoint]
+		log.Error("secret", "outcome", "unusable", "endpoint", endpoint, "kept", len(known[endpoint]))
 	}
-	return ""
+	return fetched
 }

@@ -11,6 +11,7 @@ import (
 const (
 	DeliveryMessage = "delivery" // ingest, one for each request
 	EventMessage    = "event"    // consumer, one for each message
+	SecretMessage   = "secret"   // ingest, one for each endpoint without a usable secret at a fetch
 
 	OutcomeKey    = "outcome"
 	ReasonKey     = limits.DimensionReason
@@ -67,6 +68,8 @@ func metricsOf(r slog.Record) []metric {
 		return ofOutbox(r)
 	case DeliveryMessage:
 		return ofDelivery(said(r))
+	case SecretMessage:
+		return []metric{{name: limits.MetricSecretUnusable, value: 1, unit: unitCount}}
 	case EventMessage:
 		return ofMessage(said(r))
 	default:

@@ -70,6 +70,19 @@ type Result struct {
 	SecretIndex int // which of Options.Secrets matched: tells when an old secret is out of use
 }
 
+// Header judges a header without a secret and without the body: it returns the [*Rejection]
+// of one that is missing, cannot be read or is too old, whatever it was signed with.
+func Header(header string, tolerance time.Duration) error {
+	if tolerance == 0 {
+		tolerance = Tolerance
+	}
+	err := webhook.ValidatePayloadWithTolerance(nil, header, "-", tolerance)
+	if err == nil || errors.Is(err, webhook.ErrNoValidSignature) {
+		return nil
+	}
+	return rejection(err, header, tolerance)
+}
+
 // Delivery verifies body, which must be the exact bytes that were received, against
 // header, the values of Stripe-Signature joined by commas, and reads the envelope.
 // The envelope shares body's memory. Errors are [*Rejection] and [ErrNoSecret].
@@ -113,19 +126,25 @@ func signedBy(body []byte, header string, o Options) (int, error) {
 			break
 		}
 	}
-	switch {
-	case errors.Is(err, ErrNoSecret):
+	if errors.Is(err, ErrNoSecret) {
 		return 0, err
-	case errors.Is(err, webhook.ErrNotSigned):
-		return 0, &Rejection{Reason: Missing, cause: err}
-	case errors.Is(err, webhook.ErrTooOld):
-		return 0, &Rejection{Reason: TooOld, cause: err}
-	case errors.Is(err, webhook.ErrNoValidSignature):
-		return 0, &Rejection{Reason: NoMatch, Fresh: fresh(header, o.Tolerance), cause: err}
-	case errors.Is(err, webhook.ErrInvalidHeader):
-		return 0, &Rejection{Reason: Malformed, cause: err}
 	}
-	return 0, &Rejection{Reason: Malformed, cause: fmt.Errorf("unknown answer of stripe-go: %w", err)}
+	return 0, rejection(err, header, o.Tolerance)
+}
+
+// rejection says an error of stripe-go in our words.
+func rejection(err error, header string, tolerance time.Duration) *Rejection {
+	switch {
+	case errors.Is(err, webhook.ErrNotSigned):
+		return &Rejection{Reason: Missing, cause: err}
+	case errors.Is(err, webhook.ErrTooOld):
+		return &Rejection{Reason: TooOld, cause: err}
+	case errors.Is(err, webhook.ErrNoValidSignature):
+		return &Rejection{Reason: NoMatch, Fresh: fresh(header, tolerance), cause: err}
+	case errors.Is(err, webhook.ErrInvalidHeader):
+		return &Rejection{Reason: Malformed, cause: err}
+	}
+	return &Rejection{Reason: Malformed, cause: fmt.Errorf("unknown answer of stripe-go: %w", err)}
 }
 
 func fresh(header string, tolerance time.Duration) bool {

@@ -367,3 +367,30 @@ func BenchmarkDelivery(b *testing.B) {
 		}
 	})
 }
+
+// TestHeaderAlone: the header's own faults are those that Delivery finds with any secret.
+func TestHeaderAloneAlone(t *testing.T) {
+	now := time.Now()
+	sign := func(at time.Time) string {
+		return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte("{}"), Secret: "whsec_any", Timestamp: at}).Header
+	}
+	for name, c := range map[string]struct {
+		header string
+		want   Reason // "": a secret decides
+	}{
+		"missing": {"", Missing}, "garbage": {"garbage", Malformed}, "stale": {sign(now.Add(-Tolerance - 2*time.Second)), TooOld},
+		"no time": {"v1=00", TooOld}, "good": {sign(now), ""}, "future": {sign(now.Add(time.Hour)), ""}, "no signature": {"t=1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := Header(c.header, 0)
+			no, rejected := errors.AsType[*Rejection](err)
+			if rejected != (c.want != "") || rejected && no.Reason != c.want || !rejected && err != nil {
+				t.Fatalf("%v, want %q", err, c.want)
+			}
+			_, err = Delivery([]byte("{}"), c.header, Options{Secrets: []string{"whsec_other"}})
+			if other, _ := errors.AsType[*Rejection](err); rejected && other.Reason != no.Reason {
+				t.Errorf("Delivery says %v", err)
+			}
+		})
+	}
+}

@@ -15,7 +15,6 @@ import (
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/limits"
-	"tollgate/pkg/secrets"
 )
 
 // doctorCmd checks the system.
@@ -110,7 +109,7 @@ func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Chec
 		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud, prefix))
 	}
 	checks = append(checks,
-		doctor.CheckWebhookSecret(vault, t.webhookSecretID, secrets.FaultOf),
+		doctor.CheckWebhookSecret(vault, t.webhookSecretID),
 		doctor.CheckAPIKey(vault, t.apiKeySecretID, site),
 		doctor.CheckRecords(openRecords{reader}, site, time.Now),
 		doctor.CheckRows(openRecords{reader}),

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"tollgate/pkg/registration"
-	"tollgate/pkg/secrets"
 )
 
 // maxSecretBytes bounds what is read as a secret.
@@ -169,7 +168,7 @@ func usable(text string) (registration.Secret, error) {
 	if len(text) > maxSecretBytes {
 		return registration.Secret{}, usage("what was read is no signing secret: it is too long")
 	}
-	if fault := secrets.FaultOf(text); fault != "" {
+	if fault := registration.FaultOf(text); fault != "" {
 		return registration.Secret{}, usage("what was read is no signing secret: %s", fault)
 	}
 	return registration.NewSecret(text), nil
