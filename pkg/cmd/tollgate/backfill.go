@@ -38,7 +38,7 @@ type backfillCmd struct {
 
 // Help is what --help says beside the flags.
 func (backfillCmd) Help() string {
-	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done though nothing would finish it. Dead letters stay where they are: see redrive. Running it twice is harmless, and so is running it beside reconcile.
+	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done though nothing would finish it. Dead letters stay where they are: see redrive. Running it twice is harmless, and so is running it beside reconcile. It goes back before the begin of an account's history; what the policy of --endpoint excludes, or its from, it does not send.
 
 Messages about states that were over 24 hours old by now, or that began before the begin of history, are held: nobody gets mail about last week. How many are held so far is printed, with --wait for all that was enqueued.
 
@@ -210,11 +210,15 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target, sent *se
 	if err != nil {
 		return nil, err
 	}
+	policies, err := t.policies(ctx)
+	if err != nil {
+		return nil, hint(err, "nothing is sent that its endpoint's policy excludes, so it must be known: give the credentials lambda:GetFunctionConfiguration on the consumer function")
+	}
 	l, queue := limits.Scaled(t.timeScale), sqs.NewFromConfig(t.aws)
 	return reconcile.New(reconcile.Config{
 		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
 		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1), sent},
-		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Limits: l,
+		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Policies: policies, Limits: l,
 		Logger: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 }
@@ -259,6 +263,8 @@ func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconci
 	switch {
 	case ctx.Err() != nil:
 		return done, hint(errors.New("interrupted: what was enqueued stays"), "run it again to go on: what is known by then is passed over")
+	case report.Nothing:
+		return done, hint(err, "--endpoint names another endpoint, whose policy takes the account in the key's mode")
 	case err != nil:
 		return done, err
 	case done.Deferred > 0:

@@ -107,6 +107,24 @@ func TestBackfill(t *testing.T) {
 	}
 }
 
+// TestBackfillKeepsToThePolicy of the endpoint that is named.
+func TestBackfillKeepsToThePolicy(t *testing.T) {
+	s := newSystem(t)
+	s.withStripe(map[int]string{1: "invoice.paid", 2: "invoice.paid", 40: "invoice.paid"})
+	s.info.Endpoints = fmt.Sprintf(`{"live":{"livemode":[true]},"late":{"from":%q}}`, time.Now().Add(-24*time.Hour).Format(time.RFC3339))
+	s.writeInfo()
+	a := s.withKey("backfill", "--since", "48h", "--endpoint", "live")
+	if a.code != exitFailed || !strings.Contains(a.err, `endpoint "live" does not take test events`) || !strings.Contains(a.err, "--endpoint") || len(s.takeAll()) != 0 {
+		t.Errorf("%+v", a)
+	}
+	a = s.withKey("backfill", "--since", "48h", "--endpoint", "late", "--json").ok(t)
+	var done backfilled
+	check(t, json.Unmarshal([]byte(a.out), &done))
+	if sent := len(s.takeAll()); done.Listed != 3 || done.Enqueued != 2 || done.Ignored != 1 || sent != 2 {
+		t.Errorf("%d sent, %+v", sent, done)
+	}
+}
+
 // takeAll takes every message off the queue.
 func (s *system) takeAll() (bodies []string) {
 	s.t.Helper()
