@@ -13,7 +13,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/outbox"
+	"tollgate/pkg/policy"
+	"tollgate/pkg/reconcile"
 	"tollgate/pkg/stripeapi"
 	"tollgate/pkg/telemetry"
 )
@@ -96,6 +100,65 @@ func TestPassWithoutKeySaysSo(t *testing.T) {
 	w, _ := wired(t)
 	if err := w.run(t.Context(), input{Task: "nightly"}); !errors.Is(err, stripeapi.ErrNoAPIKey) {
 		t.Errorf("error %v, want %v", err, stripeapi.ErrNoAPIKey)
+	}
+}
+
+// stub is everything around a pass that finds nothing.
+type stub struct{}
+
+func (stub) Livemode(context.Context) (bool, error) { return false, nil }
+func (stub) ListEvents(context.Context, reconcile.Query) (reconcile.Page, error) {
+	return reconcile.Page{}, nil
+}
+func (stub) Records(context.Context, []string) (map[string]idempotency.Record, error) {
+	return nil, nil
+}
+func (stub) Send(context.Context, event.Envelope, string) error { return nil }
+func (stub) Depth(context.Context) (int, error)                 { return 0, nil }
+func (stub) Cover(context.Context, reconcile.Covered) error     { return nil }
+func (stub) Covered(context.Context, time.Time, time.Time) ([]reconcile.Covered, []string, error) {
+	return nil, nil, nil
+}
+func (stub) Begins(context.Context) (map[reconcile.Stream]time.Time, error) {
+	return map[reconcile.Stream]time.Time{}, nil
+}
+func (stub) Oldest(context.Context, []reconcile.Stream, time.Time) (map[reconcile.Stream]time.Time, error) {
+	return nil, nil
+}
+func (stub) Begin(_ context.Context, _ reconcile.Stream, at time.Time) (time.Time, error) {
+	return at, nil
+}
+
+// TestExclusionsAreCounted by endpoint and reason, each in a line, beside the pass.
+func TestExclusionsAreCounted(t *testing.T) {
+	w, out := wired(t)
+	var err error
+	w.passes, err = reconcile.New(reconcile.Config{
+		Lister: stub{}, Records: stub{}, Sender: stub{}, Depth: stub{}, Coverage: stub{}, Begins: stub{}, Types: []string{"invoice.paid"},
+		Accounts: map[string]string{"": "default", "acct_1": "connect"}, Policies: map[string]policy.Policy{"connect": {Livemode: []bool{true}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.run(t.Context(), input{Task: "quarter"}); err != nil {
+		t.Fatal(err)
+	}
+	var lines []map[string]any
+	for raw := range bytes.Lines(out.Bytes()) {
+		var line map[string]any
+		if err := json.Unmarshal(raw, &line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) != 2 || lines[0]["PolicyIgnored"] != 1.0 || lines[0]["endpoint"] != "connect" || lines[0]["reason"] != "livemode" || lines[0]["account"] != "acct_1" {
+		t.Fatalf("lines %v", lines)
+	}
+	pass := lines[1]
+	_, missed := pass["Missed"]
+	_, stuck := pass["Stuck"]
+	if pass["Complete"] != 1.0 || pass["Requeued"] != 0.0 || missed || stuck {
+		t.Errorf("the pass %v; want it complete, with the metric Requeued and without Missed and Stuck", pass)
 	}
 }
 

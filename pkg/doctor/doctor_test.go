@@ -496,6 +496,9 @@ func TestReconcile(t *testing.T) {
 	stale := pass(reconcile.Quarter, 5*time.Hour, 0)
 	stale.Account = "acct_2"
 	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), stale, never(12*time.Hour, 12*time.Hour), closed), want{"reconcile", Warn, "endpoint connect excludes it (livemode)"})
+	if all := of(site(), pass(reconcile.Quarter, time.Minute, 0), stale, closed)(t.Context()); len(all) != 1 {
+		t.Errorf("an excluded account that was compared five hours ago: %+v, want the exclusion alone", all)
+	}
 	healthy(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), closed, never(time.Hour, 44*time.Minute))) // the policy was opened since
 	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Quarter, time.Minute, 0)}, broken: []string{"COVER#x"}}, site(), clock),
 		want{"reconcile", Warn, "COVER#x"})

@@ -2,10 +2,13 @@ package reconcile
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/policy"
 )
 
 // TestAccountsAreNotedOnceADay by whatever pass comes first, in the mode that it lists.
@@ -44,6 +47,40 @@ func TestAccountsAreNotedOnceADay(t *testing.T) {
 	}
 	if d := cmp.Diff(want, w.theirs); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// TestNoteFollowsTheConfiguration within the day, in each of its parts.
+func TestNoteFollowsTheConfiguration(t *testing.T) {
+	w := newWorld(noon())
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+	}{
+		{"as it is", nil},
+		{"another begin", func(c *Config) { c.Begin = noon().Add(-day) }},
+		{"another endpoint", func(c *Config) { c.Begin, c.Accounts = noon().Add(-day), map[string]string{"": "other"} }},
+		{"excluded for its account", func(c *Config) {
+			c.Policies = map[string]policy.Policy{"default": {Accounts: []string{"acct_1"}}}
+		}},
+		{"excluded for its mode", func(c *Config) { c.Policies = map[string]policy.Policy{"default": {Livemode: []bool{true}}} }},
+		{"as it was", nil},
+	} {
+		before := slices.Clone(w.theirs)
+		for range 2 {
+			if _, err := w.reconciler(t, c.change).Run(t.Context(), Quarter); err != nil {
+				t.Fatal(err)
+			}
+			if c.name == "as it was" {
+				continue
+			}
+			if len(w.theirs) != 1 || cmp.Equal(before, w.theirs) {
+				t.Errorf("%s: noted %+v", c.name, w.theirs)
+			}
+		}
+	}
+	if len(w.theirs) != 1 || w.theirs[0].Excluded != "" || w.theirs[0].Endpoint != "default" || !w.theirs[0].Since.Equal(noon().Add(-60*day)) {
+		t.Errorf("noted %+v", w.theirs)
 	}
 }
 

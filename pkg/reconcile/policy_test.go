@@ -134,8 +134,14 @@ func TestPolicyThatOpens(t *testing.T) {
 				t.Errorf("sent (-want +got):\n%s", d)
 			}
 			p := Prove(w.allNotes(), limits.AWS().Reconcile, noon(), 10*day)
-			if len(p.Excluded) != 0 || len(p.Gaps) != 0 || len(p.Before) != 2 {
-				t.Errorf("%+v", p)
+			begin := seconds(later(noon().Add(-5*day), c.open.From))
+			if len(p.Excluded) != 0 || len(p.Gaps) != 0 || len(p.Before) != 2 || !p.Before[1].To.Equal(begin.Add(-time.Second)) {
+				t.Errorf("%+v, want no gap, and nothing compared before %v", p, begin)
+			}
+			for _, q := range w.lists {
+				if q.Account != "" && q.From.Before(begin) {
+					t.Fatalf("a pass listed from %v, before %v", q.From, begin)
+				}
 			}
 			report, err := open.Backfill(t.Context(), BackfillRequest{Since: noon().Add(-20 * day), Until: noon()})
 			if err != nil || report.Ignored != map[bool]int{true: 0, false: 20 - len(c.sent)}[c.open.From.IsZero()] || report.Requeued()+report.Ignored != 20 {
@@ -143,6 +149,37 @@ func TestPolicyThatOpens(t *testing.T) {
 			}
 			if older := report.Excluded; !c.open.From.IsZero() && (len(older) != 1 || older[0].Reason != ReasonFrom || older[0].Events != report.Ignored || older[0].Endpoint != "connect") {
 				t.Errorf("backfill excluded %+v", older)
+			}
+		})
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// TestNewestNoteSaysHowAnAccountIsTreated, of several days and in any order.
+func TestNewestNoteSaysHowAnAccountIsTreated(t *testing.T) {
+	note := func(ago time.Duration, excluded string) Covered {
+		at := noon().Add(-ago)
+		return Covered{Tier: Configured, From: at, To: at.Add(-time.Second), DoneAt: at, Excluded: excluded}
+	}
+	for _, c := range []struct {
+		name     string
+		notes    []Covered
+		excluded bool
+	}{
+		{"closed yesterday, open today", []Covered{note(day, "account"), note(0, "")}, false},
+		{"open yesterday, closed today", []Covered{note(day, ""), note(0, "account")}, true},
+		{"closed today, open yesterday", []Covered{note(0, "account"), note(day, "")}, true},
+		{"a finished slice is later", []Covered{note(0, "account"), {Tier: Quarter, From: noon(), DoneAt: noon().Add(time.Hour)}}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := ExcludedBy(c.notes); (len(got) == 1) != c.excluded {
+				t.Errorf("excluded: %+v", got)
 			}
 		})
 	}
