@@ -39,7 +39,7 @@ func TestTwoEndpointsOneRecord(t *testing.T) {
 	for _, onMismatch := range []policy.Action{policy.Ignore, policy.Park} {
 		t.Run(string(onMismatch), func(t *testing.T) {
 			t.Parallel()
-			s := start(t, t.TempDir(), drillArgs("--endpoints", connect(onMismatch))...)
+			s := start(t, t.TempDir(), append(trials(), "--endpoints", connect(onMismatch))...)
 			const events = 6
 			for n := range events {
 				body := ofAccount(trial(fmt.Sprint("two", n), "works"), "acct_us")
@@ -61,5 +61,34 @@ func TestTwoEndpointsOneRecord(t *testing.T) {
 				t.Errorf("%d facts, want %d", len(facts), events)
 			}
 		})
+	}
+}
+
+// TestPurgeOfAnExcludedLetterLosesNothing purges the dead letter that an excluding
+// endpoint left while the event's own message still waits for its next attempt.
+func TestPurgeOfAnExcludedLetterLosesNothing(t *testing.T) {
+	t.Parallel()
+	skipSlow(t)
+	// Slow enough that the letter is purged between two attempts on a busy machine too.
+	s := start(t, t.TempDir(), append(trials(), "--time-scale", "5", "--endpoints", connect(policy.Park))...)
+	body := ofAccount(trial("waits", "fails_twice"), "acct_us")
+	s.deliver("connect-us", body)
+	eventually(t, func() (bool, string) {
+		r := s.record("waits")
+		return r["st"] == "FAILED", fmt.Sprintf("record %v", r)
+	})
+	s.deliver("connect-eu", body)
+	eventually(t, func() (bool, string) {
+		n := s.depth(s.info.DLQURL)
+		return n == 1, fmt.Sprintf("%d dead letters", n)
+	})
+	if out, errOut, code := s.tollgate("dlq", "purge", "--all", "--reason", "excluded by this endpoint", "--yes"); code != 0 {
+		t.Fatalf("purge: exit %d\n%s%s", code, out, errOut)
+	}
+	if n := s.depth(s.info.DLQURL); n != 0 {
+		t.Errorf("%d dead letters after the purge", n)
+	}
+	if r := s.becomesDone("waits"); r["outcome"] != "applied" || r["att"] != "3" {
+		t.Errorf("record %v, want applied by the third attempt", r)
 	}
 }
