@@ -85,5 +85,8 @@ func stripeClient(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stri
 	if err != nil {
 		return nil, err
 	}
-	return stripeapi.New(stripeapi.Options{Key: key.Key, URL: cfg.StripeURL, TryTimeout: cfg.Limits.StripeTry})
+	return stripeapi.New(stripeapi.Options{
+		Key: key.Key, URL: cfg.StripeURL, TryTimeout: cfg.Limits.StripeTry,
+		Backoff: stripeapi.DefaultBackoff / time.Duration(max(cfg.Limits.TimeScale, 1)),
+	})
 }

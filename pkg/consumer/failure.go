@@ -76,7 +76,7 @@ func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason 
 		Fingerprint: queue.Fingerprint(env.Type, reason, cause.Error()),
 	})
 	if err != nil {
-		return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra: true, err: errors.Join(cause, err), reason: reason}
+		return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra: !errors.Is(err, queue.ErrRefused), err: errors.Join(cause, err), reason: reason}
 	}
 	return result{outcome: outcomeDead, ack: true, err: cause, reason: reason}
 }

@@ -2,21 +2,28 @@ package dispatch
 
 import (
 	"fmt"
+	"path"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"time"
+
+	"tollgate/pkg/limits"
 )
 
 // Reasons of permanent failures that Tollgate itself gives; handlers may give others.
 const (
-	ReasonHandler     = "handler"      // a handler said that no attempt can cure it
-	ReasonAPIVersion  = "api_version"  // rendered in an API version that cannot be read safely
-	ReasonNoAPIKey    = "no_api_key"   // needs a fetch from Stripe, and there is no key
-	ReasonObjectGone  = "object_gone"  // Stripe no longer has it
-	ReasonTooLarge    = "too_large"    // needs a fetch from Stripe that is larger than we read
-	ReasonNoFetch     = "no_fetch"     // objects of this kind cannot be fetched from Stripe
-	ReasonWrongObject = "wrong_object" // data.object is of another kind than the handler's
-	ReasonUndecodable = "undecodable"  // not a message of ours
-	ReasonCorrupt     = "corrupt"      // one id, two identities
-	ReasonRejected    = "rejected"     // the store will never take these effects
+	ReasonHandler        = "handler"         // a handler said that no attempt can cure it
+	ReasonAPIVersion     = "api_version"     // rendered in an API version that cannot be read safely
+	ReasonNoAPIKey       = "no_api_key"      // needs a fetch from Stripe, and there is no key
+	ReasonObjectGone     = "object_gone"     // Stripe no longer has it
+	ReasonAccountRevoked = "account_revoked" // needs a fetch from Stripe as a connected account that gives no access
+	ReasonTooLarge       = "too_large"       // needs a fetch from Stripe that is larger than we read
+	ReasonNoFetch        = "no_fetch"        // objects of this kind cannot be fetched from Stripe
+	ReasonWrongObject    = "wrong_object"    // data.object is of another kind than the handler's
+	ReasonUndecodable    = "undecodable"     // not a message of ours
+	ReasonCorrupt        = "corrupt"         // one id, two identities
+	ReasonRejected       = "rejected"        // the store will never take these effects
 
 	ReasonNewerVersion = "newer_version" // written by a newer release, and no newer consumer received it in time
 )
@@ -62,7 +69,43 @@ func textOf(err error, missing string) string {
 // PanicError is a handler's panic, turned into its attempt's error.
 type PanicError struct {
 	Value any
+	Frame string // the innermost of this module, "pkg/handlers/invoice.go:42 (handlers.paid)"; "" if none is
 	Stack []byte // for the log, never for the record
 }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }
+func (e *PanicError) Error() string {
+	text := "handler panicked: " + limits.Cut(fmt.Sprint(e.Value), limits.MaxErrorText/2)
+	if e.Frame != "" {
+		text += " at " + e.Frame
+	}
+	return text
+}
+
+// panicError describes the panic that a deferred function has just recovered.
+func panicError(v any) *PanicError {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	e, panicking := &PanicError{Value: v, Stack: debug.Stack()}, false
+	for more := true; more && e.Frame == ""; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		if panicking {
+			e.Frame = ownFrame(f)
+		}
+		panicking = panicking || f.Function == "runtime.gopanic"
+	}
+	return e
+}
+
+// ownFrame describes a frame of this module, without the place where it was built; "" for
+// another's.
+func ownFrame(f runtime.Frame) string {
+	const module = "tollgate/"
+	name, ours := strings.CutPrefix(f.Function, module)
+	if !ours && !strings.HasPrefix(name, "main.") {
+		return ""
+	}
+	dir, function := path.Split(name) // "pkg/" and "handlers.paid"
+	pkg, _, _ := strings.Cut(function, ".")
+	return fmt.Sprintf("%s%s/%s:%d (%s)", dir, pkg, path.Base(f.File), f.Line, function)
+}

@@ -30,7 +30,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -159,7 +158,7 @@ func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err erro
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			effects, err = nil, &PanicError{Value: v, Stack: debug.Stack()}
+			effects, err = nil, panicError(v)
 		}
 	}()
 	effects, err = h(ctx, in)

@@ -81,7 +81,7 @@ func TestDispatchRefusals(t *testing.T) {
 		{name: "null object", in: input("invoice.paid", v, `null`), reason: dispatch.ReasonHandler},
 		{name: "object without a name", in: input("invoice.paid", v, `{}`), reason: dispatch.ReasonHandler},
 		{name: "a field of another kind", in: input("invoice.paid", v, `{"object":"invoice","amount_paid":"secret"}`), reason: dispatch.ReasonHandler, text: "amount_paid"},
-		{name: "panic", in: input("panics", v, `{"object":"x"}`), text: "handler panicked: oops"},
+		{name: "panic", in: input("panics", v, `{"object":"x"}`), text: "handler panicked: oops at pkg/dispatch_test/mux_test.go:59 (dispatch_test.TestDispatchRefusals."},
 		{name: "the handler's own error", in: input("fails", v, `{"object":"x"}`), is: boom},
 		{name: "effects that cannot be committed", in: input("bad.effect", v, `{"object":"x"}`), reason: dispatch.ReasonRejected},
 	} {

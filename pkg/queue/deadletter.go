@@ -3,6 +3,7 @@ package queue
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -63,15 +64,18 @@ func DeadLetterOf(attributes map[string]string) (d DeadLetter, ok bool) {
 var (
 	quoted = regexp.MustCompile("\"[^\"]*\"|'[^']*'|`[^`]*`")
 	ids    = regexp.MustCompile(`\b[A-Za-z]+(?:_[A-Za-z]+)*_[A-Za-z0-9]{6,}\b|\b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*\b`)
-	digits = regexp.MustCompile(`[0-9]+`)
+	digits = regexp.MustCompile(`(\.go:[0-9]+)|[0-9]+`) // a place in our code stays: it names the fault
 )
+
+// ErrRefused says that the queue refuses a message whatever is left out of it.
+var ErrRefused = errors.New("the queue refuses this message")
 
 // Fingerprint groups failures that differ only in numbers, ids and quoted text: the
 // first 12 hex digits of a digest over the event type, the reason and the error so reduced.
 func Fingerprint(eventType, reason, errText string) string {
 	text := quoted.ReplaceAllString(errText, "<text>")
 	text = ids.ReplaceAllString(text, "<id>")
-	text = digits.ReplaceAllString(text, "<n>")
+	text = digits.ReplaceAllString(text, "$1<n>")
 	sum := sha256.Sum256([]byte(eventType + "\n" + reason + "\n" + text))
 	return hex.EncodeToString(sum[:])[:12]
 }

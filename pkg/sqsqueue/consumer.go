@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 
 	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
@@ -67,8 +69,31 @@ func (c *Consumer) Delete(ctx context.Context, receipts []string) error {
 	return errors.Join(errs...)
 }
 
-// DeadLetter sends a copy of m, its body unchanged, to the dead-letter queue.
+// DeadLetter sends a copy of m, its body unchanged, to the dead-letter queue. A body that
+// leaves its attributes no room goes without the error's text, then without attributes. An
+// error that wraps [queue.ErrRefused] says that the queue takes no form of it.
 func (c *Consumer) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
+	short := d
+	short.Error = ""
+	for _, form := range []queue.DeadLetter{d, short} {
+		if err := c.deadLetter(ctx, m, form); !tooLarge(err) {
+			return err
+		}
+	}
+	err := c.deadLetter(ctx, m, queue.DeadLetter{})
+	if tooLarge(err) {
+		return fmt.Errorf("%w: %w", queue.ErrRefused, err)
+	}
+	return err
+}
+
+// tooLarge reports a refusal of a message's size; SQS has no code of its own for it.
+func tooLarge(err error) bool {
+	e, ok := errors.AsType[smithy.APIError](err)
+	return ok && strings.HasPrefix(e.ErrorCode(), "InvalidParameterValue")
+}
+
+func (c *Consumer) deadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
 	in := &sqs.SendMessageInput{QueueUrl: &c.dead, MessageBody: &m.Body, MessageAttributes: map[string]types.MessageAttributeValue{}}
 	for name, value := range d.Attributes() {
 		in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}

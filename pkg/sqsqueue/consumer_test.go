@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/queue"
@@ -112,4 +115,50 @@ func TestConsumerDeadLetter(t *testing.T) {
 			t.Errorf("%s: taken for a copy that is there", name)
 		}
 	}
+}
+
+// TestConsumerDeadLetterOfALargeBody: what the queue refuses with attributes goes with fewer,
+// then with none; a copy is never given up for its attributes.
+func TestConsumerDeadLetterOfALargeBody(t *testing.T) {
+	d := queue.DeadLetter{Reason: "undecodable", Error: strings.Repeat("x", 500), Fingerprint: "0123456789ab"}
+	for name, c := range map[string]struct {
+		room       int // for attributes
+		attributes []string
+		refused    bool
+	}{
+		"room for all":      {1000, []string{"error", "fingerprint", "reason"}, false},
+		"room for a reason": {100, []string{"fingerprint", "reason"}, false},
+		"no room":           {0, nil, false},
+		"no room at all":    {-1, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := &sizedClient{room: c.room}
+			err := sqsqueue.NewConsumer(client, "http://q/", "http://dead/", 1).DeadLetter(t.Context(), queue.Message{Body: "{}"}, d)
+			if errors.Is(err, queue.ErrRefused) != c.refused || (err != nil) != c.refused {
+				t.Fatalf("error %v", err)
+			}
+			if got := slices.Sorted(maps.Keys(client.sent)); !c.refused && !slices.Equal(got, c.attributes) {
+				t.Errorf("attributes %v, want %v", got, c.attributes)
+			}
+		})
+	}
+}
+
+// sizedClient takes messages whose attributes have room.
+type sizedClient struct {
+	consumerClient
+	room int
+	sent map[string]types.MessageAttributeValue
+}
+
+func (c *sizedClient) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	size := 0
+	for name, v := range in.MessageAttributes {
+		size += len(name) + len(*v.DataType) + len(*v.StringValue)
+	}
+	if size > c.room {
+		return nil, &smithy.GenericAPIError{Code: "InvalidParameterValue", Message: "Message must be shorter than 1048576 bytes."}
+	}
+	c.sent = in.MessageAttributes
+	return c.consumerClient.SendMessage(ctx, in)
 }

@@ -61,7 +61,8 @@ type Options struct {
 	// Transport carries the requests; a test or a stand-in may bring its own. The
 	// default keeps few connections, dials within 2 s and uses no proxy.
 	Transport http.RoundTripper
-	// TryTimeout bounds one try, from dialling to the answer's last byte. Default: [DefaultTryTimeout].
+	// TryTimeout bounds one try, from dialling to the answer's last byte. A further try is made
+	// only if the context has time for a whole one. Default: [DefaultTryTimeout].
 	TryTimeout time.Duration
 	// Tries bounds the requests of one fetch. Default: [DefaultTries].
 	Tries int

@@ -16,6 +16,8 @@ var (
 	ErrNoAPIKey = errors.New("no Stripe API key is configured")
 	// ErrUnauthorized says that Stripe refused the key (401) or what it asks for (403).
 	ErrUnauthorized = errors.New("API key refused by Stripe")
+	// ErrAccountRevoked says that the key may not act for a connected account (any more).
+	ErrAccountRevoked = errors.New("Stripe refuses access to a connected account: it was revoked, or never given")
 )
 
 // TooLargeError says that an answer is larger than this client reads.

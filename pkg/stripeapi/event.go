@@ -20,9 +20,9 @@ const maxIDBytes = 255
 // checked: the caller compares id, type and created with what it expects.
 //
 // The errors are those of this package, wrapped. Those that only a person can cure are
-// marked as permanent, with the reasons no_api_key, object_gone and too_large; a key
-// that Stripe refuses is not, as a rolled key reaches this process a little late. Safe
-// for concurrent use.
+// marked as permanent, with the reasons no_api_key, object_gone, account_revoked and
+// too_large; a key that Stripe refuses is not, as a rolled key reaches this process a
+// little late. Safe for concurrent use.
 func (c *Client) FetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error) {
 	body, err := c.fetchEvent(ctx, account, id, thin)
 	if err != nil {
@@ -55,6 +55,8 @@ func markPermanent(err error) error {
 		return dispatch.Park(dispatch.ReasonNoAPIKey, err)
 	case errors.Is(err, ErrNotFound):
 		return dispatch.Park(dispatch.ReasonObjectGone, err)
+	case errors.Is(err, ErrAccountRevoked):
+		return dispatch.Park(dispatch.ReasonAccountRevoked, err)
 	case tooLarge:
 		return dispatch.Park(dispatch.ReasonTooLarge, err)
 	}

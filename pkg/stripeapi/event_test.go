@@ -20,6 +20,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/limits"
 	standin "tollgate/pkg/local/stripe"
 	"tollgate/pkg/stripeapi"
 )
@@ -189,6 +190,83 @@ func TestAnswersBecomeErrors(t *testing.T) {
 			if strings.Contains(fmt.Sprint(err), "sk_test") {
 				t.Errorf("the key is in the error: %v", err)
 			}
+		})
+	}
+}
+
+// TestRevokedAccount: a connected account that gives no access parks its event; a key that is
+// refused itself, or lacks a permission, stays transient.
+func TestRevokedAccount(t *testing.T) {
+	const lacks = `{"error":{"message":"The provided key 'rk_test_*' does not have the required permissions for this endpoint on account 'acct_1'."}}`
+	for name, c := range map[string]struct {
+		account string
+		status  int
+		body    string
+		revoked bool
+	}{
+		"revoked":                  {"acct_1Revoked", 403, `{"error":{"code":"account_invalid"}}`, true},
+		"revoked, no code":         {"acct_1Revoked", 403, `{"error":{"message":"Application access may have been revoked."}}`, true},
+		"revoked, no JSON":         {"acct_1Revoked", 403, `<html>`, true},
+		"the key lacks permission": {"acct_1Revoked", 403, lacks, false},
+		"the key itself, as":       {"acct_1Revoked", 401, `{}`, false},
+		"the key itself":           {"", 403, `{}`, false},
+	} {
+		for _, thin := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, thin %t", name, thin), func(t *testing.T) {
+				url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(c.status)
+					io.WriteString(w, c.body)
+				}))
+				_, err := newClient(t, stripeapi.Options{URL: url}).FetchEvent(t.Context(), c.account, "evt_1", thin)
+				p, parked := errors.AsType[*dispatch.PermanentError](err)
+				if parked != c.revoked || parked && (p.Reason != dispatch.ReasonAccountRevoked || !strings.Contains(err.Error(), c.account)) {
+					t.Errorf("%v (%+v), want parked %t", err, p, c.revoked)
+				}
+				if !parked && !errors.Is(err, stripeapi.ErrUnauthorized) {
+					t.Errorf("%v, want %v", err, stripeapi.ErrUnauthorized)
+				}
+			})
+		}
+	}
+}
+
+// TestRepeatedOnlyEarly: a try is repeated only while there is time for a whole one.
+func TestRepeatedOnlyEarly(t *testing.T) {
+	for name, c := range map[string]struct {
+		answers []time.Duration // when each try fails; 0 and less: it answers after so long
+		tries   int32
+		fails   bool
+	}{
+		"slow, but it answers":   {[]time.Duration{-3 * time.Second}, 1, false},
+		"failed early":           {[]time.Duration{100 * time.Millisecond, -5 * time.Second}, 2, false},
+		"failed twice early":     {[]time.Duration{100 * time.Millisecond, 500 * time.Millisecond, -5 * time.Second}, 3, false},
+		"failed late":            {[]time.Duration{3 * time.Second, 0}, 1, true},
+		"not answered for a try": {[]time.Duration{time.Hour, 0}, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var tries atomic.Int32
+				o := stripeapi.Options{TryTimeout: limits.AWS().StripeTry, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					after := c.answers[tries.Add(1)-1]
+					select {
+					case <-time.After(after.Abs()):
+					case <-r.Context().Done():
+						return nil, r.Context().Err()
+					}
+					answer := httptest.NewRecorder()
+					if after > 0 {
+						answer.WriteHeader(http.StatusInternalServerError)
+					}
+					io.WriteString(answer, `{}`)
+					return answer.Result(), nil
+				})}
+				ctx, cancel := context.WithTimeout(t.Context(), limits.AWS().HandlerBudget)
+				defer cancel()
+				_, err := newClient(t, o).FetchEvent(ctx, "", "evt_1", false)
+				if (err != nil) != c.fails || tries.Load() != c.tries {
+					t.Errorf("error %v after %d tries, want %d", err, tries.Load(), c.tries)
+				}
+			})
 		})
 	}
 }

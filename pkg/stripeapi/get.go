@@ -57,8 +57,9 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 		if try >= c.o.Tries || ctx.Err() != nil {
 			return nil, unavailable
 		}
+		// A try that would be cut short is not made: whoever waits comes back later.
 		wait := max(c.backoff(try), a.retryAfter)
-		if deadline, has := ctx.Deadline(); wait > c.o.MaxWait || has && time.Until(deadline) <= wait {
+		if deadline, has := ctx.Deadline(); wait > c.o.MaxWait || has && time.Until(deadline) < wait+c.o.TryTimeout {
 			return nil, unavailable
 		}
 		if err := sleep(ctx, wait); err != nil {
@@ -115,7 +116,7 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 	case err != nil:
 		a.err, a.again = fmt.Errorf("read answer: %w", err), true
 	case resp.StatusCode != http.StatusOK:
-		a.err, a.again = refusal(resp, body)
+		a.err, a.again = refusal(resp, body, r.account)
 		a.retryAfter = retryAfter(resp.Header)
 	case int64(len(body)) > c.o.MaxBody:
 		a.err = &TooLargeError{Limit: c.o.MaxBody}
@@ -130,7 +131,8 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 
 // refusal is the error of an answer that is not 200, and whether another try may help.
 // Stripe's own word on that, Stripe-Should-Retry, decides where the status does not.
-func refusal(resp *http.Response, body []byte) (err error, again bool) {
+// account is the connected account that was asked as, "" for the key's own.
+func refusal(resp *http.Response, body []byte, account string) (err error, again bool) {
 	var envelope struct {
 		Error struct {
 			Code    string `json:"code"`
@@ -147,10 +149,17 @@ func refusal(resp *http.Response, body []byte) (err error, again bool) {
 		id = ""
 	}
 	text := describe(resp.StatusCode, code, id)
+	// A restricted key without a permission is refused with this status too.
+	ofKey := account == "" || strings.Contains(envelope.Error.Message, "required permissions")
 	switch resp.StatusCode {
 	case http.StatusNotFound:
 		return fmt.Errorf("%w (%s)", ErrNotFound, text), false
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusForbidden:
+		if code == "account_invalid" || !ofKey {
+			return fmt.Errorf("%w: account %s (%s)", ErrAccountRevoked, account, text), false
+		}
+		return fmt.Errorf("%w (%s)", ErrUnauthorized, text), false
+	case http.StatusUnauthorized:
 		return fmt.Errorf("%w (%s)", ErrUnauthorized, text), false
 	case http.StatusTooManyRequests, http.StatusConflict, http.StatusRequestTimeout:
 		return errors.New(text), true
