@@ -118,6 +118,7 @@ func TestExplain(t *testing.T) {
 		"evt_parked":   {State: idempotency.Failed, Err: "gone", Reason: "object_gone", Attempt: 2, Ident: ident("evt_parked")},
 		"evt_done":     {State: idempotency.Done, Err: "earlier", Attempt: 4, Ident: ident("evt_done")},
 		"evt_another":  {State: idempotency.Done, Err: "another's", Attempt: 4, Ident: ident("evt_done")},
+		"evt_odd":      {State: idempotency.Done, Err: "odd", Attempt: 4, Ident: ident("evt_odd"), Broken: "att is no number"},
 		"evt_nameless": {State: idempotency.Done, Err: "another's", Attempt: 4},
 	}
 	told := func(id string, done bool, reason, text string, attempt int64) redrive.Letter {
@@ -127,10 +128,10 @@ func TestExplain(t *testing.T) {
 		l.Cause.Fingerprint = queue.Fingerprint("invoice.paid", reason, text)
 		return l
 	}
-	letters := []redrive.Letter{moved("evt_failed"), moved("evt_parked"), moved("evt_done"), moved("evt_unknown"), moved("evt_another"), moved("evt_nameless"), sent, {From: redrive.FromQueue}}
+	letters := []redrive.Letter{moved("evt_failed"), moved("evt_parked"), moved("evt_done"), moved("evt_unknown"), moved("evt_another"), moved("evt_nameless"), moved("evt_odd"), sent, {From: redrive.FromQueue}}
 	want := []redrive.Letter{
 		told("evt_failed", false, "max_receives", "timeout after 8 s", 16), told("evt_parked", false, "object_gone", "gone", 2),
-		told("evt_done", true, "max_receives", "earlier", 4), moved("evt_unknown"), moved("evt_another"), moved("evt_nameless"), sent, {From: redrive.FromQueue},
+		told("evt_done", true, "max_receives", "earlier", 4), moved("evt_unknown"), moved("evt_another"), moved("evt_nameless"), moved("evt_odd"), sent, {From: redrive.FromQueue},
 	}
 	if err := redrive.Explain(t.Context(), table, letters); err != nil {
 		t.Fatal(err)

@@ -208,8 +208,9 @@ func TestPurgeFaults(t *testing.T) {
 				}
 				m := &fakeMover{dead: dead, faults: tt.queue}
 				purge := redrive.Purge{Queue: dead, Deleter: m, Store: table}
-				got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
-				if !errors.Is(err, tt.err) || got.Deleted+len(dead.ids()) != letters || len(dead.hidden()) != 0 {
+				plan := survey(t, dead, records{}, redrive.Filter{})
+				got, err := purge.Run(t.Context(), plan, redrive.Options{})
+				if !errors.Is(err, tt.err) || got.Deleted+got.Undeleted+plan.Left() != letters || got.Deleted+len(dead.ids()) != letters || len(dead.hidden()) != 0 {
 					t.Errorf("%+v, %v; %d letters are left, %d hidden", got, err, len(dead.ids()), len(dead.hidden()))
 				}
 				for i := range letters {

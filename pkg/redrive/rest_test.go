@@ -43,6 +43,7 @@ func TestRest(t *testing.T) {
 		{"all seen", counts{{9, 0}}, redrive.Seen{Letters: 9}, redrive.Rest{Certain: true}, 0},
 		{"some hidden", counts{{9, 4}}, redrive.Seen{Letters: 9}, redrive.Rest{Hidden: 4}, 4 * time.Second},
 		{"some hidden, and some not released", counts{{9, 4}, {6, 7}}, redrive.Seen{Letters: 9, Unreleased: 3}, redrive.Rest{Hidden: 4}, 4 * time.Second},
+		{"not released, and new ones since", counts{{9, 0}, {9, 3}}, redrive.Seen{Letters: 9, Unreleased: 3}, redrive.Rest{}, 0},
 		{"our own, which late counts call hidden", counts{{9, 0}, {0, 9}}, redrive.Seen{Letters: 9}, redrive.Rest{Certain: true}, 0},
 		{"our own and another's, by late counts", counts{{9, 0}, {0, 13}}, redrive.Seen{Letters: 9}, redrive.Rest{Hidden: 4}, 4 * time.Second},
 		{"another's, seen by us before", counts{{9, 0}, {5, 4}}, redrive.Seen{Letters: 9}, redrive.Rest{Certain: true}, 0},

@@ -59,6 +59,7 @@ type oneLetterView struct {
 	letterView
 	Copies  int         `json:"copies"` // dead letters of the event, this one included
 	Record  *recordView `json:"record"`
+	Other   bool        `json:"record_of_another,omitempty"` // the record was made under another identity, or by something else
 	Payload *string     `json:"payload,omitempty"`
 }
 
@@ -164,7 +165,7 @@ func (f *found) show(a *app, payload bool, r *idempotency.Record) {
 		v := oneLetterView{letterView: letterOf(f.letter), Copies: f.copies}
 		if r != nil {
 			record := viewOf(*r, time.Now())
-			v.Record = &record
+			v.Record, v.Other = &record, !redrive.IsOf(*r, f.letter)
 		}
 		if f.payload != nil {
 			text := string(f.payload)
@@ -178,7 +179,11 @@ func (f *found) show(a *app, payload bool, r *idempotency.Record) {
 	if r == nil {
 		fmt.Fprintln(a.out, "record: none, no attempt has claimed this event")
 	} else {
-		fmt.Fprintln(a.out, "record:")
+		title := "record:"
+		if !redrive.IsOf(*r, f.letter) {
+			title = "record of this id, made under another identity or by something else:"
+		}
+		fmt.Fprintln(a.out, title)
 		a.fields(viewOf(*r, time.Now()).lines(*r))
 	}
 	if !payload {

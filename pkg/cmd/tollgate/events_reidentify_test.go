@@ -37,6 +37,9 @@ func TestEventsReidentify(t *testing.T) {
 	right.Source, right.Endpoint = event.Webhook, "default"
 	s.deadLetter(right, "corrupt", "one id, two identities", 0)
 
+	if text := s.tollgate("dlq", "show", "evt_1").ok(t).out; !strings.Contains(text, "record of this id, made under another identity") {
+		t.Errorf("%s", text)
+	}
 	s.keyed("events", "reidentify", "evt_1", "--account="+stripe.OwnAccount, "--note=x").refused(t, exitUsage, "is the key's own account")
 	s.keyed("events", "reidentify", "evt_1", "--account=acct_other", "--note=x").refused(t, exitFailed, "cannot be fetched")
 	_, err = s.store.Fail(t.Context(), c, idempotency.Failure{Now: after(1), Err: "no plan", Reason: "handler"})
