@@ -82,6 +82,9 @@ func runSchedule(ctx context.Context, all []task, invoke func(context.Context, [
 			return
 		case <-timer.C:
 		}
+		if ctx.Err() != nil { // a task that was due while another ran may be chosen first
+			return
+		}
 		payload, _ := json.Marshal(map[string]string{"task": all[due].name}) // of strings: cannot fail
 		invoke(ctx, payload)
 		now := time.Now()
