@@ -18,6 +18,16 @@ func ParseAccounts(text string) (map[string]string, error) {
 	return r.accounts("reconcile"), r.err()
 }
 
+// CheckReconcile reports what is wrong with texts in the forms of TOLLGATE_ENDPOINTS,
+// TOLLGATE_RECONCILE and TOLLGATE_BEGIN, each alone and together; "" is not set.
+func CheckReconcile(endpoints, accounts, begin string) error {
+	set := map[string]string{"endpoints": endpoints, "reconcile": accounts, "begin": begin}
+	r := reader{lookup: func(name string) (string, bool) { return set[name], true }}
+	r.time("begin")
+	r.takers("reconcile", r.accounts("reconcile"), r.endpoints("endpoints"))
+	return r.err()
+}
+
 // takers notes the accounts whose endpoint takes no event of them, in no mode: reconcile
 // would compare nothing of them. The endpoint's mode and the key's are not compared here,
 // as the key is not known: see reconcile.Excluded.
@@ -31,7 +41,7 @@ func (r *reader) takers(name string, accounts map[string]string, policies map[st
 		live.Livemode = true
 		p := policies[test.Endpoint]
 		if p.Judge(live).Action != policy.Accept && p.Judge(test).Action != policy.Accept {
-			r.fault(name, "lists account %q under endpoint %q, which takes none of its events in TOLLGATE_ENDPOINTS: add it to the accounts there, or name another endpoint",
+			r.fault(name, "lists account %q under endpoint %q, whose policy excludes all its events: add it to that endpoint's accounts, or name another endpoint",
 				cmp.Or(account, platform), test.Endpoint)
 		}
 	}

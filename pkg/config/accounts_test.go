@@ -51,7 +51,17 @@ func TestAccountsUnderEndpointsThatExcludeThem(t *testing.T) {
 			if (err != nil) != (c.want != "") || err != nil && (!strings.HasPrefix(err.Error(), "TOLLGATE_RECONCILE ") || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
+			if err := CheckReconcile(c.endpoints, c.accounts, ""); (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("checked by itself: error %v, want %q", err, c.want)
+			}
 		})
+	}
+	for name, err := range map[string]error{
+		"endpoints": CheckReconcile("{", "", ""), "reconcile": CheckReconcile("", "acct_1", ""), "begin": CheckReconcile("", "", "today"),
+	} {
+		if err == nil || !strings.HasPrefix(err.Error(), name+" ") {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

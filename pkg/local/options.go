@@ -78,10 +78,7 @@ func (o Options) validate() error {
 	between("max receives", o.MaxReceives, 2, limits.SQSMaxReceives)
 	between("ingest concurrency", o.IngestConcurrency, 1, maxConcurrency)
 	between("consumer concurrency", o.ConsumerConcurrency, 1, maxConcurrency)
-	_, err := config.ParseEndpoints(o.Endpoints)
-	errs = append(errs, err)
-	_, err = config.ParseAccounts(o.Reconcile)
-	errs = append(errs, err)
+	errs = append(errs, config.CheckReconcile(o.Endpoints, o.Reconcile, o.Begin))
 	for _, address := range []string{o.Listen, o.AWSListen} {
 		if err := onLoopback(address); err != nil {
 			errs = append(errs, err)

@@ -66,6 +66,26 @@ func TestNewStageSendsNoHistory(t *testing.T) {
 	}
 }
 
+// lagging is a table whose index never shows a begin.
+type lagging struct{ *world }
+
+func (lagging) Begins(context.Context) (map[Stream]time.Time, error) {
+	return map[Stream]time.Time{}, nil
+}
+
+// TestBeginIsTheFirstOne, whatever the index shows and however much later a pass asks.
+func TestBeginIsTheFirstOne(t *testing.T) {
+	w := newStage(noon())
+	r := w.reconciler(t, func(c *Config) { c.Begins = lagging{w} })
+	w.runAll(t, r)
+	w.arises(anEvent("evt_1", noon().Add(time.Hour)), noon())
+	w.now = noon().Add(3 * time.Hour)
+	w.runAll(t, r)
+	if len(w.sentOnce()) != 1 || !w.begins[Stream{}].Equal(noon()) {
+		t.Errorf("sent %v, begins %v", w.ids(), w.begins)
+	}
+}
+
 // TestUpgradedStageKeepsItsNet: history begins with the oldest note that passes left; a
 // backfill's note is of what an operator named, and begins nothing.
 func TestUpgradedStageKeepsItsNet(t *testing.T) {

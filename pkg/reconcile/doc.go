@@ -6,9 +6,13 @@
 // record, read consistently, and sends what needs it. It keeps no cursor, trusts no order
 // of ids and takes no word of Stripe's on what was delivered, so that an event that
 // becomes visible late, or shares its second with a hundred others, is only seen later.
-// It writes a note of each slice that it finished, one a day of each account that it is to
-// compare, and nothing else: no record, no placeholder. A crash at any step costs a look,
-// and a second message for one event is what records are there for.
+// It writes the begin of each account's history, a note of each slice that it finished, one
+// a day of how it treats each account, and nothing else: no record, no placeholder. A crash
+// at any step costs a look, and a second message for one event is what records are there for.
+//
+// It lists nothing that was created before the begin of an account's history, and nothing at
+// all of an account that the policy of its endpoint excludes. A record or a note that cannot
+// be read is counted or passed over, and holds up no other.
 //
 // It knows no transport, no database and no clock of its own.
 //
