@@ -113,10 +113,11 @@ func (f functions) close(ctx context.Context) error {
 // ingestInvoker puts the ingest function behind the front.
 func (f functions) ingestInvoker(known *memory) gateway.InvokerFunc {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
-		known.delivered(payload)
+		answered := known.delivering(payload)
 		failpoint.At("host.ingest.before")
 		res, err := f.ingest.InvokeWait(ctx, payload, freeProcessWait)
 		failpoint.At("host.ingest.after")
+		answered(res.Payload, err)
 		if errors.Is(err, lambdahost.ErrThrottled) {
 			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
 		}

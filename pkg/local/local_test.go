@@ -2,7 +2,6 @@ package local
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -10,11 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
-	"github.com/stripe/stripe-go/v76/webhook"
 
-	"tollgate/pkg/local/stripe"
 	"tollgate/pkg/telemetry"
 )
 
@@ -142,47 +138,4 @@ func TestMetricsAreCountedAndNotShown(t *testing.T) {
 	if got := l.counts.String(); got != "Done 2, DeadLettered 1" || l.counts.Get("Done") != 2 {
 		t.Errorf("counts %q", got)
 	}
-}
-
-// TestOnlyVerifiedEventsAreKnownToTheStandIn: what was not signed must not be served
-// as Stripe's word.
-func TestOnlyVerifiedEventsAreKnownToTheStandIn(t *testing.T) {
-	const body = `{"id":"evt_1","object":"event","type":"invoice.paid","created":1,"livemode":false,"data":{"object":{"id":"in_1","object":"invoice"}}}`
-	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: "whsec_known"}).Header
-	forged := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: "whsec_other"}).Header
-	for _, c := range []struct {
-		name, header string
-		base64       bool
-		want         int
-	}{
-		{"signed", signed, false, 1},
-		{"forged", forged, false, 0},
-		{"unsigned", "", false, 0},
-		{"not base64 though it says so", signed, true, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "events")
-			s, err := stripe.Open(stripe.Options{Path: file})
-			if err != nil {
-				t.Fatal(err)
-			}
-			payload, err := json.Marshal(events.APIGatewayV2HTTPRequest{
-				Headers: map[string]string{"stripe-signature": c.header}, Body: body, IsBase64Encoded: c.base64,
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			m := &memory{standIn: s, secrets: []string{"whsec_known"}}
-			m.delivered(payload)
-			m.delivered([]byte("no JSON"))
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			kept, err := os.ReadFile(file)
-			if err != nil || strings.Count(string(kept), "\n") != c.want {
-				t.Errorf("kept %d events, %v; want %d", strings.Count(string(kept), "\n"), err, c.want)
-			}
-		})
-	}
-	(&memory{}).delivered([]byte(`{}`)) // Stripe's own API in use: nothing to do
 }

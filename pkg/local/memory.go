@@ -1,45 +1,123 @@
 package local
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"tollgate/pkg/local/stripe"
+	"tollgate/pkg/registration"
+	"tollgate/pkg/secrets"
 	"tollgate/pkg/verify"
 )
 
 // standInKey is the API key for the stand-in, which takes any test key.
 const standInKey = "sk_test_standin"
 
-// memory shows the stand-in every event whose signature verifies. Stripe knows an event
-// before it delivers it, so that is done before ingest has the request: a consumer may
-// fetch the event as soon as its message is on the queue.
+// secretsFor is how long stored secrets are used before they are read again.
+const secretsFor = time.Second
+
+// memory tells the stand-in the events that are delivered. Stripe knows an event before
+// it delivers it, so one whose signature verifies is remembered before ingest has it: a
+// process that is killed then leaves no message of an unknown event. Of the others ingest
+// may know the secret better. It sends the message before it answers, so until it has
+// answered the stand-in lets requests for the event and its object wait. Thus nothing
+// that ingest accepted is missed, and nothing is served that it refused.
 type memory struct {
 	standIn *stripe.StandIn // nil when Stripe's own API is used
-	secrets []string
+	stored  func(context.Context) ([]string, error)
+	log     io.Writer
+
+	mu      sync.Mutex
+	secrets []string // as they were stored at a time
+	read    time.Time
 }
 
-func (m *memory) delivered(payload []byte) {
-	if m.standIn == nil {
-		return
-	}
+// delivering is called with a request before ingest has it, and answered with what came
+// back.
+func (m *memory) delivering(payload []byte) (answered func(answer []byte, err error)) {
+	nothing := func([]byte, error) {}
 	var req events.APIGatewayV2HTTPRequest
-	if json.Unmarshal(payload, &req) != nil {
-		return
+	if m.standIn == nil || json.Unmarshal(payload, &req) != nil {
+		return nothing
 	}
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
 		decoded, err := base64.StdEncoding.DecodeString(req.Body)
 		if err != nil {
-			return
+			return nothing
 		}
 		body = decoded
 	}
-	if _, err := verify.Delivery(body, req.Headers["stripe-signature"], verify.Options{Secrets: m.secrets}); err != nil {
-		return // ingest answers it
+	signature := req.Headers["stripe-signature"]
+	if m.verifies(body, signature, secretsFor) {
+		m.note(m.standIn.Remember(body))
+		return nothing
 	}
-	// Best effort: the stand-in serves fetches, it decides nothing.
-	_ = m.standIn.Remember(body)
+	settle := m.standIn.Expect(body)
+	return func(answer []byte, err error) {
+		accepted, clear := outcome(answer, err)
+		m.note(settle(accepted || !clear && m.verifies(body, signature, 0)))
+	}
+}
+
+// outcome tells whether ingest accepted a delivery. Of one that failed it may have sent
+// the message all the same.
+func outcome(answer []byte, err error) (accepted, clear bool) {
+	var res events.APIGatewayV2HTTPResponse
+	if err != nil || json.Unmarshal(answer, &res) != nil || res.StatusCode < 200 || res.StatusCode >= 500 {
+		return false, false
+	}
+	return res.StatusCode < 300, true
+}
+
+// note logs that an event could not be kept; requests for it will find nothing.
+func (m *memory) note(err error) {
+	if err != nil {
+		fmt.Fprintf(m.log, "stand-in for Stripe: %v\n", err)
+	}
+}
+
+// verifies checks a signature by secrets that were read within a time.
+func (m *memory) verifies(body []byte, signature string, within time.Duration) bool {
+	m.mu.Lock()
+	if time.Since(m.read) >= within {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		if list, err := m.stored(ctx); err == nil {
+			m.secrets, m.read = list, time.Now()
+		}
+		cancel()
+	}
+	list := m.secrets
+	m.mu.Unlock()
+	_, err := verify.Delivery(body, signature, verify.Options{Secrets: list})
+	return err == nil
+}
+
+// storedSecrets are the signing secrets of all endpoints.
+func (r resources) storedSecrets(ctx context.Context) (all []string, err error) {
+	now, err := secrets.Vault{API: r.secrets, ID: WebhookSecretID}.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := registration.ReadStored(now.Value)
+	if err != nil {
+		return nil, err
+	}
+	for _, endpoint := range stored.Endpoints() {
+		list, err := stored.Of(endpoint)
+		if err != nil {
+			continue // of this endpoint alone
+		}
+		for _, s := range list {
+			all = append(all, s.Reveal())
+		}
+	}
+	return all, nil
 }

@@ -18,12 +18,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -113,7 +111,8 @@ func (s *System) startServices(ctx context.Context) (err error) {
 		return nil
 	}
 	s.standIn, err = stripe.Open(stripe.Options{
-		Path: filepath.Join(s.options.Data, "stripe-events.jsonl"), DeliveryScale: s.options.TimeScale,
+		Path: filepath.Join(s.options.Data, "stripe.db"), Lines: filepath.Join(s.options.Data, "stripe-events.jsonl"),
+		DeliveryScale: s.options.TimeScale,
 	})
 	if err != nil {
 		return err
@@ -135,7 +134,7 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
-		Invoker: s.functions.ingestInvoker(&memory{s.standIn, slices.Concat([]string{s.Info.Secret}, s.options.WebhookSecrets, slices.Sorted(maps.Values(s.Info.EndpointSecrets)))}),
+		Invoker: s.functions.ingestInvoker(&memory{standIn: s.standIn, stored: clients(s.Info).storedSecrets, log: s.options.Log}),
 	})
 	if err != nil {
 		return err

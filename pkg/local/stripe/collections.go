@@ -78,9 +78,11 @@ func (s *StandIn) object(kind string) apiFunc {
 			}
 		}
 		id := r.PathValue("id")
-		s.mu.Lock()
-		found := s.objects.get(account(r), kind, id)
-		s.mu.Unlock()
+		s.expected.wait(r.Context(), account(r), id)
+		found, err := s.store.object(account(r), kind, id)
+		if err != nil {
+			return nil, broken(err)
+		}
 		if found == nil {
 			return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such %s: '%.255s'", kind, id)
 		}

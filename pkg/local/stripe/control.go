@@ -79,31 +79,28 @@ func (s *StandIn) putObjects(r *http.Request) ([]byte, *apiError) {
 
 // put sets states that win over what any event says.
 func (s *StandIn) put(states []*state) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, each := range states {
-		s.objects.set(each)
-		if s.journal == nil {
-			continue
+	return s.store.update(func(x *tx) error {
+		for _, each := range states {
+			if err := x.set(each); err != nil {
+				return fmt.Errorf("keep %s %.80q: %w", each.Kind, each.ID, err)
+			}
 		}
-		if err := s.journal.append(entry{State: each}); err != nil {
-			return fmt.Errorf("keep %s %.80q: %w", each.Kind, each.ID, err)
-		}
-	}
-	return s.shrink()
+		return nil
+	})
 }
 
 // deleteObject makes an object one that is not found, whatever events still say of it.
 func (s *StandIn) deleteObject(r *http.Request) ([]byte, *apiError) {
 	id := r.PathValue("id")
 	var gone []*state
-	s.mu.Lock()
-	for each := range s.objects.all {
+	err := s.store.states(func(each *state) {
 		if each.ID == id && each.Account == account(r) {
 			gone = append(gone, &state{objectKey: each.objectKey, Put: true, Gone: true})
 		}
+	})
+	if err != nil {
+		return nil, broken(err)
 	}
-	s.mu.Unlock()
 	if gone == nil {
 		return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such object: '%.255s'", id)
 	}
@@ -122,13 +119,14 @@ func (s *StandIn) listObjects(r *http.Request) ([]byte, *apiError) {
 	}
 	customer := r.URL.Query().Get("customer")
 	found := []json.RawMessage{}
-	s.mu.Lock()
-	for each := range s.objects.all {
+	err := s.store.states(func(each *state) {
 		if !each.Gone && each.Account == account(r) && (customer == "" || slices.Contains(each.customers, customer)) {
-			found = append(found, each.Body)
+			found = append(found, bytes.Clone(each.Body))
 		}
+	})
+	if err != nil {
+		return nil, broken(err)
 	}
-	s.mu.Unlock()
 	return control(map[string][]json.RawMessage{"data": found})
 }
 

@@ -45,10 +45,12 @@ type DeliverOptions struct {
 	MaxPending int
 }
 
-// delivery brings one event to one endpoint.
+// delivery brings one event to one endpoint. Both are looked up for each attempt.
 type delivery struct {
-	event    *event
-	endpoint string        // its id: what it is like is looked up for each attempt
+	event    string // its id
+	live     bool
+	endpoint string        // its id
+	withheld bool          // on request, nothing is sent
 	late     time.Duration // before the first attempt
 }
 
@@ -140,24 +142,26 @@ func (d *deliverer) close() {
 	d.client.CloseIdleConnections()
 }
 
-// deliver brings an event to the endpoints that want it and returns how many do. The
-// caller holds the lock.
-func (s *StandIn) deliver(e *event) (n int) {
+// deliveriesOf are those to the endpoints that want an event. The caller holds the lock.
+func (s *StandIn) deliveriesOf(e *event) (all []delivery) {
 	withheld, late := s.faults.luck(e.id)
 	for _, to := range s.endpoints {
-		if !to.wants(e) {
-			continue
+		if to.wants(e) {
+			all = append(all, delivery{event: e.id, live: e.live, endpoint: to.ID, withheld: withheld, late: late})
 		}
-		n++
-		if withheld {
-			s.deliveries.note(attempt{Event: e.id, Endpoint: to.ID, At: s.now().UTC(), Withheld: true})
-			continue
-		}
-		job := delivery{event: e, endpoint: to.ID, late: late}
-		s.deliveries.start(func(ctx context.Context) { s.run(ctx, job) })
 	}
-	e.pending.Store(max(0, e.pending.Load()) + int64(n))
-	return n
+	return all
+}
+
+// deliver starts deliveries.
+func (s *StandIn) deliver(all []delivery) {
+	for _, d := range all {
+		if d.withheld {
+			s.deliveries.note(attempt{Event: d.event, Endpoint: d.endpoint, At: s.now().UTC(), Withheld: true})
+			continue
+		}
+		s.deliveries.start(func(ctx context.Context) { s.run(ctx, d) })
+	}
 }
 
 // run tries until the endpoint has the event, no longer wants it, or the time is over.
@@ -173,36 +177,41 @@ func (s *StandIn) run(ctx context.Context, d delivery) {
 		}
 		over := s.attempt(ctx, d)
 		<-s.deliveries.slots
-		wait, again := retryAfter(d.event.live, try)
+		wait, again := retryAfter(d.live, try)
 		if over || !again || !sleep(ctx, wait/time.Duration(s.deliveries.scale)) {
 			return
 		}
 	}
 }
 
-// attempt makes one request and reports whether the delivery is over: it succeeded, or
-// its endpoint is disabled or deleted by now.
+// attempt makes one request and reports whether the delivery is over: it succeeded, its
+// endpoint is disabled or deleted by now, or the event is no longer kept.
 func (s *StandIn) attempt(ctx context.Context, d delivery) (over bool) {
 	s.mu.Lock()
 	to := s.endpointByID(d.endpoint)
 	s.mu.Unlock()
-	if to == nil || to.Disabled {
+	e, err := s.store.event(d.event)
+	if to == nil || to.Disabled || e == nil && err == nil {
 		return true
+	}
+	if err != nil {
+		s.deliveries.note(attempt{Event: d.event, Endpoint: to.ID, At: s.now().UTC(), Error: err.Error()})
+		return false
 	}
 	now := s.now()
 	version := cmp.Or(to.Version, s.apiVersion)
-	body := d.event.render(version)
-	header := signature(now, body, active(to.Secrets, now), d.event.live)
+	body := e.render(version)
+	header := signature(now, body, active(to.Secrets, now), d.live)
 	status, err := s.deliveries.post(ctx, to.URL, body, header)
 	if ctx.Err() != nil {
 		return true
 	}
-	a := attempt{Event: d.event.id, Endpoint: to.ID, Status: status, At: now.UTC()}
+	a := attempt{Event: d.event, Endpoint: to.ID, Status: status, At: now.UTC()}
+	if a.succeeded() {
+		err = s.store.delivered(d.event)
+	}
 	if err != nil {
 		a.Error = err.Error()
-	}
-	if a.succeeded() {
-		d.event.pending.Add(-1)
 	}
 	s.deliveries.note(a)
 	return a.succeeded()

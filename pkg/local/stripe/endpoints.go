@@ -25,7 +25,7 @@ type endpoint struct {
 	Disabled    bool              `json:"disabled,omitempty"`
 	Created     int64             `json:"created,omitempty"`
 	Secrets     []secret          `json:"secrets,omitempty"` // the one that does not end first
-	Deleted     bool              `json:"deleted,omitempty"` // in the file only
+	Deleted     bool              `json:"deleted,omitempty"` // in a file of an earlier version only
 }
 
 // secret signs deliveries until a time, zero for no end.
@@ -112,7 +112,7 @@ func (s *StandIn) newEndpoint(account string, f form, names ...string) ([]byte, 
 		return nil, invalid(http.StatusBadRequest, "", "", "You have reached the maximum of %d test webhook endpoints.", maxEndpoints)
 	}
 	if err := s.keepEndpoint(e); err != nil {
-		return nil, err
+		return nil, broken(err)
 	}
 	return e.rendered(true), nil
 }
@@ -138,7 +138,7 @@ func (s *StandIn) updateEndpoint(r *http.Request) ([]byte, *apiError) {
 		return nil, err
 	}
 	if err := s.keepEndpoint(&e); err != nil {
-		return nil, err
+		return nil, broken(err)
 	}
 	return e.rendered(false), nil
 }
@@ -151,7 +151,7 @@ func (s *StandIn) deleteEndpoint(r *http.Request) ([]byte, *apiError) {
 		return nil, err
 	}
 	if err := s.keepEndpoint(&endpoint{ID: e.ID, Deleted: true}); err != nil {
-		return nil, err
+		return nil, broken(err)
 	}
 	return fmt.Appendf(nil, "{\n  \"id\": %q,\n  \"object\": \"webhook_endpoint\",\n  \"deleted\": true\n}", e.ID), nil
 }
@@ -229,26 +229,19 @@ func (s *StandIn) endpointsOf(account string) (of []*endpoint) {
 
 // keepEndpoint writes an endpoint to the file and then puts it in the place of its old
 // self, so that what was answered is not forgotten. The caller holds the lock.
-func (s *StandIn) keepEndpoint(e *endpoint) *apiError {
-	if s.journal != nil {
-		if err := s.journal.append(entry{Endpoint: e}); err != nil {
-			return broken(fmt.Errorf("keep webhook endpoint: %w", err))
-		}
-	}
-	s.setEndpoint(e)
-	if err := s.shrink(); err != nil {
-		return broken(err)
-	}
-	return nil
-}
-
-func (s *StandIn) setEndpoint(e *endpoint) {
+func (s *StandIn) keepEndpoint(e *endpoint) error {
+	all := slices.Clone(s.endpoints)
 	switch i := s.indexOf(e.ID); {
 	case e.Deleted && i >= 0:
-		s.endpoints = slices.Delete(slices.Clone(s.endpoints), i, i+1)
+		all = slices.Delete(all, i, i+1)
 	case i >= 0:
-		s.endpoints[i] = e
+		all[i] = e
 	case !e.Deleted:
-		s.endpoints = append(s.endpoints, e)
+		all = append(all, e)
 	}
+	if err := s.store.update(func(x *tx) error { return x.save(keyEndpoints, all) }); err != nil {
+		return fmt.Errorf("keep webhook endpoint: %w", err)
+	}
+	s.endpoints = all
+	return nil
 }

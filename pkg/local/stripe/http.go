@@ -114,7 +114,10 @@ func (s *StandIn) get(r *http.Request) ([]byte, *apiError) {
 	for name := range r.URL.Query() {
 		return nil, unknown(name)
 	}
-	e := s.find(r, false)
+	e, err := s.find(r, false)
+	if err != nil {
+		return nil, broken(err)
+	}
 	if e == nil {
 		return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such event: '%.255s'", r.PathValue("id"))
 	}
@@ -125,7 +128,10 @@ func (s *StandIn) getThin(r *http.Request) ([]byte, *apiError) {
 	if r.Header.Get("Stripe-Version") == "" {
 		return nil, invalid(http.StatusBadRequest, "missing_version", "", "Requests to /v2 need a Stripe-Version header.")
 	}
-	e := s.find(r, true)
+	e, err := s.find(r, true)
+	if err != nil {
+		return nil, broken(err)
+	}
 	if e == nil {
 		return nil, invalid(http.StatusNotFound, "not_found", "", "Event %.255q was not found.", r.PathValue("id"))
 	}
@@ -133,12 +139,11 @@ func (s *StandIn) getThin(r *http.Request) ([]byte, *apiError) {
 }
 
 // find returns the event that the request names, if its account may see it now.
-func (s *StandIn) find(r *http.Request, thin bool) *event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.store.byID[r.PathValue("id")]
+func (s *StandIn) find(r *http.Request, thin bool) (*event, error) {
+	s.expected.wait(r.Context(), account(r), r.PathValue("id"))
+	e, err := s.store.event(r.PathValue("id"))
 	if e == nil || e.thin != thin || e.account != account(r) || s.now().Before(e.visible) {
-		return nil
+		return nil, err
 	}
-	return e
+	return e, nil
 }

@@ -50,9 +50,11 @@ func (s *StandIn) listItems(r *http.Request) ([]byte, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	found := s.objects.get(account(r), "subscription", id)
-	s.mu.Unlock()
+	s.expected.wait(r.Context(), account(r), id)
+	found, failed := s.store.object(account(r), "subscription", id)
+	if failed != nil {
+		return nil, broken(failed)
+	}
 	if found == nil {
 		return nil, invalid(http.StatusBadRequest, "resource_missing", "subscription", "No such subscription: '%.255s'", id)
 	}

@@ -60,61 +60,61 @@ func (s *StandIn) listed(e *event) []byte {
 
 // page returns up to limit events, newest first, and whether there are more in the
 // direction that the request walks: to older ones, or with ending_before to newer ones.
-func (s *StandIn) page(q query) (page []*event, more bool, err *apiError) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	low, high := 0, len(s.store.byTime)
-	if q.startingAfter != "" {
-		if high, err = s.cursor(q, "starting_after", q.startingAfter); err != nil {
-			return nil, false, err
-		}
-	}
-	if q.endingBefore != "" {
-		if low, err = s.cursor(q, "ending_before", q.endingBefore); err != nil {
-			return nil, false, err
-		}
-		low++
-	}
+func (s *StandIn) page(q query) (page []*event, more bool, refused *apiError) {
 	now := s.now()
-	fits := func(e *event) bool { return !now.Before(e.visible) && q.matches(e) }
-	if q.endingBefore != "" {
-		page, more = take(slices.Values(s.store.byTime[low:high]), fits, q.limit)
-		slices.Reverse(page)
-		return page, more, nil
-	}
-	backward := func(yield func(*event) bool) {
-		for i := high - 1; i >= low; i-- {
-			if !yield(s.store.byTime[i]) {
-				return
+	err := s.store.view(func(x *tx) (err error) {
+		from, walk := []byte(nil), x.backward
+		if q.to < 1<<63-1 {
+			from = timeKey(q.to+1, 0)
+		}
+		for param, id := range map[string]string{"starting_after": q.startingAfter, "ending_before": q.endingBefore} {
+			if id == "" {
+				continue
+			}
+			if from, refused, err = x.cursor(q, param, id); refused != nil || err != nil {
+				return err
 			}
 		}
+		if q.endingBefore != "" {
+			walk = x.forward
+		}
+		err = walk(from, func(e *event) bool {
+			switch {
+			case e.created < q.from && q.endingBefore == "", e.created > q.to && q.endingBefore != "":
+				return false
+			case now.Before(e.visible) || !q.matches(e):
+				return true
+			case len(page) == q.limit:
+				more = true
+				return false
+			}
+			page = append(page, e)
+			return true
+		})
+		for i := 0; i < len(page) && err == nil; i++ {
+			page[i], err = x.numbered(page[i].arrived)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, false, broken(err)
 	}
-	page, more = take(backward, fits, q.limit)
-	return page, more, nil
+	if q.endingBefore != "" {
+		slices.Reverse(page)
+	}
+	return page, more, refused
 }
 
-// take returns the first events that fit, at most limit, and whether another one follows.
-func take(events func(func(*event) bool), fits func(*event) bool, limit int) (page []*event, more bool) {
-	for e := range events {
-		if !fits(e) {
-			continue
-		}
-		if len(page) == limit {
-			return page, true
-		}
-		page = append(page, e)
+// cursor returns the key of the event that a request pages from.
+func (x *tx) cursor(q query, param, id string) ([]byte, *apiError, error) {
+	e, err := x.event(id)
+	if err != nil {
+		return nil, nil, err
 	}
-	return page, false
-}
-
-// cursor returns the place of the event that a request pages from.
-func (s *StandIn) cursor(q query, param, id string) (int, *apiError) {
-	e := s.store.byID[id]
 	if e == nil || e.thin || e.account != q.account {
-		return 0, invalid(http.StatusBadRequest, "resource_missing", param, "No such event: '%.255s'", id)
+		return nil, invalid(http.StatusBadRequest, "resource_missing", param, "No such event: '%.255s'", id), nil
 	}
-	at, _ := slices.BinarySearchFunc(s.store.byTime, e, older)
-	return at, nil
+	return timeKey(e.created, e.arrived), nil, nil
 }
 
 // cut takes the page that a request asks for out of all there is. what is the word for one.

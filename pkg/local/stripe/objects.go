@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"bytes"
-	"container/list"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +33,6 @@ type state struct {
 	Gone bool  `json:"gone,omitempty"` // asked for, it is not found
 
 	customers []string // whose it is
-	event     string   // the id of the event that said so, "" when it was put
 }
 
 // stateOf is what a snapshot event says about its object: nil when the object has no
@@ -49,7 +47,7 @@ func stateOf(e *event, data json.RawMessage) *state {
 	if err != nil {
 		return nil
 	}
-	s.Live, s.At, s.event = e.live, e.created, e.id
+	s.Live, s.At = e.live, e.created
 	if e.typ != s.Kind+".deleted" {
 		return s
 	}
@@ -100,60 +98,4 @@ func customersOf(s *state, top map[string]json.RawMessage) (ids []string) {
 		}
 	}
 	return ids
-}
-
-// objects holds states, bounded in number and bytes. What was set first goes first.
-type objects struct {
-	max      int
-	maxBytes int64
-
-	byKey map[objectKey]*list.Element // of *state
-	order list.List                   // as they were set, the last one at the end
-	bytes int64
-}
-
-// set takes a state unless a newer one is known, and reports whether it did. Of two
-// events of one second the later given one counts.
-func (o *objects) set(s *state) bool {
-	if o.byKey == nil {
-		o.byKey = map[objectKey]*list.Element{}
-	}
-	if at := o.byKey[s.objectKey]; at != nil {
-		if old := at.Value.(*state); !s.Put && (old.Put || old.At > s.At) {
-			return false
-		}
-		o.drop(at)
-	}
-	o.byKey[s.objectKey] = o.order.PushBack(s)
-	o.bytes += int64(len(s.Body))
-	for o.order.Len() > o.max || o.bytes > o.maxBytes && o.order.Len() > 1 {
-		o.drop(o.order.Front())
-	}
-	return true
-}
-
-func (o *objects) drop(at *list.Element) {
-	s := o.order.Remove(at).(*state)
-	delete(o.byKey, s.objectKey)
-	o.bytes -= int64(len(s.Body))
-}
-
-// get returns an object that is there, nil otherwise. The stand-in takes test keys
-// only and holds both modes, so the test mode's object is served first.
-func (o *objects) get(account, kind, id string) *state {
-	for _, live := range []bool{false, true} {
-		if at := o.byKey[objectKey{account, live, kind, id}]; at != nil && !at.Value.(*state).Gone {
-			return at.Value.(*state)
-		}
-	}
-	return nil
-}
-
-// all gives every state, those that are gone too, in the order in which they were set.
-func (o *objects) all(yield func(*state) bool) {
-	for at := o.order.Front(); at != nil; at = at.Next() {
-		if !yield(at.Value.(*state)) {
-			return
-		}
-	}
 }

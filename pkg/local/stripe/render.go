@@ -14,7 +14,7 @@ func (s *StandIn) render(e *event) []byte { return e.render(s.apiVersion) }
 // deliveries that are outstanding. Everything else keeps its bytes.
 func (e *event) render(version string) []byte {
 	body := e.body
-	if n := e.pending.Load(); n >= 0 {
+	if n := e.pending; n >= 0 {
 		body = splice(body, "pending_webhooks", func(json.RawMessage) json.RawMessage {
 			return strconv.AppendInt(nil, n, 10)
 		})

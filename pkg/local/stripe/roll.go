@@ -33,7 +33,7 @@ func (s *StandIn) roll(r *http.Request) ([]byte, *apiError) {
 	e := *old
 	e.Secrets = rolled(old.Secrets, newSecret(), s.now(), overlap)
 	if err := s.keepEndpoint(&e); err != nil {
-		return nil, err
+		return nil, broken(err)
 	}
 	answer := map[string]any{"id": e.ID, "secret": e.Secrets[0].Value}
 	if overlap > 0 {

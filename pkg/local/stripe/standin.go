@@ -7,7 +7,7 @@
 // Stripe's form: a silent difference would be worse than a missing feature. It is meant
 // for loopback, and delivers to loopback only.
 //
-//	s, err := stripe.Open(stripe.Options{Path: "data/stripe-events.jsonl"})
+//	s, err := stripe.Open(stripe.Options{Path: "data/stripe.db"})
 //	err = s.Remember(body)             // an event, as Stripe signed it
 //	http.Serve(listener, s)            // GET /v1/events/{id}, …
 //	err = s.Close()                    // ends deliveries
@@ -62,9 +62,9 @@
 //
 // # What it does not keep over a restart
 //
-// Events, objects and endpoints are kept in the file. Deliveries that are pending, the
-// list of attempts, idempotency keys and faults are not: what was not delivered when it
-// stopped stays undelivered until it is given again.
+// Events, objects and endpoints are kept in the file, and not in memory. Deliveries that
+// are pending, the list of attempts, idempotency keys and faults are not kept: what was
+// not delivered when it stopped stays undelivered until it is given again.
 package stripe
 
 import (
@@ -78,8 +78,8 @@ import (
 
 // Defaults and bounds.
 const (
-	DefaultMaxEvents = 100_000
-	DefaultMaxBytes  = 256 << 20
+	DefaultMaxEvents = 1_000_000
+	DefaultMaxBytes  = 2 << 30
 	// MaxEventBytes bounds one event.
 	MaxEventBytes = 8 << 20
 )
@@ -87,12 +87,15 @@ const (
 // ErrNotEvent says that bytes are no Stripe event.
 var ErrNotEvent = errors.New("not a Stripe event")
 
-// Options configure a [StandIn]. The zero value keeps events in memory only.
+// Options configure a [StandIn]. The zero value keeps nothing over a restart.
 type Options struct {
-	// Path is a file that keeps the events over a restart, one line of JSON each; it is
-	// made if absent. What the last moments before a crash wrote may be missing.
-	// Default: "", no file.
+	// Path is a file that keeps the events over a restart; it is made if absent. It
+	// outlives a process that is killed; when the machine crashes it may be damaged.
+	// Default: "", a temporary file that ends with the process.
 	Path string
+	// Lines is a file of an earlier version, one line of JSON an event. It is taken over
+	// once and removed. Default: "", none.
+	Lines string
 	// APIVersion is the account's version: the events that it serves are rendered in it,
 	// whatever version is asked for, and whatever has no version of its own. From
 	// 2025-03-31.basil on, the main fields that moved are moved. Default: "", each event
@@ -122,16 +125,14 @@ type StandIn struct {
 	faults     faults
 	deliveries *deliverer
 	replays    replays
+	store      *store
+	expected   expected
 
 	mu        sync.Mutex
-	store     store
-	objects   objects
 	endpoints []*endpoint // oldest first
-	journal   *journal    // nil without a file
 }
 
-// Open makes a stand-in and reads what its file keeps. A half-written last line of the
-// file is dropped; any other broken line is an error that names it.
+// Open makes a stand-in and opens its file. A damaged file is an error that names it.
 func Open(o Options) (*StandIn, error) {
 	if o.MaxEvents < 0 || o.MaxBytes < 0 || o.RateLimit < 0 {
 		return nil, errors.New("open Stripe stand-in: a bound is negative")
@@ -143,78 +144,31 @@ func Open(o Options) (*StandIn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open Stripe stand-in: %w", err)
 	}
-	most, mostBytes := cmp.Or(o.MaxEvents, DefaultMaxEvents), cmp.Or(o.MaxBytes, DefaultMaxBytes)
-	s := &StandIn{
-		now: o.Now, apiVersion: o.APIVersion, deliveries: deliveries, faults: faults{perSecond: o.RateLimit},
-		store: store{maxEvents: most, maxBytes: mostBytes}, objects: objects{max: most, maxBytes: mostBytes},
-	}
+	s := &StandIn{now: o.Now, apiVersion: o.APIVersion, deliveries: deliveries, faults: faults{perSecond: o.RateLimit}}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	s.routes()
-	if o.Path == "" {
-		return s, nil
-	}
-	if err := s.load(o.Path); err != nil {
+	if s.store, err = openStore(o.Path, cmp.Or(o.MaxEvents, DefaultMaxEvents), cmp.Or(o.MaxBytes, DefaultMaxBytes)); err != nil {
 		return nil, fmt.Errorf("open Stripe stand-in: %w", err)
 	}
-	return s, s.shrink()
+	if err := s.load(o.Lines); err != nil {
+		return nil, fmt.Errorf("open Stripe stand-in: %w", errors.Join(err, s.store.close()))
+	}
+	return s, nil
 }
 
-// load takes up what a file keeps.
-func (s *StandIn) load(path string) error {
-	j, entries, err := openJournal(path)
-	if err != nil {
+// load reads the endpoints and takes over the file of an earlier version.
+func (s *StandIn) load(lines string) error {
+	if err := s.store.view(func(x *tx) error { return x.load(keyEndpoints, &s.endpoints) }); err != nil || lines == "" {
 		return err
 	}
-	for _, each := range entries {
-		if err := s.restore(each); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", path, err), j.close())
-		}
-	}
-	s.journal = j
-	return nil
-}
-
-// restore takes up one line of the file.
-func (s *StandIn) restore(from entry) error {
-	switch {
-	case from.State != nil:
-		put := from.State
-		if put.Gone {
-			s.objects.set(put)
-			return nil
-		}
-		each, err := parseObject(put.Body, put.Account)
-		if err != nil {
-			return err
-		}
-		each.objectKey, each.Put, each.At = put.objectKey, put.Put, put.At
-		s.objects.set(each)
-	case from.Endpoint != nil:
-		s.setEndpoint(from.Endpoint)
-	default:
-		e, err := parse(from.Body)
-		if err != nil {
-			return err
-		}
-		s.add(e)
-	}
-	return nil
-}
-
-// add stores an event and what it says about its object.
-func (s *StandIn) add(e *event) (isNew bool) {
-	if isNew = s.store.add(e); isNew && e.sets != nil {
-		s.objects.set(e.sets)
-	}
-	return isNew
+	return s.importLines(lines)
 }
 
 // Remember keeps a copy of one event, and the state of its object unless a newer one is
 // known. An event whose id it knows already is left as it was: at Stripe an event never
-// changes. Errors wrap [ErrNotEvent], or say that the file could not be written; the
-// event is then served all the same.
+// changes. Errors wrap [ErrNotEvent], or say that the file could not be written.
 func (s *StandIn) Remember(body []byte) error {
 	_, err := s.remember(body, false)
 	return err
@@ -228,56 +182,34 @@ func (s *StandIn) remember(body []byte, deliver bool) (known, error) {
 		return known{}, err
 	}
 	e.visible = s.faults.visibleAt(s.now())
-	s.mu.Lock()
+	s.mu.Lock() // no endpoint changes between the event's arrival and its deliveries
 	defer s.mu.Unlock()
-	k := known{ID: e.id, Remembered: s.add(e)}
-	if !k.Remembered {
-		e = s.store.byID[e.id]
+	k := known{ID: e.id}
+	var to []delivery
+	err = s.store.update(func(x *tx) (err error) {
+		if k.Remembered, err = x.add(e); err != nil {
+			return err
+		}
+		if !k.Remembered {
+			if e, err = x.event(e.id); err != nil {
+				return err
+			}
+		}
+		if !deliver {
+			return nil
+		}
+		to = s.deliveriesOf(e)
+		return x.setPending(e, max(0, e.pending)+int64(len(to)))
+	})
+	if err != nil {
+		return k, fmt.Errorf("keep event %s: %w", k.ID, err)
 	}
 	if deliver {
-		n := s.deliver(e)
+		n := len(to)
 		k.Deliveries = &n
+		s.deliver(to)
 	}
-	if s.journal == nil || !k.Remembered {
-		return k, nil
-	}
-	if err := s.journal.append(entry{Body: e.body}); err != nil {
-		return k, fmt.Errorf("keep event %s: %w", e.id, err)
-	}
-	return k, s.shrink()
-}
-
-// shrink rewrites the file once most of it is what is no longer kept.
-func (s *StandIn) shrink() error {
-	if s.journal == nil || s.journal.lines <= 2*(len(s.store.arrived)+s.objects.order.Len()+len(s.endpoints))+16 {
-		return nil
-	}
-	if err := s.journal.rewrite(s.entries); err != nil {
-		return fmt.Errorf("shrink Stripe stand-in's file: %w", err)
-	}
-	return nil
-}
-
-// entries gives what the file has to keep. An event brings its object's state with it.
-func (s *StandIn) entries(yield func(entry) bool) {
-	for _, e := range s.store.arrived {
-		if !yield(entry{Body: e.body}) {
-			return
-		}
-	}
-	for each := range s.objects.all {
-		if each.event != "" && s.store.byID[each.event] != nil {
-			continue
-		}
-		if !yield(entry{State: each}) {
-			return
-		}
-	}
-	for _, e := range s.endpoints {
-		if !yield(entry{Endpoint: e}) {
-			return
-		}
-	}
+	return k, nil
 }
 
 // known is the answer to an event that was given.
@@ -287,16 +219,9 @@ type known struct {
 	Deliveries *int   `json:"deliveries,omitempty"` // how many endpoints want it
 }
 
-// Close ends all deliveries, also those under way, and closes the file. What is given
-// later is kept in memory only, and not delivered.
+// Close ends all deliveries, also those under way, and closes the file. Nothing may be
+// asked or given later.
 func (s *StandIn) Close() error {
 	s.deliveries.close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.journal == nil {
-		return nil
-	}
-	err := s.journal.close()
-	s.journal = nil
-	return err
+	return s.store.close()
 }

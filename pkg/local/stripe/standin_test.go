@@ -376,13 +376,14 @@ func FuzzRemember(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer s.Close()
 		if err := s.Remember(given); err != nil {
 			if !errors.Is(err, ErrNotEvent) {
 				t.Fatal(err)
 			}
 			return
 		}
-		e := s.store.arrived[0]
+		e := arrived(t, s)[0]
 		if !json.Valid(s.render(e)) {
 			t.Fatalf("rendered %q", s.render(e))
 		}

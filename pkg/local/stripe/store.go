@@ -1,127 +1,171 @@
 package stripe
 
 import (
-	"bytes"
-	"cmp"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync/atomic"
-	"time"
+	"os"
+
+	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/boltfile"
 )
 
-// event is one remembered event. But for pending it is not changed once stored.
-type event struct {
-	id      string
-	thin    bool
-	typ     string
-	account string    // "" for the platform's own
-	live    bool      // of live mode
-	version string    // in which the body was given
-	created int64     // seconds
-	arrived uint64    // order in which events were given
-	visible time.Time // nobody sees it before
-	body    []byte
-	sets    *state // what it says about its object, nil for nothing
-	// pending counts the webhooks that have not been delivered; below zero it is unknown,
-	// as for an event that came from elsewhere, and the body's own number holds.
-	pending atomic.Int64
-}
+// formatVersion names the layout of the file.
+const formatVersion = "stripe-1"
 
-// parse reads what is needed to serve an event and copies its bytes.
-func parse(body []byte) (*event, error) {
-	if len(body) > MaxEventBytes {
-		return nil, fmt.Errorf("%w: larger than %d bytes", ErrNotEvent, MaxEventBytes)
-	}
-	// A map matches names exactly, where a struct would take "ID" for "id".
-	var top map[string]json.RawMessage
-	if err := json.Unmarshal(body, &top); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotEvent, err)
-	}
-	e := &event{
-		id: text(top["id"]), typ: text(top["type"]), live: string(top["livemode"]) == "true",
-		version: text(top["api_version"]), body: bytes.Clone(body),
-	}
-	e.pending.Store(-1)
-	switch object := text(top["object"]); object {
-	case "event":
-		e.account = text(top["account"])
-		if err := json.Unmarshal(top["created"], &e.created); err != nil {
-			return nil, fmt.Errorf("%w: created is no number of seconds", ErrNotEvent)
-		}
-	case "v2.core.event":
-		e.thin, e.account = true, text(top["context"])
-		created, err := time.Parse(time.RFC3339, text(top["created"]))
-		if err != nil {
-			return nil, fmt.Errorf("%w: created is no RFC 3339 time", ErrNotEvent)
-		}
-		e.created = created.Unix()
-	default:
-		return nil, fmt.Errorf("%w: object is %.40q", ErrNotEvent, object)
-	}
-	if !strings.HasPrefix(e.id, "evt_") || e.typ == "" {
-		return nil, fmt.Errorf("%w: id is %.80q, type is %.80q", ErrNotEvent, e.id, e.typ)
-	}
-	if !e.thin {
-		e.sets = stateOf(e, top["data"])
-	}
-	return e, nil
-}
+// The file's buckets. A number is 8 bytes; events and states are numbered as they come.
+// Values of events and states are a head in JSON, with its length before it, and a body.
+var (
+	bucketMeta   = []byte("meta")   // "format"; "counts" → counts; "endpoints" → a list of endpoints
+	bucketEvents = []byte("events") // number → eventHead and body
+	bucketIDs    = []byte("ids")    // event id → number
+	bucketTimes  = []byte("times")  // created and number → eventHead
+	bucketStates = []byte("states") // number → stateHead and body
+	bucketKeys   = []byte("keys")   // objectKey → number
 
-// text is a JSON string's value, "" for null, for what is absent and for anything else.
-func text(raw json.RawMessage) (s string) {
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
-}
+	keyFormat    = []byte("format")
+	keyCounts    = []byte("counts")
+	keyEndpoints = []byte("endpoints")
+)
 
-// store holds events, bounded in number and bytes.
+// store keeps events, the states of objects and webhook endpoints in a file, so that
+// memory does not grow with them. It is safe for concurrent use.
 type store struct {
+	db        *bbolt.DB
+	folder    string // of a file that ends with the process, "" for one that stays
 	maxEvents int
 	maxBytes  int64
-
-	byID    map[string]*event
-	byTime  []*event // oldest first, those of one second in order of arrival
-	arrived []*event // in order of arrival
-	next    uint64
-	bytes   int64
 }
 
-// add stores an event unless its id is known, and drops the first ones given if there
-// are then too many. It reports whether the event is new.
-func (s *store) add(e *event) bool {
-	if s.byID == nil {
-		s.byID = map[string]*event{}
-	}
-	if s.byID[e.id] != nil {
-		return false
-	}
-	s.next++
-	e.arrived = s.next
-	s.byID[e.id] = e
-	s.arrived = append(s.arrived, e)
-	at, _ := slices.BinarySearchFunc(s.byTime, e, older)
-	s.byTime = slices.Insert(s.byTime, at, e)
-	s.bytes += int64(len(e.body))
-	for len(s.arrived) > s.maxEvents || s.bytes > s.maxBytes && len(s.arrived) > 1 {
-		s.dropFirst()
-	}
-	return true
+// counts are how many events and states there are, and the bytes of their bodies.
+type counts struct {
+	Events, EventBytes, States, StateBytes int64
 }
 
-func (s *store) dropFirst() {
-	e := s.arrived[0]
-	s.arrived[0] = nil // or its body would live as long as the array below
-	s.arrived = s.arrived[1:]
-	delete(s.byID, e.id)
-	at, _ := slices.BinarySearchFunc(s.byTime, e, older)
-	s.byTime = slices.Delete(s.byTime, at, at+1)
-	s.bytes -= int64(len(e.body))
+// openStore opens the file at a path, or one that ends with the store for "". The file
+// is not synced at each write: a process that is killed loses nothing, a machine may.
+func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
+	s := &store{maxEvents: maxEvents, maxBytes: maxBytes}
+	if path == "" {
+		folder, err := os.MkdirTemp("", "stripe-")
+		if err != nil {
+			return nil, err
+		}
+		s.folder, path = folder, folder+"/stripe.db"
+	}
+	db, err := boltfile.OpenNoSync(path, prepareFile)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w (without the file the stand-in only forgets its events)", path, err), s.remove())
+	}
+	s.db = db
+	if s.folder != "" {
+		return s, s.remove() // the open file lives on
+	}
+	return s, nil
 }
 
-// older orders events by time, then by arrival.
-func older(a, b *event) int {
-	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.arrived, b.arrived))
+func (s *store) remove() error {
+	if s.folder == "" {
+		return nil
+	}
+	return os.RemoveAll(s.folder)
+}
+
+func prepareFile(tx *bbolt.Tx) error {
+	if meta := tx.Bucket(bucketMeta); meta != nil {
+		if got := string(meta.Get(keyFormat)); got != formatVersion {
+			return fmt.Errorf("the file has format %q, this program reads %q", got, formatVersion)
+		}
+		return nil
+	}
+	if name, _ := tx.Cursor().First(); name != nil {
+		return errors.New("the file is a database of another program")
+	}
+	for _, name := range [][]byte{bucketMeta, bucketEvents, bucketIDs, bucketTimes, bucketStates, bucketKeys} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keyFormat, []byte(formatVersion))
+}
+
+func (s *store) close() error {
+	return errors.Join(s.db.Sync(), s.db.Close())
+}
+
+// update runs one change of the file, whole or not at all.
+func (s *store) update(change func(*tx) error) error {
+	return s.db.Update(func(t *bbolt.Tx) error {
+		x := &tx{Tx: t, store: s}
+		if err := x.load(keyCounts, &x.counts); err != nil {
+			return err
+		}
+		before := x.counts
+		if err := change(x); err != nil || x.counts == before {
+			return err
+		}
+		return x.save(keyCounts, x.counts)
+	})
+}
+
+func (s *store) view(look func(*tx) error) error {
+	return s.db.View(func(t *bbolt.Tx) error { return look(&tx{Tx: t, store: s}) })
+}
+
+// tx is a transaction on the store.
+type tx struct {
+	*bbolt.Tx
+	store  *store
+	counts counts // loaded and saved by update
+}
+
+// load reads a member of the meta bucket; what is absent leaves the value as it is.
+func (x *tx) load(key []byte, into any) error {
+	raw := x.Bucket(bucketMeta).Get(key)
+	if raw == nil {
+		return nil
+	}
+	return json.Unmarshal(raw, into)
+}
+
+func (x *tx) save(key []byte, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return x.Bucket(bucketMeta).Put(key, raw)
+}
+
+// append puts a value under the bucket's next number and returns that.
+func (x *tx) append(bucket []byte, value []byte) (uint64, error) {
+	b := x.Bucket(bucket)
+	b.FillPercent = 0.9 // numbers only grow
+	n, err := b.NextSequence()
+	if err != nil {
+		return 0, err
+	}
+	return n, b.Put(number(n), value)
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// joined is a head with a body behind it.
+func joined(head any, body []byte) ([]byte, error) {
+	raw, err := json.Marshal(head)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(binary.AppendUvarint(nil, uint64(len(raw))), raw...), body...), nil
+}
+
+// split reads a head and returns the body, which is valid as long as the transaction.
+func split(value []byte, head any) (body []byte, err error) {
+	n, size := binary.Uvarint(value)
+	if size <= 0 || n > uint64(len(value)-size) {
+		return nil, errors.New("a value of the file has no head")
+	}
+	value = value[size:]
+	return value[n:], json.Unmarshal(value[:n], head)
 }

@@ -2,7 +2,8 @@
 // database for one process at a time.
 //
 // It reads the whole file before it hands it out, because a damaged page ends the
-// process whenever it is come upon, in the middle of other work. It repairs nothing.
+// process whenever it is come upon, in the middle of other work. It repairs nothing. A
+// file that is mostly free space is compacted.
 //
 //	db, err := boltfile.Open(path, initialise)
 package boltfile
@@ -26,53 +27,148 @@ const lockTimeout = time.Second
 // ErrDamaged is the error of a file that was a database and can no longer be read.
 var ErrDamaged = errors.New("the file is damaged: put a copy back, or remove it and lose what it holds")
 
+var errInUse = errors.New("another process has it open: end that one, or use another folder")
+
 // Open opens the database in one file, readable by its owner only, or makes it, and
-// lets prepare make a new file's buckets or refuse one of another layout. Errors are of
-// one line and do not name the file.
+// lets prepare make a new file's buckets or refuse one of another layout. A new file gets
+// its name when it is whole, so an empty file is a damaged one. Errors are of one line
+// and do not name the file.
 func Open(path string, prepare func(*bbolt.Tx) error) (*bbolt.DB, error) {
-	info, err := os.Stat(path)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	if err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() < int64(2*os.Getpagesize()) {
+	return file{path: path, prepare: prepare}.open()
+}
+
+// OpenNoSync is [Open] for a file whose writes are not synced to the disk: it outlives
+// its process, but may be damaged when the machine crashes.
+func OpenNoSync(path string, prepare func(*bbolt.Tx) error) (*bbolt.DB, error) {
+	return file{path: path, prepare: prepare, noSync: true}.open()
+}
+
+type file struct {
+	path    string
+	prepare func(*bbolt.Tx) error
+	noSync  bool
+}
+
+func (f file) open() (*bbolt.DB, error) {
+	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.replace(link, func(fresh *bbolt.DB) error { return fresh.Update(f.prepare) })
+	}
+	if err == nil && info.Mode().IsRegular() && info.Size() < int64(2*os.Getpagesize()) {
 		return nil, fmt.Errorf("%w (%d bytes are not a database)", ErrDamaged, info.Size())
 	}
-	db, err := open(path)
+	db, err := f.checked()
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Update(prepare); err != nil {
+	if err := db.Update(f.prepare); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if isNew {
-		if err := syncFolder(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
+	f.removeLeft()
+	return f.compacted(db), nil
+}
+
+// replace puts a database that fill has filled in the place of the file, by put. It is
+// locked before it has the name.
+func (f file) replace(put func(from, to string) error, fill func(*bbolt.DB) error) (*bbolt.DB, error) {
+	temp, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+tempMark+"*")
+	if err != nil {
+		return nil, err
 	}
+	defer os.Remove(temp.Name()) // half a file must not hold the space that a full disk lacks
+	if err := temp.Close(); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(temp.Name(), 0o600, f.options())
+	if err != nil {
+		return nil, err
+	}
+	db.NoSync = true // until it is whole
+	err = fill(db)
+	if err == nil {
+		err = db.Sync()
+	}
+	if err == nil {
+		err = put(temp.Name(), f.path)
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(f.path))
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	db.NoSync = f.noSync
 	return db, nil
 }
 
-// open opens and checks the file. bbolt takes a page as it finds it: a page of nonsense
-// panics, and one beyond the file's end is a fault of memory. What panicked may still be
-// open, and locked, until the process ends.
-func open(path string) (db *bbolt.DB, err error) {
+const tempMark = ".new-"
+
+// link gives a file a name that no other has.
+func link(from, to string) error {
+	if err := os.Link(from, to); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return errInUse
+}
+
+// removeLeft removes what processes left that ended while they made a file.
+func (f file) removeLeft() {
+	left, _ := filepath.Glob(f.path + tempMark + "*")
+	for _, name := range left {
+		os.Remove(name)
+	}
+}
+
+func (f file) options() *bbolt.Options {
+	// A freelist in the file would be written anew at each commit.
+	return &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoSync: f.noSync, NoFreelistSync: f.noSync}
+}
+
+// checked opens and checks the file. bbolt takes a page as it finds it: a page of
+// nonsense panics, and one beyond the file's end is a fault of memory. What panicked may
+// still be open, and locked, until the process ends.
+func (f file) checked() (db *bbolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			db, err = nil, fmt.Errorf("%w (%v)", ErrDamaged, p)
 		}
 	}()
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	var opened *os.File
+	o := f.options()
+	o.OpenFile = func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
+		opened, err = os.OpenFile(path, flag, mode)
+		return opened, err
+	}
+	db, err = bbolt.Open(f.path, 0o600, o)
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
-		return nil, errors.New("another process has it open: end that one, or use another folder")
+		return nil, errInUse
 	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrVersionMismatch):
 		return nil, fmt.Errorf("not a database of this program: %w", err)
 	case err != nil:
 		return nil, err
 	}
-	if err := db.View(func(tx *bbolt.Tx) error { return check(tx, path) }); err != nil {
+	if err := f.isStill(opened); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := db.View(func(tx *bbolt.Tx) error { return check(tx, f.path) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// isStill tells whether the file that was opened has the name: another process may have
+// compacted it while we waited for its lock.
+func (f file) isStill(opened *os.File) error {
+	a, err := opened.Stat()
+	if err != nil {
+		return err
+	}
+	if b, err := os.Stat(f.path); err != nil || !os.SameFile(a, b) {
+		return errInUse
+	}
+	return nil
 }
 
 // check reads every page. The length comes first: the check itself runs beside us, where

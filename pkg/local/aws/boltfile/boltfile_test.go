@@ -82,6 +82,7 @@ func TestDamage(t *testing.T) {
 		}
 	}
 	tests := map[string]func([]byte) []byte{
+		"nothing":             func([]byte) []byte { return nil },
 		"short text":          func([]byte) []byte { return []byte("no database") },
 		"less than two metas": func(b []byte) []byte { return b[:page+page/2] },
 		"only the metas":      func(b []byte) []byte { return b[:2*page] },
@@ -153,4 +154,126 @@ func TestRefusals(t *testing.T) {
 		t.Fatalf("a refused file stays locked: %v", err)
 	}
 	db2.Close()
+}
+
+// TestNewFileAppearsWhole: a file that could not be made leaves nothing behind.
+func TestNewFileAppearsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data.db")
+	refusal := errors.New("no space")
+	if db, err := Open(path, func(*bbolt.Tx) error { return refusal }); !errors.Is(err, refusal) {
+		db.Close()
+		t.Fatalf("error %v, want the refusal", err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); len(left) != 0 || err != nil {
+		t.Errorf("left %v, %v", left, err)
+	}
+	// Another process makes the file between our look and our own.
+	other := file{path: path, prepare: prepare}
+	db, err := other.replace(link, func(fresh *bbolt.DB) error {
+		return os.WriteFile(path, []byte("the other's"), 0o600)
+	})
+	if err == nil || !strings.Contains(err.Error(), "another process") {
+		db.Close()
+		t.Errorf("error %v, want that another process has it", err)
+	}
+}
+
+// emptied makes a file of 16 MiB that holds one key in each hundred.
+func emptied(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data.db")
+	db, err := OpenNoSync(path, prepare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, write := range []func(*bbolt.Bucket, int) error{
+		func(b *bbolt.Bucket, n int) error {
+			return b.Put(fmt.Appendf(nil, "%05d", n), bytes.Repeat([]byte("v"), 3000))
+		},
+		func(b *bbolt.Bucket, n int) error {
+			if n%100 == 0 {
+				return nil
+			}
+			return b.Delete(fmt.Appendf(nil, "%05d", n))
+		},
+	} {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			var errs []error
+			for n := range 4000 {
+				errs = append(errs, write(tx.Bucket(bucket), n))
+			}
+			return errors.Join(errs...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestMostlyFreeFileIsCompacted(t *testing.T) {
+	path := emptied(t)
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := path + tempMark + "1" // of a process that was killed
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := Open(path, prepare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Stat(path)
+	if err != nil || after.Size() > before.Size()/10 || after.Mode().Perm() != 0o600 {
+		t.Errorf("%d bytes of mode %v after %d (%v), want a tenth at most", after.Size(), after.Mode(), before.Size(), err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v: what was left is still there", err)
+	}
+	if _, err := Open(path, prepare); !errors.Is(err, errInUse) {
+		t.Errorf("error %v, want the compacted file locked", err)
+	}
+	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put([]byte("new"), nil) }), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = Open(path, prepare); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	again, err := os.Stat(path)
+	if err != nil || !os.SameFile(after, again) {
+		t.Errorf("a file without free space is compacted (%v)", err)
+	}
+	db.View(func(tx *bbolt.Tx) error {
+		if n := tx.Bucket(bucket).Stats().KeyN; n != 41 {
+			t.Errorf("%d keys, want 41", n)
+		}
+		return nil
+	})
+}
+
+// TestFileThatLostItsName: who waited for the lock of a file that another process then
+// compacted would write into a file that no one reads again.
+func TestFileThatLostItsName(t *testing.T) {
+	path, content := filled(t)
+	f := file{path: path, prepare: prepare}
+	opened, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	if err := f.isStill(opened); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(os.WriteFile(path+"2", content, 0o600), os.Rename(path+"2", path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.isStill(opened); !errors.Is(err, errInUse) {
+		t.Errorf("error %v, want that another process has it", err)
+	}
 }

@@ -1,0 +1,93 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tollgate/pkg/local/stripe"
+)
+
+const memoryBody = `{"id":"evt_1","object":"event","type":"invoice.paid","created":1,"livemode":false,"data":{"object":{"id":"in_1","object":"invoice"}}}`
+
+func signedBy(secret string) string {
+	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(memoryBody), Secret: secret}).Header
+}
+
+// knows asks the stand-in for the event, in a time that no wait ends.
+func knows(t *testing.T, s *stripe.StandIn) bool {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // whoever would have to wait leaves at once
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/events/evt_1", nil)
+	r.SetBasicAuth(standInKey, "")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Code == http.StatusOK
+}
+
+// TestTheStandInKnowsWhatIngestAccepts, and what was not signed is not served as Stripe's
+// word. The stored secret is "known" at the start and "rolled" when ingest has answered.
+func TestTheStandInKnowsWhatIngestAccepts(t *testing.T) {
+	answer := func(status int) []byte {
+		raw, err := json.Marshal(events.APIGatewayV2HTTPResponse{StatusCode: status})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	for _, c := range []struct {
+		name, header  string
+		base64        bool
+		answer        []byte
+		err           error
+		before, after bool
+	}{
+		{"signed", signedBy("whsec_known"), false, answer(200), nil, true, true},
+		{"signed, ingest failed", signedBy("whsec_known"), false, nil, errors.New("killed"), true, true},
+		{"signed with a secret that was stored meanwhile", signedBy("whsec_rolled"), false, answer(200), nil, false, true},
+		{"the same, ingest failed", signedBy("whsec_rolled"), false, answer(500), nil, false, true},
+		{"the same, ingest was killed", signedBy("whsec_rolled"), false, nil, errors.New("killed"), false, true},
+		{"signed with a secret that only ingest still has", signedBy("whsec_removed"), false, answer(200), nil, false, true},
+		{"forged", signedBy("whsec_other"), false, answer(400), nil, false, false},
+		{"forged, ingest failed", signedBy("whsec_other"), false, answer(500), nil, false, false},
+		{"forged, ingest was killed", signedBy("whsec_other"), false, nil, errors.New("killed"), false, false},
+		{"refused as no message was sent", signedBy("whsec_rolled"), false, answer(403), nil, false, false},
+		{"unsigned", "", false, answer(400), nil, false, false},
+		{"not base64 though it says so", signedBy("whsec_known"), true, answer(400), nil, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := stripe.Open(stripe.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			payload, err := json.Marshal(events.APIGatewayV2HTTPRequest{
+				Headers: map[string]string{"stripe-signature": c.header}, Body: memoryBody, IsBase64Encoded: c.base64,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored := "whsec_known"
+			m := &memory{standIn: s, stored: func(context.Context) ([]string, error) { return []string{stored}, nil }, log: io.Discard}
+			answered := m.delivering(payload)
+			if got := knows(t, s); got != c.before {
+				t.Errorf("known before ingest has answered: %v, want %v", got, c.before)
+			}
+			stored = "whsec_rolled"
+			answered(c.answer, c.err)
+			if got := knows(t, s); got != c.after {
+				t.Errorf("known after ingest has answered: %v, want %v", got, c.after)
+			}
+		})
+	}
+	m := &memory{} // Stripe's own API in use: nothing to do
+	m.delivering([]byte(`{}`))(nil, nil)
+}

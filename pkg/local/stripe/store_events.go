@@ -1,0 +1,190 @@
+package stripe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// eventHead is what the file keeps of an event beside its body. The pending webhooks are
+// null when they are not known.
+type eventHead struct {
+	ID      string `json:"id"`
+	Thin    bool   `json:"thin,omitempty"`
+	Type    string `json:"type"`
+	Account string `json:"account,omitempty"`
+	Live    bool   `json:"live,omitempty"`
+	Version string `json:"version,omitempty"`
+	Created int64  `json:"created"`
+	Visible int64  `json:"visible,omitempty"` // in nanoseconds
+	Pending *int64 `json:"pending,omitempty"`
+}
+
+func (e *event) head() eventHead {
+	h := eventHead{ID: e.id, Thin: e.thin, Type: e.typ, Account: e.account, Live: e.live, Version: e.version, Created: e.created}
+	if !e.visible.IsZero() {
+		h.Visible = e.visible.UnixNano()
+	}
+	if e.pending >= 0 {
+		h.Pending = &e.pending
+	}
+	return h
+}
+
+func (h eventHead) event(arrived uint64) *event {
+	e := &event{id: h.ID, thin: h.Thin, typ: h.Type, account: h.Account, live: h.Live, version: h.Version, created: h.Created, arrived: arrived, pending: -1}
+	if h.Visible != 0 {
+		e.visible = time.Unix(0, h.Visible)
+	}
+	if h.Pending != nil {
+		e.pending = *h.Pending
+	}
+	return e
+}
+
+// timeKey orders events by time, then by arrival; times before 1970 come first.
+func timeKey(created int64, arrived uint64) []byte {
+	return binary.BigEndian.AppendUint64(number(uint64(created)^1<<63), arrived)
+}
+
+// add stores an event and what it says about its object unless its id is known, and
+// drops the first ones given if there are then too many. It reports whether it is new.
+func (x *tx) add(e *event) (isNew bool, err error) {
+	if x.Bucket(bucketIDs).Get([]byte(e.id)) != nil {
+		return false, nil
+	}
+	value, err := joined(e.head(), e.body)
+	if err != nil {
+		return false, err
+	}
+	if e.arrived, err = x.append(bucketEvents, value); err != nil {
+		return false, err
+	}
+	head, err := joined(e.head(), nil)
+	if err != nil {
+		return false, err
+	}
+	if err := errors.Join(x.Bucket(bucketIDs).Put([]byte(e.id), number(e.arrived)), x.Bucket(bucketTimes).Put(timeKey(e.created, e.arrived), head)); err != nil {
+		return false, err
+	}
+	x.counts.Events++
+	x.counts.EventBytes += int64(len(e.body))
+	for x.counts.Events > int64(x.store.maxEvents) || x.counts.EventBytes > x.store.maxBytes && x.counts.Events > 1 {
+		if err := x.dropFirstEvent(); err != nil {
+			return false, err
+		}
+	}
+	if e.sets != nil {
+		err = x.set(e.sets)
+	}
+	return true, err
+}
+
+func (x *tx) dropFirstEvent() error {
+	n, value := x.Bucket(bucketEvents).Cursor().First()
+	var h eventHead
+	body, err := split(value, &h)
+	if err != nil {
+		return err
+	}
+	x.counts.Events--
+	x.counts.EventBytes -= int64(len(body))
+	return errors.Join(
+		x.Bucket(bucketTimes).Delete(timeKey(h.Created, binary.BigEndian.Uint64(n))),
+		x.Bucket(bucketIDs).Delete([]byte(h.ID)),
+		x.Bucket(bucketEvents).Delete(n),
+	)
+}
+
+// setPending changes how many webhooks of an event have not been delivered.
+func (x *tx) setPending(e *event, n int64) error {
+	e.pending = n
+	value, err := joined(e.head(), e.body)
+	if err != nil {
+		return err
+	}
+	return x.Bucket(bucketEvents).Put(number(e.arrived), value)
+}
+
+// event returns an event whole, nil when it is not known.
+func (s *store) event(id string) (e *event, err error) {
+	err = s.view(func(x *tx) (err error) {
+		e, err = x.event(id)
+		return err
+	})
+	return e, err
+}
+
+// delivered counts one webhook of an event as delivered.
+func (s *store) delivered(id string) error {
+	return s.update(func(x *tx) error {
+		e, err := x.event(id)
+		if err != nil || e == nil {
+			return err
+		}
+		return x.setPending(e, e.pending-1)
+	})
+}
+
+func (x *tx) event(id string) (*event, error) {
+	n := x.Bucket(bucketIDs).Get([]byte(id))
+	if n == nil {
+		return nil, nil
+	}
+	return x.numbered(binary.BigEndian.Uint64(n))
+}
+
+func (x *tx) numbered(n uint64) (*event, error) {
+	var h eventHead
+	body, err := split(x.Bucket(bucketEvents).Get(number(n)), &h)
+	if err != nil {
+		return nil, err
+	}
+	e := h.event(n)
+	e.body = bytes.Clone(body)
+	return e, nil
+}
+
+// backward gives the events without their bodies from just before a key of timeKey, or
+// from the newest for nil, to the oldest.
+func (x *tx) backward(before []byte, yield func(*event) bool) error {
+	c := x.Bucket(bucketTimes).Cursor()
+	k, v := c.Last()
+	if before != nil {
+		if k, v = c.Seek(before); k == nil {
+			k, v = c.Last()
+		} else {
+			k, v = c.Prev()
+		}
+	}
+	for ; k != nil; k, v = c.Prev() {
+		if more, err := yieldHead(k, v, yield); !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// forward gives those after a key of timeKey, to the newest.
+func (x *tx) forward(after []byte, yield func(*event) bool) error {
+	c := x.Bucket(bucketTimes).Cursor()
+	k, v := c.Seek(after)
+	if bytes.Equal(k, after) {
+		k, v = c.Next()
+	}
+	for ; k != nil; k, v = c.Next() {
+		if more, err := yieldHead(k, v, yield); !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func yieldHead(key, value []byte, yield func(*event) bool) (more bool, err error) {
+	var h eventHead
+	if _, err := split(value, &h); err != nil {
+		return false, err
+	}
+	return yield(h.event(binary.BigEndian.Uint64(key[8:]))), nil
+}

@@ -1,0 +1,121 @@
+package stripe
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+)
+
+// stateHead is what the file keeps of a state beside its body.
+type stateHead struct {
+	objectKey
+	At        int64    `json:"at,omitempty"`
+	Put       bool     `json:"put,omitempty"`
+	Gone      bool     `json:"gone,omitempty"`
+	Customers []string `json:"customers,omitempty"`
+}
+
+// bytes is the key by which the file finds a state.
+func (k objectKey) bytes() []byte {
+	raw, _ := json.Marshal(k) // texts and a flag cannot fail
+	return raw
+}
+
+// set takes a state unless a newer one is known. Of two events of one second the later
+// given one counts. What was set first goes first when there are too many.
+func (x *tx) set(s *state) error {
+	key := s.objectKey.bytes()
+	if old := x.Bucket(bucketKeys).Get(key); old != nil {
+		known, err := x.state(old)
+		if err != nil {
+			return err
+		}
+		if !s.Put && (known.Put || known.At > s.At) {
+			return nil
+		}
+		if err := x.dropState(old); err != nil {
+			return err
+		}
+	}
+	value, err := joined(stateHead{objectKey: s.objectKey, At: s.At, Put: s.Put, Gone: s.Gone, Customers: s.customers}, s.Body)
+	if err != nil {
+		return err
+	}
+	n, err := x.append(bucketStates, value)
+	if err != nil {
+		return err
+	}
+	if err := x.Bucket(bucketKeys).Put(key, number(n)); err != nil {
+		return err
+	}
+	x.counts.States++
+	x.counts.StateBytes += int64(len(s.Body))
+	for x.counts.States > int64(x.store.maxEvents) || x.counts.StateBytes > x.store.maxBytes && x.counts.States > 1 {
+		first, _ := x.Bucket(bucketStates).Cursor().First()
+		if err := x.dropState(first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *tx) dropState(n []byte) error {
+	n = bytes.Clone(n) // it may lie in a page that the deletions change
+	s, err := x.state(n)
+	if err != nil {
+		return err
+	}
+	x.counts.States--
+	x.counts.StateBytes -= int64(len(s.Body))
+	return errors.Join(x.Bucket(bucketKeys).Delete(s.objectKey.bytes()), x.Bucket(bucketStates).Delete(n))
+}
+
+// state reads the state of a number; its body is valid as long as the transaction.
+func (x *tx) state(n []byte) (*state, error) { return readState(x.Bucket(bucketStates).Get(n)) }
+
+func readState(value []byte) (*state, error) {
+	var h stateHead
+	body, err := split(value, &h)
+	if err != nil {
+		return nil, err
+	}
+	return &state{objectKey: h.objectKey, Body: body, At: h.At, Put: h.Put, Gone: h.Gone, customers: h.Customers}, nil
+}
+
+// object returns an object that is there, nil otherwise. The stand-in takes test keys
+// only and holds both modes, so the test mode's object is served first.
+func (s *store) object(account, kind, id string) (found *state, err error) {
+	err = s.view(func(x *tx) error {
+		for _, live := range []bool{false, true} {
+			n := x.Bucket(bucketKeys).Get(objectKey{account, live, kind, id}.bytes())
+			if n == nil {
+				continue
+			}
+			each, err := x.state(n)
+			if err != nil {
+				return err
+			}
+			if !each.Gone {
+				each.Body = bytes.Clone(each.Body)
+				found = each
+				return nil
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// states gives every state, those that are gone too, in the order in which they were
+// set. Bodies are valid until look returns.
+func (s *store) states(look func(*state)) error {
+	return s.view(func(x *tx) error {
+		return x.Bucket(bucketStates).ForEach(func(_, value []byte) error {
+			each, err := readState(value)
+			if err == nil {
+				look(each)
+			}
+			return err
+		})
+	})
+}
