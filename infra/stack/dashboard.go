@@ -125,6 +125,7 @@ func (p *parts) consumerGraphs() []graph {
 			{"store down", p.own("m", limits.MetricStoreDown, sum)},
 			{"no time", p.own("m", limits.MetricNoTime, sum)},
 			{"newer version", p.own("m", limits.MetricNewer, sum)},
+			{"waiting for Stripe", p.own("m", limits.MetricWaiting, sum)},
 			{"table throttles", p.dynamo("WriteThrottleEvents")},
 		}},
 	}

@@ -38,7 +38,8 @@ func (a *attempt) failed(err error) result {
 		r := a.deadLetter(a.m, a.env, a.claim.Attempt, permanent.Reason, err)
 		return a.result(r.outcome, r)
 	}
-	return a.result(outcomeFailed, a.c.transient(a.m, err))
+	r := a.c.transient(a.m, err)
+	return a.result(r.outcome, r)
 }
 
 // excluded settles a message that its endpoint does not take. The record is shared by all
@@ -86,6 +87,9 @@ func (c *Consumer) transient(m queue.Message, err error) result {
 	r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err, stuck: errors.Is(err, ErrStuck)}
 	if after, ok := errors.AsType[*dispatch.RetryAfterError](err); ok {
 		r.delay = min(max(after.Delay, c.cfg.Limits.MinDelay), c.cfg.Limits.BackoffCap)
+	}
+	if errors.Is(err, dispatch.ErrNotShown) {
+		r.outcome = outcomeWaiting
 	}
 	return r
 }

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -17,6 +19,10 @@ const settleTries = 120
 // whatever else it shows: those created, in seconds by Stripe's clock, before this one.
 const ShownCreated = "shown_created"
 
+// ErrNotShown says that Stripe does not show yet what an event announced. It ends by
+// itself, so it counts as waiting and not as a failure.
+var ErrNotShown = errors.New("not shown by Stripe yet")
+
 // Announces says what the events of a type announce: shows reports whether an object, as
 // Stripe has it now, shows it, as an invoice that is paid does for invoice.paid. An object
 // that does not is fetched again until its event is settled (see [Input.NotYet]), as the
@@ -26,7 +32,7 @@ func Announces[T any](shows func(now *T, in Input) bool) CurrentOption {
 	return func(o *currentOptions) { o.shows = shows }
 }
 
-// NotYet returns err as a failure to try again while Stripe may only be slow to show what
+// NotYet returns err as [ErrNotShown], to try again, while Stripe may only be slow to show what
 // the event announced, and nil once the event is settled: at least Settle old.
 //
 // The age is the longer of two spans, each of one clock: the queue's, from the message's
@@ -53,7 +59,7 @@ func (in Input) NotYet(err error) error {
 	for n := int64(1); n < in.Attempt && wait < settle; n++ {
 		wait *= 3
 	}
-	return RetryAfter(min(wait, settle), err)
+	return RetryAfter(min(wait, settle), fmt.Errorf("%w: %w", ErrNotShown, err))
 }
 
 // shows reports whether the object shows what the event announced, and notes if that is

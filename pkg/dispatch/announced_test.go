@@ -48,7 +48,7 @@ func TestAgeIsOneClocksSpan(t *testing.T) {
 			c.change(&in)
 			err := in.NotYet(cause)
 			after, _ := errors.AsType[*dispatch.RetryAfterError](err)
-			if c.wait == 0 && err != nil || c.wait != 0 && (after == nil || after.Delay != c.wait || !errors.Is(err, cause)) {
+			if c.wait == 0 && err != nil || c.wait != 0 && (after == nil || after.Delay != c.wait || !errors.Is(err, cause) || !errors.Is(err, dispatch.ErrNotShown)) {
 				t.Errorf("error %v (%+v), want a wait of %v", err, after, c.wait)
 			}
 		})

@@ -178,7 +178,7 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, told snapshot, show
 		return nil
 	}
 	if newest, _ := e.Row[ShownCreated].(int64); newest <= e.Created { // else it has changed back since
-		if err := e.NotYet(fmt.Errorf("%s %s does not show yet what %s announces", told.name, e.ObjectID, e.Type)); err != nil {
+		if err := e.NotYet(fmt.Errorf("%s %s does not show what %s announces", told.name, e.ObjectID, e.Type)); err != nil {
 			return err
 		}
 	}

@@ -69,7 +69,7 @@ func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
 					continue
 				}
 				after, _ := errors.AsType[*dispatch.RetryAfterError](err)
-				if effects != nil || after == nil || after.Delay != c.wait || !strings.Contains(err.Error(), "does not show yet what "+a.typ) {
+				if effects != nil || after == nil || after.Delay != c.wait || !errors.Is(err, dispatch.ErrNotShown) || !strings.Contains(err.Error(), "does not show what "+a.typ) {
 					t.Errorf("at %v: %d effects, error %v (%+v); want another attempt after %v", c.age, len(effects), err, after, c.wait)
 				}
 			}

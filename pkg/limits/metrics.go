@@ -25,6 +25,7 @@ const (
 	MetricStoreDown    = "StoreDown"    // messages not handled because the store could not be used
 	MetricThrottled    = "Throttled"    // messages not handled because the store throttled their item
 	MetricNoTime       = "NoTime"       // messages given back because too little of the function's time was left
+	MetricWaiting      = "Waiting"      // attempts that come back as Stripe did not show yet what their event announced
 	MetricNewer        = "NewerVersion" // receives of messages that a newer release wrote, and that wait for a newer consumer
 	MetricAge          = "Age"          // milliseconds from an event's creation to done
 	// MetricPolicyIgnored counts messages acknowledged as their endpoint excludes the event,

@@ -22,7 +22,7 @@ func shown() []string {
 	return []string{
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued,
 		limits.MetricDone, limits.MetricDuplicate, limits.MetricBusy, limits.MetricSuperseded,
-		limits.MetricFailed, limits.MetricStoreDown, limits.MetricNoTime, limits.MetricNewer, limits.MetricDeadLettered,
+		limits.MetricFailed, limits.MetricStoreDown, limits.MetricNoTime, limits.MetricNewer, limits.MetricWaiting, limits.MetricDeadLettered,
 		limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricSuspicious, limits.MetricDeferred,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}

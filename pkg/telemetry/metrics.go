@@ -52,6 +52,7 @@ var ofEvent = map[string]string{
 	"throttled":     limits.MetricThrottled,
 	"no_time":       limits.MetricNoTime,
 	"newer_version": limits.MetricNewer,
+	"waiting":       limits.MetricWaiting,
 
 	"policy_ignored": limits.MetricPolicyIgnored,
 	"missed":         limits.MetricMissed,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -127,6 +128,10 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 		{"busy", with(func(s *scripted) { s.claim = idempotency.Busy }), map[string]float64{"Busy,stage=live": 1}},
 		{"superseded", with(func(s *scripted) { s.complete = idempotency.Superseded }), map[string]float64{"Superseded,stage=live": 1}},
 		{"failed", with(func(s *scripted) { s.handler = boom }), map[string]float64{"Failed,stage=live": 1}},
+		{"waiting", with(func(s *scripted) {
+			s.handler = dispatch.RetryAfter(time.Second, fmt.Errorf("%w: open", dispatch.ErrNotShown))
+		}),
+			map[string]float64{"Waiting,stage=live": 1}},
 		{"dead-lettered", with(func(s *scripted) { s.handler = dispatch.Park(dispatch.ReasonAPIVersion, boom) }),
 			map[string]float64{"DeadLettered,stage=live": 1, "DeadLettered,stage=live,reason=api_version": 1}},
 		{"corrupt", with(func(s *scripted) { s.claim = idempotency.Corrupt }),
