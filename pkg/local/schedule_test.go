@@ -42,7 +42,7 @@ func TestScheduleKeepsItsTimes(t *testing.T) {
 				mu.Unlock()
 			})
 		}()
-		time.Sleep(24*time.Hour + 25*time.Minute)
+		time.Sleep(24*time.Hour + 25*time.Minute + 30*time.Second) // between two turns
 		cancel()
 		<-ended
 		if n := len(runs["quarter"]); n != 96 || runs["quarter"][0] < 15*time.Minute {
