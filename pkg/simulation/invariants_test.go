@@ -97,11 +97,13 @@ func (w *world) checkChanged(id string, old, fresh item, names ...string) {
 type taken struct {
 	id, receipt string
 	f           *fact
+	receives    int
+	newer       bool          // the consumer cannot read it yet
 	verdict     policy.Action // of its endpoint's policy then
 }
 
 func (w *world) taken(m queue.Message) taken {
-	t := taken{id: m.ID, receipt: m.Receipt, f: w.fact(w.queue.find(m.ID).event), verdict: policy.Accept}
+	t := taken{id: m.ID, receipt: m.Receipt, f: w.fact(w.queue.find(m.ID).event), receives: m.Receives, newer: isNewer(m.Body), verdict: policy.Accept}
 	if e, err := queue.Decode(m.Body); err == nil {
 		t.verdict = w.verdict(w.policies, e.Endpoint, t.f)
 	}
@@ -120,7 +122,7 @@ func (p *proc) of(messageID string) taken {
 
 // checkPolicy: a consumer touches the record only for a message that its endpoint takes.
 func (w *world) checkPolicy(p *proc, f *fact) {
-	if p.batch != nil && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && t.verdict == policy.Accept }) {
+	if p.batch != nil && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && t.verdict == policy.Accept && !t.newer }) {
 		w.violate("%s: a delivery that its endpoint excludes touches the record", f.id)
 	}
 }
@@ -138,6 +140,8 @@ func (w *world) acknowledged(p *proc, receipt string) {
 	case t.verdict == policy.Ignore:
 		f.ignored = true
 		w.met("acknowledged and ignored")
+	case t.newer && m.copied < p.started:
+		w.violate("%s: message %s of the next release is acknowledged without its copy in the DLQ", f.id, m.id)
 	case t.verdict == policy.Park && m.copied < p.started:
 		w.violate("%s: message %s is to be parked, and acknowledged without its copy in the DLQ", f.id, m.id)
 	case t.verdict == policy.Accept && !done && f.copied < p.started:
@@ -159,8 +163,11 @@ func (w *world) parked(p *proc, messageID string, d queue.DeadLetter) {
 	t := p.of(messageID)
 	excluded := d.Reason == policy.ReasonLivemode || d.Reason == policy.ReasonAccount
 	deserved := d.Reason == dispatch.ReasonHandler || d.Reason == dispatch.ReasonCorrupt && w.wasBroken(p, t.f)
+	if t.newer && d.Reason == dispatch.ReasonNewerVersion && t.receives >= w.limits.MaxReceives {
+		deserved = true
+	}
 	if excluded != (t.verdict == policy.Park) || !excluded && !deserved {
-		w.violate("%s: dead-lettered with reason %s while its endpoint's policy says %s", d.EventID, d.Reason, t.verdict)
+		w.violate("%s: dead-lettered with reason %s at receive %d while its endpoint's policy says %s", d.EventID, d.Reason, t.receives, t.verdict)
 	}
 	w.met("dead-lettered: " + d.Reason)
 }
@@ -216,7 +223,7 @@ func (w *world) netted(f *fact) bool {
 // excused: a message went by retention, or a policy ignored it, and nothing is there to
 // bring the event back.
 func (w *world) excused(f *fact) bool {
-	return (f.expired || f.ignored) && !w.netted(f) || w.isBroken(f) && (w.plan.net.on || f.broken.wasDone() || w.doneUnder(nil, f)) // a row that reconcile suspects is left alone
+	return (f.expired || f.ignored) && !w.netted(f) || w.isBroken(f) && (w.plan.net.on || f.broken.wasDone() || f.broken.after != nil || w.doneUnder(nil, f)) // a row that reconcile suspects is left alone
 }
 
 // checkEnd: after the fix and a redrive all are done, and shared items have counted each.

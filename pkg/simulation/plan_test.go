@@ -41,6 +41,7 @@ type plan struct {
 	net        netPlan       // what is there when reconcile is
 	policies   policyPlan
 	rows       rowPlan
+	versions   versionPlan
 	spoil      float64 // that something else writes an event's row, at a step
 	jump       float64 // that a worker's clock jumps, at a step
 	lag        float64 // that an invocation's deadline is of another clock than the worker's
@@ -79,6 +80,9 @@ func newPlan(rng *rand.Rand) plan {
 	if rng.IntN(rowShare) == 0 {
 		p.rows = newRowPlan(rng, p.events)
 		p.spread = time.Duration(1 + rng.Int64N(int64(3*time.Minute)))
+	}
+	if rng.IntN(versionShare) == 0 {
+		p.versions = newVersionPlan(rng)
 	}
 	if rng.IntN(4) == 0 {
 		p.spoil = 0.05 * rng.Float64()

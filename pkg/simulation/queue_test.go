@@ -109,7 +109,7 @@ func (q *standardQueue) take(n int) []queue.Message {
 		}
 		m.visible = time.Now().Add(q.visibility)
 		out = append(out, queue.Message{
-			ID: m.id, Receipt: m.receipt(), Body: m.body, Receives: m.receives,
+			ID: m.id, Receipt: m.receipt(), Body: q.w.consumed(m.body), Receives: m.receives,
 			SentAt: m.sent.Add(m.clock), FirstReceivedAt: m.first.Add(m.clock),
 		})
 	}
@@ -233,7 +233,7 @@ func (s sender) Send(ctx context.Context, e event.Envelope, _ string) error {
 
 func (s sender) body(ctx context.Context, body, eventID string) error {
 	return do(s.w, ctx, opSend, eventID, func() error {
-		s.w.queue.add(body, eventID, time.Now())
+		s.w.queue.add(s.w.produced(body), eventID, time.Now())
 		return nil
 	})
 }
@@ -264,7 +264,7 @@ func (d deadLetters) SetVisibility(ctx context.Context, receipt string, hide tim
 func (d deadLetters) Send(ctx context.Context, messages []queue.Message) (refused map[string]error, err error) {
 	return d.batch(ctx, opSend, messages, func(m queue.Message) {
 		env, err := queue.Decode(m.Body)
-		if err != nil {
+		if err != nil && !errors.Is(err, queue.ErrNewer) {
 			panic(err)
 		}
 		d.w.queue.add(m.Body, env.ID, time.Now())

@@ -71,7 +71,9 @@ type proc struct {
 	policies map[string]policy.Policy // of its start
 	batch    []taken                  // of a consumer
 	outcomes []string                 // that it logged
-	failing  bool                     // a call of it to the store was not answered
+	troubled bool                     // a call of it was not answered
+	failing  bool                     // nor one to the store
+	began    time.Time
 
 	dead   bool
 	done   bool          // its main function has returned
@@ -127,7 +129,7 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 	w.mu.Lock()
 	kept := c.kept
 	c.abandoned = !kept
-	p.failing = true
+	p.failing, p.troubled = true, true
 	w.mu.Unlock()
 	if kept {
 		return c.take(<-c.answer)
@@ -160,7 +162,7 @@ func (c *call) take(v verdict) error {
 // spawn starts a process. main's calls carry it in their context.
 func (w *world) spawn(p *proc, main func(ctx context.Context)) {
 	w.nextProc++
-	p.id, p.started, p.policies = w.nextProc, w.step, w.policies
+	p.id, p.started, p.began, p.policies = w.nextProc, w.step, time.Now(), w.policies
 	w.procs = append(w.procs, p)
 	w.stirred = true
 	w.log("process %d starts: %s", p.id, p.name)
@@ -283,9 +285,10 @@ func (w *world) reply(c *call) {
 	w.pending = slices.DeleteFunc(w.pending, func(o *call) bool { return o == c })
 	w.mu.Unlock()
 	how := w.fate(c)
-	if part, can := c.op.part(); how != fateAnswered && can && part == store {
+	if how != fateAnswered {
+		part, can := c.op.part()
 		w.mu.Lock()
-		c.proc.failing = true
+		c.proc.troubled, c.proc.failing = true, c.proc.failing || can && part == store
 		w.mu.Unlock()
 	}
 	w.log("%s %s of process %d: %s", c.op, c.subject, c.proc.id, how)

@@ -188,6 +188,7 @@ func (w *world) fix() {
 	}
 	w.deployed = true
 	w.fixed.Store(true)
+	w.plan.versions.consumes = true
 	for _, f := range w.facts {
 		if w.repair(f) {
 			w.net.lookAgain()
@@ -335,6 +336,9 @@ func (w *world) disturb() {
 	}
 	if w.faulty(w.plan.spoil) {
 		w.spoil(w.facts[w.rng.IntN(len(w.facts))])
+	}
+	if w.faulty(w.plan.versions.roll) {
+		w.roll()
 	}
 	if w.faulty(w.plan.jump) {
 		w.jump()
@@ -489,6 +493,7 @@ func (w *world) poll(worker int) {
 	var failure error
 	p.finish = func() {
 		w.checkOutcomes(p)
+		w.checkWaits(p)
 		if failure != nil || w.faulty(w.plan.lose) {
 			w.log("the batch of process %d comes back: %v", p.id, failure)
 			return

@@ -1,0 +1,83 @@
+package simulation
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+
+	"tollgate/pkg/queue"
+)
+
+// Two releases run side by side for a while: what puts events on the queue may be of the
+// next one, whose messages have another version or a source that this one does not know,
+// while the consumer is of this one, or was rolled back to it. Such a message waits for the
+// consumer's roll-forward; what the next release reads of it is what this one would.
+
+// versionShare: one plan in so many has two releases.
+const versionShare = 5
+
+// versionPlan is the part of a plan that is about releases.
+type versionPlan struct {
+	on       bool
+	produces bool    // the next release puts events on the queue at first
+	consumes bool    // and takes them
+	roll     float64 // that one of the two is rolled forward or back, at a step
+}
+
+func newVersionPlan(rng *rand.Rand) versionPlan {
+	return versionPlan{on: true, produces: rng.IntN(4) > 0, consumes: rng.IntN(2) == 0, roll: 0.05 * rng.Float64()}
+}
+
+// roll changes the release of one side.
+func (w *world) roll() {
+	v := &w.plan.versions
+	if w.rng.IntN(2) == 0 {
+		v.produces = !v.produces
+	} else {
+		v.consumes = !v.consumes
+	}
+	w.log("the next release produces: %v, consumes: %v", v.produces, v.consumes)
+	w.met("a roll of a release")
+}
+
+// newerForms are what the next release changes in a message, and what that means here.
+func newerForms() [][2]string {
+	return [][2]string{{`{"v":1,`, `{"v":2,`}, {`"src":"webhook"`, `"src":"portal"`}}
+}
+
+// produced is a message as the release puts it on the queue that produces now.
+func (w *world) produced(body string) string {
+	if !w.plan.versions.on || !w.plan.versions.produces || !strings.Contains(body, `"src":"webhook"`) {
+		return body
+	}
+	w.met("a message of the next release")
+	form := newerForms()[w.rng.IntN(2)]
+	return strings.Replace(body, form[0], form[1], 1)
+}
+
+// consumed is a message as the release that consumes now reads it.
+func (w *world) consumed(body string) string {
+	if !w.plan.versions.consumes {
+		return body
+	}
+	for _, form := range newerForms() {
+		body = strings.Replace(body, form[1], form[0], 1)
+	}
+	return body
+}
+
+// isNewer reports whether only the next release can read a message.
+func isNewer(body string) bool {
+	_, err := queue.Decode(body)
+	return errors.Is(err, queue.ErrNewer)
+}
+
+// checkWaits: a message that a consumer cannot read yet costs a receive an hour.
+func (w *world) checkWaits(p *proc) {
+	for _, t := range p.batch {
+		m := w.queue.find(t.id)
+		if t.newer && t.receives < w.limits.MaxReceives && !p.troubled && !p.halted && m != nil && m.receipt() == t.receipt && m.visible.Before(p.began.Add(w.limits.BackoffCap)) {
+			w.violate("%s: a message of the next release is hidden until %v only", t.f.id, m.visible)
+		}
+	}
+}
