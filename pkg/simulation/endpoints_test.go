@@ -127,7 +127,7 @@ func (f *fact) home() string { return cmp.Or(mapped()[f.env.Account], ingest.Def
 // back as it was.
 func (w *world) openLetters() (n int) {
 	for _, m := range w.dead.messages {
-		e, err := queue.Decode(m.body)
+		e, err := queue.Decode(w.consumed(m.body))
 		if err != nil || w.verdict(w.policies, e.Endpoint, w.fact(m.event)) == policy.Accept {
 			n++
 		}
@@ -195,7 +195,11 @@ func (w *world) excludes(all map[string]policy.Policy, f *fact) bool {
 
 // sentUnder checks a send of reconcile: nothing goes out under an endpoint that excludes it.
 func (w *world) sentUnder(p *proc, e event.Envelope) {
-	if f := w.fact(e.ID); w.plan.policies.on && strings.HasPrefix(p.name, "reconcile") && w.excludes(p.policies, f) {
+	if !strings.HasPrefix(p.name, "reconcile") {
+		return
+	}
+	w.net.checkSince(w.fact(e.ID))
+	if f := w.fact(e.ID); w.plan.policies.on && w.excludes(p.policies, f) {
 		w.violate("%s: reconcile sends it under %s, whose policy excludes it", f.id, e.Endpoint)
 	}
 }

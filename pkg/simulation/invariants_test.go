@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -33,6 +34,10 @@ func (w *world) recordWritten(p *proc, key string, old, fresh item, values attri
 	case values[":webhook"] != nil: // a note of where a message came from
 		w.checkChanged(id, old, fresh, "src")
 		return
+	case values[":who"] != nil && !replay:
+		f.marked = w.step
+		w.marked(p, f, old, fresh)
+		return
 	case claim && att != num(old, "att")+1 || att < num(old, "att"):
 		w.violate("%s: the attempt goes from %d to %d", id, num(old, "att"), att)
 	case before == string(idempotency.Done) && !replay:
@@ -47,6 +52,7 @@ func (w *world) recordWritten(p *proc, key string, old, fresh item, values attri
 	if _, leased := fresh["lease"]; leased != claim {
 		w.violate("%s: %s and lease: %v", id, state, leased)
 	}
+	w.checkMark(f, fresh, claim || state == string(idempotency.Done))
 	w.checkEffects(id, state, gen)
 }
 
@@ -215,15 +221,18 @@ func (w *world) checkRest() {
 
 // netted reports whether reconcile answers for an event: it asks for what handlers take,
 // in the mode of its key, under endpoints that take it.
-func (w *world) netted(f *fact) bool {
+func (w *world) netted(f *fact) bool { return w.nettedUnder(w.policies, f) }
+
+func (w *world) nettedUnder(all map[string]policy.Policy, f *fact) bool {
 	on := w.plan.policies.on
-	return w.plan.net.on && f.behaviour != unhandled && f.env.Livemode == on && (!on || !w.excludes(w.policies, f))
+	return w.net != nil && f.behaviour != unhandled && f.env.Livemode == on && (!on || !w.excludes(all, f)) && w.net.compared(f) &&
+		time.Since(f.happened) < w.limits.Reconcile.Weekly.Span // later no pass looks so far back
 }
 
 // excused: a message went by retention, or a policy ignored it, and nothing is there to
 // bring the event back.
 func (w *world) excused(f *fact) bool {
-	return (f.expired || f.ignored) && !w.netted(f) || w.isBroken(f) && (w.plan.net.on || f.broken.wasDone() || f.broken.after != nil || w.doneUnder(nil, f)) // a row that reconcile suspects is left alone
+	return f.givenUp || (f.expired || f.ignored || f.purged) && !w.netted(f) || w.isBroken(f) && (w.plan.net.on || f.broken.wasDone() || f.broken.after != nil || w.doneUnder(nil, f)) // a row that reconcile suspects is left alone
 }
 
 // checkEnd: after the fix and a redrive all are done, and shared items have counted each.
@@ -231,7 +240,7 @@ func (w *world) checkEnd() {
 	shared := map[string]int64{}
 	for i, f := range w.facts {
 		takes := w.verdict(w.policies, f.home(), f) == policy.Accept // else its letters stay
-		if takes && !w.settled(f) && !w.excused(f) {
+		if takes && (f.accepted || w.netted(f)) && !w.settled(f) && !w.excused(f) {
 			w.violate("%s (%s) is %q after the fix and a redrive", f.id, f.behaviour, w.state(f))
 		}
 		if f.behaviour != unhandled && f.n == 0 {

@@ -26,13 +26,33 @@ type netPlan struct {
 	absence  float64       // that everything is away for days, at a step
 	slice    time.Duration // of the long tiers
 	page     int           // events on one page of the list
+	history  historyPlan
 }
 
-func newNetPlan(rng *rand.Rand) netPlan {
-	return netPlan{
+func newNetPlan(rng *rand.Rand, events int) netPlan {
+	p := netPlan{
 		on: true, withheld: 0.5 * rng.Float64(), hidden: []time.Duration{time.Second, 2 * time.Hour, 50 * time.Hour}[rng.IntN(3)],
 		garbled: 0.3 * rng.Float64(), giveUp: rng.IntN(4), every: []int{4, 16, 64}[rng.IntN(3)],
 		absence: 0.05 * rng.Float64(), slice: []time.Duration{40 * time.Hour, 7 * 24 * time.Hour}[rng.IntN(2)], page: 2,
+	}
+	if rng.IntN(3) == 0 {
+		p.history = newHistoryPlan(rng, events)
+	}
+	return p
+}
+
+// beginHistory sets from when on accounts are compared: from now on, unless the first pass
+// is to find that.
+func (n *net) beginHistory() {
+	h := n.w.plan.net.history
+	if h.override > 0 {
+		n.override = time.Now().Add(-h.override).Truncate(time.Second)
+	}
+	if n.noteSlices(); h.on {
+		return
+	}
+	for account := range n.w.listed() {
+		n.begun[reconcile.Stream{Livemode: n.w.plan.policies.on, Account: account}] = time.Now().Truncate(time.Second)
 	}
 }
 
@@ -55,15 +75,17 @@ func (p netPlan) befall(rng *rand.Rand, f *fact) {
 
 // net is reconcile on its schedule. A nil net does nothing.
 type net struct {
-	w       *world
-	tiers   []*tier
-	notes   map[string]reconcile.Covered
-	records *dynamostore.Records
-	absent  bool // everything was away once
-	rested  int  // passes at rest
-	fixAt   time.Time
-	running bool
-	began   time.Time // history
+	w        *world
+	tiers    []*tier
+	notes    map[string]reconcile.Covered
+	records  *dynamostore.Records
+	absent   bool // everything was away once
+	rested   int  // passes at rest
+	fixAt    time.Time
+	running  bool
+	begun    map[reconcile.Stream]time.Time // from when on accounts are compared
+	override time.Time                      // of the configuration
+	notedAt  map[string]time.Time           // when a note was put, zero for those of an older release
 }
 
 // tier is a schedule that starts passes.
@@ -74,7 +96,8 @@ type tier struct {
 }
 
 func newNet(w *world) *net {
-	n := &net{w: w, notes: map[string]reconcile.Covered{}, began: time.Now()}
+	n := &net{w: w, notes: map[string]reconcile.Covered{}, begun: map[reconcile.Stream]time.Time{}, notedAt: map[string]time.Time{}}
+	n.beginHistory()
 	w.limits.Reconcile.Slice = w.plan.net.slice
 	for _, t := range reconcile.Tiers(w.limits.Reconcile) {
 		every := t.Every
@@ -136,7 +159,7 @@ func (n *net) pass(t *tier) {
 	skew := w.skews[w.rng.IntN(len(w.skews))]
 	r, err := reconcile.New(reconcile.Config{
 		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{w},
-		Accounts: w.plan.policies.accounts(), Policies: w.policies, Types: []string{"thing.happened", rowType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
+		Accounts: w.plan.policies.accounts(), Policies: w.policies, Begin: n.override, Types: []string{"thing.happened", rowType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {
 		panic(err)
@@ -147,7 +170,7 @@ func (n *net) pass(t *tier) {
 	p := &proc{name: "reconcile, " + t.name, ends: time.Now().Add(w.limits.Reconcile.Timeout)}
 	p.finish = func() {
 		w.log("%s pass: %+v, %v", t.name, report, failure)
-		if peace && !p.halted && (failure != nil || !report.Complete()) {
+		if peace && !p.halted && !report.Nothing && (failure != nil || !report.Complete()) {
 			w.violate("a %s pass in peace is not complete: %+v, %v", t.name, report, failure)
 		}
 		if report.Suspicious > 0 && !slices.ContainsFunc(w.facts, func(f *fact) bool { return w.wasBroken(p, f) }) {
@@ -263,6 +286,8 @@ func (d depth) Depth(ctx context.Context) (messages int, err error) {
 	return messages, err
 }
 
+func noteKey(c reconcile.Covered) string { return fmt.Sprint(c.Tier, c.Account, c.From.Unix()) }
+
 // notes keep what a pass that began at a time has finished.
 type notes struct {
 	net   *net
@@ -270,12 +295,15 @@ type notes struct {
 }
 
 func (o notes) Cover(ctx context.Context, c reconcile.Covered) error {
-	key := fmt.Sprint(c.Tier, c.From.Unix())
+	key := noteKey(c)
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	return do(o.net.w, ctx, opCover, key, func() error {
 		o.net.notes[key] = c
-		o.net.w.covered(c, o.begun)
+		if _, again := o.net.notedAt[key]; !again {
+			o.net.notedAt[key] = time.Now()
+		}
+		o.net.w.covered(procOf(ctx), c, o.begun)
 		return nil
 	})
 }
@@ -294,25 +322,10 @@ func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile
 	return all, nil, err
 }
 
-// begins is the begin of every history, which was set when the world began.
-type begins struct{ net *net }
-
-func (begins) Begins(context.Context) (map[reconcile.Stream]time.Time, error) {
-	return map[reconcile.Stream]time.Time{}, nil
-}
-
-func (begins) Oldest(context.Context, []reconcile.Stream, time.Time) (map[reconcile.Stream]time.Time, error) {
-	return nil, nil
-}
-
-func (b begins) Begin(context.Context, reconcile.Stream, time.Time) (time.Time, error) {
-	return b.net.began, nil
-}
-
 // covered: what was noted as finished has a trace of every event that the list showed.
-func (w *world) covered(c reconcile.Covered, begun time.Time) {
+func (w *world) covered(p *proc, c reconcile.Covered, begun time.Time) {
 	for _, f := range w.facts {
-		if f.created < c.From.Unix() || f.created > c.To.Unix() || f.shown.After(begun) || !w.netted(f) || w.state(f) != "" || f.done {
+		if f.created < c.From.Unix() || f.created > c.To.Unix() || f.stream() != c.Stream() || f.shown.After(begun) || !w.nettedUnder(p.policies, f) || w.state(f) != "" || f.done || f.ignored || f.purged {
 			continue
 		}
 		trace := func(m *message) bool { return m.event == f.id }

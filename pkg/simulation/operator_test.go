@@ -19,9 +19,13 @@ func (w *world) operate() {
 		w.fixed.Store(true)
 	case n <= 2 && len(w.dead.messages) > 0:
 		w.redrive(1 + w.rng.IntN(3))
+	case n == 3 && w.plan.purges && len(w.dead.messages) > 0:
+		w.purge(w.dead.messages[w.rng.IntN(len(w.dead.messages))])
+	case n == 3 && w.plan.purges:
+		w.purgeByID(w.facts[w.rng.IntN(len(w.facts))])
 	default:
 		f := w.facts[w.rng.IntN(len(w.facts))]
-		if w.state(f) == idempotency.Done && f.replays < 3 && w.queueable(f) {
+		if (w.state(f) == idempotency.Done || f.givenUp) && f.replays < 3 && w.queueable(f) {
 			w.replay(f)
 		}
 	}

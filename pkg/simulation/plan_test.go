@@ -42,6 +42,7 @@ type plan struct {
 	policies   policyPlan
 	rows       rowPlan
 	versions   versionPlan
+	purges     bool    // operators give events up
 	spoil      float64 // that something else writes an event's row, at a step
 	jump       float64 // that a worker's clock jumps, at a step
 	lag        float64 // that an invocation's deadline is of another clock than the worker's
@@ -71,16 +72,17 @@ func newPlan(rng *rand.Rand) plan {
 		p.behaviours = append(p.behaviours, newBehaviour(rng))
 	}
 	if rng.IntN(netShare) == 0 {
-		p.net = newNetPlan(rng)
+		p.net = newNetPlan(rng, p.events)
 		p.patience = 14 * 24 * time.Hour
 	}
-	if rng.IntN(policyShare) == 0 && !p.net.on {
+	if rng.IntN(policyShare) == 0 {
 		p.policies = newPolicyPlan(rng)
 	}
-	if rng.IntN(rowShare) == 0 {
+	if rng.IntN(rowShare) == 0 && !p.net.history.on {
 		p.rows = newRowPlan(rng, p.events)
 		p.spread = time.Duration(1 + rng.Int64N(int64(3*time.Minute)))
 	}
+	p.purges = rng.IntN(2) == 0
 	if rng.IntN(versionShare) == 0 {
 		p.versions = newVersionPlan(rng)
 	}

@@ -18,15 +18,16 @@ import (
 
 // message is one message of the queue, or of the dead-letter queue.
 type message struct {
-	id       string
-	body     string
-	event    string // the event's id, for the checks
-	receives int
-	visible  time.Time
-	sent     time.Time
-	first    time.Time     // receive
-	clock    time.Duration // how far the clock is off of the queue's server that has it
-	copied   int           // step of the latest copy of it in the DLQ, -1 for none
+	id         string
+	body       string
+	event      string // the event's id, for the checks
+	receives   int
+	visible    time.Time
+	sent       time.Time
+	first      time.Time         // receive
+	clock      time.Duration     // how far the clock is off of the queue's server that has it
+	attributes map[string]string // of our copies in the DLQ
+	copied     int               // step of the latest copy of it in the DLQ, -1 for none
 }
 
 // receipt is of the latest receive.
@@ -43,16 +44,18 @@ type standardQueue struct {
 	visibility  time.Duration
 }
 
-func (q *standardQueue) add(body, eventID string, sent time.Time) {
+func (q *standardQueue) add(body, eventID string, sent time.Time) *message {
 	q.next++
 	q.w.met("added to " + q.name)
 	if q == q.w.queue {
 		q.w.fact(eventID).messages++
 	}
-	q.messages = append(q.messages, &message{
+	m := &message{
 		id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent,
 		clock: q.w.plan.queueClock + q.w.around(q.w.plan.queueJitter), copied: -1,
-	})
+	}
+	q.messages = append(q.messages, m)
+	return m
 }
 
 func (q *standardQueue) find(id string) *message {
@@ -176,7 +179,7 @@ func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
 func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
 	return do(q.w, ctx, opDead, m.ID, func() error {
 		q.w.parked(procOf(ctx), m.ID, d)
-		q.w.dead.add(m.Body, d.EventID, time.Now())
+		q.w.dead.add(q.w.original(m), d.EventID, time.Now()).attributes = d.Attributes()
 		q.w.fact(d.EventID).copied = q.w.step
 		if m := q.w.queue.find(m.ID); m != nil {
 			m.copied = q.w.step
@@ -228,6 +231,7 @@ func (s sender) Send(ctx context.Context, e event.Envelope, _ string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2400*time.Millisecond)
 	defer cancel()
 	s.w.sentUnder(procOf(ctx), e)
+	s.w.unpurged(procOf(ctx), s.w.fact(e.ID))
 	return s.body(ctx, body, e.ID)
 }
 
@@ -245,7 +249,7 @@ func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration)
 	err = do(d.w, ctx, opReceive, d.w.dead.name, func() error {
 		for _, m := range d.w.dead.take(limit) {
 			d.w.dead.find(m.ID).visible = time.Now().Add(hide)
-			out = append(out, redrive.Received{Message: m})
+			out = append(out, redrive.Received{Message: m, Attributes: d.w.dead.find(m.ID).attributes})
 		}
 		return nil
 	})
@@ -272,7 +276,12 @@ func (d deadLetters) Send(ctx context.Context, messages []queue.Message) (refuse
 }
 
 func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
-	return d.batch(ctx, opDelete, messages, func(m queue.Message) { d.w.dead.remove(m.ID) })
+	return d.batch(ctx, opDelete, messages, func(m queue.Message) {
+		if p := procOf(ctx); p.purging != nil && d.w.dead.find(m.ID) != nil {
+			d.w.letterPurged(p, m.ID)
+		}
+		d.w.dead.remove(m.ID)
+	})
 }
 
 // batch does some of a batch, as SQS may.

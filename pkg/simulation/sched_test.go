@@ -74,6 +74,7 @@ type proc struct {
 	troubled bool                     // a call of it was not answered
 	failing  bool                     // nor one to the store
 	began    time.Time
+	purging  *purging // of a purge
 
 	dead   bool
 	done   bool          // its main function has returned

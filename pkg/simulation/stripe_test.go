@@ -60,8 +60,13 @@ type fact struct {
 	copied   int  // step of the latest copy to the DLQ
 	expired  bool // a message of it went by retention
 	broken   *breakage
-	ignored  bool // a message of it was acknowledged as its endpoint ignores it
-	replays  int
+	givenUp  bool // its record is marked as purged
+	marked   int  // step of the latest mark
+	purged   bool // a letter of it that no record stands for was purged
+
+	saidGivenUp int  // step at which a purge said so, -1 for none since a claim
+	ignored     bool // a message of it was acknowledged as its endpoint ignores it
+	replays     int
 }
 
 func (w *world) fact(id string) *fact {
@@ -91,13 +96,19 @@ func (w *world) happen() {
 		if w.plan.policies.on {
 			account, live = []string{"acct_eu", "acct_us"}[w.rng.IntN(2)], w.rng.IntN(5) > 0
 		}
-		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, inside: map[*proc]bool{}}
+		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, marked: -1, saidGivenUp: -1, inside: map[*proc]bool{}}
 		object := fmt.Appendf(nil, `{"id":%q,"object":"thing"}`, w.objectID(i))
 		if n > 0 {
 			object = subscription(w.objectID(i), n)
 		}
+		if w.plan.net.history.on && w.plan.net.history.old[i] {
+			w.before(f)
+		}
 		f.body = eventBody(f, typ, account, live, object)
 		for _, endpoint := range w.plan.policies.endpoints() {
+			if f.happened.Before(time.Now()) {
+				break
+			}
 			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(w.upTo(time.Minute))})
 		}
 		var err error
@@ -143,7 +154,7 @@ func (w *world) attack(f *fact) {
 	}
 	w.spawn(p, func(ctx context.Context) {
 		answer, err = w.ingest.Handle(ctx, ingest.Request{
-			Method: "POST", Endpoint: f.comes[0].endpoint, ContentType: "application/json", Signature: signed.Header, Body: f.body,
+			Method: "POST", Endpoint: w.plan.policies.endpoints()[0], ContentType: "application/json", Signature: signed.Header, Body: f.body,
 		})
 	})
 }

@@ -66,6 +66,14 @@ func (w *world) consumed(body string) string {
 	return body
 }
 
+// original is the body of a message as it was sent, whatever its consumer was shown.
+func (w *world) original(m queue.Message) string {
+	if sent := w.queue.find(m.ID); sent != nil {
+		return sent.body
+	}
+	return m.Body
+}
+
 // isNewer reports whether only the next release can read a message.
 func isNewer(body string) bool {
 	_, err := queue.Decode(body)

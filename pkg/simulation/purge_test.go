@@ -1,0 +1,135 @@
+package simulation
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/local/aws/dynamodb/value"
+	"tollgate/pkg/policy"
+	"tollgate/pkg/queue"
+	"tollgate/pkg/redrive"
+)
+
+// Operators give events up in the middle of everything, by a dead letter or by an event's
+// id. Checked is what a purge promises: once it says that an event is given up, no pass
+// sends the event again unless a claim came after; and it keeps no message from being
+// handled, which every acknowledgement is checked for.
+
+// purging is the letter that a purge is for.
+type purging struct {
+	f        *fact
+	letter   *message // nil: by the event's id
+	attempt  int64    // that the letter names
+	excluded bool     // the policy of the letter's endpoint excludes it, or no record was made
+}
+
+// purge gives a dead letter up.
+func (w *world) purge(m *message) {
+	records, err := dynamostore.NewReader(w.table, "tollgate")
+	if err != nil {
+		panic(err)
+	}
+	why, ours := queue.DeadLetterOf(m.attributes)
+	f, policies := w.fact(m.event), w.policies
+	of := &purging{f: f, letter: m, attempt: why.Attempt}
+	e, err := queue.Decode(w.consumed(m.body))
+	of.excluded = err != nil || ours && why.Attempt == 0 || !ours && w.verdict(policies, e.Endpoint, f) != policy.Accept
+	excludes := func(e event.Envelope) bool { return w.verdict(policies, e.Endpoint, w.fact(e.ID)) != policy.Accept }
+	p := &proc{name: "purge of " + m.id + " of " + f.id, purging: of}
+	var done redrive.Purged
+	p.finish = func() {
+		w.log("%s: %+v", p.name, done)
+		if done.GivenUp > 0 {
+			f.saidGivenUp = w.step
+			w.met("purge: given up")
+		}
+	}
+	dead := deadLetters{w}
+	w.spawn(p, func(ctx context.Context) {
+		plan, _, err := redrive.Survey(ctx, dead, records, redrive.Selection{Filter: redrive.Filter{ID: m.id}}, redrive.Options{})
+		if err != nil {
+			return
+		}
+		done, _ = redrive.Purge{Queue: dead, Deleter: dead, Store: w.store, By: "op", Excludes: excludes}.Run(ctx, plan, redrive.Options{})
+	})
+}
+
+// purgeByID is the explicit act, whatever receives and letters the event has left.
+func (w *world) purgeByID(f *fact) {
+	p := &proc{name: "purge of " + f.id + " by its id", purging: &purging{f: f}}
+	verdict := idempotency.GiveUpVerdict("an error")
+	p.finish = func() {
+		w.log("%s: %s", p.name, verdict)
+		w.met("purge by id: " + string(verdict))
+		if verdict == idempotency.GivenUp {
+			f.saidGivenUp = w.step
+		}
+	}
+	w.spawn(p, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		now := time.Now()
+		got, err := w.store.GiveUp(ctx, idempotency.GiveUpRequest{
+			EventID: f.id, Ident: idempotency.Ident(f.env), Any: true, By: "op", Now: now, Cutoff: now.Add(-w.limits.TakeOverMargin),
+		})
+		if err == nil {
+			verdict = got
+		}
+	})
+}
+
+// marked checks the write that gives an event up.
+func (w *world) marked(p *proc, f *fact, old, fresh item) {
+	w.checkChanged(f.id, old, fresh, "purged", "purge_by", "upd", "exp")
+	of := p.purging
+	switch left := num(old, "rc_left"); {
+	case of == nil || of.f != f:
+		w.violate("%s: %s gives it up", f.id, p.name)
+	case of.letter == nil:
+	case of.excluded:
+		w.violate("%s: the letter of a delivery that its endpoint excludes gives it up", f.id)
+	case old["rc_left"].Type != value.Num || left != 0:
+		w.violate("%s: given up while a message has %d receives left", f.id, left)
+	case of.attempt > 0 && of.attempt != num(old, "att"):
+		w.violate("%s: given up by the letter of attempt %d, and attempt %d is the last", f.id, of.attempt, num(old, "att"))
+	}
+	f.givenUp = true
+}
+
+// checkMark: the mark is there exactly from the give-up to the next claim or completion.
+func (w *world) checkMark(f *fact, row item, claimed bool) {
+	if claimed {
+		f.givenUp, f.saidGivenUp = false, -1
+	}
+	if _, is := row["purged"]; is != f.givenUp {
+		w.violate("%s: its record's mark of a purge: %v, want %v", f.id, is, f.givenUp)
+	}
+}
+
+// letterPurged checks the deletion of a letter: what it stood for is settled, given up, or
+// has something else that stands for it.
+func (w *world) letterPurged(p *proc, messageID string) {
+	f := p.purging.f
+	stands := func(m *message) bool { return m.event == f.id && m.id != messageID }
+	switch {
+	case p.purging.excluded, w.state(f) == "", w.isBroken(f):
+		f.purged = true // the operator's word was on this delivery
+	case num(w.table.items[recordPrefix+f.id], "rc_left") > 0:
+		f.purged = true // reconcile's frequent passes stand for it
+	case f.givenUp || f.marked >= p.started || w.state(f) == idempotency.Done || f.expired || f.ignored:
+	case !slices.ContainsFunc(w.queue.messages, stands) && !slices.ContainsFunc(w.dead.messages, stands) && f.leftDone < p.started:
+		w.violate("%s: its letter is purged, it is not given up, and nothing else stands for it", f.id)
+	}
+}
+
+// unpurged: a pass that began after an event was said to be given up does not send it.
+func (w *world) unpurged(p *proc, f *fact) {
+	if strings.HasPrefix(p.name, "reconcile") && f.saidGivenUp >= 0 && f.saidGivenUp < p.started {
+		w.violate("%s: %s sends it though it was given up", f.id, p.name)
+	}
+}
