@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"errors"
 	"time"
 
 	"tollgate/pkg/dispatch"
@@ -76,17 +77,21 @@ func letterOf(m Received) (l Letter, payload []byte) {
 	}
 	var told bool
 	if l.Cause, told = queue.DeadLetterOf(m.Attributes); !told {
-		l.moved()
+		l.moved(env, errors.Is(err, queue.ErrNewer))
 	}
 	return l, payload
 }
 
-// moved says what the message alone tells of a letter that the queue moved.
-func (l *Letter) moved() {
+// moved says what the message alone tells of a letter that the queue moved. Of a newer
+// release's message env holds what names its event.
+func (l *Letter) moved(env event.Envelope, newer bool) {
 	l.From = FromQueue
-	l.Cause = queue.DeadLetter{Reason: ReasonMaxReceives, EventID: l.Event.ID, EventType: l.Event.Type}
-	if l.Undecodable != "" {
-		l.Cause.Reason, l.Cause.Error = dispatch.ReasonUndecodable, l.Undecodable
+	l.Cause = queue.DeadLetter{Reason: ReasonMaxReceives, EventID: env.ID, EventType: env.Type, Error: l.Undecodable}
+	switch {
+	case newer:
+		l.Cause.Reason = dispatch.ReasonNewerVersion
+	case l.Undecodable != "":
+		l.Cause.Reason = dispatch.ReasonUndecodable
 	}
 	l.Cause.Fingerprint = queue.Fingerprint(l.Cause.EventType, l.Cause.Reason, l.Cause.Error)
 }

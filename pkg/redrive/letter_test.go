@@ -38,6 +38,7 @@ func TestLetter(t *testing.T) {
 	lost := queue.DeadLetter{Reason: "undecodable", Error: "undecodable message: body is not base64", Fingerprint: "ab"}
 	idOnly := envelope(1)
 	idOnly.Body = nil
+	const newer, newerWhy = `{"v":2,"id":"evt_1","type":"invoice.paid"}`, "message of a newer release: version 2, this reader knows 1"
 	plain := redrive.Received{Message: queue.Message{ID: "m1", Body: "no message", SentAt: start.Add(time.Second)}, FirstReceived: start}
 	marked := plain
 	marked.Attributes = lost.Attributes()
@@ -79,6 +80,12 @@ func TestLetter(t *testing.T) {
 			redrive.Letter{Undecodable: why, From: redrive.FromQueue, Cause: queue.DeadLetter{
 				Reason: "undecodable", Error: why, Fingerprint: queue.Fingerprint("", "undecodable", why),
 			}}, "no message",
+		},
+		{
+			"of a newer release, moved by the queue", redrive.Received{Message: queue.Message{ID: "m1", Body: newer, SentAt: start.Add(time.Second)}, FirstReceived: start},
+			redrive.Letter{Undecodable: newerWhy, From: redrive.FromQueue, Cause: queue.DeadLetter{
+				Reason: "newer_version", Error: newerWhy, EventID: "evt_1", EventType: "invoice.paid", Fingerprint: queue.Fingerprint("invoice.paid", "newer_version", newerWhy),
+			}}, newer,
 		},
 	}
 	for _, tt := range tests {
