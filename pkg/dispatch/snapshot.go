@@ -46,7 +46,7 @@ func (m *Mux) normalise(ctx context.Context, in Input, s snapshot) (snapshot, er
 		return snapshot{}, Park(ReasonAPIVersion, other)
 	}
 	object, err := m.fetch(ctx, in, s.name)
-	if p, ok := errors.AsType[*PermanentError](err); ok && p.Reason != ReasonNoAPIKey {
+	if p, ok := errors.AsType[*PermanentError](err); ok && p.Reason != ReasonNoAPIKey && p.Reason != ReasonAccountRevoked {
 		return snapshot{}, Park(ReasonAPIVersion, fmt.Errorf("%w: %w", other, p.Err))
 	}
 	if err != nil {
