@@ -39,6 +39,10 @@ type Options struct {
 
 	NoReconcile bool // run no reconcile function, and so send nothing from the outbox
 
+	// Between, if set, gets the address of the AWS services or of the fake Stripe and returns
+	// where the functions find it: a test puts a proxy there.
+	Between func(address string) string
+
 	LogLevel string    // of the functions: debug, info, warn or error; default info
 	Log      io.Writer // gets the functions' log lines; default: discarded
 }

@@ -125,7 +125,11 @@ func (s *System) startServices(ctx context.Context) (err error) {
 
 // startFunctions puts the functions between the front and the queue.
 func (s *System) startFunctions(front net.Listener) (err error) {
-	if s.functions, err = newFunctions(s.options, s.Info); err != nil {
+	seen := s.Info
+	if between := s.options.Between; between != nil {
+		seen.Endpoint, seen.StripeURL = between(seen.Endpoint), between(seen.StripeURL)
+	}
+	if s.functions, err = newFunctions(s.options, seen); err != nil {
 		return err
 	}
 	if s.poller, err = startPoller(s.functions, s.Info, s.options); err != nil {
