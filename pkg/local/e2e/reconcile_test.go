@@ -72,6 +72,30 @@ func TestReconcileFindsWhatNeverCame(t *testing.T) {
 	s.interrupt()
 }
 
+// TestNewSystemReplaysNoHistory: Stripe lists events from before the first pass, which
+// nothing brings; what it withholds later comes.
+func TestNewSystemReplaysNoHistory(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--time-scale", "60")
+	give := func(id string, ago time.Duration) {
+		if status, answer := s.atStripe(http.MethodPost, "/_standin/events", backdated(event(id, "invoice.paid"), ago)); status != http.StatusOK {
+			t.Fatalf("give event: %d %s", status, answer)
+		}
+	}
+	for n := range 6 {
+		give(fmt.Sprint("history", n), time.Duration(n+1)*20*time.Second) // within the three minutes that a pass looks back here
+	}
+	eventually(t, func() (bool, string) { return len(s.items("BEGIN#test#-")) == 1, "no pass has begun the history" })
+	give("later", 0)
+	if r := s.becomesDone("later"); r["src"] != "reconcile" {
+		t.Errorf("record %v", r)
+	}
+	if records := s.items("EVT#"); len(records) != 1 {
+		t.Errorf("%d records, want that of the event after the begin alone: %v", len(records), records)
+	}
+	s.interrupt()
+}
+
 // provesAndSends waits for the note of a pass, and for the outbox to be sent.
 func (s *system) provesAndSends() {
 	s.t.Helper()
