@@ -18,7 +18,7 @@ type Accounts struct {
 	Consumer   map[string]policy.Policy // as the consumer does
 }
 
-// ErrConfiguration says that a function's variables are not in their form.
+// ErrConfiguration: a function's variables are not in their form.
 var ErrConfiguration = errors.New("the configuration cannot be read")
 
 // Configuration reads what the functions are configured with.
@@ -38,7 +38,7 @@ type AccountOwner interface {
 const accountsVariable = "TOLLGATE_RECONCILE"
 
 // CheckAccounts wants accounts that reconcile lists under the identity that their webhooks
-// have, and under endpoints that take them. Without a key, missing says why there is none.
+// have, and under endpoints that take them. Without a key, missing is the reason.
 func CheckAccounts(c Configuration, stripe AccountOwner, missing error) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "accounts"}

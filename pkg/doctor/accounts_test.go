@@ -32,7 +32,7 @@ func TestAccounts(t *testing.T) {
 	both := func(p map[string]policy.Policy, reconciled map[string]string) configuration {
 		return configuration{is: Accounts{Reconciled: reconciled, Reconcile: p, Consumer: p}}
 	}
-	healthy(t, CheckAccounts(both(nil, map[string]string{"": "default"}), owner{err: errDenied}, nil)) // nobody is named
+	healthy(t, CheckAccounts(both(nil, map[string]string{"": "default"}), owner{err: errDenied}, nil)) // no account is named by id
 	healthy(t, CheckAccounts(both(nil, map[string]string{"": "default", "acct_1": "connect"}), ours, nil))
 	has(t, CheckAccounts(both(nil, map[string]string{"acct_ours": "default"}), ours, nil), want{"accounts", Fail, "acct_ours, which is the key's own account"})
 	has(t, CheckAccounts(both(nil, map[string]string{"acct_1": "default"}), owner{err: errDenied}, nil), want{"accounts", Warn, "is not known: AccessDenied"})

@@ -11,7 +11,7 @@ import (
 // Rows looks for rows that are no records.
 type Rows interface {
 	// Broken returns rows that cannot be read as records; read is how many rows it looked
-	// at, and more says that there are others.
+	// at, more whether there are others.
 	Broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error)
 }
 

@@ -78,12 +78,12 @@ type purger struct {
 	Purge
 	plan *Plan
 	done Purged
-	// By identity: events given up, and letters refused because another stands for theirs.
+	// By identity: events given up, and letters refused because another of the event is left.
 	given   map[letterKey]bool
 	waiting map[letterKey]int
 }
 
-// answer is what the table says about a letter.
+// answer is the result for a letter.
 type answer byte
 
 const (

@@ -92,7 +92,7 @@ func (w *Watch) Rest(ctx context.Context, s Seen) (rest Rest, err error) {
 
 // hiddenByOthers leaves out the pass's own letters, which late counts may still show as
 // hidden: those it could not release, and as many as it has seen. A pass that ended early
-// leaves letters unseen that nobody hides, so only what was hidden before it counts.
+// leaves letters unseen that no reader hides, so only what was hidden before it counts.
 func (w *Watch) hiddenByOthers(hidden, unseen int, s Seen) int {
 	n := min(max(0, hidden-s.Unreleased), unseen)
 	if s.More {

@@ -26,10 +26,10 @@ type Vault interface {
 	Replace(ctx context.Context, was string, value Secret) error
 }
 
-// ErrReplaced says that the secret has another present version than the caller read.
+// ErrReplaced: the secret has another present version than the caller read.
 var ErrReplaced = errors.New("the webhook secret was changed since it was read")
 
-// ErrContended says that others wrote to the secret at every try.
+// ErrContended: others wrote to the secret at every try.
 var ErrContended = errors.New("the webhook secret is written by others at the same time")
 
 // Bounds of a change among other writers: how long it tries, and how long it waits

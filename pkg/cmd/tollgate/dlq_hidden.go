@@ -56,7 +56,7 @@ func (t target) unsent(hidden int) error {
 		"run it again with --wait-hidden")
 }
 
-// seen says for machines what a list came to.
+// seen prints the result of a list for machines.
 func (a *app) seen(read int, rest redrive.Rest) {
 	if !a.json {
 		return

@@ -36,7 +36,7 @@ Then each letter's event is marked as given up (status purged), so that no recon
   given up   the event is marked
   leftover   the event is done
   excluded   refused before any record: by its endpoint's policy, or as undecodable, corrupt or of a newer version
-  waiting    another message or letter stands for the event, which is not marked: it may come back
+  waiting    another message or letter of the event is left, so it is not marked: it may come back
   no record  no attempt was made: reconcile sends the event if its endpoint takes it
   corrupt    the record is another event's
   busy       left: an attempt runs
@@ -60,7 +60,7 @@ type purgeView struct {
 	GivenUp   int     `json:"given_up"`
 	Leftovers int     `json:"leftovers"` // of events that are done
 	Excluded  int     `json:"excluded"`  // refused before any record
-	Waiting   int     `json:"waiting"`   // another message or letter stands for the event
+	Waiting   int     `json:"waiting"`   // another message or letter of the event is left
 	NoRecord  int     `json:"no_record"`
 	Corrupt   int     `json:"corrupt"`   // the record is another event's
 	Busy      int     `json:"busy"`      // left: an attempt runs

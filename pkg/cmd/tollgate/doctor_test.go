@@ -212,7 +212,7 @@ func TestDoctorOfALocalSystem(t *testing.T) {
 	}
 }
 
-// TestDoctorNamesBrokenRows of each kind, and is well with the rows beside them.
+// TestDoctorNamesBrokenRows of each kind, and passes the rows next to them.
 func TestDoctorNamesBrokenRows(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

@@ -30,7 +30,7 @@ func (eventsPurgeCmd) Help() string {
   tollgate events purge evt_1 --note "test data, ticket 1204"`
 }
 
-// byIDView says for machines what became of one event.
+// byIDView is the result for one event, for machines.
 type byIDView struct {
 	ID     string `json:"id"`
 	Result string `json:"result"`
@@ -95,7 +95,7 @@ func (a *app) openRecord(ctx context.Context, id, note string) (t target, r idem
 	return t, r, nil
 }
 
-// notChanged says why a record was left as it is.
+// notChanged is the error of a record that was left as it is.
 func notChanged(id, verdict string) error {
 	text := map[string]string{
 		"done": "it is done", "busy": "an attempt of it runs", "no_record": "its record is gone",

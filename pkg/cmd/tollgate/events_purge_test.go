@@ -51,7 +51,7 @@ func TestEventsPurge(t *testing.T) {
 	}
 }
 
-// TestEventsPurgeAsksElsewhere: where nobody can be asked nothing is marked.
+// TestEventsPurgeAsksElsewhere: without a terminal or --yes nothing is marked.
 func TestEventsPurgeAsksElsewhere(t *testing.T) {
 	d := newDeployed(t)
 	d.dead("evt_1", "invoice.paid", "no row")
