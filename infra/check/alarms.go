@@ -12,7 +12,7 @@ import (
 // README's runbook; silence may be off.
 func Alarms() []string {
 	return []string{
-		"ingest-errors", "ingest-throttles", "api-errors", "ingest-slow", "secret-mismatch", "silence",
+		"ingest-errors", "ingest-throttles", "api-errors", "ingest-slow", "secret-mismatch", "secret-unusable", "silence",
 		"queue-age", "in-flight", "dead-letters", "dead-letters-expire",
 		"consumer-errors", "consumer-throttles", "consumer-failures", "no-time", "superseded",
 		"reconcile-incomplete", "events-missed", "events-suspicious", "outbox-unsent", "outbox-late",
@@ -53,7 +53,7 @@ func alarmsAreThere(t Template, _ limits.Limits) []string {
 func metricsAreCounted(t Template, _ limits.Limits) []string {
 	counted := []string{
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricDone, limits.MetricDuplicate,
-		limits.MetricBusy, limits.MetricFailed, limits.MetricDeadLettered, limits.MetricSuperseded, limits.MetricStoreDown, limits.MetricAge, limits.MetricNoTime,
+		limits.MetricBusy, limits.MetricFailed, limits.MetricDeadLettered, limits.MetricSuperseded, limits.MetricStoreDown, limits.MetricThrottled, limits.MetricSecretUnusable, limits.MetricAge, limits.MetricNoTime,
 		limits.MetricPolicyIgnored,
 		limits.MetricListed, limits.MetricMissed, limits.MetricRequeued, limits.MetricSuspicious, limits.MetricDeferred, limits.MetricComplete,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed, limits.MetricOutboxUnsent, limits.MetricOutboxOldest, limits.MetricOutboxHeld,

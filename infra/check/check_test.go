@@ -289,7 +289,7 @@ func mutations() []mutation {
 		{"no threshold", page, "AlarmDeadLetters", set("AlarmDeadLetters", "Threshold", 0)},
 		{"an alarm that never ends", page, "AlarmDeadLetters", unset("AlarmDeadLetters", "OKActions")},
 		{"a metric beside the expression", page, "AlarmConsumerFailures", func(b broken) {
-			in(b.properties("AlarmConsumerFailures"), "Metrics", 2)["Expression"] = "failed"
+			in(b.properties("AlarmConsumerFailures"), "Metrics", 3)["Expression"] = "failed"
 		}},
 		{"two values to compare", page, "AlarmSecretMismatch", func(b broken) {
 			in(b.properties("AlarmSecretMismatch"), "Metrics", 0)["ReturnData"] = true

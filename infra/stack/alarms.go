@@ -88,6 +88,11 @@ func (p *parts) ingestAlarms() []alarm {
 		},
 		expression: "IF(rejected > 20 AND FILL(enqueued, 0) == 0, 1, 0)",
 		threshold:  1, period: 15 * time.Minute, breaching: 1, periods: 1,
+	}, {
+		// Running processes serve on with the secret that they know; the next start has none.
+		name: "secret-unusable", says: "An endpoint's stored list has no usable signing secret.",
+		metrics:   []metric{p.own("m", limits.MetricSecretUnusable, sum)},
+		threshold: 1, period: 5 * time.Minute, breaching: 1, periods: 1,
 	}}
 }
 
@@ -129,7 +134,7 @@ func (p *parts) consumerAlarms() []alarm {
 	}, {
 		// One event that fails for a reason of its own does not reach this twice.
 		name: "consumer-failures", says: "Events fail one after another, or the table cannot be used.",
-		metrics:    []metric{p.own("failed", limits.MetricFailed, sum), p.own("down", limits.MetricStoreDown, sum)},
+		metrics:    []metric{p.own("failed", limits.MetricFailed, sum), p.own("down", limits.MetricStoreDown, sum), p.own("hot", limits.MetricThrottled, sum)},
 		expression: "SUM(METRICS())",
 		threshold:  3, period: 5 * time.Minute, breaching: 2, periods: 3,
 	}, {

@@ -123,6 +123,7 @@ func (p *parts) consumerGraphs() []graph {
 			{"errors", p.lambda(consumerFunction, "Errors", sum)},
 			{"throttles", p.lambda(consumerFunction, "Throttles", sum)},
 			{"store down", p.own("m", limits.MetricStoreDown, sum)},
+			{"throttled", p.own("m", limits.MetricThrottled, sum)},
 			{"no time", p.own("m", limits.MetricNoTime, sum)},
 			{"newer version", p.own("m", limits.MetricNewer, sum)},
 			{"waiting for Stripe", p.own("m", limits.MetricWaiting, sum)},
