@@ -93,13 +93,12 @@ func (s *StandIn) put(states []*state) error {
 func (s *StandIn) deleteObject(r *http.Request) ([]byte, *apiError) {
 	id := r.PathValue("id")
 	var gone []*state
-	err := s.store.states(func(each *state) {
-		if each.ID == id && each.Account == account(r) {
-			gone = append(gone, &state{objectKey: each.objectKey, Put: true, Gone: true})
-		}
-	})
+	all, err := s.store.states(func(each *state) bool { return each.ID == id && each.Account == account(r) })
 	if err != nil {
 		return nil, broken(err)
+	}
+	for _, each := range all {
+		gone = append(gone, &state{objectKey: each.objectKey, Put: true, Gone: true})
 	}
 	if gone == nil {
 		return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such object: '%.255s'", id)
@@ -119,13 +118,14 @@ func (s *StandIn) listObjects(r *http.Request) ([]byte, *apiError) {
 	}
 	customer := r.URL.Query().Get("customer")
 	found := []json.RawMessage{}
-	err := s.store.states(func(each *state) {
-		if !each.Gone && each.Account == account(r) && (customer == "" || slices.Contains(each.customers, customer)) {
-			found = append(found, bytes.Clone(each.Body))
-		}
+	all, err := s.store.states(func(each *state) bool {
+		return !each.Gone && each.Account == account(r) && (customer == "" || slices.Contains(each.customers, customer))
 	})
 	if err != nil {
 		return nil, broken(err)
+	}
+	for _, each := range all {
+		found = append(found, each.Body)
 	}
 	return control(map[string][]json.RawMessage{"data": found})
 }

@@ -79,7 +79,7 @@ import (
 // Defaults and bounds.
 const (
 	DefaultMaxEvents = 1_000_000
-	DefaultMaxBytes  = 2 << 30
+	DefaultMaxBytes  = 256 << 20
 	// MaxEventBytes bounds one event.
 	MaxEventBytes = 8 << 20
 )
@@ -101,7 +101,7 @@ type Options struct {
 	// 2025-03-31.basil on, the main fields that moved are moved. Default: "", each event
 	// and object keeps the shape in which it was given.
 	APIVersion string
-	// MaxEvents and MaxBytes (of bodies) bound the events that are kept, and once more
+	// MaxEvents and MaxBytes (of compressed bodies) bound the events that are kept, and once more
 	// the objects; what was given first goes first. Defaults: [DefaultMaxEvents],
 	// [DefaultMaxBytes].
 	MaxEvents int

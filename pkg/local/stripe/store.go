@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
 
 	"tollgate/pkg/local/aws/boltfile"
@@ -16,7 +17,8 @@ import (
 const formatVersion = "stripe-1"
 
 // The file's buckets. A number is 8 bytes; events and states are numbered as they come.
-// Values of events and states are a head in JSON, with its length before it, and a body.
+// Values of events and states are a head in JSON, with its length before it, and a body,
+// compressed with zstd.
 var (
 	bucketMeta   = []byte("meta")   // "format"; "counts" → counts; "endpoints" → a list of endpoints
 	bucketEvents = []byte("events") // number → eventHead and body
@@ -34,12 +36,14 @@ var (
 // memory does not grow with them. It is safe for concurrent use.
 type store struct {
 	db        *bbolt.DB
+	packer    *zstd.Encoder
+	unpacker  *zstd.Decoder
 	folder    string // of a file that ends with the process, "" for one that stays
 	maxEvents int
 	maxBytes  int64
 }
 
-// counts are how many events and states there are, and the bytes of their bodies.
+// counts are how many events and states there are, and the bytes of their bodies as stored.
 type counts struct {
 	Events, EventBytes, States, StateBytes int64
 }
@@ -48,6 +52,13 @@ type counts struct {
 // is not synced at each write: a process that is killed loses nothing, a machine may.
 func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
 	s := &store{maxEvents: maxEvents, maxBytes: maxBytes}
+	var err error
+	if s.packer, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedDefault)); err != nil {
+		return nil, err
+	}
+	if s.unpacker, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(2*MaxEventBytes)); err != nil {
+		return nil, err
+	}
 	if path == "" {
 		folder, err := os.MkdirTemp("", "stripe-")
 		if err != nil {
@@ -92,6 +103,7 @@ func prepareFile(tx *bbolt.Tx) error {
 }
 
 func (s *store) close() error {
+	s.unpacker.Close()
 	return errors.Join(s.db.Sync(), s.db.Close())
 }
 
@@ -151,16 +163,31 @@ func (x *tx) append(bucket []byte, value []byte) (uint64, error) {
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// joined is a head with a body behind it.
-func joined(head any, body []byte) ([]byte, error) {
+// joined is a head with a body behind it, and the bytes that the body takes. Without a
+// body there is nothing behind the head.
+func (s *store) joined(head any, body []byte) (value []byte, packed int64, err error) {
 	raw, err := json.Marshal(head)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return append(append(binary.AppendUvarint(nil, uint64(len(raw))), raw...), body...), nil
+	value = append(binary.AppendUvarint(nil, uint64(len(raw))), raw...)
+	if body == nil {
+		return value, 0, nil
+	}
+	n := len(value)
+	value = s.packer.EncodeAll(body, value)
+	return value, int64(len(value) - n), nil
 }
 
-// split reads a head and returns the body, which is valid as long as the transaction.
+// unpacked is a copy of a body that split has found.
+func (s *store) unpacked(body []byte) ([]byte, error) {
+	if len(body) == 0 {
+		return nil, nil
+	}
+	return s.unpacker.DecodeAll(body, nil)
+}
+
+// split reads a head and returns the packed body, which is valid as long as the transaction.
 func split(value []byte, head any) (body []byte, err error) {
 	n, size := binary.Uvarint(value)
 	if size <= 0 || n > uint64(len(value)-size) {

@@ -54,14 +54,14 @@ func (x *tx) add(e *event) (isNew bool, err error) {
 	if x.Bucket(bucketIDs).Get([]byte(e.id)) != nil {
 		return false, nil
 	}
-	value, err := joined(e.head(), e.body)
+	value, packed, err := x.store.joined(e.head(), e.body)
 	if err != nil {
 		return false, err
 	}
 	if e.arrived, err = x.append(bucketEvents, value); err != nil {
 		return false, err
 	}
-	head, err := joined(e.head(), nil)
+	head, _, err := x.store.joined(e.head(), nil)
 	if err != nil {
 		return false, err
 	}
@@ -69,7 +69,7 @@ func (x *tx) add(e *event) (isNew bool, err error) {
 		return false, err
 	}
 	x.counts.Events++
-	x.counts.EventBytes += int64(len(e.body))
+	x.counts.EventBytes += packed
 	for x.counts.Events > int64(x.store.maxEvents) || x.counts.EventBytes > x.store.maxBytes && x.counts.Events > 1 {
 		if err := x.dropFirstEvent(); err != nil {
 			return false, err
@@ -100,7 +100,7 @@ func (x *tx) dropFirstEvent() error {
 // setPending changes how many webhooks of an event have not been delivered.
 func (x *tx) setPending(e *event, n int64) error {
 	e.pending = n
-	value, err := joined(e.head(), e.body)
+	value, _, err := x.store.joined(e.head(), e.body)
 	if err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func (x *tx) numbered(n uint64) (*event, error) {
 		return nil, err
 	}
 	e := h.event(n)
-	e.body = bytes.Clone(body)
-	return e, nil
+	e.body, err = x.store.unpacked(body)
+	return e, err
 }
 
 // backward gives the events without their bodies from just before a key of timeKey, or

@@ -26,7 +26,7 @@ func (k objectKey) bytes() []byte {
 func (x *tx) set(s *state) error {
 	key := s.objectKey.bytes()
 	if old := x.Bucket(bucketKeys).Get(key); old != nil {
-		known, err := x.state(old)
+		known, _, err := x.state(old)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (x *tx) set(s *state) error {
 			return err
 		}
 	}
-	value, err := joined(stateHead{objectKey: s.objectKey, At: s.At, Put: s.Put, Gone: s.Gone, Customers: s.customers}, s.Body)
+	value, packed, err := x.store.joined(stateHead{objectKey: s.objectKey, At: s.At, Put: s.Put, Gone: s.Gone, Customers: s.customers}, s.Body)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (x *tx) set(s *state) error {
 		return err
 	}
 	x.counts.States++
-	x.counts.StateBytes += int64(len(s.Body))
+	x.counts.StateBytes += packed
 	for x.counts.States > int64(x.store.maxEvents) || x.counts.StateBytes > x.store.maxBytes && x.counts.States > 1 {
 		first, _ := x.Bucket(bucketStates).Cursor().First()
 		if err := x.dropState(first); err != nil {
@@ -61,25 +61,26 @@ func (x *tx) set(s *state) error {
 
 func (x *tx) dropState(n []byte) error {
 	n = bytes.Clone(n) // it may lie in a page that the deletions change
-	s, err := x.state(n)
+	s, packed, err := x.state(n)
 	if err != nil {
 		return err
 	}
 	x.counts.States--
-	x.counts.StateBytes -= int64(len(s.Body))
+	x.counts.StateBytes -= int64(len(packed))
 	return errors.Join(x.Bucket(bucketKeys).Delete(s.objectKey.bytes()), x.Bucket(bucketStates).Delete(n))
 }
 
-// state reads the state of a number; its body is valid as long as the transaction.
-func (x *tx) state(n []byte) (*state, error) { return readState(x.Bucket(bucketStates).Get(n)) }
+// state reads the state of a number without its body, which is returned packed.
+func (x *tx) state(n []byte) (s *state, packed []byte, err error) {
+	return readState(x.Bucket(bucketStates).Get(n))
+}
 
-func readState(value []byte) (*state, error) {
+func readState(value []byte) (s *state, packed []byte, err error) {
 	var h stateHead
-	body, err := split(value, &h)
-	if err != nil {
-		return nil, err
+	if packed, err = split(value, &h); err != nil {
+		return nil, nil, err
 	}
-	return &state{objectKey: h.objectKey, Body: body, At: h.At, Put: h.Put, Gone: h.Gone, customers: h.Customers}, nil
+	return &state{objectKey: h.objectKey, At: h.At, Put: h.Put, Gone: h.Gone, customers: h.Customers}, packed, nil
 }
 
 // object returns an object that is there, nil otherwise. The stand-in takes test keys
@@ -91,14 +92,14 @@ func (s *store) object(account, kind, id string) (found *state, err error) {
 			if n == nil {
 				continue
 			}
-			each, err := x.state(n)
+			each, packed, err := x.state(n)
 			if err != nil {
 				return err
 			}
 			if !each.Gone {
-				each.Body = bytes.Clone(each.Body)
 				found = each
-				return nil
+				each.Body, err = s.unpacked(packed)
+				return err
 			}
 		}
 		return nil
@@ -106,16 +107,19 @@ func (s *store) object(account, kind, id string) (found *state, err error) {
 	return found, err
 }
 
-// states gives every state, those that are gone too, in the order in which they were
-// set. Bodies are valid until look returns.
-func (s *store) states(look func(*state)) error {
-	return s.view(func(x *tx) error {
+// states gives the states that fit, those that are gone too, in the order in which they
+// were set.
+func (s *store) states(fits func(*state) bool) (all []*state, err error) {
+	err = s.view(func(x *tx) error {
 		return x.Bucket(bucketStates).ForEach(func(_, value []byte) error {
-			each, err := readState(value)
-			if err == nil {
-				look(each)
+			each, packed, err := readState(value)
+			if err != nil || !fits(each) {
+				return err
 			}
+			all = append(all, each)
+			each.Body, err = s.unpacked(packed)
 			return err
 		})
 	})
+	return all, err
 }

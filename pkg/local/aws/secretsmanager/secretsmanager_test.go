@@ -24,6 +24,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/boltfile/boltfiletest"
 	"tollgate/pkg/local/aws/secretsmanager"
 )
 
@@ -73,6 +74,27 @@ func (w *world) put(t *testing.T, id, value string, stages ...string) string {
 		t.Fatal(err)
 	}
 	return *out.VersionId
+}
+
+// TestFullDiskEnds: what was refused has not happened, and once there is room secrets are
+// stored again without a restart.
+func TestFullDiskEnds(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "a", "before")
+	room := boltfiletest.FillDisk(t, w.path)
+	if _, err := w.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: aws.String("a"), SecretString: aws.String("refused")}); err == nil {
+		t.Error("a secret is stored on a full disk")
+	}
+	if got := w.get("a", "", ""); got != "before" {
+		t.Errorf("on a full disk it is %q", got)
+	}
+	room()
+	w.put(t, "a", "after")
+	w.stop()
+	w.start(t)
+	if got := w.get("a", "", ""); got != "after" {
+		t.Errorf("after a restart it is %q", got)
+	}
 }
 
 // get returns the value or the error's code.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,10 +18,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/boltfile/boltfiletest"
 	"tollgate/pkg/local/aws/sqs"
 )
 
@@ -208,6 +212,55 @@ func TestBrokenFileStopsTheService(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestFullDiskEnds: what was refused has not happened, and once there is room the queues
+// work again without a restart.
+func TestFullDiskEnds(t *testing.T) {
+	w := newWorld(t)
+	url := w.queue("q", nil)
+	w.send(url, "before")
+	room := boltfiletest.FillDisk(t, w.path)
+	for range 2 {
+		_, err := w.SendMessage(context.Background(), &sdk.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("refused")})
+		if codeOf(err) != "ServiceUnavailable" {
+			t.Errorf("send to a full disk: %v", err)
+		}
+	}
+	if _, err := w.ReceiveMessage(context.Background(), &sdk.ReceiveMessageInput{QueueUrl: &url}); codeOf(err) != "ServiceUnavailable" {
+		t.Errorf("receive from a full disk: %v", err)
+	}
+	if n := w.count(url); n != 1 {
+		t.Errorf("%d messages are read from a full disk, want 1", n)
+	}
+	room()
+	w.send(url, "after")
+	w.restart()
+	url = w.server.URL + "/000000000000/q"
+	var got []string
+	for range 5 {
+		out, err := w.ReceiveMessage(context.Background(), &sdk.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range out.Messages {
+			got = append(got, *m.Body)
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"after", "before"}) {
+		t.Errorf("messages %v, want those that were accepted", got)
+	}
+}
+
+// count is the number of visible messages.
+func (w *world) count(url string) int {
+	w.t.Helper()
+	out, err := w.GetQueueAttributes(context.Background(), &sdk.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"])
+	return n
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -20,9 +20,10 @@ type engine struct {
 	queues   map[string]*queue
 	deleted  map[string]int64 // name → when, for as long as the name is blocked
 	moves    map[uint64][]*move
-	limit    int // messages in flight per queue
-	broken   error
-	again    bool // the last turn left work that waits for nobody
+	limit    int   // messages in flight per queue
+	broken   error // of the last write; memory may be ahead of the file until it is read again
+	failing  bool  // no write has succeeded since one failed
+	again    bool  // the last turn left work that waits for nobody
 	calls    chan *call
 	quit     chan struct{}
 }
@@ -89,6 +90,7 @@ func (e *engine) release(err error) {
 }
 
 func (e *engine) turn(first *call) {
+	e.recover()
 	t := &turn{engine: e, now: e.now()}
 	e.again = false
 	for n, c := 1, first; c != nil; n++ {
@@ -109,6 +111,20 @@ func (e *engine) turn(first *call) {
 	t.finish()
 }
 
+// recover reads the file again after a write that failed, as on a full disk: memory is
+// ahead of it. Until that succeeds all calls are refused.
+func (e *engine) recover() {
+	if e.broken == nil {
+		return
+	}
+	e.queues, e.deleted, e.moves = make(map[string]*queue), make(map[string]int64), make(map[uint64][]*move)
+	if err := e.db.View(e.load); err != nil {
+		e.broken = errUnavailable("the queues' file cannot be read: " + err.Error())
+		return
+	}
+	e.broken = nil
+}
+
 func (t *turn) handle(c *call) {
 	err := t.broken
 	if err == nil {
@@ -124,8 +140,8 @@ func (t *turn) end(c *call, err error) {
 	t.ended, t.errors = append(t.ended, c), append(t.errors, err)
 }
 
-// finish commits and answers. After a failed write memory is ahead of the file, so the engine stops for good:
-// a restart reads what is true.
+// finish commits and answers. After a failed write memory is ahead of the file: the turn's calls and the waiting
+// ones fail, and the next turn begins with what the file holds.
 func (t *turn) finish() {
 	switch {
 	case t.tx != nil && t.err == nil:
@@ -135,10 +151,17 @@ func (t *turn) finish() {
 	case t.tx != nil:
 		t.tx.Rollback()
 	}
-	if t.err != nil && t.broken == nil {
-		t.opts.Logger.Error("queues stop: the file cannot be written", "error", t.err)
-		t.broken = errUnavailable("the queues' file cannot be written; restart after curing: " + t.err.Error())
+	switch {
+	case t.err != nil && t.broken == nil:
+		if !t.failing {
+			t.opts.Logger.Error("the queues' file cannot be written", "error", t.err)
+		}
+		t.failing = true
+		t.broken = errUnavailable("the queues' file cannot be written: " + t.err.Error())
 		t.release(t.broken)
+	case t.tx != nil && t.err == nil && t.failing:
+		t.failing = false
+		t.opts.Logger.Info("the queues' file is written again")
 	}
 	for i, c := range t.ended {
 		if t.err != nil {
