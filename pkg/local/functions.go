@@ -113,11 +113,16 @@ func (f functions) close(ctx context.Context) error {
 // ingestInvoker puts the ingest function behind the front.
 func (f functions) ingestInvoker(known *memory) gateway.InvokerFunc {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
-		answered := known.delivering(payload)
+		answered, err := known.delivering(payload)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
+		}
 		failpoint.At("host.ingest.before")
 		res, err := f.ingest.InvokeWait(ctx, payload, freeProcessWait)
 		failpoint.At("host.ingest.after")
-		answered(res.Payload, err)
+		if err := answered(res.Payload, err); err != nil {
+			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
+		}
 		if errors.Is(err, lambdahost.ErrThrottled) {
 			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
 		}

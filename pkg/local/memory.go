@@ -4,8 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
 	"sync"
 	"time"
 
@@ -32,7 +31,6 @@ const secretsFor = time.Second
 type memory struct {
 	standIn *stripe.StandIn // nil when Stripe's own API is used
 	stored  func(context.Context) ([]string, error)
-	log     io.Writer
 
 	mu      sync.Mutex
 	secrets []string // as they were stored at a time
@@ -40,31 +38,34 @@ type memory struct {
 }
 
 // delivering is called with a request before ingest has it, and answered with what came
-// back.
-func (m *memory) delivering(payload []byte) (answered func(answer []byte, err error)) {
-	nothing := func([]byte, error) {}
+// back. An error of either says that the event could not be kept, as on a full disk: then
+// it must not be accepted, or its fetch would find nothing.
+func (m *memory) delivering(payload []byte) (answered func(answer []byte, err error) error, err error) {
+	nothing := func([]byte, error) error { return nil }
 	var req events.APIGatewayV2HTTPRequest
 	if m.standIn == nil || json.Unmarshal(payload, &req) != nil {
-		return nothing
+		return nothing, nil
 	}
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
 		decoded, err := base64.StdEncoding.DecodeString(req.Body)
 		if err != nil {
-			return nothing
+			return nothing, nil
 		}
 		body = decoded
 	}
 	signature := req.Headers["stripe-signature"]
 	if m.verifies(body, signature, secretsFor) {
-		m.note(m.standIn.Remember(body))
-		return nothing
+		if err := m.standIn.Remember(body); err != nil && !errors.Is(err, stripe.ErrNotEvent) {
+			return nil, err
+		}
+		return nothing, nil
 	}
 	settle := m.standIn.Expect(body)
-	return func(answer []byte, err error) {
+	return func(answer []byte, err error) error {
 		accepted, clear := outcome(answer, err)
-		m.note(settle(accepted || !clear && m.verifies(body, signature, 0)))
-	}
+		return settle(accepted || !clear && m.verifies(body, signature, 0))
+	}, nil
 }
 
 // outcome tells whether ingest accepted a delivery. Of one that failed it may have sent
@@ -75,13 +76,6 @@ func outcome(answer []byte, err error) (accepted, clear bool) {
 		return false, false
 	}
 	return res.StatusCode < 300, true
-}
-
-// note logs that an event could not be kept; requests for it will find nothing.
-func (m *memory) note(err error) {
-	if err != nil {
-		fmt.Fprintf(m.log, "stand-in for Stripe: %v\n", err)
-	}
 }
 
 // verifies checks a signature by secrets that were read within a time.

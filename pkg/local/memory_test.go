@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -76,18 +75,49 @@ func TestTheStandInKnowsWhatIngestAccepts(t *testing.T) {
 				t.Fatal(err)
 			}
 			stored := "whsec_known"
-			m := &memory{standIn: s, stored: func(context.Context) ([]string, error) { return []string{stored}, nil }, log: io.Discard}
-			answered := m.delivering(payload)
+			m := &memory{standIn: s, stored: func(context.Context) ([]string, error) { return []string{stored}, nil }}
+			answered, err := m.delivering(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got := knows(t, s); got != c.before {
 				t.Errorf("known before ingest has answered: %v, want %v", got, c.before)
 			}
 			stored = "whsec_rolled"
-			answered(c.answer, c.err)
+			if err := answered(c.answer, c.err); err != nil {
+				t.Fatal(err)
+			}
 			if got := knows(t, s); got != c.after {
 				t.Errorf("known after ingest has answered: %v, want %v", got, c.after)
 			}
 		})
 	}
 	m := &memory{} // Stripe's own API in use: nothing to do
-	m.delivering([]byte(`{}`))(nil, nil)
+	if answered, err := m.delivering([]byte(`{}`)); err != nil || answered(nil, nil) != nil {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestAnEventThatCannotBeKeptIsNotAccepted: Stripe delivers no event that it does not
+// know, and a fetch of this one would find nothing.
+func TestAnEventThatCannotBeKeptIsNotAccepted(t *testing.T) {
+	s, err := stripe.Open(stripe.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close() // no write succeeds any more
+	m := &memory{standIn: s, stored: func(context.Context) ([]string, error) { return []string{"whsec_known"}, nil }}
+	for _, secret := range []string{"whsec_known", "whsec_new"} {
+		payload, err := json.Marshal(events.APIGatewayV2HTTPRequest{Headers: map[string]string{"stripe-signature": signedBy(secret)}, Body: memoryBody})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered, err := m.delivering(payload)
+		if err == nil {
+			err = answered([]byte(`{"statusCode":200}`), nil)
+		}
+		if err == nil {
+			t.Errorf("an event signed with %s is accepted", secret)
+		}
+	}
 }

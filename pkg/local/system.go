@@ -138,7 +138,7 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
-		Invoker: s.functions.ingestInvoker(&memory{standIn: s.standIn, stored: clients(s.Info).storedSecrets, log: s.options.Log}),
+		Invoker: s.functions.ingestInvoker(&memory{standIn: s.standIn, stored: clients(s.Info).storedSecrets}),
 	})
 	if err != nil {
 		return err
