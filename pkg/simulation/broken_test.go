@@ -123,6 +123,9 @@ func (w *world) wasBroken(p *proc, f *fact) bool {
 	return f.broken != nil && (f.broken.until.IsZero() || f.broken.step >= p.started)
 }
 
+// outcome is a consumer's line about a message.
+type outcome struct{ event, what string }
+
 // outcomes reads the consumer's lines about messages: no store is taken for down that
 // answered every call of the process.
 type outcomes struct {
@@ -133,14 +136,19 @@ type outcomes struct {
 func (outcomes) Enabled(context.Context, slog.Level) bool { return true }
 
 func (o outcomes) Handle(_ context.Context, r slog.Record) error {
+	var got outcome
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "outcome" {
-			o.w.mu.Lock()
-			o.p.outcomes = append(o.p.outcomes, a.Value.String())
-			o.w.mu.Unlock()
+		switch a.Key {
+		case "event_id":
+			got.event = a.Value.String()
+		case "outcome":
+			got.what = a.Value.String()
 		}
-		return a.Key != "outcome"
+		return got.what == ""
 	})
+	o.w.mu.Lock()
+	o.p.outcomes = append(o.p.outcomes, got)
+	o.w.mu.Unlock()
 	return nil
 }
 
@@ -150,8 +158,11 @@ func (o outcomes) WithGroup(string) slog.Handler      { return o }
 // checkOutcomes is called when a consumer has returned.
 func (w *world) checkOutcomes(p *proc) {
 	for _, o := range p.outcomes {
-		w.met("outcome: " + o)
-		if o == "store_down" && !p.failing && !p.halted {
+		w.met("outcome: " + o.what)
+		if o.what == "missed" {
+			w.checkMissed(p, w.fact(o.event))
+		}
+		if o.what == "store_down" && !p.failing && !p.halted {
 			w.violate("process %d takes the store for down, which answered all that it asked", p.id)
 		}
 	}

@@ -153,6 +153,9 @@ func (w *world) acknowledged(p *proc, receipt string) {
 	case t.verdict == policy.Accept && !done && f.copied < p.started:
 		w.violate("%s: message %s is acknowledged while the record is %q and no copy is in the DLQ", f.id, m.id, w.state(f))
 	}
+	if f.handled < 0 && done && t.verdict == policy.Accept && strings.Contains(w.consumed(m.body), `"src":"webhook"`) && m.copied < p.started {
+		f.handled = w.step
+	}
 	if m.receipt() != receipt {
 		w.met("deleted with an old receipt")
 		if w.rng.IntN(2) == 0 {

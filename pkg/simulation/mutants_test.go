@@ -68,12 +68,12 @@ func mutants() []mutant {
 		one("ack of a transient failure", failure, "r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err,", "r := result{outcome: outcomeFailed, ack: true, delay: c.backoff(m), err: err,"),
 		one("ack when the store is down", failure, "outcome: outcomeStoreDown, delay:", "outcome: outcomeStoreDown, ack: true, delay:"),
 		one("ack without time", failure, "outcome: outcomeNoTime, delay:", "outcome: outcomeNoTime, ack: true, delay:"),
-		one("ack though the DLQ copy failed", failure, "return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra: true,", "return result{outcome: outcomeFailed, ack: true, infra: true,"),
+		one("ack though the DLQ copy failed", failure, "return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra:", "return result{outcome: outcomeFailed, ack: true, infra:"),
 		one("DLQ copy after the ack", failure, "	err := b.c.cfg.Queue.DeadLetter(", "	_ = b.c.cfg.Queue.Delete(ctx, []string{m.Receipt})\n	err := b.c.cfg.Queue.DeadLetter("),
 
 		// How the store's answers are read.
-		one("store error read as duplicate", claim, "return idempotency.ClaimResult{}, storeDown(\"claim\", f.text)", "return idempotency.ClaimResult{Verdict: idempotency.Duplicate}, nil"),
-		one("conflict of a claim read as duplicate", claim, "conflicts++; conflicts > claimConflicts {\n				return busy, nil", "conflicts++; conflicts > 0 {\n				return idempotency.ClaimResult{Verdict: idempotency.Duplicate}, nil"),
+		one("store error read as duplicate", claim, "limits.CallPause) {\n				return idempotency.ClaimResult{}, f.down(\"claim\")", "limits.CallPause) {\n				return idempotency.ClaimResult{Verdict: idempotency.Duplicate}, nil"),
+		one("conflict of a claim read as duplicate", claim, "conflicts++; conflicts > claimConflicts || !s.pause(ctx, claimWait) {\n				return busy, nil", "conflicts++; conflicts > 0 {\n				return idempotency.ClaimResult{Verdict: idempotency.Duplicate}, nil"),
 		one("running read as duplicate", law, "return ClaimResult{Verdict: Busy, Lease: old.Lease}, true", "return ClaimResult{Verdict: Duplicate}, true"),
 		one("own claim read as duplicate", law, "return ClaimResult{Verdict: Claimed, Claim: ClaimOf(*old)}, true", "return ClaimResult{Verdict: Duplicate}, true"),
 		one("superseded read as done", law, "return CompleteResult{Verdict: Superseded, Lease: old.Lease}", "return CompleteResult{Verdict: SupersededDone}"),
@@ -91,7 +91,7 @@ func mutants() []mutant {
 		one("unconditional completion", commit, `const fence = "st=:running AND att=:att AND own=:own"`, `const fence = "attribute_exists(pk)"`),
 		one("unconditional failure", fail, "	u.ExpressionAttributeNames = openName()\n", "	u.ExpressionAttributeNames = openName()\n	u.ConditionExpression = aws.String(\"attribute_exists(pk)\")\n"),
 		one("a done record is claimed", claim, "attribute_not_exists(pk) OR st=:failed OR", "attribute_exists(pk) OR attribute_not_exists(pk) OR st=:failed OR"),
-		one("lease not removed by complete", commit, `" REMOVE lease, #open, rc_left, reason"`, `" REMOVE #open, rc_left, reason"`),
+		one("lease not removed by complete", commit, `" REMOVE lease, #open, rc_left, reason, purged, purge_by"`, `" REMOVE #open, rc_left, reason, purged, purge_by"`),
 		one("lease not removed by fail", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE reason"`),
 		one("attempt reset on replay", replay, "fails=:zero, replay_by", "fails=:zero, att=:zero, replay_by"),
 		one("attempt forgotten on failure", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE lease, att"`),
@@ -125,7 +125,7 @@ func mutants() []mutant {
 var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 
 // complaint is the first line in which a drill says what it found.
-var complaint = regexp.MustCompile(`drills?_test\.go:\d+: (.*)`)
+var complaint = regexp.MustCompile(`(?:drills?|missed|secretwriters)_test\.go:\d+: (.*)`)
 
 // TestMutants shows that the schedules find bugs: each mutant of the product is built
 // and run until a schedule goes wrong, and must not outlive 10,000 of them, or a drill.
@@ -136,7 +136,7 @@ func TestMutants(t *testing.T) {
 	const schedules = "10000"
 	fmt.Printf("%-48s %-28s %s\n", "seeded bug", "schedule or drill", "what it broke")
 	start, n := time.Now(), 0
-	for _, m := range slices.Concat(mutants(), netMutants()) {
+	for _, m := range slices.Concat(mutants(), netMutants(), ruleMutants()) {
 		if !strings.Contains(m.name, *oneMutant) {
 			continue
 		}

@@ -3,6 +3,8 @@ package simulation
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"tollgate/pkg/dynamostore"
@@ -40,13 +42,39 @@ func (w *world) redrive(n int) {
 		panic(err)
 	}
 	dead := deadLetters{w}
-	w.spawn(&proc{name: "redrive"}, func(ctx context.Context) {
-		plan, _, err := redrive.Survey(ctx, dead, records, redrive.Selection{}, redrive.Options{})
-		if err != nil {
+	watched := w.rng.IntN(3) == 0
+	p := &proc{name: "redrive", seen: map[string]bool{}}
+	var rest redrive.Rest
+	p.finish = func() { w.checkHidden(p, rest) }
+	w.spawn(p, func(ctx context.Context) {
+		watch := &redrive.Watch{Counter: dead}
+		if watched && watch.Begin(ctx, 0, nil) != nil {
 			return // the operator runs it again
+		}
+		plan, unreleased, err := redrive.Survey(ctx, dead, records, redrive.Selection{}, redrive.Options{})
+		if err != nil {
+			return
+		}
+		if watched {
+			if rest, err = watch.Rest(ctx, redrive.Seen{Letters: plan.Read, Unreleased: unreleased, More: plan.More}); err != nil {
+				return
+			}
+			p.counted = true
 		}
 		_, _ = redrive.Move{Queue: dead, Mover: dead, Rate: redrive.MaxRate, Limit: n}.Run(ctx, plan, redrive.Options{})
 	})
+}
+
+// checkHidden: a redrive that ran alone names the letters that a dead reader hides.
+func (w *world) checkHidden(p *proc, rest redrive.Rest) {
+	if !p.counted {
+		return
+	}
+	others := func(o *proc) bool { return o != p && !o.dead && (o.seen != nil || o.purging != nil) }
+	alone := !slices.ContainsFunc(w.procs, others) && (w.removed < p.started || w.remover == p)
+	if w.met(fmt.Sprintf("redrive: letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && rest.Hidden == 0 {
+		w.violate("a redrive says that it saw all letters, and a dead reader hides %d (certain: %v)", p.unseen, rest.Certain)
+	}
 }
 
 // replay runs a done event again. Now and then two operators do so at the same time.

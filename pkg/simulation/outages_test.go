@@ -38,7 +38,7 @@ func (o opName) part() (p part, can bool) {
 	switch o {
 	case opUpdate, opTransact, opGet, opBatchGet, opCover, opCovered:
 		return store, true
-	case opSend, opReceive, opVisibility, opDelete, opDead, opDepth:
+	case opSend, opReceive, opVisibility, opDelete, opDead, opDepth, opCount:
 		return queues, true
 	}
 	return 0, false

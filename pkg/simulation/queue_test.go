@@ -67,6 +67,25 @@ func (q *standardQueue) find(id string) *message {
 	return nil
 }
 
+// Count is as exact and as early as SQS's is at its best.
+func (d deadLetters) Count(ctx context.Context) (visible, hidden int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of the SDK's own transport
+	defer cancel()
+	err = do(d.w, ctx, opCount, d.w.dead.name, func() error {
+		p := procOf(ctx)
+		d.w.dead.expire()
+		visible, p.unseen = d.w.dead.visibleNow(), 0
+		hidden = len(d.w.dead.messages) - visible
+		for _, m := range d.w.dead.messages {
+			if m.visible.After(time.Now()) && !p.seen[m.id] {
+				p.unseen++
+			}
+		}
+		return nil
+	})
+	return visible, hidden, err
+}
+
 func (q *standardQueue) remove(id string) {
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.id == id })
 }
@@ -78,6 +97,9 @@ func (q *standardQueue) expire() {
 		if old {
 			q.w.log("message %s of %s expires", m.id, m.event)
 			q.w.fact(m.event).expired = true
+			if q == q.w.dead {
+				q.w.removed, q.w.remover = q.w.step, nil
+			}
 			q.w.met("expires: a message of " + q.name)
 		}
 		return old
@@ -248,6 +270,9 @@ type deadLetters struct{ w *world }
 func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration) (out []redrive.Received, err error) {
 	err = do(d.w, ctx, opReceive, d.w.dead.name, func() error {
 		for _, m := range d.w.dead.take(limit) {
+			if seen := procOf(ctx).seen; seen != nil {
+				seen[m.ID] = true
+			}
 			d.w.dead.find(m.ID).visible = time.Now().Add(hide)
 			out = append(out, redrive.Received{Message: m, Attributes: d.w.dead.find(m.ID).attributes})
 		}
@@ -277,6 +302,7 @@ func (d deadLetters) Send(ctx context.Context, messages []queue.Message) (refuse
 
 func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
 	return d.batch(ctx, opDelete, messages, func(m queue.Message) {
+		d.w.removed, d.w.remover = d.w.step, procOf(ctx)
 		if p := procOf(ctx); p.purging != nil && d.w.dead.find(m.ID) != nil {
 			d.w.letterPurged(p, m.ID)
 		}

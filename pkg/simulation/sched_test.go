@@ -32,6 +32,9 @@ const (
 	opList       opName = "a list of events"
 	opFetch      opName = "a fetch of an event"
 	opObject     opName = "a fetch of an object"
+	opSecretGet  opName = "GetSecretValue"
+	opSecretPut  opName = "PutSecretValue"
+	opCount      opName = "GetQueueAttributes of the DLQ"
 	opWork       opName = "a handler's own work"
 )
 
@@ -70,11 +73,14 @@ type proc struct {
 
 	policies map[string]policy.Policy // of its start
 	batch    []taken                  // of a consumer
-	outcomes []string                 // that it logged
+	outcomes []outcome                // that it logged
 	troubled bool                     // a call of it was not answered
 	failing  bool                     // nor one to the store
 	began    time.Time
-	purging  *purging // of a purge
+	purging  *purging        // of a purge
+	seen     map[string]bool // letters that it received
+	unseen   int             // letters that others hid at its last count
+	counted  bool            // it says how many are hidden
 
 	dead   bool
 	done   bool          // its main function has returned

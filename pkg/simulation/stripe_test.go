@@ -62,6 +62,7 @@ type fact struct {
 	broken   *breakage
 	givenUp  bool // its record is marked as purged
 	marked   int  // step of the latest mark
+	handled  int  // step at which the webhook's own message was first acknowledged as done, -1
 	purged   bool // a letter of it that no record stands for was purged
 
 	saidGivenUp int  // step at which a purge said so, -1 for none since a claim
@@ -96,7 +97,7 @@ func (w *world) happen() {
 		if w.plan.policies.on {
 			account, live = []string{"acct_eu", "acct_us"}[w.rng.IntN(2)], w.rng.IntN(5) > 0
 		}
-		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, marked: -1, saidGivenUp: -1, inside: map[*proc]bool{}}
+		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, marked: -1, handled: -1, saidGivenUp: -1, inside: map[*proc]bool{}}
 		object := fmt.Appendf(nil, `{"id":%q,"object":"thing"}`, w.objectID(i))
 		if n > 0 {
 			object = subscription(w.objectID(i), n)

@@ -54,6 +54,8 @@ type world struct {
 	net     *net // nil without reconcile
 	outages [parts]outage
 	script  []appointment
+	removed int            // step of the latest removal of a letter
+	remover *proc          // that did it, nil for retention
 	random  func() float64 // of the code under test
 
 	healed   bool

@@ -1,0 +1,64 @@
+package simulation
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"tollgate/pkg/limits"
+)
+
+// missed is how many events consumers counted as never delivered.
+func (w *world) missed() int { return w.tally.n["outcome: missed"] }
+
+// TestStoppedConsumerIsNoMissedDelivery: a consumer that takes no messages for a while
+// leaves every event without a record, which the passes send once more each. When it runs
+// again, nothing counts as missed: each event's own message is there.
+func TestStoppedConsumerIsNoMissedDelivery(t *testing.T) {
+	for _, stopped := range []time.Duration{20 * time.Minute, 4 * time.Hour} {
+		t.Run(fmt.Sprint(stopped), func(t *testing.T) {
+			drill{
+				events: 60, spread: stopped, net: always(), outages: []planned{{part: consumers, long: stopped}},
+			}.run(t, func(t *testing.T, w *world) {
+				l := limits.AWS()
+				w.liveUntil(time.Now().Add(stopped))
+				if n := w.most(); n > 1+int(stopped/l.Reconcile.Quarter.Every)+1 {
+					t.Errorf("%d messages of one event after %v without a consumer", n, stopped)
+				}
+				w.live(2 * l.MissedAfter)
+				if n := w.missed(); n > 0 {
+					t.Errorf("%d events count as missed, and all were delivered", n)
+				}
+				w.whole(t)
+			})
+		})
+	}
+}
+
+// TestMissedDeliveriesAreCounted: of events of which Stripe withholds one in two, each
+// withheld one counts as missed once, and no other.
+func TestMissedDeliveriesAreCounted(t *testing.T) {
+	net := always()
+	net.withheld = 0.5
+	drill{events: 60, spread: 3 * time.Hour, net: net}.run(t, func(t *testing.T, w *world) {
+		withheld := 0
+		for _, f := range w.facts {
+			if f.comes[0].due.IsZero() {
+				withheld++
+			}
+		}
+		l := limits.AWS()
+		w.live(3*time.Hour + l.Reconcile.SettleLag + l.Reconcile.Quarter.Every + 3*l.MissedAfter)
+		if n := w.missed(); n != withheld || withheld == 0 {
+			t.Errorf("%d events count as missed, and Stripe withheld %d", n, withheld)
+		}
+		w.whole(t)
+	})
+}
+
+// checkMissed: an event whose own message was handled is not counted as missed.
+func (w *world) checkMissed(p *proc, f *fact) {
+	if f.handled >= 0 && f.handled < p.started {
+		w.violate("%s: counted as a missed delivery, though the webhook's own message was handled", f.id)
+	}
+}

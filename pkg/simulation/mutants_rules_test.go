@@ -1,0 +1,141 @@
+package simulation
+
+// ruleMutants are seeded bugs of the rules that the first model left out: policies of
+// several endpoints, purges, clocks, malformed rows, history and two releases. A1, A14 and
+// the like are the names of faults in the model that explored the first two.
+func ruleMutants() []mutant {
+	return append(policyMutants(), append(purgeMutants(), outsideMutants()...)...)
+}
+
+func policyMutants() []mutant {
+	const (
+		message  = "consumer/message.go"
+		failure  = "consumer/failure.go"
+		judge    = "policy/policy.go"
+		excluded = "reconcile/policy.go"
+		pass     = "reconcile/pass.go"
+
+		asked = "v := b.c.cfg.Policies[env.Endpoint].Judge(env); v.Action != policy.Accept {"
+		open  = "	if err := a.open(ctx); err != nil {\n		return \"\", nil, err\n	}\n	effects, err := a.handle(ctx)\n"
+		later = "	v := a.c.cfg.Policies[a.env.Endpoint].Judge(a.env)\n"
+	)
+	return []mutant{
+		{name: "A1: an ignoring policy is asked after the claim", edits: []edit{
+			{message, asked, "v := b.c.cfg.Policies[env.Endpoint].Judge(env); v.Action == policy.Park {"},
+			{message, open, later + "	if v.Action == policy.Ignore {\n		return idempotency.Ignored, nil, nil\n	}\n" + open},
+		}},
+		{name: "A2: a parking policy is asked after the claim", edits: []edit{
+			{message, asked, "v := b.c.cfg.Policies[env.Endpoint].Judge(env); v.Action == policy.Ignore {"},
+			{message, open, later + "	if v.Action == policy.Park {\n		return \"\", nil, dispatch.Park(v.Reason, errors.New(v.Text))\n	}\n" + open},
+		}},
+		one("A3: the record remembers an exclusion", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	if got, err := b.claimFor(m, env); err == nil && got.Claim != nil {\n		_, _ = b.c.cfg.Store.Fail(b.ctx, got.Claim, idempotency.Failure{Now: b.c.cfg.Now(), Reason: v.Reason})\n	}\n	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n"),
+		one("A4: reconcile sends what the endpoint ignores", excluded, "v.Action != policy.Accept {", "v.Action == policy.Park {"),
+		one("A5: reconcile sends what the endpoint parks", excluded, "v.Action != policy.Accept {", "v.Action == policy.Ignore {"),
+		one("A6: the policy is asked at the first receive only", message, "if b.c.cfg.Handlers.Handles(env) {", "if m.Receives == 1 && b.c.cfg.Handlers.Handles(env) {"),
+		one("A7: a parked message is acknowledged before its copy", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	_ = b.c.cfg.Queue.Delete(b.ctx, []string{m.Receipt})\n	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n"),
+		one("A8: another endpoint's policy", message, asked, "v := b.c.cfg.Policies[\"connect-eu\"].Judge(env); v.Action != policy.Accept {"),
+		one("a parked message is acknowledged without a copy", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	return result{env: env, outcome: outcomePolicyIgnored, reason: v.Reason, ack: true}\n"),
+		one("another mode of a connected account is parked", judge, `if v.Action == "" && e.Account != "" {`, `if v.Action == "" && e.Account == "" {`),
+		one("another account is ignored", judge, "	if v.Action == \"\" {\n		v.Action = Park\n", "	if v.Action == \"\" {\n		v.Action = Ignore\n"),
+		one("the action of a policy is not read", judge, "Verdict{Reason: ReasonAccount, Action: p.OnMismatch,", "Verdict{Reason: ReasonAccount, Action: Park,"),
+		{name: "reconcile does not read a policy's from", edits: []edit{
+			{pass, "scheduled && from.After(begin) {", "scheduled && from.After(begin) && p.dry {"},
+			{excluded, "	if !time.Unix(e.Created, 0).Before(from) {", "	if !p.dry || !time.Unix(e.Created, 0).Before(from) {"},
+		}},
+	}
+}
+
+func purgeMutants() []mutant {
+	const (
+		purge  = "redrive/purge.go"
+		giveUp = "dynamostore/operator.go"
+		claim  = "dynamostore/claim.go"
+		fail   = "dynamostore/fail.go"
+		commit = "dynamostore/complete.go"
+		rule   = "reconcile/rule.go"
+
+		mark     = `giveUpSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"`
+		complete = `giveUpSet     = "SET st=:done, done_at=:now, outcome=:done, purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open, lease, rc_left"`
+		values   = `":now": millis(req.Now), ":cutoff": millis(req.Cutoff), ":who": str(bounded(req.By)),`
+		dead     = `giveUpDead    = " AND rc_left=:zero"`
+		attempt  = `giveUpAttempt = " AND att=:att"`
+	)
+	completes := []edit{{giveUp, mark, complete}, {giveUp, values, values + "\n		\":done\": str(string(idempotency.Done)),"}}
+	also := func(more ...edit) []edit { return append(append([]edit(nil), completes...), more...) }
+	return []mutant{
+		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.GiveUp(", "	if l.Cause.Attempt > 0 {\n		return answerGivenUp, nil\n	}\n	verdict, err := r.Store.GiveUp("),
+		{name: "A12: a purge completes the event, whatever waits", edits: also(
+			edit{giveUp, dead, `giveUpDead    = " AND rc_left>=:zero"`}, edit{giveUp, attempt, `giveUpAttempt = " AND att>=:att"`})},
+		{name: "A14: a purge completes the event", edits: completes},
+		{name: "A16: a purge completes the event by any letter of it", edits: also(edit{giveUp, attempt, `giveUpAttempt = " AND att>=:att"`})},
+		one("A17: given up while receives are left", giveUp, dead, `giveUpDead    = " AND rc_left>=:zero"`),
+		one("A18: given up in any state", giveUp, `giveUpWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"`, `giveUpWhen    = "(st=:failed OR st=:running OR lease < :cutoff) AND ident=:ident"`),
+		one("a letter of an earlier attempt gives the event up", giveUp, attempt, `giveUpAttempt = " AND att>=:att"`),
+		one("A19: a claim keeps the mark", claim, `claimRemove = " REMOVE exp, reason, purged, purge_by"`, `claimRemove = " REMOVE exp, reason"`),
+		one("a completion keeps the mark", commit, `" REMOVE lease, #open, rc_left, reason, purged, purge_by"`, `" REMOVE lease, #open, rc_left, reason"`),
+		one("A20: no give-up after a permanent failure", giveUp, dead, `giveUpDead    = " AND rc_left=:zero AND attribute_not_exists(reason)"`),
+		one("A23: a late failure removes the mark", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE lease, purged, purge_by"`),
+		one("A24: a moved letter of an excluding endpoint gives up", purge, "case moved && r.Excludes(l.Event):", "case moved && r.Excludes(l.Event) && r.By == \"\":"),
+		one("a parked letter gives the event up", purge, "	case l.refusedBeforeRecord():\n", "	case l.refusedBeforeRecord() && r.By == \"\":\n"),
+		one("a purge deletes its letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = remove(ctx, r.Deleter, h, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
+		one("a purge deletes the letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}"),
+		one("reconcile sends what was given up", rule, "case rec.State == idempotency.Done, !rec.Purged.IsZero():", "case rec.State == idempotency.Done, !rec.Purged.IsZero() && !r.net:"),
+		one("the net sends what was given up as stuck", rule, "case rec.State == idempotency.Done, !rec.Purged.IsZero():", "case rec.State == idempotency.Done, !rec.Purged.IsZero() && r.net:"),
+	}
+}
+
+func outsideMutants() []mutant {
+	const (
+		current  = "dispatch/current.go"
+		coalesce = "dispatch/coalesce.go"
+		claim    = "dynamostore/claim.go"
+		fail     = "dynamostore/fail.go"
+		law      = "idempotency/writes.go"
+		records  = "dynamostore/records.go"
+		begin    = "reconcile/begin.go"
+		pass     = "reconcile/pass.go"
+		catchup  = "reconcile/catchup.go"
+		message  = "consumer/message.go"
+		failure  = "consumer/failure.go"
+		missed   = "consumer/missed.go"
+		codec    = "queue/codec.go"
+		rest     = "redrive/rest.go"
+		vault    = "registration/vault.go"
+	)
+	return []mutant{
+		// One clock for a comparison.
+		one("coalesce by the consumer's clock", coalesce, "	if in.FirstReceived.After(in.SentAt) {\n		return in.FirstReceived\n	}\n	return in.SentAt\n", "	return in.Now\n"),
+		one("coalesce without a margin", coalesce, "const CoalesceAfter = 5 * time.Second", "const CoalesceAfter = 0 * time.Second"),
+		one("coalesce by the time of the event", coalesce, "Before(in.SentAt.Add(CoalesceAfter))", "Before(time.Unix(in.Created, 0))"),
+		one("the row is read after the object", current, "		if err := e.readObject(ctx, m, told, shows); err != nil {\n			return nil, err\n		}\n", "		if err := e.readObject(ctx, m, told, shows); err != nil {\n			return nil, err\n		}\n		if err := e.readRow(ctx, m.cfg.Rows); err != nil {\n			return nil, err\n		}\n"),
+
+		// Malformed rows.
+		one("a broken row is taken for a store that is down", claim, "			result, explained := idempotency.ReadClaimRefusal(req, old)\n", "			if old != nil && old.Check() != nil {\n				return idempotency.ClaimResult{}, storeDown(\"claim\", old.Broken)\n			}\n			result, explained := idempotency.ReadClaimRefusal(req, old)\n"),
+		one("a row broken meanwhile is taken for a store that is down", fail, "	return idempotency.ReadFailRefusal(c, old), nil\n", "	if old != nil && old.Check() != nil {\n		return idempotency.FailResult{}, storeDown(\"fail\", old.Broken)\n	}\n	return idempotency.ReadFailRefusal(c, old), nil\n"),
+		one("a broken row is read as done", law, "	case old.Check() != nil:\n		return ClaimResult{Verdict: Corrupt, Err: old.Check()}, true\n", ""),
+		one("a broken row ends a pass", records, "			if record := decodeRow(attributes); record != nil {\n", "			if record := decodeRow(attributes); record != nil && record.Broken != \"\" {\n				return errors.New(record.Broken)\n			} else if record != nil {\n"),
+
+		// History.
+		one("the begin of history is not kept to", pass, "	begin, scheduled := p.since[account]\n", "	begin, scheduled := p.since[account]\n	begin = time.Time{}\n"),
+		one("history begins with the upgrade", begin, "		if !noted {\n			at = p.started\n", "		if !noted || at.Before(p.started) {\n			at = p.started\n"),
+		one("history begins 29 days ago", begin, "			at = p.started\n", "			at = p.started.Add(-p.cfg.Limits.Reconcile.Weekly.Span)\n"),
+		one("left slices are caught up from before the begin", catchup, "t.left(p.started, p.oldest(a), notes", "t.left(p.started, time.Time{}, notes"),
+
+		// Two releases.
+		one("a newer message is dead at first sight", failure, "	if b.receivesLeft(m) == 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)", "	if b.receivesLeft(m) >= 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)"),
+		one("a newer message is acknowledged", failure, "outcome: outcomeNewer, delay:", "outcome: outcomeNewer, ack: true, delay:"),
+		one("a newer message comes back at once", failure, "outcome: outcomeNewer, delay: b.c.cfg.Limits.BackoffCap,", "outcome: outcomeNewer, delay: b.c.cfg.Limits.MinDelay,"),
+		one("a message of an unknown source is undecodable", codec, "	if src := headerText(is.Source); src != \"\" &&", "	if src := headerText(is.Source); src == \"\" &&"),
+
+		// What is counted.
+		one("letters that another reader hides are not counted", rest, "unseen := max(0, visible+hidden-s.Letters)", "unseen := max(0, visible+0*hidden-s.Letters)"),
+		one("hidden letters are counted as seen", rest, "	n := min(max(0, hidden-s.Unreleased), unseen)\n", "	n := min(max(0, hidden-s.Unreleased-s.Letters), unseen)\n"),
+		one("what reconcile sends counts as missed", message, "			r.ack, r.delay = a.c.watchForWebhook(a.m)\n", "			return a.result(outcomeMissed, r), false\n").by("TestStoppedConsumerIsNoMissedDelivery"),
+		one("the webhook's own message leaves no note", claim, "				return result, s.noteWebhook(ctx, req, result)\n", "				return result, nil\n").by("TestStoppedConsumerIsNoMissedDelivery"),
+		one("nothing counts as missed", missed, "	r.outcome = outcomeMissed\n", "").by("TestMissedDeliveriesAreCounted"),
+
+		// The webhook secret.
+		one("a writer of the secret replaces any version", vault, "		if err = v.Replace(ctx, base.ID, value); err == nil {\n", "		now, err := v.Current(ctx)\n		if err != nil {\n			return false, err\n		}\n		if err = v.Replace(ctx, now.ID, value); err == nil {\n").by("TestSecretWriters"),
+		one("a write of the secret without an answer counts as made", vault, "				return false, err\n			}\n		}\n", "				return true, nil\n			}\n		}\n").by("TestSecretWriters"),
+	}
+}

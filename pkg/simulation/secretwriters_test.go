@@ -1,0 +1,98 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tollgate/pkg/registration"
+)
+
+// vault is Secrets Manager's webhook secret, with answers that get lost.
+type vault struct {
+	w       *world
+	value   string
+	version int
+	stored  []string // that a writer said are stored
+}
+
+func (v *vault) Current(ctx context.Context) (got registration.Version, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err = do(v.w, ctx, opSecretGet, "", func() error {
+		got = registration.Version{ID: fmt.Sprint(v.version), Value: registration.NewSecret(v.value)}
+		return nil
+	})
+	return got, err
+}
+
+func (v *vault) Replace(ctx context.Context, was string, value registration.Secret) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return do(v.w, ctx, opSecretPut, "", func() error {
+		if was != fmt.Sprint(v.version) {
+			return registration.ErrReplaced
+		}
+		v.value, v.version = value.Reveal(), v.version+1
+		v.check()
+		return nil
+	})
+}
+
+// check: no secret is gone that was said to be stored.
+func (v *vault) check() {
+	for _, s := range v.stored {
+		if !strings.Contains(v.value, s) {
+			v.w.violate("secret %s was said to be stored, and is gone: %s", s, v.value)
+		}
+	}
+}
+
+// TestSecretWriters: three writers of the webhook secret at once, some of which die, over
+// answers that get lost. What a writer said is stored is stored at the end.
+func TestSecretWriters(t *testing.T) {
+	const seeds = 300
+	stored := 0
+	for seed := uint64(1); seed <= seeds && !t.Failed(); seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorldOf(drill{}.plan(), rand.New(rand.NewPCG(seed, 1)), nil)
+			w.complain = func(wrong string) { t.Errorf("seed %d: %s", seed, wrong) }
+			w.plan.fault, w.plan.late, w.plan.lateness, w.plan.crash = 0.4*w.rng.Float64(), 0.5, 10*time.Second, 0.01
+			v := &vault{w: w, value: `{"default":["whsec_first"]}`, stored: []string{"whsec_first"}}
+			for i := range 3 {
+				v.writer(fmt.Sprint("whsec_new", i), []string{"default", "connect-eu"}[w.rng.IntN(2)])
+			}
+			w.live(0)
+			w.end()
+			stored += len(v.stored) - 1
+			v.check()
+		})
+	}
+	if stored < seeds {
+		t.Errorf("%d writers of %d came to their end: this shows nothing", stored, 3*seeds)
+	}
+}
+
+// writer is one `secret roll`, which is given again until it says that the secret is stored.
+func (v *vault) writer(secret, endpoint string) {
+	p := &proc{name: "a writer of " + secret}
+	said := false
+	p.finish = func() {
+		if v.w.log("%s: stored %v", p.name, said); said {
+			v.stored = append(v.stored, secret)
+			slices.Sort(v.stored)
+			v.check()
+		}
+	}
+	v.w.spawn(p, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		_, err := registration.Change(ctx, v, registration.PutFirst(endpoint, registration.NewSecret(secret)))
+		said = err == nil
+	})
+}
