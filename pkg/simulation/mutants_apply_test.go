@@ -11,7 +11,7 @@ import (
 // TestMutantsApply: the text that each mutant changes is in the product exactly once.
 func TestMutantsApply(t *testing.T) {
 	sources := map[string]string{}
-	for _, m := range slices.Concat(mutants(), netMutants(), ruleMutants()) {
+	for _, m := range slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants()) {
 		changed := map[string]string{}
 		for _, e := range m.edits {
 			if _, read := sources[e.file]; !read {

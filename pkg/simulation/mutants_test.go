@@ -136,7 +136,7 @@ func TestMutants(t *testing.T) {
 	const schedules = "10000"
 	fmt.Printf("%-48s %-28s %s\n", "seeded bug", "schedule or drill", "what it broke")
 	start, n := time.Now(), 0
-	for _, m := range slices.Concat(mutants(), netMutants(), ruleMutants()) {
+	for _, m := range slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants()) {
 		if !strings.Contains(m.name, *oneMutant) {
 			continue
 		}

@@ -17,7 +17,8 @@ import (
 // Some events change an object of which a row is kept, with handlers that coalesce. The
 // object's state is the number of its latest event, so what a row shows can be compared:
 // it never goes back, and an event that is done is in it, whatever the clocks say. Each
-// consumer has a clock of its own, which may jump, and the queue has another.
+// consumer has a clock of its own, which may jump, and the queue has another. Stripe may
+// answer from a copy that lags: an event waits until the answer shows what it announced.
 
 // rowShare: one plan in so many has kept rows.
 const rowShare = 3
@@ -27,7 +28,8 @@ const rowType = "customer.subscription.updated"
 // rowPlan is the part of a plan that is about kept rows.
 type rowPlan struct {
 	on   bool
-	rows []bool // by event: it changes a kept object
+	rows []bool        // by event: it changes a kept object
+	copy time.Duration // how far the copy lags that Stripe answers from
 }
 
 // befall makes an event one that changes its object.
@@ -48,7 +50,10 @@ func (w *world) subscriptions() *dispatch.Mux {
 	dispatch.OnCurrent(mux, rowType, func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 		n, err := strconv.ParseInt(e.Object.Metadata["n"], 10, 64)
 		return dispatch.Effects{e.Keep(dispatch.Fields{"n": n})}, err
-	}, dispatch.Coalesce)
+	}, dispatch.Coalesce, dispatch.Announces(func(now *stripe.Subscription, in dispatch.Input) bool {
+		shown, err := strconv.Atoi(now.Metadata["n"])
+		return err == nil && shown >= w.fact(in.ID).n
+	}))
 	return mux
 }
 
@@ -69,7 +74,7 @@ func (o objects) FetchObject(ctx context.Context, account, _, id string) (body [
 	ctx, cancel := context.WithTimeout(ctx, 6*time.Second)
 	defer cancel()
 	err = do(o.w, ctx, opObject, id+" for "+eventOf(ctx), func() error {
-		body = subscription(id, o.w.shows(id, account))
+		body = subscription(id, o.w.shows(id, account, o.w.plan.rows.copy))
 		return nil
 	})
 	return body, err
@@ -79,10 +84,10 @@ func subscription(id string, n int) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"object":"subscription","metadata":{"n":"%d"}}`, id, n)
 }
 
-// shows is the number of the latest event of an object that has happened.
-func (w *world) shows(object, account string) (n int) {
+// shows is the number of the latest event of an object that a copy shows which lags.
+func (w *world) shows(object, account string, lag time.Duration) (n int) {
 	for _, f := range w.facts {
-		if f.n > 0 && f.env.ObjectID == object && f.env.Account == account && !f.happened.After(time.Now()) {
+		if f.n > 0 && f.env.ObjectID == object && f.env.Account == account && !f.happened.After(time.Now().Add(-lag)) {
 			n = max(n, f.n)
 		}
 	}

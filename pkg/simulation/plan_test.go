@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+
+	"tollgate/pkg/dispatch"
 )
 
 // plan is what one schedule is made of, all of it drawn from the seed: how many events,
@@ -93,6 +95,9 @@ func newPlan(rng *rand.Rand) plan {
 		p.jump, p.lag = chance(0.1), chance(0.5)
 		p.queueJitter = 2 * time.Second
 		p.queueClock = time.Duration((rng.Float64()*2 - 1) * float64(time.Minute))
+	}
+	if p.rows.on && p.skew == 0 && p.queueJitter == 0 { // else clocks may end the wait for the copy before its time
+		p.rows.copy = time.Duration(rng.Int64N(int64(dispatch.CoalesceAfter)))
 	}
 	return p
 }
