@@ -57,7 +57,7 @@ func serveMoto(t *testing.T) string {
 	patience, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	for patience.Err() == nil {
-		if _, err := dynamodb.NewFromConfig(client(url)).ListTables(patience, &dynamodb.ListTablesInput{}); err == nil {
+		if _, err := dynamodb.NewFromConfig(client(url, 0)).ListTables(patience, &dynamodb.ListTablesInput{}); err == nil {
 			return url
 		}
 		pause(patience, 100*time.Millisecond)

@@ -14,6 +14,8 @@ func refusal(f fate, q request) *answer {
 	service, operation, _ := strings.Cut(q.target, ".")
 	sqs := service == "AmazonSQS"
 	switch {
+	case f == expired:
+		return failure(http.StatusBadRequest, "com.amazon.coral.service#InvalidSignatureException", map[string]any{"message": "Signature expired: it is too old"})
 	case f == unavailable && sqs:
 		return failure(http.StatusServiceUnavailable, "com.amazonaws.sqs#ServiceUnavailable", nil)
 	case f == unavailable:

@@ -100,14 +100,14 @@ func newWorld(t testing.TB, s size, l limits.Limits, f flaw, dynamo string) *wor
 	}
 	patience := l.ConsumerTimeout + l.LeaseSlack + 3*l.TakeOverMargin // an answer that late finds others at work
 	w.toTable, w.toQueue = newWire(t, dynamo, harsh(), s.seed, patience), newWire(t, queueURL, mild(), s.seed+1, patience)
-	w.table, w.sqs = dynamodb.NewFromConfig(client(dynamo)), sqs.NewFromConfig(client(queueURL))
+	w.table, w.sqs = dynamodb.NewFromConfig(client(dynamo, 0)), sqs.NewFromConfig(client(queueURL, 0))
 	w.resources()
 	return w
 }
 
 // client is the configuration that the functions' clients have.
-func client(endpoint string) aws.Config {
-	return awsclient.New(config.AWS{Region: region, AccessKeyID: "test", SecretAccessKey: "test"}, awsclient.Options{Endpoint: endpoint})
+func client(endpoint string, try time.Duration) aws.Config {
+	return awsclient.New(config.AWS{Region: region, AccessKeyID: "test", SecretAccessKey: "test"}, awsclient.Options{Endpoint: endpoint, Try: try})
 }
 
 // resources makes the table and the queues.
@@ -141,28 +141,27 @@ type worker struct {
 
 // newWorker wires a worker as the consumer's function is wired, over the lossy wires.
 func (w *world) newWorker(n int) (*worker, error) {
-	table := dynamodb.NewFromConfig(client(w.toTable.url))
-	queue := sqs.NewFromConfig(client(w.toQueue.url))
-	var storeClient dynamostore.Client = table
+	dynamo := client(w.toTable.url, w.limits.Try())
+	var storeClient dynamostore.Client = dynamodb.NewFromConfig(awsclient.Once(dynamo))
 	if w.flaw != nil {
-		storeClient = w.flaw(table)
+		storeClient = w.flaw(storeClient)
 	}
 	store, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: w.limits})
 	if err != nil {
 		return nil, err
 	}
-	rows, err := dynamostore.NewReader(table, tableName)
+	rows, err := dynamostore.NewReader(dynamodb.NewFromConfig(dynamo), tableName)
 	if err != nil {
 		return nil, err
 	}
-	k := &worker{world: w, queue: eventsource.NewSQS(queue, w.queueURL)}
+	k := &worker{world: w, queue: eventsource.NewSQS(sqs.NewFromConfig(client(w.toQueue.url, 0)), w.queueURL)}
 	k.store = &drowsy{
 		Store: store, limits: w.limits, percent: w.size.zombies, zombies: &w.zombies,
 		rng: rand.New(rand.NewPCG(w.seed, uint64(n))), chosen: map[*idempotency.Claim]bool{},
 	}
 	c, err := consumer.New(consumer.Config{
 		Limits: w.limits, Store: k.store, Handlers: orders(rows), Fetcher: noFetcher{},
-		Queue: sqsqueue.NewConsumer(queue, w.queueURL, w.deadURL, w.limits.TimeScale),
+		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(w.toQueue.url, w.limits.Try())), w.queueURL, w.deadURL, w.limits.TimeScale),
 		Exit:  func(int) { w.exits.Add(1) },
 	})
 	k.handler = sqsqueue.NewLambdaHandler(c)

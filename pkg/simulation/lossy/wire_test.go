@@ -23,15 +23,17 @@ const (
 	passed       fate = "passed"
 	lostRequest  fate = "request lost"
 	lostResponse fate = "response lost"
-	cutResponse  fate = "response cut"    // in the middle of its body
-	slow         fate = "slow"            // but in time
-	late         fate = "applied late"    // after its caller gave up on it
-	twice        fate = "sent twice"      // at once; the second answer is given
-	echoed       fate = "repeated late"   // after its answer was given
-	unavailable  fate = "server error"    // not applied
-	throttled    fate = "throttled"       // not applied
-	conflicted   fate = "in conflict"     // not applied
-	broken       fate = "upstream failed" // counted, not drawn
+	cutResponse  fate = "response cut"        // in the middle of its body
+	slow         fate = "slow"                // but in time
+	late         fate = "applied late"        // after its caller gave up on it
+	twice        fate = "sent twice"          // at once; the second answer is given
+	echoed       fate = "repeated late"       // after its answer was given
+	unavailable  fate = "server error"        // not applied
+	throttled    fate = "throttled"           // not applied
+	conflicted   fate = "in conflict"         // not applied
+	unanswered   fate = "never answered"      // nor applied
+	expired      fate = "signed too long ago" // not applied
+	broken       fate = "upstream failed"     // counted, not drawn
 )
 
 // odds are how many of a hundred requests meet each fate; the others pass.
@@ -40,11 +42,11 @@ type odds []struct {
 	percent int
 }
 
-// harsh are the odds on the way to the table: three of ten requests go wrong.
+// harsh are the odds on the way to the table: a third of the requests goes wrong.
 func harsh() odds {
 	return odds{
 		{lostRequest, 4}, {lostResponse, 12}, {cutResponse, 1}, {slow, 3}, {late, 1}, {twice, 2}, {echoed, 2},
-		{unavailable, 2}, {throttled, 2}, {conflicted, 2},
+		{unavailable, 2}, {throttled, 2}, {conflicted, 2}, {unanswered, 2}, {expired, 2},
 	}
 }
 
@@ -52,7 +54,7 @@ func harsh() odds {
 func mild() odds {
 	return odds{
 		{lostRequest, 3}, {lostResponse, 4}, {cutResponse, 1}, {slow, 2}, {late, 1}, {twice, 1}, {echoed, 1},
-		{unavailable, 1}, {throttled, 1},
+		{unavailable, 1}, {throttled, 1}, {unanswered, 1}, {expired, 1},
 	}
 }
 
@@ -156,7 +158,9 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case echoed:
 		give(rw, w.forward(q))
 		w.later(q, time.Duration(moment*float64(w.patience)))
-	case unavailable, throttled, conflicted:
+	case unanswered:
+		<-r.Context().Done()
+	case unavailable, throttled, conflicted, expired:
 		give(rw, refusal(f, q))
 	default:
 		give(rw, w.forward(q))

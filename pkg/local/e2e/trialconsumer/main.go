@@ -40,9 +40,9 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 		return nil, err
 	}
 	client := func(endpoint string) aws.Config {
-		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint})
+		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint, Try: cfg.Limits.Try()})
 	}
-	store, err := dynamostore.New(dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	store, err := dynamostore.New(dynamodb.NewFromConfig(awsclient.Once(client(cfg.AWS.EndpointDynamoDB))), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {
 		return nil, err
 	}
