@@ -128,6 +128,18 @@ func TestSignedAgain(t *testing.T) {
 	}
 }
 
+// TestOnce: the copy makes one try, the original goes on to repeat.
+func TestOnce(t *testing.T) {
+	url, calls, _ := serve(t, 500, 500, 200)
+	cfg := New(keys, Options{Endpoint: url})
+	if _, err := sqs.NewFromConfig(Once(cfg)).ListQueues(t.Context(), nil); err == nil || calls.Load() != 1 {
+		t.Errorf("%d calls, error %v; want one that fails", calls.Load(), err)
+	}
+	if _, err := sqs.NewFromConfig(cfg).ListQueues(t.Context(), nil); err != nil || calls.Load() != 3 {
+		t.Errorf("%d calls, error %v; want two more", calls.Load(), err)
+	}
+}
+
 func TestSignedWithTheGivenKeys(t *testing.T) {
 	url, _, last := serve(t, 200)
 	if _, err := sqs.NewFromConfig(New(keys, Options{Endpoint: url})).ListQueues(t.Context(), nil); err != nil {
