@@ -35,12 +35,15 @@ type state struct {
 	customers []string // whose it is
 }
 
-// stateOf is what a snapshot event says about its object: nil when the object has no
-// id, or when it is rendered in a version that moved fields, as it would then be served
-// in the wrong shape.
+// givenVersion is the version from which objects can be rendered in others.
+const givenVersion = "2023-10-16"
+
+// stateOf is what a snapshot event says about its object: nil when the object has no id,
+// or is in another version, older or later: it would be served in the wrong shape, and a
+// reader would take fields for absent that have another name there.
 func stateOf(e *event, data json.RawMessage) *state {
 	var d map[string]json.RawMessage
-	if isBasil(e.version) || json.Unmarshal(data, &d) != nil {
+	if e.version != "" && e.version != givenVersion || json.Unmarshal(data, &d) != nil {
 		return nil
 	}
 	s, err := parseObject(d["object"], e.account)

@@ -44,6 +44,11 @@ func TestNewestStateIsServed(t *testing.T) {
 		}
 	}
 	const typ = "customer.subscription.updated"
+	shaped := func(version string) step {
+		return func(t *testing.T, s *StandIn, url string) {
+			remember(t, s, bytes.Replace(says("evt_2", typ, 6, sub("b")), []byte("2023-10-16"), []byte(version), 1))
+		}
+	}
 	tests := []struct {
 		name  string
 		steps []step
@@ -64,9 +69,10 @@ func TestNewestStateIsServed(t *testing.T) {
 		{"gone twice", []step{put("p"), remove, remove}, ""},
 		{"back", []step{put("p"), remove, put("q")}, "q"},
 		{"a canceled subscription stays", []step{event("evt_1", "customer.subscription.deleted", 5, sub("a"))}, "a"},
-		{"shape of a later version", []step{event("evt_1", typ, 5, sub("a")), func(t *testing.T, s *StandIn, url string) {
-			remember(t, s, bytes.Replace(says("evt_2", typ, 6, sub("b")), []byte("2023-10-16"), []byte("2025-03-31.basil"), 1))
-		}}, "a"},
+		{"shape of a later version", []step{event("evt_1", typ, 5, sub("a")), shaped("2025-03-31.basil")}, "a"},
+		{"shape of a version between", []step{event("evt_1", typ, 5, sub("a")), shaped("2024-04-10")}, "a"},
+		{"shape of an earlier version", []step{event("evt_1", typ, 5, sub("a")), shaped("2018-02-28")}, "a"},
+		{"shape of an earlier version alone", []step{shaped("2018-02-28")}, ""},
 		{"no object", []step{event("evt_1", typ, 5, "null")}, ""},
 		{"no id", []step{event("evt_1", typ, 5, `{"object":"subscription"}`)}, ""},
 	}

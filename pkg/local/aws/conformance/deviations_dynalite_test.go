@@ -9,7 +9,10 @@ func dynaliteDeviations() map[string]deviation {
 		"dynamodb/transact/token-mismatch", "dynamodb/transact/token-of-failed", "dynamodb/transact/get",
 		"dynamodb/transact-limit/one-item-twice-refused", "dynamodb/transact-limit/100-actions", "dynamodb/transact-limit/4-mb",
 		"dynamodb/transact-limit/validation-cancels", "dynamodb/transact-limit/missing-table-refused", "dynamodb/transact-limit/get-100-keys",
-		"dynamodb/transact-limit/update-item-size", "dynamodb/race/transaction", "dynamodb/race/transfers")
+		"dynamodb/transact-limit/update-item-size", "dynamodb/race/transaction", "dynamodb/race/transfers",
+		"dynamodb/transact/get-one-item-twice-refused", "dynamodb/capacity/transaction")
+	deviates(all, "The developer guide is right: dynalite counts no writes of index entries.", "dynamodb/capacity/index-write")
+	deviates(all, "The developer guide is right: dynalite charges a consistent scan as an eventually consistent one.", "dynamodb/capacity/query")
 	deviates(all, "The API reference is right: dynalite cannot change time to live.",
 		"dynamodb/ttl/enable", "dynamodb/ttl/enable-twice-refused", "dynamodb/ttl/missing-table", "dynamodb/ttl/expired-item-is-read")
 	deviates(all, "The API reference is right: dynalite does not know ReturnValuesOnConditionCheckFailure.",

@@ -22,5 +22,8 @@ func fauxqsDeviations() map[string]deviation {
 	deviates(all, "Queue names and attributes have rules: fauxqs checks few of them.",
 		"sqs/queue/invalid-name-refused", "sqs/queue-attributes/invalid-refused")
 	deviates(all, "MaxResults makes pages with a token to go on: fauxqs gives the first page only.", "sqs/queue/list-pages")
+	deviates(all, "AWS acts on any receipt of a message that is there: fauxqs holds to the documented MessageNotInflight.",
+		"sqs/visibility/timeout-over", "sqs/visibility/older-receipt")
+	deviates(all, "The value must be a trace header: fauxqs takes any.", "sqs/system-attributes/trace-header-refused")
 	return all
 }

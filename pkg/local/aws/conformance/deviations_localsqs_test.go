@@ -17,6 +17,6 @@ func localSQSDeviations() map[string]deviation {
 	deviates(all, "Other characters are refused: local-aws-sqs takes any, so no entry of a batch fails by itself.",
 		"sqs/limit/character-set", "sqs/batch/partial-failure")
 	deviates(all, "The limit is in bytes: local-aws-sqs counts characters.", "sqs/limit/message-1-mib")
-	deviates(all, "MessageNotInflight is documented: local-aws-sqs changes the visibility of any message.", "sqs/visibility/not-in-flight-refused")
+	deviates(all, "The value must be a trace header: local-aws-sqs takes any.", "sqs/system-attributes/trace-header-refused")
 	return all
 }

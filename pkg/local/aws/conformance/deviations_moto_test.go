@@ -74,6 +74,10 @@ func motoTransactions() map[string]deviation {
 	deviates(all, "The quota is right: moto does not add up the items of a transaction.", "dynamodb/transact-limit/4-mb")
 	deviates(all, "The API reference has 100 keys: moto still has the former limit of 25.", "dynamodb/transact-limit/get-100-keys")
 	deviates(all, "The API reference is right: moto ignores the projection of a transactional read.", "dynamodb/transact/get")
+	deviates(all, "The API reference is right: moto takes one key twice.", "dynamodb/transact/get-one-item-twice-refused")
+	deviates(all, "The developer guide is right: moto answers a capacity of its own that depends on no size.",
+		"dynamodb/capacity/write", "dynamodb/capacity/index-write", "dynamodb/capacity/read", "dynamodb/capacity/query",
+		"dynamodb/capacity/batch", "dynamodb/capacity/transaction")
 	races(all, "The documentation is right: moto's writes are not isolated from each other.",
 		"dynamodb/race/conditional-put", "dynamodb/race/counter", "dynamodb/race/transaction", "dynamodb/race/transfers")
 	return all
@@ -94,8 +98,8 @@ func motoQueues() map[string]deviation {
 	deviates(all, "The API reference is right: moto checks few queue attributes.", "sqs/queue-attributes/invalid-refused")
 	deviates(all, "The API reference has whole seconds: moto gives CreatedTimestamp fractions.", "sqs/queue-attributes/defaults")
 	deviates(all, "The API reference is right: moto ignores MaxResults.", "sqs/queue/list-pages")
-	deviates(all, "The API reference is right: moto changes the visibility of messages that are not in flight, and takes negative times.",
-		"sqs/visibility/not-in-flight-refused", "sqs/visibility/over-12-hours-refused")
+	deviates(all, "The API reference is right: moto takes negative times.", "sqs/visibility/over-12-hours-refused")
+	deviates(all, "The API reference is right: moto takes any text for a trace header.", "sqs/system-attributes/trace-header-refused")
 	races(all, "The documentation is right: moto gives a message to several receivers that ask at the same time.", "sqs/receive/each-message-to-one")
 	deviates(all, "The API reference is right: moto does not tell where a dead letter came from.", "sqs/dead-letter/source-attribute")
 	return all

@@ -28,6 +28,8 @@ func transactChecks() []check {
 		{"dynamodb/transact/token-of-failed", page, "A cancelled transaction leaves no token behind: the same request may succeed later.", transactTokenFailed},
 		{"dynamodb/transact/get", "TransactGetItems, Amazon DynamoDB API Reference",
 			"A transactional read gives the items in order, an empty one for what is not there.", transactGet},
+		{"dynamodb/transact/get-one-item-twice-refused", "TransactGetItems, Amazon DynamoDB API Reference",
+			"No two reads may target one item.", transactGetTwice},
 	}
 }
 
@@ -202,6 +204,13 @@ func transactGet(p *probe) {
 		got[i] = showItem(r.Item)
 	}
 	p.equal([]string{"{m: 3}", "{}", `{n: 1, pk: "a"}`}, got, "items")
+}
+
+func transactGetTwice(p *probe) {
+	table := p.table()
+	read := types.TransactGetItem{Get: &types.Get{TableName: &table, Key: key("a")}}
+	_, err := p.dynamo.TransactGetItems(p.ctx, &dynamodb.TransactGetItemsInput{TransactItems: []types.TransactGetItem{read, read}})
+	p.refusedSaying(err, invalid, "transactional read", "multiple operations")
 }
 
 func transactTwice(p *probe) {

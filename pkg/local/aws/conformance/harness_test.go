@@ -62,7 +62,7 @@ func allChecks() []check {
 		tableChecks(), putChecks(), itemLimitChecks(), numberChecks(), updateChecks(), setActionChecks(), updateRefusalChecks(),
 		deleteChecks(), getChecks(), conditionChecks(), functionChecks(), conditionRefusalChecks(),
 		queryChecks(), keyConditionChecks(), scanChecks(), indexChecks(), batchChecks(),
-		transactChecks(), transactLimitChecks(), ttlChecks(), raceChecks(),
+		transactChecks(), transactLimitChecks(), ttlChecks(), raceChecks(), capacityChecks(),
 		queueChecks(), queueAttributeChecks(), sendChecks(), messageLimitChecks(), attributeChecks(), receiveChecks(),
 		visibilityChecks(), deleteMessageChecks(), queueBatchChecks(), deadLetterChecks(), moveTaskChecks(),
 		secretChecks(),

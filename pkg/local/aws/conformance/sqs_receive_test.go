@@ -179,7 +179,9 @@ func visibilityChecks() []check {
 		{"sqs/visibility/zero-gives-back", page, "A timeout of 0 makes the message visible at once.", visibilityZero},
 		{"sqs/visibility/extend", page, "A longer timeout counts from the call.", visibilityExtend},
 		{"sqs/visibility/over-12-hours-refused", page, "A timeout is at most 43,200 seconds.", visibilityLimit},
-		{"sqs/visibility/not-in-flight-refused", page, "The visibility of a message that is not in flight cannot be changed.", visibilityNotInFlight},
+		{"sqs/visibility/timeout-over", "AWS's behavior; the API reference has MessageNotInflight", "A receipt whose timeout is over hides the message again.", visibilityOver},
+		{"sqs/visibility/older-receipt", "AWS's behavior; the API reference has MessageNotInflight", "A receipt of an earlier receive changes the visibility.", visibilityOlder},
+		{"sqs/visibility/deleted-refused", page, "The visibility of a deleted message cannot be changed.", visibilityDeleted},
 		{"sqs/visibility/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", visibilityBadHandle},
 	}
 }
@@ -257,12 +259,31 @@ func visibilityLimit(p *probe) {
 	p.refused(p.hide(url, m, -1), badValue, "hide for -1 seconds")
 }
 
-func visibilityNotInFlight(p *probe) {
+func visibilityOver(p *probe) {
 	url := p.queue(nil)
 	p.send(url, "x")
 	m := p.takeOne(url, 30)
 	p.ok(p.hide(url, m, 0), "give back")
-	p.refused(p.hide(url, m, 10), "MessageNotInflight|"+badValue, "hide a visible message")
+	p.ok(p.hide(url, m, 30), "hide a visible message")
+	p.nothing(url, "it is hidden again")
+}
+
+func visibilityOlder(p *probe) {
+	url := p.queue(nil)
+	p.send(url, "x")
+	old := p.takeOne(url, 30)
+	p.takeAgain(url, old)
+	start := time.Now()
+	p.ok(p.hide(url, old, 0), "give back by the older receipt")
+	p.comesBackWithin(url, start, 0, p.slack())
+}
+
+func visibilityDeleted(p *probe) {
+	url := p.queue(nil)
+	p.send(url, "x")
+	m := p.takeOne(url, 30)
+	p.ok(p.remove(url, m), "delete")
+	p.refused(p.hide(url, m, 10), "MessageNotInflight|ReceiptHandleIsInvalid|"+badValue, "hide a deleted message")
 }
 
 func (p *probe) badHandle(url string) types.Message {

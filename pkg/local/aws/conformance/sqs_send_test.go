@@ -152,6 +152,7 @@ func attributeChecks() []check {
 		{"sqs/system-attributes/by-name", receive, "MessageSystemAttributeNames chooses; none are given by default.", systemAttributesByName},
 		{"sqs/system-attributes/deprecated-names", receive, "The deprecated AttributeNames still chooses.", systemAttributesDeprecated},
 		{"sqs/system-attributes/trace-header", "SendMessage, Amazon SQS API Reference", "AWSTraceHeader is carried from send to receive.", traceHeader},
+		{"sqs/system-attributes/trace-header-refused", "SendMessage, Amazon SQS API Reference", "AWSTraceHeader must be a correctly formatted X-Ray trace header.", traceHeaderRefused},
 		{"sqs/system-attributes/group-on-standard-queue", "Amazon SQS fair queues, Developer Guide",
 			"MessageGroupId is accepted on a standard queue and carried along.", groupID},
 	}
@@ -268,6 +269,13 @@ func traceHeader(p *probe) {
 	p.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"),
 		MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{"AWSTraceHeader": {DataType: aws.String("String"), StringValue: aws.String(trace)}}})
 	p.equal(trace, p.takeOne(url, 30).Attributes["AWSTraceHeader"], "AWSTraceHeader")
+}
+
+func traceHeaderRefused(p *probe) {
+	url := p.queue(nil)
+	_, err := p.sqs.SendMessage(p.ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"),
+		MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{"AWSTraceHeader": {DataType: aws.String("String"), StringValue: aws.String("garbage")}}})
+	p.refused(err, badValue, "send with a trace header of another form")
 }
 
 func groupID(p *probe) {

@@ -31,8 +31,10 @@ type batchGetInput struct {
 }
 
 type batchGetOutput struct {
-	Responses       map[string][]value.Item
-	UnprocessedKeys map[string]keysAndAttributes
+	Responses        map[string][]value.Item
+	UnprocessedKeys  map[string]keysAndAttributes
+	ConsumedCapacity []consumed `json:",omitempty"`
+	meter            meter
 }
 
 // batchGet reads the items of one snapshot until the answer holds 16 MB; the
@@ -58,12 +60,13 @@ func (d *DB) batchGet(_ context.Context, in *batchGetInput) (*batchGetOutput, er
 		}
 		return nil
 	})
+	out.ConsumedCapacity = out.meter.report(in.ReturnConsumedCapacity, plain)
 	return out, err
 }
 
 // batchGetTable reads one table's keys while there is room, in bytes.
 func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, room *int, out *batchGetOutput) error {
-	plain, err := d.tableName(name)
+	table, err := d.tableName(name)
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, roo
 	found, seen := []value.Item{}, map[string]bool{}
 	var left []value.Item
 	for _, key := range req.Keys {
-		item, id, err := (&read{table: plain, key: key, projection: projection}).run(tx)
+		item, id, err := (&read{table: table, key: key, projection: projection}).run(tx)
 		if err != nil {
 			return err
 		}
@@ -84,7 +87,10 @@ func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, roo
 		seen[id] = true
 		if *room -= item.Size(); *room < 0 {
 			left = append(left, key)
-		} else if item != nil {
+			continue
+		}
+		out.meter.read(table, nil, item.Size(), consistency(req.ConsistentRead))
+		if item != nil {
 			found = append(found, shape(item, projection))
 		}
 	}
@@ -110,12 +116,12 @@ type batchWriteInput struct {
 func (d *DB) batchWrite(_ context.Context, in *batchWriteInput) (any, error) {
 	var writes []write
 	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
-		plain, err := d.tableName(name)
+		table, err := d.tableName(name)
 		if err != nil {
 			return nil, err
 		}
 		for _, req := range in.RequestItems[name] {
-			w, err := req.write(plain)
+			w, err := req.write(table)
 			if err != nil {
 				return nil, err
 			}
@@ -128,13 +134,19 @@ func (d *DB) batchWrite(_ context.Context, in *batchWriteInput) (any, error) {
 	if len(writes) > maxBatchWriteItem {
 		return nil, invalid("Too many items requested for the BatchWriteItem call")
 	}
+	var m meter
 	err := d.update(func(tx *bbolt.Tx) (bool, error) {
-		return true, writeBatch(tx, writes)
+		m = meter{}
+		return true, writeBatch(tx, writes, &m)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"UnprocessedItems": map[string]any{}}, nil
+	out := map[string]any{"UnprocessedItems": map[string]any{}}
+	if report := m.report(in.ReturnConsumedCapacity, plain); report != nil {
+		out["ConsumedCapacity"] = report
+	}
+	return out, nil
 }
 
 func (r writeRequest) write(table string) (write, error) {
@@ -152,7 +164,7 @@ func (r writeRequest) write(table string) (write, error) {
 }
 
 // writeBatch checks all writes before it makes the first.
-func writeBatch(tx *bbolt.Tx, writes []write) error {
+func writeBatch(tx *bbolt.Tx, writes []write, m *meter) error {
 	effects := make([]effect, len(writes))
 	seen := map[string]bool{}
 	for i := range writes {
@@ -171,6 +183,7 @@ func writeBatch(tx *bbolt.Tx, writes []write) error {
 		if err := effects[i].apply(); err != nil {
 			return err
 		}
+		m.write(&effects[i], strong)
 	}
 	return nil
 }

@@ -20,7 +20,8 @@ type getItemInput struct {
 }
 
 type getItemOutput struct {
-	Item value.Item `json:",omitzero"`
+	Item             value.Item `json:",omitzero"`
+	ConsumedCapacity *consumed  `json:",omitempty"`
 }
 
 func (d *DB) getItem(_ context.Context, in *getItemInput) (*getItemOutput, error) {
@@ -32,6 +33,9 @@ func (d *DB) getItem(_ context.Context, in *getItemInput) (*getItemOutput, error
 	err = d.view(func(tx *bbolt.Tx) error {
 		item, _, err := r.run(tx)
 		out.Item = shape(item, r.projection)
+		var m meter
+		m.read(r.table, nil, item.Size(), consistency(in.ConsistentRead))
+		out.ConsumedCapacity = m.one(in.ReturnConsumedCapacity)
 		return err
 	})
 	return out, err

@@ -39,7 +39,8 @@ type updateItemInput struct {
 }
 
 type writeOutput struct {
-	Attributes value.Item `json:",omitzero"`
+	Attributes       value.Item `json:",omitzero"`
+	ConsumedCapacity *consumed  `json:",omitempty"`
 }
 
 func (d *DB) putItem(_ context.Context, in *putItemInput) (*writeOutput, error) {
@@ -79,7 +80,12 @@ func (d *DB) writeItem(kind writeKind, in *conditional, item value.Item, update 
 	if err != nil {
 		return nil, err
 	}
-	return &writeOutput{Attributes: done.returned(in.ReturnValues, w.update.Paths())}, nil
+	var m meter
+	m.write(&done, strong)
+	return &writeOutput{
+		Attributes:       done.returned(in.ReturnValues, w.update.Paths()),
+		ConsumedCapacity: m.one(in.ReturnConsumedCapacity),
+	}, nil
 }
 
 func missingMember(kind writeKind) error {

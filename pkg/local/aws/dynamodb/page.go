@@ -33,6 +33,7 @@ type pageOutput struct {
 	Count            int
 	ScannedCount     int
 	LastEvaluatedKey value.Item `json:",omitempty"`
+	ConsumedCapacity *consumed  `json:",omitempty"`
 }
 
 // page is a parsed request for a page of a table or of an index.
@@ -170,6 +171,9 @@ func (pg *page) run(t *table, ix *index, s span, backward bool) (*pageOutput, er
 	if pg.Select != "COUNT" {
 		out.Items = &items
 	}
+	var m meter
+	m.read(t.Name, ix, size, consistency(pg.ConsistentRead))
+	out.ConsumedCapacity = m.one(pg.ReturnConsumedCapacity)
 	return out, err
 }
 

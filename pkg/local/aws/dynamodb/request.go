@@ -110,8 +110,8 @@ func (p placeholders) params() (*expr.Params, error) {
 	return expr.NewParams(p.ExpressionAttributeNames, p.ExpressionAttributeValues)
 }
 
-// reporting are the members that ask for accounts this database does not keep;
-// DynamoDB's own answer is optional, so they are accepted and checked only.
+// reporting are the members that ask for figures. Item collections belong to local
+// secondary indexes, which no table here has: as on AWS the answer is then left out.
 type reporting struct {
 	ReturnConsumedCapacity      string `enum:"INDEXES,TOTAL,NONE"`
 	ReturnItemCollectionMetrics string `enum:"SIZE,NONE"`

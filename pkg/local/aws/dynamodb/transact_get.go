@@ -39,25 +39,39 @@ func (d *DB) transactGet(_ context.Context, in *transactGetInput) (any, error) {
 		reads[i] = r
 	}
 	responses := make([]getItemOutput, len(reads))
-	err := d.view(func(tx *bbolt.Tx) error { return readAll(tx, reads, responses) })
-	return map[string]any{"Responses": responses}, err
+	var m meter
+	if err := d.view(func(tx *bbolt.Tx) error { return readAll(tx, reads, responses, &m) }); err != nil {
+		return nil, err
+	}
+	out := map[string]any{"Responses": responses}
+	if report := m.report(in.ReturnConsumedCapacity, transactRead); report != nil {
+		out["ConsumedCapacity"] = report
+	}
+	return out, nil
 }
 
-func readAll(tx *bbolt.Tx, reads []*read, out []getItemOutput) error {
+func readAll(tx *bbolt.Tx, reads []*read, out []getItemOutput, m *meter) error {
 	reasons := make([]reason, len(reads))
-	cancelled := false
+	cancelled, seen := false, map[[2]string]bool{}
 	size := 0
 	for i, r := range reads {
 		reasons[i] = reason{Code: "None"}
-		item, _, err := r.run(tx)
+		item, key, err := r.run(tx)
 		if err != nil {
 			if reasons[i], err = reasonFor(asAWS(err)); err != nil {
 				return err
 			}
 			cancelled = true
 		}
+		if id := [2]string{r.table, key}; key != "" {
+			if seen[id] {
+				return errItemTwice()
+			}
+			seen[id] = true
+		}
 		out[i].Item = shape(item, r.projection)
 		size += item.Size()
+		m.read(r.table, nil, item.Size(), transactional)
 	}
 	if cancelled {
 		return cancellation(reasons)

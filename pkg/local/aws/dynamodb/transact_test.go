@@ -214,6 +214,7 @@ func TestTransactGet(t *testing.T) {
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	s.put("things", attrs{"pk": str("a"), "x": num("1"), "y": num("2")})
+	s.put("things", attrs{"pk": str("b"), "x": num("3")})
 	get := func(key, projection string) types.TransactGetItem {
 		g := &types.Get{TableName: aws.String("things"), Key: attrs{"pk": str(key)}}
 		if projection != "" {
@@ -221,7 +222,7 @@ func TestTransactGet(t *testing.T) {
 		}
 		return types.TransactGetItem{Get: g}
 	}
-	out, err := s.TransactGetItems(context.Background(), &sdk.TransactGetItemsInput{TransactItems: []types.TransactGetItem{get("a", "x"), get("none", ""), get("a", "")}})
+	out, err := s.TransactGetItems(context.Background(), &sdk.TransactGetItemsInput{TransactItems: []types.TransactGetItem{get("a", "x"), get("none", ""), get("b", "")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +230,7 @@ func TestTransactGet(t *testing.T) {
 	for _, r := range out.Responses {
 		got = append(got, r.Item)
 	}
-	if diff := cmp.Diff([]attrs{{"x": num("1")}, nil, {"pk": str("a"), "x": num("1"), "y": num("2")}}, got, sameAttrs); diff != "" {
+	if diff := cmp.Diff([]attrs{{"x": num("1")}, nil, {"pk": str("b"), "x": num("3")}}, got, sameAttrs); diff != "" {
 		t.Errorf("items (-want +got)\n%s", diff)
 	}
 }

@@ -54,8 +54,8 @@ type reason struct {
 
 // TransactWriteItems: every condition is evaluated on the same state, then either
 // all writes are made in one commit or none, together with the client token.
-func (d *DB) transactWrite(_ context.Context, in *transactWriteInput) (struct{}, error) {
-	none := struct{}{}
+func (d *DB) transactWrite(_ context.Context, in *transactWriteInput) (transactWriteOutput, error) {
+	none := transactWriteOutput{}
 	if n := len(in.TransactItems); n < 1 || n > maxTransactItems {
 		return none, constraint(n, "transactItems", "have length between 1 and 100")
 	}
@@ -71,17 +71,49 @@ func (d *DB) transactWrite(_ context.Context, in *transactWriteInput) (struct{},
 		return none, err
 	}
 	now := d.opts.Now()
-	return none, d.update(func(tx *bbolt.Tx) (bool, error) {
+	var m meter
+	var k kind
+	err = d.update(func(tx *bbolt.Tx) (bool, error) {
+		m, k = meter{}, transactWrite
 		if in.ClientRequestToken != "" {
-			if seen, err := seenToken(tx, in.ClientRequestToken, sum, now); seen || err != nil {
+			seen, err := seenToken(tx, in.ClientRequestToken, sum, now)
+			if err != nil {
 				return false, err
 			}
+			if seen {
+				k = transactRead
+				return false, readAgain(tx, writes, &m)
+			}
 		}
-		if err := commitAll(tx, writes); err != nil || in.ClientRequestToken == "" {
+		if err := commitAll(tx, writes, &m); err != nil || in.ClientRequestToken == "" {
 			return err == nil, err
 		}
 		return true, rememberToken(tx, in.ClientRequestToken, sum, now)
 	})
+	if err != nil {
+		return none, err
+	}
+	return transactWriteOutput{ConsumedCapacity: m.report(in.ReturnConsumedCapacity, k)}, nil
+}
+
+type transactWriteOutput struct {
+	ConsumedCapacity []consumed `json:",omitempty"`
+}
+
+// readAgain meters a transaction that is repeated with its token: it reads the items.
+func readAgain(tx *bbolt.Tx, writes []write, m *meter) error {
+	for _, w := range writes {
+		t, err := openTable(tx, w.table)
+		if err != nil {
+			return err
+		}
+		item, err := t.get(t.primaryKey(w.item))
+		if err != nil {
+			return err
+		}
+		m.read(w.table, nil, item.Size(), transactional)
+	}
+	return nil
 }
 
 func (d *DB) transactWrites(items []transactWriteItem) ([]write, error) {
@@ -143,7 +175,7 @@ func (it transactWriteItem) action() (writeKind, *transactAction, error) {
 }
 
 // commitAll evaluates all writes before it makes the first.
-func commitAll(tx *bbolt.Tx, writes []write) error {
+func commitAll(tx *bbolt.Tx, writes []write, m *meter) error {
 	effects := make([]effect, len(writes))
 	reasons := make([]reason, len(writes))
 	cancelled := false
@@ -159,7 +191,7 @@ func commitAll(tx *bbolt.Tx, writes []write) error {
 		}
 		for _, other := range effects[:i] {
 			if e.key != nil && bytes.Equal(e.key, other.key) && writes[i].table == other.table.Name {
-				return invalid("Transaction request cannot include multiple operations on one item")
+				return errItemTwice()
 			}
 		}
 		effects[i] = e
@@ -175,8 +207,13 @@ func commitAll(tx *bbolt.Tx, writes []write) error {
 		if err := effects[i].apply(); err != nil {
 			return err
 		}
+		m.write(&effects[i], transactional)
 	}
 	return nil
+}
+
+func errItemTwice() error {
+	return invalid("Transaction request cannot include multiple operations on one item")
 }
 
 // reasonFor turns a refusal into its cancellation reason; errors that concern the

@@ -61,10 +61,6 @@ func errReceiptInvalid() *awsjson.Error {
 	return fault(http.StatusNotFound, "", "ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
 }
 
-func errNotInFlight() *awsjson.Error {
-	return fault(http.StatusBadRequest, queryPrefix, "MessageNotInflight", "The message referred to isn't in flight.")
-}
-
 func errOverLimit() *awsjson.Error {
 	return fault(http.StatusForbidden, "", "OverLimit",
 		"Too many messages in flight for the queue; delete messages or wait for visibility timeouts to end.")

@@ -2,12 +2,12 @@ package sqs_test
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -59,13 +59,26 @@ func TestStaleReceiptDeletesNothing(t *testing.T) {
 	if diff := cmp.Diff([3]string{"0", "1", "0"}, w.counts(url)); diff != "" {
 		t.Error("deleted by the old receipt: ", diff)
 	}
-	var notInFlight *types.MessageNotInflight
-	if err := w.change(url, old, 0); !errors.As(err, &notInFlight) {
+	if err := w.change(url, old, 300); err != nil { // it acts on the receive that is under way
 		t.Errorf("change by the old receipt: %v", err)
 	}
-	w.pass(31 * time.Second)
+	w.pass(299 * time.Second)
+	if got := w.receive(url); len(got) > 0 {
+		t.Error("the old receipt did not hide the message")
+	}
+	w.pass(2 * time.Second) // its timeout is over
+	if err := w.change(url, latest, 60); err != nil {
+		t.Errorf("change by a receipt whose timeout is over: %v", err)
+	}
+	if diff := cmp.Diff([3]string{"0", "1", "0"}, w.counts(url)); diff != "" {
+		t.Error("hidden by a receipt whose timeout was over: ", diff)
+	}
+	w.pass(61 * time.Second)
 	w.delete(url, latest) // no longer in flight, and still the latest receipt
 	w.delete(url, latest)
+	if err := w.change(url, latest, 60); !strings.Contains(fmt.Sprint(err), "InvalidParameterValue") {
+		t.Errorf("change of a deleted message: %v", err)
+	}
 	if diff := cmp.Diff([3]string{"0", "0", "0"}, w.counts(url)); diff != "" {
 		t.Error(diff)
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 )
 
 type sendEntry struct {
@@ -115,9 +117,30 @@ func checkSystemAttributes(in map[string]attributeInput) (map[string]attribute, 
 		if name != "AWSTraceHeader" || checked.DataType != "String" {
 			return nil, errInvalidParameter("Message system attribute '%s' of type '%s' is invalid: only AWSTraceHeader of type String is supported.", name, a.DataType)
 		}
+		if !isTraceHeader(*checked.StringValue) {
+			return nil, errInvalidParameter("Value %s for parameter AWSTraceHeader is invalid. Reason: Must be a correctly formatted AWS X-Ray trace header.", *checked.StringValue)
+		}
 		out[name] = checked
 	}
 	return out, nil
+}
+
+// isTraceHeader reports whether a text is an X-Ray trace header: a root, and fields of known form.
+func isTraceHeader(text string) bool {
+	forms := map[string]*regexp.Regexp{
+		"Root":    regexp.MustCompile(`^1-[0-9a-fA-F]{8}-[0-9a-fA-F]{24}$`),
+		"Parent":  regexp.MustCompile(`^[0-9a-fA-F]{16}$`),
+		"Sampled": regexp.MustCompile(`^[01?]$`),
+	}
+	hasRoot := false
+	for field := range strings.SplitSeq(text, ";") {
+		name, value, ok := strings.Cut(strings.TrimSpace(field), "=")
+		if form := forms[name]; !ok || value == "" || form != nil && !form.MatchString(value) {
+			return false
+		}
+		hasRoot = hasRoot || name == "Root"
+	}
+	return hasRoot
 }
 
 func checkGroup(group string) error {

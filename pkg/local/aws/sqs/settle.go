@@ -115,7 +115,9 @@ func (s *Service) changeMessageVisibilityBatch(_ context.Context, in visibilityB
 // maxVisibility is the longest that one receive may hide a message, in seconds.
 const maxVisibility = 43_200
 
-// changeVisibility gives the receipt's message a new timeout that counts from now, 12 hours after the receive at most.
+// changeVisibility gives the receipt's message a new timeout that counts from now, 12 hours after its last receive at
+// most. As on AWS a receipt whose timeout is over, or of an earlier receive, works too: it hides the message again, or
+// changes what a later receive has set. Only a message that is gone is refused.
 func (t *turn) changeVisibility(q *queue, in visibilityChange) error {
 	if in.VisibilityTimeout == nil {
 		return errMissing("VisibilityTimeout")
@@ -124,16 +126,13 @@ func (t *turn) changeVisibility(q *queue, in visibilityChange) error {
 	if seconds < 0 || seconds > maxVisibility {
 		return errOutOfRange("VisibilityTimeout", seconds, 0, maxVisibility)
 	}
-	m, r, err := t.byReceipt(q, in.ReceiptHandle)
+	m, _, err := t.byReceipt(q, in.ReceiptHandle)
 	if err != nil {
 		return err
 	}
 	if m == nil {
 		return errInvalidParameter("Value %s for parameter ReceiptHandle is invalid. Reason: "+
 			"Message does not exist or is not available for visibility timeout change.", in.ReceiptHandle)
-	}
-	if !m.hidden || m.Receives != r.receives {
-		return errNotInFlight()
 	}
 	if t.now+t.span(seconds) > m.Received+t.span(maxVisibility) {
 		return errInvalidParameter("Value %d for parameter VisibilityTimeout is invalid. Reason: "+

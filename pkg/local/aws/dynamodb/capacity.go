@@ -1,0 +1,164 @@
+package dynamodb
+
+import (
+	"maps"
+	"slices"
+
+	"tollgate/pkg/local/aws/dynamodb/value"
+)
+
+// What one capacity unit pays for, in bytes.
+const (
+	writeUnitBytes = 1 << 10
+	readUnitBytes  = 4 << 10
+)
+
+// consumed is the ConsumedCapacity of one table. Transactions also say which kind it is.
+type consumed struct {
+	TableName string
+	units
+	Table                  *units           `json:",omitempty"` // with INDEXES, as are the indexes
+	GlobalSecondaryIndexes map[string]units `json:",omitempty"`
+}
+
+type units struct {
+	CapacityUnits      float64
+	ReadCapacityUnits  float64 `json:",omitempty"`
+	WriteCapacityUnits float64 `json:",omitempty"`
+}
+
+// meter adds up what a request consumes, on demand or provisioned alike. Use it in one
+// transaction: a write may run again.
+type meter struct {
+	tables map[string]*cost
+}
+
+type cost struct {
+	table   float64
+	indexes map[string]float64
+}
+
+func (m *meter) of(table string) *cost {
+	if m.tables == nil {
+		m.tables = map[string]*cost{}
+	}
+	c := m.tables[table]
+	if c == nil {
+		c = &cost{indexes: map[string]float64{}}
+		m.tables[table] = c
+	}
+	return c
+}
+
+// Factors of a unit.
+const (
+	eventual      = 0.5
+	strong        = 1.0
+	transactional = 2.0
+)
+
+func consistency(strongly bool) float64 {
+	if strongly {
+		return strong
+	}
+	return eventual
+}
+
+// read adds the read of so many bytes, rounded up as a whole; of nothing it is one unit.
+func (m *meter) read(table string, ix *index, bytes int, factor float64) {
+	n := factor * whole(bytes, readUnitBytes)
+	if ix != nil {
+		m.of(table).indexes[ix.Name] += n
+		return
+	}
+	m.of(table).table += n
+}
+
+// write adds what an effect costs: the larger of the item before and after, and each
+// index entry that changes. Index entries are written after a transaction, outside of it.
+func (m *meter) write(e *effect, factor float64) {
+	c := m.of(e.table.Name)
+	c.table += factor * whole(max(e.old.Size(), e.new.Size()), writeUnitBytes)
+	if !e.writes {
+		return
+	}
+	for i := range e.table.Indexes {
+		ix := &e.table.Indexes[i]
+		if n := e.table.indexCost(ix, e.old, e.new); n > 0 {
+			c.indexes[ix.Name] += n
+		}
+	}
+}
+
+// indexCost is one write for an entry that appears, disappears or changes, and two for
+// one that moves, as it is deleted and put.
+func (t *table) indexCost(ix *index, old, new value.Item) float64 {
+	before, after := t.entry(ix, old), t.entry(ix, new)
+	oldSize, newSize := t.project(ix, old).Size(), t.project(ix, new).Size()
+	switch {
+	case before == nil && after == nil:
+		return 0
+	case before == nil:
+		return whole(newSize, writeUnitBytes)
+	case after == nil:
+		return whole(oldSize, writeUnitBytes)
+	case string(before) != string(after):
+		return whole(oldSize, writeUnitBytes) + whole(newSize, writeUnitBytes)
+	case value.EqualItems(t.project(ix, old), t.project(ix, new)):
+		return 0
+	}
+	return whole(max(oldSize, newSize), writeUnitBytes)
+}
+
+func whole(bytes, unit int) float64 { return float64(max(1, (bytes+unit-1)/unit)) }
+
+// kind says which of the two a transaction's units are.
+type kind int
+
+const (
+	plain kind = iota
+	transactRead
+	transactWrite
+)
+
+func (k kind) units(n float64) units {
+	u := units{CapacityUnits: n}
+	switch k {
+	case transactRead:
+		u.ReadCapacityUnits = n
+	case transactWrite:
+		u.WriteCapacityUnits = n
+	}
+	return u
+}
+
+// report gives what ReturnConsumedCapacity asks for, by table.
+func (m *meter) report(asked string, k kind) (all []consumed) {
+	if asked != "TOTAL" && asked != "INDEXES" {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.tables)) {
+		c, sum := m.tables[name], 0.0
+		for _, n := range c.indexes {
+			sum += n
+		}
+		r := consumed{TableName: name, units: k.units(c.table + sum)}
+		if asked == "INDEXES" {
+			own := k.units(c.table)
+			r.Table, r.GlobalSecondaryIndexes = &own, map[string]units{}
+			for ix, n := range c.indexes {
+				r.GlobalSecondaryIndexes[ix] = k.units(n)
+			}
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// one is the report of a request for one table.
+func (m *meter) one(asked string) *consumed {
+	if all := m.report(asked, plain); len(all) == 1 {
+		return &all[0]
+	}
+	return nil
+}
