@@ -20,9 +20,9 @@ type Counts struct {
 // Their sums mean something; Age has none.
 func shown() []string {
 	return []string{
-		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued,
+		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricSecretUnusable,
 		limits.MetricDone, limits.MetricDuplicate, limits.MetricBusy, limits.MetricSuperseded,
-		limits.MetricFailed, limits.MetricStoreDown, limits.MetricNoTime, limits.MetricNewer, limits.MetricWaiting, limits.MetricDeadLettered,
+		limits.MetricFailed, limits.MetricStoreDown, limits.MetricThrottled, limits.MetricNoTime, limits.MetricNewer, limits.MetricWaiting, limits.MetricDeadLettered,
 		limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricSuspicious, limits.MetricDeferred,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}

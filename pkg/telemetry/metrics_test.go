@@ -139,6 +139,7 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 		{"a copy that could not be sent is no dead letter", with(func(s *scripted) { s.handler, s.deadErr = dispatch.Permanent(boom), boom }),
 			map[string]float64{"Failed,stage=live": 1, "Failed,stage=live,reason=handler": 1}},
 		{"store down", with(func(s *scripted) { s.claimErr = idempotency.ErrStoreDown }), map[string]float64{"StoreDown,stage=live": 1}},
+		{"throttled", with(func(s *scripted) { s.claimErr = idempotency.ErrThrottled }), map[string]float64{"Throttled,stage=live": 1}},
 		{"no time", with(func(s *scripted) { s.ahead = 25 * time.Second }), map[string]float64{"NoTime,stage=live": 1}},
 		{"newer version", with(func(s *scripted) { s.body = `{"v":2}` }), map[string]float64{"NewerVersion,stage=live": 1}},
 		{"policy ignores", with(func(s *scripted) {
