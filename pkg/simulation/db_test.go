@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/number"
@@ -20,7 +18,7 @@ import (
 )
 
 // table is the simulated DynamoDB: one table, evaluated by the embedded service's own
-// expression language.
+// expression language. Like the store's client in the functions it sends once.
 type table struct {
 	w      *world
 	items  map[string]value.Item
@@ -37,26 +35,10 @@ const tokenLife = 10 * time.Minute
 
 type attributes = map[string]types.AttributeValue
 
-// sdkTries is how often the SDK sends the same bytes.
-const sdkTries = 3
-
-// send makes a write as the SDK does: what the network or the service failed at is sent
-// again, behind the back of the code that asked for it.
-func (t *table) send(ctx context.Context, op opName, subject string, apply func() error) (err error) {
-	for range sdkTries {
-		err = do(t.w, ctx, op, subject, apply)
-		fault, coded := errors.AsType[*smithy.GenericAPIError](err)
-		if !errors.Is(err, errLost) && !(coded && fault.Code != "TransactionConflictException") {
-			return err
-		}
-	}
-	return err
-}
-
 // UpdateItem implements dynamostore.Client.
 func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
 	key := keyOf(in.Key)
-	err = t.send(ctx, opUpdate, key, func() error {
+	err = do(t.w, ctx, opUpdate, key, func() error {
 		old, fresh, err := t.evaluate(key, aws.ToString(in.ConditionExpression), aws.ToString(in.UpdateExpression), in.ExpressionAttributeNames, in.ExpressionAttributeValues)
 		if err != nil {
 			return err
@@ -77,7 +59,7 @@ func (t *table) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWri
 	if u := in.TransactItems[0].Update; u != nil {
 		subject = keyOf(u.Key)
 	}
-	err := t.send(ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
+	err := do(t.w, ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
 	return &dynamodb.TransactWriteItemsOutput{}, err
 }
 
