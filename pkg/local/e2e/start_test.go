@@ -84,9 +84,13 @@ func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
 		{"garbage in the queues", garbageIn("sqs.db"), nil, "not a database"},
 		{"garbage in the table", garbageIn("dynamodb.db"), nil, "not a database"},
 		{"garbage in the secrets", garbageIn("secrets.db"), nil, "not a database"},
-		{"queues cut short", cutShort(running, "sqs.db"), nil, "damaged"},
-		{"table cut short", cutShort(running, "dynamodb.db"), nil, "damaged"},
-		{"secrets cut short", cutShort(running, "secrets.db"), nil, "damaged"},
+		{"an empty file of the queues", cut(running, "sqs.db", 0), nil, "remove it and lose what it holds"},
+		{"an empty file of the table", cut(running, "dynamodb.db", 0), nil, "remove it and lose what it holds"},
+		{"an empty file of the secrets", cut(running, "secrets.db", 0), nil, "remove it and lose what it holds"},
+		{"an empty file of the stand-in", cut(running, "stripe.db", 0), nil, "the stand-in only forgets"},
+		{"queues cut short", cut(running, "sqs.db", 2), nil, "damaged"},
+		{"table cut short", cut(running, "dynamodb.db", 2), nil, "damaged"},
+		{"secrets cut short", cut(running, "secrets.db", 2), nil, "damaged"},
 		{"folder of another dev", func(*testing.T) string { return running.data }, nil, "another process has it open"},
 		{"folder that may not be written", readOnlyFolder, nil, "permission denied"},
 		{"folder that is a file", func(t *testing.T) string { return filepath.Join(garbageIn("file")(t), "file") }, nil, "not a directory"},
@@ -128,15 +132,18 @@ func garbageIn(name string) func(*testing.T) string {
 	}
 }
 
-// cutShort gives a folder with the first half of a file that was good.
-func cutShort(s *system, name string) func(*testing.T) string {
+// cut gives a folder with one part in so many of a file that was good, and nothing of it for 0.
+func cut(s *system, name string, parts int) func(*testing.T) string {
 	return func(t *testing.T) string {
 		raw, err := os.ReadFile(filepath.Join(s.data, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, name), raw[:len(raw)/2], 0o600); err != nil {
+		if parts == 0 {
+			raw, parts = nil, 1
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), raw[:len(raw)/parts], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return dir
