@@ -146,6 +146,9 @@ func (o outcomes) Handle(_ context.Context, r slog.Record) error {
 		}
 		return got.what == ""
 	})
+	if got.what == "" { // a line about something else
+		return nil
+	}
 	o.w.mu.Lock()
 	o.p.outcomes = append(o.p.outcomes, got)
 	o.w.mu.Unlock()

@@ -20,9 +20,7 @@ func (w *world) operate() {
 		w.log("the handlers are fixed")
 		w.fixed.Store(true)
 	case n <= 2 && len(w.dead.messages) > 0:
-		w.redrive(1 + w.rng.IntN(3))
-	case n == 3 && w.plan.purges && len(w.dead.messages) > 0:
-		w.purge(w.dead.messages[w.rng.IntN(len(w.dead.messages))])
+		w.settleLetters()
 	case n == 3 && w.plan.purges:
 		w.purgeByID(w.facts[w.rng.IntN(len(w.facts))])
 	default:
@@ -30,6 +28,15 @@ func (w *world) operate() {
 		if (w.state(f) == idempotency.Done || f.givenUp) && f.replays < 3 && w.queueable(f) {
 			w.replay(f)
 		}
+	}
+}
+
+// settleLetters redrives dead letters, or purges one.
+func (w *world) settleLetters() {
+	if w.plan.purges && w.rng.IntN(2) == 0 {
+		w.purge(w.dead.messages[w.rng.IntN(len(w.dead.messages))])
+	} else {
+		w.redrive(1 + w.rng.IntN(3))
 	}
 }
 

@@ -82,6 +82,7 @@ func newPlan(rng *rand.Rand) plan {
 	}
 	if rng.IntN(rowShare) == 0 && !p.net.history.on {
 		p.rows = newRowPlan(rng, p.events)
+		p.objects = 1
 		p.spread = time.Duration(1 + rng.Int64N(int64(3*time.Minute)))
 	}
 	p.purges = rng.IntN(2) == 0

@@ -72,6 +72,13 @@ func mustHappen() (all []string) {
 		"complete: superseded", "complete: superseded_done", "complete: swap_refused", "complete: an error",
 		"fail: done", "fail: superseded", "fail: an error",
 		"replay: replayed", "replay: sent", "replay: an error",
+		"policy: takes everything", "policy: excludes its account", "policy: takes the other mode", "policy: takes its account from now on",
+		"dead-lettered: livemode", "dead-lettered: account", "dead-lettered: corrupt", "dead-lettered: newer_version",
+		"purge: given up", "purge by id: given_up", "purge by id: busy", "purge by id: done", "purge by id: no_record",
+		"spoilt row: put by hand", "spoilt row: attempt is a text", "spoilt row: unknown state", "spoilt row: running without a lease", "spoilt row: fails is a text",
+		"a clock jumps", "a deadline of another clock", "visibility set with an old receipt", "a history begins",
+		"a message of the next release", "a roll of a release", "redrive: letters are hidden: true",
+		"outcome: policy_ignored", "outcome: newer_version", "outcome: missed", "outcome: stale", "outcome: no_time",
 	)
 }
 

@@ -134,7 +134,7 @@ func (w *world) run() {
 		w.turn()
 		switch {
 		case !w.healed && w.quiet() && len(w.dead.messages) > 0 && w.rng.IntN(2) == 0:
-			w.redrive(1 + w.rng.IntN(3)) // nothing else would meet the faults that are left
+			w.settleLetters() // nothing else would meet the faults that are left
 		case !w.healed && (w.step >= end || w.quiet() && w.rng.IntN(4) == 0):
 			w.heal()
 		case w.healed && w.quiet():
