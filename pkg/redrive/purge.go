@@ -184,6 +184,8 @@ func (r *purger) settle(ctx context.Context, m Received) (answer, error) {
 	l, _ := letterOf(m)
 	moved := l.From == FromQueue
 	switch {
+	case moved && l.Cause.Reason == dispatch.ReasonNewerVersion: // its release may have made a record
+		return answerUnread, nil
 	case l.refusedBeforeRecord():
 		return answerExcluded, nil
 	case l.Undecodable != "":

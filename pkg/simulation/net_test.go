@@ -159,7 +159,7 @@ func (n *net) pass(t *tier) {
 	skew := w.skews[w.rng.IntN(len(w.skews))]
 	r, err := reconcile.New(reconcile.Config{
 		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{w},
-		Accounts: w.plan.policies.accounts(), Policies: w.policies, Begin: n.override, Types: []string{"thing.happened", rowType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
+		Accounts: w.plan.policies.accounts(), Policies: w.policies, Begin: n.override, Types: []string{"thing.happened", rowType, mailType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {
 		panic(err)

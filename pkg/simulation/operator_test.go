@@ -78,9 +78,16 @@ func (w *world) checkHidden(p *proc, rest redrive.Rest) {
 		return
 	}
 	others := func(o *proc) bool { return o != p && !o.dead && (o.seen != nil || o.purging != nil) }
-	alone := !slices.ContainsFunc(w.procs, others) && (w.removed < p.started || w.remover == p)
+	alone := !slices.ContainsFunc(w.procs, others) && !p.disturbed
 	if w.met(fmt.Sprintf("redrive: letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && rest.Hidden == 0 {
 		w.violate("a redrive says that it saw all letters, and a dead reader hides %d (certain: %v)", p.unseen, rest.Certain)
+	}
+}
+
+// removedBy notes that a letter was removed under the eyes of all others.
+func (w *world) removedBy(p *proc) {
+	for _, o := range w.procs {
+		o.disturbed = o.disturbed || o != p
 	}
 }
 

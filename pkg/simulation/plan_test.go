@@ -43,6 +43,7 @@ type plan struct {
 	net        netPlan       // what is there when reconcile is
 	policies   policyPlan
 	rows       rowPlan
+	mail       mailPlan
 	versions   versionPlan
 	purges     bool    // operators give events up
 	spoil      float64 // that something else writes an event's row, at a step
@@ -91,6 +92,9 @@ func newPlan(rng *rand.Rand) plan {
 	}
 	if rng.IntN(4) == 0 {
 		p.spoil = 0.05 * rng.Float64()
+	}
+	if rng.IntN(mailShare) == 0 {
+		p.mail = newMailPlan(rng, p.events)
 	}
 	if rng.IntN(2) == 0 {
 		p.jump, p.lag = chance(0.1), chance(0.5)

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type purging struct {
 	f        *fact
 	letter   *message // nil: by the event's id
 	attempt  int64    // that the letter names
+	newer    bool     // the queue moved it, and only the next release can read it
 	excluded bool     // the policy of the letter's endpoint excludes it, or no record was made
 }
 
@@ -38,6 +40,9 @@ func (w *world) purge(m *message) {
 	f, policies := w.fact(m.event), w.policies
 	of := &purging{f: f, letter: m, attempt: why.Attempt}
 	e, err := queue.Decode(w.consumed(m.body))
+	if !ours && errors.Is(err, queue.ErrNewer) {
+		of.newer = true
+	}
 	of.excluded = err != nil || ours && why.Attempt == 0 || !ours && w.verdict(policies, e.Endpoint, f) != policy.Accept
 	excludes := func(e event.Envelope) bool { return w.verdict(policies, e.Endpoint, w.fact(e.ID)) != policy.Accept }
 	p := &proc{name: "purge of " + m.id + " of " + f.id, purging: of}
@@ -117,6 +122,8 @@ func (w *world) letterPurged(p *proc, messageID string) {
 	f := p.purging.f
 	stands := func(m *message) bool { return m.event == f.id && m.id != messageID }
 	switch {
+	case p.purging.newer:
+		w.violate("%s: the letter is purged that only the next release can read", f.id)
 	case p.purging.excluded, w.state(f) == "", w.isBroken(f):
 		f.purged = true // the operator's word was on this delivery
 	case num(w.table.items[recordPrefix+f.id], "rc_left") > 0:

@@ -98,7 +98,7 @@ func (q *standardQueue) expire() {
 			q.w.log("message %s of %s expires", m.id, m.event)
 			q.w.fact(m.event).expired = true
 			if q == q.w.dead {
-				q.w.removed, q.w.remover = q.w.step, nil
+				q.w.removedBy(nil)
 			}
 			q.w.met("expires: a message of " + q.name)
 		}
@@ -134,7 +134,7 @@ func (q *standardQueue) take(n int) []queue.Message {
 		}
 		m.visible = time.Now().Add(q.visibility)
 		out = append(out, queue.Message{
-			ID: m.id, Receipt: m.receipt(), Body: q.w.consumed(m.body), Receives: m.receives,
+			ID: m.id, Receipt: m.receipt(), Body: m.body, Receives: m.receives,
 			SentAt: m.sent.Add(m.clock), FirstReceivedAt: m.first.Add(m.clock),
 		})
 	}
@@ -252,14 +252,11 @@ func (s sender) Send(ctx context.Context, e event.Envelope, _ string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2400*time.Millisecond)
 	defer cancel()
-	s.w.sentUnder(procOf(ctx), e)
-	s.w.unpurged(procOf(ctx), s.w.fact(e.ID))
-	return s.body(ctx, body, e.ID)
-}
-
-func (s sender) body(ctx context.Context, body, eventID string) error {
-	return do(s.w, ctx, opSend, eventID, func() error {
-		s.w.queue.add(s.w.produced(body), eventID, time.Now())
+	return do(s.w, ctx, opSend, e.ID, func() error {
+		s.w.receivedBy(e)
+		s.w.sentUnder(procOf(ctx), e)
+		s.w.unpurged(procOf(ctx), s.w.fact(e.ID))
+		s.w.queue.add(s.w.produced(body), e.ID, time.Now())
 		return nil
 	})
 }
@@ -270,6 +267,7 @@ type deadLetters struct{ w *world }
 func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration) (out []redrive.Received, err error) {
 	err = do(d.w, ctx, opReceive, d.w.dead.name, func() error {
 		for _, m := range d.w.dead.take(limit) {
+			m.Body = readBy(procOf(ctx).release, m.Body)
 			if seen := procOf(ctx).seen; seen != nil {
 				seen[m.ID] = true
 			}
@@ -302,7 +300,7 @@ func (d deadLetters) Send(ctx context.Context, messages []queue.Message) (refuse
 
 func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
 	return d.batch(ctx, opDelete, messages, func(m queue.Message) {
-		d.w.removed, d.w.remover = d.w.step, procOf(ctx)
+		d.w.removedBy(procOf(ctx))
 		if p := procOf(ctx); p.purging != nil && d.w.dead.find(m.ID) != nil {
 			d.w.letterPurged(p, m.ID)
 		}

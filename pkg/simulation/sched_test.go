@@ -71,16 +71,18 @@ type proc struct {
 	finish  func()    // the scheduler's part after it has returned
 	over    func()    // the same, and also after its death
 
-	policies map[string]policy.Policy // of its start
-	batch    []taken                  // of a consumer
-	outcomes []outcome                // that it logged
-	troubled bool                     // a call of it was not answered
-	failing  bool                     // nor one to the store
-	began    time.Time
-	purging  *purging        // of a purge
-	seen     map[string]bool // letters that it received
-	unseen   int             // letters that others hid at its last count
-	counted  bool            // it says how many are hidden
+	policies  map[string]policy.Policy // of its start
+	batch     []taken                  // of a consumer
+	outcomes  []outcome                // that it logged
+	troubled  bool                     // a call of it was not answered
+	failing   bool                     // nor one to the store
+	began     time.Time
+	purging   *purging        // of a purge
+	seen      map[string]bool // letters that it received
+	unseen    int             // letters that others hid at its last count
+	counted   bool            // it says how many are hidden
+	release   bool            // it is of the next one
+	disturbed bool            // another removed a letter meanwhile
 
 	dead   bool
 	done   bool          // its main function has returned
@@ -169,7 +171,7 @@ func (c *call) take(v verdict) error {
 // spawn starts a process. main's calls carry it in their context.
 func (w *world) spawn(p *proc, main func(ctx context.Context)) {
 	w.nextProc++
-	p.id, p.started, p.began, p.policies = w.nextProc, w.step, time.Now(), w.policies
+	p.id, p.started, p.began, p.policies, p.release = w.nextProc, w.step, time.Now(), w.policies, w.plan.versions.consumes
 	w.procs = append(w.procs, p)
 	w.stirred = true
 	w.log("process %d starts: %s", p.id, p.name)

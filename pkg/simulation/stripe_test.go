@@ -40,20 +40,22 @@ func newBehaviour(rng *rand.Rand) behaviour {
 
 // fact is what the world knows of one event.
 type fact struct {
-	id        string
-	n         int // what its object shows from then on, 0 for an event of another type
-	behaviour behaviour
-	body      []byte
-	env       event.Envelope
-	accepted  bool // ingest said 200
-	happened  time.Time
-	created   int64
-	shown     time.Time // from when Stripe's list has it
-	garbled   bool      // the list shows it in a way that cannot be read as a whole
-	runs      int       // of its handler
-	inside    map[*proc]bool
-	messages  int // that were ever sent to the queue
-	comes     []*delivery
+	id                          string
+	n                           int // what its object shows from then on, 0 for an event of another type
+	behaviour                   behaviour
+	body                        []byte
+	env                         event.Envelope
+	accepted                    bool // ingest said 200
+	happened                    time.Time
+	since                       time.Time // of the state that its message tells of
+	firstReceived, lastReceived time.Time // as its messages say
+	created                     int64
+	shown                       time.Time // from when Stripe's list has it
+	garbled                     bool      // the list shows it in a way that cannot be read as a whole
+	runs                        int       // of its handler
+	inside                      map[*proc]bool
+	messages                    int // that were ever sent to the queue
+	comes                       []*delivery
 
 	done     bool // its record was done at some time
 	leftDone int  // step at which a replay took it out of DONE
@@ -91,6 +93,8 @@ func (w *world) happen() {
 			typ = "thing.unhandled"
 		case w.plan.rows.kept(i):
 			typ, n = rowType, i+1
+		case w.plan.mail.has(i):
+			typ = mailType
 		}
 		at := time.Now().Add(w.plan.spread / time.Duration(w.plan.events) * time.Duration(i))
 		account, live := "", false
@@ -98,12 +102,15 @@ func (w *world) happen() {
 			account, live = []string{"acct_eu", "acct_us"}[w.rng.IntN(2)], w.rng.IntN(5) > 0
 		}
 		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, marked: -1, handled: -1, saidGivenUp: -1, inside: map[*proc]bool{}}
-		object := fmt.Appendf(nil, `{"id":%q,"object":"thing"}`, w.objectID(i))
+		object := fmt.Appendf(nil, `{"id":%q,"object":%q}`, w.objectID(i), map[bool]string{true: "invoice", false: "thing"}[typ == mailType])
 		if n > 0 {
 			object = subscription(w.objectID(i), n)
 		}
 		if w.plan.net.history.on && w.plan.net.history.old[i] {
 			w.before(f)
+		}
+		if f.since = f.happened; typ == mailType {
+			f.since = f.since.Add(-w.plan.mail[i])
 		}
 		f.body = eventBody(f, typ, account, live, object)
 		for _, endpoint := range w.plan.policies.endpoints() {
@@ -186,6 +193,14 @@ func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects disp
 	if f.n > 0 {
 		return b.w.subscriptions().Dispatch(context.WithValue(ctx, forEvent{}, in.ID), in)
 	}
+	if in.Type == mailType {
+		return b.mailer(f).Dispatch(context.WithValue(ctx, forEvent{}, in.ID), in)
+	}
+	return b.effects(ctx, in)
+}
+
+// effects are those of an event that has happened once more.
+func (b business) effects(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
 	own, err := b.count(ctx, "COUNT#"+in.ID, in.ID)
 	if err != nil {
 		return nil, err

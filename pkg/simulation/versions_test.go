@@ -56,8 +56,11 @@ func (w *world) produced(body string) string {
 }
 
 // consumed is a message as the release that consumes now reads it.
-func (w *world) consumed(body string) string {
-	if !w.plan.versions.consumes {
+func (w *world) consumed(body string) string { return readBy(w.plan.versions.consumes, body) }
+
+// readBy is a message as a process reads it, which keeps the release of its start.
+func readBy(next bool, body string) string {
+	if !next {
 		return body
 	}
 	for _, form := range newerForms() {

@@ -54,8 +54,6 @@ type world struct {
 	net     *net // nil without reconcile
 	outages [parts]outage
 	script  []appointment
-	removed int            // step of the latest removal of a letter
-	remover *proc          // that did it, nil for retention
 	random  func() float64 // of the code under test
 
 	healed   bool
@@ -465,6 +463,9 @@ func (w *world) sleep(d time.Duration) {
 // poll is one invocation of the consumer function with a batch.
 func (w *world) poll(worker int) {
 	batch := w.queue.take(1 + w.rng.IntN(w.plan.batch))
+	for i := range batch {
+		batch[i].Body = w.consumed(batch[i].Body)
+	}
 	if len(batch) == 0 {
 		return
 	}
