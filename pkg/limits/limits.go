@@ -40,8 +40,8 @@ const (
 	PatientTry = 10 * time.Second
 	// PatientCall is all tries of such a call.
 	PatientCall = CallTries * (PatientTry + CallPause)
-	// leastTry is the shortest try of any client: a scaled system's network is as slow as any.
-	leastTry = 100 * time.Millisecond
+	// leastTry is the shortest try of any client: a scaled system's disk is as slow as any.
+	leastTry = 200 * time.Millisecond
 )
 
 // MaxTimeScale is the largest TimeScale that the relations of [Scaled] are tested for.
@@ -164,7 +164,7 @@ func Scaled(n int) Limits {
 }
 
 // Try returns how long one try of a call to DynamoDB or SQS may take: CallTry, and at
-// least 100 ms.
+// least 200 ms.
 func (l Limits) Try() time.Duration { return max(l.CallTry, leastTry) }
 
 // FirstSecretDeadline bounds a fetch of secrets while none are known, when there is no value
