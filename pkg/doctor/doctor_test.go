@@ -491,6 +491,16 @@ func TestReconcile(t *testing.T) {
 		want{"reconcile", Warn, "no pass over account acct_2 in test mode"})
 	has(t, of(Site{Local: true, Limits: limits.AWS()}, never(time.Hour, 46*time.Minute)), want{"reconcile", Warn, "no pass over account acct_2"})
 	has(t, of(site(), never(time.Hour, time.Minute)), want{"reconcile", Warn, "no pass over Stripe's list"})
+	ahead, early := never(2*time.Hour, time.Hour), never(2*time.Hour, time.Hour)
+	ahead.Since, early.Since = now.Add(time.Hour), now.Add(-time.Hour)
+	was := pass(reconcile.Quarter, 5*time.Hour, 0)
+	was.Account = "acct_2"
+	healthy(t, of(site(), was, ahead)) // a begin in the future, put off once
+	ahead.Since = now.Add(-20 * time.Minute)
+	was.From, was.DoneAt, was.Errors = ahead.Since, now.Add(-time.Minute), 2
+	has(t, of(site(), was, ahead), want{"reconcile", Warn, "2 events of account acct_2"})
+	has(t, of(site(), early), want{"reconcile", Warn, "no pass over account acct_2"})
+	has(t, of(site(), ahead, pass(reconcile.Quarter, 46*time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
 	closed := never(2*time.Hour, time.Hour)
 	closed.Endpoint, closed.Excluded = "connect", "livemode"
 	stale := pass(reconcile.Quarter, 5*time.Hour, 0)

@@ -55,7 +55,7 @@ func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Quarte
 // from when on it is compared, and whether a policy excludes it.
 func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duration) Proof {
 	p := Proof{From: seconds(now.Add(-back)), To: seconds(now.Add(-settled(l)))}
-	by, treated := map[Stream][]Covered{}, treated(notes)
+	by, treated := map[Stream][]Covered{}, Treated(notes)
 	for _, c := range notes {
 		s := c.Stream()
 		own := by[s]
@@ -87,8 +87,8 @@ func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duratio
 	return p
 }
 
-// treated returns the newest note of how passes treat each account.
-func treated(notes []Covered) map[Stream]Covered {
+// Treated returns the newest note of how passes treat each account.
+func Treated(notes []Covered) map[Stream]Covered {
 	newest := map[Stream]Covered{}
 	for _, c := range notes {
 		if s := c.Stream(); c.Tier == Configured && c.DoneAt.After(newest[s].DoneAt) {
@@ -101,7 +101,7 @@ func treated(notes []Covered) map[Stream]Covered {
 // ExcludedBy returns the newest note of each account that its endpoint's policy excludes,
 // in order.
 func ExcludedBy(notes []Covered) []Covered {
-	all := slices.DeleteFunc(slices.Collect(maps.Values(treated(notes))), func(c Covered) bool { return c.Excluded == "" })
+	all := slices.DeleteFunc(slices.Collect(maps.Values(Treated(notes))), func(c Covered) bool { return c.Excluded == "" })
 	slices.SortFunc(all, func(a, b Covered) int { return a.Stream().Compare(b.Stream()) })
 	return all
 }
