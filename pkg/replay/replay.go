@@ -34,6 +34,9 @@ type Config struct {
 	// Endpoint is the name under which the messages travel, and so whose policy on modes
 	// and accounts they meet: a record does not keep the one that it came by.
 	Endpoint string
+	// Excludes reports whether the endpoint's policy excludes an event: its message would be
+	// refused, and a done record that is set to run again never run. Default: none.
+	Excludes func(event.Envelope) bool
 	// Accounts are asked for an event in this order, "" is the key's own. Default: that one.
 	Accounts []string
 	// Carried says that the bytes cannot be fetched again by the consumer, so that they
@@ -166,6 +169,12 @@ func (r *Replayer) message(ctx context.Context, record idempotency.Record) (even
 		return e, err
 	}
 	e.Endpoint, e.Source, e.ReceivedAt = r.cfg.Endpoint, event.Replay, r.cfg.Now()
+	if r.cfg.Excludes != nil && r.cfg.Excludes(e) {
+		return e, &RefusedError{
+			Why:  fmt.Sprintf("the policy of endpoint %s excludes it, so its message would be refused", e.Endpoint),
+			Hint: "--endpoint names one that takes its mode and account",
+		}
+	}
 	text, err := queue.Encode(e)
 	if err != nil {
 		return e, &RefusedError{Why: "no message can be made of the event", Err: err, Hint: "look at what was fetched: its header is not Stripe's"}

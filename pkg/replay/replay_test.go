@@ -154,6 +154,12 @@ func TestStates(t *testing.T) {
 		{name: "somebody was faster", world: func(w *world) { w.written = idempotency.ErrNoLongerDone }, did: "fetch, write", refused: "somebody else"},
 		{name: "the table is down", world: func(w *world) { w.written = idempotency.ErrStoreDown }, did: "fetch, write", err: idempotency.ErrStoreDown},
 		{name: "the queue is down", world: func(w *world) { w.sent = down }, did: "fetch, write, send", err: down},
+		{name: "its endpoint excludes it", config: func(c *Config) {
+			c.Excludes = func(e event.Envelope) bool { return e.Endpoint == "default" && e.ID == "evt_1" }
+		},
+			did: "fetch", refused: "policy of endpoint default excludes it"},
+		{name: "its endpoint takes it", config: func(c *Config) { c.Excludes = func(event.Envelope) bool { return false } },
+			did: "fetch, write, send", action: Replayed, gen: 4},
 		{name: "dry run of one that is done", config: func(c *Config) { c.DryRun, c.By, c.Why = true, "", "" }, did: "fetch", action: Replayed, gen: 4},
 		{name: "dry run of one that cannot be fetched", world: func(w *world) { w.events = nil }, config: func(c *Config) { c.DryRun = true }, did: "fetch", refused: "cannot be fetched"},
 	} {

@@ -157,10 +157,8 @@ func (p *purgeRun) run(ctx context.Context) error {
 		return err
 	}
 	purge := redrive.Purge{Queue: p.target.deadLetters(), Deleter: p.target.mover(), Store: store, By: operator()}
-	if policies, err := p.target.policies(ctx); err != nil {
+	if purge.Excludes, err = p.target.excludes(ctx); err != nil {
 		fmt.Fprintf(p.app.err, "letters that the queue moved are left, as the endpoints' policies are not known: %v\n", err)
-	} else {
-		purge.Excludes = excludes(policies)
 	}
 	progress := p.app.progress("purged", p.plan.Selected)
 	purge.Gone = progress.add

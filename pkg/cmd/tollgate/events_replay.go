@@ -46,7 +46,7 @@ type eventsReplayCmd struct {
 
 // Help is what --help says beside the flags.
 func (eventsReplayCmd) Help() string {
-	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. What cannot be fetched is refused, and nothing is written: give its JSON with --from-file. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that the handler inserts once stay single. A message that it asks for anew is held when its state is over 24 hours old by now: how many are held is printed, with --wait for all of them.
+	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. What cannot be fetched is refused, and nothing is written: give its JSON with --from-file. So is what the policy of --endpoint excludes. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that the handler inserts once stay single. A message that it asks for anew is held when its state is over 24 hours old by now: how many are held is printed, with --wait for all of them.
 
 Filters choose among done events. They read the whole table, up to --max-read items.
 
@@ -85,7 +85,7 @@ func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 	if c.Shadow {
 		return c.shadows(ctx, a, t, reader, events, ids)
 	}
-	r, err := c.replayer(t, reader, events)
+	r, err := c.replayer(ctx, a, t, reader, events)
 	if err != nil {
 		return err
 	}
@@ -132,15 +132,19 @@ func (c *eventsReplayCmd) check() error {
 	return nil
 }
 
-func (c *eventsReplayCmd) replayer(t target, reader *dynamostore.Reader, events replay.Events) (*replay.Replayer, error) {
+func (c *eventsReplayCmd) replayer(ctx context.Context, a *app, t target, reader *dynamostore.Reader, events replay.Events) (*replay.Replayer, error) {
 	store, err := dynamostore.New(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{})
 	if err != nil {
 		return nil, err
 	}
+	excludes, err := t.excludes(ctx)
+	if err != nil {
+		fmt.Fprintf(a.err, "whether endpoint %s takes these events is not known: %v\n", c.Endpoint, err)
+	}
 	client := sqs.NewFromConfig(t.aws, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }) // the sender tries again itself
 	return replay.New(replay.Config{
 		Records: reader, Store: store, Events: events, Queue: sqsqueue.NewSender(client, t.queueURL, limits.AWS()),
-		Endpoint: c.Endpoint, Accounts: c.accounts(), Carried: c.FromFile != "", DryRun: c.DryRun,
+		Endpoint: c.Endpoint, Excludes: excludes, Accounts: c.accounts(), Carried: c.FromFile != "", DryRun: c.DryRun,
 		By: operator(), Why: oneLine(c.Why),
 	})
 }

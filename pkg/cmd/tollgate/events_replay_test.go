@@ -114,6 +114,24 @@ func (s *system) received() (list []queue.Message) {
 	return list
 }
 
+// TestReplayAsksThePolicy of the endpoint: a message that is refused there would leave a done
+// event to be run again, and never run.
+func TestReplayAsksThePolicy(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	body := paid("evt_1", "in_1")
+	withStripe(t, s, body)
+	s.ended(body, "", idempotency.Applied)
+	s.info.Endpoints = `{"connect":{"accounts":["acct_eu"],"on_mismatch":"ignore"}}`
+	s.writeInfo()
+
+	s.keyed("events", "replay", "evt_1", "--reason=x", "--endpoint=connect").failed(t, "policy of endpoint connect excludes it", "--endpoint names")
+	if r, sent := s.record("evt_1"), s.messages(); r.State != idempotency.Done || len(sent) != 0 {
+		t.Errorf("record %+v, messages %+v", r, sent)
+	}
+	s.keyed("events", "replay", "evt_1", "--reason=x").ok(t)
+}
+
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

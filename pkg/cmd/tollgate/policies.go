@@ -79,11 +79,15 @@ func (c configured) Accounts(ctx context.Context) (a doctor.Accounts, err error)
 	return a, nil
 }
 
-// excludes reports whether the policy of an event's endpoint excludes it, as the consumer
-// would: it asks for types that have a handler.
-func excludes(policies map[string]policy.Policy) func(event.Envelope) bool {
+// excludes returns what reports whether the policy of an event's endpoint excludes it, as the
+// consumer would: it asks for types that have a handler. Nil when policies are not known.
+func (t target) excludes(ctx context.Context) (func(event.Envelope) bool, error) {
+	policies, err := t.policies(ctx)
+	if err != nil {
+		return nil, err
+	}
 	handled := handlers.Types()
 	return func(e event.Envelope) bool {
 		return slices.Contains(handled, e.Type) && policies[e.Endpoint].Judge(e).Action != policy.Accept
-	}
+	}, nil
 }
