@@ -257,6 +257,7 @@ func TestDoctorComparesAccounts(t *testing.T) {
 		{`{"acct_ours":"default"}`, "", "names acct_ours, which is the key's own account"},
 		{`{"acct_us":"connect"}`, policiesOfTest, "an event whose delivery is lost never comes"},
 		{`{"acct_1":`, "", "not one JSON object"},
+		{`{"-":"default"}`, `{"default":`, "of the consumer"},
 	} {
 		d.variables = map[string]string{"TOLLGATE_RECONCILE": tt.reconcile, "TOLLGATE_ENDPOINTS": tt.endpoints}
 		got := d.doctor("--json")

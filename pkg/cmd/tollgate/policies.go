@@ -48,7 +48,11 @@ func (t target) policies(ctx context.Context) (map[string]policy.Policy, error) 
 	if err != nil {
 		return nil, err
 	}
-	return config.ParseEndpoints(variables["TOLLGATE_ENDPOINTS"])
+	policies, err := config.ParseEndpoints(variables["TOLLGATE_ENDPOINTS"])
+	if err != nil {
+		return nil, fmt.Errorf("%w: of the consumer: %w", doctor.ErrConfiguration, err)
+	}
+	return policies, nil
 }
 
 // configured reads the accounts and policies of the target's functions for doctor.
