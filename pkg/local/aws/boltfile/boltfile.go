@@ -47,6 +47,8 @@ type file struct {
 	path    string
 	prepare func(*bbolt.Tx) error
 	noSync  bool
+
+	openFile func(name string, flag int, mode os.FileMode) (*os.File, error) // default: os.OpenFile
 }
 
 func (f file) open() (*bbolt.DB, error) {
@@ -137,7 +139,11 @@ func (f file) checked() (db *bbolt.DB, err error) {
 	var opened *os.File
 	o := f.options()
 	o.OpenFile = func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
-		opened, err = os.OpenFile(path, flag, mode)
+		open := f.openFile
+		if open == nil {
+			open = os.OpenFile
+		}
+		opened, err = open(path, flag, mode)
 		return opened, err
 	}
 	db, err = bbolt.Open(f.path, 0o600, o)
