@@ -1,11 +1,12 @@
 // Package dynamostore keeps idempotency records in DynamoDB and commits an event's
 // effects in one transaction with its record.
 //
-// A record has four writes and no other: claim, complete, fail and replay, each one
-// conditional request that stands as a named expression in the file of its name. How
-// a refusal is read is the law of package idempotency; this package turns the
-// service's answers into that law's words, and no error of the SDK leaves it. It
-// never deletes, never reads before it writes and decides nothing by an index.
+// A record has six writes (claim, complete, fail; replay, give up, reidentify), each one
+// conditional request, a named expression beside its method. A claim that finds a done
+// record of reconcile's makes a seventh, which notes that the webhook's message came. How
+// a refusal is read is defined by package idempotency; this package turns the service's
+// answers into that package's words, and no error of the SDK leaves it. It never deletes,
+// never reads before it writes and decides nothing by an index.
 //
 //	store, err := dynamostore.New(dynamodb.NewFromConfig(cfg), "tollgate", dynamostore.Options{})
 //	got, err := store.Claim(ctx, request)
@@ -23,6 +24,9 @@
 //	fail                                    1, +1 to enter the index, +2 to move in it
 //	complete of a record in the index      +1, doubled in a transaction
 //	replay                                  1, +1 for the index
+//	give up                                 1, +1 to leave the index
+//	reidentify                              1, +2 to move in the index
+//	a webhook's message after reconcile's  +1 to the refused claim
 //	any refused write                       the same as if it had held
 //
 // Operators read through [Reader]; [TableSchema] is the table for local use and tests.

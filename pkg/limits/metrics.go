@@ -33,7 +33,7 @@ const (
 	// older than their endpoint's policy takes; also by DimensionEndpoint and DimensionReason.
 	MetricPolicyIgnored = "PolicyIgnored"
 	// MetricMissed counts events that reconcile's message brought first and no webhook's
-	// message followed.
+	// message followed, of those that were watched: it shows that deliveries fail, not how many.
 	MetricMissed = "Missed"
 
 	DimensionReason   = "reason"
