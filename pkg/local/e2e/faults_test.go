@@ -218,7 +218,7 @@ func TestForeignMessageOfTheLargestSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.inDLQ(1)
-	if lines := s.log.lines("ErrInfrastructure"); len(lines) > 0 {
+	if lines := s.log.lines("no message could be handled"); len(lines) > 0 {
 		t.Errorf("the batch failed: %q", lines)
 	}
 }
@@ -242,7 +242,7 @@ func TestSecretThatTurnsBad(t *testing.T) {
 			if status, answer := request(http.MethodPost, s.info.URL, forged, headers); status != http.StatusBadRequest {
 				t.Errorf("a forgery, which makes ingest fetch the secrets again, is answered %d %s", status, answer)
 			}
-			if len(s.log.lines("message=secret", "outcome=unusable")) == 0 && len(s.log.lines("secret", "unusable")) == 0 {
+			if len(s.log.lines("ERROR", "secret outcome=unusable endpoint=default kept=1")) == 0 {
 				t.Error("no line says that the stored secret cannot be used")
 			}
 			s.enqueue(event("after", "invoice.paid"))
