@@ -53,9 +53,6 @@ const (
 // handled. [Mux.Dispatch] adds the fields lst, at, [MessageQueued] and [MessageHeld],
 // and so decides by [Hold] whether the message is sent or held.
 func Message(key string, since time.Time, f Fields) Effect {
-	if since.IsZero() { // a state of the year 1; zero is for effects that are no message
-		since = since.Add(time.Nanosecond)
-	}
 	return Effect{Kind: KindInsert, Key: key, Fields: f, Since: since}
 }
 

@@ -36,12 +36,15 @@ func ReadGiveUpRefusal(req GiveUpRequest, old *Record) GiveUpVerdict {
 		return GiveUpOtherFact
 	case old.State == Done:
 		return GiveUpDone
-	case old.State == Running && !old.Lease.Before(req.Cutoff):
+	case old.State == Running && !over(old.Lease, req.Cutoff):
 		return GiveUpBusy
 	default:
 		return GiveUpWaiting
 	}
 }
+
+// over reports whether a lease ended before a time, in the milliseconds that records have.
+func over(lease, cutoff time.Time) bool { return lease.UnixMilli() < cutoff.UnixMilli() }
 
 // ReidentifyRequest gives a record another identity: that of the event as Stripe has it,
 // where a message of another account made the record.
@@ -72,7 +75,7 @@ func ReadReidentifyRefusal(req ReidentifyRequest, old *Record) ReidentifyVerdict
 		return Reidentified // an earlier try was applied and its answer lost
 	case old.Ident != req.Old || old.Check() != nil:
 		return ReidentifyChanged
-	case old.State == Running && !old.Lease.Before(req.Cutoff):
+	case old.State == Running && !over(old.Lease, req.Cutoff):
 		return ReidentifyBusy
 	default:
 		return ReidentifyDone

@@ -178,6 +178,7 @@ func (m *Memory) replay(req idempotency.ReplayRequest) error {
 	}
 	r.State, r.Generation, r.Updated = idempotency.Failed, req.Generation+1, millis(req.Now)
 	r.Fails, r.Err, r.Reason = 0, "", ""
+	r.Purged, r.PurgeBy = time.Time{}, ""
 	r.ReplayBy, r.ReplayWhy = req.By, bounded(req.Why)
 	m.records[r.ID] = *r
 	return nil

@@ -162,7 +162,7 @@ func (t *truth) message(name, object string, attempt, amount int64, currency str
 // Settled returns what of a ledger does not depend on the order of deliveries, nor on
 // which of two events for one change came first: compare the Settled of a ledger that
 // was read with the Settled of the truth. It leaves out which event said so, when a
-// message was asked for and sent, and that an invoice's payment failed once when it
+// message was asked for, sent or held, and that an invoice's payment failed once when it
 // was tried again since: who hears late of that failure sees the later attempt.
 func Settled(l ledger.Ledger) ledger.Ledger {
 	l.Payments = slices.Clone(l.Payments)
@@ -180,7 +180,7 @@ func Settled(l ledger.Ledger) ledger.Ledger {
 		if m.Attempt > 0 && unpaid[m.ObjectID] != m.Attempt {
 			continue
 		}
-		m.Key, m.Event, m.To, m.At, m.SentAt = "", "", "", "", 0
+		m.Key, m.Event, m.To, m.At, m.SentAt, m.Held = "", "", "", "", 0, false
 		messages = append(messages, m)
 	}
 	slices.SortFunc(messages, func(a, b ledger.Message) int {
