@@ -9,9 +9,22 @@
 // seed, step by step. What must hold is checked after every write and at the end; see
 // invariants_test.go.
 //
+// What the worlds are made of, each in a part of the plans:
+//
+//	endpoints_test.go   two endpoints with policies that change at any step
+//	purge_test.go       events given up in the middle of everything
+//	objects_test.go     kept rows, handlers that coalesce, clocks that jump
+//	broken_test.go      rows that something else writes
+//	history_test.go     what was before the begin
+//	mail_test.go        messages about old states
+//	versions_test.go    two releases side by side
+//	net_test.go         reconcile, over events that Stripe withholds
+//
 // A drill is a world with a plan of its own and the real limits: outages of hours and
 // days whose arithmetic is promised, such as a store that is away for eight hours and
-// sends no healthy event to the dead-letter queue; see drills_test.go.
+// sends no healthy event to the dead-letter queue; see drills_test.go, missed_test.go
+// and secretwriters_test.go. A mutant is the product with a seeded bug, which the worlds or a
+// drill must find; see mutants_test.go.
 //
 //	make sim                        100,000 schedules
 //	make sim SCHEDULES=10000000     more of them

@@ -38,6 +38,7 @@ func policyMutants() []mutant {
 		one("another mode of a connected account is parked", judge, `if v.Action == "" && e.Account != "" {`, `if v.Action == "" && e.Account == "" {`),
 		one("another account is ignored", judge, "	if v.Action == \"\" {\n		v.Action = Park\n", "	if v.Action == \"\" {\n		v.Action = Ignore\n"),
 		one("the action of a policy is not read", judge, "Verdict{Reason: ReasonAccount, Action: p.OnMismatch,", "Verdict{Reason: ReasonAccount, Action: Park,"),
+		one("a policy's from binds the consumer", judge, "	return Verdict{Action: Accept}\n", "	if time.Unix(e.Created, 0).Before(p.From) {\n		return Verdict{Action: Ignore}\n	}\n	return Verdict{Action: Accept}\n"),
 		{name: "reconcile does not read a policy's from", edits: []edit{
 			{pass, "scheduled && from.After(begin) {", "scheduled && from.After(begin) && p.dry {"},
 			{excluded, "	if !time.Unix(e.Created, 0).Before(from) {", "	if !p.dry || !time.Unix(e.Created, 0).Before(from) {"},
@@ -98,6 +99,7 @@ func outsideMutants() []mutant {
 		message  = "consumer/message.go"
 		failure  = "consumer/failure.go"
 		missed   = "consumer/missed.go"
+		mail     = "dispatch/message.go"
 		codec    = "queue/codec.go"
 		rest     = "redrive/rest.go"
 		vault    = "registration/vault.go"
@@ -120,6 +122,11 @@ func outsideMutants() []mutant {
 		one("history begins with the upgrade", begin, "		if !noted {\n			at = p.started\n", "		if !noted || at.Before(p.started) {\n			at = p.started\n"),
 		one("history begins 29 days ago", begin, "			at = p.started\n", "			at = p.started.Add(-p.cfg.Limits.Reconcile.Weekly.Span)\n"),
 		one("left slices are caught up from before the begin", catchup, "t.left(p.started, p.oldest(a), notes", "t.left(p.started, time.Time{}, notes"),
+
+		// Mail about old states.
+		one("mail is held by its age when the event is handled", mail, "in.ReceivedAt.Sub(since) > h.After", "in.Now.Sub(since) > h.After"),
+		one("mail is held by the age of its event", mail, "in.ReceivedAt.Sub(since) > h.After", "in.ReceivedAt.Sub(time.Unix(in.Created, 0)) > h.After"),
+		one("mail from before the begin is sent", mail, "if known && since.Before(begin) {", "if known && since.Before(begin) && h.After == 0 {"),
 
 		// Two releases.
 		one("a newer message is dead at first sight", failure, "	if b.receivesLeft(m) == 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)", "	if b.receivesLeft(m) >= 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)"),
