@@ -3,7 +3,6 @@ package simulation
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -11,7 +10,7 @@ import (
 // TestMutantsApply: the text that each mutant changes is in the product exactly once.
 func TestMutantsApply(t *testing.T) {
 	sources := map[string]string{}
-	for _, m := range slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants()) {
+	for _, m := range allMutants() {
 		changed := map[string]string{}
 		for _, e := range m.edits {
 			if _, read := sources[e.file]; !read {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -135,8 +136,8 @@ func TestMutants(t *testing.T) {
 	}
 	const schedules = "10000"
 	fmt.Printf("%-48s %-28s %s\n", "seeded bug", "schedule or drill", "what it broke")
-	start, n := time.Now(), 0
-	for _, m := range slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants()) {
+	start, n, hits, latest := time.Now(), 0, 0, 0
+	for _, m := range allMutants() {
 		if !strings.Contains(m.name, *oneMutant) {
 			continue
 		}
@@ -146,8 +147,13 @@ func TestMutants(t *testing.T) {
 			cmd := exec.Command("go", "test", "-count=1", "-overlay", overlay(t, m), "-run", "^"+test+"$", ".", "-schedules", schedules)
 			out, err := cmd.CombinedOutput()
 			hit, broken := found.FindStringSubmatch(string(out)), complaint.FindStringSubmatch(string(out))
+			if hit != nil || m.test != "" && broken != nil {
+				hits++
+			}
 			switch {
 			case hit != nil:
+				seed, _ := strconv.Atoi(hit[1])
+				latest = max(latest, seed)
 				fmt.Printf("%-48s %-28s %.110s\n", m.name, hit[1], hit[2])
 			case m.test != "" && broken != nil:
 				fmt.Printf("%-48s %-28s %.110s\n", m.name, m.test, broken[1])
@@ -158,7 +164,11 @@ func TestMutants(t *testing.T) {
 			}
 		})
 	}
-	fmt.Printf("%d seeded bugs in %v\n", n, time.Since(start).Round(time.Second))
+	fmt.Printf("%d of %d seeded bugs found in %v, the last one by the worlds in schedule %d\n", hits, n, time.Since(start).Round(time.Second), latest)
+}
+
+func allMutants() []mutant {
+	return slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants())
 }
 
 // overlay writes the mutant's files and the list that the go command reads of them.

@@ -542,7 +542,11 @@ func (w *world) clock(p *proc) time.Time {
 // Lambda's is off from that, nil for a deadline by the worker's own.
 func (w *world) clocks(worker int) (skew func() time.Duration, lag *time.Duration) {
 	if !w.faulty(w.plan.lag) {
-		return func() time.Duration { return w.skews[worker] }, nil
+		return func() time.Duration {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.skews[worker]
+		}, nil
 	}
 	w.met("a deadline of another clock")
 	off := w.around(25 * time.Second)
@@ -552,7 +556,9 @@ func (w *world) clocks(worker int) (skew func() time.Duration, lag *time.Duratio
 // jump sets a worker's clock.
 func (w *world) jump() {
 	worker := w.rng.IntN(len(w.skews))
+	w.mu.Lock()
 	w.skews[worker] = w.around(time.Minute)
+	w.mu.Unlock()
 	w.log("the clock of worker %d jumps: it is off by %v", worker, w.skews[worker])
 	w.met("a clock jumps")
 }
