@@ -199,6 +199,9 @@ func (p *play) consume(ctx context.Context) {
 	m := p.queued[i]
 	p.queued = append(p.queued[:i:i], p.queued[i+1:]...)
 	m.Receives++
+	if m.FirstReceivedAt.IsZero() {
+		m.FirstReceivedAt = p.clock
+	}
 	p.depth++
 	failed, err := p.consumer.Handle(ctx, []queue.Message{m})
 	p.depth--
