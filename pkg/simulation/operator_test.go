@@ -66,7 +66,7 @@ func (w *world) redrive(n int) {
 			if rest, err = watch.Rest(ctx, redrive.Seen{Letters: plan.Read, Unreleased: unreleased, More: plan.More}); err != nil {
 				return
 			}
-			p.counted = true
+			p.counted = unreleased == 0 // else it says so, and counts what it holds itself among the hidden
 		}
 		_, _ = redrive.Move{Queue: dead, Mover: dead, Rate: redrive.MaxRate, Limit: n}.Run(ctx, plan, redrive.Options{})
 	})
