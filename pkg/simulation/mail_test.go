@@ -41,9 +41,9 @@ const heldKey, sentKey = "HELD#", "OUT#"
 func (b business) mailer(f *fact) *dispatch.Mux {
 	var begins dispatch.Begins
 	if b.w.net != nil {
-		begins = mailBegins{b.w}
+		begins = mailBegins(b)
 	}
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: objects{b.w}, Rows: rows{b.w}, Hold: dispatch.Hold{Begins: begins}})
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: objects(b), Rows: rows(b), Hold: dispatch.Hold{Begins: begins}})
 	dispatch.On(mux, mailType, func(ctx context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
 		effects, err := b.effects(ctx, e.Input)
 		return append(effects, dispatch.Message(sentKey+"FACT#"+f.id+"#receipt", f.since, nil)), err

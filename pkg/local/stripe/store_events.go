@@ -152,7 +152,7 @@ func (x *tx) backward(before []byte, yield func(*event) bool) error {
 	c := x.Bucket(bucketTimes).Cursor()
 	k, v := c.Last()
 	if before != nil {
-		if k, v = c.Seek(before); k == nil {
+		if at, _ := c.Seek(before); at == nil {
 			k, v = c.Last()
 		} else {
 			k, v = c.Prev()
