@@ -20,6 +20,8 @@ type drill struct {
 	net       netPlan
 	outages   []planned
 	unlucky   bool // every random wait is the shortest
+	policies  policyPlan
+	rows      rowPlan // of one object
 }
 
 // planned is an outage from a time after the beginning.
@@ -38,7 +40,10 @@ func always() netPlan {
 func (d drill) plan() plan {
 	p := plan{
 		events: d.events, spread: d.spread, workers: 3, batch: 10, maxReceives: limits.AWS().MaxReceives,
-		objects: max(2, d.events), retries: stripeRetries, net: d.net,
+		objects: max(2, d.events), retries: stripeRetries, net: d.net, policies: d.policies,
+	}
+	if p.rows = d.rows; p.rows.on {
+		p.objects, p.delay = 1, time.Second
 	}
 	if d.batch > 0 {
 		p.batch = d.batch

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -170,6 +171,28 @@ func TestOneAttemptAtATime(t *testing.T) {
 			}
 		}
 		w.whole(t)
+	})
+}
+
+// TestBurstFromALaggingCopy: ten changes of an object within four seconds wait for the
+// consumer, and Stripe answers from a copy that lags as long. No change is missed, and most
+// are shown by another's fetch.
+func TestBurstFromALaggingCopy(t *testing.T) {
+	const events, lag = 10, 4 * time.Second
+	rows := rowPlan{on: true, rows: slices.Repeat([]bool{true}, events), copy: lag}
+	drill{
+		events: events, spread: lag, batch: 1, rows: rows, outages: []planned{{part: consumers, long: 5 * time.Second}},
+	}.run(t, func(t *testing.T, w *world) {
+		w.script = append(w.script, appointment{time.Now().Add(5 * time.Second), func() { w.log("the consumer starts") }})
+		w.live(time.Hour)
+		for _, f := range w.facts {
+			if !w.settled(f) {
+				t.Errorf("%s is %q", f.id, w.state(f))
+			}
+		}
+		if got := num(w.rowOf(w.facts[0].env), "n"); got != events {
+			t.Errorf("the row shows change %d of %d", got, events)
+		}
 	})
 }
 

@@ -176,7 +176,7 @@ func (w *world) parked(p *proc, messageID string, d queue.DeadLetter) {
 		deserved = true
 	}
 	if excluded != (t.verdict == policy.Park) || !excluded && !deserved {
-		w.violate("%s: dead-lettered with reason %s at receive %d while its endpoint's policy says %s", d.EventID, d.Reason, t.receives, t.verdict)
+		w.violate("%s: dead-lettered with reason %s at receive %d while its endpoint's policy says %s", t.f.id, d.Reason, t.receives, t.verdict)
 	}
 	w.met("dead-lettered: " + d.Reason)
 }

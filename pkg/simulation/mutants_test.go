@@ -117,7 +117,10 @@ func mutants() []mutant {
 		// Ingest.
 		one("200 though the queue refused", "ingest/ingest.go", "if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {", "if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil && false {"),
 		one("tolerance one-sided", "verify/verify.go", "!ok || at.Sub(now) > o.Tolerance", "!ok && at.After(now)"),
-		one("no tolerance", "verify/verify.go", "webhook.ValidatePayloadWithTolerance(body, header, secret, o.Tolerance)", "webhook.ValidatePayloadIgnoringTolerance(body, header, secret)"),
+		{name: "no tolerance", edits: []edit{
+			{"verify/verify.go", "webhook.ValidatePayloadWithTolerance(body, header, secret, o.Tolerance)", "webhook.ValidatePayloadIgnoringTolerance(body, header, secret)"},
+			{"verify/verify.go", `webhook.ValidatePayloadWithTolerance(nil, header, "-", tolerance)`, `webhook.ValidatePayloadIgnoringTolerance(nil, header, "-")`},
+		}},
 		one("empty secret verifies", "verify/verify.go", `if secret == "" {`, `if secret == "never" {`),
 	}
 }
@@ -126,7 +129,7 @@ func mutants() []mutant {
 var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 
 // complaint is the first line in which a drill says what it found.
-var complaint = regexp.MustCompile(`(?:drills?|missed|secretwriters)_test\.go:\d+: (.*)`)
+var complaint = regexp.MustCompile(`(?:drills?|drills_purge|missed|secretwriters)_test\.go:\d+: (.*)`)
 
 // TestMutants shows that the schedules find bugs: each mutant of the product is built
 // and run until a schedule goes wrong, and must not outlive 10,000 of them, or a drill.

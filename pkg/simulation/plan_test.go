@@ -8,8 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
-
-	"tollgate/pkg/dispatch"
 )
 
 // plan is what one schedule is made of, all of it drawn from the seed: how many events,
@@ -39,6 +37,7 @@ type plan struct {
 	behaviours []behaviour
 	objects    int           // that events share
 	spread     time.Duration // in which the events happen
+	delay      time.Duration // of a delivery, at most; default a minute
 	retries    retries       // of Stripe
 	net        netPlan       // what is there when reconcile is
 	policies   policyPlan
@@ -85,6 +84,9 @@ func newPlan(rng *rand.Rand) plan {
 		p.rows = newRowPlan(rng, p.events)
 		p.objects = 1
 		p.spread = time.Duration(1 + rng.Int64N(int64(3*time.Minute)))
+		if rng.IntN(2) == 0 { // a burst
+			p.spread, p.delay = min(p.spread, 10*time.Second), 5*time.Second
+		}
 	}
 	p.purges = rng.IntN(2) == 0
 	if rng.IntN(versionShare) == 0 {
@@ -102,10 +104,13 @@ func newPlan(rng *rand.Rand) plan {
 		p.queueClock = time.Duration((rng.Float64()*2 - 1) * float64(time.Minute))
 	}
 	if p.rows.on && p.skew == 0 && p.queueJitter == 0 { // else clocks may end the wait for the copy before its time
-		p.rows.copy = time.Duration(rng.Int64N(int64(dispatch.CoalesceAfter)))
+		p.rows.copy = time.Duration(rng.Int64N(int64(maxCopyLag)))
 	}
 	return p
 }
+
+// maxCopyLag is what a copy at Stripe may lag, within dispatch.CoalesceAfter.
+const maxCopyLag = 5 * time.Second
 
 // clocksAgree reports whether all clocks of the plan do.
 func (p plan) clocksAgree() bool { return p.skew == 0 && p.jump == 0 && p.lag == 0 }

@@ -93,6 +93,8 @@ func (w *world) marked(p *proc, f *fact, old, fresh item) {
 	w.checkChanged(f.id, old, fresh, "purged", "purge_by", "upd", "exp")
 	of := p.purging
 	switch left := num(old, "rc_left"); {
+	case old["st"].Text == string(idempotency.Done), num(old, "lease") > time.Now().UnixMilli():
+		w.violate("%s: given up while it is %s under a lease until %d", f.id, old["st"].Text, num(old, "lease"))
 	case of == nil || of.f != f:
 		w.violate("%s: %s gives it up", f.id, p.name)
 	case of.letter == nil:

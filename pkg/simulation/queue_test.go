@@ -201,8 +201,9 @@ func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
 func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
 	return do(q.w, ctx, opDead, m.ID, func() error {
 		q.w.parked(procOf(ctx), m.ID, d)
-		q.w.dead.add(q.w.original(m), d.EventID, time.Now()).attributes = d.Attributes()
-		q.w.fact(d.EventID).copied = q.w.step
+		f := procOf(ctx).of(m.ID).f
+		q.w.dead.add(q.w.original(m), f.id, time.Now()).attributes = d.Attributes()
+		f.copied = q.w.step
 		if m := q.w.queue.find(m.ID); m != nil {
 			m.copied = q.w.step
 		}

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func (w *world) happen() {
 			if f.happened.Before(time.Now()) {
 				break
 			}
-			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(w.upTo(time.Minute))})
+			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(w.upTo(cmp.Or(w.plan.delay, time.Minute)))})
 		}
 		var err error
 		if f.env, err = event.Parse(f.body); err != nil {

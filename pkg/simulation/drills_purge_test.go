@@ -1,0 +1,89 @@
+package simulation
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/policy"
+	"tollgate/pkg/queue"
+)
+
+// movedLetter adds a letter to the dead-letter queue as the queue moves a message of an
+// event that came by an endpoint: with no attribute of ours.
+func (w *world) movedLetter(f *fact, endpoint string) *message {
+	e := f.env
+	e.Endpoint, e.Source, e.ReceivedAt = endpoint, "webhook", time.Now()
+	body, err := queue.Encode(e)
+	if err != nil {
+		panic(err)
+	}
+	return w.dead.add(body, f.id, time.Now())
+}
+
+// TestPurgeOfMovedLetters: the queue moved a letter of an event whose record another
+// message made. It gives the event up only if its endpoint takes the event, and it is left
+// while an attempt runs.
+func TestPurgeOfMovedLetters(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		endpoint string // that the moved letter came by
+		running  bool   // an attempt holds the record
+		givenUp  bool
+		left     int // letters
+	}{
+		{"its endpoint takes the event", connectEU, false, true, 1},
+		{"its endpoint excludes the event", connectUS, false, false, 1},
+		{"an attempt runs", connectEU, true, false, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := drill{events: 1, behaviour: permanent}
+			d.policies = policyPlan{on: true, first: map[string]policy.Action{connectEU: policy.Ignore, connectUS: policy.Ignore}}
+			d.run(t, func(t *testing.T, w *world) {
+				f := w.facts[0]
+				w.live(0) // one endpoint ignores it, the other's message is a letter now
+				if w.state(f) != idempotency.Failed || len(w.dead.messages) != 1 {
+					t.Fatalf("the record is %q with %d letters, want one of a failed event", w.state(f), len(w.dead.messages))
+				}
+				if c.running {
+					w.spawn(&proc{name: "a consumer's claim"}, func(ctx context.Context) {
+						now := time.Now()
+						got, err := w.store.Claim(ctx, idempotency.ClaimRequest{Event: f.env, Own: "own-x", Now: now, Lease: now.Add(30 * time.Second), Cutoff: now, Receives: 16})
+						if err != nil || got.Verdict != idempotency.Claimed {
+							t.Errorf("claim: %+v, %v", got, err)
+						}
+					})
+					w.live(0)
+				}
+				w.purge(w.movedLetter(f, c.endpoint))
+				w.live(0)
+				if f.givenUp != c.givenUp || len(w.dead.messages) != c.left {
+					t.Errorf("given up %v with %d letters left, want %v with %d", f.givenUp, len(w.dead.messages), c.givenUp, c.left)
+				}
+			})
+		})
+	}
+}
+
+// TestGivenUpByID: an operator's command that was to replay an event died before its message,
+// and the event is given up by its id. No pass of any tier sends it.
+func TestGivenUpByID(t *testing.T) {
+	drill{events: 1, net: always()}.run(t, func(t *testing.T, w *world) {
+		f, l := w.facts[0], limits.AWS()
+		w.live(time.Minute)
+		w.spawn(&proc{name: "replay that dies"}, func(ctx context.Context) {
+			req := idempotency.ReplayRequest{EventID: f.id, Generation: 1, Now: time.Now(), By: "op", Why: "a drill"}
+			if err := w.store.Replay(ctx, req); err != nil {
+				t.Error(err)
+			}
+		})
+		w.live(0)
+		w.purgeByID(f)
+		w.live(l.Reconcile.Weekly.Every + l.Reconcile.StuckAge)
+		if w.state(f) != idempotency.Failed || !f.givenUp || f.messages != 1 {
+			t.Errorf("the record is %q, given up %v, after %d messages", w.state(f), f.givenUp, f.messages)
+		}
+	})
+}
