@@ -58,15 +58,15 @@ func functionsHaveEnvironment(t Template, _ limits.Limits) []string {
 		}
 		for variable, value := range variables {
 			_, known := wanted[variable]
-			f.must(known || slices.Contains(optional[variable], name), name, "%s is nothing that the function reads", variable)
+			f.must(known || slices.Contains(optional[variable], name), name, "%s is not a variable of the function", variable)
 			f.must(!looksSecret(short(value)), name, "%s holds a secret for everyone who may see the function", variable)
 		}
 	}
 	return f
 }
 
-// policiesAgree: a pass that asks other policies than the consumer sends what the consumer
-// excludes, again and again, or leaves out what it takes.
+// policiesAgree: reconcile must have the consumer's policies. Otherwise it sends again and
+// again what the consumer excludes, or leaves out what the consumer takes.
 func policiesAgree(t Template, _ limits.Limits) []string {
 	var f faults
 	for _, variable := range []string{"TOLLGATE_ENDPOINTS", "TOLLGATE_BEGIN"} {

@@ -46,7 +46,7 @@ func scheduleRuns(t Template, l limits.Limits) []string {
 	}
 	for task, when := range tasks(l) {
 		for _, expression := range when {
-			f.must(slices.Contains(asked, task+" "+expression), reconcile, "is never asked for %s at %s", task, expression)
+			f.must(slices.Contains(asked, task+" "+expression), reconcile, "is never invoked for %s at %s", task, expression)
 		}
 	}
 	for _, name := range t.names(typeInvoke) {

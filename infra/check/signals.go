@@ -101,7 +101,7 @@ func alarmsPage(t Template, l limits.Limits) []string {
 		compares := t.text(name, "ComparisonOperator") + " " + t.text(name, "TreatMissingData")
 		want := "GreaterThanOrEqualToThreshold notBreaching"
 		if strings.HasSuffix(t.text(name, "AlarmName"), "-outbox-late") {
-			want = "GreaterThanOrEqualToThreshold breaching" // silence is late too
+			want = "GreaterThanOrEqualToThreshold breaching" // missing data counts as late
 		}
 		if heartbeat(t.text(name, "AlarmName")) {
 			want = "LessThanThreshold breaching"

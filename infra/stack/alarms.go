@@ -27,7 +27,7 @@ type alarm struct {
 	breaching  int // of periods, so many
 	periods    int
 	heartbeat  bool // pages under the threshold, and where there is no data
-	silent     bool // pages where there is no data too
+	silent     bool // pages on missing data too
 }
 
 // addTopic makes the stack's own topic unless there is another one to use.
@@ -89,7 +89,7 @@ func (p *parts) ingestAlarms() []alarm {
 		expression: "IF(rejected > 20 AND FILL(enqueued, 0) == 0, 1, 0)",
 		threshold:  1, period: 15 * time.Minute, breaching: 1, periods: 1,
 	}, {
-		// Running processes serve on with the secret that they know; the next start has none.
+		// Running processes keep the secrets that they know; a new process has none.
 		name: "secret-unusable", says: "An endpoint's stored list has no usable signing secret.",
 		metrics:   []metric{p.own("m", limits.MetricSecretUnusable, sum)},
 		threshold: 1, period: 5 * time.Minute, breaching: 1, periods: 1,
@@ -138,9 +138,10 @@ func (p *parts) consumerAlarms() []alarm {
 		expression: "SUM(METRICS())",
 		threshold:  3, period: 5 * time.Minute, breaching: 2, periods: 3,
 	}, {
-		// A slow batch gives back some of its messages beside those that it finishes. More given
-		// back than finished means that the function's time is used up, or its clock is ahead.
-		name: "no-time", says: "Most messages are given back for want of time: batches are too slow, or the consumer's clock is ahead.",
+		// A slow batch finishes some of its messages and gives back the others. More given
+		// back than finished means that the function's time is used up, or its clock is
+		// ahead.
+		name: "no-time", says: "Most messages are given back because too little time is left: batches are too slow, or the consumer's clock is ahead.",
 		metrics:    []metric{p.own("notime", limits.MetricNoTime, sum), p.own("done", limits.MetricDone, sum)},
 		expression: "IF(notime > FILL(done, 0), 1, 0)",
 		threshold:  1, period: 5 * time.Minute, breaching: 2, periods: 3,
@@ -159,10 +160,10 @@ func (p *parts) reconcileAlarms() []alarm {
 		metrics:   []metric{p.own("m", limits.MetricComplete, sum)},
 		threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true,
 	}, {
-		// One event that its webhook missed is what reconcile is for. Several periods in a row
-		// with some mean that deliveries do not come. The consumer counts them: what merely
-		// waits on the queue while it is stopped was delivered.
-		name: "events-missed", says: "Again and again only reconcile brings events: their deliveries do not come.",
+		// Reconcile exists for the single missed webhook. Several periods in a row with some
+		// mean that deliveries fail. The consumer counts them: messages that only wait on the
+		// queue while it is stopped were delivered.
+		name: "events-missed", says: "Only reconcile keeps bringing events: their webhook deliveries are missing.",
 		metrics:   []metric{p.own("m", limits.MetricMissed, sum)},
 		threshold: 1, period: every, breaching: 3, periods: 4,
 	}, {
@@ -174,8 +175,9 @@ func (p *parts) reconcileAlarms() []alarm {
 		metrics:   []metric{p.own("m", limits.MetricOutboxFailed, sum)},
 		threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3,
 	}, {
-		// Every run says it, an idle one too: no data means that the outbox is not looked at.
-		name: "outbox-late", says: "A message waits to be sent for over 15 minutes, or the outbox is not looked at.",
+		// Every run reports it, an idle one too: missing data means that no run looks at the
+		// outbox.
+		name: "outbox-late", says: "A message waits to be sent for over 15 minutes, or no run looks at the outbox.",
 		metrics:   []metric{p.own("m", limits.MetricOutboxOldest, maximum)},
 		threshold: 900, period: 5 * time.Minute, breaching: 3, periods: 3, silent: true,
 	}}

@@ -132,8 +132,8 @@ func (p *parts) consumerGraphs() []graph {
 	}
 }
 
-// reconcileGraphs are rows below the columns: this way leads from Stripe's list straight
-// to the queue.
+// reconcileGraphs are rows below the columns: reconcile feeds the queue directly, from
+// Stripe's list.
 func (p *parts) reconcileGraphs() []graph {
 	return []graph{
 		{"Reconcile: passes", []line{

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// mapsToTakers refuses an account of the reconcile map whose endpoint takes no event of it:
-// reconcile would compare nothing of it, and does not start with it. Both texts are as
+// mapsToTakers refuses a reconcile map that names an account whose endpoint takes none of its
+// events: reconcile could not compare the account and would not start. Both texts are as
 // [compactAccounts] and [compactEndpoints] return them.
 func mapsToTakers(accounts, endpoints string) error {
 	if len(accounts) > 0 && len(accounts)+len(endpoints) > maxVariable {

@@ -31,8 +31,8 @@ type Options struct {
 	AlarmTopic   string // ARN of a topic to use instead of an own one
 	Endpoints    string // JSON, what each endpoint may receive; "" for everything
 	Reconcile    string // JSON, endpoint by account to list; "" for the key's own account alone
-	Begin        string // RFC 3339 time, instead of the begin of history that each account has; "" for that
-	HoldAfter    string // a duration, after which messages about old states are held; "" for the default
+	Begin        string // RFC 3339 time that replaces the begin of each account's history; "" for none
+	HoldAfter    string // a duration: messages about older states are held; "" for the default
 	AllowIPs     string // addresses and ranges that may deliver, by commas; "" for all
 	SilenceHours int    // page after so many hours without an event; 0 for never
 }
@@ -53,7 +53,7 @@ func Keys() map[string]string {
 		"alarm-topic":   "ARN of an SNS topic of the stack's Region to use instead of an own one",
 		"endpoints":     `JSON such as {"default":{"livemode":[true]},"connect":{"accounts":["acct_…"]}}`,
 		"reconcile":     `JSON, the accounts to compare with Stripe's list, each with its endpoint: {"-":"default","acct_…":"connect"}; default the key's own`,
-		"begin":         "a time (RFC 3339) from when on accounts are compared, instead of the one that the table has for each; default the table's",
+		"begin":         "a time (RFC 3339) that replaces the begin of every account's history; default the begin in the table",
 		"hold-after":    "a duration such as 36h, 1m to 87600h: messages about states that were older when their event was received are held; default 24h",
 		"allow-ips":     "addresses and CIDR ranges that may deliver, between commas; default all",
 		"silence-hours": "page after so many hours without an accepted event, 1 to 168, or off; default 24 for live, else off",
@@ -237,7 +237,7 @@ func compactEndpoints(text string, modes *[]bool) (string, error) {
 		case e.OnMismatch != nil && *e.OnMismatch != "park" && *e.OnMismatch != "ignore":
 			return "", fmt.Errorf("an on_mismatch for endpoint %q that is neither park nor ignore", n)
 		case !validTime(e.From):
-			return "", fmt.Errorf("a from for endpoint %q that is no RFC 3339 time", n)
+			return "", fmt.Errorf("a from for endpoint %q that is not an RFC 3339 time", n)
 		}
 	}
 	if len(all) == 0 {

@@ -13,9 +13,9 @@ import (
 // schedule is one rule: a task of the reconcile function and when it runs, in UTC.
 type schedule struct{ name, task, expression, does string }
 
-// schedules give every pass a quarter of an hour of its own, longer than a pass may last:
-// two at once would send some events twice. The long passes take two quarters of the
-// night from the quarter-hourly one. The outbox needs no turn: it runs beside a pass.
+// schedules give every pass its own quarter-hour, longer than a pass may last: two passes at
+// once would send some events twice. At night the long passes take two quarter-hours from the
+// frequent one. The outbox needs none: it runs in parallel with a pass.
 func (p *parts) schedules() []schedule {
 	l := p.Limits.Reconcile
 	const quarter = "compares the last hours with Stripe's list"
@@ -63,8 +63,8 @@ func (p *parts) addReconcile() {
 		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
 	}
 	p.reconcile = p.addFunction("Reconcile", f)
-	// A failed pass is repeated by the schedule. A task that finds every process busy waits
-	// for one, as long as the longest pass takes and its next turn is away.
+	// The schedule repeats a failed pass. A task that finds every process busy waits for one,
+	// up to the longest pass plus the time to its next turn.
 	awslambda.NewCfnEventInvokeConfig(p.stack, str("ReconcileInvoke"), &awslambda.CfnEventInvokeConfigProps{
 		FunctionName: p.reconcile.Ref(), Qualifier: str("$LATEST"),
 		MaximumRetryAttempts: num(0), MaximumEventAgeInSeconds: seconds(4 * l.Timeout),
