@@ -46,7 +46,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint, Try: try})
 	}
 	dynamo := client(cfg.AWS.EndpointDynamoDB, cfg.Limits.Try())
-	// The store repeats by itself.
+	// The store does its own retries.
 	store, err := dynamostore.New(dynamodb.NewFromConfig(awsclient.Once(dynamo)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {
 		return nil, err

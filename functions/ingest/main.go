@@ -35,7 +35,7 @@ func wire(lookup config.Lookup) (*apigw.Handler, error) {
 		return nil, err
 	}
 	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
-	// The sender repeats by itself.
+	// The sender does its own retries.
 	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1, Try: cfg.Limits.SendTry}))
 	vault := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Try: cfg.Limits.SecretTry}))
 	active, err := secrets.NewWebhook(secrets.Config{API: vault, ID: cfg.WebhookSecretID, Logger: log, Limits: cfg.Limits})

@@ -146,9 +146,9 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	return err
 }
 
-// drain sends what waits. A message that could not be sent stays, and the next minute
-// tries it again. Every run says what it left, an idle one too: an alarm takes silence for
-// a schedule that is switched off.
+// drain sends what waits. A message that could not be sent stays for the next run, a minute
+// later. Every run logs what it left, an idle one too: the alarm treats missing data as a
+// schedule that is switched off.
 func (t *tasks) drain(ctx context.Context) error {
 	started := time.Now()
 	r, err := outbox.Drain(ctx, t.outbox, t.sender, t.drains)
