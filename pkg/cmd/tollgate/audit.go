@@ -85,7 +85,7 @@ type auditListCmd struct {
 	Limit int    `default:"100" help:"Entries listed (1 to 10000)."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (auditListCmd) Help() string {
 	return `Each changing verb writes an entry when it begins and its outcome when it ends. An entry without an end is of a verb that runs, or of one that died: then look at what it was doing. Newest first; an entry shows up a moment after it was written. Entries are kept for good.
 

@@ -28,17 +28,17 @@ type backfillCmd struct {
 	Until    string        `help:"Events created until then. Default: five minutes ago." placeholder:"WHEN"`
 	Types    string        `help:"Of these types only, by commas; patterns such as invoice.* pick from what has a handler. Default: all that has one." placeholder:"LIST"`
 	Account  string        `help:"Connected account to list as. Default: the key's own." placeholder:"ACCT"`
-	Endpoint string        `default:"default" help:"Whose policy the events come under. Default: default." placeholder:"NAME"`
+	Endpoint string        `default:"default" help:"Endpoint whose policy applies. Default: default." placeholder:"NAME"`
 	Rate     float64       `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
 	DryRun   bool          `help:"Count, and enqueue nothing."`
-	Wait     time.Duration `help:"Wait so long for the enqueued events to be done or dead, and say how many messages of them are held." placeholder:"DURATION"`
+	Wait     time.Duration `help:"Wait up to this long for the enqueued events to be done or dead, and print how many of their messages are held." placeholder:"DURATION"`
 	Why      string        `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes      bool          `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (backfillCmd) Help() string {
-	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done though nothing would finish it. Dead letters stay where they are: see redrive. Running it twice is harmless, and so is running it beside reconcile. It goes back before the begin of an account's history; what the policy of --endpoint excludes, or its from, it does not send.
+	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done and that no queued message will finish. Dead letters stay where they are: see redrive. Running it twice, or in parallel with reconcile, is harmless. It may go back before the begin of an account's history. It sends nothing that the policy of --endpoint excludes or that is older than its from.
 
 Messages about states that were over 24 hours old by now, or that began before the begin of history, are held: nobody gets mail about last week. How many are held so far is printed, with --wait for all that was enqueued.
 
@@ -212,7 +212,7 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target, sent *se
 	}
 	policies, err := t.policies(ctx)
 	if err != nil {
-		return nil, hint(err, "nothing is sent that its endpoint's policy excludes, so it must be known: give the credentials lambda:GetFunctionConfiguration on the consumer function")
+		return nil, hint(err, "the endpoint's policy must be known, as nothing that it excludes is sent: give the credentials lambda:GetFunctionConfiguration on the consumer function")
 	}
 	l, queue := limits.Scaled(t.timeScale), sqs.NewFromConfig(t.aws)
 	return reconcile.New(reconcile.Config{
@@ -264,7 +264,7 @@ func (c *backfillCmd) backfill(ctx context.Context, a *app, r *reconcile.Reconci
 	case ctx.Err() != nil:
 		return done, hint(errors.New("interrupted: what was enqueued stays"), "run it again to go on: what is known by then is passed over")
 	case report.Nothing:
-		return done, hint(err, "--endpoint names another endpoint, whose policy takes the account in the key's mode")
+		return done, hint(err, "name with --endpoint one whose policy takes the account in the key's mode")
 	case err != nil:
 		return done, err
 	case done.Deferred > 0:

@@ -22,8 +22,8 @@ func (s *sentEvents) add(id string) {
 	s.ids = append(s.ids, id)
 }
 
-// follow waits so long for the events to be done or dead, and notes how many are neither
-// and how many of their messages are held.
+// follow waits up to the given time for the events to be done or dead, and records how many
+// are neither and how many of their messages are held.
 func (s *sentEvents) follow(ctx context.Context, wait time.Duration, done *backfilled) error {
 	if done.Open = len(s.ids); len(s.ids) == 0 {
 		return nil
@@ -41,7 +41,7 @@ func (s *sentEvents) follow(ctx context.Context, wait time.Duration, done *backf
 	return nil
 }
 
-// settle returns how many events are not done or dead when the time is over.
+// settle returns how many events are neither done nor dead when the time is up.
 func (s *sentEvents) settle(ctx context.Context, end time.Time) (open int, err error) {
 	reader, err := s.target.reader()
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *sentEvents) settle(ctx context.Context, end time.Time) (open int, err e
 	return open, nil
 }
 
-// heldText is what a backfill says of held messages.
+// heldText describes the held messages in a backfill's result.
 func (d backfilled) heldText() string {
 	if d.Held == nil {
 		return ""

@@ -22,15 +22,15 @@ type devCmd struct {
 	AllowLive   bool          `help:"Take a live Stripe API key."`
 	Ingest      int           `default:"8" help:"Ingest processes at once."`
 	Consumers   int           `default:"4" help:"Consumer processes at once."`
-	Endpoints   string        `help:"JSON, which events each endpoint takes, as the stack's option of this name. Each gets a signing secret." placeholder:"JSON"`
-	Reconcile   string        `help:"JSON, the accounts that reconcile lists and their endpoints." placeholder:"JSON"`
+	Endpoints   string        `help:"JSON: which events each endpoint takes, in the form of the stack's option endpoints. Each endpoint gets a signing secret." placeholder:"JSON"`
+	Reconcile   string        `help:"JSON: the accounts that reconcile lists, and their endpoints." placeholder:"JSON"`
 	Begin       string        `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
 	HoldAfter   time.Duration `help:"Hold messages about states that were older when their event was received. Default: 24h." placeholder:"DURATION"`
-	NoReconcile bool          `help:"Run no reconcile function: nothing missed is found, and nothing sent from the outbox."`
+	NoReconcile bool          `help:"Run no reconcile function: missed events are not found, and nothing is sent from the outbox."`
 	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (devCmd) Help() string {
 	return `Ingest, queue, consumer, table, secrets and a stand-in for Stripe, each in place of AWS's or Stripe's own; the other verbs find it by its data folder, where everything durable is. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C ends it; a second one ends it at once.
 

@@ -17,7 +17,7 @@ type dlqListCmd struct {
 	Limit  int  `default:"10000" help:"Dead letters read at most (1 to 100000)."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (dlqListCmd) Help() string {
 	return `Reading takes each dead letter for up to two minutes and then gives it back, also on Ctrl-C: nothing is deleted or sent. Letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group; an event type has one handler, so a group names the handler as well. Letters that the queue itself moved after too many receives carry no cause: it is read from the event's record.
 

@@ -21,7 +21,7 @@ type dlqExportCmd struct {
 	Limit   int    `default:"100000" help:"Dead letters written at most (1 to 100000)."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (dlqExportCmd) Help() string {
 	return `One JSON object a line: the event's header and why its message gave up, as dlq show --json has them, without the payload. Nothing is deleted or sent, and Ctrl-C gives everything back; a file that was not finished is removed.
 

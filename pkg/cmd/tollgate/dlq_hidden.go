@@ -12,10 +12,10 @@ import (
 
 // waitHidden is the flag of verbs that read dead letters.
 type waitHidden struct {
-	WaitHidden bool `name:"wait-hidden" help:"First wait for dead letters that another reader hides, twice as long as a reader of this command hides one at most."`
+	WaitHidden bool `name:"wait-hidden" help:"First wait for dead letters that another reader hides, up to twice the time for which this command hides one."`
 }
 
-// begin watches for letters that another reader hides, and waits for them if asked to.
+// begin counts letters that another reader hides, and waits for them if asked to.
 func (w waitHidden) begin(ctx context.Context, a *app, t target) (*redrive.Watch, error) {
 	watch := &redrive.Watch{Counter: t.deadLetters(), Every: readEvery / time.Duration(max(t.timeScale, 1))}
 	timeout := time.Duration(0)
@@ -34,15 +34,15 @@ func (w waitHidden) begin(ctx context.Context, a *app, t target) (*redrive.Watch
 // readEvery is the time between two readings of the queue's counts.
 const readEvery = 2 * time.Second
 
-// unseen is the error of a pass that read some letters and could not see the rest, nil when
-// nothing is hidden and, if it read none, there is none for certain.
+// unseen is the error of a pass that did not see every letter: some are hidden, or it read
+// none and the queue may not be empty. Otherwise nil.
 func (t target) unseen(read int, rest redrive.Rest) error {
 	switch {
 	case rest.Hidden > 0:
 		return hint(fmt.Errorf("%s hidden by another reader, back within %s", plural(rest.Hidden, "dead letter is", "dead letters are"), t.holdFor()),
 			"--wait-hidden waits for them; the reader is another tool, or a command that died")
 	case read == 0 && !rest.Certain:
-		return hint(errors.New("no dead letter was found, and that there is none is not certain: the queue's counts do not stay at zero"), "run it again in a minute")
+		return hint(errors.New("no dead letter was found, but the queue may not be empty: its counts do not stay at zero"), "run it again in a minute")
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (a *app) seen(read int, rest redrive.Rest) {
 	if !a.json {
 		return
 	}
-	line, _ := json.Marshal(struct { // of numbers and a bool: cannot fail
+	line, _ := json.Marshal(struct { // numbers and a bool cannot fail
 		Read    int  `json:"read"`
 		Hidden  int  `json:"hidden"`
 		Certain bool `json:"certain"`

@@ -27,11 +27,11 @@ type dlqPurgeCmd struct {
 	Yes     bool   `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (dlqPurgeCmd) Help() string {
 	return `Gives up dead letters for good. They are exported first, to a file that is on the disk before the first letter goes: header and cause, with --payload the bodies too, and of messages that cannot be read all there is, as nothing else has it.
 
-Then each letter's event is marked as given up (status purged), so that no reconcile run brings it back, and the letter is deleted. Nothing is completed: a message of the event that still waits is handled as ever, and a redrive, tollgate events replay or a claim undoes the mark. The report counts the letters by what became of them:
+Then each letter's event is marked as given up (status purged), so that no reconcile run sends it again, and the letter is deleted. Nothing is completed: a message of the event that is still queued is handled as before, and a redrive, tollgate events replay or a claim undoes the mark. The report counts the letters by result:
 
   given up   the event is marked
   leftover   the event is done
@@ -43,7 +43,7 @@ Then each letter's event is marked as given up (status purged), so that no recon
   no policy  left: the queue moved the letter, and its endpoint's policy could not be read
   unread     left: a newer version wrote it
 
-A letter that the queue moved may have been excluded by its endpoint, so its policy is asked first: of the consumer function's environment (lambda:GetFunctionConfiguration), or of the local system. What waits or has no record is given up by its id with tollgate events purge.
+The endpoint of a letter that the queue moved may exclude the event, so its policy is read first: from the consumer function's environment (lambda:GetFunctionConfiguration), or from the local system. An event that waits can be given up by its id with tollgate events purge.
 
   tollgate dlq purge --type charge.updated --reason "not needed, ticket 1204"`
 }

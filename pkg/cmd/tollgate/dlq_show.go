@@ -18,7 +18,7 @@ type dlqShowCmd struct {
 	waitHidden
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (dlqShowCmd) Help() string {
 	return `The cause of one dead letter in full, and the record of its event. It is looked for among all dead letters, each of which is taken for up to two minutes and then given back.
 

@@ -23,9 +23,9 @@ type doctorCmd struct {
 	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (doctorCmd) Help() string {
-	return `Looks at every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records that nobody tries any more, dead events, rows that cannot be read (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see who answers.
+	return `Looks at every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, rows that cannot be read (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see who answers.
 
   ok       as it should be
   warn     it works, but not for ever, or it could not be looked at

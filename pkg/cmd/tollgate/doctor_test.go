@@ -255,7 +255,7 @@ func TestDoctorComparesAccounts(t *testing.T) {
 	for _, tt := range []struct{ reconcile, endpoints, says string }{
 		{`{"-":"default","acct_1":"default"}`, "", ""},
 		{`{"acct_ours":"default"}`, "", "names acct_ours, which is the key's own account"},
-		{`{"acct_us":"connect"}`, policiesOfTest, "an event whose delivery is lost never comes"},
+		{`{"acct_us":"connect"}`, policiesOfTest, "an event whose delivery is lost is never recovered"},
 		{`{"acct_1":`, "", "not one JSON object"},
 		{`{"-":"default"}`, `{"default":`, "of the consumer"},
 	} {

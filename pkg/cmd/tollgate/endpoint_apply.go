@@ -21,7 +21,7 @@ type endpointApplyCmd struct {
 	Yes    bool   `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (endpointApplyCmd) Help() string {
 	return `Carries out what endpoint plan says; when there is nothing to do it does nothing and ends well. The secret of a new endpoint is stored, in front of the others, before anything counts as done: if it cannot be stored the endpoint is deleted again, and if that fails too the last line names it. The secret is never shown.
 

@@ -13,7 +13,7 @@ type endpointPlanCmd struct {
 	endpointFlags
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (endpointPlanCmd) Help() string {
 	return `Compares Stripe's webhook endpoints with what this system wants: its URL, the types that have a handler, the API version that handlers read. It changes nothing; the URL gets one delivery without a signature, to see who answers.
 
@@ -40,7 +40,7 @@ type endpointStatusCmd struct {
 	endpointFlags
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (endpointStatusCmd) Help() string {
 	return `Looks for what keeps deliveries from coming, or lets too many come: no endpoint, a disabled one, types that differ from the handlers', another API version, two endpoints for one URL, no stored secret, a URL that redirects or is another system's. Exit 1 when anything is to be done.
 

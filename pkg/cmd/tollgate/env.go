@@ -10,9 +10,9 @@ import (
 // envCmd prints how AWS's own tools reach the local system.
 type envCmd struct{}
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (envCmd) Help() string {
-	return `The embedded AWS services take the access key of their data folder alone, so that other users of this machine cannot read its secrets. This prints the key and the address as lines for a shell.
+	return `The embedded AWS services accept only the access key of their data folder, so that other users of this machine cannot read the secrets. env prints the key and the address as export lines for a shell.
 
   eval "$(tollgate env)"
   aws dynamodb scan --table-name tollgate`
@@ -21,7 +21,7 @@ func (envCmd) Help() string {
 // Run prints one export line for each variable, or one JSON object of them.
 func (envCmd) Run(ctx context.Context, a *app) error {
 	if a.stack != "" {
-		return usage("env is of a local system: leave --stack out")
+		return usage("env works on a local system only: leave --stack out")
 	}
 	i, err := a.localInfo(ctx)
 	if err != nil {

@@ -23,7 +23,7 @@ type eventsListCmd struct {
 	Cursor  string `help:"Go on where the list before ended, with the same filters."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (eventsListCmd) Help() string {
 	return `Without a filter, and for --status failed, dead and retrying, an index is read, newest change first. It has the events that failed, or came a second time, and are not done.
 
@@ -32,13 +32,13 @@ func (eventsListCmd) Help() string {
   retrying  of these: have receives left, or run at this moment
   done      done, of whatever outcome
   ignored   done, and no handler ran
-  running   an attempt runs, or died without a word
+  running   an attempt runs, or died without recording it
   purged    not done, and an operator gave it up
-  broken    the row cannot be read as a record; every other list shows it too, where it fits
+  broken    the row cannot be read as a record; every other list shows it too, if its readable attributes match
 
-The last five, and --type or --since without --status, read the whole table, in no order. A list that stops before its end hands back a cursor on stderr, with --json as an object there: {"cursor":…,"read":…}.
+The last five, and --type or --since without --status, read the whole table, in no order. A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…,"read":…}.
 
-A receive that cannot reach the table leaves no word in the record: where it may have been the last, a retrying event is said to be in the queue or dlq.
+A receive that cannot reach the table leaves no trace in the record: where it may have been the last, a retrying event is shown as in the queue or dlq.
 
   tollgate events list
   tollgate events list --status done --type 'invoice.*' --since 2h`

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// eventsPurgeCmd gives one event up by its id.
+// eventsPurgeCmd gives up one event by its id.
 type eventsPurgeCmd struct {
 	ID   string `arg:"" name:"event" help:"The event's id, evt_…"`
 	Note string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
@@ -23,9 +23,9 @@ type eventsPurgeCmd struct {
 
 const verbEventsPurge = "events purge"
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (eventsPurgeCmd) Help() string {
-	return `Marks an event that is not done as given up (status purged), whatever its record says of receives and attempts: reconcile leaves it alone from then on. It is for what dlq purge cannot settle: an event whose message another endpoint ignores by now, or of which another message was waiting. An event that an attempt runs is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as ever, and that, a redrive or tollgate events replay undoes the mark.
+	return `Marks an event that is not done as given up (status purged), whatever its record says of receives and attempts: reconcile leaves it alone from then on. Use it for what dlq purge cannot mark: an event whose message another endpoint now ignores, or of which another message was waiting. An event with a running attempt is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as before; that, a redrive or tollgate events replay undoes the mark.
 
   tollgate events purge evt_1 --note "test data, ticket 1204"`
 }
@@ -61,16 +61,16 @@ func (c *eventsPurgeCmd) Run(ctx context.Context, a *app) error {
 		if verdict != idempotency.GivenUp {
 			return string(verdict), notChanged(r.ID, string(verdict))
 		}
-		a.line(byIDView{r.ID, string(verdict)}, r.ID+" is given up: reconcile leaves it alone. A message or dead letter that is left is handled as ever.")
+		a.line(byIDView{r.ID, string(verdict)}, r.ID+" is given up: reconcile leaves it alone. A message or dead letter that is left is handled as before.")
 		return string(verdict), nil
 	})
 }
 
-// openRecord reads the record of an event that is to be changed by its id. One that is
-// missing, done, running or broken is refused.
+// openRecord reads the record of an event that is to be changed by its id. It refuses a
+// missing, done, running or broken record.
 func (a *app) openRecord(ctx context.Context, id, note string) (t target, r idempotency.Record, err error) {
 	if strings.TrimSpace(note) == "" {
-		return t, r, usage(`--note is why, for the audit trail`)
+		return t, r, usage(`give --note: the reason, for the audit trail`)
 	}
 	if t, err = a.target(ctx); err != nil {
 		return t, r, err
@@ -86,7 +86,7 @@ func (a *app) openRecord(ctx context.Context, id, note string) (t target, r idem
 	case !found:
 		return t, r, hint(fmt.Errorf("event %s is not known in %s", id, t.name), "there is no record to change; a message that still comes makes one")
 	case r.Check() != nil:
-		return t, r, hint(r.Check(), "something else wrote this row: mend it by hand, its key is %s", idempotency.Key(id))
+		return t, r, hint(r.Check(), "something else wrote this row: repair it by hand, its key is %s", idempotency.Key(id))
 	case r.State == idempotency.Done:
 		return t, r, notChanged(id, string(idempotency.GiveUpDone))
 	case r.State == idempotency.Running && time.Now().Before(r.Lease.Add(limits.AWS().TakeOverMargin)):
@@ -95,7 +95,7 @@ func (a *app) openRecord(ctx context.Context, id, note string) (t target, r idem
 	return t, r, nil
 }
 
-// notChanged is the error of a record that was left as it is.
+// notChanged is the error for a record that was left unchanged.
 func notChanged(id, verdict string) error {
 	text := map[string]string{
 		"done": "it is done", "busy": "an attempt of it runs", "no_record": "its record is gone",

@@ -22,9 +22,9 @@ type eventsReidentifyCmd struct {
 	Yes     bool   `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (eventsReidentifyCmd) Help() string {
-	return `For an event whose messages are dead letters with the reason corrupt: its record was made under another identity (type, time, mode, account, object), for example by a reconcile that named the platform's own account by its id. The event is fetched from Stripe as the account that --account names, and the record gets the identity of what is fetched. Stripe decides and not a dead letter, as the letter may be the one that is wrong; so it works for the 30 days that Stripe keeps events.
+	return `For an event whose messages are dead letters with the reason corrupt: its record was made under another identity (type, time, mode, account, object), for example by a reconcile that named the platform's own account by its id. The event is fetched from Stripe as the account that --account names, and the record gets the identity of what is fetched. The identity comes from Stripe and not from a dead letter, as the letter may be the one that is wrong. So it works only for the 30 days that Stripe keeps events.
 
 Only a record that was never done is changed, and only while no attempt runs. Redrive the dead letters afterwards: those of the event's own identity are handled, others are corrupt again.
 

@@ -44,9 +44,9 @@ type eventsReplayCmd struct {
 	Yes    bool          `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (eventsReplayCmd) Help() string {
-	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. What cannot be fetched is refused, and nothing is written: give its JSON with --from-file. So is what the policy of --endpoint excludes. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that the handler inserts once stay single. A message that it asks for anew is held when its state is over 24 hours old by now: how many are held is printed, with --wait for all of them.
+	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. What cannot be fetched is refused, and nothing is written: give its JSON with --from-file. An event that the policy of --endpoint excludes is refused too. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that the handler inserts once stay single. A message that it requests anew is held when its state is over 24 hours old by now: the number held is printed, with --wait for all events.
 
 Filters choose among done events. They read the whole table, up to --max-read items.
 

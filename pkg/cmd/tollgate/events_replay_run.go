@@ -55,8 +55,8 @@ func (r *replayRun) all(ctx context.Context, ids []string) (outcome string, err 
 	return outcome, err
 }
 
-// held prints how many messages of the replayed events are held, and returns it for the
-// audit trail. Unless the wait has seen all of them done, it is what is seen so far.
+// held prints how many messages of the replayed events are held, and returns it for the audit
+// trail. Unless the wait has seen all of them done, the number may still grow.
 func (r *replayRun) held(ctx context.Context, whole bool) string {
 	if len(r.ids) == 0 {
 		return ""

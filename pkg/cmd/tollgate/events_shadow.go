@@ -15,7 +15,7 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// tableReader is the table's rows and begins, which handlers and their mux read.
+// tableReader reads rows and begins of history from the table, for handlers and their mux.
 type tableReader interface {
 	dispatch.Rows
 	dispatch.Begins

@@ -24,8 +24,8 @@ type eventView struct {
 	Effects []map[string]any `json:"effects"`
 }
 
-// addPurger adds why the event was given up, and by whom where the record does not tell,
-// from the audit trail.
+// addPurger adds from the audit trail why the event was given up, and by whom if the record
+// does not name the operator.
 func (v *recordView) addPurger(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
 	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at.Add(time.Second), Limit: 1000})
 	if err != nil {
@@ -46,9 +46,9 @@ const maxPurge = 24 * time.Hour
 
 const waitEvery = 150 * time.Millisecond
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (eventsShowCmd) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have found the table out of reach, which leaves no word: the record then says retrying for a dead letter too. A purged event was given up by an operator, and it says by whom, when and why; a broken one has a row that this command cannot read as a record. Effects are the items that it wrote, as they are now.
+	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have failed to reach the table, which leaves no trace: the record then shows retrying for a dead letter too. A purged event was given up by an operator: shown are who, when and why. A broken event has a row that cannot be read as a record. Effects are the items that the event wrote, as they are now.
 
   tollgate events show evt_1
   tollgate events show evt_1 --wait 30s --json`
@@ -79,7 +79,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	if v.Purged {
 		at := r.Purged
 		if at.IsZero() {
-			at = r.DoneAt // of a release that completed purged events
+			at = r.DoneAt // written by a release that completed purged events
 		}
 		v.addPurger(ctx, a, reader, at)
 	}

@@ -24,7 +24,7 @@ type ledgerShowCmd struct {
 	Live     bool   `help:"The customer of live mode. Default: of test mode."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (ledgerShowCmd) Help() string {
 	return `Shows what the handlers kept of the events so far: it waits for none that are still under way. Amounts are in the currency's smallest unit, as Stripe gives them. What no handled event type tells is not there: a refund changes no payment, a dispute stays as it was opened, and an invoice is known once it was paid or its payment failed. With --json the whole ledger is one object.
 

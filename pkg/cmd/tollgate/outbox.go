@@ -13,20 +13,20 @@ import (
 	"tollgate/pkg/dynamostore"
 )
 
-// outboxCmds are the verbs about messages that handlers asked for.
+// outboxCmds are the verbs for messages in the outbox.
 type outboxCmds struct {
 	List    outboxListCmd    `cmd:"" help:"List messages that are held or not sent yet."`
 	Release outboxReleaseCmd `cmd:"" help:"Let held messages be sent."`
 }
 
-// outboxFilter selects messages that wait.
+// outboxFilter selects waiting messages.
 type outboxFilter struct {
 	Type   string `help:"Messages of this name, for example receipt." placeholder:"NAME"`
 	Since  string `help:"About states that began then or later: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Before string `help:"About states that began before then." placeholder:"WHEN"`
 }
 
-// request is what is asked of the table. It counts whole seconds, as states do.
+// request returns the table request for the filter, in whole seconds, as states are stored.
 func (f outboxFilter) request(now time.Time) (req dynamostore.OutboxRequest, err error) {
 	req.Name = f.Type
 	if req.Since, err = whenOf("--since", f.Since, now); err != nil {
@@ -54,16 +54,16 @@ type outboxListCmd struct {
 	Held   bool   `help:"Held messages only."`
 	Unsent bool   `help:"Messages to be sent only."`
 	Limit  int    `default:"100" help:"Messages listed (1 to 10000)."`
-	Cursor string `help:"Go on where the list before ended, with the same filters."`
+	Cursor string `help:"Continue where the previous list ended, with the same filters."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (outboxListCmd) Help() string {
-	return `Lists messages that handlers asked for and that are not sent: held ones and those to be sent, the oldest state first. A message shows up, and goes when it is sent, a moment late.
+	return `Lists messages that handlers asked for and that are not sent: held ones and those to be sent, the oldest state first. The list lags a moment behind.
 
-A message is held when the state that it tells of (an invoice paid, a subscription begun) was over 24 hours old when its event was received, "old", or is older than the begin of this system's history, "before begin". Held messages wait until they are released, or for good.
+A message is held when the state that it tells of (an invoice paid, a subscription begun) was over 24 hours old when its event was received, "old", or is older than the begin of this system's history, "before begin". Held messages stay until they are released.
 
-A list that stops before its end hands back a cursor on stderr, with --json as an object there: {"cursor":…}.
+A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…}.
 
   tollgate outbox list --held
   tollgate outbox list --unsent --type receipt --before 1h`
@@ -98,7 +98,7 @@ func (c *outboxListCmd) Run(ctx context.Context, a *app) error {
 	c.print(a, page, now)
 	switch {
 	case cursor != "" && a.json:
-		line, _ := json.Marshal(map[string]string{"cursor": cursor}) // of strings: cannot fail
+		line, _ := json.Marshal(map[string]string{"cursor": cursor}) // strings cannot fail
 		fmt.Fprintf(a.err, "%s\n", line)
 	case cursor != "":
 		fmt.Fprintf(a.err, "there may be more: go on with --cursor %s\n", cursor)
@@ -126,7 +126,7 @@ type outboxView struct {
 	Account    string  `json:"account"`
 	EventID    string  `json:"event_id"`
 	StateAt    string  `json:"state_at"`    // when the state that it tells of began
-	QueuedAt   *string `json:"queued_at"`   // when it was asked for or released
+	QueuedAt   *string `json:"queued_at"`   // when it was requested or released
 	ReleasedAt *string `json:"released_at"` // null: never
 }
 
@@ -156,7 +156,7 @@ func (c *outboxListCmd) print(a *app, page []dynamostore.WaitingMessage, now tim
 		return
 	}
 	if len(page) == 0 {
-		fmt.Fprintln(a.out, "No messages: none of these waits.")
+		fmt.Fprintln(a.out, "No messages.")
 		return
 	}
 	rows := make([][]string, len(page))

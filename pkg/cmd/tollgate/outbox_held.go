@@ -12,11 +12,11 @@ import (
 	"tollgate/pkg/dynamostore"
 )
 
-// heldReaders is how many records are read side by side.
+// heldReaders is how many records are read in parallel.
 const heldReaders = 8
 
-// heldBy counts the held messages that events wrote, as their records and items say now:
-// two reads for an event with a message. An event that is not done has written none yet.
+// heldBy counts the held messages that events wrote, from their records and items: two reads
+// for an event with a message. An event that is not done has written none yet.
 func heldBy(ctx context.Context, reader *dynamostore.Reader, ids []string) (int, error) {
 	var held, next atomic.Int64
 	errs := make([]error, heldReaders)
@@ -54,7 +54,7 @@ func heldByOne(ctx context.Context, reader *dynamostore.Reader, id string) (n in
 	return n, nil
 }
 
-// heldText says how many messages are held, and whether that may still grow.
+// heldText describes how many messages are held, and whether the number may still grow.
 func heldText(n int, whole bool) string {
 	text := plural(n, "message", "messages") + " about old states held"
 	if !whole {
@@ -63,8 +63,8 @@ func heldText(n int, whole bool) string {
 	return text
 }
 
-// countHeld counts the held messages of events that were sent to the queue. An error is
-// printed: it is no failure of the verb, and says that the number is not known.
+// countHeld counts the held messages of events that were sent to the queue. It prints an
+// error, which leaves the number unknown and does not fail the verb.
 func (a *app) countHeld(ctx context.Context, t target, ids []string) (n int, err error) {
 	reader, err := t.reader()
 	if err == nil {

@@ -13,19 +13,19 @@ import (
 	"tollgate/pkg/outbox"
 )
 
-// outboxReleaseCmd lets held messages be sent.
+// outboxReleaseCmd releases held messages, so that they are sent.
 type outboxReleaseCmd struct {
 	Keys []string `arg:"" optional:"" name:"key" help:"Keys of held messages, OUT#…, as outbox list shows them."`
 	outboxFilter
 	All    bool   `help:"Every held message: needed when neither a key nor a filter is given."`
-	DryRun bool   `help:"Say what would be released, and release nothing."`
+	DryRun bool   `help:"Print what would be released, and release nothing."`
 	Note   string `help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (outboxReleaseCmd) Help() string {
-	return `Puts held messages onto the list of those to be sent; the outbox sends them within a minute or two, and nothing calls them back. A message that is sent, or not held, stays as it is: a release is done once, and can be repeated.
+	return `Releases held messages: the outbox sends them within a minute or two, and they cannot be recalled. A message that is sent, or not held, stays as it is, so a release can be repeated.
 
 Which messages are released is fixed before the first one is: those that are held meanwhile wait for another run.
 
@@ -34,23 +34,23 @@ Which messages are released is fixed before the first one is: those that are hel
 }
 
 const (
-	// maxReleased bounds one run: more are another run.
+	// maxReleased bounds one run; the next run takes the rest.
 	maxReleased = 100_000
-	// releaseAtOnce is how many requests are made side by side.
+	// releaseAtOnce is how many requests are made in parallel.
 	releaseAtOnce = 16
 )
 
-// released is what a run came to, for machines.
+// released is the result of a run, for machines.
 type released struct {
 	Selected    int  `json:"selected"`
 	DryRun      bool `json:"dry_run"`
 	Released    int  `json:"released"`
-	NotHeld     int  `json:"not_held"`     // to be sent already
-	AlreadySent int  `json:"already_sent"` // stay as they are
-	NoMessage   int  `json:"no_message"`   // keys of nothing
+	NotHeld     int  `json:"not_held"`     // already to be sent
+	AlreadySent int  `json:"already_sent"` // left as they are
+	NoMessage   int  `json:"no_message"`   // keys without a message
 }
 
-// Run selects, asks, and releases. A key that is not released is a failure.
+// Run selects, asks, and releases. It fails if any key is not released.
 func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
 	req, err := c.check(time.Now())
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
 		a.line(done, fmt.Sprintf("would release %s; nothing was changed", detail))
 		return nil
 	}
-	if err := a.confirm(ctx, t, "release "+detail+": they are sent, and nothing calls them back", c.Yes); err != nil {
+	if err := a.confirm(ctx, t, "release "+detail+": they are sent and cannot be recalled", c.Yes); err != nil {
 		return err
 	}
 	of := auditOf{verb: "outbox release", why: c.Note, detail: detail}
@@ -92,7 +92,7 @@ func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, 
 	case c.All && filtered:
 		return req, usage("--all means every held message: leave the filters out")
 	case len(c.Keys) == 0 && !filtered && !c.All:
-		return req, hint(usage("name messages, choose held ones with --type, --since or --before, or say --all"), "tollgate outbox list --held shows them")
+		return req, hint(usage("name messages, choose held ones with --type, --since or --before, or give --all"), "tollgate outbox list --held shows them")
 	case slices.ContainsFunc(c.Keys, func(key string) bool { return !strings.HasPrefix(key, "OUT#") }):
 		return req, usage("a key of a message begins with OUT#")
 	case strings.TrimSpace(c.Note) == "" && !c.DryRun:
@@ -103,7 +103,7 @@ func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, 
 	return req, err
 }
 
-// choose returns the keys to release, and says in words which they are.
+// choose returns the keys to release, and a description of them.
 func (c *outboxReleaseCmd) choose(ctx context.Context, box *dynamostore.Outbox, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
 	if len(c.Keys) > 0 {
 		keys = once(c.Keys)
@@ -142,8 +142,8 @@ func (c *outboxReleaseCmd) choose(ctx context.Context, box *dynamostore.Outbox, 
 	return keys, fmt.Sprintf("%d held messages (%s) about states of %s to %s", len(keys), strings.Join(kinds, ", "), oldest, newest), nil
 }
 
-// release releases the messages side by side. A request that fails ends the run; what was
-// released stays released.
+// release releases messages in parallel. A request that fails ends the run; released messages
+// stay released.
 func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore.Outbox, keys []string, done *released) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -177,7 +177,7 @@ func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore
 	wg.Wait()
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.Canceled):
-		return hint(errors.New("interrupted: what was released is sent"), "run it again to go on")
+		return hint(errors.New("interrupted: released messages are sent"), "run it again to go on")
 	case cause != nil:
 		return cause
 	case len(c.Keys) > 0 && done.Released < len(keys):
@@ -199,7 +199,7 @@ func (r *released) count(is outbox.Release) {
 	}
 }
 
-// text says what came of the run, in one line.
+// text is the result of the run in one line.
 func (r *released) text() string {
 	text := fmt.Sprintf("released %d of %d messages", r.Released, r.Selected)
 	for _, w := range []struct {

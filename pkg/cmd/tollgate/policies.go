@@ -83,8 +83,9 @@ func (c configured) Accounts(ctx context.Context) (a doctor.Accounts, err error)
 	return a, nil
 }
 
-// excludes returns what reports whether the policy of an event's endpoint excludes it, as the
-// consumer would: it asks for types that have a handler. Nil when policies are not known.
+// excludes returns a function that reports whether the policy of an event's endpoint excludes
+// it, by the consumer's rule: only types with a handler are checked. Nil when the policies
+// are unknown.
 func (t target) excludes(ctx context.Context) (func(event.Envelope) bool, error) {
 	policies, err := t.policies(ctx)
 	if err != nil {

@@ -25,7 +25,7 @@ type reconcileReportCmd struct {
 	Days int `default:"3" help:"How many days to look back (1 to 29)."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (reconcileReportCmd) Help() string {
 	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is looked at separately. The exit code is 1 if there is a gap, and if events could not be compared.
 
@@ -161,7 +161,7 @@ func (v reportView) print(a *app) {
 		fmt.Fprintf(a.out, "%s, from %s to %s.\n", v.Says, longTime(v.From), longTime(v.To))
 	}
 	for _, b := range v.Before {
-		fmt.Fprintf(a.out, "%s %s: not compared before %s, from when on its passes look: tollgate backfill --since %s --until %s%s\n",
+		fmt.Fprintf(a.out, "%s %s: not compared before %s, where its passes begin: tollgate backfill --since %s --until %s%s\n",
 			cmp.Or(b.Account, "-"), b.Mode, longTime(b.To.Add(time.Second)), b.From.Format(time.RFC3339), b.To.Format(time.RFC3339), b.flags())
 	}
 	for _, e := range v.Excluded {

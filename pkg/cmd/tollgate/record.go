@@ -183,7 +183,7 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 	return lines
 }
 
-// purgeText is who gave the event up, when and why, as far as that is known.
+// purgeText describes who gave the event up, when and why, as far as known.
 func (v recordView) purgeText(r idempotency.Record) string {
 	text := "by an operator"
 	if v.PurgeBy != "" {

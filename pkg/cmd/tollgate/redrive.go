@@ -24,7 +24,7 @@ type redriveCmd struct {
 	Yes     bool          `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (redriveCmd) Help() string {
 	return `After a fix: sends dead letters to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost answer can double a letter and never lose one; the event's record takes a double for what it is, so effects stay applied once. Letters of events that are done are sent too and end as duplicates.
 

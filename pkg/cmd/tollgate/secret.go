@@ -29,7 +29,7 @@ type secretRollCmd struct {
 	Yes      bool          `help:"Do not ask."`
 }
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (secretRollCmd) Help() string {
 	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: what is signed with a secret that is not stored yet is refused. Stripe then signs with both, which is the time for three steps here. The first takes the new secret and stores it in front of the old one; the second tells which of them verify deliveries; the third removes the old one when it has verified nothing for an hour.
 

@@ -10,7 +10,7 @@ import (
 	"tollgate/pkg/secrets"
 )
 
-// vault is the webhook secret in Secrets Manager, with a hint to each failure.
+// vault is the webhook secret in Secrets Manager. It adds a hint to each failure.
 type vault struct{ secrets.Vault }
 
 // vault finds the target's webhook secret.
@@ -31,7 +31,7 @@ func (v vault) Current(ctx context.Context) (registration.Version, error) {
 	return now, nil
 }
 
-// Replace writes a value over the version that it was made from.
+// Replace writes a value over the version from which it was made.
 func (v vault) Replace(ctx context.Context, was string, value registration.Secret) error {
 	if err := v.Vault.Replace(ctx, was, value); err != nil {
 		return hint(err, "may these credentials call secretsmanager:PutSecretValue and UpdateSecretVersionStage on %s?", v.ID)

@@ -56,7 +56,7 @@ const (
 	maxAnswerBytes = 4 << 10
 )
 
-// Help is what --help says beside the flags.
+// Help returns the text that --help prints with the flags.
 func (sendCmd) Help() string {
 	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 one event three times.
 
@@ -303,21 +303,21 @@ func (s *sender) post(ctx context.Context, body []byte) delivery {
 // timeMember is a member of Stripe's objects that is a time, in seconds since 1970.
 var timeMember = regexp.MustCompile(`("(?:created|start|end|start_date|available_on|billing_cycle_anchor|next_payment_attempt|due_by|due_date|[a-z_]+_(?:at|start|end))"\s*:\s*)([0-9]{10})\b`)
 
-// shiftTimes moves every time of an event by so many seconds.
+// shiftTimes moves every time of an event by a number of seconds.
 func shiftTimes(body []byte, by int64) []byte {
 	return timeMember.ReplaceAllFunc(body, func(member []byte) []byte {
 		part := timeMember.FindSubmatch(member)
 		at, err := strconv.ParseInt(string(part[2]), 10, 64)
 		if err != nil {
-			return member // ten digits are a number
+			return member // cannot happen: the pattern takes ten digits
 		}
 		return strconv.AppendInt(bytes.Clone(part[1]), at+by, 10)
 	})
 }
 
 // rename makes another event of the same kind: a new event id (or the given one), a new
-// object id, and all its times moved so that it is created now: mail about a state of long
-// ago would be held. Everything else stays byte for byte.
+// object id, and all its times moved so that it is created now, because mail about old states
+// is held. Everything else stays byte for byte.
 func rename(body []byte, id string) []byte {
 	e, err := event.Parse(body)
 	if err != nil {
