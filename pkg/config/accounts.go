@@ -28,9 +28,9 @@ func CheckReconcile(endpoints, accounts, begin string) error {
 	return r.err()
 }
 
-// takers notes the accounts whose endpoint takes no event of them, in no mode: reconcile
-// would compare nothing of them. The endpoint's mode and the key's are not compared here,
-// as the key is not known: see reconcile.Excluded.
+// takers reports the accounts whose endpoint takes none of their events, in either mode:
+// reconcile would compare nothing of them. The key's mode is not known here;
+// reconcile.Excluded compares it.
 func (r *reader) takers(name string, accounts map[string]string, policies map[string]policy.Policy) {
 	if accounts == nil {
 		accounts = map[string]string{"": defaultEndpoint}

@@ -35,8 +35,8 @@ type Consumer struct {
 	APIKeySecretID string                   // "" when the system runs without a key
 	StripeURL      string                   // "" for Stripe's own
 	Endpoints      map[string]policy.Policy // an endpoint that is not named takes every event
-	Begin          time.Time                // of history, instead of what the table has; zero: what the table has
-	HoldAfter      time.Duration            // messages about states that were older than this at their event's receipt are held
+	Begin          time.Time                // replaces the begin of history in the table; zero: the table's
+	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
 }
 
 // Reconcile is the reconcile function's configuration.
@@ -48,7 +48,7 @@ type Reconcile struct {
 	StripeURL      string                   // "" for Stripe's own
 	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil for that alone
 	Endpoints      map[string]policy.Policy // as the consumer reads them
-	Begin          time.Time                // of history, instead of what the table has; zero: what the table has
+	Begin          time.Time                // replaces the begin of history in the table; zero: the table's
 }
 
 // AWS is how AWS is reached: Lambda's own credentials, and endpoints other than AWS's
@@ -90,7 +90,8 @@ func LoadIngest(lookup Lookup) (Ingest, error) {
 	return c, r.err()
 }
 
-// maxHoldAfter is far longer than Stripe lists an event: nothing is held then for its age.
+// maxHoldAfter is far longer than Stripe lists an event: with it no message is held for its
+// age.
 const maxHoldAfter = 10 * 365 * 24 * time.Hour
 
 // LoadConsumer reads the consumer function's environment.

@@ -91,7 +91,7 @@ func (r *reader) time(name string) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// duration reads a time such as 24h between two bounds.
+// duration reads a duration such as 24h, between two bounds.
 func (r *reader) duration(name string, missing, low, high time.Duration) time.Duration {
 	v := r.text(name, optional, "")
 	if v == "" {

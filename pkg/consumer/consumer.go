@@ -1,12 +1,11 @@
 // Package consumer handles batches of queue messages: decode, policy, claim, dispatch,
 // complete, and one result for each message.
 //
-// It promises that a message is acknowledged only when its event's record is done, a
-// copy is in the dead-letter queue, or its endpoint ignores the event. An endpoint's
-// policy is asked at every receive, before the record, which all endpoints share, is
-// read or written. The consumer never decides from the message's receive
-// count, from a clock or from a read whether an event was handled: only the store's
-// conditional writes do.
+// It promises that a message is acknowledged only when its event's record is done, a copy is
+// in the dead-letter queue, or its endpoint ignores the event. It checks the endpoint's
+// policy at every receive, before it reads or writes the record, which all endpoints share.
+// The consumer never decides from the message's receive count, from a clock or from a read
+// whether an event was handled: only the store's conditional writes do.
 //
 //	c, err := consumer.New(consumer.Config{Limits: l, Store: store, Queue: q, Handlers: mux, …})
 //	failed, err := c.Handle(ctx, messages)

@@ -42,8 +42,8 @@ func (a *attempt) failed(err error) result {
 	return a.result(r.outcome, r)
 }
 
-// excluded settles a message that its endpoint does not take. The record is shared by all
-// endpoints and another may take the event, so it is neither read nor written.
+// excluded handles a message that its endpoint does not take. All endpoints share the record
+// and another may take the event, so it is neither read nor written.
 func (b *batch) excluded(m queue.Message, env event.Envelope, v policy.Verdict) result {
 	if v.Action == policy.Ignore {
 		return result{env: env, outcome: outcomePolicyIgnored, reason: v.Reason, ack: true}
@@ -58,8 +58,8 @@ func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, reason 
 	return r
 }
 
-// newer keeps a newer release's message waiting for a newer consumer: it costs one receive
-// an hour, and its last receive makes a dead letter of it.
+// newer gives back a newer release's message for a newer consumer: it costs one receive an
+// hour, and its last receive makes it a dead letter.
 func (b *batch) newer(m queue.Message, env event.Envelope, err error) result {
 	if b.receivesLeft(m) == 0 {
 		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)
@@ -98,9 +98,9 @@ func (c *Consumer) storeDown(m queue.Message, env event.Envelope, err error) res
 	return result{env: env, outcome: outcomeStoreDown, delay: c.backoff(m), infra: true, storeDown: true, err: err}
 }
 
-// storeFault is the result of a write that the store did not answer or refused. The first
-// throttled item of a batch fails its message alone; the second stops the batch, as the
-// whole table may be throttled.
+// storeFault is the result of a write that the store refused or did not answer. The first
+// throttled item of a batch fails its message alone; the second stops the batch, as the whole
+// table may be throttled.
 func (b *batch) storeFault(m queue.Message, env event.Envelope, err error) result {
 	r := b.c.storeDown(m, env, err)
 	if errors.Is(err, idempotency.ErrThrottled) {

@@ -136,9 +136,9 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 	return idempotency.Applied, effects, err
 }
 
-// open gets the bytes of an id-only event and makes sure that an event's bytes are those
-// of the message's header, which decided policy and record. Fetched bytes are in
-// the account's API version, so what does not identify the event is taken from them.
+// open gets the body of an id-only event and checks that it is the event of the message's
+// header, on which policy and record were decided. A fetched body is in the account's API
+// version, so whatever does not identify the event is taken from it.
 func (a *attempt) open(ctx context.Context) error {
 	if a.opened {
 		return nil

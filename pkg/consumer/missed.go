@@ -11,18 +11,18 @@ import (
 )
 
 // A delivery counts as missed when reconcile's message wrote the record first and the
-// webhook's own does not follow within limits.MissedAfter of queue time: a stopped
-// consumer finds both in the queue, and then nothing was missed. To see it, a message of
-// reconcile whose event is done is not acknowledged at once but given back for that time.
+// webhook's own message does not follow within limits.MissedAfter of queue time. A stopped
+// consumer finds both in the queue: nothing was missed. To tell the two apart, a reconcile
+// message whose event is done is not acknowledged at once but given back for that time.
 
-// watch bounds how many messages wait so at once, as they stay in flight and reconcile
-// sends less the more are. Safe for concurrent use.
+// watch bounds how many messages wait like this at once: they stay in flight, and reconcile
+// sends less when more are in flight. Safe for concurrent use.
 type watch struct {
 	every time.Duration
 	most  int
 
 	mu    sync.Mutex
-	began []time.Time // of the last most messages
+	began []time.Time // start times of the last waits, at most `most`
 }
 
 func newWatch(l limits.Limits) *watch { return &watch{every: l.MissedAfter, most: l.MissedWatched} }
@@ -41,7 +41,7 @@ func (w *watch) begin(now time.Time) bool {
 	return true
 }
 
-// watchForWebhook settles a message of reconcile whose event it has just done.
+// watchForWebhook decides on a reconcile message whose event it has just completed.
 func (c *Consumer) watchForWebhook(m queue.Message) (ack bool, delay time.Duration) {
 	if m.Receives >= c.cfg.Limits.MaxReceives || !c.missed.begin(c.cfg.Now()) {
 		return true, 0
@@ -49,14 +49,14 @@ func (c *Consumer) watchForWebhook(m queue.Message) (ack bool, delay time.Durati
 	return false, c.cfg.Limits.MissedAfter
 }
 
-// duplicate settles a message whose event is done.
+// duplicate decides on a message whose event is done.
 func (c *Consumer) duplicate(m queue.Message, env event.Envelope, got idempotency.ClaimResult) result {
 	r := result{env: env, outcome: outcomeDuplicate, ack: true}
 	if env.Source != event.Reconcile || got.Source != event.Reconcile || m.Receives < 2 {
 		return r
 	}
 	left := c.cfg.Limits.MissedAfter - c.cfg.Now().Sub(got.DoneAt)
-	// The queue waits whole seconds, and its clock is another.
+	// The queue waits whole seconds, on another clock.
 	if left > c.cfg.Limits.MissedAfter/10 && m.Receives < c.cfg.Limits.MaxReceives {
 		r.ack, r.delay = false, min(left, c.cfg.Limits.MissedAfter)
 		return r

@@ -24,7 +24,7 @@ const (
 	outcomeThrottled  = "throttled"
 	outcomeNoTime     = "no_time"
 	outcomeNewer      = "newer_version"
-	outcomeWaiting    = "waiting" // for Stripe to show what the event announced
+	outcomeWaiting    = "waiting" // Stripe does not show yet what the event announced
 
 	outcomePolicyIgnored = "policy_ignored" // the endpoint excludes the event: acknowledged without a record
 	outcomeMissed        = "missed"         // reconcile's message wrote the record, and no webhook's followed

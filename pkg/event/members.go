@@ -20,12 +20,11 @@ func object(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	return members(raw, wanted...)
 }
 
-// members is [object] for a raw that is known to be valid JSON. encoding/json's structs
-// match keys under simple case folding ("ID" and, with U+017F for s, "api_verſion" too) and
-// let the last match win, so a second match of a wanted key, or one that is not exact, is an
-// error: handlers decode with encoding/json and must not see another object than we do.
-// Validity is proven once for the whole body, so that this walk needs no checks and costs
-// little beside it.
+// members is [object] for a raw that is known to be valid JSON; checking the whole body once
+// keeps this walk cheap. encoding/json's structs match keys under simple case folding ("ID"
+// and, with U+017F for s, "api_verſion" too) and let the last match win. So a second match of
+// a wanted key, or one that is not exact, is an error: handlers decode with encoding/json and
+// must not see another object than we do.
 func members(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	i := skipSpace(raw, 0)
 	if i == len(raw) || raw[i] != '{' {
@@ -56,13 +55,13 @@ func members(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	return found, nil
 }
 
-// unquote returns what a JSON string reads: id for "\u0069d". It aliases quoted if it can.
+// unquote decodes a JSON string: id for "\u0069d". It aliases quoted if it can.
 func unquote(quoted []byte) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
 	var s string
-	_ = json.Unmarshal(quoted, &s) // cannot fail: it is valid JSON
+	_ = json.Unmarshal(quoted, &s) // quoted is valid JSON
 	return []byte(s)
 }
 

@@ -76,7 +76,7 @@ func Data(body []byte) (snapshot, previous json.RawMessage, err error) {
 	return data["object"], data["previous_attributes"], nil
 }
 
-// Object is what one Stripe object says of itself.
+// Object is the identity of one Stripe object.
 type Object struct {
 	ID      string // "" when there is none
 	Kind    string // its member "object", for example "invoice"; "" when there is none

@@ -2,15 +2,15 @@ package idempotency
 
 import "time"
 
-// GiveUpRequest marks an event as purged: an operator gives it up, and reconcile leaves
-// it alone from then on. It completes nothing and refuses no message: a copy that still
-// waits in a queue claims the record as before, which removes the mark.
+// GiveUpRequest marks an event as purged: an operator gives it up, and reconcile no longer
+// sends it. It completes nothing and blocks no message: a copy that is still queued claims
+// the record as before, which removes the mark.
 type GiveUpRequest struct {
 	EventID string
 	Ident   string    // the identity that the operator saw, by [Ident]
 	Attempt int64     // the attempt that the dead letter names, 0 for none
-	Any     bool      // whatever receives and attempt the record shows: by the event's id
-	By      string    // who
+	Any     bool      // by the event's id: the record's receives and attempt do not matter
+	By      string    // the operator
 	Now     time.Time // written as purged and upd
 	Cutoff  time.Time // a running record is given up when its lease ended before this
 }
@@ -20,14 +20,15 @@ type GiveUpVerdict string
 
 const (
 	GivenUp         GiveUpVerdict = "given_up"  // the record is marked
-	GiveUpDone      GiveUpVerdict = "done"      // the event is done: its dead letter is left over
+	GiveUpDone      GiveUpVerdict = "done"      // the event is done: its dead letter is a leftover
 	GiveUpBusy      GiveUpVerdict = "busy"      // an attempt runs
-	GiveUpWaiting   GiveUpVerdict = "waiting"   // another message or dead letter stands for the event
+	GiveUpWaiting   GiveUpVerdict = "waiting"   // another message or dead letter of the event is left
 	GiveUpNoRecord  GiveUpVerdict = "no_record" // nothing to mark
 	GiveUpOtherFact GiveUpVerdict = "corrupt"   // the record has another identity, or is broken
 )
 
-// ReadGiveUpRefusal reads a give-up that the store refused, from the record that was there.
+// ReadGiveUpRefusal returns the verdict on a give-up that the store refused, from the record
+// that was there.
 func ReadGiveUpRefusal(req GiveUpRequest, old *Record) GiveUpVerdict {
 	switch {
 	case old == nil:
@@ -66,7 +67,7 @@ const (
 	ReidentifyChanged  ReidentifyVerdict = "changed" // the identity is not the one that was seen, or the record is broken
 )
 
-// ReadReidentifyRefusal reads a reidentification that the store refused.
+// ReadReidentifyRefusal returns the verdict on a reidentification that the store refused.
 func ReadReidentifyRefusal(req ReidentifyRequest, old *Record) ReidentifyVerdict {
 	switch {
 	case old == nil:

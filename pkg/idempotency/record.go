@@ -17,10 +17,10 @@
 // whether a late one can still change something.
 //
 // Records outlive releases, and two releases write them side by side during a deploy and
-// after a rollback. So a new attribute or state takes two deploys, readers first: the
-// release that reads it, and does no harm to it by its own writes, is deployed everywhere
-// before the one that writes it. Readers pass over attributes that they do not know.
-// testdata/wire holds records as each release wrote them that introduced a form of them.
+// after a rollback. So a new attribute or state takes two deploys, readers first: the release
+// that reads it, and does not damage it by its own writes, is deployed everywhere before the
+// one that writes it. Readers ignore attributes that they do not know. testdata/wire holds
+// records as written by each release that introduced a form.
 package idempotency
 
 import (
@@ -98,8 +98,8 @@ func (r Record) Check() error {
 	return nil
 }
 
-// BrokenError is a row that cannot be read as a record: something else wrote it. It says
-// nothing about any other row.
+// BrokenError is a row that cannot be read as a record: something else wrote it. It does not
+// concern other rows.
 type BrokenError struct {
 	ID   string // of the event
 	Text string // which attribute and why, without its value

@@ -12,8 +12,8 @@ var (
 	// ErrStoreDown says that nothing is known but that the store cannot be used now.
 	// It never means "duplicate".
 	ErrStoreDown = errors.New("idempotency store is down")
-	// ErrThrottled goes with ErrStoreDown where the store answers and throttles the record of
-	// one event.
+	// ErrThrottled accompanies ErrStoreDown when the store answers but throttles the record
+	// of one event.
 	ErrThrottled = errors.New("its item is throttled")
 	// ErrUnknown says that a completion may or may not have been applied; nothing more may be written.
 	ErrUnknown = errors.New("completion is unknown")

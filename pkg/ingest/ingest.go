@@ -133,10 +133,10 @@ func (h *Handler) refuse(r Request) Reason {
 	return ""
 }
 
-// verify checks the delivery against the secrets that are known, and once more when
-// newer ones could change the answer: a secret may have been rolled or an endpoint
-// added since they were fetched. A header that no secret could verify is refused before: a
-// stranger must not find out that an endpoint has none, nor page us for it.
+// verify checks the delivery against the secrets that are known, and once more when newer
+// ones could change the answer: a secret may have been rolled or an endpoint added since they
+// were fetched. A header that no secret could verify is refused before that: a stranger must
+// not find out that an endpoint has no secret, nor raise an alarm with it.
 func (h *Handler) verify(ctx context.Context, r Request) (verify.Result, error) {
 	if err := verify.Header(r.Signature, h.tolerance); err != nil {
 		return verify.Result{}, err

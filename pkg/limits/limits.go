@@ -40,7 +40,7 @@ const (
 	PatientTry = 10 * time.Second
 	// PatientCall is all tries of such a call.
 	PatientCall = CallTries * (PatientTry + CallPause)
-	// leastTry is the shortest try of any client: a scaled system's disk is as slow as any.
+	// leastTry is the shortest try of any client: scaling time does not make a disk faster.
 	leastTry = 200 * time.Millisecond
 )
 
@@ -76,9 +76,9 @@ type Limits struct {
 	BatchWindow      time.Duration // of the event source mapping
 	SuspectReceives  int           // from this receive on a message runs last and alone
 	HandlerRuns      int           // runs under one claim while a Swap is refused
-	Settle           time.Duration // how old an event is when what Stripe shows is taken in spite of it
+	Settle           time.Duration // age from which an event is handled even if Stripe does not show what it announced
 	MissedAfter      time.Duration // a webhook's message counts as missed this long after reconcile's was done
-	MissedWatched    int           // messages that one process lets wait for that at once
+	MissedWatched    int           // messages that one process lets wait for that in parallel
 
 	// Queue.
 	Visibility      time.Duration // the queue's visibility timeout

@@ -10,8 +10,8 @@ const (
 	MetricReceived = "Received" // deliveries that reached ingest
 	MetricRejected = "Rejected" // deliveries refused; also by DimensionReason
 	MetricEnqueued = "Enqueued" // deliveries whose event is on the queue
-	// MetricSecretUnusable counts fetches of the webhook secret in which an endpoint's list has
-	// no usable secret; the known one serves on.
+	// MetricSecretUnusable counts fetches of the webhook secret in which an endpoint's list
+	// has no usable secret; the known secrets stay in use.
 	MetricSecretUnusable = "SecretUnusable"
 
 	MetricVerifiedBy = "VerifiedBy" // by DimensionSecret only: which of the endpoint's secrets held, "0" for the first
@@ -25,15 +25,16 @@ const (
 	MetricStoreDown    = "StoreDown"    // messages not handled because the store could not be used
 	MetricThrottled    = "Throttled"    // messages not handled because the store throttled their item
 	MetricNoTime       = "NoTime"       // messages given back because too little of the function's time was left
-	MetricWaiting      = "Waiting"      // attempts that come back as Stripe did not show yet what their event announced
-	MetricNewer        = "NewerVersion" // receives of messages that a newer release wrote, and that wait for a newer consumer
+	MetricWaiting      = "Waiting"      // attempts to be repeated, as Stripe did not show yet what their event announced
+	MetricNewer        = "NewerVersion" // receives of messages that a newer release wrote; they wait for a newer consumer
 	MetricAge          = "Age"          // milliseconds from an event's creation to done
-	// MetricPolicyIgnored counts messages acknowledged as their endpoint excludes the event,
-	// accounts that a pass of reconcile left out for that reason, and listed events that are
-	// older than their endpoint's policy takes; also by DimensionEndpoint and DimensionReason.
+	// MetricPolicyIgnored counts messages acknowledged because their endpoint excludes the
+	// event, accounts that a reconcile pass left out for that reason, and listed events
+	// created before their endpoint's policy's from; also by DimensionEndpoint and
+	// DimensionReason.
 	MetricPolicyIgnored = "PolicyIgnored"
-	// MetricMissed counts events that reconcile's message brought first and no webhook's
-	// message followed, of those that were watched: it shows that deliveries fail, not how many.
+	// MetricMissed counts events, among those watched, that reconcile's message brought and
+	// no webhook's message followed: it shows that deliveries fail, not how many.
 	MetricMissed = "Missed"
 
 	DimensionReason   = "reason"
@@ -55,7 +56,7 @@ const (
 
 	MetricOutboxSent   = "OutboxSent"
 	MetricOutboxFailed = "OutboxFailed" // refused, or not marked as sent
-	MetricOutboxUnsent = "OutboxUnsent" // left to be sent after the run; this and the two below only when they could be counted
-	MetricOutboxOldest = "OutboxOldest" // seconds that one of these has waited, the longest
+	MetricOutboxUnsent = "OutboxUnsent" // left to be sent after the run; absent, as are the two below, when they could not be counted
+	MetricOutboxOldest = "OutboxOldest" // seconds that the oldest of these has waited
 	MetricOutboxHeld   = "OutboxHeld"   // messages about old states, until an operator releases them
 )

@@ -7,7 +7,7 @@ import "time"
 type Reconcile struct {
 	Timeout   time.Duration // the function's timeout
 	StopAfter time.Duration // a pass begins no further slice after this
-	Reserved  int           // processes at once: a pass, and beside it a run of the outbox
+	Reserved  int           // processes at once: a pass and, in parallel, a run of the outbox
 
 	Quarter, Nightly, Weekly Tier
 
@@ -19,7 +19,7 @@ type Reconcile struct {
 	MaxSends   int // messages that one pass sends
 
 	OutboxEvery time.Duration // how often unsent outbox messages are looked for
-	OutboxTime  time.Duration // a run of the outbox begins no message after this
+	OutboxTime  time.Duration // a run of the outbox starts no message after this
 }
 
 // Tier is how often reconcile runs and how far back it looks.

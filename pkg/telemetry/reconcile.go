@@ -45,8 +45,8 @@ func ofExclusion(r slog.Record) []metric {
 	}}
 }
 
-// ofOutbox reads the metrics of a look at the outbox, zeros too. What is left is no metric
-// where the line does not say it: it could not be counted, and that is not none.
+// ofOutbox reads the metrics of a run of the outbox, zeros too. A line without a count of
+// what is left yields no metric for it: unknown is not zero.
 func ofOutbox(r slog.Record) []metric {
 	values := numbers(r)
 	m := []metric{count(limits.MetricOutboxSent, values[SentKey]), count(limits.MetricOutboxFailed, values[FailedKey])}
