@@ -10,7 +10,7 @@ type CurrentOption func(*currentOptions)
 
 type currentOptions struct {
 	coalesce bool
-	shows    any // func(*T, Input) bool, nil when the type announces nothing of its own
+	shows    any // func(*T, Input) bool; nil when the type announces nothing of its own
 }
 
 // Coalesce spares a fetch, and the handler's run, for every event whose change the kept
@@ -25,10 +25,10 @@ type currentOptions struct {
 // stands in for this event. The replay of an event always fetches.
 func Coalesce(o *currentOptions) { o.coalesce = true }
 
-// CoalesceAfter is how much earlier than a fetch a message must have been sent for the
-// fetch to show its event's change: Stripe made the change before it sent the message.
-// Only the queue's clock is read. It spans the disagreement of the queue's own servers and
-// the moment that a copy at Stripe may lag; five seconds are far more than both.
+// CoalesceAfter is how much earlier than a fetch a message must have been sent for the fetch
+// to show its event's change: Stripe made the change before it sent the message. Only the
+// queue's clock is read. Five seconds far exceed both the disagreement of the queue's own
+// servers and the lag of a copy at Stripe.
 const CoalesceAfter = 5 * time.Second
 
 // ErrCoalesced says that nothing has to be done for an event: its object was fetched
@@ -45,8 +45,8 @@ func shown(in Input, row Fields) bool {
 	return ok && !time.UnixMilli(ms).Before(in.SentAt.Add(CoalesceAfter))
 }
 
-// fetchedAfter returns the latest moment of the queue's clock that was surely over when a
-// run fetched its object: its message had been sent, and received. Zero when unknown.
+// fetchedAfter returns the latest known moment, by the queue's clock, before the run fetched
+// its object: when its message was sent or first received. Zero when unknown.
 func (in Input) fetchedAfter() time.Time {
 	if in.FirstReceived.After(in.SentAt) {
 		return in.FirstReceived

@@ -22,15 +22,15 @@ type Current[T any] struct {
 	Row    Fields // the kept row, nil when there is none yet
 
 	// Behind says that Object does not show what the event announced, though the event is
-	// settled: it has changed back. The row keeps what Stripe shows; what happened once, as
-	// a payment, is in Told, the event's own snapshot, nil if handlers cannot read its API
-	// version.
+	// settled: the object has changed back. The row keeps what Stripe shows. Facts that
+	// happened once, such as a payment, are in Told, the event's own snapshot; it is nil if
+	// handlers cannot read its API version.
 	Behind bool
 	Told   *T
 
 	key, kind string
 	ver       int64
-	proven    bool // Object shows what the event announced, for certain
+	proven    bool // Object certainly shows what the event announced
 }
 
 // ObjectKey returns the key of the row kept of an event's object. Mode and account are
@@ -44,16 +44,16 @@ func ObjectKey(e event.Envelope) string {
 // one kind do not touch the row of another.
 const RowObject = "object"
 
-// Fields of a kept row that say when its object was fetched, in ms. FetchedAt is the
-// consumer's clock, for people; nothing is decided by it. FetchedAfter is the queue's: a
-// moment before the fetch, absent when the queue did not tell one; see [Coalesce].
+// Fields of a kept row with the time of its object's fetch, in ms. FetchedAt is by the
+// consumer's clock, for people; no code decides by it. FetchedAfter is by the queue's clock:
+// a moment before the fetch, absent when the queue gave no time; see [Coalesce].
 const (
 	FetchedAt    = "fetched_at"
 	FetchedAfter = "fetched_after"
 )
 
-// Bookkeeping reports whether a field of a kept row is written by every run, with nothing
-// about the object in it.
+// Bookkeeping reports whether a field of a kept row is written by every run and tells nothing
+// about the object.
 func Bookkeeping(field string) bool {
 	return field == "ver" || field == FetchedAt || field == FetchedAfter || field == ShownCreated
 }
@@ -123,7 +123,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 			return nil, err
 		}
 		if kind, ok := e.Row[RowObject].(string); ok && kind != told.name {
-			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s is kept of a %s", told.name, kind))
+			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s belongs to a %s", told.name, kind))
 		}
 		if o.coalesce && shown(in, e.Row) {
 			return nil, ErrCoalesced

@@ -17,7 +17,7 @@ const (
 	ReasonAPIVersion     = "api_version"     // rendered in an API version that cannot be read safely
 	ReasonNoAPIKey       = "no_api_key"      // needs a fetch from Stripe, and there is no key
 	ReasonObjectGone     = "object_gone"     // Stripe no longer has it
-	ReasonAccountRevoked = "account_revoked" // needs a fetch from Stripe as a connected account that gives no access
+	ReasonAccountRevoked = "account_revoked" // needs a fetch from Stripe as a connected account that refuses access
 	ReasonTooLarge       = "too_large"       // needs a fetch from Stripe that is larger than we read
 	ReasonNoFetch        = "no_fetch"        // objects of this kind cannot be fetched from Stripe
 	ReasonWrongObject    = "wrong_object"    // data.object is of another kind than the handler's
@@ -81,7 +81,7 @@ func (e *PanicError) Error() string {
 	return text
 }
 
-// panicError describes the panic that a deferred function has just recovered.
+// panicError describes the panic that a deferred function has recovered.
 func panicError(v any) *PanicError {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
@@ -97,8 +97,8 @@ func panicError(v any) *PanicError {
 	return e
 }
 
-// ownFrame describes a frame of this module, without the place where it was built; "" for
-// another's.
+// ownFrame describes a frame of this module, without the folder where it was built; "" for
+// another module's.
 func ownFrame(f runtime.Frame) string {
 	const module = "tollgate/"
 	name, ours := strings.CutPrefix(f.Function, module)

@@ -56,22 +56,22 @@ func Message(key string, since time.Time, f Fields) Effect {
 	return Effect{Kind: KindInsert, Key: key, Fields: f, Since: since}
 }
 
-// DefaultHoldAfter is Hold.After unless it is given: a webhook is repeated for three
-// days, and within one a message is still news.
+// DefaultHoldAfter is the default of Hold.After: Stripe repeats a webhook for three days, and
+// a message about a state of the last day is still news.
 const DefaultHoldAfter = 24 * time.Hour
 
 // Hold says which messages are held back because they tell of an old state.
 type Hold struct {
-	// After is how old a state may have been when its event was received. The event's
-	// receipt, not its handling, so that a redrive days later holds nothing. Defaults to
-	// DefaultHoldAfter.
+	// After is how old a state may have been when its event was received; a message about an
+	// older one is held. The receipt counts, not the handling, so a redrive days later holds
+	// nothing. Defaults to DefaultHoldAfter.
 	After time.Duration
-	// Begins knows from when on this system handles an account's events. Default none:
-	// only After holds.
+	// Begins gives the begin of each account's history; messages about older states are held.
+	// Default none: only After holds.
 	Begins Begins
 }
 
-// Begins knows the begin of history: what happened before it was another system's.
+// Begins gives the begin of history: another system handled what happened before.
 type Begins interface {
 	// Begin returns the begin of an account's history, "" for the platform's own; false
 	// when there is none yet. Safe for concurrent use.
@@ -86,9 +86,9 @@ func (b FixedBegin) Begin(context.Context, bool, string) (time.Time, bool, error
 	return time.Time(b), true, nil
 }
 
-// address returns the effects with each message listed: to be sent, or held. An item that
-// looks like a message and names no state's time is refused, so that no handler can send
-// one past this rule.
+// address returns the effects with each message put on a list: to be sent, or held. An item
+// that looks like a message and has no time of its state is refused, so no handler can bypass
+// the rule.
 func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effects, error) {
 	all := slices.Clone(effects)
 	for i, e := range all {
@@ -114,22 +114,22 @@ func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effect
 	return all, nil
 }
 
-// checkMessage reports a message that was not made by [Message], and one that is none.
+// checkMessage refuses a message that was not made by [Message] or is not an insert.
 func (e Effect) checkMessage() error {
 	lst, _ := e.Fields["lst"].(string)
 	named := strings.HasPrefix(e.Key, outboxPrefix)
 	listed := strings.HasPrefix(lst, outboxPrefix) || strings.HasPrefix(lst, heldPrefix)
 	switch {
 	case e.Since.IsZero() && e.Kind != KindCheck && (named || listed):
-		return fmt.Errorf("message %q does not say since when its state is: use dispatch.Message", e.Key)
+		return fmt.Errorf("message %q has no time of its state: use dispatch.Message", e.Key)
 	case !e.Since.IsZero() && (e.Kind != KindInsert || !named):
 		return fmt.Errorf("%q is not the insert of a message", e.Key)
 	}
 	return nil
 }
 
-// why returns the reason to hold a message, "" for none. An event without a time of
-// receipt is judged by the begin alone.
+// why returns the reason to hold a message, "" for none. For an event without a time of
+// receipt only the begin counts.
 func (h *holder) why(ctx context.Context, in Input, since time.Time) (string, error) {
 	if !in.ReceivedAt.IsZero() && in.ReceivedAt.Sub(since) > h.After {
 		return HeldOld, nil
@@ -144,11 +144,11 @@ func (h *holder) why(ctx context.Context, in Input, since time.Time) (string, er
 	return "", nil
 }
 
-// beginAgain is how long a begin that was not there counts as absent.
+// beginAgain is how long the absence of a begin is cached.
 const beginAgain = time.Minute
 
-// holder decides by a Hold. It keeps every begin that it has found, as none is ever
-// rewritten. Safe for concurrent use.
+// holder decides by a Hold. It caches every begin that it has found, as a begin never
+// changes. Safe for concurrent use.
 type holder struct {
 	Hold
 
@@ -156,7 +156,7 @@ type holder struct {
 	known map[string]beginSeen
 }
 
-// beginSeen is an answer of Begins.
+// beginSeen is a cached answer of Begins.
 type beginSeen struct {
 	at    time.Time
 	found bool

@@ -49,8 +49,8 @@ type Input struct {
 	SentAt         time.Time // when the event's message was sent, by the queue's clock; zero when unknown
 	FirstReceived  time.Time // when the message was first received, by the queue's clock; zero when unknown
 
-	// Settle is how old an event must be for what Stripe shows to be taken in spite of what
-	// the event announced; 0 is SettleAfter, a negative one does not wait. See [Input.NotYet].
+	// Settle is the age from which an event is handled even if Stripe does not show what it
+	// announced; 0 is SettleAfter, a negative one does not wait. See [Input.NotYet].
 	Settle time.Duration
 }
 

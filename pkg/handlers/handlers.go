@@ -17,12 +17,13 @@
 // leaves null is "" and a time that it leaves null is 0; metadata, addresses and what a
 // customer typed are not stored.
 //
-// An event and its object may contradict each other: an invoice.paid whose invoice is
-// open, say. Stripe may only be slow to show what it announced, so the attempt is tried
-// again until the event is ten minutes old. Then the row keeps what Stripe shows, and a
-// fact about money comes from the event's own snapshot; where that cannot be read, or says
-// otherwise itself, the event is a permanent failure. Each type says what it announces in
-// its registration; a change by what it was before, a new object by being there:
+// An event and its object may contradict each other, for example an invoice.paid whose
+// invoice is open. Stripe may only be slow to show what it announced, so the attempt is
+// repeated until the event is ten minutes old. Then the row keeps what Stripe shows, and a
+// fact about money comes from the event's own snapshot. If the snapshot cannot be read, or
+// does not show it either, the event is a permanent failure. Each type declares what it
+// announces in its registration. For a change that is the difference from before, for a new
+// object its existence:
 //
 //	checkout.session.completed     status complete
 //	customer.subscription.created  that it is there

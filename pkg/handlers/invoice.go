@@ -16,10 +16,10 @@ import (
 // isPaid is what invoice.paid announces.
 func isPaid(in *stripe.Invoice, _ dispatch.Input) bool { return in.Status == stripe.InvoiceStatusPaid }
 
-// invoicePaid keeps the invoice and notes that it was paid. The amount is 0 for an
-// invoice that asked for nothing, as in a trial; paid_out_of_band says that the money
-// did not come through Stripe. An invoice may be open again, as after a bank debit that
-// fails late: then the fact is as the event tells it, and there is no receipt.
+// invoicePaid keeps the invoice and inserts the fact that it was paid. The amount is 0 for an
+// invoice that asked for nothing, as in a trial; paid_out_of_band says that the money did not
+// come through Stripe. An invoice may be open again, as after a bank debit that fails late:
+// then the fact comes from the event, and there is no receipt.
 func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
 	in := &e.Object
 	if e.Behind {
@@ -30,7 +30,7 @@ func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatc
 	}
 	f := invoiceFact(e.Input, in)
 	var ms messages
-	if in.AmountPaid > 0 && !e.Behind { // a receipt for nothing, or for what is owed again, helps no customer
+	if in.AmountPaid > 0 && !e.Behind { // no receipt for nothing, or for what is owed again
 		ms = toCustomer(invoiceMessage(e, receipt, f.name, in.AmountPaid, f.occurred))
 	}
 	paid, err := f.insert(e.Input, ms)
@@ -56,16 +56,16 @@ func invoiceFact(e dispatch.Input, in *stripe.Invoice) fact {
 	}
 }
 
-// hasAttempt is what invoice.payment_failed announces: the attempt that failed. An event
-// whose attempt cannot be read fails in its handler.
+// hasAttempt is what invoice.payment_failed announces: the attempt that failed. It lets an
+// event pass whose attempt cannot be read: the handler fails it.
 func hasAttempt(in *stripe.Invoice, e dispatch.Input) bool {
 	announced, err := attemptOf(e.Body)
 	return err != nil || in.AttemptCount >= announced
 }
 
-// invoicePaymentFailed keeps the invoice. While it is unpaid its customer is told, once
-// for each attempt of Stripe's schedule, by that attempt's own event: it alone knows since
-// when the state is. Of an invoice that is paid or void by now there is nothing left to say.
+// invoicePaymentFailed keeps the invoice. While it is unpaid, its customer gets one message
+// for each attempt of Stripe's schedule, from that attempt's own event, which alone knows
+// when the state began. An invoice that is paid or void by now needs no message.
 func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
 	in := &e.Object
 	unpaid := in.Status == stripe.InvoiceStatusOpen || in.Status == stripe.InvoiceStatusUncollectible
@@ -81,8 +81,8 @@ func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice])
 	return ms.with(e.Input, keepInvoice(e, ms)), nil
 }
 
-// attemptOf reads which attempt an event itself announces: the invoice as it is now may
-// have had another since.
+// attemptOf reads which attempt an event announces: the current invoice may have had another
+// since.
 func attemptOf(body []byte) (int64, error) {
 	object, _, err := event.Data(body)
 	if err != nil {

@@ -32,11 +32,11 @@ func subscriptionUpdated(_ context.Context, e dispatch.Current[stripe.Subscripti
 	return keepSubscription(e, nil)
 }
 
-// isOver is what customer.subscription.deleted announces: no subscription comes back.
+// isOver is what customer.subscription.deleted announces: an ended subscription stays ended.
 func isOver(s *stripe.Subscription, _ dispatch.Input) bool { return hasEnded(s) }
 
-// subscriptionDeleted ends a subscription. Stripe keeps showing it as canceled; of one
-// that is gone all the same, the event is the last word.
+// subscriptionDeleted ends a subscription. Stripe keeps showing it as canceled; if it is gone
+// all the same, the event's snapshot is the final state.
 func subscriptionDeleted(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	s := &e.Object
 	if e.Gone {

@@ -14,7 +14,7 @@ import (
 
 // Options of a run. The zero value serves.
 type Options struct {
-	Time     time.Duration // no message is begun after this; default 45 s, for a run each minute
+	Time     time.Duration // no message is started after this; default 45 s, for a run each minute
 	SendTime time.Duration // for one message; default 10 s
 	MarkTime time.Duration // for one mark; default 3 s
 	LookTime time.Duration // for counting what is left; default 3 s
@@ -40,16 +40,16 @@ type Result struct {
 
 // Left is what is in the outbox after a run.
 type Left struct {
-	Unsent int           // messages to be sent, failed ones included; at least so many when LookTime was over
-	Oldest time.Duration // the longest time that one of them has waited since it was asked for; 0 without any
-	Held   int           // held messages, of each shard MaxHeld at most
+	Unsent int           // messages to be sent, failed ones included; a lower bound when LookTime was over
+	Oldest time.Duration // the longest time that one of them has waited since it was requested; 0 without any
+	Held   int           // held messages; MaxHeld at most of each shard
 }
 
-// MaxHeld bounds how many held messages of a shard are counted: they may wait for ever,
+// MaxHeld bounds how many held messages of a shard are counted: they may never be released,
 // and are read each minute.
 const MaxHeld = 1000
 
-// Sizes of pages: those to be sent are read again when a run meets its time.
+// Sizes of pages: messages to be sent are read again when a run reaches its time limit.
 const (
 	pageSize  = 100
 	countSize = 1000
@@ -71,12 +71,11 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Drain sends what is unsent, each shard's oldest first and the shards beside each other,
-// until nothing is left or a bound of the options is met: as many messages as the sender
-// takes in the time. A message that fails is counted and passed over, so it holds up none
-// but itself. A shard whose oldest messages fail, half its share of Failures or for half
-// the time, goes on from its newest: however many wait that cannot be sent, a new one gets
-// its turn. What was sent is marked even when ctx ends.
+// Drain sends unsent messages, each shard's oldest first and the shards in parallel, until
+// nothing is left or a bound of the options is reached. A message that fails is counted and
+// skipped, so it delays no other. A shard whose oldest messages fail, half its share of
+// Failures or for half the time, continues from its newest: a backlog that cannot be sent
+// does not block new messages. What was sent is marked even when ctx ends.
 //
 // The error tells which lists could not be read or which options cannot be; the result
 // counts what was done all the same.
@@ -118,7 +117,7 @@ type run struct {
 	result Result
 }
 
-// each does something for every shard, beside each other.
+// each runs something for every shard, in parallel.
 func (r *run) each(do func(shard int)) {
 	var wg sync.WaitGroup
 	for number := range Shards {

@@ -30,8 +30,8 @@ func (r *run) look(ctx context.Context, shards []*shard) (Left, error) {
 	return all, errors.Join(errs...)
 }
 
-// left counts the shard's messages that this run did not send and mark, until the time
-// to look is over.
+// left counts the shard's messages that this run did not send and mark, until LookTime is
+// over.
 func (s *shard) left(ctx context.Context) (l Left, err error) {
 	if s.clean {
 		return l, nil

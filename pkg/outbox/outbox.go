@@ -32,7 +32,7 @@ type Message struct {
 	Key    string         // OUT#<key of the fact>#<name>: one for each thing that is told, whatever the events
 	Name   string         // which message: "receipt", "welcome", …
 	To     string         // the customer's id at Stripe, "" when the event named none; never an address
-	Queued time.Time      // when it was asked for or, after that, released; zero when that is not known
+	Queued time.Time      // when it was requested or, after that, released; zero when unknown
 	Fields map[string]any // what the handler put beside: ids, amount in the smallest unit, currency
 }
 
@@ -70,12 +70,12 @@ type Store interface {
 	CountHeld(ctx context.Context, shard, most int) (int, error)
 }
 
-// Release is what became of a wish to let a held message be sent.
+// Release is the result of a request to release a held message.
 type Release string
 
 const (
-	Released    Release = "released"     // it is to be sent
-	NotHeld     Release = "not_held"     // it is to be sent already, or is no message
+	Released    Release = "released"     // it will be sent
+	NotHeld     Release = "not_held"     // it is already to be sent, or is no message
 	AlreadySent Release = "already_sent" // it stays as it is
 	NoMessage   Release = "no_message"   // there is none under this key
 )

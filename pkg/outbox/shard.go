@@ -18,7 +18,7 @@ type shard struct {
 	mu     sync.Mutex
 	fails  int             // messages that may still fail on the way from this end
 	failed bool            // one did
-	clean  bool            // the list was seen to its end, and all of it was sent and marked
+	clean  bool            // the list was read to its end, and all of it was sent and marked
 	marked map[string]bool // by key
 }
 
@@ -57,8 +57,8 @@ type ending int
 
 const (
 	listEnd ending = iota // nothing more is listed
-	bounded               // a bound of the run was met
-	turned                // the other end is to be looked at
+	bounded               // the run reached a bound
+	turned                // the other end comes next
 )
 
 // walk goes through the list until it ends, a bound is met or turn says so. It returns
@@ -93,8 +93,8 @@ func (s *shard) walk(ctx context.Context, turn func() bool, q Query) (ending, er
 	}
 }
 
-// mayTry returns listEnd when the next message may be tried, else why not; a bound of the
-// run is noted.
+// mayTry returns listEnd when the next message may be tried, else the reason not to; it
+// records a reached bound of the run.
 func (s *shard) mayTry(ctx context.Context, turn func() bool) ending {
 	s.mu.Lock()
 	defer s.mu.Unlock()

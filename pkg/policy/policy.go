@@ -16,7 +16,7 @@ import (
 	"tollgate/pkg/event"
 )
 
-// Action is what becomes of an event at an endpoint.
+// Action is what a policy does with an event at its endpoint.
 type Action string
 
 const (
@@ -39,9 +39,9 @@ type Policy struct {
 	// connected account in another mode, which Stripe sends to each Connect endpoint,
 	// and parks the rest.
 	OnMismatch Action
-	// From is the earliest creation of an event that reconcile may send for this
-	// endpoint; zero for no bound. Opening a policy must not bring 29 days of history.
-	// Judge does not read it.
+	// From is the earliest creation of an event that reconcile may send for this endpoint;
+	// zero for no bound. Without it, widening a policy would bring 29 days of history. Judge
+	// does not read it.
 	From time.Time
 }
 

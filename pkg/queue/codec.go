@@ -18,10 +18,10 @@ import (
 var ErrUndecodable = errors.New("undecodable message")
 
 // ErrNewer says that a newer release wrote a message: its version is higher than this
-// reader's, or its source is unknown here. A newer reader cures it, so the message waits.
+// reader's, or its source is unknown here. A newer reader can read it, so the message waits.
 var ErrNewer = errors.New("message of a newer release")
 
-// version is the message format's version. A higher one is [ErrNewer], another is refused.
+// version is the message format's version. A higher one is [ErrNewer]; any other is refused.
 const version = 1
 
 // wire is the JSON form of a message body. The pointers tell a missing member from a
@@ -115,7 +115,7 @@ func Decode(body string) (event.Envelope, error) {
 	return e, nil
 }
 
-// newer reads the members that tell a newer release's message, whatever shape the others
+// newer reads the members that identify a newer release's message, whatever shape the others
 // have. Its error is ErrNewer or nil.
 func newer(body string) (event.Envelope, error) {
 	var is struct {

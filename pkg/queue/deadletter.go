@@ -64,7 +64,7 @@ func DeadLetterOf(attributes map[string]string) (d DeadLetter, ok bool) {
 var (
 	quoted = regexp.MustCompile("\"[^\"]*\"|'[^']*'|`[^`]*`")
 	ids    = regexp.MustCompile(`\b[A-Za-z]+(?:_[A-Za-z]+)*_[A-Za-z0-9]{6,}\b|\b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*\b`)
-	digits = regexp.MustCompile(`(\.go:[0-9]+)|[0-9]+`) // a place in our code stays: it names the fault
+	digits = regexp.MustCompile(`(\.go:[0-9]+)|[0-9]+`) // source positions stay: they identify the fault
 )
 
 // ErrRefused says that the queue refuses a message whatever is left out of it.
