@@ -40,8 +40,8 @@ func (r *Reader) Begin(ctx context.Context, livemode bool, account string) (time
 	return at, err == nil, err
 }
 
-// Begins returns all begins that the index shows. It may lag a moment behind, and leaves
-// out an item that cannot be read: [Coverage.Begin] tells of both.
+// Begins returns all begins that the index shows. It may lag, and leaves out an item that
+// cannot be read: [Coverage.Begin] reports both.
 func (c *Coverage) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, error) {
 	all := map[reconcile.Stream]time.Time{}
 	for page := (Listed{Limit: pageItems}); ; {
@@ -61,8 +61,8 @@ func (c *Coverage) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, 
 	}
 }
 
-// Begin puts the begin of an account's history in one mode, to the second, unless there
-// is one, and returns the one that holds.
+// Begin writes the begin of an account's history in one mode, to the second, unless there is
+// one, and returns the one that holds.
 func (c *Coverage) Begin(ctx context.Context, s reconcile.Stream, at time.Time) (time.Time, error) {
 	at = time.Unix(at.Unix(), 0).UTC()
 	_, err := c.client.PutItem(ctx, &dynamodb.PutItemInput{
@@ -116,7 +116,7 @@ func (c *Coverage) Oldest(ctx context.Context, streams []reconcile.Stream, now t
 	return found, nil
 }
 
-// oldest goes through one month's notes, by their starts.
+// oldest reads one month's notes in the order of their starts.
 func (c *Coverage) oldest(ctx context.Context, list string, wanted map[string]reconcile.Stream, found map[reconcile.Stream]time.Time) error {
 	q := Listed{}.query(c.reader.table, list)
 	q.ProjectionExpression = aws.String("pk, excluded")
@@ -143,7 +143,7 @@ func (c *Coverage) oldest(ctx context.Context, list string, wanted map[string]re
 	}
 }
 
-// coverOf reads a note's key: whose it is, as <mode>#<account or ->, its tier and start.
+// coverOf parses a note's key: whose it is, as <mode>#<account or ->, its tier and start.
 func coverOf(key item) (of, tier string, at time.Time) {
 	a := attributeReader{item: key}
 	parts := strings.Split(a.str("pk"), "#")

@@ -16,14 +16,13 @@ import (
 
 // The claim: UpdateItem of EVT#<id>, answering ALL_NEW, refused with ALL_OLD.
 //
-// It holds when there is no record, when the last attempt failed, or when a running
-// attempt's lease ended before :cutoff, and only for the identity that the record
-// has. It raises the attempt number, which nothing ever resets, and leaves the
-// generation and the first claim's time as they were. A running record without a
-// lease, which no write makes, is never taken over, and one whose attempt number is no
-// number is refused here, as adding to it would be an error of the whole request. A
-// message of reconcile leaves the source of an earlier claim, so that src says whether
-// the webhook's own message ever arrived.
+// It holds when there is no record, when the last attempt failed, or when a running attempt's
+// lease ended before :cutoff, and only for the identity that the record has. It raises the
+// attempt number, which nothing ever resets, and leaves the generation and the first claim's
+// time as they were. A running record without a lease, which no write makes, is never taken
+// over. A record whose attempt is not a number is refused by the condition; adding to it
+// would fail the request without a reason. A message of reconcile keeps the source of an
+// earlier claim, so src tells whether the webhook's own message ever arrived.
 //
 // Inputs: :own new for each claim call; :lease, :cutoff, :now in ms; :left receives
 // that the message has left; :ident, :etype, :created (s), :src from the event;
@@ -44,8 +43,8 @@ const (
 		" AND (attribute_not_exists(att) OR attribute_type(att,:number))"
 )
 
-// The webhook's own message came after one of reconcile: UpdateItem of EVT#<id>. No
-// condition of another write reads src.
+// Noting the webhook: UpdateItem of EVT#<id>, when the webhook's own message comes after one
+// of reconcile. No condition of another write reads src.
 const (
 	sourceSet  = "SET src=:webhook"
 	sourceWhen = "src=:reconcile"

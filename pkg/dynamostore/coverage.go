@@ -116,7 +116,7 @@ func coveredOf(it map[string]any) (n reconcile.Covered, ok bool) {
 		Listed: int(number("listed")), Known: int(number("known")), Enqueued: int(number("enqueued")), Errors: int(number("errors")),
 		DoneAt: time.UnixMilli(number("done_at")).UTC(),
 	}
-	// Added later, and only where they are needed.
+	// Attributes of a later release, written only where needed.
 	if it["since"] != nil {
 		n.Since = time.UnixMilli(number("since")).UTC()
 	}

@@ -42,7 +42,7 @@ const maxText = 200
 // transient reports whether the same bytes are worth another try.
 func (f *fault) transient() bool { return f.kind == conflict || f.kind == throttled || f.kind == lost }
 
-// down is the error for a write that was not made, or of which that is not known.
+// down is the error for a write that was not made, or may not have been.
 func (f *fault) down(verb string) error {
 	if f.kind == throttled {
 		return fmt.Errorf("%w: %w: %s: %s", idempotency.ErrStoreDown, idempotency.ErrThrottled, verb, f.text)

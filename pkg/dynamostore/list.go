@@ -31,8 +31,8 @@ const (
 	Running Status = "running"
 	// Purged: not done, and an operator gave it up. Needs a scan.
 	Purged Status = "purged"
-	// Broken: the row cannot be read as a record. Needs a scan; every other list shows
-	// such a row too where the filter fits what could be read.
+	// Broken: the row cannot be read as a record. Needs a scan; every other list shows such a
+	// row too if its readable attributes match the filter.
 	Broken Status = "broken"
 )
 

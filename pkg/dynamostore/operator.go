@@ -9,11 +9,11 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Giving up: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and takes
-// it out of the index; it changes no state, so that a message which still waits is
-// handled as before. It holds for the identity that was seen, while no attempt runs, and,
-// unless it is for an event by its id, while no message has receives left and the last
-// attempt is the one that the dead letter names.
+// Giving up: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and takes it
+// out of the index. It changes no state, so a message that is still queued is handled as
+// before. It holds for the identity that was seen, while no attempt runs. Unless the event is
+// named by its id, it also needs that no message has receives left and that the last attempt
+// is the one that the dead letter names.
 //
 // Inputs: :now and :cutoff in ms; :who; :exp in s; :ident; :att where a letter names one.
 const (

@@ -74,8 +74,8 @@ func outboxMessage(it map[string]any) outbox.Message {
 	return m
 }
 
-// queuedAt is when a message was asked for or released. One of an older release has the
-// time of its state alone.
+// queuedAt is when a message was requested or released. A message of an older release has
+// only the time of its state.
 func queuedAt(it map[string]any) time.Time {
 	if ms, ok := it[dispatch.MessageQueued].(int64); ok {
 		return time.UnixMilli(ms)

@@ -21,7 +21,7 @@ type OutboxRequest struct {
 	Cursor       string    // of the page before; the rest of the request must be the same
 }
 
-// WaitingMessage is one that is held or to be sent.
+// WaitingMessage is a message that is held or to be sent.
 type WaitingMessage struct {
 	outbox.Message
 	Held bool
@@ -53,18 +53,18 @@ func (o *Outbox) List(ctx context.Context, req OutboxRequest) (page []WaitingMes
 	return page, outboxCursor(lists), nil
 }
 
-// waitingList is one list that is read, a page at a time.
+// waitingList is a list that is read page by page.
 type waitingList struct {
 	reader *Reader
 	name   string
 	held   bool
-	query  Listed           // of the next page
-	items  []map[string]any // read, and not taken yet
-	at     listedPlace      // behind the last that was taken
-	end    bool             // no page is left
+	query  Listed           // for the next page
+	items  []map[string]any // read, not yet taken
+	at     listedPlace      // just after the last item taken
+	end    bool             // there is no further page
 }
 
-// waitingLists are those of a request, where its cursor says.
+// waitingLists returns the lists of a request, each at its place in the cursor.
 func (o *Outbox) waitingLists(req OutboxRequest) ([]*waitingList, error) {
 	places := map[string]listedPlace{}
 	if req.Cursor != "" {
@@ -104,8 +104,8 @@ func (o *Outbox) waitingLists(req OutboxRequest) ([]*waitingList, error) {
 	return lists, nil
 }
 
-// fill reads on until a message is at hand or the list ends. One that is marked as sent,
-// and whose index entry lags, is passed over.
+// fill reads on until it has a message or the list ends. It skips a message that is marked as
+// sent but still in the index, which lags.
 func (l *waitingList) fill(ctx context.Context, name string) (err error) {
 	for len(l.items) == 0 && !l.end {
 		if l.items, l.query.Cursor, err = l.reader.Listed(ctx, l.name, l.query); err != nil {
@@ -126,7 +126,7 @@ func (l *waitingList) take() WaitingMessage {
 	return WaitingMessage{Message: outboxMessage(it), Held: l.held}
 }
 
-// outboxCursor has the place of every list that is not read to its end.
+// outboxCursor has the place in every list that is not read to its end.
 func outboxCursor(lists []*waitingList) string {
 	places := map[string]listedPlace{}
 	for _, l := range lists {

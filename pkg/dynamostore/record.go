@@ -14,9 +14,9 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// decodeRow reads a record's item; nil in, nil out. A row that something else wrote, an
-// attribute of another type than ours for one, comes back with Broken set and what could
-// be read: it must not keep its reader from the other rows.
+// decodeRow reads a record's item; nil in, nil out. A row that something else wrote, for
+// example with an attribute of another type, comes back with Broken set and with what could
+// be read: it must not hide the other rows.
 func decodeRow(attributes item) *idempotency.Record {
 	if len(attributes) == 0 {
 		return nil

@@ -2,17 +2,17 @@
 // effects in one transaction with its record.
 //
 // A record has six writes (claim, complete, fail; replay, give up, reidentify), each one
-// conditional request, a named expression beside its method. A claim that finds a done
-// record of reconcile's makes a seventh, which notes that the webhook's message came. How
-// a refusal is read is defined by package idempotency; this package turns the service's
-// answers into that package's words, and no error of the SDK leaves it. It never deletes,
-// never reads before it writes and decides nothing by an index.
+// conditional request whose expression is named next to its method. A seventh notes the
+// webhook's message, when its claim finds a done record of reconcile's. How a refusal is read
+// is defined by package idempotency; this package turns the service's answers into that
+// package's words, and no error of the SDK leaves it. It never deletes, never reads before it
+// writes and decides nothing by an index.
 //
 //	store, err := dynamostore.New(dynamodb.NewFromConfig(cfg), "tollgate", dynamostore.Options{})
 //	got, err := store.Claim(ctx, request)
 //
-// Every write bounds each of its tries and repeats one that was not answered: a client of
-// the SDK that does not repeat serves best.
+// Every write bounds each of its tries and retries one that was not answered: pass an SDK
+// client that does not retry.
 //
 // What an event costs, in write request units (WRU), while items stay under 1 KB and
 // where k is the number of its effects:

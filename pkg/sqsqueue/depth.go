@@ -45,7 +45,7 @@ func attributes(ctx context.Context, client DepthClient, url string, names ...ty
 	counts := make([]int, len(names))
 	for i, name := range names {
 		if counts[i], err = strconv.Atoi(out.Attributes[string(name)]); err != nil {
-			return nil, fmt.Errorf("read queue attributes: %s is no number", name)
+			return nil, fmt.Errorf("read queue attributes: %s is not a number", name)
 		}
 	}
 	return counts, nil
