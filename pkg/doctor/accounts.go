@@ -44,7 +44,7 @@ func CheckAccounts(c Configuration, stripe AccountOwner, missing error) Check {
 		f := findings{name: "accounts"}
 		a, err := c.Accounts(ctx)
 		if errors.Is(err, ErrConfiguration) {
-			f.fail("mend the stack's options endpoints and reconcile, and deploy again", "%v", err)
+			f.fail("correct the stack's options endpoints and reconcile, and deploy again", "%v", err)
 			return f.list
 		}
 		if err != nil {
@@ -65,14 +65,14 @@ func CheckAccounts(c Configuration, stripe AccountOwner, missing error) Check {
 		}
 		for _, e := range reconcile.Excluded(a.Reconciled, a.Reconcile, live) {
 			f.fail("let the endpoint take the account, or give the account another endpoint in "+accountsVariable,
-				"%s, under which %s lists it: an event whose delivery is lost never comes", e.Text, accountsVariable)
+				"%s, under which %s lists it: an event whose delivery is lost is never recovered", e.Text, accountsVariable)
 		}
 		return f.or("%d listed, each under an endpoint that takes it", len(a.Reconciled))
 	}
 }
 
-// ownAccount fails for the key's own account under its id: its webhooks carry no account, so
-// that both ways of one event make two identities.
+// ownAccount fails if the map names the key's own account by its id: its webhooks carry no
+// account, so one event would get two identities.
 func ownAccount(ctx context.Context, f *findings, a Accounts, stripe AccountOwner) {
 	named := slices.DeleteFunc(slices.Sorted(maps.Keys(a.Reconciled)), func(account string) bool { return account == "" })
 	if len(named) == 0 {
@@ -84,7 +84,7 @@ func ownAccount(ctx context.Context, f *findings, a Accounts, stripe AccountOwne
 		return
 	}
 	if slices.Contains(named, own) {
-		f.fail(`write "-" for it; tollgate events reidentify mends records that were made under it`,
+		f.fail(`write "-" for it; tollgate events reidentify corrects records that were made under it`,
 			"%s names %s, which is the key's own account: its webhooks carry no account, so an event that comes both ways is corrupt and never handled", accountsVariable, own)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Rows looks for rows that are no records.
+// Rows finds rows that cannot be read as records.
 type Rows interface {
 	// Broken returns rows that cannot be read as records; read is how many rows it looked
 	// at, more whether there are others.
@@ -18,8 +18,8 @@ type Rows interface {
 // maxNamed is how many rows a finding names.
 const maxNamed = 5
 
-// CheckRows wants rows that this system has written: of another type, without a lease while
-// running, or in an unknown state they end their events, and no other.
+// CheckRows reports rows that this system did not write: an attribute of another type,
+// running without a lease, or an unknown state. Such a row blocks its own event only.
 func CheckRows(r Rows) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "rows"}

@@ -14,7 +14,7 @@ type Records interface {
 	Open(ctx context.Context) (records []idempotency.Record, more bool, err error)
 }
 
-// CheckRecords looks for events that nobody tries any more, and for dead ones.
+// CheckRecords looks for events whose next attempt is overdue, and for dead ones.
 func CheckRecords(r Records, s Site, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		open, more, err := r.Open(ctx)

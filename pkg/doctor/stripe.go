@@ -103,7 +103,7 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 			f.warn("change endpoints or reconcile in the stack's configuration: an event of it whose delivery is lost is never brought back",
 				"%s is not compared: the policy of endpoint %s excludes it (%s)", streamWords(n.Stream()), n.Endpoint, n.Excluded)
 		}
-		var begin time.Time // of an account that no pass is due for yet, as a stage beside another system
+		var begin time.Time // of an account whose first pass is not due yet, as on a stage beside another system
 		treated := reconcile.Treated(notes)
 		notes = slices.DeleteFunc(notes, func(n reconcile.Covered) bool {
 			how := treated[n.Stream()]
@@ -120,7 +120,7 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		case len(last)+len(never)+len(f.list) == 0 && s.Local:
 			return []Finding{{f.name, Skipped, "no pass has run here", ""}}
 		case len(last)+len(never)+len(excluded) == 0 && !begin.IsZero():
-			return f.or("nothing is compared before %s, from when on passes look", begin.UTC().Format(time.RFC3339))
+			return f.or("nothing is compared before %s, where passes begin", begin.UTC().Format(time.RFC3339))
 		case len(last)+len(never)+len(excluded) == 0:
 			f.warn(do, "no pass over Stripe's list ended within a day: what Stripe does not deliver is not noticed")
 		}

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// begin finds from when on each account is compared. An account that has no begin gets
-// one: the start of its oldest note, so that a stage of an older release keeps its net,
-// else this moment. A new table would otherwise bring all that Stripe still lists, as new.
-// An account whose begin is not known is left out of the pass.
+// begin finds from when on each account is compared. An account without a begin gets one: the
+// start of its oldest note, so that an upgraded stage loses no coverage, else now. Otherwise
+// a new table would bring as new everything that Stripe still lists. An account whose begin
+// cannot be read is left out of the pass.
 func (p *pass) begin(ctx context.Context) error {
 	known, err := p.cfg.Begins.Begins(ctx)
 	if err != nil {

@@ -61,7 +61,7 @@ func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, e
 	return notes, nil
 }
 
-// covered reads notes. One that cannot be read proves nothing, and a look at its slice
+// covered reads notes. One that cannot be read proves nothing; comparing its slice again
 // replaces it.
 func (p *pass) covered(ctx context.Context, from, to time.Time) ([]Covered, error) {
 	notes, broken, err := p.cfg.Coverage.Covered(ctx, from, to)

@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// Configured stands in a note's place for a tier: the note says how passes treat the
-// account, and covers nothing. It stays, as the tiers' names do.
+// Configured takes the tier's place in a note that tells how passes treat an account and
+// covers no time. The value is stored and must not change.
 const Configured = "configured"
 
-// noteAccounts notes once a day, and when it changes, how passes treat each account: from
-// when on they compare it, or that a policy excludes it. Without it an account whose list
-// never came to an end would be none of those that a proof looks at. A pass does its work
-// also where the note fails.
+// noteAccounts notes once a day, and on a change, how passes treat each account: from when on
+// they compare it, or that a policy excludes it. Without this note a proof would overlook an
+// account whose list never came to an end. The pass does its work even if the note fails.
 func (p *pass) noteAccounts(ctx context.Context) {
 	day := p.started.UTC().Truncate(24 * time.Hour)
 	notes, err := p.covered(ctx, day, day.Add(time.Second))
@@ -37,7 +36,7 @@ func (p *pass) noteAccounts(ctx context.Context) {
 	}
 }
 
-// treated are the notes of all accounts, but of those whose begin is not known.
+// treated are the notes of all accounts except those whose begin is unknown.
 func (p *pass) treated(day time.Time) (notes []Covered) {
 	note := func(account, excluded string, since time.Time) {
 		notes = append(notes, Covered{

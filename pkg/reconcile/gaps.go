@@ -21,10 +21,10 @@ type Gap struct {
 // Proof is what coverage says of a time.
 type Proof struct {
 	From, To time.Time
-	Streams  []Stream  // accounts and modes that were compared or are to be, in order
+	Streams  []Stream  // accounts and modes that were or will be compared, in order
 	Gaps     []Gap     // the oldest first within a stream
-	Before   []Gap     // as gaps, of the time before passes compare an account: no pass will
-	Excluded []Covered // notes of accounts that their endpoint's policy excludes: they have no gaps
+	Before   []Gap     // like Gaps, for the time before an account's begin: no pass will compare it
+	Excluded []Covered // notes of accounts that their endpoint's policy excludes; they have no gaps
 	Faulty   []Covered
 }
 
@@ -39,9 +39,9 @@ func (s Stream) Compare(o Stream) int {
 	return cmp.Or(cmp.Compare(s.Account, o.Account), cmp.Compare(event.Mode(s.Livemode), event.Mode(o.Livemode)))
 }
 
-// Whole reports whether all events of the time, from when on passes compare an account,
-// were compared: some were noted, nothing lacks, and no slice had an event that could not
-// be read or compared.
+// Whole reports whether all events since the begin of each account were compared: at least
+// one account is compared, there is no gap, and no slice had an event that could not be read
+// or compared.
 func (p Proof) Whole() bool {
 	return len(p.Streams) > len(p.Excluded) && len(p.Gaps) == 0 && len(p.Faulty) == 0
 }
@@ -49,10 +49,10 @@ func (p Proof) Whole() bool {
 // settled is how long after an event it is not yet to be covered.
 func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Quarter.Every }
 
-// Prove looks for gaps in the time before now, but for the last moments, which the next
-// passes are for. Notes of any tier count; an account that is to be compared and never
-// was has one gap, the whole time. The newest note of how passes treat an account decides
-// from when on it is compared, and whether a policy excludes it.
+// Prove looks for gaps in the time before now, except the last moments, which the next passes
+// cover. Notes of any tier count; an account that is to be compared and never was has one
+// gap, the whole time. The newest note of how passes treat an account decides from when on it
+// is compared, and whether a policy excludes it.
 func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duration) Proof {
 	p := Proof{From: seconds(now.Add(-back)), To: seconds(now.Add(-settled(l)))}
 	by, treated := map[Stream][]Covered{}, Treated(notes)

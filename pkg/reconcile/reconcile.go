@@ -27,9 +27,9 @@ type Config struct {
 	Types    []string                 // what handlers take; required
 	Accounts map[string]string        // endpoint by account, "" for the platform's own; default that alone, endpoint "default"
 	Policies map[string]policy.Policy // by endpoint, as the consumer has them; one that is not named takes every event
-	Begin    time.Time                // passes list nothing older, whatever Begins has; zero: what Begins has
+	Begin    time.Time                // passes list nothing older, instead of what Begins has; zero: what Begins has
 	Limits   limits.Limits            // default limits.AWS()
-	Logger   *slog.Logger             // what is odd, by id and never with data; default none
+	Logger   *slog.Logger             // unusual findings, by event id, never with event data; default none
 	Now      func() time.Time         // default time.Now
 }
 
@@ -144,8 +144,8 @@ func (c *Counts) add(o Counts) {
 	c.Deferred += o.Deferred
 }
 
-// Requeued is how many events were put on the queue. Their own messages may still wait
-// there: while the consumer is stopped every event looks as if it was never delivered.
+// Requeued is how many events were put on the queue. Their own messages may still wait there:
+// while the consumer is stopped, every event looks as if it was never delivered.
 func (c Counts) Requeued() int { return c.Unrecorded + c.Stuck + c.Revived }
 
 // Report is what a pass did.
@@ -158,12 +158,12 @@ type Report struct {
 	Excluded         []Exclusion // what policies kept from being sent
 	Nothing          bool        // every account is excluded: nothing was compared
 	Stopped          bool        // out of time
-	Err              error       // what kept it from going on, or an account from being listed
+	Err              error       // why the pass ended early, or an account could not be listed
 }
 
 // Complete reports whether the whole window was compared for all accounts that are not
-// excluded, of which there is one at least, nothing was put off, and no slice that an
-// earlier pass had left failed again.
+// excluded, at least one, nothing was put off, and no slice left by an earlier pass failed
+// again.
 func (r Report) Complete() bool {
 	return r.Finished == r.Slices && r.Deferred == 0 && !r.Stopped && !r.Nothing && r.Err == nil
 }

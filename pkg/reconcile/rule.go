@@ -26,14 +26,14 @@ type rule struct {
 	now    time.Time
 }
 
-// judge compares an event with its record; nil is none. unread says that the list's
-// words for the event are not whole, so that they identify nothing.
+// judge compares an event with its record; nil is none. unread says that the listed event is
+// incomplete, so that it identifies nothing.
 //
-// A record without receives left belongs to a message in the dead-letter queue, or about
-// to be: were it sent by every pass, each dead letter would breed copies for ever. Only
-// the net sends it, once a week, as dead letters can be lost. A record that says nothing
-// of receives was replayed, and its message not sent or not received yet. A purged one was
-// given up by an operator, for the net too.
+// A record without receives left belongs to a message in the dead-letter queue, or about to
+// be: if every pass sent it, each dead letter would multiply without end. Only the weekly
+// sweep sends it, as dead letters can be lost. A record without a number of receives was
+// replayed, and its message not sent or not received yet. A purged event was given up by an
+// operator, so no pass sends it.
 func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verdict {
 	switch {
 	case rec == nil:

@@ -82,8 +82,8 @@ func letterOf(m Received) (l Letter, payload []byte) {
 	return l, payload
 }
 
-// moved says what the message alone tells of a letter that the queue moved. Of a newer
-// release's message env holds what names its event.
+// moved describes a letter that the queue moved, from its message alone. For a newer
+// release's message, env has only what names its event.
 func (l *Letter) moved(env event.Envelope, newer bool) {
 	l.From = FromQueue
 	l.Cause = queue.DeadLetter{Reason: ReasonMaxReceives, EventID: env.ID, EventType: env.Type, Error: l.Undecodable}

@@ -27,15 +27,15 @@ type Purge struct {
 	Store   Store   // required
 	By      string  // who gives the events up, for their records
 	// Excludes reports whether the policy of an event's endpoint excludes the event now. It
-	// is asked for letters that the queue moved: such a letter may be a copy that another
-	// endpoint's attempt does not stand for. Default: not known, and those letters are left.
+	// is asked for letters that the queue moved: the record's attempt may be another
+	// endpoint's. Default: unknown, and those letters are left.
 	Excludes func(event.Envelope) bool
 	// Gone is called with the number of letters just deleted. Default none.
 	Gone func(n int)
 }
 
-// Purged is the result of a purge, also of one that ended early. The letters of the first
-// six kinds are deleted, those of the next three left.
+// Purged is the result of a purge, also of one that ended early. The letters of the first six
+// kinds are deleted, those of the next three are left.
 type Purged struct {
 	GivenUp   int // their events are marked as given up
 	Leftovers int // their events are done
@@ -53,11 +53,11 @@ type Purged struct {
 	Unreleased int // letters that stay hidden for up to Options.Visibility
 }
 
-// Run deletes the letters of a plan. Before a letter goes, its event is marked as given up,
-// so that reconcile leaves it alone; nothing is completed, and a message that still waits
-// is handled as ever. Run ends with the plan, when the queue shows no more, when a request
-// fails, or between two batches when the context is cancelled, which is an error. What
-// was not deleted is shown again and left in the plan.
+// Run deletes the letters of a plan. Before it deletes a letter, it marks its event as given
+// up, so that reconcile no longer sends it. It completes nothing, and a message that is still
+// queued is handled as before. Run ends with the plan, when the queue shows no more, when a
+// request fails, or between two batches when the context is cancelled, which is an error.
+// What was not deleted is shown again and left in the plan.
 func (u Purge) Run(ctx context.Context, p *Plan, o Options) (done Purged, err error) {
 	o = o.withDefaults()
 	if p.Left() == 0 {
@@ -78,7 +78,8 @@ type purger struct {
 	Purge
 	plan *Plan
 	done Purged
-	// By identity: events given up, and letters refused because another of the event is left.
+	// By identity: events given up, and letters that wait because another of the event is
+	// left.
 	given   map[letterKey]bool
 	waiting map[letterKey]int
 }
@@ -126,7 +127,7 @@ func (r *purger) batch(ctx context.Context, h *hold, batch []Received) error {
 		r.Gone(len(gone) - kept)
 	}
 	for _, e := range errs {
-		if e != nil { // one tells enough
+		if e != nil { // one error is enough
 			return e
 		}
 	}
@@ -158,8 +159,8 @@ func (r *purger) count(m Received, a answer) {
 	}
 }
 
-// sumUp counts the letters for which another stood: with the given up if that other one was
-// given up in this run.
+// sumUp counts the letters that waited for another of their event: as given up if that other
+// one was given up in this run.
 func (r *purger) sumUp() {
 	for ident, n := range r.waiting {
 		if r.given[ident] {
@@ -170,8 +171,8 @@ func (r *purger) sumUp() {
 	}
 }
 
-// refusedBeforeRecord reports whether the consumer refused a letter's message before it
-// read or wrote a record: nothing is to be given up. After a claim the letter has an attempt.
+// refusedBeforeRecord reports whether the consumer refused a letter's message before it read
+// or wrote a record: there is nothing to give up. After a claim the letter has an attempt.
 func (l Letter) refusedBeforeRecord() bool {
 	return l.Cause.Attempt == 0 && slices.Contains([]string{
 		policy.ReasonLivemode, policy.ReasonAccount,
@@ -179,7 +180,7 @@ func (l Letter) refusedBeforeRecord() bool {
 	}, l.Cause.Reason)
 }
 
-// settle gives the event of a letter up where there is something to give up.
+// settle gives up the event of a letter, if there is something to give up.
 func (r *purger) settle(ctx context.Context, m Received) (answer, error) {
 	l, _ := letterOf(m)
 	moved := l.From == FromQueue

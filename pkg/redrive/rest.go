@@ -17,10 +17,10 @@ type Counter interface {
 // Rest is what a pass over the dead letters has not seen.
 type Rest struct {
 	Hidden  int  // letters that another reader hides
-	Certain bool // there is none, hidden or not
+	Certain bool // the queue is empty, hidden letters included
 }
 
-// Seen is what a pass over the dead letters came to.
+// Seen is the result of a pass over the dead letters.
 type Seen struct {
 	Letters    int  // that were seen and are still in the queue
 	Unreleased int  // of them, those that the pass left hidden
@@ -37,7 +37,7 @@ type Watch struct {
 	before int // hidden when the pass began
 }
 
-// readings are made of a queue before it is called empty, within 5 s.
+// readings is how many counts, within 5 s, are read before a queue is reported as empty.
 const readings = 3
 
 // Begin waits up to timeout for letters that another reader hides, none for 0. Waiting, if
@@ -61,9 +61,9 @@ func (w *Watch) Begin(ctx context.Context, timeout time.Duration, waiting func(h
 	}
 }
 
-// Rest reads the counts: once if the pass saw letters and they show no hidden one, else
-// three times in 4 s, as one reading may be late. What the last one shows is returned; a
-// queue is empty for certain only if all three show nothing.
+// Rest reads the counts: once if the pass saw letters and the counts show no hidden one, else
+// three times in 4 s, as one reading may be late. It returns what the last one shows; a queue
+// is certainly empty only if all three show nothing.
 func (w *Watch) Rest(ctx context.Context, s Seen) (rest Rest, err error) {
 	zeros := 0
 	for n := range readings {

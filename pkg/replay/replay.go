@@ -130,10 +130,10 @@ const lostAfter = 90 * time.Minute
 // runs refuses an event that an attempt holds, or whose own message will end it.
 func runs(r idempotency.Record, now time.Time) error {
 	if err := r.Check(); err != nil {
-		return &RefusedError{Why: "its row cannot be read", Err: err, Hint: "something else wrote it: mend it by hand"}
+		return &RefusedError{Why: "its row cannot be read", Err: err, Hint: "something else wrote it: repair it by hand"}
 	}
 	switch {
-	case !r.Purged.IsZero() && !r.Lease.After(now): // no message of its own comes again
+	case !r.Purged.IsZero() && !r.Lease.After(now): // its own message does not come again
 		return nil
 	case r.State != idempotency.Running, now.Sub(r.Lease) > lostAfter:
 		return nil

@@ -111,7 +111,8 @@ func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
 	return p, s.compare(ctx, effects, &p)
 }
 
-// inputOf is what the handler's next attempt would get, but that it takes what Stripe shows.
+// inputOf is what the handler's next attempt would get, except that it takes what Stripe
+// shows.
 func inputOf(e event.Envelope, r idempotency.Record, known bool, now time.Time) dispatch.Input {
 	in := dispatch.Input{Envelope: e, Attempt: r.Attempt + 1, Generation: max(r.Generation, 1), FirstAt: r.FirstAt, Now: now, Settle: -1}
 	if !known {
