@@ -22,24 +22,24 @@ const standInKey = "sk_test_standin"
 // secretsFor is how long stored secrets are used before they are read again.
 const secretsFor = time.Second
 
-// memory tells the stand-in the events that are delivered. Stripe knows an event before
-// it delivers it, so one whose signature verifies is remembered before ingest has it: a
-// process that is killed then leaves no message of an unknown event. Of the others ingest
-// may know the secret better. It sends the message before it answers, so until it has
-// answered the stand-in lets requests for the event and its object wait. Thus nothing
-// that ingest accepted is missed, and nothing is served that it refused.
+// memory tells the stand-in which events are being delivered. Stripe knows an event before it
+// delivers it, so an event whose signature verifies is remembered before ingest gets it: a
+// process that is killed then leaves no message of an unknown event. For other events ingest
+// may know a newer secret. It sends the message before it answers, so the stand-in holds back
+// requests for the event and its object until ingest has answered. Thus it serves every event
+// that ingest accepted and none that it refused.
 type memory struct {
 	standIn *stripe.StandIn // nil when Stripe's own API is used
 	stored  func(context.Context) ([]string, error)
 
 	mu      sync.Mutex
-	secrets []string // as they were stored at a time
+	secrets []string // as stored at the time `read`
 	read    time.Time
 }
 
-// delivering is called with a request before ingest has it, and answered with what came
-// back. An error of either says that the event could not be kept, as on a full disk: then
-// it must not be accepted, or its fetch would find nothing.
+// delivering is called with a request before ingest gets it, and the returned function with
+// ingest's answer. An error of either means that the event could not be stored, as on a full
+// disk: it must not be accepted then, or its fetch would find nothing.
 func (m *memory) delivering(payload []byte) (answered func(answer []byte, err error) error, err error) {
 	nothing := func([]byte, error) error { return nil }
 	var req events.APIGatewayV2HTTPRequest
@@ -68,8 +68,8 @@ func (m *memory) delivering(payload []byte) (answered func(answer []byte, err er
 	}, nil
 }
 
-// outcome tells whether ingest accepted a delivery. Of one that failed it may have sent
-// the message all the same.
+// outcome reports whether ingest accepted a delivery; clear is false for a failed one, which
+// may have sent the message all the same.
 func outcome(answer []byte, err error) (accepted, clear bool) {
 	var res events.APIGatewayV2HTTPResponse
 	if err != nil || json.Unmarshal(answer, &res) != nil || res.StatusCode < 200 || res.StatusCode >= 500 {
@@ -107,7 +107,7 @@ func (r resources) storedSecrets(ctx context.Context) (all []string, err error) 
 	for _, endpoint := range stored.Endpoints() {
 		list, err := stored.Of(endpoint)
 		if err != nil {
-			continue // of this endpoint alone
+			continue // affects this endpoint alone
 		}
 		for _, s := range list {
 			all = append(all, s.Reveal())

@@ -35,7 +35,7 @@ type Options struct {
 	// reconcile lists, and from when on. Every named endpoint gets a signing secret.
 	Endpoints, Reconcile, Begin string
 
-	HoldAfter time.Duration // how old a message's state may have been at its event's receipt; default: the consumer's own
+	HoldAfter time.Duration // messages about states that were older when their event was received are held; default: the consumer's own
 
 	NoReconcile bool // run no reconcile function, and so send nothing from the outbox
 

@@ -26,8 +26,7 @@ func tasks(l limits.Reconcile) [][]task {
 	}
 }
 
-// schedule invokes the reconcile function. What it has to say of a run stands in the
-// function's own lines.
+// schedule invokes the reconcile function. The function logs the result of each run itself.
 type schedule struct {
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -51,7 +50,7 @@ func startSchedule(f *lambdahost.Function, o Options) *schedule {
 	return s
 }
 
-// runSchedules runs each list of tasks, beside the others, until the context ends.
+// runSchedules runs the lists of tasks in parallel until the context ends.
 func runSchedules(ctx context.Context, lists [][]task, invoke func(context.Context, []byte)) {
 	var wg sync.WaitGroup
 	for _, all := range lists {

@@ -22,14 +22,14 @@ import (
 	"time"
 )
 
-// Fault is one way to fail, and the requests that it meets.
+// Fault is one way to fail, and the requests that it matches.
 type Fault struct {
 	// Operation is an operation of AWS ("UpdateItem"), or the beginning of a method and path
 	// ("GET /v1/invoices"). "" is any.
 	Operation string
 	Item      string        // in the request's body or path, such as "EVT#evt_1"; "" is any
-	Times     int           // meets at most so many requests; 0 is any number
-	For       time.Duration // from the first request that it meets on; 0 is without end
+	Times     int           // matches at most this many requests; 0 is any number
+	For       time.Duration // from the first matched request on; 0 is without end
 	Do        Action        // required
 }
 
@@ -89,7 +89,7 @@ type Armed struct {
 	first time.Time
 }
 
-// Met returns how many requests the fault has met.
+// Met returns how many requests the fault has matched.
 func (a *Armed) Met() int {
 	a.proxy.mu.Lock()
 	defer a.proxy.mu.Unlock()
@@ -130,7 +130,7 @@ func Start(target string) (*Proxy, error) {
 // Close ends the proxy and every request that is not answered.
 func (p *Proxy) Close() error { return p.server.Close() }
 
-// Add puts a fault after those that are there; the first that meets a request decides.
+// Add puts a fault after the existing ones; the first that matches a request decides.
 func (p *Proxy) Add(f Fault) *Armed {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -44,13 +44,13 @@ func parse(body []byte) (*event, error) {
 	case "event":
 		e.account = text(top["account"])
 		if err := json.Unmarshal(top["created"], &e.created); err != nil {
-			return nil, fmt.Errorf("%w: created is no number of seconds", ErrNotEvent)
+			return nil, fmt.Errorf("%w: created is not a number of seconds", ErrNotEvent)
 		}
 	case "v2.core.event":
 		e.thin, e.account = true, text(top["context"])
 		created, err := time.Parse(time.RFC3339, text(top["created"]))
 		if err != nil {
-			return nil, fmt.Errorf("%w: created is no RFC 3339 time", ErrNotEvent)
+			return nil, fmt.Errorf("%w: created is not an RFC 3339 time", ErrNotEvent)
 		}
 		e.created = created.Unix()
 	default:

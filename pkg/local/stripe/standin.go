@@ -219,8 +219,8 @@ type known struct {
 	Deliveries *int   `json:"deliveries,omitempty"` // how many endpoints want it
 }
 
-// Close ends all deliveries, also those under way, and closes the file. Nothing may be
-// asked or given later.
+// Close ends all deliveries, also those under way, and closes the file. No other method may
+// be called afterwards.
 func (s *StandIn) Close() error {
 	s.deliveries.close()
 	return s.store.close()

@@ -72,7 +72,7 @@ func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
 	}
 	s.db = db
 	if s.folder != "" {
-		return s, s.remove() // the open file lives on
+		return s, s.remove() // the open file stays usable
 	}
 	return s, nil
 }

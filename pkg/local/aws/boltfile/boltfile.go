@@ -1,9 +1,9 @@
 // Package boltfile opens the file that an embedded service keeps its data in: a bbolt
 // database for one process at a time.
 //
-// It reads the whole file before it hands it out, because a damaged page ends the
-// process whenever it is come upon, in the middle of other work. It repairs nothing. A
-// file that is mostly free space is compacted.
+// It reads the whole file before it hands it out, because reading a damaged page later would
+// end the process in the middle of other work. It repairs nothing. A file that is mostly free
+// space is compacted.
 //
 //	db, err := boltfile.Open(path, initialise)
 package boltfile
@@ -29,10 +29,10 @@ var ErrDamaged = errors.New("the file is damaged: put a copy back, or remove it 
 
 var errInUse = errors.New("another process has it open: end that one, or use another folder")
 
-// Open opens the database in one file, readable by its owner only, or makes it, and
-// lets prepare make a new file's buckets or refuse one of another layout. A new file gets
-// its name when it is whole, so an empty file is a damaged one. Errors are of one line
-// and do not name the file.
+// Open opens the database in one file, readable by its owner only, or makes it, and lets
+// prepare make a new file's buckets or refuse one of another layout. A new file gets its name
+// only when it is complete, so an empty file is damaged. Errors are of one line and do not
+// name the file.
 func Open(path string, prepare func(*bbolt.Tx) error) (*bbolt.DB, error) {
 	return file{path: path, prepare: prepare}.open()
 }
@@ -70,14 +70,14 @@ func (f file) open() (*bbolt.DB, error) {
 	return f.compacted(db), nil
 }
 
-// replace puts a database that fill has filled in the place of the file, by put. It is
-// locked before it has the name.
+// replace fills a new database and puts it in the file's place by put. The database is locked
+// before it has the name.
 func (f file) replace(put func(from, to string) error, fill func(*bbolt.DB) error) (*bbolt.DB, error) {
 	temp, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+tempMark+"*")
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(temp.Name()) // half a file must not hold the space that a full disk lacks
+	defer os.Remove(temp.Name()) // a partial file must not fill a full disk further
 	if err := temp.Close(); err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (f file) replace(put func(from, to string) error, fill func(*bbolt.DB) erro
 	if err != nil {
 		return nil, err
 	}
-	db.NoSync = true // until it is whole
+	db.NoSync = true // until it is complete
 	err = fill(db)
 	if err == nil {
 		err = db.Sync()
@@ -105,7 +105,7 @@ func (f file) replace(put func(from, to string) error, fill func(*bbolt.DB) erro
 
 const tempMark = ".new-"
 
-// link gives a file a name that no other has.
+// link gives a file a name and fails if the name is taken.
 func link(from, to string) error {
 	if err := os.Link(from, to); !errors.Is(err, fs.ErrExist) {
 		return err
@@ -113,7 +113,7 @@ func link(from, to string) error {
 	return errInUse
 }
 
-// removeLeft removes what processes left that ended while they made a file.
+// removeLeft removes the unfinished files of processes that ended while they made one.
 func (f file) removeLeft() {
 	left, _ := filepath.Glob(f.path + tempMark + "*")
 	for _, name := range left {
@@ -126,9 +126,9 @@ func (f file) options() *bbolt.Options {
 	return &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoSync: f.noSync, NoFreelistSync: f.noSync}
 }
 
-// checked opens and checks the file. bbolt takes a page as it finds it: a page of
-// nonsense panics, and one beyond the file's end is a fault of memory. What panicked may
-// still be open, and locked, until the process ends.
+// checked opens and checks the file. bbolt does not validate pages: a garbage page panics,
+// and one beyond the file's end is a memory fault. After a panic the file may stay open, and
+// locked, until the process ends.
 func (f file) checked() (db *bbolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

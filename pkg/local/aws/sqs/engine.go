@@ -23,7 +23,7 @@ type engine struct {
 	limit    int   // messages in flight per queue
 	broken   error // of the last write; memory may be ahead of the file until it is read again
 	failing  bool  // no write has succeeded since one failed
-	again    bool  // the last turn left work that waits for nobody
+	again    bool  // the last turn left work to go on with at once
 	calls    chan *call
 	quit     chan struct{}
 }
@@ -111,7 +111,7 @@ func (e *engine) turn(first *call) {
 	t.finish()
 }
 
-// recover reads the file again after a write that failed, as on a full disk: memory is
+// recover reads the file again after a failed write, as on a full disk, because memory is
 // ahead of it. Until that succeeds all calls are refused.
 func (e *engine) recover() {
 	if e.broken == nil {
