@@ -80,9 +80,9 @@ func retryer(attempts int) aws.Retryer {
 	})
 }
 
-// signatureExpired finds refusals of a signature that was too old when it arrived, as after
-// a process was frozen between signing and sending. The SDK signs again by itself only if
-// the clocks differ by minutes.
+// signatureExpired reports refusals of a signature that was too old on arrival, as after a
+// process was frozen between signing and sending. The SDK signs again only if the clocks
+// differ by minutes.
 func signatureExpired(err error) aws.Ternary {
 	e, ok := errors.AsType[smithy.APIError](err)
 	if !ok {

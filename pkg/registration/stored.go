@@ -62,7 +62,7 @@ func (s Stored) list(name string) ([]json.RawMessage, error) {
 	return listOf(raw)
 }
 
-// listOf takes one text for a list of one: the console's key/value editor writes that.
+// listOf accepts a single text as a list of one, as the console's key/value editor writes it.
 func listOf(raw json.RawMessage) (list []json.RawMessage, err error) {
 	var text string
 	if string(raw) != "null" && json.Unmarshal(raw, &text) == nil {
@@ -104,8 +104,8 @@ func entryOf(raw json.RawMessage) Entry {
 const prefix = "whsec_"
 
 // FaultOf returns why a signing secret cannot be used, "" if it can. An empty secret verifies
-// whatever anybody signs; white space and what is not seen come from copying, or from a key
-// pressed at a prompt that shows nothing, and verify nothing.
+// whatever anyone signs. White space and invisible characters come from copying, or from a
+// key pressed at a prompt without echo, and verify nothing.
 func FaultOf(secret string) string {
 	switch {
 	case secret == "":
@@ -113,7 +113,7 @@ func FaultOf(secret string) string {
 	case strings.ContainsFunc(secret, unicode.IsSpace):
 		return "it has white space"
 	case strings.ContainsFunc(secret, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "it has characters that are not seen"
+		return "it has invisible characters"
 	case !strings.HasPrefix(secret, prefix) || secret == prefix:
 		return "it does not start with " + prefix
 	}

@@ -18,7 +18,7 @@ type Version struct {
 
 // Vault keeps the webhook secret.
 type Vault interface {
-	// Current returns the present value, zero when there is none. It may be behind.
+	// Current returns the present value, zero when there is none. It may lag behind.
 	Current(ctx context.Context) (Version, error)
 	// Replace makes value the present one if that is still the version with the id was, ""
 	// for none. The error wraps [ErrReplaced] if it is not: nothing was changed. After
@@ -72,8 +72,8 @@ func Change(ctx context.Context, v Vault, edit Edit) (changed bool, err error) {
 	}
 }
 
-// unanswered looks after a write that failed: if the value is another than before, the
-// write may have been made, and the edit made again shows it.
+// unanswered checks after a write that failed: if the value has changed, the write may have
+// been made, and editing again shows it.
 func unanswered(ctx context.Context, v Vault, base Version, failed error) (again bool, err error) {
 	now, err := v.Current(ctx)
 	if err != nil {

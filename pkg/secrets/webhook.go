@@ -124,8 +124,8 @@ func usable(endpoint string, entries []registration.Entry, log *slog.Logger) []s
 	return list
 }
 
-// keepGood gives each endpoint whose new list has no usable secret its known one. An endpoint
-// that is no longer named is gone.
+// keepGood lets each endpoint whose new list has no usable secret keep its known ones. An
+// endpoint that is no longer named is removed.
 func keepGood(known, fetched map[string][]string, log *slog.Logger) map[string][]string {
 	for endpoint, list := range fetched {
 		if len(list) > 0 {

@@ -18,7 +18,7 @@ func (c *Client) OwnAccount(ctx context.Context) (string, error) {
 		Object string `json:"object"`
 	}
 	if json.Unmarshal(body, &account) != nil || account.Object != "account" || !isName(account.ID, "") {
-		return "", errors.New("read the key's account: the answer is no account")
+		return "", errors.New("read the key's account: the answer is not an account")
 	}
 	return account.ID, nil
 }

@@ -57,7 +57,7 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 		if try >= c.o.Tries || ctx.Err() != nil {
 			return nil, unavailable
 		}
-		// A try that would be cut short is not made: whoever waits comes back later.
+		// A try that would be cut short is not made: the caller tries again later.
 		wait := max(c.backoff(try), a.retryAfter)
 		if deadline, has := ctx.Deadline(); wait > c.o.MaxWait || has && time.Until(deadline) < wait+c.o.TryTimeout {
 			return nil, unavailable

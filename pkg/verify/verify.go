@@ -132,7 +132,7 @@ func signedBy(body []byte, header string, o Options) (int, error) {
 	return 0, rejection(err, header, o.Tolerance)
 }
 
-// rejection says an error of stripe-go in our words.
+// rejection translates an error of stripe-go.
 func rejection(err error, header string, tolerance time.Duration) *Rejection {
 	switch {
 	case errors.Is(err, webhook.ErrNotSigned):
