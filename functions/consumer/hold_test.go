@@ -8,14 +8,14 @@ import (
 	"tollgate/pkg/config"
 )
 
-// tableBegin is the begin that the table has.
+// tableBegin is the begin in the table.
 type tableBegin time.Time
 
 func (b tableBegin) Begin(context.Context, bool, string) (time.Time, bool, error) {
 	return time.Time(b), true, nil
 }
 
-// TestHoldIsTheConfigured: a configured begin goes before the table's.
+// TestHoldIsTheConfigured: a configured begin takes precedence over the table's.
 func TestHoldIsTheConfigured(t *testing.T) {
 	table, configured := time.Unix(1_000, 0), time.Unix(2_000, 0)
 	for name, c := range map[string]struct {

@@ -103,7 +103,7 @@ func TestPassWithoutKeySaysSo(t *testing.T) {
 	}
 }
 
-// stub is everything around a pass that finds nothing.
+// stub replaces everything around a pass, and finds nothing.
 type stub struct{}
 
 func (stub) Livemode(context.Context) (bool, error) { return false, nil }
@@ -129,7 +129,8 @@ func (stub) Begin(_ context.Context, _ reconcile.Stream, at time.Time) (time.Tim
 	return at, nil
 }
 
-// TestExclusionsAreCounted by endpoint and reason, each in a line, beside the pass.
+// TestExclusionsAreCounted by endpoint and reason, each in a line of its own, in addition to
+// the pass.
 func TestExclusionsAreCounted(t *testing.T) {
 	w, out := wired(t)
 	var err error

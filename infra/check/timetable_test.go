@@ -60,7 +60,8 @@ func valuesOf(t *testing.T, field string, end int) (values []int) {
 	return values
 }
 
-// TestPassesKeepApart: nothing else does, since a run of the outbox and a pass run at once.
+// TestPassesKeepApart: only the schedule keeps passes apart, since a run of the outbox and a
+// pass run at once.
 func TestPassesKeepApart(t *testing.T) {
 	const week = 7 * 24 * 60
 	l := limits.AWS().Reconcile

@@ -93,8 +93,8 @@ func TestUnansweredTry(t *testing.T) {
 	}
 }
 
-// TestSignedAgain: a signature that had expired on its way is made anew, also by a client
-// that leaves retries to its caller.
+// TestSignedAgain: a request whose signature had expired on arrival is signed again, also by
+// a client that leaves retries to its caller.
 func TestSignedAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		code, message string
@@ -128,7 +128,7 @@ func TestSignedAgain(t *testing.T) {
 	}
 }
 
-// TestOnce: the copy makes one try, the original goes on to repeat.
+// TestOnce: the copy makes one try, the original still retries.
 func TestOnce(t *testing.T) {
 	url, calls, _ := serve(t, 500, 500, 200)
 	cfg := New(keys, Options{Endpoint: url})

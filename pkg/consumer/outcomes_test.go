@@ -33,7 +33,7 @@ type want struct {
 	err    error
 
 	unclaimed bool   // no record is read or written
-	letter    string // reason of the dead letter that no record stands for
+	letter    string // reason of the dead letter without a record
 }
 
 // TestOutcomes has a row for every outcome that a message can have: what the queue is
@@ -341,8 +341,9 @@ func TestUndecodableWithoutTheCopyComesBack(t *testing.T) {
 	b.check(t, want{delay: 28500 * time.Millisecond, calls: []string{"dead m1"}, err: consumer.ErrInfrastructure}, failed, err)
 }
 
-// TestNewerVersionWaits: a newer release's message waits an hour from its first receive on
-// and takes no record and no batch mate with it; its last receive makes a dead letter.
+// TestNewerVersionWaits: a newer release's message waits an hour from its first receive on,
+// leaves the record and the rest of its batch untouched; its last receive makes it a dead
+// letter.
 func TestNewerVersionWaits(t *testing.T) {
 	last := limits.AWS().MaxReceives
 	for _, c := range []struct {

@@ -13,8 +13,8 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// TestAgeIsOneClocksSpan: no distance between two machines' clocks ends the attempts, and
-// each span that makes an event surely old does.
+// TestAgeIsOneClocksSpan: a difference between two machines' clocks never ends the attempts,
+// and each span that makes an event surely old does.
 func TestAgeIsOneClocksSpan(t *testing.T) {
 	queue := time.Unix(1_700_000_000, 0)
 	consumer := queue.Add(30 * time.Hour) // is ahead

@@ -164,8 +164,8 @@ func TestKeptTimeIsBeforeTheFetch(t *testing.T) {
 	}
 }
 
-// queueClock is one Stripe, one table and one queue, whose time passes by itself. The
-// consumers' clocks are what each delivery says.
+// queueClock is one Stripe, one table and one queue, on one virtual clock. Each delivery
+// states its consumer's clock.
 type queueClock struct {
 	t       *testing.T
 	says    counting
@@ -204,7 +204,8 @@ func (w *queueClock) deliver(sent, received, now time.Time) {
 }
 
 // TestNoConsumersClockMakesAStaleRow: each change is delivered and handled at once, by
-// consumers whose clocks are wrong in every way; after each the row shows it.
+// consumers whose clocks are wrong in every way. After each delivery the row shows the
+// change.
 func TestNoConsumersClockMakesAStaleRow(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
 	for name, c := range map[string]struct {

@@ -15,12 +15,12 @@ import (
 
 const messageKey = "OUT#FACT#test#-#in_1#paid#receipt"
 
-// beginsOf answers with what a test says, and counts the questions.
+// beginsOf returns a given begin, and counts the calls.
 type beginsOf struct {
 	at     time.Time // zero: none yet
 	err    error
 	asked  int
-	livest string // mode and account of the last question
+	livest string // mode and account of the last call
 }
 
 func (b *beginsOf) Begin(_ context.Context, livemode bool, account string) (time.Time, bool, error) {
@@ -90,7 +90,8 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestNoMessageWithoutTheTimeOfItsState: however a handler writes one, it cannot be sent past the rule.
+// TestNoMessageWithoutTheTimeOfItsState: no form of a message bypasses the rule, however a
+// handler writes it.
 func TestNoMessageWithoutTheTimeOfItsState(t *testing.T) {
 	for name, e := range map[string]dispatch.Effect{
 		"an insert under a message's key": dispatch.Insert(messageKey, dispatch.Fields{"lst": "OUT#3", "at": "2026-11-28T12:00:00Z"}),
@@ -165,7 +166,7 @@ func TestBeginThatCannotBeReadIsTriedAgain(t *testing.T) {
 	if _, err := mux.Dispatch(t.Context(), askedAt(noon, noon)); err != nil || b.asked != 2 {
 		t.Errorf("asked %d times, error %v: the next run must ask again", b.asked, err)
 	}
-	// What is old is held without it, and an event without messages does not ask.
+	// What is old is held without a begin, and an event without messages reads none.
 	b.err = down
 	if _, err := mux.Dispatch(t.Context(), askedAt(noon.Add(48*time.Hour), noon)); err != nil || b.asked != 2 {
 		t.Errorf("an old message asked: %d times, error %v", b.asked, err)

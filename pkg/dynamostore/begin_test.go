@@ -149,7 +149,7 @@ func (c *counting) Query(ctx context.Context, in *dynamodb.QueryInput, o ...func
 	return c.ReaderClient.Query(ctx, in, o...)
 }
 
-// TestOldestNoteIsCheap: it ends at the first month that has a note of each account.
+// TestOldestNoteIsCheap: reading ends at the first month that has a note of each account.
 func TestOldestNoteIsCheap(t *testing.T) {
 	_, reader, raw := coverage(t)
 	client := &counting{ReaderClient: raw}

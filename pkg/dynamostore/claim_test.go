@@ -81,7 +81,7 @@ func TestClaimStoreDown(t *testing.T) {
 	}
 }
 
-// TestClaimCured: one try that fails leaves the budget for another.
+// TestClaimCured: after one failed try the budget has time for another.
 func TestClaimCured(t *testing.T) {
 	s := serveEmbedded(t)
 	for name, step := range map[string]step{
@@ -214,8 +214,8 @@ func TestClaimBrokenRecord(t *testing.T) {
 	}
 }
 
-// TestClaimOfARowThatCannotBeReadAfterwards: an attribute that the claim's condition does
-// not look at is seen in the answer.
+// TestClaimOfARowThatCannotBeReadAfterwards: a broken attribute that the claim's condition
+// does not read is found in the answer.
 func TestClaimOfARowThatCannotBeReadAfterwards(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	req := claimRequest()

@@ -189,7 +189,8 @@ func TestListRefuses(t *testing.T) {
 	}
 }
 
-// A row that something else has broken is shown as broken, and its neighbours as ever.
+// A row that something else broke is listed as broken, and its neighbours are listed as
+// before.
 func TestListBrokenRecord(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	f.claim(t)

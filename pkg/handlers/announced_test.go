@@ -19,7 +19,7 @@ type announcement struct {
 	behind  map[string]any // members of the object as Stripe shows it; nil: it announces no change
 	kept    string         // the row's field that shows the object, and its value
 	value   any
-	effects []string // kinds of what is written when it does not show it after ten minutes
+	effects []string // kinds of what is written when the object does not show it after ten minutes
 }
 
 func announcements() []announcement {
@@ -40,8 +40,8 @@ func (w *world) behind(t *testing.T, a announcement) {
 	w.shows(t, with(t, golden(t, a.typ), a.behind))
 }
 
-// TestWhatWasAnnouncedIsWaitedFor: every type that keeps a row waits for Stripe to show
-// what its event announced, longer each time, until the event is ten minutes old.
+// TestWhatWasAnnouncedIsWaitedFor: every type that keeps a row waits for Stripe to show what
+// its event announced, with growing waits, until the event is ten minutes old.
 func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
 	var types []string
 	for _, a := range announcements() {
@@ -82,7 +82,7 @@ func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestSettledEventsKeepWhatStripeShows, and the fact is as the event tells it, without a
+// TestSettledEventsKeepWhatStripeShows: the fact comes from the event, and there is no
 // receipt for what is owed again.
 func TestSettledEventsKeepWhatStripeShows(t *testing.T) {
 	for _, a := range announcements() {
@@ -113,8 +113,8 @@ func TestSettledEventsKeepWhatStripeShows(t *testing.T) {
 	}
 }
 
-// TestNoFactWithoutASnapshotToReadItFrom: the event's own snapshot is in another version,
-// or does not say itself that the money came.
+// TestNoFactWithoutASnapshotToReadItFrom: the event's own snapshot is in another version, or
+// does not itself show the payment.
 func TestNoFactWithoutASnapshotToReadItFrom(t *testing.T) {
 	void := map[string]any{"status": "void"}
 	for name, c := range map[string]struct {
@@ -142,7 +142,7 @@ func TestNoFactWithoutASnapshotToReadItFrom(t *testing.T) {
 	}
 }
 
-// TestWhatChangedBackIsNotWaitedFor: the row shows a later event already.
+// TestWhatChangedBackIsNotWaitedFor: the row already shows a later event.
 func TestWhatChangedBackIsNotWaitedFor(t *testing.T) {
 	w := newWorld()
 	later := golden(t, updated, `"created": 1795046464`, `"created": 1795046465`, "evt_1TollgateiLF8Xut7bHcCkye", "evt_later",

@@ -10,8 +10,8 @@ import (
 	"tollgate/pkg/idempotency/idempotencytest"
 )
 
-// A panic is the error of its attempt alone: nothing is written, and the event is tried
-// again, as after a deploy that mends the handler. Its text names the place in our own code.
+// A panic is an error of its attempt only: nothing is written, and the event is tried again,
+// for example after a deploy with a fix. The error names the place in our own code.
 func Example_panic() {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	dispatch.On(mux, stripe.EventTypeChargeSucceeded, func(_ context.Context, e dispatch.Event[stripe.Charge]) (dispatch.Effects, error) {

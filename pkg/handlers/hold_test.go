@@ -65,8 +65,8 @@ func (w *world) listOf(t *testing.T, body []byte, l letter) string {
 	return found
 }
 
-// messageKinds are a golden event for each message, and since when the state is that its
-// message tells of: not when the event was made.
+// messageKinds are a golden event for each message, and when the state that its message tells
+// of began, which is not when the event was made.
 func messageKinds(t *testing.T) map[string]struct {
 	body  []byte
 	since int64
@@ -163,7 +163,7 @@ func TestEmptyTableSendsNoOldReceipts(t *testing.T) {
 }
 
 // TestLateEventLeavesAnAttemptToItsOwn: the event of a failed attempt that comes weeks late
-// finds a later one, and must not hold the message about that.
+// finds a later attempt, and must not hold the message about that one.
 func TestLateEventLeavesAnAttemptToItsOwn(t *testing.T) {
 	const failed = "invoice.payment_failed"
 	w := worldSince(time.Time{})

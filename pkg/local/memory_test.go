@@ -24,7 +24,7 @@ func signedBy(secret string) string {
 func knows(t *testing.T, s *stripe.StandIn) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // whoever would have to wait leaves at once
+	cancel() // a request that would have to wait ends at once
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/events/evt_1", nil)
 	r.SetBasicAuth(standInKey, "")
 	w := httptest.NewRecorder()
@@ -32,8 +32,8 @@ func knows(t *testing.T, s *stripe.StandIn) bool {
 	return w.Code == http.StatusOK
 }
 
-// TestTheStandInKnowsWhatIngestAccepts, and what was not signed is not served as Stripe's
-// word. The stored secret is "known" at the start and "rolled" when ingest has answered.
+// TestTheStandInKnowsWhatIngestAccepts: what was not signed is not served as Stripe's. The
+// stored secret is "known" at the start and "rolled" when ingest has answered.
 func TestTheStandInKnowsWhatIngestAccepts(t *testing.T) {
 	answer := func(status int) []byte {
 		raw, err := json.Marshal(events.APIGatewayV2HTTPResponse{StatusCode: status})

@@ -74,7 +74,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// TestBacklogGoesAtTheSendersRate: 62,100 receipts took an hour when a run sent a thousand.
+// TestBacklogGoesAtTheSendersRate: 62,100 receipts took an hour when a run sent at most a
+// thousand.
 func TestBacklogGoesAtTheSendersRate(t *testing.T) {
 	const all = 62_100
 	for _, c := range []struct {
@@ -182,7 +183,7 @@ func TestWhatIsLeft(t *testing.T) {
 	}
 }
 
-// TestNoCountIsNoZero: what cannot be counted is not said to be nothing.
+// TestNoCountIsNoZero: what cannot be counted is not reported as zero.
 func TestNoCountIsNoZero(t *testing.T) {
 	for name, c := range map[string]struct {
 		store *table
@@ -200,7 +201,7 @@ func TestNoCountIsNoZero(t *testing.T) {
 	}
 }
 
-// TestCountingEnds: a list that is too long to count in time is counted as far as it was seen.
+// TestCountingEnds: a list that is too long to count in time is counted up to the time limit.
 func TestCountingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := backlogOf(40_000, time.Now().Add(-time.Hour))

@@ -311,8 +311,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestDecodeNewer: a newer release's message is told from garbage, whatever shape the
-// members have that this reader does not need for that.
+// TestDecodeNewer: a newer release's message is told from garbage, whatever shape the members
+// have that this does not depend on.
 func TestDecodeNewer(t *testing.T) {
 	named := event.Envelope{ID: "evt_1", Type: "invoice.paid"}
 	tests := []struct {

@@ -75,8 +75,8 @@ func TestReadsEveryVersion(t *testing.T) {
 	}
 }
 
-// TestWritesTheGoldenForm: this release writes each message as the release did that
-// introduced its version, so a change of the form needs a version, and that a folder.
+// TestWritesTheGoldenForm: this release writes each message as the release that introduced
+// its version did. A change of the form needs a new version, and with it a folder.
 func TestWritesTheGoldenForm(t *testing.T) {
 	for name, e := range wireEnvelopes() {
 		t.Run(name, func(t *testing.T) {

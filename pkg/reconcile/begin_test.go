@@ -86,8 +86,8 @@ func TestBeginIsTheFirstOne(t *testing.T) {
 	}
 }
 
-// TestUpgradedStageKeepsItsNet: history begins with the oldest note that passes left; a
-// backfill's note is of what an operator named, and begins nothing.
+// TestUpgradedStageKeepsItsNet: history begins with the oldest note of a scheduled pass; a
+// backfill's note is of what an operator named, and does not count.
 func TestUpgradedStageKeepsItsNet(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -165,7 +165,7 @@ func TestAccountAddedLater(t *testing.T) {
 	}
 }
 
-// TestAccountWithoutBegin is not compared, and holds up no other.
+// TestAccountWithoutBegin is not compared, and delays no other.
 func TestAccountWithoutBegin(t *testing.T) {
 	w := newWorld(noon())
 	w.history("")
@@ -233,7 +233,7 @@ func TestCatchUpEndsAtTheBegin(t *testing.T) {
 	}
 }
 
-// TestBackfillGoesBeforeTheBegin on an operator's word, and begins nothing.
+// TestBackfillGoesBeforeTheBegin at an operator's request, and writes no begin.
 func TestBackfillGoesBeforeTheBegin(t *testing.T) {
 	w := newStage(noon())
 	w.history("")
@@ -244,7 +244,7 @@ func TestBackfillGoesBeforeTheBegin(t *testing.T) {
 	}
 }
 
-// TestProofKnowsTheBegin: what no pass compares is no gap, and is named all the same.
+// TestProofKnowsTheBegin: what no pass compares is not a gap, and is named all the same.
 func TestProofKnowsTheBegin(t *testing.T) {
 	w := newStage(noon())
 	w.begins[Stream{}] = noon().Add(-day)
@@ -266,7 +266,7 @@ func TestProofKnowsTheBegin(t *testing.T) {
 	if d := cmp.Diff([]Gap{before}, Prove(w.allNotes(), l, noon(), 3*day).Before); d != "" {
 		t.Errorf("after a backfill, before (-want +got):\n%s", d)
 	}
-	// A gap behind the begin is one.
+	// A gap after the begin counts.
 	for key, c := range w.notes {
 		if c.From.After(noon().Add(-13*time.Hour)) || c.Tier == Quarter {
 			delete(w.notes, key)

@@ -62,7 +62,7 @@ func TestExcludedAccountIsNotListed(t *testing.T) {
 	}
 }
 
-// TestReportOfAnExcludedAccount: it counts, it is no gap, and a note says why.
+// TestReportOfAnExcludedAccount: the account is counted, has no gap, and a note records why.
 func TestReportOfAnExcludedAccount(t *testing.T) {
 	w := newWorld(noon())
 	r := w.reconciler(t, policies(policy.Policy{Livemode: []bool{true}}))
@@ -85,8 +85,8 @@ func TestReportOfAnExcludedAccount(t *testing.T) {
 	}
 }
 
-// TestNothingButExcludedAccounts is no complete pass and no backfill: it may be the key
-// of the other mode.
+// TestNothingButExcludedAccounts: the pass is incomplete and a backfill fails, as the key may
+// be of the other mode.
 func TestNothingButExcludedAccounts(t *testing.T) {
 	w := newWorld(noon())
 	w.history("")
@@ -104,8 +104,8 @@ func TestNothingButExcludedAccounts(t *testing.T) {
 	}
 }
 
-// TestPolicyThatOpens: without from it brings what it excluded, back to the begin; with
-// from no older event, in any tier.
+// TestPolicyThatOpens: without from, passes bring what the policy excluded, back to the
+// begin; with from, no older event, in any tier.
 func TestPolicyThatOpens(t *testing.T) {
 	from := noon().Add(-2 * day)
 	for _, c := range []struct {

@@ -14,7 +14,7 @@ import (
 )
 
 // TestBrokenRowsHoldUpNoOther: each is counted and named, and nothing is sent for it; the
-// events beside it on the page are compared, in every tier.
+// other events on the page are compared, in every tier.
 func TestBrokenRowsHoldUpNoOther(t *testing.T) {
 	for _, tier := range []string{Quarter, Nightly, Weekly} {
 		t.Run(tier, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestBrokenNoteHoldsUpNoPass(t *testing.T) {
 }
 
 // TestPurgedIsKnown in every tier, by hand too: an operator gave the event up. A claim
-// takes the mark away, and the net holds again.
+// removes the mark, and passes cover the event again.
 func TestPurgedIsKnown(t *testing.T) {
 	w := newWorld(noon())
 	e := anEvent("evt_1", noon().Add(-2*time.Hour))
@@ -82,9 +82,9 @@ func TestPurgedIsKnown(t *testing.T) {
 	}
 }
 
-// TestStoppedConsumerForTwentyMinutes: what was delivered waits on the queue. Passes may
-// send it again, each event once a pass and within the bound of the queue, and no count
-// says that deliveries do not come.
+// TestStoppedConsumerForTwentyMinutes: what was delivered waits on the queue. Each pass may
+// send it again, each event once and within the bound of the queue, and no metric reports
+// missing deliveries.
 func TestStoppedConsumerForTwentyMinutes(t *testing.T) {
 	w := newWorld(noon())
 	r := w.reconciler(t, nil)

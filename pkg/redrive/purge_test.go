@@ -122,7 +122,7 @@ func TestPurgeAnswers(t *testing.T) {
 }
 
 // TestPurgeOfSeveralLetters of one event: the one that names its last attempt gives it up,
-// whichever goes first, and nothing is said to wait.
+// whichever is first, and none is reported as waiting.
 func TestPurgeOfSeveralLetters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table, dead := idempotencytest.NewMemory(nil), &fakeQueue{}
@@ -171,7 +171,8 @@ func TestWasPurged(t *testing.T) {
 	}
 }
 
-// TestPurgeFaults: no letter goes whose event is not given up, and a second run does the rest.
+// TestPurgeFaults: no letter is deleted whose event is not given up, and a second run does
+// the rest.
 func TestPurgeFaults(t *testing.T) {
 	const letters = 25
 	fault := func(op idempotencytest.Op, err error, applied bool) func(idempotencytest.Op, string) idempotencytest.Fault {

@@ -16,7 +16,7 @@ import (
 // requests may fail before or after they are carried out.
 type slowVault struct {
 	random *rand.Rand
-	blind  bool // it replaces whatever is there
+	blind  bool // it replaces whatever is there, without a check
 
 	mu       sync.Mutex
 	versions []Version
@@ -126,7 +126,8 @@ func TestWritersInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestWritersOfABlindVault: the orders above do lose one where a write replaces whatever is there.
+// TestWritersOfABlindVault: the orders above do lose a secret where a write replaces whatever
+// is there.
 func TestWritersOfABlindVault(t *testing.T) {
 	found := 0
 	for seed := range uint64(writerSeeds) {

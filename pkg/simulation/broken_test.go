@@ -10,9 +10,9 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// Now and then something else writes an event's row, so that it is no record any more. That
-// is this event's problem only: its messages become dead letters, and all other events go
-// on as if nothing had happened.
+// Now and then something else writes an event's row, so that it is not a record any more.
+// Only this event is affected: its messages become dead letters, and all other events
+// continue as if nothing had happened.
 
 // breakage is what was done to a row, and how it is repaired.
 type breakage struct {

@@ -222,8 +222,8 @@ func (w *world) checkRest() {
 	}
 }
 
-// netted reports whether reconcile answers for an event: it asks for what handlers take,
-// in the mode of its key, under endpoints that take it.
+// netted reports whether reconcile covers an event: it asks for what handlers take, in the
+// mode of its key, under endpoints that take it.
 func (w *world) netted(f *fact) bool { return w.nettedUnder(w.policies, f) }
 
 func (w *world) nettedUnder(all map[string]policy.Policy, f *fact) bool {

@@ -11,9 +11,9 @@ import (
 // missed is how many events consumers counted as never delivered.
 func (w *world) missed() int { return w.tally.n["outcome: missed"] }
 
-// TestStoppedConsumerIsNoMissedDelivery: a consumer that takes no messages for a while
-// leaves every event without a record, which the passes send once more each. When it runs
-// again, nothing counts as missed: each event's own message is there.
+// TestStoppedConsumerIsNoMissedDelivery: a consumer that takes no messages for a while leaves
+// every event without a record, and passes send each of them once more. When it runs again,
+// nothing counts as missed: each event's own message is there.
 func TestStoppedConsumerIsNoMissedDelivery(t *testing.T) {
 	for _, stopped := range []time.Duration{20 * time.Minute, 4 * time.Hour} {
 		t.Run(fmt.Sprint(stopped), func(t *testing.T) {

@@ -64,7 +64,7 @@ func (w *world) purge(m *message) {
 	})
 }
 
-// purgeByID is the explicit act, whatever receives and letters the event has left.
+// purgeByID gives up one event by its id, whatever receives and letters it has left.
 func (w *world) purgeByID(f *fact) {
 	p := &proc{name: "purge of " + f.id + " by its id", purging: &purging{f: f}}
 	verdict := idempotency.GiveUpVerdict("an error")
@@ -108,7 +108,8 @@ func (w *world) marked(p *proc, f *fact, old, fresh item) {
 	f.givenUp = true
 }
 
-// checkMark: the mark is there exactly from the give-up to the next claim or completion.
+// checkMark: the mark is on the record exactly from the give-up to the next claim or
+// completion.
 func (w *world) checkMark(f *fact, row item, claimed bool) {
 	if claimed {
 		f.givenUp, f.saidGivenUp = false, -1

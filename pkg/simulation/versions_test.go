@@ -8,10 +8,10 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// Two releases run side by side for a while: what puts events on the queue may be of the
-// next one, whose messages have another version or a source that this one does not know,
-// while the consumer is of this one, or was rolled back to it. Such a message waits for the
-// consumer's roll-forward; what the next release reads of it is what this one would.
+// Two releases run side by side for a while: the next release may put events on the queue,
+// whose messages have another version or a source that this one does not know, while the
+// consumer is of this release, or was rolled back to it. Such a message waits for the
+// consumer's roll-forward; the next release reads it as this one would.
 
 // versionShare: one plan in so many has two releases.
 const versionShare = 5

@@ -16,8 +16,8 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// killedAfter runs the command in a process of its own and kills it, so that nothing of it
-// runs any more, when it begins so many requests of an operation.
+// killedAfter runs the command in a process of its own and kills it when it begins the given
+// request of an operation, so that nothing of it still runs.
 func (s *system) killedAfter(operation string, n int, args ...string) {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], append(args, "--data", s.data)...)
@@ -41,7 +41,7 @@ func (s *system) killedAfter(operation string, n int, args ...string) {
 }
 
 // TestRedriveAfterAKill: letters that the dead process hides are neither overlooked nor
-// called none.
+// reported as none.
 func TestRedriveAfterAKill(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -90,7 +90,7 @@ func TestRedriveAfterAKill(t *testing.T) {
 	}
 }
 
-// TestLettersThatAnotherToolHides are counted beside those that can be read.
+// TestLettersThatAnotherToolHides are counted in addition to those that can be read.
 func TestLettersThatAnotherToolHides(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -112,7 +112,7 @@ func TestLettersThatAnotherToolHides(t *testing.T) {
 	var readings atomic.Int64
 	s.watch(func(operation string) {
 		if operation == "AmazonSQS.GetQueueAttributes" && readings.Add(1) == 3 {
-			for _, m := range out.Messages { // its reader gives them back
+			for _, m := range out.Messages { // makes them visible again
 				_, err := s.sqs.ChangeMessageVisibility(t.Context(), &sdksqs.ChangeMessageVisibilityInput{QueueUrl: &s.info.DLQURL, ReceiptHandle: m.ReceiptHandle})
 				if err != nil {
 					t.Error(err)

@@ -107,7 +107,7 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `{"Message":"User is not authorized"}`)
 	case strings.HasSuffix(what, "/configuration"):
-		variables, _ := json.Marshal(d.variables) // of strings
+		variables, _ := json.Marshal(d.variables) // strings cannot fail
 		fmt.Fprintf(w, `{"FunctionName":%q,"State":"Active","LastUpdateStatus":"Successful","Timeout":%d,"LastModified":"2026-11-21T10:00:00.000+0000","Environment":{"Variables":%s}}`,
 			name, map[string]int{"ingest": 5, "consumer": 30, "reconcile": 900}[name], variables)
 	case strings.HasSuffix(what, "/concurrency"):
@@ -212,7 +212,7 @@ func TestDoctorOfALocalSystem(t *testing.T) {
 	}
 }
 
-// TestDoctorNamesBrokenRows of each kind, and passes the rows next to them.
+// TestDoctorNamesBrokenRows of each kind, and skips the healthy rows next to them.
 func TestDoctorNamesBrokenRows(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

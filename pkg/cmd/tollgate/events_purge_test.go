@@ -51,7 +51,8 @@ func TestEventsPurge(t *testing.T) {
 	}
 }
 
-// TestEventsPurgeAsksElsewhere: without a terminal or --yes nothing is marked.
+// TestEventsPurgeAsksElsewhere: on a system that is not local, nothing is marked without a
+// terminal or --yes.
 func TestEventsPurgeAsksElsewhere(t *testing.T) {
 	d := newDeployed(t)
 	d.dead("evt_1", "invoice.paid", "no row")

@@ -17,8 +17,8 @@ import (
 	"tollgate/pkg/outbox"
 )
 
-// asked leaves an event that is done and asked for a message, held or not; it returns the
-// message's key. The state of the nth is n minutes younger than at.
+// asked inserts a done event that requested a message, held or not, and returns the message's
+// key. The state of the nth is n minutes younger than at.
 func (s *system) asked(n int, name, held string) (key string) {
 	s.t.Helper()
 	key = fmt.Sprintf("OUT#FACT#live#acct_1#in_%03d#paid#%s", n, name)
@@ -140,7 +140,7 @@ func TestOutboxRelease(t *testing.T) {
 	}
 	unheld := s.asked(6, "receipt", "")
 
-	// Nothing without a reason, a choice, or a yes.
+	// Nothing is released without a reason, a choice, and a yes.
 	for _, c := range []struct {
 		args []string
 		says string
@@ -161,7 +161,7 @@ func TestOutboxRelease(t *testing.T) {
 		t.Fatalf("%d were sent before any release", n)
 	}
 
-	// By key: one that is sent, and one that is not there, are named; the others go.
+	// By key: a sent one and a missing one are named; the others are released.
 	got := s.tollgate("outbox", "release", keys[0], unheld, "OUT#FACT#live#-#in_9#paid#receipt", "--note", "asked for by ann", "--json")
 	if got.code != exitFailed || !contains(got.err, "2 of 3 messages were not released") || !contains(got.err, "the local system in") {
 		t.Errorf("exit %d: %s%s", got.code, got.out, got.err)
@@ -257,8 +257,8 @@ func TestHeldBy(t *testing.T) {
 	}
 }
 
-// heldEffects are a held message of an event that is called evt_held…, or that a backfill
-// found a day after it arose; of others none.
+// heldEffects are a held message for an event named evt_held…, or for one that a backfill
+// found a day after it arose; none for others.
 func heldEffects(e event.Envelope) dispatch.Effects {
 	late := e.Source == event.Backfill && time.Since(time.Unix(e.Created, 0)) > 24*time.Hour
 	if !late && !strings.HasPrefix(e.ID, "evt_held") {

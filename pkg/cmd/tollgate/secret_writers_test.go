@@ -25,7 +25,7 @@ func (r *registry) asProcess(args ...string) error {
 }
 
 // TestThreeWritersOfTheSecret lets three processes write to the webhook secret at once, 24
-// times: rolls, and in every third round a new endpoint. What each stored stays stored.
+// times: rolls, and in every third round a new endpoint. What each has stored stays stored.
 func TestThreeWritersOfTheSecret(t *testing.T) {
 	r := newRegistry(t)
 	want, endpoints := []string{"whsec_first"}, 0

@@ -51,7 +51,7 @@ func startFaulty(t *testing.T, change ...func(*local.Options)) *faulty {
 	}
 	t.Cleanup(func() {
 		for _, p := range proxies {
-			p.Close() // first, or what is never answered holds up the rest
+			p.Close() // first, or unanswered requests hold up the rest
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -76,7 +76,7 @@ func (s *faulty) takes(id string) time.Duration {
 	return time.Since(from)
 }
 
-// metOnce wants that a fault was really met.
+// metOnce fails the test unless the fault matched a request.
 func metOnce(t *testing.T, a *faultproxy.Armed) {
 	t.Helper()
 	if a.Met() != 1 {
@@ -142,7 +142,7 @@ func TestFirstDelivery(t *testing.T) {
 	}
 }
 
-// TestHotItems: four throttled records among 120 cost no healthy event a receive.
+// TestHotItems: four throttled records among 120 do not delay healthy events by a receive.
 func TestHotItems(t *testing.T) {
 	skipSlow(t)
 	t.Parallel()
@@ -209,7 +209,8 @@ func TestRevokedAccountIsParkedAtOnce(t *testing.T) {
 	}
 }
 
-// TestForeignMessageOfTheLargestSize: it leaves its attributes no room and is copied all the same.
+// TestForeignMessageOfTheLargestSize: a message without room for attributes is copied all the
+// same.
 func TestForeignMessageOfTheLargestSize(t *testing.T) {
 	t.Parallel()
 	s := startFaulty(t)

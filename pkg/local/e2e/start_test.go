@@ -132,7 +132,7 @@ func garbageIn(name string) func(*testing.T) string {
 	}
 }
 
-// cut gives a folder with one part in so many of a file that was good, and nothing of it for 0.
+// cut keeps one part in so many of a file that was good, and none of it for 0.
 func cut(s *system, name string, parts int) func(*testing.T) string {
 	return func(t *testing.T) string {
 		raw, err := os.ReadFile(filepath.Join(s.data, name))

@@ -257,8 +257,8 @@ func TestMostlyFreeFileIsCompacted(t *testing.T) {
 	})
 }
 
-// TestFileThatLostItsName: who waited for the lock of a file that another process then
-// compacted would write into a file that no one reads again.
+// TestFileThatLostItsName: a process that waited for the lock of a file which another process
+// then compacted would write into a file that has no name any more.
 func TestFileThatLostItsName(t *testing.T) {
 	path, content := filled(t)
 	f := file{path: path, prepare: prepare}
