@@ -26,7 +26,7 @@ import (
 type backfillCmd struct {
 	Since    string        `required:"" help:"Events created since: days such as 7d, a duration such as 48h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Until    string        `help:"Events created until then. Default: five minutes ago." placeholder:"WHEN"`
-	Types    string        `help:"Of these types only, by commas; patterns such as invoice.* pick from what has a handler. Default: all that has one." placeholder:"LIST"`
+	Types    string        `help:"Only these types, separated by commas; a pattern such as invoice.* selects among types with a handler. Default: all types with a handler." placeholder:"LIST"`
 	Account  string        `help:"Connected account to list as. Default: the key's own." placeholder:"ACCT"`
 	Endpoint string        `default:"default" help:"Endpoint whose policy applies. Default: default." placeholder:"NAME"`
 	Rate     float64       `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
@@ -40,7 +40,7 @@ type backfillCmd struct {
 func (backfillCmd) Help() string {
 	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done and that no queued message will finish. Dead letters stay where they are: see redrive. Running it twice, or in parallel with reconcile, is harmless. It may go back before the begin of an account's history. It sends nothing that the policy of --endpoint excludes or that is older than its from.
 
-Messages about states that were over 24 hours old by now, or that began before the begin of history, are held: nobody gets mail about last week. How many are held so far is printed, with --wait for all that was enqueued.
+Messages about states that were over 24 hours old by now, or that began before the begin of history, are held, so no customer gets old mail. The number held so far is printed, with --wait for all enqueued events.
 
 It stops enqueuing while the queue holds 1,000 messages; run it again then. A whole run over all types is noted as covered: see reconcile report.
 
@@ -284,6 +284,6 @@ func (c *backfillCmd) print(a *app, d backfilled) {
 	if d.DryRun {
 		verb = "would be enqueued"
 	}
-	fmt.Fprintf(a.out, "%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d put off, %d not like their record, %d unreadable%s\n",
+	fmt.Fprintf(a.out, "%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d put off, %d unlike their record, %d unreadable%s\n",
 		d.Listed, d.Known, d.Enqueued, verb, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Suspicious, d.Unreadable, d.heldText())
 }

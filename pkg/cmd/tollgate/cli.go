@@ -29,8 +29,8 @@ type cli struct {
 		Show   eventsShowCmd   `cmd:"" help:"Show what is known of one event."`
 		Replay eventsReplayCmd `cmd:"" help:"Run done events again."`
 
-		Purge      eventsPurgeCmd      `cmd:"" help:"Give one event up by its id: reconcile leaves it alone."`
-		Reidentify eventsReidentifyCmd `cmd:"" help:"Give a record that was made under another identity that of its event."`
+		Purge      eventsPurgeCmd      `cmd:"" help:"Give up one event by its id: reconcile no longer sends it."`
+		Reidentify eventsReidentifyCmd `cmd:"" help:"Correct a record that was made under another identity."`
 	} `cmd:"" help:"What the table knows of events."`
 	DLQ struct {
 		List   dlqListCmd   `cmd:"" help:"List dead letters, in groups of one cause."`
@@ -41,7 +41,7 @@ type cli struct {
 	Redrive   redriveCmd    `cmd:"" help:"Send dead letters to the queue again."`
 	Backfill  backfillCmd   `cmd:"" help:"Enqueue what Stripe's list has and the table lacks."`
 	Reconcile reconcileCmds `cmd:"" help:"What reconcile has proved."`
-	Outbox    outboxCmds    `cmd:"" help:"Messages that handlers asked for: held, or not sent yet."`
+	Outbox    outboxCmds    `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`
 	Endpoint  endpointCmds  `cmd:"" help:"Stripe's webhook endpoint of this system."`
 	Secret    secretCmds    `cmd:"" help:"The signing secret."`
 	Ledger    ledgerCmds    `cmd:"" help:"The billing ledger that the handlers keep."`

@@ -15,11 +15,11 @@ import (
 // devCmd runs the whole system on this machine until it is interrupted.
 type devCmd struct {
 	Listen      string        `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback). Default: 127.0.0.1:4242." placeholder:"HOST:PORT"`
-	AWSListen   string        `name:"aws-listen" default:"127.0.0.1:4566" help:"Of the embedded SQS, DynamoDB and Secrets Manager (loopback). Default: 127.0.0.1:4566." placeholder:"HOST:PORT"`
-	Functions   string        `help:"Folder of the function binaries. Default: beside this command." placeholder:"DIR"`
+	AWSListen   string        `name:"aws-listen" default:"127.0.0.1:4566" help:"Address of the embedded SQS, DynamoDB and Secrets Manager (loopback). Default: 127.0.0.1:4566." placeholder:"HOST:PORT"`
+	Functions   string        `help:"Folder of the function binaries. Default: next to this command." placeholder:"DIR"`
 	TimeScale   int           `default:"1" help:"Divide every wait of queue and consumer by this."`
 	MaxReceives int           `help:"Receives before a message is a dead letter. Default: as on AWS."`
-	AllowLive   bool          `help:"Take a live Stripe API key."`
+	AllowLive   bool          `help:"Accept a live Stripe API key."`
 	Ingest      int           `default:"8" help:"Ingest processes at once."`
 	Consumers   int           `default:"4" help:"Consumer processes at once."`
 	Endpoints   string        `help:"JSON: which events each endpoint takes, in the form of the stack's option endpoints. Each endpoint gets a signing secret." placeholder:"JSON"`
@@ -27,7 +27,7 @@ type devCmd struct {
 	Begin       string        `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
 	HoldAfter   time.Duration `help:"Hold messages about states that were older when their event was received. Default: 24h." placeholder:"DURATION"`
 	NoReconcile bool          `help:"Run no reconcile function: missed events are not found, and nothing is sent from the outbox."`
-	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Of the functions: debug, info, warn or error."`
+	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Log level of the functions: debug, info, warn or error."`
 }
 
 // Help returns the text that --help prints with the flags.

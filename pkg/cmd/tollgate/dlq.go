@@ -21,7 +21,7 @@ type dlqListCmd struct {
 func (dlqListCmd) Help() string {
 	return `Reading takes each dead letter for up to two minutes and then gives it back, also on Ctrl-C: nothing is deleted or sent. Letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group; an event type has one handler, so a group names the handler as well. Letters that the queue itself moved after too many receives carry no cause: it is read from the event's record.
 
-Letters that another reader hides cannot be read: they are counted, and the command then exits 1. That there are none at all is said only when the queue's counts show it three times within 5 s. With --json a last object on stderr has both: {"read":…,"hidden":…,"certain":…}.
+Letters that another reader hides cannot be read: they are counted, and the command then exits 1. It reports an empty queue only after the queue's counts were zero three times within 5 s. With --json a last object on stderr has both: {"read":…,"hidden":…,"certain":…}.
 
   tollgate dlq list --wait-hidden
   tollgate dlq list --events --json`

@@ -212,8 +212,8 @@ func (p *purgeRun) text() string {
 		text string
 	}{
 		{v.GivenUp, "given up"}, {v.Leftovers, "leftovers of events that are done"}, {v.Excluded, "refused before any record"},
-		{v.Waiting, "waiting for another message or letter of their event"}, {v.NoRecord, "without a record"}, {v.Corrupt, "of another event than their record"},
-		{v.Busy, "left, as an attempt runs"}, {v.NoPolicy, "left, as no policy is known"}, {v.Unread, "left, as a newer version wrote them"},
+		{v.Waiting, "waiting for another message or letter of their event"}, {v.NoRecord, "without a record"}, {v.Corrupt, "whose record is another event's"},
+		{v.Busy, "left, as an attempt runs"}, {v.NoPolicy, "left, as their policies are not known"}, {v.Unread, "left, as a newer version wrote them"},
 	} {
 		if w.n > 0 {
 			words = append(words, fmt.Sprint(w.n, " ", w.text))

@@ -25,7 +25,7 @@ const verbEventsPurge = "events purge"
 
 // Help returns the text that --help prints with the flags.
 func (eventsPurgeCmd) Help() string {
-	return `Marks an event that is not done as given up (status purged), whatever its record says of receives and attempts: reconcile leaves it alone from then on. Use it for what dlq purge cannot mark: an event whose message another endpoint now ignores, or of which another message was waiting. An event with a running attempt is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as before; that, a redrive or tollgate events replay undoes the mark.
+	return `Marks an event that is not done as given up (status purged), whatever its record says of receives and attempts: reconcile no longer sends it. Use it for what dlq purge cannot mark: an event whose message another endpoint now ignores, or of which another message was waiting. An event with a running attempt is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as before; that, a redrive or tollgate events replay undoes the mark.
 
   tollgate events purge evt_1 --note "test data, ticket 1204"`
 }
@@ -61,7 +61,7 @@ func (c *eventsPurgeCmd) Run(ctx context.Context, a *app) error {
 		if verdict != idempotency.GivenUp {
 			return string(verdict), notChanged(r.ID, string(verdict))
 		}
-		a.line(byIDView{r.ID, string(verdict)}, r.ID+" is given up: reconcile leaves it alone. A message or dead letter that is left is handled as before.")
+		a.line(byIDView{r.ID, string(verdict)}, r.ID+" is given up: reconcile no longer sends it. A message or dead letter that is left is handled as before.")
 		return string(verdict), nil
 	})
 }
@@ -84,7 +84,7 @@ func (a *app) openRecord(ctx context.Context, id, note string) (t target, r idem
 	case err != nil:
 		return t, r, err
 	case !found:
-		return t, r, hint(fmt.Errorf("event %s is not known in %s", id, t.name), "there is no record to change; a message that still comes makes one")
+		return t, r, hint(fmt.Errorf("event %s is not known in %s", id, t.name), "there is no record to change; a later message makes one")
 	case r.Check() != nil:
 		return t, r, hint(r.Check(), "something else wrote this row: repair it by hand, its key is %s", idempotency.Key(id))
 	case r.State == idempotency.Done:

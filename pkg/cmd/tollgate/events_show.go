@@ -29,7 +29,7 @@ type eventView struct {
 func (v *recordView) addPurger(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
 	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at.Add(time.Second), Limit: 1000})
 	if err != nil {
-		fmt.Fprintf(a.err, "why it was given up is not known: %v\n", err)
+		fmt.Fprintf(a.err, "the reason for giving it up is not known: %v\n", err)
 		return
 	}
 	for _, e := range entries { // the newest first

@@ -16,14 +16,14 @@ import (
 // outboxCmds are the verbs for messages in the outbox.
 type outboxCmds struct {
 	List    outboxListCmd    `cmd:"" help:"List messages that are held or not sent yet."`
-	Release outboxReleaseCmd `cmd:"" help:"Let held messages be sent."`
+	Release outboxReleaseCmd `cmd:"" help:"Release held messages, so that they are sent."`
 }
 
 // outboxFilter selects waiting messages.
 type outboxFilter struct {
 	Type   string `help:"Messages of this name, for example receipt." placeholder:"NAME"`
-	Since  string `help:"About states that began then or later: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
-	Before string `help:"About states that began before then." placeholder:"WHEN"`
+	Since  string `help:"Messages about states that began then or later: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Before string `help:"Messages about states that began before then." placeholder:"WHEN"`
 }
 
 // request returns the table request for the filter, in whole seconds, as states are stored.
@@ -90,7 +90,7 @@ func (c *outboxListCmd) Run(ctx context.Context, a *app) error {
 	}
 	page, cursor, err := box.List(ctx, req)
 	if errors.Is(err, dynamostore.ErrCursor) {
-		return usage("--cursor is not one that this list handed back")
+		return usage("--cursor is not from this list")
 	}
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (c *outboxListCmd) Run(ctx context.Context, a *app) error {
 		line, _ := json.Marshal(map[string]string{"cursor": cursor}) // strings cannot fail
 		fmt.Fprintf(a.err, "%s\n", line)
 	case cursor != "":
-		fmt.Fprintf(a.err, "there may be more: go on with --cursor %s\n", cursor)
+		fmt.Fprintf(a.err, "there may be more: continue with --cursor %s\n", cursor)
 	}
 	return nil
 }

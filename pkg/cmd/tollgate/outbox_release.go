@@ -17,7 +17,7 @@ import (
 type outboxReleaseCmd struct {
 	Keys []string `arg:"" optional:"" name:"key" help:"Keys of held messages, OUT#…, as outbox list shows them."`
 	outboxFilter
-	All    bool   `help:"Every held message: needed when neither a key nor a filter is given."`
+	All    bool   `help:"Release every held message; required without a key or filter."`
 	DryRun bool   `help:"Print what would be released, and release nothing."`
 	Note   string `help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask."`
@@ -27,7 +27,7 @@ type outboxReleaseCmd struct {
 func (outboxReleaseCmd) Help() string {
 	return `Releases held messages: the outbox sends them within a minute or two, and they cannot be recalled. A message that is sent, or not held, stays as it is, so a release can be repeated.
 
-Which messages are released is fixed before the first one is: those that are held meanwhile wait for another run.
+The messages to release are selected before the first is released: messages held later wait for another run.
 
   tollgate outbox release --since 2026-11-28T09:00:00Z --type receipt --note "after the cut-over at nine"
   tollgate outbox release 'OUT#FACT#live#-#in_1#paid#receipt' --note "asked for by the customer"`
