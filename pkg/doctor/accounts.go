@@ -51,7 +51,7 @@ func CheckAccounts(c Configuration, stripe AccountOwner, missing error) Check {
 			return unknown(f.name, err, "lambda:GetFunctionConfiguration, of functions whose environment can be read")
 		}
 		if len(a.Reconcile)+len(a.Consumer) > 0 && !reflect.DeepEqual(a.Reconcile, a.Consumer) {
-			f.fail(redeploy, "reconcile and consumer have different endpoints: what reconcile sends and the consumer excludes comes again at every pass")
+			f.fail(redeploy, "reconcile and consumer have different endpoints: every pass sends again what the consumer excludes")
 		}
 		if missing != nil {
 			f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "the key's own account and mode are not known: %v", missing)

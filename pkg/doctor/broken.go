@@ -35,11 +35,11 @@ func CheckRows(r Rows) Check {
 			if len(broken) > maxNamed {
 				named = append(named, "…")
 			}
-			f.fail("something else wrote them: mend each by hand (key "+idempotency.KeyPrefix+"<event>), then tollgate redrive; tollgate events list --status broken lists them",
+			f.fail("something else wrote them: repair each by hand (key "+idempotency.KeyPrefix+"<event>), then tollgate redrive; tollgate events list --status broken lists them",
 				"%d cannot be read as records, so that their events are never handled: %s", len(broken), strings.Join(named, ", "))
 		}
 		if more {
-			f.warn("tollgate events list --status broken --max-read 1000000 reads on", "%d were read, and there are more", read)
+			f.warn("tollgate events list --status broken --max-read 1000000 reads more", "%d were read, and there are more", read)
 		}
 		return f.or("all %d can be read", read)
 	}

@@ -100,7 +100,7 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		}
 		excluded := reconcile.ExcludedBy(notes)
 		for _, n := range excluded {
-			f.warn("change endpoints or reconcile in the stack's configuration: an event of it whose delivery is lost is never brought back",
+			f.warn("change endpoints or reconcile in the stack's configuration: an event of it whose delivery is lost is never recovered",
 				"%s is not compared: the policy of endpoint %s excludes it (%s)", streamWords(n.Stream()), n.Endpoint, n.Excluded)
 		}
 		var begin time.Time // of an account whose first pass is not due yet, as on a stage beside another system

@@ -33,7 +33,7 @@ func accessKey(folder string) (k AccessKey, err error) {
 		err = json.Unmarshal(raw, &k)
 	}
 	if err == nil && (k.ID == "" || k.Secret == "") {
-		err = errors.New("it lacks a member")
+		err = errors.New("a member is missing")
 	}
 	if err != nil {
 		return k, fmt.Errorf("read access key: %w; remove %s to get a new one", err, filepath.Join(folder, accessKeyFile))

@@ -17,7 +17,7 @@ var (
 	// ErrUnauthorized says that Stripe refused the key (401) or what it asks for (403).
 	ErrUnauthorized = errors.New("API key refused by Stripe")
 	// ErrAccountRevoked says that the key may not act for a connected account (any more).
-	ErrAccountRevoked = errors.New("access to a connected account refused by Stripe: it was revoked, or never given")
+	ErrAccountRevoked = errors.New("access to a connected account refused by Stripe: it was revoked, or never granted")
 )
 
 // TooLargeError says that an answer is larger than this client reads.
