@@ -26,11 +26,11 @@ type redriveCmd struct {
 
 // Help returns the text that --help prints with the flags.
 func (redriveCmd) Help() string {
-	return `After a fix: sends dead letters to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost answer can double a letter and never lose one; the event's record takes a double for what it is, so effects stay applied once. Letters of events that are done are sent too and end as duplicates.
+	return `After a fix: sends dead letters to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost answer can double a letter and never lose one; the event's record recognises the duplicate, so effects are applied once. Letters of events that are done are sent too and end as duplicates.
 
-What is sent is fixed before the first letter goes: letters that give up meanwhile, and those of a fix that did not help, wait for another run. A run that was stopped (Ctrl-C gives everything back that was not sent) or that died is made good by running it again.
+The letters to send are selected before the first is sent: letters that arrive meanwhile, and those that the fix did not help, wait for another run. After a run that was stopped (Ctrl-C gives back everything that was not sent) or that died, run it again.
 
-With --wait it prints how many messages of these events are held, as their states were old when the events were received (see outbox list): a redrive alone holds nothing, however late it is.
+With --wait it prints how many messages of these events are held, because their states were old when the events were received (see outbox list). A redrive itself holds nothing, however late it is.
 
 With --canary or --wait, a letter is done when its event's record is; it has failed again when an attempt since then has failed, though its message may come once more.
 
