@@ -13,16 +13,16 @@ type currentOptions struct {
 	shows    any // func(*T, Input) bool; nil when the type announces nothing of its own
 }
 
-// Coalesce spares a fetch, and the handler's run, for every event whose change the kept
-// row shows already: one whose message was sent at least CoalesceAfter before the fetch
-// that the row was kept from, both by the queue's clock. So a burst of updates of one
-// object costs a few fetches, not one for each.
+// Coalesce saves the fetch, and the handler's run, for every event whose change the kept row
+// shows already: its message was sent at least CoalesceAfter before the fetch that the row
+// comes from, both by the queue's clock. So a burst of updates of one object costs a few
+// fetches, not one for each.
 //
-// It is an option of [OnCurrent], only for a handler whose effects are all part of the row's state: Keep, and
-// Beside. What is inserted for an event, a fact or an outbox message, would be missing,
-// so an insert by such a handler is a permanent failure. Every other handler that keeps
-// the same row must write the same things beside it, as its row may be the one that
-// stands in for this event. The replay of an event always fetches.
+// It is an option of [OnCurrent], only for a handler whose effects are all part of the row's
+// state: Keep and Beside. Anything inserted for an event, a fact or an outbox message, would
+// be missing, so an insert by such a handler is a permanent failure. Every other handler that
+// keeps the same row must write the same Beside effects, as its row may be the one that is
+// used for this event. The replay of an event always fetches.
 func Coalesce(o *currentOptions) { o.coalesce = true }
 
 // CoalesceAfter is how much earlier than a fetch a message must have been sent for the fetch

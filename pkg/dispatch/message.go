@@ -47,11 +47,11 @@ const (
 	HeldBeforeBegin = "before_begin" // its state is older than the begin of history
 )
 
-// Message asks for a message to be sent: it is inserted under key, OUT#<what it is
-// about>#<name>, and sent after the commit. since is when the state that it tells of
-// began at Stripe (an invoice paid, a dispute created), never when its event was made or
-// handled. [Mux.Dispatch] adds the fields lst, at, [MessageQueued] and [MessageHeld],
-// and so decides by [Hold] whether the message is sent or held.
+// Message requests that a message be sent: it is inserted under key, OUT#<what it is
+// about>#<name>, and sent after the commit. since is when the state that it tells of began at
+// Stripe (an invoice paid, a dispute created), never when its event was made or handled.
+// [Mux.Dispatch] adds the fields lst, at, [MessageQueued] and [MessageHeld], and so decides
+// by [Hold] whether the message is sent or held.
 func Message(key string, since time.Time, f Fields) Effect {
 	return Effect{Kind: KindInsert, Key: key, Fields: f, Since: since}
 }
