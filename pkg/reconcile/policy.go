@@ -23,8 +23,8 @@ type Exclusion struct {
 }
 
 // Excluded returns the accounts whose endpoint excludes them in a mode, in order. accounts
-// gives the endpoint by account as in [Config]; such a map is a fault of configuration, as
-// an event whose delivery was lost is then never brought back.
+// gives the endpoint by account as in [Config]. Such a map is a configuration error: an event
+// whose delivery was lost is never recovered.
 func Excluded(accounts map[string]string, policies map[string]policy.Policy, livemode bool) (all []Exclusion) {
 	for _, account := range slices.Sorted(maps.Keys(accounts)) {
 		e := event.Envelope{Account: account, Endpoint: accounts[account], Livemode: livemode}

@@ -33,7 +33,7 @@ func Explain(ctx context.Context, records Records, letters []Letter) error {
 	return nil
 }
 
-// IsOf reports whether a record is of a letter's event: an id alone does not tell, as the
+// IsOf reports whether a record is of a letter's event. The id alone is not enough: the
 // record may have been made under another identity, or by something else.
 func IsOf(r idempotency.Record, l Letter) bool {
 	return l.Undecodable == "" && r.Broken == "" && r.Ident == idempotency.Ident(l.Event)

@@ -82,9 +82,9 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 	}
 }
 
-// Open returns the envelope of an event as Stripe has it for the account that is asked as,
-// "" for the key's own. typ, the type that a record has, tells thin events. What cannot be
-// opened is a [*RefusedError]. Endpoint, Source and ReceivedAt are empty.
+// Open returns the envelope of an event as Stripe returns it for an account, "" for the key's
+// own. typ, the type in the record, identifies thin events. An event that cannot be opened is
+// a [*RefusedError]. Endpoint, Source and ReceivedAt are empty.
 func Open(ctx context.Context, events Events, account, id, typ string) (event.Envelope, error) {
 	return source{events, []string{account}}.open(ctx, id, typ, "")
 }

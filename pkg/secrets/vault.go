@@ -73,7 +73,8 @@ func (v Vault) Replace(ctx context.Context, was string, value registration.Secre
 	if err == nil {
 		return nil
 	}
-	// It is there if this was the first version, or if a try before this one had no answer.
+	// The label may be on the new version all the same: this was the first version, or an
+	// earlier try had no answer.
 	if now, failed := v.Current(ctx); failed == nil && now.ID == id {
 		return nil
 	}
@@ -83,7 +84,7 @@ func (v Vault) Replace(ctx context.Context, was string, value registration.Secre
 	return fmt.Errorf("write webhook secret: %w", err)
 }
 
-// mismatch reports whether a move was refused for where the label is.
+// mismatch reports whether a move was refused because the label is on another version.
 func mismatch(err error) bool {
 	_, parameter := errors.AsType[*types.InvalidParameterException](err)
 	_, request := errors.AsType[*types.InvalidRequestException](err)

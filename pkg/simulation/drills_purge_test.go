@@ -11,8 +11,8 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// movedLetter adds a letter to the dead-letter queue as the queue moves a message of an
-// event that came by an endpoint: with no attribute of ours.
+// movedLetter adds a letter to the dead-letter queue as SQS moves a message, without our
+// attributes. Its event came through the endpoint.
 func (w *world) movedLetter(f *fact, endpoint string) *message {
 	e := f.env
 	e.Endpoint, e.Source, e.ReceivedAt = endpoint, "webhook", time.Now()
@@ -23,13 +23,13 @@ func (w *world) movedLetter(f *fact, endpoint string) *message {
 	return w.dead.add(body, f.id, time.Now())
 }
 
-// TestPurgeOfMovedLetters: the queue moved a letter of an event whose record another
-// message made. It gives the event up only if its endpoint takes the event, and it is left
+// TestPurgeOfMovedLetters: SQS moved a letter of an event whose record another message made.
+// The purge gives the event up only if the letter's endpoint takes it, and leaves the letter
 // while an attempt runs.
 func TestPurgeOfMovedLetters(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		endpoint string // that the moved letter came by
+		endpoint string // that the moved letter came through
 		running  bool   // an attempt holds the record
 		givenUp  bool
 		left     int // letters

@@ -38,9 +38,9 @@ type state struct {
 // givenVersion is the version from which objects can be rendered in others.
 const givenVersion = "2023-10-16"
 
-// stateOf is what a snapshot event says about its object: nil when the object has no id,
-// or is in another version, older or later: it would be served in the wrong shape, and a
-// reader would take fields for absent that have another name there.
+// stateOf is what a snapshot event says about its object. It is nil when the object has no
+// id, or is in another version, older or later: the object would be served in the wrong
+// shape, and a reader would miss renamed fields.
 func stateOf(e *event, data json.RawMessage) *state {
 	var d map[string]json.RawMessage
 	if e.version != "" && e.version != givenVersion || json.Unmarshal(data, &d) != nil {
