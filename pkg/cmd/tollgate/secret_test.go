@@ -47,7 +47,7 @@ func TestRollRefusesWhatIsNoSecret(t *testing.T) {
 		"empty":       {"\n", "it is empty"},
 		"an API key":  {"sk_test_SENSITIVE", "it does not start with"},
 		"two words":   {"whsec_1 SENSITIVE", "white space"},
-		"cursor key":  {"whsec_SENSITIVE\x1b[D", "not seen"},
+		"cursor key":  {"whsec_SENSITIVE\x1b[D", "invisible characters"},
 		"prefix only": {"whsec_", "it does not start with"},
 		"too long":    {"whsec_" + strings.Repeat("x", 5000), "too long"},
 	} {

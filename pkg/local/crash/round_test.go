@@ -144,7 +144,7 @@ func (s *system) killsOfCommand(p point, repeats int) (fired int, err error) {
 			continue // no dead letter was to be seen
 		}
 		if !strings.Contains(err.Error(), "killed") {
-			if strings.Contains(text, "not seen again") || strings.Contains(text, "hidden by another reader") || strings.Contains(text, "is not certain") {
+			if strings.Contains(text, "not seen again") || strings.Contains(text, "hidden by another reader") || strings.Contains(text, "the queue may not be empty") {
 				continue // hidden by the run that died
 			}
 			return fired, fmt.Errorf("redrive: %w: %s", err, text)
