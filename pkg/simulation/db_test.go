@@ -174,7 +174,7 @@ func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	old := t.items[key]
 	t.items[key] = fresh
 	t.w.checkRow(key, old, fresh)
-	t.w.mailed(key, fresh)
+	t.w.mailed(p, key, fresh)
 	if strings.HasPrefix(key, recordPrefix) {
 		t.w.recordWritten(p, key, old, fresh, values)
 	}

@@ -125,7 +125,7 @@ func (b begins) Begin(ctx context.Context, of reconcile.Stream, at time.Time) (g
 	defer cancel()
 	err = do(b.net.w, ctx, opCover, "begin of "+of.Account, func() error {
 		if _, found := b.net.begun[of]; !found {
-			b.net.begun[of] = at.Truncate(time.Second)
+			b.net.begun[of], b.net.begunAt = at.Truncate(time.Second), b.net.w.step
 			b.net.checkBegin(procOf(ctx), of, at)
 		}
 		got = b.net.begun[of]

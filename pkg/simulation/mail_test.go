@@ -64,7 +64,7 @@ func (m mailBegins) Begin(ctx context.Context, live bool, account string) (at ti
 
 // mailed checks a message when it is written. received are the times at which the event's
 // messages say that it was received.
-func (w *world) mailed(key string, row item) {
+func (w *world) mailed(p *proc, key string, row item) {
 	id, found := strings.CutPrefix(key, sentKey+"FACT#")
 	if !found {
 		return
@@ -75,10 +75,11 @@ func (w *world) mailed(key string, row item) {
 	w.met(map[bool]string{true: "a message is held", false: "a message is to be sent"}[held])
 	old := func(at time.Time) bool { return at.Sub(f.since) > dispatch.DefaultHoldAfter }
 	before := w.net != nil && f.since.Before(w.net.begun[f.stream()])
+	late := w.net != nil && w.net.begunAt >= p.started // a begin was put while the event ran
 	switch {
 	case held && !before && !old(f.lastReceived):
 		w.violate("%s: its message is held, and its state was news when it was received", f.id)
-	case !held && (before || old(f.firstReceived)):
+	case !held && (before && !late || old(f.firstReceived)):
 		w.violate("%s: its message is sent, and it tells of a state from %v", f.id, f.since)
 	}
 }

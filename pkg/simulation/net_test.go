@@ -84,6 +84,7 @@ type net struct {
 	fixAt    time.Time
 	running  bool
 	begun    map[reconcile.Stream]time.Time // from when on accounts are compared
+	begunAt  int                            // step at which one was put last, -1
 	override time.Time                      // of the configuration
 	notedAt  map[string]time.Time           // when a note was put, zero for those of an older release
 }
@@ -96,7 +97,7 @@ type tier struct {
 }
 
 func newNet(w *world) *net {
-	n := &net{w: w, notes: map[string]reconcile.Covered{}, begun: map[reconcile.Stream]time.Time{}, notedAt: map[string]time.Time{}}
+	n := &net{w: w, notes: map[string]reconcile.Covered{}, begun: map[reconcile.Stream]time.Time{}, notedAt: map[string]time.Time{}, begunAt: -1}
 	n.beginHistory()
 	w.limits.Reconcile.Slice = w.plan.net.slice
 	for _, t := range reconcile.Tiers(w.limits.Reconcile) {

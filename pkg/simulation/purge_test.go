@@ -123,6 +123,7 @@ func (w *world) checkMark(f *fact, row item, claimed bool) {
 // has something else that stands for it.
 func (w *world) letterPurged(p *proc, messageID string) {
 	f := p.purging.f
+	f.letterGone = true
 	stands := func(m *message) bool { return m.event == f.id && m.id != messageID }
 	switch {
 	case p.purging.newer:

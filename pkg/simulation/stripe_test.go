@@ -58,15 +58,16 @@ type fact struct {
 	messages                    int // that were ever sent to the queue
 	comes                       []*delivery
 
-	done     bool // its record was done at some time
-	leftDone int  // step at which a replay took it out of DONE
-	copied   int  // step of the latest copy to the DLQ
-	expired  bool // a message of it went by retention
-	broken   *breakage
-	givenUp  bool // its record is marked as purged
-	marked   int  // step of the latest mark
-	handled  int  // step at which the webhook's own message was first acknowledged as done, -1
-	purged   bool // a letter of it that no record stands for was purged
+	done       bool // its record was done at some time
+	leftDone   int  // step at which a replay took it out of DONE
+	copied     int  // step of the latest copy to the DLQ
+	expired    bool // a message of it went by retention
+	broken     *breakage
+	givenUp    bool // its record is marked as purged
+	marked     int  // step of the latest mark
+	handled    int  // step at which the webhook's own message was first acknowledged as done, -1
+	letterGone bool // a letter of it was purged
+	purged     bool // a letter of it that no record stands for was purged
 
 	saidGivenUp int  // step at which a purge said so, -1 for none since a claim
 	ignored     bool // a message of it was acknowledged as its endpoint ignores it
