@@ -64,6 +64,10 @@ func (p Policy) Judge(e event.Envelope) Verdict {
 		}
 		return v.orPark()
 	case p.Accounts != nil && !slices.Contains(p.Accounts, e.Account):
+		if e.Account == "" {
+			return Verdict{Reason: ReasonAccount, Action: p.OnMismatch,
+				Text: fmt.Sprintf("endpoint %q does not take the platform's own events", e.Endpoint)}.orPark()
+		}
 		return Verdict{Reason: ReasonAccount, Action: p.OnMismatch,
 			Text: fmt.Sprintf("endpoint %q does not take events of account %q", e.Endpoint, e.Account)}.orPark()
 	}

@@ -32,7 +32,7 @@ type backfillCmd struct {
 	Rate     float64       `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
 	DryRun   bool          `help:"Count, and enqueue nothing."`
 	Wait     time.Duration `help:"Wait up to this long for the enqueued events to be done or dead, and print how many of their messages are held." placeholder:"DURATION"`
-	Why      string        `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Why      string        `name:"reason" aliases:"note" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes      bool          `help:"Do not ask."`
 }
 

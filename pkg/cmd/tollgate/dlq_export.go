@@ -17,7 +17,7 @@ type dlqExportCmd struct {
 	waitHidden
 	Out     string `help:"File to write, readable by its owner alone; it must not exist. Default: stdout." placeholder:"FILE"`
 	Payload bool   `help:"Write the events' bodies as well: they hold customers' data. Needs --reason, and is audited."`
-	Why     string `name:"reason" help:"Why the bodies are needed, for the audit trail." placeholder:"TEXT"`
+	Why     string `name:"reason" aliases:"note" help:"Why the bodies are needed, for the audit trail." placeholder:"TEXT"`
 	Limit   int    `default:"100000" help:"Dead letters written at most (1 to 100000)."`
 }
 

@@ -23,7 +23,7 @@ type dlqPurgeCmd struct {
 	Out     string `help:"File of the export; it must not exist. Default: dlq-purge-<time>.jsonl here." placeholder:"FILE"`
 	Payload bool   `help:"Export the events' bodies as well: they hold customers' data."`
 	Limit   int    `default:"100000" help:"Dead letters deleted at most (1 to 100000)."`
-	Why     string `name:"reason" help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
+	Why     string `name:"reason" aliases:"note" help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
 	Yes     bool   `help:"Do not ask."`
 }
 
@@ -211,7 +211,7 @@ func (p *purgeRun) text() string {
 		n    int
 		text string
 	}{
-		{v.GivenUp, "given up"}, {v.Leftovers, "leftovers of events that are done"}, {v.Excluded, "refused before any record"},
+		{v.GivenUp, "given up"}, {v.Leftovers, "leftovers of events that are done"}, {v.Excluded, "excluded (refused before any record)"},
 		{v.Waiting, "waiting for another message or letter of their event"}, {v.NoRecord, "without a record"}, {v.Corrupt, "whose record is another event's"},
 		{v.Busy, "left, as an attempt runs"}, {v.NoPolicy, "left, as their policies are not known"}, {v.Unread, "left, as a newer version wrote them"},
 	} {

@@ -13,7 +13,7 @@ import (
 type dlqShowCmd struct {
 	ID      string `arg:"" name:"event|message" help:"The event's id, or the message's own."`
 	Payload bool   `help:"Print the event's body as well: it holds customers' data. Needs --reason, and is audited."`
-	Why     string `name:"reason" help:"Why the body is needed, for the audit trail." placeholder:"TEXT"`
+	Why     string `name:"reason" aliases:"note" help:"Why the body is needed, for the audit trail." placeholder:"TEXT"`
 	Limit   int    `default:"100000" help:"Dead letters looked at to find it (1 to 100000)."`
 	waitHidden
 }

@@ -17,7 +17,7 @@ type endpointApplyCmd struct {
 	endpointFlags
 	Retire string `help:"Then disable this other endpoint for the same URL, once the one that stays has verified a delivery." placeholder:"we_…"`
 	Force  bool   `help:"Retire without that proof."`
-	Why    string `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Why    string `name:"reason" aliases:"note" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask."`
 }
 

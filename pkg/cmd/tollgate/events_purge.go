@@ -17,7 +17,7 @@ import (
 // eventsPurgeCmd gives up one event by its id.
 type eventsPurgeCmd struct {
 	ID   string `arg:"" name:"event" help:"The event's id, evt_…"`
-	Note string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Note string `required:"" aliases:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes  bool   `help:"Do not ask."`
 }
 

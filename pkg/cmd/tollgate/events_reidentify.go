@@ -17,7 +17,7 @@ import (
 // eventsReidentifyCmd gives a record the identity of its event.
 type eventsReidentifyCmd struct {
 	ID      string `arg:"" name:"event" help:"The event's id, evt_…"`
-	Note    string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Note    string `required:"" aliases:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Account string `default:"-" help:"Connected account that the event is of; - is the key's own. Default: -." placeholder:"acct_…"`
 	Yes     bool   `help:"Do not ask."`
 }
@@ -94,5 +94,9 @@ func (c *eventsReidentifyCmd) fetch(ctx context.Context, a *app, t target, r ide
 			return event.Envelope{}, usage("%s is the key's own account: its events carry no account, leave --account out", account)
 		}
 	}
-	return replay.Open(ctx, client, account, r.ID, r.Type)
+	e, err := replay.Open(ctx, client, account, r.ID, r.Type)
+	if err != nil {
+		return e, hint(err, "Stripe keeps events for 30 days, per account and mode: is it of a connected account (--account acct_…) or of the other mode's key?")
+	}
+	return e, nil
 }

@@ -36,7 +36,7 @@ type eventsReplayCmd struct {
 	Account  []string `help:"Connected account to ask Stripe as; several are tried in turn, - is the key's own. Default: -." placeholder:"acct_…"`
 	Endpoint string   `default:"default" help:"Endpoint whose policy on modes and accounts the events meet. Default: default." placeholder:"NAME"`
 
-	Why    string        `name:"reason" help:"Why; kept in the record and in the audit trail. Needed but for --dry-run and --shadow." placeholder:"TEXT"`
+	Why    string        `name:"reason" aliases:"note" help:"Why; kept in the record and in the audit trail. Needed but for --dry-run and --shadow." placeholder:"TEXT"`
 	DryRun bool          `name:"dry-run" help:"Fetch and check, write and send nothing."`
 	Shadow bool          `help:"Run the handler here and show what its effects would change; write and send nothing."`
 	Rate   float64       `default:"10" help:"Events a second (over 0, at most 1000)."`

@@ -73,7 +73,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	}
 	if !found {
 		return hint(fmt.Errorf("event %s is not known in %s", c.ID, t.name),
-			"no attempt has claimed it: its message may still be in the queue, or it never came; at Stripe look at the event's deliveries")
+			"no attempt has claimed it: it is still in the queue, or its endpoint's policy excludes it (tollgate dlq show %s), or it never came: look at its deliveries at Stripe", c.ID)
 	}
 	v := eventView{recordView: viewOf(r, time.Now()), Effects: []map[string]any{}}
 	if v.Purged {

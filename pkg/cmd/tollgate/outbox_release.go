@@ -19,7 +19,7 @@ type outboxReleaseCmd struct {
 	outboxFilter
 	All    bool   `help:"Release every held message; required without a key or filter."`
 	DryRun bool   `help:"Print what would be released, and release nothing."`
-	Note   string `help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
+	Note   string `aliases:"reason" help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask."`
 }
 
@@ -69,7 +69,11 @@ func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	done := released{Selected: len(keys), DryRun: c.DryRun}
-	if len(keys) == 0 || c.DryRun {
+	if len(keys) == 0 {
+		a.line(done, "0 held messages are selected; nothing was changed")
+		return nil
+	}
+	if c.DryRun {
 		a.line(done, fmt.Sprintf("would release %s; nothing was changed", detail))
 		return nil
 	}
@@ -94,7 +98,7 @@ func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, 
 	case len(c.Keys) == 0 && !filtered && !c.All:
 		return req, hint(usage("name messages, choose held ones with --type, --since or --before, or give --all"), "tollgate outbox list --held shows them")
 	case slices.ContainsFunc(c.Keys, func(key string) bool { return !strings.HasPrefix(key, "OUT#") }):
-		return req, usage("a key of a message begins with OUT#")
+		return req, hint(usage("a key of a message begins with OUT#"), "tollgate outbox list --held shows them")
 	case strings.TrimSpace(c.Note) == "" && !c.DryRun:
 		return req, hint(usage("a release needs --note"), "it is kept in the audit trail; --dry-run needs none")
 	}

@@ -20,13 +20,13 @@ type redriveCmd struct {
 	Canary  int           `help:"Send so many first and wait; go on only if none of them fails again." placeholder:"N"`
 	Wait    bool          `help:"Wait for what becomes of each letter; exit 1 unless all are done."`
 	Timeout time.Duration `default:"10m" help:"How long to wait at most, for the canary and again for all. Default: 10m." placeholder:"DURATION"`
-	Why     string        `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Why     string        `name:"reason" aliases:"note" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes     bool          `help:"Do not ask."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (redriveCmd) Help() string {
-	return `After a fix: sends dead letters to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost answer can double a letter and never lose one; the event's record recognises the duplicate, so effects are applied once. Letters of events that are done are sent too and end as duplicates.
+	return `After a fix: sends dead letters, without a filter all of them, to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost answer can double a letter and never lose one; the event's record recognises the duplicate, so effects are applied once. Letters of events that are done are sent too and end as duplicates.
 
 The letters to send are selected before the first is sent: letters that arrive meanwhile, and those that the fix did not help, wait for another run. After a run that was stopped (Ctrl-C gives back everything that was not sent) or that died, run it again.
 
@@ -182,10 +182,13 @@ func (r *redriveRun) canary(ctx context.Context) error {
 			"tollgate events show %s", tally.FailedID)
 	case tally.Waiting > 0:
 		return hint(fmt.Errorf("canary: %d of %d were not done within %s, nothing more was sent", tally.Waiting, len(r.sent), r.cmd.Timeout),
-			"does the consumer run? A longer --timeout waits longer")
+			"does the consumer run? "+refusedAgain)
 	}
 	return nil
 }
+
+// refusedAgain is for letters that return to the dead-letter queue and leave no record.
+const refusedAgain = "a letter that is refused before any record (reason account, livemode, corrupt, …) is in tollgate dlq list again"
 
 // await waits for all letters that were sent.
 func (r *redriveRun) await(ctx context.Context) error {
@@ -202,7 +205,7 @@ func (r *redriveRun) await(ctx context.Context) error {
 			"tollgate events show %s", tally.FailedID)
 	case tally.Waiting > 0:
 		return hint(fmt.Errorf("%d of %d letters were still under way after %s", tally.Waiting, len(r.sent), r.cmd.Timeout),
-			"tollgate events list --status retrying shows what has failed meanwhile")
+			"tollgate events list --status retrying shows what has failed meanwhile; "+refusedAgain)
 	}
 	return nil
 }

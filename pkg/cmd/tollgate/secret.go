@@ -25,7 +25,7 @@ type secretRollCmd struct {
 	Finish   bool          `help:"Remove the old secrets once they verify nothing any more."`
 	After    time.Duration `default:"1h" help:"With --finish and --status: for how long they must have verified nothing. Default: 1h."`
 	Force    bool          `help:"With --finish: without that proof."`
-	Why      string        `name:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Why      string        `name:"reason" aliases:"note" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes      bool          `help:"Do not ask."`
 }
 
