@@ -137,12 +137,13 @@ func (b begins) Begin(ctx context.Context, of reconcile.Stream, at time.Time) (g
 // checkBegin: history begins at the oldest note, else now.
 func (n *net) checkBegin(p *proc, of reconcile.Stream, at time.Time) {
 	noted, found := n.oldestNotes(p.began)[of]
+	_, any := n.oldestNotes(time.Now().Add(1))[of] // one may be put while the pass runs
 	n.w.log("the history of %q begins at %s", of.Account, at.Format(time.DateTime))
 	n.w.met("a history begins")
 	switch {
 	case found && at.After(noted):
 		n.w.violate("the history of %q begins at %v, after the oldest note, of %v", of.Account, at, noted)
-	case !found && at.Before(p.began.Add(-n.w.plan.skew-2*time.Minute)):
+	case !any && at.Before(p.began.Add(-n.w.plan.skew-2*time.Minute)):
 		n.w.violate("the history of %q begins at %v, before there was anything", of.Account, at)
 	}
 }

@@ -52,7 +52,7 @@ func (w *world) recordWritten(p *proc, key string, old, fresh item, values attri
 	if _, leased := fresh["lease"]; leased != claim {
 		w.violate("%s: %s and lease: %v", id, state, leased)
 	}
-	w.checkMark(f, fresh, claim || state == string(idempotency.Done))
+	w.checkMark(p, f, fresh, claim || state == string(idempotency.Done))
 	w.checkEffects(id, state, gen)
 }
 

@@ -50,7 +50,7 @@ func (w *world) purge(m *message) {
 	p.finish = func() {
 		w.log("%s: %+v", p.name, done)
 		if done.GivenUp > 0 {
-			f.saidGivenUp = w.step
+			w.saysGivenUp(p, f)
 			w.met("purge: given up")
 		}
 	}
@@ -72,7 +72,7 @@ func (w *world) purgeByID(f *fact) {
 		w.log("%s: %s", p.name, verdict)
 		w.met("purge by id: " + string(verdict))
 		if verdict == idempotency.GivenUp {
-			f.saidGivenUp = w.step
+			w.saysGivenUp(p, f)
 		}
 	}
 	w.spawn(p, func(ctx context.Context) {
@@ -86,6 +86,13 @@ func (w *world) purgeByID(f *fact) {
 			verdict = got
 		}
 	})
+}
+
+// saysGivenUp notes a purge's answer, unless a claim came between its write and its answer.
+func (w *world) saysGivenUp(p *proc, f *fact) {
+	if f.claimed < max(p.started, f.marked) {
+		f.saidGivenUp = w.step
+	}
 }
 
 // marked checks the write that gives an event up.
@@ -110,9 +117,12 @@ func (w *world) marked(p *proc, f *fact, old, fresh item) {
 
 // checkMark: the mark is on the record exactly from the give-up to the next claim or
 // completion.
-func (w *world) checkMark(f *fact, row item, claimed bool) {
+func (w *world) checkMark(p *proc, f *fact, row item, claimed bool) {
 	if claimed {
-		f.givenUp, f.saidGivenUp = false, -1
+		f.givenUp, f.saidGivenUp, f.claimed = false, -1, w.step
+	}
+	if claimed && f.letterGone && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && w.queue.find(t.id) != nil }) {
+		f.purged = true // by a holder of a message that was moved and purged meanwhile: the row may be left over
 	}
 	if _, is := row["purged"]; is != f.givenUp {
 		w.violate("%s: its record's mark of a purge: %v, want %v", f.id, is, f.givenUp)

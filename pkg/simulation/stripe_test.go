@@ -65,6 +65,7 @@ type fact struct {
 	broken     *breakage
 	givenUp    bool // its record is marked as purged
 	marked     int  // step of the latest mark
+	claimed    int  // step of the latest claim or completion
 	handled    int  // step at which the webhook's own message was first acknowledged as done, -1
 	letterGone bool // a letter of it was purged
 	purged     bool // a letter of it that no record stands for was purged
