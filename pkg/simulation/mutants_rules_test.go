@@ -37,7 +37,7 @@ func policyMutants() []mutant {
 		one("a parked message is acknowledged without a copy", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	return result{env: env, outcome: outcomePolicyIgnored, reason: v.Reason, ack: true}\n"),
 		one("another mode of a connected account is parked", judge, `if v.Action == "" && e.Account != "" {`, `if v.Action == "" && e.Account == "" {`),
 		one("another account is ignored", judge, "	if v.Action == \"\" {\n		v.Action = Park\n", "	if v.Action == \"\" {\n		v.Action = Ignore\n"),
-		one("the action of a policy is not read", judge, "Verdict{Reason: ReasonAccount, Action: p.OnMismatch,", "Verdict{Reason: ReasonAccount, Action: Park,"),
+		one("the action of a policy is not read", judge, "Verdict{Reason: ReasonAccount, Action: p.OnMismatch,\n			Text: fmt.Sprintf(\"endpoint %q does not take events of", "Verdict{Reason: ReasonAccount, Action: Park,\n			Text: fmt.Sprintf(\"endpoint %q does not take events of"),
 		one("a policy's from binds the consumer", judge, "	return Verdict{Action: Accept}\n", "	if time.Unix(e.Created, 0).Before(p.From) {\n		return Verdict{Action: Ignore}\n	}\n	return Verdict{Action: Accept}\n"),
 		{name: "reconcile does not read a policy's from", edits: []edit{
 			{pass, "scheduled && from.After(begin) {", "scheduled && from.After(begin) && p.dry {"},
