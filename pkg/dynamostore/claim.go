@@ -38,6 +38,11 @@ const (
 	claimIndex  = ", #open=:shard"
 	claimRemove = " REMOVE exp, reason, purged, purge_by"
 
+	claimFirst     = claimSet + claimSource + claimRemove
+	claimAgain     = claimSet + claimSource + claimIndex + claimRemove
+	reconcileFirst = claimSet + claimKeeps + claimRemove
+	reconcileAgain = claimSet + claimKeeps + claimIndex + claimRemove
+
 	claimWhen = "(attribute_not_exists(pk) OR st=:failed OR (st=:running AND lease < :cutoff))" +
 		" AND (attribute_not_exists(ident) OR ident=:ident)" +
 		" AND (attribute_not_exists(att) OR attribute_type(att,:number))"
@@ -128,16 +133,16 @@ func (s *Store) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInp
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-	set := claimSet + claimSource
+	first, again := claimFirst, claimAgain
 	if req.Event.Source == event.Reconcile {
-		set = claimSet + claimKeeps
+		first, again = reconcileFirst, reconcileAgain
 	}
+	in.UpdateExpression = &first
 	if req.Receives >= 2 {
-		set += claimIndex
+		in.UpdateExpression = &again
 		in.ExpressionAttributeNames = openName()
 		in.ExpressionAttributeValues[":shard"] = str(idempotency.Shard(req.Event.ID))
 	}
-	in.UpdateExpression = aws.String(set + claimRemove)
 	return in
 }
 
