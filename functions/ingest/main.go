@@ -1,53 +1,7 @@
-// Command ingest is the Lambda function behind API Gateway: it verifies a delivery by
-// Stripe, puts it on the queue and answers. It wires and does nothing else; starting
-// it makes no network call.
+// Command ingest is the Lambda function behind API Gateway: it verifies a Stripe delivery,
+// enqueues it and answers.
 package main
 
-import (
-	"fmt"
-	"os"
+import "tollgate/pkg/run"
 
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
-	"tollgate/pkg/apigw"
-	"tollgate/pkg/awsclient"
-	"tollgate/pkg/config"
-	"tollgate/pkg/ingest"
-	"tollgate/pkg/secrets"
-	"tollgate/pkg/sqsqueue"
-	"tollgate/pkg/telemetry"
-)
-
-func main() {
-	handler, err := wire(os.LookupEnv)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ingest cannot start:", err)
-		os.Exit(1)
-	}
-	lambda.Start(handler)
-}
-
-func wire(lookup config.Lookup) (*apigw.Handler, error) {
-	cfg, err := config.LoadIngest(lookup)
-	if err != nil {
-		return nil, err
-	}
-	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
-	// The sender does its own retries.
-	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1, Try: cfg.Limits.SendTry}))
-	vault := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Try: cfg.Limits.SecretTry}))
-	active, err := secrets.NewWebhook(secrets.Config{API: vault, ID: cfg.WebhookSecretID, Logger: log, Limits: cfg.Limits})
-	if err != nil {
-		return nil, err
-	}
-	handler, err := ingest.New(ingest.Config{
-		Secrets: active, Sender: sqsqueue.NewSender(queue, cfg.QueueURL, cfg.Limits),
-		Logger: log, AllowIPs: cfg.AllowIPs, Limits: cfg.Limits,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return apigw.NewHandler(handler), nil
-}
+func main() { run.Ingest() }

@@ -2,7 +2,7 @@
 //
 // It does so only in programs built with the tag failpoints. Without the tag every
 // function here is empty and Enabled is false, so that nothing of it is left in a build;
-// the functions' release bundles do not even import it: a file of theirs with the tag does.
+// the functions' release bundles do not even import it: package run does, in a file with the tag.
 //
 // A point is armed by a ticket, an empty file in the folder [Folder] beside the program's
 // own file: <point>.kill or <point>.stop. The first process that comes to the point takes

@@ -20,10 +20,10 @@ type Wired struct{}
 // Wire gives points to all calls of a Lambda function whose code knows nothing of them.
 // It puts a proxy inside of the process between it and each address that its environment
 // names: the AWS services, Stripe, and the Runtime API, where "next" hands it an
-// invocation and "response" returns from one. It is called before main reads the
-// environment, by the initialiser of a package variable:
+// invocation and "response" returns from one. Call it before the function reads its
+// environment:
 //
-//	var _ = failpoint.Wire("ingest", os.LookupEnv, os.Setenv)
+//	failpoint.Wire("ingest", os.LookupEnv, os.Setenv)
 func Wire(function string, lookup func(string) (string, bool), set func(name, value string) error) Wired {
 	for _, name := range []string{"AWS_ENDPOINT_URL", "TOLLGATE_STRIPE_URL", "AWS_LAMBDA_RUNTIME_API"} {
 		value, ok := lookup(name)

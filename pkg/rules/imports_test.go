@@ -66,6 +66,7 @@ func places() []place {
 		{dir: "pkg/local", ours: all, sdk: true, stripe: true},
 
 		{dir: "pkg/cmd", ours: all, sdk: true, stripe: true}, // it signs what it sends
+		{dir: "pkg/run", ours: all, sdk: true},
 		{dir: "functions", ours: all, sdk: true},
 		{dir: "pkg/simulation", ours: all, sdk: true, stripe: true},
 		{dir: "infra", ours: []string{"pkg/limits", "infra"}},

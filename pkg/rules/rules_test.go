@@ -94,7 +94,7 @@ func TestRulesFind(t *testing.T) {
 		{"no init functions", "pkg/event/x.go", "package event\ntype T int\nfunc (T) init() {}", ""},
 		{"the environment has one reader", "pkg/event/x.go", "package event\nimport sys \"os\"\nvar _ = sys.Getenv(`A`)", "pkg/event/x.go:3: os.Getenv"},
 		{"the environment has one reader", "pkg/event/x_test.go", "package event\nimport \"os\"\nvar _ = os.Getenv(`A`)", ""},
-		{"the environment has one reader", "functions/ingest/main.go", "package main\nimport \"os\"\nvar _ = os.LookupEnv", ""},
+		{"the environment has one reader", "pkg/run/run.go", "package run\nimport \"os\"\nvar _ = os.LookupEnv", ""},
 		{"no mutable package state", "pkg/event/x.go", "package event\nvar count int", "pkg/event/x.go:2: count is package state"},
 		{"no mutable package state", "pkg/event/x.go", "package event\nimport \"errors\"\nvar ErrX = errors.New(`x`)", ""},
 		{"no mutable package state", "pkg/event/x.go", "package event\nvar names = []string{`a`}\nfunc f() { names[0] = `b` }", "pkg/event/x.go:2: names is package state"},

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/handlers"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/outbox"
 	"tollgate/pkg/policy"
@@ -22,52 +22,10 @@ import (
 	"tollgate/pkg/telemetry"
 )
 
-// environment is a whole one; nothing listens at its addresses.
-func environment() map[string]string {
-	return map[string]string{
-		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "TOLLGATE_TABLE": "tollgate",
-		"TOLLGATE_QUEUE_URL": "http://127.0.0.1:1/q",
-	}
-}
-
-func TestWire(t *testing.T) {
-	cases := []struct {
-		name   string
-		change map[string]string
-		faults []string // nil: it starts, though nothing answers
-	}{
-		{"least", nil, nil},
-		{"all", map[string]string{
-			"TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": "http://127.0.0.1:1", "TOLLGATE_TIME_SCALE": "20",
-			"TOLLGATE_RECONCILE": `{"-":"default","acct_1":"connect"}`,
-		}, nil},
-		{"every fault at once", map[string]string{"TOLLGATE_TABLE": "", "TOLLGATE_QUEUE_URL": "q", "TOLLGATE_RECONCILE": "acct_1"},
-			[]string{"TOLLGATE_TABLE", "TOLLGATE_QUEUE_URL", "TOLLGATE_RECONCILE"}},
-		{"Stripe's key over the open network", map[string]string{"TOLLGATE_STRIPE_URL": "http://api.stripe.com"}, []string{"https"}},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			env := environment()
-			maps.Copy(env, c.change)
-			w, err := wire(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
-			if (err == nil) != (c.faults == nil) || (w == nil) != (err != nil) {
-				t.Fatalf("tasks %v, error %v", w, err)
-			}
-			for _, fault := range c.faults {
-				if !strings.Contains(err.Error(), fault) {
-					t.Errorf("error %v does not name %s", err, fault)
-				}
-			}
-		})
-	}
-}
-
-// wired is a function whose lines are in the buffer.
+// wired returns the function and the buffer that it logs to.
 func wired(t *testing.T) (*tasks, *bytes.Buffer) {
 	t.Helper()
-	env := environment()
-	w, err := wire(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	w, err := wireReconcile(environment(nil), handlers.Types(), outbox.NewLogSender)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,86 @@
+package run
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/consumer"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/secrets"
+	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/stripeapi"
+	"tollgate/pkg/telemetry"
+)
+
+// Consumer runs the function on the queue with the handlers that register adds: it
+// dispatches each event of an SQS batch and commits the handler's effects exactly once.
+func Consumer(register func(*dispatch.Mux)) {
+	start("consumer", func(lookup config.Lookup) (lambda.Handler, error) { return wireConsumer(lookup, register) })
+}
+
+func wireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Handler, error) {
+	cfg, err := config.LoadConsumer(lookup)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.Logger(os.Stderr, "consumer", cfg.Stage, cfg.LogLevel)
+	client := func(endpoint string, try time.Duration) aws.Config {
+		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint, Try: try})
+	}
+	dynamo := client(cfg.AWS.EndpointDynamoDB, cfg.Limits.Try())
+	// The store does its own retries.
+	store, err := dynamostore.New(dynamodb.NewFromConfig(awsclient.Once(dynamo)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
+	}
+	stripe, err := consumerStripe(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager, cfg.Limits.SecretTry)), log)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := dynamostore.NewReader(dynamodb.NewFromConfig(dynamo), cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows, Hold: hold(cfg, rows)})
+	register(mux)
+	c, err := consumer.New(consumer.Config{
+		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: cfg.Endpoints, Logger: log,
+		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS, cfg.Limits.Try())), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sqsqueue.NewLambdaHandler(c), nil
+}
+
+// hold holds messages about old states. A configured begin of history replaces the
+// table's.
+func hold(cfg config.Consumer, table dispatch.Begins) dispatch.Hold {
+	if !cfg.Begin.IsZero() {
+		table = dispatch.FixedBegin(cfg.Begin)
+	}
+	return dispatch.Hold{After: cfg.HoldAfter, Begins: table}
+}
+
+// consumerStripe returns a client with the configured API key. Without one, fetches fail
+// with ReasonNoAPIKey.
+func consumerStripe(cfg config.Consumer, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
+	key, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
+	}
+	return stripeapi.New(stripeapi.Options{
+		Key: key.Key, URL: cfg.StripeURL, TryTimeout: cfg.Limits.StripeTry,
+		Backoff: stripeapi.DefaultBackoff / time.Duration(max(cfg.Limits.TimeScale, 1)),
+	})
+}

@@ -1,0 +1,44 @@
+package run
+
+import (
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/apigw"
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/ingest"
+	"tollgate/pkg/secrets"
+	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/telemetry"
+)
+
+// Ingest runs the function behind API Gateway: it verifies a Stripe delivery, enqueues it
+// and answers.
+func Ingest() { start("ingest", wireIngest) }
+
+func wireIngest(lookup config.Lookup) (lambda.Handler, error) {
+	cfg, err := config.LoadIngest(lookup)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
+	// The sender does its own retries.
+	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1, Try: cfg.Limits.SendTry}))
+	secretAPI := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Try: cfg.Limits.SecretTry}))
+	active, err := secrets.NewWebhook(secrets.Config{API: secretAPI, ID: cfg.WebhookSecretID, Logger: log, Limits: cfg.Limits})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := ingest.New(ingest.Config{
+		Secrets: active, Sender: sqsqueue.NewSender(queue, cfg.QueueURL, cfg.Limits),
+		Logger: log, AllowIPs: cfg.AllowIPs, Limits: cfg.Limits,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return apigw.NewHandler(handler), nil
+}

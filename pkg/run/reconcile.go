@@ -1,0 +1,168 @@
+package run
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/outbox"
+	"tollgate/pkg/reconcile"
+	"tollgate/pkg/secrets"
+	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/stripeapi"
+	"tollgate/pkg/telemetry"
+)
+
+// Reconcile runs the function on the schedule. It enqueues events of the given types that
+// Stripe lists and the table lacks, and sends the outbox with the sender that newSender
+// returns. Its input names one task: {"task":"quarter"}, "nightly", "weekly" or
+// "outbox".
+func Reconcile(types []string, newSender func(*slog.Logger) outbox.Sender) {
+	start("reconcile", func(lookup config.Lookup) (lambda.Handler, error) {
+		t, err := wireReconcile(lookup, types, newSender)
+		if err != nil {
+			return nil, err
+		}
+		return lambda.NewHandler(t.run), nil
+	})
+}
+
+// tasks are what the schedule asks for.
+type tasks struct {
+	passes *reconcile.Reconciler
+	outbox outbox.Store
+	sender outbox.Sender
+	drains outbox.Options
+	time   time.Duration // of one run; the rest of the function's is for what it says at the end
+	log    *slog.Logger
+}
+
+// listRate bounds the requests for lists, per second: they share the account's rate with
+// every handler's fetch.
+const listRate = 5
+
+func wireReconcile(lookup config.Lookup, types []string, newSender func(*slog.Logger) outbox.Sender) (*tasks, error) {
+	cfg, err := config.LoadReconcile(lookup)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.Logger(os.Stderr, "reconcile", cfg.Stage, cfg.LogLevel)
+	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
+	table := dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB))
+	stripe, err := reconcileStripe(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
+	if err != nil {
+		return nil, err
+	}
+	passes, err := reconciler(cfg, types, table, client(cfg.AWS.EndpointSQS), stripe, log)
+	if err != nil {
+		return nil, err
+	}
+	box, err := dynamostore.NewOutbox(table, cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	l := cfg.Limits.Reconcile
+	return &tasks{
+		passes: passes, outbox: box, sender: newSender(log), drains: outbox.Options{Time: l.OutboxTime, Logger: log},
+		time: (l.StopAfter + l.Timeout) / 2, log: log,
+	}, nil
+}
+
+func reconciler(cfg config.Reconcile, types []string, table *dynamodb.Client, queue aws.Config, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
+	reader, err := dynamostore.NewReader(table, cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	coverage, err := dynamostore.NewCoverage(table, reader)
+	if err != nil {
+		return nil, err
+	}
+	records, err := dynamostore.NewRecords(table, cfg.Table)
+	if err != nil {
+		return nil, err
+	}
+	return reconcile.New(reconcile.Config{
+		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage,
+		Sender: sqsqueue.NewSender(sqs.NewFromConfig(awsclient.Once(queue)), cfg.QueueURL, cfg.Limits),
+		Depth:  sqsqueue.NewDepth(sqs.NewFromConfig(queue), cfg.QueueURL),
+		Types:  types, Accounts: cfg.Accounts, Policies: cfg.Endpoints, Begin: cfg.Begin, Limits: cfg.Limits, Logger: log,
+	})
+}
+
+// reconcileStripe returns a client with the configured API key. Without one, every pass
+// fails with stripeapi.ErrNoAPIKey.
+func reconcileStripe(cfg config.Reconcile, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
+	key, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits, First: limits.PatientCall})
+	if err != nil {
+		return nil, err
+	}
+	return stripeapi.New(stripeapi.Options{
+		Key: key.Key, URL: cfg.StripeURL,
+		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // a drill's passes follow each other faster
+	}.Patient())
+}
+
+// input is what the schedule sends.
+type input struct {
+	Task string `json:"task"`
+}
+
+// run does one task. Its error fails the invocation; the next turn of the schedule is
+// the next try.
+func (t *tasks) run(ctx context.Context, in input) error {
+	ctx, cancel := context.WithTimeout(ctx, t.time)
+	defer cancel()
+	if in.Task == "outbox" {
+		return t.drain(ctx)
+	}
+	started := time.Now()
+	r, err := t.passes.Run(ctx, in.Task)
+	for _, e := range r.Excluded {
+		t.log.Info(telemetry.ExclusionMessage, "account", e.Account, "endpoint", e.Endpoint, "reason", e.Reason, telemetry.IgnoredKey, max(e.Events, 1))
+	}
+	level, text := slog.LevelInfo, ""
+	if !r.Complete() || err != nil {
+		level = slog.LevelWarn
+	}
+	if err != nil {
+		text = err.Error()
+	}
+	t.log.Log(ctx, level, telemetry.PassMessage,
+		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp, "left_over", r.LeftOver,
+		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Requeued(), "unrecorded", r.Unrecorded, "stuck", r.Stuck, "revived", r.Revived,
+		telemetry.SuspiciousKey, r.Suspicious, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
+		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
+	return err
+}
+
+// drain sends what waits. A message that could not be sent stays for the next run, a minute
+// later. Every run logs what it left, an idle one too: the alarm treats missing data as a
+// schedule that is switched off.
+func (t *tasks) drain(ctx context.Context) error {
+	started := time.Now()
+	r, err := outbox.Drain(ctx, t.outbox, t.sender, t.drains)
+	failed, level, text := r.Failed+r.Unmarked, slog.LevelInfo, ""
+	if err != nil {
+		failed, text = failed+1, err.Error()
+	}
+	if failed > 0 {
+		level = slog.LevelWarn
+	}
+	said := []any{telemetry.SentKey, r.Sent, telemetry.FailedKey, failed, "unfinished", r.Unfinished}
+	if r.Left != nil {
+		said = append(said, telemetry.UnsentKey, r.Left.Unsent, telemetry.OldestKey, int64(r.Left.Oldest.Seconds()), telemetry.HeldKey, r.Left.Held)
+	}
+	t.log.Log(ctx, level, telemetry.OutboxMessage, append(said, "ms", time.Since(started).Milliseconds(), "error", text)...)
+	return nil
+}
