@@ -173,8 +173,7 @@ func (a Applier) undo(ctx context.Context, d *Done, id string, failed error) err
 	return failed
 }
 
-// Retire disables an endpoint. Whether another serves in its place is the caller's to
-// find out.
+// Retire disables an endpoint. It does not check that another one delivers.
 func (a Applier) Retire(ctx context.Context, id string) error {
 	disabled := true
 	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, id, Update{Disabled: &disabled}); err != nil {

@@ -153,7 +153,7 @@ func (p *Plan) compareOthers(serving *Endpoint, others []Endpoint) {
 		case serving == nil:
 			p.trouble(e.ID, "it delivers in "+version+", which cannot be changed", "endpoint apply makes another beside it")
 		case e.APIVersion != p.Wanted.APIVersion:
-			p.trouble(e.ID, "it delivers the same events in "+version, "endpoint apply --retire "+e.ID+" once "+serving.ID+" has delivered")
+			p.trouble(e.ID, "it delivers the same events in "+version, "endpoint apply --retire "+e.ID+" when "+serving.ID+" is 24 hours old")
 		default:
 			p.trouble(e.ID, "it is a duplicate of "+serving.ID+": every event comes twice", "endpoint apply --retire "+e.ID)
 		}

@@ -35,14 +35,10 @@ func ReadStored(value Secret) (Stored, error) {
 	return s, nil
 }
 
-// Names returns how many endpoints have an entry.
-func (s Stored) Names() int { return len(s.byName) }
-
 // Endpoints returns the names of those that have an entry, sorted.
 func (s Stored) Endpoints() []string { return slices.Sorted(maps.Keys(s.byName)) }
 
-// Of returns an endpoint's secrets in their order, which is that in which they are tried
-// and counted. Entries that ingest drops, as they cannot be a signing secret, are not
+// Of returns an endpoint's secrets in the order in which they are tried. Entries that ingest drops, as they cannot be a signing secret, are not
 // among them.
 func (s Stored) Of(name string) (list []Secret, err error) {
 	raw, err := s.list(name)

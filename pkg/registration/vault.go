@@ -64,7 +64,7 @@ func Change(ctx context.Context, v Vault, edit Edit) (changed bool, err error) {
 			}
 		}
 		if !time.Now().Before(end) {
-			return false, ErrContended
+			return false, fmt.Errorf("%w: %w", ErrContended, err)
 		}
 		if err := wait(ctx, rand.N(pause)); err != nil {
 			return false, err

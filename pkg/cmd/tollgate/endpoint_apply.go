@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,8 +14,8 @@ import (
 // endpointApplyCmd brings Stripe to what is wanted.
 type endpointApplyCmd struct {
 	endpointFlags
-	Retire string `help:"Then disable this other endpoint for the same URL, once the one that stays has verified a delivery." placeholder:"we_…"`
-	Force  bool   `help:"Retire without that proof."`
+	Retire string `help:"Then disable this other endpoint for the same URL, if the one that stays is older than 24 hours." placeholder:"we_…"`
+	Force  bool   `help:"With --retire: do not wait for the 24 hours."`
 	Why    string `name:"reason" aliases:"note" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask."`
 }
@@ -25,7 +24,7 @@ type endpointApplyCmd struct {
 func (endpointApplyCmd) Help() string {
 	return `Carries out what endpoint plan says; when there is nothing to do it does nothing and ends well. The secret of a new endpoint is stored, in front of the others, before anything counts as done: if it cannot be stored the endpoint is deleted again, and if that fails too the last line names it. The secret is never shown.
 
-API version and Connect cannot be changed at Stripe: another endpoint is created, and the old one delivers on. Events then come twice and are handled once. When the new one has verified a delivery, --retire disables the old one.
+API version and Connect cannot be changed at Stripe: another endpoint is created, and the old one delivers on. Events then come twice and are handled once. 24 hours after the new one was created, --retire disables the old one.
 
   tollgate endpoint apply --stack tollgate-live
   tollgate endpoint apply --stack tollgate-live --retire we_1Old`
@@ -57,7 +56,7 @@ func (c *endpointApplyCmd) Run(ctx context.Context, a *app) error {
 	}
 	what := planWords(p)
 	if c.Retire != "" {
-		if err := c.proved(ctx, s, p, all, stored); err != nil {
+		if err := c.retirable(s, p, all, stored); err != nil {
 			return err
 		}
 		what = strings.TrimPrefix(what+"; disable "+c.Retire, "nothing; ")
@@ -93,15 +92,16 @@ func (c *endpointApplyCmd) possible(a *app, s site, p registration.Plan) error {
 	case c.Retire == "":
 		return nil
 	case p.Action == registration.ActionCreate:
-		return hint(usage("there is no endpoint yet that could serve in place of %s", c.Retire), "run endpoint apply first, and retire when it has delivered")
+		return hint(usage("there is no endpoint yet that could serve in place of %s", c.Retire), "run endpoint apply first, and retire a day later")
 	case !slices.Contains(p.Replaces, c.Retire):
 		return hint(usage("%s is not an enabled endpoint for %s beside %s", c.Retire, s.wanted.URL, p.Endpoint), "tollgate endpoint plan lists them")
 	}
 	return nil
 }
 
-// proved says why it is not known that the endpoint that stays delivers what is verified.
-func (c *endpointApplyCmd) proved(ctx context.Context, s site, p registration.Plan, all []registration.Endpoint, stored registration.Stored) error {
+// retirable returns an error unless the secret of the endpoint that stays is stored, and the
+// endpoint has existed long enough for Stripe to show failed deliveries.
+func (c *endpointApplyCmd) retirable(s site, p registration.Plan, all []registration.Endpoint, stored registration.Stored) error {
 	if c.Force {
 		return nil
 	}
@@ -109,22 +109,18 @@ func (c *endpointApplyCmd) proved(ctx context.Context, s site, p registration.Pl
 	if err != nil {
 		return err
 	}
-	mark := ""
+	var serving registration.Endpoint
 	for _, e := range all {
 		if e.ID == p.Endpoint {
-			mark = e.Metadata[registration.MetaSecret]
+			serving = e
 		}
 	}
-	index := slices.IndexFunc(list, func(s registration.Secret) bool { return s.Fingerprint() == mark })
-	if index < 0 {
-		return hint(fmt.Errorf("which of the stored secrets is that of %s is not known", p.Endpoint), "--force retires %s all the same", c.Retire)
+	mark := serving.Metadata[registration.MetaSecret]
+	if !slices.ContainsFunc(list, func(s registration.Secret) bool { return s.Fingerprint() == mark }) {
+		return hint(fmt.Errorf("%s stays: no stored secret is known to be that of %s", c.Retire, p.Endpoint), "--force retires it all the same")
 	}
-	evidence, err := s.evidence(ctx, len(list), 0)
-	if err == nil {
-		err = evidence.Serves(index, stored.Names())
-	}
-	if err != nil {
-		return hint(fmt.Errorf("%s stays: that %s serves is not proved: %w", c.Retire, p.Endpoint, err), "--force retires it all the same")
+	if end := serving.Created.Add(overlap); time.Now().Before(end) {
+		return hint(fmt.Errorf("%s stays until %s: %s is newer than 24 hours", c.Retire, longTime(end), p.Endpoint), "--force retires it now; look at the deliveries of %s at Stripe first", p.Endpoint)
 	}
 	return nil
 }
@@ -150,32 +146,4 @@ func (s site) applier(a *app) registration.Applier {
 		Registrar: s.stripe, Lister: s.stripe, Vault: s.vault, Run: strings.ToLower(rand.Text()),
 		Say: func(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) },
 	}
-}
-
-// maxWindow bounds how far back the use of secrets is looked at.
-const maxWindow = 14 * 24 * time.Hour
-
-// evidence reads how the present secrets were used: since they were settled, or in the
-// window if one is given.
-func (s site) evidence(ctx context.Context, secrets int, window time.Duration) (registration.Evidence, error) {
-	now, err := s.vault.Current(ctx)
-	if err != nil {
-		return registration.Evidence{}, err
-	}
-	if now.ID == "" {
-		return registration.Evidence{}, errors.New("no secret is stored")
-	}
-	e := registration.Evidence{Now: time.Now(), Settled: now.At.Add(settleTime())}
-	from := e.Settled
-	if window > 0 {
-		from = e.Now.Add(-window)
-	}
-	if e.Now.Sub(from) > maxWindow {
-		from = e.Now.Add(-maxWindow)
-	}
-	if !from.Before(e.Now) {
-		return e, nil
-	}
-	e.Uses, err = verifiedBy(ctx, s.target, secrets, from, e.Now)
-	return e, err
 }

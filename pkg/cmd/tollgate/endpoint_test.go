@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,8 +30,7 @@ import (
 )
 
 // registry is what the verbs about endpoints work on: Secrets Manager and a table, a
-// stand-in for Stripe, a CloudWatch that answers what a test says, and a URL that
-// refuses what nobody signed.
+// fake Stripe, and a URL that refuses unsigned deliveries.
 type registry struct {
 	t       *testing.T
 	data    string
@@ -41,26 +39,24 @@ type registry struct {
 	secrets *sdksecrets.Client
 	env     map[string]string // of a system that is not local
 
-	mu       sync.Mutex
-	deny     map[string]int   // requests to refuse: an operation of AWS, or a method and path of Stripe's
-	verified map[string]int64 // by place in the list of secrets
-	asked    []string         // places that CloudWatch was asked for
-	now      time.Time        // of Secrets Manager
+	mu   sync.Mutex
+	deny map[string]int // requests to refuse: an operation of AWS, or a method and path of Stripe's
+	now  time.Time      // of Secrets Manager and Stripe
 }
 
 func newRegistry(t *testing.T) *registry {
 	t.Helper()
-	r := &registry{t: t, data: t.TempDir(), deny: map[string]int{}, verified: map[string]int64{}, now: time.Now()}
+	r := &registry{t: t, data: t.TempDir(), deny: map[string]int{}, now: time.Now()}
 	db, err := dynamodb.Open(filepath.Join(r.data, "dynamodb.db"), dynamodb.Options{})
 	check(t, err)
 	sm, err := secretsmanager.Open(filepath.Join(r.data, "secrets.db"), secretsmanager.Options{Now: func() time.Time { return r.now }})
 	check(t, err)
-	standIn, err := stripe.Open(stripe.Options{})
+	standIn, err := stripe.Open(stripe.Options{Now: func() time.Time { return r.now }})
 	check(t, err)
 	amazon := r.serve(func(q *http.Request) string {
 		_, operation, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
 		return operation
-	}, r.cloudWatch(awsjson.Handler(db.Service(), sm.Service())))
+	}, awsjson.Handler(db.Service(), sm.Service()))
 	atStripe := r.serve(func(q *http.Request) string {
 		path, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/v1/webhook_endpoints"), "/we_")
 		return q.Method + path
@@ -117,46 +113,6 @@ func (r *registry) serve(name func(*http.Request) string, h http.Handler) string
 	}))
 	r.t.Cleanup(server.Close)
 	return server.URL
-}
-
-// cloudWatch answers GetMetricData as CloudWatch's Query protocol does; the rest goes on.
-func (r *registry) cloudWatch(rest http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if q.Header.Get("X-Amz-Target") != "" {
-			rest.ServeHTTP(w, q)
-			return
-		}
-		if !strings.Contains(q.Header.Get("Authorization"), "/monitoring/aws4_request") || q.FormValue("Action") != "GetMetricData" {
-			r.t.Errorf("request %v signed as %q", q.Form, q.Header.Get("Authorization"))
-		}
-		w.Header().Set("Content-Type", "text/xml")
-		var members strings.Builder
-		for n := 1; q.FormValue(fmt.Sprintf("MetricDataQueries.member.%d.Id", n)) != ""; n++ {
-			get := func(name string) string { return q.FormValue(fmt.Sprintf("MetricDataQueries.member.%d.%s", n, name)) }
-			const dimensions = "MetricStat.Metric.Dimensions.member."
-			got := []string{get("MetricStat.Metric.Namespace"), get("MetricStat.Metric.MetricName"), get("MetricStat.Stat"), get("MetricStat.Period"),
-				get(dimensions + "1.Name"), get(dimensions + "1.Value"), get(dimensions + "2.Name")}
-			if want := []string{"Tollgate", "VerifiedBy", "Sum", "60", "stage", "test", "verified_by"}; !slices.Equal(got, want) {
-				r.t.Errorf("asked for %v, want %v", got, want)
-			}
-			place := get(dimensions + "2.Value")
-			r.mu.Lock()
-			count := r.verified[place]
-			r.asked = append(r.asked, place)
-			r.mu.Unlock()
-			points, values := "", ""
-			if count > 0 {
-				points, values = "<member>2026-11-21T10:00:00Z</member><member>2026-11-21T10:01:00Z</member>", fmt.Sprintf("<member>%d.0</member><member>0.0</member>", count)
-			}
-			fmt.Fprintf(&members, "<member><Id>%s</Id><Label>VerifiedBy</Label><Timestamps>%s</Timestamps><Values>%s</Values><StatusCode>Complete</StatusCode></member>", get("Id"), points, values)
-		}
-		for _, name := range []string{"StartTime", "EndTime"} {
-			if _, err := time.Parse(time.RFC3339, q.FormValue(name)); err != nil {
-				r.t.Errorf("%s: %v", name, err)
-			}
-		}
-		fmt.Fprintf(w, `<GetMetricDataResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"><GetMetricDataResult><MetricDataResults>%s</MetricDataResults></GetMetricDataResult></GetMetricDataResponse>`, &members)
-	})
 }
 
 // local runs the command on the system as on a local one, away as on another.
@@ -319,6 +275,12 @@ func TestApplyElsewhereAsksFirst(t *testing.T) {
 }
 
 func TestRetire(t *testing.T) {
+	for _, age := range []time.Duration{23 * time.Hour, 25 * time.Hour} {
+		t.Run(age.String(), func(t *testing.T) { testRetire(t, age) })
+	}
+}
+
+func testRetire(t *testing.T, age time.Duration) {
 	r := newRegistry(t)
 	const at = "https://hooks.example.invalid/webhooks/stripe"
 	old, _, err := r.stripe.CreateWebhookEndpoint(t.Context(), registration.NewEndpoint{URL: at, Events: handlers.Types(), APIVersion: "2020-08-27"}, "old")
@@ -326,27 +288,29 @@ func TestRetire(t *testing.T) {
 	apply := func(more ...string) answer {
 		return r.away(append([]string{"endpoint", "apply", "--yes", "--no-probe", "--url", at}, more...)...)
 	}
+	disabled := func() bool {
+		list := r.endpoints()
+		i := slices.IndexFunc(list, func(e registration.Endpoint) bool { return e.Disabled })
+		return i >= 0 && list[i].ID == old.ID
+	}
 	apply("--retire", old.ID).refused(t, exitUsage, "there is no endpoint yet")
-	r.now = time.Now().Add(-time.Hour) // the secret is stored an hour ago
+	r.now = time.Now().Add(-age)
 	apply().ok(t)
-	enabled := func() (n int) {
-		for _, e := range r.endpoints() {
-			if !e.Disabled {
-				n++
-			}
-		}
-		return n
-	}
 	apply("--retire", "we_unknown").refused(t, exitUsage, "is not an enabled endpoint")
-	apply("--retire", old.ID).refused(t, exitFailed, "its secret has verified no delivery yet")
-	r.verified["1"] = 5 // the old one's
-	apply("--retire", old.ID).refused(t, exitFailed, "its secret has verified no delivery yet")
-	if n := enabled(); n != 2 {
-		t.Fatalf("%d enabled, want both", n)
+	if age < overlap {
+		apply("--retire", old.ID).refused(t, exitFailed, "is newer than 24 hours", "--force")
+		r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes").ok(t)
+		r.away("secret", "roll", "--finish", "--yes", "--force").ok(t)
+		apply("--retire", old.ID).refused(t, exitFailed, "no stored secret is known to be that of")
+		if disabled() {
+			t.Fatal("the old endpoint was disabled")
+		}
+		apply("--retire", old.ID, "--force").ok(t)
+	} else if got := apply("--retire", old.ID).ok(t); !strings.Contains(got.out, "disabled "+old.ID) {
+		t.Errorf("printed %q", got.out)
 	}
-	r.verified["0"] = 1
-	if got := apply("--retire", old.ID).ok(t); !strings.Contains(got.out, "disabled "+old.ID) || enabled() != 1 {
-		t.Errorf("said %q, %d enabled", got.out, enabled())
+	if !disabled() {
+		t.Error("the old endpoint still delivers")
 	}
 	r.away("endpoint", "status", "--no-probe", "--url", at).ok(t)
 }
@@ -389,54 +353,5 @@ func (a answer) says(t *testing.T, code int, words ...string) {
 		if !strings.Contains(a.out+a.err, s) {
 			t.Errorf("said %q and %q, want %q", a.out, a.err, s)
 		}
-	}
-}
-
-func TestVerifiedByAnswers(t *testing.T) {
-	const head = `<GetMetricDataResponse><GetMetricDataResult><MetricDataResults>`
-	const tail = `</MetricDataResults>%s</GetMetricDataResult></GetMetricDataResponse>`
-	result := func(id, status, times, values string) string {
-		return "<member><Id>" + id + "</Id><StatusCode>" + status + "</StatusCode><Timestamps>" + times + "</Timestamps><Values>" + values + "</Values></member>"
-	}
-	point := func(minute int) string { return fmt.Sprintf("<member>2026-11-21T10:%02d:00Z</member>", minute) }
-	value := func(n int) string { return "<member>" + strconv.Itoa(n) + "</member>" }
-	for _, c := range []struct {
-		name  string
-		pages []string
-		want  string // the counts, or what the error says
-	}{
-		{"two pages", []string{
-			head + result("s0", "PartialData", point(3)+point(1), value(2)+value(3)) + fmt.Sprintf(tail, "<NextToken>n</NextToken>"),
-			head + result("s0", "Complete", point(2), value(4)) + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "[9 0] 10:03"},
-		{"half an answer", []string{head + result("s0", "PartialData", "", "") + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "PartialData"},
-		{"an error of one", []string{head + result("s0", "InternalError", "", "") + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "InternalError"},
-		{"one is missing", []string{head + result("s0", "Complete", "", "") + fmt.Sprintf(tail, "")}, "answers 1 of 2 questions"},
-		{"values without times", []string{head + result("s0", "Complete", "", value(1)) + result("s1", "Complete", "", "") + fmt.Sprintf(tail, "")}, "0 times and 1 values"},
-		{"no XML", []string{"nonsense"}, "read answer"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			n := 0
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-				if (n > 0) != (q.FormValue("NextToken") == "n") {
-					t.Errorf("request %d has token %q", n, q.FormValue("NextToken"))
-				}
-				fmt.Fprint(w, c.pages[n])
-				n++
-			}))
-			defer server.Close()
-			uses, err := verifiedBy(t.Context(), target{aws: unchecked(server.URL).AWSConfig(), queueURL: "https://sqs/1/tollgate-live-events"}, 2, time.Now().Add(-time.Hour), time.Now())
-			got := ""
-			if err != nil {
-				got = err.Error()
-			} else {
-				got = fmt.Sprintf("[%d %d] %s", uses[0].Count, uses[1].Count, uses[0].Last.Format("15:04"))
-			}
-			if !strings.Contains(got, c.want) {
-				t.Errorf("%q, want %q", got, c.want)
-			}
-		})
-	}
-	if _, err := verifiedBy(t.Context(), target{queueURL: "https://sqs/1/another"}, 1, time.Now(), time.Now()); err == nil {
-		t.Error("a queue without a stage in its name is taken")
 	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tollgate/pkg/registration"
@@ -21,17 +23,16 @@ type secretRollCmd struct {
 	Connect  bool          `help:"The endpoint for the events of connected accounts."`
 	File     string        `name:"new-secret-file" help:"File with the new secret; - for stdin. Default: ask for it." placeholder:"FILE"`
 	Overlap  time.Duration `default:"24h" help:"How long the stand-in for Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
-	Status   bool          `help:"Say which of the secrets verify deliveries. Changes nothing."`
-	Finish   bool          `help:"Remove the old secrets once they verify nothing any more."`
-	After    time.Duration `default:"1h" help:"With --finish and --status: for how long they must have verified nothing. Default: 1h."`
-	Force    bool          `help:"With --finish: without that proof."`
+	Status   bool          `help:"Print how many secrets are stored, since when, and whether the old ones can be removed. Changes nothing."`
+	Finish   bool          `help:"Remove the old secrets, 24 hours after the last change."`
+	Force    bool          `help:"With --finish: do not wait for the 24 hours."`
 	Why      string        `name:"reason" aliases:"note" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes      bool          `help:"Do not ask."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (secretRollCmd) Help() string {
-	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: what is signed with a secret that is not stored yet is refused. Stripe then signs with both, which is the time for three steps here. The first takes the new secret and stores it in front of the old one; the second tells which of them verify deliveries; the third removes the old one when it has verified nothing for an hour.
+	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: a delivery signed with a secret that is not stored yet is refused. Then store the new secret here, in front of the old one. Stripe signs with both for 24 hours; after that --finish removes the old one. The 24 hours count from the last change of the stored secrets, whichever endpoint it was for; --force removes the old secrets before.
 
   tollgate secret roll --stack tollgate-live
   tollgate secret roll --stack tollgate-live --status
@@ -47,8 +48,6 @@ func (c *secretRollCmd) Run(ctx context.Context, a *app) error {
 	switch {
 	case c.Status && c.Finish:
 		return usage("--status and --finish are two steps: give one of them")
-	case c.After < 0 || c.After > maxWindow:
-		return usage("--after is up to %v", maxWindow)
 	case c.Overlap < 0 || c.Overlap > 24*time.Hour:
 		return usage("--overlap is up to 24h")
 	}
@@ -58,7 +57,7 @@ func (c *secretRollCmd) Run(ctx context.Context, a *app) error {
 	}
 	switch {
 	case c.Status:
-		return r.status(ctx)
+		return r.status()
 	case c.Finish:
 		return r.finish(ctx)
 	}
@@ -105,27 +104,35 @@ func (c *secretRollCmd) roll(ctx context.Context, a *app) (r roll, err error) {
 	return r, err
 }
 
-// rollView is what --status says, for machines.
+// rollView is the state of a roll, for machines.
 type rollView struct {
-	Endpoint  string             `json:"endpoint"`
-	Secrets   int                `json:"secrets"`
-	ChangedAt *string            `json:"changed_at"`
-	Known     bool               `json:"known"` // whether the use of the secrets is known
-	Uses      []registration.Use `json:"verified_by"`
-	CanFinish bool               `json:"can_finish"`
-	Why       string             `json:"why,omitempty"` // why not
+	Endpoint  string  `json:"endpoint"`
+	Secrets   int     `json:"secrets"`
+	ChangedAt *string `json:"changed_at"`
+	CanFinish bool    `json:"can_finish"`
+	Why       string  `json:"why,omitempty"` // why not
 }
 
-func (r roll) status(ctx context.Context) error {
-	v := rollView{Endpoint: r.Endpoint, Secrets: len(r.list), ChangedAt: stamp(r.now.At), Uses: []registration.Use{}}
+// overlap is how long Stripe signs with the old secret too, at most.
+const overlap = 24 * time.Hour
+
+// overlapOver returns an error until no endpoint can still be signing with an old secret.
+// Each change of the stored secrets starts the time anew.
+func overlapOver(changed time.Time) error {
+	if end := changed.Add(overlap); time.Now().Before(end) {
+		return fmt.Errorf("the stored secrets changed at %s and Stripe may sign with an old one until %s", longTime(changed), longTime(end))
+	}
+	return nil
+}
+
+func (r roll) status() error {
+	if len(r.list) == 0 {
+		return hint(fmt.Errorf("no secret is stored for endpoint %s", r.Endpoint), "stored are those of: %s", cmp.Or(strings.Join(r.stored.Endpoints(), ", "), "none"))
+	}
+	v := rollView{Endpoint: r.Endpoint, Secrets: len(r.list), ChangedAt: stamp(r.now.At)}
 	err := errors.New("no old secret is stored")
 	if len(r.list) > 1 {
-		var e registration.Evidence
-		e, err = r.evidence(ctx, len(r.list), r.After)
-		if v.Known = err == nil; v.Known {
-			v.Uses = append(v.Uses, e.Uses...)
-			err = e.RestIsUnused(r.After)
-		}
+		err = overlapOver(r.now.At)
 	}
 	if v.CanFinish = err == nil; !v.CanFinish {
 		v.Why = err.Error()
@@ -137,13 +144,10 @@ func (r roll) status(ctx context.Context) error {
 	r.app.fields([][2]string{
 		{"endpoint", v.Endpoint}, {"stored secrets", fmt.Sprint(v.Secrets)}, {"changed", longTime(r.now.At)},
 	})
-	for _, u := range v.Uses {
-		fmt.Fprintf(r.app.out, "secret %d verified %d deliveries in the last %v, the last %s\n", u.Index, u.Count, r.After, longTime(u.Last))
-	}
 	if v.CanFinish {
-		fmt.Fprintln(r.app.out, "The old ones can go: tollgate secret roll --finish")
+		fmt.Fprintln(r.app.out, "The old secrets can be removed: tollgate secret roll --finish")
 	} else {
-		fmt.Fprintln(r.app.out, "Not to be finished now: "+v.Why)
+		fmt.Fprintln(r.app.out, "Nothing to remove now: "+v.Why)
 	}
 	return nil
 }
