@@ -225,9 +225,9 @@ func TestParseGolden(t *testing.T) {
 
 func golden(t testing.TB) map[string][]byte {
 	t.Helper()
-	paths, err := filepath.Glob("../../testdata/events/*.json")
+	paths, err := filepath.Glob("../handlers/golden/*.json")
 	if err != nil || len(paths) == 0 {
-		t.Fatalf("no golden events in testdata/events: %v", err)
+		t.Fatalf("no golden events in pkg/handlers/golden: %v", err)
 	}
 	bodies := make(map[string][]byte, len(paths))
 	for _, path := range paths {

@@ -38,7 +38,7 @@
 //	handlers.Register(mux)
 //
 // To add one: write the function, register it below, put a golden event of its type
-// into testdata/events, the type into TestHandledTypes and its golden event's number of
+// into pkg/handlers/golden, the type into TestHandledTypes and its golden event's number of
 // messages into TestMessagesAreNamedAndListed.
 package handlers
 

@@ -134,7 +134,7 @@ func once(t *testing.T, body []byte) (dispatch.Effects, error) {
 // must be there, so that a test cannot pass on an unchanged event.
 func golden(t *testing.T, typ string, oldnew ...string) []byte {
 	t.Helper()
-	body, err := os.ReadFile(filepath.Join("../../testdata/events", typ+".json"))
+	body, err := os.ReadFile(filepath.Join("golden", typ+".json"))
 	if err != nil {
 		t.Fatalf("a handled type needs a golden event: %v", err)
 	}

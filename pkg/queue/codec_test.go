@@ -78,7 +78,7 @@ func invoice(n int) []byte {
 }
 
 func TestRoundTrip(t *testing.T) {
-	golden, err := os.ReadFile(filepath.Join("..", "..", "testdata", "events", "invoice.paid.json"))
+	golden, err := os.ReadFile(filepath.Join("..", "handlers", "golden", "invoice.paid.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

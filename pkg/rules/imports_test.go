@@ -22,7 +22,7 @@ func places() []place {
 	words := []string{"pkg/event", "pkg/limits"}
 	laws := slices.Concat(words, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch", "pkg/policy"})
 	flows := slices.Concat(laws, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox"})
-	all := []string{"pkg", "infra", "testdata"}
+	all := []string{"pkg", "infra"}
 	return []place{
 		{dir: "pkg/event", only: true},
 		{dir: "pkg/limits", only: true},
@@ -44,6 +44,7 @@ func places() []place {
 		{dir: "pkg/registration", ours: laws},
 		{dir: "pkg/outbox", ours: laws},
 		{dir: "pkg/handlers", ours: laws, stripe: true},
+		{dir: "pkg/handlers/golden", only: true},
 		{dir: "pkg/ledger", only: true},
 
 		{dir: "pkg/apigw", ours: flows},
@@ -71,7 +72,6 @@ func places() []place {
 		{dir: "pkg/simulation", ours: all, sdk: true, stripe: true},
 		{dir: "infra", ours: []string{"pkg/limits", "infra"}},
 		{dir: "pkg/rules", only: true, testToo: true},
-		{dir: "testdata", only: true},
 	}
 }
 

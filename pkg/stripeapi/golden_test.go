@@ -18,9 +18,9 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 )
 
-var update = flag.Bool("update", false, "bring testdata/events into Stripe's layout")
+var update = flag.Bool("update", false, "bring the golden events into Stripe's layout")
 
-const goldenDir = "../../testdata/events"
+const goldenDir = "../handlers/golden"
 
 // structs names the Go struct of every object that a golden event carries.
 var structs = map[string]reflect.Type{

@@ -21,7 +21,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"tollgate/pkg/event"
-	"tollgate/testdata/events"
+	"tollgate/pkg/handlers/golden"
 )
 
 // sendCmd signs events as Stripe does and posts them.
@@ -113,14 +113,14 @@ func (c *sendCmd) check() error {
 
 // load finds the event's bytes. fresh says that each event sent gets ids of its own.
 func (c *sendCmd) load() (body []byte, fresh bool, err error) {
-	if slices.Contains(events.Types(), c.What) {
-		body, err = events.Load(c.What)
+	if slices.Contains(golden.Types(), c.What) {
+		body, err = golden.Load(c.What)
 		return body, true, err
 	}
 	body, err = os.ReadFile(c.What)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		_, known := events.Load(c.What)
+		_, known := golden.Load(c.What)
 		return nil, false, usage("%s is neither a file nor known: %v", c.What, known)
 	case err != nil:
 		return nil, false, fmt.Errorf("read event: %w", err)

@@ -20,8 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/handlers/golden"
 	"tollgate/pkg/verify"
-	"tollgate/testdata/events"
 )
 
 // receiver takes deliveries as ingest does: what does not verify is refused.
@@ -82,7 +82,7 @@ func (r *receiver) send(t *testing.T, args ...string) answer {
 // TestSendTypes sends every golden event; each has ids and a time of its own and is otherwise as kept.
 func TestSendTypes(t *testing.T) {
 	t.Parallel()
-	for _, typ := range events.Types() {
+	for _, typ := range golden.Types() {
 		t.Run(typ, func(t *testing.T) {
 			r := newReceiver(t)
 			before := time.Now().Unix()
@@ -90,7 +90,7 @@ func TestSendTypes(t *testing.T) {
 			if len(r.events) != 1 || len(got) != 1 {
 				t.Fatalf("%d deliveries, %d lines", len(r.events), len(got))
 			}
-			source, err := events.Load(typ)
+			source, err := golden.Load(typ)
 			check(t, err)
 			kept, err := event.Parse(source)
 			check(t, err)

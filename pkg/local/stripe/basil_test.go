@@ -35,7 +35,7 @@ func dataObject(t *testing.T, raw []byte) (object, previous map[string]any, vers
 
 func goldenEvent(t *testing.T, typ string) (raw []byte, id string) {
 	t.Helper()
-	raw, err := os.ReadFile("../../../testdata/events/" + typ + ".json")
+	raw, err := os.ReadFile("../../handlers/golden/" + typ + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}

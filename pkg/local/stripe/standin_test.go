@@ -102,7 +102,7 @@ func ids(t *testing.T, raw []byte) ([]string, bool) {
 
 func TestStripeGoReadsGoldenEvents(t *testing.T) {
 	s, url := open(t, Options{})
-	files, err := filepath.Glob("../../../testdata/events/*.json")
+	files, err := filepath.Glob("../../handlers/golden/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no golden events", err)
 	}

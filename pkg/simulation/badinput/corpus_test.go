@@ -16,7 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"tollgate/testdata/events"
+	"tollgate/pkg/handlers/golden"
 )
 
 const corpus = "../../../testdata/bad"
@@ -112,7 +112,7 @@ func (p part) bytes(t testing.TB) []byte {
 	case p.Base64 != "":
 		b, err = base64.StdEncoding.DecodeString(p.Base64)
 	case p.Event != "":
-		b, err = events.Load(p.Event)
+		b, err = golden.Load(p.Event)
 	case p.Noise > 0:
 		b = noise(p.Noise)
 	}

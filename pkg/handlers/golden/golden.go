@@ -1,6 +1,7 @@
-// Package events holds the golden Stripe events, one per type, as Stripe would send
-// them at API version 2023-10-16. The command sends them, tests decode them.
-package events
+// Package golden holds the golden Stripe events, one JSON file per event type, as Stripe
+// sends them at API version 2023-10-16. Tests run every handler on the event of its type,
+// and tollgate send delivers them.
+package golden
 
 import (
 	"embed"
@@ -23,7 +24,7 @@ func Types() []string {
 	return types
 }
 
-// Load returns the bytes of the golden event of a type, or an error that lists the types there are.
+// Load returns the golden event of a type. Its error lists the types that have one.
 func Load(eventType string) ([]byte, error) {
 	body, err := files.ReadFile(eventType + ".json")
 	if err != nil {
