@@ -46,6 +46,7 @@ func places() []place {
 		{dir: "pkg/handlers", ours: laws, stripe: true},
 		{dir: "pkg/handlers/golden", only: true},
 		{dir: "pkg/ledger", only: true},
+		{dir: "pkg/ledger/ledgertest", ours: []string{"pkg/ledger"}, only: true},
 
 		{dir: "pkg/apigw", ours: flows},
 		{dir: "pkg/sqsqueue", ours: flows, sdk: true},
@@ -62,7 +63,7 @@ func places() []place {
 		{dir: "pkg/local/lambdahost", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/gateway", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/eventsource", ours: []string{"pkg/local"}, testToo: true, sdk: true},
-		{dir: "pkg/local/scenes", ours: []string{"pkg/ledger"}},
+		{dir: "pkg/local/scenes"},
 		{dir: "pkg/local/stripe", ours: slices.Concat(words, []string{"pkg/local/aws/boltfile"}), sdk: true, stripe: true},
 		{dir: "pkg/local", ours: all, sdk: true, stripe: true},
 

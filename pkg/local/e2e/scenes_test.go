@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/ledger"
+	"tollgate/pkg/ledger/ledgertest"
 	"tollgate/pkg/local/scenes"
 )
 
@@ -23,7 +24,7 @@ func TestScenes(t *testing.T) {
 	for seed, name := range scenes.Names() {
 		customer := s.play(name, fmt.Sprint(seed))
 		eventually(t, func() (bool, string) {
-			diff := cmp.Diff(scenes.Settled(s.truth(customer)), scenes.Settled(s.ledger(customer)))
+			diff := cmp.Diff(ledgertest.Settled(s.truth(customer)), ledgertest.Settled(s.ledger(customer)))
 			return diff == "", name + " (-truth +ledger):\n" + diff
 		})
 	}
@@ -85,7 +86,7 @@ func (s *system) truth(customer string) ledger.Ledger {
 			own = append(own, raw)
 		}
 	}
-	return scenes.Truth(unique(s.t, own))
+	return ledgertest.Truth(unique(s.t, own))
 }
 
 func (s *system) objects(query string) []json.RawMessage {

@@ -1,6 +1,5 @@
 // Package scenes makes up what Stripe would do with one customer: objects, how they
 // change step by step, and the events that say so, shaped as at API version 2023-10-16.
-// Truth says what a right ledger says at the end of a scene.
 //
 //	scene, err := scenes.Make("subscription-life", scenes.Options{Seed: 7, Now: time.Now()})
 //	for _, step := range scene.Steps {
@@ -10,9 +9,6 @@
 // It is pure: no clock, no sockets, and equal options make equal scenes; at another time
 // the same seed makes the same story with other ids. No id is anybody's. Events that no handler takes are among the
 // others, as Stripe sends them too, and now and then one change has two events.
-//
-// Truth knows the rules of a ledger from what Stripe's objects mean. It shares no code
-// with the handlers whose work it judges.
 package scenes
 
 import (

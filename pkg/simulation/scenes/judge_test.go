@@ -14,6 +14,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/ledger"
+	"tollgate/pkg/ledger/ledgertest"
 	"tollgate/pkg/local/scenes"
 )
 
@@ -31,7 +32,7 @@ func newRowCheck(p *play) *rowCheck {
 }
 
 func (c *rowCheck) newState(id string, raw json.RawMessage) {
-	said := words(scenes.Truth([]json.RawMessage{raw}))
+	said := words(ledgertest.Truth([]json.RawMessage{raw}))
 	if said == "" {
 		return // no row is kept of such an object
 	}
@@ -179,9 +180,9 @@ func (p *play) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	want := scenes.Truth(slices.Collect(maps.Values(p.objects)))
+	want := ledgertest.Truth(slices.Collect(maps.Values(p.objects)))
 	want.Account = p.scene.Account
-	if diff := cmp.Diff(scenes.Settled(want), scenes.Settled(got)); diff != "" {
+	if diff := cmp.Diff(ledgertest.Settled(want), ledgertest.Settled(got)); diff != "" {
 		return fmt.Errorf("the ledger is wrong (-truth +ledger):\n%s", diff)
 	}
 	return messagesAreRight(got, mode(p.scene)+"#"+accountPart(p.scene)+"#")

@@ -1,4 +1,7 @@
-package scenes
+// Package ledgertest computes the ledger that a customer must have from the final states
+// of the customer's objects at Stripe. It knows the rules from what Stripe's objects mean
+// and shares no code with the handlers, so tests compare the two.
+package ledgertest
 
 import (
 	"bytes"
@@ -198,7 +201,7 @@ func read(raw json.RawMessage) facts {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if err := d.Decode(&o); err != nil || facts(o).text("id") == "" {
-		panic(fmt.Sprintf("scenes: an object without an id, or no object (%v)", err))
+		panic(fmt.Sprintf("ledgertest: an object without an id, or no object (%v)", err))
 	}
 	return o
 }
