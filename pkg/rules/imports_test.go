@@ -64,6 +64,7 @@ func places() []place {
 		{dir: "pkg/local/gateway", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/eventsource", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/scenes"},
+		{dir: "pkg/local/stripe/stripemock", only: true},
 		{dir: "pkg/local/stripe", ours: slices.Concat(words, []string{"pkg/local/aws/boltfile"}), sdk: true, stripe: true},
 		{dir: "pkg/local", ours: all, sdk: true, stripe: true},
 

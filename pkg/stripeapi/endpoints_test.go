@@ -12,11 +12,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/stripe/stripe-mock/embedded"
-	"github.com/stripe/stripe-mock/server"
 
 	"tollgate/pkg/handlers"
 	standin "tollgate/pkg/local/stripe"
+	"tollgate/pkg/local/stripe/stripemock"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/stripeapi"
 )
@@ -29,27 +28,9 @@ func wholeEndpoint() registration.NewEndpoint {
 	}
 }
 
-// mock is Stripe's own parameter check at the API version of stripe-go v76.
-func mock(t *testing.T) string {
-	t.Helper()
-	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stub, err := server.NewStubServer(fixtures, spec, true, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return serve(t, http.HandlerFunc(stub.HandleRequest))
-}
-
 // TestParametersAgainstStripesSpec sends each request as we send it, and wrong ones.
 func TestParametersAgainstStripesSpec(t *testing.T) {
-	c := newClient(t, stripeapi.Options{URL: mock(t), Tries: 1})
+	c := newClient(t, stripeapi.Options{URL: stripemock.Start(t, true), Tries: 1})
 	ctx := t.Context()
 	create := func(change func(*registration.NewEndpoint)) error {
 		n := wholeEndpoint()

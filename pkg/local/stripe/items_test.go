@@ -11,6 +11,8 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/subscription"
 	"github.com/stripe/stripe-go/v76/subscriptionitem"
+
+	"tollgate/pkg/local/stripe/stripemock"
 )
 
 // withItems is a subscription with n items, si_1 to si_n.
@@ -175,7 +177,7 @@ func TestItemListHasTheFieldsOfStripeMock(t *testing.T) {
 		t.Fatal(err)
 	}
 	putObjects(t, ours, string(put))
-	theirs := mock(t)
+	theirs := stripemock.Start(t, false)
 	q := question{name: "list", method: "GET", path: "/v1/subscription_items?limit=2&subscription=" + object["id"].(string)}
 	_, got := q.ask(t, ours, "")
 	_, want := q.ask(t, theirs, "")

@@ -5,37 +5,14 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/stripe/stripe-mock/embedded"
-	"github.com/stripe/stripe-mock/server"
-)
 
-// mock serves Stripe's own mock of API version 2023-10-16. It has no state; what it is
-// good for is the validation of parameters, which comes from Stripe's specification.
-func mock(t *testing.T) string {
-	t.Helper()
-	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stub, err := server.NewStubServer(fixtures, spec, false, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(http.HandlerFunc(stub.HandleRequest))
-	t.Cleanup(srv.Close)
-	return srv.URL
-}
+	"tollgate/pkg/local/stripe/stripemock"
+)
 
 // question is one request that is put to both.
 type question struct {
@@ -136,7 +113,7 @@ func (q question) ask(t *testing.T, url, endpoint string) (verdict, []byte) {
 }
 
 func TestStripeMockAgrees(t *testing.T) {
-	theirs := mock(t)
+	theirs := stripemock.Start(t, false)
 	for _, q := range questions() {
 		t.Run(q.name, func(t *testing.T) {
 			s, ours := open(t, Options{})
@@ -183,7 +160,7 @@ func shapes(t *testing.T, raw []byte) map[string]string {
 }
 
 func TestEndpointHasTheFieldsOfStripeMock(t *testing.T) {
-	theirs := mock(t)
+	theirs := stripemock.Start(t, false)
 	_, ours := open(t, Options{})
 	q := question{name: "create", method: "POST", path: "/v1/webhook_endpoints", form: "url=https://a.b/c&enabled_events[]=*&description=x&api_version=2023-10-16"}
 	_, raw := q.ask(t, ours, "")
@@ -216,7 +193,7 @@ func TestKnownNamesAreThoseOfTheSpecification(t *testing.T) {
 			}
 		}
 	}
-	raw := embedded.OpenAPISpec
+	raw := stripemock.File(t, "spec3.json")
 	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&spec); err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,9 @@ import (
 	"testing"
 
 	"github.com/stripe/stripe-go/v76"
-	"github.com/stripe/stripe-mock/embedded"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/local/stripe/stripemock"
 )
 
 // object is one of Stripe's objects as JSON; numbers keep their digits.
@@ -45,7 +45,7 @@ func encode(t testing.TB, v any) []byte {
 // resources are Stripe's fixtures of its objects, at the version that handlers read.
 func resources(t testing.TB) map[string]object {
 	t.Helper()
-	return decode[struct{ Resources map[string]object }](t, embedded.OpenAPIFixtures).Resources
+	return decode[struct{ Resources map[string]object }](t, stripemock.File(t, "fixtures3.json")).Resources
 }
 
 // kind is an event type with the object that it is about.
@@ -95,7 +95,7 @@ func pinnedTypes(t testing.TB) []string {
 			} `json:"/v1/webhook_endpoints"`
 		}
 	}
-	if err := json.Unmarshal(embedded.OpenAPISpec, &spec); err != nil {
+	if err := json.Unmarshal(stripemock.File(t, "spec3.json"), &spec); err != nil {
 		t.Fatal(err)
 	}
 	types := spec.Paths.Endpoints.Post.RequestBody.Content.Form.Schema.Properties.EnabledEvents.Items.Enum
