@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // Records lists what is not done.
@@ -21,29 +22,29 @@ func CheckRecords(r Records, s Site, now func() time.Time) Check {
 		if err != nil {
 			return unknown("records", err, "dynamodb:Query on the table's indexes")
 		}
-		return append(stuck(open, more, s.Limits.Reconcile.StuckAge, now()), deadRecords(open, s, now())...)
+		return append(stuck(open, more, s.Limits, now()), deadRecords(open, s, now())...)
 	}
 }
 
 // stuck finds events whose message has receives left and must have been tried again by now.
-func stuck(open []idempotency.Record, more bool, after time.Duration, now time.Time) []Finding {
+func stuck(open []idempotency.Record, more bool, l limits.Limits, now time.Time) []Finding {
 	f := findings{name: "records"}
 	var died, waiting int
 	var example string
 	for _, r := range open {
-		switch {
-		case r.ReceivesLeft == 0, r.Broken != "":
-		case r.State == idempotency.Running && now.Sub(r.Lease) > after:
+		switch s := r.Status(now, l); {
+		case !s.Stuck || s.Name == idempotency.StatusDead:
+			continue
+		case s.Name == idempotency.StatusRunning:
 			died++
-			example = r.ID
-		case r.State == idempotency.Failed && now.Sub(r.Updated) > after:
+		default:
 			waiting++
-			example = r.ID
 		}
+		example = r.ID
 	}
 	if died+waiting > 0 {
 		f.fail("does the consumer run? tollgate events show "+example+"; if its last receives could not reach the table it is a dead letter, tollgate dlq show "+example+"; reconcile sends what it still finds, tollgate events replay sends one",
-			"%d events are not done, have receives left and were not tried for %s (%d of them died while they ran)", died+waiting, after, died)
+			"%d events are not done, have receives left and were not tried for %s (%d of them died while they ran)", died+waiting, l.Reconcile.StuckAge, died)
 	}
 	if more {
 		f.warn("tollgate events list", "there are more than %d open records", len(open))
@@ -59,7 +60,7 @@ func deadRecords(open []idempotency.Record, s Site, now time.Time) []Finding {
 	n := 0
 	var oldest idempotency.Record
 	for _, r := range open {
-		if r.ReceivesLeft == 0 && r.Broken == "" && r.Purged.IsZero() && !(r.State == idempotency.Running && r.Lease.After(now)) {
+		if r.Status(now, s.Limits).Where == idempotency.InDLQ {
 			if n++; oldest.ID == "" || r.Updated.Before(oldest.Updated) {
 				oldest = r
 			}

@@ -11,60 +11,57 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Status is what operators ask records for.
-type Status string
+// Filter selects records by their status; see idempotency.Status.
+type Filter string
 
 const (
 	// Failed is every record in the index: failed, or come a second time, and not done.
 	// A request without any filter means it.
-	Failed Status = "failed"
+	Failed Filter = "failed"
 	// Dead: not done, and its message has no receives left: it is in the dead-letter
 	// queue or about to be. Read from the index.
-	Dead Status = "dead"
+	Dead Filter = "dead"
 	// Retrying: in the index, and its message has receives left. Read from the index.
-	Retrying Status = "retrying"
+	Retrying Filter = "retrying"
 	// Done: of whatever outcome. Needs a scan.
-	Done Status = "done"
+	Done Filter = "done"
 	// Ignored: done, and no handler ran. Needs a scan.
-	Ignored Status = "ignored"
+	Ignored Filter = "ignored"
 	// Running: an attempt holds the claim, or held it when it died. Needs a scan.
-	Running Status = "running"
+	Running Filter = "running"
 	// Purged: not done, and an operator gave it up. Needs a scan.
-	Purged Status = "purged"
+	Purged Filter = "purged"
 	// Broken: the row cannot be read as a record. Needs a scan; every other list shows such a
 	// row too if its readable attributes match the filter.
-	Broken Status = "broken"
+	Broken Filter = "broken"
 )
 
-// Statuses returns every status, in the order in which help lists them.
-func Statuses() []Status {
-	return []Status{Failed, Dead, Retrying, Done, Ignored, Running, Purged, Broken}
+// Filters returns every filter, in the order in which help lists them.
+func Filters() []Filter {
+	return []Filter{Failed, Dead, Retrying, Done, Ignored, Running, Purged, Broken}
 }
 
 // indexed reports whether the index has every record of a status.
-func (s Status) indexed() bool { return s == Failed || s == Dead || s == Retrying }
+func (f Filter) indexed() bool { return f == Failed || f == Dead || f == Retrying }
 
-// includes reports whether a record has the status.
-func (s Status) includes(r idempotency.Record) bool {
-	open := r.State != idempotency.Done
-	retried := open && r.Purged.IsZero() && r.Broken == ""
-	switch s {
+// includes reports whether a record passes the filter.
+func (f Filter) includes(r idempotency.Record) bool {
+	name := r.StatusName()
+	switch f {
 	case Failed:
-		return open
-	case Dead:
-		return retried && r.ReceivesLeft == 0
+		return r.State != idempotency.Done
 	case Retrying:
-		return retried && r.ReceivesLeft != 0
-	case Purged:
-		return open && !r.Purged.IsZero()
-	case Broken:
-		return r.Broken != ""
+		return name == idempotency.StatusRetrying || name == idempotency.StatusRunning
 	case Done:
 		return r.State == idempotency.Done
 	case Ignored:
 		return r.State == idempotency.Done && r.Outcome == idempotency.Ignored
 	case Running:
 		return r.State == idempotency.Running
+	case Purged:
+		return r.State != idempotency.Done && !r.Purged.IsZero()
+	case Dead, Broken:
+		return name == idempotency.StatusName(f)
 	default:
 		return true
 	}
@@ -79,7 +76,7 @@ const (
 
 // ListRequest asks for records. Filters hold together; without any it asks for Failed.
 type ListRequest struct {
-	Status  Status    // "" with a type or a time: any
+	Status  Filter    // "" with a type or a time: any
 	Type    string    // an event type, or a pattern as event.MatchType reads it
 	Since   time.Time // not updated before this
 	Limit   int       // records returned, defaults to DefaultLimit
@@ -126,8 +123,8 @@ func (req *ListRequest) normalise() error {
 		}
 		return nil
 	}
-	if !slices.Contains(Statuses(), req.Status) {
-		return fmt.Errorf("list records: status %q is none of %v", req.Status, Statuses())
+	if !slices.Contains(Filters(), req.Status) {
+		return fmt.Errorf("list records: status %q is none of %v", req.Status, Filters())
 	}
 	return nil
 }

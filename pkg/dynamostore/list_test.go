@@ -202,7 +202,7 @@ func TestListBrokenRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for status, want := range map[Status][]string{
+	for status, want := range map[Filter][]string{
 		Broken: {"evt_broken", "evt_open"}, Running: {claimRequest().Event.ID}, Failed: {"evt_open"}, Retrying: nil, Done: {"evt_broken"},
 	} {
 		page, err := f.reader.List(t.Context(), ListRequest{Status: status})

@@ -183,7 +183,7 @@ func (p *pass) page(ctx context.Context, t Tier, account string, page Page) (c C
 		return c, fmt.Errorf("read records: %w", err)
 	}
 	now := p.cfg.Now()
-	r := rule{net: t.Net, stuck: p.cfg.Limits.Reconcile.StuckAge, margin: p.cfg.Limits.TakeOverMargin, now: now}
+	r := rule{net: t.Net, limits: p.cfg.Limits, now: now}
 	for _, item := range page.Items {
 		c.Listed++
 		what, err := p.item(ctx, r, account, item, records)

@@ -5,6 +5,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // verdict is what becomes of one listed event.
@@ -20,9 +21,8 @@ const (
 
 // rule decides by the record alone.
 type rule struct {
-	net    bool          // send whatever is not done
-	stuck  time.Duration // without a change for this long
-	margin time.Duration // after which a lease is over
+	net    bool // send whatever is not done
+	limits limits.Limits
 	now    time.Time
 }
 
@@ -35,16 +35,18 @@ type rule struct {
 // replayed, and its message not sent or not received yet. A purged event was given up by an
 // operator, so no pass sends it.
 func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verdict {
-	switch {
-	case rec == nil:
+	if rec == nil {
 		return unrecorded
+	}
+	s := rec.Status(r.now, r.limits)
+	switch {
 	case rec.Check() != nil, !unread && rec.Ident != idempotency.Ident(e):
 		return suspicious
-	case rec.State == idempotency.Done, !rec.Purged.IsZero():
+	case s.Name == idempotency.StatusDone, s.Name == idempotency.StatusPurged:
 		return known
 	case r.net:
 		return revived
-	case rec.ReceivesLeft != 0 && r.now.Sub(rec.Updated) > r.stuck && rec.Lease.Before(r.now.Add(-r.margin)):
+	case s.Stuck && s.Name != idempotency.StatusDead:
 		return stuck
 	}
 	return known

@@ -35,11 +35,11 @@ func TestJudge(t *testing.T) {
 		{"replayed, never sent", &idempotency.Record{Ident: ident, State: idempotency.Failed, Updated: old, ReceivesLeft: -1}, false, stuck, revived},
 		{"runs", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, Lease: now.Add(time.Second), ReceivesLeft: 3}, false, known, revived},
 		{"ran, lease just over", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, Lease: now.Add(-4 * time.Second), ReceivesLeft: 3}, false, known, revived},
-		{"ran, lease over", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, Lease: now.Add(-6 * time.Second), ReceivesLeft: 3}, false, stuck, revived},
+		{"ran, lease over", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old.Add(-32 * time.Second), Lease: old, ReceivesLeft: 3}, false, stuck, revived},
 		{"died at its last receive", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, Lease: old}, false, known, revived},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := rule{stuck: 90 * time.Minute, margin: 5 * time.Second, now: now}
+			r := rule{limits: limits.AWS(), now: now}
 			if got := r.judge(e, c.unread, c.rec); got != c.want {
 				t.Errorf("a frequent tier: %s, want %s", got, c.want)
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // Tally counts the outcomes of letters that were sent again.
@@ -23,7 +24,8 @@ func (t Tally) Failed() int { return t.Failing + t.Dead }
 
 // Await says how outcomes are waited for.
 type Await struct {
-	Records Records // required
+	Records Records       // required
+	Limits  limits.Limits // of the system; default limits.AWS()
 	// Timeout ends the wait; what is under way then is counted as Waiting or Failing.
 	// Defaults to 10 minutes.
 	Timeout time.Duration
@@ -51,7 +53,7 @@ func (w Await) Run(ctx context.Context, letters []Sent) (tally Tally, err error)
 	defer cancel()
 	tick := time.NewTicker(cmp.Or(max(w.Every, 0), time.Second))
 	defer tick.Stop()
-	look := &looks{records: w.Records, outcomes: make([]Outcome, len(letters)), letters: letters}
+	look := &looks{records: w.Records, limits: cmp.Or(w.Limits, limits.AWS()), outcomes: make([]Outcome, len(letters)), letters: letters}
 	for bad := 0; timed.Err() == nil; {
 		tally, err = look.again(timed)
 		if err == nil {
@@ -79,6 +81,7 @@ func (w Await) Run(ctx context.Context, letters []Sent) (tally Tally, err error)
 // looks are the looks at the records of letters.
 type looks struct {
 	records  Records
+	limits   limits.Limits
 	letters  []Sent
 	outcomes []Outcome // as last seen
 	failed   string    // event id of one that failed
@@ -123,7 +126,7 @@ func (k *looks) look(ctx context.Context, s Sent) (o Outcome, text string, err e
 			return Waiting, "", err
 		}
 	}
-	return s.OutcomeOf(r, time.Now()), r.Err, nil
+	return s.OutcomeOf(r, time.Now(), k.limits), r.Err, nil
 }
 
 func (k *looks) tally() (t Tally) {

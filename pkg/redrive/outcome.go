@@ -83,11 +83,10 @@ func small(n int64) int32 { return int32(min(n, math.MaxInt32)) }
 // running one is over, as its process died without a word. It was the last one when its
 // message has no receives left. A higher generation says that the event was done, and
 // replayed since.
-func (s Sent) OutcomeOf(r idempotency.Record, now time.Time) Outcome {
+func (s Sent) OutcomeOf(r idempotency.Record, now time.Time, l limits.Limits) Outcome {
 	attempts := r.Attempt - int64(s.attempt)
 	tried := attempts > 0
-	over := r.State == idempotency.Failed ||
-		r.State == idempotency.Running && now.After(r.Lease.Add(limits.AWS().TakeOverMargin))
+	over := !r.Held(now, l)
 	switch {
 	case s.EventID == "", r.Broken != "", r.Ident != "" && keyOf(r.Ident) != s.ident:
 		return Untracked

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/redrive"
 )
 
@@ -86,7 +87,7 @@ func TestOutcome(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if got := sentWith(t, tt.before).OutcomeOf(tt.after, now); got != tt.want {
+				if got := sentWith(t, tt.before).OutcomeOf(tt.after, now, limits.AWS()); got != tt.want {
 					t.Errorf("is %s, want %s", got, tt.want)
 				}
 			})

@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,10 +23,11 @@ type Store interface {
 
 // Purge deletes dead letters for good. It keeps no copy: that is for the survey before.
 type Purge struct {
-	Queue   Queue   // required
-	Deleter Deleter // required
-	Store   Store   // required
-	By      string  // who gives the events up, for their records
+	Queue   Queue         // required
+	Deleter Deleter       // required
+	Store   Store         // required
+	By      string        // who gives the events up, for their records
+	Limits  limits.Limits // of the system; default limits.AWS()
 	// Excludes reports whether the policy of an event's endpoint excludes the event now. It
 	// is asked for letters that the queue moved: the record's attempt may be another
 	// endpoint's. Default: unknown, and those letters are left.
@@ -201,7 +203,7 @@ func (r *purger) settle(ctx context.Context, m Received) (answer, error) {
 	now := time.Now()
 	verdict, err := r.Store.GiveUp(ctx, idempotency.GiveUpRequest{
 		EventID: l.Event.ID, Ident: idempotency.Ident(l.Event), Attempt: l.Cause.Attempt,
-		By: r.By, Now: now, Cutoff: now.Add(-limits.AWS().TakeOverMargin),
+		By: r.By, Now: now, Cutoff: now.Add(-cmp.Or(r.Limits, limits.AWS()).TakeOverMargin),
 	})
 	if err != nil {
 		return answerUnknown, fmt.Errorf("give up %s: %w", l.Event.ID, err)

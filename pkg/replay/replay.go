@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
 
@@ -46,6 +48,7 @@ type Config struct {
 	DryRun bool
 
 	By, Why string           // kept in the record
+	Limits  limits.Limits    // of the system; default: limits.AWS()
 	Now     func() time.Time // default: time.Now
 }
 
@@ -72,6 +75,7 @@ func New(c Config) (*Replayer, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.Limits = cmp.Or(c.Limits, limits.AWS())
 	return &Replayer{cfg: c, source: source{c.Events, c.Accounts}}, nil
 }
 
@@ -106,7 +110,7 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 		return Result{}, &RefusedError{Why: "it is not known: it was never done", Hint: "tollgate backfill enqueues what the table lacks"}
 	}
 	now := r.cfg.Now()
-	if err := runs(record, now); err != nil {
+	if err := runs(record, now, r.cfg.Limits); err != nil {
 		return Result{}, err
 	}
 	e, err := r.message(ctx, record)
@@ -124,22 +128,17 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 	return res, r.apply(ctx, record, e, res.Action)
 }
 
-// lostAfter is when the message of a dead attempt would have come back for long.
-const lostAfter = 90 * time.Minute
-
 // runs refuses an event that an attempt holds, or whose own message will end it.
-func runs(r idempotency.Record, now time.Time) error {
+func runs(r idempotency.Record, now time.Time, l limits.Limits) error {
 	if err := r.Check(); err != nil {
 		return &RefusedError{Why: "its row cannot be read", Err: err, Hint: "something else wrote it: repair it by hand"}
 	}
-	switch {
-	case !r.Purged.IsZero() && !r.Lease.After(now): // its own message does not come again
-		return nil
-	case r.State != idempotency.Running, now.Sub(r.Lease) > lostAfter:
-		return nil
-	case r.Lease.After(now):
+	switch s := r.Status(now, l); {
+	case r.Held(now, l):
 		return &RefusedError{Why: "an attempt of the event runs now", Hint: "wait for it: tollgate events show " + r.ID + " --wait 1m"}
-	case r.ReceivesLeft == 0:
+	case r.State != idempotency.Running, s.Name == idempotency.StatusPurged, s.Stuck: // no message of its own comes
+		return nil
+	case s.Name == idempotency.StatusDead:
 		return &RefusedError{Why: "the event is not done: its last attempt died", Hint: "its dead letter runs it again: tollgate redrive"}
 	default:
 		return &RefusedError{Why: "the event is not done: an attempt died, and its message comes back by itself", Hint: "tollgate events show " + r.ID + " --wait 10m"}

@@ -80,8 +80,8 @@ func purgeMutants() []mutant {
 		one("a parked letter gives the event up", purge, "	case l.refusedBeforeRecord():\n", "	case l.refusedBeforeRecord() && r.By == \"\":\n"),
 		one("a purge deletes its letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = remove(ctx, r.Deleter, h, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
 		one("a purge deletes the letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedLetters"),
-		one("reconcile sends what was given up", rule, "case rec.State == idempotency.Done, !rec.Purged.IsZero():", "case rec.State == idempotency.Done, !rec.Purged.IsZero() && !r.net:"),
-		one("the frequent passes send what was given up", rule, "case rec.State == idempotency.Done, !rec.Purged.IsZero():", "case rec.State == idempotency.Done, !rec.Purged.IsZero() && r.net:").by("TestGivenUpByID"),
+		one("reconcile sends what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.net:"),
+		one("the frequent passes send what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.net:").by("TestGivenUpByID"),
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/stripeapi"
@@ -109,7 +108,7 @@ func (c *backfillCmd) Run(ctx context.Context, a *app) error {
 
 // settledUntil is the end of what can be compared: a list of Stripe's may lack what is newer.
 func settledUntil(req reconcile.BackfillRequest, t target) (time.Time, error) {
-	lag := limits.Scaled(t.timeScale).Reconcile.SettleLag
+	lag := t.limits().Reconcile.SettleLag
 	until := time.Now().Add(-lag)
 	if req.Until.Before(until) {
 		until = req.Until
@@ -214,7 +213,7 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target, sent *se
 	if err != nil {
 		return nil, hint(err, "the endpoint's policy must be known, as nothing that it excludes is sent: give the credentials lambda:GetFunctionConfiguration on the consumer function")
 	}
-	l, queue := limits.Scaled(t.timeScale), sqs.NewFromConfig(t.aws)
+	l, queue := t.limits(), sqs.NewFromConfig(t.aws)
 	return reconcile.New(reconcile.Config{
 		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
 		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1), sent},

@@ -50,11 +50,11 @@ func (s *sentEvents) settle(ctx context.Context, end time.Time) (open int, err e
 	bar := s.app.progress("settled", len(s.ids))
 	defer bar.done()
 	for _, id := range s.ids {
-		last, found, err := awaitRecord(ctx, reader, id, end, settled)
+		last, found, err := awaitRecord(ctx, reader, id, end, s.target.settled)
 		if err != nil {
 			return 0, err
 		}
-		if !found || !settled(last) {
+		if !found || !s.target.settled(last) {
 			open++
 		}
 		bar.add(1)

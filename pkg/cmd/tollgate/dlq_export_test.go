@@ -144,7 +144,7 @@ func TestDLQPurge(t *testing.T) {
 	if diff := cmp.Diff([]string{"", "evt_kept"}, s.deadIDs()); diff != "" {
 		t.Error(diff)
 	}
-	if st := lines[recordView](t, s.tollgate("events", "show", "evt_03", "--json").ok(t).out)[0]; st.Status != statusPurged || st.PurgeBy != operator() || st.PurgedAt == nil || st.PurgeWhy != "not needed" {
+	if st := lines[recordView](t, s.tollgate("events", "show", "evt_03", "--json").ok(t).out)[0]; st.Status != "purged" || st.PurgeBy != operator() || st.PurgedAt == nil || st.PurgeWhy != "not needed" {
 		t.Errorf("a purged event is %+v", st)
 	}
 	if trail := s.tollgate("audit", "list", "--json").ok(t).out; !strings.Contains(trail, `"outcome":"deleted 13 of 13 dead letters, 12 given up, 1 leftovers of events that are done"`) {

@@ -136,10 +136,10 @@ func (c *dlqShowCmd) show(ctx context.Context, a *app, t target) error {
 		return err
 	}
 	if !known {
-		f.show(a, c.Payload, nil)
+		f.show(a, t, c.Payload, nil)
 		return nil
 	}
-	f.show(a, c.Payload, &r)
+	f.show(a, t, c.Payload, &r)
 	return nil
 }
 
@@ -160,11 +160,11 @@ func (f *found) look(id string, payload bool) func(redrive.Letter, []byte) bool 
 	}
 }
 
-func (f *found) show(a *app, payload bool, r *idempotency.Record) {
+func (f *found) show(a *app, t target, payload bool, r *idempotency.Record) {
 	if a.json {
 		v := oneLetterView{letterView: letterOf(f.letter), Copies: f.copies}
 		if r != nil {
-			record := viewOf(*r, time.Now())
+			record := viewOf(*r, time.Now(), t.limits())
 			v.Record, v.Other = &record, !redrive.IsOf(*r, f.letter)
 		}
 		if f.payload != nil {
@@ -184,7 +184,7 @@ func (f *found) show(a *app, payload bool, r *idempotency.Record) {
 			title = "record of this id, made under another identity or by something else:"
 		}
 		fmt.Fprintln(a.out, title)
-		a.fields(viewOf(*r, time.Now()).lines(*r))
+		a.fields(viewOf(*r, time.Now(), t.limits()).lines(*r))
 	}
 	if !payload {
 		return

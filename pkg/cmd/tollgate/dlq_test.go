@@ -210,7 +210,7 @@ func TestDLQShow(t *testing.T) {
 		})
 	}
 	v := lines[oneLetterView](t, s.tollgate("dlq", "show", "evt_a", "--json").ok(t).out)[0]
-	if v.Copies != 2 || v.Record == nil || v.Record.ID != "evt_a" || v.Record.Status != statusDead {
+	if v.Copies != 2 || v.Record == nil || v.Record.ID != "evt_a" || v.Record.Status != "dead" {
 		t.Errorf("the record beside it is %+v of %d copies", v.Record, v.Copies)
 	}
 	s.tollgate("dlq", "show", "evt_nobody").refused(t, exitFailed, "evt_nobody is in no dead letter of the local system", "tollgate events show evt_nobody")

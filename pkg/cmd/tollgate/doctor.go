@@ -14,7 +14,6 @@ import (
 
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
-	"tollgate/pkg/limits"
 )
 
 // doctorCmd checks the system.
@@ -130,12 +129,8 @@ func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Chec
 // siteOf says what numbers hold, and in which mode the target must be. A stage's name is
 // known from the queue's; only the one that is called live takes live money.
 func siteOf(t target) doctor.Site {
-	l := limits.Scaled(t.timeScale)
-	if t.maxReceives > 0 {
-		l.MaxReceives = t.maxReceives
-	}
 	prefix := prefixOf(t)
-	return doctor.Site{Local: t.local, Live: prefix == "tollgate-live", Known: t.local || strings.HasPrefix(prefix, "tollgate-"), Limits: l}
+	return doctor.Site{Local: t.local, Live: prefix == "tollgate-live", Known: t.local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.limits()}
 }
 
 // prefixOf is what the names of a stage's resources start with: its queue is called

@@ -11,6 +11,7 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // eventsListCmd lists events.
@@ -38,7 +39,7 @@ func (eventsListCmd) Help() string {
 
 The last five, and --type or --since without --status, read the whole table, in no order. A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…,"read":…}.
 
-A receive that cannot reach the table leaves no trace in the record: where it may have been the last, a retrying event is shown as in the queue or dlq.
+The next attempt is when the back-off schedule makes the message visible again: a time of the next hour, or "due". A receive that cannot reach the table leaves no trace in the record: where it may have been the last, a retrying event is shown as in the queue or dlq.
 
   tollgate events list
   tollgate events list --status done --type 'invoice.*' --since 2h`
@@ -68,14 +69,14 @@ func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	c.print(a, page.Records)
+	c.print(a, page.Records, t.limits())
 	c.goOn(a, page)
 	return nil
 }
 
 func (c *eventsListCmd) request(now time.Time) (dynamostore.ListRequest, error) {
 	req := dynamostore.ListRequest{
-		Status: dynamostore.Status(c.Status), Type: c.Type, Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
+		Status: dynamostore.Filter(c.Status), Type: c.Type, Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
 	}
 	switch {
 	case c.Limit < 1 || c.Limit > 10_000:
@@ -102,11 +103,11 @@ func (c *eventsListCmd) scans() bool {
 	}
 }
 
-func (c *eventsListCmd) print(a *app, records []idempotency.Record) {
+func (c *eventsListCmd) print(a *app, records []idempotency.Record, l limits.Limits) {
 	now := time.Now()
 	if a.json {
 		for _, r := range records {
-			a.object(viewOf(r, now))
+			a.object(viewOf(r, now, l))
 		}
 		return
 	}
@@ -116,20 +117,21 @@ func (c *eventsListCmd) print(a *app, records []idempotency.Record) {
 	}
 	rows := make([][]string, len(records))
 	for i, r := range records {
-		v := viewOf(r, now)
+		v := viewOf(r, now, l)
 		why := r.Err
-		if v.Status == statusDone || v.Status == statusIgnored {
-			why = v.Outcome
+		if r.State == idempotency.Done {
+			why = r.Outcome.Text()
 		}
 		switch {
 		case v.Broken != "":
 			why = v.Broken
-		case v.Purged && v.Status != statusPurged: // completed by a purge of an older release
+		case v.Purged && r.State == idempotency.Done: // completed by a purge of an older release
 			why += ", purged"
 		}
-		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, strings.ReplaceAll(v.Where, "_", " "), fmt.Sprint(v.Attempt), shortTime(r.Updated, now), dash(clip(why, 60))}
+		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, strings.ReplaceAll(string(v.Where), "_", " "), fmt.Sprint(v.Attempt), shortTime(r.Updated, now),
+			v.nextText(func(t time.Time) string { return t.Local().Format(time.TimeOnly) }), dash(clip(why, 60))}
 	}
-	a.table([]string{"event", "type", "status", "where", "attempts", "updated", "error or outcome"}, rows)
+	a.table([]string{"event", "type", "status", "where", "attempts", "updated", "next attempt", "error or outcome"}, rows)
 }
 
 func (c *eventsListCmd) nothing() string {

@@ -11,7 +11,6 @@ import (
 
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/limits"
 )
 
 // eventsPurgeCmd gives up one event by its id.
@@ -42,7 +41,7 @@ func (c *eventsPurgeCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("give up %s (%s, %s, attempt %d)", r.ID, dash(r.Type), statusOf(r), r.Attempt)
+	what := fmt.Sprintf("give up %s (%s, %s, attempt %d)", r.ID, dash(r.Type), r.StatusName(), r.Attempt)
 	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func (c *eventsPurgeCmd) Run(ctx context.Context, a *app) error {
 	return a.audited(ctx, t, auditOf{verb: verbEventsPurge, why: c.Note, detail: what}, func(ctx context.Context) (string, error) {
 		now := time.Now()
 		verdict, err := store.GiveUp(ctx, idempotency.GiveUpRequest{
-			EventID: r.ID, Ident: r.Ident, Any: true, By: operator(), Now: now, Cutoff: now.Add(-limits.AWS().TakeOverMargin),
+			EventID: r.ID, Ident: r.Ident, Any: true, By: operator(), Now: now, Cutoff: now.Add(-t.limits().TakeOverMargin),
 		})
 		if err != nil {
 			return "", err
@@ -89,7 +88,7 @@ func (a *app) openRecord(ctx context.Context, id, note string) (t target, r idem
 		return t, r, hint(r.Check(), "something else wrote this row: repair it by hand, its key is %s", idempotency.Key(id))
 	case r.State == idempotency.Done:
 		return t, r, notChanged(id, string(idempotency.GiveUpDone))
-	case r.State == idempotency.Running && time.Now().Before(r.Lease.Add(limits.AWS().TakeOverMargin)):
+	case r.Held(time.Now(), t.limits()):
 		return t, r, notChanged(id, string(idempotency.GiveUpBusy))
 	}
 	return t, r, nil

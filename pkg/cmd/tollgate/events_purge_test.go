@@ -27,7 +27,7 @@ func TestEventsPurge(t *testing.T) {
 	s.done("evt_done", "invoice.paid", idempotency.Applied, nil)
 	for _, id := range []string{"evt_waits", "evt_died"} {
 		got := s.tollgate("events", "purge", id, "--note=ticket 1204", "--json").ok(t)
-		if v := lines[byIDView](t, got.out)[0]; v != (byIDView{id, "given_up"}) || s.status(id) != statusPurged {
+		if v := lines[byIDView](t, got.out)[0]; v != (byIDView{id, "given_up"}) || s.status(id) != "purged" {
 			t.Errorf("%+v, status %s", v, s.status(id))
 		}
 		s.tollgate("events", "purge", id, "--note=again").ok(t)
@@ -46,7 +46,7 @@ func TestEventsPurge(t *testing.T) {
 	}
 	// A claim of a message that still came undoes it.
 	s.claim("evt_waits", "invoice.paid", 60, 8, time.Now().Add(time.Hour))
-	if got := s.status("evt_waits"); got != statusRunning {
+	if got := s.status("evt_waits"); got != "running" {
 		t.Errorf("status %s after a claim", got)
 	}
 }
@@ -57,11 +57,11 @@ func TestEventsPurgeAsksElsewhere(t *testing.T) {
 	d := newDeployed(t)
 	d.dead("evt_1", "invoice.paid", "no row")
 	got := tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x")
-	if got.code != exitUsage || d.status("evt_1") != statusDead {
+	if got.code != exitUsage || d.status("evt_1") != "dead" {
 		t.Errorf("%+v", got)
 	}
 	tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x", "--yes").ok(t)
-	if d.status("evt_1") != statusPurged {
+	if d.status("evt_1") != "purged" {
 		t.Errorf("status %s", d.status("evt_1"))
 	}
 }
@@ -102,7 +102,7 @@ func TestRedriveUndoesAPurge(t *testing.T) {
 	s.tollgate("events", "purge", "evt_1", "--note=x").ok(t)
 	s.handle(never)
 	s.tollgate("redrive", "--wait", "--reason=after all").ok(t)
-	if got := s.status("evt_1"); got != statusDone {
+	if got := s.status("evt_1"); got != "done" {
 		t.Errorf("status %s", got)
 	}
 }
@@ -134,7 +134,7 @@ func TestPurgeAsksThePolicy(t *testing.T) {
 	if v := lines[purgeView](t, got.out)[0]; v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
 		t.Errorf("%+v", v)
 	}
-	if a, b := s.status("evt_moved0"), s.status("evt_moved1"); a != statusPurged || b != statusDead {
+	if a, b := s.status("evt_moved0"), s.status("evt_moved1"); a != "purged" || b != "dead" {
 		t.Errorf("the event of its account is %s, the excluded one %s", a, b)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/replay"
 )
 
@@ -59,7 +58,7 @@ func (c *eventsReidentifyCmd) Run(ctx context.Context, a *app) error {
 	return a.audited(ctx, t, auditOf{verb: "events reidentify", why: c.Note, detail: what}, func(ctx context.Context) (string, error) {
 		now := time.Now()
 		verdict, err := store.Reidentify(ctx, idempotency.ReidentifyRequest{
-			EventID: r.ID, Old: r.Ident, New: ident, Now: now, Cutoff: now.Add(-limits.AWS().TakeOverMargin),
+			EventID: r.ID, Old: r.Ident, New: ident, Now: now, Cutoff: now.Add(-t.limits().TakeOverMargin),
 		})
 		if err != nil {
 			return "", err

@@ -50,7 +50,7 @@ func TestEventsReidentify(t *testing.T) {
 	}
 	s.handle(never)
 	s.tollgate("redrive", "--id=evt_1", "--wait").ok(t)
-	if got := s.status("evt_1"); got != statusDone {
+	if got := s.status("evt_1"); got != "done" {
 		t.Errorf("status %s after the redrive", got)
 	}
 	s.keyed("events", "reidentify", "evt_1", "--note=x").refused(t, exitFailed, "it is done")

@@ -15,7 +15,6 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/replay"
 	"tollgate/pkg/sqsqueue"
 )
@@ -143,7 +142,7 @@ func (c *eventsReplayCmd) replayer(ctx context.Context, a *app, t target, reader
 	}
 	client := sqs.NewFromConfig(t.aws, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }) // the sender tries again itself
 	return replay.New(replay.Config{
-		Records: reader, Store: store, Events: events, Queue: sqsqueue.NewSender(client, t.queueURL, limits.AWS()),
+		Records: reader, Store: store, Events: events, Queue: sqsqueue.NewSender(client, t.queueURL, t.limits()), Limits: t.limits(),
 		Endpoint: c.Endpoint, Excludes: excludes, Accounts: c.accounts(), Carried: c.FromFile != "", DryRun: c.DryRun,
 		By: operator(), Why: oneLine(c.Why),
 	})

@@ -168,7 +168,7 @@ func (r *replayRun) await(ctx context.Context, failed error) error {
 	var dead, open []string
 	for _, s := range r.sent {
 		if failed == nil {
-			failed = s.settle(ctx, r.records, end)
+			failed = s.settle(ctx, r.target, r.records, end)
 		}
 		switch s.fate() {
 		case fateDead:
@@ -189,14 +189,14 @@ func (r *replayRun) await(ctx context.Context, failed error) error {
 }
 
 // settle notes the record once an attempt since has ended the event, or when the time is over.
-func (s *sentAgain) settle(ctx context.Context, records *dynamostore.Reader, end time.Time) error {
+func (s *sentAgain) settle(ctx context.Context, t target, records *dynamostore.Reader, end time.Time) error {
 	r, found, err := awaitRecord(ctx, records, s.view.ID, end, func(r idempotency.Record) bool {
-		return r.State == idempotency.Done || r.Attempt > s.attempt && settled(r)
+		return r.State == idempotency.Done || r.Attempt > s.attempt && t.settled(r)
 	})
 	if err != nil || !found {
 		return err
 	}
-	v := viewOf(r, time.Now())
+	v := viewOf(r, time.Now(), t.limits())
 	s.view.Record = &v
 	return nil
 }
@@ -213,9 +213,9 @@ const (
 // fate reads it off the record. One that was dead before still is, until an attempt runs.
 func (s sentAgain) fate() fate {
 	switch r := s.view.Record; {
-	case r != nil && r.Where == whereDone:
+	case r != nil && r.Where == idempotency.AtDone:
 		return fateDone
-	case r != nil && r.Where == whereDLQ && r.Attempt > s.attempt:
+	case r != nil && r.Where == idempotency.InDLQ && r.Attempt > s.attempt:
 		return fateDead
 	default:
 		return fateOpen

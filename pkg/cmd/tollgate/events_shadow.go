@@ -10,7 +10,6 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/handlers"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/replay"
 	"tollgate/pkg/stripeapi"
 )
@@ -86,7 +85,7 @@ func (c *eventsReplayCmd) shadows(ctx context.Context, a *app, t target, reader 
 	}
 	s := replay.Shadow{
 		Records: reader, Rows: reader, Events: events, Handlers: handlersOf(objects, reader),
-		Endpoint: c.Endpoint, Accounts: c.accounts(), Budget: limits.AWS().HandlerBudget,
+		Endpoint: c.Endpoint, Accounts: c.accounts(), Budget: t.limits().HandlerBudget,
 	}
 	bad := 0
 	tick := pace(c.Rate)

@@ -48,7 +48,7 @@ const waitEvery = 150 * time.Millisecond
 
 // Help returns the text that --help prints with the flags.
 func (eventsShowCmd) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have failed to reach the table, which leaves no trace: the record then shows retrying for a dead letter too. A purged event was given up by an operator: shown are who, when and why. A broken event has a row that cannot be read as a record. Effects are the items that the event wrote, as they are now.
+	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have failed to reach the table, which leaves no trace: the record then shows retrying for a dead letter too. The next attempt is inferred from the back-off schedule. A purged event was given up by an operator: shown are who, when and why. A broken event has a row that cannot be read as a record. Effects are the items that the event wrote, as they are now.
 
   tollgate events show evt_1
   tollgate events show evt_1 --wait 30s --json`
@@ -67,7 +67,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	r, found, err := awaitRecord(ctx, reader, c.ID, time.Now().Add(c.Wait), settled)
+	r, found, err := awaitRecord(ctx, reader, c.ID, time.Now().Add(c.Wait), t.settled)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 		return hint(fmt.Errorf("event %s is not known in %s", c.ID, t.name),
 			"no attempt has claimed it: it is still in the queue, or its endpoint's policy excludes it (tollgate dlq show %s), or it never came: look at its deliveries at Stripe", c.ID)
 	}
-	v := eventView{recordView: viewOf(r, time.Now()), Effects: []map[string]any{}}
+	v := eventView{recordView: viewOf(r, time.Now(), t.limits()), Effects: []map[string]any{}}
 	if v.Purged {
 		at := r.Purged
 		if at.IsZero() {
@@ -94,7 +94,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 		v.Effects = append(v.Effects, item)
 	}
 	v.show(a, r)
-	if c.Wait > 0 && !settled(r) {
+	if c.Wait > 0 && !t.settled(r) {
 		return fmt.Errorf("event %s is still %s after %s", c.ID, v.Status, c.Wait)
 	}
 	return nil
@@ -113,13 +113,6 @@ func awaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end
 		case <-time.After(min(waitEvery, time.Until(end))):
 		}
 	}
-}
-
-// settled reports whether nothing more happens to an event by itself. A dead one whose
-// last attempt still runs may yet be done.
-func settled(r idempotency.Record) bool {
-	where := whereOf(r, time.Now())
-	return where == whereDone || where == whereDLQ || where == wherePurged || where == whereUnknown
 }
 
 func (v eventView) show(a *app, r idempotency.Record) {

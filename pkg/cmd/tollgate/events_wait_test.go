@@ -45,11 +45,11 @@ func TestReplayWait(t *testing.T) {
 
 	s.onSend(func() { s.ended(body, "", idempotency.Stale) })
 	v := one(wait("--json"), exitDone)
-	if v.Action != "replayed" || v.Generation != 2 || v.Record.Status != statusDone || v.Record.Outcome != "stale" || v.Record.Attempt != 2 {
+	if v.Action != "replayed" || v.Generation != 2 || v.Record.Status != "done" || v.Record.Outcome != "stale" || v.Record.Attempt != 2 {
 		t.Errorf("done: %+v, %+v", v, v.Record)
 	}
 	s.onSend(func() { fail(0) })
-	if v = one(wait("--json"), exitFailed); v.Action != "replayed" || v.Record.Status != statusDead || v.Record.Error != "no plan" {
+	if v = one(wait("--json"), exitFailed); v.Action != "replayed" || v.Record.Status != "dead" || v.Record.Error != "no plan" {
 		t.Errorf("dead: %+v, %+v", v, v.Record)
 	}
 

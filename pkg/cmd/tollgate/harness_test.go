@@ -80,7 +80,7 @@ func newSystem(t *testing.T) *system {
 	check(t, err)
 	s.info = local.Info{
 		AccessKey: unchecked("").AccessKey, PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: server.URL, Region: local.Region,
-		Table: local.TableName, DLQURL: s.makeQueue("dead", nil), TimeScale: scale, MaxReceives: 1,
+		Table: local.TableName, DLQURL: s.makeQueue("dead", nil), TimeScale: scale, MaxReceives: 2,
 	}
 	s.info.QueueURL = s.makeQueue("events", map[string]string{
 		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":"1"}`,

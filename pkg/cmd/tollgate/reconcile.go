@@ -11,7 +11,6 @@ import (
 
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 )
 
@@ -85,7 +84,7 @@ func (c *reconcileReportCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	now, l := time.Now(), limits.Scaled(t.timeScale).Reconcile
+	now, l := time.Now(), t.limits().Reconcile
 	back := time.Duration(c.Days) * 24 * time.Hour
 	// A window may begin before the time that it reaches into.
 	notes, broken, err := coverage.Covered(ctx, now.Add(-back-l.Quarter.Span-l.Quarter.Every-l.Slice), now)

@@ -20,9 +20,12 @@ type recordView struct {
 	Dead   bool   `json:"dead"`
 	Reason string `json:"reason"`
 
-	// Where the event is, read off the record: no queue is asked.
-	Where         string `json:"where"`
-	WhereInferred bool   `json:"where_inferred"`
+	// Where the event is, and its next attempt by the back-off schedule; see
+	// idempotency.Status. Read off the record: no queue is asked.
+	Where         idempotency.Where `json:"where"`
+	WhereInferred bool              `json:"where_inferred"`
+	NextAttempt   *string           `json:"next_attempt,omitempty"`
+	next          time.Time
 
 	Attempt      int64   `json:"attempt"`
 	Generation   int64   `json:"generation"`
@@ -48,103 +51,31 @@ type recordView struct {
 	Broken string `json:"broken,omitempty"` // why the row cannot be read as a record
 }
 
-// The words for an event's status.
-const (
-	statusDone     = "done"
-	statusIgnored  = "ignored"  // done, and no handler ran
-	statusDead     = "dead"     // not done, and its message has no receives left
-	statusRunning  = "running"  // an attempt holds the claim, or held it when it died
-	statusRetrying = "retrying" // the last attempt failed, or a replay was asked for
-	statusPurged   = "purged"   // not done, and an operator gave it up
-	statusBroken   = "broken"   // the row cannot be read as a record
-)
-
-func statusOf(r idempotency.Record) string {
-	switch {
-	case r.Broken != "":
-		return statusBroken
-	case r.State == idempotency.Done && r.Outcome == idempotency.Ignored:
-		return statusIgnored
-	case r.State == idempotency.Done:
-		return statusDone
-	case !r.Purged.IsZero():
-		return statusPurged
-	case r.ReceivesLeft == 0:
-		return statusDead
-	case r.State == idempotency.Running:
-		return statusRunning
-	default:
-		return statusRetrying
-	}
-}
-
-// The words for where an event is.
-const (
-	whereDone       = "done"
-	whereInFlight   = "in_flight"
-	whereDLQ        = "dlq"
-	whereQueue      = "queue"
-	whereQueueOrDLQ = "queue_or_dlq"
-	wherePurged     = "purged"
-	whereUnknown    = "unknown"
-)
-
-// whereOf infers where an event is. A live lease means that an attempt runs, also when
-// it is the message's last.
-func whereOf(r idempotency.Record, now time.Time) string {
-	switch {
-	case r.Broken != "":
-		return whereUnknown
-	case r.State == idempotency.Done:
-		return whereDone
-	case !r.Purged.IsZero():
-		return wherePurged
-	case r.State == idempotency.Running && r.Lease.After(now):
-		return whereInFlight
-	case r.ReceivesLeft == 0:
-		return whereDLQ
-	case mayHaveDied(r, now):
-		return whereQueueOrDLQ
-	default:
-		return whereQueue
-	}
-}
-
-// mayHaveDied reports whether a message may have used up its receives since without a word
-// in the record: a receive that finds the table out of reach writes nothing. One is enough
-// when one was left. More are likely only once the record says nothing for longer than any
-// wait between two receives.
-func mayHaveDied(r idempotency.Record, now time.Time) bool {
-	last := r.Updated
-	if r.Lease.After(last) {
-		last = r.Lease
-	}
-	return r.ReceivesLeft == 1 || now.Sub(last) > limits.AWS().Reconcile.StuckAge
-}
-
 // whereText is where for people.
 func (v recordView) whereText() string {
 	switch {
-	case v.Where == whereQueueOrDLQ:
+	case v.Where == idempotency.InQueueOrDLQ:
 		return "queue, or dlq if its last receives could not reach the table (inferred from the record; tollgate dlq show " + v.ID + " looks there)"
 	case v.WhereInferred:
-		return v.Where + " (inferred from the record; no queue was asked)"
+		return string(v.Where) + " (inferred from the record; no queue was asked)"
 	default:
-		return v.Where
+		return string(v.Where)
 	}
 }
 
-func viewOf(r idempotency.Record, now time.Time) recordView {
+// viewOf returns the view of a record of a system with these limits.
+func viewOf(r idempotency.Record, now time.Time, l limits.Limits) recordView {
+	s := r.Status(now, l)
 	v := recordView{
-		ID: r.ID, Type: r.Type, Status: statusOf(r), Reason: r.Reason,
-		Where: whereOf(r, now), WhereInferred: r.State != idempotency.Done && r.Purged.IsZero() && r.Broken == "",
+		ID: r.ID, Type: r.Type, Status: s.String(), Dead: s.Name == idempotency.StatusDead, Reason: r.Reason,
+		Where: s.Where, WhereInferred: s.Name != idempotency.StatusDone && s.Name != idempotency.StatusPurged && s.Name != idempotency.StatusBroken,
+		NextAttempt: stamp(s.Next), next: s.Next,
 		Attempt: r.Attempt, Generation: r.Generation, Fails: r.Fails,
 		Error: r.Err, Outcome: string(r.Outcome), Source: r.Source,
 		FirstAt: stamp(r.FirstAt), UpdatedAt: stamp(r.Updated), DoneAt: stamp(r.DoneAt),
 		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy, Purged: redrive.WasPurged(r), PurgedAt: stamp(r.Purged), PurgeBy: r.PurgeBy,
 		Broken: r.Broken,
 	}
-	v.Dead = v.Status == statusDead
 	if r.ReceivesLeft >= 0 {
 		v.ReceivesLeft = &r.ReceivesLeft
 	}
@@ -161,8 +92,8 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 		left = fmt.Sprint(*v.ReceivesLeft)
 	}
 	lines := [][2]string{
-		{"id", v.ID}, {"type", dash(v.Type)}, {"status", v.Status}, {"where", v.whereText()},
-		{"outcome", dash(v.Outcome)}, {"reason", dash(v.Reason)}, {"error", dash(oneLine(v.Error))},
+		{"id", v.ID}, {"type", dash(v.Type)}, {"status", v.Status}, {"where", v.whereText()}, {"next attempt", v.nextText(longTime)},
+		{"outcome", dash(r.Outcome.Text())}, {"reason", dash(v.Reason)}, {"error", dash(oneLine(v.Error))},
 		{"attempt", fmt.Sprint(v.Attempt)}, {"generation", fmt.Sprint(v.Generation)},
 		{"fails", fmt.Sprint(v.Fails)}, {"receives left", left}, {"source", dash(v.Source)},
 		{"created", longTime(time.Unix(r.Created, 0))}, {"first claimed", longTime(r.FirstAt)},
@@ -181,6 +112,18 @@ func (v recordView) lines(r idempotency.Record) [][2]string {
 		lines = append(lines, [2]string{"broken", oneLine(v.Broken)})
 	}
 	return lines
+}
+
+// nextText is when the next attempt is expected.
+func (v recordView) nextText(format func(time.Time) string) string {
+	switch {
+	case v.next.IsZero():
+		return "-"
+	case !v.next.After(time.Now()):
+		return "due"
+	default:
+		return format(v.next)
+	}
 }
 
 // purgeText describes who gave the event up, when and why, as far as known.

@@ -233,7 +233,7 @@ func (r *redriveRun) outcomes(ctx context.Context, what string, firstFailure boo
 	}
 	next := time.Now().Add(progressEvery)
 	return redrive.Await{
-		Records: reader, Timeout: r.cmd.Timeout, Every: lookEvery, FirstFailure: firstFailure,
+		Records: reader, Limits: r.target.limits(), Timeout: r.cmd.Timeout, Every: lookEvery, FirstFailure: firstFailure,
 		Seen: func(t redrive.Tally) {
 			if now := time.Now(); now.After(next) {
 				next = now.Add(progressEvery)

@@ -16,6 +16,7 @@ import (
 
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/failpoint"
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
 )
@@ -130,6 +131,20 @@ func answers(ctx context.Context, endpoint string) error {
 		return err
 	}
 	return c.Close()
+}
+
+// limits are the numbers by which the target runs.
+func (t target) limits() limits.Limits {
+	l := limits.Scaled(t.timeScale)
+	if t.maxReceives > 0 {
+		l.MaxReceives = t.maxReceives
+	}
+	return l
+}
+
+// settled reports whether the event of a record changes no more unless something acts on it.
+func (t target) settled(r idempotency.Record) bool {
+	return r.Status(time.Now(), t.limits()).Settled()
 }
 
 // reader reads the target's records and items.
