@@ -27,7 +27,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash fuzz conformance bench clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench clean needs-node FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,15 @@ orders: ## play every order of real event sequences, with an accident at each pl
 crash: ## kill and pause real processes at every point, under load: a quarter of an hour (ARGS="-point claim -repeats 5", ARGS=-mutants)
 	go test -count=1 -tags failpoints ./pkg/failpoint
 	go test -count=1 -v -timeout 60m ./pkg/local/crash -all $(ARGS)
+
+# Each run prints a line "figure: command | figures"; a command that the log lacks keeps its row.
+figures: ## write the figures of runs into pkg/simulation/README.md (make sim … 2>&1 | tee .build/figures.log)
+	@awk -F ' *[|] *' 'NR == FNR { if (sub(/.*figure: /, "")) new[$$1] = $$0; next } \
+		/^<!-- end of figures/ { for (k in new) print "| `" k "` | " substr(new[k], index(new[k], "|") + 2) " |"; inside = 0 } \
+		/^<!-- figures/ { inside = 1 } \
+		inside && /^[|] `/ { k = $$2; gsub(/`/, "", k); if (k in new) { print "| `" k "` | " substr(new[k], index(new[k], "|") + 2) " |"; delete new[k]; next } } \
+		{ print }' .build/figures.log pkg/simulation/README.md >.build/figures.md
+	@cp .build/figures.md pkg/simulation/README.md
 
 fuzz: ## fuzz each target for FUZZTIME (10s, 1m, 5000x)
 	@mkdir -p .build
