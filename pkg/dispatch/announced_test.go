@@ -122,7 +122,7 @@ func TestAnnounced(t *testing.T) {
 			typ := or(c.typ, updated)
 			dispatch.OnCurrent(mux, typ, func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 				got = &e
-				return dispatch.Effects{e.Keep(nil)}, nil
+				return dispatch.Effects{e.KeepRow(nil)}, nil
 			}, c.options...)
 			in := input(typ, or(c.version, version), fmt.Sprintf(`{"id":"sub_1","object":"subscription",%s}`, or(c.object, `"status":"active"`)))
 			if c.previous != "" {
@@ -142,11 +142,11 @@ func TestAnnounced(t *testing.T) {
 			if err != nil || got == nil {
 				t.Fatalf("error %v, handler ran %t", err, got != nil)
 			}
-			if got.Behind != c.behind || (got.Told != nil) != c.told || effects[0].Fields[dispatch.ShownCreated] != c.shown {
-				t.Errorf("behind %t, told %v, mark %v; want %t, %t, %v", got.Behind, got.Told, effects[0].Fields[dispatch.ShownCreated], c.behind, c.told, c.shown)
+			if got.Behind != c.behind || (got.Snapshot != nil) != c.told || effects[0].Fields[dispatch.ShownCreated] != c.shown {
+				t.Errorf("behind %t, told %v, mark %v; want %t, %t, %v", got.Behind, got.Snapshot, effects[0].Fields[dispatch.ShownCreated], c.behind, c.told, c.shown)
 			}
-			if c.told && (got.Told.ID != "sub_1" || got.Told.Status != "active") {
-				t.Errorf("the event told %+v", got.Told)
+			if c.told && (got.Snapshot.ID != "sub_1" || got.Snapshot.Status != "active") {
+				t.Errorf("the event told %+v", got.Snapshot)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ var ErrCoalesced = errors.New("the object's row shows this event's change alread
 
 // shown reports whether the fetch that a row was kept from is surely later than the
 // event's change. A row that an earlier release kept has no FetchedAfter and shows nothing.
-func shown(in Input, row Fields) bool {
+func coveredBy(in Input, row Fields) bool {
 	if in.SentAt.IsZero() || in.Generation > 1 {
 		return false
 	}

@@ -118,16 +118,16 @@ func TestCoalescedHandlerMayNotInsert(t *testing.T) {
 		ok      bool
 	}{
 		"the row and what goes with it": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Keep(nil), e.Beside("ENT#1", nil)}
+			return dispatch.Effects{e.KeepRow(nil), e.KeepWith("ENT#1", nil)}
 		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
 		"a check": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Keep(nil), dispatch.CheckAbsent("STOP#1", errors.New("stopped"))}
+			return dispatch.Effects{e.KeepRow(nil), dispatch.CheckAbsent("STOP#1", errors.New("stopped"))}
 		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
 		"an insert": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Keep(nil), dispatch.Insert("FACT#1", nil)}
+			return dispatch.Effects{e.KeepRow(nil), dispatch.Insert("FACT#1", nil)}
 		}, []dispatch.CurrentOption{dispatch.Coalesce}, false},
 		"an insert where every event runs": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Keep(nil), dispatch.Insert("FACT#1", nil)}
+			return dispatch.Effects{e.KeepRow(nil), dispatch.Insert("FACT#1", nil)}
 		}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,34 +8,26 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"tollgate/pkg/event"
 )
 
 // Current is what a handler of OnCurrent gets: the object as Stripe has it now, and the
 // row that is kept of it.
 type Current[T any] struct {
 	Input
-	Object T
-	Gone   bool   // Stripe has it no longer: Object is the last that the event says of it
-	Row    Fields // the kept row, nil when there is none yet
+	Object  T
+	Deleted bool   // Deleted at Stripe; Object is the event's snapshot
+	Row     Fields // the kept row, nil when there is none yet
 
 	// Behind says that Object does not show what the event announced, though the event is
 	// settled: the object has changed back. The row keeps what Stripe shows. Facts that
 	// happened once, such as a payment, are in Told, the event's own snapshot; it is nil if
 	// handlers cannot read its API version.
-	Behind bool
-	Told   *T
+	Behind   bool
+	Snapshot *T
 
 	key, kind string
 	ver       int64
 	proven    bool // Object certainly shows what the event announced
-}
-
-// ObjectKey returns the key of the row kept of an event's object. Mode and account are
-// part of it, so a test event never touches a live row.
-func ObjectKey(e event.Envelope) string {
-	return "OBJ#" + e.Mode() + "#" + cmp.Or(e.Account, "-") + "#" + e.ObjectID
 }
 
 // RowObject is the field of a kept row that says of which kind its object is, in Stripe's
@@ -61,7 +52,7 @@ func Bookkeeping(field string) bool {
 // Keep returns the effect that makes f the object's row: every change of the row, and
 // everything derived from it in the same effects, holds only if nobody changed the row
 // since it was read, or the handler runs again on what Stripe says then.
-func (e Current[T]) Keep(f Fields) Effect {
+func (e Current[T]) KeepRow(f Fields) Effect {
 	row := maps.Clone(f)
 	if row == nil {
 		row = Fields{}
@@ -84,7 +75,7 @@ func (e Current[T]) Keep(f Fields) Effect {
 // changes only together with it, as what a customer may use goes with a subscription.
 // It takes the row's version, so it must be there from the row's first version on: a handler
 // that begins to write it later is refused for every row that is there already.
-func (e Current[T]) Beside(key string, f Fields) Effect { return Swap(key, e.ver, f) }
+func (e Current[T]) KeepWith(key string, f Fields) Effect { return Swap(key, e.ver, f) }
 
 // OnCurrent registers h for one event type and hands it the object's present state,
 // never the event's snapshot: Stripe delivers out of order, and whole seconds cannot
@@ -125,7 +116,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		if kind, ok := e.Row[RowObject].(string); ok && kind != told.name {
 			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s belongs to a %s", told.name, kind))
 		}
-		if o.coalesce && shown(in, e.Row) {
+		if o.coalesce && coveredBy(in, e.Row) {
 			return nil, ErrCoalesced
 		}
 		if err := e.readObject(ctx, m, told, shows); err != nil {
@@ -170,7 +161,7 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, told snapshot, show
 	if err != nil {
 		return err
 	}
-	e.Gone = gone
+	e.Deleted = gone
 	if err := now.decode(&e.Object); err != nil || gone {
 		return err
 	}
@@ -186,8 +177,8 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, told snapshot, show
 	if e.APIVersion != m.cfg.APIVersion {
 		return nil
 	}
-	e.Told = new(T)
-	return told.decode(e.Told)
+	e.Snapshot = new(T)
+	return told.decode(e.Snapshot)
 }
 
 // current returns the object as it is now, or the event's own word of one that is gone.

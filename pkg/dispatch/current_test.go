@@ -116,7 +116,7 @@ func (f failing) FetchObject(context.Context, string, string, string) ([]byte, e
 
 // keepStatus keeps a subscription's status.
 func keepStatus(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
-	return dispatch.Effects{e.Keep(dispatch.Fields{"status": string(e.Object.Status), "gone": e.Gone})}, nil
+	return dispatch.Effects{e.KeepRow(dispatch.Fields{"status": string(e.Object.Status), "gone": e.Deleted})}, nil
 }
 
 func subscription(typ, version, status string) dispatch.Input {
@@ -248,10 +248,10 @@ func TestCurrentMustKeepItsRow(t *testing.T) {
 	}{
 		"nothing": {func(dispatch.Current[stripe.Subscription]) dispatch.Effects { return nil }, true},
 		"the row and what goes with it": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Keep(nil), e.Beside("ENT#1", dispatch.Fields{"until": 1})}
+			return dispatch.Effects{e.KeepRow(nil), e.KeepWith("ENT#1", dispatch.Fields{"until": 1})}
 		}, true},
 		"only what goes with it": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.Beside("ENT#1", dispatch.Fields{"until": 1})}
+			return dispatch.Effects{e.KeepWith("ENT#1", dispatch.Fields{"until": 1})}
 		}, false},
 		"the row at another version": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
 			return dispatch.Effects{dispatch.Swap(dispatch.ObjectKey(e.Envelope), 9, nil)}

@@ -73,9 +73,7 @@ const (
 	maxDepth     = 30
 )
 
-// Keys and attributes that belong to the store.
-const recordKeyPrefix = "EVT#"
-
+// reservedFields belong to the store.
 var reservedFields = []string{"pk", "ver", "exp", "open", "upd"}
 
 // Validate reports what makes the effects impossible to commit; no attempt could cure it.
@@ -106,7 +104,7 @@ func (e Effect) validate() (size int, err error) {
 	switch {
 	case e.Key == "" || len(e.Key) > maxKeyBytes:
 		return 0, fmt.Errorf("key of %d bytes, want 1 to %d", len(e.Key), maxKeyBytes)
-	case strings.HasPrefix(e.Key, recordKeyPrefix):
+	case strings.HasPrefix(e.Key, recordPrefix):
 		return 0, fmt.Errorf("key %q belongs to the records", e.Key)
 	case e.Ver < 0:
 		return 0, fmt.Errorf("version %d is negative", e.Ver)
@@ -118,7 +116,7 @@ func (e Effect) validate() (size int, err error) {
 				return 0, fmt.Errorf("field %q belongs to the store", name)
 			}
 		}
-		if err := errors.Join(e.listedBy("lst", maxKeyBytes), e.listedBy("at", maxSortBytes)); err != nil {
+		if err := errors.Join(e.listedBy(ListName, maxKeyBytes), e.listedBy(ListOrder, maxSortBytes)); err != nil {
 			return 0, err
 		}
 	case KindCheck:

@@ -3,37 +3,12 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 )
-
-// OutboxShards is the number of lists that messages are spread over: one list would be
-// one hot partition of the index.
-const OutboxShards = 8
-
-// Prefixes of a message's key and of the names of the lists that it may be in: the
-// messages to be sent, and those held until an operator releases them.
-const (
-	outboxPrefix = "OUT#"
-	heldPrefix   = "HELD#"
-)
-
-// OutboxList returns the name of the list of a shard's messages that are to be sent.
-func OutboxList(shard int) string { return fmt.Sprintf("%s%d", outboxPrefix, shard) }
-
-// HeldList returns the name of the list of a shard's held messages.
-func HeldList(shard int) string { return fmt.Sprintf("%s%d", heldPrefix, shard) }
-
-// OutboxShard returns the shard of the message with a key.
-func OutboxShard(key string) int {
-	h := fnv.New32a()
-	h.Write([]byte(key))
-	return int(h.Sum32() % OutboxShards)
-}
 
 // Fields that Dispatch adds to a message.
 const (
@@ -104,10 +79,10 @@ func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effect
 		}
 		fields := Fields{}
 		maps.Copy(fields, e.Fields)
-		fields["lst"], fields["at"] = OutboxList(OutboxShard(e.Key)), e.Since.UTC().Format(time.RFC3339)
+		fields[ListName], fields[ListOrder] = OutboxList(OutboxShard(e.Key)), e.Since.UTC().Format(time.RFC3339)
 		fields[MessageQueued] = in.Now.UnixMilli()
 		if why != "" {
-			fields["lst"], fields[MessageHeld] = HeldList(OutboxShard(e.Key)), why
+			fields[ListName], fields[MessageHeld] = HeldList(OutboxShard(e.Key)), why
 		}
 		all[i] = Insert(e.Key, fields)
 	}
@@ -116,9 +91,9 @@ func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effect
 
 // checkMessage refuses a message that was not made by [Message] or is not an insert.
 func (e Effect) checkMessage() error {
-	lst, _ := e.Fields["lst"].(string)
-	named := strings.HasPrefix(e.Key, outboxPrefix)
-	listed := strings.HasPrefix(lst, outboxPrefix) || strings.HasPrefix(lst, heldPrefix)
+	list, _ := e.Fields[ListName].(string)
+	named := IsMessageKey(e.Key)
+	listed := strings.HasPrefix(list, outboxPrefix) || IsHeldList(list)
 	switch {
 	case e.Since.IsZero() && e.Kind != KindCheck && (named || listed):
 		return fmt.Errorf("message %q has no time of its state: use dispatch.Message", e.Key)

@@ -82,6 +82,6 @@ func keyed[T any](m *dispatch.Mux, typ string, seen *string) {
 // kept registers a handler that keeps the object's row.
 func kept[T any](m *dispatch.Mux, typ string) {
 	dispatch.OnCurrent(m, typ, func(_ context.Context, e dispatch.Current[T]) (dispatch.Effects, error) {
-		return dispatch.Effects{e.Keep(nil)}, nil
+		return dispatch.Effects{e.KeepRow(nil)}, nil
 	})
 }

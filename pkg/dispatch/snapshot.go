@@ -32,7 +32,7 @@ func readSnapshot(in Input, want string) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, Permanent(fmt.Errorf("read data.object: %w", err))
 	}
-	if want != "" && squash(is.Kind) != want {
+	if want != "" && normalizeName(is.Kind) != want {
 		return snapshot{}, Park(ReasonWrongObject, fmt.Errorf("data.object is a %q, the handler takes a %q", is.Kind, want))
 	}
 	return snapshot{name: is.Kind, object: object, previous: previous}, nil
@@ -98,10 +98,10 @@ func objectNameOf(t reflect.Type) string {
 	if t.Name() == "SigmaScheduledQueryRun" { // the one whose object has no prefix
 		return "scheduledqueryrun"
 	}
-	return squash(t.Name())
+	return normalizeName(t.Name())
 }
 
 // squash drops case and separators: "checkout.session" and CheckoutSession are one name.
-func squash(name string) string {
+func normalizeName(name string) string {
 	return strings.NewReplacer("_", "", ".", "").Replace(strings.ToLower(name))
 }

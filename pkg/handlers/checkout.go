@@ -6,6 +6,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/effect"
 )
 
 // isComplete is what checkout.session.completed announces.
@@ -13,16 +14,16 @@ func isComplete(s *stripe.CheckoutSession, _ dispatch.Input) bool {
 	return s.Status == stripe.CheckoutSessionStatusComplete
 }
 
-// checkoutCompleted keeps a completed checkout: what it led to is told by the events of
-// its subscription, its invoice or its payment, and those may come before it.
+// checkoutCompleted keeps a completed checkout. Its consequences arrive with the events of
+// its subscription, invoice or payment, perhaps earlier.
 func checkoutCompleted(_ context.Context, e dispatch.Current[stripe.CheckoutSession]) (dispatch.Effects, error) {
 	s := &e.Object
-	return dispatch.Effects{keep(e, kept{
-		kind: "checkout", customer: customerID(s.Customer), created: s.Created,
-		more: dispatch.Fields{
+	return dispatch.Effects{effect.KeepRow(e, effect.Row{
+		Kind: "checkout", Customer: effect.ID(s.Customer), Created: s.Created,
+		Extra: dispatch.Fields{
 			"status": string(s.Status), "payment_status": string(s.PaymentStatus), "mode_of": string(s.Mode),
-			"amount_total": s.AmountTotal, "currency": string(s.Currency), "subscription": subscriptionID(s.Subscription),
-			"payment_intent": paymentIntentID(s.PaymentIntent), "invoice": invoiceID(s.Invoice),
+			"amount_total": s.AmountTotal, "currency": string(s.Currency), "subscription": effect.ID(s.Subscription),
+			"payment_intent": effect.ID(s.PaymentIntent), "invoice": effect.ID(s.Invoice),
 		},
-	}, nil)}, nil
+	})}, nil
 }

@@ -1,40 +1,39 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/effect"
 )
 
-// disputeCreated keeps the dispute and tells the business, which must send its evidence
-// in time. A dispute names no customer: it is listed under the payment that it disputes
-// unless the customer is known.
+// disputeCreated keeps the dispute and asks for a message to the business, which must submit
+// its evidence in time. Stripe names no customer: the dispute is listed under its payment
+// unless the charge is expanded and has the customer.
 func disputeCreated(_ context.Context, e dispatch.Current[stripe.Dispute]) (dispatch.Effects, error) {
 	d := &e.Object
 	customer, due := "", int64(0)
 	if d.Charge != nil {
-		customer = customerID(d.Charge.Customer)
+		customer = effect.ID(d.Charge.Customer)
 	}
 	if d.EvidenceDetails != nil {
 		due = d.EvidenceDetails.DueBy
 	}
-	where := customerList(e.Input, customer)
-	if where == "" {
-		where = paymentList(e.Input, paymentIntentID(d.PaymentIntent))
+	message := effect.Message{
+		Subject: dispatch.ObjectKey(e.Envelope), Name: disputeOpened, To: customer, Object: "dispute", ID: d.ID,
+		Amount: d.Amount, Currency: string(d.Currency), Since: d.Created,
+		Extra: dispatch.Fields{"charge": effect.ID(d.Charge), "payment_intent": effect.ID(d.PaymentIntent), "evidence_due_by": due},
 	}
-	ms := messages{{
-		about: dispatch.ObjectKey(e.Envelope), name: disputeOpened, to: customer, object: "dispute", id: d.ID,
-		amount: d.Amount, currency: d.Currency, since: d.Created,
-		more: dispatch.Fields{"charge": chargeID(d.Charge), "payment_intent": paymentIntentID(d.PaymentIntent), "evidence_due_by": due},
-	}}
-	row := keep(e, kept{
-		kind: "dispute", customer: customer, created: d.Created, list: where,
-		more: dispatch.Fields{
+	row := effect.KeepRow(e, effect.Row{
+		Kind: "dispute", Customer: customer, Created: d.Created,
+		List: cmp.Or(effect.CustomerList(e.Envelope, customer), effect.PaymentList(e.Envelope, effect.ID(d.PaymentIntent))),
+		Extra: dispatch.Fields{
 			"status": string(d.Status), "reason": string(d.Reason), "amount": d.Amount, "currency": string(d.Currency),
-			"charge": chargeID(d.Charge), "payment_intent": paymentIntentID(d.PaymentIntent), "evidence_due_by": due,
+			"charge": effect.ID(d.Charge), "payment_intent": effect.ID(d.PaymentIntent), "evidence_due_by": due,
 		},
-	}, ms)
-	return ms.with(e.Input, row), nil
+	}, message)
+	return effect.WithMessages(e.Input, []effect.Message{message}, row), nil
 }

@@ -10,8 +10,8 @@ import (
 	"tollgate/pkg/idempotency/idempotencytest"
 )
 
-// A panic is an error of its attempt only: nothing is written, and the event is tried again,
-// for example after a deploy with a fix. The error names the place in our own code.
+// A panic fails its attempt only: nothing is written, and the event is retried, for example
+// after a deploy with a fix. The error names the line in this module.
 func Example_panic() {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	dispatch.On(mux, stripe.EventTypeChargeSucceeded, func(_ context.Context, e dispatch.Event[stripe.Charge]) (dispatch.Effects, error) {

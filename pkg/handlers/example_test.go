@@ -2,55 +2,44 @@ package handlers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/effect"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/idempotency/idempotencytest"
 )
 
-// A handler of one's own. Every refund of a charge is a fact, which is written once
-// however often Stripe tells of it, and its customer is told once. The snapshot has no
-// list of refunds, so the sum refunded so far tells one refund from the next.
-func Example_ownHandler() {
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
-	dispatch.On(mux, stripe.EventTypeChargeRefunded, func(_ context.Context, e dispatch.Event[stripe.Charge]) (dispatch.Effects, error) {
-		var before struct {
-			Refunded int64 `json:"amount_refunded"`
-		}
-		if err := json.Unmarshal(e.Previous, &before); err != nil {
-			return nil, dispatch.Permanent(errors.New("the event does not say what was refunded before"))
-		}
-		c := &e.Object
-		f := fact{
-			kind: "refund", object: "charge", id: c.ID, name: fmt.Sprintf("refunded#%d", c.AmountRefunded),
-			amount: c.AmountRefunded - before.Refunded, currency: c.Currency, customer: customerID(c.Customer), occurred: e.Created,
-		}
-		ms := toCustomer(f.message(e.Input, "refunded"))
-		item, err := f.insert(e.Input, ms)
-		if err != nil {
-			return nil, err
-		}
-		return ms.with(e.Input, item), nil
-	})
+// payoutPaid is a whole handler: it writes the fact that a payout arrived at the bank, and asks
+// for one message about it.
+func payoutPaid(_ context.Context, e dispatch.Event[stripe.Payout]) (dispatch.Effects, error) {
+	p := &e.Object
+	fact := effect.Fact{
+		Kind: "payout", Object: "payout", ID: p.ID, Name: "paid",
+		Amount: p.Amount, Currency: string(p.Currency), Occurred: p.ArrivalDate,
+		Extra: dispatch.Fields{"bank": effect.ID(p.Destination)},
+	}
+	return fact.Effects(e.Input, fact.Message(e.Input, "payout_paid"))
+}
 
-	const golden = `{"id": "evt_1", "object": "event", "type": "charge.refunded", "api_version": "2023-10-16", "created": 1795161600, "livemode": false,
-		"data": {"object": {"id": "ch_1", "object": "charge", "amount": 4900, "amount_refunded": 1500, "currency": "eur", "customer": "cus_1"},
-		"previous_attributes": {"amount_refunded": 500}}}`
+// Duplicate deliveries and second events for one change write nothing twice.
+func Example_fact() {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
+	dispatch.On(mux, stripe.EventTypePayoutPaid, payoutPaid)
+
+	const payout = `{"id": "po_1", "object": "payout", "amount": 4900, "currency": "eur", "arrival_date": 1795161600, "destination": "ba_1"}`
 	table := idempotencytest.NewMemory(nil)
-	finish(table, mux, golden)
-	finish(table, mux, golden)                                             // delivered again
-	finish(table, mux, strings.Replace(golden, "evt_1", "evt_another", 1)) // a second event for the same refund
+	finish(table, mux, sample("evt_1", "payout.paid", payout))
+	finish(table, mux, sample("evt_1", "payout.paid", payout)) // delivered again
+	finish(table, mux, sample("evt_2", "payout.paid", payout)) // a second event for the same payout
 	for _, key := range table.Keys() {
 		item, _, _ := table.Item(context.Background(), key)
 		fmt.Println(key, item["kind"], item["amount"], item["currency"])
@@ -58,21 +47,21 @@ func Example_ownHandler() {
 	// Output:
 	// evt_1: applied
 	// evt_1: duplicate
-	// evt_another: stale
-	// FACT#test#-#ch_1#refunded#1500 refund 1000 eur
-	// OUT#FACT#test#-#ch_1#refunded#1500#refunded outbox 1000 eur
+	// evt_2: stale
+	// FACT#test#-#po_1#paid payout 4900 eur
+	// OUT#FACT#test#-#po_1#paid#payout_paid outbox 4900 eur
 }
 
-// A call to the outside takes a key that is the same in every attempt, so that the other
-// side does once what it is asked for twice.
+// An external call takes an idempotency key that is the same in every attempt, so that a
+// repeated request has no second effect.
 func Example_callWithIdempotencyKey() {
 	done := map[string]bool{}
 	bank := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("Idempotency-Key")
-		fmt.Println("asked with", key, "- done before:", done[key])
+		fmt.Println("request with key", key, "- done before:", done[key])
 		done[key] = true
 		if len(done) == 1 && r.Header.Get("Attempt") == "1" {
-			w.WriteHeader(http.StatusGatewayTimeout) // done, but the answer is lost
+			w.WriteHeader(http.StatusGatewayTimeout) // done, but the response is lost
 		}
 	}))
 	defer bank.Close()
@@ -106,15 +95,15 @@ func Example_callWithIdempotencyKey() {
 	finish(table, mux, body)
 	fmt.Println(len(done), "booking,", table.Keys())
 	// Output:
-	// asked with evt_1:book - done before: false
+	// request with key evt_1:book - done before: false
 	// evt_1: failed: book payout: 504 Gateway Timeout
-	// asked with evt_1:book - done before: true
+	// request with key evt_1:book - done before: true
 	// evt_1: applied
 	// 1 booking, [FACT#test#-#po_1#booked]
 }
 
-// A wrong pair of type and Go struct decodes into zeros, so it is refused: the snapshot
-// says what it is.
+// A handler with the Go struct of another object would decode zeros. It is refused, as the
+// snapshot has the kind of its object.
 func Example_wrongPair() {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	dispatch.On(mux, stripe.EventTypeChargeRefunded, func(context.Context, dispatch.Event[stripe.Refund]) (dispatch.Effects, error) {
@@ -128,8 +117,8 @@ func Example_wrongPair() {
 	// wrong_object: data.object is a "charge", the handler takes a "refund"
 }
 
-// A handler's time is in its context. A call that takes the context ends with it, and
-// the attempt has failed like any other.
+// A handler's context has its deadline. A call that takes the context ends with it, and the
+// attempt fails like any other.
 func Example_slowCall() {
 	release := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -164,30 +153,30 @@ func Example_slowCall() {
 	// true
 }
 
-// A check writes nothing. If its condition does not hold, the attempt ends with the
-// error that the handler gave with it, and none of its other effects is applied.
+// A check writes nothing. If its condition does not hold, the attempt fails with the error
+// that the handler gave with it, and none of its effects is applied.
 func Example_checkEqual() {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	dispatch.On(mux, stripe.EventTypeTransferCreated, func(_ context.Context, e dispatch.Event[stripe.Transfer]) (dispatch.Effects, error) {
 		seller := "SELLER#" + e.Object.Destination.ID
-		closed := dispatch.Permanent(errors.New("money was sent to a seller who is not open for it"))
+		disabled := dispatch.Permanent(errors.New("money was sent to a seller whose payouts are disabled"))
 		return dispatch.Effects{
-			dispatch.CheckEqual(seller, dispatch.Fields{"open_for_money": true}, closed),
+			dispatch.CheckEqual(seller, dispatch.Fields{"payouts_enabled": true}, disabled),
 			dispatch.Insert("FACT#test#-#"+e.Object.ID+"#sent", dispatch.Fields{"amount": e.Object.Amount}),
 		}, nil
 	})
 	dispatch.On(mux, stripe.EventTypeAccountUpdated, func(_ context.Context, e dispatch.Event[stripe.Account]) (dispatch.Effects, error) {
-		return dispatch.Effects{dispatch.Insert("SELLER#"+e.Object.ID, dispatch.Fields{"open_for_money": e.Object.PayoutsEnabled})}, nil
+		return dispatch.Effects{dispatch.Insert("SELLER#"+e.Object.ID, dispatch.Fields{"payouts_enabled": e.Object.PayoutsEnabled})}, nil
 	})
 
 	table := idempotencytest.NewMemory(nil)
 	transfer := sample("evt_1", "transfer.created", `{"id": "tr_1", "object": "transfer", "amount": 700, "destination": "acct_1"}`)
 	finish(table, mux, transfer)
 	finish(table, mux, sample("evt_2", "account.updated", `{"id": "acct_1", "object": "account", "payouts_enabled": true}`))
-	finish(table, mux, transfer) // sent again from the dead-letter queue
+	finish(table, mux, transfer) // redriven from the dead-letter queue
 	fmt.Println(table.Keys())
 	// Output:
-	// evt_1: failed: money was sent to a seller who is not open for it
+	// evt_1: failed: money was sent to a seller whose payouts are disabled
 	// evt_2: applied
 	// evt_1: applied
 	// [FACT#test#-#tr_1#sent SELLER#acct_1]
@@ -199,7 +188,7 @@ func sample(id, typ, object string) string {
 		id, typ, stripe.APIVersion, object)
 }
 
-// input is a first attempt, for tests that need no table.
+// input is the first attempt at an event.
 func input(body string) dispatch.Input {
 	env, err := event.Parse([]byte(body))
 	if err != nil {
@@ -210,8 +199,8 @@ func input(body string) dispatch.Input {
 	return dispatch.Input{Envelope: env, Attempt: 1, Generation: 1, FirstAt: now, Now: now}
 }
 
-// finish brings an event through claim, handler and completion, as the consumer does,
-// and prints what became of it.
+// finish takes an event through claim, handler and completion, as the consumer does, and
+// prints its outcome.
 func finish(table *idempotencytest.Memory, mux *dispatch.Mux, body string) {
 	ctx, in := context.Background(), input(body)
 	claimed, err := table.Claim(ctx, idempotency.ClaimRequest{

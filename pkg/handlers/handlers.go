@@ -1,54 +1,60 @@
-// Package handlers is what the business does about Stripe's events: it keeps the ledger
-// of a subscription business and the messages that its customers are owed. One file for
-// each kind of Stripe object, one function for each event type.
+// Package handlers is the business: what happens when an event arrives. It keeps the ledger
+// of a subscription business and asks for the messages to its customers. It has one file per
+// kind of Stripe object and one function per event type.
 //
-// A handler reads a typed object and returns effects; it writes nothing itself and keeps
-// no state, so it may run twice or beside itself. It makes four kinds of items, each
-// with mode and account in its key, so that a test event never touches a live item:
+// A handler reads a typed object and returns effects, which package effect builds. It writes
+// nothing itself and keeps no state, so it may run more than once and concurrently. The items:
 //
-//   - FACT#… notes money that moved, once, keyed by object and fact, not by event: facts
-//     come out the same whatever the order of events, and two events make one.
-//   - OBJ#… keeps an object as Stripe has it now, never as a late event's snapshot says.
-//   - ENT#… says what a customer may use because of a subscription, and changes only
-//     together with the subscription's row.
-//   - OUT#… asks for a message to be sent, once, keyed by what it is about.
+//   - FACT#… is money that moved, written once per object and fact. Facts are the same in any
+//     order of events, and two events for one change write one.
+//   - OBJ#… keeps an object as Stripe has it now, never an old event's snapshot.
+//   - ENT#… is what a customer may use because of a subscription. It changes only together
+//     with the subscription's row.
+//   - OUT#… asks for a message to be sent once.
 //
-// Amounts stay in the currency's smallest unit, as Stripe gives them. Text that Stripe
-// leaves null is "" and a time that it leaves null is 0; metadata, addresses and what a
-// customer typed are not stored.
+// Amounts are integers in the currency's smallest unit, as at Stripe. Text that is null at
+// Stripe is "", a time that is null is 0. Metadata, addresses and what a customer typed are
+// not stored.
 //
-// An event and its object may contradict each other, for example an invoice.paid whose
-// invoice is open. Stripe may only be slow to show what it announced, so the attempt is
-// repeated until the event is ten minutes old. Then the row keeps what Stripe shows, and a
-// fact about money comes from the event's own snapshot. If the snapshot cannot be read, or
-// does not show it either, the event is a permanent failure. Each type declares what it
-// announces in its registration. For a change that is the difference from before, for a new
-// object its existence:
+// An object may not show yet what its event announced, for example an invoice.paid whose
+// invoice is open. The attempt is retried until the event is ten minutes old. Then the row
+// keeps what Stripe shows, and a fact about money comes from the event's own snapshot. If the
+// snapshot cannot be read or contradicts its type, the event is a permanent failure. Each type
+// declares at its registration what it announces:
 //
 //	checkout.session.completed     status complete
-//	customer.subscription.created  that it is there
-//	customer.subscription.updated  not as data.previous_attributes say
-//	customer.subscription.deleted  ended, or gone
+//	customer.subscription.created  the object exists
+//	customer.subscription.updated  differs from data.previous_attributes
+//	customer.subscription.deleted  ended, or deleted
 //	invoice.paid                   status paid
 //	invoice.payment_failed         attempt_count of the event, or more
-//	charge.dispute.created         that it is there
+//	charge.dispute.created         the object exists
 //	payment_intent.succeeded       status succeeded (fetched for another API version only)
 //
 //	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: client, Rows: table})
 //	handlers.Register(mux)
 //
-// To add one: write the function, register it below, put a golden event of its type
-// into pkg/handlers/golden, the type into TestHandledTypes and its golden event's number of
-// messages into TestMessagesAreNamedAndListed.
+// To add an event type, write its function, register it below, and put its golden event into
+// golden/<type>.json. Nothing else lists types.
 package handlers
 
 import (
+	"fmt"
+
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
 )
 
-// Register puts every handler on the mux. It panics if one of the types has a handler
+// Names of the messages that handlers ask for.
+const (
+	receipt       = "receipt"        // to the customer: money came in
+	welcome       = "welcome"        // to the customer: a subscription was created
+	paymentFailed = "payment_failed" // to the customer: money did not come in
+	disputeOpened = "dispute_opened" // to the business: evidence is due
+)
+
+// Register registers every handler with the mux. It panics if one of the types has a handler
 // already, and on a mux without Objects or Rows.
 func Register(mux *dispatch.Mux) {
 	dispatch.On(mux, stripe.EventTypePaymentIntentSucceeded, paymentIntentSucceeded)
@@ -63,8 +69,8 @@ func Register(mux *dispatch.Mux) {
 	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, disputeCreated)
 }
 
-// Types returns the event types that Register handles, sorted, for those who only ask
-// Stripe for them: a mux of their own would need a table.
+// Types returns the event types that Register handles, sorted. It is for callers that need no
+// mux, which would need a table.
 func Types() []string {
 	unread := struct {
 		dispatch.Objects
@@ -73,4 +79,9 @@ func Types() []string {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: unread, Rows: unread})
 	Register(mux)
 	return mux.Types()
+}
+
+// mismatch is the error of an object that does not show what its event announced.
+func mismatch(object, id, status, typ string) error {
+	return fmt.Errorf("%s %s has status %s under an event %s", object, id, status, typ)
 }

@@ -10,80 +10,74 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/effect"
 	"tollgate/pkg/event"
 )
 
-// paymentIntentSucceeded notes that a payment came in: amount is what was received,
-// which is less than what was asked for after a partial capture. invoice names the
-// invoice that it paid, "" for none, so that a ledger counts the money once; the receipt
-// of such a payment is the invoice's.
+// paymentIntentSucceeded writes the fact that a payment came in. Its amount is what was
+// received, which is less than what was asked for after a partial capture. Its invoice is the
+// one that was paid, "" for none, so that a ledger counts the money once; the receipt of such
+// a payment is the invoice's.
 func paymentIntentSucceeded(_ context.Context, e dispatch.Event[stripe.PaymentIntent]) (dispatch.Effects, error) {
 	pi := &e.Object
 	if pi.Status != stripe.PaymentIntentStatusSucceeded {
+		err := mismatch("payment_intent", pi.ID, string(pi.Status), e.Type)
 		if fetched(e.Input) {
-			if err := e.NotYet(unlike("payment_intent", pi.ID, string(pi.Status), e.Type)); err != nil {
-				return nil, err
+			if retry := e.NotYet(err); retry != nil {
+				return nil, retry
 			}
 		}
-		return nil, contradiction("payment_intent", pi.ID, string(pi.Status), e.Type)
+		return nil, dispatch.Permanent(err)
 	}
-	if pi.AmountReceived <= 0 { // a field that is not there reads as zero, and no such fact may stand
+	if pi.AmountReceived <= 0 { // an absent field decodes as zero and must not become a fact
 		return nil, dispatch.Permanent(fmt.Errorf("payment_intent %s has succeeded and received %d", pi.ID, pi.AmountReceived))
 	}
-	f := fact{
-		kind: "payment", object: "payment_intent", id: pi.ID, name: "succeeded",
-		amount: pi.AmountReceived, currency: pi.Currency, customer: customerID(pi.Customer), occurred: e.Created,
-		more: dispatch.Fields{"charge": chargeID(pi.LatestCharge), "invoice": invoiceID(pi.Invoice)},
+	fact := effect.Fact{
+		Kind: "payment", Object: "payment_intent", ID: pi.ID, Name: "succeeded",
+		Amount: pi.AmountReceived, Currency: string(pi.Currency), Customer: effect.ID(pi.Customer), Occurred: e.Created,
+		Extra: dispatch.Fields{"charge": effect.ID(pi.LatestCharge), "invoice": effect.ID(pi.Invoice)},
 	}
-	var ms messages
+	var ms []effect.Message
 	if pi.Invoice == nil {
-		ms = toCustomer(f.message(e.Input, receipt))
+		ms = effect.ToCustomer(fact.Message(e.Input, receipt))
 	}
-	item, err := f.insert(e.Input, ms)
-	if err != nil {
-		return nil, err
-	}
-	return ms.with(e.Input, item), nil
+	return fact.Effects(e.Input, ms...)
 }
 
-// paymentIntentFailed notes that an attempt to pay failed. A payment may fail many times
-// before it succeeds: the charge tells the failures apart or, where there was none, as
-// after a failed authentication, the payment method and the event's second. A failure to
-// pay an invoice gets no message of its own; the invoice's event does.
+// paymentIntentFailed writes the fact that an attempt to pay failed. A payment may fail many
+// times before it succeeds. A failure is identified by its charge or, where there was none, as
+// after a failed authentication, by the payment method and the event's second. For a payment
+// of an invoice the message comes from the invoice's own event.
 func paymentIntentFailed(_ context.Context, e dispatch.Event[stripe.PaymentIntent]) (dispatch.Effects, error) {
 	pi := &e.Object
 	succeeded := pi.Status == stripe.PaymentIntentStatusSucceeded
 	if succeeded && !fetched(e.Input) {
-		return nil, contradiction("payment_intent", pi.ID, string(pi.Status), e.Type)
+		return nil, dispatch.Permanent(mismatch("payment_intent", pi.ID, string(pi.Status), e.Type))
 	}
 	why, err := readFailure(e.Body)
 	if err != nil {
 		return nil, err
 	}
-	f := fact{
-		kind: "payment_failure", object: "payment_intent", id: pi.ID, name: "failed#" + why.name(e.Created),
-		amount: pi.Amount, currency: pi.Currency, customer: customerID(pi.Customer), occurred: e.Created,
-		more: dispatch.Fields{
+	fact := effect.Fact{
+		Kind: "payment_failure", Object: "payment_intent", ID: pi.ID, Name: "failed#" + why.name(e.Created),
+		Amount: pi.Amount, Currency: string(pi.Currency), Customer: effect.ID(pi.Customer), Occurred: e.Created,
+		Extra: dispatch.Fields{
 			"charge": why.Charge, "payment_method": why.PaymentMethod.ID, "code": why.Code, "decline_code": why.DeclineCode,
-			"invoice": invoiceID(pi.Invoice),
+			"invoice": effect.ID(pi.Invoice),
 		},
 	}
-	var ms messages
-	if pi.Invoice == nil && !succeeded { // it would no longer be true
-		ms = toCustomer(f.message(e.Input, paymentFailed))
+	var ms []effect.Message
+	if pi.Invoice == nil && !succeeded { // after a success the message would be wrong
+		ms = effect.ToCustomer(fact.Message(e.Input, paymentFailed))
 	}
-	item, err := f.insert(e.Input, ms)
-	if err != nil {
-		return nil, err
-	}
-	return ms.with(e.Input, item), nil
+	return fact.Effects(e.Input, ms...)
 }
 
-// fetched reports whether an event's object is the present one and not the event's own:
-// it is then of another moment, later or, as Stripe may lag, a little earlier.
+// fetched reports whether the object was fetched from Stripe, because the event has another
+// API version. It is then newer than the event or, as Stripe may lag, a little older.
 func fetched(in dispatch.Input) bool { return in.APIVersion != stripe.APIVersion }
 
-// failure is what an event says of the attempt to pay that failed.
+// failure is the event's description of a failed attempt to pay.
 type failure struct {
 	Charge        string              `json:"charge"`
 	Code          string              `json:"code"`
@@ -91,9 +85,9 @@ type failure struct {
 	PaymentMethod struct{ ID string } `json:"payment_method"`
 }
 
-// readFailure reads the failure from the event itself, in every API version: the names
-// are the same in all of them, and the payment as it is now may have a later failure or
-// none. Without an error in the event the failure is zero.
+// readFailure reads the failure from the event itself, as the current payment may have a
+// later failure or none. The field names are the same in every API version. Without an error
+// in the event the failure is zero.
 func readFailure(body []byte) (failure, error) {
 	object, _, err := event.Data(body)
 	if err != nil {
@@ -108,7 +102,7 @@ func readFailure(body []byte) (failure, error) {
 	return pi.LastPaymentError, nil
 }
 
-// name tells a failure from the others of its payment.
+// name identifies the failure among those of its payment.
 func (f failure) name(created int64) string {
 	if f.Charge != "" {
 		return f.Charge

@@ -9,25 +9,26 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/effect"
 )
 
-// subscriptionCreated keeps a new subscription and welcomes its customer, whatever has
-// become of the subscription by now: an update that comes first does not, so that there
-// is one welcome in any order of events.
+// subscriptionCreated keeps a new subscription and welcomes its customer, whatever the
+// subscription's status is by now. No other event asks for the welcome, so there is one in
+// any order of events.
 func subscriptionCreated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	s := &e.Object
-	ms := toCustomer(message{
-		about: dispatch.ObjectKey(e.Envelope), name: welcome, to: customerID(s.Customer), object: "subscription", id: s.ID,
-		currency: s.Currency, since: cmp.Or(s.StartDate, s.Created),
+	ms := effect.ToCustomer(effect.Message{
+		Subject: dispatch.ObjectKey(e.Envelope), Name: welcome, To: effect.ID(s.Customer), Object: "subscription", ID: s.ID,
+		Currency: string(s.Currency), Since: cmp.Or(s.StartDate, s.Created),
 	})
 	effects, err := keepSubscription(e, ms)
 	if err != nil {
 		return nil, err
 	}
-	return ms.with(e.Input, effects...), nil
+	return effect.WithMessages(e.Input, ms, effects...), nil
 }
 
-// subscriptionUpdated keeps a subscription and what its customer may use because of it.
+// subscriptionUpdated keeps a subscription and its entitlement.
 func subscriptionUpdated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	return keepSubscription(e, nil)
 }
@@ -35,58 +36,58 @@ func subscriptionUpdated(_ context.Context, e dispatch.Current[stripe.Subscripti
 // isOver is what customer.subscription.deleted announces: an ended subscription stays ended.
 func isOver(s *stripe.Subscription, _ dispatch.Input) bool { return hasEnded(s) }
 
-// subscriptionDeleted ends a subscription. Stripe keeps showing it as canceled; if it is gone
-// all the same, the event's snapshot is the final state.
+// subscriptionDeleted ends a subscription. Stripe still shows it, as canceled; if it does not,
+// the event's snapshot is the final state.
 func subscriptionDeleted(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	s := &e.Object
-	if e.Gone {
+	if e.Deleted {
 		s.Status, s.EndedAt = stripe.SubscriptionStatusCanceled, cmp.Or(s.EndedAt, e.Created)
 	}
 	return keepSubscription(e, nil)
 }
 
-// keepSubscription keeps a subscription's row and its entitlement. One that is shown with
-// some of its items only is tried again, unless it has ended: a customer would lack what was
-// paid for.
-func keepSubscription(e dispatch.Current[stripe.Subscription], ms messages) (dispatch.Effects, error) {
+// keepSubscription keeps a subscription's row and its entitlement. If Stripe shows only some
+// of the items, the attempt fails and is retried, unless the subscription has ended: with a
+// part of the items a customer would lack what was paid for.
+func keepSubscription(e dispatch.Current[stripe.Subscription], ms []effect.Message) (dispatch.Effects, error) {
 	s := &e.Object
 	if !hasEnded(s) && s.Items != nil && s.Items.HasMore {
 		return nil, fmt.Errorf("subscription %s has more items than the %d that are shown", s.ID, len(s.Items.Data))
 	}
 	items := itemsOf(e)
-	row := keep(e, kept{
-		kind: "subscription", customer: customerID(s.Customer), created: s.Created,
-		more: dispatch.Fields{
+	row := effect.KeepRow(e, effect.Row{
+		Kind: "subscription", Customer: effect.ID(s.Customer), Created: s.Created,
+		Extra: dispatch.Fields{
 			"status": string(s.Status), "items": items, "currency": string(s.Currency),
 			"current_period_end": s.CurrentPeriodEnd, "cancel_at": s.CancelAt, "cancel_at_period_end": s.CancelAtPeriodEnd,
 			"canceled_at": s.CanceledAt, "ended_at": s.EndedAt, "trial_end": s.TrialEnd,
 		},
-	}, ms)
+	}, ms...)
 	return dispatch.Effects{row, entitlement(e, productsOf(items))}, nil
 }
 
-// entitlement says what a customer may use because of a subscription, and until when if
-// nothing more is heard. A payment that is past due ends nothing yet: Stripe tries again,
-// and ends the subscription or calls it unpaid as the account's settings say.
+// entitlement is what a customer may use because of a subscription, and until when if no
+// further event arrives. A past due payment ends nothing yet: Stripe retries it, then cancels
+// the subscription or marks it unpaid, as the account's settings say.
 func entitlement(e dispatch.Current[stripe.Subscription], products []any) dispatch.Effect {
 	s := &e.Object
 	active := s.Status == stripe.SubscriptionStatusActive || s.Status == stripe.SubscriptionStatusTrialing ||
 		s.Status == stripe.SubscriptionStatusPastDue
-	customer := customerID(s.Customer)
-	fields := newItem(e.Input, "entitlement", customer)
+	customer := effect.ID(s.Customer)
+	fields := effect.Item(e.Input, "entitlement", customer)
 	fields["subscription"], fields["status"], fields["active"] = s.ID, string(s.Status), active
 	fields["products"], fields["until"] = products, cmp.Or(s.EndedAt, s.CancelAt, s.CurrentPeriodEnd)
-	list(fields, customerList(e.Input, customer), s.Created)
-	return e.Beside("ENT#"+place(e.Input)+s.ID, fields)
+	effect.List(fields, effect.CustomerList(e.Envelope, customer), s.Created)
+	return e.KeepWith(dispatch.Key("ENT", e.Envelope, s.ID), fields)
 }
 
-// hasEnded reports whether a subscription is of a state that it never leaves.
+// hasEnded reports whether a subscription has a final status.
 func hasEnded(s *stripe.Subscription) bool {
 	return s.Status == stripe.SubscriptionStatusCanceled || s.Status == stripe.SubscriptionStatusIncompleteExpired
 }
 
-// itemsOf returns what a subscription is for, in its own order. One that has ended may show
-// its first items only: then those that were kept stay, if there are any.
+// itemsOf returns the subscription's items in its own order. A subscription that has ended
+// may show only its first items: then the items of the kept row stay, if it has any.
 func itemsOf(e dispatch.Current[stripe.Subscription]) []any {
 	items := []any{}
 	shown := e.Object.Items
@@ -106,7 +107,7 @@ func itemsOf(e dispatch.Current[stripe.Subscription]) []any {
 	return items
 }
 
-// productsOf returns the products of items, sorted and each once.
+// productsOf returns the products of items, sorted and without duplicates.
 func productsOf(items []any) []any {
 	var names []string
 	for _, item := range items {
@@ -128,8 +129,5 @@ func priceOf(item *stripe.SubscriptionItem) (price, product string) {
 	if item.Price == nil {
 		return "", ""
 	}
-	if item.Price.Product != nil {
-		product = item.Price.Product.ID
-	}
-	return item.Price.ID, product
+	return item.Price.ID, effect.ID(item.Price.Product)
 }

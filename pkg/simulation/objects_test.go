@@ -49,7 +49,7 @@ func (w *world) subscriptions() *dispatch.Mux {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: objects{w}, Rows: rows{w}})
 	dispatch.OnCurrent(mux, rowType, func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 		n, err := strconv.ParseInt(e.Object.Metadata["n"], 10, 64)
-		return dispatch.Effects{e.Keep(dispatch.Fields{"n": n})}, err
+		return dispatch.Effects{e.KeepRow(dispatch.Fields{"n": n})}, err
 	}, dispatch.Coalesce, dispatch.Announces(func(now *stripe.Subscription, in dispatch.Input) bool {
 		shown, err := strconv.Atoi(now.Metadata["n"])
 		return err == nil && shown >= w.fact(in.ID).n

@@ -309,7 +309,7 @@ func TestBurstOfUpdates(t *testing.T) {
 				objects: counted{stripeWith(t, list), &fetches},
 				register: func(m *dispatch.Mux) {
 					dispatch.OnCurrent(m, s.typ, func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
-						return dispatch.Effects{e.Keep(dispatch.Fields{"status": string(e.Object.Status)})}, nil
+						return dispatch.Effects{e.KeepRow(dispatch.Fields{"status": string(e.Object.Status)})}, nil
 					}, dispatch.Coalesce)
 				},
 			})

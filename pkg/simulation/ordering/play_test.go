@@ -80,14 +80,14 @@ func newPlayer(s *story) *player {
 
 func keepCharge(_ context.Context, e dispatch.Current[stripe.Charge]) (dispatch.Effects, error) {
 	c := &e.Object
-	return dispatch.Effects{e.Keep(fields{
+	return dispatch.Effects{e.KeepRow(fields{
 		"object": "charge", "status": string(c.Status), "amount": c.Amount, "amount_refunded": c.AmountRefunded, "refunded": c.Refunded,
 	})}, nil
 }
 
 func keepDispute(_ context.Context, e dispatch.Current[stripe.Dispute]) (dispatch.Effects, error) {
 	d := &e.Object
-	return dispatch.Effects{e.Keep(fields{"object": "dispute", "status": string(d.Status), "reason": string(d.Reason), "amount": d.Amount})}, nil
+	return dispatch.Effects{e.KeepRow(fields{"object": "dispute", "status": string(d.Status), "reason": string(d.Reason), "amount": d.Amount})}, nil
 }
 
 // FetchObject is Stripe: it shows the object as it is now.

@@ -1,0 +1,80 @@
+// Package effect builds the items that handlers return as effects. A handler makes three
+// kinds of them:
+//
+//   - a [Fact] is something about money that happened once, under the key FACT#…
+//   - a [Row] keeps an object as Stripe has it now, under the key OBJ#…
+//   - a [Message] asks for something to be sent once, under the key OUT#…
+//
+// Every key has mode and account in it, so a test event never touches a live item. Keys come
+// from the object and what happened to it, never from the event: two events for one change
+// write one fact and one message.
+//
+//	func payoutPaid(_ context.Context, e dispatch.Event[stripe.Payout]) (dispatch.Effects, error) {
+//		p := &e.Object
+//		fact := effect.Fact{
+//			Kind: "payout", Object: "payout", ID: p.ID, Name: "paid",
+//			Amount: p.Amount, Currency: string(p.Currency), Occurred: p.ArrivalDate,
+//			Extra: dispatch.Fields{"bank": effect.ID(p.Destination)},
+//		}
+//		return fact.Effects(e.Input, fact.Message(e.Input, "payout_paid"))
+//	}
+//
+// Facts and rows with a customer are in that customer's list, in order of their time, from
+// which package ledger reads. Amounts are integers in the currency's smallest unit, times are
+// seconds since 1970.
+package effect
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
+)
+
+// Item returns the fields that every item has. kind is the ledger's word for what it is;
+// customer is "" when there is none.
+func Item(in dispatch.Input, kind, customer string) dispatch.Fields {
+	return dispatch.Fields{"kind": kind, "mode": in.Mode(), "account": in.Account, "customer": customer, "event_id": in.ID}
+}
+
+// List puts an item into a list, in the order of at, seconds since 1970. With the name "" the
+// item is in no list, as an index takes no empty names.
+func List(f dispatch.Fields, name string, at int64) {
+	if name == "" {
+		return
+	}
+	f[dispatch.ListName], f[dispatch.ListOrder] = name, time.Unix(at, 0).UTC().Format(time.RFC3339)
+}
+
+// CustomerList returns the name of the list of a customer's facts and rows, "" without a
+// customer.
+func CustomerList(e event.Envelope, customer string) string { return listOf("CUS", e, customer) }
+
+// PaymentList returns the name of the list of what happened to a payment, such as a dispute,
+// which names no customer; "" without a payment.
+func PaymentList(e event.Envelope, paymentIntent string) string {
+	return listOf("PAY", e, paymentIntent)
+}
+
+func listOf(prefix string, e event.Envelope, id string) string {
+	if id == "" {
+		return ""
+	}
+	return dispatch.Key(prefix, e, id)
+}
+
+// ID returns the id of a reference to another object, "" for nil. Stripe sends a reference as
+// an id, as the object itself where it was expanded, or as null; stripe-go decodes all three
+// into a pointer to a struct with the field ID. It panics on a type without that field.
+func ID[T any](reference *T) string {
+	if reference == nil {
+		return ""
+	}
+	id := reflect.ValueOf(reference).Elem().FieldByName("ID")
+	if id.Kind() != reflect.String {
+		panic(fmt.Sprintf("effect: %T has no field ID of type string", reference))
+	}
+	return id.String()
+}

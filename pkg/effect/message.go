@@ -1,0 +1,67 @@
+package effect
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"tollgate/pkg/dispatch"
+)
+
+// Message asks for something to be sent. Its key comes from its subject and its name, so
+// two events about one thing ask for one message. The sender turns it into text.
+type Message struct {
+	Subject  string // key of the fact or row that it is about
+	Name     string // which message, such as "receipt"
+	To       string // the customer's id, "" for none
+	Object   string // Stripe's word for the object's kind
+	ID       string // the object's id
+	Amount   int64  // in the currency's smallest unit
+	Currency string
+	Since    int64           // when the state that it tells of began, seconds since 1970; see dispatch.Hold
+	Extra    dispatch.Fields // ids of other objects that the text may name
+}
+
+// ToCustomer returns the message if it has a customer to go to, else no message.
+func ToCustomer(m Message) []Message {
+	if m.To == "" {
+		return nil
+	}
+	return []Message{m}
+}
+
+// WithMessages returns the effects followed by those that write the messages. The fact or row
+// among the effects must have been made with the same messages, so that it names them.
+func WithMessages(in dispatch.Input, ms []Message, effects ...dispatch.Effect) dispatch.Effects {
+	for _, m := range ms {
+		effects = append(effects, m.insert(in))
+	}
+	return effects
+}
+
+func (m Message) key() string { return dispatch.MessageKey(m.Subject, m.Name) }
+
+func (m Message) insert(in dispatch.Input) dispatch.Effect {
+	fields := dispatch.Fields{
+		"kind": "outbox", "name": m.Name, "to": m.To, "object": m.Object, "object_id": m.ID, "mode": in.Mode(), "account": in.Account,
+		"amount": m.Amount, "currency": m.Currency, "event_id": in.ID,
+	}
+	maps.Copy(fields, m.Extra)
+	return dispatch.Message(m.key(), time.Unix(m.Since, 0), fields)
+}
+
+// messageKeys is the field of a fact or row with the keys of the messages about it.
+const messageKeys = "outbox"
+
+// nameMessages adds the keys of messages to those that an item named before.
+func nameMessages(f dispatch.Fields, before []any, ms []Message) {
+	keys := slices.Clone(before)
+	for _, m := range ms {
+		if !slices.Contains(keys, any(m.key())) {
+			keys = append(keys, m.key())
+		}
+	}
+	if len(keys) > 0 {
+		f[messageKeys] = keys
+	}
+}

@@ -1,0 +1,29 @@
+package effect
+
+import (
+	"cmp"
+	"maps"
+
+	"tollgate/pkg/dispatch"
+)
+
+// Row is what is kept of an object as Stripe has it now.
+type Row struct {
+	Kind     string          // the ledger's word for it, such as "invoice"
+	Customer string          // "" for none
+	Created  int64           // seconds since 1970; the row's place in its list
+	List     string          // the list that it is in; default its customer's
+	Extra    dispatch.Fields // what only this kind of row has
+}
+
+// KeepRow returns the effect that keeps the row of the event's object. The row names every
+// message that was ever asked for about the object, as a sent message is in no list.
+func KeepRow[T any](e dispatch.Current[T], r Row, ms ...Message) dispatch.Effect {
+	fields := Item(e.Input, r.Kind, r.Customer)
+	fields["object_id"], fields["created"] = e.ObjectID, r.Created
+	maps.Copy(fields, r.Extra)
+	List(fields, cmp.Or(r.List, CustomerList(e.Envelope, r.Customer)), r.Created)
+	before, _ := e.Row[messageKeys].([]any)
+	nameMessages(fields, before, ms)
+	return e.KeepRow(fields)
+}
