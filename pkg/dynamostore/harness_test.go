@@ -4,11 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,8 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tollgate/pkg/idempotency/idempotencytest"
-	"tollgate/pkg/local/aws/awsjson"
-	embedded "tollgate/pkg/local/aws/dynamodb"
+	"tollgate/pkg/local/localtest"
 )
 
 // server is a DynamoDB that speaks HTTP.
@@ -32,18 +26,7 @@ type server struct {
 // serveEmbedded serves an embedded DynamoDB until the test ends.
 func serveEmbedded(t testing.TB) *server {
 	t.Helper()
-	db, err := embedded.Open(filepath.Join(t.TempDir(), "dynamodb.db"), embedded.Options{})
-	if err != nil {
-		t.Fatalf("open the embedded database: %v", err)
-	}
-	web := httptest.NewServer(awsjson.Handler(db.Service()))
-	t.Cleanup(func() {
-		web.Close()
-		if err := db.Close(); err != nil {
-			t.Errorf("close the embedded database: %v", err)
-		}
-	})
-	return &server{url: web.URL}
+	return &server{url: localtest.Start(t, localtest.Options{}).URL}
 }
 
 // client returns the SDK's client with its own retries, or without any.
@@ -130,65 +113,14 @@ func TestLaw(t *testing.T) {
 	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { return s.fixture(t, transport).harness() })
 }
 
-// TestLawMoto runs the suite against moto, an independent implementation, where
-// TOLLGATE_ORACLES says so: "required", or a list of names with "moto" in it.
+// TestLawMoto runs the suite against moto, an independent implementation.
 func TestLawMoto(t *testing.T) {
-	if oracles := os.Getenv("TOLLGATE_ORACLES"); oracles != "required" && !strings.Contains(oracles, "moto") {
-		t.Skip("moto is not run: TOLLGATE_ORACLES does not name it")
-	}
-	s := serveMoto(t)
+	s := &server{url: localtest.Moto(t)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
 	t.Cleanup(transport.CloseIdleConnections)
 	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { return s.fixture(t, transport).harness() },
 		"race", // its writes are not isolated from each other
 		"effects/check/a field that is not there is not null") // it takes a missing attribute for null
-}
-
-func serveMoto(t *testing.T) *server {
-	t.Helper()
-	command, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Fatal("TOLLGATE_ORACLES wants moto, but the command moto_server is not installed")
-	}
-	port := freePort(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	process := exec.CommandContext(ctx, command, "-H", "127.0.0.1", "-p", port)
-	if err := process.Start(); err != nil {
-		t.Fatalf("start moto: %v", err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		process.Wait() // says that it was killed
-	})
-	s := &server{url: "http://127.0.0.1:" + port}
-	s.await(t)
-	return s
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	probe := httptest.NewServer(http.NotFoundHandler())
-	defer probe.Close()
-	return probe.URL[len("http://127.0.0.1:"):]
-}
-
-// await asks until the server answers.
-func (s *server) await(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, err := s.client(http.DefaultTransport, false).ListTables(ctx, &dynamodb.ListTablesInput{}); err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s does not answer", s.url)
-		case <-tick.C:
-		}
-	}
 }
 
 // scripted returns a store whose first requests follow a script.

@@ -16,7 +16,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/idempotency/idempotencytest"
-	standin "tollgate/pkg/local/stripe"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/stripeapi"
 )
 
@@ -63,22 +63,12 @@ func overHTTP(t *testing.T, server http.Handler) *world {
 	return w
 }
 
-func standIn(t *testing.T) *standin.StandIn {
-	t.Helper()
-	s, err := standin.Open(standin.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
 // A subscription is kept with all its items and entitles to all its products, however
 // many of them Stripe shows with it.
 func TestAllItemsAreKept(t *testing.T) {
 	for _, n := range []int{1, 10, 11, 20, 205} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			stripe := standIn(t)
+			stripe, _ := localtest.Stripe(t)
 			var asked []string
 			w := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				asked = append(asked, r.URL.Path)
@@ -116,7 +106,8 @@ func TestItemsThatFailWriteNothing(t *testing.T) {
 	} {
 		for _, at := range []string{"/v1/subscriptions/", "/v1/subscription_items", "starting_after="} {
 			t.Run(fmt.Sprint(c.status, " at ", at), func(t *testing.T) {
-				stripe, broken := standIn(t), true
+				stripe, _ := localtest.Stripe(t)
+				broken := true
 				w := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					if broken && strings.Contains(r.URL.RequestURI(), at) {
 						rw.WriteHeader(c.status)
@@ -146,7 +137,7 @@ func TestItemsThatFailWriteNothing(t *testing.T) {
 // An item that is added between the two requests is kept at once; what else changes in
 // between is mended by the event that Stripe sends of it.
 func TestItemsChangeBetweenTheRequests(t *testing.T) {
-	stripe := standIn(t)
+	stripe, _ := localtest.Stripe(t)
 	later := withItems(t, updated, 12)
 	later = []byte(strings.NewReplacer("evt_1Tollgate", "evt_2Tollgate", `"created":1795046464`, `"created":1795046465`, `"status":"active"`, `"status":"past_due"`).Replace(string(later)))
 	changes := true

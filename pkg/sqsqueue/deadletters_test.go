@@ -4,20 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"tollgate/pkg/local/aws/awsjson"
-	embedded "tollgate/pkg/local/aws/sqs"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
 	"tollgate/pkg/sqsqueue"
@@ -29,26 +25,8 @@ const deadScale = 200
 // deadQueue serves an embedded SQS with one queue until the test ends.
 func deadQueue(t *testing.T, speed int) (client *sqs.Client, url string) {
 	t.Helper()
-	s, err := embedded.Open(filepath.Join(t.TempDir(), "sqs.db"), embedded.Options{Speed: speed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(awsjson.Handler(s.Service()))
-	t.Cleanup(func() {
-		server.Close()
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	client = sqs.New(sqs.Options{
-		Region: "us-east-1", BaseEndpoint: &server.URL,
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	})
-	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, *made.QueueUrl
+	a := localtest.Start(t, localtest.Options{TimeScale: speed})
+	return a.SQS, a.Queue(t, "dead", nil)
 }
 
 func TestDeadLettersReceive(t *testing.T) {

@@ -6,16 +6,13 @@ import (
 	"net/http"
 	"testing"
 
+	"tollgate/pkg/local/localtest"
 	standin "tollgate/pkg/local/stripe"
 	"tollgate/pkg/stripeapi"
 )
 
 func TestOwnAccount(t *testing.T) {
-	standIn, err := standin.Open(standin.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { standIn.Close() })
+	fake, _ := localtest.Stripe(t)
 	own := func(h http.Handler) (string, error) {
 		c, err := stripeapi.New(stripeapi.Options{URL: serve(t, h), Tries: 1, Key: func(context.Context) (string, error) { return "sk_test_1", nil }})
 		if err != nil {
@@ -23,7 +20,7 @@ func TestOwnAccount(t *testing.T) {
 		}
 		return c.OwnAccount(t.Context())
 	}
-	if got, err := own(standIn); err != nil || got != standin.OwnAccount {
+	if got, err := own(fake); err != nil || got != standin.OwnAccount {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, body := range []string{`{}`, `{"id":"acct_1","object":"customer"}`, `{"id":"","object":"account"}`, `{"id":"acct_1/x","object":"account"}`, `[`} {
@@ -31,7 +28,7 @@ func TestOwnAccount(t *testing.T) {
 			t.Errorf("%s is taken for %q, %v", body, got, err)
 		}
 	}
-	_, err = own(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	_, err := own(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		w.Write([]byte(`{"error":{"message":"no permission"}}`))
 	}))

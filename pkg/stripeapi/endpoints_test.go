@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/handlers"
-	standin "tollgate/pkg/local/stripe"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/local/stripe/stripemock"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/stripeapi"
@@ -73,11 +73,8 @@ func TestParametersAgainstStripesSpec(t *testing.T) {
 
 // TestEndpointsAtTheStandIn goes through an endpoint's life where state is kept.
 func TestEndpointsAtTheStandIn(t *testing.T) {
-	s, err := standin.Open(standin.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newClient(t, stripeapi.Options{URL: serve(t, s)})
+	_, url := localtest.Stripe(t)
+	c := newClient(t, stripeapi.Options{URL: url})
 	ctx := t.Context()
 	n := wholeEndpoint()
 	made, secret, err := c.CreateWebhookEndpoint(ctx, n, "run1")

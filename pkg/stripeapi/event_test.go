@@ -21,6 +21,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/local/localtest"
 	standin "tollgate/pkg/local/stripe"
 	"tollgate/pkg/stripeapi"
 )
@@ -56,11 +57,8 @@ func TestVersionIsThatOfStripeGo(t *testing.T) {
 }
 
 func TestFetchFromStandIn(t *testing.T) {
-	s, err := standin.Open(standin.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newClient(t, stripeapi.Options{URL: serve(t, s)})
+	s, url := localtest.Stripe(t)
+	c := newClient(t, stripeapi.Options{URL: url})
 	golden := readFile(t, filepath.Join(goldenDir, "invoice.paid.json"))
 	id := decodeMap(t, golden)["id"].(string)
 	connected := bytes.Replace(golden, []byte(id), []byte("evt_connected"), 1)

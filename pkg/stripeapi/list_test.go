@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/local/localtest"
 	standin "tollgate/pkg/local/stripe"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/reconcile"
@@ -31,10 +32,7 @@ var listQuery = reconcile.Query{From: time.Unix(1_700_000_000, 0), To: time.Unix
 
 // TestListFromStandIn pages through bursts that share a second over the borders of pages.
 func TestListFromStandIn(t *testing.T) {
-	s, err := standin.Open(standin.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, url := localtest.Stripe(t)
 	want := map[string]bool{}
 	for n := range 430 {
 		id, created := fmt.Sprintf("evt_%d", n), int64(1_700_000_000+n/200)
@@ -55,7 +53,7 @@ func TestListFromStandIn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := newClient(t, stripeapi.Options{URL: serve(t, s)})
+	c := newClient(t, stripeapi.Options{URL: url})
 	s.Inject(standin.Fault{Status: http.StatusTooManyRequests, Times: 2}) // repeated by the client
 	s.BreakItem("evt_7")
 	got, pages, q := map[string]bool{}, 0, listQuery

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/local/stripe"
 	"tollgate/pkg/queue"
 )
@@ -24,16 +24,14 @@ import (
 // called evt_<hours>.
 func (s *system) withStripe(types map[int]string) *stripe.StandIn {
 	s.t.Helper()
-	standIn, err := stripe.Open(stripe.Options{})
-	check(s.t, err)
+	var events [][]byte
 	for hours, typ := range types {
-		check(s.t, standIn.Remember(fmt.Appendf(nil,
+		events = append(events, fmt.Appendf(nil,
 			`{"id":"evt_%d","object":"event","api_version":"2023-10-16","created":%d,"data":{"object":{"id":"in_%d","object":"invoice"}},"livemode":false,"type":%q}`,
-			hours, time.Now().Add(-time.Duration(hours)*time.Hour).Unix(), hours, typ)))
+			hours, time.Now().Add(-time.Duration(hours)*time.Hour).Unix(), hours, typ))
 	}
-	server := httptest.NewServer(standIn)
-	s.t.Cleanup(server.Close)
-	s.info.StripeURL = server.URL
+	standIn, url := localtest.Stripe(s.t, events...)
+	s.info.StripeURL = url
 	// A real clock's slices: at the harness's scale two days would be thousands of them.
 	s.info.TimeScale = 1
 	s.writeInfo()

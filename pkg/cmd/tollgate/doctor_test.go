@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	sdksecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/local"
-	"tollgate/pkg/local/aws/awsjson"
-	"tollgate/pkg/local/aws/secretsmanager"
 )
 
 // deployed is a stage as AWS shows it: the embedded services behind one address, with
@@ -44,28 +40,21 @@ func newDeployed(t *testing.T) *deployed {
 	t.Helper()
 	s := newSystem(t)
 	d := &deployed{system: s, mapping: "Enabled", signed: map[string]bool{}}
-	sm, err := secretsmanager.Open(filepath.Join(s.data, "secrets.db"), secretsmanager.Options{})
-	check(t, err)
-	t.Cleanup(func() { check(t, sm.Close()) })
 	embedded, err := url.Parse(s.info.Endpoint)
 	check(t, err)
-	others, vault := httputil.NewSingleHostReverseProxy(embedded), awsjson.Handler(sm.Service())
-	others.ModifyResponse = func(r *http.Response) error { r.Header.Del("Date"); return nil } // the front says it
+	services := httputil.NewSingleHostReverseProxy(embedded)
+	services.ModifyResponse = func(r *http.Response) error { r.Header.Del("Date"); return nil } // the front says it
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", time.Now().Add(d.ahead).UTC().Format(http.TimeFormat))
-		switch target := r.Header.Get("X-Amz-Target"); {
-		case strings.HasPrefix(target, "secretsmanager."):
-			vault.ServeHTTP(w, r)
-		case target != "":
-			others.ServeHTTP(w, r)
-		default:
-			d.cloud(w, r)
+		if r.Header.Get("X-Amz-Target") != "" {
+			services.ServeHTTP(w, r)
+			return
 		}
+		d.cloud(w, r)
 	}))
 	t.Cleanup(front.Close)
-	c := unchecked(front.URL).AWSConfig()
-	dead := s.makeQueue("tollgate-test-dead", map[string]string{"MessageRetentionPeriod": "1209600", "VisibilityTimeout": "180"})
-	queue := s.makeQueue("tollgate-test-events", map[string]string{
+	dead := s.aws.Queue(t, "tollgate-test-dead", map[string]string{"MessageRetentionPeriod": "1209600", "VisibilityTimeout": "180"})
+	queue := s.aws.Queue(t, "tollgate-test-events", map[string]string{
 		"MessageRetentionPeriod": "345600", "VisibilityTimeout": "180",
 		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:tollgate-test-dead","maxReceiveCount":16}`,
 	})
@@ -73,10 +62,8 @@ func newDeployed(t *testing.T) *deployed {
 		TableName: &s.info.Table, TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("exp"), Enabled: aws.Bool(true)},
 	})
 	check(t, err)
-	for id, value := range map[string]string{"webhook": `{"default":["whsec_first"]}`, "key": "sk_test_1"} {
-		_, err := sdksecrets.NewFromConfig(c).CreateSecret(t.Context(), &sdksecrets.CreateSecretInput{Name: &id, SecretString: &value})
-		check(t, err)
-	}
+	s.aws.Secret(t, "webhook", `{"default":["whsec_first"]}`)
+	s.aws.Secret(t, "key", "sk_test_1")
 	d.has = withStripe(t, s)
 	d.has.bodies["/v1/events"] = `{"object":"list","data":[],"has_more":false,"url":"/v1/events"}`
 	d.env = map[string]string{

@@ -14,16 +14,13 @@ import (
 	"testing"
 	"time"
 
-	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	sdksecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
-	"tollgate/pkg/local/aws/awsjson"
-	"tollgate/pkg/local/aws/dynamodb"
-	"tollgate/pkg/local/aws/secretsmanager"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/local/stripe"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/stripeapi"
@@ -47,16 +44,15 @@ type registry struct {
 func newRegistry(t *testing.T) *registry {
 	t.Helper()
 	r := &registry{t: t, data: t.TempDir(), deny: map[string]int{}, now: time.Now()}
-	db, err := dynamodb.Open(filepath.Join(r.data, "dynamodb.db"), dynamodb.Options{})
-	check(t, err)
-	sm, err := secretsmanager.Open(filepath.Join(r.data, "secrets.db"), secretsmanager.Options{Now: func() time.Time { return r.now }})
-	check(t, err)
+	amazon := localtest.Start(t, localtest.Options{Now: func() time.Time { return r.now }, Wrap: func(services http.Handler) http.Handler {
+		return r.denying(func(q *http.Request) string {
+			_, operation, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
+			return operation
+		}, services)
+	}})
 	standIn, err := stripe.Open(stripe.Options{Now: func() time.Time { return r.now }})
 	check(t, err)
-	amazon := r.serve(func(q *http.Request) string {
-		_, operation, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
-		return operation
-	}, awsjson.Handler(db.Service(), sm.Service()))
+	t.Cleanup(func() { check(t, standIn.Close()) })
 	atStripe := r.serve(func(q *http.Request) string {
 		path, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/v1/webhook_endpoints"), "/we_")
 		return q.Method + path
@@ -64,19 +60,15 @@ func newRegistry(t *testing.T) *registry {
 	hook := r.serve(func(*http.Request) string { return "" }, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 	}))
-	t.Cleanup(func() { check(t, standIn.Close()); check(t, sm.Close()); check(t, db.Close()) })
 	r.url = hook + limits.WebhookPath
-	c := unchecked(amazon).AWSConfig()
-	_, err = sdkdynamodb.NewFromConfig(c).CreateTable(t.Context(), dynamostore.TableSchema(local.TableName))
-	check(t, err)
-	r.secrets = sdksecrets.NewFromConfig(c)
-	for id, value := range map[string]string{local.WebhookSecretID: `{"default":["whsec_first"]}`, local.APIKeySecretID: "sk_test_1"} {
-		_, err = r.secrets.CreateSecret(t.Context(), &sdksecrets.CreateSecretInput{Name: &id, SecretString: &value})
-		check(t, err)
-	}
+	amazon.Table(t, dynamostore.TableSchema(local.TableName))
+	r.secrets = amazon.Secrets
+	amazon.Secret(t, local.WebhookSecretID, `{"default":["whsec_first"]}`)
+	amazon.Secret(t, local.APIKeySecretID, "sk_test_1")
+
 	r.stripe, err = stripeapi.New(stripeapi.Options{URL: atStripe, Key: func(context.Context) (string, error) { return "sk_test_1", nil }})
 	check(t, err)
-	r.files(amazon, atStripe)
+	r.files(amazon.URL, atStripe)
 	return r
 }
 
@@ -97,9 +89,15 @@ func (r *registry) files(amazon, atStripe string) {
 	r.t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 }
 
-// serve puts refusals before a handler.
+// serve puts refusals before a handler and returns its URL.
 func (r *registry) serve(name func(*http.Request) string, h http.Handler) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	server := httptest.NewServer(r.denying(name, h))
+	r.t.Cleanup(server.Close)
+	return server.URL
+}
+
+func (r *registry) denying(name func(*http.Request) string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		r.mu.Lock()
 		status := r.deny[name(q)]
 		r.mu.Unlock()
@@ -110,9 +108,7 @@ func (r *registry) serve(name func(*http.Request) string, h http.Handler) string
 			return
 		}
 		h.ServeHTTP(w, q)
-	}))
-	r.t.Cleanup(server.Close)
-	return server.URL
+	})
 }
 
 // local runs the command on the system as on a local one, away as on another.

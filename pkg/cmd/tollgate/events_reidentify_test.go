@@ -1,26 +1,23 @@
 package main
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/local/stripe"
 )
 
 // withStandIn gives a system the stand-in for Stripe, with events.
 func withStandIn(t *testing.T, s *system, bodies ...string) {
 	t.Helper()
-	standIn, err := stripe.Open(stripe.Options{})
-	check(t, err)
-	for _, b := range bodies {
-		check(t, standIn.Remember([]byte(b)))
+	events := make([][]byte, len(bodies))
+	for i, b := range bodies {
+		events[i] = []byte(b)
 	}
-	server := httptest.NewServer(standIn)
-	t.Cleanup(func() { server.Close(); check(t, standIn.Close()) })
-	s.info.StripeURL = server.URL
+	_, s.info.StripeURL = localtest.Stripe(t, events...)
 	s.writeInfo()
 }
 

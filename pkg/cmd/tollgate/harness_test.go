@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -24,9 +22,7 @@ import (
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local"
-	"tollgate/pkg/local/aws/awsjson"
-	"tollgate/pkg/local/aws/dynamodb"
-	"tollgate/pkg/local/aws/sqs"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/sqsqueue"
 )
@@ -40,6 +36,7 @@ var at = time.UnixMilli(1_700_000_000_123).UTC()
 // system is what a running local system shows the command.
 type system struct {
 	t      *testing.T
+	aws    *localtest.AWS
 	data   string
 	info   local.Info
 	sqs    *sdksqs.Client
@@ -54,37 +51,26 @@ type system struct {
 // the file by which the command finds them.
 func newSystem(t *testing.T) *system {
 	t.Helper()
-	dir := t.TempDir()
-	q, err := sqs.Open(filepath.Join(dir, "sqs.db"), sqs.Options{Speed: scale})
-	check(t, err)
-	db, err := dynamodb.Open(filepath.Join(dir, "dynamodb.db"), dynamodb.Options{})
-	check(t, err)
-	s := &system{t: t, data: dir}
-	services := awsjson.Handler(q.Service(), db.Service())
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f := s.called.Load(); f != nil {
-			(*f)(r.Header.Get("X-Amz-Target"))
-		}
-		services.ServeHTTP(w, r)
-	}))
-	t.Cleanup(func() {
-		server.Close()
-		check(t, q.Close())
-		check(t, db.Close())
-	})
-	c := unchecked(server.URL).AWSConfig()
+	s := &system{t: t, data: t.TempDir()}
+	s.aws = localtest.Start(t, localtest.Options{TimeScale: scale, Wrap: func(services http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if f := s.called.Load(); f != nil {
+				(*f)(r.Header.Get("X-Amz-Target"))
+			}
+			services.ServeHTTP(w, r)
+		})
+	}})
+	c := unchecked(s.aws.URL).AWSConfig()
 	s.sqs, s.dynamo = sdksqs.NewFromConfig(c), sdkdynamodb.NewFromConfig(c)
-	_, err = s.dynamo.CreateTable(t.Context(), dynamostore.TableSchema(local.TableName))
-	check(t, err)
+	s.aws.Table(t, dynamostore.TableSchema(local.TableName))
+	var err error
 	s.store, err = dynamostore.New(s.dynamo, local.TableName, dynamostore.Options{})
 	check(t, err)
 	s.info = local.Info{
-		AccessKey: unchecked("").AccessKey, PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: server.URL, Region: local.Region,
-		Table: local.TableName, DLQURL: s.makeQueue("dead", nil), TimeScale: scale, MaxReceives: 2,
+		AccessKey: unchecked("").AccessKey, PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: s.aws.URL, Region: local.Region,
+		Table: local.TableName, TimeScale: scale, MaxReceives: 2,
 	}
-	s.info.QueueURL = s.makeQueue("events", map[string]string{
-		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":"1"}`,
-	})
+	s.info.QueueURL, s.info.DLQURL = s.aws.Queues(t, 1, nil)
 	s.queue = sqsqueue.NewConsumer(s.sqs, s.info.QueueURL, s.info.DLQURL, scale)
 	s.writeInfo()
 	return s
@@ -100,13 +86,6 @@ func check(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (s *system) makeQueue(name string, attributes map[string]string) string {
-	s.t.Helper()
-	out, err := s.sqs.CreateQueue(s.t.Context(), &sdksqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
-	check(s.t, err)
-	return aws.ToString(out.QueueUrl)
 }
 
 func (s *system) writeInfo() {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,7 +27,6 @@ import (
 
 	"tollgate/pkg/apigw"
 	"tollgate/pkg/awsclient"
-	"tollgate/pkg/config"
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
@@ -38,10 +36,8 @@ import (
 	"tollgate/pkg/idempotency/idempotencytest"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
-	"tollgate/pkg/local/aws/awsjson"
-	embeddeddynamodb "tollgate/pkg/local/aws/dynamodb"
-	embeddedsqs "tollgate/pkg/local/aws/sqs"
 	"tollgate/pkg/local/gateway"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/secrets"
@@ -67,36 +63,14 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, has: &shelf{}, logs: &lines{}, tables: &atomic.Int64{}}
-	services := httptest.NewServer(awsjson.Handler(w.openQueues(), w.openTables()))
-	t.Cleanup(services.Close)
-	at := config.AWS{Region: "us-east-1", AccessKeyID: "test", SecretAccessKey: "test"}
-	w.queue = &counting{Client: sqs.NewFromConfig(awsclient.New(at, awsclient.Options{Endpoint: services.URL, Attempts: 1})), sends: map[string]int{}}
-	w.table = dynamodb.NewFromConfig(awsclient.New(at, awsclient.Options{Endpoint: services.URL}))
-	w.events, w.dead = w.newQueue("tollgate-events"), w.newQueue("tollgate-dead")
+	services := localtest.Start(t, localtest.Options{})
+	w.queue = &counting{Client: sqs.NewFromConfig(localtest.Config(services.URL, awsclient.Options{Attempts: 1})), sends: map[string]int{}}
+	w.table = services.Dynamo
+	w.events, w.dead = services.Queue(t, "tollgate-events", nil), services.Queue(t, "tollgate-dead", nil)
 	w.startStripe()
 	w.wireFunction()
 	w.startFront()
 	return w
-}
-
-func (w *world) openQueues() awsjson.Service {
-	w.t.Helper()
-	queues, err := embeddedsqs.Open(filepath.Join(w.t.TempDir(), "sqs.db"), embeddedsqs.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { queues.Close() })
-	return queues.Service()
-}
-
-func (w *world) openTables() awsjson.Service {
-	w.t.Helper()
-	db, err := embeddeddynamodb.Open(filepath.Join(w.t.TempDir(), "dynamodb.db"), embeddeddynamodb.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { db.Close() })
-	return db.Service()
 }
 
 // counting is SQS's client, and how often it was asked to send since the last look: a
@@ -121,15 +95,6 @@ func (c *counting) looked(url string) int {
 	n := c.sends[url]
 	delete(c.sends, url)
 	return n
-}
-
-func (w *world) newQueue(name string) string {
-	w.t.Helper()
-	out, err := w.queue.CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: &name})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return *out.QueueUrl
 }
 
 // vaultAPI is a Secrets Manager with one secret.
@@ -292,19 +257,11 @@ func (w *world) take(url string) *types.Message {
 // becomes hands a message to the consumer and tells in a word or two what came of it.
 func (w *world) becomes(on table, m *types.Message) string {
 	w.t.Helper()
-	payload, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{
+	failed, err := localtest.Consume(w.t.Context(), w.consumer(on), []events.SQSMessage{{
 		MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
-	}}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	answer, err := w.consumer(on).Invoke(w.t.Context(), payload)
+	}})
 	if err != nil {
 		return "a failed batch: " + err.Error()
-	}
-	var failures events.SQSEventResponse
-	if err := json.Unmarshal(answer, &failures); err != nil || failures.BatchItemFailures == nil {
-		w.t.Fatalf("the consumer answers %s", answer)
 	}
 	letter, reason := w.take(w.dead), ""
 	if letter != nil {
@@ -313,7 +270,7 @@ func (w *world) becomes(on table, m *types.Message) string {
 		}
 		reason = aws.ToString(letter.MessageAttributes["reason"].StringValue)
 	}
-	return w.told(on, *m.Body, len(failures.BatchItemFailures) == 0, reason)
+	return w.told(on, *m.Body, len(failed) == 0, reason)
 }
 
 // told reads the record beside what the queue shows.

@@ -1,13 +1,10 @@
 package lossy_test
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -20,16 +17,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/awsclient"
-	"tollgate/pkg/config"
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
-	"tollgate/pkg/local/aws/awsjson"
-	embeddeddynamodb "tollgate/pkg/local/aws/dynamodb"
-	embeddedsqs "tollgate/pkg/local/aws/sqs"
 	"tollgate/pkg/local/eventsource"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/sqsqueue"
 )
 
@@ -59,10 +53,7 @@ type size struct {
 // flaw is a way to build a worker's store wrong; nil builds it right.
 type flaw func(dynamostore.Client) dynamostore.Client
 
-const (
-	tableName = "tollgate"
-	region    = "us-east-1"
-)
+const tableName = "tollgate"
 
 // short are limits whose leases end after less than two seconds. A write has a larger
 // part of that than on AWS, as the machine is not faster here. Every fifth receive loses
@@ -81,54 +72,23 @@ func short() limits.Limits {
 func newWorld(t testing.TB, s size, l limits.Limits, f flaw, dynamo string) *world {
 	t.Helper()
 	w := &world{size: s, t: t, limits: l, flaw: f}
-	queues, err := embeddedsqs.Open(filepath.Join(t.TempDir(), "sqs.db"), embeddedsqs.Options{Region: region, Speed: l.TimeScale})
-	if err != nil {
+	services := localtest.Start(t, localtest.Options{TimeScale: l.TimeScale})
+	dynamo = cmp.Or(dynamo, services.URL)
+	patience := l.ConsumerTimeout + l.LeaseSlack + 3*l.TakeOverMargin // an answer that late finds others at work
+	w.toTable, w.toQueue = newWire(t, dynamo, harsh(), s.seed, patience), newWire(t, services.URL, mild(), s.seed+1, patience)
+	w.table, w.sqs = dynamodb.NewFromConfig(client(dynamo, 0)), services.SQS
+	if _, err := w.table.CreateTable(t.Context(), dynamostore.TableSchema(tableName)); err != nil {
 		t.Fatal(err)
 	}
-	serve := func(service awsjson.Service, end func() error) string {
-		server := httptest.NewServer(awsjson.Handler(service))
-		t.Cleanup(func() { server.Close(); end() })
-		return server.URL
-	}
-	queueURL := serve(queues.Service(), queues.Close)
-	if dynamo == "" {
-		db, err := embeddeddynamodb.Open(filepath.Join(t.TempDir(), "dynamodb.db"), embeddeddynamodb.Options{Region: region})
-		if err != nil {
-			t.Fatal(err)
-		}
-		dynamo = serve(db.Service(), db.Close)
-	}
-	patience := l.ConsumerTimeout + l.LeaseSlack + 3*l.TakeOverMargin // an answer that late finds others at work
-	w.toTable, w.toQueue = newWire(t, dynamo, harsh(), s.seed, patience), newWire(t, queueURL, mild(), s.seed+1, patience)
-	w.table, w.sqs = dynamodb.NewFromConfig(client(dynamo, 0)), sqs.NewFromConfig(client(queueURL, 0))
-	w.resources()
+	// What is lost on the way comes back soon, even while an attempt for it still runs.
+	seconds := strconv.Itoa(int(l.ConsumerTimeout * time.Duration(l.TimeScale) / time.Second))
+	w.queueURL, w.deadURL = services.Queues(t, l.MaxReceives, map[string]string{"VisibilityTimeout": seconds})
 	return w
 }
 
 // client is the configuration that the functions' clients have.
 func client(endpoint string, try time.Duration) aws.Config {
-	return awsclient.New(config.AWS{Region: region, AccessKeyID: "test", SecretAccessKey: "test"}, awsclient.Options{Endpoint: endpoint, Try: try})
-}
-
-// resources makes the table and the queues.
-func (w *world) resources() {
-	ctx := w.t.Context()
-	if _, err := w.table.CreateTable(ctx, dynamostore.TableSchema(tableName)); err != nil {
-		w.t.Fatal(err)
-	}
-	w.deadURL = w.queue("dead", nil)
-	policy := fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:%s:000000000000:dead","maxReceiveCount":"%d"}`, region, w.limits.MaxReceives)
-	// What is lost on the way comes back soon, even while an attempt for it still runs.
-	seconds := strconv.Itoa(int(w.limits.ConsumerTimeout * time.Duration(w.limits.TimeScale) / time.Second))
-	w.queueURL = w.queue("events", map[string]string{"VisibilityTimeout": seconds, "RedrivePolicy": policy})
-}
-
-func (w *world) queue(name string, attributes map[string]string) string {
-	out, err := w.sqs.CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return *out.QueueUrl
+	return localtest.Config(endpoint, awsclient.Options{Try: try})
 }
 
 // worker is one environment of the consumer's function, with connections of its own.
@@ -205,25 +165,9 @@ func (k *worker) delete(done []events.SQSMessage) {
 
 // invoke runs the function once, under the deadline that Lambda gives it.
 func (k *worker) invoke(messages []events.SQSMessage) (failed map[string]bool, err error) {
-	payload, err := json.Marshal(events.SQSEvent{Records: messages})
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), k.limits.ConsumerTimeout)
 	defer cancel()
-	raw, err := k.handler.Invoke(ctx, payload)
-	if err != nil {
-		return nil, err
-	}
-	var response events.SQSEventResponse
-	if err := json.Unmarshal(raw, &response); err != nil || response.BatchItemFailures == nil {
-		return nil, fmt.Errorf("response %s: %w", raw, errors.Join(err, errors.New("no list of failures")))
-	}
-	failed = map[string]bool{}
-	for _, f := range response.BatchItemFailures {
-		failed[f.ItemIdentifier] = true
-	}
-	return failed, nil
+	return localtest.Consume(ctx, k.handler, messages)
 }
 
 // run lets the workers loose on the queue until over says so. So many are awake at any
