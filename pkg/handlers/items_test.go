@@ -21,7 +21,7 @@ import (
 )
 
 // withItems returns an event of a subscription with n items, each of a product of its own.
-// It shows them all: the event of one with many is cut by the stand-in's answer alone.
+// It shows them all: the event of one with many is cut by the fake Stripe's answer alone.
 func withItems(t *testing.T, typ string, n int) []byte {
 	t.Helper()
 	data := []any{}

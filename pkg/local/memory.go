@@ -16,21 +16,21 @@ import (
 	"tollgate/pkg/verify"
 )
 
-// standInKey is the API key for the stand-in, which takes any test key.
-const standInKey = "sk_test_standin"
+// fakeStripeKey is the API key for the fake Stripe, which takes any test key.
+const fakeStripeKey = "sk_test_fake"
 
 // secretsFor is how long stored secrets are used before they are read again.
 const secretsFor = time.Second
 
-// memory tells the stand-in which events are being delivered. Stripe knows an event before it
+// memory tells the fake Stripe which events are being delivered. Stripe knows an event before it
 // delivers it, so an event whose signature verifies is remembered before ingest gets it: a
 // process that is killed then leaves no message of an unknown event. For other events ingest
-// may know a newer secret. It sends the message before it answers, so the stand-in holds back
+// may know a newer secret. It sends the message before it answers, so the fake Stripe holds back
 // requests for the event and its object until ingest has answered. Thus it serves every event
 // that ingest accepted and none that it refused.
 type memory struct {
-	standIn *stripe.StandIn // nil when Stripe's own API is used
-	stored  func(context.Context) ([]string, error)
+	fakeStripe *stripe.Fake // nil when Stripe's own API is used
+	stored     func(context.Context) ([]string, error)
 
 	mu      sync.Mutex
 	secrets []string // as stored at the time `read`
@@ -43,7 +43,7 @@ type memory struct {
 func (m *memory) delivering(payload []byte) (answered func(answer []byte, err error) error, err error) {
 	nothing := func([]byte, error) error { return nil }
 	var req events.APIGatewayV2HTTPRequest
-	if m.standIn == nil || json.Unmarshal(payload, &req) != nil {
+	if m.fakeStripe == nil || json.Unmarshal(payload, &req) != nil {
 		return nothing, nil
 	}
 	body := []byte(req.Body)
@@ -56,12 +56,12 @@ func (m *memory) delivering(payload []byte) (answered func(answer []byte, err er
 	}
 	signature := req.Headers["stripe-signature"]
 	if m.verifies(body, signature, secretsFor) {
-		if err := m.standIn.Remember(body); err != nil && !errors.Is(err, stripe.ErrNotEvent) {
+		if err := m.fakeStripe.Remember(body); err != nil && !errors.Is(err, stripe.ErrNotEvent) {
 			return nil, err
 		}
 		return nothing, nil
 	}
-	settle := m.standIn.Expect(body)
+	settle := m.fakeStripe.Expect(body)
 	return func(answer []byte, err error) error {
 		accepted, clear := outcome(answer, err)
 		return settle(accepted || !clear && m.verifies(body, signature, 0))

@@ -20,21 +20,21 @@ func signedBy(secret string) string {
 	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(memoryBody), Secret: secret}).Header
 }
 
-// knows asks the stand-in for the event, in a time that no wait ends.
-func knows(t *testing.T, s *stripe.StandIn) bool {
+// knows asks the fake Stripe for the event, in a time that no wait ends.
+func knows(t *testing.T, s *stripe.Fake) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // a request that would have to wait ends at once
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/events/evt_1", nil)
-	r.SetBasicAuth(standInKey, "")
+	r.SetBasicAuth(fakeStripeKey, "")
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	return w.Code == http.StatusOK
 }
 
-// TestTheStandInKnowsWhatIngestAccepts: what was not signed is not served as Stripe's. The
+// TestTheFakeStripeKnowsWhatIngestAccepts: what was not signed is not served as Stripe's. The
 // stored secret is "known" at the start and "rolled" when ingest has answered.
-func TestTheStandInKnowsWhatIngestAccepts(t *testing.T) {
+func TestTheFakeStripeKnowsWhatIngestAccepts(t *testing.T) {
 	answer := func(status int) []byte {
 		raw, err := json.Marshal(events.APIGatewayV2HTTPResponse{StatusCode: status})
 		if err != nil {
@@ -75,7 +75,7 @@ func TestTheStandInKnowsWhatIngestAccepts(t *testing.T) {
 				t.Fatal(err)
 			}
 			stored := "whsec_known"
-			m := &memory{standIn: s, stored: func(context.Context) ([]string, error) { return []string{stored}, nil }}
+			m := &memory{fakeStripe: s, stored: func(context.Context) ([]string, error) { return []string{stored}, nil }}
 			answered, err := m.delivering(payload)
 			if err != nil {
 				t.Fatal(err)
@@ -106,7 +106,7 @@ func TestAnEventThatCannotBeKeptIsNotAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close() // no write succeeds any more
-	m := &memory{standIn: s, stored: func(context.Context) ([]string, error) { return []string{"whsec_known"}, nil }}
+	m := &memory{fakeStripe: s, stored: func(context.Context) ([]string, error) { return []string{"whsec_known"}, nil }}
 	for _, secret := range []string{"whsec_known", "whsec_new"} {
 		payload, err := json.Marshal(events.APIGatewayV2HTTPRequest{Headers: map[string]string{"stripe-signature": signedBy(secret)}, Body: memoryBody})
 		if err != nil {

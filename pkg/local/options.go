@@ -22,7 +22,7 @@ type Options struct {
 	Functions string // folder of the function binaries ingest, consumer and reconcile; required
 
 	WebhookSecrets []string // default: the secret of the last run, or a new one
-	APIKey         string   // default: none, and the stand-in serves as Stripe
+	APIKey         string   // default: none, and the fake Stripe serves as Stripe
 	AllowLive      bool     // take a live API key
 
 	TimeScale   int // divides every wait of queue and consumer; default 1

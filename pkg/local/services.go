@@ -105,7 +105,7 @@ func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) 
 	}
 	key := o.APIKey
 	if key == "" {
-		key = standInKey
+		key = fakeStripeKey
 	}
 	if err := r.putSecret(ctx, APIKeySecretID, key); err != nil {
 		return fmt.Errorf("store API key: %w", err)

@@ -1,11 +1,11 @@
 // Package local runs the whole of Tollgate on one machine: an HTTP front that stands
 // for API Gateway, the real function binaries over Lambda's Runtime API, a poller that
 // stands for the event source mapping, durable SQS, DynamoDB and Secrets Manager over
-// the AWS JSON protocols, and a stand-in for Stripe's API.
+// the AWS JSON protocols, and a fake of Stripe's API.
 //
 // Everything listens on loopback. No function knows that it runs here: only its
 // endpoints differ. Web pages are refused everywhere; the AWS services take the data
-// folder's access key alone, and the front and the stand-in serve every local program.
+// folder's access key alone, and the front and the fake Stripe serve every local program.
 // It is for development, tests and drills, not for production: it keeps one copy of the
 // data.
 //
@@ -37,13 +37,13 @@ import (
 type System struct {
 	Info Info
 
-	options   Options
-	services  *services
-	standIn   *stripe.StandIn
-	functions functions
-	poller    *poller
-	schedule  *schedule
-	// One server each: deliveries, the AWS services, the stand-in for Stripe.
+	options    Options
+	services   *services
+	fakeStripe *stripe.Fake
+	functions  functions
+	poller     *poller
+	schedule   *schedule
+	// One server each: deliveries, the AWS services, the fake Stripe.
 	front, aws, stripe *http.Server
 
 	failed chan error // the first server that ended by itself
@@ -110,14 +110,14 @@ func (s *System) startServices(ctx context.Context) (err error) {
 	if s.options.APIKey != "" {
 		return nil
 	}
-	s.standIn, err = stripe.Open(stripe.Options{
+	s.fakeStripe, err = stripe.Open(stripe.Options{
 		Path: filepath.Join(s.options.Data, "stripe.db"), Lines: filepath.Join(s.options.Data, "stripe-events.jsonl"),
 		DeliveryScale: s.options.TimeScale,
 	})
 	if err != nil {
 		return err
 	}
-	s.stripe = &http.Server{Handler: loopback.Programs(s.standIn), ReadHeaderTimeout: 10 * time.Second}
+	s.stripe = &http.Server{Handler: loopback.Programs(s.fakeStripe), ReadHeaderTimeout: 10 * time.Second}
 	address, err = s.serve("127.0.0.1:0", s.stripe)
 	s.Info.StripeURL = "http://" + address
 	return err
@@ -138,7 +138,7 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
-		Invoker: s.functions.ingestInvoker(&memory{standIn: s.standIn, stored: clients(s.Info).storedSecrets}),
+		Invoker: s.functions.ingestInvoker(&memory{fakeStripe: s.fakeStripe, stored: clients(s.Info).storedSecrets}),
 	})
 	if err != nil {
 		return err
@@ -205,8 +205,8 @@ func (s *System) shutdown(ctx context.Context) error {
 	}
 	errs = append(errs, s.functions.close(ctx))
 	stopServer(ctx, s.stripe)
-	if s.standIn != nil {
-		errs = append(errs, s.standIn.Close())
+	if s.fakeStripe != nil {
+		errs = append(errs, s.fakeStripe.Close())
 	}
 	stopServer(ctx, s.aws)
 	if s.services != nil {

@@ -70,7 +70,7 @@ func (p *Plan) checkURL() {
 		p.refuse("%.200q is no URL that Stripe can deliver to", w.URL)
 		return
 	}
-	if w.StandIn {
+	if w.FakeStripe {
 		return
 	}
 	if u.Scheme == "http" {

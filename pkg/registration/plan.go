@@ -14,7 +14,7 @@ type Wanted struct {
 	APIVersion string   `json:"api_version"`
 	Connect    bool     `json:"connect"`
 	Livemode   bool     `json:"livemode"`
-	StandIn    bool     `json:"-"` // Stripe is one on this machine: it may deliver to loopback
+	FakeStripe bool     `json:"-"` // Stripe is one on this machine: it may deliver to loopback
 }
 
 // Action is what a plan does.

@@ -109,7 +109,7 @@ func TestPlan(t *testing.T) {
 			says: []string{"trouble Stripe delivers live events over https only"}},
 		{name: "http in test mode", w: func(w *Wanted) { w.URL = "http://hooks.example.com/webhooks/stripe" }, want: Plan{Action: ActionCreate}, says: []string{"note the URL is http"}},
 		{name: "loopback", w: func(w *Wanted) { w.URL = "https://127.0.0.1:4242/webhooks/stripe" }, want: Plan{Action: ActionRefuse}, says: []string{"trouble Stripe cannot reach 127.0.0.1:4242"}},
-		{name: "loopback of a stand-in", w: func(w *Wanted) { w.URL, w.StandIn = "http://127.0.0.1:4242/webhooks/stripe", true }, want: Plan{Action: ActionCreate}},
+		{name: "loopback of a fake Stripe", w: func(w *Wanted) { w.URL, w.FakeStripe = "http://127.0.0.1:4242/webhooks/stripe", true }, want: Plan{Action: ActionCreate}},
 		{name: "private", w: func(w *Wanted) { w.URL = "https://10.1.2.3/webhooks/stripe" }, want: Plan{Action: ActionRefuse}, says: []string{"trouble Stripe cannot reach 10.1.2.3"}},
 		{name: "no URL", w: func(w *Wanted) { w.URL = "hooks.example.com" }, want: Plan{Action: ActionRefuse}, says: []string{"trouble \"hooks.example.com\" is no URL"}},
 		{name: "another endpoint's path", w: func(w *Wanted) { w.Name = "eu" }, want: Plan{Action: ActionCreate}, says: []string{"note the URL's path is /webhooks/stripe, and endpoint eu is served at /webhooks/stripe/eu"}},

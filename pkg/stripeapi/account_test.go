@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"tollgate/pkg/local/localtest"
-	standin "tollgate/pkg/local/stripe"
+	fakestripe "tollgate/pkg/local/stripe"
 	"tollgate/pkg/stripeapi"
 )
 
@@ -20,7 +20,7 @@ func TestOwnAccount(t *testing.T) {
 		}
 		return c.OwnAccount(t.Context())
 	}
-	if got, err := own(fake); err != nil || got != standin.OwnAccount {
+	if got, err := own(fake); err != nil || got != fakestripe.OwnAccount {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, body := range []string{`{}`, `{"id":"acct_1","object":"customer"}`, `{"id":"","object":"account"}`, `{"id":"acct_1/x","object":"account"}`, `[`} {

@@ -58,7 +58,7 @@ type Options struct {
 	// URL is the API's base address. It is https, or http on this machine only, as the
 	// key travels in every request. Default: [DefaultURL].
 	URL string
-	// Transport carries the requests; a test or a stand-in may bring its own. The
+	// Transport carries the requests; a test may bring its own. The
 	// default keeps few connections, dials within 2 s and uses no proxy.
 	Transport http.RoundTripper
 	// TryTimeout bounds one try, from dialling to the answer's last byte. A further try is made

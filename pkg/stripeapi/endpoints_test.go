@@ -71,8 +71,8 @@ func TestParametersAgainstStripesSpec(t *testing.T) {
 	}
 }
 
-// TestEndpointsAtTheStandIn goes through an endpoint's life where state is kept.
-func TestEndpointsAtTheStandIn(t *testing.T) {
+// TestEndpointsAtTheFakeStripe goes through an endpoint's life where state is kept.
+func TestEndpointsAtTheFakeStripe(t *testing.T) {
 	_, url := localtest.Stripe(t)
 	c := newClient(t, stripeapi.Options{URL: url})
 	ctx := t.Context()

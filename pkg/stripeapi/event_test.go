@@ -22,7 +22,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/localtest"
-	standin "tollgate/pkg/local/stripe"
+	fakestripe "tollgate/pkg/local/stripe"
 	"tollgate/pkg/stripeapi"
 )
 
@@ -56,7 +56,7 @@ func TestVersionIsThatOfStripeGo(t *testing.T) {
 	}
 }
 
-func TestFetchFromStandIn(t *testing.T) {
+func TestFetchFromFakeStripe(t *testing.T) {
 	s, url := localtest.Stripe(t)
 	c := newClient(t, stripeapi.Options{URL: url})
 	golden := readFile(t, filepath.Join(goldenDir, "invoice.paid.json"))
@@ -97,8 +97,8 @@ func TestFetchFromStandIn(t *testing.T) {
 		})
 	}
 	t.Run("faults are outlived", func(t *testing.T) {
-		s.Inject(standin.Fault{Status: 429, Times: 2})
-		s.Inject(standin.Fault{Status: 500, Times: 1})
+		s.Inject(fakestripe.Fault{Status: 429, Times: 2})
+		s.Inject(fakestripe.Fault{Status: 500, Times: 1})
 		if got, err := c.FetchEvent(t.Context(), "", id, false); err != nil || !bytes.Equal(got, golden) {
 			t.Errorf("error %v", err)
 		}

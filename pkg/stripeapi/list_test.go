@@ -16,7 +16,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/local/localtest"
-	standin "tollgate/pkg/local/stripe"
+	fakestripe "tollgate/pkg/local/stripe"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/stripeapi"
@@ -30,8 +30,8 @@ func anEvent(id, typ string, created int64) string {
 
 var listQuery = reconcile.Query{From: time.Unix(1_700_000_000, 0), To: time.Unix(1_700_003_600, 0), Types: []string{"invoice.paid", "invoice.voided"}}
 
-// TestListFromStandIn pages through bursts that share a second over the borders of pages.
-func TestListFromStandIn(t *testing.T) {
+// TestListFromFakeStripe pages through bursts that share a second over the borders of pages.
+func TestListFromFakeStripe(t *testing.T) {
 	s, url := localtest.Stripe(t)
 	want := map[string]bool{}
 	for n := range 430 {
@@ -54,7 +54,7 @@ func TestListFromStandIn(t *testing.T) {
 		}
 	}
 	c := newClient(t, stripeapi.Options{URL: url})
-	s.Inject(standin.Fault{Status: http.StatusTooManyRequests, Times: 2}) // repeated by the client
+	s.Inject(fakestripe.Fault{Status: http.StatusTooManyRequests, Times: 2}) // repeated by the client
 	s.BreakItem("evt_7")
 	got, pages, q := map[string]bool{}, 0, listQuery
 	for {

@@ -20,9 +20,9 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// withStripe gives the system a stand-in for Stripe with events of so many hours ago,
+// withStripe gives the system a fake Stripe with events of so many hours ago,
 // called evt_<hours>.
-func (s *system) withStripe(types map[int]string) *stripe.StandIn {
+func (s *system) withStripe(types map[int]string) *stripe.Fake {
 	s.t.Helper()
 	var events [][]byte
 	for hours, typ := range types {
@@ -30,15 +30,15 @@ func (s *system) withStripe(types map[int]string) *stripe.StandIn {
 			`{"id":"evt_%d","object":"event","api_version":"2023-10-16","created":%d,"data":{"object":{"id":"in_%d","object":"invoice"}},"livemode":false,"type":%q}`,
 			hours, time.Now().Add(-time.Duration(hours)*time.Hour).Unix(), hours, typ))
 	}
-	standIn, url := localtest.Stripe(s.t, events...)
+	fakeStripe, url := localtest.Stripe(s.t, events...)
 	s.info.StripeURL = url
 	// A real clock's slices: at the harness's scale two days would be thousands of them.
 	s.info.TimeScale = 1
 	s.writeInfo()
-	return standIn
+	return fakeStripe
 }
 
-// withKey runs the command with a key for the stand-in.
+// withKey runs the command with a key for the fake Stripe.
 func (s *system) withKey(args ...string) answer {
 	s.t.Helper()
 	return tollgate(s.t.Context(), map[string]string{"STRIPE_API_KEY": "sk_test_1"}, append(args, "--data", s.data)...)

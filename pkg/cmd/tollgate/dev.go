@@ -32,7 +32,7 @@ type devCmd struct {
 
 // Help returns the text that --help prints with the flags.
 func (devCmd) Help() string {
-	return `Ingest, queue, consumer, table, secrets and a stand-in for Stripe, each in place of AWS's or Stripe's own; the other verbs find it by its data folder, where everything durable is. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C ends it; a second one ends it at once.
+	return `Ingest, queue, consumer, table, secrets and a fake Stripe, each in place of AWS's or Stripe's own; the other verbs find it by its data folder, where everything durable is. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C ends it; a second one ends it at once.
 
   tollgate dev
   tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60

@@ -73,7 +73,7 @@ func (f endpointFlags) wanted(t target) registration.Wanted {
 	}
 	return registration.Wanted{
 		Name: f.Endpoint, URL: url, Connect: f.Connect, APIVersion: stripeapi.APIVersion,
-		Events: handlers.Types(), StandIn: t.local && t.stripeURL != "",
+		Events: handlers.Types(), FakeStripe: t.local && t.stripeURL != "",
 	}
 }
 

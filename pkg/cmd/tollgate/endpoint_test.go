@@ -50,13 +50,13 @@ func newRegistry(t *testing.T) *registry {
 			return operation
 		}, services)
 	}})
-	standIn, err := stripe.Open(stripe.Options{Now: func() time.Time { return r.now }})
+	fakeStripe, err := stripe.Open(stripe.Options{Now: func() time.Time { return r.now }})
 	check(t, err)
-	t.Cleanup(func() { check(t, standIn.Close()) })
+	t.Cleanup(func() { check(t, fakeStripe.Close()) })
 	atStripe := r.serve(func(q *http.Request) string {
 		path, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/v1/webhook_endpoints"), "/we_")
 		return q.Method + path
-	}, standIn)
+	}, fakeStripe)
 	hook := r.serve(func(*http.Request) string { return "" }, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 	}))

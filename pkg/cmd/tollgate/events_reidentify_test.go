@@ -10,8 +10,8 @@ import (
 	"tollgate/pkg/local/stripe"
 )
 
-// withStandIn gives a system the stand-in for Stripe, with events.
-func withStandIn(t *testing.T, s *system, bodies ...string) {
+// withFakeStripe gives a system the fake Stripe, with events.
+func withFakeStripe(t *testing.T, s *system, bodies ...string) {
 	t.Helper()
 	events := make([][]byte, len(bodies))
 	for i, b := range bodies {
@@ -27,7 +27,7 @@ func TestEventsReidentify(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	body := paid("evt_1", "in_1")
-	withStandIn(t, s, body)
+	withFakeStripe(t, s, body)
 	c := s.claimed(body, stripe.OwnAccount)
 	right, err := event.Parse([]byte(body))
 	check(t, err)
@@ -60,14 +60,14 @@ func TestEventsReidentifyOfTheSame(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	body := paid("evt_1", "in_1")
-	withStandIn(t, s, body)
+	withFakeStripe(t, s, body)
 	s.claimed(body, "")
 	if got := s.keyed("events", "reidentify", "evt_1", "--note=x").ok(t); !strings.Contains(got.out, "Nothing to do") {
 		t.Errorf("%+v", got)
 	}
 	// A record that was done under its identity keeps it, also while it runs again.
 	other := paid("evt_2", "in_2")
-	withStandIn(t, s, other)
+	withFakeStripe(t, s, other)
 	s.ended(other, "acct_x", idempotency.Applied)
 	check(t, s.store.Replay(t.Context(), idempotency.ReplayRequest{EventID: "evt_2", Generation: 1, Now: after(9), By: "ann", Why: "x"}))
 	s.keyed("events", "reidentify", "evt_2", "--note=x").failed(t, "it was done under the identity that its record has")

@@ -22,7 +22,7 @@ type secretRollCmd struct {
 	URL      string        `help:"Where Stripe delivers. Default: the target's, with the endpoint's name." placeholder:"URL"`
 	Connect  bool          `help:"The endpoint for the events of connected accounts."`
 	File     string        `name:"new-secret-file" help:"File with the new secret; - for stdin. Default: ask for it." placeholder:"FILE"`
-	Overlap  time.Duration `default:"24h" help:"How long the stand-in for Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
+	Overlap  time.Duration `default:"24h" help:"How long the fake Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
 	Status   bool          `help:"Print how many secrets are stored, since when, and whether the old ones can be removed. Changes nothing."`
 	Finish   bool          `help:"Remove the old secrets, 24 hours after the last change."`
 	Force    bool          `help:"With --finish: do not wait for the 24 hours."`
@@ -40,7 +40,7 @@ func (secretRollCmd) Help() string {
 
 The new secret is read from the terminal, from stdin or from a file, never from an argument: those are seen by others and kept in histories. No secret is shown. Running processes know a new secret within 5 minutes, or at the first delivery that needs it, at most once a minute.
 
-With a local system and its stand-in for Stripe, the first step rolls it there too.`
+With a local system and its fake Stripe, the first step rolls it there too.`
 }
 
 // Run takes the step that the flags name.

@@ -27,10 +27,10 @@ type changedView struct {
 
 // take gets the new secret and stores it in front of the others.
 func (r roll) take(ctx context.Context) error {
-	standIn := r.wanted.StandIn && r.File == ""
+	fakeStripe := r.wanted.FakeStripe && r.File == ""
 	what := fmt.Sprintf("store a new secret of endpoint %s in front of those that are stored (%d)", r.Endpoint, len(r.list))
-	if standIn {
-		what = "roll the secret at the stand-in for Stripe, and " + what
+	if fakeStripe {
+		what = "roll the secret at the fake Stripe, and " + what
 	} else {
 		fmt.Fprintf(r.app.err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n",
 			cmp.Or(r.wanted.URL, "this system"))
@@ -40,14 +40,14 @@ func (r roll) take(ctx context.Context) error {
 	}
 	var secret registration.Secret
 	var err error
-	if !standIn {
+	if !fakeStripe {
 		if secret, err = r.read(ctx); err != nil {
 			return err
 		}
 	}
 	view := changedView{Endpoint: r.Endpoint}
 	err = r.app.audited(ctx, r.target, auditOf{verb: "secret roll", why: r.Why, detail: what}, func(ctx context.Context) (string, error) {
-		return r.store(ctx, secret, standIn, &view)
+		return r.store(ctx, secret, fakeStripe, &view)
 	})
 	if err != nil {
 		return err
@@ -62,18 +62,18 @@ func (r roll) take(ctx context.Context) error {
 
 // store is within the audit. An interrupt does not come between Stripe's new secret and
 // its storing.
-func (r roll) store(ctx context.Context, secret registration.Secret, standIn bool, view *changedView) (outcome string, err error) {
+func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe bool, view *changedView) (outcome string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	id := r.serving(ctx)
-	if standIn {
+	if fakeStripe {
 		if id == "" {
-			return "", hint(errors.New("no endpoint is registered at the stand-in for Stripe"), "tollgate endpoint apply registers one; --new-secret-file takes a secret from elsewhere")
+			return "", hint(errors.New("no endpoint is registered at the fake Stripe"), "tollgate endpoint apply registers one; --new-secret-file takes a secret from elsewhere")
 		}
-		if secret, err = r.rollAtStandIn(ctx, id); err != nil {
+		if secret, err = r.rollAtFakeStripe(ctx, id); err != nil {
 			return "", err
 		}
 	}
@@ -112,10 +112,10 @@ func (r roll) serving(ctx context.Context) string {
 	return p.Endpoint
 }
 
-// rollAtStandIn does what at Stripe only the Dashboard can.
-func (r roll) rollAtStandIn(ctx context.Context, id string) (registration.Secret, error) {
+// rollAtFakeStripe does what at Stripe only the Dashboard can.
+func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Secret, error) {
 	body := fmt.Appendf(nil, `{"expire_s":%d}`, int64(r.Overlap/time.Second))
-	raw, err := standInOf(r.target).do(ctx, http.MethodPost, "/_standin/webhook_endpoints/"+id+"/roll", body)
+	raw, err := fakeStripeOf(r.target).do(ctx, http.MethodPost, "/_fake/webhook_endpoints/"+id+"/roll", body)
 	if err != nil {
 		return registration.Secret{}, err
 	}
@@ -123,7 +123,7 @@ func (r roll) rollAtStandIn(ctx context.Context, id string) (registration.Secret
 		Secret string `json:"secret"`
 	}
 	if json.Unmarshal(raw, &answer) != nil {
-		return registration.Secret{}, errors.New("roll at the stand-in for Stripe: its answer is not JSON")
+		return registration.Secret{}, errors.New("roll at the fake Stripe: its answer is not JSON")
 	}
 	return usable(answer.Secret)
 }

@@ -132,8 +132,8 @@ func TestFinishKeepsWhatAnotherEndpointSignsWith(t *testing.T) {
 	}
 }
 
-// TestRollAtTheStandIn does Stripe's side too, on a local system.
-func TestRollAtTheStandIn(t *testing.T) {
+// TestRollAtTheFakeStripe does Stripe's side too, on a local system.
+func TestRollAtTheFakeStripe(t *testing.T) {
 	r := newRegistry(t)
 	r.local("secret", "roll").refused(t, exitFailed, "no endpoint is registered", "tollgate endpoint apply")
 	r.local("endpoint", "apply").ok(t)

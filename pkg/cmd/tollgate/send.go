@@ -60,7 +60,7 @@ const (
 func (sendCmd) Help() string {
 	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 one event three times.
 
-tollgate send --scene subscription-life --shuffle 7 --dup 2 plays what Stripe would do with one customer: each step is set at the stand-in for Stripe of a local system, and its events are delivered, some of types that no handler takes. No event comes before its step. Then tollgate ledger show CUSTOMER shows what came of it: with and without --shuffle the same objects and the same money. The ledger keeps what the handled types tell: a refund changes no payment, and a dispute stays as it was opened.
+tollgate send --scene subscription-life --shuffle 7 --dup 2 plays what Stripe would do with one customer: each step is set at the fake Stripe of a local system, and its events are delivered, some of types that no handler takes. No event comes before its step. Then tollgate ledger show CUSTOMER shows what came of it: with and without --shuffle the same objects and the same money. The ledger keeps what the handled types tell: a refund changes no payment, and a dispute stays as it was opened.
 
 Scenes:
 ` + sceneList()

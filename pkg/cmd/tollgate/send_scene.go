@@ -53,7 +53,7 @@ func (c *sendCmd) runScene(ctx context.Context, a *app) error {
 		return err
 	}
 	if !t.local || t.stripeURL == "" {
-		return hint(usage("a scene needs a local system with the stand-in for Stripe, and %s has none", t.name),
+		return hint(usage("a scene needs a local system with the fake Stripe, and %s has none", t.name),
 			"start tollgate dev without STRIPE_API_KEY, and leave out --stack")
 	}
 	seed := rand.Uint64N(1_000_000)
@@ -90,7 +90,7 @@ func (c *sendCmd) play(ctx context.Context, a *app, t target, scene scenes.Scene
 		}
 	}
 	d := c.deliveries(a, c.sender(t.url, t.secret), total)
-	stripe := standInOf(t)
+	stripe := fakeStripeOf(t)
 	tick := pace(c.Rate)
 	for _, x := range actions {
 		if x.Step != nil {
@@ -110,56 +110,56 @@ func (c *sendCmd) play(ctx context.Context, a *app, t target, scene scenes.Scene
 	return d.end(ctx)
 }
 
-// standIn is the local system's stand-in for Stripe, as its control paths see it.
-type standIn struct {
+// fakeStripe is the local system's fake Stripe, as its control paths see it.
+type fakeStripe struct {
 	client *http.Client
 	url    string
 }
 
-func standInOf(t target) standIn {
-	return standIn{client: &http.Client{Timeout: sendTimeout}, url: t.stripeURL}
+func fakeStripeOf(t target) fakeStripe {
+	return fakeStripe{client: &http.Client{Timeout: sendTimeout}, url: t.stripeURL}
 }
 
-// standInKey is a key that the stand-in takes; it takes every test key.
-const standInKey = "sk_test_standin"
+// fakeStripeKey is a key that the fake Stripe takes; it takes every test key.
+const fakeStripeKey = "sk_test_fake"
 
 // take makes what a step says the state of its objects.
-func (s standIn) take(ctx context.Context, step scenes.Step) error {
+func (s fakeStripe) take(ctx context.Context, step scenes.Step) error {
 	if len(step.Objects) > 0 {
 		body, err := json.Marshal(step.Objects)
 		if err != nil {
 			return fmt.Errorf("write objects: %w", err)
 		}
-		if _, err := s.do(ctx, http.MethodPut, "/_standin/objects", body); err != nil {
+		if _, err := s.do(ctx, http.MethodPut, "/_fake/objects", body); err != nil {
 			return err
 		}
 	}
 	for _, id := range step.Gone {
-		if _, err := s.do(ctx, http.MethodDelete, "/_standin/objects/"+url.PathEscape(id), nil); err != nil {
+		if _, err := s.do(ctx, http.MethodDelete, "/_fake/objects/"+url.PathEscape(id), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s standIn) do(ctx context.Context, method, path string, body []byte) (answer []byte, err error) {
+func (s fakeStripe) do(ctx context.Context, method, path string, body []byte) (answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(s.url, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("ask the stand-in for Stripe: %w", err)
+		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+standInKey)
+	req.Header.Set("Authorization", "Bearer "+fakeStripeKey)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := s.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask the stand-in for Stripe: %w", err)
+		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
 	}
 	defer res.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return nil, fmt.Errorf("ask the stand-in for Stripe: %s %s is answered %d %s", method, path, res.StatusCode, oneLine(string(answer)))
+		return nil, fmt.Errorf("ask the fake Stripe: %s %s is answered %d %s", method, path, res.StatusCode, oneLine(string(answer)))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask the stand-in for Stripe: %w", err)
+		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
 	}
 	return answer, nil
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// stripeSide is the stand-in's control paths: it knows which objects it was given.
+// stripeSide is the fake Stripe's control paths: it knows which objects it was given.
 type stripeSide struct {
 	*httptest.Server
 	status int // of an answer; 0 is 200
@@ -36,13 +36,13 @@ func (s *stripeSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.status != 0:
 		http.Error(w, "no such path", s.status)
-	case r.Header.Get("Authorization") != "Bearer sk_test_standin":
+	case r.Header.Get("Authorization") != "Bearer sk_test_fake":
 		http.Error(w, "no key", http.StatusUnauthorized)
-	case r.Method == http.MethodPut && r.URL.Path == "/_standin/objects" && json.Unmarshal(body, &list) == nil:
+	case r.Method == http.MethodPut && r.URL.Path == "/_fake/objects" && json.Unmarshal(body, &list) == nil:
 		for _, o := range list {
 			s.objects[o.ID] = true
 		}
-	case r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/_standin/objects/in_"):
+	case r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/_fake/objects/in_"):
 		s.gone++
 	default:
 		http.Error(w, "what?", http.StatusBadRequest)
@@ -130,7 +130,7 @@ func TestSendSceneRefuses(t *testing.T) {
 	s.tollgate("send", "--scene", "refund").refused(t, exitFailed, "answered 404 no such path")
 	s.info.StripeURL = ""
 	s.writeInfo()
-	s.tollgate("send", "--scene", "refund").refused(t, exitUsage, "stand-in", "STRIPE_API_KEY")
+	s.tollgate("send", "--scene", "refund").refused(t, exitUsage, "fake Stripe", "STRIPE_API_KEY")
 	if n := len(r.byID()); n != 0 {
 		t.Errorf("%d events were sent all the same", n)
 	}

@@ -21,7 +21,7 @@ func TestHistoryMailsNobody(t *testing.T) {
 	s := start(t, t.TempDir(), "--time-scale", "3", "--begin", time.Now().UTC().Format(time.RFC3339))
 	const day = 24 * time.Hour
 	for i, ago := range []time.Duration{day / 20, day * 9 / 10, day * 28 / 10} {
-		if status, answer := s.atStripe(http.MethodPost, "/_standin/events", paidAgo(fmt.Sprint("old", i), ago)); status != http.StatusOK {
+		if status, answer := s.atStripe(http.MethodPost, "/_fake/events", paidAgo(fmt.Sprint("old", i), ago)); status != http.StatusOK {
 			t.Fatalf("give event: %d %s", status, answer)
 		}
 	}

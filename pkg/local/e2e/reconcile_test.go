@@ -23,10 +23,10 @@ func TestReconcileFindsWhatNeverCame(t *testing.T) {
 		path string
 		body []byte
 	}{
-		{"/_standin/webhook_endpoints", endpoint},
-		{"/_standin/faults", []byte(`{"withhold_percent":20,"late_percent":0,"late_ms":0,"seed":3}`)},
-		{"/_standin/faults", []byte(`{"delay_visibility_ms":4000}`)},
-		{"/_standin/faults", []byte(`{"break_item":"evt_` + broken + `"}`)},
+		{"/_fake/webhook_endpoints", endpoint},
+		{"/_fake/faults", []byte(`{"withhold_percent":20,"late_percent":0,"late_ms":0,"seed":3}`)},
+		{"/_fake/faults", []byte(`{"delay_visibility_ms":4000}`)},
+		{"/_fake/faults", []byte(`{"break_item":"evt_` + broken + `"}`)},
 	} {
 		if status, answer := s.atStripe(http.MethodPost, call.path, call.body); status != http.StatusOK {
 			t.Fatalf("%s: %d %s", call.path, status, answer)
@@ -34,11 +34,11 @@ func TestReconcileFindsWhatNeverCame(t *testing.T) {
 	}
 	for n := range events {
 		body := bytes.Replace(event(fmt.Sprintf("never%d", n), "invoice.paid"), []byte(`"object":"invoice"`), []byte(`"object":"invoice","customer":"cus_1"`), 1)
-		if status, answer := s.atStripe(http.MethodPost, "/_standin/events?deliver=true", body); status != http.StatusOK { // many in one second
+		if status, answer := s.atStripe(http.MethodPost, "/_fake/events?deliver=true", body); status != http.StatusOK { // many in one second
 			t.Fatalf("event %d: %d %s", n, status, answer)
 		}
 	}
-	if status, answer := s.atStripe(http.MethodPost, "/_standin/faults", []byte(`{"status":429,"times":3,"retry_after_s":1}`)); status != http.StatusOK {
+	if status, answer := s.atStripe(http.MethodPost, "/_fake/faults", []byte(`{"status":429,"times":3,"retry_after_s":1}`)); status != http.StatusOK {
 		t.Fatalf("faults: %d %s", status, answer)
 	}
 	records := map[string]item{}
@@ -78,7 +78,7 @@ func TestNewSystemReplaysNoHistory(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "60")
 	give := func(id string, ago time.Duration) {
-		if status, answer := s.atStripe(http.MethodPost, "/_standin/events", backdated(event(id, "invoice.paid"), ago)); status != http.StatusOK {
+		if status, answer := s.atStripe(http.MethodPost, "/_fake/events", backdated(event(id, "invoice.paid"), ago)); status != http.StatusOK {
 			t.Fatalf("give event: %d %s", status, answer)
 		}
 	}
@@ -123,7 +123,7 @@ func (s *system) provesAndSends() {
 func TestNoReconcile(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "200", "--no-reconcile")
-	if status, _ := s.atStripe(http.MethodPost, "/_standin/events", event("withheld", "invoice.paid")); status != http.StatusOK {
+	if status, _ := s.atStripe(http.MethodPost, "/_fake/events", event("withheld", "invoice.paid")); status != http.StatusOK {
 		t.Fatalf("give event: %d", status)
 	}
 	s.enqueue(event("delivered", "invoice.paid"))
@@ -143,7 +143,7 @@ func TestBackfillByHand(t *testing.T) {
 	s := start(t, t.TempDir(), "--no-reconcile")
 	for n := range 7 {
 		body := backdated(event(fmt.Sprint("old", n), "invoice.paid"), time.Hour)
-		if status, answer := s.atStripe(http.MethodPost, "/_standin/events", body); status != http.StatusOK {
+		if status, answer := s.atStripe(http.MethodPost, "/_fake/events", body); status != http.StatusOK {
 			t.Fatalf("give event: %d %s", status, answer)
 		}
 	}

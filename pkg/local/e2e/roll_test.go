@@ -14,16 +14,16 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// atStripe makes a request to the stand-in for Stripe.
+// atStripe makes a request to the fake Stripe.
 func (s *system) atStripe(method, path string, body []byte) (status int, answer string) {
 	return request(method, s.info.StripeURL+path, body, map[string]string{"Authorization": "Bearer sk_test_e2e"})
 }
 
-// happens lets an event arise at the stand-in, which delivers it to its endpoints.
+// happens lets an event arise at the fake Stripe, which delivers it to its endpoints.
 func (s *system) happens(id string) {
 	s.t.Helper()
-	if status, answer := s.atStripe(http.MethodPost, "/_standin/events?deliver=true", event(id, "invoice.paid")); status != http.StatusOK {
-		s.t.Errorf("event %s at the stand-in: %d %s", id, status, answer)
+	if status, answer := s.atStripe(http.MethodPost, "/_fake/events?deliver=true", event(id, "invoice.paid")); status != http.StatusOK {
+		s.t.Errorf("event %s at the fake Stripe: %d %s", id, status, answer)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestARollThatIsNotStoredIsRefused(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &made); err != nil || code != 0 {
 		t.Fatalf("apply: exit %d, %s%s", code, out, errOut)
 	}
-	if status, _ := s.atStripe(http.MethodPost, "/_standin/webhook_endpoints/"+made.Created+"/roll", []byte(`{"expire_s":0}`)); status != http.StatusOK {
+	if status, _ := s.atStripe(http.MethodPost, "/_fake/webhook_endpoints/"+made.Created+"/roll", []byte(`{"expire_s":0}`)); status != http.StatusOK {
 		t.Fatalf("roll: %d", status)
 	}
 	s.happens("unstored")

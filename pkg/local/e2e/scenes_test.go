@@ -17,7 +17,7 @@ import (
 )
 
 // TestScenes plays every scene against the running system, shuffled and with every
-// delivery twice: the ledger comes out as the stand-in for Stripe has the objects.
+// delivery twice: the ledger comes out as the fake Stripe has the objects.
 func TestScenes(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "10")
@@ -72,7 +72,7 @@ func (s *system) ledger(customer string) (l ledger.Ledger) {
 	return l
 }
 
-// truth is made from what the stand-in has of a customer. Disputes name no customer, so
+// truth is made from what the fake Stripe has of a customer. Disputes name no customer, so
 // they are among all objects.
 func (s *system) truth(customer string) ledger.Ledger {
 	s.t.Helper()
@@ -91,12 +91,12 @@ func (s *system) truth(customer string) ledger.Ledger {
 
 func (s *system) objects(query string) []json.RawMessage {
 	s.t.Helper()
-	status, answer := request(http.MethodGet, s.info.StripeURL+"/_standin/objects"+query, nil, map[string]string{"Authorization": "Bearer sk_test_standin"})
+	status, answer := request(http.MethodGet, s.info.StripeURL+"/_fake/objects"+query, nil, map[string]string{"Authorization": "Bearer sk_test_fake"})
 	var list struct {
 		Data []json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal([]byte(answer), &list); err != nil || status != http.StatusOK {
-		s.t.Fatalf("the stand-in's objects: %d %.200s (%v)", status, answer, err)
+		s.t.Fatalf("the fake Stripe's objects: %d %.200s (%v)", status, answer, err)
 	}
 	return list.Data
 }

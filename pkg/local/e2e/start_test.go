@@ -87,7 +87,7 @@ func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
 		{"an empty file of the queues", cut(running, "sqs.db", 0), nil, "remove it and lose what it holds"},
 		{"an empty file of the table", cut(running, "dynamodb.db", 0), nil, "remove it and lose what it holds"},
 		{"an empty file of the secrets", cut(running, "secrets.db", 0), nil, "remove it and lose what it holds"},
-		{"an empty file of the stand-in", cut(running, "stripe.db", 0), nil, "the stand-in only forgets"},
+		{"an empty file of the fake Stripe", cut(running, "stripe.db", 0), nil, "the fake Stripe only forgets"},
 		{"queues cut short", cut(running, "sqs.db", 2), nil, "damaged"},
 		{"table cut short", cut(running, "dynamodb.db", 2), nil, "damaged"},
 		{"secrets cut short", cut(running, "secrets.db", 2), nil, "damaged"},

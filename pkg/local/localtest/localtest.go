@@ -118,7 +118,7 @@ func (a *AWS) Secret(t testing.TB, name, value string) {
 }
 
 // Stripe serves a fake Stripe that knows some events.
-func Stripe(t testing.TB, events ...[]byte) (fake *stripe.StandIn, url string) {
+func Stripe(t testing.TB, events ...[]byte) (fake *stripe.Fake, url string) {
 	t.Helper()
 	fake, err := stripe.Open(stripe.Options{})
 	check(t, err)

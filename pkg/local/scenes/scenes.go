@@ -3,7 +3,7 @@
 //
 //	scene, err := scenes.Make("subscription-life", scenes.Options{Seed: 7, Now: time.Now()})
 //	for _, step := range scene.Steps {
-//		// set step.Objects at Stripe's stand-in, then deliver step.Events in any order
+//		// set step.Objects at the fake Stripe, then deliver step.Events in any order
 //	}
 //
 // It is pure: no clock, no sockets, and equal options make equal scenes; at another time

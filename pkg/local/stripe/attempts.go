@@ -38,7 +38,7 @@ func (d *deliverer) note(a attempt) {
 }
 
 // listAttempts serves the attempts, of one event or to one endpoint if asked.
-func (s *StandIn) listAttempts(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) listAttempts(r *http.Request) ([]byte, *apiError) {
 	v := r.URL.Query()
 	for name := range v {
 		if name != "event" && name != "endpoint" {

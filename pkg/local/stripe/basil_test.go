@@ -165,11 +165,11 @@ func TestSmallerMoves(t *testing.T) {
 
 // TestEndpointVersionWins: a delivery is in the endpoint's version, the list in the account's.
 func TestEndpointVersionWins(t *testing.T) {
-	inBubble(t, Options{APIVersion: dahlia}, nil, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, Options{APIVersion: dahlia}, nil, func(t *testing.T, s *Fake, r *receiver) {
 		register(t, s, "url=http://pinned/&enabled_events[]=*&api_version=2023-10-16")
 		register(t, s, "url=http://default/&enabled_events[]=*")
 		given, id := goldenEvent(t, "customer.subscription.updated")
-		local(t, s, "POST", "/_standin/events?deliver=true", string(given))
+		local(t, s, "POST", "/_fake/events?deliver=true", string(given))
 		synctest.Wait()
 		got := map[string]bool{}
 		for _, each := range r.all() {
@@ -190,7 +190,7 @@ func TestBrokenItem(t *testing.T) {
 	for i := range 3 {
 		remember(t, s, body(fmt.Sprint("evt_", i), "invoice.paid", "", int64(100+i)))
 	}
-	if status, _, raw := do(t, "POST", url+"/_standin/faults", strings.NewReader(`{"break_item":"evt_1"}`)); status != 200 {
+	if status, _, raw := do(t, "POST", url+"/_fake/faults", strings.NewReader(`{"break_item":"evt_1"}`)); status != 200 {
 		t.Fatalf("%d %s", status, raw)
 	}
 	_, _, raw := do(t, "GET", url+"/v1/events", nil)
@@ -204,7 +204,7 @@ func TestBrokenItem(t *testing.T) {
 	if _, _, raw := do(t, "GET", url+"/v1/events/evt_1", nil); !bytes.Equal(raw, body("evt_1", "invoice.paid", "", 101)) {
 		t.Errorf("alone it is %s", raw)
 	}
-	do(t, "POST", url+"/_standin/faults", strings.NewReader(`{"break_item":""}`))
+	do(t, "POST", url+"/_fake/faults", strings.NewReader(`{"break_item":""}`))
 	if _, _, raw := do(t, "GET", url+"/v1/events", nil); bytes.Contains(raw, []byte(`"101"`)) {
 		t.Error("it stays broken")
 	}
@@ -217,11 +217,11 @@ func TestBurstOverPageBorders(t *testing.T) {
 	s, url := open(t, Options{Now: func() time.Time { return now }})
 	for i := range 250 {
 		if i == 120 {
-			do(t, "POST", url+"/_standin/faults", strings.NewReader(`{"delay_visibility_ms":60000}`))
+			do(t, "POST", url+"/_fake/faults", strings.NewReader(`{"delay_visibility_ms":60000}`))
 		}
 		remember(t, s, body(fmt.Sprintf("evt_%03d", i), "invoice.paid", "", int64(500+i/125)))
 		if i == 120 {
-			do(t, "POST", url+"/_standin/faults", strings.NewReader(`{"delay_visibility_ms":0}`))
+			do(t, "POST", url+"/_fake/faults", strings.NewReader(`{"delay_visibility_ms":0}`))
 		}
 	}
 	var got []string
@@ -262,8 +262,8 @@ func TestRateLimit(t *testing.T) {
 	if diff := cmp.Diff([]int{200, 200, 429, 429, 200, 200}, got); diff != "" {
 		t.Error(diff)
 	}
-	if status, _, _ := do(t, "GET", url+"/_standin/objects", nil); status != 200 {
-		t.Errorf("the stand-in's own path is limited too: %d", status)
+	if status, _, _ := do(t, "GET", url+"/_fake/objects", nil); status != 200 {
+		t.Errorf("the fake Stripe's own path is limited too: %d", status)
 	}
 }
 
@@ -271,7 +271,7 @@ func TestFaultsOverHTTP(t *testing.T) {
 	s, url := open(t, Options{})
 	remember(t, s, body("evt_a", "invoice.paid", "", 1))
 	for _, order := range []string{`{"status":429,"times":2,"retry_after_s":3}`, `{"status":503}`} {
-		if status, _, raw := do(t, "POST", url+"/_standin/faults", strings.NewReader(order)); status != 200 || string(raw) != "{}" {
+		if status, _, raw := do(t, "POST", url+"/_fake/faults", strings.NewReader(order)); status != 200 || string(raw) != "{}" {
 			t.Fatalf("%d %s", status, raw)
 		}
 	}

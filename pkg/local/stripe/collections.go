@@ -70,7 +70,7 @@ func hasDeletedForm(kind string) bool { return kind == "customer" || kind == "te
 // object serves objects of one kind. Asked for in a version that moved fields, it moves
 // them, and of a subscription it shows the first items; expansions are ignored, as
 // nothing here is another object's part.
-func (s *StandIn) object(kind string) apiFunc {
+func (s *Fake) object(kind string) apiFunc {
 	return func(r *http.Request) ([]byte, *apiError) {
 		for name := range r.URL.Query() {
 			if !isExpand(name) {
@@ -95,7 +95,7 @@ func (s *StandIn) object(kind string) apiFunc {
 }
 
 // inVersion renders an object in the version that is asked for.
-func (s *StandIn) inVersion(r *http.Request, body []byte) []byte {
+func (s *Fake) inVersion(r *http.Request, body []byte) []byte {
 	if version := cmp.Or(r.Header.Get("Stripe-Version"), s.apiVersion); isBasil(version) {
 		return basilObject(body, version)
 	}

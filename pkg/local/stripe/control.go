@@ -16,7 +16,7 @@ import (
 const maxPutBytes = 4 * MaxEventBytes
 
 // give remembers the event in a request's body, and delivers it if asked.
-func (s *StandIn) give(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) give(r *http.Request) ([]byte, *apiError) {
 	deliver, err := deliverWanted(r)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func deliverWanted(r *http.Request) (bool, *apiError) {
 }
 
 // putObjects sets the states of the objects in a list, all or none of them.
-func (s *StandIn) putObjects(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) putObjects(r *http.Request) ([]byte, *apiError) {
 	body, err := readBody(r, maxPutBytes, "A list of objects")
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (s *StandIn) putObjects(r *http.Request) ([]byte, *apiError) {
 }
 
 // put sets states that win over what any event says.
-func (s *StandIn) put(states []*state) error {
+func (s *Fake) put(states []*state) error {
 	return s.store.update(func(x *tx) error {
 		for _, each := range states {
 			if err := x.set(each); err != nil {
@@ -90,7 +90,7 @@ func (s *StandIn) put(states []*state) error {
 }
 
 // deleteObject makes an object one that is not found, whatever events still say of it.
-func (s *StandIn) deleteObject(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) deleteObject(r *http.Request) ([]byte, *apiError) {
 	id := r.PathValue("id")
 	var gone []*state
 	all, err := s.store.states(func(each *state) bool { return each.ID == id && each.Account == account(r) })
@@ -110,7 +110,7 @@ func (s *StandIn) deleteObject(r *http.Request) ([]byte, *apiError) {
 }
 
 // listObjects serves all objects of an account as they are now, or those of a customer.
-func (s *StandIn) listObjects(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) listObjects(r *http.Request) ([]byte, *apiError) {
 	for name := range r.URL.Query() {
 		if name != "customer" {
 			return nil, unknown(name)
@@ -132,7 +132,7 @@ func (s *StandIn) listObjects(r *http.Request) ([]byte, *apiError) {
 
 // registerEndpoint makes an endpoint as Stripe's own path does, with a given secret if
 // there is one. The body is a form or a JSON object.
-func (s *StandIn) registerEndpoint(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) registerEndpoint(r *http.Request) ([]byte, *apiError) {
 	body, err := readBody(r, maxFormBytes, "An endpoint")
 	if err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func readBody(r *http.Request, most int64, what string) ([]byte, *apiError) {
 	return body, nil
 }
 
-// control is the answer of one of the stand-in's own paths.
+// control is the answer of one of the fake Stripe's own paths.
 func control(answer any) ([]byte, *apiError) {
 	raw, err := json.Marshal(answer)
 	if err != nil {

@@ -98,7 +98,7 @@ func loopbackTransport() *http.Transport {
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
 			if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-				return nil, fmt.Errorf("deliver to %s: the stand-in for Stripe delivers to this machine only", host)
+				return nil, fmt.Errorf("deliver to %s: the fake Stripe delivers to this machine only", host)
 			}
 			return dialer.DialContext(ctx, network, address)
 		},
@@ -143,7 +143,7 @@ func (d *deliverer) close() {
 }
 
 // deliveriesOf are those to the endpoints that want an event. The caller holds the lock.
-func (s *StandIn) deliveriesOf(e *event) (all []delivery) {
+func (s *Fake) deliveriesOf(e *event) (all []delivery) {
 	withheld, late := s.faults.luck(e.id)
 	for _, to := range s.endpoints {
 		if to.wants(e) {
@@ -154,7 +154,7 @@ func (s *StandIn) deliveriesOf(e *event) (all []delivery) {
 }
 
 // deliver starts deliveries.
-func (s *StandIn) deliver(all []delivery) {
+func (s *Fake) deliver(all []delivery) {
 	for _, d := range all {
 		if d.withheld {
 			s.deliveries.note(attempt{Event: d.event, Endpoint: d.endpoint, At: s.now().UTC(), Withheld: true})
@@ -165,7 +165,7 @@ func (s *StandIn) deliver(all []delivery) {
 }
 
 // run tries until the endpoint has the event, no longer wants it, or the time is over.
-func (s *StandIn) run(ctx context.Context, d delivery) {
+func (s *Fake) run(ctx context.Context, d delivery) {
 	if !sleep(ctx, d.late) {
 		return
 	}
@@ -186,7 +186,7 @@ func (s *StandIn) run(ctx context.Context, d delivery) {
 
 // attempt makes one request and reports whether the delivery is over: it succeeded, its
 // endpoint is disabled or deleted by now, or the event is no longer kept.
-func (s *StandIn) attempt(ctx context.Context, d delivery) (over bool) {
+func (s *Fake) attempt(ctx context.Context, d delivery) (over bool) {
 	s.mu.Lock()
 	to := s.endpointByID(d.endpoint)
 	s.mu.Unlock()

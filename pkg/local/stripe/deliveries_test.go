@@ -62,8 +62,8 @@ func (r *receiver) all() []received {
 	return slices.Clone(r.got)
 }
 
-// local asks the stand-in without a network, as a bubble of synctest has none.
-func local(t *testing.T, s *StandIn, method, path, body string, headers ...string) []byte {
+// local asks the fake Stripe without a network, as a bubble of synctest has none.
+func local(t *testing.T, s *Fake, method, path, body string, headers ...string) []byte {
 	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer sk_test_1")
@@ -79,7 +79,7 @@ func local(t *testing.T, s *StandIn, method, path, body string, headers ...strin
 	return w.Body.Bytes()
 }
 
-func register(t *testing.T, s *StandIn, form string, headers ...string) shown {
+func register(t *testing.T, s *Fake, form string, headers ...string) shown {
 	t.Helper()
 	var e shown
 	if err := json.Unmarshal(local(t, s, "POST", "/v1/webhook_endpoints", form, headers...), &e); err != nil {
@@ -88,8 +88,8 @@ func register(t *testing.T, s *StandIn, form string, headers ...string) shown {
 	return e
 }
 
-// inBubble runs a stand-in whose deliveries end at a receiver, in synctest's time.
-func inBubble(t *testing.T, o Options, answer func(int, *http.Request) (int, error), f func(t *testing.T, s *StandIn, r *receiver)) {
+// inBubble runs a fake Stripe whose deliveries end at a receiver, in synctest's time.
+func inBubble(t *testing.T, o Options, answer func(int, *http.Request) (int, error), f func(t *testing.T, s *Fake, r *receiver)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &receiver{answer: answer}
@@ -117,7 +117,7 @@ func TestDeliveryOnTheWire(t *testing.T) {
 	defer target.Close()
 	s, url := open(t, Options{})
 	e := createEndpoint(t, url, "url="+target.URL+"/hook&enabled_events[]=invoice.paid&api_version=2023-10-16")
-	status, _, raw := do(t, "POST", url+"/_standin/events?deliver=true", bytes.NewReader(body("evt_a", "invoice.paid", "", 1)))
+	status, _, raw := do(t, "POST", url+"/_fake/events?deliver=true", bytes.NewReader(body("evt_a", "invoice.paid", "", 1)))
 	if want := `{"id":"evt_a","remembered":true,"deliveries":1}`; status != 200 || string(raw) != want {
 		t.Fatalf("%d %s, want %s", status, raw, want)
 	}
@@ -148,17 +148,17 @@ func TestDeliveryOnTheWire(t *testing.T) {
 	}
 }
 
-func attemptsOf(t *testing.T, s *StandIn) []attempt {
+func attemptsOf(t *testing.T, s *Fake) []attempt {
 	t.Helper()
 	var l struct{ Data []attempt }
-	if err := json.Unmarshal(local(t, s, "GET", "/_standin/deliveries", ""), &l); err != nil {
+	if err := json.Unmarshal(local(t, s, "GET", "/_fake/deliveries", ""), &l); err != nil {
 		t.Fatal(err)
 	}
 	return l.Data
 }
 
 // waitAttempts returns the attempts once there are n.
-func waitAttempts(t *testing.T, s *StandIn, n int) []attempt {
+func waitAttempts(t *testing.T, s *Fake, n int) []attempt {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -175,7 +175,7 @@ func TestDeliveriesStayOnThisMachine(t *testing.T) {
 	s, url := open(t, Options{})
 	createEndpoint(t, url, "url=http://192.0.2.1/hook&enabled_events[]=*")
 	createEndpoint(t, url, "url=http://example.com/hook&enabled_events[]=*")
-	do(t, "POST", url+"/_standin/events?deliver=true", bytes.NewReader(body("evt_a", "invoice.paid", "", 1)))
+	do(t, "POST", url+"/_fake/events?deliver=true", bytes.NewReader(body("evt_a", "invoice.paid", "", 1)))
 	for _, a := range waitAttempts(t, s, 2) {
 		if a.Status != 0 || !strings.Contains(a.Error, "this machine only") {
 			t.Errorf("%+v", a)
@@ -207,14 +207,14 @@ func TestWhichEndpointsGetAnEvent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, Options{}, nil, func(t *testing.T, s *StandIn, r *receiver) {
+			inBubble(t, Options{}, nil, func(t *testing.T, s *Fake, r *receiver) {
 				ids := map[string]string{}
 				for name, e := range endpoints {
 					ids[name] = register(t, s, "url=http://"+name+"/&"+e.form, "Stripe-Account", e.account).ID
 				}
 				local(t, s, "POST", "/v1/webhook_endpoints/"+ids["disabled"], "disabled=true")
 				local(t, s, "DELETE", "/v1/webhook_endpoints/"+ids["deleted"], "")
-				answer := local(t, s, "POST", "/_standin/events?deliver=true", string(tt.body))
+				answer := local(t, s, "POST", "/_fake/events?deliver=true", string(tt.body))
 				if want := fmt.Sprintf(`"deliveries":%d}`, len(tt.want)); !strings.HasSuffix(string(answer), want) {
 					t.Errorf("answer %s, want %s", answer, want)
 				}
@@ -248,13 +248,13 @@ func TestFailedDeliveriesAreTriedAgain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, Options{DeliveryScale: tt.scale}, fails, func(t *testing.T, s *StandIn, r *receiver) {
+			inBubble(t, Options{DeliveryScale: tt.scale}, fails, func(t *testing.T, s *Fake, r *receiver) {
 				e := register(t, s, wantsAll)
 				given := body("evt_a", "invoice.paid", "", 1)
 				if tt.live {
 					given = bytes.Replace(given, []byte("{"), []byte(`{"livemode":true,`), 1)
 				}
-				local(t, s, "POST", "/_standin/events?deliver=true", string(given))
+				local(t, s, "POST", "/_fake/events?deliver=true", string(given))
 				time.Sleep(10 * 24 * time.Hour)
 				synctest.Wait()
 				got := r.all()
@@ -305,9 +305,9 @@ func TestWhatCountsAsDelivered(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, Options{}, func(int, *http.Request) (int, error) { return tt.status, tt.err }, func(t *testing.T, s *StandIn, r *receiver) {
+			inBubble(t, Options{}, func(int, *http.Request) (int, error) { return tt.status, tt.err }, func(t *testing.T, s *Fake, r *receiver) {
 				register(t, s, wantsAll)
-				local(t, s, "POST", "/_standin/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
+				local(t, s, "POST", "/_fake/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
 				time.Sleep(24 * time.Hour)
 				synctest.Wait()
 				list := attemptsOf(t, s)
@@ -328,9 +328,9 @@ func TestSlowReceiverIsGivenUp(t *testing.T) {
 		<-r.Context().Done()
 		return 0, r.Context().Err()
 	}
-	inBubble(t, Options{}, hang, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, Options{}, hang, func(t *testing.T, s *Fake, r *receiver) {
 		register(t, s, wantsAll)
-		local(t, s, "POST", "/_standin/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
+		local(t, s, "POST", "/_fake/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
 		got := r.all()
@@ -343,33 +343,33 @@ func TestSlowReceiverIsGivenUp(t *testing.T) {
 func TestDisabledAndDeletedEndpointsGetNoRetry(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(t *testing.T, s *StandIn, id string) // between the first and the second attempt
+		change func(t *testing.T, s *Fake, id string) // between the first and the second attempt
 		want   int
 	}{
-		{"nothing happens", func(*testing.T, *StandIn, string) {}, 4},
-		{"disabled", func(t *testing.T, s *StandIn, id string) {
+		{"nothing happens", func(*testing.T, *Fake, string) {}, 4},
+		{"disabled", func(t *testing.T, s *Fake, id string) {
 			local(t, s, "POST", "/v1/webhook_endpoints/"+id, "disabled=true")
 		}, 1},
-		{"deleted", func(t *testing.T, s *StandIn, id string) {
+		{"deleted", func(t *testing.T, s *Fake, id string) {
 			local(t, s, "DELETE", "/v1/webhook_endpoints/"+id, "")
 		}, 1},
-		{"disabled and enabled again in time", func(t *testing.T, s *StandIn, id string) {
+		{"disabled and enabled again in time", func(t *testing.T, s *Fake, id string) {
 			local(t, s, "POST", "/v1/webhook_endpoints/"+id, "disabled=true")
 			time.Sleep(time.Minute)
 			local(t, s, "POST", "/v1/webhook_endpoints/"+id, "disabled=false")
 		}, 4},
-		{"enabled again too late", func(t *testing.T, s *StandIn, id string) {
+		{"enabled again too late", func(t *testing.T, s *Fake, id string) {
 			local(t, s, "POST", "/v1/webhook_endpoints/"+id, "disabled=true")
 			time.Sleep(time.Hour)
 			local(t, s, "POST", "/v1/webhook_endpoints/"+id, "disabled=false")
 		}, 1},
-		{"closed", func(t *testing.T, s *StandIn, id string) { s.Close() }, 1},
+		{"closed", func(t *testing.T, s *Fake, id string) { s.Close() }, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, Options{}, fails, func(t *testing.T, s *StandIn, r *receiver) {
+			inBubble(t, Options{}, fails, func(t *testing.T, s *Fake, r *receiver) {
 				e := register(t, s, wantsAll)
-				local(t, s, "POST", "/_standin/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
+				local(t, s, "POST", "/_fake/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
 				synctest.Wait()
 				tt.change(t, s, e.ID)
 				time.Sleep(24 * time.Hour)
@@ -383,9 +383,9 @@ func TestDisabledAndDeletedEndpointsGetNoRetry(t *testing.T) {
 }
 
 func TestURLIsThatOfTheMoment(t *testing.T) {
-	inBubble(t, Options{}, fails, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, Options{}, fails, func(t *testing.T, s *Fake, r *receiver) {
 		e := register(t, s, wantsAll)
-		local(t, s, "POST", "/_standin/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
+		local(t, s, "POST", "/_fake/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
 		synctest.Wait()
 		local(t, s, "POST", "/v1/webhook_endpoints/"+e.ID, "url=http://moved/")
 		time.Sleep(time.Hour)
@@ -403,7 +403,7 @@ func TestPendingWebhooksCountDown(t *testing.T) {
 		}
 		return 200, nil
 	}
-	inBubble(t, Options{}, answer, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, Options{}, answer, func(t *testing.T, s *Fake, r *receiver) {
 		register(t, s, "url=http://early/&enabled_events[]=*")
 		late := register(t, s, "url=http://late/&enabled_events[]=*")
 		given := bytes.Replace(body("evt_a", "invoice.paid", "", 1), []byte("{"), []byte(`{"pending_webhooks": 7,`), 1)
@@ -417,9 +417,9 @@ func TestPendingWebhooksCountDown(t *testing.T) {
 			return e.Pending
 		}
 		var got []int
-		local(t, s, "POST", "/_standin/events", string(given))
+		local(t, s, "POST", "/_fake/events", string(given))
 		got = append(got, pending()) // as given
-		local(t, s, "POST", "/_standin/events?deliver=true", string(given))
+		local(t, s, "POST", "/_fake/events?deliver=true", string(given))
 		synctest.Wait()
 		got = append(got, pending())
 		local(t, s, "POST", "/v1/webhook_endpoints/"+late.ID, "url=http://early/")
@@ -434,11 +434,11 @@ func TestPendingWebhooksCountDown(t *testing.T) {
 
 // TestKnownEventIsDeliveredAgain: the body is the first one's, whatever comes with its id.
 func TestKnownEventIsDeliveredAgain(t *testing.T) {
-	inBubble(t, Options{}, nil, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, Options{}, nil, func(t *testing.T, s *Fake, r *receiver) {
 		register(t, s, wantsAll)
 		first := body("evt_a", "invoice.paid", "", 1)
-		local(t, s, "POST", "/_standin/events?deliver=true", string(first))
-		raw := local(t, s, "POST", "/_standin/events?deliver=true", string(body("evt_a", "invoice.paid", "", 99)))
+		local(t, s, "POST", "/_fake/events?deliver=true", string(first))
+		raw := local(t, s, "POST", "/_fake/events?deliver=true", string(body("evt_a", "invoice.paid", "", 99)))
 		synctest.Wait()
 		if got := r.all(); len(got) != 2 || !bytes.Equal(got[1].body, first) || string(raw) != `{"id":"evt_a","remembered":false,"deliveries":1}` {
 			t.Errorf("%d deliveries, %s", len(got), raw)
@@ -447,14 +447,14 @@ func TestKnownEventIsDeliveredAgain(t *testing.T) {
 }
 
 func TestRolledSecretsSignTogether(t *testing.T) {
-	inBubble(t, Options{}, nil, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, Options{}, nil, func(t *testing.T, s *Fake, r *receiver) {
 		e := register(t, s, wantsAll)
 		roll := func(expire int) string {
 			var answer struct {
 				ID, Secret string
 				Until      int64 `json:"previous_expires_at"`
 			}
-			raw := local(t, s, "POST", "/_standin/webhook_endpoints/"+e.ID+"/roll", fmt.Sprintf(`{"expire_s":%d}`, expire))
+			raw := local(t, s, "POST", "/_fake/webhook_endpoints/"+e.ID+"/roll", fmt.Sprintf(`{"expire_s":%d}`, expire))
 			if err := json.Unmarshal(raw, &answer); err != nil || answer.ID != e.ID || expire > 0 && answer.Until != time.Now().Unix()+int64(expire) {
 				t.Fatalf("%v: %s", err, raw)
 			}
@@ -463,7 +463,7 @@ func TestRolledSecretsSignTogether(t *testing.T) {
 		n := 0
 		signedBy := func(secrets map[string]string) (names []string) {
 			n++
-			local(t, s, "POST", "/_standin/events?deliver=true", string(body(fmt.Sprint("evt_", n), "invoice.paid", "", 1)))
+			local(t, s, "POST", "/_fake/events?deliver=true", string(body(fmt.Sprint("evt_", n), "invoice.paid", "", 1)))
 			synctest.Wait()
 			got := r.all()
 			last := got[len(got)-1]
@@ -502,12 +502,12 @@ func TestRolledSecretsSignTogether(t *testing.T) {
 func TestLuckOfDeliveries(t *testing.T) {
 	const events = 400
 	deliver := func(t *testing.T, order string) (late, withheld []string) {
-		inBubble(t, Options{}, nil, func(t *testing.T, s *StandIn, r *receiver) {
+		inBubble(t, Options{}, nil, func(t *testing.T, s *Fake, r *receiver) {
 			register(t, s, wantsAll)
-			local(t, s, "POST", "/_standin/faults", order)
+			local(t, s, "POST", "/_fake/faults", order)
 			start := time.Now()
 			for i := range events {
-				local(t, s, "POST", "/_standin/events?deliver=true", string(body(fmt.Sprintf("evt_%03d", i), "invoice.paid", "", 1)))
+				local(t, s, "POST", "/_fake/events?deliver=true", string(body(fmt.Sprintf("evt_%03d", i), "invoice.paid", "", 1)))
 			}
 			time.Sleep(time.Hour)
 			synctest.Wait()
@@ -569,11 +569,11 @@ func TestDeliveriesAreBounded(t *testing.T) {
 		return 200, nil
 	}
 	o := Options{Deliver: DeliverOptions{Concurrency: 3, MaxPending: 2*maxEndpoints + 9}}
-	inBubble(t, o, slow, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, o, slow, func(t *testing.T, s *Fake, r *receiver) {
 		register(t, s, wantsAll)
 		status := 0
 		for i := range 11 {
-			req := httptest.NewRequest("POST", "/_standin/events?deliver=true", bytes.NewReader(body(fmt.Sprint("evt_", i), "invoice.paid", "", 1)))
+			req := httptest.NewRequest("POST", "/_fake/events?deliver=true", bytes.NewReader(body(fmt.Sprint("evt_", i), "invoice.paid", "", 1)))
 			req.SetBasicAuth("sk_test_1", "")
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, req)
@@ -595,9 +595,9 @@ func TestCloseEndsAnAttemptUnderWay(t *testing.T) {
 		<-r.Context().Done()
 		return 0, r.Context().Err()
 	}
-	inBubble(t, Options{}, hang, func(t *testing.T, s *StandIn, r *receiver) {
+	inBubble(t, Options{}, hang, func(t *testing.T, s *Fake, r *receiver) {
 		register(t, s, wantsAll)
-		local(t, s, "POST", "/_standin/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
+		local(t, s, "POST", "/_fake/events?deliver=true", string(body("evt_a", "invoice.paid", "", 1)))
 		synctest.Wait()
 		start := time.Now()
 		if err := s.Close(); err != nil || time.Since(start) != 0 {

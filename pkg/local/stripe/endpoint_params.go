@@ -144,7 +144,7 @@ func (e *endpoint) setFlags(f form) *apiError {
 	return nil
 }
 
-// setSecret takes a given secret, which only the stand-in's own path allows.
+// setSecret takes a given secret, which only the fake Stripe's own path allows.
 func (e *endpoint) setSecret(f form) *apiError {
 	value, given := f.single["secret"]
 	if !given {

@@ -87,7 +87,7 @@ func (e *endpoint) rendered(withSecret bool) []byte {
 }
 
 // createEndpoint makes an endpoint as Stripe does, with a secret of its own.
-func (s *StandIn) createEndpoint(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) createEndpoint(r *http.Request) ([]byte, *apiError) {
 	f, err := readForm(r)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (s *StandIn) createEndpoint(r *http.Request) ([]byte, *apiError) {
 	return s.newEndpoint(account(r), f, "url", "enabled_events", "description", "metadata", "api_version", "connect", "expand")
 }
 
-func (s *StandIn) newEndpoint(account string, f form, names ...string) ([]byte, *apiError) {
+func (s *Fake) newEndpoint(account string, f form, names ...string) ([]byte, *apiError) {
 	e := &endpoint{ID: "we_" + rand.Text(), Account: account, Created: s.now().Unix(), Secrets: []secret{newSecret()}}
 	if err := e.apply(f, names...); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func missing(name string) *apiError {
 }
 
 // updateEndpoint changes what may be changed; version and connect are fixed at creation.
-func (s *StandIn) updateEndpoint(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) updateEndpoint(r *http.Request) ([]byte, *apiError) {
 	f, err := readForm(r)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (s *StandIn) updateEndpoint(r *http.Request) ([]byte, *apiError) {
 	return e.rendered(false), nil
 }
 
-func (s *StandIn) deleteEndpoint(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) deleteEndpoint(r *http.Request) ([]byte, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, err := s.endpointOf(r)
@@ -156,7 +156,7 @@ func (s *StandIn) deleteEndpoint(r *http.Request) ([]byte, *apiError) {
 	return fmt.Appendf(nil, "{\n  \"id\": %q,\n  \"object\": \"webhook_endpoint\",\n  \"deleted\": true\n}", e.ID), nil
 }
 
-func (s *StandIn) getEndpoint(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) getEndpoint(r *http.Request) ([]byte, *apiError) {
 	for name := range r.URL.Query() {
 		return nil, unknown(name)
 	}
@@ -170,7 +170,7 @@ func (s *StandIn) getEndpoint(r *http.Request) ([]byte, *apiError) {
 }
 
 // listEndpoints serves a page, newest first.
-func (s *StandIn) listEndpoints(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) listEndpoints(r *http.Request) ([]byte, *apiError) {
 	v := r.URL.Query()
 	for name := range v {
 		if !slices.Contains([]string{"limit", "starting_after", "ending_before"}, name) {
@@ -197,7 +197,7 @@ func (s *StandIn) listEndpoints(r *http.Request) ([]byte, *apiError) {
 }
 
 // endpointOf finds the endpoint that a request names. The caller holds the lock.
-func (s *StandIn) endpointOf(r *http.Request) (*endpoint, *apiError) {
+func (s *Fake) endpointOf(r *http.Request) (*endpoint, *apiError) {
 	id := r.PathValue("id")
 	e := s.endpointByID(id)
 	if e == nil || e.Account != account(r) {
@@ -206,19 +206,19 @@ func (s *StandIn) endpointOf(r *http.Request) (*endpoint, *apiError) {
 	return e, nil
 }
 
-func (s *StandIn) endpointByID(id string) *endpoint {
+func (s *Fake) endpointByID(id string) *endpoint {
 	if i := s.indexOf(id); i >= 0 {
 		return s.endpoints[i]
 	}
 	return nil
 }
 
-func (s *StandIn) indexOf(id string) int {
+func (s *Fake) indexOf(id string) int {
 	return slices.IndexFunc(s.endpoints, func(e *endpoint) bool { return e.ID == id })
 }
 
 // endpointsOf returns an account's endpoints, oldest first. The caller holds the lock.
-func (s *StandIn) endpointsOf(account string) (of []*endpoint) {
+func (s *Fake) endpointsOf(account string) (of []*endpoint) {
 	for _, e := range s.endpoints {
 		if e.Account == account {
 			of = append(of, e)
@@ -229,7 +229,7 @@ func (s *StandIn) endpointsOf(account string) (of []*endpoint) {
 
 // keepEndpoint writes an endpoint to the file and then puts it in the place of its old
 // self, so that what was answered is not forgotten. The caller holds the lock.
-func (s *StandIn) keepEndpoint(e *endpoint) error {
+func (s *Fake) keepEndpoint(e *endpoint) error {
 	all := slices.Clone(s.endpoints)
 	switch i := s.indexOf(e.ID); {
 	case e.Deleted && i >= 0:

@@ -19,7 +19,7 @@ import (
 
 const formType = "application/x-www-form-urlencoded"
 
-// shown is an endpoint as the stand-in answers it.
+// shown is an endpoint as the fake Stripe answers it.
 type shown struct {
 	ID, Object, Status, URL, Secret string
 	APIVersion                      *string `json:"api_version"`
@@ -136,11 +136,11 @@ func TestEndpointRefusals(t *testing.T) {
 		{"list after unknown", "GET", we + "?starting_after=we_none", "", 400, "No such webhook endpoint"},
 		{"list before another's", "GET", we + "?ending_before=" + foreign, "", 400, "No such webhook endpoint"},
 		{"list by type", "GET", we + "?type=a", "", 400, "unknown parameter: type"},
-		{"roll too long", "POST", "/_standin/webhook_endpoints/" + id + "/roll", `{"expire_s":86401}`, 400, "expire_s"},
-		{"roll unknown", "POST", "/_standin/webhook_endpoints/we_none/roll", `{}`, 404, "No such webhook endpoint"},
-		{"roll with more", "POST", "/_standin/webhook_endpoints/" + id + "/roll", `{"expire":1}`, 400, "unknown field"},
-		{"register a bad secret", "POST", "/_standin/webhook_endpoints", ok + "&secret=abc", 400, "begins with whsec_"},
-		{"register a secret with a line break", "POST", "/_standin/webhook_endpoints", ok + "&secret=whsec_1%0A", 400, "white space"},
+		{"roll too long", "POST", "/_fake/webhook_endpoints/" + id + "/roll", `{"expire_s":86401}`, 400, "expire_s"},
+		{"roll unknown", "POST", "/_fake/webhook_endpoints/we_none/roll", `{}`, 404, "No such webhook endpoint"},
+		{"roll with more", "POST", "/_fake/webhook_endpoints/" + id + "/roll", `{"expire":1}`, 400, "unknown field"},
+		{"register a bad secret", "POST", "/_fake/webhook_endpoints", ok + "&secret=abc", 400, "begins with whsec_"},
+		{"register a secret with a line break", "POST", "/_fake/webhook_endpoints", ok + "&secret=whsec_1%0A", 400, "white space"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -265,7 +265,7 @@ func TestRegisterWithAGivenSecret(t *testing.T) {
 		"form": {formType, "url=http://127.0.0.1:1/&enabled_events[]=invoice.paid&secret=whsec_given&metadata[a]=b&connect=true"},
 		"json": {"application/json", `{"url":"http://127.0.0.1:1/","enabled_events":["invoice.paid"],"secret":"whsec_given","metadata":{"a":"b"},"connect":true,"description":null}`},
 	} {
-		status, _, raw := do(t, "POST", url+"/_standin/webhook_endpoints", strings.NewReader(tt.body), "Content-Type", tt.kind)
+		status, _, raw := do(t, "POST", url+"/_fake/webhook_endpoints", strings.NewReader(tt.body), "Content-Type", tt.kind)
 		var e shown
 		if err := json.Unmarshal(raw, &e); err != nil || status != http.StatusOK || e.Secret != "whsec_given" || e.Metadata["a"] != "b" || !slices.Equal(e.EnabledEvents, []string{"invoice.paid"}) {
 			t.Errorf("%s: %d %s", name, status, raw)

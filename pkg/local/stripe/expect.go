@@ -16,9 +16,9 @@ type expected struct {
 // Expect announces an event that is being delivered. Until settle is called, requests for
 // the event or its object wait, as long as their context lasts: Stripe knows an event
 // before it delivers it, but only the receiver's answer tells that it is Stripe's.
-// settle(true) remembers it, with the errors of [StandIn.Remember]; settle(false) does not.
+// settle(true) remembers it, with the errors of [Fake.Remember]; settle(false) does not.
 // It must be called once. Bytes that are no event are never remembered.
-func (s *StandIn) Expect(body []byte) (settle func(accepted bool) error) {
+func (s *Fake) Expect(body []byte) (settle func(accepted bool) error) {
 	e, err := parse(body)
 	if err != nil {
 		return func(bool) error { return nil }

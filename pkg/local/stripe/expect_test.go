@@ -9,7 +9,7 @@ import (
 )
 
 // ask requests a path in the background; the answer's status comes when there is one.
-func ask(ctx context.Context, s *StandIn, path string) <-chan int {
+func ask(ctx context.Context, s *Fake, path string) <-chan int {
 	got := make(chan int, 1)
 	go func() {
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)

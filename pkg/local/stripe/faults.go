@@ -26,7 +26,7 @@ type Luck struct {
 }
 
 // Inject makes the next requests to Stripe's paths fail, after the faults injected before.
-func (s *StandIn) Inject(f Fault) {
+func (s *Fake) Inject(f Fault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.pending = append(s.faults.pending, f)
@@ -34,14 +34,14 @@ func (s *StandIn) Inject(f Fault) {
 
 // DelayVisibility makes each event that is given from now on invisible for d, as
 // Stripe's list shows some events late. Zero ends that for the events that follow.
-func (s *StandIn) DelayVisibility(d time.Duration) {
+func (s *Fake) DelayVisibility(d time.Duration) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.delay = d
 }
 
 // SetLuck decides which of the events that are given from now on are delivered.
-func (s *StandIn) SetLuck(l Luck) {
+func (s *Fake) SetLuck(l Luck) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.share = l
@@ -49,7 +49,7 @@ func (s *StandIn) SetLuck(l Luck) {
 
 // BreakItem makes lists show one event with a created that is a text, which no strict
 // reader takes. Fetched alone the event is as it should be. "" ends that.
-func (s *StandIn) BreakItem(id string) {
+func (s *Fake) BreakItem(id string) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.broken = id

@@ -22,7 +22,7 @@ type faultOrder struct {
 }
 
 // setFault sets one kind of fault.
-func (s *StandIn) setFault(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) setFault(r *http.Request) ([]byte, *apiError) {
 	var o faultOrder
 	if err := readControl(r, &o); err != nil {
 		return nil, err

@@ -21,9 +21,9 @@ func TestParseForm(t *testing.T) {
 		{name: "map", raw: "m[a]=1&m[b]=", want: form{maps: map[string]map[string]string{"m": {"a": "1", "b": ""}}}},
 		{name: "list and text", raw: "e[]=a&e=b", message: "The parameter e is given in two forms."},
 		{name: "list and map", raw: "e[0]=a&e[x]=b", message: "The parameter e is given in two forms."},
-		{name: "too deep", raw: "m[a][b]=1", message: "Received unknown parameter: m[a][b] (to the stand-in for Stripe)"},
-		{name: "not closed", raw: "m[a=1", message: "Received unknown parameter: m[a (to the stand-in for Stripe)"},
-		{name: "no name", raw: "=1", message: "Received unknown parameter:  (to the stand-in for Stripe)"},
+		{name: "too deep", raw: "m[a][b]=1", message: "Received unknown parameter: m[a][b] (to the fake Stripe)"},
+		{name: "not closed", raw: "m[a=1", message: "Received unknown parameter: m[a (to the fake Stripe)"},
+		{name: "no name", raw: "=1", message: "Received unknown parameter:  (to the fake Stripe)"},
 		{name: "semicolon", raw: "a=1;b=2", message: "The body is no valid form."},
 	}
 	for _, tt := range tests {

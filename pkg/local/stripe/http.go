@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-func (s *StandIn) routes() {
+func (s *Fake) routes() {
 	s.mux = http.NewServeMux()
 	s.mux.HandleFunc("GET /v1/events", s.api(s.list))
 	s.mux.HandleFunc("GET /v1/events/{id}", s.api(s.get))
@@ -24,21 +24,21 @@ func (s *StandIn) routes() {
 	s.mux.HandleFunc("POST "+endpoints+"/{id}", s.api(s.once(s.updateEndpoint)))
 	s.mux.HandleFunc("DELETE "+endpoints+"/{id}", s.api(s.deleteEndpoint))
 
-	s.mux.HandleFunc("POST /_standin/events", answer(s.give))
-	s.mux.HandleFunc("PUT /_standin/objects", answer(s.putObjects))
-	s.mux.HandleFunc("GET /_standin/objects", answer(s.listObjects))
-	s.mux.HandleFunc("DELETE /_standin/objects/{id}", answer(s.deleteObject))
-	s.mux.HandleFunc("POST /_standin/faults", answer(s.setFault))
-	s.mux.HandleFunc("GET /_standin/deliveries", answer(s.listAttempts))
-	s.mux.HandleFunc("POST /_standin/webhook_endpoints", answer(s.registerEndpoint))
-	s.mux.HandleFunc("POST /_standin/webhook_endpoints/{id}/roll", answer(s.roll))
+	s.mux.HandleFunc("POST /_fake/events", answer(s.give))
+	s.mux.HandleFunc("PUT /_fake/objects", answer(s.putObjects))
+	s.mux.HandleFunc("GET /_fake/objects", answer(s.listObjects))
+	s.mux.HandleFunc("DELETE /_fake/objects/{id}", answer(s.deleteObject))
+	s.mux.HandleFunc("POST /_fake/faults", answer(s.setFault))
+	s.mux.HandleFunc("GET /_fake/deliveries", answer(s.listAttempts))
+	s.mux.HandleFunc("POST /_fake/webhook_endpoints", answer(s.registerEndpoint))
+	s.mux.HandleFunc("POST /_fake/webhook_endpoints/{id}/roll", answer(s.roll))
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		invalid(http.StatusNotFound, "", "", "The stand-in for Stripe does not serve %s %.100s.", r.Method, r.URL.Path).write(w)
+		invalid(http.StatusNotFound, "", "", "The fake Stripe does not serve %s %.100s.", r.Method, r.URL.Path).write(w)
 	})
 }
 
-// ServeHTTP serves Stripe's paths and the stand-in's own.
-func (s *StandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP serves Stripe's paths and the fake Stripe's own.
+func (s *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := checkKey(r); err != nil {
 		err.write(w)
 		return
@@ -50,7 +50,7 @@ func (s *StandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type apiFunc func(r *http.Request) ([]byte, *apiError)
 
 // api puts faults and the check of the version before a function.
-func (s *StandIn) api(f apiFunc) http.HandlerFunc {
+func (s *Fake) api(f apiFunc) http.HandlerFunc {
 	checked := answer(func(r *http.Request) ([]byte, *apiError) {
 		if version := r.Header.Get("Stripe-Version"); version != "" && !isAPIVersion(version) {
 			return nil, invalid(http.StatusBadRequest, "", "", "Invalid Stripe API version: %.100s", version)
@@ -88,13 +88,13 @@ func checkKey(r *http.Request) *apiError {
 	case strings.HasPrefix(key, "sk_test_"), strings.HasPrefix(key, "rk_test_"):
 		return nil
 	case strings.Contains(key, "_live_"):
-		return invalid(http.StatusUnauthorized, "", "", "A live key has no business at the stand-in for Stripe: use any sk_test_ key.")
+		return invalid(http.StatusUnauthorized, "", "", "A live key has no business at the fake Stripe: use any sk_test_ key.")
 	}
-	return invalid(http.StatusUnauthorized, "", "", "Invalid API key: the stand-in for Stripe takes any sk_test_ or rk_test_ key.")
+	return invalid(http.StatusUnauthorized, "", "", "Invalid API key: the fake Stripe takes any sk_test_ or rk_test_ key.")
 }
 
 // OwnAccount is the account that every key is of.
-const OwnAccount = "acct_TollgateStandIn"
+const OwnAccount = "acct_TollgateFakeStripe"
 
 // account is the account whose events a request asks for, "" for the key's own, which a
 // request may also name.
@@ -106,11 +106,11 @@ func account(r *http.Request) string {
 	return named
 }
 
-func (s *StandIn) getAccount(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) getAccount(r *http.Request) ([]byte, *apiError) {
 	return fmt.Appendf(nil, `{"id":%q,"object":"account"}`, cmp.Or(account(r), OwnAccount)), nil
 }
 
-func (s *StandIn) get(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) get(r *http.Request) ([]byte, *apiError) {
 	for name := range r.URL.Query() {
 		return nil, unknown(name)
 	}
@@ -124,7 +124,7 @@ func (s *StandIn) get(r *http.Request) ([]byte, *apiError) {
 	return s.render(e), nil
 }
 
-func (s *StandIn) getThin(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) getThin(r *http.Request) ([]byte, *apiError) {
 	if r.Header.Get("Stripe-Version") == "" {
 		return nil, invalid(http.StatusBadRequest, "missing_version", "", "Requests to /v2 need a Stripe-Version header.")
 	}
@@ -139,7 +139,7 @@ func (s *StandIn) getThin(r *http.Request) ([]byte, *apiError) {
 }
 
 // find returns the event that the request names, if its account may see it now.
-func (s *StandIn) find(r *http.Request, thin bool) (*event, error) {
+func (s *Fake) find(r *http.Request, thin bool) (*event, error) {
 	s.expected.wait(r.Context(), account(r), r.PathValue("id"))
 	e, err := s.store.event(r.PathValue("id"))
 	if e == nil || e.thin != thin || e.account != account(r) || s.now().Before(e.visible) {

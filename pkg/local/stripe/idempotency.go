@@ -27,7 +27,7 @@ type replays struct {
 // once runs a function once for each Idempotency-Key: a repeated request gets the first
 // one's answer, and the key with another request is refused. What was refused itself
 // changed nothing and may be tried again with the key.
-func (s *StandIn) once(f apiFunc) apiFunc {
+func (s *Fake) once(f apiFunc) apiFunc {
 	return func(r *http.Request) ([]byte, *apiError) {
 		key := [2]string{account(r), r.Header.Get("Idempotency-Key")}
 		if key[1] == "" {

@@ -32,7 +32,7 @@ func itemsOf(raw json.RawMessage) (m, items members, all []json.RawMessage) {
 
 // listItems serves a page of a subscription's items, in the subscription's own order. Of
 // one that was given with its first items only the others are not known: that is said.
-func (s *StandIn) listItems(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) listItems(r *http.Request) ([]byte, *apiError) {
 	v := r.URL.Query()
 	id := v.Get("subscription")
 	if id == "" {
@@ -60,7 +60,7 @@ func (s *StandIn) listItems(r *http.Request) ([]byte, *apiError) {
 	}
 	_, items, all := itemsOf(s.inVersion(r, found.Body))
 	if string(items.get("has_more")) == "true" {
-		return nil, invalid(http.StatusBadRequest, "items_not_given", "subscription", "The stand-in for Stripe was given the first items of %.255s only: put the whole subscription to /_standin/objects.", id)
+		return nil, invalid(http.StatusBadRequest, "items_not_given", "subscription", "The fake Stripe was given the first items of %.255s only: put the whole subscription to /_fake/objects.", id)
 	}
 	page, more, err := cut(all, q, "subscription item", func(raw json.RawMessage) string {
 		item, _ := readMembers(raw)

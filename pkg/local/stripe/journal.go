@@ -18,7 +18,7 @@ type entry struct {
 
 // importLines takes over the file of an earlier version, if there is one, and removes it.
 // A last line without its line break was half written and is left out.
-func (s *StandIn) importLines(path string) error {
+func (s *Fake) importLines(path string) error {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -41,13 +41,13 @@ func (s *StandIn) importLines(path string) error {
 			err = s.restore(e)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: line %d is damaged: %w; remove the file, which only makes the stand-in forget its events", path, n, err)
+			return fmt.Errorf("%s: line %d is damaged: %w; remove the file, which only makes the fake Stripe forget its events", path, n, err)
 		}
 	}
 }
 
 // restore takes up one line.
-func (s *StandIn) restore(from entry) error {
+func (s *Fake) restore(from entry) error {
 	switch {
 	case from.State != nil:
 		put := from.State

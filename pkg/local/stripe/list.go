@@ -27,7 +27,7 @@ type query struct {
 	types         []string // exact, or with "*" for any text; empty for all
 }
 
-func (s *StandIn) list(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) list(r *http.Request) ([]byte, *apiError) {
 	q, err := parseQuery(r.URL.Query())
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (s *StandIn) list(r *http.Request) ([]byte, *apiError) {
 }
 
 // listed is an event as the list shows it: broken, if that is asked for.
-func (s *StandIn) listed(e *event) []byte {
+func (s *Fake) listed(e *event) []byte {
 	body := s.render(e)
 	if !s.faults.isBroken(e.id) {
 		return body
@@ -60,7 +60,7 @@ func (s *StandIn) listed(e *event) []byte {
 
 // page returns up to limit events, newest first, and whether there are more in the
 // direction that the request walks: to older ones, or with ending_before to newer ones.
-func (s *StandIn) page(q query) (page []*event, more bool, refused *apiError) {
+func (s *Fake) page(q query) (page []*event, more bool, refused *apiError) {
 	now := s.now()
 	err := s.store.view(func(x *tx) (err error) {
 		from, walk := []byte(nil), x.backward
@@ -244,5 +244,5 @@ func isTypes(name string) bool {
 }
 
 func unknown(name string) *apiError {
-	return invalid(http.StatusBadRequest, "parameter_unknown", name, "Received unknown parameter: %.100s (to the stand-in for Stripe)", name)
+	return invalid(http.StatusBadRequest, "parameter_unknown", name, "Received unknown parameter: %.100s (to the fake Stripe)", name)
 }

@@ -79,8 +79,8 @@ func questions() []question {
 		{name: "items of no subscription", method: "GET", path: "/v1/subscription_items?subscription=sub_none", deviation: "the mock has every object"},
 		{name: "endpoint that is not there", method: "GET", path: we + "/we_none", deviation: "the mock has every object"},
 		{name: "empty update", method: "POST", path: we + "/WE", deviation: "the mock wants the type of a body that is not there"},
-		{name: "event, expanded", method: "GET", path: "/v1/events/evt_1?expand[]=data", deviation: "the stand-in expands nothing in events, and says so"},
-		{name: "undelivered events", method: "GET", path: "/v1/events?delivery_success=false", deviation: "the stand-in does not filter by delivery, and says so"},
+		{name: "event, expanded", method: "GET", path: "/v1/events/evt_1?expand[]=data", deviation: "the fake Stripe expands nothing in events, and says so"},
+		{name: "undelivered events", method: "GET", path: "/v1/events?delivery_success=false", deviation: "the fake Stripe does not filter by delivery, and says so"},
 	}
 }
 
@@ -124,7 +124,7 @@ func TestStripeMockAgrees(t *testing.T) {
 			want, wantRaw := q.ask(t, theirs, "we_1")
 			switch same := got == want; {
 			case q.deviation == "" && !same:
-				t.Errorf("the stand-in answers %+v, stripe-mock %+v\n%.300s\n%.300s", got, want, raw, wantRaw)
+				t.Errorf("the fake Stripe answers %+v, stripe-mock %+v\n%.300s\n%.300s", got, want, raw, wantRaw)
 			case q.deviation != "" && same:
 				t.Errorf("both answer %+v: the deviation (%s) is gone, list it no longer", got, q.deviation)
 			}

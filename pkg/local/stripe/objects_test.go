@@ -24,28 +24,28 @@ func says(id, typ string, created int64, object string) []byte {
 
 func putObjects(t *testing.T, url, list string, headers ...string) {
 	t.Helper()
-	if status, _, raw := do(t, "PUT", url+"/_standin/objects", strings.NewReader(list), headers...); status != 200 {
+	if status, _, raw := do(t, "PUT", url+"/_fake/objects", strings.NewReader(list), headers...); status != 200 {
 		t.Fatalf("put: %d %s", status, raw)
 	}
 }
 
 func TestNewestStateIsServed(t *testing.T) {
 	sub := func(mark string) string { return fmt.Sprintf(`{"id":"sub_1","object":"subscription","mark":%q}`, mark) }
-	type step func(t *testing.T, s *StandIn, url string)
+	type step func(t *testing.T, s *Fake, url string)
 	event := func(id, typ string, created int64, object string) step {
-		return func(t *testing.T, s *StandIn, url string) { remember(t, s, says(id, typ, created, object)) }
+		return func(t *testing.T, s *Fake, url string) { remember(t, s, says(id, typ, created, object)) }
 	}
 	put := func(mark string) step {
-		return func(t *testing.T, s *StandIn, url string) { putObjects(t, url, "["+sub(mark)+"]") }
+		return func(t *testing.T, s *Fake, url string) { putObjects(t, url, "["+sub(mark)+"]") }
 	}
-	remove := func(t *testing.T, s *StandIn, url string) {
-		if status, _, raw := do(t, "DELETE", url+"/_standin/objects/sub_1", nil); status != 200 {
+	remove := func(t *testing.T, s *Fake, url string) {
+		if status, _, raw := do(t, "DELETE", url+"/_fake/objects/sub_1", nil); status != 200 {
 			t.Fatalf("delete: %d %s", status, raw)
 		}
 	}
 	const typ = "customer.subscription.updated"
 	shaped := func(version string) step {
-		return func(t *testing.T, s *StandIn, url string) {
+		return func(t *testing.T, s *Fake, url string) {
 			remember(t, s, bytes.Replace(says("evt_2", typ, 6, sub("b")), []byte("2023-10-16"), []byte(version), 1))
 		}
 	}
@@ -181,13 +181,13 @@ func TestTruthOfACustomer(t *testing.T) {
 		`{"id":"pi_1","object":"payment_intent","customer":"cus_1"}`,
 	}
 	putObjects(t, url, "["+strings.Join(list, ",")+"]")
-	if status, _, _ := do(t, "DELETE", url+"/_standin/objects/pi_1", nil); status != 200 {
+	if status, _, _ := do(t, "DELETE", url+"/_fake/objects/pi_1", nil); status != 200 {
 		t.Fatal(status)
 	}
 	for query, want := range map[string][]string{
 		"?customer=cus_1": list[:4], "?customer=cus_2": list[5:6], "?customer=cus_3": {}, "": list[:7],
 	} {
-		_, _, raw := do(t, "GET", url+"/_standin/objects"+query, nil)
+		_, _, raw := do(t, "GET", url+"/_fake/objects"+query, nil)
 		var got struct{ Data []json.RawMessage }
 		if err := json.Unmarshal(raw, &got); err != nil || got.Data == nil {
 			t.Fatalf("%v: %s", err, raw)
@@ -231,11 +231,11 @@ func TestControlRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			status, _, raw := do(t, tt.method, url+"/_standin/"+tt.path, strings.NewReader(tt.body))
+			status, _, raw := do(t, tt.method, url+"/_fake/"+tt.path, strings.NewReader(tt.body))
 			if status != tt.status || !strings.Contains(string(raw), tt.want) {
 				t.Errorf("status %d, want %d with %q: %s", status, tt.status, tt.want, raw)
 			}
-			if status, _, _ := do(t, tt.method, url+"/_standin/"+tt.path, strings.NewReader(tt.body), "Authorization", "-"); status != 401 {
+			if status, _, _ := do(t, tt.method, url+"/_fake/"+tt.path, strings.NewReader(tt.body), "Authorization", "-"); status != 401 {
 				t.Errorf("without a key: %d", status)
 			}
 		})

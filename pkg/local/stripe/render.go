@@ -8,7 +8,7 @@ import (
 
 // render returns an event's body in the account's version, as the Events API does
 // whatever version is asked for.
-func (s *StandIn) render(e *event) []byte { return e.render(s.apiVersion) }
+func (s *Fake) render(e *event) []byte { return e.render(s.apiVersion) }
 
 // render returns the body in a version, "" for the one it was given in, and with the
 // deliveries that are outstanding. Everything else keeps its bytes.

@@ -13,7 +13,7 @@ const maxOverlap = 24 * time.Hour
 // roll gives an endpoint a new secret. The one before signs beside it for as long as
 // the request says, and ends at once when it says nothing. At Stripe only a person at
 // the Dashboard can do this.
-func (s *StandIn) roll(r *http.Request) ([]byte, *apiError) {
+func (s *Fake) roll(r *http.Request) ([]byte, *apiError) {
 	var want struct {
 		Expire int64 `json:"expire_s"`
 	}

@@ -68,7 +68,7 @@ func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
 	}
 	db, err := boltfile.OpenNoSync(path, prepareFile)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w (without the file the stand-in only forgets its events)", path, err), s.remove())
+		return nil, errors.Join(fmt.Errorf("%s: %w (without the file the fake Stripe only forgets its events)", path, err), s.remove())
 	}
 	s.db = db
 	if s.folder != "" {

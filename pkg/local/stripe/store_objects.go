@@ -83,7 +83,7 @@ func readState(value []byte) (s *state, packed []byte, err error) {
 	return &state{objectKey: h.objectKey, At: h.At, Put: h.Put, Gone: h.Gone, customers: h.Customers}, packed, nil
 }
 
-// object returns an object that is there, nil otherwise. The stand-in takes test keys
+// object returns an object that is there, nil otherwise. The fake Stripe takes test keys
 // only and holds both modes, so the test mode's object is served first.
 func (s *store) object(account, kind, id string) (found *state, err error) {
 	err = s.view(func(x *tx) error {

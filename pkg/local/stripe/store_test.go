@@ -21,7 +21,7 @@ import (
 )
 
 // arrived gives all events, in order of arrival.
-func arrived(t interface{ Fatal(...any) }, s *StandIn) (all []*event) {
+func arrived(t interface{ Fatal(...any) }, s *Fake) (all []*event) {
 	err := s.store.view(func(x *tx) error {
 		return x.Bucket(bucketEvents).ForEach(func(n, _ []byte) error {
 			e, err := x.numbered(binary.BigEndian.Uint64(n))
@@ -35,7 +35,7 @@ func arrived(t interface{ Fatal(...any) }, s *StandIn) (all []*event) {
 	return all
 }
 
-func kept(t *testing.T, s *StandIn) (ids []string) {
+func kept(t *testing.T, s *Fake) (ids []string) {
 	t.Helper()
 	for _, e := range arrived(t, s) {
 		ids = append(ids, e.id)
@@ -43,7 +43,7 @@ func kept(t *testing.T, s *StandIn) (ids []string) {
 	return ids
 }
 
-func stored(t *testing.T, s *StandIn, id string) *event {
+func stored(t *testing.T, s *Fake, id string) *event {
 	t.Helper()
 	e, err := s.store.event(id)
 	if err != nil {
@@ -52,7 +52,7 @@ func stored(t *testing.T, s *StandIn, id string) *event {
 	return e
 }
 
-func counted(t *testing.T, s *StandIn) (c counts) {
+func counted(t *testing.T, s *Fake) (c counts) {
 	t.Helper()
 	if err := s.store.view(func(x *tx) error { return x.load(keyCounts, &c) }); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func counted(t *testing.T, s *StandIn) (c counts) {
 	return c
 }
 
-// write gives events to a stand-in that is closed again.
+// write gives events to a fake Stripe that is closed again.
 func write(t *testing.T, path string, bodies ...[]byte) {
 	t.Helper()
 	s, err := Open(Options{Path: path})

@@ -1,4 +1,4 @@
-// Package stripe is a stand-in for Stripe's API, for a system that runs on one machine.
+// Package stripe is a fake of Stripe's API, for a system that runs on one machine.
 //
 // It is stateful: it remembers the events, the objects and the webhook endpoints that
 // it is given, serves them the way Stripe does, and delivers events to the endpoints,
@@ -34,22 +34,22 @@
 //
 // # Paths that Stripe does not have
 //
-//	POST   /_standin/events          remembers the event in the body and answers
+//	POST   /_fake/events          remembers the event in the body and answers
 //	                                 {"id":"evt_…","remembered":true}; with ?deliver=true
 //	                                 it is also delivered, and once more if it was known
-//	PUT    /_standin/objects         [{"object":…,"id":…,…}]: sets the states of objects,
+//	PUT    /_fake/objects         [{"object":…,"id":…,…}]: sets the states of objects,
 //	                                 which then win over what events say
-//	GET    /_standin/objects         {"data":[…]}: all of them, or ?customer=cus_…
-//	DELETE /_standin/objects/{id}    it is not found from then on
-//	POST   /_standin/faults          {"status":429,"times":2,"retry_after_s":1}, or
+//	GET    /_fake/objects         {"data":[…]}: all of them, or ?customer=cus_…
+//	DELETE /_fake/objects/{id}    it is not found from then on
+//	POST   /_fake/faults          {"status":429,"times":2,"retry_after_s":1}, or
 //	                                 {"delay_visibility_ms":60000}, or
 //	                                 {"withhold_percent":5,"late_percent":5,"late_ms":1000,"seed":1}, or
 //	                                 {"break_item":"evt_…"}
-//	GET    /_standin/deliveries      {"data":[{"event","endpoint","status","at"}]}, the
+//	GET    /_fake/deliveries      {"data":[{"event","endpoint","status","at"}]}, the
 //	                                 attempts so far; ?event=, ?endpoint=
-//	POST   /_standin/webhook_endpoints
+//	POST   /_fake/webhook_endpoints
 //	                                 as Stripe's own, also with secret=whsec_…; form or JSON
-//	POST   /_standin/webhook_endpoints/{id}/roll
+//	POST   /_fake/webhook_endpoints/{id}/roll
 //	                                 {"expire_s":3600}: a new secret, in the answer; the
 //	                                 old one signs beside it for so long
 //
@@ -87,7 +87,7 @@ const (
 // ErrNotEvent says that bytes are no Stripe event.
 var ErrNotEvent = errors.New("not a Stripe event")
 
-// Options configure a [StandIn]. The zero value keeps nothing over a restart.
+// Options configure a [Fake]. The zero value keeps nothing over a restart.
 type Options struct {
 	// Path is a file that keeps the events over a restart; it is made if absent. It
 	// outlives a process that is killed; when the machine crashes it may be damaged.
@@ -117,8 +117,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// StandIn is the stand-in; it is an [http.Handler]. It is safe for concurrent use.
-type StandIn struct {
+// Fake is the fake Stripe; it is an [http.Handler]. It is safe for concurrent use.
+type Fake struct {
 	now        func() time.Time
 	apiVersion string
 	mux        *http.ServeMux
@@ -132,34 +132,34 @@ type StandIn struct {
 	endpoints []*endpoint // oldest first
 }
 
-// Open makes a stand-in and opens its file. A damaged file is an error that names it.
-func Open(o Options) (*StandIn, error) {
+// Open makes a fake Stripe and opens its file. A damaged file is an error that names it.
+func Open(o Options) (*Fake, error) {
 	if o.MaxEvents < 0 || o.MaxBytes < 0 || o.RateLimit < 0 {
-		return nil, errors.New("open Stripe stand-in: a bound is negative")
+		return nil, errors.New("open the fake Stripe: a bound is negative")
 	}
 	if o.APIVersion != "" && !isAPIVersion(o.APIVersion) {
-		return nil, fmt.Errorf("open Stripe stand-in: Stripe has no version %.40q", o.APIVersion)
+		return nil, fmt.Errorf("open the fake Stripe: Stripe has no version %.40q", o.APIVersion)
 	}
 	deliveries, err := newDeliverer(o.Deliver, o.DeliveryScale)
 	if err != nil {
-		return nil, fmt.Errorf("open Stripe stand-in: %w", err)
+		return nil, fmt.Errorf("open the fake Stripe: %w", err)
 	}
-	s := &StandIn{now: o.Now, apiVersion: o.APIVersion, deliveries: deliveries, faults: faults{perSecond: o.RateLimit}}
+	s := &Fake{now: o.Now, apiVersion: o.APIVersion, deliveries: deliveries, faults: faults{perSecond: o.RateLimit}}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	s.routes()
 	if s.store, err = openStore(o.Path, cmp.Or(o.MaxEvents, DefaultMaxEvents), cmp.Or(o.MaxBytes, DefaultMaxBytes)); err != nil {
-		return nil, fmt.Errorf("open Stripe stand-in: %w", err)
+		return nil, fmt.Errorf("open the fake Stripe: %w", err)
 	}
 	if err := s.load(o.Lines); err != nil {
-		return nil, fmt.Errorf("open Stripe stand-in: %w", errors.Join(err, s.store.close()))
+		return nil, fmt.Errorf("open the fake Stripe: %w", errors.Join(err, s.store.close()))
 	}
 	return s, nil
 }
 
 // load reads the endpoints and takes over the file of an earlier version.
-func (s *StandIn) load(lines string) error {
+func (s *Fake) load(lines string) error {
 	if err := s.store.view(func(x *tx) error { return x.load(keyEndpoints, &s.endpoints) }); err != nil || lines == "" {
 		return err
 	}
@@ -169,14 +169,14 @@ func (s *StandIn) load(lines string) error {
 // Remember keeps a copy of one event, and the state of its object unless a newer one is
 // known. An event whose id it knows already is left as it was: at Stripe an event never
 // changes. Errors wrap [ErrNotEvent], or say that the file could not be written.
-func (s *StandIn) Remember(body []byte) error {
+func (s *Fake) Remember(body []byte) error {
 	_, err := s.remember(body, false)
 	return err
 }
 
 // remember also tells the event's id and whether it is new, and delivers it if asked,
 // in the form in which it is known.
-func (s *StandIn) remember(body []byte, deliver bool) (known, error) {
+func (s *Fake) remember(body []byte, deliver bool) (known, error) {
 	e, err := parse(body)
 	if err != nil {
 		return known{}, err
@@ -221,7 +221,7 @@ type known struct {
 
 // Close ends all deliveries, also those under way, and closes the file. No other method may
 // be called afterwards.
-func (s *StandIn) Close() error {
+func (s *Fake) Close() error {
 	s.deliveries.close()
 	return s.store.close()
 }

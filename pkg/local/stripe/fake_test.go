@@ -21,8 +21,8 @@ import (
 	stripeevent "github.com/stripe/stripe-go/v76/event"
 )
 
-// open returns a stand-in and its address.
-func open(t *testing.T, o Options) (*StandIn, string) {
+// open returns a fake Stripe and its address.
+func open(t *testing.T, o Options) (*Fake, string) {
 	t.Helper()
 	s, err := Open(o)
 	if err != nil {
@@ -46,7 +46,7 @@ func thinBody(id, context, created string) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"object":"v2.core.event","type":"v1.billing.meter.error_report_triggered","livemode":false,"created":%q,"context":%q}`, id, created, context)
 }
 
-func remember(t *testing.T, s *StandIn, bodies ...[]byte) {
+func remember(t *testing.T, s *Fake, bodies ...[]byte) {
 	t.Helper()
 	for _, b := range bodies {
 		if err := s.Remember(b); err != nil {
@@ -167,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		{"no key", "GET", "/v1/events", []string{"Authorization", "-"}, 401, "", ""},
 		{"live key", "GET", "/v1/events", []string{"Authorization", "Bearer sk_live_1"}, 401, "", ""},
 		{"other key", "GET", "/v1/events", []string{"Authorization", "Bearer abc"}, 401, "", ""},
-		{"no key to give", "POST", "/_standin/events", []string{"Authorization", "-"}, 401, "", ""},
+		{"no key to give", "POST", "/_fake/events", []string{"Authorization", "-"}, 401, "", ""},
 		{"no such event", "GET", "/v1/events/evt_b", nil, 404, "resource_missing", "id"},
 		{"connected account's event", "GET", "/v1/events/evt_c", nil, 404, "resource_missing", "id"},
 		{"platform's event", "GET", "/v1/events/evt_a", []string{"Stripe-Account", "acct_1"}, 404, "resource_missing", "id"},
@@ -304,7 +304,7 @@ func TestGiveOverHTTP(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			status, _, got := do(t, "POST", url+"/_standin/events", bytes.NewReader(tt.body))
+			status, _, got := do(t, "POST", url+"/_fake/events", bytes.NewReader(tt.body))
 			if status != tt.status || !bytes.Contains(got, []byte(tt.want)) {
 				t.Errorf("status %d, %s; want %d, %s", status, got, tt.status, tt.want)
 			}
