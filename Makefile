@@ -18,7 +18,6 @@ EVENTS    ?= 20000
 TESTFLAGS ?=
 ARGS      ?=
 STAGE     ?= test
-CONTEXT   ?=
 
 # The CDK command of npm's latest tag refuses what this CDK library writes.
 CDK := npx --yes aws-cdk@2.1148.1
@@ -46,9 +45,9 @@ dist/%/bootstrap: FORCE
 	GOOS=linux GOARCH=arm64 $(GOBUILD) -ldflags "-s -w" -o $@ ./functions/$*
 	@chmod 755 $@ # whatever the umask is: Lambda runs it as another user
 
-synth: needs-node build ## write the stack's template into cdk.out (STAGE=live CONTEXT="-c alarm-email=…"; go run ./infra -h)
+synth: needs-node build ## write the stack's template into cdk.out (STAGE=live: infra/stages/live.json; go run ./infra -h)
 	@rm -rf cdk.out
-	go run ./infra -o cdk.out -c stage=$(STAGE) $(CONTEXT)
+	go run ./infra -o cdk.out -stage $(STAGE)
 
 diff: needs-node ## compare the stack with the golden templates (ARGS=-update writes them anew)
 	@go test -count=1 -run '^TestGolden$$' ./infra/stack $(ARGS)
@@ -59,7 +58,7 @@ bootstrap: synth ## prepare the account and its Region for CDK, once
 preview: synth ## say what deploy would change in the account
 	$(CDK) diff --app cdk.out
 
-deploy: synth ## deploy the stage to the account (STAGE=… CONTEXT=…; without a terminal ARGS="--require-approval never")
+deploy: synth ## deploy the stage to the account (STAGE=…; without a terminal ARGS="--require-approval never")
 	$(CDK) deploy --app cdk.out $(ARGS)
 
 destroy: synth ## delete the stage's stack; its table and secrets stay

@@ -1,9 +1,10 @@
-// Command infra writes the CloudFormation template of one stage of Tollgate, checks it
-// and needs no account. The CDK command runs it by cdk.json; by hand it is
+// Command infra writes and checks the CloudFormation template of one stage of Tollgate. It
+// needs no account. The CDK command runs it as cdk.json says; by hand it is
 //
-//	go run ./infra -o cdk.out -c stage=live -c alarm-email=ops@example.com
+//	go run ./infra -o cdk.out -stage live
 //
-// It needs the functions' bundles in dist, which make build makes, and node.
+// It reads the stage's options from infra/stages/<stage>.json and the functions' bundles,
+// which make build makes, from dist. CDK needs node.
 package main
 
 import (
@@ -23,7 +24,6 @@ import (
 
 	"tollgate/infra/check"
 	"tollgate/infra/stack"
-	"tollgate/pkg/limits"
 )
 
 func main() {
@@ -38,67 +38,67 @@ func main() {
 	}
 }
 
+// options are the command line.
+type options struct{ out, stage, stages, bundles string }
+
 func run(args []string, notes io.Writer) error {
+	var o options
 	flags := flag.NewFlagSet("infra", flag.ContinueOnError)
 	flags.SetOutput(notes)
-	out := flags.String("o", "", "folder for the template and what it needs; default: what the CDK command says")
-	bundles := flags.String("bundles", "dist", "folder with <function>/bootstrap")
-	given := values{}
-	flags.Var(given, "c", "a context value, key=value; may be repeated; keys:"+keysHelp())
+	flags.StringVar(&o.out, "o", "", "folder for the template and its assets; default: where the CDK command wants it")
+	flags.StringVar(&o.stage, "stage", "test", "stage to synthesize; its options are in <stages>/<stage>.json:"+keysHelp())
+	flags.StringVar(&o.stages, "stages", "infra/stages", "folder with the stage files")
+	flags.StringVar(&o.bundles, "bundles", "dist", "folder with <function>/bootstrap")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("read arguments: %q is none", flags.Arg(0))
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	return synth(o, notes)
+}
+
+func synth(o options, notes io.Writer) error {
 	context, err := fileContext("cdk.json")
 	if err != nil {
 		return err
 	}
-	maps.Copy(context, given)
-	return synth(*out, *bundles, context, notes)
-}
-
-func synth(out, bundles string, context map[string]any, notes io.Writer) error {
-	props := &awscdk.AppProps{Context: &context, AnalyticsReporting: jsii.Bool(false)}
-	if out != "" {
-		props.Outdir = &out
-	}
-	app := awscdk.NewApp(props)
-	get := func(key string) any { return app.Node().TryGetContext(&key) }
-	options, err := stack.FromContext(get, bundles)
+	stage, err := stack.ReadStage(o.stages, o.stage)
 	if err != nil {
 		return err
 	}
-	if options.AlarmEmail == "" && options.AlarmTopic == "" {
-		fmt.Fprintf(notes, "infra: without alarm-email or alarm-topic stage %s pages nobody, and a deploy drops an address given before\n", options.Stage)
+	if stage.AlarmEmail == "" && stage.AlarmTopic == "" {
+		fmt.Fprintf(notes, "infra: stage %s pages nobody: set alarm-email or alarm-topic in %s\n", o.stage, filepath.Join(o.stages, o.stage+".json"))
 	}
-	if _, err := stack.New(app, options); err != nil {
+	props := &awscdk.AppProps{Context: &context, AnalyticsReporting: jsii.Bool(false)}
+	if o.out != "" {
+		props.Outdir = &o.out
+	}
+	app := awscdk.NewApp(props)
+	for _, key := range append(slices.Sorted(maps.Keys(stack.Keys())), "stage") {
+		if app.Node().TryGetContext(&key) != nil {
+			return fmt.Errorf("the context value %s is not read: set it in %s, and choose the stage with make STAGE=…", key, o.stages)
+		}
+	}
+	if _, err := stack.New(app, stage, o.bundles); err != nil {
 		return err
 	}
 	assembly := app.Synth(nil)
-	name := filepath.Join(*assembly.Directory(), stack.Name(options.Stage)+".template.json")
+	name := filepath.Join(*assembly.Directory(), stack.Name(o.stage)+".template.json")
 	raw, err := os.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("read template: %w", err)
 	}
-	template, err := check.Parse(raw)
-	if err != nil {
-		return err
-	}
-	if err := check.Run(template, limits.AWS()); err != nil {
+	if err := check.Run(raw, stage.Limits); err != nil {
 		return fmt.Errorf("check %s:\n%w", name, err)
 	}
 	return nil
 }
 
-// fileContext reads the context of cdk.json as the CDK command does, so that the
-// template is the same without that command.
+// fileContext reads the context of cdk.json as the CDK command does, so that the template
+// is the same without that command.
 func fileContext(name string) (map[string]any, error) {
 	raw, err := os.ReadFile(name)
-	if errors.Is(err, os.ErrNotExist) {
-		return map[string]any{}, nil
-	}
 	var file struct{ Context map[string]any }
 	if err == nil {
 		err = json.Unmarshal(raw, &file)
@@ -110,24 +110,6 @@ func fileContext(name string) (map[string]any, error) {
 		file.Context = map[string]any{}
 	}
 	return file.Context, nil
-}
-
-// values are the context values of a command line. A key that nothing reads is refused:
-// a misspelt alarm-email would page nobody.
-type values map[string]any
-
-func (v values) String() string { return "" }
-
-func (v values) Set(text string) error {
-	key, value, ok := strings.Cut(text, "=")
-	if !ok {
-		return errors.New("a context value is key=value")
-	}
-	if _, known := stack.Keys()[key]; !known {
-		return fmt.Errorf("nothing reads the key %q; keys are %s", key, strings.Join(slices.Sorted(maps.Keys(stack.Keys())), ", "))
-	}
-	v[key] = value
-	return nil
 }
 
 func keysHelp() string {

@@ -39,11 +39,11 @@ func TestRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	synth := exec.Command("go", "run", "./infra", "-o", out, "-bundles", bundles, "-c", "stage=live")
+	synth := exec.Command("go", "run", "./infra", "-o", out, "-bundles", bundles, "-stage", "live")
 	if text, err := synth.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
-	} else if !strings.Contains(string(text), "infra: without alarm-email or alarm-topic stage live pages nobody") {
-		t.Errorf("nothing is said of a stack that pages nobody: %s", text)
+	} else if !strings.Contains(string(text), "infra: stage live pages nobody: set alarm-email or alarm-topic in infra/stages/live.json") {
+		t.Errorf("no warning about a stage that pages nobody: %s", text)
 	}
 	got, err := os.ReadFile(filepath.Join(out, "tollgate-live.template.json"))
 	if err != nil {
@@ -59,52 +59,30 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunRefuses(t *testing.T) {
-	tests := []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"an unknown key", []string{"-c", "alarm-emial=ops@example.com"}, `nothing reads the key "alarm-emial"`},
-		{"no value", []string{"-c", "stage"}, "a context value is key=value"},
-		{"an argument", []string{"live"}, `"live" is none`},
-		{"an unknown flag", []string{"-stage", "live"}, "flag provided but not defined"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			err := run(tt.args, t.Output())
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%v, want …%s…", err, tt.want)
-			}
-		})
+	t.Chdir("..")
+	for want, args := range map[string][]string{
+		`unexpected argument "live"`:                  {"live"},
+		"flag provided but not defined":               {"-c", "stage=live"},
+		"infra/stages/prod.json does not exist: copy": {"-stage", "prod"},
+	} {
+		if err := run(args, t.Output()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want …%s…", err, want)
+		}
 	}
 	var help strings.Builder
-	if err := run([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "silence-hours: page after") {
+	if err := run([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "silence-hours: the hours") {
 		t.Errorf("help is %v:\n%s", err, &help)
 	}
 }
 
 func TestFileContext(t *testing.T) {
-	dir := t.TempDir()
-	for name, tt := range map[string]struct {
-		text, want string
-		values     int
-	}{
-		"broken": {`{"context":`, "read ", 0},
-		"none":   {`{"app":"x"}`, "", 0},
-		"two":    {`{"context":{"a":true,"b":[1]}}`, "", 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(dir, name)
-			if err := os.WriteFile(file, []byte(tt.text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			got, err := fileContext(file)
-			if (err != nil) != (tt.want != "") || len(got) != tt.values {
-				t.Errorf("%v, %v", got, err)
-			}
-		})
-	}
-	if got, err := fileContext(filepath.Join(dir, "absent")); err != nil || got == nil {
-		t.Errorf("no file: %v, %v", got, err)
+	file := filepath.Join(t.TempDir(), "cdk.json")
+	for text, values := range map[string]int{`{"context":`: -1, `{"app":"x"}`: 0, `{"context":{"a":true,"b":[1]}}`: 2} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := fileContext(file); (err != nil) != (values < 0) || err == nil && (got == nil || len(got) != values) {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
-package check
+package check_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,17 +66,27 @@ func valuesOf(t *testing.T, field string, end int) (values []int) {
 func TestPassesKeepApart(t *testing.T) {
 	const week = 7 * 24 * 60
 	l := limits.AWS().Reconcile
-	var passes, quarters []int
-	for task, expressions := range tasks(limits.AWS()) {
-		for _, e := range expressions {
-			switch task {
-			case "outbox":
-			case "quarter":
-				quarters = append(quarters, startsOf(t, e)...)
-				fallthrough
-			default:
-				passes = append(passes, startsOf(t, e)...)
+	var template struct {
+		Resources map[string]struct {
+			Type       string
+			Properties struct {
+				ScheduleExpression string
+				Targets            []struct{ Id string }
 			}
+		}
+	}
+	if err := json.Unmarshal(golden(t, "live"), &template); err != nil {
+		t.Fatal(err)
+	}
+	var passes, frequent []int
+	for _, r := range template.Resources {
+		if r.Type != "AWS::Events::Rule" || r.Properties.Targets[0].Id == "outbox" {
+			continue
+		}
+		starts := startsOf(t, r.Properties.ScheduleExpression)
+		passes = append(passes, starts...)
+		if r.Properties.Targets[0].Id == "quarter" {
+			frequent = append(frequent, starts...)
 		}
 	}
 	for name, c := range map[string]struct {
@@ -83,7 +94,7 @@ func TestPassesKeepApart(t *testing.T) {
 		least, most time.Duration
 	}{
 		"passes":               {passes, l.StopAfter, 2 * l.Quarter.Every},
-		"quarter-hourly ones":  {quarters, l.Quarter.Every, 2 * l.Quarter.Every},
+		"frequent ones":        {frequent, l.Quarter.Every, 2 * l.Quarter.Every},
 		"passes and a timeout": {passes, l.Timeout, 2 * l.Quarter.Every},
 	} {
 		slices.Sort(c.starts)
@@ -97,7 +108,7 @@ func TestPassesKeepApart(t *testing.T) {
 			}
 		}
 	}
-	if len(passes) != week/15-6 || len(quarters) != week/15-14 {
-		t.Errorf("%d passes and %d quarter-hourly ones a week", len(passes), len(quarters))
+	if len(passes) != week/15-6 || len(frequent) != week/15-14 {
+		t.Errorf("%d passes and %d frequent ones a week", len(passes), len(frequent))
 	}
 }

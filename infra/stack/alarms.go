@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
+	"tollgate/infra/check"
 	"tollgate/pkg/limits"
 )
 
@@ -211,7 +212,7 @@ func (p *parts) addAlarm(a alarm) {
 	}
 	made := awscloudwatch.NewCfnAlarm(p.stack, str(alarmID(a.name)), &awscloudwatch.CfnAlarmProps{
 		AlarmName:          str(p.name(a.name)),
-		AlarmDescription:   str(a.says + " What to do: README.md, Runbook, " + a.name + "."),
+		AlarmDescription:   str(a.says + " What to do: " + check.Section + a.name),
 		ActionsEnabled:     jsii.Bool(true),
 		AlarmActions:       &[]*string{p.alarmTopic},
 		OkActions:          &[]*string{p.alarmTopic},

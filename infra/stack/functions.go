@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -36,6 +37,13 @@ type function struct {
 	grants     []grant
 }
 
+// set adds a variable unless it is empty.
+func (f *function) set(name, value string) {
+	if value != "" {
+		f.env[name] = str(value)
+	}
+}
+
 // grant allows actions on one resource.
 type grant struct {
 	on      *string // ARN
@@ -55,9 +63,7 @@ func (p *parts) addIngest() {
 			{p.webhook.Ref(), []string{"secretsmanager:GetSecretValue"}},
 		},
 	}
-	if p.AllowIPs != "" {
-		f.env["TOLLGATE_ALLOW_IPS"] = str(p.AllowIPs)
-	}
+	f.set("TOLLGATE_ALLOW_IPS", p.allowIPs())
 	p.ingest = p.addFunction("Ingest", f)
 }
 
@@ -79,15 +85,9 @@ func (p *parts) addConsumer() {
 			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
 		},
 	}
-	if p.Endpoints != "" {
-		f.env["TOLLGATE_ENDPOINTS"] = str(p.Endpoints)
-	}
-	if p.Begin != "" {
-		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
-	}
-	if p.HoldAfter != "" {
-		f.env["TOLLGATE_HOLD_AFTER"] = str(p.HoldAfter)
-	}
+	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
+	f.set("TOLLGATE_BEGIN", p.Begin)
+	f.set("TOLLGATE_HOLD_AFTER", p.HoldAfter)
 	p.consumer = p.addFunction("Consumer", f)
 	p.addMapping()
 }
@@ -95,7 +95,7 @@ func (p *parts) addConsumer() {
 func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 	logs := p.addLogGroup(id+"Logs", "/aws/lambda/"+p.name(f.name))
 	f.env["TOLLGATE_STAGE"] = str(p.Stage)
-	code := awss3assets.NewAsset(p.stack, str(id+"Code"), &awss3assets.AssetProps{Path: str(p.bundle(f.name))})
+	code := awss3assets.NewAsset(p.stack, str(id+"Code"), &awss3assets.AssetProps{Path: str(filepath.Join(p.bundles, f.name))})
 	props := &awslambda.CfnFunctionProps{
 		FunctionName:  str(p.name(f.name)),
 		Description:   str("Tollgate, stage " + p.Stage + ": " + f.does),
@@ -112,7 +112,7 @@ func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 			LogGroup: logs.Ref(), LogFormat: str("JSON"), ApplicationLogLevel: str("INFO"), SystemLogLevel: str("WARN"),
 		},
 	}
-	if !p.NoReserved {
+	if p.Reserved {
 		props.ReservedConcurrentExecutions = num(f.reserved)
 	}
 	return awslambda.NewCfnFunction(p.stack, str(id), props)
@@ -143,7 +143,7 @@ func (p *parts) addRole(id string, f function, logs awslogs.CfnLogGroup) awsiam.
 // invocation would cost each of its messages a receive.
 func (p *parts) addMapping() {
 	concurrency := p.Limits.MaxConcurrency
-	if p.NoReserved {
+	if !p.Reserved {
 		concurrency = min(concurrency, unreservedMapping)
 	}
 	p.mapping = awslambda.NewCfnEventSourceMapping(p.stack, str("ConsumerMapping"), &awslambda.CfnEventSourceMappingProps{

@@ -16,7 +16,8 @@ import (
 // that were added before it.
 type parts struct {
 	Options
-	stack awscdk.Stack
+	bundles string
+	stack   awscdk.Stack
 
 	queue, dead    awssqs.CfnQueue
 	table          awsdynamodb.CfnTable

@@ -53,15 +53,9 @@ func (p *parts) addReconcile() {
 			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
 		},
 	}
-	if p.Reconcile != "" {
-		f.env["TOLLGATE_RECONCILE"] = str(p.Reconcile)
-	}
-	if p.Endpoints != "" {
-		f.env["TOLLGATE_ENDPOINTS"] = str(p.Endpoints)
-	}
-	if p.Begin != "" {
-		f.env["TOLLGATE_BEGIN"] = str(p.Begin)
-	}
+	f.set("TOLLGATE_RECONCILE", p.accounts())
+	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
+	f.set("TOLLGATE_BEGIN", p.Begin)
 	p.reconcile = p.addFunction("Reconcile", f)
 	// The schedule repeats a failed pass. A task that finds every process busy waits for one,
 	// up to the longest pass plus the time to its next turn.

@@ -5,8 +5,8 @@
 // here and nothing else: no grant, policy or helper function appears by itself. It looks
 // nothing up in an account and reads no environment.
 //
-//	options, err := stack.FromContext(app.Node().TryGetContext, "dist")
-//	s, err := stack.New(app, options)
+//	options, err := stack.ReadStage("infra/stages", "live")
+//	s, err := stack.New(app, options, "dist")
 package stack
 
 import (
@@ -18,14 +18,17 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"tollgate/pkg/limits"
 )
 
 // Name returns the name of a stage's stack.
 func Name(stage string) string { return "tollgate-" + stage }
 
-// New adds the stack of o.Stage to an app. It fails when a bundle or an option is missing.
-func New(app constructs.Construct, o Options) (awscdk.Stack, error) {
-	if err := o.validate(); err != nil {
+// New adds the stack of o.Stage to an app, with the functions' code from
+// bundles/<function>/bootstrap. It fails if a bundle is missing or an option is invalid.
+func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, error) {
+	if err := errors.Join(o.validate(), checkLimits(o.Limits), checkBundles(bundles)); err != nil {
 		return nil, err
 	}
 	s := awscdk.NewStack(app, str(Name(o.Stage)), &awscdk.StackProps{
@@ -33,7 +36,7 @@ func New(app constructs.Construct, o Options) (awscdk.Stack, error) {
 		// A live stack holds what nobody else has: its deletion takes two decisions.
 		TerminationProtection: jsii.Bool(o.Stage == stageLive),
 	})
-	p := parts{Options: o, stack: s}
+	p := parts{Options: o, bundles: bundles, stack: s}
 	p.addQueues()
 	p.addTable()
 	p.addSecrets()
@@ -51,25 +54,26 @@ func New(app constructs.Construct, o Options) (awscdk.Stack, error) {
 	return s, nil
 }
 
-func (o Options) validate() error {
-	if !validStage().MatchString(o.Stage) {
-		return fmt.Errorf("stage %q is not 1 to 20 of a-z, 0-9 and -", o.Stage)
-	}
-	if err := o.Limits.Validate(); err != nil {
+func checkLimits(l limits.Limits) error {
+	if err := l.Validate(); err != nil {
 		return fmt.Errorf("check limits: %w", err)
 	}
-	if o.Limits.TimeScale != 1 {
-		return errors.New("limits are scaled: AWS's clocks are not")
+	if l.TimeScale != 1 {
+		return errors.New("limits are scaled, AWS's clocks are not")
 	}
+	return nil
+}
+
+func checkBundles(bundles string) error {
 	for _, function := range []string{ingestFunction, consumerFunction, reconcileFunction} {
-		name := filepath.Join(o.bundle(function), "bootstrap")
+		name := filepath.Join(bundles, function, "bootstrap")
 		info, err := os.Stat(name)
 		if err != nil {
 			return fmt.Errorf("find the code of %s, which make build makes: %w", function, err)
 		}
 		// The mode goes into the archive with the file, and Lambda's user is not its owner.
 		if info.Mode().Perm()&0o055 != 0o055 {
-			return fmt.Errorf("%s has the mode %o: Lambda could not run it; chmod 755", name, info.Mode().Perm())
+			return fmt.Errorf("%s has the mode %o, with which Lambda cannot run it: chmod 755", name, info.Mode().Perm())
 		}
 	}
 	return nil

@@ -2,12 +2,12 @@ package stack_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
-	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,29 +71,53 @@ func bundles(t *testing.T) string {
 	return dir
 }
 
-func options(t *testing.T, context map[string]string) stack.Options {
+// options returns those of infra/stages/<stage>.json with these values in place of its own.
+func options(t *testing.T, stage string, change object) stack.Options {
 	t.Helper()
-	o, err := stack.FromContext(lookup(context), bundles(t))
+	o, err := read(t, stage, change)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-func lookup(context map[string]string) func(string) any {
-	return func(key string) any {
-		if v, ok := context[key]; ok {
-			return v
-		}
-		return nil
+type object = map[string]any
+
+// read writes a stage file and reads it. A change to nil removes a key.
+func read(t *testing.T, stage string, change object) (stack.Options, error) {
+	t.Helper()
+	base := "test"
+	if stage == "live" {
+		base = stage
 	}
+	raw, err := os.ReadFile(filepath.Join("..", "stages", base+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all object
+	if err := json.Unmarshal(raw, &all); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range change {
+		if all[key] = value; value == nil {
+			delete(all, key)
+		}
+	}
+	if raw, err = json.Marshal(all); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, stage+".json"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return stack.ReadStage(dir, stage)
 }
 
 // synth returns the template's bytes.
 func synth(t *testing.T, o stack.Options) []byte {
 	t.Helper()
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir())})
-	if _, err := stack.New(app, o); err != nil {
+	if _, err := stack.New(app, o, bundles(t)); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(filepath.Join(*app.Synth(nil).Directory(), stack.Name(o.Stage)+".template.json"))
@@ -103,10 +127,12 @@ func synth(t *testing.T, o stack.Options) []byte {
 	return append(bytes.TrimSpace(raw), '\n')
 }
 
-func parse(t *testing.T, raw []byte) check.Template {
+func parse(t *testing.T, raw []byte) (template struct {
+	Resources map[string]struct{ Properties any }
+	Outputs   any
+}) {
 	t.Helper()
-	template, err := check.Parse(raw)
-	if err != nil {
+	if err := json.Unmarshal(raw, &template); err != nil {
 		t.Fatal(err)
 	}
 	return template
@@ -118,7 +144,7 @@ func TestGolden(t *testing.T) {
 	needNode(t)
 	for _, stage := range []string{"test", "live"} {
 		t.Run(stage, func(t *testing.T) {
-			o := options(t, map[string]string{"stage": stage})
+			o := options(t, stage, nil)
 			raw := synth(t, o)
 			if twice := synth(t, o); !bytes.Equal(raw, twice) {
 				t.Errorf("two templates of one stage differ:\n%s", cmp.Diff(string(raw), string(twice)))
@@ -133,98 +159,91 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(parse(t, golden), parse(t, raw)); diff != "" {
-				t.Errorf("the stack differs from %s (-golden +stack); if that is meant, make diff ARGS=-update:\n%s", name, diff)
-			} else if !bytes.Equal(golden, raw) {
-				t.Errorf("the stack differs from %s outside of its resources and outputs:\n%s", name, cmp.Diff(string(golden), string(raw)))
+			if diff := cmp.Diff(parse(t, golden), parse(t, raw)); diff != "" || !bytes.Equal(golden, raw) {
+				t.Errorf("the stack differs from %s (-golden +stack); if that is intended, make diff ARGS=-update:\n%s", name, diff+cmp.Diff(string(golden), string(raw)))
 			}
 		})
 	}
 }
 
-// TestContext holds the checks for other contexts too, and looks at what each changes.
-func TestContext(t *testing.T) {
+// TestOptions checks the invariants for other stage files too, and what each value changes.
+func TestOptions(t *testing.T) {
 	needNode(t)
 	type want struct {
-		resource string
-		path     []string
-		value    any // nil: not there
+		path  string // resource and properties
+		value any    // nil: absent
 	}
 	const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
-	tests := []struct {
-		name    string
-		context map[string]string
-		want    []want
+	const variables = ".Environment.Variables.TOLLGATE_"
+	for _, tt := range []struct {
+		name, stage string
+		change      object
+		want        []want
 	}{
-		{"another stage", map[string]string{"stage": "eu-2"}, []want{
-			{"Consumer", []string{"FunctionName"}, "tollgate-eu-2-consumer"},
-			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, nil},
-			{"AlarmSilence", nil, nil},
+		{"a stage of both modes", "eu-2", object{"endpoints": object{}}, []want{
+			{"Consumer.FunctionName", "tollgate-eu-2-consumer"},
+			{"Consumer" + variables + "ENDPOINTS", nil},
+			{"AlarmSilence", nil},
 		}},
-		{"nothing reserved", map[string]string{"reserved": "off"}, []want{
-			{"Ingest", []string{"ReservedConcurrentExecutions"}, nil},
-			{"Consumer", []string{"ReservedConcurrentExecutions"}, nil},
-			{"Reconcile", []string{"ReservedConcurrentExecutions"}, nil},
-			{"ConsumerMapping", []string{"ScalingConfig", "MaximumConcurrency"}, 5.0},
+		{"nothing reserved", "test", object{"reserved": false}, []want{
+			{"Ingest.ReservedConcurrentExecutions", nil},
+			{"Consumer.ReservedConcurrentExecutions", nil},
+			{"Reconcile.ReservedConcurrentExecutions", nil},
+			{"ConsumerMapping.ScalingConfig.MaximumConcurrency", 5.0},
 		}},
-		{"an address", map[string]string{"alarm-email": "ops@example.com"}, []want{
-			{"AlarmEmail", []string{"Endpoint"}, "ops@example.com"},
-			{"AlarmEmail", []string{"Protocol"}, "email"},
+		{"an address", "test", object{"alarm-email": "ops@example.com"}, []want{
+			{"AlarmEmail.Endpoint", "ops@example.com"},
+			{"AlarmEmail.Protocol", "email"},
 		}},
-		{"an existing topic", map[string]string{"alarm-topic": topic}, []want{
-			{"AlarmTopic", nil, nil},
-			{"AlarmIngestErrors", []string{"AlarmActions"}, []any{topic}},
+		{"an existing topic", "test", object{"alarm-topic": topic}, []want{
+			{"AlarmTopic", nil},
+			{"AlarmIngestErrors.AlarmActions", []any{topic}},
 		}},
-		{"several endpoints", map[string]string{"stage": "live", "endpoints": `{"connect": {"accounts": ["acct_1"]}, "default": {"livemode": [true], "accounts": ["-"]}}`}, []want{
-			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`},
+		{"several endpoints and accounts", "live", object{
+			"endpoints": object{"connect": object{"accounts": []any{"acct_1"}}, "default": object{"livemode": []any{true}, "accounts": []any{"-"}}},
+			"reconcile": object{"acct_1": "connect", "-": "default"},
+		}, []want{
+			{"Consumer" + variables + "ENDPOINTS", `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`},
+			{"Reconcile" + variables + "RECONCILE", `{"-":"default","acct_1":"connect"}`},
 		}},
-		{"several accounts", map[string]string{"reconcile": `{"acct_1": "connect", "-": "default"}`, "endpoints": `{"connect":{"accounts":["acct_1"]}}`}, []want{
-			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_ENDPOINTS"}, `{"connect":{"livemode":[false],"accounts":["acct_1"]},"default":{"livemode":[false]}}`},
-			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_RECONCILE"}, `{"-":"default","acct_1":"connect"}`},
+		{"times", "test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h"}, []want{
+			{"Reconcile" + variables + "BEGIN", "2026-11-21T12:00:00+01:00"},
+			{"Consumer" + variables + "BEGIN", "2026-11-21T12:00:00+01:00"},
+			{"Ingest" + variables + "BEGIN", nil},
+			{"Consumer" + variables + "HOLD_AFTER", "36h"},
+			{"Reconcile" + variables + "HOLD_AFTER", nil},
 		}},
-		{"a begin of history", map[string]string{"begin": "2026-11-21T12:00:00+01:00"}, []want{
-			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_BEGIN"}, "2026-11-21T12:00:00+01:00"},
-			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_BEGIN"}, "2026-11-21T12:00:00+01:00"},
-			{"Ingest", []string{"Environment", "Variables", "TOLLGATE_BEGIN"}, nil},
+		{"sources, logs and silence", "test", object{"allow-ips": []any{"3.18.12.63", "10.0.0.0/8"}, "log-days": 7, "silence-hours": 6}, []want{
+			{"Ingest" + variables + "ALLOW_IPS", "3.18.12.63,10.0.0.0/8"},
+			{"AccessLogs.RetentionInDays", 7.0},
+			{"AlarmSilence.EvaluationPeriods", 6.0},
+			{"AlarmSilence.TreatMissingData", "breaching"},
 		}},
-		{"a time after which messages are held", map[string]string{"hold-after": "36h"}, []want{
-			{"Consumer", []string{"Environment", "Variables", "TOLLGATE_HOLD_AFTER"}, "36h"},
-			{"Reconcile", []string{"Environment", "Variables", "TOLLGATE_HOLD_AFTER"}, nil},
-		}},
-		{"a list of sources and short logs", map[string]string{"allow-ips": "3.18.12.63, 10.0.0.0/8", "log-days": "7", "silence-hours": "6"}, []want{
-			{"Ingest", []string{"Environment", "Variables", "TOLLGATE_ALLOW_IPS"}, "3.18.12.63, 10.0.0.0/8"},
-			{"AccessLogs", []string{"RetentionInDays"}, 7.0},
-			{"AlarmSilence", []string{"EvaluationPeriods"}, 6.0},
-			{"AlarmSilence", []string{"TreatMissingData"}, "breaching"},
-		}},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			template := parse(t, synth(t, options(t, tt.context)))
-			if err := check.Run(template, limits.AWS()); err != nil {
+			raw := synth(t, options(t, tt.stage, tt.change))
+			if err := check.Run(raw, limits.AWS()); err != nil {
 				t.Error(err)
 			}
 			for _, w := range tt.want {
-				var got any
-				if r, ok := template.Resources[w.resource]; ok {
-					got = r.Properties
-				}
-				for _, member := range w.path {
-					got = got.(map[string]any)[member]
+				steps := strings.Split(w.path, ".")
+				got := parse(t, raw).Resources[steps[0]].Properties
+				for _, member := range steps[1:] {
+					got = got.(object)[member]
 				}
 				if diff := cmp.Diff(w.value, got); diff != "" {
-					t.Errorf("%s.%s (-want +got):\n%s", w.resource, strings.Join(w.path, "."), diff)
+					t.Errorf("%s (-want +got):\n%s", w.path, diff)
 				}
 			}
 		})
 	}
 }
 
-// TestNumbersFollow changes the code's limits: the template follows, and the checks tell
-// the two apart.
+// TestNumbersFollow changes the code's limits: the template follows, and the invariants
+// report a template with other numbers.
 func TestNumbersFollow(t *testing.T) {
 	needNode(t)
-	o := options(t, nil)
+	o := options(t, "test", nil)
 	l := limits.AWS()
 	l.IngestTimeout *= 2
 	l.ConsumerTimeout *= 2
@@ -242,24 +261,27 @@ func TestNumbersFollow(t *testing.T) {
 	l.Reconcile.StopAfter /= 3
 	l.Reconcile.Quarter.Every *= 2
 	o.Limits = l
-	template := parse(t, synth(t, o))
-	if err := check.Run(template, l); err != nil {
+	raw := synth(t, o)
+	if err := check.Run(raw, l); err != nil {
 		t.Error(err)
 	}
-	err := check.Run(template, limits.AWS())
-	for _, resource := range []string{"Ingest", "Consumer", "Queue", "DeadLetterQueue", "ConsumerMapping", "ApiStage", "Reconcile", "ScheduleQuarter"} {
-		if err == nil || !strings.Contains(err.Error(), ": "+resource+": ") {
-			t.Errorf("%s has other numbers than the code, and nobody says so: %v", resource, err)
+	err := check.Run(raw, limits.AWS())
+	for _, resource := range []string{"Ingest", "Consumer", "Queue", "DeadLetterQueue", "ConsumerMapping", "ApiStage", "Reconcile"} {
+		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+resource+": ") {
+			t.Errorf("%s has other numbers than the code, and is not reported: %v", resource, err)
 		}
+	}
+	if schedule := parse(t, raw).Resources["ScheduleQuarter"].Properties.(object)["ScheduleExpression"]; schedule != "cron(0/30 0-1,4-23 * * ? *)" {
+		t.Errorf("the schedule does not follow: %v", schedule)
 	}
 }
 
-// TestTermination sees what the template does not have: the CDK command reads it from
-// the assembly's manifest.
+// TestTermination: the CDK command reads the protection from the assembly's manifest, not
+// from the template.
 func TestTermination(t *testing.T) {
 	needNode(t)
 	for stage, want := range map[string]bool{"live": true, "test": false} {
-		s, err := stack.New(awscdk.NewApp(nil), options(t, map[string]string{"stage": stage}))
+		s, err := stack.New(awscdk.NewApp(nil), options(t, stage, nil), bundles(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,26 +293,25 @@ func TestTermination(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	needNode(t)
-	tests := []struct {
-		name   string
-		change func(*stack.Options)
-		want   string
-	}{
-		{"no stage", func(o *stack.Options) { o.Stage = "" }, `stage "" is not`},
-		{"no bundles", func(o *stack.Options) { o.Bundles = t.TempDir() }, "find the code of ingest, which make build makes"},
-		{"a bundle for its owner alone", func(o *stack.Options) {
-			if err := os.Chmod(filepath.Join(o.Bundles, "consumer", "bootstrap"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-		}, "consumer/bootstrap has the mode 700: Lambda could not run it"},
-		{"scaled limits", func(o *stack.Options) { o.Limits = limits.Scaled(60) }, "limits are scaled"},
-		{"limits that lose", func(o *stack.Options) { o.Limits.Visibility = 1 }, "check limits: visibility 1ns"},
+	private := bundles(t)
+	if err := os.Chmod(filepath.Join(private, "consumer", "bootstrap"), 0o700); err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			o := options(t, nil)
+	for _, tt := range []struct {
+		bundles string
+		change  func(*stack.Options)
+		want    string
+	}{
+		{bundles(t), func(o *stack.Options) { o.Stage = "" }, `stage "" is not`},
+		{t.TempDir(), func(*stack.Options) {}, "find the code of ingest, which make build makes"},
+		{private, func(*stack.Options) {}, "consumer/bootstrap has the mode 700, with which Lambda cannot run it"},
+		{bundles(t), func(o *stack.Options) { o.Limits = limits.Scaled(60) }, "limits are scaled"},
+		{bundles(t), func(o *stack.Options) { o.Limits.Visibility = 1 }, "check limits: visibility 1ns"},
+	} {
+		t.Run(tt.want, func(t *testing.T) {
+			o := options(t, "test", nil)
 			tt.change(&o)
-			_, err := stack.New(awscdk.NewApp(nil), o)
+			_, err := stack.New(awscdk.NewApp(nil), o, tt.bundles)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want …%s…", err, tt.want)
 			}
@@ -298,90 +319,80 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestFromContext(t *testing.T) {
-	const live, test = `{"default":{"livemode":[true]}}`, `{"default":{"livemode":[false]}}`
-	defaults := stack.Options{Stage: "test", Bundles: "dist", Limits: limits.AWS(), LogDays: 30, Endpoints: test}
-	with := func(change func(*stack.Options)) stack.Options {
-		o := defaults
-		change(&o)
-		return o
-	}
-	tests := []struct {
-		name    string
-		context map[string]any
-		want    stack.Options
+// TestModes: a stage called live or test receives its mode alone, unless an endpoint names
+// its modes.
+func TestModes(t *testing.T) {
+	live, test, both := []bool{true}, []bool{false}, []bool{true, false}
+	for _, tt := range []struct {
+		stage     string
+		endpoints object
+		want      map[string]stack.Endpoint
 	}{
-		{"nothing", nil, defaults},
-		{"live", map[string]any{"stage": "live"}, with(func(o *stack.Options) { o.Stage, o.Endpoints, o.SilenceHours = "live", live, 24 })},
-		{"live and silent", map[string]any{"stage": "live", "silence-hours": "off"}, with(func(o *stack.Options) { o.Stage, o.Endpoints = "live", live })},
-		{"another", map[string]any{"stage": "eu-2"}, with(func(o *stack.Options) { o.Stage, o.Endpoints = "eu-2", "" })},
-		{"values of a file", map[string]any{"log-days": 7, "endpoints": map[string]any{"connect": map[string]any{"on_mismatch": "ignore"}}},
-			with(func(o *stack.Options) {
-				o.LogDays, o.Endpoints = 7, `{"connect":{"livemode":[false],"on_mismatch":"ignore"},"default":{"livemode":[false]}}`
-			})},
-		{"an endpoint's own modes stay", map[string]any{"stage": "live", "endpoints": `{"default":{"livemode":[true,false]}}`},
-			with(func(o *stack.Options) {
-				o.Stage, o.Endpoints, o.SilenceHours = "live", `{"default":{"livemode":[true,false]}}`, 24
-			})},
-		{"both modes of another stage", map[string]any{"stage": "eu-2", "endpoints": `{"connect":{}}`},
-			with(func(o *stack.Options) { o.Stage, o.Endpoints = "eu-2", `{"connect":{}}` })},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := stack.FromContext(func(key string) any { return maps.Clone(tt.context)[key] }, "dist")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
+		{"live", object{}, map[string]stack.Endpoint{"default": {Livemode: live}}},
+		{"test", object{"connect": object{"on_mismatch": "ignore"}}, map[string]stack.Endpoint{
+			"default": {Livemode: test}, "connect": {Livemode: test, OnMismatch: "ignore"},
+		}},
+		{"live", object{"default": object{"livemode": both}}, map[string]stack.Endpoint{"default": {Livemode: both}}},
+		{"eu-2", object{"connect": object{}}, map[string]stack.Endpoint{"connect": {}}},
+	} {
+		if diff := cmp.Diff(tt.want, options(t, tt.stage, object{"endpoints": tt.endpoints}).Endpoints); diff != "" {
+			t.Errorf("%s %v (-want +got):\n%s", tt.stage, tt.endpoints, diff)
+		}
 	}
 }
 
-// TestFromContextRefuses sees each fault named by its key alone.
-func TestFromContextRefuses(t *testing.T) {
-	for _, tt := range []struct{ key, value string }{
-		{"stage", "Live"}, {"stage", "a_b"}, {"stage", strings.Repeat("a", 21)}, {"stage", ""},
-		{"reserved", "no"}, {"reserved", ""}, {"log-days", ""}, {"alarm-email", ""}, {"alarm-topic", " "}, {"endpoints", ""}, {"allow-ips", ""},
-		{"log-days", "0"}, {"log-days", "31"}, {"log-days", "ever"},
-		{"alarm-email", "ops"}, {"alarm-email", "Ops <ops@example.com>"},
-		{"alarm-topic", "on-call"}, {"alarm-topic", "arn:aws:sqs:eu-central-1:123456789012:q"},
-		{"endpoints", "live"}, {"endpoints", "null"}, {"endpoints", "{} {}"}, {"endpoints", `{"A":{}}`},
-		{"endpoints", `{"a":{"livemode":[]}}`}, {"endpoints", `{"a":{"accounts":[""]}}`}, {"endpoints", `{"a":{"on_mismatch":"drop"}}`}, {"endpoints", `{"a":{"from":"yesterday"}}`},
-		{"endpoints", `{"a":{"mode":true}}`}, {"endpoints", fmt.Sprintf(`{"a":{"accounts":[%q]}}`, strings.Repeat("a", 4000))},
-		{"allow-ips", "3.18.12"}, {"allow-ips", "3.18.12.63,"}, {"allow-ips", "10.0.0.0/33"},
-		{"allow-ips", strings.Repeat("10.0.0.0/8,", 300) + "10.0.0.0/8"},
-		{"reconcile", "acct_1"}, {"reconcile", "{}"}, {"reconcile", `{"platform":"default"}`}, {"reconcile", `{"-":""}`}, {"reconcile", ""},
-		{"hold-after", ""}, {"hold-after", "24"}, {"hold-after", "30s"}, {"hold-after", "100000h"},
-		{"begin", ""}, {"begin", "2026-11-21"}, {"begin", "yesterday"}, {"begin", "0001-01-01T00:00:00Z"},
-		{"silence-hours", "0"}, {"silence-hours", "169"}, {"silence-hours", "never"},
+// TestReadStageRefuses: each fault is reported under its key, and under no other.
+func TestReadStageRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		key    string
+		values []any
+	}{
+		{"reserved", []any{"no", nil}},
+		{"log-days", []any{0, 31, "30", nil}},
+		{"alarm-email", []any{"ops", "Ops <ops@example.com>", nil}},
+		{"alarm-topic", []any{"on-call", "arn:aws:sqs:eu-central-1:123456789012:q", " "}},
+		{"endpoints", []any{"live", nil, object{"A": object{}}, object{"a": object{"livemode": []any{}}}, object{"a": object{"accounts": []any{""}}},
+			object{"a": object{"on_mismatch": "drop"}}, object{"a": object{"from": "yesterday"}}}},
+		{"allow-ips", []any{"", nil, []any{"3.18.12"}, []any{""}, []any{"10.0.0.0/33"}, slices.Repeat([]any{"10.0.0.0/8"}, 300)}},
+		{"reconcile", []any{"acct_1", object{}, object{"platform": "default"}, object{"-": ""}, nil, object{"acct_" + strings.Repeat("1", 3072): "default"}}},
+		{"hold-after", []any{"", "24", "30s", "100000h", nil}},
+		{"begin", []any{"2026-11-21", "yesterday", "0001-01-01T00:00:00Z", nil}},
+		{"silence-hours", []any{-1, 169, "off", nil}},
 	} {
-		t.Run(tt.key+"="+tt.value[:min(len(tt.value), 40)], func(t *testing.T) {
-			_, err := stack.FromContext(lookup(map[string]string{tt.key: tt.value}), "dist")
-			if err == nil || !strings.HasPrefix(err.Error(), "context "+tt.key+" is ") {
-				t.Fatalf("%v, want a fault of %s", err, tt.key)
+		for _, value := range tt.values {
+			_, err := read(t, "test", object{tt.key: value})
+			if err == nil || !strings.Contains(err.Error(), tt.key) {
+				t.Errorf("%s %.40v: %v", tt.key, value, err)
+				continue
 			}
 			for key := range stack.Keys() {
-				if key != tt.key && strings.Contains(err.Error(), "context "+key+" is ") {
-					t.Errorf("%s is reported too: %v", key, err)
+				if key != tt.key && strings.Contains(err.Error(), key+" is ") {
+					t.Errorf("%s %.40v: %s is reported too: %v", tt.key, value, key, err)
 				}
 			}
-		})
-	}
-	for name, context := range map[string]map[string]string{
-		"an account that its endpoint leaves out": {"reconcile": `{"acct_1":"connect"}`, "endpoints": `{"connect":{"accounts":["acct_2"]}}`},
-		"the platform's own, without a map":       {"endpoints": `{"default":{"accounts":["acct_2"]}}`},
-		"too much for one function's environment": {
-			"reconcile": fmt.Sprintf(`{%q:"default"}`, "acct_"+strings.Repeat("1", 2000)), "endpoints": fmt.Sprintf(`{"a":{"accounts":[%q]}}`, strings.Repeat("a", 2000)),
-		},
-	} {
-		if _, err := stack.FromContext(lookup(context), "dist"); err == nil || !strings.HasPrefix(err.Error(), "context reconcile is ") || strings.Count(err.Error(), "context ") != 1 {
-			t.Errorf("%s: %v, want a fault of reconcile", name, err)
 		}
 	}
-	_, err := stack.FromContext(lookup(map[string]string{"alarm-topic": "arn:aws:sns:eu-central-1:123456789012:t", "alarm-email": "ops@example.com"}), "dist")
-	if err == nil || !strings.Contains(err.Error(), "together with alarm-email") {
-		t.Errorf("a topic and an address: %v", err)
+	const topic = "arn:aws:sns:eu-central-1:123456789012:t"
+	for want, change := range map[string]object{
+		`account "acct_1" under endpoint "connect", whose accounts in endpoints exclude it`: {
+			"reconcile": object{"acct_1": "connect"}, "endpoints": object{"connect": object{"accounts": []any{"acct_2"}}}},
+		`account "-" under endpoint "default"`:              {"endpoints": object{"default": object{"accounts": []any{"acct_2"}}}},
+		"together with endpoints ":                          {"endpoints": object{"a": object{"accounts": []any{strings.Repeat("a", 3000)}}}},
+		"set together with alarm-email":                     {"alarm-topic": topic, "alarm-email": "ops@example.com"},
+		`unknown key "alarm-emial"; keys are alarm-email, `: {"alarm-emial": "ops@example.com"},
+		`key "begin" is missing: write a time (RFC 3339)`:   {"begin": nil},
+		`unknown field "mode"`:                              {"endpoints": object{"a": object{"mode": true}}},
+	} {
+		if _, err := read(t, "test", change); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want …%s…", err, want)
+		}
+	}
+	for _, stage := range []string{"Live", "a_b", strings.Repeat("a", 21)} {
+		if _, err := read(t, stage, nil); err == nil || !strings.Contains(err.Error(), "is not 1 to 20 of") {
+			t.Errorf("stage %s: %v", stage, err)
+		}
+	}
+	if _, err := stack.ReadStage(t.TempDir(), "eu-2"); err == nil || !strings.Contains(err.Error(), "eu-2.json does not exist: copy ") {
+		t.Errorf("no file: %v", err)
 	}
 }
