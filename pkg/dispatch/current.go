@@ -104,6 +104,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		panic("dispatch: Announces of " + string(typ) + " is about another Go type than its handler")
 	}
 	want := objectNameOf(reflect.TypeFor[T]())
+	m.objects[string(typ)] = reflect.TypeFor[T]()
 	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {
 		told, err := readSnapshot(in, want)
 		if err != nil {

@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -79,6 +80,7 @@ type Mux struct {
 	hold     *holder
 	handlers map[string]handler // of snapshots, by type
 	thin     map[string]handler // of thin events, by type
+	objects  map[string]reflect.Type
 }
 
 // Objects gets the present state of objects from Stripe.
@@ -116,7 +118,7 @@ type Config struct {
 // NewMux returns a Mux without handlers.
 func NewMux(c Config) *Mux {
 	c.Hold.After = cmp.Or(c.Hold.After, DefaultHoldAfter)
-	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}}
+	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}, objects: map[string]reflect.Type{}}
 }
 
 // register panics on what can only be a programmer's mistake.
@@ -133,6 +135,10 @@ func register(handlers map[string]handler, eventType string, missing bool, h han
 // Types returns the types of snapshots that have a handler, sorted: the one list that
 // subscriptions, filters and documents are made from.
 func (m *Mux) Types() []string { return slices.Sorted(maps.Keys(m.handlers)) }
+
+// ObjectType returns the Go type that the handler of a type's snapshots takes, nil without a
+// handler.
+func (m *Mux) ObjectType(eventType string) reflect.Type { return m.objects[eventType] }
 
 // ThinTypes returns the types of thin events that have a handler, sorted.
 func (m *Mux) ThinTypes() []string { return slices.Sorted(maps.Keys(m.thin)) }

@@ -19,6 +19,7 @@ type Event[T any] struct {
 // when the type has a handler already or is empty.
 func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effects, error)) {
 	want := objectNameOf(reflect.TypeFor[T]())
+	m.objects[string(typ)] = reflect.TypeFor[T]()
 	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {
 		s, err := readSnapshot(in, want)
 		if err != nil {

@@ -76,8 +76,10 @@ func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
 		})
 	}
 	for _, typ := range handlers.Types() {
-		if !slices.Contains(types, typ) && !strings.HasPrefix(typ, "payment_intent.") {
-			t.Errorf("%s is not in the list: say what it announces", typ)
+		effects, err := once(t, golden(t, typ))
+		keepsRow := slices.ContainsFunc(effects, func(e dispatch.Effect) bool { return e.Kind == dispatch.KindSwap })
+		if err != nil || keepsRow && !slices.Contains(types, typ) {
+			t.Errorf("%s keeps a row (%v): add it to announcements() with an object that does not show yet what it announces", typ, err)
 		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
+	goldenevents "tollgate/pkg/handlers/golden"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/idempotency/idempotencytest"
 )
@@ -134,9 +133,9 @@ func once(t *testing.T, body []byte) (dispatch.Effects, error) {
 // must be there, so that a test cannot pass on an unchanged event.
 func golden(t *testing.T, typ string, oldnew ...string) []byte {
 	t.Helper()
-	body, err := os.ReadFile(filepath.Join("golden", typ+".json"))
+	body, err := goldenevents.Load(typ)
 	if err != nil {
-		t.Fatalf("a handled type needs a golden event: %v", err)
+		t.Fatal(err)
 	}
 	for i := 0; i < len(oldnew); i += 2 {
 		if !bytes.Contains(body, []byte(oldnew[i])) {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/handlers/golden"
 	"tollgate/pkg/local/stripe/stripemock"
 )
 
@@ -112,7 +112,8 @@ type sample struct {
 	pinned, inside object
 }
 
-// samples makes one event of every kind, each about an object of its own.
+// samples makes one event of every kind, each about a different object: that of the type's
+// golden event, else Stripe's fixture.
 func samples(t testing.TB) (list []sample) {
 	t.Helper()
 	all := resources(t)
@@ -125,7 +126,9 @@ func samples(t testing.TB) (list []sample) {
 			body = object{"id": "new_1", "object": k.object} // made after the pinned version
 		}
 		body = decode[object](t, encode(t, body)) // a copy
-		maps.Copy(body, consistent(k.typ))
+		if g := goldenObject(t, k.typ); g["object"] == k.object {
+			body = g
+		}
 		if id, ok := body["id"].(string); ok && k.typ != "invoice.upcoming" {
 			body["id"] = fmt.Sprintf("%s_%d", id, i)
 		} else {
@@ -136,37 +139,22 @@ func samples(t testing.TB) (list []sample) {
 	return list
 }
 
-// consistent are the members that an object has when its event is sent, where the
-// fixture's own would contradict a handled type, or be zero where a version moved them.
-func consistent(typ string) object {
-	payment := object{"customer": "cus_1", "latest_charge": "ch_1", "invoice": "in_1"}
-	subscription := object{"cancel_at": nil, "canceled_at": nil, "ended_at": nil}
-	invoice := object{
-		"status": "open", "charge": "ch_1", "payment_intent": "pi_1", "subscription": "sub_1", "tax": 160,
-		"attempt_count": 1, "number": "A-1", "paid_out_of_band": true,
+// goldenObject returns the object of a type's golden event, nil without one. Members that a
+// later version moved get a value other than zero.
+func goldenObject(t testing.TB, typ string) object {
+	t.Helper()
+	raw, err := golden.Load(typ)
+	if err != nil {
+		return nil
 	}
-	switch typ {
-	case "payment_intent.succeeded":
-		maps.Copy(payment, object{"status": "succeeded", "amount_received": 1099})
-		return payment
-	case "payment_intent.payment_failed":
-		payment["last_payment_error"] = object{"type": "card_error", "code": "card_declined", "charge": "ch_1"}
-		return payment
-	case "checkout.session.completed":
-		return object{"status": "complete", "payment_status": "paid", "customer": "cus_1", "amount_total": 1099, "currency": "usd"}
-	case "customer.subscription.created", "customer.subscription.updated":
-		return subscription
-	case "customer.subscription.deleted":
-		return object{"status": "canceled"}
-	case "invoice.payment_failed":
-		return invoice
-	case "invoice.paid":
-		maps.Copy(invoice, object{"status": "paid", "paid": true, "amount_paid": 1000, "amount_remaining": 0})
-		return invoice
-	case "charge.dispute.created":
-		return object{"payment_intent": "pi_1"}
+	data := decode[struct{ Data struct{ Object object } }](t, raw).Data.Object
+	switch data["object"] {
+	case "payment_intent":
+		data["invoice"] = "in_1"
+	case "invoice":
+		data["paid_out_of_band"] = true
 	}
-	return nil
+	return data
 }
 
 // body renders the event in an API version.
