@@ -3,6 +3,8 @@ package ledger
 import (
 	"strconv"
 	"strings"
+
+	"tollgate/pkg/dispatch"
 )
 
 // attributes is an item as it was read. What is absent, null or of another type reads
@@ -86,8 +88,8 @@ func (a attributes) checkout() Checkout {
 func messageOf(a attributes) Message {
 	return Message{
 		Key: a.text("pk"), Name: a.text("name"), To: a.text("to"), ObjectID: a.text("object_id"), Attempt: attemptIn(a.text("pk")),
-		Amount: a.whole("amount"), Currency: a.text("currency"), At: a.text("at"), Event: a.text("event_id"), SentAt: a.whole("sent_at"),
-		Held: strings.HasPrefix(a.text("lst"), "HELD#"),
+		Amount: a.whole("amount"), Currency: a.text("currency"), At: a.text(dispatch.ListOrder), Event: a.text("event_id"), SentAt: a.whole("sent_at"),
+		Held: dispatch.IsHeldList(a.text(dispatch.ListName)),
 	}
 }
 

@@ -81,10 +81,10 @@ type Invoice struct {
 	Created            int64  `json:"created"`
 }
 
-// Payment is a fact about money that happened once: a payment, a failure of one, or
-// that an invoice was paid. A refund changes none of them.
+// Payment is a fact about money that happened once, such as a payment, a failed payment or a
+// paid invoice. No later event changes it.
 type Payment struct {
-	Kind     string `json:"kind"` // payment, payment_failure or invoice_paid
+	Kind     string `json:"kind"` // payment, payment_failure, invoice_paid, or what another handler names it
 	ObjectID string `json:"object_id"`
 	Fact     string `json:"fact"` // what tells two facts of one object apart
 	Amount   int64  `json:"amount"`

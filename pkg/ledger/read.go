@@ -1,10 +1,12 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+
+	"tollgate/pkg/effect"
+	"tollgate/pkg/event"
 )
 
 // ErrUnknown says that nothing is listed of a customer: no event of it was handled yet,
@@ -31,16 +33,16 @@ func Read(ctx context.Context, items Items, mode, account, customer string) (Led
 	if mode != "live" && mode != "test" || customer == "" {
 		return Ledger{}, fmt.Errorf("read ledger: mode %q and customer %q, want live or test and an id", mode, customer)
 	}
-	place := mode + "#" + cmp.Or(account, "-") + "#"
+	owner := event.Envelope{Livemode: mode == "live", Account: account}
 	r := reader{items: items, l: Ledger{Customer: customer, Mode: mode, Account: account}, seen: map[string]bool{}}
-	if err := r.list(ctx, "CUS#"+place+customer); err != nil {
+	if err := r.list(ctx, effect.CustomerList(owner, customer)); err != nil {
 		return Ledger{}, fmt.Errorf("read ledger: %w", err)
 	}
 	for _, p := range r.l.Payments {
-		if p.Kind != kindPayment {
+		if p.Kind != kindPayment || p.ObjectID == "" {
 			continue
 		}
-		if err := r.list(ctx, "PAY#"+place+p.ObjectID); err != nil {
+		if err := r.list(ctx, effect.PaymentList(owner, p.ObjectID)); err != nil {
 			return Ledger{}, fmt.Errorf("read ledger: %w", err)
 		}
 	}
@@ -51,16 +53,14 @@ func Read(ctx context.Context, items Items, mode, account, customer string) (Led
 	return r.l, nil
 }
 
-// The kinds of items, as the handlers name them.
+// Kinds of items that Read distinguishes, as the handlers name them.
 const (
-	kindPayment        = "payment"
-	kindPaymentFailure = "payment_failure"
-	kindInvoicePaid    = "invoice_paid"
-	kindSubscription   = "subscription"
-	kindEntitlement    = "entitlement"
-	kindInvoice        = "invoice"
-	kindDispute        = "dispute"
-	kindCheckout       = "checkout"
+	kindPayment      = "payment"
+	kindSubscription = "subscription"
+	kindEntitlement  = "entitlement"
+	kindInvoice      = "invoice"
+	kindDispute      = "dispute"
+	kindCheckout     = "checkout"
 )
 
 // reader is one reading. An item that changes between two pages may come twice.
@@ -115,11 +115,14 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 	return nil
 }
 
-// add files an item by its kind; a kind that is not of the ledger is left out.
+// add files a fact of any kind, and a row by its kind; other kinds are left out.
 func (r *reader) add(a attributes) {
-	switch kind := a.text("kind"); kind {
-	case kindPayment, kindPaymentFailure, kindInvoicePaid:
+	kind := a.text("kind")
+	if a.text("fact") != "" {
 		r.l.Payments = append(r.l.Payments, a.payment(kind))
+		return
+	}
+	switch kind {
 	case kindSubscription:
 		r.l.Subscriptions = append(r.l.Subscriptions, a.subscription())
 	case kindEntitlement:

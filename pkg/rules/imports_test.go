@@ -46,7 +46,7 @@ func places() []place {
 		{dir: "pkg/effect", ours: laws}, // knows no type of stripe-go: any handler can use it
 		{dir: "pkg/handlers", ours: slices.Concat(laws, []string{"pkg/effect"}), stripe: true},
 		{dir: "pkg/handlers/golden", only: true},
-		{dir: "pkg/ledger", only: true},
+		{dir: "pkg/ledger", ours: slices.Concat(laws, []string{"pkg/effect"}), only: true},
 		{dir: "pkg/ledger/ledgertest", ours: []string{"pkg/ledger"}, only: true},
 
 		{dir: "pkg/apigw", ours: flows},
