@@ -124,7 +124,10 @@ func (w *world) wasBroken(p *proc, f *fact) bool {
 }
 
 // outcome is a consumer's line about a message.
-type outcome struct{ event, what string }
+type outcome struct {
+	event, what, reason string
+	own                 bool // the event's latest claim was the process's own
+}
 
 // outcomes reads the consumer's lines about messages: no store is taken for down that
 // answered every call of the process.
@@ -143,13 +146,16 @@ func (o outcomes) Handle(_ context.Context, r slog.Record) error {
 			got.event = a.Value.String()
 		case "outcome":
 			got.what = a.Value.String()
+		case "reason":
+			got.reason = a.Value.String()
 		}
-		return got.what == ""
+		return true
 	})
 	if got.what == "" { // a line about something else
 		return nil
 	}
 	o.w.mu.Lock()
+	got.own = got.what == "busy" && o.w.fact(got.event).holder == o.p
 	o.p.outcomes = append(o.p.outcomes, got)
 	o.w.mu.Unlock()
 	return nil

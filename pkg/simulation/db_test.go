@@ -38,7 +38,7 @@ type attributes = map[string]types.AttributeValue
 // UpdateItem implements dynamostore.Client.
 func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
 	key := keyOf(in.Key)
-	err = do(t.w, ctx, opUpdate, key, func() error {
+	err = t.w.clients.store.do(t.w, ctx, opUpdate, key, func() error {
 		old, fresh, err := t.evaluate(key, aws.ToString(in.ConditionExpression), aws.ToString(in.UpdateExpression), in.ExpressionAttributeNames, in.ExpressionAttributeValues)
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func (t *table) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWri
 	if u := in.TransactItems[0].Update; u != nil {
 		subject = keyOf(u.Key)
 	}
-	err := do(t.w, ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
+	err := t.w.clients.store.do(t.w, ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
 	return &dynamodb.TransactWriteItemsOutput{}, err
 }
 
@@ -192,9 +192,17 @@ func (t *table) expire() {
 	})
 }
 
-// read is a handler's read of an item; who says for which event.
+// read is a handler's read of an item; who says for which event. One fault does not fail it.
 func (t *table) read(ctx context.Context, key, who string) (fields map[string]any, err error) {
-	err = do(t.w, ctx, opGet, key+" for "+who, func() error {
+	p, subject := procOf(ctx), key+" for "+who
+	if had := left(ctx); had > 3*t.w.limits.Try() {
+		defer func() {
+			if err != nil && t.w.faultsOf(p, subject) < 2 {
+				t.w.accuse(p, "with %v left, a read of %s fails after one fault: %v", had, subject, err)
+			}
+		}()
+	}
+	err = t.w.clients.rows.do(t.w, ctx, opGet, subject, func() error {
 		fields = map[string]any{}
 		for name, v := range t.items[key] {
 			if v.Type == value.Num {
@@ -213,7 +221,7 @@ func (t *table) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...fun
 	out := &dynamodb.GetItemOutput{}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of the SDK's own transport
 	defer cancel()
-	err := do(t.w, ctx, opGet, keyOf(in.Key), func() error {
+	err := t.w.clients.operator.do(t.w, ctx, opGet, keyOf(in.Key), func() error {
 		if found, ok := t.items[keyOf(in.Key)]; ok {
 			out.Item = toSDK(found)
 		}
@@ -228,7 +236,7 @@ func (t *table) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for name, ask := range in.RequestItems {
-		err := do(t.w, ctx, opBatchGet, keyOf(ask.Keys[0]), func() error {
+		err := t.w.clients.operator.do(t.w, ctx, opBatchGet, keyOf(ask.Keys[0]), func() error {
 			var unread []attributes
 			for i, key := range ask.Keys {
 				switch found, ok := t.items[keyOf(key)]; {

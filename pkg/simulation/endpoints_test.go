@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"cmp"
-	"context"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -153,10 +152,12 @@ func (w *world) deliver(d *delivery) {
 		return
 	}
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: d.f.body, Secret: secret, Timestamp: time.Now()})
+	e := w.freeEnvironment()
 	p := &proc{name: "ingest of " + d.f.id + " at " + d.endpoint, ends: time.Now().Add(w.limits.IngestTimeout)}
 	status, ok := 0, false
 	p.finish = func() {
 		w.log("%s answers %d", p.name, status)
+		w.checkDelivery(p, e, d, status)
 		ok = status == 200 && !w.faulty(w.plan.lose)
 		d.f.accepted = d.f.accepted || ok // an answer that Stripe never sees makes no promise
 	}
@@ -165,10 +166,9 @@ func (w *world) deliver(d *delivery) {
 			d.due = w.redelivery(d)
 		}
 	}
-	w.spawn(p, func(ctx context.Context) {
-		answer, err := w.ingest.Handle(ctx, ingest.Request{
-			Method: "POST", Endpoint: d.endpoint, ContentType: "application/json", Signature: signed.Header, Body: d.f.body,
-		})
+	e.handle(p, ingest.Request{
+		Method: "POST", Endpoint: d.endpoint, ContentType: "application/json", Signature: signed.Header, Body: d.f.body,
+	}, func(answer ingest.Answer, err error) {
 		if status = answer.Status; err != nil {
 			status = 500
 		}
@@ -195,6 +195,9 @@ func (w *world) excludes(all map[string]policy.Policy, f *fact) bool {
 
 // sentUnder checks a send of reconcile: nothing goes out under an endpoint that excludes it.
 func (w *world) sentUnder(p *proc, e event.Envelope) {
+	if strings.HasPrefix(p.name, "replay") && w.verdict(p.policies, e.Endpoint, w.fact(e.ID)) != policy.Accept {
+		w.violate("%s: a replay sends it under %s, whose policy excludes it", e.ID, e.Endpoint)
+	}
 	if !strings.HasPrefix(p.name, "reconcile") {
 		return
 	}

@@ -48,6 +48,11 @@ func (w *world) recordWritten(p *proc, key string, old, fresh item, values attri
 	if replay {
 		f.leftDone = w.step
 	}
+	if claim {
+		w.mu.Lock()
+		f.holder = p
+		w.mu.Unlock()
+	}
 	f.done = f.done || state == string(idempotency.Done)
 	if _, leased := fresh["lease"]; leased != claim {
 		w.violate("%s: %s and lease: %v", id, state, leased)
@@ -171,7 +176,7 @@ func (w *world) acknowledged(p *proc, receipt string) {
 func (w *world) parked(p *proc, messageID string, d queue.DeadLetter) {
 	t := p.of(messageID)
 	excluded := d.Reason == policy.ReasonLivemode || d.Reason == policy.ReasonAccount
-	deserved := d.Reason == dispatch.ReasonHandler || d.Reason == dispatch.ReasonCorrupt && w.wasBroken(p, t.f)
+	deserved := d.Reason == dispatch.ReasonHandler || d.Reason == dispatch.ReasonAccountRevoked && p.refusedAccount[t.f.id] || d.Reason == dispatch.ReasonCorrupt && w.wasBroken(p, t.f)
 	if t.newer && d.Reason == dispatch.ReasonNewerVersion && t.receives >= w.limits.MaxReceives {
 		deserved = true
 	}
@@ -235,7 +240,7 @@ func (w *world) nettedUnder(all map[string]policy.Policy, f *fact) bool {
 // excused: a message went by retention, or a policy ignored it, and nothing is there to
 // bring the event back.
 func (w *world) excused(f *fact) bool {
-	return f.givenUp || (f.expired || f.ignored || f.purged) && !w.netted(f) || w.isBroken(f) && (w.plan.net.on || f.broken.wasDone() || f.broken.after != nil || w.doneUnder(nil, f)) // a row that reconcile suspects is left alone
+	return f.givenUp || f.withheld && !w.deployed || (f.expired || f.ignored || f.purged) && !w.netted(f) || w.isBroken(f) && (w.plan.net.on || f.broken.wasDone() || f.broken.after != nil || w.doneUnder(nil, f)) // a row that reconcile suspects is left alone
 }
 
 // checkEnd: after the fix and a redrive all are done, and shared items have counted each.

@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stripe/stripe-go/v76"
+	stripego "github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/reconcile"
+	"tollgate/pkg/stripeapi"
 )
 
 // The handlers of some events write a message to the outbox with their effects. One that
@@ -43,8 +44,8 @@ func (b business) mailer(f *fact) *dispatch.Mux {
 	if b.w.net != nil {
 		begins = mailBegins(b)
 	}
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: objects(b), Rows: rows(b), Hold: dispatch.Hold{Begins: begins}})
-	dispatch.On(mux, mailType, func(ctx context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: b.w.stripe, Rows: rows(b), Hold: dispatch.Hold{Begins: begins}})
+	dispatch.On(mux, mailType, func(ctx context.Context, e dispatch.Event[stripego.Invoice]) (dispatch.Effects, error) {
 		effects, err := b.effects(ctx, e.Input)
 		return append(effects, dispatch.Message(sentKey+"FACT#"+f.id+"#receipt", f.since, nil)), err
 	})

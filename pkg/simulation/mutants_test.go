@@ -171,7 +171,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants())
+	return slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants(), faultMutants())
 }
 
 // overlay writes the mutant's files and the list that the go command reads of them.

@@ -2,16 +2,21 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"path"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/stripe/stripe-go/v76"
+	stripego "github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
+	"tollgate/pkg/stripeapi"
 )
 
 // Some events change an object of which a row is kept, with handlers that coalesce. The
@@ -46,11 +51,11 @@ func newRowPlan(rng *rand.Rand, events int) rowPlan {
 // subscriptions is the real mux with one coalescing handler, over the world's Stripe and
 // table.
 func (w *world) subscriptions() *dispatch.Mux {
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: objects{w}, Rows: rows{w}})
-	dispatch.OnCurrent(mux, rowType, func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: w.stripe, Rows: rows{w}})
+	dispatch.OnCurrent(mux, rowType, func(_ context.Context, e dispatch.Current[stripego.Subscription]) (dispatch.Effects, error) {
 		n, err := strconv.ParseInt(e.Object.Metadata["n"], 10, 64)
 		return dispatch.Effects{e.KeepRow(dispatch.Fields{"n": n})}, err
-	}, dispatch.Coalesce, dispatch.Announces(func(now *stripe.Subscription, in dispatch.Input) bool {
+	}, dispatch.Coalesce, dispatch.Announces(func(now *stripego.Subscription, in dispatch.Input) bool {
 		shown, err := strconv.Atoi(now.Metadata["n"])
 		return err == nil && shown >= w.fact(in.ID).n
 	}))
@@ -66,18 +71,87 @@ func eventOf(ctx context.Context) string {
 	return id
 }
 
-// objects is Stripe's answer to who asks for an object: its state at the moment at which
-// the request arrives.
-type objects struct{ w *world }
+// stripe is Stripe's API to who asks for an object: it shows the state of the moment at which
+// the request arrives, late or not at all, or refuses an account that revoked its access.
+type stripe struct{ w *world }
 
-func (o objects) FetchObject(ctx context.Context, account, _, id string) (body []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 6*time.Second)
-	defer cancel()
-	err = do(o.w, ctx, opObject, id+" for "+eventOf(ctx), func() error {
-		body = subscription(id, o.w.shows(id, account, o.w.plan.rows.copy))
+func newStripe(w *world) *stripeapi.Client {
+	c, err := stripeapi.New(stripeapi.Options{
+		Key: func(context.Context) (string, error) { return "sk_test", nil }, Transport: stripe{w},
+		TryTimeout: w.limits.StripeTry, Backoff: 1, // whose random waits would make a seed differ
+	})
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// reading is what one run of a handler reads at Stripe.
+type reading struct {
+	ctx    context.Context // the handler's
+	tries  int
+	failed int
+	late   bool // a try failed when there was no time left for another
+}
+
+type readingKey struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (s stripe) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, p := r.Context(), procOf(r.Context())
+	run, _ := ctx.Value(readingKey{}).(*reading)
+	least := s.w.limits.StripeTry - time.Millisecond
+	if run.tries++; run.tries > 1 && left(run.ctx) < least {
+		s.w.accuse(p, "a read at Stripe is repeated with %v left", left(run.ctx))
+	}
+	id, account := path.Base(r.URL.Path), r.Header.Get("Stripe-Account")
+	answer, start := httptest.NewRecorder(), time.Now()
+	err := do(s.w, ctx, opObject, id+" for "+eventOf(ctx), func() error {
+		if account != "" && s.w.revoked[account] {
+			s.w.met("Stripe refuses a revoked account")
+			p.refusedAccount = noted(p.refusedAccount, eventOf(ctx))
+			answer.WriteHeader(http.StatusForbidden)
+			_, _ = answer.WriteString(`{"error":{"code":"account_invalid"}}`)
+			return nil
+		}
+		_, _ = answer.Write(subscription(id, s.w.shows(id, account, s.w.plan.rows.copy)))
 		return nil
 	})
-	return body, err
+	if err != nil {
+		run.failed++
+		run.late = run.late || left(run.ctx) < least+100*time.Millisecond
+		if took := time.Since(start); errors.Is(err, context.DeadlineExceeded) && took < least && run.ctx.Err() == nil {
+			s.w.accuse(p, "a read at Stripe is given up after %v", took)
+		}
+		return nil, err
+	}
+	return answer.Result(), nil
+}
+
+func left(ctx context.Context) time.Duration {
+	end, _ := ctx.Deadline()
+	return time.Until(end)
+}
+
+// currently runs the handler of an event that changes a kept object. A read that Stripe
+// answers in time, or that failed once and early, does not fail the run.
+func (w *world) currently(ctx context.Context, f *fact, in dispatch.Input) (dispatch.Effects, error) {
+	run := &reading{ctx: ctx}
+	ctx = context.WithValue(context.WithValue(ctx, forEvent{}, in.ID), readingKey{}, run)
+	effects, err := w.subscriptions().Dispatch(ctx, in)
+	if _, is := errors.AsType[*stripeapi.UnavailableError](err); is && run.failed < 2 && !run.late && run.ctx.Err() == nil {
+		w.accuse(procOf(ctx), "%s fails after %d reads at Stripe, of which %d failed early: %v", f.id, run.tries, run.failed, err)
+	}
+	return effects, err
+}
+
+// revoke ends our access to a connected account until the fix.
+func (w *world) revoke() {
+	if w.plan.policies.on && !w.deployed {
+		account := []string{"acct_eu", "acct_us"}[w.rng.IntN(2)]
+		w.revoked[account] = true
+		w.log("access to %s is revoked", account)
+	}
 }
 
 func subscription(id string, n int) []byte {

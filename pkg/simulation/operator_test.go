@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/policy"
 	"tollgate/pkg/redrive"
 	"tollgate/pkg/replay"
 )
@@ -100,6 +103,8 @@ func (w *world) replay(f *fact) {
 	}
 }
 
+func excluded(r *replay.RefusedError) bool { return strings.Contains(r.Why, "policy") }
+
 // comeBack is the longest that an operator waits before another try.
 const comeBack = 30 * time.Minute
 
@@ -110,10 +115,11 @@ func (w *world) replayOnce(f *fact) {
 	if err != nil {
 		panic(err)
 	}
-	p := &proc{name: "replay of " + f.id}
+	p, policies := &proc{name: "replay of " + f.id}, w.policies
 	r, err := replay.New(replay.Config{
 		Records: records, Store: w.store, Events: fetcher{w}, Queue: sender{w}, Endpoint: f.home(), Accounts: []string{f.env.Account},
-		By: "op", Why: "a drill", Now: func() time.Time { return w.clock(p) },
+		Excludes: func(e event.Envelope) bool { return w.verdict(policies, e.Endpoint, w.fact(e.ID)) != policy.Accept },
+		By:       "op", Why: "a drill", Now: func() time.Time { return w.clock(p) },
 	})
 	if err != nil {
 		panic(err)
@@ -122,7 +128,9 @@ func (w *world) replayOnce(f *fact) {
 	p.finish = func() {
 		outcome := string(result.Action)
 		if refused, is := errors.AsType[*replay.RefusedError](failure); is {
-			outcome = "refused, " + refused.Why
+			if outcome = "refused, " + refused.Why; excluded(refused) {
+				outcome = "refused, excluded"
+			}
 		} else if failure != nil {
 			outcome = "an error"
 		}
@@ -130,6 +138,13 @@ func (w *world) replayOnce(f *fact) {
 		w.met("replay: " + outcome)
 	}
 	p.over = func() {
+		if refused, is := errors.AsType[*replay.RefusedError](failure); is && excluded(refused) {
+			if w.state(f) != idempotency.Done && !f.withheld { // its record may be set to run again
+				f.withheld = true
+				w.onFix = append(w.onFix, func() { w.replayOnce(f) })
+			}
+			return
+		}
 		if w.isBroken(f) && failure != nil {
 			f.broken.after = func() { w.replayOnce(f) } // once the row is repaired
 			return

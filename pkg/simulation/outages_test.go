@@ -24,8 +24,9 @@ func (p part) String() string {
 
 // outage is a time in which a part fails.
 type outage struct {
-	until time.Time
-	rate  float64 // of its calls; 1 for all
+	until  time.Time
+	rate   float64 // of its calls; 1 for all
+	moment bool    // so short that tries outlast it: all that it does is to refuse
 }
 
 // appointment is what a drill or an operator does at a time.
@@ -51,7 +52,7 @@ func (w *world) fails(p part) bool {
 }
 
 func (w *world) breaks(p part, d time.Duration, rate float64) {
-	w.outages[p] = outage{time.Now().Add(d), rate}
+	w.outages[p] = outage{until: time.Now().Add(d), rate: rate}
 	w.met(metOutage(p, rate))
 	w.log("%s fails in %.0f %% until %s", p, 100*rate, w.outages[p].until.Format("02 15:04:05"))
 }
@@ -72,6 +73,18 @@ func (w *world) disrupt() {
 	}
 	if w.faulty(w.plan.offline) {
 		w.breaks(ingestion, w.upTo(24*time.Hour), 1)
+	}
+	if w.faulty(w.plan.hot) {
+		w.heat()
+	}
+	if w.faulty(w.plan.moment) {
+		w.refuse()
+	}
+	if w.faulty(w.plan.revoke) {
+		w.revoke()
+	}
+	if w.faulty(w.plan.secrets.bad) {
+		w.spoilSecret()
 	}
 	w.net.disrupt()
 }

@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -31,6 +30,11 @@ type plan struct {
 	contention float64 // that others have the items for seconds, at a step
 	offline    float64 // that ingest goes away for a while, at a step
 	attack     float64 // that somebody posts a captured request, at a step
+	hot        float64 // that records are throttled for a while, at a step
+	moment     float64 // that the store or the queue refuses for a moment, at a step
+	slow       float64 // that Stripe answers slowly
+	revoke     float64 // that a connected account revokes access until the fix, at a step
+	large      float64 // that the DLQ refuses a message's copy for its size
 
 	patience time.Duration // most between the last failure and the redrive
 
@@ -44,6 +48,7 @@ type plan struct {
 	rows       rowPlan
 	mail       mailPlan
 	versions   versionPlan
+	secrets    secretPlan
 	purges     bool    // operators give events up
 	spoil      float64 // that something else writes an event's row, at a step
 	jump       float64 // that a worker's clock jumps, at a step
@@ -88,6 +93,10 @@ func newPlan(rng *rand.Rand) plan {
 			p.spread, p.delay = min(p.spread, 10*time.Second), 5*time.Second
 		}
 	}
+	p.hot, p.moment, p.slow, p.revoke, p.large = chance(0.05), chance(0.1), chance(0.5), chance(0.05), chance(0.3)
+	if rng.IntN(secretShare) == 0 {
+		p.secrets = newSecretPlan(rng)
+	}
 	p.purges = rng.IntN(2) == 0
 	if rng.IntN(versionShare) == 0 {
 		p.versions = newVersionPlan(rng)
@@ -126,6 +135,10 @@ const (
 	fateRefused       fate = "refused"
 	fateSilent        fate = "request lost, no answer"
 	fateSilentApplied fate = "applied, no answer"
+	fateDenied        fate = "denied"
+	fateExpired       fate = "signature expired"
+	fateThrottled     fate = "throttled"
+	fateSlow          fate = "answered slowly"
 )
 
 // faulty draws, while the world still has faults.
@@ -140,7 +153,19 @@ func (w *world) around(d time.Duration) time.Duration {
 
 func (w *world) fate(c *call) fate {
 	if part, can := c.op.part(); can && w.fails(part) {
+		if w.outages[part].moment {
+			return fateRefused
+		}
 		return []fate{fateRefused, fateLostRequest, fateSilent}[w.rng.IntN(3)]
+	}
+	if w.isHot(c) {
+		return fateThrottled
+	}
+	if c.slowed {
+		return fateAnswered
+	}
+	if c.op == opObject && w.faulty(w.plan.slow) {
+		return fateSlow
 	}
 	if c.op == opTransact && w.fails(contention) {
 		return fateRefused
@@ -149,6 +174,12 @@ func (w *world) fate(c *call) fate {
 		return fateAnswered
 	}
 	all := []fate{fateLostRequest, fateLate, fateLostAnswer, fateLostAnswer, fateRefused, fateRefused, fateSilent, fateSilentApplied}
+	if c.op.signed() {
+		all = append(all, fateExpired)
+	}
+	if c.op == opUpdate || c.op == opTransact || c.op == opGet {
+		all = append(all, fateDenied)
+	}
 	return all[w.rng.IntN(len(all))]
 }
 
@@ -160,15 +191,15 @@ func (w *world) refusal(c *call) error {
 	}
 	switch c.op {
 	case opUpdate, opGet, opBatchGet, opCover, opCovered:
-		all := []error{code("ThrottlingException"), code("InternalServerError"), code("ProvisionedThroughputExceededException"), code("AccessDeniedException"), code("TransactionConflictException")}
-		if time.Now().Before(w.outages[store].until) {
-			all = all[:4] // a store that is away has no transactions to conflict with
+		all := []error{code("ThrottlingException"), internalError(), code("ProvisionedThroughputExceededException"), code("TransactionConflictException")}
+		if c.op != opUpdate || time.Now().Before(w.outages[store].until) {
+			all = all[:3] // no transaction is in a read's way; a store that is away has no transactions to conflict with
 		}
 		return all[w.rng.IntN(len(all))]
 	case opTransact:
-		return []error{code("ThrottlingException"), code("TransactionInProgressException"), code("InternalServerError"), conflicts(w.rng), code("AccessDeniedException")}[w.rng.IntN(5)]
+		return []error{code("ThrottlingException"), code("TransactionInProgressException"), internalError(), conflicts(w.rng)}[w.rng.IntN(4)]
 	default:
-		return errors.New("too many requests")
+		return code("RequestThrottledException")
 	}
 }
 

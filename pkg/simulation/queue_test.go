@@ -10,10 +10,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
+	"tollgate/pkg/sqsqueue"
 )
 
 // message is one message of the queue, or of the dead-letter queue.
@@ -28,6 +32,7 @@ type message struct {
 	clock      time.Duration     // how far the clock is off of the queue's server that has it
 	attributes map[string]string // of our copies in the DLQ
 	copied     int               // step of the latest copy of it in the DLQ, -1 for none
+	refuses    int               // which of its copies are too large for the DLQ
 }
 
 // receipt is of the latest receive.
@@ -50,9 +55,13 @@ func (q *standardQueue) add(body, eventID string, sent time.Time) *message {
 	if q == q.w.queue {
 		q.w.fact(eventID).messages++
 	}
+	large := 0
+	if q == q.w.queue && q.w.faulty(q.w.plan.large) {
+		large = 1 + q.w.rng.IntN(refusesAll)
+	}
 	m := &message{
 		id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent,
-		clock: q.w.plan.queueClock + q.w.around(q.w.plan.queueJitter), copied: -1,
+		clock: q.w.plan.queueClock + q.w.around(q.w.plan.queueJitter), copied: -1, refuses: large,
 	}
 	q.messages = append(q.messages, m)
 	return m
@@ -176,7 +185,7 @@ func messageID(receipt string) string {
 
 // SetVisibility works with any receipt of a message that is in flight, as SQS's does.
 func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time.Duration) error {
-	return do(q.w, ctx, opVisibility, receipt, func() error {
+	return q.w.clients.queues.do(q.w, ctx, opVisibility, receipt, func() error {
 		m := q.w.queue.find(messageID(receipt))
 		if m == nil || !m.visible.After(time.Now()) {
 			return errors.New("the message is not in flight")
@@ -190,7 +199,7 @@ func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time
 }
 
 func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
-	return do(q.w, ctx, opDelete, receipts[0], func() error {
+	return q.w.clients.queues.do(q.w, ctx, opDelete, receipts[0], func() error {
 		for _, r := range receipts {
 			q.w.acknowledged(procOf(ctx), r)
 		}
@@ -199,16 +208,75 @@ func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
 }
 
 func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
-	return do(q.w, ctx, opDead, m.ID, func() error {
-		q.w.parked(procOf(ctx), m.ID, d)
-		f := procOf(ctx).of(m.ID).f
-		q.w.dead.add(q.w.original(m), f.id, time.Now()).attributes = d.Attributes()
-		f.copied = q.w.step
-		if m := q.w.queue.find(m.ID); m != nil {
-			m.copied = q.w.step
+	return sqsqueue.NewConsumer(copier{q.w, m, d}, "", "", 1).DeadLetter(ctx, m, d)
+}
+
+// copier is the client with which a message is copied to the dead-letter queue.
+type copier struct {
+	w *world
+	m queue.Message
+	d queue.DeadLetter
+}
+
+// What of a message's copies the DLQ refuses for their size.
+const (
+	refusesError      = 1 + iota // the one with the error's text
+	refusesAttributes            // that with attributes
+	refusesAll
+)
+
+// SendMessage implements sqsqueue.ConsumerClient.
+func (c copier) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	err := c.w.clients.queues.do(c.w, ctx, opDead, c.m.ID, func() error {
+		p, attributes := procOf(ctx), map[string]string{}
+		for name, v := range in.MessageAttributes {
+			attributes[name] = *v.StringValue
+		}
+		m := c.w.queue.find(c.m.ID)
+		if size := sizeOf(attributes); m != nil && m.refuses >= size {
+			c.w.met(fmt.Sprintf("the DLQ refuses a copy for its size: %d", size))
+			p.tooLarge = noted(p.tooLarge, m.id)
+			return &smithy.GenericAPIError{Code: "InvalidParameterValue", Message: "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes."}
+		}
+		c.w.parked(p, c.m.ID, c.d)
+		f := p.of(c.m.ID).f
+		c.w.dead.add(c.w.original(c.m), f.id, time.Now()).attributes = attributes
+		if f.copied = c.w.step; m != nil {
+			m.copied = c.w.step
 		}
 		return nil
 	})
+	return &sqs.SendMessageOutput{MessageId: aws.String("copy")}, err
+}
+
+// sizeOf is the least of what is refused that refuses a copy.
+func sizeOf(attributes map[string]string) int {
+	switch {
+	case attributes["error"] != "":
+		return refusesError
+	case len(attributes) > 0:
+		return refusesAttributes
+	}
+	return refusesAll
+}
+
+// noted is a set with one more.
+func noted(set map[string]bool, one string) map[string]bool {
+	if set == nil {
+		set = map[string]bool{}
+	}
+	set[one] = true
+	return set
+}
+
+// ChangeMessageVisibility implements sqsqueue.ConsumerClient.
+func (copier) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+	panic("a copy changes no visibility")
+}
+
+// DeleteMessageBatch implements sqsqueue.ConsumerClient.
+func (copier) DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	panic("a copy deletes nothing")
 }
 
 // invocation is what Lambda's event source mapping gives the function.
@@ -246,20 +314,28 @@ func failures(answer []byte) (ids []string) {
 // sender is how ingest and operators put envelopes on the queue.
 type sender struct{ w *world }
 
-func (s sender) Send(ctx context.Context, e event.Envelope, _ string) error {
-	body, err := queue.Encode(e)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2400*time.Millisecond)
-	defer cancel()
-	return do(s.w, ctx, opSend, e.ID, func() error {
-		s.w.receivedBy(e)
-		s.w.sentUnder(procOf(ctx), e)
-		s.w.unpurged(procOf(ctx), s.w.fact(e.ID))
-		s.w.queue.add(s.w.produced(body), e.ID, time.Now())
+func (s sender) Send(ctx context.Context, e event.Envelope, trace string) error {
+	real := sqsqueue.NewSender(enqueuer{s.w, e}, "", s.w.limits)
+	real.Random = half
+	return real.Send(ctx, e, trace)
+}
+
+// enqueuer is the client with which an envelope is sent.
+type enqueuer struct {
+	w *world
+	e event.Envelope
+}
+
+// SendMessage implements sqsqueue.SenderClient.
+func (q enqueuer) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	err := q.w.clients.sends.do(q.w, ctx, opSend, q.e.ID, func() error {
+		q.w.receivedBy(q.e)
+		q.w.sentUnder(procOf(ctx), q.e)
+		q.w.unpurged(procOf(ctx), q.w.fact(q.e.ID))
+		q.w.queue.add(q.w.produced(*in.MessageBody), q.e.ID, time.Now())
 		return nil
 	})
+	return &sqs.SendMessageOutput{MessageId: aws.String("message")}, err
 }
 
 // deadLetters is what a redrive calls of the queues.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"tollgate/pkg/policy"
 )
 
@@ -48,6 +50,7 @@ type call struct {
 	apply   func() error
 	answer  chan verdict
 
+	slowed    bool // its answer is on its way, until after
 	silent    bool // no answer ever comes: the caller's context ends the wait
 	abandoned bool // the caller has gone on
 	kept      bool // the caller was stopped meanwhile, and waits on though its time was over
@@ -84,6 +87,10 @@ type proc struct {
 	release   bool            // it is of the next one
 	disturbed bool            // another removed a letter meanwhile
 
+	suffered
+	refusedAccount map[string]bool // events for which Stripe refused the account
+	tooLarge       map[string]bool // messages whose copy was too large for the DLQ
+
 	dead   bool
 	done   bool          // its main function has returned
 	crash  bool          // its own code asked for the end
@@ -119,6 +126,7 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 		runtime.Goexit()
 	}
 	w.pending = append(w.pending, c)
+	p.begins(op, subject)
 	w.mu.Unlock()
 	select {
 	case w.called <- struct{}{}:
@@ -139,6 +147,7 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 	kept := c.kept
 	c.abandoned = !kept
 	p.failing, p.troubled = true, true
+	p.faults[subject]++
 	w.mu.Unlock()
 	if kept {
 		return c.take(<-c.answer)
@@ -172,6 +181,7 @@ func (c *call) take(v verdict) error {
 func (w *world) spawn(p *proc, main func(ctx context.Context)) {
 	w.nextProc++
 	p.id, p.started, p.began, p.policies, p.release = w.nextProc, w.step, time.Now(), w.policies, w.plan.versions.consumes
+	p.suffered = newSuffered()
 	w.procs = append(w.procs, p)
 	w.stirred = true
 	w.log("process %d starts: %s", p.id, p.name)
@@ -297,8 +307,9 @@ func (w *world) reply(c *call) {
 	if how != fateAnswered {
 		part, can := c.op.part()
 		w.mu.Lock()
-		c.proc.troubled, c.proc.failing = true, c.proc.failing || can && part == store
+		c.proc.troubled, c.proc.failing = c.proc.troubled || how != fateSlow, c.proc.failing || can && part == store
 		w.mu.Unlock()
+		w.hurts(c, how)
 	}
 	w.log("%s %s of process %d: %s", c.op, c.subject, c.proc.id, how)
 	w.met(met(c.op, how))
@@ -314,6 +325,18 @@ func (w *world) reply(c *call) {
 		err = errLost
 	case fateRefused:
 		err = w.refusal(c)
+	case fateDenied:
+		err = &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "simulated"}
+	case fateExpired:
+		err = signatureExpired()
+	case fateThrottled:
+		err = throttled(c.op)
+	case fateSlow:
+		c.after, c.slowed = time.Now().Add(3*time.Second+w.upTo(4*time.Second)), true
+		w.mu.Lock()
+		w.pending = append(w.pending, c)
+		w.mu.Unlock()
+		return
 	case fateSilent, fateSilentApplied:
 		if how == fateSilentApplied {
 			_ = c.apply()

@@ -54,6 +54,18 @@ func mustHappen() (all []string) {
 			all = append(all, met(op, how))
 		}
 	}
+	for _, op := range []opName{opUpdate, opTransact, opGet, opSend, opVisibility, opDead, opSecretGet} {
+		all = append(all, met(op, fateExpired))
+	}
+	for _, op := range []opName{opUpdate, opTransact, opGet} {
+		all = append(all, met(op, fateDenied))
+	}
+	for _, how := range []fate{fateLostRequest, fateRefused, fateSilent, fateSlow} {
+		all = append(all, met(opObject, how))
+	}
+	for _, form := range secretForms() {
+		all = append(all, "secret: "+form)
+	}
 	for _, op := range []opName{opDead, opDelete, opReceive, opCover} {
 		all = append(all, met(op, fateRefused), met(op, fateLostAnswer))
 	}
@@ -78,6 +90,11 @@ func mustHappen() (all []string) {
 		"spoilt row: put by hand", "spoilt row: attempt is a text", "spoilt row: unknown state", "spoilt row: running without a lease", "spoilt row: fails is a text",
 		"a clock jumps", "a deadline of another clock", "visibility set with an old receipt", "a history begins",
 		"a message of the next release", "a roll of a release", "redrive: letters are hidden: true",
+		met(opUpdate, fateThrottled), met(opTransact, fateThrottled), "outcome: throttled", "a second hot item stops a batch",
+		"the store refuses for a moment", "the queue refuses for a moment", "a delivery outlasts a refusing queue",
+		"ingest starts", met(opSecretGet, fateSilent), "a delivery outlasts a failed fetch of secrets",
+		"Stripe refuses a revoked account", "dead-lettered: account_revoked", "replay: refused, excluded",
+		"the DLQ refuses a copy for its size: 1", "the DLQ refuses a copy for its size: 2", "the DLQ refuses a copy for its size: 3",
 		"outcome: policy_ignored", "outcome: newer_version", "outcome: missed", "outcome: stale", "outcome: no_time",
 	)
 }

@@ -15,11 +15,11 @@ import (
 
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dynamostore"
-	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/sqsqueue"
+	"tollgate/pkg/stripeapi"
 )
 
 // world is one schedule. Everything but pending and the processes' states is touched by
@@ -46,10 +46,17 @@ type world struct {
 	facts       []*fact
 	table       *table
 	queue, dead *standardQueue
-	ingest      *ingest.Handler
 	store       *dynamostore.Store
-	skews       []time.Duration
-	chores      []appointment // what operators still have to do
+
+	clients      clients
+	environments []*environment // of ingest
+	secret       stored
+	stripe       *stripeapi.Client
+	hot          map[string]time.Time // records that are throttled, and until when
+	revoked      map[string]bool      // accounts
+	onFix        []func()             // what operators wait with for the fix
+	skews        []time.Duration
+	chores       []appointment // what operators still have to do
 
 	net     *net // nil without reconcile
 	outages [parts]outage
@@ -90,10 +97,10 @@ func newWorldOf(p plan, rng *rand.Rand, trace func(string)) *world {
 	for range w.plan.workers {
 		w.skews = append(w.skews, w.around(w.plan.skew))
 	}
+	w.clients, w.hot, w.revoked = newClients(w.limits), map[string]time.Time{}, map[string]bool{}
+	w.storeSecret()
+	w.stripe = newStripe(w)
 	var err error
-	if w.ingest, err = ingest.New(ingest.Config{Secrets: secrets{}, Sender: sender{w}, Limits: w.limits}); err != nil {
-		panic(err)
-	}
 	w.store, err = dynamostore.New(w.table, "tollgate", dynamostore.Options{Limits: w.limits, Random: half})
 	if err != nil {
 		panic(err)
@@ -188,6 +195,7 @@ func (w *world) fix() {
 	}
 	w.deployed = true
 	w.fixed.Store(true)
+	clear(w.revoked)
 	w.plan.versions.consumes = true
 	for _, f := range w.facts {
 		if w.repair(f) {
@@ -199,12 +207,16 @@ func (w *world) fix() {
 		w.policies = w.plan.policies.policies()
 		w.net.lookAgain()
 	}
+	for _, do := range w.onFix {
+		do()
+	}
 }
 
 // heal ends all faults; processes that are stopped go on when it is their time.
 func (w *world) heal() {
 	w.log("faults end")
 	w.healed, w.outages = true, [parts]outage{}
+	w.storeSecret()
 }
 
 // until lets time pass without a look at anything.
@@ -496,6 +508,7 @@ func (w *world) poll(worker int) {
 	var failure error
 	p.finish = func() {
 		w.checkOutcomes(p)
+		w.checkFaults(p)
 		w.checkWaits(p)
 		if failure != nil || w.faulty(w.plan.lose) {
 			w.log("the batch of process %d comes back: %v", p.id, failure)

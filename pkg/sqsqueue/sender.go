@@ -26,12 +26,15 @@ type Sender struct {
 	client SenderClient
 	queue  string
 	limits limits.Limits
+	// Random gives numbers from 0 up to 1 for the pauses' jitter; set it before the first
+	// Send. Default: rand.Float64.
+	Random func() float64
 }
 
 // NewSender sends to the queue with this URL, in limits.SendTries tries of at most
 // limits.SendTry each, with pauses between them, and limits.SendBudget for all.
 func NewSender(client SenderClient, queueURL string, l limits.Limits) *Sender {
-	return &Sender{client: client, queue: queueURL, limits: l}
+	return &Sender{client: client, queue: queueURL, limits: l, Random: rand.Float64}
 }
 
 // maxGroup is SQS's bound on a message group id.
@@ -64,15 +67,15 @@ func (s *Sender) Send(ctx context.Context, e event.Envelope, trace string) error
 		if err = s.once(ctx, in); err == nil {
 			return nil
 		}
-		if n >= s.limits.SendTries || !pause(ctx, s.limits.SendPause<<(n-1)) {
+		if n >= s.limits.SendTries || !s.pause(ctx, s.limits.SendPause<<(n-1)) {
 			return fmt.Errorf("send message, try %d: %w", n, err)
 		}
 	}
 }
 
 // pause waits between half of d and d; false if the context ends before.
-func pause(ctx context.Context, d time.Duration) bool {
-	d = d/2 + rand.N(d/2+1)
+func (s *Sender) pause(ctx context.Context, d time.Duration) bool {
+	d = time.Duration(float64(d) * (0.5 + s.Random()/2))
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
 	}

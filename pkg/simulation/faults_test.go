@@ -1,0 +1,254 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+
+	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/limits"
+)
+
+// Single faults of a dependency: a request that is never answered, a service that refuses for
+// a moment, an item that is throttled beside healthy ones, a signature that has expired. Each
+// must end within the invocation that meets it. A process's faults are counted by what the
+// requests were about, and an outcome that needs two of them is wrong after one.
+
+// clients treat calls as the functions' SDK clients do: how long a try may take and what is
+// tried again is what package awsclient says.
+type clients struct{ store, rows, queues, sends, secrets, operator client }
+
+type client struct {
+	try     time.Duration
+	retryer aws.Retryer
+}
+
+func newClients(l limits.Limits) clients {
+	one := func(o awsclient.Options) client {
+		cfg := awsclient.New(config.AWS{}, o)
+		return client{cfg.HTTPClient.(*http.Client).Timeout, cfg.Retryer()}
+	}
+	return clients{
+		store: one(awsclient.Options{Attempts: 1, Try: l.Try()}), sends: one(awsclient.Options{Attempts: 1, Try: l.SendTry}),
+		rows: one(awsclient.Options{Try: l.Try()}), queues: one(awsclient.Options{Try: l.Try()}),
+		secrets: one(awsclient.Options{Try: l.SecretTry}), operator: one(awsclient.Options{}),
+	}
+}
+
+// retryPause is what the SDK waits between two tries, which is random there.
+const retryPause = limits.CallPause / 2
+
+// do makes a call of the process in ctx, in as many tries as the SDK makes.
+func (c client) do(w *world, ctx context.Context, op opName, subject string, apply func() error) error {
+	for n := 1; ; n++ {
+		err := c.once(w, ctx, op, subject, apply)
+		if err == nil || n >= c.retryer.MaxAttempts() || !c.retryer.IsErrorRetryable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+func (c client) once(w *world, ctx context.Context, op opName, subject string, apply func() error) error {
+	if c.try > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.try)
+		defer cancel()
+	}
+	return do(w, ctx, op, subject, apply)
+}
+
+// signed reports whether a call is signed, and may so arrive with an expired signature.
+func (o opName) signed() bool {
+	switch o {
+	case opUpdate, opTransact, opGet, opBatchGet, opSend, opVisibility, opDelete, opDead, opSecretGet:
+		return true
+	}
+	return false
+}
+
+// serverError is an answer with status 500.
+type serverError struct{ *smithy.GenericAPIError }
+
+func (serverError) HTTPStatusCode() int { return http.StatusInternalServerError }
+
+func internalError() error {
+	return serverError{&smithy.GenericAPIError{Code: "InternalServerError", Message: "simulated"}}
+}
+
+func signatureExpired() error {
+	return &smithy.GenericAPIError{Code: "InvalidSignatureException", Message: "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z"}
+}
+
+// throttled is the answer about a hot item.
+func throttled(op opName) error {
+	if op == opTransact {
+		return &types.TransactionCanceledException{Message: aws.String("Transaction cancelled"), CancellationReasons: []types.CancellationReason{{Code: aws.String("ThrottlingError")}}}
+	}
+	return &types.ProvisionedThroughputExceededException{Message: aws.String("simulated")}
+}
+
+// heat makes one record hot for a while, or all of them.
+func (w *world) heat() {
+	until := time.Now().Add(w.upTo(time.Minute))
+	for _, i := range w.rng.Perm(len(w.facts))[:1+w.rng.IntN(2)*(len(w.facts)-1)] {
+		w.hot[recordPrefix+w.facts[i].id] = until
+		w.log("the record of %s is hot until %s", w.facts[i].id, until.Format("15:04:05.000"))
+	}
+}
+
+func (w *world) isHot(c *call) bool {
+	return (c.op == opUpdate || c.op == opTransact) && !w.healed && time.Now().Before(w.hot[c.subject])
+}
+
+// refuse makes the store or the queue refuse everything for a moment.
+func (w *world) refuse() {
+	p := []part{store, queues}[w.rng.IntN(2)]
+	if time.Now().Before(w.outages[p].until.Add(5 * time.Second)) {
+		return // two moments in a row are an outage
+	}
+	d := 150*time.Millisecond + w.upTo(150*time.Millisecond)
+	w.outages[p] = outage{until: time.Now().Add(d), rate: 1, moment: true}
+	w.met(fmt.Sprintf("%s refuses for a moment", p))
+	w.log("%s refuses for %v", p, d)
+}
+
+// suffered counts what went wrong for one process, by what its calls were about. It is
+// guarded by the world's mutex.
+type suffered struct {
+	faults  map[string]int  // that another try cures
+	hot     map[string]int  // throttled tries
+	refused int             // in a moment in which its service refused everything
+	begun   map[string]bool // records that it wrote, or tried to
+	unasked string          // a record whose claim began after the batch should have stopped
+	accused string          // what its own code did wrong
+}
+
+func newSuffered() suffered {
+	return suffered{faults: map[string]int{}, hot: map[string]int{}, begun: map[string]bool{}}
+}
+
+// hurts notes a fault of a call.
+func (w *world) hurts(c *call, how fate) {
+	n := 1
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := c.proc
+	switch part, can := c.op.part(); {
+	case how == fateAnswered, how == fateSlow, how == fateSilent, how == fateSilentApplied: // counted when the caller's time is over
+		return
+	case how == fateThrottled:
+		p.hot[c.subject]++
+		return
+	case how == fateRefused && can && w.outages[part].moment && time.Now().Before(w.outages[part].until):
+		p.refused++
+		n = 0
+		if part == store {
+			n = 1
+		}
+	case how == fateDenied:
+		n = 100 // no try is worth while
+	}
+	p.faults[c.subject] += n
+}
+
+// begins notes a process's first call about a record.
+func (p *proc) begins(op opName, subject string) {
+	if op != opUpdate || p.batch == nil || p.begun[subject] {
+		return
+	}
+	p.begun[subject] = true
+	if p.throttled() > 1 && p.unasked == "" {
+		p.unasked = subject
+	}
+}
+
+// throttled is how many messages of its batch a process gave back for hot items.
+func (p *proc) throttled() (n int) {
+	for _, o := range p.outcomes {
+		if o.what == "throttled" {
+			n++
+		}
+	}
+	return n
+}
+
+// accuse notes what the code of a process did wrong.
+func (w *world) accuse(p *proc, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.accused == "" {
+		p.accused = fmt.Sprintf(format, args...)
+	}
+}
+
+func (w *world) faultsOf(p *proc, subject string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return p.faults[subject]
+}
+
+// lostRecord reports whether the writes of some record failed more often than once.
+func (p *proc) lostRecord() bool {
+	for subject, n := range p.faults {
+		if strings.HasPrefix(subject, recordPrefix) && n+p.hot[subject] > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// only reports whether a process was handed one message of an event.
+func (p *proc) only(f *fact) bool {
+	n := 0
+	for _, t := range p.batch {
+		if t.f == f {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// checkFaults: one fault, or one hot item, changes no outcome of a batch but its own.
+func (w *world) checkFaults(p *proc) {
+	if p.halted || w.plan.jump > 0 || w.plan.lag > 0 {
+		return // its own clock ended its tries
+	}
+	stopped := p.throttled() > 1
+	if stopped {
+		w.met("a second hot item stops a batch")
+	}
+	if p.unasked != "" {
+		w.violate("process %d begins with %s after two throttled messages", p.id, p.unasked)
+	}
+	if p.accused != "" {
+		w.violate("process %d: %s", p.id, p.accused)
+	}
+	for _, o := range p.outcomes {
+		subject := recordPrefix + o.event
+		switch {
+		case o.what == "store_down" && !p.lostRecord() && !stopped:
+			w.violate("%s: process %d takes the store for down after one fault of each record at most, %v, or one hot item, %v", o.event, p.id, p.faults, p.hot)
+		case o.what == "busy" && o.own && p.faults[subject] < 3 && p.only(w.fact(o.event)):
+			w.violate("%s: process %d waits for its own claim, after %d faults", o.event, p.id, p.faults[subject])
+		case o.what == "failed" && o.reason == "" && p.refusedAccount[o.event] && p.only(w.fact(o.event)):
+			w.violate("%s: process %d is to try again, and its account's access was revoked", o.event, p.id)
+		}
+	}
+	for _, t := range p.batch {
+		if m := w.queue.find(t.id); p.tooLarge[t.id] && m != nil && m.copied < p.started && m.refuses < refusesAll && !p.troubled {
+			w.violate("%s: process %d sends no smaller copy of message %s to the DLQ", t.f.id, p.id, t.id)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"tollgate/pkg/ingest"
+	"tollgate/pkg/secrets"
+)
+
+// Ingest's processes fetch the webhook secret from a Secrets Manager that fails, and in which
+// operators store values that cannot be used. A process that once knew an endpoint's secret
+// goes on with it.
+
+// secretShare: one plan in so many has such a Secrets Manager; in the others the secret is
+// always known.
+const secretShare = 3
+
+// secretPlan is the part of a plan that is about the webhook secret.
+type secretPlan struct {
+	on  bool
+	bad float64 // that an operator stores another value, at a step
+}
+
+func newSecretPlan(rng *rand.Rand) secretPlan { return secretPlan{on: true, bad: 0.1 * rng.Float64()} }
+
+// Values that are stored for an endpoint: the first three serve.
+func secretForms() []string {
+	return []string{
+		`["", "` + secret + `"]`, `"` + secret + `"`, `["` + secret + `\n"]`,
+		`[]`, `null`, `["sk_live_1"]`, `7`, `"no secret"`, `{}`,
+	}
+}
+
+const usableForms = 3
+
+// stored is Secrets Manager's webhook secret: by endpoint the index of a form.
+type stored struct {
+	forms   map[string]int
+	garbled bool // the whole value is no JSON
+}
+
+func (s stored) value() *string {
+	all := map[string]json.RawMessage{}
+	for endpoint, form := range s.forms {
+		all[endpoint] = json.RawMessage(secretForms()[form])
+	}
+	raw, err := json.Marshal(all)
+	if err != nil {
+		panic(err)
+	}
+	if s.garbled {
+		raw = raw[:len(raw)-1]
+	}
+	return aws.String(string(raw))
+}
+
+func (s stored) usable(endpoint string) bool { return !s.garbled && s.forms[endpoint] < usableForms }
+
+// storeSecret stores a good secret for each endpoint.
+func (w *world) storeSecret() {
+	w.secret = stored{forms: map[string]int{}}
+	for _, endpoint := range w.plan.policies.endpoints() {
+		w.secret.forms[endpoint] = 0
+	}
+}
+
+// spoilSecret is an operator who stores another value.
+func (w *world) spoilSecret() {
+	next := stored{forms: maps.Clone(w.secret.forms)}
+	endpoint := w.plan.policies.endpoints()[w.rng.IntN(len(next.forms))]
+	next.forms[endpoint] = w.rng.IntN(len(secretForms()))
+	next.garbled = w.rng.IntN(8) == 0
+	w.secret = next
+	w.log("the webhook secret is now %s", *next.value())
+	w.met("secret: " + secretForms()[next.forms[endpoint]])
+}
+
+// environment is one process of the ingest function, which handles one request at a time.
+type environment struct {
+	w       *world
+	handler *ingest.Handler
+	busy    bool
+	fetches int
+	knows   map[string]bool // endpoints whose secret it was told
+	unsure  map[string]bool // endpoints for which it was told of a value that cannot be used
+}
+
+// freeEnvironment returns one that is free, or starts one.
+func (w *world) freeEnvironment() *environment {
+	for _, e := range w.environments {
+		if !e.busy {
+			return e
+		}
+	}
+	e := &environment{w: w, knows: map[string]bool{}, unsure: map[string]bool{}}
+	var known ingest.Secrets = knownSecret{}
+	if w.plan.secrets.on {
+		fetched, err := secrets.NewWebhook(secrets.Config{API: e, ID: "webhook", Limits: w.limits})
+		if err != nil {
+			panic(err)
+		}
+		known = fetched
+		w.met("ingest starts")
+	}
+	var err error
+	if e.handler, err = ingest.New(ingest.Config{Secrets: known, Sender: sender{w}, Limits: w.limits}); err != nil {
+		panic(err)
+	}
+	w.environments = append(w.environments, e)
+	return e
+}
+
+// handle has an environment answer a request, in process p.
+func (e *environment) handle(p *proc, r ingest.Request, answer func(ingest.Answer, error)) {
+	if e.busy = e.w.plan.secrets.on; e.busy {
+		over := p.over
+		p.over = func() {
+			e.busy = false
+			if p.dead {
+				e.w.environments = slices.DeleteFunc(e.w.environments, func(o *environment) bool { return o == e })
+			}
+			if over != nil {
+				over()
+			}
+		}
+	}
+	e.w.spawn(p, func(ctx context.Context) { answer(e.handler.Handle(ctx, r)) })
+}
+
+// secretSubject is what calls for the webhook secret are about.
+const secretSubject = "the webhook secret"
+
+// GetSecretValue implements secrets.API.
+func (e *environment) GetSecretValue(ctx context.Context, _ *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	e.fetches++
+	var got stored
+	err := e.w.clients.secrets.do(e.w, ctx, opSecretGet, secretSubject, func() error {
+		got = e.w.secret
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for endpoint := range got.forms {
+		if got.usable(endpoint) {
+			e.knows[endpoint] = true
+		} else {
+			e.unsure[endpoint] = true
+		}
+	}
+	return &secretsmanager.GetSecretValueOutput{SecretString: got.value()}, nil
+}
+
+// checkDelivery: one fault, or a queue that refuses for a moment, costs no delivery, and what
+// is stored later does not take a secret away.
+func (w *world) checkDelivery(p *proc, e *environment, d *delivery, status int) {
+	sends, fetches := p.faults[d.f.id], p.faults[secretSubject]
+	if status == 200 && p.refused > 0 {
+		w.met("a delivery outlasts a refusing queue")
+	}
+	if status == 200 && fetches == 1 {
+		w.met("a delivery outlasts a failed fetch of secrets")
+	}
+	switch knows := !w.plan.secrets.on || e.knows[d.endpoint]; {
+	case status == 200, p.halted:
+	case status != 500:
+		w.violate("%s: a signed delivery is answered %d", d.f.id, status)
+	case !knows && (fetches > 1 || e.unsure[d.endpoint]):
+	case sends > 1, sends == 1 && p.refused > 0:
+	default:
+		w.violate("%s: a delivery is not taken after %d faults of sends, %d refusals for a moment and %d failed fetches of secrets", d.f.id, sends, p.refused, fetches)
+	}
+}
+
+// checkAttack: what is no delivery is refused before a secret is asked for.
+func (w *world) checkAttack(p *proc, e *environment, header string, fresh bool, before int, answer ingest.Answer, err error) {
+	endpoint := w.plan.policies.endpoints()[0]
+	switch {
+	case p.halted && fresh: // it may be too old by now
+	case answer.Status == 200, err != nil && (!fresh || !w.plan.secrets.on || e.knows[endpoint]):
+		w.violate("a request signed %.60q is answered %d, %v", header, answer.Status, err)
+	case !fresh && e.fetches > before:
+		w.violate("a request signed %.60q makes ingest ask for secrets", header)
+	case err != nil && !strings.Contains(err.Error(), "secret"):
+		w.violate("a request signed %.60q: %v", header, err)
+	}
+}
