@@ -36,7 +36,7 @@ func newClients(l limits.Limits) clients {
 		return client{cfg.HTTPClient.(*http.Client).Timeout, cfg.Retryer()}
 	}
 	return clients{
-		store: one(awsclient.Options{Attempts: 1, Try: l.Try()}), sends: one(awsclient.Options{Attempts: 1, Try: l.SendTry}),
+		store: one(awsclient.Options{Attempts: 1}), sends: one(awsclient.Options{Attempts: 1}), // which bound their own tries
 		rows: one(awsclient.Options{Try: l.Try()}), queues: one(awsclient.Options{Try: l.Try()}),
 		secrets: one(awsclient.Options{Try: l.SecretTry}), operator: one(awsclient.Options{}),
 	}
