@@ -109,7 +109,6 @@ func (s stripe) RoundTrip(r *http.Request) (*http.Response, error) {
 	err := do(s.w, ctx, opObject, id+" for "+eventOf(ctx), func() error {
 		if account != "" && s.w.revoked[account] {
 			s.w.met("Stripe refuses a revoked account")
-			p.refusedAccount = noted(p.refusedAccount, eventOf(ctx))
 			answer.WriteHeader(http.StatusForbidden)
 			_, _ = answer.WriteString(`{"error":{"code":"account_invalid"}}`)
 			return nil
@@ -124,6 +123,11 @@ func (s stripe) RoundTrip(r *http.Request) (*http.Response, error) {
 			s.w.accuse(p, "a read at Stripe is given up after %v", took)
 		}
 		return nil, err
+	}
+	if answer.Code == http.StatusForbidden {
+		s.w.mu.Lock()
+		p.refusedAccount = noted(p.refusedAccount, eventOf(ctx))
+		s.w.mu.Unlock()
 	}
 	return answer.Result(), nil
 }
