@@ -43,24 +43,9 @@ type AuditEntry struct {
 	Outcome   string
 }
 
-// Audit keeps the entries. It is safe for concurrent use; its errors are the service's,
-// in text.
-type Audit struct {
-	client OpsClient
-	table  string
-}
-
-// NewAudit writes to a table of the shape of [TableSchema].
-func NewAudit(client OpsClient, table string) (*Audit, error) {
-	if err := need(client != nil, table); err != nil {
-		return nil, err
-	}
-	return &Audit{client: client, table: table}, nil
-}
-
-// Begin writes the entry of a work that starts at e.StartedAt and returns its id. After
+// BeginAudit writes the entry of a work that starts at e.StartedAt and returns its id. After
 // an error the work must not begin: nobody would know of it.
-func (a *Audit) Begin(ctx context.Context, e AuditEntry) (id string, err error) {
+func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err error) {
 	id = newAuditID(e.StartedAt)
 	attributes := item{
 		"pk": str(auditPrefix + id), "lst": str(auditDay(e.StartedAt)), "at": str(id),
@@ -70,8 +55,8 @@ func (a *Audit) Begin(ctx context.Context, e AuditEntry) (id string, err error) 
 	if e.Target != "" {
 		attributes["target"] = str(plain(e.Target))
 	}
-	_, err = a.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &a.table, Item: attributes, ConditionExpression: aws.String(auditBeginWhen),
+	_, err = o.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &o.table, Item: attributes, ConditionExpression: aws.String(auditBeginWhen),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if err == nil {
@@ -81,16 +66,16 @@ func (a *Audit) Begin(ctx context.Context, e AuditEntry) (id string, err error) 
 	if f.kind != refused {
 		return "", fmt.Errorf("write audit entry: %s", f.text)
 	}
-	if old, err := auditOf(decodeItem(f.old)); err == nil && old.By == plain(e.By) && old.Verb == plain(e.Verb) {
+	if old, err := auditOf(f.old); err == nil && old.By == plain(e.By) && old.Verb == plain(e.Verb) {
 		return id, nil // the random id is ours: an earlier try was applied and its answer lost
 	}
 	return "", errors.New("write audit entry: its key is in use")
 }
 
-// End writes what became of a work.
-func (a *Audit) End(ctx context.Context, id, outcome string, now time.Time) error {
-	_, err := a.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 &a.table,
+// EndAudit writes what became of a work.
+func (o *Operator) EndAudit(ctx context.Context, id, outcome string, now time.Time) error {
+	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &o.table,
 		Key:                       keyOf(auditPrefix + id),
 		UpdateExpression:          aws.String(auditEndSet),
 		ConditionExpression:       aws.String(auditEndWhen),
@@ -138,12 +123,12 @@ func (r *Reader) Audit(ctx context.Context, req AuditRequest) (entries []AuditEn
 func (r *Reader) auditOfDay(ctx context.Context, req AuditRequest, day time.Time, entries []AuditEntry) ([]AuditEntry, bool, error) {
 	page := Listed{NewestFirst: true, Limit: pageItems}
 	for {
-		items, next, err := r.Listed(ctx, auditDay(day), page)
+		rows, next, err := r.listed(ctx, auditDay(day), page)
 		if err != nil {
 			return nil, false, err
 		}
-		for _, i := range items {
-			e, err := auditOf(i)
+		for _, row := range rows {
+			e, err := auditOf(row)
 			if err != nil {
 				return nil, false, err
 			}
@@ -166,22 +151,16 @@ func verbMatches(want, verb string) bool {
 }
 
 // auditOf reads an entry; one of another shape than ours was written by something else.
-func auditOf(attributes map[string]any) (AuditEntry, error) {
-	text := func(name string) string { s, _ := attributes[name].(string); return s }
-	at := func(name string) time.Time {
-		ms, ok := attributes[name].(int64)
-		if !ok {
-			return time.Time{}
-		}
-		return time.UnixMilli(ms).UTC()
-	}
-	id, ours := strings.CutPrefix(text("pk"), auditPrefix)
+func auditOf(row item) (AuditEntry, error) {
+	a := attributeReader{item: row}
+	key := a.str("pk")
+	id, ours := strings.CutPrefix(key, auditPrefix)
 	e := AuditEntry{
-		ID: id, Verb: text("verb"), By: text("by"), Why: text("why"), Detail: text("detail"), Target: text("target"),
-		StartedAt: at("started_at"), EndedAt: at("ended_at"), Outcome: text("outcome"),
+		ID: id, Verb: a.str("verb"), By: a.str("by"), Why: a.str("why"), Detail: a.str("detail"), Target: a.str("target"),
+		StartedAt: a.millis("started_at"), EndedAt: a.millis("ended_at"), Outcome: a.str("outcome"),
 	}
 	if !ours || e.Verb == "" || e.StartedAt.IsZero() {
-		return e, fmt.Errorf("read audit entry %q: it has another shape than ours", text("pk"))
+		return e, fmt.Errorf("read audit entry %q: it has another shape than ours", key)
 	}
 	return e, nil
 }

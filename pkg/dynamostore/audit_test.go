@@ -11,15 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func auditFixture(t *testing.T, transport http.RoundTripper) (*Audit, *Reader) {
+func auditFixture(t *testing.T, transport http.RoundTripper) (*Operator, *Reader) {
 	t.Helper()
 	s := serveEmbedded(t)
-	table := s.table(t)
-	audit, err := NewAudit(s.client(transport, true), table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return audit, newReader(t, s.client(http.DefaultTransport, true), table)
+	f := s.fixture(t, http.DefaultTransport)
+	return newOperator(t, s.client(transport, true), f.table), f.reader
 }
 
 func TestAudit(t *testing.T) {
@@ -32,7 +28,7 @@ func TestAudit(t *testing.T) {
 	}
 	var ids []string
 	for i, verb := range []string{"redrive", "dlq purge", "events replay", "redrive"} {
-		id, err := audit.Begin(t.Context(), entry(verb, midnight.Add(time.Duration(i-2)*time.Millisecond)))
+		id, err := audit.BeginAudit(t.Context(), entry(verb, midnight.Add(time.Duration(i-2)*time.Millisecond)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,10 +37,10 @@ func TestAudit(t *testing.T) {
 	if !slices.IsSorted(ids) {
 		t.Errorf("the ids do not sort by time: %v", ids)
 	}
-	if err := audit.End(t.Context(), ids[0], "3 sent", midnight.Add(time.Second)); err != nil {
+	if err := audit.EndAudit(t.Context(), ids[0], "3 sent", midnight.Add(time.Second)); err != nil {
 		t.Error(err)
 	}
-	if err := audit.End(t.Context(), "01NOSUCH", "3 sent", midnight); err == nil || !strings.Contains(err.Error(), "not there") {
+	if err := audit.EndAudit(t.Context(), "01NOSUCH", "3 sent", midnight); err == nil || !strings.Contains(err.Error(), "not there") {
 		t.Errorf("the end of what never began: %v", err)
 	}
 	want := entry("redrive", midnight.Add(-2*time.Millisecond))
@@ -99,7 +95,7 @@ func TestAuditLostAnswer(t *testing.T) {
 		return resp, err
 	}))
 	now := time.UnixMilli(1_700_000_000_000).UTC()
-	id, err := audit.Begin(t.Context(), AuditEntry{Verb: "redrive", By: "ann", StartedAt: now})
+	id, err := audit.BeginAudit(t.Context(), AuditEntry{Verb: "redrive", By: "ann", StartedAt: now})
 	if err != nil || lost != 1 {
 		t.Fatalf("%q, %v after %d lost answers", id, err, lost)
 	}
@@ -124,22 +120,5 @@ func TestAuditID(t *testing.T) {
 	}
 	if a, b := newAuditID(time.UnixMilli(1)), newAuditID(time.UnixMilli(1)); a == b || a[:10] != "0000000001" {
 		t.Errorf("%q and %q", a, b)
-	}
-}
-
-func TestAuditErrors(t *testing.T) {
-	s := serveEmbedded(t)
-	audit, err := NewAudit(s.client(http.DefaultTransport, false), "no-such-table")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := audit.Begin(t.Context(), AuditEntry{Verb: "redrive", StartedAt: time.Now()}); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
-		t.Errorf("begin: %v", err)
-	}
-	if err := audit.End(t.Context(), "x", "done", time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
-		t.Errorf("end: %v", err)
-	}
-	if _, err := NewAudit(nil, "t"); err == nil {
-		t.Error("no client was taken")
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/event"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 )
 
@@ -32,25 +31,25 @@ func beginKey(s reconcile.Stream) string {
 // false when no pass has set it. It makes one GetItem.
 func (r *Reader) Begin(ctx context.Context, livemode bool, account string) (time.Time, bool, error) {
 	key := beginKey(reconcile.Stream{Livemode: livemode, Account: account})
-	it, found, err := r.Item(ctx, key)
-	if err != nil || !found {
+	row, err := r.get(ctx, key)
+	if err != nil || len(row) == 0 {
 		return time.Time{}, false, err
 	}
-	_, at, err := beginOf(it)
+	_, at, err := beginOf(row)
 	return at, err == nil, err
 }
 
 // Begins returns all begins that the index shows. It may lag, and leaves out an item that
-// cannot be read: [Coverage.Begin] reports both.
-func (c *Coverage) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, error) {
+// cannot be read: [Store.PutBegin] reports both.
+func (r *Reader) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, error) {
 	all := map[reconcile.Stream]time.Time{}
 	for page := (Listed{Limit: pageItems}); ; {
-		items, cursor, err := c.reader.Listed(ctx, beginList, page)
+		rows, cursor, err := r.listed(ctx, beginList, page)
 		if err != nil {
 			return nil, err
 		}
-		for _, it := range items {
-			if s, at, err := beginOf(it); err == nil {
+		for _, row := range rows {
+			if s, at, err := beginOf(row); err == nil {
 				all[s] = at
 			}
 		}
@@ -61,15 +60,15 @@ func (c *Coverage) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, 
 	}
 }
 
-// Begin writes the begin of an account's history in one mode, to the second, unless there is
+// PutBegin writes the begin of an account's history in one mode, to the second, unless there is
 // one, and returns the one that holds.
-func (c *Coverage) Begin(ctx context.Context, s reconcile.Stream, at time.Time) (time.Time, error) {
+func (s *Store) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time) (time.Time, error) {
 	at = time.Unix(at.Unix(), 0).UTC()
-	_, err := c.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &c.reader.table,
+	_, err := s.writer.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &s.writer.table,
 		Item: item{
-			"pk": str(beginKey(s)), "kind": str("begin"), "lst": str(beginList), "at": str(second(at)),
-			"mode": str(event.Mode(s.Livemode)), "account": str(s.Account), "begin": millis(at),
+			"pk": str(beginKey(of)), "kind": str("begin"), "lst": str(beginList), "at": str(second(at)),
+			"mode": str(event.Mode(of.Livemode)), "account": str(of.Account), "begin": millis(at),
 		},
 		ConditionExpression:                 aws.String("attribute_not_exists(pk)"),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -79,37 +78,36 @@ func (c *Coverage) Begin(ctx context.Context, s reconcile.Stream, at time.Time) 
 	}
 	f := faultOf(err)
 	if f.kind != refused {
-		return time.Time{}, errors.New("put " + beginKey(s) + ": " + f.text)
+		return time.Time{}, errors.New("put " + beginKey(of) + ": " + f.text)
 	}
-	_, at, err = beginOf(decodeItem(f.old))
+	_, at, err = beginOf(f.old)
 	return at, err
 }
 
-func beginOf(it map[string]any) (s reconcile.Stream, at time.Time, err error) {
-	account, isText := it["account"].(string)
-	ms, isNumber := it["begin"].(int64)
-	s = reconcile.Stream{Livemode: it["mode"] == event.Mode(true), Account: account}
-	if !isText || !isNumber || it["pk"] != beginKey(s) {
-		return s, at, fmt.Errorf("begin of history %v cannot be read: correct its attributes mode, account and begin (ms)", it["pk"])
+func beginOf(row item) (s reconcile.Stream, at time.Time, err error) {
+	a := attributeReader{item: row}
+	a.need("account", "begin")
+	key := a.str("pk")
+	s = reconcile.Stream{Livemode: a.str("mode") == event.Mode(true), Account: a.str("account")}
+	if at = a.millis("begin"); a.err != nil || key != beginKey(s) {
+		return s, time.Time{}, fmt.Errorf("begin of history %s cannot be read: correct its attributes mode, account and begin (ms)", key)
 	}
-	return s, time.UnixMilli(ms).UTC(), nil
+	return s, at, nil
 }
 
 // Oldest returns the starts of the oldest notes that scheduled passes left of these
-// accounts while no policy excluded them; one without a note is left out. It reads the notes from the oldest month on
-// until it has found all, which for an account without a note means all that did not
-// expire: some 1 MB for 5,000 notes.
-func (c *Coverage) Oldest(ctx context.Context, streams []reconcile.Stream, now time.Time) (map[reconcile.Stream]time.Time, error) {
+// accounts while no policy excluded them; one without a note is left out. It reads the months
+// from from's to to's until it has found all, which for an account without a note means every
+// note of that time: some 1 MB for 5,000.
+func (r *Reader) Oldest(ctx context.Context, streams []reconcile.Stream, from, to time.Time) (map[reconcile.Stream]time.Time, error) {
 	wanted := map[string]reconcile.Stream{}
 	for _, s := range streams {
 		wanted[event.Mode(s.Livemode)+"#"+cmp.Or(s.Account, "-")] = s
 	}
 	found := map[reconcile.Stream]time.Time{}
-	// The oldest note is of the oldest event that a pass saw just before the note's time began.
-	begin := now.UTC().Add(-c.ttl - limits.AWS().Reconcile.Weekly.Span)
-	month := time.Date(begin.Year(), begin.Month(), 1, 0, 0, 0, 0, time.UTC)
-	for ; month.Before(now) && len(found) < len(streams); month = month.AddDate(0, 1, 0) {
-		if err := c.oldest(ctx, coverList(month), wanted, found); err != nil {
+	month := monthOf(from)
+	for ; month.Before(to) && len(found) < len(streams); month = month.AddDate(0, 1, 0) {
+		if err := r.oldest(ctx, coverList(month), wanted, found); err != nil {
 			return nil, err
 		}
 	}
@@ -117,11 +115,11 @@ func (c *Coverage) Oldest(ctx context.Context, streams []reconcile.Stream, now t
 }
 
 // oldest reads one month's notes in the order of their starts.
-func (c *Coverage) oldest(ctx context.Context, list string, wanted map[string]reconcile.Stream, found map[reconcile.Stream]time.Time) error {
-	q := Listed{}.query(c.reader.table, list)
+func (r *Reader) oldest(ctx context.Context, list string, wanted map[string]reconcile.Stream, found map[reconcile.Stream]time.Time) error {
+	q := Listed{}.query(r.table, list)
 	q.ProjectionExpression = aws.String("pk, excluded")
 	for {
-		out, err := c.reader.client.Query(ctx, q)
+		out, err := r.client.Query(ctx, q)
 		if err != nil {
 			return readError("list items of index "+ListIndex, err)
 		}

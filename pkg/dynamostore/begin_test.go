@@ -14,24 +14,9 @@ import (
 	"tollgate/pkg/reconcile"
 )
 
-// coverage is an empty table's, with the client and the reader under it.
-func coverage(t *testing.T) (*Coverage, *Reader, *dynamodb.Client) {
-	t.Helper()
-	s := serveEmbedded(t)
-	raw := s.client(http.DefaultTransport, true)
-	reader, err := NewReader(raw, s.table(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := NewCoverage(raw, reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, reader, raw
-}
-
 func TestBeginIsPutOnce(t *testing.T) {
-	c, reader, _ := coverage(t)
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	c, reader := f.Store, f.reader
 	at := time.Date(2026, 11, 21, 12, 0, 7, 654_321_000, time.UTC)
 	want := map[reconcile.Stream]time.Time{}
 	for n, s := range []reconcile.Stream{{}, {Livemode: true}, {Account: "acct_1"}, {Livemode: true, Account: "acct_1"}} {
@@ -40,7 +25,7 @@ func TestBeginIsPutOnce(t *testing.T) {
 		}
 		want[s] = at.Truncate(time.Second).Add(time.Duration(n) * time.Hour)
 		for _, later := range []time.Duration{0, -time.Hour, time.Hour} {
-			got, err := c.Begin(t.Context(), s, at.Add(time.Duration(n)*time.Hour+later))
+			got, err := c.PutBegin(t.Context(), s, at.Add(time.Duration(n)*time.Hour+later))
 			if err != nil || !got.Equal(want[s]) {
 				t.Errorf("%+v put %v later: %v, %v; want %v", s, later, got, err, want[s])
 			}
@@ -61,7 +46,8 @@ func TestBeginIsPutOnce(t *testing.T) {
 
 // TestBeginThatCannotBeRead is an error for its account alone, and is not replaced.
 func TestBeginThatCannotBeRead(t *testing.T) {
-	c, reader, raw := coverage(t)
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	c, reader, raw := f.Store, f.reader, f.raw
 	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for key, it := range map[string]item{
 		"BEGIN#test#acct_text":  {"mode": str("test"), "account": str("acct_text"), "begin": str("now")},
@@ -74,14 +60,14 @@ func TestBeginThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		account := strings.TrimPrefix(key, "BEGIN#test#")
-		if got, err := c.Begin(t.Context(), reconcile.Stream{Account: account}, at); err == nil || !strings.Contains(err.Error(), key) {
+		if got, err := c.PutBegin(t.Context(), reconcile.Stream{Account: account}, at); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: %v, %v; want an error that names it", key, got, err)
 		}
 		if _, found, err := reader.Begin(t.Context(), false, account); found || err == nil {
 			t.Errorf("%s is read", key)
 		}
 	}
-	if _, err := c.Begin(t.Context(), reconcile.Stream{}, at); err != nil {
+	if _, err := c.PutBegin(t.Context(), reconcile.Stream{}, at); err != nil {
 		t.Fatal(err)
 	}
 	got, err := c.Begins(t.Context())
@@ -93,7 +79,8 @@ func TestBeginThatCannotBeRead(t *testing.T) {
 // TestOldestNote: of passes, not of backfills, of each account and mode by itself, over
 // the borders of months and pages.
 func TestOldestNote(t *testing.T) {
-	c, reader, raw := coverage(t)
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	c, reader, raw := f.Store, f.reader, f.raw
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	ago := func(days int) time.Time { return now.Add(-time.Duration(days) * 24 * time.Hour) }
 	note := func(tier, account string, live bool, from time.Time) {
@@ -128,36 +115,32 @@ func TestOldestNote(t *testing.T) {
 		{}: ago(149), {Livemode: true}: ago(40), {Account: "acct_1"}: ago(12), {Livemode: true, Account: "acct_2"}: ago(208),
 	}
 	asked := []reconcile.Stream{{}, {Livemode: true}, {Account: "acct_1"}, {Livemode: true, Account: "acct_2"}, {Account: "acct_new"}}
-	got, err := c.Oldest(t.Context(), asked, now)
+	got, err := c.Oldest(t.Context(), asked, ago(209), now)
 	if d := gocmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, d)
 	}
-	if got, err := c.Oldest(t.Context(), asked[:1], now); err != nil || len(got) != 1 || !got[reconcile.Stream{}].Equal(ago(149)) {
+	if got, err := c.Oldest(t.Context(), asked[:1], ago(209), now); err != nil || len(got) != 1 || !got[reconcile.Stream{}].Equal(ago(149)) {
 		t.Errorf("one account: %v, %v", got, err)
 	}
 }
 
 // counting counts the queries of a reader, of at most 100 items each.
 type counting struct {
-	ReaderClient
+	Client
 	queries int
 }
 
 func (c *counting) Query(ctx context.Context, in *dynamodb.QueryInput, o ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
 	c.queries++
 	in.Limit = aws.Int32(100)
-	return c.ReaderClient.Query(ctx, in, o...)
+	return c.Client.Query(ctx, in, o...)
 }
 
 // TestOldestNoteIsCheap: reading ends at the first month that has a note of each account.
 func TestOldestNoteIsCheap(t *testing.T) {
-	_, reader, raw := coverage(t)
-	client := &counting{ReaderClient: raw}
-	reader.client = client
-	c, err := NewCoverage(raw, reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := serveEmbedded(t)
+	client := &counting{Client: s.client(http.DefaultTransport, true)}
+	c := newStore(t, client, s.table(t))
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for n := range 29 * 24 {
 		from := now.Add(-29 * 24 * time.Hour).Add(time.Duration(n) * time.Hour)
@@ -170,7 +153,7 @@ func TestOldestNoteIsCheap(t *testing.T) {
 		queries int
 	}{{"", 7}, {"acct_new", 14}} { // from April to the first page of October; all of October's 228 and November's 468 notes
 		client.queries = 0
-		_, err := c.Oldest(t.Context(), []reconcile.Stream{{Account: want.account}}, now)
+		_, err := c.Oldest(t.Context(), []reconcile.Stream{{Account: want.account}}, now.Add(-209*24*time.Hour), now)
 		if err != nil || client.queries != want.queries {
 			t.Errorf("account %q: %d queries, %v; want %d", want.account, client.queries, err, want.queries)
 		}

@@ -101,7 +101,7 @@ func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempo
 	}
 }
 
-func (s *Store) tryClaim(ctx context.Context, in *dynamodb.UpdateItemInput) (out *dynamodb.UpdateItemOutput, err error) {
+func (s *writer) tryClaim(ctx context.Context, in *dynamodb.UpdateItemInput) (out *dynamodb.UpdateItemOutput, err error) {
 	err = s.once(ctx, func(ctx context.Context) (err error) {
 		out, err = s.client.UpdateItem(ctx, in)
 		return err
@@ -109,7 +109,7 @@ func (s *Store) tryClaim(ctx context.Context, in *dynamodb.UpdateItemInput) (out
 	return out, err
 }
 
-func (s *Store) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInput {
+func (s *writer) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInput {
 	in := &dynamodb.UpdateItemInput{
 		TableName:           &s.table,
 		Key:                 recordKey(req.Event.ID),
@@ -164,7 +164,7 @@ func claimed(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimRe
 
 // noteWebhook notes in a done record that the webhook's own message came, after one of
 // reconcile had written the record first.
-func (s *Store) noteWebhook(ctx context.Context, req idempotency.ClaimRequest, got idempotency.ClaimResult) error {
+func (s *writer) noteWebhook(ctx context.Context, req idempotency.ClaimRequest, got idempotency.ClaimResult) error {
 	if got.Verdict != idempotency.Duplicate || got.Source != event.Reconcile || req.Event.Source != event.Webhook {
 		return nil
 	}

@@ -76,7 +76,7 @@ func (s *Store) Complete(ctx context.Context, c *idempotency.Claim, outcome idem
 
 // commit sends one completion until the service decides: as a transaction when there
 // are effects. The request is built once, so that every try has the same bytes.
-func (s *Store) commit(ctx context.Context, c *idempotency.Claim, outcome idempotency.Outcome,
+func (s *writer) commit(ctx context.Context, c *idempotency.Claim, outcome idempotency.Outcome,
 	effects dispatch.Effects, now time.Time) *fault {
 	record := s.completion(c, outcome, effects, now)
 	if len(effects) == 0 {
@@ -96,7 +96,7 @@ func (s *Store) commit(ctx context.Context, c *idempotency.Claim, outcome idempo
 	})
 }
 
-func (s *Store) completion(c *idempotency.Claim, outcome idempotency.Outcome, effects dispatch.Effects, now time.Time) *types.Update {
+func (s *writer) completion(c *idempotency.Claim, outcome idempotency.Outcome, effects dispatch.Effects, now time.Time) *types.Update {
 	u := s.fenced(c, completePlain, item{
 		":done":    str(string(idempotency.Done)),
 		":now":     millis(now),
@@ -112,7 +112,7 @@ func (s *Store) completion(c *idempotency.Claim, outcome idempotency.Outcome, ef
 }
 
 // fenced returns an update of a claim's record behind the fence.
-func (s *Store) fenced(c *idempotency.Claim, expression string, values item) *types.Update {
+func (s *writer) fenced(c *idempotency.Claim, expression string, values item) *types.Update {
 	values[":running"] = str(string(idempotency.Running))
 	values[":att"] = num(c.Attempt)
 	values[":own"] = str(c.Own)
@@ -127,7 +127,7 @@ func (s *Store) fenced(c *idempotency.Claim, expression string, values item) *ty
 }
 
 // update sends one update of a record until the service decides.
-func (s *Store) update(ctx context.Context, u *types.Update) *fault {
+func (s *writer) update(ctx context.Context, u *types.Update) *fault {
 	in := &dynamodb.UpdateItemInput{
 		TableName:                           u.TableName,
 		Key:                                 u.Key,

@@ -191,7 +191,7 @@ func TestRecordAttributes(t *testing.T) {
 			t.Errorf("done: %s = %v, want %v", name, done[name], want)
 		}
 	}
-	if err := f.Replay(t.Context(), idempotency.ReplayRequest{EventID: req.Event.ID, Generation: 1, Now: now, By: "ann"}); err != nil {
+	if err := f.operator.Replay(t.Context(), idempotency.ReplayRequest{EventID: req.Event.ID, Generation: 1, Now: now, By: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	if replayed := read(); replayed["exp"] != nil || replayed["open"] == nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -21,17 +22,8 @@ import (
 )
 
 func TestCoverageComesBackWhole(t *testing.T) {
-	s := serveEmbedded(t)
-	table := s.table(t)
-	raw := s.client(http.DefaultTransport, true)
-	reader, err := NewReader(raw, table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := NewCoverage(raw, reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	c, reader := f.Store, f.reader
 	// Two months, and more than a page of the second.
 	begin := time.Date(2026, 10, 31, 20, 0, 0, 0, time.UTC)
 	var want []reconcile.Covered
@@ -74,16 +66,7 @@ func TestCoverageComesBackWhole(t *testing.T) {
 // TestCoverageOfNothing: the notes of the accounts that are to be compared have an empty
 // slice at midnight, the first of a month as well.
 func TestCoverageOfNothing(t *testing.T) {
-	s := serveEmbedded(t)
-	raw := s.client(http.DefaultTransport, true)
-	reader, err := NewReader(raw, s.table(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := NewCoverage(raw, reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := serveEmbedded(t).fixture(t, http.DefaultTransport).Store
 	day := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	var want []reconcile.Covered
 	for _, account := range []string{"", "acct_1"} {
@@ -107,7 +90,8 @@ func TestCoverageOfNothing(t *testing.T) {
 
 // TestNoteThatCannotBeRead is passed over and named, and hides no other.
 func TestNoteThatCannotBeRead(t *testing.T) {
-	c, reader, raw := coverage(t)
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	c, reader, raw := f.Store, f.reader, f.raw
 	at := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	note := reconcile.Covered{Tier: reconcile.Nightly, From: at, To: at.Add(time.Hour), DoneAt: at}
 	if err := c.Cover(t.Context(), note); err != nil {
@@ -142,13 +126,8 @@ func TestNoteThatCannotBeRead(t *testing.T) {
 }
 
 func TestRecordsAreReadTogether(t *testing.T) {
-	s := serveEmbedded(t)
-	f := s.fixture(t, http.DefaultTransport)
-	raw := s.client(http.DefaultTransport, true)
-	r, err := NewRecords(raw, f.table)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	r, raw := f.reader, f.raw
 	var ids []string
 	for n := range 250 {
 		id := fmt.Sprintf("evt_%d", n)
@@ -176,6 +155,7 @@ func TestRecordsAreReadTogether(t *testing.T) {
 
 // miserly reads one key of each request, and nothing at all once it is empty.
 type miserly struct {
+	ReaderClient
 	calls, left int
 	err         error
 }
@@ -213,18 +193,15 @@ func TestRecordsLeftUnreadAreAskedForAgain(t *testing.T) {
 		{"refused", miserly{err: errors.New("no access")}, 1, "no access"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := NewRecords(&c.m, "t")
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.pauses.random = func() float64 { return -0.999 } // hardly any wait
-			got, err := r.Records(t.Context(), []string{"evt_1", "evt_2", "evt_3"})
-			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) || err == nil && len(got) != 3 {
-				t.Errorf("%d records, %v", len(got), err)
-			}
-			if c.m.calls != cmp.Or(c.calls, 1) {
-				t.Errorf("%d requests, want %d", c.m.calls, c.calls)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				got, err := newReader(t, &c.m, "t").Records(t.Context(), []string{"evt_1", "evt_2", "evt_3"})
+				if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) || err == nil && len(got) != 3 {
+					t.Errorf("%d records, %v", len(got), err)
+				}
+				if c.m.calls != cmp.Or(c.calls, 1) {
+					t.Errorf("%d requests, want %d", c.m.calls, c.calls)
+				}
+			})
 		})
 	}
 }

@@ -22,27 +22,35 @@ type cursor []position
 func (c cursor) encode() string {
 	for _, p := range c {
 		if !p.End {
-			raw, _ := json.Marshal(c) // of strings, integers and booleans: cannot fail
-			return base64.RawURLEncoding.EncodeToString(raw)
+			return encodeCursor(c)
 		}
 	}
 	return ""
 }
 
-// decodeCursor reads a cursor of so many positions; "" is the beginning.
-func decodeCursor(s string, positions int) (cursor, error) {
+// positionsOf reads a cursor of so many positions; "" is the beginning.
+func positionsOf(s string, positions int) (c cursor, err error) {
 	if s == "" {
 		return make(cursor, positions), nil
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil {
-		return nil, ErrCursor
-	}
-	var c cursor
-	if err := json.Unmarshal(raw, &c); err != nil || len(c) != positions {
+	if err := decodeCursor(s, &c); err != nil || len(c) != positions {
 		return nil, ErrCursor
 	}
 	return c, nil
+}
+
+// encodeCursor encodes what has only strings, integers and booleans.
+func encodeCursor(v any) string {
+	raw, _ := json.Marshal(v) // cannot fail
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+func decodeCursor(s string, to any) error {
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || json.Unmarshal(raw, to) != nil {
+		return ErrCursor
+	}
+	return nil
 }
 
 // tableKey is the position as a scan's start key; nil at the beginning.

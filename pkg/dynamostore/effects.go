@@ -25,7 +25,7 @@ const (
 
 // transactItems returns the effects as actions of a transaction, in their order.
 // They do not ask for the old item: nothing reads it, and it may have 400 KB.
-func (s *Store) transactItems(effects dispatch.Effects) ([]types.TransactWriteItem, error) {
+func (s *writer) transactItems(effects dispatch.Effects) ([]types.TransactWriteItem, error) {
 	items := make([]types.TransactWriteItem, len(effects))
 	for i, e := range effects {
 		var err error
@@ -42,7 +42,7 @@ func (s *Store) transactItems(effects dispatch.Effects) ([]types.TransactWriteIt
 }
 
 // put returns an insert or a swap.
-func (s *Store) put(e dispatch.Effect) (*types.Put, error) {
+func (s *writer) put(e dispatch.Effect) (*types.Put, error) {
 	attributes, err := encodeFields(e.Fields)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (s *Store) put(e dispatch.Effect) (*types.Put, error) {
 	return p, nil
 }
 
-func (s *Store) check(e dispatch.Effect) (*types.ConditionCheck, error) {
+func (s *writer) check(e dispatch.Effect) (*types.ConditionCheck, error) {
 	c := &types.ConditionCheck{TableName: &s.table, Key: keyOf(e.Key), ConditionExpression: aws.String(effectAbsent)}
 	if e.Absent {
 		return c, nil

@@ -64,12 +64,14 @@ func (s *server) table(t testing.TB) string {
 	return name
 }
 
-// fixture is a store and a reader on a fresh table, and the client behind the reader.
+// fixture is a store, an operator and a reader on a fresh table, and the client behind the
+// reader.
 type fixture struct {
 	*Store
-	reader *Reader
-	raw    *dynamodb.Client
-	table  string
+	operator *Operator
+	reader   *Reader
+	raw      *dynamodb.Client
+	table    string
 }
 
 // fixture returns a store that speaks through a transport, without retries of the SDK.
@@ -77,8 +79,9 @@ func (s *server) fixture(t testing.TB, transport http.RoundTripper) fixture {
 	t.Helper()
 	table := s.table(t)
 	raw := s.client(http.DefaultTransport, true)
+	client := s.client(transport, false)
 	return fixture{
-		Store: newStore(t, s.client(transport, false), table), reader: newReader(t, raw, table),
+		Store: newStore(t, client, table), operator: newOperator(t, client, table), reader: newReader(t, raw, table),
 		raw: raw, table: table,
 	}
 }
@@ -92,6 +95,15 @@ func newStore(t testing.TB, c Client, table string) *Store {
 	return store
 }
 
+func newOperator(t testing.TB, c Client, table string) *Operator {
+	t.Helper()
+	operator, err := NewOperator(c, table, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return operator
+}
+
 func newReader(t testing.TB, c ReaderClient, table string) *Reader {
 	t.Helper()
 	reader, err := NewReader(c, table)
@@ -101,8 +113,14 @@ func newReader(t testing.TB, c ReaderClient, table string) *Reader {
 	return reader
 }
 
+// allWrites are all writes of a record.
+type allWrites struct {
+	*Store
+	*Operator
+}
+
 func (f fixture) harness() idempotencytest.Harness {
-	return idempotencytest.Harness{Store: f.Store, Record: f.reader.Get, Item: f.reader.Item}
+	return idempotencytest.Harness{Store: allWrites{f.Store, f.operator}, Record: f.reader.Get, Item: f.reader.Item}
 }
 
 // TestLaw runs the suite that every store must pass.

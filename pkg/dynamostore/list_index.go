@@ -24,7 +24,7 @@ type shardReader struct {
 
 // listIndex merges the partitions of the index.
 func (r *Reader) listIndex(ctx context.Context, req ListRequest) (Page, error) {
-	from, err := decodeCursor(req.Cursor, idempotency.Shards)
+	from, err := positionsOf(req.Cursor, idempotency.Shards)
 	if err != nil {
 		return Page{}, err
 	}

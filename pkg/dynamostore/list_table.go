@@ -16,7 +16,7 @@ const recordsOnly = "begins_with(pk, :records)"
 
 // listTable scans until it has enough records, has read enough, or is at the end.
 func (r *Reader) listTable(ctx context.Context, req ListRequest) (Page, error) {
-	from, err := decodeCursor(req.Cursor, 1)
+	from, err := positionsOf(req.Cursor, 1)
 	if err != nil {
 		return Page{}, err
 	}

@@ -3,13 +3,10 @@ package dynamostore
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // Listed asks for a page of what is listed under one name.
@@ -35,6 +32,14 @@ const (
 // table, and an item that changes between two pages may come twice or not at all. Values
 // are as those of [Reader.Item].
 func (r *Reader) Listed(ctx context.Context, lst string, o Listed) (items []map[string]any, next string, err error) {
+	rows, next, err := r.listed(ctx, lst, o)
+	for _, row := range rows {
+		items = append(items, decodeItem(row))
+	}
+	return items, next, err
+}
+
+func (r *Reader) listed(ctx context.Context, lst string, o Listed) (rows []item, next string, err error) {
 	limit := cmp.Or(o.Limit, DefaultLimit)
 	if lst == "" || limit < 0 {
 		return nil, "", errors.New("list items: no name, or a negative limit")
@@ -43,20 +48,18 @@ func (r *Reader) Listed(ctx context.Context, lst string, o Listed) (items []map[
 	if q.ExclusiveStartKey, err = listedStart(lst, o.Cursor); err != nil {
 		return nil, "", err
 	}
-	for len(items) < limit {
-		q.Limit = aws.Int32(int32(min(pageItems, limit-len(items))))
+	for len(rows) < limit {
+		q.Limit = aws.Int32(int32(min(pageItems, limit-len(rows))))
 		out, err := r.client.Query(ctx, q)
 		if err != nil {
 			return nil, "", readError("list items of index "+ListIndex, err)
 		}
-		for _, attributes := range out.Items {
-			items = append(items, decodeItem(attributes))
-		}
+		rows = append(rows, out.Items...)
 		if q.ExclusiveStartKey = out.LastEvaluatedKey; len(q.ExclusiveStartKey) == 0 {
-			return items, "", nil
+			return rows, "", nil
 		}
 	}
-	return items, listedCursor(q.ExclusiveStartKey), nil
+	return rows, encodeCursor(placeOf(q.ExclusiveStartKey)), nil
 }
 
 func (o Listed) query(table, lst string) *dynamodb.QueryInput {
@@ -96,29 +99,18 @@ func listedStart(lst, cursor string) (item, error) {
 	if cursor == "" {
 		return nil, nil
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return nil, ErrCursor
-	}
 	var p listedPlace
-	if err := json.Unmarshal(raw, &p); err != nil || p.PK == "" || p.At == "" {
+	if decodeCursor(cursor, &p) != nil || p.PK == "" || p.At == "" {
 		return nil, ErrCursor
 	}
 	return item{"pk": str(p.PK), "lst": str(lst), "at": str(p.At)}, nil
 }
 
-func listedCursor(key item) string {
-	text := func(v types.AttributeValue) string {
-		s, _ := v.(*types.AttributeValueMemberS)
-		if s == nil {
-			return ""
-		}
-		return s.Value
-	}
-	return listedPlace{PK: text(key["pk"]), At: text(key["at"])}.encode()
+func placeOf(row item) listedPlace {
+	a := attributeReader{item: row}
+	return listedPlace{PK: a.str("pk"), At: a.str("at")}
 }
 
-func (p listedPlace) encode() string {
-	raw, _ := json.Marshal(p) // of strings: cannot fail
-	return base64.RawURLEncoding.EncodeToString(raw)
+func (p listedPlace) before(o listedPlace) bool {
+	return cmp.Or(cmp.Compare(p.At, o.At), cmp.Compare(p.PK, o.PK)) < 0
 }

@@ -212,7 +212,7 @@ func TestReplayWire(t *testing.T) {
 			if _, err := newStore(t, f.raw, f.table).Complete(t.Context(), c, idempotency.Applied, nil, now); err != nil {
 				t.Fatal(err)
 			}
-			if err := f.Replay(t.Context(), request); err != nil {
+			if err := f.operator.Replay(t.Context(), request); err != nil {
 				t.Fatalf("replay: %v", err)
 			}
 			if r := f.record(t); r.Generation != 2 || r.State != idempotency.Failed {
@@ -228,7 +228,7 @@ func TestReplayWire(t *testing.T) {
 	} {
 		t.Run("replay/"+name+" → store down", func(t *testing.T) {
 			store, _ := scripted(t, step)
-			if err := store.Replay(t.Context(), request); !errors.Is(err, idempotency.ErrStoreDown) {
+			if err := (&Operator{store.writer}).Replay(t.Context(), request); !errors.Is(err, idempotency.ErrStoreDown) {
 				t.Errorf("replay: %v", err)
 			}
 		})

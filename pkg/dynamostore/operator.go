@@ -25,7 +25,7 @@ const (
 
 // GiveUp marks an event as purged. Errors wrap idempotency.ErrStoreDown; the mark may
 // have been written all the same, and the same request may be made again.
-func (s *Store) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error) {
+func (s *Operator) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error) {
 	when := giveUpWhen
 	values := item{
 		":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
@@ -66,7 +66,7 @@ const (
 
 // Reidentify gives a record another identity. Errors wrap idempotency.ErrStoreDown; the
 // same request may be made again.
-func (s *Store) Reidentify(ctx context.Context, req idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error) {
+func (s *Operator) Reidentify(ctx context.Context, req idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error) {
 	old, err := s.operate(ctx, "reidentify", &types.Update{
 		Key: recordKey(req.EventID), UpdateExpression: aws.String(reidentifySet), ConditionExpression: aws.String(reidentifyWhen),
 		ExpressionAttributeValues: item{
@@ -91,7 +91,7 @@ type operated struct {
 	record  *idempotency.Record
 }
 
-func (s *Store) operate(ctx context.Context, verb string, u *types.Update) (operated, error) {
+func (s *Operator) operate(ctx context.Context, verb string, u *types.Update) (operated, error) {
 	u.TableName, u.ReturnValuesOnConditionCheckFailure = &s.table, types.ReturnValuesOnConditionCheckFailureAllOld
 	f := s.update(ctx, u)
 	switch {

@@ -22,39 +22,16 @@ const (
 	markSentWhen = "attribute_exists(pk) AND attribute_not_exists(sent_at)"
 )
 
-// OutboxClient is what [Outbox] needs of the SDK's DynamoDB client.
-type OutboxClient interface {
-	ReaderClient
-	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
-}
-
-// Outbox keeps the messages that handlers inserted. It implements outbox.Store and is
-// safe for concurrent use; its errors are the service's, in text.
-type Outbox struct {
-	reader *Reader
-	client OutboxClient
-	table  string
-}
-
-// NewOutbox works on a table of the shape of [TableSchema].
-func NewOutbox(client OutboxClient, table string) (*Outbox, error) {
-	reader, err := NewReader(client, table)
-	if err != nil {
-		return nil, err
-	}
-	return &Outbox{reader: reader, client: client, table: table}, nil
-}
-
 // Unsent returns a page of a shard's unsent messages. The index lags a moment behind the
 // table: what it shows although it is marked already is left out where the item says so.
-func (o *Outbox) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
-	items, next, err := o.reader.Listed(ctx, dispatch.OutboxList(q.Shard), Listed{NewestFirst: q.NewestFirst, Limit: q.Limit, Cursor: q.Cursor})
+func (r *Reader) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
+	rows, next, err := r.listed(ctx, dispatch.OutboxList(q.Shard), Listed{NewestFirst: q.NewestFirst, Limit: q.Limit, Cursor: q.Cursor})
 	if err != nil {
 		return nil, "", err
 	}
-	for _, it := range items {
-		if _, sent := it["sent_at"]; !sent {
-			page = append(page, outboxMessage(it))
+	for _, row := range rows {
+		if _, sent := row["sent_at"]; !sent {
+			page = append(page, outboxMessage(row))
 		}
 	}
 	return page, next, nil
@@ -62,37 +39,34 @@ func (o *Outbox) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Mess
 
 // outboxMessage reads an item. One that lacks what a message needs has it empty, so that it
 // is counted where messages are sent.
-func outboxMessage(it map[string]any) outbox.Message {
-	take := func(name string) string {
-		s, _ := it[name].(string)
-		delete(it, name)
-		return s
+func outboxMessage(row item) outbox.Message {
+	a := attributeReader{item: row}
+	m := outbox.Message{Key: a.str("pk"), Name: a.str("name"), To: a.str("to"), Queued: queuedAt(row), Fields: decodeItem(row)}
+	for _, name := range []string{"pk", "name", "to", "lst", dispatch.MessageQueued} {
+		delete(m.Fields, name)
 	}
-	m := outbox.Message{Key: take("pk"), Name: take("name"), To: take("to"), Queued: queuedAt(it), Fields: it}
-	delete(it, "lst")
-	delete(it, dispatch.MessageQueued)
 	return m
 }
 
 // queuedAt is when a message was requested or released. A message of an older release has
 // only the time of its state.
-func queuedAt(it map[string]any) time.Time {
-	if ms, ok := it[dispatch.MessageQueued].(int64); ok {
-		return time.UnixMilli(ms)
+func queuedAt(row item) time.Time {
+	a := attributeReader{item: row}
+	if at := a.millis(dispatch.MessageQueued); a.err == nil && !at.IsZero() {
+		return at
 	}
-	text, _ := it["at"].(string)
-	at, _ := time.Parse(time.RFC3339, text)
+	at, _ := time.Parse(time.RFC3339, a.str("at"))
 	return at
 }
 
 // CountHeld counts a shard's held messages, at most as many as asked for.
-func (o *Outbox) CountHeld(ctx context.Context, shard, most int) (n int, err error) {
+func (r *Reader) CountHeld(ctx context.Context, shard, most int) (n int, err error) {
 	list := dispatch.HeldList(shard)
-	q := Listed{}.query(o.table, list)
+	q := Listed{}.query(r.table, list)
 	q.Select = types.SelectCount
 	for n < most {
 		q.Limit = aws.Int32(int32(most - n))
-		out, err := o.client.Query(ctx, q)
+		out, err := r.client.Query(ctx, q)
 		if err != nil {
 			return n, readError("count items of "+list, err)
 		}
@@ -115,7 +89,7 @@ const (
 
 // Release lets a held message be sent. One that is not held is left as it is, and the
 // answer says so. A repeated request with the same time is one release.
-func (o *Outbox) Release(ctx context.Context, key string, now time.Time) (outbox.Release, error) {
+func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outbox.Release, error) {
 	shard := dispatch.OutboxShard(key)
 	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &o.table, Key: keyOf(key),
@@ -132,12 +106,12 @@ func (o *Outbox) Release(ctx context.Context, key string, now time.Time) (outbox
 	if f.kind != refused {
 		return "", fmt.Errorf("release %s: %s", key, f.text)
 	}
-	old := decodeItem(f.old)
-	_, sent := old["sent_at"]
+	old := attributeReader{item: f.old}
+	_, sent := f.old["sent_at"]
 	switch {
-	case len(old) == 0:
+	case len(f.old) == 0:
 		return outbox.NoMessage, nil
-	case old["released_at"] == now.UnixMilli():
+	case old.num("released_at", 0) == now.UnixMilli():
 		return outbox.Released, nil // by an earlier try whose answer was lost
 	case sent:
 		return outbox.AlreadySent, nil
@@ -148,9 +122,9 @@ func (o *Outbox) Release(ctx context.Context, key string, now time.Time) (outbox
 
 // MarkSent marks a message. A refusal is success: it was marked before, by a run that
 // overlapped or by an earlier try whose answer was lost.
-func (o *Outbox) MarkSent(ctx context.Context, key string, at time.Time) error {
-	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &o.table, Key: keyOf(key),
+func (s *Store) MarkSent(ctx context.Context, key string, at time.Time) error {
+	_, err := s.writer.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.writer.table, Key: keyOf(key),
 		UpdateExpression: aws.String(markSentSet), ConditionExpression: aws.String(markSentWhen),
 		ExpressionAttributeValues: item{":now": millis(at)},
 	})

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
@@ -18,14 +17,9 @@ import (
 
 // waiting is a fresh table with n messages of receipts and welcomes in turn, one for each
 // minute; every third is held.
-func waiting(t *testing.T, n int) (*Outbox, *Reader, []string) {
+func waiting(t *testing.T, n int) (fixture, []string) {
 	t.Helper()
-	s := serveEmbedded(t)
-	table, client := s.table(t), s.client(http.DefaultTransport, true)
-	o, err := NewOutbox(client, table)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	keys := make([]string, n)
 	for i := range keys {
 		name := []string{"receipt", "welcome"}[i%2]
@@ -38,21 +32,21 @@ func waiting(t *testing.T, n int) (*Outbox, *Reader, []string) {
 		if i%3 == 0 {
 			it["lst"], it["held"] = str(dispatch.HeldList(dispatch.OutboxShard(keys[i]))), str("old")
 		}
-		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(table), Item: it}); err != nil {
+		if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: it}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return o, newReader(t, client, table), keys
+	return f, keys
 }
 
 func TestOutboxRelease(t *testing.T) {
-	o, reader, keys := waiting(t, 2)
+	f, keys := waiting(t, 2)
 	key, unheld := keys[0], keys[1]
 	now := outboxStart.Add(time.Hour)
 	k := &keySender{sent: map[string]int{}}
 	drain := func() outbox.Result {
 		t.Helper()
-		r, err := outbox.Drain(t.Context(), o, k, outbox.Options{})
+		r, err := outbox.Drain(t.Context(), f.Store, k, outbox.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +54,7 @@ func TestOutboxRelease(t *testing.T) {
 	}
 	release := func(name, key string, at time.Time, want outbox.Release) {
 		t.Helper()
-		if got, err := o.Release(t.Context(), key, at); got != want || err != nil {
+		if got, err := f.operator.Release(t.Context(), key, at); got != want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
 		}
 	}
@@ -71,7 +65,7 @@ func TestOutboxRelease(t *testing.T) {
 	release("one that was sent", unheld, now, outbox.AlreadySent)
 	// No write of ours makes such an item; the release must not rely on that.
 	both := "OUT#OBJ#live#-#in_8#receipt"
-	if _, err := o.client.(*dynamodb.Client).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &o.table, Item: item{
+	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: item{
 		"pk": str(both), "lst": str(dispatch.HeldList(dispatch.OutboxShard(both))), "at": str(second(outboxStart)), "sent_at": num(1),
 	}}); err != nil {
 		t.Fatal(err)
@@ -81,7 +75,7 @@ func TestOutboxRelease(t *testing.T) {
 	release("the held one", key, now, outbox.Released)
 	release("the same, whose answer was lost", key, now, outbox.Released)
 	release("the same again", key, now.Add(time.Second), outbox.NotHeld)
-	it, _, err := reader.Item(t.Context(), key)
+	it, _, err := f.reader.Item(t.Context(), key)
 	if it["queued_at"] != now.UnixMilli() || it["released_at"] != now.UnixMilli() || it["held"] != "old" || err != nil {
 		t.Errorf("the item is %v, %v", it, err)
 	}
@@ -98,7 +92,7 @@ func TestOutboxRelease(t *testing.T) {
 }
 
 func TestOutboxCountHeld(t *testing.T) {
-	o, _, _ := waiting(t, 90) // 30 are held
+	o, _ := waiting(t, 90) // 30 are held
 	all := 0
 	for shard := range dispatch.OutboxShards {
 		n, err := o.CountHeld(t.Context(), shard, 1000)
@@ -116,7 +110,7 @@ func TestOutboxCountHeld(t *testing.T) {
 }
 
 func TestOutboxList(t *testing.T) {
-	o, _, keys := waiting(t, 40)
+	o, keys := waiting(t, 40)
 	minute := func(n int) time.Time { return outboxStart.Add(time.Duration(n) * time.Minute) }
 	for _, c := range []struct {
 		name string
@@ -143,7 +137,7 @@ func TestOutboxList(t *testing.T) {
 				req := c.req
 				req.Limit = limit
 				for pages := 0; ; pages++ {
-					page, next, err := o.List(t.Context(), req)
+					page, next, err := o.Waiting(t.Context(), req)
 					if err != nil || limit > 0 && len(page) > limit || pages > len(keys) {
 						t.Fatalf("page %d of %d, %v", pages, len(page), err)
 					}
@@ -160,19 +154,15 @@ func TestOutboxList(t *testing.T) {
 			})
 		}
 	}
-	if _, _, err := o.List(t.Context(), OutboxRequest{Cursor: "x"}); !errors.Is(err, ErrCursor) {
+	if _, _, err := o.Waiting(t.Context(), OutboxRequest{Cursor: "x"}); !errors.Is(err, ErrCursor) {
 		t.Errorf("a cursor of nothing: %v", err)
 	}
 }
 
 // TestOutboxListLeavesOutWhatIsMarked, as the index lags behind the table.
 func TestOutboxListLeavesOutWhatIsMarked(t *testing.T) {
-	s := serveEmbedded(t)
-	o, err := NewOutbox(onlyShard{staleIndex{s.client(http.DefaultTransport, false)}}, "t")
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, next, err := o.List(t.Context(), OutboxRequest{Unsent: true})
+	o := newStore(t, onlyShard{}, "t")
+	page, next, err := o.Waiting(t.Context(), OutboxRequest{Unsent: true})
 	if err != nil || next != "" || len(page) != 1 || page[0].Key != "OUT#2" {
 		t.Errorf("page %v, next %q, %v", page, next, err)
 	}

@@ -3,8 +3,6 @@ package dynamostore
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -27,11 +25,11 @@ type WaitingMessage struct {
 	Held bool
 }
 
-// List returns messages that wait, those about the oldest states first, and the cursor of
+// Waiting returns messages that wait, those about the oldest states first, and the cursor of
 // the next page, "" when nothing is left. It lags a moment behind the table, as
 // [Reader.Listed] does.
-func (o *Outbox) List(ctx context.Context, req OutboxRequest) (page []WaitingMessage, next string, err error) {
-	lists, err := o.waitingLists(req)
+func (r *Reader) Waiting(ctx context.Context, req OutboxRequest) (page []WaitingMessage, next string, err error) {
+	lists, err := r.waitingLists(req)
 	if err != nil {
 		return nil, "", err
 	}
@@ -58,18 +56,17 @@ type waitingList struct {
 	reader *Reader
 	name   string
 	held   bool
-	query  Listed           // for the next page
-	items  []map[string]any // read, not yet taken
-	at     listedPlace      // just after the last item taken
-	end    bool             // there is no further page
+	query  Listed      // for the next page
+	items  []item      // read, not yet taken
+	at     listedPlace // just after the last item taken
+	end    bool        // there is no further page
 }
 
 // waitingLists returns the lists of a request, each at its place in the cursor.
-func (o *Outbox) waitingLists(req OutboxRequest) ([]*waitingList, error) {
+func (r *Reader) waitingLists(req OutboxRequest) ([]*waitingList, error) {
 	places := map[string]listedPlace{}
 	if req.Cursor != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(req.Cursor)
-		if err != nil || json.Unmarshal(raw, &places) != nil || len(places) == 0 {
+		if decodeCursor(req.Cursor, &places) != nil || len(places) == 0 {
 			return nil, ErrCursor
 		}
 	}
@@ -82,8 +79,8 @@ func (o *Outbox) waitingLists(req OutboxRequest) ([]*waitingList, error) {
 	}
 	var lists []*waitingList
 	for shard := range dispatch.OutboxShards {
-		held := &waitingList{reader: o.reader, name: dispatch.HeldList(shard), held: true, query: q}
-		unsent := &waitingList{reader: o.reader, name: dispatch.OutboxList(shard), query: q}
+		held := &waitingList{reader: r, name: dispatch.HeldList(shard), held: true, query: q}
+		unsent := &waitingList{reader: r, name: dispatch.OutboxList(shard), query: q}
 		if req.Held || !req.Unsent {
 			lists = append(lists, held)
 		}
@@ -98,7 +95,7 @@ func (o *Outbox) waitingLists(req OutboxRequest) ([]*waitingList, error) {
 		at, more := places[l.name]
 		l.end, l.at = !more, at
 		if at.PK != "" {
-			l.query.Cursor = at.encode()
+			l.query.Cursor = encodeCursor(at)
 		}
 	}
 	return lists, nil
@@ -108,13 +105,13 @@ func (o *Outbox) waitingLists(req OutboxRequest) ([]*waitingList, error) {
 // sent but still in the index, which lags.
 func (l *waitingList) fill(ctx context.Context, name string) (err error) {
 	for len(l.items) == 0 && !l.end {
-		if l.items, l.query.Cursor, err = l.reader.Listed(ctx, l.name, l.query); err != nil {
+		if l.items, l.query.Cursor, err = l.reader.listed(ctx, l.name, l.query); err != nil {
 			return err
 		}
 		l.end = l.query.Cursor == ""
-		l.items = slices.DeleteFunc(l.items, func(it map[string]any) bool {
-			_, sent := it["sent_at"]
-			return sent || name != "" && it["name"] != name
+		l.items = slices.DeleteFunc(l.items, func(row item) bool {
+			_, sent := row["sent_at"]
+			return sent || name != "" && (&attributeReader{item: row}).str("name") != name
 		})
 	}
 	return nil
@@ -137,16 +134,5 @@ func outboxCursor(lists []*waitingList) string {
 	if len(places) == 0 {
 		return ""
 	}
-	raw, _ := json.Marshal(places) // of strings: cannot fail
-	return base64.RawURLEncoding.EncodeToString(raw)
-}
-
-func placeOf(it map[string]any) listedPlace {
-	pk, _ := it["pk"].(string)
-	at, _ := it["at"].(string)
-	return listedPlace{PK: pk, At: at}
-}
-
-func (p listedPlace) before(o listedPlace) bool {
-	return cmp.Or(cmp.Compare(p.At, o.At), cmp.Compare(p.PK, o.PK)) < 0
+	return encodeCursor(places)
 }

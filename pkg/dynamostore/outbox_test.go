@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
@@ -18,19 +17,13 @@ import (
 	"tollgate/pkg/outbox"
 )
 
-// outboxFixture is an outbox on a fresh table, with a way to put messages into it.
-func outboxFixture(t *testing.T) (*Outbox, *Reader, func(key string, shard int, at time.Time)) {
+// outboxFixture is a store on a fresh table, with a way to put messages into it.
+func outboxFixture(t *testing.T) (*Store, *Reader, func(key string, shard int, at time.Time)) {
 	t.Helper()
-	s := serveEmbedded(t)
-	table := s.table(t)
-	client := s.client(http.DefaultTransport, true)
-	o, err := NewOutbox(client, table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o, newReader(t, client, table), func(key string, shard int, at time.Time) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	return f.Store, f.reader, func(key string, shard int, at time.Time) {
 		t.Helper()
-		_, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(table), Item: item{
+		_, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: item{
 			"pk": str(key), "name": str("receipt"), "to": str("cus_1"), "amount": num(4165), "currency": str("eur"),
 			"lst": str(dispatch.OutboxList(shard)), "at": str(at.UTC().Format(time.RFC3339)),
 		}})
@@ -160,15 +153,12 @@ func TestOutboxDrain(t *testing.T) {
 }
 
 func TestOutboxErrors(t *testing.T) {
-	s := serveEmbedded(t)
-	o, err := NewOutbox(s.client(http.DefaultTransport, false), "no-such-table")
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := serveEmbedded(t).client(http.DefaultTransport, false)
+	o := newStore(t, client, "no-such-table")
 	_, _, listErr := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10})
 	_, countErr := o.CountHeld(t.Context(), 0, 10)
-	_, releaseErr := o.Release(t.Context(), "OUT#1", outboxStart)
-	_, _, waitingErr := o.List(t.Context(), OutboxRequest{})
+	_, releaseErr := newOperator(t, client, "no-such-table").Release(t.Context(), "OUT#1", outboxStart)
+	_, _, waitingErr := o.Waiting(t.Context(), OutboxRequest{})
 	for what, err := range map[string]error{
 		"list": listErr, "mark": o.MarkSent(t.Context(), "OUT#1", outboxStart), "count": countErr, "release": releaseErr, "list all": waitingErr,
 	} {
@@ -176,18 +166,12 @@ func TestOutboxErrors(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := NewOutbox(nil, "t"); err == nil {
-		t.Error("no client was taken")
-	}
-	if _, err := NewOutbox(s.client(http.DefaultTransport, false), ""); err == nil {
-		t.Error("no table was taken")
-	}
 }
 
 // TestOutboxMessageReadsWhatIsMissing: a broken item is counted where messages are sent, so
 // reading it must not fail, nor hide it.
 func TestOutboxMessageReadsWhatIsMissing(t *testing.T) {
-	got := outboxMessage(map[string]any{"pk": "OUT#1", "name": int64(7), "lst": "OUT#0", "amount": int64(1)})
+	got := outboxMessage(item{"pk": str("OUT#1"), "name": num(7), "lst": str("OUT#0"), "amount": num(1)})
 	want := outbox.Message{Key: "OUT#1", Fields: map[string]any{"amount": int64(1)}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -209,11 +193,7 @@ func (s staleIndex) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamo
 }
 
 func TestOutboxLeavesOutWhatIsMarked(t *testing.T) {
-	s := serveEmbedded(t)
-	o, err := NewOutbox(staleIndex{s.client(http.DefaultTransport, false)}, "t")
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := newStore(t, staleIndex{}, "t")
 	page, next, err := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10})
 	if err != nil || next != "" || !slices.EqualFunc(page, []string{"OUT#2"}, func(m outbox.Message, key string) bool { return m.Key == key }) {
 		t.Errorf("page %v, next %q, %v", page, next, err)

@@ -2,10 +2,12 @@ package dynamostore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/idempotency"
 )
@@ -13,12 +15,13 @@ import (
 // ReaderClient is what a reader needs of the SDK's DynamoDB client.
 type ReaderClient interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
-// Reader shows records and items to operators. It writes nothing, and nothing that it
-// returns may decide whether an event runs: that is for the claim alone. It is safe
+// Reader reads records and items. Nothing that it returns may decide whether an event runs:
+// that is for the claim alone. It is safe
 // for concurrent use. Its errors are the service's, in text.
 type Reader struct {
 	client ReaderClient
@@ -65,6 +68,48 @@ func (r *Reader) get(ctx context.Context, pk string) (item, error) {
 		return nil, readError("read "+pk, err)
 	}
 	return out.Item, nil
+}
+
+// maxBatchGet is DynamoDB's bound on the items of one BatchGetItem.
+const maxBatchGet = 100
+
+// Records returns the records of events, by id; those without one are left out, and one
+// that cannot be read has Broken set. It reads consistently, and asks again, with pauses, for
+// what the service leaves unread under load.
+func (r *Reader) Records(ctx context.Context, eventIDs []string) (map[string]idempotency.Record, error) {
+	found := make(map[string]idempotency.Record, len(eventIDs))
+	for start := 0; start < len(eventIDs); start += maxBatchGet {
+		if err := r.batch(ctx, eventIDs[start:min(start+maxBatchGet, len(eventIDs))], found); err != nil {
+			return nil, fmt.Errorf("read records: %w", err)
+		}
+	}
+	return found, nil
+}
+
+func (r *Reader) batch(ctx context.Context, eventIDs []string, found map[string]idempotency.Record) error {
+	keys := make([]item, len(eventIDs))
+	for i, id := range eventIDs {
+		keys[i] = recordKey(id)
+	}
+	ask := map[string]types.KeysAndAttributes{r.table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
+	for try := 0; ; try++ {
+		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: ask})
+		if err != nil {
+			return errors.New(faultOf(err).text)
+		}
+		for _, attributes := range out.Responses[r.table] {
+			if record := decodeRow(attributes); record != nil {
+				found[record.ID] = *record
+			}
+		}
+		ask = out.UnprocessedKeys
+		if len(ask) == 0 {
+			return nil
+		}
+		if try+1 == maxTries || !pause(ctx, min(firstWait<<try, longestWait)*3/4, 0) {
+			return errors.New("the table leaves records unread: too much is read at once")
+		}
+	}
 }
 
 func readError(what string, err error) error {

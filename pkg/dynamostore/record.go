@@ -2,8 +2,6 @@ package dynamostore
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -57,77 +55,6 @@ func decodeRow(attributes item) *idempotency.Record {
 		r.Broken = broken.Text
 	}
 	return r
-}
-
-// attributeReader reads attributes and keeps the first error.
-type attributeReader struct {
-	item item
-	err  error
-}
-
-func (a *attributeReader) wrong(name string) {
-	if a.err == nil {
-		a.err = fmt.Errorf("attribute %s has another type than ours", name)
-	}
-}
-
-func (a *attributeReader) str(name string) string {
-	v, found := a.item[name]
-	if !found {
-		return ""
-	}
-	s, ok := v.(*types.AttributeValueMemberS)
-	if !ok {
-		a.wrong(name)
-		return ""
-	}
-	return s.Value
-}
-
-func (a *attributeReader) num(name string, absent int64) int64 {
-	v, found := a.item[name]
-	if !found {
-		return absent
-	}
-	n, ok := v.(*types.AttributeValueMemberN)
-	if !ok {
-		a.wrong(name)
-		return absent
-	}
-	i, err := strconv.ParseInt(n.Value, 10, 64)
-	if err != nil {
-		a.wrong(name)
-	}
-	return i
-}
-
-func (a *attributeReader) millis(name string) time.Time {
-	if _, found := a.item[name]; !found {
-		return time.Time{}
-	}
-	return time.UnixMilli(a.num(name, 0)).UTC()
-}
-
-func (a *attributeReader) strs(name string) []string {
-	v, found := a.item[name]
-	if !found {
-		return nil
-	}
-	l, ok := v.(*types.AttributeValueMemberL)
-	if !ok {
-		a.wrong(name)
-		return nil
-	}
-	var out []string
-	for _, e := range l.Value {
-		s, ok := e.(*types.AttributeValueMemberS)
-		if !ok {
-			a.wrong(name)
-			return nil
-		}
-		out = append(out, s.Value)
-	}
-	return out
 }
 
 // recordKey returns the table key of an event's record.

@@ -23,7 +23,7 @@ const (
 // Replay makes a done event run again at its next message, which the caller sends
 // afterwards. Errors wrap idempotency.ErrNoLongerDone, or idempotency.ErrStoreDown,
 // after which the same request may be made again.
-func (s *Store) Replay(ctx context.Context, req idempotency.ReplayRequest) error {
+func (s *Operator) Replay(ctx context.Context, req idempotency.ReplayRequest) error {
 	f := s.update(ctx, &types.Update{
 		TableName:                &s.table,
 		Key:                      recordKey(req.EventID),

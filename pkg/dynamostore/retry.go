@@ -16,7 +16,7 @@ const (
 // retry sends the same bytes until the service decides or time runs out, and returns
 // the last fault. That is safe after a lost answer as well: the fence lets a write
 // apply only once, and an attempt knows its own trace in the record.
-func (s *Store) retry(ctx context.Context, send func(context.Context) error) *fault {
+func (s *writer) retry(ctx context.Context, send func(context.Context) error) *fault {
 	for try := 0; ; try++ {
 		err := s.once(ctx, send)
 		if err == nil {
@@ -29,17 +29,20 @@ func (s *Store) retry(ctx context.Context, send func(context.Context) error) *fa
 	}
 }
 
-func (s *Store) once(ctx context.Context, send func(context.Context) error) error {
+func (s *writer) once(ctx context.Context, send func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.try)
 	defer cancel()
 	return send(ctx)
 }
 
-// pause waits between half of d and d. It reports false, at once, when the context
-// has no time for the wait and another try.
-func (s *Store) pause(ctx context.Context, d time.Duration) bool {
-	d = time.Duration(float64(d) * (0.5 + s.random()/2))
-	if end, ok := ctx.Deadline(); ok && time.Until(end) < d+s.margin {
+func (s *writer) pause(ctx context.Context, d time.Duration) bool {
+	return pause(ctx, time.Duration(float64(d)*(0.5+s.random()/2)), s.margin)
+}
+
+// pause waits. It reports false, at once, when the context has no time for the wait and,
+// after it, for the margin that another try needs.
+func pause(ctx context.Context, d, margin time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < d+margin {
 		return false
 	}
 	timer := time.NewTimer(d)

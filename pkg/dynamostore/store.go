@@ -29,7 +29,8 @@
 //	a webhook's message after reconcile's  +1 to the refused claim
 //	any refused write                       the same as if it had held
 //
-// Operators read through [Reader]; [TableSchema] is the table for local use and tests.
+// [Store] has what functions write, [Operator] what operators write, and [Reader] what both
+// read. [TableSchema] is the table for local use and tests.
 package dynamostore
 
 import (
@@ -44,13 +45,15 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Client is what the store needs of the SDK's DynamoDB client.
+// Client is what a store and an operator need of the SDK's DynamoDB client.
 type Client interface {
+	ReaderClient
+	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
 
-// Options of a store. The zero value serves.
+// Options of a store or an operator. The zero value serves.
 type Options struct {
 	// Limits gives RecordTTL, RecordBudget and CallTry. Defaults to limits.AWS().
 	Limits limits.Limits
@@ -59,18 +62,46 @@ type Options struct {
 	Random func() float64
 }
 
-// Store writes idempotency records and effects. It is safe for concurrent use.
+// Store has what functions write: records and effects, and the notes of reconcile and the
+// outbox. It reads through its [Reader]. It is safe for concurrent use.
 type Store struct {
-	client Client
-	table  string
-	ttl    time.Duration
-	try    time.Duration // how long one try of a write may take
-	margin time.Duration // of a deadline: no try is started with less than this left
-	random func() float64
+	*Reader
+	*writer
 }
 
 // New returns a store on a table of the shape of [TableSchema].
 func New(client Client, table string, o Options) (*Store, error) {
+	w, err := newWriter(client, table, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Reader: &Reader{client: client, table: table}, writer: w}, nil
+}
+
+// Operator has what operators write: replays, purges, the lock on the dead-letter queue,
+// the audit trail and released messages. It is safe for concurrent use.
+type Operator struct{ *writer }
+
+// NewOperator works on a table of the shape of [TableSchema].
+func NewOperator(client Client, table string, o Options) (*Operator, error) {
+	w, err := newWriter(client, table, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Operator{w}, nil
+}
+
+// writer sends writes.
+type writer struct {
+	client Client
+	table  string
+	ttl    time.Duration
+	try    time.Duration // how long one try of a record's write may take
+	margin time.Duration // of a deadline: no try is started with less than this left
+	random func() float64
+}
+
+func newWriter(client Client, table string, o Options) (*writer, error) {
 	if err := need(client != nil, table); err != nil {
 		return nil, err
 	}
@@ -81,13 +112,9 @@ func New(client Client, table string, o Options) (*Store, error) {
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
-	return &Store{
-		client: client,
-		table:  table,
-		ttl:    o.Limits.RecordTTL,
-		try:    o.Limits.Try(),
-		margin: o.Limits.RecordBudget / 30,
-		random: o.Random,
+	return &writer{
+		client: client, table: table, ttl: o.Limits.RecordTTL,
+		try: o.Limits.Try(), margin: o.Limits.RecordBudget / 30, random: o.Random,
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -30,6 +31,86 @@ func strs(list []string) types.AttributeValue {
 
 // keyOf returns the table key of an item.
 func keyOf(pk string) item { return item{"pk": str(pk)} }
+
+// attributeReader reads attributes and keeps the first error.
+type attributeReader struct {
+	item item
+	err  error
+}
+
+func (a *attributeReader) wrong(name string) {
+	if a.err == nil {
+		a.err = fmt.Errorf("attribute %s has another type than ours", name)
+	}
+}
+
+// need reports attributes that are absent as an error.
+func (a *attributeReader) need(names ...string) {
+	for _, name := range names {
+		if _, found := a.item[name]; !found {
+			a.wrong(name)
+		}
+	}
+}
+
+func (a *attributeReader) str(name string) string {
+	v, found := a.item[name]
+	if !found {
+		return ""
+	}
+	s, ok := v.(*types.AttributeValueMemberS)
+	if !ok {
+		a.wrong(name)
+		return ""
+	}
+	return s.Value
+}
+
+func (a *attributeReader) num(name string, absent int64) int64 {
+	v, found := a.item[name]
+	if !found {
+		return absent
+	}
+	n, ok := v.(*types.AttributeValueMemberN)
+	if !ok {
+		a.wrong(name)
+		return absent
+	}
+	i, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil {
+		a.wrong(name)
+	}
+	return i
+}
+
+func (a *attributeReader) millis(name string) time.Time {
+	if _, found := a.item[name]; !found {
+		return time.Time{}
+	}
+	return time.UnixMilli(a.num(name, 0)).UTC()
+}
+
+func (a *attributeReader) strs(name string) []string {
+	v, found := a.item[name]
+	if !found {
+		return nil
+	}
+	l, ok := v.(*types.AttributeValueMemberL)
+	if !ok {
+		a.wrong(name)
+		return nil
+	}
+	var out []string
+	for _, e := range l.Value {
+		s, ok := e.(*types.AttributeValueMemberS)
+		if !ok {
+			a.wrong(name)
+			return nil
+		}
+		out = append(out, s.Value)
+	}
+	return out
+}
 
 // encodeFields returns an effect's fields as attributes, in a map that may be added to.
 func encodeFields(f dispatch.Fields) (item, error) {

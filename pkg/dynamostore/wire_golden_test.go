@@ -139,14 +139,14 @@ func (w *wireWrites) complete(o idempotency.Outcome, effects ...dispatch.Effect)
 }
 
 func (w *wireWrites) replay() {
-	w.must(w.store.Replay(w.t.Context(), idempotency.ReplayRequest{
+	w.must(w.store.operator.Replay(w.t.Context(), idempotency.ReplayRequest{
 		EventID: wireEvent().ID, Generation: 1, By: "jo", Why: "wrong amount", Now: wireTime(5 * time.Minute),
 	}))
 }
 
 func (w *wireWrites) giveUp() {
 	e := wireEvent()
-	got, err := w.store.GiveUp(w.t.Context(), idempotency.GiveUpRequest{
+	got, err := w.store.operator.GiveUp(w.t.Context(), idempotency.GiveUpRequest{
 		EventID: e.ID, Ident: idempotency.Ident(e), Attempt: 1, By: "jo", Now: wireTime(time.Hour), Cutoff: wireTime(time.Hour),
 	})
 	w.must(err)

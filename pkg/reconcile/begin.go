@@ -46,7 +46,9 @@ func (p *pass) put(ctx context.Context, fresh []Stream, known map[Stream]time.Ti
 	if len(fresh) == 0 {
 		return nil
 	}
-	oldest, err := p.cfg.Begins.Oldest(ctx, fresh, p.started)
+	// A note expires a RecordTTL after its pass, and is of what Stripe listed then.
+	from := p.started.Add(-p.cfg.Limits.RecordTTL - p.cfg.Limits.Reconcile.Weekly.Span)
+	oldest, err := p.cfg.Begins.Oldest(ctx, fresh, from, p.started)
 	if err != nil {
 		return fmt.Errorf("look for the oldest note: %w", err)
 	}
@@ -55,7 +57,7 @@ func (p *pass) put(ctx context.Context, fresh []Stream, known map[Stream]time.Ti
 		if !noted {
 			at = p.started
 		}
-		if at, err = p.cfg.Begins.Begin(ctx, s, at); err != nil {
+		if at, err = p.cfg.Begins.PutBegin(ctx, s, at); err != nil {
 			p.report.Err = errors.Join(p.report.Err, fmt.Errorf("begin of account %q: %w", s.Account, err))
 			continue
 		}

@@ -203,7 +203,7 @@ func TestAccountWithoutBegin(t *testing.T) {
 
 type noBegins struct{ *world }
 
-func (*noBegins) Oldest(_ context.Context, _ []Stream, _ time.Time) (map[Stream]time.Time, error) {
+func (*noBegins) Oldest(_ context.Context, _ []Stream, _, _ time.Time) (map[Stream]time.Time, error) {
 	return nil, errDown
 }
 

@@ -77,10 +77,11 @@ type Begins interface {
 	// Begins returns those that are known. It may lag a moment behind.
 	Begins(context.Context) (map[Stream]time.Time, error)
 	// Oldest returns the start of the oldest note that a scheduled pass left of each of
-	// these accounts while no policy excluded it; one without a note is left out.
-	Oldest(ctx context.Context, of []Stream, now time.Time) (map[Stream]time.Time, error)
-	// Begin puts a begin, to the second, unless there is one, and returns the one that holds.
-	Begin(ctx context.Context, of Stream, at time.Time) (time.Time, error)
+	// these accounts while no policy excluded it; one without a note is left out. from is a
+	// time before which no note can start.
+	Oldest(ctx context.Context, of []Stream, from, to time.Time) (map[Stream]time.Time, error)
+	// PutBegin puts a begin, to the second, unless there is one, and returns the one that holds.
+	PutBegin(ctx context.Context, of Stream, at time.Time) (time.Time, error)
 }
 
 // Covered notes that one slice was listed to its end and that all its events were known

@@ -207,7 +207,7 @@ func (w *world) Begins(context.Context) (map[Stream]time.Time, error) {
 	return maps.Clone(w.begins), nil
 }
 
-func (w *world) Oldest(_ context.Context, of []Stream, _ time.Time) (map[Stream]time.Time, error) {
+func (w *world) Oldest(_ context.Context, of []Stream, _, _ time.Time) (map[Stream]time.Time, error) {
 	found := map[Stream]time.Time{}
 	for _, s := range of {
 		if !w.oldest.IsZero() {
@@ -223,7 +223,7 @@ func (w *world) Oldest(_ context.Context, of []Stream, _ time.Time) (map[Stream]
 	return found, nil
 }
 
-func (w *world) Begin(_ context.Context, s Stream, at time.Time) (time.Time, error) {
+func (w *world) PutBegin(_ context.Context, s Stream, at time.Time) (time.Time, error) {
 	if w.beginErr != nil {
 		if err := w.beginErr(s.Account); err != nil {
 			return time.Time{}, err

@@ -59,41 +59,28 @@ func wireReconcile(lookup config.Lookup, types []string, newSender func(*slog.Lo
 	}
 	log := telemetry.Logger(os.Stderr, "reconcile", cfg.Stage, cfg.LogLevel)
 	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
-	table := dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB))
 	stripe, err := reconcileStripe(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
 	if err != nil {
 		return nil, err
 	}
-	passes, err := reconciler(cfg, types, table, client(cfg.AWS.EndpointSQS), stripe, log)
+	store, err := dynamostore.New(dynamodb.NewFromConfig(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {
 		return nil, err
 	}
-	box, err := dynamostore.NewOutbox(table, cfg.Table)
+	passes, err := reconciler(cfg, types, store, client(cfg.AWS.EndpointSQS), stripe, log)
 	if err != nil {
 		return nil, err
 	}
 	l := cfg.Limits.Reconcile
 	return &tasks{
-		passes: passes, outbox: box, sender: newSender(log), drains: outbox.Options{Time: l.OutboxTime, Logger: log},
+		passes: passes, outbox: store, sender: newSender(log), drains: outbox.Options{Time: l.OutboxTime, Logger: log},
 		time: (l.StopAfter + l.Timeout) / 2, log: log,
 	}, nil
 }
 
-func reconciler(cfg config.Reconcile, types []string, table *dynamodb.Client, queue aws.Config, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
-	reader, err := dynamostore.NewReader(table, cfg.Table)
-	if err != nil {
-		return nil, err
-	}
-	coverage, err := dynamostore.NewCoverage(table, reader)
-	if err != nil {
-		return nil, err
-	}
-	records, err := dynamostore.NewRecords(table, cfg.Table)
-	if err != nil {
-		return nil, err
-	}
+func reconciler(cfg config.Reconcile, types []string, store *dynamostore.Store, queue aws.Config, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
-		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage,
+		Lister: stripe, Records: store, Coverage: store, Begins: store,
 		Sender: sqsqueue.NewSender(sqs.NewFromConfig(awsclient.Once(queue)), cfg.QueueURL, cfg.Limits),
 		Depth:  sqsqueue.NewDepth(sqs.NewFromConfig(queue), cfg.QueueURL),
 		Types:  types, Accounts: cfg.Accounts, Policies: cfg.Endpoints, Begin: cfg.Begin, Limits: cfg.Limits, Logger: log,

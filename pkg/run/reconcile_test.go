@@ -80,10 +80,10 @@ func (stub) Covered(context.Context, time.Time, time.Time) ([]reconcile.Covered,
 func (stub) Begins(context.Context) (map[reconcile.Stream]time.Time, error) {
 	return map[reconcile.Stream]time.Time{}, nil
 }
-func (stub) Oldest(context.Context, []reconcile.Stream, time.Time) (map[reconcile.Stream]time.Time, error) {
+func (stub) Oldest(context.Context, []reconcile.Stream, time.Time, time.Time) (map[reconcile.Stream]time.Time, error) {
 	return nil, nil
 }
-func (stub) Begin(_ context.Context, _ reconcile.Stream, at time.Time) (time.Time, error) {
+func (stub) PutBegin(_ context.Context, _ reconcile.Stream, at time.Time) (time.Time, error) {
 	return at, nil
 }
 

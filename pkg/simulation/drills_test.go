@@ -256,7 +256,7 @@ func TestReplayWithoutItsMessage(t *testing.T) {
 		w.live(time.Minute)
 		w.spawn(&proc{name: "replay that dies"}, func(ctx context.Context) {
 			req := idempotency.ReplayRequest{EventID: w.facts[0].id, Generation: 1, Now: time.Now(), By: "op", Why: "a drill"}
-			if err := w.store.Replay(ctx, req); err != nil {
+			if err := w.operator.Replay(ctx, req); err != nil {
 				t.Error(err)
 			}
 		})

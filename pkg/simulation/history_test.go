@@ -95,7 +95,7 @@ func (b begins) Begins(ctx context.Context) (all map[reconcile.Stream]time.Time,
 	return all, err
 }
 
-func (b begins) Oldest(ctx context.Context, of []reconcile.Stream, _ time.Time) (oldest map[reconcile.Stream]time.Time, err error) {
+func (b begins) Oldest(ctx context.Context, of []reconcile.Stream, _, _ time.Time) (oldest map[reconcile.Stream]time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	oldest = map[reconcile.Stream]time.Time{}
@@ -120,7 +120,7 @@ func (n *net) oldestNotes(before time.Time) map[reconcile.Stream]time.Time {
 	return oldest
 }
 
-func (b begins) Begin(ctx context.Context, of reconcile.Stream, at time.Time) (got time.Time, err error) {
+func (b begins) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time) (got time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	err = do(b.net.w, ctx, opCover, "begin of "+of.Account, func() error {

@@ -92,7 +92,7 @@ func outsideMutants() []mutant {
 		claim    = "dynamostore/claim.go"
 		fail     = "dynamostore/fail.go"
 		law      = "idempotency/writes.go"
-		records  = "dynamostore/records.go"
+		records  = "dynamostore/reader.go"
 		begin    = "reconcile/begin.go"
 		pass     = "reconcile/pass.go"
 		catchup  = "reconcile/catchup.go"

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/reconcile"
 )
 
@@ -78,7 +77,6 @@ type net struct {
 	w        *world
 	tiers    []*tier
 	notes    map[string]reconcile.Covered
-	records  *dynamostore.Records
 	absent   bool // everything was away once
 	rested   int  // passes at rest
 	fixAt    time.Time
@@ -106,10 +104,6 @@ func newNet(w *world) *net {
 			every *= time.Duration(w.plan.net.every)
 		}
 		n.tiers = append(n.tiers, &tier{t.Name, every, time.Now().Add(w.upTo(every))})
-	}
-	var err error
-	if n.records, err = dynamostore.NewRecords(w.table, "tollgate"); err != nil {
-		panic(err)
 	}
 	return n
 }
@@ -159,7 +153,7 @@ func (n *net) pass(t *tier) {
 	}
 	skew := w.skews[w.rng.IntN(len(w.skews))]
 	r, err := reconcile.New(reconcile.Config{
-		Lister: lister{w}, Records: n.records, Sender: sender{w}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{w},
+		Lister: lister{w}, Records: w.store, Sender: sender{w}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{w},
 		Accounts: w.plan.policies.accounts(), Policies: w.policies, Begin: n.override, Types: []string{"thing.happened", rowType, mailType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {

@@ -117,7 +117,7 @@ func (w *world) replayOnce(f *fact) {
 	}
 	p, policies := &proc{name: "replay of " + f.id}, w.policies
 	r, err := replay.New(replay.Config{
-		Records: records, Store: w.store, Events: fetcher{w}, Queue: sender{w}, Endpoint: f.home(), Accounts: []string{f.env.Account},
+		Records: records, Store: w.operator, Events: fetcher{w}, Queue: sender{w}, Endpoint: f.home(), Accounts: []string{f.env.Account},
 		Excludes: func(e event.Envelope) bool { return w.verdict(policies, e.Endpoint, w.fact(e.ID)) != policy.Accept },
 		By:       "op", Why: "a drill", Now: func() time.Time { return w.clock(p) },
 	})

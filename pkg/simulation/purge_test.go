@@ -60,7 +60,7 @@ func (w *world) purge(m *message) {
 		if err != nil {
 			return
 		}
-		done, _ = redrive.Purge{Queue: dead, Deleter: dead, Store: w.store, By: "op", Excludes: excludes}.Run(ctx, plan, redrive.Options{})
+		done, _ = redrive.Purge{Queue: dead, Deleter: dead, Store: w.operator, By: "op", Excludes: excludes}.Run(ctx, plan, redrive.Options{})
 	})
 }
 
@@ -79,7 +79,7 @@ func (w *world) purgeByID(f *fact) {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		now := time.Now()
-		got, err := w.store.GiveUp(ctx, idempotency.GiveUpRequest{
+		got, err := w.operator.GiveUp(ctx, idempotency.GiveUpRequest{
 			EventID: f.id, Ident: idempotency.Ident(f.env), Any: true, By: "op", Now: now, Cutoff: now.Add(-w.limits.TakeOverMargin),
 		})
 		if err == nil {

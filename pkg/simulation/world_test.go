@@ -47,6 +47,7 @@ type world struct {
 	table       *table
 	queue, dead *standardQueue
 	store       *dynamostore.Store
+	operator    *dynamostore.Operator
 
 	clients      clients
 	environments []*environment // of ingest
@@ -101,8 +102,11 @@ func newWorldOf(p plan, rng *rand.Rand, trace func(string)) *world {
 	w.storeSecret()
 	w.stripe = newStripe(w)
 	var err error
-	w.store, err = dynamostore.New(w.table, "tollgate", dynamostore.Options{Limits: w.limits, Random: half})
-	if err != nil {
+	options := dynamostore.Options{Limits: w.limits, Random: half}
+	if w.store, err = dynamostore.New(w.table, "tollgate", options); err != nil {
+		panic(err)
+	}
+	if w.operator, err = dynamostore.NewOperator(w.table, "tollgate", options); err != nil {
 		panic(err)
 	}
 	if w.plan.net.on {

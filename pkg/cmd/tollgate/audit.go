@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"tollgate/pkg/dynamostore"
 )
 
@@ -32,14 +30,14 @@ const auditTimeout = 5 * time.Second
 // panic too. Each is also a line on stderr. The outcome is work's own words, with its
 // error if there is one.
 func (a *app) audited(ctx context.Context, t target, of auditOf, work func(context.Context) (outcome string, err error)) (err error) {
-	log, err := dynamostore.NewAudit(dynamodb.NewFromConfig(t.aws), t.table)
+	log, err := t.writer()
 	if err != nil {
 		return err
 	}
 	e := dynamostore.AuditEntry{
 		Verb: of.verb, By: operator(), Why: of.why, Detail: of.detail, Target: t.name, StartedAt: time.Now(),
 	}
-	if e.ID, err = log.Begin(ctx, e); err != nil {
+	if e.ID, err = log.BeginAudit(ctx, e); err != nil {
 		return hint(fmt.Errorf("nothing was begun: %w", err),
 			"a change that nobody can look up later is not made: may these credentials call dynamodb:PutItem on %s?", t.table)
 	}
@@ -48,7 +46,7 @@ func (a *app) audited(ctx context.Context, t target, of auditOf, work func(conte
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 		defer cancel()
-		if failed := log.End(ctx, e.ID, outcome, time.Now()); failed != nil {
+		if failed := log.EndAudit(ctx, e.ID, outcome, time.Now()); failed != nil {
 			outcome += " (not in the audit trail: " + failed.Error() + ")"
 		}
 		a.auditLine(e, outcome)

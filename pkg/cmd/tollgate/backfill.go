@@ -196,16 +196,7 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target, sent *se
 	if err != nil {
 		return nil, err
 	}
-	table := dynamodb.NewFromConfig(t.aws)
-	reader, err := t.reader()
-	if err != nil {
-		return nil, err
-	}
-	coverage, err := dynamostore.NewCoverage(table, reader)
-	if err != nil {
-		return nil, err
-	}
-	records, err := dynamostore.NewRecords(table, t.table)
+	store, err := dynamostore.New(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{Limits: t.limits()})
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +206,7 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target, sent *se
 	}
 	l, queue := t.limits(), sqs.NewFromConfig(t.aws)
 	return reconcile.New(reconcile.Config{
-		Lister: stripe, Records: records, Coverage: coverage, Begins: coverage, Depth: sqsqueue.NewDepth(queue, t.queueURL),
+		Lister: stripe, Records: store, Coverage: store, Begins: store, Depth: sqsqueue.NewDepth(queue, t.queueURL),
 		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1), sent},
 		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Policies: policies, Limits: l,
 		Logger: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})),

@@ -10,10 +10,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/redrive"
 	"tollgate/pkg/sqsqueue"
 )
@@ -21,7 +19,7 @@ import (
 // exclusive runs work while no other operator works on the target's dead letters. The
 // claim of a process of this machine that is gone, killed for example, does not stop it.
 func (a *app) exclusive(ctx context.Context, t target, what string, work func(context.Context) error) error {
-	claims, err := dynamostore.NewOps(dynamodb.NewFromConfig(t.aws), t.table)
+	claims, err := t.writer()
 	if err != nil {
 		return err
 	}

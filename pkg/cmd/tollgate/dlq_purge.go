@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/redrive"
 )
 
@@ -152,7 +149,7 @@ func (p *purgeRun) export(ctx context.Context, c *dlqPurgeCmd, f redrive.Filter)
 
 func (p *purgeRun) run(ctx context.Context) error {
 	began := time.Now()
-	store, err := dynamostore.New(dynamodb.NewFromConfig(p.target.aws), p.target.table, dynamostore.Options{})
+	store, err := p.target.writer()
 	if err != nil {
 		return err
 	}

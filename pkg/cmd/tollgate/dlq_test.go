@@ -22,7 +22,7 @@ import (
 // free fails the test unless anyone may work on the dead letters.
 func (s *system) free() {
 	s.t.Helper()
-	ops, err := dynamostore.NewOps(s.dynamo, s.info.Table)
+	ops, err := dynamostore.NewOperator(s.dynamo, s.info.Table, dynamostore.Options{})
 	check(s.t, err)
 	now := time.Now()
 	check(s.t, ops.ClaimDLQ(s.t.Context(), redrive.Claim{Owner: "test", Until: now}, now))
@@ -223,7 +223,7 @@ func TestDLQHeldByAnother(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row 17", 3)
-	ops, err := dynamostore.NewOps(s.dynamo, s.info.Table)
+	ops, err := dynamostore.NewOperator(s.dynamo, s.info.Table, dynamostore.Options{})
 	check(t, err)
 	until := time.Now().Add(time.Hour)
 	check(t, ops.ClaimDLQ(t.Context(), redrive.Claim{Owner: "o", By: "ann@laptop", What: "redrive", Until: until}, time.Now()))

@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/doctor"
-	"tollgate/pkg/dynamostore"
 )
 
 // doctorCmd checks the system.
@@ -88,10 +87,6 @@ func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Chec
 		return nil, err
 	}
 	table := dynamodb.NewFromConfig(watched.aws)
-	coverage, err := dynamostore.NewCoverage(table, reader)
-	if err != nil {
-		return nil, err
-	}
 	queues := sqs.NewFromConfig(watched.aws)
 	vault := secretValues{secretsmanager.NewFromConfig(watched.aws)}
 	site := siteOf(t)
@@ -123,7 +118,7 @@ func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Chec
 	default:
 		checks = append(checks, doctor.CheckEndpoint(endpointPlan{a, endpointFlags{Endpoint: c.Endpoint}}))
 	}
-	return append(checks, doctor.CheckReconcile(coverage, site, time.Now), doctor.CheckClock(clock, site)), nil
+	return append(checks, doctor.CheckReconcile(reader, site, time.Now), doctor.CheckClock(clock, site)), nil
 }
 
 // siteOf says what numbers hold, and in which mode the target must be. A stage's name is

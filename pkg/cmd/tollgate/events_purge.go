@@ -7,9 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 )
 
@@ -45,7 +42,7 @@ func (c *eventsPurgeCmd) Run(ctx context.Context, a *app) error {
 	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
-	store, err := dynamostore.New(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{})
+	store, err := t.writer()
 	if err != nil {
 		return err
 	}

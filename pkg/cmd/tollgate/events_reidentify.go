@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/replay"
@@ -51,7 +48,7 @@ func (c *eventsReidentifyCmd) Run(ctx context.Context, a *app) error {
 	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
-	store, err := dynamostore.New(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{})
+	store, err := t.writer()
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,6 @@ func TestEventsReidentifyOfTheSame(t *testing.T) {
 	other := paid("evt_2", "in_2")
 	withFakeStripe(t, s, other)
 	s.ended(other, "acct_x", idempotency.Applied)
-	check(t, s.store.Replay(t.Context(), idempotency.ReplayRequest{EventID: "evt_2", Generation: 1, Now: after(9), By: "ann", Why: "x"}))
+	check(t, s.writer.Replay(t.Context(), idempotency.ReplayRequest{EventID: "evt_2", Generation: 1, Now: after(9), By: "ann", Why: "x"}))
 	s.keyed("events", "reidentify", "evt_2", "--note=x").failed(t, "it was done under the identity that its record has")
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/dynamostore"
@@ -132,7 +131,7 @@ func (c *eventsReplayCmd) check() error {
 }
 
 func (c *eventsReplayCmd) replayer(ctx context.Context, a *app, t target, reader *dynamostore.Reader, events replay.Events) (*replay.Replayer, error) {
-	store, err := dynamostore.New(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{})
+	store, err := t.writer()
 	if err != nil {
 		return nil, err
 	}

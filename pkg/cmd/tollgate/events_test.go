@@ -36,7 +36,7 @@ func fill(t *testing.T, s *system) {
 	s.claim("evt_crashed", "invoice.paid", 0, 15, after(30))
 	s.claim("evt_last", "invoice.paid", 0, 0, hour)
 	c := s.done("evt_replayed", "invoice.paid", idempotency.Applied, nil)
-	check(t, s.store.Replay(t.Context(), idempotency.ReplayRequest{
+	check(t, s.writer.Replay(t.Context(), idempotency.ReplayRequest{
 		EventID: c.EventID, Generation: c.Generation, Now: after(5), By: "ann", Why: "wrong rate",
 	}))
 }

@@ -42,6 +42,7 @@ type system struct {
 	sqs    *sdksqs.Client
 	dynamo *sdkdynamodb.Client
 	store  *dynamostore.Store
+	writer *dynamostore.Operator
 	queue  *sqsqueue.Consumer
 
 	called atomic.Pointer[func(operation string)] // before each request of an AWS client
@@ -65,6 +66,8 @@ func newSystem(t *testing.T) *system {
 	s.aws.Table(t, dynamostore.TableSchema(local.TableName))
 	var err error
 	s.store, err = dynamostore.New(s.dynamo, local.TableName, dynamostore.Options{})
+	check(t, err)
+	s.writer, err = dynamostore.NewOperator(s.dynamo, local.TableName, dynamostore.Options{})
 	check(t, err)
 	s.info = local.Info{
 		AccessKey: unchecked("").AccessKey, PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: s.aws.URL, Region: local.Region,

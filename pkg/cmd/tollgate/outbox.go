@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 )
@@ -84,11 +82,11 @@ func (c *outboxListCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	box, err := t.outbox()
+	reader, err := t.reader()
 	if err != nil {
 		return err
 	}
-	page, cursor, err := box.List(ctx, req)
+	page, cursor, err := reader.Waiting(ctx, req)
 	if errors.Is(err, dynamostore.ErrCursor) {
 		return usage("--cursor is not from this list")
 	}
@@ -104,11 +102,6 @@ func (c *outboxListCmd) Run(ctx context.Context, a *app) error {
 		fmt.Fprintf(a.err, "there may be more: continue with --cursor %s\n", cursor)
 	}
 	return nil
-}
-
-// outbox reads and releases the target's messages.
-func (t target) outbox() (*dynamostore.Outbox, error) {
-	return dynamostore.NewOutbox(dynamodb.NewFromConfig(t.aws), t.table)
 }
 
 // outboxView is a message for machines.

@@ -60,11 +60,11 @@ func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	box, err := t.outbox()
+	reader, err := t.reader()
 	if err != nil {
 		return err
 	}
-	keys, detail, err := c.choose(ctx, box, req)
+	keys, detail, err := c.choose(ctx, reader, req)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,11 @@ func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
 	}
 	of := auditOf{verb: "outbox release", why: c.Note, detail: detail}
 	return a.audited(ctx, t, of, func(ctx context.Context) (string, error) {
-		err := c.release(ctx, a, box, keys, &done)
+		box, err := t.writer()
+		if err != nil {
+			return "", err
+		}
+		err = c.release(ctx, a, box, keys, &done)
 		a.line(done, done.text())
 		return done.text(), err
 	})
@@ -108,14 +112,14 @@ func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, 
 }
 
 // choose returns the keys to release, and a description of them.
-func (c *outboxReleaseCmd) choose(ctx context.Context, box *dynamostore.Outbox, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
+func (c *outboxReleaseCmd) choose(ctx context.Context, reader *dynamostore.Reader, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
 	if len(c.Keys) > 0 {
 		keys = once(c.Keys)
 		return keys, fmt.Sprintf("%d named messages: %s", len(keys), clip(strings.Join(keys, " "), 400)), nil
 	}
 	names, oldest, newest := map[string]int{}, "", ""
 	for {
-		page, next, err := box.List(ctx, req)
+		page, next, err := reader.Waiting(ctx, req)
 		if err != nil {
 			return nil, "", err
 		}
@@ -148,7 +152,7 @@ func (c *outboxReleaseCmd) choose(ctx context.Context, box *dynamostore.Outbox, 
 
 // release releases messages in parallel. A request that fails ends the run; released messages
 // stay released.
-func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore.Outbox, keys []string, done *released) error {
+func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore.Operator, keys []string, done *released) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	bar := a.progress("released", len(keys))

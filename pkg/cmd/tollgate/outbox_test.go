@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/dispatch"
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/outbox"
@@ -34,17 +33,10 @@ func (s *system) asked(n int, name, held string) (key string) {
 	return key
 }
 
-func (s *system) box() *dynamostore.Outbox {
-	s.t.Helper()
-	box, err := dynamostore.NewOutbox(s.dynamo, s.info.Table)
-	check(s.t, err)
-	return box
-}
-
 // sends runs the outbox once and returns how many messages it took.
 func (s *system) sends() int {
 	s.t.Helper()
-	r, err := outbox.Drain(s.t.Context(), s.box(), silentSender{}, outbox.Options{})
+	r, err := outbox.Drain(s.t.Context(), s.store, silentSender{}, outbox.Options{})
 	check(s.t, err)
 	return r.Sent
 }

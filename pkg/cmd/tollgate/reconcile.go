@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/reconcile"
 )
@@ -80,14 +77,10 @@ func (c *reconcileReportCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	coverage, err := dynamostore.NewCoverage(dynamodb.NewFromConfig(t.aws), reader)
-	if err != nil {
-		return err
-	}
 	now, l := time.Now(), t.limits().Reconcile
 	back := time.Duration(c.Days) * 24 * time.Hour
 	// A window may begin before the time that it reaches into.
-	notes, broken, err := coverage.Covered(ctx, now.Add(-back-l.Quarter.Span-l.Quarter.Every-l.Slice), now)
+	notes, broken, err := reader.Covered(ctx, now.Add(-back-l.Quarter.Span-l.Quarter.Every-l.Slice), now)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/local"
 	"tollgate/pkg/reconcile"
 )
@@ -20,10 +19,7 @@ import (
 func TestReportNamesAnAccountThatNeverPassed(t *testing.T) {
 	s := newSystem(t)
 	s.withStripe(nil)
-	reader, err := dynamostore.NewReader(s.dynamo, local.TableName)
-	check(t, err)
-	coverage, err := dynamostore.NewCoverage(s.dynamo, reader)
-	check(t, err)
+	coverage := s.store
 	now := time.Now()
 	day := now.UTC().Truncate(24 * time.Hour)
 	note := reconcile.Covered{Tier: reconcile.Nightly, From: now.Add(-26 * time.Hour), To: now.Add(-5 * time.Minute), DoneAt: now}
@@ -48,10 +44,7 @@ func TestReportNamesAnAccountThatNeverPassed(t *testing.T) {
 func TestReportNamesWhatIsNotCompared(t *testing.T) {
 	s := newSystem(t)
 	s.withStripe(nil)
-	reader, err := dynamostore.NewReader(s.dynamo, local.TableName)
-	check(t, err)
-	coverage, err := dynamostore.NewCoverage(s.dynamo, reader)
-	check(t, err)
+	coverage := s.store
 	now := time.Now().UTC()
 	day := now.Truncate(24 * time.Hour)
 	begin := now.Add(-10 * time.Hour).Truncate(time.Second)
@@ -67,7 +60,7 @@ func TestReportNamesWhatIsNotCompared(t *testing.T) {
 	} {
 		check(t, coverage.Cover(t.Context(), n))
 	}
-	_, err = s.dynamo.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(local.TableName), Item: map[string]types.AttributeValue{
+	_, err := s.dynamo.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(local.TableName), Item: map[string]types.AttributeValue{
 		"pk":  &types.AttributeValueMemberS{Value: "COVER#broken"},
 		"lst": &types.AttributeValueMemberS{Value: "COVER#" + day.Format("2006-01")},
 		"at":  &types.AttributeValueMemberS{Value: day.Format(time.RFC3339)},

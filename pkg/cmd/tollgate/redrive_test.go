@@ -327,7 +327,7 @@ func TestRedriveHeldByAnother(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.dead("evt_a", "invoice.paid", "no row")
-	ops, err := dynamostore.NewOps(s.dynamo, s.info.Table)
+	ops, err := dynamostore.NewOperator(s.dynamo, s.info.Table, dynamostore.Options{})
 	check(t, err)
 	held := redrive.Claim{Owner: "o", By: "ann@laptop (process 7)", What: "redrive", Until: time.Now().Add(time.Hour)}
 	check(t, ops.ClaimDLQ(t.Context(), held, time.Now()))

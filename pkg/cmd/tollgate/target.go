@@ -147,6 +147,11 @@ func (t target) settled(r idempotency.Record) bool {
 	return r.Status(time.Now(), t.limits()).Settled()
 }
 
+// writer makes the writes of operators.
+func (t target) writer() (*dynamostore.Operator, error) {
+	return dynamostore.NewOperator(dynamodb.NewFromConfig(t.aws), t.table, dynamostore.Options{})
+}
+
 // reader reads the target's records and items.
 func (t target) reader() (*dynamostore.Reader, error) {
 	return dynamostore.NewReader(dynamodb.NewFromConfig(t.aws), t.table)

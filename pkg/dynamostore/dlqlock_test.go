@@ -15,23 +15,9 @@ import (
 	"tollgate/pkg/redrive"
 )
 
-func opsFixture(t *testing.T) (*Ops, *Reader) {
-	t.Helper()
-	s := serveEmbedded(t)
-	table := s.table(t)
-	ops, err := NewOps(s.client(http.DefaultTransport, true), table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reader, err := NewReader(s.client(http.DefaultTransport, true), table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ops, reader
-}
-
-func TestOpsClaim(t *testing.T) {
-	ops, reader := opsFixture(t)
+func TestDLQLock(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	ops, reader := f.operator, f.reader
 	now := time.UnixMilli(1_700_000_000_000).UTC()
 	claim := func(owner, by string, from time.Duration) redrive.Claim {
 		return redrive.Claim{Owner: owner, By: by, What: "dlq list", Until: now.Add(from + time.Minute)}
@@ -89,9 +75,9 @@ func TestOpsClaim(t *testing.T) {
 	}
 }
 
-// TestOpsClaimRace: of many at once exactly one has it.
-func TestOpsClaimRace(t *testing.T) {
-	ops, _ := opsFixture(t)
+// TestDLQLockRace: of many at once exactly one has it.
+func TestDLQLockRace(t *testing.T) {
+	ops := serveEmbedded(t).fixture(t, http.DefaultTransport).operator
 	now := time.Now()
 	var wg sync.WaitGroup
 	var won, refused atomic.Int64
@@ -111,22 +97,25 @@ func TestOpsClaimRace(t *testing.T) {
 	}
 }
 
-func TestOpsErrors(t *testing.T) {
-	s := serveEmbedded(t)
-	ops, err := NewOps(s.client(http.DefaultTransport, false), "no-such-table")
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestOperatorErrors(t *testing.T) {
+	client := serveEmbedded(t).client(http.DefaultTransport, false)
+	ops := newOperator(t, client, "no-such-table")
 	if err := ops.ClaimDLQ(t.Context(), redrive.Claim{Owner: "a"}, time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 		t.Errorf("claim: %v", err)
 	}
 	if err := ops.ReleaseDLQ(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 		t.Errorf("release: %v", err)
 	}
-	if _, err := NewOps(nil, "t"); err == nil {
+	if _, err := ops.BeginAudit(t.Context(), AuditEntry{Verb: "redrive", StartedAt: time.Now()}); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		t.Errorf("begin of an audit entry: %v", err)
+	}
+	if err := ops.EndAudit(t.Context(), "x", "done", time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		t.Errorf("end of an audit entry: %v", err)
+	}
+	if _, err := NewOperator(nil, "t", Options{}); err == nil {
 		t.Error("no client was taken")
 	}
-	if _, err := NewOps(s.client(http.DefaultTransport, false), ""); err == nil {
+	if _, err := NewOperator(client, "", Options{}); err == nil {
 		t.Error("no table was taken")
 	}
 }

@@ -28,29 +28,8 @@ const (
 	dlqReleaseWhen = "own=:own"
 )
 
-// OpsClient is what [Ops] needs of the SDK's DynamoDB client.
-type OpsClient interface {
-	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
-	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
-}
-
-// Ops keeps what operators share. It is safe for concurrent use. Its errors are the
-// service's, in text.
-type Ops struct {
-	client OpsClient
-	table  string
-}
-
-// NewOps works on a table of the shape of [TableSchema].
-func NewOps(client OpsClient, table string) (*Ops, error) {
-	if err := need(client != nil, table); err != nil {
-		return nil, err
-	}
-	return &Ops{client: client, table: table}, nil
-}
-
 // ClaimDLQ takes or renews the claim on the dead-letter queue; another's is a *redrive.HeldError.
-func (o *Ops) ClaimDLQ(ctx context.Context, c redrive.Claim, now time.Time) error {
+func (o *Operator) ClaimDLQ(ctx context.Context, c redrive.Claim, now time.Time) error {
 	_, err := o.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &o.table,
 		Item: item{
@@ -76,7 +55,7 @@ func (o *Ops) ClaimDLQ(ctx context.Context, c redrive.Claim, now time.Time) erro
 }
 
 // ReleaseDLQ ends the owner's claim; nothing happens when another has it.
-func (o *Ops) ReleaseDLQ(ctx context.Context, owner string) error {
+func (o *Operator) ReleaseDLQ(ctx context.Context, owner string) error {
 	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &o.table,
 		Key:                       keyOf(dlqKey),
