@@ -26,7 +26,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench rename clean needs-node FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,7 +69,7 @@ needs-node:
 
 # The stack's tests start no goroutine of ours, and compiling CDK for the race detector
 # would take longer than all other tests.
-RACED = $$(go list ./... | grep -v '^tollgate/infra')
+RACED = $$(go list ./... | grep -v '^[^ ]*/infra')
 
 test: ## run all tests, with the race detector where a C compiler is (TESTFLAGS="-run …")
 	@if command -v "$$(go env CC)" >/dev/null 2>&1; then \
@@ -130,6 +130,15 @@ conformance: ## install independent SQS and DynamoDB implementations and compare
 
 bench: ## run the benchmarks (BENCH=pattern)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+# The path is replaced before a top folder, not inside a longer path.
+rename: ## give the module your own path (MODULE=github.com/acme/payments)
+	@[ -n "$(MODULE)" ] || { echo "make rename: say MODULE=github.com/acme/payments"; exit 2; }
+	@old=$$(go list -m | sed 's/[.]/[.]/g'); go mod edit -module "$(MODULE)"; \
+	grep -rlE "(^|[^A-Za-z0-9_./-])$$old/(functions|infra|pkg|testdata)" --exclude-dir=.git --exclude-dir=.build --exclude-dir=dist --exclude-dir=cdk.out . | while read -r file; do \
+		sed -E "s#(^|[^A-Za-z0-9_./-])$$old/(functions|infra|pkg|testdata)#\1$(MODULE)/\2#g" "$$file" >"$$file.renamed" && cat "$$file.renamed" >"$$file" && rm "$$file.renamed"; \
+	done
+	@gofmt -w $(FOLDERS)
 
 clean: ## remove what was built
 	rm -rf .build dist cdk.out

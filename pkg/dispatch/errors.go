@@ -3,6 +3,7 @@ package dispatch
 import (
 	"fmt"
 	"path"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -100,7 +101,7 @@ func panicError(v any) *PanicError {
 // ownFrame describes a frame of this module, without the folder where it was built; "" for
 // another module's.
 func ownFrame(f runtime.Frame) string {
-	const module = "tollgate/"
+	module := strings.TrimSuffix(reflect.TypeFor[PanicError]().PkgPath(), "pkg/dispatch")
 	name, ours := strings.CutPrefix(f.Function, module)
 	if !ours && !strings.HasPrefix(name, "main.") {
 		return ""

@@ -99,12 +99,12 @@ func importsPointOneWay(s *source) (violations []string) {
 			continue
 		}
 		for _, spec := range f.syntax.Imports {
-			dir, ours := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), "tollgate/")
+			dir, ours := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), s.module+"/")
 			if !ours || within(dir, p.dir) || f.test() && !p.testToo {
 				continue
 			}
 			if !slices.ContainsFunc(p.ours, func(o string) bool { return within(dir, o) }) {
-				violations = append(violations, fmt.Sprintf("%s: %s may not import tollgate/%s: declare a small interface where it is called and let a main wire it", s.at(spec), f.dir, dir))
+				violations = append(violations, fmt.Sprintf("%s: %s may not import %s/%s: declare a small interface where it is called and let a main wire it", s.at(spec), f.dir, s.module, dir))
 			}
 		}
 	}

@@ -120,7 +120,10 @@ func TestRulesFind(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(fmt.Sprintf("%s/%d", tt.rule, i), func(t *testing.T) {
-			src := newSource()
+			src, err := newSource()
+			if err != nil {
+				t.Fatal(err)
+			}
 			if err := src.add(tt.path, []byte(tt.text)); err != nil {
 				t.Fatal(err)
 			}

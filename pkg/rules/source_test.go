@@ -17,10 +17,11 @@ import (
 
 // source is the repository as the rules see it; paths are relative to its top.
 type source struct {
-	fset  *token.FileSet
-	top   []string // names at the top level
-	texts []text
-	files []file // the Go files among texts
+	module string
+	fset   *token.FileSet
+	top    []string // names at the top level
+	texts  []text
+	files  []file // the Go files among texts
 }
 
 type text struct {
@@ -43,11 +44,19 @@ func notSource() []string {
 	return []string{".build", ".tollgate", "dist", "cdk.out", "node_modules"}
 }
 
-func newSource() *source { return &source{fset: token.NewFileSet()} }
+// newSource returns an empty source of the module in go.mod.
+func newSource() (*source, error) {
+	raw, err := os.ReadFile("../../go.mod")
+	first, _, _ := strings.Cut(string(raw), "\n")
+	return &source{module: strings.TrimPrefix(first, "module "), fset: token.NewFileSet()}, err
+}
 
 func load(root string) (*source, error) {
-	src := newSource()
-	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+	src, err := newSource()
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if os.IsNotExist(err) { // a test's scratch file went while we walked
 			return nil
 		}
