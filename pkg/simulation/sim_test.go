@@ -87,6 +87,10 @@ func TestSchedules(t *testing.T) {
 		all.check(t)
 	}
 	report(t)
+	if *schedules >= enough && !t.Failed() {
+		fmt.Printf("figure: make sim | %d schedules, %d steps in %v on %d CPUs: nothing wrong, every fault occurred\n",
+			done.Load(), steps.Load(), time.Since(start).Round(time.Second), runtime.NumCPU())
+	}
 }
 
 // TestSeed shows the steps of one schedule.

@@ -103,7 +103,7 @@ func (m *matrix) String() string {
 		}
 	}
 	w.Flush()
-	fmt.Fprintf(&text, "%d points: %d kills, %d pauses, %d events, %d superseded attempts after a pause, %d faults, in %.0f s on %d CPUs\n",
+	fmt.Fprintf(&text, "figure: make crash | %d points: %d kills, %d pauses, %d events, %d superseded attempts after a pause, %d faults, in %.0f s on %d CPUs\n",
 		len(m.rows), kills, m.pauses(), events, m.zombies(), faults, time.Since(m.began).Seconds(), runtime.NumCPU())
 	return text.String()
 }

@@ -59,7 +59,7 @@ func (w *world) mustHaveMet(o odds) {
 
 // report prints the figures of a run.
 func (w *world) report(took time.Duration) {
-	w.t.Logf("%d events and %d without effects, %d copies each, %d workers: %v, %d attempts, %d zombies, %d late writes refused, %d handlers outlived",
+	w.t.Logf("figure: make lossy | %d events and %d without effects, %d copies each, %d workers: %v, %d attempts, %d paused past their lease, %d late writes refused, %d handlers outlived",
 		w.events, w.plain(), w.copies, w.workers, took.Round(time.Millisecond),
 		w.zombies.attempts.Load(), w.zombies.slept.Load(), w.zombies.refused.Load(), w.exits.Load())
 	for _, wire := range []struct {

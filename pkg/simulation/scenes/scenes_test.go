@@ -14,6 +14,7 @@ import (
 
 // TestScenes plays every scene by many seeds.
 func TestScenes(t *testing.T) {
+	start := time.Now()
 	for _, name := range scenes.Names() {
 		t.Run(name, func(t *testing.T) {
 			if wrong := playAll(t, name, *seeds, flaw{}); len(wrong) > 0 {
@@ -21,6 +22,8 @@ func TestScenes(t *testing.T) {
 			}
 		})
 	}
+	t.Logf("figure: make sim SEEDS=%d | %d stories, %d seeds each, in %v on %d CPUs",
+		*seeds, len(scenes.Names()), *seeds, time.Since(start).Round(time.Second), runtime.NumCPU())
 }
 
 // playAll plays a scene by the seeds 0 to n-1, and returns what was wrong with which.
