@@ -123,7 +123,7 @@ func outsideImports(s *source) (violations []string) {
 			first, _, _ := strings.Cut(target, "/")
 			what := ""
 			switch {
-			case !strings.Contains(first, "."):
+			case !strings.Contains(first, ".") || within(target, s.module):
 			case p.only:
 				what = "may import the standard library only: move what needs more into an adapter"
 			case !p.sdk && (within(target, "github.com/aws/aws-sdk-go-v2") || within(target, "github.com/aws/smithy-go")):
