@@ -23,13 +23,14 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/secrets"
 )
 
 // Names of what the stack makes on AWS, as they are here.
 const (
-	Region          = "us-east-1"
+	Region          = awsjson.Region
 	TableName       = "tollgate"
 	queueName       = "tollgate-events"
 	deadQueueName   = "tollgate-dead"

@@ -49,13 +49,13 @@ func (s *services) open(folder string, timeScale int) (err error) {
 			err = fmt.Errorf("open data folder %s: a file in it is damaged: %v", folder, v)
 		}
 	}()
-	if s.sqs, err = sqs.Open(filepath.Join(folder, "sqs.db"), sqs.Options{Region: Region, Speed: timeScale}); err != nil {
+	if s.sqs, err = sqs.Open(filepath.Join(folder, "sqs.db"), sqs.Options{Speed: timeScale}); err != nil {
 		return err
 	}
-	if s.dynamo, err = dynamodb.Open(filepath.Join(folder, "dynamodb.db"), dynamodb.Options{Region: Region}); err != nil {
+	if s.dynamo, err = dynamodb.Open(filepath.Join(folder, "dynamodb.db"), dynamodb.Options{}); err != nil {
 		return err
 	}
-	s.secrets, err = secretsmanager.Open(filepath.Join(folder, "secrets.db"), secretsmanager.Options{Region: Region})
+	s.secrets, err = secretsmanager.Open(filepath.Join(folder, "secrets.db"), secretsmanager.Options{})
 	return err
 }
 

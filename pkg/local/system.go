@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"tollgate/pkg/limits"
+	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/eventsource"
 	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/loopback"
@@ -233,7 +234,7 @@ func startPoller(f functions, info Info, o Options) (*poller, error) {
 	l := o.limits()
 	source, err := eventsource.New(eventsource.Options{
 		Queue:          eventsource.NewSQS(clients(info).sqs, info.QueueURL),
-		QueueARN:       "arn:aws:sqs:" + Region + ":000000000000:" + queueName,
+		QueueARN:       awsjson.ARN("sqs", queueName),
 		Invoker:        f.consumerInvoker(),
 		BatchSize:      l.BatchSize,
 		MaxConcurrency: o.ConsumerConcurrency,

@@ -34,7 +34,7 @@ import (
 )
 
 // Region is that of the services.
-const Region = "us-east-1"
+const Region = awsjson.Region
 
 // Options of [Start]; the zero value is ready to use.
 type Options struct {
@@ -55,11 +55,11 @@ type AWS struct {
 func Start(t testing.TB, o Options) *AWS {
 	t.Helper()
 	dir := t.TempDir()
-	queues, err := sqs.Open(filepath.Join(dir, "sqs.db"), sqs.Options{Region: Region, Speed: o.TimeScale})
+	queues, err := sqs.Open(filepath.Join(dir, "sqs.db"), sqs.Options{Speed: o.TimeScale})
 	check(t, err)
-	db, err := dynamodb.Open(filepath.Join(dir, "dynamodb.db"), dynamodb.Options{Region: Region})
+	db, err := dynamodb.Open(filepath.Join(dir, "dynamodb.db"), dynamodb.Options{})
 	check(t, err)
-	vault, err := secretsmanager.Open(filepath.Join(dir, "secrets.db"), secretsmanager.Options{Region: Region, Now: o.Now})
+	vault, err := secretsmanager.Open(filepath.Join(dir, "secrets.db"), secretsmanager.Options{Now: o.Now})
 	check(t, err)
 	handler := awsjson.Handler(queues.Service(), db.Service(), vault.Service())
 	if o.Wrap != nil {

@@ -2,6 +2,7 @@ package boltfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -272,5 +273,29 @@ func TestFileThatLostItsName(t *testing.T) {
 	}
 	if !errors.Is(err, errInUse) {
 		t.Errorf("error %v, want that another process has it", err)
+	}
+}
+
+func TestLayout(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data.db")
+	for _, step := range []struct {
+		name, want string
+		prepare    func(*bbolt.Tx) error
+	}{
+		{"a new file", "", Layout("things 1", "b")},
+		{"the same again", "", Layout("things 1", "b")},
+		{"another format", `the file has format "things 1", this program reads "things 2"`, Layout("things 2", "b")},
+	} {
+		db, err := Open(path, step.prepare)
+		if got := fmt.Sprint(err); got != cmp.Or(step.want, "<nil>") {
+			t.Errorf("%s: %s", step.name, got)
+		}
+		if err == nil {
+			db.Close()
+		}
+	}
+	foreign, _ := filled(t)
+	if _, err := Open(foreign, Layout("things 1")); fmt.Sprint(err) != "the file is a database of another program" {
+		t.Errorf("a file of another program: %v", err)
 	}
 }

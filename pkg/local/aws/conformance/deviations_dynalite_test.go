@@ -6,11 +6,10 @@ func dynaliteDeviations() map[string]deviation {
 	deviates(all, "The API reference is right: dynalite has no transactions.",
 		"dynamodb/transact/all-kinds", "dynamodb/transact/several-tables", "dynamodb/transact/atomic", "dynamodb/transact/reasons-in-order",
 		"dynamodb/transact/all-old-in-reasons", "dynamodb/transact/condition-check-alone", "dynamodb/transact/token-repeats",
-		"dynamodb/transact/token-mismatch", "dynamodb/transact/token-of-failed", "dynamodb/transact/get",
+		"dynamodb/transact/token-mismatch", "dynamodb/transact/token-of-failed",
 		"dynamodb/transact-limit/one-item-twice-refused", "dynamodb/transact-limit/100-actions", "dynamodb/transact-limit/4-mb",
-		"dynamodb/transact-limit/validation-cancels", "dynamodb/transact-limit/missing-table-refused", "dynamodb/transact-limit/get-100-keys",
-		"dynamodb/transact-limit/update-item-size", "dynamodb/race/transaction", "dynamodb/race/transfers",
-		"dynamodb/transact/get-one-item-twice-refused", "dynamodb/capacity/transaction")
+		"dynamodb/transact-limit/validation-cancels", "dynamodb/transact-limit/missing-table-refused",
+		"dynamodb/transact-limit/update-item-size", "dynamodb/race/transaction", "dynamodb/capacity/transaction")
 	deviates(all, "The developer guide is right: dynalite counts no writes of index entries.", "dynamodb/capacity/index-write")
 	deviates(all, "The developer guide is right: dynalite charges a consistent scan as an eventually consistent one.", "dynamodb/capacity/query")
 	deviates(all, "The API reference is right: dynalite cannot change time to live.",

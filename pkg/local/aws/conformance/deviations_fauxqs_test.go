@@ -3,10 +3,6 @@ package conformance
 // fauxqsDeviations lists what fauxqs 1.9.2 does otherwise; the documentation is right in every case.
 func fauxqsDeviations() map[string]deviation {
 	all := map[string]deviation{}
-	deviates(all, "Move tasks are part of the API: fauxqs has none.",
-		"sqs/move-task/to-destination", "sqs/move-task/default-destination", "sqs/move-task/moved-are-new", "sqs/move-task/receives-start-over",
-		"sqs/move-task/listed", "sqs/move-task/rate", "sqs/move-task/one-active", "sqs/move-task/cancel", "sqs/move-task/cancel-finished-refused",
-		"sqs/move-task/not-a-dead-letter-queue-refused", "sqs/move-task/rate-over-500-refused", "sqs/move-task/missing-source-refused")
 	deviates(all, "A string that is no receipt handle is refused: fauxqs takes it for the receipt of a message that is gone.",
 		"sqs/delete/invalid-handle-refused", "sqs/visibility/invalid-handle-refused", "sqs/batch/delete")
 	deviates(all, "Both travel with the message: fauxqs drops them.",

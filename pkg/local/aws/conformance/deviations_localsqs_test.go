@@ -4,10 +4,10 @@ package conformance
 func localSQSDeviations() map[string]deviation {
 	all := map[string]deviation{}
 	deviates(all, "ApproximateNumberOfMessages is of visible messages: local-aws-sqs counts those in flight too.",
-		"sqs/queue-attributes/counts", "sqs/batch/visibility")
+		"sqs/queue-attributes/counts")
 	deviates(all, "A purge deletes messages in flight too: local-aws-sqs leaves them.", "sqs/queue/purge")
 	deviates(all, "A receive counts once: local-aws-sqs counts a message that was given back twice, so it becomes a dead letter too early.",
-		"sqs/visibility/receive-count", "sqs/dead-letter/after-max-receives", "sqs/dead-letter/not-before", "sqs/move-task/receives-start-over")
+		"sqs/visibility/receive-count", "sqs/dead-letter/after-max-receives", "sqs/dead-letter/not-before")
 	deviates(all, "The move keeps the enqueue time on a standard queue: local-aws-sqs sets it anew.", "sqs/dead-letter/keeps-enqueue-time")
 	deviates(all, "A long poll returns when a message becomes available: local-aws-sqs waits to the end.",
 		"sqs/receive/long-poll-ends-on-send", "sqs/receive/long-poll-ends-on-visibility")

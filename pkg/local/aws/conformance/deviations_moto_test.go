@@ -63,8 +63,6 @@ func motoReads() map[string]deviation {
 		"dynamodb/query/filter-on-key-refused")
 	deviates(all, "The API reference is right: moto's scan ignores Select COUNT.", "dynamodb/scan/count")
 	deviates(all, "AWS answers ValidationException: moto answers ResourceNotFoundException for a missing index.", "dynamodb/index/missing-refused")
-	deviates(all, "The API reference is right: moto takes batches of any size and with duplicates.",
-		"dynamodb/batch-write/26-refused", "dynamodb/batch-write/duplicate-refused")
 	return all
 }
 
@@ -72,23 +70,16 @@ func motoTransactions() map[string]deviation {
 	all := map[string]deviation{}
 	deviates(all, "The API reference is right: moto ignores the client token.", "dynamodb/transact/token-repeats", "dynamodb/transact/token-mismatch")
 	deviates(all, "The quota is right: moto does not add up the items of a transaction.", "dynamodb/transact-limit/4-mb")
-	deviates(all, "The API reference has 100 keys: moto still has the former limit of 25.", "dynamodb/transact-limit/get-100-keys")
-	deviates(all, "The API reference is right: moto ignores the projection of a transactional read.", "dynamodb/transact/get")
-	deviates(all, "The API reference is right: moto takes one key twice.", "dynamodb/transact/get-one-item-twice-refused")
 	deviates(all, "The developer guide is right: moto answers a capacity of its own that depends on no size.",
 		"dynamodb/capacity/write", "dynamodb/capacity/index-write", "dynamodb/capacity/read", "dynamodb/capacity/query",
 		"dynamodb/capacity/batch", "dynamodb/capacity/transaction")
 	races(all, "The documentation is right: moto's writes are not isolated from each other.",
-		"dynamodb/race/conditional-put", "dynamodb/race/counter", "dynamodb/race/transaction", "dynamodb/race/transfers")
+		"dynamodb/race/conditional-put", "dynamodb/race/counter", "dynamodb/race/transaction")
 	return all
 }
 
 func motoQueues() map[string]deviation {
 	all := map[string]deviation{}
-	deviates(all, "The API reference is right: moto has no move tasks.",
-		"sqs/move-task/to-destination", "sqs/move-task/default-destination", "sqs/move-task/moved-are-new", "sqs/move-task/receives-start-over",
-		"sqs/move-task/listed", "sqs/move-task/rate", "sqs/move-task/one-active", "sqs/move-task/cancel", "sqs/move-task/cancel-finished-refused",
-		"sqs/move-task/not-a-dead-letter-queue-refused", "sqs/move-task/rate-over-500-refused", "sqs/move-task/missing-source-refused")
 	deviates(all, "The documentation is right: moto takes any character, so no entry of a batch fails by itself.",
 		"sqs/limit/character-set", "sqs/batch/partial-failure")
 	deviates(all, "The quota is right: moto counts characters, and the body alone.", "sqs/limit/message-1-mib", "sqs/limit/attributes-count-to-size")

@@ -10,16 +10,12 @@ import (
 
 func batchChecks() []check {
 	const get = "BatchGetItem, Amazon DynamoDB API Reference"
-	const write = "BatchWriteItem, Amazon DynamoDB API Reference"
 	return []check{
 		{"dynamodb/batch-get/100-keys", get, "A call reads 100 keys; what is not there is left out.", batchGet100},
 		{"dynamodb/batch-get/101-keys-refused", get, "More than 100 keys are refused.", batchGet101},
 		{"dynamodb/batch-get/duplicate-keys-refused", get, "A key may be named once.", batchGetDuplicate},
 		{"dynamodb/batch-get/several-tables", get, "One call reads several tables, each with its own projection.", batchGetTables},
 		{"dynamodb/batch-get/missing-table-refused", get, "A table that does not exist is refused.", batchGetMissingTable},
-		{"dynamodb/batch-write/put-and-delete", write, "One call puts and deletes items.", batchWrite},
-		{"dynamodb/batch-write/26-refused", write, "A call writes at most 25 items.", batchWrite26},
-		{"dynamodb/batch-write/duplicate-refused", write, "One item may be written once in a call.", batchWriteDuplicate},
 	}
 }
 
@@ -82,43 +78,4 @@ func batchGetTables(p *probe) {
 func batchGetMissingTable(p *probe) {
 	_, err := p.batchGet(unique(), key("a"))
 	p.refused(err, notFound, "batch get")
-}
-
-func putRequest(it item) types.WriteRequest {
-	return types.WriteRequest{PutRequest: &types.PutRequest{Item: it}}
-}
-
-func (p *probe) batchWrite(table string, requests ...types.WriteRequest) error {
-	out, err := p.dynamo.BatchWriteItem(p.ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{table: requests}})
-	if err == nil {
-		p.equal(0, len(out.UnprocessedItems), "unprocessed items")
-	}
-	return err
-}
-
-func batchWrite(p *probe) {
-	table := p.table()
-	p.put(table, key("old"))
-	requests := []types.WriteRequest{{DeleteRequest: &types.DeleteRequest{Key: key("old")}}, {DeleteRequest: &types.DeleteRequest{Key: key("never")}}}
-	for _, k := range keysUpTo(23) {
-		requests = append(requests, putRequest(k))
-	}
-	p.ok(p.batchWrite(table, requests...), "batch write")
-	p.equal(23, len(p.scanned(&dynamodb.ScanInput{TableName: &table})), "items")
-	p.sameItem(nil, p.get(table, key("old")), "deleted item")
-}
-
-func batchWrite26(p *probe) {
-	table := p.table()
-	var requests []types.WriteRequest
-	for _, k := range keysUpTo(26) {
-		requests = append(requests, putRequest(k))
-	}
-	p.refused(p.batchWrite(table, requests...), invalid, "batch write of 26 items")
-	p.equal(0, len(p.scanned(&dynamodb.ScanInput{TableName: &table})), "items")
-}
-
-func batchWriteDuplicate(p *probe) {
-	err := p.batchWrite(p.table(), putRequest(key("a")), types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: key("a")}})
-	p.refusedSaying(err, invalid, "batch write", "duplicates")
 }

@@ -118,11 +118,8 @@ func capacityQuery(p *probe) {
 func capacityBatch(p *probe) {
 	table := p.table()
 	const total = types.ReturnConsumedCapacityTotal
-	write, err := p.dynamo.BatchWriteItem(p.ctx, &dynamodb.BatchWriteItemInput{ReturnConsumedCapacity: total, RequestItems: map[string][]types.WriteRequest{table: {
-		{PutRequest: &types.PutRequest{Item: ofSize("a", 1025)}}, {PutRequest: &types.PutRequest{Item: key("b")}}}}})
-	p.ok(err, "batch write")
-	p.equal(1, len(write.ConsumedCapacity), "tables")
-	p.costs("3", &write.ConsumedCapacity[0], "a batch of writes")
+	p.put(table, ofSize("a", 1025))
+	p.put(table, key("b"))
 	read, err := p.dynamo.BatchGetItem(p.ctx, &dynamodb.BatchGetItemInput{ReturnConsumedCapacity: total, RequestItems: map[string]types.KeysAndAttributes{
 		table: {Keys: []item{key("a"), key("b"), key("none")}}}})
 	p.ok(err, "batch get")
@@ -140,11 +137,6 @@ func capacityTransaction(p *probe) {
 		p.equal(1, len(out.ConsumedCapacity), "tables")
 		p.costs(want, &out.ConsumedCapacity[0], "a transaction")
 	}
-	out, err := p.dynamo.TransactGetItems(p.ctx, &dynamodb.TransactGetItemsInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal, TransactItems: []types.TransactGetItem{
-		{Get: &types.Get{TableName: &table, Key: key("a")}}, {Get: &types.Get{TableName: &table, Key: key("none")}}}})
-	p.ok(err, "transactional read")
-	p.equal(1, len(out.ConsumedCapacity), "tables")
-	p.costs("4", &out.ConsumedCapacity[0], "a transactional read")
 }
 
 func noItemCollection(p *probe) {

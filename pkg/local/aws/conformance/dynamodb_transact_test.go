@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,10 +25,6 @@ func transactChecks() []check {
 		{"dynamodb/transact/token-repeats", page, "The same request with the same client token is done once and answered again as a success.", transactToken},
 		{"dynamodb/transact/token-mismatch", page, "Another request with the same client token is refused with IdempotentParameterMismatchException.", transactTokenMismatch},
 		{"dynamodb/transact/token-of-failed", page, "A cancelled transaction leaves no token behind: the same request may succeed later.", transactTokenFailed},
-		{"dynamodb/transact/get", "TransactGetItems, Amazon DynamoDB API Reference",
-			"A transactional read gives the items in order, an empty one for what is not there.", transactGet},
-		{"dynamodb/transact/get-one-item-twice-refused", "TransactGetItems, Amazon DynamoDB API Reference",
-			"No two reads may target one item.", transactGetTwice},
 	}
 }
 
@@ -41,8 +36,6 @@ func transactLimitChecks() []check {
 		{"dynamodb/transact-limit/4-mb", page, "The items of a transaction have at most 4 MB together.", transact4MB},
 		{"dynamodb/transact-limit/validation-cancels", page, "An action that is invalid refuses the transaction, and nothing is written.", transactInvalid},
 		{"dynamodb/transact-limit/missing-table-refused", page, "A table that does not exist is refused.", transactMissingTable},
-		{"dynamodb/transact-limit/get-100-keys", "TransactGetItems, Amazon DynamoDB API Reference",
-			"A transactional read has at most 100 keys.", transactGet101},
 		{"dynamodb/transact-limit/update-item-size", page, "An update that makes an item too large cancels the transaction.", transactItemSize},
 	}
 }
@@ -190,29 +183,6 @@ func transactTokenFailed(p *probe) {
 	p.stored(table, item{"pk": str("a"), "n": num("1"), "x": num("1")})
 }
 
-func transactGet(p *probe) {
-	table := p.table()
-	p.put(table, item{"pk": str("a"), "n": num("1")}, item{"pk": str("b"), "n": num("2"), "m": num("3")})
-	read := func(pk string, projection string) types.TransactGetItem {
-		return types.TransactGetItem{Get: &types.Get{TableName: &table, Key: key(pk), ProjectionExpression: optional(projection)}}
-	}
-	out, err := p.dynamo.TransactGetItems(p.ctx, &dynamodb.TransactGetItemsInput{
-		TransactItems: []types.TransactGetItem{read("b", "m"), read("nothing", ""), read("a", "")}})
-	p.ok(err, "transactional read")
-	got := make([]string, len(out.Responses))
-	for i, r := range out.Responses {
-		got[i] = showItem(r.Item)
-	}
-	p.equal([]string{"{m: 3}", "{}", `{n: 1, pk: "a"}`}, got, "items")
-}
-
-func transactGetTwice(p *probe) {
-	table := p.table()
-	read := types.TransactGetItem{Get: &types.Get{TableName: &table, Key: key("a")}}
-	_, err := p.dynamo.TransactGetItems(p.ctx, &dynamodb.TransactGetItemsInput{TransactItems: []types.TransactGetItem{read, read}})
-	p.refusedSaying(err, invalid, "transactional read", "multiple operations")
-}
-
 func transactTwice(p *probe) {
 	table := p.table()
 	err := p.transact(transactPut(table, key("a"), ""), transactPut(table, key("b"), ""), transactCheck(table, "a", "attribute_exists(pk)"))
@@ -263,18 +233,6 @@ func transactMissingTable(p *probe) {
 	p.refused(p.transact(transactPut(unique(), key("a"), "")), notFound, "transaction")
 }
 
-func transactGet101(p *probe) {
-	table := p.table()
-	var gets []types.TransactGetItem
-	for _, k := range keysUpTo(101) {
-		gets = append(gets, types.TransactGetItem{Get: &types.Get{TableName: &table, Key: k}})
-	}
-	_, err := p.dynamo.TransactGetItems(p.ctx, &dynamodb.TransactGetItemsInput{TransactItems: gets})
-	p.refused(err, invalid, "101 keys")
-	_, err = p.dynamo.TransactGetItems(p.ctx, &dynamodb.TransactGetItemsInput{TransactItems: gets[:100]})
-	p.ok(err, "100 keys")
-}
-
 func transactItemSize(p *probe) {
 	table := p.table()
 	p.put(table, sized(300<<10))
@@ -290,8 +248,6 @@ func raceChecks() []check {
 		{"dynamodb/race/counter", "Atomic counters, Amazon DynamoDB Developer Guide", "64 increments at a time add up to 64.", raceCounter},
 		{"dynamodb/race/transaction", "Amazon DynamoDB Transactions: How it works, Developer Guide",
 			"Of 64 transactions at a time that insert one item exactly one wins, whole.", raceTransaction},
-		{"dynamodb/race/transfers", "Amazon DynamoDB Transactions: How it works, Developer Guide",
-			"Transfers between two items at a time keep their sum in every transactional read.", raceTransfers},
 	}
 }
 
@@ -353,44 +309,4 @@ func raceTransaction(p *probe) {
 	}
 	p.equal(1, won, "winners")
 	p.equal(2, len(p.scanned(&dynamodb.ScanInput{TableName: &table})), "items: the lock and one effect")
-}
-
-func raceTransfers(p *probe) {
-	table := p.table()
-	p.put(table, item{"pk": str("a"), "n": num("100")}, item{"pk": str("b"), "n": num("100")})
-	ctx, stop := context.WithCancel(p.ctx)
-	defer stop()
-	sums := make(chan string, 1)
-	go func() { sums <- p.wrongSum(ctx, table) }()
-	moved := p.race(canceled, func(int) error {
-		return p.transact(
-			transactUpdate(table, "a", "SET n = n - :one", "", item{":one": num("1")}),
-			transactUpdate(table, "b", "SET n = n + :one", "", item{":one": num("1")}))
-	})
-	stop()
-	if wrong := <-sums; wrong != "" {
-		p.failf("a transactional read saw %s, want the sum 200", wrong)
-	}
-	p.stored(table, item{"pk": str("a"), "n": num(fmt.Sprint(100 - moved))})
-	p.stored(table, item{"pk": str("b"), "n": num(fmt.Sprint(100 + moved))})
-}
-
-// wrongSum reads both items until ctx ends and returns what did not add up to 200.
-func (p *probe) wrongSum(ctx context.Context, table string) string {
-	read := func(pk string) types.TransactGetItem {
-		return types.TransactGetItem{Get: &types.Get{TableName: &table, Key: key(pk)}}
-	}
-	for ctx.Err() == nil {
-		out, err := p.dynamo.TransactGetItems(ctx, &dynamodb.TransactGetItemsInput{TransactItems: []types.TransactGetItem{read("a"), read("b")}})
-		if err != nil {
-			continue // a conflict with a writer, or the end
-		}
-		var a, b int
-		fmt.Sscan(show(out.Responses[0].Item["n"]), &a)
-		fmt.Sscan(show(out.Responses[1].Item["n"]), &b)
-		if a+b != 200 {
-			return fmt.Sprintf("%d and %d", a, b)
-		}
-	}
-	return ""
 }

@@ -64,7 +64,7 @@ func allChecks() []check {
 		queryChecks(), keyConditionChecks(), scanChecks(), indexChecks(), batchChecks(),
 		transactChecks(), transactLimitChecks(), ttlChecks(), raceChecks(), capacityChecks(),
 		queueChecks(), queueAttributeChecks(), sendChecks(), messageLimitChecks(), attributeChecks(), receiveChecks(),
-		visibilityChecks(), deleteMessageChecks(), queueBatchChecks(), deadLetterChecks(), moveTaskChecks(),
+		visibilityChecks(), deleteMessageChecks(), queueBatchChecks(), deadLetterChecks(),
 		secretChecks(),
 	)
 }

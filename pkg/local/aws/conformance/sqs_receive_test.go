@@ -365,7 +365,6 @@ func queueBatchChecks() []check {
 		{"sqs/batch/invalid-id-refused", send, "An entry id has letters, digits, hyphens and underscores only.", batchBadID},
 		{"sqs/batch/total-1-mib", send, "The messages of a batch have at most 1,048,576 bytes together.", batchTotal},
 		{"sqs/batch/delete", "DeleteMessageBatch, Amazon SQS API Reference", "A batch of deletes fails entry by entry.", batchDelete},
-		{"sqs/batch/visibility", "ChangeMessageVisibilityBatch, Amazon SQS API Reference", "A batch of visibility changes fails entry by entry.", batchVisibility},
 	}
 }
 
@@ -457,17 +456,4 @@ func batchDelete(p *probe) {
 	p.equal([]int{2, 1}, []int{len(out.Successful), len(out.Failed)}, "successful and failed entries")
 	p.equal("bad", aws.ToString(out.Failed[0].Id), "failed entry")
 	p.counts(url, 0, 0, 0)
-}
-
-func batchVisibility(p *probe) {
-	url := p.queue(nil)
-	_, err := p.sendBatch(url, entries(2))
-	p.ok(err, "send batch")
-	got := p.take(url, 2, 300)
-	out, err := p.sqs.ChangeMessageVisibilityBatch(p.ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
-		{Id: aws.String("a"), ReceiptHandle: got[0].ReceiptHandle, VisibilityTimeout: 0}, {Id: aws.String("bad"), ReceiptHandle: p.badHandle(url).ReceiptHandle, VisibilityTimeout: 5},
-		{Id: aws.String("b"), ReceiptHandle: got[1].ReceiptHandle, VisibilityTimeout: 600}}})
-	p.ok(err, "change visibility")
-	p.equal([]int{2, 1}, []int{len(out.Successful), len(out.Failed)}, "successful and failed entries")
-	p.counts(url, 1, 1, 0)
 }

@@ -12,9 +12,8 @@ import (
 
 // Limits of the batch operations.
 const (
-	maxBatchGetKeys   = 100
-	maxBatchGetBytes  = 16 << 20
-	maxBatchWriteItem = 25
+	maxBatchGetKeys  = 100
+	maxBatchGetBytes = 16 << 20
 )
 
 type keysAndAttributes struct {
@@ -66,7 +65,7 @@ func (d *DB) batchGet(_ context.Context, in *batchGetInput) (*batchGetOutput, er
 
 // batchGetTable reads one table's keys while there is room, in bytes.
 func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, room *int, out *batchGetOutput) error {
-	table, err := d.tableName(name)
+	table, err := tableName(name)
 	if err != nil {
 		return err
 	}
@@ -98,92 +97,6 @@ func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, roo
 	if left != nil {
 		req.Keys = left
 		out.UnprocessedKeys[name] = req
-	}
-	return nil
-}
-
-type writeRequest struct {
-	PutRequest    *struct{ Item value.Item }
-	DeleteRequest *struct{ Key value.Item }
-}
-
-type batchWriteInput struct {
-	reporting
-	RequestItems map[string][]writeRequest
-}
-
-// batchWrite makes all its writes in one commit; none is ever left unprocessed.
-func (d *DB) batchWrite(_ context.Context, in *batchWriteInput) (any, error) {
-	var writes []write
-	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
-		table, err := d.tableName(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, req := range in.RequestItems[name] {
-			w, err := req.write(table)
-			if err != nil {
-				return nil, err
-			}
-			writes = append(writes, w)
-		}
-	}
-	if len(writes) == 0 {
-		return nil, constraint(len(in.RequestItems), "requestItems", "have length greater than or equal to 1")
-	}
-	if len(writes) > maxBatchWriteItem {
-		return nil, invalid("Too many items requested for the BatchWriteItem call")
-	}
-	var m meter
-	err := d.update(func(tx *bbolt.Tx) (bool, error) {
-		m = meter{}
-		return true, writeBatch(tx, writes, &m)
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]any{"UnprocessedItems": map[string]any{}}
-	if report := m.report(in.ReturnConsumedCapacity, plain); report != nil {
-		out["ConsumedCapacity"] = report
-	}
-	return out, nil
-}
-
-func (r writeRequest) write(table string) (write, error) {
-	switch {
-	case (r.PutRequest == nil) == (r.DeleteRequest == nil):
-		return write{}, invalid("Each write request must contain exactly one of PutRequest and DeleteRequest")
-	case r.PutRequest != nil && r.PutRequest.Item != nil:
-		return write{kind: putWrite, table: table, item: r.PutRequest.Item}, nil
-	case r.DeleteRequest != nil && r.DeleteRequest.Key != nil:
-		return write{kind: deleteWrite, table: table, item: r.DeleteRequest.Key}, nil
-	case r.PutRequest != nil:
-		return write{}, missingMember(putWrite)
-	}
-	return write{}, missingMember(deleteWrite)
-}
-
-// writeBatch checks all writes before it makes the first.
-func writeBatch(tx *bbolt.Tx, writes []write, m *meter) error {
-	effects := make([]effect, len(writes))
-	seen := map[string]bool{}
-	for i := range writes {
-		e, err := writes[i].evaluate(tx)
-		if err != nil {
-			return err
-		}
-		id := writes[i].table + "\x00" + string(e.key)
-		if seen[id] {
-			return invalid("Provided list of item keys contains duplicates")
-		}
-		seen[id] = true
-		effects[i] = e
-	}
-	for i := range effects {
-		if err := effects[i].apply(); err != nil {
-			return err
-		}
-		m.write(&effects[i], strong)
 	}
 	return nil
 }

@@ -1,11 +1,9 @@
 package dynamodb
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -23,24 +21,11 @@ const formatVersion = "dynamodb-1"
 type Options struct {
 	// Now is the clock for creation times, time to live and client tokens. Defaults to time.Now.
 	Now func() time.Time
-	// Account and Region stand in ARNs. Default to "000000000000" and "us-east-1".
-	Account, Region string
-	// TTLDelay is how long an expired item stays readable; DynamoDB promises
-	// "within a few days". Defaults to 48 hours.
-	TTLDelay time.Duration
-	// Logger gets faults of the background sweep. Defaults to slog.Default().
-	Logger *slog.Logger
 }
 
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	o.Account = cmp.Or(o.Account, "000000000000")
-	o.Region = cmp.Or(o.Region, "us-east-1")
-	o.TTLDelay = cmp.Or(o.TTLDelay, 48*time.Hour)
-	if o.Logger == nil {
-		o.Logger = slog.Default()
 	}
 	return o
 }
@@ -60,9 +45,6 @@ type DB struct {
 // gives an error of one line.
 func Open(path string, o Options) (*DB, error) {
 	o = o.withDefaults()
-	if o.TTLDelay < 0 {
-		return nil, fmt.Errorf("open tables %s: TTLDelay is negative", path)
-	}
 	bolt, err := boltfile.Open(path, prepareFile)
 	if err != nil {
 		return nil, fmt.Errorf("open tables %s: %w", path, err)
@@ -103,8 +85,6 @@ func (d *DB) Service() awsjson.Service {
 			"Query":                     operation(d.query),
 			"Scan":                      operation(d.scan),
 			"BatchGetItem":              operation(d.batchGet),
-			"BatchWriteItem":            operation(d.batchWrite),
-			"TransactGetItems":          operation(d.transactGet),
 			"TransactWriteItems":        operation(d.transactWrite),
 		},
 	}

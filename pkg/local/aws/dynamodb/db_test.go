@@ -3,78 +3,18 @@ package dynamodb
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.etcd.io/bbolt"
 
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/awsjson/awsjsontest"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
-
-func TestOpenRefusals(t *testing.T) {
-	t.Parallel()
-	boltFile := func(t *testing.T, fill func(*bbolt.Tx) error) string {
-		path := filepath.Join(t.TempDir(), "file")
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(db.Update(fill), db.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	tests := []struct {
-		name string
-		path func(t *testing.T) string
-		err  string
-	}{
-		{"text", func(t *testing.T) string {
-			path := filepath.Join(t.TempDir(), "file")
-			if err := os.WriteFile(path, []byte(strings.Repeat("no database\n", 10_000)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return path
-		}, "not a database of this program"},
-		{"another format", func(t *testing.T) string {
-			return boltFile(t, func(tx *bbolt.Tx) error {
-				b, err := tx.CreateBucket(bucketMeta)
-				if err != nil {
-					return err
-				}
-				return b.Put(keyFormat, []byte("dynamodb-0"))
-			})
-		}, `the file has format "dynamodb-0", this program reads "dynamodb-1"`},
-		{"another program", func(t *testing.T) string {
-			return boltFile(t, func(tx *bbolt.Tx) error {
-				_, err := tx.CreateBucket([]byte("theirs"))
-				return err
-			})
-		}, "the file is a database of another program"},
-		{"open elsewhere", func(t *testing.T) string { return newServer(t, Options{}).path }, "another process has it open"},
-		{"a folder", func(t *testing.T) string { return t.TempDir() }, "is a directory"},
-	}
-	for _, tc := range tests {
-		t.Run(tc.name, func(t *testing.T) {
-			path := tc.path(t)
-			db, err := Open(path, Options{})
-			if err == nil {
-				db.Close()
-				t.Fatal("opened")
-			}
-			if !strings.Contains(err.Error(), tc.err) || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "open ") {
-				t.Errorf("error %q, want one line with %q", err, tc.err)
-			}
-		})
-	}
-}
 
 func TestCallsAfterClose(t *testing.T) {
 	t.Parallel()
@@ -159,42 +99,13 @@ func TestRefusedWritesDoNotTouchTheDisk(t *testing.T) {
 	first := id()
 	for range 10 {
 		_, err := s.UpdateItem(context.Background(), &sdk.UpdateItemInput{TableName: aws.String("things"), Key: attrs{"pk": str("a")}, ConditionExpression: aws.String("attribute_exists(pk)")})
-		wantError(t, err, conditionFailedText)
+		wantError(t, err, "ConditionalCheckFailedException: The conditional request failed")
 	}
 	if last := id(); last != first {
 		t.Errorf("%d commits by refused writes", last-first)
 	}
 }
 
-// Of many that want the same claim at once, exactly one gets it, and the item
-// that the others are shown is the winner's.
-func TestOneClaimWins(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, Options{})
-	s.table("things", "pk", "")
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	winner, seen := "", map[string]int{}
-	for i := range 32 {
-		wg.Go(func() {
-			me := string(rune('A' + i))
-			_, err := s.PutItem(context.Background(), &sdk.PutItemInput{TableName: aws.String("things"), Item: attrs{"pk": str("claim"), "by": str(me)},
-				ConditionExpression: aws.String("attribute_not_exists(pk)"), ReturnValuesOnConditionCheckFailure: "ALL_OLD"})
-			mu.Lock()
-			defer mu.Unlock()
-			var failed *types.ConditionalCheckFailedException
-			switch {
-			case err == nil && winner == "":
-				winner = me
-			case errors.As(err, &failed):
-				seen[ids([]attrs{failed.Item}, "by")[0]]++
-			default:
-				t.Errorf("%s: %v, winner %q", me, err, winner)
-			}
-		})
-	}
-	wg.Wait()
-	if len(seen) != 1 || seen[winner] != 31 {
-		t.Errorf("winner %q, the others saw %v", winner, seen)
-	}
+func TestOperationsAreDocumented(t *testing.T) {
+	awsjsontest.Documented(t, newServer(t, Options{}).db.Service())
 }

@@ -2,13 +2,32 @@
 // over the AWS JSON protocol to the AWS SDKs, the AWS CLI and boto3.
 //
 // It implements tables with global secondary indexes, items, conditions, updates,
-// queries, scans, batches, transactions and time to live, with DynamoDB's limits
+// queries, scans, batched reads, transactional writes and time to live, with DynamoDB's limits
 // and messages. An answer to a write is given only once the write is on disk.
 //
 // It refuses, with a clear ValidationException, what it does not do: local
 // secondary indexes, streams, PartiQL, backups, capacity limits, and the legacy
 // parameters that expressions replaced. It checks no signatures: serve it on
 // loopback only.
+//
+// # Operations
+//
+//	BatchGetItem               records of many events
+//	CreateTable                the local system and tests
+//	DeleteItem                 by hand
+//	DeleteTable                by hand
+//	DescribeContinuousBackups  doctor; always off
+//	DescribeTable              doctor
+//	DescribeTimeToLive         doctor, the local system
+//	GetItem                    one record
+//	ListTables                 by hand
+//	ListTagsOfResource         by hand
+//	PutItem                    by hand and in tests
+//	Query                      lists, the outbox, coverage
+//	Scan                       lists of the whole table
+//	TransactWriteItems         an event and its effects
+//	UpdateItem                 claims and other changes of one record
+//	UpdateTimeToLive           the local system
 //
 //	db, err := dynamodb.Open("tables.db", dynamodb.Options{})
 //	defer db.Close()

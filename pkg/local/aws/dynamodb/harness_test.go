@@ -12,6 +12,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tollgate/pkg/local/aws/awsjson"
 )
@@ -22,15 +23,8 @@ type (
 	av    = types.AttributeValue
 )
 
-func str(s string) av       { return &types.AttributeValueMemberS{Value: s} }
-func num(s string) av       { return &types.AttributeValueMemberN{Value: s} }
-func bin(s string) av       { return &types.AttributeValueMemberB{Value: []byte(s)} }
-func boolean(b bool) av     { return &types.AttributeValueMemberBOOL{Value: b} }
-func null() av              { return &types.AttributeValueMemberNULL{Value: true} }
-func list(v ...av) av       { return &types.AttributeValueMemberL{Value: append([]av{}, v...)} }
-func doc(m attrs) av        { return &types.AttributeValueMemberM{Value: m} }
-func strSet(s ...string) av { return &types.AttributeValueMemberSS{Value: s} }
-func numSet(s ...string) av { return &types.AttributeValueMemberNS{Value: s} }
+func str(s string) av { return &types.AttributeValueMemberS{Value: s} }
+func num(s string) av { return &types.AttributeValueMemberN{Value: s} }
 
 // server is a database in a file behind a real socket, with a real client.
 type server struct {
@@ -171,4 +165,22 @@ func wantError(t *testing.T, err error, want string) {
 	if got := explain(err); got != want {
 		t.Errorf("error\n got %s\nwant %s", got, want)
 	}
+}
+
+// sameAttrs compares items of the SDK, whose structs have a hidden member.
+var sameAttrs = cmpopts.IgnoreUnexported(
+	types.AttributeValueMemberS{}, types.AttributeValueMemberN{}, types.AttributeValueMemberB{},
+	types.AttributeValueMemberBOOL{}, types.AttributeValueMemberNULL{}, types.AttributeValueMemberL{},
+	types.AttributeValueMemberM{}, types.AttributeValueMemberSS{}, types.AttributeValueMemberNS{},
+	types.AttributeValueMemberBS{})
+
+// ids returns the string attribute of each item, in order.
+func ids(items []attrs, name string) []string {
+	var out []string
+	for _, it := range items {
+		if v, ok := it[name].(*types.AttributeValueMemberS); ok {
+			out = append(out, v.Value)
+		}
+	}
+	return out
 }

@@ -49,7 +49,7 @@ type read struct {
 }
 
 func (d *DB) newRead(table string, key value.Item, projection *string, names map[string]string) (*read, error) {
-	name, err := d.tableName(table)
+	name, err := tableName(table)
 	if err != nil {
 		return nil, err
 	}

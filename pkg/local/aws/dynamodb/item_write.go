@@ -56,7 +56,7 @@ func (d *DB) updateItem(_ context.Context, in *updateItemInput) (*writeOutput, e
 }
 
 func (d *DB) writeItem(kind writeKind, in *conditional, item value.Item, update *string) (*writeOutput, error) {
-	name, err := d.tableName(in.TableName)
+	name, err := tableName(in.TableName)
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,11 @@ package dynamodb
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
+
+	"tollgate/pkg/local/aws/boltfile"
 )
 
 // The file's layout. Top-level buckets:
@@ -22,13 +23,11 @@ import (
 //
 // Keys are made in keys.go.
 var (
-	bucketMeta      = []byte("meta")
 	bucketTables    = []byte("tables")
 	bucketData      = []byte("data")
 	bucketTokens    = []byte("tokens")
 	bucketTokenEnds = []byte("tokenEnds")
 
-	keyFormat    = []byte("format")
 	keyStats     = []byte("stats")
 	bucketItems  = []byte("items")
 	bucketExpiry = []byte("expiry")
@@ -36,27 +35,8 @@ var (
 
 func indexBucket(name string) []byte { return []byte("index/" + name) }
 
-// prepareFile makes a new file's buckets, or refuses a file of another layout.
 func prepareFile(tx *bbolt.Tx) error {
-	if meta := tx.Bucket(bucketMeta); meta != nil {
-		if got := string(meta.Get(keyFormat)); got != formatVersion {
-			return fmt.Errorf("the file has format %q, this program reads %q", got, formatVersion)
-		}
-		return nil
-	}
-	if name, _ := tx.Cursor().First(); name != nil {
-		return errors.New("the file is a database of another program")
-	}
-	for _, name := range [][]byte{bucketTables, bucketData, bucketTokens, bucketTokenEnds} {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	meta, err := tx.CreateBucket(bucketMeta)
-	if err != nil {
-		return err
-	}
-	return meta.Put(keyFormat, []byte(formatVersion))
+	return boltfile.Layout(formatVersion, string(bucketTables), string(bucketData), string(bucketTokens), string(bucketTokenEnds))(tx)
 }
 
 // loadSchema returns a table's schema, or nil if there is no such table.

@@ -17,7 +17,7 @@ type queryInput struct {
 }
 
 func (d *DB) query(_ context.Context, in *queryInput) (*pageOutput, error) {
-	name, err := d.tableName(in.TableName)
+	name, err := tableName(in.TableName)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,8 @@
 package dynamodb
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -30,19 +28,15 @@ func decodeRequest(body []byte, in any) error {
 	if !utf8.Valid(body) {
 		return awsjson.Errorf("SerializationException", "the request is not valid UTF-8")
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(in); err != nil {
-		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			return unsupported("the member " + name)
-		}
-		if aws, ok := errors.AsType[*awsjson.Error](asAWS(err)); ok {
-			return aws
-		}
-		return awsjson.Errorf("SerializationException", "%v", err)
+	unknown, err := awsjson.Decode(body, in)
+	if unknown != "" {
+		return unsupported("the member " + unknown)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return awsjson.Errorf("SerializationException", "the request is more than one JSON value")
+	if aws, ok := errors.AsType[*awsjson.Error](asAWS(err)); err != nil && ok {
+		return aws
+	}
+	if err != nil {
+		return awsjson.Errorf("SerializationException", "%v", err)
 	}
 	return checkMembers(reflect.ValueOf(in).Elem())
 }

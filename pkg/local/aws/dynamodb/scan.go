@@ -35,7 +35,7 @@ func (in *scanInput) segment() (span, error) {
 }
 
 func (d *DB) scan(_ context.Context, in *scanInput) (*pageOutput, error) {
-	name, err := d.tableName(in.TableName)
+	name, err := tableName(in.TableName)
 	if err != nil {
 		return nil, err
 	}

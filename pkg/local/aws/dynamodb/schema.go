@@ -1,9 +1,9 @@
 package dynamodb
 
 import (
-	"fmt"
 	"strings"
 
+	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
@@ -230,13 +230,13 @@ func (s *schema) projects(ix *index, name string) bool {
 }
 
 // tableARN names a table as AWS does.
-func (d *DB) tableARN(name string) string {
-	return fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/%s", d.opts.Region, d.opts.Account, name)
+func tableARN(name string) string {
+	return awsjson.ARN("dynamodb", "table/"+name)
 }
 
 // tableName takes a table's name or its ARN, and checks the form.
-func (d *DB) tableName(name string) (string, error) {
-	name = strings.TrimPrefix(name, d.tableARN(""))
+func tableName(name string) (string, error) {
+	name = strings.TrimPrefix(name, tableARN(""))
 	return name, checkName("tableName", name)
 }
 

@@ -14,7 +14,7 @@ type tableInput struct{ TableName string }
 func (d *DB) describe(s *schema, status string, items, size int64) map[string]any {
 	out := map[string]any{
 		"TableName":                 s.Name,
-		"TableArn":                  d.tableARN(s.Name),
+		"TableArn":                  tableARN(s.Name),
 		"TableId":                   s.ID,
 		"TableStatus":               status,
 		"CreationDateTime":          float64(s.Created) / 1000,
@@ -43,7 +43,7 @@ func (d *DB) describeIndexes(s *schema, status string) []map[string]any {
 	for i, ix := range s.Indexes {
 		out[i] = map[string]any{
 			"IndexName":             ix.Name,
-			"IndexArn":              d.tableARN(s.Name) + "/index/" + ix.Name,
+			"IndexArn":              tableARN(s.Name) + "/index/" + ix.Name,
 			"IndexStatus":           status,
 			"KeySchema":             keyElements(ix.keys()),
 			"Projection":            projection{ix.Projection, ix.Include},
@@ -63,7 +63,7 @@ func keyElements(keys []attribute) []keyElement {
 
 // findTable returns a table for the calls on tables, whose message names it.
 func (d *DB) findTable(tx *bbolt.Tx, name string) (*table, error) {
-	name, err := d.tableName(name)
+	name, err := tableName(name)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (d *DB) transactWrites(items []transactWriteItem) ([]write, error) {
 		if err != nil {
 			return nil, err
 		}
-		name, err := d.tableName(action.TableName)
+		name, err := tableName(action.TableName)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -105,9 +106,9 @@ func (t *table) rebuildExpiry() error {
 }
 
 const (
-	// longestSweepPause and shortestSweepPause bound the time between two sweeps.
-	longestSweepPause  = time.Minute
-	shortestSweepPause = 20 * time.Millisecond
+	// expiryDelay is how long an expired item stays readable; DynamoDB promises "within a few days".
+	expiryDelay = 48 * time.Hour
+	sweepEvery  = time.Minute
 	// sweepBatch bounds the deletions of one transaction.
 	sweepBatch = 500
 	// forgottenExpiry: DynamoDB leaves items alone that expired longer ago.
@@ -116,14 +117,13 @@ const (
 
 // sweepLoop deletes expired items and old client tokens until the database closes.
 func (d *DB) sweepLoop() {
-	pause := min(max(d.opts.TTLDelay/2, shortestSweepPause), longestSweepPause)
-	tick := time.NewTicker(pause)
+	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			if err := d.sweep(); err != nil && !errors.Is(err, errClosed) {
-				d.opts.Logger.Error("sweep expired items", "error", err)
+				slog.Error("sweep expired items", "error", err)
 			}
 		case <-d.closing:
 			return
@@ -203,10 +203,10 @@ func (d *DB) deleteDue(tx *bbolt.Tx, now time.Time) (int, error) {
 	return n, err
 }
 
-// dueItems returns the primary keys of items that expired TTLDelay ago, at most a batch.
+// dueItems returns the primary keys of items that expired expiryDelay ago, at most a batch.
 func (d *DB) dueItems(t *table, now time.Time) [][]byte {
 	oldest := max(0, now.Add(-forgottenExpiry).Unix())
-	newest := now.Add(-d.opts.TTLDelay).Unix()
+	newest := now.Add(-expiryDelay).Unix()
 	var keys [][]byte
 	c := t.data.Bucket(bucketExpiry).Cursor()
 	k, _ := c.Seek(binary.BigEndian.AppendUint64(nil, uint64(oldest)))

@@ -22,7 +22,7 @@ func (s *server) setTTL(attribute string, enabled bool) error {
 func TestItemsExpireLate(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := newServer(t, Options{Now: c.Now, TTLDelay: time.Hour})
+	s := newServer(t, Options{Now: c.Now})
 	s.table("things", "pk", "", gsi("list", "g", "", "ALL"))
 	exp := func(d time.Duration) av { return num(strconv.FormatInt(c.now.Add(d).Unix(), 10)) }
 	s.put("things", attrs{"pk": str("before"), "exp": exp(time.Minute), "g": str("g")}) // before it is enabled
@@ -60,7 +60,7 @@ func TestItemsExpireLate(t *testing.T) {
 		}
 	}
 	left("before", "soon", "later", "text", "never", "ages ago", "extended")
-	c.add(time.Hour)
+	c.add(expiryDelay)
 	left("before", "soon", "later", "text", "never", "ages ago", "extended")
 	c.add(time.Minute)
 	left("later", "text", "never", "ages ago", "extended")

@@ -11,6 +11,16 @@
 // resource policies, filters, and deletion with a recovery window (only
 // ForceDeleteWithoutRecovery deletes). Request signatures are not checked.
 //
+// # Operations
+//
+//	CreateSecret              the local system and tests
+//	DeleteSecret              by hand
+//	DescribeSecret            by hand
+//	GetSecretValue            ingest, consumer, reconcile, the verbs
+//	ListSecrets               by hand
+//	PutSecretValue            the verbs of secrets
+//	UpdateSecretVersionStage  the verbs of secrets: a write that somebody else may have overtaken
+//
 //	db, err := secretsmanager.Open("secrets.db", secretsmanager.Options{})
 //	defer db.Close()
 //	http.Serve(listener, awsjson.Handler(db.Service()))

@@ -53,7 +53,7 @@ func (db *DB) createSecret(in createInput) (answer, error) {
 			return nil
 		}
 		s = &secret{Name: in.Name, Description: in.Description, Tags: in.Tags, Created: now, Changed: now,
-			ARN: db.arnPrefix() + in.Name + "-" + randomSuffix()}
+			ARN: arnPrefix() + in.Name + "-" + randomSuffix()}
 		out = answer{ARN: s.ARN, Name: s.Name}
 		if !in.value.empty() {
 			out.VersionId = token
@@ -63,7 +63,7 @@ func (db *DB) createSecret(in createInput) (answer, error) {
 		}
 		return save(tx, s)
 	})
-	return db.changed("created", out, err)
+	return out, err
 }
 
 // checkName allows what AWS allows: letters, digits and /_+=.@- up to 512.
@@ -98,15 +98,6 @@ func randomSuffix() string {
 	return string(b[:])
 }
 
-// changed logs a change that succeeded.
-func (db *DB) changed(what string, out answer, err error) (answer, error) {
-	if err != nil {
-		return answer{}, err
-	}
-	db.opts.Logger.Info("secret "+what, "name", out.Name, "version", out.VersionId)
-	return out, nil
-}
-
 type putInput struct {
 	SecretId           string
 	ClientRequestToken string
@@ -138,7 +129,7 @@ func (db *DB) putSecretValue(in putInput) (answer, error) {
 		out = answer{ARN: s.ARN, Name: s.Name, VersionId: token, VersionStages: s.byID(token).Stages}
 		return nil
 	})
-	return db.changed("value put", out, err)
+	return out, err
 }
 
 // change runs a function over one secret and saves it.
@@ -153,33 +144,6 @@ func (db *DB) change(id string, run func(s *secret, now int64) error) error {
 		}
 		return save(tx, s)
 	})
-}
-
-type updateInput struct {
-	SecretId           string
-	ClientRequestToken string
-	Description        *string
-	value
-}
-
-func (db *DB) updateSecret(in updateInput) (answer, error) {
-	token, err := checkValue(in.ClientRequestToken, in.value)
-	if err != nil {
-		return answer{}, err
-	}
-	var out answer
-	err = db.change(in.SecretId, func(s *secret, now int64) error {
-		out = answer{ARN: s.ARN, Name: s.Name}
-		if in.Description != nil {
-			s.Description, s.Changed = *in.Description, now
-		}
-		if in.value.empty() {
-			return nil
-		}
-		out.VersionId = token
-		return s.put(token, in.value, []string{stageCurrent}, now)
-	})
-	return db.changed("updated", out, err)
 }
 
 type stageInput struct{ SecretId, VersionStage, MoveToVersionId, RemoveFromVersionId string }
@@ -208,7 +172,7 @@ func (db *DB) updateSecretVersionStage(in stageInput) (answer, error) {
 		s.Changed = now
 		return nil
 	})
-	return db.changed("stage moved", out, err)
+	return out, err
 }
 
 type getInput struct{ SecretId, VersionId, VersionStage string }
@@ -375,9 +339,5 @@ func (db *DB) deleteSecret(in deleteInput) (deleteOutput, error) {
 		out = deleteOutput{ARN: s.ARN, Name: s.Name, DeletionDate: seconds(db.opts.Now().UnixMilli())}
 		return tx.Bucket([]byte(bucketSecrets)).Delete([]byte(s.Name))
 	})
-	if err != nil {
-		return deleteOutput{}, err
-	}
-	db.opts.Logger.Info("secret deleted", "name", out.Name)
-	return out, nil
+	return out, err
 }

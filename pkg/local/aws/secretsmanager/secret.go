@@ -144,7 +144,7 @@ func (db *DB) find(tx *bbolt.Tx, id string) (*secret, error) {
 	if id == "" {
 		return nil, errValidation("SecretId must have at least 1 character")
 	}
-	name, isARN := strings.CutPrefix(id, db.arnPrefix())
+	name, isARN := strings.CutPrefix(id, arnPrefix())
 	if isARN && len(name) > suffixLength {
 		s, err := load(tx, name[:len(name)-suffixLength-1])
 		if err != nil || s != nil && s.ARN == id {
@@ -158,8 +158,8 @@ func (db *DB) find(tx *bbolt.Tx, id string) (*secret, error) {
 	return s, err
 }
 
-func (db *DB) arnPrefix() string {
-	return "arn:aws:secretsmanager:" + db.opts.Region + ":" + db.opts.Account + ":secret:"
+func arnPrefix() string {
+	return awsjson.ARN("secretsmanager", "secret:")
 }
 
 // load reads a secret by name, nil when there is none.

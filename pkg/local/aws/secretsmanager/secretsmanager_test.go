@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -21,9 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/awsjson/awsjsontest"
 	"tollgate/pkg/local/aws/boltfile/boltfiletest"
 	"tollgate/pkg/local/aws/secretsmanager"
 )
@@ -31,14 +29,13 @@ import (
 type world struct {
 	*sdk.Client
 	path string
-	log  *bytes.Buffer
 	db   *secretsmanager.DB
 	stop func()
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{path: filepath.Join(t.TempDir(), "secrets.db"), log: new(bytes.Buffer)}
+	w := &world{path: filepath.Join(t.TempDir(), "secrets.db")}
 	w.start(t)
 	return w
 }
@@ -46,8 +43,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	db, err := secretsmanager.Open(w.path, secretsmanager.Options{
-		Now:    func() time.Time { return time.Unix(1_700_000_000, 500_000_000) },
-		Logger: slog.New(slog.NewTextHandler(w.log, nil))})
+		Now: func() time.Time { return time.Unix(1_700_000_000, 500_000_000) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,52 +116,6 @@ func codeOf(err error) string {
 	return fmt.Sprint(err)
 }
 
-func TestLifeOfASecret(t *testing.T) {
-	w := newWorld(t)
-	arn := w.create(t, "app/key", "one")
-	if !regexp.MustCompile(`^arn:aws:secretsmanager:us-east-1:000000000000:secret:app/key-[A-Za-z0-9]{6}$`).MatchString(arn) {
-		t.Errorf("ARN %s", arn)
-	}
-	for _, id := range []string{"app/key", arn, strings.TrimSuffix(arn, arn[len(arn)-7:])} {
-		if got := w.get(id, "", ""); got != "one" {
-			t.Errorf("get %s: %s", id, got)
-		}
-	}
-	second := w.put(t, "app/key", "two")
-	third := w.put(t, arn, "three")
-
-	cases := []struct{ name, id, version, stage, want string }{
-		{"current by default", "app/key", "", "", "three"},
-		{"current", "app/key", "", "AWSCURRENT", "three"},
-		{"previous", "app/key", "", "AWSPREVIOUS", "two"},
-		{"by version", "app/key", second, "", "two"},
-		{"version and its stage", "app/key", second, "AWSPREVIOUS", "two"},
-		{"version and another's stage", "app/key", second, "AWSCURRENT", "ResourceNotFoundException"},
-		{"unknown stage", "app/key", "", "AWSPENDING", "ResourceNotFoundException"},
-		{"unknown version", "app/key", strings.Repeat("x", 32), "", "ResourceNotFoundException"},
-		{"unknown name", "app/other", "", "", "ResourceNotFoundException"},
-		{"other random end", arn[:len(arn)-6] + "000000", "", "", "ResourceNotFoundException"},
-		{"other account", strings.Replace(arn, "000000000000", "111111111111", 1), "", "", "ResourceNotFoundException"},
-	}
-	for _, c := range cases {
-		if got := w.get(c.id, c.version, c.stage); got != c.want {
-			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
-		}
-	}
-
-	d, err := w.DescribeSecret(t.Context(), &sdk.DescribeSecretInput{SecretId: &arn})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string][]string{second: {"AWSPREVIOUS"}, third: {"AWSCURRENT"}}
-	if diff := cmp.Diff(want, d.VersionIdsToStages); diff != "" {
-		t.Error(diff)
-	}
-	if got := d.CreatedDate.UnixMilli(); got != 1_700_000_000_500 {
-		t.Errorf("created %d", got)
-	}
-}
-
 func TestOwnStages(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, "s", "one")
@@ -180,40 +130,6 @@ func TestOwnStages(t *testing.T) {
 		if got := w.get("s", "", stage); got != want {
 			t.Errorf("%s: got %s, want %s", stage, got, want)
 		}
-	}
-}
-
-func TestRequestTokens(t *testing.T) {
-	w := newWorld(t)
-	token, a, b := strings.Repeat("t", 32), "a", "b"
-	create := func(value *string) string {
-		_, err := w.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: aws.String("s"), SecretString: value, ClientRequestToken: &token})
-		return codeOf(err)
-	}
-	put := func(value *string) string {
-		_, err := w.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: aws.String("s"), SecretString: value, ClientRequestToken: &token})
-		return codeOf(err)
-	}
-	const none, exists = "<nil>", "ResourceExistsException"
-	steps := []struct{ name, got, want string }{
-		{"create", create(&a), none},
-		{"create again", create(&a), none},
-		{"create with another value", create(&b), exists},
-		{"put the same", put(&a), none},
-		{"put another value", put(&b), exists},
-	}
-	for _, s := range steps {
-		if s.got != s.want {
-			t.Errorf("%s: got %s, want %s", s.name, s.got, s.want)
-		}
-	}
-	if got := w.get("s", "", "AWSPREVIOUS"); got != "ResourceNotFoundException" {
-		t.Errorf("a repeated request made a version: %s", got)
-	}
-	_, err := w.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: aws.String("s"), SecretString: &a})
-	var typed *types.ResourceExistsException
-	if !errors.As(err, &typed) {
-		t.Errorf("create of an existing name: %v", err)
 	}
 }
 
@@ -259,7 +175,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestBinaryUpdateListDelete(t *testing.T) {
+func TestBinaryListDelete(t *testing.T) {
 	w := newWorld(t)
 	content := []byte{0, 1, 0xff}
 	if _, err := w.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: aws.String("b"), SecretBinary: content}); err != nil {
@@ -275,13 +191,7 @@ func TestBinaryUpdateListDelete(t *testing.T) {
 	if got := w.get("a", "", ""); got != "ResourceNotFoundException" {
 		t.Errorf("value of a secret without one: %s", got)
 	}
-	if _, err := w.UpdateSecret(t.Context(), &sdk.UpdateSecretInput{SecretId: aws.String("a"), SecretString: aws.String("new"),
-		Description: aws.String("now with a value")}); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.get("a", "", ""); got != "new" {
-		t.Errorf("updated: %s", got)
-	}
+	w.put(t, "a", "new")
 
 	var names []string
 	var pages int
@@ -346,62 +256,6 @@ func TestRestartKeepsAllAndTheFileIsPrivate(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v %v", info.Mode(), err)
 	}
-	if log := w.log.String(); strings.Contains(log, "hunter") || !strings.Contains(log, "secret created") {
-		t.Errorf("log: %s", log)
-	}
-}
-
-func TestOpenRefuses(t *testing.T) {
-	dir := t.TempDir()
-	foreign := func(name string, fill func(tx *bbolt.Tx) error) string {
-		path := filepath.Join(dir, name)
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Update(fill); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	text := filepath.Join(dir, "text")
-	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	held := filepath.Join(dir, "held")
-	db, err := secretsmanager.Open(held, secretsmanager.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	cases := []struct{ name, path, want string }{
-		{"locked", held, "another process has it open"},
-		{"text", text, "not a database"},
-		{"foreign", foreign("foreign", func(tx *bbolt.Tx) error {
-			_, err := tx.CreateBucket([]byte("x"))
-			return err
-		}), "a database of another program"},
-		{"format", foreign("format", func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucket([]byte("meta"))
-			return errors.Join(err, b.Put([]byte("format"), []byte("tollgate secretsmanager 2")))
-		}), "this program reads"},
-		{"folder", dir, "is a directory"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			db, err := secretsmanager.Open(c.path, secretsmanager.Options{})
-			if err == nil {
-				db.Close()
-				t.Fatal("opened")
-			}
-			if text := err.Error(); !strings.Contains(text, c.want) || !strings.Contains(text, c.path) || strings.Contains(text, "\n") {
-				t.Errorf("error %q", text)
-			}
-		})
-	}
 }
 
 func TestConcurrentPutsKeepEveryVersion(t *testing.T) {
@@ -447,3 +301,5 @@ func FuzzOperations(f *testing.F) {
 		}
 	})
 }
+
+func TestOperationsAreDocumented(t *testing.T) { awsjsontest.Documented(t, newWorld(t).db.Service()) }

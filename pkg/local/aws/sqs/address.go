@@ -9,17 +9,13 @@ import (
 	"tollgate/pkg/local/aws/awsjson"
 )
 
-// queueURL is where a queue is reached: the configured base, or the host that the caller used.
-func (s *Service) queueURL(ctx context.Context, name string) string {
-	base := strings.TrimSuffix(s.opts.BaseURL, "/")
-	if base == "" {
-		base = "http://" + cmp.Or(awsjson.RequestHost(ctx), "localhost")
-	}
-	return base + "/" + s.opts.Account + "/" + name
+// queueURL begins with the host that the caller used.
+func queueURL(ctx context.Context, name string) string {
+	return "http://" + cmp.Or(awsjson.RequestHost(ctx), "localhost") + "/" + awsjson.Account + "/" + name
 }
 
 func (e *engine) arn(name string) string {
-	return "arn:aws:sqs:" + e.opts.Region + ":" + e.opts.Account + ":" + name
+	return awsjson.ARN("sqs", name)
 }
 
 // byURL finds a queue by the last two elements of its URL's path, whatever the host.
@@ -32,7 +28,7 @@ func (t *turn) byURL(url string) (*queue, error) {
 		return nil, fault(http.StatusNotFound, "", "InvalidAddress", "The address %s is not valid for this endpoint.", url)
 	}
 	q := t.queues[parts[len(parts)-1]]
-	if q == nil || parts[len(parts)-2] != t.opts.Account {
+	if q == nil || parts[len(parts)-2] != awsjson.Account {
 		return nil, errQueueDoesNotExist()
 	}
 	t.touch(q)

@@ -2,26 +2,45 @@
 // protocol's operations over one bbolt file, to be served on loopback.
 //
 // What AWS documents for standard queues holds here: visibility timeouts, long
-// polling, delays, retention, redrive policies, message move tasks, batches,
+// polling, delays, retention, redrive policies, batches,
 // message attributes and their digests, limits and error codes. An answer is
 // given only after its change is on disk; what happened at the same time shares
 // one write. A restart keeps messages, receive counts, running visibility
-// timeouts, receipt handles and move tasks.
+// timeouts and receipt handles.
 //
 // Where AWS leaves a choice, this package chooses:
 //   - Oldest first, by arrival in the queue. A message that becomes visible again keeps its place.
 //   - No copy appears twice while its visibility timeout runs, and none after its deletion.
 //   - DeleteMessage with an older receipt of a message that was received again succeeds and deletes nothing.
 //   - A move to the dead-letter queue keeps message id, receive count and enqueue time.
-//   - A move task moves what is visible in its source at its start, oldest first, at the given rate
-//     (500 a second if none is given). It goes on after a restart: to a caller it runs inside the service.
-//     It becomes FAILED with CouldNotDetermineMessageSource at a message that has no original source when no
-//     destination was given, and with AWS.SimpleQueueService.NonExistentQueue when the destination is gone.
 //   - A policy, and encryption by SQS, are stored and shown but not enforced. MessageGroupId is carried, fair
 //     scheduling between groups is not imitated. A Number attribute keeps the zeros it was sent with.
 //
 // It refuses what it does not do with an error: FIFO queues, KMS keys, permissions by AddPermission, unknown
 // members of a request. Request signatures are not checked.
+//
+// # Operations
+//
+//	ChangeMessageVisibility     the consumer and redrive give a message back, or keep it hidden
+//	CreateQueue                 the local system and tests
+//	DeleteMessage               by hand and in tests
+//	DeleteMessageBatch          the event source, redrive, purge
+//	DeleteQueue                 by hand
+//	GetQueueAttributes          queue depths, doctor
+//	GetQueueUrl                 the local system, the AWS CLI
+//	ListDeadLetterSourceQueues  by hand
+//	ListQueueTags               by hand
+//	ListQueues                  by hand
+//	PurgeQueue                  by hand
+//	ReceiveMessage              the event source, the verbs of dead letters
+//	SendMessage                 ingest, reconcile, dead letters
+//	SendMessageBatch            redrive
+//	SetQueueAttributes          the local system at a changed --max-receives
+//	TagQueue                    by hand
+//	UntagQueue                  by hand
+//
+// The other operations are answered with UnknownOperationException: dead letters go back by tollgate redrive,
+// not by message move tasks.
 //
 //	s, err := sqs.Open("queues.db", sqs.Options{})
 //	defer s.Close()

@@ -20,7 +20,6 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/boltfile/boltfiletest"
@@ -261,69 +260,6 @@ func (w *world) count(url string) int {
 	}
 	n, _ := strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"])
 	return n
-}
-
-func TestOpenRefuses(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name string, content []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	foreign := func(name string, fill func(tx *bbolt.Tx) error) string {
-		path := filepath.Join(dir, name)
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(db.Update(fill), db.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	held := filepath.Join(dir, "held")
-	s, err := sqs.Open(held, sqs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	cases := []struct {
-		name, path string
-		options    sqs.Options
-		want       string
-	}{
-		{"locked", held, sqs.Options{}, "another process has it open"},
-		{"text", file("text", []byte(strings.Repeat("no database ", 2000))), sqs.Options{}, "not a database"},
-		{"short", file("short", []byte("x")), sqs.Options{}, "open queues"},
-		{"folder", dir, sqs.Options{}, "is a directory"},
-		{"no folder", filepath.Join(dir, "none", "f"), sqs.Options{}, "no such file"},
-		{"another program's", foreign("foreign", func(tx *bbolt.Tx) error {
-			_, err := tx.CreateBucket([]byte("x"))
-			return err
-		}), sqs.Options{}, "a database of another program"},
-		{"another format", foreign("format", func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucket([]byte("meta"))
-			return errors.Join(err, b.Put([]byte("format"), []byte("tollgate sqs 2")))
-		}), sqs.Options{}, "this program reads"},
-		{"speed", filepath.Join(dir, "a"), sqs.Options{Speed: -1}, "speed -1"},
-		{"account", filepath.Join(dir, "a"), sqs.Options{Account: "me"}, `account "me"`},
-		{"region", filepath.Join(dir, "a"), sqs.Options{Region: "a b"}, `region "a b"`},
-		{"base", filepath.Join(dir, "a"), sqs.Options{BaseURL: "localhost"}, `base URL "localhost"`},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			s, err := sqs.Open(c.path, c.options)
-			if err == nil {
-				s.Close()
-				t.Fatal("opened")
-			}
-			if text := err.Error(); !strings.Contains(text, c.want) || strings.Contains(text, "\n") || !strings.Contains(text, c.path) {
-				t.Errorf("error %q", text)
-			}
-		})
-	}
 }
 
 func TestFileIsPrivate(t *testing.T) {

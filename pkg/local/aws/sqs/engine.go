@@ -3,6 +3,7 @@ package sqs
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -19,11 +20,9 @@ type engine struct {
 	receipts receiptSealer
 	queues   map[string]*queue
 	deleted  map[string]int64 // name → when, for as long as the name is blocked
-	moves    map[uint64][]*move
-	limit    int   // messages in flight per queue
-	broken   error // of the last write; memory may be ahead of the file until it is read again
-	failing  bool  // no write has succeeded since one failed
-	again    bool  // the last turn left work to go on with at once
+	limit    int              // messages in flight per queue
+	broken   error            // of the last write; memory may be ahead of the file until it is read again
+	again    bool             // the last turn left work to go on with at once
 	calls    chan *call
 	quit     chan struct{}
 }
@@ -105,7 +104,6 @@ func (e *engine) turn(first *call) {
 		}
 	}
 	if e.broken == nil {
-		t.moveMessages()
 		t.serveWaiters()
 	}
 	t.finish()
@@ -117,7 +115,7 @@ func (e *engine) recover() {
 	if e.broken == nil {
 		return
 	}
-	e.queues, e.deleted, e.moves = make(map[string]*queue), make(map[string]int64), make(map[uint64][]*move)
+	e.queues, e.deleted = make(map[string]*queue), make(map[string]int64)
 	if err := e.db.View(e.load); err != nil {
 		e.broken = errUnavailable("the queues' file cannot be read: " + err.Error())
 		return
@@ -151,17 +149,9 @@ func (t *turn) finish() {
 	case t.tx != nil:
 		t.tx.Rollback()
 	}
-	switch {
-	case t.err != nil && t.broken == nil:
-		if !t.failing {
-			t.opts.Logger.Error("the queues' file cannot be written", "error", t.err)
-		}
-		t.failing = true
+	if t.err != nil && t.broken == nil {
 		t.broken = errUnavailable("the queues' file cannot be written: " + t.err.Error())
 		t.release(t.broken)
-	case t.tx != nil && t.err == nil && t.failing:
-		t.failing = false
-		t.opts.Logger.Info("the queues' file is written again")
 	}
 	for i, c := range t.ended {
 		if t.err != nil {
@@ -208,7 +198,7 @@ func (t *turn) putJSON(bucket string, k []byte, v any) {
 	t.put(bucket, k, b)
 }
 
-// next numbers messages, queues and moves; a number is never given twice.
+// next numbers messages and queues; a number is never given twice.
 func (t *turn) next(bucket string) uint64 {
 	if !t.begin() {
 		return 0
@@ -227,7 +217,7 @@ func (e *engine) pause() time.Duration {
 	if e.again {
 		return 0
 	}
-	due := e.nextMove()
+	due := int64(math.MaxInt64)
 	for _, q := range e.queues {
 		if len(q.waiters) == 0 {
 			continue

@@ -66,10 +66,6 @@ func errOverLimit() *awsjson.Error {
 		"Too many messages in flight for the queue; delete messages or wait for visibility timeouts to end.")
 }
 
-func errResourceNotFound(format string, args ...any) *awsjson.Error {
-	return fault(http.StatusNotFound, "", "ResourceNotFoundException", format, args...)
-}
-
 func errUnavailable(why string) *awsjson.Error {
 	return fault(http.StatusServiceUnavailable, "", "ServiceUnavailable", "%s", why)
 }

@@ -61,7 +61,7 @@ func (s *Service) listDeadLetterSourceQueues(ctx context.Context, in listSources
 func (s *Service) urls(ctx context.Context, names []string) []string {
 	urls := make([]string, len(names))
 	for i, name := range names {
-		urls[i] = s.queueURL(ctx, name)
+		urls[i] = queueURL(ctx, name)
 	}
 	return urls
 }

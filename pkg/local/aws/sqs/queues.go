@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"tollgate/pkg/local/aws/awsjson"
 )
 
 // nameBlockedSeconds is how long a name stays taken after DeleteQueue, and how long a purge blocks the next.
@@ -44,7 +46,7 @@ func (s *Service) createQueue(ctx context.Context, in createQueueInput) (queueUR
 		return t.create(queueRecord{Name: in.QueueName, Created: t.now, Modified: t.now,
 			Attributes: attributes, Tags: in.Tags})
 	})
-	return queueURLOutput{s.queueURL(ctx, in.QueueName)}, err
+	return queueURLOutput{queueURL(ctx, in.QueueName)}, err
 }
 
 func checkQueueName(name string) error {
@@ -136,7 +138,6 @@ func (s *Service) deleteQueue(_ context.Context, in queueInput) (nothing, error)
 		t.put(bucketDeleted, []byte(q.Name), key(uint64(t.now)))
 		t.remove(bucketQueues, key(q.id))
 		t.dropMessages(q)
-		t.forgetMoves(q)
 		return nil
 	})
 }
@@ -182,11 +183,11 @@ func (s *Service) getQueueURL(ctx context.Context, in getQueueURLInput) (queueUR
 		return queueURLOutput{}, errMissing("QueueName")
 	}
 	err := s.do(func(t *turn) error {
-		ours := in.QueueOwnerAWSAccountId == "" || in.QueueOwnerAWSAccountId == t.opts.Account
+		ours := in.QueueOwnerAWSAccountId == "" || in.QueueOwnerAWSAccountId == awsjson.Account
 		if !ours || t.queues[in.QueueName] == nil {
 			return errQueueDoesNotExist()
 		}
 		return nil
 	})
-	return queueURLOutput{s.queueURL(ctx, in.QueueName)}, err
+	return queueURLOutput{queueURL(ctx, in.QueueName)}, err
 }

@@ -2,7 +2,6 @@ package sqs_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -135,49 +134,6 @@ func TestPurge(t *testing.T) {
 	w.pass(time.Minute)
 	if got := purge(); got != "" {
 		t.Errorf("a minute later: %q", got)
-	}
-}
-
-func TestListPages(t *testing.T) {
-	w := newWorld(t)
-	for i := range 5 {
-		w.queue(fmt.Sprint("list-", i), nil)
-	}
-	w.queue("other", nil)
-	var pages [][]string
-	for p := sdk.NewListQueuesPaginator(w.Client, &sdk.ListQueuesInput{QueueNamePrefix: aws.String("list-"), MaxResults: aws.Int32(2)}); p.HasMorePages(); {
-		page, err := p.NextPage(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		pages = append(pages, page.QueueUrls)
-	}
-	at := func(i int) string { return fmt.Sprint(w.server.URL, "/000000000000/list-", i) }
-	if diff := cmp.Diff([][]string{{at(0), at(1)}, {at(2), at(3)}, {at(4)}}, pages); diff != "" {
-		t.Error(diff)
-	}
-	all, err := w.ListQueues(context.Background(), &sdk.ListQueuesInput{})
-	if err != nil || len(all.QueueUrls) != 6 || all.NextToken != nil {
-		t.Errorf("all: %v %v", all, err)
-	}
-}
-
-func TestTags(t *testing.T) {
-	w := newWorld(t)
-	url := w.queue("q", nil)
-	if _, err := w.TagQueue(context.Background(), &sdk.TagQueueInput{QueueUrl: &url, Tags: map[string]string{"a": "1", "b": "2"}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.UntagQueue(context.Background(), &sdk.UntagQueueInput{QueueUrl: &url, TagKeys: []string{"a", "none"}}); err != nil {
-		t.Fatal(err)
-	}
-	w.restart()
-	out, err := w.ListQueueTags(context.Background(), &sdk.ListQueueTagsInput{QueueUrl: &url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[string]string{"b": "2"}, out.Tags); diff != "" {
-		t.Error(diff)
 	}
 }
 

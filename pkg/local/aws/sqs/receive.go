@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tollgate/pkg/local/aws/awsjson"
 )
 
 type receiveInput struct {
@@ -82,7 +84,7 @@ func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (receiveO
 	if err := s.await(ctx, w); err != nil {
 		return receiveOutput{}, err
 	}
-	return in.answer(w.got, s.opts.Account), nil
+	return in.answer(w.got), nil
 }
 
 // await waits for the answer; a caller who goes away leaves the queue of waiters, so that no message is handed to nobody.
@@ -233,24 +235,24 @@ func (t *turn) deadLetterTarget(q *queue, m *message) *queue {
 }
 
 // answer shows each message with the attributes that were asked for.
-func (in receiveInput) answer(got []delivery, account string) receiveOutput {
+func (in receiveInput) answer(got []delivery) receiveOutput {
 	var out receiveOutput
 	system := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
 	for _, d := range got {
 		chosen := chooseMessageAttributes(d.Attributes, in.MessageAttributeNames)
 		out.Messages = append(out.Messages, receivedMessage{
 			MessageId: d.ID, ReceiptHandle: d.handle, Body: d.Body, MD5OfBody: d.BodyMD5,
-			Attributes:        d.systemAttributes(system, account),
+			Attributes:        d.systemAttributes(system),
 			MessageAttributes: chosen, MD5OfMessageAttributes: attributesMD5(chosen),
 		})
 	}
 	return out
 }
 
-func (d delivery) systemAttributes(names []string, account string) map[string]string {
+func (d delivery) systemAttributes(names []string) map[string]string {
 	milliseconds := func(ns int64) string { return strconv.FormatInt(ns/int64(time.Millisecond), 10) }
 	all := map[string]string{
-		"SenderId":                         account,
+		"SenderId":                         awsjson.Account,
 		"SentTimestamp":                    milliseconds(d.Sent),
 		"ApproximateReceiveCount":          strconv.FormatUint(uint64(d.Receives), 10),
 		"ApproximateFirstReceiveTimestamp": milliseconds(d.FirstReceived),

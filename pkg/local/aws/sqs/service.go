@@ -1,13 +1,9 @@
 package sqs
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"sync"
 
 	"tollgate/pkg/local/aws/awsjson"
@@ -34,7 +30,7 @@ func Open(path string, o Options) (*Service, error) {
 		return nil, err
 	}
 	e := &engine{opts: o, db: db, limit: maxInFlight,
-		queues: make(map[string]*queue), deleted: make(map[string]int64), moves: make(map[uint64][]*move),
+		queues: make(map[string]*queue), deleted: make(map[string]int64),
 		calls: make(chan *call), quit: make(chan struct{})}
 	if err := db.View(e.load); err != nil {
 		return nil, errors.Join(fmt.Errorf("open queues %s: %w", path, err), db.Close())
@@ -61,27 +57,23 @@ func (s *Service) Service() awsjson.Service {
 	return awsjson.Service{
 		Target: "AmazonSQS", Version: "1.0", ErrorNamespace: "com.amazonaws.sqs#", QueryCompatible: true,
 		Operations: map[string]awsjson.Operation{
-			"CreateQueue":                  operation(s.createQueue),
-			"DeleteQueue":                  operation(s.deleteQueue),
-			"GetQueueUrl":                  operation(s.getQueueURL),
-			"ListQueues":                   operation(s.listQueues),
-			"ListDeadLetterSourceQueues":   operation(s.listDeadLetterSourceQueues),
-			"PurgeQueue":                   operation(s.purgeQueue),
-			"GetQueueAttributes":           operation(s.getQueueAttributes),
-			"SetQueueAttributes":           operation(s.setQueueAttributes),
-			"TagQueue":                     operation(s.tagQueue),
-			"UntagQueue":                   operation(s.untagQueue),
-			"ListQueueTags":                operation(s.listQueueTags),
-			"SendMessage":                  operation(s.sendMessage),
-			"SendMessageBatch":             operation(s.sendMessageBatch),
-			"ReceiveMessage":               operation(s.receiveMessage),
-			"DeleteMessage":                operation(s.deleteMessage),
-			"DeleteMessageBatch":           operation(s.deleteMessageBatch),
-			"ChangeMessageVisibility":      operation(s.changeMessageVisibility),
-			"ChangeMessageVisibilityBatch": operation(s.changeMessageVisibilityBatch),
-			"StartMessageMoveTask":         operation(s.startMessageMoveTask),
-			"ListMessageMoveTasks":         operation(s.listMessageMoveTasks),
-			"CancelMessageMoveTask":        operation(s.cancelMessageMoveTask),
+			"CreateQueue":                operation(s.createQueue),
+			"DeleteQueue":                operation(s.deleteQueue),
+			"GetQueueUrl":                operation(s.getQueueURL),
+			"ListQueues":                 operation(s.listQueues),
+			"ListDeadLetterSourceQueues": operation(s.listDeadLetterSourceQueues),
+			"PurgeQueue":                 operation(s.purgeQueue),
+			"GetQueueAttributes":         operation(s.getQueueAttributes),
+			"SetQueueAttributes":         operation(s.setQueueAttributes),
+			"TagQueue":                   operation(s.tagQueue),
+			"UntagQueue":                 operation(s.untagQueue),
+			"ListQueueTags":              operation(s.listQueueTags),
+			"SendMessage":                operation(s.sendMessage),
+			"SendMessageBatch":           operation(s.sendMessageBatch),
+			"ReceiveMessage":             operation(s.receiveMessage),
+			"DeleteMessage":              operation(s.deleteMessage),
+			"DeleteMessageBatch":         operation(s.deleteMessageBatch),
+			"ChangeMessageVisibility":    operation(s.changeMessageVisibility),
 		},
 	}
 }
@@ -101,19 +93,14 @@ func operation[In, Out any](run func(context.Context, In) (Out, error)) awsjson.
 }
 
 func decode(body []byte, in any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err := d.Decode(in)
-	if err == nil {
-		if _, err = d.Token(); err == io.EOF {
-			return nil
-		}
-		err = errors.New("more than one JSON value")
+	unknown, err := awsjson.Decode(body, in)
+	if unknown != "" {
+		return errUnsupported("The member %s is not supported by this embedded service.", unknown)
 	}
-	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return errUnsupported("The member %s is not supported by this embedded service.", name)
+	if err != nil {
+		return awsjson.Errorf("SerializationException", "the request is not the JSON of this operation: %v", err)
 	}
-	return awsjson.Errorf("SerializationException", "the request is not the JSON of this operation: %v", err)
+	return nil
 }
 
 // do runs an operation inside the engine and returns once its change is on disk.

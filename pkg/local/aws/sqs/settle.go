@@ -84,34 +84,6 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 	})
 }
 
-type visibilityBatchEntry struct {
-	Id string
-	visibilityChange
-}
-
-type visibilityBatchInput struct {
-	QueueUrl string
-	Entries  []visibilityBatchEntry
-}
-
-func (s *Service) changeMessageVisibilityBatch(_ context.Context, in visibilityBatchInput) (batchOutput, error) {
-	if err := checkBatch(in.Entries, func(e visibilityBatchEntry) string { return e.Id }); err != nil {
-		return batchOutput{}, err
-	}
-	out := batchOutput{Successful: []doneEntry{}, Failed: []failedEntry{}}
-	err := s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
-		for _, e := range in.Entries {
-			out.add(e.Id, t.changeVisibility(q, e.visibilityChange))
-		}
-		return nil
-	})
-	return out, err
-}
-
 // maxVisibility is the longest that one receive may hide a message, in seconds.
 const maxVisibility = 43_200
 

@@ -13,15 +13,13 @@ import (
 	"tollgate/pkg/local/aws/boltfile"
 )
 
-// The file: meta (format, receipt key), queues (id → record), deleted (name → time), moves (id → record), and per
+// The file: meta (format, receipt key), queues (id → record), deleted (name → time), and per
 // queue one bucket of payloads and one of states under it, both by message number. States are apart from payloads
 // so that a receive rewrites 40 bytes and not a megabyte.
 const (
 	formatName    = "tollgate sqs 1"
-	bucketMeta    = "meta"
 	bucketQueues  = "queues"
 	bucketDeleted = "deleted"
-	bucketMoves   = "moves"
 	bucketPayload = "payloads"
 	bucketState   = "states"
 )
@@ -36,29 +34,21 @@ func openFile(path string) (*bbolt.DB, error) {
 }
 
 func initialise(tx *bbolt.Tx) error {
-	if meta := tx.Bucket([]byte(bucketMeta)); meta != nil {
-		if format := meta.Get([]byte("format")); string(format) != formatName {
-			return fmt.Errorf("format is %q, this program reads %q", format, formatName)
-		}
+	if err := boltfile.Layout(formatName, bucketQueues, bucketDeleted, bucketPayload, bucketState)(tx); err != nil {
+		return err
+	}
+	meta := tx.Bucket([]byte(boltfile.Meta))
+	if meta.Get([]byte("receipts")) != nil {
 		return nil
 	}
-	if name, _ := tx.Cursor().First(); name != nil {
-		return errors.New("a database of another program")
-	}
-	for _, name := range []string{bucketMeta, bucketQueues, bucketDeleted, bucketMoves, bucketPayload, bucketState} {
-		if _, err := tx.CreateBucket([]byte(name)); err != nil {
-			return err
-		}
-	}
-	meta := tx.Bucket([]byte(bucketMeta))
 	key := make([]byte, 32)
 	rand.Read(key)
-	return errors.Join(meta.Put([]byte("format"), []byte(formatName)), meta.Put([]byte("receipts"), key))
+	return meta.Put([]byte("receipts"), key)
 }
 
 // load rebuilds what the engine keeps in memory.
 func (e *engine) load(tx *bbolt.Tx) error {
-	e.receipts.key = bytes.Clone(tx.Bucket([]byte(bucketMeta)).Get([]byte("receipts")))
+	e.receipts.key = bytes.Clone(tx.Bucket([]byte(boltfile.Meta)).Get([]byte("receipts")))
 	now := e.now()
 	err := tx.Bucket([]byte(bucketQueues)).ForEach(func(k, v []byte) error {
 		var r queueRecord
@@ -75,14 +65,10 @@ func (e *engine) load(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	err = tx.Bucket([]byte(bucketDeleted)).ForEach(func(k, v []byte) error {
+	return tx.Bucket([]byte(bucketDeleted)).ForEach(func(k, v []byte) error {
 		e.deleted[string(k)] = int64(binary.BigEndian.Uint64(v))
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return tx.Bucket([]byte(bucketMoves)).ForEach(func(_, v []byte) error { return e.loadMove(v) })
 }
 
 func loadMessages(states *bbolt.Bucket, q *queue, now int64) error {
