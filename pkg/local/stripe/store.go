@@ -27,7 +27,6 @@ var (
 	bucketStates = []byte("states") // number → stateHead and body
 	bucketKeys   = []byte("keys")   // objectKey → number
 
-	keyFormat    = []byte("format")
 	keyCounts    = []byte("counts")
 	keyEndpoints = []byte("endpoints")
 )
@@ -66,7 +65,7 @@ func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
 		}
 		s.folder, path = folder, folder+"/stripe.db"
 	}
-	db, err := boltfile.OpenNoSync(path, prepareFile)
+	db, err := boltfile.OpenNoSync(path, boltfile.Layout(formatVersion, string(bucketEvents), string(bucketIDs), string(bucketTimes), string(bucketStates), string(bucketKeys)))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w (without the file the fake Stripe only forgets its events)", path, err), s.remove())
 	}
@@ -82,24 +81,6 @@ func (s *store) remove() error {
 		return nil
 	}
 	return os.RemoveAll(s.folder)
-}
-
-func prepareFile(tx *bbolt.Tx) error {
-	if meta := tx.Bucket(bucketMeta); meta != nil {
-		if got := string(meta.Get(keyFormat)); got != formatVersion {
-			return fmt.Errorf("the file has format %q, this program reads %q", got, formatVersion)
-		}
-		return nil
-	}
-	if name, _ := tx.Cursor().First(); name != nil {
-		return errors.New("the file is a database of another program")
-	}
-	for _, name := range [][]byte{bucketMeta, bucketEvents, bucketIDs, bucketTimes, bucketStates, bucketKeys} {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	return tx.Bucket(bucketMeta).Put(keyFormat, []byte(formatVersion))
 }
 
 func (s *store) close() error {
