@@ -1,11 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"tollgate/pkg/dynamostore"
@@ -14,66 +11,6 @@ import (
 // auditCmds read the audit trail.
 type auditCmds struct {
 	List auditListCmd `cmd:"" help:"List what operators changed, and why."`
-}
-
-// auditOf is what is said of a changing verb before it begins.
-type auditOf struct {
-	verb   string // as it is typed, for example "dlq purge"
-	why    string
-	detail string // which things, in words; no payload and no secret
-}
-
-const auditTimeout = 5 * time.Second
-
-// audited runs work between two writes to the audit trail: that it begins, without which
-// it does not begin, and what became of it, which is written after an interrupt and a
-// panic too. Each is also a line on stderr. The outcome is work's own words, with its
-// error if there is one.
-func (a *app) audited(ctx context.Context, t target, of auditOf, work func(context.Context) (outcome string, err error)) (err error) {
-	log, err := t.writer()
-	if err != nil {
-		return err
-	}
-	e := dynamostore.AuditEntry{
-		Verb: of.verb, By: operator(), Why: of.why, Detail: of.detail, Target: t.name, StartedAt: time.Now(),
-	}
-	if e.ID, err = log.BeginAudit(ctx, e); err != nil {
-		return hint(fmt.Errorf("nothing was begun: %w", err),
-			"a change that nobody can look up later is not made: may these credentials call dynamodb:PutItem on %s?", t.table)
-	}
-	a.auditLine(e, "begins")
-	outcome := "it panicked"
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
-		defer cancel()
-		if failed := log.EndAudit(ctx, e.ID, outcome, time.Now()); failed != nil {
-			outcome += " (not in the audit trail: " + failed.Error() + ")"
-		}
-		a.auditLine(e, outcome)
-	}()
-	done, err := work(ctx)
-	outcome = outcomeText(ctx, done, err)
-	return err
-}
-
-// outcomeText joins what was done with why it ended early.
-func outcomeText(ctx context.Context, done string, err error) string {
-	switch {
-	case err == nil:
-		return cmp.Or(done, "done")
-	case ctx.Err() != nil:
-		return strings.TrimPrefix(done+"; interrupted: "+err.Error(), "; ")
-	default:
-		return strings.TrimPrefix(done+"; failed: "+err.Error(), "; ")
-	}
-}
-
-func (a *app) auditLine(e dynamostore.AuditEntry, what string) {
-	text := fmt.Sprintf("audit %s: %s by %s", e.ID, e.Verb, e.By)
-	if e.Why != "" {
-		text += " because " + strconv.Quote(clip(e.Why, 200))
-	}
-	fmt.Fprintf(a.err, "%s: %s\n", oneLine(text), oneLine(what))
 }
 
 // auditListCmd lists entries.

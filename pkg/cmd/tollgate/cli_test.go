@@ -167,7 +167,7 @@ func TestTargetOfEnvironment(t *testing.T) {
 func TestWhatToDoNext(t *testing.T) {
 	there := map[string]string{"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 	named := map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": "http://127.0.0.1:1/0/q", "TOLLGATE_DLQ_URL": "http://127.0.0.1:1/0/d"}
-	const silent = "127.0.0.1:1 does not answer: look at the network, at AWS_REGION and at AWS_ENDPOINT_URL\n"
+	const silent = "127.0.0.1:1 does not answer: check the network, AWS_REGION and AWS_ENDPOINT_URL\n"
 	tests := []struct {
 		args  string
 		env   map[string]string
@@ -176,9 +176,9 @@ func TestWhatToDoNext(t *testing.T) {
 		error string
 		next  string
 	}{
-		{"redrive --bogus", nil, false, exitUsage, "unknown flag --bogus", "tollgate redrive --help says what it takes\n"},
-		{"events show", nil, false, exitUsage, "expected", "tollgate events show --help says what it takes\n"},
-		{"events fly", nil, false, exitUsage, "fly", "tollgate events --help says what it takes\n"},
+		{"redrive --bogus", nil, false, exitUsage, "unknown flag --bogus", "tollgate redrive --help lists its arguments and flags\n"},
+		{"events show", nil, false, exitUsage, "expected", "tollgate events show --help lists its arguments and flags\n"},
+		{"events fly", nil, false, exitUsage, "fly", "tollgate events --help lists its arguments and flags\n"},
 		{"fly", nil, false, exitUsage, "fly", "tollgate --help lists the verbs\n"},
 		{"dlq list", nil, false, exitUsage, "no local system runs here", "start one with tollgate dev"},
 		{"dlq list --stack tollgate-live", nil, false, exitUsage, "no AWS Region", ""},

@@ -126,16 +126,6 @@ func (c *devCmd) ready(a *app, i local.Info) {
 	fmt.Fprintf(a.out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)
 }
 
-func split(list string) []string {
-	var out []string
-	for s := range strings.SplitSeq(list, ",") {
-		if s = strings.TrimSpace(s); s != "" {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // relative names a file as one would type it from here.
 func relative(path string) string {
 	here, err := os.Getwd()

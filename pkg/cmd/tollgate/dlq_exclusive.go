@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"strings"
 	"syscall"
 	"time"
@@ -37,20 +36,6 @@ func (a *app) exclusive(ctx context.Context, t target, what string, work func(co
 		return hint(err, "try again when it is done; a process that died gives way at %s", held.Claim.Until.Local().Format(time.TimeOnly))
 	}
 	return err
-}
-
-// operator is who works, as others are told.
-func operator() string { return operatorAs(os.Getpid()) }
-
-func operatorAs(pid int) string {
-	name, host := "someone", "somewhere"
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil && h != "" {
-		host = h
-	}
-	return fmt.Sprintf("%s@%s (process %d)", name, host, pid)
 }
 
 // diedHere reports whether an operator, as [operator] names one, was a process of the

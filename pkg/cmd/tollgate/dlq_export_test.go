@@ -209,7 +209,7 @@ func TestDLQPurgeAsks(t *testing.T) {
 	for _, args := range [][]string{{"dlq", "purge", "--all", "--reason=x", "--out=" + name}, {"redrive"}} {
 		got := tollgate(t.Context(), env, args...)
 		// Whether an empty stdin looks like a terminal is the machine's.
-		if got.code != exitUsage || !strings.Contains(got.err, "give --yes when nobody can be asked") && !strings.Contains(got.err, "nothing was changed") {
+		if got.code != exitUsage || !strings.Contains(got.err, "confirm with --yes") && !strings.Contains(got.err, "nothing was changed") {
 			t.Errorf("%v: exit %d, %s", args, got.code, got.err)
 		}
 	}

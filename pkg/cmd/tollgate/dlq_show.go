@@ -184,7 +184,7 @@ func (f *found) show(a *app, t target, payload bool, r *idempotency.Record) {
 			title = "record of this id, made under another identity or by something else:"
 		}
 		fmt.Fprintln(a.out, title)
-		a.fields(viewOf(*r, time.Now(), t.limits()).lines(*r))
+		a.fields(viewOf(*r, time.Now(), t.limits()).Lines(*r))
 	}
 	if !payload {
 		return

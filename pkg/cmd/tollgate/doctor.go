@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
 )
 
@@ -41,12 +40,12 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 		return usage("--timeout is over 0")
 	}
 	t, err := a.target(ctx)
-	if _, wrong := errors.AsType[*usageError](err); wrong {
+	if verb.IsUsage(err) {
 		return err
 	}
 	var all []doctor.Finding
 	if err != nil {
-		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: cmp.Or(hintOf(err), a.reach.hint())}}
+		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: a.is().HintOf(err)}}
 	} else {
 		checks, err := c.checks(ctx, a, t)
 		if err != nil {
@@ -59,13 +58,6 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 		return fmt.Errorf("%d checks fail", count(all, doctor.Fail))
 	}
 	return nil
-}
-
-func hintOf(err error) string {
-	if h, ok := errors.AsType[*hintError](err); ok {
-		return h.hint
-	}
-	return ""
 }
 
 func count(all []doctor.Finding, s doctor.Status) (n int) {
@@ -90,7 +82,7 @@ func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Chec
 	queues := sqs.NewFromConfig(watched.aws)
 	vault := secretValues{secretsmanager.NewFromConfig(watched.aws)}
 	site := siteOf(t)
-	prefix := prefixOf(t)
+	prefix := t.is().Prefix()
 	client, missing := a.stripe(ctx, t)
 	checks := []doctor.Check{
 		doctor.CheckTable(tableOf{table, t.table}, site),
@@ -124,16 +116,8 @@ func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Chec
 // siteOf says what numbers hold, and in which mode the target must be. A stage's name is
 // known from the queue's; only the one that is called live takes live money.
 func siteOf(t target) doctor.Site {
-	prefix := prefixOf(t)
+	prefix := t.is().Prefix()
 	return doctor.Site{Local: t.local, Live: prefix == "tollgate-live", Known: t.local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.limits()}
-}
-
-// prefixOf is what the names of a stage's resources start with: its queue is called
-// tollgate-<stage>-events.
-func prefixOf(t target) string {
-	name := t.queueURL[strings.LastIndexByte(t.queueURL, '/')+1:]
-	prefix, _ := strings.CutSuffix(name, "-events")
-	return prefix
 }
 
 // findings prints what was found, what is wrong with what to do.
@@ -146,7 +130,7 @@ func (a *app) findings(all []doctor.Finding) {
 	}
 	rows := make([][]string, len(all))
 	for i, f := range all {
-		rows[i] = []string{string(f.Status), f.Name, clip(f.Detail, 160)}
+		rows[i] = []string{string(f.Status), f.Name, f.Detail}
 	}
 	a.table([]string{"status", "check", "detail"}, rows)
 	for _, f := range all {

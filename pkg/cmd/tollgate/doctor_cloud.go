@@ -2,18 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"net/http"
-	"net/url"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tollgate/pkg/config"
 	"tollgate/pkg/doctor"
+	"tollgate/pkg/ingest"
 )
 
 // cloud asks Lambda and CloudWatch.
@@ -22,101 +25,98 @@ type cloud struct {
 	queueURL string
 }
 
-func (c cloud) get(ctx context.Context, path string, into any) error {
-	raw, err := awsCall(ctx, c.config, "lambda", http.MethodGet, path, "")
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return errors.New("the answer is not the JSON of Lambda")
-	}
-	return nil
-}
-
 // Function reads a function's configuration and its reserved concurrency.
 func (c cloud) Function(ctx context.Context, name string) (doctor.Function, error) {
-	var is struct {
-		State, LastUpdateStatus, LastModified string
-		Timeout                               int
-	}
-	if err := c.get(ctx, "/2015-03-31/functions/"+url.PathEscape(name)+"/configuration", &is); err != nil {
+	client := lambda.NewFromConfig(c.config)
+	is, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
+	if err != nil {
 		return doctor.Function{}, err
 	}
-	var reserved struct{ ReservedConcurrentExecutions *int }
-	if err := c.get(ctx, "/2019-09-30/functions/"+url.PathEscape(name)+"/concurrency", &reserved); err != nil {
+	concurrency, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &name})
+	if err != nil {
 		return doctor.Function{}, err
 	}
 	f := doctor.Function{
-		State: is.State, Update: is.LastUpdateStatus, Timeout: time.Duration(is.Timeout) * time.Second, Reserved: -1, Changed: is.LastModified,
+		State: string(is.State), Update: string(is.LastUpdateStatus), Timeout: time.Duration(aws.ToInt32(is.Timeout)) * time.Second,
+		Reserved: -1, Changed: aws.ToString(is.LastModified),
 	}
-	if reserved.ReservedConcurrentExecutions != nil {
-		f.Reserved = *reserved.ReservedConcurrentExecutions
+	if n := concurrency.ReservedConcurrentExecutions; n != nil {
+		f.Reserved = int(*n)
 	}
 	return f, nil
 }
 
-// Mappings reads who takes messages from the queue of events.
+// Mappings reads what takes messages from the queue of events.
 func (c cloud) Mappings(ctx context.Context) (all []doctor.Mapping, err error) {
-	out, err := sqs.NewFromConfig(c.config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	queue, err := sqs.NewFromConfig(c.config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &c.queueURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
 	})
 	if err != nil {
 		return nil, err
 	}
-	query := url.Values{"EventSourceArn": {out.Attributes["QueueArn"]}}
-	for {
-		var page struct {
-			NextMarker          string
-			EventSourceMappings []struct {
-				UUID, State, FunctionArn string
-				FunctionResponseTypes    []string
-				BatchSize                int
-				ScalingConfig            struct{ MaximumConcurrency int }
-			}
-		}
-		if err := c.get(ctx, "/2015-03-31/event-source-mappings/?"+query.Encode(), &page); err != nil {
+	arn := queue.Attributes["QueueArn"]
+	pages := lambda.NewListEventSourceMappingsPaginator(lambda.NewFromConfig(c.config), &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
 			return nil, err
 		}
 		for _, m := range page.EventSourceMappings {
-			all = append(all, doctor.Mapping{
-				ID: m.UUID, State: m.State, Function: m.FunctionArn, BatchSize: m.BatchSize, MaxConcurrency: m.ScalingConfig.MaximumConcurrency,
-				PartialBatches: strings.Contains(strings.Join(m.FunctionResponseTypes, " "), "ReportBatchItemFailures"),
-			})
+			mapping := doctor.Mapping{
+				ID: aws.ToString(m.UUID), State: aws.ToString(m.State), Function: aws.ToString(m.FunctionArn), BatchSize: int(aws.ToInt32(m.BatchSize)),
+				PartialBatches: slices.Contains(m.FunctionResponseTypes, types.FunctionResponseTypeReportBatchItemFailures),
+			}
+			if m.ScalingConfig != nil {
+				mapping.MaxConcurrency = int(aws.ToInt32(m.ScalingConfig.MaximumConcurrency))
+			}
+			all = append(all, mapping)
 		}
-		if page.NextMarker == "" || query.Get("Marker") == page.NextMarker {
-			return all, nil
-		}
-		query.Set("Marker", page.NextMarker)
 	}
-}
-
-// alarmPage is what DescribeAlarms answers, as far as it is read here.
-type alarmPage struct {
-	Alarms []struct {
-		Name    string   `xml:"AlarmName"`
-		State   string   `xml:"StateValue"`
-		Enabled bool     `xml:"ActionsEnabled"`
-		Actions []string `xml:"AlarmActions>member"`
-	} `xml:"DescribeAlarmsResult>MetricAlarms>member"`
-	Next string `xml:"DescribeAlarmsResult>NextToken"`
+	return all, nil
 }
 
 // Alarms reads the metric alarms of a prefix.
 func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {
-	form := url.Values{"Action": {"DescribeAlarms"}, "Version": {"2010-08-01"}, "AlarmNamePrefix": {prefix}, "MaxRecords": {"100"}}
-	for {
-		var page alarmPage
-		if err := awsQuery(ctx, c.config, "monitoring", form, &page); err != nil {
+	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(c.config), &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
 			return nil, err
 		}
-		for _, a := range page.Alarms {
+		for _, a := range page.MetricAlarms {
 			all = append(all, doctor.Alarm{
-				Name: strings.TrimPrefix(a.Name, prefix), State: a.State, Enabled: a.Enabled, Actions: len(a.Actions),
+				Name: strings.TrimPrefix(aws.ToString(a.AlarmName), prefix), State: string(a.StateValue),
+				Enabled: aws.ToBool(a.ActionsEnabled), Actions: len(a.AlarmActions),
 			})
 		}
-		if page.Next == "" || form.Get("NextToken") == page.Next {
-			return all, nil
-		}
-		form.Set("NextToken", page.Next)
 	}
+	return all, nil
+}
+
+// configured reads the accounts and policies of the target's functions for doctor.
+type configured struct{ target target }
+
+// Accounts reads them; accounts that are not configured are the key's own alone.
+func (c configured) Accounts(ctx context.Context) (a doctor.Accounts, err error) {
+	if a.Consumer, err = c.target.policies(ctx); err != nil {
+		return a, err
+	}
+	listed, endpoints := c.target.reconciled, c.target.endpoints
+	if !c.target.local {
+		variables, err := c.target.is().Variables(ctx, "reconcile")
+		if err != nil {
+			return a, err
+		}
+		listed, endpoints = variables["TOLLGATE_RECONCILE"], variables["TOLLGATE_ENDPOINTS"]
+	}
+	if a.Reconcile, err = config.ParseEndpoints(endpoints); err == nil {
+		a.Reconciled, err = config.ParseAccounts(listed)
+	}
+	if err != nil {
+		return a, fmt.Errorf("%w: of reconcile: %w", doctor.ErrConfiguration, err)
+	}
+	if a.Reconciled == nil {
+		a.Reconciled = map[string]string{"": ingest.DefaultEndpoint}
+	}
+	return a, nil
 }

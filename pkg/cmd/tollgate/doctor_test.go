@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/encoding/cbor"
 
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/local"
@@ -91,8 +93,10 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case d.denied != "" && strings.Contains(what, d.denied):
+		w.Header().Set("Content-Type", "application/cbor")
+		w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, `{"Message":"User is not authorized"}`)
+		w.Write(cbor.Encode(cbor.Map{"__type": cbor.String("AccessDeniedException"), "message": cbor.String("User is not authorized")}))
 	case strings.HasSuffix(what, "/configuration"):
 		variables, _ := json.Marshal(d.variables) // strings cannot fail
 		fmt.Fprintf(w, `{"FunctionName":%q,"State":"Active","LastUpdateStatus":"Successful","Timeout":%d,"LastModified":"2026-11-21T10:00:00.000+0000","Environment":{"Variables":%s}}`,
@@ -103,23 +107,40 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		fmt.Fprint(w, `{"ReservedConcurrentExecutions":50}`)
-	case strings.HasPrefix(what, "/2015-03-31/event-source-mappings/") && r.FormValue("EventSourceArn") == "arn:aws:sqs:us-east-1:000000000000:tollgate-test-events":
+	case strings.HasPrefix(what, "/2015-03-31/event-source-mappings") && r.FormValue("EventSourceArn") == "arn:aws:sqs:us-east-1:000000000000:tollgate-test-events":
 		if r.FormValue("Marker") == "" { // a first page may be empty
 			fmt.Fprint(w, `{"NextMarker":"m","EventSourceMappings":[]}`)
 			return
 		}
 		fmt.Fprintf(w, `{"EventSourceMappings":[{"UUID":"u-1","State":%q,"FunctionArn":"arn:aws:lambda:us-east-1:0:function:tollgate-test-consumer","FunctionResponseTypes":["ReportBatchItemFailures"],"BatchSize":10,"ScalingConfig":{"MaximumConcurrency":50}}]}`, d.mapping)
-	case what == "/DescribeAlarms" && r.FormValue("AlarmNamePrefix") == "tollgate-test-":
-		member := `<member><AlarmName>tollgate-test-%s</AlarmName><ActionsEnabled>true</ActionsEnabled><AlarmActions><member>arn:topic</member></AlarmActions><StateValue>OK</StateValue></member>`
-		alarm, next := fmt.Sprintf(member, "ingest-errors"), "<NextToken>n</NextToken>"
-		if r.FormValue("NextToken") != "" {
-			alarm, next = fmt.Sprintf(member, "dead-letters"), ""
-		}
-		fmt.Fprintf(w, `<DescribeAlarmsResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>%s</DescribeAlarmsResult></DescribeAlarmsResponse>`, alarm, next)
+	case strings.HasSuffix(what, "/operation/DescribeAlarms"):
+		d.alarms(w, r)
 	default:
 		d.t.Errorf("asked for %s %s", r.Method, what)
 		w.WriteHeader(http.StatusNotFound)
 	}
+}
+
+// alarms answers DescribeAlarms in two pages.
+func (d *deployed) alarms(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	check(d.t, err)
+	request, err := cbor.Decode(body)
+	check(d.t, err)
+	asked := request.(cbor.Map)
+	if asked["AlarmNamePrefix"] != cbor.String("tollgate-test-") {
+		d.t.Errorf("asked for %v", asked)
+	}
+	alarm := func(name string) cbor.Map {
+		return cbor.Map{"AlarmName": cbor.String("tollgate-test-" + name), "ActionsEnabled": cbor.Bool(true), "AlarmActions": cbor.List{cbor.String("arn:topic")}, "StateValue": cbor.String("OK")}
+	}
+	page := cbor.Map{"MetricAlarms": cbor.List{alarm("ingest-errors")}, "NextToken": cbor.String("n")}
+	if asked["NextToken"] != nil {
+		page = cbor.Map{"MetricAlarms": cbor.List{alarm("dead-letters")}}
+	}
+	w.Header().Set("Content-Type", "application/cbor")
+	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+	w.Write(cbor.Encode(page))
 }
 
 func (d *deployed) doctor(args ...string) answer {

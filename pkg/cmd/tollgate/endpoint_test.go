@@ -249,7 +249,7 @@ func TestApplyThatCannotStore(t *testing.T) {
 func TestApplyWithoutTheAuditTrail(t *testing.T) {
 	r := newRegistry(t)
 	r.refuse("PutItem", http.StatusBadRequest)
-	r.local("endpoint", "apply").refused(t, exitFailed, "nothing was begun")
+	r.local("endpoint", "apply").refused(t, exitFailed, "nothing was changed")
 	if len(r.endpoints()) != 0 {
 		t.Error("an endpoint was made all the same")
 	}

@@ -129,7 +129,7 @@ func (c *eventsListCmd) print(a *app, records []idempotency.Record, l limits.Lim
 			why += ", purged"
 		}
 		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, strings.ReplaceAll(string(v.Where), "_", " "), fmt.Sprint(v.Attempt), shortTime(r.Updated, now),
-			v.nextText(func(t time.Time) string { return t.Local().Format(time.TimeOnly) }), dash(clip(why, 60))}
+			v.NextText(func(t time.Time) string { return t.Local().Format(time.TimeOnly) }), dash(clip(why, 60))}
 	}
 	a.table([]string{"event", "type", "status", "where", "attempts", "updated", "next attempt", "error or outcome"}, rows)
 }

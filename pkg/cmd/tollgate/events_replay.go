@@ -210,17 +210,6 @@ func (c *eventsReplayCmd) find(ctx context.Context, a *app, reader *dynamostore.
 	}
 }
 
-// once drops what stands twice: an event would be sent twice.
-func once(ids []string) []string {
-	var list []string
-	for _, id := range ids {
-		if !slices.Contains(list, id) {
-			list = append(list, id)
-		}
-	}
-	return list
-}
-
 // request is what is asked of the table. A done record's last change is its end.
 func (c *eventsReplayCmd) request(now time.Time) (req dynamostore.ListRequest, until time.Time, err error) {
 	req = dynamostore.ListRequest{Status: dynamostore.Done, Type: c.Type, Cursor: c.Cursor}

@@ -26,7 +26,7 @@ type eventView struct {
 
 // addPurger adds from the audit trail why the event was given up, and by whom if the record
 // does not name the operator.
-func (v *recordView) addPurger(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
+func (v *eventView) addPurger(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
 	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at.Add(time.Second), Limit: 1000})
 	if err != nil {
 		fmt.Fprintf(a.err, "the reason for giving it up is not known: %v\n", err)
@@ -43,8 +43,6 @@ func (v *recordView) addPurger(ctx context.Context, a *app, reader *dynamostore.
 
 // maxPurge is longer than any purge runs.
 const maxPurge = 24 * time.Hour
-
-const waitEvery = 150 * time.Millisecond
 
 // Help returns the text that --help prints with the flags.
 func (eventsShowCmd) Help() string {
@@ -100,27 +98,12 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// awaitRecord reads an event's record until it is over or the time is.
-func awaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end time.Time, over func(idempotency.Record) bool) (idempotency.Record, bool, error) {
-	for {
-		r, found, err := reader.Get(ctx, id)
-		if err != nil || found && over(r) || !time.Now().Before(end) {
-			return r, found, err
-		}
-		select {
-		case <-ctx.Done():
-			return r, found, fmt.Errorf("wait for event %s: %w", id, ctx.Err())
-		case <-time.After(min(waitEvery, time.Until(end))):
-		}
-	}
-}
-
 func (v eventView) show(a *app, r idempotency.Record) {
 	if a.json {
 		a.object(v)
 		return
 	}
-	a.fields(v.lines(r))
+	a.fields(v.Lines(r))
 	if len(v.Effects) == 0 {
 		fmt.Fprintln(a.out, "effects: none")
 		return

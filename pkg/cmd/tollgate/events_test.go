@@ -100,14 +100,14 @@ func TestRecordLines(t *testing.T) {
 		ago  time.Duration
 		want []string
 	}{
-		"the last receive may have missed the table": {1, 0, []string{"queue, or dlq if its last receives could not reach the table", "tollgate dlq show evt_1", time.Now().Add(time.Hour).Format("2006-01-02 15:")}},
-		"waits": {15, 0, []string{"queue (inferred", "[next attempt " + time.Now().Format("2006-")}},
+		"the last receive may have missed the table": {1, 0, []string{"queue, or dlq if its last receives could not reach the table", "tollgate dlq show evt_1", time.Now().UTC().Add(time.Hour).Format("2006-01-02 15:")}},
+		"waits": {15, 0, []string{"queue (inferred", "[next attempt " + time.Now().UTC().Format("2006-")}},
 		"due":   {15, time.Minute, []string{"[next attempt due]"}},
 		"stuck": {15, 91 * time.Minute, []string{"queue, or dlq", "[next attempt -]"}},
 	} {
 		r := idempotency.Record{ID: "evt_1", State: idempotency.Failed, ReceivesLeft: c.left, Updated: time.Now().Add(-c.ago)}
 		v := viewOf(r, time.Now(), l)
-		text := fmt.Sprint(v.lines(r))
+		text := fmt.Sprint(v.Lines(r))
 		for _, want := range c.want {
 			if v.Status != "retrying" || !strings.Contains(text, want) {
 				t.Errorf("%s: %s lacks %q:\n%s", name, v.Status, want, text)
@@ -146,7 +146,7 @@ func TestEventsShowPurged(t *testing.T) {
 	a, to, _ := auditing(t, s)
 	reader, err := to.reader()
 	check(t, err)
-	var later recordView
+	var later eventView
 	later.addPurger(t.Context(), a, reader, time.Now().Add(time.Minute))
 	if later.PurgeAudit != "" {
 		t.Errorf("%+v", later)

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,13 +17,4 @@ func main() {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends a verb that is slow to stop
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, streams{os.Stdin, os.Stdout, os.Stderr}))
-}
-
-// lookup finds a variable of the environment; os.LookupEnv is one.
-type lookup = func(string) (string, bool)
-
-// streams are where a verb asks, and where it writes.
-type streams struct {
-	in       *os.File // nil is as good as closed
-	out, err io.Writer
 }

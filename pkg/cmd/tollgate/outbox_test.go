@@ -230,21 +230,20 @@ func TestHeldBy(t *testing.T) {
 	s.asked(3, "receipt", "")
 	s.asked(4, "welcome", "before_begin")
 	s.tollgate("outbox", "release", released, "--note", "x").ok(t)
-	reader, err := target{aws: s.info.AWSConfig(), table: s.info.Table}.reader()
-	check(t, err)
+	a, to, _ := auditing(t, s)
 	for _, c := range []struct {
 		ids  []string
 		want int
 	}{
 		{nil, 0}, {[]string{"evt_001"}, 1}, {[]string{"evt_001", "evt_002", "evt_003", "evt_004", "evt_none"}, 2},
 	} {
-		if n, err := heldBy(t.Context(), reader, c.ids); n != c.want || err != nil {
+		if n, err := a.countHeld(t.Context(), to, c.ids); n != c.want || err != nil {
 			t.Errorf("%v: %d held, %v; want %d", c.ids, n, err, c.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := heldBy(ctx, reader, []string{"evt_001"}); err == nil {
+	if _, err := a.countHeld(ctx, to, []string{"evt_001"}); err == nil {
 		t.Error("what cannot be read counts as nothing held")
 	}
 }

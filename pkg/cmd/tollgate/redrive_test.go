@@ -183,7 +183,7 @@ func TestRedriveWait(t *testing.T) {
 	s.deadLetter(envelope("evt_left", "invoice.paid"), "handler", "no row", 1)
 	s.handle(func(id string) bool { return id == "evt_bad" })
 
-	good := s.tollgate("redrive", "--type=invoice.paid", "--rate=500", "--wait", "--reason=fixed in 1.2", "--json").ok(t)
+	good := s.tollgate("redrive", "--type=invoice.paid", "--rate=500", "--wait", "--reason=fixed in 1.2", "--json", "-v").ok(t)
 	got := lines[redriveView](t, good.out)[0]
 	want := redriveView{
 		Read: 27, Selected: 26, Certain: true, Leftovers: 1, Rate: 500, EstimateSeconds: 26.0 / 500, Moved: 26, Outcomes: &tallyView{Done: 26}, Held: new(int),
@@ -309,7 +309,7 @@ func TestRedriveInterrupt(t *testing.T) {
 	}
 	s.called.Store(&interrupt)
 	got := tollgate(ctx, nil, "redrive", "--rate=100", "--json", "--data", s.data)
-	got.failed(t, "move dead letters: stopped after 20: ", "context canceled", "run it again to go on")
+	got.failed(t, "move dead letters: stopped after 20: ", "interrupted", "run it again to go on")
 	if v := lines[redriveView](t, got.out)[0]; v.Moved != 20 || v.Left != 15 {
 		t.Errorf("the report is %+v", v)
 	}

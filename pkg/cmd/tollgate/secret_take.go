@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/registration"
 )
 
@@ -131,25 +132,23 @@ func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Sec
 // read takes the new secret from the file, from stdin or from the terminal.
 func (r roll) read(ctx context.Context) (registration.Secret, error) {
 	from, named := r.app.in, r.File != "" && r.File != "-"
-	if !named && isTerminal(from) {
-		show := hideTyping(from)
-		defer fmt.Fprintln(r.app.err)
-		defer show()
-		fmt.Fprint(r.app.err, "The new secret (it is not shown): ")
+	var text string
+	var err error
+	switch {
+	case named:
+		text, err = verb.Interruptible(ctx, func() (string, error) { return readSecretFile(r.File) })
+	case isTerminal(from):
+		text, err = r.app.is().ReadHidden(ctx, "The new secret (it is not shown): ")
+	default:
+		text, err = verb.Interruptible(ctx, func() (string, error) { return verb.ReadLine(from, maxSecretBytes) })
 	}
-	text, err := typed(ctx, func() (string, error) {
-		if named {
-			return readSecretFile(r.File)
-		}
-		return readLine(from, maxSecretBytes)
-	})
 	switch {
 	case ctx.Err() != nil:
 		return registration.Secret{}, fmt.Errorf("%w: no secret was read, nothing was changed", ctx.Err())
 	case err != nil && named:
 		return registration.Secret{}, usage("read the new secret: %v", err)
 	case err != nil || text == "" && !named:
-		return registration.Secret{}, hint(usage("read the new secret: nobody is there to give it"), "--new-secret-file FILE takes it from a file, or give it on stdin")
+		return registration.Secret{}, hint(usage("read the new secret: there is no terminal and no input"), "--new-secret-file FILE takes it from a file, or give it on stdin")
 	}
 	return usable(strings.TrimSpace(text))
 }
@@ -161,7 +160,7 @@ func readSecretFile(name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	return readLine(f, maxSecretBytes)
+	return verb.ReadLine(f, maxSecretBytes)
 }
 
 func usable(text string) (registration.Secret, error) {
@@ -172,11 +171,4 @@ func usable(text string) (registration.Secret, error) {
 		return registration.Secret{}, usage("what was read is no signing secret: %s", fault)
 	}
 	return registration.NewSecret(text), nil
-}
-
-func plural(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, more)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/registration"
 )
@@ -168,7 +169,7 @@ func TestRollThatCannotMark(t *testing.T) {
 
 func TestReadSecretTakesOneLine(t *testing.T) {
 	from := strings.NewReader("  whsec_one  \nrest")
-	got, err := readLine(from, maxSecretBytes)
+	got, err := verb.ReadLine(from, maxSecretBytes)
 	if err != nil || got != "  whsec_one  \n" || from.Len() != len("rest") {
 		t.Errorf("%q, %v, %d bytes left", got, err, from.Len())
 	}
@@ -193,10 +194,10 @@ func TestNobodyToAsk(t *testing.T) {
 				if len(args) == 4 {
 					r.away("secret", "roll", "--yes", "--new-secret-file", r.fresh("whsec_another")).ok(t)
 				}
-				tollgateAt(t.Context(), r.env, in, args...).refused(t, exitUsage, "give --yes when nobody can be asked")
+				tollgateAt(t.Context(), r.env, in, args...).refused(t, exitUsage, "confirm with --yes")
 			}
-			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes").refused(t, exitUsage, "nobody is there to give it", "--new-secret-file")
-			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes", "--new-secret-file=-").refused(t, exitUsage, "nobody is there to give it", "--new-secret-file")
+			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes").refused(t, exitUsage, "there is no terminal and no input", "--new-secret-file")
+			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes", "--new-secret-file=-").refused(t, exitUsage, "there is no terminal and no input", "--new-secret-file")
 		})
 	}
 }

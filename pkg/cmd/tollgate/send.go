@@ -250,22 +250,6 @@ func (d delivery) status() string {
 	return "200"
 }
 
-// pace returns a wait that lets rate calls a second through; 0 is no bound.
-func pace(rate float64) func(context.Context) error {
-	start, n := time.Now(), 0
-	return func(ctx context.Context) error {
-		if rate > 0 {
-			due := start.Add(time.Duration(float64(n) / rate * float64(time.Second)))
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Until(due)):
-			}
-		}
-		n++
-		return ctx.Err()
-	}
-}
-
 // sender posts signed bodies.
 type sender struct {
 	client      *http.Client

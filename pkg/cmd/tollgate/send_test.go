@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers/golden"
 	"tollgate/pkg/verify"
@@ -253,31 +254,31 @@ func TestSendInterrupted(t *testing.T) {
 	}
 }
 
-// TestProgress: at most one line a second, on stderr, and none of a short run.
+// TestProgress: without a terminal a line each 30 seconds, on stderr, and none of a short run.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		make func(*app) *progress
+		make func(*verb.App) *verb.Progress
 		step time.Duration
 		want string
 	}{
-		{"short", func(a *app) *progress { return a.progress("sent", 4) }, 200 * time.Millisecond, ""},
-		{"long", func(a *app) *progress { return a.progress("sent", 4) }, 700 * time.Millisecond,
-			"sent 2 of 4 (50 %), 1 a second\nsent 4 of 4 (100 %), 1 a second\nsent 4 of 4 (100 %), 1 a second\n"},
-		{"of unknown length", func(a *app) *progress { return a.counter("read", "dead letters") }, 1500 * time.Millisecond,
-			"read 1 dead letters, 1 a second\nread 2 dead letters, 1 a second\nread 3 dead letters, 1 a second\nread 4 dead letters, 1 a second\nread 4 dead letters, 1 a second\n"},
+		{"short", func(a *verb.App) *verb.Progress { return a.Progress("sent", 400) }, 7 * time.Second, ""},
+		{"long", func(a *verb.App) *verb.Progress { return a.Progress("sent", 400) }, 21 * time.Second,
+			"sent 200 of 400 (50 %), 5 a second\nsent 400 of 400 (100 %), 5 a second\n"},
+		{"of unknown length", func(a *verb.App) *verb.Progress { return a.Counter("read", "dead letters") }, 45 * time.Second,
+			"read 100 dead letters, 2 a second\nread 200 dead letters, 2 a second\nread 300 dead letters, 2 a second\nread 400 dead letters, 2 a second\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out, errOut bytes.Buffer
-				p := tt.make(&app{streams: streams{nil, &out, &errOut}})
+				p := tt.make(&verb.App{Streams: verb.Streams{Out: &out, Err: &errOut}})
 				for range 4 {
 					<-time.After(tt.step)
-					p.add(1)
+					p.Add(100)
 				}
-				p.done()
+				p.Done()
 				if diff := cmp.Diff(tt.want, errOut.String()); diff != "" || out.Len() != 0 {
 					t.Errorf("%s, stdout %q", diff, out.String())
 				}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
 )
@@ -59,20 +57,4 @@ func TestTargetOfStack(t *testing.T) {
 	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, exitFailed, "read stack another", "Stack with that id does not exist")
 	delete(outputs, limits.OutputTable)
 	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "tollgate-test").refused(t, exitFailed, "has no output TableName")
-}
-
-func TestAWSAddress(t *testing.T) {
-	own := "http://127.0.0.1:1"
-	for _, c := range []struct {
-		config aws.Config
-		want   string
-	}{
-		{aws.Config{Region: "eu-central-1"}, "https://cloudformation.eu-central-1.amazonaws.com"},
-		{aws.Config{Region: "cn-north-1"}, "https://cloudformation.cn-north-1.amazonaws.com.cn"},
-		{aws.Config{Region: "eu-central-1", BaseEndpoint: &own}, own},
-	} {
-		if got := awsAddress(c.config, "cloudformation"); got != c.want {
-			t.Errorf("%s: %s, want %s", c.config.Region, got, c.want)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package main
+package verb
 
 import (
 	"context"
@@ -25,22 +25,28 @@ func TestReachOfTwo(t *testing.T) {
 	first := r.watch(aws.Config{HTTPClient: &clients[0]})
 	r.watch(aws.Config{HTTPClient: &clients[1]})
 	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1", nil)
-	check(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	_, err = first.HTTPClient.Do(q)
-	check(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if clients[0].n != 1 || clients[1].n != 0 {
 		t.Errorf("asked by %+v, want by the first alone", clients)
 	}
 }
 
-// TestReachOfACall: one that was called off says nothing about its host.
+// TestReachOfACall: a canceled request does not count against its host.
 func TestReachOfACall(t *testing.T) {
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	for want, ctx := range map[string]context.Context{"": stopped, "127.0.0.1:1 does not answer: ": t.Context()} {
 		var r reach
 		q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:1", nil)
-		check(t, err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, err := r.watch(aws.Config{}).HTTPClient.Do(q); err == nil {
 			t.Error("somebody answers")
 		}

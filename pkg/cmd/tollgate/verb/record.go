@@ -1,19 +1,19 @@
-package main
+package verb
 
 import (
+	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
+	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/redrive"
 )
 
-// recordView is what people and machines see of an event's record. Times are RFC 3339
+// RecordView is what people and machines see of an event's record. Times are RFC 3339
 // in UTC; what a record does not have is null or empty.
-type recordView struct {
+type RecordView struct {
 	ID     string `json:"id"`
 	Type   string `json:"type"`
 	Status string `json:"status"`
@@ -52,7 +52,7 @@ type recordView struct {
 }
 
 // whereText is where for people.
-func (v recordView) whereText() string {
+func (v RecordView) whereText() string {
 	switch {
 	case v.Where == idempotency.InQueueOrDLQ:
 		return "queue, or dlq if its last receives could not reach the table (inferred from the record; tollgate dlq show " + v.ID + " looks there)"
@@ -63,59 +63,59 @@ func (v recordView) whereText() string {
 	}
 }
 
-// viewOf returns the view of a record of a system with these limits.
-func viewOf(r idempotency.Record, now time.Time, l limits.Limits) recordView {
+// ViewOf returns the view of a record of a system with these limits.
+func ViewOf(r idempotency.Record, now time.Time, l limits.Limits) RecordView {
 	s := r.Status(now, l)
-	v := recordView{
+	v := RecordView{
 		ID: r.ID, Type: r.Type, Status: s.String(), Dead: s.Name == idempotency.StatusDead, Reason: r.Reason,
 		Where: s.Where, WhereInferred: s.Name != idempotency.StatusDone && s.Name != idempotency.StatusPurged && s.Name != idempotency.StatusBroken,
-		NextAttempt: stamp(s.Next), next: s.Next,
+		NextAttempt: Stamp(s.Next), next: s.Next,
 		Attempt: r.Attempt, Generation: r.Generation, Fails: r.Fails,
 		Error: r.Err, Outcome: string(r.Outcome), Source: r.Source,
-		FirstAt: stamp(r.FirstAt), UpdatedAt: stamp(r.Updated), DoneAt: stamp(r.DoneAt),
-		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy, Purged: redrive.WasPurged(r), PurgedAt: stamp(r.Purged), PurgeBy: r.PurgeBy,
+		FirstAt: Stamp(r.FirstAt), UpdatedAt: Stamp(r.Updated), DoneAt: Stamp(r.DoneAt),
+		ReplayBy: r.ReplayBy, ReplayWhy: r.ReplayWhy, Purged: redrive.WasPurged(r), PurgedAt: Stamp(r.Purged), PurgeBy: r.PurgeBy,
 		Broken: r.Broken,
 	}
 	if r.ReceivesLeft >= 0 {
 		v.ReceivesLeft = &r.ReceivesLeft
 	}
 	if r.Created > 0 {
-		v.Created = stamp(time.Unix(r.Created, 0))
+		v.Created = Stamp(time.Unix(r.Created, 0))
 	}
 	return v
 }
 
-// lines are the view for people, one name and value each.
-func (v recordView) lines(r idempotency.Record) [][2]string {
+// Lines are the view for people, one name and value each.
+func (v RecordView) Lines(r idempotency.Record) [][2]string {
 	left := "-"
 	if v.ReceivesLeft != nil {
 		left = fmt.Sprint(*v.ReceivesLeft)
 	}
 	lines := [][2]string{
-		{"id", v.ID}, {"type", dash(v.Type)}, {"status", v.Status}, {"where", v.whereText()}, {"next attempt", v.nextText(longTime)},
-		{"outcome", dash(r.Outcome.Text())}, {"reason", dash(v.Reason)}, {"error", dash(oneLine(v.Error))},
+		{"id", v.ID}, {"type", Dash(v.Type)}, {"status", v.Status}, {"where", v.whereText()}, {"next attempt", v.NextText(LongTime)},
+		{"outcome", Dash(r.Outcome.Text())}, {"reason", Dash(v.Reason)}, {"error", Dash(OneLine(v.Error))},
 		{"attempt", fmt.Sprint(v.Attempt)}, {"generation", fmt.Sprint(v.Generation)},
-		{"fails", fmt.Sprint(v.Fails)}, {"receives left", left}, {"source", dash(v.Source)},
-		{"created", longTime(time.Unix(r.Created, 0))}, {"first claimed", longTime(r.FirstAt)},
-		{"updated", longTime(r.Updated)}, {"done", longTime(r.DoneAt)},
+		{"fails", fmt.Sprint(v.Fails)}, {"receives left", left}, {"source", Dash(v.Source)},
+		{"created", LongTime(time.Unix(r.Created, 0))}, {"first claimed", LongTime(r.FirstAt)},
+		{"updated", LongTime(r.Updated)}, {"done", LongTime(r.DoneAt)},
 	}
 	if !r.Lease.IsZero() {
-		lines = append(lines, [2]string{"claimed until", longTime(r.Lease)})
+		lines = append(lines, [2]string{"claimed until", LongTime(r.Lease)})
 	}
 	if r.ReplayBy != "" {
-		lines = append(lines, [2]string{"replayed by", oneLine(r.ReplayBy)}, [2]string{"because", dash(oneLine(r.ReplayWhy))})
+		lines = append(lines, [2]string{"replayed by", OneLine(r.ReplayBy)}, [2]string{"because", Dash(OneLine(r.ReplayWhy))})
 	}
 	if v.Purged {
 		lines = append(lines, [2]string{"given up", v.purgeText(r)})
 	}
 	if v.Broken != "" {
-		lines = append(lines, [2]string{"broken", oneLine(v.Broken)})
+		lines = append(lines, [2]string{"broken", OneLine(v.Broken)})
 	}
 	return lines
 }
 
-// nextText is when the next attempt is expected.
-func (v recordView) nextText(format func(time.Time) string) string {
+// NextText is when the next attempt is expected.
+func (v RecordView) NextText(format func(time.Time) string) string {
 	switch {
 	case v.next.IsZero():
 		return "-"
@@ -127,13 +127,13 @@ func (v recordView) nextText(format func(time.Time) string) string {
 }
 
 // purgeText describes who gave the event up, when and why, as far as known.
-func (v recordView) purgeText(r idempotency.Record) string {
+func (v RecordView) purgeText(r idempotency.Record) string {
 	text := "by an operator"
 	if v.PurgeBy != "" {
-		text = "by " + oneLine(v.PurgeBy)
+		text = "by " + OneLine(v.PurgeBy)
 	}
 	if !r.Purged.IsZero() {
-		text = longTime(r.Purged) + " " + text
+		text = LongTime(r.Purged) + " " + text
 	}
 	if v.PurgeAudit == "" {
 		return text + "; tollgate audit list says why"
@@ -141,28 +141,25 @@ func (v recordView) purgeText(r idempotency.Record) string {
 	return fmt.Sprintf("%s because %q (audit entry %s)", text, v.PurgeWhy, v.PurgeAudit)
 }
 
-// stamp is a time for machines: RFC 3339 in UTC, nil for none.
-func stamp(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := t.UTC().Format(time.RFC3339Nano)
-	return &s
-}
+// waitEvery is the time between two reads of a record.
+const waitEvery = 150 * time.Millisecond
 
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// oneLine keeps a text from breaking a table or steering a terminal.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
-			return ' '
+// AwaitRecord reads an event's record until over returns true or the time is up.
+func AwaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end time.Time, over func(idempotency.Record) bool) (idempotency.Record, bool, error) {
+	for {
+		r, found, err := reader.Get(ctx, id)
+		if err != nil || found && over(r) || !time.Now().Before(end) {
+			return r, found, err
 		}
-		return r
-	}, s)
+		select {
+		case <-ctx.Done():
+			return r, found, fmt.Errorf("wait for event %s: %w", id, ctx.Err())
+		case <-time.After(min(waitEvery, time.Until(end))):
+		}
+	}
+}
+
+// Settled reports whether the event of a record changes only if something acts on it.
+func (t Target) Settled(r idempotency.Record) bool {
+	return r.Status(time.Now(), t.Limits()).Settled()
 }

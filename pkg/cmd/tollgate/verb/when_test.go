@@ -1,4 +1,4 @@
-package main
+package verb
 
 import (
 	"testing"
@@ -18,19 +18,19 @@ func TestWhenOf(t *testing.T) {
 		"2026-03-10T12:00:00+01:00": now.Add(-time.Hour),
 		"2026-03-09":                time.Date(2026, 3, 9, 0, 0, 0, 0, time.Local),
 	} {
-		got, err := whenOf("--since", s, now)
+		got, err := When("--since", s, now)
 		if err != nil || !got.Equal(want) {
-			t.Errorf("whenOf(%q) = %v, %v, want %v", s, got, err, want)
+			t.Errorf("When(%q) = %v, %v, want %v", s, got, err, want)
 		}
 	}
 	for _, s := range []string{"d", "-1d", "-2h", "100001d", "1.5d", "7days", "2026-13-01", "soon", " 1h"} {
-		got, err := whenOf("--until", s, now)
+		got, err := When("--until", s, now)
 		if err == nil || !got.IsZero() {
-			t.Errorf("whenOf(%q) = %v, want an error", s, got)
+			t.Errorf("When(%q) = %v, want an error", s, got)
 			continue
 		}
 		if want := "--until"; err.Error()[:len(want)] != want {
-			t.Errorf("whenOf(%q): %v does not name the flag", s, err)
+			t.Errorf("When(%q): %v does not name the flag", s, err)
 		}
 	}
 }

@@ -1,0 +1,169 @@
+package verb
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Line prints one result: JSON for machines, text for people.
+func (a *App) Line(item any, text string) {
+	if !a.JSON {
+		fmt.Fprintln(a.Out, text)
+		return
+	}
+	a.Object(item)
+}
+
+// Object prints one JSON object on a line of its own.
+func (a *App) Object(v any) {
+	enc := json.NewEncoder(a.Out)
+	enc.SetEscapeHTML(false)
+	enc.Encode(v)
+}
+
+// columnGap is between two columns of a table.
+const columnGap = "  "
+
+// leastLast is the least width that a table's last column keeps on a narrow terminal.
+const leastLast = 20
+
+// Table prints aligned columns under a head in capitals. On a terminal the last column is cut
+// to the terminal's width, so put the longest text there. Control characters, which a
+// sender may have chosen, are replaced.
+func (a *App) Table(head []string, rows [][]string) {
+	upper := make([]string, len(head))
+	for i, name := range head {
+		upper[i] = strings.ToUpper(name)
+	}
+	a.columns(append([][]string{upper}, rows...), terminalWidth(a.Out))
+}
+
+// Fields prints one name and value a line.
+func (a *App) Fields(lines [][2]string) {
+	rows := make([][]string, len(lines))
+	for i, l := range lines {
+		rows[i] = l[:]
+	}
+	a.columns(rows, 0)
+}
+
+// columns prints rows of equal length in a width, 0 for any.
+func (a *App) columns(rows [][]string, width int) {
+	last := len(rows[0]) - 1
+	widths := make([]int, last)
+	for _, row := range rows {
+		for i := range widths {
+			widths[i] = max(widths[i], utf8.RuneCountInString(OneLine(row[i])))
+		}
+	}
+	left := width
+	for _, w := range widths {
+		left -= w + len(columnGap)
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for i, w := range widths {
+			cell := OneLine(row[i])
+			line.WriteString(cell + strings.Repeat(" ", w-utf8.RuneCountInString(cell)) + columnGap)
+		}
+		text := OneLine(row[last])
+		if width > 0 {
+			text = Clip(text, max(left, leastLast))
+		}
+		fmt.Fprintln(a.Out, strings.TrimRight(line.String()+text, " "))
+	}
+}
+
+// terminalWidth returns the width of the terminal that w is, 0 for none.
+func terminalWidth(w any) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// Clip cuts a text to n characters.
+func Clip(s string, n int) string {
+	s = OneLine(s)
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// ShortTime formats a time in UTC for a table: the time of today, the day and time of this
+// year, else the day. A Z marks UTC.
+func ShortTime(t, now time.Time) string {
+	if t.IsZero() || t.Unix() == 0 {
+		return "-"
+	}
+	t, now = t.UTC(), now.UTC()
+	switch {
+	case t.Year() == now.Year() && t.YearDay() == now.YearDay():
+		return t.Format("15:04:05Z")
+	case now.Sub(t) < 300*24*time.Hour && t.Before(now):
+		return t.Format("Jan _2 15:04Z")
+	default:
+		return t.Format(time.DateOnly)
+	}
+}
+
+// LongTime formats a time in UTC, with the zone.
+func LongTime(t time.Time) string {
+	if t.IsZero() || t.Unix() == 0 {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// Stamp formats a time for machines: RFC 3339 in UTC, nil for none.
+func Stamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format(time.RFC3339Nano)
+	return &s
+}
+
+// Dash returns "-" for an empty text.
+func Dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// OneLine replaces what could break a table or control a terminal.
+func OneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// Plural returns a count with its noun.
+func Plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// Money formats an amount in the currency's smallest unit, as Stripe gives it.
+func Money(amount int64, currency string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", amount, currency))
+}

@@ -1,0 +1,160 @@
+package verb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/failpoint"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/local"
+)
+
+// Target is the system that a verb works on. All its parts come from one place: a stack, the
+// environment or the local system's own file, never mixed.
+type Target struct {
+	Name        string // for people
+	AWS         aws.Config
+	Table       string
+	QueueURL    string
+	DLQURL      string
+	TimeScale   int // waits are divided by it, 1 on AWS
+	MaxReceives int // 0 for the number of [limits.AWS]
+
+	URL string // where deliveries are posted, "" if unknown
+
+	StripeURL       string // "" for Stripe's own API
+	WebhookSecretID string // in Secrets Manager, "" if unknown
+	APIKeySecretID  string // the same
+
+	Local bool
+
+	// Of a local system only:
+
+	Secret          string            // signs deliveries
+	EndpointSecrets map[string]string // the same for endpoints other than default
+	Endpoints       string            // the policies, as JSON
+	Reconciled      string            // the accounts that reconcile lists, as JSON
+}
+
+// Target finds the system: the stack of --stack, else the system of the environment, else
+// the local one.
+func (a *App) Target(ctx context.Context) (Target, error) {
+	switch {
+	case a.Stack != "":
+		return a.stackTarget(ctx)
+	case a.Env.Named():
+		c, err := a.awsConfig(ctx)
+		return Target{
+			Name: "table " + a.Env.Table + " in " + c.Region, AWS: c,
+			Table: a.Env.Table, QueueURL: a.Env.QueueURL, DLQURL: a.Env.DLQURL, TimeScale: 1,
+			StripeURL: a.Env.StripeURL, WebhookSecretID: a.Env.WebhookSecretID, APIKeySecretID: a.Env.APIKeySecretID,
+		}, err
+	default:
+		return a.localTarget(ctx)
+	}
+}
+
+// awsConfig finds Region and credentials as AWS's own tools do.
+func (a *App) awsConfig(ctx context.Context) (aws.Config, error) {
+	c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(limits.PatientTry)))
+	if err != nil {
+		return c, fmt.Errorf("load AWS configuration: %w", err)
+	}
+	if c.Region == "" {
+		return c, Usage("no AWS Region: set AWS_REGION")
+	}
+	return a.reach.watch(c), nil
+}
+
+// LocalInfo describes the local system, which must be running.
+func (a *App) LocalInfo(ctx context.Context) (local.Info, error) {
+	i, err := local.ReadInfo(a.Data)
+	if errors.Is(err, local.ErrNotRunning) {
+		return i, Hint(Usage("no system to work on: %v", err),
+			"start one with tollgate dev, name a stack with --stack, or set TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL")
+	}
+	if err != nil {
+		return i, err
+	}
+	if err := dial(ctx, i.Endpoint); err != nil {
+		return i, Hint(fmt.Errorf("the local system in %s does not answer: %w", a.Data, err),
+			"it ended without cleaning up: start tollgate dev again")
+	}
+	return i, nil
+}
+
+func (a *App) localTarget(ctx context.Context) (Target, error) {
+	i, err := a.LocalInfo(ctx)
+	if err != nil {
+		return Target{}, err
+	}
+	c := i.AWSConfig()
+	client := &http.Client{Timeout: limits.PatientTry}
+	if failpoint.Enabled {
+		client.Transport = failpoint.Transport("command", http.DefaultTransport)
+	}
+	c.HTTPClient = client
+	return Target{
+		Name: "the local system in " + a.Data, AWS: c,
+		Table: i.Table, QueueURL: i.QueueURL, DLQURL: i.DLQURL,
+		TimeScale: i.TimeScale, MaxReceives: i.MaxReceives,
+		URL: i.URL, Secret: i.Secret, EndpointSecrets: i.EndpointSecrets, Endpoints: i.Endpoints, Reconciled: i.Reconcile, Local: true,
+		StripeURL: i.StripeURL, WebhookSecretID: local.WebhookSecretID, APIKeySecretID: local.APIKeySecretID,
+	}, nil
+}
+
+// dialTimeout is enough for loopback.
+const dialTimeout = 2 * time.Second
+
+// dial fails at once when no process listens; an SDK client would retry for long.
+func dial(ctx context.Context, endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	c, err := d.DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// Reader reads the target's records and items.
+func (t Target) Reader() (*dynamostore.Reader, error) {
+	return dynamostore.NewReader(dynamodb.NewFromConfig(t.AWS), t.Table)
+}
+
+// Writer makes the writes of operators.
+func (t Target) Writer() (*dynamostore.Operator, error) {
+	return dynamostore.NewOperator(dynamodb.NewFromConfig(t.AWS), t.Table, dynamostore.Options{})
+}
+
+// Limits returns the numbers that the target runs with.
+func (t Target) Limits() limits.Limits {
+	l := limits.Scaled(t.TimeScale)
+	if t.MaxReceives > 0 {
+		l.MaxReceives = t.MaxReceives
+	}
+	return l
+}
+
+// Prefix is the beginning of the names of the target's functions and alarms: its queue is
+// called tollgate-<stage>-events.
+func (t Target) Prefix() string {
+	prefix, _ := strings.CutSuffix(path.Base(t.QueueURL), "-events")
+	return prefix
+}
