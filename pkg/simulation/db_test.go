@@ -38,6 +38,7 @@ type attributes = map[string]types.AttributeValue
 // UpdateItem implements dynamostore.Client.
 func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
 	key := keyOf(in.Key)
+	t.w.begins(procOf(ctx), key, in.ExpressionAttributeValues)
 	err = t.w.clients.store.do(t.w, ctx, opUpdate, key, func() error {
 		old, fresh, err := t.evaluate(key, aws.ToString(in.ConditionExpression), aws.ToString(in.UpdateExpression), in.ExpressionAttributeNames, in.ExpressionAttributeValues)
 		if err != nil {

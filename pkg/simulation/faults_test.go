@@ -130,7 +130,7 @@ type suffered struct {
 	faults  map[string]int  // that another try cures
 	hot     map[string]int  // throttled tries
 	refused int             // in a moment in which its service refused everything
-	begun   map[string]bool // records that it wrote, or tried to
+	begun   map[string]bool // owners of its claims
 	unasked string          // a record whose claim began after the batch should have stopped
 	accused string          // what its own code did wrong
 }
@@ -163,15 +163,18 @@ func (w *world) hurts(c *call, how fate) {
 	p.faults[c.subject] += n
 }
 
-// begins notes a process's first call about a record.
-func (p *proc) begins(op opName, subject string) {
-	if op != opUpdate || p.batch == nil || p.begun[subject] {
+// begins notes the first try of a claim.
+func (w *world) begins(p *proc, key string, values attributes) {
+	own, owned := values[":own"].(*types.AttributeValueMemberS)
+	if values[":lease"] == nil || !owned {
 		return
 	}
-	p.begun[subject] = true
-	if p.throttled() > 1 && p.unasked == "" {
-		p.unasked = subject
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !p.begun[own.Value] && p.throttled() > 1 && p.unasked == "" {
+		p.unasked = key
 	}
+	p.begun[own.Value] = true
 }
 
 // throttled is how many messages of its batch a process gave back for hot items.

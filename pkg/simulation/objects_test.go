@@ -86,6 +86,9 @@ func newStripe(w *world) *stripeapi.Client {
 	return c
 }
 
+// least is the shortest time that a read at Stripe is given: it is slow, and not down.
+const least = 6*time.Second - time.Millisecond
+
 // reading is what one run of a handler reads at Stripe.
 type reading struct {
 	ctx    context.Context // the handler's
@@ -100,7 +103,6 @@ type readingKey struct{}
 func (s stripe) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, p := r.Context(), procOf(r.Context())
 	run, _ := ctx.Value(readingKey{}).(*reading)
-	least := s.w.limits.StripeTry - time.Millisecond
 	if run.tries++; run.tries > 1 && left(run.ctx) < least {
 		s.w.accuse(p, "a read at Stripe is repeated with %v left", left(run.ctx))
 	}

@@ -126,7 +126,6 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 		runtime.Goexit()
 	}
 	w.pending = append(w.pending, c)
-	p.begins(op, subject)
 	w.mu.Unlock()
 	select {
 	case w.called <- struct{}{}:
@@ -218,6 +217,7 @@ func (w *world) kill(p *proc, why string) {
 	resume := p.resume
 	p.resume = nil
 	w.mu.Unlock()
+	slices.SortFunc(mine, byName)
 	for _, c := range mine {
 		if c.op != opWork && !c.silent && w.faulty(w.plan.late) {
 			w.later(c)
@@ -268,6 +268,11 @@ type late struct {
 	c  *call
 }
 
+// byName orders calls that were made at the same moment.
+func byName(a, b *call) int {
+	return cmp.Or(cmp.Compare(a.proc.id, b.proc.id), cmp.Compare(a.op, b.op), cmp.Compare(a.subject, b.subject))
+}
+
 // eligible returns the calls that may be answered now, in an order that does not depend
 // on goroutines, and forgets those whose callers have gone on.
 func (w *world) eligible() []*call {
@@ -280,9 +285,6 @@ func (w *world) eligible() []*call {
 		} else {
 			open = append(open, c)
 		}
-	}
-	byName := func(a, b *call) int {
-		return cmp.Or(cmp.Compare(a.proc.id, b.proc.id), cmp.Compare(a.op, b.op), cmp.Compare(a.subject, b.subject))
 	}
 	slices.SortFunc(gone, byName)
 	for _, c := range gone {
