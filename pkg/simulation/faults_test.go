@@ -101,8 +101,11 @@ func throttled(op opName) error {
 
 // heat makes one record hot for a while, or all of them.
 func (w *world) heat() {
-	until := time.Now().Add(w.upTo(time.Minute))
-	for _, i := range w.rng.Perm(len(w.facts))[:1+w.rng.IntN(2)*(len(w.facts)-1)] {
+	until, n := time.Now().Add(w.upTo(10*time.Minute)), len(w.facts)
+	if w.rng.IntN(3) == 0 {
+		n = 1
+	}
+	for _, i := range w.rng.Perm(len(w.facts))[:n] {
 		w.hot[recordPrefix+w.facts[i].id] = until
 		w.log("the record of %s is hot until %s", w.facts[i].id, until.Format("15:04:05.000"))
 	}

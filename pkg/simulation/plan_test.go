@@ -93,7 +93,7 @@ func newPlan(rng *rand.Rand) plan {
 			p.spread, p.delay = min(p.spread, 10*time.Second), 5*time.Second
 		}
 	}
-	p.hot, p.moment, p.slow, p.revoke, p.large = chance(0.05), chance(0.1), chance(0.5), chance(0.05), chance(0.3)
+	p.hot, p.moment, p.slow, p.revoke, p.large = chance(0.2), chance(0.1), chance(0.5), chance(0.05), chance(0.3)
 	if rng.IntN(secretShare) == 0 {
 		p.secrets = newSecretPlan(rng)
 	}
