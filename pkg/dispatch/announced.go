@@ -11,35 +11,34 @@ import (
 // SettleAfter is the default of Input.Settle.
 const SettleAfter = 10 * time.Minute
 
-// settleTries divides Input.Settle into the first wait for Stripe: 5 s of 10 min. Each
-// further one is three times as long, so that the sixth attempt finds the event settled.
+// settleTries divides Input.Settle into the first wait, 5 s of 10 min. Each further wait is
+// three times as long, so the sixth attempt finds the event settled.
 const settleTries = 120
 
-// ShownCreated is the field of a kept row with a time, in seconds by Stripe's clock: the
-// row's object surely shows every event created before it.
+// ShownCreated is the field of a kept row with a time in seconds by Stripe's clock: the row
+// shows the changes of all events created before it.
 const ShownCreated = "shown_created"
 
-// ErrNotShown says that Stripe does not show yet what an event announced. Time cures it, so
-// it counts as waiting and not as a failure.
+// ErrNotShown means that Stripe does not show yet what an event announced. A retry will see
+// it, so the attempt counts as waiting, not as failed.
 var ErrNotShown = errors.New("not shown by Stripe yet")
 
-// Announces declares what the events of a type announce: shows reports whether an object, as
-// Stripe has it now, shows it; for invoice.paid, that the invoice is paid. An object that
-// does not show it may be older than the event, so it is fetched again until the event is
-// settled (see [Input.NotYet]); then the handler runs with Behind. For every type, an object
-// that is still as data.previous_attributes say does not show the event either.
+// Announces declares what the events of a type announce: shows reports whether the fetched
+// object shows it, for invoice.paid that the invoice is paid. An object that does not may be
+// older than the event, so it is fetched again until the event is settled (see
+// [Input.NotYet]); then the handler runs with Behind. For every type, an object that still
+// equals data.previous_attributes does not show the event either.
 func Announces[T any](shows func(now *T, in Input) bool) CurrentOption {
 	return func(o *currentOptions) { o.shows = shows }
 }
 
-// NotYet returns err as [ErrNotShown], to try again, while Stripe may only be slow to show what
-// the event announced, and nil once the event is settled: at least Settle old.
+// NotYet wraps err in [ErrNotShown] with a retry delay while Stripe may only lag behind the
+// event, and returns nil once the event is settled: at least Settle old.
 //
-// The age is the longer of two spans, each measured on one clock: the queue's, from the
-// message's sending to its first receive, and the consumer's, since the event's first claim.
-// Both begin after the event was made, so neither is longer than its age. The time since
-// created would compare Stripe's clock with ours: a clock of ours that is ahead would end the
-// attempts at once. Waiting too long costs a few fetches.
+// The age is the longer of two spans, each measured on one clock: the queue's, from sending
+// the message to its first receive, and the consumer's, since the event's first claim. Both
+// start after the event was created, so neither exceeds its age. The time since created
+// would compare Stripe's clock with ours: if ours ran ahead, the event would settle at once.
 func (in Input) NotYet(err error) error {
 	settle := in.Settle
 	if settle == 0 {
@@ -63,19 +62,19 @@ func (in Input) NotYet(err error) error {
 }
 
 // shows reports whether the object shows what the event announced, and records whether that
-// is proven: an object that matches neither the state before the event nor the one after it
+// is proven: an object that equals neither the state before the event nor the one after it
 // may be older or newer.
-func (e *Current[T]) shows(announced func(*T, Input) bool, told, now snapshot) bool {
+func (e *Current[T]) shows(announced func(*T, Input) bool, snap, now snapshot) bool {
 	if announced != nil && !announced(&e.Object, e.Input) {
 		return false
 	}
-	was, ok := decodeAny(told.previous).(map[string]any)
+	was, ok := decodeAny(snap.previous).(map[string]any)
 	if !ok || len(was) == 0 {
 		e.proven = announced != nil
 		return true
 	}
 	is, _ := decodeAny(now.object).(map[string]any)
-	became, _ := decodeAny(told.object).(map[string]any)
+	became, _ := decodeAny(snap.object).(map[string]any)
 	unchanged, changed := true, true
 	for name, before := range was {
 		value, there := is[name] // absent in some API versions
@@ -86,8 +85,8 @@ func (e *Current[T]) shows(announced func(*T, Input) bool, told, now snapshot) b
 	return !unchanged
 }
 
-// within reports whether whole contains all of part. For a hash, previous_attributes has only
-// the members that changed, with null for an added one.
+// within reports whether whole contains part. In an object, previous_attributes has only the
+// members that changed, with null for an added one.
 func within(part, whole any) bool {
 	switch p := part.(type) {
 	case map[string]any:

@@ -5,38 +5,37 @@ import (
 	"time"
 )
 
-// CurrentOption changes what a registration with OnCurrent does: [Coalesce], [Announces].
+// CurrentOption is an option of [OnCurrent]: [Coalesce] or [Announces].
 type CurrentOption func(*currentOptions)
 
 type currentOptions struct {
 	coalesce bool
-	shows    any // func(*T, Input) bool; nil when the type announces nothing of its own
+	shows    any // func(*T, Input) bool; nil without Announces
 }
 
-// Coalesce saves the fetch, and the handler's run, for every event whose change the kept row
-// shows already: its message was sent at least CoalesceAfter before the fetch that the row
-// comes from, both by the queue's clock. So a burst of updates of one object costs a few
-// fetches, not one for each.
+// Coalesce skips the fetch and the handler for every event whose change the kept row shows
+// already: the event's message was sent at least CoalesceAfter before the fetch that the row
+// comes from, both by the queue's clock. A burst of updates of one object then costs a few
+// fetches instead of one per update.
 //
-// It is an option of [OnCurrent], only for a handler whose effects are all part of the row's
-// state: Keep and Beside. Anything inserted for an event, a fact or an outbox message, would
-// be missing, so an insert by such a handler is a permanent failure. Every other handler that
-// keeps the same row must write the same Beside effects, as its row may be the one that is
-// used for this event. The replay of an event always fetches.
+// It is only for handlers whose effects are all KeepRow and KeepWith. An item inserted for a
+// skipped event, such as a fact or a message, would be missing, so an insert is a permanent
+// failure. Every other handler that keeps the same row must write the same KeepWith effects,
+// as its row may stand for this event. A replay always fetches.
 func Coalesce(o *currentOptions) { o.coalesce = true }
 
-// CoalesceAfter is how much earlier than a fetch a message must have been sent for the fetch
-// to show its event's change: Stripe made the change before it sent the message. Only the
-// queue's clock is read. Five seconds far exceed both the disagreement of the queue's own
-// servers and the lag of a copy at Stripe.
+// CoalesceAfter is how long before a fetch a message must have been sent for the fetch to show
+// its event's change, by the queue's clock. Stripe makes the change before it sends the
+// message. Five seconds far exceed the clock skew within the queue and the usual lag of a
+// replica at Stripe.
 const CoalesceAfter = 5 * time.Second
 
-// ErrCoalesced says that nothing has to be done for an event: its object was fetched
-// and kept since, for another event. The event is done, as stale.
+// ErrCoalesced means that there is nothing to do: the object was fetched and kept for another
+// event since. The event is done, as already applied.
 var ErrCoalesced = errors.New("the object's row shows this event's change already")
 
-// shown reports whether the fetch that a row was kept from is surely later than the
-// event's change. A row that an earlier release kept has no FetchedAfter and shows nothing.
+// coveredBy reports whether the fetch that a row was kept from is later than the event's
+// change. A row without FetchedAfter, from an earlier release, covers no event.
 func coveredBy(in Input, row Fields) bool {
 	if in.SentAt.IsZero() || in.Generation > 1 {
 		return false
@@ -45,8 +44,8 @@ func coveredBy(in Input, row Fields) bool {
 	return ok && !time.UnixMilli(ms).Before(in.SentAt.Add(CoalesceAfter))
 }
 
-// fetchedAfter returns the latest known moment, by the queue's clock, before the run fetched
-// its object: when its message was sent or first received. Zero when unknown.
+// fetchedAfter returns the latest time, by the queue's clock, that is known to be before the
+// fetch: when the message was sent or first received. Zero when unknown.
 func (in Input) fetchedAfter() time.Time {
 	if in.FirstReceived.After(in.SentAt) {
 		return in.FirstReceived

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// Current is what a handler of OnCurrent gets: the object as Stripe has it now, and the
-// row that is kept of it.
+// Current is the input of a handler of OnCurrent: the object as Stripe has it now, and the row
+// that is kept of it.
 type Current[T any] struct {
 	Input
 	Object  T
 	Deleted bool   // Deleted at Stripe; Object is the event's snapshot
-	Row     Fields // the kept row, nil when there is none yet
+	Row     Fields // the kept row, nil if there is none yet
 
-	// Behind says that Object does not show what the event announced, though the event is
-	// settled: the object has changed back. The row keeps what Stripe shows. Facts that
-	// happened once, such as a payment, are in Told, the event's own snapshot; it is nil if
-	// handlers cannot read its API version.
+	// Behind means that the event is settled and Object does not show what it announced: the
+	// object has changed back. The row keeps what Stripe shows. Facts that happened once, such
+	// as a payment, are in Snapshot, the event's own object; it is nil in an API version that
+	// handlers cannot read.
 	Behind   bool
 	Snapshot *T
 
@@ -30,28 +30,28 @@ type Current[T any] struct {
 	proven    bool // Object certainly shows what the event announced
 }
 
-// RowObject is the field of a kept row that says of which kind its object is, in Stripe's
-// word for it. Ids that people choose may stand for a coupon and for a product: events of
-// one kind do not touch the row of another.
+// RowObject is the field of a kept row with the kind of its object, in Stripe's word for it.
+// An id that people choose may be a coupon's and a product's: events of one kind do not touch
+// the row of another.
 const RowObject = "object"
 
 // Fields of a kept row with the time of its object's fetch, in ms. FetchedAt is by the
-// consumer's clock, for people; no code decides by it. FetchedAfter is by the queue's clock:
-// a moment before the fetch, absent when the queue gave no time; see [Coalesce].
+// consumer's clock and only for people. FetchedAfter is a time before the fetch by the
+// queue's clock, absent if the queue gave none; see [Coalesce].
 const (
 	FetchedAt    = "fetched_at"
 	FetchedAfter = "fetched_after"
 )
 
-// Bookkeeping reports whether a field of a kept row is written by every run and tells nothing
-// about the object.
+// Bookkeeping reports whether a field of a kept row is rewritten by every run and is no part of
+// the object.
 func Bookkeeping(field string) bool {
 	return field == "ver" || field == FetchedAt || field == FetchedAfter || field == ShownCreated
 }
 
-// Keep returns the effect that makes f the object's row: every change of the row, and
-// everything derived from it in the same effects, holds only if nobody changed the row
-// since it was read, or the handler runs again on what Stripe says then.
+// KeepRow returns the effect that replaces the object's row with f. It and all other effects
+// of the handler are committed only if the row has not changed since it was read; otherwise
+// the object is fetched again and the handler runs again.
 func (e Current[T]) KeepRow(f Fields) Effect {
 	row := maps.Clone(f)
 	if row == nil {
@@ -71,25 +71,25 @@ func (e Current[T]) KeepRow(f Fields) Effect {
 	return Swap(e.key, e.ver, row)
 }
 
-// Beside returns the effect that writes an item which goes with the object's row and
-// changes only together with it, as what a customer may use goes with a subscription.
-// It takes the row's version, so it must be there from the row's first version on: a handler
-// that begins to write it later is refused for every row that is there already.
+// KeepWith returns the effect that writes an item which changes only together with the
+// object's row, as an entitlement does with its subscription. It has the row's version, so it
+// must exist from the row's first version on: a handler that starts to write it later is
+// refused for every row that exists already.
 func (e Current[T]) KeepWith(key string, f Fields) Effect { return Swap(key, e.ver, f) }
 
-// OnCurrent registers h for one event type and hands it the object's present state,
-// never the event's snapshot: Stripe delivers out of order, and whole seconds cannot
-// order two events. It reads the object's row, then fetches the object, then runs h, whose effects
-// must hold Keep or be none; a row that changed in between starts that over. So the
-// row never goes back and ends as Stripe's object ends.
+// OnCurrent registers h for one event type and passes it the object's current state instead of
+// the event's snapshot: Stripe delivers out of order, and created, in whole seconds, cannot
+// order two events. It reads the object's row, fetches the object, then runs h, whose effects
+// must be empty or include KeepRow. If the row changed in between, all of that is repeated. So
+// the row never goes back to an older state, and ends as the object at Stripe ends.
 //
-// With [Coalesce] an event that the kept row shows already ends without a fetch and
-// without a run of h, as [ErrCoalesced]. With [Announces] an object that does not show yet
-// what the event announced is a failure to try again, for ten minutes.
+// With [Coalesce] an event that the kept row shows already ends as [ErrCoalesced], without a
+// fetch or a run of h. With [Announces] the attempt is retried for ten minutes while the
+// object does not show what the event announced.
 //
-// A type that ends in ".deleted" brings the event's own snapshot when Stripe has the
-// object no longer, if its API version can be read; any other is parked with
-// ReasonObjectGone. An object without an id is a permanent failure: it has no row. It
+// If the object is deleted at Stripe, the event of a type that ends in ".deleted" brings its
+// own snapshot, provided that handlers read its API version; any other event is parked with
+// ReasonObjectGone. An object without an id is a permanent failure, as it has no row. OnCurrent
 // panics as On does, and on a Mux without Objects or Rows.
 func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[T]) (Effects, error), options ...CurrentOption) {
 	if m.cfg.Objects == nil || m.cfg.Rows == nil {
@@ -101,42 +101,42 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 	}
 	shows, fits := o.shows.(func(*T, Input) bool)
 	if o.shows != nil && !fits {
-		panic("dispatch: Announces of " + string(typ) + " is about another Go type than its handler")
+		panic("dispatch: Announces of " + string(typ) + " has another Go type than its handler")
 	}
 	want := objectNameOf(reflect.TypeFor[T]())
 	m.objects[string(typ)] = reflect.TypeFor[T]()
 	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {
-		told, err := readSnapshot(in, want)
+		snap, err := readSnapshot(in, want)
 		if err != nil {
 			return nil, err
 		}
-		e := Current[T]{Input: in, key: ObjectKey(in.Envelope), kind: told.name}
+		e := Current[T]{Input: in, key: ObjectKey(in.Envelope), kind: snap.name}
 		if err := e.readRow(ctx, m.cfg.Rows); err != nil {
 			return nil, err
 		}
-		if kind, ok := e.Row[RowObject].(string); ok && kind != told.name {
-			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s belongs to a %s", told.name, kind))
+		if kind, ok := e.Row[RowObject].(string); ok && kind != snap.name {
+			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s is that of a %s", snap.name, kind))
 		}
 		if o.coalesce && coveredBy(in, e.Row) {
 			return nil, ErrCoalesced
 		}
-		if err := e.readObject(ctx, m, told, shows); err != nil {
+		if err := e.readObject(ctx, m, snap, shows); err != nil {
 			return nil, err
 		}
 		effects, err := h(ctx, e)
 		switch {
 		case err != nil:
 		case len(effects) > 0 && !e.keeps(effects):
-			err = Permanent(errors.New("the handler changes things without keeping its object's row"))
+			err = Permanent(errors.New("the handler has effects without KeepRow"))
 		case o.coalesce && slices.ContainsFunc(effects, func(f Effect) bool { return f.Kind == KindInsert }):
-			err = Permanent(errors.New("the handler inserts things, and events that coalesce would miss them"))
+			err = Permanent(errors.New("the handler inserts items, which coalesced events would miss"))
 		}
 		return effects, err
 	})
 }
 
-// readRow reads the row before the object is fetched: a fetch that came first could be
-// older than a row that another attempt writes in between.
+// readRow reads the row. It comes before the fetch: otherwise the fetched object could be older
+// than a row that another attempt writes in between.
 func (e *Current[T]) readRow(ctx context.Context, rows Rows) error {
 	if e.ObjectID == "" {
 		return Permanent(errors.New("the event's object has no id"))
@@ -157,20 +157,20 @@ func (e *Current[T]) readRow(ctx context.Context, rows Rows) error {
 }
 
 // readObject reads the object as it is now and compares it with what the event announced.
-func (e *Current[T]) readObject(ctx context.Context, m *Mux, told snapshot, shows func(*T, Input) bool) error {
-	now, gone, err := m.current(ctx, e.Input, told)
+func (e *Current[T]) readObject(ctx context.Context, m *Mux, snap snapshot, shows func(*T, Input) bool) error {
+	now, deleted, err := m.current(ctx, e.Input, snap)
 	if err != nil {
 		return err
 	}
-	e.Deleted = gone
-	if err := now.decode(&e.Object); err != nil || gone {
+	e.Deleted = deleted
+	if err := now.decode(&e.Object); err != nil || deleted {
 		return err
 	}
-	if e.shows(shows, told, now) {
+	if e.shows(shows, snap, now) {
 		return nil
 	}
 	if newest, _ := e.Row[ShownCreated].(int64); newest <= e.Created { // else it has changed back since
-		if err := e.NotYet(fmt.Errorf("%s %s does not show what %s announces", told.name, e.ObjectID, e.Type)); err != nil {
+		if err := e.NotYet(fmt.Errorf("%s %s does not show what %s announces", snap.name, e.ObjectID, e.Type)); err != nil {
 			return err
 		}
 	}
@@ -179,11 +179,11 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, told snapshot, show
 		return nil
 	}
 	e.Snapshot = new(T)
-	return told.decode(e.Snapshot)
+	return snap.decode(e.Snapshot)
 }
 
-// current returns the object as it is now, or the event's own word of one that is gone.
-func (m *Mux) current(ctx context.Context, in Input, s snapshot) (now snapshot, gone bool, err error) {
+// current returns the object as it is now, or the event's snapshot of a deleted one.
+func (m *Mux) current(ctx context.Context, in Input, s snapshot) (now snapshot, deleted bool, err error) {
 	object, err := m.fetch(ctx, in, s.name)
 	if err == nil {
 		return snapshot{name: s.name, object: object}, false, nil

@@ -84,9 +84,9 @@ func TestOtherVersionsAreNormalised(t *testing.T) {
 		{name: "an answer that is deleted in another case", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
 			objects: objects{"in_1": `{"id":"in_1","object":"invoice","Deleted":true,"amount_paid":7}`}, text: `a key differs from "deleted"`},
 		{name: "another object's answer", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
-			objects: objects{"in_1": `{"id":"in_2","object":"invoice","amount_paid":7}`}, text: "the answer is"},
+			objects: objects{"in_1": `{"id":"in_2","object":"invoice","amount_paid":7}`}, text: "the response is"},
 		{name: "another kind's answer", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
-			objects: objects{"in_1": `{"id":"in_1","object":"charge","amount_paid":7}`}, text: "the answer is"},
+			objects: objects{"in_1": `{"id":"in_1","object":"charge","amount_paid":7}`}, text: "the response is"},
 		{name: "Stripe is down", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, objects: failing{down}, err: down},
 	} {
 		t.Run(c.name, func(t *testing.T) {

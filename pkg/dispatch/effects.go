@@ -16,29 +16,29 @@ type Fields = map[string]any
 type Kind string
 
 const (
-	// KindInsert writes an item if there is none under its key; if there is one, the
-	// effect is dropped, as the fact is known already.
+	// KindInsert writes an item if its key is free; otherwise the effect is dropped, as the
+	// fact was written before.
 	KindInsert Kind = "insert"
-	// KindSwap replaces an item if its version is the one that was read; if not, the
+	// KindSwap replaces an item if its version is the one that was read; otherwise the
 	// handler runs again.
 	KindSwap Kind = "swap"
-	// KindCheck writes nothing; if its condition does not hold, the attempt ends with
-	// the error given with it.
+	// KindCheck writes nothing; if its condition does not hold, the attempt fails with
+	// Effect.Err.
 	KindCheck Kind = "check"
 )
 
-// Effect is one write, or one condition, that is committed in one transaction with
-// the event's record: all of them or none. There is no unconditional put, no add and
-// no delete, so running an event twice cannot apply anything twice.
+// Effect is a write or a condition. All effects of an event and its record are committed in
+// one transaction. There is no unconditional put, add or delete, so running an event twice
+// cannot apply anything twice.
 type Effect struct {
 	Kind   Kind
 	Key    string
 	Fields Fields // what an insert or swap writes; what a check wants to be equal
-	Ver    int64  // the version that a swap or a check wants; 0: no item for a swap, any for a check
-	Absent bool   // a check wants that there is no item
-	Err    error  // what a refused check means
+	Ver    int64  // a swap's or check's wanted version; 0: no item for a swap, any for a check
+	Absent bool   // a check wants no item
+	Err    error  // the attempt's error if the check fails
 
-	Since time.Time // of a message: when the state that it tells of began; see [Message]
+	Since time.Time // a message's: when the state that it reports began; see [Message]
 }
 
 // Effects are applied in one transaction.
@@ -52,12 +52,13 @@ func Swap(key string, ver int64, f Fields) Effect {
 	return Effect{Kind: KindSwap, Key: key, Fields: f, Ver: ver}
 }
 
-// CheckAbsent wants that there is no item; err is what it means if there is one.
+// CheckAbsent makes the attempt fail with err if there is an item.
 func CheckAbsent(key string, err error) Effect {
 	return Effect{Kind: KindCheck, Key: key, Absent: true, Err: err}
 }
 
-// CheckEqual wants an item whose attributes equal f (nil: just an item); err is what it means if not.
+// CheckEqual makes the attempt fail with err unless there is an item whose attributes equal f;
+// nil accepts any item.
 func CheckEqual(key string, f Fields, err error) Effect {
 	return Effect{Kind: KindCheck, Key: key, Fields: f, Err: err}
 }
@@ -73,10 +74,10 @@ const (
 	maxDepth     = 30
 )
 
-// reservedFields belong to the store.
+// reservedFields are written by the store only.
 var reservedFields = []string{"pk", "ver", "exp", "open", "upd"}
 
-// Validate reports what makes the effects impossible to commit; no attempt could cure it.
+// Validate reports why the effects cannot be committed in any attempt.
 func (es Effects) Validate() error {
 	if len(es) > MaxEffects {
 		return fmt.Errorf("%d effects, at most %d fit one transaction", len(es), MaxEffects)
@@ -89,7 +90,7 @@ func (es Effects) Validate() error {
 			return fmt.Errorf("effect %d (%s): %w", i, e.Kind, err)
 		}
 		if seen[e.Key] {
-			return fmt.Errorf("effect %d (%s): key %q stands twice", i, e.Kind, e.Key)
+			return fmt.Errorf("effect %d (%s): duplicate key %q", i, e.Kind, e.Key)
 		}
 		seen[e.Key] = true
 		total += n
@@ -105,7 +106,7 @@ func (e Effect) validate() (size int, err error) {
 	case e.Key == "" || len(e.Key) > maxKeyBytes:
 		return 0, fmt.Errorf("key of %d bytes, want 1 to %d", len(e.Key), maxKeyBytes)
 	case strings.HasPrefix(e.Key, recordPrefix):
-		return 0, fmt.Errorf("key %q belongs to the records", e.Key)
+		return 0, fmt.Errorf("key %q is reserved for records", e.Key)
 	case e.Ver < 0:
 		return 0, fmt.Errorf("version %d is negative", e.Ver)
 	}
@@ -113,7 +114,7 @@ func (e Effect) validate() (size int, err error) {
 	case KindInsert, KindSwap:
 		for _, name := range reservedFields {
 			if _, ok := e.Fields[name]; ok {
-				return 0, fmt.Errorf("field %q belongs to the store", name)
+				return 0, fmt.Errorf("field %q is reserved for the store", name)
 			}
 		}
 		if err := errors.Join(e.listedBy(ListName, maxKeyBytes), e.listedBy(ListOrder, maxSortBytes)); err != nil {
@@ -121,7 +122,7 @@ func (e Effect) validate() (size int, err error) {
 		}
 	case KindCheck:
 		if e.Err == nil {
-			return 0, errors.New("a check without the error that it means")
+			return 0, errors.New("a check without an error")
 		}
 	default:
 		return 0, fmt.Errorf("kind %q is unknown", e.Kind)
@@ -133,18 +134,18 @@ func (e Effect) validate() (size int, err error) {
 	return size + len(e.Key), err
 }
 
-// listedBy checks an attribute that the list index has for a key: the table refuses an
-// item whose own is no text, empty or too long. An item without it is in no list.
+// listedBy checks a key attribute of the list index: the table rejects an item in which it is
+// empty, too long or not a string.
 func (e Effect) listedBy(name string, most int) error {
 	v, there := e.Fields[name]
 	if text, ok := v.(string); there && (!ok || text == "" || len(text) > most) {
-		return fmt.Errorf("field %q names a place in a list: want a text of 1 to %d bytes", name, most)
+		return fmt.Errorf("field %q is a key of the list index: want a string of 1 to %d bytes", name, most)
 	}
 	return nil
 }
 
-// sizeOf returns an upper estimate of a value's size by the database's rule, or says
-// which type it cannot store.
+// sizeOf returns an upper estimate of a value's size by the database's rule, or an error for a
+// value that cannot be stored.
 func sizeOf(v any, depth int) (int, error) {
 	if depth > maxDepth {
 		return 0, fmt.Errorf("values nested over %d deep", maxDepth)
@@ -158,7 +159,7 @@ func sizeOf(v any, depth int) (int, error) {
 		return len(v), nil
 	case string:
 		if !utf8.ValidString(v) {
-			return 0, errors.New("a string is not UTF-8")
+			return 0, errors.New("string is not UTF-8")
 		}
 		return len(v), nil
 	case Fields:
@@ -169,7 +170,7 @@ func sizeOf(v any, depth int) (int, error) {
 				return 0, fmt.Errorf("%s: %w", name, err)
 			}
 			if name == "" {
-				return 0, errors.New("a field without a name")
+				return 0, errors.New("field name is empty")
 			}
 			sum += len(name) + n + 1
 		}

@@ -12,25 +12,25 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Reasons of permanent failures that Tollgate itself gives; handlers may give others.
+// Reasons of permanent failures in Tollgate itself; handlers may have others.
 const (
-	ReasonHandler        = "handler"         // a handler said that no attempt can cure it
-	ReasonAPIVersion     = "api_version"     // rendered in an API version that cannot be read safely
-	ReasonNoAPIKey       = "no_api_key"      // needs a fetch from Stripe, and there is no key
-	ReasonObjectGone     = "object_gone"     // Stripe no longer has it
-	ReasonAccountRevoked = "account_revoked" // needs a fetch from Stripe as a connected account that refuses access
-	ReasonTooLarge       = "too_large"       // needs a fetch from Stripe that is larger than we read
+	ReasonHandler        = "handler"         // Permanent: the handler rejects the event
+	ReasonAPIVersion     = "api_version"     // the event's API version cannot be read, nor its object fetched
+	ReasonNoAPIKey       = "no_api_key"      // a fetch from Stripe is needed, and no API key is configured
+	ReasonObjectGone     = "object_gone"     // deleted at Stripe
+	ReasonAccountRevoked = "account_revoked" // a fetch is needed, and the connected account has revoked access
+	ReasonTooLarge       = "too_large"       // a fetch is needed, and Stripe's response exceeds our limit
 	ReasonNoFetch        = "no_fetch"        // objects of this kind cannot be fetched from Stripe
-	ReasonWrongObject    = "wrong_object"    // data.object is of another kind than the handler's
-	ReasonUndecodable    = "undecodable"     // not a message of ours
-	ReasonCorrupt        = "corrupt"         // one id, two identities
-	ReasonRejected       = "rejected"        // the store will never take these effects
+	ReasonWrongObject    = "wrong_object"    // data.object has another kind than the handler takes
+	ReasonUndecodable    = "undecodable"     // not a message in our format
+	ReasonCorrupt        = "corrupt"         // two events with one id
+	ReasonRejected       = "rejected"        // the store can never commit these effects
 
-	ReasonNewerVersion = "newer_version" // written by a newer release, and no newer consumer received it in time
+	ReasonNewerVersion = "newer_version" // written by a newer release; no consumer of that release received it in time
 )
 
-// PermanentError is a failure that no further attempt can cure without a change to
-// the code or its configuration: the message is dead-lettered now.
+// PermanentError is a failure that a retry cannot fix without a change to the code or its
+// configuration: the message is dead-lettered at once.
 type PermanentError struct {
 	Reason string
 	Err    error
@@ -39,11 +39,11 @@ type PermanentError struct {
 // Permanent marks err as permanent with ReasonHandler.
 func Permanent(err error) error { return &PermanentError{Reason: ReasonHandler, Err: err} }
 
-// Park marks err as permanent with a reason of its own: the event cannot be read
-// safely yet and waits in the dead-letter queue for a redrive.
+// Park marks err as permanent with another reason: the event cannot be handled yet and waits
+// in the dead-letter queue for a redrive.
 func Park(reason string, err error) error { return &PermanentError{Reason: reason, Err: err} }
 
-// Error is the cause's text; the reason stands beside it wherever it is shown.
+// Error returns the cause's text; the reason is shown separately.
 func (e *PermanentError) Error() string { return textOf(e.Err, e.Reason) }
 func (e *PermanentError) Unwrap() error { return e.Err }
 
@@ -56,10 +56,10 @@ type RetryAfterError struct {
 // RetryAfter marks err as transient and asks for the next attempt after d.
 func RetryAfter(d time.Duration, err error) error { return &RetryAfterError{Delay: d, Err: err} }
 
-func (e *RetryAfterError) Error() string { return textOf(e.Err, "the handler asks to come back later") }
+func (e *RetryAfterError) Error() string { return textOf(e.Err, "the handler asked for a retry") }
 func (e *RetryAfterError) Unwrap() error { return e.Err }
 
-// textOf serves a handler that gives no error of its own.
+// textOf returns the error's text, or a default for a handler that gave none.
 func textOf(err error, missing string) string {
 	if err == nil {
 		return missing
@@ -67,10 +67,10 @@ func textOf(err error, missing string) string {
 	return err.Error()
 }
 
-// PanicError is a handler's panic, turned into its attempt's error.
+// PanicError is a handler's panic as its attempt's error.
 type PanicError struct {
 	Value any
-	Frame string // the innermost of this module, "pkg/handlers/invoice.go:42 (handlers.paid)"; "" if none is
+	Frame string // this module's innermost, "pkg/handlers/invoice.go:42 (handlers.paid)"; "" for none
 	Stack []byte // for the log, never for the record
 }
 
@@ -82,7 +82,7 @@ func (e *PanicError) Error() string {
 	return text
 }
 
-// panicError describes the panic that a deferred function has recovered.
+// panicError describes the panic that a deferred function recovered.
 func panicError(v any) *PanicError {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
@@ -98,8 +98,8 @@ func panicError(v any) *PanicError {
 	return e
 }
 
-// ownFrame describes a frame of this module, without the folder where it was built; "" for
-// another module's.
+// ownFrame describes a frame of this module without the folder of the build, "" for a frame of
+// another module.
 func ownFrame(f runtime.Frame) string {
 	module := strings.TrimSuffix(reflect.TypeFor[PanicError]().PkgPath(), "pkg/dispatch")
 	name, ours := strings.CutPrefix(f.Function, module)

@@ -12,8 +12,8 @@ import (
 
 // Fields that Dispatch adds to a message.
 const (
-	MessageQueued = "queued_at" // when it was asked for, in ms; a release sets it anew
-	MessageHeld   = "held"      // why it was held: HeldOld or HeldBeforeBegin; absent on others
+	MessageQueued = "queued_at" // when it was requested or, later, released; in ms
+	MessageHeld   = "held"      // HeldOld or HeldBeforeBegin; absent if it was never held
 )
 
 // Reasons to hold a message.
@@ -22,34 +22,34 @@ const (
 	HeldBeforeBegin = "before_begin" // its state is older than the begin of history
 )
 
-// Message requests that a message be sent: it is inserted under key, OUT#<what it is
-// about>#<name>, and sent after the commit. since is when the state that it tells of began at
-// Stripe (an invoice paid, a dispute created), never when its event was made or handled.
-// [Mux.Dispatch] adds the fields lst, at, [MessageQueued] and [MessageHeld], and so decides
-// by [Hold] whether the message is sent or held.
+// Message requests that a message be sent: it is inserted under key, a [MessageKey], and sent
+// after the commit. since is when the state that it reports began at Stripe, such as an
+// invoice being paid, not when its event was created or handled. [Mux.Dispatch] decides by
+// [Hold] whether it is sent or held, and adds [ListName], [ListOrder], [MessageQueued] and
+// [MessageHeld].
 func Message(key string, since time.Time, f Fields) Effect {
 	return Effect{Kind: KindInsert, Key: key, Fields: f, Since: since}
 }
 
-// DefaultHoldAfter is the default of Hold.After: Stripe repeats a webhook for three days, and
-// a message about a state of the last day is still news.
+// DefaultHoldAfter is the default of Hold.After. Stripe retries a webhook for three days; a
+// message about a state of the last day is still worth sending.
 const DefaultHoldAfter = 24 * time.Hour
 
-// Hold says which messages are held back because they tell of an old state.
+// Hold decides which messages are held because they report an old state.
 type Hold struct {
-	// After is how old a state may have been when its event was received; a message about an
-	// older one is held. The receipt counts, not the handling, so a redrive days later holds
-	// nothing. Defaults to DefaultHoldAfter.
+	// After is the maximum age of a state when its event was received; messages about older
+	// states are held. As the age at receipt counts, a redrive days later holds nothing.
+	// Defaults to DefaultHoldAfter.
 	After time.Duration
-	// Begins gives the begin of each account's history; messages about older states are held.
-	// Default none: only After holds.
+	// Begins gives the begin of each account's history; messages about earlier states are
+	// held. Default nil: only After decides.
 	Begins Begins
 }
 
-// Begins gives the begin of history: another system handled what happened before.
+// Begins gives the begin of history: another system handled the events before it.
 type Begins interface {
-	// Begin returns the begin of an account's history, "" for the platform's own; false
-	// when there is none yet. Safe for concurrent use.
+	// Begin returns the begin of an account's history, false if there is none yet. account is
+	// "" for the platform's own. Safe for concurrent use.
 	Begin(ctx context.Context, livemode bool, account string) (time.Time, bool, error)
 }
 
@@ -61,10 +61,10 @@ func (b FixedBegin) Begin(context.Context, bool, string) (time.Time, bool, error
 	return time.Time(b), true, nil
 }
 
-// address returns the effects with each message put on a list: to be sent, or held. An item
-// that looks like a message and has no time of its state is refused, so no handler can bypass
-// the rule.
-func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effects, error) {
+// enlist returns the effects with each message in a list: of those to be sent, or of those
+// held. An item that looks like a message and has no Since is refused, so that no handler
+// bypasses Hold.
+func (h *holder) enlist(ctx context.Context, in Input, effects Effects) (Effects, error) {
 	all := slices.Clone(effects)
 	for i, e := range all {
 		if err := e.checkMessage(); err != nil {
@@ -73,7 +73,7 @@ func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effect
 		if e.Since.IsZero() {
 			continue
 		}
-		why, err := h.why(ctx, in, e.Since)
+		reason, err := h.reason(ctx, in, e.Since)
 		if err != nil {
 			return nil, err
 		}
@@ -81,8 +81,8 @@ func (h *holder) address(ctx context.Context, in Input, effects Effects) (Effect
 		maps.Copy(fields, e.Fields)
 		fields[ListName], fields[ListOrder] = OutboxList(OutboxShard(e.Key)), e.Since.UTC().Format(time.RFC3339)
 		fields[MessageQueued] = in.Now.UnixMilli()
-		if why != "" {
-			fields[ListName], fields[MessageHeld] = HeldList(OutboxShard(e.Key)), why
+		if reason != "" {
+			fields[ListName], fields[MessageHeld] = HeldList(OutboxShard(e.Key)), reason
 		}
 		all[i] = Insert(e.Key, fields)
 	}
@@ -96,16 +96,16 @@ func (e Effect) checkMessage() error {
 	listed := strings.HasPrefix(list, outboxPrefix) || IsHeldList(list)
 	switch {
 	case e.Since.IsZero() && e.Kind != KindCheck && (named || listed):
-		return fmt.Errorf("message %q has no time of its state: use dispatch.Message", e.Key)
+		return fmt.Errorf("message %q has no Since: use dispatch.Message", e.Key)
 	case !e.Since.IsZero() && (e.Kind != KindInsert || !named):
-		return fmt.Errorf("%q is not the insert of a message", e.Key)
+		return fmt.Errorf("%q has Since and is not the insert of a message", e.Key)
 	}
 	return nil
 }
 
-// why returns the reason to hold a message, "" for none. For an event without a time of
-// receipt only the begin counts.
-func (h *holder) why(ctx context.Context, in Input, since time.Time) (string, error) {
+// reason returns why a message is held, "" if it is not. For an event without a time of receipt
+// only the begin counts.
+func (h *holder) reason(ctx context.Context, in Input, since time.Time) (string, error) {
 	if !in.ReceivedAt.IsZero() && in.ReceivedAt.Sub(since) > h.After {
 		return HeldOld, nil
 	}
@@ -119,36 +119,37 @@ func (h *holder) why(ctx context.Context, in Input, since time.Time) (string, er
 	return "", nil
 }
 
-// beginAgain is how long the absence of a begin is cached.
-const beginAgain = time.Minute
+// noBeginTTL is how long the absence of a begin is cached.
+const noBeginTTL = time.Minute
 
-// holder decides by a Hold. It caches every begin that it has found, as a begin never
-// changes. Safe for concurrent use.
+// holder applies a Hold. It caches every begin that it found, as a begin never changes. Safe
+// for concurrent use.
 type holder struct {
 	Hold
 
 	mu    sync.Mutex
-	known map[string]beginSeen
+	known map[string]cachedBegin // by mode and account
 }
 
-// beginSeen is a cached answer of Begins.
-type beginSeen struct {
+// cachedBegin is a result of Begins.
+type cachedBegin struct {
 	at    time.Time
 	found bool
-	read  time.Time // when it was asked for
+	read  time.Time
 }
 
-// begin reads the begin of the event's account, at most once a minute until there is one.
+// begin returns the begin of the event's account. It reads it at most once a minute until there
+// is one.
 func (h *holder) begin(ctx context.Context, in Input) (time.Time, bool, error) {
 	if h.Begins == nil {
 		return time.Time{}, false, nil
 	}
 	key := in.Mode() + "#" + in.Account
 	h.mu.Lock()
-	seen, asked := h.known[key]
+	cached, ok := h.known[key]
 	h.mu.Unlock()
-	if asked && (seen.found || in.Now.Sub(seen.read) < beginAgain) {
-		return seen.at, seen.found, nil
+	if ok && (cached.found || in.Now.Sub(cached.read) < noBeginTTL) {
+		return cached.at, cached.found, nil
 	}
 	at, found, err := h.Begins.Begin(ctx, in.Livemode, in.Account)
 	if err != nil {
@@ -157,8 +158,8 @@ func (h *holder) begin(ctx context.Context, in Input) (time.Time, bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.known == nil {
-		h.known = map[string]beginSeen{}
+		h.known = map[string]cachedBegin{}
 	}
-	h.known[key] = beginSeen{at, found, in.Now}
+	h.known[key] = cachedBegin{at, found, in.Now}
 	return at, found, nil
 }

@@ -1,5 +1,5 @@
-// Package dispatch brings an event to the typed handler for its type, and says what
-// a handler may do: return effects, which are committed with the event's record.
+// Package dispatch passes an event to the typed handler for its type. A handler returns
+// effects, which are committed with the event's record.
 //
 //	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 //	dispatch.On(mux, stripe.EventTypeInvoicePaid,
@@ -7,21 +7,20 @@
 //			return dispatch.Effects{dispatch.Insert(key, fields)}, nil
 //		})
 //
-// A handler may run more than once for one event, and concurrently with itself; its
-// effects are applied once. It gets no database client for writes. It knows nothing
-// of Stripe's Go library: the types in a handler's signature are its caller's.
+// A handler may run more than once for one event, also concurrently; its effects are applied
+// once. It gets no database client. This package does not import stripe-go: the types in a
+// handler's signature are the handler's.
 //
-// On hands over the event's snapshot, OnCurrent the object as Stripe has it now, and
-// OnThin a reference. Some objects have no id: a balance, a cash balance, tax settings,
-// and the invoice of invoice.upcoming. For these holds:
+// On passes the event's snapshot, OnCurrent the object as Stripe has it now, OnThin a
+// reference. Some objects have no id: a balance, a cash balance, tax settings, and the
+// invoice of invoice.upcoming. For them:
 //
-//   - On at the pinned API version hands the snapshot over. Two events for one such
-//     object cannot be told to be about the same thing, so the keys of a handler's
-//     effects must come from the event's id.
-//   - On at any other version parks the event with ReasonAPIVersion: without an id
-//     nothing can be fetched in the version that handlers read.
-//   - OnCurrent is a permanent failure with ReasonHandler, whatever the version: there
-//     is no row to keep and nothing to fetch.
+//   - On at the pinned API version passes the snapshot. As two events for one such object
+//     cannot be recognised, the keys of a handler's effects must come from the event's id.
+//   - On at any other version parks the event with ReasonAPIVersion, as nothing can be
+//     fetched without an id.
+//   - OnCurrent is a permanent failure with ReasonHandler, as there is no row and nothing to
+//     fetch.
 package dispatch
 
 import (
@@ -37,40 +36,40 @@ import (
 	"tollgate/pkg/event"
 )
 
-// ErrNoHandler says that no handler is registered for an event's type.
+// ErrNoHandler means that no handler is registered for an event's type.
 var ErrNoHandler = errors.New("no handler for this event type")
 
 // Input is one run of a handler: the event and the claim it runs under.
 type Input struct {
-	event.Envelope           // Body must be there
-	Attempt        int64     // number of this attempt, 1 for the first
-	Generation     int64     // 1, and one more with every replay
+	event.Envelope           // with Body
+	Attempt        int64     // 1 for the first attempt
+	Generation     int64     // 1, plus one for every replay
 	FirstAt        time.Time // when the event was first claimed
-	Now            time.Time // when this run started: before anything is read or fetched for it
+	Now            time.Time // when this run started, before anything was read or fetched
 	SentAt         time.Time // when the event's message was sent, by the queue's clock; zero when unknown
 	FirstReceived  time.Time // when the message was first received, by the queue's clock; zero when unknown
 
 	// Settle is the age from which an event is handled even if Stripe does not show what it
-	// announced; 0 is SettleAfter, a negative one does not wait. See [Input.NotYet].
+	// announced. 0 means SettleAfter, a negative value no wait. See [Input.NotYet].
 	Settle time.Duration
 }
 
-// keyLife is how long an idempotency key surely holds at Stripe, which forgets keys
-// after 24 hours.
+// keyLife is how long an idempotency key is valid, less a margin: Stripe forgets keys after 24
+// hours.
 const keyLife = 23 * time.Hour
 
-// IdempotencyKey returns the key for an external call made for this event, the same
-// in every attempt so that a late attempt and its successor collapse into one call.
-// It fails once the first attempt is over 23 hours old: Stripe may have forgotten the
-// key, so look the object up by its metadata instead, or park the event.
+// IdempotencyKey returns the key for an external call made for this event. It is the same in
+// every attempt, so that repeated calls have one effect. It fails once the first attempt is
+// over 23 hours old, as Stripe may have forgotten the key: look the object up by its metadata
+// instead, or park the event.
 func (in Input) IdempotencyKey(name string) (string, error) {
 	if age := in.Now.Sub(in.FirstAt); age > keyLife {
-		return "", fmt.Errorf("idempotency key %q: first attempt is %v old, keys hold for %v", name, age.Round(time.Minute), keyLife)
+		return "", fmt.Errorf("idempotency key %q: first attempt is %v old, keys are valid for %v", name, age.Round(time.Minute), keyLife)
 	}
 	return in.ID + ":" + name, nil
 }
 
-// handler is the one plain type inside: the typed function is closed over.
+// handler is a typed function with its type erased.
 type handler func(context.Context, Input) (Effects, error)
 
 // Mux finds the handler for an event type. Register everything before the first
@@ -83,35 +82,34 @@ type Mux struct {
 	objects  map[string]reflect.Type
 }
 
-// Objects gets the present state of objects from Stripe.
+// Objects fetches the current state of objects from Stripe.
 type Objects interface {
-	// FetchObject returns one object as JSON, rendered in the API version of the Mux.
-	// object is Stripe's word for its kind, such as "checkout.session". Errors are read
-	// as a handler's: what no attempt can cure is a [*PermanentError], with
-	// ReasonObjectGone when Stripe has the object no longer and ReasonNoFetch when
+	// FetchObject returns an object as JSON in the API version of the Mux. object is Stripe's
+	// word for its kind, such as "checkout.session". A failure that a retry cannot fix is a
+	// [*PermanentError]: with ReasonObjectGone if the object is deleted, with ReasonNoFetch if
 	// objects of its kind cannot be fetched. Safe for concurrent use.
 	FetchObject(ctx context.Context, account, object, id string) ([]byte, error)
 }
 
-// Rows reads the table's items, consistently.
+// Rows reads the table's items with strong consistency.
 type Rows interface {
-	// Item returns the attributes of the item under a key, false when there is none.
+	// Item returns the attributes of the item under a key, false if there is none.
 	// Safe for concurrent use.
 	Item(ctx context.Context, key string) (map[string]any, bool, error)
 }
 
-// Config is what a Mux's handlers read besides the event.
+// Config is the configuration of a Mux.
 type Config struct {
-	// APIVersion is the version that the handlers' Go types were made for: other
-	// versions decode without an error into zeros, so they are never decoded.
+	// APIVersion is the version of the handlers' Go types. Snapshots of other versions are
+	// never decoded, as that would leave fields zero without an error.
 	APIVersion string
-	// Objects is where the state of objects comes from. Without it events of other
-	// versions are parked, and OnCurrent panics.
+	// Objects fetches objects from Stripe. Without it events of other versions are parked,
+	// and OnCurrent panics.
 	Objects Objects
-	// Rows is where kept objects are read from. Without it OnCurrent panics.
+	// Rows reads kept rows. Without it OnCurrent panics.
 	Rows Rows
-	// Hold says which messages are held back. Default: those about states that were over
-	// DefaultHoldAfter old when their event was received.
+	// Hold decides which messages are held. Default: those about states that were older than
+	// DefaultHoldAfter when their event was received.
 	Hold Hold
 }
 
@@ -121,7 +119,7 @@ func NewMux(c Config) *Mux {
 	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}, objects: map[string]reflect.Type{}}
 }
 
-// register panics on what can only be a programmer's mistake.
+// register panics on a programmer's error.
 func register(handlers map[string]handler, eventType string, missing bool, h handler) {
 	if eventType == "" || missing {
 		panic("dispatch: empty event type or nil handler")
@@ -132,8 +130,8 @@ func register(handlers map[string]handler, eventType string, missing bool, h han
 	handlers[eventType] = h
 }
 
-// Types returns the types of snapshots that have a handler, sorted: the one list that
-// subscriptions, filters and documents are made from.
+// Types returns the types of snapshots that have a handler, sorted. Endpoints subscribe to
+// these, and filters select them.
 func (m *Mux) Types() []string { return slices.Sorted(maps.Keys(m.handlers)) }
 
 // ObjectType returns the Go type that the handler of a type's snapshots takes, nil without a
@@ -143,8 +141,8 @@ func (m *Mux) ObjectType(eventType string) reflect.Type { return m.objects[event
 // ThinTypes returns the types of thin events that have a handler, sorted.
 func (m *Mux) ThinTypes() []string { return slices.Sorted(maps.Keys(m.thin)) }
 
-// Handles reports whether an event has a handler. Snapshots and thin events of one type
-// have handlers of their own.
+// Handles reports whether an event has a handler. A handler of snapshots does not take thin
+// events of its type, nor the reverse.
 func (m *Mux) Handles(e event.Envelope) bool { return m.handlerOf(e) != nil }
 
 func (m *Mux) handlerOf(e event.Envelope) handler {
@@ -154,9 +152,9 @@ func (m *Mux) handlerOf(e event.Envelope) handler {
 	return m.handlers[e.Type]
 }
 
-// Dispatch runs the handler once. A panic comes back as a [*PanicError]; effects that
-// cannot be committed come back as a [*PermanentError]; [ErrCoalesced] says that there
-// is nothing to do. Messages among the effects are listed to be sent, or held: see [Message].
+// Dispatch runs the event's handler once. Its errors include [ErrNoHandler], a [*PanicError]
+// for a panic, a [*PermanentError] for effects that cannot be committed, and [ErrCoalesced] if
+// there is nothing to do. Messages among the effects get their list: see [Message].
 func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err error) {
 	h := m.handlerOf(in.Envelope)
 	if h == nil {
@@ -171,7 +169,7 @@ func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err erro
 	if err != nil {
 		return nil, err
 	}
-	if effects, err = m.hold.address(ctx, in, effects); err != nil {
+	if effects, err = m.hold.enlist(ctx, in, effects); err != nil {
 		return nil, err
 	}
 	if err := effects.Validate(); err != nil {

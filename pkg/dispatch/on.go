@@ -6,17 +6,17 @@ import (
 	"reflect"
 )
 
-// Event is what a handler of On gets: the header, the claim and the typed snapshot. An
-// event of another API version brings the object as Stripe has it now, without Previous.
+// Event is the input of a handler of On. Object is the event's snapshot or, if the event has
+// another API version, the object as Stripe has it now; Previous is nil then.
 type Event[T any] struct {
 	Input
 	Object   T
 	Previous json.RawMessage // data.previous_attributes of *.updated events, else nil
 }
 
-// On registers h for the snapshots of one event type. T is the Go type of data.object;
-// for a type of stripe-go its name must fit the snapshot's own "object". It panics
-// when the type has a handler already or is empty.
+// On registers h for the snapshots of one event type. T is the Go type of data.object; the name
+// of a stripe-go type must match the snapshot's "object". On panics if the type is empty or has
+// a handler already.
 func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effects, error)) {
 	want := objectNameOf(reflect.TypeFor[T]())
 	m.objects[string(typ)] = reflect.TypeFor[T]()
@@ -26,7 +26,7 @@ func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effe
 			return nil, err
 		}
 		if in.APIVersion != m.cfg.APIVersion {
-			if s, err = m.normalise(ctx, in, s); err != nil {
+			if s, err = m.inPinnedVersion(ctx, in, s); err != nil {
 				return nil, err
 			}
 		}

@@ -11,15 +11,15 @@ import (
 	"tollgate/pkg/event"
 )
 
-// snapshot is an object as JSON, from an event or from Stripe.
+// snapshot is an object as JSON, from an event or fetched from Stripe.
 type snapshot struct {
 	name     string // Stripe's word for its kind
 	object   json.RawMessage
 	previous json.RawMessage
 }
 
-// readSnapshot reads which object an event is about. The names that it looks at are the
-// same in every API version. want is the squashed name that the handler takes, "" for any.
+// readSnapshot reads an event's object. The fields that it reads have the same names in every
+// API version. want is the normalized name of the object that the handler takes, "" for any.
 func readSnapshot(in Input, want string) (snapshot, error) {
 	object, previous, err := event.Data(in.Body)
 	if err != nil {
@@ -38,10 +38,10 @@ func readSnapshot(in Input, want string) (snapshot, error) {
 	return snapshot{name: is.Kind, object: object, previous: previous}, nil
 }
 
-// normalise brings the object of an event of another API version in the version that
-// handlers read. What cannot be brought is parked: never decoded into silent zeros.
-func (m *Mux) normalise(ctx context.Context, in Input, s snapshot) (snapshot, error) {
-	other := fmt.Errorf("event is rendered in API version %q, handlers read %q", in.APIVersion, m.cfg.APIVersion)
+// inPinnedVersion fetches the object of an event with another API version. If it cannot be
+// fetched, the event is parked, as decoding the snapshot would leave fields zero.
+func (m *Mux) inPinnedVersion(ctx context.Context, in Input, s snapshot) (snapshot, error) {
+	other := fmt.Errorf("event has API version %q, handlers read %q", in.APIVersion, m.cfg.APIVersion)
 	if m.cfg.Objects == nil || in.ObjectID == "" {
 		return snapshot{}, Park(ReasonAPIVersion, other)
 	}
@@ -55,7 +55,7 @@ func (m *Mux) normalise(ctx context.Context, in Input, s snapshot) (snapshot, er
 	return snapshot{name: s.name, object: object}, nil
 }
 
-// fetch gets an event's object as it is now. One that Stripe calls deleted is gone.
+// fetch fetches an event's object as it is now.
 func (m *Mux) fetch(ctx context.Context, in Input, name string) (json.RawMessage, error) {
 	object, err := m.cfg.Objects.FetchObject(ctx, in.Account, name, in.ObjectID)
 	if err != nil {
@@ -69,7 +69,7 @@ func (m *Mux) fetch(ctx context.Context, in Input, name string) (json.RawMessage
 		return nil, Park(ReasonObjectGone, fmt.Errorf("%s %s is deleted", name, in.ObjectID))
 	}
 	if is.Kind != name || is.ID != in.ObjectID {
-		return nil, fmt.Errorf("fetch %s %s: the answer is a %q", name, in.ObjectID, is.Kind)
+		return nil, fmt.Errorf("fetch %s %s: the response is a %q", name, in.ObjectID, is.Kind)
 	}
 	return object, nil
 }
@@ -81,7 +81,7 @@ func (s snapshot) decode(into any) error {
 	return nil
 }
 
-// shape says where and of what kind a value was that did not fit, never the value.
+// shape describes a decoding error without the value, which may be personal data.
 func shape(err error) string {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Sprintf("field %s does not fit Go type %s", t.Field, t.Type)
@@ -89,19 +89,19 @@ func shape(err error) string {
 	return fmt.Sprintf("%T", err)
 }
 
-// objectNameOf returns the squashed "object" that snapshots for a Go type of
-// stripe-go have, "" when nothing is known about the type.
+// objectNameOf returns the normalized "object" of the snapshots for a Go type of stripe-go, ""
+// for any other type.
 func objectNameOf(t reflect.Type) string {
 	if !strings.Contains(t.PkgPath(), "/stripe-go/") {
 		return ""
 	}
-	if t.Name() == "SigmaScheduledQueryRun" { // the one whose object has no prefix
+	if t.Name() == "SigmaScheduledQueryRun" { // the only type whose object lacks the prefix
 		return "scheduledqueryrun"
 	}
 	return normalizeName(t.Name())
 }
 
-// squash drops case and separators: "checkout.session" and CheckoutSession are one name.
+// normalizeName drops case and separators, so "checkout.session" equals CheckoutSession.
 func normalizeName(name string) string {
 	return strings.NewReplacer("_", "", ".", "").Replace(strings.ToLower(name))
 }

@@ -6,17 +6,17 @@ import (
 	"fmt"
 )
 
-// Thin is what a handler of OnThin gets: a thin event has no snapshot, only a reference.
+// Thin is the input of a handler of OnThin. A thin event has a reference instead of a snapshot.
 type Thin struct {
 	Input
-	Related Related // zero when the event names no object
+	Related Related // zero if the event names no object
 }
 
 // Related is the object that a thin event is about.
 type Related struct {
 	ID   string `json:"id"`
 	Type string `json:"type"`
-	URL  string `json:"url"` // a path at Stripe's API
+	URL  string `json:"url"` // a path of Stripe's API
 }
 
 // OnThin registers h for the thin events (object v2.core.event) of one type. It panics

@@ -3,6 +3,7 @@ package effect
 import (
 	"fmt"
 	"maps"
+	"strings"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
@@ -23,7 +24,14 @@ type Fact struct {
 }
 
 // FactKey returns the key of a fact of an object.
-func FactKey(e event.Envelope, id, name string) string { return dispatch.Key("FACT", e, id, name) }
+func FactKey(e event.Envelope, id, name string) string {
+	return dispatch.Key(factPrefix, e, id, name)
+}
+
+// IsFactKey reports whether a key is a fact's.
+func IsFactKey(key string) bool { return strings.HasPrefix(key, factPrefix+"#") }
+
+const factPrefix = "FACT"
 
 // Insert returns the effect that writes the fact, which names the messages about it. A fact
 // without id or currency is a permanent failure: no retry will find them.

@@ -118,7 +118,7 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 // add files a fact of any kind, and a row by its kind; other kinds are left out.
 func (r *reader) add(a attributes) {
 	kind := a.text("kind")
-	if a.text("fact") != "" {
+	if effect.IsFactKey(a.text("pk")) {
 		r.l.Payments = append(r.l.Payments, a.payment(kind))
 		return
 	}

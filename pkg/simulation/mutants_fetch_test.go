@@ -9,7 +9,7 @@ func fetchMutants() []mutant {
 	)
 	return []mutant{
 		one("coalescing reads the consumer's clock", coalesce, "row[FetchedAfter].(int64)", "row[FetchedAt].(int64)"),
-		one("a lagging copy is taken at once", current, "if e.shows(shows, told, now) {", "if e.shows(shows, told, now) || true {"),
+		one("a lagging copy is taken at once", current, "if e.shows(shows, snap, now) {", "if e.shows(shows, snap, now) || true {"),
 		one("every event counts as settled", announced, "if age >= settle {", "if age >= 0 {"),
 	}
 }

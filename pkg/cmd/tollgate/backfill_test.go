@@ -165,7 +165,7 @@ func TestBackfillRefuses(t *testing.T) {
 		{[]string{"--since", "1h", "--until", "2h"}, "not before"},
 		{[]string{"--since", "1h", "--until", "x"}, "--until"},
 		{[]string{"--since", "1m"}, "5m0s ago"},
-		{[]string{"--since", "1h", "--types", "payout.*"}, "nothing that has a handler"},
+		{[]string{"--since", "1h", "--types", "no_such_object.*"}, "nothing that has a handler"},
 		{[]string{"--since", "1h", "--rate", "0"}, "--rate"},
 		{[]string{"--since", "1h", "--account", "me"}, "--account"},
 		{[]string{"--since", "1h", "--endpoint", "A"}, "--endpoint"},
