@@ -93,9 +93,9 @@ func TestPassesKeepApart(t *testing.T) {
 		starts      []int
 		least, most time.Duration
 	}{
-		"passes":               {passes, l.StopAfter, 2 * l.Quarter.Every},
-		"frequent ones":        {frequent, l.Quarter.Every, 2 * l.Quarter.Every},
-		"passes and a timeout": {passes, l.Timeout, 2 * l.Quarter.Every},
+		"passes":               {passes, l.StopAfter, 2 * l.Frequent.Every},
+		"frequent ones":        {frequent, l.Frequent.Every, 2 * l.Frequent.Every},
+		"passes and a timeout": {passes, l.Timeout, 2 * l.Frequent.Every},
 	} {
 		slices.Sort(c.starts)
 		for i, start := range c.starts {

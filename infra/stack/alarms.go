@@ -155,7 +155,7 @@ func (p *parts) consumerAlarms() []alarm {
 
 // reconcileAlarms look at what a pass says of itself, once every quarter of an hour.
 func (p *parts) reconcileAlarms() []alarm {
-	every := p.Limits.Reconcile.Quarter.Every
+	every := p.Limits.Reconcile.Frequent.Every
 	return []alarm{{
 		name: "reconcile-incomplete", says: "No pass over Stripe's list was completed for an hour.",
 		metrics:   []metric{p.own("m", limits.MetricComplete, sum)},
@@ -168,8 +168,8 @@ func (p *parts) reconcileAlarms() []alarm {
 		metrics:   []metric{p.own("m", limits.MetricMissed, sum)},
 		threshold: 1, period: every, breaching: 3, periods: 4,
 	}, {
-		name: "events-suspicious", says: "An event and its record contradict each other, or an event cannot be read.",
-		metrics:   []metric{p.own("m", limits.MetricSuspicious, sum)},
+		name: "events-mismatched", says: "An event and its record contradict each other, or an event cannot be read.",
+		metrics:   []metric{p.own("m", limits.MetricMismatched, sum)},
 		threshold: 1, period: every, breaching: 1, periods: 1,
 	}, {
 		name: "outbox-unsent", says: "Messages of the outbox cannot be sent.",

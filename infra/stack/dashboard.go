@@ -145,7 +145,7 @@ func (p *parts) reconcileGraphs() []graph {
 		{"Reconcile: found", []line{
 			{"requeued", p.own("m", limits.MetricRequeued, sum)},
 			{"missed", p.own("m", limits.MetricMissed, sum)},
-			{"suspicious", p.own("m", limits.MetricSuspicious, sum)},
+			{"mismatched", p.own("m", limits.MetricMismatched, sum)},
 			{"deferred", p.own("m", limits.MetricDeferred, sum)},
 		}},
 		{"Outbox", []line{

@@ -20,7 +20,7 @@ func (p *parts) schedules() []schedule {
 	l := p.Limits.Reconcile
 	const quarter = "compares the last hours with Stripe's list"
 	return []schedule{
-		{"quarter", "quarter", fmt.Sprintf("cron(0/%d 0-1,4-23 * * ? *)", l.Quarter.Every/time.Minute), quarter},
+		{"quarter", "quarter", fmt.Sprintf("cron(0/%d 0-1,4-23 * * ? *)", l.Frequent.Every/time.Minute), quarter},
 		{"quarterAtNight", "quarter", "cron(0,30,45 2-3 * * ? *)", quarter + ", between the long passes"},
 		{"nightly", "nightly", "cron(15 2 * * ? *)", "compares the last days with Stripe's list"},
 		{"weekly", "weekly", "cron(15 3 ? * SUN *)", "brings back whatever of the last weeks is not done"},

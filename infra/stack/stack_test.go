@@ -259,7 +259,7 @@ func TestNumbersFollow(t *testing.T) {
 	l.ReservedIngest--
 	l.Reconcile.Timeout /= 3
 	l.Reconcile.StopAfter /= 3
-	l.Reconcile.Quarter.Every *= 2
+	l.Reconcile.Frequent.Every *= 2
 	o.Limits = l
 	raw := synth(t, o)
 	if err := check.Run(raw, l); err != nil {

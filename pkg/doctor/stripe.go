@@ -88,10 +88,10 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "reconcile"}
 		l := s.Limits.Reconcile
-		late := 3 * l.Quarter.Every
+		late := 3 * l.Frequent.Every
 		at := now()
 		// A pass is filed under the beginning of its window.
-		notes, broken, err := c.Covered(ctx, at.Add(-l.Quarter.Span-l.SettleLag-24*time.Hour), at)
+		notes, broken, err := c.Covered(ctx, at.Add(-l.Frequent.Span-l.SettleLag-24*time.Hour), at)
 		if err != nil {
 			return unknown(f.name, err, "dynamodb:Query on the table's index list")
 		}
@@ -131,7 +131,7 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 			n, of := last[stream], streamWords(stream)
 			switch ago := at.Sub(n.DoneAt); {
 			case ago > late:
-				f.warn(do, "the last pass over %s ended %s ago, want one every %s", of, ago.Round(time.Second), l.Quarter.Every)
+				f.warn(do, "the last pass over %s ended %s ago, want one every %s", of, ago.Round(time.Second), l.Frequent.Every)
 			case n.Errors > 0:
 				f.warn("tollgate reconcile report", "the last pass could not read or compare %d events of %s", n.Errors, of)
 			}

@@ -51,7 +51,7 @@ func TestValidateNames(t *testing.T) {
 		{"a long outbox", func(l *limits.Limits) { l.Reconcile.OutboxTime = time.Minute }, "a run of the outbox sends for 1m0s"},
 		{"a pass cut by its timeout", func(l *limits.Limits) { l.Reconcile.StopAfter = l.Reconcile.Timeout }, "reconcile stops after 15m0s"},
 		{"windows that abut", func(l *limits.Limits) { l.Reconcile.Nightly.Span = 24 * time.Hour }, "nightly reconcile looks back 24h"},
-		{"a lag over the overlap", func(l *limits.Limits) { l.Reconcile.SettleLag = 3 * time.Hour }, "quarter-hourly reconcile looks back 3h"},
+		{"a lag over the overlap", func(l *limits.Limits) { l.Reconcile.SettleLag = 3 * time.Hour }, "frequent reconcile looks back 3h"},
 		{"stuck while it waits", func(l *limits.Limits) { l.Reconcile.StuckAge = time.Hour }, "a record counts as stuck after 1h"},
 		{"no sends", func(l *limits.Limits) { l.Reconcile.MaxSends = 0 }, "reconcile sends nothing"},
 		{"no try to send", func(l *limits.Limits) { l.SendTries = 0 }, "0 tries to send"},

@@ -50,7 +50,7 @@ const (
 const (
 	MetricListed     = "Listed"     // events in Stripe's list
 	MetricRequeued   = "Requeued"   // of these, put on the queue
-	MetricSuspicious = "Suspicious" // of these, unlike their record, or unreadable
+	MetricMismatched = "Mismatched" // of these, unlike their record, or unreadable
 	MetricDeferred   = "Deferred"   // of these, left for a later pass
 	MetricComplete   = "Complete"   // 1 for a pass that did all it was to do, else 0
 

@@ -9,7 +9,7 @@ type Reconcile struct {
 	StopAfter time.Duration // a pass begins no further slice after this
 	Reserved  int           // processes at once: a pass and, in parallel, a run of the outbox
 
-	Quarter, Nightly, Weekly Tier
+	Frequent, Nightly, Weekly Tier
 
 	SettleLag time.Duration // events younger than this are left to their webhook
 	Slice     time.Duration // long windows are listed in parts of this length
@@ -32,9 +32,9 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 		StopAfter: t(13 * time.Minute),
 		Reserved:  2,
 
-		Quarter: Tier{Every: t(15 * time.Minute), Span: t(3 * time.Hour)},
-		Nightly: Tier{Every: t(day), Span: t(75 * time.Hour)}, // Stripe repeats a delivery for three days
-		Weekly:  Tier{Every: t(7 * day), Span: t(29 * day)},   // Stripe lists events for 30 days
+		Frequent: Tier{Every: t(15 * time.Minute), Span: t(3 * time.Hour)},
+		Nightly:  Tier{Every: t(day), Span: t(75 * time.Hour)}, // Stripe repeats a delivery for three days
+		Weekly:   Tier{Every: t(7 * day), Span: t(29 * day)},   // Stripe lists events for 30 days
 
 		SettleLag: t(5 * time.Minute),
 		Slice:     t(time.Hour),
@@ -59,7 +59,7 @@ func (l Limits) checkReconcile(f *faults) {
 	for _, t := range []struct {
 		name string
 		Tier
-	}{{"quarter-hourly", r.Quarter}, {"nightly", r.Nightly}, {"weekly", r.Weekly}} {
+	}{{"frequent", r.Frequent}, {"nightly", r.Nightly}, {"weekly", r.Weekly}} {
 		f.must(t.Every > 0 && t.Span >= 2*t.Every+r.SettleLag,
 			"%s reconcile looks back %v every %v: windows that hardly overlap miss what Stripe's list shows late", t.name, t.Span, t.Every)
 	}

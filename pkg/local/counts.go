@@ -23,7 +23,7 @@ func shown() []string {
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricSecretUnusable,
 		limits.MetricDone, limits.MetricDuplicate, limits.MetricBusy, limits.MetricSuperseded,
 		limits.MetricFailed, limits.MetricStoreDown, limits.MetricThrottled, limits.MetricNoTime, limits.MetricNewer, limits.MetricWaiting, limits.MetricDeadLettered,
-		limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricSuspicious, limits.MetricDeferred,
+		limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricMismatched, limits.MetricDeferred,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}
 }

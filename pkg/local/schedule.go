@@ -22,7 +22,7 @@ type task struct {
 func tasks(l limits.Reconcile) [][]task {
 	return [][]task{
 		{{"outbox", l.OutboxEvery}},
-		{{"quarter", l.Quarter.Every}, {"nightly", l.Nightly.Every}, {"weekly", l.Weekly.Every}},
+		{{"quarter", l.Frequent.Every}, {"nightly", l.Nightly.Every}, {"weekly", l.Weekly.Every}},
 	}
 }
 

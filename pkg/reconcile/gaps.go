@@ -47,7 +47,7 @@ func (p Proof) Whole() bool {
 }
 
 // settled is how long after an event it is not yet to be covered.
-func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Quarter.Every }
+func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Frequent.Every }
 
 // Prove looks for gaps in the time before now, except the last moments, which the next passes
 // cover. Notes of any tier count; an account that is to be compared and never was has one

@@ -30,7 +30,7 @@ type Tier struct {
 func Tiers(l limits.Reconcile) []Tier {
 	slice := whole(l.Slice)
 	return []Tier{
-		{Name: Quarter, Every: l.Quarter.Every, Span: l.Quarter.Span, Lag: l.SettleLag},
+		{Name: Quarter, Every: l.Frequent.Every, Span: l.Frequent.Span, Lag: l.SettleLag},
 		{Name: Nightly, Every: l.Nightly.Every, Span: l.Nightly.Span, Lag: l.SettleLag, Slice: slice},
 		{Name: Weekly, Every: l.Weekly.Every, Span: l.Weekly.Span, Lag: l.SettleLag, Slice: slice, Net: true},
 	}

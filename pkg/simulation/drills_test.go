@@ -120,7 +120,7 @@ func TestCrashingConsumerAndReconcile(t *testing.T) {
 func passesOver(d time.Duration) int {
 	l := limits.AWS().Reconcile
 	seen := func(t limits.Tier) int { return int(min(d, t.Span)/t.Every) + 1 }
-	return seen(l.Quarter) + seen(l.Nightly) + seen(l.Weekly)
+	return seen(l.Frequent) + seen(l.Nightly) + seen(l.Weekly)
 }
 
 // TestStoppedConsumer: nobody takes messages for three days, and every event looks missed.
@@ -264,7 +264,7 @@ func TestReplayWithoutItsMessage(t *testing.T) {
 		if n := w.undone(); n != 1 {
 			t.Fatal("there was no replay")
 		}
-		w.live(l.StuckAge + l.Quarter.Every)
+		w.live(l.StuckAge + l.Frequent.Every)
 		if gen := num(w.table.items[recordPrefix+w.facts[0].id], "gen"); gen != 2 {
 			t.Errorf("done in generation %d, want 2", gen)
 		}
@@ -279,7 +279,7 @@ func TestIngestOutage(t *testing.T) {
 		events: 150, spread: day, net: always(), outages: []planned{{part: ingestion, long: day}},
 	}.run(t, func(t *testing.T, w *world) {
 		l := limits.AWS().Reconcile
-		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(l.SettleLag + l.Quarter.Every + time.Minute))
+		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(l.SettleLag + l.Frequent.Every + time.Minute))
 		if n := w.undone(); n > 0 {
 			t.Errorf("%d events are not done, a pass after the last of them", n)
 		}
@@ -338,7 +338,7 @@ func TestWithheldEvents(t *testing.T) {
 			delivered[f] = !f.comes[0].due.IsZero()
 		}
 		l := limits.AWS().Reconcile
-		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(2*time.Hour + l.SettleLag + l.Quarter.Every + time.Minute))
+		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(2*time.Hour + l.SettleLag + l.Frequent.Every + time.Minute))
 		for _, f := range w.facts {
 			switch {
 			case !w.settled(f):

@@ -22,7 +22,7 @@ func TestStoppedConsumerIsNoMissedDelivery(t *testing.T) {
 			}.run(t, func(t *testing.T, w *world) {
 				l := limits.AWS()
 				w.liveUntil(time.Now().Add(stopped))
-				if n := w.most(); n > 1+int(stopped/l.Reconcile.Quarter.Every)+1 {
+				if n := w.most(); n > 1+int(stopped/l.Reconcile.Frequent.Every)+1 {
 					t.Errorf("%d messages of one event after %v without a consumer", n, stopped)
 				}
 				w.live(2 * l.MissedAfter)
@@ -48,7 +48,7 @@ func TestMissedDeliveriesAreCounted(t *testing.T) {
 			}
 		}
 		l := limits.AWS()
-		w.live(3*time.Hour + l.Reconcile.SettleLag + l.Reconcile.Quarter.Every + 3*l.MissedAfter)
+		w.live(3*time.Hour + l.Reconcile.SettleLag + l.Reconcile.Frequent.Every + 3*l.MissedAfter)
 		if n := w.missed(); n != withheld || withheld == 0 {
 			t.Errorf("%d events count as missed, and Stripe withheld %d", n, withheld)
 		}

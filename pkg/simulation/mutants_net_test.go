@@ -32,8 +32,8 @@ func netMutants() []mutant {
 		one("reconcile writes a placeholder", pass, "	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {", "	at := time.Unix(e.Created, 0)\n	marks, _, err := p.cfg.Coverage.Covered(ctx, at, at.Add(time.Second))\n	if err != nil {\n		return v, err\n	}\n	for _, m := range marks {\n		if m.Tier == \"sent \"+e.ID {\n			return known, nil\n		}\n	}\n	if err := p.cfg.Coverage.Cover(ctx, Covered{Tier: \"sent \" + e.ID, From: at, To: at.Add(-time.Second)}); err != nil {\n		return v, err\n	}\n	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {"),
 
 		// Where reconcile looks, and what it notes.
-		one("windows that abut", tier, "Span: l.Quarter.Span, Lag", "Span: l.Quarter.Every + l.SettleLag, Lag").by("TestWithheldEvents"),
-		one("no settle lag", tier, "Span: l.Quarter.Span, Lag: l.SettleLag}", "Span: l.Quarter.Span}").by("TestWithheldEvents"),
+		one("windows that abut", tier, "Span: l.Frequent.Span, Lag", "Span: l.Frequent.Every + l.SettleLag, Lag").by("TestWithheldEvents"),
+		one("no settle lag", tier, "Span: l.Frequent.Span, Lag: l.SettleLag}", "Span: l.Frequent.Span}").by("TestWithheldEvents"),
 		one("one page of each list", pass, "if err != nil || !page.More {", "if err != nil || page.Last != q.After {"),
 		one("a slice is noted before it is compared", pass, "	var c Counts\n	for _, types", "	var c Counts\n	_ = p.cfg.Coverage.Cover(ctx, Covered{Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To, DoneAt: p.cfg.Now()})\n	for _, types"),
 		one("a slice is noted though events were put off", pass, "if c.Deferred > 0 {", "if c.Deferred > 0 && p.dry {").by("TestStoppedConsumer"),

@@ -14,7 +14,7 @@ const (
 
 	ListedKey     = "listed"
 	RequeuedKey   = "requeued"
-	SuspiciousKey = "suspicious"
+	MismatchedKey = "mismatched"
 	UnreadableKey = "unreadable"
 	DeferredKey   = "deferred"
 	CompleteKey   = "complete" // a boolean
@@ -34,7 +34,7 @@ func ofPass(r slog.Record) []metric {
 	return []metric{
 		count(limits.MetricListed, values[ListedKey]), count(limits.MetricRequeued, values[RequeuedKey]),
 		count(limits.MetricDeferred, values[DeferredKey]), count(limits.MetricComplete, values[CompleteKey]),
-		count(limits.MetricSuspicious, values[SuspiciousKey]+values[UnreadableKey]),
+		count(limits.MetricMismatched, values[MismatchedKey]+values[UnreadableKey]),
 	}
 }
 

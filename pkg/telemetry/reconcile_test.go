@@ -17,14 +17,14 @@ func TestEveryPassIsCounted(t *testing.T) {
 		want          map[string]float64
 	}{
 		{"a whole pass", telemetry.PassMessage, []any{
-			telemetry.ListedKey, 40, telemetry.RequeuedKey, 3, "stuck", 2, telemetry.SuspiciousKey, 1,
+			telemetry.ListedKey, 40, telemetry.RequeuedKey, 3, "stuck", 2, telemetry.MismatchedKey, 1,
 			telemetry.UnreadableKey, 4, telemetry.DeferredKey, 0, telemetry.CompleteKey, true,
 		}, map[string]float64{
-			"Listed,stage=live": 40, "Requeued,stage=live": 3, "Suspicious,stage=live": 5,
+			"Listed,stage=live": 40, "Requeued,stage=live": 3, "Mismatched,stage=live": 5,
 			"Deferred,stage=live": 0, "Complete,stage=live": 1,
 		}},
 		{"a pass that could not begin", telemetry.PassMessage, []any{telemetry.CompleteKey, false}, map[string]float64{
-			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Suspicious,stage=live": 0,
+			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Mismatched,stage=live": 0,
 			"Deferred,stage=live": 0, "Complete,stage=live": 0,
 		}},
 		{"an account that a policy excludes", telemetry.ExclusionMessage, []any{"endpoint", "connect", telemetry.ReasonKey, "livemode", telemetry.IgnoredKey, 1},

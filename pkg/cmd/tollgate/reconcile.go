@@ -80,7 +80,7 @@ func (c *reconcileReportCmd) Run(ctx context.Context, a *app) error {
 	now, l := time.Now(), t.limits().Reconcile
 	back := time.Duration(c.Days) * 24 * time.Hour
 	// A window may begin before the time that it reaches into.
-	notes, broken, err := reader.Covered(ctx, now.Add(-back-l.Quarter.Span-l.Quarter.Every-l.Slice), now)
+	notes, broken, err := reader.Covered(ctx, now.Add(-back-l.Frequent.Span-l.Frequent.Every-l.Slice), now)
 	if err != nil {
 		return err
 	}
