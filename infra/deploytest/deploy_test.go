@@ -167,10 +167,10 @@ func queuesCarry(t *testing.T, client *sqs.Client, outputs map[string]string) {
 	l := limits.AWS()
 	url, dead := outputs["QueueUrl"], outputs["DlqUrl"]
 	want := anEvent("evt_carried")
-	if err := sqsqueue.NewSender(client, url, l).Send(t.Context(), want, ""); err != nil {
+	consumer := sqsqueue.New(client, url, dead, l)
+	if err := consumer.Send(t.Context(), want, ""); err != nil {
 		t.Fatal(err)
 	}
-	consumer := sqsqueue.NewConsumer(client, url, dead, l.TimeScale)
 	first := receiveOne(t, client, url)
 	if err := consumer.SetVisibility(t.Context(), *first.ReceiptHandle, 0); err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func queuesCarry(t *testing.T, client *sqs.Client, outputs map[string]string) {
 	if err := consumer.Delete(t.Context(), []string{*again.ReceiptHandle}); err != nil {
 		t.Fatal(err)
 	}
-	letters, err := sqsqueue.NewDeadLetters(client, dead, l.TimeScale).Receive(t.Context(), 10, time.Minute)
+	letters, err := consumer.DeadLetters().Receive(t.Context(), 10, time.Minute)
 	if err != nil || len(letters) != 1 || letters[0].Body != *again.Body {
 		t.Fatalf("%d dead letters, %v", len(letters), err)
 	}

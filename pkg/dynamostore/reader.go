@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // ReaderClient is what a reader needs of the SDK's DynamoDB client.
@@ -106,7 +107,7 @@ func (r *Reader) batch(ctx context.Context, eventIDs []string, found map[string]
 		if len(ask) == 0 {
 			return nil
 		}
-		if try+1 == maxTries || !pause(ctx, min(firstWait<<try, longestWait)*3/4, 0) {
+		if try+1 == maxTries || !limits.Pause(ctx, min(firstWait<<try, longestWait), 0, 0.5) {
 			return errors.New("the table leaves records unread: too much is read at once")
 		}
 	}

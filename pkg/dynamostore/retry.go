@@ -3,6 +3,8 @@ package dynamostore
 import (
 	"context"
 	"time"
+
+	"tollgate/pkg/limits"
 )
 
 // Bounds of the tries that follow a conflict, a throttling or a lost answer. The wait
@@ -36,21 +38,5 @@ func (s *writer) once(ctx context.Context, send func(context.Context) error) err
 }
 
 func (s *writer) pause(ctx context.Context, d time.Duration) bool {
-	return pause(ctx, time.Duration(float64(d)*(0.5+s.random()/2)), s.margin)
-}
-
-// pause waits. It reports false, at once, when the context has no time for the wait and,
-// after it, for the margin that another try needs.
-func pause(ctx context.Context, d, margin time.Duration) bool {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) < d+margin {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return limits.Pause(ctx, d, s.margin, s.random())
 }

@@ -55,7 +55,7 @@ func wireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	register(mux)
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: cfg.Endpoints, Logger: log,
-		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS, cfg.Limits.Try())), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
+		Queue: sqsqueue.New(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS, cfg.Limits.Try())), cfg.QueueURL, cfg.DLQURL, cfg.Limits),
 	})
 	if err != nil {
 		return nil, err

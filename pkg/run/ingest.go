@@ -34,7 +34,7 @@ func wireIngest(lookup config.Lookup) (lambda.Handler, error) {
 		return nil, err
 	}
 	handler, err := ingest.New(ingest.Config{
-		Secrets: active, Sender: sqsqueue.NewSender(queue, cfg.QueueURL, cfg.Limits),
+		Secrets: active, Sender: sqsqueue.New(queue, cfg.QueueURL, "", cfg.Limits),
 		Logger: log, AllowIPs: cfg.AllowIPs, Limits: cfg.Limits,
 	})
 	if err != nil {

@@ -81,8 +81,8 @@ func wireReconcile(lookup config.Lookup, types []string, newSender func(*slog.Lo
 func reconciler(cfg config.Reconcile, types []string, store *dynamostore.Store, queue aws.Config, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
 		Lister: stripe, Records: store, Coverage: store, Begins: store,
-		Sender: sqsqueue.NewSender(sqs.NewFromConfig(awsclient.Once(queue)), cfg.QueueURL, cfg.Limits),
-		Depth:  sqsqueue.NewDepth(sqs.NewFromConfig(queue), cfg.QueueURL),
+		Sender: sqsqueue.New(sqs.NewFromConfig(awsclient.Once(queue)), cfg.QueueURL, "", cfg.Limits),
+		Depth:  sqsqueue.New(sqs.NewFromConfig(queue), cfg.QueueURL, "", cfg.Limits),
 		Types:  types, Accounts: cfg.Accounts, Policies: cfg.Endpoints, Begin: cfg.Begin, Limits: cfg.Limits, Logger: log,
 	})
 }

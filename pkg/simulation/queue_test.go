@@ -208,11 +208,12 @@ func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
 }
 
 func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
-	return sqsqueue.NewConsumer(copier{q.w, m, d}, "", "", 1).DeadLetter(ctx, m, d)
+	return sqsqueue.New(copier{w: q.w, m: m, d: d}, "", "", q.w.limits).DeadLetter(ctx, m, d)
 }
 
 // copier is the client with which a message is copied to the dead-letter queue.
 type copier struct {
+	sqsqueue.Client
 	w *world
 	m queue.Message
 	d queue.DeadLetter
@@ -225,7 +226,7 @@ const (
 	refusesAll
 )
 
-// SendMessage implements sqsqueue.ConsumerClient.
+// SendMessage implements sqsqueue.Client.
 func (c copier) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	err := c.w.clients.queues.do(c.w, ctx, opDead, c.m.ID, func() error {
 		p, attributes := procOf(ctx), map[string]string{}
@@ -269,16 +270,6 @@ func noted(set map[string]bool, one string) map[string]bool {
 	return set
 }
 
-// ChangeMessageVisibility implements sqsqueue.ConsumerClient.
-func (copier) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
-	panic("a copy changes no visibility")
-}
-
-// DeleteMessageBatch implements sqsqueue.ConsumerClient.
-func (copier) DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
-	panic("a copy deletes nothing")
-}
-
 // invocation is what Lambda's event source mapping gives the function.
 func invocation(batch []queue.Message) []byte {
 	var in events.SQSEvent
@@ -315,18 +306,19 @@ func failures(answer []byte) (ids []string) {
 type sender struct{ w *world }
 
 func (s sender) Send(ctx context.Context, e event.Envelope, trace string) error {
-	real := sqsqueue.NewSender(enqueuer{s.w, e}, "", s.w.limits)
+	real := sqsqueue.New(enqueuer{w: s.w, e: e}, "", "", s.w.limits)
 	real.Random = half
 	return real.Send(ctx, e, trace)
 }
 
 // enqueuer is the client with which an envelope is sent.
 type enqueuer struct {
+	sqsqueue.Client
 	w *world
 	e event.Envelope
 }
 
-// SendMessage implements sqsqueue.SenderClient.
+// SendMessage implements sqsqueue.Client.
 func (q enqueuer) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	err := q.w.clients.sends.do(q.w, ctx, opSend, q.e.ID, func() error {
 		q.w.receivedBy(q.e)

@@ -16,12 +16,14 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/sqsqueue"
 )
 
 // consumerClient notes what is asked of SQS and answers as a case says.
 type consumerClient struct {
+	sqsqueue.Client
 	change  sqs.ChangeMessageVisibilityInput
 	deletes [][]string // receipts of each request
 	failed  []types.BatchResultErrorEntry
@@ -65,7 +67,7 @@ func TestConsumerSetVisibility(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%v at scale %d", tt.d, tt.scale), func(t *testing.T) {
 			client := &consumerClient{}
-			if err := sqsqueue.NewConsumer(client, "http://q/", "http://dead/", tt.scale).SetVisibility(t.Context(), "r", tt.d); err != nil {
+			if err := sqsqueue.New(client, "http://q/", "http://dead/", limits.Limits{TimeScale: tt.scale}).SetVisibility(t.Context(), "r", tt.d); err != nil {
 				t.Fatal(err)
 			}
 			if got := client.change; got.VisibilityTimeout != tt.want || *got.ReceiptHandle != "r" || *got.QueueUrl != "http://q/" {
@@ -78,7 +80,7 @@ func TestConsumerSetVisibility(t *testing.T) {
 func TestConsumerDelete(t *testing.T) {
 	receipts := strings.Split("abcdefghijklmnopqrstuvw", "") // 23
 	client := &consumerClient{}
-	c := sqsqueue.NewConsumer(client, "http://q/", "http://dead/", 1)
+	c := sqsqueue.New(client, "http://q/", "http://dead/", limits.AWS())
 	if err := c.Delete(t.Context(), receipts); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func TestConsumerDelete(t *testing.T) {
 
 func TestConsumerDeadLetter(t *testing.T) {
 	client := &consumerClient{}
-	c := sqsqueue.NewConsumer(client, "http://q/", "http://dead/", 1)
+	c := sqsqueue.New(client, "http://q/", "http://dead/", limits.AWS())
 	m := queue.Message{ID: "m1", Body: `{"v":1}`, Group: "acct_1"}
 	if err := c.DeadLetter(t.Context(), m, queue.DeadLetter{Reason: "handler", EventID: "evt_1"}); err != nil {
 		t.Fatal(err)
@@ -111,7 +113,7 @@ func TestConsumerDeadLetter(t *testing.T) {
 	for name, broken := range map[string]*consumerClient{
 		"error": {err: errors.New("SQS is away")}, "no message id": {noID: true},
 	} {
-		if err := sqsqueue.NewConsumer(broken, "http://q/", "http://dead/", 1).DeadLetter(t.Context(), m, queue.DeadLetter{}); err == nil {
+		if err := sqsqueue.New(broken, "http://q/", "http://dead/", limits.AWS()).DeadLetter(t.Context(), m, queue.DeadLetter{}); err == nil {
 			t.Errorf("%s: taken for a copy that is there", name)
 		}
 	}
@@ -133,7 +135,7 @@ func TestConsumerDeadLetterOfALargeBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := &sizedClient{room: c.room}
-			err := sqsqueue.NewConsumer(client, "http://q/", "http://dead/", 1).DeadLetter(t.Context(), queue.Message{Body: "{}"}, d)
+			err := sqsqueue.New(client, "http://q/", "http://dead/", limits.AWS()).DeadLetter(t.Context(), queue.Message{Body: "{}"}, d)
 			if errors.Is(err, queue.ErrRefused) != c.refused || (err != nil) != c.refused {
 				t.Fatalf("error %v", err)
 			}

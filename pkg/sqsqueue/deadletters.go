@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,29 +12,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
 )
 
-// DeadLettersClient is what a reader of dead letters calls of SQS.
-type DeadLettersClient interface {
-	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
-	DepthClient
-}
+// DeadLetters is the operator's side of a dead-letter queue: it reads dead letters, sends
+// them to the queue of events and deletes them. Send and Delete make one request each: at
+// most ten messages, together at most 1 MiB. It is safe for concurrent use.
+type DeadLetters struct{ q *Queue }
 
-// DeadLetters is the operator's side of a dead-letter queue: it reads and gives back,
-// and can neither send nor delete. Safe for concurrent use.
-type DeadLetters struct {
-	client DeadLettersClient
-	url    string
-	clock  clock
-}
-
-// NewDeadLetters reads the queue with this URL. timeScale is how many of the queue's
-// seconds pass in one real second: 1 on AWS.
-func NewDeadLetters(client DeadLettersClient, deadURL string, timeScale int) *DeadLetters {
-	return &DeadLetters{client: client, url: deadURL, clock: clockOf(timeScale)}
-}
+// DeadLetters returns the operator's side of the dead-letter queue.
+func (q *Queue) DeadLetters() *DeadLetters { return &DeadLetters{q} }
 
 const (
 	// receiveWait makes a receive ask all of SQS's servers: without any wait it asks a
@@ -45,11 +34,11 @@ const (
 // Receive returns up to limit messages (1 to 10), with all of their attributes, hidden
 // for the given time.
 func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration) ([]redrive.Received, error) {
-	out, err := d.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl:                    &d.url,
+	out, err := d.q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:                    &d.q.dead,
 		MaxNumberOfMessages:         int32(min(max(limit, 1), limits.SQSMaxBatch)),
-		WaitTimeSeconds:             d.clock.seconds(receiveWait, maxWait),
-		VisibilityTimeout:           d.clock.seconds(hide, limits.SQSMaxVisibility),
+		WaitTimeSeconds:             d.q.seconds(receiveWait, maxWait),
+		VisibilityTimeout:           d.q.seconds(hide, limits.SQSMaxVisibility),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		MessageAttributeNames:       []string{"All"},
 	})
@@ -66,19 +55,17 @@ func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration
 // SetVisibility hides a received message for h; 0 shows it again. A message that is
 // visible already, as its time is over, is no error.
 func (d *DeadLetters) SetVisibility(ctx context.Context, receipt string, h time.Duration) error {
-	_, err := d.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &d.url, ReceiptHandle: &receipt, VisibilityTimeout: d.clock.seconds(h, limits.SQSMaxVisibility),
-	})
-	if _, visible := errors.AsType[*types.MessageNotInflight](err); err == nil || visible {
+	err := d.q.setVisibility(ctx, d.q.dead, receipt, h)
+	if _, visible := errors.AsType[*types.MessageNotInflight](err); visible {
 		return nil
 	}
-	return fmt.Errorf("change visibility: %w", err)
+	return err
 }
 
 // Count returns how many letters can be received and how many are hidden by their
 // readers: roughly, and up to a minute late.
 func (d *DeadLetters) Count(ctx context.Context) (visible, hidden int, err error) {
-	n, err := attributes(ctx, d.client, d.url, types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
+	n, err := d.q.attributes(ctx, d.q.dead, types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -97,4 +84,73 @@ func received(m types.Message) redrive.Received {
 		}
 	}
 	return r
+}
+
+// Send stores messages with their bodies unchanged, their groups and nothing else.
+// Refused says by message id which are not stored; after an error any may be stored.
+func (d *DeadLetters) Send(ctx context.Context, messages []queue.Message) (refused map[string]error, err error) {
+	if len(messages) == 0 {
+		return nil, nil
+	}
+	entries := make([]types.SendMessageBatchRequestEntry, len(messages))
+	for i := range messages {
+		entries[i] = types.SendMessageBatchRequestEntry{Id: entryID(i), MessageBody: &messages[i].Body}
+		if messages[i].Group != "" {
+			entries[i].MessageGroupId = &messages[i].Group
+		}
+	}
+	out, err := d.q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &d.q.url, Entries: entries})
+	if err != nil {
+		return nil, fmt.Errorf("send dead letters to the queue: %w", err)
+	}
+	stored := make(map[string]bool, len(out.Successful))
+	for _, s := range out.Successful {
+		if aws.ToString(s.MessageId) != "" {
+			stored[aws.ToString(s.Id)] = true
+		}
+	}
+	return rest(messages, stored, out.Failed), nil
+}
+
+// Delete says by message id which messages may still be in the dead-letter queue; after
+// an error any may.
+func (d *DeadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
+	if len(messages) == 0 {
+		return nil, nil
+	}
+	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
+	for i := range messages {
+		entries[i] = types.DeleteMessageBatchRequestEntry{Id: entryID(i), ReceiptHandle: &messages[i].Receipt}
+	}
+	out, err := d.q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &d.q.dead, Entries: entries})
+	if err != nil {
+		return nil, fmt.Errorf("delete dead letters: %w", err)
+	}
+	gone := make(map[string]bool, len(out.Successful))
+	for _, s := range out.Successful {
+		gone[aws.ToString(s.Id)] = true
+	}
+	return rest(messages, gone, out.Failed), nil
+}
+
+func entryID(i int) *string { return aws.String(strconv.Itoa(i)) }
+
+// errNotNamed is of a message that an answer says nothing about: it does not count as done.
+var errNotNamed = errors.New("the answer does not name it")
+
+// rest is what an answer does not say to be done, by message id, and why.
+func rest(messages []queue.Message, done map[string]bool, failed []types.BatchResultErrorEntry) map[string]error {
+	rest := map[string]error{}
+	for i, m := range messages {
+		if !done[strconv.Itoa(i)] {
+			rest[m.ID] = errNotNamed
+		}
+	}
+	for _, f := range failed {
+		i, err := strconv.Atoi(aws.ToString(f.Id))
+		if err == nil && i >= 0 && i < len(messages) && rest[messages[i].ID] != nil {
+			rest[messages[i].ID] = fmt.Errorf("%s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
+		}
+	}
+	return rest
 }

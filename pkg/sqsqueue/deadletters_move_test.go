@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
 	"tollgate/pkg/sqsqueue"
@@ -28,7 +29,7 @@ func TestDeadLettersMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	live := *made.QueueUrl
-	consumer := sqsqueue.NewConsumer(client, live, dead, deadScale)
+	consumer := sqsqueue.New(client, live, dead, limits.Scaled(deadScale))
 	want := map[string]string{} // group by body
 	for i := range 23 {
 		m := queue.Message{Body: fmt.Sprint("letter ", i), Group: map[bool]string{true: "acct_1"}[i%3 == 0]}
@@ -37,17 +38,17 @@ func TestDeadLettersMove(t *testing.T) {
 		}
 		want[m.Body] = m.Group
 	}
-	letters := sqsqueue.NewDeadLetters(client, dead, deadScale)
+	letters := consumer.DeadLetters()
 	plan, _, err := redrive.Survey(t.Context(), letters, noRecords{}, redrive.Selection{}, redrive.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	move := redrive.Move{Queue: letters, Mover: sqsqueue.NewDeadLetterMover(client, live, dead), Rate: 500}
+	move := redrive.Move{Queue: letters, Mover: letters, Rate: 500}
 	if got, err := move.Run(t.Context(), plan, redrive.Options{}); err != nil || got.Sent != 23 || got.Undeleted+got.Refused+got.Unreleased != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got := map[string]string{}
-	reader := sqsqueue.NewDeadLetters(client, live, deadScale)
+	reader := sqsqueue.New(client, "", live, limits.Scaled(deadScale)).DeadLetters()
 	for {
 		messages, err := reader.Receive(t.Context(), 10, time.Minute)
 		if err != nil {
@@ -80,6 +81,7 @@ func (noRecords) Get(context.Context, string) (idempotency.Record, bool, error) 
 
 // mover answers what it is told to.
 type mover struct {
+	sqsqueue.Client
 	send   *sqs.SendMessageBatchOutput
 	delete *sqs.DeleteMessageBatchOutput
 	err    error
@@ -108,7 +110,7 @@ func TestDeadLettersMovePartly(t *testing.T) {
 		}},
 		delete: &sqs.DeleteMessageBatchOutput{Failed: failed, Successful: []types.DeleteMessageBatchResultEntry{{Id: aws.String("0")}, {Id: aws.String("3")}}},
 	}
-	d := sqsqueue.NewDeadLetterMover(m, "http://live/", "http://dead/")
+	d := sqsqueue.New(m, "http://live/", "http://dead/", limits.AWS()).DeadLetters()
 	texts := func(errs map[string]error) map[string]string {
 		out := map[string]string{}
 		for id, err := range errs {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"tollgate/pkg/limits"
 	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
@@ -34,12 +35,12 @@ func TestDeadLettersReceive(t *testing.T) {
 	ours := queue.DeadLetter{
 		Reason: "handler", Error: "no row", Fingerprint: "0123456789ab", EventID: "evt_1", EventType: "invoice.paid", Attempt: 3,
 	}
-	sender := sqsqueue.NewConsumer(client, "http://unused/", url, deadScale)
+	sender := sqsqueue.New(client, "http://unused/", url, limits.Scaled(deadScale))
 	before := time.Now().Add(-time.Second)
 	if err := sender.DeadLetter(t.Context(), queue.Message{Body: `{"v":1}`, Group: "acct_1"}, ours); err != nil {
 		t.Fatal(err)
 	}
-	letters := sqsqueue.NewDeadLetters(client, url, deadScale)
+	letters := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
 	got, err := letters.Receive(t.Context(), 10, time.Minute)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("received %v: %v", got, err)
@@ -74,7 +75,7 @@ func TestDeadLettersBrowse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	letters := sqsqueue.NewDeadLetters(client, url, deadScale)
+	letters := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
 	for round := range 2 {
 		seen := map[string]bool{}
 		sum, err := redrive.Browse(t.Context(), letters, redrive.Options{}, func(l redrive.Letter, payload []byte) bool {
@@ -110,7 +111,7 @@ func TestDeadLettersVisibleAlready(t *testing.T) {
 	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x")}); err != nil {
 		t.Fatal(err)
 	}
-	letters := sqsqueue.NewDeadLetters(client, url, deadScale)
+	letters := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
 	got, err := letters.Receive(t.Context(), 1, time.Minute)
 	if err != nil || len(got) != 1 {
 		t.Fatal(got, err)
@@ -127,6 +128,7 @@ func TestDeadLettersVisibleAlready(t *testing.T) {
 
 // recorder notes what is asked of SQS.
 type recorder struct {
+	sqsqueue.Client
 	receive sqs.ReceiveMessageInput
 	change  sqs.ChangeMessageVisibilityInput
 	err     error
@@ -163,7 +165,7 @@ func TestDeadLettersSeconds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &recorder{}
-			d := sqsqueue.NewDeadLetters(r, "http://q/", tt.scale)
+			d := sqsqueue.New(r, "", "http://q/", limits.Limits{TimeScale: tt.scale}).DeadLetters()
 			if _, err := d.Receive(t.Context(), tt.limit, tt.hide); err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +182,7 @@ func TestDeadLettersSeconds(t *testing.T) {
 
 func TestDeadLettersErrors(t *testing.T) {
 	r := &recorder{err: errors.New("SQS is away")}
-	d := sqsqueue.NewDeadLetters(r, "http://q/", 1)
+	d := sqsqueue.New(r, "", "http://q/", limits.AWS()).DeadLetters()
 	if _, err := d.Receive(t.Context(), 1, time.Second); !errors.Is(err, r.err) {
 		t.Errorf("receive: %v", err)
 	}

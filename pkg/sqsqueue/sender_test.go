@@ -33,12 +33,19 @@ func envelope(account string) event.Envelope {
 	}
 }
 
-// sendFunc is a SenderClient.
 type sendFunc func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error)
 
-func (f sendFunc) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
-	return f(ctx, in)
+// sends is a client that sends only.
+type sends struct {
+	Client
+	f sendFunc
 }
+
+func (s sends) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	return s.f(ctx, in)
+}
+
+func senderOf(f sendFunc) *Queue { return New(sends{f: f}, "https://queue", "", limits.AWS()) }
 
 func stored() (*sqs.SendMessageOutput, error) {
 	return &sqs.SendMessageOutput{MessageId: aws.String("m-1")}, nil
@@ -64,10 +71,10 @@ func TestSendWhatTravels(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			var got *sqs.SendMessageInput
-			s := NewSender(sendFunc(func(_ context.Context, in *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+			s := senderOf(func(_ context.Context, in *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
 				got = in
 				return stored()
-			}), "https://queue", limits.AWS())
+			})
 			if err := s.Send(t.Context(), envelope(c.account), c.trace); err != nil {
 				t.Fatal(err)
 			}
@@ -118,10 +125,10 @@ func TestSendTries(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				s := NewSender(sendFunc(func(ctx context.Context, _ *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+				s := senderOf(func(ctx context.Context, _ *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
 					calls++
 					return c.tries[min(calls, len(c.tries))-1](ctx)
-				}), "https://queue", limits.AWS())
+				})
 				start := time.Now()
 				err := s.Send(t.Context(), envelope(""), "")
 				took := time.Since(start)
@@ -138,12 +145,12 @@ func TestSendThroughShortRefusals(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			over := time.Now().Add(300 * time.Millisecond)
-			s := NewSender(sendFunc(func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+			s := senderOf(func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
 				if time.Now().Before(over) {
 					return nil, errors.New("refused")
 				}
 				return stored()
-			}), "https://queue", limits.AWS())
+			})
 			if err := s.Send(t.Context(), envelope(""), ""); err != nil {
 				t.Error(err)
 			}
@@ -154,10 +161,10 @@ func TestSendThroughShortRefusals(t *testing.T) {
 func TestSendEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		s := NewSender(sendFunc(func(ctx context.Context, _ *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+		s := senderOf(func(ctx context.Context, _ *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
 			calls++
 			return hang(ctx)
-		}), "https://queue", limits.AWS())
+		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -168,10 +175,10 @@ func TestSendEndsWithItsContext(t *testing.T) {
 }
 
 func TestSendRefusesWhatCannotBeRead(t *testing.T) {
-	s := NewSender(sendFunc(func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+	s := senderOf(func(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
 		t.Error("sent")
 		return stored()
-	}), "https://queue", limits.AWS())
+	})
 	if err := s.Send(t.Context(), event.Envelope{}, ""); err == nil {
 		t.Error("an envelope that nobody could decode was taken")
 	}
@@ -216,7 +223,7 @@ func TestSendOverTheWire(t *testing.T) {
 			t.Cleanup(server.Close)
 			client := sqs.NewFromConfig(awsclient.New(config.AWS{Region: "us-east-1", AccessKeyID: "test", SecretAccessKey: "test"},
 				awsclient.Options{Endpoint: server.URL, Attempts: 1}))
-			err := NewSender(client, server.URL+"/000000000000/q", limits.AWS()).Send(t.Context(), envelope("acct_1"), trace)
+			err := New(client, server.URL+"/000000000000/q", "", limits.AWS()).Send(t.Context(), envelope("acct_1"), trace)
 			wantCalls := limits.AWS().SendTries
 			if c.sent {
 				wantCalls = 1

@@ -204,11 +204,11 @@ func (c *backfillCmd) reconciler(ctx context.Context, a *app, t target, sent *se
 	if err != nil {
 		return nil, hint(err, "the endpoint's policy must be known, as nothing that it excludes is sent: give the credentials lambda:GetFunctionConfiguration on the consumer function")
 	}
-	l, queue := t.limits(), sqs.NewFromConfig(t.aws)
+	queue := sqsqueue.New(sqs.NewFromConfig(t.aws), t.queueURL, "", t.limits())
 	return reconcile.New(reconcile.Config{
-		Lister: stripe, Records: store, Coverage: store, Begins: store, Depth: sqsqueue.NewDepth(queue, t.queueURL),
-		Sender: &slowly{sqsqueue.NewSender(queue, t.queueURL, l), rate.NewLimiter(rate.Limit(c.Rate), 1), sent},
-		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Policies: policies, Limits: l,
+		Lister: stripe, Records: store, Coverage: store, Begins: store, Depth: queue,
+		Sender: &slowly{queue, rate.NewLimiter(rate.Limit(c.Rate), 1), sent},
+		Types:  handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Policies: policies, Limits: t.limits(),
 		Logger: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 }

@@ -50,14 +50,9 @@ func diedHere(by string) bool {
 	return err == nil && errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
-// deadLetters reads the target's dead letters.
+// deadLetters reads the target's dead letters, moves them to its queue and deletes them.
 func (t target) deadLetters() *sqsqueue.DeadLetters {
-	return sqsqueue.NewDeadLetters(sqs.NewFromConfig(t.aws), t.dlqURL, t.timeScale)
-}
-
-// mover moves the target's dead letters to its queue.
-func (t target) mover() *sqsqueue.DeadLetterMover {
-	return sqsqueue.NewDeadLetterMover(sqs.NewFromConfig(t.aws), t.queueURL, t.dlqURL)
+	return sqsqueue.New(sqs.NewFromConfig(t.aws), t.queueURL, t.dlqURL, t.limits()).DeadLetters()
 }
 
 // How long a letter is hidden at a time: that long it stays hidden if the command dies.

@@ -153,7 +153,7 @@ func (p *purgeRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	purge := redrive.Purge{Queue: p.target.deadLetters(), Deleter: p.target.mover(), Store: store, By: operator(), Limits: p.target.limits()}
+	purge := redrive.Purge{Queue: p.target.deadLetters(), Deleter: p.target.deadLetters(), Store: store, By: operator(), Limits: p.target.limits()}
 	if purge.Excludes, err = p.target.excludes(ctx); err != nil {
 		fmt.Fprintf(p.app.err, "letters that the queue moved are left, as the endpoints' policies are not known: %v\n", err)
 	}

@@ -141,7 +141,7 @@ func (c *eventsReplayCmd) replayer(ctx context.Context, a *app, t target, reader
 	}
 	client := sqs.NewFromConfig(t.aws, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }) // the sender tries again itself
 	return replay.New(replay.Config{
-		Records: reader, Store: store, Events: events, Queue: sqsqueue.NewSender(client, t.queueURL, t.limits()), Limits: t.limits(),
+		Records: reader, Store: store, Events: events, Queue: sqsqueue.New(client, t.queueURL, "", t.limits()), Limits: t.limits(),
 		Endpoint: c.Endpoint, Excludes: excludes, Accounts: c.accounts(), Carried: c.FromFile != "", DryRun: c.DryRun,
 		By: operator(), Why: oneLine(c.Why),
 	})

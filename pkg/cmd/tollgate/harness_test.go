@@ -21,6 +21,7 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
 	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/queue"
@@ -43,7 +44,7 @@ type system struct {
 	dynamo *sdkdynamodb.Client
 	store  *dynamostore.Store
 	writer *dynamostore.Operator
-	queue  *sqsqueue.Consumer
+	queue  *sqsqueue.Queue
 
 	called atomic.Pointer[func(operation string)] // before each request of an AWS client
 }
@@ -74,7 +75,7 @@ func newSystem(t *testing.T) *system {
 		Table: local.TableName, TimeScale: scale, MaxReceives: 2,
 	}
 	s.info.QueueURL, s.info.DLQURL = s.aws.Queues(t, 1, nil)
-	s.queue = sqsqueue.NewConsumer(s.sqs, s.info.QueueURL, s.info.DLQURL, scale)
+	s.queue = sqsqueue.New(s.sqs, s.info.QueueURL, s.info.DLQURL, limits.Scaled(scale))
 	s.writeInfo()
 	return s
 }

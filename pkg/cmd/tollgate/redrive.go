@@ -140,7 +140,7 @@ func (r *redriveRun) run(ctx context.Context) error {
 
 // move sends what is left of the plan and adds up what came of it.
 func (r *redriveRun) move(ctx context.Context, m redrive.Move) error {
-	m.Queue, m.Mover, m.Rate = r.target.deadLetters(), r.target.mover(), r.cmd.Rate
+	m.Queue, m.Mover, m.Rate = r.target.deadLetters(), r.target.deadLetters(), r.cmd.Rate
 	if r.cmd.Wait || m.Proof {
 		reader, err := r.target.reader()
 		if err != nil {

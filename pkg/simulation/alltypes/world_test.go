@@ -41,6 +41,7 @@ var today = time.UnixMilli(1_795_053_700_000).UTC()
 
 // queues are the two queues of SQS in memory, with its bounds on a message.
 type queues struct {
+	sqsqueue.Client
 	age time.Duration // how long a message has waited when it is handed over
 
 	mu   sync.Mutex
@@ -143,13 +144,13 @@ func newWorld(t testing.TB, o options) *world {
 	}
 	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: o.objects, Rows: w.store})
 	o.register(w.mux)
-	front, err := ingest.New(ingest.Config{Secrets: secrets{}, Sender: sqsqueue.NewSender(w.queues, queueURL, limits.AWS())})
+	front, err := ingest.New(ingest.Config{Secrets: secrets{}, Sender: sqsqueue.New(w.queues, queueURL, "", limits.AWS())})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.ingest = apigw.NewHandler(front)
 	c, err := consumer.New(consumer.Config{
-		Store: w.store, Queue: sqsqueue.NewConsumer(w.queues, queueURL, deadURL, 1), Handlers: w.mux, Fetcher: noFetcher{t},
+		Store: w.store, Queue: sqsqueue.New(w.queues, queueURL, deadURL, limits.AWS()), Handlers: w.mux, Fetcher: noFetcher{t},
 		Policies: map[string]policy.Policy{ingest.DefaultEndpoint: o.policy},
 		Logger:   slog.New(slog.NewTextHandler(w.logs, nil)), Now: func() time.Time { return today },
 	})

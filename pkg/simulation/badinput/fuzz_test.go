@@ -33,6 +33,7 @@ import (
 
 // memoryQueue is SQS without a socket: what was sent to each URL.
 type memoryQueue struct {
+	sqsqueue.Client
 	t    *testing.T
 	sent map[string][]*sqs.SendMessageInput
 }
@@ -113,7 +114,7 @@ func through(t *testing.T, q *memoryQueue, records *idempotencytest.Memory, r ro
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.NewSender(q, eventsURL, limits.AWS())})
+	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.New(q, eventsURL, "", limits.AWS())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func through(t *testing.T, q *memoryQueue, records *idempotencytest.Memory, r ro
 	}
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: api, Rows: records})
 	handlers.Register(mux)
-	c, err := consumer.New(consumer.Config{Store: records, Queue: sqsqueue.NewConsumer(q, eventsURL, deadURL, 1), Handlers: mux, Fetcher: api})
+	c, err := consumer.New(consumer.Config{Store: records, Queue: sqsqueue.New(q, eventsURL, deadURL, limits.AWS()), Handlers: mux, Fetcher: api})
 	if err != nil {
 		t.Fatal(err)
 	}

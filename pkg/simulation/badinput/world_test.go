@@ -111,7 +111,7 @@ func (w *world) wireFunction() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.NewSender(w.queue, w.events, limits.AWS()), Logger: log})
+	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.New(w.queue, w.events, "", limits.AWS()), Logger: log})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func (w *world) consumer(on table) *sqsqueue.LambdaHandler {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: w.stripe, Rows: on})
 	handlers.Register(mux)
 	c, err := consumer.New(consumer.Config{
-		Store: on, Queue: sqsqueue.NewConsumer(w.queue, w.events, w.dead, 1), Handlers: mux, Fetcher: w.stripe,
+		Store: on, Queue: sqsqueue.New(w.queue, w.events, w.dead, limits.AWS()), Handlers: mux, Fetcher: w.stripe,
 		Policies: map[string]policy.Policy{
 			"live": {Livemode: []bool{true}},
 			"lax":  {Livemode: []bool{true}, OnMismatch: policy.Ignore},

@@ -122,7 +122,7 @@ func number(v types.AttributeValue) int64 {
 
 // depth is how many messages a queue holds, or -1 when it does not say.
 func (w *world) depth(url string) int {
-	n, err := sqsqueue.NewDepth(w.sqs, url).Depth(context.Background())
+	n, err := sqsqueue.New(w.sqs, url, "", w.limits).Depth(context.Background())
 	if err != nil {
 		return -1
 	}

@@ -121,7 +121,7 @@ func (w *world) newWorker(n int) (*worker, error) {
 	}
 	c, err := consumer.New(consumer.Config{
 		Limits: w.limits, Store: k.store, Handlers: orders(rows), Fetcher: noFetcher{},
-		Queue: sqsqueue.NewConsumer(sqs.NewFromConfig(client(w.toQueue.url, w.limits.Try())), w.queueURL, w.deadURL, w.limits.TimeScale),
+		Queue: sqsqueue.New(sqs.NewFromConfig(client(w.toQueue.url, w.limits.Try())), w.queueURL, w.deadURL, w.limits),
 		Exit:  func(int) { w.exits.Add(1) },
 	})
 	k.handler = sqsqueue.NewLambdaHandler(c)

@@ -57,7 +57,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: fetcher, Policies: cfg.Endpoints,
 		Logger: telemetry.Logger(os.Stderr, "consumer", cfg.Stage, cfg.LogLevel),
-		Queue:  sqsqueue.NewConsumer(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits.TimeScale),
+		Queue:  sqsqueue.New(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits),
 	})
 	if err != nil {
 		return nil, err
