@@ -112,8 +112,7 @@ func (s *System) startServices(ctx context.Context) (err error) {
 		return nil
 	}
 	s.fakeStripe, err = stripe.Open(stripe.Options{
-		Path: filepath.Join(s.options.Data, "stripe.db"), Lines: filepath.Join(s.options.Data, "stripe-events.jsonl"),
-		DeliveryScale: s.options.TimeScale,
+		Path: filepath.Join(s.options.Data, "stripe.db"), DeliveryScale: s.options.TimeScale,
 	})
 	if err != nil {
 		return err

@@ -1,9 +1,6 @@
 package stripe
 
-import (
-	"cmp"
-	"net/http"
-)
+import "net/http"
 
 // collections are the paths under /v1 that serve an object by its id, by Stripe's word
 // for its kind.
@@ -67,9 +64,8 @@ var collections = map[string]string{
 // {"deleted":true}. Others are then not found.
 func hasDeletedForm(kind string) bool { return kind == "customer" || kind == "terminal.reader" }
 
-// object serves objects of one kind. Asked for in a version that moved fields, it moves
-// them, and of a subscription it shows the first items; expansions are ignored, as
-// nothing here is another object's part.
+// object serves objects of one kind. A subscription is served with its first items;
+// expansions are ignored, because no object here is part of another.
 func (s *Fake) object(kind string) apiFunc {
 	return func(r *http.Request) ([]byte, *apiError) {
 		for name := range r.URL.Query() {
@@ -86,18 +82,10 @@ func (s *Fake) object(kind string) apiFunc {
 		if found == nil {
 			return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such %s: '%.255s'", kind, id)
 		}
-		body := s.inVersion(r, found.Body)
+		body := found.Body
 		if kind == "subscription" {
 			body = firstItems(body)
 		}
 		return indented(found.Body, body, ""), nil
 	}
-}
-
-// inVersion renders an object in the version that is asked for.
-func (s *Fake) inVersion(r *http.Request, body []byte) []byte {
-	if version := cmp.Or(r.Header.Get("Stripe-Version"), s.apiVersion); isBasil(version) {
-		return basilObject(body, version)
-	}
-	return body
 }

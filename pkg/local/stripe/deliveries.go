@@ -199,8 +199,7 @@ func (s *Fake) attempt(ctx context.Context, d delivery) (over bool) {
 		return false
 	}
 	now := s.now()
-	version := cmp.Or(to.Version, s.apiVersion)
-	body := e.render(version)
+	body := e.render(to.Version)
 	header := signature(now, body, active(to.Secrets, now), d.live)
 	status, err := s.deliveries.post(ctx, to.URL, body, header)
 	if ctx.Err() != nil {

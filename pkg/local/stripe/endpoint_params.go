@@ -123,7 +123,7 @@ func (e *endpoint) setVersion(f form) *apiError {
 		return wrongForm(f, "api_version")
 	}
 	if !isAPIVersion(version) {
-		return invalid(http.StatusBadRequest, "", "api_version", "Invalid Stripe API version: %.100s", version)
+		return invalidVersion("api_version", version)
 	}
 	e.Version = version
 	return nil

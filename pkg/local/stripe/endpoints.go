@@ -25,7 +25,7 @@ type endpoint struct {
 	Disabled    bool              `json:"disabled,omitempty"`
 	Created     int64             `json:"created,omitempty"`
 	Secrets     []secret          `json:"secrets,omitempty"` // the one that does not end first
-	Deleted     bool              `json:"deleted,omitempty"` // in a file of an earlier version only
+	Deleted     bool              `json:"-"`
 }
 
 // secret signs deliveries until a time, zero for no end.

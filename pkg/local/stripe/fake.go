@@ -18,9 +18,8 @@
 //	GET  /v1/events             a page of them, newest first: limit, starting_after,
 //	                            ending_before, created, created[gt|gte|lt|lte], type, types[]
 //	GET  /v2/core/events/{id}   one thin event; needs a Stripe-Version header
-//	GET  /v1/<collection>/{id}  an object as it is now, such as /v1/customers/cus_…, in
-//	                            the shape of the Stripe-Version asked for; expand is ignored,
-//	                            and a subscription shows its first ten items
+//	GET  /v1/<collection>/{id}  an object as it is now, such as /v1/customers/cus_…; expand
+//	                            is ignored, and a subscription shows its first ten items
 //	GET  /v1/subscription_items the items of ?subscription=sub_…: limit, starting_after,
 //	                            ending_before
 //	GET  /v1/account            the id of the account that is asked as
@@ -29,8 +28,8 @@
 //
 // An answer to a POST with an Idempotency-Key is given again for the same key.
 //
-// Events are rendered in the account's version when they are fetched, and in the
-// endpoint's when they are delivered.
+// Events and objects are served in the shape in which they were given. A delivery names its
+// endpoint's version, so versions from 2025-03-31.basil on, which moved fields, are refused.
 //
 // # Paths that Stripe does not have
 //
@@ -93,22 +92,11 @@ type Options struct {
 	// outlives a process that is killed; when the machine crashes it may be damaged.
 	// Default: "", a temporary file that ends with the process.
 	Path string
-	// Lines is a file of an earlier version, one line of JSON an event. It is taken over
-	// once and removed. Default: "", none.
-	Lines string
-	// APIVersion is the account's version: the events that it serves are rendered in it,
-	// whatever version is asked for, and whatever has no version of its own. From
-	// 2025-03-31.basil on, the main fields that moved are moved. Default: "", each event
-	// and object keeps the shape in which it was given.
-	APIVersion string
 	// MaxEvents and MaxBytes (of compressed bodies) bound the events that are kept, and once more
 	// the objects; what was given first goes first. Defaults: [DefaultMaxEvents],
 	// [DefaultMaxBytes].
 	MaxEvents int
 	MaxBytes  int64
-	// RateLimit is how many requests a second Stripe's paths answer; more get a 429.
-	// Default: 0, any number.
-	RateLimit int
 	// Deliver configures the deliveries to webhook endpoints.
 	Deliver DeliverOptions
 	// DeliveryScale divides the waits between the attempts of a delivery. Default: 1.
@@ -120,7 +108,6 @@ type Options struct {
 // Fake is the fake Stripe; it is an [http.Handler]. It is safe for concurrent use.
 type Fake struct {
 	now        func() time.Time
-	apiVersion string
 	mux        *http.ServeMux
 	faults     faults
 	deliveries *deliverer
@@ -134,17 +121,14 @@ type Fake struct {
 
 // Open makes a fake Stripe and opens its file. A damaged file is an error that names it.
 func Open(o Options) (*Fake, error) {
-	if o.MaxEvents < 0 || o.MaxBytes < 0 || o.RateLimit < 0 {
+	if o.MaxEvents < 0 || o.MaxBytes < 0 {
 		return nil, errors.New("open the fake Stripe: a bound is negative")
-	}
-	if o.APIVersion != "" && !isAPIVersion(o.APIVersion) {
-		return nil, fmt.Errorf("open the fake Stripe: Stripe has no version %.40q", o.APIVersion)
 	}
 	deliveries, err := newDeliverer(o.Deliver, o.DeliveryScale)
 	if err != nil {
 		return nil, fmt.Errorf("open the fake Stripe: %w", err)
 	}
-	s := &Fake{now: o.Now, apiVersion: o.APIVersion, deliveries: deliveries, faults: faults{perSecond: o.RateLimit}}
+	s := &Fake{now: o.Now, deliveries: deliveries}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -152,18 +136,10 @@ func Open(o Options) (*Fake, error) {
 	if s.store, err = openStore(o.Path, cmp.Or(o.MaxEvents, DefaultMaxEvents), cmp.Or(o.MaxBytes, DefaultMaxBytes)); err != nil {
 		return nil, fmt.Errorf("open the fake Stripe: %w", err)
 	}
-	if err := s.load(o.Lines); err != nil {
+	if err := s.store.view(func(x *tx) error { return x.load(keyEndpoints, &s.endpoints) }); err != nil {
 		return nil, fmt.Errorf("open the fake Stripe: %w", errors.Join(err, s.store.close()))
 	}
 	return s, nil
-}
-
-// load reads the endpoints and takes over the file of an earlier version.
-func (s *Fake) load(lines string) error {
-	if err := s.store.view(func(x *tx) error { return x.load(keyEndpoints, &s.endpoints) }); err != nil || lines == "" {
-		return err
-	}
-	return s.importLines(lines)
 }
 
 // Remember keeps a copy of one event, and the state of its object unless a newer one is

@@ -61,10 +61,6 @@ type faults struct {
 	delay   time.Duration
 	share   Luck
 	broken  string // the id of an event
-
-	perSecond int // requests, 0 for any number
-	second    int64
-	requests  int // in that second
 }
 
 // visibleAt is when an event that is given now may be seen, zero for at once.
@@ -112,25 +108,11 @@ func (f *faults) next() (Fault, bool) {
 	return Fault{}, false
 }
 
-// limited counts a request and reports whether it is one too many in its second.
-func (f *faults) limited(now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.second != now.Unix() {
-		f.second, f.requests = now.Unix(), 0
-	}
-	f.requests++
-	return f.perSecond > 0 && f.requests > f.perSecond
-}
-
 // hit answers a request with the fault that is due, if any.
-func (f *faults) hit(w http.ResponseWriter, now time.Time) bool {
+func (f *faults) hit(w http.ResponseWriter) bool {
 	fault, due := f.next()
 	if !due {
-		if !f.limited(now) {
-			return false
-		}
-		fault = Fault{Status: http.StatusTooManyRequests}
+		return false
 	}
 	if fault.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(fault.RetryAfter.Seconds())))

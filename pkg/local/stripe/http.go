@@ -53,12 +53,12 @@ type apiFunc func(r *http.Request) ([]byte, *apiError)
 func (s *Fake) api(f apiFunc) http.HandlerFunc {
 	checked := answer(func(r *http.Request) ([]byte, *apiError) {
 		if version := r.Header.Get("Stripe-Version"); version != "" && !isAPIVersion(version) {
-			return nil, invalid(http.StatusBadRequest, "", "", "Invalid Stripe API version: %.100s", version)
+			return nil, invalidVersion("", version)
 		}
 		return f(r)
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !s.faults.hit(w, s.now()) {
+		if !s.faults.hit(w) {
 			checked(w, r)
 		}
 	}
@@ -121,7 +121,7 @@ func (s *Fake) get(r *http.Request) ([]byte, *apiError) {
 	if e == nil {
 		return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such event: '%.255s'", r.PathValue("id"))
 	}
-	return s.render(e), nil
+	return e.render(""), nil
 }
 
 func (s *Fake) getThin(r *http.Request) ([]byte, *apiError) {

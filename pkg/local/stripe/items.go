@@ -58,7 +58,7 @@ func (s *Fake) listItems(r *http.Request) ([]byte, *apiError) {
 	if found == nil {
 		return nil, invalid(http.StatusBadRequest, "resource_missing", "subscription", "No such subscription: '%.255s'", id)
 	}
-	_, items, all := itemsOf(s.inVersion(r, found.Body))
+	_, items, all := itemsOf(found.Body)
 	if string(items.get("has_more")) == "true" {
 		return nil, invalid(http.StatusBadRequest, "items_not_given", "subscription", "The fake Stripe was given the first items of %.255s only: put the whole subscription to /_fake/objects.", id)
 	}

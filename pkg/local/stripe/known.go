@@ -2,6 +2,7 @@ package stripe
 
 import (
 	_ "embed"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -18,26 +19,22 @@ var (
 // isEventType reports whether an endpoint may be enabled for a name.
 func isEventType(name string) bool { return isLine(knownEventTypes, name) }
 
-// isAPIVersion reports whether Stripe has a version, for example 2023-10-16 or
-// 2025-03-31.basil. Of the versions with a release name only the form is checked, as
-// each month brings another one.
+// isAPIVersion reports whether the fake Stripe serves a version, for example 2023-10-16 or
+// 2024-09-30.acacia. Objects keep the shape in which they were given, so versions from
+// 2025-03-31.basil on, which moved fields of subscriptions and invoices, are refused.
 func isAPIVersion(version string) bool {
 	date, release, named := strings.Cut(version, ".")
 	if !named {
 		return isLine(knownAPIVersions, version)
 	}
 	_, err := time.Parse(time.DateOnly, date)
-	first := map[string]string{"acacia": "2024-09-30", "basil": "2025-03-31", "clover": "2025-09-30", "dahlia": "2026-01-01"}[release]
-	return err == nil && first != "" && date >= first
+	return err == nil && release == "acacia" && date >= "2024-09-30"
+}
+
+func invalidVersion(param, version string) *apiError {
+	return invalid(http.StatusBadRequest, "", param, "Invalid Stripe API version: %.100s. The fake Stripe serves versions before 2025-03-31.basil.", version)
 }
 
 func isLine(text, name string) bool {
 	return name != "" && slices.Contains(strings.Fields(text), name)
 }
-
-// isBasil reports whether a version is 2025-03-31.basil or later, which moved fields of
-// subscriptions and invoices.
-func isBasil(version string) bool { return len(version) >= 10 && version[:10] >= "2025-03-31" }
-
-// isClover reports whether a version is 2025-09-30.clover or later.
-func isClover(version string) bool { return len(version) >= 10 && version[:10] >= "2025-09-30" }

@@ -51,7 +51,7 @@ func (s *Fake) list(r *http.Request) ([]byte, *apiError) {
 
 // listed is an event as the list shows it: broken, if that is asked for.
 func (s *Fake) listed(e *event) []byte {
-	body := s.render(e)
+	body := e.render("")
 	if !s.faults.isBroken(e.id) {
 		return body
 	}

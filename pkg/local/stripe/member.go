@@ -97,29 +97,6 @@ func orNull(value any) json.RawMessage {
 	return json.RawMessage("null")
 }
 
-// isNull reports whether a value is absent or null.
-func isNull(raw json.RawMessage) bool {
-	return len(raw) == 0 || string(raw) == "null"
-}
-
-// eachElement changes the objects of a list {"data":[…]}; what is no such list stays.
-func eachElement(list json.RawMessage, change func(members) members) json.RawMessage {
-	m, ok := readMembers(list)
-	if !ok {
-		return list
-	}
-	var elements []json.RawMessage
-	if json.Unmarshal(m.get("data"), &elements) != nil {
-		return list
-	}
-	for i, element := range elements {
-		if e, ok := readMembers(element); ok {
-			elements[i] = change(e).json()
-		}
-	}
-	return m.replace("data", listJSON(elements)).json()
-}
-
 // listJSON writes a list without white space of its own.
 func listJSON(elements []json.RawMessage) json.RawMessage {
 	var b bytes.Buffer

@@ -323,32 +323,17 @@ func FuzzObject(f *testing.F) {
 	f.Add([]byte(`{"id":"x","object":"discount","coupon":{"id":"off"},"coupon":null,"a":1e400}`))
 	f.Add([]byte(`{"id":"x","object":"checkout.session","shipping_details":{},"collected_information":[]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		s, err := parseObject(raw, "")
-		if err != nil {
+		if _, err := parseObject(raw, ""); err != nil {
 			if !errors.Is(err, errNotObject) {
 				t.Fatal(err)
 			}
 			return
 		}
-		const version = "2026-08-26.dahlia"
-		moved := basilObject(s.Body, version)
-		if !json.Valid(moved) {
-			t.Fatalf("moved to %s", moved)
-		}
-		m, ok := readMembers(moved)
-		if !ok || text(m.get("id")) != s.ID || text(m.get("object")) != s.Kind {
-			t.Fatalf("moved to %s", moved)
-		}
-		for _, name := range goneInBasil[s.Kind] {
-			if m.get(name) != nil {
-				t.Fatalf("%s still has %s", moved, name)
-			}
-		}
 		e, err := parse(says("evt_1", "a.b", 5, string(raw)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := e.render(version); !json.Valid(got) {
+		if got := e.render("2024-06-20"); !json.Valid(got) {
 			t.Fatalf("rendered %s", got)
 		}
 	})

@@ -6,12 +6,8 @@ import (
 	"strconv"
 )
 
-// render returns an event's body in the account's version, as the Events API does
-// whatever version is asked for.
-func (s *Fake) render(e *event) []byte { return e.render(s.apiVersion) }
-
-// render returns the body in a version, "" for the one it was given in, and with the
-// deliveries that are outstanding. Everything else keeps its bytes.
+// render returns an event's body with the deliveries that are outstanding, and for a
+// version with that version. Everything else keeps its bytes.
 func (e *event) render(version string) []byte {
 	body := e.body
 	if n := e.pending; n >= 0 {
@@ -22,19 +18,7 @@ func (e *event) render(version string) []byte {
 	if version == "" {
 		return body
 	}
-	given := e.version
-	body = splice(body, "api_version", func(json.RawMessage) json.RawMessage { return orNull(version) })
-	if e.thin || isBasil(given) || !isBasil(version) {
-		return body
-	}
-	return splice(body, "data", func(data json.RawMessage) json.RawMessage {
-		m, _ := readMembers(data)
-		kind, _ := readMembers(m.get("object"))
-		data = splice(data, "object", func(o json.RawMessage) json.RawMessage { return indented(o, basilObject(o, version), "    ") })
-		return splice(data, "previous_attributes", func(p json.RawMessage) json.RawMessage {
-			return indented(p, basilPrevious(p, text(kind.get("object"))), "    ")
-		})
-	})
+	return splice(body, "api_version", func(json.RawMessage) json.RawMessage { return orNull(version) })
 }
 
 // indented lays out a value that was changed as Stripe does, under its prefix.
