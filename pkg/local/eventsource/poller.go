@@ -42,7 +42,7 @@ func (p *poller) run() {
 		b, last, err := p.receive(wait)
 		switch {
 		case err != nil:
-			p.queueFailed("receive", err)
+			p.queueFailed(err)
 			pause(p.polls, p.queueFaults.next())
 			continue
 		case len(b.messages) == 0:
@@ -83,39 +83,13 @@ type batch struct {
 func (p *poller) receive(wait time.Duration) (b batch, last bool, err error) {
 	p.enter()
 	defer func() { last = p.exit() }()
-	messages, err := p.options.Queue.Receive(p.polls, min(maxPerReceive, p.options.BatchSize), wait)
+	messages, err := p.options.Queue.Receive(p.polls, p.options.BatchSize, wait)
 	if err != nil || len(messages) == 0 {
 		return batch{}, false, err
 	}
 	p.counts.received.Add(int64(len(messages)))
 	visibleAgain := time.Now().Add(p.options.VisibilityTimeout)
-	if p.options.BatchingWindow > 0 {
-		messages = p.fill(messages)
-	}
 	return batch{messages, visibleAgain}, false, nil
-}
-
-// fill goes on receiving until the batch is full or its window is over. Whatever
-// goes wrong, what was received is not lost: the next poll meets the error.
-func (p *poller) fill(messages []events.SQSMessage) []events.SQSMessage {
-	end := time.Now().Add(p.options.BatchingWindow)
-	for len(messages) < p.options.BatchSize && p.polls.Err() == nil {
-		left := time.Until(end)
-		if left <= 0 {
-			break
-		}
-		wait := min(p.options.PollWait, max(time.Second, left))
-		more, err := p.options.Queue.Receive(p.polls, min(maxPerReceive, p.options.BatchSize-len(messages)), wait)
-		if err != nil {
-			break
-		}
-		p.counts.received.Add(int64(len(more)))
-		messages = append(messages, more...)
-		if len(more) == 0 {
-			pause(p.polls, min(emptyPause, time.Until(end)))
-		}
-	}
-	return messages
 }
 
 // process invokes the function with the batch, in several events if one would be
@@ -123,7 +97,7 @@ func (p *poller) fill(messages []events.SQSMessage) []events.SQSMessage {
 func (p *poller) process(b batch) bool {
 	parts, err := p.source.split(b.messages)
 	if err != nil {
-		p.batchFailed(len(b.messages), err)
+		p.counts.batchesFailed.Add(1)
 		return false
 	}
 	good := true
@@ -141,7 +115,7 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 		failed, err = readResponse(answer, part.messages)
 	}
 	if err != nil {
-		p.batchFailed(len(part.messages), err)
+		p.counts.batchesFailed.Add(1)
 		return false
 	}
 	var done []events.SQSMessage
@@ -183,23 +157,17 @@ func (p *poller) delete(done []events.SQSMessage) {
 			p.counts.deleted.Add(int64(len(done)))
 			return
 		}
-		p.queueFailed("delete", err)
+		p.queueFailed(err)
 		if !pause(p.work, delay.next()) {
 			return
 		}
 	}
 }
 
-func (p *poller) batchFailed(messages int, err error) {
-	p.counts.batchesFailed.Add(1)
-	p.options.Log.Warn("batch failed", "queue", p.options.QueueARN, "messages", messages, "error", err)
-}
-
-// queueFailed notes an error unless it is only the end of the run.
-func (p *poller) queueFailed(what string, err error) {
+// queueFailed counts an error unless it is only the end of the run.
+func (p *poller) queueFailed(err error) {
 	if errors.Is(err, context.Canceled) && p.polls.Err() != nil {
 		return
 	}
 	p.counts.queueErrors.Add(1)
-	p.options.Log.Warn("queue failed", "queue", p.options.QueueARN, "operation", what, "error", err)
 }

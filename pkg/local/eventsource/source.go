@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -51,12 +50,8 @@ type Options struct {
 	Invoker Invoker
 	// QueueARN names the queue in events. Required.
 	QueueARN string
-	// BatchSize is the most messages in one invocation. Defaults to 10; above
-	// 10, up to 10,000, it needs a BatchingWindow of a second at least.
+	// BatchSize is the most messages in one invocation. Defaults to 10, at most 10.
 	BatchSize int
-	// BatchingWindow is how long a batch that is not full waits for more
-	// messages, up to 5 minutes. Defaults to 0: no wait.
-	BatchingWindow time.Duration
 	// MaxConcurrency is the most invocations at a time. Defaults to 10, at most 1,000.
 	MaxConcurrency int
 	// VisibilityTimeout is the queue's. A throttled invocation is tried again
@@ -68,21 +63,16 @@ type Options struct {
 	// DrainTimeout is how long Run waits for running invocations after its
 	// context is done. Defaults to 60 s; it should exceed the function's timeout.
 	DrainTimeout time.Duration
-	// Log gets what went wrong, never a message's content. Defaults to none.
-	Log *slog.Logger
 }
 
 const (
-	defaultBatchSize      = 10
 	defaultMaxConcurrency = 10
 	defaultVisibility     = 30 * time.Second
 	defaultPollWait       = 20 * time.Second
 	defaultDrainTimeout   = 60 * time.Second
 
-	maxBatchSize      = 10_000
-	maxBatchingWindow = 5 * time.Minute
-	maxConcurrency    = 1000
-	maxPerReceive     = 10 // of SQS
+	maxConcurrency = 1000
+	maxPerReceive  = 10 // of SQS
 )
 
 // Source polls one queue. Its methods may be called concurrently.
@@ -110,14 +100,11 @@ type counts struct {
 
 // New checks the options and returns a source, which does nothing before Run.
 func New(o Options) (*Source, error) {
-	setDefault(&o.BatchSize, defaultBatchSize)
+	setDefault(&o.BatchSize, maxPerReceive)
 	setDefault(&o.MaxConcurrency, defaultMaxConcurrency)
 	setDefault(&o.VisibilityTimeout, defaultVisibility)
 	setDefault(&o.PollWait, defaultPollWait)
 	setDefault(&o.DrainTimeout, defaultDrainTimeout)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -139,12 +126,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("event source queue ARN %q is no queue's", o.QueueARN)
 	case strings.HasSuffix(arn[5], ".fifo"):
 		return fmt.Errorf("event source queue %s is a FIFO queue", arn[5])
-	case o.BatchSize < 0 || o.BatchSize > maxBatchSize:
-		return fmt.Errorf("event source batch size %d is not in 1 to %d", o.BatchSize, maxBatchSize)
-	case o.BatchingWindow < 0 || o.BatchingWindow > maxBatchingWindow:
-		return fmt.Errorf("event source batching window %v is not in 0 to %v", o.BatchingWindow, maxBatchingWindow)
-	case o.BatchSize > maxPerReceive && o.BatchingWindow < time.Second:
-		return fmt.Errorf("event source batch size %d needs a batching window of a second", o.BatchSize)
+	case o.BatchSize < 0 || o.BatchSize > maxPerReceive:
+		return fmt.Errorf("event source batch size %d is not in 1 to %d", o.BatchSize, maxPerReceive)
 	case o.MaxConcurrency < 0 || o.MaxConcurrency > maxConcurrency:
 		return fmt.Errorf("event source concurrency %d is not in 1 to %d", o.MaxConcurrency, maxConcurrency)
 	case o.PollWait < time.Second || o.PollWait > 20*time.Second:

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
+	"log"
 	"net/http"
 	"time"
 
@@ -46,8 +47,8 @@ func (f InvokerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 // Options describe one gateway.
 type Options struct {
 	// Routes are the paths that reach the function: exact ones, and ones with
-	// segments like "{name}" that match one segment which is not empty. An exact
-	// segment wins over a named one. At least one.
+	// segments like "{name}" that match one segment which is not empty. The first
+	// that fits counts.
 	Routes []string
 	// Invoker is the function. Required.
 	Invoker Invoker
@@ -63,9 +64,6 @@ type Options struct {
 	// BodyWait is how long a request waits for its share of BodyBudget before
 	// it is answered 503. Defaults to 5 s.
 	BodyWait time.Duration
-	// Log gets a line for each request answered 5xx, never with its content.
-	// Defaults to none.
-	Log *slog.Logger
 }
 
 const (
@@ -81,7 +79,6 @@ const (
 // Gateway is an http.Handler. It is safe for concurrent use.
 type Gateway struct {
 	options Options
-	routes  routes
 	budget  *semaphore.Weighted
 }
 
@@ -91,9 +88,6 @@ func New(o Options) (*Gateway, error) {
 	setDefault(&o.ReadTimeout, defaultTimeout)
 	setDefault(&o.BodyBudget, defaultBodyBudget)
 	setDefault(&o.BodyWait, defaultBodyWait)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	switch {
 	case o.Invoker == nil:
 		return nil, errors.New("gateway has no invoker")
@@ -102,11 +96,7 @@ func New(o Options) (*Gateway, error) {
 	case o.BodyBudget < minBodyBudget:
 		return nil, fmt.Errorf("gateway body budget %d is below %d bytes", o.BodyBudget, minBodyBudget)
 	}
-	routes, err := parseRoutes(o.Routes)
-	if err != nil {
-		return nil, err
-	}
-	return &Gateway{options: o, routes: routes, budget: semaphore.NewWeighted(o.BodyBudget)}, nil
+	return &Gateway{options: o, budget: semaphore.NewWeighted(o.BodyBudget)}, nil
 }
 
 func setDefault[T int64 | time.Duration](value *T, fallback T) {
@@ -128,7 +118,7 @@ func (g *Gateway) Server() *http.Server {
 		MaxHeaderBytes:    MaxHeaderBytes,
 		// "OPTIONS *" is a path without a route like any other.
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     slog.NewLogLogger(g.options.Log.Handler(), slog.LevelDebug),
+		ErrorLog:                     log.New(io.Discard, "", 0),
 	}
 }
 
@@ -174,13 +164,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Apigw-Requestid", id)
 	payload, release, err := g.accept(r, id)
 	if err != nil {
-		g.refuse(w, r, id, err)
+		refuse(w, err)
 		return
 	}
 	defer release()
 	a, err := g.call(r.Context(), payload)
 	if err != nil {
-		g.refuse(w, r, id, err)
+		refuse(w, err)
 		return
 	}
 	a.write(w)
@@ -192,7 +182,7 @@ func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release fu
 	if headerBytes(r) > MaxHeaderBytes {
 		return nil, nil, headerTooBig()
 	}
-	found, ok := g.routes.match(r.URL.Path)
+	found, ok := findRoute(g.options.Routes, r.URL.Path)
 	if !ok {
 		return nil, nil, notFound()
 	}
@@ -227,7 +217,7 @@ func (g *Gateway) call(ctx context.Context, payload []byte) (answer, error) {
 }
 
 // refuse answers what the function did not.
-func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, id string, err error) {
+func refuse(w http.ResponseWriter, err error) {
 	no, ok := errors.AsType[*refusal](err)
 	switch {
 	case ok:
@@ -235,9 +225,6 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, id string, err 
 		no = unavailable()
 	default:
 		no = functionFault()
-	}
-	if no.status >= 500 && r.Context().Err() == nil {
-		g.options.Log.Warn("request failed", "status", no.status, "request_id", id, "error", err)
 	}
 	no.write(w)
 }

@@ -2,14 +2,12 @@ package gateway
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -230,9 +228,8 @@ func TestAnswer(t *testing.T) {
 
 func TestInvokeErrors(t *testing.T) {
 	t.Parallel()
-	var log bytes.Buffer
 	var cause error
-	p := startProbe(t, Options{Timeout: 20 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))},
+	p := startProbe(t, Options{Timeout: 20 * time.Millisecond},
 		func(ctx context.Context, _ []byte) ([]byte, error) {
 			if cause == nil {
 				<-ctx.Done()
@@ -256,9 +253,6 @@ func TestInvokeErrors(t *testing.T) {
 				t.Errorf("got %s", got)
 			}
 		})
-	}
-	if text := log.String(); strings.Count(text, "\n") != 3 || !strings.Contains(text, "boom") || strings.Contains(text, "secret") {
-		t.Errorf("log:\n%s", text)
 	}
 }
 
@@ -399,47 +393,17 @@ func TestBodyBudget(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
-	t.Parallel()
-	invoker := InvokerFunc(func(context.Context, []byte) ([]byte, error) { return nil, nil })
-	for name, o := range map[string]Options{
-		"no invoker":      {Routes: []string{"/a"}},
-		"no routes":       {Invoker: invoker},
-		"relative":        {Invoker: invoker, Routes: []string{"a"}},
-		"query":           {Invoker: invoker, Routes: []string{"/a?b"}},
-		"greedy":          {Invoker: invoker, Routes: []string{"/{a+}"}},
-		"half a name":     {Invoker: invoker, Routes: []string{"/x{a}"}},
-		"no name":         {Invoker: invoker, Routes: []string{"/{}"}},
-		"name twice":      {Invoker: invoker, Routes: []string{"/{a}/{a}"}},
-		"same twice":      {Invoker: invoker, Routes: []string{"/x/{a}", "/x/{b}"}},
-		"negative time":   {Invoker: invoker, Routes: []string{"/a"}, Timeout: -1},
-		"too little room": {Invoker: invoker, Routes: []string{"/a"}, BodyBudget: 1},
-	} {
-		if _, err := New(o); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-}
-
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	rs, err := parseRoutes([]string{"/{a}", "/x", "/{a}/y", "/x/{b}"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	routes := []string{"/hooks", "/hooks/{endpoint}"}
 	for path, want := range map[string]match{
-		"/x":   {pattern: "/x"},
-		"/q":   {"/{a}", map[string]string{"a": "q"}},
-		"/x/y": {"/x/{b}", map[string]string{"b": "y"}},
-		"/q/y": {"/{a}/y", map[string]string{"a": "q"}},
-		"/":    {},
-		"":     {},
-		"x":    {},
-		"/q/z": {},
+		"/hooks":    {pattern: "/hooks"},
+		"/hooks/eu": {"/hooks/{endpoint}", map[string]string{"endpoint": "eu"}},
+		"/hooks/":   {}, "/": {}, "": {}, "hooks": {}, "/other": {}, "/hooks/eu/x": {}, "//hooks": {},
 	} {
-		got, ok := rs.match(path)
+		got, ok := findRoute(routes, path)
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(match{})); diff != "" || ok != (want.pattern != "") {
-			t.Errorf("%s: %v (-want +got):\n%s", path, ok, diff)
+			t.Errorf("%q: %v (-want +got):\n%s", path, ok, diff)
 		}
 	}
 }

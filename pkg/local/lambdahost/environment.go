@@ -27,7 +27,6 @@ type environment struct {
 	cmd      *exec.Cmd
 	server   *http.Server
 	output   [2]*lineWriter
-	retire   *time.Timer   // ends the process when it was idle for long; nil without IdleTimeout
 	stopping atomic.Bool   // the host ends the process, so its end is no crash
 	exited   chan struct{} // closed when the process is gone and reaped
 }

@@ -268,9 +268,6 @@ func (f *Function) takeIdle(e *environment) *environment {
 	}
 	e = f.idle[i]
 	f.idle = slices.Delete(f.idle, i, i+1)
-	if e.retire != nil {
-		e.retire.Stop()
-	}
 	return e
 }
 
@@ -281,13 +278,6 @@ func (f *Function) putIdle(e *environment) {
 		return
 	}
 	f.idle = append(f.idle, e)
-	if f.options.IdleTimeout > 0 {
-		e.retire = time.AfterFunc(f.options.IdleTimeout, func() {
-			if f.takeIdle(e) != nil {
-				e.stop()
-			}
-		})
-	}
 }
 
 // forget is told of each process that is gone.

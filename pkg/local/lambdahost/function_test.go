@@ -181,7 +181,7 @@ func TestInvokeContext(t *testing.T) {
 
 func TestEnvironmentIsBuiltFromNothing(t *testing.T) {
 	t.Setenv("LAMBDAHOST_MUST_NOT_LEAK", "secret")
-	f := newFunction(t, Options{MemoryMB: 256, Env: map[string]string{"TABLE": "t", "TZ": "UTC"}})
+	f := newFunction(t, Options{Env: map[string]string{"TABLE": "t", "TZ": "UTC"}})
 	var list []string
 	if err := json.Unmarshal([]byte(mustInvoke(t, f, request{Do: "environ"})), &list); err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestEnvironmentIsBuiltFromNothing(t *testing.T) {
 	}
 	want := map[string]string{
 		"_HANDLER": "bootstrap", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_FUNCTION_NAME": "probe",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_LAMBDA_FUNCTION_NAME": "probe",
 		"AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
 		"AWS_LAMBDA_LOG_FORMAT": "Text", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/probe",
 		"LAMBDA_RUNTIME_DIR": "/var/runtime", "LAMBDA_TASK_ROOT": filepath.Dir(testBinary(t)),
@@ -376,19 +376,6 @@ func TestOutput(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"err: one\n", "two\n", "err: " + full[5:] + "\n", "yyyyyy\n"}, errs.all()); diff != "" {
 		t.Errorf("stderr (-want +got):\n%s", diff)
-	}
-}
-
-func TestIdleTimeout(t *testing.T) {
-	t.Parallel()
-	f := newFunction(t, Options{IdleTimeout: time.Millisecond})
-	first := invokePID(t, f)
-	eventually(t, "the idle process ends", func() bool { return f.Stats().Running == 0 })
-	if second := invokePID(t, f); second == first {
-		t.Errorf("process %d came back", first)
-	}
-	if s := f.Stats(); s.Crashes != 0 {
-		t.Errorf("stats %+v", s)
 	}
 }
 

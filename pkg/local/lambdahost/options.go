@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -24,7 +23,7 @@ const (
 	localAccount     = "000000000000"
 	functionVersion  = "$LATEST"
 	handlerName      = "bootstrap" // what Lambda sets for a Go binary
-	defaultMemoryMB  = 128
+	memoryMB         = "128"       // what the function is told; it is not enforced
 	defaultTimeout   = 3 * time.Second
 	defaultInitLimit = 10 * time.Second
 )
@@ -48,13 +47,9 @@ type Options struct {
 	Late time.Duration
 	// Concurrency is the most environments (processes) at a time. Defaults to 1, at most 1,000.
 	Concurrency int
-	// MemoryMB is told to the function, and not enforced. Defaults to 128.
-	MemoryMB int
 	// InitTimeout bounds the time from the start of a process to its first
 	// request for an invocation. Defaults to 10 s, Lambda's own limit.
 	InitTimeout time.Duration
-	// IdleTimeout ends environments that were idle for so long. 0 keeps them.
-	IdleTimeout time.Duration
 	// Stdout and Stderr get the function's output, one Write per line of at most
 	// MaxLineBytes and the newline, never two at once. A slow writer slows the
 	// function down; a write error drops the line. Default: discarded.
@@ -69,7 +64,6 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Timeout, defaultTimeout)
 	setDefault(&o.InitTimeout, defaultInitLimit)
 	setDefault(&o.Concurrency, 1)
-	setDefault(&o.MemoryMB, defaultMemoryMB)
 	if o.Stdout == nil {
 		o.Stdout = io.Discard
 	}
@@ -106,8 +100,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("function timeout %v is not in 0 to %v", o.Timeout, maxTimeout)
 	case o.Late < 0:
 		return errors.New("function has a negative time to be killed late")
-	case o.InitTimeout < 0 || o.IdleTimeout < 0 || o.MemoryMB < 0:
-		return errors.New("function has a negative init timeout, idle timeout or memory")
+	case o.InitTimeout < 0:
+		return errors.New("function has a negative init timeout")
 	case o.Concurrency < 0 || o.Concurrency > maxConcurrency:
 		return fmt.Errorf("function concurrency %d is not in 1 to %d", o.Concurrency, maxConcurrency)
 	}
@@ -168,7 +162,7 @@ func (o Options) environ(runtimeAPI, logStream string) []string {
 	maps.Copy(vars, o.Env)
 	maps.Copy(vars, map[string]string{
 		"_HANDLER":                        handlerName,
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(o.MemoryMB),
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memoryMB,
 		"AWS_LAMBDA_FUNCTION_NAME":        o.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION":     functionVersion,
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
