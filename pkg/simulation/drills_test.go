@@ -155,6 +155,34 @@ func TestStoppedConsumer(t *testing.T) {
 	}
 }
 
+// TestHotRecords: one throttled record delays no other event of its batch. When all are
+// throttled, a batch stops at the second of them, and nothing is dead when it is over.
+func TestHotRecords(t *testing.T) {
+	const events, long = 30, 10 * time.Minute
+	for name, hot := range map[string]int{"one": 1, "all": events} {
+		t.Run(name, func(t *testing.T) {
+			drill{events: events, outages: []planned{{part: consumers, long: 2 * time.Minute}}}.run(t, func(t *testing.T, w *world) {
+				w.script = append(w.script, appointment{time.Now().Add(2 * time.Minute), func() { w.log("the consumer starts") }})
+				for _, f := range w.facts[:hot] {
+					w.hot[recordPrefix+f.id] = time.Now().Add(long)
+				}
+				w.liveUntil(time.Now().Add(long))
+				if n := w.undone(); n != hot {
+					t.Errorf("%d events are not done, and %d are hot", n, hot)
+				}
+				if n := w.tally.n["outcome: applied"]; n != events-hot {
+					t.Errorf("%d events are done, want %d", n, events-hot)
+				}
+				w.live(0)
+				w.whole(t)
+				if stops := w.tally.n["outcome: store_down"]; hot == 1 && stops > 0 || hot > 1 && stops == 0 {
+					t.Errorf("%d messages came back as their batch had stopped", stops)
+				}
+			})
+		})
+	}
+}
+
 // TestOneAttemptAtATime: an event comes again each second while its handler takes nearly
 // all the time that it has. The lease keeps others away from it until it is done.
 func TestOneAttemptAtATime(t *testing.T) {

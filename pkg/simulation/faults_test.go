@@ -112,7 +112,7 @@ func (w *world) heat() {
 }
 
 func (w *world) isHot(c *call) bool {
-	return (c.op == opUpdate || c.op == opTransact) && !w.healed && time.Now().Before(w.hot[c.subject])
+	return (c.op == opUpdate || c.op == opTransact) && time.Now().Before(w.hot[c.subject])
 }
 
 // refuse makes the store or the queue refuse everything for a moment.

@@ -32,7 +32,7 @@ func faultMutants() []mutant {
 
 		// Hot items.
 		one("a hot item reads as a store that is down", failure, "if errors.Is(err, idempotency.ErrThrottled) {", "if errors.Is(err, idempotency.ErrThrottled) && false {"),
-		one("hot items never stop a batch", failure, "b.throttled.Add(1) > 1", "b.throttled.Add(1) > 1000"),
+		one("hot items never stop a batch", failure, "b.throttled.Add(1) > 1", "b.throttled.Add(1) > 1000").by("TestHotRecords"),
 
 		// Secrets.
 		one("a bad list of secrets replaces a good one", secrets, "fetched[endpoint] = known[endpoint]", "fetched[endpoint] = nil"),

@@ -32,6 +32,7 @@ type message struct {
 	clock      time.Duration     // how far the clock is off of the queue's server that has it
 	attributes map[string]string // of our copies in the DLQ
 	copied     int               // step of the latest copy of it in the DLQ, -1 for none
+	changed    int               // step of the latest change of its visibility with an old receipt, -1 for none
 	refuses    int               // which of its copies are too large for the DLQ
 }
 
@@ -61,7 +62,7 @@ func (q *standardQueue) add(body, eventID string, sent time.Time) *message {
 	}
 	m := &message{
 		id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent,
-		clock: q.w.plan.queueClock + q.w.around(q.w.plan.queueJitter), copied: -1, refuses: large,
+		clock: q.w.plan.queueClock + q.w.around(q.w.plan.queueJitter), copied: -1, changed: -1, refuses: large,
 	}
 	q.messages = append(q.messages, m)
 	return m
@@ -191,6 +192,7 @@ func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time
 			return errors.New("the message is not in flight")
 		}
 		if m.receipt() != receipt {
+			m.changed = q.w.step
 			q.w.met("visibility set with an old receipt")
 		}
 		m.visible = time.Now().Add(d.Truncate(time.Second))

@@ -87,7 +87,7 @@ func isNewer(body string) bool {
 func (w *world) checkWaits(p *proc) {
 	for _, t := range p.batch {
 		m := w.queue.find(t.id)
-		if t.newer && t.receives < w.limits.MaxReceives && !p.troubled && !p.halted && m != nil && m.receipt() == t.receipt && m.visible.Before(p.began.Add(w.limits.BackoffCap)) {
+		if t.newer && t.receives < w.limits.MaxReceives && !p.troubled && !p.halted && m != nil && m.receipt() == t.receipt && m.changed < p.started && m.visible.Before(p.began.Add(w.limits.BackoffCap)) {
 			w.violate("%s: a message of the next release is hidden until %v only", t.f.id, m.visible)
 		}
 	}

@@ -221,6 +221,7 @@ func (w *world) heal() {
 	w.log("faults end")
 	w.healed, w.outages = true, [parts]outage{}
 	w.storeSecret()
+	clear(w.hot)
 }
 
 // until lets time pass without a look at anything.
