@@ -28,8 +28,8 @@ const (
 	dlqReleaseWhen = "own=:own"
 )
 
-// ClaimDLQ takes or renews the claim on the dead-letter queue; another's is a *redrive.HeldError.
-func (o *Operator) ClaimDLQ(ctx context.Context, c redrive.Claim, now time.Time) error {
+// LockDLQ takes or renews the claim on the dead-letter queue; another's is a *redrive.LockedError.
+func (o *Operator) LockDLQ(ctx context.Context, c redrive.Lock, now time.Time) error {
 	_, err := o.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &o.table,
 		Item: item{
@@ -47,15 +47,15 @@ func (o *Operator) ClaimDLQ(ctx context.Context, c redrive.Claim, now time.Time)
 		return fmt.Errorf("claim dead-letter queue: %s", f.text)
 	}
 	a := attributeReader{item: f.old}
-	held := redrive.Claim{Owner: a.str("own"), By: a.str("who"), What: a.str("what"), Until: a.millis("lease")}
+	held := redrive.Lock{Owner: a.str("own"), By: a.str("who"), What: a.str("what"), Until: a.millis("lease")}
 	if a.err != nil {
 		return fmt.Errorf("claim dead-letter queue: %w", a.err)
 	}
-	return &redrive.HeldError{Claim: held}
+	return &redrive.LockedError{Lock: held}
 }
 
-// ReleaseDLQ ends the owner's claim; nothing happens when another has it.
-func (o *Operator) ReleaseDLQ(ctx context.Context, owner string) error {
+// UnlockDLQ ends the owner's claim; nothing happens when another has it.
+func (o *Operator) UnlockDLQ(ctx context.Context, owner string) error {
 	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &o.table,
 		Key:                       keyOf(dlqKey),

@@ -19,51 +19,51 @@ func TestDLQLock(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	ops, reader := f.operator, f.reader
 	now := time.UnixMilli(1_700_000_000_000).UTC()
-	claim := func(owner, by string, from time.Duration) redrive.Claim {
-		return redrive.Claim{Owner: owner, By: by, What: "dlq list", Until: now.Add(from + time.Minute)}
+	claim := func(owner, by string, from time.Duration) redrive.Lock {
+		return redrive.Lock{Owner: owner, By: by, What: "dlq list", Until: now.Add(from + time.Minute)}
 	}
 	steps := []struct {
 		name string
 		do   func(context.Context) error
-		held *redrive.Claim // by whom it is refused
+		held *redrive.Lock // by whom it is refused
 	}{
-		{"the first takes it", func(ctx context.Context) error { return ops.ClaimDLQ(ctx, claim("a", "ann", 0), now) }, nil},
-		{"the same request again", func(ctx context.Context) error { return ops.ClaimDLQ(ctx, claim("a", "ann", 0), now) }, nil},
+		{"the first takes it", func(ctx context.Context) error { return ops.LockDLQ(ctx, claim("a", "ann", 0), now) }, nil},
+		{"the same request again", func(ctx context.Context) error { return ops.LockDLQ(ctx, claim("a", "ann", 0), now) }, nil},
 		{"another is told who and until when", func(ctx context.Context) error {
-			return ops.ClaimDLQ(ctx, claim("b", "bob", 0), now)
+			return ops.LockDLQ(ctx, claim("b", "bob", 0), now)
 		}, new(claim("a", "ann", 0))},
 		{"its owner renews", func(ctx context.Context) error {
-			return ops.ClaimDLQ(ctx, claim("a", "ann", 30*time.Second), now.Add(30*time.Second))
+			return ops.LockDLQ(ctx, claim("a", "ann", 30*time.Second), now.Add(30*time.Second))
 		}, nil},
 		{"until its very end it holds", func(ctx context.Context) error {
-			return ops.ClaimDLQ(ctx, claim("b", "bob", 90*time.Second), now.Add(90*time.Second))
+			return ops.LockDLQ(ctx, claim("b", "bob", 90*time.Second), now.Add(90*time.Second))
 		}, new(claim("a", "ann", 30*time.Second))},
 		{"after its end another takes over", func(ctx context.Context) error {
-			return ops.ClaimDLQ(ctx, claim("b", "bob", 91*time.Second), now.Add(91*time.Second))
+			return ops.LockDLQ(ctx, claim("b", "bob", 91*time.Second), now.Add(91*time.Second))
 		}, nil},
 		{"whoever lost it is told", func(ctx context.Context) error {
-			return ops.ClaimDLQ(ctx, claim("a", "ann", 92*time.Second), now.Add(92*time.Second))
+			return ops.LockDLQ(ctx, claim("a", "ann", 92*time.Second), now.Add(92*time.Second))
 		}, new(claim("b", "bob", 91*time.Second))},
-		{"and releases nothing", func(ctx context.Context) error { return ops.ReleaseDLQ(ctx, "a") }, nil},
+		{"and releases nothing", func(ctx context.Context) error { return ops.UnlockDLQ(ctx, "a") }, nil},
 		{"so it still holds", func(ctx context.Context) error {
-			return ops.ClaimDLQ(ctx, claim("a", "ann", 92*time.Second), now.Add(92*time.Second))
+			return ops.LockDLQ(ctx, claim("a", "ann", 92*time.Second), now.Add(92*time.Second))
 		}, new(claim("b", "bob", 91*time.Second))},
-		{"its owner releases", func(ctx context.Context) error { return ops.ReleaseDLQ(ctx, "b") }, nil},
-		{"twice does no harm", func(ctx context.Context) error { return ops.ReleaseDLQ(ctx, "b") }, nil},
+		{"its owner releases", func(ctx context.Context) error { return ops.UnlockDLQ(ctx, "b") }, nil},
+		{"twice does no harm", func(ctx context.Context) error { return ops.UnlockDLQ(ctx, "b") }, nil},
 		{"another takes it at once", func(ctx context.Context) error {
-			return ops.ClaimDLQ(ctx, claim("c", "cat", 93*time.Second), now.Add(93*time.Second))
+			return ops.LockDLQ(ctx, claim("c", "cat", 93*time.Second), now.Add(93*time.Second))
 		}, nil},
 	}
 	for _, s := range steps {
 		err := s.do(t.Context())
-		held, refused := errors.AsType[*redrive.HeldError](err)
+		held, refused := errors.AsType[*redrive.LockedError](err)
 		switch {
 		case s.held == nil && err != nil:
 			t.Fatalf("%s: %v", s.name, err)
 		case s.held != nil && !refused:
 			t.Fatalf("%s: error is %v", s.name, err)
 		case s.held != nil:
-			if diff := cmp.Diff(*s.held, held.Claim); diff != "" {
+			if diff := cmp.Diff(*s.held, held.Lock); diff != "" {
 				t.Fatalf("%s: %s", s.name, diff)
 			}
 		}
@@ -83,8 +83,8 @@ func TestDLQLockRace(t *testing.T) {
 	var won, refused atomic.Int64
 	for i := range 20 {
 		wg.Go(func() {
-			err := ops.ClaimDLQ(t.Context(), redrive.Claim{Owner: string(rune('a' + i)), Until: now.Add(time.Minute)}, now)
-			if _, held := errors.AsType[*redrive.HeldError](err); held {
+			err := ops.LockDLQ(t.Context(), redrive.Lock{Owner: string(rune('a' + i)), Until: now.Add(time.Minute)}, now)
+			if _, held := errors.AsType[*redrive.LockedError](err); held {
 				refused.Add(1)
 			} else if err == nil {
 				won.Add(1)
@@ -100,10 +100,10 @@ func TestDLQLockRace(t *testing.T) {
 func TestOperatorErrors(t *testing.T) {
 	client := serveEmbedded(t).client(http.DefaultTransport, false)
 	ops := newOperator(t, client, "no-such-table")
-	if err := ops.ClaimDLQ(t.Context(), redrive.Claim{Owner: "a"}, time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+	if err := ops.LockDLQ(t.Context(), redrive.Lock{Owner: "a"}, time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 		t.Errorf("claim: %v", err)
 	}
-	if err := ops.ReleaseDLQ(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+	if err := ops.UnlockDLQ(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 		t.Errorf("release: %v", err)
 	}
 	if _, err := ops.BeginAudit(t.Context(), AuditEntry{Verb: "redrive", StartedAt: time.Now()}); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {

@@ -1,24 +1,17 @@
-// Package redrive is the operator's side of the dead-letter queue: reading dead letters
-// without harm, saying why each gave up, sending them to the queue of events again,
-// giving them up for good, and keeping two operators from working on the queue at once.
+// Package redrive is the operator's side of the dead-letter queue: it lists dead letters with
+// their causes, sends them to the queue of events again, purges them, and keeps two operators
+// from working on the queue at once.
 //
-// Reading hides messages for a while and gives them back; no payload is kept or shown
-// unless a caller takes it from the visit. A [Move] deletes nothing that is not stored in
-// the queue of events, and a [Purge] nothing whose event is not done. Both take only
-// what a [Survey] has planned. The package knows no transport and no database, and makes
-// no use of SQS's own move of a queue: that knows neither filter nor outcome, and one
-// way that works the same everywhere is enough.
+// Reading hides messages for a while and shows them again; no payload is kept. [DLQ.Redrive]
+// deletes nothing that is not stored in the queue of events, and [DLQ.Purge] nothing whose
+// event is neither done nor marked as purged. Both process only what a [Plan] selected. The
+// package knows no transport and no database, and does not use SQS's own move of a queue, which
+// has no filter and no outcome.
 //
-//	err := redrive.Exclusive(ctx, claims, "ann@laptop", "redrive", func(ctx context.Context) error {
-//		plan, _, err := redrive.Survey(ctx, queue, records, redrive.Selection{Filter: filter}, redrive.Options{})
-//		if err != nil {
-//			return err
-//		}
-//		moved, err := redrive.Move{Queue: queue, Mover: mover, Records: records}.Run(ctx, plan, redrive.Options{})
-//		if err != nil {
-//			return err
-//		}
-//		tally, err := redrive.Await{Records: records}.Run(ctx, moved.Letters)
+//	d := &redrive.DLQ{Queue: queue, Mover: mover, Records: records, Locks: locks, Operator: "ann@laptop", Verb: "redrive", Limits: limits.AWS()}
+//	plan, err := d.Plan(ctx, redrive.Selection{Filter: filter})
+//	if err != nil {
 //		return err
-//	})
+//	}
+//	result, err := d.Redrive(ctx, plan, redrive.Options{Canary: 5, Wait: true, OnOutcomes: show})
 package redrive

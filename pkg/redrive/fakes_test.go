@@ -2,7 +2,6 @@ package redrive_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -97,7 +96,12 @@ func (q *fakeQueue) find(id string) *entry {
 	return nil
 }
 
-// hidden returns the ids of what cannot be received now.
+func (q *fakeQueue) Count(ctx context.Context) (visible, hidden int, err error) {
+	hidden = len(q.hidden())
+	return len(q.ids()) - hidden, hidden, ctx.Err()
+}
+
+// hidden returns the ids of messages that cannot be received now.
 func (q *fakeQueue) hidden() (ids []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -147,46 +151,4 @@ func (r records) Get(_ context.Context, id string) (idempotency.Record, bool, er
 	}
 	got, ok := r[id]
 	return got, ok, nil
-}
-
-// oneClaim is a table with one claim.
-type oneClaim struct {
-	mu      sync.Mutex
-	held    redrive.Claim
-	renewed int
-	down    error
-}
-
-func (o *oneClaim) ClaimDLQ(_ context.Context, c redrive.Claim, now time.Time) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.down != nil {
-		return o.down
-	}
-	if o.held.Owner != c.Owner && now.Before(o.held.Until) {
-		return &redrive.HeldError{Claim: o.held}
-	}
-	if o.held.Owner == c.Owner {
-		o.renewed++
-	}
-	o.held = c
-	return nil
-}
-
-func (o *oneClaim) ReleaseDLQ(ctx context.Context, owner string) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err := errors.Join(o.down, ctx.Err()); err != nil {
-		return err
-	}
-	if o.held.Owner == owner {
-		o.held.Until = time.Time{}
-	}
-	return nil
-}
-
-func (o *oneClaim) set(change func(*oneClaim)) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	change(o)
 }

@@ -2,25 +2,28 @@ package redrive
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
+	"tollgate/pkg/policy"
 )
 
-// Filter selects dead letters. The zero value selects all; what is set must all hold.
+// Filter selects dead letters. The zero value selects all; all fields that are set must match.
 type Filter struct {
-	Type        string // an event type, a pattern that ends in ".*", or "*" for any that is known
+	Type        string // an event type, a pattern that ends in ".*", or "*" for any known type
 	Fingerprint string
 	Reason      string
 	Account     string // connected account
 	ID          string // of an event, or of a message
-	// Letters that were sent in [Since, Until). The queue keeps the time at which a
-	// message that it moved itself was first sent.
+	// Messages sent in [Since, Until). A message that the queue moved keeps the time at which
+	// it was first sent.
 	Since, Until time.Time
 }
 
-// Validate refuses a filter that no letter can pass.
+// Validate rejects a filter that no message can match.
 func (f Filter) Validate() error {
 	if !event.ValidPattern(f.Type) {
 		return errors.New("a type is an event type, a pattern that ends in .* or *")
@@ -31,22 +34,27 @@ func (f Filter) Validate() error {
 	return nil
 }
 
-// Matches reports whether a letter, explained, passes the filter.
-func (f Filter) Matches(l Letter) bool {
+// Matches reports whether a dead letter, completed from its record, matches.
+func (f Filter) Matches(d DeadLetter) bool {
+	return f.matchesMessage(d) &&
+		(f.Fingerprint == "" || f.Fingerprint == d.Cause.Fingerprint) &&
+		(f.Reason == "" || f.Reason == d.Cause.Reason)
+}
+
+// matchesMessage checks what the message itself has: no record is read for one that fails.
+func (f Filter) matchesMessage(d DeadLetter) bool {
 	switch {
-	case f.Type != "" && (l.Type() == "" || !event.MatchType(f.Type, l.Type())),
-		f.Fingerprint != "" && f.Fingerprint != l.Cause.Fingerprint,
-		f.Reason != "" && f.Reason != l.Cause.Reason,
-		f.Account != "" && f.Account != l.Event.Account,
-		f.ID != "" && f.ID != l.EventID() && f.ID != l.MessageID,
-		!f.Since.IsZero() && l.SentAt.Before(f.Since),
-		!f.Until.IsZero() && !l.SentAt.Before(f.Until):
+	case f.Type != "" && (d.Type() == "" || !event.MatchType(f.Type, d.Type())),
+		f.Account != "" && f.Account != d.Event.Account,
+		f.ID != "" && f.ID != d.EventID() && f.ID != d.MessageID,
+		!f.Since.IsZero() && d.SentAt.Before(f.Since),
+		!f.Until.IsZero() && !d.SentAt.Before(f.Until):
 		return false
 	}
 	return true
 }
 
-// String says the filter in words.
+// String describes the filter.
 func (f Filter) String() string {
 	var words []string
 	for _, w := range []struct{ name, value string }{
@@ -68,4 +76,15 @@ func stampOf(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
+}
+
+// KnownReason reports whether Tollgate itself dead-letters messages with a reason. Handlers may
+// have others.
+func KnownReason(reason string) bool {
+	return slices.Contains([]string{
+		ReasonMaxReceives, policy.ReasonLivemode, policy.ReasonAccount,
+		dispatch.ReasonHandler, dispatch.ReasonAPIVersion, dispatch.ReasonNoAPIKey, dispatch.ReasonObjectGone,
+		dispatch.ReasonAccountRevoked, dispatch.ReasonTooLarge, dispatch.ReasonNoFetch, dispatch.ReasonWrongObject,
+		dispatch.ReasonUndecodable, dispatch.ReasonCorrupt, dispatch.ReasonRejected, dispatch.ReasonNewerVersion,
+	}, reason)
 }

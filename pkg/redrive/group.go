@@ -6,48 +6,38 @@ import (
 	"time"
 )
 
-// Group is the letters of one cause.
+// Group is the dead letters with one type, reason and fingerprint.
 type Group struct {
 	Type, Reason, Fingerprint string
 
 	Count          int
-	Done           int    // of them, known to be leftovers of done events
+	Done           int    // of them, leftovers of done events as far as known
 	Error          string // of the newest
 	EventID        string // of the newest
 	Attempts       int64  // the most of any
 	Oldest, Newest time.Time
 }
 
-// GroupLetters groups by type, reason and fingerprint, the largest group first.
-func GroupLetters(letters []Letter) []Group {
-	var g grouper
-	for _, l := range letters {
-		g.add(l)
-	}
-	return g.sorted()
-}
-
-// grouper groups letters one by one, so that nobody has to keep them.
+// grouper groups dead letters one by one and keeps none of them.
 type grouper struct {
-	index  map[cause]int
+	index  map[groupKey]int
 	groups []Group
 }
 
-// cause is what the letters of a group share.
-type cause struct{ typ, reason, fingerprint string }
+type groupKey struct{ typ, reason, fingerprint string }
 
-func (g *grouper) add(l Letter) {
+func (g *grouper) add(d DeadLetter) {
 	if g.index == nil {
-		g.index = map[cause]int{}
+		g.index = map[groupKey]int{}
 	}
-	k := cause{l.Type(), l.Cause.Reason, l.Cause.Fingerprint}
+	k := groupKey{d.Type(), d.Cause.Reason, d.Cause.Fingerprint}
 	i, ok := g.index[k]
 	if !ok {
 		i = len(g.groups)
 		g.index[k] = i
-		g.groups = append(g.groups, Group{Type: k.typ, Reason: k.reason, Fingerprint: k.fingerprint, Oldest: l.SentAt})
+		g.groups = append(g.groups, Group{Type: k.typ, Reason: k.reason, Fingerprint: k.fingerprint, Oldest: d.SentAt})
 	}
-	g.groups[i].add(l)
+	g.groups[i].add(d)
 }
 
 // sorted returns the largest group first.
@@ -57,16 +47,16 @@ func (g *grouper) sorted() []Group {
 	})
 }
 
-func (g *Group) add(l Letter) {
+func (g *Group) add(d DeadLetter) {
 	g.Count++
-	if l.Done {
+	if d.Done {
 		g.Done++
 	}
-	g.Attempts = max(g.Attempts, l.Cause.Attempt)
-	if l.SentAt.Before(g.Oldest) {
-		g.Oldest = l.SentAt
+	g.Attempts = max(g.Attempts, d.Cause.Attempt)
+	if d.SentAt.Before(g.Oldest) {
+		g.Oldest = d.SentAt
 	}
-	if g.Count == 1 || l.SentAt.After(g.Newest) {
-		g.Newest, g.Error, g.EventID = l.SentAt, l.Cause.Error, l.EventID()
+	if g.Count == 1 || d.SentAt.After(g.Newest) {
+		g.Newest, g.Error, g.EventID = d.SentAt, d.Cause.Error, d.EventID()
 	}
 }

@@ -5,82 +5,52 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/time/rate"
+
 	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
 
-// Mover sends letters to the queue of events and takes them out of the dead-letter
-// queue. No call gets more than limits.SQSMaxBatch messages, or bodies of more than
-// limits.MaxQueueRequest bytes together.
-type Mover interface {
-	// Send stores messages, each with its body and group and nothing else. Refused says by
-	// message id which of them are not stored. After an error any of them may be stored.
-	Send(ctx context.Context, messages []queue.Message) (refused map[string]error, err error)
-	Deleter
-}
-
-// Deleter takes received messages out of the dead-letter queue.
-type Deleter interface {
-	// Delete says by message id which of them may still be there; after an error any may.
-	Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error)
-}
-
-// DefaultRate is how many letters a second a move sends unless told otherwise: well
-// below what the consumer takes, so that an outage's letters do not become the next one.
+// DefaultRate is how many messages a second are sent unless the options name a rate: well
+// below what the consumer handles, so that one outage's messages do not cause the next.
 const DefaultRate = 20
 
-// MaxRate bounds the rate, as the queue's own move does.
+// MaxRate bounds the rate, as SQS's own move does.
 const MaxRate = 500
 
-// Move says how letters are moved.
-type Move struct {
-	Queue Queue // required
-	Mover Mover // required
-	// Records, when given, is read before each letter is sent, so that [Await] can tell
-	// what became of it. Default none: nobody is going to ask.
-	Records Records
-	// Rate is how many letters a second are sent at most. Defaults to DefaultRate.
-	Rate int
-	// Limit is how many letters are moved at most. Defaults to all that are left.
-	Limit int
-	// Proof moves only letters whose outcome proves something: of an event with a record
-	// to read that is not done. It needs Records.
-	Proof bool
-	// Sent is told of letters as they are sent. Default none.
-	Sent func(n int)
+// mover is one move of messages of a plan.
+type mover struct {
+	*DLQ
+	plan     *Plan
+	most     int  // messages that may still be sent
+	track    bool // note each message with its record, to tell its outcome later
+	evidence bool // send only what an outcome can be told of
+	onSent   func(n int)
+	limiter  *rate.Limiter
+	result   *Result
 }
 
-// Moved is what a move came to, also when it ended early.
-type Moved struct {
-	Sent       int   // stored in the queue of events
-	Undeleted  int   // of them, those that may still be in the dead-letter queue: harmless
-	Refused    int   // not stored, and still in the dead-letter queue
-	Refusal    error // why, of the last one
-	Unreleased int   // letters that stay hidden for up to Options.Visibility
-	Letters    []Sent
-}
-
-// Run moves letters of the plan: each is sent, and deleted only after that, so that a crash
-// or a lost answer can double a letter and never lose one; its record takes the double for
-// what it is. It ends with the plan, at the limit, when the queue shows no more, when a
+// move moves messages of the plan: each is sent, and deleted only after that, so that a crash
+// or a lost response can duplicate a message and never lose one; its record recognizes the
+// duplicate. It ends with the plan, at its limit, when the queue returns no more, when a
 // request fails, or between two batches when the context is cancelled, which is an error.
-// What was not moved is shown again and is left in the plan for another run.
-func (m Move) Run(ctx context.Context, p *Plan, o Options) (done Moved, err error) {
-	o = o.withDefaults()
-	r := &mover{Move: m, plan: p, pace: newPace(cmp.Or(max(m.Rate, 0), DefaultRate)), most: p.Left()}
-	if m.Limit > 0 {
-		r.most = min(r.most, m.Limit)
+// What was not moved is shown again and stays in the plan.
+func (m *mover) move(ctx context.Context, perSecond int) error {
+	if m.most = min(cmp.Or(m.most, m.plan.Left()), m.plan.Left()); m.most == 0 {
+		return nil
 	}
-	if r.most == 0 {
-		return r.done, nil
-	}
-	unreleased, err := walk(ctx, m.Queue, o, func(h *hold, batch []Received) (bool, error) { return r.batch(ctx, h, batch) })
-	r.done.Unreleased = unreleased
-	return r.done, ended(ctx, "move", r.done.Sent, err)
+	perSecond = min(cmp.Or(max(perSecond, 0), DefaultRate), MaxRate)
+	batch := min(max(perSecond/2, 1), limits.SQSMaxBatch) // at least two batches a second
+	m.limiter = rate.NewLimiter(rate.Limit(perSecond), batch)
+	_, err := m.walk(ctx, MaxMessages, func(f *inFlight, received []Received) (bool, error) {
+		err := m.batch(ctx, f, received)
+		return m.most > 0, err
+	})
+	return stopped(ctx, "move", m.result.Moved, err)
 }
 
-// ended says how a pass that did something to n letters ended.
-func ended(ctx context.Context, verb string, n int, err error) error {
+// stopped describes how a pass that processed n messages ended.
+func stopped(ctx context.Context, verb string, n int, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -91,134 +61,124 @@ func ended(ctx context.Context, verb string, n int, err error) error {
 	}
 }
 
-// mover is one run of a move.
-type mover struct {
-	Move
-	plan *Plan
-	pace *pace
-	most int // letters that may still be tried
-	done Moved
-}
-
-// batch moves what the plan has of the received letters, in parts of a size that one
-// request holds and the pace likes.
-func (r *mover) batch(ctx context.Context, h *hold, batch []Received) (more bool, err error) {
-	picked, err := r.pick(ctx, batch)
+// batch moves the planned ones of the received messages, at the rate.
+func (m *mover) batch(ctx context.Context, f *inFlight, received []Received) error {
+	selected, err := m.choose(ctx, received)
 	if err != nil {
-		return false, err
+		return err
 	}
-	for _, part := range parts(picked, r.pace.most()) {
-		if err := r.pace.wait(ctx, len(part)); err != nil {
-			return false, err
+	for _, part := range requests(selected, m.limiter.Burst()) {
+		if err := m.limiter.WaitN(ctx, len(part)); err != nil {
+			return err
 		}
-		if err := r.part(context.WithoutCancel(ctx), h, part); err != nil {
-			return false, err
+		if err := m.send(context.WithoutCancel(ctx), f, part); err != nil {
+			return err
 		}
 	}
-	return r.most > 0, nil
+	return nil
 }
 
-// letter is one that is going to be moved.
-type letter struct {
+// outgoing is a message that is going to be moved.
+type outgoing struct {
 	m    Received
 	sent Sent
 }
 
-// pick returns the letters to move, with what their records say before.
-func (r *mover) pick(ctx context.Context, batch []Received) (picked []letter, err error) {
-	for _, m := range batch {
-		if r.plan.has(m) {
-			picked = append(picked, letter{m: m})
+// choose returns the messages to move, with what their records are before.
+func (m *mover) choose(ctx context.Context, received []Received) (chosen []outgoing, err error) {
+	for _, r := range received {
+		if m.plan.has(r) {
+			chosen = append(chosen, outgoing{m: r})
 		}
 	}
-	if r.Records != nil {
-		if err := before(ctx, r.Records, picked); err != nil {
+	if m.track {
+		if err := readBefore(ctx, m.Records, chosen); err != nil {
 			return nil, err
 		}
 	}
-	if r.Proof {
-		proof := picked[:0]
-		for _, l := range picked {
-			if l.sent.open() {
-				proof = append(proof, l)
+	if m.evidence {
+		usable := chosen[:0]
+		for _, o := range chosen {
+			if o.sent.open() {
+				usable = append(usable, o)
 			}
 		}
-		picked = proof
+		chosen = usable
 	}
-	return picked[:min(len(picked), r.most)], nil
+	return chosen[:min(len(chosen), m.most)], nil
 }
 
-// parts cuts letters into requests of at most n letters and limits.MaxQueueRequest bytes.
-func parts(letters []letter, n int) (all [][]letter) {
+// requests splits messages into requests of at most n messages and limits.MaxQueueRequest bytes.
+func requests(list []outgoing, n int) (all [][]outgoing) {
 	start, bytes := 0, 0
-	for i, l := range letters {
-		if i > start && (i-start == n || bytes+len(l.m.Body) > limits.MaxQueueRequest) {
-			all = append(all, letters[start:i])
+	for i, o := range list {
+		if i > start && (i-start == n || bytes+len(o.m.Body) > limits.MaxQueueRequest) {
+			all = append(all, list[start:i])
 			start, bytes = i, 0
 		}
-		bytes += len(l.m.Body)
+		bytes += len(o.m.Body)
 	}
-	if start < len(letters) {
-		all = append(all, letters[start:])
+	if start < len(list) {
+		all = append(all, list[start:])
 	}
 	return all
 }
 
-// part sends letters and then deletes those that are stored for certain.
-func (r *mover) part(ctx context.Context, h *hold, part []letter) error {
+// send sends messages and then deletes those that are certainly stored.
+func (m *mover) send(ctx context.Context, f *inFlight, part []outgoing) error {
 	messages := make([]queue.Message, len(part))
-	for i, l := range part {
-		messages[i] = l.m.Message
+	for i, o := range part {
+		messages[i] = o.m.Message
 	}
-	refused, err := r.send(ctx, messages)
+	refused, err := m.sendOnce(ctx, messages)
 	if err != nil {
 		return err
 	}
 	var stored []queue.Message
-	for _, l := range part {
-		r.most--
-		r.plan.take(l.m)
-		if err := refused[l.m.ID]; err != nil {
-			r.done.Refused, r.done.Refusal = r.done.Refused+1, err
+	for _, o := range part {
+		m.most--
+		m.plan.processed(o.m)
+		if err := refused[o.m.ID]; err != nil {
+			m.result.Refused, m.result.Refusal = m.result.Refused+1, err.Error()
 			continue
 		}
-		r.done.Sent++
-		stored = append(stored, l.m.Message)
-		if r.Records != nil {
-			r.done.Letters = append(r.done.Letters, l.sent)
+		m.result.Moved++
+		stored = append(stored, o.m.Message)
+		if m.track {
+			m.result.Sent = append(m.result.Sent, o.sent)
 		}
 	}
-	if r.Sent != nil {
-		r.Sent(len(stored))
+	if m.onSent != nil {
+		m.onSent(len(stored))
 	}
-	kept, err := remove(ctx, r.Mover, h, stored)
-	r.done.Undeleted += kept
+	kept, err := m.remove(ctx, f, stored)
+	m.result.Undeleted += kept
 	return err
 }
 
-func (r *mover) send(ctx context.Context, messages []queue.Message) (map[string]error, error) {
+func (m *mover) sendOnce(ctx context.Context, messages []queue.Message) (map[string]error, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return r.Mover.Send(ctx, messages)
+	return m.Mover.Send(ctx, messages)
 }
 
-// remove deletes messages, those that were kept once more, and lets the hold forget
-// what is gone. It returns how many may still be there.
-func remove(ctx context.Context, d Deleter, h *hold, messages []queue.Message) (kept int, err error) {
+// remove deletes messages, with one retry for those that were kept, and drops the deleted
+// ones from f. It returns how many may still be there.
+func (d *DLQ) remove(ctx context.Context, f *inFlight, messages []queue.Message) (kept int, err error) {
 	for range 2 {
 		if len(messages) == 0 {
 			return 0, nil
 		}
-		messages, err = removeOnce(ctx, d, h, messages)
+		messages, err = d.removeOnce(ctx, f, messages)
 	}
 	return len(messages), err
 }
 
 // removeOnce returns the messages that may still be there.
-func removeOnce(ctx context.Context, d Deleter, h *hold, messages []queue.Message) (rest []queue.Message, err error) {
+func (d *DLQ) removeOnce(ctx context.Context, f *inFlight, messages []queue.Message) (rest []queue.Message, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	kept, err := d.Delete(ctx, messages)
+	kept, err := d.Mover.Delete(ctx, messages)
 	if err != nil {
 		return messages, err
 	}
@@ -227,7 +187,7 @@ func removeOnce(ctx context.Context, d Deleter, h *hold, messages []queue.Messag
 			rest = append(rest, m)
 			continue
 		}
-		h.forget(m.ID)
+		f.forget(m.ID)
 	}
 	return rest, nil
 }

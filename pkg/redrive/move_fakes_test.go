@@ -27,11 +27,11 @@ type faults struct {
 	keeps       func(id string) bool // by a delete's answer
 }
 
-// fakeMover stands on a fake queue and keeps what it sends.
+// fakeMover deletes from a fake queue and keeps what it sends.
 type fakeMover struct {
 	faults
 	dead *fakeQueue
-	sent func(m queue.Message) // is told, for a consumer
+	sent func(m queue.Message) // is called with each, for a consumer
 
 	mu             sync.Mutex
 	live           []queue.Message
@@ -113,7 +113,7 @@ func (q *fakeQueue) add(m redrive.Received) {
 	q.entries = append(q.entries, q.index[m.ID])
 }
 
-// ids are the events of the letters, and of the live messages.
+// ids are the events of the messages.
 func (q *fakeQueue) ids() (ids []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -151,12 +151,19 @@ func distinct(lists ...[]string) int {
 	return len(slices.Collect(maps.Keys(seen)))
 }
 
-// survey plans to take what the filter selects.
-func survey(t testing.TB, q redrive.Queue, r redrive.Records, f redrive.Filter) *redrive.Plan {
+// dlq is a dead-letter queue without a lock.
+func dlq(q redrive.Queue, m redrive.Mover, r redrive.Records) *redrive.DLQ {
+	return &redrive.DLQ{Queue: q, Mover: m, Records: r, Limits: limits.AWS()}
+}
+
+// planned selects what the filter matches.
+func planned(t testing.TB, q redrive.Queue, r redrive.Records, f redrive.Filter) *redrive.Plan {
 	t.Helper()
-	p, unreleased, err := redrive.Survey(t.Context(), q, r, redrive.Selection{Filter: f}, redrive.Options{})
-	if err != nil || unreleased != 0 {
-		t.Fatalf("survey: %v, %d stay hidden", err, unreleased)
+	d := dlq(q, nil, r)
+	d.OnUnreleased = func(n int) { t.Errorf("plan: %d messages stay hidden", n) }
+	p, err := d.Plan(t.Context(), redrive.Selection{Filter: f})
+	if err != nil {
+		t.Fatalf("plan: %v", err)
 	}
 	return p
 }

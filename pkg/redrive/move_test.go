@@ -25,49 +25,56 @@ func always(int) bool { return true }
 
 func only(id string) func(string) bool { return func(got string) bool { return got == id } }
 
+// redriven sends the messages of a plan, without a lock and without records.
+func redriven(t *testing.T, dead *fakeQueue, m *fakeMover, p *redrive.Plan, rate int) (redrive.Result, error) {
+	t.Helper()
+	return dlq(dead, m, records{}).Redrive(t.Context(), p, redrive.Options{Rate: rate})
+}
+
 // TestMoveNeverLoses: whatever fails at whatever step, each event is in one of the two
 // queues at least, nothing stays hidden, and a second run brings the rest.
 func TestMoveNeverLoses(t *testing.T) {
-	const letters = 35
+	const messages = 35
 	tests := []struct {
 		name    string
 		faults  faults
-		want    redrive.Moved // of the first run
+		want    redrive.Result // of the first run
 		err     error
 		doubles int // messages sent more than once, after both runs
 	}{
-		{"nothing", faults{}, redrive.Moved{Sent: 35}, nil, 0},
-		{"a send fails", faults{sendFails: at(2)}, redrive.Moved{Sent: 10}, errAway, 0},
-		{"a send's answer is lost", faults{sendLost: at(2)}, redrive.Moved{Sent: 10}, errAway, 10},
-		{"every send's answer is lost", faults{sendLost: always}, redrive.Moved{}, errAway, 10},
-		{"a letter is refused", faults{refuses: only("m7")}, redrive.Moved{Sent: 34, Refused: 1, Refusal: errors.New("too odd")}, nil, 0},
-		{"a delete fails once", faults{deleteFails: at(2)}, redrive.Moved{Sent: 35}, nil, 0},
-		{"a delete's answer is lost", faults{deleteLost: at(2)}, redrive.Moved{Sent: 35}, nil, 0},
-		{"deletes fail", faults{deleteFails: always}, redrive.Moved{Sent: 10, Undeleted: 10}, errAway, 10},
-		{"a letter cannot be deleted", faults{keeps: only("m7")}, redrive.Moved{Sent: 35, Undeleted: 1}, nil, 1},
+		{"nothing", faults{}, redrive.Result{Moved: 35}, nil, 0},
+		{"a send fails", faults{sendFails: at(2)}, redrive.Result{Moved: 10}, errAway, 0},
+		{"a send's answer is lost", faults{sendLost: at(2)}, redrive.Result{Moved: 10}, errAway, 10},
+		{"every send's answer is lost", faults{sendLost: always}, redrive.Result{}, errAway, 10},
+		{"a message is refused", faults{refuses: only("m7")}, redrive.Result{Moved: 34, Refused: 1, Refusal: "too odd"}, nil, 0},
+		{"a delete fails once", faults{deleteFails: at(2)}, redrive.Result{Moved: 35}, nil, 0},
+		{"a delete's answer is lost", faults{deleteLost: at(2)}, redrive.Result{Moved: 35}, nil, 0},
+		{"deletes fail", faults{deleteFails: always}, redrive.Result{Moved: 10, Undeleted: 10}, errAway, 10},
+		{"a message cannot be deleted", faults{keeps: only("m7")}, redrive.Result{Moved: 35, Undeleted: 1}, nil, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				dead := queueOf(t, letters)
+				dead := queueOf(t, messages)
 				m := &fakeMover{dead: dead, faults: tt.faults}
-				got, err := redrive.Move{Queue: dead, Mover: m, Rate: 100}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
-				byText := cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
-				if diff := cmp.Diff(tt.want, got, byText); diff != "" || !errors.Is(err, tt.err) {
+				got, err := redriven(t, dead, m, planned(t, dead, records{}, redrive.Filter{}), 100)
+				ignored := cmpopts.IgnoreFields(redrive.Result{}, "Left", "Seconds", "Sent")
+				_, refused := errors.AsType[*redrive.RefusedError](err)
+				if diff := cmp.Diff(tt.want, got, ignored); diff != "" || !errors.Is(err, tt.err) && !refused || refused != (tt.want.Refused > 0) {
 					t.Errorf("%v %s", err, diff)
 				}
-				if n := distinct(dead.ids(), m.ids()); n != letters {
-					t.Errorf("%d events are left of %d", n, letters)
+				if n := distinct(dead.ids(), m.ids()); n != messages {
+					t.Errorf("%d events are left of %d", n, messages)
 				}
 				if hidden := dead.hidden(); len(hidden) != 0 {
 					t.Errorf("%v stay hidden", hidden)
 				}
 				m.faults = faults{}
-				again, err := redrive.Move{Queue: dead, Mover: m, Rate: 100}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
-				if err != nil || len(dead.ids()) != 0 || distinct(m.ids()) != letters || again.Undeleted+again.Refused != 0 {
-					t.Errorf("the second run: %+v, %v; %d letters are left, %d events are live", again, err, len(dead.ids()), distinct(m.ids()))
+				again, err := redriven(t, dead, m, planned(t, dead, records{}, redrive.Filter{}), 100)
+				if err != nil || len(dead.ids()) != 0 || distinct(m.ids()) != messages || again.Undeleted+again.Refused != 0 {
+					t.Errorf("the second run: %+v, %v; %d messages are left, %d events are live", again, err, len(dead.ids()), distinct(m.ids()))
 				}
-				if n := len(m.ids()) - letters; n != tt.doubles {
+				if n := len(m.ids()) - messages; n != tt.doubles {
 					t.Errorf("%d doubles, want %d", n, tt.doubles)
 				}
 			})
@@ -81,7 +88,7 @@ func TestMoveAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 25)
 		m := &fakeMover{dead: dead}
-		plan := survey(t, dead, records{}, redrive.Filter{})
+		plan := planned(t, dead, records{}, redrive.Filter{})
 		dying := make(chan struct{})
 		m.deleteFails = func(call int) bool {
 			if call == 2 {
@@ -93,7 +100,7 @@ func TestMoveAbandoned(t *testing.T) {
 			}
 			return false
 		}
-		go redrive.Move{Queue: dead, Mover: m}.Run(t.Context(), plan, redrive.Options{})
+		go redriven(t, dead, m, plan, 0)
 		<-dying
 		<-time.After(time.Second)
 		if n := len(dead.hidden()); n == 0 {
@@ -101,11 +108,11 @@ func TestMoveAbandoned(t *testing.T) {
 		}
 		<-time.After(2 * time.Minute)
 		dead.stuck, m.deleteFails = nil, nil
-		if _, err := (redrive.Move{Queue: dead, Mover: m}).Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{}); err != nil {
+		if _, err := redriven(t, dead, m, planned(t, dead, records{}, redrive.Filter{}), 0); err != nil {
 			t.Fatal(err)
 		}
 		if len(dead.ids()) != 0 || distinct(m.ids()) != 25 || len(m.ids()) != 35 {
-			t.Errorf("%d letters are left, %d events are live in %d messages", len(dead.ids()), distinct(m.ids()), len(m.ids()))
+			t.Errorf("%d messages are left, %d events are live in %d messages", len(dead.ids()), distinct(m.ids()), len(m.ids()))
 		}
 	})
 }
@@ -114,29 +121,28 @@ func TestMoveStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 95)
 		m := &fakeMover{dead: dead}
-		plan := survey(t, dead, records{}, redrive.Filter{})
+		plan := planned(t, dead, records{}, redrive.Filter{})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		move := redrive.Move{Queue: dead, Mover: m, Rate: 10, Sent: func(int) {
+		got, err := dlq(dead, m, records{}).Redrive(ctx, plan, redrive.Options{Rate: 10, OnSent: func(int) {
 			if len(m.times) == 20 {
 				cancel() // between a send and its delete
 			}
-		}}
-		got, err := move.Run(ctx, plan, redrive.Options{})
-		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "stopped after 20") || got.Sent != 20 || got.Undeleted != 0 {
+		}})
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "stopped after 20") || got.Moved != 20 || got.Undeleted != 0 {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if len(dead.ids()) != 75 || len(dead.hidden()) != 0 || plan.Left() != 75 {
-			t.Errorf("%d letters are left, %d of them hidden, %d planned", len(dead.ids()), len(dead.hidden()), plan.Left())
+			t.Errorf("%d messages are left, %d of them hidden, %d planned", len(dead.ids()), len(dead.hidden()), plan.Left())
 		}
-		if got, err := (redrive.Move{Queue: dead, Mover: m}).Run(t.Context(), plan, redrive.Options{}); err != nil || got.Sent != 75 || distinct(m.ids()) != 95 || len(m.ids()) != 95 {
+		if got, err := redriven(t, dead, m, plan, 0); err != nil || got.Moved != 75 || distinct(m.ids()) != 95 || len(m.ids()) != 95 {
 			t.Errorf("the second run: %+v, %v", got, err)
 		}
 	})
 }
 
 // TestMoveLeavesOthers: what is not selected stays, and so does what arrives meanwhile,
-// also the letters that fail again at once: no run goes in a circle.
+// also the messages that fail again at once: no run goes in a circle.
 func TestMoveLeavesOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := &fakeQueue{}
@@ -156,8 +162,8 @@ func TestMoveLeavesOthers(t *testing.T) {
 			dead.add(message(t, next, envelope(next), nil))
 			next++
 		}
-		got, err := redrive.Move{Queue: dead, Mover: m, Rate: 200}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{Type: "invoice.paid"}), redrive.Options{})
-		if err != nil || got.Sent != 60 || len(m.ids()) != 60 || distinct(m.ids()) != 60 {
+		got, err := redriven(t, dead, m, planned(t, dead, records{}, redrive.Filter{Type: "invoice.paid"}), 200)
+		if err != nil || got.Moved != 60 || len(m.ids()) != 60 || distinct(m.ids()) != 60 {
 			t.Errorf("%+v, %v; sent %d messages of %d events", got, err, len(m.ids()), distinct(m.ids()))
 		}
 		for _, one := range m.live {
@@ -166,7 +172,7 @@ func TestMoveLeavesOthers(t *testing.T) {
 			}
 		}
 		if n := len(dead.ids()); n != 160 || len(dead.hidden()) != 0 {
-			t.Errorf("%d letters are left, %d of them hidden; want 160 and none", n, len(dead.hidden()))
+			t.Errorf("%d messages are left, %d of them hidden; want 160 and none", n, len(dead.hidden()))
 		}
 	})
 }
@@ -176,13 +182,13 @@ func TestMoveKeepsItsPace(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			dead := queueOf(t, 100)
 			m := &fakeMover{dead: dead}
-			plan := survey(t, dead, records{}, redrive.Filter{})
-			if _, err := (redrive.Move{Queue: dead, Mover: m, Rate: rate}).Run(t.Context(), plan, redrive.Options{}); err != nil {
+			plan := planned(t, dead, records{}, redrive.Filter{})
+			if _, err := redriven(t, dead, m, plan, rate); err != nil {
 				t.Fatal(err)
 			}
 			last := m.times[len(m.times)-1].Sub(m.times[0])
 			if low, high := time.Duration(seconds-1)*time.Second, time.Duration(seconds+1)*time.Second; last < low || last > high {
-				t.Errorf("at %d a second, 100 letters take %s", rate, last)
+				t.Errorf("at %d a second, 100 messages take %s", rate, last)
 			}
 			perSecond := map[int64]int{}
 			for _, at := range m.times {
@@ -197,13 +203,13 @@ func TestMoveKeepsItsPace(t *testing.T) {
 	}
 }
 
-// TestMoveManySteadily: 10,000 letters among 2,000 others, at a rate, longer than they can
+// TestMoveManySteadily: 10,000 messages among 2,000 others, at a rate, longer than they can
 // be hidden at a time: each is sent once, progress is steady, and little is kept of each.
 func TestMoveManySteadily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const letters, rate = 10_000, 100
+		const messages, rate = 10_000, 100
 		dead := &fakeQueue{}
-		for i := range letters + 2000 {
+		for i := range messages + 2000 {
 			e := envelope(i)
 			if i%6 == 5 {
 				e.Type = "charge.failed"
@@ -218,29 +224,29 @@ func TestMoveManySteadily(t *testing.T) {
 			return int64(s.HeapAlloc)
 		}
 		before := memory()
-		plan := survey(t, dead, records{}, redrive.Filter{Type: "invoice.paid"})
+		plan := planned(t, dead, records{}, redrive.Filter{Type: "invoice.paid"})
 		planned := memory() - before
 		sent, began, ticks := 0, time.Now(), map[int]int{}
-		got, err := redrive.Move{Queue: dead, Mover: m, Records: records{}, Rate: rate, Sent: func(n int) {
+		got, err := dlq(dead, m, records{}).Redrive(t.Context(), plan, redrive.Options{Rate: rate, Wait: true, Timeout: time.Millisecond, OnSent: func(n int) {
 			sent += n
 			ticks[int(time.Since(began)/time.Second)] += n
-		}}.Run(t.Context(), plan, redrive.Options{})
-		if err != nil || got.Sent != letters || sent != letters || distinct(m.ids()) != letters || len(dead.ids()) != 2000 || len(dead.hidden()) != 0 {
-			t.Fatalf("%v; sent %d of %d events, %d letters are left", err, got.Sent, distinct(m.ids()), len(dead.ids()))
+		}})
+		if _, waited := errors.AsType[*redrive.OutcomeError](err); !waited || got.Moved != messages || sent != messages || distinct(m.ids()) != messages || len(dead.ids()) != 2000 || len(dead.hidden()) != 0 {
+			t.Fatalf("%v; sent %d of %d events, %d messages are left", err, got.Moved, distinct(m.ids()), len(dead.ids()))
 		}
 		if took := time.Since(began); took < 95*time.Second || took > 115*time.Second {
-			t.Errorf("10,000 letters at 100 a second take %s", took)
+			t.Errorf("10,000 messages at 100 a second take %s", took)
 		}
 		for second := range 95 {
 			if n := ticks[second]; n < rate/2 || n > rate*3/2 {
-				t.Errorf("%d letters in second %d", n, second)
+				t.Errorf("%d messages in second %d", n, second)
 			}
 		}
-		watched := len(got.Letters) * 32
-		for _, s := range got.Letters {
-			watched += len(s.EventID)
+		tracked := len(got.Sent) * 32
+		for _, s := range got.Sent {
+			tracked += len(s.EventID)
 		}
-		if perLetter := (planned + int64(watched)) / letters; perLetter > 120 {
+		if perLetter := (planned + int64(tracked)) / messages; perLetter > 120 {
 			t.Errorf("%d bytes are kept of each letter", perLetter)
 		} else {
 			t.Logf("%d bytes are kept of each letter", perLetter)
@@ -258,57 +264,90 @@ func TestMoveRequestsFit(t *testing.T) {
 		}
 		dead.add(redrive.Received{Message: queue.Message{ID: "full", Body: strings.Repeat("x", limits.MaxQueueRequest)}})
 		m := &fakeMover{dead: dead}
-		got, err := redrive.Move{Queue: dead, Mover: m}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
-		if err != nil || got.Sent != 13 || m.most > limits.MaxQueueRequest {
+		got, err := redriven(t, dead, m, planned(t, dead, records{}, redrive.Filter{}), 0)
+		if err != nil || got.Moved != 13 || m.most > limits.MaxQueueRequest {
 			t.Errorf("%+v, %v, %d bytes in a request", got, err, m.most)
 		}
 	})
 }
 
-// TestMoveOnlyProof: a canary is none of a done event, of an unreadable message or of
+// TestCanaryOnlyEvidence: no canary is of a done event, of an unreadable message or of
 // another event than its record's.
-func TestMoveOnlyProof(t *testing.T) {
+func TestCanaryOnlyEvidence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 9)
 		dead.add(redrive.Received{Message: queue.Message{ID: "odd", Body: "no message"}})
 		table := records{"evt_1": {State: "DONE", Attempt: 2}, "evt_2": {State: "FAILED", Attempt: 3, Ident: "another's"}}
 		m := &fakeMover{dead: dead}
-		plan := survey(t, dead, table, redrive.Filter{})
-		got, err := redrive.Move{Queue: dead, Mover: m, Records: table, Proof: true, Limit: 4}.Run(t.Context(), plan, redrive.Options{})
-		if diff := cmp.Diff([]string{"evt_0", "evt_3", "evt_4", "evt_5"}, m.ids()); diff != "" || err != nil || plan.Left() != 6 {
-			t.Errorf("%v %s, %d left", err, diff, plan.Left())
+		p := planned(t, dead, table, redrive.Filter{})
+		got, err := dlq(dead, m, table).Redrive(t.Context(), p, redrive.Options{Canary: 4, Timeout: time.Second})
+		if _, waited := errors.AsType[*redrive.OutcomeError](err); !waited || len(got.Sent) != 4 || p.Left() != 6 || got.Left != 6 {
+			t.Errorf("%v, %d sent, %d left", err, len(got.Sent), p.Left())
 		}
-		rest, err := redrive.Move{Queue: dead, Mover: m, Records: table}.Run(t.Context(), plan, redrive.Options{})
+		if diff := cmp.Diff([]string{"evt_0", "evt_3", "evt_4", "evt_5"}, m.ids()); diff != "" {
+			t.Error(diff)
+		}
+		rest, err := dlq(dead, m, table).Redrive(t.Context(), p, redrive.Options{Wait: true, Timeout: time.Second})
 		want := []redrive.Sent{{}, {}, {EventID: "evt_1", Done: true}, {EventID: "evt_6"}, {EventID: "evt_7"}, {EventID: "evt_8"}}
 		byID := func(a, b redrive.Sent) int { return strings.Compare(a.EventID, b.EventID) }
-		if diff := cmp.Diff(want, slices.SortedFunc(slices.Values(rest.Letters), byID), cmpopts.IgnoreUnexported(redrive.Sent{})); diff != "" || err != nil {
-			t.Errorf("%v %s", err, diff)
-		}
-		if len(got.Letters) != 4 || plan.Left() != 0 {
-			t.Errorf("%d watched, %d left", len(got.Letters), plan.Left())
+		if diff := cmp.Diff(want, slices.SortedFunc(slices.Values(rest.Sent), byID), cmpopts.IgnoreUnexported(redrive.Sent{})); diff != "" || p.Left() != 0 {
+			t.Errorf("%v, %d left %s", err, p.Left(), diff)
 		}
 	})
 }
 
-// TestMoveReadsFirst: a letter whose record cannot be read is not sent.
+func TestNoCanary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 1)
+		table := records{"evt_0": {State: "DONE", Attempt: 2}}
+		m := &fakeMover{dead: dead}
+		_, err := dlq(dead, m, table).Redrive(t.Context(), planned(t, dead, table, redrive.Filter{}), redrive.Options{Canary: 4})
+		if !errors.Is(err, redrive.ErrNoCanary) || len(m.ids()) != 0 {
+			t.Errorf("%v, sent %v", err, m.ids())
+		}
+	})
+}
+
+// TestMoveReadsFirst: a message whose record cannot be read is not sent.
 func TestMoveReadsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 3)
-		plan := survey(t, dead, records{}, redrive.Filter{})
+		p := planned(t, dead, records{}, redrive.Filter{})
 		broken := recordsFunc(func(string) error { return errAway })
 		m := &fakeMover{dead: dead}
-		if _, err := (redrive.Move{Queue: dead, Mover: m, Records: broken}).Run(t.Context(), plan, redrive.Options{}); !errors.Is(err, errAway) || len(m.ids()) != 0 || len(dead.hidden()) != 0 {
+		if _, err := dlq(dead, m, broken).Redrive(t.Context(), p, redrive.Options{Wait: true}); !errors.Is(err, errAway) || len(m.ids()) != 0 || len(dead.hidden()) != 0 {
 			t.Errorf("%v, sent %v, hidden %v", err, m.ids(), dead.hidden())
 		}
 	})
 }
 
-func TestMoveNothing(t *testing.T) {
+// TestMoveLimit: the canary counts, and what is left over is no error.
+func TestMoveLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead := queueOf(t, 3)
-		plan := survey(t, dead, records{}, redrive.Filter{Account: "acct_1"})
-		if got, err := (redrive.Move{Queue: dead}).Run(t.Context(), plan, redrive.Options{}); err != nil || got.Sent != 0 {
+		dead := queueOf(t, 9)
+		m := &fakeMover{dead: dead}
+		p := planned(t, dead, records{}, redrive.Filter{})
+		if got, err := dlq(dead, m, records{}).Redrive(t.Context(), p, redrive.Options{Limit: 4}); err != nil || got.Moved != 4 || got.Left != 5 {
 			t.Errorf("%+v, %v", got, err)
+		}
+		none := planned(t, dead, records{}, redrive.Filter{Account: "acct_1"})
+		if got, err := redriven(t, dead, m, none, 0); err != nil || got.Moved != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// TestMoveMisses messages of the plan that another reader hides.
+func TestMoveMisses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := queueOf(t, 9)
+		p := planned(t, dead, records{}, redrive.Filter{})
+		if _, err := dead.Receive(t.Context(), 2, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		_, err := redriven(t, dead, &fakeMover{dead: dead}, p, 0)
+		if left, ok := errors.AsType[*redrive.LeftError](err); !ok || left.Messages != 2 {
+			t.Error(err)
 		}
 	})
 }

@@ -9,27 +9,27 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Sent is a letter that was sent to the queue again, with what its event's record said
-// before: all that is needed to tell, later, what became of it.
+// Sent is a message that was sent to the queue again, with its event's record as it was
+// before: all that is needed to tell its outcome later.
 type Sent struct {
-	EventID string // "" when no record can tell: the message cannot be read, or is of another event than the record
-	Done    bool   // the event was done before: the letter was a leftover
+	EventID string // "" when no record can tell: the message cannot be read, or the record is another event's
+	Done    bool   // the event was done before: the message was a leftover
 
-	ident                      letterKey // of the event: a record of another tells nothing
-	attempt, fails, generation int32     // thousands of these are kept
+	identity                   key   // of the event: a record of another identity tells nothing
+	attempt, fails, generation int32 // thousands of these are kept
 }
 
-// open reports whether the outcome of the letter proves something.
+// open reports whether the message's outcome tells anything about a fix.
 func (s Sent) open() bool { return s.EventID != "" && !s.Done }
 
-// Outcome is what became of a letter that was sent again.
+// Outcome is the result of a message that was sent again.
 type Outcome byte
 
 const (
 	Waiting   Outcome = iota // no attempt since has ended
 	Done                     // the event is done
-	Failing                  // an attempt since has failed; the message comes again
-	Dead                     // the last attempt since has failed; it is a dead letter again, or about to be
+	Failing                  // an attempt since has failed; the message is retried
+	Dead                     // the last attempt since has failed, or no attempt was made: it is a dead letter again, or about to be
 	Untracked                // no record tells
 )
 
@@ -37,64 +37,73 @@ func (o Outcome) String() string {
 	return [...]string{"waiting", "done", "failing", "dead", "untracked"}[o]
 }
 
-// before reads, for each letter, its event's record as it is now.
-func before(ctx context.Context, records Records, letters []letter) error {
-	errs := make([]error, len(letters))
-	each(len(letters), func(i int) {
-		letters[i].sent, errs[i] = sentOf(ctx, records, letters[i].m)
+// Outcomes counts the outcomes of messages that were sent again.
+type Outcomes struct {
+	Done      int `json:"done"`
+	Failing   int `json:"failed_retrying"`
+	Dead      int `json:"failed_dead"`
+	Waiting   int `json:"under_way"`
+	Untracked int `json:"untracked"`
+
+	FailedID    string `json:"failed_event_id"` // an event of those that failed
+	FailedError string `json:"failed_error"`    // its error
+}
+
+// Failed is how many failed again, whether they are retried or not.
+func (o Outcomes) Failed() int { return o.Failing + o.Dead }
+
+// readBefore reads, for each message, its event's record as it is now.
+func readBefore(ctx context.Context, records Records, list []outgoing) error {
+	errs := make([]error, len(list))
+	each(len(list), func(i int) {
+		list[i].sent, errs[i] = sentOf(ctx, records, list[i].m)
 	})
-	for _, err := range errs {
-		if err != nil { // one tells enough
-			return err
-		}
-	}
-	return nil
+	return firstOf(errs)
 }
 
 func sentOf(ctx context.Context, records Records, m Received) (Sent, error) {
-	l, _ := letterOf(m)
-	if l.Undecodable != "" {
+	d, _ := decode(m)
+	if d.Undecodable != "" {
 		return Sent{}, nil
 	}
-	r, found, err := records.Get(ctx, l.Event.ID)
+	r, found, err := records.Get(ctx, d.Event.ID)
 	if err != nil {
 		return Sent{}, err
 	}
-	ident := idempotency.Ident(l.Event)
+	identity := idempotency.Ident(d.Event)
 	if !found {
-		return Sent{EventID: l.Event.ID, ident: keyOf(ident), generation: 1}, nil // what the first claim makes it
+		return Sent{EventID: d.Event.ID, identity: keyOf(identity), generation: 1}, nil // as the first claim writes it
 	}
-	if r.Broken != "" || r.Ident != "" && r.Ident != ident {
-		return Sent{}, nil // the consumer dead-letters it again and leaves the record alone
+	if r.Broken != "" || r.Ident != "" && r.Ident != identity {
+		return Sent{}, nil // the consumer dead-letters it again and does not touch the record
 	}
 	return Sent{
-		EventID: l.Event.ID, Done: r.State == idempotency.Done, ident: keyOf(ident),
+		EventID: d.Event.ID, Done: r.State == idempotency.Done, identity: keyOf(identity),
 		attempt: small(r.Attempt), fails: small(r.Fails), generation: small(r.Generation),
 	}, nil
 }
 
 func small(n int64) int32 { return int32(min(n, math.MaxInt32)) }
 
-// OutcomeOf reads what became of a letter off its event's record as it is now.
+// OutcomeOf returns the message's outcome by its event's record as it is now.
 //
-// Attempts that were made since the letter was sent are those with a higher number than
-// the record had before. One of them failed when the record says so: it is FAILED under
-// such a number, it counts more failures, a higher number still runs, or the lease of the
-// running one is over, as its process died without a word. It was the last one when its
-// message has no receives left. A higher generation says that the event was done, and
+// Attempts made since the message was sent have a higher number than the record had before.
+// One of them has failed if the record is FAILED under such a number, counts more failures, or
+// a higher number runs, or if the lease of the running one has expired. It was the last one if
+// its message has no receives left. A higher generation means that the event was done, and
 // replayed since.
 func (s Sent) OutcomeOf(r idempotency.Record, now time.Time, l limits.Limits) Outcome {
 	attempts := r.Attempt - int64(s.attempt)
 	tried := attempts > 0
-	over := !r.Held(now, l)
+	ended := !r.Held(now, l)
 	switch {
-	case s.EventID == "", r.Broken != "", r.Ident != "" && keyOf(r.Ident) != s.ident:
+	case s.EventID == "", r.Broken != "", r.Ident != "" && keyOf(r.Ident) != s.identity:
 		return Untracked
 	case s.Done, r.State == idempotency.Done, r.Generation > int64(s.generation):
 		return Done
-	case tried && over && r.ReceivesLeft == 0:
+	case tried && ended && r.ReceivesLeft == 0:
 		return Dead
-	case tried && (over || r.Fails > int64(s.fails) || attempts > 1):
+	case tried && (ended || r.Fails > int64(s.fails) || attempts > 1):
 		return Failing
 	default:
 		return Waiting

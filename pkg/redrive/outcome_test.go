@@ -13,6 +13,7 @@ import (
 
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
 )
 
@@ -23,18 +24,19 @@ func (f recordsFunc) Get(_ context.Context, id string) (idempotency.Record, bool
 	return idempotency.Record{}, false, f(id)
 }
 
-// sentWith moves one letter of evt_0 whose record is as given, and returns what is kept of it.
+// sentWith moves one message of evt_0 whose record is as given, and returns what is kept of it.
 func sentWith(t *testing.T, before *idempotency.Record) redrive.Sent {
 	t.Helper()
 	dead, table := queueOf(t, 1), records{}
 	if before != nil {
 		table["evt_0"] = *before
 	}
-	got, err := redrive.Move{Queue: dead, Mover: &fakeMover{dead: dead}, Records: table}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
-	if err != nil || len(got.Letters) != 1 {
-		t.Fatalf("%+v, %v", got, err)
+	p := planned(t, dead, records{}, redrive.Filter{})
+	got, _ := dlq(dead, &fakeMover{dead: dead}, table).Redrive(t.Context(), p, redrive.Options{Wait: true, Timeout: time.Millisecond})
+	if len(got.Sent) != 1 {
+		t.Fatalf("%+v", got)
 	}
-	return got.Letters[0]
+	return got.Sent[0]
 }
 
 func TestOutcome(t *testing.T) {
@@ -131,18 +133,6 @@ func (r *table) away(err error) {
 	r.err = err
 }
 
-// sentMany moves letters whose records are as in the table.
-func sentMany(t *testing.T, r *table, n int) []redrive.Sent {
-	t.Helper()
-	dead := queueOf(t, n)
-	got, err := redrive.Move{Queue: dead, Mover: &fakeMover{dead: dead}, Records: r, Rate: 500}.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	clear(r.gets)
-	return got.Letters
-}
-
 func newTable(n int) *table {
 	r := &table{rows: map[string]idempotency.Record{}, gets: map[string]int{}}
 	for i := range n {
@@ -159,30 +149,30 @@ func failedNow(left int64) idempotency.Record {
 	return idempotency.Record{State: idempotency.Failed, Attempt: 4, Fails: 4, Generation: 1, ReceivesLeft: left, Err: "no row yet"}
 }
 
-func TestAwait(t *testing.T) {
+func TestWait(t *testing.T) {
 	tests := []struct {
 		name    string
 		becomes func(r *table, i int) // at second i+1
-		await   redrive.Await
-		want    redrive.Tally
+		options redrive.Options
+		want    redrive.Outcomes
 		took    time.Duration
 		err     error
 	}{
 		{
 			"all are done", func(r *table, i int) { r.set(fmt.Sprint("evt_", i), doneNow()) },
-			redrive.Await{}, redrive.Tally{Done: 20}, 20 * time.Second, nil,
+			redrive.Options{Wait: true}, redrive.Outcomes{Done: 20}, 20 * time.Second, nil,
 		},
 		{
 			"one is dead again", func(r *table, i int) {
 				r.set(fmt.Sprint("evt_", i), map[bool]idempotency.Record{false: doneNow(), true: failedNow(0)}[i == 7])
 			},
-			redrive.Await{}, redrive.Tally{Done: 19, Dead: 1, FailedID: "evt_7", FailedError: "no row yet"}, 20 * time.Second, nil,
+			redrive.Options{Wait: true}, redrive.Outcomes{Done: 19, Dead: 1, FailedID: "evt_7", FailedError: "no row yet"}, 20 * time.Second, nil,
 		},
 		{
 			"the first failure ends a canary", func(r *table, i int) {
 				r.set(fmt.Sprint("evt_", i), map[bool]idempotency.Record{false: doneNow(), true: failedNow(15)}[i == 7])
 			},
-			redrive.Await{FirstFailure: true}, redrive.Tally{Done: 7, Failing: 1, Waiting: 12, FailedID: "evt_7", FailedError: "no row yet"}, 8 * time.Second, nil,
+			redrive.Options{Canary: 20}, redrive.Outcomes{Done: 7, Failing: 1, Waiting: 12, FailedID: "evt_7", FailedError: "no row yet"}, 8 * time.Second, nil,
 		},
 		{
 			"a failure may be made good", func(r *table, i int) {
@@ -193,7 +183,7 @@ func TestAwait(t *testing.T) {
 					}
 				}
 			},
-			redrive.Await{}, redrive.Tally{Done: 20}, 20 * time.Second, nil,
+			redrive.Options{Wait: true}, redrive.Outcomes{Done: 20}, 20 * time.Second, nil,
 		},
 		{
 			"its time is over", func(r *table, i int) {
@@ -201,38 +191,44 @@ func TestAwait(t *testing.T) {
 					r.set(fmt.Sprint("evt_", i), failedNow(15))
 				}
 			},
-			redrive.Await{Timeout: 30 * time.Second}, redrive.Tally{Failing: 2, Waiting: 18, FailedError: "no row yet"}, 30 * time.Second, nil,
+			redrive.Options{Wait: true, Timeout: 30 * time.Second}, redrive.Outcomes{Failing: 2, Waiting: 18, FailedError: "no row yet"}, 30 * time.Second, nil,
 		},
 		{
 			"the table is away for a moment", func(r *table, i int) {
 				r.away(map[bool]error{true: errAway}[i >= 4 && i < 7])
 				r.set(fmt.Sprint("evt_", i), doneNow())
 			},
-			redrive.Await{}, redrive.Tally{Done: 20}, 20 * time.Second, nil,
+			redrive.Options{Wait: true}, redrive.Outcomes{Done: 20}, 20 * time.Second, nil,
 		},
 		{
 			"the table is away", func(r *table, i int) { r.away(errAway) },
-			redrive.Await{}, redrive.Tally{Waiting: 20}, 6 * time.Second, errAway,
+			redrive.Options{Wait: true}, redrive.Outcomes{Waiting: 20}, 6 * time.Second, errAway,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newTable(20)
-				letters := sentMany(t, r, 20)
+				r, dead := newTable(20), queueOf(t, 20)
+				p := planned(t, dead, records{}, redrive.Filter{})
+				began, looks := time.Now(), 0
 				go func() {
 					for i := range 20 {
 						<-time.After(time.Second)
 						tt.becomes(r, i)
 					}
 				}()
-				began, looks := time.Now(), 0
-				tt.await.Records, tt.await.Seen = r, func(redrive.Tally) { looks++ }
-				got, err := tt.await.Run(t.Context(), letters)
+				tt.options.Rate = 500
+				tt.options.OnOutcomes = func(redrive.Stage, redrive.Outcomes) { looks++ }
+				result, err := dlq(dead, &fakeMover{dead: dead}, r).Redrive(t.Context(), p, tt.options)
+				got := *either(result)
+				outcome, unfinished := errors.AsType[*redrive.OutcomeError](err)
+				if all := got.Failed()+got.Waiting == 0; unfinished != !all && tt.err == nil || unfinished && outcome.Outcomes != got {
+					t.Errorf("%+v ended with %v", got, err)
+				}
 				if got.Failing > 1 {
 					got.FailedID = ""
 				}
-				if diff := cmp.Diff(tt.want, got); diff != "" || !errors.Is(err, tt.err) {
+				if diff := cmp.Diff(tt.want, got); diff != "" || tt.err != nil && !errors.Is(err, tt.err) {
 					t.Errorf("%v %s", err, diff)
 				}
 				if took := time.Since(began); took < tt.took-time.Second || took > tt.took+2*time.Second {
@@ -247,20 +243,74 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// TestAwaitReadsNoMore of what is done than it must, and stops when it is told to.
-func TestAwaitReadsNoMore(t *testing.T) {
+// TestWaitReadsNoMore of what is done than it must, and stops when it is cancelled.
+func TestWaitReadsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newTable(2)
-		letters := sentMany(t, r, 2)
-		r.set("evt_0", doneNow())
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		got, err := redrive.Await{Records: r}.Run(ctx, letters)
-		if diff := cmp.Diff(redrive.Tally{Done: 1, Waiting: 1}, got); diff != "" || !errors.Is(err, context.DeadlineExceeded) {
+		r, dead := newTable(2), queueOf(t, 2)
+		p := planned(t, dead, records{}, redrive.Filter{})
+		m := &fakeMover{dead: dead, sent: func(queue.Message) { r.set("evt_0", doneNow()) }}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Second, cancel)
+		got, err := dlq(dead, m, r).Redrive(ctx, p, redrive.Options{Wait: true})
+		if diff := cmp.Diff(&redrive.Outcomes{Done: 1, Waiting: 1}, got.Outcomes); diff != "" || !errors.Is(err, context.Canceled) {
 			t.Errorf("%v %s", err, diff)
 		}
-		if r.gets["evt_0"] != 1 || r.gets["evt_1"] < 9 {
+		if r.gets["evt_0"] != 2 || r.gets["evt_1"] < 9 {
 			t.Errorf("read %v times", r.gets)
 		}
 	})
+}
+
+// TestWaitFindsReparked: a message that the consumer dead-letters again without a record ends
+// the wait long before its timeout; one that was there before does not.
+func TestWaitFindsReparked(t *testing.T) {
+	for _, options := range []redrive.Options{{Wait: true}, {Canary: 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			dead := queueOf(t, 2)
+			p := planned(t, dead, records{}, redrive.Filter{})
+			cause := queue.DeadLetter{Reason: "livemode", Error: "takes no test events"}
+			for _, id := range []string{"evt_0", "evt_1"} {
+				cause.EventID = id
+				early := redrive.Received{Message: queue.Message{ID: "early " + id, Body: "x", SentAt: start.Add(-time.Hour)}, Attributes: cause.Attributes()}
+				dead.add(early)
+			}
+			m := &fakeMover{dead: dead, sent: func(one queue.Message) {
+				if eventID(one.Body) == "evt_1" {
+					cause.EventID = "evt_1"
+					dead.add(redrive.Received{Message: queue.Message{ID: "again", Body: one.Body, SentAt: time.Now()}, Attributes: cause.Attributes()})
+				}
+			}}
+			table := records{"evt_0": doneNow()}
+			table["evt_0"] = idempotency.Record{State: idempotency.Failed, Attempt: 3, Generation: 1}
+			done := recordsOf(func(id string) (idempotency.Record, bool) {
+				if id == "evt_0" && time.Since(start) > 5*time.Second {
+					return doneNow(), true
+				}
+				r, ok := table[id]
+				return r, ok
+			})
+			began := time.Now()
+			got, err := dlq(dead, m, done).Redrive(t.Context(), p, options)
+			want := redrive.Outcomes{Done: 1, Dead: 1, FailedID: "evt_1", FailedError: "livemode: takes no test events"}
+			if diff := cmp.Diff(&want, either(got)); diff != "" || time.Since(began) > time.Minute {
+				t.Errorf("after %s: %v %s", time.Since(began), err, diff)
+			}
+		})
+	}
+}
+
+// recordsOf is a table that changes with time.
+type recordsOf func(id string) (idempotency.Record, bool)
+
+func (f recordsOf) Get(_ context.Context, id string) (idempotency.Record, bool, error) {
+	r, ok := f(id)
+	return r, ok, nil
+}
+
+// either are the outcomes of the wait that a redrive ended in.
+func either(r redrive.Result) *redrive.Outcomes {
+	if r.Outcomes != nil {
+		return r.Outcomes
+	}
+	return r.Canary
 }

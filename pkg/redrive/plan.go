@@ -1,118 +1,147 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"time"
 )
 
-// Plan is which letters a pass is going to take. Letters that come later have no part in
-// it: not those that gave up since, and not a redriven one that fails again, so that no
-// pass can run in a circle.
-type Plan struct {
-	Read     int  // letters looked at
-	Selected int  // of them, those that the filter selects
-	More     bool // there may be letters that were not looked at
-	Groups   []Group
-	Oldest   time.Time // of the selected
-	// Of the selected: leftovers of events that are done, as far as their records were
-	// read, and messages that cannot be read.
-	Done, Undecodable int
-
-	ids map[letterKey]struct{} // of the selected that no pass has taken yet
-}
-
-// letterKey stands for a message id in less memory. Two ids with one key do not occur.
-type letterKey [16]byte
-
-func keyOf(messageID string) letterKey {
-	sum := sha256.Sum256([]byte(messageID))
-	return letterKey(sum[:16])
-}
-
-// Left is how many selected letters no pass has taken yet.
-func (p *Plan) Left() int { return len(p.ids) }
-
-// Selection says what a survey selects.
+// Selection is what a [DLQ.Plan] selects. The zero value selects all.
 type Selection struct {
 	Filter Filter
-	// Limit is how many letters are selected at most. Defaults to all.
+	// Limit is how many messages are selected at most. Defaults to all.
 	Limit int
-	// Each is called with every selected letter and its payload, as [Browse] gives it; an
-	// error ends the survey. Default none.
-	Each func(l Letter, payload []byte) error
-	// Seen is told of letters as they are read. Default none.
-	Seen func(n int)
+	// MaxRead is how many messages are read at most. Defaults to MaxMessages, which also
+	// bounds it.
+	MaxRead int
+	// WaitHidden makes the plan wait first for messages that another reader hides, for up to
+	// twice DLQ.Visibility.
+	WaitHidden bool
+
+	// Each, if set, is called with every selected message and its payload: the event's body,
+	// or the whole message when that cannot be read, or nil when the message carries none.
+	// More false ends the reading, an error the plan.
+	Each func(d DeadLetter, payload []byte) (more bool, err error)
+	// OnRead, if set, is called with the number of messages just read.
+	OnRead func(n int)
+	// OnHidden, if set, is called with the number of hidden messages while the plan waits.
+	OnHidden func(n int, timeout time.Duration)
 }
 
-// Survey reads the dead letters, explains them, and plans to take those that are
-// selected. It shows all of them again and keeps 16 bytes of each selected one. Its
-// second result is how many letters stay hidden for up to Options.Visibility.
-func Survey(ctx context.Context, q Queue, records Records, s Selection, o Options) (p *Plan, unreleased int, err error) {
-	o = o.withDefaults()
-	p = &Plan{ids: map[letterKey]struct{}{}}
+// Plan is a fixed set of dead letters to work on. Messages that arrive later are not part of
+// it, so neither are redriven ones that fail again: no run can go in a circle.
+type Plan struct {
+	Read     int  // messages read
+	Selected int  // of them, those that match the filter
+	More     bool // there may be messages that were not read
+	Groups   []Group
+	Oldest   time.Time // of the selected
+	// Of the selected: leftovers of done events, as far as their records were read, and
+	// messages that cannot be read.
+	Done, Undecodable int
+
+	Hidden  int  // messages that another reader hides: not read
+	Certain bool // the plan has read every message of the queue
+
+	ids map[key]struct{} // of the selected that are not processed yet
+}
+
+// key is a digest of an id, in less memory.
+type key [16]byte
+
+func keyOf(id string) key {
+	sum := sha256.Sum256([]byte(id))
+	return key(sum[:16])
+}
+
+// Left is how many selected messages are not processed yet.
+func (p *Plan) Left() int { return len(p.ids) }
+
+// Plan reads the dead letters and selects some, under the lock. It shows all of them again
+// and keeps 16 bytes of each selected one.
+func (d *DLQ) Plan(ctx context.Context, s Selection) (p *Plan, err error) {
+	err = d.locked(ctx, func(ctx context.Context) error {
+		p, err = d.plan(ctx, s)
+		return err
+	})
+	return p, err
+}
+
+func (d *DLQ) plan(ctx context.Context, s Selection) (*Plan, error) {
+	before, err := d.hiddenBefore(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	limit := min(cmp.Or(max(s.MaxRead, 0), MaxMessages), MaxMessages)
+	p := &Plan{ids: map[key]struct{}{}}
 	var groups grouper
-	unreleased, err = walk(ctx, q, o, func(_ *hold, batch []Received) (bool, error) {
-		if s.Seen != nil {
-			s.Seen(len(batch))
+	unreleased, err := d.walk(ctx, limit, func(_ *inFlight, batch []Received) (bool, error) {
+		if s.OnRead != nil {
+			s.OnRead(len(batch))
 		}
-		letters, payloads := lettersOf(batch)
-		if err := Explain(ctx, records, letters); err != nil {
-			return false, err
-		}
-		for i, l := range letters {
-			p.Read++
-			if s.Filter.Matches(l) {
-				if s.Each != nil {
-					if err := s.Each(l, payloads[i]); err != nil {
-						return false, err
-					}
-				}
-				groups.add(l)
-				p.add(l)
-			}
-			if p.Read == o.Limit || p.Selected > 0 && p.Selected == s.Limit {
-				p.More = true
-				return false, nil
-			}
-		}
-		return true, nil
+		more, err := p.read(ctx, d.Records, s, &groups, batch)
+		p.More = !more || p.Read == limit
+		return !p.More, err
 	})
 	if err != nil {
-		return nil, unreleased, fmt.Errorf("survey dead letters: %w", err)
+		return nil, fmt.Errorf("read dead letters: %w", err)
 	}
 	p.Groups = groups.sorted()
-	return p, unreleased, nil
+	return p, d.countHidden(ctx, p, seen{p.Read, unreleased, p.More, before})
 }
 
-func lettersOf(batch []Received) (letters []Letter, payloads [][]byte) {
-	for _, m := range batch {
-		l, payload := letterOf(m)
-		letters, payloads = append(letters, l), append(payloads, payload)
+// read adds the selected messages of a batch; it reports false when the selection is complete.
+func (p *Plan) read(ctx context.Context, records Records, s Selection, groups *grouper, batch []Received) (more bool, err error) {
+	list, payloads := make([]DeadLetter, len(batch)), make([][]byte, len(batch))
+	var candidates []*DeadLetter
+	for i, m := range batch {
+		if list[i], payloads[i] = decode(m); s.Filter.matchesMessage(list[i]) {
+			candidates = append(candidates, &list[i])
+		}
 	}
-	return letters, payloads
+	if err := explain(ctx, records, candidates); err != nil {
+		return false, err
+	}
+	for i, dl := range list {
+		p.Read++
+		if !s.Filter.Matches(dl) {
+			continue
+		}
+		groups.add(dl)
+		p.add(dl)
+		if s.Each != nil {
+			if more, err := s.Each(dl, payloads[i]); err != nil || !more {
+				return false, err
+			}
+		}
+		if p.Selected == s.Limit {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
-func (p *Plan) add(l Letter) {
+func (p *Plan) add(d DeadLetter) {
 	p.Selected++
-	p.ids[keyOf(l.MessageID)] = struct{}{}
-	if p.Oldest.IsZero() || l.SentAt.Before(p.Oldest) {
-		p.Oldest = l.SentAt
+	p.ids[keyOf(d.MessageID)] = struct{}{}
+	if p.Oldest.IsZero() || d.SentAt.Before(p.Oldest) {
+		p.Oldest = d.SentAt
 	}
-	if l.Done {
+	if d.Done {
 		p.Done++
 	}
-	if l.Undecodable != "" {
+	if d.Undecodable != "" {
 		p.Undecodable++
 	}
 }
 
-// has reports whether a message is of the plan and not taken yet.
+// has reports whether a message is part of the plan and not processed yet.
 func (p *Plan) has(m Received) bool {
 	_, ok := p.ids[keyOf(m.ID)]
 	return ok
 }
 
-// take is told of what a pass is done with.
-func (p *Plan) take(m Received) { delete(p.ids, keyOf(m.ID)) }
+// processed removes a message from what is left.
+func (p *Plan) processed(m Received) { delete(p.ids, keyOf(m.ID)) }

@@ -3,7 +3,7 @@ package redrive_test
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,11 +18,11 @@ import (
 )
 
 func TestFilter(t *testing.T) {
-	l := redrive.Letter{
+	l := redrive.DeadLetter{
 		MessageID: "m1", Event: event.Envelope{ID: "evt_1", Type: "invoice.paid", Account: "acct_1"}, SentAt: start,
 		Cause: queue.DeadLetter{Reason: "handler", Fingerprint: "0123456789ab"},
 	}
-	odd := redrive.Letter{MessageID: "m2", Undecodable: "why", SentAt: start, Cause: queue.DeadLetter{Reason: "undecodable"}}
+	odd := redrive.DeadLetter{MessageID: "m2", Undecodable: "why", SentAt: start, Cause: queue.DeadLetter{Reason: "undecodable"}}
 	second := start.Add(time.Second)
 	tests := []struct {
 		filter         redrive.Filter
@@ -63,7 +63,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-func TestSurvey(t *testing.T) {
+func TestPlan(t *testing.T) {
 	table := records{
 		"evt_30": {State: "DONE", Attempt: 2, Err: "earlier", Ident: identOf(30)}, "evt_31": {State: "FAILED", Attempt: 16, Err: "timeout", Ident: identOf(31)},
 		"evt_3": {State: "DONE", Ident: identOf(3)},
@@ -79,33 +79,32 @@ func TestSurvey(t *testing.T) {
 	tests := []struct {
 		name      string
 		selection redrive.Selection
-		options   redrive.Options
 		want      redrive.Plan
 		groups    int
 	}{
-		{"all", redrive.Selection{}, redrive.Options{}, redrive.Plan{Read: 34, Selected: 34, Oldest: start, Done: 2, Undecodable: 1}, 5},
+		{"all", redrive.Selection{}, redrive.Plan{Read: 34, Selected: 34, Oldest: start, Done: 2, Undecodable: 1}, 5},
 		{"by a cause that the record tells", redrive.Selection{Filter: redrive.Filter{Fingerprint: queue.Fingerprint("invoice.paid", "max_receives", "timeout")}},
-			redrive.Options{}, redrive.Plan{Read: 34, Selected: 1, Oldest: start.Add(31 * time.Second)}, 1},
-		{"some", redrive.Selection{Limit: 12}, redrive.Options{}, redrive.Plan{Read: 12, Selected: 12, More: true, Oldest: start, Done: 1}, 1},
-		{"of those that are looked at", redrive.Selection{Filter: redrive.Filter{ID: "evt_29"}}, redrive.Options{Limit: 20}, redrive.Plan{Read: 20, More: true}, 0},
-		{"none", redrive.Selection{Filter: redrive.Filter{Account: "acct_1"}, Limit: 1}, redrive.Options{}, redrive.Plan{Read: 34}, 0},
+			redrive.Plan{Read: 34, Selected: 1, Oldest: start.Add(31 * time.Second)}, 1},
+		{"some", redrive.Selection{Limit: 12}, redrive.Plan{Read: 12, Selected: 12, More: true, Oldest: start, Done: 1}, 1},
+		{"of those that are looked at", redrive.Selection{Filter: redrive.Filter{ID: "evt_29"}, MaxRead: 20}, redrive.Plan{Read: 20, More: true}, 0},
+		{"none", redrive.Selection{Filter: redrive.Filter{Account: "acct_1"}, Limit: 1}, redrive.Plan{Read: 34}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q, seen, each := fill(t), 0, 0
-				tt.selection.Seen = func(n int) { seen += n }
-				tt.selection.Each = func(l redrive.Letter, payload []byte) error {
-					if each++; l.MessageID == "" || len(payload) == 0 || !tt.selection.Filter.Matches(l) {
-						return fmt.Errorf("called with %+v and %q", l, payload)
+				tt.selection.OnRead = func(n int) { seen += n }
+				tt.selection.Each = func(d redrive.DeadLetter, payload []byte) (bool, error) {
+					if each++; d.MessageID == "" || len(payload) == 0 || !tt.selection.Filter.Matches(d) {
+						return false, fmt.Errorf("called with %+v and %q", d, payload)
 					}
-					return nil
+					return true, nil
 				}
-				got, unreleased, err := redrive.Survey(t.Context(), q, table, tt.selection, tt.options)
-				if err != nil || unreleased != 0 || len(q.hidden()) != 0 {
-					t.Fatalf("%v; %d unreleased, %v hidden", err, unreleased, q.hidden())
+				got, err := dlq(q, nil, table).Plan(t.Context(), tt.selection)
+				if err != nil || len(q.hidden()) != 0 {
+					t.Fatalf("%v; %v hidden", err, q.hidden())
 				}
-				if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreUnexported(redrive.Plan{}), cmpopts.IgnoreFields(redrive.Plan{}, "Groups")); diff != "" || len(got.Groups) != tt.groups {
+				if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreUnexported(redrive.Plan{}), cmpopts.IgnoreFields(redrive.Plan{}, "Groups", "Certain")); diff != "" || len(got.Groups) != tt.groups {
 					t.Errorf("%d groups %s", len(got.Groups), diff)
 				}
 				if each != got.Selected || got.Left() != got.Selected || seen < got.Read {
@@ -116,47 +115,54 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
-// TestCorruptLettersAreNoLeftovers: their events' ids are done under another identity, so
+// TestCorruptMessagesAreNoLeftovers: their events' ids are done under another identity, so
 // their own events were never handled.
-func TestCorruptLettersAreNoLeftovers(t *testing.T) {
+func TestCorruptMessagesAreNoLeftovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const letters = 177
+		const messages = 177
 		q, table := &fakeQueue{}, records{}
-		for i := range letters {
+		for i := range messages {
 			q.add(message(t, i, envelope(i), queue.DeadLetter{Reason: "corrupt", EventID: envelope(i).ID}.Attributes()))
 			table[envelope(i).ID] = idempotency.Record{State: idempotency.Done, Attempt: 1, Generation: 1, Ident: "another's"}
 		}
-		plan, _, err := redrive.Survey(t.Context(), q, table, redrive.Selection{}, redrive.Options{})
-		if err != nil || plan.Selected != letters || plan.Done != 0 || len(plan.Groups) != 1 || plan.Groups[0].Done != 0 {
-			t.Fatalf("%v; %d selected, %d called leftovers, groups %+v", err, plan.Selected, plan.Done, plan.Groups)
+		p := planned(t, q, table, redrive.Filter{})
+		if p.Selected != messages || p.Done != 0 || len(p.Groups) != 1 || p.Groups[0].Done != 0 {
+			t.Fatalf("%d selected, %d called leftovers, groups %+v", p.Selected, p.Done, p.Groups)
 		}
-		moved, err := redrive.Move{Queue: q, Mover: &fakeMover{dead: q}, Records: table, Rate: redrive.MaxRate}.Run(t.Context(), plan, redrive.Options{})
-		if err != nil || len(moved.Letters) != letters {
-			t.Fatalf("%v, %d moved", err, len(moved.Letters))
-		}
-		tally, err := redrive.Await{Records: table}.Run(t.Context(), moved.Letters)
-		if diff := cmp.Diff(redrive.Tally{Untracked: letters}, tally); err != nil || diff != "" {
+		got, err := dlq(q, &fakeMover{dead: q}, table).Redrive(t.Context(), p, redrive.Options{Rate: redrive.MaxRate, Wait: true})
+		if diff := cmp.Diff(&redrive.Outcomes{Untracked: messages}, got.Outcomes); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
 	})
 }
 
-func TestSurveyFails(t *testing.T) {
+func TestPlanFails(t *testing.T) {
 	full := errors.New("disk is full")
 	for name, tt := range map[string]struct {
 		records redrive.Records
-		each    func(redrive.Letter, []byte) error
-		want    string
+		each    error
+		want    error
 	}{
-		"when records cannot be read": {recordsFunc(func(string) error { return errAway }), nil, "queue is away"},
-		"when its visitor fails":      {records{}, func(redrive.Letter, []byte) error { return full }, "disk is full"},
+		"when records cannot be read": {recordsFunc(func(string) error { return errAway }), nil, errAway},
+		"when its visitor fails":      {records{}, full, full},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			q := queueOf(t, 15)
-			p, _, err := redrive.Survey(t.Context(), q, tt.records, redrive.Selection{Each: tt.each}, redrive.Options{})
-			if p != nil || err == nil || !strings.Contains(err.Error(), tt.want) || len(q.hidden()) != 0 {
-				t.Errorf("%s: %v, %v, %v hidden", name, p, err, q.hidden())
+			_, err := dlq(q, nil, tt.records).Plan(t.Context(), redrive.Selection{Each: func(redrive.DeadLetter, []byte) (bool, error) { return true, tt.each }})
+			if !errors.Is(err, tt.want) || len(q.hidden()) != 0 {
+				t.Errorf("%s: %v, %v hidden", name, err, q.hidden())
 			}
 		})
 	}
+}
+
+// TestPlanReadsFewRecords: no record is read for a message that the filter rejects without one.
+func TestPlanReadsFewRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		p := planned(t, queueOf(t, 30), recordsFunc(func(string) error { asked.Add(1); return nil }), redrive.Filter{ID: "evt_7"})
+		if p.Selected != 1 || asked.Load() != 1 {
+			t.Errorf("%d selected, %d records read", p.Selected, asked.Load())
+		}
+	})
 }

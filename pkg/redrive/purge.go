@@ -1,7 +1,6 @@
 package redrive
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,82 +10,79 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
 
-// Store marks events as given up; see package idempotency for its answers.
+// Store marks events as purged; see package idempotency for its verdicts.
 type Store interface {
 	GiveUp(context.Context, idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error)
 }
 
-// Purge deletes dead letters for good. It keeps no copy: that is for the survey before.
-type Purge struct {
-	Queue   Queue         // required
-	Deleter Deleter       // required
-	Store   Store         // required
-	By      string        // who gives the events up, for their records
-	Limits  limits.Limits // of the system; default limits.AWS()
+// PurgeOptions are the options of a purge.
+type PurgeOptions struct {
 	// Excludes reports whether the policy of an event's endpoint excludes the event now. It
-	// is asked for letters that the queue moved: the record's attempt may be another
-	// endpoint's. Default: unknown, and those letters are left.
+	// decides about messages that the queue moved: the record's attempt may be another
+	// endpoint's. Nil: unknown, and those messages are left.
 	Excludes func(event.Envelope) bool
-	// Gone is called with the number of letters just deleted. Default none.
-	Gone func(n int)
+	// OnDeleted, if set, is called with the number of messages just deleted.
+	OnDeleted func(n int)
 }
 
-// Purged is the result of a purge, also of one that ended early. The letters of the first six
+// Purged is the result of a purge, also of one that ended early. The messages of the first six
 // kinds are deleted, those of the next three are left.
 type Purged struct {
-	GivenUp   int // their events are marked as given up
-	Leftovers int // their events are done
-	Excluded  int // their messages were refused before a record: by a policy, or as unreadable, corrupt or too new
-	Waiting   int // another message or letter of the event is left; the event may come back
-	NoRecord  int // no attempt was ever made; reconcile sends the event if its endpoint takes it
-	Corrupt   int // the record is another event's
+	GivenUp   int `json:"given_up"`  // their events are marked as purged
+	Leftovers int `json:"leftovers"` // their events are done
+	Excluded  int `json:"excluded"`  // refused before a record: by a policy, or as unreadable, corrupt or too new
+	Waiting   int `json:"waiting"`   // another message of the event is left; the event may come back
+	NoRecord  int `json:"no_record"` // no attempt was made; reconcile sends the event if its endpoint takes it
+	Corrupt   int `json:"corrupt"`   // the record is another event's
 
-	Busy     int // an attempt runs
-	NoPolicy int // the queue moved them, and their endpoints' policies are not known
-	Unread   int // this version cannot read them
+	Busy     int `json:"busy"`      // left: an attempt runs
+	NoPolicy int `json:"no_policy"` // left: the queue moved them, and their endpoints' policies are not known
+	Unread   int `json:"unread"`    // left: this version cannot read them
 
-	Deleted    int
-	Undeleted  int // given up in the table, and still in the queue
-	Unreleased int // letters that stay hidden for up to Options.Visibility
+	Deleted   int `json:"deleted"`
+	Undeleted int `json:"undeleted"` // purged in the table, and may still be in the queue
+	Left      int `json:"left"`      // of the plan, not processed
 }
 
-// Run deletes the letters of a plan. Before it deletes a letter, it marks its event as given
-// up, so that reconcile no longer sends it. It completes nothing, and a message that is still
-// queued is handled as before. Run ends with the plan, when the queue shows no more, when a
-// request fails, or between two batches when the context is cancelled, which is an error.
-// What was not deleted is shown again and left in the plan.
-func (u Purge) Run(ctx context.Context, p *Plan, o Options) (done Purged, err error) {
-	o = o.withDefaults()
-	if p.Left() == 0 {
-		return done, nil
-	}
-	r := &purger{Purge: u, plan: p, given: map[letterKey]bool{}, waiting: map[letterKey]int{}}
-	unreleased, err := walk(ctx, u.Queue, o, func(h *hold, batch []Received) (bool, error) {
-		err := r.batch(context.WithoutCancel(ctx), h, batch)
-		return p.Left() > 0, err
+// Purge deletes the messages of a plan for good, under the lock, and keeps no copy. Before it
+// deletes one, it marks its event as purged, so that reconcile no longer sends it. It completes
+// nothing, and a message that is still queued is handled as before. It ends with the plan, when
+// the queue returns no more, when a request fails, or between two batches when the context is
+// cancelled, which is an error. What was not deleted is shown again and stays in the plan.
+func (d *DLQ) Purge(ctx context.Context, p *Plan, o PurgeOptions) (done Purged, err error) {
+	r := &purger{DLQ: d, PurgeOptions: o, plan: p, marked: map[key]bool{}, waiting: map[key]int{}}
+	err = d.locked(ctx, func(ctx context.Context) error {
+		if p.Left() == 0 {
+			return nil
+		}
+		_, err := d.walk(ctx, MaxMessages, func(f *inFlight, batch []Received) (bool, error) {
+			err := r.batch(context.WithoutCancel(ctx), f, batch)
+			return p.Left() > 0, err
+		})
+		return stopped(ctx, "purge", r.done.Deleted, err)
 	})
-	r.done.Unreleased = unreleased
 	r.sumUp()
-	return r.done, ended(ctx, "purge", r.done.Deleted, err)
+	r.done.Left = p.Left()
+	return r.done, err
 }
 
 // purger is one run of a purge.
 type purger struct {
-	Purge
+	*DLQ
+	PurgeOptions
 	plan *Plan
 	done Purged
-	// By identity: events given up, and letters that wait because another of the event is
-	// left.
-	given   map[letterKey]bool
-	waiting map[letterKey]int
+	// By identity: events that are marked, and messages that wait because another of the event
+	// is left.
+	marked  map[key]bool
+	waiting map[key]int
 }
 
-// answer is the result for a letter.
+// answer is the result for a message.
 type answer byte
 
 const (
@@ -102,48 +98,43 @@ const (
 	answerCorrupt
 )
 
-// leaves reports whether the letter stays in the queue.
+// leaves reports whether the message stays in the queue.
 func (a answer) leaves() bool {
 	return slices.Contains([]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}, a)
 }
 
-func (r *purger) batch(ctx context.Context, h *hold, batch []Received) error {
+func (r *purger) batch(ctx context.Context, f *inFlight, batch []Received) error {
 	planned := slices.DeleteFunc(slices.Clone(batch), func(m Received) bool { return !r.plan.has(m) })
 	answers, errs := make([]answer, len(planned)), make([]error, len(planned))
-	each(len(planned), func(i int) { answers[i], errs[i] = r.settle(ctx, planned[i]) })
+	each(len(planned), func(i int) { answers[i], errs[i] = r.mark(ctx, planned[i]) })
 	var gone []queue.Message
 	for i, m := range planned {
 		if answers[i] == answerUnknown {
 			continue
 		}
 		r.count(m, answers[i])
-		r.plan.take(m)
+		r.plan.processed(m)
 		if !answers[i].leaves() {
 			gone = append(gone, m.Message)
 		}
 	}
-	kept, err := remove(ctx, r.Deleter, h, gone)
+	kept, err := r.remove(ctx, f, gone)
 	r.done.Deleted += len(gone) - kept
 	r.done.Undeleted += kept
-	if r.Gone != nil {
-		r.Gone(len(gone) - kept)
+	if r.OnDeleted != nil {
+		r.OnDeleted(len(gone) - kept)
 	}
-	for _, e := range errs {
-		if e != nil { // one error is enough
-			return e
-		}
-	}
-	return err
+	return firstOf(append(errs, err))
 }
 
 func (r *purger) count(m Received, a answer) {
-	l, _ := letterOf(m)
+	d, _ := decode(m)
 	switch a {
 	case answerGivenUp:
 		r.done.GivenUp++
-		r.given[keyOf(idempotency.Ident(l.Event))] = true
+		r.marked[keyOf(idempotency.Ident(d.Event))] = true
 	case answerWaiting:
-		r.waiting[keyOf(idempotency.Ident(l.Event))]++
+		r.waiting[keyOf(idempotency.Ident(d.Event))]++
 	case answerExcluded:
 		r.done.Excluded++
 	case answerNoPolicy:
@@ -161,11 +152,11 @@ func (r *purger) count(m Received, a answer) {
 	}
 }
 
-// sumUp counts the letters that waited for another of their event: as given up if that other
-// one was given up in this run.
+// sumUp counts the messages that waited for another of their event: as given up if that other
+// one was in this run.
 func (r *purger) sumUp() {
-	for ident, n := range r.waiting {
-		if r.given[ident] {
+	for identity, n := range r.waiting {
+		if r.marked[identity] {
 			r.done.GivenUp += n
 		} else {
 			r.done.Waiting += n
@@ -173,56 +164,56 @@ func (r *purger) sumUp() {
 	}
 }
 
-// refusedBeforeRecord reports whether the consumer refused a letter's message before it read
-// or wrote a record: there is nothing to give up. After a claim the letter has an attempt.
-func (l Letter) refusedBeforeRecord() bool {
-	return l.Cause.Attempt == 0 && slices.Contains([]string{
+// refusedBeforeRecord reports whether the consumer refused the message before it read or wrote
+// a record: there is nothing to mark. After a claim the message has an attempt.
+func (d DeadLetter) refusedBeforeRecord() bool {
+	return d.Cause.Attempt == 0 && slices.Contains([]string{
 		policy.ReasonLivemode, policy.ReasonAccount,
 		dispatch.ReasonUndecodable, dispatch.ReasonCorrupt, dispatch.ReasonNewerVersion,
-	}, l.Cause.Reason)
+	}, d.Cause.Reason)
 }
 
-// settle gives up the event of a letter, if there is something to give up.
-func (r *purger) settle(ctx context.Context, m Received) (answer, error) {
-	l, _ := letterOf(m)
-	moved := l.From == FromQueue
+// mark marks the event of a message as purged, if there is something to mark.
+func (r *purger) mark(ctx context.Context, m Received) (answer, error) {
+	d, _ := decode(m)
+	moved := d.From == FromQueue
 	switch {
-	case moved && l.Cause.Reason == dispatch.ReasonNewerVersion: // its release may have made a record
+	case moved && d.Cause.Reason == dispatch.ReasonNewerVersion: // its release may have written a record
 		return answerUnread, nil
-	case l.refusedBeforeRecord():
+	case d.refusedBeforeRecord():
 		return answerExcluded, nil
-	case l.Undecodable != "":
+	case d.Undecodable != "":
 		return answerUnread, nil
 	case moved && r.Excludes == nil:
 		return answerNoPolicy, nil
-	case moved && r.Excludes(l.Event):
+	case moved && r.Excludes(d.Event):
 		return answerExcluded, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	now := time.Now()
 	verdict, err := r.Store.GiveUp(ctx, idempotency.GiveUpRequest{
-		EventID: l.Event.ID, Ident: idempotency.Ident(l.Event), Attempt: l.Cause.Attempt,
-		By: r.By, Now: now, Cutoff: now.Add(-cmp.Or(r.Limits, limits.AWS()).TakeOverMargin),
+		EventID: d.Event.ID, Ident: idempotency.Ident(d.Event), Attempt: d.Cause.Attempt,
+		By: r.Operator, Now: now, Cutoff: now.Add(-r.Limits.TakeOverMargin),
 	})
 	if err != nil {
-		return answerUnknown, fmt.Errorf("give up %s: %w", l.Event.ID, err)
+		return answerUnknown, fmt.Errorf("purge %s: %w", d.Event.ID, err)
 	}
 	a, known := map[idempotency.GiveUpVerdict]answer{
 		idempotency.GivenUp: answerGivenUp, idempotency.GiveUpDone: answerDone, idempotency.GiveUpBusy: answerBusy,
 		idempotency.GiveUpWaiting: answerWaiting, idempotency.GiveUpNoRecord: answerNoRecord, idempotency.GiveUpOtherFact: answerCorrupt,
 	}[verdict]
 	if !known {
-		return answerUnknown, fmt.Errorf("give up %s: unknown answer %q", l.Event.ID, verdict)
+		return answerUnknown, fmt.Errorf("purge %s: unknown verdict %q", d.Event.ID, verdict)
 	}
 	return a, nil
 }
 
-// oldPurgeMark starts the owner of a record that a release before the mark completed as
-// ignored when its dead letter was purged.
+// oldPurgeMark starts the owner of a record that an older release completed as ignored when
+// its dead letter was purged.
 const oldPurgeMark = "purge-"
 
-// WasPurged reports whether an operator gave the event up, and nothing claimed it since.
+// WasPurged reports whether an operator purged the event, and no attempt has claimed it since.
 func WasPurged(r idempotency.Record) bool {
 	return !r.Purged.IsZero() || r.State == idempotency.Done && strings.HasPrefix(r.Own, oldPurgeMark)
 }

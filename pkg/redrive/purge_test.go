@@ -49,6 +49,13 @@ func doneIn(e event.Envelope) func(*testing.T, *idempotencytest.Memory) {
 // takesAll is a policy that excludes nothing.
 func takesAll(event.Envelope) bool { return false }
 
+// purging is a queue whose messages ann purges.
+func purging(dead *fakeQueue, m *fakeMover, store redrive.Store) *redrive.DLQ {
+	d := dlq(dead, m, records{})
+	d.Store, d.Operator = store, "ann"
+	return d
+}
+
 // TestPurgeAnswers: one letter for each state that its event may be in.
 func TestPurgeAnswers(t *testing.T) {
 	e := envelope(0)
@@ -104,8 +111,8 @@ func TestPurgeAnswers(t *testing.T) {
 				before, _, _ := table.Record(t.Context(), e.ID)
 				dead := &fakeQueue{}
 				dead.add(message(t, 0, e, tt.letter))
-				purge := redrive.Purge{Queue: dead, Deleter: &fakeMover{dead: dead}, Store: table, By: "ann", Excludes: tt.excludes}
-				got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+				d := purging(dead, &fakeMover{dead: dead}, table)
+				got, err := d.Purge(t.Context(), planned(t, dead, records{}, redrive.Filter{}), redrive.PurgeOptions{Excludes: tt.excludes})
 				if diff := cmp.Diff(tt.want, got); diff != "" || err != nil || len(dead.ids()) != 1-tt.want.Deleted || len(dead.hidden()) != 0 {
 					t.Errorf("%v, %v are left, %v hidden %s", err, dead.ids(), dead.hidden(), diff)
 				}
@@ -130,15 +137,15 @@ func TestPurgeOfSeveralLetters(t *testing.T) {
 			failIn(t, table, envelope(0), 0)
 			dead.add(message(t, int(i), envelope(0), queue.DeadLetter{Reason: "handler", EventID: "evt_0", Attempt: i + 1}.Attributes()))
 		}
-		purge := redrive.Purge{Queue: dead, Deleter: &fakeMover{dead: dead}, Store: table}
-		got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+		d := purging(dead, &fakeMover{dead: dead}, table)
+		got, err := d.Purge(t.Context(), planned(t, dead, records{}, redrive.Filter{}), redrive.PurgeOptions{})
 		if diff := cmp.Diff(redrive.Purged{Deleted: 15, GivenUp: 15}, got); diff != "" || err != nil {
 			t.Errorf("%v %s", err, diff)
 		}
 	})
 }
 
-// TestPurgeKeepsWhatItCannotRead: a letter of a newer release may have a record, whether its
+// TestPurgeKeepsWhatItCannotRead: a dead letter of a newer release may have a record, whether its
 // consumer wrote it or the queue moved it.
 func TestPurgeKeepsWhatItCannotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -146,8 +153,8 @@ func TestPurgeKeepsWhatItCannotRead(t *testing.T) {
 		dead.add(redrive.Received{Message: queue.Message{ID: "m1", Body: `{"v":9}`}, Attributes: queue.DeadLetter{Reason: "handler", EventID: "evt_0", Attempt: 3}.Attributes()})
 		dead.add(redrive.Received{Message: queue.Message{ID: "m2", Body: "no message"}})
 		dead.add(redrive.Received{Message: queue.Message{ID: "m3", Body: `{"v":9,"id":"evt_1","type":"invoice.paid"}`}})
-		purge := redrive.Purge{Queue: dead, Deleter: &fakeMover{dead: dead}, Store: idempotencytest.NewMemory(nil)}
-		got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{})
+		d := purging(dead, &fakeMover{dead: dead}, idempotencytest.NewMemory(nil))
+		got, err := d.Purge(t.Context(), planned(t, dead, records{}, redrive.Filter{}), redrive.PurgeOptions{})
 		if diff := cmp.Diff(redrive.Purged{Deleted: 1, Excluded: 1, Unread: 2}, got); diff != "" || err != nil {
 			t.Errorf("%v %s", err, diff)
 		}
@@ -210,9 +217,9 @@ func TestPurgeFaults(t *testing.T) {
 					failIn(t, table, envelope(i), 0)
 				}
 				m := &fakeMover{dead: dead, faults: tt.queue}
-				purge := redrive.Purge{Queue: dead, Deleter: m, Store: table}
-				plan := survey(t, dead, records{}, redrive.Filter{})
-				got, err := purge.Run(t.Context(), plan, redrive.Options{})
+				d := purging(dead, m, table)
+				plan := planned(t, dead, records{}, redrive.Filter{})
+				got, err := d.Purge(t.Context(), plan, redrive.PurgeOptions{})
 				if !errors.Is(err, tt.err) || got.Deleted+got.Undeleted+plan.Left() != letters || got.Deleted+len(dead.ids()) != letters || len(dead.hidden()) != 0 {
 					t.Errorf("%+v, %v; %d letters are left, %d hidden", got, err, len(dead.ids()), len(dead.hidden()))
 				}
@@ -224,7 +231,7 @@ func TestPurgeFaults(t *testing.T) {
 				}
 				well.Store(true)
 				m.faults = faults{}
-				if got, err := purge.Run(t.Context(), survey(t, dead, records{}, redrive.Filter{}), redrive.Options{}); err != nil || len(dead.ids()) != 0 || got.Busy != 0 {
+				if got, err := d.Purge(t.Context(), planned(t, dead, records{}, redrive.Filter{}), redrive.PurgeOptions{}); err != nil || len(dead.ids()) != 0 || got.Busy != 0 {
 					t.Errorf("the second run: %+v, %v; %v are left", got, err, dead.ids())
 				}
 			})
@@ -238,13 +245,12 @@ func TestPurgeStops(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		gone := 0
-		purge := redrive.Purge{Queue: dead, Deleter: &fakeMover{dead: dead}, Store: idempotencytest.NewMemory(nil), Gone: func(n int) {
+		plan := planned(t, dead, records{}, redrive.Filter{})
+		got, err := purging(dead, &fakeMover{dead: dead}, idempotencytest.NewMemory(nil)).Purge(ctx, plan, redrive.PurgeOptions{OnDeleted: func(n int) {
 			if gone += n; gone == 20 {
 				cancel()
 			}
-		}}
-		plan := survey(t, dead, records{}, redrive.Filter{})
-		got, err := purge.Run(ctx, plan, redrive.Options{})
+		}})
 		if !errors.Is(err, context.Canceled) || got.Deleted != 20 || len(dead.ids()) != 25 || len(dead.hidden()) != 0 || plan.Left() != 25 {
 			t.Errorf("%+v, %v; %d letters are left, %d hidden, %d planned", got, err, len(dead.ids()), len(dead.hidden()), plan.Left())
 		}

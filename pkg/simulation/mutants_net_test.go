@@ -39,9 +39,9 @@ func netMutants() []mutant {
 		one("a slice is noted though events were put off", pass, "if c.Deferred > 0 {", "if c.Deferred > 0 && p.dry {").by("TestStoppedConsumer"),
 
 		// Redrive.
-		one("redrive deletes before it sends", move, "	refused, err := r.send(ctx, messages)\n", "	_, _ = r.Mover.Delete(ctx, messages)\n	refused, err := r.send(ctx, messages)\n"),
-		one("redrive deletes what was refused", move, "r.done.Refused+1, err\n			continue\n", "r.done.Refused+1, err\n").by("TestRedriveThroughBrownout"),
-		one("redrive takes an error for sent", move, "	refused, err := r.send(ctx, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := r.send(ctx, messages)\n").by("TestRedriveThroughBrownout"),
+		one("redrive deletes before it sends", move, "	refused, err := m.sendOnce(ctx, messages)\n", "	_, _ = m.Mover.Delete(ctx, messages)\n	refused, err := m.sendOnce(ctx, messages)\n"),
+		one("redrive deletes what was refused", move, "m.result.Refused+1, err.Error()\n			continue\n", "m.result.Refused+1, err.Error()\n").by("TestRedriveThroughBrownout"),
+		one("redrive takes an error for sent", move, "	refused, err := m.sendOnce(ctx, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := m.sendOnce(ctx, messages)\n").by("TestRedriveThroughBrownout"),
 
 		// Replay.
 		{name: "replay sends before it writes", edits: []edit{

@@ -64,7 +64,7 @@ func purgeMutants() []mutant {
 	completes := []edit{{giveUp, mark, complete}, {giveUp, values, values + "\n		\":done\": str(string(idempotency.Done)),"}}
 	also := func(more ...edit) []edit { return append(append([]edit(nil), completes...), more...) }
 	return []mutant{
-		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.GiveUp(", "	if l.Cause.Attempt > 0 {\n		return answerGivenUp, nil\n	}\n	verdict, err := r.Store.GiveUp("),
+		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.GiveUp(", "	if d.Cause.Attempt > 0 {\n		return answerGivenUp, nil\n	}\n	verdict, err := r.Store.GiveUp("),
 		{name: "A12: a purge completes the event, whatever waits", edits: also(
 			edit{giveUp, dead, `giveUpDead    = " AND rc_left>=:zero"`}, edit{giveUp, attempt, `giveUpAttempt = " AND att>=:att"`})},
 		{name: "A14: a purge completes the event", edits: completes},
@@ -76,9 +76,9 @@ func purgeMutants() []mutant {
 		one("a completion keeps the mark", commit, `" REMOVE lease, #open, rc_left, reason, purged, purge_by"`, `" REMOVE lease, #open, rc_left, reason"`),
 		one("A20: no give-up after a permanent failure", giveUp, dead, `giveUpDead    = " AND rc_left=:zero AND attribute_not_exists(reason)"`),
 		one("A23: a late failure removes the mark", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE lease, purged, purge_by"`),
-		one("A24: a moved letter of an excluding endpoint gives up", purge, "case moved && r.Excludes(l.Event):", "case moved && r.Excludes(l.Event) && r.By == \"\":").by("TestPurgeOfMovedLetters"),
-		one("a parked letter gives the event up", purge, "	case l.refusedBeforeRecord():\n", "	case l.refusedBeforeRecord() && r.By == \"\":\n"),
-		one("a purge deletes its letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = remove(ctx, r.Deleter, h, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
+		one("A24: a moved letter of an excluding endpoint gives up", purge, "case moved && r.Excludes(d.Event):", "case moved && r.Excludes(d.Event) && r.Operator == \"\":").by("TestPurgeOfMovedLetters"),
+		one("a parked letter gives the event up", purge, "	case d.refusedBeforeRecord():\n", "	case d.refusedBeforeRecord() && r.Operator == \"\":\n"),
+		one("a purge deletes its letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = r.remove(ctx, f, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
 		one("a purge deletes the letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedLetters"),
 		one("reconcile sends what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.net:"),
 		one("the frequent passes send what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.net:").by("TestGivenUpByID"),
@@ -101,7 +101,7 @@ func outsideMutants() []mutant {
 		missed   = "consumer/missed.go"
 		mail     = "dispatch/message.go"
 		codec    = "queue/codec.go"
-		rest     = "redrive/rest.go"
+		rest     = "redrive/hidden.go"
 		vault    = "registration/vault.go"
 	)
 	return []mutant{
@@ -134,8 +134,8 @@ func outsideMutants() []mutant {
 		one("a message of an unknown source is undecodable", codec, "	if src := headerText(is.Source); src != \"\" &&", "	if src := headerText(is.Source); src == \"\" &&"),
 
 		// What is counted.
-		one("letters that another reader hides are not counted", rest, "unseen := max(0, visible+hidden-s.Letters)", "unseen := max(0, visible+0*hidden-s.Letters)"),
-		one("hidden letters are counted as seen", rest, "	n := min(max(0, hidden-s.Unreleased), unseen)\n", "	n := min(max(0, hidden-s.Unreleased-s.Letters), unseen)\n"),
+		one("letters that another reader hides are not counted", rest, "unseen := max(0, visible+hidden-s.messages)", "unseen := max(0, visible+0*hidden-s.messages)"),
+		one("hidden letters are counted as seen", rest, "	n := min(max(0, hidden-s.unreleased), unseen)\n", "	n := min(max(0, hidden-s.unreleased-s.messages), unseen)\n"),
 		one("what reconcile sends counts as missed", message, "			r.ack, r.delay = a.c.watchForWebhook(a.m)\n", "			return a.result(outcomeMissed, r), false\n").by("TestStoppedConsumerIsNoMissedDelivery"),
 		one("the webhook's own message leaves no note", claim, "				return result, s.noteWebhook(ctx, req, result)\n", "				return result, nil\n").by("TestStoppedConsumerIsNoMissedDelivery"),
 		one("nothing counts as missed", missed, "	r.outcome = outcomeMissed\n", "").by("TestMissedDeliveriesAreCounted"),

@@ -45,45 +45,37 @@ func (w *world) settleLetters() {
 
 func (w *world) queueable(f *fact) bool { return f.behaviour != unhandled }
 
-// redrive is one run of the command: a survey of the dead letters, then a move of up to n.
+// redrive is one run of the command: a plan of all dead letters, then a move of up to n.
 func (w *world) redrive(n int) {
 	records, err := dynamostore.NewReader(w.table, "tollgate")
 	if err != nil {
 		panic(err)
 	}
 	dead := deadLetters{w}
-	watched := w.rng.IntN(3) == 0
 	p := &proc{name: "redrive", seen: map[string]bool{}}
-	var rest redrive.Rest
-	p.finish = func() { w.checkHidden(p, rest) }
+	plan := &redrive.Plan{}
+	p.finish = func() { w.checkHidden(p, plan) }
 	w.spawn(p, func(ctx context.Context) {
-		watch := &redrive.Watch{Counter: dead}
-		if watched && watch.Begin(ctx, 0, nil) != nil {
+		released := true
+		d := redrive.DLQ{Queue: dead, Mover: dead, Records: records, Limits: w.limits, OnUnreleased: func(int) { released = false }}
+		got, err := d.Plan(ctx, redrive.Selection{})
+		if err != nil {
 			return // the operator runs it again
 		}
-		plan, unreleased, err := redrive.Survey(ctx, dead, records, redrive.Selection{}, redrive.Options{})
-		if err != nil {
-			return
-		}
-		if watched {
-			if rest, err = watch.Rest(ctx, redrive.Seen{Letters: plan.Read, Unreleased: unreleased, More: plan.More}); err != nil {
-				return
-			}
-			p.counted = unreleased == 0 // else it says so, and counts what it holds itself among the hidden
-		}
-		_, _ = redrive.Move{Queue: dead, Mover: dead, Rate: redrive.MaxRate, Limit: n}.Run(ctx, plan, redrive.Options{})
+		plan, p.counted = got, released // else it reports so, and counts its own messages among the hidden
+		_, _ = d.Redrive(ctx, plan, redrive.Options{Rate: redrive.MaxRate, Limit: n})
 	})
 }
 
 // checkHidden: a redrive that ran alone names the letters that a dead reader hides.
-func (w *world) checkHidden(p *proc, rest redrive.Rest) {
+func (w *world) checkHidden(p *proc, plan *redrive.Plan) {
 	if !p.counted {
 		return
 	}
 	others := func(o *proc) bool { return o != p && !o.dead && (o.seen != nil || o.purging != nil) }
 	alone := !slices.ContainsFunc(w.procs, others) && !p.disturbed
-	if w.met(fmt.Sprintf("redrive: letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && rest.Hidden == 0 {
-		w.violate("a redrive says that it saw all letters, and a dead reader hides %d (certain: %v)", p.unseen, rest.Certain)
+	if w.met(fmt.Sprintf("redrive: letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && plan.Hidden == 0 {
+		w.violate("a redrive says that it saw all letters, and a dead reader hides %d (certain: %v)", p.unseen, plan.Certain)
 	}
 }
 

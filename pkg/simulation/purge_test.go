@@ -56,11 +56,12 @@ func (w *world) purge(m *message) {
 	}
 	dead := deadLetters{w}
 	w.spawn(p, func(ctx context.Context) {
-		plan, _, err := redrive.Survey(ctx, dead, records, redrive.Selection{Filter: redrive.Filter{ID: m.id}}, redrive.Options{})
+		d := redrive.DLQ{Queue: dead, Mover: dead, Records: records, Store: w.operator, Operator: "op", Limits: w.limits}
+		plan, err := d.Plan(ctx, redrive.Selection{Filter: redrive.Filter{ID: m.id}})
 		if err != nil {
 			return
 		}
-		done, _ = redrive.Purge{Queue: dead, Deleter: dead, Store: w.operator, By: "op", Excludes: excludes}.Run(ctx, plan, redrive.Options{})
+		done, _ = d.Purge(ctx, plan, redrive.PurgeOptions{Excludes: excludes})
 	})
 }
 

@@ -39,12 +39,12 @@ func TestDeadLettersMove(t *testing.T) {
 		want[m.Body] = m.Group
 	}
 	letters := consumer.DeadLetters()
-	plan, _, err := redrive.Survey(t.Context(), letters, noRecords{}, redrive.Selection{}, redrive.Options{})
+	d := redrive.DLQ{Queue: letters, Records: noRecords{}, Mover: letters}
+	plan, err := d.Plan(t.Context(), redrive.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	move := redrive.Move{Queue: letters, Mover: letters, Rate: 500}
-	if got, err := move.Run(t.Context(), plan, redrive.Options{}); err != nil || got.Sent != 23 || got.Undeleted+got.Refused+got.Unreleased != 0 {
+	if got, err := d.Redrive(t.Context(), plan, redrive.Options{Rate: 500}); err != nil || got.Moved != 23 || got.Undeleted != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got := map[string]string{}
