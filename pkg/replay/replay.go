@@ -83,8 +83,11 @@ func New(c Config) (*Replayer, error) {
 type Action string
 
 const (
-	Replayed Action = "replayed" // the record was set to run again and a message sent
-	Sent     Action = "sent"     // the record was not done: a message was sent, nothing written
+	Replayed    Action = "replayed" // the record was set to run again and a message sent
+	Sent        Action = "sent"     // the record was not done: a message was sent, nothing written
+	WouldReplay Action = "would_replay"
+	WouldSend   Action = "would_send"
+	Refused     Action = "refused" // nothing was written or sent
 )
 
 // Result is one event's replay.
@@ -107,7 +110,7 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 		return Result{}, err
 	}
 	if !found {
-		return Result{}, &RefusedError{Why: "it is not known: it was never done", Hint: "tollgate backfill enqueues what the table lacks"}
+		return Result{}, &RefusedError{Reason: RefusedUnknown, Text: "it is not known: it was never done", Hint: "tollgate backfill enqueues what the table lacks"}
 	}
 	now := r.cfg.Now()
 	if err := runs(record, now, r.cfg.Limits); err != nil {
@@ -123,6 +126,7 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 		res.Action, res.Generation, res.Note = Sent, record.Generation, noteOf(record)
 	}
 	if r.cfg.DryRun {
+		res.Action = map[Action]Action{Replayed: WouldReplay, Sent: WouldSend}[res.Action]
 		return res, nil
 	}
 	return res, r.apply(ctx, record, e, res.Action)
@@ -131,17 +135,17 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 // runs refuses an event that an attempt holds, or whose own message will end it.
 func runs(r idempotency.Record, now time.Time, l limits.Limits) error {
 	if err := r.Check(); err != nil {
-		return &RefusedError{Why: "its row cannot be read", Err: err, Hint: "something else wrote it: repair it by hand"}
+		return &RefusedError{Reason: RefusedBroken, Text: "its row cannot be read", Err: err, Hint: "something else wrote it: repair it by hand"}
 	}
 	switch s := r.Status(now, l); {
 	case r.Held(now, l):
-		return &RefusedError{Why: "an attempt of the event runs now", Hint: "wait for it: tollgate events show " + r.ID + " --wait 1m"}
+		return &RefusedError{Reason: RefusedRunning, Text: "an attempt of the event runs now", Hint: "wait for it: tollgate events show " + r.ID + " --wait 1m"}
 	case r.State != idempotency.Running, s.Name == idempotency.StatusPurged, s.Stuck: // no message of its own comes
 		return nil
 	case s.Name == idempotency.StatusDead:
-		return &RefusedError{Why: "the event is not done: its last attempt died", Hint: "its dead letter runs it again: tollgate redrive"}
+		return &RefusedError{Reason: RefusedDead, Text: "the event is not done: its last attempt died", Hint: "its dead letter runs it again: tollgate redrive"}
 	default:
-		return &RefusedError{Why: "the event is not done: an attempt died, and its message comes back by itself", Hint: "tollgate events show " + r.ID + " --wait 10m"}
+		return &RefusedError{Reason: RefusedRetrying, Text: "the event is not done: an attempt died, and its message comes back by itself", Hint: "tollgate events show " + r.ID + " --wait 10m"}
 	}
 }
 
@@ -170,20 +174,20 @@ func (r *Replayer) message(ctx context.Context, record idempotency.Record) (even
 	e.Endpoint, e.Source, e.ReceivedAt = r.cfg.Endpoint, event.Replay, r.cfg.Now()
 	if r.cfg.Excludes != nil && r.cfg.Excludes(e) {
 		return e, &RefusedError{
-			Why:  fmt.Sprintf("the policy of endpoint %s excludes it, so its message would be refused", e.Endpoint),
+			Reason: RefusedExcluded, Text: fmt.Sprintf("the policy of endpoint %s excludes it, so its message would be refused", e.Endpoint),
 			Hint: "--endpoint names one that takes its mode and account",
 		}
 	}
 	text, err := queue.Encode(e)
 	if err != nil {
-		return e, &RefusedError{Why: "no message can be made of the event", Err: err, Hint: "look at what was fetched: its header is not Stripe's"}
+		return e, &RefusedError{Reason: RefusedUnreadable, Text: "no message can be made of the event", Err: err, Hint: "look at what was fetched: its header is not Stripe's"}
 	}
 	if !r.cfg.Carried {
 		return e, nil
 	}
 	if got, err := queue.Decode(text); err != nil || got.Body == nil {
 		return e, &RefusedError{
-			Why:  "the event is too large for a message, and the consumer cannot fetch it",
+			Reason: RefusedTooLarge, Text: "the event is too large for a message, and the consumer cannot fetch it",
 			Hint: "without --from-file it is fetched from Stripe, for 30 days after it arose",
 		}
 	}
@@ -203,7 +207,7 @@ func (r *Replayer) apply(ctx context.Context, record idempotency.Record, e event
 			EventID: record.ID, Generation: record.Generation, Now: r.cfg.Now(), By: r.cfg.By, Why: r.cfg.Why,
 		})
 		if errors.Is(err, idempotency.ErrNoLongerDone) {
-			return &RefusedError{Why: "somebody else replays the event, or it runs again", Err: err, Hint: "look at it: tollgate events show " + record.ID}
+			return &RefusedError{Reason: RefusedChanged, Text: "somebody else replays the event, or it runs again", Err: err, Hint: "look at it: tollgate events show " + record.ID}
 		}
 		if err != nil {
 			return fmt.Errorf("replay event %s: %w", record.ID, err)

@@ -160,7 +160,7 @@ func TestStates(t *testing.T) {
 			did: "fetch", refused: "policy of endpoint default excludes it"},
 		{name: "its endpoint takes it", config: func(c *Config) { c.Excludes = func(event.Envelope) bool { return false } },
 			did: "fetch, write, send", action: Replayed, gen: 4},
-		{name: "dry run of one that is done", config: func(c *Config) { c.DryRun, c.By, c.Why = true, "", "" }, did: "fetch", action: Replayed, gen: 4},
+		{name: "dry run of one that is done", config: func(c *Config) { c.DryRun, c.By, c.Why = true, "", "" }, did: "fetch", action: WouldReplay, gen: 4},
 		{name: "dry run of one that cannot be fetched", world: func(w *world) { w.events = nil }, config: func(c *Config) { c.DryRun = true }, did: "fetch", refused: "cannot be fetched"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestLargeEvents(t *testing.T) {
 	w = newWorld(t)
 	w.events["/evt_1"] = large
 	_, err := w.replayer(t, func(c *Config) { c.Carried = true }).Event(t.Context(), "evt_1")
-	if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Why, "too large") || strings.Join(w.did, ", ") != "fetch" {
+	if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Text, "too large") || strings.Join(w.did, ", ") != "fetch" {
 		t.Errorf("%q, %v", w.did, err)
 	}
 }

@@ -57,24 +57,26 @@ const (
 	Unchanged     = "unchanged"       // written again with the same fields
 	WouldRunAgain = "would_run_again" // its version is not the one that the handler saw
 	Holds         = "holds"
-	DoesNotHold   = "does_not_hold" // the attempt would fail with Means
+	DoesNotHold   = "does_not_hold" // the attempt would fail with Error
 )
 
 // Change is one effect, compared with its item.
 type Change struct {
-	Key     string
-	Kind    dispatch.Kind
-	Verdict string
-	Fields  []Field // that differ; of a new item all
-	Means   string  // the error that a check which does not hold means
+	Key     string        `json:"key"`
+	Kind    dispatch.Kind `json:"kind"`
+	Verdict string        `json:"verdict"`
+	Fields  []Field       `json:"fields,omitempty"` // that differ; of a new item all
+	Error   string        `json:"error,omitempty"`  // of a check that does not hold: what the attempt would fail with
 }
 
 // Field is an attribute before and after; of an item that stays, what it is and what the
 // handler says.
 type Field struct {
-	Name     string
-	Old, New any
-	Was, Is  bool // present before, after
+	Name string `json:"name"`
+	Was  bool   `json:"was"` // present before
+	Is   bool   `json:"is"`  // present after
+	Old  any    `json:"old"`
+	New  any    `json:"new"`
 }
 
 // Event runs the handler of one event. A *RefusedError says why it was not run; the
@@ -98,7 +100,7 @@ func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
 	e.Endpoint, e.Source, e.ReceivedAt = s.Endpoint, event.Replay, now()
 	if !s.Handlers.Handles(e) {
 		return Preview{}, &RefusedError{
-			Why: "no handler is registered for " + e.Type + ": a replay would end as ignored", Hint: "is this command built from the code that is deployed?",
+			Reason: RefusedNoHandler, Text: "no handler is registered for " + e.Type + ": a replay would end as ignored", Hint: "is this command built from the code that is deployed?",
 		}
 	}
 	in := inputOf(e, record, known, now())
@@ -151,7 +153,7 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 	c := Change{Key: e.Key, Kind: e.Kind}
 	if e.Kind == dispatch.KindCheck {
 		if c.Verdict = Holds; !holds(e, item, there) {
-			c.Verdict, c.Means = DoesNotHold, e.Err.Error()
+			c.Verdict, c.Error = DoesNotHold, e.Err.Error()
 		}
 		return c
 	}

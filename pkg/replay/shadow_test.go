@@ -67,12 +67,12 @@ func TestChanges(t *testing.T) {
 		{"a row that came meanwhile", dispatch.Swap("K", 0, nil), map[string]any{"pk": "K", "ver": int64(1)}, Change{Verdict: WouldRunAgain, Fields: []Field{}}},
 		{"a row that went meanwhile", dispatch.Swap("K", 1, nil), nil, Change{Verdict: WouldRunAgain, Fields: []Field{}}},
 		{"absent as wanted", dispatch.CheckAbsent("K", gone), nil, Change{Verdict: Holds}},
-		{"not absent", dispatch.CheckAbsent("K", gone), map[string]any{"pk": "K"}, Change{Verdict: DoesNotHold, Means: "the plan is gone"}},
+		{"not absent", dispatch.CheckAbsent("K", gone), map[string]any{"pk": "K"}, Change{Verdict: DoesNotHold, Error: "the plan is gone"}},
 		{"there as wanted", dispatch.CheckEqual("K", nil, gone), map[string]any{"pk": "K"}, Change{Verdict: Holds}},
-		{"not there", dispatch.CheckEqual("K", nil, gone), nil, Change{Verdict: DoesNotHold, Means: "the plan is gone"}},
+		{"not there", dispatch.CheckEqual("K", nil, gone), nil, Change{Verdict: DoesNotHold, Error: "the plan is gone"}},
 		{"equal as wanted", dispatch.CheckEqual("K", dispatch.Fields{"n": 1}, gone), map[string]any{"pk": "K", "n": int64(1), "m": "x"}, Change{Verdict: Holds}},
-		{"not equal", dispatch.CheckEqual("K", dispatch.Fields{"n": 1}, gone), map[string]any{"pk": "K", "n": int64(2)}, Change{Verdict: DoesNotHold, Means: "the plan is gone"}},
-		{"null is not absent", dispatch.CheckEqual("K", dispatch.Fields{"n": nil}, gone), map[string]any{"pk": "K"}, Change{Verdict: DoesNotHold, Means: "the plan is gone"}},
+		{"not equal", dispatch.CheckEqual("K", dispatch.Fields{"n": 1}, gone), map[string]any{"pk": "K", "n": int64(2)}, Change{Verdict: DoesNotHold, Error: "the plan is gone"}},
+		{"null is not absent", dispatch.CheckEqual("K", dispatch.Fields{"n": nil}, gone), map[string]any{"pk": "K"}, Change{Verdict: DoesNotHold, Error: "the plan is gone"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.want.Key, c.want.Kind = "K", c.effect.Kind

@@ -26,18 +26,37 @@ type Records interface {
 	Get(ctx context.Context, eventID string) (idempotency.Record, bool, error)
 }
 
-// RefusedError says that an event is not replayed, and that nothing was written or sent.
+// Refusal is why an event is not replayed.
+type Refusal string
+
+const (
+	RefusedUnknown    Refusal = "unknown"    // no record: no attempt has claimed it
+	RefusedBroken     Refusal = "broken"     // its row is not a valid record
+	RefusedRunning    Refusal = "running"    // an attempt runs
+	RefusedDead       Refusal = "dead"       // its last attempt died: its dead letter runs it again
+	RefusedRetrying   Refusal = "retrying"   // an attempt died, and its message is retried
+	RefusedGone       Refusal = "gone"       // it cannot be fetched
+	RefusedMismatched Refusal = "mismatched" // the fetched event is not the record's
+	RefusedUnreadable Refusal = "unreadable" // the fetched bytes are not an event that can be sent
+	RefusedTooLarge   Refusal = "too_large"  // its body does not fit a message, and the consumer cannot fetch it
+	RefusedExcluded   Refusal = "excluded"   // by the policy of the endpoint
+	RefusedChanged    Refusal = "changed"    // its record changed meanwhile
+	RefusedNoHandler  Refusal = "no_handler" // no handler is registered for its type
+)
+
+// RefusedError means that an event is not replayed: nothing was written or sent.
 type RefusedError struct {
-	Why  string
-	Hint string // what to do instead
-	Err  error  // the cause, if there is one
+	Reason Refusal
+	Text   string // for people
+	Hint   string // what to do instead, with the command's verbs
+	Err    error  // the cause, if there is one
 }
 
 func (e *RefusedError) Error() string {
 	if e.Err != nil {
-		return e.Why + ": " + e.Err.Error()
+		return e.Text + ": " + e.Err.Error()
 	}
-	return e.Why
+	return e.Text
 }
 func (e *RefusedError) Unwrap() error { return e.Err }
 
@@ -63,7 +82,7 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 		}
 		e, err := read(body, account)
 		if err != nil {
-			return e, &RefusedError{Why: "what was fetched for " + id + " cannot be read", Err: err, Hint: "give the event's own JSON with --from-file"}
+			return e, &RefusedError{Reason: RefusedUnreadable, Text: "what was fetched for " + id + " cannot be read", Err: err, Hint: "give the event's own JSON with --from-file"}
 		}
 		if e.ID == id && (want == "" || idempotency.Ident(e) == want) {
 			return e, nil
@@ -72,12 +91,12 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 	}
 	if other {
 		return event.Envelope{}, &RefusedError{
-			Why:  "the event that was fetched is not the one that the record is of (type, time, mode, account and object must be the same)",
+			Reason: RefusedMismatched, Text: "the event that was fetched is not the one that the record is of (type, time, mode, account and object must be the same)",
 			Hint: "an event of a connected account needs --account acct_…",
 		}
 	}
 	return event.Envelope{}, &RefusedError{
-		Why: "the event cannot be fetched, so nothing was written", Err: gone,
+		Reason: RefusedGone, Text: "the event cannot be fetched, so nothing was written", Err: gone,
 		Hint: "Stripe keeps events for 30 days, per account and mode: is it of a connected account (--account acct_…) or of the other mode's key? Else give its JSON with --from-file",
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"tollgate/pkg/dynamostore"
@@ -95,8 +94,6 @@ func (w *world) replay(f *fact) {
 	}
 }
 
-func excluded(r *replay.RefusedError) bool { return strings.Contains(r.Why, "policy") }
-
 // comeBack is the longest that an operator waits before another try.
 const comeBack = 30 * time.Minute
 
@@ -120,9 +117,7 @@ func (w *world) replayOnce(f *fact) {
 	p.finish = func() {
 		outcome := string(result.Action)
 		if refused, is := errors.AsType[*replay.RefusedError](failure); is {
-			if outcome = "refused, " + refused.Why; excluded(refused) {
-				outcome = "refused, excluded"
-			}
+			outcome = "refused, " + string(refused.Reason)
 		} else if failure != nil {
 			outcome = "an error"
 		}
@@ -130,7 +125,7 @@ func (w *world) replayOnce(f *fact) {
 		w.met("replay: " + outcome)
 	}
 	p.over = func() {
-		if refused, is := errors.AsType[*replay.RefusedError](failure); is && excluded(refused) {
+		if refused, is := errors.AsType[*replay.RefusedError](failure); is && refused.Reason == replay.RefusedExcluded {
 			if w.state(f) != idempotency.Done && !f.withheld { // its record may be set to run again
 				f.withheld = true
 				w.onFix = append(w.onFix, func() { w.replayOnce(f) })
