@@ -98,9 +98,9 @@ func TestNothingButExcludedAccounts(t *testing.T) {
 	if p := Prove(w.allNotes(), limits.AWS().Reconcile, noon(), day); p.Whole() || len(p.Gaps) != 0 {
 		t.Errorf("%+v", p)
 	}
-	report, err = r.Backfill(t.Context(), BackfillRequest{Since: noon().Add(-day), Until: noon()})
-	if err == nil || report.Complete() || len(w.lists) != 0 || len(w.taken) != 0 {
-		t.Errorf("backfill: %+v, %v", report, err)
+	backfilled, err := r.Backfill(t.Context(), BackfillRequest{Since: noon().Add(-day), Until: noon()})
+	if err == nil || backfilled.Complete() || len(w.lists) != 0 || len(w.taken) != 0 {
+		t.Errorf("backfill: %+v, %v", backfilled, err)
 	}
 }
 
