@@ -321,7 +321,22 @@ func TestMoveReadsFirst(t *testing.T) {
 	})
 }
 
-// TestMoveLimit: the canary counts, and what is left over is no error.
+// TestCanaryThenRest: a canary whose events are done is followed by the rest, up to the limit.
+func TestCanaryThenRest(t *testing.T) {
+	for limit, want := range map[int]int{0: 9, 2: 2, 5: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			dead, table := queueOf(t, 9), newTable(9)
+			m := &fakeMover{dead: dead, sent: func(one queue.Message) { table.set(eventID(one.Body), doneNow()) }}
+			p := planned(t, dead, records{}, redrive.Filter{})
+			got, err := dlq(dead, m, table).Redrive(t.Context(), p, redrive.Options{Canary: 2, Limit: limit, Wait: true})
+			if err != nil || got.Moved != want || got.Canary.Done != 2 || got.Outcomes.Done != want || len(m.ids()) != want {
+				t.Errorf("limit %d: %+v, %v", limit, got, err)
+			}
+		})
+	}
+}
+
+// TestMoveLimit: messages left over are not an error.
 func TestMoveLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 9)

@@ -109,10 +109,12 @@ func (d *DLQ) Redrive(ctx context.Context, p *Plan, o Options) (r Result, err er
 				return err
 			}
 		}
-		if m.most = o.Limit - r.Moved; o.Limit > 0 && m.most <= 0 {
-			return nil
+		m.most, m.track = 0, o.Wait
+		if o.Limit > 0 {
+			if m.most = o.Limit - r.Moved; m.most <= 0 {
+				return nil
+			}
 		}
-		m.track = o.Wait
 		return m.move(ctx, o.Rate)
 	})
 	if err == nil && o.Wait {

@@ -153,7 +153,7 @@ func runs(r idempotency.Record, now time.Time, l limits.Limits) error {
 func noteOf(r idempotency.Record) string {
 	switch {
 	case !r.Purged.IsZero():
-		return "it was given up: this undoes it"
+		return "it was purged: this undoes it"
 	case r.State == idempotency.Running:
 		return "its last attempt died long ago, and no message came back since"
 	case r.Fails == 0 && r.ReplayBy != "":

@@ -44,15 +44,24 @@ func (s *system) withKey(args ...string) answer {
 	return tollgate(s.t.Context(), map[string]string{"STRIPE_API_KEY": "sk_test_1"}, append(args, "--data", s.data)...)
 }
 
+// backfillReport is what backfill --json prints, as far as tests read it.
+type backfillReport struct {
+	Types                                                                   []string
+	DryRun                                                                  bool `json:"dry_run"`
+	Slices, Finished, Listed, Enqueued, Unrecorded, Ignored, Deferred, Open int
+	Held                                                                    *int
+	Complete                                                                bool
+}
+
 func TestBackfill(t *testing.T) {
 	s := newSystem(t)
 	s.withStripe(map[int]string{1: "invoice.paid", 2: "payment_intent.succeeded", 3: "charge.failed", 30: "invoice.paid", 100: "invoice.paid"})
-	var dry, done, again backfilled
+	var dry, done, again backfillReport
 	for _, run := range []struct {
-		into *backfilled
+		into *backfillReport
 		args []string
 	}{
-		{&dry, []string{"--dry-run"}}, {&done, []string{"--reason", "ticket 7"}},
+		{&dry, []string{"--dry-run"}}, {&done, []string{"--note", "ticket 7"}},
 	} {
 		a := s.withKey(append([]string{"backfill", "--since", "48h", "--json"}, run.args...)...).ok(t)
 		check(t, json.Unmarshal([]byte(a.out), run.into))
@@ -116,7 +125,7 @@ func TestBackfillKeepsToThePolicy(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	a = s.withKey("backfill", "--since", "48h", "--endpoint", "late", "--json").ok(t)
-	var done backfilled
+	var done backfillReport
 	check(t, json.Unmarshal([]byte(a.out), &done))
 	if sent := len(s.takeAll()); done.Listed != 3 || done.Enqueued != 2 || done.Ignored != 1 || sent != 2 {
 		t.Errorf("%d sent, %+v", sent, done)
@@ -165,7 +174,7 @@ func TestBackfillRefuses(t *testing.T) {
 		{[]string{"--since", "1h", "--until", "2h"}, "not before"},
 		{[]string{"--since", "1h", "--until", "x"}, "--until"},
 		{[]string{"--since", "1m"}, "5m0s ago"},
-		{[]string{"--since", "1h", "--types", "no_such_object.*"}, "nothing that has a handler"},
+		{[]string{"--since", "1h", "--types", "no_such_object.*"}, "no type with a handler"},
 		{[]string{"--since", "1h", "--rate", "0"}, "--rate"},
 		{[]string{"--since", "1h", "--account", "me"}, "--account"},
 		{[]string{"--since", "1h", "--endpoint", "A"}, "--endpoint"},
@@ -179,15 +188,15 @@ func TestBackfillRefuses(t *testing.T) {
 	}
 }
 
-// TestBackfillStopsAtAFullQueue: what is put off is said, and is no success.
+// TestBackfillStopsAtAFullQueue: what is deferred is said, and is no success.
 func TestBackfillStopsAtAFullQueue(t *testing.T) {
 	s := newSystem(t)
 	s.withStripe(map[int]string{1: "invoice.paid"})
 	s.fill(1000)
 	a := s.withKey("backfill", "--since", "2h", "--json")
-	var d backfilled
+	var d backfillReport
 	check(t, json.Unmarshal([]byte(a.out), &d))
-	if a.code != exitFailed || d.Deferred != 1 || d.Complete || !strings.Contains(a.err, "put off") {
+	if a.code != exitFailed || d.Deferred != 1 || d.Complete || !strings.Contains(a.err, "deferred") {
 		t.Errorf("%+v", a)
 	}
 }

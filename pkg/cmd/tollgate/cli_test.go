@@ -24,7 +24,7 @@ func TestHelp(t *testing.T) {
 		{"events list", []string{"--status", "--type", "--since", "--limit", "--max-read", "--cursor", "failed", "dead", "retrying", "cursor"}},
 		{"events show", []string{"<event>", "--wait", "inferred"}},
 		{"dlq", []string{"list", "show"}},
-		{"dlq list", []string{"--events", "--limit", "gives it back"}},
+		{"dlq list", []string{"--events", "--limit", "shows it again"}},
 		{"dlq show", []string{"--payload", "<event|message>"}},
 	}
 	for _, tt := range tests {

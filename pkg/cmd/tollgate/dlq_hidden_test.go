@@ -51,31 +51,31 @@ func TestRedriveAfterAKill(t *testing.T) {
 		want = append(want, fmt.Sprintf("evt_%02d", i))
 		s.deadLetter(envelope(want[i], "invoice.paid"), "handler", "no row", 1)
 	}
-	s.killedAfter("AmazonSQS.DeleteMessageBatch", 3, "redrive", "--rate=4")
+	s.killedAfter("AmazonSQS.DeleteMessageBatch", 3, "redrive", "--all", "--rate=4")
 
 	list := s.tollgate("dlq", "list", "--json")
-	if list.code != exitFailed || !strings.Contains(list.err, "hidden by another reader, back within 10s") || !strings.Contains(list.err, `"certain":false`) {
+	if list.code != exitFailed || !strings.Contains(list.err, "hidden by another reader, visible again within 10s") || !strings.Contains(list.err, `"certain":false`) {
 		t.Errorf("list: %+v", list)
 	}
-	if dry := s.tollgate("redrive", "--dry-run", "--json"); dry.code != exitFailed || lines[redriveView](t, dry.out)[0].Hidden == 0 {
+	if dry := s.tollgate("redrive", "--dry-run", "--json"); dry.code != exitFailed || lines[redriveReport](t, dry.out)[0].Hidden == 0 {
 		t.Errorf("dry run: %+v", dry)
 	}
-	again := s.tollgate("redrive", "--rate=500", "--json")
-	v := lines[redriveView](t, again.out)[0]
+	again := s.tollgate("redrive", "--all", "--rate=500", "--json")
+	v := lines[redriveReport](t, again.out)[0]
 	if again.code != exitFailed || v.Hidden == 0 || v.Certain || !strings.Contains(again.err, "--wait-hidden") {
 		t.Errorf("again: exit %d, %+v, %s", again.code, v, again.err)
 	}
-	if purge := s.tollgate("dlq", "purge", "--all", "--out="+t.TempDir()+"/out", "--reason=x", "--json"); purge.code != exitFailed || lines[purgeView](t, purge.out)[0].Hidden == 0 {
+	if purge := s.tollgate("dlq", "purge", "--all", "--out="+t.TempDir()+"/out", "--note=x", "--json"); purge.code != exitFailed || lines[purgeReport](t, purge.out)[0].Hidden == 0 {
 		t.Errorf("purge: %+v", purge)
 	}
 	if text := s.tollgate("dlq", "list"); text.code != exitFailed || strings.Contains(text.out, "No dead letters") {
 		t.Errorf("list: %+v", text)
 	}
-	waited := s.tollgate("redrive", "--wait-hidden", "--rate=500", "--json").ok(t)
-	if v := lines[redriveView](t, waited.out)[0]; v.Hidden != 0 || !v.Certain || !strings.Contains(waited.err, "that another reader hides") {
+	waited := s.tollgate("redrive", "--all", "--wait-hidden", "--rate=500", "--json").ok(t)
+	if v := lines[redriveReport](t, waited.out)[0]; v.Hidden != 0 || !v.Certain || !strings.Contains(waited.err, "that another reader hides") {
 		t.Errorf("waited: %+v %s", v, waited.err)
 	}
-	if got := s.tollgate("dlq", "list").ok(t).out; got != "No dead letters: no message has given up.\n" {
+	if got := s.tollgate("dlq", "list").ok(t).out; got != "No dead letters.\n" {
 		t.Errorf("then the list is %q", got)
 	}
 	var got []string
@@ -122,7 +122,7 @@ func TestLettersThatAnotherToolHides(t *testing.T) {
 	})
 	waited := s.tollgate("dlq", "list", "--events", "--wait-hidden", "--json").ok(t)
 	s.watch(nil)
-	if n := len(lines[letterView](t, waited.out)); n != 9 || !strings.Contains(waited.err, "waiting for 4 dead letters that another reader hides, at most 20s") || !strings.Contains(waited.err, `"certain":true`) {
+	if n := len(lines[letterLine](t, waited.out)); n != 9 || !strings.Contains(waited.err, "waiting up to 20s for 4 dead letters that another reader hides") || !strings.Contains(waited.err, `"certain":true`) {
 		t.Errorf("%d letters after the wait: %s", n, waited.err)
 	}
 }

@@ -18,6 +18,9 @@ func (s *system) status(id string) string {
 	return lines[recordView](s.t, s.tollgate("events", "show", id, "--json").ok(s.t).out)[0].Status
 }
 
+// changedLine is what a verb that changes one record prints as JSON.
+type changedLine struct{ ID, Result string }
+
 func TestEventsPurge(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -27,7 +30,7 @@ func TestEventsPurge(t *testing.T) {
 	s.done("evt_done", "invoice.paid", idempotency.Applied, nil)
 	for _, id := range []string{"evt_waits", "evt_died"} {
 		got := s.tollgate("events", "purge", id, "--note=ticket 1204", "--json").ok(t)
-		if v := lines[byIDView](t, got.out)[0]; v != (byIDView{id, "given_up"}) || s.status(id) != "purged" {
+		if v := lines[changedLine](t, got.out)[0]; v != (changedLine{id, "given_up"}) || s.status(id) != "purged" {
 			t.Errorf("%+v, status %s", v, s.status(id))
 		}
 		s.tollgate("events", "purge", id, "--note=again").ok(t)
@@ -80,7 +83,7 @@ func TestReplayUndoesAPurge(t *testing.T) {
 	check(t, err)
 	for _, id := range []string{"evt_failed", "evt_died"} {
 		s.tollgate("events", "purge", id, "--note=x").ok(t)
-		if got := s.keyed("events", "replay", id, "--reason=after all").ok(t); !strings.Contains(got.out, "given up: this undoes it") {
+		if got := s.keyed("events", "replay", id, "--note=after all").ok(t); !strings.Contains(got.out, "purged: this undoes it") {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -101,7 +104,7 @@ func TestRedriveUndoesAPurge(t *testing.T) {
 	s.dead("evt_1", "invoice.paid", "no row")
 	s.tollgate("events", "purge", "evt_1", "--note=x").ok(t)
 	s.handle(never)
-	s.tollgate("redrive", "--wait", "--reason=after all").ok(t)
+	s.tollgate("redrive", "--all", "--wait", "--note=after all").ok(t)
 	if got := s.status("evt_1"); got != "done" {
 		t.Errorf("status %s", got)
 	}
@@ -130,8 +133,8 @@ func TestPurgeAsksThePolicy(t *testing.T) {
 	s.info.Endpoints = policiesOfTest
 	s.writeInfo()
 	s.movedLetters("acct_eu", "acct_us")
-	got := s.tollgate("dlq", "purge", "--all", "--reason=x", "--out="+filepath.Join(s.data, "p"), "--json").ok(t)
-	if v := lines[purgeView](t, got.out)[0]; v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
+	got := s.tollgate("dlq", "purge", "--all", "--note=x", "--out="+filepath.Join(s.data, "p"), "--json").ok(t)
+	if v := lines[purgeReport](t, got.out)[0]; v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
 		t.Errorf("%+v", v)
 	}
 	if a, b := s.status("evt_moved0"), s.status("evt_moved1"); a != "purged" || b != "dead" {
@@ -145,9 +148,9 @@ func TestPurgeAsksLambda(t *testing.T) {
 	d.env["TOLLGATE_DLQ_URL"] = d.info.DLQURL
 	d.movedLetters("acct_eu", "acct_us")
 	d.deadLetter(envelope("evt_ours", "invoice.paid"), "handler", "no row", 1)
-	purge := func(name string) (answer, purgeView) {
-		got := tollgate(t.Context(), d.env, "dlq", "purge", "--all", "--reason=x", "--yes", "--json", "--out="+filepath.Join(d.data, name))
-		return got, lines[purgeView](t, got.out)[0]
+	purge := func(name string) (answer, purgeReport) {
+		got := tollgate(t.Context(), d.env, "dlq", "purge", "--all", "--note=x", "--yes", "--json", "--out="+filepath.Join(d.data, name))
+		return got, lines[purgeReport](t, got.out)[0]
 	}
 	d.denied = "/configuration"
 	got, v := purge("denied")

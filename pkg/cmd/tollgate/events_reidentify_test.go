@@ -34,7 +34,7 @@ func TestEventsReidentify(t *testing.T) {
 	right.Source, right.Endpoint = event.Webhook, "default"
 	s.deadLetter(right, "corrupt", "one id, two identities", 0)
 
-	if text := s.tollgate("dlq", "show", "evt_1").ok(t).out; !strings.Contains(text, "record of this id, made under another identity") {
+	if text := s.tollgate("dlq", "show", "evt_1").ok(t).out; !strings.Contains(text, "record of this id, with another identity") {
 		t.Errorf("%s", text)
 	}
 	s.keyed("events", "reidentify", "evt_1", "--account="+stripe.OwnAccount, "--note=x").refused(t, exitUsage, "is the key's own account")
@@ -42,7 +42,7 @@ func TestEventsReidentify(t *testing.T) {
 	_, err = s.store.Fail(t.Context(), c, idempotency.Failure{Now: after(1), Err: "no plan", Reason: "handler"})
 	check(t, err)
 	got := s.keyed("events", "reidentify", "evt_1", "--note=the platform was named", "--json").ok(t)
-	if v := lines[byIDView](t, got.out)[0]; v != (byIDView{"evt_1", "reidentified"}) {
+	if v := lines[changedLine](t, got.out)[0]; v != (changedLine{"evt_1", "reidentified"}) {
 		t.Errorf("%+v", v)
 	}
 	s.handle(never)

@@ -125,11 +125,25 @@ func TestReplayAsksThePolicy(t *testing.T) {
 	s.info.Endpoints = `{"connect":{"accounts":["acct_eu"],"on_mismatch":"ignore"}}`
 	s.writeInfo()
 
-	s.keyed("events", "replay", "evt_1", "--reason=x", "--endpoint=connect").failed(t, "policy of endpoint connect excludes it", "--endpoint names")
+	s.keyed("events", "replay", "evt_1", "--note=x", "--endpoint=connect").failed(t, "policy of endpoint connect excludes it", "--endpoint names")
 	if r, sent := s.record("evt_1"), s.messages(); r.State != idempotency.Done || len(sent) != 0 {
 		t.Errorf("record %+v, messages %+v", r, sent)
 	}
-	s.keyed("events", "replay", "evt_1", "--reason=x").ok(t)
+	s.keyed("events", "replay", "evt_1", "--note=x").ok(t)
+}
+
+// replayLine is what events replay --json prints, as far as tests read it.
+type replayLine struct {
+	ID, Type, Action string
+	Generation       int64
+	Record           *recordView
+}
+
+// shadowLine is what events replay --shadow --json prints, as far as tests read it.
+type shadowLine struct {
+	Writes              bool
+	Generation, Attempt int64
+	Effects             []struct{ Verdict string }
 }
 
 func TestReplay(t *testing.T) {
@@ -139,9 +153,9 @@ func TestReplay(t *testing.T) {
 	withStripe(t, s, body)
 	s.ended(body, "", idempotency.Applied)
 
-	got := s.keyed("events", "replay", "evt_1", "--reason", "tax was wrong", "--json").ok(t)
-	want := []replayView{{ID: "evt_1", Type: "invoice.paid", Action: "replayed", Generation: 2}}
-	if diff := cmp.Diff(want, lines[replayView](t, got.out)); diff != "" {
+	got := s.keyed("events", "replay", "evt_1", "--note", "tax was wrong", "--json").ok(t)
+	want := []replayLine{{ID: "evt_1", Type: "invoice.paid", Action: "replayed", Generation: 2}}
+	if diff := cmp.Diff(want, lines[replayLine](t, got.out)); diff != "" {
 		t.Error(diff)
 	}
 	if !strings.HasPrefix(got.err, "the local system in "+s.data+": run 1 event again") {
@@ -165,7 +179,7 @@ func TestReplay(t *testing.T) {
 	}
 
 	// Once more: what has not run yet is only sent.
-	again := lines[replayView](t, s.keyed("events", "replay", "evt_1", "--reason", "again", "--json").ok(t).out)
+	again := lines[replayLine](t, s.keyed("events", "replay", "evt_1", "--note", "again", "--json").ok(t).out)
 	if len(again) != 1 || again[0].Action != "sent" || len(s.messages()) != 1 || s.record("evt_1").Generation != 2 {
 		t.Errorf("again: %+v, record %+v", again, s.record("evt_1"))
 	}
@@ -222,19 +236,19 @@ func TestReplayRefusals(t *testing.T) {
 		says []string
 	}{
 		{"no event at all", nil, exitUsage, []string{"name events"}},
-		{"no reason", []string{"evt_gone"}, exitUsage, []string{"--reason"}},
-		{"events and filters", []string{"evt_gone", "--type=invoice.*", "--reason=x"}, exitUsage, []string{"not both"}},
-		{"a pattern that is none", []string{"--type=inv*", "--reason=x"}, exitUsage, []string{"--type"}},
-		{"no endpoint's name", []string{"evt_gone", "--endpoint=A", "--reason=x"}, exitUsage, []string{"--endpoint"}},
+		{"no reason", []string{"evt_gone"}, exitUsage, []string{"--note"}},
+		{"events and filters", []string{"evt_gone", "--type=invoice.*", "--note=x"}, exitUsage, []string{"not both"}},
+		{"a pattern that is none", []string{"--type=inv*", "--note=x"}, exitUsage, []string{"--type"}},
+		{"no endpoint's name", []string{"evt_gone", "--endpoint=A", "--note=x"}, exitUsage, []string{"--endpoint"}},
 		{"a wait for nothing", []string{"evt_gone", "--wait=1s", "--shadow"}, exitUsage, []string{"--wait", "send nothing"}},
-		{"no rate", []string{"evt_gone", "--rate=0", "--reason=x"}, exitUsage, []string{"--rate"}},
-		{"another time", []string{"--since=soon", "--reason=x"}, exitUsage, []string{"soon"}},
-		{"an unknown event", []string{"evt_unknown", "--reason=x"}, exitFailed, []string{"never done", "backfill"}},
-		{"a running event", []string{"evt_running", "--reason=x"}, exitFailed, []string{"runs now", "--wait"}},
-		{"gone at Stripe", []string{"evt_gone", "--reason=x"}, exitFailed, []string{"nothing was written", "--from-file"}},
-		{"a broken file", []string{"--from-file", broken, "--reason=x"}, exitUsage, []string{"event 2 is not JSON"}},
-		{"a file of another event", []string{"--from-file", wrong, "--reason=x"}, exitFailed, []string{"not the one that the record is of"}},
-		{"an event that the file lacks", []string{"evt_running2", "--from-file", wrong, "--reason=x"}, exitFailed, []string{"not known"}},
+		{"no rate", []string{"evt_gone", "--rate=0", "--note=x"}, exitUsage, []string{"--rate"}},
+		{"another time", []string{"--since=soon", "--note=x"}, exitUsage, []string{"soon"}},
+		{"an unknown event", []string{"evt_unknown", "--note=x"}, exitFailed, []string{"never done", "backfill"}},
+		{"a running event", []string{"evt_running", "--note=x"}, exitFailed, []string{"runs now", "--wait"}},
+		{"gone at Stripe", []string{"evt_gone", "--note=x"}, exitFailed, []string{"nothing was written", "--from-file"}},
+		{"a broken file", []string{"--from-file", broken, "--note=x"}, exitUsage, []string{"event 2 is not JSON"}},
+		{"a file of another event", []string{"--from-file", wrong, "--note=x"}, exitFailed, []string{"not the one that the record is of"}},
+		{"an event that the file lacks", []string{"evt_running2", "--from-file", wrong, "--note=x"}, exitFailed, []string{"not known"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.keyed(append([]string{"events", "replay", "--dry-run"}, c.args...)...)
@@ -248,7 +262,7 @@ func TestReplayRefusals(t *testing.T) {
 			}
 		})
 	}
-	tollgate(t.Context(), nil, "events", "replay", "evt_gone", "--reason=x", "--data", s.data).refused(t, exitFailed, "STRIPE_API_KEY")
+	tollgate(t.Context(), nil, "events", "replay", "evt_gone", "--note=x", "--data", s.data).refused(t, exitFailed, "STRIPE_API_KEY")
 }
 
 // withoutAudit is every item of the table but the audit trail.
@@ -274,8 +288,8 @@ func TestReplayFromFile(t *testing.T) {
 	check(t, writeFile(file, paid("evt_1", "in_1")+"\n"+paid("evt_2", "in_2")+"\n"))
 	s.ended(paid("evt_1", "in_1"), "acct_1", idempotency.Applied)
 	s.ended(paid("evt_2", "in_2"), "acct_1", idempotency.Applied)
-	got := s.tollgate("events", "replay", "--from-file", file, "--account=acct_1", "--reason=older than 30 days", "--endpoint=connect", "--json").ok(t)
-	if n := len(lines[replayView](t, got.out)); n != 2 {
+	got := s.tollgate("events", "replay", "--from-file", file, "--account=acct_1", "--note=older than 30 days", "--endpoint=connect", "--json").ok(t)
+	if n := len(lines[replayLine](t, got.out)); n != 2 {
 		t.Errorf("%d events: %+v", n, got)
 	}
 	sent := s.messages()
@@ -312,15 +326,15 @@ func TestReplayByFilter(t *testing.T) {
 		t.Errorf("dry run: %s", dry.out)
 	}
 	s.untouched(t, before)
-	if got := s.keyed(append(args, "--dry-run", "--until=2020-01-01")...).ok(t); got.out != "" || !strings.Contains(got.err, "No done event fits") {
+	if got := s.keyed(append(args, "--dry-run", "--until=2020-01-01")...).ok(t); got.out != "" || !strings.Contains(got.err, "No done event matches") {
 		t.Errorf("until: %+v", got)
 	}
-	if got := s.keyed(append(args, "--dry-run", "--limit=2")...); len(lines[replayView](t, got.out)) != 2 || cursorIn(got.err) == "" {
+	if got := s.keyed(append(args, "--dry-run", "--limit=2")...); len(lines[replayLine](t, got.out)) != 2 || cursorIn(got.err) == "" {
 		t.Errorf("limit: %+v", got)
 	}
-	got := s.keyed(append(args, "--reason=new handler")...)
+	got := s.keyed(append(args, "--note=new handler")...)
 	counts := map[string]int{}
-	for _, v := range lines[replayView](t, got.out) {
+	for _, v := range lines[replayLine](t, got.out) {
 		counts[v.Action]++
 	}
 	if diff := cmp.Diff(map[string]int{"replayed": 3, "refused": 1}, counts); diff != "" || got.code != exitFailed {
@@ -357,7 +371,7 @@ func TestReplayIsAppliedOnce(t *testing.T) {
 	check(t, err)
 	s.ended(body, "", idempotency.Applied, dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 1000, "run": 0}))
 	for n := range 2 {
-		s.keyed("events", "replay", "evt_1", "--reason=x").ok(t)
+		s.keyed("events", "replay", "evt_1", "--note=x").ok(t)
 		got := s.received()
 		if len(got) != 1 {
 			t.Fatalf("%d messages", len(got))
@@ -418,7 +432,7 @@ func TestShadow(t *testing.T) {
 		}
 	}
 	s.untouched(t, before)
-	v := lines[shadowView](t, got.out)
+	v := lines[shadowLine](t, got.out)
 	if len(v) != 1 || !v[0].Writes || v[0].Generation != 2 || v[0].Attempt != 2 || len(v[0].Effects) == 0 || v[0].Effects[0].Verdict != "would_insert" {
 		t.Errorf("%s", got.out)
 	}

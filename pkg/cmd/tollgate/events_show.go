@@ -33,8 +33,8 @@ func (v *eventView) addPurger(ctx context.Context, a *app, reader *dynamostore.R
 		return
 	}
 	for _, e := range entries { // the newest first
-		byID := e.Verb == verbEventsPurge && strings.Contains(e.Detail, v.ID)
-		if (e.Verb == verbPurge || byID) && (v.PurgeBy == "" || v.PurgeBy == e.By) && (e.EndedAt.IsZero() || !e.EndedAt.Before(at)) {
+		byID := e.Verb == "events purge" && slices.Contains(strings.Fields(e.Detail), v.ID)
+		if (e.Verb == "dlq purge" || byID) && (v.PurgeBy == "" || v.PurgeBy == e.By) && (e.EndedAt.IsZero() || !e.EndedAt.Before(at)) {
 			v.PurgeBy, v.PurgeWhy, v.PurgeAudit = e.By, e.Why, e.ID
 			return
 		}

@@ -122,7 +122,7 @@ func TestEventsShowPurged(t *testing.T) {
 	s := newSystem(t)
 	s.dead("evt_1", "invoice.paid", "no plan")
 	s.done("evt_ignored", "charge.failed", idempotency.Ignored, nil)
-	s.tollgate("dlq", "purge", "--id=evt_1", "--reason=ticket 1204", "--out="+filepath.Join(s.data, "purged.jsonl")).ok(t)
+	s.tollgate("dlq", "purge", "--id=evt_1", "--note=ticket 1204", "--out="+filepath.Join(s.data, "purged.jsonl")).ok(t)
 	entry := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
 	v := lines[eventView](t, s.tollgate("events", "show", "evt_1", "--json").ok(t).out)[0]
 	if v.Status != "purged" || v.Where != idempotency.AtPurged || !v.Purged || v.PurgeBy != operator() || v.PurgeWhy != "ticket 1204" || v.PurgeAudit != entry.ID || v.Error != "no plan" {

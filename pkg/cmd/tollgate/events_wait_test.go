@@ -28,15 +28,15 @@ func TestReplayWait(t *testing.T) {
 	withStripe(t, s, body)
 	s.ended(body, "", idempotency.Applied)
 	wait := func(more ...string) answer {
-		return s.keyed(append([]string{"events", "replay", "evt_1", "--reason=x", "--wait=1m"}, more...)...)
+		return s.keyed(append([]string{"events", "replay", "evt_1", "--note=x", "--wait=1m"}, more...)...)
 	}
 	fail := func(left int) {
 		_, err := s.store.Fail(t.Context(), s.claimed(body, ""), idempotency.Failure{Now: after(1), Err: "no plan", ReceivesLeft: left})
 		check(t, err)
 	}
-	one := func(a answer, code int) replayView {
+	one := func(a answer, code int) replayLine {
 		t.Helper()
-		got := lines[replayView](t, a.out)
+		got := lines[replayLine](t, a.out)
 		if a.code != code || len(got) != 1 || got[0].Record == nil {
 			t.Fatalf("%+v", a)
 		}
@@ -88,8 +88,8 @@ func TestReplayWaitInterrupted(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	s.onSend(stop)
-	got := tollgate(ctx, map[string]string{"STRIPE_API_KEY": "sk_test_x"}, "events", "replay", "evt_1", "evt_2", "--reason=x", "--wait=1h", "--json", "--data", s.data)
-	sent := lines[replayView](t, got.out)
+	got := tollgate(ctx, map[string]string{"STRIPE_API_KEY": "sk_test_x"}, "events", "replay", "evt_1", "evt_2", "--note=x", "--wait=1h", "--json", "--data", s.data)
+	sent := lines[replayLine](t, got.out)
 	if got.code != exitFailed || len(sent) != 1 || sent[0].ID != "evt_1" || sent[0].Action != "replayed" || !strings.Contains(got.err, "interrupted") {
 		t.Errorf("%+v", got)
 	}

@@ -118,7 +118,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.deadLetter(envelope("evt_1", "invoice.paid"), "handler", "no plan", 1)
-	for _, args := range [][]string{{"redrive"}, {"dlq", "purge", "--all", "--reason=x"}} {
+	for _, args := range [][]string{{"redrive", "--all"}, {"dlq", "purge", "--all", "--note=x"}} {
 		keys, tty := terminal(t)
 		p := start(t, s.environment(), tty, args...)
 		p.until("Go on? [y/N] ")
@@ -138,7 +138,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 		code, left int
 	}{{"\n", exitUsage, 1}, {"no\n", exitUsage, 1}, {"Yes\n", exitDone, 0}} {
 		keys, tty := terminal(t)
-		p := start(t, s.environment(), tty, "redrive")
+		p := start(t, s.environment(), tty, "redrive", "--all")
 		p.until("Go on? [y/N] ")
 		p.types(keys, c.text)
 		if p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != c.code {

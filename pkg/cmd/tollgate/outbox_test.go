@@ -267,16 +267,16 @@ func TestVerbsSayWhatIsHeld(t *testing.T) {
 		s.dead("evt_held", "invoice.paid", "no row")
 		s.dead("evt_other", "invoice.paid", "no row")
 		s.handle(never)
-		got := lines[redriveView](t, s.tollgate("redrive", "--wait", "--json").ok(t).out)[0]
+		got := lines[redriveReport](t, s.tollgate("redrive", "--all", "--wait", "--json").ok(t).out)[0]
 		if got.Held == nil || *got.Held != 1 {
 			t.Errorf("%+v", got)
 		}
 		s.dead("evt_held2", "invoice.paid", "no row")
-		if people := s.tollgate("redrive", "--wait").ok(t); !contains(people.out, one) || contains(people.out, sofar) {
+		if people := s.tollgate("redrive", "--all", "--wait").ok(t); !contains(people.out, one) || contains(people.out, sofar) {
 			t.Errorf("people are told %q", people.out)
 		}
 		s.dead("evt_held3", "invoice.paid", "no row")
-		if got := lines[redriveView](t, s.tollgate("redrive", "--json").ok(t).out)[0]; got.Held != nil {
+		if got := lines[redriveReport](t, s.tollgate("redrive", "--all", "--json").ok(t).out)[0]; got.Held != nil {
 			t.Errorf("without a wait it says %d", *got.Held)
 		}
 	})
@@ -285,19 +285,19 @@ func TestVerbsSayWhatIsHeld(t *testing.T) {
 		body := paid("evt_held", "in_1")
 		withStripe(t, s, body)
 		s.ended(body, "", idempotency.Applied)
-		if got := s.keyed("events", "replay", "evt_held", "--reason=x").ok(t); !contains(got.err, "0 messages about old states held so far") {
+		if got := s.keyed("events", "replay", "evt_held", "--note=x").ok(t); !contains(got.err, "0 messages about old states held so far") {
 			t.Errorf("before it ran: %q", got.err)
 		}
 		s.messages() // lost: the second replay's is the one that runs
 		s.handle(never)
-		if got := s.keyed("events", "replay", "evt_held", "--reason=x", "--wait=1m").ok(t); !contains(got.err, one) || contains(got.err, sofar) {
+		if got := s.keyed("events", "replay", "evt_held", "--note=x", "--wait=1m").ok(t); !contains(got.err, one) || contains(got.err, sofar) {
 			t.Errorf("after it ran: %q", got.err)
 		}
 	})
 	t.Run("backfill", func(t *testing.T) {
 		s := newSystem(t)
 		s.withStripe(map[int]string{1: "invoice.paid", 30: "invoice.paid", 40: "invoice.paid"})
-		var got backfilled
+		var got backfillReport
 		check(t, json.Unmarshal([]byte(s.withKey("backfill", "--since", "20h", "--json").ok(t).out), &got))
 		if got.Enqueued != 1 || got.Open != 1 || got.Held == nil || *got.Held != 0 {
 			t.Errorf("without a wait: %+v, held %v", got, got.Held)

@@ -139,7 +139,7 @@ func (s *system) killsOfCommand(p point, repeats int) (fired int, err error) {
 		if err := s.arm(p.name, failpoint.Kill); err != nil {
 			return fired, err
 		}
-		text, err := s.tollgate("redrive", "--rate", "500")
+		text, err := s.tollgate("redrive", "--all", "--rate", "500")
 		if err == nil {
 			continue // no dead letter was to be seen
 		}
@@ -203,7 +203,7 @@ func (s *system) settle(p point) (faults []string) {
 		return faults
 	}
 	fault(eventually(within(), 100*time.Millisecond, func() error {
-		if text, err := s.tollgate("redrive", "--rate", "500"); err != nil {
+		if text, err := s.tollgate("redrive", "--all", "--rate", "500"); err != nil {
 			return fmt.Errorf("redrive: %w: %s", err, text)
 		}
 		if n, err := s.depth(info.DLQURL); err != nil || n > 0 {

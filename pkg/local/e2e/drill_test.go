@@ -129,7 +129,7 @@ func TestDrillDeadLettersAreMadeGood(t *testing.T) {
 	s = run()
 	s.killedRedrive(each)
 	eventually(t, func() (bool, string) {
-		out, errOut, code := s.tollgate("redrive", "--rate", "500", "--wait", "--json")
+		out, errOut, code := s.tollgate("redrive", "--all", "--rate", "500", "--wait", "--json")
 		r := reportOf(t, out)
 		left := s.depth(s.info.DLQURL)
 		return code == 0 && left == 0, fmt.Sprintf("exit %d, %+v, %d dead letters left: %s", code, r, left, errOut)
@@ -239,7 +239,7 @@ func (s *system) deliverAll(types []string, each int) {
 // killedRedrive ends a redrive as kill -9 does when it has sent some of n dead letters.
 func (s *system) killedRedrive(n int) {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(binaries, "tollgate"), "redrive", "--rate", "40", "--data", s.data)
+	cmd := exec.Command(filepath.Join(binaries, "tollgate"), "redrive", "--all", "--rate", "40", "--data", s.data)
 	cmd.Env = []string{"HOME=/"}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -82,7 +82,7 @@ func TestPurgeOfAnExcludedLetterLosesNothing(t *testing.T) {
 		n := s.depth(s.info.DLQURL)
 		return n == 1, fmt.Sprintf("%d dead letters", n)
 	})
-	if out, errOut, code := s.tollgate("dlq", "purge", "--all", "--reason", "excluded by this endpoint", "--yes"); code != 0 {
+	if out, errOut, code := s.tollgate("dlq", "purge", "--all", "--note", "excluded by this endpoint", "--yes"); code != 0 {
 		t.Fatalf("purge: exit %d\n%s%s", code, out, errOut)
 	}
 	if n := s.depth(s.info.DLQURL); n != 0 {

@@ -1,25 +1,26 @@
-package main
+package events
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/replay"
 )
 
-// eventsReidentifyCmd gives a record the identity of its event.
-type eventsReidentifyCmd struct {
+// Reidentify gives a record the identity of its event.
+type Reidentify struct {
 	ID      string `arg:"" name:"event" help:"The event's id, evt_…"`
-	Note    string `required:"" aliases:"reason" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Note    string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Account string `default:"-" help:"Connected account that the event is of; - is the key's own. Default: -." placeholder:"acct_…"`
 	Yes     bool   `help:"Do not ask."`
 }
 
 // Help returns the text that --help prints with the flags.
-func (eventsReidentifyCmd) Help() string {
+func (Reidentify) Help() string {
 	return `For an event whose messages are dead letters with the reason corrupt: its record was made under another identity (type, time, mode, account, object), for example by a reconcile that named the platform's own account by its id. The event is fetched from Stripe as the account that --account names, and the record gets the identity of what is fetched. The identity comes from Stripe and not from a dead letter, as the letter may be the one that is wrong. So it works only for the 30 days that Stripe keeps events.
 
 Only a record that was never done is changed, and only while no attempt runs. Redrive the dead letters afterwards: those of the event's own identity are handled, others are corrupt again.
@@ -29,8 +30,8 @@ Only a record that was never done is changed, and only while no attempt runs. Re
 }
 
 // Run fetches the event, asks, and changes the record.
-func (c *eventsReidentifyCmd) Run(ctx context.Context, a *app) error {
-	t, r, err := a.openRecord(ctx, c.ID, c.Note)
+func (c *Reidentify) Run(ctx context.Context, a *verb.App) error {
+	t, r, err := openRecord(ctx, a, c.ID, c.Note)
 	if err != nil {
 		return err
 	}
@@ -40,22 +41,22 @@ func (c *eventsReidentifyCmd) Run(ctx context.Context, a *app) error {
 	}
 	ident := idempotency.Ident(e)
 	if ident == r.Ident {
-		a.line(byIDView{r.ID, "same"}, "Nothing to do: the record has the event's identity.")
+		a.Line(changedView{r.ID, "same"}, "Nothing to do: the record has the event's identity.")
 		return nil
 	}
 	what := fmt.Sprintf("give %s the identity of the event at Stripe: %s, created %s, %s mode, account %s, object %s",
-		r.ID, e.Type, longTime(time.Unix(e.Created, 0)), e.Mode(), dash(e.Account), dash(e.ObjectID))
-	if err := a.confirm(ctx, t, what, c.Yes); err != nil {
+		r.ID, e.Type, verb.LongTime(time.Unix(e.Created, 0)), e.Mode(), verb.Dash(e.Account), verb.Dash(e.ObjectID))
+	if err := a.Confirm(ctx, t, what, c.Yes); err != nil {
 		return err
 	}
-	store, err := t.writer()
+	store, err := t.Writer()
 	if err != nil {
 		return err
 	}
-	return a.audited(ctx, t, auditOf{verb: "events reidentify", why: c.Note, detail: what}, func(ctx context.Context) (string, error) {
+	return a.Audited(ctx, t, verb.Audit{Verb: "events reidentify", Note: c.Note, Detail: what}, func(ctx context.Context) (string, error) {
 		now := time.Now()
 		verdict, err := store.Reidentify(ctx, idempotency.ReidentifyRequest{
-			EventID: r.ID, Old: r.Ident, New: ident, Now: now, Cutoff: now.Add(-t.limits().TakeOverMargin),
+			EventID: r.ID, Old: r.Ident, New: ident, Now: now, Cutoff: now.Add(-t.Limits().TakeOverMargin),
 		})
 		if err != nil {
 			return "", err
@@ -66,14 +67,14 @@ func (c *eventsReidentifyCmd) Run(ctx context.Context, a *app) error {
 		if verdict != idempotency.Reidentified {
 			return string(verdict), notChanged(r.ID, string(verdict))
 		}
-		a.line(byIDView{r.ID, string(verdict)}, r.ID+" has the identity of its event. Next: tollgate redrive --id "+r.ID)
+		a.Line(changedView{r.ID, string(verdict)}, r.ID+" has the identity of its event. Next: tollgate redrive --id "+r.ID)
 		return string(verdict), nil
 	})
 }
 
 // fetch returns the event as Stripe has it for the account.
-func (c *eventsReidentifyCmd) fetch(ctx context.Context, a *app, t target, r idempotency.Record) (event.Envelope, error) {
-	client, err := a.stripe(ctx, t)
+func (c *Reidentify) fetch(ctx context.Context, a *verb.App, t verb.Target, r idempotency.Record) (event.Envelope, error) {
+	client, err := a.Stripe(ctx, t)
 	if err != nil {
 		return event.Envelope{}, err
 	}
@@ -84,15 +85,15 @@ func (c *eventsReidentifyCmd) fetch(ctx context.Context, a *app, t target, r ide
 	if account != "" {
 		own, err := client.OwnAccount(ctx)
 		if err != nil {
-			return event.Envelope{}, stripeHint(err)
+			return event.Envelope{}, err
 		}
 		if own == account {
-			return event.Envelope{}, usage("%s is the key's own account: its events carry no account, leave --account out", account)
+			return event.Envelope{}, verb.Usage("%s is the key's own account: its events carry no account, leave --account out", account)
 		}
 	}
 	e, err := replay.Open(ctx, client, account, r.ID, r.Type)
 	if err != nil {
-		return e, hint(err, "Stripe keeps events for 30 days, per account and mode: is it of a connected account (--account acct_…) or of the other mode's key?")
+		return e, verb.Hint(err, "Stripe keeps events for 30 days, per account and mode: is it of a connected account (--account acct_…) or of the other mode's key?")
 	}
 	return e, nil
 }

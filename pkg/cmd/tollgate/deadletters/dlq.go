@@ -1,0 +1,134 @@
+// Package deadletters has the verbs on the dead-letter queue: list, show, export, purge and
+// redrive. They read flags, ask and print; the work is done by package redrive.
+package deadletters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/redrive"
+	"tollgate/pkg/sqsqueue"
+)
+
+// Commands are the verbs under dlq.
+type Commands struct {
+	List   List   `cmd:"" help:"List dead letters, in groups of one cause."`
+	Show   Show   `cmd:"" help:"Show one dead letter."`
+	Export Export `cmd:"" help:"Write dead letters as JSON lines."`
+	Purge  Purge  `cmd:"" help:"Export dead letters, then delete them."`
+}
+
+// work is a verb's work on the dead-letter queue of a target.
+type work struct {
+	*verb.App
+	target verb.Target
+	dlq    *redrive.DLQ
+}
+
+// open prepares a verb's work.
+func open(ctx context.Context, a *verb.App, name string) (*work, error) {
+	t, err := a.Target(ctx)
+	if err != nil {
+		return nil, err
+	}
+	records, err := t.Reader()
+	if err != nil {
+		return nil, err
+	}
+	operator, err := t.Writer()
+	if err != nil {
+		return nil, err
+	}
+	queue := sqsqueue.New(sqs.NewFromConfig(t.AWS), t.QueueURL, t.DLQURL, t.Limits()).DeadLetters()
+	return &work{a, t, &redrive.DLQ{
+		Queue: queue, Mover: queue,
+		Records: records, Store: operator, Locks: operator, Operator: verb.Operator(), Verb: name, Ended: ended,
+		OnTakeover: func(l redrive.Lock) {
+			fmt.Fprintf(a.Err, "stale lock: the process of %s by %s has ended; taking it over\n", l.What, l.By)
+		},
+		OnUnreleased: func(n int) {
+			fmt.Fprintf(a.Err, "%d dead letters could not be released; they are hidden for up to 2 minutes\n", n)
+		},
+		Limits: t.Limits(), TimeScale: t.TimeScale,
+	}}, nil
+}
+
+// ended reports whether an operator, as [verb.Operator] names one, was a process of the same
+// user on this machine and has ended.
+func ended(operator string) bool {
+	var pid int
+	_, last, _ := strings.Cut(operator, " (process ")
+	if _, err := fmt.Sscanf(last, "%d)", &pid); err != nil || pid < 1 || operator != verb.OperatorAs(pid) {
+		return false
+	}
+	p, err := os.FindProcess(pid)
+	return err == nil && errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
+
+// plan reads the dead letters and selects some, and prints progress.
+func (w *work) plan(ctx context.Context, s redrive.Selection) (*redrive.Plan, error) {
+	s.OnRead = w.Counter("read", "dead letters").Add
+	var next time.Time
+	s.OnHidden = func(n int, timeout time.Duration) {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(w.ProgressEvery())
+			fmt.Fprintf(w.Err, "waiting up to %s for %s that another reader hides\n", timeout, verb.Plural(n, "dead letter", "dead letters"))
+		}
+	}
+	p, err := w.dlq.Plan(ctx, s)
+	if err != nil {
+		return nil, w.locked(err)
+	}
+	if f := s.Filter; f.Reason != "" && p.Selected == 0 && !redrive.KnownReason(f.Reason) {
+		return nil, verb.Hint(verb.Usage("--reason %s: no dead letter has this reason, and Tollgate has none of this name", f.Reason), hintNote)
+	}
+	return p, nil
+}
+
+// hintNote is for --reason with a text that is no reason of a dead letter.
+const hintNote = "--reason selects dead letters by their reason as tollgate dlq list shows it; why you change something is --note"
+
+// locked adds a hint to the error of a lock that another operator has.
+func (w *work) locked(err error) error {
+	if held, ok := errors.AsType[*redrive.LockedError](err); ok {
+		return verb.Hint(err, "try again when it is done; if its process died, the lock expires at %s", held.Lock.Until.UTC().Format("15:04:05 UTC"))
+	}
+	return err
+}
+
+// unseen is the error of a plan that could not read every message: some are hidden, or it read
+// none and the queue may not be empty. Otherwise nil.
+func (w *work) unseen(p *redrive.Plan) error {
+	switch {
+	case p.Hidden > 0:
+		return verb.Hint(fmt.Errorf("%s hidden by another reader, visible again within %s", verb.Plural(p.Hidden, "dead letter is", "dead letters are"), w.dlq.Visibility()),
+			"--wait-hidden waits for them; the reader is another tool, or a command that died")
+	case p.Read == 0 && !p.Certain:
+		return verb.Hint(errors.New("no dead letter was received, but the queue may not be empty: its counts do not stay at zero"), "run it again in a minute")
+	}
+	return nil
+}
+
+// leftOut is the error of a change whose plan could not read every message, nil if it could.
+func (w *work) leftOut(p *redrive.Plan) error {
+	if p.Hidden == 0 {
+		return nil
+	}
+	return verb.Hint(fmt.Errorf("%s hidden by another reader and left out, visible again within %s", verb.Plural(p.Hidden, "more dead letter was", "more dead letters were"), w.dlq.Visibility()),
+		"run it again with --wait-hidden")
+}
+
+// errOut is the same work with its output on stderr.
+func (w *work) errOut() *verb.App {
+	a := *w.App
+	a.Out = a.Err
+	return &a
+}

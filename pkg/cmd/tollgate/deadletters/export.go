@@ -1,0 +1,145 @@
+package deadletters
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/redrive"
+)
+
+// Export writes dead letters as JSON lines.
+type Export struct {
+	filterFlags
+	waitFlag
+	limitFlag
+	Out     string `help:"File to write, readable by its owner alone; it must not exist. Default: stdout." placeholder:"FILE"`
+	Payload bool   `help:"Write the events' bodies as well: they hold customers' data. Needs --note, and is audited."`
+	Note    string `help:"Why the bodies are needed, for the audit trail." placeholder:"TEXT"`
+}
+
+// Help returns the text that --help prints with the flags.
+func (Export) Help() string {
+	return `One JSON object a line: the event's header and the cause, as dlq show --json prints them, without the payload. Nothing is deleted or sent. An incomplete file is removed, also on Ctrl-C.
+
+  tollgate dlq export --type invoice.* --out dead-letters.jsonl
+  tollgate dlq export --id evt_1 --payload --note "ticket 1204"`
+}
+
+// Run writes the selected messages; none is not a failure.
+func (c *Export) Run(ctx context.Context, a *verb.App) error {
+	f, err := c.filter(time.Now())
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
+		return err
+	}
+	if c.Payload && strings.TrimSpace(c.Note) == "" {
+		return verb.Usage(`--payload needs --note "why customers' data is needed"`)
+	}
+	w, err := open(ctx, a, "dlq export")
+	if err != nil {
+		return err
+	}
+	export := func(ctx context.Context) (string, error) {
+		n, err := c.export(ctx, w, f)
+		return fmt.Sprintf("wrote %d dead letters", n), err
+	}
+	if !c.Payload {
+		_, err := export(ctx)
+		return err
+	}
+	detail := fmt.Sprintf("%s; with payload", f)
+	return a.Audited(ctx, w.target, verb.Audit{Verb: "dlq export", Note: c.Note, Detail: detail}, export)
+}
+
+func (c *Export) export(ctx context.Context, w *work, f redrive.Filter) (written int, err error) {
+	out := w.Out
+	var file *exportFile
+	if c.Out != "" {
+		if file, err = createExport(c.Out); err != nil {
+			return 0, err
+		}
+		out = file
+	}
+	e := newExporter(out, c.Payload)
+	p, err := w.plan(ctx, redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write, WaitHidden: c.WaitHidden})
+	err = errors.Join(err, e.flush())
+	if file != nil {
+		err = file.finish(err)
+	}
+	if err != nil {
+		return e.written, err
+	}
+	if file != nil {
+		w.Line(exportView{c.Out, e.written, p.Hidden, p.Certain}, fmt.Sprintf("wrote %d dead letters to %s", e.written, c.Out))
+	}
+	if p.More {
+		fmt.Fprintf(w.Err, "wrote %d dead letters; there may be more\n", e.written)
+	}
+	return e.written, w.unseen(p)
+}
+
+// exportView is the result of an export to a file, for machines.
+type exportView struct {
+	File    string `json:"file"`
+	Letters int    `json:"letters"`
+	Hidden  int    `json:"hidden"`  // by another reader, and not written
+	Certain bool   `json:"certain"` // every message of the queue was read
+}
+
+// exportedView is a line of an export. A payload that is not UTF-8 is in base64.
+type exportedView struct {
+	messageView
+	Payload       *string `json:"payload,omitempty"`
+	PayloadBase64 []byte  `json:"payload_base64,omitempty"`
+}
+
+// exporter writes dead letters as JSON lines.
+type exporter struct {
+	buffer  *bufio.Writer
+	encoder *json.Encoder
+	payload bool
+	// The payload of a message that cannot be read, too: a purge has the only copy of it.
+	undecodable bool
+	written     int
+}
+
+func newExporter(w io.Writer, payload bool) *exporter {
+	b := bufio.NewWriter(w)
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	return &exporter{buffer: b, encoder: e, payload: payload}
+}
+
+func (e *exporter) write(d redrive.DeadLetter, payload []byte) (more bool, err error) {
+	v := exportedView{messageView: viewOf(d)}
+	if payload != nil && (e.payload || e.undecodable && d.Undecodable != "") {
+		if utf8.Valid(payload) {
+			text := string(payload)
+			v.Payload = &text
+		} else {
+			v.PayloadBase64 = payload
+		}
+	}
+	if err := e.encoder.Encode(v); err != nil {
+		return false, fmt.Errorf("write dead letter: %w", err)
+	}
+	e.written++
+	return true, nil
+}
+
+func (e *exporter) flush() error {
+	if err := e.buffer.Flush(); err != nil {
+		return fmt.Errorf("write dead letters: %w", err)
+	}
+	return nil
+}

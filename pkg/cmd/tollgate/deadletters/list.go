@@ -1,0 +1,130 @@
+package deadletters
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/redrive"
+)
+
+// List lists dead letters.
+type List struct {
+	waitFlag
+	Events bool `help:"List single dead letters instead of groups."`
+	Limit  int  `default:"10000" help:"Dead letters read at most (1 to 100000)."`
+}
+
+// Help returns the text that --help prints with the flags.
+func (List) Help() string {
+	return `Reading hides each dead letter for up to two minutes and shows it again at the end, also on Ctrl-C: nothing is deleted or sent. Dead letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group. The cause of a message that the queue itself moved after too many receives is read from the event's record.
+
+Messages that another reader hides cannot be read: they are counted, and the command then exits 1. It reports an empty queue only after the queue's counts were zero three times within 5 s. With --json the last object, on stderr, has both: {"read":…,"hidden":…,"certain":…}.
+
+  tollgate dlq list --wait-hidden
+  tollgate dlq list --events --json`
+}
+
+// Run lists groups or messages; an empty queue is not a failure.
+func (c *List) Run(ctx context.Context, a *verb.App) error {
+	if err := (limitFlag{c.Limit}).check(); err != nil {
+		return err
+	}
+	w, err := open(ctx, a, "dlq list")
+	if err != nil {
+		return err
+	}
+	s := redrive.Selection{MaxRead: c.Limit, WaitHidden: c.WaitHidden}
+	var list []redrive.DeadLetter
+	if c.Events {
+		s.Each = func(d redrive.DeadLetter, _ []byte) (bool, error) {
+			list = append(list, d)
+			return true, nil
+		}
+	}
+	p, err := w.plan(ctx, s)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.Read == 0:
+		if p.Certain && !a.JSON {
+			fmt.Fprintln(a.Out, "No dead letters.")
+		}
+	case c.Events:
+		printMessages(a, list)
+	default:
+		printGroups(a, p.Groups)
+	}
+	if p.More {
+		fmt.Fprintf(a.Err, "read %d dead letters; there may be more (--limit)\n", p.Read)
+	}
+	if a.JSON {
+		line, _ := json.Marshal(struct { // numbers and a bool cannot fail
+			Read    int  `json:"read"`
+			Hidden  int  `json:"hidden"`
+			Certain bool `json:"certain"`
+		}{p.Read, p.Hidden, p.Certain})
+		fmt.Fprintf(a.Err, "%s\n", line)
+	}
+	return w.unseen(p)
+}
+
+// groupView is one line of the list of groups.
+type groupView struct {
+	Count       int     `json:"count"`
+	Type        string  `json:"type"`
+	Reason      string  `json:"reason"`
+	Error       string  `json:"error"`
+	Fingerprint string  `json:"fingerprint"`
+	Attempts    int64   `json:"attempts"` // the most of any
+	Oldest      *string `json:"oldest"`
+	Newest      *string `json:"newest"`
+	EventID     string  `json:"event_id"` // of the newest
+	Done        int     `json:"done"`     // leftovers of done events, as far as known
+}
+
+func viewOfGroup(g redrive.Group) groupView {
+	return groupView{
+		Count: g.Count, Type: g.Type, Reason: g.Reason, Error: g.Error, Fingerprint: g.Fingerprint,
+		Attempts: g.Attempts, Oldest: verb.Stamp(g.Oldest), Newest: verb.Stamp(g.Newest), EventID: g.EventID, Done: g.Done,
+	}
+}
+
+func printGroups(a *verb.App, groups []redrive.Group) {
+	now := time.Now()
+	var rows [][]string
+	for _, g := range groups {
+		if a.JSON {
+			a.Object(viewOfGroup(g))
+			continue
+		}
+		rows = append(rows, []string{
+			fmt.Sprint(g.Count), verb.Dash(verb.Clip(g.Type, 36)), verb.Clip(g.Reason, 20), fmt.Sprint(g.Attempts),
+			verb.ShortTime(g.Oldest, now), verb.ShortTime(g.Newest, now), g.Fingerprint, verb.Dash(g.EventID), verb.Dash(g.Error),
+		})
+	}
+	if !a.JSON {
+		a.Table([]string{"count", "type", "reason", "attempts", "oldest", "newest", "fingerprint", "newest event", "error"}, rows)
+	}
+}
+
+func printMessages(a *verb.App, list []redrive.DeadLetter) {
+	now := time.Now()
+	var rows [][]string
+	for _, d := range list {
+		if a.JSON {
+			a.Object(viewOf(d))
+			continue
+		}
+		rows = append(rows, []string{
+			verb.Dash(d.EventID()), verb.Dash(verb.Clip(d.Type(), 36)), verb.Clip(d.Cause.Reason, 20), fmt.Sprint(d.Cause.Attempt),
+			verb.ShortTime(d.SentAt, now), d.Cause.Fingerprint, d.MessageID, verb.Dash(d.Cause.Error),
+		})
+	}
+	if !a.JSON {
+		a.Table([]string{"event", "type", "reason", "attempts", "sent", "fingerprint", "message", "error"}, rows)
+	}
+}
