@@ -13,21 +13,21 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// TestMain removes what CDK's kernel unpacks when it is linked.
+// TestMain removes the files that CDK's kernel unpacks when it is linked.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	jsii.Close()
 	os.Exit(code)
 }
 
-// TestRun writes a template as make synth does, with the context of cdk.json: its flags
-// change nothing, so it is the golden one.
+// TestRun writes a template as make synth does, with the context of cdk.json, whose flags
+// change nothing: it is the golden one.
 func TestRun(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("node is not installed: no template can be made")
+			t.Fatal("node is not installed, so no template can be synthesized")
 		}
-		t.Skip("node is not installed: no template can be made")
+		t.Skip("node is not installed, so no template can be synthesized")
 	}
 	t.Chdir("..")
 	bundles, out := t.TempDir(), t.TempDir()
@@ -54,7 +54,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(bytes.TrimSpace(got), bytes.TrimSpace(golden)) {
-		t.Error("with the context of cdk.json the template is not the golden one: make diff says how they differ if the stack has changed")
+		t.Error("the template differs from the golden one: run make diff; if that is clean, the context of cdk.json changes it")
 	}
 }
 

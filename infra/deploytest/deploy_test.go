@@ -27,14 +27,14 @@ import (
 	"tollgate/pkg/sqsqueue"
 )
 
-// known are the types of resources that moto can make.
-func known() []string {
+// supported are the types of resources that moto can create.
+func supported() []string {
 	return []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::CloudWatch::Dashboard"}
 }
 
-// knownPart is the golden template without what moto does not know; a reference to
-// something that is not there becomes a text.
-func knownPart(t *testing.T) (body string, resources int) {
+// supportedPart returns the golden template without the resources that moto does not
+// support. A reference to one of them becomes a text.
+func supportedPart(t *testing.T) (body string, resources int) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "testdata", "tollgate-test.json"))
 	if err != nil {
@@ -46,7 +46,7 @@ func knownPart(t *testing.T) (body string, resources int) {
 	}
 	kept := template["Resources"].(map[string]any)
 	for name, r := range kept {
-		if !slices.Contains(known(), r.(map[string]any)["Type"].(string)) {
+		if !slices.Contains(supported(), r.(map[string]any)["Type"].(string)) {
 			delete(kept, name)
 		}
 	}
@@ -84,10 +84,10 @@ func resolved(v any, there map[string]any) any {
 	return v
 }
 
-// deploy makes the known part and returns its outputs.
+// deploy creates the supported part and returns its outputs.
 func deploy(t *testing.T, cfg aws.Config) map[string]string {
 	t.Helper()
-	body, resources := knownPart(t)
+	body, resources := supportedPart(t)
 	client := cloudformation.NewFromConfig(cfg)
 	name := aws.String("tollgate-test")
 	_, err := client.CreateStack(t.Context(), &cloudformation.CreateStackInput{
@@ -106,7 +106,7 @@ func deploy(t *testing.T, cfg aws.Config) map[string]string {
 		t.Fatal(err)
 	}
 	if len(made.StackResources) != resources || resources < 8 {
-		t.Errorf("%d resources came of %d", len(made.StackResources), resources)
+		t.Errorf("%d resources were created, want %d", len(made.StackResources), resources)
 	}
 	outputs := map[string]string{}
 	for _, o := range out.Stacks[0].Outputs {
@@ -161,8 +161,8 @@ func anEvent(id string) event.Envelope {
 	}
 }
 
-// queuesCarry sends as ingest does, fails and dead-letters as the consumer does, and
-// reads as an operator does.
+// queuesCarry sends as ingest does, retries and dead-letters as the consumer does, and
+// receives as an operator does.
 func queuesCarry(t *testing.T, client *sqs.Client, outputs map[string]string) {
 	l := limits.AWS()
 	url, dead := outputs["QueueUrl"], outputs["DlqUrl"]
@@ -214,7 +214,7 @@ func receiveOne(t *testing.T, client *sqs.Client, url string) sqstypes.Message {
 	}
 }
 
-// tableKeeps claims, completes with an effect, and lists what failed by the index.
+// tableKeeps claims events, completes one with an effect, and lists the failed one.
 func tableKeeps(t *testing.T, client *dynamodb.Client, outputs map[string]string) {
 	store, err := dynamostore.New(client, outputs["TableName"], dynamostore.Options{})
 	if err != nil {

@@ -1,7 +1,6 @@
-// Package deploytest deploys what an independent implementation of AWS knows of the
-// stack's template, and lets the functions' adapters work on what came of it.
-//
-// It has tests only, and needs moto's server; without it there is one skipped line.
+// Package deploytest deploys the part of the stack's template that moto, an independent
+// implementation of AWS, supports, and runs the functions' adapters on the result. It has
+// tests only, which are skipped without moto's server.
 package deploytest
 
 import (
@@ -19,11 +18,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// patience bounds every wait; nothing waits for it to pass.
+// patience bounds every wait.
 const patience = 2 * time.Minute
 
-// absent skips the test with one line, or fails it where independent implementations
-// are required.
+// absent skips the test, or fails it if TOLLGATE_ORACLES requires independent
+// implementations.
 func absent(t *testing.T, line string) {
 	t.Helper()
 	if os.Getenv("TOLLGATE_ORACLES") == "required" {
@@ -32,15 +31,15 @@ func absent(t *testing.T, line string) {
 	t.Skip(line)
 }
 
-// startMoto runs moto's server until the test ends and returns its URL.
+// startMoto runs moto's server until the test ends, and returns its URL.
 func startMoto(t *testing.T) string {
 	t.Helper()
 	server, err := exec.LookPath("moto_server")
 	if err != nil {
-		absent(t, "the stack is not deployed: the command moto_server is not installed")
+		absent(t, "the command moto_server is not installed")
 	}
 	if exec.Command("python3", "-c", "import moto").Run() != nil {
-		absent(t, "the stack is not deployed: python3 has no moto")
+		absent(t, "python3 has no moto")
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -66,7 +65,7 @@ func startMoto(t *testing.T) string {
 	return url
 }
 
-// await returns when the server answers.
+// await waits until the server answers.
 func await(ctx context.Context, url string, exited chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

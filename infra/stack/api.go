@@ -5,14 +5,13 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
+
+	"tollgate/pkg/limits"
 )
 
-// perProcess is how many deliveries a second one ingest process surely answers, which
-// makes the throttle of what is let in: more would only find no process free.
+// perProcess is the number of deliveries that an ingest process answers a second at least.
+// The throttle follows from it: more deliveries would find no free process.
 const perProcess = 10
-
-// webhookPath is where the default endpoint's deliveries go.
-const webhookPath = "/webhooks/stripe"
 
 func (p *parts) addAPI() {
 	p.api = awsapigatewayv2.NewCfnApi(p.stack, str("Api"), &awsapigatewayv2.CfnApiProps{
@@ -26,17 +25,17 @@ func (p *parts) addAPI() {
 		IntegrationUri:       p.ingest.AttrArn(),
 		PayloadFormatVersion: str("2.0"),
 	})
-	p.addRoute("Default", webhookPath, integration)
-	p.addRoute("Endpoint", webhookPath+"/{endpoint}", integration)
+	p.addRoute("Default", limits.WebhookPath, integration)
+	p.addRoute("Endpoint", limits.WebhookPath+"/{endpoint}", integration)
 	p.addStage()
 }
 
-// addRoute lets this route of this API alone call ingest.
+// addRoute lets only this route of this API invoke ingest.
 func (p *parts) addRoute(id, path string, to awsapigatewayv2.CfnIntegration) {
 	awsapigatewayv2.NewCfnRoute(p.stack, str(id+"Route"), &awsapigatewayv2.CfnRouteProps{
 		ApiId:             p.api.Ref(),
 		RouteKey:          str("POST " + path),
-		AuthorizationType: str("NONE"), // the signature over the body is the authorization
+		AuthorizationType: str("NONE"), // the body's signature authorizes
 		Target:            awscdk.Fn_Join(str("/"), &[]*string{str("integrations"), to.Ref()}),
 	})
 	awslambda.NewCfnPermission(p.stack, str(id+"RoutePermission"), &awslambda.CfnPermissionProps{
@@ -51,7 +50,7 @@ func (p *parts) addRoute(id, path string, to awsapigatewayv2.CfnIntegration) {
 
 func (p *parts) addStage() {
 	rate := p.Limits.ReservedIngest * perProcess
-	// The name with vendedlogs keeps the account's one log policy from growing with each stack.
+	// Names with vendedlogs need no entry in the account's log policy, which has a size limit.
 	logs := p.addLogGroup("AccessLogs", "/aws/vendedlogs/"+p.name("access"))
 	awsapigatewayv2.NewCfnStage(p.stack, str("ApiStage"), &awsapigatewayv2.CfnStageProps{
 		ApiId:      p.api.Ref(),
@@ -66,8 +65,8 @@ func (p *parts) addStage() {
 	})
 }
 
-// accessLog has what tells a delivery's way, and nothing that its sender wrote: no body,
-// no header, no path.
+// accessLog follows a delivery without anything that its sender wrote: no body, header or
+// path.
 const accessLog = `{"time":"$context.requestTimeEpoch","request":"$context.requestId","route":"$context.routeKey",` +
 	`"status":"$context.status","latency":"$context.responseLatency","source":"$context.identity.sourceIp",` +
 	`"function_status":"$context.integration.status","function_latency":"$context.integration.latency",` +

@@ -7,7 +7,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// The dashboard's grid: 24 units wide, one column for each station of an event's way.
+// The dashboard's grid: 24 units wide, one column for each step of an event.
 const (
 	columnWidth = 6
 	graphHeight = 6
@@ -15,7 +15,7 @@ const (
 	alarmHeight = 3
 )
 
-// graph is one picture of a column.
+// graph is one graph of a column.
 type graph struct {
 	title string
 	lines []line
@@ -26,8 +26,8 @@ type line struct {
 	metric
 }
 
-// addDashboard shows the flow from left to right; the name has the Region because
-// dashboards are the account's, not a Region's.
+// addDashboard shows the flow from left to right. The name has the Region because
+// dashboards are global in an account.
 func (p *parts) addDashboard() {
 	widgets := []any{object{
 		"type": "alarm", "x": 0, "y": 0, "width": 4 * columnWidth, "height": alarmHeight,
@@ -37,7 +37,7 @@ func (p *parts) addDashboard() {
 		title  string
 		graphs []graph
 	}{
-		{"1 API Gateway", p.doorGraphs()},
+		{"1 API Gateway", p.apiGraphs()},
 		{"2 ingest", p.ingestGraphs()},
 		{"3 queues", p.queueGraphs()},
 		{"4 consumer and table", p.consumerGraphs()},
@@ -75,7 +75,7 @@ func (g graph) widget(x, y int, region *string) object {
 	}
 }
 
-func (p *parts) doorGraphs() []graph {
+func (p *parts) apiGraphs() []graph {
 	return []graph{
 		{"Requests", []line{{"all", p.gateway("Count", sum)}, {"4xx", p.gateway("4xx", sum)}, {"5xx", p.gateway("5xx", sum)}}},
 		{"Latency, ms", []line{{"p50", p.gateway("Latency", p50)}, {"p99", p.gateway("Latency", p99)}}},
@@ -90,7 +90,7 @@ func (p *parts) ingestGraphs() []graph {
 			{"rejected", p.own("m", limits.MetricRejected, sum)},
 		}},
 		{"Duration, ms", []line{{"p50", p.lambda(ingestFunction, "Duration", p50)}, {"p99", p.lambda(ingestFunction, "Duration", p99)}}},
-		{"Trouble", []line{
+		{"Problems", []line{
 			{"errors", p.lambda(ingestFunction, "Errors", sum)},
 			{"throttles", p.lambda(ingestFunction, "Throttles", sum)},
 		}},
@@ -119,7 +119,7 @@ func (p *parts) consumerGraphs() []graph {
 			{"superseded", p.own("m", limits.MetricSuperseded, sum)},
 		}},
 		{"From created to done, ms", []line{{"p50", p.own("m", limits.MetricAge, p50)}, {"p99", p.own("m", limits.MetricAge, p99)}}},
-		{"Trouble", []line{
+		{"Problems", []line{
 			{"errors", p.lambda(consumerFunction, "Errors", sum)},
 			{"throttles", p.lambda(consumerFunction, "Throttles", sum)},
 			{"store down", p.own("m", limits.MetricStoreDown, sum)},
@@ -132,8 +132,8 @@ func (p *parts) consumerGraphs() []graph {
 	}
 }
 
-// reconcileGraphs are rows below the columns: reconcile feeds the queue directly, from
-// Stripe's list.
+// reconcileGraphs are rows below the columns: reconcile enqueues events from Stripe's list
+// directly.
 func (p *parts) reconcileGraphs() []graph {
 	return []graph{
 		{"Reconcile: passes", []line{

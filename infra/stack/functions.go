@@ -19,16 +19,16 @@ const (
 	reconcileFunction = "reconcile"
 )
 
-// unreservedMapping is the mapping's concurrency where none is reserved: half of the ten
-// that the smallest account has, so that ingest keeps the other half.
+// unreservedMapping is the mapping's concurrency if none is reserved: half of the ten that
+// the smallest account has. Ingest keeps the other half.
 const unreservedMapping = 5
 
-// memoryMB is one size for all functions. Lambda gives CPU by memory: at 128 MB a first
-// TLS connection alone takes some 70 ms, at twice that half as long for two cents more
-// per million events. A batch of the largest bodies fits too.
+// memoryMB is the memory of every function. Lambda assigns CPU by memory: at 128 MB a first
+// TLS connection takes about 70 ms, at 256 MB half of it, for two cents more per million
+// events. A batch of the largest bodies fits.
 const memoryMB = 256
 
-// function is what differs between the functions.
+// function holds what differs between the functions.
 type function struct {
 	name, does string
 	timeout    time.Duration
@@ -52,7 +52,7 @@ type grant struct {
 
 func (p *parts) addIngest() {
 	f := function{
-		name: ingestFunction, does: "verifies a delivery by Stripe, puts it on the queue and answers",
+		name: ingestFunction, does: "verifies a Stripe delivery, enqueues it and answers",
 		timeout: p.Limits.IngestTimeout, reserved: p.Limits.ReservedIngest,
 		env: map[string]*string{
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
@@ -69,7 +69,7 @@ func (p *parts) addIngest() {
 
 func (p *parts) addConsumer() {
 	f := function{
-		name: consumerFunction, does: "brings each event to its handler and commits what comes of it, once",
+		name: consumerFunction, does: "dispatches each event and commits its handler's effects exactly once",
 		timeout: p.Limits.ConsumerTimeout, reserved: p.Limits.ReservedConsumer,
 		env: map[string]*string{
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
@@ -107,7 +107,7 @@ func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 		MemorySize:    num(memoryMB),
 		Timeout:       seconds(f.timeout),
 		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: f.env},
-		// The platform's own lines from WARN on: START, END and REPORT cost as much as ours.
+		// Lambda's own lines from WARN up: START, END and REPORT cost as much as ours.
 		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{
 			LogGroup: logs.Ref(), LogFormat: str("JSON"), ApplicationLogLevel: str("INFO"), SystemLogLevel: str("WARN"),
 		},
@@ -124,7 +124,8 @@ func (p *parts) addLogGroup(id, name string) awslogs.CfnLogGroup {
 	return g
 }
 
-// addRole puts each grant into the role itself: it is there before the function is.
+// addRole puts the grants into the role itself, which CloudFormation creates before the
+// function.
 func (p *parts) addRole(id string, f function, logs awslogs.CfnLogGroup) awsiam.CfnRole {
 	var statements []any
 	for _, g := range append(f.grants, grant{logs.AttrArn(), []string{"logs:CreateLogStream", "logs:PutLogEvents"}}) {
@@ -139,8 +140,8 @@ func (p *parts) addRole(id string, f function, logs awslogs.CfnLogGroup) awsiam.
 	})
 }
 
-// addMapping bounds the consumer by the mapping's own concurrency: a throttled
-// invocation would cost each of its messages a receive.
+// addMapping limits the consumer by the mapping's concurrency: a throttled invocation would
+// cost each of its messages a receive.
 func (p *parts) addMapping() {
 	concurrency := p.Limits.MaxConcurrency
 	if !p.Reserved {

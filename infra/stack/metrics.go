@@ -6,7 +6,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Statistics that alarms and the dashboard show.
+// Statistics of alarms and of the dashboard.
 const (
 	sum     = "Sum"
 	maximum = "Maximum"
@@ -14,9 +14,9 @@ const (
 	p99     = "p99"
 )
 
-// metric is one of CloudWatch's metrics under one statistic.
+// metric is a CloudWatch metric with one statistic.
 type metric struct {
-	id         string // names it in an expression
+	id         string // in an expression
 	namespace  string
 	name       string
 	stat       string
@@ -44,13 +44,13 @@ func (p *parts) dynamo(name string) metric {
 	return metric{"m", "AWS/DynamoDB", name, sum, []dimension{{"TableName", p.table.Ref()}}}
 }
 
-// own is a metric that the functions count.
+// own returns a metric that the functions count.
 func (p *parts) own(id, name, stat string, more ...dimension) metric {
 	stage := dimension{limits.DimensionStage, str(p.Stage)}
 	return metric{id, limits.MetricNamespace, name, stat, append([]dimension{stage}, more...)}
 }
 
-// query is the metric as an alarm asks for it.
+// query returns the metric in the form of an alarm.
 func (m metric) query(period int, returned bool) any {
 	var dimensions []any
 	for _, d := range m.dimensions {
@@ -65,7 +65,7 @@ func (m metric) query(period int, returned bool) any {
 	}
 }
 
-// row is the metric as a dashboard shows it.
+// row returns the metric in the form of a dashboard.
 func (m metric) row(label string) []any {
 	row := []any{m.namespace, m.name}
 	for _, d := range m.dimensions {

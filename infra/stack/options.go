@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/pkg/config"
 	"tollgate/pkg/limits"
 )
 
@@ -37,10 +38,10 @@ type Options struct {
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
 type Endpoint struct {
-	Livemode   []bool   `json:"livemode,omitempty"`
-	Accounts   []string `json:"accounts,omitempty"`
-	OnMismatch string   `json:"on_mismatch,omitempty"`
-	From       string   `json:"from,omitempty"`
+	Livemode   []bool   `json:"livemode,omitzero"`
+	Accounts   []string `json:"accounts,omitzero"`
+	OnMismatch string   `json:"on_mismatch,omitzero"`
+	From       string   `json:"from,omitzero"`
 }
 
 // Keys are the keys of a stage file, each with the values that it takes. A file has them all.
@@ -161,43 +162,14 @@ func (o *Options) validate() error {
 	size := len(o.allowIPs())
 	f.must(size <= maxVariable, "allow-ips", "%d bytes long, over %d", size, maxVariable)
 	f.must(o.SilenceHours >= 0 && o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
-	if o.Begin != "" {
-		at, err := time.Parse(time.RFC3339, o.Begin)
-		f.must(err == nil && at.Unix() > 0, "begin", "%q", o.Begin)
-	}
 	after, err := time.ParseDuration(o.HoldAfter)
 	f.must(err == nil && after >= time.Minute && after <= 87600*time.Hour, "hold-after", "%q", o.HoldAfter)
-	for _, name := range slices.Sorted(maps.Keys(o.Endpoints)) {
-		f.endpoint(name, o.Endpoints[name])
+	if err := config.CheckReconcile(o.endpoints(), o.accounts(), o.Begin); err != nil {
+		f = append(f, err) // the functions would not start
 	}
-	f.reconcile(o)
 	size = len(o.endpoints()) + len(o.accounts())
 	f.must(size <= maxVariable, "reconcile", "together with endpoints %d bytes long, over %d", size, maxVariable)
 	return errors.Join(f...)
-}
-
-// endpoint refuses a policy with which the consumer would not start.
-func (f *faults) endpoint(name string, e Endpoint) {
-	_, err := time.Parse(time.RFC3339, e.From)
-	f.must(validEndpoint().MatchString(name), "endpoints", "for %q, which is not 1 to 32 of a-z, 0-9 and -", name)
-	f.must(e.Livemode == nil || len(e.Livemode) > 0, "endpoints", "an empty livemode for %q", name)
-	f.must((e.Accounts == nil || len(e.Accounts) > 0) && !slices.Contains(e.Accounts, ""), "endpoints", "an empty account for %q", name)
-	f.must(slices.Contains([]string{"", "park", "ignore"}, e.OnMismatch), "endpoints", "an on_mismatch for %q that is neither park nor ignore", name)
-	f.must(e.From == "" || err == nil, "endpoints", "a from for %q that is not an RFC 3339 time", name)
-}
-
-// reconcile refuses a map with which the reconcile function would not start: an account
-// whose endpoint excludes it could not be compared.
-func (f *faults) reconcile(o *Options) {
-	f.must(len(o.Reconcile) > 0, "reconcile", "empty")
-	for _, account := range slices.Sorted(maps.Keys(o.Reconcile)) {
-		endpoint := o.Reconcile[account]
-		f.must(account == "-" || strings.HasPrefix(account, "acct_"), "reconcile", "for %q, which is neither acct_… nor -", account)
-		f.must(validEndpoint().MatchString(endpoint), "reconcile", "with an endpoint %q, which is not 1 to 32 of a-z, 0-9 and -", endpoint)
-		accepted := o.Endpoints[endpoint].Accounts
-		f.must(accepted == nil || slices.Contains(accepted, account), "reconcile",
-			"with account %q under endpoint %q, whose accounts in endpoints exclude it", account, endpoint)
-	}
 }
 
 // allowIPs, endpoints and accounts are the options as the functions' environment has them.
@@ -221,8 +193,6 @@ func compact(v any) string {
 }
 
 func validStage() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,20}$`) }
-
-func validEndpoint() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,32}$`) }
 
 func topicARN() *regexp.Regexp {
 	return regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// parts are what the stack has so far; each add method sets its own and uses those
-// that were added before it.
+// parts are the resources so far. Each add method sets its own and uses those added before
+// it.
 type parts struct {
 	Options
 	bundles string
@@ -31,7 +31,7 @@ type parts struct {
 	alarmResources []*string
 }
 
-// name is the name of one thing of this stage, where a fixed one is needed.
+// name returns the fixed name of a resource of this stage.
 func (p *parts) name(of string) string { return Name(p.Stage) + "-" + of }
 
 func str(s string) *string { return jsii.String(s) }
@@ -42,5 +42,5 @@ func seconds(d time.Duration) *float64 { return num(int(d / time.Second)) }
 
 func list(items ...string) *[]*string { return jsii.Strings(items...) }
 
-// object is a part of the template that CDK passes on as it is.
+// object is a part of the template that CDK copies unchanged.
 type object = map[string]any

@@ -8,8 +8,8 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// addQueues gives both queues fixed names: each names the other, and only a name that is
-// known beforehand breaks that circle.
+// addQueues gives both queues fixed names: they refer to each other, and a name known
+// beforehand breaks the cycle.
 func (p *parts) addQueues() {
 	l, name := p.Limits, p.name("events")
 	arn := p.stack.FormatArn(&awscdk.ArnComponents{Service: str("sqs"), Resource: str(name)})
@@ -41,7 +41,7 @@ func (p *parts) addQueue(id string, props *awssqs.CfnQueueProps) awssqs.CfnQueue
 	return queue
 }
 
-// policy is a policy document of these statements.
+// policy returns a policy document of these statements.
 func policy(statements ...any) object {
 	return object{"Version": "2012-10-17", "Statement": statements}
 }

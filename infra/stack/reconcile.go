@@ -13,18 +13,18 @@ import (
 // schedule is one rule: a task of the reconcile function and when it runs, in UTC.
 type schedule struct{ name, task, expression, does string }
 
-// schedules give every pass its own quarter-hour, longer than a pass may last: two passes at
-// once would send some events twice. At night the long passes take two quarter-hours from the
-// frequent one. The outbox needs none: it runs in parallel with a pass.
+// schedules give every pass 15 minutes of its own, longer than a pass may last: two passes
+// at once would send some events twice. At night the long passes replace two frequent ones.
+// The outbox runs in parallel with a pass.
 func (p *parts) schedules() []schedule {
 	l := p.Limits.Reconcile
-	const quarter = "compares the last hours with Stripe's list"
+	const frequent = "compares the last hours with Stripe's list"
 	return []schedule{
-		{"quarter", "quarter", fmt.Sprintf("cron(0/%d 0-1,4-23 * * ? *)", l.Frequent.Every/time.Minute), quarter},
-		{"quarterAtNight", "quarter", "cron(0,30,45 2-3 * * ? *)", quarter + ", between the long passes"},
+		{"quarter", "quarter", fmt.Sprintf("cron(0/%d 0-1,4-23 * * ? *)", l.Frequent.Every/time.Minute), frequent},
+		{"quarterAtNight", "quarter", "cron(0,30,45 2-3 * * ? *)", frequent + ", between the long passes"},
 		{"nightly", "nightly", "cron(15 2 * * ? *)", "compares the last days with Stripe's list"},
-		{"weekly", "weekly", "cron(15 3 ? * SUN *)", "brings back whatever of the last weeks is not done"},
-		{"outbox", "outbox", rate(l.OutboxEvery), "sends what waits in the outbox"},
+		{"weekly", "weekly", "cron(15 3 ? * SUN *)", "re-enqueues unfinished events of the last weeks"},
+		{"outbox", "outbox", rate(l.OutboxEvery), "sends the outbox"},
 	}
 }
 
@@ -39,7 +39,7 @@ func rate(d time.Duration) string {
 func (p *parts) addReconcile() {
 	l := p.Limits.Reconcile
 	f := function{
-		name: reconcileFunction, does: "enqueues what Stripe's list has and the table lacks, and sends the outbox",
+		name: reconcileFunction, does: "enqueues events that Stripe lists and the table lacks, and sends the outbox",
 		timeout: l.Timeout, reserved: l.Reserved,
 		env: map[string]*string{
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
@@ -57,8 +57,8 @@ func (p *parts) addReconcile() {
 	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
 	f.set("TOLLGATE_BEGIN", p.Begin)
 	p.reconcile = p.addFunction("Reconcile", f)
-	// The schedule repeats a failed pass. A task that finds every process busy waits for one,
-	// up to the longest pass plus the time to its next turn.
+	// The schedule retries a failed pass. A task waits for a free process, at most for the
+	// longest pass and the time to its next turn.
 	awslambda.NewCfnEventInvokeConfig(p.stack, str("ReconcileInvoke"), &awslambda.CfnEventInvokeConfigProps{
 		FunctionName: p.reconcile.Ref(), Qualifier: str("$LATEST"),
 		MaximumRetryAttempts: num(0), MaximumEventAgeInSeconds: seconds(4 * l.Timeout),

@@ -5,9 +5,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 )
 
-// addSecrets makes both secrets empty: a value in the template would be one for everyone
-// who may read the stack, and would be put back by a deploy. Until the first is filled
-// ingest refuses with an error, which Stripe repeats.
+// addSecrets creates both secrets empty: everyone who may read the stack could read a value
+// in the template, and a deploy would restore it. Until the webhook secret has a value,
+// ingest fails and Stripe retries.
 func (p *parts) addSecrets() {
 	p.webhook = p.addSecret("WebhookSecret", "signing secrets of every endpoint, as JSON: {\"default\":[\"whsec_...\"]}")
 	p.key = p.addSecret("ApiKeySecret", "Stripe's API key, the text alone; may stay empty")

@@ -1,9 +1,8 @@
 // Package stack describes Tollgate on AWS: one CloudFormation stack for each stage.
 //
-// Every time and count that the code depends on too comes from package limits. Resources
-// are CloudFormation's own (CDK's first level), so that the template says what stands
-// here and nothing else: no grant, policy or helper function appears by itself. It looks
-// nothing up in an account and reads no environment.
+// Times and counts that the code uses too come from package limits. Resources are
+// CloudFormation's own (CDK's first level): CDK adds no grant, policy or helper function.
+// Nothing is looked up in an account, and no environment is read.
 //
 //	options, err := stack.ReadStage("infra/stages", "live")
 //	s, err := stack.New(app, options, "dist")
@@ -33,7 +32,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	}
 	s := awscdk.NewStack(app, str(Name(o.Stage)), &awscdk.StackProps{
 		Description: str("Tollgate, stage " + o.Stage + ": receives Stripe's webhooks and applies each event once"),
-		// A live stack holds what nobody else has: its deletion takes two decisions.
+		// A live stack holds the only copy of its data: deleting it takes two decisions.
 		TerminationProtection: jsii.Bool(o.Stage == stageLive),
 	})
 	p := parts{Options: o, bundles: bundles, stack: s}

@@ -20,14 +20,14 @@ import (
 	"tollgate/pkg/limits"
 )
 
-var update = flag.Bool("update", false, "write the golden templates anew")
+var update = flag.Bool("update", false, "rewrite the golden templates")
 
-// TestMain runs the tests in a process of their own, with a folder for temporary files
-// that goes with it: CDK's kernel unpacks itself when it is linked, and closing a kernel
-// that was used waits for it in two places at once, which the race detector finds.
+// TestMain runs the tests in a child process with a temporary folder of its own, which it
+// then removes: CDK's kernel unpacks itself when it is linked, and closing a used kernel has
+// a data race.
 func TestMain(m *testing.M) {
-	const own = "TOLLGATE_STACK_TEST"
-	if os.Getenv(own) != "" {
+	const child = "TOLLGATE_STACK_TEST"
+	if os.Getenv(child) != "" {
 		os.Exit(m.Run())
 	}
 	dir, err := os.MkdirTemp("", "tollgate-stack-")
@@ -35,28 +35,28 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	cmd.Env = append(os.Environ(), own+"=1", "TMPDIR="+dir)
+	cmd.Env = append(os.Environ(), child+"=1", "TMPDIR="+dir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	err = cmd.Run()
 	os.RemoveAll(dir)
-	jsii.Close() // this process's, which was never used
+	jsii.Close() // the kernel of this process, which was not used
 	if err != nil {
 		os.Exit(1)
 	}
 }
 
-// needNode skips where CDK's kernel cannot run, but not in CI.
+// needNode skips the test if CDK's kernel cannot run, and fails it in CI.
 func needNode(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("node is not installed: no template can be made")
+			t.Fatal("node is not installed, so no template can be synthesized")
 		}
-		t.Skip("node is not installed: no template can be made")
+		t.Skip("node is not installed, so no template can be synthesized")
 	}
 }
 
-// bundles are the same bytes always, so that a template does not change with the code.
+// bundles returns a folder of constant bundles: a template does not change with the code.
 func bundles(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -138,8 +138,8 @@ func parse(t *testing.T, raw []byte) (template struct {
 	return template
 }
 
-// TestGolden compares whole templates: a change of the stack shows up in review as one
-// of infra/testdata, which make diff ARGS=-update writes.
+// TestGolden compares whole templates: review sees a change of the stack in infra/testdata,
+// which make diff ARGS=-update writes.
 func TestGolden(t *testing.T) {
 	needNode(t)
 	for _, stage := range []string{"test", "live"} {
@@ -351,7 +351,7 @@ func TestReadStageRefuses(t *testing.T) {
 		{"log-days", []any{0, 31, "30", nil}},
 		{"alarm-email", []any{"ops", "Ops <ops@example.com>", nil}},
 		{"alarm-topic", []any{"on-call", "arn:aws:sqs:eu-central-1:123456789012:q", " "}},
-		{"endpoints", []any{"live", nil, object{"A": object{}}, object{"a": object{"livemode": []any{}}}, object{"a": object{"accounts": []any{""}}},
+		{"endpoints", []any{"live", nil, object{"A": object{}}, object{"a": object{"livemode": []any{}}}, object{"a": object{"accounts": []any{}}},
 			object{"a": object{"on_mismatch": "drop"}}, object{"a": object{"from": "yesterday"}}}},
 		{"allow-ips", []any{"", nil, []any{"3.18.12"}, []any{""}, []any{"10.0.0.0/33"}, slices.Repeat([]any{"10.0.0.0/8"}, 300)}},
 		{"reconcile", []any{"acct_1", object{}, object{"platform": "default"}, object{"-": ""}, nil, object{"acct_" + strings.Repeat("1", 3072): "default"}}},
@@ -374,7 +374,7 @@ func TestReadStageRefuses(t *testing.T) {
 	}
 	const topic = "arn:aws:sns:eu-central-1:123456789012:t"
 	for want, change := range map[string]object{
-		`account "acct_1" under endpoint "connect", whose accounts in endpoints exclude it`: {
+		`reconcile lists account "acct_1" under endpoint "connect", whose policy excludes all its events`: {
 			"reconcile": object{"acct_1": "connect"}, "endpoints": object{"connect": object{"accounts": []any{"acct_2"}}}},
 		`account "-" under endpoint "default"`:              {"endpoints": object{"default": object{"accounts": []any{"acct_2"}}}},
 		"together with endpoints ":                          {"endpoints": object{"a": object{"accounts": []any{strings.Repeat("a", 3000)}}}},

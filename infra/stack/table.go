@@ -6,8 +6,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// addTable makes a table of one Region: a global table settles conflicts by the last
-// writer, and two Regions could then run one event.
+// addTable creates a table in one Region: a global table resolves conflicts by the last
+// writer, so two Regions could apply one event.
 func (p *parts) addTable() {
 	p.table = awsdynamodb.NewCfnTable(p.stack, str("Table"), &awsdynamodb.CfnTableProps{
 		BillingMode: str("PAY_PER_REQUEST"),

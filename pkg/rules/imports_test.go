@@ -73,7 +73,7 @@ func places() []place {
 		{dir: "pkg/run", ours: all, sdk: true},
 		{dir: "functions", ours: all, sdk: true},
 		{dir: "pkg/simulation", ours: all, sdk: true, stripe: true},
-		{dir: "infra", ours: []string{"pkg/limits", "infra"}},
+		{dir: "infra", ours: []string{"pkg/limits", "pkg/config", "infra"}}, // config: it checks a stage file as the functions will,
 		{dir: "pkg/rules", only: true, testToo: true},
 	}
 }
