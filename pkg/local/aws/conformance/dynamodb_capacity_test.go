@@ -70,7 +70,7 @@ func capacityWrite(p *probe) {
 }
 
 func capacityIndexWrite(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	const indexes = types.ReturnConsumedCapacityIndexes
 	with := func(j, n string) item {
 		return item{"pk": str("a"), "i": str("x"), "j": num(j), "n": num(n)}
@@ -98,7 +98,7 @@ func capacityRead(p *probe) {
 }
 
 func capacityQuery(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	for i := range 3 {
 		it := ofSize(fmt.Sprint(i), 2500)
 		it["i"], it["j"] = str("x"), num(fmt.Sprint(i))

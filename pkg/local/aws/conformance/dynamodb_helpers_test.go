@@ -133,12 +133,12 @@ func sortKey(name string) types.KeySchemaElement {
 }
 
 // index is a global secondary index over the attributes hash and, if not empty, sort.
-func index(name, hash, sort string, projection *types.Projection) types.GlobalSecondaryIndex {
+func index(name, hash, sort string) types.GlobalSecondaryIndex {
 	keys := []types.KeySchemaElement{hashKey(hash)}
 	if sort != "" {
 		keys = append(keys, sortKey(sort))
 	}
-	return types.GlobalSecondaryIndex{IndexName: &name, KeySchema: keys, Projection: projection}
+	return types.GlobalSecondaryIndex{IndexName: &name, KeySchema: keys, Projection: projectAll()}
 }
 
 func projectAll() *types.Projection {

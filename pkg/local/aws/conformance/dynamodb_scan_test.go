@@ -13,10 +13,8 @@ func scanChecks() []check {
 	const page = "Scan, Amazon DynamoDB API Reference"
 	return []check{
 		{"dynamodb/scan/pages", page, "Following LastEvaluatedKey gives every item once.", scanPages},
-		{"dynamodb/scan/segments", page, "The segments of a parallel scan share the items out, none twice.", scanSegments},
 		{"dynamodb/scan/filter-after-limit", page, "Limit counts items before the filter.", scanFilter},
 		{"dynamodb/scan/count", page, "Select COUNT gives numbers and no items.", scanCount},
-		{"dynamodb/scan/segment-refused", page, "A segment must be below TotalSegments, and neither comes alone.", scanBadSegment},
 	}
 }
 
@@ -57,16 +55,6 @@ func scanPages(p *probe) {
 	}
 }
 
-func scanSegments(p *probe) {
-	table, want := p.numbered(40)
-	got := []string{}
-	for segment := range int32(4) {
-		got = append(got, p.scanned(&dynamodb.ScanInput{TableName: &table, Segment: &segment, TotalSegments: aws.Int32(4), Limit: aws.Int32(3)})...)
-	}
-	slices.Sort(got)
-	p.equal(want, got, "items of all segments")
-}
-
 func scanFilter(p *probe) {
 	table, _ := p.numbered(10)
 	out, err := p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &table, Limit: aws.Int32(4), ConsistentRead: aws.Bool(true),
@@ -88,21 +76,12 @@ func scanCount(p *probe) {
 	p.equal([]int32{6, 6, 0}, []int32{out.Count, out.ScannedCount, int32(len(out.Items))}, "count, scanned count and items")
 }
 
-func scanBadSegment(p *probe) {
-	table := p.table()
-	_, err := p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &table, Segment: aws.Int32(2), TotalSegments: aws.Int32(2)})
-	p.refused(err, invalid, "segment 2 of 2")
-	_, err = p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &table, TotalSegments: aws.Int32(2)})
-	p.refused(err, invalid, "TotalSegments alone")
-}
-
 func indexChecks() []check {
 	const page = "Using Global Secondary Indexes in DynamoDB, Developer Guide"
 	return []check{
 		{"dynamodb/index/sparse", "Take advantage of sparse indexes, Amazon DynamoDB Developer Guide",
 			"An item without the index's keys is not in the index; it enters and leaves with them.", indexSparse},
 		{"dynamodb/index/order", page, "Items of an index come in the order of its sort key.", indexOrder},
-		{"dynamodb/index/projections", page, "An index holds the attributes that it projects, and always the keys.", indexProjections},
 		{"dynamodb/index/pages", page, "Equal index keys do not hide items from paging.", indexPages},
 		{"dynamodb/index/wrong-key-type-refused", page, "An index key attribute of another type is refused on write.", indexWrongType},
 		{"dynamodb/index/empty-key-refused", page, "An index key attribute must not be an empty string.", indexEmptyKey},
@@ -113,10 +92,10 @@ func indexChecks() []check {
 }
 
 // indexed makes a table with an index "i" over the string i and the number j.
-func (p *probe) indexed(projection *types.Projection) string {
+func (p *probe) indexed() string {
 	return p.tableOf(schema{
 		attributes: map[string]types.ScalarAttributeType{"i": types.ScalarAttributeTypeS, "j": types.ScalarAttributeTypeN},
-		indexes:    []types.GlobalSecondaryIndex{index("by-i", "i", "j", projection)},
+		indexes:    []types.GlobalSecondaryIndex{index("by-i", "i", "j")},
 	})
 }
 
@@ -131,7 +110,7 @@ func (p *probe) indexHolds(table string, want ...item) {
 }
 
 func indexSparse(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	p.put(table, key("none"), item{"pk": str("half"), "i": str("x")}, item{"pk": str("a"), "i": str("x"), "j": num("1"), "n": num("7")})
 	p.indexHolds(table, item{"pk": str("a"), "i": str("x"), "j": num("1"), "n": num("7")})
 	_, err := p.update(table, change{set: "SET j = :j", values: item{":j": num("2")}})
@@ -149,7 +128,7 @@ func indexSparse(p *probe) {
 }
 
 func indexOrder(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	want := []item{}
 	for i, j := range []string{"-100", "-2", "0", "1.5", "9", "10", "1000"} {
 		want = append(want, item{"pk": str(fmt.Sprint(7 - i)), "i": str("x"), "j": num(j)})
@@ -159,25 +138,8 @@ func indexOrder(p *probe) {
 	p.indexHolds(table, want...)
 }
 
-func indexProjections(p *probe) {
-	it := item{"pk": str("a"), "i": str("x"), "j": num("1"), "kept": num("2"), "left": num("3")}
-	keys := item{"pk": str("a"), "i": str("x"), "j": num("1")}
-	for _, c := range []struct {
-		projection *types.Projection
-		want       item
-	}{
-		{projectAll(), it},
-		{&types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}, keys},
-		{&types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"kept"}}, with(keys, item{"kept": num("2")})},
-	} {
-		table := p.indexed(c.projection)
-		p.put(table, it)
-		p.indexHolds(table, c.want)
-	}
-}
-
 func indexPages(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	for i := range 7 {
 		p.put(table, item{"pk": str(fmt.Sprint(i)), "i": str("x"), "j": num("1")})
 	}
@@ -198,7 +160,7 @@ func indexPages(p *probe) {
 }
 
 func indexWrongType(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	p.refused(p.tryPut(table, item{"pk": str("a"), "i": num("1"), "j": num("1")}), invalid, "put a number as i")
 	p.put(table, key("a"))
 	_, err := p.update(table, change{set: "SET j = :j", values: item{":j": str("1")}})
@@ -207,12 +169,12 @@ func indexWrongType(p *probe) {
 }
 
 func indexEmptyKey(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	p.refused(p.tryPut(table, item{"pk": str("a"), "i": str(""), "j": num("1")}), invalid, "put an empty i")
 }
 
 func indexConsistent(p *probe) {
-	in := byIndex(p.indexed(projectAll()))
+	in := byIndex(p.indexed())
 	in.ConsistentRead = aws.Bool(true)
 	_, err := p.dynamo.Query(p.ctx, in)
 	p.refusedSaying(err, invalid, "consistent query", "consistent")
@@ -224,7 +186,7 @@ func indexMissing(p *probe) {
 }
 
 func indexScan(p *probe) {
-	table := p.indexed(projectAll())
+	table := p.indexed()
 	p.put(table, key("none"), item{"pk": str("a"), "i": str("x"), "j": num("1")}, item{"pk": str("b"), "i": str("y"), "j": num("1")})
 	p.eventually("the scan gives both items", func() bool {
 		out, err := p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &table, IndexName: aws.String("by-i")})

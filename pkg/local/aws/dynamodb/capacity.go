@@ -94,7 +94,7 @@ func (m *meter) write(e *effect, factor float64) {
 // one that moves, as it is deleted and put.
 func (t *table) indexCost(ix *index, old, new value.Item) float64 {
 	before, after := t.entry(ix, old), t.entry(ix, new)
-	oldSize, newSize := t.project(ix, old).Size(), t.project(ix, new).Size()
+	oldSize, newSize := old.Size(), new.Size()
 	switch {
 	case before == nil && after == nil:
 		return 0
@@ -104,7 +104,7 @@ func (t *table) indexCost(ix *index, old, new value.Item) float64 {
 		return whole(oldSize, writeUnitBytes)
 	case string(before) != string(after):
 		return whole(oldSize, writeUnitBytes) + whole(newSize, writeUnitBytes)
-	case value.EqualItems(t.project(ix, old), t.project(ix, new)):
+	case value.EqualItems(old, new):
 		return 0
 	}
 	return whole(max(oldSize, newSize), writeUnitBytes)

@@ -23,43 +23,40 @@ type (
 		AttributeName string
 		KeyType       string `enum:"HASH,RANGE"`
 	}
-	throughput struct{ ReadCapacityUnits, WriteCapacityUnits int64 }
 	projection struct {
 		ProjectionType   string   `json:",omitempty" enum:"ALL,INCLUDE,KEYS_ONLY"`
 		NonKeyAttributes []string `json:",omitempty"`
 	}
-	tag struct{ Key, Value string }
 
 	indexInput struct {
 		IndexName             string
 		KeySchema             []keyElement
 		Projection            *projection
-		ProvisionedThroughput *throughput
+		ProvisionedThroughput refused
 		OnDemandThroughput    refused
 		WarmThroughput        refused
 	}
 )
 
+// The only billing mode and projection that there are.
+const (
+	payPerRequest = "PAY_PER_REQUEST"
+	projectAll    = "ALL"
+)
+
 type createTableInput struct {
-	TableName              string
-	AttributeDefinitions   []attributeDefinition
-	KeySchema              []keyElement
-	GlobalSecondaryIndexes []indexInput
-	LocalSecondaryIndexes  refused
-	BillingMode            string `enum:"PROVISIONED,PAY_PER_REQUEST"`
-	ProvisionedThroughput  *throughput
-	Tags                   []tag
-	StreamSpecification    *struct {
-		StreamEnabled  bool
-		StreamViewType string
-	}
-	SSESpecification *struct {
-		Enabled        bool
-		SSEType        string
-		KMSMasterKeyId string
-	}
-	DeletionProtectionEnabled          bool
-	TableClass                         string `enum:"STANDARD,STANDARD_INFREQUENT_ACCESS"`
+	TableName                          string
+	AttributeDefinitions               []attributeDefinition
+	KeySchema                          []keyElement
+	GlobalSecondaryIndexes             []indexInput
+	LocalSecondaryIndexes              refused
+	BillingMode                        string `enum:"PROVISIONED,PAY_PER_REQUEST"`
+	ProvisionedThroughput              refused
+	Tags                               refused
+	StreamSpecification                refused
+	SSESpecification                   refused
+	DeletionProtectionEnabled          refused
+	TableClass                         refused
 	OnDemandThroughput                 refused
 	WarmThroughput                     refused
 	ResourcePolicy                     refused
@@ -67,27 +64,12 @@ type createTableInput struct {
 	GlobalTableSettingsReplicationMode refused
 }
 
-// refuseFeatures names what the request wants and this database does not have.
-func (in *createTableInput) refuseFeatures() error {
-	switch {
-	case in.StreamSpecification != nil && in.StreamSpecification.StreamEnabled:
-		return unsupported("StreamSpecification with StreamEnabled")
-	case in.SSESpecification != nil && in.SSESpecification.Enabled:
-		return unsupported("SSESpecification with Enabled")
-	case in.DeletionProtectionEnabled:
-		return unsupported("DeletionProtectionEnabled")
-	case in.TableClass == "STANDARD_INFREQUENT_ACCESS":
-		return unsupported("TableClass " + in.TableClass)
-	}
-	return nil
-}
-
 func (d *DB) createTable(_ context.Context, in *createTableInput) (any, error) {
 	if err := checkName("tableName", in.TableName); err != nil {
 		return nil, err
 	}
-	if err := in.refuseFeatures(); err != nil {
-		return nil, err
+	if in.BillingMode != payPerRequest {
+		return nil, unsupported("a BillingMode other than " + payPerRequest)
 	}
 	s, err := newSchema(in)
 	if err != nil {
@@ -107,7 +89,7 @@ func (d *DB) createTable(_ context.Context, in *createTableInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"TableDescription": d.describe(s, "CREATING", 0, 0)}, nil
+	return map[string]any{"TableDescription": describe(s, "CREATING", 0, 0)}, nil
 }
 
 func createStorage(tx *bbolt.Tx, s *schema) error {
@@ -128,17 +110,11 @@ func createStorage(tx *bbolt.Tx, s *schema) error {
 }
 
 func newSchema(in *createTableInput) (*schema, error) {
-	s := &schema{Name: in.TableName, Definitions: in.AttributeDefinitions, Tags: in.Tags, BillingMode: in.BillingMode}
-	if s.BillingMode == "" {
-		s.BillingMode = "PROVISIONED"
-	}
+	s := &schema{Name: in.TableName, Definitions: in.AttributeDefinitions}
 	if err := checkDefinitions(in.AttributeDefinitions); err != nil {
 		return nil, err
 	}
 	var err error
-	if s.Throughput, err = checkThroughput(s.BillingMode, in.ProvisionedThroughput, ""); err != nil {
-		return nil, err
-	}
 	if s.Hash, s.Range, err = keySchema(in.KeySchema, in.AttributeDefinitions); err != nil {
 		return nil, err
 	}
@@ -226,20 +202,6 @@ func keySchema(elements []keyElement, defs []attributeDefinition) (hash, sort at
 	return keys[0], keys[1], err
 }
 
-func checkThroughput(billing string, t *throughput, indexName string) (throughput, error) {
-	switch {
-	case billing == "PAY_PER_REQUEST" && t == nil:
-		return throughput{}, nil
-	case billing == "PAY_PER_REQUEST" && indexName != "":
-		return throughput{}, invalid(badParameter+"ProvisionedThroughput should not be specified for index: %s when BillingMode is PAY_PER_REQUEST", indexName)
-	case billing == "PAY_PER_REQUEST":
-		return throughput{}, invalid(badParameter + "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
-	case t == nil || t.ReadCapacityUnits < 1 || t.WriteCapacityUnits < 1:
-		return throughput{}, invalid(badParameter + "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
-	}
-	return *t, nil
-}
-
 func newIndex(s *schema, in *indexInput) (index, error) {
 	ix := index{Name: in.IndexName}
 	if err := checkName("indexName", in.IndexName); err != nil {
@@ -252,18 +214,11 @@ func newIndex(s *schema, in *indexInput) (index, error) {
 	if ix.Hash, ix.Range, err = keySchema(in.KeySchema, s.Definitions); err != nil {
 		return ix, err
 	}
-	if ix.Throughput, err = checkThroughput(s.BillingMode, in.ProvisionedThroughput, in.IndexName); err != nil {
-		return ix, err
-	}
 	if in.Projection == nil || in.Projection.ProjectionType == "" {
 		return ix, invalid(badParameter + "Unknown ProjectionType: null")
 	}
-	ix.Projection, ix.Include = in.Projection.ProjectionType, in.Projection.NonKeyAttributes
-	if (ix.Projection == "INCLUDE") != (len(ix.Include) > 0) {
-		if ix.Projection == "INCLUDE" {
-			return ix, invalid(badParameter + "ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
-		}
-		return ix, invalid(badParameter+"ProjectionType is %s, but NonKeyAttributes is specified", ix.Projection)
+	if in.Projection.ProjectionType != projectAll || len(in.Projection.NonKeyAttributes) > 0 {
+		return ix, unsupported("a Projection other than " + projectAll)
 	}
 	return ix, nil
 }

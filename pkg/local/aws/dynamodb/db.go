@@ -74,7 +74,6 @@ func (d *DB) Service() awsjson.Service {
 			"DescribeTable":             operation(d.describeTable),
 			"ListTables":                operation(d.listTables),
 			"DeleteTable":               operation(d.deleteTable),
-			"ListTagsOfResource":        operation(d.listTags),
 			"UpdateTimeToLive":          operation(d.updateTTL),
 			"DescribeTimeToLive":        operation(d.describeTTL),
 			"DescribeContinuousBackups": operation(d.describeBackups),

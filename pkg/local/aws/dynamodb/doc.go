@@ -6,9 +6,9 @@
 // and messages. An answer to a write is given only once the write is on disk.
 //
 // It refuses, with a clear ValidationException, what it does not do: local
-// secondary indexes, streams, PartiQL, backups, capacity limits, and the legacy
-// parameters that expressions replaced. It checks no signatures: serve it on
-// loopback only.
+// secondary indexes, projections other than ALL, provisioned capacity, parallel
+// scans, streams, tags, PartiQL, backups, and the legacy parameters that
+// expressions replaced. It checks no signatures: serve it on loopback only.
 //
 // # Operations
 //
@@ -21,7 +21,6 @@
 //	DescribeTimeToLive         doctor, the local system
 //	GetItem                    one record
 //	ListTables                 by hand
-//	ListTagsOfResource         by hand
 //	PutItem                    by hand and in tests
 //	Query                      lists, the outbox, coverage
 //	Scan                       lists of the whole table

@@ -107,13 +107,13 @@ func keyType(name string, t types.ScalarAttributeType) func(*sdk.CreateTableInpu
 	}
 }
 
-// gsi adds an index with string keys; include are the attributes of an INCLUDE projection.
-func gsi(name, hash, sort string, p types.ProjectionType, include ...string) func(*sdk.CreateTableInput) {
+// gsi adds an index with string keys.
+func gsi(name, hash, sort string) func(*sdk.CreateTableInput) {
 	return func(in *sdk.CreateTableInput) {
 		ix := types.GlobalSecondaryIndex{
 			IndexName:  &name,
 			KeySchema:  []types.KeySchemaElement{{AttributeName: &hash, KeyType: "HASH"}},
-			Projection: &types.Projection{ProjectionType: p, NonKeyAttributes: include},
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}
 		define := func(attr string) {
 			for _, d := range in.AttributeDefinitions {

@@ -110,17 +110,6 @@ func rangeSpan(partition []byte, term *expr.KeyTerm) span {
 	return prefixSpan(appendRangeStart(bytes.Clone(partition), term.Values[0])) // begins_with
 }
 
-// segmentSpan holds one of total equal parts of all partitions.
-func segmentSpan(segment, total int) span {
-	bound := func(n int) []byte {
-		if n == 0 || n == total {
-			return nil
-		}
-		return binary.BigEndian.AppendUint32(nil, uint32(uint64(n)<<32/uint64(total)))
-	}
-	return span{bound(segment), bound(segment + 1)}
-}
-
 // contains tells whether the key lies in the span.
 func (s span) contains(key []byte) bool {
 	return bytes.Compare(key, s.low) >= 0 && (s.high == nil || bytes.Compare(key, s.high) < 0)

@@ -88,14 +88,6 @@ func (pg *page) open(tx *bbolt.Tx, name string) (*table, *index, error) {
 	if pg.ConsistentRead {
 		return nil, nil, invalid("Consistent reads are not supported on global secondary indexes")
 	}
-	if pg.Select == "ALL_ATTRIBUTES" && ix.Projection != "ALL" {
-		return nil, nil, invalid(badParameter+"Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", ix.Name)
-	}
-	for _, p := range pg.projection {
-		if !t.projects(ix, p.Head()) {
-			return nil, nil, invalid(badParameter+"Global secondary index %s does not project [%s]", ix.Name, p.Head())
-		}
-	}
 	return t, ix, nil
 }
 
@@ -153,7 +145,6 @@ func (pg *page) run(t *table, ix *index, s span, backward bool) (*pageOutput, er
 	items := []value.Item{}
 	size := 0
 	err := t.walk(ix, s, backward, func(item value.Item) bool {
-		item = t.project(ix, item)
 		size += item.Size()
 		out.ScannedCount++
 		if pg.filter.Match(item) {

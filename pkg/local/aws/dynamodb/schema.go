@@ -23,12 +23,9 @@ type attribute struct {
 
 // index is a global secondary index.
 type index struct {
-	Name       string
-	Hash       attribute
-	Range      attribute
-	Projection string   // ALL, KEYS_ONLY or INCLUDE
-	Include    []string // for INCLUDE
-	Throughput throughput
+	Name  string
+	Hash  attribute
+	Range attribute
 }
 
 // schema is what is known of a table but its items; it is stored as JSON.
@@ -40,9 +37,6 @@ type schema struct {
 	Range       attribute
 	Definitions []attributeDefinition
 	Indexes     []index
-	BillingMode string
-	Throughput  throughput
-	Tags        []tag
 	Expiry      string // the attribute of time to live, "" if disabled
 }
 
@@ -195,38 +189,6 @@ func (s *schema) checkScalarPaths(paths []expr.Path) error {
 		}
 	}
 	return nil
-}
-
-// project returns the part of an item that an index holds.
-func (s *schema) project(ix *index, item value.Item) value.Item {
-	if ix == nil || ix.Projection == "ALL" {
-		return item
-	}
-	out := value.Item{}
-	for name, v := range item {
-		if s.projects(ix, name) {
-			out[name] = v
-		}
-	}
-	return out
-}
-
-// projects tells whether an index holds the attribute.
-func (s *schema) projects(ix *index, name string) bool {
-	if ix == nil || ix.Projection == "ALL" {
-		return true
-	}
-	for _, a := range append(s.keys(), ix.keys()...) {
-		if a.Name == name {
-			return true
-		}
-	}
-	for _, included := range ix.Include {
-		if included == name {
-			return true
-		}
-	}
-	return false
 }
 
 // tableARN names a table as AWS does.

@@ -11,7 +11,7 @@ const maxTableList = 100
 type tableInput struct{ TableName string }
 
 // describe writes a table's description as DescribeTable and its siblings return it.
-func (d *DB) describe(s *schema, status string, items, size int64) map[string]any {
+func describe(s *schema, status string, items, size int64) map[string]any {
 	out := map[string]any{
 		"TableName":                 s.Name,
 		"TableArn":                  tableARN(s.Name),
@@ -22,23 +22,20 @@ func (d *DB) describe(s *schema, status string, items, size int64) map[string]an
 		"KeySchema":                 keyElements(s.keys()),
 		"ItemCount":                 items,
 		"TableSizeBytes":            size,
-		"ProvisionedThroughput":     s.Throughput.describe(),
+		"ProvisionedThroughput":     onDemand,
+		"BillingModeSummary":        map[string]any{"BillingMode": payPerRequest},
 		"DeletionProtectionEnabled": false,
 	}
-	if s.BillingMode == "PAY_PER_REQUEST" {
-		out["BillingModeSummary"] = map[string]any{"BillingMode": s.BillingMode}
-	}
 	if len(s.Indexes) > 0 {
-		out["GlobalSecondaryIndexes"] = d.describeIndexes(s, status)
+		out["GlobalSecondaryIndexes"] = describeIndexes(s, status)
 	}
 	return out
 }
 
-func (t throughput) describe() map[string]any {
-	return map[string]any{"NumberOfDecreasesToday": 0, "ReadCapacityUnits": t.ReadCapacityUnits, "WriteCapacityUnits": t.WriteCapacityUnits}
-}
+// onDemand is the throughput of a table that is paid per request.
+var onDemand = map[string]any{"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
 
-func (d *DB) describeIndexes(s *schema, status string) []map[string]any {
+func describeIndexes(s *schema, status string) []map[string]any {
 	out := make([]map[string]any, len(s.Indexes))
 	for i, ix := range s.Indexes {
 		out[i] = map[string]any{
@@ -46,8 +43,8 @@ func (d *DB) describeIndexes(s *schema, status string) []map[string]any {
 			"IndexArn":              tableARN(s.Name) + "/index/" + ix.Name,
 			"IndexStatus":           status,
 			"KeySchema":             keyElements(ix.keys()),
-			"Projection":            projection{ix.Projection, ix.Include},
-			"ProvisionedThroughput": ix.Throughput.describe(),
+			"Projection":            projection{projectAll, nil},
+			"ProvisionedThroughput": onDemand,
 		}
 	}
 	return out
@@ -82,7 +79,7 @@ func (d *DB) describeTable(_ context.Context, in *tableInput) (out map[string]an
 		t, err := d.findTable(tx, in.TableName)
 		if err == nil {
 			items, size := t.stats()
-			out = map[string]any{"Table": d.describe(t.schema, "ACTIVE", items, size)}
+			out = map[string]any{"Table": describe(t.schema, "ACTIVE", items, size)}
 		}
 		return err
 	})
@@ -95,7 +92,7 @@ func (d *DB) deleteTable(_ context.Context, in *tableInput) (out map[string]any,
 		if err != nil {
 			return false, err
 		}
-		out = map[string]any{"TableDescription": d.describe(t.schema, "DELETING", 0, 0)}
+		out = map[string]any{"TableDescription": describe(t.schema, "DELETING", 0, 0)}
 		if err := tx.Bucket(bucketData).DeleteBucket([]byte(t.ID)); err != nil {
 			return false, err
 		}
@@ -137,22 +134,6 @@ func (d *DB) listTables(_ context.Context, in *listTablesInput) (*listTablesOutp
 			out.TableNames = append(out.TableNames, string(name))
 		}
 		return nil
-	})
-	return out, err
-}
-
-type listTagsInput struct {
-	ResourceArn string
-	NextToken   refused
-}
-
-func (d *DB) listTags(_ context.Context, in *listTagsInput) (out map[string]any, err error) {
-	err = d.view(func(tx *bbolt.Tx) error {
-		t, err := d.findTable(tx, in.ResourceArn)
-		if err == nil {
-			out = map[string]any{"Tags": append([]tag{}, t.Tags...)}
-		}
-		return err
 	})
 	return out, err
 }
