@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/dispatch"
 )
 
 // auditPrefix starts an entry's key, and the name of the list of a day's entries.
@@ -48,7 +50,7 @@ type AuditEntry struct {
 func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err error) {
 	id = newAuditID(e.StartedAt)
 	attributes := item{
-		"pk": str(auditPrefix + id), "lst": str(auditDay(e.StartedAt)), "at": str(id),
+		"pk": str(auditPrefix + id), dispatch.ListName: str(auditDay(e.StartedAt)), dispatch.ListOrder: str(id),
 		"verb": str(plain(e.Verb)), "by": str(plain(e.By)), "why": str(plain(e.Why)), "detail": str(plain(e.Detail)),
 		"started_at": millis(e.StartedAt),
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/reconcile"
 )
@@ -67,7 +68,7 @@ func (s *Store) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time)
 	_, err := s.writer.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &s.writer.table,
 		Item: item{
-			"pk": str(beginKey(of)), "kind": str("begin"), "lst": str(beginList), "at": str(second(at)),
+			"pk": str(beginKey(of)), "kind": str("begin"), dispatch.ListName: str(beginList), dispatch.ListOrder: str(second(at)),
 			"mode": str(event.Mode(of.Livemode)), "account": str(of.Account), "begin": millis(at),
 		},
 		ConditionExpression:                 aws.String("attribute_not_exists(pk)"),

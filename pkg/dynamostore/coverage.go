@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/reconcile"
 )
@@ -31,7 +32,7 @@ func second(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") 
 // notes expire as records do.
 func (s *Store) Cover(ctx context.Context, n reconcile.Covered) error {
 	it := item{
-		"pk": str(coverKey(n)), "kind": str("coverage"), "lst": str(coverList(n.From)), "at": str(second(n.From)),
+		"pk": str(coverKey(n)), "kind": str("coverage"), dispatch.ListName: str(coverList(n.From)), dispatch.ListOrder: str(second(n.From)),
 		"mode": str(event.Mode(n.Livemode)), "account": str(n.Account), "tier": str(n.Tier),
 		"from": num(n.From.Unix()), "to": num(n.To.Unix()),
 		"listed": num(int64(n.Listed)), "known": num(int64(n.Known)), "enqueued": num(int64(n.Enqueued)), "errors": num(int64(n.Errors)),

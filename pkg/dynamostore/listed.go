@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tollgate/pkg/dispatch"
 )
 
 // Listed asks for a page of what is listed under one name.
@@ -84,7 +86,7 @@ func (o Listed) query(table, lst string) *dynamodb.QueryInput {
 		ExpressionAttributeValues: values, ScanIndexForward: aws.Bool(!o.NewestFirst),
 	}
 	if condition != listedAll {
-		q.ExpressionAttributeNames = map[string]string{"#at": "at"}
+		q.ExpressionAttributeNames = map[string]string{"#at": dispatch.ListOrder}
 	}
 	return q
 }
@@ -103,12 +105,12 @@ func listedStart(lst, cursor string) (item, error) {
 	if decodeCursor(cursor, &p) != nil || p.PK == "" || p.At == "" {
 		return nil, ErrCursor
 	}
-	return item{"pk": str(p.PK), "lst": str(lst), "at": str(p.At)}, nil
+	return item{"pk": str(p.PK), dispatch.ListName: str(lst), dispatch.ListOrder: str(p.At)}, nil
 }
 
 func placeOf(row item) listedPlace {
 	a := attributeReader{item: row}
-	return listedPlace{PK: a.str("pk"), At: a.str("at")}
+	return listedPlace{PK: a.str("pk"), At: a.str(dispatch.ListOrder)}
 }
 
 func (p listedPlace) before(o listedPlace) bool {

@@ -31,32 +31,34 @@ func (r *Reader) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Mess
 	}
 	for _, row := range rows {
 		if _, sent := row["sent_at"]; !sent {
-			page = append(page, outboxMessage(row))
+			m := outboxMessage(row)
+			for _, name := range []string{dispatch.ListOrder, dispatch.MessageHeld, releasedAt} {
+				delete(m.Fields, name) // only operators need them
+			}
+			page = append(page, m)
 		}
 	}
 	return page, next, nil
 }
 
-// outboxMessage reads an item. One that lacks what a message needs has it empty, so that it
-// is counted where messages are sent.
+// releasedAt is the attribute with the time of a held message's release, in ms.
+const releasedAt = "released_at"
+
+// outboxMessage decodes an item. Missing attributes stay empty, so that a malformed message is
+// counted where messages are sent.
 func outboxMessage(row item) outbox.Message {
 	a := attributeReader{item: row}
-	m := outbox.Message{Key: a.str("pk"), Name: a.str("name"), To: a.str("to"), Queued: queuedAt(row), Fields: decodeItem(row)}
-	for _, name := range []string{"pk", "name", "to", "lst", dispatch.MessageQueued} {
+	m := outbox.Message{Key: a.str("pk"), Name: a.str("name"), To: a.str("to"), Fields: decodeItem(row)}
+	m.Since, _ = time.Parse(time.RFC3339, a.str(dispatch.ListOrder))
+	queued := attributeReader{item: row}
+	m.Queued = queued.millis(dispatch.MessageQueued)
+	if queued.err != nil || m.Queued.IsZero() { // a message of an older release
+		m.Queued = m.Since
+	}
+	for _, name := range []string{"pk", "name", "to", dispatch.ListName, dispatch.MessageQueued} {
 		delete(m.Fields, name)
 	}
 	return m
-}
-
-// queuedAt is when a message was requested or released. A message of an older release has
-// only the time of its state.
-func queuedAt(row item) time.Time {
-	a := attributeReader{item: row}
-	if at := a.millis(dispatch.MessageQueued); a.err == nil && !at.IsZero() {
-		return at
-	}
-	at, _ := time.Parse(time.RFC3339, a.str("at"))
-	return at
 }
 
 // CountHeld counts a shard's held messages, at most as many as asked for.

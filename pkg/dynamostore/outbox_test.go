@@ -56,8 +56,8 @@ func TestOutboxUnsent(t *testing.T) {
 	for i := 4; i >= 0; i-- {
 		want = append(want, outbox.Message{
 			Key: fmt.Sprintf("OUT#FACT#live#-#in_%d#paid#receipt", i), Name: "receipt", To: "cus_1",
-			Queued: outboxStart.Add(time.Duration(5-i) * time.Minute),
-			Fields: map[string]any{"amount": int64(4165), "currency": "eur", "at": outboxStart.Add(time.Duration(5-i) * time.Minute).Format(time.RFC3339)},
+			Since: outboxStart.Add(time.Duration(5-i) * time.Minute), Queued: outboxStart.Add(time.Duration(5-i) * time.Minute),
+			Fields: map[string]any{"amount": int64(4165), "currency": "eur"},
 		})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

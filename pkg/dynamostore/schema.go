@@ -4,6 +4,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tollgate/pkg/dispatch"
 )
 
 // Names of the table's two sparse indexes, both of which project all attributes.
@@ -40,13 +42,13 @@ func TableSchema(name string) *dynamodb.CreateTableInput {
 			attribute("pk", types.ScalarAttributeTypeS),
 			attribute("open", types.ScalarAttributeTypeS),
 			attribute("upd", types.ScalarAttributeTypeN),
-			attribute("lst", types.ScalarAttributeTypeS),
-			attribute("at", types.ScalarAttributeTypeS),
+			attribute(dispatch.ListName, types.ScalarAttributeTypeS),
+			attribute(dispatch.ListOrder, types.ScalarAttributeTypeS),
 		},
 		KeySchema: []types.KeySchemaElement{{AttributeName: aws.String("pk"), KeyType: types.KeyTypeHash}},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
 			index(OpenIndex, "open", "upd"),
-			index(ListIndex, "lst", "at"),
+			index(ListIndex, dispatch.ListName, dispatch.ListOrder),
 		},
 	}
 }

@@ -12,55 +12,56 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Options of a run. The zero value serves.
+// Options of a run. The zero value is valid.
 type Options struct {
-	Time     time.Duration // no message is started after this; default 45 s, for a run each minute
-	SendTime time.Duration // for one message; default 10 s
-	MarkTime time.Duration // for one mark; default 3 s
-	LookTime time.Duration // for counting what is left; default 3 s
+	Time      time.Duration // no message is started after this; default 45 s, for a run every minute
+	SendTime  time.Duration // timeout of a Send; default 10 s
+	MarkTime  time.Duration // timeout of a MarkSent; default 3 s
+	CountTime time.Duration // timeout of counting what is left; default 3 s
 
-	Parallel int // messages in flight, the same share of each shard and one at least; default 64
-	Failures int // messages that may fail, the same share of each shard and one at least; default 1,000
+	Parallel int // maximum messages in flight, shared equally among shards, at least one each; default 64
+	Failures int // maximum failed messages, shared equally among shards, at least one each; default 1,000
 
-	Logger *slog.Logger     // one line for each message that failed; default none
+	Logger *slog.Logger     // one line per failed message; default none
 	Now    func() time.Time // default time.Now
 }
 
-// Result is what a run came to.
+// Result is the result of a run.
 type Result struct {
-	Sent     int // taken by the sender, and marked
-	Failed   int // refused by the sender: tried again in the next run
-	Unmarked int // taken by the sender, but not marked: will be sent again
-	// Unfinished says that messages may be left that were not tried: the run met its
-	// time or its failures, or a list could not be read.
+	Sent     int // accepted by the sender and marked
+	Failed   int // rejected by the sender; retried in the next run
+	Unmarked int // accepted by the sender, not marked: will be sent again
+	// Unfinished means that some messages may not have been tried: the run reached its time
+	// limit or its maximum of failures, or a list could not be read.
 	Unfinished bool
 
-	Left *Left // what the run left, nil when it could not be counted
+	Left *Left // the outbox after the run, nil if it could not be counted
 }
 
-// Left is what is in the outbox after a run.
+// Left describes the outbox after a run.
 type Left struct {
-	Unsent int           // messages to be sent, failed ones included; a lower bound when LookTime was over
-	Oldest time.Duration // the longest time that one of them has waited since it was requested; 0 without any
-	Held   int           // held messages; MaxHeld at most of each shard
+	Unsent int           // messages to be sent, including failed ones; a lower bound after CountTime
+	Oldest time.Duration // the longest wait among them since the request; 0 without any
+	Held   int           // held messages, at most MaxHeld of each shard
 }
 
-// MaxHeld bounds how many held messages of a shard are counted: they may never be released,
-// and are read each minute.
+// MaxHeld bounds how many held messages of a shard are counted, as they are read every minute
+// and may never be released.
 const MaxHeld = 1000
 
-// Sizes of pages: messages to be sent are read again when a run reaches its time limit.
+// Page sizes: of messages to be sent, which are fetched in vain if a run ends early, and of
+// messages to be counted.
 const (
 	pageSize  = 100
 	countSize = 1000
 )
 
 func (o Options) withDefaults() (Options, error) {
-	if min(o.Time, o.SendTime, o.MarkTime, o.LookTime) < 0 || min(o.Parallel, o.Failures) < 0 {
-		return o, errors.New("outbox takes no negative time or number")
+	if min(o.Time, o.SendTime, o.MarkTime, o.CountTime) < 0 || min(o.Parallel, o.Failures) < 0 {
+		return o, errors.New("outbox options must not be negative")
 	}
 	o.Time, o.SendTime = cmp.Or(o.Time, 45*time.Second), cmp.Or(o.SendTime, 10*time.Second)
-	o.MarkTime, o.LookTime = cmp.Or(o.MarkTime, 3*time.Second), cmp.Or(o.LookTime, 3*time.Second)
+	o.MarkTime, o.CountTime = cmp.Or(o.MarkTime, 3*time.Second), cmp.Or(o.CountTime, 3*time.Second)
 	o.Parallel, o.Failures = cmp.Or(o.Parallel, 64), cmp.Or(o.Failures, 1000)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -71,14 +72,14 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Drain sends unsent messages, each shard's oldest first and the shards in parallel, until
-// nothing is left or a bound of the options is reached. A message that fails is counted and
-// skipped, so it delays no other. A shard whose oldest messages fail, half its share of
-// Failures or for half the time, continues from its newest: a backlog that cannot be sent
-// does not block new messages. What was sent is marked even when ctx ends.
+// Drain sends unsent messages, the shards in parallel and each shard oldest first, until none is
+// left or a limit of the options is reached. A message that fails is counted and skipped, so
+// it delays no other. If the oldest messages of a shard fail, half its share of Failures or
+// for half the time, the shard continues from its newest message: a backlog that cannot be
+// sent does not block new messages. A sent message is marked even if ctx has ended.
 //
-// The error tells which lists could not be read or which options cannot be; the result
-// counts what was done all the same.
+// The error names the lists that could not be read, or the invalid options; the result is
+// valid with an error, too.
 func Drain(ctx context.Context, store Store, sender Sender, o Options) (Result, error) {
 	if store == nil || sender == nil {
 		return Result{}, errors.New("outbox needs a store and a sender")
@@ -98,26 +99,26 @@ func Drain(ctx context.Context, store Store, sender Sender, o Options) (Result, 
 	if err = errors.Join(errs...); err != nil || ctx.Err() != nil {
 		return r.result, err
 	}
-	left, err := r.look(ctx, shards)
+	left, err := r.countLeft(ctx, shards)
 	if err == nil {
 		r.result.Left = &left
 	}
 	return r.result, err
 }
 
-// run is one Drain.
+// run is a call of Drain.
 type run struct {
 	store  Store
 	sender Sender
 	o      Options
-	turn   time.Time // from which a shard with failures goes on from its newest
+	turn   time.Time // when a shard with failures continues from its newest message
 	end    time.Time
 
 	mu     sync.Mutex
 	result Result
 }
 
-// each runs something for every shard, in parallel.
+// each calls do for every shard in parallel.
 func (r *run) each(do func(shard int)) {
 	var wg sync.WaitGroup
 	for number := range Shards {
@@ -126,11 +127,11 @@ func (r *run) each(do func(shard int)) {
 	wg.Wait()
 }
 
-// share is a shard's part of a number that is the run's, at least one.
-func share(number, all int) int { return max(1, (all+Shards-1-number)/Shards) }
+// share is a shard's share of the run's total, at least one.
+func share(number, total int) int { return max(1, (total+Shards-1-number)/Shards) }
 
-// one sends a message, then marks it: the other way round a crash in between would lose it.
-func (r *run) one(ctx context.Context, m Message) (taken, marked bool) {
+// process sends a message, then marks it. In the other order a crash in between would lose it.
+func (r *run) process(ctx context.Context, m Message) (accepted, marked bool) {
 	if err := r.send(ctx, m); err != nil {
 		r.note(func(is *Result) { is.Failed++ })
 		r.warn(ctx, "send outbox message failed", m, err)
@@ -147,7 +148,7 @@ func (r *run) one(ctx context.Context, m Message) (taken, marked bool) {
 	return true, true
 }
 
-// send turns a panic of the sender's into its error.
+// send calls the sender and recovers its panic as an error.
 func (r *run) send(ctx context.Context, m Message) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

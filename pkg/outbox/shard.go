@@ -8,17 +8,17 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// shard is one list in one run.
+// shard is a list during a run.
 type shard struct {
 	*run
 	number int
-	slots  chan struct{}   // one for each message in flight
+	slots  chan struct{}   // one per message in flight
 	tried  map[string]bool // by key, as the list may lag behind the marks
 
 	mu     sync.Mutex
-	fails  int             // messages that may still fail on the way from this end
-	failed bool            // one did
-	clean  bool            // the list was read to its end, and all of it was sent and marked
+	fails  int             // failures left for the walk in this direction
+	failed bool            // a message failed
+	clean  bool            // the whole list was read, sent and marked
 	marked map[string]bool // by key
 }
 
@@ -29,8 +29,8 @@ func (r *run) shard(number int) *shard {
 	}
 }
 
-// drain sends what the list holds: the oldest first, and where these fail the newest.
-// From either end half the shard's share of failures may fail.
+// drain sends the list's messages oldest first and, if those fail, newest first. Each direction
+// has half the shard's share of failures.
 func (s *shard) drain(ctx context.Context) error {
 	fails := share(s.number, s.o.Failures)
 	s.fails = (fails + 1) / 2
@@ -47,29 +47,29 @@ func (s *shard) drain(ctx context.Context) error {
 	return nil
 }
 
-// mayTurn reports whether the failures so far are enough to look at the other end.
+// mayTurn reports whether the walk should continue from the newest message.
 func (s *shard) mayTurn() bool {
 	return s.fails == 0 || s.failed && !s.o.Now().Before(s.turn)
 }
 
-// ending is why a walk ended.
+// ending is the reason why a walk ended.
 type ending int
 
 const (
-	listEnd ending = iota // nothing more is listed
-	bounded               // the run reached a bound
-	turned                // the other end comes next
+	listEnd ending = iota // the list has no more messages
+	limited               // the run reached a limit
+	turned                // the walk should continue from the newest message
 )
 
-// walk goes through the list until it ends, a bound is met or turn says so. It returns
-// when no message is in flight.
+// walk tries the list's messages until the list ends, a limit is reached or turn returns true.
+// It returns when no message is in flight.
 func (s *shard) walk(ctx context.Context, turn func() bool, q Query) (ending, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
 		page, next, err := s.store.Unsent(ctx, q)
 		if err != nil {
-			return bounded, err
+			return limited, err
 		}
 		for _, m := range page {
 			if s.tried[m.Key] {
@@ -93,8 +93,8 @@ func (s *shard) walk(ctx context.Context, turn func() bool, q Query) (ending, er
 	}
 }
 
-// mayTry returns listEnd when the next message may be tried, else the reason not to; it
-// records a reached bound of the run.
+// mayTry returns listEnd if the next message may be tried, else the reason why not. It records
+// that a limit was reached.
 func (s *shard) mayTry(ctx context.Context, turn func() bool) ending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,19 +104,19 @@ func (s *shard) mayTry(ctx context.Context, turn func() bool) ending {
 		return turned
 	case over || s.fails == 0:
 		s.unfinished()
-		return bounded
+		return limited
 	}
 	return listEnd
 }
 
 func (s *shard) try(ctx context.Context, m Message) {
-	taken, marked := s.one(ctx, m)
+	accepted, marked := s.process(ctx, m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if marked {
 		s.marked[m.Key] = true
 	}
-	if !taken {
+	if !accepted {
 		s.fails, s.failed = max(0, s.fails-1), true
 	}
 }

@@ -171,7 +171,7 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 	case e.Kind == dispatch.KindInsert && there:
 		// What others added to the item since, such as when it was sent, is no difference, nor
 		// is when a message was asked for and how it is listed.
-		listing := []string{"lst", dispatch.MessageQueued, dispatch.MessageHeld}
+		listing := []string{dispatch.ListName, dispatch.MessageQueued, dispatch.MessageHeld}
 		c.Verdict, c.Fields = IsThere, slices.DeleteFunc(c.Fields, func(f Field) bool {
 			return !f.Was || !f.Is || slices.Contains(listing, f.Name)
 		})

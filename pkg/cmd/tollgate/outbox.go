@@ -130,7 +130,7 @@ func outboxViewOf(m dynamostore.WaitingMessage) outboxView {
 		Key: m.Key, Status: "unsent", Held: text(dispatch.MessageHeld), Name: m.Name, To: m.To,
 		Object: text("object"), ObjectID: text("object_id"), Amount: amount, Currency: text("currency"),
 		Mode: text("mode"), Account: text("account"), EventID: text("event_id"),
-		StateAt: text("at"), QueuedAt: stamp(m.Queued),
+		StateAt: text(dispatch.ListOrder), QueuedAt: stamp(m.Queued),
 	}
 	if m.Held {
 		v.Status = "held"

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/outbox"
 )
@@ -101,7 +102,7 @@ func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, 
 		return req, usage("--all means every held message: leave the filters out")
 	case len(c.Keys) == 0 && !filtered && !c.All:
 		return req, hint(usage("name messages, choose held ones with --type, --since or --before, or give --all"), "tollgate outbox list --held shows them")
-	case slices.ContainsFunc(c.Keys, func(key string) bool { return !strings.HasPrefix(key, "OUT#") }):
+	case slices.ContainsFunc(c.Keys, func(key string) bool { return !dispatch.IsMessageKey(key) }):
 		return req, hint(usage("a key of a message begins with OUT#"), "tollgate outbox list --held shows them")
 	case strings.TrimSpace(c.Note) == "" && !c.DryRun:
 		return req, hint(usage("a release needs --note"), "it is kept in the audit trail; --dry-run needs none")
@@ -126,7 +127,7 @@ func (c *outboxReleaseCmd) choose(ctx context.Context, reader *dynamostore.Reade
 		for _, m := range page {
 			keys = append(keys, m.Key)
 			names[m.Name]++
-			at, _ := m.Fields["at"].(string)
+			at, _ := m.Fields[dispatch.ListOrder].(string)
 			if oldest == "" {
 				oldest = at
 			}

@@ -3,7 +3,6 @@ package verb
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -50,14 +49,14 @@ func heldByEvent(ctx context.Context, reader *dynamostore.Reader, id string) (n 
 		return 0, err
 	}
 	for _, key := range record.Effects {
-		if !strings.HasPrefix(key, "OUT#") {
+		if !dispatch.IsMessageKey(key) {
 			continue
 		}
 		item, found, err := reader.Item(ctx, key)
 		if err != nil {
 			return n, err
 		}
-		if lst, _ := item["lst"].(string); found && lst == dispatch.HeldList(dispatch.OutboxShard(key)) {
+		if lst, _ := item[dispatch.ListName].(string); found && lst == dispatch.HeldList(dispatch.OutboxShard(key)) {
 			n++
 		}
 	}

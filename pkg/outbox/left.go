@@ -8,10 +8,10 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// look counts what the run left. It reads a shard's list again only if the shard has not
-// seen all of it sent.
-func (r *run) look(ctx context.Context, shards []*shard) (Left, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.o.LookTime)
+// countLeft counts what the run left. It reads a shard's list only if the run has not sent all
+// of it.
+func (r *run) countLeft(ctx context.Context, shards []*shard) (Left, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.CountTime)
 	defer cancel()
 	lefts, errs := make([]Left, Shards), make([]error, Shards)
 	r.each(func(number int) {
@@ -30,8 +30,7 @@ func (r *run) look(ctx context.Context, shards []*shard) (Left, error) {
 	return all, errors.Join(errs...)
 }
 
-// left counts the shard's messages that this run did not send and mark, until LookTime is
-// over.
+// left counts the shard's messages that this run did not mark, until CountTime is over.
 func (s *shard) left(ctx context.Context) (l Left, err error) {
 	if s.clean {
 		return l, nil
