@@ -40,7 +40,7 @@ func TestListIsWhole(t *testing.T) {
 			t.Errorf("no fixture of %s for %s", k.object, k.typ)
 		}
 	}
-	for _, typ := range newWorld(t, options{}).mux.Types() {
+	for _, typ := range newWorld(t, nil).mux.Types() {
 		if !slices.Contains(pinned, typ) {
 			t.Errorf("%s is handled and not of the pinned version", typ)
 		}
@@ -48,9 +48,9 @@ func TestListIsWhole(t *testing.T) {
 }
 
 // run takes all samples through a world, in one go, and returns it.
-func run(t *testing.T, list []sample, version string, o options) *world {
+func run(t *testing.T, list []sample, version string, has dispatch.Objects) *world {
 	t.Helper()
-	w := newWorld(t, o)
+	w := newWorld(t, has)
 	for _, s := range list {
 		w.post(s.body(t, version))
 	}
@@ -75,7 +75,7 @@ func applied(string) end { return end{Outcome: idempotency.Applied} }
 
 func TestEveryTypeAtThePinnedVersion(t *testing.T) {
 	list := samples(t)
-	w := run(t, list, pinned, options{objects: stripeWith(t, list)})
+	w := run(t, list, pinned, stripeWith(t, list))
 	if diff := cmp.Diff(w.wanted(list, applied), w.ends()); diff != "" {
 		t.Errorf("what became of the events (-want +got):\n%s", diff)
 	}
@@ -100,7 +100,7 @@ func (w *world) recordOf(event string) idempotency.Record {
 // object is not.
 func TestEveryTypeAtLaterVersions(t *testing.T) {
 	list := samples(t)
-	plain := run(t, list, pinned, options{objects: stripeWith(t, list)}).items()
+	plain := run(t, list, pinned, stripeWith(t, list)).items()
 	for _, version := range laterVersions() {
 		t.Run(version, func(t *testing.T) {
 			var later []sample
@@ -108,7 +108,7 @@ func TestEveryTypeAtLaterVersions(t *testing.T) {
 				later = append(later, s.at(t, version))
 			}
 			stripe := stripeWith(t, later)
-			w := run(t, later, version, options{objects: stripe})
+			w := run(t, later, version, stripe)
 			if diff := cmp.Diff(w.wanted(list, applied), w.ends()); diff != "" {
 				t.Errorf("what became of the events (-want +got):\n%s", diff)
 			}
@@ -132,7 +132,7 @@ func TestMovedFieldsAreTheFetchedOnes(t *testing.T) {
 	for i, s := range list {
 		list[i] = s.at(t, "2025-03-31.basil")
 	}
-	w := run(t, list, "2025-03-31.basil", options{objects: stripeWith(t, list)})
+	w := run(t, list, "2025-03-31.basil", stripeWith(t, list))
 	const sub, charge = "sub_1TollgatenEWkc4VcXFgEE3H", "ch_3TollgateurDuJeSozlFYFvU"
 	for _, c := range []struct {
 		typ, prefix, suffix string
@@ -180,10 +180,10 @@ func noKey(t *testing.T) dispatch.Objects {
 // TestWhatCannotBeNormalisedIsParked: an event of another version whose object cannot be
 // had at the pinned one waits in the dead-letter queue. Nothing of it is applied.
 func TestWhatCannotBeNormalisedIsParked(t *testing.T) {
-	mux := newWorld(t, options{}).mux
+	mux := newWorld(t, nil).mux
 	all := slices.DeleteFunc(samples(t), func(s sample) bool { return !slices.Contains(mux.Types(), s.typ) })
 	stripe := stripeWith(t, all)
-	run(t, all, pinned, options{objects: stripe})
+	run(t, all, pinned, stripe)
 	snapshots := map[string]bool{} // types whose handlers take the snapshot; the others fetch the object
 	for _, s := range all {
 		_, fetched := stripe.seen.Load(s.pinned["id"])
@@ -208,7 +208,7 @@ func TestWhatCannotBeNormalisedIsParked(t *testing.T) {
 				for _, s := range all {
 					list = append(list, s.at(t, version))
 				}
-				w := run(t, list, version, options{objects: c.objects})
+				w := run(t, list, version, c.objects)
 				want := w.wanted(list, func(typ string) end { return end{Reason: c.reason(typ)} })
 				if diff := cmp.Diff(want, w.ends()); diff != "" {
 					t.Errorf("what became of the events (-want +got):\n%s", diff)
@@ -224,7 +224,7 @@ func TestWhatCannotBeNormalisedIsParked(t *testing.T) {
 // TestEveryTypeTwice: a second delivery of each event changes nothing.
 func TestEveryTypeTwice(t *testing.T) {
 	list := samples(t)
-	w := run(t, list, pinned, options{objects: stripeWith(t, list)})
+	w := run(t, list, pinned, stripeWith(t, list))
 	ends, items := w.ends(), w.items()
 	for _, s := range list {
 		w.post(s.body(t, pinned))

@@ -25,7 +25,6 @@ import (
 	"tollgate/pkg/idempotency/idempotencytest"
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
-	"tollgate/pkg/policy"
 	"tollgate/pkg/sqsqueue"
 )
 
@@ -42,8 +41,6 @@ var today = time.UnixMilli(1_795_053_700_000).UTC()
 // queues are the two queues of SQS in memory, with its bounds on a message.
 type queues struct {
 	sqsqueue.Client
-	age time.Duration // how long a message has waited when it is handed over
-
 	mu   sync.Mutex
 	sent map[string][]*sqs.SendMessageInput // by URL
 	n    int
@@ -83,7 +80,7 @@ func (q *queues) take() (batch events.SQSEvent) {
 		batch.Records = append(batch.Records, events.SQSMessage{
 			MessageId: fmt.Sprintf("m%d", i), ReceiptHandle: fmt.Sprintf("r%d", i), Body: *in.MessageBody,
 			Attributes: map[string]string{
-				"ApproximateReceiveCount": "1", "SentTimestamp": fmt.Sprint(today.Add(-q.age).UnixMilli()),
+				"ApproximateReceiveCount": "1", "SentTimestamp": fmt.Sprint(today.UnixMilli()),
 				"ApproximateFirstReceiveTimestamp": fmt.Sprint(today.UnixMilli()),
 				"MessageGroupId":                   aws.ToString(in.MessageGroupId),
 			},
@@ -115,13 +112,6 @@ func (f noFetcher) FetchEvent(_ context.Context, _, id string, _ bool) ([]byte, 
 	return nil, dispatch.Park(dispatch.ReasonNoAPIKey, nil)
 }
 
-// options of a world. The zero value is the product as it stands, at a Stripe that has nothing.
-type options struct {
-	objects  dispatch.Objects
-	policy   policy.Policy
-	register func(*dispatch.Mux) // instead of the product's handlers
-}
-
 // world is all of the product between API Gateway's event and the table.
 type world struct {
 	t       testing.TB
@@ -133,17 +123,15 @@ type world struct {
 	logs    *strings.Builder
 }
 
-func newWorld(t testing.TB, o options) *world {
+// newWorld is the product over a Stripe with some objects, nil for none.
+func newWorld(t testing.TB, has dispatch.Objects) *world {
 	t.Helper()
 	w := &world{t: t, queues: &queues{sent: map[string][]*sqs.SendMessageInput{}}, store: idempotencytest.NewMemory(nil), logs: &strings.Builder{}}
-	if o.objects == nil {
-		o.objects = objects{}
+	if has == nil {
+		has = objects{}
 	}
-	if o.register == nil {
-		o.register = handlers.Register
-	}
-	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: o.objects, Rows: w.store})
-	o.register(w.mux)
+	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: has, Rows: w.store})
+	handlers.Register(w.mux)
 	front, err := ingest.New(ingest.Config{Secrets: secrets{}, Sender: sqsqueue.New(w.queues, queueURL, "", limits.AWS())})
 	if err != nil {
 		t.Fatal(err)
@@ -151,8 +139,7 @@ func newWorld(t testing.TB, o options) *world {
 	w.ingest = apigw.NewHandler(front)
 	c, err := consumer.New(consumer.Config{
 		Store: w.store, Queue: sqsqueue.New(w.queues, queueURL, deadURL, limits.AWS()), Handlers: w.mux, Fetcher: noFetcher{t},
-		Policies: map[string]policy.Policy{ingest.DefaultEndpoint: o.policy},
-		Logger:   slog.New(slog.NewTextHandler(w.logs, nil)), Now: func() time.Time { return today },
+		Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Now: func() time.Time { return today },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,14 +4,11 @@
 // on only when others have been handled. Many events share their second. Whatever the
 // order, the object's row must never go back, and must end as Stripe's object ends.
 //
-// The guards that are found in the field, by the event's time, play the same orders and lose.
-//
 //	go test ./pkg/simulation/ordering -all    every accident in each of the 5,040 orders of seven events too
 package ordering_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,10 +17,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/stripe/stripe-go/v76"
-
-	"tollgate/pkg/dispatch"
 )
 
 var all = flag.Bool("all", false, "play every order with an accident at each place: a minute more")
@@ -153,79 +146,5 @@ func TestBrokenGuardsLose(t *testing.T) {
 				t.Errorf("only %d of %d runs are too much for it", len(wrong), runs)
 			}
 		})
-	}
-}
-
-// TestOtherGuardsLose lets the guards that others ship play every order, without any
-// accident: they write the event's snapshot if its second passes.
-func TestOtherGuardsLose(t *testing.T) {
-	guards := []struct {
-		name    string
-		passes  func(created, kept int64) bool
-		inOrder bool // right at least when events come in order, once each
-	}{
-		{"blindly", func(_, _ int64) bool { return true }, true},
-		{"created > last", func(created, kept int64) bool { return created > kept }, false},
-		{"created >= last", func(created, kept int64) bool { return created >= kept }, true},
-	}
-	for _, q := range sequences() {
-		for _, g := range guards {
-			t.Run(q.name+"/"+g.name, func(t *testing.T) {
-				s := q.tell(t)
-				s.keeps = nil
-				runs := 0
-				wrong := s.playAll(t.Context(), guarded(g.passes), func(n int, order []int, play func(run)) {
-					play(run{order: order, place: len(order)})
-				}, &runs)
-				wentBack, wrongEnd := 0, 0
-				for _, err := range wrong {
-					switch {
-					case errors.Is(err, errWentBack):
-						wentBack++
-					case errors.Is(err, errWrongEnd):
-						wrongEnd++
-					default:
-						t.Fatal(err)
-					}
-				}
-				t.Logf("of %d orders %d go back on the way, %d more end wrong", runs, wentBack, wrongEnd)
-				if wentBack+wrongEnd < runs/4 {
-					t.Errorf("only %d of %d orders are too much for it", wentBack+wrongEnd, runs)
-				}
-				inOrder := guarded(g.passes)(s).play(t.Context(), run{order: permutations(len(q.steps))[0], place: len(q.steps)})
-				if g.inOrder != (inOrder == nil) {
-					t.Errorf("in order: %v", inOrder)
-				}
-			})
-		}
-	}
-}
-
-// guarded keeps an object's row by the snapshots of its events, each if it passes against
-// the second of the last one that did. The row is swapped, so that only the guard can lose.
-func guarded(passes func(created, kept int64) bool) func(*story) *player {
-	return func(s *story) *player {
-		p := &player{story: s, reads: func(row fields) string { return row["said"].(string) }}
-		p.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: p, Rows: p})
-		write := func(ctx context.Context, e dispatch.Event[struct{}]) (dispatch.Effects, error) {
-			key := dispatch.ObjectKey(e.Envelope)
-			row, found, err := p.Item(ctx, key)
-			if err != nil {
-				return nil, err
-			}
-			ver, _ := row["ver"].(int64)
-			if kept, _ := row["second"].(int64); found && !passes(e.Created, kept) {
-				return nil, nil
-			}
-			return dispatch.Effects{dispatch.Swap(key, ver, fields{"said": s.said[s.index[e.ID]], "second": e.Created})}, nil
-		}
-		seen := map[string]bool{}
-		for _, st := range s.steps {
-			if !seen[st.typ] {
-				seen[st.typ] = true
-				dispatch.On(p.mux, st.typ, write)
-			}
-		}
-		return p
 	}
 }

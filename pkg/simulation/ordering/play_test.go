@@ -36,9 +36,8 @@ type run struct {
 // player plays runs of one story, one after the other.
 type player struct {
 	*story
-	mux   *dispatch.Mux
-	reads func(row fields) string // what a row says
-	flaw  flaw
+	mux  *dispatch.Mux
+	flaw flaw
 
 	*idempotencytest.Memory
 	clock  time.Time
@@ -66,7 +65,7 @@ type frozen struct {
 // newPlayer plays with the product's handlers, and with rows of the kinds that it keeps
 // none of, or not for all events.
 func newPlayer(s *story) *player {
-	p := &player{story: s, reads: saysRow}
+	p := &player{story: s}
 	p.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: p, Rows: p})
 	handlers.Register(p.mux)
 	for _, typ := range []string{"charge.succeeded", "charge.updated", "charge.refunded", "charge.refund.updated"} {
@@ -94,12 +93,6 @@ func keepDispute(_ context.Context, e dispatch.Current[stripe.Dispute]) (dispatc
 func (p *player) FetchObject(context.Context, string, string, string) ([]byte, error) {
 	return p.states[p.state], nil
 }
-
-// verdicts of a run that went wrong.
-var (
-	errWentBack = errors.New("the row went back")
-	errWrongEnd = errors.New("the row ends wrong")
-)
 
 // play plays one run and returns the first thing that is wrong.
 func (p *player) play(ctx context.Context, r run) error {
@@ -281,7 +274,7 @@ func (p *player) row(ctx context.Context) (said string, err error) {
 	if err != nil || !found {
 		return "", err
 	}
-	return p.reads(row), nil
+	return saysRow(row), nil
 }
 
 // look wants the row to show the state that it showed before, or a later one.
@@ -303,7 +296,7 @@ func (p *player) look(ctx context.Context) error {
 	if last < 0 {
 		return fmt.Errorf("the row shows what the object never was: %s", said)
 	}
-	return fmt.Errorf("%w from state %d to %d", errWentBack, p.shows, last)
+	return fmt.Errorf("the row went back from state %d to %d", p.shows, last)
 }
 
 // end wants every event done, the row to show the last state, and each thing beside it once.
@@ -318,7 +311,7 @@ func (p *player) end(ctx context.Context) error {
 		return err
 	}
 	if want := p.said[len(p.said)-1]; said != want {
-		return fmt.Errorf("%w: %s, want %s", errWrongEnd, said, want)
+		return fmt.Errorf("the row ends wrong: %s, want %s", said, want)
 	}
 	for prefix, want := range p.keeps {
 		n := 0

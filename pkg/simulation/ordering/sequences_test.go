@@ -107,13 +107,12 @@ type story struct {
 	states []json.RawMessage // of the object, by step
 	said   []string          // what a row of each state says
 	events []event.Envelope  // by step
-	index  map[string]int    // of an event, by its id
 }
 
 func (q sequence) tell(t *testing.T) *story {
 	t.Helper()
 	now := q.shape(t)
-	s := &story{sequence: q, index: map[string]int{}}
+	s := &story{sequence: q}
 	for i, st := range q.steps {
 		for name, v := range st.set {
 			if name == "quantity" {
@@ -137,7 +136,6 @@ func (q sequence) tell(t *testing.T) *story {
 		}
 		env.Endpoint, env.Source, env.ReceivedAt, env.Body = "default", event.Webhook, time.Unix(start, 0), body
 		s.states, s.said, s.events = append(s.states, state), append(s.said, saysObject(t, state)), append(s.events, env)
-		s.index[env.ID] = i
 	}
 	return s
 }
