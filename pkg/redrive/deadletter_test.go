@@ -179,11 +179,12 @@ func TestGroups(t *testing.T) {
 		add("invoice.paid", "handler", "no row 4", 2, 30, false)
 		q.add(redrive.Received{Message: queue.Message{ID: "x", Body: "x", SentAt: start}, Attributes: queue.DeadLetter{Reason: "undecodable", Error: "x", Fingerprint: "f"}.Attributes()})
 		at := func(second int) time.Time { return start.Add(time.Duration(second) * time.Second) }
+		fingerprint := queue.Fingerprint
 		want := []redrive.Group{
-			{"invoice.paid", "handler", queue.Fingerprint("invoice.paid", "handler", "no row 1"), 3, 1, "no row 4", "evt_30", 7, at(10), at(30)},
-			{"", "undecodable", "f", 1, 0, "x", "", 0, start, start},
-			{"charge.failed", "handler", queue.Fingerprint("charge.failed", "handler", "no row 9"), 1, 0, "no row 9", "evt_5", 1, at(5), at(5)},
-			{"invoice.paid", "max_receives", queue.Fingerprint("invoice.paid", "max_receives", "no row 3"), 1, 0, "no row 3", "evt_50", 16, at(50), at(50)},
+			{3, "invoice.paid", "handler", "no row 4", fingerprint("invoice.paid", "handler", "no row 1"), 7, at(10), at(30), "evt_30", 1},
+			{1, "", "undecodable", "x", "f", 0, start, start, "", 0},
+			{1, "charge.failed", "handler", "no row 9", fingerprint("charge.failed", "handler", "no row 9"), 1, at(5), at(5), "evt_5", 0},
+			{1, "invoice.paid", "max_receives", "no row 3", fingerprint("invoice.paid", "max_receives", "no row 3"), 16, at(50), at(50), "evt_50", 0},
 		}
 		if diff := cmp.Diff(want, planned(t, q, table, redrive.Filter{}).Groups); diff != "" {
 			t.Error(diff)

@@ -33,17 +33,18 @@ type Selection struct {
 // Plan is a fixed set of dead letters to work on. Messages that arrive later are not part of
 // it, so neither are redriven ones that fail again: no run can go in a circle.
 type Plan struct {
-	Read     int  // messages read
-	Selected int  // of them, those that match the filter
-	More     bool // there may be messages that were not read
-	Groups   []Group
-	Oldest   time.Time // of the selected
+	Read     int       `json:"read"`     // messages read
+	Selected int       `json:"selected"` // of them, those that match the filter
+	More     bool      `json:"more"`     // there may be messages that were not read
+	Groups   []Group   `json:"groups"`
+	Oldest   time.Time `json:"oldest,omitzero"` // of the selected, in UTC
 	// Of the selected: leftovers of done events, as far as their records were read, and
 	// messages that cannot be read.
-	Done, Undecodable int
+	Done        int `json:"leftovers"`
+	Undecodable int `json:"undecodable"`
 
-	Hidden  int  // messages that another reader hides: not read
-	Certain bool // the plan has read every message of the queue
+	Hidden  int  `json:"hidden"`  // messages that another reader hides: not read
+	Certain bool `json:"certain"` // the plan has read every message of the queue
 
 	ids map[key]struct{} // of the selected that are not processed yet
 }
@@ -76,7 +77,7 @@ func (d *DLQ) plan(ctx context.Context, s Selection) (*Plan, error) {
 	}
 	limit := min(cmp.Or(max(s.MaxRead, 0), MaxMessages), MaxMessages)
 	p := &Plan{ids: map[key]struct{}{}}
-	var groups grouper
+	groups := grouper{map[groupKey]int{}, []Group{}}
 	unreleased, err := d.walk(ctx, limit, func(_ *inFlight, batch []Received) (bool, error) {
 		if s.OnRead != nil {
 			s.OnRead(len(batch))
@@ -127,7 +128,7 @@ func (p *Plan) add(d DeadLetter) {
 	p.Selected++
 	p.ids[keyOf(d.MessageID)] = struct{}{}
 	if p.Oldest.IsZero() || d.SentAt.Before(p.Oldest) {
-		p.Oldest = d.SentAt
+		p.Oldest = d.SentAt.UTC()
 	}
 	if d.Done {
 		p.Done++

@@ -41,12 +41,12 @@ type Shadow struct {
 
 // Preview is what a replay would do now.
 type Preview struct {
-	Event      event.Envelope // without its body
-	Known      bool           // the event has a record
-	Attempt    int64          // that the handler was told
-	Generation int64
-	Changes    []Change
-	Writes     bool // something would be written
+	Event      event.Envelope `json:"-"`       // without its body
+	Known      bool           `json:"known"`   // the event has a record
+	Attempt    int64          `json:"attempt"` // that the handler gets
+	Generation int64          `json:"generation"`
+	Writes     bool           `json:"writes"` // something would be written
+	Changes    []Change       `json:"effects"`
 }
 
 // What would become of an effect.

@@ -72,33 +72,12 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	return w.unseen(p)
 }
 
-// groupView is one line of the list of groups.
-type groupView struct {
-	Count       int     `json:"count"`
-	Type        string  `json:"type"`
-	Reason      string  `json:"reason"`
-	Error       string  `json:"error"`
-	Fingerprint string  `json:"fingerprint"`
-	Attempts    int64   `json:"attempts"` // the most of any
-	Oldest      *string `json:"oldest"`
-	Newest      *string `json:"newest"`
-	EventID     string  `json:"event_id"` // of the newest
-	Done        int     `json:"done"`     // leftovers of done events, as far as known
-}
-
-func viewOfGroup(g redrive.Group) groupView {
-	return groupView{
-		Count: g.Count, Type: g.Type, Reason: g.Reason, Error: g.Error, Fingerprint: g.Fingerprint,
-		Attempts: g.Attempts, Oldest: verb.Stamp(g.Oldest), Newest: verb.Stamp(g.Newest), EventID: g.EventID, Done: g.Done,
-	}
-}
-
 func printGroups(a *verb.App, groups []redrive.Group) {
 	now := time.Now()
 	var rows [][]string
 	for _, g := range groups {
 		if a.JSON {
-			a.Object(viewOfGroup(g))
+			a.Object(g)
 			continue
 		}
 		rows = append(rows, []string{

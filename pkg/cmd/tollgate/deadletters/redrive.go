@@ -42,18 +42,10 @@ With --canary or --wait, a message is done when its event's record is; it has fa
 
 // redriveView is the plan of a redrive and its result, for machines.
 type redriveView struct {
-	DryRun          bool        `json:"dry_run"`
-	Read            int         `json:"read"`
-	Selected        int         `json:"selected"`
-	More            bool        `json:"more"` // there may be messages that were not read
-	Groups          []groupView `json:"groups"`
-	Oldest          *string     `json:"oldest"`
-	Hidden          int         `json:"hidden"`      // by another reader: not read
-	Certain         bool        `json:"certain"`     // every message of the queue was read
-	Leftovers       int         `json:"leftovers"`   // of the selected: of done events, as far as known
-	Undecodable     int         `json:"undecodable"` // of the selected
-	Rate            int         `json:"rate"`
-	EstimateSeconds float64     `json:"estimate_seconds"`
+	DryRun bool `json:"dry_run"`
+	*redrive.Plan
+	Rate            int     `json:"rate"`
+	EstimateSeconds float64 `json:"estimate_seconds"`
 	redrive.Result
 	Held *int `json:"held"` // messages that the events hold; null without --wait
 }
@@ -89,17 +81,17 @@ func (c *Redrive) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	v := planView(p, c.Rate)
+	v := redriveView{Plan: p, Rate: c.Rate, EstimateSeconds: float64(p.Selected) / float64(c.Rate), Result: redrive.Result{Left: p.Selected}}
 	if c.DryRun || p.Selected == 0 {
 		v.DryRun = c.DryRun
 		unseen := w.unseen(p)
 		if unseen == nil || p.Selected > 0 || a.JSON {
-			w.printPlan(a, p, v)
+			w.printPlan(a, v)
 		}
 		return unseen
 	}
 	if !a.JSON {
-		w.printPlan(w.errOut(), p, v)
+		w.printPlan(w.errOut(), v)
 	}
 	if err := a.Confirm(ctx, w.target, fmt.Sprintf("send %s to the queue again (%s)", v.planned(), f), c.Yes); err != nil {
 		return err
@@ -163,46 +155,33 @@ func outcomesText(o redrive.Outcomes) string {
 		count{o.Waiting, "in progress"}, count{o.Untracked, "without a record that can tell"})
 }
 
-func planView(p *redrive.Plan, rate int) redriveView {
-	v := redriveView{
-		Hidden: p.Hidden, Certain: p.Certain,
-		Read: p.Read, Selected: p.Selected, More: p.More, Groups: []groupView{}, Oldest: verb.Stamp(p.Oldest),
-		Leftovers: p.Done, Undecodable: p.Undecodable, Rate: rate,
-		EstimateSeconds: float64(p.Selected) / float64(rate), Result: redrive.Result{Left: p.Selected},
-	}
-	for _, g := range p.Groups {
-		v.Groups = append(v.Groups, viewOfGroup(g))
-	}
-	return v
-}
-
 // planned describes how many are going to be sent, and how long that takes.
 func (v redriveView) planned() string {
 	took := time.Duration(math.Ceil(v.EstimateSeconds)) * time.Second
 	return fmt.Sprintf("%d of %d dead letters, %d a second, in about %s", v.Selected, v.Read, v.Rate, took)
 }
 
-func (w *work) printPlan(a *verb.App, p *redrive.Plan, v redriveView) {
+func (w *work) printPlan(a *verb.App, v redriveView) {
 	if a.JSON {
 		a.Object(v)
 		return
 	}
-	if p.Selected == 0 {
-		fmt.Fprintf(a.Out, "Nothing to redrive: none of %d dead letters is selected.\n", p.Read)
+	if v.Selected == 0 {
+		fmt.Fprintf(a.Out, "Nothing to redrive: none of %d dead letters is selected.\n", v.Read)
 		return
 	}
-	printGroups(a, p.Groups)
-	fmt.Fprintf(a.Out, "selected: %s; the oldest is of %s\n", v.planned(), verb.LongTime(p.Oldest))
-	if p.Done > 0 {
-		fmt.Fprintf(a.Out, "%d of them are leftovers of done events: sending them is harmless\n", p.Done)
+	printGroups(a, v.Groups)
+	fmt.Fprintf(a.Out, "selected: %s; the oldest is of %s\n", v.planned(), verb.LongTime(v.Oldest))
+	if v.Done > 0 {
+		fmt.Fprintf(a.Out, "%d of them are leftovers of done events: sending them is harmless\n", v.Done)
 	}
-	if p.Undecodable > 0 {
-		fmt.Fprintf(a.Out, "%d of them cannot be read by this version: they are dead-lettered again unless the consumer can\n", p.Undecodable)
+	if v.Undecodable > 0 {
+		fmt.Fprintf(a.Out, "%d of them cannot be read by this version: they are dead-lettered again unless the consumer can\n", v.Undecodable)
 	}
-	if p.Hidden > 0 {
-		fmt.Fprintf(a.Out, "%s hidden by another reader, visible again within %s: --wait-hidden waits for them\n", verb.Plural(p.Hidden, "more is", "more are"), w.dlq.Visibility())
+	if v.Hidden > 0 {
+		fmt.Fprintf(a.Out, "%s hidden by another reader, visible again within %s: --wait-hidden waits for them\n", verb.Plural(v.Hidden, "more is", "more are"), w.dlq.Visibility())
 	}
-	if p.More {
+	if v.More {
 		fmt.Fprintln(a.Out, "there may be more dead letters: run it again afterwards")
 	}
 }

@@ -46,15 +46,11 @@ func (noStripe) Item(context.Context, string) (map[string]any, bool, error) { re
 
 // shadowView is what a replay would do, for machines.
 type shadowView struct {
-	ID         string          `json:"id"`
-	Type       string          `json:"type"`
-	Known      bool            `json:"known"`
-	Attempt    int64           `json:"attempt"`
-	Generation int64           `json:"generation"`
-	Writes     bool            `json:"writes"`
-	Error      string          `json:"error,omitempty"`
-	Reason     string          `json:"reason,omitempty"` // of a permanent failure; refused: the handler did not run
-	Effects    []replay.Change `json:"effects"`
+	ID   string `json:"id"`
+	Type string `json:"type"`
+	replay.Preview
+	Error  string `json:"error,omitempty"`
+	Reason string `json:"reason,omitempty"` // of a permanent failure; refused: the handler did not run
 }
 
 // shadowRefused is the reason of an event whose handler did not run.
@@ -101,18 +97,19 @@ func (c *Replay) shadow(ctx context.Context, a *verb.App, t verb.Target, reader 
 }
 
 func viewOfShadow(id string, p replay.Preview, err error) shadowView {
-	v := shadowView{ID: id, Type: p.Event.Type, Known: p.Known, Attempt: p.Attempt, Generation: p.Generation, Writes: p.Writes, Effects: []replay.Change{}}
+	if p.Changes == nil {
+		p.Changes = []replay.Change{}
+	}
+	v := shadowView{ID: id, Type: p.Event.Type, Preview: p}
 	if err != nil {
 		v.Error = err.Error()
-	}
-	if _, ok := errors.AsType[*replay.RefusedError](err); ok {
-		v.Reason = shadowRefused
-		return v
 	}
 	if permanent, ok := errors.AsType[*dispatch.PermanentError](err); ok {
 		v.Reason = permanent.Reason
 	}
-	v.Effects = append(v.Effects, p.Changes...)
+	if _, ok := errors.AsType[*replay.RefusedError](err); ok {
+		v.Reason = shadowRefused
+	}
 	return v
 }
 
@@ -130,11 +127,11 @@ func (v shadowView) print(a *verb.App) {
 		fmt.Fprintf(a.Out, "  the handler fails (the event %s): %s\n", how, verb.OneLine(v.Error))
 		return
 	}
-	for _, c := range v.Effects {
+	for _, c := range v.Changes {
 		printChange(a, c)
 	}
 	switch {
-	case len(v.Effects) == 0:
+	case len(v.Changes) == 0:
 		fmt.Fprintln(a.Out, "  the handler returns no effects")
 	case !v.Writes:
 		fmt.Fprintln(a.Out, "  nothing new: it would end as already applied")

@@ -141,22 +141,9 @@ func (v RecordView) purgeText(r idempotency.Record) string {
 	return fmt.Sprintf("%s because %q (audit entry %s)", text, v.PurgeWhy, v.PurgeAudit)
 }
 
-// waitEvery is the time between two reads of a record.
-const waitEvery = 150 * time.Millisecond
-
 // AwaitRecord reads an event's record until over returns true or the time is up.
 func AwaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end time.Time, over func(idempotency.Record) bool) (idempotency.Record, bool, error) {
-	for {
-		r, found, err := reader.Get(ctx, id)
-		if err != nil || found && over(r) || !time.Now().Before(end) {
-			return r, found, err
-		}
-		select {
-		case <-ctx.Done():
-			return r, found, fmt.Errorf("wait for event %s: %w", id, ctx.Err())
-		case <-time.After(min(waitEvery, time.Until(end))):
-		}
-	}
+	return idempotency.Await(ctx, reader, id, end, over)
 }
 
 // Settled reports whether the event of a record changes only if something acts on it.
