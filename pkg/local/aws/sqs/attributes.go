@@ -14,17 +14,11 @@ const maxMessageBytes = 1 << 20
 type settings struct {
 	delay, visibility, retention, wait, maxBytes int
 	redrive                                      *redrivePolicy
-	allow                                        redriveAllowPolicy
 }
 
 type redrivePolicy struct {
 	target      string // ARN
 	maxReceives int
-}
-
-type redriveAllowPolicy struct {
-	permission string // allowAll, denyAll, byQueue
-	sources    []string
 }
 
 // defaultAttributes are those of a new queue.
@@ -42,7 +36,7 @@ func defaultAttributes() map[string]string {
 // parseSettings reads a queue's whole set of attributes; it refuses names and values that AWS refuses, and those
 // that this package does not act upon.
 func parseSettings(attributes map[string]string) (settings, error) {
-	s := settings{allow: redriveAllowPolicy{permission: "allowAll"}}
+	var s settings
 	for name, value := range attributes {
 		if err := s.parse(name, value); err != nil {
 			return settings{}, err
@@ -74,7 +68,7 @@ func (s *settings) parse(name, value string) (err error) {
 	case "RedrivePolicy":
 		s.redrive, err = parseRedrivePolicy(value)
 	case "RedriveAllowPolicy":
-		s.allow, err = parseRedriveAllowPolicy(value)
+		err = errUnsupported("A redrive allow policy is not supported by this embedded service.")
 	case "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit":
 		err = errUnsupported("FIFO queues are not supported by this embedded service (attribute %s).", name)
 	case "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds":
@@ -114,36 +108,11 @@ func parseRedrivePolicy(value string) (*redrivePolicy, error) {
 	return &redrivePolicy{target: p.DeadLetterTargetArn, maxReceives: n}, nil
 }
 
-func parseRedriveAllowPolicy(value string) (redriveAllowPolicy, error) {
-	var p struct {
-		Permission string   `json:"redrivePermission"`
-		Sources    []string `json:"sourceQueueArns"`
-	}
-	bad := errInvalidParameter("Value %s for parameter RedriveAllowPolicy is invalid. Reason: it must hold redrivePermission "+
-		"allowAll, denyAll or byQueue, and with byQueue alone 1 to 10 sourceQueueArns.", value)
-	if err := decode([]byte(value), &p); err != nil {
-		return redriveAllowPolicy{}, bad
-	}
-	switch p.Permission {
-	case "allowAll", "denyAll":
-		if p.Sources != nil {
-			return redriveAllowPolicy{}, bad
-		}
-	case "byQueue":
-		if len(p.Sources) < 1 || len(p.Sources) > 10 {
-			return redriveAllowPolicy{}, bad
-		}
-	default:
-		return redriveAllowPolicy{}, bad
-	}
-	return redriveAllowPolicy{permission: p.Permission, sources: p.Sources}, nil
-}
-
 // mergeAttributes lays changes over what a queue has; an empty policy takes the policy away.
 func mergeAttributes(old, changes map[string]string) map[string]string {
 	merged := maps.Clone(old)
 	for name, value := range changes {
-		removable := name == "Policy" || name == "RedrivePolicy" || name == "RedriveAllowPolicy"
+		removable := name == "Policy" || name == "RedrivePolicy"
 		if removable && value == "" {
 			delete(merged, name)
 			continue

@@ -131,13 +131,11 @@ func queueRefusals(url string) []refusal {
 		{"encryption maybe", "CreateQueue", create("SqsManagedSseEnabled", "maybe"), wantAttributeValue},
 		{"dead-letter queue that is not there", "CreateQueue", create("RedrivePolicy", redrive("none", "3")), wantValue},
 		{"own dead-letter queue", "CreateQueue", create("RedrivePolicy", redrive("new", "3")), wantValue},
-		{"dead-letter queue that denies", "CreateQueue", create("RedrivePolicy", redrive("closed", "3")), wantValue},
 		{"no count", "CreateQueue", create("RedrivePolicy", `{"deadLetterTargetArn":"`+arn("q")+`"}`), wantValue},
 		{"count 0", "CreateQueue", create("RedrivePolicy", redrive("q", "0")), wantValue},
 		{"count 1001", "CreateQueue", create("RedrivePolicy", redrive("q", "1001")), wantValue},
 		{"unknown key in a policy", "CreateQueue", create("RedrivePolicy", `{"deadLetterTargetArn":"x","maxReceiveCount":1,"x":1}`), wantValue},
-		{"permission that is none", "CreateQueue", create("RedriveAllowPolicy", `{"redrivePermission":"some"}`), wantValue},
-		{"byQueue without queues", "CreateQueue", create("RedriveAllowPolicy", `{"redrivePermission":"byQueue"}`), wantValue},
+		{"who may use a dead-letter queue", "CreateQueue", create("RedriveAllowPolicy", `{"redrivePermission":"allowAll"}`), wantUnsupported},
 		{"FIFO's attribute asked for", "GetQueueAttributes", send(`"AttributeNames":["FifoQueue"]`), wantAttributeName},
 		{"no attributes to set", "SetQueueAttributes", `{"QueueUrl":"` + url + `"}`, wantMissing},
 		{"page of none", "ListQueues", `{"MaxResults":0}`, wantValue},
@@ -149,7 +147,6 @@ func queueRefusals(url string) []refusal {
 func TestRefusals(t *testing.T) {
 	w := newWorld(t)
 	url := w.queue("q", nil)
-	w.queue("closed", map[string]string{"RedriveAllowPolicy": `{"redrivePermission":"denyAll"}`})
 	w.send(url, "one")
 	for _, c := range append(messageRefusals(url), queueRefusals(url)...) {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,8 +32,7 @@ func TestQueueAttributes(t *testing.T) {
 	}
 
 	w.pass(time.Minute)
-	set := map[string]string{"DelaySeconds": "5", "Policy": `{"Version":"2012-10-17"}`, "RedrivePolicy": "", "SqsManagedSseEnabled": "false",
-		"RedriveAllowPolicy": `{"redrivePermission":"byQueue","sourceQueueArns":["` + arn("other") + `"]}`}
+	set := map[string]string{"DelaySeconds": "5", "Policy": `{"Version":"2012-10-17"}`, "RedrivePolicy": "", "SqsManagedSseEnabled": "false"}
 	if _, err := w.SetQueueAttributes(context.Background(), &sdk.SetQueueAttributesInput{QueueUrl: &url, Attributes: set}); err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +46,6 @@ func TestQueueAttributes(t *testing.T) {
 	if diff := cmp.Diff(want, w.attributes(url, "All")); diff != "" {
 		t.Error(diff)
 	}
-
-	if _, err := w.CreateQueue(context.Background(), &sdk.CreateQueueInput{QueueName: aws.String("third"),
-		Attributes: map[string]string{"RedrivePolicy": redrive("q", "5")}}); codeOf(err) != "InvalidParameterValue" {
-		t.Errorf("a source that byQueue does not name: %v", err)
-	}
-	w.queue("other", map[string]string{"RedrivePolicy": redrive("q", "5")})
 }
 
 func TestCreateAgain(t *testing.T) {
