@@ -155,7 +155,7 @@ func CheckAlarms(as Alarms, prefix string) Check {
 			there[a.Name] = true
 			switch {
 			case a.State == "ALARM":
-				f.fail("README.md, Runbook, "+a.Name, "%s rings", a.Name)
+				f.fail("see infra/README.md#alarm-"+a.Name, "%s rings", a.Name)
 			case !a.Enabled:
 				f.warn("aws cloudwatch enable-alarm-actions --alarm-names "+prefix+"-"+a.Name, "%s is silenced", a.Name)
 			case a.Actions == 0:
