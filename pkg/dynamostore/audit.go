@@ -3,17 +3,13 @@ package dynamostore
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
 
 	"tollgate/pkg/dispatch"
 )
@@ -48,7 +44,7 @@ type AuditEntry struct {
 // BeginAudit writes the entry of a work that starts at e.StartedAt and returns its id. After
 // an error the work must not begin: nobody would know of it.
 func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err error) {
-	id = newAuditID(e.StartedAt)
+	id = ulid.MustNew(ulid.Timestamp(e.StartedAt), rand.Reader).String()
 	attributes := item{
 		"pk": str(auditPrefix + id), dispatch.ListName: str(auditDay(e.StartedAt)), dispatch.ListOrder: str(id),
 		"verb": str(plain(e.Verb)), "by": str(plain(e.By)), "why": str(plain(e.Why)), "detail": str(plain(e.Detail)),
@@ -57,18 +53,14 @@ func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err
 	if e.Target != "" {
 		attributes["target"] = str(plain(e.Target))
 	}
-	_, err = o.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &o.table, Item: attributes, ConditionExpression: aws.String(auditBeginWhen),
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	if err == nil {
+	old, err := o.putItem(ctx, attributes, auditBeginWhen, nil)
+	if err != nil {
+		return "", fmt.Errorf("write audit entry: %w", err)
+	}
+	if old == nil {
 		return id, nil
 	}
-	f := faultOf(err)
-	if f.kind != refused {
-		return "", fmt.Errorf("write audit entry: %s", f.text)
-	}
-	if old, err := auditOf(f.old); err == nil && old.By == plain(e.By) && old.Verb == plain(e.Verb) {
+	if was, err := auditOf(old.item); err == nil && was.By == plain(e.By) && was.Verb == plain(e.Verb) {
 		return id, nil // the random id is ours: an earlier try was applied and its answer lost
 	}
 	return "", errors.New("write audit entry: its key is in use")
@@ -76,21 +68,14 @@ func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err
 
 // EndAudit writes what became of a work.
 func (o *Operator) EndAudit(ctx context.Context, id, outcome string, now time.Time) error {
-	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 &o.table,
-		Key:                       keyOf(auditPrefix + id),
-		UpdateExpression:          aws.String(auditEndSet),
-		ConditionExpression:       aws.String(auditEndWhen),
-		ExpressionAttributeValues: item{":at": millis(now), ":outcome": str(plain(outcome))},
-	})
-	if err == nil {
-		return nil
+	old, err := o.setItem(ctx, auditPrefix+id, auditEndSet, auditEndWhen, item{":at": millis(now), ":outcome": str(plain(outcome))})
+	if err != nil {
+		return fmt.Errorf("end audit entry %s: %w", id, err)
 	}
-	f := faultOf(err)
-	if f.kind == refused {
+	if old != nil {
 		return fmt.Errorf("end audit entry %s: it is not there", id)
 	}
-	return fmt.Errorf("end audit entry %s: %s", id, f.text)
+	return nil
 }
 
 // AuditRequest asks for entries that began in a time.
@@ -122,30 +107,22 @@ func (r *Reader) Audit(ctx context.Context, req AuditRequest) (entries []AuditEn
 }
 
 // auditOfDay adds one day's entries, and reports whether there were more than fit.
-func (r *Reader) auditOfDay(ctx context.Context, req AuditRequest, day time.Time, entries []AuditEntry) ([]AuditEntry, bool, error) {
-	page := Listed{NewestFirst: true, Limit: pageItems}
-	for {
-		rows, next, err := r.listed(ctx, auditDay(day), page)
-		if err != nil {
-			return nil, false, err
+func (r *Reader) auditOfDay(ctx context.Context, req AuditRequest, day time.Time, entries []AuditEntry) (_ []AuditEntry, more bool, err error) {
+	var unreadable error
+	err = r.each(ctx, auditDay(day), Listed{NewestFirst: true}, func(row item) bool {
+		var e AuditEntry
+		if e, unreadable = auditOf(row); unreadable != nil {
+			return false
 		}
-		for _, row := range rows {
-			e, err := auditOf(row)
-			if err != nil {
-				return nil, false, err
-			}
-			if e.StartedAt.Before(req.Since) || e.StartedAt.After(req.Until) || !verbMatches(req.Verb, e.Verb) {
-				continue
-			}
-			if len(entries) == req.Limit {
-				return entries, true, nil
-			}
+		if e.StartedAt.Before(req.Since) || e.StartedAt.After(req.Until) || !verbMatches(req.Verb, e.Verb) {
+			return true
+		}
+		if more = len(entries) == req.Limit; !more {
 			entries = append(entries, e)
 		}
-		if page.Cursor = next; next == "" {
-			return entries, false, nil
-		}
-	}
+		return !more
+	})
+	return entries, more, errors.Join(err, unreadable)
 }
 
 func verbMatches(want, verb string) bool {
@@ -169,20 +146,6 @@ func auditOf(row item) (AuditEntry, error) {
 
 // auditDay names the list of the entries of one day, in UTC.
 func auditDay(t time.Time) string { return auditPrefix + t.UTC().Format(time.DateOnly) }
-
-// newAuditID returns a ULID: 48 bits of milliseconds and 80 random ones in 26
-// characters whose order is that of their bits.
-func newAuditID(t time.Time) string {
-	var b [16]byte
-	rand.Read(b[6:])
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(t.UnixMilli()))
-	copy(b[:6], ms[2:])
-	// 128 bits are 25.6 characters: the two zero bits that are missing lead.
-	var padded [20]byte
-	copy(padded[4:], b[:])
-	return base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding).EncodeToString(padded[:])[6:]
-}
 
 // plain makes a text one bounded line that steers no terminal.
 func plain(s string) string {

@@ -108,17 +108,3 @@ func TestAuditLostAnswer(t *testing.T) {
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func TestAuditID(t *testing.T) {
-	last := ""
-	for ms := range int64(2000) {
-		id := newAuditID(time.UnixMilli(1_700_000_000_000 + ms))
-		if len(id) != 26 || id[:10] <= last || id[:10] > "7ZZZZZZZZZ" {
-			t.Fatalf("id %q after %q", id, last)
-		}
-		last = id[:10]
-	}
-	if a, b := newAuditID(time.UnixMilli(1)), newAuditID(time.UnixMilli(1)); a == b || a[:10] != "0000000001" {
-		t.Errorf("%q and %q", a, b)
-	}
-}

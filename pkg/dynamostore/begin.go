@@ -3,14 +3,11 @@ package dynamostore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
@@ -44,44 +41,28 @@ func (r *Reader) Begin(ctx context.Context, livemode bool, account string) (time
 // cannot be read: [Store.PutBegin] reports both.
 func (r *Reader) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, error) {
 	all := map[reconcile.Stream]time.Time{}
-	for page := (Listed{Limit: pageItems}); ; {
-		rows, cursor, err := r.listed(ctx, beginList, page)
-		if err != nil {
-			return nil, err
+	return all, r.each(ctx, beginList, Listed{}, func(row item) bool {
+		if s, at, err := beginOf(row); err == nil {
+			all[s] = at
 		}
-		for _, row := range rows {
-			if s, at, err := beginOf(row); err == nil {
-				all[s] = at
-			}
-		}
-		if cursor == "" {
-			return all, nil
-		}
-		page.Cursor = cursor
-	}
+		return true
+	})
 }
 
 // PutBegin writes the begin of an account's history in one mode, to the second, unless there is
 // one, and returns the one that holds.
 func (s *Store) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time) (time.Time, error) {
 	at = time.Unix(at.Unix(), 0).UTC()
-	_, err := s.writer.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &s.writer.table,
-		Item: item{
-			"pk": str(beginKey(of)), "kind": str("begin"), dispatch.ListName: str(beginList), dispatch.ListOrder: str(second(at)),
-			"mode": str(event.Mode(of.Livemode)), "account": str(of.Account), "begin": millis(at),
-		},
-		ConditionExpression:                 aws.String("attribute_not_exists(pk)"),
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	if err == nil {
-		return at, nil
+	old, err := s.putItem(ctx, item{
+		"pk": str(beginKey(of)), "kind": str("begin"), dispatch.ListName: str(beginList), dispatch.ListOrder: str(second(at)),
+		"mode": str(event.Mode(of.Livemode)), "account": str(of.Account), "begin": millis(at),
+	}, "attribute_not_exists(pk)", nil)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("put %s: %w", beginKey(of), err)
 	}
-	f := faultOf(err)
-	if f.kind != refused {
-		return time.Time{}, errors.New("put " + beginKey(of) + ": " + f.text)
+	if old != nil {
+		_, at, err = beginOf(old.item)
 	}
-	_, at, err = beginOf(f.old)
 	return at, err
 }
 

@@ -3,9 +3,8 @@ package dynamostore
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
@@ -46,8 +45,8 @@ func (s *Store) Cover(ctx context.Context, n reconcile.Covered) error {
 			it[name] = str(text)
 		}
 	}
-	if _, err := s.writer.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.writer.table, Item: it}); err != nil {
-		return readError("note slice "+coverKey(n), err)
+	if _, err := s.putItem(ctx, it, "", nil); err != nil {
+		return fmt.Errorf("note slice %s: %w", coverKey(n), err)
 	}
 	return nil
 }
@@ -58,23 +57,17 @@ func (r *Reader) Covered(ctx context.Context, from, to time.Time) (notes []recon
 	from, to = from.UTC(), to.UTC()
 	month := monthOf(from)
 	for ; month.Before(to); month = month.AddDate(0, 1, 0) {
-		page := Listed{From: second(from), To: second(to.Add(-time.Nanosecond)), Limit: pageItems}
-		for {
-			rows, cursor, err := r.listed(ctx, coverList(month), page)
-			if err != nil {
-				return nil, nil, err
+		page := Listed{From: second(from), To: second(to.Add(-time.Nanosecond))}
+		err := r.each(ctx, coverList(month), page, func(row item) bool {
+			if n, ok := coveredOf(row); ok {
+				notes = append(notes, n)
+			} else {
+				broken = append(broken, placeOf(row).PK)
 			}
-			for _, row := range rows {
-				if n, ok := coveredOf(row); ok {
-					notes = append(notes, n)
-				} else {
-					broken = append(broken, placeOf(row).PK)
-				}
-			}
-			if cursor == "" {
-				break
-			}
-			page.Cursor = cursor
+			return true
+		})
+		if err != nil {
+			return nil, nil, err
 		}
 	}
 	return notes, broken, nil

@@ -64,6 +64,24 @@ func (r *Reader) listed(ctx context.Context, lst string, o Listed) (rows []item,
 	return rows, encodeCursor(placeOf(q.ExclusiveStartKey)), nil
 }
 
+// each calls do with every item of a list, until it returns false.
+func (r *Reader) each(ctx context.Context, lst string, o Listed, do func(item) bool) error {
+	for o.Limit = pageItems; ; {
+		rows, next, err := r.listed(ctx, lst, o)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if !do(row) {
+				return nil
+			}
+		}
+		if o.Cursor = next; next == "" {
+			return nil
+		}
+	}
+}
+
 func (o Listed) query(table, lst string) *dynamodb.QueryInput {
 	values := item{":lst": str(lst)}
 	if o.From != "" {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/dispatch"
@@ -93,29 +92,18 @@ const (
 // answer says so. A repeated request with the same time is one release.
 func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outbox.Release, error) {
 	shard := dispatch.OutboxShard(key)
-	_, err := o.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &o.table, Key: keyOf(key),
-		UpdateExpression: aws.String(releaseSet), ConditionExpression: aws.String(releaseWhen),
-		ExpressionAttributeValues: item{
-			":held": str(dispatch.HeldList(shard)), ":out": str(dispatch.OutboxList(shard)), ":now": millis(now),
-		},
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	old, err := o.setItem(ctx, key, releaseSet, releaseWhen, item{
+		":held": str(dispatch.HeldList(shard)), ":out": str(dispatch.OutboxList(shard)), ":now": millis(now),
 	})
-	if err == nil {
-		return outbox.Released, nil
+	if err != nil {
+		return "", fmt.Errorf("release %s: %w", key, err)
 	}
-	f := faultOf(err)
-	if f.kind != refused {
-		return "", fmt.Errorf("release %s: %s", key, f.text)
-	}
-	old := attributeReader{item: f.old}
-	_, sent := f.old["sent_at"]
 	switch {
-	case len(f.old) == 0:
+	case old == nil, old.num("released_at", 0) == now.UnixMilli(): // by an earlier try whose answer was lost
+		return outbox.Released, nil
+	case len(old.item) == 0:
 		return outbox.NoMessage, nil
-	case old.num("released_at", 0) == now.UnixMilli():
-		return outbox.Released, nil // by an earlier try whose answer was lost
-	case sent:
+	case old.item["sent_at"] != nil:
 		return outbox.AlreadySent, nil
 	default:
 		return outbox.NotHeld, nil
@@ -125,16 +113,8 @@ func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outb
 // MarkSent marks a message. A refusal is success: it was marked before, by a run that
 // overlapped or by an earlier try whose answer was lost.
 func (s *Store) MarkSent(ctx context.Context, key string, at time.Time) error {
-	_, err := s.writer.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.writer.table, Key: keyOf(key),
-		UpdateExpression: aws.String(markSentSet), ConditionExpression: aws.String(markSentWhen),
-		ExpressionAttributeValues: item{":now": millis(at)},
-	})
-	if err == nil {
-		return nil
-	}
-	if f := faultOf(err); f.kind != refused {
-		return fmt.Errorf("mark %s as sent: %s", key, f.text)
+	if _, err := s.setItem(ctx, key, markSentSet, markSentWhen, item{":now": millis(at)}); err != nil {
+		return fmt.Errorf("mark %s as sent: %w", key, err)
 	}
 	return nil
 }

@@ -24,11 +24,8 @@ const (
 // afterwards. Errors wrap idempotency.ErrNoLongerDone, or idempotency.ErrStoreDown,
 // after which the same request may be made again.
 func (s *Operator) Replay(ctx context.Context, req idempotency.ReplayRequest) error {
-	f := s.update(ctx, &types.Update{
-		TableName:                &s.table,
-		Key:                      recordKey(req.EventID),
-		UpdateExpression:         aws.String(replaySet),
-		ConditionExpression:      aws.String(replayWhen),
+	refusal, err := s.operate(ctx, "replay", &types.Update{
+		Key: recordKey(req.EventID), UpdateExpression: aws.String(replaySet), ConditionExpression: aws.String(replayWhen),
 		ExpressionAttributeNames: openName(),
 		ExpressionAttributeValues: item{
 			":done":   str(string(idempotency.Done)),
@@ -41,17 +38,13 @@ func (s *Operator) Replay(ctx context.Context, req idempotency.ReplayRequest) er
 			":who":    str(req.By),
 			":why":    str(bounded(req.Why)),
 		},
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if f == nil {
-		return nil
+	switch {
+	case err != nil || refusal.written:
+		return err
+	case refusal.record != nil && refusal.record.Broken != "":
+		return storeDown("replay", refusal.record.Broken)
+	default:
+		return idempotency.ReadReplayRefusal(req, refusal.record)
 	}
-	if f.kind != refused {
-		return storeDown("replay", f.text)
-	}
-	old := decodeRow(f.old)
-	if old != nil && old.Broken != "" {
-		return storeDown("replay", old.Broken)
-	}
-	return idempotency.ReadReplayRefusal(req, old)
 }

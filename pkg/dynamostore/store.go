@@ -41,6 +41,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/limits"
 )
@@ -116,6 +117,38 @@ func newWriter(client Client, table string, o Options) (*writer, error) {
 		client: client, table: table, ttl: o.Limits.RecordTTL,
 		try: o.Limits.Try(), margin: o.Limits.RecordBudget / 30, random: o.Random,
 	}, nil
+}
+
+// putItem puts an item that no record is, under a condition if there is one, and returns the
+// item that refused it.
+func (s *writer) putItem(ctx context.Context, it item, condition string, values item) (refusedBy *attributeReader, err error) {
+	in := &dynamodb.PutItemInput{TableName: &s.table, Item: it}
+	if condition != "" {
+		in.ConditionExpression, in.ExpressionAttributeValues = &condition, values
+		in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
+	}
+	_, err = s.client.PutItem(ctx, in)
+	return refusal(err)
+}
+
+// setItem updates an item that no record is, as putItem puts one.
+func (s *writer) setItem(ctx context.Context, key, update, condition string, values item) (refusedBy *attributeReader, err error) {
+	_, err = s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.table, Key: keyOf(key), UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeValues: values, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	return refusal(err)
+}
+
+func refusal(err error) (refusedBy *attributeReader, _ error) {
+	if err == nil {
+		return nil, nil
+	}
+	f := faultOf(err)
+	if f.kind == refused {
+		return &attributeReader{item: f.old}, nil
+	}
+	return nil, errors.New(f.text)
 }
 
 // need names what nothing here can work without.
