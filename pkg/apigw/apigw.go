@@ -1,9 +1,9 @@
-// Package apigw turns what Amazon API Gateway hands to a Lambda function into an
-// ingest request, and the answer into what the gateway hands back.
+// Package apigw converts an API Gateway event into an ingest request, and the answer into
+// the gateway's response.
 //
-// It reads payload version "2.0" (HTTP APIs, function URLs) and takes everything else
-// as version 1.0 (REST APIs), both with a body in plain text or in base64. It decides
-// nothing about a delivery except that an event it cannot read is malformed.
+// It reads payload version "2.0" (HTTP APIs, function URLs) and takes every other as 1.0
+// (REST APIs), with a body in plain text or base64. It rejects an event that it cannot
+// parse as malformed; every other decision is ingest's.
 //
 //	lambda.Start(apigw.NewHandler(ingestHandler))
 package apigw
@@ -23,25 +23,25 @@ import (
 type Ingest interface {
 	// Handle answers one request.
 	Handle(ctx context.Context, r ingest.Request) (ingest.Answer, error)
-	// Reject answers what could not be read as a whole request.
+	// Reject answers what could not be parsed as a request.
 	Reject(ctx context.Context, r ingest.Request, reason ingest.Reason) ingest.Answer
 }
 
-// Handler is a Lambda handler over raw bytes: it has the method that
-// github.com/aws/aws-lambda-go/lambda.Start looks for. It is safe for concurrent use.
+// Handler is a Lambda handler over raw bytes, a github.com/aws/aws-lambda-go/lambda.Handler.
+// It is safe for concurrent use.
 type Handler struct{ ingest Ingest }
 
-// NewHandler returns a handler that lets i answer.
+// NewHandler returns a handler that calls i.
 func NewHandler(i Ingest) *Handler { return &Handler{ingest: i} }
 
-// Invoke answers one gateway event. An event that cannot be read is answered with 400
-// `malformed`. An error is ingest's own: API Gateway answers it with a 5xx.
+// Invoke answers one gateway event, and one that it cannot parse with 400 `malformed`. An
+// error is ingest's: API Gateway answers it with a 5xx.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	r, err := Request(payload)
 	if err != nil {
 		return encode(h.ingest.Reject(ctx, r, ingest.Malformed))
 	}
-	// The runtime's trace names this function's segment; the header only its caller's.
+	// The runtime's trace has this function's segment, the header only its caller's.
 	if t, ok := ctx.Value("x-amzn-trace-id").(string); ok && cleanTrace(t) != "" {
 		r.Trace = cleanTrace(t)
 	}
@@ -52,7 +52,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return encode(a)
 }
 
-// gatewayEvent is the union of both payload versions, as far as we read them.
+// gatewayEvent has the members of both payload versions that we read.
 type gatewayEvent struct {
 	Version        string            `json:"version"`
 	RawPath        string            `json:"rawPath"`  // 2.0
@@ -80,30 +80,30 @@ type gatewayEvent struct {
 	IsBase64Encoded bool   `json:"isBase64Encoded"`
 }
 
-// Request reads a gateway event. With an error, which quotes nothing of the event,
-// the request holds what could be read, without the body.
+// Request parses a gateway event. With an error, which quotes nothing of the event, the
+// request has what could be parsed, without the body.
 func Request(payload []byte) (ingest.Request, error) {
 	var e gatewayEvent
 	if err := json.Unmarshal(payload, &e); err != nil {
-		return ingest.Request{}, errors.New("read gateway event: not the JSON of one")
+		return ingest.Request{}, errors.New("parse gateway event: not its JSON")
 	}
 	r := e.request()
 	if r.Method == "" {
-		return r, errors.New("read gateway event: it has no method")
+		return r, errors.New("parse gateway event: no method")
 	}
 	r.Body = []byte(e.Body)
 	if e.IsBase64Encoded {
 		body, err := base64.StdEncoding.DecodeString(e.Body)
 		if err != nil {
 			r.Body = nil
-			return r, errors.New("read gateway event: the body is not base64")
+			return r, errors.New("parse gateway event: the body is not base64")
 		}
 		r.Body = body
 	}
 	return r, nil
 }
 
-// request returns all of the request but its body.
+// request returns the request without its body.
 func (e *gatewayEvent) request() ingest.Request {
 	r := ingest.Request{
 		Endpoint:    e.endpoint(),
@@ -119,7 +119,7 @@ func (e *gatewayEvent) request() ingest.Request {
 	return r
 }
 
-// reply is the form that both payload versions take as an answer.
+// reply is a response in the form of both payload versions.
 type reply struct {
 	StatusCode      int               `json:"statusCode"`
 	Headers         map[string]string `json:"headers"`

@@ -10,9 +10,9 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// header returns the values of a header joined by commas, "" when there is none. The
-// name matches in any case: REST APIs keep the sender's, HTTP APIs use small letters.
-// Names in several cases are joined in the order of their bytes.
+// header returns the values of a header joined by commas, "" if there are none. The name
+// matches in any case: REST APIs keep the sender's case, HTTP APIs use lower case. Values
+// under several cases are joined in byte order of the names.
 func (e *gatewayEvent) header(name string) string {
 	var values []string
 	if e.Version != "2.0" {
@@ -33,9 +33,9 @@ func (e *gatewayEvent) header(name string) string {
 	return strings.Join(values, ",")
 }
 
-// endpoint returns the endpoint's name, "" when the request is for no path of ours.
-// The path tells it, with the stage in front where the gateway leaves it there. Under
-// a custom domain's mapping only the matched route does.
+// endpoint returns the endpoint's name, "" for an unknown path. It is in the path, behind
+// the stage if the gateway keeps it there. Under a custom domain's mapping it is only in
+// the matched route.
 func (e *gatewayEvent) endpoint() string {
 	path, route := e.Path, e.Resource
 	if e.Version == "2.0" {
@@ -61,8 +61,8 @@ func (e *gatewayEvent) endpoint() string {
 	return ""
 }
 
-// endpointIn returns the endpoint that a path names, and whether the path is one of
-// ours. A name that cannot be an endpoint's is returned as "".
+// endpointIn returns the endpoint in a path, "" for an invalid name, and whether the path
+// is one of ours.
 func endpointIn(path string) (name string, ok bool) {
 	if path == limits.WebhookPath {
 		return ingest.DefaultEndpoint, true
@@ -74,9 +74,9 @@ func endpointIn(path string) (name string, ok bool) {
 	return name, ok
 }
 
-// cleanTrace returns a trace header's root, parent and sampling decision, or "". The
-// header can be a stranger's, and SQS refuses a message whose trace it cannot read:
-// what is passed on is rebuilt from parts that are known to be well formed.
+// cleanTrace returns a trace header's root, parent and sampling decision, or "". Anyone can
+// send the header, and SQS rejects a message with an invalid one: the result is rebuilt
+// from valid parts.
 func cleanTrace(header string) string {
 	found := make(map[string]string, 3)
 	for part := range strings.SplitSeq(header, ";") {
@@ -102,7 +102,7 @@ func isTraceRoot(s string) bool {
 	return len(parts) == 3 && parts[0] == "1" && isHex(parts[1], 8) && isHex(parts[2], 24)
 }
 
-// isHex reports whether s is n hexadecimal digits in small letters.
+// isHex reports whether s is n hexadecimal digits in lower case.
 func isHex(s string, n int) bool {
 	return len(s) == n && strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -1,9 +1,8 @@
-// Package awsclient makes the aws.Config that the service clients are built from.
+// Package awsclient returns the aws.Config of the functions' service clients.
 //
-// It takes the credentials and endpoints that the environment gave and looks for no
-// others: no profile, no metadata service, no file. So building a client costs
-// microseconds, makes no network call, and is the same on Lambda and in the local
-// system. Which services are linked is the caller's choice:
+// It uses only the credentials and endpoints of the environment: no profile, metadata
+// service or file. Building a client takes microseconds and makes no network call, on
+// Lambda as in the local system:
 //
 //	client := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS}))
 package awsclient
@@ -26,19 +25,18 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Options are what differs between the clients of one function.
+// Options differ between the clients of a function.
 type Options struct {
 	Endpoint string // URL instead of AWS's own; default none
-	// Attempts is the number of tries of one call; 1 leaves retries to the caller. A call
-	// whose signature had expired is signed and sent again whatever this says. Default
-	// limits.CallTries.
+	// Attempts is the number of tries of a call; 1 leaves retries to the caller. A call with
+	// an expired signature is signed and sent again in any case. Default limits.CallTries.
 	Attempts int
-	// Try bounds one try, from dialling to the answer's last byte: an unanswered request
-	// must leave time for another. Default limits.PatientTry.
+	// Try limits one try, from dialling to the last byte of the response: an unanswered
+	// request must leave time for another. Default limits.PatientTry.
 	Try time.Duration
 }
 
-// Bounds of one connection.
+// Limits of a connection.
 const (
 	dialTimeout  = time.Second
 	tlsTimeout   = 2 * time.Second
@@ -47,8 +45,8 @@ const (
 	maxIdleConns = 64
 )
 
-// New returns a configuration for one service. Each has its own connections. The
-// configuration may be used concurrently.
+// New returns a configuration for one service, with connections of its own. It is safe for
+// concurrent use.
 func New(a config.AWS, o Options) aws.Config {
 	cfg := aws.Config{
 		Region:      a.Region,
@@ -62,8 +60,8 @@ func New(a config.AWS, o Options) aws.Config {
 	return cfg
 }
 
-// Once returns the configuration for a client that shares the connections of another's and
-// leaves retries to its caller, as Options.Attempts 1 does.
+// Once returns a configuration that shares c's connections and leaves retries to the
+// caller, as Options.Attempts 1 does.
 func Once(c aws.Config) aws.Config {
 	c.Retryer = func() aws.Retryer { return retryer(1) }
 	return c
@@ -80,9 +78,9 @@ func retryer(attempts int) aws.Retryer {
 	})
 }
 
-// signatureExpired reports refusals of a signature that was too old on arrival, as after a
-// process was frozen between signing and sending. The SDK signs again only if the clocks
-// differ by minutes.
+// signatureExpired reports errors about a signature that was too old on arrival, for example
+// because the process was frozen between signing and sending. The SDK itself signs again
+// only if the clocks differ by minutes.
 func signatureExpired(err error) aws.Ternary {
 	e, ok := errors.AsType[smithy.APIError](err)
 	if !ok {

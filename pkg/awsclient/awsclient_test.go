@@ -20,7 +20,7 @@ import (
 
 var keys = config.AWS{Region: "eu-central-1", AccessKeyID: "AKIATEST", SecretAccessKey: "secret", SessionToken: "token"}
 
-// serve answers each call with the next status, the last one for ever.
+// serve answers each call with the next status, then always the last one.
 func serve(t *testing.T, statuses ...int) (url string, calls *atomic.Int32, last *atomic.Pointer[http.Request]) {
 	t.Helper()
 	calls, last = &atomic.Int32{}, &atomic.Pointer[http.Request]{}

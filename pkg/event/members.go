@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// object returns the raw values of the wanted keys of one JSON object that fills raw
-// completely. The values alias raw.
+// object returns the raw values of the wanted keys of a JSON object without trailing bytes.
+// The values alias raw.
 func object(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	if !json.Valid(raw) {
 		return nil, errors.New("not JSON, or cut off, or followed by other bytes")
@@ -20,11 +20,11 @@ func object(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	return members(raw, wanted...)
 }
 
-// members is [object] for a raw that is known to be valid JSON; checking the whole body once
-// keeps this walk cheap. encoding/json's structs match keys under simple case folding ("ID"
-// and, with U+017F for s, "api_verſion" too) and let the last match win. So a second match of
-// a wanted key, or one that is not exact, is an error: handlers decode with encoding/json and
-// must not see another object than we do.
+// members is [object] for valid JSON: the whole body is checked only once. encoding/json
+// matches a struct's keys under simple case folding ("ID" and, with U+017F for s,
+// "api_verſion" too), and the last match wins. So a second match of a wanted key, or an
+// inexact one, is an error: handlers decode with encoding/json and must not see another
+// object.
 func members(raw []byte, wanted ...string) (map[string]json.RawMessage, error) {
 	i := skipSpace(raw, 0)
 	if i == len(raw) || raw[i] != '{' {
@@ -65,15 +65,14 @@ func unquote(quoted []byte) []byte {
 	return []byte(s)
 }
 
-// folds reports whether encoding/json takes a key for the ASCII name. A letter folds to at
-// most three bytes (U+212A for k), which spares most keys the comparison.
+// folds reports whether encoding/json matches a key with the ASCII name. A letter folds to at
+// most three bytes (U+212A for k), so most keys need no comparison.
 func folds(key []byte, name string) bool {
 	return len(key) >= len(name) && len(key) <= 3*len(name) && strings.EqualFold(string(key), name)
 }
 
-// isUnicode reports whether a quoted JSON string stands for text. A reader puts U+FFFD in
-// the place of bytes that are no UTF-8 and of half a surrogate pair, which would make one
-// id of two.
+// isUnicode reports whether a quoted JSON string is valid text. Decoders replace invalid
+// UTF-8 and half a surrogate pair by U+FFFD, which could make two ids equal.
 func isUnicode(quoted []byte) bool {
 	if !utf8.Valid(quoted) {
 		return false
@@ -82,7 +81,7 @@ func isUnicode(quoted []byte) bool {
 		if quoted[i] != '\\' {
 			continue
 		}
-		i++ // what is escaped, be it another backslash
+		i++ // the escaped character, also a backslash
 		if unit := escaped(quoted[i:]); utf16.IsSurrogate(unit) {
 			i += len("uXXXX")
 			if quoted[i] != '\\' || utf16.DecodeRune(unit, escaped(quoted[i+1:])) == utf8.RuneError {
@@ -103,7 +102,7 @@ func escaped(b []byte) rune {
 	return rune(unit)
 }
 
-// The skip functions return the index behind what begins at i. raw is valid JSON.
+// The skip functions return the index behind the token at i. raw is valid JSON.
 
 func skipSpace(raw []byte, i int) int {
 	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\r' || raw[i] == '\t') {

@@ -11,25 +11,25 @@ import (
 	"unicode/utf8"
 )
 
-// ErrNotEvent says that bytes are no Stripe event, whoever signed them.
+// ErrNotEvent means that bytes are not a Stripe event, whoever signed them.
 var ErrNotEvent = errors.New("not a Stripe event")
 
-// Bounds of what becomes a table key or a log attribute.
+// Limits of what becomes a table key or a log attribute.
 const (
-	// MaxNameBytes bounds an event's id, type, account and API version. Stripe makes
-	// them, of visible ASCII; its own ids end at 255.
+	// MaxNameBytes limits an event's id, type, account and API version. Stripe generates
+	// them in visible ASCII; its ids have at most 255 characters.
 	MaxNameBytes = 255
-	// MaxObjectIDBytes bounds an object's id. People choose those of coupons, plans and
+	// MaxObjectIDBytes limits an object's id. Users choose those of coupons, plans and
 	// products: up to 255 characters of any script.
 	MaxObjectIDBytes = 4 * 255
 )
 
-// Parse reads the header fields of one event from the bytes of a delivery or of
-// Stripe's API. Keys match exactly. Trailing bytes are refused, and so is a second key that
-// encoding/json would take for one that is read here (the same, or in another case), at the
-// top, in data, in data.object (id, object) and in related_object: what a handler decodes
-// is the event that the header names. null counts as absent. Body, Endpoint, Source and ReceivedAt are left to the
-// caller. Every error wraps [ErrNotEvent], is one line and quotes no data.
+// Parse parses the header fields of an event from a delivery or from Stripe's API. Keys match
+// exactly. Trailing bytes are an error, and so is a key that encoding/json would match with
+// one read here (a duplicate, or in another case), at the top, in data, in data.object (id,
+// object) and in related_object: a handler decodes the event that the header names. null
+// counts as absent. The caller sets Body, Endpoint, Source and ReceivedAt. Every error wraps
+// [ErrNotEvent], is one line and quotes no data.
 func Parse(body []byte) (Envelope, error) {
 	top, err := object(body, "id", "object", "type", "account", "context", "livemode",
 		"api_version", "created", "data", "related_object")
@@ -53,7 +53,7 @@ func Parse(body []byte) (Envelope, error) {
 	case ObjectThin:
 		err = e.readThin(top)
 	default:
-		err = errors.New("object is no kind of event")
+		err = errors.New("object is not a kind of event")
 	}
 	if err != nil {
 		return Envelope{}, notEvent(err)
@@ -61,9 +61,8 @@ func Parse(body []byte) (Envelope, error) {
 	return e, nil
 }
 
-// Data returns data.object and data.previous_attributes of a snapshot event, as they
-// were written; previous is nil when there are none. Keys match as in [Parse]; both
-// alias body.
+// Data returns the raw data.object and data.previous_attributes of a snapshot event; previous
+// is nil if absent. Keys match as in [Parse]; both alias body.
 func Data(body []byte) (snapshot, previous json.RawMessage, err error) {
 	top, err := object(body, "data")
 	if err != nil {
@@ -78,12 +77,12 @@ func Data(body []byte) (snapshot, previous json.RawMessage, err error) {
 
 // Object is the identity of one Stripe object.
 type Object struct {
-	ID      string // "" when there is none
-	Kind    string // its member "object", for example "invoice"; "" when there is none
+	ID      string // "" without one
+	Kind    string // its member "object", such as "invoice"; "" without one
 	Deleted bool
 }
 
-// ReadObject reads one Stripe object, an event's or a fetched one, by the rules of [Parse].
+// ReadObject parses a Stripe object, of an event or fetched, by the rules of [Parse].
 func ReadObject(raw json.RawMessage) (o Object, err error) {
 	fields, err := object(raw, "id", "object", "deleted")
 	if err != nil {
@@ -171,7 +170,7 @@ const (
 
 func absent(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
 
-// str reads a string, "" when it is absent.
+// str reads a string, "" if absent.
 func str(from map[string]json.RawMessage, key string) (string, error) {
 	var s string
 	if raw := from[key]; !absent(raw) && json.Unmarshal(raw, &s) != nil {

@@ -1,11 +1,10 @@
-// Package ingest answers one delivery: verify it, put its envelope on the queue, and
-// only then say that it was received. It does nothing else: no table, no handler, no
-// look into an event's data. It knows no transport; an adapter turns what a gateway
-// sends into a [Request] and an [Answer] into what the gateway wants.
+// Package ingest answers one delivery: it verifies the signature, enqueues the event's
+// envelope and only then answers that it was received. It uses no table and no handler,
+// and does not read an event's data. An adapter converts a gateway's request into a
+// [Request], and an [Answer] into the gateway's response.
 //
-// What a sender did wrong is an Answer, which nobody is paged for. What we could not
-// do (no secret to verify with, a queue that does not take the message) is a Go
-// error: the sender must get a 5xx for it and deliver again.
+// A fault of the sender is an Answer and pages nobody. A fault of ours (no secret, the
+// queue is down) is a Go error: the sender gets a 5xx and retries.
 //
 //	h, err := ingest.New(ingest.Config{Secrets: secrets, Sender: queue})
 //	answer, err := h.Handle(ctx, request)
@@ -29,23 +28,23 @@ import (
 	"tollgate/pkg/verify"
 )
 
-// ErrUnknownEndpoint is what [Secrets] returns for a name that it does not hold.
+// ErrUnknownEndpoint is returned by [Secrets] for an endpoint without an entry.
 var ErrUnknownEndpoint = errors.New("unknown endpoint")
 
-// Secrets knows the active signing secrets of each endpoint. Both methods are called
-// concurrently. They return [ErrUnknownEndpoint] for a name that has no entry, an
-// empty list for an entry without a usable secret, and any other error when nothing
-// is known because the secrets could not be fetched.
+// Secrets returns the active signing secrets of an endpoint. Both methods are called
+// concurrently. They return [ErrUnknownEndpoint] for a name without an entry, an empty
+// list for an entry without a usable secret, and another error if the secrets could not
+// be fetched and none are cached.
 type Secrets interface {
-	// Active returns the secrets as they are known now.
+	// Active returns the cached secrets.
 	Active(ctx context.Context, endpoint string) ([]string, error)
-	// Refetched looks for newer secrets first, unless that was done only lately, and
-	// then returns what Active would. A fetch that fails leaves what was known.
+	// Refetched first fetches the secrets again, unless it did so recently. A failed
+	// fetch keeps the cached ones.
 	Refetched(ctx context.Context, endpoint string) ([]string, error)
 }
 
-// Sender puts an envelope on the queue. A nil error means that the queue has stored
-// the message; trace may be empty. Send bounds its own time.
+// Sender enqueues an envelope. A nil error means that the queue has stored the message;
+// trace may be empty. Send limits its own time.
 type Sender interface {
 	Send(ctx context.Context, e event.Envelope, trace string) error
 }
@@ -55,7 +54,7 @@ type Config struct {
 	Secrets  Secrets        // required
 	Sender   Sender         // required
 	Logger   *slog.Logger   // one line per request; default none
-	AllowIPs []netip.Prefix // the only sources that may deliver; default everybody
+	AllowIPs []netip.Prefix // the only sources that may deliver; default all
 	Limits   limits.Limits  // default limits.AWS()
 }
 
@@ -68,7 +67,7 @@ type Handler struct {
 	tolerance time.Duration
 }
 
-// New returns a handler, or an error that names every part that is missing.
+// New returns a handler, or an error that names every missing part.
 func New(c Config) (*Handler, error) {
 	var errs []error
 	if c.Secrets == nil {
@@ -79,7 +78,7 @@ func New(c Config) (*Handler, error) {
 	}
 	for _, p := range c.AllowIPs {
 		if !p.IsValid() {
-			errs = append(errs, errors.New("ingest's list of sources has an invalid prefix"))
+			errs = append(errs, errors.New("ingest needs valid prefixes in AllowIPs"))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -95,8 +94,8 @@ func New(c Config) (*Handler, error) {
 	}, nil
 }
 
-// Handle answers one request and writes one log line about it. An error means that
-// the event may not be on the queue and that the sender must be told so by a 5xx.
+// Handle answers one request and logs one line. An error means that the event may not be
+// on the queue: answer with a 5xx.
 func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
 	if reason := h.refuse(r); reason != "" {
 		return h.Reject(ctx, r, reason), nil
@@ -116,7 +115,7 @@ func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
 	return Answer{Status: http.StatusOK}, nil
 }
 
-// refuse returns why a request cannot be a delivery, whatever its signature says.
+// refuse returns the reason to reject a request before its signature is checked.
 func (h *Handler) refuse(r Request) Reason {
 	switch {
 	case !event.ValidEndpoint(r.Endpoint):
@@ -133,10 +132,10 @@ func (h *Handler) refuse(r Request) Reason {
 	return ""
 }
 
-// verify checks the delivery against the secrets that are known, and once more when newer
-// ones could change the answer: a secret may have been rolled or an endpoint added since they
-// were fetched. A header that no secret could verify is refused before that: a stranger must
-// not find out that an endpoint has no secret, nor raise an alarm with it.
+// verify checks the delivery with the cached secrets, and again with refetched ones if they
+// could change the answer: a secret may have been rolled or an endpoint added. A header that
+// no secret could verify is rejected before: an outsider must not learn that an endpoint has
+// no secret, nor raise an alarm with it.
 func (h *Handler) verify(ctx context.Context, r Request) (verify.Result, error) {
 	if err := verify.Header(r.Signature, h.tolerance); err != nil {
 		return verify.Result{}, err
@@ -170,7 +169,7 @@ func curable(err error) bool {
 	return errors.Is(err, ErrUnknownEndpoint) || errors.Is(err, verify.ErrNoSecret)
 }
 
-// reasonOf returns the answer's word for an error that is the sender's fault.
+// reasonOf returns the reason of an error that is the sender's fault.
 func reasonOf(err error) (Reason, bool) {
 	if no, ok := errors.AsType[*verify.Rejection](err); ok {
 		return Reason(no.Reason), true
@@ -181,12 +180,12 @@ func reasonOf(err error) (Reason, bool) {
 	return "", false
 }
 
-// Reject writes the log line of a refusal and returns its answer. An adapter calls it
-// for what it could not turn into a whole request.
+// Reject logs a rejection and returns its answer. An adapter calls it for what it could
+// not convert into a request.
 func (h *Handler) Reject(ctx context.Context, r Request, reason Reason) Answer {
 	endpoint := r.Endpoint
 	if reason == Endpoint || !event.ValidEndpoint(endpoint) {
-		endpoint = "" // a stranger's words do not go into the log
+		endpoint = "" // not verified: keep it out of the log
 	}
 	h.log.InfoContext(ctx, "delivery", "outcome", "rejected", "reason", string(reason), "endpoint", endpoint)
 	return Answer{Status: reason.Status(), Reason: reason}
@@ -197,8 +196,7 @@ func (h *Handler) failed(ctx context.Context, r Request, id string, err error) (
 	return Answer{}, err
 }
 
-// allowed reports whether a source may deliver. An address that cannot be read is
-// on no list.
+// allowed reports whether a source may deliver. An invalid address may not.
 func (h *Handler) allowed(source string) bool {
 	if len(h.allow) == 0 {
 		return true

@@ -38,18 +38,18 @@ func Reconcile(types []string, newSender func(*slog.Logger) outbox.Sender) {
 	})
 }
 
-// tasks are what the schedule asks for.
+// tasks are the tasks of the schedule.
 type tasks struct {
 	passes *reconcile.Reconciler
 	outbox outbox.Store
 	sender outbox.Sender
 	drains outbox.Options
-	time   time.Duration // of one run; the rest of the function's is for what it says at the end
+	time   time.Duration // of one run; the rest of the timeout is for its log lines
 	log    *slog.Logger
 }
 
-// listRate bounds the requests for lists, per second: they share the account's rate with
-// every handler's fetch.
+// listRate limits the list requests per second: they share the account's rate limit with
+// the handlers' fetches.
 const listRate = 5
 
 func wireReconcile(lookup config.Lookup, types []string, newSender func(*slog.Logger) outbox.Sender) (*tasks, error) {
@@ -96,17 +96,16 @@ func reconcileStripe(cfg config.Reconcile, api secrets.API, log *slog.Logger) (*
 	}
 	return stripeapi.New(stripeapi.Options{
 		Key: key.Key, URL: cfg.StripeURL,
-		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // a drill's passes follow each other faster
+		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // under a time scale passes follow each other faster
 	}.Patient())
 }
 
-// input is what the schedule sends.
+// input is the schedule's event.
 type input struct {
 	Task string `json:"task"`
 }
 
-// run does one task. Its error fails the invocation; the next turn of the schedule is
-// the next try.
+// run does one task. Its error fails the invocation; the schedule's next turn retries.
 func (t *tasks) run(ctx context.Context, in input) error {
 	ctx, cancel := context.WithTimeout(ctx, t.time)
 	defer cancel()
@@ -133,9 +132,9 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	return err
 }
 
-// drain sends what waits. A message that could not be sent stays for the next run, a minute
-// later. Every run logs what it left, an idle one too: the alarm treats missing data as a
-// schedule that is switched off.
+// drain sends the outbox. A message that could not be sent stays for the next run, a minute
+// later. Every run logs its counts, also an idle one: the alarm takes missing data as a
+// disabled schedule.
 func (t *tasks) drain(ctx context.Context) error {
 	started := time.Now()
 	r, err := outbox.Drain(ctx, t.outbox, t.sender, t.drains)
@@ -146,10 +145,10 @@ func (t *tasks) drain(ctx context.Context) error {
 	if failed > 0 {
 		level = slog.LevelWarn
 	}
-	said := []any{telemetry.SentKey, r.Sent, telemetry.FailedKey, failed, "unfinished", r.Unfinished}
+	fields := []any{telemetry.SentKey, r.Sent, telemetry.FailedKey, failed, "unfinished", r.Unfinished}
 	if r.Left != nil {
-		said = append(said, telemetry.UnsentKey, r.Left.Unsent, telemetry.OldestKey, int64(r.Left.Oldest.Seconds()), telemetry.HeldKey, r.Left.Held)
+		fields = append(fields, telemetry.UnsentKey, r.Left.Unsent, telemetry.OldestKey, int64(r.Left.Oldest.Seconds()), telemetry.HeldKey, r.Left.Held)
 	}
-	t.log.Log(ctx, level, telemetry.OutboxMessage, append(said, "ms", time.Since(started).Milliseconds(), "error", text)...)
+	t.log.Log(ctx, level, telemetry.OutboxMessage, append(fields, "ms", time.Since(started).Milliseconds(), "error", text)...)
 	return nil
 }

@@ -34,8 +34,8 @@ func wired(t *testing.T) (*tasks, *bytes.Buffer) {
 	return w, &out
 }
 
-// TestPassWithoutKeySaysSo: the alarm on Complete pages for a stage that has no key.
-func TestPassWithoutKeySaysSo(t *testing.T) {
+// TestPassWithoutKey: the alarm on Complete pages for a stage without a key.
+func TestPassWithoutKey(t *testing.T) {
 	for _, c := range []struct{ input, want string }{
 		{`{"task":"quarter"}`, "no Stripe API key"},
 		{`{"task":"monthly"}`, "no tier is called"},
@@ -61,7 +61,7 @@ func TestPassWithoutKeySaysSo(t *testing.T) {
 	}
 }
 
-// stub replaces everything around a pass, and finds nothing.
+// stub is every dependency of a pass, all empty.
 type stub struct{}
 
 func (stub) Livemode(context.Context) (bool, error) { return false, nil }
@@ -87,8 +87,8 @@ func (stub) PutBegin(_ context.Context, _ reconcile.Stream, at time.Time) (time.
 	return at, nil
 }
 
-// TestExclusionsAreCounted by endpoint and reason, each in a line of its own, in addition to
-// the pass.
+// TestExclusionsAreCounted by endpoint and reason, each in its own line, in addition to the
+// pass.
 func TestExclusionsAreCounted(t *testing.T) {
 	w, out := wired(t)
 	var err error
@@ -121,7 +121,7 @@ func TestExclusionsAreCounted(t *testing.T) {
 	}
 }
 
-// box is an outbox with one message, or none, and three held ones; its sender may refuse.
+// box is an outbox with one unsent message, or none, and three held ones. Its sender may fail.
 type box struct {
 	refuse error
 	empty  bool

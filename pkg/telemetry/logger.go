@@ -1,9 +1,9 @@
-// Package telemetry says how the functions log and count: JSON lines in the form of
-// Lambda's own log format, each with the function and the stage, and in the same lines
-// the metrics that the alarms watch, in CloudWatch's embedded metric format. One line
-// for each delivery and one for each message carry them; no call to CloudWatch is made.
+// Package telemetry is how the functions log and count. They write JSON lines in Lambda's
+// log format, each with the function and the stage. The line of a delivery, of a message,
+// of a pass and of an outbox run also has the metrics that alarms watch, in CloudWatch's
+// embedded metric format. No call to CloudWatch is made.
 //
-// Lines carry ids, types and outcomes, never an event's payload, a secret or a signature.
+// Lines have ids, types and outcomes, never a payload, a secret or a signature.
 //
 //	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
 //	log.Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")
@@ -29,21 +29,21 @@ const (
 	StageKey    = limits.DimensionStage
 )
 
-// Logger returns a logger for one function of one stage. Lines under the level are
-// dropped, except those that carry metrics.
+// Logger returns a logger for one function of a stage. It drops lines below the level,
+// except those with metrics.
 func Logger(w io.Writer, function, stage string, level slog.Level) *slog.Logger {
-	// The JSON handler takes every level: which lines go is decided in front of it.
+	// The JSON handler accepts every level; our handler decides.
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: lambdacontext.ReplaceAttr})
 	return slog.New(&handler{next: h, level: level}).With(FunctionKey, function, StageKey, stage)
 }
 
-// handler adds the metrics of a line to it.
+// handler adds its metrics to a line.
 type handler struct {
 	next  slog.Handler
 	level slog.Level
 }
 
-// Enabled lets every line through that may carry metrics; Handle drops the others.
+// Enabled accepts every line that may have metrics; Handle drops the others.
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= min(h.level, slog.LevelInfo)
 }
@@ -64,6 +64,5 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &handler{next: h.next.WithAttrs(slices.Clone(attrs)), level: h.level}
 }
 
-// WithGroup keeps metrics at the line's root, where CloudWatch looks for them, by
-// refusing groups: the functions' lines are flat.
+// WithGroup ignores groups: CloudWatch reads metrics at the line's root only.
 func (h *handler) WithGroup(string) slog.Handler { return h }

@@ -7,7 +7,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Messages of the lines that carry metrics, and the members that these are read from.
+// Messages of the lines with metrics, and the members that the metrics are read from.
 const (
 	DeliveryMessage = "delivery" // ingest, one for each request
 	EventMessage    = "event"    // consumer, one for each message
@@ -19,15 +19,15 @@ const (
 	AgeKey        = "age_ms"
 )
 
-// DirectiveKey is the member that tells CloudWatch which members are metrics.
+// DirectiveKey is the member that names the metrics for CloudWatch.
 const DirectiveKey = "_aws"
 
-// metric is one value with the dimensions it is counted by besides the stage.
+// metric is one value with its dimensions in addition to the stage.
 type metric struct {
 	name  string
 	value int64
 	by    []string // further dimensions, nil for none
-	only  bool     // with these dimensions only, not for the stage as a whole
+	only  bool     // with these dimensions only, not for the stage alone
 	unit  string
 }
 
@@ -37,7 +37,7 @@ const (
 	unitSeconds = "Seconds"
 )
 
-// ofEvent is what a message's outcome counts as. Outcomes that are not here count as nothing.
+// ofEvent is the metric of a message's outcome. Other outcomes count nothing.
 var ofEvent = map[string]string{
 	"applied":       limits.MetricDone,
 	"ignored":       limits.MetricDone,
@@ -58,7 +58,7 @@ var ofEvent = map[string]string{
 	"missed":         limits.MetricMissed,
 }
 
-// metricsOf reads a line's metrics from its message and members.
+// metricsOf returns a line's metrics.
 func metricsOf(r slog.Record) []metric {
 	switch r.Message {
 	case PassMessage:
@@ -68,25 +68,25 @@ func metricsOf(r slog.Record) []metric {
 	case OutboxMessage:
 		return ofOutbox(r)
 	case DeliveryMessage:
-		return ofDelivery(said(r))
+		return ofDelivery(fieldsOf(r))
 	case SecretMessage:
 		return []metric{{name: limits.MetricSecretUnusable, value: 1, unit: unitCount}}
 	case EventMessage:
-		return ofMessage(said(r))
+		return ofMessage(fieldsOf(r))
 	default:
 		return nil
 	}
 }
 
-// says is what a line about a delivery or a message tells metrics.
-type says struct {
+// fields are the members of a delivery's or a message's line that count.
+type fields struct {
 	outcome, verifiedBy string
-	by                  []string // the dimension of its reason, nil when it has none
-	age                 int64    // ms, -1 when it is not known
+	by                  []string // the dimension of its reason, nil without one
+	age                 int64    // ms, -1 if unknown
 }
 
-func said(r slog.Record) says {
-	s := says{age: -1}
+func fieldsOf(r slog.Record) fields {
+	s := fields{age: -1}
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case OutcomeKey:
@@ -105,9 +105,9 @@ func said(r slog.Record) says {
 	return s
 }
 
-// ofDelivery is what a delivery counts as. One that was not enqueued says so with a zero:
-// an alarm compares rejections with it, and a metric that was never written cannot be compared.
-func ofDelivery(s says) []metric {
+// ofDelivery returns the metrics of a delivery. One that was not enqueued writes a zero: an
+// alarm compares rejections with it, and cannot compare a metric without data.
+func ofDelivery(s fields) []metric {
 	m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}}
 	enqueued := metric{name: limits.MetricEnqueued, unit: unitCount}
 	switch s.outcome {
@@ -123,8 +123,8 @@ func ofDelivery(s says) []metric {
 	return m
 }
 
-// ofMessage is what an attempt at a message counts as.
-func ofMessage(s says) []metric {
+// ofMessage returns the metrics of an attempt at a message.
+func ofMessage(s fields) []metric {
 	name := ofEvent[s.outcome]
 	if name == "" {
 		return nil
@@ -156,7 +156,7 @@ type (
 	}
 )
 
-// embed returns the members that make a line's metrics known to CloudWatch.
+// embed returns the members by which CloudWatch extracts a line's metrics.
 func embed(at time.Time, metrics []metric) []slog.Attr {
 	d := directive{Timestamp: at.UnixMilli()}
 	attrs := make([]slog.Attr, 0, len(metrics)+1)

@@ -24,7 +24,7 @@ import (
 	"tollgate/pkg/telemetry"
 )
 
-// counted reads a line's metrics back as CloudWatch would: name and dimensions to value.
+// counted reads a line's metrics as CloudWatch does: value by name and dimensions.
 func counted(t *testing.T, line []byte) map[string]float64 {
 	t.Helper()
 	var root map[string]any
@@ -70,7 +70,7 @@ func counted(t *testing.T, line []byte) map[string]float64 {
 	return got
 }
 
-// scripted is a store, a queue, a handler and a fetcher that answer as a case says.
+// scripted is a store, a queue, a handler and a fetcher with scripted answers.
 type scripted struct {
 	claim    idempotency.ClaimVerdict
 	claimErr error
@@ -79,7 +79,7 @@ type scripted struct {
 	deadErr  error
 	handled  bool
 	body     string        // of the message, "" for an event's
-	ahead    time.Duration // the consumer's clock, of the one that sets its deadline
+	ahead    time.Duration // of the consumer's clock over Lambda's
 	policy   policy.Policy
 	source   event.Source // of the message; "" for webhook
 	receives int          // 0 for 1
@@ -110,8 +110,8 @@ func (s *scripted) Dispatch(context.Context, dispatch.Input) (dispatch.Effects, 
 }
 func (s *scripted) FetchEvent(context.Context, string, string, bool) ([]byte, error) { return nil, nil }
 
-// TestEveryOutcomeOfTheConsumerIsCounted runs the consumer itself, so that an outcome
-// that is renamed there is missed here.
+// TestEveryOutcomeOfTheConsumerIsCounted runs the consumer, so that it fails if an outcome
+// is renamed there.
 func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 	boom := errors.New("boom")
 	happy := scripted{claim: idempotency.Claimed, complete: idempotency.Completed, handled: true}
@@ -153,7 +153,7 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 			var out bytes.Buffer
 			h, err := consumer.New(consumer.Config{
 				Limits: limits.AWS(), Store: c.s, Queue: c.s, Handlers: c.s, Fetcher: c.s,
-				// Metrics must come through however quiet the log is set.
+				// Metrics are written at every log level.
 				Logger: telemetry.Logger(&out, "consumer", "live", slog.LevelError),
 				Now:    func() time.Time { return now }, Policies: map[string]policy.Policy{"default": c.s.policy},
 			})
@@ -180,12 +180,16 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 	}
 }
 
-// door is a set of secrets and a queue that answer as a case says.
-type door struct{ sendErr error }
+// scriptedIngest are secrets and a queue with scripted answers.
+type scriptedIngest struct{ sendErr error }
 
-func (d door) Active(context.Context, string) ([]string, error)    { return []string{"whsec_a"}, nil }
-func (d door) Refetched(context.Context, string) ([]string, error) { return []string{"whsec_a"}, nil }
-func (d door) Send(context.Context, event.Envelope, string) error  { return d.sendErr }
+func (d scriptedIngest) Active(context.Context, string) ([]string, error) {
+	return []string{"whsec_a"}, nil
+}
+func (d scriptedIngest) Refetched(context.Context, string) ([]string, error) {
+	return []string{"whsec_a"}, nil
+}
+func (d scriptedIngest) Send(context.Context, event.Envelope, string) error { return d.sendErr }
 
 func TestEveryDeliveryIsCounted(t *testing.T) {
 	body := []byte(`{"id":"evt_1","object":"event","type":"a.b","created":1,"livemode":false,"data":{"object":{}}}`)
@@ -195,12 +199,12 @@ func TestEveryDeliveryIsCounted(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		r    ingest.Request
-		d    door
+		d    scriptedIngest
 		want map[string]float64
 	}{
-		{"enqueued", good, door{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 1, "VerifiedBy,stage=live,verified_by=0": 1}},
-		{"forged", forged, door{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0, "Rejected,stage=live": 1, "Rejected,stage=live,reason=no_match": 1}},
-		{"queue down", good, door{errors.New("down")}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0}},
+		{"enqueued", good, scriptedIngest{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 1, "VerifiedBy,stage=live,verified_by=0": 1}},
+		{"forged", forged, scriptedIngest{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0, "Rejected,stage=live": 1, "Rejected,stage=live,reason=no_match": 1}},
+		{"queue down", good, scriptedIngest{errors.New("down")}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer

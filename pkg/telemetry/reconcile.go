@@ -6,11 +6,11 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Messages of reconcile's lines that carry metrics, and the members that these are read from.
+// Messages of reconcile's lines with metrics, and the members that the metrics are read from.
 const (
 	PassMessage      = "pass"      // one for each pass
 	ExclusionMessage = "exclusion" // one for each account of a pass whose events a policy excludes
-	OutboxMessage    = "outbox"    // one for each look at the outbox
+	OutboxMessage    = "outbox"    // one for each run of the outbox
 
 	ListedKey     = "listed"
 	RequeuedKey   = "requeued"
@@ -27,8 +27,8 @@ const (
 	HeldKey   = "held"
 )
 
-// ofPass reads the metrics of a pass. Every one of them is written, zeros too: an alarm on
-// a metric that was never written has nothing to compare.
+// ofPass returns the metrics of a pass, including zeros: an alarm cannot compare a metric
+// without data.
 func ofPass(r slog.Record) []metric {
 	values := numbers(r)
 	return []metric{
@@ -38,15 +38,15 @@ func ofPass(r slog.Record) []metric {
 	}
 }
 
-// ofExclusion reads what a policy kept from being sent.
+// ofExclusion counts the events that a policy excluded.
 func ofExclusion(r slog.Record) []metric {
 	return []metric{{
 		name: limits.MetricPolicyIgnored, value: numbers(r)[IgnoredKey], by: []string{limits.DimensionEndpoint, ReasonKey}, unit: unitCount,
 	}}
 }
 
-// ofOutbox reads the metrics of a run of the outbox, zeros too. A line without a count of
-// what is left yields no metric for it: unknown is not zero.
+// ofOutbox returns the metrics of a run of the outbox, including zeros. A line without a
+// count of unsent messages has no metric for it: unknown is not zero.
 func ofOutbox(r slog.Record) []metric {
 	values := numbers(r)
 	m := []metric{count(limits.MetricOutboxSent, values[SentKey]), count(limits.MetricOutboxFailed, values[FailedKey])}
@@ -59,7 +59,7 @@ func ofOutbox(r slog.Record) []metric {
 
 func count(name string, value int64) metric { return metric{name: name, value: value, unit: unitCount} }
 
-// numbers are a line's integers, and its booleans as 0 and 1.
+// numbers returns a line's integers, and its booleans as 0 and 1.
 func numbers(r slog.Record) map[string]int64 {
 	values := map[string]int64{}
 	r.Attrs(func(a slog.Attr) bool {

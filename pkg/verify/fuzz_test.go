@@ -11,9 +11,9 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 )
 
-// FuzzVerify holds Delivery against stripe-go. In the header, NOW stands for the
-// bubble's clock in seconds and SIG for a good signature over one of the numbers
-// that the header gives as t, so that mutation reaches headers that are accepted.
+// FuzzVerify compares Delivery with stripe-go. In the header, NOW is replaced by the fake
+// clock in seconds and SIG by a valid signature for one of the header's numbers as t, so
+// that mutations reach accepted headers.
 func FuzzVerify(f *testing.F) {
 	for _, h := range []string{
 		"", " ", "t=NOW,v1=SIG", "v1=SIG,t=NOW", "t=NOW,v1=00,v1=SIG", "t=+NOW,v1=SIG", "t=0NOW,v1=SIG",
@@ -43,7 +43,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// candidates returns every number that any reader could take for t.
+// candidates returns every number that could be parsed as t.
 func candidates(header string) []int64 {
 	seen := map[int64]bool{}
 	var numbers []int64
@@ -57,14 +57,14 @@ func candidates(header string) []int64 {
 	return numbers
 }
 
-// compare states that nothing passes which stripe-go refuses or which is outside the
-// window, and that nothing else is refused but for the body.
+// compare fails if Delivery accepts what stripe-go rejects or what is outside the tolerance,
+// or rejects anything else except for its body.
 func compare(t *testing.T, header string, payload []byte) {
 	oracle := webhook.ValidatePayload(payload, header, secretA)
 	got, err := Delivery(payload, header, Options{Secrets: []string{"", secretB, secretA}})
 	no, rejected := errors.AsType[*Rejection](err)
 	if err != nil && !rejected {
-		t.Fatalf("error %v is no rejection", err)
+		t.Fatalf("error %v is not a rejection", err)
 	}
 	if oracle != nil {
 		want := map[error]Reason{
@@ -93,9 +93,8 @@ func compare(t *testing.T, header string, payload []byte) {
 	}
 }
 
-// readsAs states that if stripe-go takes n for the time of header (a signature over
-// n alone is in it), then so do we. A signature holds for one number only, unless
-// the template itself carries others.
+// readsAs fails if stripe-go parses n as the header's t (its signature is for n alone) and we
+// do not. A signature is valid for one number only, unless the template has others.
 func readsAs(t *testing.T, header string, payload []byte, n int64, template string) {
 	if webhook.ValidatePayloadIgnoringTolerance(payload, strings.ReplaceAll(template, "SIG", "00"), secretA) == nil {
 		return

@@ -1,10 +1,9 @@
-// Package verify is the only way in for a delivery: it turns a raw body and its
-// Stripe-Signature header into an envelope, or says in one fixed word why not.
+// Package verify verifies deliveries: it returns the envelope of a raw body with a valid
+// Stripe-Signature header, or a rejection with one fixed reason.
 //
-// The decision on each signature is stripe-go's own, over the raw bytes. Around it
-// stand the checks of what stripe-go lets pass: a timestamp in the future, an empty
-// secret, a signed body that is no event. It does not decode an event's data and
-// does not care for its API version: a good event in another version is not refused.
+// stripe-go verifies each signature over the raw bytes. This package adds the checks that
+// stripe-go lacks: a timestamp in the future, an empty secret, a signed body that is not
+// an event. It does not decode an event's data and accepts every API version.
 //
 //	got, err := verify.Delivery(body, header, verify.Options{Endpoint: "default", Secrets: secrets})
 //	if no, ok := errors.AsType[*verify.Rejection](err); ok { … no.Reason … }
@@ -22,28 +21,28 @@ import (
 	"tollgate/pkg/event"
 )
 
-// Tolerance is how old, and how far ahead of this machine's clock, a signature's
-// timestamp may be when Options name no other.
+// Tolerance is the default for how old, and how far ahead of this machine's clock, a
+// signature's timestamp may be.
 const Tolerance = webhook.DefaultTolerance
 
-// ErrNoSecret says that no secret was given that could verify anything. It is the
-// receiver's fault, not the sender's, and so no [Rejection].
+// ErrNoSecret means that no usable secret was given. It is the receiver's fault, so it is
+// not a [Rejection].
 var ErrNoSecret = errors.New("no usable signing secret")
 
-// Reason says in one word why a delivery was refused. The set is closed.
+// Reason is why a delivery was rejected, in one fixed word.
 type Reason string
 
 const (
 	Missing   Reason = "missing"   // no Stripe-Signature header
-	Malformed Reason = "malformed" // a header that cannot be read
-	NoMatch   Reason = "no_match"  // no signature was made with one of the secrets over these bytes
-	TooOld    Reason = "too_old"   // the timestamp is older than the tolerance, or there is none
-	Future    Reason = "future"    // well signed, but the timestamp is further ahead than the tolerance
-	NotEvent  Reason = "not_event" // well signed, but the body is no Stripe event
+	Malformed Reason = "malformed" // the header cannot be parsed
+	NoMatch   Reason = "no_match"  // no signature matches one of the secrets and these bytes
+	TooOld    Reason = "too_old"   // the timestamp is older than the tolerance, or missing
+	Future    Reason = "future"    // the signature is valid, the timestamp further ahead than the tolerance
+	NotEvent  Reason = "not_event" // the signature is valid, the body not a Stripe event
 )
 
-// Rejection is the error for a delivery that must not pass. Its text quotes nothing
-// of the header, the secrets or the body.
+// Rejection is the error of a delivery that is not accepted. Its text quotes nothing of
+// the header, the secrets or the body.
 type Rejection struct {
 	Reason Reason
 	// Fresh is set on a NoMatch whose timestamp is inside the tolerance: the sender
@@ -54,24 +53,24 @@ type Rejection struct {
 
 func (r *Rejection) Error() string { return "delivery rejected: " + string(r.Reason) }
 
-// Unwrap returns what stripe-go or the event parser said; it may be nil.
+// Unwrap returns the error of stripe-go or of the event parser, or nil.
 func (r *Rejection) Unwrap() error { return r.cause }
 
-// Options say what a delivery is verified against.
+// Options configure a verification.
 type Options struct {
 	Endpoint  string        // the endpoint's name, copied into the envelope
-	Secrets   []string      // the endpoint's active secrets; empty ones are passed over
-	Tolerance time.Duration // default [Tolerance]; both ways
+	Secrets   []string      // the endpoint's active secrets; empty ones are skipped
+	Tolerance time.Duration // default [Tolerance]; in both directions
 }
 
 // Result is a verified delivery.
 type Result struct {
 	Envelope    event.Envelope
-	SecretIndex int // which of Options.Secrets matched: tells when an old secret is out of use
+	SecretIndex int // of the matching one in Options.Secrets; shows when an old secret is no longer used
 }
 
-// Header judges a header without a secret and without the body: it returns the [*Rejection]
-// of one that is missing, cannot be read or is too old, whatever it was signed with.
+// Header checks a header without a secret or a body. It returns a [*Rejection] if the header
+// is missing, cannot be parsed or is too old for any secret.
 func Header(header string, tolerance time.Duration) error {
 	if tolerance == 0 {
 		tolerance = Tolerance
@@ -83,10 +82,9 @@ func Header(header string, tolerance time.Duration) error {
 	return rejection(err, header, tolerance)
 }
 
-// Delivery verifies body, which must be the exact bytes that were received, against
-// header, the values of Stripe-Signature joined by commas, and reads the envelope.
-// The envelope shares body's memory. Errors are [*Rejection] and [ErrNoSecret].
-// It is safe for concurrent use.
+// Delivery verifies body, the exact bytes received, with header, the values of
+// Stripe-Signature joined by commas, and parses the envelope, which shares body's memory.
+// Errors are [*Rejection] and [ErrNoSecret]. It is safe for concurrent use.
 func Delivery(body []byte, header string, o Options) (Result, error) {
 	if o.Tolerance == 0 {
 		o.Tolerance = Tolerance
@@ -110,13 +108,13 @@ func Delivery(body []byte, header string, o Options) (Result, error) {
 	return Result{Envelope: env, SecretIndex: index}, nil
 }
 
-// signedBy returns the index of the first secret that stripe-go accepts. Only "no
-// match" leads on to the next secret; its other answers do not depend on the secret.
+// signedBy returns the index of the first secret that stripe-go accepts. It tries the next
+// secret only after "no match": other errors do not depend on the secret.
 func signedBy(body []byte, header string, o Options) (int, error) {
 	err := ErrNoSecret
 	for i, secret := range o.Secrets {
 		if secret == "" {
-			continue // stripe-go would accept what anybody can sign
+			continue // stripe-go would accept a signature that anyone can make
 		}
 		err = webhook.ValidatePayloadWithTolerance(body, header, secret, o.Tolerance)
 		if err == nil {
@@ -132,7 +130,7 @@ func signedBy(body []byte, header string, o Options) (int, error) {
 	return 0, rejection(err, header, o.Tolerance)
 }
 
-// rejection translates an error of stripe-go.
+// rejection converts an error of stripe-go.
 func rejection(err error, header string, tolerance time.Duration) *Rejection {
 	switch {
 	case errors.Is(err, webhook.ErrNotSigned):
@@ -144,7 +142,7 @@ func rejection(err error, header string, tolerance time.Duration) *Rejection {
 	case errors.Is(err, webhook.ErrInvalidHeader):
 		return &Rejection{Reason: Malformed, cause: err}
 	}
-	return &Rejection{Reason: Malformed, cause: fmt.Errorf("unknown answer of stripe-go: %w", err)}
+	return &Rejection{Reason: Malformed, cause: fmt.Errorf("unknown error of stripe-go: %w", err)}
 }
 
 func fresh(header string, tolerance time.Duration) bool {
@@ -152,8 +150,8 @@ func fresh(header string, tolerance time.Duration) bool {
 	return ok && time.Since(at).Abs() <= tolerance
 }
 
-// timestamp reads t as stripe-go does: parts between commas with exactly one "=",
-// the last t wins. Any other reading would check another time than the signed one.
+// timestamp parses t as stripe-go does: parts between commas have exactly one "=", and the
+// last t wins. Otherwise we would check another time than the signed one.
 func timestamp(header string) (at time.Time, ok bool) {
 	for part := range strings.SplitSeq(header, ",") {
 		key, value, found := strings.Cut(part, "=")

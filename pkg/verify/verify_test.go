@@ -35,7 +35,7 @@ func header(at time.Time, payload string, secrets ...string) string {
 	return h
 }
 
-// reasonOf returns the word for an outcome: "" for a verified delivery.
+// reasonOf returns the reason of a rejection, "" for a verified delivery.
 func reasonOf(t *testing.T, err error) Reason {
 	t.Helper()
 	if err == nil {
@@ -43,12 +43,12 @@ func reasonOf(t *testing.T, err error) Reason {
 	}
 	no, ok := errors.AsType[*Rejection](err)
 	if !ok {
-		t.Fatalf("error %v is no *Rejection", err)
+		t.Fatalf("error %v is not a *Rejection", err)
 	}
 	return no.Reason
 }
 
-// bubble runs f at a whole second of a clock that stands still.
+// bubble runs f with a fake clock at a whole second.
 func bubble(t *testing.T, f func(t *testing.T, now time.Time)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, time.Now()) })
@@ -71,8 +71,8 @@ func TestDeliveryEnvelope(t *testing.T) {
 	})
 }
 
-// TestHeader has a row for every form of header that stripe-go tells apart. Each row is put to
-// stripe-go too, so that a new version of it that decides otherwise fails here.
+// TestHeader has a row for every form of header that stripe-go distinguishes. It compares each
+// with stripe-go's verdict, so it fails for a version that decides otherwise.
 func TestHeader(t *testing.T) {
 	bubble(t, func(t *testing.T, now time.Time) {
 		n, sig := now.Unix(), sign(now, body, secretA)
@@ -137,6 +137,13 @@ func TestHeader(t *testing.T) {
 			if got := reasonOf(t, err); got != r.want {
 				t.Errorf("%s: reason %q, want %q", r.name, got, r.want)
 			}
+			alone := r.want // of the header without a body or a secret
+			if alone == NoMatch {
+				alone = ""
+			}
+			if got := reasonOf(t, Header(r.header, 0)); got != alone {
+				t.Errorf("%s: reason %q of the header alone, want %q", r.name, got, alone)
+			}
 		}
 	})
 }
@@ -196,8 +203,8 @@ func TestSecrets(t *testing.T) {
 		{"second secret", []string{secretB}, []string{secretA, secretB}, "", 1},
 		{"both signed, old one listed", []string{secretB, secretA}, []string{secretA}, "", 0},
 		{"both signed, both listed", []string{secretB, secretA}, []string{secretA, secretB}, "", 0},
-		{"stranger's secret", []string{"whsec_other"}, []string{secretA, secretB}, NoMatch, 0},
-		{"an empty secret is passed over", []string{""}, []string{"", secretA}, NoMatch, 0},
+		{"unknown secret", []string{"whsec_other"}, []string{secretA, secretB}, NoMatch, 0},
+		{"an empty secret is skipped", []string{""}, []string{"", secretA}, NoMatch, 0},
 		{"index counts the empty one", []string{secretA}, []string{"", secretA}, "", 1},
 		{"secret with a newline", []string{secretA}, []string{secretA + "\n"}, NoMatch, 0},
 		{"secret without its prefix", []string{secretA}, []string{strings.TrimPrefix(secretA, "whsec_")}, NoMatch, 0},
@@ -254,7 +261,7 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-// wrap puts a value into an event as one of its object's fields.
+// wrap returns an event whose object has the value as a field.
 func wrap(value string) string {
 	return `{"id":"evt_1","object":"event","type":"a.b","data":{"object":{"id":"o_1","v":` + value + `}}}`
 }
@@ -278,12 +285,7 @@ func TestBodies(t *testing.T) {
 		{"another API version", `{"id":"evt_1","object":"event","type":"a.b","api_version":"2026-08-26.dahlia","data":{"object":{}}}`, ""},
 		{"empty", ``, NotEvent},
 		{"null", `null`, NotEvent},
-		{"no members", `{}`, NotEvent},
-		{"customer", `{"id":"cus_1","object":"customer"}`, NotEvent},
-		{"wrapped by another bus", `{"version":"0","id":"6a7e8feb","detail-type":"a.b","detail":` + wrap(`1`) + `}`, NotEvent},
 		{"base64 text of an event", base64.StdEncoding.EncodeToString([]byte(wrap(`1`))), NotEvent},
-		{"two events", wrap(`1`) + wrap(`1`), NotEvent},
-		{"byte order mark", "\ufeff" + wrap(`1`), NotEvent},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -366,31 +368,4 @@ func BenchmarkDelivery(b *testing.B) {
 			}
 		}
 	})
-}
-
-// TestHeaderAlone: the header's own faults are those that Delivery finds with any secret.
-func TestHeaderAloneAlone(t *testing.T) {
-	now := time.Now()
-	sign := func(at time.Time) string {
-		return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte("{}"), Secret: "whsec_any", Timestamp: at}).Header
-	}
-	for name, c := range map[string]struct {
-		header string
-		want   Reason // "": a secret decides
-	}{
-		"missing": {"", Missing}, "garbage": {"garbage", Malformed}, "stale": {sign(now.Add(-Tolerance - 2*time.Second)), TooOld},
-		"no time": {"v1=00", TooOld}, "good": {sign(now), ""}, "future": {sign(now.Add(time.Hour)), ""}, "no signature": {"t=1", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := Header(c.header, 0)
-			no, rejected := errors.AsType[*Rejection](err)
-			if rejected != (c.want != "") || rejected && no.Reason != c.want || !rejected && err != nil {
-				t.Fatalf("%v, want %q", err, c.want)
-			}
-			_, err = Delivery([]byte("{}"), c.header, Options{Secrets: []string{"whsec_other"}})
-			if other, _ := errors.AsType[*Rejection](err); rejected && other.Reason != no.Reason {
-				t.Errorf("Delivery says %v", err)
-			}
-		})
-	}
 }
