@@ -91,7 +91,7 @@ TIMEISUP = { grep -q '^ *context deadline exceeded$$' .build/fuzz.log && ! grep 
 
 # Race detection has its turn in make test; here the number of schedules counts.
 sim: ## run the real code in seeded worlds of faults (SCHEDULES=100000), and scenes of events (SEEDS=1000)
-	go test -count=1 -timeout 24h -v -run '^TestSchedules$$' ./pkg/simulation -schedules $(SCHEDULES) -tally
+	go test -count=1 -timeout 24h -v -run '^TestSchedules$$' ./pkg/simulation -schedules $(SCHEDULES) -counts
 	go test -count=1 -timeout 2h -v -run '^TestScenes$$' ./pkg/simulation/scenes -seeds $(SEEDS)
 
 mutants: ## show that the seeded worlds find seeded bugs, and how soon

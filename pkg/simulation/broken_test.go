@@ -27,16 +27,16 @@ type breakage struct {
 }
 
 // spoil breaks the row of an event.
-func (w *world) spoil(f *fact) {
+func (sc *scenario) spoil(f *fact) {
 	if f.broken != nil {
 		return
 	}
 	key := recordPrefix + f.id
-	old := w.table.items[key]
+	old := sc.table.items[key]
 	fresh := maps.Clone(old)
-	b := &breakage{before: old, from: w.step, step: -1}
+	b := &breakage{before: old, from: sc.step, step: -1}
 	state := idempotency.State(old["st"].Text)
-	switch n := w.rng.IntN(5); {
+	switch n := sc.rng.IntN(5); {
 	case n == 0 || old == nil:
 		b.name, b.whole = "put by hand", true
 		fresh = item{"pk": value.Of(key), "st": value.Of("DONE"), "att": value.Of("one")}
@@ -59,26 +59,26 @@ func (w *world) spoil(f *fact) {
 		fresh[b.spoilt] = value.Of("one")
 	}
 	f.broken = b
-	w.table.items[key] = fresh
-	w.log("the row of %s is spoilt: %s", f.id, b.name)
-	w.met("spoilt row: " + b.name)
+	sc.table.items[key] = fresh
+	sc.log("the row of %s is spoilt: %s", f.id, b.name)
+	sc.count("spoilt row: " + b.name)
 }
 
 // repair gives a spoilt row back what it had, under what was written since.
-func (w *world) repair(f *fact) (was bool) {
+func (sc *scenario) repair(f *fact) (was bool) {
 	b := f.broken
 	if b == nil || !b.until.IsZero() {
 		return false
 	}
-	b.until, b.step = time.Now(), w.step
+	b.until, b.step = time.Now(), sc.step
 	key := recordPrefix + f.id
-	w.log("the row of %s is repaired", f.id)
-	now := w.table.items[key]
+	sc.log("the row of %s is repaired", f.id)
+	now := sc.table.items[key]
 	switch {
 	case b.whole && b.before == nil:
-		delete(w.table.items, key)
+		delete(sc.table.items, key)
 	case b.whole:
-		w.table.items[key] = b.before
+		sc.table.items[key] = b.before
 	default:
 		fixed := maps.Clone(now)
 		old, had := b.before[b.spoilt]
@@ -89,7 +89,7 @@ func (w *world) repair(f *fact) (was bool) {
 		default:
 			delete(fixed, b.spoilt)
 		}
-		w.table.items[key] = fixed
+		sc.table.items[key] = fixed
 	}
 	if b.after != nil {
 		b.after()
@@ -102,24 +102,24 @@ func (b *breakage) wasDone() bool { return b.before["st"].Text == string(idempot
 
 // doneUnder reports whether a spoilt row was completed by its own attempt, or spoilt after
 // it was done while a process ran.
-func (w *world) doneUnder(p *proc, f *fact) bool {
+func (sc *scenario) doneUnder(p *proc, f *fact) bool {
 	if p != nil && f.broken.wasDone() && f.broken.from >= p.started {
 		return true
 	}
-	return !f.broken.whole && w.table.items[recordPrefix+f.id]["st"].Text == string(idempotency.Done)
+	return !f.broken.whole && sc.table.items[recordPrefix+f.id]["st"].Text == string(idempotency.Done)
 }
 
 // isBroken reports whether an event's row is no record.
-func (w *world) isBroken(f *fact) bool {
+func (sc *scenario) isBroken(f *fact) bool {
 	if f.broken == nil || !f.broken.until.IsZero() {
 		return false
 	}
-	row := w.table.items[recordPrefix+f.id]
+	row := sc.table.items[recordPrefix+f.id]
 	return f.broken.spoilt != "lease" || num(row, "lease") == 0 && row["st"].Text == string(idempotency.Running)
 }
 
 // wasBroken also counts a row that was repaired since a process began.
-func (w *world) wasBroken(p *proc, f *fact) bool {
+func (sc *scenario) wasBroken(p *proc, f *fact) bool {
 	return f.broken != nil && (f.broken.until.IsZero() || f.broken.step >= p.started)
 }
 
@@ -132,8 +132,8 @@ type outcome struct {
 // outcomes reads the consumer's lines about messages: no store is taken for down that
 // answered every call of the process.
 type outcomes struct {
-	w *world
-	p *proc
+	sc *scenario
+	p  *proc
 }
 
 func (outcomes) Enabled(context.Context, slog.Level) bool { return true }
@@ -154,10 +154,10 @@ func (o outcomes) Handle(_ context.Context, r slog.Record) error {
 	if got.what == "" { // a line about something else
 		return nil
 	}
-	o.w.mu.Lock()
-	got.own = got.what == "busy" && o.w.fact(got.event).holder == o.p
+	o.sc.mu.Lock()
+	got.own = got.what == "busy" && o.sc.fact(got.event).holder == o.p
 	o.p.outcomes = append(o.p.outcomes, got)
-	o.w.mu.Unlock()
+	o.sc.mu.Unlock()
 	return nil
 }
 
@@ -165,14 +165,14 @@ func (o outcomes) WithAttrs([]slog.Attr) slog.Handler { return o }
 func (o outcomes) WithGroup(string) slog.Handler      { return o }
 
 // checkOutcomes is called when a consumer has returned.
-func (w *world) checkOutcomes(p *proc) {
+func (sc *scenario) checkOutcomes(p *proc) {
 	for _, o := range p.outcomes {
-		w.met("outcome: " + o.what)
+		sc.count("outcome: " + o.what)
 		if o.what == "missed" {
-			w.checkMissed(p, w.fact(o.event))
+			sc.checkMissed(p, sc.fact(o.event))
 		}
 		if o.what == "store_down" && !p.failing && !p.halted {
-			w.violate("process %d takes the store for down, which answered all that it asked", p.id)
+			sc.violate("process %d takes the store for down, which answered all that it asked", p.id)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // table is the simulated DynamoDB: one table, evaluated by the embedded service's own
 // expression language. Like the store's client in the functions it sends once.
 type table struct {
-	w      *world
+	sc     *scenario
 	items  map[string]value.Item
 	tokens map[string]token
 }
@@ -38,8 +38,8 @@ type attributes = map[string]types.AttributeValue
 // UpdateItem implements dynamostore.Client.
 func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
 	key := keyOf(in.Key)
-	t.w.begins(procOf(ctx), key, in.ExpressionAttributeValues)
-	err = t.w.clients.store.do(t.w, ctx, opUpdate, key, func() error {
+	t.sc.begins(procOf(ctx), key, in.ExpressionAttributeValues)
+	err = t.sc.clients.store.do(t.sc, ctx, opUpdate, key, func() error {
 		old, fresh, err := t.evaluate(key, aws.ToString(in.ConditionExpression), aws.ToString(in.UpdateExpression), in.ExpressionAttributeNames, in.ExpressionAttributeValues)
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ func (t *table) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWri
 	if u := in.TransactItems[0].Update; u != nil {
 		subject = keyOf(u.Key)
 	}
-	err := t.w.clients.store.do(t.w, ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
+	err := t.sc.clients.store.do(t.sc, ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
 	return &dynamodb.TransactWriteItemsOutput{}, err
 }
 
@@ -70,7 +70,7 @@ func (t *table) transact(p *proc, in *dynamodb.TransactWriteItemsInput) error {
 		if known.content != content {
 			return &types.IdempotentParameterMismatchException{Message: aws.String("mismatch")}
 		}
-		t.w.met("the same transaction comes again")
+		t.sc.count("the same transaction comes again")
 		return nil
 	}
 	reasons := make([]types.CancellationReason, len(in.TransactItems))
@@ -174,10 +174,10 @@ func (t *table) holds(key, condition string, names map[string]string, values att
 func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	old := t.items[key]
 	t.items[key] = fresh
-	t.w.checkRow(key, old, fresh)
-	t.w.mailed(p, key, fresh)
+	t.sc.checkRow(key, old, fresh)
+	t.sc.mailed(p, key, fresh)
 	if strings.HasPrefix(key, recordPrefix) {
-		t.w.recordWritten(p, key, old, fresh, values)
+		t.sc.recordWritten(p, key, old, fresh, values)
 	}
 }
 
@@ -187,7 +187,7 @@ func (t *table) expire() {
 		_, mortal := i["exp"]
 		over := mortal && num(i, "exp") < time.Now().Unix()
 		if over {
-			t.w.met("expires: a record")
+			t.sc.count("expires: a record")
 		}
 		return over
 	})
@@ -196,14 +196,14 @@ func (t *table) expire() {
 // read is a handler's read of an item; who says for which event. One fault does not fail it.
 func (t *table) read(ctx context.Context, key, who string) (fields map[string]any, err error) {
 	p, subject := procOf(ctx), key+" for "+who
-	if had := left(ctx); had > 3*t.w.limits.Try() {
+	if had := left(ctx); had > 3*t.sc.limits.Try() {
 		defer func() {
-			if err != nil && t.w.faultsOf(p, subject) < 2 {
-				t.w.accuse(p, "with %v left, a read of %s fails after one fault: %v", had, subject, err)
+			if err != nil && t.sc.faultsOf(p, subject) < 2 {
+				t.sc.report(p, "with %v left, a read of %s fails after one fault: %v", had, subject, err)
 			}
 		}()
 	}
-	err = t.w.clients.rows.do(t.w, ctx, opGet, subject, func() error {
+	err = t.sc.clients.rows.do(t.sc, ctx, opGet, subject, func() error {
 		fields = map[string]any{}
 		for name, v := range t.items[key] {
 			if v.Type == value.Num {
@@ -222,7 +222,7 @@ func (t *table) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...fun
 	out := &dynamodb.GetItemOutput{}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of the SDK's own transport
 	defer cancel()
-	err := t.w.clients.operator.do(t.w, ctx, opGet, keyOf(in.Key), func() error {
+	err := t.sc.clients.operator.do(t.sc, ctx, opGet, keyOf(in.Key), func() error {
 		if found, ok := t.items[keyOf(in.Key)]; ok {
 			out.Item = toSDK(found)
 		}
@@ -237,11 +237,11 @@ func (t *table) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for name, ask := range in.RequestItems {
-		err := t.w.clients.operator.do(t.w, ctx, opBatchGet, keyOf(ask.Keys[0]), func() error {
+		err := t.sc.clients.operator.do(t.sc, ctx, opBatchGet, keyOf(ask.Keys[0]), func() error {
 			var unread []attributes
 			for i, key := range ask.Keys {
 				switch found, ok := t.items[keyOf(key)]; {
-				case i > 0 && t.w.faulty(t.w.plan.fault):
+				case i > 0 && t.sc.faulty(t.sc.plan.fault):
 					unread = append(unread, key)
 				case ok:
 					out.Responses[name] = append(out.Responses[name], toSDK(found))
@@ -308,7 +308,7 @@ func valueOf(v types.AttributeValue) value.Value {
 		}
 		return value.Value{Type: value.List, List: list}
 	}
-	panic(fmt.Sprintf("the world writes no %T", v))
+	panic(fmt.Sprintf("the scenario writes no %T", v))
 }
 
 func toSDK(in value.Item) attributes {

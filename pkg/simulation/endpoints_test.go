@@ -22,7 +22,7 @@ import (
 // policyShare: one plan in so many has two endpoints with policies.
 const policyShare = 3
 
-// Endpoints of worlds with policies; each takes the live events of one account.
+// Endpoints of scenarios with policies; each takes the live events of one account.
 const (
 	connectEU = "connect-eu"
 	connectUS = "connect-us"
@@ -75,16 +75,16 @@ func (p policyPlan) endpoints() []string {
 }
 
 // repolicy changes an endpoint's policy from the next process on.
-func (w *world) repolicy() {
-	endpoint := w.plan.policies.endpoints()[w.rng.IntN(2)]
+func (sc *scenario) repolicy() {
+	endpoint := sc.plan.policies.endpoints()[sc.rng.IntN(2)]
 	next := map[string]policy.Policy{}
-	for name, p := range w.policies {
+	for name, p := range sc.policies {
 		next[name] = p
 	}
-	p := w.plan.policies.policies()[endpoint]
-	p.OnMismatch = []policy.Action{"", policy.Ignore, policy.Park}[w.rng.IntN(3)]
+	p := sc.plan.policies.policies()[endpoint]
+	p.OnMismatch = []policy.Action{"", policy.Ignore, policy.Park}[sc.rng.IntN(3)]
 	what := ""
-	switch w.rng.IntN(5) {
+	switch sc.rng.IntN(5) {
 	case 0:
 		p, what = policy.Policy{}, "takes everything"
 	case 1:
@@ -97,13 +97,13 @@ func (w *world) repolicy() {
 		what = "takes its account"
 	}
 	next[endpoint] = p
-	w.policies = next
-	w.log("endpoint %s %s, else %q", endpoint, what, p.OnMismatch)
-	w.met("policy: " + what)
+	sc.policies = next
+	sc.log("endpoint %s %s, else %q", endpoint, what, p.OnMismatch)
+	sc.count("policy: " + what)
 }
 
-// verdict is the world's own reading of a policy: whether an endpoint takes an event.
-func (w *world) verdict(all map[string]policy.Policy, endpoint string, f *fact) policy.Action {
+// verdict is the scenario's own reading of a policy: whether an endpoint takes an event.
+func (sc *scenario) verdict(all map[string]policy.Policy, endpoint string, f *fact) policy.Action {
 	p := all[endpoint]
 	mode := p.Livemode == nil || slices.Contains(p.Livemode, f.env.Livemode)
 	account := p.Accounts == nil || slices.Contains(p.Accounts, f.env.Account)
@@ -124,10 +124,10 @@ func (f *fact) home() string { return cmp.Or(mapped()[f.env.Account], ingest.Def
 
 // openLetters counts the dead letters that a redrive may finish: what a policy parks now comes
 // back as it was.
-func (w *world) openLetters() (n int) {
-	for _, m := range w.dead.messages {
-		e, err := queue.Decode(w.consumed(m.body))
-		if err != nil || w.verdict(w.policies, e.Endpoint, w.fact(m.event)) == policy.Accept {
+func (sc *scenario) openLetters() (n int) {
+	for _, m := range sc.dead.messages {
+		e, err := queue.Decode(sc.consumed(m.body))
+		if err != nil || sc.verdict(sc.policies, e.Endpoint, sc.fact(m.event)) == policy.Accept {
 			n++
 		}
 	}
@@ -143,27 +143,27 @@ type delivery struct {
 }
 
 // deliver is one try: a process of the ingest function.
-func (w *world) deliver(d *delivery) {
+func (sc *scenario) deliver(d *delivery) {
 	d.tries++
 	d.due = time.Time{}
-	if w.fails(ingestion) {
-		w.log("delivery %d of %s meets nobody", d.tries, d.f.id)
-		d.due = w.redelivery(d)
+	if sc.fails(ingestion) {
+		sc.log("delivery %d of %s meets nobody", d.tries, d.f.id)
+		d.due = sc.redelivery(d)
 		return
 	}
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: d.f.body, Secret: secret, Timestamp: time.Now()})
-	e := w.freeEnvironment()
-	p := &proc{name: "ingest of " + d.f.id + " at " + d.endpoint, ends: time.Now().Add(w.limits.IngestTimeout)}
+	e := sc.freeEnvironment()
+	p := &proc{name: "ingest of " + d.f.id + " at " + d.endpoint, ends: time.Now().Add(sc.limits.IngestTimeout)}
 	status, ok := 0, false
 	p.finish = func() {
-		w.log("%s answers %d", p.name, status)
-		w.checkDelivery(p, e, d, status)
-		ok = status == 200 && !w.faulty(w.plan.lose)
+		sc.log("%s answers %d", p.name, status)
+		sc.checkDelivery(p, e, d, status)
+		ok = status == 200 && !sc.faulty(sc.plan.lose)
 		d.f.accepted = d.f.accepted || ok // an answer that Stripe never sees makes no promise
 	}
 	p.over = func() {
-		if !ok || w.faulty(w.plan.again) {
-			d.due = w.redelivery(d)
+		if !ok || sc.faulty(sc.plan.again) {
+			d.due = sc.redelivery(d)
 		}
 	}
 	e.handle(p, ingest.Request{
@@ -177,32 +177,32 @@ func (w *world) deliver(d *delivery) {
 
 // redelivery is when Stripe tries again, zero when it gives up. Without reconcile it
 // never does, as nothing else would bring the event.
-func (w *world) redelivery(d *delivery) time.Time {
-	next := time.Now().Add(w.plan.retries(w, d.tries))
-	n := w.plan.net
-	if w.netted(d.f) && (n.giveUp > 0 && d.tries >= n.giveUp || next.Sub(d.f.happened) > retryDays) {
-		w.log("Stripe gives up on %s after %d deliveries", d.f.id, d.tries)
+func (sc *scenario) redelivery(d *delivery) time.Time {
+	next := time.Now().Add(sc.plan.retries(sc, d.tries))
+	n := sc.plan.net
+	if sc.netted(d.f) && (n.giveUp > 0 && d.tries >= n.giveUp || next.Sub(d.f.happened) > retryDays) {
+		sc.log("Stripe gives up on %s after %d deliveries", d.f.id, d.tries)
 		return time.Time{}
 	}
 	return next
 }
 
 // excludes reports whether the policies of a process keep reconcile from sending an event.
-func (w *world) excludes(all map[string]policy.Policy, f *fact) bool {
+func (sc *scenario) excludes(all map[string]policy.Policy, f *fact) bool {
 	endpoint := f.home()
-	return w.verdict(all, endpoint, f) != policy.Accept || time.Unix(f.created, 0).Before(all[endpoint].From)
+	return sc.verdict(all, endpoint, f) != policy.Accept || time.Unix(f.created, 0).Before(all[endpoint].From)
 }
 
 // sentUnder checks a send of reconcile: nothing goes out under an endpoint that excludes it.
-func (w *world) sentUnder(p *proc, e event.Envelope) {
-	if strings.HasPrefix(p.name, "replay") && w.verdict(p.policies, e.Endpoint, w.fact(e.ID)) != policy.Accept {
-		w.violate("%s: a replay sends it under %s, whose policy excludes it", e.ID, e.Endpoint)
+func (sc *scenario) sentUnder(p *proc, e event.Envelope) {
+	if strings.HasPrefix(p.name, "replay") && sc.verdict(p.policies, e.Endpoint, sc.fact(e.ID)) != policy.Accept {
+		sc.violate("%s: a replay sends it under %s, whose policy excludes it", e.ID, e.Endpoint)
 	}
 	if !strings.HasPrefix(p.name, "reconcile") {
 		return
 	}
-	w.net.checkSince(w.fact(e.ID))
-	if f := w.fact(e.ID); w.plan.policies.on && w.excludes(p.policies, f) {
-		w.violate("%s: reconcile sends it under %s, whose policy excludes it", f.id, e.Endpoint)
+	sc.net.checkSince(sc.fact(e.ID))
+	if f := sc.fact(e.ID); sc.plan.policies.on && sc.excludes(p.policies, f) {
+		sc.violate("%s: reconcile sends it under %s, whose policy excludes it", f.id, e.Endpoint)
 	}
 }

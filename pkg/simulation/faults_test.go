@@ -46,9 +46,9 @@ func newClients(l limits.Limits) clients {
 const retryPause = limits.CallPause / 2
 
 // do makes a call of the process in ctx, in as many tries as the SDK makes.
-func (c client) do(w *world, ctx context.Context, op opName, subject string, apply func() error) error {
+func (c client) do(sc *scenario, ctx context.Context, op opName, subject string, apply func() error) error {
 	for n := 1; ; n++ {
-		err := c.once(w, ctx, op, subject, apply)
+		err := c.once(sc, ctx, op, subject, apply)
 		if err == nil || n >= c.retryer.MaxAttempts() || !c.retryer.IsErrorRetryable(err) {
 			return err
 		}
@@ -60,13 +60,13 @@ func (c client) do(w *world, ctx context.Context, op opName, subject string, app
 	}
 }
 
-func (c client) once(w *world, ctx context.Context, op opName, subject string, apply func() error) error {
+func (c client) once(sc *scenario, ctx context.Context, op opName, subject string, apply func() error) error {
 	if c.try > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.try)
 		defer cancel()
 	}
-	return do(w, ctx, op, subject, apply)
+	return do(sc, ctx, op, subject, apply)
 }
 
 // signed reports whether a call is signed, and may so arrive with an expired signature.
@@ -100,80 +100,80 @@ func throttled(op opName) error {
 }
 
 // heat makes one record hot for a while, or all of them.
-func (w *world) heat() {
-	until, n := time.Now().Add(w.upTo(10*time.Minute)), len(w.facts)
-	if w.rng.IntN(3) == 0 {
+func (sc *scenario) makeHot() {
+	until, n := time.Now().Add(sc.upTo(10*time.Minute)), len(sc.facts)
+	if sc.rng.IntN(3) == 0 {
 		n = 1
 	}
-	for _, i := range w.rng.Perm(len(w.facts))[:n] {
-		w.hot[recordPrefix+w.facts[i].id] = until
-		w.log("the record of %s is hot until %s", w.facts[i].id, until.Format("15:04:05.000"))
+	for _, i := range sc.rng.Perm(len(sc.facts))[:n] {
+		sc.hot[recordPrefix+sc.facts[i].id] = until
+		sc.log("the record of %s is hot until %s", sc.facts[i].id, until.Format("15:04:05.000"))
 	}
 }
 
-func (w *world) isHot(c *call) bool {
-	return (c.op == opUpdate || c.op == opTransact) && time.Now().Before(w.hot[c.subject])
+func (sc *scenario) isHot(c *call) bool {
+	return (c.op == opUpdate || c.op == opTransact) && time.Now().Before(sc.hot[c.subject])
 }
 
 // refuse makes the store or the queue refuse everything for a moment.
-func (w *world) refuse() {
-	p := []part{store, queues}[w.rng.IntN(2)]
-	if time.Now().Before(w.outages[p].until.Add(5 * time.Second)) {
+func (sc *scenario) refuseBriefly() {
+	p := []part{store, queues}[sc.rng.IntN(2)]
+	if time.Now().Before(sc.outages[p].until.Add(5 * time.Second)) {
 		return // two moments in a row are an outage
 	}
-	d := 150*time.Millisecond + w.upTo(150*time.Millisecond)
-	w.outages[p] = outage{until: time.Now().Add(d), rate: 1, moment: true}
-	w.met(fmt.Sprintf("%s refuses for a moment", p))
-	w.log("%s refuses for %v", p, d)
+	d := 150*time.Millisecond + sc.upTo(150*time.Millisecond)
+	sc.outages[p] = outage{until: time.Now().Add(d), rate: 1, brief: true}
+	sc.count(fmt.Sprintf("%s refuses for a moment", p))
+	sc.log("%s refuses for %v", p, d)
 }
 
-// suffered counts what went wrong for one process, by what its calls were about. It is
-// guarded by the world's mutex.
-type suffered struct {
-	faults  map[string]int  // that another try cures
-	hot     map[string]int  // throttled tries
-	refused int             // in a moment in which its service refused everything
-	begun   map[string]bool // owners of its claims
-	unasked string          // a record whose claim began after the batch should have stopped
-	accused string          // what its own code did wrong
+// faultCounts counts what went wrong for one process, by what its calls were about. It is
+// guarded by the scenario's mutex.
+type faultCounts struct {
+	faults   map[string]int  // that another try cures
+	hot      map[string]int  // throttled tries
+	refused  int             // in a moment in which its service refused everything
+	begun    map[string]bool // owners of its claims
+	unasked  string          // a record whose claim began after the batch should have stopped
+	reported string          // what its own code did wrong
 }
 
-func newSuffered() suffered {
-	return suffered{faults: map[string]int{}, hot: map[string]int{}, begun: map[string]bool{}}
+func newFaultCounts() faultCounts {
+	return faultCounts{faults: map[string]int{}, hot: map[string]int{}, begun: map[string]bool{}}
 }
 
-// hurts notes a fault of a call.
-func (w *world) hurts(c *call, how fate) {
+// noteFault notes a fault of a call.
+func (sc *scenario) noteFault(c *call, how callResult) {
 	n := 1
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
 	p := c.proc
 	switch part, can := c.op.part(); {
-	case how == fateAnswered, how == fateSlow, how == fateSilent, how == fateSilentApplied: // counted when the caller's time is over
+	case how == callAnswered, how == callSlow, how == callSilent, how == callSilentApplied: // counted when the caller's time is over
 		return
-	case how == fateThrottled:
+	case how == callThrottled:
 		p.hot[c.subject]++
 		return
-	case how == fateRefused && can && w.outages[part].moment && time.Now().Before(w.outages[part].until):
+	case how == callRefused && can && sc.outages[part].brief && time.Now().Before(sc.outages[part].until):
 		p.refused++
 		n = 0
 		if part == store {
 			n = 1
 		}
-	case how == fateDenied:
+	case how == callDenied:
 		n = 100 // no try is worth while
 	}
 	p.faults[c.subject] += n
 }
 
 // begins notes the first try of a claim.
-func (w *world) begins(p *proc, key string, values attributes) {
+func (sc *scenario) begins(p *proc, key string, values attributes) {
 	own, owned := values[":own"].(*types.AttributeValueMemberS)
 	if values[":lease"] == nil || !owned {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
 	if !p.begun[own.Value] && p.throttled() > 1 && p.unasked == "" {
 		p.unasked = key
 	}
@@ -190,18 +190,18 @@ func (p *proc) throttled() (n int) {
 	return n
 }
 
-// accuse notes what the code of a process did wrong.
-func (w *world) accuse(p *proc, format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p.accused == "" {
-		p.accused = fmt.Sprintf(format, args...)
+// report notes what the code of a process did wrong.
+func (sc *scenario) report(p *proc, format string, args ...any) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if p.reported == "" {
+		p.reported = fmt.Sprintf(format, args...)
 	}
 }
 
-func (w *world) faultsOf(p *proc, subject string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (sc *scenario) faultsOf(p *proc, subject string) int {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
 	return p.faults[subject]
 }
 
@@ -227,34 +227,34 @@ func (p *proc) only(f *fact) bool {
 }
 
 // checkFaults: one fault, or one hot item, changes no outcome of a batch but its own.
-func (w *world) checkFaults(p *proc) {
-	if p.halted || w.plan.jump > 0 || w.plan.lag > 0 {
+func (sc *scenario) checkFaults(p *proc) {
+	if p.halted || sc.plan.jump > 0 || sc.plan.lag > 0 {
 		return // its own clock ended its tries
 	}
 	stopped := p.throttled() > 1
 	if stopped {
-		w.met("a second hot item stops a batch")
+		sc.count("a second hot item stops a batch")
 	}
 	if p.unasked != "" {
-		w.violate("process %d begins with %s after two throttled messages", p.id, p.unasked)
+		sc.violate("process %d begins with %s after two throttled messages", p.id, p.unasked)
 	}
-	if p.accused != "" {
-		w.violate("process %d: %s", p.id, p.accused)
+	if p.reported != "" {
+		sc.violate("process %d: %s", p.id, p.reported)
 	}
 	for _, o := range p.outcomes {
 		subject := recordPrefix + o.event
 		switch {
 		case o.what == "store_down" && !p.lostRecord() && !stopped:
-			w.violate("%s: process %d takes the store for down after one fault of each record at most, %v, or one hot item, %v", o.event, p.id, p.faults, p.hot)
-		case o.what == "busy" && o.own && p.faults[subject] < 3 && p.only(w.fact(o.event)):
-			w.violate("%s: process %d waits for its own claim, after %d faults", o.event, p.id, p.faults[subject])
-		case o.what == "failed" && o.reason == "" && p.refusedAccount[o.event] && p.only(w.fact(o.event)):
-			w.violate("%s: process %d is to try again, and its account's access was revoked", o.event, p.id)
+			sc.violate("%s: process %d takes the store for down after one fault of each record at most, %v, or one hot item, %v", o.event, p.id, p.faults, p.hot)
+		case o.what == "busy" && o.own && p.faults[subject] < 3 && p.only(sc.fact(o.event)):
+			sc.violate("%s: process %d waits for its own claim, after %d faults", o.event, p.id, p.faults[subject])
+		case o.what == "failed" && o.reason == "" && p.refusedAccount[o.event] && p.only(sc.fact(o.event)):
+			sc.violate("%s: process %d is to try again, and its account's access was revoked", o.event, p.id)
 		}
 	}
 	for _, t := range p.batch {
-		if m := w.queue.find(t.id); p.tooLarge[t.id] && m != nil && m.copied < p.started && m.refuses < refusesAll && !p.troubled {
-			w.violate("%s: process %d sends no smaller copy of message %s to the DLQ", t.f.id, p.id, t.id)
+		if m := sc.queue.find(t.id); p.tooLarge[t.id] && m != nil && m.copied < p.started && m.refuses < refusesAll && !p.troubled {
+			sc.violate("%s: process %d sends no smaller copy of message %s to the DLQ", t.f.id, p.id, t.id)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // unless an operator's configuration says from when on, or notes of an older release show
 // that it was compared then.
 
-// historyPlan is the part of a plan that is about what was before the world.
+// historyPlan is the part of a plan that is about what was before the scenario.
 type historyPlan struct {
 	on       bool          // there is no begin at first
 	old      []bool        // by event: it happened before
@@ -35,9 +35,9 @@ func newHistoryPlan(rng *rand.Rand, events int) historyPlan {
 	return p
 }
 
-// before makes an event one that happened before the world, and was never delivered.
-func (w *world) before(f *fact) {
-	f.happened = time.Now().Add(-time.Hour - w.upTo(28*24*time.Hour))
+// before makes an event one that happened before the scenario, and was never delivered.
+func (sc *scenario) before(f *fact) {
+	f.happened = time.Now().Add(-time.Hour - sc.upTo(28*24*time.Hour))
 	f.created = f.happened.Unix()
 	f.comes = nil
 }
@@ -58,13 +58,13 @@ func (n *net) compared(f *fact) bool {
 
 // noteSlices leaves the notes of an older release.
 func (n *net) noteSlices() {
-	h := n.w.plan.net.history
+	h := n.sc.plan.net.history
 	if h.noted == 0 {
 		return
 	}
-	for account := range n.w.listed() {
+	for account := range n.sc.listed() {
 		c := reconcile.Covered{
-			Livemode: n.w.plan.policies.on, Account: account, Tier: reconcile.Weekly,
+			Livemode: n.sc.plan.policies.on, Account: account, Tier: reconcile.Weekly,
 			From: time.Now().Add(-h.noted).Truncate(time.Hour), To: time.Now().Add(-h.noted + time.Hour), DoneAt: time.Now().Add(-time.Hour),
 		}
 		n.notes[noteKey(c)] = c
@@ -72,8 +72,8 @@ func (n *net) noteSlices() {
 }
 
 // listed are the accounts whose events reconcile lists.
-func (w *world) listed() map[string]string {
-	if all := w.plan.policies.accounts(); all != nil {
+func (sc *scenario) listed() map[string]string {
+	if all := sc.plan.policies.accounts(); all != nil {
 		return all
 	}
 	return map[string]string{"": ""}
@@ -86,7 +86,7 @@ func (b begins) Begins(ctx context.Context) (all map[reconcile.Stream]time.Time,
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	all = map[reconcile.Stream]time.Time{}
-	err = do(b.net.w, ctx, opCovered, "begins", func() error {
+	err = do(b.net.sc, ctx, opCovered, "begins", func() error {
 		for s, at := range b.net.begun {
 			all[s] = at
 		}
@@ -99,7 +99,7 @@ func (b begins) Oldest(ctx context.Context, of []reconcile.Stream, _, _ time.Tim
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	oldest = map[reconcile.Stream]time.Time{}
-	err = do(b.net.w, ctx, opCovered, "oldest", func() error {
+	err = do(b.net.sc, ctx, opCovered, "oldest", func() error {
 		for s, at := range b.net.oldestNotes(time.Now()) {
 			if slices.Contains(of, s) {
 				oldest[s] = at
@@ -123,9 +123,9 @@ func (n *net) oldestNotes(before time.Time) map[reconcile.Stream]time.Time {
 func (b begins) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time) (got time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	err = do(b.net.w, ctx, opCover, "begin of "+of.Account, func() error {
+	err = do(b.net.sc, ctx, opCover, "begin of "+of.Account, func() error {
 		if _, found := b.net.begun[of]; !found {
-			b.net.begun[of], b.net.begunAt = at.Truncate(time.Second), b.net.w.step
+			b.net.begun[of], b.net.begunAt = at.Truncate(time.Second), b.net.sc.step
 			b.net.checkBegin(procOf(ctx), of, at)
 		}
 		got = b.net.begun[of]
@@ -138,19 +138,19 @@ func (b begins) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time)
 func (n *net) checkBegin(p *proc, of reconcile.Stream, at time.Time) {
 	noted, found := n.oldestNotes(p.began)[of]
 	_, any := n.oldestNotes(time.Now().Add(1))[of] // one may be put while the pass runs
-	n.w.log("the history of %q begins at %s", of.Account, at.Format(time.DateTime))
-	n.w.met("a history begins")
+	n.sc.log("the history of %q begins at %s", of.Account, at.Format(time.DateTime))
+	n.sc.count("a history begins")
 	switch {
 	case found && at.After(noted):
-		n.w.violate("the history of %q begins at %v, after the oldest note, of %v", of.Account, at, noted)
-	case !any && at.Before(p.began.Add(-n.w.plan.skew-2*time.Minute)):
-		n.w.violate("the history of %q begins at %v, before there was anything", of.Account, at)
+		n.sc.violate("the history of %q begins at %v, after the oldest note, of %v", of.Account, at, noted)
+	case !any && at.Before(p.began.Add(-n.sc.plan.skew-2*time.Minute)):
+		n.sc.violate("the history of %q begins at %v, before there was anything", of.Account, at)
 	}
 }
 
 // checkSince: a pass sends nothing from before the begin.
 func (n *net) checkSince(f *fact) {
 	if n != nil && !n.compared(f) {
-		n.w.violate("%s: reconcile sends what was created at %v, before the history begins", f.id, f.happened)
+		n.sc.violate("%s: reconcile sends what was created at %v, before the history begins", f.id, f.happened)
 	}
 }

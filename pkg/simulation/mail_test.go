@@ -41,10 +41,10 @@ const heldKey, sentKey = "HELD#", "OUT#"
 // mailer is the real mux with a handler that writes a message with the effects of other events.
 func (b business) mailer(f *fact) *dispatch.Mux {
 	var begins dispatch.Begins
-	if b.w.net != nil {
+	if b.sc.net != nil {
 		begins = mailBegins(b)
 	}
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: b.w.stripe, Rows: rows(b), Hold: dispatch.Hold{Begins: begins}})
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: b.sc.stripe, Rows: rows(b), Hold: dispatch.Hold{Begins: begins}})
 	dispatch.On(mux, mailType, func(ctx context.Context, e dispatch.Event[stripego.Invoice]) (dispatch.Effects, error) {
 		effects, err := b.effects(ctx, e.Input)
 		return append(effects, dispatch.Message(sentKey+"FACT#"+f.id+"#receipt", f.since, nil)), err
@@ -53,11 +53,11 @@ func (b business) mailer(f *fact) *dispatch.Mux {
 }
 
 // mailBegins reads from when on the system handles an account's events.
-type mailBegins struct{ w *world }
+type mailBegins struct{ sc *scenario }
 
 func (m mailBegins) Begin(ctx context.Context, live bool, account string) (at time.Time, found bool, err error) {
-	err = do(m.w, ctx, opGet, "begin for "+eventOf(ctx), func() error {
-		at, found = m.w.net.begun[reconcile.Stream{Livemode: live, Account: account}]
+	err = do(m.sc, ctx, opGet, "begin for "+eventOf(ctx), func() error {
+		at, found = m.sc.net.begun[reconcile.Stream{Livemode: live, Account: account}]
 		return nil
 	})
 	return at, found, err
@@ -65,29 +65,29 @@ func (m mailBegins) Begin(ctx context.Context, live bool, account string) (at ti
 
 // mailed checks a message when it is written. received are the times at which the event's
 // messages say that it was received.
-func (w *world) mailed(p *proc, key string, row item) {
+func (sc *scenario) mailed(p *proc, key string, row item) {
 	id, found := strings.CutPrefix(key, sentKey+"FACT#")
 	if !found {
 		return
 	}
-	f := w.fact(strings.TrimSuffix(id, "#receipt"))
+	f := sc.fact(strings.TrimSuffix(id, "#receipt"))
 	held := strings.HasPrefix(row["lst"].Text, heldKey)
-	w.log("a message of %s, of a state of %s: held %v", f.id, f.since.Format(time.DateTime), held)
-	w.met(map[bool]string{true: "a message is held", false: "a message is to be sent"}[held])
+	sc.log("a message of %s, of a state of %s: held %v", f.id, f.since.Format(time.DateTime), held)
+	sc.count(map[bool]string{true: "a message is held", false: "a message is to be sent"}[held])
 	old := func(at time.Time) bool { return at.Sub(f.since) > dispatch.DefaultHoldAfter }
-	before := w.net != nil && f.since.Before(w.net.begun[f.stream()])
-	late := w.net != nil && w.net.begunAt >= p.started // a begin was put while the event ran
+	before := sc.net != nil && f.since.Before(sc.net.begun[f.stream()])
+	late := sc.net != nil && sc.net.begunAt >= p.started // a begin was put while the event ran
 	switch {
 	case held && !before && !old(f.lastReceived):
-		w.violate("%s: its message is held, and its state was news when it was received", f.id)
+		sc.violate("%s: its message is held, and its state was news when it was received", f.id)
 	case !held && (before && !late || old(f.firstReceived)):
-		w.violate("%s: its message is sent, and it tells of a state from %v", f.id, f.since)
+		sc.violate("%s: its message is sent, and it tells of a state from %v", f.id, f.since)
 	}
 }
 
 // receivedBy notes when an event was received, as its messages say it.
-func (w *world) receivedBy(e event.Envelope) {
-	f := w.fact(e.ID)
+func (sc *scenario) receivedBy(e event.Envelope) {
+	f := sc.fact(e.ID)
 	if f.firstReceived.IsZero() || e.ReceivedAt.Before(f.firstReceived) {
 		f.firstReceived = e.ReceivedAt
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // missed is how many events consumers counted as never delivered.
-func (w *world) missed() int { return w.tally.n["outcome: missed"] }
+func (sc *scenario) missed() int { return sc.counts.n["outcome: missed"] }
 
 // TestStoppedConsumerIsNoMissedDelivery: a consumer that takes no messages for a while leaves
 // every event without a record, and passes send each of them once more. When it runs again,
@@ -17,19 +17,19 @@ func (w *world) missed() int { return w.tally.n["outcome: missed"] }
 func TestStoppedConsumerIsNoMissedDelivery(t *testing.T) {
 	for _, stopped := range []time.Duration{20 * time.Minute, 4 * time.Hour} {
 		t.Run(fmt.Sprint(stopped), func(t *testing.T) {
-			drill{
+			fixedPlan{
 				events: 60, spread: stopped, net: always(), outages: []planned{{part: consumers, long: stopped}},
-			}.run(t, func(t *testing.T, w *world) {
+			}.run(t, func(t *testing.T, sc *scenario) {
 				l := limits.AWS()
-				w.liveUntil(time.Now().Add(stopped))
-				if n := w.most(); n > 1+int(stopped/l.Reconcile.Frequent.Every)+1 {
+				sc.liveUntil(time.Now().Add(stopped))
+				if n := sc.most(); n > 1+int(stopped/l.Reconcile.Frequent.Every)+1 {
 					t.Errorf("%d messages of one event after %v without a consumer", n, stopped)
 				}
-				w.live(2 * l.MissedAfter)
-				if n := w.missed(); n > 0 {
+				sc.live(2 * l.MissedAfter)
+				if n := sc.missed(); n > 0 {
 					t.Errorf("%d events count as missed, and all were delivered", n)
 				}
-				w.whole(t)
+				sc.whole(t)
 			})
 		})
 	}
@@ -40,25 +40,25 @@ func TestStoppedConsumerIsNoMissedDelivery(t *testing.T) {
 func TestMissedDeliveriesAreCounted(t *testing.T) {
 	net := always()
 	net.withheld = 0.5
-	drill{events: 60, spread: 3 * time.Hour, net: net}.run(t, func(t *testing.T, w *world) {
+	fixedPlan{events: 60, spread: 3 * time.Hour, net: net}.run(t, func(t *testing.T, sc *scenario) {
 		withheld := 0
-		for _, f := range w.facts {
+		for _, f := range sc.facts {
 			if f.comes[0].due.IsZero() {
 				withheld++
 			}
 		}
 		l := limits.AWS()
-		w.live(3*time.Hour + l.Reconcile.SettleLag + l.Reconcile.Frequent.Every + 3*l.MissedAfter)
-		if n := w.missed(); n != withheld || withheld == 0 {
+		sc.live(3*time.Hour + l.Reconcile.SettleLag + l.Reconcile.Frequent.Every + 3*l.MissedAfter)
+		if n := sc.missed(); n != withheld || withheld == 0 {
 			t.Errorf("%d events count as missed, and Stripe withheld %d", n, withheld)
 		}
-		w.whole(t)
+		sc.whole(t)
 	})
 }
 
 // checkMissed: an event whose own message was handled is not counted as missed.
-func (w *world) checkMissed(p *proc, f *fact) {
+func (sc *scenario) checkMissed(p *proc, f *fact) {
 	if f.handled >= 0 && f.handled < p.started {
-		w.violate("%s: counted as a missed delivery, though the webhook's own message was handled", f.id)
+		sc.violate("%s: counted as a missed delivery, though the webhook's own message was handled", f.id)
 	}
 }

@@ -129,17 +129,17 @@ func mutants() []mutant {
 // found is the line in which TestSchedules says what it found.
 var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 
-// complaint is the first line in which a drill says what it found.
-var complaint = regexp.MustCompile(`(?:drills?|drills_purge|missed|secretwriters)_test\.go:\d+: (.*)`)
+// complaint is the first line in which a test says what it found.
+var complaint = regexp.MustCompile(`(?:fixedplan\w*|missed|secretwriters)_test\.go:\d+: (.*)`)
 
 // TestMutants shows that the schedules find bugs: each mutant of the product is built
-// and run until a schedule goes wrong, and must not outlive 10,000 of them, or a drill.
+// and run until a schedule goes wrong, and must not outlive 10,000 of them, or a test.
 func TestMutants(t *testing.T) {
 	if !*withMutants {
 		t.Skip("takes minutes: make mutants")
 	}
 	const schedules = "10000"
-	fmt.Printf("%-48s %-28s %s\n", "seeded bug", "schedule or drill", "what it broke")
+	fmt.Printf("%-48s %-28s %s\n", "seeded bug", "schedule or test", "what it broke")
 	start, n, hits, latest := time.Now(), 0, 0, 0
 	for _, m := range allMutants() {
 		if !strings.Contains(m.name, *oneMutant) {

@@ -43,20 +43,20 @@ func newNetPlan(rng *rand.Rand, events int) netPlan {
 // beginHistory sets from when on accounts are compared: from now on, unless the first pass
 // is to find that.
 func (n *net) beginHistory() {
-	h := n.w.plan.net.history
+	h := n.sc.plan.net.history
 	if h.override > 0 {
 		n.override = time.Now().Add(-h.override).Truncate(time.Second)
 	}
 	if n.noteSlices(); h.on {
 		return
 	}
-	for account := range n.w.listed() {
-		n.begun[reconcile.Stream{Livemode: n.w.plan.policies.on, Account: account}] = time.Now().Truncate(time.Second)
+	for account := range n.sc.listed() {
+		n.begun[reconcile.Stream{Livemode: n.sc.plan.policies.on, Account: account}] = time.Now().Truncate(time.Second)
 	}
 }
 
-// befall draws what becomes of an event at Stripe.
-func (p netPlan) befall(rng *rand.Rand, f *fact) {
+// draw draws what becomes of an event at Stripe.
+func (p netPlan) draw(rng *rand.Rand, f *fact) {
 	f.shown = f.happened
 	if !p.on || f.behaviour == unhandled {
 		return
@@ -74,7 +74,7 @@ func (p netPlan) befall(rng *rand.Rand, f *fact) {
 
 // net is reconcile on its schedule. A nil net does nothing.
 type net struct {
-	w        *world
+	sc       *scenario
 	tiers    []*tier
 	notes    map[string]reconcile.Covered
 	absent   bool // everything was away once
@@ -94,16 +94,16 @@ type tier struct {
 	due   time.Time
 }
 
-func newNet(w *world) *net {
-	n := &net{w: w, notes: map[string]reconcile.Covered{}, begun: map[reconcile.Stream]time.Time{}, notedAt: map[string]time.Time{}, begunAt: -1}
+func newNet(sc *scenario) *net {
+	n := &net{sc: sc, notes: map[string]reconcile.Covered{}, begun: map[reconcile.Stream]time.Time{}, notedAt: map[string]time.Time{}, begunAt: -1}
 	n.beginHistory()
-	w.limits.Reconcile.Slice = w.plan.net.slice
-	for _, t := range reconcile.Tiers(w.limits.Reconcile) {
+	sc.limits.Reconcile.Slice = sc.plan.net.slice
+	for _, t := range reconcile.Tiers(sc.limits.Reconcile) {
 		every := t.Every
 		if t.Name == reconcile.Quarter {
-			every *= time.Duration(w.plan.net.every)
+			every *= time.Duration(sc.plan.net.every)
 		}
-		n.tiers = append(n.tiers, &tier{t.Name, every, time.Now().Add(w.upTo(every))})
+		n.tiers = append(n.tiers, &tier{t.Name, every, time.Now().Add(sc.upTo(every))})
 	}
 	return n
 }
@@ -111,7 +111,7 @@ func newNet(w *world) *net {
 // starts are the passes that are due. There is one at a time; a turn that comes too late
 // for the next one is left out.
 func (n *net) starts() (out []func()) {
-	if n == nil || n.running || n.w.fails(reconciling) {
+	if n == nil || n.running || n.sc.fails(reconciling) {
 		return nil
 	}
 	for _, t := range n.tiers {
@@ -136,46 +136,46 @@ func (n *net) nextDue() (at time.Time) {
 
 // disrupt: everything is away for days, and messages may expire.
 func (n *net) disrupt() {
-	if n == nil || n.absent || len(n.w.procs) > 0 || !n.w.faulty(n.w.plan.net.absence) {
+	if n == nil || n.absent || len(n.sc.procs) > 0 || !n.sc.faulty(n.sc.plan.net.absence) {
 		return
 	}
 	n.absent = true
-	d := n.w.upTo(5 * 24 * time.Hour)
-	n.w.log("everything is away for %v", d)
+	d := n.sc.upTo(5 * 24 * time.Hour)
+	n.sc.log("everything is away for %v", d)
 	until(time.Now().Add(d))
 }
 
 // pass is one invocation of the reconcile function.
 func (n *net) pass(t *tier) {
-	w := n.w
+	sc := n.sc
 	for !t.due.After(time.Now()) {
 		t.due = t.due.Add(t.every)
 	}
-	skew := w.skews[w.rng.IntN(len(w.skews))]
+	skew := sc.skews[sc.rng.IntN(len(sc.skews))]
 	r, err := reconcile.New(reconcile.Config{
-		Lister: lister{w}, Records: w.store, Sender: sender{w}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{w},
-		Accounts: w.plan.policies.accounts(), Policies: w.policies, Begin: n.override, Types: []string{"thing.happened", rowType, mailType}, Limits: w.limits, Now: func() time.Time { return time.Now().Add(skew) },
+		Lister: lister{sc}, Records: sc.store, Sender: sender{sc}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{sc},
+		Accounts: sc.plan.policies.accounts(), Policies: sc.policies, Begin: n.override, Types: []string{"thing.happened", rowType, mailType}, Limits: sc.limits, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {
 		panic(err)
 	}
 	var report reconcile.Report
 	var failure error
-	peace := w.healed && w.outages == [parts]outage{}
-	p := &proc{name: "reconcile, " + t.name, ends: time.Now().Add(w.limits.Reconcile.Timeout)}
+	peace := sc.healed && sc.outages == [parts]outage{}
+	p := &proc{name: "reconcile, " + t.name, ends: time.Now().Add(sc.limits.Reconcile.Timeout)}
 	p.finish = func() {
-		w.log("%s pass: %+v, %v", t.name, report, failure)
+		sc.log("%s pass: %+v, %v", t.name, report, failure)
 		if peace && !p.halted && !report.Nothing && (failure != nil || !report.Complete()) {
-			w.violate("a %s pass in peace is not complete: %+v, %v", t.name, report, failure)
+			sc.violate("a %s pass in peace is not complete: %+v, %v", t.name, report, failure)
 		}
-		if report.Suspicious > 0 && !slices.ContainsFunc(w.facts, func(f *fact) bool { return w.wasBroken(p, f) }) {
-			w.violate("a %s pass suspects a record: %+v", t.name, report)
+		if report.Suspicious > 0 && !slices.ContainsFunc(sc.facts, func(f *fact) bool { return sc.wasBroken(p, f) }) {
+			sc.violate("a %s pass suspects a record: %+v", t.name, report)
 		}
 	}
 	p.over = func() { n.running = false }
 	n.running = true
-	w.spawn(p, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, (w.limits.Reconcile.StopAfter+w.limits.Reconcile.Timeout)/2)
+	sc.spawn(p, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, (sc.limits.Reconcile.StopAfter+sc.limits.Reconcile.Timeout)/2)
 		defer cancel()
 		report, failure = r.Run(ctx, t.name)
 	})
@@ -185,7 +185,7 @@ func (n *net) pass(t *tier) {
 // the list shows everything, then the weekly ones until operators have a fix. It reports
 // false when there is none to come.
 func (n *net) atRest() bool {
-	if n == nil || n.w.deployed && n.rested >= len(n.tiers) {
+	if n == nil || n.sc.deployed && n.rested >= len(n.tiers) {
 		return false
 	}
 	weekly := n.tiers[len(n.tiers)-1]
@@ -193,17 +193,17 @@ func (n *net) atRest() bool {
 	switch {
 	case n.rested < len(n.tiers):
 		next = n.tiers[n.rested]
-	case n.fixAt.IsZero() && !n.w.deployed:
-		n.w.checkRest()
-		n.fixAt = time.Now().Add(n.w.upTo(n.w.plan.patience))
+	case n.fixAt.IsZero() && !n.sc.deployed:
+		n.sc.checkRest()
+		n.fixAt = time.Now().Add(n.sc.upTo(n.sc.plan.patience))
 	}
-	if !n.w.deployed && !n.fixAt.IsZero() && next.due.After(n.fixAt) {
+	if !n.sc.deployed && !n.fixAt.IsZero() && next.due.After(n.fixAt) {
 		until(n.fixAt)
 		return false
 	}
 	begin := next.due
-	for _, f := range n.w.facts { // clocks that differ show it a little later
-		begin = later(begin, f.shown.Add(n.w.limits.Reconcile.SettleLag+2*n.w.plan.skew))
+	for _, f := range n.sc.facts { // clocks that differ show it a little later
+		begin = later(begin, f.shown.Add(n.sc.limits.Reconcile.SettleLag+2*n.sc.plan.skew))
 	}
 	until(begin)
 	n.rested++
@@ -219,16 +219,16 @@ func (n *net) lookAgain() {
 }
 
 // lister is Stripe's list of events.
-type lister struct{ w *world }
+type lister struct{ sc *scenario }
 
 const listDays = 30 * 24 * time.Hour
 
-func (l lister) Livemode(context.Context) (bool, error) { return l.w.plan.policies.on, nil }
+func (l lister) Livemode(context.Context) (bool, error) { return l.sc.plan.policies.on, nil }
 
 func (l lister) ListEvents(ctx context.Context, q reconcile.Query) (page reconcile.Page, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	err = do(l.w, ctx, opList, q.From.Format(time.DateTime)+" "+q.After, func() error {
+	err = do(l.sc, ctx, opList, q.From.Format(time.DateTime)+" "+q.After, func() error {
 		page = l.page(q)
 		return nil
 	})
@@ -238,14 +238,14 @@ func (l lister) ListEvents(ctx context.Context, q reconcile.Query) (page reconci
 func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 	begun := q.After == ""
 	now := time.Now()
-	for _, f := range slices.Backward(l.w.facts) { // the newest first
+	for _, f := range slices.Backward(l.sc.facts) { // the newest first
 		switch {
 		case !begun:
 			begun = f.id == q.After
 			continue
-		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled || f.env.Account != q.Account || f.env.Livemode != l.w.plan.policies.on:
+		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled || f.env.Account != q.Account || f.env.Livemode != l.sc.plan.policies.on:
 			continue
-		case len(page.Items) == l.w.plan.net.page:
+		case len(page.Items) == l.sc.plan.net.page:
 			page.More = true
 			return page
 		}
@@ -259,23 +259,23 @@ func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 }
 
 // fetcher is Stripe's answer to who has an event's id alone.
-type fetcher struct{ w *world }
+type fetcher struct{ sc *scenario }
 
 func (s fetcher) FetchEvent(ctx context.Context, _, id string, _ bool) (body []byte, err error) {
-	err = do(s.w, ctx, opFetch, id, func() error {
-		body = s.w.fact(id).body
+	err = do(s.sc, ctx, opFetch, id, func() error {
+		body = s.sc.fact(id).body
 		return nil
 	})
 	return body, err
 }
 
-type depth struct{ w *world }
+type depth struct{ sc *scenario }
 
 func (d depth) Depth(ctx context.Context) (messages int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	err = do(d.w, ctx, opDepth, d.w.queue.name, func() error {
-		messages = len(d.w.queue.messages)
+	err = do(d.sc, ctx, opDepth, d.sc.queue.name, func() error {
+		messages = len(d.sc.queue.messages)
 		return nil
 	})
 	return messages, err
@@ -293,12 +293,12 @@ func (o notes) Cover(ctx context.Context, c reconcile.Covered) error {
 	key := noteKey(c)
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	return do(o.net.w, ctx, opCover, key, func() error {
+	return do(o.net.sc, ctx, opCover, key, func() error {
 		o.net.notes[key] = c
 		if _, again := o.net.notedAt[key]; !again {
 			o.net.notedAt[key] = time.Now()
 		}
-		o.net.w.covered(procOf(ctx), c, o.begun)
+		o.net.sc.covered(procOf(ctx), c, o.begun)
 		return nil
 	})
 }
@@ -306,7 +306,7 @@ func (o notes) Cover(ctx context.Context, c reconcile.Covered) error {
 func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile.Covered, _ []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	err = do(o.net.w, ctx, opCovered, "", func() error {
+	err = do(o.net.sc, ctx, opCovered, "", func() error {
 		for _, c := range o.net.notes {
 			if !c.From.Before(from) && c.From.Before(to) {
 				all = append(all, c)
@@ -318,14 +318,14 @@ func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile
 }
 
 // covered: what was noted as finished has a trace of every event that the list showed.
-func (w *world) covered(p *proc, c reconcile.Covered, begun time.Time) {
-	for _, f := range w.facts {
-		if f.created < c.From.Unix() || f.created > c.To.Unix() || f.stream() != c.Stream() || f.shown.After(begun) || !w.nettedUnder(p.policies, f) || w.state(f) != "" || f.done || f.ignored || f.purged {
+func (sc *scenario) covered(p *proc, c reconcile.Covered, begun time.Time) {
+	for _, f := range sc.facts {
+		if f.created < c.From.Unix() || f.created > c.To.Unix() || f.stream() != c.Stream() || f.shown.After(begun) || !sc.nettedUnder(p.policies, f) || sc.state(f) != "" || f.done || f.ignored || f.purged {
 			continue
 		}
 		trace := func(m *message) bool { return m.event == f.id }
-		if !slices.ContainsFunc(w.queue.messages, trace) && !slices.ContainsFunc(w.dead.messages, trace) {
-			w.violate("%s: slice %s of %s is noted as finished, and the event is nowhere", f.id, c.From.Format(time.DateTime), c.Tier)
+		if !slices.ContainsFunc(sc.queue.messages, trace) && !slices.ContainsFunc(sc.dead.messages, trace) {
+			sc.violate("%s: slice %s of %s is noted as finished, and the event is nowhere", f.id, c.From.Format(time.DateTime), c.Tier)
 		}
 	}
 }

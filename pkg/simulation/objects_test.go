@@ -37,7 +37,7 @@ type rowPlan struct {
 	copy time.Duration // how far the copy lags that Stripe answers from
 }
 
-// befall makes an event one that changes its object.
+// draw makes an event one that changes its object.
 func (p rowPlan) kept(i int) bool { return p.on && p.rows[i] }
 
 func newRowPlan(rng *rand.Rand, events int) rowPlan {
@@ -48,16 +48,16 @@ func newRowPlan(rng *rand.Rand, events int) rowPlan {
 	return p
 }
 
-// subscriptions is the real mux with one coalescing handler, over the world's Stripe and
+// subscriptions is the real mux with one coalescing handler, over the scenario's Stripe and
 // table.
-func (w *world) subscriptions() *dispatch.Mux {
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: w.stripe, Rows: rows{w}})
+func (sc *scenario) subscriptions() *dispatch.Mux {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: sc.stripe, Rows: rows{sc}})
 	dispatch.OnCurrent(mux, rowType, func(_ context.Context, e dispatch.Current[stripego.Subscription]) (dispatch.Effects, error) {
 		n, err := strconv.ParseInt(e.Object.Metadata["n"], 10, 64)
 		return dispatch.Effects{e.KeepRow(dispatch.Fields{"n": n})}, err
 	}, dispatch.Coalesce, dispatch.Announces(func(now *stripego.Subscription, in dispatch.Input) bool {
 		shown, err := strconv.Atoi(now.Metadata["n"])
-		return err == nil && shown >= w.fact(in.ID).n
+		return err == nil && shown >= sc.fact(in.ID).n
 	}))
 	return mux
 }
@@ -73,12 +73,12 @@ func eventOf(ctx context.Context) string {
 
 // stripe is Stripe's API to who asks for an object: it shows the state of the moment at which
 // the request arrives, late or not at all, or refuses an account that revoked its access.
-type stripe struct{ w *world }
+type stripe struct{ sc *scenario }
 
-func newStripe(w *world) *stripeapi.Client {
+func newStripe(sc *scenario) *stripeapi.Client {
 	c, err := stripeapi.New(stripeapi.Options{
-		Key: func(context.Context) (string, error) { return "sk_test", nil }, Transport: stripe{w},
-		TryTimeout: w.limits.StripeTry, Backoff: 1, // whose random waits would make a seed differ
+		Key: func(context.Context) (string, error) { return "sk_test", nil }, Transport: stripe{sc},
+		TryTimeout: sc.limits.StripeTry, Backoff: 1, // whose random waits would make a seed differ
 	})
 	if err != nil {
 		panic(err)
@@ -86,8 +86,8 @@ func newStripe(w *world) *stripeapi.Client {
 	return c
 }
 
-// least is the shortest time that a read at Stripe is given: it is slow, and not down.
-const least = 6*time.Second - time.Millisecond
+// stripeTry is the shortest time that a read at Stripe is given: it is slow, and not down.
+const stripeTry = 6*time.Second - time.Millisecond
 
 // reading is what one run of a handler reads at Stripe.
 type reading struct {
@@ -103,33 +103,33 @@ type readingKey struct{}
 func (s stripe) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, p := r.Context(), procOf(r.Context())
 	run, _ := ctx.Value(readingKey{}).(*reading)
-	if run.tries++; run.tries > 1 && left(run.ctx) < least {
-		s.w.accuse(p, "a read at Stripe is repeated with %v left", left(run.ctx))
+	if run.tries++; run.tries > 1 && left(run.ctx) < stripeTry {
+		s.sc.report(p, "a read at Stripe is repeated with %v left", left(run.ctx))
 	}
 	id, account := path.Base(r.URL.Path), r.Header.Get("Stripe-Account")
 	answer, start := httptest.NewRecorder(), time.Now()
-	err := do(s.w, ctx, opObject, id+" for "+eventOf(ctx), func() error {
-		if account != "" && s.w.revoked[account] {
-			s.w.met("Stripe refuses a revoked account")
+	err := do(s.sc, ctx, opObject, id+" for "+eventOf(ctx), func() error {
+		if account != "" && s.sc.revoked[account] {
+			s.sc.count("Stripe refuses a revoked account")
 			answer.WriteHeader(http.StatusForbidden)
 			_, _ = answer.WriteString(`{"error":{"code":"account_invalid"}}`)
 			return nil
 		}
-		_, _ = answer.Write(subscription(id, s.w.shows(id, account, s.w.plan.rows.copy)))
+		_, _ = answer.Write(subscription(id, s.sc.shows(id, account, s.sc.plan.rows.copy)))
 		return nil
 	})
 	if err != nil {
 		run.failed++
-		run.late = run.late || left(run.ctx) < least+100*time.Millisecond
-		if took := time.Since(start); errors.Is(err, context.DeadlineExceeded) && took < least && run.ctx.Err() == nil {
-			s.w.accuse(p, "a read at Stripe is given up after %v", took)
+		run.late = run.late || left(run.ctx) < stripeTry+100*time.Millisecond
+		if took := time.Since(start); errors.Is(err, context.DeadlineExceeded) && took < stripeTry && run.ctx.Err() == nil {
+			s.sc.report(p, "a read at Stripe is given up after %v", took)
 		}
 		return nil, err
 	}
 	if answer.Code == http.StatusForbidden {
-		s.w.mu.Lock()
+		s.sc.mu.Lock()
 		p.refusedAccount = noted(p.refusedAccount, eventOf(ctx))
-		s.w.mu.Unlock()
+		s.sc.mu.Unlock()
 	}
 	return answer.Result(), nil
 }
@@ -141,22 +141,22 @@ func left(ctx context.Context) time.Duration {
 
 // currently runs the handler of an event that changes a kept object. A read that Stripe
 // answers in time, or that failed once and early, does not fail the run.
-func (w *world) currently(ctx context.Context, f *fact, in dispatch.Input) (dispatch.Effects, error) {
+func (sc *scenario) currently(ctx context.Context, f *fact, in dispatch.Input) (dispatch.Effects, error) {
 	run := &reading{ctx: ctx}
 	ctx = context.WithValue(context.WithValue(ctx, forEvent{}, in.ID), readingKey{}, run)
-	effects, err := w.subscriptions().Dispatch(ctx, in)
+	effects, err := sc.subscriptions().Dispatch(ctx, in)
 	if _, is := errors.AsType[*stripeapi.UnavailableError](err); is && run.failed < 2 && !run.late && run.ctx.Err() == nil {
-		w.accuse(procOf(ctx), "%s fails after %d reads at Stripe, of which %d failed early: %v", f.id, run.tries, run.failed, err)
+		sc.report(procOf(ctx), "%s fails after %d reads at Stripe, of which %d failed early: %v", f.id, run.tries, run.failed, err)
 	}
 	return effects, err
 }
 
 // revoke ends our access to a connected account until the fix.
-func (w *world) revoke() {
-	if w.plan.policies.on && !w.deployed {
-		account := []string{"acct_eu", "acct_us"}[w.rng.IntN(2)]
-		w.revoked[account] = true
-		w.log("access to %s is revoked", account)
+func (sc *scenario) revoke() {
+	if sc.plan.policies.on && !sc.deployed {
+		account := []string{"acct_eu", "acct_us"}[sc.rng.IntN(2)]
+		sc.revoked[account] = true
+		sc.log("access to %s is revoked", account)
 	}
 }
 
@@ -165,8 +165,8 @@ func subscription(id string, n int) []byte {
 }
 
 // shows is the number of the latest event of an object that a copy shows which lags.
-func (w *world) shows(object, account string, lag time.Duration) (n int) {
-	for _, f := range w.facts {
+func (sc *scenario) shows(object, account string, lag time.Duration) (n int) {
+	for _, f := range sc.facts {
 		if f.n > 0 && f.env.ObjectID == object && f.env.Account == account && !f.happened.After(time.Now().Add(-lag)) {
 			n = max(n, f.n)
 		}
@@ -174,29 +174,29 @@ func (w *world) shows(object, account string, lag time.Duration) (n int) {
 	return n
 }
 
-type rows struct{ w *world }
+type rows struct{ sc *scenario }
 
 func (r rows) Item(ctx context.Context, key string) (map[string]any, bool, error) {
-	row, err := r.w.table.read(ctx, key, eventOf(ctx))
+	row, err := r.sc.table.read(ctx, key, eventOf(ctx))
 	return row, len(row) > 0, err
 }
 
 // rowOf is the item that is kept of an event's object.
-func (w *world) rowOf(e event.Envelope) item { return w.table.items[dispatch.ObjectKey(e)] }
+func (sc *scenario) rowOf(e event.Envelope) item { return sc.table.items[dispatch.ObjectKey(e)] }
 
 // checkRow: a kept row never goes back.
-func (w *world) checkRow(key string, old, fresh item) {
+func (sc *scenario) checkRow(key string, old, fresh item) {
 	if strings.HasPrefix(key, "OBJ#live#") || strings.HasPrefix(key, "OBJ#test#") {
-		w.log("row %s: %d (was %d)", key, num(fresh, "n"), num(old, "n"))
+		sc.log("row %s: %d (was %d)", key, num(fresh, "n"), num(old, "n"))
 		if num(fresh, "n") < num(old, "n") {
-			w.violate("%s goes back from %d to %d", key, num(old, "n"), num(fresh, "n"))
+			sc.violate("%s goes back from %d to %d", key, num(old, "n"), num(fresh, "n"))
 		}
 	}
 }
 
 // checkShown: the row shows what a done event changed.
-func (w *world) checkShown(f *fact) {
-	if got := num(w.rowOf(f.env), "n"); got < int64(f.n) {
-		w.violate("%s: done while the row kept of its object shows %d, before its change %d", f.id, got, f.n)
+func (sc *scenario) checkShown(f *fact) {
+	if got := num(sc.rowOf(f.env), "n"); got < int64(f.n) {
+		sc.violate("%s: done while the row kept of its object shows %d, before its change %d", f.id, got, f.n)
 	}
 }

@@ -16,47 +16,47 @@ import (
 )
 
 // operate is what operators do at any time: redrive, replay, fix the handlers.
-func (w *world) operate() {
-	switch n := w.rng.IntN(5); {
+func (sc *scenario) operate() {
+	switch n := sc.rng.IntN(5); {
 	case n == 0:
-		w.log("the handlers are fixed")
-		w.fixed.Store(true)
-	case n <= 2 && len(w.dead.messages) > 0:
-		w.settleLetters()
-	case n == 3 && w.plan.purges:
-		w.purgeByID(w.facts[w.rng.IntN(len(w.facts))])
+		sc.log("the handlers are fixed")
+		sc.fixed.Store(true)
+	case n <= 2 && len(sc.dead.messages) > 0:
+		sc.settleLetters()
+	case n == 3 && sc.plan.purges:
+		sc.purgeByID(sc.facts[sc.rng.IntN(len(sc.facts))])
 	default:
-		f := w.facts[w.rng.IntN(len(w.facts))]
-		if (w.state(f) == idempotency.Done || f.givenUp) && f.replays < 3 && w.queueable(f) {
-			w.replay(f)
+		f := sc.facts[sc.rng.IntN(len(sc.facts))]
+		if (sc.state(f) == idempotency.Done || f.givenUp) && f.replays < 3 && sc.queueable(f) {
+			sc.replay(f)
 		}
 	}
 }
 
 // settleLetters redrives dead letters, or purges one.
-func (w *world) settleLetters() {
-	if w.plan.purges && w.rng.IntN(2) == 0 {
-		w.purge(w.dead.messages[w.rng.IntN(len(w.dead.messages))])
+func (sc *scenario) settleLetters() {
+	if sc.plan.purges && sc.rng.IntN(2) == 0 {
+		sc.purge(sc.dead.messages[sc.rng.IntN(len(sc.dead.messages))])
 	} else {
-		w.redrive(1 + w.rng.IntN(3))
+		sc.redrive(1 + sc.rng.IntN(3))
 	}
 }
 
-func (w *world) queueable(f *fact) bool { return f.behaviour != unhandled }
+func (sc *scenario) queueable(f *fact) bool { return f.behaviour != unhandled }
 
 // redrive is one run of the command: a plan of all dead letters, then a move of up to n.
-func (w *world) redrive(n int) {
-	records, err := dynamostore.NewReader(w.table, "tollgate")
+func (sc *scenario) redrive(n int) {
+	records, err := dynamostore.NewReader(sc.table, "tollgate")
 	if err != nil {
 		panic(err)
 	}
-	dead := deadLetters{w}
+	dead := deadLetters{sc}
 	p := &proc{name: "redrive", seen: map[string]bool{}}
 	plan := &redrive.Plan{}
-	p.finish = func() { w.checkHidden(p, plan) }
-	w.spawn(p, func(ctx context.Context) {
+	p.finish = func() { sc.checkHidden(p, plan) }
+	sc.spawn(p, func(ctx context.Context) {
 		released := true
-		d := redrive.DLQ{Queue: dead, Mover: dead, Records: records, Limits: w.limits, OnUnreleased: func(int) { released = false }}
+		d := redrive.DLQ{Queue: dead, Mover: dead, Records: records, Limits: sc.limits, OnUnreleased: func(int) { released = false }}
 		got, err := d.Plan(ctx, redrive.Selection{})
 		if err != nil {
 			return // the operator runs it again
@@ -67,30 +67,30 @@ func (w *world) redrive(n int) {
 }
 
 // checkHidden: a redrive that ran alone names the letters that a dead reader hides.
-func (w *world) checkHidden(p *proc, plan *redrive.Plan) {
+func (sc *scenario) checkHidden(p *proc, plan *redrive.Plan) {
 	if !p.counted {
 		return
 	}
 	others := func(o *proc) bool { return o != p && !o.dead && (o.seen != nil || o.purging != nil) }
-	alone := !slices.ContainsFunc(w.procs, others) && !p.disturbed
-	if w.met(fmt.Sprintf("redrive: letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && plan.Hidden == 0 {
-		w.violate("a redrive says that it saw all letters, and a dead reader hides %d (certain: %v)", p.unseen, plan.Certain)
+	alone := !slices.ContainsFunc(sc.procs, others) && !p.disturbed
+	if sc.count(fmt.Sprintf("redrive: letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && plan.Hidden == 0 {
+		sc.violate("a redrive says that it saw all letters, and a dead reader hides %d (certain: %v)", p.unseen, plan.Certain)
 	}
 }
 
 // removedBy notes that a letter was removed under the eyes of all others.
-func (w *world) removedBy(p *proc) {
-	for _, o := range w.procs {
+func (sc *scenario) removedBy(p *proc) {
+	for _, o := range sc.procs {
 		o.disturbed = o.disturbed || o != p
 	}
 }
 
 // replay runs a done event again. Now and then two operators do so at the same time.
-func (w *world) replay(f *fact) {
+func (sc *scenario) replay(f *fact) {
 	f.replays++
-	w.replayOnce(f)
-	if w.rng.IntN(4) == 0 {
-		w.replayOnce(f)
+	sc.replayOnce(f)
+	if sc.rng.IntN(4) == 0 {
+		sc.replayOnce(f)
 	}
 }
 
@@ -99,16 +99,16 @@ const comeBack = 30 * time.Minute
 
 // replayOnce is one run of the command. An operator whose command died, failed or was
 // refused gives it again until it says that the message is sent.
-func (w *world) replayOnce(f *fact) {
-	records, err := dynamostore.NewReader(w.table, "tollgate")
+func (sc *scenario) replayOnce(f *fact) {
+	records, err := dynamostore.NewReader(sc.table, "tollgate")
 	if err != nil {
 		panic(err)
 	}
-	p, policies := &proc{name: "replay of " + f.id}, w.policies
+	p, policies := &proc{name: "replay of " + f.id}, sc.policies
 	r, err := replay.New(replay.Config{
-		Records: records, Store: w.operator, Events: fetcher{w}, Queue: sender{w}, Endpoint: f.home(), Accounts: []string{f.env.Account},
-		Excludes: func(e event.Envelope) bool { return w.verdict(policies, e.Endpoint, w.fact(e.ID)) != policy.Accept },
-		By:       "op", Why: "a drill", Now: func() time.Time { return w.clock(p) },
+		Records: records, Store: sc.operator, Events: fetcher{sc}, Queue: sender{sc}, Endpoint: f.home(), Accounts: []string{f.env.Account},
+		Excludes: func(e event.Envelope) bool { return sc.verdict(policies, e.Endpoint, sc.fact(e.ID)) != policy.Accept },
+		By:       "op", Why: "a test", Now: func() time.Time { return sc.clock(p) },
 	})
 	if err != nil {
 		panic(err)
@@ -121,26 +121,26 @@ func (w *world) replayOnce(f *fact) {
 		} else if failure != nil {
 			outcome = "an error"
 		}
-		w.log("%s: %s, %v", p.name, outcome, failure)
-		w.met("replay: " + outcome)
+		sc.log("%s: %s, %v", p.name, outcome, failure)
+		sc.count("replay: " + outcome)
 	}
 	p.over = func() {
 		if refused, is := errors.AsType[*replay.RefusedError](failure); is && refused.Reason == replay.RefusedExcluded {
-			if w.state(f) != idempotency.Done && !f.withheld { // its record may be set to run again
+			if sc.state(f) != idempotency.Done && !f.withheld { // its record may be set to run again
 				f.withheld = true
-				w.onFix = append(w.onFix, func() { w.replayOnce(f) })
+				sc.onFix = append(sc.onFix, func() { sc.replayOnce(f) })
 			}
 			return
 		}
-		if w.isBroken(f) && failure != nil {
-			f.broken.after = func() { w.replayOnce(f) } // once the row is repaired
+		if sc.isBroken(f) && failure != nil {
+			f.broken.after = func() { sc.replayOnce(f) } // once the row is repaired
 			return
 		}
-		if failure != nil && !(w.netted(f) && w.rng.IntN(2) == 0) { // the net sends what nobody comes back to
-			w.chores = append(w.chores, appointment{time.Now().Add(w.upTo(comeBack)), func() { w.replayOnce(f) }})
+		if failure != nil && !(sc.netted(f) && sc.rng.IntN(2) == 0) { // the net sends what nobody comes back to
+			sc.background = append(sc.background, appointment{time.Now().Add(sc.upTo(comeBack)), func() { sc.replayOnce(f) }})
 		}
 	}
-	w.spawn(p, func(ctx context.Context) {
+	sc.spawn(p, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		got, err := r.Event(ctx, f.id)

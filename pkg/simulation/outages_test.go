@@ -24,12 +24,12 @@ func (p part) String() string {
 
 // outage is a time in which a part fails.
 type outage struct {
-	until  time.Time
-	rate   float64 // of its calls; 1 for all
-	moment bool    // so short that tries outlast it: all that it does is to refuse
+	until time.Time
+	rate  float64 // of its calls; 1 for all
+	brief bool    // so short that tries outlast it: all that it does is to refuse
 }
 
-// appointment is what a drill or an operator does at a time.
+// appointment is what a test or an operator does at a time.
 type appointment struct {
 	at time.Time
 	do func()
@@ -46,45 +46,45 @@ func (o opName) part() (p part, can bool) {
 }
 
 // fails draws whether a call of a part that is away or browned out fails.
-func (w *world) fails(p part) bool {
-	o := w.outages[p]
-	return time.Now().Before(o.until) && (o.rate >= 1 || w.rng.Float64() < o.rate)
+func (sc *scenario) fails(p part) bool {
+	o := sc.outages[p]
+	return time.Now().Before(o.until) && (o.rate >= 1 || sc.rng.Float64() < o.rate)
 }
 
-func (w *world) breaks(p part, d time.Duration, rate float64) {
-	w.outages[p] = outage{until: time.Now().Add(d), rate: rate}
-	w.met(metOutage(p, rate))
-	w.log("%s fails in %.0f %% until %s", p, 100*rate, w.outages[p].until.Format("02 15:04:05"))
+func (sc *scenario) breaks(p part, d time.Duration, rate float64) {
+	sc.outages[p] = outage{until: time.Now().Add(d), rate: rate}
+	sc.count(outageName(p, rate))
+	sc.log("%s fails in %.0f %% until %s", p, 100*rate, sc.outages[p].until.Format("02 15:04:05"))
 }
 
 // brownRates are the shares of calls that fail in a brown-out.
 func brownRates() []float64 { return []float64{0.01, 0.05, 0.1, 0.25, 0.5} }
 
 // disrupt begins outages, now and then.
-func (w *world) disrupt() {
-	if w.faulty(w.plan.blackout) {
-		w.breaks([]part{store, store, queues}[w.rng.IntN(3)], w.upTo(20*time.Minute), 1)
+func (sc *scenario) disrupt() {
+	if sc.faulty(sc.plan.blackout) {
+		sc.breaks([]part{store, store, queues}[sc.rng.IntN(3)], sc.upTo(20*time.Minute), 1)
 	}
-	if w.faulty(w.plan.brownout) {
-		w.breaks([]part{store, queues}[w.rng.IntN(2)], w.upTo(2*time.Hour), brownRates()[w.rng.IntN(5)])
+	if sc.faulty(sc.plan.brownout) {
+		sc.breaks([]part{store, queues}[sc.rng.IntN(2)], sc.upTo(2*time.Hour), brownRates()[sc.rng.IntN(5)])
 	}
-	if w.faulty(w.plan.contention) {
-		w.breaks(contention, w.upTo(20*time.Second), 1)
+	if sc.faulty(sc.plan.contention) {
+		sc.breaks(contention, sc.upTo(20*time.Second), 1)
 	}
-	if w.faulty(w.plan.offline) {
-		w.breaks(ingestion, w.upTo(24*time.Hour), 1)
+	if sc.faulty(sc.plan.offline) {
+		sc.breaks(ingestion, sc.upTo(24*time.Hour), 1)
 	}
-	if w.faulty(w.plan.hot) {
-		w.heat()
+	if sc.faulty(sc.plan.hot) {
+		sc.makeHot()
 	}
-	if w.faulty(w.plan.moment) {
-		w.refuse()
+	if sc.faulty(sc.plan.brief) {
+		sc.refuseBriefly()
 	}
-	if w.faulty(w.plan.revoke) {
-		w.revoke()
+	if sc.faulty(sc.plan.revoke) {
+		sc.revoke()
 	}
-	if w.faulty(w.plan.secrets.bad) {
-		w.spoilSecret()
+	if sc.faulty(sc.plan.secrets.bad) {
+		sc.spoilSecret()
 	}
-	w.net.disrupt()
+	sc.net.disrupt()
 }

@@ -31,7 +31,7 @@ type plan struct {
 	offline    float64 // that ingest goes away for a while, at a step
 	attack     float64 // that somebody posts a captured request, at a step
 	hot        float64 // that records are throttled for a while, at a step
-	moment     float64 // that the store or the queue refuses for a moment, at a step
+	brief      float64 // that the store or the queue refuses for a moment, at a step
 	slow       float64 // that Stripe answers slowly
 	revoke     float64 // that a connected account revokes access until the fix, at a step
 	large      float64 // that the DLQ refuses a message's copy for its size
@@ -93,7 +93,7 @@ func newPlan(rng *rand.Rand) plan {
 			p.spread, p.delay = min(p.spread, 10*time.Second), 5*time.Second
 		}
 	}
-	p.hot, p.moment, p.slow, p.revoke, p.large = chance(0.2), chance(0.1), chance(0.5), chance(0.05), chance(0.3)
+	p.hot, p.brief, p.slow, p.revoke, p.large = chance(0.2), chance(0.1), chance(0.5), chance(0.05), chance(0.3)
 	if rng.IntN(secretShare) == 0 {
 		p.secrets = newSecretPlan(rng)
 	}
@@ -124,80 +124,82 @@ const maxCopyLag = 5 * time.Second
 // clocksAgree reports whether all clocks of the plan do.
 func (p plan) clocksAgree() bool { return p.skew == 0 && p.jump == 0 && p.lag == 0 }
 
-// fate is what becomes of a call.
-type fate string
+// callResult is what becomes of a call.
+type callResult string
 
 const (
-	fateAnswered      fate = "answered"
-	fateLostRequest   fate = "request lost"
-	fateLate          fate = "request late, caller told that it is lost"
-	fateLostAnswer    fate = "applied, answer lost"
-	fateRefused       fate = "refused"
-	fateSilent        fate = "request lost, no answer"
-	fateSilentApplied fate = "applied, no answer"
-	fateDenied        fate = "denied"
-	fateExpired       fate = "signature expired"
-	fateThrottled     fate = "throttled"
-	fateSlow          fate = "answered slowly"
+	callAnswered      callResult = "answered"
+	callLostRequest   callResult = "request lost"
+	callLate          callResult = "request late, caller told that it is lost"
+	callLostAnswer    callResult = "applied, answer lost"
+	callRefused       callResult = "refused"
+	callSilent        callResult = "request lost, no answer"
+	callSilentApplied callResult = "applied, no answer"
+	callDenied        callResult = "denied"
+	callExpired       callResult = "signature expired"
+	callThrottled     callResult = "throttled"
+	callSlow          callResult = "answered slowly"
 )
 
-// faulty draws, while the world still has faults.
-func (w *world) faulty(chance float64) bool { return !w.healed && w.rng.Float64() < chance }
+// faulty draws, while the scenario still has faults.
+func (sc *scenario) faulty(chance float64) bool { return !sc.healed && sc.rng.Float64() < chance }
 
-func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) }
-
-// around draws from -d to d.
-func (w *world) around(d time.Duration) time.Duration {
-	return time.Duration((w.rng.Float64()*2 - 1) * float64(d))
+func (sc *scenario) upTo(d time.Duration) time.Duration {
+	return time.Duration(sc.rng.Int64N(int64(d)))
 }
 
-func (w *world) fate(c *call) fate {
-	if part, can := c.op.part(); can && w.fails(part) {
-		if w.outages[part].moment {
-			return fateRefused
+// around draws from -d to d.
+func (sc *scenario) around(d time.Duration) time.Duration {
+	return time.Duration((sc.rng.Float64()*2 - 1) * float64(d))
+}
+
+func (sc *scenario) callResult(c *call) callResult {
+	if part, can := c.op.part(); can && sc.fails(part) {
+		if sc.outages[part].brief {
+			return callRefused
 		}
-		return []fate{fateRefused, fateLostRequest, fateSilent}[w.rng.IntN(3)]
+		return []callResult{callRefused, callLostRequest, callSilent}[sc.rng.IntN(3)]
 	}
-	if w.isHot(c) {
-		return fateThrottled
+	if sc.isHot(c) {
+		return callThrottled
 	}
 	if c.slowed {
-		return fateAnswered
+		return callAnswered
 	}
-	if c.op == opObject && w.faulty(w.plan.slow) {
-		return fateSlow
+	if c.op == opObject && sc.faulty(sc.plan.slow) {
+		return callSlow
 	}
-	if c.op == opTransact && w.fails(contention) {
-		return fateRefused
+	if c.op == opTransact && sc.fails(contention) {
+		return callRefused
 	}
-	if c.op == opWork || !w.faulty(w.plan.fault) {
-		return fateAnswered
+	if c.op == opWork || !sc.faulty(sc.plan.fault) {
+		return callAnswered
 	}
-	all := []fate{fateLostRequest, fateLate, fateLostAnswer, fateLostAnswer, fateRefused, fateRefused, fateSilent, fateSilentApplied}
+	all := []callResult{callLostRequest, callLate, callLostAnswer, callLostAnswer, callRefused, callRefused, callSilent, callSilentApplied}
 	if c.op.signed() {
-		all = append(all, fateExpired)
+		all = append(all, callExpired)
 	}
 	if c.op == opUpdate || c.op == opTransact || c.op == opGet {
-		all = append(all, fateDenied)
+		all = append(all, callDenied)
 	}
-	return all[w.rng.IntN(len(all))]
+	return all[sc.rng.IntN(len(all))]
 }
 
 // refusal is an error that says that nothing was applied.
-func (w *world) refusal(c *call) error {
+func (sc *scenario) refusal(c *call) error {
 	code := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: "simulated"} }
-	if c.op == opTransact && w.fails(contention) {
-		return conflicts(w.rng)
+	if c.op == opTransact && sc.fails(contention) {
+		return conflicts(sc.rng)
 	}
 	switch c.op {
 	case opUpdate, opGet, opBatchGet, opCover, opCovered:
 		all := []error{code("ThrottlingException"), internalError(), code("ProvisionedThroughputExceededException"), code("TransactionConflictException")}
-		if c.op != opUpdate || time.Now().Before(w.outages[store].until) {
+		if c.op != opUpdate || time.Now().Before(sc.outages[store].until) {
 			all = all[:3] // no transaction is in a read's way; a store that is away has no transactions to conflict with
 		}
-		return all[w.rng.IntN(len(all))]
+		return all[sc.rng.IntN(len(all))]
 	case opTransact:
-		return []error{code("ThrottlingException"), code("TransactionInProgressException"), internalError(), conflicts(w.rng)}[w.rng.IntN(4)]
+		return []error{code("ThrottlingException"), code("TransactionInProgressException"), internalError(), conflicts(sc.rng)}[sc.rng.IntN(4)]
 	default:
 		return code("RequestThrottledException")
 	}

@@ -31,32 +31,32 @@ type purging struct {
 }
 
 // purge gives a dead letter up.
-func (w *world) purge(m *message) {
-	records, err := dynamostore.NewReader(w.table, "tollgate")
+func (sc *scenario) purge(m *message) {
+	records, err := dynamostore.NewReader(sc.table, "tollgate")
 	if err != nil {
 		panic(err)
 	}
 	why, ours := queue.DeadLetterOf(m.attributes)
-	f, policies := w.fact(m.event), w.policies
+	f, policies := sc.fact(m.event), sc.policies
 	of := &purging{f: f, letter: m, attempt: why.Attempt}
-	e, err := queue.Decode(w.consumed(m.body))
+	e, err := queue.Decode(sc.consumed(m.body))
 	if !ours && errors.Is(err, queue.ErrNewer) {
 		of.newer = true
 	}
-	of.excluded = err != nil || ours && why.Attempt == 0 || !ours && w.verdict(policies, e.Endpoint, f) != policy.Accept
-	excludes := func(e event.Envelope) bool { return w.verdict(policies, e.Endpoint, w.fact(e.ID)) != policy.Accept }
+	of.excluded = err != nil || ours && why.Attempt == 0 || !ours && sc.verdict(policies, e.Endpoint, f) != policy.Accept
+	excludes := func(e event.Envelope) bool { return sc.verdict(policies, e.Endpoint, sc.fact(e.ID)) != policy.Accept }
 	p := &proc{name: "purge of " + m.id + " of " + f.id, purging: of}
 	var done redrive.Purged
 	p.finish = func() {
-		w.log("%s: %+v", p.name, done)
+		sc.log("%s: %+v", p.name, done)
 		if done.GivenUp > 0 {
-			w.saysGivenUp(p, f)
-			w.met("purge: given up")
+			sc.saysGivenUp(p, f)
+			sc.count("purge: given up")
 		}
 	}
-	dead := deadLetters{w}
-	w.spawn(p, func(ctx context.Context) {
-		d := redrive.DLQ{Queue: dead, Mover: dead, Records: records, Store: w.operator, Operator: "op", Limits: w.limits}
+	dead := deadLetters{sc}
+	sc.spawn(p, func(ctx context.Context) {
+		d := redrive.DLQ{Queue: dead, Mover: dead, Records: records, Store: sc.operator, Operator: "op", Limits: sc.limits}
 		plan, err := d.Plan(ctx, redrive.Selection{Filter: redrive.Filter{ID: m.id}})
 		if err != nil {
 			return
@@ -66,22 +66,22 @@ func (w *world) purge(m *message) {
 }
 
 // purgeByID gives up one event by its id, whatever receives and letters it has left.
-func (w *world) purgeByID(f *fact) {
+func (sc *scenario) purgeByID(f *fact) {
 	p := &proc{name: "purge of " + f.id + " by its id", purging: &purging{f: f}}
 	verdict := idempotency.GiveUpVerdict("an error")
 	p.finish = func() {
-		w.log("%s: %s", p.name, verdict)
-		w.met("purge by id: " + string(verdict))
+		sc.log("%s: %s", p.name, verdict)
+		sc.count("purge by id: " + string(verdict))
 		if verdict == idempotency.GivenUp {
-			w.saysGivenUp(p, f)
+			sc.saysGivenUp(p, f)
 		}
 	}
-	w.spawn(p, func(ctx context.Context) {
+	sc.spawn(p, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		now := time.Now()
-		got, err := w.operator.GiveUp(ctx, idempotency.GiveUpRequest{
-			EventID: f.id, Ident: idempotency.Ident(f.env), Any: true, By: "op", Now: now, Cutoff: now.Add(-w.limits.TakeOverMargin),
+		got, err := sc.operator.GiveUp(ctx, idempotency.GiveUpRequest{
+			EventID: f.id, Ident: idempotency.Ident(f.env), Any: true, By: "op", Now: now, Cutoff: now.Add(-sc.limits.TakeOverMargin),
 		})
 		if err == nil {
 			verdict = got
@@ -90,68 +90,68 @@ func (w *world) purgeByID(f *fact) {
 }
 
 // saysGivenUp notes a purge's answer, unless a claim came between its write and its answer.
-func (w *world) saysGivenUp(p *proc, f *fact) {
+func (sc *scenario) saysGivenUp(p *proc, f *fact) {
 	if f.claimed < max(p.started, f.marked) {
-		f.saidGivenUp = w.step
+		f.saidGivenUp = sc.step
 	}
 }
 
 // marked checks the write that gives an event up.
-func (w *world) marked(p *proc, f *fact, old, fresh item) {
-	w.checkChanged(f.id, old, fresh, "purged", "purge_by", "upd", "exp")
+func (sc *scenario) marked(p *proc, f *fact, old, fresh item) {
+	sc.checkChanged(f.id, old, fresh, "purged", "purge_by", "upd", "exp")
 	of := p.purging
 	switch left := num(old, "rc_left"); {
 	case old["st"].Text == string(idempotency.Done), num(old, "lease") > time.Now().UnixMilli():
-		w.violate("%s: given up while it is %s under a lease until %d", f.id, old["st"].Text, num(old, "lease"))
+		sc.violate("%s: given up while it is %s under a lease until %d", f.id, old["st"].Text, num(old, "lease"))
 	case of == nil || of.f != f:
-		w.violate("%s: %s gives it up", f.id, p.name)
+		sc.violate("%s: %s gives it up", f.id, p.name)
 	case of.letter == nil:
 	case of.excluded:
-		w.violate("%s: the letter of a delivery that its endpoint excludes gives it up", f.id)
+		sc.violate("%s: the letter of a delivery that its endpoint excludes gives it up", f.id)
 	case old["rc_left"].Type != value.Num || left != 0:
-		w.violate("%s: given up while a message has %d receives left", f.id, left)
+		sc.violate("%s: given up while a message has %d receives left", f.id, left)
 	case of.attempt > 0 && of.attempt != num(old, "att"):
-		w.violate("%s: given up by the letter of attempt %d, and attempt %d is the last", f.id, of.attempt, num(old, "att"))
+		sc.violate("%s: given up by the letter of attempt %d, and attempt %d is the last", f.id, of.attempt, num(old, "att"))
 	}
 	f.givenUp = true
 }
 
 // checkMark: the mark is on the record exactly from the give-up to the next claim or
 // completion.
-func (w *world) checkMark(p *proc, f *fact, row item, claimed bool) {
+func (sc *scenario) checkMark(p *proc, f *fact, row item, claimed bool) {
 	if claimed {
-		f.givenUp, f.saidGivenUp, f.claimed = false, -1, w.step
+		f.givenUp, f.saidGivenUp, f.claimed = false, -1, sc.step
 	}
-	if claimed && f.letterGone && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && w.queue.find(t.id) != nil }) {
+	if claimed && f.letterGone && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && sc.queue.find(t.id) != nil }) {
 		f.purged = true // by a holder of a message that was moved and purged meanwhile: the row may be left over
 	}
 	if _, is := row["purged"]; is != f.givenUp {
-		w.violate("%s: its record's mark of a purge: %v, want %v", f.id, is, f.givenUp)
+		sc.violate("%s: its record's mark of a purge: %v, want %v", f.id, is, f.givenUp)
 	}
 }
 
 // letterPurged checks the deletion of a letter: what it stood for is settled, given up, or
 // has something else that stands for it.
-func (w *world) letterPurged(p *proc, messageID string) {
+func (sc *scenario) letterPurged(p *proc, messageID string) {
 	f := p.purging.f
 	f.letterGone = true
 	stands := func(m *message) bool { return m.event == f.id && m.id != messageID }
 	switch {
 	case p.purging.newer:
-		w.violate("%s: the letter is purged that only the next release can read", f.id)
-	case p.purging.excluded, w.state(f) == "", w.isBroken(f):
+		sc.violate("%s: the letter is purged that only the next release can read", f.id)
+	case p.purging.excluded, sc.state(f) == "", sc.isBroken(f):
 		f.purged = true // the operator's word was on this delivery
-	case num(w.table.items[recordPrefix+f.id], "rc_left") > 0:
+	case num(sc.table.items[recordPrefix+f.id], "rc_left") > 0:
 		f.purged = true // reconcile's frequent passes stand for it
-	case f.givenUp || f.marked >= p.started || w.state(f) == idempotency.Done || f.expired || f.ignored:
-	case !slices.ContainsFunc(w.queue.messages, stands) && !slices.ContainsFunc(w.dead.messages, stands) && f.leftDone < p.started:
-		w.violate("%s: its letter is purged, it is not given up, and nothing else stands for it", f.id)
+	case f.givenUp || f.marked >= p.started || sc.state(f) == idempotency.Done || f.expired || f.ignored:
+	case !slices.ContainsFunc(sc.queue.messages, stands) && !slices.ContainsFunc(sc.dead.messages, stands) && f.leftDone < p.started:
+		sc.violate("%s: its letter is purged, it is not given up, and nothing else stands for it", f.id)
 	}
 }
 
 // unpurged: a pass that began after an event was said to be given up does not send it.
-func (w *world) unpurged(p *proc, f *fact) {
+func (sc *scenario) unpurged(p *proc, f *fact) {
 	if strings.HasPrefix(p.name, "reconcile") && f.saidGivenUp >= 0 && f.saidGivenUp < p.started {
-		w.violate("%s: %s sends it though it was given up", f.id, p.name)
+		sc.violate("%s: %s sends it though it was given up", f.id, p.name)
 	}
 }

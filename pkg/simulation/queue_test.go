@@ -41,7 +41,7 @@ func (m *message) receipt() string { return fmt.Sprintf("%s/%d", m.id, m.receive
 
 // standardQueue is a simulated SQS queue: at least once, in no order.
 type standardQueue struct {
-	w           *world
+	sc          *scenario
 	name        string
 	messages    []*message
 	next        int
@@ -52,17 +52,17 @@ type standardQueue struct {
 
 func (q *standardQueue) add(body, eventID string, sent time.Time) *message {
 	q.next++
-	q.w.met("added to " + q.name)
-	if q == q.w.queue {
-		q.w.fact(eventID).messages++
+	q.sc.count("added to " + q.name)
+	if q == q.sc.queue {
+		q.sc.fact(eventID).messages++
 	}
 	large := 0
-	if q == q.w.queue && q.w.faulty(q.w.plan.large) {
-		large = 1 + q.w.rng.IntN(refusesAll)
+	if q == q.sc.queue && q.sc.faulty(q.sc.plan.large) {
+		large = 1 + q.sc.rng.IntN(refusesAll)
 	}
 	m := &message{
 		id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent,
-		clock: q.w.plan.queueClock + q.w.around(q.w.plan.queueJitter), copied: -1, changed: -1, refuses: large,
+		clock: q.sc.plan.queueClock + q.sc.around(q.sc.plan.queueJitter), copied: -1, changed: -1, refuses: large,
 	}
 	q.messages = append(q.messages, m)
 	return m
@@ -81,12 +81,12 @@ func (q *standardQueue) find(id string) *message {
 func (d deadLetters) Count(ctx context.Context) (visible, hidden int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of the SDK's own transport
 	defer cancel()
-	err = do(d.w, ctx, opCount, d.w.dead.name, func() error {
+	err = do(d.sc, ctx, opCount, d.sc.dead.name, func() error {
 		p := procOf(ctx)
-		d.w.dead.expire()
-		visible, p.unseen = d.w.dead.visibleNow(), 0
-		hidden = len(d.w.dead.messages) - visible
-		for _, m := range d.w.dead.messages {
+		d.sc.dead.expire()
+		visible, p.unseen = d.sc.dead.visibleNow(), 0
+		hidden = len(d.sc.dead.messages) - visible
+		for _, m := range d.sc.dead.messages {
 			if m.visible.After(time.Now()) && !p.seen[m.id] {
 				p.unseen++
 			}
@@ -105,12 +105,12 @@ func (q *standardQueue) expire() {
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
 		old := time.Since(m.sent) > q.retention
 		if old {
-			q.w.log("message %s of %s expires", m.id, m.event)
-			q.w.fact(m.event).expired = true
-			if q == q.w.dead {
-				q.w.removedBy(nil)
+			q.sc.log("message %s of %s expires", m.id, m.event)
+			q.sc.fact(m.event).expired = true
+			if q == q.sc.dead {
+				q.sc.removedBy(nil)
 			}
-			q.w.met("expires: a message of " + q.name)
+			q.sc.count("expires: a message of " + q.name)
 		}
 		return old
 	})
@@ -121,21 +121,21 @@ func (q *standardQueue) expire() {
 func (q *standardQueue) take(n int) []queue.Message {
 	q.expire()
 	var out []queue.Message
-	for _, i := range q.w.rng.Perm(len(q.messages)) {
+	for _, i := range q.sc.rng.Perm(len(q.messages)) {
 		m := q.messages[i]
 		if len(out) == n {
 			break
 		}
-		if m.visible.After(time.Now()) && !q.w.faulty(q.w.plan.twice) {
+		if m.visible.After(time.Now()) && !q.sc.faulty(q.sc.plan.twice) {
 			continue
 		}
 		if m.visible.After(time.Now()) {
-			q.w.met("handed out again while in flight: " + q.name)
+			q.sc.count("handed out again while in flight: " + q.name)
 		}
 		if q.maxReceives > 0 && m.receives >= q.maxReceives {
-			q.w.log("message %s of %s goes to the DLQ after %d receives", m.id, m.event, m.receives)
-			q.w.dead.add(m.body, m.event, m.sent) // the clock of retention goes on
-			q.w.fact(m.event).copied = q.w.step
+			q.sc.log("message %s of %s goes to the DLQ after %d receives", m.id, m.event, m.receives)
+			q.sc.dead.add(m.body, m.event, m.sent) // the clock of retention goes on
+			q.sc.fact(m.event).copied = q.sc.step
 			m.body = ""
 			continue
 		}
@@ -173,7 +173,7 @@ func (q *standardQueue) nextVisible() (at time.Time) {
 }
 
 // consumerQueue is what the consumer calls of the queues.
-type consumerQueue struct{ w *world }
+type consumerQueue struct{ sc *scenario }
 
 func messageID(receipt string) string {
 	for i := range receipt {
@@ -186,14 +186,14 @@ func messageID(receipt string) string {
 
 // SetVisibility works with any receipt of a message that is in flight, as SQS's does.
 func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time.Duration) error {
-	return q.w.clients.queues.do(q.w, ctx, opVisibility, receipt, func() error {
-		m := q.w.queue.find(messageID(receipt))
+	return q.sc.clients.queues.do(q.sc, ctx, opVisibility, receipt, func() error {
+		m := q.sc.queue.find(messageID(receipt))
 		if m == nil || !m.visible.After(time.Now()) {
 			return errors.New("the message is not in flight")
 		}
 		if m.receipt() != receipt {
-			m.changed = q.w.step
-			q.w.met("visibility set with an old receipt")
+			m.changed = q.sc.step
+			q.sc.count("visibility set with an old receipt")
 		}
 		m.visible = time.Now().Add(d.Truncate(time.Second))
 		return nil
@@ -201,24 +201,24 @@ func (q consumerQueue) SetVisibility(ctx context.Context, receipt string, d time
 }
 
 func (q consumerQueue) Delete(ctx context.Context, receipts []string) error {
-	return q.w.clients.queues.do(q.w, ctx, opDelete, receipts[0], func() error {
+	return q.sc.clients.queues.do(q.sc, ctx, opDelete, receipts[0], func() error {
 		for _, r := range receipts {
-			q.w.acknowledged(procOf(ctx), r)
+			q.sc.acknowledged(procOf(ctx), r)
 		}
 		return nil
 	})
 }
 
 func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
-	return sqsqueue.New(copier{w: q.w, m: m, d: d}, "", "", q.w.limits).DeadLetter(ctx, m, d)
+	return sqsqueue.New(copier{sc: q.sc, m: m, d: d}, "", "", q.sc.limits).DeadLetter(ctx, m, d)
 }
 
 // copier is the client with which a message is copied to the dead-letter queue.
 type copier struct {
 	sqsqueue.Client
-	w *world
-	m queue.Message
-	d queue.DeadLetter
+	sc *scenario
+	m  queue.Message
+	d  queue.DeadLetter
 }
 
 // What of a message's copies the DLQ refuses for their size.
@@ -230,22 +230,22 @@ const (
 
 // SendMessage implements sqsqueue.Client.
 func (c copier) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
-	err := c.w.clients.queues.do(c.w, ctx, opDead, c.m.ID, func() error {
+	err := c.sc.clients.queues.do(c.sc, ctx, opDead, c.m.ID, func() error {
 		p, attributes := procOf(ctx), map[string]string{}
 		for name, v := range in.MessageAttributes {
 			attributes[name] = *v.StringValue
 		}
-		m := c.w.queue.find(c.m.ID)
+		m := c.sc.queue.find(c.m.ID)
 		if size := sizeOf(attributes); m != nil && m.refuses >= size {
-			c.w.met(fmt.Sprintf("the DLQ refuses a copy for its size: %d", size))
+			c.sc.count(fmt.Sprintf("the DLQ refuses a copy for its size: %d", size))
 			p.tooLarge = noted(p.tooLarge, m.id)
 			return &smithy.GenericAPIError{Code: "InvalidParameterValue", Message: "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes."}
 		}
-		c.w.parked(p, c.m.ID, c.d)
+		c.sc.parked(p, c.m.ID, c.d)
 		f := p.of(c.m.ID).f
-		c.w.dead.add(c.w.original(c.m), f.id, time.Now()).attributes = attributes
-		if f.copied = c.w.step; m != nil {
-			m.copied = c.w.step
+		c.sc.dead.add(c.sc.original(c.m), f.id, time.Now()).attributes = attributes
+		if f.copied = c.sc.step; m != nil {
+			m.copied = c.sc.step
 		}
 		return nil
 	})
@@ -305,10 +305,10 @@ func failures(answer []byte) (ids []string) {
 }
 
 // sender is how ingest and operators put envelopes on the queue.
-type sender struct{ w *world }
+type sender struct{ sc *scenario }
 
 func (s sender) Send(ctx context.Context, e event.Envelope, trace string) error {
-	real := sqsqueue.New(enqueuer{w: s.w, e: e}, "", "", s.w.limits)
+	real := sqsqueue.New(enqueuer{sc: s.sc, e: e}, "", "", s.sc.limits)
 	real.Random = half
 	return real.Send(ctx, e, trace)
 }
@@ -316,34 +316,34 @@ func (s sender) Send(ctx context.Context, e event.Envelope, trace string) error 
 // enqueuer is the client with which an envelope is sent.
 type enqueuer struct {
 	sqsqueue.Client
-	w *world
-	e event.Envelope
+	sc *scenario
+	e  event.Envelope
 }
 
 // SendMessage implements sqsqueue.Client.
 func (q enqueuer) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
-	err := q.w.clients.sends.do(q.w, ctx, opSend, q.e.ID, func() error {
-		q.w.receivedBy(q.e)
-		q.w.sentUnder(procOf(ctx), q.e)
-		q.w.unpurged(procOf(ctx), q.w.fact(q.e.ID))
-		q.w.queue.add(q.w.produced(*in.MessageBody), q.e.ID, time.Now())
+	err := q.sc.clients.sends.do(q.sc, ctx, opSend, q.e.ID, func() error {
+		q.sc.receivedBy(q.e)
+		q.sc.sentUnder(procOf(ctx), q.e)
+		q.sc.unpurged(procOf(ctx), q.sc.fact(q.e.ID))
+		q.sc.queue.add(q.sc.produced(*in.MessageBody), q.e.ID, time.Now())
 		return nil
 	})
 	return &sqs.SendMessageOutput{MessageId: aws.String("message")}, err
 }
 
 // deadLetters is what a redrive calls of the queues.
-type deadLetters struct{ w *world }
+type deadLetters struct{ sc *scenario }
 
 func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration) (out []redrive.Received, err error) {
-	err = do(d.w, ctx, opReceive, d.w.dead.name, func() error {
-		for _, m := range d.w.dead.take(limit) {
+	err = do(d.sc, ctx, opReceive, d.sc.dead.name, func() error {
+		for _, m := range d.sc.dead.take(limit) {
 			m.Body = readBy(procOf(ctx).release, m.Body)
 			if seen := procOf(ctx).seen; seen != nil {
 				seen[m.ID] = true
 			}
-			d.w.dead.find(m.ID).visible = time.Now().Add(hide)
-			out = append(out, redrive.Received{Message: m, Attributes: d.w.dead.find(m.ID).attributes})
+			d.sc.dead.find(m.ID).visible = time.Now().Add(hide)
+			out = append(out, redrive.Received{Message: m, Attributes: d.sc.dead.find(m.ID).attributes})
 		}
 		return nil
 	})
@@ -351,8 +351,8 @@ func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration)
 }
 
 func (d deadLetters) SetVisibility(ctx context.Context, receipt string, hide time.Duration) error {
-	return do(d.w, ctx, opVisibility, receipt, func() error {
-		if m := d.w.dead.find(messageID(receipt)); m != nil {
+	return do(d.sc, ctx, opVisibility, receipt, func() error {
+		if m := d.sc.dead.find(messageID(receipt)); m != nil {
 			m.visible = time.Now().Add(hide)
 		}
 		return nil
@@ -365,26 +365,26 @@ func (d deadLetters) Send(ctx context.Context, messages []queue.Message) (refuse
 		if err != nil && !errors.Is(err, queue.ErrNewer) {
 			panic(err)
 		}
-		d.w.queue.add(m.Body, env.ID, time.Now())
+		d.sc.queue.add(m.Body, env.ID, time.Now())
 	})
 }
 
 func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
 	return d.batch(ctx, opDelete, messages, func(m queue.Message) {
-		d.w.removedBy(procOf(ctx))
-		if p := procOf(ctx); p.purging != nil && d.w.dead.find(m.ID) != nil {
-			d.w.letterPurged(p, m.ID)
+		d.sc.removedBy(procOf(ctx))
+		if p := procOf(ctx); p.purging != nil && d.sc.dead.find(m.ID) != nil {
+			d.sc.letterPurged(p, m.ID)
 		}
-		d.w.dead.remove(m.ID)
+		d.sc.dead.remove(m.ID)
 	})
 }
 
 // batch does some of a batch, as SQS may.
 func (d deadLetters) batch(ctx context.Context, op opName, messages []queue.Message, each func(queue.Message)) (not map[string]error, err error) {
-	err = do(d.w, ctx, op, messages[0].ID, func() error {
+	err = do(d.sc, ctx, op, messages[0].ID, func() error {
 		not = map[string]error{}
 		for _, m := range messages {
-			if d.w.faulty(d.w.plan.fault) || d.w.fails(queues) {
+			if d.sc.faulty(d.sc.plan.fault) || d.sc.fails(queues) {
 				not[m.ID] = errors.New("simulated")
 			} else {
 				each(m)

@@ -40,8 +40,8 @@ const (
 	opWork       opName = "a handler's own work"
 )
 
-// call is one request of a process to the world outside. Its apply runs in the
-// scheduler's goroutine, so the world's state needs no locks.
+// call is one request of a process to the outside. Its apply runs in the
+// scheduler's goroutine, so the scenario's state needs no locks.
 type call struct {
 	proc    *proc
 	op      opName
@@ -87,7 +87,7 @@ type proc struct {
 	release   bool            // it is of the next one
 	disturbed bool            // another removed a letter meanwhile
 
-	suffered
+	faultCounts
 	refusedAccount map[string]bool // events for which Stripe refused the account
 	tooLarge       map[string]bool // messages whose copy was too large for the DLQ
 
@@ -109,26 +109,26 @@ func procOf(ctx context.Context) *proc {
 
 // do makes a call of the process in ctx and waits for what the scheduler decides. A
 // dead process ends here.
-func do(w *world, ctx context.Context, op opName, subject string, apply func() error) error {
-	return doAfter(w, ctx, time.Time{}, op, subject, apply)
+func do(sc *scenario, ctx context.Context, op opName, subject string, apply func() error) error {
+	return doAfter(sc, ctx, time.Time{}, op, subject, apply)
 }
 
 // doAfter is do for a call that takes until a given time.
-func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject string, apply func() error) error {
+func doAfter(sc *scenario, ctx context.Context, after time.Time, op opName, subject string, apply func() error) error {
 	p := procOf(ctx)
 	if p == nil {
 		panic(fmt.Sprintf("%s %s is made by no process", op, subject))
 	}
 	c := &call{proc: p, op: op, subject: subject, after: after, apply: apply, answer: make(chan verdict, 1)}
-	w.mu.Lock()
+	sc.mu.Lock()
 	if p.dead {
-		w.mu.Unlock()
+		sc.mu.Unlock()
 		runtime.Goexit()
 	}
-	w.pending = append(w.pending, c)
-	w.mu.Unlock()
+	sc.pending = append(sc.pending, c)
+	sc.mu.Unlock()
 	select {
-	case w.called <- struct{}{}:
+	case sc.called <- struct{}{}:
 	default:
 	}
 	var v verdict
@@ -138,16 +138,16 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 	case <-ctx.Done():
 		over = true
 	}
-	w.halt(p) // a stopped process sees neither answers nor its clock
+	sc.halt(p) // a stopped process sees neither answers nor its clock
 	if !over {
 		return c.take(v)
 	}
-	w.mu.Lock()
+	sc.mu.Lock()
 	kept := c.kept
 	c.abandoned = !kept
 	p.failing, p.troubled = true, true
 	p.faults[subject]++
-	w.mu.Unlock()
+	sc.mu.Unlock()
 	if kept {
 		return c.take(<-c.answer)
 	}
@@ -160,10 +160,10 @@ func doAfter(w *world, ctx context.Context, after time.Time, op opName, subject 
 }
 
 // halt waits while the process is stopped: its code does not run.
-func (w *world) halt(p *proc) {
-	w.mu.Lock()
+func (sc *scenario) halt(p *proc) {
+	sc.mu.Lock()
 	stopped := p.resume
-	w.mu.Unlock()
+	sc.mu.Unlock()
 	if stopped != nil {
 		<-stopped
 	}
@@ -177,20 +177,20 @@ func (c *call) take(v verdict) error {
 }
 
 // spawn starts a process. main's calls carry it in their context.
-func (w *world) spawn(p *proc, main func(ctx context.Context)) {
-	w.nextProc++
-	p.id, p.started, p.began, p.policies, p.release = w.nextProc, w.step, time.Now(), w.policies, w.plan.versions.consumes
-	p.suffered = newSuffered()
-	w.procs = append(w.procs, p)
-	w.stirred = true
-	w.log("process %d starts: %s", p.id, p.name)
+func (sc *scenario) spawn(p *proc, main func(ctx context.Context)) {
+	sc.nextProc++
+	p.id, p.started, p.began, p.policies, p.release = sc.nextProc, sc.step, time.Now(), sc.policies, sc.plan.versions.consumes
+	p.faultCounts = newFaultCounts()
+	sc.procs = append(sc.procs, p)
+	sc.stirred = true
+	sc.log("process %d starts: %s", p.id, p.name)
 	ctx := context.WithValue(context.Background(), procKey{}, p)
 	var over sync.WaitGroup
 	over.Go(func() {
 		defer func() { // also when it is killed
-			w.mu.Lock()
+			sc.mu.Lock()
 			p.done = true
-			w.mu.Unlock()
+			sc.mu.Unlock()
 		}()
 		main(ctx)
 	})
@@ -198,17 +198,17 @@ func (w *world) spawn(p *proc, main func(ctx context.Context)) {
 
 // kill ends a process at once: nothing that it still asks for is answered. What it had
 // sent before may still arrive, see settle.
-func (w *world) kill(p *proc, why string) {
+func (sc *scenario) kill(p *proc, why string) {
 	if p.dead {
 		return
 	}
-	w.log("process %d is killed: %s", p.id, why)
-	w.met("killed: " + why)
-	w.stirred = true
-	w.mu.Lock()
+	sc.log("process %d is killed: %s", p.id, why)
+	sc.count("killed: " + why)
+	sc.stirred = true
+	sc.mu.Lock()
 	p.dead = true
 	var mine []*call
-	w.pending = slices.DeleteFunc(w.pending, func(c *call) bool {
+	sc.pending = slices.DeleteFunc(sc.pending, func(c *call) bool {
 		if c.proc == p {
 			mine = append(mine, c)
 		}
@@ -216,11 +216,11 @@ func (w *world) kill(p *proc, why string) {
 	})
 	resume := p.resume
 	p.resume = nil
-	w.mu.Unlock()
+	sc.mu.Unlock()
 	slices.SortFunc(mine, byName)
 	for _, c := range mine {
-		if c.op != opWork && !c.silent && w.faulty(w.plan.late) {
-			w.later(c)
+		if c.op != opWork && !c.silent && sc.faulty(sc.plan.late) {
+			sc.later(c)
 		}
 		c.answer <- verdict{kill: true}
 	}
@@ -230,37 +230,37 @@ func (w *world) kill(p *proc, why string) {
 }
 
 // stop halts a process for d: it does nothing, and hears nothing, while its leases run out.
-func (w *world) stop(p *proc, d time.Duration) {
-	w.log("process %d is stopped for %v", p.id, d)
-	w.met("stopped")
-	sent := w.rng.IntN(2) == 0
-	w.mu.Lock()
+func (sc *scenario) stop(p *proc, d time.Duration) {
+	sc.log("process %d is stopped for %v", p.id, d)
+	sc.count("stopped")
+	sent := sc.rng.IntN(2) == 0
+	sc.mu.Lock()
 	p.resume, p.wakes, p.halted, p.sent = make(chan struct{}), time.Now().Add(d), true, sent
-	w.mu.Unlock()
+	sc.mu.Unlock()
 }
 
 // wake lets a stopped process go on. Which came first, the answer of what it had asked
 // for or the end of its patience, is up to chance: it may have been stopped before it
 // looked at the clock.
-func (w *world) wake(p *proc) {
-	w.log("process %d goes on", p.id)
-	w.met("goes on")
-	w.stirred = true
-	keep := w.rng.IntN(2) == 0 && !p.ends.IsZero()
-	w.mu.Lock()
-	for _, c := range w.pending {
+func (sc *scenario) wake(p *proc) {
+	sc.log("process %d goes on", p.id)
+	sc.count("goes on")
+	sc.stirred = true
+	keep := sc.rng.IntN(2) == 0 && !p.ends.IsZero()
+	sc.mu.Lock()
+	for _, c := range sc.pending {
 		c.kept = c.kept || c.proc == p && keep && !c.silent
 	}
 	close(p.resume)
 	p.resume = nil
-	w.mu.Unlock()
+	sc.mu.Unlock()
 }
 
 // later lets a request apply after its caller has given up on it.
-func (w *world) later(c *call) {
-	at := time.Now().Add(w.upTo(w.plan.lateness))
-	w.log("%s %s of process %d will arrive late", c.op, c.subject, c.proc.id)
-	w.late = append(w.late, late{at: at, c: c})
+func (sc *scenario) later(c *call) {
+	at := time.Now().Add(sc.upTo(sc.plan.lateness))
+	sc.log("%s %s of process %d will arrive late", c.op, c.subject, c.proc.id)
+	sc.late = append(sc.late, late{at: at, c: c})
 }
 
 type late struct {
@@ -275,11 +275,11 @@ func byName(a, b *call) int {
 
 // eligible returns the calls that may be answered now, in an order that does not depend
 // on goroutines, and forgets those whose callers have gone on.
-func (w *world) eligible() []*call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (sc *scenario) eligible() []*call {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
 	var gone, open []*call
-	for _, c := range w.pending {
+	for _, c := range sc.pending {
 		if c.abandoned {
 			gone = append(gone, c)
 		} else {
@@ -288,12 +288,12 @@ func (w *world) eligible() []*call {
 	}
 	slices.SortFunc(gone, byName)
 	for _, c := range gone {
-		if c.op != opWork && !c.silent && w.faulty(0.5) {
-			w.later(c)
+		if c.op != opWork && !c.silent && sc.faulty(0.5) {
+			sc.later(c)
 		}
 	}
 	slices.SortFunc(open, byName)
-	w.pending = open
+	sc.pending = open
 	now := time.Now()
 	return slices.DeleteFunc(slices.Clone(open), func(c *call) bool {
 		return c.silent || c.proc.resume != nil && !c.proc.sent || c.after.After(now)
@@ -301,56 +301,56 @@ func (w *world) eligible() []*call {
 }
 
 // reply answers one call, or lets it go wrong.
-func (w *world) reply(c *call) {
-	w.mu.Lock()
-	w.pending = slices.DeleteFunc(w.pending, func(o *call) bool { return o == c })
-	w.mu.Unlock()
-	how := w.fate(c)
-	if how != fateAnswered {
+func (sc *scenario) reply(c *call) {
+	sc.mu.Lock()
+	sc.pending = slices.DeleteFunc(sc.pending, func(o *call) bool { return o == c })
+	sc.mu.Unlock()
+	how := sc.callResult(c)
+	if how != callAnswered {
 		part, can := c.op.part()
-		w.mu.Lock()
-		c.proc.troubled, c.proc.failing = c.proc.troubled || how != fateSlow, c.proc.failing || can && part == store
-		w.mu.Unlock()
-		w.hurts(c, how)
+		sc.mu.Lock()
+		c.proc.troubled, c.proc.failing = c.proc.troubled || how != callSlow, c.proc.failing || can && part == store
+		sc.mu.Unlock()
+		sc.noteFault(c, how)
 	}
-	w.log("%s %s of process %d: %s", c.op, c.subject, c.proc.id, how)
-	w.met(met(c.op, how))
+	sc.log("%s %s of process %d: %s", c.op, c.subject, c.proc.id, how)
+	sc.count(countName(c.op, how))
 	var err error
 	switch how {
-	case fateLostRequest:
+	case callLostRequest:
 		err = errLost
-	case fateLate:
-		w.later(c)
+	case callLate:
+		sc.later(c)
 		err = errLost
-	case fateLostAnswer:
+	case callLostAnswer:
 		_ = c.apply()
 		err = errLost
-	case fateRefused:
-		err = w.refusal(c)
-	case fateDenied:
+	case callRefused:
+		err = sc.refusal(c)
+	case callDenied:
 		err = &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "simulated"}
-	case fateExpired:
+	case callExpired:
 		err = signatureExpired()
-	case fateThrottled:
+	case callThrottled:
 		err = throttled(c.op)
-	case fateSlow:
-		c.after, c.slowed = time.Now().Add(3*time.Second+w.upTo(4*time.Second)), true
-		w.mu.Lock()
-		w.pending = append(w.pending, c)
-		w.mu.Unlock()
+	case callSlow:
+		c.after, c.slowed = time.Now().Add(3*time.Second+sc.upTo(4*time.Second)), true
+		sc.mu.Lock()
+		sc.pending = append(sc.pending, c)
+		sc.mu.Unlock()
 		return
-	case fateSilent, fateSilentApplied:
-		if how == fateSilentApplied {
+	case callSilent, callSilentApplied:
+		if how == callSilentApplied {
 			_ = c.apply()
 		}
 		c.silent = true
-		w.mu.Lock()
-		w.pending = append(w.pending, c)
-		w.mu.Unlock()
+		sc.mu.Lock()
+		sc.pending = append(sc.pending, c)
+		sc.mu.Unlock()
 		return
 	default:
 		if err = c.apply(); err != nil {
-			w.log("%s %s: %v", c.op, c.subject, err)
+			sc.log("%s %s: %v", c.op, c.subject, err)
 		}
 	}
 	c.answer <- verdict{err: err}

@@ -65,27 +65,27 @@ func (s stored) value() *string {
 func (s stored) usable(endpoint string) bool { return !s.garbled && s.forms[endpoint] < usableForms }
 
 // storeSecret stores a good secret for each endpoint.
-func (w *world) storeSecret() {
-	w.secret = stored{forms: map[string]int{}}
-	for _, endpoint := range w.plan.policies.endpoints() {
-		w.secret.forms[endpoint] = 0
+func (sc *scenario) storeSecret() {
+	sc.secret = stored{forms: map[string]int{}}
+	for _, endpoint := range sc.plan.policies.endpoints() {
+		sc.secret.forms[endpoint] = 0
 	}
 }
 
 // spoilSecret is an operator who stores another value.
-func (w *world) spoilSecret() {
-	next := stored{forms: maps.Clone(w.secret.forms)}
-	endpoint := w.plan.policies.endpoints()[w.rng.IntN(len(next.forms))]
-	next.forms[endpoint] = w.rng.IntN(len(secretForms()))
-	next.garbled = w.rng.IntN(8) == 0
-	w.secret = next
-	w.log("the webhook secret is now %s", *next.value())
-	w.met("secret: " + secretForms()[next.forms[endpoint]])
+func (sc *scenario) spoilSecret() {
+	next := stored{forms: maps.Clone(sc.secret.forms)}
+	endpoint := sc.plan.policies.endpoints()[sc.rng.IntN(len(next.forms))]
+	next.forms[endpoint] = sc.rng.IntN(len(secretForms()))
+	next.garbled = sc.rng.IntN(8) == 0
+	sc.secret = next
+	sc.log("the webhook secret is now %s", *next.value())
+	sc.count("secret: " + secretForms()[next.forms[endpoint]])
 }
 
 // environment is one process of the ingest function, which handles one request at a time.
 type environment struct {
-	w       *world
+	sc      *scenario
 	handler *ingest.Handler
 	busy    bool
 	fetches int
@@ -94,45 +94,45 @@ type environment struct {
 }
 
 // freeEnvironment returns one that is free, or starts one.
-func (w *world) freeEnvironment() *environment {
-	for _, e := range w.environments {
+func (sc *scenario) freeEnvironment() *environment {
+	for _, e := range sc.environments {
 		if !e.busy {
 			return e
 		}
 	}
-	e := &environment{w: w, knows: map[string]bool{}, unsure: map[string]bool{}}
+	e := &environment{sc: sc, knows: map[string]bool{}, unsure: map[string]bool{}}
 	var known ingest.Secrets = knownSecret{}
-	if w.plan.secrets.on {
-		fetched, err := secrets.NewWebhook(secrets.Config{API: e, ID: "webhook", Limits: w.limits})
+	if sc.plan.secrets.on {
+		fetched, err := secrets.NewWebhook(secrets.Config{API: e, ID: "webhook", Limits: sc.limits})
 		if err != nil {
 			panic(err)
 		}
 		known = fetched
-		w.met("ingest starts")
+		sc.count("ingest starts")
 	}
 	var err error
-	if e.handler, err = ingest.New(ingest.Config{Secrets: known, Sender: sender{w}, Limits: w.limits}); err != nil {
+	if e.handler, err = ingest.New(ingest.Config{Secrets: known, Sender: sender{sc}, Limits: sc.limits}); err != nil {
 		panic(err)
 	}
-	w.environments = append(w.environments, e)
+	sc.environments = append(sc.environments, e)
 	return e
 }
 
 // handle has an environment answer a request, in process p.
 func (e *environment) handle(p *proc, r ingest.Request, answer func(ingest.Answer, error)) {
-	if e.busy = e.w.plan.secrets.on; e.busy {
+	if e.busy = e.sc.plan.secrets.on; e.busy {
 		over := p.over
 		p.over = func() {
 			e.busy = false
 			if p.dead {
-				e.w.environments = slices.DeleteFunc(e.w.environments, func(o *environment) bool { return o == e })
+				e.sc.environments = slices.DeleteFunc(e.sc.environments, func(o *environment) bool { return o == e })
 			}
 			if over != nil {
 				over()
 			}
 		}
 	}
-	e.w.spawn(p, func(ctx context.Context) { answer(e.handler.Handle(ctx, r)) })
+	e.sc.spawn(p, func(ctx context.Context) { answer(e.handler.Handle(ctx, r)) })
 }
 
 // secretSubject is what calls for the webhook secret are about.
@@ -142,8 +142,8 @@ const secretSubject = "the webhook secret"
 func (e *environment) GetSecretValue(ctx context.Context, _ *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
 	e.fetches++
 	var got stored
-	err := e.w.clients.secrets.do(e.w, ctx, opSecretGet, secretSubject, func() error {
-		got = e.w.secret
+	err := e.sc.clients.secrets.do(e.sc, ctx, opSecretGet, secretSubject, func() error {
+		got = e.sc.secret
 		return nil
 	})
 	if err != nil {
@@ -161,35 +161,35 @@ func (e *environment) GetSecretValue(ctx context.Context, _ *secretsmanager.GetS
 
 // checkDelivery: one fault, or a queue that refuses for a moment, costs no delivery, and what
 // is stored later does not take a secret away.
-func (w *world) checkDelivery(p *proc, e *environment, d *delivery, status int) {
+func (sc *scenario) checkDelivery(p *proc, e *environment, d *delivery, status int) {
 	sends, fetches := p.faults[d.f.id], p.faults[secretSubject]
 	if status == 200 && p.refused > 0 {
-		w.met("a delivery outlasts a refusing queue")
+		sc.count("a delivery outlasts a refusing queue")
 	}
 	if status == 200 && fetches == 1 {
-		w.met("a delivery outlasts a failed fetch of secrets")
+		sc.count("a delivery outlasts a failed fetch of secrets")
 	}
-	switch knows := !w.plan.secrets.on || e.knows[d.endpoint]; {
+	switch knows := !sc.plan.secrets.on || e.knows[d.endpoint]; {
 	case status == 200, p.halted:
 	case status != 500:
-		w.violate("%s: a signed delivery is answered %d", d.f.id, status)
+		sc.violate("%s: a signed delivery is answered %d", d.f.id, status)
 	case !knows && (fetches > 1 || e.unsure[d.endpoint]):
 	case sends > 1, sends == 1 && p.refused > 0:
 	default:
-		w.violate("%s: a delivery is not taken after %d faults of sends, %d refusals for a moment and %d failed fetches of secrets", d.f.id, sends, p.refused, fetches)
+		sc.violate("%s: a delivery is not taken after %d faults of sends, %d refusals for a moment and %d failed fetches of secrets", d.f.id, sends, p.refused, fetches)
 	}
 }
 
 // checkAttack: what is no delivery is refused before a secret is asked for.
-func (w *world) checkAttack(p *proc, e *environment, header string, fresh bool, before int, answer ingest.Answer, err error) {
-	endpoint := w.plan.policies.endpoints()[0]
+func (sc *scenario) checkAttack(p *proc, e *environment, header string, fresh bool, before int, answer ingest.Answer, err error) {
+	endpoint := sc.plan.policies.endpoints()[0]
 	switch {
 	case p.halted && fresh: // it may be too old by now
-	case answer.Status == 200, err != nil && (!fresh || !w.plan.secrets.on || e.knows[endpoint]):
-		w.violate("a request signed %.60q is answered %d, %v", header, answer.Status, err)
+	case answer.Status == 200, err != nil && (!fresh || !sc.plan.secrets.on || e.knows[endpoint]):
+		sc.violate("a request signed %.60q is answered %d, %v", header, answer.Status, err)
 	case !fresh && e.fetches > before:
-		w.violate("a request signed %.60q makes ingest ask for secrets", header)
+		sc.violate("a request signed %.60q makes ingest ask for secrets", header)
 	case err != nil && !strings.Contains(err.Error(), "secret"):
-		w.violate("a request signed %.60q: %v", header, err)
+		sc.violate("a request signed %.60q: %v", header, err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // vault is Secrets Manager's webhook secret, with answers that get lost.
 type vault struct {
-	w       *world
+	sc      *scenario
 	value   string
 	version int
 	stored  []string // that a writer said are stored
@@ -24,7 +24,7 @@ type vault struct {
 func (v *vault) Current(ctx context.Context) (got registration.Version, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	err = do(v.w, ctx, opSecretGet, "", func() error {
+	err = do(v.sc, ctx, opSecretGet, "", func() error {
 		got = registration.Version{ID: fmt.Sprint(v.version), Value: registration.NewSecret(v.value)}
 		return nil
 	})
@@ -34,7 +34,7 @@ func (v *vault) Current(ctx context.Context) (got registration.Version, err erro
 func (v *vault) Replace(ctx context.Context, was string, value registration.Secret) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return do(v.w, ctx, opSecretPut, "", func() error {
+	return do(v.sc, ctx, opSecretPut, "", func() error {
 		if was != fmt.Sprint(v.version) {
 			return registration.ErrReplaced
 		}
@@ -48,7 +48,7 @@ func (v *vault) Replace(ctx context.Context, was string, value registration.Secr
 func (v *vault) check() {
 	for _, s := range v.stored {
 		if !strings.Contains(v.value, s) {
-			v.w.violate("secret %s was said to be stored, and is gone: %s", s, v.value)
+			v.sc.violate("secret %s was said to be stored, and is gone: %s", s, v.value)
 		}
 	}
 }
@@ -60,15 +60,15 @@ func TestSecretWriters(t *testing.T) {
 	stored := 0
 	for seed := uint64(1); seed <= seeds && !t.Failed(); seed++ {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorldOf(drill{}.plan(), rand.New(rand.NewPCG(seed, 1)), nil)
-			w.complain = func(wrong string) { t.Errorf("seed %d: %s", seed, wrong) }
-			w.plan.fault, w.plan.late, w.plan.lateness, w.plan.crash = 0.4*w.rng.Float64(), 0.5, 10*time.Second, 0.01
-			v := &vault{w: w, value: `{"default":["whsec_first"]}`, stored: []string{"whsec_first"}}
+			sc := newScenarioOf(fixedPlan{}.plan(), rand.New(rand.NewPCG(seed, 1)), nil)
+			sc.complain = func(wrong string) { t.Errorf("seed %d: %s", seed, wrong) }
+			sc.plan.fault, sc.plan.late, sc.plan.lateness, sc.plan.crash = 0.4*sc.rng.Float64(), 0.5, 10*time.Second, 0.01
+			v := &vault{sc: sc, value: `{"default":["whsec_first"]}`, stored: []string{"whsec_first"}}
 			for i := range 3 {
-				v.writer(fmt.Sprint("whsec_new", i), []string{"default", "connect-eu"}[w.rng.IntN(2)])
+				v.writer(fmt.Sprint("whsec_new", i), []string{"default", "connect-eu"}[sc.rng.IntN(2)])
 			}
-			w.live(0)
-			w.end()
+			sc.live(0)
+			sc.end()
 			stored += len(v.stored) - 1
 			v.check()
 		})
@@ -83,13 +83,13 @@ func (v *vault) writer(secret, endpoint string) {
 	p := &proc{name: "a writer of " + secret}
 	said := false
 	p.finish = func() {
-		if v.w.log("%s: stored %v", p.name, said); said {
+		if v.sc.log("%s: stored %v", p.name, said); said {
 			v.stored = append(v.stored, secret)
 			slices.Sort(v.stored)
 			v.check()
 		}
 	}
-	v.w.spawn(p, func(ctx context.Context) {
+	v.sc.spawn(p, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		_, err := registration.Change(ctx, v, registration.PutFirst(endpoint, registration.NewSecret(secret)))

@@ -15,13 +15,13 @@ import (
 )
 
 var (
-	schedules = flag.Uint64("schedules", 400, "schedules of TestSchedules")
-	first     = flag.Uint64("first", 1, "the first seed of TestSchedules")
-	showTally = flag.Bool("tally", false, "TestSchedules says how often what happened")
-	oneSeed   = flag.Uint64("seed", 0, "the seed of TestSeed")
+	schedules  = flag.Uint64("schedules", 400, "schedules of TestSchedules")
+	first      = flag.Uint64("first", 1, "the first seed of TestSchedules")
+	showCounts = flag.Bool("counts", false, "TestSchedules says how often what happened")
+	oneSeed    = flag.Uint64("seed", 0, "the seed of TestSeed")
 )
 
-// TestMain gives the collector less to do: a world is a few megabytes, over which it would go
+// TestMain gives the collector less to do: a scenario is a few megabytes, over which it would go
 // all the time.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(800)
@@ -29,18 +29,18 @@ func TestMain(m *testing.M) {
 }
 
 // simulate runs one schedule and returns what was wrong with it, "" for nothing.
-func simulate(t *testing.T, seed uint64, trace func(string)) (w *world) {
+func simulate(t *testing.T, seed uint64, trace func(string)) (sc *scenario) {
 	synctest.Test(t, func(*testing.T) {
-		w = newWorld(seed, trace)
-		w.run()
+		sc = newScenario(seed, trace)
+		sc.run()
 	})
-	return w
+	return sc
 }
 
 // reportEvery is after how many schedules a long run says how far it is.
 const reportEvery = 25_000
 
-// TestSchedules runs many worlds. It names the seed of the first that goes wrong.
+// TestSchedules runs many scenarios. It names the seed of the first that goes wrong.
 func TestSchedules(t *testing.T) {
 	start := time.Now()
 	var next, done, steps atomic.Uint64
@@ -49,7 +49,7 @@ func TestSchedules(t *testing.T) {
 		t.Logf("%d of %d schedules, %d steps in %v, %.0f schedules a second", done.Load(), *schedules, steps.Load(), took.Round(time.Millisecond), float64(done.Load())/took.Seconds())
 	}
 	var once sync.Once
-	failed, all := make(chan struct{}), newTally()
+	failed, all := make(chan struct{}), newCounts()
 	next.Store(*first)
 	t.Run("run", func(t *testing.T) {
 		for i := range runtime.GOMAXPROCS(0) {
@@ -65,12 +65,12 @@ func TestSchedules(t *testing.T) {
 					if seed >= *first+*schedules {
 						return
 					}
-					w := simulate(t, seed, nil)
-					steps.Add(uint64(w.step))
-					w.tally.addTo(all)
-					if w.wrong != "" {
+					sc := simulate(t, seed, nil)
+					steps.Add(uint64(sc.step))
+					sc.counts.addTo(all)
+					if sc.wrong != "" {
 						once.Do(func() { close(failed) })
-						t.Errorf("seed %d (schedule %d): %s\nsee its steps with: go test ./pkg/simulation -run TestSeed -seed %d -v", seed, seed-*first+1, w.wrong, seed)
+						t.Errorf("seed %d (schedule %d): %s\nsee its steps with: go test ./pkg/simulation -run TestSeed -seed %d -v", seed, seed-*first+1, sc.wrong, seed)
 						return
 					}
 					if done.Add(1)%reportEvery == 0 {
@@ -80,7 +80,7 @@ func TestSchedules(t *testing.T) {
 			})
 		}
 	})
-	if *showTally {
+	if *showCounts {
 		all.print(os.Stdout)
 	}
 	if *schedules >= enough && !t.Failed() {
@@ -98,8 +98,8 @@ func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		t.Skip("no -seed is given")
 	}
-	if w := simulate(t, *oneSeed, func(line string) { fmt.Println(line) }); w.wrong != "" {
-		t.Error(w.wrong)
+	if sc := simulate(t, *oneSeed, func(line string) { fmt.Println(line) }); sc.wrong != "" {
+		t.Error(sc.wrong)
 	}
 }
 

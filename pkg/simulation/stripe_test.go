@@ -40,7 +40,7 @@ func newBehaviour(rng *rand.Rand) behaviour {
 	return all[rng.IntN(len(all))]
 }
 
-// fact is what the world knows of one event.
+// fact is what the scenario knows of one event.
 type fact struct {
 	id                          string
 	n                           int // what its object shows from then on, 0 for an event of another type
@@ -67,7 +67,7 @@ type fact struct {
 	givenUp    bool  // its record is marked as purged
 	marked     int   // step of the latest mark
 	claimed    int   // step of the latest claim or completion
-	holder     *proc // of the latest claim; guarded by the world's mutex
+	holder     *proc // of the latest claim; guarded by the scenario's mutex
 	withheld   bool  // a replay of it is left until its policy takes it
 	handled    int   // step at which the webhook's own message was first acknowledged as done, -1
 	letterGone bool  // a letter of it was purged
@@ -78,8 +78,8 @@ type fact struct {
 	replays     int
 }
 
-func (w *world) fact(id string) *fact {
-	for _, f := range w.facts {
+func (sc *scenario) fact(id string) *fact {
+	for _, f := range sc.facts {
 		if f.id == id {
 			return f
 		}
@@ -87,51 +87,51 @@ func (w *world) fact(id string) *fact {
 	panic("no event " + id)
 }
 
-func (w *world) objectID(event int) string { return fmt.Sprintf("obj_%d", event%w.plan.objects) }
+func (sc *scenario) objectID(event int) string { return fmt.Sprintf("obj_%d", event%sc.plan.objects) }
 
 // happen makes the schedule's events at Stripe.
-func (w *world) happen() {
-	for i, b := range w.plan.behaviours {
+func (sc *scenario) happen() {
+	for i, b := range sc.plan.behaviours {
 		id := fmt.Sprintf("evt_%d", i)
 		typ, n := "thing.happened", 0
 		switch {
 		case b == unhandled:
 			typ = "thing.unhandled"
-		case w.plan.rows.kept(i):
+		case sc.plan.rows.kept(i):
 			typ, n = rowType, i+1
-		case w.plan.mail.has(i):
+		case sc.plan.mail.has(i):
 			typ = mailType
 		}
-		at := time.Now().Add(w.plan.spread / time.Duration(w.plan.events) * time.Duration(i))
+		at := time.Now().Add(sc.plan.spread / time.Duration(sc.plan.events) * time.Duration(i))
 		account, live := "", false
-		if w.plan.policies.on {
-			account, live = []string{"acct_eu", "acct_us"}[w.rng.IntN(2)], w.rng.IntN(5) > 0
+		if sc.plan.policies.on {
+			account, live = []string{"acct_eu", "acct_us"}[sc.rng.IntN(2)], sc.rng.IntN(5) > 0
 		}
 		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, marked: -1, handled: -1, saidGivenUp: -1, inside: map[*proc]bool{}}
-		object := fmt.Appendf(nil, `{"id":%q,"object":%q}`, w.objectID(i), map[bool]string{true: "invoice", false: "thing"}[typ == mailType])
+		object := fmt.Appendf(nil, `{"id":%q,"object":%q}`, sc.objectID(i), map[bool]string{true: "invoice", false: "thing"}[typ == mailType])
 		if n > 0 {
-			object = subscription(w.objectID(i), n)
+			object = subscription(sc.objectID(i), n)
 		}
-		if w.plan.net.history.on && w.plan.net.history.old[i] {
-			w.before(f)
+		if sc.plan.net.history.on && sc.plan.net.history.old[i] {
+			sc.before(f)
 		}
 		if f.since = f.happened; typ == mailType {
-			f.since = f.since.Add(-w.plan.mail[i])
+			f.since = f.since.Add(-sc.plan.mail[i])
 		}
 		f.body = eventBody(f, typ, account, live, object)
-		for _, endpoint := range w.plan.policies.endpoints() {
+		for _, endpoint := range sc.plan.policies.endpoints() {
 			if f.happened.Before(time.Now()) {
 				break
 			}
-			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(w.upTo(cmp.Or(w.plan.delay, time.Minute)))})
+			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(sc.upTo(cmp.Or(sc.plan.delay, time.Minute)))})
 		}
 		var err error
 		if f.env, err = event.Parse(f.body); err != nil {
 			panic(err)
 		}
 		f.env.Body = f.body
-		w.plan.net.befall(w.rng, f)
-		w.facts = append(w.facts, f)
+		sc.plan.net.draw(sc.rng, f)
+		sc.facts = append(sc.facts, f)
 	}
 }
 
@@ -145,14 +145,14 @@ func eventBody(f *fact, typ, account string, live bool, object []byte) []byte {
 }
 
 // attack posts what is no delivery of now: it must be refused, whoever signed it.
-func (w *world) attack(f *fact) {
+func (sc *scenario) attack(f *fact) {
 	at, key, fresh := time.Now(), secret, true
-	kind := w.rng.IntN(6)
+	kind := sc.rng.IntN(6)
 	switch kind {
 	case 0:
-		at, fresh = at.Add(-301*time.Second-w.upTo(time.Hour)), false
+		at, fresh = at.Add(-301*time.Second-sc.upTo(time.Hour)), false
 	case 1:
-		at = at.Add(302*time.Second + w.upTo(time.Hour))
+		at = at.Add(302*time.Second + sc.upTo(time.Hour))
 	case 2:
 		key = "whsec_guessed"
 	case 3:
@@ -166,13 +166,13 @@ func (w *world) attack(f *fact) {
 	case 5:
 		header, fresh = strings.ReplaceAll(header, "=", ":"), false
 	}
-	e := w.freeEnvironment()
+	e := sc.freeEnvironment()
 	p, before := &proc{name: "attack with " + f.id}, e.fetches
 	var answer ingest.Answer
 	var err error
-	p.finish = func() { w.checkAttack(p, e, header, fresh, before, answer, err) }
+	p.finish = func() { sc.checkAttack(p, e, header, fresh, before, answer, err) }
 	e.handle(p, ingest.Request{
-		Method: "POST", Endpoint: w.plan.policies.endpoints()[0], ContentType: "application/json", Signature: header, Body: f.body,
+		Method: "POST", Endpoint: sc.plan.policies.endpoints()[0], ContentType: "application/json", Signature: header, Body: f.body,
 	}, func(a ingest.Answer, failed error) { answer, err = a, failed })
 }
 
@@ -188,7 +188,7 @@ func (s knownSecret) Refetched(ctx context.Context, endpoint string) ([]string, 
 
 // business is the one handler. It counts in an item of the event's own, which only the
 // guarantees of the record keep at one for each generation, and in one that events share.
-type business struct{ w *world }
+type business struct{ sc *scenario }
 
 func (b business) Handles(e event.Envelope) bool { return e.Type != "thing.unhandled" }
 
@@ -198,13 +198,13 @@ func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects disp
 			effects, err = nil, &dispatch.PanicError{Value: v}
 		}
 	}()
-	f := b.w.fact(in.ID)
+	f := b.sc.fact(in.ID)
 	defer b.leave(procOf(ctx), f)
 	if err := b.misbehave(ctx, f); err != nil {
 		return nil, err
 	}
 	if f.n > 0 {
-		return b.w.currently(ctx, f, in)
+		return b.sc.currently(ctx, f, in)
 	}
 	if in.Type == mailType {
 		return b.mailer(f).Dispatch(context.WithValue(ctx, forEvent{}, in.ID), in)
@@ -227,7 +227,7 @@ func (b business) effects(ctx context.Context, in dispatch.Input) (dispatch.Effe
 
 // count reads an item and returns the effect that adds one to it.
 func (b business) count(ctx context.Context, key, who string) (dispatch.Effect, error) {
-	row, err := b.w.table.read(ctx, key, who)
+	row, err := b.sc.table.read(ctx, key, who)
 	if err != nil {
 		return dispatch.Effect{}, fmt.Errorf("read %s: %w", key, err)
 	}
@@ -238,8 +238,8 @@ func (b business) count(ctx context.Context, key, who string) (dispatch.Effect, 
 
 // work is time that a handler spends outside: the scheduler says when it is over.
 func (b business) work(ctx context.Context, f *fact) (runs int, err error) {
-	err = do(b.w, ctx, opWork, f.id, func() error {
-		b.w.entered(procOf(ctx), f)
+	err = do(b.sc, ctx, opWork, f.id, func() error {
+		b.sc.entered(procOf(ctx), f)
 		f.runs++
 		runs = f.runs
 		return nil
@@ -249,18 +249,18 @@ func (b business) work(ctx context.Context, f *fact) (runs int, err error) {
 
 // leave is also where a handler ends that is killed with its process.
 func (b business) leave(p *proc, f *fact) {
-	b.w.mu.Lock()
+	b.sc.mu.Lock()
 	delete(f.inside, p)
-	b.w.mu.Unlock()
+	b.sc.mu.Unlock()
 }
 
 func (b business) wait(ctx context.Context, f *fact, d time.Duration) error {
-	return doAfter(b.w, ctx, time.Now().Add(d), opWork, f.id, func() error { return nil })
+	return doAfter(b.sc, ctx, time.Now().Add(d), opWork, f.id, func() error { return nil })
 }
 
 func (b business) misbehave(ctx context.Context, f *fact) error {
 	runs, err := b.work(ctx, f)
-	if err != nil || b.w.fixed.Load() {
+	if err != nil || b.sc.fixed.Load() {
 		return err
 	}
 	switch f.behaviour {
@@ -281,28 +281,28 @@ func (b business) misbehave(ctx context.Context, f *fact) error {
 	case slow:
 		return b.wait(ctx, f, 3*time.Second)
 	case long:
-		return b.wait(ctx, f, b.w.limits.HandlerBudget-time.Second)
+		return b.wait(ctx, f, b.sc.limits.HandlerBudget-time.Second)
 	case hangs: // it does not look at its context
 		if runs <= 2 {
 			return b.wait(context.WithoutCancel(ctx), f, time.Hour)
 		}
 	case kills:
-		b.w.asksToDie(procOf(ctx))
+		b.sc.exits(procOf(ctx))
 		return b.wait(context.WithoutCancel(ctx), f, time.Hour)
 	}
 	return nil
 }
 
 // retries is when Stripe tries again after the nth delivery failed.
-type retries func(w *world, n int) time.Duration
+type retries func(sc *scenario, n int) time.Duration
 
 // fastRetries follow each other within hours, so that many fit into a schedule.
-func fastRetries(w *world, n int) time.Duration {
-	return time.Duration(min(n, 8)) * time.Duration(1+w.rng.IntN(20)) * time.Minute
+func fastRetries(sc *scenario, n int) time.Duration {
+	return time.Duration(min(n, 8)) * time.Duration(1+sc.rng.IntN(20)) * time.Minute
 }
 
 // stripeRetries back off as Stripe does, which says three days and exponentially.
-func stripeRetries(_ *world, n int) time.Duration {
+func stripeRetries(_ *scenario, n int) time.Duration {
 	return min(5*time.Minute<<min(2*(n-1), 16), 12*time.Hour)
 }
 

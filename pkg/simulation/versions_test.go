@@ -29,15 +29,15 @@ func newVersionPlan(rng *rand.Rand) versionPlan {
 }
 
 // roll changes the release of one side.
-func (w *world) roll() {
-	v := &w.plan.versions
-	if w.rng.IntN(2) == 0 {
+func (sc *scenario) roll() {
+	v := &sc.plan.versions
+	if sc.rng.IntN(2) == 0 {
 		v.produces = !v.produces
 	} else {
 		v.consumes = !v.consumes
 	}
-	w.log("the next release produces: %v, consumes: %v", v.produces, v.consumes)
-	w.met("a roll of a release")
+	sc.log("the next release produces: %v, consumes: %v", v.produces, v.consumes)
+	sc.count("a roll of a release")
 }
 
 // newerForms are what the next release changes in a message, and what that means here.
@@ -46,17 +46,17 @@ func newerForms() [][2]string {
 }
 
 // produced is a message as the release puts it on the queue that produces now.
-func (w *world) produced(body string) string {
-	if !w.plan.versions.on || !w.plan.versions.produces || !strings.Contains(body, `"src":"webhook"`) {
+func (sc *scenario) produced(body string) string {
+	if !sc.plan.versions.on || !sc.plan.versions.produces || !strings.Contains(body, `"src":"webhook"`) {
 		return body
 	}
-	w.met("a message of the next release")
-	form := newerForms()[w.rng.IntN(2)]
+	sc.count("a message of the next release")
+	form := newerForms()[sc.rng.IntN(2)]
 	return strings.Replace(body, form[0], form[1], 1)
 }
 
 // consumed is a message as the release that consumes now reads it.
-func (w *world) consumed(body string) string { return readBy(w.plan.versions.consumes, body) }
+func (sc *scenario) consumed(body string) string { return readBy(sc.plan.versions.consumes, body) }
 
 // readBy is a message as a process reads it, which keeps the release of its start.
 func readBy(next bool, body string) string {
@@ -70,8 +70,8 @@ func readBy(next bool, body string) string {
 }
 
 // original is the body of a message as it was sent, whatever its consumer was shown.
-func (w *world) original(m queue.Message) string {
-	if sent := w.queue.find(m.ID); sent != nil {
+func (sc *scenario) original(m queue.Message) string {
+	if sent := sc.queue.find(m.ID); sent != nil {
 		return sent.body
 	}
 	return m.Body
@@ -84,11 +84,11 @@ func isNewer(body string) bool {
 }
 
 // checkWaits: a message that a consumer cannot read yet costs a receive an hour.
-func (w *world) checkWaits(p *proc) {
+func (sc *scenario) checkWaits(p *proc) {
 	for _, t := range p.batch {
-		m := w.queue.find(t.id)
-		if t.newer && t.receives < w.limits.MaxReceives && !p.troubled && !p.halted && m != nil && m.receipt() == t.receipt && m.changed < p.started && m.visible.Before(p.began.Add(w.limits.BackoffCap)) {
-			w.violate("%s: a message of the next release is hidden until %v only", t.f.id, m.visible)
+		m := sc.queue.find(t.id)
+		if t.newer && t.receives < sc.limits.MaxReceives && !p.troubled && !p.halted && m != nil && m.receipt() == t.receipt && m.changed < p.started && m.visible.Before(p.began.Add(sc.limits.BackoffCap)) {
+			sc.violate("%s: a message of the next release is hidden until %v only", t.f.id, m.visible)
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 const day = 24 * time.Hour
 
 // everDead counts the events that were ever in the dead-letter queue.
-func (w *world) everDead() (n int) {
-	for _, f := range w.facts {
+func (sc *scenario) everDead() (n int) {
+	for _, f := range sc.facts {
 		if f.copied >= 0 {
 			n++
 		}
@@ -30,24 +30,24 @@ func TestStoreOutage(t *testing.T) {
 	for _, out := range []time.Duration{2 * time.Hour, 8 * time.Hour} {
 		for _, batch := range []int{1, 10} {
 			t.Run(fmt.Sprint(out, ", batches of ", batch), func(t *testing.T) {
-				d := drill{
-					events: 60, spread: out + 10*time.Minute, batch: batch, unlucky: true,
+				d := fixedPlan{
+					events: 60, spread: out + 10*time.Minute, batch: batch, shortestWaits: true,
 					outages: []planned{{part: store, from: 5 * time.Minute, long: out}},
 				}
-				d.run(t, func(t *testing.T, w *world) {
+				d.run(t, func(t *testing.T, sc *scenario) {
 					began := time.Now()
-					w.liveUntil(began.Add(5*time.Minute + out))
-					if n := w.undone(); n < 50 {
-						t.Errorf("%d of %d events wait at the end of the outage: there was none", n, len(w.facts))
+					sc.liveUntil(began.Add(5*time.Minute + out))
+					if n := sc.undone(); n < 50 {
+						t.Errorf("%d of %d events wait at the end of the outage: there was none", n, len(sc.facts))
 					}
-					w.live(0)
-					if n := w.everDead(); n > 0 {
+					sc.live(0)
+					if n := sc.everDead(); n > 0 {
 						t.Errorf("%d healthy events in the dead-letter queue", n)
 					}
 					if after := time.Since(began) - out - 10*time.Minute; after > out && after > limits.AWS().BackoffCap+time.Minute {
 						t.Errorf("drained %v after the outage's end", after)
 					}
-					w.whole(t)
+					sc.whole(t)
 				})
 			})
 		}
@@ -63,15 +63,15 @@ func TestBrownouts(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %.0f %%", p, 100*rate), func(t *testing.T) {
 				net := always()
 				net.withheld = 0.3
-				drill{
+				fixedPlan{
 					events: 60, spread: 2 * time.Hour, net: net,
 					outages: []planned{{part: p, long: 2 * time.Hour, rate: rate}},
-				}.run(t, func(t *testing.T, w *world) {
-					w.live(4 * time.Hour)
-					if n := w.everDead(); n > 0 {
+				}.run(t, func(t *testing.T, sc *scenario) {
+					sc.live(4 * time.Hour)
+					if n := sc.everDead(); n > 0 {
 						t.Errorf("%d healthy events in the dead-letter queue", n)
 					}
-					w.whole(t)
+					sc.whole(t)
 				})
 			})
 		}
@@ -81,17 +81,17 @@ func TestBrownouts(t *testing.T) {
 // TestConsumerThatCannotStart: every invocation crashes at once for a day. Nothing sets a
 // visibility, so that messages are dead after 16 × 180 s; one redrive brings all back.
 func TestConsumerThatCannotStart(t *testing.T) {
-	drill{
+	fixedPlan{
 		events: 100, spread: day, outages: []planned{{part: startups, long: day + time.Hour}},
-	}.run(t, func(t *testing.T, w *world) {
-		w.live(day + time.Hour)
-		if n := w.everDead(); n < 95 {
+	}.run(t, func(t *testing.T, sc *scenario) {
+		sc.live(day + time.Hour)
+		if n := sc.everDead(); n < 95 {
 			t.Fatalf("%d events in the dead-letter queue: the consumer starts", n)
 		}
-		w.checkRest()
-		w.recover()
-		w.whole(t)
-		if n := w.most(); n != 2 {
+		sc.checkRest()
+		sc.recover()
+		sc.whole(t)
+		if n := sc.most(); n != 2 {
 			t.Errorf("%d messages for one event, want the delivery's and the redrive's", n)
 		}
 	})
@@ -100,19 +100,19 @@ func TestConsumerThatCannotStart(t *testing.T) {
 // TestCrashingConsumerAndReconcile is the same with reconcile: as no record is ever
 // written, its passes send what they see, each of them once, and no more.
 func TestCrashingConsumerAndReconcile(t *testing.T) {
-	drill{
+	fixedPlan{
 		events: 20, spread: day, net: always(), outages: []planned{{part: startups, long: day + time.Hour}},
-	}.run(t, func(t *testing.T, w *world) {
-		w.live(day + time.Hour)
-		if n := w.most(); n > 1+passesOver(4*day) {
+	}.run(t, func(t *testing.T, sc *scenario) {
+		sc.live(day + time.Hour)
+		if n := sc.most(); n > 1+passesOver(4*day) {
 			t.Errorf("%d messages for one event, and %d passes that see it", n, passesOver(4*day))
 		}
-		w.live(4 * day) // reconcile brings all back without a hand
-		if n := w.undone(); n > 0 {
+		sc.live(4 * day) // reconcile brings all back without a hand
+		if n := sc.undone(); n > 0 {
 			t.Errorf("%d events are not done", n)
 		}
-		w.recover()
-		w.whole(t)
+		sc.recover()
+		sc.whole(t)
 	})
 }
 
@@ -137,19 +137,19 @@ func TestStoppedConsumer(t *testing.T) {
 		t.Run(fmt.Sprint(c.events, " events"), func(t *testing.T) {
 			net := always()
 			net.withheld = 0.05
-			drill{
+			fixedPlan{
 				events: c.events, net: net, outages: []planned{{part: consumers, long: stopped}},
-			}.run(t, func(t *testing.T, w *world) {
-				w.net.tiers[1].due = time.Now().Add(day - time.Hour) // four of them while the consumer is stopped, or just after
-				w.liveUntil(time.Now().Add(stopped))
-				if n := w.undone(); n != c.events {
+			}.run(t, func(t *testing.T, sc *scenario) {
+				sc.net.tiers[1].due = time.Now().Add(day - time.Hour) // four of them while the consumer is stopped, or just after
+				sc.liveUntil(time.Now().Add(stopped))
+				if n := sc.undone(); n != c.events {
 					t.Fatalf("%d events wait: the consumer runs", n)
 				}
-				if n := w.most(); n > c.most {
+				if n := sc.most(); n > c.most {
 					t.Errorf("%d messages for one event, want at most %d", n, c.most)
 				}
-				w.live(time.Hour)
-				w.whole(t)
+				sc.live(time.Hour)
+				sc.whole(t)
 			})
 		})
 	}
@@ -161,21 +161,21 @@ func TestHotRecords(t *testing.T) {
 	const events, long = 30, 10 * time.Minute
 	for name, hot := range map[string]int{"one": 1, "all": events} {
 		t.Run(name, func(t *testing.T) {
-			drill{events: events, outages: []planned{{part: consumers, long: 2 * time.Minute}}}.run(t, func(t *testing.T, w *world) {
-				w.script = append(w.script, appointment{time.Now().Add(2 * time.Minute), func() { w.log("the consumer starts") }})
-				for _, f := range w.facts[:hot] {
-					w.hot[recordPrefix+f.id] = time.Now().Add(long)
+			fixedPlan{events: events, outages: []planned{{part: consumers, long: 2 * time.Minute}}}.run(t, func(t *testing.T, sc *scenario) {
+				sc.script = append(sc.script, appointment{time.Now().Add(2 * time.Minute), func() { sc.log("the consumer starts") }})
+				for _, f := range sc.facts[:hot] {
+					sc.hot[recordPrefix+f.id] = time.Now().Add(long)
 				}
-				w.liveUntil(time.Now().Add(long))
-				if n := w.undone(); n != hot {
+				sc.liveUntil(time.Now().Add(long))
+				if n := sc.undone(); n != hot {
 					t.Errorf("%d events are not done, and %d are hot", n, hot)
 				}
-				if n := w.tally.n["outcome: applied"]; n != events-hot {
+				if n := sc.counts.n["outcome: applied"]; n != events-hot {
 					t.Errorf("%d events are done, want %d", n, events-hot)
 				}
-				w.live(0)
-				w.whole(t)
-				if stops := w.tally.n["outcome: store_down"]; hot == 1 && stops > 0 || hot > 1 && stops == 0 {
+				sc.live(0)
+				sc.whole(t)
+				if stops := sc.counts.n["outcome: store_down"]; hot == 1 && stops > 0 || hot > 1 && stops == 0 {
 					t.Errorf("%d messages came back as their batch had stopped", stops)
 				}
 			})
@@ -186,19 +186,19 @@ func TestHotRecords(t *testing.T) {
 // TestOneAttemptAtATime: an event comes again each second while its handler takes nearly
 // all the time that it has. The lease keeps others away from it until it is done.
 func TestOneAttemptAtATime(t *testing.T) {
-	drill{events: 2, behaviour: long, batch: 1}.run(t, func(t *testing.T, w *world) {
-		for _, f := range w.facts {
+	fixedPlan{events: 2, behaviour: long, batch: 1}.run(t, func(t *testing.T, sc *scenario) {
+		for _, f := range sc.facts {
 			for n := range 60 {
-				w.script = append(w.script, appointment{f.comes[0].due.Add(time.Duration(n) * time.Second), func() { w.deliver(f.comes[0]) }})
+				sc.script = append(sc.script, appointment{f.comes[0].due.Add(time.Duration(n) * time.Second), func() { sc.deliver(f.comes[0]) }})
 			}
 		}
-		w.live(3 * time.Minute)
-		for _, f := range w.facts {
+		sc.live(3 * time.Minute)
+		for _, f := range sc.facts {
 			if f.runs != 1 {
 				t.Errorf("the handler of %s ran %d times", f.id, f.runs)
 			}
 		}
-		w.whole(t)
+		sc.whole(t)
 	})
 }
 
@@ -208,17 +208,17 @@ func TestOneAttemptAtATime(t *testing.T) {
 func TestBurstFromALaggingCopy(t *testing.T) {
 	const events, lag = 10, 4 * time.Second
 	rows := rowPlan{on: true, rows: slices.Repeat([]bool{true}, events), copy: lag}
-	drill{
+	fixedPlan{
 		events: events, spread: lag, batch: 1, rows: rows, outages: []planned{{part: consumers, long: 5 * time.Second}},
-	}.run(t, func(t *testing.T, w *world) {
-		w.script = append(w.script, appointment{time.Now().Add(5 * time.Second), func() { w.log("the consumer starts") }})
-		w.live(time.Hour)
-		for _, f := range w.facts {
-			if !w.settled(f) {
-				t.Errorf("%s is %q", f.id, w.state(f))
+	}.run(t, func(t *testing.T, sc *scenario) {
+		sc.script = append(sc.script, appointment{time.Now().Add(5 * time.Second), func() { sc.log("the consumer starts") }})
+		sc.live(time.Hour)
+		for _, f := range sc.facts {
+			if !sc.settled(f) {
+				t.Errorf("%s is %q", f.id, sc.state(f))
 			}
 		}
-		if got := num(w.rowOf(w.facts[0].env), "n"); got != events {
+		if got := num(sc.rowOf(sc.facts[0].env), "n"); got != events {
 			t.Errorf("the row shows change %d of %d", got, events)
 		}
 	})
@@ -227,24 +227,24 @@ func TestBurstFromALaggingCopy(t *testing.T) {
 // TestRedriveThroughBrownout: the queue refuses calls and parts of batches while operators
 // redrive, again and again. No letter is lost on the way, and what is sent twice counts once.
 func TestRedriveThroughBrownout(t *testing.T) {
-	drill{events: 60, behaviour: permanent}.run(t, func(t *testing.T, w *world) {
-		w.live(0)
-		if n := len(w.dead.messages); n != 60 {
+	fixedPlan{events: 60, behaviour: permanent}.run(t, func(t *testing.T, sc *scenario) {
+		sc.live(0)
+		if n := len(sc.dead.messages); n != 60 {
 			t.Fatalf("%d dead letters, want 60", n)
 		}
-		w.fixed.Store(true)
-		w.breaks(queues, 2*day, 0.1)
+		sc.fixed.Store(true)
+		sc.breaks(queues, 2*day, 0.1)
 		for range 20 {
-			w.redrive(len(w.dead.messages))
-			w.live(5 * time.Minute)
-			w.checkRest()
+			sc.redrive(len(sc.dead.messages))
+			sc.live(5 * time.Minute)
+			sc.checkRest()
 		}
-		if n := w.undone(); n == 60 {
+		if n := sc.undone(); n == 60 {
 			t.Error("no redrive came through")
 		}
-		w.heal()
-		w.recover()
-		w.whole(t)
+		sc.heal()
+		sc.recover()
+		sc.whole(t)
 	})
 }
 
@@ -255,19 +255,19 @@ func TestDeadLettersBreedNoCopies(t *testing.T) {
 		t.Run(string(b), func(t *testing.T) {
 			net := always()
 			net.slice = 7 * day // nothing happens in most hours
-			drill{events: 3, behaviour: b, net: net}.run(t, func(t *testing.T, w *world) {
-				weekly := w.net.tiers[2]
+			fixedPlan{events: 3, behaviour: b, net: net}.run(t, func(t *testing.T, sc *scenario) {
+				weekly := sc.net.tiers[2]
 				weekly.due = time.Now().Add(6 * day)
-				w.live(6*day - time.Hour)
-				if n := w.most(); n != 1 {
+				sc.live(6*day - time.Hour)
+				if n := sc.most(); n != 1 {
 					t.Errorf("%d messages for one event before the net came", n)
 				}
-				w.live(15 * day)
-				if n := w.most(); n != 4 {
+				sc.live(15 * day)
+				if n := sc.most(); n != 4 {
 					t.Errorf("%d messages for one event with three weekly passes", n)
 				}
-				w.recover()
-				w.whole(t)
+				sc.recover()
+				sc.whole(t)
 			})
 		})
 	}
@@ -276,46 +276,46 @@ func TestDeadLettersBreedNoCopies(t *testing.T) {
 // TestReplayWithoutItsMessage: an operator's command dies between its write and its
 // message. The quarter-hourly passes send what the record asks for.
 func TestReplayWithoutItsMessage(t *testing.T) {
-	drill{events: 1, net: always()}.run(t, func(t *testing.T, w *world) {
+	fixedPlan{events: 1, net: always()}.run(t, func(t *testing.T, sc *scenario) {
 		l := limits.AWS().Reconcile
-		for _, tier := range w.net.tiers[1:] {
+		for _, tier := range sc.net.tiers[1:] {
 			tier.due = time.Now().Add(2 * day)
 		}
-		w.live(time.Minute)
-		w.spawn(&proc{name: "replay that dies"}, func(ctx context.Context) {
-			req := idempotency.ReplayRequest{EventID: w.facts[0].id, Generation: 1, Now: time.Now(), By: "op", Why: "a drill"}
-			if err := w.operator.Replay(ctx, req); err != nil {
+		sc.live(time.Minute)
+		sc.spawn(&proc{name: "replay that dies"}, func(ctx context.Context) {
+			req := idempotency.ReplayRequest{EventID: sc.facts[0].id, Generation: 1, Now: time.Now(), By: "op", Why: "a test"}
+			if err := sc.operator.Replay(ctx, req); err != nil {
 				t.Error(err)
 			}
 		})
-		w.live(0)
-		if n := w.undone(); n != 1 {
+		sc.live(0)
+		if n := sc.undone(); n != 1 {
 			t.Fatal("there was no replay")
 		}
-		w.live(l.StuckAge + l.Frequent.Every)
-		if gen := num(w.table.items[recordPrefix+w.facts[0].id], "gen"); gen != 2 {
+		sc.live(l.StuckAge + l.Frequent.Every)
+		if gen := num(sc.table.items[recordPrefix+sc.facts[0].id], "gen"); gen != 2 {
 			t.Errorf("done in generation %d, want 2", gen)
 		}
-		w.whole(t)
+		sc.whole(t)
 	})
 }
 
 // TestIngestOutage: ingest is away for a day. Reconcile brings each event while it is,
 // and Stripe's later deliveries find them done.
 func TestIngestOutage(t *testing.T) {
-	drill{
+	fixedPlan{
 		events: 150, spread: day, net: always(), outages: []planned{{part: ingestion, long: day}},
-	}.run(t, func(t *testing.T, w *world) {
+	}.run(t, func(t *testing.T, sc *scenario) {
 		l := limits.AWS().Reconcile
-		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(l.SettleLag + l.Frequent.Every + time.Minute))
-		if n := w.undone(); n > 0 {
+		sc.liveUntil(sc.facts[len(sc.facts)-1].happened.Add(l.SettleLag + l.Frequent.Every + time.Minute))
+		if n := sc.undone(); n > 0 {
 			t.Errorf("%d events are not done, a pass after the last of them", n)
 		}
-		w.live(3 * day)
-		if n := w.everDead(); n > 0 {
+		sc.live(3 * day)
+		if n := sc.everDead(); n > 0 {
 			t.Errorf("%d healthy events in the dead-letter queue", n)
 		}
-		w.whole(t)
+		sc.whole(t)
 	})
 }
 
@@ -327,25 +327,25 @@ func TestEverythingAway(t *testing.T) {
 		t.Run(fmt.Sprint("deliveries ", giveUp), func(t *testing.T) {
 			net := always()
 			net.giveUp = giveUp
-			drill{
+			fixedPlan{
 				events: 150, spread: day, net: net,
 				outages: []planned{
 					{part: ingestion, long: day}, {part: reconciling, long: day}, {part: consumers, long: day}, {part: store, long: day},
 				},
-			}.run(t, func(t *testing.T, w *world) {
-				for _, tier := range w.net.tiers[1:] {
+			}.run(t, func(t *testing.T, sc *scenario) {
+				for _, tier := range sc.net.tiers[1:] {
 					tier.due = time.Now().Add(tier.every + day/2) // both after the outage
 				}
-				w.liveUntil(time.Now().Add(day))
-				if n := w.undone(); n != len(w.facts) {
+				sc.liveUntil(time.Now().Add(day))
+				if n := sc.undone(); n != len(sc.facts) {
 					t.Fatalf("%d events wait: not everything is away", n)
 				}
-				w.liveUntil(w.net.tiers[1].due.Add(15 * time.Minute))
-				if n := w.undone(); n > 0 {
+				sc.liveUntil(sc.net.tiers[1].due.Add(15 * time.Minute))
+				if n := sc.undone(); n > 0 {
 					t.Errorf("%d events are not done after the first nightly pass", n)
 				}
-				w.live(3 * day)
-				w.whole(t)
+				sc.live(3 * day)
+				sc.whole(t)
 			})
 		})
 	}
@@ -357,25 +357,25 @@ func TestEverythingAway(t *testing.T) {
 func TestWithheldEvents(t *testing.T) {
 	net := always()
 	net.withheld, net.hidden = 0.5, 2*time.Hour
-	drill{events: 800, spread: 12 * time.Hour, net: net}.run(t, func(t *testing.T, w *world) {
-		for _, tier := range w.net.tiers[1:] {
+	fixedPlan{events: 800, spread: 12 * time.Hour, net: net}.run(t, func(t *testing.T, sc *scenario) {
+		for _, tier := range sc.net.tiers[1:] {
 			tier.due = time.Now().Add(2 * day) // the long ones would hide what is missed
 		}
 		delivered := map[*fact]bool{}
-		for _, f := range w.facts {
+		for _, f := range sc.facts {
 			delivered[f] = !f.comes[0].due.IsZero()
 		}
 		l := limits.AWS().Reconcile
-		w.liveUntil(w.facts[len(w.facts)-1].happened.Add(2*time.Hour + l.SettleLag + l.Frequent.Every + time.Minute))
-		for _, f := range w.facts {
+		sc.liveUntil(sc.facts[len(sc.facts)-1].happened.Add(2*time.Hour + l.SettleLag + l.Frequent.Every + time.Minute))
+		for _, f := range sc.facts {
 			switch {
-			case !w.settled(f):
+			case !sc.settled(f):
 				t.Errorf("%s is not done (delivered: %v)", f.id, delivered[f])
 			case f.messages != 1:
 				t.Errorf("%d messages for %s (delivered: %v)", f.messages, f.id, delivered[f])
 			}
 		}
-		w.live(0)
-		w.whole(t)
+		sc.live(0)
+		sc.whole(t)
 	})
 }

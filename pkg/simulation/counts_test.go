@@ -14,22 +14,22 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// tally counts how often what may happen in worlds did. It is safe for concurrent use.
-type tally struct {
+// counts says how often what may happen in scenarios did. It is safe for concurrent use.
+type counts struct {
 	mu sync.Mutex
 	n  map[string]int
 }
 
-func newTally() *tally { return &tally{n: map[string]int{}} }
+func newCounts() *counts { return &counts{n: map[string]int{}} }
 
-func (t *tally) count(what string, n int) {
+func (t *counts) count(what string, n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.n[what] += n
 }
 
-// addTo adds the counts to those of all worlds.
-func (t *tally) addTo(all *tally) {
+// addTo adds the counts to those of all scenarios.
+func (t *counts) addTo(all *counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for what, n := range t.n {
@@ -37,9 +37,9 @@ func (t *tally) addTo(all *tally) {
 	}
 }
 
-func (t *tally) print(w io.Writer) {
+func (t *counts) print(sc io.Writer) {
 	for _, what := range slices.Sorted(maps.Keys(t.n)) {
-		fmt.Fprintf(w, "%10d  %s\n", t.n[what], what)
+		fmt.Fprintf(sc, "%10d  %s\n", t.n[what], what)
 	}
 }
 
@@ -50,28 +50,28 @@ const enough = 2000
 // answer of the store that only faults bring about.
 func mustHappen() (all []string) {
 	for _, op := range []opName{opUpdate, opTransact, opGet, opSend, opVisibility} {
-		for _, how := range []fate{fateLostRequest, fateLate, fateLostAnswer, fateRefused, fateSilent, fateSilentApplied} {
-			all = append(all, met(op, how))
+		for _, how := range []callResult{callLostRequest, callLate, callLostAnswer, callRefused, callSilent, callSilentApplied} {
+			all = append(all, countName(op, how))
 		}
 	}
 	for _, op := range []opName{opUpdate, opTransact, opGet, opSend, opVisibility, opDead, opSecretGet} {
-		all = append(all, met(op, fateExpired))
+		all = append(all, countName(op, callExpired))
 	}
 	for _, op := range []opName{opUpdate, opTransact, opGet} {
-		all = append(all, met(op, fateDenied))
+		all = append(all, countName(op, callDenied))
 	}
-	for _, how := range []fate{fateLostRequest, fateRefused, fateSilent, fateSlow} {
-		all = append(all, met(opObject, how))
+	for _, how := range []callResult{callLostRequest, callRefused, callSilent, callSlow} {
+		all = append(all, countName(opObject, how))
 	}
 	for _, form := range secretForms() {
 		all = append(all, "secret: "+form)
 	}
 	for _, op := range []opName{opDead, opDelete, opReceive, opCover} {
-		all = append(all, met(op, fateRefused), met(op, fateLostAnswer))
+		all = append(all, countName(op, callRefused), countName(op, callLostAnswer))
 	}
 	for _, p := range []part{store, queues} {
 		for _, rate := range append(brownRates(), 1) {
-			all = append(all, metOutage(p, rate))
+			all = append(all, outageName(p, rate))
 		}
 	}
 	return append(all,
@@ -79,7 +79,7 @@ func mustHappen() (all []string) {
 		"late: UpdateItem, applied", "late: UpdateItem, refused", "late: TransactWriteItems, applied", "late: TransactWriteItems, refused",
 		"late: SendMessage, applied", "late: SendMessage to the DLQ, applied",
 		"handed out again while in flight: m", "expires: a message of m", "expires: a message of d", "the same transaction comes again",
-		metOutage(contention, 1), metOutage(ingestion, 1),
+		outageName(contention, 1), outageName(ingestion, 1),
 		"claim: busy", "claim: duplicate", "claim: an error",
 		"complete: superseded", "complete: superseded_done", "complete: swap_refused", "complete: an error",
 		"fail: done", "fail: superseded", "fail: an error",
@@ -90,21 +90,23 @@ func mustHappen() (all []string) {
 		"spoilt row: put by hand", "spoilt row: attempt is a text", "spoilt row: unknown state", "spoilt row: running without a lease", "spoilt row: fails is a text",
 		"a clock jumps", "a deadline of another clock", "visibility set with an old receipt", "a history begins",
 		"a message of the next release", "a roll of a release", "redrive: letters are hidden: true",
-		met(opUpdate, fateThrottled), met(opTransact, fateThrottled), "outcome: throttled", "a second hot item stops a batch",
+		countName(opUpdate, callThrottled), countName(opTransact, callThrottled), "outcome: throttled", "a second hot item stops a batch",
 		"the store refuses for a moment", "the queue refuses for a moment", "a delivery outlasts a refusing queue",
-		"ingest starts", met(opSecretGet, fateSilent), "a delivery outlasts a failed fetch of secrets",
+		"ingest starts", countName(opSecretGet, callSilent), "a delivery outlasts a failed fetch of secrets",
 		"Stripe refuses a revoked account", "dead-lettered: account_revoked", "replay: refused, excluded",
 		"the DLQ refuses a copy for its size: 1", "the DLQ refuses a copy for its size: 2", "the DLQ refuses a copy for its size: 3",
 		"outcome: policy_ignored", "outcome: newer_version", "outcome: missed", "outcome: stale", "outcome: no_time",
 	)
 }
 
-func met(op opName, how fate) string { return fmt.Sprintf("%s: %s", op, how) }
+func countName(op opName, how callResult) string { return fmt.Sprintf("%s: %s", op, how) }
 
-func metOutage(p part, rate float64) string { return fmt.Sprintf("outage of %s, %.0f %%", p, 100*rate) }
+func outageName(p part, rate float64) string {
+	return fmt.Sprintf("outage of %s, %.0f %%", p, 100*rate)
+}
 
 // check says what never happened.
-func (t *tally) check(tb testing.TB) {
+func (t *counts) check(tb testing.TB) {
 	tb.Helper()
 	for _, what := range mustHappen() {
 		if t.n[what] == 0 {
@@ -114,33 +116,33 @@ func (t *tally) check(tb testing.TB) {
 }
 
 // met notes that something happened.
-func (w *world) met(what string) { w.tally.count(what, 1) }
+func (sc *scenario) count(what string) { sc.counts.count(what, 1) }
 
-// metVerdict notes how the store answered a call.
-func metVerdict[V ~string](w *world, call string, v V, err error) {
+// countVerdict notes how the store answered a call.
+func countVerdict[V ~string](sc *scenario, call string, v V, err error) {
 	if err != nil {
 		v = "an error"
 	}
-	w.met(call + ": " + string(v))
+	sc.count(call + ": " + string(v))
 }
 
 // watched is the store with a look at its answers.
-type watched struct{ w *world }
+type watched struct{ sc *scenario }
 
 func (s watched) Claim(ctx context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
-	got, err := s.w.store.Claim(ctx, r)
-	metVerdict(s.w, "claim", got.Verdict, err)
+	got, err := s.sc.store.Claim(ctx, r)
+	countVerdict(s.sc, "claim", got.Verdict, err)
 	return got, err
 }
 
 func (s watched) Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, e dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
-	got, err := s.w.store.Complete(ctx, c, o, e, now)
-	metVerdict(s.w, "complete", got.Verdict, err)
+	got, err := s.sc.store.Complete(ctx, c, o, e, now)
+	countVerdict(s.sc, "complete", got.Verdict, err)
 	return got, err
 }
 
 func (s watched) Fail(ctx context.Context, c *idempotency.Claim, f idempotency.Failure) (idempotency.FailResult, error) {
-	got, err := s.w.store.Fail(ctx, c, f)
-	metVerdict(s.w, "fail", got.Verdict, err)
+	got, err := s.sc.store.Fail(ctx, c, f)
+	countVerdict(s.sc, "fail", got.Verdict, err)
 	return got, err
 }

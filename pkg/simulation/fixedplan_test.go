@@ -10,18 +10,18 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// drill is a world with a plan of its own: the real limits, clocks that agree, and
+// fixedPlan is a scenario with a plan of its own: the real limits, clocks that agree, and
 // outages at given times.
-type drill struct {
-	events    int
-	spread    time.Duration // in which the events happen
-	behaviour behaviour     // default works
-	batch     int           // default 10
-	net       netPlan
-	outages   []planned
-	unlucky   bool // every random wait is the shortest
-	policies  policyPlan
-	rows      rowPlan // of one object
+type fixedPlan struct {
+	events        int
+	spread        time.Duration // in which the events happen
+	behaviour     behaviour     // default works
+	batch         int           // default 10
+	net           netPlan
+	outages       []planned
+	shortestWaits bool // every random wait is the shortest
+	policies      policyPlan
+	rows          rowPlan // of one object
 }
 
 // planned is an outage from a time after the beginning.
@@ -37,7 +37,7 @@ func always() netPlan {
 	return netPlan{on: true, every: 1, page: 100, slice: limits.AWS().Reconcile.Slice}
 }
 
-func (d drill) plan() plan {
+func (d fixedPlan) plan() plan {
 	p := plan{
 		events: d.events, spread: d.spread, workers: 3, batch: 10, maxReceives: limits.AWS().MaxReceives,
 		objects: max(2, d.events), retries: stripeRetries, net: d.net, policies: d.policies,
@@ -58,76 +58,76 @@ func (d drill) plan() plan {
 	return p
 }
 
-// run lets the check live in the world.
-func (d drill) run(t *testing.T, check func(t *testing.T, w *world)) {
+// run lets the check live in the scenario.
+func (d fixedPlan) run(t *testing.T, check func(t *testing.T, sc *scenario)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var trace func(string)
 		if *oneSeed != 0 {
 			trace = func(line string) { fmt.Println(line) }
 		}
-		w := newWorldOf(d.plan(), rand.New(rand.NewPCG(1, 1)), trace)
-		w.healed, w.maxSteps = true, 2_000_000
-		w.complain = func(wrong string) { t.Error(wrong) }
-		if d.unlucky {
-			w.random = func() float64 { return 0 }
+		sc := newScenarioOf(d.plan(), rand.New(rand.NewPCG(1, 1)), trace)
+		sc.healed, sc.maxSteps = true, 2_000_000
+		sc.complain = func(wrong string) { t.Error(wrong) }
+		if d.shortestWaits {
+			sc.random = func() float64 { return 0 }
 		}
 		for _, o := range d.outages {
 			if o.rate == 0 {
 				o.rate = 1
 			}
-			w.script = append(w.script, appointment{time.Now().Add(o.from), func() { w.breaks(o.part, o.long, o.rate) }})
+			sc.script = append(sc.script, appointment{time.Now().Add(o.from), func() { sc.breaks(o.part, o.long, o.rate) }})
 		}
-		defer w.end()
-		check(t, w)
+		defer sc.end()
+		check(t, sc)
 	})
 }
 
 // live goes on for a time, and until nothing is left to happen.
-func (w *world) live(d time.Duration) {
-	for end := time.Now().Add(d); w.wrong == ""; w.step++ {
-		w.turn()
-		w.keep()
-		if !time.Now().Before(end) && w.quiet() {
+func (sc *scenario) live(d time.Duration) {
+	for end := time.Now().Add(d); sc.wrong == ""; sc.step++ {
+		sc.turn()
+		sc.keep()
+		if !time.Now().Before(end) && sc.quiet() {
 			return
 		}
-		w.act()
+		sc.act()
 	}
 }
 
 // liveUntil goes on until a moment, whatever is still under way.
-func (w *world) liveUntil(end time.Time) {
-	for ; w.wrong == "" && time.Now().Before(end); w.step++ {
-		w.turn()
-		w.keep()
-		w.act()
+func (sc *scenario) liveUntil(end time.Time) {
+	for ; sc.wrong == "" && time.Now().Before(end); sc.step++ {
+		sc.turn()
+		sc.keep()
+		sc.act()
 	}
 }
 
 // keep does what the script has for now.
-func (w *world) keep() {
+func (sc *scenario) keep() {
 	var rest []appointment
-	for _, a := range w.script {
+	for _, a := range sc.script {
 		if a.at.After(time.Now()) {
 			rest = append(rest, a)
 		} else {
 			a.do()
 		}
 	}
-	w.script = rest
+	sc.script = rest
 }
 
 // recover is the fix and one redrive of all dead letters.
-func (w *world) recover() {
-	w.fixed.Store(true)
-	w.redrive(len(w.dead.messages))
-	w.live(0)
+func (sc *scenario) recover() {
+	sc.fixed.Store(true)
+	sc.redrive(len(sc.dead.messages))
+	sc.live(0)
 }
 
 // undone counts the events that are not done.
-func (w *world) undone() (n int) {
-	for _, f := range w.facts {
-		if !w.settled(f) {
+func (sc *scenario) undone() (n int) {
+	for _, f := range sc.facts {
+		if !sc.settled(f) {
 			n++
 		}
 	}
@@ -135,21 +135,21 @@ func (w *world) undone() (n int) {
 }
 
 // most is the largest number of messages that were sent for one event.
-func (w *world) most() (n int) {
-	for _, f := range w.facts {
+func (sc *scenario) most() (n int) {
+	for _, f := range sc.facts {
 		n = max(n, f.messages)
 	}
 	return n
 }
 
 // whole checks that every event is done with its effects, and no dead letter is left.
-func (w *world) whole(t *testing.T) {
+func (sc *scenario) whole(t *testing.T) {
 	t.Helper()
-	if n := w.undone(); n > 0 {
-		t.Errorf("%d of %d events are not done", n, len(w.facts))
+	if n := sc.undone(); n > 0 {
+		t.Errorf("%d of %d events are not done", n, len(sc.facts))
 	}
-	if n := len(w.dead.messages); n > 0 {
+	if n := len(sc.dead.messages); n > 0 {
 		t.Errorf("%d dead letters", n)
 	}
-	w.checkEnd()
+	sc.checkEnd()
 }
