@@ -13,13 +13,13 @@ import (
 	"tollgate/pkg/handlers"
 )
 
-// announcement is an event type and an object that does not show yet what its event says.
+// announcement is an event type and an object that does not show yet what the event announced.
 type announcement struct {
 	typ     string
-	behind  map[string]any // members of the object as Stripe shows it; nil: it announces no change
-	kept    string         // the row's field that shows the object, and its value
+	behind  map[string]any // members of the object at Stripe; nil if the type announces no change
+	kept    string         // a field of the row, and its value for this object
 	value   any
-	effects []string // kinds of what is written when the object does not show it after ten minutes
+	effects []string // kinds of the items written if the object is still the same after ten minutes
 }
 
 func announcements() []announcement {
@@ -34,15 +34,15 @@ func announcements() []announcement {
 	}
 }
 
-// behind makes Stripe show an event's object as it was before the event.
-func (w *world) behind(t *testing.T, a announcement) {
+// behind sets the object at Stripe to its state before the event.
+func (f *fixture) behind(t *testing.T, a announcement) {
 	t.Helper()
-	w.shows(t, with(t, golden(t, a.typ), a.behind))
+	f.shows(t, with(t, golden(t, a.typ), a.behind))
 }
 
-// TestWhatWasAnnouncedIsWaitedFor: every type that keeps a row waits for Stripe to show what
-// its event announced, with growing waits, until the event is ten minutes old.
-func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
+// TestRetriesUntilStripeShowsTheEvent: every type that keeps a row is retried with growing
+// delays until Stripe shows what the event announced or the event is ten minutes old.
+func TestRetriesUntilStripeShowsTheEvent(t *testing.T) {
 	var types []string
 	for _, a := range announcements() {
 		types = append(types, a.typ)
@@ -50,8 +50,8 @@ func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
 			continue
 		}
 		t.Run(a.typ, func(t *testing.T) {
-			w := newWorld()
-			w.behind(t, a)
+			f := newFixture()
+			f.behind(t, a)
 			for _, c := range []struct {
 				age     time.Duration
 				attempt int64
@@ -60,8 +60,8 @@ func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
 				{0, 1, 5 * time.Second}, {5 * time.Second, 2, 15 * time.Second}, {20 * time.Second, 3, 45 * time.Second}, {time.Minute, 4, 135 * time.Second},
 				{-time.Hour, 9, 10 * time.Minute}, {10*time.Minute - 1, 5, 405 * time.Second}, {10 * time.Minute, 6, 0}, {time.Hour, 1, 0},
 			} {
-				w.age, w.attempt = c.age, c.attempt
-				effects, err := w.run(t, golden(t, a.typ))
+				f.age, f.attempt = c.age, c.attempt
+				effects, err := f.run(t, golden(t, a.typ))
 				if c.wait == 0 {
 					if err != nil {
 						t.Errorf("at %v: %v", c.age, err)
@@ -84,18 +84,18 @@ func TestWhatWasAnnouncedIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestSettledEventsKeepWhatStripeShows: the fact comes from the event, and there is no
-// receipt for what is owed again.
+// TestSettledEventsKeepWhatStripeShows: the fact comes from the event, and an invoice that is
+// open again has no receipt.
 func TestSettledEventsKeepWhatStripeShows(t *testing.T) {
 	for _, a := range announcements() {
 		if a.behind == nil {
 			continue
 		}
 		t.Run(a.typ, func(t *testing.T) {
-			w := newWorld()
-			w.behind(t, a)
-			w.age = 10 * time.Minute
-			effects, err := w.run(t, golden(t, a.typ))
+			f := newFixture()
+			f.behind(t, a)
+			f.age = 10 * time.Minute
+			effects, err := f.run(t, golden(t, a.typ))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,22 +109,22 @@ func TestSettledEventsKeepWhatStripeShows(t *testing.T) {
 				t.Errorf("%s is %v in the row, want %v; proven %v; kinds (-want +got):\n%s", a.kept, row[a.kept], a.value, row[dispatch.ShownCreated], diff)
 			}
 			if a.typ == "invoice.paid" && effects[1].Fields["amount"] != int64(4165) {
-				t.Errorf("the fact says %v, the event 4165", effects[1].Fields["amount"])
+				t.Errorf("the fact has amount %v, the event 4165", effects[1].Fields["amount"])
 			}
 		})
 	}
 }
 
-// TestNoFactWithoutASnapshotToReadItFrom: the event's own snapshot is in another version, or
-// does not itself show the payment.
-func TestNoFactWithoutASnapshotToReadItFrom(t *testing.T) {
+// TestNoFactWithoutItsSnapshot: the event's snapshot has another version, or does not show the
+// payment.
+func TestNoFactWithoutItsSnapshot(t *testing.T) {
 	void := map[string]any{"status": "void"}
 	for name, c := range map[string]struct {
 		typ    string
 		oldnew []string
 		behind map[string]any
 		age    time.Duration
-		reason string // of the permanent failure, "" for one to try again
+		reason string // of the permanent failure, "" for a retry
 	}{
 		"another version":                 {"invoice.paid", []string{"2023-10-16", basil}, void, 10 * time.Minute, dispatch.ReasonHandler},
 		"another version, young":          {"invoice.paid", []string{"2023-10-16", basil}, void, time.Minute, ""},
@@ -133,31 +133,13 @@ func TestNoFactWithoutASnapshotToReadItFrom(t *testing.T) {
 		"payment of another version, new": {"payment_intent.succeeded", []string{"2023-10-16", basil}, map[string]any{"status": "processing"}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld()
-			w.behind(t, announcement{typ: c.typ, behind: c.behind})
-			w.age = c.age
-			effects, err := w.run(t, golden(t, c.typ, c.oldnew...))
+			f := newFixture()
+			f.behind(t, announcement{typ: c.typ, behind: c.behind})
+			f.age = c.age
+			effects, err := f.run(t, golden(t, c.typ, c.oldnew...))
 			if effects != nil || err == nil || permanent(err) != c.reason {
 				t.Errorf("%d effects, error %v; want a failure for reason %q", len(effects), err, c.reason)
 			}
 		})
-	}
-}
-
-// TestWhatChangedBackIsNotWaitedFor: the row already shows a later event.
-func TestWhatChangedBackIsNotWaitedFor(t *testing.T) {
-	w := newWorld()
-	later := golden(t, updated, `"created": 1795046464`, `"created": 1795046465`, "evt_1TollgateiLF8Xut7bHcCkye", "evt_later",
-		"\"default_payment_method\": null,\n      \"status\": \"incomplete\"", "\"status\": \"active\"")
-	later = with(t, later, map[string]any{"status": "incomplete", "default_payment_method": nil})
-	w.shows(t, later)
-	if _, err := w.run(t, golden(t, updated)); err == nil {
-		t.Fatal("an object that is as before the event was taken at once")
-	}
-	w.handle(t, later)
-	w.handle(t, golden(t, updated))
-	row := w.item(t, subRow)
-	if row["status"] != "incomplete" || row["ver"] != int64(2) || row[dispatch.ShownCreated] != int64(1795046465) {
-		t.Errorf("the row is %v", row)
 	}
 }

@@ -18,66 +18,68 @@ import (
 	"tollgate/pkg/idempotency/idempotencytest"
 )
 
-// world is Stripe as a map from account and id to JSON, and a table in memory.
-type world struct {
+// fixture is a Stripe with some objects, a table in memory and the handlers.
+type fixture struct {
 	*idempotencytest.Memory
-	mux  *dispatch.Mux
-	says map[string]string
+	mux     *dispatch.Mux
+	objects map[string]string // JSON by account and id
 
-	sentAt  time.Time     // of every message; zero: the queue does not tell
-	age     time.Duration // of every event at its run, since its first claim
-	attempt int64         // of every run, 0 for the first
+	sentAt   time.Time     // of every message by the queue's clock; zero: unknown
+	received time.Time     // of every event by ingest; zero: unknown
+	age      time.Duration // of every event at its run, since its first claim
+	attempt  int64         // of every run, 0 for the first
 }
 
-func newWorld() *world {
-	w := &world{Memory: idempotencytest.NewMemory(nil), says: map[string]string{}}
-	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: w, Rows: w})
-	handlers.Register(w.mux)
-	return w
+func newFixture() *fixture {
+	f := &fixture{Memory: idempotencytest.NewMemory(nil), objects: map[string]string{}}
+	f.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: f, Rows: f})
+	handlers.Register(f.mux)
+	return f
 }
 
 // FetchObject implements dispatch.Objects.
-func (w *world) FetchObject(_ context.Context, account, _, id string) ([]byte, error) {
-	object, ok := w.says[account+id]
+func (f *fixture) FetchObject(_ context.Context, account, _, id string) ([]byte, error) {
+	object, ok := f.objects[account+id]
 	if !ok {
 		return nil, dispatch.Park(dispatch.ReasonObjectGone, errors.New("no such object"))
 	}
 	return []byte(object), nil
 }
 
-// shows makes Stripe show an event's object as the event does.
-func (w *world) shows(t *testing.T, body []byte) {
+// shows sets the object at Stripe to the event's snapshot.
+func (f *fixture) shows(t *testing.T, body []byte) {
 	t.Helper()
 	object, _, err := event.Data(body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	env := parse(t, body)
-	w.says[env.Account+env.ObjectID] = string(object)
+	f.objects[env.Account+env.ObjectID] = string(object)
 }
 
-// run takes a body the way that a message's goes: header, then handler.
-func (w *world) run(t *testing.T, body []byte) (dispatch.Effects, error) {
+// run parses an event and runs its handler once.
+func (f *fixture) run(t *testing.T, body []byte) (dispatch.Effects, error) {
 	t.Helper()
 	env := parse(t, body)
+	env.ReceivedAt = f.received
 	first := time.Unix(env.Created, 0)
-	return w.mux.Dispatch(t.Context(), dispatch.Input{
-		Envelope: env, Attempt: max(w.attempt, 1), Generation: 1, FirstAt: first, Now: first.Add(w.age), SentAt: w.sentAt,
+	return f.mux.Dispatch(t.Context(), dispatch.Input{
+		Envelope: env, Attempt: max(f.attempt, 1), Generation: 1, FirstAt: first, Now: first.Add(f.age), SentAt: f.sentAt,
 	})
 }
 
-// handle brings an event to its end as the consumer does: claim, run, complete, and run
-// again when a row changed in between. Each point is called before a completion.
-func (w *world) handle(t *testing.T, body []byte, point ...func()) {
+// handle takes an event through claim, handler and completion, as the consumer does, and
+// repeats the run if the row changed in between. Each point is called before a completion.
+func (f *fixture) handle(t *testing.T, body []byte, point ...func()) {
 	t.Helper()
 	env := parse(t, body)
 	now := time.Unix(env.Created, 0)
-	claimed, err := w.Claim(t.Context(), idempotency.ClaimRequest{Event: env, Own: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), Cutoff: now})
+	claimed, err := f.Claim(t.Context(), idempotency.ClaimRequest{Event: env, Own: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), Cutoff: now})
 	if err != nil || claimed.Verdict != idempotency.Claimed {
 		t.Fatalf("claim %s: %s, %v", env.ID, claimed.Verdict, err)
 	}
 	for range 5 {
-		effects, err := w.run(t, body)
+		effects, err := f.run(t, body)
 		if err != nil {
 			t.Fatalf("%s: %v", env.Type, err)
 		}
@@ -85,7 +87,7 @@ func (w *world) handle(t *testing.T, body []byte, point ...func()) {
 			point[0]()
 			point = point[1:]
 		}
-		done, err := w.Complete(t.Context(), claimed.Claim, idempotency.Applied, effects, now)
+		done, err := f.Complete(t.Context(), claimed.Claim, idempotency.Applied, effects, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,10 +101,10 @@ func (w *world) handle(t *testing.T, body []byte, point ...func()) {
 	t.Fatalf("%s found its row changed five times", env.Type)
 }
 
-// item returns a table's item, nil when there is none.
-func (w *world) item(t *testing.T, key string) map[string]any {
+// item returns the table's item under a key, nil if there is none.
+func (f *fixture) item(t *testing.T, key string) map[string]any {
 	t.Helper()
-	item, _, err := w.Item(t.Context(), key)
+	item, _, err := f.Item(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,18 +121,18 @@ func parse(t *testing.T, body []byte) event.Envelope {
 	return env
 }
 
-// once runs an event in a world of its own, in which Stripe shows the object as the event does.
+// once runs an event in a new fixture in which the object at Stripe equals the snapshot.
 func once(t *testing.T, body []byte) (dispatch.Effects, error) {
 	t.Helper()
-	w := newWorld()
+	f := newFixture()
 	if parse(t, body).ObjectID != "" {
-		w.shows(t, body)
+		f.shows(t, body)
 	}
-	return w.run(t, body)
+	return f.run(t, body)
 }
 
-// golden returns the sample of an event type, with some text of it replaced. Each pair
-// must be there, so that a test cannot pass on an unchanged event.
+// golden returns the golden event of a type with the first occurrence of each old text
+// replaced. The old text must exist, so that no test passes on an unchanged event.
 func golden(t *testing.T, typ string, oldnew ...string) []byte {
 	t.Helper()
 	body, err := goldenevents.Load(typ)
@@ -169,7 +171,7 @@ func with(t *testing.T, body []byte, members map[string]any) []byte {
 	return out
 }
 
-// permanent returns the reason of a permanent failure, "" for any other error or none.
+// permanent returns the reason of a permanent failure, "" for any other error and for nil.
 func permanent(err error) string {
 	if p, ok := errors.AsType[*dispatch.PermanentError](err); ok {
 		return p.Reason

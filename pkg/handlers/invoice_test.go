@@ -77,19 +77,19 @@ func TestInvoicePaymentFailed(t *testing.T) {
 	}
 }
 
-// A customer hears of a failed payment once for each attempt, and not after the fact.
-func TestWhoHearsOfAFailedPayment(t *testing.T) {
+// A customer gets one message per failed attempt, and none once the invoice is settled.
+func TestMessageAboutAFailedPayment(t *testing.T) {
 	tests := []struct {
 		name    string
 		now     map[string]any
 		message string // the attempt in its key, "" for none
 	}{
 		{"unpaid", map[string]any{"attempt_count": 1}, "1"},
-		{"given up", map[string]any{"status": "uncollectible", "attempt_count": 4, "next_payment_attempt": nil}, "4"},
+		{"uncollectible", map[string]any{"status": "uncollectible", "attempt_count": 4, "next_payment_attempt": nil}, "4"},
 		{"failed again since", map[string]any{"attempt_count": 2}, "2"},
 		{"paid since", map[string]any{"status": "paid", "amount_remaining": 0}, ""},
 		{"void since", map[string]any{"status": "void"}, ""},
-		{"nobody to tell", map[string]any{"customer": nil}, ""},
+		{"no customer", map[string]any{"customer": nil}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -112,8 +112,8 @@ func TestWhoHearsOfAFailedPayment(t *testing.T) {
 	}
 }
 
-// An invoice that fails twice and is then paid ends the same, in any order of its events:
-// each of them finds the invoice as it is when it comes.
+// An invoice that fails twice and is then paid ends the same in any order of its events: each
+// event finds the invoice's current state.
 func TestInvoiceEndsPaidInAnyOrder(t *testing.T) {
 	const id = "in_1TollgateeSJwyRy6eWu3ZSU"
 	failed := func(eventID string) []byte {
@@ -132,22 +132,22 @@ func TestInvoiceEndsPaidInAnyOrder(t *testing.T) {
 		"paid first":     {-1, -1, 2, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, state := newWorld(), 0
-			w.shows(t, states[state])
+			f, state := newFixture(), 0
+			f.shows(t, states[state])
 			for _, step := range order {
 				if step < 0 {
 					state++
-					w.shows(t, states[state])
+					f.shows(t, states[state])
 					continue
 				}
-				w.handle(t, [][]byte{failed("evt_0"), failed("evt_1"), paid}[step])
+				f.handle(t, [][]byte{failed("evt_0"), failed("evt_1"), paid}[step])
 			}
-			row, fact := w.item(t, "OBJ#test#-#"+id), w.item(t, "FACT#test#-#"+id+"#paid")
+			row, fact := f.item(t, "OBJ#test#-#"+id), f.item(t, "FACT#test#-#"+id+"#paid")
 			if row["status"] != "paid" || row["amount_remaining"] != int64(0) || fact["amount"] != int64(4165) {
 				t.Errorf("the row is %v, the fact %v", row, fact)
 			}
 			messages := []any{}
-			for _, key := range w.Keys() {
+			for _, key := range f.Keys() {
 				if key[:4] == "OUT#" {
 					messages = append(messages, key)
 				}

@@ -20,8 +20,8 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// withItems returns an event of a subscription with n items, each of a product of its own.
-// It shows them all: the event of one with many is cut by the fake Stripe's answer alone.
+// withItems returns an event of a subscription with n items, each of a different product. Its
+// snapshot shows all of them; the fake Stripe shows the first ten.
 func withItems(t *testing.T, typ string, n int) []byte {
 	t.Helper()
 	data := []any{}
@@ -36,7 +36,7 @@ func withItems(t *testing.T, typ string, n int) []byte {
 	}})
 }
 
-// wantItems are the items and products of such a subscription as they are kept.
+// wantItems returns the kept items and products of such a subscription.
 func wantItems(n int) (items, products []any) {
 	for i := range n {
 		product := fmt.Sprintf("prod_%03d", i)
@@ -46,8 +46,8 @@ func wantItems(n int) (items, products []any) {
 	return items, products
 }
 
-// overHTTP is a world whose objects come from a server through the product's client.
-func overHTTP(t *testing.T, server http.Handler) *world {
+// overHTTP is a fixture that fetches objects from a server with the Stripe client.
+func overHTTP(t *testing.T, server http.Handler) *fixture {
 	t.Helper()
 	srv := httptest.NewServer(server)
 	t.Cleanup(srv.Close)
@@ -57,20 +57,20 @@ func overHTTP(t *testing.T, server http.Handler) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Memory: idempotencytest.NewMemory(nil)}
-	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: client, Rows: w})
-	handlers.Register(w.mux)
-	return w
+	f := &fixture{Memory: idempotencytest.NewMemory(nil)}
+	f.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: client, Rows: f})
+	handlers.Register(f.mux)
+	return f
 }
 
-// A subscription is kept with all its items and entitles to all its products, however
-// many of them Stripe shows with it.
+// A subscription is kept with all its items and entitles to all its products, whatever the
+// number of items on the first page.
 func TestAllItemsAreKept(t *testing.T) {
 	for _, n := range []int{1, 10, 11, 20, 205} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			stripe, _ := localtest.Stripe(t)
 			var asked []string
-			w := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			f := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				asked = append(asked, r.URL.Path)
 				stripe.ServeHTTP(rw, r)
 			}))
@@ -78,9 +78,9 @@ func TestAllItemsAreKept(t *testing.T) {
 			if err := stripe.Remember(body); err != nil {
 				t.Fatal(err)
 			}
-			w.handle(t, body)
+			f.handle(t, body)
 			items, products := wantItems(n)
-			if diff := gocmp.Diff([]any{items, products}, []any{w.item(t, subRow)["items"], w.item(t, entKey)["products"]}); diff != "" {
+			if diff := gocmp.Diff([]any{items, products}, []any{f.item(t, subRow)["items"], f.item(t, entKey)["products"]}); diff != "" {
 				t.Error(diff)
 			}
 			pages := 0
@@ -94,8 +94,8 @@ func TestAllItemsAreKept(t *testing.T) {
 	}
 }
 
-// A list of items that fails, at its start or further on, writes nothing: the attempt
-// fails as it does when the subscription itself cannot be fetched.
+// If a page of items cannot be fetched, nothing is written: the attempt fails as if the
+// subscription itself could not be fetched.
 func TestItemsThatFailWriteNothing(t *testing.T) {
 	for _, c := range []struct {
 		status int
@@ -108,7 +108,7 @@ func TestItemsThatFailWriteNothing(t *testing.T) {
 			t.Run(fmt.Sprint(c.status, " at ", at), func(t *testing.T) {
 				stripe, _ := localtest.Stripe(t)
 				broken := true
-				w := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				f := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					if broken && strings.Contains(r.URL.RequestURI(), at) {
 						rw.WriteHeader(c.status)
 						io.WriteString(rw, `{"error":{}}`)
@@ -120,28 +120,28 @@ func TestItemsThatFailWriteNothing(t *testing.T) {
 				if err := stripe.Remember(body); err != nil {
 					t.Fatal(err)
 				}
-				effects, err := w.run(t, body)
-				if err == nil || errors.Is(err, dispatch.ErrCoalesced) || permanent(err) != c.reason || len(effects) != 0 || len(w.Keys()) != 0 {
-					t.Fatalf("%d effects, items %v, error %v, want reason %q", len(effects), w.Keys(), err, c.reason)
+				effects, err := f.run(t, body)
+				if err == nil || errors.Is(err, dispatch.ErrCoalesced) || permanent(err) != c.reason || len(effects) != 0 || len(f.Keys()) != 0 {
+					t.Fatalf("%d effects, items %v, error %v, want reason %q", len(effects), f.Keys(), err, c.reason)
 				}
 				broken = false
-				w.handle(t, body)
-				if _, products := wantItems(105); !gocmp.Equal(any(products), w.item(t, entKey)["products"]) {
-					t.Errorf("it is not mended: %v", w.item(t, entKey)["products"])
+				f.handle(t, body)
+				if _, products := wantItems(105); !gocmp.Equal(any(products), f.item(t, entKey)["products"]) {
+					t.Errorf("after the failure: %v", f.item(t, entKey)["products"])
 				}
 			})
 		}
 	}
 }
 
-// An item that is added between the two requests is kept at once; what else changes in
-// between is mended by the event that Stripe sends of it.
+// An item that is added between the two requests is kept at once; other changes in between
+// are kept with their own event.
 func TestItemsChangeBetweenTheRequests(t *testing.T) {
 	stripe, _ := localtest.Stripe(t)
 	later := withItems(t, updated, 12)
 	later = []byte(strings.NewReplacer("evt_1Tollgate", "evt_2Tollgate", `"created":1795046464`, `"created":1795046465`, `"status":"active"`, `"status":"past_due"`).Replace(string(later)))
 	changes := true
-	w := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	f := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if changes && r.URL.Path == "/v1/subscription_items" {
 			if err := stripe.Remember(later); err != nil {
 				t.Error(err)
@@ -154,23 +154,23 @@ func TestItemsChangeBetweenTheRequests(t *testing.T) {
 	if err := stripe.Remember(body); err != nil {
 		t.Fatal(err)
 	}
-	w.handle(t, body)
-	if row := w.item(t, subRow); len(row["items"].([]any)) != 12 || row["status"] != "active" {
+	f.handle(t, body)
+	if row := f.item(t, subRow); len(row["items"].([]any)) != 12 || row["status"] != "active" {
 		t.Errorf("first the row has %d items and status %v", len(row["items"].([]any)), row["status"])
 	}
-	w.handle(t, later)
-	if row := w.item(t, subRow); len(row["items"].([]any)) != 12 || row["status"] != "past_due" {
+	f.handle(t, later)
+	if row := f.item(t, subRow); len(row["items"].([]any)) != 12 || row["status"] != "past_due" {
 		t.Errorf("then the row has %d items and status %v", len(row["items"].([]any)), row["status"])
 	}
 }
 
-// cut makes an event or its object one that shows the first ten items only.
+// cut returns an event that shows only the first ten items.
 func cut(t *testing.T, typ string) []byte {
 	t.Helper()
 	return []byte(strings.Replace(string(withItems(t, typ, 10)), `"has_more":false`, `"has_more":true`, 1))
 }
 
-// Whoever shows a part of a subscription that goes on, no part of it is kept.
+// A part of the items of a subscription that has not ended is not kept.
 func TestSomeItemsAreNotKept(t *testing.T) {
 	for _, typ := range []string{created, updated} {
 		effects, err := once(t, cut(t, typ))
@@ -180,25 +180,25 @@ func TestSomeItemsAreNotKept(t *testing.T) {
 	}
 }
 
-// A subscription that has ended, or that is gone, may show its first items only: it ends, and
-// those that were kept stay. Of one that was never kept there is no more than is shown.
-func TestItemsOfOneThatHasEnded(t *testing.T) {
+// An ended or deleted subscription may show only its first items: the items of the kept row stay,
+// if there is one.
+func TestItemsOfAnEndedSubscription(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		for _, kept := range []int{0, 12} {
-			w := newWorld()
+			f := newFixture()
 			if kept > 0 {
 				body := withItems(t, created, kept)
-				w.shows(t, body)
-				w.handle(t, body)
-				clear(w.says)
+				f.shows(t, body)
+				f.handle(t, body)
+				clear(f.objects)
 			}
 			last := cut(t, deleted)
 			if !gone {
-				w.shows(t, last)
+				f.shows(t, last)
 			}
-			w.handle(t, last)
+			f.handle(t, last)
 			items, products := wantItems(max(kept, 10))
-			row, ent := w.item(t, subRow), w.item(t, entKey)
+			row, ent := f.item(t, subRow), f.item(t, entKey)
 			if diff := gocmp.Diff([]any{items, products, "canceled", false}, []any{row["items"], ent["products"], row["status"], ent["active"]}); diff != "" {
 				t.Errorf("gone %v, %d kept: %s", gone, kept, diff)
 			}

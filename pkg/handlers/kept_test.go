@@ -75,8 +75,8 @@ func TestDisputeCreated(t *testing.T) {
 	}
 }
 
-// What Stripe may leave null or zero becomes an empty field, never a crash; amounts stay
-// what they are in every currency. The field is the first effect's that has it.
+// A null at Stripe becomes an empty field, never a panic; amounts are unchanged in every
+// currency. The compared field is that of the first effect that has it.
 func TestVariants(t *testing.T) {
 	const pi, failed, invoice, checkout, dispute = "payment_intent.succeeded", "payment_intent.payment_failed", "invoice.paid", "checkout.session.completed", "charge.dispute.created"
 	tests := []struct {
@@ -94,7 +94,7 @@ func TestVariants(t *testing.T) {
 		{"partial capture", pi, map[string]any{"amount_received": 1200}, "amount", int64(1200)},
 		{"beyond a float's digits", pi, map[string]any{"amount_received": 9007199254740993}, "amount", int64(9007199254740993)},
 		{"failure in yen", failed, map[string]any{"currency": "jpy"}, "amount", int64(12900)},
-		{"failure of nobody", failed, map[string]any{"customer": nil}, "customer", ""},
+		{"failure without customer", failed, map[string]any{"customer": nil}, "customer", ""},
 		{"invoice of nothing", invoice, map[string]any{"amount_paid": 0}, "amount", int64(0)},
 		{"invoice in yen", invoice, map[string]any{"currency": "jpy"}, "amount", int64(4165)},
 		{"invoice without subscription", invoice, map[string]any{"subscription": nil}, "subscription", ""},
@@ -129,7 +129,8 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// An item of nobody is on no list: an index takes no empty names. Nobody is written to.
+// Without a customer, an item is in no list, as an index takes no empty names, and there is no
+// message.
 func TestWithoutACustomer(t *testing.T) {
 	for _, typ := range []string{"payment_intent.succeeded", "payment_intent.payment_failed", "invoice.paid", "invoice.payment_failed", "checkout.session.completed", created, updated, deleted} {
 		got, err := once(t, with(t, golden(t, typ), map[string]any{"customer": nil}))
@@ -144,7 +145,7 @@ func TestWithoutACustomer(t *testing.T) {
 	}
 }
 
-// Nobody is sent a receipt for nothing, as of a trial's first invoice.
+// An invoice over nothing, such as a trial's first, has no receipt.
 func TestNoReceiptForNothing(t *testing.T) {
 	for amount, want := range map[int]int{4165: 1, 0: 0} {
 		got, err := once(t, with(t, golden(t, "invoice.paid"), map[string]any{"amount_paid": amount}))
@@ -163,7 +164,7 @@ func TestNoReceiptForNothing(t *testing.T) {
 	}
 }
 
-// A field that is missing decodes to zero: such a payment must not become a fact.
+// An absent field decodes as zero: such a payment must not become a fact.
 func TestNoPaymentOfNothing(t *testing.T) {
 	for _, received := range []any{nil, 0, -1} {
 		effects, err := once(t, with(t, golden(t, "payment_intent.succeeded"), map[string]any{"amount_received": received}))

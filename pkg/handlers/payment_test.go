@@ -65,7 +65,7 @@ func TestPaymentIntentFailed(t *testing.T) {
 	}
 }
 
-// The invoice's own event sends the receipt, or says that the payment failed.
+// The messages about a payment of an invoice come from the invoice's own event.
 func TestPaymentOfAnInvoiceHasNoMessageOfItsOwn(t *testing.T) {
 	for _, typ := range []string{"payment_intent.succeeded", "payment_intent.payment_failed"} {
 		got, err := once(t, golden(t, typ, `"invoice": null`, `"invoice": "in_1"`))
@@ -75,15 +75,15 @@ func TestPaymentOfAnInvoiceHasNoMessageOfItsOwn(t *testing.T) {
 	}
 }
 
-// An event of another API version brings the payment as it is now, when the failure may
-// be over or another one. What the event itself says of its failure has one name.
+// An event of another API version brings the current payment, which may have another failure or
+// none. The fact's name comes from the event itself.
 func TestFailureIsTheEventsOwn(t *testing.T) {
 	const typ = "payment_intent.payment_failed"
 	tests := []struct {
 		name    string
 		version string
 		failure any            // last_payment_error of the event
-		now     map[string]any // what has become of the payment, for another version
+		now     map[string]any // the current payment, for another version
 		fact    string
 		code    string
 		effects int
@@ -104,18 +104,18 @@ func TestFailureIsTheEventsOwn(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w, body := newWorld(), golden(t, typ)
+			f, body := newFixture(), golden(t, typ)
 			if tt.version != "" {
-				w.shows(t, with(t, body, tt.now))
+				f.shows(t, with(t, body, tt.now))
 				body = golden(t, typ, "2023-10-16", tt.version)
 			}
-			got, err := w.run(t, with(t, body, map[string]any{"last_payment_error": tt.failure}))
+			got, err := f.run(t, with(t, body, map[string]any{"last_payment_error": tt.failure}))
 			if err != nil || len(got) != tt.effects {
 				t.Fatalf("%d effects, %v; want %d", len(got), err, tt.effects)
 			}
-			f := got[0].Fields
-			if f["fact"] != tt.fact || f["code"] != tt.code || got[0].Key != "FACT#test#-#pi_3TollgatemJ1pOSao3BHsK2V#"+tt.fact || f["amount"] != int64(12900) {
-				t.Errorf("key %s, fact %v, code %v, amount %v; want %s, %s", got[0].Key, f["fact"], f["code"], f["amount"], tt.fact, tt.code)
+			fields := got[0].Fields
+			if fields["fact"] != tt.fact || fields["code"] != tt.code || got[0].Key != "FACT#test#-#pi_3TollgatemJ1pOSao3BHsK2V#"+tt.fact || fields["amount"] != int64(12900) {
+				t.Errorf("key %s, fact %v, code %v, amount %v; want %s, %s", got[0].Key, fields["fact"], fields["code"], fields["amount"], tt.fact, tt.code)
 			}
 		})
 	}
@@ -128,14 +128,14 @@ func TestUnreadableFailureIsPermanent(t *testing.T) {
 	}
 }
 
-// Every attempt that fails is a fact of its own, and each is told.
-func TestFailuresOfOnePaymentAreToldApart(t *testing.T) {
-	w := newWorld()
+// Every failed attempt is a fact with its own message.
+func TestEachFailureOfAPaymentIsAFact(t *testing.T) {
+	f := newFixture()
 	for i := range 3 {
-		w.handle(t, golden(t, "payment_intent.payment_failed",
+		f.handle(t, golden(t, "payment_intent.payment_failed",
 			"evt_3TollgatergU1nnXAAuf3QYK", fmt.Sprintf("evt_%d", i), `"charge": "ch_3TollgateurDuJeSozlFYFvU"`, fmt.Sprintf(`"charge": "ch_%d"`, i)))
 	}
-	if keys := w.Keys(); len(keys) != 6 {
+	if keys := f.Keys(); len(keys) != 6 {
 		t.Errorf("three failures made %d items: %v", len(keys), keys)
 	}
 }

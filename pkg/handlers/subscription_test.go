@@ -23,8 +23,8 @@ const (
 	deleted = "customer.subscription.deleted"
 )
 
-// wantSubscription is the row and the entitlement of the golden subscription, with some
-// fields of each changed.
+// wantSubscription returns the row and entitlement of the golden subscription with some fields
+// of each changed.
 func wantSubscription(row, entitlement dispatch.Fields) dispatch.Effects {
 	base := dispatch.Fields{
 		"kind": "subscription", "object": "subscription", "object_id": subID, "mode": "test", "account": "", "customer": customer,
@@ -77,8 +77,7 @@ func TestSubscriptionUpdated(t *testing.T) {
 	}
 }
 
-// A subscription that is deleted ends the entitlement, whether Stripe still shows it or
-// has only the event's word left.
+// A deleted subscription ends the entitlement, whether Stripe still shows it or not.
 func TestSubscriptionDeleted(t *testing.T) {
 	const eventID = "evt_1Tollgate3VT10klzoAGTgDT"
 	for _, c := range []struct {
@@ -89,14 +88,14 @@ func TestSubscriptionDeleted(t *testing.T) {
 	}{
 		{"shown as canceled", false, nil, 1798243260},
 		{"gone", true, nil, 1798243260},
-		{"gone, its snapshot says no end", true, map[string]any{"ended_at": nil, "status": "active"}, 1798243261},
+		{"gone, its snapshot has no end", true, map[string]any{"ended_at": nil, "status": "active"}, 1798243261},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, body := newWorld(), with(t, golden(t, deleted), c.members)
+			f, body := newFixture(), with(t, golden(t, deleted), c.members)
 			if !c.gone {
-				w.shows(t, body)
+				f.shows(t, body)
 			}
-			got, err := w.run(t, body)
+			got, err := f.run(t, body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,23 +112,15 @@ func TestSubscriptionDeleted(t *testing.T) {
 	}
 }
 
-// One whose first payment never came has ended too.
-func TestExpiredSubscriptionMayBeDeleted(t *testing.T) {
+// A subscription whose first payment never succeeded has ended, too.
+func TestExpiredSubscriptionHasEnded(t *testing.T) {
 	got, err := once(t, with(t, golden(t, deleted), map[string]any{"status": "incomplete_expired"}))
 	if err != nil || len(got) != 2 || got[0].Fields["status"] != "incomplete_expired" || got[1].Fields["active"] != false {
 		t.Errorf("%v, %v", got, err)
 	}
 }
 
-func TestGoneWithoutATombstoneIsParked(t *testing.T) {
-	for _, typ := range []string{created, updated} {
-		if _, err := newWorld().run(t, golden(t, typ)); permanent(err) != dispatch.ReasonObjectGone {
-			t.Errorf("%s: %v, want it parked as %s", typ, err, dispatch.ReasonObjectGone)
-		}
-	}
-}
-
-// What each status lets a customer use, and until when.
+// What a customer may use under each status, and until when.
 func TestEntitlement(t *testing.T) {
 	const periodEnd, later, ended = 1797638460, 1798000000, 1797000000
 	for _, c := range []struct {
@@ -201,24 +192,24 @@ func TestSubscriptionItems(t *testing.T) {
 	}
 }
 
-// The events of a subscription that has ended make one row, one entitlement and one
-// welcome, in any order of them.
+// The events of an ended subscription make one row, one entitlement and one welcome in any
+// order.
 func TestSubscriptionEndsInAnyOrder(t *testing.T) {
 	bodies := map[string][]byte{created: golden(t, created), updated: golden(t, updated), deleted: golden(t, deleted)}
 	for _, order := range [][]string{
 		{created, updated, deleted}, {created, deleted, updated}, {updated, created, deleted},
 		{updated, deleted, created}, {deleted, created, updated}, {deleted, updated, created},
 	} {
-		w := newWorld()
-		w.shows(t, bodies[deleted])
+		f := newFixture()
+		f.shows(t, bodies[deleted])
 		for _, typ := range order {
-			w.handle(t, bodies[typ])
+			f.handle(t, bodies[typ])
 		}
-		row, ent := w.item(t, subRow), w.item(t, entKey)
+		row, ent := f.item(t, subRow), f.item(t, entKey)
 		if row["status"] != "canceled" || ent["active"] != false || ent["until"] != int64(1798243260) {
 			t.Errorf("%v: row %v, entitlement %v", order, row, ent)
 		}
-		if diff := gocmp.Diff([]string{entKey, subRow, welcome}, w.Keys()); diff != "" {
+		if diff := gocmp.Diff([]string{entKey, subRow, welcome}, f.Keys()); diff != "" {
 			t.Errorf("%v: items (-want +got):\n%s", order, diff)
 		}
 		if diff := gocmp.Diff([]any{welcome}, row["outbox"]); diff != "" {
@@ -230,16 +221,16 @@ func TestSubscriptionEndsInAnyOrder(t *testing.T) {
 	}
 }
 
-// A cancelation that comes between an attempt's fetch and its completion is not undone by
-// that attempt, and the row keeps the message that only one of the two asked for.
-func TestSubscriptionCanceledUnderWay(t *testing.T) {
-	w := newWorld()
-	w.shows(t, golden(t, created))
-	w.handle(t, golden(t, created), func() {
-		w.shows(t, golden(t, deleted))
-		w.handle(t, golden(t, deleted))
+// A cancellation between an attempt's fetch and its completion is not undone by that attempt,
+// and the row keeps the message that only one of the two events asks for.
+func TestSubscriptionCanceledDuringAnAttempt(t *testing.T) {
+	f := newFixture()
+	f.shows(t, golden(t, created))
+	f.handle(t, golden(t, created), func() {
+		f.shows(t, golden(t, deleted))
+		f.handle(t, golden(t, deleted))
 	})
-	row, ent := w.item(t, subRow), w.item(t, entKey)
+	row, ent := f.item(t, subRow), f.item(t, entKey)
 	if row["status"] != "canceled" || ent["active"] != false || row["ver"] != int64(2) {
 		t.Errorf("row %v, entitlement %v", row, ent)
 	}
@@ -253,18 +244,18 @@ func sortedList(v any) []any {
 	return append([]any{}, slices.SortedFunc(slices.Values(list), func(a, b any) int { return cmp.Compare(a.(string), b.(string)) })...)
 }
 
-// An update that a later fetch has shown already needs no fetch of its own. What inserts
-// a message never coalesces: it would be missed.
+// An update that a later fetch shows already needs no fetch. A type that inserts a message never
+// coalesces, as the message would be missing.
 func TestOnlyUpdatesCoalesce(t *testing.T) {
-	w := newWorld()
-	w.shows(t, golden(t, updated))
+	f := newFixture()
+	f.shows(t, golden(t, updated))
 	env := parse(t, golden(t, updated))
 	fetched := time.Unix(env.Created, 0)
-	w.sentAt = fetched
-	w.handle(t, golden(t, updated))
+	f.sentAt = fetched
+	f.handle(t, golden(t, updated))
 	for _, typ := range []string{updated, created} {
 		in := dispatch.Input{Envelope: parse(t, golden(t, typ)), Attempt: 1, Generation: 1, Now: fetched.Add(time.Minute), SentAt: fetched.Add(-dispatch.CoalesceAfter)}
-		_, err := w.mux.Dispatch(t.Context(), in)
+		_, err := f.mux.Dispatch(t.Context(), in)
 		if errors.Is(err, dispatch.ErrCoalesced) != (typ == updated) {
 			t.Errorf("%s: %v", typ, err)
 		}
