@@ -103,7 +103,7 @@ func TestAuditCrash(t *testing.T) {
 		t.Errorf("stderr is %q", errOut)
 	}
 	text := s.tollgate("audit", "list", "--verb", "dlq").ok(t).out
-	if !strings.Contains(text, "no end known") || !strings.Contains(text, "dlq purge") {
+	if !strings.Contains(text, "running or died") || !strings.Contains(text, "dlq purge") {
 		t.Errorf("the list says\n%s", text)
 	}
 	if got := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out); len(got) != 1 || got[0].EndedAt != nil || got[0].Outcome != "" {

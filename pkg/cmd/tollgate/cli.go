@@ -3,19 +3,25 @@ package main
 import (
 	"context"
 
+	"tollgate/pkg/cmd/tollgate/audit"
 	"tollgate/pkg/cmd/tollgate/deadletters"
+	"tollgate/pkg/cmd/tollgate/dev"
+	"tollgate/pkg/cmd/tollgate/doctor"
+	"tollgate/pkg/cmd/tollgate/endpoint"
 	"tollgate/pkg/cmd/tollgate/events"
+	"tollgate/pkg/cmd/tollgate/ledger"
+	"tollgate/pkg/cmd/tollgate/outbox"
 	"tollgate/pkg/cmd/tollgate/reconcile"
 	"tollgate/pkg/cmd/tollgate/verb"
 )
 
-// cli is the whole command line; each verb is a file of its own.
+// cli is the whole command line.
 type cli struct {
 	verb.Globals
 
-	Dev    devCmd  `cmd:"" help:"Run the whole system on this machine."`
-	Env    envCmd  `cmd:"" help:"Print the environment with which AWS's tools reach the local system."`
-	Send   sendCmd `cmd:"" help:"Sign events as Stripe does and post them."`
+	Dev    dev.Dev  `cmd:"" help:"Run the whole system on this machine."`
+	Env    dev.Env  `cmd:"" help:"Print the environment with which AWS's tools reach the local system."`
+	Send   dev.Send `cmd:"" help:"Sign events as Stripe does and post them."`
 	Events struct {
 		List   eventsListCmd `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
 		Show   eventsShowCmd `cmd:"" help:"Show what is known of one event."`
@@ -24,16 +30,16 @@ type cli struct {
 		Purge      events.Purge      `cmd:"" help:"Purge one event by its id: reconcile no longer sends it."`
 		Reidentify events.Reidentify `cmd:"" help:"Correct a record that was made under another identity."`
 	} `cmd:"" help:"What the table knows of events."`
-	DLQ       deadletters.Commands `cmd:"" name:"dlq" help:"The dead-letter queue."`
-	Redrive   deadletters.Redrive  `cmd:"" help:"Send dead letters to the queue again."`
-	Backfill  reconcile.Backfill   `cmd:"" help:"Enqueue what Stripe's list has and the table lacks."`
-	Reconcile reconcileCmds        `cmd:"" help:"What reconcile has proved."`
-	Outbox    outboxCmds           `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`
-	Endpoint  endpointCmds         `cmd:"" help:"Stripe's webhook endpoint of this system."`
-	Secret    secretCmds           `cmd:"" help:"The signing secret."`
-	Ledger    ledgerCmds           `cmd:"" help:"The billing ledger that the handlers keep."`
-	Audit     auditCmds            `cmd:"" help:"Who changed what, and why."`
-	Doctor    doctorCmd            `cmd:"" help:"Check what breaks such systems, and say what to do."`
+	DLQ       deadletters.Commands    `cmd:"" name:"dlq" help:"The dead-letter queue."`
+	Redrive   deadletters.Redrive     `cmd:"" help:"Send dead letters to the queue again."`
+	Backfill  reconcile.Backfill      `cmd:"" help:"Enqueue what Stripe's list has and the table lacks."`
+	Reconcile reconcile.Commands      `cmd:"" help:"The result of reconcile's passes."`
+	Outbox    outbox.Commands         `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`
+	Endpoint  endpoint.Commands       `cmd:"" help:"Stripe's webhook endpoint of this system."`
+	Secret    endpoint.SecretCommands `cmd:"" help:"The signing secret."`
+	Ledger    ledger.Commands         `cmd:"" help:"The billing ledger that the handlers keep."`
+	Audit     audit.Commands          `cmd:"" help:"Who changed what, and why."`
+	Doctor    doctor.Doctor           `cmd:"" help:"Check what breaks such systems, and print what to do."`
 }
 
 // run runs the verb that the arguments name.

@@ -16,6 +16,7 @@ import (
 
 	sdksecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/limits"
@@ -176,7 +177,7 @@ func TestEndpointFromNothingToRight(t *testing.T) {
 	if len(r.endpoints()) != 0 || len(r.stored("default")) != 1 {
 		t.Fatal("plan or status changed something")
 	}
-	done := lines[applyView](t, r.local("endpoint", "apply", "--json", "--reason", "first day").ok(t).out)[0]
+	done := lines[applyView](t, r.local("endpoint", "apply", "--json", "--note", "first day").ok(t).out)[0]
 	list := r.endpoints()
 	if len(list) != 1 || done.Created != list[0].ID || list[0].URL != r.url || list[0].APIVersion != "2023-10-16" || list[0].Metadata[registration.MetaSecret] == "" {
 		t.Fatalf("%+v at Stripe after %+v", list, done)
@@ -293,7 +294,7 @@ func testRetire(t *testing.T, age time.Duration) {
 	r.now = time.Now().Add(-age)
 	apply().ok(t)
 	apply("--retire", "we_unknown").refused(t, exitUsage, "is not an enabled endpoint")
-	if age < overlap {
+	if age < 24*time.Hour {
 		apply("--retire", old.ID).refused(t, exitFailed, "is newer than 24 hours", "--force")
 		r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes").ok(t)
 		r.away("secret", "roll", "--finish", "--yes", "--force").ok(t)
@@ -329,11 +330,11 @@ func TestProbe(t *testing.T) {
 			registration.Probe{Status: 301, Location: "/elsewhere"}},
 	} {
 		server := httptest.NewServer(c.h)
-		if got := *probe(t.Context(), server.URL); got != c.want {
+		if got := *verb.Probe(t.Context(), server.URL); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 		server.Close()
-		if got := *probe(t.Context(), server.URL); got.Status != 0 || got.Err == "" {
+		if got := *verb.Probe(t.Context(), server.URL); got.Status != 0 || got.Err == "" {
 			t.Errorf("closed: %+v", got)
 		}
 	}

@@ -84,7 +84,7 @@ func TestReportNamesWhatIsNotCompared(t *testing.T) {
 	want := reportView{
 		From: r.From, To: r.To, Whole: true, Says: "no gap in the last 1 days", Streams: []string{"acct_1 test", "acct_2 test"}, Gaps: []gapView{},
 		Before:   []gapView{{Kind: "before", Account: "acct_1", Mode: "test", From: r.From, To: begin.Add(-time.Second), Endpoint: "connect"}},
-		Excluded: []excludedView{{"acct_2", "test", "connect", "livemode"}},
+		Excluded: []excludedView{{Account: "acct_2", Mode: "test", Endpoint: "connect", Reason: "livemode"}},
 		Broken:   []string{"COVER#broken"},
 	}
 	if d := cmp.Diff(want, r); d != "" {

@@ -24,7 +24,7 @@ func (r *registry) fresh(text string) string {
 
 func TestRollTakesASecret(t *testing.T) {
 	r := newRegistry(t)
-	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second\r\nmore"), "--yes", "--reason", "yearly").ok(t)
+	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second\r\nmore"), "--yes", "--note", "yearly").ok(t)
 	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_second", "whsec_first"}) {
 		t.Errorf("stored %v", got)
 	}
@@ -169,7 +169,7 @@ func TestRollThatCannotMark(t *testing.T) {
 
 func TestReadSecretTakesOneLine(t *testing.T) {
 	from := strings.NewReader("  whsec_one  \nrest")
-	got, err := verb.ReadLine(from, maxSecretBytes)
+	got, err := verb.ReadLine(from, 4096)
 	if err != nil || got != "  whsec_one  \n" || from.Len() != len("rest") {
 		t.Errorf("%q, %v, %d bytes left", got, err, from.Len())
 	}

@@ -127,7 +127,7 @@ func TestSendSceneRefuses(t *testing.T) {
 	tollgate(t.Context(), env, "send", "--scene", "refund").refused(t, exitUsage, "needs a local system", "tollgate dev")
 
 	stripe.status = http.StatusNotFound
-	s.tollgate("send", "--scene", "refund").refused(t, exitFailed, "answered 404 no such path")
+	s.tollgate("send", "--scene", "refund").refused(t, exitFailed, "404 no such path")
 	s.info.StripeURL = ""
 	s.writeInfo()
 	s.tollgate("send", "--scene", "refund").refused(t, exitUsage, "fake Stripe", "STRIPE_API_KEY")

@@ -162,3 +162,4 @@ func pace(rate float64) func(context.Context) error {
 func awaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end time.Time, over func(idempotency.Record) bool) (idempotency.Record, bool, error) {
 	return verb.AwaitRecord(ctx, reader, id, end, over)
 }
+func stripeHint(err error) error { return verb.StripeHint(err) }

@@ -1,4 +1,5 @@
-package main
+// Package ledger has the verb for the billing ledger that the handlers keep.
+package ledger
 
 import (
 	"context"
@@ -7,25 +8,26 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/ledger"
 )
 
-// ledgerCmds are the verbs about the billing ledger.
-type ledgerCmds struct {
-	Show ledgerShowCmd `cmd:"" help:"Show what the ledger says of one customer."`
+// Commands are the verbs about the billing ledger.
+type Commands struct {
+	Show Show `cmd:"" help:"Show what the ledger says of one customer."`
 }
 
-// ledgerShowCmd shows one customer's ledger.
-type ledgerShowCmd struct {
+// Show shows one customer's ledger.
+type Show struct {
 	Customer string `arg:"" name:"customer" help:"The customer's id, cus_…"`
 	Account  string `help:"Connected account that the customer is of. Default: the platform's own." placeholder:"acct_…"`
 	Live     bool   `help:"The customer of live mode. Default: of test mode."`
 }
 
 // Help returns the text that --help prints with the flags.
-func (ledgerShowCmd) Help() string {
+func (Show) Help() string {
 	return `Shows what the handlers kept of the events so far: it waits for none that are still under way. Amounts are in the currency's smallest unit, as Stripe gives them. What no handled event type tells is not there: a refund changes no payment, a dispute stays as it was opened, and an invoice is known once it was paid or its payment failed. With --json the whole ledger is one object.
 
   tollgate ledger show cus_1 --live
@@ -33,26 +35,26 @@ func (ledgerShowCmd) Help() string {
 }
 
 // Run shows the ledger; a customer that is not known is a failure.
-func (c *ledgerShowCmd) Run(ctx context.Context, a *app) error {
-	t, err := a.target(ctx)
+func (c *Show) Run(ctx context.Context, a *verb.App) error {
+	t, err := a.Target(ctx)
 	if err != nil {
 		return err
 	}
-	reader, err := t.reader()
+	reader, err := t.Reader()
 	if err != nil {
 		return err
 	}
 	mode := event.Mode(c.Live)
 	l, err := ledger.Read(ctx, listed{reader}, mode, c.Account, c.Customer)
 	if errors.Is(err, ledger.ErrUnknown) {
-		return hint(fmt.Errorf("customer %s is not known in %s mode in %s", c.Customer, mode, t.name),
+		return verb.Hint(fmt.Errorf("customer %s is not known in %s mode in %s", c.Customer, mode, t.Name),
 			"no event about it was handled yet: see tollgate events list; or is it of the other mode (--live) or of a connected account (--account)?")
 	}
 	if err != nil {
 		return err
 	}
-	if a.json {
-		a.object(l)
+	if a.JSON {
+		a.Object(l)
 		return nil
 	}
 	ledgerTables{a, time.Now()}.show(l)
@@ -68,12 +70,12 @@ func (r listed) Page(ctx context.Context, list, cursor string) ([]map[string]any
 
 // ledgerTables prints a ledger for people: a table for each kind of thing that there is.
 type ledgerTables struct {
-	a   *app
+	a   *verb.App
 	now time.Time
 }
 
 func (p ledgerTables) show(l ledger.Ledger) {
-	p.a.fields([][2]string{{"customer", l.Customer}, {"mode", l.Mode}, {"account", dash(l.Account)}})
+	p.a.Fields([][2]string{{"customer", l.Customer}, {"mode", l.Mode}, {"account", verb.Dash(l.Account)}})
 	show(p, "subscriptions", l.Subscriptions, "id|status|items|period end|ends", func(s ledger.Subscription) []string {
 		return []string{s.ID, s.Status, items(s.Items), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt))}
 	})
@@ -81,13 +83,13 @@ func (p ledgerTables) show(l ledger.Ledger) {
 		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), strings.Join(e.Products, " ")}
 	})
 	show(p, "invoices", l.Invoices, "id|number|status|total|paid|attempts|created", func(i ledger.Invoice) []string {
-		return []string{i.ID, dash(i.Number), i.Status, money(i.Total, i.Currency), money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
+		return []string{i.ID, verb.Dash(i.Number), i.Status, money(i.Total, i.Currency), money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
 	})
 	show(p, "payments", l.Payments, "what|object|amount|when|event", func(x ledger.Payment) []string {
 		return []string{strings.ReplaceAll(x.Kind, "_", " "), x.ObjectID, money(x.Amount, x.Currency), p.at(x.Occurred), x.Event}
 	})
 	show(p, "disputes", l.Disputes, "id|status|reason|amount|payment|evidence due", func(d ledger.Dispute) []string {
-		return []string{d.ID, d.Status, d.Reason, money(d.Amount, d.Currency), dash(d.PaymentIntent), p.at(d.EvidenceDueBy)}
+		return []string{d.ID, d.Status, d.Reason, money(d.Amount, d.Currency), verb.Dash(d.PaymentIntent), p.at(d.EvidenceDueBy)}
 	})
 	show(p, "checkouts", l.Checkouts, "id|for|payment|amount|created", func(c ledger.Checkout) []string {
 		return []string{c.ID, c.Mode, c.PaymentStatus, money(c.Amount, c.Currency), p.at(c.Created)}
@@ -110,11 +112,11 @@ func show[T any](p ledgerTables, name string, list []T, head string, row func(T)
 	for _, x := range list {
 		rows = append(rows, row(x))
 	}
-	fmt.Fprintf(p.a.out, "\n%s\n", name)
-	p.a.table(strings.Split(head, "|"), rows)
+	fmt.Fprintf(p.a.Out, "\n%s\n", name)
+	p.a.Table(strings.Split(head, "|"), rows)
 }
 
-func (p ledgerTables) at(seconds int64) string { return shortTime(time.Unix(seconds, 0), p.now) }
+func (p ledgerTables) at(seconds int64) string { return verb.ShortTime(time.Unix(seconds, 0), p.now) }
 
 // money is an amount in the currency's smallest unit: how many of these make one of the
 // currency is not for a table to guess.
@@ -127,7 +129,7 @@ func items(list []ledger.Item) string {
 	for _, i := range list {
 		parts = append(parts, fmt.Sprintf("%d × %s", i.Quantity, i.Price))
 	}
-	return dash(strings.Join(parts, ", "))
+	return verb.Dash(strings.Join(parts, ", "))
 }
 
 func yesNo(b bool) string {

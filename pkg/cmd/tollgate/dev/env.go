@@ -1,17 +1,18 @@
-package main
+package dev
 
 import (
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"tollgate/pkg/cmd/tollgate/verb"
 )
 
-// envCmd prints how AWS's own tools reach the local system.
-type envCmd struct{}
+// Env prints how AWS's own tools reach the local system.
+type Env struct{}
 
 // Help returns the text that --help prints with the flags.
-func (envCmd) Help() string {
+func (Env) Help() string {
 	return `The embedded AWS services accept only the access key of their data folder, so that other users of this machine cannot read the secrets. env prints the key and the address as export lines for a shell.
 
   eval "$(tollgate env)"
@@ -19,21 +20,21 @@ func (envCmd) Help() string {
 }
 
 // Run prints one export line for each variable, or one JSON object of them.
-func (envCmd) Run(ctx context.Context, a *app) error {
-	if a.stack != "" {
-		return usage("env works on a local system only: leave --stack out")
+func (Env) Run(ctx context.Context, a *verb.App) error {
+	if a.Stack != "" {
+		return verb.Usage("env works on a local system only: leave --stack out")
 	}
-	i, err := a.localInfo(ctx)
+	i, err := a.LocalInfo(ctx)
 	if err != nil {
 		return err
 	}
 	env := i.AWSEnv()
-	if a.json {
-		a.object(env)
+	if a.JSON {
+		a.Object(env)
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		fmt.Fprintf(a.out, "export %s='%s'\n", name, env[name])
+		fmt.Fprintf(a.Out, "export %s='%s'\n", name, env[name])
 	}
 	return nil
 }

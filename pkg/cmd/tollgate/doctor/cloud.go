@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/config"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/ingest"
@@ -94,16 +95,16 @@ func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, e
 }
 
 // configured reads the accounts and policies of the target's functions for doctor.
-type configured struct{ target target }
+type configured struct{ target verb.Target }
 
 // Accounts reads them; accounts that are not configured are the key's own alone.
 func (c configured) Accounts(ctx context.Context) (a doctor.Accounts, err error) {
-	if a.Consumer, err = c.target.policies(ctx); err != nil {
+	if a.Consumer, err = c.target.Policies(ctx); err != nil {
 		return a, err
 	}
-	listed, endpoints := c.target.reconciled, c.target.endpoints
-	if !c.target.local {
-		variables, err := c.target.is().Variables(ctx, "reconcile")
+	listed, endpoints := c.target.Reconciled, c.target.Endpoints
+	if !c.target.Local {
+		variables, err := c.target.Variables(ctx, "reconcile")
 		if err != nil {
 			return a, err
 		}

@@ -1,4 +1,5 @@
-package main
+// Package doctor has the verb that checks the whole system.
+package doctor
 
 import (
 	"context"
@@ -14,14 +15,14 @@ import (
 	"tollgate/pkg/doctor"
 )
 
-// doctorCmd checks the system.
-type doctorCmd struct {
+// Doctor checks the system.
+type Doctor struct {
 	Timeout  time.Duration `default:"20s" help:"How long each check may take. Default: 20s."`
 	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
 }
 
 // Help returns the text that --help prints with the flags.
-func (doctorCmd) Help() string {
+func (Doctor) Help() string {
 	return `Looks at every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, rows that cannot be read (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see who answers.
 
   ok       as it should be
@@ -35,25 +36,25 @@ Exit 1 if anything fails.
 }
 
 // Run checks everything and fails when a check does.
-func (c *doctorCmd) Run(ctx context.Context, a *app) error {
+func (c *Doctor) Run(ctx context.Context, a *verb.App) error {
 	if c.Timeout <= 0 {
-		return usage("--timeout is over 0")
+		return verb.Usage("--timeout is over 0")
 	}
-	t, err := a.target(ctx)
+	t, err := a.Target(ctx)
 	if verb.IsUsage(err) {
 		return err
 	}
 	var all []doctor.Finding
 	if err != nil {
-		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: a.is().HintOf(err)}}
+		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: a.HintOf(err)}}
 	} else {
 		checks, err := c.checks(ctx, a, t)
 		if err != nil {
 			return err
 		}
-		all = append([]doctor.Finding{{Name: "target", Status: doctor.OK, Detail: t.name}}, doctor.Run(ctx, c.Timeout, checks)...)
+		all = append([]doctor.Finding{{Name: "target", Status: doctor.OK, Detail: t.Name}}, doctor.Run(ctx, c.Timeout, checks)...)
 	}
-	a.findings(all)
+	show(a, all)
 	if doctor.Failed(all) {
 		return fmt.Errorf("%d checks fail", count(all, doctor.Fail))
 	}
@@ -70,61 +71,61 @@ func count(all []doctor.Finding, s doctor.Status) (n int) {
 }
 
 // checks wires every check to the target.
-func (c *doctorCmd) checks(ctx context.Context, a *app, t target) ([]doctor.Check, error) {
+func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doctor.Check, error) {
 	clock := &clockWatch{asked: map[string]time.Duration{}}
 	watched := t
-	watched.aws = clock.watch(t.aws)
-	reader, err := watched.reader()
+	watched.AWS = clock.watch(t.AWS)
+	reader, err := watched.Reader()
 	if err != nil {
 		return nil, err
 	}
-	table := dynamodb.NewFromConfig(watched.aws)
-	queues := sqs.NewFromConfig(watched.aws)
-	vault := secretValues{secretsmanager.NewFromConfig(watched.aws)}
+	table := dynamodb.NewFromConfig(watched.AWS)
+	queues := sqs.NewFromConfig(watched.AWS)
+	vault := secretValues{secretsmanager.NewFromConfig(watched.AWS)}
 	site := siteOf(t)
-	prefix := t.is().Prefix()
-	client, missing := a.stripe(ctx, t)
+	prefix := t.Prefix()
+	client, missing := a.Stripe(ctx, t)
 	checks := []doctor.Check{
-		doctor.CheckTable(tableOf{table, t.table}, site),
-		doctor.CheckQueues(queueOf{queues, t.queueURL}, queueOf{queues, t.dlqURL}, site),
+		doctor.CheckTable(tableOf{table, t.Table}, site),
+		doctor.CheckQueues(queueOf{queues, t.QueueURL}, queueOf{queues, t.DLQURL}, site),
 	}
-	if t.local {
+	if t.Local {
 		checks = append(checks, doctor.Skip("functions", "tollgate dev runs them itself"), doctor.Skip("alarms", "a local system has none"))
 	} else {
-		cloud := cloud{watched.aws, t.queueURL}
+		cloud := cloud{watched.AWS, t.QueueURL}
 		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud, prefix))
 	}
 	checks = append(checks,
-		doctor.CheckWebhookSecret(vault, t.webhookSecretID),
-		doctor.CheckAPIKey(vault, t.apiKeySecretID, site),
+		doctor.CheckWebhookSecret(vault, t.WebhookSecretID),
+		doctor.CheckAPIKey(vault, t.APIKeySecretID, site),
 		doctor.CheckRecords(openRecords{reader}, site, time.Now),
 		doctor.CheckRows(openRecords{reader}),
 		doctor.CheckStripe(client, missing, site, time.Now),
 		doctor.CheckAccounts(configured{t}, client, missing),
 	)
 	switch {
-	case t.local:
+	case t.Local:
 		checks = append(checks, doctor.Skip("endpoint", "a local system needs none at Stripe; tollgate endpoint status looks at one"))
 	case missing != nil:
 		checks = append(checks, doctor.Skip("endpoint", "there is no key to ask Stripe with"))
 	default:
-		checks = append(checks, doctor.CheckEndpoint(endpointPlan{a, endpointFlags{Endpoint: c.Endpoint}}))
+		checks = append(checks, doctor.CheckEndpoint(endpointPlan{a, verb.EndpointFlags{Endpoint: c.Endpoint}}))
 	}
 	return append(checks, doctor.CheckReconcile(reader, site, time.Now), doctor.CheckClock(clock, site)), nil
 }
 
 // siteOf says what numbers hold, and in which mode the target must be. A stage's name is
 // known from the queue's; only the one that is called live takes live money.
-func siteOf(t target) doctor.Site {
-	prefix := t.is().Prefix()
-	return doctor.Site{Local: t.local, Live: prefix == "tollgate-live", Known: t.local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.limits()}
+func siteOf(t verb.Target) doctor.Site {
+	prefix := t.Prefix()
+	return doctor.Site{Local: t.Local, Live: prefix == "tollgate-live", Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
 }
 
-// findings prints what was found, what is wrong with what to do.
-func (a *app) findings(all []doctor.Finding) {
-	if a.json {
+// show prints what was found, what is wrong with what to do.
+func show(a *verb.App, all []doctor.Finding) {
+	if a.JSON {
 		for _, f := range all {
-			a.object(f)
+			a.Object(f)
 		}
 		return
 	}
@@ -132,12 +133,12 @@ func (a *app) findings(all []doctor.Finding) {
 	for i, f := range all {
 		rows[i] = []string{string(f.Status), f.Name, f.Detail}
 	}
-	a.table([]string{"status", "check", "detail"}, rows)
+	a.Table([]string{"status", "check", "detail"}, rows)
 	for _, f := range all {
 		if f.Do != "" && f.Status != doctor.OK {
-			fmt.Fprintf(a.out, "%s: %s\n", f.Name, oneLine(f.Do))
+			fmt.Fprintf(a.Out, "%s: %s\n", f.Name, verb.OneLine(f.Do))
 		}
 	}
-	fmt.Fprintf(a.out, "%d ok, %d to look at, %d fail, %d skipped\n",
+	fmt.Fprintf(a.Out, "%d ok, %d to look at, %d fail, %d skipped\n",
 		count(all, doctor.OK), count(all, doctor.Warn), count(all, doctor.Fail), count(all, doctor.Skipped))
 }

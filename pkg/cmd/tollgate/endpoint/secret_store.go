@@ -1,4 +1,4 @@
-package main
+package endpoint
 
 import (
 	"cmp"
@@ -18,8 +18,8 @@ import (
 // maxSecretBytes bounds what is read as a secret.
 const maxSecretBytes = 4 << 10
 
-// changedView is what a step did, for machines.
-type changedView struct {
+// Rolled is what a step did, for machines.
+type Rolled struct {
 	Endpoint string `json:"endpoint"`
 	Changed  bool   `json:"changed"`
 	Secrets  int    `json:"secrets"` // stored now
@@ -28,15 +28,15 @@ type changedView struct {
 
 // take gets the new secret and stores it in front of the others.
 func (r roll) take(ctx context.Context) error {
-	fakeStripe := r.wanted.FakeStripe && r.File == ""
+	fakeStripe := r.Wanted.FakeStripe && r.File == ""
 	what := fmt.Sprintf("store a new secret of endpoint %s in front of those that are stored (%d)", r.Endpoint, len(r.list))
 	if fakeStripe {
 		what = "roll the secret at the fake Stripe, and " + what
 	} else {
-		fmt.Fprintf(r.app.err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n",
-			cmp.Or(r.wanted.URL, "this system"))
+		fmt.Fprintf(r.app.Err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n",
+			cmp.Or(r.Wanted.URL, "this system"))
 	}
-	if err := r.app.confirm(ctx, r.target, what, r.Yes); err != nil {
+	if err := r.app.Confirm(ctx, r.Target, what, r.Yes); err != nil {
 		return err
 	}
 	var secret registration.Secret
@@ -46,8 +46,8 @@ func (r roll) take(ctx context.Context) error {
 			return err
 		}
 	}
-	view := changedView{Endpoint: r.Endpoint}
-	err = r.app.audited(ctx, r.target, auditOf{verb: "secret roll", why: r.Why, detail: what}, func(ctx context.Context) (string, error) {
+	view := Rolled{Endpoint: r.Endpoint}
+	err = r.app.Audited(ctx, r.Target, verb.Audit{Verb: "secret roll", Note: r.Note, Detail: what}, func(ctx context.Context) (string, error) {
 		return r.store(ctx, secret, fakeStripe, &view)
 	})
 	if err != nil {
@@ -57,13 +57,13 @@ func (r roll) take(ctx context.Context) error {
 	if !view.Changed {
 		text = "The secret was stored in front already."
 	}
-	r.app.line(view, text+" Next: tollgate secret roll --status, then --finish.")
+	r.app.Line(view, text+" Next: tollgate secret roll --status, then --finish.")
 	return nil
 }
 
 // store is within the audit. An interrupt does not come between Stripe's new secret and
 // its storing.
-func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe bool, view *changedView) (outcome string, err error) {
+func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe bool, view *Rolled) (outcome string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
@@ -72,14 +72,14 @@ func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe 
 	id := r.serving(ctx)
 	if fakeStripe {
 		if id == "" {
-			return "", hint(errors.New("no endpoint is registered at the fake Stripe"), "tollgate endpoint apply registers one; --new-secret-file takes a secret from elsewhere")
+			return "", verb.Hint(errors.New("no endpoint is registered at the fake Stripe"), "tollgate endpoint apply registers one; --new-secret-file takes a secret from elsewhere")
 		}
 		if secret, err = r.rollAtFakeStripe(ctx, id); err != nil {
 			return "", err
 		}
 	}
-	if view.Changed, err = registration.Change(ctx, r.vault, registration.PutFirst(r.Endpoint, secret)); err != nil {
-		return "", hint(fmt.Errorf("the new secret is not stored: %w", err), "Stripe signs with the old one for as long as it was told: run this again before that ends")
+	if view.Changed, err = registration.Change(ctx, r.Secrets, registration.PutFirst(r.Endpoint, secret)); err != nil {
+		return "", verb.Hint(fmt.Errorf("the new secret is not stored: %w", err), "Stripe signs with the old one for as long as it was told: run this again before that ends")
 	}
 	view.Secrets = len(r.list)
 	if view.Changed {
@@ -88,8 +88,8 @@ func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe 
 	if id == "" {
 		return "stored", nil
 	}
-	if err := r.applier(r.app).Mark(ctx, id, secret); err != nil {
-		fmt.Fprintf(r.app.err, "stored; only the mark at Stripe by which endpoint status finds it is missing: %v\n", err)
+	if err := applier(r.app, r.Site).Mark(ctx, id, secret); err != nil {
+		fmt.Fprintf(r.app.Err, "stored; only the mark at Stripe by which endpoint status finds it is missing: %v\n", err)
 		return "stored, not marked at Stripe", nil
 	}
 	return "stored, marked on " + id, nil
@@ -97,17 +97,17 @@ func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe 
 
 // serving finds the endpoint that is rolled, if Stripe can be asked and there is no doubt.
 func (r roll) serving(ctx context.Context) string {
-	if r.stripe == nil {
+	if r.Stripe == nil {
 		return ""
 	}
-	all, err := r.stripe.ListWebhookEndpoints(ctx)
+	all, err := r.Stripe.ListWebhookEndpoints(ctx)
 	if err != nil {
-		fmt.Fprintf(r.app.err, "without a look at Stripe: %v\n", err)
+		fmt.Fprintf(r.app.Err, "continuing without Stripe's list of endpoints: %v\n", err)
 		return ""
 	}
-	p := registration.Make(r.wanted, all, registration.Known{})
+	p := registration.Make(r.Wanted, all, registration.Known{})
 	if len(p.Replaces) > 0 {
-		fmt.Fprintf(r.app.err, "several endpoints deliver to %s: which one was rolled is not marked at Stripe\n", r.wanted.URL)
+		fmt.Fprintf(r.app.Err, "several endpoints deliver to %s: which one was rolled is not marked at Stripe\n", r.Wanted.URL)
 		return ""
 	}
 	return p.Endpoint
@@ -116,7 +116,7 @@ func (r roll) serving(ctx context.Context) string {
 // rollAtFakeStripe does what at Stripe only the Dashboard can.
 func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Secret, error) {
 	body := fmt.Appendf(nil, `{"expire_s":%d}`, int64(r.Overlap/time.Second))
-	raw, err := fakeStripeOf(r.target).do(ctx, http.MethodPost, "/_fake/webhook_endpoints/"+id+"/roll", body)
+	raw, err := r.Target.FakeStripe(ctx, http.MethodPost, "/_fake/webhook_endpoints/"+id+"/roll", body)
 	if err != nil {
 		return registration.Secret{}, err
 	}
@@ -131,14 +131,14 @@ func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Sec
 
 // read takes the new secret from the file, from stdin or from the terminal.
 func (r roll) read(ctx context.Context) (registration.Secret, error) {
-	from, named := r.app.in, r.File != "" && r.File != "-"
+	from, named := r.app.In, r.File != "" && r.File != "-"
 	var text string
 	var err error
 	switch {
 	case named:
 		text, err = verb.Interruptible(ctx, func() (string, error) { return readSecretFile(r.File) })
-	case isTerminal(from):
-		text, err = r.app.is().ReadHidden(ctx, "The new secret (it is not shown): ")
+	case verb.IsTerminal(from):
+		text, err = r.app.ReadHidden(ctx, "The new secret (it is not shown): ")
 	default:
 		text, err = verb.Interruptible(ctx, func() (string, error) { return verb.ReadLine(from, maxSecretBytes) })
 	}
@@ -146,9 +146,9 @@ func (r roll) read(ctx context.Context) (registration.Secret, error) {
 	case ctx.Err() != nil:
 		return registration.Secret{}, fmt.Errorf("%w: no secret was read, nothing was changed", ctx.Err())
 	case err != nil && named:
-		return registration.Secret{}, usage("read the new secret: %v", err)
+		return registration.Secret{}, verb.Usage("read the new secret: %v", err)
 	case err != nil || text == "" && !named:
-		return registration.Secret{}, hint(usage("read the new secret: there is no terminal and no input"), "--new-secret-file FILE takes it from a file, or give it on stdin")
+		return registration.Secret{}, verb.Hint(verb.Usage("read the new secret: there is no terminal and no input"), "--new-secret-file FILE takes it from a file, or give it on stdin")
 	}
 	return usable(strings.TrimSpace(text))
 }
@@ -165,10 +165,10 @@ func readSecretFile(name string) (string, error) {
 
 func usable(text string) (registration.Secret, error) {
 	if len(text) > maxSecretBytes {
-		return registration.Secret{}, usage("what was read is no signing secret: it is too long")
+		return registration.Secret{}, verb.Usage("what was read is no signing secret: it is too long")
 	}
 	if fault := registration.FaultOf(text); fault != "" {
-		return registration.Secret{}, usage("what was read is no signing secret: %s", fault)
+		return registration.Secret{}, verb.Usage("what was read is no signing secret: %s", fault)
 	}
 	return registration.NewSecret(text), nil
 }

@@ -1,4 +1,5 @@
-package main
+// Package dev has the verbs for the local system: run it, reach it with AWS's tools, send it events.
+package dev
 
 import (
 	"context"
@@ -9,11 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/local"
 )
 
-// devCmd runs the whole system on this machine until it is interrupted.
-type devCmd struct {
+// Dev runs the whole system on this machine until it is interrupted.
+type Dev struct {
 	Listen      string        `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback). Default: 127.0.0.1:4242." placeholder:"HOST:PORT"`
 	AWSListen   string        `name:"aws-listen" default:"127.0.0.1:4566" help:"Address of the embedded SQS, DynamoDB and Secrets Manager (loopback). Default: 127.0.0.1:4566." placeholder:"HOST:PORT"`
 	Functions   string        `help:"Folder of the function binaries. Default: next to this command." placeholder:"DIR"`
@@ -25,13 +27,13 @@ type devCmd struct {
 	Endpoints   string        `help:"JSON: which events each endpoint takes, in the form of the stack's option endpoints. Each endpoint gets a signing secret." placeholder:"JSON"`
 	Reconcile   string        `help:"JSON: the accounts that reconcile lists, and their endpoints." placeholder:"JSON"`
 	Begin       string        `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
-	HoldAfter   time.Duration `help:"Hold messages about states that were older when their event was received. Default: 24h." placeholder:"DURATION"`
+	HoldAfter   time.Duration `default:"24h" help:"Hold messages about states that were older when their event was received. Default: 24h." placeholder:"DURATION"`
 	NoReconcile bool          `help:"Run no reconcile function: missed events are not found, and nothing is sent from the outbox."`
 	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Log level of the functions: debug, info, warn or error."`
 }
 
 // Help returns the text that --help prints with the flags.
-func (devCmd) Help() string {
+func (Dev) Help() string {
 	return `Ingest, queue, consumer, table, secrets and a fake Stripe, each in place of AWS's or Stripe's own; the other verbs find it by its data folder, where everything durable is. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C ends it; a second one ends it at once.
 
   tollgate dev
@@ -44,12 +46,15 @@ func (devCmd) Help() string {
 const stopTimeout = 15 * time.Second
 
 // Run starts the system, says so in one line and runs until an interrupt or a failure.
-func (c *devCmd) Run(ctx context.Context, a *app) error {
-	if a.stack != "" {
-		return usage("dev runs a system here: leave --stack out")
+func (c *Dev) Run(ctx context.Context, a *verb.App) error {
+	if a.Stack != "" {
+		return verb.Usage("dev runs a system here: leave --stack out")
+	}
+	if c.HoldAfter <= 0 {
+		return verb.Usage("--hold-after is over 0")
 	}
 	if c.TimeScale < 1 || c.Ingest < 1 || c.Consumers < 1 {
-		return usage("--time-scale, --ingest and --consumers are 1 or more")
+		return verb.Usage("--time-scale, --ingest and --consumers are 1 or more")
 	}
 	folder := c.Functions
 	if folder == "" {
@@ -60,15 +65,15 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		folder = filepath.Dir(self)
 	}
 	s, err := local.Start(ctx, local.Options{
-		Listen: c.Listen, AWSListen: c.AWSListen, Data: a.data, Functions: folder,
-		WebhookSecrets: split(string(a.env.WebhookSecret)), APIKey: string(a.env.APIKey), AllowLive: c.AllowLive,
+		Listen: c.Listen, AWSListen: c.AWSListen, Data: a.Data, Functions: folder,
+		WebhookSecrets: verb.Split(string(a.Env.WebhookSecret)), APIKey: string(a.Env.APIKey), AllowLive: c.AllowLive,
 		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
 		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers, NoReconcile: c.NoReconcile,
 		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin, HoldAfter: c.HoldAfter,
-		LogLevel: c.LogLevel, Log: a.err,
+		LogLevel: c.LogLevel, Log: a.Err,
 	})
 	if errors.Is(err, local.ErrOptions) {
-		return usage("%v", err)
+		return verb.Usage("%v", err)
 	}
 	if err != nil {
 		return err
@@ -87,14 +92,14 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 const countsEvery = 10 * time.Second
 
 // watch shows the counts until the system is interrupted or fails.
-func watch(ctx context.Context, a *app, s *local.System) error {
+func watch(ctx context.Context, a *verb.App, s *local.System) error {
 	tick := time.NewTicker(countsEvery)
 	defer tick.Stop()
 	shown := ""
 	show := func() {
 		if now := s.Counts().String(); now != shown {
 			shown = now
-			fmt.Fprintf(a.err, "%s counts: %s\n", time.Now().Format(time.TimeOnly), now)
+			fmt.Fprintf(a.Err, "%s counts: %s\n", time.Now().Format(time.TimeOnly), now)
 		}
 	}
 	defer show()
@@ -111,19 +116,19 @@ func watch(ctx context.Context, a *app, s *local.System) error {
 }
 
 // ready prints the one line: the address, the secret, and what to try next.
-func (c *devCmd) ready(a *app, i local.Info) {
-	if a.json {
-		a.object(i)
+func (c *Dev) ready(a *verb.App, i local.Info) {
+	if a.JSON {
+		a.Object(i)
 		return
 	}
 	next := "tollgate send invoice.paid"
 	if self, err := os.Executable(); err == nil {
 		next = strings.Replace(next, "tollgate", relative(self), 1)
 	}
-	if a.data != defaultData {
-		next += " --data " + a.data
+	if a.Data != ".tollgate" {
+		next += " --data " + a.Data
 	}
-	fmt.Fprintf(a.out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)
+	fmt.Fprintf(a.Out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)
 }
 
 // relative names a file as one would type it from here.

@@ -1,4 +1,4 @@
-package main
+package dev
 
 import (
 	"bytes"
@@ -20,12 +20,13 @@ import (
 
 	"github.com/stripe/stripe-go/v76/webhook"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers/golden"
 )
 
-// sendCmd signs events as Stripe does and posts them.
-type sendCmd struct {
+// Send signs events as Stripe does and posts them.
+type Send struct {
 	What     string  `arg:"" optional:"" name:"type|file" help:"An event type with a golden event (an unknown one lists them), or a JSON file."`
 	URL      string  `help:"Where to post. Default: the target's." placeholder:"URL"`
 	Secret   string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." placeholder:"whsec_…"`
@@ -41,8 +42,8 @@ type sendCmd struct {
 	Shuffle *uint64 `help:"Hold the scene's deliveries back and reorder them, by this seed." placeholder:"SEED"`
 }
 
-// delivery is one line of the answer.
-type delivery struct {
+// Delivery is the result of one delivery.
+type Delivery struct {
 	EventID string  `json:"event_id"`
 	Type    string  `json:"type"`
 	Status  int     `json:"status"`
@@ -57,7 +58,7 @@ const (
 )
 
 // Help returns the text that --help prints with the flags.
-func (sendCmd) Help() string {
+func (Send) Help() string {
 	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 one event three times.
 
 tollgate send --scene subscription-life --shuffle 7 --dup 2 plays what Stripe would do with one customer: each step is set at the fake Stripe of a local system, and its events are delivered, some of types that no handler takes. No event comes before its step. Then tollgate ledger show CUSTOMER shows what came of it: with and without --shuffle the same objects and the same money. The ledger keeps what the handled types tell: a refund changes no payment, and a dispute stays as it was opened.
@@ -67,7 +68,7 @@ Scenes:
 }
 
 // Run sends the events; it fails when any delivery is not answered 2xx.
-func (c *sendCmd) Run(ctx context.Context, a *app) error {
+func (c *Send) Run(ctx context.Context, a *verb.App) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -85,34 +86,34 @@ func (c *sendCmd) Run(ctx context.Context, a *app) error {
 	return c.sendAll(ctx, a, c.sender(url, secret), source, fresh)
 }
 
-func (c *sendCmd) sender(url, secret string) *sender {
+func (c *Send) sender(url, secret string) *sender {
 	return &sender{client: &http.Client{Timeout: sendTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: c.Par}}, url: url, secret: secret}
 }
 
-func (c *sendCmd) check() error {
+func (c *Send) check() error {
 	switch {
 	case c.Count < 1 || c.Count > 1_000_000:
-		return usage("--count is 1 to 1000000")
+		return verb.Usage("--count is 1 to 1000000")
 	case c.Dup < 1 || c.Dup > 1000:
-		return usage("--dup is 1 to 1000")
+		return verb.Usage("--dup is 1 to 1000")
 	case c.Par < 1 || c.Par > 256:
-		return usage("--parallel is 1 to 256")
+		return verb.Usage("--parallel is 1 to 256")
 	case c.Rate < 0:
-		return usage("--rate is over 0")
+		return verb.Usage("--rate is over 0")
 	case c.ID != "" && c.Count > 1:
-		return usage("--id names one event, --count wants several")
+		return verb.Usage("--id names one event, --count wants several")
 	case c.Scene != "":
 		return c.checkScene()
 	case c.What == "":
-		return usage("name an event type, a JSON file, or a scene with --scene")
+		return verb.Usage("name an event type, a JSON file, or a scene with --scene")
 	case c.Seed != nil || c.Shuffle != nil:
-		return usage("--seed and --shuffle are for a scene: name it with --scene")
+		return verb.Usage("--seed and --shuffle are for a scene: name it with --scene")
 	}
 	return nil
 }
 
 // load finds the event's bytes. fresh says that each event sent gets ids of its own.
-func (c *sendCmd) load() (body []byte, fresh bool, err error) {
+func (c *Send) load() (body []byte, fresh bool, err error) {
 	if slices.Contains(golden.Types(), c.What) {
 		body, err = golden.Load(c.What)
 		return body, true, err
@@ -121,43 +122,43 @@ func (c *sendCmd) load() (body []byte, fresh bool, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		_, known := golden.Load(c.What)
-		return nil, false, usage("%s is neither a file nor known: %v", c.What, known)
+		return nil, false, verb.Usage("%s is neither a file nor known: %v", c.What, known)
 	case err != nil:
 		return nil, false, fmt.Errorf("read event: %w", err)
 	}
 	return body, c.Count > 1 || c.ID != "", nil
 }
 
-func (c *sendCmd) destination(ctx context.Context, a *app) (url, secret string, err error) {
+func (c *Send) destination(ctx context.Context, a *verb.App) (url, secret string, err error) {
 	url, secret = c.URL, c.Secret
 	if secret == "" && c.Endpoint == "" {
-		secret, _, _ = strings.Cut(string(a.env.WebhookSecret), ",") // the first of a rolling pair
+		secret, _, _ = strings.Cut(string(a.Env.WebhookSecret), ",") // the first of a rolling pair
 	}
 	if url != "" && secret != "" && c.Endpoint == "" {
 		return url, secret, nil
 	}
-	t, err := a.target(ctx)
+	t, err := a.Target(ctx)
 	if err != nil {
 		return "", "", err
 	}
 	if c.Endpoint != "" {
-		t.url += "/" + c.Endpoint
-		if t.secret = t.endpointSecrets[c.Endpoint]; t.secret == "" {
-			return "", "", usage("the target names no endpoint %q: give it to tollgate dev with --endpoints, or give --url and --secret here", c.Endpoint)
+		t.URL += "/" + c.Endpoint
+		if t.Secret = t.EndpointSecrets[c.Endpoint]; t.Secret == "" {
+			return "", "", verb.Usage("the target names no endpoint %q: give it to tollgate dev with --endpoints, or give --url and --secret here", c.Endpoint)
 		}
 	}
-	url, secret = cmp.Or(url, t.url), cmp.Or(secret, t.secret)
+	url, secret = cmp.Or(url, t.URL), cmp.Or(secret, t.Secret)
 	if url == "" || secret == "" {
-		return "", "", usage("this target names no URL or no signing secret: give --url and --secret")
+		return "", "", verb.Usage("this target names no URL or no signing secret: give --url and --secret")
 	}
 	return url, secret, nil
 }
 
-func (c *sendCmd) sendAll(ctx context.Context, a *app, s *sender, source []byte, fresh bool) error {
+func (c *Send) sendAll(ctx context.Context, a *verb.App, s *sender, source []byte, fresh bool) error {
 	d := c.deliveries(a, s, c.Count*c.Dup)
-	tick := pace(c.Rate)
+	limit := verb.Pace(c.Rate)
 	for range c.Count {
-		if err := tick(ctx); err != nil {
+		if err := limit.Wait(ctx); err != nil {
 			break
 		}
 		body := source
@@ -172,7 +173,7 @@ func (c *sendCmd) sendAll(ctx context.Context, a *app, s *sender, source []byte,
 		return err
 	}
 	if d.quiet() {
-		fmt.Fprintf(a.out, "%d deliveries of %d events, all answered 2xx\n", d.total, c.Count)
+		fmt.Fprintf(a.Out, "%d deliveries of %d events, all answered 2xx\n", d.total, c.Count)
 	}
 	return nil
 }
@@ -180,10 +181,10 @@ func (c *sendCmd) sendAll(ctx context.Context, a *app, s *sender, source []byte,
 // deliveries are those of one run of the command: a bounded number is under way at
 // once, and each is shown when it is answered.
 type deliveries struct {
-	a     *app
+	a     *verb.App
 	s     *sender
 	total int
-	p     *progress
+	p     *verb.Progress
 	slots chan struct{}
 	wg    sync.WaitGroup
 
@@ -191,8 +192,8 @@ type deliveries struct {
 	bad int
 }
 
-func (c *sendCmd) deliveries(a *app, s *sender, total int) *deliveries {
-	return &deliveries{a: a, s: s, total: total, p: a.progress("sent", total), slots: make(chan struct{}, c.Par)}
+func (c *Send) deliveries(a *verb.App, s *sender, total int) *deliveries {
+	return &deliveries{a: a, s: s, total: total, p: a.Progress("sent", total), slots: make(chan struct{}, c.Par)}
 }
 
 // start starts a delivery, once there is room for it.
@@ -204,7 +205,7 @@ func (d *deliveries) start(ctx context.Context, body []byte) {
 	})
 }
 
-func (d *deliveries) show(one delivery) {
+func (d *deliveries) show(one Delivery) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	bad := one.Status < 200 || one.Status > 299
@@ -212,13 +213,13 @@ func (d *deliveries) show(one delivery) {
 		d.bad++
 	}
 	if !d.quiet() || bad {
-		d.a.line(one, fmt.Sprintf("%-34s %-32s %s %6.1f ms", one.EventID, one.Type, one.status(), one.Millis))
+		d.a.Line(one, fmt.Sprintf("%-34s %-32s %s %6.1f ms", one.EventID, one.Type, one.status(), one.Millis))
 	}
-	d.p.add(1)
+	d.p.Add(1)
 }
 
 // quiet says that only refused deliveries are shown: the others are too many to read.
-func (d *deliveries) quiet() bool { return d.total > maxLines && !d.a.json }
+func (d *deliveries) quiet() bool { return d.total > maxLines && !d.a.JSON }
 
 // wait waits until every delivery that was started is answered.
 func (d *deliveries) wait() { d.wg.Wait() }
@@ -226,12 +227,12 @@ func (d *deliveries) wait() { d.wg.Wait() }
 // end waits for the last deliveries; an interrupted run and a refused delivery are errors.
 func (d *deliveries) end(ctx context.Context) error {
 	d.wait()
-	d.p.done()
+	d.p.Done()
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted after %d of %d deliveries", d.p.count(), d.total)
+		return fmt.Errorf("interrupted after %d of %d deliveries", d.p.Count(), d.total)
 	case d.bad > 0:
-		return hint(fmt.Errorf("%d of %d deliveries were not answered 2xx", d.bad, d.total),
+		return verb.Hint(fmt.Errorf("%d of %d deliveries were not answered 2xx", d.bad, d.total),
 			"each line has its answer; the log of ingest, in a local system of tollgate dev, says more")
 	}
 	return nil
@@ -240,7 +241,7 @@ func (d *deliveries) end(ctx context.Context) error {
 // maxLines is how many deliveries are shown one by one to people.
 const maxLines = 50
 
-func (d delivery) status() string {
+func (d Delivery) status() string {
 	if d.Error != "" {
 		return d.Error
 	}
@@ -256,9 +257,9 @@ type sender struct {
 	url, secret string
 }
 
-func (s *sender) post(ctx context.Context, body []byte) delivery {
+func (s *sender) post(ctx context.Context, body []byte) Delivery {
 	e, _ := event.Parse(body) // what is no event is sent too; the answer tells
-	d := delivery{EventID: e.ID, Type: e.Type}
+	d := Delivery{EventID: e.ID, Type: e.Type}
 	start := time.Now()
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: s.secret})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
@@ -287,8 +288,8 @@ func (s *sender) post(ctx context.Context, body []byte) delivery {
 // timeMember is a member of Stripe's objects that is a time, in seconds since 1970.
 var timeMember = regexp.MustCompile(`("(?:created|start|end|start_date|available_on|billing_cycle_anchor|next_payment_attempt|due_by|due_date|[a-z_]+_(?:at|start|end))"\s*:\s*)([0-9]{10})\b`)
 
-// shiftTimes moves every time of an event by a number of seconds.
-func shiftTimes(body []byte, by int64) []byte {
+// ShiftTimes moves every time of an event by a number of seconds.
+func ShiftTimes(body []byte, by int64) []byte {
 	return timeMember.ReplaceAllFunc(body, func(member []byte) []byte {
 		part := timeMember.FindSubmatch(member)
 		at, err := strconv.ParseInt(string(part[2]), 10, 64)
@@ -314,7 +315,7 @@ func rename(body []byte, id string) []byte {
 	if prefix, _, ok := strings.Cut(e.ObjectID, "_"); ok {
 		out = bytes.ReplaceAll(out, []byte(e.ObjectID), []byte(newID(prefix+"_")))
 	}
-	return shiftTimes(out, time.Now().Unix()-e.Created)
+	return ShiftTimes(out, time.Now().Unix()-e.Created)
 }
 
 func newID(prefix string) string { return prefix + "1T" + rand.Text()[:22] }

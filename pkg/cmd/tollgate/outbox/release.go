@@ -1,4 +1,4 @@
-package main
+package outbox
 
 import (
 	"context"
@@ -9,23 +9,24 @@ import (
 	"sync"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/outbox"
 )
 
-// outboxReleaseCmd releases held messages, so that they are sent.
-type outboxReleaseCmd struct {
+// Release releases held messages, so that they are sent.
+type Release struct {
 	Keys []string `arg:"" optional:"" name:"key" help:"Keys of held messages, OUT#…, as outbox list shows them."`
-	outboxFilter
+	filter
 	All    bool   `help:"Release every held message; required without a key or filter."`
 	DryRun bool   `help:"Print what would be released, and release nothing."`
-	Note   string `aliases:"reason" help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
+	Note   string `help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask."`
 }
 
 // Help returns the text that --help prints with the flags.
-func (outboxReleaseCmd) Help() string {
+func (Release) Help() string {
 	return `Releases held messages: the outbox sends them within a minute or two, and they cannot be recalled. A message that is sent, or not held, stays as it is, so a release can be repeated.
 
 The messages to release are selected before the first is released: messages held later wait for another run.
@@ -42,7 +43,7 @@ const (
 )
 
 // released is the result of a run, for machines.
-type released struct {
+type Result struct {
 	Selected    int  `json:"selected"`
 	DryRun      bool `json:"dry_run"`
 	Released    int  `json:"released"`
@@ -52,16 +53,16 @@ type released struct {
 }
 
 // Run selects, asks, and releases. It fails if any key is not released.
-func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
+func (c *Release) Run(ctx context.Context, a *verb.App) error {
 	req, err := c.check(time.Now())
 	if err != nil {
 		return err
 	}
-	t, err := a.target(ctx)
+	t, err := a.Target(ctx)
 	if err != nil {
 		return err
 	}
-	reader, err := t.reader()
+	reader, err := t.Reader()
 	if err != nil {
 		return err
 	}
@@ -69,43 +70,43 @@ func (c *outboxReleaseCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	done := released{Selected: len(keys), DryRun: c.DryRun}
+	done := Result{Selected: len(keys), DryRun: c.DryRun}
 	if len(keys) == 0 {
-		a.line(done, "0 held messages are selected; nothing was changed")
+		a.Line(done, "0 held messages are selected; nothing was changed")
 		return nil
 	}
 	if c.DryRun {
-		a.line(done, fmt.Sprintf("would release %s; nothing was changed", detail))
+		a.Line(done, fmt.Sprintf("would release %s; nothing was changed", detail))
 		return nil
 	}
-	if err := a.confirm(ctx, t, "release "+detail+": they are sent and cannot be recalled", c.Yes); err != nil {
+	if err := a.Confirm(ctx, t, "release "+detail+": they are sent and cannot be recalled", c.Yes); err != nil {
 		return err
 	}
-	of := auditOf{verb: "outbox release", why: c.Note, detail: detail}
-	return a.audited(ctx, t, of, func(ctx context.Context) (string, error) {
-		box, err := t.writer()
+	of := verb.Audit{Verb: "outbox release", Note: c.Note, Detail: detail}
+	return a.Audited(ctx, t, of, func(ctx context.Context) (string, error) {
+		box, err := t.Writer()
 		if err != nil {
 			return "", err
 		}
 		err = c.release(ctx, a, box, keys, &done)
-		a.line(done, done.text())
+		a.Line(done, done.text())
 		return done.text(), err
 	})
 }
 
-func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, err error) {
-	filtered := c.outboxFilter != outboxFilter{}
+func (c *Release) check(now time.Time) (req dynamostore.OutboxRequest, err error) {
+	filtered := c.filter != filter{}
 	switch {
 	case len(c.Keys) > 0 && (filtered || c.All):
-		return req, usage("name messages or choose them by filters, not both")
+		return req, verb.Usage("name messages or choose them by filters, not both")
 	case c.All && filtered:
-		return req, usage("--all means every held message: leave the filters out")
+		return req, verb.Usage("--all means every held message: leave the filters out")
 	case len(c.Keys) == 0 && !filtered && !c.All:
-		return req, hint(usage("name messages, choose held ones with --type, --since or --before, or give --all"), "tollgate outbox list --held shows them")
+		return req, verb.Hint(verb.Usage("name messages, choose held ones with --type, --since or --before, or give --all"), "tollgate outbox list --held shows them")
 	case slices.ContainsFunc(c.Keys, func(key string) bool { return !dispatch.IsMessageKey(key) }):
-		return req, hint(usage("a key of a message begins with OUT#"), "tollgate outbox list --held shows them")
+		return req, verb.Hint(verb.Usage("a key of a message begins with OUT#"), "tollgate outbox list --held shows them")
 	case strings.TrimSpace(c.Note) == "" && !c.DryRun:
-		return req, hint(usage("a release needs --note"), "it is kept in the audit trail; --dry-run needs none")
+		return req, verb.Hint(verb.Usage("a release needs --note"), "it is kept in the audit trail; --dry-run needs none")
 	}
 	req, err = c.request(now)
 	req.Held, req.Limit = true, 1000
@@ -113,10 +114,10 @@ func (c *outboxReleaseCmd) check(now time.Time) (req dynamostore.OutboxRequest, 
 }
 
 // choose returns the keys to release, and a description of them.
-func (c *outboxReleaseCmd) choose(ctx context.Context, reader *dynamostore.Reader, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
+func (c *Release) choose(ctx context.Context, reader *dynamostore.Reader, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
 	if len(c.Keys) > 0 {
-		keys = once(c.Keys)
-		return keys, fmt.Sprintf("%d named messages: %s", len(keys), clip(strings.Join(keys, " "), 400)), nil
+		keys = verb.Unique(c.Keys)
+		return keys, fmt.Sprintf("%d named messages: %s", len(keys), verb.Clip(strings.Join(keys, " "), 400)), nil
 	}
 	names, oldest, newest := map[string]int{}, "", ""
 	for {
@@ -134,7 +135,7 @@ func (c *outboxReleaseCmd) choose(ctx context.Context, reader *dynamostore.Reade
 			newest = at
 		}
 		if len(keys) > maxReleased {
-			return nil, "", hint(usage("over %d held messages are selected", maxReleased), "choose fewer with --type, --since or --before")
+			return nil, "", verb.Hint(verb.Usage("over %d held messages are selected", maxReleased), "choose fewer with --type, --since or --before")
 		}
 		if req.Cursor = next; next == "" {
 			break
@@ -145,7 +146,7 @@ func (c *outboxReleaseCmd) choose(ctx context.Context, reader *dynamostore.Reade
 	}
 	var kinds []string
 	for name, n := range names {
-		kinds = append(kinds, fmt.Sprintf("%d %s", n, dash(name)))
+		kinds = append(kinds, fmt.Sprintf("%d %s", n, verb.Dash(name)))
 	}
 	slices.Sort(kinds)
 	return keys, fmt.Sprintf("%d held messages (%s) about states of %s to %s", len(keys), strings.Join(kinds, ", "), oldest, newest), nil
@@ -153,11 +154,11 @@ func (c *outboxReleaseCmd) choose(ctx context.Context, reader *dynamostore.Reade
 
 // release releases messages in parallel. A request that fails ends the run; released messages
 // stay released.
-func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore.Operator, keys []string, done *released) error {
+func (c *Release) release(ctx context.Context, a *verb.App, box *dynamostore.Operator, keys []string, done *Result) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	bar := a.progress("released", len(keys))
-	defer bar.done()
+	bar := a.Progress("released", len(keys))
+	defer bar.Done()
 	work := make(chan string)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -172,7 +173,7 @@ func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore
 				mu.Lock()
 				done.count(is)
 				mu.Unlock()
-				bar.add(1)
+				bar.Add(1)
 			}
 		})
 	}
@@ -186,7 +187,7 @@ func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore
 	wg.Wait()
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.Canceled):
-		return hint(errors.New("interrupted: released messages are sent"), "run it again to go on")
+		return verb.Hint(errors.New("interrupted: released messages are sent"), "run it again to go on")
 	case cause != nil:
 		return cause
 	case len(c.Keys) > 0 && done.Released < len(keys):
@@ -195,7 +196,7 @@ func (c *outboxReleaseCmd) release(ctx context.Context, a *app, box *dynamostore
 	return nil
 }
 
-func (r *released) count(is outbox.Release) {
+func (r *Result) count(is outbox.Release) {
 	switch is {
 	case outbox.Released:
 		r.Released++
@@ -209,7 +210,7 @@ func (r *released) count(is outbox.Release) {
 }
 
 // text is the result of the run in one line.
-func (r *released) text() string {
+func (r *Result) text() string {
 	text := fmt.Sprintf("released %d of %d messages", r.Released, r.Selected)
 	for _, w := range []struct {
 		n    int

@@ -1,6 +1,7 @@
-package main
+package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
@@ -137,15 +139,20 @@ func (o openRecords) Broken(ctx context.Context) (records []idempotency.Record, 
 
 // endpointPlan compares the endpoint at Stripe as tollgate endpoint status does.
 type endpointPlan struct {
-	app   *app
-	flags endpointFlags
+	app   *verb.App
+	flags verb.EndpointFlags
 }
 
 func (e endpointPlan) Plan(ctx context.Context) (registration.Plan, error) {
-	return e.flags.plan(ctx, e.app)
+	s, noStripe, err := e.flags.Site(ctx, e.app)
+	if err = cmp.Or(err, noStripe); err != nil {
+		return registration.Plan{}, err
+	}
+	p, err := s.Plan(ctx, true)
+	return p.Plan, err
 }
 
-// clockWatch notes, beside the answers to all other checks, what time servers say it is.
+// clockWatch records the time of the servers that other checks ask.
 type clockWatch struct {
 	mu    sync.Mutex
 	next  aws.HTTPClient

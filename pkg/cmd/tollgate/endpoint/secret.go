@@ -1,4 +1,4 @@
-package main
+package endpoint
 
 import (
 	"cmp"
@@ -8,30 +8,29 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/registration"
 )
 
-// secretCmds are about the signing secrets.
-type secretCmds struct {
-	Roll secretRollCmd `cmd:"" help:"Roll an endpoint's signing secret without losing a delivery."`
+// SecretCommands are about the signing secrets.
+type SecretCommands struct {
+	Roll Roll `cmd:"" help:"Roll an endpoint's signing secret without losing a delivery."`
 }
 
-// secretRollCmd takes one of the three steps of a roll.
-type secretRollCmd struct {
-	Endpoint string        `default:"default" help:"Name of the endpoint whose secret is rolled. Default: default." placeholder:"NAME"`
-	URL      string        `help:"Where Stripe delivers. Default: the target's, with the endpoint's name." placeholder:"URL"`
-	Connect  bool          `help:"The endpoint for the events of connected accounts."`
+// Roll takes one of the three steps of a roll.
+type Roll struct {
+	verb.EndpointFlags
 	File     string        `name:"new-secret-file" help:"File with the new secret; - for stdin. Default: ask for it." placeholder:"FILE"`
 	Overlap  time.Duration `default:"24h" help:"How long the fake Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
 	Status   bool          `help:"Print how many secrets are stored, since when, and whether the old ones can be removed. Changes nothing."`
 	Finish   bool          `help:"Remove the old secrets, 24 hours after the last change."`
 	Force    bool          `help:"With --finish: do not wait for the 24 hours."`
-	Why      string        `name:"reason" aliases:"note" help:"Why, for the audit trail." placeholder:"TEXT"`
+	Note     string        `help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes      bool          `help:"Do not ask."`
 }
 
 // Help returns the text that --help prints with the flags.
-func (secretRollCmd) Help() string {
+func (Roll) Help() string {
 	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: a delivery signed with a secret that is not stored yet is refused. Then store the new secret here, in front of the old one. Stripe signs with both for 24 hours; after that --finish removes the old one. The 24 hours count from the last change of the stored secrets, whichever endpoint it was for; --force removes the old secrets before.
 
   tollgate secret roll --stack tollgate-live
@@ -44,12 +43,12 @@ With a local system and its fake Stripe, the first step rolls it there too.`
 }
 
 // Run takes the step that the flags name.
-func (c *secretRollCmd) Run(ctx context.Context, a *app) error {
+func (c *Roll) Run(ctx context.Context, a *verb.App) error {
 	switch {
 	case c.Status && c.Finish:
-		return usage("--status and --finish are two steps: give one of them")
+		return verb.Usage("--status and --finish are two steps: give one of them")
 	case c.Overlap < 0 || c.Overlap > 24*time.Hour:
-		return usage("--overlap is up to 24h")
+		return verb.Usage("--overlap is up to 24h")
 	}
 	r, err := c.roll(ctx, a)
 	if err != nil {
@@ -66,35 +65,28 @@ func (c *secretRollCmd) Run(ctx context.Context, a *app) error {
 
 // roll is a run of the verb on one endpoint.
 type roll struct {
-	*secretRollCmd
-	site
-	app    *app
+	*Roll
+	verb.Site
+	app    *verb.App
 	now    registration.Version
 	stored registration.Stored
 	list   []registration.Secret // the endpoint's, as they are tried
 }
 
-// roll reads what is stored. Stripe's side is there when there is a key for it: a roll
-// needs none.
-func (c *secretRollCmd) roll(ctx context.Context, a *app) (r roll, err error) {
-	if err := registration.CheckName(c.Endpoint); err != nil {
-		return r, usage("%v", err)
-	}
-	r = roll{secretRollCmd: c, app: a}
-	if r.target, err = a.target(ctx); err != nil {
+// roll reads what is stored. Without a key for Stripe's API the roll continues without
+// Stripe's side.
+func (c *Roll) roll(ctx context.Context, a *verb.App) (r roll, err error) {
+	r = roll{Roll: c, app: a}
+	var noStripe error
+	if r.Site, noStripe, err = c.EndpointFlags.Site(ctx, a); err != nil {
 		return r, err
 	}
-	if r.vault, err = r.target.vault(); err != nil {
-		return r, err
+	if r.Wanted.URL == "" || c.Status {
+		r.Stripe = nil
+	} else if noStripe != nil {
+		fmt.Fprintf(a.Err, "continuing without Stripe's list of endpoints: %v\n", noStripe)
 	}
-	r.wanted = endpointFlags{Endpoint: c.Endpoint, URL: c.URL, Connect: c.Connect}.wanted(r.target)
-	if r.wanted.URL != "" && !c.Status {
-		if r.stripe, err = a.stripe(ctx, r.target); err != nil {
-			r.stripe = nil
-			fmt.Fprintf(a.err, "without a look at Stripe: %v\n", err)
-		}
-	}
-	if r.now, err = r.vault.Current(ctx); err != nil {
+	if r.now, err = r.Secrets.Current(ctx); err != nil {
 		return r, err
 	}
 	if r.stored, err = registration.ReadStored(r.now.Value); err != nil {
@@ -104,8 +96,8 @@ func (c *secretRollCmd) roll(ctx context.Context, a *app) (r roll, err error) {
 	return r, err
 }
 
-// rollView is the state of a roll, for machines.
-type rollView struct {
+// RollStatus is the state of a roll, for machines.
+type RollStatus struct {
 	Endpoint  string  `json:"endpoint"`
 	Secrets   int     `json:"secrets"`
 	ChangedAt *string `json:"changed_at"`
@@ -120,16 +112,16 @@ const overlap = 24 * time.Hour
 // Each change of the stored secrets starts the time anew.
 func overlapOver(changed time.Time) error {
 	if end := changed.Add(overlap); time.Now().Before(end) {
-		return fmt.Errorf("the stored secrets changed at %s and Stripe may sign with an old one until %s", longTime(changed), longTime(end))
+		return fmt.Errorf("the stored secrets changed at %s and Stripe may sign with an old one until %s", verb.LongTime(changed), verb.LongTime(end))
 	}
 	return nil
 }
 
 func (r roll) status() error {
 	if len(r.list) == 0 {
-		return hint(fmt.Errorf("no secret is stored for endpoint %s", r.Endpoint), "stored are those of: %s", cmp.Or(strings.Join(r.stored.Endpoints(), ", "), "none"))
+		return verb.Hint(fmt.Errorf("no secret is stored for endpoint %s", r.Endpoint), "stored are those of: %s", cmp.Or(strings.Join(r.stored.Endpoints(), ", "), "none"))
 	}
-	v := rollView{Endpoint: r.Endpoint, Secrets: len(r.list), ChangedAt: stamp(r.now.At)}
+	v := RollStatus{Endpoint: r.Endpoint, Secrets: len(r.list), ChangedAt: verb.Stamp(r.now.At)}
 	err := errors.New("no old secret is stored")
 	if len(r.list) > 1 {
 		err = overlapOver(r.now.At)
@@ -137,17 +129,17 @@ func (r roll) status() error {
 	if v.CanFinish = err == nil; !v.CanFinish {
 		v.Why = err.Error()
 	}
-	if r.app.json {
-		r.app.object(v)
+	if r.app.JSON {
+		r.app.Object(v)
 		return nil
 	}
-	r.app.fields([][2]string{
-		{"endpoint", v.Endpoint}, {"stored secrets", fmt.Sprint(v.Secrets)}, {"changed", longTime(r.now.At)},
+	r.app.Fields([][2]string{
+		{"endpoint", v.Endpoint}, {"stored secrets", fmt.Sprint(v.Secrets)}, {"changed", verb.LongTime(r.now.At)},
 	})
 	if v.CanFinish {
-		fmt.Fprintln(r.app.out, "The old secrets can be removed: tollgate secret roll --finish")
+		fmt.Fprintln(r.app.Out, "The old secrets can be removed: tollgate secret roll --finish")
 	} else {
-		fmt.Fprintln(r.app.out, "Nothing to remove now: "+v.Why)
+		fmt.Fprintln(r.app.Out, "Nothing to remove now: "+v.Why)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package reconcile
 
 import (
 	"cmp"
@@ -7,22 +7,23 @@ import (
 	"fmt"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
 	"tollgate/pkg/reconcile"
 )
 
-// reconcileCmds say what reconcile has proved.
-type reconcileCmds struct {
-	Report reconcileReportCmd `cmd:"" help:"Say whether any time of the last days was not compared with Stripe's list."`
+// Commands say what reconcile has proved.
+type Commands struct {
+	Report Report `cmd:"" help:"Say whether any time of the last days was not compared with Stripe's list."`
 }
 
-// reconcileReportCmd reads the notes of finished slices.
-type reconcileReportCmd struct {
+// Report reads the notes of finished slices.
+type Report struct {
 	Days int `default:"3" help:"How many days to look back (1 to 29)."`
 }
 
 // Help returns the text that --help prints with the flags.
-func (reconcileReportCmd) Help() string {
+func (Report) Help() string {
 	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is looked at separately. The exit code is 1 if there is a gap, and if events could not be compared.
 
 The history of an account begins with its first pass, or where the option begin of the stack says, and not before the from of its endpoint's policy. No pass compares older events; the report names such a time, which is not a gap, and backfill compares it. An account that its endpoint's policy excludes has no gap either: nothing of it is sent.
@@ -31,8 +32,8 @@ The history of an account begins with its first pass, or where the option begin 
   tollgate backfill --since 48h`
 }
 
-// gapView is one line of the report as JSON.
-type gapView struct {
+// Gap is one line of the report as JSON.
+type Gap struct {
 	Kind    string    `json:"kind"` // gap, or faulty: events of it could not be compared
 	Account string    `json:"account"`
 	Mode    string    `json:"mode"`
@@ -43,21 +44,21 @@ type gapView struct {
 	Endpoint string `json:"endpoint,omitempty"` // of what is not compared
 }
 
-// reportView is the whole report as JSON.
-type reportView struct {
-	From     time.Time      `json:"from"`
-	To       time.Time      `json:"to"`
-	Whole    bool           `json:"whole"`
-	Says     string         `json:"says"`
-	Streams  []string       `json:"streams"`
-	Gaps     []gapView      `json:"gaps"`
-	Before   []gapView      `json:"not_compared_before"` // To is the last second that passes do not compare
-	Excluded []excludedView `json:"excluded"`
-	Broken   []string       `json:"broken_notes"` // keys of notes that cannot be read, and prove nothing
+// View is the whole report as JSON.
+type View struct {
+	From     time.Time  `json:"from"`
+	To       time.Time  `json:"to"`
+	Whole    bool       `json:"whole"`
+	Says     string     `json:"says"`
+	Streams  []string   `json:"streams"`
+	Gaps     []Gap      `json:"gaps"`
+	Before   []Gap      `json:"not_compared_before"` // To is the last second that passes do not compare
+	Excluded []Excluded `json:"excluded"`
+	Broken   []string   `json:"broken_notes"` // keys of notes that cannot be read, and prove nothing
 }
 
-// excludedView is an account that is not compared.
-type excludedView struct {
+// Excluded is an account that is not compared.
+type Excluded struct {
 	Account  string `json:"account"`
 	Mode     string `json:"mode"`
 	Endpoint string `json:"endpoint"`
@@ -65,19 +66,19 @@ type excludedView struct {
 }
 
 // Run fails when there is a gap.
-func (c *reconcileReportCmd) Run(ctx context.Context, a *app) error {
+func (c *Report) Run(ctx context.Context, a *verb.App) error {
 	if c.Days < 1 || c.Days > 29 {
-		return usage("--days is 1 to 29")
+		return verb.Usage("--days is 1 to 29")
 	}
-	t, err := a.target(ctx)
+	t, err := a.Target(ctx)
 	if err != nil {
 		return err
 	}
-	reader, err := t.reader()
+	reader, err := t.Reader()
 	if err != nil {
 		return err
 	}
-	now, l := time.Now(), t.limits().Reconcile
+	now, l := time.Now(), t.Limits().Reconcile
 	back := time.Duration(c.Days) * 24 * time.Hour
 	// A window may begin before the time that it reaches into.
 	notes, broken, err := reader.Covered(ctx, now.Add(-back-l.Frequent.Span-l.Frequent.Every-l.Slice), now)
@@ -89,13 +90,13 @@ func (c *reconcileReportCmd) Run(ctx context.Context, a *app) error {
 	v.Broken = append(v.Broken, broken...)
 	v.print(a)
 	if !proof.Whole() {
-		return hint(errors.New(c.says(proof)), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
+		return verb.Hint(errors.New(c.says(proof)), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
 	}
 	return nil
 }
 
 // says is the one sentence.
-func (c *reconcileReportCmd) says(p reconcile.Proof) string {
+func (c *Report) says(p reconcile.Proof) string {
 	switch {
 	case len(p.Streams) == 0:
 		return fmt.Sprintf("nothing of the last %d days was compared with Stripe's list: reconcile has not finished a pass", c.Days)
@@ -113,22 +114,22 @@ func streamName(account string, live bool) string {
 	return cmp.Or(account, "-") + " " + event.Mode(live)
 }
 
-func (c *reconcileReportCmd) view(p reconcile.Proof) reportView {
-	v := reportView{
-		From: p.From, To: p.To, Whole: p.Whole(), Says: c.says(p), Streams: []string{}, Gaps: []gapView{},
-		Before: []gapView{}, Excluded: []excludedView{}, Broken: []string{},
+func (c *Report) view(p reconcile.Proof) View {
+	v := View{
+		From: p.From, To: p.To, Whole: p.Whole(), Says: c.says(p), Streams: []string{}, Gaps: []Gap{},
+		Before: []Gap{}, Excluded: []Excluded{}, Broken: []string{},
 	}
 	for _, s := range p.Streams {
 		v.Streams = append(v.Streams, streamName(s.Account, s.Livemode))
 	}
-	gap := func(kind string, g reconcile.Gap) gapView {
-		return gapView{Kind: kind, Account: g.Account, Mode: event.Mode(g.Livemode), From: g.From, To: g.To}
+	gap := func(kind string, g reconcile.Gap) Gap {
+		return Gap{Kind: kind, Account: g.Account, Mode: event.Mode(g.Livemode), From: g.From, To: g.To}
 	}
 	for _, g := range p.Gaps {
 		v.Gaps = append(v.Gaps, gap("gap", g))
 	}
 	for _, f := range p.Faulty {
-		v.Gaps = append(v.Gaps, gapView{Kind: "faulty", Account: f.Account, Mode: event.Mode(f.Livemode), From: f.From, To: f.To, Errors: f.Errors})
+		v.Gaps = append(v.Gaps, Gap{Kind: "faulty", Account: f.Account, Mode: event.Mode(f.Livemode), From: f.From, To: f.To, Errors: f.Errors})
 	}
 	for _, g := range p.Before {
 		before := gap("before", g)
@@ -136,41 +137,41 @@ func (c *reconcileReportCmd) view(p reconcile.Proof) reportView {
 		v.Before = append(v.Before, before)
 	}
 	for _, e := range p.Excluded {
-		v.Excluded = append(v.Excluded, excludedView{e.Account, event.Mode(e.Livemode), e.Endpoint, e.Excluded})
+		v.Excluded = append(v.Excluded, Excluded{e.Account, event.Mode(e.Livemode), e.Endpoint, e.Excluded})
 	}
 	return v
 }
 
-func (v reportView) print(a *app) {
+func (v View) print(a *verb.App) {
 	for _, key := range v.Broken {
-		fmt.Fprintf(a.err, "the note %s cannot be read and proves nothing\n", key)
+		fmt.Fprintf(a.Err, "the note %s cannot be read and proves nothing\n", key)
 	}
-	if a.json {
-		a.object(v)
+	if a.JSON {
+		a.Object(v)
 		return
 	}
 	if v.Whole {
-		fmt.Fprintf(a.out, "%s, from %s to %s.\n", v.Says, longTime(v.From), longTime(v.To))
+		fmt.Fprintf(a.Out, "%s, from %s to %s.\n", v.Says, verb.LongTime(v.From), verb.LongTime(v.To))
 	}
 	for _, b := range v.Before {
-		fmt.Fprintf(a.out, "%s %s: not compared before %s, where its passes begin: tollgate backfill --since %s --until %s%s\n",
-			cmp.Or(b.Account, "-"), b.Mode, longTime(b.To.Add(time.Second)), b.From.Format(time.RFC3339), b.To.Format(time.RFC3339), b.flags())
+		fmt.Fprintf(a.Out, "%s %s: not compared before %s, where its passes begin: tollgate backfill --since %s --until %s%s\n",
+			cmp.Or(b.Account, "-"), b.Mode, verb.LongTime(b.To.Add(time.Second)), b.From.Format(time.RFC3339), b.To.Format(time.RFC3339), b.flags())
 	}
 	for _, e := range v.Excluded {
-		fmt.Fprintf(a.out, "%s %s: excluded by the policy of endpoint %s (%s): nothing of it is compared or sent\n", cmp.Or(e.Account, "-"), e.Mode, e.Endpoint, e.Reason)
+		fmt.Fprintf(a.Out, "%s %s: excluded by the policy of endpoint %s (%s): nothing of it is compared or sent\n", cmp.Or(e.Account, "-"), e.Mode, e.Endpoint, e.Reason)
 	}
 	if len(v.Gaps) == 0 {
 		return
 	}
 	rows := make([][]string, len(v.Gaps))
 	for i, g := range v.Gaps {
-		rows[i] = []string{g.Kind, cmp.Or(g.Account, "-"), g.Mode, longTime(g.From), longTime(g.To), g.To.Sub(g.From).Round(time.Second).String()}
+		rows[i] = []string{g.Kind, cmp.Or(g.Account, "-"), g.Mode, verb.LongTime(g.From), verb.LongTime(g.To), g.To.Sub(g.From).Round(time.Second).String()}
 	}
-	a.table([]string{"what", "account", "mode", "from", "to", "for"}, rows)
+	a.Table([]string{"what", "account", "mode", "from", "to", "for"}, rows)
 }
 
 // flags are those of a backfill of the account.
-func (g gapView) flags() (flags string) {
+func (g Gap) flags() (flags string) {
 	if g.Account != "" {
 		flags = " --account " + g.Account
 	}

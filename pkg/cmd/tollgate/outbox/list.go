@@ -1,4 +1,5 @@
-package main
+// Package outbox has the verbs for messages that handlers requested.
+package outbox
 
 import (
 	"context"
@@ -7,35 +8,36 @@ import (
 	"fmt"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 )
 
-// outboxCmds are the verbs for messages in the outbox.
-type outboxCmds struct {
-	List    outboxListCmd    `cmd:"" help:"List messages that are held or not sent yet."`
-	Release outboxReleaseCmd `cmd:"" help:"Release held messages, so that they are sent."`
+// Commands are the verbs for messages in the outbox.
+type Commands struct {
+	List    List    `cmd:"" help:"List messages that are held or not sent yet."`
+	Release Release `cmd:"" help:"Release held messages, so that they are sent."`
 }
 
-// outboxFilter selects waiting messages.
-type outboxFilter struct {
+// filter selects waiting messages.
+type filter struct {
 	Type   string `help:"Messages of this name, for example receipt." placeholder:"NAME"`
 	Since  string `help:"Messages about states that began then or later: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Before string `help:"Messages about states that began before then." placeholder:"WHEN"`
 }
 
 // request returns the table request for the filter, in whole seconds, as states are stored.
-func (f outboxFilter) request(now time.Time) (req dynamostore.OutboxRequest, err error) {
+func (f filter) request(now time.Time) (req dynamostore.OutboxRequest, err error) {
 	req.Name = f.Type
-	if req.Since, err = whenOf("--since", f.Since, now); err != nil {
+	if req.Since, err = verb.When("--since", f.Since, now); err != nil {
 		return req, err
 	}
-	before, err := whenOf("--before", f.Before, now)
+	before, err := verb.When("--before", f.Before, now)
 	if err != nil {
 		return req, err
 	}
 	if !req.Since.IsZero() && !before.IsZero() && !req.Since.Before(before) {
-		return req, usage("--since is not before --before")
+		return req, verb.Usage("--since is not before --before")
 	}
 	if !req.Since.IsZero() {
 		req.Since = req.Since.Add(time.Second - time.Nanosecond).Truncate(time.Second)
@@ -46,9 +48,9 @@ func (f outboxFilter) request(now time.Time) (req dynamostore.OutboxRequest, err
 	return req, nil
 }
 
-// outboxListCmd lists messages.
-type outboxListCmd struct {
-	outboxFilter
+// List lists messages.
+type List struct {
+	filter
 	Held   bool   `help:"Held messages only."`
 	Unsent bool   `help:"Messages to be sent only."`
 	Limit  int    `default:"100" help:"Messages listed (1 to 10000)."`
@@ -56,7 +58,7 @@ type outboxListCmd struct {
 }
 
 // Help returns the text that --help prints with the flags.
-func (outboxListCmd) Help() string {
+func (List) Help() string {
 	return `Lists messages that handlers asked for and that are not sent: held ones and those to be sent, the oldest state first. The list lags a moment behind.
 
 A message is held when the state that it tells of (an invoice paid, a subscription begun) was over 24 hours old when its event was received, "old", or is older than the begin of this system's history, "before begin". Held messages stay until they are released.
@@ -68,44 +70,44 @@ A list that stops before its end prints a cursor on stderr, with --json as an ob
 }
 
 // Run lists messages; an empty list is no failure.
-func (c *outboxListCmd) Run(ctx context.Context, a *app) error {
+func (c *List) Run(ctx context.Context, a *verb.App) error {
 	now := time.Now()
 	req, err := c.request(now)
 	if err != nil {
 		return err
 	}
 	if c.Limit < 1 || c.Limit > 10_000 {
-		return usage("--limit is 1 to 10000")
+		return verb.Usage("--limit is 1 to 10000")
 	}
 	req.Held, req.Unsent, req.Limit, req.Cursor = c.Held, c.Unsent, c.Limit, c.Cursor
-	t, err := a.target(ctx)
+	t, err := a.Target(ctx)
 	if err != nil {
 		return err
 	}
-	reader, err := t.reader()
+	reader, err := t.Reader()
 	if err != nil {
 		return err
 	}
 	page, cursor, err := reader.Waiting(ctx, req)
 	if errors.Is(err, dynamostore.ErrCursor) {
-		return usage("--cursor is not from this list")
+		return verb.Usage("--cursor is not from this list")
 	}
 	if err != nil {
 		return err
 	}
 	c.print(a, page, now)
 	switch {
-	case cursor != "" && a.json:
+	case cursor != "" && a.JSON:
 		line, _ := json.Marshal(map[string]string{"cursor": cursor}) // strings cannot fail
-		fmt.Fprintf(a.err, "%s\n", line)
+		fmt.Fprintf(a.Err, "%s\n", line)
 	case cursor != "":
-		fmt.Fprintf(a.err, "there may be more: continue with --cursor %s\n", cursor)
+		fmt.Fprintf(a.Err, "there may be more: continue with --cursor %s\n", cursor)
 	}
 	return nil
 }
 
-// outboxView is a message for machines.
-type outboxView struct {
+// View is a message for machines.
+type View struct {
 	Key        string  `json:"key"`
 	Status     string  `json:"status"` // held or unsent
 	Held       string  `json:"held"`   // why it is or was held, "" for never
@@ -123,51 +125,51 @@ type outboxView struct {
 	ReleasedAt *string `json:"released_at"` // null: never
 }
 
-func outboxViewOf(m dynamostore.WaitingMessage) outboxView {
+func viewOf(m dynamostore.WaitingMessage) View {
 	text := func(name string) string { s, _ := m.Fields[name].(string); return s }
 	amount, _ := m.Fields["amount"].(int64)
-	v := outboxView{
+	v := View{
 		Key: m.Key, Status: "unsent", Held: text(dispatch.MessageHeld), Name: m.Name, To: m.To,
 		Object: text("object"), ObjectID: text("object_id"), Amount: amount, Currency: text("currency"),
 		Mode: text("mode"), Account: text("account"), EventID: text("event_id"),
-		StateAt: text(dispatch.ListOrder), QueuedAt: stamp(m.Queued),
+		StateAt: text(dispatch.ListOrder), QueuedAt: verb.Stamp(m.Queued),
 	}
 	if m.Held {
 		v.Status = "held"
 	}
 	if ms, ok := m.Fields["released_at"].(int64); ok {
-		v.ReleasedAt = stamp(time.UnixMilli(ms))
+		v.ReleasedAt = verb.Stamp(time.UnixMilli(ms))
 	}
 	return v
 }
 
-func (c *outboxListCmd) print(a *app, page []dynamostore.WaitingMessage, now time.Time) {
-	if a.json {
+func (c *List) print(a *verb.App, page []dynamostore.WaitingMessage, now time.Time) {
+	if a.JSON {
 		for _, m := range page {
-			a.object(outboxViewOf(m))
+			a.Object(viewOf(m))
 		}
 		return
 	}
 	if len(page) == 0 {
-		fmt.Fprintln(a.out, "No messages.")
+		fmt.Fprintln(a.Out, "No messages.")
 		return
 	}
 	rows := make([][]string, len(page))
 	for i, m := range page {
-		v := outboxViewOf(m)
+		v := viewOf(m)
 		state, _ := time.Parse(time.RFC3339, v.StateAt)
 		status := v.Status
 		switch {
 		case m.Held && v.Held == dispatch.HeldBeforeBegin:
 			status = "held: before begin"
 		case m.Held:
-			status = "held: " + dash(v.Held)
+			status = "held: " + verb.Dash(v.Held)
 		case v.ReleasedAt != nil:
 			status = "unsent, released"
 		}
 		rows[i] = []string{
-			clip(dash(v.Name), 24), status, shortTime(state, now), shortTime(m.Queued, now), dash(clip(v.To, 40)), money(v.Amount, v.Currency), v.Key,
+			verb.Clip(verb.Dash(v.Name), 24), status, verb.ShortTime(state, now), verb.ShortTime(m.Queued, now), verb.Dash(verb.Clip(v.To, 40)), verb.Money(v.Amount, v.Currency), v.Key,
 		}
 	}
-	a.table([]string{"message", "status", "state of", "waits since", "to", "amount", "key"}, rows)
+	a.Table([]string{"message", "status", "state of", "waits since", "to", "amount", "key"}, rows)
 }

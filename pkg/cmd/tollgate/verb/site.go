@@ -1,0 +1,157 @@
+package verb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"tollgate/pkg/handlers"
+	"tollgate/pkg/registration"
+	"tollgate/pkg/secrets"
+	"tollgate/pkg/stripeapi"
+)
+
+// EndpointFlags select an endpoint.
+type EndpointFlags struct {
+	Endpoint string `default:"default" help:"Name of the endpoint in the path and in the stored secrets. Default: default." placeholder:"NAME"`
+	URL      string `help:"Where Stripe delivers. Default: the target's, with the endpoint's name." placeholder:"URL"`
+	Connect  bool   `help:"The endpoint for the events of connected accounts."`
+}
+
+// Site is one endpoint of a target: Stripe's side, the stored secrets, and what is wanted.
+type Site struct {
+	Target  Target
+	Stripe  *stripeapi.Client // nil without a key
+	Secrets StoredSecrets
+	Wanted  registration.Wanted // without Livemode; the URL is "" if the target's is unknown
+}
+
+// Site finds the target's endpoint and how both sides of it are reached. A missing key for
+// Stripe's API is noStripe, not an error.
+func (f EndpointFlags) Site(ctx context.Context, a *App) (s Site, noStripe, err error) {
+	if err := registration.CheckName(f.Endpoint); err != nil {
+		return s, nil, Usage("%v", err)
+	}
+	if s.Target, err = a.Target(ctx); err != nil {
+		return s, nil, err
+	}
+	t := s.Target
+	if s.Secrets, err = t.WebhookSecrets(); err != nil {
+		return s, nil, err
+	}
+	s.Wanted = registration.Wanted{
+		Name: f.Endpoint, URL: f.URL, Connect: f.Connect, APIVersion: stripeapi.APIVersion,
+		Events: handlers.Types(), FakeStripe: t.Local && t.StripeURL != "",
+	}
+	if f.URL == "" && t.URL != "" {
+		s.Wanted.URL = t.URL + strings.TrimPrefix(registration.Path(f.Endpoint), registration.Path("default"))
+	}
+	if s.Stripe, noStripe = a.Stripe(ctx, t); noStripe != nil {
+		s.Stripe = nil
+	}
+	return s, noStripe, nil
+}
+
+// Planned is a plan with what it was made from.
+type Planned struct {
+	registration.Plan
+	All    []registration.Endpoint // the account's, at Stripe
+	Stored registration.Stored     // all endpoints' secrets
+}
+
+// Plan compares the wanted endpoint with Stripe's and with the stored secrets. With try, the
+// URL gets one delivery without a signature.
+func (s Site) Plan(ctx context.Context, try bool) (p Planned, err error) {
+	if s.Wanted.URL == "" {
+		return p, Usage("the URL where deliveries are posted is unknown: give --url")
+	}
+	if s.Wanted.Livemode, err = s.Stripe.Livemode(ctx); err != nil {
+		return p, err
+	}
+	if p.All, err = s.Stripe.ListWebhookEndpoints(ctx); err != nil {
+		return p, StripeHint(err)
+	}
+	known := registration.Known{}
+	if try {
+		known.Probe = Probe(ctx, s.Wanted.URL)
+	}
+	now, err := s.Secrets.Current(ctx)
+	if err == nil {
+		p.Stored, err = registration.ReadStored(now.Value)
+	}
+	if err == nil {
+		known.Stored, err = p.Stored.Of(s.Wanted.Name)
+	}
+	known.Read = err == nil
+	p.Plan = registration.Make(s.Wanted, p.All, known)
+	if err != nil {
+		p.Findings = append(p.Findings, registration.Finding{Level: registration.Trouble, What: err.Error()})
+	}
+	return p, nil
+}
+
+// StripeHint adds to an error of a key without permission what the key needs.
+func StripeHint(err error) error {
+	if errors.Is(err, stripeapi.ErrUnauthorized) {
+		return Hint(err, "a restricted key needs read and write on Webhook Endpoints")
+	}
+	return err
+}
+
+const (
+	probeTimeout  = 10 * time.Second
+	maxProbeBytes = 64 << 10
+)
+
+// Probe posts a delivery without a signature: ingest answers it with 400 and writes nothing.
+func Probe(ctx context.Context, url string) *registration.Probe {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+	if err != nil {
+		return &registration.Probe{Err: "it is not a URL"}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if err != nil {
+		return &registration.Probe{Err: Clip(err.Error(), 200)}
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxProbeBytes)) // lets the connection end cleanly
+	return &registration.Probe{Status: res.StatusCode, Location: res.Header.Get("Location")}
+}
+
+// StoredSecrets is the webhook secret in Secrets Manager. It adds a hint to each failure.
+type StoredSecrets struct{ secrets.Vault }
+
+// WebhookSecrets finds the target's webhook secret.
+func (t Target) WebhookSecrets() (StoredSecrets, error) {
+	if t.WebhookSecretID == "" {
+		return StoredSecrets{}, Hint(errors.New("the secret that holds the signing secrets is unknown"),
+			"name the stack with --stack, or set TOLLGATE_WEBHOOK_SECRET_ID")
+	}
+	return StoredSecrets{secrets.Vault{API: secretsmanager.NewFromConfig(t.AWS), ID: t.WebhookSecretID}}, nil
+}
+
+// Current returns the present version, zero when the secret has none yet.
+func (s StoredSecrets) Current(ctx context.Context) (registration.Version, error) {
+	now, err := s.Vault.Current(ctx)
+	if err != nil {
+		return now, Hint(err, "may these credentials call secretsmanager:GetSecretValue on %s?", s.ID)
+	}
+	return now, nil
+}
+
+// Replace writes a value over the version that it was made from.
+func (s StoredSecrets) Replace(ctx context.Context, was string, value registration.Secret) error {
+	if err := s.Vault.Replace(ctx, was, value); err != nil {
+		return Hint(err, "may these credentials call secretsmanager:PutSecretValue and UpdateSecretVersionStage on %s?", s.ID)
+	}
+	return nil
+}
