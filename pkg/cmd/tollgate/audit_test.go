@@ -8,15 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"tollgate/pkg/cmd/tollgate/audit"
 	"tollgate/pkg/cmd/tollgate/verb"
 )
 
-// auditing is a command on a system, and what it says on stderr.
-func auditing(t *testing.T, s *system) (*app, target, *bytes.Buffer) {
+// auditing is a command on a system, and its stderr.
+func auditing(t *testing.T, s *system) (*verb.App, verb.Target, *bytes.Buffer) {
 	t.Helper()
 	var errOut bytes.Buffer
-	a := &app{shared: &verb.App{Verbose: true}, streams: streams{nil, &bytes.Buffer{}, &errOut}, data: s.data}
-	to, err := a.target(t.Context())
+	a := &verb.App{Streams: verb.Streams{Out: &bytes.Buffer{}, Err: &errOut}, Data: s.data, Verbose: true}
+	to, err := a.Target(t.Context())
 	check(t, err)
 	return a, to, &errOut
 }
@@ -24,7 +25,7 @@ func auditing(t *testing.T, s *system) (*app, target, *bytes.Buffer) {
 func TestAudited(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	of := auditOf{verb: "redrive", why: "fixed \x1b[31mthe rate", detail: "type invoice.paid"}
+	of := verb.Audit{Verb: "redrive", Note: "fixed \x1b[31mthe rate", Detail: "type invoice.paid"}
 	boom := errors.New("the queue is down")
 	for _, c := range []struct {
 		name    string
@@ -51,12 +52,12 @@ func TestAudited(t *testing.T) {
 						t.Errorf("panic %v", v)
 					}
 				}()
-				return a.audited(ctx, to, of, func(ctx context.Context) (string, error) { return c.work(ctx, interrupt) })
+				return a.Audited(ctx, to, of, func(ctx context.Context) (string, error) { return c.work(ctx, interrupt) })
 			}()
 			if !errors.Is(err, c.err) {
 				t.Errorf("error %v, want %v", err, c.err)
 			}
-			got := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
+			got := lines[audit.View](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
 			if got.Outcome != c.outcome || got.EndedAt == nil || got.Verb != "redrive" || got.Why != "fixed  [31mthe rate" ||
 				got.Detail != "type invoice.paid" || got.Target != "the local system in "+s.data || !strings.Contains(got.By, "@") {
 				t.Errorf("the entry is %+v, want outcome %q", got, c.outcome)
@@ -74,12 +75,12 @@ func TestAuditedNotWritten(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	a, to, _ := auditing(t, s)
-	to.table = "no-such-table"
-	err := a.audited(t.Context(), to, auditOf{verb: "redrive"}, func(context.Context) (string, error) {
+	to.Table = "no-such-table"
+	err := a.Audited(t.Context(), to, verb.Audit{Verb: "redrive"}, func(context.Context) (string, error) {
 		t.Error("the work was begun")
 		return "", nil
 	})
-	if err == nil || !strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(a.is().HintOf(err), "dynamodb:PutItem") {
+	if err == nil || !strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(a.HintOf(err), "dynamodb:PutItem") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -89,7 +90,7 @@ func TestAuditCrash(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	a, to, errOut := auditing(t, s)
-	check(t, a.audited(t.Context(), to, auditOf{verb: "dlq purge", why: "old"}, func(context.Context) (string, error) {
+	check(t, a.Audited(t.Context(), to, verb.Audit{Verb: "dlq purge", Note: "old"}, func(context.Context) (string, error) {
 		down := func(operation string) {
 			if strings.HasSuffix(operation, ".UpdateItem") {
 				panic(http.ErrAbortHandler) // the connection dies
@@ -106,7 +107,7 @@ func TestAuditCrash(t *testing.T) {
 	if !strings.Contains(text, "running or died") || !strings.Contains(text, "dlq purge") {
 		t.Errorf("the list says\n%s", text)
 	}
-	if got := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out); len(got) != 1 || got[0].EndedAt != nil || got[0].Outcome != "" {
+	if got := lines[audit.View](t, s.tollgate("audit", "list", "--json").ok(t).out); len(got) != 1 || got[0].EndedAt != nil || got[0].Outcome != "" {
 		t.Errorf("the list has %+v", got)
 	}
 }
@@ -119,9 +120,9 @@ func TestAuditList(t *testing.T) {
 	}
 	a, to, _ := auditing(t, s)
 	for range 3 {
-		check(t, a.audited(t.Context(), to, auditOf{verb: "redrive"}, func(context.Context) (string, error) { return "", nil }))
+		check(t, a.Audited(t.Context(), to, verb.Audit{Verb: "redrive"}, func(context.Context) (string, error) { return "", nil }))
 	}
-	if got := s.tollgate("audit", "list", "--limit=2", "--json").ok(t); len(lines[auditView](t, got.out)) != 2 || !strings.Contains(got.err, "more than 2") {
+	if got := s.tollgate("audit", "list", "--limit=2", "--json").ok(t); len(lines[audit.View](t, got.out)) != 2 || !strings.Contains(got.err, "more than 2") {
 		t.Errorf("%+v", got)
 	}
 	if got := s.tollgate("audit", "list", "--verb=dlq", "--json").ok(t); got.out != "" {
@@ -131,6 +132,6 @@ func TestAuditList(t *testing.T) {
 		s.tollgate("audit", "list", "--since="+since).ok(t)
 	}
 	for _, c := range [][2]string{{"--since=401d", "400 days"}, {"--since=soon", "soon"}, {"--since=-3d", "-3d"}, {"--limit=0", "--limit"}} {
-		s.tollgate("audit", "list", c[0]).refused(t, exitUsage, c[1])
+		s.tollgate("audit", "list", c[0]).refused(t, verb.ExitUsage, c[1])
 	}
 }

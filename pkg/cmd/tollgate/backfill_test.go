@@ -13,6 +13,9 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/audit"
+	"tollgate/pkg/cmd/tollgate/reconcile"
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local/localtest"
@@ -69,7 +72,7 @@ func TestBackfill(t *testing.T) {
 			if n := len(s.takeAll()); n != 0 {
 				t.Errorf("a dry run sent %d messages", n)
 			}
-			if a := s.withKey("reconcile", "report", "--days", "1"); a.code != exitFailed || !strings.Contains(a.err, "nothing of the last 1 days was compared") {
+			if a := s.withKey("reconcile", "report", "--days", "1"); a.code != verb.ExitFailed || !strings.Contains(a.err, "nothing of the last 1 days was compared") {
 				t.Errorf("a dry run covers: %+v", a)
 			}
 		}
@@ -90,13 +93,13 @@ func TestBackfill(t *testing.T) {
 		t.Errorf("messages (-want +got):\n%s", d)
 	}
 	// Two days are covered now, the third is not.
-	if a := s.withKey("reconcile", "report", "--days", "1"); a.code != exitDone || !strings.HasPrefix(a.out, "no gap in the last 1 days") {
+	if a := s.withKey("reconcile", "report", "--days", "1"); a.code != verb.ExitDone || !strings.HasPrefix(a.out, "no gap in the last 1 days") {
 		t.Errorf("%+v", a)
 	}
 	a := s.withKey("reconcile", "report", "--days", "3", "--json")
-	var r reportView
+	var r reconcile.View
 	check(t, json.Unmarshal([]byte(a.out), &r))
-	if a.code != exitFailed || r.Whole || len(r.Gaps) != 1 || r.Gaps[0].Kind != "gap" || len(r.Streams) != 1 || r.Streams[0] != "- test" {
+	if a.code != verb.ExitFailed || r.Whole || len(r.Gaps) != 1 || r.Gaps[0].Kind != "gap" || len(r.Streams) != 1 || r.Streams[0] != "- test" {
 		t.Errorf("%+v %+v", a, r)
 	}
 	// One type alone proves nothing about the others.
@@ -105,10 +108,10 @@ func TestBackfill(t *testing.T) {
 	if again.Listed != 3 || again.Unrecorded != 3 || len(again.Types) != 2 {
 		t.Errorf("%+v", again)
 	}
-	if a := s.withKey("reconcile", "report", "--days", "3"); a.code != exitFailed {
+	if a := s.withKey("reconcile", "report", "--days", "3"); a.code != verb.ExitFailed {
 		t.Errorf("%+v", a)
 	}
-	trail := lines[auditView](t, s.tollgate("audit", "list", "--verb", "backfill", "--json").ok(t).out)
+	trail := lines[audit.View](t, s.tollgate("audit", "list", "--verb", "backfill", "--json").ok(t).out)
 	if len(trail) != 2 || trail[0].Why != "" || trail[1].Why != "ticket 7" {
 		t.Errorf("the audit trail has %+v", trail)
 	}
@@ -121,7 +124,7 @@ func TestBackfillKeepsToThePolicy(t *testing.T) {
 	s.info.Endpoints = fmt.Sprintf(`{"live":{"livemode":[true]},"late":{"from":%q}}`, time.Now().Add(-24*time.Hour).Format(time.RFC3339))
 	s.writeInfo()
 	a := s.withKey("backfill", "--since", "48h", "--endpoint", "live")
-	if a.code != exitFailed || !strings.Contains(a.err, `endpoint "live" does not take test events`) || !strings.Contains(a.err, "--endpoint") || len(s.takeAll()) != 0 {
+	if a.code != verb.ExitFailed || !strings.Contains(a.err, `endpoint "live" does not take test events`) || !strings.Contains(a.err, "--endpoint") || len(s.takeAll()) != 0 {
 		t.Errorf("%+v", a)
 	}
 	a = s.withKey("backfill", "--since", "48h", "--endpoint", "late", "--json").ok(t)
@@ -179,11 +182,11 @@ func TestBackfillRefuses(t *testing.T) {
 		{[]string{"--since", "1h", "--account", "me"}, "--account"},
 		{[]string{"--since", "1h", "--endpoint", "A"}, "--endpoint"},
 	} {
-		if a := s.withKey(append([]string{"backfill"}, c.args...)...); a.code != exitUsage || !strings.Contains(a.err, c.want) {
+		if a := s.withKey(append([]string{"backfill"}, c.args...)...); a.code != verb.ExitUsage || !strings.Contains(a.err, c.want) {
 			t.Errorf("%v: %+v, want exit 2 and %q", c.args, a, c.want)
 		}
 	}
-	if a := s.withKey("reconcile", "report", "--days", "30"); a.code != exitUsage {
+	if a := s.withKey("reconcile", "report", "--days", "30"); a.code != verb.ExitUsage {
 		t.Errorf("%+v", a)
 	}
 }
@@ -196,7 +199,7 @@ func TestBackfillStopsAtAFullQueue(t *testing.T) {
 	a := s.withKey("backfill", "--since", "2h", "--json")
 	var d backfillReport
 	check(t, json.Unmarshal([]byte(a.out), &d))
-	if a.code != exitFailed || d.Deferred != 1 || d.Complete || !strings.Contains(a.err, "deferred") {
+	if a.code != verb.ExitFailed || d.Deferred != 1 || d.Complete || !strings.Contains(a.err, "deferred") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -207,7 +210,7 @@ func TestBackfillNamesWhatItCannotCompare(t *testing.T) {
 	s.withStripe(map[int]string{1: "invoice.paid"})
 	s.done("evt_1", "charge.failed", idempotency.Applied, nil)
 	a := s.withKey("backfill", "--since", "2h")
-	if a.code != exitFailed || !strings.Contains(a.err, "event=evt_1") || !strings.Contains(a.err, "1 events cannot be compared") {
+	if a.code != verb.ExitFailed || !strings.Contains(a.err, "event=evt_1") || !strings.Contains(a.err, "1 events cannot be compared") {
 		t.Errorf("%+v", a)
 	}
 }

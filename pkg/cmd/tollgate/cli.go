@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"tollgate/pkg/cmd/tollgate/audit"
 	"tollgate/pkg/cmd/tollgate/deadletters"
 	"tollgate/pkg/cmd/tollgate/dev"
@@ -23,8 +21,8 @@ type cli struct {
 	Env    dev.Env  `cmd:"" help:"Print the environment with which AWS's tools reach the local system."`
 	Send   dev.Send `cmd:"" help:"Sign events as Stripe does and post them."`
 	Events struct {
-		List   eventsListCmd `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
-		Show   eventsShowCmd `cmd:"" help:"Show what is known of one event."`
+		List   events.List   `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
+		Show   events.Show   `cmd:"" help:"Show what is known of one event."`
 		Replay events.Replay `cmd:"" help:"Run done events again."`
 
 		Purge      events.Purge      `cmd:"" help:"Purge one event by its id: reconcile no longer sends it."`
@@ -40,9 +38,4 @@ type cli struct {
 	Ledger    ledger.Commands         `cmd:"" help:"The billing ledger that the handlers keep."`
 	Audit     audit.Commands          `cmd:"" help:"Who changed what, and why."`
 	Doctor    doctor.Doctor           `cmd:"" help:"Check what breaks such systems, and print what to do."`
-}
-
-// run runs the verb that the arguments name.
-func run(ctx context.Context, args []string, env lookup, s streams) int {
-	return verb.Run(ctx, &cli{}, args, env, verb.Streams{In: s.in, Out: s.out, Err: s.err}, func(a *verb.App) any { return appOf(a) })
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tollgate/pkg/cmd/tollgate/events"
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/local"
 )
 
@@ -30,7 +32,7 @@ func TestHelp(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.verb, func(t *testing.T) {
 			got := tollgate(t.Context(), nil, append(strings.Fields(tt.verb), "--help")...)
-			if got.code != exitDone || got.err != "" {
+			if got.code != verb.ExitDone || got.err != "" {
 				t.Errorf("exit %d, stderr %q", got.code, got.err)
 			}
 			for _, s := range append(tt.says, "--json", "--data") {
@@ -93,7 +95,7 @@ func TestWrongUse(t *testing.T) {
 		{"send " + filepath.Join(t.TempDir(), "absent.json"), "neither a file nor known"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.args, func(t *testing.T) { s.tollgate(strings.Fields(tt.args)...).refused(t, exitUsage, tt.says) })
+		t.Run(tt.args, func(t *testing.T) { s.tollgate(strings.Fields(tt.args)...).refused(t, verb.ExitUsage, tt.says) })
 	}
 }
 
@@ -107,12 +109,12 @@ func TestErrorJSON(t *testing.T) {
 		code int
 		hint string
 	}{
-		{"arguments", []string{"events", "fly"}, nil, exitUsage, "tollgate events --help"},
-		{"environment", []string{"events", "list"}, map[string]string{"TOLLGATE_TABLE": "t"}, exitUsage, ""},
-		{"a flag", []string{"dlq", "list", "--limit", "0"}, nil, exitUsage, ""},
-		{"no system", []string{"dlq", "list", "--data", t.TempDir()}, nil, exitUsage, "tollgate dev"},
-		{"unknown event", []string{"events", "show", "evt_nobody", "--data", s.data}, nil, exitFailed, "at Stripe"},
-		{"unknown letter", []string{"dlq", "show", "evt_nobody", "--data", s.data}, nil, exitFailed, "events show evt_nobody"},
+		{"arguments", []string{"events", "fly"}, nil, verb.ExitUsage, "tollgate events --help"},
+		{"environment", []string{"events", "list"}, map[string]string{"TOLLGATE_TABLE": "t"}, verb.ExitUsage, ""},
+		{"a flag", []string{"dlq", "list", "--limit", "0"}, nil, verb.ExitUsage, ""},
+		{"no system", []string{"dlq", "list", "--data", t.TempDir()}, nil, verb.ExitUsage, "tollgate dev"},
+		{"unknown event", []string{"events", "show", "evt_nobody", "--data", s.data}, nil, verb.ExitFailed, "at Stripe"},
+		{"unknown letter", []string{"dlq", "show", "evt_nobody", "--data", s.data}, nil, verb.ExitFailed, "events show evt_nobody"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -134,15 +136,15 @@ func TestGoneSystem(t *testing.T) {
 	s := newSystem(t)
 	s.info.Endpoint = "http://127.0.0.1:1"
 	s.writeInfo()
-	for _, verb := range []string{"events list", "events show evt_1", "dlq list", "dlq show evt_1"} {
-		s.tollgate(strings.Fields(verb)...).refused(t, exitFailed, "does not answer", "start tollgate dev again")
+	for _, words := range []string{"events list", "events show evt_1", "dlq list", "dlq show evt_1"} {
+		s.tollgate(strings.Fields(words)...).refused(t, verb.ExitFailed, "does not answer", "start tollgate dev again")
 	}
 }
 
 func TestBrokenInfo(t *testing.T) {
 	s := newSystem(t)
 	check(t, writeFile(filepath.Join(s.data, local.InfoFile), `{"pid":1,`))
-	s.tollgate("events", "list").refused(t, exitFailed, "dev.json is broken")
+	s.tollgate("events", "list").refused(t, verb.ExitFailed, "dev.json is broken")
 }
 
 // TestTargetOfEnvironment: a system that the environment names is used, and no other beside it.
@@ -155,12 +157,12 @@ func TestTargetOfEnvironment(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	env := map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
 	got := tollgate(t.Context(), env, "events", "show", "evt_1", "--json", "--data", t.TempDir()).ok(t)
-	if v := lines[eventView](t, got.out); len(v) != 1 || v[0].ID != "evt_1" {
+	if v := lines[events.View](t, got.out); len(v) != 1 || v[0].ID != "evt_1" {
 		t.Errorf("shows %q", got.out)
 	}
 	env["TOLLGATE_TABLE"] = "another"
-	tollgate(t.Context(), env, "events", "show", "evt_1", "--data", s.data).refused(t, exitFailed, "ResourceNotFoundException")
-	tollgate(t.Context(), env, "send", "invoice.paid", "--data", s.data).refused(t, exitUsage, "give --url and --secret")
+	tollgate(t.Context(), env, "events", "show", "evt_1", "--data", s.data).refused(t, verb.ExitFailed, "ResourceNotFoundException")
+	tollgate(t.Context(), env, "send", "invoice.paid", "--data", s.data).refused(t, verb.ExitUsage, "give --url and --secret")
 }
 
 // TestWhatToDoNext: each error that an operator may meet first says what to do, in one line.
@@ -176,16 +178,16 @@ func TestWhatToDoNext(t *testing.T) {
 		error string
 		next  string
 	}{
-		{"redrive --bogus", nil, false, exitUsage, "unknown flag --bogus", "tollgate redrive --help lists its arguments and flags\n"},
-		{"events show", nil, false, exitUsage, "expected", "tollgate events show --help lists its arguments and flags\n"},
-		{"events fly", nil, false, exitUsage, "fly", "tollgate events --help lists its arguments and flags\n"},
-		{"fly", nil, false, exitUsage, "fly", "tollgate --help lists the verbs\n"},
-		{"dlq list", nil, false, exitUsage, "no local system runs here", "start one with tollgate dev"},
-		{"dlq list --stack tollgate-live", nil, false, exitUsage, "no AWS Region", ""},
-		{"events list --stack tollgate-live", nil, true, exitFailed, "connection refused", silent},
-		{"events list", named, true, exitFailed, "connection refused", silent},
-		{"dlq list", named, true, exitFailed, "connection refused", silent},
-		{"dev --stack tollgate-live", nil, false, exitUsage, "leave --stack out", ""},
+		{"redrive --bogus", nil, false, verb.ExitUsage, "unknown flag --bogus", "tollgate redrive --help lists its arguments and flags\n"},
+		{"events show", nil, false, verb.ExitUsage, "expected", "tollgate events show --help lists its arguments and flags\n"},
+		{"events fly", nil, false, verb.ExitUsage, "fly", "tollgate events --help lists its arguments and flags\n"},
+		{"fly", nil, false, verb.ExitUsage, "fly", "tollgate --help lists the verbs\n"},
+		{"dlq list", nil, false, verb.ExitUsage, "no local system runs here", "start one with tollgate dev"},
+		{"dlq list --stack tollgate-live", nil, false, verb.ExitUsage, "no AWS Region", ""},
+		{"events list --stack tollgate-live", nil, true, verb.ExitFailed, "connection refused", silent},
+		{"events list", named, true, verb.ExitFailed, "connection refused", silent},
+		{"dlq list", named, true, verb.ExitFailed, "connection refused", silent},
+		{"dev --stack tollgate-live", nil, false, verb.ExitUsage, "leave --stack out", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
@@ -215,8 +217,8 @@ func TestNoCredentials(t *testing.T) {
 	}
 	named := map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": "http://127.0.0.1:1/0/q", "TOLLGATE_DLQ_URL": "http://127.0.0.1:1/0/d"}
 	const says = "no AWS credentials are found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID"
-	tollgate(t.Context(), nil, "dlq", "list", "--stack", "tollgate-live").refused(t, exitFailed, says)
-	tollgate(t.Context(), named, "events", "list").refused(t, exitFailed, says)
+	tollgate(t.Context(), nil, "dlq", "list", "--stack", "tollgate-live").refused(t, verb.ExitFailed, says)
+	tollgate(t.Context(), named, "events", "list").refused(t, verb.ExitFailed, says)
 }
 
 // TestFaultIsNoSuccess: only kong's own exit is caught.
@@ -226,5 +228,5 @@ func TestFaultIsNoSuccess(t *testing.T) {
 			t.Error("the fault is gone")
 		}
 	}()
-	run(t.Context(), []string{"events", "list"}, func(string) (string, bool) { panic("no environment") }, streams{nil, io.Discard, io.Discard})
+	verb.Run(t.Context(), &cli{}, []string{"events", "list"}, func(string) (string, bool) { panic("no environment") }, verb.Streams{Out: io.Discard, Err: io.Discard})
 }

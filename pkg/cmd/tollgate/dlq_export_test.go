@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local"
 )
@@ -62,9 +63,9 @@ func TestDLQExport(t *testing.T) {
 	if ids, raw := exported(t, name); !slices.Equal(ids, []string{"evt_a"}) || !strings.Contains(raw, "no <row> 17") || strings.Contains(raw, "card") {
 		t.Errorf("the file is %s", raw)
 	}
-	s.tollgate("dlq", "export", "--out="+name).refused(t, exitUsage, "exists: name another")
+	s.tollgate("dlq", "export", "--out="+name).refused(t, verb.ExitUsage, "exists: name another")
 
-	s.tollgate("dlq", "export", "--payload").refused(t, exitUsage, "--payload needs --note")
+	s.tollgate("dlq", "export", "--payload").refused(t, verb.ExitUsage, "--payload needs --note")
 	full := s.tollgate("dlq", "export", "--payload", "--note=ticket 12").ok(t)
 	payloads := map[string]string{}
 	for _, v := range lines[letterLine](t, full.out) {
@@ -79,8 +80,8 @@ func TestDLQExport(t *testing.T) {
 	if got := s.tollgate("dlq", "export", "--limit=2").ok(t); strings.Count(got.out, "\n") != 2 || !strings.Contains(got.err, "there may be more") {
 		t.Errorf("a limit of 2 gives %+v", got)
 	}
-	s.tollgate("dlq", "export", "--limit=0").refused(t, exitUsage, "--limit")
-	s.tollgate("dlq", "export", "--out="+filepath.Join(name, "below")).refused(t, exitFailed, "create export")
+	s.tollgate("dlq", "export", "--limit=0").refused(t, verb.ExitUsage, "--limit")
+	s.tollgate("dlq", "export", "--out="+filepath.Join(name, "below")).refused(t, verb.ExitFailed, "create export")
 	s.allVisible(3)
 	s.free()
 }
@@ -102,7 +103,7 @@ func TestDLQExportInterrupt(t *testing.T) {
 	}
 	s.called.Store(&interrupt)
 	name := filepath.Join(s.data, "letters.jsonl")
-	tollgate(ctx, nil, "dlq", "export", "--out="+name, "--data", s.data).refused(t, exitFailed, "interrupted")
+	tollgate(ctx, nil, "dlq", "export", "--out="+name, "--data", s.data).refused(t, verb.ExitFailed, "interrupted")
 	s.called.Store(nil)
 	absent(t, name)
 	s.allVisible(25)
@@ -154,7 +155,7 @@ func TestDLQPurge(t *testing.T) {
 	if diff := cmp.Diff([]string{"", "evt_kept"}, s.deadIDs()); diff != "" {
 		t.Error(diff)
 	}
-	if st := lines[recordView](t, s.tollgate("events", "show", "evt_03", "--json").ok(t).out)[0]; st.Status != "purged" || st.PurgeBy != operator() || st.PurgedAt == nil || st.PurgeWhy != "not needed" {
+	if st := lines[verb.RecordView](t, s.tollgate("events", "show", "evt_03", "--json").ok(t).out)[0]; st.Status != "purged" || st.PurgeBy != verb.Operator() || st.PurgedAt == nil || st.PurgeWhy != "not needed" {
 		t.Errorf("a purged event is %+v", st)
 	}
 	if trail := s.tollgate("audit", "list", "--json").ok(t).out; !strings.Contains(trail, `"outcome":"deleted 13 of 13 dead letters, 12 purged, 1 leftovers of done events; exported to `) {
@@ -177,9 +178,9 @@ func TestDLQPurge(t *testing.T) {
 		t.Errorf("says %q", got.out)
 	}
 	absent(t, nothing)
-	s.tollgate("dlq", "purge", "--limit=0").refused(t, exitUsage, "--limit")
-	s.tollgate("dlq", "purge", "--note=a new start").refused(t, exitUsage, "--all purges every")
-	s.tollgate("dlq", "purge", "--all").refused(t, exitUsage, "purge needs --note")
+	s.tollgate("dlq", "purge", "--limit=0").refused(t, verb.ExitUsage, "--limit")
+	s.tollgate("dlq", "purge", "--note=a new start").refused(t, verb.ExitUsage, "--all purges every")
+	s.tollgate("dlq", "purge", "--all").refused(t, verb.ExitUsage, "purge needs --note")
 	s.allVisible(0)
 	s.free()
 }
@@ -219,7 +220,7 @@ func TestDLQPurgeAsks(t *testing.T) {
 	for _, args := range [][]string{{"dlq", "purge", "--all", "--note=x", "--out=" + name}, {"redrive", "--all"}} {
 		got := tollgate(t.Context(), env, args...)
 		// Whether an empty stdin looks like a terminal is the machine's.
-		if got.code != exitUsage || !strings.Contains(got.err, "confirm with --yes") && !strings.Contains(got.err, "nothing was changed") {
+		if got.code != verb.ExitUsage || !strings.Contains(got.err, "confirm with --yes") && !strings.Contains(got.err, "nothing was changed") {
 			t.Errorf("%v: exit %d, %s", args, got.code, got.err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/queue"
 )
 
@@ -54,21 +55,21 @@ func TestRedriveAfterAKill(t *testing.T) {
 	s.killedAfter("AmazonSQS.DeleteMessageBatch", 3, "redrive", "--all", "--rate=4")
 
 	list := s.tollgate("dlq", "list", "--json")
-	if list.code != exitFailed || !strings.Contains(list.err, "hidden by another reader, visible again within 10s") || !strings.Contains(list.err, `"certain":false`) {
+	if list.code != verb.ExitFailed || !strings.Contains(list.err, "hidden by another reader, visible again within 10s") || !strings.Contains(list.err, `"certain":false`) {
 		t.Errorf("list: %+v", list)
 	}
-	if dry := s.tollgate("redrive", "--dry-run", "--json"); dry.code != exitFailed || lines[redriveReport](t, dry.out)[0].Hidden == 0 {
+	if dry := s.tollgate("redrive", "--dry-run", "--json"); dry.code != verb.ExitFailed || lines[redriveReport](t, dry.out)[0].Hidden == 0 {
 		t.Errorf("dry run: %+v", dry)
 	}
 	again := s.tollgate("redrive", "--all", "--rate=500", "--json")
 	v := lines[redriveReport](t, again.out)[0]
-	if again.code != exitFailed || v.Hidden == 0 || v.Certain || !strings.Contains(again.err, "--wait-hidden") {
+	if again.code != verb.ExitFailed || v.Hidden == 0 || v.Certain || !strings.Contains(again.err, "--wait-hidden") {
 		t.Errorf("again: exit %d, %+v, %s", again.code, v, again.err)
 	}
-	if purge := s.tollgate("dlq", "purge", "--all", "--out="+t.TempDir()+"/out", "--note=x", "--json"); purge.code != exitFailed || lines[purgeReport](t, purge.out)[0].Hidden == 0 {
+	if purge := s.tollgate("dlq", "purge", "--all", "--out="+t.TempDir()+"/out", "--note=x", "--json"); purge.code != verb.ExitFailed || lines[purgeReport](t, purge.out)[0].Hidden == 0 {
 		t.Errorf("purge: %+v", purge)
 	}
-	if text := s.tollgate("dlq", "list"); text.code != exitFailed || strings.Contains(text.out, "No dead letters") {
+	if text := s.tollgate("dlq", "list"); text.code != verb.ExitFailed || strings.Contains(text.out, "No dead letters") {
 		t.Errorf("list: %+v", text)
 	}
 	waited := s.tollgate("redrive", "--all", "--wait-hidden", "--rate=500", "--json").ok(t)
@@ -103,10 +104,10 @@ func TestLettersThatAnotherToolHides(t *testing.T) {
 		t.Fatalf("received %d letters, want 4", len(out.Messages))
 	}
 	plan := s.tollgate("redrive", "--dry-run")
-	if plan.code != exitFailed || !strings.Contains(plan.out, "selected: 5 of 5 dead letters") || !strings.Contains(plan.out, "4 more are hidden by another reader") {
+	if plan.code != verb.ExitFailed || !strings.Contains(plan.out, "selected: 5 of 5 dead letters") || !strings.Contains(plan.out, "4 more are hidden by another reader") {
 		t.Errorf("plan: %+v", plan)
 	}
-	if show := s.tollgate("dlq", "show", "evt_unknown"); show.code != exitFailed || !strings.Contains(show.err, "4 more are hidden") {
+	if show := s.tollgate("dlq", "show", "evt_unknown"); show.code != verb.ExitFailed || !strings.Contains(show.err, "4 more are hidden") {
 		t.Errorf("show: %+v", show)
 	}
 	var readings atomic.Int64

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/queue"
@@ -206,14 +207,14 @@ func TestDLQShow(t *testing.T) {
 	}
 	type shownLetter struct {
 		Copies int
-		Record *recordView
+		Record *verb.RecordView
 	}
 	v := lines[shownLetter](t, s.tollgate("dlq", "show", "evt_a", "--json").ok(t).out)[0]
 	if v.Copies != 2 || v.Record == nil || v.Record.ID != "evt_a" || v.Record.Status != "dead" {
 		t.Errorf("the record beside it is %+v of %d copies", v.Record, v.Copies)
 	}
-	s.tollgate("dlq", "show", "evt_nobody").refused(t, exitFailed, "evt_nobody is in no dead letter of the local system", "tollgate events show evt_nobody")
-	s.tollgate("dlq", "show", "evt_nobody", "--limit=2").refused(t, exitFailed, "more dead letters than were read")
+	s.tollgate("dlq", "show", "evt_nobody").refused(t, verb.ExitFailed, "evt_nobody is in no dead letter of the local system", "tollgate events show evt_nobody")
+	s.tollgate("dlq", "show", "evt_nobody", "--limit=2").refused(t, verb.ExitFailed, "more dead letters than were read")
 	s.allVisible(4)
 	s.free()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/encoding/cbor"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/local"
 )
@@ -188,7 +189,7 @@ func TestDoctorOfAStage(t *testing.T) {
 	d.mapping, d.denied, d.ahead = "Disabled", "DescribeAlarms", 10*time.Second
 	d.failed("evt_old", "invoice.paid", "", "no row", 3)
 	got = d.doctor()
-	if got.code != exitFailed || !strings.Contains(got.err, "2 checks fail") {
+	if got.code != verb.ExitFailed || !strings.Contains(got.err, "2 checks fail") {
 		t.Errorf("%+v", got)
 	}
 	for _, says := range []string{"it is disabled: no event is handled", "--uuid u-1", "not authorized", "is off by 1", "1 events are not done", "tollgate events show evt_old"} {
@@ -215,7 +216,7 @@ func TestDoctorOfALocalSystem(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, have[name], want)
 		}
 	}
-	if got.code != exitFailed || s.table() != before {
+	if got.code != verb.ExitFailed || s.table() != before {
 		t.Errorf("exit %d, or the table changed", got.code)
 	}
 }
@@ -278,12 +279,12 @@ func TestDoctorComparesAccounts(t *testing.T) {
 
 func TestDoctorWithoutATarget(t *testing.T) {
 	t.Parallel()
-	tollgate(t.Context(), nil, "doctor", "--data", t.TempDir()).refused(t, exitUsage, "no system to work on")
+	tollgate(t.Context(), nil, "doctor", "--data", t.TempDir()).refused(t, verb.ExitUsage, "no system to work on")
 	s := newSystem(t)
 	s.info.Endpoint = "http://127.0.0.1:1"
 	s.writeInfo()
 	got := s.tollgate("doctor", "--json")
-	if got.code != exitFailed || !strings.Contains(got.out, `"name":"target","status":"fail"`) || !strings.Contains(got.out, "start tollgate dev again") {
+	if got.code != verb.ExitFailed || !strings.Contains(got.out, `"name":"target","status":"fail"`) || !strings.Contains(got.out, "start tollgate dev again") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -16,6 +16,8 @@ import (
 
 	sdksecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"tollgate/pkg/cmd/tollgate/audit"
+	"tollgate/pkg/cmd/tollgate/endpoint"
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/handlers"
@@ -161,7 +163,7 @@ func (r *registry) refuse(what string, status int) {
 
 // verbs are those of the audit trail, newest first, with their outcomes.
 func (r *registry) verbs() (list []string) {
-	for _, e := range lines[auditView](r.t, r.local("audit", "list", "--json").ok(r.t).out) {
+	for _, e := range lines[audit.View](r.t, r.local("audit", "list", "--json").ok(r.t).out) {
 		list = append(list, e.Verb+": "+e.Outcome)
 	}
 	return list
@@ -173,11 +175,11 @@ func TestEndpointFromNothingToRight(t *testing.T) {
 	if p.Action != registration.ActionCreate || !slices.Equal(p.Wanted.Events, handlers.Types()) || p.Wanted.URL != r.url || p.Wanted.APIVersion != "2023-10-16" {
 		t.Errorf("plan %+v", p)
 	}
-	r.local("endpoint", "status").says(t, exitFailed, "the endpoint is not as it should be: create an endpoint")
+	r.local("endpoint", "status").says(t, verb.ExitFailed, "the endpoint is not as it should be: create an endpoint")
 	if len(r.endpoints()) != 0 || len(r.stored("default")) != 1 {
 		t.Fatal("plan or status changed something")
 	}
-	done := lines[applyView](t, r.local("endpoint", "apply", "--json", "--note", "first day").ok(t).out)[0]
+	done := lines[endpoint.Applied](t, r.local("endpoint", "apply", "--json", "--note", "first day").ok(t).out)[0]
 	list := r.endpoints()
 	if len(list) != 1 || done.Created != list[0].ID || list[0].URL != r.url || list[0].APIVersion != "2023-10-16" || list[0].Metadata[registration.MetaSecret] == "" {
 		t.Fatalf("%+v at Stripe after %+v", list, done)
@@ -202,7 +204,7 @@ func TestEndpointDriftsAndIsMended(t *testing.T) {
 	disabled := true
 	_, err := r.stripe.UpdateWebhookEndpoint(t.Context(), id, registration.Update{Events: []string{"invoice.paid", "plan.created"}, Disabled: &disabled})
 	check(t, err)
-	r.local("endpoint", "status").says(t, exitFailed, "it is disabled", "it lacks types that have a handler: charge.dispute.created", "it sends types that have no handler: plan.created")
+	r.local("endpoint", "status").says(t, verb.ExitFailed, "it is disabled", "it lacks types that have a handler: charge.dispute.created", "it sends types that have no handler: plan.created")
 	r.local("endpoint", "apply").ok(t)
 	if e := r.endpoints()[0]; e.ID != id || e.Disabled || !slices.Equal(e.Events, handlers.Types()) {
 		t.Errorf("after apply %+v", e)
@@ -218,24 +220,24 @@ func TestEndpointOfAnotherName(t *testing.T) {
 		t.Errorf("made %+v, stored %v and %v", e, r.stored("eu"), r.stored("default"))
 	}
 	r.local("endpoint", "status", "--endpoint", "eu", "--connect").ok(t)
-	r.local("endpoint", "apply", "--endpoint", "Eu").refused(t, exitUsage, "1 to 32 of a-z")
+	r.local("endpoint", "apply", "--endpoint", "Eu").refused(t, verb.ExitUsage, "1 to 32 of a-z")
 }
 
 func TestApplyThatCannotStore(t *testing.T) {
 	r := newRegistry(t)
 	r.refuse("PutSecretValue", http.StatusBadRequest)
-	r.local("endpoint", "apply").refused(t, exitFailed, "write webhook secret", "no endpoint was left")
+	r.local("endpoint", "apply").refused(t, verb.ExitFailed, "write webhook secret", "no endpoint was left")
 	if list := r.endpoints(); len(list) != 0 || len(r.stored("default")) != 1 {
 		t.Errorf("left %+v, stored %v", list, r.stored("default"))
 	}
 	r.refuse("DELETE", http.StatusForbidden)
 	got := r.local("endpoint", "apply", "--json")
 	list := r.endpoints()
-	view := lines[applyView](t, got.out)
-	if got.code != exitFailed || len(list) != 1 || len(view) != 1 || view[0].Left != list[0].ID || !strings.Contains(got.err, "delete "+list[0].ID+" in Stripe's Dashboard") {
+	view := lines[endpoint.Applied](t, got.out)
+	if got.code != verb.ExitFailed || len(list) != 1 || len(view) != 1 || view[0].Left != list[0].ID || !strings.Contains(got.err, "delete "+list[0].ID+" in Stripe's Dashboard") {
 		t.Fatalf("exit %d, left %+v, said %q %q", got.code, list, got.out, got.err)
 	}
-	r.local("endpoint", "status").says(t, exitFailed, list[0].ID+" it was made and its secret was never stored")
+	r.local("endpoint", "status").says(t, verb.ExitFailed, list[0].ID+" it was made and its secret was never stored")
 	r.refuse("DELETE", 0)
 	r.refuse("PutSecretValue", 0)
 	r.local("endpoint", "apply").ok(t)
@@ -250,7 +252,7 @@ func TestApplyThatCannotStore(t *testing.T) {
 func TestApplyWithoutTheAuditTrail(t *testing.T) {
 	r := newRegistry(t)
 	r.refuse("PutItem", http.StatusBadRequest)
-	r.local("endpoint", "apply").refused(t, exitFailed, "nothing was changed")
+	r.local("endpoint", "apply").refused(t, verb.ExitFailed, "nothing was changed")
 	if len(r.endpoints()) != 0 {
 		t.Error("an endpoint was made all the same")
 	}
@@ -259,13 +261,13 @@ func TestApplyWithoutTheAuditTrail(t *testing.T) {
 func TestApplyElsewhereAsksFirst(t *testing.T) {
 	r := newRegistry(t)
 	url := []string{"--url", "https://hooks.example.invalid/webhooks/stripe", "--no-probe"}
-	r.away(append([]string{"endpoint", "apply"}, url...)...).refused(t, exitUsage)
+	r.away(append([]string{"endpoint", "apply"}, url...)...).refused(t, verb.ExitUsage)
 	if len(r.endpoints()) != 0 {
 		t.Fatal("it was made unasked")
 	}
 	r.away(append([]string{"endpoint", "apply", "--yes"}, url...)...).ok(t)
-	r.away("endpoint", "plan", "--no-probe").refused(t, exitUsage, "give --url")
-	r.away("endpoint", "apply", "--yes", "--url", r.url).refused(t, exitFailed, "Stripe cannot reach")
+	r.away("endpoint", "plan", "--no-probe").refused(t, verb.ExitUsage, "give --url")
+	r.away("endpoint", "apply", "--yes", "--url", r.url).refused(t, verb.ExitFailed, "Stripe cannot reach")
 	if len(r.endpoints()) != 1 {
 		t.Errorf("%d endpoints", len(r.endpoints()))
 	}
@@ -290,15 +292,15 @@ func testRetire(t *testing.T, age time.Duration) {
 		i := slices.IndexFunc(list, func(e registration.Endpoint) bool { return e.Disabled })
 		return i >= 0 && list[i].ID == old.ID
 	}
-	apply("--retire", old.ID).refused(t, exitUsage, "there is no endpoint yet")
+	apply("--retire", old.ID).refused(t, verb.ExitUsage, "there is no endpoint yet")
 	r.now = time.Now().Add(-age)
 	apply().ok(t)
-	apply("--retire", "we_unknown").refused(t, exitUsage, "is not an enabled endpoint")
+	apply("--retire", "we_unknown").refused(t, verb.ExitUsage, "is not an enabled endpoint")
 	if age < 24*time.Hour {
-		apply("--retire", old.ID).refused(t, exitFailed, "is newer than 24 hours", "--force")
+		apply("--retire", old.ID).refused(t, verb.ExitFailed, "is newer than 24 hours", "--force")
 		r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes").ok(t)
 		r.away("secret", "roll", "--finish", "--yes", "--force").ok(t)
-		apply("--retire", old.ID).refused(t, exitFailed, "no stored secret is known to be that of")
+		apply("--retire", old.ID).refused(t, verb.ExitFailed, "no stored secret is known to be that of")
 		if disabled() {
 			t.Fatal("the old endpoint was disabled")
 		}

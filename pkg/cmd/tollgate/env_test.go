@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/local"
 )
 
@@ -21,6 +22,6 @@ func TestEnv(t *testing.T) {
 	if diff := cmp.Diff(s.info.AWSEnv(), got); diff != "" {
 		t.Errorf("--json (-want +got):\n%s", diff)
 	}
-	s.tollgate("env", "--stack", "tollgate-live").refused(t, exitUsage, "leave --stack out")
-	tollgate(t.Context(), nil, "env", "--data", t.TempDir()).refused(t, exitUsage, "no local system runs here")
+	s.tollgate("env", "--stack", "tollgate-live").refused(t, verb.ExitUsage, "leave --stack out")
+	tollgate(t.Context(), nil, "env", "--data", t.TempDir()).refused(t, verb.ExitUsage, "no local system runs here")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
@@ -15,7 +16,7 @@ import (
 // status reads an event's status with the command.
 func (s *system) status(id string) string {
 	s.t.Helper()
-	return lines[recordView](s.t, s.tollgate("events", "show", id, "--json").ok(s.t).out)[0].Status
+	return lines[verb.RecordView](s.t, s.tollgate("events", "show", id, "--json").ok(s.t).out)[0].Status
 }
 
 // changedLine is what a verb that changes one record prints as JSON.
@@ -35,15 +36,15 @@ func TestEventsPurge(t *testing.T) {
 		}
 		s.tollgate("events", "purge", id, "--note=again").ok(t)
 	}
-	v := lines[recordView](t, s.tollgate("events", "show", "evt_waits", "--json").ok(t).out)[0]
-	if v.PurgeBy != operator() || v.PurgeWhy != "again" {
+	v := lines[verb.RecordView](t, s.tollgate("events", "show", "evt_waits", "--json").ok(t).out)[0]
+	if v.PurgeBy != verb.Operator() || v.PurgeWhy != "again" {
 		t.Errorf("%+v", v)
 	}
-	s.tollgate("events", "purge", "evt_runs", "--note=x").refused(t, exitFailed, "an attempt of it runs")
-	s.tollgate("events", "purge", "evt_done", "--note=x").refused(t, exitFailed, "it is done")
-	s.tollgate("events", "purge", "evt_nobody", "--note=x").refused(t, exitFailed, "is not known")
-	s.tollgate("events", "purge", "evt_waits").refused(t, exitUsage, "--note")
-	s.tollgate("events", "purge", "evt_waits", "--note= ").refused(t, exitUsage, "--note")
+	s.tollgate("events", "purge", "evt_runs", "--note=x").refused(t, verb.ExitFailed, "an attempt of it runs")
+	s.tollgate("events", "purge", "evt_done", "--note=x").refused(t, verb.ExitFailed, "it is done")
+	s.tollgate("events", "purge", "evt_nobody", "--note=x").refused(t, verb.ExitFailed, "is not known")
+	s.tollgate("events", "purge", "evt_waits").refused(t, verb.ExitUsage, "--note")
+	s.tollgate("events", "purge", "evt_waits", "--note= ").refused(t, verb.ExitUsage, "--note")
 	if trail := s.tollgate("audit", "list", "--json", "--verb=events purge").ok(t).out; strings.Count(trail, `"outcome":"given_up"`) != 4 || !strings.Contains(trail, "ticket 1204") {
 		t.Errorf("the audit trail is %s", trail)
 	}
@@ -60,7 +61,7 @@ func TestEventsPurgeAsksElsewhere(t *testing.T) {
 	d := newDeployed(t)
 	d.dead("evt_1", "invoice.paid", "no row")
 	got := tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x")
-	if got.code != exitUsage || d.status("evt_1") != "dead" {
+	if got.code != verb.ExitUsage || d.status("evt_1") != "dead" {
 		t.Errorf("%+v", got)
 	}
 	tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x", "--yes").ok(t)
@@ -158,7 +159,7 @@ func TestPurgeAsksLambda(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	d.denied, d.variables = "", map[string]string{"TOLLGATE_ENDPOINTS": policiesOfTest}
-	if got, v = purge("allowed"); got.code != exitDone || v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
+	if got, v = purge("allowed"); got.code != verb.ExitDone || v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
 		t.Errorf("exit %d, %+v, %s", got.code, v, got.err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local/localtest"
@@ -37,8 +38,8 @@ func TestEventsReidentify(t *testing.T) {
 	if text := s.tollgate("dlq", "show", "evt_1").ok(t).out; !strings.Contains(text, "record of this id, with another identity") {
 		t.Errorf("%s", text)
 	}
-	s.keyed("events", "reidentify", "evt_1", "--account="+stripe.OwnAccount, "--note=x").refused(t, exitUsage, "is the key's own account")
-	s.keyed("events", "reidentify", "evt_1", "--account=acct_other", "--note=x").refused(t, exitFailed, "cannot be fetched")
+	s.keyed("events", "reidentify", "evt_1", "--account="+stripe.OwnAccount, "--note=x").refused(t, verb.ExitUsage, "is the key's own account")
+	s.keyed("events", "reidentify", "evt_1", "--account=acct_other", "--note=x").refused(t, verb.ExitFailed, "cannot be fetched")
 	_, err = s.store.Fail(t.Context(), c, idempotency.Failure{Now: after(1), Err: "no plan", Reason: "handler"})
 	check(t, err)
 	got := s.keyed("events", "reidentify", "evt_1", "--note=the platform was named", "--json").ok(t)
@@ -50,7 +51,7 @@ func TestEventsReidentify(t *testing.T) {
 	if got := s.status("evt_1"); got != "done" {
 		t.Errorf("status %s after the redrive", got)
 	}
-	s.keyed("events", "reidentify", "evt_1", "--note=x").refused(t, exitFailed, "it is done")
+	s.keyed("events", "reidentify", "evt_1", "--note=x").refused(t, verb.ExitFailed, "it is done")
 	if trail := s.tollgate("audit", "list", "--json").ok(t).out; !strings.Contains(trail, `"why":"the platform was named"`) || !strings.Contains(trail, `"outcome":"reidentified"`) {
 		t.Errorf("the audit trail is %s", trail)
 	}

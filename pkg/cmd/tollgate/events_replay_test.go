@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/audit"
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
@@ -136,7 +138,7 @@ func TestReplayAsksThePolicy(t *testing.T) {
 type replayLine struct {
 	ID, Type, Action string
 	Generation       int64
-	Record           *recordView
+	Record           *verb.RecordView
 }
 
 // shadowLine is what events replay --shadow --json prints, as far as tests read it.
@@ -173,7 +175,7 @@ func TestReplay(t *testing.T) {
 	if !strings.Contains(text, "tax was wrong") || !strings.Contains(text, "replayed by") {
 		t.Errorf("show says\n%s", text)
 	}
-	entry := lines[auditView](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
+	entry := lines[audit.View](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
 	if entry.Verb != "events replay" || entry.Why != "tax was wrong" || entry.Outcome != "1 replayed, 0 messages about old states held so far" || !strings.Contains(entry.Detail, "evt_1") {
 		t.Errorf("audit entry %+v", entry)
 	}
@@ -187,10 +189,10 @@ func TestReplay(t *testing.T) {
 
 func (s *system) record(id string) idempotency.Record {
 	s.t.Helper()
-	a := &app{data: s.data}
-	to, err := a.target(s.t.Context())
+	a := &verb.App{Data: s.data}
+	to, err := a.Target(s.t.Context())
 	check(s.t, err)
-	reader, err := to.reader()
+	reader, err := to.Reader()
 	check(s.t, err)
 	r, _, err := reader.Get(s.t.Context(), id)
 	check(s.t, err)
@@ -233,18 +235,18 @@ func TestReplayRefuses(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"", exitUsage, []string{"name events"}},
-		{"evt_gone", exitUsage, []string{"--note"}},
-		{"evt_gone --type=invoice.* --note=x", exitUsage, []string{"not both"}},
-		{"--type=inv* --note=x", exitUsage, []string{"--type"}},
-		{"evt_gone --endpoint=A --note=x", exitUsage, []string{"--endpoint"}},
-		{"evt_gone --wait=1s --shadow", exitUsage, []string{"--wait", "send nothing"}},
-		{"evt_gone --rate=0 --note=x", exitUsage, []string{"--rate"}},
-		{"--since=soon --note=x", exitUsage, []string{"soon"}},
-		{"evt_gone --note=x", exitFailed, []string{"nothing was written", "--from-file"}},
-		{"--note=x --from-file " + broken, exitUsage, []string{"event 2 is not JSON"}},
-		{"--note=x --from-file " + wrong, exitFailed, []string{"not the one that the record is of"}},
-		{"evt_unknown --note=x --from-file " + wrong, exitFailed, []string{"not known", "backfill"}},
+		{"", verb.ExitUsage, []string{"name events"}},
+		{"evt_gone", verb.ExitUsage, []string{"--note"}},
+		{"evt_gone --type=invoice.* --note=x", verb.ExitUsage, []string{"not both"}},
+		{"--type=inv* --note=x", verb.ExitUsage, []string{"--type"}},
+		{"evt_gone --endpoint=A --note=x", verb.ExitUsage, []string{"--endpoint"}},
+		{"evt_gone --wait=1s --shadow", verb.ExitUsage, []string{"--wait", "send nothing"}},
+		{"evt_gone --rate=0 --note=x", verb.ExitUsage, []string{"--rate"}},
+		{"--since=soon --note=x", verb.ExitUsage, []string{"soon"}},
+		{"evt_gone --note=x", verb.ExitFailed, []string{"nothing was written", "--from-file"}},
+		{"--note=x --from-file " + broken, verb.ExitUsage, []string{"event 2 is not JSON"}},
+		{"--note=x --from-file " + wrong, verb.ExitFailed, []string{"not the one that the record is of"}},
+		{"evt_unknown --note=x --from-file " + wrong, verb.ExitFailed, []string{"not known", "backfill"}},
 	} {
 		got := s.keyed(append([]string{"events", "replay"}, strings.Fields(c.args)...)...)
 		got.refused(t, c.code, c.says...)
@@ -255,7 +257,7 @@ func TestReplayRefuses(t *testing.T) {
 	if sent := s.messages(); len(sent) != 0 {
 		t.Errorf("%d messages were sent", len(sent))
 	}
-	tollgate(t.Context(), nil, "events", "replay", "evt_gone", "--note=x", "--data", s.data).refused(t, exitFailed, "STRIPE_API_KEY")
+	tollgate(t.Context(), nil, "events", "replay", "evt_gone", "--note=x", "--data", s.data).refused(t, verb.ExitFailed, "STRIPE_API_KEY")
 }
 
 // withoutAudit is every item of the table but the audit trail.
@@ -312,7 +314,7 @@ func TestReplayByFilter(t *testing.T) {
 	args := []string{"events", "replay", "--type=invoice.*", "--outcome=ignored", "--json", "--rate=1000"}
 	before := s.table()
 	dry := s.keyed(append(args, "--dry-run")...)
-	if dry.code != exitFailed || !strings.Contains(dry.err, "reading the whole table") || !strings.Contains(dry.err, "1 of 4 events were refused") {
+	if dry.code != verb.ExitFailed || !strings.Contains(dry.err, "reading the whole table") || !strings.Contains(dry.err, "1 of 4 events were refused") {
 		t.Errorf("dry run: %+v", dry)
 	}
 	if got := strings.Count(dry.out, `"would_replay"`); got != 3 {
@@ -330,7 +332,7 @@ func TestReplayByFilter(t *testing.T) {
 	for _, v := range lines[replayLine](t, got.out) {
 		counts[v.Action]++
 	}
-	if diff := cmp.Diff(map[string]int{"replayed": 3, "refused": 1}, counts); diff != "" || got.code != exitFailed {
+	if diff := cmp.Diff(map[string]int{"replayed": 3, "refused": 1}, counts); diff != "" || got.code != verb.ExitFailed {
 		t.Errorf("%+v: %s", got, diff)
 	}
 	if n := len(s.messages()); n != 3 {
@@ -432,5 +434,5 @@ func TestShadow(t *testing.T) {
 	if !strings.Contains(text.out, "+ FACT#test#-#pi_1#succeeded would be inserted") || !strings.Contains(text.out, "amount: 1000") || !strings.Contains(text.out, "Nothing was written") {
 		t.Errorf("%s", text.out)
 	}
-	none.refused(t, exitFailed, "no handler is registered for plan.created")
+	none.refused(t, verb.ExitFailed, "no handler is registered for plan.created")
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/idempotency"
 )
 
@@ -44,19 +45,19 @@ func TestReplayWait(t *testing.T) {
 	}
 
 	s.onSend(func() { s.ended(body, "", idempotency.Stale) })
-	v := one(wait("--json"), exitDone)
+	v := one(wait("--json"), verb.ExitDone)
 	if v.Action != "replayed" || v.Generation != 2 || v.Record.Status != "done" || v.Record.Outcome != "stale" || v.Record.Attempt != 2 {
 		t.Errorf("done: %+v, %+v", v, v.Record)
 	}
 	s.onSend(func() { fail(0) })
-	if v = one(wait("--json"), exitFailed); v.Action != "replayed" || v.Record.Status != "dead" || v.Record.Error != "no plan" {
+	if v = one(wait("--json"), verb.ExitFailed); v.Action != "replayed" || v.Record.Status != "dead" || v.Record.Error != "no plan" {
 		t.Errorf("dead: %+v, %+v", v, v.Record)
 	}
 
 	// It is dead, and no attempt has run since: that is not yet what becomes of it.
 	s.watch(nil)
 	late := wait("--json", "--wait=200ms")
-	if v = one(late, exitFailed); v.Action != "sent" || v.Record.Attempt != 3 || !strings.Contains(late.err, "0 dead, 1 still open") {
+	if v = one(late, verb.ExitFailed); v.Action != "sent" || v.Record.Attempt != 3 || !strings.Contains(late.err, "0 dead, 1 still open") {
 		t.Errorf("still dead: %+v, %+v: %s", v, v.Record, late.err)
 	}
 	s.onSend(func() {
@@ -68,7 +69,7 @@ func TestReplayWait(t *testing.T) {
 		})
 	})
 	text := wait()
-	if text.code != exitFailed || !strings.Contains(text.out, " sent ") || !strings.Contains(text.out, "evt_1 is dead: dead after attempt 4: no plan\n") || !strings.Contains(text.err, "1 dead, 0 still open") {
+	if text.code != verb.ExitFailed || !strings.Contains(text.out, " sent ") || !strings.Contains(text.out, "evt_1 is dead: dead after attempt 4: no plan\n") || !strings.Contains(text.err, "1 dead, 0 still open") {
 		t.Errorf("dead again: %+v", text)
 	}
 	s.onSend(func() { s.ended(body, "", idempotency.Applied) })
@@ -90,7 +91,7 @@ func TestReplayWaitInterrupted(t *testing.T) {
 	s.onSend(stop)
 	got := tollgate(ctx, map[string]string{"STRIPE_API_KEY": "sk_test_x"}, "events", "replay", "evt_1", "evt_2", "--note=x", "--wait=1h", "--json", "--data", s.data)
 	sent := lines[replayLine](t, got.out)
-	if got.code != exitFailed || len(sent) != 1 || sent[0].ID != "evt_1" || sent[0].Action != "replayed" || !strings.Contains(got.err, "interrupted") {
+	if got.code != verb.ExitFailed || len(sent) != 1 || sent[0].ID != "evt_1" || sent[0].Action != "replayed" || !strings.Contains(got.err, "interrupted") {
 		t.Errorf("%+v", got)
 	}
 }

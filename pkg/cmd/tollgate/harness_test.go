@@ -17,6 +17,7 @@ import (
 	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
@@ -117,14 +118,14 @@ func tollgate(ctx context.Context, env map[string]string, args ...string) answer
 
 func tollgateAt(ctx context.Context, env map[string]string, in *os.File, args ...string) answer {
 	var out, errOut bytes.Buffer
-	code := run(ctx, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, streams{in, &out, &errOut})
+	code := verb.Run(ctx, &cli{}, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, verb.Streams{In: in, Out: &out, Err: &errOut})
 	return answer{code, out.String(), errOut.String()}
 }
 
 // ok fails the test unless the command did its work.
 func (a answer) ok(t *testing.T) answer {
 	t.Helper()
-	if a.code != exitDone {
+	if a.code != verb.ExitDone {
 		t.Fatalf("exit %d: %s%s", a.code, a.out, a.err)
 	}
 	return a

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/local"
 )
 
@@ -38,7 +39,7 @@ func start(t *testing.T, env map[string]string, in *os.File, args ...string) *pr
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	cmd.Dir, cmd.Stdin, cmd.Stderr = t.TempDir(), in, w
-	if isTerminal(in) {
+	if verb.IsTerminal(in) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	}
 	check(t, cmd.Start())
@@ -123,7 +124,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 		p := start(t, s.environment(), tty, args...)
 		p.until("Go on? [y/N] ")
 		p.types(keys, ctrlC)
-		p.ends(exitFailed, "tollgate: interrupted: nothing was changed")
+		p.ends(verb.ExitFailed, "tollgate: interrupted: nothing was changed")
 		s.allVisible(1)
 		if left, err := os.ReadDir(p.cmd.Dir); err != nil || len(left) != 0 {
 			t.Errorf("%v left %v, %v", args, left, err)
@@ -136,7 +137,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 	for _, c := range []struct {
 		text       string
 		code, left int
-	}{{"\n", exitUsage, 1}, {"no\n", exitUsage, 1}, {"Yes\n", exitDone, 0}} {
+	}{{"\n", verb.ExitUsage, 1}, {"no\n", verb.ExitUsage, 1}, {"Yes\n", verb.ExitDone, 0}} {
 		keys, tty := terminal(t)
 		p := start(t, s.environment(), tty, "redrive", "--all")
 		p.until("Go on? [y/N] ")
@@ -170,7 +171,7 @@ func TestCtrlCAtTheSecret(t *testing.T) {
 	}
 	p.types(keys, "whsec_half")
 	p.types(keys, ctrlC)
-	p.ends(exitFailed, "tollgate: interrupted: no secret was read, nothing was changed")
+	p.ends(verb.ExitFailed, "tollgate: interrupted: no secret was read, nothing was changed")
 	if !echoes(t, tty) {
 		t.Error("the terminal shows no longer what is typed")
 	}
@@ -197,7 +198,7 @@ func TestSignalWhileAPipeIsSilent(t *testing.T) {
 		p := start(t, r.env, in, append([]string{"secret", "roll", "--yes"}, c.args...)...)
 		p.until("store a new secret")
 		check(t, p.cmd.Process.Signal(c.signal))
-		p.ends(exitFailed, "tollgate: interrupted: no secret was read, nothing was changed")
+		p.ends(verb.ExitFailed, "tollgate: interrupted: no secret was read, nothing was changed")
 	}
 	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_first"}) {
 		t.Errorf("stored %v", got)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/ledger"
@@ -54,7 +55,7 @@ func TestLedgerShow(t *testing.T) {
 		t.Errorf("an empty table is shown:\n%s", people.out)
 	}
 
-	s.tollgate("ledger", "show", "cus_2").refused(t, exitFailed, "cus_2 is not known in test mode", "--live")
-	s.tollgate("ledger", "show", "cus_1", "--live").refused(t, exitFailed, "not known in live mode")
-	s.tollgate("ledger", "show").refused(t, exitUsage, "customer")
+	s.tollgate("ledger", "show", "cus_2").refused(t, verb.ExitFailed, "cus_2 is not known in test mode", "--live")
+	s.tollgate("ledger", "show", "cus_1", "--live").refused(t, verb.ExitFailed, "not known in live mode")
+	s.tollgate("ledger", "show").refused(t, verb.ExitUsage, "customer")
 }

@@ -10,6 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/audit"
+	verbs "tollgate/pkg/cmd/tollgate/outbox"
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
@@ -67,17 +70,17 @@ func TestOutboxList(t *testing.T) {
 		for _, n := range c.want {
 			want = append(want, keys[n])
 		}
-		for _, v := range lines[outboxView](t, s.tollgate(append([]string{"outbox", "list", "--json"}, c.args...)...).ok(t).out) {
+		for _, v := range lines[verbs.View](t, s.tollgate(append([]string{"outbox", "list", "--json"}, c.args...)...).ok(t).out) {
 			got = append(got, v.Key)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", c.args, diff)
 		}
 	}
-	first := lines[outboxView](t, s.tollgate("outbox", "list", "--held", "--limit", "1", "--json").ok(t).out)
-	want := []outboxView{{
+	first := lines[verbs.View](t, s.tollgate("outbox", "list", "--held", "--limit", "1", "--json").ok(t).out)
+	want := []verbs.View{{
 		Key: keys[1], Status: "held", Held: "old", Name: "welcome", To: "cus_1", Object: "invoice", ObjectID: "in_001", Amount: 4165, Currency: "eur",
-		Mode: "live", Account: "acct_1", EventID: "evt_001", StateAt: after(60).Format(time.RFC3339), QueuedAt: stamp(at),
+		Mode: "live", Account: "acct_1", EventID: "evt_001", StateAt: after(60).Format(time.RFC3339), QueuedAt: verb.Stamp(at),
 	}}
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Errorf("for machines (-want +got):\n%s", diff)
@@ -105,7 +108,7 @@ func TestOutboxListGoesOn(t *testing.T) {
 			args = append(args, "--cursor", cursor)
 		}
 		a := s.tollgate(args...).ok(t)
-		seen += len(lines[outboxView](t, a.out))
+		seen += len(lines[verbs.View](t, a.out))
 		if a.err == "" {
 			break
 		}
@@ -119,9 +122,9 @@ func TestOutboxListGoesOn(t *testing.T) {
 	if got := s.tollgate("outbox", "list", "--limit", "2").ok(t); !contains(got.err, "--cursor ") {
 		t.Errorf("people are told %q", got.err)
 	}
-	s.tollgate("outbox", "list", "--cursor", "x").refused(t, exitUsage, "--cursor")
-	s.tollgate("outbox", "list", "--limit", "0").refused(t, exitUsage, "--limit")
-	s.tollgate("outbox", "list", "--since", "1h", "--before", "2h").refused(t, exitUsage, "--since is not before")
+	s.tollgate("outbox", "list", "--cursor", "x").refused(t, verb.ExitUsage, "--cursor")
+	s.tollgate("outbox", "list", "--limit", "0").refused(t, verb.ExitUsage, "--limit")
+	s.tollgate("outbox", "list", "--since", "1h", "--before", "2h").refused(t, verb.ExitUsage, "--since is not before")
 }
 
 func TestOutboxRelease(t *testing.T) {
@@ -144,7 +147,7 @@ func TestOutboxRelease(t *testing.T) {
 		{[]string{keys[0], "--type", "receipt", "--note", "x"}, "not both"},
 		{[]string{"FACT#1", "--note", "x"}, "OUT#"},
 	} {
-		s.tollgate(append([]string{"outbox", "release"}, c.args...)...).refused(t, exitUsage, c.says)
+		s.tollgate(append([]string{"outbox", "release"}, c.args...)...).refused(t, verb.ExitUsage, c.says)
 	}
 	if got := s.tollgate("outbox", "release", "--all", "--dry-run").ok(t); !contains(got.out, "would release 6 held messages (3 receipt, 3 welcome)") {
 		t.Errorf("a dry run says %q", got.out)
@@ -155,16 +158,16 @@ func TestOutboxRelease(t *testing.T) {
 
 	// By key: a sent one and a missing one are named; the others are released.
 	got := s.tollgate("outbox", "release", keys[0], unheld, "OUT#FACT#live#-#in_9#paid#receipt", "--note", "asked for by ann", "--json")
-	if got.code != exitFailed || !contains(got.err, "2 of 3 messages were not released") || !contains(got.err, "the local system in") {
+	if got.code != verb.ExitFailed || !contains(got.err, "2 of 3 messages were not released") || !contains(got.err, "the local system in") {
 		t.Errorf("exit %d: %s%s", got.code, got.out, got.err)
 	}
-	if diff := cmp.Diff([]released{{Selected: 3, Released: 1, AlreadySent: 1, NoMessage: 1}}, lines[released](t, got.out)); diff != "" {
+	if diff := cmp.Diff([]verbs.Result{{Selected: 3, Released: 1, AlreadySent: 1, NoMessage: 1}}, lines[verbs.Result](t, got.out)); diff != "" {
 		t.Errorf("by key (-want +got):\n%s", diff)
 	}
 	if n := s.sends(); n != 1 {
 		t.Errorf("%d were sent after a release of one", n)
 	}
-	if got := s.tollgate("outbox", "release", keys[0], "--note", "again"); got.code != exitFailed || !contains(got.out, "1 sent before") {
+	if got := s.tollgate("outbox", "release", keys[0], "--note", "again"); got.code != verb.ExitFailed || !contains(got.out, "1 sent before") {
 		t.Errorf("a sent one: exit %d: %s%s", got.code, got.out, got.err)
 	}
 
@@ -172,7 +175,7 @@ func TestOutboxRelease(t *testing.T) {
 	if got := s.tollgate("outbox", "release", "--type", "welcome", "--before", after(60*4).Format(time.RFC3339), "--note", "x").ok(t); !contains(got.out, "released 2 of 2 messages") {
 		t.Errorf("by filter: %q", got.out)
 	}
-	view := lines[outboxView](t, s.tollgate("outbox", "list", "--unsent", "--json").ok(t).out)
+	view := lines[verbs.View](t, s.tollgate("outbox", "list", "--unsent", "--json").ok(t).out)
 	if len(view) != 2 || view[0].ReleasedAt == nil || view[0].Held != "old" || view[0].Status != "unsent" {
 		t.Errorf("released ones are %+v", view)
 	}
@@ -187,7 +190,7 @@ func TestOutboxRelease(t *testing.T) {
 	}
 
 	var trail []string
-	for _, e := range lines[auditView](t, s.tollgate("audit", "list", "--verb", "outbox", "--json").ok(t).out) {
+	for _, e := range lines[audit.View](t, s.tollgate("audit", "list", "--verb", "outbox", "--json").ok(t).out) {
 		trail = append(trail, e.Why+": "+e.Outcome)
 		if e.Verb != "outbox release" || !strings.Contains(e.Detail, "messages") {
 			t.Errorf("the audit trail has %+v", e)
@@ -213,7 +216,7 @@ func TestOutboxReleaseAsks(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	got := tollgate(t.Context(), env, "outbox", "release", key, "--note", "x")
-	got.refused(t, exitUsage, "table "+s.info.Table, "release 1 named messages", "--yes")
+	got.refused(t, verb.ExitUsage, "table "+s.info.Table, "release 1 named messages", "--yes")
 	if n := s.sends(); n != 0 {
 		t.Error("it was released all the same")
 	}
@@ -237,13 +240,13 @@ func TestHeldBy(t *testing.T) {
 	}{
 		{nil, 0}, {[]string{"evt_001"}, 1}, {[]string{"evt_001", "evt_002", "evt_003", "evt_004", "evt_none"}, 2},
 	} {
-		if n, err := a.countHeld(t.Context(), to, c.ids); n != c.want || err != nil {
+		if n, err := a.CountHeld(t.Context(), to, c.ids); n != c.want || err != nil {
 			t.Errorf("%v: %d held, %v; want %d", c.ids, n, err, c.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.countHeld(ctx, to, []string{"evt_001"}); err == nil {
+	if _, err := a.CountHeld(ctx, to, []string{"evt_001"}); err == nil {
 		t.Error("what cannot be read counts as nothing held")
 	}
 }
@@ -307,10 +310,10 @@ func TestVerbsSayWhatIsHeld(t *testing.T) {
 		if !contains(people.out, "2 messages about old states held\n") {
 			t.Errorf("with a wait: %q", people.out)
 		}
-		trail := lines[auditView](t, s.tollgate("audit", "list", "--verb", "backfill", "--json").ok(t).out)
+		trail := lines[audit.View](t, s.tollgate("audit", "list", "--verb", "backfill", "--json").ok(t).out)
 		if !contains(trail[0].Outcome, "2 messages about old states held") || !contains(trail[1].Outcome, sofar) {
 			t.Errorf("audit trail %+v", trail)
 		}
-		s.withKey("backfill", "--since", "48h", "--wait", "1m", "--dry-run").refused(t, exitUsage, "--wait")
+		s.withKey("backfill", "--since", "48h", "--wait", "1m", "--dry-run").refused(t, verb.ExitUsage, "--wait")
 	})
 }

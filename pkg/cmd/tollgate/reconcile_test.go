@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
+	report "tollgate/pkg/cmd/tollgate/reconcile"
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/local"
 	"tollgate/pkg/reconcile"
 )
@@ -29,9 +31,9 @@ func TestReportNamesAnAccountThatNeverPassed(t *testing.T) {
 		Account: "acct_1", Tier: reconcile.Configured, From: day, To: day.Add(-time.Second), DoneAt: now,
 	}))
 	a := s.tollgate("reconcile", "report", "--days", "1", "--json")
-	var r reportView
+	var r report.View
 	check(t, json.Unmarshal([]byte(a.out), &r))
-	if d := cmp.Diff([]string{"- test", "acct_1 test"}, r.Streams); d != "" || a.code != exitFailed || r.Whole {
+	if d := cmp.Diff([]string{"- test", "acct_1 test"}, r.Streams); d != "" || a.code != verb.ExitFailed || r.Whole {
 		t.Errorf("%+v, streams (-want +got):\n%s", a, d)
 	}
 	if len(r.Gaps) != 1 || r.Gaps[0].Account != "acct_1" || !r.Gaps[0].From.Equal(r.From) || !r.Gaps[0].To.Equal(r.To) {
@@ -68,7 +70,7 @@ func TestReportNamesWhatIsNotCompared(t *testing.T) {
 	check(t, err)
 	a := s.tollgate("reconcile", "report", "--days", "1").ok(t)
 	for _, want := range []string{
-		"no gap in the last 1 days", "acct_1 test: not compared before " + longTime(begin),
+		"no gap in the last 1 days", "acct_1 test: not compared before " + verb.LongTime(begin),
 		" --until " + begin.Add(-time.Second).Format(time.RFC3339) + " --account acct_1 --endpoint connect\n",
 		"acct_2 test: excluded by the policy of endpoint connect (livemode)",
 	} {
@@ -79,12 +81,12 @@ func TestReportNamesWhatIsNotCompared(t *testing.T) {
 	if !strings.Contains(a.err, "COVER#broken") {
 		t.Errorf("the broken note is not named: %s", a.err)
 	}
-	var r reportView
+	var r report.View
 	check(t, json.Unmarshal([]byte(s.tollgate("reconcile", "report", "--days", "1", "--json").ok(t).out), &r))
-	want := reportView{
-		From: r.From, To: r.To, Whole: true, Says: "no gap in the last 1 days", Streams: []string{"acct_1 test", "acct_2 test"}, Gaps: []gapView{},
-		Before:   []gapView{{Kind: "before", Account: "acct_1", Mode: "test", From: r.From, To: begin.Add(-time.Second), Endpoint: "connect"}},
-		Excluded: []excludedView{{Account: "acct_2", Mode: "test", Endpoint: "connect", Reason: "livemode"}},
+	want := report.View{
+		From: r.From, To: r.To, Whole: true, Says: "no gap in the last 1 days", Streams: []string{"acct_1 test", "acct_2 test"}, Gaps: []report.Gap{},
+		Before:   []report.Gap{{Kind: "before", Account: "acct_1", Mode: "test", From: r.From, To: begin.Add(-time.Second), Endpoint: "connect"}},
+		Excluded: []report.Excluded{{Account: "acct_2", Mode: "test", Endpoint: "connect", Reason: "livemode"}},
 		Broken:   []string{"COVER#broken"},
 	}
 	if d := cmp.Diff(want, r); d != "" {

@@ -16,6 +16,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/queue"
@@ -152,7 +153,7 @@ func TestRedriveSelects(t *testing.T) {
 			t.Errorf("%q plans %+v, want %v", args, plan, want)
 		}
 	}
-	s.tollgate("redrive", "--reason=typo").refused(t, exitUsage, "no dead letter has this reason", "--note")
+	s.tollgate("redrive", "--reason=typo").refused(t, verb.ExitUsage, "no dead letter has this reason", "--note")
 	s.allVisible(5)
 	if got := s.queued(); len(got) != 0 {
 		t.Fatalf("plans alone sent %v", got)
@@ -229,7 +230,7 @@ func TestRedriveCanary(t *testing.T) {
 // failed fails the test unless the command failed and said so.
 func (a answer) failed(t *testing.T, says ...string) {
 	t.Helper()
-	if a.code != exitFailed {
+	if a.code != verb.ExitFailed {
 		t.Errorf("exit %d: %s%s", a.code, a.out, a.err)
 	}
 	for _, s := range says {
@@ -246,10 +247,10 @@ func TestRedriveUsage(t *testing.T) {
 		"--timeout=0s": "--timeout", "--type=in*.paid": "a type is", "--error=no.row": "12 hex digits", "--since=soon": "--since",
 		"--until=soon": `--until "soon"`, "--since=1h --until=2h": "since is not before until", "": "--all redrives every", "--canary=3": "--all",
 	} {
-		tollgate(t.Context(), nil, append([]string{"redrive"}, strings.Fields(args)...)...).refused(t, exitUsage, says)
+		tollgate(t.Context(), nil, append([]string{"redrive"}, strings.Fields(args)...)...).refused(t, verb.ExitUsage, says)
 	}
-	tollgate(t.Context(), nil, "redrive", "--reason", "the fix is deployed").refused(t, exitUsage, "is not the reason of a dead letter", "--note")
-	tollgate(t.Context(), nil, "redrive", "--cause=handler").refused(t, exitUsage, "unknown flag --cause")
+	tollgate(t.Context(), nil, "redrive", "--reason", "the fix is deployed").refused(t, verb.ExitUsage, "is not the reason of a dead letter", "--note")
+	tollgate(t.Context(), nil, "redrive", "--cause=handler").refused(t, verb.ExitUsage, "unknown flag --cause")
 }
 
 func TestRedriveNothing(t *testing.T) {
@@ -309,15 +310,15 @@ func TestRedriveHeldByAnother(t *testing.T) {
 	held := redrive.Lock{Owner: "o", By: "ann@laptop (process 7)", What: "redrive", Until: time.Now().Add(time.Hour)}
 	check(t, ops.LockDLQ(t.Context(), held, time.Now()))
 	for _, args := range []string{"redrive --all", "dlq list", "dlq show evt_a", "dlq export", "dlq purge --all --note=x --out=" + s.data + "/p.jsonl"} {
-		s.tollgate(strings.Fields(args)...).refused(t, exitFailed, "in use: redrive by ann@laptop (process 7) until", "try again when it is done")
+		s.tollgate(strings.Fields(args)...).refused(t, verb.ExitFailed, "in use: redrive by ann@laptop (process 7) until", "try again when it is done")
 	}
-	held.By = operator() // of this process, which lives
+	held.By = verb.Operator() // of this process, which lives
 	check(t, ops.LockDLQ(t.Context(), held, time.Now()))
-	s.tollgate("redrive", "--all").refused(t, exitFailed, "in use: redrive by")
+	s.tollgate("redrive", "--all").refused(t, verb.ExitFailed, "in use: redrive by")
 
 	gone := exec.Command(os.Args[0], "-test.run=^$")
 	check(t, gone.Run())
-	held.By = operatorAs(gone.Process.Pid)
+	held.By = verb.OperatorAs(gone.Process.Pid)
 	check(t, ops.LockDLQ(t.Context(), held, time.Now()))
 	if got := s.tollgate("redrive", "--all").ok(t); !strings.Contains(got.err, "has ended; taking it over") {
 		t.Errorf("says %q", got.err)

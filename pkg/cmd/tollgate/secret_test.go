@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/endpoint"
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/registration"
@@ -29,7 +30,7 @@ func TestRollTakesASecret(t *testing.T) {
 		t.Errorf("stored %v", got)
 	}
 	got := r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes", "--json").ok(t)
-	if v := lines[changedView](t, got.out)[0]; v.Changed || v.Secrets != 2 {
+	if v := lines[endpoint.Rolled](t, got.out)[0]; v.Changed || v.Secrets != 2 {
 		t.Errorf("the same again: %+v", v)
 	}
 	r.away("secret", "roll", "--endpoint", "eu", "--new-secret-file", r.fresh("whsec_eu"), "--yes").ok(t)
@@ -52,16 +53,16 @@ func TestRollRefusesWhatIsNoSecret(t *testing.T) {
 		"too long":    {"whsec_" + strings.Repeat("x", 5000), "too long"},
 	} {
 		got := tollgate(t.Context(), r.env, "secret", "roll", "--yes", "--new-secret-file", r.fresh(c.text))
-		got.refused(t, exitUsage, c.says)
+		got.refused(t, verb.ExitUsage, c.says)
 		if strings.Contains(got.err, "SENSITIVE") {
 			t.Errorf("%s is shown: %s", name, got.err)
 		}
 	}
-	r.away("secret", "roll", "--yes", "--new-secret-file", "/nonexistent").refused(t, exitUsage, "no such file")
-	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_2")).refused(t, exitUsage)
-	r.away("secret", "roll", "--status", "--finish").refused(t, exitUsage, "two steps")
+	r.away("secret", "roll", "--yes", "--new-secret-file", "/nonexistent").refused(t, verb.ExitUsage, "no such file")
+	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_2")).refused(t, verb.ExitUsage)
+	r.away("secret", "roll", "--status", "--finish").refused(t, verb.ExitUsage, "two steps")
 	r.refuse("PutSecretValue", http.StatusBadRequest)
-	r.away("secret", "roll", "--yes", "--new-secret-file", r.fresh("whsec_second")).refused(t, exitFailed, "the new secret is not stored", "run this again")
+	r.away("secret", "roll", "--yes", "--new-secret-file", r.fresh("whsec_second")).refused(t, verb.ExitFailed, "the new secret is not stored", "run this again")
 	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_first"}) {
 		t.Errorf("stored %v", got)
 	}
@@ -80,12 +81,12 @@ func TestRollElsewhere(t *testing.T) {
 	finish := func(more ...string) answer {
 		return r.away(append([]string{"secret", "roll", "--finish", "--yes"}, more...)...)
 	}
-	status := func() rollView {
+	status := func() endpoint.RollStatus {
 		t.Helper()
-		return lines[rollView](t, r.away("secret", "roll", "--status", "--json").ok(t).out)[0]
+		return lines[endpoint.RollStatus](t, r.away("secret", "roll", "--status", "--json").ok(t).out)[0]
 	}
 	roll("whsec_second", 23*time.Hour)
-	finish().refused(t, exitFailed, "Stripe may sign with an old one until", "--force")
+	finish().refused(t, verb.ExitFailed, "Stripe may sign with an old one until", "--force")
 	if v := status(); v.CanFinish || v.Secrets != 2 || !strings.Contains(v.Why, "until") {
 		t.Errorf("status %+v", v)
 	}
@@ -104,7 +105,7 @@ func TestRollElsewhere(t *testing.T) {
 	if v := status(); v.CanFinish || v.Why != "no old secret is stored" {
 		t.Errorf("status %+v", v)
 	}
-	r.away("secret", "roll", "--status", "--endpoint", "nope").refused(t, exitFailed, "no secret is stored for endpoint nope", "default")
+	r.away("secret", "roll", "--status", "--endpoint", "nope").refused(t, verb.ExitFailed, "no secret is stored for endpoint nope", "default")
 }
 
 // TestFinishKeepsWhatAnotherEndpointSignsWith has two endpoints for one URL.
@@ -126,7 +127,7 @@ func TestFinishKeepsWhatAnotherEndpointSignsWith(t *testing.T) {
 	_, _, err := r.stripe.CreateWebhookEndpoint(t.Context(), registration.NewEndpoint{URL: at, Events: handlers.Types()}, "byhand")
 	check(t, err)
 	r.away("secret", "roll", "--new-secret-file", r.fresh("whsec_second"), "--yes", "--url", at).ok(t)
-	r.away("secret", "roll", "--finish", "--yes", "--url", at).refused(t, exitFailed, "3 endpoints deliver to this URL")
+	r.away("secret", "roll", "--finish", "--yes", "--url", at).refused(t, verb.ExitFailed, "3 endpoints deliver to this URL")
 	r.away("secret", "roll", "--finish", "--yes", "--force", "--url", at).ok(t)
 	if got := r.stored("default"); !slices.Equal(got, []string{"whsec_second"}) {
 		t.Errorf("forced: stored %v", got)
@@ -136,7 +137,7 @@ func TestFinishKeepsWhatAnotherEndpointSignsWith(t *testing.T) {
 // TestRollAtTheFakeStripe does Stripe's side too, on a local system.
 func TestRollAtTheFakeStripe(t *testing.T) {
 	r := newRegistry(t)
-	r.local("secret", "roll").refused(t, exitFailed, "no endpoint is registered", "tollgate endpoint apply")
+	r.local("secret", "roll").refused(t, verb.ExitFailed, "no endpoint is registered", "tollgate endpoint apply")
 	r.local("endpoint", "apply").ok(t)
 	before, made := r.stored("default"), r.endpoints()[0]
 	r.local("secret", "roll").ok(t)
@@ -147,9 +148,9 @@ func TestRollAtTheFakeStripe(t *testing.T) {
 	if mark := rolled.Metadata[registration.MetaSecret]; mark != registration.NewSecret(after[0]).Fingerprint() || mark == made.Metadata[registration.MetaSecret] {
 		t.Errorf("marked with %s", mark)
 	}
-	r.local("secret", "roll", "--status").says(t, exitDone, "stored secrets", "Stripe may sign with an old one until")
-	r.local("secret", "roll", "--finish").refused(t, exitFailed, "the old secrets stay", "--force")
-	r.local("secret", "roll", "--finish", "--force").says(t, exitDone, "the secret that tollgate send signs with stays", "Removed 1 old secret.")
+	r.local("secret", "roll", "--status").says(t, verb.ExitDone, "stored secrets", "Stripe may sign with an old one until")
+	r.local("secret", "roll", "--finish").refused(t, verb.ExitFailed, "the old secrets stay", "--force")
+	r.local("secret", "roll", "--finish", "--force").says(t, verb.ExitDone, "the secret that tollgate send signs with stays", "Removed 1 old secret.")
 	if got := r.stored("default"); !slices.Equal(got, []string{after[0], "whsec_first"}) {
 		t.Errorf("stored %v", got)
 	}
@@ -161,7 +162,7 @@ func TestRollThatCannotMark(t *testing.T) {
 	r := newRegistry(t)
 	r.local("endpoint", "apply").ok(t)
 	r.refuse("POST", http.StatusForbidden)
-	r.local("secret", "roll", "--new-secret-file", r.fresh("whsec_second")).says(t, exitDone, "the mark at Stripe")
+	r.local("secret", "roll", "--new-secret-file", r.fresh("whsec_second")).says(t, verb.ExitDone, "the mark at Stripe")
 	if got := r.stored("default"); got[0] != "whsec_second" {
 		t.Errorf("stored %v", got)
 	}
@@ -194,10 +195,10 @@ func TestNobodyToAsk(t *testing.T) {
 				if len(args) == 4 {
 					r.away("secret", "roll", "--yes", "--new-secret-file", r.fresh("whsec_another")).ok(t)
 				}
-				tollgateAt(t.Context(), r.env, in, args...).refused(t, exitUsage, "confirm with --yes")
+				tollgateAt(t.Context(), r.env, in, args...).refused(t, verb.ExitUsage, "confirm with --yes")
 			}
-			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes").refused(t, exitUsage, "there is no terminal and no input", "--new-secret-file")
-			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes", "--new-secret-file=-").refused(t, exitUsage, "there is no terminal and no input", "--new-secret-file")
+			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes").refused(t, verb.ExitUsage, "there is no terminal and no input", "--new-secret-file")
+			tollgateAt(t.Context(), r.env, in, "secret", "roll", "--yes", "--new-secret-file=-").refused(t, verb.ExitUsage, "there is no terminal and no input", "--new-secret-file")
 		})
 	}
 }

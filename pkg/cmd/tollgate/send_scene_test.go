@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"tollgate/pkg/cmd/tollgate/dev"
+	"tollgate/pkg/cmd/tollgate/verb"
 )
 
 // stripeSide is the fake Stripe's control paths: it knows which objects it was given.
@@ -68,7 +70,7 @@ func TestSendScene(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			s, r, stripe := scenery(t)
 			a := s.tollgate(append([]string{"send", "--scene", "subscription-life", "--seed", "4", "--json"}, args...)...).ok(t)
-			all := lines[sceneEnd](t, a.out)
+			all := lines[dev.ScenarioEnd](t, a.out)
 			end := all[len(all)-1]
 			dup := 1 + len(args)/4
 			if end.Seed != 4 || end.Events != len(r.byID()) || len(all)-1 != dup*end.Events || end.Next != "tollgate ledger show "+end.Customer {
@@ -120,17 +122,17 @@ func TestSendSceneRefuses(t *testing.T) {
 		{[]string{"invoice.paid", "--seed", "1"}, "--scene"},
 		{nil, "--scene"},
 	} {
-		s.tollgate(append([]string{"send"}, tt.args...)...).refused(t, exitUsage, tt.says)
+		s.tollgate(append([]string{"send"}, tt.args...)...).refused(t, verb.ExitUsage, tt.says)
 	}
 	env := map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": "http://127.0.0.1:1/q", "TOLLGATE_DLQ_URL": "http://127.0.0.1:1/d"}
 	t.Setenv("AWS_REGION", "us-east-1")
-	tollgate(t.Context(), env, "send", "--scene", "refund").refused(t, exitUsage, "needs a local system", "tollgate dev")
+	tollgate(t.Context(), env, "send", "--scene", "refund").refused(t, verb.ExitUsage, "needs a local system", "tollgate dev")
 
 	stripe.status = http.StatusNotFound
-	s.tollgate("send", "--scene", "refund").refused(t, exitFailed, "404 no such path")
+	s.tollgate("send", "--scene", "refund").refused(t, verb.ExitFailed, "404 no such path")
 	s.info.StripeURL = ""
 	s.writeInfo()
-	s.tollgate("send", "--scene", "refund").refused(t, exitUsage, "fake Stripe", "STRIPE_API_KEY")
+	s.tollgate("send", "--scene", "refund").refused(t, verb.ExitUsage, "fake Stripe", "STRIPE_API_KEY")
 	if n := len(r.byID()); n != 0 {
 		t.Errorf("%d events were sent all the same", n)
 	}
@@ -141,7 +143,7 @@ func TestSendSceneRefused(t *testing.T) {
 	s, r, _ := scenery(t)
 	r.status = http.StatusInternalServerError
 	a := s.tollgate("send", "--scene", "dispute", "--shuffle", "1")
-	if a.code != exitFailed || !contains(a.err, fmt.Sprintf("%d of %d deliveries", len(r.bodies), len(r.bodies))) {
+	if a.code != verb.ExitFailed || !contains(a.err, fmt.Sprintf("%d of %d deliveries", len(r.bodies), len(r.bodies))) {
 		t.Errorf("exit %d: %s", a.code, a.err)
 	}
 }

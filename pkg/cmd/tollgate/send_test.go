@@ -88,7 +88,7 @@ func TestSendTypes(t *testing.T) {
 		t.Run(typ, func(t *testing.T) {
 			r := newReceiver(t)
 			before := time.Now().Unix()
-			got := lines[delivery](t, r.send(t, typ, "--json").ok(t).out)
+			got := lines[dev.Delivery](t, r.send(t, typ, "--json").ok(t).out)
 			if len(r.events) != 1 || len(got) != 1 {
 				t.Fatalf("%d deliveries, %d lines", len(r.events), len(got))
 			}
@@ -173,7 +173,7 @@ func TestSendFile(t *testing.T) {
 
 	check(t, writeFile(path, "no event"))
 	got := r.send(t, path, "--json")
-	if d := lines[delivery](t, got.out); got.code != exitFailed || len(d) != 1 || d[0].Status != 400 || !strings.Contains(d[0].Answer, "not_event") {
+	if d := lines[dev.Delivery](t, got.out); got.code != verb.ExitFailed || len(d) != 1 || d[0].Status != 400 || !strings.Contains(d[0].Answer, "not_event") {
 		t.Errorf("what is no event: %+v", got)
 	}
 }
@@ -193,13 +193,13 @@ func TestSendRefused(t *testing.T) {
 	r := newReceiver(t)
 	r.status = http.StatusServiceUnavailable
 	got := r.send(t, "invoice.paid", "--dup=3")
-	if got.code != exitFailed || !strings.Contains(got.err, "3 of 3 deliveries were not answered 2xx") || strings.Count(got.out, `503 {"error":"queue"}`) != 3 {
+	if got.code != verb.ExitFailed || !strings.Contains(got.err, "3 of 3 deliveries were not answered 2xx") || strings.Count(got.out, `503 {"error":"queue"}`) != 3 {
 		t.Errorf("%+v", got)
 	}
 	r.status = http.StatusAccepted
 	r.send(t, "invoice.paid").ok(t)
 	got = tollgate(t.Context(), nil, "send", "invoice.paid", "--url", r.URL, "--secret", "whsec_wrong")
-	if got.code != exitFailed || !strings.Contains(got.out, "400 refused: delivery rejected: no_match") {
+	if got.code != verb.ExitFailed || !strings.Contains(got.out, "400 refused: delivery rejected: no_match") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -207,8 +207,8 @@ func TestSendRefused(t *testing.T) {
 func TestSendUnreachable(t *testing.T) {
 	t.Parallel()
 	got := tollgate(t.Context(), nil, "send", "invoice.paid", "--url", "http://127.0.0.1:1/x", "--secret", testSecret, "--json")
-	d := lines[delivery](t, got.out)
-	if got.code != exitFailed || len(d) != 1 || !strings.Contains(d[0].Error, "connection refused") || d[0].Status != 0 {
+	d := lines[dev.Delivery](t, got.out)
+	if got.code != verb.ExitFailed || len(d) != 1 || !strings.Contains(d[0].Error, "connection refused") || d[0].Status != 0 {
 		t.Errorf("%+v", got)
 	}
 	var e map[string]string
@@ -226,10 +226,10 @@ func TestSendTarget(t *testing.T) {
 	s.tollgate("send", "invoice.paid").ok(t)
 	with := func(secret string) map[string]string { return map[string]string{"STRIPE_WEBHOOK_SECRET": secret} }
 	tollgate(t.Context(), with(testSecret+",whsec_old"), "send", "invoice.paid", "--url", r.URL, "--data", t.TempDir()).ok(t)
-	if got := tollgate(t.Context(), with("whsec_other"), "send", "invoice.paid", "--data", s.data); got.code != exitFailed {
+	if got := tollgate(t.Context(), with("whsec_other"), "send", "invoice.paid", "--data", s.data); got.code != verb.ExitFailed {
 		t.Errorf("another secret of the environment is passed over: %+v", got)
 	}
-	tollgate(t.Context(), nil, "send", "invoice.paid", "--data", t.TempDir()).refused(t, exitUsage, "no local system runs here")
+	tollgate(t.Context(), nil, "send", "invoice.paid", "--data", t.TempDir()).refused(t, verb.ExitUsage, "no local system runs here")
 	if len(r.events) != 2 {
 		t.Errorf("%d deliveries arrived", len(r.events))
 	}
@@ -237,7 +237,7 @@ func TestSendTarget(t *testing.T) {
 	s.info.URL, s.info.Secret, s.info.EndpointSecrets = r.URL, "whsec_default", map[string]string{"connect": testSecret}
 	s.writeInfo()
 	s.tollgate("send", "invoice.paid", "--endpoint", "connect").ok(t)
-	s.tollgate("send", "invoice.paid", "--endpoint", "other").refused(t, exitUsage, `no endpoint "other"`)
+	s.tollgate("send", "invoice.paid", "--endpoint", "other").refused(t, verb.ExitUsage, `no endpoint "other"`)
 	if len(r.paths) != 3 || r.paths[2] != "/connect" {
 		t.Errorf("delivered to %q, want the last at /connect", r.paths)
 	}
@@ -250,7 +250,7 @@ func TestSendInterrupted(t *testing.T) {
 	r := newReceiver(t)
 	r.arrived = cancel // with the first delivery
 	got := tollgate(ctx, nil, "send", "--url", r.URL, "--secret", testSecret, "invoice.paid", "--count=1000", "--rate=20")
-	if got.code != exitFailed || !strings.Contains(got.err, "interrupted after ") || len(r.events) == 1000 {
+	if got.code != verb.ExitFailed || !strings.Contains(got.err, "interrupted after ") || len(r.events) == 1000 {
 		t.Errorf("%+v", got)
 	}
 }

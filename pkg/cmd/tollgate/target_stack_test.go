@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
 )
@@ -54,7 +55,7 @@ func TestTargetOfStack(t *testing.T) {
 	if !strings.Contains(got.out, `"id":"evt_1"`) {
 		t.Errorf("show says %q", got.out)
 	}
-	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, exitFailed, "read stack another", "Stack with that id does not exist")
+	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, verb.ExitFailed, "read stack another", "Stack with that id does not exist")
 	delete(outputs, limits.OutputTable)
-	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "tollgate-test").refused(t, exitFailed, "has no output TableName")
+	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "tollgate-test").refused(t, verb.ExitFailed, "has no output TableName")
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
 )
@@ -17,9 +18,9 @@ func steers(s string) bool { return strings.ContainsAny(s, "\x1b\a\u009b\u202e\u
 // TestTablesDoNotSteerTheTerminal: who owns a connected account chooses ids of products.
 func TestTablesDoNotSteerTheTerminal(t *testing.T) {
 	var out bytes.Buffer
-	a := &app{streams: streams{out: &out}}
-	a.table([]string{"a", "b"}, [][]string{{steering, "1"}, {"2", steering}})
-	a.fields([][2]string{{"name", steering}})
+	a := &verb.App{Streams: verb.Streams{Out: &out}}
+	a.Table([]string{"a", "b"}, [][]string{{steering, "1"}, {"2", steering}})
+	a.Fields([][2]string{{"name", steering}})
 	if got := out.String(); steers(got) || strings.Count(got, "\n") != 4 {
 		t.Errorf("printed %q", got)
 	}

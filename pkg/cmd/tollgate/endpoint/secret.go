@@ -20,13 +20,13 @@ type SecretCommands struct {
 // Roll takes one of the three steps of a roll.
 type Roll struct {
 	verb.EndpointFlags
-	File     string        `name:"new-secret-file" help:"File with the new secret; - for stdin. Default: ask for it." placeholder:"FILE"`
-	Overlap  time.Duration `default:"24h" help:"How long the fake Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
-	Status   bool          `help:"Print how many secrets are stored, since when, and whether the old ones can be removed. Changes nothing."`
-	Finish   bool          `help:"Remove the old secrets, 24 hours after the last change."`
-	Force    bool          `help:"With --finish: do not wait for the 24 hours."`
-	Note     string        `help:"Why, for the audit trail." placeholder:"TEXT"`
-	Yes      bool          `help:"Do not ask."`
+	File    string        `name:"new-secret-file" help:"File with the new secret; - for stdin. Default: ask for it." placeholder:"FILE"`
+	Overlap time.Duration `default:"24h" help:"How long the fake Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
+	Status  bool          `help:"Print how many secrets are stored, since when, and whether the old ones can be removed. Changes nothing."`
+	Finish  bool          `help:"Remove the old secrets, 24 hours after the last change."`
+	Force   bool          `help:"With --finish: do not wait for the 24 hours."`
+	Note    string        `help:"Why, for the audit trail." placeholder:"TEXT"`
+	Yes     bool          `help:"Do not ask."`
 }
 
 // Help returns the text that --help prints with the flags.

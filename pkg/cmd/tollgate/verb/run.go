@@ -44,7 +44,7 @@ type parsed struct{ code int }
 
 // Run parses the arguments into line, runs the verb and returns the exit code. env looks up
 // a variable of the environment, as os.LookupEnv does.
-func Run(ctx context.Context, line CommandLine, args []string, env func(string) (string, bool), s Streams, bind ...func(*App) any) (code int) {
+func Run(ctx context.Context, line CommandLine, args []string, env func(string) (string, bool), s Streams) (code int) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -64,11 +64,7 @@ func Run(ctx context.Context, line CommandLine, args []string, env func(string) 
 	}
 	g := line.globals()
 	a.JSON, a.Verbose, a.Stack, a.Data = g.JSON, g.Verbose, g.Stack, g.Data
-	bound := []any{a}
-	for _, f := range bind {
-		bound = append(bound, f(a))
-	}
-	if err := k.Run(bound...); err != nil {
+	if err := k.Run(a); err != nil {
 		return a.fail(err)
 	}
 	return ExitDone

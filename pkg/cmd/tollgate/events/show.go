@@ -1,4 +1,4 @@
-package main
+package events
 
 import (
 	"context"
@@ -8,44 +8,53 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 )
 
-// eventsShowCmd shows what the table knows of one event.
-type eventsShowCmd struct {
+// Show shows what the table knows of one event.
+type Show struct {
 	ID   string        `arg:"" name:"event" help:"The event's id, evt_…"`
 	Wait time.Duration `help:"Wait so long for the event to be done or dead, also for one that is not known yet." placeholder:"DURATION"`
 }
 
-// eventView is one event with the items that its effects wrote, as they are now.
-type eventView struct {
-	recordView
+// View is one event with the items that its effects wrote, as they are now.
+type View struct {
+	verb.RecordView
 	Effects []map[string]any `json:"effects"`
 }
 
-// addPurger adds from the audit trail why the event was given up, and by whom if the record
-// does not name the operator.
-func (v *eventView) addPurger(ctx context.Context, a *app, reader *dynamostore.Reader, at time.Time) {
+// addPurger adds from the audit trail why the event was purged, and by whom if the record does
+// not name the operator.
+func (v *View) addPurger(ctx context.Context, a *verb.App, reader *dynamostore.Reader, at time.Time) {
 	entries, _, err := reader.Audit(ctx, dynamostore.AuditRequest{Since: at.Add(-maxPurge), Until: at.Add(time.Second), Limit: 1000})
 	if err != nil {
-		fmt.Fprintf(a.err, "the reason for giving it up is not known: %v\n", err)
+		fmt.Fprintf(a.Err, "the reason for the purge is unknown: %v\n", err)
 		return
 	}
-	for _, e := range entries { // the newest first
+	if e, found := purgeOf(entries, v.RecordView, at); found {
+		v.PurgeBy, v.PurgeWhy, v.PurgeAudit = e.By, e.Why, e.ID
+	}
+}
+
+// purgeOf returns the newest entry that may have purged an event at a time. The newest entry
+// is first.
+func purgeOf(entries []dynamostore.AuditEntry, v verb.RecordView, at time.Time) (dynamostore.AuditEntry, bool) {
+	for _, e := range entries {
 		byID := e.Verb == "events purge" && slices.Contains(strings.Fields(e.Detail), v.ID)
 		if (e.Verb == "dlq purge" || byID) && (v.PurgeBy == "" || v.PurgeBy == e.By) && (e.EndedAt.IsZero() || !e.EndedAt.Before(at)) {
-			v.PurgeBy, v.PurgeWhy, v.PurgeAudit = e.By, e.Why, e.ID
-			return
+			return e, true
 		}
 	}
+	return dynamostore.AuditEntry{}, false
 }
 
 // maxPurge is longer than any purge runs.
 const maxPurge = 24 * time.Hour
 
 // Help returns the text that --help prints with the flags.
-func (eventsShowCmd) Help() string {
+func (Show) Help() string {
 	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have failed to reach the table, which leaves no trace: the record then shows retrying for a dead letter too. The next attempt is inferred from the back-off schedule. A purged event was given up by an operator: shown are who, when and why. A broken event has a row that cannot be read as a record. Effects are the items that the event wrote, as they are now.
 
   tollgate events show evt_1
@@ -53,27 +62,27 @@ func (eventsShowCmd) Help() string {
 }
 
 // Run shows the event; one that is not known is a failure, as is a wait that ended in vain.
-func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
+func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	if c.Wait < 0 {
-		return usage("--wait is a duration such as 30s")
+		return verb.Usage("--wait is a duration such as 30s")
 	}
-	t, err := a.target(ctx)
+	t, err := a.Target(ctx)
 	if err != nil {
 		return err
 	}
-	reader, err := t.reader()
+	reader, err := t.Reader()
 	if err != nil {
 		return err
 	}
-	r, found, err := awaitRecord(ctx, reader, c.ID, time.Now().Add(c.Wait), t.settled)
+	r, found, err := verb.AwaitRecord(ctx, reader, c.ID, time.Now().Add(c.Wait), t.Settled)
 	if err != nil {
 		return err
 	}
 	if !found {
-		return hint(fmt.Errorf("event %s is not known in %s", c.ID, t.name),
+		return verb.Hint(fmt.Errorf("event %s is not known in %s", c.ID, t.Name),
 			"no attempt has claimed it: it is still in the queue, or its endpoint's policy excludes it (tollgate dlq show %s), or it never came: look at its deliveries at Stripe", c.ID)
 	}
-	v := eventView{recordView: viewOf(r, time.Now(), t.limits()), Effects: []map[string]any{}}
+	v := View{RecordView: verb.ViewOf(r, time.Now(), t.Limits()), Effects: []map[string]any{}}
 	if v.Purged {
 		at := r.Purged
 		if at.IsZero() {
@@ -92,27 +101,27 @@ func (c *eventsShowCmd) Run(ctx context.Context, a *app) error {
 		v.Effects = append(v.Effects, item)
 	}
 	v.show(a, r)
-	if c.Wait > 0 && !t.settled(r) {
+	if c.Wait > 0 && !t.Settled(r) {
 		return fmt.Errorf("event %s is still %s after %s", c.ID, v.Status, c.Wait)
 	}
 	return nil
 }
 
-func (v eventView) show(a *app, r idempotency.Record) {
-	if a.json {
-		a.object(v)
+func (v View) show(a *verb.App, r idempotency.Record) {
+	if a.JSON {
+		a.Object(v)
 		return
 	}
-	a.fields(v.Lines(r))
+	a.Fields(v.Lines(r))
 	if len(v.Effects) == 0 {
-		fmt.Fprintln(a.out, "effects: none")
+		fmt.Fprintln(a.Out, "effects: none")
 		return
 	}
-	fmt.Fprintln(a.out, "effects, as the items are now:")
+	fmt.Fprintln(a.Out, "effects, as the items are now:")
 	for _, item := range v.Effects {
-		fmt.Fprintf(a.out, "  %s\n", oneLine(fmt.Sprint(item["pk"])))
+		fmt.Fprintf(a.Out, "  %s\n", verb.OneLine(fmt.Sprint(item["pk"])))
 		if text := itemText(item); text != "" {
-			fmt.Fprintf(a.out, "    %s\n", text)
+			fmt.Fprintf(a.Out, "    %s\n", text)
 		}
 	}
 }
@@ -125,5 +134,5 @@ func itemText(item map[string]any) string {
 			parts = append(parts, fmt.Sprintf("%s=%v", name, item[name]))
 		}
 	}
-	return clip(strings.Join(parts, " "), 400)
+	return verb.Clip(strings.Join(parts, " "), 400)
 }

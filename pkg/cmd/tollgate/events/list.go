@@ -1,22 +1,26 @@
-package main
+// Package events has the verbs on events and their records: list, show, replay, purge and
+// reidentify.
+package events
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 )
 
-// eventsListCmd lists events.
-type eventsListCmd struct {
-	Status  string `enum:",failed,dead,retrying,done,ignored,running,purged,broken" default:"" help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: as failed." placeholder:"WORD"`
+// List lists events.
+type List struct {
+	Status  string `help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: as failed." placeholder:"WORD"`
 	Type    string `help:"Events of this type, or of a pattern such as invoice.*" placeholder:"TYPE"`
 	Since   string `help:"Events whose record changed since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
@@ -25,7 +29,7 @@ type eventsListCmd struct {
 }
 
 // Help returns the text that --help prints with the flags.
-func (eventsListCmd) Help() string {
+func (List) Help() string {
 	return `Without a filter, and for --status failed, dead and retrying, an index is read, newest change first. It has the events that failed, or came a second time, and are not done.
 
   failed    all of these
@@ -46,53 +50,59 @@ The next attempt is when the back-off schedule makes the message visible again: 
 }
 
 // Run lists events; an empty list is no failure.
-func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
+func (c *List) Run(ctx context.Context, a *verb.App) error {
 	req, err := c.request(time.Now())
 	if err != nil {
 		return err
 	}
-	t, err := a.target(ctx)
+	t, err := a.Target(ctx)
 	if err != nil {
 		return err
 	}
-	reader, err := t.reader()
+	reader, err := t.Reader()
 	if err != nil {
 		return err
 	}
 	if c.scans() {
-		fmt.Fprintf(a.err, "reading the whole table, at most %d items: no index has these events\n", c.MaxRead)
+		fmt.Fprintf(a.Err, "reading the whole table, at most %d items: no index has these events\n", c.MaxRead)
 	}
 	page, err := reader.List(ctx, req)
 	if errors.Is(err, dynamostore.ErrCursor) {
-		return usage("--cursor is not one that this list handed back")
+		return verb.Usage("--cursor is not one that this list handed back")
 	}
 	if err != nil {
 		return err
 	}
-	c.print(a, page.Records, t.limits())
+	c.print(a, page.Records, t.Limits())
 	c.goOn(a, page)
 	return nil
 }
 
-func (c *eventsListCmd) request(now time.Time) (dynamostore.ListRequest, error) {
+func statuses() []string {
+	return []string{"failed", "dead", "retrying", "done", "ignored", "running", "purged", "broken"}
+}
+
+func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 	req := dynamostore.ListRequest{
 		Status: dynamostore.Filter(c.Status), Type: c.Type, Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
 	}
 	switch {
+	case c.Status != "" && !slices.Contains(statuses(), c.Status):
+		return req, verb.Usage("--status %s: it is one of %s", c.Status, strings.Join(statuses(), ", "))
 	case c.Limit < 1 || c.Limit > 10_000:
-		return req, usage("--limit is 1 to 10000")
+		return req, verb.Usage("--limit is 1 to 10000")
 	case c.MaxRead < idempotency.Shards || c.MaxRead > 1_000_000:
-		return req, usage("--max-read is %d to 1000000", idempotency.Shards)
+		return req, verb.Usage("--max-read is %d to 1000000", idempotency.Shards)
 	case !event.ValidPattern(c.Type):
-		return req, usage("--type is an event type, a pattern that ends in .* or *")
+		return req, verb.Usage("--type is an event type, a pattern that ends in .* or *")
 	}
 	var err error
-	req.Since, err = whenOf("--since", c.Since, now)
+	req.Since, err = verb.When("--since", c.Since, now)
 	return req, err
 }
 
 // scans reports whether no index answers the list.
-func (c *eventsListCmd) scans() bool {
+func (c *List) scans() bool {
 	switch c.Status {
 	case "failed", "dead", "retrying":
 		return false
@@ -103,21 +113,21 @@ func (c *eventsListCmd) scans() bool {
 	}
 }
 
-func (c *eventsListCmd) print(a *app, records []idempotency.Record, l limits.Limits) {
+func (c *List) print(a *verb.App, records []idempotency.Record, l limits.Limits) {
 	now := time.Now()
-	if a.json {
+	if a.JSON {
 		for _, r := range records {
-			a.object(viewOf(r, now, l))
+			a.Object(verb.ViewOf(r, now, l))
 		}
 		return
 	}
 	if len(records) == 0 {
-		fmt.Fprintln(a.out, c.nothing())
+		fmt.Fprintln(a.Out, c.nothing())
 		return
 	}
 	rows := make([][]string, len(records))
 	for i, r := range records {
-		v := viewOf(r, now, l)
+		v := verb.ViewOf(r, now, l)
 		why := r.Err
 		if r.State == idempotency.Done {
 			why = r.Outcome.Text()
@@ -128,13 +138,13 @@ func (c *eventsListCmd) print(a *app, records []idempotency.Record, l limits.Lim
 		case v.Purged && r.State == idempotency.Done: // completed by a purge of an older release
 			why += ", purged"
 		}
-		rows[i] = []string{v.ID, clip(v.Type, 36), v.Status, strings.ReplaceAll(string(v.Where), "_", " "), fmt.Sprint(v.Attempt), shortTime(r.Updated, now),
-			v.NextText(func(t time.Time) string { return t.Local().Format(time.TimeOnly) }), dash(clip(why, 60))}
+		rows[i] = []string{v.ID, verb.Clip(v.Type, 36), v.Status, strings.ReplaceAll(string(v.Where), "_", " "), fmt.Sprint(v.Attempt), verb.ShortTime(r.Updated, now),
+			v.NextText(func(t time.Time) string { return t.Local().Format(time.TimeOnly) }), verb.Dash(verb.Clip(why, 60))}
 	}
-	a.table([]string{"event", "type", "status", "where", "attempts", "updated", "next attempt", "error or outcome"}, rows)
+	a.Table([]string{"event", "type", "status", "where", "attempts", "updated", "next attempt", "error or outcome"}, rows)
 }
 
-func (c *eventsListCmd) nothing() string {
+func (c *List) nothing() string {
 	switch {
 	case c.Cursor != "":
 		return "No more events."
@@ -154,17 +164,17 @@ func (c *eventsListCmd) nothing() string {
 }
 
 // goOn says that there may be more, and how to get it.
-func (c *eventsListCmd) goOn(a *app, page dynamostore.Page) {
+func (c *List) goOn(a *verb.App, page dynamostore.Page) {
 	if page.Cursor == "" {
 		return
 	}
-	if a.json {
+	if a.JSON {
 		line, _ := json.Marshal(struct { // of a string and a number: cannot fail
 			Cursor string `json:"cursor"`
 			Read   int    `json:"read"`
 		}{page.Cursor, page.Read})
-		fmt.Fprintf(a.err, "%s\n", line)
+		fmt.Fprintf(a.Err, "%s\n", line)
 		return
 	}
-	fmt.Fprintf(a.err, "there may be more (%d items read): go on with --cursor %s\n", page.Read, page.Cursor)
+	fmt.Fprintf(a.Err, "there may be more (%d items read): go on with --cursor %s\n", page.Read, page.Cursor)
 }
