@@ -97,8 +97,8 @@ sim: ## run the real code in seeded worlds of faults (SCHEDULES=100000), and sce
 mutants: ## show that the seeded worlds find seeded bugs, and how soon
 	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./pkg/simulation -mutants
 
-lossy: ## run the real consumer over wires that lose, repeat and delay requests, with stopped workers: minutes (EVENTS=20000)
-	go test -count=1 -timeout 60m -v -run '^TestLossyWire$$' ./pkg/simulation/lossy -events $(EVENTS) -workers 24
+lossy: ## run the real consumer through proxies that lose, repeat and delay requests, with paused workers: minutes (EVENTS=20000)
+	go test -count=1 -timeout 60m -v -run '^TestLossy$$' ./pkg/simulation/lossy -events $(EVENTS) -workers 24
 
 orders: ## play every order of real event sequences, with an accident at each place: minutes
 	go test -count=1 -timeout 60m -v ./pkg/simulation/ordering -all

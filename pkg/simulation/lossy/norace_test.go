@@ -2,7 +2,7 @@
 
 package lossy_test
 
-// usual is how many events TestLossyWire has, fewer those with a mistake, and crew how
+// usual is how many events TestLossy has, fewer those with a mistake, and crew how
 // many workers are awake.
 const (
 	usual = 300

@@ -103,15 +103,15 @@ const window = 160
 
 // send puts every copy of every event on the queue, shuffled within a window, so that
 // copies meet each other and their neighbours.
-func (w *world) send() {
-	bodies, err := w.bodies()
+func (sys *system) send() {
+	bodies, err := sys.bodies()
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	rng := rand.New(rand.NewPCG(w.seed, 0))
+	rng := rand.New(rand.NewPCG(sys.seed, 0))
 	var copies []string
 	for _, b := range bodies {
-		for range w.copies {
+		for range sys.copies {
 			copies = append(copies, b)
 		}
 	}
@@ -124,7 +124,7 @@ func (w *world) send() {
 	for range 8 {
 		wg.Go(func() {
 			for b := range batches {
-				w.sendBatch(b)
+				sys.sendBatch(b)
 			}
 		})
 	}
@@ -135,13 +135,13 @@ func (w *world) send() {
 	wg.Wait()
 }
 
-func (w *world) sendBatch(bodies []string) {
-	in := &sqs.SendMessageBatchInput{QueueUrl: &w.queueURL}
+func (sys *system) sendBatch(bodies []string) {
+	in := &sqs.SendMessageBatchInput{QueueUrl: &sys.queueURL}
 	for i := range bodies {
 		in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: &bodies[i]})
 	}
-	out, err := w.sqs.SendMessageBatch(w.t.Context(), in)
+	out, err := sys.sqs.SendMessageBatch(sys.t.Context(), in)
 	if err != nil || len(out.Failed) > 0 {
-		w.t.Errorf("send messages: %v, %+v", err, out)
+		sys.t.Errorf("send messages: %v, %+v", err, out)
 	}
 }

@@ -27,8 +27,8 @@ import (
 	"tollgate/pkg/sqsqueue"
 )
 
-// world is one run: services, the wires to them, and workers.
-type world struct {
+// system is one run: services, the proxies to them, and workers.
+type system struct {
 	size
 	t        testing.TB
 	limits   limits.Limits
@@ -36,9 +36,9 @@ type world struct {
 	sqs      *sqs.Client
 	queueURL string
 	deadURL  string
-	toTable  *wire
-	toQueue  *wire
-	zombies  zombies
+	toTable  *proxy
+	toQueue  *proxy
+	paused   pausedWorkers
 	exits    atomic.Int64 // handlers that outlived their context: the process would have ended
 	flaw     flaw
 }
@@ -46,7 +46,7 @@ type world struct {
 // size is how much of everything a run has.
 type size struct {
 	events, copies, workers int
-	zombies                 int // of a hundred attempts
+	pauses                  int // of a hundred attempts
 	seed                    uint64
 }
 
@@ -68,22 +68,22 @@ func short() limits.Limits {
 	return l
 }
 
-// newWorld makes a world with embedded services, with another DynamoDB when its address is given.
-func newWorld(t testing.TB, s size, l limits.Limits, f flaw, dynamo string) *world {
+// newSystem makes a system of embedded services, with another DynamoDB when its address is given.
+func newSystem(t testing.TB, s size, l limits.Limits, f flaw, dynamo string) *system {
 	t.Helper()
-	w := &world{size: s, t: t, limits: l, flaw: f}
+	sys := &system{size: s, t: t, limits: l, flaw: f}
 	services := localtest.Start(t, localtest.Options{TimeScale: l.TimeScale})
 	dynamo = cmp.Or(dynamo, services.URL)
 	patience := l.ConsumerTimeout + l.LeaseSlack + 3*l.TakeOverMargin // an answer that late finds others at work
-	w.toTable, w.toQueue = newWire(t, dynamo, harsh(), s.seed, patience), newWire(t, services.URL, mild(), s.seed+1, patience)
-	w.table, w.sqs = dynamodb.NewFromConfig(client(dynamo, 0)), services.SQS
-	if _, err := w.table.CreateTable(t.Context(), dynamostore.TableSchema(tableName)); err != nil {
+	sys.toTable, sys.toQueue = newProxy(t, dynamo, harsh(), s.seed, patience), newProxy(t, services.URL, mild(), s.seed+1, patience)
+	sys.table, sys.sqs = dynamodb.NewFromConfig(client(dynamo, 0)), services.SQS
+	if _, err := sys.table.CreateTable(t.Context(), dynamostore.TableSchema(tableName)); err != nil {
 		t.Fatal(err)
 	}
 	// What is lost on the way comes back soon, even while an attempt for it still runs.
 	seconds := strconv.Itoa(int(l.ConsumerTimeout * time.Duration(l.TimeScale) / time.Second))
-	w.queueURL, w.deadURL = services.Queues(t, l.MaxReceives, map[string]string{"VisibilityTimeout": seconds})
-	return w
+	sys.queueURL, sys.deadURL = services.Queues(t, l.MaxReceives, map[string]string{"VisibilityTimeout": seconds})
+	return sys
 }
 
 // client is the configuration that the functions' clients have.
@@ -93,20 +93,20 @@ func client(endpoint string, try time.Duration) aws.Config {
 
 // worker is one environment of the consumer's function, with connections of its own.
 type worker struct {
-	*world
+	*system
 	handler *sqsqueue.LambdaHandler
 	queue   *eventsource.SQS
-	store   *drowsy
+	store   *pausing
 }
 
-// newWorker wires a worker as the consumer's function is wired, over the lossy wires.
-func (w *world) newWorker(n int) (*worker, error) {
-	dynamo := client(w.toTable.url, w.limits.Try())
+// newWorker wires a worker as the consumer's function is wired, over the lossy proxies.
+func (sys *system) newWorker(n int) (*worker, error) {
+	dynamo := client(sys.toTable.url, sys.limits.Try())
 	var storeClient dynamostore.Client = dynamodb.NewFromConfig(awsclient.Once(dynamo))
-	if w.flaw != nil {
-		storeClient = w.flaw(storeClient)
+	if sys.flaw != nil {
+		storeClient = sys.flaw(storeClient)
 	}
-	store, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: w.limits})
+	store, err := dynamostore.New(storeClient, tableName, dynamostore.Options{Limits: sys.limits})
 	if err != nil {
 		return nil, err
 	}
@@ -114,15 +114,15 @@ func (w *world) newWorker(n int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &worker{world: w, queue: eventsource.NewSQS(sqs.NewFromConfig(client(w.toQueue.url, 0)), w.queueURL)}
-	k.store = &drowsy{
-		Store: store, limits: w.limits, percent: w.size.zombies, zombies: &w.zombies,
-		rng: rand.New(rand.NewPCG(w.seed, uint64(n))), chosen: map[*idempotency.Claim]bool{},
+	k := &worker{system: sys, queue: eventsource.NewSQS(sqs.NewFromConfig(client(sys.toQueue.url, 0)), sys.queueURL)}
+	k.store = &pausing{
+		Store: store, limits: sys.limits, percent: sys.size.pauses, paused: &sys.paused,
+		rng: rand.New(rand.NewPCG(sys.seed, uint64(n))), chosen: map[*idempotency.Claim]bool{},
 	}
 	c, err := consumer.New(consumer.Config{
-		Limits: w.limits, Store: k.store, Handlers: orders(rows), Fetcher: noFetcher{},
-		Queue: sqsqueue.New(sqs.NewFromConfig(client(w.toQueue.url, w.limits.Try())), w.queueURL, w.deadURL, w.limits),
-		Exit:  func(int) { w.exits.Add(1) },
+		Limits: sys.limits, Store: k.store, Handlers: orders(rows), Fetcher: noFetcher{},
+		Queue: sqsqueue.New(sqs.NewFromConfig(client(sys.toQueue.url, sys.limits.Try())), sys.queueURL, sys.deadURL, sys.limits),
+		Exit:  func(int) { sys.exits.Add(1) },
 	})
 	k.handler = sqsqueue.NewLambdaHandler(c)
 	return k, err
@@ -172,16 +172,16 @@ func (k *worker) invoke(messages []events.SQSMessage) (failed map[string]bool, e
 
 // run lets the workers loose on the queue until over says so. So many are awake at any
 // time: another takes the place of one that falls asleep.
-func (w *world) run(over func() bool) (took time.Duration) {
-	ctx, cancel := context.WithCancel(w.t.Context())
+func (sys *system) run(over func() bool) (took time.Duration) {
+	ctx, cancel := context.WithCancel(sys.t.Context())
 	defer cancel()
 	start := time.Now()
 	go func() {
 		defer cancel()
-		w.until(ctx, over)
+		sys.until(ctx, over)
 	}()
 	var wg sync.WaitGroup
-	awake, idle := make(chan struct{}, w.workers), make(chan *worker, maxWorkers)
+	awake, idle := make(chan struct{}, sys.workers), make(chan *worker, maxWorkers)
 	for made := 0; ctx.Err() == nil; {
 		awake <- struct{}{}
 		var k *worker
@@ -189,22 +189,22 @@ func (w *world) run(over func() bool) (took time.Duration) {
 		case k = <-idle:
 		default:
 			var err error
-			if k, err = w.newWorker(made); err != nil || made == maxWorkers {
-				w.t.Fatalf("%d workers, %v", made, err)
+			if k, err = sys.newWorker(made); err != nil || made == maxWorkers {
+				sys.t.Fatalf("%d workers, %v", made, err)
 			}
 			made++
 		}
 		wg.Go(func() {
 			leave := sync.OnceFunc(func() { <-awake })
-			k.store.onSleep(leave)
+			k.store.onPause(leave)
 			k.turn(ctx)
 			leave()
 			idle <- k
 		})
 	}
 	wg.Wait()
-	w.toTable.settle()
-	w.toQueue.settle()
+	sys.toTable.settle()
+	sys.toQueue.settle()
 	return time.Since(start)
 }
 
@@ -212,17 +212,17 @@ func (w *world) run(over func() bool) (took time.Duration) {
 const maxWorkers = 2000
 
 // empty reports whether the queue holds nothing, seen or unseen.
-func (w *world) empty() bool { return w.depth(w.queueURL) == 0 }
+func (sys *system) empty() bool { return sys.depth(sys.queueURL) == 0 }
 
 // until waits; a long run says once a minute what is left.
-func (w *world) until(ctx context.Context, over func() bool) {
+func (sys *system) until(ctx context.Context, over func() bool) {
 	for n := 1; !over(); n++ {
 		if n%600 == 0 {
-			w.t.Logf("%d messages are left", w.depth(w.queueURL))
+			sys.t.Logf("%d messages are left", sys.depth(sys.queueURL))
 		}
 		pause(ctx, 100*time.Millisecond)
 		if ctx.Err() != nil {
-			w.t.Error("the test was over before the run")
+			sys.t.Error("the test was over before the run")
 			return
 		}
 	}

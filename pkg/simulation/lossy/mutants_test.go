@@ -15,7 +15,7 @@ import (
 	"tollgate/pkg/dynamostore"
 )
 
-// TestMistakesShow builds the workers wrong and wants the judge to see it, at the latest
+// TestMistakesShow builds the workers wrong and wants the check to see it, at the latest
 // when the queue is empty. What it sees for each cannot be cured any more.
 func TestMistakesShow(t *testing.T) {
 	var opened atomic.Int64
@@ -32,13 +32,13 @@ func TestMistakesShow(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, size{fewer, 4, crew, 50, *seed}, short(), tt.flaw, "")
-				w.send()
+				sys := newSystem(t, size{fewer, 4, crew, 50, *seed}, short(), tt.flaw, "")
+				sys.send()
 				seen := func() bool {
-					return slices.ContainsFunc(w.judge(), func(s string) bool { return strings.Contains(s, tt.sees) })
+					return slices.ContainsFunc(sys.check(), func(s string) bool { return strings.Contains(s, tt.sees) })
 				}
-				took := w.run(func() bool { return seen() || w.empty() })
-				wrong := w.judge()
+				took := sys.run(func() bool { return seen() || sys.empty() })
+				wrong := sys.check()
 				t.Logf("%v, %d things wrong: %.150s", took.Round(time.Millisecond), len(wrong), strings.Join(wrong, "; "))
 				if !seen() {
 					t.Errorf("none of %d complaints is that an event %s", len(wrong), tt.sees)

@@ -13,15 +13,15 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// drowsy is a worker's store that makes a zombie of every so many of its attempts: the
+// pausing is a worker's store that pauses some of its attempts: the
 // attempt sleeps until its lease is over, and others may have it, then goes on as if
 // nothing had been. It falls asleep before its handler or before its last write. What is
 // frozen there is the worker's clock as well: the write has the time that it would have had.
-type drowsy struct {
+type pausing struct {
 	consumer.Store
 	limits  limits.Limits
 	percent int
-	zombies *zombies
+	paused  *pausedWorkers
 
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -29,16 +29,16 @@ type drowsy struct {
 	leave  func()                      // called when one falls asleep
 }
 
-// zombies counts over all workers.
-type zombies struct{ attempts, slept, refused atomic.Int64 }
+// pausedWorkers counts over all workers.
+type pausedWorkers struct{ attempts, paused, refused atomic.Int64 }
 
 // Claim claims, and may fall asleep with what it got.
-func (d *drowsy) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+func (d *pausing) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
 	r, err := d.Store.Claim(ctx, req)
 	if err != nil || r.Verdict != idempotency.Claimed {
 		return r, err
 	}
-	d.zombies.attempts.Add(1)
+	d.paused.attempts.Add(1)
 	sleeps, now := d.draw(r.Claim)
 	if sleeps && now {
 		d.sleep(r.Claim.Lease)
@@ -46,14 +46,14 @@ func (d *drowsy) Claim(ctx context.Context, req idempotency.ClaimRequest) (idemp
 	return r, nil
 }
 
-// draw decides whether an attempt becomes a zombie, and whether at once.
-func (d *drowsy) draw(c *idempotency.Claim) (sleeps, now bool) {
+// draw decides whether an attempt is paused, and whether at once.
+func (d *pausing) draw(c *idempotency.Claim) (sleeps, now bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.rng.IntN(100) >= d.percent {
 		return false, false
 	}
-	d.zombies.slept.Add(1)
+	d.paused.paused.Add(1)
 	now = d.rng.IntN(3) == 0
 	if !now {
 		d.chosen[c] = true
@@ -61,8 +61,8 @@ func (d *drowsy) draw(c *idempotency.Claim) (sleeps, now bool) {
 	return true, now
 }
 
-// onSleep sets what is called when an attempt of this worker falls asleep.
-func (d *drowsy) onSleep(leave func()) {
+// onPause sets what is called when an attempt of this worker falls asleep.
+func (d *pausing) onPause(leave func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.leave = leave
@@ -70,7 +70,7 @@ func (d *drowsy) onSleep(leave func()) {
 
 // sleep outlasts a lease and the margin after which others take it over, and mostly the
 // time in which they do.
-func (d *drowsy) sleep(lease time.Time) {
+func (d *pausing) sleep(lease time.Time) {
 	d.mu.Lock()
 	more := time.Duration(d.rng.Float64() * float64(3*d.limits.TakeOverMargin+d.limits.ConsumerTimeout))
 	d.leave()
@@ -79,7 +79,7 @@ func (d *drowsy) sleep(lease time.Time) {
 }
 
 // awake returns the context of an attempt's last write, after its sleep if it has one.
-func (d *drowsy) awake(ctx context.Context, c *idempotency.Claim) (context.Context, context.CancelFunc) {
+func (d *pausing) awake(ctx context.Context, c *idempotency.Claim) (context.Context, context.CancelFunc) {
 	d.mu.Lock()
 	sleeps := d.chosen[c]
 	delete(d.chosen, c)
@@ -91,24 +91,24 @@ func (d *drowsy) awake(ctx context.Context, c *idempotency.Claim) (context.Conte
 	return context.WithTimeout(context.WithoutCancel(ctx), d.limits.RecordBudget)
 }
 
-// Complete completes, late for a zombie.
-func (d *drowsy) Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, e dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
+// Complete completes, late for a paused attempt.
+func (d *pausing) Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, e dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
 	ctx, cancel := d.awake(ctx, c)
 	defer cancel()
 	r, err := d.Store.Complete(ctx, c, o, e, now)
 	if err == nil && (r.Verdict == idempotency.Superseded || r.Verdict == idempotency.SupersededDone) {
-		d.zombies.refused.Add(1)
+		d.paused.refused.Add(1)
 	}
 	return r, err
 }
 
-// Fail fails, late for a zombie.
-func (d *drowsy) Fail(ctx context.Context, c *idempotency.Claim, f idempotency.Failure) (idempotency.FailResult, error) {
+// Fail fails, late for a paused attempt.
+func (d *pausing) Fail(ctx context.Context, c *idempotency.Claim, f idempotency.Failure) (idempotency.FailResult, error) {
 	ctx, cancel := d.awake(ctx, c)
 	defer cancel()
 	r, err := d.Store.Fail(ctx, c, f)
 	if err == nil && r.Verdict != idempotency.FailWritten {
-		d.zombies.refused.Add(1)
+		d.paused.refused.Add(1)
 	}
 	return r, err
 }

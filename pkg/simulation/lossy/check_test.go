@@ -18,10 +18,10 @@ import (
 // item is one item of the table, read past the store.
 type item = map[string]types.AttributeValue
 
-// judge returns what is wrong at the end of a run: the table is read whole, by another
+// check returns what is wrong at the end of a run: the table is read whole, by another
 // way than the product's own.
-func (w *world) judge() (wrong []string) {
-	table, err := w.everything()
+func (sys *system) check() (wrong []string) {
+	table, err := sys.everything()
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -41,28 +41,28 @@ func (w *world) judge() (wrong []string) {
 			say("an item %s", key)
 		}
 	}
-	for n := range w.events {
+	for n := range sys.events {
 		id := orderID(n)
 		if facts[id] != 1 {
 			say("%s has %d facts", id, facts[id])
 		}
-		w.judgeRecord(table, id, idempotency.Applied, say)
+		sys.checkRecord(table, id, idempotency.Applied, say)
 	}
-	for n := range w.plain() {
-		w.judgeRecord(table, plainID(n), idempotency.Ignored, say)
+	for n := range sys.plain() {
+		sys.checkRecord(table, plainID(n), idempotency.Ignored, say)
 	}
-	if int64(w.events) != counted || noted != counted {
-		say("%d orders, %d facts, %d counted", w.events, noted, counted)
+	if int64(sys.events) != counted || noted != counted {
+		say("%d orders, %d facts, %d counted", sys.events, noted, counted)
 	}
-	if n := w.depth(w.deadURL); n > 0 {
+	if n := sys.depth(sys.deadURL); n > 0 {
 		say("%d dead letters", n)
 	}
 	slices.Sort(wrong)
 	return wrong
 }
 
-// judgeRecord wants the event done, by one attempt, whose items its record names.
-func (w *world) judgeRecord(table map[string]item, id string, outcome idempotency.Outcome, say func(string, ...any)) {
+// checkRecord wants the event done, by one attempt, whose items its record names.
+func (sys *system) checkRecord(table map[string]item, id string, outcome idempotency.Outcome, say func(string, ...any)) {
 	it, found := table["EVT#"+id]
 	if !found {
 		say("%s has no record", id)
@@ -86,9 +86,9 @@ func (w *world) judgeRecord(table map[string]item, id string, outcome idempotenc
 }
 
 // everything scans the table.
-func (w *world) everything() (map[string]item, error) {
+func (sys *system) everything() (map[string]item, error) {
 	out := map[string]item{}
-	pages := dynamodb.NewScanPaginator(w.table, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
+	pages := dynamodb.NewScanPaginator(sys.table, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(context.Background())
 		if err != nil {
@@ -121,8 +121,8 @@ func number(v types.AttributeValue) int64 {
 }
 
 // depth is how many messages a queue holds, or -1 when it does not say.
-func (w *world) depth(url string) int {
-	n, err := sqsqueue.New(w.sqs, url, "", w.limits).Depth(context.Background())
+func (sys *system) depth(url string) int {
+	n, err := sqsqueue.New(sys.sqs, url, "", sys.limits).Depth(context.Background())
 	if err != nil {
 		return -1
 	}
