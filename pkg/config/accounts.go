@@ -12,26 +12,25 @@ import (
 	"tollgate/pkg/policy"
 )
 
-// ParseAccounts reads accounts in the form of TOLLGATE_RECONCILE; "" is none.
+// ParseAccounts parses accounts in the form of TOLLGATE_RECONCILE; "" is none.
 func ParseAccounts(text string) (map[string]string, error) {
 	r := reader{lookup: func(string) (string, bool) { return text, true }}
 	return r.accounts("reconcile"), r.err()
 }
 
-// CheckReconcile reports what is wrong with texts in the forms of TOLLGATE_ENDPOINTS,
-// TOLLGATE_RECONCILE and TOLLGATE_BEGIN, each alone and together; "" is not set.
+// CheckReconcile reports the faults of values for TOLLGATE_ENDPOINTS, TOLLGATE_RECONCILE and
+// TOLLGATE_BEGIN, alone and together; "" is not set.
 func CheckReconcile(endpoints, accounts, begin string) error {
 	set := map[string]string{"endpoints": endpoints, "reconcile": accounts, "begin": begin}
 	r := reader{lookup: func(name string) (string, bool) { return set[name], true }}
 	r.time("begin")
-	r.takers("reconcile", r.accounts("reconcile"), r.endpoints("endpoints"))
+	r.excluded("reconcile", r.accounts("reconcile"), r.endpoints("endpoints"))
 	return r.err()
 }
 
-// takers reports the accounts whose endpoint takes none of their events, in either mode:
-// reconcile would compare nothing of them. The key's mode is not known here;
-// reconcile.Excluded compares it.
-func (r *reader) takers(name string, accounts map[string]string, policies map[string]policy.Policy) {
+// excluded reports the accounts whose endpoint excludes all their events in both modes:
+// reconcile would compare nothing. reconcile.Excluded also considers the API key's mode.
+func (r *reader) excluded(name string, accounts map[string]string, policies map[string]policy.Policy) {
 	if accounts == nil {
 		accounts = map[string]string{"": defaultEndpoint}
 	}
@@ -47,11 +46,11 @@ func (r *reader) takers(name string, accounts map[string]string, policies map[st
 	}
 }
 
-// defaultEndpoint is the endpoint of the platform's own account when no accounts are named.
+// defaultEndpoint is the endpoint of the platform's own account if no accounts are named.
 const defaultEndpoint = "default"
 
-// accounts reads which accounts are listed, each with the endpoint whose policy its
-// events come under. In the environment:
+// accounts reads the accounts to compare, each with the endpoint whose policy applies to its
+// events. In the environment:
 //
 //	{"-": "default", "acct_1": "connect"}
 func (r *reader) accounts(name string) map[string]string {

@@ -32,8 +32,8 @@ func TestLoadReconcile(t *testing.T) {
 	}
 }
 
-// TestAccountsUnderEndpointsThatExcludeThem are a fault of the configuration where the
-// endpoint takes none of their events, whatever the key's mode is.
+// TestAccountsUnderEndpointsThatExcludeThem are a fault if the endpoint excludes their events
+// in both modes.
 func TestAccountsUnderEndpointsThatExcludeThem(t *testing.T) {
 	const both = `{"-":"default","acct_1":"connect"}`
 	for _, c := range []struct{ name, accounts, endpoints, want string }{

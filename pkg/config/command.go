@@ -2,10 +2,10 @@ package config
 
 import "strings"
 
-// Command is what the tollgate command reads. A system is named by the environment
-// only when all three of its names are there.
+// Command is the configuration of the tollgate command. Table, QueueURL and DLQURL together
+// name a system.
 type Command struct {
-	WebhookSecret Secret // STRIPE_WEBHOOK_SECRET, a list between commas while a secret is rolled
+	WebhookSecret Secret // STRIPE_WEBHOOK_SECRET, several between commas while one is rolled
 	APIKey        Secret // STRIPE_API_KEY
 	Table         string // TOLLGATE_TABLE
 	QueueURL      string // TOLLGATE_QUEUE_URL
@@ -19,8 +19,8 @@ type Command struct {
 // Named reports whether the environment names a system.
 func (c Command) Named() bool { return c.Table != "" && c.QueueURL != "" && c.DLQURL != "" }
 
-// LoadCommand reads the command's environment. Naming a system in part is a fault: the
-// command would work on another one than was meant.
+// LoadCommand reads the command's environment. A partly named system is a fault: the command
+// would work on another one.
 func LoadCommand(lookup Lookup) (Command, error) {
 	r := reader{lookup: lookup}
 	c := Command{
@@ -38,7 +38,7 @@ func LoadCommand(lookup Lookup) (Command, error) {
 	return c, r.err()
 }
 
-// allOrNone notes, in one fault, which of the variables are not set while others are.
+// allOrNone reports, in one fault, the variables that are not set while others are.
 func (r *reader) allOrNone(names ...string) {
 	var missing []string
 	for _, name := range names {

@@ -10,7 +10,7 @@ import (
 	"tollgate/pkg/policy"
 )
 
-// Common is what every function reads.
+// Common is the configuration of every function.
 type Common struct {
 	Stage    string // name of the deployment
 	LogLevel slog.Level
@@ -23,7 +23,7 @@ type Ingest struct {
 	Common
 	QueueURL        string
 	WebhookSecretID string
-	AllowIPs        []netip.Prefix // empty: every source may deliver
+	AllowIPs        []netip.Prefix // empty: all sources may deliver
 }
 
 // Consumer is the consumer function's configuration.
@@ -32,10 +32,10 @@ type Consumer struct {
 	Table          string
 	QueueURL       string
 	DLQURL         string
-	APIKeySecretID string                   // "" when the system runs without a key
-	StripeURL      string                   // "" for Stripe's own
-	Endpoints      map[string]policy.Policy // an endpoint that is not named takes every event
-	Begin          time.Time                // replaces the begin of history in the table; zero: the table's
+	APIKeySecretID string                   // "" without a key
+	StripeURL      string                   // "" for Stripe's own URL
+	Endpoints      map[string]policy.Policy // an endpoint that is not listed accepts every event
+	Begin          time.Time                // replaces the begin of history in the table unless zero
 	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
 }
 
@@ -44,15 +44,14 @@ type Reconcile struct {
 	Common
 	Table          string
 	QueueURL       string
-	APIKeySecretID string                   // "" when the system runs without a key
-	StripeURL      string                   // "" for Stripe's own
-	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil for that alone
-	Endpoints      map[string]policy.Policy // as the consumer reads them
-	Begin          time.Time                // replaces the begin of history in the table; zero: the table's
+	APIKeySecretID string                   // "" without a key
+	StripeURL      string                   // "" for Stripe's own URL
+	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil: that account alone
+	Endpoints      map[string]policy.Policy // the consumer's
+	Begin          time.Time                // replaces the begin of history in the table unless zero
 }
 
-// AWS is how AWS is reached: Lambda's own credentials, and endpoints other than AWS's
-// own, "" where there is none.
+// AWS has the credentials that Lambda sets, and endpoints, "" for AWS's own.
 type AWS struct {
 	Region          string
 	AccessKeyID     string
@@ -64,7 +63,7 @@ type AWS struct {
 	EndpointSecretsManager string
 }
 
-// Secret is a text that no log line and no formatted struct shows.
+// Secret is a text that is redacted in log lines and formatted structs.
 type Secret string
 
 const redacted = "[redacted]"
@@ -90,8 +89,7 @@ func LoadIngest(lookup Lookup) (Ingest, error) {
 	return c, r.err()
 }
 
-// maxHoldAfter is far longer than Stripe lists an event: with it no message is held for its
-// age.
+// maxHoldAfter is longer than Stripe lists an event: with it no message is held for its age.
 const maxHoldAfter = 10 * 365 * 24 * time.Hour
 
 // LoadConsumer reads the consumer function's environment.
@@ -110,7 +108,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 	}
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
-		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters run for ever")
+		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters are received again without end")
 	}
 	return c, r.err()
 }
@@ -128,7 +126,7 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 		Begin:          r.time("TOLLGATE_BEGIN"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 	}
-	r.takers("TOLLGATE_RECONCILE", c.Accounts, c.Endpoints)
+	r.excluded("TOLLGATE_RECONCILE", c.Accounts, c.Endpoints)
 	return c, r.err()
 }
 

@@ -108,7 +108,7 @@ func TestLoadConsumer(t *testing.T) {
 	}
 }
 
-func TestEverythingMissingIsSaidAtOnce(t *testing.T) {
+func TestMissingVariablesAreReportedTogether(t *testing.T) {
 	nothing := func(string) (string, bool) { return "", false }
 	_, ingestErr := LoadIngest(nothing)
 	_, consumerErr := LoadConsumer(nothing)
@@ -141,12 +141,12 @@ func TestFaults(t *testing.T) {
 		name, variable, value, want string
 	}{
 		{"blank counts as missing", "TOLLGATE_TABLE", "  ", "is not set"},
-		{"queue name for a URL", "TOLLGATE_QUEUE_URL", "tollgate-events", "is no URL"},
-		{"URL without host", "TOLLGATE_QUEUE_URL", "https:///x", "is no URL"},
-		{"ARN for a URL", "TOLLGATE_DLQ_URL", "arn:aws:sqs:eu-central-1:1:q", "is no URL"},
+		{"queue name for a URL", "TOLLGATE_QUEUE_URL", "tollgate-events", "is not a URL"},
+		{"URL without host", "TOLLGATE_QUEUE_URL", "https:///x", "is not a URL"},
+		{"ARN for a URL", "TOLLGATE_DLQ_URL", "arn:aws:sqs:eu-central-1:1:q", "is not a URL"},
 		{"same queue twice", "TOLLGATE_DLQ_URL", minimal()["TOLLGATE_QUEUE_URL"], "name the other queue"},
-		{"password in a URL", "TOLLGATE_STRIPE_URL", "https://SENSITIVE:x@host", "is no URL"},
-		{"stripe host", "TOLLGATE_STRIPE_URL", "api.stripe.com", "is no URL"},
+		{"password in a URL", "TOLLGATE_STRIPE_URL", "https://SENSITIVE:x@host", "is not a URL"},
+		{"stripe host", "TOLLGATE_STRIPE_URL", "api.stripe.com", "is not a URL"},
 		{"scale zero", "TOLLGATE_TIME_SCALE", "0", "from 1 to 200"},
 		{"scale too large", "TOLLGATE_TIME_SCALE", "201", "from 1 to 200"},
 		{"scale in words", "TOLLGATE_TIME_SCALE", "ten", "from 1 to 200"},
@@ -158,11 +158,11 @@ func TestFaults(t *testing.T) {
 		{"no time to hold after", "TOLLGATE_HOLD_AFTER", "0s", "from 1m0s"},
 		{"a hold after a century", "TOLLGATE_HOLD_AFTER", "876000h", "leave it out for 24h"},
 		{"level", "TOLLGATE_LOG_LEVEL", "loud", "set it to debug, info, warn or error"},
-		{"endpoint", "AWS_ENDPOINT_URL", "localhost:4566", "is no URL"},
-		{"service endpoint", "AWS_ENDPOINT_URL_DYNAMODB", "localhost:4566", "AWS_ENDPOINT_URL_DYNAMODB is no URL"},
+		{"endpoint", "AWS_ENDPOINT_URL", "localhost:4566", "is not a URL"},
+		{"service endpoint", "AWS_ENDPOINT_URL_DYNAMODB", "localhost:4566", "AWS_ENDPOINT_URL_DYNAMODB is not a URL"},
 		{"endpoints no JSON", "TOLLGATE_ENDPOINTS", "default", "is not JSON"},
 		{"endpoints null", "TOLLGATE_ENDPOINTS", "null", "is not JSON"},
-		{"endpoints with more", "TOLLGATE_ENDPOINTS", "{} {}", "goes on after"},
+		{"endpoints with more", "TOLLGATE_ENDPOINTS", "{} {}", "has text after"},
 		{"endpoints misspelt", "TOLLGATE_ENDPOINTS", `{"default":{"live":true}}`, "is not JSON of the form"},
 		{"endpoints wrong type", "TOLLGATE_ENDPOINTS", `{"default":{"livemode":true}}`, "is not JSON of the form"},
 		{"endpoint name", "TOLLGATE_ENDPOINTS", `{"Default":{}}`, "1 to 32 of a-z"},
@@ -209,7 +209,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	}
 }
 
-// TestTableOfVariables holds the package comment to what is read.
+// TestTableOfVariables compares the package comment with the variables that are read.
 func TestTableOfVariables(t *testing.T) {
 	read := map[string]bool{}
 	spy := func(name string) (string, bool) { read[name] = true; return "", false }
@@ -248,8 +248,7 @@ func FuzzEndpoints(f *testing.F) {
 	})
 }
 
-// FuzzLoad: whatever a variable holds, what is loaded keeps its promises, and no error
-// tells a secret.
+// FuzzLoad: for every value, a loaded configuration is valid, and no error has a secret.
 func FuzzLoad(f *testing.F) {
 	names := []string{
 		"AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "TOLLGATE_STAGE", "TOLLGATE_LOG_LEVEL", "TOLLGATE_TIME_SCALE",
@@ -267,33 +266,33 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a byte, va string, b byte, vb string) {
 		lookup := with(map[string]string{names[int(a)%len(names)]: va, names[int(b)%len(names)]: vb})
 		in, err := LoadIngest(lookup)
-		told(t, err)
+		checkError(t, err)
 		for _, p := range in.AllowIPs {
 			if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
 				t.Fatalf("allowed: %v", p)
 			}
 		}
 		c, err := LoadConsumer(lookup)
-		told(t, err)
+		checkError(t, err)
 		if err == nil && (c.QueueURL == c.DLQURL || c.Table == "" || c.AWS.Region == "" || c.Limits.Validate() != nil) {
 			t.Fatalf("%+v: %v", c, c.Limits.Validate())
 		}
 		r, err := LoadReconcile(lookup)
-		told(t, err)
+		checkError(t, err)
 		for account, endpoint := range r.Accounts {
 			if err == nil && (account != "" && !strings.HasPrefix(account, "acct_") || !event.ValidEndpoint(endpoint)) {
 				t.Fatalf("account %q, endpoint %q", account, endpoint)
 			}
 		}
 		_, err = LoadCommand(lookup)
-		told(t, err)
+		checkError(t, err)
 	})
 }
 
-func told(t *testing.T, err error) {
+func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil && strings.Contains(err.Error(), "SENSITIVE") {
-		t.Fatalf("an error tells the secret: %v", err)
+		t.Fatalf("an error has the secret: %v", err)
 	}
 }
 
@@ -306,7 +305,7 @@ func ExampleLoadIngest() {
 	})
 	fmt.Println(err)
 	// Output:
-	// TOLLGATE_QUEUE_URL is no URL: set it to the URL of the queue of events, starting with https:// or http://
+	// TOLLGATE_QUEUE_URL is not a URL: set it to the URL of the queue of events, starting with https:// or http://
 	// TOLLGATE_WEBHOOK_SECRET_ID is not set: set it to the name or ARN of the secret with the signing secrets
 }
 
@@ -324,7 +323,7 @@ func TestCommandNamesOneSystem(t *testing.T) {
 		"no table": {map[string]string{"TOLLGATE_TABLE": " ", "TOLLGATE_QUEUE_URL": url, "TOLLGATE_DLQ_URL": url},
 			"TOLLGATE_TABLE not set, but others of TOLLGATE_TABLE, TOLLGATE_QUEUE_URL, TOLLGATE_DLQ_URL: set all of them or none"},
 		"a word for a URL": {map[string]string{"TOLLGATE_TABLE": "t", "TOLLGATE_QUEUE_URL": "events", "TOLLGATE_DLQ_URL": url},
-			"TOLLGATE_QUEUE_URL is no URL: set it to the URL of the queue of events, starting with https:// or http://"},
+			"TOLLGATE_QUEUE_URL is not a URL: set it to the URL of the queue of events, starting with https:// or http://"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

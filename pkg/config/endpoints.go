@@ -12,7 +12,7 @@ import (
 	"tollgate/pkg/policy"
 )
 
-// platform stands for the platform's own account, as in item keys.
+// platform is the platform's own account, as in item keys.
 const platform = "-"
 
 type endpointJSON struct {
@@ -22,12 +22,12 @@ type endpointJSON struct {
 	From       *string        `json:"from"`
 }
 
-// endpoints reads which events each endpoint takes. In the environment:
+// endpoints reads the endpoints' policies. In the environment:
 //
 //	{"default": {"livemode": [true], "accounts": ["-", "acct_1"], "on_mismatch": "park", "from": "2026-01-02T00:00:00Z"}}
 //
-// A member that is left out restricts nothing, and on_mismatch then is as
-// [policy.Policy.OnMismatch] says; an empty list is refused.
+// An absent member restricts nothing; for on_mismatch see [policy.Policy.OnMismatch]. An
+// empty list is a fault.
 func (r *reader) endpoints(name string) map[string]policy.Policy {
 	v := r.text(name, optional, "")
 	if v == "" {
@@ -42,7 +42,7 @@ func (r *reader) endpoints(name string) map[string]policy.Policy {
 		return nil
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		r.fault(name, "goes on after its JSON: leave one object of the form %s", form)
+		r.fault(name, "has text after its JSON: write one object of the form %s", form)
 		return nil
 	}
 	all := make(map[string]policy.Policy, len(raw))
@@ -56,7 +56,7 @@ func (r *reader) endpoints(name string) map[string]policy.Policy {
 	return all
 }
 
-// ParseEndpoints reads policies in the form of TOLLGATE_ENDPOINTS; "" is none.
+// ParseEndpoints parses policies in the form of TOLLGATE_ENDPOINTS; "" is none.
 func ParseEndpoints(text string) (map[string]policy.Policy, error) {
 	r := reader{lookup: func(string) (string, bool) { return text, true }}
 	return r.endpoints("endpoints"), r.err()
@@ -67,13 +67,13 @@ func (r *reader) endpoint(name, endpoint string, j endpointJSON) policy.Policy {
 	if j.Livemode != nil {
 		e.Livemode = *j.Livemode
 		if len(e.Livemode) == 0 {
-			r.fault(name, "allows endpoint %q no mode: leave livemode out or name true, false or both", endpoint)
+			r.fault(name, "allows endpoint %q no mode: omit livemode or list true, false or both", endpoint)
 		}
 	}
 	if j.Accounts != nil {
 		e.Accounts = slices.Clone(*j.Accounts)
 		if len(e.Accounts) == 0 || slices.Contains(e.Accounts, "") {
-			r.fault(name, `has an empty account for endpoint %q: leave accounts out, or name accounts and "-" for the platform's own`, endpoint)
+			r.fault(name, `has an empty account for endpoint %q: omit accounts, or list accounts and "-" for the platform's own`, endpoint)
 		}
 		for i, a := range e.Accounts {
 			if a == platform {

@@ -21,7 +21,7 @@ const (
 	optional need = false
 )
 
-// reader reads variables and collects every fault.
+// reader reads variables and collects all faults.
 type reader struct {
 	lookup Lookup
 	faults []error
@@ -29,7 +29,7 @@ type reader struct {
 
 func (r *reader) err() error { return errors.Join(r.faults...) }
 
-// fault notes what is wrong with a variable. It must not be given a value.
+// fault records what is wrong with a variable. Do not pass its value.
 func (r *reader) fault(name, format string, args ...any) {
 	r.faults = append(r.faults, fmt.Errorf("%s "+format, append([]any{name}, args...)...))
 }
@@ -50,13 +50,13 @@ func (r *reader) url(name string, n need, is string) string {
 	}
 	u, err := url.Parse(v)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil {
-		r.fault(name, "is no URL: set it to %s, starting with https:// or http://", is)
+		r.fault(name, "is not a URL: set it to %s, starting with https:// or http://", is)
 		return ""
 	}
 	return v
 }
 
-// endpointURL reads one service's endpoint; the one for all services stands in for it.
+// endpointURL reads a service's endpoint; AWS_ENDPOINT_URL is its default.
 func (r *reader) endpointURL(name string) string {
 	if v := r.text(name, optional, ""); v == "" {
 		name = "AWS_ENDPOINT_URL"
@@ -77,7 +77,7 @@ func (r *reader) number(name string, missing, low, high int) int {
 	return n
 }
 
-// time reads an RFC 3339 time, to the second; zero when it is not set.
+// time reads an RFC 3339 time, to the second; zero if not set.
 func (r *reader) time(name string) time.Time {
 	v := r.text(name, optional, "")
 	if v == "" {
@@ -116,7 +116,7 @@ func (r *reader) level(name string) slog.Level {
 	case "error":
 		return slog.LevelError
 	}
-	r.fault(name, "is no log level: set it to debug, info, warn or error")
+	r.fault(name, "is not a log level: set it to debug, info, warn or error")
 	return slog.LevelInfo
 }
 
@@ -130,7 +130,7 @@ func (r *reader) prefixes(name string) []netip.Prefix {
 	for i, word := range strings.Split(v, ",") {
 		p, err := prefix(strings.TrimSpace(word))
 		if err != nil {
-			r.fault(name, "has no address or CIDR range as its item %d: write items such as 3.18.12.63 or 10.0.0.0/8 between commas", i+1)
+			r.fault(name, "has an invalid address or CIDR range as item %d: write items such as 3.18.12.63 or 10.0.0.0/8 between commas", i+1)
 			continue
 		}
 		list = append(list, p)
@@ -138,20 +138,20 @@ func (r *reader) prefixes(name string) []netip.Prefix {
 	return list
 }
 
-// prefix reads one address or range. IPv4 in its IPv6 form becomes IPv4, as the
-// addresses that are compared with it do.
+// prefix parses an address or a range. IPv4 in IPv6 form becomes IPv4, like the addresses
+// compared with it.
 func prefix(word string) (netip.Prefix, error) {
 	if !strings.Contains(word, "/") {
 		ip, err := netip.ParseAddr(word)
 		if err != nil || ip.Zone() != "" {
-			return netip.Prefix{}, errors.New("no address")
+			return netip.Prefix{}, errors.New("not an address")
 		}
 		ip = ip.Unmap()
 		return netip.PrefixFrom(ip, ip.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(word)
 	if err != nil || p.Addr().Is4In6() {
-		return netip.Prefix{}, errors.New("no range")
+		return netip.Prefix{}, errors.New("not a range")
 	}
 	return p.Masked(), nil
 }

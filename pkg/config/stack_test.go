@@ -14,8 +14,8 @@ import (
 	"tollgate/pkg/policy"
 )
 
-// deployed is the environment that a golden template of the stack gives a function, with
-// what its references stand for on AWS, and with what Lambda adds.
+// deployed returns a function's environment in a golden template, with the values of its
+// references on AWS and Lambda's own variables.
 func deployed(t *testing.T, stage, function string) Lookup {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "infra", "testdata", "tollgate-"+stage+".json"))
@@ -56,7 +56,7 @@ func deployed(t *testing.T, stage, function string) Lookup {
 	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 }
 
-// TestStackIsAccepted reads what the stack gives the functions as the functions do.
+// TestStackIsAccepted loads the environments of the stack's functions.
 func TestStackIsAccepted(t *testing.T) {
 	for stage, mode := range map[string]bool{"test": false, "live": true} {
 		t.Run(stage, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestStackIsAccepted(t *testing.T) {
 				t.Errorf("reconcile: %+v", r)
 			}
 			if c.Limits != limits.AWS() || in.Limits != limits.AWS() {
-				t.Errorf("the functions run with other limits than limits.AWS(): %+v, %+v", in.Limits, c.Limits)
+				t.Errorf("the functions have other limits than limits.AWS(): %+v, %+v", in.Limits, c.Limits)
 			}
 			want := map[string]policy.Policy{"default": {Livemode: []bool{mode}}}
 			if diff := cmp.Diff(want, c.Endpoints); diff != "" {

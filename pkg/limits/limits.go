@@ -1,29 +1,28 @@
-// Package limits holds the numbers and names that the functions, the stack and the
-// local system must agree on, and the relations between the numbers that keep events safe.
+// Package limits has the numbers and names shared by the functions, the stack and the local
+// system, and validates the relations between the numbers.
 //
-// The stack uses [AWS]; tests and drills use [Scaled], which divides every time of
-// the queue and the consumer by one factor, so that hours of back-off pass in
-// seconds under the same relations.
+// The stack uses [AWS]. Tests use [Scaled], which divides every time of the queue and the
+// consumer by a factor: hours of back-off pass in seconds under the same relations.
 package limits
 
 import "time"
 
 // Sizes, in bytes.
 const (
-	// MaxBody is the largest decoded request body that ingest takes: in base64 it
-	// still fits the 6 MB of a Lambda invocation. Larger events come back by reconcile.
+	// MaxBody is the largest decoded request body that ingest accepts: in base64 it still
+	// fits the 6 MB of a Lambda invocation. Reconcile enqueues larger events.
 	MaxBody = 4 << 20
-	// MaxMessage bounds one message with its attributes; SQS itself ends at 1 MiB.
+	// MaxMessage limits a message with its attributes; SQS's limit is 1 MiB.
 	MaxMessage = 1_000_000
-	// MaxQueueRequest is SQS's own bound on a message and on a batch of messages.
+	// MaxQueueRequest is SQS's limit for a message and for a batch of messages.
 	MaxQueueRequest = 1 << 20
-	// CompressOver is the body size from which a body is compressed: SQS bills 64 KiB chunks.
+	// CompressOver is the size from which a body is compressed: SQS bills 64 KiB chunks.
 	CompressOver = 64 << 10
-	// MaxErrorText bounds an error text in a record or an attribute.
+	// MaxErrorText limits an error text in a record or an attribute.
 	MaxErrorText = 1 << 10
 )
 
-// SQS's own bounds. Times are in the queue's seconds.
+// SQS's limits. Times are in the queue's seconds.
 const (
 	SQSMaxReceives   = 1000
 	SQSMaxVisibility = 12 * time.Hour
@@ -31,54 +30,54 @@ const (
 	SQSMaxBatch      = 10
 )
 
-// Tries of a call to AWS by a client that repeats it, and the longest pause between two.
+// Tries of a call to AWS with retries, and the longest pause between two.
 const (
 	CallTries = 3
 	CallPause = 100 * time.Millisecond
-	// PatientTry is one try of a call by the reconcile function and the command, which have
-	// no delivery waiting. Not divided by TimeScale.
+	// PatientTry is one try of a call by the reconcile function and the command, for which no
+	// delivery waits. Not divided by TimeScale.
 	PatientTry = 10 * time.Second
 	// PatientCall is all tries of such a call.
 	PatientCall = CallTries * (PatientTry + CallPause)
-	// leastTry is the shortest try of any client: scaling time does not make a disk faster.
+	// leastTry is the shortest try of any client: a disk does not scale with time.
 	leastTry = 200 * time.Millisecond
 )
 
 // MaxTimeScale is the largest TimeScale that the relations of [Scaled] are tested for.
 const MaxTimeScale = 200
 
-// Limits are the times and counts of one system. All durations are real time; SQS
-// counts TimeScale of its seconds in one real second.
+// Limits are the times and counts of a system. Durations are real time; TimeScale seconds of
+// SQS pass in one real second.
 type Limits struct {
 	TimeScale int // 1 on AWS
 
-	// Ingest. Not divided by TimeScale: Stripe's clock and the network are not ours.
+	// Ingest. Not divided by TimeScale, which Stripe's clock and the network do not follow.
 	Tolerance      time.Duration // how old or how far ahead a signature's timestamp may be
 	IngestTimeout  time.Duration // the ingest function's timeout
 	SendBudget     time.Duration // all tries of SendMessage, and the pauses between them
 	SendTry        time.Duration // one try of SendMessage
 	SendTries      int
-	SendPause      time.Duration // the longest pause before the second try; doubles with each
-	SecretTTL      time.Duration // how long fetched signing secrets serve
+	SendPause      time.Duration // the longest pause before the second try; doubles with each try
+	SecretTTL      time.Duration // how long fetched signing secrets are cached
 	SecretRefetch  time.Duration // at most one unplanned fetch of secrets in this time
-	SecretDeadline time.Duration // one fetch of secrets on a request's path, when older ones are known
+	SecretDeadline time.Duration // one fetch of secrets during a request, if older ones are cached
 	SecretTry      time.Duration // one try of a fetch of secrets
 
 	// Consumer.
 	ConsumerTimeout  time.Duration // the consumer function's timeout
-	HandlerBudget    time.Duration // all runs and fetches of one message
-	RecordBudget     time.Duration // one claim, one complete or one fail
+	HandlerBudget    time.Duration // all handler runs and fetches of one message
+	RecordBudget     time.Duration // one claim, completion or failure
 	CallTry          time.Duration // one try of a call to DynamoDB or SQS; see [Limits.Try]
-	StripeTry        time.Duration // one read at Stripe
+	StripeTry        time.Duration // one request to Stripe
 	HandlerGrace     time.Duration // how long a handler may outlive its context
 	BatchSize        int
 	BatchConcurrency int           // messages of a batch that run at once
 	BatchWindow      time.Duration // of the event source mapping
-	SuspectReceives  int           // from this receive on a message runs last and alone
-	HandlerRuns      int           // runs under one claim while a Swap is refused
-	Settle           time.Duration // age from which an event is handled even if Stripe does not show what it announced
-	MissedAfter      time.Duration // a webhook's message counts as missed this long after reconcile's was done
-	MissedWatched    int           // messages that one process lets wait for that in parallel
+	SuspectReceives  int           // from this receive on, a message runs last and alone
+	HandlerRuns      int           // runs under one claim while a Swap conflicts
+	Settle           time.Duration // age from which an event is handled even if Stripe does not show its state yet
+	MissedAfter      time.Duration // a delivery counts as missed this long after reconcile's message was done
+	MissedWatched    int           // messages that one process watches for that in parallel
 
 	// Queue.
 	Visibility      time.Duration // the queue's visibility timeout
@@ -87,13 +86,13 @@ type Limits struct {
 	DLQRetention    time.Duration
 	BackoffBase     time.Duration // after the first receive; doubles with each
 	BackoffCap      time.Duration
-	MinDelay        time.Duration // the shortest wait that a failure asks for
+	MinDelay        time.Duration // the shortest wait after a failure
 	MaxVisibility   time.Duration // the longest wait for another attempt's lease
-	NoTimeDelay     time.Duration // at most this long after a batch had no time left for a message
+	NoTimeDelay     time.Duration // at most, after a batch had no time left for a message
 
 	// Record.
-	LeaseSlack     time.Duration // lease beyond the function's deadline: Lambda kills late
-	TakeOverMargin time.Duration // a lease counts as over this long after its end
+	LeaseSlack     time.Duration // lease beyond the function's deadline, as Lambda kills late
+	TakeOverMargin time.Duration // a lease counts as expired this long after its end
 	RecordTTL      time.Duration
 
 	// Capacity.
@@ -107,8 +106,8 @@ type Limits struct {
 // AWS returns the limits of the deployed system.
 func AWS() Limits { return Scaled(1) }
 
-// Scaled returns the limits with every time of the queue, the consumer and a lease
-// divided by n, which is taken as 1 when smaller. RecordTTL stays: it is the table's.
+// Scaled returns the limits with every time of the queue, the consumer and a lease divided
+// by n; n < 1 counts as 1. RecordTTL is not divided.
 func Scaled(n int) Limits {
 	n = max(n, 1)
 	t := func(d time.Duration) time.Duration { return d / time.Duration(n) }
@@ -167,15 +166,15 @@ func Scaled(n int) Limits {
 // least 200 ms.
 func (l Limits) Try() time.Duration { return max(l.CallTry, leastTry) }
 
-// FirstSecretDeadline bounds a fetch of secrets while none are known, when there is no value
-// to fall back on: what ingest's timeout leaves after a refetch, the sends and a margin.
+// FirstSecretDeadline limits a fetch of secrets while none are cached: what remains of
+// ingest's timeout after a refetch, the sends and a margin.
 func (l Limits) FirstSecretDeadline() time.Duration {
 	return l.IngestTimeout - l.SendBudget - 2*l.SecretDeadline
 }
 
-// Backoff returns the longest wait before the next receive of a message that
-// was received so often: BackoffBase doubled with each receive, at most BackoffCap. Less
-// than one receive counts as one. The wait that is set is a random 0.9 to 1 of it.
+// Backoff returns the longest wait after a message's receives: BackoffBase, doubled with
+// each receive, at most BackoffCap. receives < 1 counts as 1. The actual wait is a random
+// 0.9 to 1 of it.
 func (l Limits) Backoff(receives int) time.Duration {
 	d := l.BackoffBase
 	for n := 1; n < receives && d > 0 && d < l.BackoffCap; n++ {

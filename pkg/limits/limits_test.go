@@ -20,7 +20,7 @@ func TestValidateHolds(t *testing.T) {
 	}
 }
 
-// TestValidateNames breaks each relation by itself: the report names it and nothing else.
+// TestValidateNames breaks each relation alone: the report names it and nothing else.
 func TestValidateNames(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -39,7 +39,7 @@ func TestValidateNames(t *testing.T) {
 		{"no secret TTL", func(l *limits.Limits) { l.SecretTTL = 0 }, "secret TTL 0s"},
 		{"no secret refetch", func(l *limits.Limits) { l.SecretRefetch = -1 }, "secret refetch -1ns"},
 		{"no secret deadline", func(l *limits.Limits) { l.SecretDeadline = 0 }, "secret deadline 0s"},
-		{"no handler budget", func(l *limits.Limits) { l.HandlerBudget = 0 }, "handler budget 0s is not over 0\na read at Stripe"},
+		{"no handler budget", func(l *limits.Limits) { l.HandlerBudget = 0 }, "handler budget 0s is not over 0\na request to Stripe"},
 		{"no record budget", func(l *limits.Limits) { l.RecordBudget = 0 }, "record budget 0s is not over 0\n3 tries"},
 		{"no grace", func(l *limits.Limits) { l.HandlerGrace = 0 }, "handler grace 0s"},
 		{"no back-off", func(l *limits.Limits) { l.BackoffBase = 0 }, "back-off base 0s"},
@@ -54,15 +54,15 @@ func TestValidateNames(t *testing.T) {
 		{"a lag over the overlap", func(l *limits.Limits) { l.Reconcile.SettleLag = 3 * time.Hour }, "frequent reconcile looks back 3h"},
 		{"stuck while it waits", func(l *limits.Limits) { l.Reconcile.StuckAge = time.Hour }, "a record counts as stuck after 1h"},
 		{"no sends", func(l *limits.Limits) { l.Reconcile.MaxSends = 0 }, "reconcile sends nothing"},
-		{"no try to send", func(l *limits.Limits) { l.SendTries = 0 }, "0 tries to send"},
-		{"no handler run", func(l *limits.Limits) { l.HandlerRuns = 0 }, "0 runs of a handler"},
+		{"no try to send", func(l *limits.Limits) { l.SendTries = 0 }, "send tries 0"},
+		{"no handler run", func(l *limits.Limits) { l.HandlerRuns = 0 }, "handler runs 0"},
 		{"no ingest concurrency", func(l *limits.Limits) { l.ReservedIngest = 0 }, "reserved ingest concurrency 0"},
 		{"sending over the ingest timeout", func(l *limits.Limits) { l.SendBudget = 4 * time.Second }, "4s for sending does not fit ingest's timeout 5s with a first fetch of secrets and another of 500ms\ntwo tries"},
 		{"no time for a second send", func(l *limits.Limits) { l.SendTry = 1200 * time.Millisecond }, "two tries of 1.2s and a pause"},
 		{"no time for the first fetch of secrets", func(l *limits.Limits) { l.SecretDeadline = 1300 * time.Millisecond }, "2.4s for sending does not fit ingest's timeout 5s with a first fetch of secrets and another of 1.3s\ntwo tries"},
 		{"no time for a second fetch of secrets", func(l *limits.Limits) { l.SecretTry = 800 * time.Millisecond }, "two tries of 800ms exceed the first fetch's"},
 		{"no time for a second call", func(l *limits.Limits) { l.CallTry = time.Second }, "3 tries of 1s and their pauses exceed"},
-		{"Stripe over the handler's budget", func(l *limits.Limits) { l.StripeTry = 7500 * time.Millisecond }, "a read at Stripe of 7.5s leaves"},
+		{"Stripe over the handler's budget", func(l *limits.Limits) { l.StripeTry = 7500 * time.Millisecond }, "a request to Stripe of 7.5s leaves"},
 		{"a call over reconcile's rest", func(l *limits.Limits) { l.Reconcile.StopAfter = l.Reconcile.Timeout - 30*time.Second }, "a call of 3 tries exceeds"},
 		{"consumer budgets over its timeout", func(l *limits.Limits) { l.HandlerBudget = 27 * time.Second }, "handler budget 27s + grace"},
 		{"no batch", func(l *limits.Limits) { l.BatchSize, l.BatchConcurrency = 0, 0 }, "batch size 0 is not 1 to 10\nbatch concurrency 0"},
@@ -95,19 +95,19 @@ func TestValidateNames(t *testing.T) {
 			tt.change(&l)
 			err := l.Validate()
 			if err == nil {
-				t.Fatal("nothing is wrong")
+				t.Fatal("no error")
 			}
 			if !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("%q, want %q…", err, tt.want)
 			}
 			if got, want := strings.Count(err.Error(), "\n"), strings.Count(tt.want, "\n"); got != want {
-				t.Errorf("reports more than was broken: %q", err)
+				t.Errorf("reports more than the broken relation: %q", err)
 			}
 		})
 	}
 }
 
-// TestValidateReportsAll breaks everything at once.
+// TestValidateReportsAll breaks all relations at once.
 func TestValidateReportsAll(t *testing.T) {
 	err := limits.Limits{}.Validate()
 	if err == nil || strings.Count(err.Error(), "\n") < 25 {
@@ -127,7 +127,7 @@ func TestScaled(t *testing.T) {
 	}
 	if a := limits.AWS(); l.Tolerance != a.Tolerance || l.IngestTimeout != a.IngestTimeout || l.SendTry != a.SendTry ||
 		l.SecretTTL != a.SecretTTL || l.RecordTTL != a.RecordTTL || l.MaxReceives != a.MaxReceives {
-		t.Errorf("scaled by 60 divides what is not the queue's: %+v", l)
+		t.Errorf("scaled by 60 divides other times than the queue's: %+v", l)
 	}
 }
 
@@ -151,8 +151,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestLastReceive holds the promise that an outage of 8 h sends no healthy event to the
-// DLQ: with waits of 0.9 to 1 times Backoff the last receive comes 8.15 to 9.06 h after the first.
+// TestLastReceive: an outage of 8 h dead-letters no event. With waits of 0.9 to 1 times
+// Backoff the last receive is 8.15 to 9.06 h after the first.
 func TestLastReceive(t *testing.T) {
 	l := limits.AWS()
 	if l.MaxReceives != 16 {

@@ -4,7 +4,7 @@ package limits
 // name follows after a slash.
 const WebhookPath = "/webhooks/stripe"
 
-// Names of the stack's outputs, from which the command finds a deployed system.
+// Names of the stack's outputs, by which the command finds a deployed system.
 const (
 	OutputWebhookURL = "WebhookUrl"
 	OutputQueueURL   = "QueueUrl"

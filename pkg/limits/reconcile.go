@@ -2,24 +2,24 @@ package limits
 
 import "time"
 
-// Reconcile are the times and counts of the reconcile function. Its windows look at
-// Stripe's clock, yet they are divided by TimeScale too: a drill wants to see a day of it.
+// Reconcile are the times and counts of the reconcile function. Its windows are in Stripe's
+// time, yet divided by TimeScale too, so that a test can cover a day.
 type Reconcile struct {
 	Timeout   time.Duration // the function's timeout
-	StopAfter time.Duration // a pass begins no further slice after this
-	Reserved  int           // processes at once: a pass and, in parallel, a run of the outbox
+	StopAfter time.Duration // after this a pass starts no further slice
+	Reserved  int           // concurrent processes: a pass and a run of the outbox
 
 	Frequent, Nightly, Weekly Tier
 
-	SettleLag time.Duration // events younger than this are left to their webhook
+	SettleLag time.Duration // younger events are left to their delivery
 	Slice     time.Duration // long windows are listed in parts of this length
-	StuckAge  time.Duration // a record that is not done and did not change for this long is sent again
+	StuckAge  time.Duration // an unfinished record unchanged for this long is enqueued again
 
-	MaxBacklog int // messages on the queue under which a pass sends
-	MaxSends   int // messages that one pass sends
+	MaxBacklog int // a pass sends while the queue has fewer messages
+	MaxSends   int // messages that a pass sends at most
 
-	OutboxEvery time.Duration // how often unsent outbox messages are looked for
-	OutboxTime  time.Duration // a run of the outbox starts no message after this
+	OutboxEvery time.Duration // how often the outbox is sent
+	OutboxTime  time.Duration // after this a run of the outbox starts no message
 }
 
 // Tier is how often reconcile runs and how far back it looks.
@@ -33,7 +33,7 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 		Reserved:  2,
 
 		Frequent: Tier{Every: t(15 * time.Minute), Span: t(3 * time.Hour)},
-		Nightly:  Tier{Every: t(day), Span: t(75 * time.Hour)}, // Stripe repeats a delivery for three days
+		Nightly:  Tier{Every: t(day), Span: t(75 * time.Hour)}, // Stripe retries a delivery for three days
 		Weekly:   Tier{Every: t(7 * day), Span: t(29 * day)},   // Stripe lists events for 30 days
 
 		SettleLag: t(5 * time.Minute),
@@ -53,7 +53,7 @@ func (l Limits) checkReconcile(f *faults) {
 	f.must(r.Timeout > 0 && r.StopAfter > 0 && r.Slice > 0 && r.SettleLag > 0 && r.OutboxTime > 0, "a time of reconcile is not over 0")
 	f.must(r.Reserved >= 2, "reserved reconcile concurrency %d is under 2: a pass would hold up the outbox", r.Reserved)
 	f.must(r.OutboxTime < r.OutboxEvery, "a run of the outbox sends for %v and is due every %v: runs would overlap and send twice", r.OutboxTime, r.OutboxEvery)
-	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it says what it did", r.StopAfter, r.Timeout)
+	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it logs its result", r.StopAfter, r.Timeout)
 	f.must(r.StopAfter >= r.Timeout || scaled(l, PatientCall) < r.Timeout-r.StopAfter,
 		"a call of %d tries exceeds what reconcile's timeout %v leaves after %v", CallTries, r.Timeout, r.StopAfter)
 	for _, t := range []struct {
@@ -61,9 +61,9 @@ func (l Limits) checkReconcile(f *faults) {
 		Tier
 	}{{"frequent", r.Frequent}, {"nightly", r.Nightly}, {"weekly", r.Weekly}} {
 		f.must(t.Every > 0 && t.Span >= 2*t.Every+r.SettleLag,
-			"%s reconcile looks back %v every %v: windows that hardly overlap miss what Stripe's list shows late", t.name, t.Span, t.Every)
+			"%s reconcile looks back %v every %v: windows with little overlap miss events that Stripe's list shows late", t.name, t.Span, t.Every)
 	}
 	f.must(r.StuckAge > l.BackoffCap+l.Visibility+l.ConsumerTimeout,
-		"a record counts as stuck after %v, within the longest wait between two receives %v: every message that waits would be sent again", r.StuckAge, l.BackoffCap+l.Visibility+l.ConsumerTimeout)
+		"a record counts as stuck after %v, within the longest wait between two receives %v: every waiting message would be enqueued again", r.StuckAge, l.BackoffCap+l.Visibility+l.ConsumerTimeout)
 	f.must(r.MaxBacklog >= 1 && r.MaxSends >= 1, "reconcile sends nothing: at most %d messages while the queue holds under %d", r.MaxSends, r.MaxBacklog)
 }

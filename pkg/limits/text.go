@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Cut returns the longest beginning of s that is valid UTF-8, ends between two
-// characters and has at most n bytes. What is no UTF-8 in s becomes U+FFFD.
+// Cut returns the longest prefix of s with at most n bytes that ends between two
+// characters. Invalid UTF-8 in s becomes U+FFFD.
 func Cut(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= n {

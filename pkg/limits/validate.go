@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// faults collects what does not hold.
+// faults collects violations.
 type faults []error
 
 func (f *faults) must(ok bool, format string, args ...any) {
@@ -15,7 +15,7 @@ func (f *faults) must(ok bool, format string, args ...any) {
 	}
 }
 
-// Validate reports every relation that does not hold. Each names what would be lost without it.
+// Validate reports every violated relation, each with its consequence.
 func (l Limits) Validate() error {
 	var f faults
 	l.checkValues(&f)
@@ -42,9 +42,9 @@ func (l Limits) checkValues(f *faults) {
 	} {
 		f.must(v.time > 0, "%s %v is not over 0", v.name, v.time)
 	}
-	f.must(l.SendTries >= 1, "%d tries to send are none", l.SendTries)
-	f.must(l.HandlerRuns >= 1, "%d runs of a handler are none", l.HandlerRuns)
-	f.must(l.ReservedIngest >= 1, "reserved ingest concurrency %d lets nothing in", l.ReservedIngest)
+	f.must(l.SendTries >= 1, "send tries %d is under 1", l.SendTries)
+	f.must(l.HandlerRuns >= 1, "handler runs %d is under 1", l.HandlerRuns)
+	f.must(l.ReservedIngest >= 1, "reserved ingest concurrency %d is under 1", l.ReservedIngest)
 }
 
 func (l Limits) checkIngest(f *faults) {
@@ -62,41 +62,41 @@ func (l Limits) checkConsumer(f *faults) {
 	f.must(CallTries*l.CallTry+scaled(l, (CallTries-1)*CallPause) <= l.RecordBudget,
 		"%d tries of %v and their pauses exceed the record budget %v: one unanswered request would cost an attempt", CallTries, l.CallTry, l.RecordBudget)
 	f.must(l.StripeTry+scaled(l, time.Second) <= l.HandlerBudget,
-		"a read at Stripe of %v leaves a handler too little of its budget %v", l.StripeTry, l.HandlerBudget)
+		"a request to Stripe of %v leaves a handler too little of its budget %v", l.StripeTry, l.HandlerBudget)
 	f.must(l.BatchSize >= 1 && l.BatchSize <= SQSMaxBatch, "batch size %d is not 1 to %d", l.BatchSize, SQSMaxBatch)
 	f.must(l.BatchConcurrency >= 1 && l.BatchConcurrency <= l.BatchSize,
 		"batch concurrency %d is not 1 to the batch size %d", l.BatchConcurrency, l.BatchSize)
 	f.must(l.MissedAfter > 0 && l.MissedAfter <= l.MaxVisibility && l.MissedWatched >= 1,
-		"missed after %v is 0 or over the longest visibility %v, or %d messages watched are none: no missed delivery would be seen", l.MissedAfter, l.MaxVisibility, l.MissedWatched)
-	f.must(l.SuspectReceives >= 2, "suspect from receive %d, under 2: each message would run alone", l.SuspectReceives)
+		"missed after %v is 0 or over the longest visibility %v, or %d messages are watched: no missed delivery would be detected", l.MissedAfter, l.MaxVisibility, l.MissedWatched)
+	f.must(l.SuspectReceives >= 2, "suspect from receive %d, under 2: every message would run alone", l.SuspectReceives)
 	f.must(l.MaxConcurrency >= 2 && l.MaxConcurrency <= l.ReservedConsumer,
-		"mapping concurrency %d is under 2 or over the reserved %d: throttles would burn receives", l.MaxConcurrency, l.ReservedConsumer)
+		"mapping concurrency %d is under 2 or over the reserved %d: throttles would cost receives", l.MaxConcurrency, l.ReservedConsumer)
 	f.must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,
-		"record TTL %v is under the life of a copy: a late copy would run again", l.RecordTTL)
+		"record TTL %v is under the life of a copy: a late copy would be applied again", l.RecordTTL)
 }
 
-// scaled divides a time as the queue's are.
+// scaled divides a time like the queue's.
 func scaled(l Limits, d time.Duration) time.Duration { return d / time.Duration(max(l.TimeScale, 1)) }
 
 func (l Limits) checkQueue(f *faults) {
 	f.must(l.BatchWindow >= 0 && l.Visibility >= 6*l.ConsumerTimeout+l.BatchWindow,
-		"visibility %v is under 6 × the consumer's timeout %v + the batch window %v: throttled batches would be run twice", l.Visibility, l.ConsumerTimeout, l.BatchWindow)
+		"visibility %v is under 6 × the consumer's timeout %v + the batch window %v: throttled batches would run twice", l.Visibility, l.ConsumerTimeout, l.BatchWindow)
 	f.must(l.Visibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin,
-		"visibility %v ends before a lease does: a message would come back to find itself busy", l.Visibility)
+		"visibility %v ends before a lease: a message would return while its attempt is running", l.Visibility)
 	f.must(l.MaxVisibility > l.ConsumerTimeout+l.LeaseSlack+l.TakeOverMargin && l.MaxVisibility <= scaled(l, SQSMaxVisibility),
 		"max visibility %v does not outlast a lease or is over SQS's 12 h", l.MaxVisibility)
 	f.must(l.BackoffBase <= l.BackoffCap && l.BackoffCap <= scaled(l, SQSMaxVisibility),
 		"back-off cap %v is under its base %v or over SQS's 12 h", l.BackoffCap, l.BackoffBase)
 	f.must(l.MaxReceives >= 2 && l.MaxReceives <= SQSMaxReceives,
-		"max receives %d leaves no second try or is over SQS's %d", l.MaxReceives, SQSMaxReceives)
+		"max receives %d allows no second try or is over SQS's %d", l.MaxReceives, SQSMaxReceives)
 	f.must(l.lastReceive() < l.SourceRetention,
 		"%d receives take %v, the source keeps a message for %v: it would be lost before it reaches the DLQ", l.MaxReceives, l.lastReceive(), l.SourceRetention)
 	f.must(l.DLQRetention > l.SourceRetention && l.DLQRetention <= scaled(l, SQSMaxRetention),
 		"DLQ retention %v is not over the source's %v, from whose first enqueue SQS counts it, or over SQS's 14 d", l.DLQRetention, l.SourceRetention)
 }
 
-// lastReceive returns how long after the first receive the last one comes at most, when
-// each attempt runs as long as it may.
+// lastReceive returns the longest time from the first receive to the last, with attempts of
+// the longest duration.
 func (l Limits) lastReceive() time.Duration {
 	var d time.Duration
 	for n := 1; n < min(l.MaxReceives, SQSMaxReceives+1); n++ {
