@@ -248,7 +248,7 @@ func tableKeeps(t *testing.T, client *dynamodb.Client, outputs map[string]string
 func request(id string) idempotency.ClaimRequest {
 	now := time.Now()
 	return idempotency.ClaimRequest{
-		Event: anEvent(id), Own: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), Cutoff: now.Add(-time.Second), Receives: 1, ReceivesLeft: 15,
+		Event: anEvent(id), Owner: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), LeaseExpiredBefore: now.Add(-time.Second), Receives: 1, ReceivesLeft: 15,
 	}
 }
 

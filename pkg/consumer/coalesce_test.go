@@ -36,7 +36,7 @@ func TestCoalescedIsDoneWithoutEffects(t *testing.T) {
 	if err != nil || len(failed) != 0 || len(b.store.failures) != 0 {
 		t.Fatalf("failed %v, error %v, failures %+v", failed, err, b.store.failures)
 	}
-	if diff := cmp.Diff([]int{0, 1}, committed); diff != "" || !slices.Equal(b.store.outcomes, []idempotency.Outcome{idempotency.Stale, idempotency.Applied}) {
+	if diff := cmp.Diff([]int{0, 1}, committed); diff != "" || !slices.Equal(b.store.outcomes, []idempotency.Outcome{idempotency.AlreadyApplied, idempotency.Applied}) {
 		t.Errorf("outcomes %v, effects (-want +got):\n%s", b.store.outcomes, diff)
 	}
 	lines := json.NewDecoder(strings.NewReader(b.logs.String()))

@@ -42,7 +42,7 @@ func (s *fakeStore) Claim(_ context.Context, r idempotency.ClaimRequest) (idempo
 
 func claimed(r idempotency.ClaimRequest) idempotency.ClaimResult {
 	return idempotency.ClaimResult{Verdict: idempotency.Claimed, Claim: &idempotency.Claim{
-		EventID: r.Event.ID, Own: r.Own, Attempt: 1, Generation: 1, Lease: r.Lease, FirstAt: r.Now,
+		EventID: r.Event.ID, Owner: r.Owner, Attempt: 1, Generation: 1, Lease: r.Lease, FirstAt: r.Now,
 	}}
 }
 

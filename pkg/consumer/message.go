@@ -67,11 +67,11 @@ func (b *batch) claimFor(m queue.Message, env event.Envelope) (idempotency.Claim
 	ctx, cancel := b.own()
 	defer cancel()
 	return b.c.cfg.Store.Claim(ctx, idempotency.ClaimRequest{
-		Event: env, Own: b.c.cfg.Owner(), Now: now,
-		Lease:        b.deadline.Add(l.LeaseSlack),
-		Cutoff:       now.Add(-l.TakeOverMargin),
-		Receives:     m.Receives,
-		ReceivesLeft: b.receivesLeft(m),
+		Event: env, Owner: b.c.cfg.Owner(), Now: now,
+		Lease:              b.deadline.Add(l.LeaseSlack),
+		LeaseExpiredBefore: now.Add(-l.TakeOverMargin),
+		Receives:           m.Receives,
+		ReceivesLeft:       b.receivesLeft(m),
 	})
 }
 
@@ -131,7 +131,7 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 	}
 	effects, err := a.handle(ctx)
 	if a.coalesced = errors.Is(err, dispatch.ErrCoalesced); a.coalesced {
-		return idempotency.Stale, nil, nil
+		return idempotency.AlreadyApplied, nil, nil
 	}
 	return idempotency.Applied, effects, err
 }

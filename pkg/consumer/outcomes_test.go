@@ -283,9 +283,9 @@ func TestClaimCarriesTheFence(t *testing.T) {
 		b.handle(t, message(t, "1", 3))
 		got := b.store.claims[0]
 		want := idempotency.ClaimRequest{
-			Event: got.Event, Own: strings.Repeat("a", 32), Now: start,
-			Lease:  start.Add(32 * time.Second), // Lambda's deadline and the slack
-			Cutoff: start.Add(-5 * time.Second), Receives: 3, ReceivesLeft: 13,
+			Event: got.Event, Owner: strings.Repeat("a", 32), Now: start,
+			Lease:              start.Add(32 * time.Second), // Lambda's deadline and the slack
+			LeaseExpiredBefore: start.Add(-5 * time.Second), Receives: 3, ReceivesLeft: 13,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("claim (-want +got):\n%s", diff)

@@ -472,45 +472,45 @@ func TestReconcile(t *testing.T) {
 	of := func(s Site, notes ...reconcile.Covered) Check {
 		return CheckReconcile(coverage{notes: notes}, s, clock)
 	}
-	healthy(t, of(site(), pass(reconcile.Quarter, time.Hour, 3), pass(reconcile.Quarter, 44*time.Minute, 0)))
-	has(t, of(site(), pass(reconcile.Quarter, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
+	healthy(t, of(site(), pass(reconcile.Frequent, time.Hour, 3), pass(reconcile.Frequent, 44*time.Minute, 0)))
+	has(t, of(site(), pass(reconcile.Frequent, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
 	has(t, of(site(), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "no pass"})
-	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 2)), want{"reconcile", Warn, "2 events"})
-	other := pass(reconcile.Quarter, 50*time.Minute, 0) // of an account whose key was revoked, say
+	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 2)), want{"reconcile", Warn, "2 events"})
+	other := pass(reconcile.Frequent, 50*time.Minute, 0) // of an account whose key was revoked, say
 	other.Account = "acct_1"
-	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), other), want{"reconcile", Warn, "account acct_1 in test mode ended 50m0s ago"})
+	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), other), want{"reconcile", Warn, "account acct_1 in test mode ended 50m0s ago"})
 	other.DoneAt, other.Errors = now.Add(-2*time.Minute), 4
-	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), other), want{"reconcile", Warn, "4 events of account acct_1"})
+	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), other), want{"reconcile", Warn, "4 events of account acct_1"})
 	has(t, of(Site{Local: true, Limits: limits.AWS()}), want{"reconcile", Skipped, "no pass"})
 	never := func(ago, noted time.Duration) reconcile.Covered {
 		from := now.Add(-ago)
 		return reconcile.Covered{Account: "acct_2", Tier: reconcile.Configured, From: from, To: from.Add(-time.Second), DoneAt: now.Add(-noted)}
 	}
-	healthy(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), never(time.Hour, 44*time.Minute))) // its first pass may run still
-	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), never(time.Hour, time.Minute), never(25*time.Hour, 25*time.Hour), never(2*time.Hour, 2*time.Hour)),
+	healthy(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), never(time.Hour, 44*time.Minute))) // its first pass may run still
+	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), never(time.Hour, time.Minute), never(25*time.Hour, 25*time.Hour), never(2*time.Hour, 2*time.Hour)),
 		want{"reconcile", Warn, "no pass over account acct_2 in test mode"})
 	has(t, of(Site{Local: true, Limits: limits.AWS()}, never(time.Hour, 46*time.Minute)), want{"reconcile", Warn, "no pass over account acct_2"})
 	has(t, of(site(), never(time.Hour, time.Minute)), want{"reconcile", Warn, "no pass over Stripe's list"})
 	ahead, early := never(2*time.Hour, time.Hour), never(2*time.Hour, time.Hour)
 	ahead.Since, early.Since = now.Add(time.Hour), now.Add(-time.Hour)
-	was := pass(reconcile.Quarter, 5*time.Hour, 0)
+	was := pass(reconcile.Frequent, 5*time.Hour, 0)
 	was.Account = "acct_2"
 	healthy(t, of(site(), was, ahead)) // a begin in the future, put off once
 	ahead.Since = now.Add(-20 * time.Minute)
 	was.From, was.DoneAt, was.Errors = ahead.Since, now.Add(-time.Minute), 2
 	has(t, of(site(), was, ahead), want{"reconcile", Warn, "2 events of account acct_2"})
 	has(t, of(site(), early), want{"reconcile", Warn, "no pass over account acct_2"})
-	has(t, of(site(), ahead, pass(reconcile.Quarter, 46*time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
+	has(t, of(site(), ahead, pass(reconcile.Frequent, 46*time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
 	closed := never(2*time.Hour, time.Hour)
 	closed.Endpoint, closed.Excluded = "connect", "livemode"
-	stale := pass(reconcile.Quarter, 5*time.Hour, 0)
+	stale := pass(reconcile.Frequent, 5*time.Hour, 0)
 	stale.Account = "acct_2"
-	has(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), stale, never(12*time.Hour, 12*time.Hour), closed), want{"reconcile", Warn, "endpoint connect excludes it (livemode)"})
-	if all := of(site(), pass(reconcile.Quarter, time.Minute, 0), stale, closed)(t.Context()); len(all) != 1 {
+	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), stale, never(12*time.Hour, 12*time.Hour), closed), want{"reconcile", Warn, "endpoint connect excludes it (livemode)"})
+	if all := of(site(), pass(reconcile.Frequent, time.Minute, 0), stale, closed)(t.Context()); len(all) != 1 {
 		t.Errorf("an excluded account that was compared five hours ago: %+v, want the exclusion alone", all)
 	}
-	healthy(t, of(site(), pass(reconcile.Quarter, time.Minute, 0), closed, never(time.Hour, 44*time.Minute))) // the policy was opened since
-	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Quarter, time.Minute, 0)}, broken: []string{"COVER#x"}}, site(), clock),
+	healthy(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), closed, never(time.Hour, 44*time.Minute))) // the policy was opened since
+	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Frequent, time.Minute, 0)}, broken: []string{"COVER#x"}}, site(), clock),
 		want{"reconcile", Warn, "COVER#x"})
 	has(t, CheckReconcile(coverage{err: errDenied}, site(), clock), want{"reconcile", Warn, "not known"})
 }

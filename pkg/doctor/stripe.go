@@ -144,7 +144,7 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.Covered, newest reconcile.Covered) {
 	last = map[reconcile.Stream]reconcile.Covered{}
 	for _, n := range notes {
-		if n.Tier != reconcile.Quarter {
+		if n.Tier != reconcile.Frequent {
 			continue
 		}
 		if of := n.Stream(); n.DoneAt.After(last[of].DoneAt) {

@@ -97,8 +97,8 @@ func TestOldestNote(t *testing.T) {
 		live          bool
 		days          int
 	}{
-		{reconcile.Quarter, "", false, 1}, {reconcile.Weekly, "", false, 149}, {reconcile.Nightly, "", false, 3},
-		{reconcile.Nightly, "", true, 40}, {reconcile.Configured, "acct_1", false, 12}, {reconcile.Quarter, "acct_1", false, 11},
+		{reconcile.Frequent, "", false, 1}, {reconcile.Weekly, "", false, 149}, {reconcile.Nightly, "", false, 3},
+		{reconcile.Nightly, "", true, 40}, {reconcile.Configured, "acct_1", false, 12}, {reconcile.Frequent, "acct_1", false, 11},
 		{reconcile.Backfill, "acct_new", false, 20}, {reconcile.Weekly, "acct_2", true, 208},
 	} {
 		note(n.tier, n.account, n.live, ago(n.days))

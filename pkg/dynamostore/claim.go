@@ -117,9 +117,9 @@ func (s *writer) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemIn
 		ExpressionAttributeValues: item{
 			":running": str(string(idempotency.Running)),
 			":failed":  str(string(idempotency.Failed)),
-			":own":     str(req.Own),
+			":own":     str(req.Owner),
 			":lease":   millis(req.Lease),
-			":cutoff":  millis(req.Cutoff),
+			":cutoff":  millis(req.LeaseExpiredBefore),
 			":now":     millis(req.Now),
 			":left":    num(int64(max(req.ReceivesLeft, 0))),
 			":ident":   identOf(req.Event),
@@ -150,7 +150,7 @@ func (s *writer) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemIn
 // treated as a store error; a record with our claim that cannot be read is corrupt.
 func claimed(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimResult, error) {
 	r := decodeRow(attributes)
-	if r == nil || r.Own != req.Own {
+	if r == nil || r.Owner != req.Owner {
 		return idempotency.ClaimResult{}, storeDown("claim", "the answer does not show our claim")
 	}
 	if err := r.Check(); err != nil {

@@ -25,7 +25,7 @@ func claimRequest() idempotency.ClaimRequest {
 		Event: event.Envelope{
 			ID: "evt_1PZabcdefghijklmnopqrstu", Type: "invoice.paid", Created: 1_700_000_000, ObjectID: "in_1", Source: event.Webhook,
 		},
-		Own: idempotency.NewOwner(), Now: now, Lease: now.Add(32 * time.Second), Cutoff: now.Add(-5 * time.Second),
+		Owner: idempotency.NewOwner(), Now: now, Lease: now.Add(32 * time.Second), LeaseExpiredBefore: now.Add(-5 * time.Second),
 		Receives: 1, ReceivesLeft: 15,
 	}
 }
@@ -94,7 +94,7 @@ func TestClaimCured(t *testing.T) {
 			defer cancel()
 			req := claimRequest()
 			got, err := f.Claim(ctx, req)
-			if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Attempt != 1 || got.Claim.Own != req.Own {
+			if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Attempt != 1 || got.Claim.Owner != req.Owner {
 				t.Errorf("claim = %+v, %v; want the first attempt", got, err)
 			}
 			if n := len(w.requests()); n != 2 {
@@ -138,7 +138,7 @@ func TestClaimUnexplained(t *testing.T) {
 			f, w := s.scripted(t, refusedBy(item))
 			req := claimRequest()
 			got, err := f.Claim(t.Context(), req)
-			if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Own != req.Own {
+			if err != nil || got.Verdict != idempotency.Claimed || got.Claim.Owner != req.Owner {
 				t.Errorf("claim = %+v, %v", got, err)
 			}
 			sent := w.requests()
@@ -207,7 +207,7 @@ func TestClaimBrokenRecord(t *testing.T) {
 				t.Errorf("claim = %+v, %v; want corrupt for %q", got, err, tc.want)
 			}
 			after, _, err := f.reader.Get(t.Context(), req.Event.ID)
-			if err != nil || after.Broken == "" || after.Own != "someone" {
+			if err != nil || after.Broken == "" || after.Owner != "someone" {
 				t.Errorf("record %+v, %v; want it as it was", after, err)
 			}
 		})

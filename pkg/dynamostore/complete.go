@@ -62,7 +62,7 @@ func (s *Store) Complete(ctx context.Context, c *idempotency.Claim, outcome idem
 			}
 			effects = answer.rest
 			if !writesAny(effects) {
-				outcome = idempotency.Stale
+				outcome = idempotency.AlreadyApplied
 			}
 		case f.kind == rejected:
 			return idempotency.CompleteResult{Verdict: idempotency.Rejected, Err: fmt.Errorf("commit effects: %s", f.text)}, nil
@@ -115,7 +115,7 @@ func (s *writer) completion(c *idempotency.Claim, outcome idempotency.Outcome, e
 func (s *writer) fenced(c *idempotency.Claim, expression string, values item) *types.Update {
 	values[":running"] = str(string(idempotency.Running))
 	values[":att"] = num(c.Attempt)
-	values[":own"] = str(c.Own)
+	values[":own"] = str(c.Owner)
 	return &types.Update{
 		TableName:                           &s.table,
 		Key:                                 recordKey(c.EventID),

@@ -31,7 +31,7 @@ func fiveEffects() dispatch.Effects {
 }
 
 func someClaim() *idempotency.Claim {
-	return &idempotency.Claim{EventID: "evt_1", Own: idempotency.NewOwner(), Attempt: 1, Generation: 1}
+	return &idempotency.Claim{EventID: "evt_1", Owner: idempotency.NewOwner(), Attempt: 1, Generation: 1}
 }
 
 // Several reasons at once: the first rule that fits decides.
@@ -121,7 +121,7 @@ func TestCompleteStaleNeedsNoTransaction(t *testing.T) {
 		store, w := scripted(t, cancelWith("-CC"), respond(200, "{}"))
 		effects := dispatch.Effects{dispatch.Insert("K1", nil), dispatch.Insert("K2", nil)}
 		got, err := store.Complete(t.Context(), someClaim(), idempotency.Applied, effects, now)
-		if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.Stale {
+		if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.AlreadyApplied {
 			t.Fatalf("complete = %+v, %v", got, err)
 		}
 		if sent := w.requests(); sent[1].target != "UpdateItem" || bytes.Contains(sent[1].body, []byte(":fx")) {
@@ -132,7 +132,7 @@ func TestCompleteStaleNeedsNoTransaction(t *testing.T) {
 		store, w := scripted(t, cancelWith("-C-"), respond(200, "{}"))
 		effects := dispatch.Effects{dispatch.Insert("K1", nil), dispatch.CheckAbsent("K2", errFirst)}
 		got, err := store.Complete(t.Context(), someClaim(), idempotency.Applied, effects, now)
-		if err != nil || got.Outcome != idempotency.Stale {
+		if err != nil || got.Outcome != idempotency.AlreadyApplied {
 			t.Fatalf("complete = %+v, %v", got, err)
 		}
 		sent := w.requests()

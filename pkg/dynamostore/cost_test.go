@@ -71,7 +71,7 @@ func TestRecordStaysUnderOneKB(t *testing.T) {
 		t.Fatal(err)
 	}
 	measure("failed with 300 bytes of error", 700)
-	req.Own, req.Receives = idempotency.NewOwner(), 2
+	req.Owner, req.Receives = idempotency.NewOwner(), 2
 	c = claim()
 	measure("running again", 800)
 	effects := dispatch.Effects{

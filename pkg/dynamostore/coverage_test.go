@@ -75,7 +75,7 @@ func TestCoverageOfNothing(t *testing.T) {
 	want[0].Since, want[0].Endpoint = day.Add(-time.Hour), "default"
 	want[1].Excluded, want[1].Endpoint = "livemode", "connect"
 	before := reconcile.Covered{Tier: reconcile.Nightly, From: day.Add(-time.Hour), To: day.Add(-time.Second), DoneAt: day}
-	after := reconcile.Covered{Tier: reconcile.Quarter, From: day.Add(time.Second), To: day.Add(time.Hour), DoneAt: day}
+	after := reconcile.Covered{Tier: reconcile.Frequent, From: day.Add(time.Second), To: day.Add(time.Hour), DoneAt: day}
 	for _, n := range append(want, before, after) {
 		if err := c.Cover(t.Context(), n); err != nil {
 			t.Fatal(err)

@@ -81,7 +81,7 @@ func TestCompleteLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := f.Complete(t.Context(), c, idempotency.Applied, insert, now)
-		if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.Stale {
+		if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.AlreadyApplied {
 			t.Errorf("complete = %+v, %v", got, err)
 		}
 		if n := len(w.requests()); n != 3 {

@@ -71,14 +71,14 @@ func (w *world) claim(t *testing.T, rt *rapid.T) {
 	req := claimRequest()
 	req.Event.ID = eventID(rt)
 	req.Now = w.tick(rt)
-	req.Lease, req.Cutoff = req.Now.Add(32*time.Second), req.Now.Add(-5*time.Second)
+	req.Lease, req.LeaseExpiredBefore = req.Now.Add(32*time.Second), req.Now.Add(-5*time.Second)
 	req.Receives = rapid.IntRange(1, 3).Draw(rt, "receives")
 	if rapid.IntRange(0, 9).Draw(rt, "other identity") == 0 {
 		req.Event.Created++
 	}
 	again := w.held(t, req.Event.ID)
 	if again != "" && rapid.Bool().Draw(rt, "same request again") {
-		req.Own = again
+		req.Owner = again
 	}
 	var answers []any
 	var granted *idempotency.Claim
@@ -91,7 +91,7 @@ func (w *world) claim(t *testing.T, rt *rapid.T) {
 		answers = append(answers, got)
 	}
 	w.same(rt, "claim", answers)
-	if granted != nil && granted.Own != again {
+	if granted != nil && granted.Owner != again {
 		w.claims = append(w.claims, granted)
 	}
 }
@@ -102,7 +102,7 @@ func (w *world) held(t *testing.T, id string) string {
 	if err != nil || r.State != idempotency.Running {
 		return ""
 	}
-	return r.Own
+	return r.Owner
 }
 
 func eventID(rt *rapid.T) string {

@@ -23,14 +23,14 @@ const (
 	giveUpAttempt = " AND att=:att"
 )
 
-// GiveUp marks an event as purged. Errors wrap idempotency.ErrStoreDown; the mark may
+// Purge marks an event as purged. Errors wrap idempotency.ErrStoreDown; the mark may
 // have been written all the same, and the same request may be made again.
-func (s *Operator) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error) {
+func (s *Operator) Purge(ctx context.Context, req idempotency.PurgeRequest) (idempotency.PurgeVerdict, error) {
 	when := giveUpWhen
 	values := item{
 		":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
-		":now": millis(req.Now), ":cutoff": millis(req.Cutoff), ":who": str(bounded(req.By)),
-		":exp": num(req.Now.Add(s.ttl).Unix()), ":ident": str(req.Ident),
+		":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore), ":who": str(bounded(req.By)),
+		":exp": num(req.Now.Add(s.ttl).Unix()), ":ident": str(req.Identity),
 	}
 	if !req.Any {
 		when += giveUpDead
@@ -48,9 +48,9 @@ func (s *Operator) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (i
 	case err != nil:
 		return "", err
 	case old.written:
-		return idempotency.GivenUp, nil
+		return idempotency.PurgeMarked, nil
 	default:
-		return idempotency.ReadGiveUpRefusal(req, old.record), nil
+		return idempotency.ReadPurgeRefusal(req, old.record), nil
 	}
 }
 
@@ -72,7 +72,7 @@ func (s *Operator) Reidentify(ctx context.Context, req idempotency.ReidentifyReq
 		ExpressionAttributeValues: item{
 			":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
 			":old": str(req.Old), ":new": str(req.New), ":one": num(1),
-			":now": millis(req.Now), ":cutoff": millis(req.Cutoff),
+			":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore),
 		},
 	})
 	switch {

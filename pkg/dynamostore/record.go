@@ -25,10 +25,10 @@ func decodeRow(attributes item) *idempotency.Record {
 		ID:           id,
 		State:        idempotency.State(a.str("st")),
 		Attempt:      a.num("att", 0),
-		Own:          a.str("own"),
+		Owner:        a.str("own"),
 		Lease:        a.millis("lease"),
 		Generation:   a.num("gen", 0),
-		Ident:        a.str("ident"),
+		Identity:     a.str("ident"),
 		Type:         a.str("etype"),
 		Created:      a.num("created", 0),
 		Source:       a.str("src"),
@@ -63,7 +63,7 @@ func recordKey(eventID string) item { return keyOf(idempotency.Key(eventID)) }
 func millis(t time.Time) types.AttributeValue { return num(t.UnixMilli()) }
 
 // identOf is the identity that every message for one event must share.
-func identOf(e event.Envelope) types.AttributeValue { return str(idempotency.Ident(e)) }
+func identOf(e event.Envelope) types.AttributeValue { return str(idempotency.Identity(e)) }
 
 // bounded makes a text fit a record: valid UTF-8, at most limits.MaxErrorText bytes,
 // cut between two characters.

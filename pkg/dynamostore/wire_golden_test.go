@@ -70,7 +70,7 @@ func wireRecords() []wireRecord {
 			w.complete(idempotency.Applied, dispatch.Insert("FACT#live#acct_1TollgateWire#in_1#paid", nil), dispatch.Swap("OBJ#live#acct_1TollgateWire#in_1", 0, nil))
 		}, done(idempotency.Applied, "FACT#live#acct_1TollgateWire#in_1#paid", "OBJ#live#acct_1TollgateWire#in_1")},
 		{"done-ignored", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Ignored) }, done(idempotency.Ignored)},
-		{"done-stale", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Stale) }, done(idempotency.Stale)},
+		{"done-stale", func(w *wireWrites) { w.claim(1); w.complete(idempotency.AlreadyApplied) }, done(idempotency.AlreadyApplied)},
 		{"replayed", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Applied); w.replay() }, replayed},
 		{"replayed-running", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Applied); w.replay(); w.claim(1) }, func(r *idempotency.Record) {
 			at := r.Lease
@@ -96,8 +96,8 @@ func wireEvent() event.Envelope {
 func firstClaim() *idempotency.Record {
 	e := wireEvent()
 	return &idempotency.Record{
-		ID: e.ID, State: idempotency.Running, Attempt: 1, Own: strings.Repeat("a", 32), Lease: wireTime(30 * time.Second), Generation: 1,
-		Ident: idempotency.Ident(e), Type: e.Type, Created: e.Created, Source: "webhook", FirstAt: wireTime(0), Updated: wireTime(0), ReceivesLeft: 15,
+		ID: e.ID, State: idempotency.Running, Attempt: 1, Owner: strings.Repeat("a", 32), Lease: wireTime(30 * time.Second), Generation: 1,
+		Identity: idempotency.Identity(e), Type: e.Type, Created: e.Created, Source: "webhook", FirstAt: wireTime(0), Updated: wireTime(0), ReceivesLeft: 15,
 	}
 }
 
@@ -118,8 +118,8 @@ func (w *wireWrites) must(err error) {
 
 func (w *wireWrites) claim(receives int) {
 	got, err := w.store.Claim(w.t.Context(), idempotency.ClaimRequest{
-		Event: wireEvent(), Own: strings.Repeat("a", 32), Now: wireTime(0), Lease: wireTime(30 * time.Second),
-		Cutoff: wireTime(-5 * time.Second), Receives: receives, ReceivesLeft: 16 - receives,
+		Event: wireEvent(), Owner: strings.Repeat("a", 32), Now: wireTime(0), Lease: wireTime(30 * time.Second),
+		LeaseExpiredBefore: wireTime(-5 * time.Second), Receives: receives, ReceivesLeft: 16 - receives,
 	})
 	w.must(err)
 	w.held = got.Claim
@@ -146,11 +146,11 @@ func (w *wireWrites) replay() {
 
 func (w *wireWrites) giveUp() {
 	e := wireEvent()
-	got, err := w.store.operator.GiveUp(w.t.Context(), idempotency.GiveUpRequest{
-		EventID: e.ID, Ident: idempotency.Ident(e), Attempt: 1, By: "jo", Now: wireTime(time.Hour), Cutoff: wireTime(time.Hour),
+	got, err := w.store.operator.Purge(w.t.Context(), idempotency.PurgeRequest{
+		EventID: e.ID, Identity: idempotency.Identity(e), Attempt: 1, By: "jo", Now: wireTime(time.Hour), LeaseExpiredBefore: wireTime(time.Hour),
 	})
 	w.must(err)
-	if got != idempotency.GivenUp {
+	if got != idempotency.PurgeMarked {
 		w.t.Fatalf("give up: %s", got)
 	}
 }

@@ -204,7 +204,7 @@ func input(body string) dispatch.Input {
 func finish(table *idempotencytest.Memory, mux *dispatch.Mux, body string) {
 	ctx, in := context.Background(), input(body)
 	claimed, err := table.Claim(ctx, idempotency.ClaimRequest{
-		Event: in.Envelope, Own: idempotency.NewOwner(), Now: in.Now, Lease: in.Now.Add(time.Minute), Cutoff: in.Now,
+		Event: in.Envelope, Owner: idempotency.NewOwner(), Now: in.Now, Lease: in.Now.Add(time.Minute), LeaseExpiredBefore: in.Now,
 	})
 	if err != nil {
 		panic(err)

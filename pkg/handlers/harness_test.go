@@ -74,7 +74,7 @@ func (f *fixture) handle(t *testing.T, body []byte, point ...func()) {
 	t.Helper()
 	env := parse(t, body)
 	now := time.Unix(env.Created, 0)
-	claimed, err := f.Claim(t.Context(), idempotency.ClaimRequest{Event: env, Own: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), Cutoff: now})
+	claimed, err := f.Claim(t.Context(), idempotency.ClaimRequest{Event: env, Owner: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), LeaseExpiredBefore: now})
 	if err != nil || claimed.Verdict != idempotency.Claimed {
 		t.Fatalf("claim %s: %s, %v", env.ID, claimed.Verdict, err)
 	}

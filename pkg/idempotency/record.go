@@ -52,9 +52,9 @@ const (
 type Outcome string
 
 const (
-	Applied Outcome = "applied" // the handler ran; its effects, if any, are committed
-	Ignored Outcome = "ignored" // no handler is registered for the type
-	Stale   Outcome = "stale"   // all that it would do had been done before, under another event
+	Applied        Outcome = "applied" // the handler ran; its effects, if any, are committed
+	Ignored        Outcome = "ignored" // no handler is registered for the type
+	AlreadyApplied Outcome = "stale"   // all that it would do had been done before, under another event
 )
 
 // Record is a record as it was read. Times are zero where the record has none.
@@ -62,10 +62,10 @@ type Record struct {
 	ID           string
 	State        State
 	Attempt      int64 // rises with every claim, never reset: the fencing token
-	Own          string
+	Owner        string
 	Lease        time.Time // present exactly while Running
 	Generation   int64
-	Ident        string
+	Identity     string
 	Type         string
 	Created      int64 // seconds
 	Source       string
@@ -113,9 +113,9 @@ const KeyPrefix = "EVT#"
 // Key returns the table key of an event's record.
 func Key(eventID string) string { return KeyPrefix + eventID }
 
-// Ident returns the digest that two messages for one event must share. The body is
+// Identity returns the digest that two messages for one event must share. The body is
 // no part of it: Stripe renders one event in several API versions.
-func Ident(e event.Envelope) string {
+func Identity(e event.Envelope) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{
 		e.ID, e.Type, strconv.FormatInt(e.Created, 10), strconv.FormatBool(e.Livemode), e.Account, e.ObjectID,
 	}, "\n")))

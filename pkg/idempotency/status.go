@@ -95,7 +95,7 @@ func (s Status) String() string {
 
 // Text returns the outcome for people; the stored word is "stale" for older readers.
 func (o Outcome) Text() string {
-	if o == Stale {
+	if o == AlreadyApplied {
 		return "already applied"
 	}
 	return string(o)

@@ -27,7 +27,7 @@ func TestStatus(t *testing.T) {
 	}{
 		{"applied", Record{State: Done, Outcome: Applied, ReceivesLeft: -1}, Status{Name: StatusDone, Outcome: Applied, Where: AtDone}},
 		{"ignored", Record{State: Done, Outcome: Ignored, ReceivesLeft: -1}, Status{Name: StatusDone, Outcome: Ignored, Where: AtDone}},
-		{"already applied", Record{State: Done, Outcome: Stale, ReceivesLeft: -1}, Status{Name: StatusDone, Outcome: Stale, Where: AtDone}},
+		{"already applied", Record{State: Done, Outcome: AlreadyApplied, ReceivesLeft: -1}, Status{Name: StatusDone, Outcome: AlreadyApplied, Where: AtDone}},
 		{"done by a release that purged so", Record{State: Done, Outcome: Ignored, Purged: ago(time.Hour)}, Status{Name: StatusDone, Outcome: Ignored, Where: AtDone}},
 		{"purged", purged, Status{Name: StatusPurged, Where: AtPurged}},
 		{"cannot be read", Record{State: Done, Broken: "att"}, Status{Name: StatusBroken, Where: AtUnknown}},

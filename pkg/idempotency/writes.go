@@ -23,13 +23,13 @@ var (
 
 // ClaimRequest asks for the right to run one attempt.
 type ClaimRequest struct {
-	Event        event.Envelope
-	Own          string    // from NewOwner; the same for every try of this request
-	Now          time.Time // written as upd, and first_at at the first claim
-	Lease        time.Time // until when the claim holds without being finished
-	Cutoff       time.Time // a running record may be taken over when its lease ended before this
-	Receives     int       // of the message; the index names the record from the second on
-	ReceivesLeft int       // receives that the message has left after this one, at least 0
+	Event              event.Envelope
+	Owner              string    // from NewOwner; the same for every try of this request
+	Now                time.Time // written as upd, and first_at at the first claim
+	Lease              time.Time // until when the claim holds without being finished
+	LeaseExpiredBefore time.Time // a running record may be taken over when its lease ended before this
+	Receives           int       // of the message; the index names the record from the second on
+	ReceivesLeft       int       // receives that the message has left after this one, at least 0
 }
 
 // ClaimVerdict is what a claim came to.
@@ -60,7 +60,7 @@ var ErrIdentity = errors.New("this id was seen before with another type, time, m
 // Claim is the right to run one attempt. It is for one goroutine at a time.
 type Claim struct {
 	EventID    string
-	Own        string
+	Owner      string
 	Attempt    int64
 	Generation int64
 	Lease      time.Time
@@ -74,13 +74,13 @@ type Claim struct {
 // rebuilt transaction takes the next; 36 characters are the database's bound.
 func (c *Claim) NextToken() string {
 	c.rounds++
-	return c.Own + "-" + strconv.Itoa(c.rounds)
+	return c.Owner + "-" + strconv.Itoa(c.rounds)
 }
 
 // ClaimOf returns the claim that a record shows, for the attempt that holds it.
 func ClaimOf(r Record) *Claim {
 	return &Claim{
-		EventID: r.ID, Own: r.Own, Attempt: r.Attempt, Generation: r.Generation, Lease: r.Lease,
+		EventID: r.ID, Owner: r.Owner, Attempt: r.Attempt, Generation: r.Generation, Lease: r.Lease,
 		FirstAt: r.FirstAt, Source: event.Source(r.Source),
 	}
 }
@@ -94,10 +94,10 @@ func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok boo
 		return ClaimResult{}, false
 	case old.Check() != nil:
 		return ClaimResult{Verdict: Corrupt, Err: old.Check()}, true
-	case old.State == Running && old.Own == req.Own:
+	case old.State == Running && old.Owner == req.Owner:
 		// Our first try was applied and its response lost.
 		return ClaimResult{Verdict: Claimed, Claim: ClaimOf(*old)}, true
-	case old.Ident != "" && old.Ident != Ident(req.Event):
+	case old.Identity != "" && old.Identity != Identity(req.Event):
 		return ClaimResult{Verdict: Corrupt, Err: ErrIdentity}, true
 	case old.State == Done:
 		return ClaimResult{Verdict: Duplicate, DoneAt: old.DoneAt, Source: event.Source(old.Source)}, true
@@ -123,7 +123,7 @@ const (
 // CompleteResult is a verdict with what belongs to it.
 type CompleteResult struct {
 	Verdict CompleteVerdict
-	Outcome Outcome   // for Completed: Stale when every effect had been there before
+	Outcome Outcome   // for Completed: AlreadyApplied when every effect had been there before
 	Err     error     // for CheckRefused the handler's own error, for Rejected the store's
 	Lease   time.Time // for Superseded: when the later claim's lease ends; zero when unknown
 }
@@ -133,7 +133,7 @@ func ReadCompleteRefusal(c *Claim, old *Record) CompleteResult {
 	switch {
 	case old == nil:
 		return CompleteResult{Verdict: Superseded}
-	case old.State == Done && old.Own == c.Own && old.Attempt == c.Attempt:
+	case old.State == Done && old.Owner == c.Owner && old.Attempt == c.Attempt:
 		return CompleteResult{Verdict: Completed, Outcome: old.Outcome}
 	case old.State == Done:
 		return CompleteResult{Verdict: SupersededDone}
@@ -170,7 +170,7 @@ func ReadFailRefusal(c *Claim, old *Record) FailResult {
 	switch {
 	case old == nil, old.Check() != nil: // a broken row is this event's problem alone: its next receive sees it
 		return FailResult{Verdict: FailSuperseded}
-	case old.State == Failed && old.Own == c.Own && old.Attempt == c.Attempt:
+	case old.State == Failed && old.Owner == c.Owner && old.Attempt == c.Attempt:
 		return FailResult{Verdict: FailWritten}
 	case old.State == Done:
 		return FailResult{Verdict: FailDone}

@@ -27,7 +27,7 @@ func (w *world) history(account string) {
 // runAll makes a pass of each tier.
 func (w *world) runAll(t *testing.T, r *Reconciler) {
 	t.Helper()
-	for _, tier := range []string{Quarter, Nightly, Weekly} {
+	for _, tier := range []string{Frequent, Nightly, Weekly} {
 		if report, err := r.Run(t.Context(), tier); err != nil || !report.Complete() {
 			t.Fatalf("%s: %+v, %v", tier, report, err)
 		}
@@ -95,7 +95,7 @@ func TestUpgradedStageKeepsItsNet(t *testing.T) {
 		want  time.Time
 		sent  int
 	}{
-		{"passes of three weeks", []Covered{{Tier: Weekly, From: noon().Add(-21 * day)}, {Tier: Quarter, From: noon().Add(-day)}}, noon().Add(-21 * day), 21},
+		{"passes of three weeks", []Covered{{Tier: Weekly, From: noon().Add(-21 * day)}, {Tier: Frequent, From: noon().Add(-day)}}, noon().Add(-21 * day), 21},
 		{"an account that never finished", []Covered{{Tier: Configured, From: noon().Add(-10 * day)}}, noon().Add(-10 * day), 10},
 		{"a backfill of a day", []Covered{{Tier: Backfill, From: noon().Add(-20 * day)}}, noon(), 0},
 		{"the other mode", []Covered{{Livemode: true, Tier: Weekly, From: noon().Add(-20 * day)}}, noon(), 0},
@@ -196,7 +196,7 @@ func TestAccountWithoutBegin(t *testing.T) {
 		t.Errorf("with a configured begin: %+v, %v, sent %v", report, err, w.ids())
 	}
 	stopped := w.reconciler(t, func(c *Config) { c.Begins = &noBegins{w} })
-	if report, err := stopped.Run(t.Context(), Quarter); !errors.Is(err, errDown) || report.Complete() || report.Listed != 0 {
+	if report, err := stopped.Run(t.Context(), Frequent); !errors.Is(err, errDown) || report.Complete() || report.Listed != 0 {
 		t.Errorf("begins that cannot be read: %+v, %v", report, err)
 	}
 }
@@ -217,12 +217,12 @@ func TestCatchUpEndsAtTheBegin(t *testing.T) {
 	w.begins[Stream{}] = noon().Add(-10*day - 30*time.Minute)
 	w.begun(t, Weekly, "")
 	w.begun(t, Nightly, "")
-	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+	report, err := w.reconciler(t, nil).Run(t.Context(), Frequent)
 	// What is younger than a week and a quarter of it waits for the weekly pass; the night before last is the nightly pass's.
 	if err != nil || !report.Complete() || report.CaughtUp == 0 || !slices.Equal(w.sentOnce(), []string{"evt__10", "evt__2", "evt__3", "evt__9"}) {
 		t.Errorf("%+v, %v, sent %v", report, err, w.sentOnce())
 	}
-	again, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+	again, err := w.reconciler(t, nil).Run(t.Context(), Frequent)
 	if err != nil || again.CaughtUp != 0 {
 		t.Errorf("a second run: %+v, %v", again, err)
 	}
@@ -268,7 +268,7 @@ func TestProofKnowsTheBegin(t *testing.T) {
 	}
 	// A gap after the begin counts.
 	for key, c := range w.notes {
-		if c.From.After(noon().Add(-13*time.Hour)) || c.Tier == Quarter {
+		if c.From.After(noon().Add(-13*time.Hour)) || c.Tier == Frequent {
 			delete(w.notes, key)
 		}
 	}

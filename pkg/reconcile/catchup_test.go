@@ -24,7 +24,7 @@ func (w *world) aged(name string, n int, ago time.Duration) {
 		w.records[e.ID] = done(e, at)
 	}
 	newest := w.stripe[slices.IndexFunc(w.stripe, func(l *listed) bool { return l.Event.Created == at.Unix() })].Event
-	w.records[newest.ID] = idempotency.Record{ID: newest.ID, State: idempotency.Failed, Ident: idempotency.Ident(newest), Updated: at}
+	w.records[newest.ID] = idempotency.Record{ID: newest.ID, State: idempotency.Failed, Identity: idempotency.Identity(newest), Updated: at}
 }
 
 // begun is the note of a tier's newest slice: without one it has not begun, and nothing of it is left.
@@ -65,21 +65,21 @@ func TestSliceThatCannotBeListedBreedsNoCopies(t *testing.T) {
 	w.fail = laterPages(25*day, errBad)
 	r := w.reconciler(t, nil)
 	for n := range 3 {
-		report, err := r.Run(t.Context(), Quarter)
+		report, err := r.Run(t.Context(), Frequent)
 		if !errors.Is(err, errBad) || report.Complete() || report.LeftOver != 1 {
 			t.Errorf("run %d: %+v, %v; want one slice left over, and incomplete", n, report, err)
 		}
 		if got := w.ids(); len(got) != 1 || w.records[got[0]].ID[:8] != "evt_good" {
 			t.Fatalf("run %d: %v were sent, want the dead letter of the slice behind it, once", n, got)
 		}
-		if revived := []int{1, 0, 0}[n]; report.Revived != revived {
-			t.Errorf("run %d: %d revived, want %d", n, report.Revived, revived)
+		if unfinished := []int{1, 0, 0}[n]; report.Unfinished != unfinished {
+			t.Errorf("run %d: %d unfinished, want %d", n, report.Unfinished, unfinished)
 		}
 		w.now = w.now.Add(15 * time.Minute)
 	}
 	w.fail = nil
 	for n := range 2 {
-		if report, err := r.Run(t.Context(), Quarter); err != nil || !report.Complete() || len(w.taken) != 2 {
+		if report, err := r.Run(t.Context(), Frequent); err != nil || !report.Complete() || len(w.taken) != 2 {
 			t.Errorf("run %d after it can be listed: %+v, %v, %v", n, report, err, w.ids())
 		}
 	}
@@ -116,12 +116,12 @@ func TestCatchUpThatCannotSend(t *testing.T) {
 	w.aged("old", 1, 20*day)
 	w.dead = true
 	r := w.reconciler(t, nil)
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	if !errors.Is(err, errDown) || report.Complete() || report.Requeued() != 0 || report.LeftOver != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	w.dead = false
-	if report, err := r.Run(t.Context(), Quarter); err != nil || !report.Complete() || report.Revived != 2 {
+	if report, err := r.Run(t.Context(), Frequent); err != nil || !report.Complete() || report.Unfinished != 2 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -141,7 +141,7 @@ func TestAccountThatCannotBeListedHoldsUpNoOthersCatchUp(t *testing.T) {
 		return nil
 	}
 	r := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"": "default", "acct_gone": "connect"} })
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	if !errors.Is(err, errBad) || report.Complete() || report.CaughtUp == 0 || report.Unrecorded != 1 || report.LeftOver != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
@@ -176,7 +176,7 @@ func TestCatchUpWaitsForTheQuarter(t *testing.T) {
 			}
 			r := w.reconciler(t, nil)
 			c.spoil(w, &r.cfg)
-			report, err := r.Run(t.Context(), Quarter)
+			report, err := r.Run(t.Context(), Frequent)
 			if (report.CaughtUp > 0) == c.stops || report.Complete() == c.stops || (err != nil) != c.fails || report.LeftOver != 0 {
 				t.Errorf("%+v, %v", report, err)
 			}

@@ -29,18 +29,18 @@ func TestAccountsAreNotedOnceADay(t *testing.T) {
 			Since:  noon().Add(-60 * 24 * time.Hour), Endpoint: map[string]string{"": "default", "acct_gone": "connect"}[account],
 		}
 	}
-	for _, tier := range []string{Quarter, Nightly, Weekly, Quarter} {
+	for _, tier := range []string{Frequent, Nightly, Weekly, Frequent} {
 		if _, err := r.Run(t.Context(), tier); !errors.Is(err, errBad) {
 			t.Fatal(err)
 		}
 	}
 	w.now = w.now.Add(11 * time.Hour)
-	_, _ = r.Run(t.Context(), Quarter)
+	_, _ = r.Run(t.Context(), Frequent)
 	w.now = w.now.Add(time.Hour)
 	_, _ = r.Run(t.Context(), Weekly)
 	w.live = true
 	w.now = w.now.Add(time.Hour)
-	_, _ = r.Run(t.Context(), Quarter)
+	_, _ = r.Run(t.Context(), Frequent)
 	want := []Covered{
 		note("", false, 0, 12), note("acct_gone", false, 0, 12), note("", false, 1, 0), note("acct_gone", false, 1, 0),
 		note("", true, 1, 1), note("acct_gone", true, 1, 1),
@@ -68,7 +68,7 @@ func TestNoteFollowsTheConfiguration(t *testing.T) {
 	} {
 		before := slices.Clone(w.theirs)
 		for range 2 {
-			if _, err := w.reconciler(t, c.change).Run(t.Context(), Quarter); err != nil {
+			if _, err := w.reconciler(t, c.change).Run(t.Context(), Frequent); err != nil {
 				t.Fatal(err)
 			}
 			if c.name == "as it was" {
@@ -118,7 +118,7 @@ func TestPassWithoutItsAccountsNoted(t *testing.T) {
 	w := newWorld(noon())
 	w.arises(anEvent("evt_1", noon().Add(-time.Hour)), noon())
 	w.noteErr = errDown
-	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+	report, err := w.reconciler(t, nil).Run(t.Context(), Frequent)
 	if !errors.Is(err, errDown) || report.Complete() || report.Unrecorded != 1 || len(w.theirs) != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}

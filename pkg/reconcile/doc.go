@@ -18,5 +18,5 @@
 // It knows no transport, no database and no clock of its own.
 //
 //	r, err := reconcile.New(reconcile.Config{Lister: stripe, Records: records, Sender: queue, …})
-//	report, err := r.Run(ctx, reconcile.Quarter)
+//	report, err := r.Run(ctx, reconcile.Frequent)
 package reconcile

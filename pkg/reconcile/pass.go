@@ -135,7 +135,7 @@ func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (fin
 	}
 	err = p.cfg.Coverage.Cover(ctx, Covered{
 		Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To,
-		Listed: c.Listed, Known: c.Known, Enqueued: c.Requeued(), Errors: c.Suspicious + c.Unreadable,
+		Listed: c.Listed, Known: c.Known, Enqueued: c.Requeued(), Errors: c.Mismatched + c.Unreadable,
 		DoneAt: p.cfg.Now(),
 	})
 	if err != nil {
@@ -183,7 +183,7 @@ func (p *pass) page(ctx context.Context, t Tier, account string, page Page) (c C
 		return c, fmt.Errorf("read records: %w", err)
 	}
 	now := p.cfg.Now()
-	r := rule{net: t.Net, limits: p.cfg.Limits, now: now}
+	r := rule{sweep: t.Sweep, limits: p.cfg.Limits, now: now}
 	for _, item := range page.Items {
 		c.Listed++
 		what, err := p.item(ctx, r, account, item, records)
@@ -207,8 +207,8 @@ const (
 func (c *Counts) of(v verdict) *int {
 	return map[verdict]*int{
 		withheld: new(int), // counted later
-		known:    &c.Known, unrecorded: &c.Unrecorded, stuck: &c.Stuck, revived: &c.Revived, ignored: &c.Ignored,
-		suspicious: &c.Suspicious, unreadable: &c.Unreadable, deferred: &c.Deferred,
+		known:    &c.Known, unrecorded: &c.Unrecorded, stuck: &c.Stuck, unfinished: &c.Unfinished, ignored: &c.Ignored,
+		mismatched: &c.Mismatched, unreadable: &c.Unreadable, deferred: &c.Deferred,
 	}[v]
 }
 
@@ -222,7 +222,7 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	}
 	if i.Event.Account != "" && i.Event.Account != account {
 		log.Warn("a listed event is another account's")
-		return suspicious, nil
+		return mismatched, nil
 	}
 	e := i.Event
 	e.Account, e.Endpoint = account, p.cfg.Accounts[account]
@@ -237,13 +237,13 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	}
 	v := r.judge(e, i.Err != nil, rec)
 	switch v {
-	case suspicious:
+	case mismatched:
 		log.Error("an event and its record contradict each other, or the record cannot be read", "state", rec.State, "error", rec.Check())
-	case unrecorded, stuck, revived:
+	case unrecorded, stuck, unfinished:
 		if p.tooOld(e) {
 			return ignored, nil
 		}
-		if r.net {
+		if r.sweep {
 			p.hold(e, v)
 			return withheld, nil
 		}
@@ -253,11 +253,11 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 }
 
 // send puts an event on the queue if the pass may.
-func (p *pass) send(ctx context.Context, net bool, e event.Envelope, v verdict) (verdict, error) {
+func (p *pass) send(ctx context.Context, sweep bool, e event.Envelope, v verdict) (verdict, error) {
 	if p.dry {
 		return v, nil
 	}
-	ok, err := p.may(ctx, net)
+	ok, err := p.may(ctx, sweep)
 	if err != nil {
 		return v, err
 	}
@@ -272,9 +272,9 @@ func (p *pass) send(ctx context.Context, net bool, e event.Envelope, v verdict) 
 
 // may takes one message off what the pass may still send. While the consumer is stopped
 // every event on the queue is without a record: passes that went on would fill it with copies.
-func (p *pass) may(ctx context.Context, net bool) (bool, error) {
+func (p *pass) may(ctx context.Context, sweep bool) (bool, error) {
 	l := p.cfg.Limits.Reconcile
-	if net {
+	if sweep {
 		return true, nil
 	}
 	if p.shut || p.sent >= l.MaxSends && !p.unbounded {

@@ -25,18 +25,18 @@ func TestCrashBetweenSendAndNote(t *testing.T) {
 	w.arises(anEvent("evt_1", w.now.Add(-time.Hour)), w.now)
 	r := w.reconciler(t, nil)
 	w.noteErr = errDown
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	if !errors.Is(err, errDown) || report.Complete() || report.Unrecorded != 1 || len(w.notes) != 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	w.consume()
 	w.noteErr = nil
-	report, err = r.Run(t.Context(), Quarter)
+	report, err = r.Run(t.Context(), Frequent)
 	if err != nil || !report.Complete() || report.Known != 1 || len(w.taken) != 1 || w.copies != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	want := []Covered{{
-		Tier: Quarter, From: noon().Add(-3 * time.Hour), To: noon().Add(-5 * time.Minute), Listed: 1, Known: 1, DoneAt: noon(),
+		Tier: Frequent, From: noon().Add(-3 * time.Hour), To: noon().Add(-5 * time.Minute), Listed: 1, Known: 1, DoneAt: noon(),
 	}}
 	got, _, _ := w.Covered(t.Context(), noon().Add(-4*time.Hour), noon())
 	if d := cmp.Diff(want, got); d != "" {
@@ -84,7 +84,7 @@ func TestAccounts(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"acct_gone"`) || strings.Count(err.Error(), "acct_gone") != 1 {
 		t.Errorf("error %v, want one of acct_gone", err)
 	}
-	if report.Unrecorded != 2 || report.Suspicious != 1 || report.Complete() || report.Finished != 2*report.Slices/3 {
+	if report.Unrecorded != 2 || report.Mismatched != 1 || report.Complete() || report.Finished != 2*report.Slices/3 {
 		t.Errorf("%+v", report)
 	}
 	ways := map[string]string{}
@@ -108,7 +108,7 @@ func TestTypesGoInChunks(t *testing.T) {
 		w.arises(e, w.now)
 	}
 	r := w.reconciler(t, func(c *Config) { c.Types = types })
-	if report, err := r.Run(t.Context(), Quarter); err != nil || report.Unrecorded != 41 || !report.Complete() {
+	if report, err := r.Run(t.Context(), Frequent); err != nil || report.Unrecorded != 41 || !report.Complete() {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -122,7 +122,7 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 	broken := func(id, typ string, recorded bool) *listed {
 		e := event.Envelope{ID: id, Object: event.ObjectSnapshot, Type: typ, Created: at.Unix(), Body: []byte("half")}
 		if recorded {
-			w.records[id] = idempotency.Record{ID: id, State: idempotency.Done, Ident: "of the whole event"}
+			w.records[id] = idempotency.Record{ID: id, State: idempotency.Done, Identity: "of the whole event"}
 		}
 		return &listed{Item{Event: e, Err: event.ErrNotEvent}, "", w.now}
 	}
@@ -130,7 +130,7 @@ func TestItemsThatCannotBeRead(t *testing.T) {
 		whole("evt_1"), broken("evt_2", "invoice.paid", false), broken("", "", false), broken("evt_4", "", false),
 		broken("evt_5", "invoice.paid", true), whole("evt_6"),
 	}
-	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+	report, err := w.reconciler(t, nil).Run(t.Context(), Frequent)
 	want := Counts{Listed: 6, Known: 1, Unrecorded: 3, Unreadable: 2}
 	if d := cmp.Diff(want, report.Counts); d != "" || err != nil || !report.Complete() {
 		t.Errorf("error %v, complete %v, counts (-want +got):\n%s", err, report.Complete(), d)
@@ -153,7 +153,7 @@ func TestPageWithoutIDs(t *testing.T) {
 	for range 101 {
 		w.stripe = append(w.stripe, &listed{Item{Err: event.ErrNotEvent, Event: event.Envelope{Created: w.now.Unix() - 3600}}, "", w.now})
 	}
-	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+	report, err := w.reconciler(t, nil).Run(t.Context(), Frequent)
 	if err == nil || !strings.Contains(err.Error(), "no id of a whole page") || report.Unreadable != 100 || report.Complete() {
 		t.Errorf("%+v, %v", report, err)
 	}
@@ -173,11 +173,11 @@ func TestOutOfTime(t *testing.T) {
 	var order []int64
 	w.fail = func(q Query) error { order = append(order, q.From.Unix()); return nil }
 	// Thirty hours back is what the last night was for; what is younger waits for its night.
-	if report, err = r.Run(t.Context(), Quarter); err != nil || report.CaughtUp < 44 || report.CaughtUp > 46 || !report.Complete() {
+	if report, err = r.Run(t.Context(), Frequent); err != nil || report.CaughtUp < 44 || report.CaughtUp > 46 || !report.Complete() {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	w.now = noon().Add(8 * time.Hour)
-	if report, err = r.Run(t.Context(), Quarter); err != nil || report.CaughtUp != 8 || !report.Complete() {
+	if report, err = r.Run(t.Context(), Frequent); err != nil || report.CaughtUp != 8 || !report.Complete() {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	order = slices.DeleteFunc(order, func(from int64) bool { return from > noon().Add(-5*time.Hour).Unix() }) // the passes' own
@@ -203,13 +203,13 @@ func TestCatchUpKeepsTheTiersRule(t *testing.T) {
 	w := newWorld(noon())
 	e := anEvent("evt_old", w.now.Add(-20*24*time.Hour))
 	w.arises(e, w.now)
-	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Ident: idempotency.Ident(e)}
+	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Identity: idempotency.Identity(e)}
 	w.Cover(t.Context(), Covered{Tier: Weekly, From: noon().Add(-time.Hour), To: noon().Add(-time.Minute), DoneAt: noon()})
 	if report, err := w.reconciler(t, nil).Run(t.Context(), Nightly); err != nil || report.CaughtUp != 0 || !report.Complete() {
 		t.Errorf("a nightly pass does another's work: %+v, %v", report, err)
 	}
-	report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
-	if err != nil || report.Revived != 1 || report.CaughtUp < 400 || !report.Complete() {
+	report, err := w.reconciler(t, nil).Run(t.Context(), Frequent)
+	if err != nil || report.Unfinished != 1 || report.CaughtUp < 400 || !report.Complete() {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -257,7 +257,7 @@ func TestWhatIsLeft(t *testing.T) {
 			for _, note := range all(c.when, c.with) {
 				w.Cover(t.Context(), note)
 			}
-			report, err := w.reconciler(t, nil).Run(t.Context(), Quarter)
+			report, err := w.reconciler(t, nil).Run(t.Context(), Frequent)
 			if err != nil || (report.CaughtUp > 0) != c.left {
 				t.Errorf("%+v, %v", report, err)
 			}
@@ -274,16 +274,16 @@ func TestStuckRecordsAreSentAgain(t *testing.T) {
 	w := newWorld(noon())
 	e := anEvent("evt_1", w.now.Add(-time.Hour))
 	w.arises(e, w.now)
-	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Ident: idempotency.Ident(e), Updated: w.now, ReceivesLeft: 12}
+	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Identity: idempotency.Identity(e), Updated: w.now, ReceivesLeft: 12}
 	r := w.reconciler(t, nil)
 	for w.now.Sub(noon()) < 90*time.Minute {
-		if report, err := r.Run(t.Context(), Quarter); err != nil || report.Known != 1 {
+		if report, err := r.Run(t.Context(), Frequent); err != nil || report.Known != 1 {
 			t.Fatalf("at %v: %+v, %v", w.now, report, err)
 		}
 		w.now = w.now.Add(15 * time.Minute)
 	}
 	w.now = w.now.Add(time.Second)
-	if report, err := r.Run(t.Context(), Quarter); err != nil || report.Stuck != 1 || len(w.taken) != 1 {
+	if report, err := r.Run(t.Context(), Frequent); err != nil || report.Stuck != 1 || len(w.taken) != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -352,7 +352,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("backfill runs on the schedule")
 	}
 	keyless := &noKey{w}
-	report, err := w.reconciler(t, func(c *Config) { c.Lister = keyless }).Run(t.Context(), Quarter)
+	report, err := w.reconciler(t, func(c *Config) { c.Lister = keyless }).Run(t.Context(), Frequent)
 	if !errors.Is(err, errDown) || report.Complete() {
 		t.Errorf("without a key: %+v, %v", report, err)
 	}

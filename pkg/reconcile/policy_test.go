@@ -66,7 +66,7 @@ func TestExcludedAccountIsNotListed(t *testing.T) {
 func TestReportOfAnExcludedAccount(t *testing.T) {
 	w := newWorld(noon())
 	r := w.reconciler(t, policies(policy.Policy{Livemode: []bool{true}}))
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	want := []Exclusion{{
 		Stream: Stream{Account: "acct_1"}, Endpoint: "connect", Reason: policy.ReasonLivemode, Text: report.Excluded[0].Text,
 	}}
@@ -80,7 +80,7 @@ func TestReportOfAnExcludedAccount(t *testing.T) {
 	}
 	// In the mode that the endpoint takes it is compared.
 	w.live = true
-	if report, err := r.Run(t.Context(), Quarter); err != nil || len(report.Excluded) != 0 || report.Slices != 2 {
+	if report, err := r.Run(t.Context(), Frequent); err != nil || len(report.Excluded) != 0 || report.Slices != 2 {
 		t.Errorf("the other mode: %+v, %v", report, err)
 	}
 }
@@ -91,7 +91,7 @@ func TestNothingButExcludedAccounts(t *testing.T) {
 	w := newWorld(noon())
 	w.history("")
 	r := w.reconciler(t, func(c *Config) { c.Policies = map[string]policy.Policy{"default": {Livemode: []bool{true}}} })
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	if err != nil || report.Complete() || len(report.Excluded) != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
@@ -175,7 +175,7 @@ func TestNewestNoteSaysHowAnAccountIsTreated(t *testing.T) {
 		{"closed yesterday, open today", []Covered{note(day, "account"), note(0, "")}, false},
 		{"open yesterday, closed today", []Covered{note(day, ""), note(0, "account")}, true},
 		{"closed today, open yesterday", []Covered{note(0, "account"), note(day, "")}, true},
-		{"a finished slice is later", []Covered{note(0, "account"), {Tier: Quarter, From: noon(), DoneAt: noon().Add(time.Hour)}}, true},
+		{"a finished slice is later", []Covered{note(0, "account"), {Tier: Frequent, From: noon(), DoneAt: noon().Add(time.Hour)}}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := ExcludedBy(c.notes); (len(got) == 1) != c.excluded {

@@ -97,7 +97,7 @@ func (r *Reconciler) run(ctx context.Context, t Tier) (Report, error) {
 	}
 	p.noteAccounts(ctx)
 	on := p.cover(ctx, t, t.windows(p.started))
-	if t.Name == Quarter && on && p.report.Deferred == 0 {
+	if t.Name == Frequent && on && p.report.Deferred == 0 {
 		p.catchUp(ctx)
 	}
 	return p.report, p.report.Err
@@ -125,9 +125,9 @@ type Counts struct {
 	Known      int // done, purged, or on its way
 	Unrecorded int // without a record: enqueued
 	Stuck      int // with a record that nothing would have finished: enqueued
-	Revived    int // not done when the net came by, dead letters for one: enqueued
+	Unfinished int // not done when the net came by, dead letters for one: enqueued
 	Ignored    int // older than the policy's from: not enqueued
-	Suspicious int // unlike its record, or its record cannot be read: not enqueued
+	Mismatched int // unlike its record, or its record cannot be read: not enqueued
 	Unreadable int // known by too little to be enqueued
 	Deferred   int // to be enqueued by a later pass
 }
@@ -137,16 +137,16 @@ func (c *Counts) add(o Counts) {
 	c.Known += o.Known
 	c.Unrecorded += o.Unrecorded
 	c.Stuck += o.Stuck
-	c.Revived += o.Revived
+	c.Unfinished += o.Unfinished
 	c.Ignored += o.Ignored
-	c.Suspicious += o.Suspicious
+	c.Mismatched += o.Mismatched
 	c.Unreadable += o.Unreadable
 	c.Deferred += o.Deferred
 }
 
 // Requeued is how many events were put on the queue. Their own messages may still wait there:
 // while the consumer is stopped, every event looks as if it was never delivered.
-func (c Counts) Requeued() int { return c.Unrecorded + c.Stuck + c.Revived }
+func (c Counts) Requeued() int { return c.Unrecorded + c.Stuck + c.Unfinished }
 
 // Report is what a pass did.
 type Report struct {

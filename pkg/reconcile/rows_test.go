@@ -16,21 +16,21 @@ import (
 // TestBrokenRowsHoldUpNoOther: each is counted and named, and nothing is sent for it; the
 // other events on the page are compared, in every tier.
 func TestBrokenRowsHoldUpNoOther(t *testing.T) {
-	for _, tier := range []string{Quarter, Nightly, Weekly} {
+	for _, tier := range []string{Frequent, Nightly, Weekly} {
 		t.Run(tier, func(t *testing.T) {
 			w := newWorld(noon())
 			at := noon().Add(-2 * time.Hour)
 			for _, id := range []string{"evt_1", "evt_att", "evt_2", "evt_lease", "evt_state", "evt_3"} {
 				w.arises(anEvent(id, at), at)
 			}
-			ident := func(id string) string { return idempotency.Ident(anEvent(id, at)) }
+			ident := func(id string) string { return idempotency.Identity(anEvent(id, at)) }
 			w.records["evt_att"] = idempotency.Record{ID: "evt_att", State: idempotency.Done, Broken: "attribute att has another type than ours"}
-			w.records["evt_lease"] = idempotency.Record{ID: "evt_lease", State: idempotency.Running, Ident: ident("evt_lease"), ReceivesLeft: 3}
-			w.records["evt_state"] = idempotency.Record{ID: "evt_state", State: "PAUSED", Ident: ident("evt_state"), ReceivesLeft: 3}
+			w.records["evt_lease"] = idempotency.Record{ID: "evt_lease", State: idempotency.Running, Identity: ident("evt_lease"), ReceivesLeft: 3}
+			w.records["evt_state"] = idempotency.Record{ID: "evt_state", State: "PAUSED", Identity: ident("evt_state"), ReceivesLeft: 3}
 			var log bytes.Buffer
 			r := w.reconciler(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 			report, err := r.Run(t.Context(), tier)
-			want := Counts{Listed: 6, Unrecorded: 3, Suspicious: 3}
+			want := Counts{Listed: 6, Unrecorded: 3, Mismatched: 3}
 			if d := cmp.Diff(want, report.Counts); d != "" || err != nil || !report.Complete() {
 				t.Errorf("%v, complete %v, counts (-want +got):\n%s", err, report.Complete(), d)
 			}
@@ -54,7 +54,7 @@ func TestBrokenNoteHoldsUpNoPass(t *testing.T) {
 	w.broken = []string{"COVER#test#-#nightly#x"}
 	var log bytes.Buffer
 	r := w.reconciler(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	if err != nil || !report.Complete() || report.CaughtUp == 0 || report.Unrecorded == 0 || !strings.Contains(log.String(), w.broken[0]) {
 		t.Errorf("%+v, %v, log:\n%s", report, err, &log)
 	}
@@ -67,7 +67,7 @@ func TestPurgedIsKnown(t *testing.T) {
 	e := anEvent("evt_1", noon().Add(-2*time.Hour))
 	w.arises(e, noon())
 	w.records[e.ID] = idempotency.Record{
-		ID: e.ID, State: idempotency.Failed, Ident: idempotency.Ident(e), Updated: noon().Add(-100 * time.Minute), Purged: noon().Add(-100 * time.Minute),
+		ID: e.ID, State: idempotency.Failed, Identity: idempotency.Identity(e), Updated: noon().Add(-100 * time.Minute), Purged: noon().Add(-100 * time.Minute),
 	}
 	r := w.reconciler(t, nil)
 	w.runAll(t, r)
@@ -77,7 +77,7 @@ func TestPurgedIsKnown(t *testing.T) {
 	claimed := w.records[e.ID]
 	claimed.Purged = time.Time{}
 	w.records[e.ID] = claimed
-	if report, err := r.Run(t.Context(), Weekly); err != nil || report.Revived != 1 {
+	if report, err := r.Run(t.Context(), Weekly); err != nil || report.Unfinished != 1 {
 		t.Errorf("after a claim: %+v, %v", report, err)
 	}
 }
@@ -103,7 +103,7 @@ func TestStoppedConsumerForTwentyMinutes(t *testing.T) {
 			continue
 		}
 		before := len(w.taken)
-		report, err := r.Run(t.Context(), Quarter)
+		report, err := r.Run(t.Context(), Frequent)
 		sent := len(w.taken) - before
 		if err != nil || report.Requeued() != sent || len(w.queue) > limit {
 			t.Errorf("minute %d: %+v, %v, %d sent, %d on the queue", minute, report, err, sent, len(w.queue))

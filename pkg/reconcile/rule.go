@@ -15,13 +15,13 @@ const (
 	known      verdict = "known"      // its record is done or purged, or something will finish it
 	unrecorded verdict = "unrecorded" // it has no record
 	stuck      verdict = "stuck"      // its record is not done, and nothing would finish it
-	revived    verdict = "revived"    // its record is not done, and this is the net
-	suspicious verdict = "suspicious" // its record cannot be read, or is another event's
+	unfinished verdict = "unfinished" // its record is not done, and this is the net
+	mismatched verdict = "mismatched" // its record cannot be read, or is another event's
 )
 
 // rule decides by the record alone.
 type rule struct {
-	net    bool // send whatever is not done
+	sweep  bool // send whatever is not done
 	limits limits.Limits
 	now    time.Time
 }
@@ -40,12 +40,12 @@ func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verd
 	}
 	s := rec.Status(r.now, r.limits)
 	switch {
-	case rec.Check() != nil, !unread && rec.Ident != idempotency.Ident(e):
-		return suspicious
+	case rec.Check() != nil, !unread && rec.Identity != idempotency.Identity(e):
+		return mismatched
 	case s.Name == idempotency.StatusDone, s.Name == idempotency.StatusPurged:
 		return known
-	case r.net:
-		return revived
+	case r.sweep:
+		return unfinished
 	case s.Stuck && s.Name != idempotency.StatusDead:
 		return stuck
 	}

@@ -14,7 +14,7 @@ import (
 func TestJudge(t *testing.T) {
 	now := noon()
 	e := anEvent("evt_1", now.Add(-time.Hour))
-	ident := idempotency.Ident(e)
+	ident := idempotency.Identity(e)
 	old, young := now.Add(-91*time.Minute), now.Add(-89*time.Minute)
 	for _, c := range []struct {
 		name     string
@@ -24,26 +24,26 @@ func TestJudge(t *testing.T) {
 		wantWeek verdict
 	}{
 		{"no record", nil, false, unrecorded, unrecorded},
-		{"done", &idempotency.Record{Ident: ident, State: idempotency.Done, Updated: old}, false, known, known},
-		{"done, another event", &idempotency.Record{Ident: "x", State: idempotency.Done, Updated: old}, false, suspicious, suspicious},
-		{"another event, unread", &idempotency.Record{Ident: "x", State: idempotency.Done, Updated: old}, true, known, known},
-		{"failed, another event", &idempotency.Record{Ident: "x", State: idempotency.Failed, Updated: old, ReceivesLeft: 3}, false, suspicious, suspicious},
-		{"runs without lease", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, ReceivesLeft: 3}, false, suspicious, suspicious},
-		{"failed and waits", &idempotency.Record{Ident: ident, State: idempotency.Failed, Updated: young, ReceivesLeft: 3}, false, known, revived},
-		{"failed long ago", &idempotency.Record{Ident: ident, State: idempotency.Failed, Updated: old, ReceivesLeft: 3}, false, stuck, revived},
-		{"dead", &idempotency.Record{Ident: ident, State: idempotency.Failed, Updated: old}, false, known, revived},
-		{"replayed, never sent", &idempotency.Record{Ident: ident, State: idempotency.Failed, Updated: old, ReceivesLeft: -1}, false, stuck, revived},
-		{"runs", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, Lease: now.Add(time.Second), ReceivesLeft: 3}, false, known, revived},
-		{"ran, lease just over", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, Lease: now.Add(-4 * time.Second), ReceivesLeft: 3}, false, known, revived},
-		{"ran, lease over", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old.Add(-32 * time.Second), Lease: old, ReceivesLeft: 3}, false, stuck, revived},
-		{"died at its last receive", &idempotency.Record{Ident: ident, State: idempotency.Running, Updated: old, Lease: old}, false, known, revived},
+		{"done", &idempotency.Record{Identity: ident, State: idempotency.Done, Updated: old}, false, known, known},
+		{"done, another event", &idempotency.Record{Identity: "x", State: idempotency.Done, Updated: old}, false, mismatched, mismatched},
+		{"another event, unread", &idempotency.Record{Identity: "x", State: idempotency.Done, Updated: old}, true, known, known},
+		{"failed, another event", &idempotency.Record{Identity: "x", State: idempotency.Failed, Updated: old, ReceivesLeft: 3}, false, mismatched, mismatched},
+		{"runs without lease", &idempotency.Record{Identity: ident, State: idempotency.Running, Updated: old, ReceivesLeft: 3}, false, mismatched, mismatched},
+		{"failed and waits", &idempotency.Record{Identity: ident, State: idempotency.Failed, Updated: young, ReceivesLeft: 3}, false, known, unfinished},
+		{"failed long ago", &idempotency.Record{Identity: ident, State: idempotency.Failed, Updated: old, ReceivesLeft: 3}, false, stuck, unfinished},
+		{"dead", &idempotency.Record{Identity: ident, State: idempotency.Failed, Updated: old}, false, known, unfinished},
+		{"replayed, never sent", &idempotency.Record{Identity: ident, State: idempotency.Failed, Updated: old, ReceivesLeft: -1}, false, stuck, unfinished},
+		{"runs", &idempotency.Record{Identity: ident, State: idempotency.Running, Updated: old, Lease: now.Add(time.Second), ReceivesLeft: 3}, false, known, unfinished},
+		{"ran, lease just over", &idempotency.Record{Identity: ident, State: idempotency.Running, Updated: old, Lease: now.Add(-4 * time.Second), ReceivesLeft: 3}, false, known, unfinished},
+		{"ran, lease over", &idempotency.Record{Identity: ident, State: idempotency.Running, Updated: old.Add(-32 * time.Second), Lease: old, ReceivesLeft: 3}, false, stuck, unfinished},
+		{"died at its last receive", &idempotency.Record{Identity: ident, State: idempotency.Running, Updated: old, Lease: old}, false, known, unfinished},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := rule{limits: limits.AWS(), now: now}
 			if got := r.judge(e, c.unread, c.rec); got != c.want {
 				t.Errorf("a frequent tier: %s, want %s", got, c.want)
 			}
-			r.net = true
+			r.sweep = true
 			if got := r.judge(e, c.unread, c.rec); got != c.wantWeek {
 				t.Errorf("the net: %s, want %s", got, c.wantWeek)
 			}
@@ -120,26 +120,26 @@ func TestProve(t *testing.T) {
 		whole bool
 	}{
 		{"nothing", nil, nil, false},
-		{"one window over all", []Covered{at(Quarter, 25*time.Hour, 5*time.Minute)}, nil, true},
+		{"one window over all", []Covered{at(Frequent, 25*time.Hour, 5*time.Minute)}, nil, true},
 		{"windows that touch, in any order", []Covered{at(Nightly, 12*time.Hour, 5*time.Minute), at(Weekly, 30*time.Hour, 12*time.Hour)}, nil, true},
 		{"a second lacks", []Covered{at(Nightly, 12*time.Hour-time.Second, 5*time.Minute), at(Weekly, 30*time.Hour, 12*time.Hour)},
 			[]Gap{{From: now.Add(-12 * time.Hour), To: now.Add(-12 * time.Hour)}}, false},
-		{"a short window within a long one hides nothing", []Covered{at(Weekly, 30*time.Hour, 10*time.Hour), at(Quarter, 20*time.Hour, 18*time.Hour), at(Quarter, 10*time.Hour, 5*time.Minute)}, nil, true},
-		{"the beginning", []Covered{at(Quarter, 20*time.Hour, 5*time.Minute)},
+		{"a short window within a long one hides nothing", []Covered{at(Weekly, 30*time.Hour, 10*time.Hour), at(Frequent, 20*time.Hour, 18*time.Hour), at(Frequent, 10*time.Hour, 5*time.Minute)}, nil, true},
+		{"the beginning", []Covered{at(Frequent, 20*time.Hour, 5*time.Minute)},
 			[]Gap{{From: from, To: now.Add(-20 * time.Hour).Add(-time.Second)}}, false},
-		{"the end", []Covered{at(Quarter, 30*time.Hour, 3*time.Hour)},
+		{"the end", []Covered{at(Frequent, 30*time.Hour, 3*time.Hour)},
 			[]Gap{{From: now.Add(-3 * time.Hour), To: end}}, false},
-		{"the last second", []Covered{at(Quarter, 30*time.Hour, 35*time.Minute)}, []Gap{{From: end, To: end}}, false},
-		{"the last moments are not due", []Covered{at(Quarter, 30*time.Hour, 34*time.Minute)}, nil, true},
+		{"the last second", []Covered{at(Frequent, 30*time.Hour, 35*time.Minute)}, []Gap{{From: end, To: end}}, false},
+		{"the last moments are not due", []Covered{at(Frequent, 30*time.Hour, 34*time.Minute)}, nil, true},
 		{"each account and mode by itself", []Covered{
-			at(Quarter, 30*time.Hour, 0),
-			with(at(Quarter, 30*time.Hour, 12*time.Hour), func(c *Covered) { c.Account = "acct_1" }),
-			with(at(Quarter, 12*time.Hour, 0), func(c *Covered) { c.Livemode = true }),
+			at(Frequent, 30*time.Hour, 0),
+			with(at(Frequent, 30*time.Hour, 12*time.Hour), func(c *Covered) { c.Account = "acct_1" }),
+			with(at(Frequent, 12*time.Hour, 0), func(c *Covered) { c.Livemode = true }),
 		}, []Gap{
 			{Livemode: true, From: from, To: now.Add(-12 * time.Hour).Add(-time.Second)},
 			{Account: "acct_1", From: now.Add(-12 * time.Hour), To: end},
 		}, false},
-		{"covered, with an event that cannot be read", []Covered{with(at(Quarter, 30*time.Hour, 0), func(c *Covered) { c.Errors = 1 })}, nil, false},
+		{"covered, with an event that cannot be read", []Covered{with(at(Frequent, 30*time.Hour, 0), func(c *Covered) { c.Errors = 1 })}, nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := Prove(c.notes, l, now, 24*time.Hour)

@@ -8,7 +8,7 @@ import (
 
 // Names of the tiers, as coverage keeps them. They stay.
 const (
-	Quarter  = "quarter"
+	Frequent = "quarter"
 	Nightly  = "nightly"
 	Weekly   = "weekly"
 	Backfill = "backfill" // by hand
@@ -21,18 +21,18 @@ type Tier struct {
 	Span  time.Duration // how far
 	Lag   time.Duration // younger events are left to their webhook
 	Slice time.Duration // the window's parts; 0 for one
-	// Net sends whatever is not done, however full the queue is: the last resort under a
+	// Sweep sends whatever is not done, however full the queue is: the last resort under a
 	// dead-letter queue that expired or was purged.
-	Net bool
+	Sweep bool
 }
 
 // Tiers are the scheduled ones.
 func Tiers(l limits.Reconcile) []Tier {
 	slice := whole(l.Slice)
 	return []Tier{
-		{Name: Quarter, Every: l.Frequent.Every, Span: l.Frequent.Span, Lag: l.SettleLag},
+		{Name: Frequent, Every: l.Frequent.Every, Span: l.Frequent.Span, Lag: l.SettleLag},
 		{Name: Nightly, Every: l.Nightly.Every, Span: l.Nightly.Span, Lag: l.SettleLag, Slice: slice},
-		{Name: Weekly, Every: l.Weekly.Every, Span: l.Weekly.Span, Lag: l.SettleLag, Slice: slice, Net: true},
+		{Name: Weekly, Every: l.Weekly.Every, Span: l.Weekly.Span, Lag: l.SettleLag, Slice: slice, Sweep: true},
 	}
 }
 

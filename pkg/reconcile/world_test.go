@@ -172,7 +172,7 @@ func (w *world) consume() {
 }
 
 func done(e event.Envelope, now time.Time) idempotency.Record {
-	return idempotency.Record{ID: e.ID, State: idempotency.Done, Ident: idempotency.Ident(e), Updated: now, ReceivesLeft: -1}
+	return idempotency.Record{ID: e.ID, State: idempotency.Done, Identity: idempotency.Identity(e), Updated: now, ReceivesLeft: -1}
 }
 
 func (w *world) Depth(context.Context) (int, error) { w.asked++; return len(w.queue), nil }
@@ -356,7 +356,7 @@ func TestStoppedConsumerBreedsNoCopies(t *testing.T) {
 	w.arises(anEvent("evt_withheld", w.now), w.now)
 	for range 8 {
 		w.now = w.now.Add(15 * time.Minute)
-		report, err := r.Run(t.Context(), Quarter)
+		report, err := r.Run(t.Context(), Frequent)
 		if err != nil || report.Deferred != 1201 || report.Complete() || report.Requeued() != 0 {
 			t.Fatalf("%+v, %v", report, err)
 		}
@@ -369,7 +369,7 @@ func TestStoppedConsumerBreedsNoCopies(t *testing.T) {
 	}
 	w.stopped = false
 	w.consume()
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	if err != nil || report.Unrecorded != 1 || !report.Complete() || len(w.notes) != 1 {
 		t.Errorf("after it goes on again: %+v, %v", report, err)
 	}
@@ -385,7 +385,7 @@ func TestFewCopiesUnderTheGuard(t *testing.T) {
 	}
 	for range 8 {
 		w.now = w.now.Add(15 * time.Minute)
-		if _, err := r.Run(t.Context(), Quarter); err != nil {
+		if _, err := r.Run(t.Context(), Frequent); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -404,12 +404,12 @@ func TestMostSendsOfOnePass(t *testing.T) {
 	w.now = w.now.Add(15 * time.Minute)
 	// A consumer that keeps up.
 	r.cfg.Depth = depthFunc(func() int { w.consume(); return len(w.queue) })
-	report, err := r.Run(t.Context(), Quarter)
+	report, err := r.Run(t.Context(), Frequent)
 	if err != nil || report.Unrecorded != 5000 || report.Deferred != 600 || report.Complete() || len(w.notes) != 0 {
 		t.Errorf("first pass %+v, %v", report, err)
 	}
 	w.consume()
-	report, err = r.Run(t.Context(), Quarter)
+	report, err = r.Run(t.Context(), Frequent)
 	if err != nil || report.Unrecorded != 600 || !report.Complete() || len(w.notes) != 1 {
 		t.Errorf("second pass %+v, %v", report, err)
 	}
@@ -429,10 +429,10 @@ func TestDeadLettersAreTheWeeklyNetsAlone(t *testing.T) {
 	r := w.reconciler(t, nil)
 	e := anEvent("evt_poison", w.now)
 	w.arises(e, w.now)
-	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Ident: idempotency.Ident(e), Updated: w.now, Fails: 16}
+	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Identity: idempotency.Identity(e), Updated: w.now, Fails: 16}
 	w.now = w.now.Add(2 * time.Hour)
 	for range 3 {
-		for _, tier := range []string{Quarter, Nightly} {
+		for _, tier := range []string{Frequent, Nightly} {
 			if report, err := r.Run(t.Context(), tier); err != nil || report.Requeued() != 0 || !report.Complete() {
 				t.Fatalf("%s: %+v, %v", tier, report, err)
 			}
@@ -441,7 +441,7 @@ func TestDeadLettersAreTheWeeklyNetsAlone(t *testing.T) {
 	// However full the queue is: the net has no guard.
 	r.cfg.Depth = depthFunc(func() int { return 100_000 })
 	report, err := r.Run(t.Context(), Weekly)
-	if err != nil || report.Revived != 1 || report.Stuck != 0 || !report.Complete() || len(w.taken) != 1 {
+	if err != nil || report.Unfinished != 1 || report.Stuck != 0 || !report.Complete() || len(w.taken) != 1 {
 		t.Errorf("weekly: %+v, %v", report, err)
 	}
 }

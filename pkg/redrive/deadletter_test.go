@@ -121,15 +121,15 @@ func TestCauseFromRecord(t *testing.T) {
 			q.add(message(t, i, e, map[string]map[string]string{"evt_sent": queue.DeadLetter{Reason: "handler"}.Attributes()}[id]))
 		}
 		q.add(redrive.Received{Message: queue.Message{ID: "odd", Body: "no message"}})
-		ident := func(id string) string { return idempotency.Ident(of[id]) }
+		ident := func(id string) string { return idempotency.Identity(of[id]) }
 		table := records{
-			"evt_failed":   {State: idempotency.Failed, Err: "timeout after 8 s", Attempt: 16, Ident: ident("evt_failed")},
-			"evt_parked":   {State: idempotency.Failed, Err: "gone", Reason: "object_gone", Attempt: 2, Ident: ident("evt_parked")},
-			"evt_done":     {State: idempotency.Done, Err: "earlier", Attempt: 4, Ident: ident("evt_done")},
-			"evt_another":  {State: idempotency.Done, Err: "another's", Attempt: 4, Ident: ident("evt_done")},
-			"evt_odd":      {State: idempotency.Done, Err: "odd", Attempt: 4, Ident: ident("evt_odd"), Broken: "att is no number"},
+			"evt_failed":   {State: idempotency.Failed, Err: "timeout after 8 s", Attempt: 16, Identity: ident("evt_failed")},
+			"evt_parked":   {State: idempotency.Failed, Err: "gone", Reason: "object_gone", Attempt: 2, Identity: ident("evt_parked")},
+			"evt_done":     {State: idempotency.Done, Err: "earlier", Attempt: 4, Identity: ident("evt_done")},
+			"evt_another":  {State: idempotency.Done, Err: "another's", Attempt: 4, Identity: ident("evt_done")},
+			"evt_odd":      {State: idempotency.Done, Err: "odd", Attempt: 4, Identity: ident("evt_odd"), Broken: "att is no number"},
 			"evt_nameless": {State: idempotency.Done, Err: "another's", Attempt: 4},
-			"evt_sent":     {State: idempotency.Failed, Err: "timeout", Attempt: 4, Ident: ident("evt_sent")},
+			"evt_sent":     {State: idempotency.Failed, Err: "timeout", Attempt: 4, Identity: ident("evt_sent")},
 		}
 		type cause struct {
 			From   redrive.From
@@ -168,7 +168,7 @@ func TestGroups(t *testing.T) {
 			e := envelope(second)
 			e.Type = typ
 			if done {
-				table[e.ID] = idempotency.Record{State: idempotency.Done, Ident: idempotency.Ident(e)}
+				table[e.ID] = idempotency.Record{State: idempotency.Done, Identity: idempotency.Identity(e)}
 			}
 			q.add(message(t, second, e, queue.DeadLetter{Reason: reason, Error: text, Attempt: attempt, Fingerprint: queue.Fingerprint(typ, reason, text)}.Attributes()))
 		}

@@ -128,7 +128,7 @@ func envelope(i int) event.Envelope {
 	}
 }
 
-func identOf(i int) string { return idempotency.Ident(envelope(i)) }
+func identOf(i int) string { return idempotency.Identity(envelope(i)) }
 
 func message(t testing.TB, i int, e event.Envelope, attributes map[string]string) redrive.Received {
 	t.Helper()

@@ -277,7 +277,7 @@ func TestCanaryOnlyEvidence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 9)
 		dead.add(redrive.Received{Message: queue.Message{ID: "odd", Body: "no message"}})
-		table := records{"evt_1": {State: "DONE", Attempt: 2}, "evt_2": {State: "FAILED", Attempt: 3, Ident: "another's"}}
+		table := records{"evt_1": {State: "DONE", Attempt: 2}, "evt_2": {State: "FAILED", Attempt: 3, Identity: "another's"}}
 		m := &fakeMover{dead: dead}
 		p := planned(t, dead, table, redrive.Filter{})
 		got, err := dlq(dead, m, table).Redrive(t.Context(), p, redrive.Options{Canary: 4, Timeout: time.Second})

@@ -70,11 +70,11 @@ func sentOf(ctx context.Context, records Records, m Received) (Sent, error) {
 	if err != nil {
 		return Sent{}, err
 	}
-	identity := idempotency.Ident(d.Event)
+	identity := idempotency.Identity(d.Event)
 	if !found {
 		return Sent{EventID: d.Event.ID, identity: keyOf(identity), generation: 1}, nil // as the first claim writes it
 	}
-	if r.Broken != "" || r.Ident != "" && r.Ident != identity {
+	if r.Broken != "" || r.Identity != "" && r.Identity != identity {
 		return Sent{}, nil // the consumer dead-letters it again and does not touch the record
 	}
 	return Sent{
@@ -97,7 +97,7 @@ func (s Sent) OutcomeOf(r idempotency.Record, now time.Time, l limits.Limits) Ou
 	tried := attempts > 0
 	ended := !r.Held(now, l)
 	switch {
-	case s.EventID == "", r.Broken != "", r.Ident != "" && keyOf(r.Ident) != s.identity:
+	case s.EventID == "", r.Broken != "", r.Identity != "" && keyOf(r.Identity) != s.identity:
 		return Untracked
 	case s.Done, r.State == idempotency.Done, r.Generation > int64(s.generation):
 		return Done

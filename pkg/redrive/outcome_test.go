@@ -81,10 +81,10 @@ func TestOutcome(t *testing.T) {
 		{"failed for good at its first attempt ever", nil, failed(1, 1, 0), redrive.Dead},
 		{"used up its receives", &dead, failed(19, 19, 0), redrive.Dead},
 		{"killed its process at the last receive again", &killed, running(32, 2, 0, -time.Minute), redrive.Dead},
-		{"a record that another event made since", nil, idempotency.Record{State: idempotency.Done, Ident: "another's"}, redrive.Untracked},
+		{"a record that another event made since", nil, idempotency.Record{State: idempotency.Done, Identity: "another's"}, redrive.Untracked},
 		{"a row that is broken since", nil, idempotency.Record{State: idempotency.Done, Broken: "att"}, redrive.Untracked},
 		{"a row that was broken before", &idempotency.Record{State: idempotency.Done, Broken: "att"}, idempotency.Record{State: idempotency.Done}, redrive.Untracked},
-		{"another event's record", &idempotency.Record{State: idempotency.Failed, Ident: "another's"}, idempotency.Record{State: idempotency.Done}, redrive.Untracked},
+		{"another event's record", &idempotency.Record{State: idempotency.Failed, Identity: "another's"}, idempotency.Record{State: idempotency.Done}, redrive.Untracked},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

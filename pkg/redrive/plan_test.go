@@ -65,8 +65,8 @@ func TestFilter(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	table := records{
-		"evt_30": {State: "DONE", Attempt: 2, Err: "earlier", Ident: identOf(30)}, "evt_31": {State: "FAILED", Attempt: 16, Err: "timeout", Ident: identOf(31)},
-		"evt_3": {State: "DONE", Ident: identOf(3)},
+		"evt_30": {State: "DONE", Attempt: 2, Err: "earlier", Identity: identOf(30)}, "evt_31": {State: "FAILED", Attempt: 16, Err: "timeout", Identity: identOf(31)},
+		"evt_3": {State: "DONE", Identity: identOf(3)},
 	}
 	fill := func(t *testing.T) *fakeQueue {
 		q := queueOf(t, 30)
@@ -123,7 +123,7 @@ func TestCorruptMessagesAreNoLeftovers(t *testing.T) {
 		q, table := &fakeQueue{}, records{}
 		for i := range messages {
 			q.add(message(t, i, envelope(i), queue.DeadLetter{Reason: "corrupt", EventID: envelope(i).ID}.Attributes()))
-			table[envelope(i).ID] = idempotency.Record{State: idempotency.Done, Attempt: 1, Generation: 1, Ident: "another's"}
+			table[envelope(i).ID] = idempotency.Record{State: idempotency.Done, Attempt: 1, Generation: 1, Identity: "another's"}
 		}
 		p := planned(t, q, table, redrive.Filter{})
 		if p.Selected != messages || p.Done != 0 || len(p.Groups) != 1 || p.Groups[0].Done != 0 {

@@ -16,7 +16,7 @@ import (
 
 // Store marks events as purged; see package idempotency for its verdicts.
 type Store interface {
-	GiveUp(context.Context, idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error)
+	Purge(context.Context, idempotency.PurgeRequest) (idempotency.PurgeVerdict, error)
 }
 
 // PurgeOptions are the options of a purge.
@@ -132,9 +132,9 @@ func (r *purger) count(m Received, a answer) {
 	switch a {
 	case answerGivenUp:
 		r.done.GivenUp++
-		r.marked[keyOf(idempotency.Ident(d.Event))] = true
+		r.marked[keyOf(idempotency.Identity(d.Event))] = true
 	case answerWaiting:
-		r.waiting[keyOf(idempotency.Ident(d.Event))]++
+		r.waiting[keyOf(idempotency.Identity(d.Event))]++
 	case answerExcluded:
 		r.done.Excluded++
 	case answerNoPolicy:
@@ -192,16 +192,16 @@ func (r *purger) mark(ctx context.Context, m Received) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	now := time.Now()
-	verdict, err := r.Store.GiveUp(ctx, idempotency.GiveUpRequest{
-		EventID: d.Event.ID, Ident: idempotency.Ident(d.Event), Attempt: d.Cause.Attempt,
-		By: r.Operator, Now: now, Cutoff: now.Add(-r.Limits.TakeOverMargin),
+	verdict, err := r.Store.Purge(ctx, idempotency.PurgeRequest{
+		EventID: d.Event.ID, Identity: idempotency.Identity(d.Event), Attempt: d.Cause.Attempt,
+		By: r.Operator, Now: now, LeaseExpiredBefore: now.Add(-r.Limits.TakeOverMargin),
 	})
 	if err != nil {
 		return answerUnknown, fmt.Errorf("purge %s: %w", d.Event.ID, err)
 	}
-	a, known := map[idempotency.GiveUpVerdict]answer{
-		idempotency.GivenUp: answerGivenUp, idempotency.GiveUpDone: answerDone, idempotency.GiveUpBusy: answerBusy,
-		idempotency.GiveUpWaiting: answerWaiting, idempotency.GiveUpNoRecord: answerNoRecord, idempotency.GiveUpOtherFact: answerCorrupt,
+	a, known := map[idempotency.PurgeVerdict]answer{
+		idempotency.PurgeMarked: answerGivenUp, idempotency.PurgeDone: answerDone, idempotency.PurgeBusy: answerBusy,
+		idempotency.PurgeWaiting: answerWaiting, idempotency.PurgeNoRecord: answerNoRecord, idempotency.PurgeOtherIdentity: answerCorrupt,
 	}[verdict]
 	if !known {
 		return answerUnknown, fmt.Errorf("purge %s: unknown verdict %q", d.Event.ID, verdict)
@@ -215,5 +215,5 @@ const oldPurgeMark = "purge-"
 
 // WasPurged reports whether an operator purged the event, and no attempt has claimed it since.
 func WasPurged(r idempotency.Record) bool {
-	return !r.Purged.IsZero() || r.State == idempotency.Done && strings.HasPrefix(r.Own, oldPurgeMark)
+	return !r.Purged.IsZero() || r.State == idempotency.Done && strings.HasPrefix(r.Owner, oldPurgeMark)
 }

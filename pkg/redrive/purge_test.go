@@ -23,7 +23,7 @@ import (
 func claimIn(t *testing.T, table *idempotencytest.Memory, e event.Envelope) *idempotency.Claim {
 	t.Helper()
 	now := time.Now()
-	got, err := table.Claim(t.Context(), idempotency.ClaimRequest{Event: e, Own: idempotency.NewOwner(), Now: now, Lease: now.Add(30 * time.Second), Cutoff: now, Receives: 1})
+	got, err := table.Claim(t.Context(), idempotency.ClaimRequest{Event: e, Owner: idempotency.NewOwner(), Now: now, Lease: now.Add(30 * time.Second), LeaseExpiredBefore: now, Receives: 1})
 	if err != nil || got.Claim == nil {
 		t.Fatalf("claim %s: %+v, %v", e.ID, got, err)
 	}
@@ -168,9 +168,9 @@ func TestWasPurged(t *testing.T) {
 		want bool
 	}{
 		{"marked", idempotency.Record{State: idempotency.Failed, Purged: start}, true},
-		{"completed by a purge of an older release", idempotency.Record{State: idempotency.Done, Own: "purge-0123"}, true},
-		{"replayed since then", idempotency.Record{State: idempotency.Failed, Own: "purge-0123"}, false},
-		{"done", idempotency.Record{State: idempotency.Done, Own: "0123"}, false},
+		{"completed by a purge of an older release", idempotency.Record{State: idempotency.Done, Owner: "purge-0123"}, true},
+		{"replayed since then", idempotency.Record{State: idempotency.Failed, Owner: "purge-0123"}, false},
+		{"done", idempotency.Record{State: idempotency.Done, Owner: "0123"}, false},
 	} {
 		if got := redrive.WasPurged(tt.r); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)

@@ -167,7 +167,7 @@ func noteOf(r idempotency.Record) string {
 
 // message returns the event's envelope, of which a message can be made.
 func (r *Replayer) message(ctx context.Context, record idempotency.Record) (event.Envelope, error) {
-	e, err := r.source.open(ctx, record.ID, record.Type, record.Ident)
+	e, err := r.source.open(ctx, record.ID, record.Type, record.Identity)
 	if err != nil {
 		return e, err
 	}

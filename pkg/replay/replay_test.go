@@ -92,7 +92,7 @@ func newWorld(t *testing.T) *world {
 		events: map[string]string{"/evt_1": body},
 		record: &idempotency.Record{
 			ID: "evt_1", State: idempotency.Done, Attempt: 2, Generation: 3, Type: "invoice.paid",
-			Ident: idempotency.Ident(envelopeOf(t, body, "")), ReceivesLeft: -1, Outcome: idempotency.Applied,
+			Identity: idempotency.Identity(envelopeOf(t, body, "")), ReceivesLeft: -1, Outcome: idempotency.Applied,
 		},
 	}
 }
@@ -224,7 +224,7 @@ func TestAccounts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.events, w.record.Ident = c.events, idempotency.Ident(envelopeOf(t, body, "acct_1"))
+			w.events, w.record.Identity = c.events, idempotency.Identity(envelopeOf(t, body, "acct_1"))
 			_, err := w.replayer(t, func(cfg *Config) { cfg.Accounts = c.accounts }).Event(t.Context(), "evt_1")
 			refused, _ := errors.AsType[*RefusedError](err)
 			if did := strings.Join(w.did, ", "); did != c.did || (refused != nil) != (c.refused != "") || refused != nil && !strings.Contains(refused.Error(), c.refused) {
@@ -241,7 +241,7 @@ func TestThinEventsAreFetchedAsSuch(t *testing.T) {
 	const thinBody = `{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter.no_meter_found","created":"2023-11-14T22:13:10.000Z","livemode":false}`
 	w := newWorld(t)
 	w.events["/evt_1"], w.record.Type = thinBody, "v1.billing.meter.no_meter_found"
-	w.record.Ident = idempotency.Ident(envelopeOf(t, thinBody, ""))
+	w.record.Identity = idempotency.Identity(envelopeOf(t, thinBody, ""))
 	if _, err := w.replayer(t, nil).Event(t.Context(), "evt_1"); err != nil || strings.Join(w.did, ", ") != "fetch, thin, write, send" {
 		t.Errorf("%q, %v", w.did, err)
 	}

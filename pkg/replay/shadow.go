@@ -93,7 +93,7 @@ func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
 	if err != nil {
 		return Preview{}, err
 	}
-	e, err := source{s.Events, s.Accounts}.open(ctx, id, record.Type, record.Ident)
+	e, err := source{s.Events, s.Accounts}.open(ctx, id, record.Type, record.Identity)
 	if err != nil {
 		return Preview{}, err
 	}

@@ -130,7 +130,7 @@ func TestShadowRefusals(t *testing.T) {
 	}{
 		{"no handler", func(_ *world, _ *Shadow, h *handler) { h.typ = "charge.failed" }, true, nil},
 		{"gone at Stripe", func(w *world, _ *Shadow, _ *handler) { w.events = nil }, true, nil},
-		{"another event than the record's", func(w *world, _ *Shadow, _ *handler) { w.record.Ident = idempotency.Ident(event.Envelope{}) }, true, nil},
+		{"another event than the record's", func(w *world, _ *Shadow, _ *handler) { w.record.Identity = idempotency.Identity(event.Envelope{}) }, true, nil},
 		{"the handler fails", func(_ *world, _ *Shadow, h *handler) { h.err = boom }, false, boom},
 	} {
 		t.Run(c.name, func(t *testing.T) {

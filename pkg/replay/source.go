@@ -84,7 +84,7 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 		if err != nil {
 			return e, &RefusedError{Reason: RefusedUnreadable, Text: "what was fetched for " + id + " cannot be read", Err: err, Hint: "give the event's own JSON with --from-file"}
 		}
-		if e.ID == id && (want == "" || idempotency.Ident(e) == want) {
+		if e.ID == id && (want == "" || idempotency.Identity(e) == want) {
 			return e, nil
 		}
 		other = true

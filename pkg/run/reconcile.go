@@ -126,8 +126,8 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	}
 	t.log.Log(ctx, level, telemetry.PassMessage,
 		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp, "left_over", r.LeftOver,
-		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Requeued(), "unrecorded", r.Unrecorded, "stuck", r.Stuck, "revived", r.Revived,
-		telemetry.MismatchedKey, r.Suspicious, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
+		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Requeued(), "unrecorded", r.Unrecorded, "stuck", r.Stuck, "unfinished", r.Unfinished,
+		telemetry.MismatchedKey, r.Mismatched, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
 		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
 	return err
 }

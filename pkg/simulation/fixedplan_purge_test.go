@@ -50,7 +50,7 @@ func TestPurgeOfMovedLetters(t *testing.T) {
 				if c.running {
 					sc.spawn(&proc{name: "a consumer's claim"}, func(ctx context.Context) {
 						now := time.Now()
-						got, err := sc.store.Claim(ctx, idempotency.ClaimRequest{Event: f.env, Own: "own-x", Now: now, Lease: now.Add(30 * time.Second), Cutoff: now, Receives: 16})
+						got, err := sc.store.Claim(ctx, idempotency.ClaimRequest{Event: f.env, Owner: "own-x", Now: now, Lease: now.Add(30 * time.Second), LeaseExpiredBefore: now, Receives: 16})
 						if err != nil || got.Verdict != idempotency.Claimed {
 							t.Errorf("claim: %+v, %v", got, err)
 						}

@@ -22,7 +22,7 @@ func faultMutants() []mutant {
 	return []mutant{
 		// Tries.
 		one("a claim is not repeated after a lost answer", claim, "faults == limits.CallTries ||", "faults > 0 ||"),
-		one("a claim is repeated with a new owner", claim, "				return idempotency.ClaimResult{}, f.down(\"claim\")\n			}\n		default:", "				return idempotency.ClaimResult{}, f.down(\"claim\")\n			}\n			req.Own += \"+\"\n			in = s.claimInput(req)\n		default:"),
+		one("a claim is repeated with a new owner", claim, "				return idempotency.ClaimResult{}, f.down(\"claim\")\n			}\n		default:", "				return idempotency.ClaimResult{}, f.down(\"claim\")\n			}\n			req.Owner += \"+\"\n			in = s.claimInput(req)\n		default:"),
 		one("a try of a write has no bound", retry, "context.WithTimeout(ctx, s.try)", "context.WithCancel(ctx)"),
 		one("a try of a client has no bound", aws, "		Timeout: try,\n", ""),
 		one("an expired signature is not made again", aws, "s.MaxAttempts, s.Retryables = 2,", "s.MaxAttempts, s.Retryables = 1,"),

@@ -20,7 +20,7 @@ func netMutants() []mutant {
 	)
 	return []mutant{
 		// What reconcile sends.
-		one("reconcile trusts rc_left in the weekly tier", rule, "case r.net:", "case r.net && s.Name != idempotency.StatusDead:"),
+		one("reconcile trusts rc_left in the weekly tier", rule, "case r.sweep:", "case r.sweep && s.Name != idempotency.StatusDead:"),
 		one("reconcile ignores rc_left", rule, "case s.Stuck && s.Name != idempotency.StatusDead:", "case s.Stuck:").by("TestDeadLettersBreedNoCopies"),
 		one("reconcile sends what is under way", rule, "case s.Stuck && ", "case ").by("TestDeadLettersBreedNoCopies"),
 		one("replayed records count as dead letters", rule, "case s.Stuck && ", "case s.Stuck && rec.ReceivesLeft > 0 && ").by("TestReplayWithoutItsMessage"),
@@ -28,7 +28,7 @@ func netMutants() []mutant {
 		one("reconcile takes no record for a done one", rule, "	if rec == nil {\n		return unrecorded\n", "	if rec == nil {\n		return known\n"),
 		one("reconcile drops what it cannot read as a whole", pass, "if !i.sendable() {", "if i.Err != nil {"),
 		one("reconcile takes a refused send for sent", pass, `return v, fmt.Errorf("enqueue %.80s: %w", e.ID, err)`, "return v, nil").by("TestBrownouts"),
-		one("no guard of a long queue", pass, "	if net {\n		return true, nil", "	if net || l.MaxSends > 0 {\n		return true, nil").by("TestStoppedConsumer"),
+		one("no guard of a long queue", pass, "	if sweep {\n		return true, nil", "	if sweep || l.MaxSends > 0 {\n		return true, nil").by("TestStoppedConsumer"),
 		one("reconcile writes a placeholder", pass, "	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {", "	at := time.Unix(e.Created, 0)\n	marks, _, err := p.cfg.Coverage.Covered(ctx, at, at.Add(time.Second))\n	if err != nil {\n		return v, err\n	}\n	for _, m := range marks {\n		if m.Tier == \"sent \"+e.ID {\n			return known, nil\n		}\n	}\n	if err := p.cfg.Coverage.Cover(ctx, Covered{Tier: \"sent \" + e.ID, From: at, To: at.Add(-time.Second)}); err != nil {\n		return v, err\n	}\n	if err := p.cfg.Sender.Send(ctx, e, \"\"); err != nil {"),
 
 		// Where reconcile looks, and what it notes.

@@ -57,14 +57,14 @@ func purgeMutants() []mutant {
 
 		mark     = `giveUpSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"`
 		complete = `giveUpSet     = "SET st=:done, done_at=:now, outcome=:done, purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open, lease, rc_left"`
-		values   = `":now": millis(req.Now), ":cutoff": millis(req.Cutoff), ":who": str(bounded(req.By)),`
+		values   = `":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore), ":who": str(bounded(req.By)),`
 		dead     = `giveUpDead    = " AND rc_left=:zero"`
 		attempt  = `giveUpAttempt = " AND att=:att"`
 	)
 	completes := []edit{{giveUp, mark, complete}, {giveUp, values, values + "\n		\":done\": str(string(idempotency.Done)),"}}
 	also := func(more ...edit) []edit { return append(append([]edit(nil), completes...), more...) }
 	return []mutant{
-		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.GiveUp(", "	if d.Cause.Attempt > 0 {\n		return answerGivenUp, nil\n	}\n	verdict, err := r.Store.GiveUp("),
+		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.Purge(", "	if d.Cause.Attempt > 0 {\n		return answerGivenUp, nil\n	}\n	verdict, err := r.Store.Purge("),
 		{name: "A12: a purge completes the event, whatever waits", edits: also(
 			edit{giveUp, dead, `giveUpDead    = " AND rc_left>=:zero"`}, edit{giveUp, attempt, `giveUpAttempt = " AND att>=:att"`})},
 		{name: "A14: a purge completes the event", edits: completes},
@@ -80,8 +80,8 @@ func purgeMutants() []mutant {
 		one("a parked letter gives the event up", purge, "	case d.refusedBeforeRecord():\n", "	case d.refusedBeforeRecord() && r.Operator == \"\":\n"),
 		one("a purge deletes its letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = r.remove(ctx, f, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
 		one("a purge deletes the letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedLetters"),
-		one("reconcile sends what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.net:"),
-		one("the frequent passes send what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.net:").by("TestGivenUpByID"),
+		one("reconcile sends what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.sweep:"),
+		one("the frequent passes send what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.sweep:").by("TestGivenUpByID"),
 	}
 }
 

@@ -105,7 +105,7 @@ func mutants() []mutant {
 		one("replay of any record", replay, `replayWhen = "st=:done AND gen=:gen"`, `replayWhen = "attribute_exists(pk)"`),
 		one("swap without its version", effects, `effectVersion = "ver=:ver"`, `effectVersion = "attribute_exists(pk)"`),
 		one("insert without its condition", effects, `effectAbsent  = "attribute_not_exists(pk)"`, `effectAbsent  = "attribute_not_exists(never)"`),
-		one("client token without randomness", law, `return c.Own + "-" + strconv.Itoa(c.rounds)`, `return c.EventID + "-" + strconv.Itoa(c.rounds)`),
+		one("client token without randomness", law, `return c.Owner + "-" + strconv.Itoa(c.rounds)`, `return c.EventID + "-" + strconv.Itoa(c.rounds)`),
 		{name: "TTL shorter than a copy's life", edits: []edit{
 			{"limits/limits.go", "RecordTTL:      180 * day,", "RecordTTL:      1 * day,"},
 			{"limits/validate.go", "f.must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,", "f.must(true,"},

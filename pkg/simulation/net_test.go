@@ -100,7 +100,7 @@ func newNet(sc *scenario) *net {
 	sc.limits.Reconcile.Slice = sc.plan.net.slice
 	for _, t := range reconcile.Tiers(sc.limits.Reconcile) {
 		every := t.Every
-		if t.Name == reconcile.Quarter {
+		if t.Name == reconcile.Frequent {
 			every *= time.Duration(sc.plan.net.every)
 		}
 		n.tiers = append(n.tiers, &tier{t.Name, every, time.Now().Add(sc.upTo(every))})
@@ -168,7 +168,7 @@ func (n *net) pass(t *tier) {
 		if peace && !p.halted && !report.Nothing && (failure != nil || !report.Complete()) {
 			sc.violate("a %s pass in peace is not complete: %+v, %v", t.name, report, failure)
 		}
-		if report.Suspicious > 0 && !slices.ContainsFunc(sc.facts, func(f *fact) bool { return sc.wasBroken(p, f) }) {
+		if report.Mismatched > 0 && !slices.ContainsFunc(sc.facts, func(f *fact) bool { return sc.wasBroken(p, f) }) {
 			sc.violate("a %s pass suspects a record: %+v", t.name, report)
 		}
 	}

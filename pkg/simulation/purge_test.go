@@ -68,11 +68,11 @@ func (sc *scenario) purge(m *message) {
 // purgeByID gives up one event by its id, whatever receives and letters it has left.
 func (sc *scenario) purgeByID(f *fact) {
 	p := &proc{name: "purge of " + f.id + " by its id", purging: &purging{f: f}}
-	verdict := idempotency.GiveUpVerdict("an error")
+	verdict := idempotency.PurgeVerdict("an error")
 	p.finish = func() {
 		sc.log("%s: %s", p.name, verdict)
 		sc.count("purge by id: " + string(verdict))
-		if verdict == idempotency.GivenUp {
+		if verdict == idempotency.PurgeMarked {
 			sc.saysGivenUp(p, f)
 		}
 	}
@@ -80,8 +80,8 @@ func (sc *scenario) purgeByID(f *fact) {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		now := time.Now()
-		got, err := sc.operator.GiveUp(ctx, idempotency.GiveUpRequest{
-			EventID: f.id, Ident: idempotency.Ident(f.env), Any: true, By: "op", Now: now, Cutoff: now.Add(-sc.limits.TakeOverMargin),
+		got, err := sc.operator.Purge(ctx, idempotency.PurgeRequest{
+			EventID: f.id, Identity: idempotency.Identity(f.env), Any: true, By: "op", Now: now, LeaseExpiredBefore: now.Add(-sc.limits.TakeOverMargin),
 		})
 		if err == nil {
 			verdict = got

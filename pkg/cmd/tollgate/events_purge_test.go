@@ -80,7 +80,7 @@ func TestReplayUndoesAPurge(t *testing.T) {
 	check(t, err)
 	e, err := event.Parse([]byte(paid("evt_died", "in_2")))
 	check(t, err)
-	_, err = s.store.Claim(t.Context(), idempotency.ClaimRequest{Event: e, Own: idempotency.NewOwner(), Now: time.Now(), Lease: time.Now().Add(-6 * time.Second), Cutoff: at, Receives: 16})
+	_, err = s.store.Claim(t.Context(), idempotency.ClaimRequest{Event: e, Owner: idempotency.NewOwner(), Now: time.Now(), Lease: time.Now().Add(-6 * time.Second), LeaseExpiredBefore: at, Receives: 16})
 	check(t, err)
 	for _, id := range []string{"evt_failed", "evt_died"} {
 		s.tollgate("events", "purge", id, "--note=x").ok(t)
@@ -117,7 +117,7 @@ func (s *system) movedLetters(accounts ...string) {
 	for i, account := range accounts {
 		e := envelope(fmt.Sprint("evt_moved", i), "invoice.paid")
 		e.Account, e.Endpoint = account, "connect"
-		got, err := s.store.Claim(s.t.Context(), idempotency.ClaimRequest{Event: e, Own: idempotency.NewOwner(), Now: at, Lease: after(30), Cutoff: at, Receives: 16})
+		got, err := s.store.Claim(s.t.Context(), idempotency.ClaimRequest{Event: e, Owner: idempotency.NewOwner(), Now: at, Lease: after(30), LeaseExpiredBefore: at, Receives: 16})
 		check(s.t, err)
 		_, err = s.store.Fail(s.t.Context(), got.Claim, idempotency.Failure{Now: after(1), Err: "no row"})
 		check(s.t, err)

@@ -81,7 +81,7 @@ func (s *system) claimed(body, account string) *idempotency.Claim {
 	check(s.t, err)
 	e.Account, e.Source, e.Endpoint = account, event.Webhook, "default"
 	got, err := s.store.Claim(s.t.Context(), idempotency.ClaimRequest{
-		Event: e, Own: idempotency.NewOwner(), Now: at, Lease: after(30), Cutoff: at, Receives: 1, ReceivesLeft: 15,
+		Event: e, Owner: idempotency.NewOwner(), Now: at, Lease: after(30), LeaseExpiredBefore: at, Receives: 1, ReceivesLeft: 15,
 	})
 	check(s.t, err)
 	return got.Claim
@@ -376,7 +376,7 @@ func TestReplayIsAppliedOnce(t *testing.T) {
 		cancel()
 		check(t, err)
 		r := s.record("evt_1")
-		if r.State != idempotency.Done || r.Generation != int64(n+2) || r.Outcome != idempotency.Stale || runs != n+1 {
+		if r.State != idempotency.Done || r.Generation != int64(n+2) || r.Outcome != idempotency.AlreadyApplied || runs != n+1 {
 			t.Errorf("after replay %d, %d runs: %+v", n+1, runs, r)
 		}
 	}

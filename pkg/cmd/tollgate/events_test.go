@@ -151,7 +151,7 @@ func TestEventsOfAnOlderPurge(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	got, err := s.store.Claim(t.Context(), idempotency.ClaimRequest{
-		Event: envelope("evt_1", "invoice.paid"), Own: "purge-0123456789abcdef0123456789ab", Now: at, Lease: after(30), Cutoff: at, Receives: 2,
+		Event: envelope("evt_1", "invoice.paid"), Owner: "purge-0123456789abcdef0123456789ab", Now: at, Lease: after(30), LeaseExpiredBefore: at, Receives: 2,
 	})
 	check(t, err)
 	_, err = s.store.Complete(t.Context(), got.Claim, idempotency.Ignored, nil, after(1))

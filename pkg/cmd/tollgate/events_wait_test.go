@@ -44,7 +44,7 @@ func TestReplayWait(t *testing.T) {
 		return got[0]
 	}
 
-	s.onSend(func() { s.ended(body, "", idempotency.Stale) })
+	s.onSend(func() { s.ended(body, "", idempotency.AlreadyApplied) })
 	v := one(wait("--json"), verb.ExitDone)
 	if v.Action != "replayed" || v.Generation != 2 || v.Record.Status != "done" || v.Record.Outcome != "stale" || v.Record.Attempt != 2 {
 		t.Errorf("done: %+v, %+v", v, v.Record)

@@ -168,8 +168,8 @@ func envelope(id, typ string) event.Envelope {
 func (s *system) claim(id, typ string, seconds, left int, lease time.Time) *idempotency.Claim {
 	s.t.Helper()
 	got, err := s.store.Claim(s.t.Context(), idempotency.ClaimRequest{
-		Event: envelope(id, typ), Own: idempotency.NewOwner(), Now: after(seconds), Lease: lease,
-		Cutoff: after(seconds), Receives: 1, ReceivesLeft: left,
+		Event: envelope(id, typ), Owner: idempotency.NewOwner(), Now: after(seconds), Lease: lease,
+		LeaseExpiredBefore: after(seconds), Receives: 1, ReceivesLeft: left,
 	})
 	check(s.t, err)
 	if got.Claim == nil {

@@ -62,7 +62,7 @@ func (s *system) handleOne(body string, fails func(id string) bool) {
 		return
 	}
 	ctx, now := context.WithoutCancel(s.t.Context()), time.Now()
-	got, err := s.store.Claim(ctx, idempotency.ClaimRequest{Event: e, Own: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), Cutoff: now, Receives: 1, ReceivesLeft: 15})
+	got, err := s.store.Claim(ctx, idempotency.ClaimRequest{Event: e, Owner: idempotency.NewOwner(), Now: now, Lease: now.Add(time.Minute), LeaseExpiredBefore: now, Receives: 1, ReceivesLeft: 15})
 	if err != nil || got.Claim == nil {
 		if got.Verdict != idempotency.Duplicate {
 			s.t.Errorf("claim of %s: %s, %v", e.ID, got.Verdict, err)

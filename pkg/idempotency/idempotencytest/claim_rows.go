@@ -36,7 +36,7 @@ func claimNew(b *bench) {
 	req := b.request(b.t0)
 	c := b.claim(req)
 	b.equal("record", b.record(), b.firstRecord(c))
-	b.equal("owner", c.Own, req.Own)
+	b.equal("owner", c.Owner, req.Owner)
 	b.equal("claim", idempotency.ClaimOf(b.record()).FirstAt, c.FirstAt)
 	b.equal("attempt and generation", []int64{c.Attempt, c.Generation}, []int64{1, 1})
 	b.equal("lease", c.Lease, req.Lease)
@@ -161,7 +161,7 @@ func claimTwoEvents(b *bench) {
 
 func claimGivenUp(b *bench) {
 	b.dead(b.claimed())
-	b.giveUp(b.giveUpRequest(), idempotency.GivenUp)
+	b.giveUp(b.giveUpRequest(), idempotency.PurgeMarked)
 	c := b.claim(b.request(b.at(200)))
 	r := b.record()
 	b.equal("mark and attempt", []any{r.Purged.IsZero(), r.PurgeBy, c.Attempt}, []any{true, "", int64(2)})

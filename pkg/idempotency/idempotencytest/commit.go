@@ -48,7 +48,7 @@ func (m *Memory) complete(c *idempotency.Claim, outcome idempotency.Outcome, eff
 	}
 	dropped := slices.ContainsFunc(effects, func(e dispatch.Effect) bool { return e.Kind == dispatch.KindInsert && !m.meets(e) })
 	if dropped && len(writes) == 0 {
-		outcome = idempotency.Stale
+		outcome = idempotency.AlreadyApplied
 	}
 	m.apply(writes)
 	m.finish(*r, outcome, writes, now)

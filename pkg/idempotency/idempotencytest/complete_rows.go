@@ -138,7 +138,7 @@ func completeFailedByUs(b *bench) {
 }
 
 func completeNoRecord(b *bench) {
-	c := &idempotency.Claim{EventID: "evt_1", Own: idempotency.NewOwner(), Attempt: 1, Generation: 1}
+	c := &idempotency.Claim{EventID: "evt_1", Owner: idempotency.NewOwner(), Attempt: 1, Generation: 1}
 	got := b.complete(c, idempotency.Applied, b.at(2), dispatch.Insert(key(9), nil))
 	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Superseded})
 	b.none("evt_1")
@@ -167,7 +167,7 @@ func completeOldGeneration(b *bench) {
 func completeOtherOwner(b *bench) {
 	c := b.claimed()
 	forged := *c
-	forged.Own = idempotency.NewOwner()
+	forged.Owner = idempotency.NewOwner()
 	b.refusedComplete(&forged, idempotency.CompleteResult{Verdict: idempotency.Superseded, Lease: c.Lease})
 }
 

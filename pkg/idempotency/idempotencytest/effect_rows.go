@@ -78,9 +78,9 @@ func insertsStale(b *bench) {
 	b.given(dispatch.Insert(key(1), nil), dispatch.Insert(key(2), nil))
 	c := b.claimed()
 	got := b.complete(c, idempotency.Applied, b.at(2), dispatch.Insert(key(1), dispatch.Fields{"n": 1}), dispatch.Insert(key(2), nil))
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.Stale})
+	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.AlreadyApplied})
 	want := b.doneRecord(c)
-	want.Outcome = idempotency.Stale
+	want.Outcome = idempotency.AlreadyApplied
 	b.equal("record", b.record(), want)
 	b.equal("item", b.item(key(1)), map[string]any{"pk": key(1)})
 }
@@ -89,7 +89,7 @@ func insertsStaleWithCheck(b *bench) {
 	b.given(dispatch.Insert(key(1), nil))
 	c := b.claimed()
 	got := b.complete(c, idempotency.Applied, b.at(2), dispatch.Insert(key(1), nil), dispatch.CheckAbsent(key(2), errCheck))
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.Stale})
+	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.AlreadyApplied})
 	b.equal("named effects", b.record().Effects, []string(nil))
 }
 
@@ -97,7 +97,7 @@ func insertsStaleReplayed(b *bench) {
 	b.done(b.claimed(), dispatch.Insert(key(1), nil))
 	b.replayed(1)
 	got := b.complete(b.claim(b.request(b.at(101))), idempotency.Applied, b.at(102), dispatch.Insert(key(1), nil))
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.Stale})
+	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.AlreadyApplied})
 	b.equal("named effects", b.record().Effects, []string{key(1)})
 }
 

@@ -110,7 +110,7 @@ func failFailedByAnother(b *bench) {
 }
 
 func failNoRecord(b *bench) {
-	c := &idempotency.Claim{EventID: "evt_1", Own: idempotency.NewOwner(), Attempt: 1, Generation: 1}
+	c := &idempotency.Claim{EventID: "evt_1", Owner: idempotency.NewOwner(), Attempt: 1, Generation: 1}
 	got := b.fail(c, idempotency.Failure{Now: b.at(2), Err: "boom"})
 	b.equal("answer", got, idempotency.FailResult{Verdict: idempotency.FailSuperseded})
 	b.none("evt_1")
@@ -129,7 +129,7 @@ func failReplayedSince(b *bench) {
 func failOtherOwner(b *bench) {
 	c := b.claimed()
 	forged := *c
-	forged.Own = idempotency.NewOwner()
+	forged.Owner = idempotency.NewOwner()
 	b.refusedFail(&forged, idempotency.FailResult{Verdict: idempotency.FailSuperseded, Lease: c.Lease})
 }
 

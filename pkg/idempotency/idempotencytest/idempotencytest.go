@@ -31,8 +31,8 @@ type Store interface {
 	Fail(context.Context, *idempotency.Claim, idempotency.Failure) (idempotency.FailResult, error)
 	// Replay's errors wrap idempotency.ErrNoLongerDone or idempotency.ErrStoreDown.
 	Replay(context.Context, idempotency.ReplayRequest) error
-	// GiveUp's and Reidentify's errors wrap idempotency.ErrStoreDown.
-	GiveUp(context.Context, idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error)
+	// Purge's and Reidentify's errors wrap idempotency.ErrStoreDown.
+	Purge(context.Context, idempotency.PurgeRequest) (idempotency.PurgeVerdict, error)
 	Reidentify(context.Context, idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error)
 }
 

@@ -18,8 +18,8 @@ func TestMemory(t *testing.T) {
 func TestMemoryFaults(t *testing.T) {
 	now := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	req := idempotency.ClaimRequest{
-		Event: event.Envelope{ID: "evt_1", Type: "invoice.paid"}, Own: idempotency.NewOwner(),
-		Now: now, Lease: now.Add(time.Minute), Cutoff: now,
+		Event: event.Envelope{ID: "evt_1", Type: "invoice.paid"}, Owner: idempotency.NewOwner(),
+		Now: now, Lease: now.Add(time.Minute), LeaseExpiredBefore: now,
 	}
 	for _, applied := range []bool{false, true} {
 		fault := idempotencytest.Fault{}

@@ -108,8 +108,8 @@ func (m *Memory) Claim(ctx context.Context, req idempotency.ClaimRequest) (idemp
 }
 
 func (m *Memory) claim(req idempotency.ClaimRequest) idempotency.ClaimResult {
-	old, ident := m.lookUp(req.Event.ID), idempotency.Ident(req.Event)
-	if old != nil && (!claimable(*old, req.Cutoff) || old.Ident != ident) {
+	old, ident := m.lookUp(req.Event.ID), idempotency.Identity(req.Event)
+	if old != nil && (!claimable(*old, req.LeaseExpiredBefore) || old.Identity != ident) {
 		result, explained := idempotency.ReadClaimRefusal(req, old)
 		if !explained {
 			return idempotency.ClaimResult{Verdict: idempotency.Busy}
@@ -120,11 +120,11 @@ func (m *Memory) claim(req idempotency.ClaimRequest) idempotency.ClaimResult {
 		}
 		return result
 	}
-	r := idempotency.Record{ID: req.Event.ID, Generation: 1, Ident: ident, FirstAt: millis(req.Now)}
+	r := idempotency.Record{ID: req.Event.ID, Generation: 1, Identity: ident, FirstAt: millis(req.Now)}
 	if old != nil {
 		r = *old
 	}
-	r.State, r.Own, r.Lease, r.Updated = idempotency.Running, req.Own, millis(req.Lease), millis(req.Now)
+	r.State, r.Owner, r.Lease, r.Updated = idempotency.Running, req.Owner, millis(req.Lease), millis(req.Now)
 	r.Attempt++
 	r.Type, r.Created = req.Event.Type, req.Event.Created
 	if r.Source == "" || req.Event.Source != event.Reconcile {
@@ -185,16 +185,16 @@ func (m *Memory) replay(req idempotency.ReplayRequest) error {
 }
 
 // GiveUp implements [Store].
-func (m *Memory) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (idempotency.GiveUpVerdict, error) {
-	return write(ctx, m, OpGiveUp, req.EventID, idempotency.ErrStoreDown, func() (idempotency.GiveUpVerdict, error) {
+func (m *Memory) Purge(ctx context.Context, req idempotency.PurgeRequest) (idempotency.PurgeVerdict, error) {
+	return write(ctx, m, OpGiveUp, req.EventID, idempotency.ErrStoreDown, func() (idempotency.PurgeVerdict, error) {
 		r := m.lookUp(req.EventID)
 		named := req.Any || r != nil && r.ReceivesLeft == 0 && (req.Attempt == 0 || req.Attempt == r.Attempt)
-		if r == nil || !claimable(*r, req.Cutoff) || r.Ident != req.Ident || !named {
-			return idempotency.ReadGiveUpRefusal(req, r), nil
+		if r == nil || !claimable(*r, req.LeaseExpiredBefore) || r.Identity != req.Identity || !named {
+			return idempotency.ReadPurgeRefusal(req, r), nil
 		}
 		r.Purged, r.PurgeBy, r.Updated = millis(req.Now), bounded(req.By), millis(req.Now)
 		m.records[r.ID] = *r
-		return idempotency.GivenUp, nil
+		return idempotency.PurgeMarked, nil
 	})
 }
 
@@ -202,10 +202,10 @@ func (m *Memory) GiveUp(ctx context.Context, req idempotency.GiveUpRequest) (ide
 func (m *Memory) Reidentify(ctx context.Context, req idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error) {
 	return write(ctx, m, OpReidentify, req.EventID, idempotency.ErrStoreDown, func() (idempotency.ReidentifyVerdict, error) {
 		r := m.lookUp(req.EventID)
-		if r == nil || !claimable(*r, req.Cutoff) || r.Ident != req.Old || r.Generation != 1 || !r.DoneAt.IsZero() {
+		if r == nil || !claimable(*r, req.LeaseExpiredBefore) || r.Identity != req.Old || r.Generation != 1 || !r.DoneAt.IsZero() {
 			return idempotency.ReadReidentifyRefusal(req, r), nil
 		}
-		r.Ident, r.Updated = req.New, millis(req.Now)
+		r.Identity, r.Updated = req.New, millis(req.Now)
 		m.records[r.ID] = *r
 		return idempotency.Reidentified, nil
 	})
@@ -246,7 +246,7 @@ func (m *Memory) lookUp(eventID string) *idempotency.Record {
 
 // holds is the fence: the record is running, by this attempt and this owner.
 func holds(r *idempotency.Record, c *idempotency.Claim) bool {
-	return r != nil && r.State == idempotency.Running && r.Attempt == c.Attempt && r.Own == c.Own
+	return r != nil && r.State == idempotency.Running && r.Attempt == c.Attempt && r.Owner == c.Owner
 }
 
 // millis gives a time the precision that records have.

@@ -35,32 +35,32 @@ func (b *bench) dead(c *idempotency.Claim) {
 	}
 }
 
-func (b *bench) giveUpRequest() idempotency.GiveUpRequest {
-	return idempotency.GiveUpRequest{
-		EventID: "evt_1", Ident: idempotency.Ident(envelope("evt_1")), Attempt: 1, By: "ann",
-		Now: b.at(100), Cutoff: b.at(100).Add(-margin),
+func (b *bench) giveUpRequest() idempotency.PurgeRequest {
+	return idempotency.PurgeRequest{
+		EventID: "evt_1", Identity: idempotency.Identity(envelope("evt_1")), Attempt: 1, By: "ann",
+		Now: b.at(100), LeaseExpiredBefore: b.at(100).Add(-margin),
 	}
 }
 
-func (b *bench) giveUp(req idempotency.GiveUpRequest, want idempotency.GiveUpVerdict) {
+func (b *bench) giveUp(req idempotency.PurgeRequest, want idempotency.PurgeVerdict) {
 	b.Helper()
-	got, err := b.Store.GiveUp(b.ctx, req)
+	got, err := b.Store.Purge(b.ctx, req)
 	if err != nil || got != want {
 		b.Fatalf("give up = %s, %v; want %s", got, err, want)
 	}
 }
 
 // marked gives evt_1 up and wants the mark to be all that changes.
-func (b *bench) marked(req idempotency.GiveUpRequest) {
+func (b *bench) marked(req idempotency.PurgeRequest) {
 	b.Helper()
 	want := b.record()
-	b.giveUp(req, idempotency.GivenUp)
+	b.giveUp(req, idempotency.PurgeMarked)
 	want.Purged, want.PurgeBy, want.Updated = req.Now, "ann", req.Now
 	b.equal("record", b.record(), want)
 }
 
 // notMarked wants a verdict and no change.
-func (b *bench) notMarked(req idempotency.GiveUpRequest, want idempotency.GiveUpVerdict) {
+func (b *bench) notMarked(req idempotency.PurgeRequest, want idempotency.PurgeVerdict) {
 	b.Helper()
 	b.unchanged(func() { b.giveUp(req, want) })
 }
@@ -117,50 +117,50 @@ func giveUpCompleted(b *bench) {
 
 func giveUpWaiting(b *bench) {
 	b.failed(b.claimed())
-	b.notMarked(b.giveUpRequest(), idempotency.GiveUpWaiting)
+	b.notMarked(b.giveUpRequest(), idempotency.PurgeWaiting)
 }
 
 func giveUpOtherAttempt(b *bench) {
 	b.failed(b.claimed())
 	b.dead(b.claim(b.request(b.at(60))))
-	b.notMarked(b.giveUpRequest(), idempotency.GiveUpWaiting)
+	b.notMarked(b.giveUpRequest(), idempotency.PurgeWaiting)
 }
 
 func giveUpBusy(b *bench) {
 	req := b.request(b.at(90))
 	req.Receives, req.ReceivesLeft = 16, 0
 	b.claim(req)
-	b.notMarked(b.giveUpRequest(), idempotency.GiveUpBusy)
+	b.notMarked(b.giveUpRequest(), idempotency.PurgeBusy)
 }
 
 func giveUpAnyBusy(b *bench) {
 	b.claim(b.request(b.at(90)))
 	req := b.giveUpRequest()
 	req.Any = true
-	b.notMarked(req, idempotency.GiveUpBusy)
+	b.notMarked(req, idempotency.PurgeBusy)
 }
 
 func giveUpDone(b *bench) {
 	b.done(b.claimed())
-	b.notMarked(b.giveUpRequest(), idempotency.GiveUpDone)
+	b.notMarked(b.giveUpRequest(), idempotency.PurgeDone)
 }
 
 func giveUpAnyDone(b *bench) {
 	b.done(b.claimed())
 	req := b.giveUpRequest()
 	req.Any = true
-	b.notMarked(req, idempotency.GiveUpDone)
+	b.notMarked(req, idempotency.PurgeDone)
 }
 
 func giveUpOtherIdent(b *bench) {
 	b.dead(b.claimed())
 	req := b.giveUpRequest()
-	req.Ident = "another"
-	b.notMarked(req, idempotency.GiveUpOtherFact)
+	req.Identity = "another"
+	b.notMarked(req, idempotency.PurgeOtherIdentity)
 }
 
 func giveUpNone(b *bench) {
-	b.giveUp(b.giveUpRequest(), idempotency.GiveUpNoRecord)
+	b.giveUp(b.giveUpRequest(), idempotency.PurgeNoRecord)
 	b.none("evt_1")
 }
 
@@ -182,8 +182,8 @@ func (b *bench) reidentify(want idempotency.ReidentifyVerdict) {
 	other := envelope("evt_1")
 	other.Account = ""
 	got, err := b.Store.Reidentify(b.ctx, idempotency.ReidentifyRequest{
-		EventID: "evt_1", Old: idempotency.Ident(envelope("evt_1")), New: idempotency.Ident(other),
-		Now: b.at(100), Cutoff: b.at(100).Add(-margin),
+		EventID: "evt_1", Old: idempotency.Identity(envelope("evt_1")), New: idempotency.Identity(other),
+		Now: b.at(100), LeaseExpiredBefore: b.at(100).Add(-margin),
 	})
 	if err != nil || got != want {
 		b.Fatalf("reidentify = %s, %v; want %s", got, err, want)
@@ -191,7 +191,7 @@ func (b *bench) reidentify(want idempotency.ReidentifyVerdict) {
 	if want != idempotency.Reidentified {
 		return
 	}
-	b.equal("identity", b.record().Ident, idempotency.Ident(other))
+	b.equal("identity", b.record().Identity, idempotency.Identity(other))
 	req := b.request(b.at(200))
 	req.Event = other
 	b.claim(req)
@@ -223,8 +223,8 @@ func (b *bench) reidentifyOnce(want idempotency.ReidentifyVerdict) {
 	other.Account = ""
 	b.unchanged(func() {
 		got, err := b.Store.Reidentify(b.ctx, idempotency.ReidentifyRequest{
-			EventID: "evt_1", Old: idempotency.Ident(envelope("evt_1")), New: idempotency.Ident(other),
-			Now: b.at(500), Cutoff: b.at(500).Add(-margin),
+			EventID: "evt_1", Old: idempotency.Identity(envelope("evt_1")), New: idempotency.Identity(other),
+			Now: b.at(500), LeaseExpiredBefore: b.at(500).Add(-margin),
 		})
 		if err != nil || got != want {
 			b.Fatalf("reidentify = %s, %v; want %s", got, err, want)

@@ -62,7 +62,7 @@ func (z *zombies) work(ctx context.Context, random *rand.Rand) {
 		now := z.now()
 		req := z.request(now)
 		// Some 24 calls go by in one round of all workers: few leases outlive that.
-		req.Lease, req.Cutoff = now.Add(30*time.Millisecond), now.Add(-5*time.Millisecond)
+		req.Lease, req.LeaseExpiredBefore = now.Add(30*time.Millisecond), now.Add(-5*time.Millisecond)
 		got, err := z.Store.Claim(ctx, req)
 		switch {
 		case err != nil:

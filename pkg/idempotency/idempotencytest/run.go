@@ -91,8 +91,8 @@ func envelope(id string) event.Envelope {
 // request asks for a new claim of evt_1 at a time.
 func (b *bench) request(now time.Time) idempotency.ClaimRequest {
 	return idempotency.ClaimRequest{
-		Event: envelope("evt_1"), Own: idempotency.NewOwner(),
-		Now: now, Lease: now.Add(leaseTime), Cutoff: now.Add(-margin), Receives: 1, ReceivesLeft: 15,
+		Event: envelope("evt_1"), Owner: idempotency.NewOwner(),
+		Now: now, Lease: now.Add(leaseTime), LeaseExpiredBefore: now.Add(-margin), Receives: 1, ReceivesLeft: 15,
 	}
 }
 
@@ -215,8 +215,8 @@ func (b *bench) none(id string) {
 // firstRecord is the record of evt_1 after its first claim at the beginning.
 func (b *bench) firstRecord(c *idempotency.Claim) idempotency.Record {
 	return idempotency.Record{
-		ID: "evt_1", State: idempotency.Running, Attempt: 1, Own: c.Own, Lease: b.t0.Add(leaseTime), Generation: 1,
-		Ident: idempotency.Ident(envelope("evt_1")), Type: "invoice.paid", Created: 2_558_000_000, Source: "webhook",
+		ID: "evt_1", State: idempotency.Running, Attempt: 1, Owner: c.Owner, Lease: b.t0.Add(leaseTime), Generation: 1,
+		Identity: idempotency.Identity(envelope("evt_1")), Type: "invoice.paid", Created: 2_558_000_000, Source: "webhook",
 		FirstAt: b.t0, Updated: b.t0, ReceivesLeft: 15,
 	}
 }

@@ -195,8 +195,8 @@ func (p *player) claim(ctx context.Context, i int) (*idempotency.Claim, error) {
 	p.clock = p.clock.Add(2 * time.Second)
 	p.owners++
 	r, err := p.Claim(ctx, idempotency.ClaimRequest{
-		Event: p.events[i], Own: fmt.Sprintf("%032d", p.owners), Now: p.clock,
-		Lease: p.clock.Add(50 * time.Second), Cutoff: p.clock.Add(-5 * time.Second), Receives: 1, ReceivesLeft: 15,
+		Event: p.events[i], Owner: fmt.Sprintf("%032d", p.owners), Now: p.clock,
+		Lease: p.clock.Add(50 * time.Second), LeaseExpiredBefore: p.clock.Add(-5 * time.Second), Receives: 1, ReceivesLeft: 15,
 	})
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (p *player) decide(ctx context.Context, i int, c *idempotency.Claim) (idemp
 		FirstReceived: p.clock, // of this copy, by the queue's clock
 	})
 	if errors.Is(err, dispatch.ErrCoalesced) {
-		return idempotency.Stale, nil, nil
+		return idempotency.AlreadyApplied, nil, nil
 	}
 	return idempotency.Applied, effects, err
 }

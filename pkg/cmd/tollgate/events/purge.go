@@ -49,13 +49,13 @@ func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 	}
 	return a.Audited(ctx, t, verb.Audit{Verb: verbPurge, Note: c.Note, Detail: what}, func(ctx context.Context) (string, error) {
 		now := time.Now()
-		verdict, err := store.GiveUp(ctx, idempotency.GiveUpRequest{
-			EventID: r.ID, Ident: r.Ident, Any: true, By: verb.Operator(), Now: now, Cutoff: now.Add(-t.Limits().TakeOverMargin),
+		verdict, err := store.Purge(ctx, idempotency.PurgeRequest{
+			EventID: r.ID, Identity: r.Identity, Any: true, By: verb.Operator(), Now: now, LeaseExpiredBefore: now.Add(-t.Limits().TakeOverMargin),
 		})
 		if err != nil {
 			return "", err
 		}
-		if verdict != idempotency.GivenUp {
+		if verdict != idempotency.PurgeMarked {
 			return string(verdict), notChanged(r.ID, string(verdict))
 		}
 		a.Line(changedView{r.ID, string(verdict)}, r.ID+" is purged: reconcile no longer sends it. A message or dead letter that is left is handled as before.")
@@ -85,9 +85,9 @@ func openRecord(ctx context.Context, a *verb.App, id, note string) (t verb.Targe
 	case r.Check() != nil:
 		return t, r, verb.Hint(r.Check(), "something else wrote this row: repair it by hand, its key is %s", idempotency.Key(id))
 	case r.State == idempotency.Done:
-		return t, r, notChanged(id, string(idempotency.GiveUpDone))
+		return t, r, notChanged(id, string(idempotency.PurgeDone))
 	case r.Held(time.Now(), t.Limits()):
-		return t, r, notChanged(id, string(idempotency.GiveUpBusy))
+		return t, r, notChanged(id, string(idempotency.PurgeBusy))
 	}
 	return t, r, nil
 }
@@ -101,7 +101,7 @@ func notChanged(id, verdict string) error {
 		return verb.Hint(fmt.Errorf("event %s was not changed: its record changed meanwhile (%s)", id, verdict), "run it again")
 	}
 	err := errors.New("event " + id + " was not changed: " + text)
-	if verdict == string(idempotency.GiveUpBusy) {
+	if verdict == string(idempotency.PurgeBusy) {
 		return verb.Hint(err, "tollgate events show %s --wait 1m, then run it again", id)
 	}
 	return err

@@ -39,8 +39,8 @@ func (c *Reidentify) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	ident := idempotency.Ident(e)
-	if ident == r.Ident {
+	ident := idempotency.Identity(e)
+	if ident == r.Identity {
 		a.Line(changedView{r.ID, "same"}, "Nothing to do: the record has the event's identity.")
 		return nil
 	}
@@ -56,7 +56,7 @@ func (c *Reidentify) Run(ctx context.Context, a *verb.App) error {
 	return a.Audited(ctx, t, verb.Audit{Verb: "events reidentify", Note: c.Note, Detail: what}, func(ctx context.Context) (string, error) {
 		now := time.Now()
 		verdict, err := store.Reidentify(ctx, idempotency.ReidentifyRequest{
-			EventID: r.ID, Old: r.Ident, New: ident, Now: now, Cutoff: now.Add(-t.Limits().TakeOverMargin),
+			EventID: r.ID, Old: r.Identity, New: ident, Now: now, LeaseExpiredBefore: now.Add(-t.Limits().TakeOverMargin),
 		})
 		if err != nil {
 			return "", err

@@ -68,7 +68,7 @@ type backfilled struct {
 	Stuck      int       `json:"stuck"`
 	Ignored    int       `json:"ignored"` // older than the policy's from
 	Deferred   int       `json:"deferred"`
-	Suspicious int       `json:"suspicious"`
+	Mismatched int       `json:"suspicious"`
 	Unreadable int       `json:"unreadable"`
 	Complete   bool      `json:"complete"`
 	Open       int       `json:"open"` // enqueued, and not done when the wait ended; without --wait all
@@ -226,7 +226,7 @@ func (c *Backfill) backfill(ctx context.Context, a *verb.App, t verb.Target, r *
 		Since: req.Since.UTC(), Until: req.Until.UTC(), Account: c.Account, Types: report.Types, DryRun: c.DryRun,
 		Slices: report.Slices, Finished: report.Finished, Listed: report.Listed, Known: report.Known,
 		Enqueued: report.Requeued(), Unrecorded: report.Unrecorded, Stuck: report.Stuck, Ignored: report.Ignored, Deferred: report.Deferred,
-		Suspicious: report.Suspicious, Unreadable: report.Unreadable, Complete: report.Complete(), Open: report.Open,
+		Mismatched: report.Mismatched, Unreadable: report.Unreadable, Complete: report.Complete(), Open: report.Open,
 	}
 	if len(report.Sent) > 0 && err == nil {
 		if n, err := a.CountHeld(ctx, t, report.Sent); err == nil {
@@ -243,8 +243,8 @@ func (c *Backfill) backfill(ctx context.Context, a *verb.App, t verb.Target, r *
 		return done, err
 	case done.Deferred > 0:
 		return done, verb.Hint(fmt.Errorf("%d events were deferred: the queue is full", done.Deferred), "run it again when the consumer has worked on the queue")
-	case done.Suspicious+done.Unreadable > 0:
-		return done, verb.Hint(fmt.Errorf("%d events cannot be compared", done.Suspicious+done.Unreadable), "they are named above: tollgate events show for each, and compare with Stripe's Dashboard")
+	case done.Mismatched+done.Unreadable > 0:
+		return done, verb.Hint(fmt.Errorf("%d events cannot be compared", done.Mismatched+done.Unreadable), "they are named above: tollgate events show for each, and compare with Stripe's Dashboard")
 	}
 	return done, nil
 }
@@ -255,7 +255,7 @@ func (c *Backfill) print(a *verb.App, d backfilled) {
 		action = "would be enqueued"
 	}
 	a.Line(d, fmt.Sprintf("%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d deferred, %d mismatched with their record, %d unreadable%s",
-		d.Listed, d.Known, d.Enqueued, action, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Suspicious, d.Unreadable, d.heldText()))
+		d.Listed, d.Known, d.Enqueued, action, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Mismatched, d.Unreadable, d.heldText()))
 }
 
 // heldText describes the held messages.
