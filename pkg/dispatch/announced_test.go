@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,9 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// TestAgeIsOneClocksSpan: a difference between two machines' clocks never ends the attempts,
-// and each span that makes an event surely old does.
-func TestAgeIsOneClocksSpan(t *testing.T) {
+// TestNotYetMeasuresOnOneClock: the difference between two machines' clocks never settles an
+// event; an age measured on one clock does.
+func TestNotYetMeasuresOnOneClock(t *testing.T) {
 	queue := time.Unix(1_700_000_000, 0)
 	consumer := queue.Add(30 * time.Hour) // is ahead
 	cause := errors.New("still open")
@@ -29,13 +30,13 @@ func TestAgeIsOneClocksSpan(t *testing.T) {
 		{"received by ingest long ago", func(in *dispatch.Input) { in.ReceivedAt = queue.Add(-time.Hour) }, 5 * time.Second},
 		{"waited on the queue for just under 10 min", func(in *dispatch.Input) { in.FirstReceived = queue.Add(10*time.Minute - 1) }, 5 * time.Second},
 		{"waited on the queue for 10 min", func(in *dispatch.Input) { in.FirstReceived = queue.Add(10 * time.Minute) }, 0},
-		{"the queue does not tell of the first receive", func(in *dispatch.Input) { in.FirstReceived = time.Time{} }, 5 * time.Second},
-		{"the queue does not tell of the sending", func(in *dispatch.Input) { in.SentAt = time.Time{} }, 5 * time.Second},
+		{"without the time of the first receive", func(in *dispatch.Input) { in.FirstReceived = time.Time{} }, 5 * time.Second},
+		{"without the time of sending", func(in *dispatch.Input) { in.SentAt = time.Time{} }, 5 * time.Second},
 		{"claimed 10 min ago", func(in *dispatch.Input) { in.FirstAt = consumer.Add(-10 * time.Minute) }, 0},
 		{"claimed just under 10 min ago", func(in *dispatch.Input) { in.FirstAt = consumer.Add(1 - 10*time.Minute) }, 5 * time.Second},
 		{"claimed in the future", func(in *dispatch.Input) { in.FirstAt = consumer.Add(time.Hour) }, 5 * time.Second},
-		{"claimed at no known time", func(in *dispatch.Input) { in.FirstAt = time.Time{} }, 5 * time.Second},
-		{"no attempt's number", func(in *dispatch.Input) { in.Attempt = 0 }, 5 * time.Second},
+		{"without the time of the claim", func(in *dispatch.Input) { in.FirstAt = time.Time{} }, 5 * time.Second},
+		{"without a number of the attempt", func(in *dispatch.Input) { in.Attempt = 0 }, 5 * time.Second},
 		{"third attempt", func(in *dispatch.Input) { in.Attempt = 3 }, 45 * time.Second},
 		{"many attempts", func(in *dispatch.Input) { in.Attempt = 1 << 40 }, 10 * time.Minute},
 		{"a faster system", func(in *dispatch.Input) { in.Settle, in.Attempt = 6*time.Second, 2 }, 150 * time.Millisecond},
@@ -55,7 +56,7 @@ func TestAgeIsOneClocksSpan(t *testing.T) {
 	}
 }
 
-// active is what the tests' events announce.
+// active is what the events of these tests announce.
 func active(s *stripe.Subscription, _ dispatch.Input) bool {
 	return s.Status == stripe.SubscriptionStatusActive
 }
@@ -77,10 +78,10 @@ func TestAnnounced(t *testing.T) {
 		version  string
 		options  []dispatch.CurrentOption
 
-		again  bool // is tried again
+		again  bool // the attempt is retried
 		behind bool
-		told   bool
-		shown  any // the row's mark
+		told   bool // the handler has the snapshot
+		shown  any  // the row's ShownCreated
 	}{
 		{name: "shown", stripe: shows(`"status":"active"`), options: []dispatch.CurrentOption{dispatch.Announces(active)}, shown: int64(1_700_000_000)},
 		{name: "not shown", stripe: shows(`"status":"trialing"`), options: []dispatch.CurrentOption{dispatch.Announces(active)}, again: true},
@@ -94,7 +95,7 @@ func TestAnnounced(t *testing.T) {
 		{name: "shown, and the row shows a later event", stripe: shows(`"status":"active"`), row: dispatch.Fields{"shown_created": int64(1_700_000_009)},
 			options: []dispatch.CurrentOption{dispatch.Announces(active)}, shown: int64(1_700_000_009)},
 		{name: "announces nothing", stripe: shows(`"status":"trialing"`)},
-		{name: "gone", typ: deleted, stripe: objects{}, options: []dispatch.CurrentOption{dispatch.Announces(active)}},
+		{name: "deleted", typ: deleted, stripe: objects{}, options: []dispatch.CurrentOption{dispatch.Announces(active)}},
 
 		{name: "as before the change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"trialing"`), again: true},
 		{name: "as after the change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"active","n":1`), shown: int64(1_700_000_000)},
@@ -119,12 +120,12 @@ func TestAnnounced(t *testing.T) {
 			}
 			var got *dispatch.Current[stripe.Subscription]
 			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: c.stripe, Rows: table})
-			typ := or(c.typ, updated)
+			typ := cmp.Or(c.typ, updated)
 			dispatch.OnCurrent(mux, typ, func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 				got = &e
 				return dispatch.Effects{e.KeepRow(nil)}, nil
 			}, c.options...)
-			in := input(typ, or(c.version, version), fmt.Sprintf(`{"id":"sub_1","object":"subscription",%s}`, or(c.object, `"status":"active"`)))
+			in := input(typ, cmp.Or(c.version, version), fmt.Sprintf(`{"id":"sub_1","object":"subscription",%s}`, cmp.Or(c.object, `"status":"active"`)))
 			if c.previous != "" {
 				in.Body = []byte(strings.Replace(string(in.Body), `{"paid":false}`, c.previous, 1))
 			}
@@ -143,28 +144,11 @@ func TestAnnounced(t *testing.T) {
 				t.Fatalf("error %v, handler ran %t", err, got != nil)
 			}
 			if got.Behind != c.behind || (got.Snapshot != nil) != c.told || effects[0].Fields[dispatch.ShownCreated] != c.shown {
-				t.Errorf("behind %t, told %v, mark %v; want %t, %t, %v", got.Behind, got.Snapshot, effects[0].Fields[dispatch.ShownCreated], c.behind, c.told, c.shown)
+				t.Errorf("behind %t, snapshot %v, shown_created %v; want %t, %t, %v", got.Behind, got.Snapshot, effects[0].Fields[dispatch.ShownCreated], c.behind, c.told, c.shown)
 			}
 			if c.told && (got.Snapshot.ID != "sub_1" || got.Snapshot.Status != "active") {
-				t.Errorf("the event told %+v", got.Snapshot)
+				t.Errorf("snapshot %+v", got.Snapshot)
 			}
 		})
 	}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func TestAnnouncesAnotherType(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("a registration whose announcement is about another Go type was accepted")
-		}
-	}()
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: objects{}, Rows: rows{}})
-	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Announces(func(*stripe.Invoice, dispatch.Input) bool { return true }))
 }

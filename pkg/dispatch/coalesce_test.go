@@ -12,7 +12,7 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// counting counts what is fetched.
+// counting counts fetches.
 type counting struct {
 	objects
 	fetches *int
@@ -33,25 +33,25 @@ func TestCoalesce(t *testing.T) {
 		return f
 	}
 	for _, c := range []struct {
-		name   string
-		row    dispatch.Fields
-		change func(*dispatch.Input)
-		plain  bool // registered without the option
-		spared bool
+		name    string
+		row     dispatch.Fields
+		change  func(*dispatch.Input)
+		plain   bool // registered without Coalesce
+		skipped bool
 	}{
-		{name: "sent long before the kept fetch", row: kept, spared: true},
-		{name: "sent just so much before it", row: kept, change: func(in *dispatch.Input) { in.SentAt = fetched.Add(-5 * time.Second) }, spared: true},
+		{name: "sent long before the kept fetch", row: kept, skipped: true},
+		{name: "sent just so much before it", row: kept, change: func(in *dispatch.Input) { in.SentAt = fetched.Add(-5 * time.Second) }, skipped: true},
 		{name: "sent a millisecond less before it", row: kept, change: func(in *dispatch.Input) { in.SentAt = fetched.Add(-5*time.Second + time.Millisecond) }},
 		{name: "sent after it", row: kept, change: func(in *dispatch.Input) { in.SentAt = fetched.Add(time.Second) }},
 		{name: "sent at an unknown time", row: kept, change: func(in *dispatch.Input) { in.SentAt = time.Time{} }},
 		{name: "a replay", row: kept, change: func(in *dispatch.Input) { in.Generation = 2 }},
-		{name: "a later attempt", row: kept, change: func(in *dispatch.Input) { in.Attempt = 4 }, spared: true},
+		{name: "a later attempt", row: kept, change: func(in *dispatch.Input) { in.Attempt = 4 }, skipped: true},
 		{name: "not registered for it", row: kept, plain: true},
 		{name: "no row yet"},
 		{name: "a row of an earlier release", row: dispatch.Fields{"ver": int64(3), "fetched_at": fetched.Add(time.Hour).UnixMilli()}},
-		{name: "without the consumer's time", row: without("fetched_at"), spared: true},
-		{name: "a row that says another kind of time", row: dispatch.Fields{"ver": int64(3), "fetched_after": "2023-11-14"}},
-		{name: "a consumer whose clock is behind", row: kept, change: func(in *dispatch.Input) { in.Now = fetched.Add(-time.Hour) }, spared: true},
+		{name: "without the consumer's time", row: without("fetched_at"), skipped: true},
+		{name: "a row with a malformed time", row: dispatch.Fields{"ver": int64(3), "fetched_after": "2023-11-14"}},
+		{name: "a consumer whose clock is behind", row: kept, change: func(in *dispatch.Input) { in.Now = fetched.Add(-time.Hour) }, skipped: true},
 		{name: "a consumer whose clock is ahead", row: kept, change: func(in *dispatch.Input) {
 			in.Now, in.SentAt = fetched.Add(time.Hour), fetched
 		}},
@@ -79,18 +79,18 @@ func TestCoalesce(t *testing.T) {
 			}
 			effects, err := mux.Dispatch(t.Context(), in)
 			switch {
-			case c.spared && (!errors.Is(err, dispatch.ErrCoalesced) || fetches != 0 || runs != 0 || effects != nil):
-				t.Errorf("error %v, %d fetches, %d runs, effects %v; want it to be spared", err, fetches, runs, effects)
-			case !c.spared && (err != nil || fetches != 1 || runs != 1 || len(effects) != 1):
+			case c.skipped && (!errors.Is(err, dispatch.ErrCoalesced) || fetches != 0 || runs != 0 || effects != nil):
+				t.Errorf("error %v, %d fetches, %d runs, effects %v; want it skipped", err, fetches, runs, effects)
+			case !c.skipped && (err != nil || fetches != 1 || runs != 1 || len(effects) != 1):
 				t.Errorf("error %v, %d fetches, %d runs, effects %v; want a fetch and a run", err, fetches, runs, effects)
 			}
 		})
 	}
 }
 
-// TestCoalescedReadsTheEventFirst: an event that a handler could not take, or an object
-// that has no row, fails as it does without the option.
-func TestCoalescedReadsTheEventFirst(t *testing.T) {
+// TestCoalesceChecksTheEventFirst: an event with a wrong object or without an id fails as it
+// does without Coalesce.
+func TestCoalesceChecksTheEventFirst(t *testing.T) {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: objects{}, Rows: rows{}})
 	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
 	for _, c := range []struct{ name, object, reason string }{
@@ -108,43 +108,8 @@ func TestCoalescedReadsTheEventFirst(t *testing.T) {
 	}
 }
 
-// TestCoalescedHandlerMayNotInsert: a fact inserted for one event is not in the row that
-// stands in for another.
-func TestCoalescedHandlerMayNotInsert(t *testing.T) {
-	says := objects{"sub_1": `{"id":"sub_1","object":"subscription"}`}
-	for name, c := range map[string]struct {
-		effects func(dispatch.Current[stripe.Subscription]) dispatch.Effects
-		options []dispatch.CurrentOption
-		ok      bool
-	}{
-		"the row and what goes with it": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.KeepRow(nil), e.KeepWith("ENT#1", nil)}
-		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
-		"a check": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.KeepRow(nil), dispatch.CheckAbsent("STOP#1", errors.New("stopped"))}
-		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
-		"an insert": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.KeepRow(nil), dispatch.Insert("FACT#1", nil)}
-		}, []dispatch.CurrentOption{dispatch.Coalesce}, false},
-		"an insert where every event runs": {func(e dispatch.Current[stripe.Subscription]) dispatch.Effects {
-			return dispatch.Effects{e.KeepRow(nil), dispatch.Insert("FACT#1", nil)}
-		}, nil, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: says, Rows: rows{}})
-			dispatch.OnCurrent(mux, "customer.subscription.updated", func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
-				return c.effects(e), nil
-			}, c.options...)
-			_, err := mux.Dispatch(t.Context(), subscription("customer.subscription.updated", version, "active"))
-			if p, _ := errors.AsType[*dispatch.PermanentError](err); (err == nil) != c.ok || !c.ok && p == nil {
-				t.Errorf("error %v, want ok %v", err, c.ok)
-			}
-		})
-	}
-}
-
-// TestKeptTimeIsBeforeTheFetch: a change that comes while a fetch is on its way may be
-// missing in it, so the kept times must not be later than the fetch's beginning.
+// TestKeptTimeIsBeforeTheFetch: a fetch may miss a change that is made while it runs, so the
+// kept times must not be later than its start.
 func TestKeptTimeIsBeforeTheFetch(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
 	clock := start
@@ -164,8 +129,8 @@ func TestKeptTimeIsBeforeTheFetch(t *testing.T) {
 	}
 }
 
-// queueClock is one Stripe, one table and one queue, on one virtual clock. Each delivery
-// states its consumer's clock.
+// queueClock is a Stripe, a table and a queue on one virtual clock. Each delivery has its
+// consumer's clock.
 type queueClock struct {
 	t       *testing.T
 	says    counting
@@ -189,8 +154,8 @@ func (w *queueClock) shows(status string) {
 	w.says.objects["sub_1"] = `{"id":"sub_1","object":"subscription","status":"` + status + `"}`
 }
 
-// deliver handles a message: sent and first received by the queue's clock, handled at now
-// by the consumer's.
+// deliver handles a message: sent and received are by the queue's clock, now is by the
+// consumer's.
 func (w *queueClock) deliver(sent, received, now time.Time) {
 	w.t.Helper()
 	in := subscription("customer.subscription.updated", version, "active")
@@ -203,24 +168,23 @@ func (w *queueClock) deliver(sent, received, now time.Time) {
 	}
 }
 
-// TestNoConsumersClockMakesAStaleRow: each change is delivered and handled at once, by
-// consumers whose clocks are wrong in every way. After each delivery the row shows the
-// change.
-func TestNoConsumersClockMakesAStaleRow(t *testing.T) {
+// TestConsumersClockIsNotUsed: each change is delivered and handled at once by consumers with
+// wrong clocks. After each delivery the row shows the change.
+func TestConsumersClockIsNotUsed(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
 	for name, c := range map[string]struct {
 		skews []time.Duration // of the consumer of each message, in turn
-		told  bool            // the queue tells of the first receive
+		told  bool            // the queue gives the time of the first receive
 		every time.Duration   // between two changes
 	}{
-		"right":                      {[]time.Duration{0}, true, time.Second},
-		"30 s ahead":                 {[]time.Duration{30 * time.Second}, true, time.Second},
-		"30 s behind":                {[]time.Duration{-30 * time.Second}, true, time.Second},
-		"two that differ by 60 s":    {[]time.Duration{30 * time.Second, -30 * time.Second}, true, time.Second},
-		"a day ahead, slow changes":  {[]time.Duration{24 * time.Hour, 0}, true, time.Minute},
-		"first receive not told":     {[]time.Duration{30 * time.Second, 0}, false, time.Second},
-		"not told, slow changes":     {[]time.Duration{-30 * time.Second, 30 * time.Second}, false, 20 * time.Second},
-		"one that jumps by the hour": {[]time.Duration{0, time.Hour, -time.Hour, 2 * time.Hour}, true, 5 * time.Second},
+		"right":                               {[]time.Duration{0}, true, time.Second},
+		"30 s ahead":                          {[]time.Duration{30 * time.Second}, true, time.Second},
+		"30 s behind":                         {[]time.Duration{-30 * time.Second}, true, time.Second},
+		"two that differ by 60 s":             {[]time.Duration{30 * time.Second, -30 * time.Second}, true, time.Second},
+		"a day ahead, slow changes":           {[]time.Duration{24 * time.Hour, 0}, true, time.Minute},
+		"first receive unknown":               {[]time.Duration{30 * time.Second, 0}, false, time.Second},
+		"first receive unknown, slow changes": {[]time.Duration{-30 * time.Second, 30 * time.Second}, false, 20 * time.Second},
+		"one that jumps by the hour":          {[]time.Duration{0, time.Hour, -time.Hour, 2 * time.Hour}, true, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newQueueClock(t)
@@ -240,8 +204,8 @@ func TestNoConsumersClockMakesAStaleRow(t *testing.T) {
 	}
 }
 
-// TestBurstCostsOneFetch: of the updates that were sent before one fetch, the others
-// come to the same row without one; the last one, sent later, is fetched for.
+// TestBurstCostsOneFetch: updates that were sent before a fetch need no other; an update that
+// is sent later does.
 func TestBurstCostsOneFetch(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
 	for name, skew := range map[string]time.Duration{"right": 0, "ahead": 30 * time.Second, "behind": -30 * time.Second} {

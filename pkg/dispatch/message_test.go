@@ -17,29 +17,29 @@ const messageKey = "OUT#FACT#test#-#in_1#paid#receipt"
 
 // beginsOf returns a given begin, and counts the calls.
 type beginsOf struct {
-	at     time.Time // zero: none yet
-	err    error
-	asked  int
-	livest string // mode and account of the last call
+	at    time.Time // zero: none yet
+	err   error
+	calls int
+	last  string // mode and account of the last call
 }
 
 func (b *beginsOf) Begin(_ context.Context, livemode bool, account string) (time.Time, bool, error) {
-	b.asked++
-	b.livest = fmt.Sprintf("%v %q", livemode, account)
+	b.calls++
+	b.last = fmt.Sprintf("%v %q", livemode, account)
 	return b.at, !b.at.IsZero(), b.err
 }
 
-// asks returns a mux whose only handler asks for one message, or returns other effects.
-func asks(h dispatch.Hold, effects ...dispatch.Effect) *dispatch.Mux {
+// returning returns a mux whose only handler returns the effects.
+func returning(h dispatch.Hold, effects ...dispatch.Effect) *dispatch.Mux {
 	mux := dispatch.NewMux(dispatch.Config{Hold: h})
-	dispatch.On(mux, "asks", func(context.Context, dispatch.Event[map[string]any]) (dispatch.Effects, error) { return effects, nil })
+	dispatch.On(mux, "requests", func(context.Context, dispatch.Event[map[string]any]) (dispatch.Effects, error) { return effects, nil })
 	return mux
 }
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-func askedAt(received, now time.Time) dispatch.Input {
-	in := input("asks", "", `{"object":"x"}`)
+func inputAt(received, now time.Time) dispatch.Input {
+	in := input("requests", "", `{"object":"x"}`)
 	in.ReceivedAt, in.Now = received, now
 	return in
 }
@@ -71,8 +71,8 @@ func TestHold(t *testing.T) {
 				c.handled = c.received
 			}
 			fields := dispatch.Fields{"name": "receipt"}
-			mux := asks(dispatch.Hold{After: c.after, Begins: &beginsOf{at: c.began}}, dispatch.Message(messageKey, c.since, fields))
-			got, err := mux.Dispatch(t.Context(), askedAt(c.received, c.handled))
+			mux := returning(dispatch.Hold{After: c.after, Begins: &beginsOf{at: c.began}}, dispatch.Message(messageKey, c.since, fields))
+			got, err := mux.Dispatch(t.Context(), inputAt(c.received, c.handled))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,9 +90,8 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestNoMessageWithoutTheTimeOfItsState: no form of a message bypasses the rule, however a
-// handler writes it.
-func TestNoMessageWithoutTheTimeOfItsState(t *testing.T) {
+// TestNoMessageBypassesHold, however a handler writes it.
+func TestNoMessageBypassesHold(t *testing.T) {
 	for name, e := range map[string]dispatch.Effect{
 		"an insert under a message's key": dispatch.Insert(messageKey, dispatch.Fields{"lst": "OUT#3", "at": "2026-11-28T12:00:00Z"}),
 		"one that is in no list":          dispatch.Insert(messageKey, nil),
@@ -105,21 +104,21 @@ func TestNoMessageWithoutTheTimeOfItsState(t *testing.T) {
 		"a check that has a state's time": {Kind: dispatch.KindCheck, Key: messageKey, Err: errors.New("x"), Since: noon},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := asks(dispatch.Hold{}, dispatch.Insert("FACT#0", nil), e).Dispatch(t.Context(), askedAt(noon, noon))
+			_, err := returning(dispatch.Hold{}, dispatch.Insert("FACT#0", nil), e).Dispatch(t.Context(), inputAt(noon, noon))
 			p, _ := errors.AsType[*dispatch.PermanentError](err)
 			if p == nil || p.Reason != dispatch.ReasonRejected || !strings.Contains(err.Error(), e.Key) {
 				t.Errorf("error %v, want it rejected", err)
 			}
 		})
 	}
-	if _, err := asks(dispatch.Hold{}, dispatch.CheckAbsent(messageKey, errors.New("sent before"))).Dispatch(t.Context(), askedAt(noon, noon)); err != nil {
+	if _, err := returning(dispatch.Hold{}, dispatch.CheckAbsent(messageKey, errors.New("sent before"))).Dispatch(t.Context(), inputAt(noon, noon)); err != nil {
 		t.Errorf("a check of a message is refused: %v", err)
 	}
 }
 
-func TestBeginIsReadSeldom(t *testing.T) {
+func TestBeginIsCached(t *testing.T) {
 	b := &beginsOf{}
-	mux := asks(dispatch.Hold{Begins: b}, dispatch.Message(messageKey, noon, nil))
+	mux := returning(dispatch.Hold{Begins: b}, dispatch.Message(messageKey, noon, nil))
 	held := func(in dispatch.Input) bool {
 		t.Helper()
 		effects, err := mux.Dispatch(t.Context(), in)
@@ -128,7 +127,7 @@ func TestBeginIsReadSeldom(t *testing.T) {
 		}
 		return effects[0].Fields["lst"] == "HELD#1"
 	}
-	at := func(d time.Duration) dispatch.Input { return askedAt(noon, noon.Add(d)) }
+	at := func(d time.Duration) dispatch.Input { return inputAt(noon, noon.Add(d)) }
 	connected := at(0)
 	connected.Account, connected.Livemode = "acct_1", true
 	for _, step := range []struct {
@@ -136,43 +135,43 @@ func TestBeginIsReadSeldom(t *testing.T) {
 		in    dispatch.Input
 		began time.Time
 		held  bool
-		asked int
+		calls int
 	}{
-		{"the first message asks", at(0), time.Time{}, false, 1},
-		{"within a minute none is asked for, though there is one", at(59 * time.Second), noon.Add(time.Hour), false, 1},
-		{"a minute later it is found", at(time.Minute), noon.Add(time.Hour), true, 2},
-		{"and kept", at(100 * time.Hour), noon.Add(-time.Hour), true, 2},
+		{"the first message reads it", at(0), time.Time{}, false, 1},
+		{"within a minute it is not read again", at(59 * time.Second), noon.Add(time.Hour), false, 1},
+		{"a minute later it is read and found", at(time.Minute), noon.Add(time.Hour), true, 2},
+		{"and cached", at(100 * time.Hour), noon.Add(-time.Hour), true, 2},
 		{"another account has its own", connected, time.Time{}, false, 3},
 	} {
 		b.at = step.began
-		if got := held(step.in); got != step.held || b.asked != step.asked {
-			t.Errorf("%s: held %v, asked %d times; want %v, %d", step.name, got, b.asked, step.held, step.asked)
+		if got := held(step.in); got != step.held || b.calls != step.calls {
+			t.Errorf("%s: held %v, %d reads; want %v, %d", step.name, got, b.calls, step.held, step.calls)
 		}
 	}
-	if b.livest != `true "acct_1"` {
-		t.Errorf("asked for the begin of %s", b.livest)
+	if b.last != `true "acct_1"` {
+		t.Errorf("read the begin of %s", b.last)
 	}
 }
 
-func TestBeginThatCannotBeReadIsTriedAgain(t *testing.T) {
+func TestBeginReadErrorIsRetried(t *testing.T) {
 	down := errors.New("throttled")
 	b := &beginsOf{err: down}
-	mux := asks(dispatch.Hold{Begins: b}, dispatch.Message(messageKey, noon, nil))
-	_, err := mux.Dispatch(t.Context(), askedAt(noon, noon))
+	mux := returning(dispatch.Hold{Begins: b}, dispatch.Message(messageKey, noon, nil))
+	_, err := mux.Dispatch(t.Context(), inputAt(noon, noon))
 	if _, permanent := errors.AsType[*dispatch.PermanentError](err); !errors.Is(err, down) || permanent {
 		t.Errorf("error %v, want a transient one", err)
 	}
 	b.err = nil
-	if _, err := mux.Dispatch(t.Context(), askedAt(noon, noon)); err != nil || b.asked != 2 {
-		t.Errorf("asked %d times, error %v: the next run must ask again", b.asked, err)
+	if _, err := mux.Dispatch(t.Context(), inputAt(noon, noon)); err != nil || b.calls != 2 {
+		t.Errorf("%d reads, error %v: the next run must read again", b.calls, err)
 	}
-	// What is old is held without a begin, and an event without messages reads none.
+	// An old message is held without reading the begin; an event without messages reads none.
 	b.err = down
-	if _, err := mux.Dispatch(t.Context(), askedAt(noon.Add(48*time.Hour), noon)); err != nil || b.asked != 2 {
-		t.Errorf("an old message asked: %d times, error %v", b.asked, err)
+	if _, err := mux.Dispatch(t.Context(), inputAt(noon.Add(48*time.Hour), noon)); err != nil || b.calls != 2 {
+		t.Errorf("an old message: %d reads, error %v", b.calls, err)
 	}
-	if _, err := asks(dispatch.Hold{Begins: b}, dispatch.Insert("FACT#1", nil)).Dispatch(t.Context(), askedAt(noon, noon)); err != nil || b.asked != 2 {
-		t.Errorf("an event without messages asked: %d times, error %v", b.asked, err)
+	if _, err := returning(dispatch.Hold{Begins: b}, dispatch.Insert("FACT#1", nil)).Dispatch(t.Context(), inputAt(noon, noon)); err != nil || b.calls != 2 {
+		t.Errorf("an event without messages: %d reads, error %v", b.calls, err)
 	}
 }
 

@@ -27,7 +27,7 @@ func input(typ, version, object string) dispatch.Input {
 
 func none[T any](context.Context, dispatch.Event[T]) (dispatch.Effects, error) { return nil, nil }
 
-func TestDispatchHandsOverTheTypedSnapshot(t *testing.T) {
+func TestDispatchPassesTheTypedSnapshot(t *testing.T) {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	var got dispatch.Event[stripe.Invoice]
 	dispatch.On(mux, stripe.EventTypeInvoicePaid, func(_ context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
@@ -47,12 +47,12 @@ func TestDispatchHandsOverTheTypedSnapshot(t *testing.T) {
 	}
 }
 
-func TestDispatchRefusals(t *testing.T) {
+func TestDispatchErrors(t *testing.T) {
 	boom := errors.New("boom")
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
 	dispatch.On(mux, "invoice.paid", none[stripe.Invoice])
 	dispatch.On(mux, "checkout.session.completed", none[stripe.CheckoutSession])
-	dispatch.On(mux, "charge.succeeded", none[stripe.PaymentIntent]) // the wrong pair
+	dispatch.On(mux, "charge.succeeded", none[stripe.PaymentIntent]) // wrong pair
 	dispatch.On(mux, "sigma.scheduled_query_run.created", none[stripe.SigmaScheduledQueryRun])
 	dispatch.On(mux, "own.type", none[struct{ ID string }])
 	dispatch.On(mux, "panics", func(context.Context, dispatch.Event[map[string]any]) (dispatch.Effects, error) {
@@ -73,7 +73,7 @@ func TestDispatchRefusals(t *testing.T) {
 		{name: "fits", in: input("invoice.paid", v, `{"object":"invoice"}`)},
 		{name: "fits with a dotted object", in: input("checkout.session.completed", v, `{"object":"checkout.session"}`)},
 		{name: "fits the odd name", in: input("sigma.scheduled_query_run.created", v, `{"object":"scheduled_query_run"}`)},
-		{name: "a type of one's own is not checked", in: input("own.type", v, `{"object":"anything"}`)},
+		{name: "a type outside stripe-go is not checked", in: input("own.type", v, `{"object":"anything"}`)},
 		{name: "no handler", in: input("customer.created", v, `{}`), is: dispatch.ErrNoHandler},
 		{name: "newer version", in: input("invoice.paid", "2026-08-26.dahlia", `{"object":"invoice"}`), reason: dispatch.ReasonAPIVersion},
 		{name: "no version", in: input("invoice.paid", "", `{"object":"invoice"}`), reason: dispatch.ReasonAPIVersion},
@@ -81,7 +81,7 @@ func TestDispatchRefusals(t *testing.T) {
 		{name: "null object", in: input("invoice.paid", v, `null`), reason: dispatch.ReasonHandler},
 		{name: "object without a name", in: input("invoice.paid", v, `{}`), reason: dispatch.ReasonHandler},
 		{name: "a field of another kind", in: input("invoice.paid", v, `{"object":"invoice","amount_paid":"secret"}`), reason: dispatch.ReasonHandler, text: "amount_paid"},
-		{name: "panic", in: input("panics", v, `{"object":"x"}`), text: "handler panicked: oops at pkg/dispatch_test/mux_test.go:59 (dispatch_test.TestDispatchRefusals."},
+		{name: "panic", in: input("panics", v, `{"object":"x"}`), text: "handler panicked: oops at pkg/dispatch_test/mux_test.go:59 (dispatch_test.TestDispatchErrors."},
 		{name: "the handler's own error", in: input("fails", v, `{"object":"x"}`), is: boom},
 		{name: "effects that cannot be committed", in: input("bad.effect", v, `{"object":"x"}`), reason: dispatch.ReasonRejected},
 	} {
@@ -98,7 +98,7 @@ func TestDispatchRefusals(t *testing.T) {
 			case c.reason == "" && c.is == nil && c.text == "" && err != nil:
 				t.Errorf("error %v, want none", err)
 			case c.text != "" && (err == nil || !strings.Contains(err.Error(), c.text)):
-				t.Errorf("error %v, want it to say %q", err, c.text)
+				t.Errorf("error %v, want %q in it", err, c.text)
 			case err != nil && strings.Contains(err.Error(), "secret"):
 				t.Errorf("error %v quotes the payload", err)
 			}
@@ -106,15 +106,8 @@ func TestDispatchRefusals(t *testing.T) {
 	}
 }
 
-func TestThinEventsHaveNoSnapshotHandler(t *testing.T) {
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: "v"})
-	dispatch.On(mux, "invoice.paid", none[stripe.Invoice])
-	if mux.Handles(event.Envelope{Object: event.ObjectThin, Type: "invoice.paid"}) {
-		t.Error("a thin event would be decoded as a snapshot")
-	}
-}
-
-func TestOnPanicsOnAProgrammersMistake(t *testing.T) {
+func TestRegistrationPanics(t *testing.T) {
+	const updated = "customer.subscription.updated"
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: "v"})
 	dispatch.On(mux, "b", none[stripe.Invoice])
 	dispatch.On(mux, "a", none[stripe.Invoice])
@@ -125,6 +118,12 @@ func TestOnPanicsOnAProgrammersMistake(t *testing.T) {
 		"twice":       func() { dispatch.On(mux, "a", none[stripe.Invoice]) },
 		"no type":     func() { dispatch.On(mux, "", none[stripe.Invoice]) },
 		"nil handler": func() { dispatch.On[stripe.Invoice](mux, "c", nil) },
+		"no objects":  func() { dispatch.OnCurrent(dispatch.NewMux(dispatch.Config{Rows: rows{}}), updated, keepStatus) },
+		"no rows":     func() { dispatch.OnCurrent(dispatch.NewMux(dispatch.Config{Objects: objects{}}), updated, keepStatus) },
+		"announces another Go type": func() {
+			dispatch.OnCurrent(dispatch.NewMux(dispatch.Config{Objects: objects{}, Rows: rows{}}), updated, keepStatus,
+				dispatch.Announces(func(*stripe.Invoice, dispatch.Input) bool { return true }))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

@@ -11,11 +11,11 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// untouched is Stripe where nothing may be asked for.
+// untouched is a Stripe and a table that must not be read.
 type untouched struct{ t *testing.T }
 
 func (u untouched) FetchObject(_ context.Context, _, object, id string) ([]byte, error) {
-	u.t.Errorf("asked for %s %q", object, id)
+	u.t.Errorf("fetched %s %q", object, id)
 	return nil, errors.New("nothing to fetch")
 }
 
@@ -24,8 +24,8 @@ func (u untouched) Item(_ context.Context, key string) (map[string]any, bool, er
 	return nil, false, nil
 }
 
-// TestObjectsWithoutAnID: the rule of the package comment, for every object of Stripe's
-// that has none, whichever way its id is missing.
+// TestObjectsWithoutAnID: the rule in the package's documentation, for every object that has no
+// id and every form of a missing id.
 func TestObjectsWithoutAnID(t *testing.T) {
 	for _, typ := range []struct {
 		event, object string
@@ -49,7 +49,7 @@ func TestObjectsWithoutAnID(t *testing.T) {
 				typ.register(mux, typ.event, &seen)
 				effects, err := mux.Dispatch(t.Context(), input(typ.event, version, object))
 				if err != nil || seen != "evt_1" || len(effects) != 1 || effects[0].Key != "FACT#evt_1" {
-					t.Errorf("at the pinned version: effects %v, error %v; want the snapshot handed over", effects, err)
+					t.Errorf("at the pinned version: effects %v, error %v; want the snapshot passed", effects, err)
 				}
 				for _, other := range []string{"", "2025-03-31.basil", "2026-08-26.dahlia"} {
 					seen = ""
@@ -63,7 +63,7 @@ func TestObjectsWithoutAnID(t *testing.T) {
 				for _, v := range []string{version, "2026-08-26.dahlia"} {
 					_, err = mux.Dispatch(t.Context(), input(typ.event, v, object))
 					if p, _ := errors.AsType[*dispatch.PermanentError](err); p == nil || p.Reason != dispatch.ReasonHandler {
-						t.Errorf("present state at %s: error %v, want a permanent failure", v, err)
+						t.Errorf("OnCurrent at %s: error %v, want a permanent failure", v, err)
 					}
 				}
 			})
@@ -71,7 +71,7 @@ func TestObjectsWithoutAnID(t *testing.T) {
 	}
 }
 
-// keyed registers a handler that takes its key from the event.
+// keyed registers a handler whose key comes from the event's id.
 func keyed[T any](m *dispatch.Mux, typ string, seen *string) {
 	dispatch.On(m, typ, func(_ context.Context, e dispatch.Event[T]) (dispatch.Effects, error) {
 		*seen = e.ID

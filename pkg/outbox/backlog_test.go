@@ -16,7 +16,7 @@ import (
 	"tollgate/pkg/outbox"
 )
 
-// backlog is a store of very many messages that takes its time for each request.
+// backlog is a store of many messages with latency.
 type backlog struct {
 	list, mark time.Duration
 
@@ -34,7 +34,7 @@ func backlogOf(n int, queued time.Time) *backlog {
 	return b
 }
 
-// Unsent has a place in the list as its cursor, as what was marked keeps its place.
+// Unsent's cursor is a position in the list, as marked messages keep theirs.
 func (b *backlog) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
 	if !wait(ctx, b.list) {
 		return nil, "", ctx.Err()
@@ -74,9 +74,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// TestBacklogGoesAtTheSendersRate: 62,100 receipts took an hour when a run sent at most a
-// thousand.
-func TestBacklogGoesAtTheSendersRate(t *testing.T) {
+// TestBacklogIsSentAtTheSendersRate: a run has no limit on the number of messages.
+func TestBacklogIsSentAtTheSendersRate(t *testing.T) {
 	const all = 62_100
 	for _, c := range []struct {
 		name     string
@@ -100,7 +99,7 @@ func TestBacklogGoesAtTheSendersRate(t *testing.T) {
 					}
 					total += r.Sent
 					if took := time.Since(start); took > 50*time.Second || r.Left.Unsent != all-total || n == 0 && r.Sent < c.firstRun {
-						t.Errorf("run %d: %d sent after %v, %d said to be left of %d", n, r.Sent, took, r.Left.Unsent, all-total)
+						t.Errorf("run %d: %d sent after %v, %d counted as left of %d", n, r.Sent, took, r.Left.Unsent, all-total)
 					}
 					<-time.After(time.Until(start.Add(time.Minute)))
 				}
@@ -112,7 +111,7 @@ func TestBacklogGoesAtTheSendersRate(t *testing.T) {
 	}
 }
 
-// TestTwoDrainsAtOnce send twice at most, lose nothing, and mark once.
+// TestTwoDrainsAtOnce: each message is sent once or twice and marked once.
 func TestTwoDrainsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, s := tableOf(100), &sender{send: func(ctx context.Context, _ outbox.Message) error { wait(ctx, time.Second); return nil }}
@@ -131,7 +130,7 @@ func TestTwoDrainsAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhatIsLeft(t *testing.T) {
+func TestLeft(t *testing.T) {
 	refuse := func(context.Context, outbox.Message) error { return errors.New("no such mailbox") }
 	slow := func(ctx context.Context, _ outbox.Message) error { wait(ctx, time.Second); return nil }
 	for _, c := range []struct {
@@ -146,12 +145,12 @@ func TestWhatIsLeft(t *testing.T) {
 	}{
 		{name: "nothing", want: outbox.Left{}},
 		{name: "all sent", n: 200, want: outbox.Left{}},
-		{name: "held ones, bounded", held: [outbox.Shards]int{3: 17, 5: 4000}, want: outbox.Left{Held: 1017}},
+		{name: "held messages, bounded", held: [outbox.Shards]int{3: 17, 5: 4000}, want: outbox.Left{Held: 1017}},
 		{name: "refused", n: 7, shards: []int{1, 2}, send: refuse, want: outbox.Left{Unsent: 14, Oldest: 10 * time.Minute}},
 		{name: "sent, not marked", n: 2, shards: []int{4}, markErr: errors.New("throttled"), want: outbox.Left{Unsent: 2, Oldest: 10 * time.Minute}},
-		// Ten were sent: the eleventh, which is ten seconds younger, has waited ten more.
-		{name: "not begun in time", n: 30, shards: []int{0}, send: slow, o: outbox.Options{Time: 10 * time.Second, Parallel: 8}, want: outbox.Left{Unsent: 20, Oldest: 10 * time.Minute}},
-		{name: "not begun, from the newest on", n: 30, shards: []int{0}, o: outbox.Options{Failures: 16, Parallel: 8}, want: outbox.Left{Unsent: 1, Oldest: 10 * time.Minute},
+		// Ten were sent in ten seconds; the eleventh is ten seconds younger than the first.
+		{name: "not started in time", n: 30, shards: []int{0}, send: slow, o: outbox.Options{Time: 10 * time.Second, Parallel: 8}, want: outbox.Left{Unsent: 20, Oldest: 10 * time.Minute}},
+		{name: "not started, from the newest on", n: 30, shards: []int{0}, o: outbox.Options{Failures: 16, Parallel: 8}, want: outbox.Left{Unsent: 1, Oldest: 10 * time.Minute},
 			send: func(_ context.Context, m outbox.Message) error {
 				if place(m) == 0 {
 					return errors.New("no")
@@ -183,8 +182,8 @@ func TestWhatIsLeft(t *testing.T) {
 	}
 }
 
-// TestNoCountIsNoZero: what cannot be counted is not reported as zero.
-func TestNoCountIsNoZero(t *testing.T) {
+// TestLeftWithoutACount: an unreadable list is not reported as empty.
+func TestLeftWithoutACount(t *testing.T) {
 	for name, c := range map[string]struct {
 		store *table
 		want  string
@@ -201,7 +200,7 @@ func TestNoCountIsNoZero(t *testing.T) {
 	}
 }
 
-// TestCountingEnds: a list that is too long to count in time is counted up to the time limit.
+// TestCountingEnds: a list that is too long to count in time gives a lower bound.
 func TestCountingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := backlogOf(40_000, time.Now().Add(-time.Hour))
@@ -211,7 +210,7 @@ func TestCountingEnds(t *testing.T) {
 		if err != nil || r.Left == nil || r.Left.Unsent < 8_000 || r.Left.Unsent >= 40_000 || r.Left.Oldest < time.Hour {
 			t.Errorf("left %+v, error %v", r.Left, err)
 		}
-		store.list = time.Minute // and nothing was seen at all
+		store.list = time.Minute // nothing can be counted
 		if r, err := outbox.Drain(t.Context(), store, s, outbox.Options{Failures: 8}); err == nil || r.Left != nil {
 			t.Errorf("left %+v, error %v", r.Left, err)
 		}

@@ -19,7 +19,7 @@ import (
 	"tollgate/pkg/outbox"
 )
 
-// table is a store in memory: messages by shard, the oldest first.
+// table is a store in memory: messages by shard, oldest first.
 type table struct {
 	listErr map[int]error
 	markErr func(key string) error
@@ -31,7 +31,7 @@ type table struct {
 	sent   map[string]time.Time
 }
 
-// tableOf puts n messages onto each of the shards that are named, or onto all.
+// tableOf returns a store with n messages in each of the shards, by default all.
 func tableOf(n int, shards ...int) *table {
 	t := &table{sent: map[string]time.Time{}}
 	for shard := range t.shards {
@@ -94,9 +94,9 @@ func (t *table) MarkSent(ctx context.Context, key string, at time.Time) error {
 	return nil
 }
 
-// sender notes what it was given.
+// sender records the messages that it gets.
 type sender struct {
-	send func(context.Context, outbox.Message) error // nil: all is well
+	send func(context.Context, outbox.Message) error // nil accepts every message
 
 	mu   sync.Mutex
 	keys []string
@@ -112,7 +112,7 @@ func (s *sender) Send(ctx context.Context, m outbox.Message) error {
 	return s.send(ctx, m)
 }
 
-// of returns the keys that were sent of one shard, in their order.
+// of returns the keys of a shard in the order in which they were sent.
 func (s *sender) of(shard int) (keys []string) {
 	for _, k := range s.keys {
 		if strings.Contains(k, fmt.Sprintf("in_%d_", shard)) {
@@ -122,8 +122,8 @@ func (s *sender) of(shard int) (keys []string) {
 	return keys
 }
 
-// drain runs once, with one message of a shard in flight unless the options say more, and
-// returns what was done.
+// drain calls Drain with one message in flight per shard, unless the options have another
+// number, and returns the result without Left.
 func drain(t *testing.T, store outbox.Store, s outbox.Sender, o outbox.Options) outbox.Result {
 	t.Helper()
 	if o.Parallel == 0 {
@@ -148,11 +148,11 @@ func TestDrainSendsEveryShardOldestFirst(t *testing.T) {
 		}
 	}
 	if again := drain(t, store, s, outbox.Options{}); again != (outbox.Result{}) || len(s.keys) != 60*outbox.Shards {
-		t.Errorf("a second run came to %+v", again)
+		t.Errorf("a second run: %+v", again)
 	}
 }
 
-func TestFailuresHoldUpNoneButThemselves(t *testing.T) {
+func TestFailuresDelayNoOthers(t *testing.T) {
 	store := tableOf(30, 3)
 	store.shards[3][7].Name = ""
 	var logs strings.Builder
@@ -171,11 +171,11 @@ func TestFailuresHoldUpNoneButThemselves(t *testing.T) {
 	}
 	for _, want := range []string{"no such mailbox", "sender panicked: bug", "no name", "in_3_001"} {
 		if !strings.Contains(logs.String(), want) {
-			t.Errorf("the log does not say %q:\n%s", want, logs.String())
+			t.Errorf("the log lacks %q:\n%s", want, logs.String())
 		}
 	}
 	if strings.Contains(logs.String(), "secret") {
-		t.Errorf("the log tells what or to whom:\n%s", logs.String())
+		t.Errorf("the log has the recipient or the content:\n%s", logs.String())
 	}
 	s.send = nil
 	if diff := cmp.Diff(outbox.Result{Sent: 2, Failed: 1}, drain(t, store, s, outbox.Options{})); diff != "" {
@@ -183,8 +183,8 @@ func TestFailuresHoldUpNoneButThemselves(t *testing.T) {
 	}
 }
 
-// TestMarkThatFailsSendsAgain: at least once, and it says so.
-func TestMarkThatFailsSendsAgain(t *testing.T) {
+// TestFailedMarkSendsAgain: delivery is at least once, and the result counts the repeats.
+func TestFailedMarkSendsAgain(t *testing.T) {
 	store, s := tableOf(1, 0, 1), &sender{}
 	store.markErr = func(key string) error {
 		if strings.Contains(key, "in_0_") {
@@ -201,7 +201,7 @@ func TestMarkThatFailsSendsAgain(t *testing.T) {
 	}
 }
 
-func TestMarkComesAfterTheSending(t *testing.T) {
+func TestMarkFollowsSend(t *testing.T) {
 	store := tableOf(3, 5)
 	s := &sender{send: func(_ context.Context, m outbox.Message) error {
 		store.mu.Lock()
@@ -217,7 +217,7 @@ func TestMarkComesAfterTheSending(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	t.Run("half as many of one shard that fail at either end, and no bound on what is taken", func(t *testing.T) {
+	t.Run("half the failures of a shard in either direction, and no limit on accepted messages", func(t *testing.T) {
 		store := tableOf(400)
 		s := &sender{send: func(_ context.Context, m outbox.Message) error {
 			if strings.Contains(m.Key, "in_2_") {
@@ -230,7 +230,7 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%d tried (-want +got):\n%s", len(s.keys), diff)
 		}
 	})
-	t.Run("no message is begun after the time", func(t *testing.T) {
+	t.Run("no message is started after the time", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			s := &sender{send: func(context.Context, outbox.Message) error { <-time.After(time.Second); return nil }}
@@ -240,7 +240,7 @@ func TestBounds(t *testing.T) {
 			}
 		})
 	})
-	t.Run("no more are in flight than may be", func(t *testing.T) {
+	t.Run("messages in flight are limited", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start, flying, most := time.Now(), atomic.Int32{}, atomic.Int32{}
 			s := &sender{send: func(context.Context, outbox.Message) error {
@@ -257,7 +257,7 @@ func TestBounds(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a message has its own time, and slow ones hold up one shard", func(t *testing.T) {
+	t.Run("a message has its own timeout, and slow messages delay only their shard", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &sender{send: func(ctx context.Context, m outbox.Message) error {
 				if strings.Contains(m.Key, "in_0_") {
@@ -268,11 +268,11 @@ func TestBounds(t *testing.T) {
 			}}
 			got := drain(t, tableOf(9), s, outbox.Options{})
 			if diff := cmp.Diff(outbox.Result{Sent: 63, Failed: 5, Unfinished: true}, got); diff != "" {
-				t.Errorf("want five of ten seconds each, and the others all (-want +got):\n%s", diff)
+				t.Errorf("want five timeouts of ten seconds, and all others (-want +got):\n%s", diff)
 			}
 		})
 	})
-	t.Run("what was sent when the run is stopped is marked", func(t *testing.T) {
+	t.Run("a message sent when the run is stopped is marked", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		store := tableOf(5, 6)
 		s := &sender{send: func(context.Context, outbox.Message) error { stop(); return nil }}
@@ -283,7 +283,7 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-func TestUnreadableListHoldsUpNoOther(t *testing.T) {
+func TestUnreadableListDelaysNoOther(t *testing.T) {
 	down := errors.New("throttled")
 	store := tableOf(2)
 	store.listErr = map[int]error{1: down, 6: down}
@@ -319,7 +319,7 @@ func TestDrainRefuses(t *testing.T) {
 	}
 }
 
-func TestLogSenderTellsKeyAndNameAlone(t *testing.T) {
+func TestLogSenderLogsOnlyKeyAndName(t *testing.T) {
 	var logs strings.Builder
 	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/outbox"
 )
 
-// place is where a message stands in its shard, from 0 for the oldest.
+// place is a message's position in its shard, 0 for the oldest.
 func place(m outbox.Message) int {
 	const before = len("OUT#FACT#test#-#in_0_")
 	n, err := strconv.Atoi(m.Key[before : before+3])
@@ -24,7 +24,7 @@ func place(m outbox.Message) int {
 	return n
 }
 
-// refusesUnder refuses the oldest of each shard.
+// refusesUnder rejects the n oldest messages of each shard.
 func refusesUnder(n int) *sender {
 	return &sender{send: func(_ context.Context, m outbox.Message) error {
 		if place(m) < n {
@@ -34,8 +34,8 @@ func refusesUnder(n int) *sender {
 	}}
 }
 
-// TestNewOnesGetTheirTurn however many wait in front that are refused.
-func TestNewOnesGetTheirTurn(t *testing.T) {
+// TestNewMessagesAreSent behind any number of older messages that are rejected.
+func TestNewMessagesAreSent(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		refused, all int
@@ -45,7 +45,7 @@ func TestNewOnesGetTheirTurn(t *testing.T) {
 		{"over half the share", 64, 100, outbox.Result{Sent: 36, Failed: 64}},
 		{"the share", 125, 145, outbox.Result{Sent: 20, Failed: 125}},
 		{"over the share", 400, 420, outbox.Result{Sent: 20, Failed: 125, Unfinished: true}},
-		{"many new ones", 400, 900, outbox.Result{Sent: 500, Failed: 125, Unfinished: true}},
+		{"many new messages", 400, 900, outbox.Result{Sent: 500, Failed: 125, Unfinished: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store, s := tableOf(c.all), refusesUnder(c.refused)
@@ -66,14 +66,14 @@ func TestNewOnesGetTheirTurn(t *testing.T) {
 				drain(t, store, s, outbox.Options{})
 			}
 			if len(store.sent) != 8*(c.all-c.refused) {
-				t.Errorf("%d were sent after %d runs, want all that are taken: %d", len(store.sent), runs, 8*(c.all-c.refused))
+				t.Errorf("%d were sent after %d runs, want every acceptable message: %d", len(store.sent), runs, 8*(c.all-c.refused))
 			}
 		})
 	}
 }
 
-// TestSlowOnesLeaveTimeForNewOnes: each that hangs takes its ten seconds.
-func TestSlowOnesLeaveTimeForNewOnes(t *testing.T) {
+// TestSlowMessagesLeaveTimeForNewOnes: each slow message takes its timeout of ten seconds.
+func TestSlowMessagesLeaveTimeForNewOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sender{send: func(ctx context.Context, m outbox.Message) error {
 			if place(m) < 20 {
