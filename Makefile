@@ -1,4 +1,4 @@
-# Everything that one does with this repository. `make` alone says what there is.
+# The commands of this repository. `make` lists them.
 
 SHELL     := /bin/sh
 HOST      := .build/host
@@ -6,8 +6,8 @@ FUNCTIONS := $(notdir $(wildcard functions/*))
 BUNDLES   := $(FUNCTIONS:%=dist/%/bootstrap)
 FOLDERS   := $(wildcard functions infra pkg testdata)
 
-# A function is built alike for this machine and for Lambda: without Lambda's old RPC
-# mode, and without a stamp that would make two builds of one source differ.
+# Functions are built the same way for this machine and for Lambda: without Lambda's old RPC
+# mode, and without a stamp, so that two builds of one source are identical.
 GOBUILD := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false
 
 FUZZTIME  ?= 10s
@@ -19,16 +19,16 @@ TESTFLAGS ?=
 ARGS      ?=
 STAGE     ?= test
 
-# The CDK command of npm's latest tag refuses what this CDK library writes.
+# The newer CDK command under npm's tag latest rejects this CDK library's output.
 CDK := npx --yes aws-cdk@2.1148.1
 export CDK_DISABLE_CLI_TELEMETRY := true
-# CDK's kernel runs on node 20, and says on every run that its time is over.
+# CDK's kernel prints a warning about node 20 on every run.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
 .PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench rename clean needs-node FORCE
 
-help: ## say what there is
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: host ## run the whole system on this machine (ARGS="--listen 127.0.0.1:4242 …")
@@ -36,7 +36,7 @@ dev: host ## run the whole system on this machine (ARGS="--listen 127.0.0.1:4242
 
 host: ## build the tollgate command and the functions for this machine into .build/host
 	@mkdir -p $(HOST)
-	@[ -x $(HOST)/tollgate ] || echo "building into $(HOST): about a minute, the first time" >&2
+	@[ -x $(HOST)/tollgate ] || echo "building into $(HOST): about a minute the first time" >&2
 	@$(GOBUILD) -o $(HOST)/ ./functions/... ./pkg/cmd/tollgate
 
 build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function>/bootstrap
@@ -49,33 +49,33 @@ synth: needs-node build ## write the stack's template into cdk.out (STAGE=live: 
 	@rm -rf cdk.out
 	go run ./infra -o cdk.out -stage $(STAGE)
 
-diff: needs-node ## compare the stack with the golden templates (ARGS=-update writes them anew)
+diff: needs-node ## compare the stack with the golden templates (ARGS=-update rewrites them)
 	@go test -count=1 -run '^TestGolden$$' ./infra/stack $(ARGS)
 
-bootstrap: synth ## prepare the account and its Region for CDK, once
+bootstrap: synth ## prepare the account and its Region for CDK (once)
 	$(CDK) bootstrap --app cdk.out
 
-preview: synth ## say what deploy would change in the account
+preview: synth ## show what deploy would change in the account
 	$(CDK) diff --app cdk.out
 
 deploy: synth ## deploy the stage to the account (STAGE=…; without a terminal ARGS="--require-approval never")
 	$(CDK) deploy --app cdk.out $(ARGS)
 
-destroy: synth ## delete the stage's stack; its table and secrets stay
+destroy: synth ## delete the stage's stack, except its table and secrets
 	$(CDK) destroy --app cdk.out
 
 needs-node:
-	@command -v node >/dev/null || { echo "make: node is not installed, and CDK's kernel runs on it"; exit 1; }
+	@command -v node >/dev/null || { echo "make: install node, which CDK's kernel runs on"; exit 1; }
 
-# The stack's tests start no goroutine of ours, and compiling CDK for the race detector
-# would take longer than all other tests.
+# infra is tested without the race detector: it starts no goroutine, and compiling CDK for it
+# takes longer than all other tests.
 RACED = $$(go list ./... | grep -v '^[^ ]*/infra')
 
-test: ## run all tests, with the race detector where a C compiler is (TESTFLAGS="-run …")
+test: ## run all tests, with the race detector if a C compiler is installed (TESTFLAGS="-run …")
 	@if command -v "$$(go env CC)" >/dev/null 2>&1; then \
 		CGO_ENABLED=1 go test -race -timeout 8m $(TESTFLAGS) $(RACED) && go test -timeout 8m $(TESTFLAGS) ./infra/...; \
 	else \
-		echo "make test: no C compiler ($$(go env CC)) is here: testing without the race detector"; \
+		echo "make test: no C compiler ($$(go env CC)): testing without the race detector"; \
 		go test -timeout 8m $(TESTFLAGS) ./...; \
 	fi
 
@@ -85,25 +85,25 @@ lint: ## check format, go vet and staticcheck
 	go vet -tags failpoints ./pkg/failpoint ./pkg/run ./functions/... ./pkg/local/... ./pkg/cmd/...
 	go tool staticcheck ./...
 
-# The fuzzer itself fails when its time is up in the middle of a slow input: that alone,
-# without a failing input, is no finding.
+# The fuzzer fails if its time ends during a slow input. Without a failing input this is not
+# a finding.
 TIMEISUP = { grep -q '^ *context deadline exceeded$$' .build/fuzz.log && ! grep -q 'Failing input' .build/fuzz.log; }
 
-# Race detection has its turn in make test; here the number of schedules counts.
-sim: ## run the real code in seeded worlds of faults (SCHEDULES=100000), and scenes of events (SEEDS=1000)
+# make test detects races; here the number of schedules counts.
+sim: ## run the real code in seeded simulations with faults (SCHEDULES=100000), and event scenarios (SEEDS=1000)
 	go test -count=1 -timeout 24h -v -run '^TestSchedules$$' ./pkg/simulation -schedules $(SCHEDULES) -counts
 	go test -count=1 -timeout 2h -v -run '^TestScenes$$' ./pkg/simulation/scenes -seeds $(SEEDS)
 
-mutants: ## show that the seeded worlds find seeded bugs, and how soon
+mutants: ## show that the simulation finds seeded bugs, and how soon
 	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./pkg/simulation -mutants
 
 lossy: ## run the real consumer through proxies that lose, repeat and delay requests, with paused workers: minutes (EVENTS=20000)
 	go test -count=1 -timeout 60m -v -run '^TestLossy$$' ./pkg/simulation/lossy -events $(EVENTS) -workers 24
 
-orders: ## play every order of real event sequences, with an accident at each place: minutes
+orders: ## apply every order of real event sequences, with a fault at each step: minutes
 	go test -count=1 -timeout 60m -v ./pkg/simulation/ordering -all
 
-crash: ## kill and pause real processes at every point, under load: a quarter of an hour (ARGS="-point claim -repeats 5", ARGS=-mutants)
+crash: ## kill and pause real processes at every failpoint, under load: 15 minutes (ARGS="-point claim -repeats 5", ARGS=-mutants)
 	go test -count=1 -tags failpoints ./pkg/failpoint
 	go test -count=1 -v -timeout 60m ./pkg/local/crash -all $(ARGS)
 
@@ -125,7 +125,7 @@ fuzz: ## fuzz each target for FUZZTIME (10s, 1m, 5000x)
 	done
 
 conformance: ## install independent SQS and DynamoDB implementations and compare with ours
-	@sh pkg/local/aws/conformance/install-oracles.sh || echo "make conformance: what is missing is skipped"
+	@sh pkg/local/aws/conformance/install-oracles.sh || echo "make conformance: missing implementations are skipped"
 	go test -count=1 -v ./pkg/local/aws/conformance
 
 bench: ## run the benchmarks (BENCH=pattern)
@@ -133,7 +133,7 @@ bench: ## run the benchmarks (BENCH=pattern)
 
 # The path is replaced before a top folder, not inside a longer path.
 rename: ## give the module your own path (MODULE=github.com/acme/payments)
-	@[ -n "$(MODULE)" ] || { echo "make rename: say MODULE=github.com/acme/payments"; exit 2; }
+	@[ -n "$(MODULE)" ] || { echo "make rename: set MODULE=github.com/acme/payments"; exit 2; }
 	@old=$$(go list -m | sed 's/[.]/[.]/g'); go mod edit -module "$(MODULE)"; \
 	grep -rlE "(^|[^A-Za-z0-9_./-])$$old/(functions|infra|pkg|testdata)" --exclude-dir=.git --exclude-dir=.build --exclude-dir=dist --exclude-dir=cdk.out . | while read -r file; do \
 		sed -E "s#(^|[^A-Za-z0-9_./-])$$old/(functions|infra|pkg|testdata)#\1$(MODULE)/\2#g" "$$file" >"$$file.renamed" && cat "$$file.renamed" >"$$file" && rm "$$file.renamed"; \

@@ -1,10 +1,8 @@
-// Package rules states the rules about this repository's code as tests over its source:
-// which way imports point, how large a function may grow, what stays out of packages.
-// It reads files only; it builds and runs nothing, and imports nothing of ours.
+// Package rules tests the rules about this repository's source: the direction of imports,
+// the size of functions, package state. It only reads files.
 //
-// A rule is a function from the parsed source to its violations. Each violation says
-// where it is and what to do about it. A rule that is in the way is changed here, with
-// its reason, not worked around.
+// A rule returns its violations, each with its place and what to do about it. If a rule is
+// wrong, change it here with the reason; do not work around it.
 //
 //	go test ./pkg/rules
 package rules
@@ -15,7 +13,7 @@ import (
 	"testing"
 )
 
-// rule returns one line for each violation in the source.
+// rule returns a line for each violation.
 type rule func(*source) []string
 
 func rules() map[string]rule {
@@ -36,7 +34,7 @@ func rules() map[string]rule {
 	}
 }
 
-// TestRules holds every rule over the repository.
+// TestRules applies every rule to the repository.
 func TestRules(t *testing.T) {
 	src, err := load("../..")
 	if err != nil {
@@ -54,7 +52,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestRulesFind gives each rule a source that breaks it, and one that just does not.
+// TestRulesFind gives each rule a source that violates it, and one that just does not.
 func TestRulesFind(t *testing.T) {
 	long := func(lines int) string { return "package x\n\nfunc f() {" + strings.Repeat("\n", lines-1) + "}\n" }
 	tests := []struct {
@@ -116,7 +114,7 @@ func TestRulesFind(t *testing.T) {
 		{"no pipe that closes early", "Makefile", "x:\n\t{ grep -q a file; } | grep -c b | sed -n 1p", ""},
 		{"no pipe that closes early", "README.md", "tollgate dlq list | head", ""},
 		{"the top level has its known names", "pkg/event/x.go", "package event", ""},
-		{"the top level has its known names", "internal/x.go", "package internal", "internal stands at the top"},
+		{"the top level has its known names", "internal/x.go", "package internal", "internal is at the top"},
 	}
 	for i, tt := range tests {
 		t.Run(fmt.Sprintf("%s/%d", tt.rule, i), func(t *testing.T) {
@@ -130,7 +128,7 @@ func TestRulesFind(t *testing.T) {
 			got := rules()[tt.rule](src)
 			switch {
 			case tt.want == "" && len(got) != 0:
-				t.Errorf("found %q in what is right", got)
+				t.Errorf("found %q in a valid source", got)
 			case tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)):
 				t.Errorf("found %q, want one with %q", got, tt.want)
 			}

@@ -13,8 +13,8 @@ const (
 	maxFileLines     = 500 // one concept
 )
 
-// onePackageComment counts per folder: the package with its tests inside has one, an
-// outer test package (x_test) at most one of its own.
+// onePackageComment: a package with its internal tests has one comment, an external test
+// package (x_test) at most one.
 func onePackageComment(s *source) (violations []string) {
 	comments := map[string][]string{}
 	for _, f := range s.files {
@@ -108,7 +108,7 @@ func noInit(s *source) (violations []string) {
 }
 
 func environmentHasOneReader(s *source) (violations []string) {
-	readers := []string{"pkg/config", "pkg/run", "pkg/cmd", "pkg/local/e2e/trialconsumer", "pkg/local/localtest", "pkg/local/stripe/stripemock"} // mains hand it on
+	readers := []string{"pkg/config", "pkg/run", "pkg/cmd", "pkg/local/e2e/trialconsumer", "pkg/local/localtest", "pkg/local/stripe/stripemock"} // they pass it to pkg/config
 	calls := []string{"os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv", "syscall.Getenv", "syscall.Environ"}
 	for _, f := range s.files {
 		if f.test() || slices.ContainsFunc(readers, func(r string) bool { return within(f.dir, r) }) {
@@ -116,7 +116,7 @@ func environmentHasOneReader(s *source) (violations []string) {
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
 			if name := f.selected(n); slices.Contains(calls, name) {
-				violations = append(violations, fmt.Sprintf("%s: %s: read it in pkg/config and pass it on as an option", s.at(n), name))
+				violations = append(violations, fmt.Sprintf("%s: %s: read it in pkg/config and pass it as an option", s.at(n), name))
 			}
 			return true
 		})
@@ -124,8 +124,8 @@ func environmentHasOneReader(s *source) (violations []string) {
 	return violations
 }
 
-// noSleepingTests lets the files sleep that use testing/synctest, whose clock does not
-// wait. Which of their functions run in a bubble cannot be read from the syntax.
+// noSleepingTests allows sleeps in files that use testing/synctest, whose fake clock does not
+// wait. The syntax does not show which of their functions run under it.
 func noSleepingTests(s *source) (violations []string) {
 	for _, f := range s.files {
 		if !f.test() || f.imports["synctest"] != "" {
@@ -133,7 +133,7 @@ func noSleepingTests(s *source) (violations []string) {
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
 			if f.selected(n) == "time.Sleep" {
-				violations = append(violations, fmt.Sprintf("%s: a test sleeps: wait for the thing itself with a deadline, or use testing/synctest", s.at(n)))
+				violations = append(violations, fmt.Sprintf("%s: a test sleeps: wait for the event with a deadline, or use testing/synctest", s.at(n)))
 			}
 			return true
 		})

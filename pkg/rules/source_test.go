@@ -15,11 +15,11 @@ import (
 	"strings"
 )
 
-// source is the repository as the rules see it; paths are relative to its top.
+// source is the parsed repository; paths are relative to its root.
 type source struct {
 	module string
 	fset   *token.FileSet
-	top    []string // names at the top level
+	top    []string // names in the root folder
 	texts  []text
 	files  []file // the Go files among texts
 }
@@ -39,7 +39,7 @@ type file struct {
 
 func (f file) test() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// notSource are folders that tools write.
+// notSource are folders of outputs.
 func notSource() []string {
 	return []string{".build", ".tollgate", "dist", "cdk.out", "node_modules"}
 }
@@ -57,7 +57,7 @@ func load(root string) (*source, error) {
 		return nil, err
 	}
 	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
-		if os.IsNotExist(err) { // a test's scratch file went while we walked
+		if os.IsNotExist(err) { // a test removed its temporary file meanwhile
 			return nil
 		}
 		if err != nil {
@@ -87,7 +87,7 @@ func load(root string) (*source, error) {
 	return src, err
 }
 
-// add takes one file in: as a text unless it is binary, and as Go where it is.
+// add parses a file: as a text unless it is binary, and as Go.
 func (s *source) add(name string, data []byte) error {
 	if top, _, _ := strings.Cut(name, "/"); !slices.Contains(s.top, top) {
 		s.top = append(s.top, top)
@@ -96,7 +96,7 @@ func (s *source) add(name string, data []byte) error {
 		return nil
 	}
 	s.texts = append(s.texts, text{name, string(data)})
-	// A testdata folder inside a package is not ours to rule.
+	// Rules do not apply to a package's testdata.
 	if path.Ext(name) != ".go" || strings.Contains(name, "/testdata/") {
 		return nil
 	}
@@ -120,13 +120,13 @@ func (s *source) add(name string, data []byte) error {
 	return nil
 }
 
-// at says where a node stands, as compilers do.
+// at returns a node's place in the form of a compiler.
 func (s *source) at(n ast.Node) string {
 	p := s.fset.Position(n.Pos())
 	return fmt.Sprintf("%s:%d", p.Filename, p.Line)
 }
 
-// selected returns "importpath.Name" for a selector of an imported package, else "".
+// selected returns "importpath.Name" for a selector of an imported package, or "".
 func (f file) selected(n ast.Node) string {
 	sel, ok := n.(*ast.SelectorExpr)
 	if !ok {

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// constructors make values that nobody can change.
+// constructors return immutable values.
 func constructors() []string {
 	return []string{"errors.New", "regexp.MustCompile", "strings.NewReplacer", "net/netip.MustParsePrefix", "net/netip.MustParseAddr"}
 }
 
-// allowedState are package variables that a rule cannot see to be right: "folder.name" → why.
+// allowedState are exceptions: "folder.name" → reason.
 func allowedState() map[string]string {
 	return map[string]string{}
 }
 
-// noMutableState allows what cannot change: sentinels, compiled patterns, embedded files,
-// interface assertions, and unexported tables that nothing in their package writes to.
+// noMutableState allows immutable package variables: sentinels, compiled patterns, embedded
+// files, interface assertions, and unexported tables that their package does not write to.
 func noMutableState(s *source) (violations []string) {
 	written := writtenNames(s)
 	for _, f := range s.files {
@@ -41,7 +41,7 @@ func noMutableState(s *source) (violations []string) {
 					if name.Name == "_" || allowedState()[key] != "" || table(v) && !name.IsExported() && !written[key] {
 						continue
 					}
-					violations = append(violations, fmt.Sprintf("%s: %s is package state: put it into a struct that a constructor makes, or name it with a reason in allowedState of pkg/rules/state_test.go", s.at(name), name.Name))
+					violations = append(violations, fmt.Sprintf("%s: %s is package state: move it to a struct with a constructor, or add it with a reason in allowedState of pkg/rules/state_test.go", s.at(name), name.Name))
 				}
 			}
 		}
@@ -53,7 +53,7 @@ func embedded(doc *ast.CommentGroup) bool {
 	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
 }
 
-// fixed reports whether all values come from a constructor of unchangeable values.
+// fixed reports whether all values come from a constructor of immutable values.
 func (f file) fixed(v *ast.ValueSpec) bool {
 	for _, value := range v.Values {
 		call, ok := value.(*ast.CallExpr)
@@ -83,8 +83,8 @@ func table(v *ast.ValueSpec) bool {
 	return len(v.Values) > 0
 }
 
-// writtenNames are the names, as "folder.name", that any code of a folder assigns to,
-// takes the address of, deletes from or hands to what changes its argument.
+// writtenNames are the names, as "folder.name", that code of a folder assigns to, takes the
+// address of, deletes from or passes to a function that changes its argument.
 func writtenNames(s *source) map[string]bool {
 	written := map[string]bool{}
 	for _, f := range s.files {
@@ -126,7 +126,7 @@ func (f file) changesArgument(fun ast.Expr) bool {
 	return strings.HasPrefix(name, "sort.") || strings.HasPrefix(name, "slices.Sort") || name == "slices.Reverse"
 }
 
-// root returns the variable at the bottom of a[b].c, "" when there is none.
+// root returns the variable of an expression such as a[b].c, "" without one.
 func root(e ast.Expr) string {
 	for {
 		switch x := e.(type) {

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// noUnfinishedWork reads comments of Go files, and all of every other text but data.
+// noUnfinishedWork reads the comments of Go files, and other texts except data.
 func noUnfinishedWork(s *source) (violations []string) {
 	word := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b`)
 	say := func(where, found string) {
-		violations = append(violations, fmt.Sprintf("%s: %q: finish it, or say what is so and why", where, found))
+		violations = append(violations, fmt.Sprintf("%s: %q: finish it, or describe the state and its reason", where, found))
 	}
 	for _, f := range s.files {
 		for _, group := range f.syntax.Comments {
@@ -36,7 +36,7 @@ func noUnfinishedWork(s *source) (violations []string) {
 	return violations
 }
 
-// noMachinePaths reads every text: a path that only one machine has works only there.
+// noMachinePaths finds paths that exist on one machine only.
 func noMachinePaths(s *source) (violations []string) {
 	// Not inside a longer path or a URL.
 	local := regexp.MustCompile(`(?:^|[^A-Za-z0-9_./~-])(?:/(?:home|root|Users|work|mnt|private)/|[A-Z]:\\Users\\)`)
@@ -56,8 +56,8 @@ func noMachinePaths(s *source) (violations []string) {
 	return violations
 }
 
-// noPipeThatCloses reads scripts: under pipefail, a writer that is still writing when its
-// reader stops fails with SIGPIPE (exit 141), and the script fails at random.
+// noPipeThatCloses reads scripts: under pipefail, a reader that stops early makes its writer
+// fail with SIGPIPE (exit 141), and the script fails at random.
 func noPipeThatCloses(s *source) (violations []string) {
 	early := regexp.MustCompile(`\|\s*(head\b|grep\s+(-\w+\s+)*(-\w*[qm]|--quiet|--silent|--max-count)|sed\b[^|;]*\dq\b|awk\b[^|]*\bexit\b)`)
 	for _, t := range s.texts {
@@ -66,7 +66,7 @@ func noPipeThatCloses(s *source) (violations []string) {
 		}
 		for i, line := range strings.Split(t.data, "\n") {
 			if found := early.FindString(line); found != "" {
-				violations = append(violations, fmt.Sprintf("%s:%d: %q stops reading early, which fails its writer: use sed -n 1p, grep >/dev/null, or a file", t.path, i+1, found))
+				violations = append(violations, fmt.Sprintf("%s:%d: %q stops reading early, so its writer fails: use sed -n 1p, grep >/dev/null, or a file", t.path, i+1, found))
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func topLevelIsKnown(s *source) (violations []string) {
 	}
 	for _, name := range s.top {
 		if !slices.Contains(known, name) && !strings.HasPrefix(name, ".") {
-			violations = append(violations, fmt.Sprintf("%s stands at the top level: move it under functions, infra, pkg or testdata; outputs belong into .build", name))
+			violations = append(violations, fmt.Sprintf("%s is at the top level: move it under functions, infra, pkg or testdata; outputs go to .build", name))
 		}
 	}
 	return violations
