@@ -12,11 +12,11 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// ErrInfrastructure says that every message of a batch failed because the store or
-// the queue could not be used; the event source mapping then slows down.
+// ErrInfrastructure: every message of a batch failed because the store or the queue could
+// not be used. The event source mapping then slows down.
 var ErrInfrastructure = errors.New("no message could be handled")
 
-// ErrStuck says that a handler did not return; the process is about to end.
+// ErrStuck: a handler did not return; the process is about to exit.
 var ErrStuck = errors.New("a handler outlived its context")
 
 // batch is one invocation. Every message counts as failed until its result says otherwise.
@@ -30,7 +30,7 @@ type batch struct {
 
 	mu      sync.Mutex
 	acked   map[string]bool // message ids to acknowledge
-	pending []string        // receipts acknowledged but not deleted by us yet
+	pending []string        // receipts acknowledged and not deleted yet
 	infra   int             // messages that failed for infrastructure reasons
 }
 
@@ -43,14 +43,14 @@ func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed
 		deadline = c.cfg.Now().Add(c.cfg.Limits.ConsumerTimeout)
 	}
 	b := &batch{c: c, ctx: ctx, deadline: deadline, acked: map[string]bool{}}
-	fresh, suspects := split(messages, c.cfg.Limits.SuspectReceives)
+	fresh, poisonCandidates := split(messages, c.cfg.Limits.SuspectReceives)
 
 	b.concurrently(fresh)
-	b.scatter(suspects)
-	for _, m := range suspects {
+	b.stagger(poisonCandidates)
+	for _, m := range poisonCandidates {
 		// A message that kills the process must not take finished ones with it.
 		b.deleteFinished()
-		b.one(m)
+		b.process(m)
 	}
 	if b.stuck.Load() {
 		b.deleteFinished()
@@ -70,28 +70,28 @@ func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed
 	return failed, nil
 }
 
-// split puts messages that failed often enough to be suspected of killing the process last.
-func split(messages []queue.Message, suspectFrom int) (fresh, suspects []queue.Message) {
+// split separates messages that were received so often that they may kill the process.
+func split(messages []queue.Message, suspectFrom int) (fresh, poisonCandidates []queue.Message) {
 	for _, m := range messages {
 		if m.Receives >= suspectFrom {
-			suspects = append(suspects, m)
+			poisonCandidates = append(poisonCandidates, m)
 		} else {
 			fresh = append(fresh, m)
 		}
 	}
-	return fresh, suspects
+	return fresh, poisonCandidates
 }
 
-// scatter gives each suspect but the first a time of its own to come back at, for the
-// case that the process dies: messages that were killed together would come back
-// together, in the same order, until one bad message has made dead letters of them all.
-func (b *batch) scatter(suspects []queue.Message) {
-	if len(suspects) < 2 {
+// stagger sets a different visibility for each candidate but the first, in case the process
+// dies: messages that were in flight together would come back together, in the same order,
+// until one poison message had made dead letters of them all.
+func (b *batch) stagger(poisonCandidates []queue.Message) {
+	if len(poisonCandidates) < 2 {
 		return
 	}
 	l := b.c.cfg.Limits
 	var wg sync.WaitGroup
-	for _, m := range suspects[1:] {
+	for _, m := range poisonCandidates[1:] {
 		spread := 0.9 + 0.1*b.c.cfg.Rand()
 		wg.Go(func() { b.setVisibility(m, time.Duration(spread*float64(l.Backoff(l.SuspectReceives)))) })
 	}
@@ -105,15 +105,15 @@ func (b *batch) concurrently(messages []queue.Message) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			b.one(m)
+			b.process(m)
 		})
 	}
 	wg.Wait()
 }
 
-// one handles a message, sets its visibility and notes its result.
-func (b *batch) one(m queue.Message) {
-	r := b.guarded(m)
+// process handles a message, sets its visibility and records its result.
+func (b *batch) process(m queue.Message) {
+	r := b.recovering(m)
 	if !r.ack {
 		b.setVisibility(m, r.delay)
 	}
@@ -135,9 +135,9 @@ func (b *batch) one(m queue.Message) {
 	b.c.log(b.ctx, m, r)
 }
 
-// guarded turns a panic of our own code into a failed message; handlers' panics are
-// caught where handlers are called.
-func (b *batch) guarded(m queue.Message) (r result) {
+// recovering turns a panic of this package into a failed message. Package dispatch recovers
+// panics of handlers.
+func (b *batch) recovering(m queue.Message) (r result) {
 	defer func() {
 		if v := recover(); v != nil {
 			b.c.cfg.Logger.ErrorContext(b.ctx, "consumer panicked", "message_id", m.ID, "stack", string(debug.Stack()))
@@ -149,15 +149,15 @@ func (b *batch) guarded(m queue.Message) (r result) {
 
 // setVisibility is best effort: when it fails the queue's own timeout applies.
 func (b *batch) setVisibility(m queue.Message, d time.Duration) {
-	ctx, cancel := b.own()
+	ctx, cancel := b.detachedContext()
 	defer cancel()
 	if err := b.c.cfg.Queue.SetVisibility(ctx, m.Receipt, d); err != nil {
 		b.c.cfg.Logger.WarnContext(ctx, "set visibility failed", "message_id", m.ID, "error", err.Error())
 	}
 }
 
-// deleteFinished acknowledges what is done so far. It is best effort too: a message
-// that stays is acknowledged by the answer, or comes back to find itself done.
+// deleteFinished acknowledges the messages done so far. It is best effort: a message that
+// stays is acknowledged by the batch response, or comes back as a duplicate.
 func (b *batch) deleteFinished() {
 	b.mu.Lock()
 	receipts := b.pending
@@ -166,16 +166,16 @@ func (b *batch) deleteFinished() {
 	if len(receipts) == 0 {
 		return
 	}
-	ctx, cancel := b.own()
+	ctx, cancel := b.detachedContext()
 	defer cancel()
 	if err := b.c.cfg.Queue.Delete(ctx, receipts); err != nil {
 		b.c.cfg.Logger.WarnContext(ctx, "delete finished messages failed", "count", len(receipts), "error", err.Error())
 	}
 }
 
-// own is the context of a write that must not end with the handler's: at most the
-// record budget, and over before Lambda ends the function.
-func (b *batch) own() (context.Context, context.CancelFunc) {
+// detachedContext is for writes that must not be cancelled with the handler: bounded by the
+// record budget and by the time until Lambda ends the function.
+func (b *batch) detachedContext() (context.Context, context.CancelFunc) {
 	l := b.c.cfg.Limits
 	budget := min(l.RecordBudget, max(b.left()-l.HandlerGrace, l.HandlerGrace))
 	return context.WithTimeout(context.WithoutCancel(b.ctx), budget)

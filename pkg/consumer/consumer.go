@@ -4,8 +4,8 @@
 // It promises that a message is acknowledged only when its event's record is done, a copy is
 // in the dead-letter queue, or its endpoint ignores the event. It checks the endpoint's
 // policy at every receive, before it reads or writes the record, which all endpoints share.
-// The consumer never decides from the message's receive count, from a clock or from a read
-// whether an event was handled: only the store's conditional writes do.
+// Whether an event was handled is decided by the store's conditional writes alone, never by
+// the receive count, a clock or a read.
 //
 //	c, err := consumer.New(consumer.Config{Limits: l, Store: store, Queue: q, Handlers: mux, …})
 //	failed, err := c.Handle(ctx, messages)
@@ -28,21 +28,21 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// Store makes the conditional writes that decide everything; see package idempotency
-// for what each answer means. Safe for concurrent use.
+// Store makes the conditional writes; package idempotency defines what each answer means.
+// Safe for concurrent use.
 type Store interface {
 	Claim(context.Context, idempotency.ClaimRequest) (idempotency.ClaimResult, error)
 	Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, e dispatch.Effects, now time.Time) (idempotency.CompleteResult, error)
 	Fail(context.Context, *idempotency.Claim, idempotency.Failure) (idempotency.FailResult, error)
 }
 
-// Queue is what a consumer does to the queue besides answering. Safe for concurrent use.
+// Queue has the calls that a consumer makes besides its batch response. Safe for concurrent use.
 type Queue interface {
-	// SetVisibility makes a received message invisible for d from now on.
+	// SetVisibility hides a received message for d from now.
 	SetVisibility(ctx context.Context, receipt string, d time.Duration) error
 	// Delete acknowledges received messages, at most a batch.
 	Delete(ctx context.Context, receipts []string) error
-	// DeadLetter puts a copy of m into the dead-letter queue; nil means that it is there.
+	// DeadLetter puts a copy of m into the dead-letter queue; nil means that it is stored.
 	DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error
 }
 
@@ -52,8 +52,8 @@ type Handlers interface {
 	Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error)
 }
 
-// Fetcher gets an event's bytes from Stripe by its id. Its errors are read as a
-// handler's: permanent ones are marked by package dispatch, all others are transient.
+// Fetcher gets an event's bytes from Stripe by id. As for a handler, errors marked by package
+// dispatch are permanent, all others transient.
 type Fetcher interface {
 	FetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error)
 }
@@ -71,8 +71,8 @@ type Config struct {
 	Now   func() time.Time // default time.Now
 	Rand  func() float64   // in [0, 1); default rand.Float64
 	Owner func() string    // default idempotency.NewOwner
-	// Exit ends the process when a handler outlives its context, so that no goroutine
-	// outlives an invocation. Default os.Exit.
+	// Exit ends the process when a handler does not return after its context ended, so that
+	// no goroutine outlives an invocation. Default os.Exit.
 	Exit func(code int)
 }
 

@@ -11,16 +11,15 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// failed records a claimed attempt's failure and decides what becomes of its message.
-// A permanent failure is marked as dead before its copy is sent, and acknowledged only
-// after: a crash in between leaves the message, never nothing.
+// failed records the failure of a claimed attempt. A permanent failure is marked as dead
+// before its copy is sent, and acknowledged after: a crash in between leaves the message.
 func (a *attempt) failed(err error) result {
 	permanent, isPermanent := errors.AsType[*dispatch.PermanentError](err)
 	f := idempotency.Failure{Now: a.c.cfg.Now(), Err: err.Error(), ReceivesLeft: a.receivesLeft(a.m)}
 	if isPermanent {
 		f.Reason, f.ReceivesLeft = permanent.Reason, 0
 	}
-	ctx, cancel := a.own()
+	ctx, cancel := a.detachedContext()
 	defer cancel()
 	written, failErr := a.c.cfg.Store.Fail(ctx, a.claim, f)
 	if failErr != nil {
@@ -42,8 +41,8 @@ func (a *attempt) failed(err error) result {
 	return a.result(r.outcome, r)
 }
 
-// excluded handles a message that its endpoint does not take. All endpoints share the record
-// and another may take the event, so it is neither read nor written.
+// excluded handles a message that its endpoint's policy excludes. Endpoints share the record,
+// and another may accept the event, so it is neither read nor written.
 func (b *batch) excluded(m queue.Message, env event.Envelope, v policy.Verdict) result {
 	if v.Action == policy.Ignore {
 		return result{env: env, outcome: outcomePolicyIgnored, reason: v.Reason, ack: true}
@@ -51,15 +50,15 @@ func (b *batch) excluded(m queue.Message, env event.Envelope, v policy.Verdict) 
 	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))
 }
 
-// deadLetterUnclaimed handles what no record can hold.
+// deadLetterUnclaimed handles a message without a claim.
 func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, reason string, err error) result {
 	r := b.deadLetter(m, env, 0, reason, err)
 	r.env = env
 	return r
 }
 
-// newer gives back a newer release's message for a newer consumer: it costs one receive an
-// hour, and its last receive makes it a dead letter.
+// newer leaves the message of a newer release to a newer consumer: it uses one receive an
+// hour, and the last one makes it a dead letter.
 func (b *batch) newer(m queue.Message, env event.Envelope, err error) result {
 	if b.receivesLeft(m) == 0 {
 		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)
@@ -68,9 +67,9 @@ func (b *batch) newer(m queue.Message, env event.Envelope, err error) result {
 }
 
 // deadLetter sends the copy, then acknowledges; without the copy the message comes back.
-// Its error is the record's, so that both have one fingerprint.
+// The copy has the record's error, so that both have the same fingerprint.
 func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason string, cause error) result {
-	ctx, cancel := b.own()
+	ctx, cancel := b.detachedContext()
 	defer cancel()
 	err := b.c.cfg.Queue.DeadLetter(ctx, m, queue.DeadLetter{
 		Reason: reason, Error: cause.Error(), EventID: env.ID, EventType: env.Type, Attempt: n,
@@ -82,7 +81,7 @@ func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason 
 	return result{outcome: outcomeDead, ack: true, err: cause, reason: reason}
 }
 
-// transient is the result of a failure that a later attempt may cure.
+// transient is the result of a failure that a retry may cure.
 func (c *Consumer) transient(m queue.Message, err error) result {
 	r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err, stuck: errors.Is(err, ErrStuck)}
 	if after, ok := errors.AsType[*dispatch.RetryAfterError](err); ok {
@@ -99,8 +98,8 @@ func (c *Consumer) storeDown(m queue.Message, env event.Envelope, err error) res
 }
 
 // storeFault is the result of a write that the store refused or did not answer. The first
-// throttled item of a batch fails its message alone; the second stops the batch, as the whole
-// table may be throttled.
+// throttled item of a batch fails its message alone; the second stops the batch, as then the
+// whole table may be throttled.
 func (b *batch) storeFault(m queue.Message, env event.Envelope, err error) result {
 	r := b.c.storeDown(m, env, err)
 	if errors.Is(err, idempotency.ErrThrottled) {
@@ -110,8 +109,8 @@ func (b *batch) storeFault(m queue.Message, env event.Envelope, err error) resul
 	return r
 }
 
-// noTime gives back a message that the batch could not get to. One that is given back
-// again and again waits longer, or it would burn its receives in seconds.
+// noTime defers a message for which the batch had no time left. From its third receive it
+// waits longer, or it would use up its receives in seconds.
 func (c *Consumer) noTime(m queue.Message, env event.Envelope) result {
 	r := result{env: env, outcome: outcomeNoTime, delay: c.backoff(m)}
 	if m.Receives <= 2 {
@@ -120,12 +119,12 @@ func (c *Consumer) noTime(m queue.Message, env event.Envelope) result {
 	return r
 }
 
-// backoff is the wait after a transient failure, from 0.9 to 1 of the limits' back-off.
+// backoff is the wait after a transient failure: 0.9 to 1 of limits.Backoff.
 func (c *Consumer) backoff(m queue.Message) time.Duration {
 	return time.Duration((0.9 + 0.1*c.cfg.Rand()) * float64(c.cfg.Limits.Backoff(m.Receives)))
 }
 
-// untilLease waits for another attempt's lease to be over for certain.
+// untilLease is the time until another attempt's lease has expired, with the margin.
 func (c *Consumer) untilLease(lease time.Time) time.Duration {
 	l := c.cfg.Limits
 	if lease.IsZero() {

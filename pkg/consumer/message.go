@@ -21,11 +21,11 @@ type attempt struct {
 	env   event.Envelope
 	claim *idempotency.Claim
 
-	opened    bool // env and its body agree
+	opened    bool // env was checked against its body
 	coalesced bool // the run ended without a fetch: the object's row shows the event's change
 }
 
-// message handles one message: decode, policy, claim, run, record.
+// message handles one message: decode, policy, claim, run, complete.
 func (b *batch) message(m queue.Message) result {
 	env, err := queue.Decode(m.Body)
 	if errors.Is(err, queue.ErrNewer) {
@@ -64,7 +64,7 @@ func (b *batch) message(m queue.Message) result {
 
 func (b *batch) claimFor(m queue.Message, env event.Envelope) (idempotency.ClaimResult, error) {
 	l, now := b.c.cfg.Limits, b.c.cfg.Now()
-	ctx, cancel := b.own()
+	ctx, cancel := b.detachedContext()
 	defer cancel()
 	return b.c.cfg.Store.Claim(ctx, idempotency.ClaimRequest{
 		Event: env, Owner: b.c.cfg.Owner(), Now: now,
@@ -79,17 +79,16 @@ func (b *batch) receivesLeft(m queue.Message) int {
 	return max(0, b.c.cfg.Limits.MaxReceives-m.Receives)
 }
 
-// run takes a claimed message to its end: handler and completion, again while a swap
-// is refused, then the record of what came of it.
+// run calls the handler and completes the record, again while a swap is refused.
 func (a *attempt) run() result {
-	// The handler's clock starts now and leaves room for the record before Lambda's ends.
+	// The handler's budget starts now and leaves time to write the record.
 	l := a.c.cfg.Limits
 	end := a.c.cfg.Now().Add(min(l.HandlerBudget, a.left()-l.RecordBudget-l.HandlerGrace))
 	ctx, cancel := context.WithTimeout(a.ctx, end.Sub(a.c.cfg.Now()))
 	defer cancel()
 
 	for n := range l.HandlerRuns {
-		if n > 0 && !a.apart(ctx, n) {
+		if n > 0 && !a.backoffBetweenRuns(ctx, n) {
 			break
 		}
 		outcome, effects, err := a.decide(ctx)
@@ -107,9 +106,9 @@ func (a *attempt) run() result {
 // swapWait bounds the wait before the second run; it doubles with each further one.
 const swapWait = 50 * time.Millisecond
 
-// apart waits a random time before run n, so that attempts which swap one item do not
-// meet again at the same moment. It reports false when the handler's time is over.
-func (a *attempt) apart(ctx context.Context, n int) bool {
+// backoffBetweenRuns waits a random time before run n, so that attempts which swap the same
+// item do not collide again. It returns false when the handler's time is over.
+func (a *attempt) backoffBetweenRuns(ctx context.Context, n int) bool {
 	wait := time.NewTimer(time.Duration(a.c.cfg.Rand() * float64(swapWait<<n)))
 	defer wait.Stop()
 	select {
@@ -120,8 +119,8 @@ func (a *attempt) apart(ctx context.Context, n int) bool {
 	}
 }
 
-// decide returns what the event means: ignored, what its handler returned, or stale when
-// the object was fetched and kept since for another event.
+// decide returns the outcome: ignored, what the handler returned, or already applied when
+// the object was fetched and stored since for another event.
 func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Effects, error) {
 	if !a.c.cfg.Handlers.Handles(a.env) {
 		return idempotency.Ignored, nil, nil
@@ -136,9 +135,9 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 	return idempotency.Applied, effects, err
 }
 
-// open gets the body of an id-only event and checks that it is the event of the message's
-// header, on which policy and record were decided. A fetched body is in the account's API
-// version, so whatever does not identify the event is taken from it.
+// open fetches the body of an id-only event and checks it against the message header, by
+// which policy and record were decided. A fetched body is in the account's API version, so
+// attributes that do not identify the event are taken from it.
 func (a *attempt) open(ctx context.Context) error {
 	if a.opened {
 		return nil
@@ -160,9 +159,9 @@ func (a *attempt) open(ctx context.Context) error {
 		same = same && inside.Object == a.env.Object && inside.APIVersion == a.env.APIVersion && inside.ObjectID == a.env.ObjectID
 	}
 	if !same {
-		return dispatch.Park(dispatch.ReasonCorrupt, errors.New("the event's bytes are another event's than the message's"))
+		return dispatch.Park(dispatch.ReasonCorrupt, errors.New("event body does not match the message header"))
 	}
-	// Which way it came, and as which account, is the message's word.
+	// Account, endpoint and source are known from the message alone.
 	inside.Account, inside.Endpoint = a.env.Account, a.env.Endpoint
 	inside.Source, inside.ReceivedAt = a.env.Source, a.env.ReceivedAt
 	inside.Body = body
@@ -170,7 +169,7 @@ func (a *attempt) open(ctx context.Context) error {
 	return nil
 }
 
-// handle runs the handler and gives up on it a grace after its context ended.
+// handle runs the handler, and returns ErrStuck a grace after its context ended.
 func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 	type outcome struct {
 		effects dispatch.Effects
@@ -203,7 +202,7 @@ func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 
 // complete commits the record with the effects. again asks for another run of the handler.
 func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r result, again bool) {
-	ctx, cancel := a.own()
+	ctx, cancel := a.detachedContext()
 	defer cancel()
 	done, err := a.c.cfg.Store.Complete(ctx, a.claim, o, effects, a.c.cfg.Now())
 	if errors.Is(err, idempotency.ErrStoreDown) {

@@ -11,12 +11,12 @@ import (
 )
 
 // A delivery counts as missed when reconcile's message wrote the record first and the
-// webhook's own message does not follow within limits.MissedAfter of queue time. A stopped
-// consumer finds both in the queue: nothing was missed. To tell the two apart, a reconcile
-// message whose event is done is not acknowledged at once but given back for that time.
+// webhook's own message does not follow within limits.MissedAfter of queue time. After an
+// outage of the consumer both are in the queue, and nothing was missed. So a reconcile
+// message whose event is done is not acknowledged at once, but hidden for that time.
 
-// watch bounds how many messages wait like this at once: they stay in flight, and reconcile
-// sends less when more are in flight. Safe for concurrent use.
+// watch bounds how many messages wait at once: they stay in flight, and reconcile sends less
+// when more are in flight. Safe for concurrent use.
 type watch struct {
 	every time.Duration
 	most  int
@@ -27,7 +27,7 @@ type watch struct {
 
 func newWatch(l limits.Limits) *watch { return &watch{every: l.MissedAfter, most: l.MissedWatched} }
 
-// begin reports whether one more message may wait.
+// begin reports whether another message may wait, and counts it.
 func (w *watch) begin(now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +56,7 @@ func (c *Consumer) duplicate(m queue.Message, env event.Envelope, got idempotenc
 		return r
 	}
 	left := c.cfg.Limits.MissedAfter - c.cfg.Now().Sub(got.DoneAt)
-	// The queue waits whole seconds, on another clock.
+	// The queue waits whole seconds, by another clock.
 	if left > c.cfg.Limits.MissedAfter/10 && m.Receives < c.cfg.Limits.MaxReceives {
 		r.ack, r.delay = false, min(left, c.cfg.Limits.MissedAfter)
 		return r

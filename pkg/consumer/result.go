@@ -12,7 +12,7 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// What became of a message, besides the record's outcomes applied, ignored and stale.
+// Outcomes of a message, besides the record's applied, ignored and stale.
 const (
 	outcomeDuplicate  = "duplicate"
 	outcomeBusy       = "busy"
@@ -24,13 +24,13 @@ const (
 	outcomeThrottled  = "throttled"
 	outcomeNoTime     = "no_time"
 	outcomeNewer      = "newer_version"
-	outcomeWaiting    = "waiting" // Stripe does not show yet what the event announced
+	outcomeWaiting    = "waiting" // the API does not show yet what the event announced
 
 	outcomePolicyIgnored = "policy_ignored" // the endpoint excludes the event: acknowledged without a record
-	outcomeMissed        = "missed"         // reconcile's message wrote the record, and no webhook's followed
+	outcomeMissed        = "missed"         // reconcile's message wrote the record, and no webhook's message followed
 )
 
-// result is what the batch does with one message, and what its log line says.
+// result is what the batch does with one message, and its log line.
 type result struct {
 	env     event.Envelope
 	outcome string
@@ -39,16 +39,16 @@ type result struct {
 	effects int
 	err     error
 
-	coalesced bool // another event's fetch stood in for this one's
+	coalesced bool // another event's fetch served for this one
 
 	ack       bool          // acknowledge; else it comes back after delay
 	delay     time.Duration // visibility from now
-	infra     bool          // failed for want of the store or the queue
-	storeDown bool          // nothing more is claimed in this batch
-	stuck     bool          // the process must end
+	infra     bool          // the store or the queue could not be used
+	storeDown bool          // claim nothing more in this batch
+	stuck     bool          // the process must exit
 }
 
-// log writes the one line of a message. It carries no payload.
+// log writes one line per message, without payload.
 func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{

@@ -60,7 +60,7 @@ func mutants() []mutant {
 		one("null batch response", "sqsqueue/lambda.go", "return answer, nil", "return answer[:0], nil"),
 		one("failed messages are left out", batch, "if !b.acked[m.ID] {", "if b.acked[m.ID] {"),
 		one("every message is deleted early", batch, "	if r.ack {\n		b.acked[m.ID] = true\n", "	b.pending = append(b.pending, m.Receipt)\n	if r.ack {\n		b.acked[m.ID] = true\n"),
-		one("acknowledged before the handler", batch, "	r := b.guarded(m)\n", "	_ = b.c.cfg.Queue.Delete(b.ctx, []string{m.Receipt})\n	r := b.guarded(m)\n"),
+		one("acknowledged before the handler", batch, "	r := b.recovering(m)\n", "	_ = b.c.cfg.Queue.Delete(b.ctx, []string{m.Receipt})\n	r := b.recovering(m)\n"),
 
 		// Who is acknowledged.
 		one("ack when busy elsewhere", message, "outcome: outcomeBusy, delay:", "outcome: outcomeBusy, ack: true, delay:"),
