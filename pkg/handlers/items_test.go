@@ -1,27 +1,16 @@
 package handlers_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/dispatch"
-	"tollgate/pkg/handlers"
-	"tollgate/pkg/idempotency/idempotencytest"
-	"tollgate/pkg/local/localtest"
-	"tollgate/pkg/stripeapi"
 )
 
-// withItems returns an event of a subscription with n items, each of a different product. Its
-// snapshot shows all of them; the fake Stripe shows the first ten.
+// withItems returns an event of a subscription with n items, each of a different product.
 func withItems(t *testing.T, typ string, n int) []byte {
 	t.Helper()
 	data := []any{}
@@ -44,124 +33,6 @@ func wantItems(n int) (items, products []any) {
 		products = append(products, product)
 	}
 	return items, products
-}
-
-// overHTTP is a fixture that fetches objects from a server with the Stripe client.
-func overHTTP(t *testing.T, server http.Handler) *fixture {
-	t.Helper()
-	srv := httptest.NewServer(server)
-	t.Cleanup(srv.Close)
-	client, err := stripeapi.New(stripeapi.Options{
-		URL: srv.URL, Tries: 1, Key: func(context.Context) (string, error) { return "sk_test_1", nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fixture{Memory: idempotencytest.NewMemory(nil)}
-	f.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: client, Rows: f})
-	handlers.Register(f.mux)
-	return f
-}
-
-// A subscription is kept with all its items and entitles to all its products, whatever the
-// number of items on the first page.
-func TestAllItemsAreKept(t *testing.T) {
-	for _, n := range []int{1, 10, 11, 20, 205} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			stripe, _ := localtest.Stripe(t)
-			var asked []string
-			f := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				asked = append(asked, r.URL.Path)
-				stripe.ServeHTTP(rw, r)
-			}))
-			body := withItems(t, updated, n)
-			if err := stripe.Remember(body); err != nil {
-				t.Fatal(err)
-			}
-			f.handle(t, body)
-			items, products := wantItems(n)
-			if diff := gocmp.Diff([]any{items, products}, []any{f.item(t, subRow)["items"], f.item(t, entKey)["products"]}); diff != "" {
-				t.Error(diff)
-			}
-			pages := 0
-			if n > 10 {
-				pages = (n + 99) / 100
-			}
-			if want := append([]string{"/v1/subscriptions/" + subID}, slices.Repeat([]string{"/v1/subscription_items"}, pages)...); !slices.Equal(asked, want) {
-				t.Errorf("asked %v, want %v", asked, want)
-			}
-		})
-	}
-}
-
-// If a page of items cannot be fetched, nothing is written: the attempt fails as if the
-// subscription itself could not be fetched.
-func TestItemsThatFailWriteNothing(t *testing.T) {
-	for _, c := range []struct {
-		status int
-		reason string // of a permanent failure
-	}{
-		{http.StatusTooManyRequests, ""}, {http.StatusInternalServerError, ""}, {http.StatusServiceUnavailable, ""},
-		{http.StatusUnauthorized, ""}, {http.StatusForbidden, ""}, {http.StatusBadRequest, ""}, {http.StatusNotFound, dispatch.ReasonObjectGone},
-	} {
-		for _, at := range []string{"/v1/subscriptions/", "/v1/subscription_items", "starting_after="} {
-			t.Run(fmt.Sprint(c.status, " at ", at), func(t *testing.T) {
-				stripe, _ := localtest.Stripe(t)
-				broken := true
-				f := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-					if broken && strings.Contains(r.URL.RequestURI(), at) {
-						rw.WriteHeader(c.status)
-						io.WriteString(rw, `{"error":{}}`)
-						return
-					}
-					stripe.ServeHTTP(rw, r)
-				}))
-				body := withItems(t, created, 105)
-				if err := stripe.Remember(body); err != nil {
-					t.Fatal(err)
-				}
-				effects, err := f.run(t, body)
-				if err == nil || errors.Is(err, dispatch.ErrCoalesced) || permanent(err) != c.reason || len(effects) != 0 || len(f.Keys()) != 0 {
-					t.Fatalf("%d effects, items %v, error %v, want reason %q", len(effects), f.Keys(), err, c.reason)
-				}
-				broken = false
-				f.handle(t, body)
-				if _, products := wantItems(105); !gocmp.Equal(any(products), f.item(t, entKey)["products"]) {
-					t.Errorf("after the failure: %v", f.item(t, entKey)["products"])
-				}
-			})
-		}
-	}
-}
-
-// An item that is added between the two requests is kept at once; other changes in between
-// are kept with their own event.
-func TestItemsChangeBetweenTheRequests(t *testing.T) {
-	stripe, _ := localtest.Stripe(t)
-	later := withItems(t, updated, 12)
-	later = []byte(strings.NewReplacer("evt_1Tollgate", "evt_2Tollgate", `"created":1795046464`, `"created":1795046465`, `"status":"active"`, `"status":"past_due"`).Replace(string(later)))
-	changes := true
-	f := overHTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if changes && r.URL.Path == "/v1/subscription_items" {
-			if err := stripe.Remember(later); err != nil {
-				t.Error(err)
-			}
-			changes = false
-		}
-		stripe.ServeHTTP(rw, r)
-	}))
-	body := withItems(t, updated, 11)
-	if err := stripe.Remember(body); err != nil {
-		t.Fatal(err)
-	}
-	f.handle(t, body)
-	if row := f.item(t, subRow); len(row["items"].([]any)) != 12 || row["status"] != "active" {
-		t.Errorf("first the row has %d items and status %v", len(row["items"].([]any)), row["status"])
-	}
-	f.handle(t, later)
-	if row := f.item(t, subRow); len(row["items"].([]any)) != 12 || row["status"] != "past_due" {
-		t.Errorf("then the row has %d items and status %v", len(row["items"].([]any)), row["status"])
-	}
 }
 
 // cut returns an event that shows only the first ten items.
