@@ -203,9 +203,9 @@ func TestMoveKeepsItsPace(t *testing.T) {
 	}
 }
 
-// TestMoveManySteadily: 10,000 messages among 2,000 others, at a rate, longer than they can
-// be hidden at a time: each is sent once, progress is steady, and little is kept of each.
-func TestMoveManySteadily(t *testing.T) {
+// TestMoveMany: 10,000 messages among 2,000 others, longer than they can be hidden at a time:
+// each is sent once, and little is kept of each.
+func TestMoveMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages, rate = 10_000, 100
 		dead := &fakeQueue{}
@@ -226,21 +226,9 @@ func TestMoveManySteadily(t *testing.T) {
 		before := memory()
 		plan := planned(t, dead, records{}, redrive.Filter{Type: "invoice.paid"})
 		planned := memory() - before
-		sent, began, ticks := 0, time.Now(), map[int]int{}
-		got, err := dlq(dead, m, records{}).Redrive(t.Context(), plan, redrive.Options{Rate: rate, Wait: true, Timeout: time.Millisecond, OnSent: func(n int) {
-			sent += n
-			ticks[int(time.Since(began)/time.Second)] += n
-		}})
-		if _, waited := errors.AsType[*redrive.OutcomeError](err); !waited || got.Moved != messages || sent != messages || distinct(m.ids()) != messages || len(dead.ids()) != 2000 || len(dead.hidden()) != 0 {
+		got, err := dlq(dead, m, records{}).Redrive(t.Context(), plan, redrive.Options{Rate: rate, Wait: true, Timeout: time.Millisecond})
+		if _, waited := errors.AsType[*redrive.OutcomeError](err); !waited || got.Moved != messages || distinct(m.ids()) != messages || len(dead.ids()) != 2000 || len(dead.hidden()) != 0 {
 			t.Fatalf("%v; sent %d of %d events, %d messages are left", err, got.Moved, distinct(m.ids()), len(dead.ids()))
-		}
-		if took := time.Since(began); took < 95*time.Second || took > 115*time.Second {
-			t.Errorf("10,000 messages at 100 a second take %s", took)
-		}
-		for second := range 95 {
-			if n := ticks[second]; n < rate/2 || n > rate*3/2 {
-				t.Errorf("%d messages in second %d", n, second)
-			}
 		}
 		tracked := len(got.Sent) * 32
 		for _, s := range got.Sent {

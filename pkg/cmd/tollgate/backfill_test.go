@@ -20,7 +20,6 @@ import (
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/local/stripe"
-	"tollgate/pkg/queue"
 )
 
 // withStripe gives the system a fake Stripe with events of so many hours ago,
@@ -81,9 +80,7 @@ func TestBackfill(t *testing.T) {
 		t.Errorf("dry %+v\ndone %+v", dry, done)
 	}
 	got := map[string]string{}
-	for _, body := range s.takeAll() {
-		e, err := queue.Decode(body)
-		check(t, err)
+	for _, e := range s.messages() {
 		got[e.ID] = string(e.Source) + " " + e.Endpoint
 		if e.Body == nil || e.Source != event.Backfill {
 			t.Errorf("%+v", e)

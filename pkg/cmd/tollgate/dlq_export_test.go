@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -191,20 +190,6 @@ func (s *system) watch(f func(operation string)) {
 		return
 	}
 	s.called.Store(&f)
-}
-
-// TestDLQPurgeBusy leaves a letter alone whose event is at work.
-func TestDLQPurgeBusy(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	s.claim("evt_a", "invoice.paid", 0, 15, time.Now().Add(time.Hour))
-	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no row", 1)
-	got := s.tollgate("dlq", "purge", "--all", "--note=a new start", "--out="+filepath.Join(s.data, "p.jsonl"), "--json")
-	got.failed(t, "1 dead letters were left: an attempt of their event runs")
-	if v := lines[purgeReport](t, got.out)[0]; v.Busy != 1 || v.Deleted != 0 {
-		t.Errorf("the report is %+v", v)
-	}
-	s.allVisible(1)
 }
 
 // TestDLQPurgeAsks: where nobody can be asked nothing is deleted, and no export stays.

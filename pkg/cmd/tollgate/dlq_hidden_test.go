@@ -14,7 +14,6 @@ import (
 	sdksqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/cmd/tollgate/verb"
-	"tollgate/pkg/queue"
 )
 
 // killedAfter runs the command in a process of its own and kills it when it begins the given
@@ -80,9 +79,7 @@ func TestRedriveAfterAKill(t *testing.T) {
 		t.Errorf("then the list is %q", got)
 	}
 	var got []string
-	for _, m := range s.queued() {
-		e, err := queue.Decode(m.Body)
-		check(t, err)
+	for _, e := range s.messages() {
 		got = append(got, e.ID)
 	}
 	slices.Sort(got)

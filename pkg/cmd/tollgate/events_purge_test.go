@@ -55,21 +55,6 @@ func TestEventsPurge(t *testing.T) {
 	}
 }
 
-// TestEventsPurgeAsksElsewhere: on a system that is not local, nothing is marked without a
-// terminal or --yes.
-func TestEventsPurgeAsksElsewhere(t *testing.T) {
-	d := newDeployed(t)
-	d.dead("evt_1", "invoice.paid", "no row")
-	got := tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x")
-	if got.code != verb.ExitUsage || d.status("evt_1") != "dead" {
-		t.Errorf("%+v", got)
-	}
-	tollgate(t.Context(), d.env, "events", "purge", "evt_1", "--note=x", "--yes").ok(t)
-	if d.status("evt_1") != "purged" {
-		t.Errorf("status %s", d.status("evt_1"))
-	}
-}
-
 // TestReplayUndoesAPurge, also of an event whose last attempt died.
 func TestReplayUndoesAPurge(t *testing.T) {
 	t.Parallel()
@@ -98,19 +83,6 @@ func TestReplayUndoesAPurge(t *testing.T) {
 	}
 }
 
-// TestRedriveUndoesAPurge of the same event.
-func TestRedriveUndoesAPurge(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	s.dead("evt_1", "invoice.paid", "no row")
-	s.tollgate("events", "purge", "evt_1", "--note=x").ok(t)
-	s.handle(never)
-	s.tollgate("redrive", "--all", "--wait", "--note=after all").ok(t)
-	if got := s.status("evt_1"); got != "done" {
-		t.Errorf("status %s", got)
-	}
-}
-
 // movedLetters leaves events that the queue moved, of one account each, with their records.
 func (s *system) movedLetters(accounts ...string) {
 	s.t.Helper()
@@ -126,22 +98,6 @@ func (s *system) movedLetters(accounts ...string) {
 }
 
 const policiesOfTest = `{"connect":{"accounts":["acct_eu"]}}`
-
-// TestPurgeAsksThePolicy of an endpoint whose letter the queue moved.
-func TestPurgeAsksThePolicy(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	s.info.Endpoints = policiesOfTest
-	s.writeInfo()
-	s.movedLetters("acct_eu", "acct_us")
-	got := s.tollgate("dlq", "purge", "--all", "--note=x", "--out="+filepath.Join(s.data, "p"), "--json").ok(t)
-	if v := lines[purgeReport](t, got.out)[0]; v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
-		t.Errorf("%+v", v)
-	}
-	if a, b := s.status("evt_moved0"), s.status("evt_moved1"); a != "purged" || b != "dead" {
-		t.Errorf("the event of its account is %s, the excluded one %s", a, b)
-	}
-}
 
 // TestPurgeAsksLambda for the policies that the consumer has, and leaves what it cannot judge.
 func TestPurgeAsksLambda(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,16 +12,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/cmd/tollgate/audit"
 	"tollgate/pkg/cmd/tollgate/verb"
-	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
 
@@ -96,22 +92,10 @@ func (s *system) ended(body, account string, outcome idempotency.Outcome, effect
 // messages takes what is on the queue of events.
 func (s *system) messages() (list []event.Envelope) {
 	s.t.Helper()
-	for _, m := range s.received() {
-		e, err := queue.Decode(m.Body)
+	for _, body := range s.takeAll() {
+		e, err := queue.Decode(body)
 		check(s.t, err)
 		list = append(list, e)
-	}
-	return list
-}
-
-func (s *system) received() (list []queue.Message) {
-	s.t.Helper()
-	out, err := s.sqs.ReceiveMessage(s.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &s.info.QueueURL, MaxNumberOfMessages: 10})
-	check(s.t, err)
-	for _, m := range out.Messages {
-		_, err := s.sqs.DeleteMessage(s.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &s.info.QueueURL, ReceiptHandle: m.ReceiptHandle})
-		check(s.t, err)
-		list = append(list, queue.Message{ID: *m.MessageId, Receipt: *m.ReceiptHandle, Body: *m.Body, Receives: 1})
 	}
 	return list
 }
@@ -347,51 +331,6 @@ func cursorIn(text string) string {
 	_, rest, _ := strings.Cut(text, "--cursor ")
 	cursor, _, _ := strings.Cut(rest, "\n")
 	return cursor
-}
-
-// TestReplayIsAppliedOnce runs the consumer on what a replay sent: what the handler
-// inserts once stays single, and the record is done in the next generation.
-func TestReplayIsAppliedOnce(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	body := paid("evt_1", "in_1")
-	withStripe(t, s, body)
-	runs := 0
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: "2023-10-16"})
-	dispatch.On(mux, "invoice.paid", func(context.Context, dispatch.Event[map[string]any]) (dispatch.Effects, error) {
-		runs++
-		return dispatch.Effects{dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 1000, "run": runs})}, nil
-	})
-	c, err := consumer.New(consumer.Config{Limits: limits.AWS(), Store: s.store, Handlers: mux, Queue: s.queue, Fetcher: none{}})
-	check(t, err)
-	s.ended(body, "", idempotency.Applied, dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 1000, "run": 0}))
-	for n := range 2 {
-		s.keyed("events", "replay", "evt_1", "--note=x").ok(t)
-		got := s.received()
-		if len(got) != 1 {
-			t.Fatalf("%d messages", len(got))
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		_, err := c.Handle(ctx, got)
-		cancel()
-		check(t, err)
-		r := s.record("evt_1")
-		if r.State != idempotency.Done || r.Generation != int64(n+2) || r.Outcome != idempotency.AlreadyApplied || runs != n+1 {
-			t.Errorf("after replay %d, %d runs: %+v", n+1, runs, r)
-		}
-	}
-	if text := s.tollgate("events", "show", "evt_1", "--json").ok(t).out; !strings.Contains(text, `"generation":3`) {
-		t.Errorf("%s", text)
-	}
-	if table := s.withoutAudit(); strings.Count(table, `"pk":{"Value":"FACT#test#-#in_1#paid"}`) != 1 || !strings.Contains(table, `"run":{"Value":"0"}`) {
-		t.Errorf("the fact was written again: %s", table)
-	}
-}
-
-type none struct{}
-
-func (none) FetchEvent(context.Context, string, string, bool) ([]byte, error) {
-	return nil, fmt.Errorf("not asked for")
 }
 
 // TestShadow: the handler runs, its effects are shown, and no request that writes is made.
