@@ -195,7 +195,7 @@ func (s *system) row(id string, attributes map[string]types.AttributeValue) {
 func TestEventsShowUnknown(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	s.tollgate("events", "show", "evt_nobody").refused(t, verb.ExitFailed, "event evt_nobody is not known in the local system in "+s.data, "it never came")
+	s.tollgate("events", "show", "evt_nobody").refused(t, verb.ExitFailed, "event evt_nobody is not known in the local system in "+s.data, "it never arrived")
 }
 
 func TestEventsShowWait(t *testing.T) {

@@ -70,7 +70,7 @@ func TestSendScene(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			s, r, stripe := scenery(t)
 			a := s.tollgate(append([]string{"send", "--scene", "subscription-life", "--seed", "4", "--json"}, args...)...).ok(t)
-			all := lines[dev.ScenarioEnd](t, a.out)
+			all := lines[dev.SceneEnd](t, a.out)
 			end := all[len(all)-1]
 			dup := 1 + len(args)/4
 			if end.Seed != 4 || end.Events != len(r.byID()) || len(all)-1 != dup*end.Events || end.Next != "tollgate ledger show "+end.Customer {

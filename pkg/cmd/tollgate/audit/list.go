@@ -55,11 +55,7 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	if now.Sub(since) > 400*24*time.Hour || since.After(now) {
 		return verb.Usage("--since is at most 400 days ago, and not in the future")
 	}
-	t, err := a.Target(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := t.Reader()
+	_, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}

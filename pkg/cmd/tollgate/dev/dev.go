@@ -34,7 +34,7 @@ type Dev struct {
 
 // Help returns the text that --help prints with the flags.
 func (Dev) Help() string {
-	return `Ingest, queue, consumer, table, secrets and a fake Stripe, each in place of AWS's or Stripe's own; the other verbs find it by its data folder, where everything durable is. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C ends it; a second one ends it at once.
+	return `Runs ingest, queue, consumer, table, secrets and a fake Stripe. All durable data is in the data folder, by which the other verbs find the system. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C stops it; a second one stops it at once.
 
   tollgate dev
   tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60
@@ -42,18 +42,18 @@ func (Dev) Help() string {
   STRIPE_API_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… tollgate dev`
 }
 
-// stopTimeout bounds the way down; what it cuts is still in the queue.
+// stopTimeout bounds the stop; unfinished messages are still in the queue.
 const stopTimeout = 15 * time.Second
 
-// Run starts the system, says so in one line and runs until an interrupt or a failure.
+// Run starts the system, prints one line and runs until an interrupt or a failure.
 func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 	if a.Stack != "" {
-		return verb.Usage("dev runs a system here: leave --stack out")
+		return verb.Usage("dev runs a local system: leave --stack out")
 	}
-	if c.HoldAfter <= 0 {
+	switch {
+	case c.HoldAfter <= 0:
 		return verb.Usage("--hold-after is over 0")
-	}
-	if c.TimeScale < 1 || c.Ingest < 1 || c.Consumers < 1 {
+	case c.TimeScale < 1 || c.Ingest < 1 || c.Consumers < 1:
 		return verb.Usage("--time-scale, --ingest and --consumers are 1 or more")
 	}
 	folder := c.Functions
@@ -88,10 +88,10 @@ func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 	return failure
 }
 
-// countsEvery is how often the counts are shown when they changed.
+// countsEvery is how often the counts are printed if they changed.
 const countsEvery = 10 * time.Second
 
-// watch shows the counts until the system is interrupted or fails.
+// watch prints the counts until the system is interrupted or fails.
 func watch(ctx context.Context, a *verb.App, s *local.System) error {
 	tick := time.NewTicker(countsEvery)
 	defer tick.Stop()
@@ -99,7 +99,7 @@ func watch(ctx context.Context, a *verb.App, s *local.System) error {
 	show := func() {
 		if now := s.Counts().String(); now != shown {
 			shown = now
-			fmt.Fprintf(a.Err, "%s counts: %s\n", time.Now().Format(time.TimeOnly), now)
+			fmt.Fprintf(a.Err, "%s counts: %s\n", time.Now().UTC().Format("15:04:05Z"), now)
 		}
 	}
 	defer show()
@@ -115,7 +115,7 @@ func watch(ctx context.Context, a *verb.App, s *local.System) error {
 	}
 }
 
-// ready prints the one line: the address, the secret, and what to try next.
+// ready prints the address, the secret and the next command in one line.
 func (c *Dev) ready(a *verb.App, i local.Info) {
 	if a.JSON {
 		a.Object(i)
@@ -131,7 +131,7 @@ func (c *Dev) ready(a *verb.App, i local.Info) {
 	fmt.Fprintf(a.Out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)
 }
 
-// relative names a file as one would type it from here.
+// relative returns a path relative to the working folder if the file is below it.
 func relative(path string) string {
 	here, err := os.Getwd()
 	if err != nil {

@@ -22,7 +22,7 @@ func (Env) Help() string {
 // Run prints one export line for each variable, or one JSON object of them.
 func (Env) Run(ctx context.Context, a *verb.App) error {
 	if a.Stack != "" {
-		return verb.Usage("env works on a local system only: leave --stack out")
+		return verb.Usage("env is for a local system: leave --stack out")
 	}
 	i, err := a.LocalInfo(ctx)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v76/webhook"
+	"golang.org/x/sync/errgroup"
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
@@ -59,15 +60,15 @@ const (
 
 // Help returns the text that --help prints with the flags.
 func (Send) Help() string {
-	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 one event three times.
+	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 sends one event three times.
 
-tollgate send --scene subscription-life --shuffle 7 --dup 2 plays what Stripe would do with one customer: each step is set at the fake Stripe of a local system, and its events are delivered, some of types that no handler takes. No event comes before its step. Then tollgate ledger show CUSTOMER shows what came of it: with and without --shuffle the same objects and the same money. The ledger keeps what the handled types tell: a refund changes no payment, and a dispute stays as it was opened.
+tollgate send --scene subscription-life --shuffle 7 --dup 2 plays the events of one customer: each step changes objects at the fake Stripe of a local system, then its events are delivered, some of types without a handler. Then tollgate ledger show CUSTOMER shows the result: the same objects and amounts with and without --shuffle. The ledger has only what the handled types contain: a refund changes no payment, and a dispute stays as it was opened.
 
 Scenes:
 ` + sceneList()
 }
 
-// Run sends the events; it fails when any delivery is not answered 2xx.
+// Run sends the events. It fails when a delivery is not answered 2xx.
 func (c *Send) Run(ctx context.Context, a *verb.App) error {
 	if err := c.check(); err != nil {
 		return err
@@ -101,7 +102,7 @@ func (c *Send) check() error {
 	case c.Rate < 0:
 		return verb.Usage("--rate is over 0")
 	case c.ID != "" && c.Count > 1:
-		return verb.Usage("--id names one event, --count wants several")
+		return verb.Usage("--id names one event, --count needs several")
 	case c.Scene != "":
 		return c.checkScene()
 	case c.What == "":
@@ -112,7 +113,7 @@ func (c *Send) check() error {
 	return nil
 }
 
-// load finds the event's bytes. fresh says that each event sent gets ids of its own.
+// load finds the event's bytes. fresh: each event sent gets new ids.
 func (c *Send) load() (body []byte, fresh bool, err error) {
 	if slices.Contains(golden.Types(), c.What) {
 		body, err = golden.Load(c.What)
@@ -144,12 +145,12 @@ func (c *Send) destination(ctx context.Context, a *verb.App) (url, secret string
 	if c.Endpoint != "" {
 		t.URL += "/" + c.Endpoint
 		if t.Secret = t.EndpointSecrets[c.Endpoint]; t.Secret == "" {
-			return "", "", verb.Usage("the target names no endpoint %q: give it to tollgate dev with --endpoints, or give --url and --secret here", c.Endpoint)
+			return "", "", verb.Usage("the target has no endpoint %q: give it to tollgate dev with --endpoints, or give --url and --secret here", c.Endpoint)
 		}
 	}
 	url, secret = cmp.Or(url, t.URL), cmp.Or(secret, t.Secret)
 	if url == "" || secret == "" {
-		return "", "", verb.Usage("this target names no URL or no signing secret: give --url and --secret")
+		return "", "", verb.Usage("this target has no URL or no signing secret: give --url and --secret")
 	}
 	return url, secret, nil
 }
@@ -178,30 +179,30 @@ func (c *Send) sendAll(ctx context.Context, a *verb.App, s *sender, source []byt
 	return nil
 }
 
-// deliveries are those of one run of the command: a bounded number is under way at
-// once, and each is shown when it is answered.
+// deliveries are those of one run: a bounded number is in progress at once, and each is
+// printed when it is answered.
 type deliveries struct {
 	a     *verb.App
 	s     *sender
 	total int
 	p     *verb.Progress
-	slots chan struct{}
-	wg    sync.WaitGroup
+	group errgroup.Group
 
 	mu  sync.Mutex
 	bad int
 }
 
 func (c *Send) deliveries(a *verb.App, s *sender, total int) *deliveries {
-	return &deliveries{a: a, s: s, total: total, p: a.Progress("sent", total), slots: make(chan struct{}, c.Par)}
+	d := &deliveries{a: a, s: s, total: total, p: a.Progress("sent", total)}
+	d.group.SetLimit(c.Par)
+	return d
 }
 
-// start starts a delivery, once there is room for it.
+// start starts a delivery; it waits while --parallel deliveries are in progress.
 func (d *deliveries) start(ctx context.Context, body []byte) {
-	d.slots <- struct{}{}
-	d.wg.Go(func() {
-		defer func() { <-d.slots }()
+	d.group.Go(func() error {
 		d.show(d.s.post(ctx, body))
+		return nil
 	})
 }
 
@@ -218,13 +219,13 @@ func (d *deliveries) show(one Delivery) {
 	d.p.Add(1)
 }
 
-// quiet says that only refused deliveries are shown: the others are too many to read.
+// quiet reports whether only refused deliveries are printed, because there are many.
 func (d *deliveries) quiet() bool { return d.total > maxLines && !d.a.JSON }
 
-// wait waits until every delivery that was started is answered.
-func (d *deliveries) wait() { d.wg.Wait() }
+// wait waits for the deliveries in progress.
+func (d *deliveries) wait() { _ = d.group.Wait() } // no delivery returns an error
 
-// end waits for the last deliveries; an interrupted run and a refused delivery are errors.
+// end waits for the last deliveries. An interrupt or a refused delivery is an error.
 func (d *deliveries) end(ctx context.Context) error {
 	d.wait()
 	d.p.Done()
@@ -233,12 +234,12 @@ func (d *deliveries) end(ctx context.Context) error {
 		return fmt.Errorf("interrupted after %d of %d deliveries", d.p.Count(), d.total)
 	case d.bad > 0:
 		return verb.Hint(fmt.Errorf("%d of %d deliveries were not answered 2xx", d.bad, d.total),
-			"each line has its answer; the log of ingest, in a local system of tollgate dev, says more")
+			"each line has its answer; see the log of ingest, for a local system of tollgate dev")
 	}
 	return nil
 }
 
-// maxLines is how many deliveries are shown one by one to people.
+// maxLines is how many deliveries are printed one by one for people.
 const maxLines = 50
 
 func (d Delivery) status() string {
@@ -258,7 +259,7 @@ type sender struct {
 }
 
 func (s *sender) post(ctx context.Context, body []byte) Delivery {
-	e, _ := event.Parse(body) // what is no event is sent too; the answer tells
+	e, _ := event.Parse(body) // other bodies are sent too
 	d := Delivery{EventID: e.ID, Type: e.Type}
 	start := time.Now()
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: s.secret})
@@ -285,7 +286,7 @@ func (s *sender) post(ctx context.Context, body []byte) Delivery {
 	return d
 }
 
-// timeMember is a member of Stripe's objects that is a time, in seconds since 1970.
+// timeMember is a JSON member with a time, in seconds since 1970.
 var timeMember = regexp.MustCompile(`("(?:created|start|end|start_date|available_on|billing_cycle_anchor|next_payment_attempt|due_by|due_date|[a-z_]+_(?:at|start|end))"\s*:\s*)([0-9]{10})\b`)
 
 // ShiftTimes moves every time of an event by a number of seconds.
@@ -294,15 +295,15 @@ func ShiftTimes(body []byte, by int64) []byte {
 		part := timeMember.FindSubmatch(member)
 		at, err := strconv.ParseInt(string(part[2]), 10, 64)
 		if err != nil {
-			return member // cannot happen: the pattern takes ten digits
+			return member // unreachable: the pattern matches ten digits
 		}
 		return strconv.AppendInt(bytes.Clone(part[1]), at+by, 10)
 	})
 }
 
-// rename makes another event of the same kind: a new event id (or the given one), a new
-// object id, and all its times moved so that it is created now, because mail about old states
-// is held. Everything else stays byte for byte.
+// rename makes another event of the same kind: a new event id (or the given one), a new object
+// id, and its times moved so that it is created now, as messages about old states are held.
+// All other bytes stay.
 func rename(body []byte, id string) []byte {
 	e, err := event.Parse(body)
 	if err != nil {

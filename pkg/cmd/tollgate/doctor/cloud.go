@@ -20,7 +20,7 @@ import (
 	"tollgate/pkg/ingest"
 )
 
-// cloud asks Lambda and CloudWatch.
+// cloud reads from Lambda and CloudWatch.
 type cloud struct {
 	config   aws.Config
 	queueURL string
@@ -97,7 +97,7 @@ func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, e
 // configured reads the accounts and policies of the target's functions for doctor.
 type configured struct{ target verb.Target }
 
-// Accounts reads them; accounts that are not configured are the key's own alone.
+// Accounts reads them. Without configured accounts it is the key's own alone.
 func (c configured) Accounts(ctx context.Context) (a doctor.Accounts, err error) {
 	if a.Consumer, err = c.target.Policies(ctx); err != nil {
 		return a, err

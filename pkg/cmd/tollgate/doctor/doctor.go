@@ -17,25 +17,25 @@ import (
 
 // Doctor checks the system.
 type Doctor struct {
-	Timeout  time.Duration `default:"20s" help:"How long each check may take. Default: 20s."`
+	Timeout  time.Duration `default:"20s" help:"Time limit of each check. Default: 20s."`
 	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Doctor) Help() string {
-	return `Looks at every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, rows that cannot be read (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see who answers.
+	return `Checks every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see what answers.
 
   ok       as it should be
-  warn     it works, but not for ever, or it could not be looked at
-  fail     events are lost, late or not taken, now or in the next fault
-  skipped  there is nothing to look at here
+  warn     degraded, or could not be checked
+  fail     events are lost, late or refused, now or at the next fault
+  skipped  there is nothing to check here
 
 Exit 1 if anything fails.
 
   tollgate doctor --stack tollgate-live`
 }
 
-// Run checks everything and fails when a check does.
+// Run runs all checks and fails when one does.
 func (c *Doctor) Run(ctx context.Context, a *verb.App) error {
 	if c.Timeout <= 0 {
 		return verb.Usage("--timeout is over 0")
@@ -70,7 +70,7 @@ func count(all []doctor.Finding, s doctor.Status) (n int) {
 	return n
 }
 
-// checks wires every check to the target.
+// checks returns the checks of the target.
 func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doctor.Check, error) {
 	clock := &clockWatch{asked: map[string]time.Duration{}}
 	watched := t
@@ -105,23 +105,23 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 	)
 	switch {
 	case t.Local:
-		checks = append(checks, doctor.Skip("endpoint", "a local system needs none at Stripe; tollgate endpoint status looks at one"))
+		checks = append(checks, doctor.Skip("endpoint", "a local system needs none at Stripe; tollgate endpoint status checks one"))
 	case missing != nil:
-		checks = append(checks, doctor.Skip("endpoint", "there is no key to ask Stripe with"))
+		checks = append(checks, doctor.Skip("endpoint", "there is no key for Stripe's API"))
 	default:
 		checks = append(checks, doctor.CheckEndpoint(endpointPlan{a, verb.EndpointFlags{Endpoint: c.Endpoint}}))
 	}
 	return append(checks, doctor.CheckReconcile(reader, site, time.Now), doctor.CheckClock(clock, site)), nil
 }
 
-// siteOf says what numbers hold, and in which mode the target must be. A stage's name is
-// known from the queue's; only the one that is called live takes live money.
+// siteOf returns the target's limits and its mode. The stage's name is part of the queue's;
+// only the stage live is in live mode.
 func siteOf(t verb.Target) doctor.Site {
 	prefix := t.Prefix()
 	return doctor.Site{Local: t.Local, Live: prefix == "tollgate-live", Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
 }
 
-// show prints what was found, what is wrong with what to do.
+// show prints the findings, and what to do about those that are not ok.
 func show(a *verb.App, all []doctor.Finding) {
 	if a.JSON {
 		for _, f := range all {
@@ -139,6 +139,6 @@ func show(a *verb.App, all []doctor.Finding) {
 			fmt.Fprintf(a.Out, "%s: %s\n", f.Name, verb.OneLine(f.Do))
 		}
 	}
-	fmt.Fprintf(a.Out, "%d ok, %d to look at, %d fail, %d skipped\n",
+	fmt.Fprintf(a.Out, "%d ok, %d warn, %d fail, %d skipped\n",
 		count(all, doctor.OK), count(all, doctor.Warn), count(all, doctor.Fail), count(all, doctor.Skipped))
 }

@@ -25,7 +25,7 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// tableOf looks at the target's table.
+// tableOf describes the target's table.
 type tableOf struct {
 	client *dynamodb.Client
 	name   string
@@ -54,7 +54,7 @@ func (t tableOf) Table(ctx context.Context) (doctor.Table, error) {
 	return d, nil
 }
 
-// keysOf writes key attributes with their types, the hash first.
+// keysOf returns the key attributes with their types, the hash key first.
 func keysOf(schema []types.KeySchemaElement, kinds map[string]string) (keys []string) {
 	for _, want := range []types.KeyType{types.KeyTypeHash, types.KeyTypeRange} {
 		for _, k := range schema {
@@ -88,7 +88,7 @@ func (t tableOf) Recovery(ctx context.Context) (bool, error) {
 	return p != nil && p.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
 }
 
-// queueOf looks at one queue.
+// queueOf describes one queue.
 type queueOf struct {
 	client *sqs.Client
 	url    string
@@ -118,10 +118,10 @@ func (s secretValues) Value(ctx context.Context, id string) (string, bool, error
 	return aws.ToString(out.SecretString), out.SecretString != nil, nil
 }
 
-// openRecords reads the index of what is not done.
+// openRecords reads records that are not done, and broken ones.
 type openRecords struct{ reader *dynamostore.Reader }
 
-// maxOpenRecords bounds what doctor reads; beyond it the system has other problems.
+// maxOpenRecords bounds what doctor reads of the index.
 const maxOpenRecords = 10_000
 
 func (o openRecords) Open(ctx context.Context) ([]idempotency.Record, bool, error) {
@@ -159,7 +159,7 @@ type clockWatch struct {
 	asked map[string]time.Duration
 }
 
-// watch returns a configuration whose answers are noted.
+// watch returns a configuration whose answers are recorded.
 func (w *clockWatch) watch(c aws.Config) aws.Config {
 	if w.next = c.HTTPClient; w.next == nil {
 		w.next = awshttp.NewBuildableClient()
@@ -168,7 +168,7 @@ func (w *clockWatch) watch(c aws.Config) aws.Config {
 	return c
 }
 
-// Do makes a request and compares the answer's date with the middle of its way.
+// Do makes a request and compares the answer's date with the middle of the request.
 func (w *clockWatch) Do(r *http.Request) (*http.Response, error) {
 	start := time.Now()
 	res, err := w.next.Do(r)
@@ -180,13 +180,13 @@ func (w *clockWatch) Do(r *http.Request) (*http.Response, error) {
 		name, _, _ := strings.Cut(r.URL.Hostname(), ".")
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		// A header has whole seconds: half of one is the best guess of the rest.
+		// The header has whole seconds: add half of one, the mean of the rest.
 		w.asked[name] = at.Add(time.Second / 2).Sub(start.Add(took / 2))
 	}
 	return res, err
 }
 
-// Offsets asks the servers that other checks asked; it waits for one at least.
+// Offsets returns the clock offset of each server; it waits for at least one answer.
 func (w *clockWatch) Offsets(ctx context.Context) (map[string]time.Duration, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -12,16 +12,16 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// SecretCommands are about the signing secrets.
+// SecretCommands are the verbs for the signing secret.
 type SecretCommands struct {
 	Roll Roll `cmd:"" help:"Roll an endpoint's signing secret without losing a delivery."`
 }
 
-// Roll takes one of the three steps of a roll.
+// Roll does one of the three steps of a roll.
 type Roll struct {
 	verb.EndpointFlags
 	File    string        `name:"new-secret-file" help:"File with the new secret; - for stdin. Default: ask for it." placeholder:"FILE"`
-	Overlap time.Duration `default:"24h" help:"How long the fake Stripe signs with the old secret too, of a local system; under a minute, deliveries may be refused. Default: 24h."`
+	Overlap time.Duration `default:"24h" help:"How long the fake Stripe of a local system also signs with the old secret; under a minute, deliveries may be refused. Default: 24h."`
 	Status  bool          `help:"Print how many secrets are stored, since when, and whether the old ones can be removed. Changes nothing."`
 	Finish  bool          `help:"Remove the old secrets, 24 hours after the last change."`
 	Force   bool          `help:"With --finish: do not wait for the 24 hours."`
@@ -37,12 +37,12 @@ func (Roll) Help() string {
   tollgate secret roll --stack tollgate-live --status
   tollgate secret roll --stack tollgate-live --finish
 
-The new secret is read from the terminal, from stdin or from a file, never from an argument: those are seen by others and kept in histories. No secret is shown. Running processes know a new secret within 5 minutes, or at the first delivery that needs it, at most once a minute.
+The new secret is read from the terminal, from stdin or from a file, never from an argument: other users and the shell history see arguments. No secret is shown. Running processes load a new secret within 5 minutes, or at the first delivery that needs it, at most once a minute.
 
-With a local system and its fake Stripe, the first step rolls it there too.`
+On a local system the first step also rolls the secret at the fake Stripe.`
 }
 
-// Run takes the step that the flags name.
+// Run does the step that the flags name.
 func (c *Roll) Run(ctx context.Context, a *verb.App) error {
 	switch {
 	case c.Status && c.Finish:
@@ -60,7 +60,7 @@ func (c *Roll) Run(ctx context.Context, a *verb.App) error {
 	case c.Finish:
 		return r.finish(ctx)
 	}
-	return r.take(ctx)
+	return r.takeNew(ctx)
 }
 
 // roll is a run of the verb on one endpoint.
@@ -96,7 +96,7 @@ func (c *Roll) roll(ctx context.Context, a *verb.App) (r roll, err error) {
 	return r, err
 }
 
-// RollStatus is the state of a roll, for machines.
+// RollStatus is the state of a roll, as JSON.
 type RollStatus struct {
 	Endpoint  string  `json:"endpoint"`
 	Secrets   int     `json:"secrets"`

@@ -41,8 +41,8 @@ func (r roll) finish(ctx context.Context) error {
 	return nil
 }
 
-// removable are the stored secrets behind the first that are nobody's. That which a local
-// system signs with itself stays: tollgate send uses it.
+// removable returns the stored secrets behind the first that no endpoint uses. The secret that
+// tollgate send signs with on a local system stays.
 func (r roll) removable(ctx context.Context) (old []registration.Secret, err error) {
 	var delivering []registration.Endpoint
 	if r.Stripe != nil {
@@ -60,7 +60,7 @@ func (r roll) removable(ctx context.Context) (old []registration.Secret, err err
 		return nil, verb.Hint(fmt.Errorf("the old secrets stay: %w", err), "--force removes all but the newest")
 	}
 	if kept := len(r.list) - 1 - len(old); kept > 0 {
-		fmt.Fprintf(r.app.Err, "%s marked at Stripe as that of an endpoint that delivers here, and stays\n", verb.Plural(kept, "old secret is", "old secrets are"))
+		fmt.Fprintf(r.app.Err, "%s marked at Stripe as the secret of an endpoint that delivers here, and stays\n", verb.Plural(kept, "old secret is", "old secrets are"))
 	}
 	return slices.DeleteFunc(slices.Clone(old), func(s registration.Secret) bool {
 		mine := r.Target.Local && s.Reveal() == r.Target.Secret

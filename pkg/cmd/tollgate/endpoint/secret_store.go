@@ -18,7 +18,7 @@ import (
 // maxSecretBytes bounds what is read as a secret.
 const maxSecretBytes = 4 << 10
 
-// Rolled is what a step did, for machines.
+// Rolled is the result of a step, as JSON.
 type Rolled struct {
 	Endpoint string `json:"endpoint"`
 	Changed  bool   `json:"changed"`
@@ -26,10 +26,10 @@ type Rolled struct {
 	Removed  int    `json:"removed,omitempty"`
 }
 
-// take gets the new secret and stores it in front of the others.
-func (r roll) take(ctx context.Context) error {
+// takeNew reads the new secret and stores it in front of the others.
+func (r roll) takeNew(ctx context.Context) error {
 	fakeStripe := r.Wanted.FakeStripe && r.File == ""
-	what := fmt.Sprintf("store a new secret of endpoint %s in front of those that are stored (%d)", r.Endpoint, len(r.list))
+	what := fmt.Sprintf("store a new secret of endpoint %s in front of the %d stored ones", r.Endpoint, len(r.list))
 	if fakeStripe {
 		what = "roll the secret at the fake Stripe, and " + what
 	} else {
@@ -53,7 +53,7 @@ func (r roll) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := "The new secret is stored in front; deliveries that either signs are taken."
+	text := "The new secret is stored in front; deliveries signed with either are accepted."
 	if !view.Changed {
 		text = "The secret was stored in front already."
 	}
@@ -61,8 +61,7 @@ func (r roll) take(ctx context.Context) error {
 	return nil
 }
 
-// store is within the audit. An interrupt does not come between Stripe's new secret and
-// its storing.
+// store rolls and stores the secret. An interrupt does not end it between the two.
 func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe bool, view *Rolled) (outcome string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -79,7 +78,7 @@ func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe 
 		}
 	}
 	if view.Changed, err = registration.Change(ctx, r.Secrets, registration.PutFirst(r.Endpoint, secret)); err != nil {
-		return "", verb.Hint(fmt.Errorf("the new secret is not stored: %w", err), "Stripe signs with the old one for as long as it was told: run this again before that ends")
+		return "", verb.Hint(fmt.Errorf("the new secret is not stored: %w", err), "Stripe signs with the old one until it expires: run this again before that")
 	}
 	view.Secrets = len(r.list)
 	if view.Changed {
@@ -89,13 +88,13 @@ func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe 
 		return "stored", nil
 	}
 	if err := applier(r.app, r.Site).Mark(ctx, id, secret); err != nil {
-		fmt.Fprintf(r.app.Err, "stored; only the mark at Stripe by which endpoint status finds it is missing: %v\n", err)
+		fmt.Fprintf(r.app.Err, "stored; but the mark at Stripe, by which endpoint status finds the secret, is missing: %v\n", err)
 		return "stored, not marked at Stripe", nil
 	}
 	return "stored, marked on " + id, nil
 }
 
-// serving finds the endpoint that is rolled, if Stripe can be asked and there is no doubt.
+// serving returns the endpoint that is rolled, "" if it is unknown or one of several.
 func (r roll) serving(ctx context.Context) string {
 	if r.Stripe == nil {
 		return ""
@@ -113,7 +112,7 @@ func (r roll) serving(ctx context.Context) string {
 	return p.Endpoint
 }
 
-// rollAtFakeStripe does what at Stripe only the Dashboard can.
+// rollAtFakeStripe does what Stripe's Dashboard does.
 func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Secret, error) {
 	body := fmt.Appendf(nil, `{"expire_s":%d}`, int64(r.Overlap/time.Second))
 	raw, err := r.Target.FakeStripe(ctx, http.MethodPost, "/_fake/webhook_endpoints/"+id+"/roll", body)
@@ -129,7 +128,7 @@ func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Sec
 	return usable(answer.Secret)
 }
 
-// read takes the new secret from the file, from stdin or from the terminal.
+// read reads the new secret from the file, from stdin or from the terminal.
 func (r roll) read(ctx context.Context) (registration.Secret, error) {
 	from, named := r.app.In, r.File != "" && r.File != "-"
 	var text string
@@ -165,10 +164,10 @@ func readSecretFile(name string) (string, error) {
 
 func usable(text string) (registration.Secret, error) {
 	if len(text) > maxSecretBytes {
-		return registration.Secret{}, verb.Usage("what was read is no signing secret: it is too long")
+		return registration.Secret{}, verb.Usage("this is not a signing secret: it is too long")
 	}
 	if fault := registration.FaultOf(text); fault != "" {
-		return registration.Secret{}, verb.Usage("what was read is no signing secret: %s", fault)
+		return registration.Secret{}, verb.Usage("this is not a signing secret: %s", fault)
 	}
 	return registration.NewSecret(text), nil
 }

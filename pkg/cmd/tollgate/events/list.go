@@ -4,7 +4,6 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,46 +19,42 @@ import (
 
 // List lists events.
 type List struct {
-	Status  string `help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: as failed." placeholder:"WORD"`
+	Status  string `help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: failed." placeholder:"WORD"`
 	Type    string `help:"Events of this type, or of a pattern such as invoice.*" placeholder:"TYPE"`
 	Since   string `help:"Events whose record changed since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
 	MaxRead int    `default:"10000" help:"Items read to find them (8 to 1000000)."`
-	Cursor  string `help:"Go on where the list before ended, with the same filters."`
+	Cursor  string `help:"Continue where the previous list ended, with the same filters."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (List) Help() string {
-	return `Without a filter, and for --status failed, dead and retrying, an index is read, newest change first. It has the events that failed, or came a second time, and are not done.
+	return `Without a filter, and for --status failed, dead and retrying, an index is read, newest change first. It has the events that failed or came twice, and are not done.
 
   failed    all of these
   dead      of these: no receives left, in the dead-letter queue or about to be
-  retrying  of these: have receives left, or run at this moment
-  done      done, of whatever outcome
+  retrying  of these: have receives left, or are running
+  done      done, with any outcome
   ignored   done, and no handler ran
   running   an attempt runs, or died without recording it
-  purged    not done, and an operator gave it up
+  purged    not done, and an operator purged it
   broken    the row cannot be read as a record; every other list shows it too, if its readable attributes match
 
 The last five, and --type or --since without --status, read the whole table, in no order. A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…,"read":…}.
 
-The next attempt is when the back-off schedule makes the message visible again: a time of the next hour, or "due". A receive that cannot reach the table leaves no trace in the record: where it may have been the last, a retrying event is shown as in the queue or dlq.
+The next attempt is when the back-off schedule makes the message visible again: a time of the next hour, or "due". A receive that cannot reach the table leaves no trace in the record: if it may have been the last, a retrying event is shown as in the queue or dlq.
 
   tollgate events list
   tollgate events list --status done --type 'invoice.*' --since 2h`
 }
 
-// Run lists events; an empty list is no failure.
+// Run lists events. An empty list is not a failure.
 func (c *List) Run(ctx context.Context, a *verb.App) error {
 	req, err := c.request(time.Now())
 	if err != nil {
 		return err
 	}
-	t, err := a.Target(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := t.Reader()
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,13 +63,13 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	}
 	page, err := reader.List(ctx, req)
 	if errors.Is(err, dynamostore.ErrCursor) {
-		return verb.Usage("--cursor is not one that this list handed back")
+		return verb.Usage("--cursor is not from this list")
 	}
 	if err != nil {
 		return err
 	}
 	c.print(a, page.Records, t.Limits())
-	c.goOn(a, page)
+	more(a, page)
 	return nil
 }
 
@@ -101,7 +96,7 @@ func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 	return req, err
 }
 
-// scans reports whether no index answers the list.
+// scans reports whether the list needs the whole table.
 func (c *List) scans() bool {
 	switch c.Status {
 	case "failed", "dead", "retrying":
@@ -122,7 +117,7 @@ func (c *List) print(a *verb.App, records []idempotency.Record, l limits.Limits)
 		return
 	}
 	if len(records) == 0 {
-		fmt.Fprintln(a.Out, c.nothing())
+		fmt.Fprintln(a.Out, "No events match.")
 		return
 	}
 	rows := make([][]string, len(records))
@@ -139,42 +134,18 @@ func (c *List) print(a *verb.App, records []idempotency.Record, l limits.Limits)
 			why += ", purged"
 		}
 		rows[i] = []string{v.ID, verb.Clip(v.Type, 36), v.Status, strings.ReplaceAll(string(v.Where), "_", " "), fmt.Sprint(v.Attempt), verb.ShortTime(r.Updated, now),
-			v.NextText(func(t time.Time) string { return t.Local().Format(time.TimeOnly) }), verb.Dash(verb.Clip(why, 60))}
+			v.NextText(func(t time.Time) string { return verb.ShortTime(t, now) }), verb.Dash(why)}
 	}
 	a.Table([]string{"event", "type", "status", "where", "attempts", "updated", "next attempt", "error or outcome"}, rows)
 }
 
-func (c *List) nothing() string {
-	switch {
-	case c.Cursor != "":
-		return "No more events."
-	case c.Type != "" || c.Since != "":
-		return "No event fits."
-	}
-	switch c.Status {
-	case "", "failed":
-		return "No events: none failed that is not done by now."
-	case "dead":
-		return "No events: none has given up."
-	case "retrying":
-		return "No events: none waits for another try."
-	default:
-		return "No events that are " + c.Status + "."
-	}
-}
-
-// goOn says that there may be more, and how to get it.
-func (c *List) goOn(a *verb.App, page dynamostore.Page) {
+// more prints the cursor of a list that stopped before its end.
+func more(a *verb.App, page dynamostore.Page) {
 	if page.Cursor == "" {
 		return
 	}
-	if a.JSON {
-		line, _ := json.Marshal(struct { // of a string and a number: cannot fail
-			Cursor string `json:"cursor"`
-			Read   int    `json:"read"`
-		}{page.Cursor, page.Read})
-		fmt.Fprintf(a.Err, "%s\n", line)
-		return
-	}
-	fmt.Fprintf(a.Err, "there may be more (%d items read): go on with --cursor %s\n", page.Read, page.Cursor)
+	a.Note(struct {
+		Cursor string `json:"cursor"`
+		Read   int    `json:"read"`
+	}{page.Cursor, page.Read}, fmt.Sprintf("there may be more (%d items read): continue with --cursor %s", page.Read, page.Cursor))
 }

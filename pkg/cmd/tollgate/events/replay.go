@@ -62,11 +62,7 @@ func (c *Replay) Run(ctx context.Context, a *verb.App) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	t, err := a.Target(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := t.Reader()
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}

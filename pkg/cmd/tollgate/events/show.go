@@ -16,10 +16,10 @@ import (
 // Show shows what the table knows of one event.
 type Show struct {
 	ID   string        `arg:"" name:"event" help:"The event's id, evt_…"`
-	Wait time.Duration `help:"Wait so long for the event to be done or dead, also for one that is not known yet." placeholder:"DURATION"`
+	Wait time.Duration `help:"Wait up to this long for the event to be done or dead, also for one that is not known yet." placeholder:"DURATION"`
 }
 
-// View is one event with the items that its effects wrote, as they are now.
+// View is an event with the present state of the items that it wrote.
 type View struct {
 	verb.RecordView
 	Effects []map[string]any `json:"effects"`
@@ -55,22 +55,18 @@ const maxPurge = 24 * time.Hour
 
 // Help returns the text that --help prints with the flags.
 func (Show) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying (will be tried again) and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is asked. It is queue_or_dlq when the last receive may have failed to reach the table, which leaves no trace: the record then shows retrying for a dead letter too. The next attempt is inferred from the back-off schedule. A purged event was given up by an operator: shown are who, when and why. A broken event has a row that cannot be read as a record. Effects are the items that the event wrote, as they are now.
+	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is read. It is queue_or_dlq if the last receive may not have reached the table, which leaves no trace: then a dead letter may show as retrying. The next attempt is inferred from the back-off schedule. Of a purged event it shows who purged it, when and why. The row of a broken event cannot be read as a record. Effects are the items that the event wrote, in their present state.
 
   tollgate events show evt_1
   tollgate events show evt_1 --wait 30s --json`
 }
 
-// Run shows the event; one that is not known is a failure, as is a wait that ended in vain.
+// Run shows the event. An unknown event is a failure, and so is a wait that timed out.
 func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	if c.Wait < 0 {
 		return verb.Usage("--wait is a duration such as 30s")
 	}
-	t, err := a.Target(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := t.Reader()
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,7 +76,7 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	}
 	if !found {
 		return verb.Hint(fmt.Errorf("event %s is not known in %s", c.ID, t.Name),
-			"no attempt has claimed it: it is still in the queue, or its endpoint's policy excludes it (tollgate dlq show %s), or it never came: look at its deliveries at Stripe", c.ID)
+			"no attempt has claimed it: it is still in the queue, or its endpoint's policy excludes it (tollgate dlq show %s), or it never arrived: check its deliveries at Stripe", c.ID)
 	}
 	v := View{RecordView: verb.ViewOf(r, time.Now(), t.Limits()), Effects: []map[string]any{}}
 	if v.Purged {
@@ -126,7 +122,7 @@ func (v View) show(a *verb.App, r idempotency.Record) {
 	}
 }
 
-// itemText is an item's attributes without its key, in the order of their names.
+// itemText returns an item's attributes without its key, sorted by name.
 func itemText(item map[string]any) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(item)) {

@@ -28,19 +28,15 @@ type Show struct {
 
 // Help returns the text that --help prints with the flags.
 func (Show) Help() string {
-	return `Shows what the handlers kept of the events so far: it waits for none that are still under way. Amounts are in the currency's smallest unit, as Stripe gives them. What no handled event type tells is not there: a refund changes no payment, a dispute stays as it was opened, and an invoice is known once it was paid or its payment failed. With --json the whole ledger is one object.
+	return `Shows what the handlers stored from the events handled so far. Amounts are in the currency's smallest unit, as in Stripe's API. The ledger has only what the handled event types contain: a refund changes no payment, a dispute stays as it was opened, and an invoice appears when it was paid or its payment failed. With --json the whole ledger is one object.
 
   tollgate ledger show cus_1 --live
   tollgate ledger show cus_1 --account acct_1 --json`
 }
 
-// Run shows the ledger; a customer that is not known is a failure.
+// Run shows the ledger. An unknown customer is a failure.
 func (c *Show) Run(ctx context.Context, a *verb.App) error {
-	t, err := a.Target(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := t.Reader()
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,7 +44,7 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	l, err := ledger.Read(ctx, listed{reader}, mode, c.Account, c.Customer)
 	if errors.Is(err, ledger.ErrUnknown) {
 		return verb.Hint(fmt.Errorf("customer %s is not known in %s mode in %s", c.Customer, mode, t.Name),
-			"no event about it was handled yet: see tollgate events list; or is it of the other mode (--live) or of a connected account (--account)?")
+			"no event about it was handled yet (tollgate events list), or it is of the other mode (--live) or of a connected account (--account)")
 	}
 	if err != nil {
 		return err
@@ -61,14 +57,14 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	return nil
 }
 
-// listed is the table as the ledger reads it.
+// listed adapts the reader to the ledger's interface.
 type listed struct{ *dynamostore.Reader }
 
 func (r listed) Page(ctx context.Context, list, cursor string) ([]map[string]any, string, error) {
 	return r.Listed(ctx, list, dynamostore.Listed{Cursor: cursor})
 }
 
-// ledgerTables prints a ledger for people: a table for each kind of thing that there is.
+// ledgerTables prints a ledger for people: a table for each kind of item.
 type ledgerTables struct {
 	a   *verb.App
 	now time.Time
@@ -83,27 +79,27 @@ func (p ledgerTables) show(l ledger.Ledger) {
 		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), strings.Join(e.Products, " ")}
 	})
 	show(p, "invoices", l.Invoices, "id|number|status|total|paid|attempts|created", func(i ledger.Invoice) []string {
-		return []string{i.ID, verb.Dash(i.Number), i.Status, money(i.Total, i.Currency), money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
+		return []string{i.ID, verb.Dash(i.Number), i.Status, verb.Money(i.Total, i.Currency), verb.Money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
 	})
 	show(p, "payments", l.Payments, "what|object|amount|when|event", func(x ledger.Payment) []string {
-		return []string{strings.ReplaceAll(x.Kind, "_", " "), x.ObjectID, money(x.Amount, x.Currency), p.at(x.Occurred), x.Event}
+		return []string{strings.ReplaceAll(x.Kind, "_", " "), x.ObjectID, verb.Money(x.Amount, x.Currency), p.at(x.Occurred), x.Event}
 	})
 	show(p, "disputes", l.Disputes, "id|status|reason|amount|payment|evidence due", func(d ledger.Dispute) []string {
-		return []string{d.ID, d.Status, d.Reason, money(d.Amount, d.Currency), verb.Dash(d.PaymentIntent), p.at(d.EvidenceDueBy)}
+		return []string{d.ID, d.Status, d.Reason, verb.Money(d.Amount, d.Currency), verb.Dash(d.PaymentIntent), p.at(d.EvidenceDueBy)}
 	})
 	show(p, "checkouts", l.Checkouts, "id|for|payment|amount|created", func(c ledger.Checkout) []string {
-		return []string{c.ID, c.Mode, c.PaymentStatus, money(c.Amount, c.Currency), p.at(c.Created)}
+		return []string{c.ID, c.Mode, c.PaymentStatus, verb.Money(c.Amount, c.Currency), p.at(c.Created)}
 	})
 	show(p, "outbox", l.Outbox, "message|about|amount|sent", func(m ledger.Message) []string {
 		sent := p.at(m.SentAt / 1000)
 		if m.Held {
 			sent = "held"
 		}
-		return []string{m.Name, m.ObjectID, money(m.Amount, m.Currency), sent}
+		return []string{m.Name, m.ObjectID, verb.Money(m.Amount, m.Currency), sent}
 	})
 }
 
-// show prints one table under its name, nothing when it would be empty.
+// show prints a table under its name, nothing for an empty list.
 func show[T any](p ledgerTables, name string, list []T, head string, row func(T) []string) {
 	if len(list) == 0 {
 		return
@@ -117,12 +113,6 @@ func show[T any](p ledgerTables, name string, list []T, head string, row func(T)
 }
 
 func (p ledgerTables) at(seconds int64) string { return verb.ShortTime(time.Unix(seconds, 0), p.now) }
-
-// money is an amount in the currency's smallest unit: how many of these make one of the
-// currency is not for a table to guess.
-func money(amount int64, currency string) string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", amount, currency))
-}
 
 func items(list []ledger.Item) string {
 	var parts []string

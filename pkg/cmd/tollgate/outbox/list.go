@@ -3,7 +3,6 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -52,16 +51,16 @@ func (f filter) request(now time.Time) (req dynamostore.OutboxRequest, err error
 type List struct {
 	filter
 	Held   bool   `help:"Held messages only."`
-	Unsent bool   `help:"Messages to be sent only."`
+	Unsent bool   `help:"Unsent messages only."`
 	Limit  int    `default:"100" help:"Messages listed (1 to 10000)."`
 	Cursor string `help:"Continue where the previous list ended, with the same filters."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (List) Help() string {
-	return `Lists messages that handlers asked for and that are not sent: held ones and those to be sent, the oldest state first. The list lags a moment behind.
+	return `Lists the messages that handlers requested and that are not sent: held and unsent ones, the oldest state first. New messages appear after a moment.
 
-A message is held when the state that it tells of (an invoice paid, a subscription begun) was over 24 hours old when its event was received, "old", or is older than the begin of this system's history, "before begin". Held messages stay until they are released.
+A message is held when its state (an invoice paid, a subscription started) was over 24 hours old when its event was received, "old", or began before the history of this system, "before begin". Held messages stay until they are released.
 
 A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…}.
 
@@ -69,7 +68,7 @@ A list that stops before its end prints a cursor on stderr, with --json as an ob
   tollgate outbox list --unsent --type receipt --before 1h`
 }
 
-// Run lists messages; an empty list is no failure.
+// Run lists messages. An empty list is not a failure.
 func (c *List) Run(ctx context.Context, a *verb.App) error {
 	now := time.Now()
 	req, err := c.request(now)
@@ -80,11 +79,7 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 		return verb.Usage("--limit is 1 to 10000")
 	}
 	req.Held, req.Unsent, req.Limit, req.Cursor = c.Held, c.Unsent, c.Limit, c.Cursor
-	t, err := a.Target(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := t.Reader()
+	_, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,17 +91,13 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 		return err
 	}
 	c.print(a, page, now)
-	switch {
-	case cursor != "" && a.JSON:
-		line, _ := json.Marshal(map[string]string{"cursor": cursor}) // strings cannot fail
-		fmt.Fprintf(a.Err, "%s\n", line)
-	case cursor != "":
-		fmt.Fprintf(a.Err, "there may be more: continue with --cursor %s\n", cursor)
+	if cursor != "" {
+		a.Note(map[string]string{"cursor": cursor}, "there may be more: continue with --cursor "+cursor)
 	}
 	return nil
 }
 
-// View is a message for machines.
+// View is a message as JSON.
 type View struct {
 	Key        string  `json:"key"`
 	Status     string  `json:"status"` // held or unsent
@@ -120,7 +111,7 @@ type View struct {
 	Mode       string  `json:"mode"`
 	Account    string  `json:"account"`
 	EventID    string  `json:"event_id"`
-	StateAt    string  `json:"state_at"`    // when the state that it tells of began
+	StateAt    string  `json:"state_at"`    // when its state began
 	QueuedAt   *string `json:"queued_at"`   // when it was requested or released
 	ReleasedAt *string `json:"released_at"` // null: never
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
@@ -21,7 +23,7 @@ type Release struct {
 	filter
 	All    bool   `help:"Release every held message; required without a key or filter."`
 	DryRun bool   `help:"Print what would be released, and release nothing."`
-	Note   string `help:"Why, for the audit trail. Needed." placeholder:"TEXT"`
+	Note   string `help:"Why, for the audit trail. Required." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask."`
 }
 
@@ -29,7 +31,7 @@ type Release struct {
 func (Release) Help() string {
 	return `Releases held messages: the outbox sends them within a minute or two, and they cannot be recalled. A message that is sent, or not held, stays as it is, so a release can be repeated.
 
-The messages to release are selected before the first is released: messages held later wait for another run.
+The messages to release are selected before the first is released: later ones need another run.
 
   tollgate outbox release --since 2026-11-28T09:00:00Z --type receipt --note "after the cut-over at nine"
   tollgate outbox release 'OUT#FACT#live#-#in_1#paid#receipt' --note "asked for by the customer"`
@@ -42,13 +44,13 @@ const (
 	releaseAtOnce = 16
 )
 
-// released is the result of a run, for machines.
+// Result is the result of a run, as JSON.
 type Result struct {
 	Selected    int  `json:"selected"`
 	DryRun      bool `json:"dry_run"`
 	Released    int  `json:"released"`
-	NotHeld     int  `json:"not_held"`     // already to be sent
-	AlreadySent int  `json:"already_sent"` // left as they are
+	NotHeld     int  `json:"not_held"`     // already unsent
+	AlreadySent int  `json:"already_sent"` // unchanged
 	NoMessage   int  `json:"no_message"`   // keys without a message
 }
 
@@ -58,15 +60,11 @@ func (c *Release) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	t, err := a.Target(ctx)
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}
-	reader, err := t.Reader()
-	if err != nil {
-		return err
-	}
-	keys, detail, err := c.choose(ctx, reader, req)
+	keys, detail, err := c.selectKeys(ctx, reader, req)
 	if err != nil {
 		return err
 	}
@@ -98,11 +96,11 @@ func (c *Release) check(now time.Time) (req dynamostore.OutboxRequest, err error
 	filtered := c.filter != filter{}
 	switch {
 	case len(c.Keys) > 0 && (filtered || c.All):
-		return req, verb.Usage("name messages or choose them by filters, not both")
+		return req, verb.Usage("name messages or select them by filters, not both")
 	case c.All && filtered:
 		return req, verb.Usage("--all means every held message: leave the filters out")
 	case len(c.Keys) == 0 && !filtered && !c.All:
-		return req, verb.Hint(verb.Usage("name messages, choose held ones with --type, --since or --before, or give --all"), "tollgate outbox list --held shows them")
+		return req, verb.Hint(verb.Usage("name messages, select held ones with --type, --since or --before, or give --all"), "tollgate outbox list --held shows them")
 	case slices.ContainsFunc(c.Keys, func(key string) bool { return !dispatch.IsMessageKey(key) }):
 		return req, verb.Hint(verb.Usage("a key of a message begins with OUT#"), "tollgate outbox list --held shows them")
 	case strings.TrimSpace(c.Note) == "" && !c.DryRun:
@@ -113,8 +111,8 @@ func (c *Release) check(now time.Time) (req dynamostore.OutboxRequest, err error
 	return req, err
 }
 
-// choose returns the keys to release, and a description of them.
-func (c *Release) choose(ctx context.Context, reader *dynamostore.Reader, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
+// selectKeys returns the keys to release, and a description of them.
+func (c *Release) selectKeys(ctx context.Context, reader *dynamostore.Reader, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
 	if len(c.Keys) > 0 {
 		keys = verb.Unique(c.Keys)
 		return keys, fmt.Sprintf("%d named messages: %s", len(keys), verb.Clip(strings.Join(keys, " "), 400)), nil
@@ -135,7 +133,7 @@ func (c *Release) choose(ctx context.Context, reader *dynamostore.Reader, req dy
 			newest = at
 		}
 		if len(keys) > maxReleased {
-			return nil, "", verb.Hint(verb.Usage("over %d held messages are selected", maxReleased), "choose fewer with --type, --since or --before")
+			return nil, "", verb.Hint(verb.Usage("over %d held messages are selected", maxReleased), "select fewer with --type, --since or --before")
 		}
 		if req.Cursor = next; next == "" {
 			break
@@ -152,44 +150,36 @@ func (c *Release) choose(ctx context.Context, reader *dynamostore.Reader, req dy
 	return keys, fmt.Sprintf("%d held messages (%s) about states of %s to %s", len(keys), strings.Join(kinds, ", "), oldest, newest), nil
 }
 
-// release releases messages in parallel. A request that fails ends the run; released messages
-// stay released.
+// release releases messages in parallel. The first error ends the run; released messages stay
+// released. An interrupt does not end a request.
 func (c *Release) release(ctx context.Context, a *verb.App, box *dynamostore.Operator, keys []string, done *Result) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	bar := a.Progress("released", len(keys))
-	defer bar.Done()
-	work := make(chan string)
+	progress := a.Progress("released", len(keys))
+	defer progress.Done()
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for range min(releaseAtOnce, len(keys)) {
-		wg.Go(func() {
-			for key := range work {
-				is, err := box.Release(context.WithoutCancel(ctx), key, time.Now())
-				if err != nil {
-					stop(err)
-					continue
-				}
-				mu.Lock()
-				done.count(is)
-				mu.Unlock()
-				bar.Add(1)
-			}
-		})
-	}
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(releaseAtOnce)
 	for _, key := range keys {
-		if ctx.Err() != nil {
+		if running.Err() != nil {
 			break
 		}
-		work <- key
+		group.Go(func() error {
+			result, err := box.Release(context.WithoutCancel(ctx), key, time.Now())
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done.count(result)
+			progress.Add(1)
+			return nil
+		})
 	}
-	close(work)
-	wg.Wait()
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, context.Canceled):
-		return verb.Hint(errors.New("interrupted: released messages are sent"), "run it again to go on")
-	case cause != nil:
-		return cause
+	err := group.Wait()
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return verb.Hint(errors.New("interrupted: released messages are sent"), "run it again to continue")
 	case len(c.Keys) > 0 && done.Released < len(keys):
 		return fmt.Errorf("%d of %d messages were not released", len(keys)-done.Released, len(keys))
 	}

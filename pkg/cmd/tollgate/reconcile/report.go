@@ -12,21 +12,21 @@ import (
 	"tollgate/pkg/reconcile"
 )
 
-// Commands say what reconcile has proved.
+// Commands are the verbs for the result of reconcile's passes.
 type Commands struct {
-	Report Report `cmd:"" help:"Say whether any time of the last days was not compared with Stripe's list."`
+	Report Report `cmd:"" help:"Report times of the last days that no pass compared with Stripe's list."`
 }
 
-// Report reads the notes of finished slices.
+// Report reports gaps in the coverage.
 type Report struct {
 	Days int `default:"3" help:"How many days to look back (1 to 29)."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Report) Help() string {
-	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is looked at separately. The exit code is 1 if there is a gap, and if events could not be compared.
+	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is checked separately. The exit code is 1 if there is a gap or if events could not be compared.
 
-The history of an account begins with its first pass, or where the option begin of the stack says, and not before the from of its endpoint's policy. No pass compares older events; the report names such a time, which is not a gap, and backfill compares it. An account that its endpoint's policy excludes has no gap either: nothing of it is sent.
+The history of an account begins with its first pass, or at the stack's option begin, and not before the from of its endpoint's policy. No pass compares older events: the report names that time, which is not a gap, and backfill compares it. An account excluded by its endpoint's policy has no gap: none of its events is sent.
 
   tollgate reconcile report --days 7
   tollgate backfill --since 48h`
@@ -41,7 +41,7 @@ type Gap struct {
 	To      time.Time `json:"to"`
 	Errors  int       `json:"errors,omitempty"`
 
-	Endpoint string `json:"endpoint,omitempty"` // of what is not compared
+	Endpoint string `json:"endpoint,omitempty"` // of a time that is not compared
 }
 
 // View is the whole report as JSON.
@@ -54,7 +54,7 @@ type View struct {
 	Gaps     []Gap      `json:"gaps"`
 	Before   []Gap      `json:"not_compared_before"` // To is the last second that passes do not compare
 	Excluded []Excluded `json:"excluded"`
-	Broken   []string   `json:"broken_notes"` // keys of notes that cannot be read, and prove nothing
+	Broken   []string   `json:"broken_notes"` // keys of unreadable coverage items
 }
 
 // Excluded is an account that is not compared.
@@ -70,11 +70,7 @@ func (c *Report) Run(ctx context.Context, a *verb.App) error {
 	if c.Days < 1 || c.Days > 29 {
 		return verb.Usage("--days is 1 to 29")
 	}
-	t, err := a.Target(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := t.Reader()
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,13 +86,13 @@ func (c *Report) Run(ctx context.Context, a *verb.App) error {
 	v.Broken = append(v.Broken, broken...)
 	v.print(a)
 	if !proof.Whole() {
-		return verb.Hint(errors.New(c.says(proof)), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
+		return verb.Hint(errors.New(c.summary(proof)), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
 	}
 	return nil
 }
 
-// says is the one sentence.
-func (c *Report) says(p reconcile.Proof) string {
+// summary is the result in one sentence.
+func (c *Report) summary(p reconcile.Proof) string {
 	switch {
 	case len(p.Streams) == 0:
 		return fmt.Sprintf("nothing of the last %d days was compared with Stripe's list: reconcile has not finished a pass", c.Days)
@@ -116,7 +112,7 @@ func streamName(account string, live bool) string {
 
 func (c *Report) view(p reconcile.Proof) View {
 	v := View{
-		From: p.From, To: p.To, Whole: p.Whole(), Says: c.says(p), Streams: []string{}, Gaps: []Gap{},
+		From: p.From, To: p.To, Whole: p.Whole(), Says: c.summary(p), Streams: []string{}, Gaps: []Gap{},
 		Before: []Gap{}, Excluded: []Excluded{}, Broken: []string{},
 	}
 	for _, s := range p.Streams {
@@ -144,7 +140,7 @@ func (c *Report) view(p reconcile.Proof) View {
 
 func (v View) print(a *verb.App) {
 	for _, key := range v.Broken {
-		fmt.Fprintf(a.Err, "the note %s cannot be read and proves nothing\n", key)
+		fmt.Fprintf(a.Err, "the coverage item %s cannot be read\n", key)
 	}
 	if a.JSON {
 		a.Object(v)

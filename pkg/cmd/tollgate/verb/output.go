@@ -3,6 +3,7 @@ package verb
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -22,8 +23,19 @@ func (a *App) Line(item any, text string) {
 }
 
 // Object prints one JSON object on a line of its own.
-func (a *App) Object(v any) {
-	enc := json.NewEncoder(a.Out)
+func (a *App) Object(v any) { writeJSON(a.Out, v) }
+
+// Note prints a note on stderr: JSON for machines, text for people.
+func (a *App) Note(item any, text string) {
+	if a.JSON {
+		writeJSON(a.Err, item)
+		return
+	}
+	fmt.Fprintln(a.Err, text)
+}
+
+func writeJSON(w io.Writer, v any) {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.Encode(v)
 }

@@ -11,8 +11,8 @@ import (
 	"tollgate/pkg/redrive"
 )
 
-// RecordView is what people and machines see of an event's record. Times are RFC 3339
-// in UTC; what a record does not have is null or empty.
+// RecordView is an event's record as JSON and for people. Times are RFC 3339 in UTC; what a
+// record does not have is null or empty.
 type RecordView struct {
 	ID     string `json:"id"`
 	Type   string `json:"type"`
@@ -20,8 +20,8 @@ type RecordView struct {
 	Dead   bool   `json:"dead"`
 	Reason string `json:"reason"`
 
-	// Where the event is, and its next attempt by the back-off schedule; see
-	// idempotency.Status. Read off the record: no queue is asked.
+	// Where the event is, and its next attempt by the back-off schedule, inferred from the
+	// record alone; see idempotency.Status.
 	Where         idempotency.Where `json:"where"`
 	WhereInferred bool              `json:"where_inferred"`
 	NextAttempt   *string           `json:"next_attempt,omitempty"`
@@ -42,16 +42,16 @@ type RecordView struct {
 	ReplayBy  string `json:"replay_by,omitempty"` // of the last replay
 	ReplayWhy string `json:"replay_why,omitempty"`
 
-	Purged     bool    `json:"purged,omitempty"` // an operator gave the event up
+	Purged     bool    `json:"purged,omitempty"` // by an operator
 	PurgedAt   *string `json:"purged_at,omitempty"`
 	PurgeBy    string  `json:"purge_by,omitempty"`
 	PurgeWhy   string  `json:"purge_why,omitempty"`
-	PurgeAudit string  `json:"purge_audit,omitempty"` // the entry's id; "" when none is found
+	PurgeAudit string  `json:"purge_audit,omitempty"` // the entry's id, "" if none is found
 
 	Broken string `json:"broken,omitempty"` // why the row cannot be read as a record
 }
 
-// whereText is where for people.
+// whereText is Where for people.
 func (v RecordView) whereText() string {
 	switch {
 	case v.Where == idempotency.InQueueOrDLQ:
@@ -85,7 +85,7 @@ func ViewOf(r idempotency.Record, now time.Time, l limits.Limits) RecordView {
 	return v
 }
 
-// Lines are the view for people, one name and value each.
+// Lines returns the view for people, as names and values.
 func (v RecordView) Lines(r idempotency.Record) [][2]string {
 	left := "-"
 	if v.ReceivesLeft != nil {
@@ -106,7 +106,7 @@ func (v RecordView) Lines(r idempotency.Record) [][2]string {
 		lines = append(lines, [2]string{"replayed by", OneLine(r.ReplayBy)}, [2]string{"because", Dash(OneLine(r.ReplayWhy))})
 	}
 	if v.Purged {
-		lines = append(lines, [2]string{"given up", v.purgeText(r)})
+		lines = append(lines, [2]string{"purged", v.purgeText(r)})
 	}
 	if v.Broken != "" {
 		lines = append(lines, [2]string{"broken", OneLine(v.Broken)})
@@ -114,7 +114,7 @@ func (v RecordView) Lines(r idempotency.Record) [][2]string {
 	return lines
 }
 
-// NextText is when the next attempt is expected.
+// NextText describes when the next attempt is expected.
 func (v RecordView) NextText(format func(time.Time) string) string {
 	switch {
 	case v.next.IsZero():
@@ -126,7 +126,7 @@ func (v RecordView) NextText(format func(time.Time) string) string {
 	}
 }
 
-// purgeText describes who gave the event up, when and why, as far as known.
+// purgeText describes who purged the event, when and why, as far as known.
 func (v RecordView) purgeText(r idempotency.Record) string {
 	text := "by an operator"
 	if v.PurgeBy != "" {
@@ -136,7 +136,7 @@ func (v RecordView) purgeText(r idempotency.Record) string {
 		text = LongTime(r.Purged) + " " + text
 	}
 	if v.PurgeAudit == "" {
-		return text + "; tollgate audit list says why"
+		return text + "; for the reason see tollgate audit list"
 	}
 	return fmt.Sprintf("%s because %q (audit entry %s)", text, v.PurgeWhy, v.PurgeAudit)
 }

@@ -133,6 +133,14 @@ func dial(ctx context.Context, endpoint string) error {
 	return c.Close()
 }
 
+// Reader returns the target with a reader of its records and items.
+func (a *App) Reader(ctx context.Context) (t Target, r *dynamostore.Reader, err error) {
+	if t, err = a.Target(ctx); err == nil {
+		r, err = t.Reader()
+	}
+	return t, r, err
+}
+
 // Reader reads the target's records and items.
 func (t Target) Reader() (*dynamostore.Reader, error) {
 	return dynamostore.NewReader(dynamodb.NewFromConfig(t.AWS), t.Table)

@@ -15,8 +15,8 @@ import (
 	"tollgate/pkg/local/scenes"
 )
 
-// ScenarioEnd is the last line of a scene.
-type ScenarioEnd struct {
+// SceneEnd is the last line that a scene prints.
+type SceneEnd struct {
 	Scene    string `json:"scene"`
 	Seed     uint64 `json:"seed"`
 	Customer string `json:"customer"`
@@ -36,11 +36,11 @@ func sceneList() string {
 func (c *Send) checkScene() error {
 	switch {
 	case c.What != "":
-		return verb.Usage("--scene takes the place of an event type or a file: leave out %s", c.What)
+		return verb.Usage("--scene replaces an event type or a file: leave out %s", c.What)
 	case c.Count != 1 || c.ID != "" || c.URL != "" || c.Secret != "":
-		return verb.Usage("--scene knows its events and its system: leave out --count, --id, --url and --secret")
+		return verb.Usage("--scene has its own events and system: leave out --count, --id, --url and --secret")
 	case scenes.About(c.Scene) == "":
-		return verb.Hint(verb.Usage("no scene %q; there are: %s", c.Scene, strings.Join(scenes.Names(), ", ")), "tollgate send --help says what happens in each")
+		return verb.Hint(verb.Usage("unknown scene %q; there are: %s", c.Scene, strings.Join(scenes.Names(), ", ")), "tollgate send --help describes each")
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func (c *Send) runScene(ctx context.Context, a *verb.App) error {
 	if err := c.play(ctx, a, t, scene); err != nil {
 		return err
 	}
-	end := ScenarioEnd{Scene: scene.Name, Seed: seed, Customer: scene.Customer, Steps: len(scene.Steps), Next: "tollgate ledger show " + scene.Customer}
+	end := SceneEnd{Scene: scene.Name, Seed: seed, Customer: scene.Customer, Steps: len(scene.Steps), Next: "tollgate ledger show " + scene.Customer}
 	for _, s := range scene.Steps {
 		end.Events += len(s.Events)
 	}
@@ -75,8 +75,8 @@ func (c *Send) runScene(ctx context.Context, a *verb.App) error {
 	return nil
 }
 
-// play does the scene's actions one after the other; shuffled deliveries run beside what
-// comes after them.
+// play runs the scene's actions in order; shuffled deliveries run in parallel with later
+// actions.
 func (c *Send) play(ctx context.Context, a *verb.App, t verb.Target, scene scenes.Scene) error {
 	actions := scene.InOrder(c.Dup)
 	if c.Shuffle != nil {
@@ -108,7 +108,7 @@ func (c *Send) play(ctx context.Context, a *verb.App, t verb.Target, scene scene
 	return d.end(ctx)
 }
 
-// take makes a step's objects the state of the fake Stripe.
+// take sets a step's objects at the fake Stripe.
 func take(ctx context.Context, t verb.Target, step scenes.Step) error {
 	if len(step.Objects) > 0 {
 		body, err := json.Marshal(step.Objects)
