@@ -2,8 +2,7 @@ package check_test
 
 import (
 	"encoding/json"
-	"slices"
-	"strconv"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,60 +10,46 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// startsOf are the minutes of a week, from Sunday on, at which a cron expression of the
-// form that the schedule uses starts its task.
-func startsOf(t *testing.T, expression string) (starts []int) {
-	t.Helper()
+const week = 7 * 24 * 60 // minutes, from Sunday on
+
+// starts are the minutes of a week that match a cron expression.
+func starts(expression string) (minutes []int) {
 	parts := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(expression, "cron("), ")"))
-	if len(parts) != 6 {
-		t.Fatalf("%q has %d fields", expression, len(parts))
+	for m := range week {
+		sunday := parts[4] != "SUN" || m < 24*60
+		if sunday && matches(parts[0], m%60) && matches(parts[1], m/60%24) {
+			minutes = append(minutes, m)
+		}
 	}
-	minutes, hours, sunday := valuesOf(t, parts[0], 60), valuesOf(t, parts[1], 24), parts[4] == "SUN"
-	for day := range 7 {
-		for _, h := range hours {
-			for _, m := range minutes {
-				if !sunday || day == 0 {
-					starts = append(starts, (day*24+h)*60+m)
-				}
+	return minutes
+}
+
+// matches reads "*", "0/15", "1", "0,30" and "0-1,4-23".
+func matches(field string, v int) bool {
+	for part := range strings.SplitSeq(field, ",") {
+		var from, to int
+		switch {
+		case part == "*":
+			return true
+		case strings.Contains(part, "/"):
+			fmt.Sscanf(part, "%d/%d", &from, &to)
+			if v >= from && (v-from)%to == 0 {
+				return true
+			}
+		default:
+			if n, _ := fmt.Sscanf(part, "%d-%d", &from, &to); n == 1 {
+				to = from
+			}
+			if v >= from && v <= to {
+				return true
 			}
 		}
 	}
-	return starts
+	return false
 }
 
-// valuesOf reads "*", "0/15", "1", "0,30" and "0-1,4-23".
-func valuesOf(t *testing.T, field string, end int) (values []int) {
-	t.Helper()
-	number := func(s string) int {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 || n >= end {
-			t.Fatalf("field %q: %v", field, err)
-		}
-		return n
-	}
-	first, every, stepped := strings.Cut(field, "/")
-	if stepped {
-		for n := number(first); n < end; n += number(every) {
-			values = append(values, n)
-		}
-		return values
-	}
-	for part := range strings.SplitSeq(field, ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		if !isRange {
-			to = from
-		}
-		for n := number(from); n <= number(to); n++ {
-			values = append(values, n)
-		}
-	}
-	return values
-}
-
-// TestPassesKeepApart: only the schedule keeps passes apart, since a run of the outbox and a
-// pass run at once.
+// TestPassesKeepApart: only the schedule keeps passes from running at once.
 func TestPassesKeepApart(t *testing.T) {
-	const week = 7 * 24 * 60
 	l := limits.AWS().Reconcile
 	var template struct {
 		Resources map[string]struct {
@@ -78,37 +63,38 @@ func TestPassesKeepApart(t *testing.T) {
 	if err := json.Unmarshal(golden(t, "live"), &template); err != nil {
 		t.Fatal(err)
 	}
-	var passes, frequent []int
+	var passes, frequent [week]bool
 	for _, r := range template.Resources {
 		if r.Type != "AWS::Events::Rule" || r.Properties.Targets[0].Id == "outbox" {
 			continue
 		}
-		starts := startsOf(t, r.Properties.ScheduleExpression)
-		passes = append(passes, starts...)
-		if r.Properties.Targets[0].Id == "quarter" {
-			frequent = append(frequent, starts...)
+		for _, m := range starts(r.Properties.ScheduleExpression) {
+			if passes[m] {
+				t.Errorf("two passes start at minute %d of the week", m)
+			}
+			passes[m], frequent[m] = true, frequent[m] || r.Properties.Targets[0].Id == "quarter"
 		}
 	}
 	for name, c := range map[string]struct {
-		starts      []int
-		least, most time.Duration
+		starts [week]bool
+		least  time.Duration
+		count  int
 	}{
-		"passes":               {passes, l.StopAfter, 2 * l.Frequent.Every},
-		"frequent ones":        {frequent, l.Frequent.Every, 2 * l.Frequent.Every},
-		"passes and a timeout": {passes, l.Timeout, 2 * l.Frequent.Every},
+		"passes":          {passes, max(l.StopAfter, l.Timeout), week/15 - 6},
+		"frequent passes": {frequent, l.Frequent.Every, week/15 - 14},
 	} {
-		slices.Sort(c.starts)
-		for i, start := range c.starts {
-			gap := time.Duration(c.starts[(i+1)%len(c.starts)]-start) * time.Minute
-			if gap < 0 {
-				gap += week * time.Minute
+		count, last := 0, -1
+		for i := range 2 * week { // twice, for the gap over the week's end
+			if !c.starts[i%week] {
+				continue
 			}
-			if gap < c.least || gap > c.most {
-				t.Errorf("%s: one starts %v after that of minute %d of the week; want %v to %v", name, gap, start, c.least, c.most)
+			if gap := time.Duration(i-last) * time.Minute; last >= 0 && (gap < c.least || gap > 2*l.Frequent.Every) {
+				t.Errorf("%s: minute %d of the week is %v after the one before, want %v to %v", name, i%week, gap, c.least, 2*l.Frequent.Every)
 			}
+			count, last = count+1, i
 		}
-	}
-	if len(passes) != week/15-6 || len(frequent) != week/15-14 {
-		t.Errorf("%d passes and %d frequent ones a week", len(passes), len(frequent))
+		if count != 2*c.count {
+			t.Errorf("%d %s a week, want %d", count/2, name, c.count)
+		}
 	}
 }

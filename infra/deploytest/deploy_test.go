@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -119,39 +118,8 @@ func TestDeployed(t *testing.T) {
 	cfg := configFor(startMoto(t))
 	outputs := deploy(t, cfg)
 	queues := sqs.NewFromConfig(cfg)
-	t.Run("queues have the code's numbers", func(t *testing.T) { queuesHaveNumbers(t, queues, outputs) })
 	t.Run("queues carry events and dead letters", func(t *testing.T) { queuesCarry(t, queues, outputs) })
 	t.Run("the table keeps records and effects", func(t *testing.T) { tableKeeps(t, dynamodb.NewFromConfig(cfg), outputs) })
-}
-
-func queuesHaveNumbers(t *testing.T, client *sqs.Client, outputs map[string]string) {
-	l := limits.AWS()
-	seconds := func(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
-	for output, retention := range map[string]time.Duration{"QueueUrl": l.SourceRetention, "DlqUrl": l.DLQRetention} {
-		got, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-			QueueUrl: aws.String(outputs[output]), AttributeNames: []sqstypes.QueueAttributeName{"All"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, want := range map[string]string{
-			"VisibilityTimeout": seconds(l.Visibility), "MessageRetentionPeriod": seconds(retention), "MaximumMessageSize": strconv.Itoa(limits.MaxQueueRequest),
-		} {
-			if got.Attributes[name] != want {
-				t.Errorf("%s: %s is %s, want %s", output, name, got.Attributes[name], want)
-			}
-		}
-		if output == "DlqUrl" {
-			continue
-		}
-		var redrive struct {
-			MaxReceiveCount     json.Number
-			DeadLetterTargetArn string
-		}
-		if err := json.Unmarshal([]byte(got.Attributes["RedrivePolicy"]), &redrive); err != nil || redrive.MaxReceiveCount.String() != strconv.Itoa(l.MaxReceives) {
-			t.Errorf("redrive policy %s: %v", got.Attributes["RedrivePolicy"], err)
-		}
-	}
 }
 
 func anEvent(id string) event.Envelope {
