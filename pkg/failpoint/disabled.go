@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Enabled says whether the program was built with failpoints.
+// Enabled reports whether the program was built with failpoints.
 const Enabled = false
 
-// Late is how long beyond its timeout a function's process may live, so that one that
-// stood still can go on. Without failpoints it is 0.
+// Late is how long a function's process may live beyond its timeout. Without failpoints it
+// is 0.
 const Late time.Duration = 0
 
 // At does nothing without failpoints.

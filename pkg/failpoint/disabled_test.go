@@ -10,12 +10,12 @@ import (
 	"tollgate/pkg/failpoint"
 )
 
-// TestWithoutTheTagNothingHappens: a ticket is there, and nobody takes it.
+// TestWithoutTheTagNothingHappens: an arm file has no effect.
 func TestWithoutTheTagNothingHappens(t *testing.T) {
-	ticket := arm(t, "here", failpoint.Kill)
+	armFile := arm(t, "here", failpoint.Kill)
 	failpoint.At("here")
-	if _, err := os.Stat(ticket); err != nil {
-		t.Errorf("the ticket was taken: %v", err)
+	if _, err := os.Stat(armFile); err != nil {
+		t.Errorf("the arm file was taken: %v", err)
 	}
 	if failpoint.Enabled || failpoint.Late != 0 {
 		t.Errorf("enabled %v, late %v", failpoint.Enabled, failpoint.Late)

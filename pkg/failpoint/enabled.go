@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Enabled says whether the program was built with failpoints.
+// Enabled reports whether the program was built with failpoints.
 const Enabled = true
 
-// Late is how long beyond its timeout a function's process may live, so that one that
-// stood still can go on: a zombie. Lambda, too, kills late.
+// Late is how long a function's process may live beyond its timeout, so that a paused one can
+// continue after its lease. Lambda kills late, too.
 const Late = 20 * time.Second
 
 // At is a point. It returns at once unless the point is armed. Any goroutine may call it.
@@ -23,17 +23,17 @@ func At(point string) {
 	if err != nil {
 		return
 	}
-	ticket := filepath.Join(filepath.Dir(self), Folder, point)
+	armFile := filepath.Join(filepath.Dir(self), Folder, point)
 	switch {
-	case take(ticket + "." + Kill):
+	case take(armFile + "." + Kill):
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // until the signal arrives: nothing may happen any more
-	case take(ticket + "." + Stop):
+		select {} // do nothing until the signal arrives
+	case take(armFile + "." + Stop):
 		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	}
 }
 
-// take reports whether the ticket was there and is ours: a rename has one winner.
-func take(ticket string) bool {
-	return os.Rename(ticket, fmt.Sprintf("%s.%d", ticket, os.Getpid())) == nil
+// take reports whether the arm file existed and is ours: a rename has one winner.
+func take(armFile string) bool {
+	return os.Rename(armFile, fmt.Sprintf("%s.%d", armFile, os.Getpid())) == nil
 }

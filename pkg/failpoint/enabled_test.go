@@ -20,9 +20,9 @@ import (
 	"tollgate/pkg/failpoint"
 )
 
-// TestMain makes this binary a program that comes to a point twice.
+// TestMain makes this binary a program that reaches a point twice.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "come-to" {
+	if len(os.Args) > 2 && os.Args[1] == "reach" {
 		for range 2 {
 			failpoint.At(os.Args[2])
 			fmt.Println("passed")
@@ -32,14 +32,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// comeTo runs this binary as that program.
-func comeTo(t *testing.T, point string) (*exec.Cmd, *bufio.Reader) {
+// reach runs this binary as that program.
+func reach(t *testing.T, point string) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "come-to", point)
+	cmd := exec.Command(self, "reach", point)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -50,54 +50,54 @@ func comeTo(t *testing.T, point string) (*exec.Cmd, *bufio.Reader) {
 	return cmd, bufio.NewReader(out)
 }
 
-func takenBy(t *testing.T, ticket string, pid int) {
+func takenBy(t *testing.T, armFile string, pid int) {
 	t.Helper()
-	found, _ := filepath.Glob(ticket + "*")
-	if diff := cmp.Diff([]string{fmt.Sprintf("%s.%d", ticket, pid)}, found); diff != "" {
-		t.Errorf("tickets (-want +got):\n%s", diff)
+	found, _ := filepath.Glob(armFile + "*")
+	if diff := cmp.Diff([]string{fmt.Sprintf("%s.%d", armFile, pid)}, found); diff != "" {
+		t.Errorf("arm files (-want +got):\n%s", diff)
 	}
 	for _, f := range found {
 		os.Remove(f)
 	}
 }
 
-func TestAKillEndsTheProcessAtThePoint(t *testing.T) {
-	ticket := arm(t, "die", failpoint.Kill)
-	cmd, out := comeTo(t, "die")
+func TestKillAtThePoint(t *testing.T) {
+	armFile := arm(t, "die", failpoint.Kill)
+	cmd, out := reach(t, "die")
 	text, _ := io.ReadAll(out)
 	cmd.Wait()
 	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGKILL || len(text) > 0 {
-		t.Errorf("it ended with %v after %q, want killed before it said anything", cmd.ProcessState, text)
+		t.Errorf("it ended with %v after %q, want killed without output", cmd.ProcessState, text)
 	}
-	takenBy(t, ticket, cmd.Process.Pid)
+	takenBy(t, armFile, cmd.Process.Pid)
 }
 
-func TestAStoppedProcessGoesOnWhenItIsContinued(t *testing.T) {
-	ticket := arm(t, "rest", failpoint.Stop)
-	cmd, out := comeTo(t, "rest")
+func TestAStoppedProcessContinues(t *testing.T) {
+	armFile := arm(t, "rest", failpoint.Stop)
+	cmd, out := reach(t, "rest")
 	var status syscall.WaitStatus
 	if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
-		t.Fatalf("wait: %v, status %v, want a process that stands still", err, status)
+		t.Fatalf("wait: %v, status %v, want a stopped process", err, status)
 	}
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	text, _ := io.ReadAll(out)
 	if err := cmd.Wait(); err != nil || string(text) != "passed\npassed\n" {
-		t.Errorf("it ended with %v and said %q", err, text)
+		t.Errorf("ended with %v, output %q", err, text)
 	}
-	takenBy(t, ticket, cmd.Process.Pid)
+	takenBy(t, armFile, cmd.Process.Pid)
 }
 
-func TestNothingHappensAtAPointThatIsNotArmed(t *testing.T) {
-	ticket := arm(t, "elsewhere", failpoint.Kill)
-	cmd, out := comeTo(t, "else")
+func TestUnarmedPointsDoNothing(t *testing.T) {
+	armFile := arm(t, "elsewhere", failpoint.Kill)
+	cmd, out := reach(t, "else")
 	text, _ := io.ReadAll(out)
 	if err := cmd.Wait(); err != nil || string(text) != "passed\npassed\n" {
-		t.Errorf("it ended with %v and said %q", err, text)
+		t.Errorf("ended with %v, output %q", err, text)
 	}
-	if err := os.Remove(ticket); err != nil {
-		t.Errorf("the other point's ticket: %v", err)
+	if err := os.Remove(armFile); err != nil {
+		t.Errorf("the other point's arm file: %v", err)
 	}
 }
 

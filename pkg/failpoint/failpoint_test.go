@@ -11,8 +11,8 @@ import (
 	"tollgate/pkg/failpoint"
 )
 
-// TestReleasesHaveNoFailpoints: the bundles do not import this package, so nothing of it
-// can be in them; builds for crash tests do.
+// TestReleasesHaveNoFailpoints: release bundles do not import this package; builds for crash
+// tests do.
 func TestReleasesHaveNoFailpoints(t *testing.T) {
 	for _, tt := range []struct {
 		name, tags string
@@ -37,8 +37,8 @@ func TestReleasesHaveNoFailpoints(t *testing.T) {
 	}
 }
 
-// arm puts a ticket beside this test's own binary.
-func arm(t *testing.T, point, action string) (ticket string) {
+// arm writes an arm file next to this test's binary.
+func arm(t *testing.T, point, action string) (armFile string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -48,9 +48,9 @@ func arm(t *testing.T, point, action string) (ticket string) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	ticket = filepath.Join(folder, point+"."+action)
-	if err := os.WriteFile(ticket, nil, 0o600); err != nil {
+	armFile = filepath.Join(folder, point+"."+action)
+	if err := os.WriteFile(armFile, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return ticket
+	return armFile
 }

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// Transport puts a point before and one after each request: "<caller>.<call>.before" and
-// ".after". AWS's calls are named as AWS names them, but for the writes of a record.
+// Transport adds a point before and after each request: "<caller>.<call>.before" and
+// ".after". AWS calls have AWS's names, except the writes of a record.
 func Transport(caller string, base http.RoundTripper) http.RoundTripper {
 	return transport{caller, base, At}
 }
@@ -58,7 +58,7 @@ func callOf(r *http.Request) (string, error) {
 	return writeOf(body), nil
 }
 
-// writeOf tells a record's writes apart by the state that they set.
+// writeOf names a write of a record by the state that it sets.
 func writeOf(body []byte) string {
 	var in struct{ UpdateExpression string }
 	if json.Unmarshal(body, &in) == nil {

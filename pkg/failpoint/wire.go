@@ -14,13 +14,12 @@ import (
 	"strings"
 )
 
-// Wired says that a function's calls have points.
+// Wired is the result of [Wire], for the initialiser of a package variable.
 type Wired struct{}
 
-// Wire gives points to all calls of a Lambda function whose code knows nothing of them.
-// It puts a proxy inside of the process between it and each address that its environment
-// names: the AWS services, Stripe, and the Runtime API, where "next" hands it an
-// invocation and "response" returns from one. Call it before the function reads its
+// Wire adds points to all calls of a Lambda function without changing its code. It puts a
+// proxy inside the process in front of each address in the environment: the AWS services,
+// Stripe, and the Runtime API, where "next" returns an invocation and "response" ends one. Call it before the function reads its
 // environment:
 //
 //	failpoint.Wire("ingest", os.LookupEnv, os.Setenv)
@@ -34,7 +33,7 @@ func Wire(function string, lookup func(string) (string, bool), set func(name, va
 		if host == "" { // the Runtime API is a host and a port
 			scheme, host = "", value
 		}
-		host, path, _ := strings.Cut(host, "/") // the Runtime API's path holds its key
+		host, path, _ := strings.Cut(host, "/") // the Runtime API has a path
 		address, err := proxy(function, host)
 		if path != "" {
 			address += "/" + path
