@@ -79,7 +79,7 @@ func TestRetriesUntilStripeShowsTheEvent(t *testing.T) {
 		effects, err := once(t, golden(t, typ))
 		keepsRow := slices.ContainsFunc(effects, func(e dispatch.Effect) bool { return e.Kind == dispatch.KindSwap })
 		if err != nil || keepsRow && !slices.Contains(types, typ) {
-			t.Errorf("%s keeps a row (%v): add it to announcements() with an object that does not show yet what it announces", typ, err)
+			t.Errorf("%s keeps a row (%v): add it to announcements() with an object that does not show yet what it announces, nil if that is only its existence", typ, err)
 		}
 	}
 }

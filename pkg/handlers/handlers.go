@@ -19,17 +19,10 @@
 // An object may not show yet what its event announced, for example an invoice.paid whose
 // invoice is open. The attempt is retried until the event is ten minutes old. Then the row
 // keeps what Stripe shows, and a fact about money comes from the event's own snapshot. If the
-// snapshot cannot be read or contradicts its type, the event is a permanent failure. Each type
-// declares at its registration what it announces:
-//
-//	checkout.session.completed     status complete
-//	customer.subscription.created  the object exists
-//	customer.subscription.updated  differs from data.previous_attributes
-//	customer.subscription.deleted  ended, or deleted
-//	invoice.paid                   status paid
-//	invoice.payment_failed         attempt_count of the event, or more
-//	charge.dispute.created         the object exists
-//	payment_intent.succeeded       status succeeded (fetched for another API version only)
+// snapshot cannot be read or contradicts its type, the event is a permanent failure. What a
+// type announces is declared at its registration. Every type also announces that the object
+// exists and that it differs from data.previous_attributes; payment_intent.succeeded, whose
+// object is fetched only for another API version, waits in its handler.
 //
 //	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: client, Rows: table})
 //	handlers.Register(mux)
