@@ -10,20 +10,19 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// Now and then something else writes an event's row, so that it is not a record any more.
-// Only this event is affected: its messages become dead letters, and all other events
-// continue as if nothing had happened.
+// Another program may write an event's row, so that it is not a valid record any more. Only this
+// event is affected: its messages become dead letters, and all other events continue.
 
-// breakage is what was done to a row, and how it is repaired.
+// breakage is a change of a row, and its repair.
 type breakage struct {
 	name   string
-	whole  bool      // the row was put; else one attribute was changed
+	whole  bool      // the whole row was replaced; else one attribute
 	before item      // the row, nil for none
 	spoilt string    // the attribute
 	from   int       // step of the breakage
 	until  time.Time // of the repair, zero while it is broken
 	step   int       // of the repair
-	after  func()    // what waits for it
+	after  func()    // runs at the repair
 }
 
 // spoil breaks the row of an event.
@@ -46,7 +45,7 @@ func (sc *scenario) spoil(f *fact) {
 		b.name, b.spoilt = "unknown state", "st"
 	case n == 3 && state == idempotency.Running:
 		b.name, b.spoilt = "running without a lease", "lease"
-	case state == idempotency.Running: // its own writes would fail by it
+	case state == idempotency.Running: // its own writes would fail
 		return
 	default:
 		b.name, b.spoilt = "fails is a text", "fails"
@@ -64,7 +63,7 @@ func (sc *scenario) spoil(f *fact) {
 	sc.count("spoilt row: " + b.name)
 }
 
-// repair gives a spoilt row back what it had, under what was written since.
+// repair restores a spoilt row and keeps what was written since.
 func (sc *scenario) repair(f *fact) (was bool) {
 	b := f.broken
 	if b == nil || !b.until.IsZero() {
@@ -109,7 +108,7 @@ func (sc *scenario) doneUnder(p *proc, f *fact) bool {
 	return !f.broken.whole && sc.table.items[recordPrefix+f.id]["st"].Text == string(idempotency.Done)
 }
 
-// isBroken reports whether an event's row is no record.
+// isBroken reports whether an event's row is not a valid record.
 func (sc *scenario) isBroken(f *fact) bool {
 	if f.broken == nil || !f.broken.until.IsZero() {
 		return false
@@ -123,14 +122,13 @@ func (sc *scenario) wasBroken(p *proc, f *fact) bool {
 	return f.broken != nil && (f.broken.until.IsZero() || f.broken.step >= p.started)
 }
 
-// outcome is a consumer's line about a message.
+// outcome is a consumer's log line about a message.
 type outcome struct {
 	event, what, reason string
 	own                 bool // the event's latest claim was the process's own
 }
 
-// outcomes reads the consumer's lines about messages: no store is taken for down that
-// answered every call of the process.
+// outcomes is a slog.Handler that collects the consumer's lines about messages.
 type outcomes struct {
 	sc *scenario
 	p  *proc
@@ -151,7 +149,7 @@ func (o outcomes) Handle(_ context.Context, r slog.Record) error {
 		}
 		return true
 	})
-	if got.what == "" { // a line about something else
+	if got.what == "" { // another line
 		return nil
 	}
 	o.sc.mu.Lock()
@@ -164,7 +162,8 @@ func (o outcomes) Handle(_ context.Context, r slog.Record) error {
 func (o outcomes) WithAttrs([]slog.Attr) slog.Handler { return o }
 func (o outcomes) WithGroup(string) slog.Handler      { return o }
 
-// checkOutcomes is called when a consumer has returned.
+// checkOutcomes runs when a consumer has returned: a store that answered all of its calls is not
+// taken for down.
 func (sc *scenario) checkOutcomes(p *proc) {
 	for _, o := range p.outcomes {
 		sc.count("outcome: " + o.what)

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// counts says how often what may happen in scenarios did. It is safe for concurrent use.
+// counts holds how often each fault and outcome occurred. It is safe for concurrent use.
 type counts struct {
 	mu sync.Mutex
 	n  map[string]int
@@ -28,7 +28,7 @@ func (t *counts) count(what string, n int) {
 	t.n[what] += n
 }
 
-// addTo adds the counts to those of all scenarios.
+// addTo adds the counts to a total.
 func (t *counts) addTo(all *counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,11 +43,11 @@ func (t *counts) print(sc io.Writer) {
 	}
 }
 
-// enough is how many schedules meet each of mustHappen often.
+// enough is the number of schedules in which each of mustHappen occurs several times.
 const enough = 2000
 
-// mustHappen is what the schedules are worth nothing without: every fault, and every
-// answer of the store that only faults bring about.
+// mustHappen lists what a run must have met to prove anything: every fault, and every answer of the
+// store that only faults cause.
 func mustHappen() (all []string) {
 	for _, op := range []opName{opUpdate, opTransact, opGet, opSend, opVisibility} {
 		for _, how := range []callResult{callLostRequest, callLate, callLostAnswer, callRefused, callSilent, callSilentApplied} {
@@ -105,7 +105,7 @@ func outageName(p part, rate float64) string {
 	return fmt.Sprintf("outage of %s, %.0f %%", p, 100*rate)
 }
 
-// check says what never happened.
+// check fails for each of mustHappen that never occurred.
 func (t *counts) check(tb testing.TB) {
 	tb.Helper()
 	for _, what := range mustHappen() {
@@ -115,10 +115,10 @@ func (t *counts) check(tb testing.TB) {
 	}
 }
 
-// met notes that something happened.
+// count records an occurrence.
 func (sc *scenario) count(what string) { sc.counts.count(what, 1) }
 
-// countVerdict notes how the store answered a call.
+// countVerdict records the store's answer to a call.
 func countVerdict[V ~string](sc *scenario, call string, v V, err error) {
 	if err != nil {
 		v = "an error"
@@ -126,7 +126,7 @@ func countVerdict[V ~string](sc *scenario, call string, v V, err error) {
 	sc.count(call + ": " + string(v))
 }
 
-// watched is the store with a look at its answers.
+// watched is the store, with its answers counted.
 type watched struct{ sc *scenario }
 
 func (s watched) Claim(ctx context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {

@@ -17,15 +17,15 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// table is the simulated DynamoDB: one table, evaluated by the embedded service's own
-// expression language. Like the store's client in the functions it sends once.
+// table is the simulated DynamoDB: one table, which evaluates expressions with the embedded
+// service's parser.
 type table struct {
 	sc     *scenario
 	items  map[string]value.Item
 	tokens map[string]token
 }
 
-// token is what a transaction's client token stands for, for ten minutes.
+// token is the content that a client token belongs to, for ten minutes.
 type token struct {
 	content string
 	until   time.Time
@@ -92,7 +92,7 @@ func (t *table) transact(p *proc, in *dynamodb.TransactWriteItemsInput) error {
 	if failed {
 		return &types.TransactionCanceledException{Message: aws.String("Transaction cancelled"), CancellationReasons: reasons}
 	}
-	// Effects first, so that the record's write is checked against what it is done with.
+	// Effects first, so that the record's write is checked against them.
 	for i := len(writes) - 1; i >= 0; i-- {
 		writes[i]()
 	}
@@ -170,7 +170,7 @@ func (t *table) holds(key, condition string, names map[string]string, values att
 	return c.Match(t.items[key]), nil
 }
 
-// put stores an item and checks what must hold of it.
+// put stores an item and checks the invariants.
 func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	old := t.items[key]
 	t.items[key] = fresh
@@ -181,7 +181,7 @@ func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	}
 }
 
-// expire forgets the items whose time to live is over.
+// expire deletes items whose TTL has passed.
 func (t *table) expire() {
 	maps.DeleteFunc(t.items, func(key string, i item) bool {
 		_, mortal := i["exp"]
@@ -193,7 +193,7 @@ func (t *table) expire() {
 	})
 }
 
-// read is a handler's read of an item; who says for which event. One fault does not fail it.
+// read is a handler's read of an item for an event. One fault must not fail it.
 func (t *table) read(ctx context.Context, key, who string) (fields map[string]any, err error) {
 	p, subject := procOf(ctx), key+" for "+who
 	if had := left(ctx); had > 3*t.sc.limits.Try() {
@@ -231,7 +231,7 @@ func (t *table) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...fun
 	return out, err
 }
 
-// BatchGetItem implements dynamostore.RecordsClient. It leaves keys unread, as under load.
+// BatchGetItem leaves keys unprocessed, as DynamoDB does under load.
 func (t *table) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
 	out := &dynamodb.BatchGetItemOutput{Responses: map[string][]attributes{}}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -264,12 +264,12 @@ func (t *table) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamo
 	panic("no item is put here")
 }
 
-// Query is not asked in a schedule.
+// Query is not used by a scenario.
 func (t *table) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
 	panic("nobody lists here")
 }
 
-// Scan is not asked in a schedule.
+// Scan is not used by a scenario.
 func (t *table) Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
 	panic("nobody lists here")
 }
@@ -338,7 +338,7 @@ func sdkOf(v value.Value) types.AttributeValue {
 	}
 }
 
-// render is a transaction's content, as far as a client token compares it.
+// render is a transaction's content, as a client token compares it.
 func render(actions []types.TransactWriteItem) string {
 	var b strings.Builder
 	for _, a := range actions {

@@ -16,10 +16,9 @@ import (
 )
 
 // One event may come through several endpoints, each with a policy of its own, and has one
-// record. Policies are configuration: a process has those of its start, and operators change
-// them at any step.
+// record. A process keeps the policies of its start; operators change them at any step.
 
-// policyShare: one plan in so many has two endpoints with policies.
+// policyShare is n where one in n plans has two endpoints with policies.
 const policyShare = 3
 
 // Endpoints of scenarios with policies; each takes the live events of one account.
@@ -28,10 +27,10 @@ const (
 	connectUS = "connect-us"
 )
 
-// mapped is the endpoint that takes an account's events, for reconcile too.
+// mapped returns the endpoint that takes an account's events, as for reconcile.
 func mapped() map[string]string { return map[string]string{"acct_eu": connectEU, "acct_us": connectUS} }
 
-// policyPlan is the part of a plan that is about policies.
+// policyPlan is the part of a plan for policies.
 type policyPlan struct {
 	on     bool
 	first  map[string]policy.Action // OnMismatch at the beginning
@@ -47,7 +46,7 @@ func newPolicyPlan(rng *rand.Rand) policyPlan {
 	return p
 }
 
-// policies are those of a configuration in which each account is taken by its endpoint.
+// policies returns the configuration in which each endpoint takes its account.
 func (p policyPlan) policies() map[string]policy.Policy {
 	if !p.on {
 		return nil
@@ -59,7 +58,7 @@ func (p policyPlan) policies() map[string]policy.Policy {
 	return all
 }
 
-// accounts is reconcile's map, nil for the platform's own account alone.
+// accounts returns reconcile's map, nil for only the platform's own account.
 func (p policyPlan) accounts() map[string]string {
 	if !p.on {
 		return nil
@@ -102,7 +101,7 @@ func (sc *scenario) repolicy() {
 	sc.count("policy: " + what)
 }
 
-// verdict is the scenario's own reading of a policy: whether an endpoint takes an event.
+// verdict is an independent reading of a policy: whether an endpoint takes an event.
 func (sc *scenario) verdict(all map[string]policy.Policy, endpoint string, f *fact) policy.Action {
 	p := all[endpoint]
 	mode := p.Livemode == nil || slices.Contains(p.Livemode, f.env.Livemode)
@@ -122,8 +121,7 @@ func (sc *scenario) verdict(all map[string]policy.Policy, endpoint string, f *fa
 // home is the endpoint that takes an event's account.
 func (f *fact) home() string { return cmp.Or(mapped()[f.env.Account], ingest.DefaultEndpoint) }
 
-// openLetters counts the dead letters that a redrive may finish: what a policy parks now comes
-// back as it was.
+// openLetters counts the dead letters that a redrive may finish: a policy parks the others again.
 func (sc *scenario) openLetters() (n int) {
 	for _, m := range sc.dead.messages {
 		e, err := queue.Decode(sc.consumed(m.body))
@@ -134,15 +132,15 @@ func (sc *scenario) openLetters() (n int) {
 	return n
 }
 
-// delivery is how Stripe brings an event to one endpoint.
+// delivery is the delivery of one event to one endpoint.
 type delivery struct {
 	f        *fact
 	endpoint string
-	due      time.Time // of the next try, zero for none
+	due      time.Time // time of the next try, zero for none
 	tries    int
 }
 
-// deliver is one try: a process of the ingest function.
+// deliver makes one try: a process of ingest.
 func (sc *scenario) deliver(d *delivery) {
 	d.tries++
 	d.due = time.Time{}
@@ -159,7 +157,7 @@ func (sc *scenario) deliver(d *delivery) {
 		sc.log("%s answers %d", p.name, status)
 		sc.checkDelivery(p, e, d, status)
 		ok = status == 200 && !sc.faulty(sc.plan.lose)
-		d.f.accepted = d.f.accepted || ok // an answer that Stripe never sees makes no promise
+		d.f.accepted = d.f.accepted || ok // an answer that is lost promises nothing
 	}
 	p.over = func() {
 		if !ok || sc.faulty(sc.plan.again) {
@@ -175,25 +173,25 @@ func (sc *scenario) deliver(d *delivery) {
 	})
 }
 
-// redelivery is when Stripe tries again, zero when it gives up. Without reconcile it
-// never does, as nothing else would bring the event.
+// redelivery returns when Stripe retries, zero when it stops. Without reconcile it never stops, as
+// nothing else would deliver the event.
 func (sc *scenario) redelivery(d *delivery) time.Time {
 	next := time.Now().Add(sc.plan.retries(sc, d.tries))
-	n := sc.plan.net
-	if sc.netted(d.f) && (n.giveUp > 0 && d.tries >= n.giveUp || next.Sub(d.f.happened) > retryDays) {
+	n := sc.plan.reconciler
+	if sc.swept(d.f) && (n.giveUp > 0 && d.tries >= n.giveUp || next.Sub(d.f.happened) > retryDays) {
 		sc.log("Stripe gives up on %s after %d deliveries", d.f.id, d.tries)
 		return time.Time{}
 	}
 	return next
 }
 
-// excludes reports whether the policies of a process keep reconcile from sending an event.
+// excludes reports whether policies exclude an event from reconcile.
 func (sc *scenario) excludes(all map[string]policy.Policy, f *fact) bool {
 	endpoint := f.home()
 	return sc.verdict(all, endpoint, f) != policy.Accept || time.Unix(f.created, 0).Before(all[endpoint].From)
 }
 
-// sentUnder checks a send of reconcile: nothing goes out under an endpoint that excludes it.
+// sentUnder checks a send of reconcile or a replay: no endpoint excludes the event.
 func (sc *scenario) sentUnder(p *proc, e event.Envelope) {
 	if strings.HasPrefix(p.name, "replay") && sc.verdict(p.policies, e.Endpoint, sc.fact(e.ID)) != policy.Accept {
 		sc.violate("%s: a replay sends it under %s, whose policy excludes it", e.ID, e.Endpoint)
@@ -201,7 +199,7 @@ func (sc *scenario) sentUnder(p *proc, e event.Envelope) {
 	if !strings.HasPrefix(p.name, "reconcile") {
 		return
 	}
-	sc.net.checkSince(sc.fact(e.ID))
+	sc.reconciler.checkSince(sc.fact(e.ID))
 	if f := sc.fact(e.ID); sc.plan.policies.on && sc.excludes(p.policies, f) {
 		sc.violate("%s: reconcile sends it under %s, whose policy excludes it", f.id, e.Endpoint)
 	}

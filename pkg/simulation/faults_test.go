@@ -16,13 +16,13 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Single faults of a dependency: a request that is never answered, a service that refuses for
-// a moment, an item that is throttled beside healthy ones, a signature that has expired. Each
-// must end within the invocation that meets it. A process's faults are counted by what the
-// requests were about, and an outcome that needs two of them is wrong after one.
+// Single faults of a dependency: a request without an answer, a service that refuses for a moment,
+// a throttled item among healthy ones, an expired signature. The invocation that meets one must
+// recover from it. Faults are counted by process and subject; an outcome that only two faults
+// justify is a violation after one.
 
-// clients treat calls as the functions' SDK clients do: how long a try may take and what is
-// tried again is what package awsclient says.
+// clients behave as the functions' SDK clients: package awsclient decides the timeout of a try and
+// which errors are retried.
 type clients struct{ store, rows, queues, sends, secrets, operator client }
 
 type client struct {
@@ -36,16 +36,16 @@ func newClients(l limits.Limits) clients {
 		return client{cfg.HTTPClient.(*http.Client).Timeout, cfg.Retryer()}
 	}
 	return clients{
-		store: one(awsclient.Options{Attempts: 1}), sends: one(awsclient.Options{Attempts: 1}), // which bound their own tries
+		store: one(awsclient.Options{Attempts: 1}), sends: one(awsclient.Options{Attempts: 1}), // their callers bound each try
 		rows: one(awsclient.Options{Try: l.Try()}), queues: one(awsclient.Options{Try: l.Try()}),
 		secrets: one(awsclient.Options{Try: l.SecretTry}), operator: one(awsclient.Options{}),
 	}
 }
 
-// retryPause is what the SDK waits between two tries, which is random there.
+// retryPause replaces the SDK's random wait between two tries.
 const retryPause = limits.CallPause / 2
 
-// do makes a call of the process in ctx, in as many tries as the SDK makes.
+// do makes a call for the process in ctx, with the SDK's retries.
 func (c client) do(sc *scenario, ctx context.Context, op opName, subject string, apply func() error) error {
 	for n := 1; ; n++ {
 		err := c.once(sc, ctx, op, subject, apply)
@@ -69,7 +69,7 @@ func (c client) once(sc *scenario, ctx context.Context, op opName, subject strin
 	return do(sc, ctx, op, subject, apply)
 }
 
-// signed reports whether a call is signed, and may so arrive with an expired signature.
+// signed reports whether a call is signed: its signature may expire.
 func (o opName) signed() bool {
 	switch o {
 	case opUpdate, opTransact, opGet, opBatchGet, opSend, opVisibility, opDelete, opDead, opSecretGet:
@@ -99,7 +99,7 @@ func throttled(op opName) error {
 	return &types.ProvisionedThroughputExceededException{Message: aws.String("simulated")}
 }
 
-// heat makes one record hot for a while, or all of them.
+// makeHot makes one record hot for a while, or all of them.
 func (sc *scenario) makeHot() {
 	until, n := time.Now().Add(sc.upTo(10*time.Minute)), len(sc.facts)
 	if sc.rng.IntN(3) == 0 {
@@ -115,11 +115,11 @@ func (sc *scenario) isHot(c *call) bool {
 	return (c.op == opUpdate || c.op == opTransact) && time.Now().Before(sc.hot[c.subject])
 }
 
-// refuse makes the store or the queue refuse everything for a moment.
+// refuseBriefly makes the store or the queue refuse everything for 150 to 300 ms.
 func (sc *scenario) refuseBriefly() {
 	p := []part{store, queues}[sc.rng.IntN(2)]
 	if time.Now().Before(sc.outages[p].until.Add(5 * time.Second)) {
-		return // two moments in a row are an outage
+		return // two in a row would be an outage
 	}
 	d := 150*time.Millisecond + sc.upTo(150*time.Millisecond)
 	sc.outages[p] = outage{until: time.Now().Add(d), rate: 1, brief: true}
@@ -127,29 +127,29 @@ func (sc *scenario) refuseBriefly() {
 	sc.log("%s refuses for %v", p, d)
 }
 
-// faultCounts counts what went wrong for one process, by what its calls were about. It is
-// guarded by the scenario's mutex.
+// faultCounts are the faults of one process, by the subject of the call. The scenario's mutex
+// guards them.
 type faultCounts struct {
-	faults   map[string]int  // that another try cures
+	faults   map[string]int  // cured by another try
 	hot      map[string]int  // throttled tries
-	refused  int             // in a moment in which its service refused everything
+	refused  int             // sends refused by a brief outage
 	begun    map[string]bool // owners of its claims
-	unasked  string          // a record whose claim began after the batch should have stopped
-	reported string          // what its own code did wrong
+	unasked  string          // a record claimed after the batch should have stopped
+	reported string          // a violation found in its goroutine
 }
 
 func newFaultCounts() faultCounts {
 	return faultCounts{faults: map[string]int{}, hot: map[string]int{}, begun: map[string]bool{}}
 }
 
-// noteFault notes a fault of a call.
+// noteFault counts a fault of a call.
 func (sc *scenario) noteFault(c *call, how callResult) {
 	n := 1
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	p := c.proc
 	switch part, can := c.op.part(); {
-	case how == callAnswered, how == callSlow, how == callSilent, how == callSilentApplied: // counted when the caller's time is over
+	case how == callAnswered, how == callSlow, how == callSilent, how == callSilentApplied: // counted at the caller's timeout
 		return
 	case how == callThrottled:
 		p.hot[c.subject]++
@@ -161,12 +161,12 @@ func (sc *scenario) noteFault(c *call, how callResult) {
 			n = 1
 		}
 	case how == callDenied:
-		n = 100 // no try is worth while
+		n = 100 // retries are pointless
 	}
 	p.faults[c.subject] += n
 }
 
-// begins notes the first try of a claim.
+// begins checks the first try of a claim.
 func (sc *scenario) begins(p *proc, key string, values attributes) {
 	own, owned := values[":own"].(*types.AttributeValueMemberS)
 	if values[":lease"] == nil || !owned {
@@ -180,7 +180,7 @@ func (sc *scenario) begins(p *proc, key string, values attributes) {
 	p.begun[own.Value] = true
 }
 
-// throttled is how many messages of its batch a process gave back for hot items.
+// throttled counts the messages that a process returned because of hot items.
 func (p *proc) throttled() (n int) {
 	for _, o := range p.outcomes {
 		if o.what == "throttled" {
@@ -190,7 +190,7 @@ func (p *proc) throttled() (n int) {
 	return n
 }
 
-// report notes what the code of a process did wrong.
+// report stores a violation found in a process's goroutine, for checkFaults.
 func (sc *scenario) report(p *proc, format string, args ...any) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -205,7 +205,7 @@ func (sc *scenario) faultsOf(p *proc, subject string) int {
 	return p.faults[subject]
 }
 
-// lostRecord reports whether the writes of some record failed more often than once.
+// lostRecord reports whether writes of one record failed at least twice.
 func (p *proc) lostRecord() bool {
 	for subject, n := range p.faults {
 		if strings.HasPrefix(subject, recordPrefix) && n+p.hot[subject] > 1 {
@@ -215,7 +215,7 @@ func (p *proc) lostRecord() bool {
 	return false
 }
 
-// only reports whether a process was handed one message of an event.
+// only reports whether a process received exactly one message of an event.
 func (p *proc) only(f *fact) bool {
 	n := 0
 	for _, t := range p.batch {
@@ -226,10 +226,10 @@ func (p *proc) only(f *fact) bool {
 	return n == 1
 }
 
-// checkFaults: one fault, or one hot item, changes no outcome of a batch but its own.
+// checkFaults: one fault or one hot item affects no other message of a batch.
 func (sc *scenario) checkFaults(p *proc) {
 	if p.halted || sc.plan.jump > 0 || sc.plan.lag > 0 {
-		return // its own clock ended its tries
+		return // its clock may have cut its tries short
 	}
 	stopped := p.throttled() > 1
 	if stopped {

@@ -13,7 +13,7 @@ import (
 
 const day = 24 * time.Hour
 
-// everDead counts the events that were ever in the dead-letter queue.
+// everDead counts the events that were in the dead-letter queue at any time.
 func (sc *scenario) everDead() (n int) {
 	for _, f := range sc.facts {
 		if f.copied >= 0 {
@@ -23,9 +23,9 @@ func (sc *scenario) everDead() (n int) {
 	return n
 }
 
-// TestStoreOutage: a store that is away for up to eight hours sends no healthy event to
-// the dead-letter queue, also when every wait is the shortest, and everything is done soon
-// after. Events come before and all through the outage.
+// TestStoreOutage: an outage of the store of up to eight hours sends no healthy event to the
+// dead-letter queue, even with the shortest random waits, and all are done soon after. Events
+// arrive before and during the outage.
 func TestStoreOutage(t *testing.T) {
 	for _, out := range []time.Duration{2 * time.Hour, 8 * time.Hour} {
 		for _, batch := range []int{1, 10} {
@@ -54,17 +54,16 @@ func TestStoreOutage(t *testing.T) {
 	}
 }
 
-// TestBrownouts: a store or a queue that fails in part for hours loses nothing, runs no
-// effect twice and sends nothing to the dead-letter queue, and reconcile brings the events
-// that were not delivered meanwhile.
+// TestBrownouts: a partial outage of hours loses nothing, applies no effect twice and sends nothing
+// to the dead-letter queue; reconcile enqueues the events that were not delivered.
 func TestBrownouts(t *testing.T) {
 	for _, p := range []part{store, queues} {
 		for _, rate := range brownRates() {
 			t.Run(fmt.Sprintf("%s %.0f %%", p, 100*rate), func(t *testing.T) {
-				net := always()
-				net.withheld = 0.3
+				reconciler := always()
+				reconciler.withheld = 0.3
 				fixedPlan{
-					events: 60, spread: 2 * time.Hour, net: net,
+					events: 60, spread: 2 * time.Hour, reconciler: reconciler,
 					outages: []planned{{part: p, long: 2 * time.Hour, rate: rate}},
 				}.run(t, func(t *testing.T, sc *scenario) {
 					sc.live(4 * time.Hour)
@@ -78,8 +77,8 @@ func TestBrownouts(t *testing.T) {
 	}
 }
 
-// TestConsumerThatCannotStart: every invocation crashes at once for a day. Nothing sets a
-// visibility, so that messages are dead after 16 × 180 s; one redrive brings all back.
+// TestConsumerThatCannotStart: every invocation crashes at once for a day, so messages are dead
+// after 16 × 180 s; one redrive recovers all.
 func TestConsumerThatCannotStart(t *testing.T) {
 	fixedPlan{
 		events: 100, spread: day, outages: []planned{{part: startups, long: day + time.Hour}},
@@ -97,17 +96,17 @@ func TestConsumerThatCannotStart(t *testing.T) {
 	})
 }
 
-// TestCrashingConsumerAndReconcile is the same with reconcile: as no record is ever
-// written, its passes send what they see, each of them once, and no more.
+// TestCrashingConsumerAndReconcile is the same with reconcile: no record exists, so each pass sends
+// each event once.
 func TestCrashingConsumerAndReconcile(t *testing.T) {
 	fixedPlan{
-		events: 20, spread: day, net: always(), outages: []planned{{part: startups, long: day + time.Hour}},
+		events: 20, spread: day, reconciler: always(), outages: []planned{{part: startups, long: day + time.Hour}},
 	}.run(t, func(t *testing.T, sc *scenario) {
 		sc.live(day + time.Hour)
 		if n := sc.most(); n > 1+passesOver(4*day) {
 			t.Errorf("%d messages for one event, and %d passes that see it", n, passesOver(4*day))
 		}
-		sc.live(4 * day) // reconcile brings all back without a hand
+		sc.live(4 * day) // reconcile recovers all without an operator
 		if n := sc.undone(); n > 0 {
 			t.Errorf("%d events are not done", n)
 		}
@@ -116,16 +115,16 @@ func TestCrashingConsumerAndReconcile(t *testing.T) {
 	})
 }
 
-// passesOver is how many passes see one event in a time.
+// passesOver is the number of passes that see one event within d.
 func passesOver(d time.Duration) int {
 	l := limits.AWS().Reconcile
 	seen := func(t limits.Tier) int { return int(min(d, t.Span)/t.Every) + 1 }
 	return seen(l.Frequent) + seen(l.Nightly) + seen(l.Weekly)
 }
 
-// TestStoppedConsumer: nobody takes messages for three days, and every event looks missed.
-// A queue that is long already gets no copies at all, a short one a few. What Stripe did
-// not deliver meanwhile comes with the next nightly pass.
+// TestStoppedConsumer: no message is received for three days, and every event looks missed. Passes
+// add no copies to a long queue and few to a short one. The next nightly pass enqueues what Stripe
+// did not deliver.
 func TestStoppedConsumer(t *testing.T) {
 	const stopped = 3 * day
 	for _, c := range []struct {
@@ -135,12 +134,12 @@ func TestStoppedConsumer(t *testing.T) {
 		{1100, 1},
 	} {
 		t.Run(fmt.Sprint(c.events, " events"), func(t *testing.T) {
-			net := always()
-			net.withheld = 0.05
+			reconciler := always()
+			reconciler.withheld = 0.05
 			fixedPlan{
-				events: c.events, net: net, outages: []planned{{part: consumers, long: stopped}},
+				events: c.events, reconciler: reconciler, outages: []planned{{part: consumers, long: stopped}},
 			}.run(t, func(t *testing.T, sc *scenario) {
-				sc.net.tiers[1].due = time.Now().Add(day - time.Hour) // four of them while the consumer is stopped, or just after
+				sc.reconciler.tiers[1].due = time.Now().Add(day - time.Hour) // four passes while the consumer is stopped, or just after
 				sc.liveUntil(time.Now().Add(stopped))
 				if n := sc.undone(); n != c.events {
 					t.Fatalf("%d events wait: the consumer runs", n)
@@ -155,8 +154,8 @@ func TestStoppedConsumer(t *testing.T) {
 	}
 }
 
-// TestHotRecords: one throttled record delays no other event of its batch. When all are
-// throttled, a batch stops at the second of them, and nothing is dead when it is over.
+// TestHotRecords: one throttled record delays no other event of its batch. If all are throttled, a
+// batch stops at the second, and none becomes a dead letter.
 func TestHotRecords(t *testing.T) {
 	const events, long = 30, 10 * time.Minute
 	for name, hot := range map[string]int{"one": 1, "all": events} {
@@ -183,8 +182,8 @@ func TestHotRecords(t *testing.T) {
 	}
 }
 
-// TestOneAttemptAtATime: an event comes again each second while its handler takes nearly
-// all the time that it has. The lease keeps others away from it until it is done.
+// TestOneAttemptAtATime: copies of an event arrive each second while its handler uses nearly its
+// whole budget. The lease keeps other attempts out until it is done.
 func TestOneAttemptAtATime(t *testing.T) {
 	fixedPlan{events: 2, behaviour: long, batch: 1}.run(t, func(t *testing.T, sc *scenario) {
 		for _, f := range sc.facts {
@@ -202,9 +201,8 @@ func TestOneAttemptAtATime(t *testing.T) {
 	})
 }
 
-// TestBurstFromALaggingCopy: ten changes of an object within four seconds wait for the
-// consumer, and Stripe answers from a copy that lags as long. No change is missed, and most
-// are shown by another's fetch.
+// TestBurstFromALaggingCopy: ten changes of an object within four seconds are queued, and Stripe
+// answers from a copy that lags as long. No change is missed.
 func TestBurstFromALaggingCopy(t *testing.T) {
 	const events, lag = 10, 4 * time.Second
 	rows := rowPlan{on: true, rows: slices.Repeat([]bool{true}, events), copy: lag}
@@ -224,8 +222,8 @@ func TestBurstFromALaggingCopy(t *testing.T) {
 	})
 }
 
-// TestRedriveThroughBrownout: the queue refuses calls and parts of batches while operators
-// redrive, again and again. No letter is lost on the way, and what is sent twice counts once.
+// TestRedriveThroughBrownout: the queue refuses calls and parts of batches during repeated
+// redrives. No dead letter is lost, and duplicates are applied once.
 func TestRedriveThroughBrownout(t *testing.T) {
 	fixedPlan{events: 60, behaviour: permanent}.run(t, func(t *testing.T, sc *scenario) {
 		sc.live(0)
@@ -248,19 +246,19 @@ func TestRedriveThroughBrownout(t *testing.T) {
 	})
 }
 
-// TestDeadLettersBreedNoCopies: an event that a bug parks is not sent again by the passes
-// that come all the time, and once a week by the net.
+// TestDeadLettersBreedNoCopies: frequent passes do not send a parked event again; the weekly sweep
+// does, once a week.
 func TestDeadLettersBreedNoCopies(t *testing.T) {
 	for _, b := range []behaviour{permanent, poison} {
 		t.Run(string(b), func(t *testing.T) {
-			net := always()
-			net.slice = 7 * day // nothing happens in most hours
-			fixedPlan{events: 3, behaviour: b, net: net}.run(t, func(t *testing.T, sc *scenario) {
-				weekly := sc.net.tiers[2]
+			reconciler := always()
+			reconciler.slice = 7 * day // most hours have no events
+			fixedPlan{events: 3, behaviour: b, reconciler: reconciler}.run(t, func(t *testing.T, sc *scenario) {
+				weekly := sc.reconciler.tiers[2]
 				weekly.due = time.Now().Add(6 * day)
 				sc.live(6*day - time.Hour)
 				if n := sc.most(); n != 1 {
-					t.Errorf("%d messages for one event before the net came", n)
+					t.Errorf("%d messages for one event before the weekly sweep", n)
 				}
 				sc.live(15 * day)
 				if n := sc.most(); n != 4 {
@@ -273,12 +271,12 @@ func TestDeadLettersBreedNoCopies(t *testing.T) {
 	}
 }
 
-// TestReplayWithoutItsMessage: an operator's command dies between its write and its
-// message. The quarter-hourly passes send what the record asks for.
+// TestReplayWithoutItsMessage: a replay is killed between its write and its send. The frequent
+// passes send the message.
 func TestReplayWithoutItsMessage(t *testing.T) {
-	fixedPlan{events: 1, net: always()}.run(t, func(t *testing.T, sc *scenario) {
+	fixedPlan{events: 1, reconciler: always()}.run(t, func(t *testing.T, sc *scenario) {
 		l := limits.AWS().Reconcile
-		for _, tier := range sc.net.tiers[1:] {
+		for _, tier := range sc.reconciler.tiers[1:] {
 			tier.due = time.Now().Add(2 * day)
 		}
 		sc.live(time.Minute)
@@ -300,11 +298,11 @@ func TestReplayWithoutItsMessage(t *testing.T) {
 	})
 }
 
-// TestIngestOutage: ingest is away for a day. Reconcile brings each event while it is,
-// and Stripe's later deliveries find them done.
+// TestIngestOutage: reconcile enqueues each event during an outage of ingest of one day, and
+// Stripe's later deliveries are duplicates.
 func TestIngestOutage(t *testing.T) {
 	fixedPlan{
-		events: 150, spread: day, net: always(), outages: []planned{{part: ingestion, long: day}},
+		events: 150, spread: day, reconciler: always(), outages: []planned{{part: ingestion, long: day}},
 	}.run(t, func(t *testing.T, sc *scenario) {
 		l := limits.AWS().Reconcile
 		sc.liveUntil(sc.facts[len(sc.facts)-1].happened.Add(l.SettleLag + l.Frequent.Every + time.Minute))
@@ -319,28 +317,27 @@ func TestIngestOutage(t *testing.T) {
 	})
 }
 
-// TestEverythingAway: nothing runs for a day, reconcile neither, and Stripe gives up after
-// one try or goes on for its three days. The next pass of every tier that looks so far
-// back brings all.
+// TestEverythingAway: nothing runs for a day, and Stripe stops after one try or after three days.
+// The next pass of each tier that looks back far enough enqueues all.
 func TestEverythingAway(t *testing.T) {
 	for _, giveUp := range []int{0, 1} {
 		t.Run(fmt.Sprint("deliveries ", giveUp), func(t *testing.T) {
-			net := always()
-			net.giveUp = giveUp
+			reconciler := always()
+			reconciler.giveUp = giveUp
 			fixedPlan{
-				events: 150, spread: day, net: net,
+				events: 150, spread: day, reconciler: reconciler,
 				outages: []planned{
 					{part: ingestion, long: day}, {part: reconciling, long: day}, {part: consumers, long: day}, {part: store, long: day},
 				},
 			}.run(t, func(t *testing.T, sc *scenario) {
-				for _, tier := range sc.net.tiers[1:] {
+				for _, tier := range sc.reconciler.tiers[1:] {
 					tier.due = time.Now().Add(tier.every + day/2) // both after the outage
 				}
 				sc.liveUntil(time.Now().Add(day))
 				if n := sc.undone(); n != len(sc.facts) {
 					t.Fatalf("%d events wait: not everything is away", n)
 				}
-				sc.liveUntil(sc.net.tiers[1].due.Add(15 * time.Minute))
+				sc.liveUntil(sc.reconciler.tiers[1].due.Add(15 * time.Minute))
 				if n := sc.undone(); n > 0 {
 					t.Errorf("%d events are not done after the first nightly pass", n)
 				}
@@ -351,15 +348,14 @@ func TestEverythingAway(t *testing.T) {
 	}
 }
 
-// TestWithheldEvents: Stripe delivers one event in two, and its list shows events up to
-// two hours late. The quarter-hourly passes bring each of them within a turn of its being
-// shown, and send none of those that were delivered.
+// TestWithheldEvents: Stripe delivers one event in two, and lists events up to two hours late. The
+// frequent passes enqueue each missing event once it is listed, and no delivered one.
 func TestWithheldEvents(t *testing.T) {
-	net := always()
-	net.withheld, net.hidden = 0.5, 2*time.Hour
-	fixedPlan{events: 800, spread: 12 * time.Hour, net: net}.run(t, func(t *testing.T, sc *scenario) {
-		for _, tier := range sc.net.tiers[1:] {
-			tier.due = time.Now().Add(2 * day) // the long ones would hide what is missed
+	reconciler := always()
+	reconciler.withheld, reconciler.hidden = 0.5, 2*time.Hour
+	fixedPlan{events: 800, spread: 12 * time.Hour, reconciler: reconciler}.run(t, func(t *testing.T, sc *scenario) {
+		for _, tier := range sc.reconciler.tiers[1:] {
+			tier.due = time.Now().Add(2 * day) // the longer tiers would hide a missed event
 		}
 		delivered := map[*fact]bool{}
 		for _, f := range sc.facts {

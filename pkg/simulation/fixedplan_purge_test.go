@@ -11,8 +11,8 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// movedLetter adds a letter to the dead-letter queue as SQS moves a message, without our
-// attributes. Its event came through the endpoint.
+// movedLetter adds a dead letter as SQS moves a message, without our attributes, of an event
+// received by an endpoint.
 func (sc *scenario) movedLetter(f *fact, endpoint string) *message {
 	e := f.env
 	e.Endpoint, e.Source, e.ReceivedAt = endpoint, "webhook", time.Now()
@@ -23,16 +23,16 @@ func (sc *scenario) movedLetter(f *fact, endpoint string) *message {
 	return sc.dead.add(body, f.id, time.Now())
 }
 
-// TestPurgeOfMovedLetters: SQS moved a letter of an event whose record another message made.
-// The purge gives the event up only if the letter's endpoint takes it, and leaves the letter
-// while an attempt runs.
+// TestPurgeOfMovedLetters: SQS moved a dead letter whose event has a record by another message. The
+// purge marks the event only if the letter's endpoint takes it, and keeps the letter while an
+// attempt runs.
 func TestPurgeOfMovedLetters(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		endpoint string // that the moved letter came through
-		running  bool   // an attempt holds the record
+		endpoint string // that received the moved message
+		running  bool   // an attempt holds the lease
 		givenUp  bool
-		left     int // letters
+		left     int // dead letters
 	}{
 		{"its endpoint takes the event", connectEU, false, true, 1},
 		{"its endpoint excludes the event", connectUS, false, false, 1},
@@ -43,7 +43,7 @@ func TestPurgeOfMovedLetters(t *testing.T) {
 			d.policies = policyPlan{on: true, first: map[string]policy.Action{connectEU: policy.Ignore, connectUS: policy.Ignore}}
 			d.run(t, func(t *testing.T, sc *scenario) {
 				f := sc.facts[0]
-				sc.live(0) // one endpoint ignores it, the other's message is a letter now
+				sc.live(0) // one endpoint ignores it, the other's message is a dead letter now
 				if sc.state(f) != idempotency.Failed || len(sc.dead.messages) != 1 {
 					t.Fatalf("the record is %q with %d letters, want one of a failed event", sc.state(f), len(sc.dead.messages))
 				}
@@ -67,10 +67,10 @@ func TestPurgeOfMovedLetters(t *testing.T) {
 	}
 }
 
-// TestGivenUpByID: an operator's command that was to replay an event died before its message,
-// and the event is given up by its id. No pass of any tier sends it.
+// TestGivenUpByID: a replay was killed before its send, and the event is purged by its id. No pass
+// of any tier sends it.
 func TestGivenUpByID(t *testing.T) {
-	fixedPlan{events: 1, net: always()}.run(t, func(t *testing.T, sc *scenario) {
+	fixedPlan{events: 1, reconciler: always()}.run(t, func(t *testing.T, sc *scenario) {
 		f, l := sc.facts[0], limits.AWS()
 		sc.live(time.Minute)
 		sc.spawn(&proc{name: "replay that dies"}, func(ctx context.Context) {

@@ -10,21 +10,21 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// fixedPlan is a scenario with a plan of its own: the real limits, clocks that agree, and
-// outages at given times.
+// fixedPlan is a scenario that is written, not drawn: the real limits, no clock skew, and outages
+// at given times.
 type fixedPlan struct {
 	events        int
-	spread        time.Duration // in which the events happen
+	spread        time.Duration // period in which the events happen
 	behaviour     behaviour     // default works
 	batch         int           // default 10
-	net           netPlan
+	reconciler    reconcilePlan
 	outages       []planned
 	shortestWaits bool // every random wait is the shortest
 	policies      policyPlan
-	rows          rowPlan // of one object
+	rows          rowPlan // all of one object
 }
 
-// planned is an outage from a time after the beginning.
+// planned is an outage that begins at an offset.
 type planned struct {
 	part part
 	from time.Duration
@@ -32,15 +32,15 @@ type planned struct {
 	rate float64 // default 1
 }
 
-// always is a net whose events come in time and whose turns all come.
-func always() netPlan {
-	return netPlan{on: true, every: 1, page: 100, slice: limits.AWS().Reconcile.Slice}
+// always is reconcile with all of its passes, over events that are delivered in time.
+func always() reconcilePlan {
+	return reconcilePlan{on: true, every: 1, page: 100, slice: limits.AWS().Reconcile.Slice}
 }
 
 func (d fixedPlan) plan() plan {
 	p := plan{
 		events: d.events, spread: d.spread, workers: 3, batch: 10, maxReceives: limits.AWS().MaxReceives,
-		objects: max(2, d.events), retries: stripeRetries, net: d.net, policies: d.policies,
+		objects: max(2, d.events), retries: stripeRetries, reconciler: d.reconciler, policies: d.policies,
 	}
 	if p.rows = d.rows; p.rows.on {
 		p.objects, p.delay = 1, time.Second
@@ -58,7 +58,7 @@ func (d fixedPlan) plan() plan {
 	return p
 }
 
-// run lets the check live in the scenario.
+// run builds the scenario and runs check in it.
 func (d fixedPlan) run(t *testing.T, check func(t *testing.T, sc *scenario)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func (d fixedPlan) run(t *testing.T, check func(t *testing.T, sc *scenario)) {
 	})
 }
 
-// live goes on for a time, and until nothing is left to happen.
+// live runs steps for a time, and on until nothing is pending.
 func (sc *scenario) live(d time.Duration) {
 	for end := time.Now().Add(d); sc.wrong == ""; sc.step++ {
 		sc.turn()
@@ -95,7 +95,7 @@ func (sc *scenario) live(d time.Duration) {
 	}
 }
 
-// liveUntil goes on until a moment, whatever is still under way.
+// liveUntil runs steps until a time.
 func (sc *scenario) liveUntil(end time.Time) {
 	for ; sc.wrong == "" && time.Now().Before(end); sc.step++ {
 		sc.turn()
@@ -104,7 +104,7 @@ func (sc *scenario) liveUntil(end time.Time) {
 	}
 }
 
-// keep does what the script has for now.
+// keep runs the due appointments of the script.
 func (sc *scenario) keep() {
 	var rest []appointment
 	for _, a := range sc.script {
@@ -117,7 +117,7 @@ func (sc *scenario) keep() {
 	sc.script = rest
 }
 
-// recover is the fix and one redrive of all dead letters.
+// recover fixes the handlers and redrives all dead letters.
 func (sc *scenario) recover() {
 	sc.fixed.Store(true)
 	sc.redrive(len(sc.dead.messages))
@@ -134,7 +134,7 @@ func (sc *scenario) undone() (n int) {
 	return n
 }
 
-// most is the largest number of messages that were sent for one event.
+// most returns the largest number of messages sent for one event.
 func (sc *scenario) most() (n int) {
 	for _, f := range sc.facts {
 		n = max(n, f.messages)
@@ -142,7 +142,7 @@ func (sc *scenario) most() (n int) {
 	return n
 }
 
-// whole checks that every event is done with its effects, and no dead letter is left.
+// whole checks that every event is done with its effects and no dead letter is left.
 func (sc *scenario) whole(t *testing.T) {
 	t.Helper()
 	if n := sc.undone(); n > 0 {

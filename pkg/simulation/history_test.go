@@ -9,14 +9,13 @@ import (
 	"tollgate/pkg/reconcile"
 )
 
-// Stripe's list has what happened before the system began. No scheduled pass sends that,
-// unless an operator's configuration says from when on, or notes of an older release show
-// that it was compared then.
+// Stripe lists events from before the system's start. No scheduled pass sends them, unless the
+// configuration sets an earlier begin or notes of an older release show that it compared them.
 
-// historyPlan is the part of a plan that is about what was before the scenario.
+// historyPlan is the part of a plan for events from before the start.
 type historyPlan struct {
-	on       bool          // there is no begin at first
-	old      []bool        // by event: it happened before
+	on       bool          // the first pass determines the begin
+	old      []bool        // by event: it happened before the start
 	noted    time.Duration // an older release noted slices so far back; 0 for none
 	override time.Duration // the configuration says to compare so far back; 0 for none
 }
@@ -35,20 +34,20 @@ func newHistoryPlan(rng *rand.Rand, events int) historyPlan {
 	return p
 }
 
-// before makes an event one that happened before the scenario, and was never delivered.
+// before dates an event before the start; it was never delivered.
 func (sc *scenario) before(f *fact) {
 	f.happened = time.Now().Add(-time.Hour - sc.upTo(28*24*time.Hour))
 	f.created = f.happened.Unix()
 	f.comes = nil
 }
 
-// stream is whose list an event is on.
+// stream returns the list that has an event.
 func (f *fact) stream() reconcile.Stream {
 	return reconcile.Stream{Livemode: f.env.Livemode, Account: f.env.Account}
 }
 
-// compared reports whether passes compare an event, as far as its creation says.
-func (n *net) compared(f *fact) bool {
+// compared reports whether passes compare an event, by its creation time.
+func (n *reconciler) compared(f *fact) bool {
 	begin, known := n.begun[f.stream()]
 	if n.override.IsZero() {
 		return known && f.created >= begin.Unix()
@@ -56,9 +55,9 @@ func (n *net) compared(f *fact) bool {
 	return f.created >= n.override.Unix()
 }
 
-// noteSlices leaves the notes of an older release.
-func (n *net) noteSlices() {
-	h := n.sc.plan.net.history
+// noteSlices writes the notes of an older release.
+func (n *reconciler) noteSlices() {
+	h := n.sc.plan.reconciler.history
 	if h.noted == 0 {
 		return
 	}
@@ -71,7 +70,7 @@ func (n *net) noteSlices() {
 	}
 }
 
-// listed are the accounts whose events reconcile lists.
+// listed returns the accounts whose events reconcile lists.
 func (sc *scenario) listed() map[string]string {
 	if all := sc.plan.policies.accounts(); all != nil {
 		return all
@@ -79,15 +78,15 @@ func (sc *scenario) listed() map[string]string {
 	return map[string]string{"": ""}
 }
 
-// begins keeps from when on each account is compared.
-type begins struct{ net *net }
+// begins stores the begin of each account's history.
+type begins struct{ reconciler *reconciler }
 
 func (b begins) Begins(ctx context.Context) (all map[reconcile.Stream]time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	all = map[reconcile.Stream]time.Time{}
-	err = do(b.net.sc, ctx, opCovered, "begins", func() error {
-		for s, at := range b.net.begun {
+	err = do(b.reconciler.sc, ctx, opCovered, "begins", func() error {
+		for s, at := range b.reconciler.begun {
 			all[s] = at
 		}
 		return nil
@@ -99,8 +98,8 @@ func (b begins) Oldest(ctx context.Context, of []reconcile.Stream, _, _ time.Tim
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	oldest = map[reconcile.Stream]time.Time{}
-	err = do(b.net.sc, ctx, opCovered, "oldest", func() error {
-		for s, at := range b.net.oldestNotes(time.Now()) {
+	err = do(b.reconciler.sc, ctx, opCovered, "oldest", func() error {
+		for s, at := range b.reconciler.oldestNotes(time.Now()) {
 			if slices.Contains(of, s) {
 				oldest[s] = at
 			}
@@ -110,7 +109,7 @@ func (b begins) Oldest(ctx context.Context, of []reconcile.Stream, _, _ time.Tim
 	return oldest, err
 }
 
-func (n *net) oldestNotes(before time.Time) map[reconcile.Stream]time.Time {
+func (n *reconciler) oldestNotes(before time.Time) map[reconcile.Stream]time.Time {
 	oldest := map[reconcile.Stream]time.Time{}
 	for _, c := range n.notes {
 		if at, found := oldest[c.Stream()]; c.Tier != reconcile.Configured && n.notedAt[noteKey(c)].Before(before) && (!found || c.From.Before(at)) {
@@ -123,21 +122,21 @@ func (n *net) oldestNotes(before time.Time) map[reconcile.Stream]time.Time {
 func (b begins) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time) (got time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	err = do(b.net.sc, ctx, opCover, "begin of "+of.Account, func() error {
-		if _, found := b.net.begun[of]; !found {
-			b.net.begun[of], b.net.begunAt = at.Truncate(time.Second), b.net.sc.step
-			b.net.checkBegin(procOf(ctx), of, at)
+	err = do(b.reconciler.sc, ctx, opCover, "begin of "+of.Account, func() error {
+		if _, found := b.reconciler.begun[of]; !found {
+			b.reconciler.begun[of], b.reconciler.begunAt = at.Truncate(time.Second), b.reconciler.sc.step
+			b.reconciler.checkBegin(procOf(ctx), of, at)
 		}
-		got = b.net.begun[of]
+		got = b.reconciler.begun[of]
 		return nil
 	})
 	return got, err
 }
 
 // checkBegin: history begins at the oldest note, else now.
-func (n *net) checkBegin(p *proc, of reconcile.Stream, at time.Time) {
+func (n *reconciler) checkBegin(p *proc, of reconcile.Stream, at time.Time) {
 	noted, found := n.oldestNotes(p.began)[of]
-	_, any := n.oldestNotes(time.Now().Add(1))[of] // one may be put while the pass runs
+	_, any := n.oldestNotes(time.Now().Add(1))[of] // one may be written while the pass runs
 	n.sc.log("the history of %q begins at %s", of.Account, at.Format(time.DateTime))
 	n.sc.count("a history begins")
 	switch {
@@ -149,7 +148,7 @@ func (n *net) checkBegin(p *proc, of reconcile.Stream, at time.Time) {
 }
 
 // checkSince: a pass sends nothing from before the begin.
-func (n *net) checkSince(f *fact) {
+func (n *reconciler) checkSince(f *fact) {
 	if n != nil && !n.compared(f) {
 		n.sc.violate("%s: reconcile sends what was created at %v, before the history begins", f.id, f.happened)
 	}

@@ -20,7 +20,7 @@ type item = value.Item
 
 const recordPrefix = idempotency.KeyPrefix
 
-// recordWritten checks a record's write the moment it is made.
+// recordWritten checks each write of a record.
 func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values attributes) {
 	own, _ := values[":own"].(*types.AttributeValueMemberS)
 	id := strings.TrimPrefix(key, recordPrefix)
@@ -31,7 +31,7 @@ func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values a
 	claim, replay := state == string(idempotency.Running) && own != nil, strings.HasPrefix(p.name, "replay")
 	sc.checkPolicy(p, f)
 	switch {
-	case values[":webhook"] != nil: // a note of where a message came from
+	case values[":webhook"] != nil: // a note of the message's source
 		sc.checkChanged(id, old, fresh, "src")
 		return
 	case values[":who"] != nil && !replay:
@@ -61,8 +61,8 @@ func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values a
 	sc.checkEffects(id, state, gen)
 }
 
-// checkEffects: an event's own count is the number of generations that are done, at every
-// moment: no effect twice, none without done, no done without its effect.
+// checkEffects: an event's own counter equals the number of done generations after every write: no
+// effect twice, none without done, no done without its effect.
 func (sc *scenario) checkEffects(id, state string, gen int64) {
 	f := sc.fact(id)
 	switch {
@@ -86,8 +86,7 @@ func (sc *scenario) checkEffects(id, state string, gen int64) {
 	}
 }
 
-// alias names an owner by when its first write came: processes that run at the same
-// moment take their owners in any order.
+// alias names an owner by the order of first writes, as owners are drawn in any order.
 func (sc *scenario) alias(own string) string {
 	if sc.aliases[own] == 0 {
 		sc.aliases[own] = len(sc.aliases) + 1
@@ -95,7 +94,7 @@ func (sc *scenario) alias(own string) string {
 	return "claim " + strconv.Itoa(sc.aliases[own])
 }
 
-// checkChanged: nothing but the named attributes differs.
+// checkChanged: only the named attributes differ.
 func (sc *scenario) checkChanged(id string, old, fresh item, names ...string) {
 	for name := range fresh {
 		if !slices.Contains(names, name) && !reflect.DeepEqual(old[name], fresh[name]) {
@@ -104,13 +103,13 @@ func (sc *scenario) checkChanged(id string, old, fresh item, names ...string) {
 	}
 }
 
-// taken is a message as a consumer was handed it.
+// taken is a message as a consumer received it.
 type taken struct {
 	id, receipt string
 	f           *fact
 	receives    int
 	newer       bool          // the consumer cannot read it yet
-	verdict     policy.Action // of its endpoint's policy then
+	verdict     policy.Action // of its endpoint's policy at that time
 }
 
 func (sc *scenario) taken(m queue.Message) taken {
@@ -121,7 +120,7 @@ func (sc *scenario) taken(m queue.Message) taken {
 	return t
 }
 
-// of returns what a consumer was handed under a message's id.
+// of returns the received message with an id.
 func (p *proc) of(messageID string) taken {
 	for _, t := range p.batch {
 		if t.id == messageID {
@@ -138,8 +137,8 @@ func (sc *scenario) checkPolicy(p *proc, f *fact) {
 	}
 }
 
-// acknowledged deletes a message, which must not be the last trace of work to do. With
-// an old receipt it may stay, as at SQS.
+// acknowledged deletes a message, which must not be the last trace of an unfinished event. With an
+// old receipt it may stay, as at SQS.
 func (sc *scenario) acknowledged(p *proc, receipt string) {
 	m := sc.queue.find(messageID(receipt))
 	if m == nil {
@@ -193,13 +192,13 @@ func (sc *scenario) state(f *fact) idempotency.State {
 	return idempotency.State(sc.table.items[recordPrefix+f.id]["st"].Text)
 }
 
-// settled: done, or done so long ago that the table has forgotten it.
+// settled: done, or done so long ago that its record has expired.
 func (sc *scenario) settled(f *fact) bool {
 	return sc.state(f) == idempotency.Done || f.done && sc.state(f) == ""
 }
 
-// entered: while the clocks agree and nobody is stopped, only one attempt at an event
-// runs at a time. Effects do not need that; a handler's own calls of others do.
+// entered: without clock skew and pauses, only one attempt at an event runs at a time. Effects do
+// not need that, but a handler's calls to other services do.
 func (sc *scenario) entered(p *proc, f *fact) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -211,8 +210,8 @@ func (sc *scenario) entered(p *proc, f *fact) {
 	f.inside[p] = true
 }
 
-// checkRest: once nothing happens any more, every event that was answered 2xx is done or
-// in the dead-letter queue, and where reconcile is every event that happened.
+// checkRest: once nothing is pending, every event that was answered 2xx, and with reconcile every
+// event, is done or in the dead-letter queue.
 func (sc *scenario) checkRest() {
 	sc.queue.expire()
 	sc.dead.expire()
@@ -221,36 +220,36 @@ func (sc *scenario) checkRest() {
 		for _, m := range sc.dead.messages {
 			dead = dead || m.event == f.id
 		}
-		if (f.accepted || sc.netted(f)) && !sc.settled(f) && !dead && !sc.excused(f) {
+		if (f.accepted || sc.swept(f)) && !sc.settled(f) && !dead && !sc.excused(f) {
 			sc.violate("%s (%s) is lost: its record is %q and nothing is left to bring it back", f.id, f.behaviour, sc.state(f))
 		}
 	}
 }
 
-// netted reports whether reconcile covers an event: it asks for what handlers take, in the
-// mode of its key, under endpoints that take it.
-func (sc *scenario) netted(f *fact) bool { return sc.nettedUnder(sc.policies, f) }
+// swept reports whether reconcile covers an event: of a handled type, in its key's mode, under an
+// endpoint that takes it.
+func (sc *scenario) swept(f *fact) bool { return sc.sweptUnder(sc.policies, f) }
 
-func (sc *scenario) nettedUnder(all map[string]policy.Policy, f *fact) bool {
+func (sc *scenario) sweptUnder(all map[string]policy.Policy, f *fact) bool {
 	on := sc.plan.policies.on
-	return sc.net != nil && f.behaviour != unhandled && f.env.Livemode == on && (!on || !sc.excludes(all, f)) && sc.net.compared(f) &&
-		time.Since(f.happened) < sc.limits.Reconcile.Weekly.Span // later no pass looks so far back
+	return sc.reconciler != nil && f.behaviour != unhandled && f.env.Livemode == on && (!on || !sc.excludes(all, f)) && sc.reconciler.compared(f) &&
+		time.Since(f.happened) < sc.limits.Reconcile.Weekly.Span // older events are out of every pass's reach
 }
 
-// excused: a message went by retention, or a policy ignored it, and nothing is there to
-// bring the event back.
+// excused: the event may be unfinished, as its message expired or was ignored or purged, and
+// reconcile does not cover it.
 func (sc *scenario) excused(f *fact) bool {
-	return f.givenUp || f.withheld && !sc.deployed || (f.expired || f.ignored || f.purged) && !sc.netted(f) || sc.isBroken(f) && (sc.plan.net.on || f.broken.wasDone() || f.broken.after != nil || sc.doneUnder(nil, f)) // a row that reconcile suspects is left alone
+	return f.givenUp || f.withheld && !sc.deployed || (f.expired || f.ignored || f.purged) && !sc.swept(f) || sc.isBroken(f) && (sc.plan.reconciler.on || f.broken.wasDone() || f.broken.after != nil || sc.doneUnder(nil, f)) // a row that reconcile suspects is left alone
 }
 
-// checkEnd: after the fix and a redrive all are done, and shared items have counted each.
+// checkEnd: after the fix and a redrive all events are done, and shared items counted each.
 func (sc *scenario) checkEnd() {
 	shared := map[string]int64{}
 	for i, f := range sc.facts {
-		takes := sc.verdict(sc.policies, f.home(), f) == policy.Accept // else its letters stay
+		takes := sc.verdict(sc.policies, f.home(), f) == policy.Accept // else its dead letters stay
 		parked := slices.ContainsFunc(sc.dead.messages, func(m *message) bool { return m.event == f.id })
-		leftover := parked && f.letterGone // what another endpoint took, and parks since; the letter of its own was purged
-		if takes && !leftover && (f.accepted || sc.netted(f)) && !sc.settled(f) && !sc.excused(f) {
+		leftover := parked && f.letterGone // another endpoint took it and parks it since; its own dead letter was purged
+		if takes && !leftover && (f.accepted || sc.swept(f)) && !sc.settled(f) && !sc.excused(f) {
 			sc.violate("%s (%s) is %q after the fix and a redrive", f.id, f.behaviour, sc.state(f))
 		}
 		if f.behaviour != unhandled && f.n == 0 {

@@ -14,17 +14,17 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// The handlers of some events write a message to the outbox with their effects. One that
-// tells of an old state, or of one from before the system began, is held: whoever runs the
-// event, and however late, the state's age when the event was received decides.
+// Some handlers write a message to the outbox with their effects. A message about an old state, or
+// one from before the system's start, is held. The state's age when the event was received decides,
+// however late the event runs.
 
-// mailShare: one plan in so many has handlers that write messages.
+// mailShare is n where one in n plans has handlers that write messages.
 const mailShare = 4
 
 const mailType = "invoice.paid"
 
-// mailPlan says, by event, how old the state was of which its message tells when it
-// happened; negative for an event without a message.
+// mailPlan holds, by event, the age of its message's state when the event happened; negative for
+// events without a message.
 type mailPlan []time.Duration
 
 func newMailPlan(rng *rand.Rand, events int) (p mailPlan) {
@@ -38,10 +38,10 @@ func (p mailPlan) has(i int) bool { return len(p) > 0 && p[i] >= 0 }
 
 const heldKey, sentKey = "HELD#", "OUT#"
 
-// mailer is the real mux with a handler that writes a message with the effects of other events.
+// mailer is the real mux with a handler that adds a message to the usual effects.
 func (b business) mailer(f *fact) *dispatch.Mux {
 	var begins dispatch.Begins
-	if b.sc.net != nil {
+	if b.sc.reconciler != nil {
 		begins = mailBegins(b)
 	}
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: b.sc.stripe, Rows: rows(b), Hold: dispatch.Hold{Begins: begins}})
@@ -52,19 +52,18 @@ func (b business) mailer(f *fact) *dispatch.Mux {
 	return mux
 }
 
-// mailBegins reads from when on the system handles an account's events.
+// mailBegins reads the begin of an account's history.
 type mailBegins struct{ sc *scenario }
 
 func (m mailBegins) Begin(ctx context.Context, live bool, account string) (at time.Time, found bool, err error) {
 	err = do(m.sc, ctx, opGet, "begin for "+eventOf(ctx), func() error {
-		at, found = m.sc.net.begun[reconcile.Stream{Livemode: live, Account: account}]
+		at, found = m.sc.reconciler.begun[reconcile.Stream{Livemode: live, Account: account}]
 		return nil
 	})
 	return at, found, err
 }
 
-// mailed checks a message when it is written. received are the times at which the event's
-// messages say that it was received.
+// mailed checks a message when it is written.
 func (sc *scenario) mailed(p *proc, key string, row item) {
 	id, found := strings.CutPrefix(key, sentKey+"FACT#")
 	if !found {
@@ -75,8 +74,8 @@ func (sc *scenario) mailed(p *proc, key string, row item) {
 	sc.log("a message of %s, of a state of %s: held %v", f.id, f.since.Format(time.DateTime), held)
 	sc.count(map[bool]string{true: "a message is held", false: "a message is to be sent"}[held])
 	old := func(at time.Time) bool { return at.Sub(f.since) > dispatch.DefaultHoldAfter }
-	before := sc.net != nil && f.since.Before(sc.net.begun[f.stream()])
-	late := sc.net != nil && sc.net.begunAt >= p.started // a begin was put while the event ran
+	before := sc.reconciler != nil && f.since.Before(sc.reconciler.begun[f.stream()])
+	late := sc.reconciler != nil && sc.reconciler.begunAt >= p.started // a begin was written while the event ran
 	switch {
 	case held && !before && !old(f.lastReceived):
 		sc.violate("%s: its message is held, and its state was news when it was received", f.id)
@@ -85,7 +84,7 @@ func (sc *scenario) mailed(p *proc, key string, row item) {
 	}
 }
 
-// receivedBy notes when an event was received, as its messages say it.
+// receivedBy records an event's times of receipt, as its messages carry them.
 func (sc *scenario) receivedBy(e event.Envelope) {
 	f := sc.fact(e.ID)
 	if f.firstReceived.IsZero() || e.ReceivedAt.Before(f.firstReceived) {

@@ -8,17 +8,16 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// missed is how many events consumers counted as never delivered.
+// missed returns the number of events that consumers counted as never delivered.
 func (sc *scenario) missed() int { return sc.counts.n["outcome: missed"] }
 
-// TestStoppedConsumerIsNoMissedDelivery: a consumer that takes no messages for a while leaves
-// every event without a record, and passes send each of them once more. When it runs again,
-// nothing counts as missed: each event's own message is there.
+// TestStoppedConsumerIsNoMissedDelivery: while the consumer is stopped, events have no record and
+// passes send each again. Afterwards none counts as missed, as each event's own message arrives.
 func TestStoppedConsumerIsNoMissedDelivery(t *testing.T) {
 	for _, stopped := range []time.Duration{20 * time.Minute, 4 * time.Hour} {
 		t.Run(fmt.Sprint(stopped), func(t *testing.T) {
 			fixedPlan{
-				events: 60, spread: stopped, net: always(), outages: []planned{{part: consumers, long: stopped}},
+				events: 60, spread: stopped, reconciler: always(), outages: []planned{{part: consumers, long: stopped}},
 			}.run(t, func(t *testing.T, sc *scenario) {
 				l := limits.AWS()
 				sc.liveUntil(time.Now().Add(stopped))
@@ -35,12 +34,12 @@ func TestStoppedConsumerIsNoMissedDelivery(t *testing.T) {
 	}
 }
 
-// TestMissedDeliveriesAreCounted: of events of which Stripe withholds one in two, each
-// withheld one counts as missed once, and no other.
+// TestMissedDeliveriesAreCounted: Stripe withholds one event in two; exactly those count as missed,
+// once each.
 func TestMissedDeliveriesAreCounted(t *testing.T) {
-	net := always()
-	net.withheld = 0.5
-	fixedPlan{events: 60, spread: 3 * time.Hour, net: net}.run(t, func(t *testing.T, sc *scenario) {
+	reconciler := always()
+	reconciler.withheld = 0.5
+	fixedPlan{events: 60, spread: 3 * time.Hour, reconciler: reconciler}.run(t, func(t *testing.T, sc *scenario) {
 		withheld := 0
 		for _, f := range sc.facts {
 			if f.comes[0].due.IsZero() {

@@ -1,8 +1,7 @@
 package simulation
 
-// faultMutants are seeded bugs of what must end within one invocation: a request without an
-// answer, a moment's refusal, a hot item, an expired signature, a secret that turns bad and a
-// Stripe that is slow.
+// faultMutants are seeded bugs in the handling of single faults: a request without an answer, a
+// brief refusal, a hot item, an expired signature, an unusable secret and a slow Stripe.
 func faultMutants() []mutant {
 	const (
 		claim   = "dynamostore/claim.go"

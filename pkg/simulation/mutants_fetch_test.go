@@ -1,6 +1,6 @@
 package simulation
 
-// fetchMutants are mutants of what is done with an object that is read from Stripe.
+// fetchMutants are seeded bugs in the use of objects fetched from Stripe.
 func fetchMutants() []mutant {
 	const (
 		coalesce  = "dispatch/coalesce.go"

@@ -1,8 +1,8 @@
 package simulation
 
-// ruleMutants are seeded bugs of the rules that the first model left out: policies of several
-// endpoints, purges, clocks, malformed rows, history and two releases. A1, A14 and the like
-// name faults in the model that explored policies and purges.
+// ruleMutants are seeded bugs in policies of several endpoints, purges, clocks, malformed rows,
+// history and two releases. A1, A14 and the like are their numbers in the model of policies and
+// purges.
 func ruleMutants() []mutant {
 	return append(policyMutants(), append(purgeMutants(), outsideMutants()...)...)
 }

@@ -22,7 +22,7 @@ var (
 	oneMutant   = flag.String("mutant", "", "run only the mutants whose name contains this")
 )
 
-// mutant is a seeded bug: edits of the product's source, for one build only.
+// mutant is a seeded bug: edits of the product's source for one build.
 type mutant struct {
 	name  string
 	edits []edit
@@ -36,7 +36,7 @@ func one(name, file, old, new string) mutant {
 	return mutant{name: name, edits: []edit{{file, old, new}}}
 }
 
-// by names the drill that finds a mutant which breaks no schedule.
+// by names the test that must find a mutant; the default is TestSchedules.
 func (m mutant) by(test string) mutant {
 	m.test = test
 	return m
@@ -126,14 +126,14 @@ func mutants() []mutant {
 	}
 }
 
-// found is the line in which TestSchedules says what it found.
+// found matches the failure line of TestSchedules.
 var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 
-// complaint is the first line in which a test says what it found.
+// complaint matches the first failure line of another test.
 var complaint = regexp.MustCompile(`(?:fixedplan\w*|missed|secretwriters)_test\.go:\d+: (.*)`)
 
-// TestMutants shows that the schedules find bugs: each mutant of the product is built
-// and run until a schedule goes wrong, and must not outlive 10,000 of them, or a test.
+// TestMutants builds each mutant and runs it until a schedule fails: it must be found within 10,000
+// schedules, or by its test.
 func TestMutants(t *testing.T) {
 	if !*withMutants {
 		t.Skip("takes minutes: make mutants")
@@ -173,10 +173,10 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), netMutants(), ruleMutants(), fetchMutants(), faultMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants())
 }
 
-// overlay writes the mutant's files and the list that the go command reads of them.
+// overlay writes the mutant's files and the overlay file for the go command.
 func overlay(t *testing.T, m mutant) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -195,7 +195,7 @@ func overlay(t *testing.T, m mutant) string {
 			t.Fatal(err)
 		}
 		if n := strings.Count(string(source), e.old); n != 1 {
-			t.Fatalf("%s: the text to change stands there %d times:\n%s", e.file, n, e.old)
+			t.Fatalf("%s: the text to change occurs %d times:\n%s", e.file, n, e.old)
 		}
 		to := filepath.Join(dir, fmt.Sprintf("%d.go", i))
 		if err := os.WriteFile(to, []byte(strings.Replace(string(source), e.old, e.new, 1)), 0o600); err != nil {

@@ -19,25 +19,24 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// Some events change an object of which a row is kept, with handlers that coalesce. The
-// object's state is the number of its latest event, so what a row shows can be compared:
-// it never goes back, and an event that is done is in it, whatever the clocks say. Each
-// consumer has a clock of its own, which may jump, and the queue has another. Stripe may
-// answer from a copy that lags: an event waits until the answer shows what it announced.
+// Some events change an object of which a row is kept, by handlers that coalesce. The object's
+// state is the number of its latest event, so rows can be compared: a row never goes back, and it
+// includes every done event, whatever the clocks show. Stripe may answer from a lagging copy: an
+// event waits until the answer includes its change.
 
-// rowShare: one plan in so many has kept rows.
+// rowShare is n where one in n plans has kept rows.
 const rowShare = 3
 
 const rowType = "customer.subscription.updated"
 
-// rowPlan is the part of a plan that is about kept rows.
+// rowPlan is the part of a plan for kept rows.
 type rowPlan struct {
 	on   bool
 	rows []bool        // by event: it changes a kept object
-	copy time.Duration // how far the copy lags that Stripe answers from
+	copy time.Duration // lag of the copy that Stripe answers from
 }
 
-// draw makes an event one that changes its object.
+// kept reports whether event i changes its object.
 func (p rowPlan) kept(i int) bool { return p.on && p.rows[i] }
 
 func newRowPlan(rng *rand.Rand, events int) rowPlan {
@@ -48,8 +47,7 @@ func newRowPlan(rng *rand.Rand, events int) rowPlan {
 	return p
 }
 
-// subscriptions is the real mux with one coalescing handler, over the scenario's Stripe and
-// table.
+// subscriptions is the real mux with one coalescing handler.
 func (sc *scenario) subscriptions() *dispatch.Mux {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: sc.stripe, Rows: rows{sc}})
 	dispatch.OnCurrent(mux, rowType, func(_ context.Context, e dispatch.Current[stripego.Subscription]) (dispatch.Effects, error) {
@@ -62,8 +60,7 @@ func (sc *scenario) subscriptions() *dispatch.Mux {
 	return mux
 }
 
-// forEvent says in a context which event a call is for: calls at one moment are told
-// apart by it.
+// forEvent is the context key of the event that a call is for, which orders calls of one moment.
 type forEvent struct{}
 
 func eventOf(ctx context.Context) string {
@@ -71,14 +68,14 @@ func eventOf(ctx context.Context) string {
 	return id
 }
 
-// stripe is Stripe's API to who asks for an object: it shows the state of the moment at which
-// the request arrives, late or not at all, or refuses an account that revoked its access.
+// stripe is the transport to Stripe's API for objects: it answers with the state when the request
+// arrives, late or not at all, or refuses an account that revoked access.
 type stripe struct{ sc *scenario }
 
 func newStripe(sc *scenario) *stripeapi.Client {
 	c, err := stripeapi.New(stripeapi.Options{
 		Key: func(context.Context) (string, error) { return "sk_test", nil }, Transport: stripe{sc},
-		TryTimeout: sc.limits.StripeTry, Backoff: 1, // whose random waits would make a seed differ
+		TryTimeout: sc.limits.StripeTry, Backoff: 1, // else its random waits change the seed's run
 	})
 	if err != nil {
 		panic(err)
@@ -86,15 +83,15 @@ func newStripe(sc *scenario) *stripeapi.Client {
 	return c
 }
 
-// stripeTry is the shortest time that a read at Stripe is given: it is slow, and not down.
+// stripeTry is the time that a read at Stripe must be given: slow is not down.
 const stripeTry = 6*time.Second - time.Millisecond
 
-// reading is what one run of a handler reads at Stripe.
+// reading counts the reads at Stripe of one run of a handler.
 type reading struct {
-	ctx    context.Context // the handler's
+	ctx    context.Context // of the handler
 	tries  int
 	failed int
-	late   bool // a try failed when there was no time left for another
+	late   bool // a try failed too late for another
 }
 
 type readingKey struct{}
@@ -139,8 +136,8 @@ func left(ctx context.Context) time.Duration {
 	return time.Until(end)
 }
 
-// currently runs the handler of an event that changes a kept object. A read that Stripe
-// answers in time, or that failed once and early, does not fail the run.
+// currently runs the handler of an event that changes a kept object. A read that is answered in
+// time, or failed once and early, must not fail the run.
 func (sc *scenario) currently(ctx context.Context, f *fact, in dispatch.Input) (dispatch.Effects, error) {
 	run := &reading{ctx: ctx}
 	ctx = context.WithValue(context.WithValue(ctx, forEvent{}, in.ID), readingKey{}, run)
@@ -151,7 +148,7 @@ func (sc *scenario) currently(ctx context.Context, f *fact, in dispatch.Input) (
 	return effects, err
 }
 
-// revoke ends our access to a connected account until the fix.
+// revoke revokes our access to a connected account until the fix.
 func (sc *scenario) revoke() {
 	if sc.plan.policies.on && !sc.deployed {
 		account := []string{"acct_eu", "acct_us"}[sc.rng.IntN(2)]
@@ -164,7 +161,7 @@ func subscription(id string, n int) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"object":"subscription","metadata":{"n":"%d"}}`, id, n)
 }
 
-// shows is the number of the latest event of an object that a copy shows which lags.
+// shows returns the number of an object's latest event in a copy with a lag.
 func (sc *scenario) shows(object, account string, lag time.Duration) (n int) {
 	for _, f := range sc.facts {
 		if f.n > 0 && f.env.ObjectID == object && f.env.Account == account && !f.happened.After(time.Now().Add(-lag)) {
@@ -181,7 +178,7 @@ func (r rows) Item(ctx context.Context, key string) (map[string]any, bool, error
 	return row, len(row) > 0, err
 }
 
-// rowOf is the item that is kept of an event's object.
+// rowOf returns the row of an event's object.
 func (sc *scenario) rowOf(e event.Envelope) item { return sc.table.items[dispatch.ObjectKey(e)] }
 
 // checkRow: a kept row never goes back.
@@ -194,7 +191,7 @@ func (sc *scenario) checkRow(key string, old, fresh item) {
 	}
 }
 
-// checkShown: the row shows what a done event changed.
+// checkShown: the row includes the change of a done event.
 func (sc *scenario) checkShown(f *fact) {
 	if got := num(sc.rowOf(f.env), "n"); got < int64(f.n) {
 		sc.violate("%s: done while the row kept of its object shows %d, before its change %d", f.id, got, f.n)

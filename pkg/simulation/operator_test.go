@@ -15,7 +15,7 @@ import (
 	"tollgate/pkg/replay"
 )
 
-// operate is what operators do at any time: redrive, replay, fix the handlers.
+// operate is an operator's action: redrive, replay, purge or a fix of the handlers.
 func (sc *scenario) operate() {
 	switch n := sc.rng.IntN(5); {
 	case n == 0:
@@ -44,7 +44,7 @@ func (sc *scenario) settleLetters() {
 
 func (sc *scenario) queueable(f *fact) bool { return f.behaviour != unhandled }
 
-// redrive is one run of the command: a plan of all dead letters, then a move of up to n.
+// redrive runs the command: it plans all dead letters and moves up to n.
 func (sc *scenario) redrive(n int) {
 	records, err := dynamostore.NewReader(sc.table, "tollgate")
 	if err != nil {
@@ -66,7 +66,7 @@ func (sc *scenario) redrive(n int) {
 	})
 }
 
-// checkHidden: a redrive that ran alone names the letters that a dead reader hides.
+// checkHidden: a redrive that ran alone reports the dead letters hidden by a killed reader.
 func (sc *scenario) checkHidden(p *proc, plan *redrive.Plan) {
 	if !p.counted {
 		return
@@ -78,14 +78,14 @@ func (sc *scenario) checkHidden(p *proc, plan *redrive.Plan) {
 	}
 }
 
-// removedBy notes that a letter was removed under the eyes of all others.
+// removedBy marks all other processes: a dead letter was removed meanwhile.
 func (sc *scenario) removedBy(p *proc) {
 	for _, o := range sc.procs {
 		o.disturbed = o.disturbed || o != p
 	}
 }
 
-// replay runs a done event again. Now and then two operators do so at the same time.
+// replay runs a done event again, sometimes by two operators at once.
 func (sc *scenario) replay(f *fact) {
 	f.replays++
 	sc.replayOnce(f)
@@ -94,11 +94,11 @@ func (sc *scenario) replay(f *fact) {
 	}
 }
 
-// comeBack is the longest that an operator waits before another try.
+// comeBack is an operator's maximum wait before another try.
 const comeBack = 30 * time.Minute
 
-// replayOnce is one run of the command. An operator whose command died, failed or was
-// refused gives it again until it says that the message is sent.
+// replayOnce runs the command once. An operator repeats a killed, failed or refused command until
+// it reports that the message was sent.
 func (sc *scenario) replayOnce(f *fact) {
 	records, err := dynamostore.NewReader(sc.table, "tollgate")
 	if err != nil {
@@ -126,7 +126,7 @@ func (sc *scenario) replayOnce(f *fact) {
 	}
 	p.over = func() {
 		if refused, is := errors.AsType[*replay.RefusedError](failure); is && refused.Reason == replay.RefusedExcluded {
-			if sc.state(f) != idempotency.Done && !f.withheld { // its record may be set to run again
+			if sc.state(f) != idempotency.Done && !f.withheld { // a killed run may have set its record to run again
 				f.withheld = true
 				sc.onFix = append(sc.onFix, func() { sc.replayOnce(f) })
 			}
@@ -136,7 +136,7 @@ func (sc *scenario) replayOnce(f *fact) {
 			f.broken.after = func() { sc.replayOnce(f) } // once the row is repaired
 			return
 		}
-		if failure != nil && !(sc.netted(f) && sc.rng.IntN(2) == 0) { // the net sends what nobody comes back to
+		if failure != nil && !(sc.swept(f) && sc.rng.IntN(2) == 0) { // reconcile sends what no operator repeats
 			sc.background = append(sc.background, appointment{time.Now().Add(sc.upTo(comeBack)), func() { sc.replayOnce(f) }})
 		}
 	}

@@ -4,17 +4,17 @@ import (
 	"time"
 )
 
-// part is something that can be away as a whole, or fail now and then.
+// part is a component that can have a full or partial outage.
 type part int
 
 const (
 	store part = iota
 	queues
 	ingestion
-	consumers // nobody takes messages
-	startups  // consumers take messages and crash at once
+	consumers // no messages are received
+	startups  // consumers receive messages and crash at once
 	reconciling
-	contention // others have the items: transactions conflict
+	contention // transactions conflict with others
 	parts
 )
 
@@ -22,14 +22,14 @@ func (p part) String() string {
 	return [parts]string{"the store", "the queue", "ingest", "the consumer", "the consumer's start", "reconcile", "each transaction"}[p]
 }
 
-// outage is a time in which a part fails.
+// outage is a period in which calls of a part fail.
 type outage struct {
 	until time.Time
-	rate  float64 // of its calls; 1 for all
-	brief bool    // so short that tries outlast it: all that it does is to refuse
+	rate  float64 // share of failing calls; 1 for all
+	brief bool    // only refuses, and shorter than the retries
 }
 
-// appointment is what a test or an operator does at a time.
+// appointment is an action at a time.
 type appointment struct {
 	at time.Time
 	do func()
@@ -45,7 +45,7 @@ func (o opName) part() (p part, can bool) {
 	return 0, false
 }
 
-// fails draws whether a call of a part that is away or browned out fails.
+// fails draws whether a call fails by an outage of its part.
 func (sc *scenario) fails(p part) bool {
 	o := sc.outages[p]
 	return time.Now().Before(o.until) && (o.rate >= 1 || sc.rng.Float64() < o.rate)
@@ -57,10 +57,10 @@ func (sc *scenario) breaks(p part, d time.Duration, rate float64) {
 	sc.log("%s fails in %.0f %% until %s", p, 100*rate, sc.outages[p].until.Format("02 15:04:05"))
 }
 
-// brownRates are the shares of calls that fail in a brown-out.
+// brownRates are the shares of failing calls in partial outages.
 func brownRates() []float64 { return []float64{0.01, 0.05, 0.1, 0.25, 0.5} }
 
-// disrupt begins outages, now and then.
+// disrupt draws whether outages begin.
 func (sc *scenario) disrupt() {
 	if sc.faulty(sc.plan.blackout) {
 		sc.breaks([]part{store, store, queues}[sc.rng.IntN(3)], sc.upTo(20*time.Minute), 1)
@@ -86,5 +86,5 @@ func (sc *scenario) disrupt() {
 	if sc.faulty(sc.plan.secrets.bad) {
 		sc.spoilSecret()
 	}
-	sc.net.disrupt()
+	sc.reconciler.disrupt()
 }

@@ -9,56 +9,56 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// plan is what one schedule is made of, all of it drawn from the seed: how many events,
-// how often what goes wrong. Chances are from 0 to 1.
+// plan holds the parameters of one scenario, all drawn from the seed: the number of events, and the
+// probability of each fault, from 0 to 1.
 type plan struct {
 	events, workers, batch, maxReceives int
-	skew                                time.Duration // most that a worker's clock is off
+	skew                                time.Duration // maximum skew of a worker's clock
 
 	fault      float64 // that a request or an answer is lost, late, silent or refused
-	late       float64 // that a request of a dead process arrives all the same
+	late       float64 // that a request of a killed process still arrives
 	lateness   time.Duration
-	crash      float64 // that a process dies at a step
-	stop       float64 // that a process is stopped at a step
+	crash      float64 // that a process is killed at a step
+	stop       float64 // that a process is paused at a step
 	pause      time.Duration
 	twice      float64 // that a message in flight is handed out again
 	again      float64 // that Stripe delivers an event once more
 	lose       float64 // that the answer of an invocation is lost
 	operator   float64 // that an operator redrives or replays at a step
-	blackout   float64 // that the store goes away for a while, at a step
-	brownout   float64 // that the store or the queue fails now and then for a while, at a step
-	contention float64 // that others have the items for seconds, at a step
-	offline    float64 // that ingest goes away for a while, at a step
-	attack     float64 // that somebody posts a captured request, at a step
-	hot        float64 // that records are throttled for a while, at a step
-	brief      float64 // that the store or the queue refuses for a moment, at a step
+	blackout   float64 // that an outage of the store or the queue begins at a step
+	brownout   float64 // that a partial outage begins at a step
+	contention float64 // that transactions conflict for seconds, from a step on
+	offline    float64 // that an outage of ingest begins at a step
+	attack     float64 // that an attacker posts a request at a step
+	hot        float64 // that records become hot at a step
+	brief      float64 // that the store or the queue refuses for 150 to 300 ms, from a step on
 	slow       float64 // that Stripe answers slowly
 	revoke     float64 // that a connected account revokes access until the fix, at a step
-	large      float64 // that the DLQ refuses a message's copy for its size
+	large      float64 // that a message's copy is too large for the DLQ
 
-	patience time.Duration // most between the last failure and the redrive
+	patience time.Duration // maximum time between the last failure and the redrive
 
 	behaviours []behaviour
-	objects    int           // that events share
+	objects    int           // shared by events
 	spread     time.Duration // in which the events happen
-	delay      time.Duration // of a delivery, at most; default a minute
-	retries    retries       // of Stripe
-	net        netPlan       // what is there when reconcile is
+	delay      time.Duration // maximum of a delivery; default a minute
+	retries    retries       // Stripe's retry schedule
+	reconciler reconcilePlan // only with reconcile
 	policies   policyPlan
 	rows       rowPlan
 	mail       mailPlan
 	versions   versionPlan
 	secrets    secretPlan
-	purges     bool    // operators give events up
-	spoil      float64 // that something else writes an event's row, at a step
+	purges     bool    // operators purge events
+	spoil      float64 // that another program writes an event's row at a step
 	jump       float64 // that a worker's clock jumps, at a step
-	lag        float64 // that an invocation's deadline is of another clock than the worker's
-	// how far the queue's clock is off, and its servers' from that
+	lag        float64 // that Lambda's clock differs from the worker's
+	// skew of the queue's clock, and of its servers relative to that
 	queueClock, queueJitter time.Duration
 }
 
 func newPlan(rng *rand.Rand) plan {
-	chance := func(most float64) float64 { // often none, sometimes much
+	chance := func(most float64) float64 { // zero for a third of the plans
 		if rng.IntN(3) == 0 {
 			return 0
 		}
@@ -78,14 +78,14 @@ func newPlan(rng *rand.Rand) plan {
 	for range p.events {
 		p.behaviours = append(p.behaviours, newBehaviour(rng))
 	}
-	if rng.IntN(netShare) == 0 {
-		p.net = newNetPlan(rng, p.events)
+	if rng.IntN(reconcileShare) == 0 {
+		p.reconciler = newReconcilePlan(rng, p.events)
 		p.patience = 14 * 24 * time.Hour
 	}
 	if rng.IntN(policyShare) == 0 {
 		p.policies = newPolicyPlan(rng)
 	}
-	if rng.IntN(rowShare) == 0 && !p.net.history.on {
+	if rng.IntN(rowShare) == 0 && !p.reconciler.history.on {
 		p.rows = newRowPlan(rng, p.events)
 		p.objects = 1
 		p.spread = time.Duration(1 + rng.Int64N(int64(3*time.Minute)))
@@ -112,19 +112,19 @@ func newPlan(rng *rand.Rand) plan {
 		p.queueJitter = 2 * time.Second
 		p.queueClock = time.Duration((rng.Float64()*2 - 1) * float64(time.Minute))
 	}
-	if p.rows.on && p.skew == 0 && p.queueJitter == 0 { // else clocks may end the wait for the copy before its time
+	if p.rows.on && p.skew == 0 && p.queueJitter == 0 { // skewed clocks may end the wait for the copy early
 		p.rows.copy = time.Duration(rng.Int64N(int64(maxCopyLag)))
 	}
 	return p
 }
 
-// maxCopyLag is what a copy at Stripe may lag, within dispatch.CoalesceAfter.
+// maxCopyLag bounds the lag of Stripe's copy: it is within dispatch.CoalesceAfter.
 const maxCopyLag = 5 * time.Second
 
-// clocksAgree reports whether all clocks of the plan do.
+// clocksAgree reports whether no clock of the plan is skewed.
 func (p plan) clocksAgree() bool { return p.skew == 0 && p.jump == 0 && p.lag == 0 }
 
-// callResult is what becomes of a call.
+// callResult is what happens to a call.
 type callResult string
 
 const (
@@ -141,14 +141,14 @@ const (
 	callSlow          callResult = "answered slowly"
 )
 
-// faulty draws, while the scenario still has faults.
+// faulty draws with a probability; always false after the faults ended.
 func (sc *scenario) faulty(chance float64) bool { return !sc.healed && sc.rng.Float64() < chance }
 
 func (sc *scenario) upTo(d time.Duration) time.Duration {
 	return time.Duration(sc.rng.Int64N(int64(d)))
 }
 
-// around draws from -d to d.
+// around draws a duration from -d to d.
 func (sc *scenario) around(d time.Duration) time.Duration {
 	return time.Duration((sc.rng.Float64()*2 - 1) * float64(d))
 }
@@ -185,7 +185,7 @@ func (sc *scenario) callResult(c *call) callResult {
 	return all[sc.rng.IntN(len(all))]
 }
 
-// refusal is an error that says that nothing was applied.
+// refusal is an error after which nothing was applied.
 func (sc *scenario) refusal(c *call) error {
 	code := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: "simulated"} }
 	if c.op == opTransact && sc.fails(contention) {
@@ -195,7 +195,7 @@ func (sc *scenario) refusal(c *call) error {
 	case opUpdate, opGet, opBatchGet, opCover, opCovered:
 		all := []error{code("ThrottlingException"), internalError(), code("ProvisionedThroughputExceededException"), code("TransactionConflictException")}
 		if c.op != opUpdate || time.Now().Before(sc.outages[store].until) {
-			all = all[:3] // no transaction is in a read's way; a store that is away has no transactions to conflict with
+			all = all[:3] // reads meet no conflict, and neither does a store during an outage
 		}
 		return all[sc.rng.IntN(len(all))]
 	case opTransact:
@@ -205,7 +205,7 @@ func (sc *scenario) refusal(c *call) error {
 	}
 }
 
-// conflicts is a transaction that met others.
+// conflicts is the error of a transaction that conflicts with others.
 func conflicts(rng *rand.Rand) error {
 	reasons := []types.CancellationReason{{Code: aws.String("TransactionConflict")}, {Code: aws.String("None")}, {Code: aws.String("None")}}
 	rng.Shuffle(len(reasons), func(i, j int) { reasons[i], reasons[j] = reasons[j], reasons[i] })

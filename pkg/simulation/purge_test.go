@@ -16,21 +16,20 @@ import (
 	"tollgate/pkg/redrive"
 )
 
-// Operators give events up in the middle of everything, by a dead letter or by an event's
-// id. Checked is what a purge promises: once it says that an event is given up, no pass
-// sends the event again unless a claim came after; and it keeps no message from being
-// handled, which every acknowledgement is checked for.
+// Operators purge events at any step, by a dead letter or by the event's id. Once a purge reports
+// an event as purged, no pass sends it again unless a claim follows; and a purge stops no message
+// from being handled, which every acknowledgement is checked for.
 
-// purging is the letter that a purge is for.
+// purging is the dead letter of a purge.
 type purging struct {
 	f        *fact
 	letter   *message // nil: by the event's id
-	attempt  int64    // that the letter names
-	newer    bool     // the queue moved it, and only the next release can read it
-	excluded bool     // the policy of the letter's endpoint excludes it, or no record was made
+	attempt  int64    // in the dead letter
+	newer    bool     // moved by SQS, and only the next release can read it
+	excluded bool     // its endpoint's policy excludes it, or it has no record
 }
 
-// purge gives a dead letter up.
+// purge purges a dead letter.
 func (sc *scenario) purge(m *message) {
 	records, err := dynamostore.NewReader(sc.table, "tollgate")
 	if err != nil {
@@ -65,7 +64,7 @@ func (sc *scenario) purge(m *message) {
 	})
 }
 
-// purgeByID gives up one event by its id, whatever receives and letters it has left.
+// purgeByID purges an event by its id, whatever messages it has left.
 func (sc *scenario) purgeByID(f *fact) {
 	p := &proc{name: "purge of " + f.id + " by its id", purging: &purging{f: f}}
 	verdict := idempotency.PurgeVerdict("an error")
@@ -89,14 +88,14 @@ func (sc *scenario) purgeByID(f *fact) {
 	})
 }
 
-// saysGivenUp notes a purge's answer, unless a claim came between its write and its answer.
+// saysGivenUp records a purge's answer, unless a claim came between its write and its answer.
 func (sc *scenario) saysGivenUp(p *proc, f *fact) {
 	if f.claimed < max(p.started, f.marked) {
 		f.saidGivenUp = sc.step
 	}
 }
 
-// marked checks the write that gives an event up.
+// marked checks the write of the purge mark.
 func (sc *scenario) marked(p *proc, f *fact, old, fresh item) {
 	sc.checkChanged(f.id, old, fresh, "purged", "purge_by", "upd", "exp")
 	of := p.purging
@@ -116,22 +115,21 @@ func (sc *scenario) marked(p *proc, f *fact, old, fresh item) {
 	f.givenUp = true
 }
 
-// checkMark: the mark is on the record exactly from the give-up to the next claim or
-// completion.
+// checkMark: the record has the purge mark exactly until the next claim or completion.
 func (sc *scenario) checkMark(p *proc, f *fact, row item, claimed bool) {
 	if claimed {
 		f.givenUp, f.saidGivenUp, f.claimed = false, -1, sc.step
 	}
 	if claimed && f.letterGone && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && sc.queue.find(t.id) != nil }) {
-		f.purged = true // by a holder of a message that was moved and purged meanwhile: the row may be left over
+		f.purged = true // claimed for a message that was moved and purged meanwhile: the row may be left over
 	}
 	if _, is := row["purged"]; is != f.givenUp {
 		sc.violate("%s: its record's mark of a purge: %v, want %v", f.id, is, f.givenUp)
 	}
 }
 
-// letterPurged checks the deletion of a letter: what it stood for is settled, given up, or
-// has something else that stands for it.
+// letterPurged checks the deletion of a dead letter: its event is done, purged, or has another
+// message.
 func (sc *scenario) letterPurged(p *proc, messageID string) {
 	f := p.purging.f
 	f.letterGone = true
@@ -140,16 +138,16 @@ func (sc *scenario) letterPurged(p *proc, messageID string) {
 	case p.purging.newer:
 		sc.violate("%s: the letter is purged that only the next release can read", f.id)
 	case p.purging.excluded, sc.state(f) == "", sc.isBroken(f):
-		f.purged = true // the operator's word was on this delivery
+		f.purged = true // the operator decided on this delivery only
 	case num(sc.table.items[recordPrefix+f.id], "rc_left") > 0:
-		f.purged = true // reconcile's frequent passes stand for it
+		f.purged = true // reconcile's frequent passes cover it
 	case f.givenUp || f.marked >= p.started || sc.state(f) == idempotency.Done || f.expired || f.ignored:
 	case !slices.ContainsFunc(sc.queue.messages, stands) && !slices.ContainsFunc(sc.dead.messages, stands) && f.leftDone < p.started:
 		sc.violate("%s: its letter is purged, it is not given up, and nothing else stands for it", f.id)
 	}
 }
 
-// unpurged: a pass that began after an event was said to be given up does not send it.
+// unpurged: a pass that began after an event was purged does not send it.
 func (sc *scenario) unpurged(p *proc, f *fact) {
 	if strings.HasPrefix(p.name, "reconcile") && f.saidGivenUp >= 0 && f.saidGivenUp < p.started {
 		sc.violate("%s: %s sends it though it was given up", f.id, p.name)

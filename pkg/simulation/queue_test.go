@@ -20,7 +20,7 @@ import (
 	"tollgate/pkg/sqsqueue"
 )
 
-// message is one message of the queue, or of the dead-letter queue.
+// message is a message of the queue or the dead-letter queue.
 type message struct {
 	id         string
 	body       string
@@ -29,17 +29,17 @@ type message struct {
 	visible    time.Time
 	sent       time.Time
 	first      time.Time         // receive
-	clock      time.Duration     // how far the clock is off of the queue's server that has it
+	clock      time.Duration     // skew of the queue's server that holds it
 	attributes map[string]string // of our copies in the DLQ
 	copied     int               // step of the latest copy of it in the DLQ, -1 for none
 	changed    int               // step of the latest change of its visibility with an old receipt, -1 for none
-	refuses    int               // which of its copies are too large for the DLQ
+	refuses    int               // which copies are too large for the DLQ, see sizeOf
 }
 
-// receipt is of the latest receive.
+// receipt returns the latest receive's handle.
 func (m *message) receipt() string { return fmt.Sprintf("%s/%d", m.id, m.receives) }
 
-// standardQueue is a simulated SQS queue: at least once, in no order.
+// standardQueue simulates an SQS standard queue: at least once, in any order.
 type standardQueue struct {
 	sc          *scenario
 	name        string
@@ -77,7 +77,7 @@ func (q *standardQueue) find(id string) *message {
 	return nil
 }
 
-// Count is as exact and as early as SQS's is at its best.
+// Count is exact and immediate, which SQS's is at best.
 func (d deadLetters) Count(ctx context.Context) (visible, hidden int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of the SDK's own transport
 	defer cancel()
@@ -100,7 +100,7 @@ func (q *standardQueue) remove(id string) {
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.id == id })
 }
 
-// expire drops what is older than the retention.
+// expire deletes messages older than the retention.
 func (q *standardQueue) expire() {
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
 		old := time.Since(m.sent) > q.retention
@@ -116,8 +116,8 @@ func (q *standardQueue) expire() {
 	})
 }
 
-// take hands out up to n visible messages in random order, and now and then one that is
-// in flight, as a standard queue may.
+// take returns up to n visible messages in random order, and sometimes one in flight, as a standard
+// queue may.
 func (q *standardQueue) take(n int) []queue.Message {
 	q.expire()
 	var out []queue.Message
@@ -134,7 +134,7 @@ func (q *standardQueue) take(n int) []queue.Message {
 		}
 		if q.maxReceives > 0 && m.receives >= q.maxReceives {
 			q.sc.log("message %s of %s goes to the DLQ after %d receives", m.id, m.event, m.receives)
-			q.sc.dead.add(m.body, m.event, m.sent) // the clock of retention goes on
+			q.sc.dead.add(m.body, m.event, m.sent) // retention counts from the original send
 			q.sc.fact(m.event).copied = q.sc.step
 			m.body = ""
 			continue
@@ -152,7 +152,7 @@ func (q *standardQueue) take(n int) []queue.Message {
 	return out
 }
 
-// visibleNow counts the messages that a receive would find.
+// visibleNow counts the visible messages.
 func (q *standardQueue) visibleNow() (n int) {
 	for _, m := range q.messages {
 		if !m.visible.After(time.Now()) {
@@ -162,7 +162,7 @@ func (q *standardQueue) visibleNow() (n int) {
 	return n
 }
 
-// nextVisible is when the next message appears, zero when none is hidden.
+// nextVisible returns when the next message becomes visible, zero if none is hidden.
 func (q *standardQueue) nextVisible() (at time.Time) {
 	for _, m := range q.messages {
 		if m.visible.After(time.Now()) && (at.IsZero() || m.visible.Before(at)) {
@@ -172,7 +172,7 @@ func (q *standardQueue) nextVisible() (at time.Time) {
 	return at
 }
 
-// consumerQueue is what the consumer calls of the queues.
+// consumerQueue implements consumer.Queue.
 type consumerQueue struct{ sc *scenario }
 
 func messageID(receipt string) string {
@@ -213,7 +213,7 @@ func (q consumerQueue) DeadLetter(ctx context.Context, m queue.Message, d queue.
 	return sqsqueue.New(copier{sc: q.sc, m: m, d: d}, "", "", q.sc.limits).DeadLetter(ctx, m, d)
 }
 
-// copier is the client with which a message is copied to the dead-letter queue.
+// copier is the SQS client for a copy to the dead-letter queue.
 type copier struct {
 	sqsqueue.Client
 	sc *scenario
@@ -221,10 +221,10 @@ type copier struct {
 	d  queue.DeadLetter
 }
 
-// What of a message's copies the DLQ refuses for their size.
+// Copies that the DLQ refuses for their size; each includes the ones before.
 const (
-	refusesError      = 1 + iota // the one with the error's text
-	refusesAttributes            // that with attributes
+	refusesError      = 1 + iota // with the error's text
+	refusesAttributes            // with attributes
 	refusesAll
 )
 
@@ -252,7 +252,7 @@ func (c copier) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...
 	return &sqs.SendMessageOutput{MessageId: aws.String("copy")}, err
 }
 
-// sizeOf is the least of what is refused that refuses a copy.
+// sizeOf classifies a copy by its attributes.
 func sizeOf(attributes map[string]string) int {
 	switch {
 	case attributes["error"] != "":
@@ -263,7 +263,7 @@ func sizeOf(attributes map[string]string) int {
 	return refusesAll
 }
 
-// noted is a set with one more.
+// noted adds to a set.
 func noted(set map[string]bool, one string) map[string]bool {
 	if set == nil {
 		set = map[string]bool{}
@@ -272,7 +272,7 @@ func noted(set map[string]bool, one string) map[string]bool {
 	return set
 }
 
-// invocation is what Lambda's event source mapping gives the function.
+// invocation is the payload of Lambda's event source mapping.
 func invocation(batch []queue.Message) []byte {
 	var in events.SQSEvent
 	for _, m := range batch {
@@ -291,8 +291,8 @@ func invocation(batch []queue.Message) []byte {
 	return raw
 }
 
-// failures reads a batch response as Lambda does: nothing, null and an empty list all say
-// that every message succeeded.
+// failures reads a batch response as Lambda does: no content, null and an empty list all mean
+// success.
 func failures(answer []byte) (ids []string) {
 	var out events.SQSEventResponse
 	if len(answer) > 0 && json.Unmarshal(answer, &out) != nil {
@@ -304,7 +304,7 @@ func failures(answer []byte) (ids []string) {
 	return ids
 }
 
-// sender is how ingest and operators put envelopes on the queue.
+// sender enqueues envelopes for ingest, reconcile and operators.
 type sender struct{ sc *scenario }
 
 func (s sender) Send(ctx context.Context, e event.Envelope, trace string) error {
@@ -313,7 +313,7 @@ func (s sender) Send(ctx context.Context, e event.Envelope, trace string) error 
 	return real.Send(ctx, e, trace)
 }
 
-// enqueuer is the client with which an envelope is sent.
+// enqueuer is the SQS client for a send.
 type enqueuer struct {
 	sqsqueue.Client
 	sc *scenario
@@ -332,7 +332,7 @@ func (q enqueuer) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ .
 	return &sqs.SendMessageOutput{MessageId: aws.String("message")}, err
 }
 
-// deadLetters is what a redrive calls of the queues.
+// deadLetters implements the queues of package redrive.
 type deadLetters struct{ sc *scenario }
 
 func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration) (out []redrive.Received, err error) {
@@ -379,7 +379,7 @@ func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept
 	})
 }
 
-// batch does some of a batch, as SQS may.
+// batch applies a part of a batch, as SQS may.
 func (d deadLetters) batch(ctx context.Context, op opName, messages []queue.Message, each func(queue.Message)) (not map[string]error, err error) {
 	err = do(d.sc, ctx, op, messages[0].ID, func() error {
 		not = map[string]error{}

@@ -1,47 +1,40 @@
 package simulation
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing/synctest"
 	"time"
 
-	"tollgate/pkg/consumer"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/policy"
-	"tollgate/pkg/queue"
-	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/stripeapi"
 )
 
-// scenario is one schedule. Everything but pending and the processes' states is touched by
-// the scheduler's goroutine alone.
+// scenario is one seeded run. Only the scheduler's goroutine touches its fields, except pending
+// and the processes' states, which mu guards.
 type scenario struct {
 	rng      *rand.Rand
 	plan     plan
 	limits   limits.Limits
-	policies map[string]policy.Policy // of processes that start now
-	trace    func(string)             // nil: the steps are not written down
+	policies map[string]policy.Policy // for processes that start now
+	trace    func(string)             // receives the steps; nil for none
 	counts   *counts
 
 	mu      sync.Mutex
 	pending []*call
-	called  chan struct{} // there is a new one
+	called  chan struct{} // signals a new pending call
 
 	step     int
 	procs    []*proc
 	nextProc int
 	late     []late
 	owners   atomic.Int64
-	aliases  map[string]int // owners as the trace calls them
+	aliases  map[string]int // short names of owners in the trace
 
 	facts       []*fact
 	table       *table
@@ -50,37 +43,37 @@ type scenario struct {
 	operator    *dynamostore.Operator
 
 	clients      clients
-	environments []*environment // of ingest
+	environments []*environment // processes of ingest
 	secret       stored
 	stripe       *stripeapi.Client
-	hot          map[string]time.Time // records that are throttled, and until when
-	revoked      map[string]bool      // accounts
-	onFix        []func()             // what operators wait with for the fix
+	hot          map[string]time.Time // throttled records, and until when
+	revoked      map[string]bool      // connected accounts that revoked access
+	onFix        []func()             // what operators do after the fix
 	skews        []time.Duration
-	background   []appointment // what operators still have to do
+	background   []appointment // what operators will do later
 
-	net     *net // nil without reconcile
-	outages [parts]outage
-	script  []appointment
-	random  func() float64 // of the code under test
+	reconciler *reconciler // nil without reconcile
+	outages    [parts]outage
+	script     []appointment
+	random     func() float64 // random numbers of the code under test
 
 	healed   bool
-	fixed    atomic.Bool // the handlers are
-	deployed bool        // all that was wrong is fixed
+	fixed    atomic.Bool // the handlers' bugs are fixed
+	deployed bool        // all bugs and policies are fixed
 	rounds   int         // redrives after the fix
 	maxSteps int
 	idle     time.Duration
-	stirred  bool   // a process was started, woken or killed in this step
-	wrong    string // the first thing that must not be
+	stirred  bool   // a process was started, resumed or killed in this step
+	wrong    string // the first violation
 	complain func(string)
 }
 
-// Bounds of a schedule.
+// Bounds of a scenario.
 const (
-	faultSteps = 150    // most steps with faults
-	manySteps  = 20_000 // a schedule that needs more never ends
+	faultSteps = 150    // maximum of steps with faults
+	manySteps  = 20_000 // more than this counts as endless
 
-	maxRedrives = 4 // after the fix: clocks that differ may send a message there once more
+	maxRedrives = 4 // after the fix; skewed clocks may cause one more
 )
 
 func newScenario(seed uint64, trace func(string)) *scenario {
@@ -109,15 +102,15 @@ func newScenarioOf(p plan, rng *rand.Rand, trace func(string)) *scenario {
 	if sc.operator, err = dynamostore.NewOperator(sc.table, "tollgate", options); err != nil {
 		panic(err)
 	}
-	if sc.plan.net.on {
-		sc.net = newNet(sc)
+	if sc.plan.reconciler.on {
+		sc.reconciler = newReconciler(sc)
 	}
 	sc.happen()
 	return sc
 }
 
-// half stands for every random number of the code under test: two processes that draw at
-// the same moment must not disturb each other's luck.
+// half is every random number of the code under test, so that goroutines that draw at the same
+// moment do not change the seed's run.
 func half() float64 { return 0.5 }
 
 func (sc *scenario) log(format string, args ...any) {
@@ -136,14 +129,14 @@ func (sc *scenario) violate(format string, args ...any) {
 	}
 }
 
-// run is the schedule: faults, then peace, then the fix and a redrive of everything.
+// run executes the scenario: faults, then a time without faults, then the fix and a redrive.
 func (sc *scenario) run() {
 	defer sc.end()
 	for end := 20 + sc.rng.IntN(faultSteps); sc.wrong == ""; sc.step++ {
 		sc.turn()
 		switch {
 		case !sc.healed && sc.quiet() && len(sc.dead.messages) > 0 && sc.rng.IntN(2) == 0:
-			sc.settleLetters() // nothing else would meet the faults that are left
+			sc.settleLetters() // the remaining faults need something to hit
 		case !sc.healed && (sc.step >= end || sc.quiet() && sc.rng.IntN(4) == 0):
 			sc.heal()
 		case sc.healed && sc.quiet():
@@ -156,7 +149,7 @@ func (sc *scenario) run() {
 	}
 }
 
-// turn comes before each step: every process runs until it waits.
+// turn runs before each step: every process runs until it waits.
 func (sc *scenario) turn() {
 	synctest.Wait()
 	sc.reap()
@@ -166,10 +159,10 @@ func (sc *scenario) turn() {
 	}
 }
 
-// rest is what happens when nothing else does: the passes of reconcile, then the fix and
-// a redrive. It reports true at the end.
+// rest runs once nothing is pending: the passes of reconcile, then the fix and a redrive. It
+// reports whether the scenario is over.
 func (sc *scenario) rest() (over bool) {
-	if sc.net.atRest() {
+	if sc.reconciler.atRest() {
 		return false
 	}
 	sc.checkRest()
@@ -181,18 +174,18 @@ func (sc *scenario) rest() (over bool) {
 		sc.violate("the dead-letter queue is never empty")
 	}
 	sc.fix()
-	if sc.net == nil {
-		time.Sleep(sc.upTo(sc.plan.patience)) // until the fix is deployed
+	if sc.reconciler == nil {
+		time.Sleep(sc.upTo(sc.plan.patience)) // the fix takes this long
 	}
 	if hidden := sc.dead.nextVisible(); !hidden.IsZero() {
-		until(hidden) // what a command that died had in its hands
+		until(hidden) // messages that a killed command received
 	}
 	sc.table.expire()
 	sc.redrive(len(sc.dead.messages))
 	return false
 }
 
-// fix deploys what was wrong: the handlers, and the policies.
+// fix repairs handlers, policies and records.
 func (sc *scenario) fix() {
 	if sc.deployed {
 		return
@@ -203,20 +196,20 @@ func (sc *scenario) fix() {
 	sc.plan.versions.consumes = true
 	for _, f := range sc.facts {
 		if sc.repair(f) {
-			sc.net.lookAgain()
+			sc.reconciler.lookAgain()
 		}
 	}
 	if sc.plan.policies.on {
 		sc.log("each endpoint takes its account")
 		sc.policies = sc.plan.policies.policies()
-		sc.net.lookAgain()
+		sc.reconciler.lookAgain()
 	}
 	for _, do := range sc.onFix {
 		do()
 	}
 }
 
-// heal ends all faults; processes that are stopped go on when it is their time.
+// heal ends all faults; paused processes resume at their time.
 func (sc *scenario) heal() {
 	sc.log("faults end")
 	sc.healed, sc.outages = true, [parts]outage{}
@@ -224,10 +217,10 @@ func (sc *scenario) heal() {
 	clear(sc.hot)
 }
 
-// until lets time pass without a look at anything.
+// until sleeps to t without running steps.
 func until(t time.Time) { time.Sleep(time.Until(t)) }
 
-// deliveries are those of all events.
+// deliveries returns those of all events.
 func (sc *scenario) deliveries() (all []*delivery) {
 	for _, f := range sc.facts {
 		all = append(all, f.comes...)
@@ -235,13 +228,13 @@ func (sc *scenario) deliveries() (all []*delivery) {
 	return all
 }
 
-// quiet reports whether nothing is left to happen.
+// quiet reports whether nothing is pending.
 func (sc *scenario) quiet() bool {
 	return len(sc.procs) == 0 && len(sc.queue.messages) == 0 && len(sc.late) == 0 && len(sc.background) == 0 &&
 		!slices.ContainsFunc(sc.deliveries(), func(d *delivery) bool { return !d.due.IsZero() })
 }
 
-// end releases every goroutine of the scenario.
+// end terminates every goroutine of the scenario.
 func (sc *scenario) end() {
 	for _, p := range sc.procs {
 		sc.kill(p, "the schedule is over")
@@ -252,12 +245,12 @@ func (sc *scenario) end() {
 		if sc.reap(); len(sc.procs) == 0 {
 			return
 		}
-		time.Sleep(time.Minute) // what waits for its own clock
+		time.Sleep(time.Minute) // for processes that wait for a timer
 	}
 	panic("processes outlive the schedule")
 }
 
-// reap takes note of processes that have returned.
+// reap handles processes that have returned.
 func (sc *scenario) reap() {
 	sc.mu.Lock()
 	var crashed, gone []*proc
@@ -284,7 +277,7 @@ func (sc *scenario) reap() {
 	}
 }
 
-// arrive applies the requests that were under way when their callers gave up.
+// arrive applies delayed requests whose callers have timed out.
 func (sc *scenario) arrive() {
 	for i := 0; i < len(sc.late); {
 		if l := sc.late[i]; !time.Now().Before(l.at) {
@@ -302,10 +295,10 @@ func (sc *scenario) arrive() {
 	}
 }
 
-// act lets one thing happen.
+// act executes one step.
 func (sc *scenario) act() {
 	sc.disturb()
-	if sc.stirred { // what it woke or started must have come to its next wait
+	if sc.stirred { // wait until it blocks again
 		synctest.Wait()
 		sc.stirred = false
 	}
@@ -322,7 +315,7 @@ func (sc *scenario) act() {
 	sc.pass(len(calls)+len(starts) > 0)
 }
 
-// disturb makes one of the faults of a step, now and then.
+// disturb injects the faults of a step.
 func (sc *scenario) disturb() {
 	var running []*proc
 	for _, p := range sc.procs {
@@ -344,7 +337,7 @@ func (sc *scenario) disturb() {
 		if p := sc.oneOf(running); !p.dead {
 			d := sc.upTo(sc.plan.pause)
 			sc.stop(p, d)
-			p.ends = later(p.ends, time.Now().Add(d+sc.upTo(5*time.Second))) // a stopped process is killed late
+			p.ends = later(p.ends, time.Now().Add(d+sc.upTo(5*time.Second))) // a paused process is killed late
 		}
 	}
 	sc.disrupt()
@@ -368,7 +361,7 @@ func (sc *scenario) disturb() {
 	}
 }
 
-// oneOf picks a process, more often than not one that is about to commit effects.
+// oneOf picks a process, preferring one that is about to commit effects.
 func (sc *scenario) oneOf(running []*proc) *proc {
 	sc.mu.Lock()
 	committing := slices.DeleteFunc(slices.Clone(running), func(p *proc) bool {
@@ -388,7 +381,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// starts are the processes that could start now.
+// starts returns the processes that could start now.
 func (sc *scenario) starts() (out []func()) {
 	for _, d := range sc.deliveries() {
 		if !d.due.IsZero() && !d.due.After(time.Now()) {
@@ -403,7 +396,7 @@ func (sc *scenario) starts() (out []func()) {
 			})
 		}
 	}
-	out = append(out, sc.net.starts()...)
+	out = append(out, sc.reconciler.starts()...)
 	if !sc.fails(consumers) && sc.queue.visibleNow() > 0 {
 		if worker, free := sc.freeWorker(); free {
 			out = append(out, func() { sc.poll(worker) })
@@ -412,7 +405,7 @@ func (sc *scenario) starts() (out []func()) {
 	return out
 }
 
-// freeWorker returns a clock for another invocation; those that are stopped do not count.
+// freeWorker returns the worker, and so the clock, of another invocation; paused ones do not count as busy.
 func (sc *scenario) freeWorker() (int, bool) {
 	busy := 0
 	for _, p := range sc.procs {
@@ -423,8 +416,8 @@ func (sc *scenario) freeWorker() (int, bool) {
 	return sc.rng.IntN(sc.plan.workers), busy < sc.plan.workers
 }
 
-// pass lets time pass: a little while something could happen at once, else until the
-// next thing that is known, but in small steps while code waits for its own clock.
+// pass advances the clock: a little while something could happen at once, else to the next known
+// time, but in small steps while code waits for a timer.
 func (sc *scenario) pass(little bool) {
 	if little {
 		time.Sleep(1 + sc.upTo(time.Second))
@@ -440,7 +433,7 @@ func (sc *scenario) pass(little bool) {
 		sooner(d.due)
 	}
 	sooner(sc.queue.nextVisible())
-	sooner(sc.net.nextDue())
+	sooner(sc.reconciler.nextDue())
 	for _, a := range slices.Concat(sc.script, sc.background) {
 		sooner(a.at)
 	}
@@ -463,10 +456,10 @@ func (sc *scenario) pass(little bool) {
 	sc.sleep(max(1, min(d, time.Until(next))))
 }
 
-// sleep lets time pass, but no further than to the next call: its own time runs out too.
+// sleep advances the clock, at most to the next call, whose own timeout is running.
 func (sc *scenario) sleep(d time.Duration) {
 	select {
-	case <-sc.called: // those before are known
+	case <-sc.called: // drop the signal of calls that are already known
 	default:
 	}
 	timer := time.NewTimer(d)
@@ -475,115 +468,4 @@ func (sc *scenario) sleep(d time.Duration) {
 	case <-sc.called:
 	case <-timer.C:
 	}
-}
-
-// poll is one invocation of the consumer function with a batch.
-func (sc *scenario) poll(worker int) {
-	batch := sc.queue.take(1 + sc.rng.IntN(sc.plan.batch))
-	for i := range batch {
-		batch[i].Body = sc.consumed(batch[i].Body)
-	}
-	if len(batch) == 0 {
-		return
-	}
-	if sc.fails(startups) {
-		sc.log("a consumer of %d messages does not start", len(batch))
-		return
-	}
-	p := &proc{name: fmt.Sprintf("consumer of %d messages", len(batch)), ends: time.Now().Add(sc.limits.ConsumerTimeout)}
-	skew, lag := sc.clocks(worker)
-	for _, m := range batch {
-		p.batch = append(p.batch, sc.taken(m))
-	}
-	l := sc.limits
-	if sc.sameEvent(batch) {
-		l.BatchConcurrency = 1 // nothing would tell their calls apart, and a seed must
-	}
-	c, err := consumer.New(consumer.Config{
-		Store: watched{sc}, Queue: consumerQueue{sc}, Handlers: business{sc}, Fetcher: fetcher{sc}, Limits: l, Policies: sc.policies, Logger: slog.New(outcomes{sc, p}),
-		Now: func() time.Time { return sc.clock(p).Add(skew()) }, Rand: sc.random,
-		Owner: func() string { return "own" + strconv.FormatInt(sc.owners.Add(1), 10) },
-		Exit:  func(int) { sc.exits(p); runtime.Goexit() },
-	})
-	if err != nil {
-		panic(err)
-	}
-	payload := invocation(batch)
-	var answer []byte
-	var failure error
-	p.finish = func() {
-		sc.checkOutcomes(p)
-		sc.checkFaults(p)
-		sc.checkWaits(p)
-		if failure != nil || sc.faulty(sc.plan.lose) {
-			sc.log("the batch of process %d comes back: %v", p.id, failure)
-			return
-		}
-		failed := failures(answer)
-		for _, m := range batch {
-			if !slices.Contains(failed, m.ID) {
-				sc.acknowledged(p, m.Receipt)
-			}
-		}
-	}
-	sc.spawn(p, func(ctx context.Context) {
-		if lag != nil {
-			lagged, cancel := context.WithDeadline(ctx, p.ends.Add(*lag))
-			defer cancel()
-			ctx = lagged
-		}
-		answer, failure = sqsqueue.NewLambdaHandler(c).Invoke(ctx, payload)
-	})
-}
-
-// sameEvent reports whether two messages of a batch are of one event.
-func (sc *scenario) sameEvent(batch []queue.Message) bool {
-	seen := map[string]bool{}
-	for _, m := range batch {
-		id := sc.queue.find(m.ID).event
-		if seen[id] {
-			return true
-		}
-		seen[id] = true
-	}
-	return false
-}
-
-// clock is a look of a process at the time, for which it has to run: so all that follows
-// from it, such as the time that a write may take, is as of when it goes on.
-func (sc *scenario) clock(p *proc) time.Time {
-	sc.halt(p)
-	return time.Now()
-}
-
-// clocks draws those of an invocation: how far the worker's is off, at each look, and how far
-// Lambda's is off from that, nil for a deadline by the worker's own.
-func (sc *scenario) clocks(worker int) (skew func() time.Duration, lag *time.Duration) {
-	if !sc.faulty(sc.plan.lag) {
-		return func() time.Duration {
-			sc.mu.Lock()
-			defer sc.mu.Unlock()
-			return sc.skews[worker]
-		}, nil
-	}
-	sc.count("a deadline of another clock")
-	off := sc.around(25 * time.Second)
-	return func() time.Duration { return 0 }, &off
-}
-
-// jump sets a worker's clock.
-func (sc *scenario) jump() {
-	worker := sc.rng.IntN(len(sc.skews))
-	sc.mu.Lock()
-	sc.skews[worker] = sc.around(time.Minute)
-	sc.mu.Unlock()
-	sc.log("the clock of worker %d jumps: it is off by %v", worker, sc.skews[worker])
-	sc.count("a clock jumps")
-}
-
-// exits notes that a process's own code ends it.
-func (sc *scenario) exits(p *proc) {
-	sc.mu.Lock()
-	p.crash = true
-	sc.mu.Unlock()
 }

@@ -15,7 +15,7 @@ import (
 	"tollgate/pkg/policy"
 )
 
-// opName says what a call does.
+// opName is the operation of a call.
 type opName string
 
 const (
@@ -40,52 +40,52 @@ const (
 	opWork       opName = "a handler's own work"
 )
 
-// call is one request of a process to the outside. Its apply runs in the
-// scheduler's goroutine, so the scenario's state needs no locks.
+// call is one request of a process to a service. Its apply runs in the scheduler's goroutine, so
+// the scenario's state needs no locks.
 type call struct {
 	proc    *proc
 	op      opName
 	subject string
-	after   time.Time // not answered before
+	after   time.Time // no answer before this time
 	apply   func() error
 	answer  chan verdict
 
-	slowed    bool // its answer is on its way, until after
-	silent    bool // no answer ever comes: the caller's context ends the wait
-	abandoned bool // the caller has gone on
-	kept      bool // the caller was stopped meanwhile, and waits on though its time was over
+	slowed    bool // the answer arrives at after
+	silent    bool // never answered: the caller's context ends the wait
+	abandoned bool // the caller has timed out
+	kept      bool // the caller was paused, and still takes the answer after its timeout
 }
 
-// verdict is what the scheduler says to a waiting call.
+// verdict is the scheduler's answer to a call.
 type verdict struct {
 	err  error
 	kill bool
 }
 
-// errLost is what a caller sees of a lost request, or of a lost answer.
+// errLost is the caller's error for a lost request or answer.
 var errLost = errors.New("connection reset by peer")
 
-// proc is one process: an invocation of a function, or an operator's command.
+// proc is one process: an invocation of a function or an operator's command.
 type proc struct {
 	id      int
 	name    string
 	started int       // step
 	ends    time.Time // when Lambda kills it, zero for never
-	finish  func()    // the scheduler's part after it has returned
-	over    func()    // the same, and also after its death
+	finish  func()    // runs in the scheduler after it returned
+	over    func()    // the same, also after it was killed
 
-	policies  map[string]policy.Policy // of its start
-	batch     []taken                  // of a consumer
-	outcomes  []outcome                // that it logged
-	troubled  bool                     // a call of it was not answered
-	failing   bool                     // nor one to the store
+	policies  map[string]policy.Policy // at its start
+	batch     []taken                  // a consumer's messages
+	outcomes  []outcome                // from its log
+	troubled  bool                     // at least one of its calls failed
+	failing   bool                     // at least one of its store calls failed
 	began     time.Time
-	purging   *purging        // of a purge
-	seen      map[string]bool // letters that it received
-	unseen    int             // letters that others hid at its last count
-	counted   bool            // it says how many are hidden
-	release   bool            // it is of the next one
-	disturbed bool            // another removed a letter meanwhile
+	purging   *purging        // set for a purge
+	seen      map[string]bool // dead letters that it received
+	unseen    int             // dead letters hidden by others at its last count
+	counted   bool            // it reports how many are hidden
+	release   bool            // runs the next release
+	disturbed bool            // another process removed a dead letter meanwhile
 
 	faultCounts
 	refusedAccount map[string]bool // events for which Stripe refused the account
@@ -93,11 +93,11 @@ type proc struct {
 
 	dead   bool
 	done   bool          // its main function has returned
-	crash  bool          // its own code asked for the end
-	halted bool          // it was stopped at some time
-	resume chan struct{} // not nil while the process is stopped
-	wakes  time.Time     // when it goes on
-	sent   bool          // what it asked for before is under way, and answered meanwhile
+	crash  bool          // it ended itself
+	halted bool          // it was paused at some time
+	resume chan struct{} // not nil while it is paused
+	wakes  time.Time     // when it resumes
+	sent   bool          // its calls from before the pause are answered meanwhile
 }
 
 type procKey struct{}
@@ -107,13 +107,13 @@ func procOf(ctx context.Context) *proc {
 	return p
 }
 
-// do makes a call of the process in ctx and waits for what the scheduler decides. A
-// dead process ends here.
+// do makes a call for the process in ctx and waits for the scheduler's answer. A killed process
+// ends here.
 func do(sc *scenario, ctx context.Context, op opName, subject string, apply func() error) error {
 	return doAfter(sc, ctx, time.Time{}, op, subject, apply)
 }
 
-// doAfter is do for a call that takes until a given time.
+// doAfter is do for a call that is answered at a given time or later.
 func doAfter(sc *scenario, ctx context.Context, after time.Time, op opName, subject string, apply func() error) error {
 	p := procOf(ctx)
 	if p == nil {
@@ -138,7 +138,7 @@ func doAfter(sc *scenario, ctx context.Context, after time.Time, op opName, subj
 	case <-ctx.Done():
 		over = true
 	}
-	sc.halt(p) // a stopped process sees neither answers nor its clock
+	sc.halt(p) // a paused process sees neither answers nor timers
 	if !over {
 		return c.take(v)
 	}
@@ -152,14 +152,14 @@ func doAfter(sc *scenario, ctx context.Context, after time.Time, op opName, subj
 		return c.take(<-c.answer)
 	}
 	select {
-	case v := <-c.answer: // it was killed meanwhile
+	case v := <-c.answer: // killed meanwhile
 		return c.take(v)
 	default:
 		return ctx.Err()
 	}
 }
 
-// halt waits while the process is stopped: its code does not run.
+// halt blocks while the process is paused.
 func (sc *scenario) halt(p *proc) {
 	sc.mu.Lock()
 	stopped := p.resume
@@ -187,7 +187,7 @@ func (sc *scenario) spawn(p *proc, main func(ctx context.Context)) {
 	ctx := context.WithValue(context.Background(), procKey{}, p)
 	var over sync.WaitGroup
 	over.Go(func() {
-		defer func() { // also when it is killed
+		defer func() { // also after a kill
 			sc.mu.Lock()
 			p.done = true
 			sc.mu.Unlock()
@@ -196,8 +196,7 @@ func (sc *scenario) spawn(p *proc, main func(ctx context.Context)) {
 	})
 }
 
-// kill ends a process at once: nothing that it still asks for is answered. What it had
-// sent before may still arrive, see settle.
+// kill ends a process at once. Requests that it had sent may still arrive; see later.
 func (sc *scenario) kill(p *proc, why string) {
 	if p.dead {
 		return
@@ -229,7 +228,7 @@ func (sc *scenario) kill(p *proc, why string) {
 	}
 }
 
-// stop halts a process for d: it does nothing, and hears nothing, while its leases run out.
+// stop pauses a process for d, while its leases expire.
 func (sc *scenario) stop(p *proc, d time.Duration) {
 	sc.log("process %d is stopped for %v", p.id, d)
 	sc.count("stopped")
@@ -239,9 +238,8 @@ func (sc *scenario) stop(p *proc, d time.Duration) {
 	sc.mu.Unlock()
 }
 
-// wake lets a stopped process go on. Which came first, the answer of what it had asked
-// for or the end of its patience, is up to chance: it may have been stopped before it
-// looked at the clock.
+// wake resumes a paused process. Whether it sees a pending answer or its timeout first is drawn:
+// it may have been paused before it read the clock.
 func (sc *scenario) wake(p *proc) {
 	sc.log("process %d goes on", p.id)
 	sc.count("goes on")
@@ -256,7 +254,7 @@ func (sc *scenario) wake(p *proc) {
 	sc.mu.Unlock()
 }
 
-// later lets a request apply after its caller has given up on it.
+// later applies a request after its caller has timed out.
 func (sc *scenario) later(c *call) {
 	at := time.Now().Add(sc.upTo(sc.plan.lateness))
 	sc.log("%s %s of process %d will arrive late", c.op, c.subject, c.proc.id)
@@ -268,13 +266,13 @@ type late struct {
 	c  *call
 }
 
-// byName orders calls that were made at the same moment.
+// byName is the order of calls made at the same moment.
 func byName(a, b *call) int {
 	return cmp.Or(cmp.Compare(a.proc.id, b.proc.id), cmp.Compare(a.op, b.op), cmp.Compare(a.subject, b.subject))
 }
 
-// eligible returns the calls that may be answered now, in an order that does not depend
-// on goroutines, and forgets those whose callers have gone on.
+// eligible returns the calls that may be answered now, in an order that does not depend on
+// goroutines, and drops those whose callers have timed out.
 func (sc *scenario) eligible() []*call {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -300,7 +298,7 @@ func (sc *scenario) eligible() []*call {
 	})
 }
 
-// reply answers one call, or lets it go wrong.
+// reply answers one call, or injects a fault.
 func (sc *scenario) reply(c *call) {
 	sc.mu.Lock()
 	sc.pending = slices.DeleteFunc(sc.pending, func(o *call) bool { return o == c })

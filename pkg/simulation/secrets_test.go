@@ -15,15 +15,14 @@ import (
 	"tollgate/pkg/secrets"
 )
 
-// Ingest's processes fetch the webhook secret from a Secrets Manager that fails, and in which
-// operators store values that cannot be used. A process that once knew an endpoint's secret
-// goes on with it.
+// Ingest fetches the webhook secret from a Secrets Manager that fails and in which operators store
+// unusable values. A process that knows an endpoint's secret keeps it.
 
-// secretShare: one plan in so many has such a Secrets Manager; in the others the secret is
+// secretShare is n where one in n plans has such a Secrets Manager; in the others the secret is
 // always known.
 const secretShare = 3
 
-// secretPlan is the part of a plan that is about the webhook secret.
+// secretPlan is the part of a plan for the webhook secret.
 type secretPlan struct {
 	on  bool
 	bad float64 // that an operator stores another value, at a step
@@ -31,7 +30,7 @@ type secretPlan struct {
 
 func newSecretPlan(rng *rand.Rand) secretPlan { return secretPlan{on: true, bad: 0.1 * rng.Float64()} }
 
-// Values that are stored for an endpoint: the first three serve.
+// secretForms are stored values of an endpoint; the first usableForms are usable.
 func secretForms() []string {
 	return []string{
 		`["", "` + secret + `"]`, `"` + secret + `"`, `["` + secret + `\n"]`,
@@ -41,10 +40,10 @@ func secretForms() []string {
 
 const usableForms = 3
 
-// stored is Secrets Manager's webhook secret: by endpoint the index of a form.
+// stored is the webhook secret: an index of secretForms by endpoint.
 type stored struct {
 	forms   map[string]int
-	garbled bool // the whole value is no JSON
+	garbled bool // the whole value is not JSON
 }
 
 func (s stored) value() *string {
@@ -72,7 +71,7 @@ func (sc *scenario) storeSecret() {
 	}
 }
 
-// spoilSecret is an operator who stores another value.
+// spoilSecret stores another value, usable or not.
 func (sc *scenario) spoilSecret() {
 	next := stored{forms: maps.Clone(sc.secret.forms)}
 	endpoint := sc.plan.policies.endpoints()[sc.rng.IntN(len(next.forms))]
@@ -83,17 +82,17 @@ func (sc *scenario) spoilSecret() {
 	sc.count("secret: " + secretForms()[next.forms[endpoint]])
 }
 
-// environment is one process of the ingest function, which handles one request at a time.
+// environment is one process of ingest, which handles one request at a time.
 type environment struct {
 	sc      *scenario
 	handler *ingest.Handler
 	busy    bool
 	fetches int
-	knows   map[string]bool // endpoints whose secret it was told
-	unsure  map[string]bool // endpoints for which it was told of a value that cannot be used
+	knows   map[string]bool // endpoints whose secret it has fetched
+	unsure  map[string]bool // endpoints for which it has fetched an unusable value
 }
 
-// freeEnvironment returns one that is free, or starts one.
+// freeEnvironment returns an idle environment or starts one.
 func (sc *scenario) freeEnvironment() *environment {
 	for _, e := range sc.environments {
 		if !e.busy {
@@ -118,7 +117,7 @@ func (sc *scenario) freeEnvironment() *environment {
 	return e
 }
 
-// handle has an environment answer a request, in process p.
+// handle answers a request in process p.
 func (e *environment) handle(p *proc, r ingest.Request, answer func(ingest.Answer, error)) {
 	if e.busy = e.sc.plan.secrets.on; e.busy {
 		over := p.over
@@ -135,7 +134,7 @@ func (e *environment) handle(p *proc, r ingest.Request, answer func(ingest.Answe
 	e.sc.spawn(p, func(ctx context.Context) { answer(e.handler.Handle(ctx, r)) })
 }
 
-// secretSubject is what calls for the webhook secret are about.
+// secretSubject is the subject of fetches.
 const secretSubject = "the webhook secret"
 
 // GetSecretValue implements secrets.API.
@@ -159,8 +158,8 @@ func (e *environment) GetSecretValue(ctx context.Context, _ *secretsmanager.GetS
 	return &secretsmanager.GetSecretValueOutput{SecretString: got.value()}, nil
 }
 
-// checkDelivery: one fault, or a queue that refuses for a moment, costs no delivery, and what
-// is stored later does not take a secret away.
+// checkDelivery: one fault or a brief refusal fails no delivery, and an unusable value replaces no
+// known secret.
 func (sc *scenario) checkDelivery(p *proc, e *environment, d *delivery, status int) {
 	sends, fetches := p.faults[d.f.id], p.faults[secretSubject]
 	if status == 200 && p.refused > 0 {
@@ -180,7 +179,7 @@ func (sc *scenario) checkDelivery(p *proc, e *environment, d *delivery, status i
 	}
 }
 
-// checkAttack: what is no delivery is refused before a secret is asked for.
+// checkAttack: a missing, malformed or stale header is refused before secrets are fetched.
 func (sc *scenario) checkAttack(p *proc, e *environment, header string, fresh bool, before int, answer ingest.Answer, err error) {
 	endpoint := sc.plan.policies.endpoints()[0]
 	switch {

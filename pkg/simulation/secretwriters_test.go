@@ -13,15 +13,15 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// vault is Secrets Manager's webhook secret, with answers that get lost.
-type vault struct {
+// secretStore is Secrets Manager with the webhook secret, whose answers get lost.
+type secretStore struct {
 	sc      *scenario
 	value   string
 	version int
-	stored  []string // that a writer said are stored
+	stored  []string // that a writer reported as stored
 }
 
-func (v *vault) Current(ctx context.Context) (got registration.Version, err error) {
+func (v *secretStore) Current(ctx context.Context) (got registration.Version, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	err = do(v.sc, ctx, opSecretGet, "", func() error {
@@ -31,7 +31,7 @@ func (v *vault) Current(ctx context.Context) (got registration.Version, err erro
 	return got, err
 }
 
-func (v *vault) Replace(ctx context.Context, was string, value registration.Secret) error {
+func (v *secretStore) Replace(ctx context.Context, was string, value registration.Secret) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return do(v.sc, ctx, opSecretPut, "", func() error {
@@ -44,8 +44,8 @@ func (v *vault) Replace(ctx context.Context, was string, value registration.Secr
 	})
 }
 
-// check: no secret is gone that was said to be stored.
-func (v *vault) check() {
+// check: no secret is missing that was reported as stored.
+func (v *secretStore) check() {
 	for _, s := range v.stored {
 		if !strings.Contains(v.value, s) {
 			v.sc.violate("secret %s was said to be stored, and is gone: %s", s, v.value)
@@ -53,8 +53,8 @@ func (v *vault) check() {
 	}
 }
 
-// TestSecretWriters: three writers of the webhook secret at once, some of which die, over
-// answers that get lost. What a writer said is stored is stored at the end.
+// TestSecretWriters: three concurrent writers of the webhook secret, of which some are killed, with
+// lost answers. What a writer reported as stored is stored at the end.
 func TestSecretWriters(t *testing.T) {
 	const seeds = 300
 	stored := 0
@@ -63,7 +63,7 @@ func TestSecretWriters(t *testing.T) {
 			sc := newScenarioOf(fixedPlan{}.plan(), rand.New(rand.NewPCG(seed, 1)), nil)
 			sc.complain = func(wrong string) { t.Errorf("seed %d: %s", seed, wrong) }
 			sc.plan.fault, sc.plan.late, sc.plan.lateness, sc.plan.crash = 0.4*sc.rng.Float64(), 0.5, 10*time.Second, 0.01
-			v := &vault{sc: sc, value: `{"default":["whsec_first"]}`, stored: []string{"whsec_first"}}
+			v := &secretStore{sc: sc, value: `{"default":["whsec_first"]}`, stored: []string{"whsec_first"}}
 			for i := range 3 {
 				v.writer(fmt.Sprint("whsec_new", i), []string{"default", "connect-eu"}[sc.rng.IntN(2)])
 			}
@@ -78,8 +78,8 @@ func TestSecretWriters(t *testing.T) {
 	}
 }
 
-// writer is one `secret roll`, which is given again until it says that the secret is stored.
-func (v *vault) writer(secret, endpoint string) {
+// writer is one `secret roll`.
+func (v *secretStore) writer(secret, endpoint string) {
 	p := &proc{name: "a writer of " + secret}
 	said := false
 	p.finish = func() {

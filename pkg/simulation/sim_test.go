@@ -21,14 +21,13 @@ var (
 	oneSeed    = flag.Uint64("seed", 0, "the seed of TestSeed")
 )
 
-// TestMain gives the collector less to do: a scenario is a few megabytes, over which it would go
-// all the time.
+// TestMain raises GOGC: the live heap is a few megabytes, and collections dominated the run.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(800)
 	os.Exit(m.Run())
 }
 
-// simulate runs one schedule and returns what was wrong with it, "" for nothing.
+// simulate runs the scenario of a seed.
 func simulate(t *testing.T, seed uint64, trace func(string)) (sc *scenario) {
 	synctest.Test(t, func(*testing.T) {
 		sc = newScenario(seed, trace)
@@ -37,10 +36,10 @@ func simulate(t *testing.T, seed uint64, trace func(string)) (sc *scenario) {
 	return sc
 }
 
-// reportEvery is after how many schedules a long run says how far it is.
+// reportEvery is the number of schedules between progress lines.
 const reportEvery = 25_000
 
-// TestSchedules runs many scenarios. It names the seed of the first that goes wrong.
+// TestSchedules runs many scenarios and prints the seed of the first that fails.
 func TestSchedules(t *testing.T) {
 	start := time.Now()
 	var next, done, steps atomic.Uint64
@@ -93,7 +92,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// TestSeed shows the steps of one schedule.
+// TestSeed prints the steps of one schedule.
 func TestSeed(t *testing.T) {
 	if *oneSeed == 0 {
 		t.Skip("no -seed is given")
@@ -103,7 +102,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// TestSeedsReplay: a seed gives the same steps every time.
+// TestSeedsReplay: a seed gives the same steps in every run.
 func TestSeedsReplay(t *testing.T) {
 	for seed := uint64(1); seed <= 150; seed++ {
 		var sums [3]uint64

@@ -18,7 +18,7 @@ import (
 
 const secret = "whsec_simulation"
 
-// behaviour is what the handler of an event does until its bug is fixed.
+// behaviour is what an event's handler does until its bug is fixed.
 type behaviour string
 
 const (
@@ -40,41 +40,41 @@ func newBehaviour(rng *rand.Rand) behaviour {
 	return all[rng.IntN(len(all))]
 }
 
-// fact is what the scenario knows of one event.
+// fact is the scenario's state of one event.
 type fact struct {
 	id                          string
-	n                           int // what its object shows from then on, 0 for an event of another type
+	n                           int // state of its object from then on, 0 for other event types
 	behaviour                   behaviour
 	body                        []byte
 	env                         event.Envelope
-	accepted                    bool // ingest said 200
+	accepted                    bool // ingest answered 200
 	happened                    time.Time
-	since                       time.Time // of the state that its message tells of
-	firstReceived, lastReceived time.Time // as its messages say
+	since                       time.Time // of the state in its message
+	firstReceived, lastReceived time.Time // as in its messages
 	created                     int64
-	shown                       time.Time // from when Stripe's list has it
-	garbled                     bool      // the list shows it in a way that cannot be read as a whole
-	runs                        int       // of its handler
+	shown                       time.Time // when Stripe's list first has it
+	garbled                     bool      // the list's version cannot be parsed whole
+	runs                        int       // runs of its handler
 	inside                      map[*proc]bool
-	messages                    int // that were ever sent to the queue
+	messages                    int // sent to the queue in total
 	comes                       []*delivery
 
 	done       bool // its record was done at some time
 	leftDone   int  // step at which a replay took it out of DONE
 	copied     int  // step of the latest copy to the DLQ
-	expired    bool // a message of it went by retention
+	expired    bool // one of its messages expired
 	broken     *breakage
-	givenUp    bool  // its record is marked as purged
+	givenUp    bool  // its record has the purge mark
 	marked     int   // step of the latest mark
 	claimed    int   // step of the latest claim or completion
 	holder     *proc // of the latest claim; guarded by the scenario's mutex
-	withheld   bool  // a replay of it is left until its policy takes it
-	handled    int   // step at which the webhook's own message was first acknowledged as done, -1
-	letterGone bool  // a letter of it was purged
-	purged     bool  // a letter of it that no record stands for was purged
+	withheld   bool  // its replay waits until its policy takes it
+	handled    int   // step at which the webhook's own message was first acknowledged as done, else -1
+	letterGone bool  // one of its dead letters was purged
+	purged     bool  // one of its dead letters without a record was purged
 
-	saidGivenUp int  // step at which a purge said so, -1 for none since a claim
-	ignored     bool // a message of it was acknowledged as its endpoint ignores it
+	saidGivenUp int  // step at which a purge reported it, -1 for none since a claim
+	ignored     bool // one of its messages was ignored by its endpoint
 	replays     int
 }
 
@@ -89,7 +89,7 @@ func (sc *scenario) fact(id string) *fact {
 
 func (sc *scenario) objectID(event int) string { return fmt.Sprintf("obj_%d", event%sc.plan.objects) }
 
-// happen makes the schedule's events at Stripe.
+// happen creates the scenario's events at Stripe.
 func (sc *scenario) happen() {
 	for i, b := range sc.plan.behaviours {
 		id := fmt.Sprintf("evt_%d", i)
@@ -112,7 +112,7 @@ func (sc *scenario) happen() {
 		if n > 0 {
 			object = subscription(sc.objectID(i), n)
 		}
-		if sc.plan.net.history.on && sc.plan.net.history.old[i] {
+		if sc.plan.reconciler.history.on && sc.plan.reconciler.history.old[i] {
 			sc.before(f)
 		}
 		if f.since = f.happened; typ == mailType {
@@ -130,7 +130,7 @@ func (sc *scenario) happen() {
 			panic(err)
 		}
 		f.env.Body = f.body
-		sc.plan.net.draw(sc.rng, f)
+		sc.plan.reconciler.draw(sc.rng, f)
 		sc.facts = append(sc.facts, f)
 	}
 }
@@ -144,7 +144,7 @@ func eventBody(f *fact, typ, account string, live bool, object []byte) []byte {
 		f.id, account, f.created, live, typ, object)
 }
 
-// attack posts what is no delivery of now: it must be refused, whoever signed it.
+// attack posts a stale, future, forged, unsigned or malformed request, which must be refused.
 func (sc *scenario) attack(f *fact) {
 	at, key, fresh := time.Now(), secret, true
 	kind := sc.rng.IntN(6)
@@ -176,7 +176,7 @@ func (sc *scenario) attack(f *fact) {
 	}, func(a ingest.Answer, failed error) { answer, err = a, failed })
 }
 
-// knownSecret is the signing secret of all endpoints where it is always known.
+// knownSecret is the signing secret of plans without a Secrets Manager.
 type knownSecret struct{}
 
 func (knownSecret) Active(context.Context, string) ([]string, error) {
@@ -186,8 +186,8 @@ func (s knownSecret) Refetched(ctx context.Context, endpoint string) ([]string, 
 	return s.Active(ctx, endpoint)
 }
 
-// business is the one handler. It counts in an item of the event's own, which only the
-// guarantees of the record keep at one for each generation, and in one that events share.
+// business is the handler. It adds one to an item of the event's own, which must equal the number of
+// done generations, and to an item that events share.
 type business struct{ sc *scenario }
 
 func (b business) Handles(e event.Envelope) bool { return e.Type != "thing.unhandled" }
@@ -212,7 +212,7 @@ func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects disp
 	return b.effects(ctx, in)
 }
 
-// effects are those of an event that has happened once more.
+// effects returns an event's effects.
 func (b business) effects(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
 	own, err := b.count(ctx, "COUNT#"+in.ID, in.ID)
 	if err != nil {
@@ -236,7 +236,7 @@ func (b business) count(ctx context.Context, key, who string) (dispatch.Effect, 
 	return dispatch.Swap(key, ver, dispatch.Fields{"n": n + 1}), nil
 }
 
-// work is time that a handler spends outside: the scheduler says when it is over.
+// work is a handler's call to another service.
 func (b business) work(ctx context.Context, f *fact) (runs int, err error) {
 	err = do(b.sc, ctx, opWork, f.id, func() error {
 		b.sc.entered(procOf(ctx), f)
@@ -247,7 +247,7 @@ func (b business) work(ctx context.Context, f *fact) (runs int, err error) {
 	return runs, err
 }
 
-// leave is also where a handler ends that is killed with its process.
+// leave runs also when the process is killed.
 func (b business) leave(p *proc, f *fact) {
 	b.sc.mu.Lock()
 	delete(f.inside, p)
@@ -282,7 +282,7 @@ func (b business) misbehave(ctx context.Context, f *fact) error {
 		return b.wait(ctx, f, 3*time.Second)
 	case long:
 		return b.wait(ctx, f, b.sc.limits.HandlerBudget-time.Second)
-	case hangs: // it does not look at its context
+	case hangs: // it ignores its context
 		if runs <= 2 {
 			return b.wait(context.WithoutCancel(ctx), f, time.Hour)
 		}
@@ -293,18 +293,18 @@ func (b business) misbehave(ctx context.Context, f *fact) error {
 	return nil
 }
 
-// retries is when Stripe tries again after the nth delivery failed.
+// retries returns Stripe's wait after the nth failed delivery.
 type retries func(sc *scenario, n int) time.Duration
 
-// fastRetries follow each other within hours, so that many fit into a schedule.
+// fastRetries are short, so that many fit into a scenario.
 func fastRetries(sc *scenario, n int) time.Duration {
 	return time.Duration(min(n, 8)) * time.Duration(1+sc.rng.IntN(20)) * time.Minute
 }
 
-// stripeRetries back off as Stripe does, which says three days and exponentially.
+// stripeRetries back off exponentially, as Stripe documents it.
 func stripeRetries(_ *scenario, n int) time.Duration {
 	return min(5*time.Minute<<min(2*(n-1), 16), 12*time.Hour)
 }
 
-// retryDays is how long Stripe tries.
+// retryDays is how long Stripe retries.
 const retryDays = 3 * 24 * time.Hour

@@ -8,19 +8,18 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// Two releases run side by side for a while: the next release may put events on the queue,
-// whose messages have another version or a source that this one does not know, while the
-// consumer is of this release, or was rolled back to it. Such a message waits for the
-// consumer's roll-forward; the next release reads it as this one would.
+// Two releases may run at once: the next release enqueues messages with a version or source that
+// this one does not know, while the consumer is this release or was rolled back to it. Such a
+// message waits until the consumer is rolled forward.
 
-// versionShare: one plan in so many has two releases.
+// versionShare is n where one in n plans has two releases.
 const versionShare = 5
 
-// versionPlan is the part of a plan that is about releases.
+// versionPlan is the part of a plan for releases.
 type versionPlan struct {
 	on       bool
-	produces bool    // the next release puts events on the queue at first
-	consumes bool    // and takes them
+	produces bool    // ingest starts as the next release
+	consumes bool    // the consumer starts as the next release
 	roll     float64 // that one of the two is rolled forward or back, at a step
 }
 
@@ -40,12 +39,12 @@ func (sc *scenario) roll() {
 	sc.count("a roll of a release")
 }
 
-// newerForms are what the next release changes in a message, and what that means here.
+// newerForms are this release's form of a message and the next release's.
 func newerForms() [][2]string {
 	return [][2]string{{`{"v":1,`, `{"v":2,`}, {`"src":"webhook"`, `"src":"portal"`}}
 }
 
-// produced is a message as the release puts it on the queue that produces now.
+// produced returns a message as ingest's current release encodes it.
 func (sc *scenario) produced(body string) string {
 	if !sc.plan.versions.on || !sc.plan.versions.produces || !strings.Contains(body, `"src":"webhook"`) {
 		return body
@@ -55,10 +54,10 @@ func (sc *scenario) produced(body string) string {
 	return strings.Replace(body, form[0], form[1], 1)
 }
 
-// consumed is a message as the release that consumes now reads it.
+// consumed returns a message as the consumer's current release reads it.
 func (sc *scenario) consumed(body string) string { return readBy(sc.plan.versions.consumes, body) }
 
-// readBy is a message as a process reads it, which keeps the release of its start.
+// readBy returns a message as a release reads it.
 func readBy(next bool, body string) string {
 	if !next {
 		return body
@@ -69,7 +68,7 @@ func readBy(next bool, body string) string {
 	return body
 }
 
-// original is the body of a message as it was sent, whatever its consumer was shown.
+// original returns the body of a message as it was sent.
 func (sc *scenario) original(m queue.Message) string {
 	if sent := sc.queue.find(m.ID); sent != nil {
 		return sent.body
@@ -83,7 +82,7 @@ func isNewer(body string) bool {
 	return errors.Is(err, queue.ErrNewer)
 }
 
-// checkWaits: a message that a consumer cannot read yet costs a receive an hour.
+// checkWaits: a message of the next release costs one receive an hour.
 func (sc *scenario) checkWaits(p *proc) {
 	for _, t := range p.batch {
 		m := sc.queue.find(t.id)

@@ -11,25 +11,25 @@ import (
 	"tollgate/pkg/reconcile"
 )
 
-// netShare: one plan in so many has reconcile. Its passes take many steps.
-const netShare = 8
+// reconcileShare is n where one in n plans has reconcile, whose passes take many steps.
+const reconcileShare = 8
 
-// netPlan is the part of a plan that only reconcile makes good.
-type netPlan struct {
+// reconcilePlan is the part of a plan with faults that only reconcile recovers from.
+type reconcilePlan struct {
 	on       bool
 	withheld float64       // that Stripe never delivers an event
-	hidden   time.Duration // most that Stripe's list shows an event late
-	garbled  float64       // that the list shows an event that cannot be read as a whole
-	giveUp   int           // deliveries after which Stripe gives up, 0 for three days of them
-	every    int           // only one of so many quarter-hourly turns comes
-	absence  float64       // that everything is away for days, at a step
+	hidden   time.Duration // maximum delay of an event in Stripe's list
+	garbled  float64       // that the list has an event that cannot be parsed whole
+	giveUp   int           // deliveries after which Stripe stops, 0 for three days
+	every    int           // only one in so many frequent passes runs
+	absence  float64       // that nothing runs for days, from a step on
 	slice    time.Duration // of the long tiers
 	page     int           // events on one page of the list
 	history  historyPlan
 }
 
-func newNetPlan(rng *rand.Rand, events int) netPlan {
-	p := netPlan{
+func newReconcilePlan(rng *rand.Rand, events int) reconcilePlan {
+	p := reconcilePlan{
 		on: true, withheld: 0.5 * rng.Float64(), hidden: []time.Duration{time.Second, 2 * time.Hour, 50 * time.Hour}[rng.IntN(3)],
 		garbled: 0.3 * rng.Float64(), giveUp: rng.IntN(4), every: []int{4, 16, 64}[rng.IntN(3)],
 		absence: 0.05 * rng.Float64(), slice: []time.Duration{40 * time.Hour, 7 * 24 * time.Hour}[rng.IntN(2)], page: 2,
@@ -40,10 +40,9 @@ func newNetPlan(rng *rand.Rand, events int) netPlan {
 	return p
 }
 
-// beginHistory sets from when on accounts are compared: from now on, unless the first pass
-// is to find that.
-func (n *net) beginHistory() {
-	h := n.sc.plan.net.history
+// beginHistory sets the begin of each account's history to now, unless the first pass determines it.
+func (n *reconciler) beginHistory() {
+	h := n.sc.plan.reconciler.history
 	if h.override > 0 {
 		n.override = time.Now().Add(-h.override).Truncate(time.Second)
 	}
@@ -55,8 +54,8 @@ func (n *net) beginHistory() {
 	}
 }
 
-// draw draws what becomes of an event at Stripe.
-func (p netPlan) draw(rng *rand.Rand, f *fact) {
+// draw draws an event's faults at Stripe.
+func (p reconcilePlan) draw(rng *rand.Rand, f *fact) {
 	f.shown = f.happened
 	if !p.on || f.behaviour == unhandled {
 		return
@@ -72,19 +71,19 @@ func (p netPlan) draw(rng *rand.Rand, f *fact) {
 	}
 }
 
-// net is reconcile on its schedule. A nil net does nothing.
-type net struct {
+// reconciler runs reconcile on its schedule. A nil reconciler does nothing.
+type reconciler struct {
 	sc       *scenario
 	tiers    []*tier
 	notes    map[string]reconcile.Covered
-	absent   bool // everything was away once
-	rested   int  // passes at rest
+	absent   bool // the one absence has happened
+	rested   int  // passes run while nothing was pending
 	fixAt    time.Time
 	running  bool
-	begun    map[reconcile.Stream]time.Time // from when on accounts are compared
-	begunAt  int                            // step at which one was put last, -1
-	override time.Time                      // of the configuration
-	notedAt  map[string]time.Time           // when a note was put, zero for those of an older release
+	begun    map[reconcile.Stream]time.Time // begin of each account's history
+	begunAt  int                            // step of the latest begin, -1
+	override time.Time                      // begin in the configuration
+	notedAt  map[string]time.Time           // time of each note, zero for those of an older release
 }
 
 // tier is a schedule that starts passes.
@@ -94,23 +93,22 @@ type tier struct {
 	due   time.Time
 }
 
-func newNet(sc *scenario) *net {
-	n := &net{sc: sc, notes: map[string]reconcile.Covered{}, begun: map[reconcile.Stream]time.Time{}, notedAt: map[string]time.Time{}, begunAt: -1}
+func newReconciler(sc *scenario) *reconciler {
+	n := &reconciler{sc: sc, notes: map[string]reconcile.Covered{}, begun: map[reconcile.Stream]time.Time{}, notedAt: map[string]time.Time{}, begunAt: -1}
 	n.beginHistory()
-	sc.limits.Reconcile.Slice = sc.plan.net.slice
+	sc.limits.Reconcile.Slice = sc.plan.reconciler.slice
 	for _, t := range reconcile.Tiers(sc.limits.Reconcile) {
 		every := t.Every
 		if t.Name == reconcile.Frequent {
-			every *= time.Duration(sc.plan.net.every)
+			every *= time.Duration(sc.plan.reconciler.every)
 		}
 		n.tiers = append(n.tiers, &tier{t.Name, every, time.Now().Add(sc.upTo(every))})
 	}
 	return n
 }
 
-// starts are the passes that are due. There is one at a time; a turn that comes too late
-// for the next one is left out.
-func (n *net) starts() (out []func()) {
+// starts returns the passes that are due. One runs at a time; overdue turns are skipped.
+func (n *reconciler) starts() (out []func()) {
 	if n == nil || n.running || n.sc.fails(reconciling) {
 		return nil
 	}
@@ -122,7 +120,7 @@ func (n *net) starts() (out []func()) {
 	return out
 }
 
-func (n *net) nextDue() (at time.Time) {
+func (n *reconciler) nextDue() (at time.Time) {
 	if n == nil {
 		return at
 	}
@@ -134,9 +132,9 @@ func (n *net) nextDue() (at time.Time) {
 	return at
 }
 
-// disrupt: everything is away for days, and messages may expire.
-func (n *net) disrupt() {
-	if n == nil || n.absent || len(n.sc.procs) > 0 || !n.sc.faulty(n.sc.plan.net.absence) {
+// disrupt stops everything for days; messages may expire.
+func (n *reconciler) disrupt() {
+	if n == nil || n.absent || len(n.sc.procs) > 0 || !n.sc.faulty(n.sc.plan.reconciler.absence) {
 		return
 	}
 	n.absent = true
@@ -146,7 +144,7 @@ func (n *net) disrupt() {
 }
 
 // pass is one invocation of the reconcile function.
-func (n *net) pass(t *tier) {
+func (n *reconciler) pass(t *tier) {
 	sc := n.sc
 	for !t.due.After(time.Now()) {
 		t.due = t.due.Add(t.every)
@@ -181,10 +179,9 @@ func (n *net) pass(t *tier) {
 	})
 }
 
-// atRest starts the passes that come while nothing else happens: one of each tier once
-// the list shows everything, then the weekly ones until operators have a fix. It reports
-// false when there is none to come.
-func (n *net) atRest() bool {
+// atRest starts the passes while nothing else is pending: one of each tier once the list shows
+// everything, then weekly ones until the fix. It reports false when none remains.
+func (n *reconciler) atRest() bool {
 	if n == nil || n.sc.deployed && n.rested >= len(n.tiers) {
 		return false
 	}
@@ -202,7 +199,7 @@ func (n *net) atRest() bool {
 		return false
 	}
 	begin := next.due
-	for _, f := range n.sc.facts { // clocks that differ show it a little later
+	for _, f := range n.sc.facts { // skewed clocks see it a little later
 		begin = later(begin, f.shown.Add(n.sc.limits.Reconcile.SettleLag+2*n.sc.plan.skew))
 	}
 	until(begin)
@@ -211,8 +208,8 @@ func (n *net) atRest() bool {
 	return true
 }
 
-// lookAgain makes one more pass of the longest tier, as more is sent now.
-func (n *net) lookAgain() {
+// lookAgain adds one pass of the longest tier, which may send more now.
+func (n *reconciler) lookAgain() {
 	if n != nil {
 		n.rested = min(n.rested, len(n.tiers)-1)
 	}
@@ -245,7 +242,7 @@ func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 			continue
 		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled || f.env.Account != q.Account || f.env.Livemode != l.sc.plan.policies.on:
 			continue
-		case len(page.Items) == l.sc.plan.net.page:
+		case len(page.Items) == l.sc.plan.reconciler.page:
 			page.More = true
 			return page
 		}
@@ -258,7 +255,7 @@ func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 	return page
 }
 
-// fetcher is Stripe's answer to who has an event's id alone.
+// fetcher fetches an event by its id.
 type fetcher struct{ sc *scenario }
 
 func (s fetcher) FetchEvent(ctx context.Context, _, id string, _ bool) (body []byte, err error) {
@@ -283,22 +280,22 @@ func (d depth) Depth(ctx context.Context) (messages int, err error) {
 
 func noteKey(c reconcile.Covered) string { return fmt.Sprint(c.Tier, c.Account, c.From.Unix()) }
 
-// notes keep what a pass that began at a time has finished.
+// notes stores the slices that a pass has finished.
 type notes struct {
-	net   *net
-	begun time.Time
+	reconciler *reconciler
+	begun      time.Time
 }
 
 func (o notes) Cover(ctx context.Context, c reconcile.Covered) error {
 	key := noteKey(c)
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	return do(o.net.sc, ctx, opCover, key, func() error {
-		o.net.notes[key] = c
-		if _, again := o.net.notedAt[key]; !again {
-			o.net.notedAt[key] = time.Now()
+	return do(o.reconciler.sc, ctx, opCover, key, func() error {
+		o.reconciler.notes[key] = c
+		if _, again := o.reconciler.notedAt[key]; !again {
+			o.reconciler.notedAt[key] = time.Now()
 		}
-		o.net.sc.covered(procOf(ctx), c, o.begun)
+		o.reconciler.sc.covered(procOf(ctx), c, o.begun)
 		return nil
 	})
 }
@@ -306,8 +303,8 @@ func (o notes) Cover(ctx context.Context, c reconcile.Covered) error {
 func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile.Covered, _ []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	err = do(o.net.sc, ctx, opCovered, "", func() error {
-		for _, c := range o.net.notes {
+	err = do(o.reconciler.sc, ctx, opCovered, "", func() error {
+		for _, c := range o.reconciler.notes {
 			if !c.From.Before(from) && c.From.Before(to) {
 				all = append(all, c)
 			}
@@ -317,10 +314,10 @@ func (o notes) Covered(ctx context.Context, from, to time.Time) (all []reconcile
 	return all, nil, err
 }
 
-// covered: what was noted as finished has a trace of every event that the list showed.
+// covered: every event of a finished slice has a record or a message.
 func (sc *scenario) covered(p *proc, c reconcile.Covered, begun time.Time) {
 	for _, f := range sc.facts {
-		if f.created < c.From.Unix() || f.created > c.To.Unix() || f.stream() != c.Stream() || f.shown.After(begun) || !sc.nettedUnder(p.policies, f) || sc.state(f) != "" || f.done || f.ignored || f.purged {
+		if f.created < c.From.Unix() || f.created > c.To.Unix() || f.stream() != c.Stream() || f.shown.After(begun) || !sc.sweptUnder(p.policies, f) || sc.state(f) != "" || f.done || f.ignored || f.purged {
 			continue
 		}
 		trace := func(m *message) bool { return m.event == f.id }

@@ -1,12 +1,11 @@
 package simulation
 
-// netMutants are seeded bugs of reconcile, redrive, replay and the limits.
+// reconcileMutants are seeded bugs of reconcile, redrive, replay and the limits.
 //
-// Some bugs there break nothing that is promised, as all they do is to send an event
-// once more, and a second message finds a done record: a failed read of records taken
-// for none, keys that BatchGetItem left unread taken for absent, a lease that reconcile
-// does not wait for, a redrive that keeps the letter it sent. They cost messages only.
-func netMutants() []mutant {
+// Bugs that only send an event once more break no invariant and are not listed: a failed read taken
+// for no records, unprocessed keys taken for absent, a lease that reconcile does not wait for, a
+// redrive that keeps the dead letter it sent.
+func reconcileMutants() []mutant {
 	const (
 		pass  = "reconcile/pass.go"
 		rule  = "reconcile/rule.go"
