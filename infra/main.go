@@ -68,7 +68,7 @@ func synth(o options, notes io.Writer) error {
 		return err
 	}
 	if stage.AlarmEmail == "" && stage.AlarmTopic == "" {
-		fmt.Fprintf(notes, "infra: stage %s pages nobody: set alarm-email or alarm-topic in %s\n", o.stage, filepath.Join(o.stages, o.stage+".json"))
+		fmt.Fprintf(notes, "infra: stage %s has alarms without a receiver: set alarm-email or alarm-topic in %s\n", o.stage, filepath.Join(o.stages, o.stage+".json"))
 	}
 	props := &awscdk.AppProps{Context: &context, AnalyticsReporting: jsii.Bool(false)}
 	if o.out != "" {

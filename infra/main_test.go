@@ -42,8 +42,8 @@ func TestRun(t *testing.T) {
 	synth := exec.Command("go", "run", "./infra", "-o", out, "-bundles", bundles, "-stage", "live")
 	if text, err := synth.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
-	} else if !strings.Contains(string(text), "infra: stage live pages nobody: set alarm-email or alarm-topic in infra/stages/live.json") {
-		t.Errorf("no warning about a stage that pages nobody: %s", text)
+	} else if !strings.Contains(string(text), "infra: stage live has alarms without a receiver: set alarm-email or alarm-topic in infra/stages/live.json") {
+		t.Errorf("no warning about alarms without a receiver: %s", text)
 	}
 	got, err := os.ReadFile(filepath.Join(out, "tollgate-live.template.json"))
 	if err != nil {

@@ -40,7 +40,7 @@ func ref(name string) object { return object{"Ref": name} }
 func arn(name string) object { return object{"Fn::GetAtt": []any{name, "Arn"}} }
 
 // mutation sets one value of the template, or deletes it for nil. The path starts with the
-// resource; ! is a place beside its properties.
+// resource; after ! is a member of the resource itself.
 type mutation struct {
 	path  string
 	value any

@@ -227,7 +227,7 @@ func (c *checker) root(arn string) string {
 	return strings.TrimSuffix(arn, ".Arn")
 }
 
-// access: a resource's own policy lets nobody in; a role trusts Lambda alone.
+// access: no resource policy allows anything; a role trusts Lambda alone.
 func (c *checker) access() {
 	for name, r := range c.Resources {
 		for _, document := range []string{"PolicyDocument", "ResourcePolicy", "ResourcePolicyDocument", "AssumeRolePolicyDocument"} {

@@ -182,7 +182,7 @@ func TestCleanTrace(t *testing.T) {
 	}
 }
 
-// fakeIngest answers with what it is told and keeps what it was asked.
+// fakeIngest returns a fixed answer and keeps the request.
 type fakeIngest struct {
 	answer ingest.Answer
 	err    error

@@ -52,7 +52,7 @@ func TestAccountsUnderEndpointsThatExcludeThem(t *testing.T) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 			if err := CheckReconcile(c.endpoints, c.accounts, ""); (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("checked by itself: error %v, want %q", err, c.want)
+				t.Errorf("CheckReconcile: error %v, want %q", err, c.want)
 			}
 		})
 	}
@@ -71,7 +71,7 @@ func TestReconcileFaults(t *testing.T) {
 		{"no queue", "TOLLGATE_QUEUE_URL", "", "is not set"},
 		{"no JSON", "TOLLGATE_RECONCILE", "acct_1", "is not one JSON object"},
 		{"null", "TOLLGATE_RECONCILE", "null", "is not one JSON object"},
-		{"nobody", "TOLLGATE_RECONCILE", "{}", "is not one JSON object"},
+		{"no account listed", "TOLLGATE_RECONCILE", "{}", "is not one JSON object"},
 		{"more", "TOLLGATE_RECONCILE", `{"-":"default"} x`, "is not one JSON object"},
 		{"a list", "TOLLGATE_RECONCILE", `{"-":["default"]}`, "is not one JSON object"},
 		{"no endpoint", "TOLLGATE_RECONCILE", `{"-":""}`, "use 1 to 32 of a-z"},

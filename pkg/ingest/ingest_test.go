@@ -28,7 +28,7 @@ const (
 	body      = `{"id":"evt_1","object":"event","type":"invoice.paid","account":"acct_1","data":{"object":{"id":"in_1"}}}`
 )
 
-// fakeSecrets answers from known; a refetch moves next into known.
+// fakeSecrets returns known; a refetch replaces it with next.
 type fakeSecrets struct {
 	mu        sync.Mutex
 	known     map[string][]string
@@ -64,7 +64,7 @@ func (f *fakeSecrets) lookup(endpoint string) ([]string, error) {
 	return list, nil
 }
 
-// fakeSender stores what it is sent unless err is set.
+// fakeSender stores envelopes unless err is set.
 type fakeSender struct {
 	mu   sync.Mutex
 	err  error
@@ -134,7 +134,7 @@ func TestEnqueued(t *testing.T) {
 	}
 }
 
-// TestRefused has one row for each word, and for each pair of faults whose order is promised.
+// TestRefused has a row for each reason, and for each pair of faults with a defined order.
 func TestRefused(t *testing.T) {
 	now := time.Now()
 	huge := strings.Repeat(" ", limits.MaxBody+1)
@@ -145,7 +145,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{"no signature", func(r *Request) { r.Signature = "" }, Answer{400, Missing}},
 		{"header of garbage", func(r *Request) { r.Signature = "garbage" }, Answer{400, Malformed}},
-		{"forged", func(r *Request) { *r = signed(body, "whsec_stranger", now) }, Answer{400, NoMatch}},
+		{"forged", func(r *Request) { *r = signed(body, "whsec_other", now) }, Answer{400, NoMatch}},
 		{"changed body", func(r *Request) { r.Body = append(r.Body, ' ') }, Answer{400, NoMatch}},
 		{"stale", func(r *Request) { *r = signed(body, oldSecret, now.Add(-302*time.Second)) }, Answer{400, TooOld}},
 		{"future", func(r *Request) { *r = signed(body, oldSecret, now.Add(time.Hour)) }, Answer{400, Future}},
@@ -189,8 +189,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestRefusedWithoutASecret: what no secret could verify is a stranger's fault and asks for no
-// newer secrets, even where we have none.
+// TestRefusedWithoutASecret: a delivery that no secret could verify is the sender's fault and
+// causes no refetch, even if there are no secrets.
 func TestRefusedWithoutASecret(t *testing.T) {
 	stale := signed(body, oldSecret, time.Now().Add(-time.Hour)).Signature
 	for name, c := range map[string]struct {
