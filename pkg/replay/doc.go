@@ -1,10 +1,9 @@
-// Package replay runs a done event again on an operator's word, and shows beforehand
-// what that would change.
+// Package replay runs done events again for an operator, or shows what that would change.
 //
-// The event's bytes are fetched and made into a message first, then the record is set to
-// run again, then the message is sent: what cannot be fetched is refused with nothing
-// written, and a run that died in between is finished by the same run once more. It
-// never makes an event done, deletes nothing, and knows no transport and no database.
+// A replay fetches the event and encodes its message, then sets the record to run again, then
+// sends the message. An event that cannot be fetched is refused and nothing is written; a
+// replay that died in between is completed by repeating it. The package never completes or
+// deletes an event, and knows no transport and no database.
 //
 //	r, err := replay.New(replay.Config{Records: reader, Store: store, Events: stripe, Queue: sender, …})
 //	result, err := r.Event(ctx, "evt_1")

@@ -20,29 +20,29 @@ type Store interface {
 	Replay(ctx context.Context, r idempotency.ReplayRequest) error
 }
 
-// Queue takes messages for the consumer.
+// Queue is the queue of events.
 type Queue interface {
-	// Send returns nil once the message is stored; after an error it may be all the same.
+	// Send returns nil once the message is stored; after an error it may be stored too.
 	Send(ctx context.Context, e event.Envelope, trace string) error
 }
 
-// Config of a [Replayer]. Everything is needed but what has a default.
+// Config of a [Replayer]. Fields without a default are required.
 type Config struct {
 	Records Records
 	Store   Store
 	Events  Events
 	Queue   Queue
 
-	// Endpoint is the name under which the messages travel, and so whose policy on modes
-	// and accounts they meet: a record does not keep the one that it came by.
+	// Endpoint is the endpoint in the messages: its policy applies to them. A record does not
+	// keep the endpoint that received the event.
 	Endpoint string
-	// Excludes reports whether the endpoint's policy excludes an event: its message would be
-	// refused, and a done record that is set to run again never run. Default: none.
+	// Excludes reports whether the endpoint's policy excludes an event: the consumer would
+	// refuse its message, and the event would never run. Default: none is excluded.
 	Excludes func(event.Envelope) bool
-	// Accounts are asked for an event in this order, "" is the key's own. Default: that one.
+	// Accounts to fetch an event as, in this order; "" is the key's own. Default: that one.
 	Accounts []string
-	// Carried says that the bytes cannot be fetched again by the consumer, so that they
-	// must travel in the message whole.
+	// Carried means that the consumer cannot fetch the event, so that the message must carry
+	// its body.
 	Carried bool
 	// DryRun fetches and checks, and writes and sends nothing.
 	DryRun bool
@@ -64,10 +64,10 @@ func New(c Config) (*Replayer, error) {
 		return nil, errors.New("replay needs records, a store, events and a queue")
 	}
 	if !event.ValidEndpoint(c.Endpoint) {
-		return nil, fmt.Errorf("replay: %q is no endpoint's name: 1 to 32 of a-z, 0-9 and -", c.Endpoint)
+		return nil, fmt.Errorf("replay: %q is not an endpoint name: 1 to 32 of a-z, 0-9 and -", c.Endpoint)
 	}
 	if !c.DryRun && (c.By == "" || c.Why == "") {
-		return nil, errors.New("replay needs who asks for it, and why")
+		return nil, errors.New("replay needs an operator and a reason")
 	}
 	if len(c.Accounts) == 0 {
 		c.Accounts = []string{""}
@@ -94,23 +94,22 @@ const (
 type Result struct {
 	Event      event.Envelope // without its body
 	Action     Action
-	Generation int64 // that the event runs in
-	Attempt    int64 // that the record had before: what runs since has a higher one
-	Note       string
+	Generation int64  // that the event runs in
+	Attempt    int64  // of the record before: an attempt since has a higher number
+	Note       string // for people: why the message was only sent
 }
 
-// writeTimeout bounds record and message together: an interrupt does not come between them.
+// writeTimeout bounds the write and the send together; an interrupt does not separate them.
 const writeTimeout = 20 * time.Second
 
-// Event replays one event. A *RefusedError says that nothing was written or sent; any
-// other error ends a run of several, as the next event would meet it too.
+// Event replays one event. A *RefusedError means that nothing was written or sent.
 func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 	record, found, err := r.cfg.Records.Get(ctx, id)
 	if err != nil {
 		return Result{}, err
 	}
 	if !found {
-		return Result{}, &RefusedError{Reason: RefusedUnknown, Text: "it is not known: it was never done", Hint: "tollgate backfill enqueues what the table lacks"}
+		return Result{}, &RefusedError{Reason: RefusedUnknown, Text: "the event is not known: it was never done", Hint: "tollgate backfill enqueues what the table lacks"}
 	}
 	now := r.cfg.Now()
 	if err := runs(record, now, r.cfg.Limits); err != nil {
@@ -132,40 +131,40 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 	return res, r.apply(ctx, record, e, res.Action)
 }
 
-// runs refuses an event that an attempt holds, or whose own message will end it.
+// runs refuses an event with a running attempt, or whose own message will be handled.
 func runs(r idempotency.Record, now time.Time, l limits.Limits) error {
 	if err := r.Check(); err != nil {
-		return &RefusedError{Reason: RefusedBroken, Text: "its row cannot be read", Err: err, Hint: "something else wrote it: repair it by hand"}
+		return &RefusedError{Reason: RefusedBroken, Text: "its row is not a valid record", Err: err, Hint: "something else wrote it: repair it by hand"}
 	}
 	switch s := r.Status(now, l); {
 	case r.Held(now, l):
-		return &RefusedError{Reason: RefusedRunning, Text: "an attempt of the event runs now", Hint: "wait for it: tollgate events show " + r.ID + " --wait 1m"}
-	case r.State != idempotency.Running, s.Name == idempotency.StatusPurged, s.Stuck: // no message of its own comes
+		return &RefusedError{Reason: RefusedRunning, Text: "an attempt of the event is running", Hint: "wait for it: tollgate events show " + r.ID + " --wait 1m"}
+	case r.State != idempotency.Running, s.Name == idempotency.StatusPurged, s.Stuck: // it has no message of its own
 		return nil
 	case s.Name == idempotency.StatusDead:
-		return &RefusedError{Reason: RefusedDead, Text: "the event is not done: its last attempt died", Hint: "its dead letter runs it again: tollgate redrive"}
+		return &RefusedError{Reason: RefusedDead, Text: "the event is not done: its last attempt died", Hint: "redrive its dead letter: tollgate redrive --id " + r.ID}
 	default:
-		return &RefusedError{Reason: RefusedRetrying, Text: "the event is not done: an attempt died, and its message comes back by itself", Hint: "tollgate events show " + r.ID + " --wait 10m"}
+		return &RefusedError{Reason: RefusedRetrying, Text: "the event is not done: an attempt died, and its message will be retried", Hint: "tollgate events show " + r.ID + " --wait 10m"}
 	}
 }
 
-// noteOf says why a record that is not done only gets a message.
+// noteOf explains why the message of an event that is not done is only sent.
 func noteOf(r idempotency.Record) string {
 	switch {
 	case !r.Purged.IsZero():
-		return "it was purged: this undoes it"
+		return "it was purged; the replay removes the mark"
 	case r.State == idempotency.Running:
-		return "its last attempt died long ago, and no message came back since"
+		return "its last attempt died long ago, and no message has been received since"
 	case r.Fails == 0 && r.ReplayBy != "":
-		return "a replay was asked for before and has not run yet"
+		return "a replay was requested before and has not run yet"
 	case r.ReceivesLeft == 0:
-		return "it was not done; its dead letter stays, and is a leftover once this is done"
+		return "it was not done; its dead letter stays, a leftover once the event is done"
 	default:
-		return "it was not done; its own message comes again too, unless it is a dead letter by now"
+		return "it was not done; its own message is retried too, unless it is a dead letter by now"
 	}
 }
 
-// message returns the event's envelope, of which a message can be made.
+// message returns the envelope of the message to send.
 func (r *Replayer) message(ctx context.Context, record idempotency.Record) (event.Envelope, error) {
 	e, err := r.source.open(ctx, record.ID, record.Type, record.Identity)
 	if err != nil {
@@ -174,13 +173,13 @@ func (r *Replayer) message(ctx context.Context, record idempotency.Record) (even
 	e.Endpoint, e.Source, e.ReceivedAt = r.cfg.Endpoint, event.Replay, r.cfg.Now()
 	if r.cfg.Excludes != nil && r.cfg.Excludes(e) {
 		return e, &RefusedError{
-			Reason: RefusedExcluded, Text: fmt.Sprintf("the policy of endpoint %s excludes it, so its message would be refused", e.Endpoint),
+			Reason: RefusedExcluded, Text: fmt.Sprintf("the policy of endpoint %s excludes the event, so its message would be refused", e.Endpoint),
 			Hint: "--endpoint names one that takes its mode and account",
 		}
 	}
 	text, err := queue.Encode(e)
 	if err != nil {
-		return e, &RefusedError{Reason: RefusedUnreadable, Text: "no message can be made of the event", Err: err, Hint: "look at what was fetched: its header is not Stripe's"}
+		return e, &RefusedError{Reason: RefusedUnreadable, Text: "the event cannot be encoded as a message", Err: err, Hint: "check the fetched event: its header is not Stripe's"}
 	}
 	if !r.cfg.Carried {
 		return e, nil
@@ -188,14 +187,14 @@ func (r *Replayer) message(ctx context.Context, record idempotency.Record) (even
 	if got, err := queue.Decode(text); err != nil || got.Body == nil {
 		return e, &RefusedError{
 			Reason: RefusedTooLarge, Text: "the event is too large for a message, and the consumer cannot fetch it",
-			Hint: "without --from-file it is fetched from Stripe, for 30 days after it arose",
+			Hint: "without --from-file it is fetched from Stripe, for 30 days after its creation",
 		}
 	}
 	return e, nil
 }
 
-// apply writes, then sends. A death in between leaves a record that says FAILED, which the
-// same command then only sends.
+// apply writes, then sends. A crash in between leaves a FAILED record; repeating the replay
+// then only sends.
 func (r *Replayer) apply(ctx context.Context, record idempotency.Record, e event.Envelope, action Action) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("replay event %s: %w", record.ID, err)
@@ -207,14 +206,14 @@ func (r *Replayer) apply(ctx context.Context, record idempotency.Record, e event
 			EventID: record.ID, Generation: record.Generation, Now: r.cfg.Now(), By: r.cfg.By, Why: r.cfg.Why,
 		})
 		if errors.Is(err, idempotency.ErrNoLongerDone) {
-			return &RefusedError{Reason: RefusedChanged, Text: "somebody else replays the event, or it runs again", Err: err, Hint: "look at it: tollgate events show " + record.ID}
+			return &RefusedError{Reason: RefusedChanged, Text: "another operator replays the event, or it runs again", Err: err, Hint: "tollgate events show " + record.ID}
 		}
 		if err != nil {
 			return fmt.Errorf("replay event %s: %w", record.ID, err)
 		}
 	}
 	if err := r.cfg.Queue.Send(ctx, e, ""); err != nil {
-		return fmt.Errorf("event %s is set to run again, but its message may not be on the queue (give the same command once more): %w", record.ID, err)
+		return fmt.Errorf("event %s is set to run again, but its message may not be on the queue (run the same command again): %w", record.ID, err)
 	}
 	return nil
 }

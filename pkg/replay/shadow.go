@@ -13,28 +13,28 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Handlers are the event types' handlers. They must have nothing to write with.
+// Handlers are the handlers of event types. They must not be able to write to the system.
 type Handlers interface {
 	Handles(event.Envelope) bool
 	Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error)
 }
 
-// Rows reads the table's items, consistently.
+// Rows reads the table's items with consistent reads.
 type Rows interface {
 	// Item returns the attributes of the item under a key, false when there is none.
 	Item(ctx context.Context, key string) (map[string]any, bool, error)
 }
 
-// Shadow runs an event's handler and compares its effects with the items that are there.
-// It has readers only, so it writes and sends nothing; what a handler does elsewhere by
-// itself is not held back.
+// Shadow runs an event's handler and compares its effects with the stored items. It has
+// readers only, so it writes and sends nothing; a handler's own calls to other systems are not
+// prevented.
 type Shadow struct {
 	Records  Records
 	Rows     Rows
 	Events   Events
 	Handlers Handlers
-	Endpoint string        // that the handler sees
-	Accounts []string      // to ask as, "" is the key's own; default: that one
+	Endpoint string        // in the handler's input
+	Accounts []string      // to fetch as, "" is the key's own; default: that one
 	Budget   time.Duration // of the handler
 	Now      func() time.Time
 }
@@ -49,13 +49,13 @@ type Preview struct {
 	Changes    []Change       `json:"effects"`
 }
 
-// What would become of an effect.
+// Verdicts on an effect.
 const (
 	WouldInsert   = "would_insert" // there is no item yet
-	IsThere       = "is_there"     // the fact is known: dropped
+	IsThere       = "is_there"     // the fact is stored: the effect is dropped
 	WouldChange   = "would_change"
 	Unchanged     = "unchanged"       // written again with the same fields
-	WouldRunAgain = "would_run_again" // its version is not the one that the handler saw
+	WouldRunAgain = "would_run_again" // its version is not the one that the handler read
 	Holds         = "holds"
 	DoesNotHold   = "does_not_hold" // the attempt would fail with Error
 )
@@ -69,8 +69,7 @@ type Change struct {
 	Error   string        `json:"error,omitempty"`  // of a check that does not hold: what the attempt would fail with
 }
 
-// Field is an attribute before and after; of an item that stays, what it is and what the
-// handler says.
+// Field is an attribute before and after; of an item that stays, its value and the handler's.
 type Field struct {
 	Name string `json:"name"`
 	Was  bool   `json:"was"` // present before
@@ -79,8 +78,8 @@ type Field struct {
 	New  any    `json:"new"`
 }
 
-// Event runs the handler of one event. A *RefusedError says why it was not run; the
-// handler's own error comes back as it is.
+// Event runs the handler of one event. A *RefusedError means that it did not run; the
+// handler's own error is returned as it is.
 func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
 	now := time.Now
 	if s.Now != nil {
@@ -113,8 +112,8 @@ func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
 	return p, s.compare(ctx, effects, &p)
 }
 
-// inputOf is what the handler's next attempt would get, except that it takes what Stripe
-// shows.
+// inputOf is the handler's input at its next attempt, except that it always fetches objects
+// from Stripe.
 func inputOf(e event.Envelope, r idempotency.Record, known bool, now time.Time) dispatch.Input {
 	in := dispatch.Input{Envelope: e, Attempt: r.Attempt + 1, Generation: max(r.Generation, 1), FirstAt: r.FirstAt, Now: now, Settle: -1}
 	if !known {
@@ -148,7 +147,7 @@ func (s Shadow) compare(ctx context.Context, effects dispatch.Effects, p *Previe
 	return nil
 }
 
-// changeOf judges one effect as the table would now.
+// changeOf returns what a commit of one effect would do now.
 func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 	c := Change{Key: e.Key, Kind: e.Kind}
 	if e.Kind == dispatch.KindCheck {
@@ -169,8 +168,8 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 	ver, _ := item["ver"].(int64)
 	switch {
 	case e.Kind == dispatch.KindInsert && there:
-		// What others added to the item since, such as when it was sent, is no difference, nor
-		// is when a message was asked for and how it is listed.
+		// Ignored: what was added to the item since, such as when it was sent, and when a
+		// message was requested and how it is listed.
 		listing := []string{dispatch.ListName, dispatch.MessageQueued, dispatch.MessageHeld}
 		c.Verdict, c.Fields = IsThere, slices.DeleteFunc(c.Fields, func(f Field) bool {
 			return !f.Was || !f.Is || slices.Contains(listing, f.Name)
@@ -187,7 +186,7 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 	return c
 }
 
-// bookkeeping reports whether nothing differs but what every run changes.
+// bookkeeping reports whether only fields differ that every run changes.
 func bookkeeping(fields []Field) bool {
 	return !slices.ContainsFunc(fields, func(f Field) bool { return !dispatch.Bookkeeping(f.Name) })
 }
@@ -207,7 +206,7 @@ func holds(e dispatch.Effect, item map[string]any, there bool) bool {
 	return true
 }
 
-// differences are the attributes that differ, by name; the key never does.
+// differences returns the attributes that differ, by name, without the key.
 func differences(before, after map[string]any) []Field {
 	names := slices.Sorted(maps.Keys(after))
 	for name := range before {
@@ -228,7 +227,7 @@ func differences(before, after map[string]any) []Field {
 	return list
 }
 
-// normal makes what a handler writes comparable with what the table gives back.
+// normal converts a value to the type that the table returns for it.
 func normal(v any) any {
 	switch v := v.(type) {
 	case int:

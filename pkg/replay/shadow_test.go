@@ -21,7 +21,7 @@ func (r rows) Item(_ context.Context, key string) (map[string]any, bool, error) 
 	return item, ok, nil
 }
 
-// handler returns fixed effects and remembers what it was given.
+// handler returns fixed effects and keeps its input.
 type handler struct {
 	typ     string
 	effects dispatch.Effects
@@ -91,7 +91,7 @@ func TestChanges(t *testing.T) {
 }
 
 func TestShadow(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	first := now.Add(-30 * time.Hour)
 	w.record.FirstAt = first
 	h := &handler{typ: "invoice.paid", effects: dispatch.Effects{dispatch.Insert("A", nil), dispatch.Insert("B", nil)}}
@@ -112,7 +112,7 @@ func TestShadow(t *testing.T) {
 	}
 	s.Rows = rows{"A": {"pk": "A"}, "B": {"pk": "B"}}
 	if p, err := s.Event(t.Context(), "evt_1"); err != nil || p.Writes {
-		t.Errorf("it says that something would be written: %+v, %v", p, err)
+		t.Errorf("it reports that something would be written: %+v, %v", p, err)
 	}
 	w.record = nil // not known yet: a first attempt
 	if p, err := s.Event(t.Context(), "evt_1"); err != nil || p.Known || h.got.Attempt != 1 || h.got.Generation != 1 || !h.got.FirstAt.Equal(now) {
@@ -124,17 +124,17 @@ func TestShadowRefusals(t *testing.T) {
 	boom := dispatch.Park("no_plan", errors.New("boom"))
 	for _, c := range []struct {
 		name    string
-		change  func(*world, *Shadow, *handler)
+		change  func(*fakes, *Shadow, *handler)
 		refused bool
 		is      error
 	}{
-		{"no handler", func(_ *world, _ *Shadow, h *handler) { h.typ = "charge.failed" }, true, nil},
-		{"gone at Stripe", func(w *world, _ *Shadow, _ *handler) { w.events = nil }, true, nil},
-		{"another event than the record's", func(w *world, _ *Shadow, _ *handler) { w.record.Identity = idempotency.Identity(event.Envelope{}) }, true, nil},
-		{"the handler fails", func(_ *world, _ *Shadow, h *handler) { h.err = boom }, false, boom},
+		{"no handler", func(_ *fakes, _ *Shadow, h *handler) { h.typ = "charge.failed" }, true, nil},
+		{"gone at Stripe", func(w *fakes, _ *Shadow, _ *handler) { w.events = nil }, true, nil},
+		{"another event than the record's", func(w *fakes, _ *Shadow, _ *handler) { w.record.Identity = idempotency.Identity(event.Envelope{}) }, true, nil},
+		{"the handler fails", func(_ *fakes, _ *Shadow, h *handler) { h.err = boom }, false, boom},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, h := newWorld(t), &handler{typ: "invoice.paid"}
+			w, h := newFakes(t), &handler{typ: "invoice.paid"}
 			s := Shadow{Records: w, Rows: rows{}, Events: w, Handlers: h, Budget: time.Second}
 			c.change(w, &s, h)
 			_, err := s.Event(t.Context(), "evt_1")

@@ -11,12 +11,11 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Events gives an event's bytes.
+// Events fetches events.
 type Events interface {
-	// FetchEvent returns one event as Stripe renders it for the account that is asked as,
-	// "" for the key's own. What no further try can cure is a [*dispatch.PermanentError],
-	// with dispatch.ReasonObjectGone when that account has no such event. Safe for
-	// concurrent use.
+	// FetchEvent returns the JSON of one event as Stripe renders it for an account, "" for the
+	// key's own. An error that a retry cannot cure is a [*dispatch.PermanentError], with
+	// dispatch.ReasonObjectGone when that account has no such event. Safe for concurrent use.
 	FetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error)
 }
 
@@ -60,14 +59,14 @@ func (e *RefusedError) Error() string {
 }
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// source fetches events and proves that they are those of their records.
+// source fetches events and checks that they match their records.
 type source struct {
 	events   Events
-	accounts []string // to ask as, in this order
+	accounts []string // to fetch as, in this order
 }
 
-// open returns the envelope of an event with its bytes. want is its record's identity, ""
-// when there is none to compare with. Endpoint, Source and ReceivedAt are the caller's.
+// open returns the envelope of an event with its body. want is its record's identity, "" for
+// any. Endpoint, Source and ReceivedAt are left empty.
 func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope, error) {
 	var gone error
 	other := false
@@ -82,7 +81,7 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 		}
 		e, err := read(body, account)
 		if err != nil {
-			return e, &RefusedError{Reason: RefusedUnreadable, Text: "what was fetched for " + id + " cannot be read", Err: err, Hint: "give the event's own JSON with --from-file"}
+			return e, &RefusedError{Reason: RefusedUnreadable, Text: "the fetched event " + id + " cannot be read", Err: err, Hint: "give the event's own JSON with --from-file"}
 		}
 		if e.ID == id && (want == "" || idempotency.Identity(e) == want) {
 			return e, nil
@@ -91,12 +90,12 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 	}
 	if other {
 		return event.Envelope{}, &RefusedError{
-			Reason: RefusedMismatched, Text: "the event that was fetched is not the one that the record is of (type, time, mode, account and object must be the same)",
+			Reason: RefusedMismatched, Text: "the fetched event does not match the record (type, time, mode, account and object must be the same)",
 			Hint: "an event of a connected account needs --account acct_…",
 		}
 	}
 	return event.Envelope{}, &RefusedError{
-		Reason: RefusedGone, Text: "the event cannot be fetched, so nothing was written", Err: gone,
+		Reason: RefusedGone, Text: "the event cannot be fetched; nothing was written", Err: gone,
 		Hint: "Stripe keeps events for 30 days, per account and mode: is it of a connected account (--account acct_…) or of the other mode's key? Else give its JSON with --from-file",
 	}
 }
@@ -108,8 +107,8 @@ func Open(ctx context.Context, events Events, account, id, typ string) (event.En
 	return source{events, []string{account}}.open(ctx, id, typ, "")
 }
 
-// read makes an envelope of fetched bytes. Which account an event is of is known by whom
-// it was asked as; the bytes may say so too, and must not say otherwise.
+// read parses a fetched event. Its account is the one that it was fetched as; the body may
+// name it too, but no other.
 func read(body []byte, account string) (event.Envelope, error) {
 	e, err := event.Parse(body)
 	if err != nil {

@@ -69,7 +69,7 @@ func TestReplayUndoesAPurge(t *testing.T) {
 	check(t, err)
 	for _, id := range []string{"evt_failed", "evt_died"} {
 		s.tollgate("events", "purge", id, "--note=x").ok(t)
-		if got := s.keyed("events", "replay", id, "--note=after all").ok(t); !strings.Contains(got.out, "purged: this undoes it") {
+		if got := s.keyed("events", "replay", id, "--note=after all").ok(t); !strings.Contains(got.out, "the replay removes the mark") {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -111,7 +111,7 @@ func TestReplayAsksThePolicy(t *testing.T) {
 	s.info.Endpoints = `{"connect":{"accounts":["acct_eu"],"on_mismatch":"ignore"}}`
 	s.writeInfo()
 
-	s.keyed("events", "replay", "evt_1", "--note=x", "--endpoint=connect").failed(t, "policy of endpoint connect excludes it", "--endpoint names")
+	s.keyed("events", "replay", "evt_1", "--note=x", "--endpoint=connect").failed(t, "policy of endpoint connect excludes the event", "--endpoint names")
 	if r, sent := s.record("evt_1"), s.messages(); r.State != idempotency.Done || len(sent) != 0 {
 		t.Errorf("record %+v, messages %+v", r, sent)
 	}
@@ -229,7 +229,7 @@ func TestReplayRefuses(t *testing.T) {
 		{"--since=soon --note=x", verb.ExitUsage, []string{"soon"}},
 		{"evt_gone --note=x", verb.ExitFailed, []string{"nothing was written", "--from-file"}},
 		{"--note=x --from-file " + broken, verb.ExitUsage, []string{"event 2 is not JSON"}},
-		{"--note=x --from-file " + wrong, verb.ExitFailed, []string{"not the one that the record is of"}},
+		{"--note=x --from-file " + wrong, verb.ExitFailed, []string{"does not match the record"}},
 		{"evt_unknown --note=x --from-file " + wrong, verb.ExitFailed, []string{"not known", "backfill"}},
 	} {
 		got := s.keyed(append([]string{"events", "replay"}, strings.Fields(c.args)...)...)
