@@ -20,11 +20,11 @@ var errAway = errors.New("queue is away")
 // faults are what goes wrong at the n-th call, from 1; a fault that is nil does not.
 type faults struct {
 	sendFails   func(call int) bool // nothing is stored
-	sendLost    func(call int) bool // all is stored, and the answer is lost
+	sendLost    func(call int) bool // all is stored, and the response is lost
 	refuses     func(id string) bool
 	deleteFails func(call int) bool
 	deleteLost  func(call int) bool
-	keeps       func(id string) bool // by a delete's answer
+	keeps       func(id string) bool // by a delete's response
 }
 
 // fakeMover deletes from a fake queue and keeps what it sends.

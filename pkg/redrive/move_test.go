@@ -31,8 +31,8 @@ func redriven(t *testing.T, dead *fakeQueue, m *fakeMover, p *redrive.Plan, rate
 	return dlq(dead, m, records{}).Redrive(t.Context(), p, redrive.Options{Rate: rate})
 }
 
-// TestMoveNeverLoses: whatever fails at whatever step, each event is in one of the two
-// queues at least, nothing stays hidden, and a second run brings the rest.
+// TestMoveNeverLoses: whatever step fails, each event is in at least one of the two queues,
+// nothing stays hidden, and a second run moves the rest.
 func TestMoveNeverLoses(t *testing.T) {
 	const messages = 35
 	tests := []struct {
@@ -44,11 +44,11 @@ func TestMoveNeverLoses(t *testing.T) {
 	}{
 		{"nothing", faults{}, redrive.Result{Moved: 35}, nil, 0},
 		{"a send fails", faults{sendFails: at(2)}, redrive.Result{Moved: 10}, errAway, 0},
-		{"a send's answer is lost", faults{sendLost: at(2)}, redrive.Result{Moved: 10}, errAway, 10},
-		{"every send's answer is lost", faults{sendLost: always}, redrive.Result{}, errAway, 10},
+		{"a send's response is lost", faults{sendLost: at(2)}, redrive.Result{Moved: 10}, errAway, 10},
+		{"every send's response is lost", faults{sendLost: always}, redrive.Result{}, errAway, 10},
 		{"a message is refused", faults{refuses: only("m7")}, redrive.Result{Moved: 34, Refused: 1, Refusal: "too odd"}, nil, 0},
 		{"a delete fails once", faults{deleteFails: at(2)}, redrive.Result{Moved: 35}, nil, 0},
-		{"a delete's answer is lost", faults{deleteLost: at(2)}, redrive.Result{Moved: 35}, nil, 0},
+		{"a delete's response is lost", faults{deleteLost: at(2)}, redrive.Result{Moved: 35}, nil, 0},
 		{"deletes fail", faults{deleteFails: always}, redrive.Result{Moved: 10, Undeleted: 10}, errAway, 10},
 		{"a message cannot be deleted", faults{keeps: only("m7")}, redrive.Result{Moved: 35, Undeleted: 1}, nil, 1},
 	}
@@ -82,8 +82,8 @@ func TestMoveNeverLoses(t *testing.T) {
 	}
 }
 
-// TestMoveAbandoned: a process that dies between send and delete leaves doubles, which
-// come back when their time is over.
+// TestMoveAbandoned: a process that dies between send and delete leaves duplicates, which
+// become visible when their time is over.
 func TestMoveAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 25)
@@ -93,7 +93,7 @@ func TestMoveAbandoned(t *testing.T) {
 		m.deleteFails = func(call int) bool {
 			if call == 2 {
 				dead.mu.Lock()
-				dead.stuck = func(string) bool { return true } // the dead give nothing back
+				dead.stuck = func(string) bool { return true } // a dead process releases nothing
 				dead.mu.Unlock()
 				close(dying)
 				runtime.Goexit()
@@ -141,8 +141,8 @@ func TestMoveStops(t *testing.T) {
 	})
 }
 
-// TestMoveLeavesOthers: what is not selected stays, and so does what arrives meanwhile,
-// also the messages that fail again at once: no run goes in a circle.
+// TestMoveLeavesOthers: messages that are not selected stay, and so do those that arrive
+// meanwhile, also when they fail again at once: no run goes in a circle.
 func TestMoveLeavesOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := &fakeQueue{}
@@ -155,7 +155,7 @@ func TestMoveLeavesOthers(t *testing.T) {
 		}
 		m := &fakeMover{dead: dead}
 		next := 5000
-		m.sent = func(one queue.Message) { // a handler that is as broken as before, and a new letter
+		m.sent = func(one queue.Message) { // a handler that is as broken as before, and a new message
 			again := redrive.Received{Message: one}
 			again.ID = fmt.Sprint("again", next)
 			dead.add(again)
@@ -234,16 +234,17 @@ func TestMoveMany(t *testing.T) {
 		for _, s := range got.Sent {
 			tracked += len(s.EventID)
 		}
-		if perLetter := (planned + int64(tracked)) / messages; perLetter > 120 {
-			t.Errorf("%d bytes are kept of each letter", perLetter)
+		if perMessage := (planned + int64(tracked)) / messages; perMessage > 120 {
+			t.Errorf("%d bytes are kept of each message", perMessage)
 		} else {
-			t.Logf("%d bytes are kept of each letter", perLetter)
+			t.Logf("%d bytes are kept of each message", perMessage)
 		}
 		runtime.KeepAlive(plan)
 	})
 }
 
-// TestMoveRequestsFit: bodies as large as a queue takes go in requests that it takes.
+// TestMoveRequestsFit: bodies of any size that a queue takes go in requests of a size that it
+// takes.
 func TestMoveRequestsFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := &fakeQueue{}

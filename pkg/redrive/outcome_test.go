@@ -271,40 +271,24 @@ func TestWaitFindsReparked(t *testing.T) {
 			cause := queue.DeadLetter{Reason: "livemode", Error: "takes no test events"}
 			for _, id := range []string{"evt_0", "evt_1"} {
 				cause.EventID = id
-				early := redrive.Received{Message: queue.Message{ID: "early " + id, Body: "x", SentAt: start.Add(-time.Hour)}, Attributes: cause.Attributes()}
-				dead.add(early)
+				dead.add(redrive.Received{Message: queue.Message{ID: "early " + id, Body: "x", SentAt: start.Add(-time.Hour)}, Attributes: cause.Attributes()})
 			}
 			m := &fakeMover{dead: dead, sent: func(one queue.Message) {
 				if eventID(one.Body) == "evt_1" {
-					cause.EventID = "evt_1"
 					dead.add(redrive.Received{Message: queue.Message{ID: "again", Body: one.Body, SentAt: time.Now()}, Attributes: cause.Attributes()})
 				}
 			}}
-			table := records{"evt_0": doneNow()}
-			table["evt_0"] = idempotency.Record{State: idempotency.Failed, Attempt: 3, Generation: 1}
-			done := recordsOf(func(id string) (idempotency.Record, bool) {
-				if id == "evt_0" && time.Since(start) > 5*time.Second {
-					return doneNow(), true
-				}
-				r, ok := table[id]
-				return r, ok
-			})
+			r := newTable(1)
+			r.set("evt_1", idempotency.Record{Attempt: 3, Generation: 1})
+			time.AfterFunc(5*time.Second, func() { r.set("evt_0", doneNow()) })
 			began := time.Now()
-			got, err := dlq(dead, m, done).Redrive(t.Context(), p, options)
+			got, err := dlq(dead, m, r).Redrive(t.Context(), p, options)
 			want := redrive.Outcomes{Done: 1, Dead: 1, FailedID: "evt_1", FailedError: "livemode: takes no test events"}
 			if diff := cmp.Diff(&want, either(got)); diff != "" || time.Since(began) > time.Minute {
 				t.Errorf("after %s: %v %s", time.Since(began), err, diff)
 			}
 		})
 	}
-}
-
-// recordsOf is a table that changes with time.
-type recordsOf func(id string) (idempotency.Record, bool)
-
-func (f recordsOf) Get(_ context.Context, id string) (idempotency.Record, bool, error) {
-	r, ok := f(id)
-	return r, ok, nil
 }
 
 // either are the outcomes of the wait that a redrive ended in.

@@ -27,7 +27,7 @@ func TestFilter(t *testing.T) {
 	tests := []struct {
 		filter         redrive.Filter
 		text           string
-		letter, others bool
+		message, other bool
 	}{
 		{redrive.Filter{}, "all", true, true},
 		{redrive.Filter{Type: "invoice.paid"}, "type invoice.paid", true, false},
@@ -49,8 +49,8 @@ func TestFilter(t *testing.T) {
 		{redrive.Filter{Type: "invoice.paid", Reason: "park"}, "type invoice.paid, reason park", false, false},
 	}
 	for _, tt := range tests {
-		if got := [2]bool{tt.filter.Matches(l), tt.filter.Matches(odd)}; got != [2]bool{tt.letter, tt.others} || tt.filter.Validate() != nil {
-			t.Errorf("%+v selects %v of the letter and the odd one", tt.filter, got)
+		if got := [2]bool{tt.filter.Matches(l), tt.filter.Matches(odd)}; got != [2]bool{tt.message, tt.other} || tt.filter.Validate() != nil {
+			t.Errorf("%+v selects %v of the message and the odd one", tt.filter, got)
 		}
 		if got := tt.filter.String(); got != tt.text {
 			t.Errorf("says %q, want %q", got, tt.text)

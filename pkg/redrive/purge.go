@@ -152,8 +152,8 @@ func (r *purger) count(m Received, a answer) {
 	}
 }
 
-// sumUp counts the messages that waited for another of their event: as given up if that other
-// one was in this run.
+// sumUp counts the messages that waited for another of their event: as marked if that other one
+// was in this run.
 func (r *purger) sumUp() {
 	for identity, n := range r.waiting {
 		if r.marked[identity] {

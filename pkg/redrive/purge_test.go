@@ -56,7 +56,7 @@ func purging(dead *fakeQueue, m *fakeMover, store redrive.Store) *redrive.DLQ {
 	return d
 }
 
-// TestPurgeAnswers: one letter for each state that its event may be in.
+// TestPurgeAnswers: one message for each state of its event.
 func TestPurgeAnswers(t *testing.T) {
 	e := envelope(0)
 	running := func(t *testing.T, table *idempotencytest.Memory) { claimIn(t, table, e) }
@@ -73,16 +73,16 @@ func TestPurgeAnswers(t *testing.T) {
 	}
 	excludes := func(event.Envelope) bool { return true }
 	for _, tt := range []struct {
-		name     string
-		table    func(*testing.T, *idempotencytest.Memory)
-		letter   map[string]string // attributes; nil: the queue moved it
-		excludes func(event.Envelope) bool
-		later    time.Duration
-		want     redrive.Purged
-		purged   bool
+		name       string
+		table      func(*testing.T, *idempotencytest.Memory)
+		attributes map[string]string // nil: the queue moved it
+		excludes   func(event.Envelope) bool
+		later      time.Duration
+		want       redrive.Purged
+		purged     bool
 	}{
-		{"failed for good", failed(0, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
-		{"failed for good, of another attempt", failed(0, 3), ours("handler", 2), takesAll, 0, redrive.Purged{Deleted: 1, Waiting: 1}, false},
+		{"dead", failed(0, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"dead, of another attempt", failed(0, 3), ours("handler", 2), takesAll, 0, redrive.Purged{Deleted: 1, Waiting: 1}, false},
 		{"failed, with receives left", failed(4, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, Waiting: 1}, false},
 		{"done", doneIn(e), ours("handler", 1), takesAll, 0, redrive.Purged{Deleted: 1, Leftovers: 1}, false},
 		{"running", running, ours("handler", 1), takesAll, 0, redrive.Purged{Busy: 1}, false},
@@ -110,7 +110,7 @@ func TestPurgeAnswers(t *testing.T) {
 				time.Sleep(tt.later)
 				before, _, _ := table.Record(t.Context(), e.ID)
 				dead := &fakeQueue{}
-				dead.add(message(t, 0, e, tt.letter))
+				dead.add(message(t, 0, e, tt.attributes))
 				d := purging(dead, &fakeMover{dead: dead}, table)
 				got, err := d.Purge(t.Context(), planned(t, dead, records{}, redrive.Filter{}), redrive.PurgeOptions{Excludes: tt.excludes})
 				if diff := cmp.Diff(tt.want, got); diff != "" || err != nil || len(dead.ids()) != 1-tt.want.Deleted || len(dead.hidden()) != 0 {
@@ -128,9 +128,9 @@ func TestPurgeAnswers(t *testing.T) {
 	}
 }
 
-// TestPurgeOfSeveralLetters of one event: the one that names its last attempt gives it up,
+// TestPurgeOfSeveralMessages of one event: the one with its last attempt marks it,
 // whichever is first, and none is reported as waiting.
-func TestPurgeOfSeveralLetters(t *testing.T) {
+func TestPurgeOfSeveralMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table, dead := idempotencytest.NewMemory(nil), &fakeQueue{}
 		for i := range int64(15) {
@@ -145,7 +145,7 @@ func TestPurgeOfSeveralLetters(t *testing.T) {
 	})
 }
 
-// TestPurgeKeepsWhatItCannotRead: a dead letter of a newer release may have a record, whether its
+// TestPurgeKeepsWhatItCannotRead: a message of a newer release may have a record, whether its
 // consumer wrote it or the queue moved it.
 func TestPurgeKeepsWhatItCannotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -178,10 +178,10 @@ func TestWasPurged(t *testing.T) {
 	}
 }
 
-// TestPurgeFaults: no letter is deleted whose event is not given up, and a second run does
+// TestPurgeFaults: no message is deleted whose event is not marked, and a second run does
 // the rest.
 func TestPurgeFaults(t *testing.T) {
-	const letters = 25
+	const messages = 25
 	fault := func(op idempotencytest.Op, err error, applied bool) func(idempotencytest.Op, string) idempotencytest.Fault {
 		return func(got idempotencytest.Op, id string) idempotencytest.Fault {
 			if got == op && id == "evt_13" {
@@ -197,10 +197,10 @@ func TestPurgeFaults(t *testing.T) {
 		err   error
 	}{
 		{"a write fails", fault(idempotencytest.OpGiveUp, idempotency.ErrStoreDown, false), faults{}, idempotency.ErrStoreDown},
-		{"a write's answer is lost", fault(idempotencytest.OpGiveUp, idempotency.ErrStoreDown, true), faults{}, idempotency.ErrStoreDown},
+		{"a write's response is lost", fault(idempotencytest.OpGiveUp, idempotency.ErrStoreDown, true), faults{}, idempotency.ErrStoreDown},
 		{"a delete fails once", nil, faults{deleteFails: at(2)}, nil},
 		{"deletes fail", nil, faults{deleteFails: always}, errAway},
-		{"a letter cannot be deleted", nil, faults{keeps: only("m7")}, nil},
+		{"a message cannot be deleted", nil, faults{keeps: only("m7")}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -212,21 +212,21 @@ func TestPurgeFaults(t *testing.T) {
 					}
 					return tt.table(op, id)
 				})
-				dead := queueOf(t, letters)
-				for i := range letters {
+				dead := queueOf(t, messages)
+				for i := range messages {
 					failIn(t, table, envelope(i), 0)
 				}
 				m := &fakeMover{dead: dead, faults: tt.queue}
 				d := purging(dead, m, table)
 				plan := planned(t, dead, records{}, redrive.Filter{})
 				got, err := d.Purge(t.Context(), plan, redrive.PurgeOptions{})
-				if !errors.Is(err, tt.err) || got.Deleted+got.Undeleted+plan.Left() != letters || got.Deleted+len(dead.ids()) != letters || len(dead.hidden()) != 0 {
-					t.Errorf("%+v, %v; %d letters are left, %d hidden", got, err, len(dead.ids()), len(dead.hidden()))
+				if !errors.Is(err, tt.err) || got.Deleted+got.Undeleted+plan.Left() != messages || got.Deleted+len(dead.ids()) != messages || len(dead.hidden()) != 0 {
+					t.Errorf("%+v, %v; %d messages are left, %d hidden", got, err, len(dead.ids()), len(dead.hidden()))
 				}
-				for i := range letters {
+				for i := range messages {
 					id := fmt.Sprint("evt_", i)
 					if r, _, _ := table.Record(t.Context(), id); !redrive.WasPurged(r) && !slices.Contains(dead.ids(), id) {
-						t.Errorf("%s is %q, and its letter is gone", id, r.State)
+						t.Errorf("%s is %q, and its message is gone", id, r.State)
 					}
 				}
 				well.Store(true)
@@ -252,7 +252,7 @@ func TestPurgeStops(t *testing.T) {
 			}
 		}})
 		if !errors.Is(err, context.Canceled) || got.Deleted != 20 || len(dead.ids()) != 25 || len(dead.hidden()) != 0 || plan.Left() != 25 {
-			t.Errorf("%+v, %v; %d letters are left, %d hidden, %d planned", got, err, len(dead.ids()), len(dead.hidden()), plan.Left())
+			t.Errorf("%+v, %v; %d messages are left, %d hidden, %d planned", got, err, len(dead.ids()), len(dead.hidden()), plan.Left())
 		}
 	})
 }

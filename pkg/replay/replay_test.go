@@ -299,7 +299,7 @@ func TestNewRefuses(t *testing.T) {
 		"no records": func(c *Config) { c.Records = nil }, "no store": func(c *Config) { c.Store = nil },
 		"no events": func(c *Config) { c.Events = nil }, "no queue": func(c *Config) { c.Queue = nil },
 		"no endpoint": func(c *Config) { c.Endpoint = "" }, "no endpoint's name": func(c *Config) { c.Endpoint = "A/b" },
-		"nobody": func(c *Config) { c.By = "" }, "no reason": func(c *Config) { c.Why = "" },
+		"no operator": func(c *Config) { c.By = "" }, "no reason": func(c *Config) { c.Why = "" },
 	} {
 		c := good
 		spoil(&c)
