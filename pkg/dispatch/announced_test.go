@@ -78,18 +78,18 @@ func TestAnnounced(t *testing.T) {
 		version  string
 		options  []dispatch.CurrentOption
 
-		again  bool // the attempt is retried
-		behind bool
-		told   bool // the handler has the snapshot
-		shown  any  // the row's ShownCreated
+		again    bool // the attempt is retried
+		behind   bool
+		snapshot bool // the handler has the snapshot
+		shown    any  // the row's ShownCreated
 	}{
 		{name: "shown", stripe: shows(`"status":"active"`), options: []dispatch.CurrentOption{dispatch.Announces(active)}, shown: int64(1_700_000_000)},
 		{name: "not shown", stripe: shows(`"status":"trialing"`), options: []dispatch.CurrentOption{dispatch.Announces(active)}, again: true},
-		{name: "not shown, settled", stripe: shows(`"status":"trialing"`), old: true, options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true, told: true},
+		{name: "not shown, settled", stripe: shows(`"status":"trialing"`), old: true, options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true, snapshot: true},
 		{name: "not shown, settled, another version", stripe: shows(`"status":"trialing"`), old: true, version: "2025-03-31.basil",
 			options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true},
 		{name: "not shown, and the row shows a later event", stripe: shows(`"status":"trialing"`), row: dispatch.Fields{"shown_created": int64(1_700_000_001)},
-			options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true, told: true, shown: int64(1_700_000_001)},
+			options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true, snapshot: true, shown: int64(1_700_000_001)},
 		{name: "not shown, and the row shows one of the same second", stripe: shows(`"status":"trialing"`), row: dispatch.Fields{"shown_created": int64(1_700_000_000)},
 			options: []dispatch.CurrentOption{dispatch.Announces(active)}, again: true},
 		{name: "shown, and the row shows a later event", stripe: shows(`"status":"active"`), row: dispatch.Fields{"shown_created": int64(1_700_000_009)},
@@ -100,7 +100,7 @@ func TestAnnounced(t *testing.T) {
 		{name: "as before the change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"trialing"`), again: true},
 		{name: "as after the change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"active","n":1`), shown: int64(1_700_000_000)},
 		{name: "as after a later change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"canceled"`)},
-		{name: "as before, settled", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"trialing"`), old: true, behind: true, told: true},
+		{name: "as before, settled", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"trialing"`), old: true, behind: true, snapshot: true},
 		{name: "as before in one of two", object: `"status":"active","n":2`, previous: `{"status":"trialing","n":1}`, stripe: shows(`"status":"trialing","n":2`)},
 		{name: "as before in a hash", object: `"items":{"data":[{"id":"si_1","n":2}]}`, previous: `{"items":{"data":[{"id":"si_1","n":1}]}}`,
 			stripe: shows(`"items":{"object":"list","data":[{"id":"si_1","n":1}]}`), again: true},
@@ -143,10 +143,10 @@ func TestAnnounced(t *testing.T) {
 			if err != nil || got == nil {
 				t.Fatalf("error %v, handler ran %t", err, got != nil)
 			}
-			if got.Behind != c.behind || (got.Snapshot != nil) != c.told || effects[0].Fields[dispatch.ShownCreated] != c.shown {
-				t.Errorf("behind %t, snapshot %v, shown_created %v; want %t, %t, %v", got.Behind, got.Snapshot, effects[0].Fields[dispatch.ShownCreated], c.behind, c.told, c.shown)
+			if got.Behind != c.behind || (got.Snapshot != nil) != c.snapshot || effects[0].Fields[dispatch.ShownCreated] != c.shown {
+				t.Errorf("behind %t, snapshot %v, shown_created %v; want %t, %t, %v", got.Behind, got.Snapshot, effects[0].Fields[dispatch.ShownCreated], c.behind, c.snapshot, c.shown)
 			}
-			if c.told && (got.Snapshot.ID != "sub_1" || got.Snapshot.Status != "active") {
+			if c.snapshot && (got.Snapshot.ID != "sub_1" || got.Snapshot.Status != "active") {
 				t.Errorf("snapshot %+v", got.Snapshot)
 			}
 		})

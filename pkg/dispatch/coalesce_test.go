@@ -62,8 +62,8 @@ func TestCoalesce(t *testing.T) {
 				table[row] = c.row
 			}
 			fetches, runs := 0, 0
-			says := counting{objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"canceled"}`}, &fetches}
-			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: says, Rows: table})
+			shown := counting{objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"canceled"}`}, &fetches}
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: shown, Rows: table})
 			var options []dispatch.CurrentOption
 			if !c.plain {
 				options = append(options, dispatch.Coalesce)
@@ -113,8 +113,8 @@ func TestCoalesceChecksTheEventFirst(t *testing.T) {
 func TestKeptTimeIsBeforeTheFetch(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
 	clock := start
-	says := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
-	slow := hooked{says, rows{}, func() {}, func() {}, func() { clock = clock.Add(7 * time.Second) }}
+	shown := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
+	slow := hooked{shown, rows{}, func() {}, func() {}, func() { clock = clock.Add(7 * time.Second) }}
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: slow, Rows: slow})
 	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
 	in := subscription("customer.subscription.updated", version, "active")
@@ -133,7 +133,7 @@ func TestKeptTimeIsBeforeTheFetch(t *testing.T) {
 // consumer's clock.
 type queueClock struct {
 	t       *testing.T
-	says    counting
+	shown   counting
 	fetches int
 	table   rows
 	mux     *dispatch.Mux
@@ -143,15 +143,15 @@ const subscriptionRow = "OBJ#test#-#sub_1"
 
 func newQueueClock(t *testing.T) *queueClock {
 	w := &queueClock{t: t, table: rows{}}
-	w.says = counting{objects{}, &w.fetches}
-	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: w.says, Rows: w.table})
+	w.shown = counting{objects{}, &w.fetches}
+	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: w.shown, Rows: w.table})
 	dispatch.OnCurrent(w.mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
 	return w
 }
 
 // shows changes the subscription at Stripe.
 func (w *queueClock) shows(status string) {
-	w.says.objects["sub_1"] = `{"id":"sub_1","object":"subscription","status":"` + status + `"}`
+	w.shown.objects["sub_1"] = `{"id":"sub_1","object":"subscription","status":"` + status + `"}`
 }
 
 // deliver handles a message: sent and received are by the queue's clock, now is by the
@@ -173,9 +173,9 @@ func (w *queueClock) deliver(sent, received, now time.Time) {
 func TestConsumersClockIsNotUsed(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
 	for name, c := range map[string]struct {
-		skews []time.Duration // of the consumer of each message, in turn
-		told  bool            // the queue gives the time of the first receive
-		every time.Duration   // between two changes
+		skews        []time.Duration // of the consumer of each message, in turn
+		receiveKnown bool            // the queue gives the time of the first receive
+		every        time.Duration   // between two changes
 	}{
 		"right":                               {[]time.Duration{0}, true, time.Second},
 		"30 s ahead":                          {[]time.Duration{30 * time.Second}, true, time.Second},
@@ -192,12 +192,12 @@ func TestConsumersClockIsNotUsed(t *testing.T) {
 				sent := start.Add(time.Duration(i) * c.every)
 				w.shows(status)
 				received := sent.Add(200 * time.Millisecond)
-				if !c.told {
+				if !c.receiveKnown {
 					received = time.Time{}
 				}
 				w.deliver(sent, received, sent.Add(300*time.Millisecond+c.skews[i%len(c.skews)]))
 				if got := w.table[subscriptionRow]["status"]; got != status {
-					t.Fatalf("after change %d the row says %v, Stripe says %s", i, got, status)
+					t.Fatalf("after change %d the row has %v, Stripe has %s", i, got, status)
 				}
 			}
 		})
@@ -222,7 +222,7 @@ func TestBurstCostsOneFetch(t *testing.T) {
 			w.shows("canceled")
 			w.deliver(start.Add(11*time.Second), start.Add(12*time.Second), start.Add(12*time.Second+skew))
 			if w.fetches != 2 || w.table[subscriptionRow]["status"] != "canceled" {
-				t.Errorf("%d fetches, the row says %v; want the last change to be fetched", w.fetches, w.table[subscriptionRow]["status"])
+				t.Errorf("%d fetches, the row has %v; want the last change to be fetched", w.fetches, w.table[subscriptionRow]["status"])
 			}
 		})
 	}

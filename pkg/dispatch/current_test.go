@@ -72,7 +72,7 @@ func TestOtherVersionsAreNormalised(t *testing.T) {
 			objects: objects{"in_1": `{"id":"in_1","object":"invoice","amount_paid":7}`}, want: 7},
 		{name: "nowhere to fetch from", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, reason: dispatch.ReasonAPIVersion},
 		{name: "an object without an id", version: "2025-03-31.basil", object: `{"object":"invoice"}`, objects: objects{}, reason: dispatch.ReasonAPIVersion},
-		{name: "gone at Stripe", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, objects: objects{}, reason: dispatch.ReasonAPIVersion},
+		{name: "no longer at Stripe", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`, objects: objects{}, reason: dispatch.ReasonAPIVersion},
 		{name: "deleted at Stripe", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
 			objects: objects{"in_1": `{"id":"in_1","object":"invoice","deleted":true}`}, reason: dispatch.ReasonAPIVersion},
 		{name: "no key", version: "2025-03-31.basil", object: `{"id":"in_1","object":"invoice"}`,
@@ -197,7 +197,7 @@ func TestRowNeverGoesBack(t *testing.T) {
 	for _, point := range []string{"before the row is read", "before the fetch", "after the fetch", "before the commit"} {
 		t.Run(point, func(t *testing.T) {
 			table := rows{}
-			says := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
+			atStripe := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
 			var seen []any
 			commit := func(effects dispatch.Effects) bool {
 				ok := table.apply(effects)
@@ -205,7 +205,7 @@ func TestRowNeverGoesBack(t *testing.T) {
 				return ok
 			}
 			attempt := func(at func(string)) {
-				h := hooked{says, table, func() { at("before the row is read") }, func() { at("before the fetch") }, func() { at("after the fetch") }}
+				h := hooked{atStripe, table, func() { at("before the row is read") }, func() { at("before the fetch") }, func() { at("after the fetch") }}
 				mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: h, Rows: h})
 				dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus)
 				for runs := 0; ; runs++ {
@@ -225,7 +225,7 @@ func TestRowNeverGoesBack(t *testing.T) {
 					return
 				}
 				changed = true
-				says["sub_1"] = `{"id":"sub_1","object":"subscription","status":"canceled"}`
+				atStripe["sub_1"] = `{"id":"sub_1","object":"subscription","status":"canceled"}`
 				attempt(func(string) {})
 			})
 			canceled := false

@@ -8,8 +8,8 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// Message asks for something to be sent. Its key comes from its subject and its name, so
-// two events about one thing ask for one message. The sender turns it into text.
+// Message requests that something be sent. Its key comes from its subject and its name, so
+// two events about one subject request one message. The sender turns it into text.
 type Message struct {
 	Subject  string // key of the fact or row that it is about
 	Name     string // which message, such as "receipt"

@@ -17,7 +17,7 @@ type Row struct {
 }
 
 // KeepRow returns the effect that keeps the row of the event's object. The row names every
-// message that was ever asked for about the object, as a sent message is in no list.
+// message that was ever requested about the object, as a sent message is in no list.
 func KeepRow[T any](e dispatch.Current[T], r Row, ms ...Message) dispatch.Effect {
 	fields := Item(e.Input, r.Kind, r.Customer)
 	fields["object_id"], fields["created"] = e.ObjectID, r.Created

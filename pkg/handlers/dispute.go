@@ -10,7 +10,7 @@ import (
 	"tollgate/pkg/effect"
 )
 
-// disputeCreated keeps the dispute and asks for a message to the business, which must submit
+// disputeCreated keeps the dispute and requests a message to the business, which must submit
 // its evidence in time. Stripe names no customer: the dispute is listed under its payment
 // unless the charge is expanded and has the customer.
 func disputeCreated(_ context.Context, e dispatch.Current[stripe.Dispute]) (dispatch.Effects, error) {

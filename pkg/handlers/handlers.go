@@ -1,5 +1,5 @@
 // Package handlers is the business: what happens when an event arrives. It keeps the ledger
-// of a subscription business and asks for the messages to its customers. It has one file per
+// of a subscription business and requests the messages to its customers. It has one file per
 // kind of Stripe object and one function per event type.
 //
 // A handler reads a typed object and returns effects, which package effect builds. It writes
@@ -10,7 +10,7 @@
 //   - OBJ#… keeps an object as Stripe has it now, never an old event's snapshot.
 //   - ENT#… is what a customer may use because of a subscription. It changes only together
 //     with the subscription's row.
-//   - OUT#… asks for a message to be sent once.
+//   - OUT#… requests a message to be sent once.
 //
 // Amounts are integers in the currency's smallest unit, as at Stripe. Text that is null at
 // Stripe is "", a time that is null is 0. Metadata, addresses and what a customer typed are
@@ -28,7 +28,7 @@
 //	handlers.Register(mux)
 //
 // To add an event type, write its function, register it below, and put its golden event into
-// golden/<type>.json. Nothing else lists types.
+// golden/<type>.json. A failing test names anything else that the type needs.
 package handlers
 
 import (
@@ -39,7 +39,7 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// Names of the messages that handlers ask for.
+// Names of the messages that handlers request.
 const (
 	receipt       = "receipt"        // to the customer: money came in
 	welcome       = "welcome"        // to the customer: a subscription was created

@@ -65,7 +65,7 @@ func hasAttempt(in *stripe.Invoice, e dispatch.Input) bool {
 }
 
 // invoicePaymentFailed keeps the invoice. While it is unpaid, its customer gets one message
-// per attempt of Stripe's retry schedule. Only the attempt's own event asks for it, as only
+// per attempt of Stripe's retry schedule. Only the attempt's own event requests it, as only
 // that event has the time of the attempt. A paid or void invoice needs no message.
 func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
 	in := &e.Object

@@ -13,7 +13,7 @@ import (
 )
 
 // subscriptionCreated keeps a new subscription and welcomes its customer, whatever the
-// subscription's status is by now. No other event asks for the welcome, so there is one in
+// subscription's status is by now. No other event requests the welcome, so there is one in
 // any order of events.
 func subscriptionCreated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	s := &e.Object

@@ -36,13 +36,13 @@ func wantSubscription(row, entitlement dispatch.Fields) dispatch.Effects {
 		"canceled_at": int64(0), "ended_at": int64(0), "trial_end": int64(0), "created": int64(1795046460),
 		"lst": listed, "at": "2026-11-19T00:01:00Z",
 	}
-	beside := dispatch.Fields{
+	ent := dispatch.Fields{
 		"kind": "entitlement", "mode": "test", "account": "", "customer": customer, "subscription": subID,
 		"products": []any{"prod_TollgateLZjFSb", "prod_TollgateMxgfs3"}, "until": int64(1797638460), "lst": listed, "at": "2026-11-19T00:01:00Z",
 	}
 	maps.Copy(base, row)
-	maps.Copy(beside, entitlement)
-	return dispatch.Effects{dispatch.Swap(subRow, 0, base), dispatch.Swap(entKey, 0, beside)}
+	maps.Copy(ent, entitlement)
+	return dispatch.Effects{dispatch.Swap(subRow, 0, base), dispatch.Swap(entKey, 0, ent)}
 }
 
 func TestSubscriptionCreated(t *testing.T) {
@@ -222,7 +222,7 @@ func TestSubscriptionEndsInAnyOrder(t *testing.T) {
 }
 
 // A cancellation between an attempt's fetch and its completion is not undone by that attempt,
-// and the row keeps the message that only one of the two events asks for.
+// and the row keeps the message that only one of the two events requests.
 func TestSubscriptionCanceledDuringAnAttempt(t *testing.T) {
 	f := newFixture()
 	f.shows(t, golden(t, created))

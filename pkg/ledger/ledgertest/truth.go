@@ -15,16 +15,14 @@ import (
 	"tollgate/pkg/ledger"
 )
 
-// Truth returns what a right ledger says of one customer once every event was handled,
-// from the final states of all objects of that customer (and of the disputes of its
-// payments, which name no customer). It takes account to be the platform's own; set
-// Account for another, no other field depends on it but the keys of messages, which stay
-// empty, as do events and send times: see [Settled].
+// Truth returns the ledger that one customer must have once every event was handled. objects
+// are the final states of all objects of that customer, and of the disputes of its payments,
+// which name no customer. Account is "", the platform's own; set it for another account. Keys
+// of messages, events and send times are empty: compare with [Settled].
 //
-// A ledger knows what the handled types tell: every subscription, checkouts that were
-// completed, disputes, invoices that were paid or whose payment failed, and every
-// payment and failed payment. Refunds change none of it. It panics on what is no JSON
-// object with an id.
+// The ledger has every subscription, completed checkout, dispute, payment and failed payment,
+// and the invoices that were paid or whose payment failed. Refunds change nothing in it. Truth
+// panics on anything but a JSON object with an id.
 func Truth(objects []json.RawMessage) ledger.Ledger {
 	t := truth{payments: map[string]facts{}}
 	var failed []facts
@@ -61,8 +59,8 @@ type truth struct {
 	payments map[string]facts // payment intents by id
 }
 
-// A subscription is known as it is; so is what it lets the customer use, for as long as
-// it is paid, tried out, or in arrears that may still be paid.
+// subscription adds the subscription and its entitlement, which is active while it is paid, in
+// trial, or past due.
 func (t *truth) subscription(o facts) {
 	s := ledger.Subscription{
 		ID: o.text("id"), Status: o.text("status"), Currency: o.text("currency"), Items: []ledger.Item{},
@@ -86,8 +84,7 @@ func (t *truth) subscription(o facts) {
 	t.message("welcome", s.ID, 0, 0, s.Currency, s.Created)
 }
 
-// An invoice is known once it was paid or an attempt to pay it failed. The attempts
-// before the one that paid it have failed.
+// invoice adds an invoice that was paid or whose payment failed, and the fact that it was paid.
 func (t *truth) invoice(o facts) {
 	paid, attempts := o.text("status") == "paid", o.whole("attempt_count")
 	if !paid && attempts == 0 {
@@ -134,20 +131,20 @@ func (t *truth) dispute(o facts) {
 	t.message("dispute_opened", d.ID, 0, d.Amount, d.Currency, d.Created)
 }
 
-// charge is one try to pay: the money of one that succeeded, or a failure. A payment for
-// an invoice has the invoice's receipt, and the invoice's word of a failure.
+// charge adds an attempt to pay: a payment, or a failure of one. The messages about a payment
+// of an invoice are the invoice's.
 func (t *truth) charge(o facts) {
 	pi := t.payments[o.text("payment_intent")]
 	p := ledger.Payment{ObjectID: pi.text("id"), Currency: o.text("currency"), Occurred: o.whole("created")}
-	own := pi.text("invoice") == ""
+	standalone := pi.text("invoice") == ""
 	if o.text("status") == "succeeded" {
 		p.Kind, p.Fact, p.Amount = "payment", "succeeded", pi.whole("amount_received")
-		if own {
+		if standalone {
 			t.message("receipt", p.ObjectID, 0, p.Amount, p.Currency, p.Occurred)
 		}
 	} else {
 		p.Kind, p.Fact, p.Amount = "payment_failure", "failed#"+o.text("id"), pi.whole("amount")
-		if own {
+		if standalone {
 			t.message("payment_failed", p.ObjectID, 0, p.Amount, p.Currency, p.Occurred)
 		}
 	}
@@ -162,17 +159,17 @@ func (t *truth) message(name, object string, attempt, amount int64, currency str
 	t.l.Outbox = append(t.l.Outbox, m)
 }
 
-// Settled returns what of a ledger does not depend on the order of deliveries, nor on
-// which of two events for one change came first: compare the Settled of a ledger that
-// was read with the Settled of the truth. It leaves out which event said so, when a
-// message was asked for, sent or held, and that an invoice's payment failed once when it
-// was tried again since: who hears late of that failure sees the later attempt.
+// Settled returns the part of a ledger that does not depend on the order of deliveries, nor on
+// which of two events for one change was first. Compare the Settled of a ledger with the
+// Settled of its Truth. It leaves out the ids of events, the times of messages, and the message
+// about a failed attempt to pay an invoice that had another attempt since, as a late event of
+// that failure finds the later attempt.
 func Settled(l ledger.Ledger) ledger.Ledger {
 	l.Payments = slices.Clone(l.Payments)
 	for i := range l.Payments {
 		l.Payments[i].Event = ""
 	}
-	unpaid := map[string]int64{} // attempts of the invoices that nobody has paid
+	unpaid := map[string]int64{} // attempts of the unpaid invoices
 	for _, i := range l.Invoices {
 		if i.Status != "paid" {
 			unpaid[i.ID] = i.AttemptCount
@@ -193,7 +190,7 @@ func Settled(l ledger.Ledger) ledger.Ledger {
 	return l
 }
 
-// facts is an object as it was read; what is absent, null or of another type is zero.
+// facts is a decoded object. A field that is absent, null or of another type reads as zero.
 type facts map[string]any
 
 func read(raw json.RawMessage) facts {
