@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// AccessKey is what the embedded AWS services take from their clients. It belongs to the
-// data folder and is readable by its owner alone, as loopback is open to every user.
+// AccessKey is what the embedded AWS services require. It belongs to the data folder and only
+// the owner can read it, because every local user can reach loopback.
 type AccessKey struct {
 	ID     string `json:"access_key_id"`
 	Secret string `json:"secret_access_key"` // clients want one; the services check the id
@@ -22,7 +22,7 @@ type AccessKey struct {
 
 const accessKeyFile = "access-key.json"
 
-// accessKey reads the folder's key, or makes it.
+// accessKey reads the folder's key, or creates it.
 func accessKey(folder string) (k AccessKey, err error) {
 	raw, err := os.ReadFile(filepath.Join(folder, accessKeyFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +41,7 @@ func accessKey(folder string) (k AccessKey, err error) {
 	return k, nil
 }
 
-// AWSConfig is the configuration with which SDK clients reach the embedded services.
+// AWSConfig is the configuration of SDK clients for the embedded services.
 func (i Info) AWSConfig() aws.Config {
 	return aws.Config{
 		Region:       Region,
@@ -50,7 +50,7 @@ func (i Info) AWSConfig() aws.Config {
 	}
 }
 
-// AWSEnv are the variables with which AWS's own tools reach the embedded services.
+// AWSEnv are the variables for AWS tools that use the embedded services.
 func (i Info) AWSEnv() map[string]string {
 	return map[string]string{
 		"AWS_ENDPOINT_URL":      i.Endpoint,

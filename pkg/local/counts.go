@@ -16,8 +16,8 @@ type Counts struct {
 	values map[string]int64
 }
 
-// shown are the metrics that the one line of counts names, in the order of the flow.
-// Their sums mean something; Age has none.
+// shown are the metrics in the line of counts, in the order of the flow. Age is left out: its
+// sum means nothing.
 func shown() []string {
 	return []string{
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricSecretUnusable,
@@ -48,7 +48,7 @@ func (c *Counts) Get(name string) int64 {
 	return c.values[name]
 }
 
-// add counts the metrics that a line's directive names and returns their names.
+// add adds the metrics that a line's directive names, and returns their names.
 func (c *Counts) add(directive string, fields []pair) map[string]bool {
 	var d struct {
 		CloudWatchMetrics []struct{ Metrics []struct{ Name string } }

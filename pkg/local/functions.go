@@ -19,15 +19,15 @@ import (
 // freeProcessWait is how long a request waits for a free ingest process.
 const freeProcessWait = 5 * time.Second
 
-// functions are the system's Lambda functions: real binaries with an environment built
-// from nothing, as on AWS.
+// functions are the system's Lambda functions: the real binaries, with only the environment
+// that they have on AWS.
 type functions struct {
 	ingest, consumer *lambdahost.Function
 	reconcile        *lambdahost.Function // nil without it
 	counts           *Counts
 }
 
-// haveFunctions reports in one line a binary that is not there, and what to do.
+// haveFunctions returns a one-line error with a hint if a binary is missing.
 func haveFunctions(o Options) error {
 	names := []string{"ingest", "consumer"}
 	if !o.NoReconcile {
@@ -43,7 +43,7 @@ func haveFunctions(o Options) error {
 }
 
 func newFunctions(o Options, info Info) (f functions, err error) {
-	log := newLines(o.Log, o.LogLevel)
+	log := newLogLines(o.Log, o.LogLevel)
 	f.counts = log.counts
 	l := o.limits()
 	common := map[string]string{
@@ -110,8 +110,8 @@ func (f functions) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// ingestInvoker puts the ingest function behind the front.
-func (f functions) ingestInvoker(known *memory) gateway.InvokerFunc {
+// ingestInvoker invokes the ingest function for the HTTP server.
+func (f functions) ingestInvoker(known *rememberDeliveries) gateway.InvokerFunc {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
 		answered, err := known.delivering(payload)
 		if err != nil {
@@ -130,7 +130,7 @@ func (f functions) ingestInvoker(known *memory) gateway.InvokerFunc {
 	}
 }
 
-// consumerInvoker puts the consumer function behind the event source.
+// consumerInvoker invokes the consumer function for the event source.
 func (f functions) consumerInvoker() eventsource.InvokerFunc {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
 		failpoint.At("host.consumer.before")

@@ -9,14 +9,14 @@ import (
 	"path/filepath"
 )
 
-// Info is what a running local system tells the command that wants to work on it. It
-// holds the signing secret and the access key, so its file is readable by its owner alone.
+// Info describes a running local system to the command. It holds the signing secret and the
+// access key, so only the owner can read its file.
 type Info struct {
 	PID         int    `json:"pid"`
 	URL         string `json:"url"`      // where deliveries are posted
 	Secret      string `json:"secret"`   // signs them
 	Endpoint    string `json:"endpoint"` // of the embedded AWS services
-	AccessKey          // that they take
+	AccessKey          // that they require
 	Region      string `json:"region"`
 	Table       string `json:"table"`
 	QueueURL    string `json:"queue_url"`
@@ -24,20 +24,20 @@ type Info struct {
 	StripeURL   string `json:"stripe_url,omitempty"` // of the fake Stripe, when it runs
 	TimeScale   int    `json:"time_scale"`
 	MaxReceives int    `json:"max_receives"`
-	Endpoints   string `json:"endpoints,omitempty"` // the policies, as they were given
-	Reconcile   string `json:"reconcile,omitempty"` // the accounts that reconcile lists, as they were given
+	Endpoints   string `json:"endpoints,omitempty"` // the policies, as given
+	Reconcile   string `json:"reconcile,omitempty"` // the accounts that reconcile lists, as given
 
-	EndpointSecrets map[string]string `json:"endpoint_secrets,omitempty"` // of the named endpoints, default left out
+	EndpointSecrets map[string]string `json:"endpoint_secrets,omitempty"` // of the named endpoints, without the default one
 }
 
 // InfoFile is the name of the file in the data folder.
 const InfoFile = "dev.json"
 
-// ErrNotRunning says that no local system runs on a data folder.
+// ErrNotRunning means that no local system runs on a data folder.
 var ErrNotRunning = errors.New("no local system runs here")
 
-// ReadInfo returns what the system that runs on a data folder says of itself; the error
-// wraps ErrNotRunning when there is none.
+// ReadInfo returns the description of the system that runs on a data folder. The error wraps
+// ErrNotRunning if there is none.
 func ReadInfo(data string) (Info, error) {
 	raw, err := os.ReadFile(filepath.Join(data, InfoFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,8 +55,8 @@ func ReadInfo(data string) (Info, error) {
 
 func (i Info) write(data string) error { return writeJSON(data, InfoFile, i) }
 
-// writeJSON puts a file in place in one step, so that no reader sees half of it. Its
-// owner alone can read it.
+// writeJSON replaces a file in one step, so that no reader sees a partial one. Only the owner
+// can read it.
 func writeJSON(folder, name string, value any) error {
 	raw, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {

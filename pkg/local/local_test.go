@@ -30,7 +30,7 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 		{"a secret with white space", func(o *Options) { o.WebhookSecrets = []string{"whsec_a", "whsec_b\n"} }, []string{"white space"}},
 		{"a secret's beginning alone", func(o *Options) { o.WebhookSecrets = []string{"whsec_"} }, []string{"whsec_"}},
 		{"a secret of another kind", func(o *Options) { o.WebhookSecrets = []string{"sk_test_1"} }, []string{"whsec_"}},
-		{"addresses for others", func(o *Options) { o.Listen, o.AWSListen = "0.0.0.0:0", "4566" }, []string{"loopback only", "want host:port"}},
+		{"addresses for others", func(o *Options) { o.Listen, o.AWSListen = "0.0.0.0:0", "4566" }, []string{"loopback addresses only", "want host:port"}},
 		{"endpoints", func(o *Options) {
 			o.Endpoints, o.Reconcile = `{"connect":{"accounts":["acct_1"]}}`, `{"acct_1":"connect"}`
 		}, nil},
@@ -48,7 +48,7 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 			}
 			for _, part := range c.want {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("error %q does not say %q", err, part)
+					t.Errorf("error %q does not contain %q", err, part)
 				}
 			}
 			if err != nil && strings.Contains(err.Error(), "whsec_b") {
@@ -71,7 +71,7 @@ func TestListenRefusesWhatIsNotLoopback(t *testing.T) {
 	}
 	defer l.Close()
 	if _, err := listen(l.Addr().String()); err == nil || !strings.Contains(err.Error(), "port in use") || !strings.Contains(err.Error(), "--aws-listen") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("error %v, want one line that says that the port is in use and what to do", err)
+		t.Errorf("error %v, want one line with the port in use and a hint", err)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestInfoIsPrivateAndReadBackWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := ReadInfo(dir); err == nil || errors.Is(err, ErrNotRunning) {
-		t.Errorf("error %v of a half-written file, want one that says so", err)
+		t.Errorf("error %v of a half-written file, want another error", err)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			w := newLines(&out, "info").of("consumer")
+			w := newLogLines(&out, "info").of("consumer")
 			if n, err := w.Write([]byte(c.line + "\n")); n != len(c.line)+1 || err != nil {
 				t.Errorf("wrote %d, %v", n, err)
 			}
@@ -124,7 +124,7 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 
 func TestMetricsAreCountedAndNotShown(t *testing.T) {
 	var out bytes.Buffer
-	l := newLines(&out, "warn")
+	l := newLogLines(&out, "warn")
 	log := telemetry.Logger(l.of("consumer"), "consumer", "local", slog.LevelInfo)
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)

@@ -14,28 +14,27 @@ import (
 	"tollgate/pkg/telemetry"
 )
 
-// lines turns the functions' JSON log lines into lines for people: time, level,
-// function, message, then the attributes in their order without the stage, which is
-// always the same here, and without the metrics, which are counted. What is no such
-// line goes through as it is.
-type lines struct {
+// logLines turns the functions' JSON log lines into readable ones: time, level, function,
+// message, then the attributes in order, without the stage, which is always the same here,
+// and without the metrics, which are counted. Any other line passes unchanged.
+type logLines struct {
 	mu     sync.Mutex
 	out    io.Writer
-	level  slog.Level // lines under it are counted and not written
+	level  slog.Level // lines below it are counted but not written
 	counts *Counts
 }
 
-func newLines(out io.Writer, level string) *lines {
-	l := &lines{out: out, counts: &Counts{values: map[string]int64{}}}
-	_ = l.level.UnmarshalText([]byte(level)) // an unknown level shows all; the functions refuse it
+func newLogLines(out io.Writer, level string) *logLines {
+	l := &logLines{out: out, counts: &Counts{values: map[string]int64{}}}
+	_ = l.level.UnmarshalText([]byte(level)) // an unknown level shows all lines; the functions reject it
 	return l
 }
 
-// of returns the writer for one function's lines, each Write one line.
-func (l *lines) of(function string) io.Writer { return &functionLines{l, function} }
+// of returns the writer for one function's lines; each Write is one line.
+func (l *logLines) of(function string) io.Writer { return &functionLines{l, function} }
 
 type functionLines struct {
-	*lines
+	*logLines
 	name string
 }
 
@@ -52,7 +51,7 @@ func (f *functionLines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// readable returns the line for people, "" for one under the level.
+// readable returns the readable line, "" for one below the level.
 func (f *functionLines) readable(line []byte) string {
 	fields, ok := pairs(line)
 	if !ok {
@@ -86,8 +85,8 @@ func (f *functionLines) readable(line []byte) string {
 	return plain(b.String()) + "\n"
 }
 
-// plain keeps what is logged, an object's id for example, from steering a terminal or
-// looking like a line of its own: further lines, a panic's stack, are indented.
+// plain removes control characters, so that logged values, such as an object's id, cannot
+// steer a terminal or fake a log line. Continuation lines, as of a stack trace, are indented.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)) {

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// Options say how the local system runs. The zero value of each field is its default.
+// Options configure how the local system runs. The zero value of each field is its default.
 type Options struct {
 	Listen    string // where deliveries are posted; default 127.0.0.1:4242
 	AWSListen string // of the embedded AWS services; default 127.0.0.1:4566
@@ -23,24 +23,24 @@ type Options struct {
 
 	WebhookSecrets []string // default: the secret of the last run, or a new one
 	APIKey         string   // default: none, and the fake Stripe serves as Stripe
-	AllowLive      bool     // take a live API key
+	AllowLive      bool     // accept a live API key
 
-	TimeScale   int // divides every wait of queue and consumer; default 1
-	MaxReceives int // default: the limits' own
+	TimeScale   int // divides all waits of queue and consumer; default 1
+	MaxReceives int // default: that of the limits
 
 	IngestConcurrency   int // processes at once; default 8
 	ConsumerConcurrency int // processes at once; default 4
 
-	// As the stack's options of these names: which events each endpoint takes, which accounts
-	// reconcile lists, and from when on. Every named endpoint gets a signing secret.
+	// As the stack's options of these names: which events each endpoint accepts, which accounts
+	// reconcile lists, and from which time. Every named endpoint gets a signing secret.
 	Endpoints, Reconcile, Begin string
 
-	HoldAfter time.Duration // messages about states that were older when their event was received are held; default: the consumer's own
+	HoldAfter time.Duration // the consumer holds messages about states that were older when their event was received; default: the consumer's
 
-	NoReconcile bool // run no reconcile function, and so send nothing from the outbox
+	NoReconcile bool // without the reconcile function, which also sends the outbox
 
 	// Between, if set, gets the address of the AWS services or of the fake Stripe and returns
-	// where the functions find it: a test puts a proxy there.
+	// the address for the functions. Tests put a proxy there.
 	Between func(address string) string
 
 	LogLevel string    // of the functions: debug, info, warn or error; default info
@@ -50,7 +50,7 @@ type Options struct {
 // maxConcurrency bounds the processes of one function.
 const maxConcurrency = 100
 
-// ErrOptions says that options cannot be used; nothing was started.
+// ErrOptions means that options cannot be used; nothing was started.
 var ErrOptions = errors.New("wrong options")
 
 func (o Options) withDefaults() Options {
@@ -92,7 +92,7 @@ func (o Options) validate() error {
 		errs = append(errs, errors.New("no folder of function binaries"))
 	}
 	if live(o.APIKey) && !o.AllowLive {
-		errs = append(errs, errors.New("the Stripe API key is a live one: use a test key, or say --allow-live"))
+		errs = append(errs, errors.New("the Stripe API key is a live key: use a test key, or give --allow-live"))
 	}
 	for _, s := range o.WebhookSecrets {
 		if fault := registration.FaultOf(s); fault != "" {
@@ -100,19 +100,19 @@ func (o Options) validate() error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")) // one line, as every error of a start
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")) // one line, like every start error
 	}
 	return nil
 }
 
-// onLoopback says what is wrong with an address to listen on.
+// onLoopback checks an address to listen on.
 func onLoopback(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("listen on %q: want host:port", address)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("listen on %s: the local system listens on loopback only", address)
+		return fmt.Errorf("listen on %s: the local system listens on loopback addresses only", address)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ import (
 	"tollgate/pkg/secrets"
 )
 
-// Names of what the stack makes on AWS, as they are here.
+// Names of the local queues, table and secrets.
 const (
 	Region          = awsjson.Region
 	TableName       = "tollgate"
@@ -38,8 +38,8 @@ const (
 	APIKeySecretID  = "tollgate/api-key"
 )
 
-// resources makes what the stack makes on AWS, over the same wire. What is there from
-// an earlier run is kept and brought up to date.
+// resources creates what the stack creates on AWS, with the same calls. Resources of an
+// earlier run are kept and updated.
 type resources struct {
 	sqs     *sqs.Client
 	dynamo  *dynamodb.Client
@@ -114,8 +114,8 @@ func (r resources) table(ctx context.Context) error {
 	return nil
 }
 
-// otherSecrets makes sure that every endpoint named beside the default one has a signing
-// secret, and returns the first of each.
+// otherSecrets ensures that every endpoint other than the default one has a signing secret,
+// and returns the first of each.
 func (r resources) otherSecrets(ctx context.Context, endpoints string) (map[string]string, error) {
 	all, err := config.ParseEndpoints(endpoints)
 	if err != nil {
@@ -131,8 +131,8 @@ func (r resources) otherSecrets(ctx context.Context, endpoints string) (map[stri
 	return first, nil
 }
 
-// signingSecrets puts the given secrets of an endpoint in front of those of earlier runs,
-// or keeps these, or makes a new one; it returns the first.
+// signingSecrets puts the given secrets of an endpoint before those of earlier runs. Without
+// given ones it keeps those, or makes a new one. It returns the first.
 func (r resources) signingSecrets(ctx context.Context, endpoint string, given []string) (first string, err error) {
 	_, err = r.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String(WebhookSecretID)})
 	if _, there := errors.AsType[*smtypes.ResourceExistsException](err); err != nil && !there {

@@ -16,8 +16,8 @@ type task struct {
 	every time.Duration
 }
 
-// tasks are the stack's, in limits' own times: the first run comes after the first wait.
-// Those of one list run one at a time; the outbox has a list of its own, so that no pass
+// tasks are those of the stack, at the limits' intervals; the first run is after the first
+// interval. Tasks of one list run one at a time. The outbox has its own list, so that no pass
 // delays it.
 func tasks(l limits.Reconcile) [][]task {
 	return [][]task{
@@ -32,8 +32,8 @@ type schedule struct {
 	done   chan struct{}
 }
 
-// startSchedule starts nothing without a function. The first process of the function is
-// started by the first task, so that a start does not wait for it.
+// startSchedule starts nothing without a function. The first task starts the function's
+// process, so that the system's start does not wait for it.
 func startSchedule(f *lambdahost.Function, o Options) *schedule {
 	if f == nil {
 		return nil
@@ -43,7 +43,7 @@ func startSchedule(f *lambdahost.Function, o Options) *schedule {
 	go func() {
 		defer close(s.done)
 		runSchedules(ctx, tasks(o.limits().Reconcile), func(ctx context.Context, payload []byte) {
-			// A failed run is the function's to tell, and the next turn's to repeat.
+			// The function logs a failed run, and the next run repeats it.
 			_, _ = f.InvokeWait(ctx, payload, o.limits().Reconcile.Timeout)
 		})
 	}()
@@ -93,7 +93,7 @@ func runSchedule(ctx context.Context, all []task, invoke func(context.Context, [
 	}
 }
 
-// stop ends the schedule; a run under way is ended with the functions.
+// stop ends the schedule; a running task ends with the functions.
 func (s *schedule) stop() {
 	if s == nil {
 		return

@@ -29,8 +29,8 @@ type services struct {
 	secrets *secretsmanager.DB
 }
 
-// openServices opens what the folder holds. The first file that another process has
-// open says so: one folder serves one system.
+// openServices opens the files of a folder. It fails if another process has one open: a
+// folder serves one system.
 func openServices(folder string, timeScale int) (*services, error) {
 	s := &services{}
 	if err := s.open(folder, timeScale); err != nil {
@@ -40,8 +40,8 @@ func openServices(folder string, timeScale int) (*services, error) {
 	return s, nil
 }
 
-// open turns the panics with which the files' reader meets a damaged page, of a copy cut
-// short for one, into an error that names the folder.
+// open turns a panic at a damaged page, as of a truncated copy, into an error that names
+// the folder.
 func (s *services) open(folder string, timeScale int) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -89,7 +89,7 @@ func clients(i Info) resources {
 	return resources{sqs: sdksqs.NewFromConfig(c), dynamo: sdkdynamodb.NewFromConfig(c), secrets: sdksecretsmanager.NewFromConfig(c)}
 }
 
-// prepare makes the queues, the table and the secrets, and says in i where they are.
+// prepare creates the queues, the table and the secrets, and writes their names into i.
 func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) {
 	if i.QueueURL, i.DLQURL, err = r.queues(ctx, o.limits()); err != nil {
 		return err

@@ -1,13 +1,12 @@
-// Package local runs the whole of Tollgate on one machine: an HTTP front that stands
-// for API Gateway, the real function binaries over Lambda's Runtime API, a poller that
-// stands for the event source mapping, durable SQS, DynamoDB and Secrets Manager over
-// the AWS JSON protocols, and a fake of Stripe's API.
+// Package local runs all of Tollgate on one machine: an HTTP server in place of API
+// Gateway, the real function binaries over Lambda's Runtime API, a poller in place of the
+// event source mapping, durable SQS, DynamoDB and Secrets Manager over the AWS JSON
+// protocols, and a fake Stripe.
 //
-// Everything listens on loopback. No function knows that it runs here: only its
-// endpoints differ. Web pages are refused everywhere; the AWS services take the data
-// folder's access key alone, and the front and the fake Stripe serve every local program.
-// It is for development, tests and drills, not for production: it keeps one copy of the
-// data.
+// Everything listens on loopback. The functions are the same as on AWS; only their
+// endpoints differ. Requests from web pages are refused. The AWS services require the data
+// folder's access key; the HTTP server and the fake Stripe serve every local program. It is
+// for development and tests, not for production: it keeps one copy of the data.
 //
 //	s, err := local.Start(ctx, local.Options{Functions: ".build/host"})
 //	err = <-s.Failed()      // until something fails
@@ -45,15 +44,15 @@ type System struct {
 	poller     *poller
 	schedule   *schedule
 	// One server each: deliveries, the AWS services, the fake Stripe.
-	front, aws, stripe *http.Server
+	server, aws, stripe *http.Server
 
-	failed chan error // the first server that ended by itself
+	failed chan error // a server that failed
 	close  sync.Once
 	err    error
 }
 
-// Start brings the system up and returns when it takes deliveries. Its errors are one
-// line each and leave nothing running.
+// Start starts the system and returns when it accepts deliveries. An error is one line, and
+// nothing is left running.
 func Start(ctx context.Context, o Options) (*System, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -69,29 +68,29 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	if err := s.start(ctx); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		s.Close(stop) // what had started; err says why it ends
+		s.Close(stop) // what has started; err has the cause
 		return nil, err
 	}
 	return s, nil
 }
 
 func (s *System) start(ctx context.Context) error {
-	front, err := listen(s.options.Listen)
+	deliveries, err := listen(s.options.Listen)
 	if err != nil {
 		return err
 	}
 	if err := s.startServices(ctx); err != nil {
-		front.Close()
+		deliveries.Close()
 		return err
 	}
-	if err := s.startFunctions(front); err != nil {
-		front.Close()
+	if err := s.startFunctions(deliveries); err != nil {
+		deliveries.Close()
 		return err
 	}
 	return s.Info.write(s.options.Data)
 }
 
-// startServices opens the data folder, serves it, and makes the resources.
+// startServices opens the data folder, serves it and creates the resources.
 func (s *System) startServices(ctx context.Context) (err error) {
 	if s.services, err = openServices(s.options.Data, s.options.TimeScale); err != nil {
 		return err
@@ -123,8 +122,8 @@ func (s *System) startServices(ctx context.Context) (err error) {
 	return err
 }
 
-// startFunctions puts the functions between the front and the queue.
-func (s *System) startFunctions(front net.Listener) (err error) {
+// startFunctions starts the functions between the HTTP server and the queue.
+func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	seen := s.Info
 	if between := s.options.Between; between != nil {
 		seen.Endpoint, seen.StripeURL = between(seen.Endpoint), between(seen.StripeURL)
@@ -138,26 +137,26 @@ func (s *System) startFunctions(front net.Listener) (err error) {
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
-		Invoker: s.functions.ingestInvoker(&memory{fakeStripe: s.fakeStripe, stored: clients(s.Info).storedSecrets}),
+		Invoker: s.functions.ingestInvoker(&rememberDeliveries{fakeStripe: s.fakeStripe, stored: clients(s.Info).storedSecrets}),
 	})
 	if err != nil {
 		return err
 	}
-	s.Info.URL = "http://" + front.Addr().String() + limits.WebhookPath
-	s.front = g.Server()
-	s.front.Handler = loopback.NoPages(s.front.Handler)
-	s.run(front, s.front)
+	s.Info.URL = "http://" + deliveries.Addr().String() + limits.WebhookPath
+	s.server = g.Server()
+	s.server.Handler = loopback.BlockBrowsers(s.server.Handler)
+	s.run(deliveries, s.server)
 	return nil
 }
 
-// listen gives an error of one line that says what to do about a port in use.
+// listen returns a one-line error with a hint if the port is in use.
 func listen(address string) (net.Listener, error) {
 	if err := onLoopback(address); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port in use: %s is taken by another process; end it or choose another with --listen or --aws-listen", address)
+		return nil, fmt.Errorf("port in use: %s is taken by another process; stop it or choose another with --listen or --aws-listen", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
@@ -182,22 +181,22 @@ func (s *System) run(l net.Listener, server *http.Server) {
 	}()
 }
 
-// Failed gives the error of a part that ended by itself; the system should be closed.
+// Failed returns the errors of servers that failed; the system should then be closed.
 func (s *System) Failed() <-chan error { return s.failed }
 
-// Counts gives the functions' metrics so far.
+// Counts returns the functions' metrics so far.
 func (s *System) Counts() *Counts { return s.functions.counts }
 
-// Close stops in the order in which events flow, so that nothing is cut in its middle:
-// the front, the poller with its batches, the functions, the services. What is not
-// finished when the context ends is cut; nothing is lost by that, the queue has it.
+// Close stops the parts in the order in which events flow, so that each can finish its work:
+// the HTTP server, the poller with its batches, the functions, the services. When the context
+// ends the rest is stopped at once; nothing is lost, because the messages are in the queue.
 func (s *System) Close(ctx context.Context) error {
 	s.close.Do(func() { s.err = s.shutdown(ctx) })
 	return s.err
 }
 
 func (s *System) shutdown(ctx context.Context) error {
-	stopServer(ctx, s.front)
+	stopServer(ctx, s.server)
 	var errs []error
 	s.schedule.stop()
 	if s.poller != nil {
@@ -250,7 +249,7 @@ func startPoller(f functions, info Info, o Options) (*poller, error) {
 	return p, nil
 }
 
-// stop ends polling and waits for the batches under way.
+// stop ends polling and waits for running batches.
 func (p *poller) stop(ctx context.Context) error {
 	p.cancel()
 	select {

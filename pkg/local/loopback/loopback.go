@@ -3,7 +3,7 @@
 //
 //	http.Serve(l, loopback.Programs(handler))
 //
-// It identifies no user: other local programs pass.
+// It does not identify users: other local programs pass.
 package loopback
 
 import (
@@ -11,15 +11,15 @@ import (
 	"net/http"
 )
 
-// Programs refuses with 403 what [NoPages] refuses, and requests whose Host is not a
-// loopback name: a page can point a name of its own at this machine (DNS rebinding).
+// Programs refuses with 403 what [BlockBrowsers] refuses, and requests whose Host is not a
+// loopback name: a page can make its own name resolve to this machine (DNS rebinding).
 func Programs(next http.Handler) http.Handler {
 	return guard(next, func(r *http.Request) bool { return !fromPage(r) && loopbackName(r.Host) })
 }
 
-// NoPages refuses with 403 what a browser sends for a page, under any Host: tunnels bring
-// deliveries under names of their own.
-func NoPages(next http.Handler) http.Handler {
+// BlockBrowsers refuses requests of web pages with 403. It accepts any Host, because tunnels
+// deliver under other names.
+func BlockBrowsers(next http.Handler) http.Handler {
 	return guard(next, func(r *http.Request) bool { return !fromPage(r) })
 }
 

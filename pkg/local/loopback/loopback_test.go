@@ -11,7 +11,7 @@ func TestPagesAreRefused(t *testing.T) {
 	const pass, refuse = http.StatusOK, http.StatusForbidden
 	tests := []struct {
 		name, host, header, value string
-		programs, noPages         int
+		programs, blockBrowsers   int
 	}{
 		{"a client", "127.0.0.1:4566", "", "", pass, pass},
 		{"a client by name", "localhost:4566", "", "", pass, pass},
@@ -32,7 +32,7 @@ func TestPagesAreRefused(t *testing.T) {
 				name  string
 				guard func(http.Handler) http.Handler
 				want  int
-			}{{"Programs", Programs, tt.programs}, {"NoPages", NoPages, tt.noPages}} {
+			}{{"Programs", Programs, tt.programs}, {"BlockBrowsers", BlockBrowsers, tt.blockBrowsers}} {
 				r := httptest.NewRequest(http.MethodGet, "/", nil)
 				r.Host = tt.host
 				if tt.header != "" {
