@@ -6,11 +6,10 @@ import (
 	"sync"
 )
 
-// Close takes no more invocations, lets those that run come to their end, and
-// ends all processes. When the context is done first it kills what still runs,
-// whose invocations fail, and returns the context's error. No process and no
-// goroutine of the function is left when it returns. Further calls do nothing
-// and return the same.
+// Close rejects further invocations, waits for the running ones and ends all
+// processes. If the context ends first, it kills the processes that still run,
+// whose invocations fail, and returns the context's error. When it returns, no
+// process and no goroutine of the function is left. Further calls return the same.
 func (f *Function) Close(ctx context.Context) error {
 	f.close.Do(func() { f.closed = f.shutDown(ctx) })
 	return f.closed
@@ -32,7 +31,7 @@ func (f *Function) shutDown(ctx context.Context) error {
 	return err
 }
 
-// drain takes every slot, after which nothing starts and nothing runs.
+// drain takes every slot: then no process starts and no invocation runs.
 func (f *Function) drain(ctx context.Context) error {
 	var err error
 	expired := ctx.Done()

@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// Grace that a process gets between being asked to end and being killed; Lambda's own is as short.
+// stopGrace is the time between SIGTERM and SIGKILL; Lambda's is as short.
 const stopGrace = 500 * time.Millisecond
 
-// pipeGrace bounds how long output is still read after a process ended, if a
-// child of its own keeps the pipe open.
+// pipeGrace bounds how long output is still read after a process ended, if one of
+// its children keeps the pipe open.
 const pipeGrace = time.Second
 
-// environment is one process of a function with its Runtime API. Its owner, one
-// goroutine at a time, starts it, hands it invocations and stops it.
+// environment is one process of a function with its Runtime API. One goroutine at
+// a time owns it: starts it, gives it invocations and stops it.
 type environment struct {
 	options  *Options
 	api      *runtimeAPI
 	cmd      *exec.Cmd
 	server   *http.Server
 	output   [2]*lineWriter
-	stopping atomic.Bool   // the host ends the process, so its end is no crash
+	stopping atomic.Bool   // the host ends the process, so its end is not a crash
 	exited   chan struct{} // closed when the process is gone and reaped
 }
 
-// startEnvironment starts a process, whose end [environment.reap] must wait for.
+// startEnvironment starts a process; the caller must run [environment.reap].
 // The error is a *FunctionError.
 func startEnvironment(o *Options, spawn *spawner, turn *sync.Mutex) (*environment, error) {
 	if err := checkBinary(o.Path); err != nil {
@@ -66,8 +66,8 @@ func startEnvironment(o *Options, spawn *spawner, turn *sync.Mutex) (*environmen
 	return e, nil
 }
 
-// reap waits for the process's end and cleans up behind it. It calls onExit
-// before it closes exited.
+// reap waits for the process's end and cleans up. It calls onExit before it closes
+// exited.
 func (e *environment) reap(onExit func(*environment)) {
 	e.cmd.Wait() // how it ended is in ProcessState
 	e.server.Close()
@@ -78,8 +78,8 @@ func (e *environment) reap(onExit func(*environment)) {
 	close(e.exited)
 }
 
-// awaitInit waits until the process asks for its first invocation. If that does
-// not come to pass the process is gone when this returns its *FunctionError.
+// awaitInit waits until the process asks for its first invocation. If it returns an
+// error, a *FunctionError, the process has ended.
 func (e *environment) awaitInit() error {
 	limit := time.NewTimer(e.options.InitTimeout)
 	defer limit.Stop()
@@ -102,8 +102,8 @@ func (e *environment) awaitInit() error {
 	}
 }
 
-// serve runs one invocation. It returns false if the process was gone before it
-// got the invocation, which then can go elsewhere.
+// serve runs one invocation. It returns false if the process ended before it got the
+// invocation; another process can then run it.
 func (e *environment) serve(inv *invocation) (outcome, bool) {
 	inv.deadline = time.Now().Add(e.options.Timeout)
 	limit := time.NewTimer(e.options.Timeout + e.options.Late)
@@ -152,7 +152,7 @@ func (e *environment) awaitNext(deadline time.Time) bool {
 	}
 }
 
-// kill ends the process at once and returns when it is gone.
+// kill ends the process at once and waits for its end.
 func (e *environment) kill() {
 	e.stopping.Store(true)
 	if !e.gone() {
@@ -161,7 +161,7 @@ func (e *environment) kill() {
 	<-e.exited
 }
 
-// gone tells whether the process is reaped, after which its number can be another's.
+// gone reports whether the process is reaped; its pid may then be reused.
 func (e *environment) gone() bool {
 	select {
 	case <-e.exited:
@@ -171,7 +171,7 @@ func (e *environment) gone() bool {
 	}
 }
 
-// stop asks the process to end, kills it if it does not, and returns when it is gone.
+// stop asks the process to end, kills it if it does not, and waits for its end.
 func (e *environment) stop() {
 	e.stopping.Store(true)
 	if !e.gone() {
@@ -186,7 +186,7 @@ func (e *environment) stop() {
 	}
 }
 
-// howItEnded is for a process that is gone, in Lambda's words.
+// howItEnded describes the exit of a process in Lambda's words.
 func (e *environment) howItEnded() string {
 	state := e.cmd.ProcessState
 	if state == nil || state.Success() {

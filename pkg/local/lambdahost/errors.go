@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// ErrThrottled means that every environment the function may have is busy. Nothing ran.
+// ErrThrottled means that the function is at its concurrency. It did not run.
 var ErrThrottled = errors.New("function is throttled: all its environments are busy")
 
-// ErrClosed means that the function was closed. Nothing ran.
+// ErrClosed means that the function was closed. It did not run.
 var ErrClosed = errors.New("function is closed")
 
-// The error types that the host itself gives a [FunctionError]; all others come from the function.
+// The types of a [FunctionError] that the host sets; all others come from the function.
 const (
 	TypeTimedOut          = "Sandbox.Timedout"              // ran longer than Options.Timeout and was killed
 	TypeExit              = "Runtime.ExitError"             // the process ended without an answer
@@ -26,7 +26,7 @@ const (
 // ended. Lambda marks all of these "Unhandled".
 type FunctionError struct {
 	Type      string // for example "errorString", TypeTimedOut or TypeExit
-	Message   string // one text for people; a function's own words, so it can have several lines
+	Message   string // readable; from the function, so it can have several lines
 	Payload   []byte // the error as JSON, as Lambda would return it to the caller
 	RequestID string // empty if the function failed before any invocation
 }
@@ -34,9 +34,9 @@ type FunctionError struct {
 // Error returns "type: message".
 func (e *FunctionError) Error() string { return e.Type + ": " + e.Message }
 
-// StartError says why no environment of the function could be started. The
-// invocation did not run. While a function keeps failing to start, invocations
-// get the last StartError at once instead of starting it over and over.
+// StartError is the reason why no environment of the function could start. The
+// invocation did not run. While a function keeps failing to start, invocations get
+// the last StartError at once, without another start.
 type StartError struct {
 	Function string
 	Err      error // a *FunctionError
@@ -51,7 +51,7 @@ func (e *StartError) Error() string {
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Err }
 
-// RequestTooLargeError refuses a payload above [MaxRequestBytes]. Nothing ran.
+// RequestTooLargeError rejects a payload above [MaxRequestBytes]. The function did not run.
 type RequestTooLargeError struct {
 	Size int // bytes
 }
@@ -61,7 +61,7 @@ func (e *RequestTooLargeError) Error() string {
 	return fmt.Sprintf("%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", e.Size, MaxRequestBytes)
 }
 
-// hostError is an error that the host reports in the function's place.
+// hostError is an error that the host reports for the function.
 func hostError(errorType, requestID, format string, args ...any) *FunctionError {
 	message := fmt.Sprintf(format, args...)
 	if requestID != "" {
@@ -74,8 +74,8 @@ func hostError(errorType, requestID, format string, args ...any) *FunctionError 
 	return &FunctionError{Type: errorType, Message: message, Payload: payload, RequestID: requestID}
 }
 
-// reportedError reads what a function posted as its error. A body that is not
-// the usual object still is an error: its type is then the header's.
+// reportedError reads the error that a function posted. If the body is not the usual
+// object, the type is that of the header.
 func reportedError(requestID, headerType string, body []byte) *FunctionError {
 	var report struct {
 		Type    string `json:"errorType"`

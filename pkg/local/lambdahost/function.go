@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// settleGrace is how long at most a finished invocation's result is held back while the
-// process asks for the next one, so that a caller that goes on at once finds a
-// free environment and not one about to be free.
+// settleGrace bounds how long the result of an invocation waits until the process asks
+// for the next one, so that a caller that continues at once finds a free environment.
 const settleGrace = 2 * time.Second
 
-// maxHandovers bounds how many processes an invocation may find dead before it ran.
+// maxHandovers bounds how many ended processes an invocation may meet before it runs.
 const maxHandovers = 10
 
 // Function is one Lambda function with its environments. All methods may be
@@ -31,8 +30,8 @@ type Function struct {
 
 	mu           sync.Mutex
 	shut         bool           // no invocation begins any more
-	killing      bool           // Close ran out of patience: a process that has just started ends at once
-	idle         []*environment // the one used last is at the end
+	killing      bool           // Close's context is over: a process that has just started ends at once
+	idle         []*environment // the last used one is at the end
 	environments map[*environment]struct{}
 
 	starts, startFailures, crashes, timeouts, invocations atomic.Int64
@@ -42,17 +41,17 @@ type Function struct {
 type Result struct {
 	Payload   []byte        // what the function returned, usually JSON
 	RequestID string        // the UUID that the function's context had
-	Duration  time.Duration // from handing the payload to the process to its answer
+	Duration  time.Duration // from giving the payload to the process to its answer
 	ColdStart bool          // the invocation started the process
 }
 
 // Stats counts what a function did; the counters only grow.
 type Stats struct {
 	Starts        int64 // processes started
-	StartFailures int64 // of them, or before that, those that never asked for an invocation
-	Crashes       int64 // processes that ended without being told to
-	Timeouts      int64 // invocations that ran into Options.Timeout
-	Invocations   int64 // payloads handed to a process
+	StartFailures int64 // starts that failed, or processes that never asked for an invocation
+	Crashes       int64 // processes that ended unexpectedly
+	Timeouts      int64 // invocations that exceeded Options.Timeout
+	Invocations   int64 // payloads given to a process
 	Running       int   // processes now
 	Idle          int   // of them, those that wait for an invocation
 }
@@ -97,7 +96,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 }
 
 // InvokeWait is [Function.Invoke] that waits up to the given time for a free
-// environment before it gives up with [ErrThrottled]. Callers are served in turn.
+// environment before it returns [ErrThrottled]. Callers are served in order.
 func (f *Function) InvokeWait(ctx context.Context, payload []byte, wait time.Duration) (Result, error) {
 	if len(payload) > MaxRequestBytes {
 		return Result{}, &RequestTooLargeError{Size: len(payload)}
@@ -123,7 +122,7 @@ func (f *Function) InvokeWait(ctx context.Context, payload []byte, wait time.Dur
 	}
 }
 
-// acquire takes a slot, which [Function.run] gives back.
+// acquire takes a slot, which [Function.run] returns.
 func (f *Function) acquire(ctx context.Context, wait time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("invoke function %s: %w", f.options.Name, err)
@@ -162,7 +161,7 @@ func (f *Function) waitForSlot(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// run owns a slot and, for as long, one environment.
+// run owns a slot and one environment.
 func (f *Function) run(inv *invocation) {
 	var end invocationEnd
 	for range maxHandovers {
@@ -183,7 +182,7 @@ func (f *Function) run(inv *invocation) {
 	inv.finish(end)
 }
 
-// finish is done at most once by each of two goroutines; the first one counts.
+// finish may be called by two goroutines; the first call counts.
 func (inv *invocation) finish(end invocationEnd) {
 	select {
 	case inv.done <- end:
@@ -254,8 +253,8 @@ func (f *Function) start() (*environment, error) {
 	return e, e.awaitInit()
 }
 
-// takeIdle removes an idle environment and returns it: the given one, or with
-// nil the one used last. It returns nil if there is none.
+// takeIdle removes and returns an idle environment: the given one, or for nil the last
+// used one. It returns nil if there is none.
 func (f *Function) takeIdle(e *environment) *environment {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -280,7 +279,7 @@ func (f *Function) putIdle(e *environment) {
 	f.idle = append(f.idle, e)
 }
 
-// forget is told of each process that is gone.
+// forget is called for each process that has ended.
 func (f *Function) forget(e *environment) {
 	if !e.stopping.Load() {
 		f.crashes.Add(1)

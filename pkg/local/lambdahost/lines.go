@@ -6,18 +6,18 @@ import (
 	"sync"
 )
 
-// MaxLineBytes bounds one line of a function's output; a longer one goes on as the next line.
+// MaxLineBytes bounds one line of a function's output; a longer one is split.
 const MaxLineBytes = 64 << 10
 
-// lineWriter turns a process's output into one Write per line. Lines of several
-// processes share the mutex, so that none is torn.
+// lineWriter turns a process's output into one Write per line. Several processes share
+// the mutex, so that lines do not mix.
 type lineWriter struct {
 	out  io.Writer
 	turn *sync.Mutex
 	rest []byte // the line that has no newline yet
 }
 
-// Write never fails: a function must not die of its host's log.
+// Write never fails: a log error must not end the function.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
@@ -48,6 +48,6 @@ func (w *lineWriter) flush() {
 	w.out.Write(append(w.rest, '\n'))
 	w.rest = w.rest[:0]
 	if cap(w.rest) > MaxLineBytes/4 {
-		w.rest = nil // do not keep a rare long line's memory
+		w.rest = nil // free the memory of a long line
 	}
 }

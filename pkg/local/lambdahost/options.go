@@ -16,14 +16,14 @@ import (
 const (
 	MaxRequestBytes  = 6 << 20     // 6,291,456
 	MaxResponseBytes = 6<<20 + 100 // 6,291,556
-	maxErrorBytes    = 256 << 10   // of an error report; what is longer is cut
+	maxErrorBytes    = 256 << 10   // of an error report; the rest is cut off
 	maxTimeout       = 15 * time.Minute
 	maxConcurrency   = 1000
 	defaultRegion    = "us-east-1"
 	localAccount     = "000000000000"
 	functionVersion  = "$LATEST"
 	handlerName      = "bootstrap" // what Lambda sets for a Go binary
-	memoryMB         = "128"       // what the function is told; it is not enforced
+	memoryMB         = "128"       // given to the function; not enforced
 	defaultTimeout   = 3 * time.Second
 	defaultInitLimit = 10 * time.Second
 )
@@ -32,8 +32,8 @@ const (
 type Options struct {
 	// Name is the function's name: letters, digits, "-" and "_", at most 64. Required.
 	Name string
-	// Path is the binary that implements the function. Required. It is looked at
-	// in [New] and again at each start, so it may be rebuilt while the host runs.
+	// Path is the binary that implements the function. Required. It is checked in [New]
+	// and at each start, so it may be rebuilt while the host runs.
 	Path string
 	// Env is the function's configuration. Names that Lambda reserves are
 	// refused, except AWS_REGION and AWS_DEFAULT_REGION (us-east-1), TZ (:UTC),
@@ -42,8 +42,8 @@ type Options struct {
 	// Timeout bounds one invocation; the process is killed when it is over.
 	// Defaults to 3 s, at most 15 minutes.
 	Timeout time.Duration
-	// Late is how long after its timeout the process is killed. Defaults to 0; Lambda
-	// promises no moment, and what stands still beyond its time may go on once more.
+	// Late is how long after its timeout the process is killed. Defaults to 0. Lambda
+	// guarantees no moment: a paused process may resume after its timeout.
 	Late time.Duration
 	// Concurrency is the most environments (processes) at a time. Defaults to 1, at most 1,000.
 	Concurrency int
@@ -116,13 +116,13 @@ func (o Options) validate() error {
 	return nil
 }
 
-// reserved tells the names that Lambda, and so the host, sets itself.
+// reserved reports whether Lambda, and so the host, sets a variable.
 func reserved(name string) bool {
 	return strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "LAMBDA_") ||
 		name == "_HANDLER" || name == "_X_AMZN_TRACE_ID" || name == "AWS_EXECUTION_ENV"
 }
 
-// checkBinary fails with an error of one line if path cannot be run.
+// checkBinary returns a one-line error if path cannot be executed.
 func checkBinary(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -131,7 +131,7 @@ func checkBinary(path string) error {
 	case err != nil:
 		return hostError(TypeInvalidEntrypoint, "", "%v", err)
 	case !info.Mode().IsRegular():
-		return hostError(TypeInvalidEntrypoint, "", "%s is no regular file", path)
+		return hostError(TypeInvalidEntrypoint, "", "%s is not a regular file", path)
 	case filepath.Ext(path) != ".exe" && info.Mode().Perm()&0o111 == 0:
 		return hostError(TypeInvalidEntrypoint, "", "%s is not executable", path)
 	}
@@ -145,7 +145,7 @@ func (o Options) region() string {
 	return defaultRegion
 }
 
-// arn is the function's name as AWS writes it.
+// arn is the function's ARN.
 func (o Options) arn() string {
 	return "arn:aws:lambda:" + o.region() + ":" + localAccount + ":function:" + o.Name
 }

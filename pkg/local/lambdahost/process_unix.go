@@ -4,9 +4,9 @@ package lambdahost
 
 import "syscall"
 
-// processAttributes puts the child into a group of its own, so that a Ctrl-C in
-// the terminal is the host's to handle. If the host is killed, a child ends by
-// itself at its next call of the Runtime API.
+// processAttributes puts the child into its own process group, so that only the host
+// gets a Ctrl-C in the terminal. If the host is killed, the child ends at its next call
+// of the Runtime API.
 func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

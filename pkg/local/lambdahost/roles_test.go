@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// reportInitError is a function that gives up before its first invocation.
+// reportInitError is a function that stops trying before its first invocation.
 func reportInitError() {
 	url := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/init/error"
 	body := strings.NewReader(`{"errorType":"Config.Missing","errorMessage":"no table\nis set"}`)

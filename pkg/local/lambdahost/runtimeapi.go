@@ -12,15 +12,15 @@ import (
 	"tollgate/pkg/local/loopback"
 )
 
-// runtimeAPI is Lambda's Runtime API as one process sees it, and the record of
-// where that process is. Each process has an address of its own, so a request
-// needs no name to say whose it is. The address ends with a random key, which the
-// process has from its environment: no other program can take its invocations.
+// runtimeAPI is Lambda's Runtime API for one process, and the state of that process.
+// Each process has its own address, so a request needs no process id. The address ends
+// with a random key, which the process gets from its environment: no other program can
+// take its invocations.
 type runtimeAPI struct {
 	arn string
 	key string // the first part of each path
 
-	jobs    chan *invocation    // to whoever waits in next
+	jobs    chan *invocation    // received in next
 	parked  chan struct{}       // one token each time the process begins to wait in next
 	answers chan outcome        // one for each invocation that the process took
 	initErr chan *FunctionError // what the process reported instead of starting
@@ -31,7 +31,7 @@ type runtimeAPI struct {
 	asking  bool   // a request for the next invocation is open
 }
 
-// phase is where a process stands.
+// phase is the state of a process.
 type phase int
 
 const (
@@ -41,7 +41,7 @@ const (
 	answered              // has not asked again yet; next leads to waiting
 )
 
-// outcome is what an invocation came to: a payload or an error.
+// outcome is the result of an invocation: a payload or an error.
 type outcome struct {
 	payload []byte
 	err     error
@@ -85,14 +85,14 @@ func (a *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", a.arn)
 		h.Set("Lambda-Runtime-Trace-Id", inv.traceID)
-		w.Write(inv.payload) // if this fails the process is gone, which its exit tells
+		w.Write(inv.payload) // fails only if the process has ended, which is seen elsewhere
 	case <-r.Context().Done():
 		a.leave()
 	}
 }
 
-// park reports whether the process may wait for an invocation. One request waits at a
-// time; a process that lost its connection may ask again.
+// park reports whether the process may wait for an invocation. Only one request waits at
+// a time; a process that lost its connection may ask again.
 func (a *runtimeAPI) park() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,7 +119,7 @@ func (a *runtimeAPI) take(inv *invocation) {
 	a.phase, a.current, a.asking = running, inv.id, false
 }
 
-// answer ends the invocation id; false if that is not what the process runs.
+// answer ends the invocation id; false if the process does not run it.
 func (a *runtimeAPI) answer(id string, out outcome) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -211,7 +211,7 @@ func (a *runtimeAPI) initFailure(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusAccepted, map[string]string{"status": "OK"})
 }
 
-// trailerError reads the error of a function whose answer broke off while it was being written.
+// trailerError reads the error of a function that failed while it wrote its answer.
 func trailerError(id string, trailer http.Header) *FunctionError {
 	errorType := trailer.Get("Lambda-Runtime-Function-Error-Type")
 	if errorType == "" {
@@ -235,5 +235,5 @@ func refuse(w http.ResponseWriter, status int, errorType, message string) {
 func reply(w http.ResponseWriter, status int, body map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // fails only if the process is gone, which its exit tells
+	json.NewEncoder(w).Encode(body) // fails only if the process has ended, which is seen elsewhere
 }

@@ -11,7 +11,7 @@ import (
 func terminate(p *os.Process) { signalGroup(p, syscall.SIGTERM) }
 func kill(p *os.Process)      { signalGroup(p, syscall.SIGKILL) }
 
-// signalGroup also reaches what the function started itself. An error means that it is gone already.
+// signalGroup also reaches the function's children. An error means that they have ended.
 func signalGroup(p *os.Process, sig syscall.Signal) {
 	if syscall.Kill(-p.Pid, sig) != nil {
 		p.Signal(sig)

@@ -5,9 +5,9 @@ import (
 	"runtime"
 )
 
-// spawner starts processes from one OS thread that lives as long as the
-// function: the kernel's "signal me when my parent dies" is tied to the thread
-// that called fork, and Go ends threads at will.
+// spawner starts processes from one OS thread that lives as long as the function: the
+// kernel's parent-death signal is bound to the thread that called fork, and Go may end
+// its threads.
 type spawner struct {
 	requests chan spawnRequest
 }
@@ -37,5 +37,5 @@ func (s *spawner) start(cmd *exec.Cmd) error {
 	return <-result
 }
 
-// close ends the thread, and with it whatever it started and still runs.
+// close ends the thread and the processes that it started.
 func (s *spawner) close() { close(s.requests) }

@@ -30,7 +30,7 @@ func TestNewRefuses(t *testing.T) {
 		{"no path", Options{Name: "a"}, "no path"},
 		{"missing", Options{Name: "a", Path: filepath.Join(dir, "none")}, "start function a: Runtime.InvalidEntrypoint: no binary at"},
 		{"not executable", Options{Name: "a", Path: plain}, "is not executable"},
-		{"directory", Options{Name: "a", Path: dir}, "no regular file"},
+		{"directory", Options{Name: "a", Path: dir}, "not a regular file"},
 		{"negative timeout", Options{Name: "a", Path: good, Timeout: -1}, "timeout"},
 		{"long timeout", Options{Name: "a", Path: good, Timeout: 16 * time.Minute}, "timeout"},
 		{"negative init", Options{Name: "a", Path: good, InitTimeout: -1}, "negative"},

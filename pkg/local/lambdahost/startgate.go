@@ -11,15 +11,14 @@ const (
 	maxStartDelay   = 5 * time.Second
 )
 
-// startGate keeps a function that cannot start from being started over and
-// over: after a failure one start at a time is let through, and only when a
-// growing delay is over. Everybody else gets the last failure.
+// startGate limits the starts of a function that fails to start: after a failure one
+// start at a time is allowed, after a growing delay. Other callers get the last failure.
 type startGate struct {
 	mu       sync.Mutex
 	failures int
 	last     error
 	notUntil time.Time
-	probing  bool // one start is under way since the last failure
+	probing  bool // a start is running since the last failure
 }
 
 // enter allows a start, which must end in leave, or returns the last failure.
@@ -47,7 +46,7 @@ func (g *startGate) leave(now time.Time, err error) {
 		return
 	}
 	if now.Before(g.notUntil) {
-		return // a start beside this one has just failed and was counted
+		return // a concurrent start has just failed and was counted
 	}
 	g.failures++
 	delay := maxStartDelay
