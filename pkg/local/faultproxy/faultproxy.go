@@ -1,6 +1,6 @@
-// Package faultproxy is an HTTP proxy for tests. It stands in front of the embedded AWS
-// services or the fake Stripe and answers chosen requests late, never, with an error or with
-// a reset, by operation and item:
+// Package faultproxy is an HTTP proxy for tests, in front of the embedded AWS services or
+// the fake Stripe. It answers chosen requests late, never, with an error or with a reset, by
+// operation and item:
 //
 //	p, err := faultproxy.Start("http://127.0.0.1:4566")
 //	hung := p.Add(faultproxy.Fault{Operation: "UpdateItem", Item: "EVT#evt_1", Times: 1, Do: faultproxy.Never})
@@ -57,7 +57,7 @@ func Late(d time.Duration) Action {
 // Reset ends the connection without an answer.
 func Reset(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
 
-// Answer answers in the service's place.
+// Answer answers instead of the service.
 func Answer(status int, body string) Action {
 	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", cmp.Or(r.Header.Get("Content-Type"), "application/json"))
@@ -66,7 +66,7 @@ func Answer(status int, body string) Action {
 	}
 }
 
-// Refuse answers with an error of AWS.
+// Refuse answers with an AWS error.
 func Refuse(code, message string) Action {
 	return Answer(http.StatusBadRequest, fmt.Sprintf(`{"__type":"com.amazonaws#%s","message":%q}`, code, message))
 }
@@ -76,7 +76,7 @@ func Throttle(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	Refuse("ThrottlingException", "Throughput exceeds the current capacity of your table.")(w, r, next)
 }
 
-// Expire answers as to a signature that was too old when it arrived.
+// Expire answers that the signature had expired on arrival.
 func Expire(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	Refuse("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z")(w, r, next)
 }
@@ -96,7 +96,7 @@ func (a *Armed) Met() int {
 	return a.met
 }
 
-// Proxy stands in front of one service. It is safe for concurrent use.
+// Proxy is in front of one service. It is safe for concurrent use.
 type Proxy struct {
 	URL string
 
@@ -168,7 +168,7 @@ func (p *Proxy) actionFor(r *http.Request, body []byte) Action {
 	return nil
 }
 
-// meets counts the request if it is the fault's.
+// meets counts the request if the fault matches it.
 func (a *Armed) meets(operation, path string, body []byte) bool {
 	f := a.fault
 	switch {
@@ -185,14 +185,14 @@ func (a *Armed) meets(operation, path string, body []byte) bool {
 	return true
 }
 
-// discard is an answer that goes nowhere.
+// discard is a response writer that drops the answer.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
-// delayed holds an answer back until its time.
+// delayed holds an answer back until a time.
 type delayed struct {
 	http.ResponseWriter
 	due <-chan time.Time
