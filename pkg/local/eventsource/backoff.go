@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// backoff gives growing delays: doubled each time up to most, then taken at
-// random from their upper half, so that pollers do not march in step.
+// backoff returns growing delays: doubled each time up to most, then random in the upper
+// half, so that pollers do not retry at the same time.
 type backoff struct {
 	first, most time.Duration
-	delay       time.Duration // the last one before the draw; 0 after a success
+	delay       time.Duration // the last one before jitter; 0 after a success
 }
 
 func (b *backoff) next() time.Duration {
@@ -20,7 +20,7 @@ func (b *backoff) next() time.Duration {
 
 func (b *backoff) reset() { b.delay = 0 }
 
-// pause waits; false if the context ended before.
+// pause waits; it returns false if the context ended first.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

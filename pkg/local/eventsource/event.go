@@ -23,8 +23,8 @@ const (
 	eventTail = `]}`
 )
 
-// split makes events of messages, in order: as few as their size allows. A
-// message that is too large alone gets an event of its own, which the invoker refuses.
+// split makes events of messages, in order and as few as possible. A message that is too
+// large gets its own event, which the invoker rejects.
 func (s *Source) split(messages []events.SQSMessage) ([]part, error) {
 	var parts []part
 	var current part
@@ -57,8 +57,8 @@ func (p part) closed() part {
 	return p
 }
 
-// record is a message as Lambda writes it: with its source, and with empty maps
-// and lists where there is nothing.
+// record is a message as Lambda encodes it: with its source, and with empty maps and lists
+// instead of null.
 func (s *Source) record(m events.SQSMessage) ([]byte, error) {
 	m.EventSource = "aws:sqs"
 	m.EventSourceARN = s.options.QueueARN
@@ -81,7 +81,7 @@ func (s *Source) record(m events.SQSMessage) ([]byte, error) {
 
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false) // it would only make the event larger
+	enc.SetEscapeHTML(false) // escapes would only make the event larger
 	if err := enc.Encode(m); err != nil {
 		return nil, fmt.Errorf("encode message %s: %w", m.MessageId, err)
 	}

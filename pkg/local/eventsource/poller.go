@@ -8,11 +8,11 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// deleteTries bounds how often a delete is sent; afterwards the messages come back.
+// deleteTries bounds the tries of a delete; afterwards the messages become visible again.
 const deleteTries = 4
 
-// emptyPause follows a receive that came back empty long before its time, so that
-// a queue which does not wait is not asked in a tight loop.
+// emptyPause follows a receive that returned nothing before its wait was over, so that a
+// queue without long polling is not polled in a tight loop.
 const emptyPause = time.Second
 
 // poller runs one batch at a time.
@@ -34,7 +34,7 @@ func newPoller(p *pool) *poller {
 	}
 }
 
-// run polls until the context is done or the pool can do without this poller.
+// run polls until the context is done or the pool does not need this poller.
 func (p *poller) run() {
 	for p.polls.Err() == nil {
 		began := time.Now()
@@ -67,7 +67,7 @@ func (p *poller) run() {
 		}
 		pause(p.polls, p.functionFaults.next())
 		if p.leave() {
-			return // a function that fails needs no more pollers
+			return // no extra pollers for a function that fails
 		}
 	}
 	p.leave()
@@ -76,7 +76,7 @@ func (p *poller) run() {
 // batch is messages that were received together.
 type batch struct {
 	messages     []events.SQSMessage
-	visibleAgain time.Time // when the first of them can come again
+	visibleAgain time.Time // when the first of them is visible again
 }
 
 // receive returns a batch, and whether no other poller is waiting for messages.
@@ -92,8 +92,8 @@ func (p *poller) receive(wait time.Duration) (b batch, last bool, err error) {
 	return batch{messages, visibleAgain}, false, nil
 }
 
-// process invokes the function with the batch, in several events if one would be
-// too large. It returns false if the function failed.
+// process invokes the function with the batch, in several events if one would be too
+// large. It returns false if an invocation failed.
 func (p *poller) process(b batch) bool {
 	parts, err := p.source.split(b.messages)
 	if err != nil {
@@ -131,8 +131,8 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 	return true
 }
 
-// untilRun invokes until the function is not throttled, the messages are visible
-// again, or the polling ends.
+// untilRun retries a throttled invocation until the messages are visible again or the
+// polling ends.
 func (p *poller) untilRun(payload []byte, visibleAgain time.Time) ([]byte, error) {
 	delay := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
 	for {

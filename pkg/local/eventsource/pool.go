@@ -9,23 +9,23 @@ import (
 )
 
 const (
-	// corePollers poll always, as long as the concurrency allows so many.
+	// corePollers always poll, if the concurrency allows that many.
 	corePollers = 2
-	// surplusWait is the receive wait of the others, which leave when it brings nothing.
+	// surplusWait is the receive wait of further pollers, which end when they receive nothing.
 	surplusWait = 2 * time.Second
 )
 
-// pool is the pollers of one Run. There are few while there is little to do; a
-// poller that gets a full batch, or that leaves no other one polling, brings
-// another, which leaves when it finds nothing.
+// pool is the pollers of one Run. It starts with the core pollers. A poller that gets a
+// full batch, or that leaves no other one receiving, adds another, which ends when it
+// receives nothing.
 type pool struct {
 	source *Source
 	polls  context.Context // ends the polling
 	work   context.Context // ends invocations and deletes, which outlive the polling
 	wg     sync.WaitGroup
 
-	// failing is what the last batch of any poller came to. While it is true no
-	// poller is added: new ones would each fail once without having backed off.
+	// failing reports whether the last batch of any poller failed. Then no poller is
+	// added: new ones would each fail once before they back off.
 	failing atomic.Bool
 
 	mu      sync.Mutex
@@ -33,11 +33,10 @@ type pool struct {
 	polling int // of them, in a receive
 }
 
-// Run polls until the context is done, then waits for running invocations and
-// sends their deletes, at most for Options.DrainTimeout, and returns nil. When
-// that is over it ends the invocations' context, waits for them all the same, and
-// returns an error. What was not deleted comes back by its visibility. Errors of
-// queue and function are logged and retried, not returned.
+// Run polls until the context is done, then waits up to Options.DrainTimeout for running
+// invocations and their deletes, and returns nil. After that time it cancels the
+// invocations' context, waits for them and returns an error. Messages that were not
+// deleted become visible again. Errors of queue and function are retried, not returned.
 func (s *Source) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -70,7 +69,7 @@ func (p *pool) grow() {
 	p.wg.Go(func() { newPoller(p).run() })
 }
 
-// leave ends a poller's membership unless it is one of the core.
+// leave removes a poller unless it is one of the core.
 func (p *pool) leave() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +91,7 @@ func (p *pool) wait() time.Duration {
 	return p.source.options.PollWait
 }
 
-// enter and exit frame a receive; exit tells whether no other poller is in one.
+// enter and exit count receives; exit reports whether no other poller is in one.
 func (p *pool) enter() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

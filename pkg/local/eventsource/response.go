@@ -9,18 +9,18 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// readResponse returns the ids of the messages that the function reported as
-// failed. As on Lambda, no response, null, an object without batchItemFailures, and
-// a list that is null or empty say that all is well; whatever cannot be read, and
-// an id that is missing, empty or of no message in the batch, is an error, after
-// which nothing of the batch may be deleted. Member names count exactly as written.
+// readResponse returns the ids of the messages that the function reported as failed. As
+// on Lambda, no response, null, an object without batchItemFailures and a list that is
+// null or empty mean success. A response that cannot be decoded, and an id that is
+// missing, empty or unknown, is an error; then no message of the batch may be deleted.
+// Member names are case-sensitive.
 func readResponse(response []byte, batch []events.SQSMessage) (map[string]bool, error) {
 	if len(bytes.TrimSpace(response)) == 0 {
 		return nil, nil
 	}
 	var members map[string]json.RawMessage
 	if json.Unmarshal(response, &members) != nil {
-		return nil, errors.New("the response is no JSON object")
+		return nil, errors.New("the response is not a JSON object")
 	}
 	list := members["batchItemFailures"]
 	if list == nil {
@@ -28,7 +28,7 @@ func readResponse(response []byte, batch []events.SQSMessage) (map[string]bool, 
 	}
 	var items []map[string]json.RawMessage
 	if json.Unmarshal(list, &items) != nil {
-		return nil, errors.New("batchItemFailures is no list of objects")
+		return nil, errors.New("batchItemFailures is not a list of objects")
 	}
 	known := make(map[string]bool, len(batch))
 	for _, m := range batch {

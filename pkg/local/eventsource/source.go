@@ -11,15 +11,15 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// ErrThrottled is what an [Invoker] returns, wrapped or not, when the function
-// did not run because it is at its concurrency.
+// ErrThrottled is what an [Invoker] returns, wrapped or not, if the function did not
+// run because it is at its concurrency.
 var ErrThrottled = errors.New("function is throttled")
 
 // Invoker runs the function.
 type Invoker interface {
-	// Invoke runs the function once with an event and returns what it returned.
-	// It is called concurrently. An error fails the whole batch, except one that
-	// wraps [ErrThrottled], after which the same event is tried again.
+	// Invoke runs the function once with an event and returns its response. It is
+	// called concurrently. An error fails the whole batch, except one that wraps
+	// [ErrThrottled], after which the same event is retried.
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
@@ -33,18 +33,18 @@ func (f InvokerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 
 // Queue is what a source needs of SQS. Both methods are called concurrently.
 type Queue interface {
-	// Receive waits up to the given time, at least a second, for a message and
-	// returns at most so many, which is 10 or less. The source fields of a message
+	// Receive waits up to the given time, at least a second, for messages and returns
+	// at most the given number, which is 10 or less. The source fields of a message
 	// (EventSource, EventSourceARN, AWSRegion) need not be set.
 	Receive(ctx context.Context, most int, wait time.Duration) ([]events.SQSMessage, error)
-	// Delete removes messages by their receipts. After an error it is called
-	// again with the same ones, so it must take those that are gone already.
+	// Delete deletes messages by their receipts. After an error it is called again with
+	// the same ones, so it must accept those that are deleted already.
 	Delete(ctx context.Context, messages []events.SQSMessage) error
 }
 
 // Options describe one event source mapping.
 type Options struct {
-	// Queue gives the messages. Required.
+	// Queue is where messages come from. Required.
 	Queue Queue
 	// Invoker is the function. Required.
 	Invoker Invoker
@@ -54,11 +54,11 @@ type Options struct {
 	BatchSize int
 	// MaxConcurrency is the most invocations at a time. Defaults to 10, at most 1,000.
 	MaxConcurrency int
-	// VisibilityTimeout is the queue's. A throttled invocation is tried again
-	// until it is over. Defaults to 30 s, the default of SQS.
+	// VisibilityTimeout is that of the queue. A throttled invocation is retried until it
+	// is over. Defaults to 30 s, the default of SQS.
 	VisibilityTimeout time.Duration
-	// PollWait is how long a receive waits for messages when there is nothing to
-	// do, 1 to 20 s. Defaults to 20 s, which makes the fewest requests.
+	// PollWait is how long a receive waits for messages, 1 to 20 s. Defaults to 20 s,
+	// which makes the fewest requests.
 	PollWait time.Duration
 	// DrainTimeout is how long Run waits for running invocations after its
 	// context is done. Defaults to 60 s; it should exceed the function's timeout.
@@ -98,7 +98,7 @@ type counts struct {
 	received, invocations, throttles, batchesFailed, itemsFailed, deleted, queueErrors, pollers atomic.Int64
 }
 
-// New checks the options and returns a source, which does nothing before Run.
+// New checks the options and returns a source. Call Run to start it.
 func New(o Options) (*Source, error) {
 	setDefault(&o.BatchSize, maxPerReceive)
 	setDefault(&o.MaxConcurrency, defaultMaxConcurrency)
@@ -123,7 +123,7 @@ func (o Options) validate() error {
 	case o.Queue == nil || o.Invoker == nil:
 		return errors.New("event source has no queue or no invoker")
 	case len(arn) != 6 || arn[0] != "arn" || arn[2] != "sqs" || arn[3] == "" || arn[5] == "":
-		return fmt.Errorf("event source queue ARN %q is no queue's", o.QueueARN)
+		return fmt.Errorf("event source queue ARN %q is not the ARN of a queue", o.QueueARN)
 	case strings.HasSuffix(arn[5], ".fifo"):
 		return fmt.Errorf("event source queue %s is a FIFO queue", arn[5])
 	case o.BatchSize < 0 || o.BatchSize > maxPerReceive:

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// requestTimeout bounds a request to SQS, beside the time that it asks to wait.
+// requestTimeout bounds a request to SQS, in addition to its long-poll wait.
 const requestTimeout = 10 * time.Second
 
 // SQS is the [Queue] of one SQS queue.
@@ -73,8 +73,8 @@ func message(m types.Message) events.SQSMessage {
 	}
 }
 
-// Delete is DeleteMessageBatch, ten at a time. It goes on after an error and
-// returns the first one.
+// Delete is DeleteMessageBatch, ten at a time. It continues after an error and returns
+// the first one.
 func (q *SQS) Delete(ctx context.Context, messages []events.SQSMessage) error {
 	var first error
 	for len(messages) > 0 {
