@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// answer is what a function returned, read as the HTTP API reads it.
+// answer is a function's response as the HTTP API reads it.
 type answer struct {
 	status  int
 	headers map[string]string
@@ -19,13 +19,13 @@ type answer struct {
 }
 
 const (
-	defaultAnswerType = "text/plain;charset=UTF-8" // of an answer that names no type
-	inferredType      = "application/json"         // of one that is no answer object
+	defaultAnswerType = "text/plain;charset=UTF-8" // of an answer without a type
+	inferredType      = "application/json"         // of a response that is not an answer object
 )
 
-// readAnswer reads a function's return value: an object with a statusCode is the
-// answer; any other JSON value is the body of a 200, a string without its quotes.
-// Members are known by their exact names.
+// readAnswer reads a function's response: an object with a statusCode is the answer; any
+// other JSON value is the body of a 200, a string without its quotes. Member names are
+// case-sensitive.
 func readAnswer(returned []byte) (answer, error) {
 	var members map[string]json.RawMessage
 	err := json.Unmarshal(returned, &members)
@@ -33,7 +33,7 @@ func readAnswer(returned []byte) (answer, error) {
 		return readMembers(members)
 	}
 	if !json.Valid(returned) {
-		return answer{}, errors.New("it is no JSON")
+		return answer{}, errors.New("it is not JSON")
 	}
 	a := answer{status: http.StatusOK, headers: map[string]string{"content-type": inferredType}}
 	a.body = bytes.TrimSpace(returned)
@@ -64,7 +64,7 @@ func readMembers(members map[string]json.RawMessage) (answer, error) {
 	if isBase64 {
 		decoded, err := base64.StdEncoding.DecodeString(body)
 		if err != nil {
-			return answer{}, errors.New("its body is no base64")
+			return answer{}, errors.New("its body is not base64")
 		}
 		a.body = decoded
 	}
@@ -73,7 +73,7 @@ func readMembers(members map[string]json.RawMessage) (answer, error) {
 	return a, err
 }
 
-// readHeaders takes strings, numbers and booleans as values.
+// readHeaders accepts strings, numbers and booleans as values.
 func readHeaders(raw map[string]json.RawMessage) (map[string]string, error) {
 	all := make(map[string]string, len(raw)+1)
 	for name, value := range raw {
@@ -81,10 +81,10 @@ func readHeaders(raw map[string]json.RawMessage) (map[string]string, error) {
 		text := string(value)
 		switch text[0] {
 		case '{', '[', 'n':
-			return nil, fmt.Errorf("its header %q is no text", name)
+			return nil, fmt.Errorf("its header %q is not text", name)
 		case '"':
 			if err := json.Unmarshal(value, &text); err != nil {
-				return nil, fmt.Errorf("its header %q is no text", name)
+				return nil, fmt.Errorf("its header %q is not text", name)
 			}
 		}
 		all[name] = text
@@ -95,7 +95,7 @@ func readHeaders(raw map[string]json.RawMessage) (map[string]string, error) {
 	return all, nil
 }
 
-// write sends the answer. Headers that belong to the connection stay the server's own.
+// write sends the answer, without headers that belong to the connection.
 func (a answer) write(w http.ResponseWriter) {
 	h := w.Header()
 	for name, value := range a.headers {

@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// headBytes of each body are read before it takes its share of the budget, so
-	// that connections which send nothing take none.
+	// headBytes of each body are read before it takes its share of the budget, so that
+	// connections that send nothing take none.
 	headBytes = 16 << 10
-	// bytesPerByte is the memory that one byte of a body takes at most on its
-	// way: the body while it grows, its text in the event, the event's JSON.
+	// bytesPerByte is the most memory that one byte of a body needs: in the growing
+	// buffer, in the event's text and in the event's JSON.
 	bytesPerByte = 6
 )
 
-// readBody reads a whole body of at most MaxEventBytes, which no event can
-// exceed; more is not read. Of a body that stays incomplete nothing is returned.
-// On success the caller must call release when nothing of the body is needed any more.
+// readBody reads a complete body of at most MaxEventBytes, which no event can exceed. An
+// incomplete body is an error. On success the caller must call release when it no longer
+// needs the body.
 func (g *Gateway) readBody(r *http.Request) (body []byte, release func(), err error) {
 	if r.ContentLength > MaxEventBytes {
 		return nil, nil, tooLarge()
@@ -47,7 +47,7 @@ func (g *Gateway) readBody(r *http.Request) (body []byte, release func(), err er
 	return body, release, nil
 }
 
-// readRest reads what comes after head, of a body expected to have size bytes.
+// readRest reads the rest of a body that is expected to have size bytes.
 func readRest(from io.Reader, head []byte, size int64) ([]byte, error) {
 	if len(head) < headBytes {
 		return head, nil
@@ -64,7 +64,7 @@ func readRest(from io.Reader, head []byte, size int64) ([]byte, error) {
 	return whole.Bytes(), nil
 }
 
-// reserve takes n bytes of the budget, in turn with others that wait.
+// reserve takes n bytes of the budget; waiting requests are served in order.
 func (g *Gateway) reserve(ctx context.Context, n int64) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, g.options.BodyWait)
 	defer cancel()
@@ -74,7 +74,7 @@ func (g *Gateway) reserve(ctx context.Context, n int64) (release func(), err err
 	return func() { g.budget.Release(n) }, nil
 }
 
-// readFailure tells a client that is slow from one that is gone.
+// readFailure distinguishes a slow client from a closed connection.
 func readFailure(err error) *refusal {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return tooSlow()

@@ -1,4 +1,4 @@
-// Package gateway stands in for API Gateway's HTTP API on one machine.
+// Package gateway replaces API Gateway's HTTP API on one machine.
 //
 // A [Gateway] is an http.Handler that turns each request on its routes into a
 // payload of format 2.0, hands it to a function and turns the function's answer

@@ -26,9 +26,9 @@ const (
 	requestTime = "02/Jan/2006:15:04:05 -0700"
 )
 
-// newEvent writes a request down as the HTTP API does in payload format 2.0:
-// names of headers in lower case, repeated ones joined by commas, cookies apart,
-// the path decoded, the query as it came.
+// newEvent encodes a request as the HTTP API does in payload format 2.0: header names in
+// lower case, repeated headers joined by commas, cookies separate, the path decoded, the
+// query unchanged.
 func newEvent(r *http.Request, body []byte, found match, id string, now time.Time) events.APIGatewayV2HTTPRequest {
 	routeKey := r.Method + " " + found.pattern
 	source := sourceIP(r)
@@ -66,7 +66,7 @@ func newEvent(r *http.Request, body []byte, found match, id string, now time.Tim
 	}
 }
 
-// encodeEvent is JSON without the escapes for HTML, which would only make it larger.
+// encodeEvent is JSON without HTML escapes, which would only make it larger.
 func encodeEvent(event events.APIGatewayV2HTTPRequest) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -77,8 +77,8 @@ func encodeEvent(event events.APIGatewayV2HTTPRequest) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'}), nil
 }
 
-// encodeBody returns the body as text if its content type is one of text and it
-// is valid UTF-8, and as base64 otherwise: either way the function gets the same bytes.
+// encodeBody returns the body as text if its content type is a text type and it is valid
+// UTF-8, and as base64 otherwise. The function gets the same bytes either way.
 func encodeBody(h http.Header, body []byte) (text string, isBase64 bool) {
 	if len(body) == 0 || isText(h) && utf8.Valid(body) {
 		return string(body), false
@@ -99,7 +99,7 @@ func isText(h http.Header) bool {
 	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml")
 }
 
-// hopByHop tells the headers that belong to one connection, in lower case.
+// hopByHop reports whether a header, in lower case, belongs to one connection.
 func hopByHop(name string) bool {
 	switch name {
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade", "expect":
@@ -146,7 +146,7 @@ func cookies(h http.Header) []string {
 	return list
 }
 
-// queryParameters are decoded; what cannot be decoded is in the raw query only.
+// queryParameters are the decoded parameters; others are in the raw query only.
 func queryParameters(raw string) map[string]string {
 	values, _ := url.ParseQuery(raw)
 	if len(values) == 0 {
@@ -159,7 +159,7 @@ func queryParameters(raw string) map[string]string {
 	return all
 }
 
-// sourceIP is the address of the connection, whatever headers say.
+// sourceIP is the address of the connection; headers are ignored.
 func sourceIP(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host

@@ -22,15 +22,14 @@ const (
 	MaxHeaderBytes = 10240
 )
 
-// ErrUnavailable is what an [Invoker] returns, wrapped or not, when no process
-// could take the request in time: 503 instead of 500.
+// ErrUnavailable is what an [Invoker] returns, wrapped or not, if no process was free in
+// time: 503 instead of 500.
 var ErrUnavailable = errors.New("no process is free")
 
 // Invoker runs the function behind the gateway.
 type Invoker interface {
-	// Invoke runs the function once with an event and returns what it returned.
-	// It is called concurrently and may wait; the payload is not used by the
-	// gateway afterwards. The context ends with the request or with
+	// Invoke runs the function once with an event and returns its response. It is called
+	// concurrently and may wait; the gateway does not use the payload afterwards. The context ends with the request or with
 	// Options.Timeout. An error is answered 500, one that wraps
 	// [ErrUnavailable] or context.DeadlineExceeded 503.
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
@@ -52,14 +51,13 @@ type Options struct {
 	Routes []string
 	// Invoker is the function. Required.
 	Invoker Invoker
-	// Timeout bounds an invocation with its wait for a process. Defaults to
-	// 30 s, the HTTP API's own.
+	// Timeout bounds an invocation, including the wait for a process. Defaults to 30 s,
+	// the HTTP API's limit.
 	Timeout time.Duration
-	// ReadTimeout bounds the time in which a request must have arrived whole.
-	// Defaults to 30 s.
+	// ReadTimeout bounds the time until a request has arrived completely. Defaults to
+	// 30 s.
 	ReadTimeout time.Duration
-	// BodyBudget bounds the memory in bytes that the bodies in flight take
-	// together with the events made of them. Defaults to 256 MiB, at least 64 MiB.
+	// BodyBudget bounds the memory in bytes of all bodies in flight and their events. Defaults to 256 MiB, at least 64 MiB.
 	BodyBudget int64
 	// BodyWait is how long a request waits for its share of BodyBudget before
 	// it is answered 503. Defaults to 5 s.
@@ -105,9 +103,9 @@ func setDefault[T int64 | time.Duration](value *T, fallback T) {
 	}
 }
 
-// Server returns a server for the gateway with the limits that a handler cannot
-// set: on the headers' size and time, on slow bodies, on idle connections and on
-// clients that do not read. The caller serves with it and shuts it down.
+// Server returns an HTTP server for the gateway with the limits that a handler cannot
+// set: size and time of headers, slow bodies, idle connections and clients that do not
+// read. The caller serves with it and shuts it down.
 func (g *Gateway) Server() *http.Server {
 	return &http.Server{
 		Handler:           g,
@@ -122,8 +120,8 @@ func (g *Gateway) Server() *http.Server {
 	}
 }
 
-// refusal is an answer of the gateway itself. It closes the connection if the
-// request's body may not have been read.
+// refusal is an answer of the gateway itself. It closes the connection if the request's
+// body may be unread.
 type refusal struct {
 	status  int
 	message string
@@ -157,8 +155,8 @@ func functionFault() *refusal {
 	return &refusal{http.StatusInternalServerError, "Internal Server Error", false}
 }
 
-// ServeHTTP answers one request. Use [Gateway.Server] to serve strangers: a
-// handler alone cannot bound how long a request takes to arrive.
+// ServeHTTP answers one request. Use [Gateway.Server] for untrusted clients: a handler
+// cannot bound how long a request takes to arrive.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("Apigw-Requestid", id)
@@ -176,8 +174,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.write(w)
 }
 
-// accept makes the event of a request that came whole. The caller must call
-// release when the event is no longer needed.
+// accept makes the event of a complete request. The caller must call release when it no
+// longer needs the event.
 func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release func(), err error) {
 	if headerBytes(r) > MaxHeaderBytes {
 		return nil, nil, headerTooBig()
@@ -216,7 +214,7 @@ func (g *Gateway) call(ctx context.Context, payload []byte) (answer, error) {
 	return a, nil
 }
 
-// refuse answers what the function did not.
+// refuse answers a request that the function did not answer.
 func refuse(w http.ResponseWriter, err error) {
 	no, ok := errors.AsType[*refusal](err)
 	switch {
