@@ -87,7 +87,7 @@ func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
 		{"an empty file of the queues", cut(running, "sqs.db", 0), nil, "remove it and lose what it holds"},
 		{"an empty file of the table", cut(running, "dynamodb.db", 0), nil, "remove it and lose what it holds"},
 		{"an empty file of the secrets", cut(running, "secrets.db", 0), nil, "remove it and lose what it holds"},
-		{"an empty file of the fake Stripe", cut(running, "stripe.db", 0), nil, "the fake Stripe only forgets"},
+		{"an empty file of the fake Stripe", cut(running, "stripe.db", 0), nil, "the fake Stripe only loses"},
 		{"queues cut short", cut(running, "sqs.db", 2), nil, "damaged"},
 		{"table cut short", cut(running, "dynamodb.db", 2), nil, "damaged"},
 		{"secrets cut short", cut(running, "secrets.db", 2), nil, "damaged"},
@@ -132,7 +132,7 @@ func garbageIn(name string) func(*testing.T) string {
 	}
 }
 
-// cut keeps one part in so many of a file that was good, and none of it for 0.
+// cut keeps one part in that many of a file that was good, and none of it for 0.
 func cut(s *system, name string, parts int) func(*testing.T) string {
 	return func(t *testing.T) string {
 		raw, err := os.ReadFile(filepath.Join(s.data, name))

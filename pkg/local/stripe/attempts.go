@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// maxAttempts bounds how many attempts are remembered; the first go first.
+// maxAttempts bounds how many attempts are kept; the oldest are dropped first.
 const maxAttempts = 10_000
 
-// attempt is one try to deliver an event, or that it was withheld.
+// attempt is one try to deliver an event, or a note that the event was withheld.
 type attempt struct {
 	Event    string    `json:"event"`
 	Endpoint string    `json:"endpoint"`
@@ -27,7 +27,7 @@ func (a attempt) succeeded() bool {
 // attempts are the last ones, in the order in which they ended.
 type attempts []attempt
 
-// note remembers an attempt.
+// note records an attempt.
 func (d *deliverer) note(a attempt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

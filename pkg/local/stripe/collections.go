@@ -2,8 +2,7 @@ package stripe
 
 import "net/http"
 
-// collections are the paths under /v1 that serve an object by its id, by Stripe's word
-// for its kind.
+// collections are the paths under /v1 that serve an object by its id, by the object's kind.
 var collections = map[string]string{
 	"account":                       "accounts",
 	"application_fee":               "application_fees",

@@ -12,10 +12,10 @@ import (
 	"strconv"
 )
 
-// maxPutBytes bounds the objects that are put at once.
+// maxPutBytes bounds the objects of one PUT.
 const maxPutBytes = 4 * MaxEventBytes
 
-// give remembers the event in a request's body, and delivers it if asked.
+// give stores the event in a request's body, and delivers it if asked.
 func (s *Fake) give(r *http.Request) ([]byte, *apiError) {
 	deliver, err := deliverWanted(r)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Fake) putObjects(r *http.Request) ([]byte, *apiError) {
 	return control(map[string]int{"set": len(states)})
 }
 
-// put sets states that win over what any event says.
+// put sets states that override those of all events.
 func (s *Fake) put(states []*state) error {
 	return s.store.update(func(x *tx) error {
 		for _, each := range states {
@@ -89,7 +89,7 @@ func (s *Fake) put(states []*state) error {
 	})
 }
 
-// deleteObject makes an object one that is not found, whatever events still say of it.
+// deleteObject deletes an object. Later events do not bring it back.
 func (s *Fake) deleteObject(r *http.Request) ([]byte, *apiError) {
 	id := r.PathValue("id")
 	var gone []*state
@@ -130,8 +130,8 @@ func (s *Fake) listObjects(r *http.Request) ([]byte, *apiError) {
 	return control(map[string][]json.RawMessage{"data": found})
 }
 
-// registerEndpoint makes an endpoint as Stripe's own path does, with a given secret if
-// there is one. The body is a form or a JSON object.
+// registerEndpoint makes an endpoint like Stripe's own path, optionally with a given secret.
+// The body is a form or a JSON object.
 func (s *Fake) registerEndpoint(r *http.Request) ([]byte, *apiError) {
 	body, err := readBody(r, maxFormBytes, "An endpoint")
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Fake) registerEndpoint(r *http.Request) ([]byte, *apiError) {
 	return s.newEndpoint(account(r), f, "url", "enabled_events", "description", "metadata", "api_version", "connect", "disabled", "secret")
 }
 
-// flatten writes a JSON object of texts, flags, lists and maps of texts as a form.
+// flatten encodes a JSON object of strings, booleans, lists and maps of strings as a form.
 func flatten(body []byte) (string, bool) {
 	var top map[string]any
 	if json.Unmarshal(body, &top) != nil {
@@ -202,7 +202,7 @@ func readBody(r *http.Request, most int64, what string) ([]byte, *apiError) {
 	return body, nil
 }
 
-// control is the answer of one of the fake Stripe's own paths.
+// control encodes the answer of one of the fake Stripe's own paths.
 func control(answer any) ([]byte, *apiError) {
 	raw, err := json.Marshal(answer)
 	if err != nil {

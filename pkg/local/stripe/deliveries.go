@@ -20,9 +20,8 @@ const (
 	DefaultMaxPending         = 10_000
 )
 
-// How deliveries are tried again. Stripe documents the kind of it, an exponential
-// back-off for up to three days, or three more tries over a few hours in test mode; the
-// waits themselves are not published.
+// How deliveries are retried. Stripe documents an exponential back-off for up to three days,
+// or three more tries over a few hours in test mode. It does not publish the waits.
 const (
 	liveFirstWait = 5 * time.Minute
 	liveMaxWait   = 12 * time.Hour
@@ -33,8 +32,8 @@ const (
 
 // DeliverOptions configure the deliveries to webhook endpoints.
 type DeliverOptions struct {
-	// Transport carries them. The default connects to loopback addresses only, with no
-	// proxy: events of a development system go nowhere else.
+	// Transport sends the requests. The default connects to loopback addresses only, without
+	// a proxy, so that events of a development system do not leave the machine.
 	Transport http.RoundTripper
 	// Timeout bounds one attempt. Default: [DefaultDeliverTimeout].
 	Timeout time.Duration
@@ -45,7 +44,7 @@ type DeliverOptions struct {
 	MaxPending int
 }
 
-// delivery brings one event to one endpoint. Both are looked up for each attempt.
+// delivery sends one event to one endpoint. Both are looked up for each attempt.
 type delivery struct {
 	event    string // its id
 	live     bool
@@ -54,7 +53,7 @@ type delivery struct {
 	late     time.Duration // before the first attempt
 }
 
-// deliverer sends deliveries, each in a goroutine of its own, until it is closed.
+// deliverer runs each delivery in its own goroutine until it is closed.
 type deliverer struct {
 	client  *http.Client
 	timeout time.Duration
@@ -132,7 +131,7 @@ func (d *deliverer) start(run func(context.Context)) {
 	})
 }
 
-// close ends all deliveries, also those under way, and waits for them.
+// close cancels all deliveries, including running ones, and waits for them.
 func (d *deliverer) close() {
 	d.mu.Lock()
 	d.closed = true
@@ -144,7 +143,7 @@ func (d *deliverer) close() {
 
 // deliveriesOf are those to the endpoints that want an event. The caller holds the lock.
 func (s *Fake) deliveriesOf(e *event) (all []delivery) {
-	withheld, late := s.faults.luck(e.id)
+	withheld, late := s.faults.random(e.id)
 	for _, to := range s.endpoints {
 		if to.wants(e) {
 			all = append(all, delivery{event: e.id, live: e.live, endpoint: to.ID, withheld: withheld, late: late})
@@ -164,7 +163,7 @@ func (s *Fake) deliver(all []delivery) {
 	}
 }
 
-// run tries until the endpoint has the event, no longer wants it, or the time is over.
+// run retries until the endpoint has the event, no longer wants it, or the time is over.
 func (s *Fake) run(ctx context.Context, d delivery) {
 	if !sleep(ctx, d.late) {
 		return
@@ -234,8 +233,8 @@ func (d *deliverer) post(ctx context.Context, url string, body []byte, signature
 		return 0, err
 	}
 	defer resp.Body.Close()
-	// Read, so that the connection can be used again. The status decides, whether or not
-	// what follows it arrives.
+	// Read the body, so that the connection can be reused. The status decides, even if the
+	// body does not arrive.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
 	return resp.StatusCode, nil
 }

@@ -18,8 +18,8 @@ const (
 	maxEndpointEvents = 1000
 )
 
-// apply changes an endpoint as a form says; names are the parameters that may be in it.
-// The endpoint is not to be used after an error.
+// apply changes an endpoint by a form; names are the parameters that the form may have. After
+// an error the endpoint must not be used.
 func (e *endpoint) apply(f form, names ...string) *apiError {
 	for _, name := range f.names() {
 		if !slices.Contains(names, name) {
@@ -144,7 +144,7 @@ func (e *endpoint) setFlags(f form) *apiError {
 	return nil
 }
 
-// setSecret takes a given secret, which only the fake Stripe's own path allows.
+// setSecret sets a given secret, which only the fake Stripe's own path allows.
 func (e *endpoint) setSecret(f form) *apiError {
 	value, given := f.single["secret"]
 	if !given {
@@ -157,8 +157,8 @@ func (e *endpoint) setSecret(f form) *apiError {
 	return nil
 }
 
-// wrongForm refuses a field that is there but is a list where it should not be, or not
-// one where it should; absent, it is fine.
+// wrongForm rejects a field that is a list where a single value is expected, or the reverse.
+// A missing field is accepted.
 func wrongForm(f form, name string) *apiError {
 	if !has(f.single, name) && !has(f.lists, name) && !has(f.maps, name) {
 		return nil

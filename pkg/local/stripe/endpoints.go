@@ -12,10 +12,10 @@ import (
 // maxEndpoints is how many webhook endpoints an account may have.
 const maxEndpoints = 16
 
-// endpoint is a webhook endpoint. One that is stored is not changed, but replaced.
+// endpoint is a webhook endpoint. A stored one is replaced, not changed.
 type endpoint struct {
 	ID          string            `json:"id"`
-	Account     string            `json:"account,omitempty"` // whose it is, "" for the platform's own
+	Account     string            `json:"account,omitempty"` // "" for the platform's
 	URL         string            `json:"url,omitempty"`
 	Events      []string          `json:"events,omitempty"`
 	Version     string            `json:"version,omitempty"` // "" for the account's own
@@ -38,8 +38,8 @@ const secretPrefix = "whsec_"
 
 func newSecret() secret { return secret{Value: secretPrefix + rand.Text()} }
 
-// wants reports whether an event goes to the endpoint. There is one set of endpoints
-// for both modes, as there are no live keys to make others with.
+// wants reports whether an event goes to the endpoint. Both modes share the endpoints,
+// because there are no live keys to create others.
 func (e *endpoint) wants(ev *event) bool {
 	own := e.Account == ev.account
 	if e.Connect {
@@ -86,7 +86,7 @@ func (e *endpoint) rendered(withSecret bool) []byte {
 	return indented(nil, m.json(), "")
 }
 
-// createEndpoint makes an endpoint as Stripe does, with a secret of its own.
+// createEndpoint makes an endpoint as Stripe does, with a new secret.
 func (s *Fake) createEndpoint(r *http.Request) ([]byte, *apiError) {
 	f, err := readForm(r)
 	if err != nil {
@@ -121,7 +121,7 @@ func missing(name string) *apiError {
 	return invalid(http.StatusBadRequest, "parameter_missing", name, "Missing required param: %s.", name)
 }
 
-// updateEndpoint changes what may be changed; version and connect are fixed at creation.
+// updateEndpoint changes an endpoint; version and connect are fixed at creation.
 func (s *Fake) updateEndpoint(r *http.Request) ([]byte, *apiError) {
 	f, err := readForm(r)
 	if err != nil {
@@ -227,8 +227,8 @@ func (s *Fake) endpointsOf(account string) (of []*endpoint) {
 	return of
 }
 
-// keepEndpoint writes an endpoint to the file and then puts it in the place of its old
-// self, so that what was answered is not forgotten. The caller holds the lock.
+// keepEndpoint writes an endpoint to the file before it replaces the old one in memory, so
+// that no answered change is lost. The caller holds the lock.
 func (s *Fake) keepEndpoint(e *endpoint) error {
 	all := slices.Clone(s.endpoints)
 	switch i := s.indexOf(e.ID); {

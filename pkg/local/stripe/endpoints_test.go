@@ -254,7 +254,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	if other := createEndpoint(t, url, form, "Idempotency-Key", "k", "Stripe-Account", "acct_1"); other.ID == first.ID {
 		t.Error("one account's key answered another")
 	}
-	// What was refused is no answer to keep.
+	// What was refused is not an answer to keep.
 	endpointCall(t, "POST", url+"/v1/webhook_endpoints", "url=https://a.b/c", 400, "Idempotency-Key", "l")
 	createEndpoint(t, url, form, "Idempotency-Key", "l")
 }

@@ -19,7 +19,7 @@ func invalid(status int, code, param, format string, args ...any) *apiError {
 	return &apiError{status: status, Code: code, Param: param, Type: "invalid_request_error", Message: fmt.Sprintf(format, args...)}
 }
 
-// broken is a failure of the fake Stripe itself.
+// broken is an internal failure of the fake Stripe.
 func broken(err error) *apiError {
 	return &apiError{status: http.StatusInternalServerError, Type: "api_error", Message: err.Error()}
 }

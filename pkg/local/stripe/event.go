@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// event is one remembered event.
+// event is one stored event.
 type event struct {
 	id      string
 	thin    bool
@@ -21,8 +21,8 @@ type event struct {
 	visible time.Time // hidden from readers before
 	body    []byte
 	sets    *state // what it says about its object, nil for nothing
-	// pending counts the webhooks that have not been delivered; below zero it is unknown,
-	// as for an event that came from elsewhere, and the body's own number holds.
+	// pending counts the webhooks that are not delivered. Below zero it is unknown, as for an
+	// event that was delivered by others, and the body's own number is served.
 	pending int64
 }
 
@@ -31,7 +31,7 @@ func parse(body []byte) (*event, error) {
 	if len(body) > MaxEventBytes {
 		return nil, fmt.Errorf("%w: larger than %d bytes", ErrNotEvent, MaxEventBytes)
 	}
-	// A map matches names exactly, where a struct would take "ID" for "id".
+	// A map matches names exactly; a struct would accept "ID" for "id".
 	var top map[string]json.RawMessage
 	if err := json.Unmarshal(body, &top); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotEvent, err)
@@ -65,7 +65,7 @@ func parse(body []byte) (*event, error) {
 	return e, nil
 }
 
-// text is a JSON string's value, "" for null, for what is absent and for anything else.
+// text returns a JSON string's value, and "" for anything else.
 func text(raw json.RawMessage) (s string) {
 	if json.Unmarshal(raw, &s) != nil {
 		return ""

@@ -6,18 +6,18 @@ import (
 	"sync"
 )
 
-// expected are the events under delivery from elsewhere, by account and by the ids of the
-// event and of its object.
+// expected are the events that others are delivering, by account and by the ids of the event
+// and of its object.
 type expected struct {
 	mu   sync.Mutex
 	byID map[[2]string][]chan struct{} // each is closed when its delivery has been answered
 }
 
-// Expect announces an event that is being delivered. Until settle is called, requests for
-// the event or its object wait, as long as their context lasts: Stripe knows an event
-// before it delivers it, but only the receiver's answer tells that it is Stripe's.
-// settle(true) remembers it, with the errors of [Fake.Remember]; settle(false) does not.
-// It must be called once. Bytes that are no event are never remembered.
+// Expect announces an event that is being delivered. Until settle is called, requests for the
+// event or its object wait, as long as their context lasts: Stripe knows an event before it
+// delivers it, but only the receiver's answer shows that the event is from Stripe.
+// settle(true) stores it, with the errors of [Fake.Remember]; settle(false) does not. It must
+// be called once. Bytes that are not an event are never stored.
 func (s *Fake) Expect(body []byte) (settle func(accepted bool) error) {
 	e, err := parse(body)
 	if err != nil {
@@ -61,8 +61,8 @@ func (x *expected) remove(keys [][2]string, answered chan struct{}) {
 	close(answered)
 }
 
-// wait returns when the deliveries of an event or object have been answered that were
-// under way when it was called, or when the context ends.
+// wait returns when all deliveries of an event or object that were running at the call have
+// been answered, or when the context ends.
 func (x *expected) wait(ctx context.Context, account, id string) {
 	x.mu.Lock()
 	open := x.byID[[2]string{account, id}]

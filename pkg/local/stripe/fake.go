@@ -1,11 +1,10 @@
-// Package stripe is a fake of Stripe's API, for a system that runs on one machine.
+// Package stripe is a fake of Stripe's API for a system that runs on one machine.
 //
-// It is stateful: it remembers the events, the objects and the webhook endpoints that
-// it is given, serves them the way Stripe does, and delivers events to the endpoints,
-// signed and tried again as Stripe's are. It invents nothing, changes no object by
-// itself, and answers a request or a parameter that it does not know with an error in
-// Stripe's form: a silent difference would be worse than a missing feature. It is meant
-// for loopback, and delivers to loopback only.
+// It stores the events, objects and webhook endpoints that it is given, serves them as
+// Stripe does, and delivers events to the endpoints, signed and retried as Stripe does. It
+// creates and changes no object on its own. It answers unknown requests and parameters with
+// an error in Stripe's form, because a silent difference would be worse than a missing
+// feature. It serves loopback and delivers to loopback only.
 //
 //	s, err := stripe.Open(stripe.Options{Path: "data/stripe.db"})
 //	err = s.Remember(body)             // an event, as Stripe signed it
@@ -24,22 +23,22 @@
 //	                            ending_before
 //	GET  /v1/account            the id of the account that is asked as
 //	POST, GET, DELETE /v1/webhook_endpoints[/{id}]
-//	                            a secret is in the answer that makes an endpoint alone
+//	                            the secret is only in the answer that creates an endpoint
 //
-// An answer to a POST with an Idempotency-Key is given again for the same key.
+// A repeated POST with the same Idempotency-Key gets the same answer.
 //
 // Events and objects are served in the shape in which they were given. A delivery names its
 // endpoint's version, so versions from 2025-03-31.basil on, which moved fields, are refused.
 //
 // # Paths that Stripe does not have
 //
-//	POST   /_fake/events          remembers the event in the body and answers
+//	POST   /_fake/events          stores the event in the body and answers
 //	                                 {"id":"evt_…","remembered":true}; with ?deliver=true
-//	                                 it is also delivered, and once more if it was known
+//	                                 it is also delivered, again if it was known
 //	PUT    /_fake/objects         [{"object":…,"id":…,…}]: sets the states of objects,
-//	                                 which then win over what events say
+//	                                 which then override those of events
 //	GET    /_fake/objects         {"data":[…]}: all of them, or ?customer=cus_…
-//	DELETE /_fake/objects/{id}    it is not found from then on
+//	DELETE /_fake/objects/{id}    the object is not found any more
 //	POST   /_fake/faults          {"status":429,"times":2,"retry_after_s":1}, or
 //	                                 {"delay_visibility_ms":60000}, or
 //	                                 {"withhold_percent":5,"late_percent":5,"late_ms":1000,"seed":1}, or
@@ -50,20 +49,20 @@
 //	                                 as Stripe's own, also with secret=whsec_…; form or JSON
 //	POST   /_fake/webhook_endpoints/{id}/roll
 //	                                 {"expire_s":3600}: a new secret, in the answer; the
-//	                                 old one signs beside it for so long
+//	                                 old one also signs for that time
 //
 // Every request needs a test key (sk_test_… or rk_test_…, any will do), as a bearer
 // token or as the user of basic authentication. The key also keeps web pages out: a
-// browser sends none across origins. Stripe-Account or Stripe-Context picks a
-// connected account's events, objects and endpoints; without one the platform's own
+// browser does not send it across origins. Stripe-Account or Stripe-Context picks a
+// connected account's events, objects and endpoints; without one the platform's
 // are served. Live keys are refused, so objects and events of both modes are served to
 // a test key, and endpoints get the events of both.
 //
-// # What it does not keep over a restart
+// # What a restart loses
 //
-// Events, objects and endpoints are kept in the file, and not in memory. Deliveries that
-// are pending, the list of attempts, idempotency keys and faults are not kept: what was
-// not delivered when it stopped stays undelivered until it is given again.
+// Events, objects and endpoints are kept in the file, not in memory. Pending deliveries, the
+// list of attempts, idempotency keys and faults are lost: an event that was not delivered
+// stays undelivered until it is given again.
 package stripe
 
 import (
@@ -83,17 +82,17 @@ const (
 	MaxEventBytes = 8 << 20
 )
 
-// ErrNotEvent says that bytes are no Stripe event.
+// ErrNotEvent means that bytes are not a Stripe event.
 var ErrNotEvent = errors.New("not a Stripe event")
 
 // Options configure a [Fake]. The zero value keeps nothing over a restart.
 type Options struct {
-	// Path is a file that keeps the events over a restart; it is made if absent. It
-	// outlives a process that is killed; when the machine crashes it may be damaged.
-	// Default: "", a temporary file that ends with the process.
+	// Path is a file that keeps the events over a restart; it is created if absent. It
+	// survives a killed process, but a crash of the machine may damage it. Default: "", a
+	// temporary file that ends with the process.
 	Path string
-	// MaxEvents and MaxBytes (of compressed bodies) bound the events that are kept, and once more
-	// the objects; what was given first goes first. Defaults: [DefaultMaxEvents],
+	// MaxEvents and MaxBytes (of compressed bodies) bound the events that are kept, and also
+	// the objects; the oldest are dropped first. Defaults: [DefaultMaxEvents],
 	// [DefaultMaxBytes].
 	MaxEvents int
 	MaxBytes  int64
@@ -142,16 +141,16 @@ func Open(o Options) (*Fake, error) {
 	return s, nil
 }
 
-// Remember keeps a copy of one event, and the state of its object unless a newer one is
-// known. An event whose id it knows already is left as it was: at Stripe an event never
-// changes. Errors wrap [ErrNotEvent], or say that the file could not be written.
+// Remember stores a copy of one event, and the state of its object unless a newer one is
+// known. An event with a known id is not changed: at Stripe an event never changes. Errors
+// wrap [ErrNotEvent], or are those of the file.
 func (s *Fake) Remember(body []byte) error {
 	_, err := s.remember(body, false)
 	return err
 }
 
-// remember also tells the event's id and whether it is new, and delivers it if asked,
-// in the form in which it is known.
+// remember also returns the event's id and whether it is new, and delivers the stored event
+// if asked.
 func (s *Fake) remember(body []byte, deliver bool) (known, error) {
 	e, err := parse(body)
 	if err != nil {
@@ -195,8 +194,8 @@ type known struct {
 	Deliveries *int   `json:"deliveries,omitempty"` // how many endpoints want it
 }
 
-// Close ends all deliveries, also those under way, and closes the file. No other method may
-// be called afterwards.
+// Close cancels all deliveries, including running ones, and closes the file. No other method
+// may be called afterwards.
 func (s *Fake) Close() error {
 	s.deliveries.close()
 	return s.store.close()

@@ -9,46 +9,46 @@ import (
 	"time"
 )
 
-// Fault is a failure on request, for tests and drills.
+// Fault is a failure that a test asks for.
 type Fault struct {
 	Status     int           // for example 429 or 500
 	Times      int           // how many requests to Stripe's paths it hits
 	RetryAfter time.Duration // sent as Retry-After in whole seconds, when positive
 }
 
-// Luck makes deliveries fail that nobody sees fail: a share of the events is delivered
-// to no endpoint at all, another share late. The same seed picks the same events.
-type Luck struct {
+// RandomFaults makes deliveries fail silently: a share of the events is not delivered, another
+// share is delivered late. The same seed picks the same events.
+type RandomFaults struct {
 	WithholdPercent int
 	LatePercent     int
 	Late            time.Duration // not divided by the scale of deliveries
 	Seed            uint64
 }
 
-// Inject makes the next requests to Stripe's paths fail, after the faults injected before.
+// Inject makes the next requests to Stripe's paths fail, after the faults injected earlier.
 func (s *Fake) Inject(f Fault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.pending = append(s.faults.pending, f)
 }
 
-// DelayVisibility makes each event that is given from now on invisible for d, as
-// Stripe's list shows some events late. Zero ends that for the events that follow.
+// DelayVisibility makes each event that is given from now on invisible for d, because
+// Stripe's list shows some events late. Zero ends that for later events.
 func (s *Fake) DelayVisibility(d time.Duration) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.delay = d
 }
 
-// SetLuck decides which of the events that are given from now on are delivered.
-func (s *Fake) SetLuck(l Luck) {
+// SetRandomFaults sets the faults of the events that are given from now on.
+func (s *Fake) SetRandomFaults(l RandomFaults) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.share = l
 }
 
-// BreakItem makes lists show one event with a created that is a text, which no strict
-// reader takes. Fetched alone the event is as it should be. "" ends that.
+// BreakItem makes lists show one event with a string as its created, which strict readers
+// reject. Fetched alone the event is correct. "" ends that.
 func (s *Fake) BreakItem(id string) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -59,7 +59,7 @@ type faults struct {
 	mu      sync.Mutex
 	pending []Fault
 	delay   time.Duration
-	share   Luck
+	share   RandomFaults
 	broken  string // the id of an event
 }
 
@@ -73,8 +73,8 @@ func (f *faults) visibleAt(now time.Time) time.Time {
 	return now.Add(f.delay)
 }
 
-// luck tells whether an event is withheld, or else how late it is.
-func (f *faults) luck(id string) (withheld bool, late time.Duration) {
+// random reports whether an event is withheld, or else how late it is.
+func (f *faults) random(id string) (withheld bool, late time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h := fnv.New64a()
@@ -94,7 +94,7 @@ func (f *faults) isBroken(id string) bool {
 	return f.broken == id
 }
 
-// next takes one hit off the first fault that is left.
+// next uses up one hit of the first fault that is left.
 func (f *faults) next() (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

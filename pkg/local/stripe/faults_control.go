@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// faultOrder is what a request to fail says: the members of one kind of fault.
-type faultOrder struct {
+// faultPlan is the body of a request for a fault: the members of one kind of fault.
+type faultPlan struct {
 	Status     int `json:"status"`
 	Times      int `json:"times"`
 	RetryAfter int `json:"retry_after_s"`
@@ -23,7 +23,7 @@ type faultOrder struct {
 
 // setFault sets one kind of fault.
 func (s *Fake) setFault(r *http.Request) ([]byte, *apiError) {
-	var o faultOrder
+	var o faultPlan
 	if err := readControl(r, &o); err != nil {
 		return nil, err
 	}
@@ -38,13 +38,13 @@ func (s *Fake) setFault(r *http.Request) ([]byte, *apiError) {
 	case o.BreakItem != nil:
 		s.BreakItem(*o.BreakItem)
 	default:
-		s.SetLuck(Luck{WithholdPercent: orZero(o.WithholdPercent), LatePercent: orZero(o.LatePercent), Late: time.Duration(o.Late) * time.Millisecond, Seed: o.Seed})
+		s.SetRandomFaults(RandomFaults{WithholdPercent: orZero(o.WithholdPercent), LatePercent: orZero(o.LatePercent), Late: time.Duration(o.Late) * time.Millisecond, Seed: o.Seed})
 	}
 	return control(struct{}{})
 }
 
-// check refuses an order that names no fault or several, or a bound that makes no sense.
-func (o faultOrder) check() *apiError {
+// check rejects a plan with no fault or several, or with a value out of bounds.
+func (o faultPlan) check() *apiError {
 	kinds := 0
 	for _, given := range []bool{
 		o.Status != 0 || o.Times != 0 || o.RetryAfter != 0,

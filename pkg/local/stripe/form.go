@@ -45,7 +45,7 @@ func readForm(r *http.Request) (form, *apiError) {
 func parseForm(raw string) (form, *apiError) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return form{}, invalid(http.StatusBadRequest, "", "", "The body is no valid form.")
+		return form{}, invalid(http.StatusBadRequest, "", "", "The body is not a valid form.")
 	}
 	if len(values) > maxFormFields {
 		return form{}, invalid(http.StatusBadRequest, "", "", "A form may have %d fields.", maxFormFields)
@@ -70,7 +70,7 @@ func keys(values url.Values) func(func(string) bool) {
 	}
 }
 
-// add puts one field, with all values of its name, where it belongs.
+// add adds one field with all values of its name.
 func (f *form) add(key string, values []string) *apiError {
 	name, inner, nested := strings.Cut(key, "[")
 	inner, closed := strings.CutSuffix(inner, "]")
@@ -90,7 +90,7 @@ func (f *form) add(key string, values []string) *apiError {
 	return nil
 }
 
-// consistent refuses a name that is used in two ways, such as a=1&a[]=2.
+// consistent rejects a name that is used in two ways, such as a=1&a[]=2.
 func (f *form) consistent() *apiError {
 	for _, name := range f.names() {
 		used := 0
@@ -143,7 +143,7 @@ func cutIndex(key string) (name string, index int) {
 	return name, index
 }
 
-// boolean reads a field that is true or false; given tells whether it is there.
+// boolean reads a field that is true or false; given reports whether it is there.
 func (f *form) boolean(name string) (value, given bool, err *apiError) {
 	switch text, given := f.single[name]; text {
 	case "true":

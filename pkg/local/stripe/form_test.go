@@ -24,7 +24,7 @@ func TestParseForm(t *testing.T) {
 		{name: "too deep", raw: "m[a][b]=1", message: "Received unknown parameter: m[a][b] (to the fake Stripe)"},
 		{name: "not closed", raw: "m[a=1", message: "Received unknown parameter: m[a (to the fake Stripe)"},
 		{name: "no name", raw: "=1", message: "Received unknown parameter:  (to the fake Stripe)"},
-		{name: "semicolon", raw: "a=1;b=2", message: "The body is no valid form."},
+		{name: "semicolon", raw: "a=1;b=2", message: "The body is not a valid form."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -49,7 +49,7 @@ func (s *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // apiFunc answers one request.
 type apiFunc func(r *http.Request) ([]byte, *apiError)
 
-// api puts faults and the check of the version before a function.
+// api runs faults and the version check before a function.
 func (s *Fake) api(f apiFunc) http.HandlerFunc {
 	checked := answer(func(r *http.Request) ([]byte, *apiError) {
 		if version := r.Header.Get("Stripe-Version"); version != "" && !isAPIVersion(version) {
@@ -64,7 +64,7 @@ func (s *Fake) api(f apiFunc) http.HandlerFunc {
 	}
 }
 
-// answer puts a function's answer into the response.
+// answer writes a function's answer as the response.
 func answer(f apiFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := f(r)
@@ -88,15 +88,15 @@ func checkKey(r *http.Request) *apiError {
 	case strings.HasPrefix(key, "sk_test_"), strings.HasPrefix(key, "rk_test_"):
 		return nil
 	case strings.Contains(key, "_live_"):
-		return invalid(http.StatusUnauthorized, "", "", "A live key has no business at the fake Stripe: use any sk_test_ key.")
+		return invalid(http.StatusUnauthorized, "", "", "The fake Stripe rejects live keys: use any sk_test_ key.")
 	}
 	return invalid(http.StatusUnauthorized, "", "", "Invalid API key: the fake Stripe takes any sk_test_ or rk_test_ key.")
 }
 
-// OwnAccount is the account that every key is of.
+// OwnAccount is the account of every key.
 const OwnAccount = "acct_TollgateFakeStripe"
 
-// account is the account whose events a request asks for, "" for the key's own, which a
+// account is the account whose events a request asks for, "" for that of the key, which a
 // request may also name.
 func account(r *http.Request) string {
 	named := cmp.Or(r.Header.Get("Stripe-Context"), r.Header.Get("Stripe-Account"))

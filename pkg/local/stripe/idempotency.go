@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// maxReplays bounds how many idempotency keys are remembered; the first go first.
+// maxReplays bounds how many idempotency keys are kept; the oldest are dropped first.
 const maxReplays = 1000
 
-// replay is what a request with an idempotency key was answered.
+// replay is the answer to a request with an idempotency key.
 type replay struct {
 	request [sha256.Size]byte
 	body    []byte
@@ -25,8 +25,8 @@ type replays struct {
 }
 
 // once runs a function once for each Idempotency-Key: a repeated request gets the first
-// one's answer, and the key with another request is refused. What was refused itself
-// changed nothing and may be tried again with the key.
+// answer, and another request with the key is rejected. A request that was itself rejected
+// changed nothing and may be retried with the key.
 func (s *Fake) once(f apiFunc) apiFunc {
 	return func(r *http.Request) ([]byte, *apiError) {
 		key := [2]string{account(r), r.Header.Get("Idempotency-Key")}
@@ -39,7 +39,7 @@ func (s *Fake) once(f apiFunc) apiFunc {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		request := sha256.Sum256(append([]byte(r.URL.RequestURI()+"\n"), body...))
-		// Held while the function runs, or two at the same time would both run.
+		// Held while the function runs, so that two requests at the same time do not both run.
 		s.replays.mu.Lock()
 		defer s.replays.mu.Unlock()
 		if old, again := s.replays.byKey[key]; again {

@@ -20,7 +20,7 @@ func firstItems(raw json.RawMessage) json.RawMessage {
 	return m.replace("items", items.json()).json()
 }
 
-// itemsOf reads a subscription, its list of items and what is in that.
+// itemsOf reads a subscription, its list of items and the items.
 func itemsOf(raw json.RawMessage) (m, items members, all []json.RawMessage) {
 	m, _ = readMembers(raw)
 	items, _ = readMembers(m.get("items"))
@@ -30,8 +30,8 @@ func itemsOf(raw json.RawMessage) (m, items members, all []json.RawMessage) {
 	return m, items, all
 }
 
-// listItems serves a page of a subscription's items, in the subscription's own order. Of
-// one that was given with its first items only the others are not known: that is said.
+// listItems serves a page of a subscription's items, in the subscription's order. It refuses
+// a subscription that was given with its first items only.
 func (s *Fake) listItems(r *http.Request) ([]byte, *apiError) {
 	v := r.URL.Query()
 	id := v.Get("subscription")

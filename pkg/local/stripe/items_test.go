@@ -134,7 +134,7 @@ func TestItemsAreRefused(t *testing.T) {
 }
 
 // TestStripeGoPagesThroughItems: Stripe's own client goes on from what is shown with a
-// subscription, and through the list by itself.
+// subscription, and through the list on its own.
 func TestStripeGoPagesThroughItems(t *testing.T) {
 	_, url := open(t, Options{})
 	putObjects(t, url, "["+withItems("sub_1", 20)+"]")

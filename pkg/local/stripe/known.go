@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The names that Stripe takes. stripe-go has them as constants but in no list.
+// The names that Stripe accepts. stripe-go has them as constants but not in a list.
 var (
 	//go:embed known/event_types.txt
 	knownEventTypes string // what enabled_events may hold, with "*"

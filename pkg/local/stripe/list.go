@@ -49,7 +49,7 @@ func (s *Fake) list(r *http.Request) ([]byte, *apiError) {
 	return b.Bytes(), nil
 }
 
-// listed is an event as the list shows it: broken, if that is asked for.
+// listed is an event as the list shows it: broken, if a fault asks for it.
 func (s *Fake) listed(e *event) []byte {
 	body := e.render("")
 	if !s.faults.isBroken(e.id) {
@@ -58,8 +58,8 @@ func (s *Fake) listed(e *event) []byte {
 	return splice(body, "created", func(n json.RawMessage) json.RawMessage { return orNull(string(n)) })
 }
 
-// page returns up to limit events, newest first, and whether there are more in the
-// direction that the request walks: to older ones, or with ending_before to newer ones.
+// page returns up to limit events, newest first, and whether there are more in the direction
+// of the request: older ones, or newer ones with ending_before.
 func (s *Fake) page(q query) (page []*event, more bool, refused *apiError) {
 	now := s.now()
 	err := s.store.view(func(x *tx) (err error) {
@@ -105,7 +105,7 @@ func (s *Fake) page(q query) (page []*event, more bool, refused *apiError) {
 	return page, more, refused
 }
 
-// cursor returns the key of the event that a request pages from.
+// cursor returns the key of the event at which a request's page begins.
 func (x *tx) cursor(q query, param, id string) ([]byte, *apiError, error) {
 	e, err := x.event(id)
 	if err != nil {
@@ -117,7 +117,7 @@ func (x *tx) cursor(q query, param, id string) ([]byte, *apiError, error) {
 	return timeKey(e.created, e.arrived), nil, nil
 }
 
-// cut takes the page that a request asks for out of all there is. what is the word for one.
+// cut takes the page that a request asks for out of all elements. what is the word for one.
 func cut[T any](all []T, q query, what string, id func(T) string) (page []T, more bool, err *apiError) {
 	at := func(param, wanted string) (int, *apiError) {
 		i := slices.IndexFunc(all, func(each T) bool { return id(each) == wanted })
@@ -213,7 +213,7 @@ func (q *query) set(name string, values []string) *apiError {
 	return nil
 }
 
-// setCreated narrows the range; several bounds hold together.
+// setCreated narrows the range; several bounds apply together.
 func (q *query) setCreated(name, value string) *apiError {
 	at, err := strconv.ParseInt(value, 10, 53)
 	if err != nil {

@@ -30,12 +30,12 @@ func readMembers(raw []byte) (m members, ok bool) {
 		if err := d.Decode(&value); err != nil {
 			return nil, false
 		}
-		m = append(m, member{name.(string), value}) // within an object only names stand here
+		m = append(m, member{name.(string), value}) // within an object these tokens are names
 	}
 	return m, true
 }
 
-// get returns a value, nil when there is none. The last of several counts, as for
+// get returns a value, nil if there is none. The last of several counts, as in
 // encoding/json.
 func (m members) get(name string) json.RawMessage {
 	for _, each := range slices.Backward(m) {
@@ -73,7 +73,7 @@ func (m members) json() json.RawMessage {
 	return b.Bytes()
 }
 
-// object makes an object of names and values in turn; a nil value is null.
+// object makes an object of alternating names and values; a nil value is null.
 func object(pairs ...any) members {
 	var m members
 	for i := 0; i < len(pairs); i += 2 {
@@ -111,7 +111,7 @@ func listJSON(elements []json.RawMessage) json.RawMessage {
 	return b.Bytes()
 }
 
-// replace puts a value in the place of an old one.
+// replace replaces a value.
 func (m members) replace(name string, value json.RawMessage) members {
 	m = slices.Clone(m)
 	for i := range m {

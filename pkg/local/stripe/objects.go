@@ -7,14 +7,14 @@ import (
 	"fmt"
 )
 
-// errNotObject says that bytes are no Stripe object.
+// errNotObject means that bytes are not a Stripe object.
 var errNotObject = errors.New("not a Stripe object")
 
 // maxIDBytes bounds an object's id. People choose those of coupons, plans and products.
 const maxIDBytes = 1020
 
-// objectKey names an object. An id may stand for a coupon and for a product, and for
-// one of each mode.
+// objectKey identifies an object. A coupon and a product may have the same id, and so may
+// objects of the two modes.
 type objectKey struct {
 	Account string `json:"account,omitempty"`
 	Live    bool   `json:"live,omitempty"`
@@ -26,21 +26,20 @@ type objectKey struct {
 type state struct {
 	objectKey
 	Body []byte `json:"body,omitempty"` // none when it is gone
-	// At is the time in seconds of the event that said so. A state that was put directly
-	// has none and is newer than what any event says.
+	// At is the time in seconds of the event with this state. A state that was put directly
+	// has none and overrides those of all events.
 	At   int64 `json:"at,omitempty"`
 	Put  bool  `json:"put,omitempty"`
 	Gone bool  `json:"gone,omitempty"` // asked for, it is not found
 
-	customers []string // whose it is
+	customers []string
 }
 
-// givenVersion is the version from which objects can be rendered in others.
+// givenVersion is the version whose objects are served.
 const givenVersion = "2023-10-16"
 
-// stateOf is what a snapshot event says about its object. It is nil when the object has no
-// id, or is in another version, older or later: the object would be served in the wrong
-// shape, and a reader would miss renamed fields.
+// stateOf returns the object's state in a snapshot event. It is nil if the object has no id,
+// or has the shape of another version, whose renamed fields readers would miss.
 func stateOf(e *event, data json.RawMessage) *state {
 	var d map[string]json.RawMessage
 	if e.version != "" && e.version != givenVersion || json.Unmarshal(data, &d) != nil {
@@ -82,14 +81,14 @@ func parseObject(raw []byte, account string) (*state, error) {
 	return s, nil
 }
 
-// customersOf finds whose an object is: a customer is its own, most name one, and a
-// dispute belongs to the customer of its charge when that is expanded.
+// customersOf returns the customers of an object: a customer itself, the customer that an
+// object names, and for a dispute that of its expanded charge.
 func customersOf(s *state, top map[string]json.RawMessage) (ids []string) {
 	if s.Kind == "customer" {
 		ids = append(ids, s.ID)
 	}
 	var charge map[string]json.RawMessage
-	json.Unmarshal(top["charge"], &charge) // an id is no object, and charge stays empty
+	json.Unmarshal(top["charge"], &charge) // an id is not an object: charge then stays empty
 	for _, raw := range []json.RawMessage{top["customer"], charge["customer"]} {
 		var expanded map[string]json.RawMessage
 		id := text(raw)

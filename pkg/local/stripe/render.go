@@ -21,7 +21,7 @@ func (e *event) render(version string) []byte {
 	return splice(body, "api_version", func(json.RawMessage) json.RawMessage { return orNull(version) })
 }
 
-// indented lays out a value that was changed as Stripe does, under its prefix.
+// indented formats a changed value as Stripe does, with a prefix.
 func indented(before, after json.RawMessage, prefix string) json.RawMessage {
 	if bytes.Equal(before, after) {
 		return before
@@ -33,7 +33,7 @@ func indented(before, after json.RawMessage, prefix string) json.RawMessage {
 	return b.Bytes()
 }
 
-// splice puts another value in the place of a top-level member's, if there is one.
+// splice replaces the value of a top-level member, if there is one.
 func splice(body []byte, name string, change func(json.RawMessage) json.RawMessage) []byte {
 	start, end, found := topMember(body, name)
 	if !found {

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// maxOverlap is the longest time for which an old secret may go on signing.
+// maxOverlap bounds how long an old secret may still sign.
 const maxOverlap = 24 * time.Hour
 
-// roll gives an endpoint a new secret. The one before signs beside it for as long as
-// the request says, and ends at once when it says nothing. At Stripe only a person at
-// the Dashboard can do this.
+// roll gives an endpoint a new secret. The old one also signs for the time that the request
+// gives, and ends at once without one. At Stripe this works only in the Dashboard.
 func (s *Fake) roll(r *http.Request) ([]byte, *apiError) {
 	var want struct {
 		Expire int64 `json:"expire_s"`
@@ -43,8 +42,7 @@ func (s *Fake) roll(r *http.Request) ([]byte, *apiError) {
 	return raw, nil
 }
 
-// rolled puts a new secret first and gives those before it an end, unless they end
-// earlier.
+// rolled puts a new secret first and sets the end of the others, unless they end earlier.
 func rolled(old []secret, fresh secret, now time.Time, overlap time.Duration) []secret {
 	secrets := []secret{fresh}
 	for _, each := range old {

@@ -10,8 +10,8 @@ import (
 )
 
 // signature is the Stripe-Signature header of a delivery: one v1 for each secret, and
-// in test mode a v0 that no secret verifies, which Stripe adds so that receivers learn
-// to ignore what they do not know.
+// in test mode a v0 that no secret verifies, which Stripe adds so that receivers ignore
+// unknown schemes.
 func signature(at time.Time, body []byte, secrets []secret, live bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "t=%d", at.Unix())

@@ -16,9 +16,9 @@ import (
 // formatVersion names the layout of the file.
 const formatVersion = "stripe-1"
 
-// The file's buckets. A number is 8 bytes; events and states are numbered as they come.
-// Values of events and states are a head in JSON, with its length before it, and a body,
-// compressed with zstd.
+// The file's buckets. A number is 8 bytes; events and states are numbered in order of
+// arrival. The value of an event or state is the length of a head, the head as JSON and a
+// body, compressed with zstd.
 var (
 	bucketMeta   = []byte("meta")   // "format"; "counts" → counts; "endpoints" → a list of endpoints
 	bucketEvents = []byte("events") // number → eventHead and body
@@ -47,8 +47,8 @@ type counts struct {
 	Events, EventBytes, States, StateBytes int64
 }
 
-// openStore opens the file at a path, or one that ends with the store for "". The file
-// is not synced at each write: a process that is killed loses nothing, a machine may.
+// openStore opens the file at a path, or a temporary one for "". The file is not synced at
+// each write: a killed process loses nothing, a crashed machine may.
 func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
 	s := &store{maxEvents: maxEvents, maxBytes: maxBytes}
 	var err error
@@ -67,7 +67,7 @@ func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
 	}
 	db, err := boltfile.OpenNoSync(path, boltfile.Layout(formatVersion, string(bucketEvents), string(bucketIDs), string(bucketTimes), string(bucketStates), string(bucketKeys)))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w (without the file the fake Stripe only forgets its events)", path, err), s.remove())
+		return nil, errors.Join(fmt.Errorf("%s: %w (if the file is removed, the fake Stripe only loses its events)", path, err), s.remove())
 	}
 	s.db = db
 	if s.folder != "" {
@@ -88,7 +88,7 @@ func (s *store) close() error {
 	return errors.Join(s.db.Sync(), s.db.Close())
 }
 
-// update runs one change of the file, whole or not at all.
+// update runs one atomic change of the file.
 func (s *store) update(change func(*tx) error) error {
 	return s.db.Update(func(t *bbolt.Tx) error {
 		x := &tx{Tx: t, store: s}
@@ -114,7 +114,7 @@ type tx struct {
 	counts counts // loaded and saved by update
 }
 
-// load reads a member of the meta bucket; what is absent leaves the value as it is.
+// load reads a member of the meta bucket; if it is absent the value is not changed.
 func (x *tx) load(key []byte, into any) error {
 	raw := x.Bucket(bucketMeta).Get(key)
 	if raw == nil {
@@ -144,8 +144,7 @@ func (x *tx) append(bucket []byte, value []byte) (uint64, error) {
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// joined is a head with a body behind it, and the bytes that the body takes. Without a
-// body there is nothing behind the head.
+// joined returns a head followed by a body, if there is one, and the packed size of the body.
 func (s *store) joined(head any, body []byte) (value []byte, packed int64, err error) {
 	raw, err := json.Marshal(head)
 	if err != nil {
@@ -160,7 +159,7 @@ func (s *store) joined(head any, body []byte) (value []byte, packed int64, err e
 	return value, int64(len(value) - n), nil
 }
 
-// unpacked is a copy of a body that split has found.
+// unpacked returns a decompressed copy of a body of split.
 func (s *store) unpacked(body []byte) ([]byte, error) {
 	if len(body) == 0 {
 		return nil, nil

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// eventHead is what the file keeps of an event beside its body. The pending webhooks are
-// null when they are not known.
+// eventHead is what the file keeps of an event besides its body. The pending webhooks are
+// null if unknown.
 type eventHead struct {
 	ID      string `json:"id"`
 	Thin    bool   `json:"thin,omitempty"`
@@ -48,8 +48,8 @@ func timeKey(created int64, arrived uint64) []byte {
 	return binary.BigEndian.AppendUint64(number(uint64(created)^1<<63), arrived)
 }
 
-// add stores an event and what it says about its object unless its id is known, and
-// drops the first ones given if there are then too many. It reports whether it is new.
+// add stores an event and its object's state unless its id is known, and drops the oldest
+// events if there are then too many. It reports whether the event is new.
 func (x *tx) add(e *event) (isNew bool, err error) {
 	if x.Bucket(bucketIDs).Get([]byte(e.id)) != nil {
 		return false, nil

@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// stateHead is what the file keeps of a state beside its body.
+// stateHead is what the file keeps of a state besides its body.
 type stateHead struct {
 	objectKey
 	At        int64    `json:"at,omitempty"`
@@ -21,8 +21,8 @@ func (k objectKey) bytes() []byte {
 	return raw
 }
 
-// set takes a state unless a newer one is known. Of two events of one second the later
-// given one counts. What was set first goes first when there are too many.
+// set stores a state unless a newer one is known. Of two events of the same second the later
+// given one counts. If there are too many states, the oldest are dropped.
 func (x *tx) set(s *state) error {
 	key := s.objectKey.bytes()
 	if old := x.Bucket(bucketKeys).Get(key); old != nil {
@@ -83,8 +83,8 @@ func readState(value []byte) (s *state, packed []byte, err error) {
 	return &state{objectKey: h.objectKey, At: h.At, Put: h.Put, Gone: h.Gone, customers: h.Customers}, packed, nil
 }
 
-// object returns an object that is there, nil otherwise. The fake Stripe takes test keys
-// only and holds both modes, so the test mode's object is served first.
+// object returns an object, nil if there is none. The fake Stripe accepts test keys only and
+// holds both modes, so it serves the test mode's object first.
 func (s *store) object(account, kind, id string) (found *state, err error) {
 	err = s.view(func(x *tx) error {
 		for _, live := range []bool{false, true} {
@@ -107,8 +107,8 @@ func (s *store) object(account, kind, id string) (found *state, err error) {
 	return found, err
 }
 
-// states gives the states that fit, those that are gone too, in the order in which they
-// were set.
+// states returns the states that fit, including those of deleted objects, in the order in
+// which they were set.
 func (s *store) states(fits func(*state) bool) (all []*state, err error) {
 	err = s.view(func(x *tx) error {
 		return x.Bucket(bucketStates).ForEach(func(_, value []byte) error {
