@@ -3,12 +3,11 @@
 //
 // A [Source] receives messages in batches, invokes the function with them and
 // deletes those that the function did not report as failed. Partial batch
-// responses (ReportBatchItemFailures) are always on, and read as Lambda documents
-// them: a response that cannot be read fails the whole batch, and a message that
-// failed is left alone and comes back when its visibility ends.
+// responses (ReportBatchItemFailures) are always on: a response that cannot be decoded
+// fails the whole batch, and a failed message becomes visible again after its timeout.
 //
-// It refuses FIFO queues, filters, and changing a message's visibility: that is
-// the function's own affair. It promises at least once, like Lambda.
+// It does not support FIFO queues and filters, and does not change a message's
+// visibility, which the function does. It delivers at least once, like Lambda.
 //
 //	s, err := eventsource.New(eventsource.Options{
 //		Queue:    eventsource.NewSQS(client, queueURL),
