@@ -18,7 +18,7 @@ func (e *engine) arn(name string) string {
 	return awsjson.ARN("sqs", name)
 }
 
-// byURL finds a queue by the last two elements of its URL's path, whatever the host.
+// byURL finds a queue by the last two elements of its URL's path; the host is ignored.
 func (t *turn) byURL(url string) (*queue, error) {
 	if url == "" {
 		return nil, errMissing("QueueUrl")

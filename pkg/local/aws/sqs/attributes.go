@@ -33,8 +33,8 @@ func defaultAttributes() map[string]string {
 	}
 }
 
-// parseSettings reads a queue's whole set of attributes; it refuses names and values that AWS refuses, and those
-// that this package does not act upon.
+// parseSettings reads all attributes of a queue. It rejects names and values that AWS rejects, and those that this
+// package does not implement.
 func parseSettings(attributes map[string]string) (settings, error) {
 	var s settings
 	for name, value := range attributes {
@@ -108,7 +108,7 @@ func parseRedrivePolicy(value string) (*redrivePolicy, error) {
 	return &redrivePolicy{target: p.DeadLetterTargetArn, maxReceives: n}, nil
 }
 
-// mergeAttributes lays changes over what a queue has; an empty policy takes the policy away.
+// mergeAttributes applies changes to a queue's attributes; an empty policy removes the policy.
 func mergeAttributes(old, changes map[string]string) map[string]string {
 	merged := maps.Clone(old)
 	for name, value := range changes {

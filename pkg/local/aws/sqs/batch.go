@@ -12,7 +12,7 @@ const (
 	maxBatchID      = 80
 )
 
-// failedEntry tells of one entry of a batch that failed.
+// failedEntry describes one failed entry of a batch.
 type failedEntry struct {
 	Id          string
 	Code        string
@@ -22,7 +22,7 @@ type failedEntry struct {
 
 type doneEntry struct{ Id string }
 
-// batchOutput is the answer of batches that say no more than who succeeded.
+// batchOutput is the answer of batches whose successful entries have no data.
 type batchOutput struct {
 	Successful []doneEntry
 	Failed     []failedEntry
@@ -43,7 +43,7 @@ func failure(id string, err error) failedEntry {
 	return failedEntry{Id: id, Code: "InternalError", Message: err.Error()}
 }
 
-// checkBatch refuses a batch as a whole: none or too many entries, bad or repeated ids.
+// checkBatch rejects a whole batch: none or too many entries, bad or repeated ids.
 func checkBatch[E any](entries []E, id func(E) string) error {
 	if len(entries) == 0 {
 		return fault(http.StatusBadRequest, queryPrefix, "EmptyBatchRequest", "There should be at least one entry in the request.")

@@ -15,8 +15,8 @@ import (
 	"unicode/utf8"
 )
 
-// text is a JSON string that may go into a message. Its broken mark keeps what decoding would silently turn into
-// U+FFFD: bytes that are no UTF-8 and halves of surrogate pairs.
+// text is a JSON string of a message. It marks what decoding would silently replace by U+FFFD: bytes that are not
+// UTF-8 and unpaired surrogates.
 type text struct {
 	value  string
 	broken bool
@@ -28,7 +28,7 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, &t.value)
 }
 
-// allowed says whether SQS accepts the characters.
+// allowed reports whether SQS accepts the characters.
 func (t text) allowed() bool {
 	if t.broken {
 		return false
@@ -98,7 +98,7 @@ const (
 	maxNumberDigits  = 38
 )
 
-// check turns what a caller sent into what is kept, or says what is wrong with it.
+// check converts a caller's attribute into the stored form, or returns its fault.
 func (in attributeInput) check(name string) (attribute, error) {
 	if len(in.StringListValues) > 0 || len(in.BinaryListValues) > 0 {
 		return attribute{}, errUnsupported("Message attribute list values in SendMessage operation are not supported.")
@@ -161,7 +161,7 @@ func checkAttributeName(name string) error {
 	return nil
 }
 
-// isNumber holds a value against what SQS documents: up to 38 digits, 10^-128 to 10^126.
+// isNumber checks a value by the documented bounds: up to 38 digits, 10^-128 to 10^126.
 func isNumber(s string) bool {
 	parts := regexp.MustCompile(`^[+-]?(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$`).FindStringSubmatch(s)
 	if parts == nil || parts[1]+parts[2] == "" {

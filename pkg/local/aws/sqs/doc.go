@@ -1,23 +1,22 @@
 // Package sqs is an embedded, durable Amazon SQS for standard queues: the JSON
 // protocol's operations over one bbolt file, to be served on loopback.
 //
-// What AWS documents for standard queues holds here: visibility timeouts, long
-// polling, delays, retention, redrive policies, batches,
-// message attributes and their digests, limits and error codes. An answer is
-// given only after its change is on disk; what happened at the same time shares
-// one write. A restart keeps messages, receive counts, running visibility
-// timeouts and receipt handles.
+// It implements what AWS documents for standard queues: visibility timeouts, long
+// polling, delays, retention, redrive policies, batches, message attributes and
+// their digests, limits and error codes. It answers only after a change is on disk;
+// concurrent changes share one write. A restart keeps messages, receive counts,
+// running visibility timeouts and receipt handles.
 //
 // Where AWS leaves a choice, this package chooses:
 //   - Oldest first, by arrival in the queue. A message that becomes visible again keeps its place.
 //   - No copy appears twice while its visibility timeout runs, and none after its deletion.
 //   - DeleteMessage with an older receipt of a message that was received again succeeds and deletes nothing.
 //   - A move to the dead-letter queue keeps message id, receive count and enqueue time.
-//   - A policy, and encryption by SQS, are stored and shown but not enforced. MessageGroupId is carried, fair
-//     scheduling between groups is not imitated. A Number attribute keeps the zeros it was sent with.
+//   - A policy and encryption by SQS are stored and returned but not enforced. MessageGroupId is stored, without
+//     fair scheduling between groups. A Number attribute keeps the zeros it was sent with.
 //
-// It refuses what it does not do with an error: FIFO queues, KMS keys, permissions by AddPermission, unknown
-// members of a request. Request signatures are not checked.
+// It rejects what it does not support with an error: FIFO queues, KMS keys, permissions by AddPermission, unknown
+// members of a request. It does not check request signatures.
 //
 // # Operations
 //
@@ -39,7 +38,7 @@
 //	TagQueue                    by hand
 //	UntagQueue                  by hand
 //
-// The other operations are answered with UnknownOperationException: dead letters go back by tollgate redrive,
+// The other operations are answered with UnknownOperationException. Dead letters are moved back by tollgate redrive,
 // not by message move tasks.
 //
 //	s, err := sqs.Open("queues.db", sqs.Options{})

@@ -27,7 +27,7 @@ import (
 )
 
 // crash goes on with the file as it is now, without closing anything first.
-func (w *world) crash() {
+func (w *fixture) crash() {
 	w.t.Helper()
 	content, err := os.ReadFile(w.path)
 	if err != nil {
@@ -41,7 +41,7 @@ func (w *world) crash() {
 }
 
 func TestStateSurvivesCrashes(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	main, dead := w.pair("2")
 	w.send(main, "deleted", "in flight", "extended", "visible", "poison")
 	w.crash()
@@ -88,7 +88,7 @@ func TestStateSurvivesCrashes(t *testing.T) {
 
 // A number that a deleted message had is never given again, or an old receipt would delete a new message.
 func TestOldReceiptAfterRestart(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	w.send(url, "old")
 	old := w.receive(url)[0]
@@ -143,7 +143,7 @@ func busyChild(path string) {
 }
 
 func TestKilledProcess(t *testing.T) {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "sqs.db")}
+	w := &fixture{t: t, path: filepath.Join(t.TempDir(), "sqs.db")}
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"="+w.path)
 	out, err := child.StdoutPipe()
@@ -186,9 +186,9 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// When the file cannot be written nobody is told otherwise, then or later.
+// When the file cannot be written no one is told otherwise, then or later.
 func TestBrokenFileStopsTheService(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	w.send(url, "one")
 	polling := make(chan error, 1)
@@ -216,7 +216,7 @@ func TestBrokenFileStopsTheService(t *testing.T) {
 // TestFullDiskEnds: what was refused has not happened, and once there is room the queues
 // work again without a restart.
 func TestFullDiskEnds(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	w.send(url, "before")
 	room := boltfiletest.FillDisk(t, w.path)
@@ -252,7 +252,7 @@ func TestFullDiskEnds(t *testing.T) {
 }
 
 // count is the number of visible messages.
-func (w *world) count(url string) int {
+func (w *fixture) count(url string) int {
 	w.t.Helper()
 	out, err := w.GetQueueAttributes(context.Background(), &sdk.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil {
@@ -263,7 +263,7 @@ func (w *world) count(url string) int {
 }
 
 func TestFileIsPrivate(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	info, err := os.Stat(w.path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
@@ -273,7 +273,7 @@ func TestFileIsPrivate(t *testing.T) {
 // Every message is deleted once and by the one who received it, with senders, receivers and a close in between.
 func TestManySendersAndReceivers(t *testing.T) {
 	const senders, receivers, each = 8, 8, 40
-	w := newWorld(t)
+	w := newFixture(t)
 	w.options.Now = nil
 	w.restart()
 	url := w.queue("q", map[string]string{"ReceiveMessageWaitTimeSeconds": "20"})
@@ -330,7 +330,7 @@ func TestManySendersAndReceivers(t *testing.T) {
 }
 
 func TestCallsDuringCloseGetAnAnswer(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.queue("q", nil)
 	send := w.service.Service().Operations["SendMessage"]
 	var wg sync.WaitGroup

@@ -12,8 +12,8 @@ import (
 	"tollgate/pkg/failpoint"
 )
 
-// engine owns all queues. One goroutine runs it, so that every operation sees the queues as the ones before left
-// them; what arrives while the file is being written shares the next write.
+// engine owns all queues. One goroutine runs it, so operations are serialized; those that arrive while the file is
+// being written share the next write.
 type engine struct {
 	opts     Options
 	db       *bbolt.DB
@@ -21,8 +21,8 @@ type engine struct {
 	queues   map[string]*queue
 	deleted  map[string]int64 // name → when, for as long as the name is blocked
 	limit    int              // messages in flight per queue
-	broken   error            // of the last write; memory may be ahead of the file until it is read again
-	again    bool             // the last turn left work to go on with at once
+	broken   error            // error of the last write; memory may be ahead of the file until it is read again
+	again    bool             // the last turn left work for another one at once
 	calls    chan *call
 	quit     chan struct{}
 }
@@ -33,17 +33,17 @@ const (
 	minPause        = time.Millisecond
 )
 
-// call is one operation on its way through the engine; reply has room for its only answer.
+// call is one operation in the engine; reply has room for its only answer.
 type call struct {
 	run   func(*turn) error
 	reply chan error
 }
 
-// errWaiting says that a call is answered in a later turn.
+// errWaiting means that a call is answered in a later turn.
 var errWaiting = errors.New("waiting")
 
 // turn is one round of the engine: its operations, one transaction, then all answers.
-// An operation that returns an error has changed nothing; a fault of the file goes into err and fails all.
+// An operation that returns an error has changed nothing; an error of the file goes into err and fails all.
 type turn struct {
 	*engine
 	now    int64
@@ -55,12 +55,12 @@ type turn struct {
 
 func (e *engine) now() int64 { return e.opts.Now().UnixNano() }
 
-// span is the real time of so many of the queues' seconds, in nanoseconds.
+// span is the real time of that many of the queues' seconds, in nanoseconds.
 func (e *engine) span(seconds int) int64 {
 	return int64(seconds) * int64(time.Second) / int64(e.opts.Speed)
 }
 
-// run works until quit is closed, then answers those who still wait.
+// run works until quit is closed, then ends the long polls.
 func (e *engine) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -138,8 +138,8 @@ func (t *turn) end(c *call, err error) {
 	t.ended, t.errors = append(t.ended, c), append(t.errors, err)
 }
 
-// finish commits and answers. After a failed write memory is ahead of the file: the turn's calls and the waiting
-// ones fail, and the next turn begins with what the file holds.
+// finish commits and answers. After a failed write memory is ahead of the file: the turn's calls and the long polls
+// fail, and the next turn reads the file again.
 func (t *turn) finish() {
 	switch {
 	case t.tx != nil && t.err == nil:
@@ -198,7 +198,7 @@ func (t *turn) putJSON(bucket string, k []byte, v any) {
 	t.put(bucket, k, b)
 }
 
-// next numbers messages and queues; a number is never given twice.
+// next returns the next number of messages or queues; numbers are not reused.
 func (t *turn) next(bucket string) uint64 {
 	if !t.begin() {
 		return 0
@@ -208,7 +208,7 @@ func (t *turn) next(bucket string) uint64 {
 	return n
 }
 
-// pause is how long the engine may sleep when nobody calls.
+// pause is how long the engine may sleep without a call.
 func (e *engine) pause() time.Duration {
 	const idle = time.Hour
 	if e.broken != nil {
@@ -232,7 +232,7 @@ func (e *engine) pause() time.Duration {
 	return max(minPause, min(idle, time.Duration(due-e.now())))
 }
 
-// byName sorts the queues for lists and for turns that must not depend on a map's order.
+// byName sorts the queues, so that lists and turns do not depend on a map's order.
 func (e *engine) byName() []*queue {
 	list := make([]*queue, 0, len(e.queues))
 	for _, q := range e.queues {

@@ -145,7 +145,7 @@ func queueRefusals(url string) []refusal {
 }
 
 func TestRefusals(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	w.send(url, "one")
 	for _, c := range append(messageRefusals(url), queueRefusals(url)...) {
@@ -161,7 +161,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // post sends a raw request and returns status, code of __type and code of the header.
-func (w *world) post(operation, body string) string {
+func (w *fixture) post(operation, body string) string {
 	w.t.Helper()
 	r, err := http.NewRequest("POST", w.server.URL, strings.NewReader(body))
 	if err != nil {
@@ -184,7 +184,7 @@ func (w *world) post(operation, body string) string {
 }
 
 func TestQueueURLOfAnyHost(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	if want := w.server.URL + "/000000000000/q"; url != want {
 		t.Errorf("queue URL %s, want %s", url, want)
@@ -201,5 +201,5 @@ func TestQueueURLOfAnyHost(t *testing.T) {
 }
 
 func TestOperationsAreDocumented(t *testing.T) {
-	awsjsontest.Documented(t, newWorld(t).service.Service())
+	awsjsontest.Documented(t, newFixture(t).service.Service())
 }

@@ -18,8 +18,8 @@ import (
 	"tollgate/pkg/local/aws/sqs"
 )
 
-// world is a service with a clock that the test moves, reached through the real client.
-type world struct {
+// fixture is a service with a clock that the test moves, reached through the real client.
+type fixture struct {
 	*sdk.Client
 	t       *testing.T
 	path    string
@@ -29,16 +29,16 @@ type world struct {
 	clock   atomic.Int64 // Unix nanoseconds; the engine reads it at any time
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "sqs.db")}
+	w := &fixture{t: t, path: filepath.Join(t.TempDir(), "sqs.db")}
 	w.clock.Store(time.Unix(1_700_000_000, 0).UnixNano())
 	w.options.Now = w.now
 	w.start()
 	return w
 }
 
-func (w *world) start() {
+func (w *fixture) start() {
 	w.t.Helper()
 	service, err := sqs.Open(w.path, w.options)
 	if err != nil {
@@ -50,7 +50,7 @@ func (w *world) start() {
 }
 
 // restart closes everything and reads the file again.
-func (w *world) restart() {
+func (w *fixture) restart() {
 	w.t.Helper()
 	w.server.Close()
 	if err := w.service.Close(); err != nil {
@@ -66,11 +66,11 @@ func client(url string) *sdk.Client {
 	})
 }
 
-func (w *world) now() time.Time { return time.Unix(0, w.clock.Load()) }
+func (w *fixture) now() time.Time { return time.Unix(0, w.clock.Load()) }
 
-func (w *world) pass(d time.Duration) { w.clock.Add(int64(d)) }
+func (w *fixture) pass(d time.Duration) { w.clock.Add(int64(d)) }
 
-func (w *world) queue(name string, attributes map[string]string) string {
+func (w *fixture) queue(name string, attributes map[string]string) string {
 	w.t.Helper()
 	out, err := w.CreateQueue(context.Background(), &sdk.CreateQueueInput{QueueName: &name, Attributes: attributes})
 	if err != nil {
@@ -80,7 +80,7 @@ func (w *world) queue(name string, attributes map[string]string) string {
 }
 
 // pair makes a queue and its dead-letter queue.
-func (w *world) pair(maxReceives string) (main, dead string) {
+func (w *fixture) pair(maxReceives string) (main, dead string) {
 	w.t.Helper()
 	dead = w.queue("dead", nil)
 	return w.queue("main", map[string]string{"RedrivePolicy": redrive("dead", maxReceives)}), dead
@@ -92,7 +92,7 @@ func redrive(target, maxReceives string) string {
 
 func arn(name string) string { return "arn:aws:sqs:us-east-1:000000000000:" + name }
 
-func (w *world) send(url string, bodies ...string) (ids []string) {
+func (w *fixture) send(url string, bodies ...string) (ids []string) {
 	w.t.Helper()
 	for _, body := range bodies {
 		out, err := w.SendMessage(context.Background(), &sdk.SendMessageInput{QueueUrl: &url, MessageBody: &body})
@@ -104,7 +104,7 @@ func (w *world) send(url string, bodies ...string) (ids []string) {
 	return ids
 }
 
-func (w *world) receive(url string) []types.Message {
+func (w *fixture) receive(url string) []types.Message {
 	w.t.Helper()
 	out, err := w.ReceiveMessage(context.Background(), &sdk.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}, MessageAttributeNames: []string{"All"}})
@@ -114,7 +114,7 @@ func (w *world) receive(url string) []types.Message {
 	return out.Messages
 }
 
-func (w *world) bodies(url string) []string {
+func (w *fixture) bodies(url string) []string {
 	w.t.Helper()
 	bodies := []string{}
 	for _, m := range w.receive(url) {
@@ -123,7 +123,7 @@ func (w *world) bodies(url string) []string {
 	return bodies
 }
 
-func (w *world) delete(url string, m types.Message) {
+func (w *fixture) delete(url string, m types.Message) {
 	w.t.Helper()
 	_, err := w.DeleteMessage(context.Background(), &sdk.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle})
 	if err != nil {
@@ -131,20 +131,20 @@ func (w *world) delete(url string, m types.Message) {
 	}
 }
 
-func (w *world) change(url string, m types.Message, seconds int32) error {
+func (w *fixture) change(url string, m types.Message, seconds int32) error {
 	_, err := w.ChangeMessageVisibility(context.Background(), &sdk.ChangeMessageVisibilityInput{
 		QueueUrl: &url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds})
 	return err
 }
 
 // counts are visible, in flight and delayed.
-func (w *world) counts(url string) [3]string {
+func (w *fixture) counts(url string) [3]string {
 	w.t.Helper()
 	a := w.attributes(url, "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 	return [3]string{a["ApproximateNumberOfMessages"], a["ApproximateNumberOfMessagesNotVisible"], a["ApproximateNumberOfMessagesDelayed"]}
 }
 
-func (w *world) attributes(url string, names ...types.QueueAttributeName) map[string]string {
+func (w *fixture) attributes(url string, names ...types.QueueAttributeName) map[string]string {
 	w.t.Helper()
 	out, err := w.GetQueueAttributes(context.Background(), &sdk.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
 	if err != nil {

@@ -2,7 +2,7 @@ package sqs
 
 import "container/heap"
 
-// messageHeap keeps messages ordered and lets any of them be taken out, as each knows its place.
+// messageHeap is a heap from which any message can be removed, as each knows its index.
 type messageHeap struct{ order messageOrder }
 
 func newMessageHeap(less func(a, b *message) bool, place func(*message) *int) messageHeap {

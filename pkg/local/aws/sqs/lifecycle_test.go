@@ -8,7 +8,7 @@ import (
 )
 
 func TestTwelveHoursInAll(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", map[string]string{"VisibilityTimeout": "43200"})
 	w.send(url, "one")
 	m := w.receive(url)[0]
@@ -28,7 +28,7 @@ func TestTwelveHoursInAll(t *testing.T) {
 }
 
 func TestRetentionKeepsItsClockOnAutomaticMoves(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	dead := w.queue("dead", map[string]string{"MessageRetentionPeriod": "100"})
 	main := w.queue("main", map[string]string{"MessageRetentionPeriod": "100", "RedrivePolicy": redrive("dead", "1")})
 	w.send(main, "a", "b")
@@ -50,7 +50,7 @@ func TestRetentionKeepsItsClockOnAutomaticMoves(t *testing.T) {
 
 // A policy counts the receives in its own queue, while the message shows those in all.
 func TestRedrivePolicyOfADeadLetterQueue(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	grave := w.queue("grave", nil)
 	dead := w.queue("dead", map[string]string{"RedrivePolicy": redrive("grave", "1")})
 	main := w.queue("main", map[string]string{"RedrivePolicy": redrive("dead", "2")})

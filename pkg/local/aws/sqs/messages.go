@@ -47,7 +47,7 @@ func (t *turn) deleteMessage(q *queue, m *message) {
 	}
 }
 
-// deadLetter moves a message to another queue, as a redrive policy does: id, receive count and enqueue time stay.
+// deadLetter moves a message to a dead-letter queue: id, receive count and enqueue time stay.
 func (t *turn) deadLetter(from, to *queue, m *message) {
 	p := t.payload(from, m)
 	p.Source = t.arn(from.Name)
@@ -58,6 +58,6 @@ func (t *turn) deadLetter(from, to *queue, m *message) {
 	t.deleteMessage(from, m)
 	t.insert(to, st, encoded)
 	if len(to.waiters) > 0 {
-		t.again = true // they may have had their turn already
+		t.again = true // their long polls may have been served in this turn already
 	}
 }

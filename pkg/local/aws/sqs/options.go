@@ -8,11 +8,11 @@ import (
 
 // Options of [Open]; the zero value is ready to use.
 type Options struct {
-	// Now is read for every timestamp and due time; time.Now by default. Waiting itself follows the
-	// runtime's timers, so a clock that stands still ends no long poll.
+	// Now is the clock for timestamps and due times; time.Now by default. Waits use the runtime's timers, so a
+	// stopped clock does not end a long poll.
 	Now func() time.Time
-	// Speed is how many of the queues' seconds pass in one real second, 1 to 10,000, 1 by default. It divides
-	// every timeout, delay, wait and retention; timestamps that are reported stay real time.
+	// Speed divides every timeout, delay, wait and retention, 1 to 10,000, 1 by default. Reported timestamps are
+	// in real time.
 	Speed int
 }
 
@@ -37,7 +37,7 @@ func isAlphanumeric(c byte) bool {
 
 func isQueueNameChar(c byte) bool { return isAlphanumeric(c) || c == '-' || c == '_' }
 
-// only says whether every byte of s is allowed; "" holds nothing else either.
+// only reports whether every byte of s is allowed; true for "".
 func only(s string, allowed func(byte) bool) bool {
 	for i := range len(s) {
 		if !allowed(s[i]) {

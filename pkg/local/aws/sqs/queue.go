@@ -1,6 +1,6 @@
 package sqs
 
-// state is what changes in a message while it is in a queue, and what is rewritten on every receive.
+// state is the part of a message that changes in a queue; every receive rewrites it.
 // Times are Unix nanoseconds, 0 for never.
 type state struct {
 	Sent          int64 // first enqueue; the retention clock
@@ -20,17 +20,17 @@ type message struct {
 	expiry int // in byAge
 }
 
-// queue is one queue in memory. Only the engine's goroutine touches it.
+// queue is one queue in memory. Only the engine's goroutine uses it.
 type queue struct {
 	id uint64
 	queueRecord
 	settings settings
 	messages map[uint64]*message
 	ready    messageHeap // visible, by arrival
-	hidden   messageHeap // delayed or in flight, by the end of it
+	hidden   messageHeap // delayed or in flight, by the end of the timeout
 	byAge    messageHeap // all, by enqueue time
 	delayed  int         // how many of hidden were never received here
-	waiters  []*waiter   // long polls, in the order they came
+	waiters  []*waiter   // long polls, in order of arrival
 }
 
 // queueRecord is a queue as the file keeps it; times are Unix nanoseconds.
@@ -53,7 +53,7 @@ func newQueue(id uint64, r queueRecord) (*queue, error) {
 	return q, nil
 }
 
-// empty forgets all messages.
+// empty drops all messages.
 func (q *queue) empty() {
 	q.messages, q.delayed = make(map[uint64]*message), 0
 	place := func(m *message) *int { return &m.place }
@@ -63,14 +63,14 @@ func (q *queue) empty() {
 		func(m *message) *int { return &m.expiry })
 }
 
-// add puts a message in that the queue does not hold yet.
+// add adds a new message.
 func (q *queue) add(m *message, now int64) {
 	q.messages[m.seq] = m
 	q.byAge.push(m)
 	q.settle(m, now)
 }
 
-// settle puts a message that is in neither ready nor hidden where its VisibleAt belongs.
+// settle puts a message into ready or hidden, by its VisibleAt.
 func (q *queue) settle(m *message, now int64) {
 	m.hidden = m.VisibleAt > now
 	if !m.hidden {
@@ -83,7 +83,7 @@ func (q *queue) settle(m *message, now int64) {
 	}
 }
 
-// unsettle takes a message out of ready or hidden, before its state changes.
+// unsettle removes a message from ready or hidden, before its state changes.
 func (q *queue) unsettle(m *message) {
 	if !m.hidden {
 		q.ready.remove(m)
@@ -95,14 +95,14 @@ func (q *queue) unsettle(m *message) {
 	}
 }
 
-// drop forgets a message.
+// drop removes a message.
 func (q *queue) drop(m *message) {
 	q.unsettle(m)
 	q.byAge.remove(m)
 	delete(q.messages, m.seq)
 }
 
-// reveal makes visible what has waited long enough.
+// reveal makes messages visible whose timeout is over.
 func (q *queue) reveal(now int64) {
 	for m := q.hidden.top(); m != nil && m.VisibleAt <= now; m = q.hidden.top() {
 		q.unsettle(m)

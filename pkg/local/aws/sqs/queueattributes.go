@@ -29,7 +29,7 @@ func (s *Service) getQueueAttributes(_ context.Context, in getAttributesInput) (
 	return out, err
 }
 
-// describe is everything that a queue tells about itself.
+// describe returns all attributes of a queue.
 func (t *turn) describe(q *queue) map[string]string {
 	all := maps.Clone(q.Attributes)
 	all["QueueArn"] = t.arn(q.Name)

@@ -12,7 +12,7 @@ import (
 	"tollgate/pkg/local/aws/awsjson"
 )
 
-// nameBlockedSeconds is how long a name stays taken after DeleteQueue, and how long a purge blocks the next.
+// nameBlockedSeconds is how long DeleteQueue blocks a name, and how long a purge blocks the next one.
 const nameBlockedSeconds = 60
 
 type createQueueInput struct {
@@ -62,7 +62,7 @@ func checkQueueName(name string) error {
 	return nil
 }
 
-// sameQueue lets a queue be created again when no attribute of the request differs.
+// sameQueue allows CreateQueue for an existing queue if no attribute differs.
 func sameQueue(q *queue, attributes map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		if !sameValue(attributes[name], q.Attributes[name]) {
@@ -72,7 +72,7 @@ func sameQueue(q *queue, attributes map[string]string) error {
 	return nil
 }
 
-// sameValue compares attributes; policies are JSON, which may be laid out in another way.
+// sameValue compares attributes; policies are compared as JSON.
 func sameValue(a, b string) bool {
 	var x, y any
 	if a == b {
@@ -84,7 +84,7 @@ func sameValue(a, b string) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// checkRedrive holds a redrive policy against its target: it exists and is another queue.
+// checkRedrive checks that the target of a redrive policy exists and is another queue.
 func (t *turn) checkRedrive(name string, set settings) error {
 	if set.redrive == nil {
 		return nil

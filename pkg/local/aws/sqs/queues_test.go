@@ -11,7 +11,7 @@ import (
 )
 
 func TestQueueAttributes(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.queue("dead", nil)
 	url := w.queue("q", map[string]string{"VisibilityTimeout": "60", "RedrivePolicy": redrive("dead", `"5"`)})
 	want := map[string]string{
@@ -49,7 +49,7 @@ func TestQueueAttributes(t *testing.T) {
 }
 
 func TestCreateAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.queue("dead", nil)
 	first := w.queue("q", map[string]string{"DelaySeconds": "5", "RedrivePolicy": redrive("dead", "5")})
 	spaced := `{ "maxReceiveCount": 5, "deadLetterTargetArn": "` + arn("dead") + `" }`
@@ -67,7 +67,7 @@ func TestCreateAgain(t *testing.T) {
 }
 
 func TestDeleteQueueBlocksItsName(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	w.send(url, "one")
 	old := w.receive(url)[0]
@@ -98,7 +98,7 @@ func TestDeleteQueueBlocksItsName(t *testing.T) {
 }
 
 func TestPurge(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	w.send(url, "in flight")
 	inFlight := w.receive(url)[0]
@@ -132,7 +132,7 @@ func TestPurge(t *testing.T) {
 
 // When the dead-letter queue is gone a message is handed out on, it is not lost.
 func TestDeletedDeadLetterQueueTakesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	main, dead := w.pair("1")
 	w.send(main, "one")
 	w.receive(main)

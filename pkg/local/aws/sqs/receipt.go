@@ -20,7 +20,7 @@ const (
 	receiptMAC     = 16
 )
 
-// receiptSealer turns receipts into handles that nobody else can make; the key is the file's.
+// receiptSealer signs receipts as handles, with a key that is in the file.
 type receiptSealer struct{ key []byte }
 
 func (s receiptSealer) mac(b []byte) []byte {
@@ -38,7 +38,7 @@ func (s receiptSealer) seal(r receipt) string {
 	return base64.StdEncoding.EncodeToString(append(b, s.mac(b)...))
 }
 
-// open reads a handle; false for everything that seal did not write with this key.
+// open verifies and reads a handle; false if seal did not make it with this key.
 func (s receiptSealer) open(handle string) (receipt, bool) {
 	b, err := base64.StdEncoding.Strict().DecodeString(handle)
 	if err != nil || len(b) != receiptBytes+receiptMAC || b[0] != receiptVersion {

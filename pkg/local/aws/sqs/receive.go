@@ -36,14 +36,14 @@ type receivedMessage struct {
 	MD5OfMessageAttributes string               `json:",omitempty"`
 }
 
-// delivery is a message as the engine hands it out.
+// delivery is a received message.
 type delivery struct {
 	payload
 	state
 	handle string
 }
 
-// waiter is a receive on its way, maybe over many turns.
+// waiter is a long poll, which may last over many turns.
 type waiter struct {
 	*call
 	ctx        context.Context
@@ -54,8 +54,8 @@ type waiter struct {
 	got        []delivery
 }
 
-// maxMovesPerReceive bounds what one receive dead-letters, as they share a write. When there is more, a long poll goes
-// on at once and a short poll may end empty, as short polls may.
+// maxMovesPerReceive bounds how many messages one receive dead-letters, as they share a write. If there are more, a
+// long poll continues at once and a short poll may return nothing.
 const maxMovesPerReceive = 100
 
 func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (receiveOutput, error) {
@@ -87,7 +87,7 @@ func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (receiveO
 	return in.answer(w.got), nil
 }
 
-// await waits for the answer; a caller who goes away leaves the queue of waiters, so that no message is handed to nobody.
+// await waits for the answer. A caller that goes away is removed from the waiters, so that it gets no message.
 func (s *Service) await(ctx context.Context, w *waiter) error {
 	select {
 	case err := <-w.reply:
@@ -136,7 +136,7 @@ func (in receiveInput) check() error {
 	return nil
 }
 
-// isSystemAttribute knows the names that AWS lists; the last three are never set on a standard queue's messages.
+// isSystemAttribute reports whether AWS lists the name; standard queues never set the last three.
 func isSystemAttribute(name string) bool {
 	switch name {
 	case "All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp",
@@ -147,7 +147,7 @@ func isSystemAttribute(name string) bool {
 	return false
 }
 
-// receive hands out what is there, or lets the caller wait.
+// receive returns visible messages, or makes the caller wait.
 func (t *turn) receive(w *waiter, long bool) error {
 	if w.got = t.take(w.queue, w.max, w.visibility); len(w.got) > 0 {
 		return nil
@@ -162,7 +162,7 @@ func (t *turn) receive(w *waiter, long bool) error {
 	return nil
 }
 
-// serveWaiters gives what became visible to those who wait longest, and ends what has waited enough.
+// serveWaiters gives visible messages to the longest waiting polls, and ends those whose wait is over.
 func (t *turn) serveWaiters() {
 	for _, q := range t.byName() {
 		if len(q.waiters) == 0 {
@@ -182,7 +182,7 @@ func (t *turn) serveWaiters() {
 	}
 }
 
-// dismiss answers a waiter with what it got; nothing happens when it waits no longer.
+// dismiss answers a waiter with its messages; it does nothing if the waiter is gone.
 func (t *turn) dismiss(w *waiter) {
 	if i := slices.Index(w.queue.waiters, w); i >= 0 {
 		w.queue.waiters = slices.Delete(w.queue.waiters, i, i+1)
@@ -216,7 +216,7 @@ func (t *turn) take(q *queue, limit int, visibility *int) []delivery {
 		taken = append(taken, m)
 	}
 	for _, m := range taken {
-		q.settle(m, t.now) // only now, or a timeout of 0 would hand it out twice in one call
+		q.settle(m, t.now) // only now: with a timeout of 0 it would be returned twice in one call
 		t.saveState(q, m)
 		handle := t.receipts.seal(receipt{queue: q.id, seq: m.seq, receives: m.Receives})
 		got = append(got, delivery{t.payload(q, m), m.state, handle})
@@ -224,8 +224,8 @@ func (t *turn) take(q *queue, limit int, visibility *int) []delivery {
 	return got
 }
 
-// deadLetterTarget is where this receive would send the message, nil to hand it out. A target that was deleted
-// takes nothing, so the message stays.
+// deadLetterTarget is the queue to which this receive moves the message, nil to return the message. A deleted target
+// gets nothing: the message stays.
 func (t *turn) deadLetterTarget(q *queue, m *message) *queue {
 	policy := q.settings.redrive
 	if policy == nil || int(m.Here) < policy.maxReceives {
@@ -234,7 +234,7 @@ func (t *turn) deadLetterTarget(q *queue, m *message) *queue {
 	return t.byARN(policy.target)
 }
 
-// answer shows each message with the attributes that were asked for.
+// answer returns each message with the requested attributes.
 func (in receiveInput) answer(got []delivery) receiveOutput {
 	var out receiveOutput
 	system := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)

@@ -30,7 +30,7 @@ type sendOutput struct {
 	MD5OfMessageSystemAttributes string `json:",omitempty"`
 }
 
-// parcel is a checked message on its way into a queue.
+// parcel is a checked message to be sent.
 type parcel struct {
 	payload payload
 	encoded []byte
@@ -53,7 +53,7 @@ func (s *Service) sendMessage(_ context.Context, in sendInput) (sendOutput, erro
 	})
 }
 
-// pack checks everything that needs no queue.
+// pack checks what does not depend on the queue.
 func (e sendEntry) pack() (*parcel, error) {
 	if e.MessageBody == nil || e.MessageBody.value == "" {
 		return nil, errMissing("MessageBody")
@@ -160,7 +160,7 @@ func newMessageID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// send puts a parcel into a queue, if the queue takes messages of that size.
+// send adds a parcel to a queue, if the queue accepts messages of that size.
 func (t *turn) send(q *queue, p *parcel) error {
 	if p.size > q.settings.maxBytes {
 		return errInvalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.settings.maxBytes)

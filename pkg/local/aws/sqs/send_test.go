@@ -12,7 +12,7 @@ import (
 )
 
 func TestAttributeRules(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	url := w.queue("q", nil)
 	eleven := make(map[string]types.MessageAttributeValue)
 	for i := range 11 {

@@ -17,9 +17,9 @@ type Service struct {
 	close  func() error
 }
 
-// Open reads the queues of the file at path, or makes the file (mode 0600), and starts to serve them.
-// It fails with one line when the options are wrong, when another process has the file open (after a second),
-// when it is no database of this package, or when it is of another format.
+// Open reads the queues of the file at path, or creates the file (mode 0600), and starts to serve them. It returns a
+// one-line error if the options are wrong, if another process has the file open (after a second), or if it is not a
+// database of this package and format.
 func Open(path string, o Options) (*Service, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -48,8 +48,8 @@ func Open(path string, o Options) (*Service, error) {
 	return s, nil
 }
 
-// Close ends long polls with no messages, lets what was begun reach the disk and releases the file.
-// Operations that come later fail with ServiceUnavailable. Closing again does nothing.
+// Close ends long polls without messages, finishes running operations and closes the file. Later operations fail with
+// ServiceUnavailable. Closing again does nothing.
 func (s *Service) Close() error { return s.close() }
 
 // Service is the table of operations for [awsjson.Handler].
@@ -78,10 +78,10 @@ func (s *Service) Service() awsjson.Service {
 	}
 }
 
-// nothing is the answer of operations that only succeed.
+// nothing is an empty answer.
 type nothing struct{}
 
-// operation puts a typed function behind the wire: members that it does not know are refused.
+// operation decodes requests for a typed function and rejects unknown members.
 func operation[In, Out any](run func(context.Context, In) (Out, error)) awsjson.Operation {
 	return func(ctx context.Context, body []byte) (any, error) {
 		var in In

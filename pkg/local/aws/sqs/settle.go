@@ -39,8 +39,8 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (ba
 	return out, err
 }
 
-// settleByReceipt deletes the message of its latest receive, whether or not the visibility timeout still runs.
-// An older receipt, or one of a message that is gone, succeeds and deletes nothing.
+// settleByReceipt deletes a message by the receipt of its latest receive, even after the visibility timeout. An older
+// receipt, or one of a deleted message, succeeds and deletes nothing.
 func (t *turn) settleByReceipt(q *queue, handle string) error {
 	m, r, err := t.byReceipt(q, handle)
 	if err != nil {
@@ -52,7 +52,7 @@ func (t *turn) settleByReceipt(q *queue, handle string) error {
 	return nil
 }
 
-// byReceipt reads a handle of this queue; the message is nil when it is gone.
+// byReceipt reads a handle of this queue; the message is nil if it was deleted.
 func (t *turn) byReceipt(q *queue, handle string) (*message, receipt, error) {
 	if handle == "" {
 		return nil, receipt{}, errMissing("ReceiptHandle")
@@ -87,9 +87,9 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 // maxVisibility is the longest that one receive may hide a message, in seconds.
 const maxVisibility = 43_200
 
-// changeVisibility gives the receipt's message a new timeout that counts from now, 12 hours after its last receive at
-// most. As on AWS a receipt whose timeout is over, or of an earlier receive, works too: it hides the message again, or
-// changes what a later receive has set. Only a message that is gone is refused.
+// changeVisibility sets a new timeout, which starts now and ends at most 12 hours after the last receive. As on AWS, a
+// receipt whose timeout is over, or of an earlier receive, works too: it hides the message again, or changes the
+// timeout of a later receive. Only a deleted message is refused.
 func (t *turn) changeVisibility(q *queue, in visibilityChange) error {
 	if in.VisibilityTimeout == nil {
 		return errMissing("VisibilityTimeout")

@@ -14,7 +14,7 @@ import (
 )
 
 // The file: meta (format, receipt key), queues (id → record), deleted (name → time), and per
-// queue one bucket of payloads and one of states under it, both by message number. States are apart from payloads
+// queue one bucket of payloads and one of states under it, both by message number. States are separate from payloads,
 // so that a receive rewrites 40 bytes and not a megabyte.
 const (
 	formatName    = "tollgate sqs 1"
@@ -24,7 +24,7 @@ const (
 	bucketState   = "states"
 )
 
-// openFile opens or makes the file; every error is one line that names it.
+// openFile opens or creates the file; errors are one line with its name.
 func openFile(path string) (*bbolt.DB, error) {
 	db, err := boltfile.Open(path, initialise)
 	if err != nil {
@@ -46,7 +46,7 @@ func initialise(tx *bbolt.Tx) error {
 	return meta.Put([]byte("receipts"), key)
 }
 
-// load rebuilds what the engine keeps in memory.
+// load reads the engine's state from the file.
 func (e *engine) load(tx *bbolt.Tx) error {
 	e.receipts.key = bytes.Clone(tx.Bucket([]byte(boltfile.Meta)).Get([]byte("receipts")))
 	now := e.now()
