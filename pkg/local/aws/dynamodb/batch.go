@@ -36,8 +36,8 @@ type batchGetOutput struct {
 	meter            meter
 }
 
-// batchGet reads the items of one snapshot until the answer holds 16 MB; the
-// keys that are left then come back as unprocessed.
+// batchGet reads the items of one snapshot until the answer has 16 MB; the other keys are
+// returned as unprocessed.
 func (d *DB) batchGet(_ context.Context, in *batchGetInput) (*batchGetOutput, error) {
 	total := 0
 	for _, req := range in.RequestItems {

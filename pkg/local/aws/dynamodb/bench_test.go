@@ -25,7 +25,7 @@ const (
 	benchCondition = "attribute_not_exists(pk) OR st = :f OR (st = :r AND lease < :l)"
 )
 
-// spread runs f b.N times in all, from so many goroutines, and reports the rate.
+// spread runs f b.N times in all, from that many goroutines, and reports the rate.
 func spread(b *testing.B, writers int, f func(i int64) error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup

@@ -7,13 +7,13 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// What one capacity unit pays for, in bytes.
+// Bytes of one capacity unit.
 const (
 	writeUnitBytes = 1 << 10
 	readUnitBytes  = 4 << 10
 )
 
-// consumed is the ConsumedCapacity of one table. Transactions also say which kind it is.
+// consumed is the ConsumedCapacity of one table; transactions split it by kind.
 type consumed struct {
 	TableName string
 	units
@@ -27,8 +27,8 @@ type units struct {
 	WriteCapacityUnits float64 `json:",omitempty"`
 }
 
-// meter adds up what a request consumes, on demand or provisioned alike. Use it in one
-// transaction: a write may run again.
+// meter adds up the capacity of a request. Use it within one transaction, because a write may
+// run again.
 type meter struct {
 	tables map[string]*cost
 }
@@ -64,7 +64,7 @@ func consistency(strongly bool) float64 {
 	return eventual
 }
 
-// read adds the read of so many bytes, rounded up as a whole; of nothing it is one unit.
+// read adds a read of size bytes, rounded up; an empty read is one unit.
 func (m *meter) read(table string, ix *index, bytes int, factor float64) {
 	n := factor * whole(bytes, readUnitBytes)
 	if ix != nil {
@@ -74,8 +74,8 @@ func (m *meter) read(table string, ix *index, bytes int, factor float64) {
 	m.of(table).table += n
 }
 
-// write adds what an effect costs: the larger of the item before and after, and each
-// index entry that changes. Index entries are written after a transaction, outside of it.
+// write adds the cost of an effect: the larger of the old and new item, and each index entry
+// that changes. Index entries are written after a transaction, outside of it.
 func (m *meter) write(e *effect, factor float64) {
 	c := m.of(e.table.Name)
 	c.table += factor * whole(max(e.old.Size(), e.new.Size()), writeUnitBytes)
@@ -112,7 +112,7 @@ func (t *table) indexCost(ix *index, old, new value.Item) float64 {
 
 func whole(bytes, unit int) float64 { return float64(max(1, (bytes+unit-1)/unit)) }
 
-// kind says which of the two a transaction's units are.
+// kind splits a transaction's units into reads and writes.
 type kind int
 
 const (

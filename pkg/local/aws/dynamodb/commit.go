@@ -14,7 +14,7 @@ import (
 // maxBatch bounds how many writes share one commit.
 const maxBatch = 256
 
-// gatherDelay bounds how long a commit waits for writers that shared the last one.
+// gatherDelay bounds how long a commit waits for the writers of the last one.
 const gatherDelay = 500 * time.Microsecond
 
 // errClosed answers calls after Close.
@@ -22,18 +22,18 @@ var errClosed = errors.New("the database is closed")
 
 // job is one write that waits for its commit.
 //
-// run tells whether it has written. An *awsjson.Error is a refusal and means that
-// it has not; any other error undoes the whole commit. It may run more than once,
-// each time on another transaction.
+// run reports whether it has written. An *awsjson.Error means that it has not; any other
+// error rolls back the whole commit. It may run more than once, each time in another
+// transaction.
 type job struct {
 	run  func(*bbolt.Tx) (wrote bool, err error)
 	err  error
 	done chan struct{}
 }
 
-// update runs a write and returns once it is on disk. Writes that arrive while a
-// commit is being synced share the next one. A refusal waits for its commit too:
-// it may rest on a write of the same commit.
+// update runs a write and returns once it is on disk. Writes that arrive during a commit
+// share the next one. A rejected write also waits for the commit: its reason may be a write
+// of the same commit.
 func (d *DB) update(run func(*bbolt.Tx) (bool, error)) error {
 	j := &job{run: run, done: make(chan struct{})}
 	select {
@@ -60,8 +60,8 @@ func (d *DB) commitLoop() {
 	}
 }
 
-// collect takes whatever else is waiting already. As many writers as shared the
-// last commit are likely to be back soon, so it waits a moment for that many.
+// collect takes all waiting jobs. As many writers as shared the last commit are likely to
+// come back soon, so it waits a moment for that many.
 func (d *DB) collect(first *job, expected int) []*job {
 	batch := []*job{first}
 	timer := time.NewTimer(gatherDelay)
@@ -86,8 +86,8 @@ func (d *DB) collect(first *job, expected int) []*job {
 	return batch
 }
 
-// commit runs the jobs in one transaction. If one fails for another reason than
-// a refusal, all are undone and each gets a transaction of its own.
+// commit runs the jobs in one transaction. If one fails with an error of the file, all are
+// rolled back and each runs in its own transaction.
 func (d *DB) commit(batch []*job) {
 	err := d.runAll(batch)
 	if err != nil && len(batch) > 1 {
@@ -104,7 +104,7 @@ func (d *DB) commit(batch []*job) {
 	}
 }
 
-// runAll returns the fault that undid the transaction; refusals stay with their jobs.
+// runAll returns the error that rolled back the transaction; rejections stay with their jobs.
 func (d *DB) runAll(batch []*job) error {
 	tx, err := d.bolt.Begin(true)
 	if err != nil {
@@ -121,7 +121,7 @@ func (d *DB) runAll(batch []*job) error {
 		wrote = wrote || w
 	}
 	if !wrote {
-		return tx.Rollback() // nothing to make durable: all answers rest on the disk's state
+		return tx.Rollback() // nothing was written: all answers are from the state on disk
 	}
 	failpoint.At("dynamodb.commit.before")
 	if err := tx.Commit(); err != nil {

@@ -151,7 +151,7 @@ func checkDefinitions(defs []attributeDefinition) error {
 // maxExprNameBytes bounds the names of key attributes.
 const maxExprNameBytes = 255
 
-// checkAllUsed refuses definitions of attributes that are no keys.
+// checkAllUsed refuses definitions of attributes that are not keys.
 func checkAllUsed(s *schema) error {
 	used := map[string]bool{}
 	for _, a := range s.keys() {

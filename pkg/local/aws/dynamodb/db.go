@@ -30,7 +30,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// DB is an open database. Its methods may be used by many goroutines.
+// DB is an open database. It is safe for concurrent use.
 type DB struct {
 	opts    Options
 	bolt    *bbolt.DB
@@ -40,9 +40,8 @@ type DB struct {
 	workers sync.WaitGroup
 }
 
-// Open opens the database in one file, creating it if it is not there. A file
-// that another process has open, that is no database, or that has another layout
-// gives an error of one line.
+// Open opens the database in one file, or creates it. It returns a one-line error if another
+// process has the file open, or if it is not a database of this package and format.
 func Open(path string, o Options) (*DB, error) {
 	o = o.withDefaults()
 	bolt, err := boltfile.Open(path, prepareFile)
@@ -55,8 +54,8 @@ func Open(path string, o Options) (*DB, error) {
 	return d, nil
 }
 
-// Close waits for the writes under way and closes the file. Calls after it get
-// an error; closing twice is harmless.
+// Close waits for running writes and closes the file. Later calls get an error; closing again
+// does nothing.
 func (d *DB) Close() error {
 	d.once.Do(func() { close(d.closing) })
 	d.workers.Wait()
@@ -89,7 +88,7 @@ func (d *DB) Service() awsjson.Service {
 	}
 }
 
-// operation turns a typed operation into one of the wire.
+// operation decodes requests for a typed function.
 func operation[In, Out any](run func(context.Context, *In) (Out, error)) awsjson.Operation {
 	return func(ctx context.Context, body []byte) (any, error) {
 		in := new(In)

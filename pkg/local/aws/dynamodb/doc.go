@@ -2,13 +2,13 @@
 // over the AWS JSON protocol to the AWS SDKs, the AWS CLI and boto3.
 //
 // It implements tables with global secondary indexes, items, conditions, updates,
-// queries, scans, batched reads, transactional writes and time to live, with DynamoDB's limits
-// and messages. An answer to a write is given only once the write is on disk.
+// queries, scans, batched reads, transactional writes and time to live, with
+// DynamoDB's limits and messages. It answers a write only once it is on disk.
 //
-// It refuses, with a clear ValidationException, what it does not do: local
-// secondary indexes, projections other than ALL, provisioned capacity, parallel
-// scans, streams, tags, PartiQL, backups, and the legacy parameters that
-// expressions replaced. It checks no signatures: serve it on loopback only.
+// It rejects what it does not support with a ValidationException: local secondary
+// indexes, projections other than ALL, provisioned capacity, parallel scans,
+// streams, tags, PartiQL, backups, and the legacy parameters that expressions
+// replaced. It does not check signatures: serve it on loopback only.
 //
 // # Operations
 //

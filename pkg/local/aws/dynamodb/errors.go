@@ -28,8 +28,8 @@ func noSuchTable(name string) *awsjson.Error {
 	return awsjson.Errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
 }
 
-// conditionFailed is the answer to a write whose condition does not hold; old is
-// nil unless the request asks for it and there is one.
+// conditionFailed is the error of a write whose condition is false; old is nil unless the
+// request asks for it and it exists.
 func conditionFailed(old value.Item) *awsjson.Error {
 	e := awsjson.Errorf("ConditionalCheckFailedException", "The conditional request failed")
 	if old != nil {
@@ -43,8 +43,8 @@ func constraint(got any, member, must string) *awsjson.Error {
 	return invalid("1 validation error detected: Value '%v' at '%s' failed to satisfy constraint: Member must %s", got, member, must)
 }
 
-// asAWS gives the refusals of the expression language and of values their AWS
-// form. What is none of these stays: a fault of the disk or of this program.
+// asAWS converts errors of expressions and values to AWS errors. It keeps others: errors of
+// the disk or of this program.
 func asAWS(err error) error {
 	if e, ok := errors.AsType[*expr.Error](err); ok {
 		return invalid("%s", e.Message)

@@ -41,7 +41,7 @@ func (d *DB) getItem(_ context.Context, in *getItemInput) (*getItemOutput, error
 	return out, err
 }
 
-// read is the checked and parsed read of one item.
+// read is a checked and parsed read of one item.
 type read struct {
 	table      string
 	key        value.Item
@@ -93,7 +93,7 @@ func (r *read) run(tx *bbolt.Tx) (value.Item, string, error) {
 	return item, string(key), err
 }
 
-// shape returns what the projection, if there is one, takes of an item.
+// shape applies a projection, if there is one, to an item.
 func shape(item value.Item, projection expr.Projection) value.Item {
 	if item == nil || projection == nil {
 		return item

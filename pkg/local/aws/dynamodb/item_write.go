@@ -9,7 +9,7 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// conditional are the members that the writes of one item share.
+// conditional are the common members of writes of one item.
 type conditional struct {
 	placeholders
 	reporting
@@ -96,7 +96,7 @@ func missingMember(kind writeKind) error {
 	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
 }
 
-// returned picks what ReturnValues asks for.
+// returned returns what ReturnValues asks for.
 func (e *effect) returned(what string, updated []expr.Path) value.Item {
 	switch what {
 	case "ALL_OLD":

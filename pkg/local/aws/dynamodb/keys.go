@@ -14,12 +14,12 @@ import (
 //	4 bytes of the partition value's hash, 2 bytes of its length, the value,
 //	the range value in an order-preserving, self-delimiting form;
 //
-// an index key has the primary key behind it. The hash scatters partitions as
-// DynamoDB's does: a scan has no order to rely on, and segments are its ranges.
+// followed by the primary key in an index. The hash scatters partitions as in DynamoDB, so
+// that a scan has no useful order.
 
 const hashBytes = 4
 
-// partitionKey is what all stored keys of one partition value begin with.
+// partitionKey is the prefix of all stored keys of one partition value.
 func partitionKey(v value.Value) []byte {
 	text := []byte(v.Text)
 	if v.Type == value.Num {
@@ -31,7 +31,7 @@ func partitionKey(v value.Value) []byte {
 	return append(key, text...)
 }
 
-// appendRange appends a range value so that stored keys order as the values do.
+// appendRange appends a range value so that stored keys sort like the values.
 func appendRange(key []byte, v value.Value) []byte {
 	if v.Type == value.Num {
 		return v.Num.AppendKey(key)
@@ -39,8 +39,8 @@ func appendRange(key []byte, v value.Value) []byte {
 	return append(appendRangeStart(key, v), 0, 0)
 }
 
-// appendRangeStart appends a string or binary without its end: the beginning of
-// all values that start with it. Zero bytes become 00 FF, so that 00 00 ends.
+// appendRangeStart appends a string or binary without its end mark: the prefix of all values
+// that start with it. Zero bytes become 00 FF, because 00 00 is the end mark.
 func appendRangeStart(key []byte, v value.Value) []byte {
 	return append(key, bytes.ReplaceAll([]byte(v.Text), []byte{0}, []byte{0, 0xFF})...)
 }
@@ -68,7 +68,7 @@ func storedKey(hash, sort attribute, item value.Item) []byte {
 	return key
 }
 
-// span is a range of stored keys: low ≤ key < high; nil is no bound.
+// span is a range of stored keys: low ≤ key < high; nil means unbounded.
 type span struct{ low, high []byte }
 
 // prefixSpan holds all keys that begin with prefix.
@@ -86,7 +86,7 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// rangeSpan holds the keys of one partition that fulfil the range term, if there is one.
+// rangeSpan holds the keys of one partition that match the range term, if there is one.
 func rangeSpan(partition []byte, term *expr.KeyTerm) span {
 	all := prefixSpan(partition)
 	if term == nil {
@@ -110,7 +110,7 @@ func rangeSpan(partition []byte, term *expr.KeyTerm) span {
 	return prefixSpan(appendRangeStart(bytes.Clone(partition), term.Values[0])) // begins_with
 }
 
-// contains tells whether the key lies in the span.
+// contains reports whether the key lies in the span.
 func (s span) contains(key []byte) bool {
 	return bytes.Compare(key, s.low) >= 0 && (s.high == nil || bytes.Compare(key, s.high) < 0)
 }

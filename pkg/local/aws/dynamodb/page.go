@@ -9,7 +9,7 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// maxPageBytes ends a page of Query or Scan: the item that reaches it is its last.
+// maxPageBytes ends a page of Query or Scan; the item that reaches it is the last.
 const maxPageBytes = 1 << 20
 
 // pageInput are the members that Query and Scan share.
@@ -43,7 +43,7 @@ type page struct {
 	projection expr.Projection
 }
 
-// parsePage parses what Query and Scan share; the caller has parsed its own
+// parsePage parses the common members of Query and Scan. The caller has parsed its own
 // expressions with the same params before.
 func parsePage(in *pageInput, p *expr.Params) (*page, error) {
 	pg := &page{pageInput: in}

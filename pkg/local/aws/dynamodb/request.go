@@ -13,8 +13,8 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// refused is a member that DynamoDB knows and this database does not: any value
-// but null is refused by name.
+// refused is a member of DynamoDB that this database does not support: any value except null
+// is rejected by name.
 type refused json.RawMessage
 
 // UnmarshalJSON keeps the text: decodeRequest looks whether there is one.
@@ -23,7 +23,7 @@ func (r *refused) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// decodeRequest reads a request, refusing members that it does not know.
+// decodeRequest reads a request and rejects unknown members.
 func decodeRequest(body []byte, in any) error {
 	if !utf8.Valid(body) {
 		return awsjson.Errorf("SerializationException", "the request is not valid UTF-8")
@@ -104,8 +104,8 @@ func (p placeholders) params() (*expr.Params, error) {
 	return expr.NewParams(p.ExpressionAttributeNames, p.ExpressionAttributeValues)
 }
 
-// reporting are the members that ask for figures. Item collections belong to local
-// secondary indexes, which no table here has: as on AWS the answer is then left out.
+// reporting are the members that ask for metrics. Item collections exist only with local
+// secondary indexes, so their metrics are never returned.
 type reporting struct {
 	ReturnConsumedCapacity      string `enum:"INDEXES,TOTAL,NONE"`
 	ReturnItemCollectionMetrics string `enum:"SIZE,NONE"`

@@ -15,7 +15,7 @@ const (
 	maxRangeBytes = 1024
 )
 
-// attribute is a key attribute; the zero value stands for "no range key".
+// attribute is a key attribute; the zero value means "no range key".
 type attribute struct {
 	Name string
 	Type value.Type
@@ -28,10 +28,10 @@ type index struct {
 	Range attribute
 }
 
-// schema is what is known of a table but its items; it is stored as JSON.
+// schema is a table without its items; it is stored as JSON.
 type schema struct {
 	Name        string
-	ID          string // names the table's data, so that a table of the same name starts empty
+	ID          string // names the table's data, so that a new table of the same name is empty
 	Created     int64  // milliseconds
 	Hash        attribute
 	Range       attribute
@@ -72,7 +72,7 @@ func pick(item value.Item, attrs []attribute) value.Item {
 	return out
 }
 
-// checkKey wants exactly the table's key attributes.
+// checkKey requires exactly the table's key attributes.
 func (s *schema) checkKey(key value.Item) error {
 	if len(key) != len(s.keys()) {
 		return invalid("The provided key element does not match the schema")
@@ -85,8 +85,8 @@ func (s *schema) checkKey(key value.Item) error {
 	return checkKeyContents(s.Hash, s.Range, key)
 }
 
-// checkItem wants an item that may be stored: its keys, the keys of indexes, its
-// size and its depth.
+// checkItem checks an item before it is stored: its keys, the keys of indexes, its size and
+// its depth.
 func (s *schema) checkItem(item value.Item, tooLarge string) error {
 	for _, a := range s.keys() {
 		v, ok := item[a.Name]
@@ -119,7 +119,7 @@ func (s *schema) checkItem(item value.Item, tooLarge string) error {
 	return nil
 }
 
-// check wants index keys, where the item has them, to be of the index's types.
+// check checks the types of an item's index keys.
 func (ix *index) check(item value.Item) error {
 	for _, a := range ix.keys() {
 		v, ok := item[a.Name]
@@ -169,7 +169,7 @@ func emptyKind(v value.Value) string {
 	return ""
 }
 
-// checkScalarPaths refuses paths into key attributes, which are never documents.
+// checkScalarPaths rejects paths into key attributes, which are never documents.
 func (s *schema) checkScalarPaths(paths []expr.Path) error {
 	for _, p := range paths {
 		if !p.Nested() {
@@ -191,7 +191,7 @@ func (s *schema) checkScalarPaths(paths []expr.Path) error {
 	return nil
 }
 
-// tableARN names a table as AWS does.
+// tableARN returns a table's ARN.
 func tableARN(name string) string {
 	return awsjson.ARN("dynamodb", "table/"+name)
 }

@@ -16,7 +16,7 @@ type table struct {
 	data *bbolt.Bucket
 }
 
-// openTable returns a table for the calls on items.
+// openTable returns a table for operations on items.
 func openTable(tx *bbolt.Tx, name string) (*table, error) {
 	s, err := loadSchema(tx, name)
 	if err != nil {
@@ -45,14 +45,14 @@ func decodeItem(text []byte) (value.Item, error) {
 	return item, nil
 }
 
-// storedError hides the kind of a decoding error: on a stored item it is a fault
-// of the file, not of the request.
+// storedError hides the type of a decoding error: for a stored item it is an error of the
+// file, not of the request.
 type storedError struct{ err error }
 
 func (e *storedError) Error() string { return e.err.Error() }
 
-// replace writes new in place of old, either of which may be nil for no item,
-// with the index entries, the expiry and the statistics that go with them.
+// replace replaces old by new, either of which may be nil, with its index entries, expiry and
+// statistics.
 func (t *table) replace(key []byte, old, new value.Item) error {
 	items := t.data.Bucket(bucketItems)
 	var err error
@@ -86,7 +86,7 @@ func (t *table) entry(ix *index, item value.Item) []byte {
 	return t.entryKey(ix, item)
 }
 
-// move replaces one entry of a bucket by another; nil is no entry.
+// move replaces one entry of a bucket by another; nil means none.
 func move(b *bbolt.Bucket, old, new, content []byte) error {
 	if string(old) == string(new) {
 		return nil

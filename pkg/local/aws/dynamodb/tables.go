@@ -10,7 +10,7 @@ const maxTableList = 100
 
 type tableInput struct{ TableName string }
 
-// describe writes a table's description as DescribeTable and its siblings return it.
+// describe returns a table's description, as in the answer of DescribeTable.
 func describe(s *schema, status string, items, size int64) map[string]any {
 	out := map[string]any{
 		"TableName":                 s.Name,
@@ -58,7 +58,7 @@ func keyElements(keys []attribute) []keyElement {
 	return out
 }
 
-// findTable returns a table for the calls on tables, whose message names it.
+// findTable returns a table for operations on tables, whose errors name it.
 func (d *DB) findTable(tx *bbolt.Tx, name string) (*table, error) {
 	name, err := tableName(name)
 	if err != nil {
@@ -138,8 +138,8 @@ func (d *DB) listTables(_ context.Context, in *listTablesInput) (*listTablesOutp
 	return out, err
 }
 
-// describeBackups says that there are none: continuous backups are always on at
-// AWS, recovery to a point in time is not.
+// describeBackups answers as for a new table on AWS: continuous backups enabled, point-in-time
+// recovery disabled.
 func (d *DB) describeBackups(_ context.Context, in *tableInput) (map[string]any, error) {
 	err := d.view(func(tx *bbolt.Tx) error {
 		_, err := d.findTable(tx, in.TableName)

@@ -12,7 +12,7 @@ import (
 	"tollgate/pkg/local/aws/awsjson"
 )
 
-// tokenLife is how long a repeated transaction is recognised by its client token.
+// tokenLife is how long a client token identifies a repeated transaction.
 const tokenLife = 10 * time.Minute
 
 // A token's record is 8 bytes of its end in milliseconds and the digest of its
@@ -28,7 +28,7 @@ func digest(writes []transactWriteItem) ([]byte, error) {
 	return sum[:], nil
 }
 
-// seenToken tells whether the same transaction has been committed under this
+// seenToken reports whether the same transaction has been committed under this
 // token; another one under it is refused.
 func seenToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) (bool, error) {
 	record := tx.Bucket(bucketTokens).Get([]byte(token))
@@ -51,7 +51,7 @@ func rememberToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) err
 	return tx.Bucket(bucketTokenEnds).Put(append(end, token...), nil)
 }
 
-// dueTokens returns the ends-and-tokens that are over, at most a batch.
+// dueTokens returns expired tokens with their ends, at most a batch.
 func dueTokens(tx *bbolt.Tx, now time.Time) [][]byte {
 	var due [][]byte
 	c := tx.Bucket(bucketTokenEnds).Cursor()
@@ -64,8 +64,8 @@ func dueTokens(tx *bbolt.Tx, now time.Time) [][]byte {
 	return due
 }
 
-// forgetTokens deletes a batch of tokens that are over and returns how many. A
-// token that was used again since has a later record, which stays.
+// forgetTokens deletes a batch of expired tokens and returns how many. A token that was used
+// again has a later record, which stays.
 func forgetTokens(tx *bbolt.Tx, now time.Time) (int, error) {
 	due := dueTokens(tx, now)
 	for _, k := range due {

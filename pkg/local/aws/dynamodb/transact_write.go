@@ -45,7 +45,7 @@ type transactWriteInput struct {
 	ClientRequestToken string
 }
 
-// reason is why one write of a transaction did or did not go.
+// reason is the cancellation reason of one write of a transaction.
 type reason struct {
 	Code    string
 	Message string     `json:",omitempty"`
@@ -100,7 +100,7 @@ type transactWriteOutput struct {
 	ConsumedCapacity []consumed `json:",omitempty"`
 }
 
-// readAgain meters a transaction that is repeated with its token: it reads the items.
+// readAgain meters a repeated transaction, which reads its items.
 func readAgain(tx *bbolt.Tx, writes []write, m *meter) error {
 	for _, w := range writes {
 		t, err := openTable(tx, w.table)
@@ -216,8 +216,8 @@ func errItemTwice() error {
 	return invalid("Transaction request cannot include multiple operations on one item")
 }
 
-// reasonFor turns a refusal into its cancellation reason; errors that concern the
-// whole request stay errors.
+// reasonFor turns an error of one write into its cancellation reason; errors of the whole
+// request stay errors.
 func reasonFor(err error) (reason, error) {
 	e, ok := errors.AsType[*awsjson.Error](err)
 	if !ok {

@@ -84,7 +84,7 @@ func (t *table) expiryKey(item value.Item, key []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(seconds)), key...)
 }
 
-// rebuildExpiry fills the expiry bucket anew for the attribute that is set now.
+// rebuildExpiry rebuilds the expiry bucket for the current attribute.
 func (t *table) rebuildExpiry() error {
 	if err := t.data.DeleteBucket(bucketExpiry); err != nil {
 		return err
@@ -111,7 +111,7 @@ const (
 	sweepEvery  = time.Minute
 	// sweepBatch bounds the deletions of one transaction.
 	sweepBatch = 500
-	// forgottenExpiry: DynamoDB leaves items alone that expired longer ago.
+	// forgottenExpiry: DynamoDB does not delete items that expired longer ago.
 	forgottenExpiry = 5 * 365 * 24 * time.Hour
 )
 
@@ -131,8 +131,8 @@ func (d *DB) sweepLoop() {
 	}
 }
 
-// sweep deletes everything that is due, a batch at a time. It writes only if
-// something is due, so that an idle database stays idle on disk.
+// sweep deletes everything that is due, a batch at a time. It writes only if something is
+// due.
 func (d *DB) sweep() error {
 	for more := true; more; {
 		now := d.opts.Now()

@@ -16,8 +16,8 @@ const (
 	checkWrite
 )
 
-// write is one checked and parsed write of any operation. It never changes, so
-// that it may be evaluated on more than one transaction.
+// write is one checked and parsed write of any operation. It is immutable, so that it may be
+// evaluated in more than one transaction.
 type write struct {
 	kind      writeKind
 	table     string
@@ -27,11 +27,11 @@ type write struct {
 	returnOld bool // with a failed condition
 }
 
-// effect is what a write would do to the state it was evaluated on.
+// effect is what a write does to the state on which it was evaluated.
 type effect struct {
 	table    *table
 	key      []byte
-	old, new value.Item // nil for no item
+	old, new value.Item // nil: no item
 	writes   bool
 }
 
@@ -55,7 +55,7 @@ func newWrite(kind writeKind, table string, item value.Item, ph placeholders, up
 	return w, p.Unused()
 }
 
-// run evaluates the write and carries it out: the body of a job.
+// run evaluates and executes the write: the body of a job.
 func (w *write) run(tx *bbolt.Tx) (effect, error) {
 	e, err := w.evaluate(tx)
 	if err != nil {
@@ -64,8 +64,8 @@ func (w *write) run(tx *bbolt.Tx) (effect, error) {
 	return e, e.apply()
 }
 
-// evaluate checks everything and changes nothing. It returns the AWS error that
-// refuses the write, if one does.
+// evaluate checks everything and changes nothing. It returns the AWS error of a rejected
+// write.
 func (w *write) evaluate(tx *bbolt.Tx) (effect, error) {
 	t, err := openTable(tx, w.table)
 	if err != nil {
@@ -94,7 +94,7 @@ func (w *write) evaluate(tx *bbolt.Tx) (effect, error) {
 	return e, err
 }
 
-// check looks at what does not depend on the stored item.
+// check checks what does not depend on the stored item.
 func (w *write) check(t *table) error {
 	if err := t.checkScalarPaths(append(w.update.Paths(), w.condition.Paths()...)); err != nil {
 		return err
@@ -124,8 +124,8 @@ func (w *write) updated(t *table, old value.Item) (value.Item, error) {
 	return item, t.checkItem(item, "Item size to update has exceeded the maximum allowed size")
 }
 
-// changes tells whether there is anything to write: checks and deletions of
-// nothing need no commit.
+// changes reports whether there is anything to write: checks and deletions of missing items
+// need no commit.
 func (e *effect) changes() bool { return e.writes && (e.old != nil || e.new != nil) }
 
 func (e *effect) apply() error {

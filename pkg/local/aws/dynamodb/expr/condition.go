@@ -7,13 +7,13 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// Condition is a parsed ConditionExpression or FilterExpression. A nil Condition always holds.
+// Condition is a parsed ConditionExpression or FilterExpression. A nil Condition is always true.
 type Condition struct {
 	root  node
 	paths []Path
 }
 
-// Match tells whether the condition holds for the item; nil is the item that does not exist.
+// Match reports whether the condition is true for the item; nil is an item that does not exist.
 func (c *Condition) Match(item value.Item) bool { return c == nil || c.root.match(item) }
 
 // Paths returns every document path that the condition names.
@@ -24,7 +24,7 @@ func (c *Condition) Paths() []Path {
 	return c.paths
 }
 
-// node is a part of a condition that holds or does not.
+// node is a boolean part of a condition.
 type node interface{ match(item value.Item) bool }
 
 // operand is a part of a condition that has a value, or none.
@@ -81,7 +81,7 @@ func (o sizeOperand) get(it value.Item) (value.Value, bool) {
 	return value.Value{Type: value.Num, Num: number.FromInt(int64(n))}, true
 }
 
-// match: nothing compares with a missing attribute except <>, which holds then.
+// match: a comparison with a missing attribute is false, except <>, which is true.
 func (n compareNode) match(it value.Item) bool {
 	a, haveA := n.left.get(it)
 	b, haveB := n.right.get(it)

@@ -20,10 +20,10 @@ func (p *Params) Condition(kind, text string) (*Condition, error) {
 type term struct {
 	node    node
 	operand operand
-	parens  bool // the whole term stands in parentheses
+	parens  bool // the whole term is in parentheses
 }
 
-// condition wants the term to be one that holds or not.
+// condition requires a boolean term.
 func (ps *parser) condition(t term) node {
 	if t.node != nil {
 		return t.node
@@ -35,7 +35,7 @@ func (ps *parser) condition(t term) node {
 	return callNode{}
 }
 
-// operandOf wants the term to be one that has a value.
+// operandOf requires a term with a value.
 func (ps *parser) operandOf(t term) operand {
 	if t.operand != nil {
 		return t.operand
@@ -158,7 +158,7 @@ func (ps *parser) checkCall(name string, args []operand) {
 	}
 }
 
-// checkTypes refuses arguments whose type is known and not one of those allowed.
+// checkTypes rejects arguments whose type is known and not allowed.
 func (ps *parser) checkTypes(name string, args []operand, allowed ...value.Type) {
 	for _, a := range args {
 		if t := staticType(a); t != "" && !slices.Contains(allowed, t) {
@@ -184,7 +184,7 @@ func (ps *parser) checkTypeName(o operand) {
 	}
 }
 
-// staticType is an operand's type where the expression alone tells it.
+// staticType is an operand's type if the expression alone determines it.
 func staticType(o operand) value.Type {
 	switch o := o.(type) {
 	case valueOperand:

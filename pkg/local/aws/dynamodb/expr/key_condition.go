@@ -70,7 +70,7 @@ func badKeyOperator(op string) error {
 	return errorf("Invalid operator used in KeyConditionExpression: %s", op)
 }
 
-// mirror turns an operator round, for ":v < key".
+// mirror reverses an operator, for ":v < key".
 func mirror(op string) string {
 	return strings.NewReplacer("<", ">", ">", "<").Replace(op)
 }
@@ -100,7 +100,7 @@ func keyTerm(op string, of operand, args ...operand) ([]KeyTerm, error) {
 	return []KeyTerm{term}, nil
 }
 
-// Match tells whether a key attribute's value fulfils the term.
+// Match reports whether a key attribute's value matches the term.
 func (t KeyTerm) Match(v value.Value) bool {
 	switch t.Op {
 	case "BETWEEN":

@@ -14,7 +14,7 @@ const (
 	tokValue           // :value
 	tokIndex           // digits
 	tokMark            // operator or punctuation
-	tokBad             // a character that no expression has
+	tokBad             // an invalid character
 )
 
 type token struct {
@@ -22,7 +22,7 @@ type token struct {
 	text string
 }
 
-// is tells whether the token is this operator, or this keyword in any case.
+// is reports whether the token is this operator, or this keyword in any case.
 func (t token) is(text string) bool {
 	return t.kind == tokMark && t.text == text || t.kind == tokWord && strings.EqualFold(t.text, text)
 }

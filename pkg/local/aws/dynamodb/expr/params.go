@@ -19,7 +19,7 @@ const (
 	maxParamBytes      = 2 << 20
 )
 
-// Error is an expression or a use of one that DynamoDB refuses; the text is the whole message.
+// Error is an invalid expression or use of one; the text is the whole message.
 type Error struct{ Message string }
 
 func (e *Error) Error() string { return e.Message }
@@ -72,7 +72,7 @@ func checkPlaceholders[V any](member, sign string, m map[string]V) error {
 	return nil
 }
 
-// Unused refuses names and values that no expression parsed so far has used.
+// Unused rejects names and values that no parsed expression has used.
 func (p *Params) Unused() error {
 	if p.names != nil && len(p.parsed) == 0 {
 		return errorf("ExpressionAttributeNames can only be specified when using expressions")

@@ -7,8 +7,8 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
-// parser reads one expression. The first error sticks: from then on every token
-// is the end, so that each loop of the grammar comes to its end too.
+// parser reads one expression. After the first error every token is the end, so that each
+// loop of the grammar ends too.
 type parser struct {
 	*Params
 	tokens    []token
@@ -33,7 +33,7 @@ func (p *Params) start(kind, text string) *parser {
 	return ps
 }
 
-// finish wants the end of the text and returns the parse's error under the expression's name.
+// finish requires the end of the text and returns the error with the expression's name.
 func (ps *parser) finish(kind string) error {
 	if ps.peek().kind != tokEOF {
 		ps.syntax()
@@ -50,7 +50,7 @@ func (ps *parser) fail(format string, args ...any) {
 	}
 }
 
-// syntax fails at the current token, naming it with its neighbours.
+// syntax fails at the current token and names it with its neighbours.
 func (ps *parser) syntax() {
 	if ps.err != nil {
 		return
@@ -177,7 +177,7 @@ func (ps *parser) value() value.Value {
 	return v
 }
 
-// isCall tells whether a function call starts here.
+// isCall reports whether a function call starts here.
 func (ps *parser) isCall() bool {
 	return ps.peek().kind == tokWord && ps.pos+1 < len(ps.tokens) && ps.tokens[ps.pos+1].is("(")
 }

@@ -22,7 +22,7 @@ type Path struct{ steps []step }
 // Head is the name of the item's attribute that the path starts at.
 func (p Path) Head() string { return p.steps[0].name }
 
-// Nested tells whether the path leads into the attribute's content.
+// Nested reports whether the path leads into the attribute's content.
 func (p Path) Nested() bool { return len(p.steps) > 1 }
 
 // String writes the path as DynamoDB's messages do: [a, b, [0]].
@@ -37,7 +37,7 @@ func (p Path) String() string {
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
-// Get returns what the path leads to in the item; false if nothing is there.
+// Get returns the value at the path in the item; false if there is none.
 func (p Path) Get(item value.Item) (value.Value, bool) {
 	v := value.Value{Type: value.Map, Map: item}
 	for _, s := range p.steps {
@@ -61,7 +61,7 @@ func (s step) into(v value.Value) (value.Value, bool) {
 	return v.List[s.index], true
 }
 
-// compareSteps orders paths so that those into one list stand together, by index.
+// compareSteps orders paths so that those into one list are adjacent, by index.
 func compareSteps(a, b step) int {
 	if c := strings.Compare(a.name, b.name); c != 0 {
 		return c
@@ -71,8 +71,8 @@ func compareSteps(a, b step) int {
 
 func comparePaths(a, b Path) int { return slices.CompareFunc(a.steps, b.steps, compareSteps) }
 
-// checkDisjoint refuses paths of which one leads into another, or which take one
-// place for a map and for a list.
+// checkDisjoint rejects paths of which one contains another, or which use one value as a map
+// and as a list.
 func checkDisjoint(paths []Path) error {
 	for i, b := range paths {
 		for _, a := range paths[:i] {

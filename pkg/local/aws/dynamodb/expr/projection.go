@@ -27,8 +27,8 @@ func (p *Params) Projection(text string) (Projection, error) {
 	return paths, nil
 }
 
-// Project returns what the paths lead to, within the maps and lists around it:
-// lists hold only the chosen elements, in their order. Nothing found gives an empty item.
+// Project returns the values at the paths, within their maps and lists: lists hold only the
+// chosen elements, in order. If there are none the item is empty.
 func Project(item value.Item, paths []Path) value.Item {
 	root := &selection{}
 	for _, p := range paths {
@@ -41,7 +41,7 @@ func Project(item value.Item, paths []Path) value.Item {
 	return out.Map
 }
 
-// selection is a tree of paths; a leaf takes its whole value.
+// selection is a tree of paths; a leaf selects its whole value.
 type selection struct{ into map[step]*selection }
 
 func (s *selection) add(steps []step) {
@@ -56,7 +56,7 @@ func (s *selection) add(steps []step) {
 	}
 }
 
-// of returns the selected part of v; false if nothing of it is there.
+// of returns the selected part of v; false if there is none.
 func (s *selection) of(v value.Value) (value.Value, bool) {
 	if s.into == nil {
 		return v, true

@@ -2,7 +2,7 @@ package expr
 
 import "strings"
 
-// isReserved tells whether name, a word of letters, digits and underscores, must
+// isReserved reports whether name, a word of letters, digits and underscores, must
 // be written as a #placeholder: whether it is one of the words that DynamoDB reserves.
 func isReserved(name string) bool {
 	switch strings.ToUpper(name) {

@@ -36,9 +36,9 @@ func (u *Update) Paths() []Path {
 	return u.paths
 }
 
-// Apply returns the item after the update; the given item stays as it is. All
-// reads see the item as it was. It returns *Error if an operand is missing or of
-// the wrong type, if a path leads nowhere, or if a number does not fit.
+// Apply returns the item after the update and does not change the given one. All reads see
+// the given item. It returns *Error if an operand is missing or of the wrong type, if a
+// path does not exist, or if a number does not fit.
 func (u *Update) Apply(item value.Item) (value.Item, error) {
 	out := maps.Clone(item)
 	if out == nil {
@@ -78,8 +78,8 @@ func setTo(v value.Value) change {
 
 func removed(value.Value, bool) (value.Value, bool, error) { return value.Value{}, false, nil }
 
-// pastEnd tells whether the path ends with an index that its list does not have.
-// REMOVE looks at the list as it was: an element that SET appends is not meant.
+// pastEnd reports whether the path ends with an index that its list does not have.
+// REMOVE uses the list before the update, without elements that SET appends.
 func (p Path) pastEnd(item value.Item) bool {
 	last := p.steps[len(p.steps)-1]
 	if !last.isIndex() {
@@ -89,11 +89,11 @@ func (p Path) pastEnd(item value.Item) bool {
 	return ok && list.Type == value.List && last.index >= len(list.List)
 }
 
-// change says what becomes of the value at a path: the new one, or false to remove it.
+// change returns the new value at a path, or false to remove it.
 type change func(old value.Value, exists bool) (value.Value, bool, error)
 
-// editItem changes the value at a path of an item that nobody else holds; what lies in it
-// is copied on the way.
+// editItem changes the value at a path of an item that no one else holds; nested values on
+// the path are copied.
 func editItem(own value.Item, steps []step, f change) error {
 	name := steps[0].name
 	old, exists := own[name]
@@ -117,7 +117,7 @@ func editItem(own value.Item, steps []step, f change) error {
 	return nil
 }
 
-// edit returns v with the value at the path changed; only what lies on the path is copied.
+// edit returns v with the value at the path changed; only values on the path are copied.
 func edit(v value.Value, steps []step, f change) (value.Value, error) {
 	s := steps[0]
 	if s.isIndex() != (v.Type == value.List) || !s.isIndex() && v.Type != value.Map {
@@ -179,7 +179,7 @@ func drop(v value.Value, s step) value.Value {
 	return v
 }
 
-// apply adds a number, or adds or takes away a set's elements; an emptied set is removed.
+// apply adds a number, or adds or removes elements of a set; an empty set is removed.
 func (a setOp) apply(old value.Value, exists bool) (value.Value, bool, error) {
 	switch {
 	case !exists:

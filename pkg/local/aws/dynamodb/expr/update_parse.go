@@ -26,7 +26,7 @@ func (p *Params) Update(text string) (*Update, error) {
 	if err := checkDisjoint(u.paths); err != nil {
 		return nil, errorf("Invalid %s: %v", kind, err)
 	}
-	// Appends to one list happen by index; removals from the end keep the other indexes true.
+	// Appends to one list are made in order of index; removals from the end keep the other indexes valid.
 	slices.SortStableFunc(u.set, func(a, b setAction) int { return comparePaths(a.path, b.path) })
 	slices.SortFunc(u.remove, func(a, b Path) int { return comparePaths(b, a) })
 	return u, nil
@@ -75,7 +75,7 @@ func (ps *parser) checkSetOperand(keyword string, t value.Type) {
 		keyword, cmp.Or(names[t], string(t)))
 }
 
-// setTerm reads "a", "a + b" or "a - b"; the whole may stand in parentheses.
+// setTerm reads "a", "a + b" or "a - b", also in parentheses.
 func (ps *parser) setTerm() updateTerm {
 	left := ps.updateOperand(true)
 	subtract := ps.peek().is("-")
@@ -137,7 +137,7 @@ func (ps *parser) updateCall() updateTerm {
 	return ifNotExistsTerm{path.Path, args[1]}
 }
 
-// checkTerms refuses literal operands of another type than the operator's.
+// checkTerms rejects literal operands of a type other than the operator's.
 func (ps *parser) checkTerms(operator string, want value.Type, terms ...updateTerm) {
 	for _, t := range terms {
 		if v, ok := t.(valueTerm); ok && v.Type != want {

@@ -1,8 +1,8 @@
 // Package number is the decimal of DynamoDB's type N: up to 38 significant
 // digits, magnitudes from 1E-130 to 9.99…E+125, zero, and exact arithmetic.
 //
-// A Number is a plain comparable value: == is numeric equality, because every
-// number has one form only. Nothing is ever rounded; what does not fit is an error.
+// A Number is a comparable value: == is numeric equality, because every number has only one
+// form. Numbers are never rounded; one that does not fit is an error.
 //
 //	n, err := number.Parse("1e3")
 //	n.String() // "1000"
@@ -23,13 +23,13 @@ const (
 	maxExp = 126
 )
 
-// Error is a refusal in DynamoDB's own words.
+// Error is an error with DynamoDB's message.
 type Error string
 
-// Error returns the words.
+// Error returns the message.
 func (e Error) Error() string { return string(e) }
 
-// What Parse and the arithmetic refuse.
+// Errors of Parse and the arithmetic.
 const (
 	ErrOverflow  = Error("Number overflow. Attempting to store a number with magnitude larger than supported range")
 	ErrUnderflow = Error("Number underflow. Attempting to store a number with magnitude smaller than supported range")
@@ -51,7 +51,7 @@ func FromInt(n int64) Number {
 }
 
 // Parse reads a decimal such as "-12.50", ".5" or "1E-7". It returns ErrSyntax,
-// ErrDigits, ErrOverflow or ErrUnderflow; trailing and leading zeros count for nothing.
+// ErrDigits, ErrOverflow or ErrUnderflow; leading and trailing zeros do not count.
 func Parse(s string) (Number, error) {
 	negative := strings.HasPrefix(s, "-")
 	if negative || strings.HasPrefix(s, "+") {

@@ -37,8 +37,8 @@ func (n Number) sign() int {
 	return 1
 }
 
-// AppendKey appends bytes that order as the numbers do, for any two numbers and
-// whatever is appended behind: no key is a prefix of another.
+// AppendKey appends bytes that sort like the numbers, whatever is appended after them: no key
+// is a prefix of another.
 func (n Number) AppendKey(dst []byte) []byte {
 	if n.digits == "" {
 		return append(dst, keyZero)

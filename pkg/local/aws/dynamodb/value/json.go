@@ -10,13 +10,13 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/number"
 )
 
-// InvalidError is a value that is well-formed JSON but that DynamoDB refuses; the
-// text is the whole message.
+// InvalidError is a well-formed JSON value that DynamoDB rejects; the text is the whole
+// message.
 type InvalidError struct{ Message string }
 
 func (e *InvalidError) Error() string { return e.Message }
 
-// MalformedError is JSON of the wrong kind, for example a number where text must stand.
+// MalformedError is JSON of the wrong type, for example a number instead of a string.
 type MalformedError struct{ Message string }
 
 func (e *MalformedError) Error() string { return e.Message }

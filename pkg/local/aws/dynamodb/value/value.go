@@ -1,8 +1,8 @@
 // Package value holds DynamoDB's attribute values: the ten types, their JSON
 // form on the wire, their order, equality and size.
 //
-// Values are not changed once made: whoever edits one makes a copy of what changes.
-// It knows nothing of tables, keys or expressions.
+// Values are immutable: an edit copies what it changes. The package does not know tables,
+// keys or expressions.
 package value
 
 import (
@@ -33,7 +33,7 @@ const (
 // MaxDepth is how deep lists and maps may be nested.
 const MaxDepth = 32
 
-// Value is one attribute value; which fields count depends on Type.
+// Value is one attribute value; Type determines which fields are used.
 type Value struct {
 	Type Type
 	Text string        // S; B as raw bytes
@@ -52,10 +52,10 @@ func Of(s string) Value { return Value{Type: String, Text: s} }
 // OfInt returns the number n.
 func OfInt(n int64) Value { return Value{Type: Num, Num: number.FromInt(n)} }
 
-// IsSet tells whether t is one of the three sets.
+// IsSet reports whether t is one of the three sets.
 func (t Type) IsSet() bool { return t == StringSet || t == NumberSet || t == BinarySet }
 
-// Scalar tells whether t has an order: S, N and B.
+// Scalar reports whether t has an order: S, N and B.
 func (t Type) Scalar() bool { return t == String || t == Num || t == Binary }
 
 // Element returns the type of a set's elements; empty for other types.
@@ -83,13 +83,13 @@ func Compare(a, b Value) (int, bool) {
 	return strings.Compare(a.Text, b.Text), true
 }
 
-// Equal tells whether two values have the same type and content, nested content too.
+// Equal reports whether two values have the same type and content, nested content too.
 func Equal(a, b Value) bool {
 	return a.Type == b.Type && a.Text == b.Text && a.Num == b.Num && a.Bool == b.Bool &&
 		slices.EqualFunc(a.List, b.List, Equal) && EqualItems(a.Map, b.Map)
 }
 
-// EqualItems tells whether two items have equal attributes.
+// EqualItems reports whether two items have equal attributes.
 func EqualItems(a, b Item) bool {
 	if len(a) != len(b) {
 		return false
@@ -103,7 +103,7 @@ func EqualItems(a, b Item) bool {
 	return true
 }
 
-// Has tells whether a set or list contains an element equal to v.
+// Has reports whether a set or list contains an element equal to v.
 func (v Value) Has(element Value) bool {
 	return slices.ContainsFunc(v.List, func(e Value) bool { return Equal(e, element) })
 }
@@ -180,7 +180,7 @@ func (v Value) elements() int {
 	return size
 }
 
-// HasPrefix tells whether v, a string or binary, starts with prefix of the same type.
+// HasPrefix reports whether v, a string or binary, starts with prefix of the same type.
 func (v Value) HasPrefix(prefix Value) bool {
 	return v.Type == prefix.Type && (v.Type == String || v.Type == Binary) && strings.HasPrefix(v.Text, prefix.Text)
 }
