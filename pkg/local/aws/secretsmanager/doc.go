@@ -1,15 +1,15 @@
 // Package secretsmanager is an embedded, durable AWS Secrets Manager: its JSON
 // protocol over one bbolt file of mode 0600, to be served on loopback.
 //
-// Secrets have versions with staging labels as AWS documents them: a new value
-// takes AWSCURRENT and leaves AWSPREVIOUS to the one before, a request token is
-// idempotent, a label moves from the version that the caller names, an ARN ends in
-// six random characters. An answer is given once its change is on disk.
+// Secrets have versions with staging labels as AWS documents them: a new value gets
+// AWSCURRENT and the previous one AWSPREVIOUS, a request token is idempotent, a label
+// moves from the version that the caller names, an ARN ends in six random characters.
+// It answers only after a change is on disk.
 //
-// Values are not encrypted at rest and are never logged, nor part of an error.
-// It refuses what it does not do with an error: rotation, replication, KMS keys,
-// resource policies, filters, and deletion with a recovery window (only
-// ForceDeleteWithoutRecovery deletes). Request signatures are not checked.
+// Values are not encrypted at rest, and are never logged or part of an error. It rejects
+// what it does not support with an error: rotation, replication, KMS keys, resource
+// policies, filters, and deletion with a recovery window (only
+// ForceDeleteWithoutRecovery deletes). It does not check request signatures.
 //
 // # Operations
 //
@@ -19,7 +19,7 @@
 //	GetSecretValue            ingest, consumer, reconcile, the verbs
 //	ListSecrets               by hand
 //	PutSecretValue            the verbs of secrets
-//	UpdateSecretVersionStage  the verbs of secrets: a write that somebody else may have overtaken
+//	UpdateSecretVersionStage  the verbs of secrets, to detect concurrent writes
 //
 //	db, err := secretsmanager.Open("secrets.db", secretsmanager.Options{})
 //	defer db.Close()

@@ -30,9 +30,8 @@ type DB struct {
 	bolt *bbolt.DB
 }
 
-// Open reads the file at path or makes it, and sets its mode to 0600. It fails with one line when
-// another process has the file open (after a second), when it is no database of this package, or when it
-// is of another format.
+// Open reads or creates the file at path and sets its mode to 0600. It returns a one-line error if another process has
+// the file open (after a second), or if it is not a database of this package and format.
 func Open(path string, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -66,8 +65,8 @@ func (db *DB) Service() awsjson.Service {
 	}
 }
 
-// operation puts a typed function behind the wire: members that it does not know are refused. What could not be
-// read is told without its content, which may be a secret.
+// operation decodes requests for a typed function and rejects unknown members. Errors do not quote the request, which
+// may hold a secret.
 func operation[In, Out any](run func(In) (Out, error)) awsjson.Operation {
 	return func(_ context.Context, body []byte) (any, error) {
 		var in In

@@ -13,7 +13,7 @@ import (
 	"tollgate/pkg/local/aws/awsjson"
 )
 
-// answer is what every change reports.
+// answer is the answer of every change.
 type answer struct {
 	ARN           string
 	Name          string
@@ -77,7 +77,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// checkValue returns the token, a fresh one when the caller gave none.
+// checkValue returns the token, or a new one if the caller gave none.
 func checkValue(token string, v value) (string, error) {
 	if token == "" {
 		token = rand.Text() + rand.Text()
@@ -93,7 +93,7 @@ func randomSuffix() string {
 	var b [suffixLength]byte
 	rand.Read(b[:])
 	for i := range b {
-		b[i] = letters[int(b[i])%len(letters)] // the slight bias harms nobody: it is no secret
+		b[i] = letters[int(b[i])%len(letters)] // the slight bias does not matter: this is not a secret
 	}
 	return string(b[:])
 }
@@ -148,7 +148,7 @@ func (db *DB) change(id string, run func(s *secret, now int64) error) error {
 
 type stageInput struct{ SecretId, VersionStage, MoveToVersionId, RemoveFromVersionId string }
 
-// updateSecretVersionStage moves a label, if it is where the caller says: on RemoveFromVersionId, or on no version.
+// updateSecretVersionStage moves a label, if it is on RemoveFromVersionId, or for "" on no version.
 func (db *DB) updateSecretVersionStage(in stageInput) (answer, error) {
 	if in.VersionStage == "" || in.MoveToVersionId == "" {
 		return answer{}, errParameter("This embedded service needs VersionStage and MoveToVersionId.")
@@ -237,7 +237,7 @@ type description struct {
 	VersionIdsToStages map[string][]string `json:",omitempty"`
 }
 
-// describe tells of the versions that have labels; the others are deprecated.
+// describe lists the versions with labels; the others are deprecated.
 func (s *secret) describe() description {
 	d := description{ARN: s.ARN, Name: s.Name, Description: s.Description, Tags: s.Tags,
 		CreatedDate: seconds(s.Created), LastChangedDate: seconds(s.Changed), VersionIdsToStages: make(map[string][]string)}
@@ -331,7 +331,7 @@ func (db *DB) deleteSecret(in deleteInput) (deleteOutput, error) {
 		s, err := db.find(tx, in.SecretId)
 		if e, ok := errors.AsType[*awsjson.Error](err); ok && e.Code == codeNotFound {
 			out = deleteOutput{Name: in.SecretId, DeletionDate: seconds(db.opts.Now().UnixMilli())}
-			return nil // as documented: forcing the deletion of nothing is no error
+			return nil // as documented: forced deletion of a missing secret succeeds
 		}
 		if err != nil {
 			return err

@@ -90,8 +90,8 @@ func (s *secret) byID(id string) *version {
 	return nil
 }
 
-// put adds a version and moves the labels to it. With a token that was used before nothing changes: the same value
-// is a repeated request, another value an error.
+// put adds a version and moves the labels to it. A known token with the same value is a repeated request and changes
+// nothing; with another value it is an error.
 func (s *secret) put(token string, content value, stages []string, now int64) error {
 	if old := s.byID(token); old != nil {
 		if old.equal(content) {
@@ -112,7 +112,7 @@ func (s *secret) put(token string, content value, stages []string, now int64) er
 	return nil
 }
 
-// label moves a staging label to a version; who loses AWSCURRENT gets AWSPREVIOUS.
+// label moves a staging label to a version; the version that loses AWSCURRENT gets AWSPREVIOUS.
 func (s *secret) label(stage string, to *version) {
 	from := s.with(stage)
 	if from == to {
@@ -127,7 +127,7 @@ func (s *secret) label(stage string, to *version) {
 	to.Stages = append(to.Stages, stage)
 }
 
-// prune forgets the oldest versions without a label over the limit.
+// prune removes the oldest versions without a label above the limit.
 func (s *secret) prune() {
 	over := len(s.Versions) - maxVersions
 	s.Versions = slices.DeleteFunc(s.Versions, func(v *version) bool {

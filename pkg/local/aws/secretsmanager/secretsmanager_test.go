@@ -26,21 +26,21 @@ import (
 	"tollgate/pkg/local/aws/secretsmanager"
 )
 
-type world struct {
+type fixture struct {
 	*sdk.Client
 	path string
 	db   *secretsmanager.DB
 	stop func()
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{path: filepath.Join(t.TempDir(), "secrets.db")}
+	w := &fixture{path: filepath.Join(t.TempDir(), "secrets.db")}
 	w.start(t)
 	return w
 }
 
-func (w *world) start(t *testing.T) {
+func (w *fixture) start(t *testing.T) {
 	t.Helper()
 	db, err := secretsmanager.Open(w.path, secretsmanager.Options{
 		Now: func() time.Time { return time.Unix(1_700_000_000, 500_000_000) }})
@@ -54,7 +54,7 @@ func (w *world) start(t *testing.T) {
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
 }
 
-func (w *world) create(t *testing.T, name, value string) string {
+func (w *fixture) create(t *testing.T, name, value string) string {
 	t.Helper()
 	out, err := w.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: &name, SecretString: &value})
 	if err != nil {
@@ -63,7 +63,7 @@ func (w *world) create(t *testing.T, name, value string) string {
 	return *out.ARN
 }
 
-func (w *world) put(t *testing.T, id, value string, stages ...string) string {
+func (w *fixture) put(t *testing.T, id, value string, stages ...string) string {
 	t.Helper()
 	out, err := w.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: &id, SecretString: &value, VersionStages: stages})
 	if err != nil {
@@ -75,7 +75,7 @@ func (w *world) put(t *testing.T, id, value string, stages ...string) string {
 // TestFullDiskEnds: what was refused has not happened, and once there is room secrets are
 // stored again without a restart.
 func TestFullDiskEnds(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.create(t, "a", "before")
 	room := boltfiletest.FillDisk(t, w.path)
 	if _, err := w.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: aws.String("a"), SecretString: aws.String("refused")}); err == nil {
@@ -94,7 +94,7 @@ func TestFullDiskEnds(t *testing.T) {
 }
 
 // get returns the value or the error's code.
-func (w *world) get(id, version, stage string) string {
+func (w *fixture) get(id, version, stage string) string {
 	in := &sdk.GetSecretValueInput{SecretId: &id}
 	if version != "" {
 		in.VersionId = &version
@@ -117,7 +117,7 @@ func codeOf(err error) string {
 }
 
 func TestOwnStages(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.create(t, "s", "one")
 	w.put(t, "s", "two", "AWSPENDING")
 	for stage, want := range map[string]string{"AWSCURRENT": "one", "AWSPENDING": "two", "AWSPREVIOUS": "ResourceNotFoundException"} {
@@ -134,7 +134,7 @@ func TestOwnStages(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.create(t, "s", "one")
 	value, long := "v", strings.Repeat("x", 65_537)
 	put := func(in *sdk.PutSecretValueInput) error {
@@ -176,7 +176,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestBinaryListDelete(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	content := []byte{0, 1, 0xff}
 	if _, err := w.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: aws.String("b"), SecretBinary: content}); err != nil {
 		t.Fatal(err)
@@ -222,7 +222,7 @@ func TestBinaryListDelete(t *testing.T) {
 }
 
 func TestVersionsAreBounded(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.create(t, "s", "first")
 	var ids []string
 	for i := range 105 {
@@ -239,7 +239,7 @@ func TestVersionsAreBounded(t *testing.T) {
 }
 
 func TestRestartKeepsAllAndTheFileIsPrivate(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	arn := w.create(t, "s", "hunter2")
 	w.put(t, "s", "hunter3")
 	w.stop()
@@ -259,7 +259,7 @@ func TestRestartKeepsAllAndTheFileIsPrivate(t *testing.T) {
 }
 
 func TestConcurrentPutsKeepEveryVersion(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.create(t, "s", "first")
 	var wg sync.WaitGroup
 	ids := make([]string, 20)
@@ -302,4 +302,4 @@ func FuzzOperations(f *testing.F) {
 	})
 }
 
-func TestOperationsAreDocumented(t *testing.T) { awsjsontest.Documented(t, newWorld(t).db.Service()) }
+func TestOperationsAreDocumented(t *testing.T) { awsjsontest.Documented(t, newFixture(t).db.Service()) }
