@@ -1,9 +1,8 @@
 // Package boltfile opens the file that an embedded service keeps its data in: a bbolt
 // database for one process at a time.
 //
-// It reads the whole file before it hands it out, because reading a damaged page later would
-// end the process in the middle of other work. It repairs nothing. A file that is mostly free
-// space is compacted.
+// It checks the whole file at the start, because a damaged page would end the process when it
+// is read later. It does not repair files. It compacts a file that is mostly free space.
 //
 //	db, err := boltfile.Open(path, initialise)
 package boltfile
@@ -25,20 +24,19 @@ import (
 const lockTimeout = time.Second
 
 // ErrDamaged is the error of a file that was a database and can no longer be read.
-var ErrDamaged = errors.New("the file is damaged: put a copy back, or remove it and lose what it holds")
+var ErrDamaged = errors.New("the file is damaged: restore a copy, or remove it and lose its data")
 
-var errInUse = errors.New("another process has it open: end that one, or use another folder")
+var errInUse = errors.New("another process has it open: stop that process, or use another folder")
 
-// Open opens the database in one file, readable by its owner only, or makes it, and lets
-// prepare make a new file's buckets or refuse one of another layout. A new file gets its name
-// only when it is complete, so an empty file is damaged. Errors are of one line and do not
-// name the file.
+// Open opens or creates the database in one file that only its owner can read. prepare creates
+// the buckets of a new file or rejects another layout. A new file gets its name when it is
+// complete, so an empty file is damaged. Errors are one line and do not name the file.
 func Open(path string, prepare func(*bbolt.Tx) error) (*bbolt.DB, error) {
 	return file{path: path, prepare: prepare}.open()
 }
 
-// OpenNoSync is [Open] for a file whose writes are not synced to the disk: it outlives
-// its process, but may be damaged when the machine crashes.
+// OpenNoSync is [Open] for a file whose writes are not synced to disk: it survives its process,
+// but a crash of the machine may damage it.
 func OpenNoSync(path string, prepare func(*bbolt.Tx) error) (*bbolt.DB, error) {
 	return file{path: path, prepare: prepare, noSync: true}.open()
 }
@@ -70,14 +68,14 @@ func (f file) open() (*bbolt.DB, error) {
 	return f.compacted(db), nil
 }
 
-// replace fills a new database and puts it in the file's place by put. The database is locked
+// replace fills a new database and gives it the file's name by put. The database is locked
 // before it has the name.
 func (f file) replace(put func(from, to string) error, fill func(*bbolt.DB) error) (*bbolt.DB, error) {
 	temp, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+tempMark+"*")
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(temp.Name()) // a partial file must not fill a full disk further
+	defer os.Remove(temp.Name()) // a partial file must not use space on a full disk
 	if err := temp.Close(); err != nil {
 		return nil, err
 	}
@@ -122,7 +120,7 @@ func (f file) removeLeft() {
 }
 
 func (f file) options() *bbolt.Options {
-	// A freelist in the file would be written anew at each commit.
+	// A freelist in the file would be rewritten at each commit.
 	return &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoSync: f.noSync, NoFreelistSync: f.noSync}
 }
 
@@ -164,7 +162,7 @@ func (f file) checked() (db *bbolt.DB, err error) {
 	return db, nil
 }
 
-// isStill tells whether the file that was opened has the name: another process may have
+// isStill reports whether the file that was opened has the name: another process may have
 // compacted it while we waited for its lock.
 func (f file) isStill(opened *os.File) error {
 	a, err := opened.Stat()
@@ -177,8 +175,8 @@ func (f file) isStill(opened *os.File) error {
 	return nil
 }
 
-// check reads every page. The length comes first: the check itself runs beside us, where
-// a fault of memory would end the process.
+// check reads every page. It checks the length first: bbolt's check runs in another goroutine,
+// where a memory fault would end the process.
 func check(tx *bbolt.Tx, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -13,9 +13,9 @@ const (
 	compactBatch = 1 << 20
 )
 
-// compacted returns a copy of the database without its free space, in the place of the
-// file, if that makes it smaller by half; else the database itself. A copy that could not
-// be made, as on a full disk, changes nothing.
+// compacted replaces the file by a copy without free space if that halves its size, and
+// returns the copy; else it returns the database. If the copy fails, as on a full disk,
+// nothing changes.
 func (f file) compacted(db *bbolt.DB) *bbolt.DB {
 	info, err := os.Stat(f.path)
 	if err != nil || info.Size() < compactFrom || 2*inUse(db) > info.Size() {
@@ -25,7 +25,7 @@ func (f file) compacted(db *bbolt.DB) *bbolt.DB {
 	if err != nil {
 		return db
 	}
-	db.Close() // it was only read, and its file has no name any more
+	db.Close() // it was only read, and its file has been replaced
 	return fresh
 }
 

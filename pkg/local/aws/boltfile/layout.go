@@ -10,8 +10,8 @@ import (
 // Meta is the bucket that holds the file's format.
 const Meta = "meta"
 
-// Layout returns a function for [Open] that makes the buckets of a new file, and refuses a
-// file that has another format or is of another program.
+// Layout returns a function for [Open] that creates the buckets of a new file, and rejects a
+// file with another format or of another program.
 func Layout(format string, buckets ...string) func(*bbolt.Tx) error {
 	return func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket([]byte(Meta)); meta != nil {

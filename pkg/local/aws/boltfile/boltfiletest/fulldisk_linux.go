@@ -37,7 +37,7 @@ func FillDisk(t *testing.T, path string) (room func()) {
 	}
 }
 
-// descriptor finds the number under which this process has a file open.
+// descriptor finds the file descriptor of an open file.
 func descriptor(t *testing.T, path string) int {
 	t.Helper()
 	want, err := os.Stat(path)
