@@ -1,10 +1,9 @@
 // Package awsjson serves AWS services over the AWS JSON protocols 1.0 and 1.1.
 //
-// A service is a table of operations; this package finds the operation named by
-// X-Amz-Target, hands it the request body and writes its answer or its error in
-// the form that AWS SDKs, the AWS CLI and boto3 read. It knows no service and
-// checks no request signature, at most the access key's id ([KeyedHandler]): it is meant
-// for loopback only.
+// A service is a table of operations. This package runs the operation of X-Amz-Target
+// with the request body and writes its answer or error in the form that AWS SDKs, the
+// AWS CLI and boto3 read. It does not check request signatures, at most the access key's
+// id ([KeyedHandler]): use it on loopback only.
 //
 //	h := awsjson.Handler(sqsService, dynamoService)
 //	http.Serve(listener, h)
@@ -27,25 +26,25 @@ import (
 const MaxRequestBytes = 16 << 20
 
 // Operation runs one API call. The body is the request's JSON, at most
-// [MaxRequestBytes]; the answer is marshalled with encoding/json. An error that
-// is no [*Error] becomes an InternalServerError (500).
+// [MaxRequestBytes]; the answer is marshalled with encoding/json. An error
+// other than [*Error] becomes an InternalServerError (500).
 type Operation func(ctx context.Context, body []byte) (any, error)
 
-// Service is one AWS service as the wire sees it. It must not change once served.
+// Service is one AWS service. It must not change once served.
 type Service struct {
-	// Target is what stands before the dot in X-Amz-Target, for example "AmazonSQS".
+	// Target is the part of X-Amz-Target before the dot, for example "AmazonSQS".
 	Target string
 	// Version is the JSON protocol's version in content types: "1.0" or "1.1".
 	Version string
 	// ErrorNamespace is put before an error's code in __type, for example "com.amazonaws.sqs#".
 	ErrorNamespace string
-	// QueryCompatible says that older clients read the code in X-Amzn-Query-Error, as SQS's do.
+	// QueryCompatible means that older clients read the code in X-Amzn-Query-Error, as for SQS.
 	QueryCompatible bool
 	// Operations by name, for example "SendMessage".
 	Operations map[string]Operation
 }
 
-// Error is an AWS error: the code that SDKs map to a type, a text for people and the HTTP status.
+// Error is an AWS error: the code that SDKs map to a type, a readable message and the HTTP status.
 type Error struct {
 	Status  int    // HTTP status, 400 when zero
 	Code    string // for example "ConditionalCheckFailedException"
@@ -123,8 +122,8 @@ func (s Service) serve(w http.ResponseWriter, r *http.Request, op Operation) {
 	s.write(w, http.StatusOK, encoded)
 }
 
-// readBody answers a half-sent body with an error of its own: no operation may run on a part of a request,
-// and a handler that writes nothing would send 200.
+// readBody returns an error for an incomplete body: no operation may run with a part of a request, and a handler that
+// writes nothing would send 200.
 func readBody(r io.Reader) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, MaxRequestBytes+1))
 	if err != nil {
@@ -133,7 +132,7 @@ func readBody(r io.Reader) ([]byte, error) {
 	if len(body) <= MaxRequestBytes {
 		return body, nil
 	}
-	// Clients read the answer only when they have sent their body, so a bounded rest is let through.
+	// Clients read the answer only after they have sent their body, so a bounded rest is read.
 	io.CopyN(io.Discard, r, 3*MaxRequestBytes)
 	return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge",
 		Message: fmt.Sprintf("request body is over %d bytes", MaxRequestBytes)}
@@ -147,7 +146,7 @@ func WithRequestHost(ctx context.Context, host string) context.Context {
 }
 
 // RequestHost returns the Host header of the request that an operation serves, or "" outside a request.
-// Services need it for addresses of their own in answers, such as queue URLs.
+// Services need it for URLs in answers, such as queue URLs.
 func RequestHost(ctx context.Context) string {
 	host, _ := ctx.Value(requestHostKey{}).(string)
 	return host

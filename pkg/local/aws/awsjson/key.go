@@ -6,9 +6,9 @@ import (
 	"regexp"
 )
 
-// KeyedHandler is [Handler] for the requests that name an access key's id in their
-// Authorization header. It refuses others in the form of their service, as AWS refuses an
-// unknown key. The id is a secret shared by the clients: signatures are not computed.
+// KeyedHandler is [Handler] for requests with the given access key id in their Authorization
+// header. It rejects others as AWS rejects an unknown key. The id is a secret that the clients
+// share: signatures are not checked.
 func KeyedHandler(id string, services ...Service) http.Handler {
 	credential := regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/, ]+)/`)
 	return handler(func(s Service, r *http.Request) *Error {
@@ -24,7 +24,7 @@ func KeyedHandler(id string, services ...Service) http.Handler {
 	}, services)
 }
 
-// denied is the refusal of a caller: with the older code and 403 where clients read it.
+// denied is the error for a caller with another key: with the older code and 403 where clients read it.
 func (s Service) denied(code, queryCode, message string) *Error {
 	e := Errorf(code, "%s", message)
 	if s.QueryCompatible {
