@@ -23,7 +23,7 @@ func capacityChecks() []check {
 	}
 }
 
-// ofSize makes an item whose size is so many bytes.
+// ofSize makes an item whose size is that many bytes.
 func ofSize(pk string, bytes int) item {
 	return item{"pk": str(pk), "v": str(strings.Repeat("x", bytes-len("pk")-len(pk)-len("v")))}
 }

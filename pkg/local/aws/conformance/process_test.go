@@ -83,7 +83,7 @@ func awaitHTTP(t testing.TB, url string, exited <-chan struct{}, out *tail) {
 	}
 }
 
-// freePort finds a port that nobody listens on just now.
+// freePort finds a port that no one listens on just now.
 func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

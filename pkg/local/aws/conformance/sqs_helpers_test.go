@@ -98,7 +98,7 @@ func (p *probe) receive(in *sqs.ReceiveMessageInput) []types.Message {
 	return out.Messages
 }
 
-// take receives until it has n messages, hidden for so many seconds (0: the queue's own timeout).
+// take receives until it has n messages, hidden for that many seconds (0: the queue's own timeout).
 func (p *probe) take(url string, n int, hidden int32) []types.Message {
 	in := receiving(url)
 	in.WaitTimeSeconds, in.VisibilityTimeout = 1, hidden
@@ -154,7 +154,7 @@ func bodies(messages []types.Message) []string {
 	return all
 }
 
-// counts waits until the queue reports so many visible, hidden and delayed messages.
+// counts waits until the queue reports that many visible, hidden and delayed messages.
 func (p *probe) counts(url string, visible, hidden, delayed int) {
 	want := fmt.Sprint(visible, hidden, delayed)
 	last := ""
