@@ -64,11 +64,11 @@ func CheckEndpoint(e Endpoints) Check {
 			add = f.fail
 		}
 		for _, t := range p.Findings {
-			if t.Level == registration.Trouble {
-				add(t.Do, "%s", strings.TrimSpace(t.Endpoint+" "+t.What))
+			if t.Level == registration.Problem {
+				add(t.Fix, "%s", strings.TrimSpace(t.Endpoint+" "+t.What))
 			}
 		}
-		if len(f.list) == 0 && !p.Idle() {
+		if len(f.list) == 0 && !p.UpToDate() {
 			add("tollgate endpoint plan, then tollgate endpoint apply", "it is not registered as the handlers want it (%s)", p.Action)
 		}
 		return f.or("%s takes %d types in API version %s", p.Endpoint, len(p.Wanted.Events), p.Wanted.APIVersion)

@@ -7,8 +7,8 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// attributes is an item as it was read. What is absent, null or of another type reads
-// as zero: a ledger is shown even if one of its rows is older than a field.
+// attributes is an item. An absent, null or differently typed attribute is zero, because rows
+// may be older than a field.
 type attributes map[string]any
 
 func (a attributes) text(name string) string { s, _ := a[name].(string); return s }
@@ -26,7 +26,7 @@ func (a attributes) texts(name string) []string {
 	return out
 }
 
-// id is the last part of a key such as OBJ#test#-#sub_…; ids hold no #.
+// id returns the last part of a key such as OBJ#test#-#sub_…; ids have no #.
 func (a attributes) id() string {
 	key := a.text("pk")
 	return key[strings.LastIndexByte(key, '#')+1:]
@@ -93,8 +93,7 @@ func messageOf(a attributes) Message {
 	}
 }
 
-// attemptIn reads the attempt from the key of a message about an invoice's payment that
-// failed, OUT#FACT#…#payment_failed#<attempt>#payment_failed.
+// attemptIn returns the attempt in the key of a message about an invoice's failed payment, OUT#FACT#…#payment_failed#<attempt>#payment_failed.
 func attemptIn(key string) int64 {
 	parts := strings.Split(key, "#")
 	if len(parts) < 3 || parts[len(parts)-3] != "payment_failed" {

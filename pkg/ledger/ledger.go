@@ -1,14 +1,13 @@
-// Package ledger is what the table says of one customer's billing: what the handlers
-// have kept of subscriptions, entitlements, invoices, payments, disputes and checkouts,
-// and the messages that they asked for.
+// Package ledger reads one customer's billing from the table: the subscriptions,
+// entitlements, invoices, payments, disputes and checkouts that the handlers stored, and the
+// messages that they requested.
 //
 //	l, err := ledger.Read(ctx, items, "test", "", "cus_…")
 //	if errors.Is(err, ledger.ErrUnknown) { … }
 //
-// It only reads, and it calculates nothing: amounts are integers in the currency's
-// smallest unit beside their currency, and nothing is added up across currencies. It is
-// for people and for tests; no decision about an event may be taken from it, for the
-// index that it reads lags a moment behind the table.
+// It only reads and calculates nothing: amounts are integers in the currency's smallest unit.
+// It is for people and for tests. Do not decide about an event with it: it reads an index that
+// lags behind the table.
 package ledger
 
 import (
@@ -16,8 +15,8 @@ import (
 	"slices"
 )
 
-// Ledger is one customer's, of one mode and one account. Its lists are sorted by time,
-// then by id, and never nil, so two ledgers that say the same compare as equal.
+// Ledger is one customer's billing, of one mode and account. Its lists are sorted by time,
+// then by id, and never nil, so equal ledgers compare as equal.
 type Ledger struct {
 	Customer      string         `json:"customer"`
 	Mode          string         `json:"mode"`    // live or test
@@ -31,8 +30,8 @@ type Ledger struct {
 	Outbox        []Message      `json:"outbox"`
 }
 
-// Subscription is a subscription as its row keeps it. Times are seconds since 1970, 0
-// for none; so are those of the other types.
+// Subscription is a stored subscription. Times, here and in the other types, are seconds
+// since 1970, 0 for none.
 type Subscription struct {
 	ID                string `json:"id"`
 	Status            string `json:"status"`
@@ -47,14 +46,14 @@ type Subscription struct {
 	Created           int64  `json:"created"`
 }
 
-// Item is what a subscription is for, in the subscription's own order.
+// Item is one item of a subscription, in the subscription's order.
 type Item struct {
 	Price    string `json:"price"`
 	Product  string `json:"product"`
 	Quantity int64  `json:"quantity"`
 }
 
-// Entitlement is what the customer may use because of a subscription.
+// Entitlement is what the customer may use by a subscription.
 type Entitlement struct {
 	Subscription string   `json:"subscription"`
 	Status       string   `json:"status"` // the subscription's
@@ -63,8 +62,7 @@ type Entitlement struct {
 	Until        int64    `json:"until"`
 }
 
-// Invoice is an invoice as its row keeps it. One that was never paid and whose payment
-// never failed is not known.
+// Invoice is a stored invoice. An invoice is stored when it was paid or its payment failed.
 type Invoice struct {
 	ID                 string `json:"id"`
 	Number             string `json:"number"`
@@ -84,16 +82,16 @@ type Invoice struct {
 // Payment is a fact about money that happened once, such as a payment, a failed payment or a
 // paid invoice. No later event changes it.
 type Payment struct {
-	Kind     string `json:"kind"` // payment, payment_failure, invoice_paid, or what another handler names it
+	Kind     string `json:"kind"` // payment, payment_failure, invoice_paid, or another handler's kind
 	ObjectID string `json:"object_id"`
-	Fact     string `json:"fact"` // what tells two facts of one object apart
+	Fact     string `json:"fact"` // distinguishes facts of one object
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 	Occurred int64  `json:"occurred"`
-	Event    string `json:"event"` // that said so first
+	Event    string `json:"event"` // the first with this fact
 }
 
-// Dispute is a dispute as its row keeps it.
+// Dispute is a stored dispute.
 type Dispute struct {
 	ID            string `json:"id"`
 	Status        string `json:"status"`
@@ -106,7 +104,7 @@ type Dispute struct {
 	Created       int64  `json:"created"`
 }
 
-// Checkout is a completed checkout as its row keeps it.
+// Checkout is a stored completed checkout.
 type Checkout struct {
 	ID            string `json:"id"`
 	Status        string `json:"status"`
@@ -120,7 +118,7 @@ type Checkout struct {
 	Created       int64  `json:"created"`
 }
 
-// Message is one that the handlers asked for, sent or not.
+// Message is a message that a handler requested, sent or not.
 type Message struct {
 	Key      string `json:"key"`  // of its item: one message for each key, ever
 	Name     string `json:"name"` // receipt, welcome, payment_failed or dispute_opened
@@ -130,18 +128,18 @@ type Message struct {
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 	At       string `json:"at"`    // RFC 3339
-	Event    string `json:"event"` // that asked for it
+	Event    string `json:"event"` // that requested it
 	SentAt   int64  `json:"sent_at"`
-	Held     bool   `json:"held"` // until an operator releases it: it tells of an old state
+	Held     bool   `json:"held"` // about an old state, until an operator releases it
 }
 
-// Empty reports whether nothing is known of the customer.
+// Empty reports whether the customer has no items.
 func (l *Ledger) Empty() bool {
 	return len(l.Subscriptions)+len(l.Entitlements)+len(l.Invoices)+len(l.Payments)+
 		len(l.Disputes)+len(l.Checkouts)+len(l.Outbox) == 0
 }
 
-// Sort puts every list in its order and makes nil lists empty ones.
+// Sort sorts every list and makes nil lists empty.
 func (l *Ledger) Sort() {
 	byTime(&l.Subscriptions, func(s Subscription) (int64, string) { return s.Created, s.ID })
 	byTime(&l.Entitlements, func(e Entitlement) (int64, string) { return 0, e.Subscription })

@@ -9,26 +9,25 @@ import (
 	"tollgate/pkg/event"
 )
 
-// ErrUnknown says that nothing is listed of a customer: no event of it was handled yet,
-// or it is another account's, or of the other mode.
+// ErrUnknown: the customer has no items. No event about it was handled yet, or it is of
+// another account or mode.
 var ErrUnknown = errors.New("customer is not known")
 
-// Items is what Read needs of the table.
+// Items reads the table.
 type Items interface {
-	// Page returns a page of the items that the index of lists has under a name, and
-	// the cursor of the next page, "" for none.
+	// Page returns a page of the list with a name, and the cursor of the next page, "" for
+	// none.
 	Page(ctx context.Context, list, cursor string) (items []map[string]any, next string, err error)
-	// Item returns the item under a key, false when there is none.
+	// Item returns the item of a key, false if there is none.
 	Item(ctx context.Context, key string) (item map[string]any, found bool, err error)
 }
 
-// maxPages bounds what one customer's ledger may hold: beyond it Read fails rather than
-// shows half of a ledger.
+// maxPages bounds one customer's ledger: beyond it Read fails, as half a ledger misleads.
 const maxPages = 1000
 
-// Read returns a customer's ledger, ErrUnknown (wrapped) when there is none. mode is
-// live or test; account is "" for the platform's own. Disputes name no customer, so they
-// are found through the payments that they dispute.
+// Read returns a customer's ledger, or an error that wraps ErrUnknown. mode is live or test;
+// account is "" for the platform's own. Disputes have no customer: they are found by their
+// payments.
 func Read(ctx context.Context, items Items, mode, account, customer string) (Ledger, error) {
 	if mode != "live" && mode != "test" || customer == "" {
 		return Ledger{}, fmt.Errorf("read ledger: mode %q and customer %q, want live or test and an id", mode, customer)
@@ -63,11 +62,11 @@ const (
 	kindCheckout     = "checkout"
 )
 
-// reader is one reading. An item that changes between two pages may come twice.
+// reader builds one ledger. An item that changes between two pages may come twice.
 type reader struct {
 	items Items
 	l     Ledger
-	seen  map[string]bool // keys of items that were read
+	seen  map[string]bool // keys of read items
 }
 
 func (r *reader) list(ctx context.Context, name string) error {
@@ -89,8 +88,8 @@ func (r *reader) list(ctx context.Context, name string) error {
 	return fmt.Errorf("list %s has over %d pages", name, maxPages)
 }
 
-// take adds one item and the messages that it names. A message is no longer listed once
-// it is sent, so the items that asked for it lead to it.
+// take adds one item and its messages. A sent message is in no list: it is found by the item
+// that requested it.
 func (r *reader) take(ctx context.Context, a attributes) error {
 	if key := a.text("pk"); r.seen[key] {
 		return nil
@@ -108,14 +107,14 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 			return err
 		}
 		if !found {
-			return fmt.Errorf("%s names message %s, which is not there", a.text("pk"), key)
+			return fmt.Errorf("%s has message %s, which does not exist", a.text("pk"), key)
 		}
 		r.l.Outbox = append(r.l.Outbox, messageOf(item))
 	}
 	return nil
 }
 
-// add files a fact of any kind, and a row by its kind; other kinds are left out.
+// add adds a fact of any kind, and a row by its kind; other kinds are left out.
 func (r *reader) add(a attributes) {
 	kind := a.text("kind")
 	if effect.IsFactKey(a.text("pk")) {

@@ -1,6 +1,6 @@
-// Package policy decides which events an endpoint takes. One event may arrive through
-// several endpoints and has one record, so the answer depends on the endpoint and the
-// event alone: it is asked before the record is touched and never written into it.
+// Package policy decides which events an endpoint accepts. One event may arrive through
+// several endpoints and has one record, so the decision depends on the endpoint and the event
+// alone: it is made before the record is read and never written into it.
 //
 //	switch v := policies["connect"].Judge(e); v.Action {
 //	case policy.Ignore: // acknowledge
@@ -20,7 +20,7 @@ import (
 type Action string
 
 const (
-	Accept Action = "accept" // the endpoint takes the event
+	Accept Action = "accept" // the endpoint accepts the event
 	Ignore Action = "ignore" // acknowledge it without a record
 	Park   Action = "park"   // put a copy into the dead-letter queue, then acknowledge it
 )
@@ -31,10 +31,10 @@ const (
 	ReasonAccount  = "account"  // its account
 )
 
-// Policy says which events an endpoint takes. The zero value takes all.
+// Policy selects the events that an endpoint accepts. The zero value accepts all.
 type Policy struct {
-	Livemode []bool   // modes that are taken; nil: both
-	Accounts []string // accounts that are taken, "" for the platform's own; nil: all
+	Livemode []bool   // accepted modes; nil: both
+	Accounts []string // accepted accounts, "" for the platform's own; nil: all
 	// OnMismatch is Park or Ignore for every excluded event. "" ignores an event of a
 	// connected account in another mode, which Stripe sends to each Connect endpoint,
 	// and parks the rest.
@@ -45,15 +45,15 @@ type Policy struct {
 	From time.Time
 }
 
-// Verdict is a policy's answer for one event.
+// Verdict is a policy's decision for one event.
 type Verdict struct {
 	Action Action
 	Reason string // ReasonLivemode or ReasonAccount, "" for Accept
 	Text   string // for people, "" for Accept
 }
 
-// Judge decides whether the endpoint that e names takes e. It depends on the endpoint,
-// mode and account of e only.
+// Judge decides whether the endpoint of e accepts e, by the endpoint, mode and account of e
+// only.
 func (p Policy) Judge(e event.Envelope) Verdict {
 	switch {
 	case p.Livemode != nil && !slices.Contains(p.Livemode, e.Livemode):

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Bounds of what is finished or undone after an interrupt too.
+// Bounds of what also runs after an interrupt.
 const (
 	finishTimeout = time.Minute
 	findTries     = 4
@@ -19,11 +19,10 @@ const (
 type Applier struct {
 	Registrar Registrar
 	Lister    Lister
-	Vault     Vault
-	// Say gets a line for people before and after each step, and every line that says
-	// what was left behind. It gets no secret.
-	Say func(format string, args ...any)
-	// Run names this run, at random: it goes into the metadata of what is made.
+	Secrets   Secrets
+	// Log gets a line before and after each step, and what was left behind. It gets no secret.
+	Log func(format string, args ...any)
+	// Run is a random name of this run, for the metadata of a new endpoint.
 	Run string
 }
 
@@ -35,7 +34,7 @@ type Done struct {
 	Left    string   `json:"left,omitempty"` // an endpoint to delete by hand
 }
 
-// Words is what was done, in one line.
+// Words describes what was done, in one line.
 func (d Done) Words() string {
 	var list []string
 	add := func(verb, id string) {
@@ -53,8 +52,8 @@ func (d Done) Words() string {
 	return strings.Join(list, "; ")
 }
 
-// Apply carries out a plan. After an error, Done says what was done before it; Left is
-// set when an endpoint stands at Stripe whose secret is not stored.
+// Apply carries out a plan. After an error, Done has what was done before it; Left is set if
+// an endpoint is left at Stripe whose secret is not stored.
 func (a Applier) Apply(ctx context.Context, p Plan) (d Done, err error) {
 	if p.Action == ActionRefuse {
 		return d, errors.New("the plan cannot be carried out")
@@ -64,7 +63,7 @@ func (a Applier) Apply(ctx context.Context, p Plan) (d Done, err error) {
 			return d, fmt.Errorf("delete %s, whose secret was never stored: %w", id, err)
 		}
 		d.Deleted = append(d.Deleted, id)
-		a.Say("deleted %s, whose secret was never stored", id)
+		a.Log("deleted %s, whose secret was never stored", id)
 	}
 	switch p.Action {
 	case ActionUpdate:
@@ -84,17 +83,17 @@ func (a Applier) update(ctx context.Context, p Plan, d *Done) error {
 		return fmt.Errorf("update %s: %w", p.Endpoint, err)
 	}
 	d.Updated = p.Endpoint
-	a.Say("updated %s", p.Endpoint)
+	a.Log("updated %s", p.Endpoint)
 	return nil
 }
 
-// create makes the endpoint, stores its secret and marks it as whole. From the answer on
-// an interrupt does not end it: half of it is worse than either end.
+// create creates the endpoint, stores its secret and marks it as complete. After Stripe's
+// answer an interrupt does not end it: a half-created endpoint is worse than either end.
 func (a Applier) create(ctx context.Context, p Plan, d *Done) error {
 	if err := a.storable(ctx, p.Wanted.Name); err != nil {
 		return fmt.Errorf("nothing was created: %w", err)
 	}
-	a.Say("creating an endpoint for %s; until its secret is said to be stored, one with metadata %s=%s must be deleted again if this ends", p.Wanted.URL, MetaApply, a.Run)
+	a.Log("creating an endpoint for %s; if this ends before its secret is stored, delete the one with metadata %s=%s", p.Wanted.URL, MetaApply, a.Run)
 	n := NewEndpoint{
 		URL: p.Wanted.URL, Events: p.Wanted.Events, APIVersion: p.Wanted.APIVersion, Connect: p.Wanted.Connect,
 		Description: "Tollgate, endpoint " + p.Wanted.Name,
@@ -107,22 +106,22 @@ func (a Applier) create(ctx context.Context, p Plan, d *Done) error {
 		return a.unmade(ctx, d, err)
 	}
 	if err == nil {
-		_, err = Change(ctx, a.Vault, PutFirst(p.Wanted.Name, secret))
+		_, err = Change(ctx, a.Secrets, PutFirst(p.Wanted.Name, secret))
 	}
 	if err != nil {
 		return a.undo(ctx, d, e.ID, fmt.Errorf("store the secret of %s: %w", e.ID, err))
 	}
 	d.Created = e.ID
-	a.Say("created %s, its secret is stored", e.ID)
+	a.Log("created %s, its secret is stored", e.ID)
 	if err := a.Mark(ctx, e.ID, secret); err != nil {
-		return fmt.Errorf("%s works and its secret is stored, but it could not be marked so at Stripe: the next apply makes it anew: %w", e.ID, err)
+		return fmt.Errorf("%s works and its secret is stored, but the mark at Stripe is missing: the next apply creates it again: %w", e.ID, err)
 	}
 	return nil
 }
 
-// storable finds out before anything is made what would keep its secret from being stored.
+// storable returns what would prevent storing the secret, before anything is created.
 func (a Applier) storable(ctx context.Context, name string) error {
-	now, err := a.Vault.Current(ctx)
+	now, err := a.Secrets.Current(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,15 +133,15 @@ func (a Applier) storable(ctx context.Context, name string) error {
 	return err
 }
 
-// unmade is for a creation without an answer. If it may have been carried out, the
-// endpoint is looked for and deleted: its secret was in the answer alone.
+// unmade handles a creation without an answer. If it may have been applied, the endpoint is
+// looked for and deleted: its secret was only in the answer.
 func (a Applier) unmade(ctx context.Context, d *Done, failed error) error {
 	failed = fmt.Errorf("create endpoint: %w", failed)
 	if !errors.Is(failed, ErrUnknownOutcome) {
 		return failed
 	}
 	unsure := func(why error) error {
-		a.Say("an endpoint with metadata %s=%s may stand at Stripe, enabled, and its secret is nowhere: endpoint apply finds and deletes it", MetaApply, a.Run)
+		a.Log("an enabled endpoint with metadata %s=%s may exist at Stripe whose secret is not stored: endpoint apply finds and deletes it", MetaApply, a.Run)
 		return errors.Join(failed, why)
 	}
 	for range findTries {
@@ -162,14 +161,14 @@ func (a Applier) unmade(ctx context.Context, d *Done, failed error) error {
 	return unsure(nil)
 }
 
-// undo deletes what was made, or says what is left.
+// undo deletes the new endpoint, or reports that it is left.
 func (a Applier) undo(ctx context.Context, d *Done, id string, failed error) error {
 	if err := a.Registrar.DeleteWebhookEndpoint(ctx, id); err != nil {
 		d.Left = id
-		a.Say("delete %s in Stripe's Dashboard, or run endpoint apply again: it is enabled, and its secret is not stored, so that all it delivers is refused", id)
+		a.Log("delete %s in Stripe's Dashboard, or run endpoint apply again: it is enabled, and its secret is not stored, so all its deliveries are refused", id)
 		return errors.Join(failed, fmt.Errorf("delete %s again: %w", id, err))
 	}
-	a.Say("deleted %s again: no endpoint was left", id)
+	a.Log("deleted %s again: no endpoint was left", id)
 	return failed
 }
 
@@ -179,11 +178,11 @@ func (a Applier) Retire(ctx context.Context, id string) error {
 	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, id, Update{Disabled: &disabled}); err != nil {
 		return fmt.Errorf("disable %s: %w", id, err)
 	}
-	a.Say("disabled %s", id)
+	a.Log("disabled %s", id)
 	return nil
 }
 
-// Mark notes at Stripe which stored secret is an endpoint's.
+// Mark records at Stripe which stored secret is an endpoint's.
 func (a Applier) Mark(ctx context.Context, id string, secret Secret) error {
 	mark := Update{Metadata: map[string]string{MetaSecret: secret.Fingerprint()}}
 	if _, err := a.Registrar.UpdateWebhookEndpoint(ctx, id, mark); err != nil {

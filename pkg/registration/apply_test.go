@@ -103,7 +103,7 @@ func TestFaultsOfApply(t *testing.T) {
 			if len(list) != 1 || list[0].Disabled || !strings.HasPrefix(w.stored(), `{"default":["`+w.secrets[list[0].ID]) || !strings.Contains(w.stored(), "whsec_old") {
 				t.Errorf("faults %v: after the next apply %+v and %s", faults, list, w.stored())
 			}
-			if p := Make(wanted(), list, Known{}); !p.Idle() {
+			if p := Make(wanted(), list, Known{}); !p.UpToDate() {
 				t.Errorf("faults %v: still to do: %+v", faults, p)
 			}
 		})
@@ -142,7 +142,7 @@ func TestInterrupt(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			calls := &cancelling{world: w, at: n, cancel: cancel}
 			a := w.applier("run1")
-			a.Registrar, a.Lister, a.Vault = calls, calls, calls
+			a.Registrar, a.Lister, a.Secrets = calls, calls, calls
 			_, err := a.Apply(ctx, Make(wanted(), nil, Known{}))
 			whole := len(w.endpoints) == 1 && strings.Contains(w.stored(), "whsec_of_we_1") && w.endpoints["we_1"].Metadata[MetaSecret] != ""
 			if len(w.endpoints) != 0 && !whole {
@@ -203,7 +203,7 @@ func TestApplyUpdates(t *testing.T) {
 }
 
 // An endpoint is not created when its secret could not be stored anyway.
-func TestNothingIsCreatedForABrokenVault(t *testing.T) {
+func TestNothingIsCreatedForABrokenSecret(t *testing.T) {
 	for _, stored := range []string{`whsec_text`, `{"default":{"a":"whsec_text"}}`} {
 		w := newWorld()
 		w.write(stored)

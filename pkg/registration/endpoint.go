@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Metadata by which an endpoint is known again. One that has MetaName and no MetaSecret
-// was made by an apply that did not come to its end: its secret is nowhere.
+// Metadata of our endpoints. One with MetaName and without MetaSecret was created by an apply
+// that did not finish: its secret is not stored.
 const (
 	MetaName    = "tollgate_endpoint" // the endpoint's name in the stored secrets
-	MetaConnect = "tollgate_connect"  // "true" or "false": Stripe does not tell it
-	MetaApply   = "tollgate_apply"    // which run made it
+	MetaConnect = "tollgate_connect"  // "true" or "false": Stripe does not return it
+	MetaApply   = "tollgate_apply"    // the run that created it
 	MetaSecret  = "tollgate_secret"   // fingerprint of the secret that was stored
 )
 
@@ -34,8 +34,8 @@ type Endpoint struct {
 	Metadata    map[string]string
 }
 
-// Connect reports whether connected accounts' events are delivered, as far as it can be
-// known: Stripe takes it on creation and answers it nowhere, but names an application.
+// Connect reports whether connected accounts' events are delivered. Stripe accepts it on
+// creation and never returns it, so it is read from our metadata, else from the application.
 func (e Endpoint) Connect() bool {
 	if said := e.Metadata[MetaConnect]; said != "" {
 		return said == "true"
@@ -43,12 +43,12 @@ func (e Endpoint) Connect() bool {
 	return e.Application != ""
 }
 
-// unfinished reports whether an apply made it and did not store its secret.
+// unfinished reports whether an apply created it and did not store its secret.
 func (e Endpoint) unfinished() bool {
 	return e.Metadata[MetaName] != "" && e.Metadata[MetaSecret] == ""
 }
 
-// NewEndpoint is what an endpoint is created from.
+// NewEndpoint has the parameters of a new endpoint.
 type NewEndpoint struct {
 	URL         string
 	Events      []string
@@ -58,29 +58,29 @@ type NewEndpoint struct {
 	Metadata    map[string]string
 }
 
-// Update names what changes on an endpoint; what is zero stays.
+// Update has the fields to change on an endpoint; zero fields stay.
 type Update struct {
 	Events   []string
 	Disabled *bool
 	Metadata map[string]string
 }
 
-// ErrUnknownOutcome says that a request may have been carried out though no answer came.
-var ErrUnknownOutcome = errors.New("it is not known whether Stripe did it")
+// ErrUnknownOutcome: the request may have been applied; there was no answer.
+var ErrUnknownOutcome = errors.New("it is unknown whether Stripe applied it")
 
-// Registrar changes what is registered at Stripe.
+// Registrar changes webhook endpoints at Stripe.
 type Registrar interface {
-	// CreateWebhookEndpoint makes one. The same key within a day makes no second one. An
-	// error wraps [ErrUnknownOutcome] when the endpoint may be there all the same; an
-	// endpoint that came without a secret is returned beside the error.
+	// CreateWebhookEndpoint creates one. The same key within a day creates no second one. An
+	// error wraps [ErrUnknownOutcome] if the endpoint may exist; an endpoint that came without
+	// a secret is returned with the error.
 	CreateWebhookEndpoint(ctx context.Context, n NewEndpoint, key string) (Endpoint, Secret, error)
 	// UpdateWebhookEndpoint changes one.
 	UpdateWebhookEndpoint(ctx context.Context, id string, u Update) (Endpoint, error)
-	// DeleteWebhookEndpoint deletes one; one that is gone is no error.
+	// DeleteWebhookEndpoint deletes one; a missing one is not an error.
 	DeleteWebhookEndpoint(ctx context.Context, id string) error
 }
 
-// Lister lists what is registered at Stripe.
+// Lister lists webhook endpoints at Stripe.
 type Lister interface {
 	// ListWebhookEndpoints returns all endpoints of the account and mode.
 	ListWebhookEndpoints(ctx context.Context) ([]Endpoint, error)
@@ -108,8 +108,8 @@ func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 // MarshalText returns a fixed text.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// Fingerprint tells secrets apart and tells nothing else of them: they are random and
-// long, so that nobody finds one by trying.
+// Fingerprint identifies a secret without revealing it: secrets are random and too long to
+// guess.
 func (s Secret) Fingerprint() string {
 	sum := sha256.Sum256([]byte(s.Reveal()))
 	return hex.EncodeToString(sum[:8])

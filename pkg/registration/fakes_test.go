@@ -76,7 +76,7 @@ func newWorld() *world {
 }
 
 func (w *world) applier(run string) Applier {
-	return Applier{Registrar: w, Lister: w, Vault: w, Run: run, Say: func(format string, args ...any) {
+	return Applier{Registrar: w, Lister: w, Secrets: w, Run: run, Log: func(format string, args ...any) {
 		w.said = append(w.said, fmt.Sprintf(format, args...))
 	}}
 }

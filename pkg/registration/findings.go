@@ -12,52 +12,52 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Level says whether a finding is more than a remark.
+// Level is the severity of a finding.
 type Level string
 
 // The levels.
 const (
 	Note    Level = "note"
-	Trouble Level = "trouble"
+	Problem Level = "trouble"
 )
 
-// Finding is one thing that was seen.
+// Finding is one observation.
 type Finding struct {
 	Level    Level  `json:"level"`
-	Endpoint string `json:"endpoint_id,omitempty"` // "" when it is about the system's own URL
+	Endpoint string `json:"endpoint_id,omitempty"` // "" for the system's own URL
 	What     string `json:"what"`
-	Do       string `json:"do,omitempty"`
+	Fix      string `json:"do,omitempty"`
 }
 
 func (p *Plan) note(id, what, do string) {
 	p.Findings = append(p.Findings, Finding{Note, id, what, do})
 }
 
-func (p *Plan) trouble(id, what, do string) {
-	p.Findings = append(p.Findings, Finding{Trouble, id, what, do})
+func (p *Plan) problem(id, what, do string) {
+	p.Findings = append(p.Findings, Finding{Problem, id, what, do})
 }
 
 func (p *Plan) refuse(format string, args ...any) {
 	p.refused = true
-	p.trouble("", fmt.Sprintf(format, args...), "")
+	p.problem("", fmt.Sprintf(format, args...), "")
 }
 
-// dead are the types that stripe-go v76 names and Stripe's API refuses.
-func dead() []string {
+// refusedTypes are in stripe-go v76 and refused by Stripe's API.
+func refusedTypes() []string {
 	return []string{
 		"invoiceitem.updated", "order.created", "recipient.created", "recipient.deleted",
 		"recipient.updated", "sku.created", "sku.deleted", "sku.updated",
 	}
 }
 
-// accepted are the types that Stripe takes, each once, sorted.
+// accepted returns the types that Stripe accepts, each once, sorted.
 func (p *Plan) accepted(types []string) []string {
-	list := without(types, dead())
+	list := without(types, refusedTypes())
 	if gone := without(types, list); len(gone) > 0 {
-		p.note("", "handlers are registered for types that Stripe sends no more: "+words(gone), "")
+		p.note("", "handlers are registered for types that Stripe no longer sends: "+words(gone), "")
 	}
 	if len(list) == 0 {
-		p.refuse("no type has a handler: there is nothing to deliver")
+		p.refuse("no type has a handler: nothing would be delivered")
 	}
 	return list
 }
@@ -67,7 +67,7 @@ func (p *Plan) checkURL() {
 	w := p.Wanted
 	u, err := url.Parse(w.URL)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-		p.refuse("%.200q is no URL that Stripe can deliver to", w.URL)
+		p.refuse("%.200q is not a URL that Stripe can deliver to", w.URL)
 		return
 	}
 	if w.FakeStripe {
@@ -78,10 +78,10 @@ func (p *Plan) checkURL() {
 			p.refuse("Stripe delivers live events over https only, not to %s", u.Redacted())
 			return
 		}
-		p.note("", "the URL is http: Stripe takes that in test mode only", "")
+		p.note("", "the URL is http: Stripe accepts that in test mode only", "")
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsPrivate() || ip.IsUnspecified() || ip.IsLinkLocalUnicast()) {
-		p.refuse("Stripe cannot reach %s: it is an address of this network alone", u.Host)
+		p.refuse("Stripe cannot reach %s: it is a private address", u.Host)
 	}
 	if path := Path(w.Name); u.Path != path {
 		p.note("", fmt.Sprintf("the URL's path is %s, and endpoint %s is served at %s", u.Path, w.Name, path), "")
@@ -99,7 +99,7 @@ func Path(name string) string {
 // defaultName is the endpoint whose name is not in its path.
 const defaultName = "default"
 
-// CheckName says why a name cannot be an endpoint's, nil if it can.
+// CheckName returns an error if a name cannot be an endpoint's.
 func CheckName(name string) error {
 	if !event.ValidEndpoint(name) {
 		return fmt.Errorf("endpoint %.40q: a name is 1 to 32 of a-z, 0-9 and -", name)
@@ -107,8 +107,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// sameURL compares as Stripe delivers: a query makes no other receiver, and neither do
-// the letters' case in a host or a port that goes without saying.
+// sameURL ignores the query, the case of the host and a default port.
 func sameURL(a, b string) bool {
 	x, errX := url.Parse(a)
 	y, errY := url.Parse(b)
@@ -140,19 +139,19 @@ func (p *Plan) checkProbe(k Known) {
 	a := *k.Probe
 	switch {
 	case a.Status == 0:
-		p.trouble("", "the URL does not answer: "+a.Err, "is it deployed, and may this machine reach it?")
+		p.problem("", "the URL does not answer: "+a.Err, "is it deployed, and may this machine reach it?")
 	case a.Status == http.StatusBadRequest: // it asks for a signature
 	case a.Status >= 300 && a.Status < 400:
-		p.trouble("", fmt.Sprintf("the URL redirects (%d to %.200s): Stripe follows no redirect and counts it as a failure", a.Status, a.Location),
-			"register the URL that answers itself")
+		p.problem("", fmt.Sprintf("the URL redirects (%d to %.200s): Stripe follows no redirect and counts it as a failure", a.Status, a.Location),
+			"register the URL that it redirects to")
 	case a.Status == http.StatusForbidden:
-		p.note("", "the URL answers 403: only listed sources may deliver, so that it cannot be tried from here", "")
+		p.note("", "the URL answers 403: only listed sources may deliver, so it cannot be tried from here", "")
 	case a.Status >= 500 && k.Read && len(k.Stored) == 0:
 		p.note("", fmt.Sprintf("the URL answers %d, as it does until a secret is stored", a.Status), "")
 	case a.Status < 300:
-		p.trouble("", fmt.Sprintf("the URL answers %d to a delivery that nobody signed: that is not this system", a.Status), "is the URL right?")
+		p.problem("", fmt.Sprintf("the URL answers %d to a delivery without a signature: it is not this system", a.Status), "is the URL right?")
 	default:
-		p.trouble("", fmt.Sprintf("the URL answers %d to a delivery without a signature, and should answer 400", a.Status), "is the URL right, and does the system run?")
+		p.problem("", fmt.Sprintf("the URL answers %d to a delivery without a signature, and should answer 400", a.Status), "is the URL right, and does the system run?")
 	}
 }
 
@@ -163,7 +162,7 @@ func accounts(connect bool) string {
 	return "for the account's own events"
 }
 
-// words is a list that stays readable when it is long.
+// words joins a list and shortens a long one.
 func words(list []string) string {
 	const shown = 8
 	list = slices.Clone(list)

@@ -14,7 +14,7 @@ type Wanted struct {
 	APIVersion string   `json:"api_version"`
 	Connect    bool     `json:"connect"`
 	Livemode   bool     `json:"livemode"`
-	FakeStripe bool     `json:"-"` // Stripe is one on this machine: it may deliver to loopback
+	FakeStripe bool     `json:"-"` // it may deliver to loopback
 }
 
 // Action is what a plan does.
@@ -28,7 +28,7 @@ const (
 	ActionRefuse  Action = "refuse"
 )
 
-// Plan is what brings Stripe to what is wanted, and what else was seen.
+// Plan has the changes that bring Stripe to what is wanted, and findings.
 type Plan struct {
 	Wanted   Wanted    `json:"wanted"`
 	Action   Action    `json:"action"`
@@ -43,32 +43,32 @@ type Plan struct {
 	refused bool
 }
 
-// Idle reports whether nothing is to be done.
-func (p Plan) Idle() bool { return p.Action == ActionNothing && len(p.Delete) == 0 }
+// UpToDate reports whether there is nothing to change.
+func (p Plan) UpToDate() bool { return p.Action == ActionNothing && len(p.Delete) == 0 }
 
-// Trouble reports whether anything is not as it should be.
-func (p Plan) Trouble() bool {
-	return !p.Idle() || slices.ContainsFunc(p.Findings, func(f Finding) bool { return f.Level == Trouble })
+// HasProblems reports whether there is something to change or a finding is a problem.
+func (p Plan) HasProblems() bool {
+	return !p.UpToDate() || slices.ContainsFunc(p.Findings, func(f Finding) bool { return f.Level == Problem })
 }
 
-// Known is what was found out beside Stripe's list.
+// Known has what is known besides Stripe's list.
 type Known struct {
-	Probe  *Probe   // what the URL answers; nil when it was not asked
+	Probe  *Probe   // what the URL answers; nil if it was not tried
 	Stored []Secret // the endpoint's stored secrets
 	Read   bool     // whether they could be read
 }
 
-// Make compares. It is a function of its arguments alone; all are the account's endpoints.
+// Make makes a plan. It is a pure function; all are the account's endpoints.
 func Make(w Wanted, all []Endpoint, k Known) Plan {
 	p := Plan{Wanted: w, Action: ActionNothing, Findings: []Finding{}}
 	p.Wanted.Events = p.accepted(w.Events)
-	var rest []Endpoint // that deliver to the URL, for the same accounts
+	var rest []Endpoint // of the same URL and accounts
 	for _, e := range all {
 		switch {
 		case !sameURL(e.URL, w.URL):
 		case e.unfinished():
 			p.Delete = append(p.Delete, e.ID)
-			p.trouble(e.ID, "it was made and its secret was never stored: all it delivers is refused", "endpoint apply deletes it")
+			p.problem(e.ID, "its secret was never stored: all its deliveries are refused", "endpoint apply deletes it")
 		case e.Connect() != w.Connect:
 			p.note(e.ID, "it delivers to the same URL, "+accounts(e.Connect()), "")
 		default:
@@ -94,8 +94,8 @@ func Make(w Wanted, all []Endpoint, k Known) Plan {
 	return p
 }
 
-// choose returns the endpoint that serves, nil for none, and the others. Of several it
-// is one that is enabled, then one whose secret we stored, then the newest.
+// choose returns the endpoint that serves, nil for none, and the others. It prefers an
+// enabled one, then one whose secret we stored, then the newest.
 func choose(list []Endpoint, version string) (serving *Endpoint, others []Endpoint) {
 	list = slices.Clone(list)
 	rank := func(e Endpoint) int {
@@ -118,7 +118,7 @@ func choose(list []Endpoint, version string) (serving *Endpoint, others []Endpoi
 	return &list[0], list[1:]
 }
 
-// compare notes what is to be changed on the endpoint that serves.
+// compare plans the changes of the endpoint that serves.
 func (p *Plan) compare(e Endpoint) {
 	p.Endpoint = e.ID
 	p.Enable = e.Disabled
@@ -128,16 +128,16 @@ func (p *Plan) compare(e Endpoint) {
 		p.Action = ActionUpdate
 	}
 	if e.Disabled {
-		p.trouble(e.ID, "it is disabled: Stripe delivers nothing of what happens meanwhile",
-			"find out why, then endpoint apply; what was missed comes with tollgate backfill")
+		p.problem(e.ID, "it is disabled: Stripe delivers nothing",
+			"find out why, then endpoint apply; tollgate backfill fetches what was missed")
 	}
 	if slices.Contains(e.Events, "*") {
-		p.trouble(e.ID, "it takes every type (*), and those that Stripe sends only when asked for by name not", "endpoint apply")
+		p.problem(e.ID, "it takes every type (*), except those that Stripe sends only on request by name", "endpoint apply")
 	} else if len(p.Add) > 0 {
-		p.trouble(e.ID, "it lacks types that have a handler: "+words(p.Add), "endpoint apply")
+		p.problem(e.ID, "it lacks types that have a handler: "+words(p.Add), "endpoint apply")
 	}
 	if extra := without(p.Remove, []string{"*"}); len(extra) > 0 {
-		p.trouble(e.ID, "it sends types that have no handler: "+words(extra), "endpoint apply")
+		p.problem(e.ID, "it sends types that have no handler: "+words(extra), "endpoint apply")
 	}
 }
 
@@ -151,11 +151,11 @@ func (p *Plan) compareOthers(serving *Endpoint, others []Endpoint) {
 		p.Replaces = append(p.Replaces, e.ID)
 		switch {
 		case serving == nil:
-			p.trouble(e.ID, "it delivers in "+version+", which cannot be changed", "endpoint apply makes another beside it")
+			p.problem(e.ID, "it delivers in "+version+", which cannot be changed", "endpoint apply creates another one")
 		case e.APIVersion != p.Wanted.APIVersion:
-			p.trouble(e.ID, "it delivers the same events in "+version, "endpoint apply --retire "+e.ID+" when "+serving.ID+" is 24 hours old")
+			p.problem(e.ID, "it delivers the same events in "+version, "endpoint apply --retire "+e.ID+" when "+serving.ID+" is 24 hours old")
 		default:
-			p.trouble(e.ID, "it is a duplicate of "+serving.ID+": every event comes twice", "endpoint apply --retire "+e.ID)
+			p.problem(e.ID, "it is a duplicate of "+serving.ID+": every event comes twice", "endpoint apply --retire "+e.ID)
 		}
 	}
 }
@@ -165,19 +165,19 @@ func (p *Plan) compareSecret(e Endpoint, k Known) {
 	mark := e.Metadata[MetaSecret]
 	switch {
 	case !k.Read:
-		p.note(e.ID, "the stored secrets could not be read: whether its own is there is not known", "")
+		p.note(e.ID, "the stored secrets could not be read, so its own may be missing", "")
 	case len(k.Stored) == 0:
-		p.trouble(e.ID, "no secret is stored for endpoint "+p.Wanted.Name+": every delivery is answered with an error",
+		p.problem(e.ID, "no secret is stored for endpoint "+p.Wanted.Name+": every delivery is answered with an error",
 			"store its secret with tollgate secret roll, or delete it in the Dashboard and apply")
 	case mark == "":
-		p.note(e.ID, "it was not made by this command: whether its secret is stored shows when it delivers", "")
+		p.note(e.ID, "it was not created by this command, so its secret may be missing: its first delivery shows it", "")
 	case !slices.ContainsFunc(k.Stored, func(s Secret) bool { return s.Fingerprint() == mark }):
 		p.note(e.ID, "none of the stored secrets is the one that was stored for it: it was rolled by hand, or overwritten",
-			"see whether deliveries are refused as no_match; tollgate secret roll stores a new one")
+			"check whether deliveries are refused as no_match; tollgate secret roll stores a new one")
 	}
 }
 
-// without returns what of a is not in b, sorted.
+// without returns the elements of a that are not in b, sorted.
 func without(a, b []string) (only []string) {
 	for _, s := range a {
 		if !slices.Contains(b, s) {

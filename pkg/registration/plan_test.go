@@ -84,25 +84,25 @@ func TestPlan(t *testing.T) {
 		{name: "the marked one of two serves", all: []Endpoint{whole("we_1"), whole("we_2", newer, byHand)},
 			want: Plan{Action: ActionNothing, Endpoint: "we_1", Replaces: []string{"we_2"}}, says: []string{"trouble we_2 it is a duplicate of we_1"}},
 		{name: "made by hand", all: []Endpoint{whole("we_1", byHand)},
-			want: Plan{Action: ActionNothing, Endpoint: "we_1"}, says: []string{"note we_1 it was not made by this command"}},
+			want: Plan{Action: ActionNothing, Endpoint: "we_1"}, says: []string{"note we_1 it was not created by this command"}},
 		{name: "its secret was never stored", all: []Endpoint{whole("we_1", unmarked)},
-			want: Plan{Action: ActionCreate, Delete: []string{"we_1"}}, says: []string{"trouble we_1 it was made and its secret was never stored"}},
+			want: Plan{Action: ActionCreate, Delete: []string{"we_1"}}, says: []string{"trouble we_1 its secret was never stored"}},
 		{name: "one of those beside a whole one", all: []Endpoint{whole("we_1", unmarked), whole("we_2")},
-			want: Plan{Action: ActionNothing, Endpoint: "we_2", Delete: []string{"we_1"}}, says: []string{"trouble we_1 it was made and its secret was never stored"}},
+			want: Plan{Action: ActionNothing, Endpoint: "we_2", Delete: []string{"we_1"}}, says: []string{"trouble we_1 its secret was never stored"}},
 		{name: "for connected accounts, too", all: []Endpoint{whole("we_1"), whole("we_c", connect)},
 			want: Plan{Action: ActionNothing, Endpoint: "we_1"}, says: []string{"note we_c it delivers to the same URL, for connected accounts"}},
 		{name: "for connected accounts is wanted", all: []Endpoint{whole("we_1"), whole("we_c", app)}, w: func(w *Wanted) { w.Connect = true },
-			want: Plan{Action: ActionNothing, Endpoint: "we_c"}, says: []string{"note we_1 it delivers to the same URL, for the account's own events", "note we_c it was not made by this command"}},
+			want: Plan{Action: ActionNothing, Endpoint: "we_c"}, says: []string{"note we_1 it delivers to the same URL, for the account's own events", "note we_c it was not created by this command"}},
 		{name: "connect differs", all: []Endpoint{whole("we_1")}, w: func(w *Wanted) { w.Connect = true },
 			want: Plan{Action: ActionCreate}, says: []string{"note we_1 it delivers to the same URL"}},
 		{name: "sixteen others", all: many(16), want: Plan{Action: ActionRefuse}, says: []string{"trouble the account has 16 webhook endpoints"}},
 		{name: "fifteen others", all: many(15), want: Plan{Action: ActionCreate}},
 		{name: "sixteen with one to delete", all: append(many(15), whole("we_1", unmarked)),
-			want: Plan{Action: ActionCreate, Delete: []string{"we_1"}}, says: []string{"trouble we_1 it was made"}},
+			want: Plan{Action: ActionCreate, Delete: []string{"we_1"}}, says: []string{"trouble we_1 its secret was never stored"}},
 		{name: "sixteen with this one", all: append(many(15), whole("we_1")), want: Plan{Action: ActionNothing, Endpoint: "we_1"}},
 
 		{name: "dead types", all: []Endpoint{whole("we_1")}, w: func(w *Wanted) { w.Events = append(w.Events, "sku.updated", "invoice.paid") },
-			want: Plan{Action: ActionNothing, Endpoint: "we_1"}, says: []string{"note handlers are registered for types that Stripe sends no more: sku.updated"}},
+			want: Plan{Action: ActionNothing, Endpoint: "we_1"}, says: []string{"note handlers are registered for types that Stripe no longer sends: sku.updated"}},
 		{name: "only dead types", w: func(w *Wanted) { w.Events = []string{"order.created"} }, want: Plan{Action: ActionRefuse},
 			says: []string{"note handlers are registered", "trouble no type has a handler"}},
 		{name: "http in live mode", w: func(w *Wanted) { w.Livemode, w.URL = true, "http://hooks.example.com/webhooks/stripe" }, want: Plan{Action: ActionRefuse},
@@ -111,13 +111,13 @@ func TestPlan(t *testing.T) {
 		{name: "loopback", w: func(w *Wanted) { w.URL = "https://127.0.0.1:4242/webhooks/stripe" }, want: Plan{Action: ActionRefuse}, says: []string{"trouble Stripe cannot reach 127.0.0.1:4242"}},
 		{name: "loopback of a fake Stripe", w: func(w *Wanted) { w.URL, w.FakeStripe = "http://127.0.0.1:4242/webhooks/stripe", true }, want: Plan{Action: ActionCreate}},
 		{name: "private", w: func(w *Wanted) { w.URL = "https://10.1.2.3/webhooks/stripe" }, want: Plan{Action: ActionRefuse}, says: []string{"trouble Stripe cannot reach 10.1.2.3"}},
-		{name: "no URL", w: func(w *Wanted) { w.URL = "hooks.example.com" }, want: Plan{Action: ActionRefuse}, says: []string{"trouble \"hooks.example.com\" is no URL"}},
+		{name: "no URL", w: func(w *Wanted) { w.URL = "hooks.example.com" }, want: Plan{Action: ActionRefuse}, says: []string{"trouble \"hooks.example.com\" is not a URL"}},
 		{name: "another endpoint's path", w: func(w *Wanted) { w.Name = "eu" }, want: Plan{Action: ActionCreate}, says: []string{"note the URL's path is /webhooks/stripe, and endpoint eu is served at /webhooks/stripe/eu"}},
 
 		{name: "redirects", all: []Endpoint{whole("we_1")}, k: func(k *Known) { k.Probe = &Probe{Status: 301, Location: "https://www.example.com/"} },
 			want: Plan{Action: ActionNothing, Endpoint: "we_1"}, says: []string{"trouble the URL redirects (301 to https://www.example.com/)"}},
 		{name: "no answer", k: func(k *Known) { k.Probe = &Probe{Err: "refused"} }, want: Plan{Action: ActionCreate}, says: []string{"trouble the URL does not answer: refused"}},
-		{name: "takes what nobody signed", k: func(k *Known) { k.Probe = &Probe{Status: 200} }, want: Plan{Action: ActionCreate}, says: []string{"trouble the URL answers 200 to a delivery that nobody signed"}},
+		{name: "takes what nobody signed", k: func(k *Known) { k.Probe = &Probe{Status: 200} }, want: Plan{Action: ActionCreate}, says: []string{"trouble the URL answers 200 to a delivery without a signature"}},
 		{name: "no such path", k: func(k *Known) { k.Probe = &Probe{Status: 404} }, want: Plan{Action: ActionCreate}, says: []string{"trouble the URL answers 404"}},
 		{name: "sources are listed", k: func(k *Known) { k.Probe = &Probe{Status: 403} }, want: Plan{Action: ActionCreate}, says: []string{"note the URL answers 403"}},
 		{name: "no secret yet", k: func(k *Known) { k.Probe, k.Stored = &Probe{Status: 500}, nil }, want: Plan{Action: ActionCreate}, says: []string{"note the URL answers 500, as it does until"}},
@@ -148,13 +148,13 @@ func TestPlan(t *testing.T) {
 				if i >= len(c.says) || !strings.HasPrefix(text, c.says[i]) {
 					t.Errorf("finding %d is %q", i, text)
 				}
-				trouble = trouble || f.Level == Trouble
+				trouble = trouble || f.Level == Problem
 			}
 			if len(got.Findings) < len(c.says) {
 				t.Errorf("%d findings, want %q", len(got.Findings), c.says)
 			}
-			if got.Trouble() != trouble {
-				t.Errorf("Trouble is %v, want %v", got.Trouble(), trouble)
+			if got.HasProblems() != trouble {
+				t.Errorf("HasProblems is %v, want %v", got.HasProblems(), trouble)
 			}
 		})
 	}
@@ -169,7 +169,7 @@ func TestAnUpdatedEndpointNeedsNoUpdate(t *testing.T) {
 		t.Fatalf("action %s", p.Action)
 	}
 	again := Make(w, []Endpoint{whole("we_1", func(e *Endpoint) { e.Events = p.Wanted.Events })}, ok())
-	if !again.Idle() {
+	if !again.UpToDate() {
 		t.Errorf("after the update: %+v", again)
 	}
 }

@@ -2,15 +2,14 @@ package registration
 
 import "fmt"
 
-// Removable returns which of the secrets behind the first are no endpoint's: delivering
-// are the endpoints that deliver to the URL. One of several whose secret is not known
-// makes that an error.
+// Removable returns the secrets after the first that none of the delivering endpoints uses.
+// It is an error if the secret of one of several endpoints is unknown.
 func Removable(list []Secret, delivering []Endpoint) (old []Secret, err error) {
 	marks := map[string]bool{}
 	for _, e := range delivering {
 		mark := e.Metadata[MetaSecret]
 		if mark == "" && len(delivering) > 1 {
-			return nil, fmt.Errorf("%d endpoints deliver to this URL, and which secret is that of %s is not known", len(delivering), e.ID)
+			return nil, fmt.Errorf("%d endpoints deliver to this URL, and the secret of %s is unknown", len(delivering), e.ID)
 		}
 		marks[mark] = true
 	}
@@ -22,7 +21,7 @@ func Removable(list []Secret, delivering []Endpoint) (old []Secret, err error) {
 	return old, nil
 }
 
-// Delivering returns the endpoints that deliver to a URL, for whichever accounts.
+// Delivering returns the enabled endpoints of a URL, for any accounts.
 func Delivering(all []Endpoint, url string) (list []Endpoint) {
 	for _, e := range all {
 		if !e.Disabled && sameURL(e.URL, url) {

@@ -14,28 +14,26 @@ import (
 // maxStored is how large a value of Secrets Manager may be.
 const maxStored = 65_536
 
-// errStored says that what is stored is not what this package writes. It is left alone:
-// it may be somebody's.
+// errStored: the stored value has another form. It is not overwritten.
 var errStored = errors.New(`the stored webhook secret is not JSON of the form {"default":["whsec_…"]}`)
 
-// Stored is the stored webhook secret, taken apart. What it does not understand in it
-// stays as it is.
+// Stored is the parsed webhook secret. Entries of another form stay unchanged.
 type Stored struct{ byName map[string]json.RawMessage }
 
-// ReadStored takes a stored value apart; "" is one that holds nothing yet.
+// ReadStored parses a stored value; "" has no entry.
 func ReadStored(value Secret) (Stored, error) {
 	s := Stored{byName: map[string]json.RawMessage{}}
 	if len(bytes.TrimSpace([]byte(value.Reveal()))) == 0 {
 		return s, nil
 	}
-	// The decoder's own error would quote from the value.
+	// The decoder's error would quote the value.
 	if err := json.Unmarshal([]byte(value.Reveal()), &s.byName); err != nil || s.byName == nil {
 		return s, errStored
 	}
 	return s, nil
 }
 
-// Endpoints returns the names of those that have an entry, sorted.
+// Endpoints returns the names with an entry, sorted.
 func (s Stored) Endpoints() []string { return slices.Sorted(maps.Keys(s.byName)) }
 
 // Of returns an endpoint's secrets in the order in which they are tried. Entries that ingest drops, as they cannot be a signing secret, are not
@@ -99,9 +97,9 @@ func entryOf(raw json.RawMessage) Entry {
 // prefix starts every signing secret that Stripe hands out.
 const prefix = "whsec_"
 
-// FaultOf returns why a signing secret cannot be used, "" if it can. An empty secret verifies
-// whatever anyone signs. White space and invisible characters come from copying, or from a
-// key pressed at a prompt without echo, and verify nothing.
+// FaultOf returns why a signing secret cannot be used, "" if it can. An empty secret would
+// verify every signature made with one. White space and invisible characters come from copying
+// or from a key pressed at a prompt without echo; such a secret verifies nothing.
 func FaultOf(secret string) string {
 	switch {
 	case secret == "":
@@ -116,11 +114,10 @@ func FaultOf(secret string) string {
 	return ""
 }
 
-// Edit makes a new stored value of an old one. It gives the same value for what it made
-// itself: it may be applied again.
+// Edit returns the new stored value for an old one. It is idempotent.
 type Edit func(Stored) (Secret, error)
 
-// PutFirst puts a secret before an endpoint's others.
+// PutFirst puts a secret in front of an endpoint's others.
 func PutFirst(name string, secret Secret) Edit {
 	return func(s Stored) (Secret, error) {
 		first, err := json.Marshal(secret.Reveal())
@@ -164,14 +161,14 @@ func (s Stored) edited(name string, change func([]json.RawMessage) []json.RawMes
 	return Stored{byName: all}.render()
 }
 
-// render is the stored form: names sorted, no white space.
+// render returns the stored form: names sorted, no white space.
 func (s Stored) render() (Secret, error) {
 	text, err := json.Marshal(s.byName)
 	if err != nil {
 		return Secret{}, errStored
 	}
 	if len(text) > maxStored {
-		return Secret{}, fmt.Errorf("the webhook secret would have %d bytes, and may have %d", len(text), maxStored)
+		return Secret{}, fmt.Errorf("the webhook secret would have %d bytes, more than %d", len(text), maxStored)
 	}
 	return NewSecret(string(text)), nil
 }

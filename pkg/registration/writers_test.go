@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// slowVault takes a random time for each call, in which others write. Reads may be behind,
+// slowSecrets takes a random time for each call, in which others write. Reads may be behind,
 // requests may fail before or after they are carried out.
-type slowVault struct {
+type slowSecrets struct {
 	random *rand.Rand
 	blind  bool // it replaces whatever is there, without a check
 
@@ -23,7 +23,7 @@ type slowVault struct {
 }
 
 // step waits and says what goes wrong with a call.
-func (v *slowVault) step() fault {
+func (v *slowSecrets) step() fault {
 	v.mu.Lock()
 	d, n := time.Duration(v.random.IntN(300))*time.Millisecond, v.random.IntN(100)
 	v.mu.Unlock()
@@ -37,7 +37,7 @@ func (v *slowVault) step() fault {
 	return fine
 }
 
-func (v *slowVault) Current(context.Context) (Version, error) {
+func (v *slowSecrets) Current(context.Context) (Version, error) {
 	if v.step() == before {
 		return Version{}, errStep
 	}
@@ -53,7 +53,7 @@ func (v *slowVault) Current(context.Context) (Version, error) {
 	return v.versions[len(v.versions)-back], nil
 }
 
-func (v *slowVault) Replace(_ context.Context, was string, value Secret) error {
+func (v *slowSecrets) Replace(_ context.Context, was string, value Secret) error {
 	f := v.step()
 	if f == before {
 		return errStep
@@ -78,7 +78,7 @@ func (v *slowVault) Replace(_ context.Context, was string, value Secret) error {
 // what was stored and is gone, "" for nothing.
 func writers(t *testing.T, seed uint64, blind bool) (lost string) {
 	synctest.Test(t, func(t *testing.T) {
-		v := &slowVault{random: rand.New(rand.NewPCG(seed, 0)), blind: blind}
+		v := &slowSecrets{random: rand.New(rand.NewPCG(seed, 0)), blind: blind}
 		if seed%2 == 0 { // else the secret has no value yet
 			v.versions = []Version{{ID: "first", Value: NewSecret(`{"default":["whsec_kept","whsec_old"]}`)}}
 		}
@@ -126,9 +126,9 @@ func TestWritersInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestWritersOfABlindVault: the orders above do lose a secret where a write replaces whatever
+// TestWritersOfABlindWriters: the orders above do lose a secret where a write replaces whatever
 // is there.
-func TestWritersOfABlindVault(t *testing.T) {
+func TestWritersOfABlindWriters(t *testing.T) {
 	found := 0
 	for seed := range uint64(writerSeeds) {
 		if writers(t, seed, true) != "" {

@@ -27,7 +27,7 @@ type Vault struct {
 	ID  string // of the secret
 }
 
-var _ registration.Vault = Vault{}
+var _ registration.Secrets = Vault{}
 
 // stageCurrent is on the present value; stagePending on the one written last.
 const (

@@ -237,7 +237,7 @@ func TestApplyThatCannotStore(t *testing.T) {
 	if got.code != verb.ExitFailed || len(list) != 1 || len(view) != 1 || view[0].Left != list[0].ID || !strings.Contains(got.err, "delete "+list[0].ID+" in Stripe's Dashboard") {
 		t.Fatalf("exit %d, left %+v, said %q %q", got.code, list, got.out, got.err)
 	}
-	r.local("endpoint", "status").says(t, verb.ExitFailed, list[0].ID+" it was made and its secret was never stored")
+	r.local("endpoint", "status").says(t, verb.ExitFailed, list[0].ID+" its secret was never stored")
 	r.refuse("DELETE", 0)
 	r.refuse("PutSecretValue", 0)
 	r.local("endpoint", "apply").ok(t)

@@ -47,7 +47,7 @@ func (c *Apply) Run(ctx context.Context, a *verb.App) error {
 	if err := c.check(a, s, p.Plan); err != nil {
 		return err
 	}
-	if p.Idle() && c.Retire == "" {
+	if p.UpToDate() && c.Retire == "" {
 		a.Line(Applied{Action: p.Action}, "Nothing to do: "+p.Endpoint+" is as it should be.")
 		return nil
 	}
@@ -138,7 +138,7 @@ func (c *Apply) apply(ctx context.Context, a *verb.App, s verb.Site, p registrat
 
 func applier(a *verb.App, s verb.Site) registration.Applier {
 	return registration.Applier{
-		Registrar: s.Stripe, Lister: s.Stripe, Vault: s.Secrets, Run: strings.ToLower(rand.Text()),
-		Say: func(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) },
+		Registrar: s.Stripe, Lister: s.Stripe, Secrets: s.Secrets, Run: strings.ToLower(rand.Text()),
+		Log: func(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) },
 	}
 }

@@ -82,12 +82,12 @@ func (c *Status) Run(ctx context.Context, a *verb.App) error {
 		return err
 	}
 	show(a, p.Plan)
-	if !p.Trouble() {
+	if !p.HasProblems() {
 		return nil
 	}
 	n := 0
 	for _, f := range p.Findings {
-		if f.Level == registration.Trouble {
+		if f.Level == registration.Problem {
 			n++
 		}
 	}
@@ -115,8 +115,8 @@ func show(a *verb.App, p registration.Plan) {
 	})
 	for _, f := range p.Findings {
 		fmt.Fprintln(a.Out, findingText(f))
-		if f.Do != "" {
-			fmt.Fprintf(a.Out, "  %s\n", f.Do)
+		if f.Fix != "" {
+			fmt.Fprintf(a.Out, "  %s\n", f.Fix)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func (s Site) Plan(ctx context.Context, try bool) (p Planned, err error) {
 	known.Read = err == nil
 	p.Plan = registration.Make(s.Wanted, p.All, known)
 	if err != nil {
-		p.Findings = append(p.Findings, registration.Finding{Level: registration.Trouble, What: err.Error()})
+		p.Findings = append(p.Findings, registration.Finding{Level: registration.Problem, What: err.Error()})
 	}
 	return p, nil
 }

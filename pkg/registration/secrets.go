@@ -16,34 +16,33 @@ type Version struct {
 	Value Secret
 }
 
-// Vault keeps the webhook secret.
-type Vault interface {
-	// Current returns the present value, zero when there is none. It may lag behind.
+// Secrets stores the webhook secret.
+type Secrets interface {
+	// Current returns the present value, zero if there is none. It may be out of date.
 	Current(ctx context.Context) (Version, error)
-	// Replace makes value the present one if that is still the version with the id was, ""
-	// for none. The error wraps [ErrReplaced] if it is not: nothing was changed. After
-	// any other error it may have been done.
+	// Replace makes value the present one if the present version still has the id was, "" for
+	// none. Otherwise the error wraps [ErrReplaced] and nothing was changed. After any other
+	// error the value may have been written.
 	Replace(ctx context.Context, was string, value Secret) error
 }
 
-// ErrReplaced: the secret has another present version than the caller read.
+// ErrReplaced: the secret changed after the caller read it.
 var ErrReplaced = errors.New("the webhook secret was changed since it was read")
 
-// ErrContended: others wrote to the secret at every try.
-var ErrContended = errors.New("the webhook secret is written by others at the same time")
+// ErrContended: another writer came first at every try.
+var ErrContended = errors.New("other writers changed the webhook secret at every try")
 
-// Bounds of a change among other writers: how long it tries, and how long it waits
-// between two tries.
+// Bounds of a change among other writers: how long it tries, and the wait between tries.
 const (
 	changeFor    = 40 * time.Second
 	leastBackOff = 100 * time.Millisecond
 	mostBackOff  = 2 * time.Second
 )
 
-// Change applies an edit to the stored secret and reports whether it wrote. It writes only
-// over the value that it edited: if another writer's came between, it waits, reads and
-// edits again, so that no value is lost. It ends with [ErrContended] after 40 s.
-func Change(ctx context.Context, v Vault, edit Edit) (changed bool, err error) {
+// Change applies an edit to the stored secret and reports whether it wrote. It replaces only
+// the version that it edited: after another writer's change it waits, reads and edits again,
+// so no value is lost. It returns [ErrContended] after 40 s.
+func Change(ctx context.Context, v Secrets, edit Edit) (changed bool, err error) {
 	end := time.Now().Add(changeFor)
 	for pause := leastBackOff; ; pause = min(2*pause, mostBackOff) {
 		base, err := v.Current(ctx)
@@ -72,9 +71,9 @@ func Change(ctx context.Context, v Vault, edit Edit) (changed bool, err error) {
 	}
 }
 
-// unanswered checks after a write that failed: if the value has changed, the write may have
-// been made, and editing again shows it.
-func unanswered(ctx context.Context, v Vault, base Version, failed error) (again bool, err error) {
+// unanswered checks the version after a failed write: if it changed, the write may have been
+// applied, and editing again shows it.
+func unanswered(ctx context.Context, v Secrets, base Version, failed error) (again bool, err error) {
 	now, err := v.Current(ctx)
 	if err != nil {
 		return false, errors.Join(failed, fmt.Errorf("read back what was written: %w", err))
@@ -82,7 +81,7 @@ func unanswered(ctx context.Context, v Vault, base Version, failed error) (again
 	return now.ID != base.ID, failed
 }
 
-// edited also tells whether the edit changes nothing.
+// edited applies an edit; same: it changes nothing.
 func edited(base Version, edit Edit) (value Secret, same bool, err error) {
 	s, err := ReadStored(base.Value)
 	if err != nil {
