@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,11 @@ func TestDocuments(t *testing.T) {
 	}
 	if n := len(docs["README.md"]); n > maxReadme {
 		t.Errorf("README.md has %d bytes, at most %d: move what is not for everyone to the README of its folder", n, maxReadme)
+	}
+	for _, dir := range packageFolders(src) {
+		if !strings.Contains(docs["README.md"], "`"+dir+"`") {
+			t.Errorf("README.md: its map lacks %s", dir)
+		}
 	}
 	targets := targetsOf(string(makefile))
 	for name, text := range docs {
@@ -64,6 +70,20 @@ func documents(s *source) map[string]string {
 		}
 	}
 	return docs
+}
+
+// packageFolders are the folders in pkg.
+func packageFolders(s *source) (dirs []string) {
+	for _, f := range s.files {
+		parts := strings.Split(f.dir, "/")
+		if parts[0] != "pkg" || len(parts) < 2 || parts[1] == "cmd" {
+			continue
+		}
+		if dir := parts[0] + "/" + parts[1]; !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 func exists(root string) func(string) bool {
