@@ -1,7 +1,6 @@
-// Package crash holds the tests that end the processes of a whole local system at each
-// point where it matters, under load, and then ask for nothing lost, nothing done twice
-// and nothing stuck. It has no code of its own: it builds the command and the functions
-// with failpoints, runs them as users do, and arms one point at a time.
+// Package crash kills or pauses the processes of a local system at each failpoint, under load, and
+// then checks that no event is lost, applied twice or stuck. It holds tests only: they build the
+// command and the functions with failpoints, run them as users do, and arm one point at a time.
 //
 //	go test ./pkg/local/crash                   # a few points, a few times each
 //	go test -v -timeout 30m ./pkg/local/crash -all   # every point, and the matrix

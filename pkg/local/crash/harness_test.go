@@ -24,10 +24,10 @@ import (
 	"tollgate/pkg/local"
 )
 
-// binaries is the folder of the command and the functions, built once with failpoints.
+// binaries is the folder of the command and the functions, built with failpoints.
 var binaries string
 
-// patience bounds the wait for something that the machine, not the system, makes slow.
+// patience bounds waits whose length depends on the machine only.
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		// Most of a round is waiting for leases and visibility, of a short one nearly all.
+		// Rounds mostly wait for leases and visibility timeouts, short ones almost entirely.
 		flag.Set("test.parallel", map[bool]string{false: "5", true: "3"}[*all])
 	}
 	dir, err := os.MkdirTemp("", "tollgate-crash-")
@@ -53,8 +53,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build makes the command and the functions with failpoints; the consumer is the one
-// whose handlers show an effect that was applied twice. More arguments are go build's.
+// build builds the command and the functions with failpoints, and a consumer whose handlers show an
+// effect that was applied twice. more are arguments of go build.
 func build(dir string, more ...string) error {
 	for _, b := range []struct {
 		out      string
@@ -71,16 +71,16 @@ func build(dir string, more ...string) error {
 	return nil
 }
 
-// system is a tollgate dev that is started again whenever it was killed. Its methods
-// return errors instead of ending the test, so that a test of the test can read them.
+// system is a tollgate dev that is restarted after each kill. Its methods return errors, so that
+// TestMutants can read them.
 type system struct {
-	folder string // of its own binaries, its tickets beside them
+	folder string // with its binaries and its arm files
 	data   string
 	point  point
 	log    *os.File
 
 	args   []string
-	life   atomic.Pointer[life] // the load reads it while the system starts anew
+	life   atomic.Pointer[life] // read by the load during a restart
 	starts int
 }
 
@@ -91,7 +91,7 @@ type life struct {
 	gone chan struct{} // closed when it has ended
 }
 
-// newSystem starts a system with binaries from a folder, which it links into one of its own.
+// newSystem starts a system with hard links to the binaries in from.
 func newSystem(t *testing.T, from string, p point) (*system, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -122,12 +122,11 @@ func newSystem(t *testing.T, from string, p point) (*system, error) {
 	return s, s.start()
 }
 
-// start runs tollgate dev until its ready line. Later starts take the first one's ports,
-// as a system that comes back does.
+// start runs tollgate dev until its ready line. Restarts use the ports of the first start.
 func (s *system) start() error {
 	processes := ingests
 	if s.point.fresh {
-		processes = 1 // none that is warm serves in the place of a new one
+		processes = 1 // no warm process answers instead of a new one
 	}
 	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(timeScale), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(processes)}, s.args...)
 	l := &life{cmd: exec.Command(filepath.Join(s.folder, "tollgate"), args...), gone: make(chan struct{})}
@@ -166,7 +165,7 @@ func (s *system) start() error {
 	return nil
 }
 
-// info is that of the last start.
+// info returns the info of the last start.
 func (s *system) info() local.Info { return s.life.Load().info }
 
 func (s *system) logTail(n int) string {
@@ -174,13 +173,13 @@ func (s *system) logTail(n int) string {
 	return string(raw[max(0, len(raw)-n):])
 }
 
-// logged counts the log's lines that hold a text.
+// logged counts a text in the log.
 func (s *system) logged(text string) int {
 	raw, _ := os.ReadFile(s.log.Name())
 	return strings.Count(string(raw), text)
 }
 
-// tollgate runs the command on the system; it may be killed at a point of its own.
+// tollgate runs the command on the system; it may be killed at a failpoint.
 func (s *system) tollgate(args ...string) (text string, err error) {
 	cmd := exec.Command(filepath.Join(s.folder, "tollgate"), append(args, "--data", s.data)...)
 	cmd.Env = []string{"HOME=/"}
@@ -188,30 +187,30 @@ func (s *system) tollgate(args ...string) (text string, err error) {
 	return string(out), err
 }
 
-// arm puts a ticket at a point.
+// arm arms a point.
 func (s *system) arm(point, action string) error {
-	return os.WriteFile(s.ticket(point, action), nil, 0o600)
+	return os.WriteFile(s.armFile(point, action), nil, 0o600)
 }
 
-func (s *system) ticket(point, action string) string {
+func (s *system) armFile(point, action string) string {
 	return filepath.Join(s.folder, failpoint.Folder, point+"."+action)
 }
 
-// taken waits until a process has taken the ticket, and returns its pid.
-func (s *system) taken(point, action string) (pid int, err error) {
-	ticket := s.ticket(point, action)
+// fired waits until a process has reached the armed point, and returns its pid.
+func (s *system) fired(point, action string) (pid int, err error) {
+	file := s.armFile(point, action)
 	err = eventually(patience, 2*time.Millisecond, func() error {
-		found, _ := filepath.Glob(ticket + ".*")
+		found, _ := filepath.Glob(file + ".*")
 		if len(found) == 0 {
-			return fmt.Errorf("nobody comes to the point %s", point)
+			return fmt.Errorf("no process reaches the point %s", point)
 		}
-		pid, _ = strconv.Atoi(strings.TrimPrefix(found[0], ticket+"."))
+		pid, _ = strconv.Atoi(strings.TrimPrefix(found[0], file+"."))
 		return os.Remove(found[0])
 	})
 	return pid, err
 }
 
-// dead waits until no process has a pid any more.
+// dead waits until a process has exited.
 func dead(pid int) error {
 	return eventually(patience, 2*time.Millisecond, func() error {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
@@ -221,7 +220,7 @@ func dead(pid int) error {
 	})
 }
 
-// eventually asks until there is no error or the time is over; it returns the last one.
+// eventually repeats ask until it returns no error or the time is over.
 func eventually(limit, every time.Duration, ask func() error) error {
 	end := time.NewTimer(limit)
 	defer end.Stop()

@@ -16,16 +16,16 @@ import (
 	"tollgate/pkg/failpoint"
 )
 
-// load delivers events as Stripe does: each until it is answered 200, some twice more.
+// load delivers events as Stripe does: each until it is answered 200, and some twice more.
 type load struct {
 	s        *system
 	handlers []string
-	dead     int           // the first events are of a handler that makes dead letters
-	every    int           // which events are delivered twice more: one of so many
+	dead     int           // this many first events become dead letters
+	every    int           // one in so many events is delivered twice more
 	between  time.Duration // two events of one worker
-	sent     atomic.Int64  // events begun; their numbers are 0 to sent-1
+	sent     atomic.Int64  // number of events begun
 	refused  atomic.Int64  // deliveries not answered 200
-	backlog  atomic.Int64  // messages in the queue, a moment ago
+	backlog  atomic.Int64  // messages in the queue at the last poll
 	stop     chan struct{}
 	workers  sync.WaitGroup
 }
@@ -33,10 +33,10 @@ type load struct {
 const (
 	loadWorkers = 4
 	loadPause   = 40 * time.Millisecond // between two events of one worker
-	redelivery  = 20 * time.Millisecond // Stripe's hours, in short
+	redelivery  = 20 * time.Millisecond // instead of Stripe's hours
 
-	// A machine that is too slow for the load gets no more of it: what waits in the queue
-	// when the last crash is over is not stuck, and would be counted so.
+	// The load stops while the backlog is larger: messages that still wait after the last crash
+	// would count as stuck.
 	maxBacklog = 60
 	lookEvery  = 100 * time.Millisecond
 )
@@ -44,11 +44,11 @@ const (
 func startLoad(s *system, p point) *load {
 	l := &load{s: s, handlers: p.load, dead: p.dead, every: 3, between: loadPause, stop: make(chan struct{})}
 	if p.action == failpoint.Stop {
-		l.every = 1 // a copy is what takes over from a consumer that stands still
+		l.every = 1 // a copy takes over from a paused consumer
 	}
 	l.workers.Go(func() {
 		for l.pause(lookEvery) {
-			if n, err := s.depth(s.info().QueueURL); err == nil { // else it is starting again
+			if n, err := s.depth(s.info().QueueURL); err == nil { // else it is restarting
 				l.backlog.Store(int64(n))
 			}
 		}
@@ -75,18 +75,18 @@ func (l *load) pause(d time.Duration) bool {
 	}
 }
 
-// begins waits until so many more events were begun.
+// begins waits until n more events were begun.
 func (l *load) begins(n int64) error {
 	want := l.sent.Load() + n
 	return eventually(patience, lookEvery/5, func() error {
 		if got := l.sent.Load(); got < want {
-			return fmt.Errorf("the load stands still at %d events, %d are in the queue", got, l.backlog.Load())
+			return fmt.Errorf("the load stopped at %d events, %d are in the queue", got, l.backlog.Load())
 		}
 		return nil
 	})
 }
 
-// end begins no more events and returns when each that was begun was answered 200.
+// end stops the load once each event was answered 200.
 func (l *load) end() (events int) {
 	close(l.stop)
 	l.workers.Wait()
@@ -109,7 +109,7 @@ func (l *load) deliver(n int) {
 		l.refused.Add(1)
 		<-time.After(redelivery)
 	}
-	if n%l.every == 0 { // delivered twice more: the second one while the first is at work
+	if n%l.every == 0 { // delivered twice more, once while the first is handled
 		l.post(body)
 		<-time.After(loadPause)
 		l.post(body)

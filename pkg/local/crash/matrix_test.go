@@ -22,8 +22,8 @@ var (
 	only    = flag.String("point", "", "run only the points whose name contains this, as with -all")
 )
 
-// TestMatrix ends processes at each point of the matrix and wants every event that was
-// answered 200 done, once, in time.
+// TestMatrix kills or pauses processes at each point: every event answered 200 must be done once, in
+// time.
 func TestMatrix(t *testing.T) {
 	points := slices.Concat(killPoints(), pausePoints())
 	times := 20
@@ -52,12 +52,12 @@ func TestMatrix(t *testing.T) {
 		}
 	})
 	t.Logf("the matrix:\n%s", m.String())
-	if m.pauses() >= 50 && m.zombies() == 0 {
+	if m.pauses() >= 50 && m.superseded() == 0 {
 		t.Error("no attempt was superseded: the pauses were too short to show anything")
 	}
 }
 
-// matrix collects rows of rounds that run at once.
+// matrix collects the rows of concurrent rounds.
 type matrix struct {
 	mu    sync.Mutex
 	rows  []row
@@ -79,10 +79,10 @@ func (m *matrix) pauses() (n int) {
 	return n
 }
 
-func (m *matrix) zombies() (n int) {
+func (m *matrix) superseded() (n int) {
 	for _, r := range m.rows {
 		if r.action == failpoint.Stop {
-			n += r.zombies
+			n += r.superseded
 		}
 	}
 	return n
@@ -96,7 +96,7 @@ func (m *matrix) String() string {
 	kills, events, faults := 0, 0, 0
 	for _, r := range m.rows {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s\t%.0f s\n",
-			r.action, r.name, r.fired, r.events, r.refused, r.retried, r.zombies, len(r.faults), r.recovered.Seconds(), r.took.Seconds())
+			r.action, r.name, r.fired, r.events, r.refused, r.retried, r.superseded, len(r.faults), r.recovered.Seconds(), r.took.Seconds())
 		events, faults = events+r.events, faults+len(r.faults)
 		if r.action == failpoint.Kill {
 			kills += r.fired
@@ -104,6 +104,6 @@ func (m *matrix) String() string {
 	}
 	w.Flush()
 	fmt.Fprintf(&text, "figure: make crash | %d points: %d kills, %d pauses, %d events, %d superseded attempts after a pause, %d faults, in %.0f s on %d CPUs\n",
-		len(m.rows), kills, m.pauses(), events, m.zombies(), faults, time.Since(m.began).Seconds(), runtime.NumCPU())
+		len(m.rows), kills, m.pauses(), events, m.superseded(), faults, time.Since(m.began).Seconds(), runtime.NumCPU())
 	return text.String()
 }

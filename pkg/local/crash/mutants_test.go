@@ -14,8 +14,8 @@ import (
 
 var mutantsToo = flag.Bool("mutants", false, "show that the matrix finds seeded bugs: minutes")
 
-// mutant is a seeded bug, an edit of the product's source for one build only, and the
-// point at which it must show.
+// mutant is a seeded bug, an edit of the product's source for one build, and the point at which it
+// must be found.
 type mutant struct {
 	name           string
 	file, old, new string // the file is under pkg
@@ -78,8 +78,7 @@ func mutants() []mutant {
 	}
 }
 
-// TestMutants shows that the rounds find bugs: each mutant of the product is built and
-// must be found at its point.
+// TestMutants builds each mutant, which a round at its point must find.
 func TestMutants(t *testing.T) {
 	if !*mutantsToo {
 		t.Skip("takes minutes: run it with -mutants")
@@ -108,7 +107,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// overlay writes the mutant's file and the list that the go command reads of it.
+// overlay writes the mutant's file and the overlay file for the go command.
 func overlay(t *testing.T, m mutant) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", m.file))
@@ -120,7 +119,7 @@ func overlay(t *testing.T, m mutant) string {
 		t.Fatal(err)
 	}
 	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Fatalf("%s: the text to change stands there %d times:\n%s", m.file, n, m.old)
+		t.Fatalf("%s: the text to change occurs %d times:\n%s", m.file, n, m.old)
 	}
 	dir := t.TempDir()
 	to, list := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")

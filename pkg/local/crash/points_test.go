@@ -4,18 +4,18 @@ package crash
 
 import "slices"
 
-// point is a place where a process is ended or paused.
+// point is a failpoint at which a process is killed or paused.
 type point struct {
 	name   string
 	who    role
 	action string   // failpoint.Kill or failpoint.Stop
-	load   []string // handlers of the events that run meanwhile
-	small  bool     // part of the small slice
-	dead   int      // so many dead letters are made first
-	fresh  bool     // only the first request of a new process comes here
+	load   []string // handlers of the load's events
+	small  bool     // part of the short run
+	dead   int      // dead letters made before the first kill
+	fresh  bool     // only a new process's first request reaches it
 }
 
-// role says which process comes to a point, and so what brings it back.
+// role is the kind of process at a point, which decides how it is restarted.
 type role int
 
 const (
@@ -24,9 +24,9 @@ const (
 	command              // the test runs the command again
 )
 
-// loads by what a point needs to be reached. "works" and "takes_time" complete with an
-// effect, "nobody" has no handler and completes without, "fails_twice" records two
-// failures and asks for a visibility, "refuses_first" becomes a dead letter.
+// Loads that reach the points. "works" and "takes_time" complete with an effect, "nobody" has no
+// handler and completes without, "fails_twice" records two failures and sets a visibility timeout,
+// "refuses_first" becomes a dead letter.
 func everyday() []string {
 	return []string{"works", "takes_time", "nobody", "fails_twice", "takes_time"}
 }
@@ -59,8 +59,8 @@ func killPoints() (all []point) {
 		"sqs.commit", "dynamodb.commit")
 	for i := range all {
 		if all[i].who == command {
-			// A run that dies late has moved ten. No more are made meanwhile: a run reads
-			// all that there are before it sends the first.
+			// A run that is killed late has moved ten. No more are made during the round: a run reads
+			// all before it sends the first.
 			all[i].dead = 320
 		}
 	}
@@ -71,8 +71,8 @@ func killPoints() (all []point) {
 	return all
 }
 
-// pausePoints is every point at which a consumer stands still until its lease is over
-// and another attempt may have taken over, and then goes on.
+// pausePoints is every point at which a consumer is paused until its lease has expired and another
+// attempt may have taken over.
 func pausePoints() (all []point) {
 	for _, call := range []string{
 		"consumer.claim", "consumer.handler", "consumer.complete", "consumer.complete_with_effects", "consumer.fail",

@@ -19,18 +19,17 @@ const (
 	ingests   = 4 // processes at once
 	consumers = 6
 
-	standing = 3 // consumers that stand still at once
+	pausedAtOnce = 3 // consumers
 
-	// timeScale makes a message come back after 9 s from a consumer that died, and ends a
-	// lease after 1.6 s. With less time a busy machine's writes would not be in time, and
-	// who stood still would have none left to try to do harm.
+	// timeScale makes the visibility timeout 9 s and the lease 1.6 s. On a busy machine, shorter
+	// times would leave none for writes, and a resumed consumer would write nothing late.
 	timeScale = 20
-	// progress is how many events are begun between two kills, so that these meet other
-	// messages, as crashes do, and not one message until its back-off takes minutes.
+	// progress is the number of events begun between two kills, so that the kills hit different
+	// messages and not one until its back-off takes minutes.
 	progress = 6
 )
 
-// lease is how long an attempt can count as running at most, with the margin after it.
+// lease is the longest time until another attempt may take over.
 func lease() time.Duration {
 	l := limits.Scaled(timeScale)
 	return l.ConsumerTimeout + l.LeaseSlack + l.TakeOverMargin
@@ -39,18 +38,18 @@ func lease() time.Duration {
 // row is one line of the matrix.
 type row struct {
 	point
-	fired     int
-	events    int
-	refused   int64 // deliveries not answered 200
-	retried   int   // events done by a later attempt
-	zombies   int   // attempts that found themselves superseded
-	recovered time.Duration
-	took      time.Duration
-	faults    []string
+	fired      int
+	events     int
+	refused    int64 // deliveries not answered 200
+	retried    int   // events done by a later attempt
+	superseded int   // attempts whose write was superseded
+	recovered  time.Duration
+	took       time.Duration
+	faults     []string
 }
 
-// round runs one point: load, so many crashes or pauses under it, and then the verdict.
-// An error says that the round itself could not be run.
+// round runs one point: kills or pauses under load, then the check of the table. An error means that
+// the round could not be run.
 func round(t *testing.T, from string, p point, repeats int) (r row, err error) {
 	t.Helper()
 	began := time.Now()
@@ -84,10 +83,10 @@ func round(t *testing.T, from string, p point, repeats int) (r row, err error) {
 	r.recovered = time.Since(last)
 	r.took = time.Since(began)
 	if len(r.faults) > 0 {
-		return r, nil // events that are still on their way are neither lost nor done
+		return r, nil // unfinished events are neither lost nor done
 	}
-	v, err := s.judge(l, r.events)
-	r.refused, r.retried, r.zombies = l.refused.Load(), v.retried, s.logged("outcome=superseded")
+	v, err := s.check(l, r.events)
+	r.refused, r.retried, r.superseded = l.refused.Load(), v.retried, s.logged("outcome=superseded")
 	r.faults = append(r.faults, v.faults...)
 	if strings.Contains(s.logTail(1<<30), "panic") {
 		r.faults = append(r.faults, "the log has a panic")
@@ -95,19 +94,19 @@ func round(t *testing.T, from string, p point, repeats int) (r row, err error) {
 	return r, err
 }
 
-// kills has a function or the system die at a point, one after the other.
+// kills kills a function or the system at a point, one after the other.
 func (s *system) kills(p point, repeats int, load *load) (fired int, err error) {
 	for ; fired < repeats; fired++ {
 		if err := s.arm(p.name, failpoint.Kill); err != nil {
 			return fired, err
 		}
-		pid, err := s.taken(p.name, failpoint.Kill)
+		pid, err := s.fired(p.name, failpoint.Kill)
 		if err != nil {
 			return fired, err
 		}
 		switch {
 		case p.fresh:
-			continue // the next one is on its way already
+			continue // the host starts the next
 		case p.who == host:
 			l := s.life.Load()
 			if pid != l.cmd.Process.Pid {
@@ -129,7 +128,7 @@ func (s *system) kills(p point, repeats int, load *load) (fired int, err error) 
 	return fired, nil
 }
 
-// killsOfCommand redrives again and again, and has each run die at a point.
+// killsOfCommand kills one redrive after the other at a point.
 func (s *system) killsOfCommand(p point, repeats int) (fired int, err error) {
 	end := time.Now().Add(time.Duration(repeats)*10*time.Second + patience)
 	for fired < repeats {
@@ -141,15 +140,15 @@ func (s *system) killsOfCommand(p point, repeats int) (fired int, err error) {
 		}
 		text, err := s.tollgate("redrive", "--all", "--rate", "500")
 		if err == nil {
-			continue // no dead letter was to be seen
+			continue // it found no dead letter
 		}
 		if !strings.Contains(err.Error(), "killed") {
 			if strings.Contains(text, "not seen again") || strings.Contains(text, "hidden by another reader") || strings.Contains(text, "the queue may not be empty") {
-				continue // hidden by the run that died
+				continue // hidden by the killed run
 			}
 			return fired, fmt.Errorf("redrive: %w: %s", err, text)
 		}
-		if _, err := s.taken(p.name, failpoint.Kill); err != nil {
+		if _, err := s.fired(p.name, failpoint.Kill); err != nil {
 			return fired, err
 		}
 		fired++
@@ -157,22 +156,22 @@ func (s *system) killsOfCommand(p point, repeats int) (fired int, err error) {
 	return fired, nil
 }
 
-// pauses has consumers stand still at a point for longer than their lease, some at once.
+// pauses pauses consumers at a point for longer than their lease, some at once.
 func (s *system) pauses(p point, repeats int) (fired int, err error) {
 	var waking group
-	free := make(chan struct{}, standing)
+	free := make(chan struct{}, pausedAtOnce)
 	for ; fired < repeats && err == nil; fired++ {
 		free <- struct{}{}
 		var pid int
 		if err = s.arm(p.name, failpoint.Stop); err == nil {
-			pid, err = s.taken(p.name, failpoint.Stop)
+			pid, err = s.fired(p.name, failpoint.Stop)
 		}
 		if err != nil {
 			break
 		}
 		waking.run(func() error {
 			defer func() { <-free }()
-			// So long that a copy of its messages is taken over meanwhile.
+			// Long enough for a copy of its messages to be taken over.
 			<-time.After(lease() + time.Second)
 			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 				return fmt.Errorf("process %d did not live through its pause: %w", pid, err)
@@ -183,8 +182,8 @@ func (s *system) pauses(p point, repeats int) (fired int, err error) {
 	return fired, errors.Join(err, waking.wait())
 }
 
-// settle waits until the queues are empty, with as many redrives as the dead letters of
-// the load need, and says what is stuck.
+// settle waits until the queues are empty, redrives the load's dead letters, and returns what is
+// stuck.
 func (s *system) settle(p point) (faults []string) {
 	fault := func(err error) bool {
 		if err != nil {

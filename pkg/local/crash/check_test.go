@@ -17,10 +17,9 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// within is how long the last event may take after the last crash: until the lease of
-// the attempt that died and its message's visibility are over, twice, and a failure is
-// tried again by a message that crashes have met a few times, which waits the longer; and
-// what a busy machine adds.
+// within bounds the time from the last crash to the last done event: twice the lease and the
+// visibility timeout, the back-off of a message that several crashes delayed, and a margin for a
+// busy machine.
 func within() time.Duration {
 	l := limits.Scaled(timeScale)
 	d := 2*(lease()+l.Visibility) + busyMachine
@@ -32,7 +31,7 @@ func within() time.Duration {
 
 const busyMachine = 30 * time.Second
 
-// depth is how many messages a queue holds, hidden and delayed ones included.
+// depth returns the number of messages in a queue, with hidden and delayed ones.
 func (s *system) depth(url string) (sum int, err error) {
 	out, err := sqs.NewFromConfig(s.info().AWSConfig()).GetQueueAttributes(context.Background(), &sqs.GetQueueAttributesInput{
 		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
@@ -50,7 +49,7 @@ func (s *system) depth(url string) (sum int, err error) {
 	return sum, nil
 }
 
-// empty waits until a queue holds nothing.
+// empty waits until a queue is empty.
 func (s *system) empty(url string, limit time.Duration) error {
 	return eventually(limit, 50*time.Millisecond, func() error {
 		n, err := s.depth(url)
@@ -64,7 +63,7 @@ func (s *system) empty(url string, limit time.Duration) error {
 // item is a table item's strings and numbers.
 type item map[string]string
 
-// items reads the whole table, consistently, and sorts its items by what they are.
+// items reads the whole table consistently and returns records and facts.
 func (s *system) items() (records, facts map[string]item, err error) {
 	records, facts = map[string]item{}, map[string]item{}
 	info, consistent := s.info(), true
@@ -95,21 +94,21 @@ func (s *system) items() (records, facts map[string]item, err error) {
 	return records, facts, nil
 }
 
-// verdict is what the table says of a round's events.
-type verdict struct {
+// tableCheck counts what is wrong with a round's events in the table.
+type tableCheck struct {
 	events, lost, stuck, doubled, retried int
 	faults                                []string // the first of each kind, in words
 }
 
-func (v *verdict) fault(count *int, format string, args ...any) {
+func (v *tableCheck) fault(count *int, format string, args ...any) {
 	if *count++; *count == 1 {
 		v.faults = append(v.faults, fmt.Sprintf(format, args...))
 	}
 }
 
-// judge holds the table against what was answered 200: every event done in its first
-// generation, by one attempt whose effect is the only one.
-func (s *system) judge(l *load, events int) (v verdict, err error) {
+// check compares the table with the events answered 200: each must be done in its first generation,
+// by one attempt with the only effect.
+func (s *system) check(l *load, events int) (v tableCheck, err error) {
 	records, facts, err := s.items()
 	if err != nil {
 		return v, err
