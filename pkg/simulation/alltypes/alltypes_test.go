@@ -13,14 +13,14 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// TestListIsWhole: the list names every type of the pinned version and what each is
-// about, once; of all these objects but one there is a fixture.
+// TestListIsWhole: the list has every type of the pinned version with its kinds of object, once;
+// all these objects but one have a fixture.
 func TestListIsWhole(t *testing.T) {
 	all, seen := resources(t), map[kind]bool{}
 	var types []string
 	for _, k := range kinds(t) {
 		if seen[k] {
-			t.Errorf("%s stands twice", k)
+			t.Errorf("%s is listed twice", k)
 		}
 		seen[k] = true
 		types = append(types, k.typ)
@@ -40,31 +40,30 @@ func TestListIsWhole(t *testing.T) {
 			t.Errorf("no fixture of %s for %s", k.object, k.typ)
 		}
 	}
-	for _, typ := range newWorld(t, nil).mux.Types() {
+	for _, typ := range newSystem(t, nil).mux.Types() {
 		if !slices.Contains(pinned, typ) {
 			t.Errorf("%s is handled and not of the pinned version", typ)
 		}
 	}
 }
 
-// run takes all samples through a world, in one go, and returns it.
-func run(t *testing.T, list []sample, version string, has dispatch.Objects) *world {
+// run sends all samples through a system and returns it.
+func run(t *testing.T, list []sample, version string, has dispatch.Objects) *system {
 	t.Helper()
-	w := newWorld(t, has)
+	sys := newSystem(t, has)
 	for _, s := range list {
-		w.post(s.body(t, version))
+		sys.post(s.body(t, version))
 	}
-	w.work()
-	return w
+	sys.work()
+	return sys
 }
 
-// wanted are the ends of all samples: what is handled ends as given, by type, all else is
-// ignored.
-func (w *world) wanted(list []sample, handled func(typ string) end) map[string]end {
+// wanted returns the ends of all samples: as given for handled types, ignored for all others.
+func (sys *system) wanted(list []sample, handled func(typ string) end) map[string]end {
 	out := map[string]end{}
 	for _, s := range list {
 		out[s.event] = end{Outcome: idempotency.Ignored}
-		if slices.Contains(w.mux.Types(), s.typ) {
+		if slices.Contains(sys.mux.Types(), s.typ) {
 			out[s.event] = handled(s.typ)
 		}
 	}
@@ -75,29 +74,28 @@ func applied(string) end { return end{Outcome: idempotency.Applied} }
 
 func TestEveryTypeAtThePinnedVersion(t *testing.T) {
 	list := samples(t)
-	w := run(t, list, pinned, stripeWith(t, list))
-	if diff := cmp.Diff(w.wanted(list, applied), w.ends()); diff != "" {
-		t.Errorf("what became of the events (-want +got):\n%s", diff)
+	sys := run(t, list, pinned, stripeWith(t, list))
+	if diff := cmp.Diff(sys.wanted(list, applied), sys.ends()); diff != "" {
+		t.Errorf("final states (-want +got):\n%s", diff)
 	}
 	for _, s := range list {
-		if slices.Contains(w.mux.Types(), s.typ) && len(w.recordOf(s.event).Effects) == 0 {
+		if slices.Contains(sys.mux.Types(), s.typ) && len(sys.recordOf(s.event).Effects) == 0 {
 			t.Errorf("%s is applied without an effect", s)
 		}
 	}
 }
 
-func (w *world) recordOf(event string) idempotency.Record {
-	w.t.Helper()
-	r, found, err := w.store.Record(w.t.Context(), event)
+func (sys *system) recordOf(event string) idempotency.Record {
+	sys.t.Helper()
+	r, found, err := sys.store.Record(sys.t.Context(), event)
 	if err != nil || !found {
-		w.t.Fatalf("no record of %s (%v)", event, err)
+		sys.t.Fatalf("no record of %s (%v)", event, err)
 	}
 	return r
 }
 
-// TestEveryTypeAtLaterVersions: the snapshots lack what later versions moved, and the
-// table comes out as if they had come at the pinned version: nothing is a zero that the
-// object is not.
+// TestEveryTypeAtLaterVersions: snapshots lack what later versions moved, and the table is the same
+// as with the pinned version: no value becomes a zero.
 func TestEveryTypeAtLaterVersions(t *testing.T) {
 	list := samples(t)
 	plain := run(t, list, pinned, stripeWith(t, list)).items()
@@ -108,16 +106,16 @@ func TestEveryTypeAtLaterVersions(t *testing.T) {
 				later = append(later, s.at(t, version))
 			}
 			stripe := stripeWith(t, later)
-			w := run(t, later, version, stripe)
-			if diff := cmp.Diff(w.wanted(list, applied), w.ends()); diff != "" {
-				t.Errorf("what became of the events (-want +got):\n%s", diff)
+			sys := run(t, later, version, stripe)
+			if diff := cmp.Diff(sys.wanted(list, applied), sys.ends()); diff != "" {
+				t.Errorf("final states (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(plain, w.items()); diff != "" {
+			if diff := cmp.Diff(plain, sys.items()); diff != "" {
 				t.Errorf("the table, to that of the pinned version (-want +got):\n%s", diff)
 			}
 			for _, s := range later {
 				_, asked := stripe.seen.Load(s.pinned["id"])
-				if want := slices.Contains(w.mux.Types(), s.typ); asked != want {
+				if want := slices.Contains(sys.mux.Types(), s.typ); asked != want {
 					t.Errorf("%s: its object was fetched %v, want %v", s, asked, want)
 				}
 			}
@@ -125,14 +123,14 @@ func TestEveryTypeAtLaterVersions(t *testing.T) {
 	}
 }
 
-// TestMovedFieldsAreTheFetchedOnes names the fields that basil moved and handlers keep,
-// one by one, so that the comparison above cannot pass on two zeros.
+// TestMovedFieldsAreTheFetchedOnes lists the fields that basil moved and handlers keep, so that the
+// comparison above cannot pass with two zeros.
 func TestMovedFieldsAreTheFetchedOnes(t *testing.T) {
 	list := samples(t)
 	for i, s := range list {
 		list[i] = s.at(t, "2025-03-31.basil")
 	}
-	w := run(t, list, "2025-03-31.basil", stripeWith(t, list))
+	sys := run(t, list, "2025-03-31.basil", stripeWith(t, list))
 	const sub, charge = "sub_1TollgatenEWkc4VcXFgEE3H", "ch_3TollgateurDuJeSozlFYFvU"
 	for _, c := range []struct {
 		typ, prefix, suffix string
@@ -158,7 +156,7 @@ func TestMovedFieldsAreTheFetchedOnes(t *testing.T) {
 					t.Errorf("member %s: in the snapshot %v, at the pinned version %v", member, there, s.pinned[member])
 				}
 			}
-			got := w.item(c.prefix + "test#-#" + s.pinned["id"].(string) + c.suffix)
+			got := sys.item(c.prefix + "test#-#" + s.pinned["id"].(string) + c.suffix)
 			maps.DeleteFunc(got, func(name string, _ any) bool { _, asked := c.want[name]; return !asked })
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("kept (-want +got):\n%s", diff)
@@ -177,10 +175,10 @@ func noKey(t *testing.T) dispatch.Objects {
 	return c
 }
 
-// TestWhatCannotBeNormalisedIsParked: an event of another version whose object cannot be
-// had at the pinned one waits in the dead-letter queue. Nothing of it is applied.
+// TestWhatCannotBeNormalisedIsParked: an event of another version whose object cannot be fetched at
+// the pinned one becomes a dead letter, without effects.
 func TestWhatCannotBeNormalisedIsParked(t *testing.T) {
-	mux := newWorld(t, nil).mux
+	mux := newSystem(t, nil).mux
 	all := slices.DeleteFunc(samples(t), func(s sample) bool { return !slices.Contains(mux.Types(), s.typ) })
 	stripe := stripeWith(t, all)
 	run(t, all, pinned, stripe)
@@ -208,12 +206,12 @@ func TestWhatCannotBeNormalisedIsParked(t *testing.T) {
 				for _, s := range all {
 					list = append(list, s.at(t, version))
 				}
-				w := run(t, list, version, c.objects)
-				want := w.wanted(list, func(typ string) end { return end{Reason: c.reason(typ)} })
-				if diff := cmp.Diff(want, w.ends()); diff != "" {
-					t.Errorf("what became of the events (-want +got):\n%s", diff)
+				sys := run(t, list, version, c.objects)
+				want := sys.wanted(list, func(typ string) end { return end{Reason: c.reason(typ)} })
+				if diff := cmp.Diff(want, sys.ends()); diff != "" {
+					t.Errorf("final states (-want +got):\n%s", diff)
 				}
-				if keys := w.store.Keys(); len(keys) != 0 {
+				if keys := sys.store.Keys(); len(keys) != 0 {
 					t.Errorf("applied all the same: %v", keys)
 				}
 			})
@@ -224,16 +222,16 @@ func TestWhatCannotBeNormalisedIsParked(t *testing.T) {
 // TestEveryTypeTwice: a second delivery of each event changes nothing.
 func TestEveryTypeTwice(t *testing.T) {
 	list := samples(t)
-	w := run(t, list, pinned, stripeWith(t, list))
-	ends, items := w.ends(), w.items()
+	sys := run(t, list, pinned, stripeWith(t, list))
+	ends, items := sys.ends(), sys.items()
 	for _, s := range list {
-		w.post(s.body(t, pinned))
+		sys.post(s.body(t, pinned))
 	}
-	w.work()
-	if diff := cmp.Diff(ends, w.ends()); diff != "" {
+	sys.work()
+	if diff := cmp.Diff(ends, sys.ends()); diff != "" {
 		t.Errorf("the second time (-first +second):\n%s", diff)
 	}
-	if diff := cmp.Diff(items, w.items()); diff != "" {
+	if diff := cmp.Diff(items, sys.items()); diff != "" {
 		t.Errorf("items (-first +second):\n%s", diff)
 	}
 }

@@ -35,26 +35,25 @@ func decode[T any](t testing.TB, raw []byte) (v T) {
 
 func encode(t testing.TB, v any) []byte {
 	t.Helper()
-	raw, err := json.MarshalIndent(v, "", "  ") // as Stripe lays its events out
+	raw, err := json.MarshalIndent(v, "", "  ") // formatted as Stripe's events
 	if err != nil {
 		t.Fatal(err)
 	}
 	return raw
 }
 
-// resources are Stripe's fixtures of its objects, at the version that handlers read.
+// resources returns Stripe's fixtures of its objects, at the pinned version.
 func resources(t testing.TB) map[string]object {
 	t.Helper()
 	return decode[struct{ Resources map[string]object }](t, stripemock.File(t, "fixtures3.json")).Resources
 }
 
-// kind is an event type with the object that it is about.
+// kind is an event type with its kind of object.
 type kind struct{ typ, object string }
 
 func (k kind) String() string { return k.typ + " " + k.object }
 
-// kinds reads the list of event types. A type with several kinds of object comes once
-// for each of them.
+// kinds reads the list of event types; a type with several kinds of object is listed once for each.
 func kinds(t testing.TB) (list []kind) {
 	t.Helper()
 	raw, err := os.ReadFile("../../../testdata/stripe/event_types.tsv")
@@ -73,7 +72,7 @@ func kinds(t testing.TB) (list []kind) {
 	return list
 }
 
-// pinnedTypes are the types that an endpoint of the pinned version can ask for.
+// pinnedTypes returns the types that an endpoint of the pinned version can subscribe to.
 func pinnedTypes(t testing.TB) []string {
 	t.Helper()
 	var spec struct {
@@ -104,8 +103,7 @@ func pinnedTypes(t testing.TB) []string {
 	return types
 }
 
-// sample is one event in the making: its object at the pinned version, and as the event
-// says it.
+// sample is an event: its object at the pinned version, and as in the event.
 type sample struct {
 	kind
 	event          string // its id
@@ -121,9 +119,9 @@ func samples(t testing.TB) (list []sample) {
 		body := all[k.object]
 		switch {
 		case k.object == "application":
-			body = object{"id": "ca_1", "object": "application", "name": "A platform"} // has no fixture
+			body = object{"id": "ca_1", "object": "application", "name": "A platform"} // Stripe has no fixture
 		case body == nil:
-			body = object{"id": "new_1", "object": k.object} // made after the pinned version
+			body = object{"id": "new_1", "object": k.object} // newer than the pinned version
 		}
 		body = decode[object](t, encode(t, body)) // a copy
 		if g := goldenObject(t, k.typ); g["object"] == k.object {
@@ -171,7 +169,7 @@ func (s sample) envelope(version string) object {
 	}
 }
 
-// gone are the members that a later version no longer has, by kind of object.
+// gone returns the members that a later version removed, by kind of object.
 func gone(version string) map[string][]string {
 	basil := map[string][]string{
 		"product":      {"features"},
@@ -193,8 +191,8 @@ func gone(version string) map[string][]string {
 	return basil
 }
 
-// at gives a copy of the sample whose snapshot is shaped as a later version has it, while
-// Stripe still shows the object at the pinned version to whoever asks for that.
+// at returns a copy of the sample with its snapshot in a later version; Stripe still serves the
+// object at the pinned version.
 func (s sample) at(t testing.TB, version string) sample {
 	t.Helper()
 	s.inside = decode[object](t, encode(t, s.pinned))
@@ -202,8 +200,8 @@ func (s sample) at(t testing.TB, version string) sample {
 	return s
 }
 
-// reshape drops members in every object at any depth, and puts a subscription's period
-// where basil has it.
+// reshape removes members in every object at any depth, and moves a subscription's period as basil
+// does.
 func reshape(v any, gone map[string][]string) {
 	switch v := v.(type) {
 	case []any:
@@ -233,7 +231,7 @@ func movePeriod(subscription object) {
 	}
 }
 
-// objects is Stripe: objects by id, and how often each was asked for.
+// objects is Stripe: objects by id, and the number of fetches of each.
 type objects struct {
 	t    testing.TB
 	by   map[string]object

@@ -19,87 +19,84 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// atLeast is how many inputs the corpus has at least: one that is lost by mistake, with
-// its file or in an edit, must not go unseen.
+// atLeast is the minimum size of the corpus, so that inputs lost by mistake are noticed.
 const atLeast = 1200
 
-// TestCorpus holds every line of the corpus to what it expects.
+// TestCorpus checks every line of the corpus against its expectation.
 func TestCorpus(t *testing.T) {
-	w, inputs := newWorld(t), 0
+	sys, inputs := newSystem(t), 0
 	for _, f := range families(t) {
 		inputs += len(f.rows)
 		t.Run(f.name, func(t *testing.T) {
 			for _, r := range f.rows {
-				t.Run(r.Name, func(t *testing.T) { w.in(t).run(r) })
+				t.Run(r.Name, func(t *testing.T) { sys.in(t).run(r) })
 			}
 		})
 	}
 	if inputs < atLeast {
 		t.Errorf("the corpus has %d inputs, want %d at least", inputs, atLeast)
 	}
-	w.keepsQuiet()
+	sys.keepsQuiet()
 }
 
-// in is the same world for another test.
-func (w *world) in(t testing.TB) *world {
-	own := *w
+// in returns the same system for another test.
+func (sys *system) in(t testing.TB) *system {
+	own := *sys
 	own.t = t
 	return &own
 }
 
-func (w *world) run(r row) {
-	w.t.Helper()
-	r.made = r.body(w.t)
+func (sys *system) run(r row) {
+	sys.t.Helper()
+	r.made = r.body(sys.t)
 	switch {
 	case r.Message != nil:
-		w.runMessage(r)
+		sys.runMessage(r)
 	case r.Payload != nil:
-		w.runPayload(r)
+		sys.runPayload(r)
 	default:
-		w.runRequest(r)
+		sys.runRequest(r)
 	}
 }
 
-// runRequest sends a delivery in every form that can carry it, and then as those would
-// who know no secret. What is on the queue must be the same in every form, so that one
-// message tells what becomes of all.
-func (w *world) runRequest(r row) {
-	w.t.Helper()
-	forms := r.forms(r.request(w.t))
+// runRequest sends a delivery in every form that can carry it, and then unsigned and forged. The
+// message must be the same in every form, so that one is consumed for all.
+func (sys *system) runRequest(r row) {
+	sys.t.Helper()
+	forms := r.forms(r.request(sys.t))
 	if len(forms) == 0 {
-		w.t.Fatal("no form can carry this request")
+		sys.t.Fatal("no form can carry this request")
 	}
 	large := len(r.made) > 1<<20
 	if raced {
 		forms = fewer(forms, r.Name, large)
 	}
-	w.stock(r, r.made)
+	sys.stock(r, r.made)
 	var first *types.Message
 	for _, f := range forms {
-		made := r.request(w.t)
-		got := w.deliver(made, f)
-		m := w.take(w.events)
+		made := r.request(sys.t)
+		got := sys.deliver(made, f)
+		m := sys.take(sys.events)
 		if got.status == http.StatusOK && !signedByUs(made) {
-			w.t.Errorf("%s: received, and nobody has signed it", f)
+			sys.t.Errorf("%s: received, without a valid signature", f)
 		}
 		switch {
 		case f == front && got.status != http.StatusOK && got.reason == "" && got.String() == strings.Fields(r.Want)[0] && m == nil: // the gateway's own answer
 		case first == nil:
 			first = m
-			w.ends(string(f), r.Want, got, m, w.stores(large))
+			sys.ends(string(f), r.Want, got, m, sys.stores(large))
 		case m != nil && got.status == http.StatusOK:
-			w.same(string(f), first, m)
+			sys.same(string(f), first, m)
 		default:
-			w.ends(string(f), r.Want, got, m, w.stores(large))
+			sys.ends(string(f), r.Want, got, m, sys.stores(large))
 		}
 	}
-	if !large { // what is large has lines of its own for strangers
-		w.strangers(r)
+	if !large { // the corpus has separate lines for large forgeries
+		sys.strangers(r)
 	}
 }
 
-// fewer takes two of a row's forms, one of a large one's: others for other rows, so that
-// all are taken by many.
+// fewer selects two of a row's forms, one for a large row, by the row's name.
 func fewer(forms []form, name string, large bool) []form {
 	h := fnv.New32a()
 	h.Write([]byte(name))
@@ -110,22 +107,22 @@ func fewer(forms []form, name string, large bool) []form {
 	return []form{forms[at], forms[(at+1)%len(forms)]}
 }
 
-// stores are where a row's record is kept, one after the other.
-func (w *world) stores(large bool) []table {
+// stores returns the stores that a row is consumed with.
+func (sys *system) stores(large bool) []table {
 	if large {
-		return []table{w.memory()}
+		return []table{sys.memory()}
 	}
-	return []table{w.memory(), w.dynamo()}
+	return []table{sys.memory(), sys.dynamo()}
 }
 
-// same states that two messages differ in nothing but the moment they were made at.
-func (w *world) same(f string, first, m *types.Message) {
-	w.t.Helper()
+// same checks that two messages differ in their time of receipt only.
+func (sys *system) same(f string, first, m *types.Message) {
+	sys.t.Helper()
 	var both [2]event.Envelope
 	for i, body := range []string{*first.Body, *m.Body} {
 		e, err := queue.Decode(body)
 		if err != nil {
-			w.t.Fatal(err)
+			sys.t.Fatal(err)
 		}
 		e.ReceivedAt = time.Time{}
 		both[i] = e
@@ -133,18 +130,17 @@ func (w *world) same(f string, first, m *types.Message) {
 	bytesToo := bytes.Equal(both[0].Body, both[1].Body)
 	both[0].Body, both[1].Body = nil, nil // compared; cmp is slow on megabytes
 	if diff := cmp.Diff(both[0], both[1]); diff != "" || !bytesToo {
-		w.t.Errorf("%s: the same bytes %t, message (-first form +this):\n%s", f, bytesToo, diff)
+		sys.t.Errorf("%s: the same bytes %t, message (-first form +this):\n%s", f, bytesToo, diff)
 	}
 }
 
-// ends compares an answer, and what becomes of the message behind it in each store, with
-// what is wanted.
-func (w *world) ends(f, want string, got answer, m *types.Message, stores []table) {
-	w.t.Helper()
+// ends compares an answer, and the message's end in each store, with what is wanted.
+func (sys *system) ends(f, want string, got answer, m *types.Message, stores []table) {
+	sys.t.Helper()
 	if got.status == http.StatusOK && m != nil {
 		for _, on := range stores {
-			if text := got.String() + " " + w.becomes(on, m); text != want {
-				w.t.Errorf("%s, %s: %s, want %s", f, on.name, text, want)
+			if text := got.String() + " " + sys.becomes(on, m); text != want {
+				sys.t.Errorf("%s, %s: %s, want %s", f, on.name, text, want)
 			}
 		}
 		return
@@ -157,31 +153,30 @@ func (w *world) ends(f, want string, got answer, m *types.Message, stores []tabl
 		text += " and a message on the queue"
 	}
 	if text != want {
-		w.t.Errorf("%s: %s, want %s", f, text, want)
+		sys.t.Errorf("%s: %s, want %s", f, text, want)
 	}
 }
 
-// strangers send the same request without a signature, and signed with secrets that
-// anybody can guess.
-func (w *world) strangers(r row) {
-	w.t.Helper()
+// strangers sends the same request unsigned, and signed with guessable secrets.
+func (sys *system) strangers(r row) {
+	sys.t.Helper()
 	for _, template := range []string{"", "t={now},v1={sig:empty}", "t={now},v1={sig:wrong}", "t={now},v1={sig:prefix}", "t={now},v1="} {
 		other := r
 		other.At, other.Signed, other.Signature = 0, nil, texts{template}
-		made := other.request(w.t)
+		made := other.request(sys.t)
 		if template == "" {
 			made = made.without("Stripe-Signature")
 		}
-		if got := w.deliver(made, http20Coded); got.status < 400 || got.status >= 500 {
-			w.t.Errorf("answer %s to a stranger who signs %q", got, template)
+		if got := sys.deliver(made, http20Coded); got.status < 400 || got.status >= 500 {
+			sys.t.Errorf("answer %s to a stranger who signs %q", got, template)
 		}
 	}
-	if m := w.take(w.events); m != nil {
-		w.t.Error("a stranger's message is on the queue")
+	if m := sys.take(sys.events); m != nil {
+		sys.t.Error("a stranger's message is on the queue")
 	}
 }
 
-// signedByUs asks stripe-go whether one of the vault's secrets signed the request.
+// signedByUs reports whether stripe-go accepts the request with one of the secrets.
 func signedByUs(r request) bool {
 	var all map[string][]string
 	if json.Unmarshal([]byte(vault), &all) != nil {
@@ -197,57 +192,57 @@ func signedByUs(r request) bool {
 	return false
 }
 
-// runPayload gives the function a gateway's whole event: {signature} stands for a
-// header's value, as {body} and {base64} for the signed bytes.
-func (w *world) runPayload(r row) {
-	w.t.Helper()
+// runPayload invokes the function with a whole gateway event, in which {signature} is the header's
+// value, and {body} and {base64} are the signed bytes.
+func (sys *system) runPayload(r row) {
+	sys.t.Helper()
 	body := r.made
 	payload := func(template string) []byte {
-		text := strings.ReplaceAll(string(r.Payload.bytes(w.t)), "{signature}", r.sign(template, body, time.Now()))
-		return r.filled(w.t, []byte(text), body)
+		text := strings.ReplaceAll(string(r.Payload.bytes(sys.t)), "{signature}", r.sign(template, body, time.Now()))
+		return r.filled(sys.t, []byte(text), body)
 	}
-	w.stock(r, body)
-	got := w.invoke(payload(goodSignature))
-	w.ends("event", r.Want, got, w.take(w.events), []table{w.memory()})
+	sys.stock(r, body)
+	got := sys.invoke(payload(goodSignature))
+	sys.ends("event", r.Want, got, sys.take(sys.events), []table{sys.memory()})
 	for _, template := range []string{"", "t={now},v1={sig:empty}", "t={now},v1={sig:wrong}"} {
-		if got := w.invoke(payload(template)); got.status < 400 || got.status >= 500 {
-			w.t.Errorf("answer %s to a stranger who signs %q", got, template)
+		if got := sys.invoke(payload(template)); got.status < 400 || got.status >= 500 {
+			sys.t.Errorf("answer %s to a stranger who signs %q", got, template)
 		}
 	}
-	if m := w.take(w.events); m != nil {
-		w.t.Error("a stranger's message is on the queue")
+	if m := sys.take(sys.events); m != nil {
+		sys.t.Error("a stranger's message is on the queue")
 	}
 }
 
-// runMessage puts a message on the queue as it is, and lets the consumer have it.
-func (w *world) runMessage(r row) {
-	w.t.Helper()
-	text := string(r.filled(w.t, r.Message.bytes(w.t), r.made))
-	if _, err := w.queue.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: &w.events, MessageBody: &text}); err != nil {
-		w.t.Fatalf("no queue would hold this message: %v", err)
+// runMessage enqueues a message as it is and consumes it.
+func (sys *system) runMessage(r row) {
+	sys.t.Helper()
+	text := string(r.filled(sys.t, r.Message.bytes(sys.t), r.made))
+	if _, err := sys.queue.SendMessage(sys.t.Context(), &sqs.SendMessageInput{QueueUrl: &sys.events, MessageBody: &text}); err != nil {
+		sys.t.Fatalf("no queue would hold this message: %v", err)
 	}
-	w.stock(r, r.made)
-	m := w.take(w.events)
-	for _, on := range w.stores(false) {
-		if got := w.becomes(on, m); got != r.Want {
-			w.t.Errorf("%s: %s, want %s", on.name, got, r.Want)
+	sys.stock(r, r.made)
+	m := sys.take(sys.events)
+	for _, on := range sys.stores(false) {
+		if got := sys.becomes(on, m); got != r.Want {
+			sys.t.Errorf("%s: %s, want %s", on.name, got, r.Want)
 		}
 	}
 }
 
-// keepsQuiet states that the log is one JSON object a line, without a secret, a
-// signature or anything that a customer said.
-func (w *world) keepsQuiet() {
-	w.t.Helper()
-	log := w.logs.String()
+// keepsQuiet checks that the log has one JSON object a line and no secret, signature or customer
+// data.
+func (sys *system) keepsQuiet() {
+	sys.t.Helper()
+	log := sys.logs.String()
 	for n, line := range strings.Split(strings.TrimSpace(log), "\n") {
 		if !json.Valid([]byte(line)) {
-			w.t.Fatalf("line %d of the log is no JSON: %.300s", n, line)
+			sys.t.Fatalf("line %d of the log is no JSON: %.300s", n, line)
 		}
 	}
 	for _, word := range []string{"whsec_", "v1=", "example.com", "client_secret", "_secret_"} {
 		if i := strings.Index(log, word); i >= 0 {
-			w.t.Errorf("the log tells %q: %s", word, fmt.Sprintf("…%.200s", log[max(0, i-60):]))
+			sys.t.Errorf("the log contains %q: %s", word, fmt.Sprintf("…%.200s", log[max(0, i-60):]))
 		}
 	}
 }

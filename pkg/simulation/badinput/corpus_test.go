@@ -21,12 +21,12 @@ import (
 
 const corpus = "../../../testdata/bad"
 
-// row is one input of the corpus and what must become of it.
+// row is one input of the corpus with its expectation.
 type row struct {
 	Name string `json:"name"`
 	Want string `json:"want"` // "400 not_event", "200 applied", "200 parked livemode", …
 
-	// A request; what is left out is that of a good delivery.
+	// A request; omitted members are those of a valid delivery.
 	Method    *string `json:"method"`
 	Path      *string `json:"path"`
 	Media     *string `json:"media"`
@@ -57,18 +57,18 @@ func (t *texts) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, &(*t)[0])
 }
 
-// parts are bytes in pieces, so that large and odd inputs stay readable.
+// parts are bytes in pieces, which keeps large and odd inputs readable.
 type parts []part
 
-// part is a piece: a plain string in the corpus, or one of text, base64, event and noise
-// with what is done to it, in the order of the fields.
+// part is a piece: a string, or one of text, base64, event and noise, with operations on it in the
+// order of the fields.
 type part struct {
 	Text    string      `json:"text"`
 	Base64  string      `json:"base64"`
 	Event   string      `json:"event"` // a golden event's type
-	Noise   int         `json:"noise"` // so many hex digits that do not compress
+	Noise   int         `json:"noise"` // number of hex digits that do not compress
 	Replace [][2]string `json:"replace"`
-	Cut     int         `json:"cut"` // keep so many bytes
+	Cut     int         `json:"cut"` // number of bytes to keep
 	Times   int         `json:"times"`
 }
 
@@ -93,8 +93,7 @@ func strict(raw []byte, to any) error {
 	return d.Decode(to)
 }
 
-// bytes puts the pieces together. A replacement or a cut that finds nothing to do fails
-// the test: the input would be another than its line says.
+// bytes joins the pieces. A replacement or a cut without effect fails the test.
 func (p parts) bytes(t testing.TB) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -147,8 +146,8 @@ func noise(n int) []byte {
 	return out[:n]
 }
 
-// filled returns text with what stands for the row's body in it: {body} as a JSON
-// string, {base64}, and {zstd} compressed and in base64.
+// filled returns text with the row's body for its placeholders: {body} as a JSON string, {base64},
+// and {zstd} compressed and in base64.
 func (r row) filled(t testing.TB, text []byte, body []byte) []byte {
 	t.Helper()
 	for name, value := range map[string]func() string{
@@ -174,12 +173,12 @@ func quoted(t testing.TB, s string) string {
 
 func packed(t testing.TB, b []byte) []byte {
 	t.Helper()
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
-	return w.EncodeAll(b, nil)
+	defer z.Close()
+	return z.EncodeAll(b, nil)
 }
 
 // family is one file of the corpus.
@@ -188,8 +187,8 @@ type family struct {
 	rows []row
 }
 
-// families reads the corpus. A line that cannot be read, has no name or no expectation,
-// or has the name of another in its family fails the test.
+// families reads the corpus. A malformed line, one without a name or expectation, or a duplicate
+// name fails the test.
 func families(t testing.TB) []family {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(corpus, "*.jsonl"))

@@ -64,7 +64,7 @@ func (q *memoryQueue) DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatc
 	return &sqs.DeleteMessageBatchOutput{}, nil
 }
 
-// RoundTrip makes the shelf a transport.
+// RoundTrip implements http.RoundTripper.
 func (s *shelf) RoundTrip(r *http.Request) (*http.Response, error) {
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, r)
@@ -73,9 +73,8 @@ func (s *shelf) RoundTrip(r *http.Request) (*http.Response, error) {
 	return out, nil
 }
 
-// FuzzSigned takes any body, well signed, through the whole of the product: it is
-// refused as no event, or its bytes come to an end that the rules know, and a second
-// delivery changes nothing.
+// FuzzSigned sends any validly signed body through the product: it is refused as not an event, or it
+// reaches an allowed end, and a second delivery changes nothing.
 func FuzzSigned(f *testing.F) {
 	for _, family := range families(f) {
 		for i, r := range family.rows {
@@ -163,8 +162,8 @@ func throughOnce(t *testing.T, front *apigw.Handler, q *memoryQueue, body []byte
 	return ""
 }
 
-// endsKnown hands the message to the consumer and states that its record and the queues
-// agree on what came of it, and that nothing panicked.
+// endsKnown consumes the message and checks that its record and the queues agree, and that nothing
+// panicked.
 func endsKnown(t *testing.T, back *sqsqueue.LambdaHandler, q *memoryQueue, records *idempotencytest.Memory, message string) {
 	t.Helper()
 	q.sent[deadURL] = nil

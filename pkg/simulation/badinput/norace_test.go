@@ -2,5 +2,5 @@
 
 package badinput
 
-// raced tells that the race detector is off: see race_test.go.
+// raced is false without the race detector; see race_test.go.
 const raced = false

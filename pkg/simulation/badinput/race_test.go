@@ -2,6 +2,6 @@
 
 package badinput
 
-// raced tells that the race detector slows everything down: each input then goes two of
-// its ways, and megabytes one.
+// raced is true with the race detector, which is slow: each input is then sent in two forms, a large
+// one in one.
 const raced = true

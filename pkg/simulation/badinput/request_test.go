@@ -46,7 +46,7 @@ func (r request) without(name string) request {
 	return r
 }
 
-// form is one way in which a delivery reaches the function.
+// form is the form in which a delivery reaches the function.
 type form string
 
 const (
@@ -59,10 +59,10 @@ const (
 
 func allForms() []form { return []form{http20, http20Coded, rest10, rest10Coded, front} }
 
-// secretsByName are what a line of the corpus may sign with.
+// secretsByName are the secrets that a line of the corpus may sign with.
 func secretsByName() map[string]string {
 	return map[string]string{
-		"good": "whsec_good", "second": "whsec_second", "connect": "whsec_connect", // what the vault holds
+		"good": "whsec_good", "second": "whsec_second", "connect": "whsec_connect", // the stored ones
 		"wrong": "whsec_wrong", "empty": "", "bare": "good", "newline": "whsec_good\n", "space": " whsec_good",
 		"capitals": "WHSEC_GOOD", "prefix": "whsec_", "coded": base64.StdEncoding.EncodeToString([]byte("whsec_good")),
 		"both": "whsec_good,whsec_second", "retired": "whsec_retired",
@@ -91,7 +91,7 @@ func (r row) sign(template string, payload []byte, now time.Time) string {
 
 const goodSignature = "t={t},v1={sig}"
 
-// request makes the row's delivery. It is signed when it is sent, however slow the machine is.
+// request makes the row's delivery, signed now.
 func (r row) request(t testing.TB) request {
 	t.Helper()
 	body := r.body(t)
@@ -136,8 +136,8 @@ func (r row) body(t testing.TB) []byte {
 	return r.Body.bytes(t)
 }
 
-// forms returns the forms that can carry a request: text is UTF-8, and what a line
-// breaks or a space at the end would do to a header is decided on the wire.
+// forms returns the forms that can carry a request: a text form needs UTF-8, and HTTP cannot carry
+// every header value.
 func (r row) forms(made request) (out []form) {
 	for _, f := range allForms() {
 		if r.Forms != nil && !slices.Contains(r.Forms, f) {

@@ -2,7 +2,7 @@
 
 package ordering_test
 
-// Of more than many orders every sparse one is played.
+// With more than many orders, one in sparse is played.
 const (
 	many   = 720
 	sparse = 1

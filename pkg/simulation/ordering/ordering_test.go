@@ -1,8 +1,7 @@
-// Package ordering_test delivers what happens to one object of Stripe's in every order
-// there is. Each order is played with every event in two copies, and with an accident at
-// each of its places in turn: an attempt that fetched its object and then dies, or goes
-// on only when others have been handled. Many events share their second. Whatever the
-// order, the object's row must never go back, and must end as Stripe's object ends.
+// Package ordering_test delivers the events of one object in every order. Each order is played with
+// two copies of every event, and with an accident at each place in turn: an attempt that fetched its
+// object dies, or continues after others were handled. Many events share a second. In every order
+// the object's row must never go back, and must end in the object's last state.
 //
 //	go test ./pkg/simulation/ordering -all    every accident in each of the 5,040 orders of seven events too
 package ordering_test
@@ -21,15 +20,14 @@ import (
 
 var all = flag.Bool("all", false, "play every order with an accident at each place: a minute more")
 
-// TestMain lets more garbage stand: what lives is small, and a third of the time went
-// into looking for it.
+// TestMain raises GOGC: the live heap is small, and collections took a third of the time.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(800)
 	os.Exit(m.Run())
 }
 
-// plan makes the runs of one order: one without an accident, and one for each place. Of
-// seven events an order has its accidents at two places, which change from order to order.
+// plan makes the runs of one order: one without an accident, and one for each place. An order of
+// seven events has accidents at two places, which change from order to order.
 func plan(n int, order []int, play func(run)) {
 	accidentAt := func(place int) { play(run{order, place, accident((n/len(order) + place) % int(accidents))}) }
 	if len(order) > 6 && !*all {
@@ -121,7 +119,7 @@ func permutations(n int) (all [][]int) {
 	return all
 }
 
-// TestBrokenGuardsLose breaks the product's guard and wants it to lose by the accidents.
+// TestBrokenGuardsLose breaks the product's guard: the accidents must find it.
 func TestBrokenGuardsLose(t *testing.T) {
 	s := sequences()[1].tell(t)
 	for name, f := range map[string]flaw{
@@ -143,7 +141,7 @@ func TestBrokenGuardsLose(t *testing.T) {
 			wrong := s.playAll(t.Context(), broken, some, &runs)
 			t.Logf("%d of %d runs go wrong", len(wrong), runs)
 			if len(wrong) < runs/20 {
-				t.Errorf("only %d of %d runs are too much for it", len(wrong), runs)
+				t.Errorf("only %d of %d runs find it", len(wrong), runs)
 			}
 		})
 	}

@@ -15,12 +15,11 @@ import (
 	"tollgate/pkg/idempotency/idempotencytest"
 )
 
-// accident is what happens to the attempt at one place of an order, after it fetched its
-// object and before it completes.
+// accident interrupts the attempt at one place of an order, between its fetch and its completion.
 type accident int
 
 const (
-	died           accident = iota // it never goes on; its message comes back when all others are done
+	died           accident = iota // never continues; its message is received again when all others are done
 	overtaken                      // the next event is handled first
 	overtakenByAll                 // all others are handled first
 	accidents
@@ -29,11 +28,11 @@ const (
 // run is one order of deliveries, each event in two copies.
 type run struct {
 	order []int
-	place int // of the attempt that has the accident, none when it is past the end
+	place int // of the attempt with the accident; past the end for none
 	what  accident
 }
 
-// player plays runs of one story, one after the other.
+// player plays the runs of one story.
 type player struct {
 	*story
 	mux  *dispatch.Mux
@@ -41,20 +40,20 @@ type player struct {
 
 	*idempotencytest.Memory
 	clock  time.Time
-	state  int         // of the object at Stripe, -1 before there is one
+	state  int         // of the object at Stripe, -1 before it exists
 	sent   []time.Time // when each event's message was sent, by step
 	owners int
-	shows  int // the state that the row showed last
+	shows  int // the row's last state
 	stuck  *frozen
 }
 
 // flaw is a way to break the guard.
 type flaw struct {
 	blindly bool          // a swap holds whatever the row's version is
-	early   time.Duration // messages pass for older than they are
+	early   time.Duration // messages are dated too early
 }
 
-// frozen is an attempt that had an accident.
+// frozen is an interrupted attempt.
 type frozen struct {
 	i       int
 	claim   *idempotency.Claim
@@ -62,8 +61,7 @@ type frozen struct {
 	outcome idempotency.Outcome
 }
 
-// newPlayer plays with the product's handlers, and with rows of the kinds that it keeps
-// none of, or not for all events.
+// newPlayer uses the product's handlers, and adds rows for objects and events without one.
 func newPlayer(s *story) *player {
 	p := &player{story: s}
 	p.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: p, Rows: p})
@@ -89,12 +87,12 @@ func keepDispute(_ context.Context, e dispatch.Current[stripe.Dispute]) (dispatc
 	return dispatch.Effects{e.KeepRow(fields{"object": "dispute", "status": string(d.Status), "reason": string(d.Reason), "amount": d.Amount})}, nil
 }
 
-// FetchObject is Stripe: it shows the object as it is now.
+// FetchObject returns the object's current state.
 func (p *player) FetchObject(context.Context, string, string, string) ([]byte, error) {
 	return p.states[p.state], nil
 }
 
-// play plays one run and returns the first thing that is wrong.
+// play plays one run and returns the first violation.
 func (p *player) play(ctx context.Context, r run) error {
 	p.Memory, p.clock, p.state, p.shows, p.stuck = idempotencytest.NewMemory(nil), time.Unix(start+60, 0), -1, -1, nil
 	p.sent = make([]time.Time, len(p.steps))
@@ -114,7 +112,7 @@ func (p *player) play(ctx context.Context, r run) error {
 				return err
 			}
 		}
-		// The copy of the event before comes while things go on.
+		// The copy of the previous event arrives meanwhile.
 		if place > 0 {
 			if err := p.deliver(ctx, r.order[place-1]); err != nil {
 				return err
@@ -132,15 +130,14 @@ func (p *player) play(ctx context.Context, r run) error {
 	return p.end(ctx)
 }
 
-// happen makes Stripe's object what it is after step i, with all steps before it: no
-// event is delivered before it came about.
+// happen moves Stripe's object to its state after step i: no event is delivered before it happens.
 func (p *player) happen(i int) {
 	for ; p.state < i; p.state++ {
 		p.sent[p.state+1] = p.clock
 	}
 }
 
-// late brings back what died, when its lease is over, then lets its dead attempt write.
+// late redelivers the dead attempt's event after its lease, then lets the dead attempt write.
 func (p *player) late(ctx context.Context, r run) error {
 	p.clock = p.clock.Add(time.Minute)
 	last := r.order[len(r.order)-1]
@@ -159,7 +156,7 @@ func (p *player) late(ctx context.Context, r run) error {
 	return p.look(ctx)
 }
 
-// deliver hands one copy of event i to a worker, which goes through with it.
+// deliver handles one copy of event i.
 func (p *player) deliver(ctx context.Context, i int) error {
 	claim, err := p.claim(ctx, i)
 	if err != nil || claim == nil {
@@ -172,7 +169,7 @@ func (p *player) deliver(ctx context.Context, i int) error {
 	return p.finish(ctx, &frozen{i, claim, effects, outcome})
 }
 
-// freeze lets an attempt begin and stops it after its fetch.
+// freeze begins an attempt and stops it after its fetch.
 func (p *player) freeze(ctx context.Context, i int) error {
 	claim, err := p.claim(ctx, i)
 	if err != nil || claim == nil {
@@ -183,14 +180,14 @@ func (p *player) freeze(ctx context.Context, i int) error {
 	return err
 }
 
-// thaw lets the stopped attempt go on.
+// thaw continues the stopped attempt.
 func (p *player) thaw(ctx context.Context) error {
 	f := p.stuck
 	p.stuck = nil
 	return p.finish(ctx, f)
 }
 
-// claim returns nil for a copy whose event is done or in another's hands.
+// claim returns nil for a copy whose event is done or held by another attempt.
 func (p *player) claim(ctx context.Context, i int) (*idempotency.Claim, error) {
 	p.clock = p.clock.Add(2 * time.Second)
 	p.owners++
@@ -229,7 +226,7 @@ func (p *player) decide(ctx context.Context, i int, c *idempotency.Claim) (idemp
 	return idempotency.Applied, effects, err
 }
 
-// finish completes an attempt; one whose row changed runs again.
+// finish completes an attempt, which runs again if its row changed.
 func (p *player) finish(ctx context.Context, f *frozen) error {
 	for range 5 {
 		if err := p.force(ctx, f.effects); err != nil {
@@ -277,7 +274,7 @@ func (p *player) row(ctx context.Context) (said string, err error) {
 	return saysRow(row), nil
 }
 
-// look wants the row to show the state that it showed before, or a later one.
+// look checks that the row shows its previous state or a later one.
 func (p *player) look(ctx context.Context) error {
 	said, err := p.row(ctx)
 	if err != nil || said == "" {
@@ -299,7 +296,7 @@ func (p *player) look(ctx context.Context) error {
 	return fmt.Errorf("the row went back from state %d to %d", p.shows, last)
 }
 
-// end wants every event done, the row to show the last state, and each thing beside it once.
+// end checks that every event is done, the row shows the last state, and other items exist once.
 func (p *player) end(ctx context.Context) error {
 	for _, r := range p.Records() {
 		if r.State != idempotency.Done {

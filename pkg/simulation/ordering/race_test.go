@@ -2,8 +2,8 @@
 
 package ordering_test
 
-// Of more than many orders every sparse one is played: the race detector makes each ten
-// times slower. Every place has its turn all the same.
+// With more than many orders, one in sparse is played, as the race detector makes each ten times
+// slower. Every place still gets its accidents.
 const (
 	many   = 120
 	sparse = 23

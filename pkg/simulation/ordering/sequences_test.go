@@ -17,14 +17,14 @@ import (
 // fields are members of one of Stripe's objects.
 type fields = map[string]any
 
-// sequence is what happens to one object: its shape is that of the first object of its
-// kind in a scene, and each step changes some members and is told by one event. The last
-// steps share a second, as every guard by time does well with a last event later than all.
+// sequence is the life of one object: it starts as the first object of its kind in a scene, and each
+// step changes some members and has one event. The last steps share a second, as guards by time
+// handle a single last event.
 type sequence struct {
 	name          string
 	scene, object string
 	steps         []step
-	keeps         map[string]int // how many items with a key that begins so there are in the end
+	keeps         map[string]int // number of items at the end by prefix of their key
 }
 
 // step is one event, second seconds after the first.
@@ -51,7 +51,7 @@ func sequences() []sequence {
 	return []sequence{
 		{"subscription life", "subscription-life", "subscription", []step{
 			{created, 0, fields{"status": "incomplete", "current_period_end": start + week}},
-			{updated, 0, fields{"status": "active"}}, // paid in the second in which it was made
+			{updated, 0, fields{"status": "active"}}, // paid in the second of its creation
 			{updated, 0, fields{"quantity": 3}},
 			{updated, 9, fields{"status": "past_due", "current_period_end": start + 2*week}},
 			{updated, 9, fields{"status": "active"}},
@@ -61,7 +61,7 @@ func sequences() []sequence {
 		{"trial to paid", "trial-to-paid", "subscription", []step{
 			{created, 0, fields{"status": "trialing", "current_period_end": start + week, "trial_end": start + week}},
 			{updated, 0, fields{"quantity": 2}},
-			{"customer.subscription.trial_will_end", 4, nil}, // nobody handles it
+			{"customer.subscription.trial_will_end", 4, nil}, // not handled
 			{updated, 7, fields{"current_period_end": start + 2*week, "status": "active"}},
 			{updated, 7, fields{"status": "past_due"}},
 			{updated, 7, fields{"status": "active", "quantity": 5}},
@@ -75,7 +75,7 @@ func sequences() []sequence {
 			{updated, 5, fields{"quantity": 8}},
 		}, map[string]int{"ENT#": 1, "OUT#": 1}},
 		{"invoice retry", "subscription-life", "invoice", []step{
-			{"invoice.finalized", 0, fields{"status": "open"}}, // nobody handles it
+			{"invoice.finalized", 0, fields{"status": "open"}}, // not handled
 			{failed, 0, fields{"attempt_count": 1, "next_payment_attempt": start + 300}},
 			{failed, 3, fields{"attempt_count": 2, "next_payment_attempt": start + 600}},
 			{failed, 6, fields{"attempt_count": 3, "next_payment_attempt": start + 900}},

@@ -1,10 +1,9 @@
-// Package scenes_test plays the scenes of package scenes against the real consumer and
-// the real handlers, thousands of times, with deliveries held back, reordered, repeated
-// and run into each other, and judges the ledger that comes out. It holds two things:
-// no kept row ever shows an older state of its object than it showed before, and in the
-// end the ledger is right. That it can see the usual mistakes is tested too.
+// Package scenes_test plays the billing scenes of package scenes against the real consumer and
+// handlers, thousands of times, with delayed, reordered, repeated and concurrent deliveries. It
+// checks that no kept row goes back to an older state and that the ledger is right at the end, and
+// that the common mistakes fail these checks.
 //
-// It uses no sockets, no database and no real clock: a play is made of its seed alone.
+// It uses no sockets, no database and no real clock: a seed determines a play.
 package scenes_test
 
 import (
@@ -31,7 +30,7 @@ import (
 // sceneTime is when every scene ends.
 var sceneTime = time.Unix(1_795_000_000, 0)
 
-// play is one playing of a scene.
+// play is one seeded run of a scene.
 type play struct {
 	rng   *rand.Rand
 	scene scenes.Scene
@@ -39,7 +38,7 @@ type play struct {
 
 	actions []scenes.Action // still to come
 	queued  []queue.Message // sent and not finished
-	depth   int             // how many consumers stand in each other
+	depth   int             // nesting of consumers that meet
 
 	sent     map[string]queue.Message // by event id, as first sent
 	store    *idempotencytest.Memory
@@ -47,17 +46,16 @@ type play struct {
 	objects  map[string]json.RawMessage // at Stripe, as they are now
 	rows     *rowCheck
 	dead     []queue.DeadLetter
-	stale    error // the first thing that was found to be wrong on the way
+	stale    error // the first row that went back
 }
 
-// flaw is a way to build the system wrong.
+// flaw builds the system with a mistake.
 type flaw struct {
 	handlers func(*play) consumer.Handlers
 	store    func(*play, consumer.Store) consumer.Store
 }
 
-// newPlay makes the play of a scene by a seed. Its mode, account and number of
-// deliveries come from the seed too.
+// newPlay makes the play of a scene by a seed, which also sets mode, account and number of deliveries.
 func newPlay(name string, seed uint64, f flaw) (*play, error) {
 	o := scenes.Options{Seed: seed, Now: sceneTime, Livemode: seed%2 == 1}
 	if seed%3 == 1 {
@@ -97,10 +95,10 @@ func (p *play) mux(objects dispatch.Objects) *dispatch.Mux {
 	return mux
 }
 
-// maxTurns ends a play that does not end.
+// maxTurns bounds a play.
 const maxTurns = 20_000
 
-// run plays to the end and returns the first thing that is wrong.
+// run plays to the end and returns the first violation.
 func (p *play) run(ctx context.Context) error {
 	for turn := 0; len(p.actions)+len(p.queued) > 0; turn++ {
 		if turn > maxTurns {
@@ -112,10 +110,10 @@ func (p *play) run(ctx context.Context) error {
 			return p.stale
 		}
 	}
-	return p.judge(ctx)
+	return p.checkEnd(ctx)
 }
 
-// turn does the next thing: an action of the scene, or the consumer gets a message.
+// turn runs the next action of the scene, or the consumer with a message.
 func (p *play) turn(ctx context.Context) {
 	switch {
 	case len(p.queued) > 0 && (len(p.actions) == 0 || p.rng.IntN(2) == 0):
@@ -153,7 +151,7 @@ func (p *play) step(s scenes.Step) {
 	}
 }
 
-// idOf reads the id, which stands first in all that a scene holds.
+// idOf reads the id, which is the first member of each object and event.
 func idOf(raw json.RawMessage) string {
 	before, after, _ := bytes.Cut(raw, []byte(`"id": "`))
 	id, _, ok := bytes.Cut(after, []byte(`"`))
@@ -163,7 +161,7 @@ func idOf(raw json.RawMessage) string {
 	return string(id)
 }
 
-// compact takes out white space, which half of the time would go into.
+// compact removes white space, which halves the time of a play.
 func compact(raw json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
 	if err := json.Compact(&b, raw); err != nil {
@@ -193,7 +191,7 @@ func (p *play) message(raw json.RawMessage) queue.Message {
 	return m
 }
 
-// consume hands one message, whichever, to the consumer.
+// consume invokes the consumer with a random message.
 func (p *play) consume(ctx context.Context) {
 	i := p.rng.IntN(len(p.queued))
 	m := p.queued[i]
@@ -210,8 +208,8 @@ func (p *play) consume(ctx context.Context) {
 	}
 }
 
-// present is Stripe: it has the objects as they are now. The world goes on before its
-// answer is made and while the answer is on its way.
+// present is Stripe with the current objects. Other turns run before it answers and while the
+// answer is on its way.
 type present struct{ *play }
 
 func (s present) FetchObject(ctx context.Context, account, _, id string) ([]byte, error) {
@@ -224,7 +222,7 @@ func (s present) FetchObject(ctx context.Context, account, _, id string) ([]byte
 	return object, nil
 }
 
-// watched looks at the rows after every completion.
+// watched checks the rows after every completion.
 type watched struct {
 	consumer.Store
 	*play
@@ -236,8 +234,7 @@ func (noFetcher) FetchEvent(context.Context, string, string, bool) ([]byte, erro
 	panic("no message of a scene lacks its body")
 }
 
-// SetVisibility, Delete and DeadLetter are the queue; a message that is not finished
-// comes back when its turn comes.
+// SetVisibility, Delete and DeadLetter are the queue; an unfinished message is received again.
 func (p *play) SetVisibility(context.Context, string, time.Duration) error { return nil }
 
 func (p *play) Delete(context.Context, []string) error { return nil }

@@ -12,7 +12,7 @@ import (
 	"tollgate/pkg/local/scenes"
 )
 
-// TestScenes plays every scene by many seeds.
+// TestScenes plays every scene with many seeds.
 func TestScenes(t *testing.T) {
 	start := time.Now()
 	for _, name := range scenes.Names() {
@@ -26,7 +26,7 @@ func TestScenes(t *testing.T) {
 		*seeds, len(scenes.Names()), *seeds, time.Since(start).Round(time.Second), runtime.NumCPU())
 }
 
-// playAll plays a scene by the seeds 0 to n-1, and returns what was wrong with which.
+// playAll plays a scene with the seeds 0 to n-1 and returns the failures.
 func playAll(t *testing.T, name string, n int, f flaw) (wrong []string) {
 	var next atomic.Int64
 	var mu sync.Mutex
@@ -47,9 +47,8 @@ func playAll(t *testing.T, name string, n int, f flaw) (wrong []string) {
 	return wrong
 }
 
-// playOne plays a scene in a bubble, where the waits of consumers that meet take no time.
-// The bubble's clock makes the deadlines: it is past the play's own, or none would have any
-// time left.
+// playOne plays a scene in a synctest bubble, where waits take no time. The bubble's clock is past
+// the play's own, as deadlines are by the former.
 func playOne(t *testing.T, name string, seed uint64, f flaw) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		<-time.After(time.Until(sceneTime.AddDate(1, 0, 0)))

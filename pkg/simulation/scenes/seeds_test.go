@@ -2,9 +2,9 @@ package scenes_test
 
 import "flag"
 
-// seeds is how many times each scene is played: few in an ordinary test, where the race
-// detector makes each ten times slower.
+// seeds is the number of plays of each scene: few by default, as the race detector makes each ten
+// times slower.
 var seeds = flag.Int("seeds", 40, "seeds of each scene")
 
-// tries is how many times a scene with a mistake is played.
+// tries is the number of plays of a scene with a mistake.
 const tries = 12

@@ -18,11 +18,10 @@ import (
 	"tollgate/pkg/local/scenes"
 )
 
-// rowCheck knows every state that each object had, by number, and which of them its row
-// showed last.
+// rowCheck holds every state that each object had, by number, and the last one that its row showed.
 type rowCheck struct {
 	p      *play
-	states map[string]map[string][]int // object id, then what a row of the state says: numbers
+	states map[string]map[string][]int // by object id and by the row's content: numbers
 	count  map[string]int
 	shown  map[string]int
 }
@@ -43,7 +42,7 @@ func (c *rowCheck) newState(id string, raw json.RawMessage) {
 	c.states[id][said] = append(c.states[id][said], c.count[id])
 }
 
-// words is what a ledger of one object says of it as it is, "" when it is kept of no such object.
+// words is the ledger of one object as text, "" for an object of which no row is kept.
 func words(l ledger.Ledger) string {
 	var parts []any
 	for _, x := range l.Subscriptions {
@@ -71,8 +70,8 @@ func words(l ledger.Ledger) string {
 	return string(text)
 }
 
-// check reads the rows that a completion wrote. A row that shows a state which its object
-// had twice counts as the later one only if it must.
+// check checks the rows that a completion wrote. A state that the object had twice counts as the
+// earlier one if that is no step back.
 func (c *rowCheck) check(ctx context.Context, effects dispatch.Effects) error {
 	for _, e := range effects {
 		if !strings.HasPrefix(e.Key, "OBJ#") {
@@ -104,7 +103,7 @@ func mode(s scenes.Scene) string {
 	return "test"
 }
 
-// Complete completes, then looks at what was written.
+// Complete completes and checks the written rows.
 func (w watched) Complete(ctx context.Context, claim *idempotency.Claim, o idempotency.Outcome, effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
 	r, err := w.Store.Complete(ctx, claim, o, effects, now)
 	if err == nil && r.Verdict == idempotency.Completed && w.stale == nil {
@@ -113,7 +112,7 @@ func (w watched) Complete(ctx context.Context, claim *idempotency.Claim, o idemp
 	return r, err
 }
 
-// rowsOf lists the rows of one object to whoever asks, without its messages.
+// rowsOf lists the rows of one object, without its messages.
 type rowsOf struct {
 	*play
 	id string
@@ -166,8 +165,8 @@ func (l listed) Item(ctx context.Context, key string) (map[string]any, bool, err
 	return l.store.Item(ctx, key)
 }
 
-// judge looks at how a play ended.
-func (p *play) judge(ctx context.Context) error {
+// checkEnd checks the records and the ledger at the end.
+func (p *play) checkEnd(ctx context.Context) error {
 	for _, d := range p.dead {
 		return fmt.Errorf("%d dead letters, one of %s: %s %s", len(p.dead), d.EventType, d.Reason, d.Error)
 	}
@@ -188,8 +187,8 @@ func (p *play) judge(ctx context.Context) error {
 	return messagesAreRight(got, mode(p.scene)+"#"+accountPart(p.scene)+"#")
 }
 
-// messagesAreRight holds for what Settled leaves out: each message is one of this mode
-// and account about an attempt that there was.
+// messagesAreRight checks what Settled leaves out: each message has this mode and account and an
+// existing attempt.
 func messagesAreRight(l ledger.Ledger, place string) error {
 	attempts := map[string]int64{}
 	for _, i := range l.Invoices {

@@ -45,8 +45,8 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// world is the function, the queues, the table and Stripe, for one row after another.
-type world struct {
+// system is the function, the queues, the table and Stripe, for all rows.
+type system struct {
 	t        testing.TB
 	function *apigw.Handler
 	front    string // host of the gateway
@@ -60,21 +60,21 @@ type world struct {
 	logs     *lines
 }
 
-func newWorld(t testing.TB) *world {
+func newSystem(t testing.TB) *system {
 	t.Helper()
-	w := &world{t: t, has: &shelf{}, logs: &lines{}, tables: &atomic.Int64{}}
+	sys := &system{t: t, has: &shelf{}, logs: &lines{}, tables: &atomic.Int64{}}
 	services := localtest.Start(t, localtest.Options{})
-	w.queue = &counting{Client: sqs.NewFromConfig(localtest.Config(services.URL, awsclient.Options{Attempts: 1})), sends: map[string]int{}}
-	w.table = services.Dynamo
-	w.events, w.dead = services.Queue(t, "tollgate-events", nil), services.Queue(t, "tollgate-dead", nil)
-	w.startStripe()
-	w.wireFunction()
-	w.startFront()
-	return w
+	sys.queue = &counting{Client: sqs.NewFromConfig(localtest.Config(services.URL, awsclient.Options{Attempts: 1})), sends: map[string]int{}}
+	sys.table = services.Dynamo
+	sys.events, sys.dead = services.Queue(t, "tollgate-events", nil), services.Queue(t, "tollgate-dead", nil)
+	sys.startStripe()
+	sys.wireFunction()
+	sys.startFront()
+	return sys
 }
 
-// counting is SQS's client, and how often it was asked to send since the last look: a
-// queue that nobody sent to need not be asked.
+// counting is SQS's client with the number of sends since the last look, as a queue without sends
+// need not be received from.
 type counting struct {
 	*sqs.Client
 	mu    sync.Mutex
@@ -104,50 +104,50 @@ func (vaultAPI) GetSecretValue(context.Context, *secretsmanager.GetSecretValueIn
 	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(vault)}, nil
 }
 
-func (w *world) wireFunction() {
-	w.t.Helper()
-	log := slog.New(slog.NewJSONHandler(w.logs, nil))
+func (sys *system) wireFunction() {
+	sys.t.Helper()
+	log := slog.New(slog.NewJSONHandler(sys.logs, nil))
 	active, err := secrets.NewWebhook(secrets.Config{API: vaultAPI{}, ID: "webhook", Logger: log})
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.New(w.queue, w.events, "", limits.AWS()), Logger: log})
+	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.New(sys.queue, sys.events, "", limits.AWS()), Logger: log})
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	w.function = apigw.NewHandler(h)
+	sys.function = apigw.NewHandler(h)
 }
 
-func (w *world) startFront() {
-	w.t.Helper()
-	g, err := gateway.New(gateway.Options{Routes: []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"}, Invoker: w.function})
+func (sys *system) startFront() {
+	sys.t.Helper()
+	g, err := gateway.New(gateway.Options{Routes: []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"}, Invoker: sys.function})
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
 	server := g.Server()
 	go server.Serve(listener)
-	w.t.Cleanup(func() { server.Close() })
-	w.front = listener.Addr().String()
+	sys.t.Cleanup(func() { server.Close() })
+	sys.front = listener.Addr().String()
 }
 
-func (w *world) startStripe() {
-	w.t.Helper()
-	server := httptest.NewServer(w.has)
-	w.t.Cleanup(server.Close)
+func (sys *system) startStripe() {
+	sys.t.Helper()
+	server := httptest.NewServer(sys.has)
+	sys.t.Cleanup(server.Close)
 	client, err := stripeapi.New(stripeapi.Options{
 		Key: func(context.Context) (string, error) { return "rk_test_1", nil }, URL: server.URL, Rate: 1e6, ResourceRate: 1e6,
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	w.stripe = client
+	sys.stripe = client
 }
 
-// shelf is Stripe's API with one event and one object, or with neither.
+// shelf is Stripe's API with at most one event and one object.
 type shelf struct {
 	mu            sync.Mutex
 	event, object []byte
@@ -176,7 +176,7 @@ func (s *shelf) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_, _ = rw.Write(what)
 }
 
-// table is a store of records, with what a test wants to see of it.
+// table is a store of records and its readers.
 type table struct {
 	name string
 	consumer.Store
@@ -184,64 +184,64 @@ type table struct {
 	record func(ctx context.Context, id string) (idempotency.Record, bool, error)
 }
 
-func (w *world) memory() table {
+func (sys *system) memory() table {
 	m := idempotencytest.NewMemory(nil)
 	return table{name: "memory", Store: m, Rows: m, record: m.Record}
 }
 
 // dynamo is a fresh table of the embedded DynamoDB.
-func (w *world) dynamo() table {
-	w.t.Helper()
-	name := fmt.Sprintf("tollgate-%d", w.tables.Add(1))
-	if _, err := w.table.CreateTable(w.t.Context(), dynamostore.TableSchema(name)); err != nil {
-		w.t.Fatal(err)
+func (sys *system) dynamo() table {
+	sys.t.Helper()
+	name := fmt.Sprintf("tollgate-%d", sys.tables.Add(1))
+	if _, err := sys.table.CreateTable(sys.t.Context(), dynamostore.TableSchema(name)); err != nil {
+		sys.t.Fatal(err)
 	}
-	store, err := dynamostore.New(w.table, name, dynamostore.Options{})
+	store, err := dynamostore.New(sys.table, name, dynamostore.Options{})
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	reader, err := dynamostore.NewReader(w.table, name)
+	reader, err := dynamostore.NewReader(sys.table, name)
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
 	return table{name: "table", Store: store, Rows: reader, record: reader.Get}
 }
 
-func (w *world) consumer(on table) *sqsqueue.LambdaHandler {
-	w.t.Helper()
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: w.stripe, Rows: on})
+func (sys *system) consumer(on table) *sqsqueue.LambdaHandler {
+	sys.t.Helper()
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: sys.stripe, Rows: on})
 	handlers.Register(mux)
 	c, err := consumer.New(consumer.Config{
-		Store: on, Queue: sqsqueue.New(w.queue, w.events, w.dead, limits.AWS()), Handlers: mux, Fetcher: w.stripe,
+		Store: on, Queue: sqsqueue.New(sys.queue, sys.events, sys.dead, limits.AWS()), Handlers: mux, Fetcher: sys.stripe,
 		Policies: map[string]policy.Policy{
 			"live": {Livemode: []bool{true}},
 			"lax":  {Livemode: []bool{true}, OnMismatch: policy.Ignore},
 			"ours": {Accounts: []string{"", "acct_ours"}},
 		},
-		Logger: slog.New(slog.NewJSONHandler(w.logs, nil)),
+		Logger: slog.New(slog.NewJSONHandler(sys.logs, nil)),
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
 	return sqsqueue.NewLambdaHandler(c)
 }
 
 // take removes the only message of a queue; nil when there is none.
-func (w *world) take(url string) *types.Message {
-	w.t.Helper()
-	if w.queue.looked(url) == 0 {
+func (sys *system) take(url string) *types.Message {
+	sys.t.Helper()
+	if sys.queue.looked(url) == 0 {
 		return nil
 	}
-	out, err := w.queue.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
+	out, err := sys.queue.ReceiveMessage(sys.t.Context(), &sqs.ReceiveMessageInput{
 		QueueUrl: &url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
 	for _, m := range out.Messages {
-		if _, err := w.queue.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
-			w.t.Fatal(err)
+		if _, err := sys.queue.DeleteMessage(sys.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+			sys.t.Fatal(err)
 		}
 	}
 	switch len(out.Messages) {
@@ -250,46 +250,46 @@ func (w *world) take(url string) *types.Message {
 	case 1:
 		return &out.Messages[0]
 	}
-	w.t.Fatalf("%d messages on %s", len(out.Messages), url)
+	sys.t.Fatalf("%d messages on %s", len(out.Messages), url)
 	return nil
 }
 
-// becomes hands a message to the consumer and tells in a word or two what came of it.
-func (w *world) becomes(on table, m *types.Message) string {
-	w.t.Helper()
-	failed, err := localtest.Consume(w.t.Context(), w.consumer(on), []events.SQSMessage{{
+// becomes consumes a message and returns its end in a word or two.
+func (sys *system) becomes(on table, m *types.Message) string {
+	sys.t.Helper()
+	failed, err := localtest.Consume(sys.t.Context(), sys.consumer(on), []events.SQSMessage{{
 		MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
 	}})
 	if err != nil {
 		return "a failed batch: " + err.Error()
 	}
-	letter, reason := w.take(w.dead), ""
+	letter, reason := sys.take(sys.dead), ""
 	if letter != nil {
 		if *letter.Body != *m.Body {
 			return "a dead letter with another body"
 		}
 		reason = aws.ToString(letter.MessageAttributes["reason"].StringValue)
 	}
-	return w.told(on, *m.Body, len(failed) == 0, reason)
+	return sys.told(on, *m.Body, len(failed) == 0, reason)
 }
 
-// told reads the record beside what the queue shows.
-func (w *world) told(on table, message string, acked bool, reason string) string {
-	w.t.Helper()
+// told derives the end from the record and the queues.
+func (sys *system) told(on table, message string, acked bool, reason string) string {
+	sys.t.Helper()
 	var record idempotency.Record
 	var found bool
 	env, err := queue.Decode(message)
 	newer := errors.Is(err, queue.ErrNewer)
 	if err == nil {
-		if record, found, err = on.record(w.t.Context(), env.ID); err != nil {
-			w.t.Fatal(err)
+		if record, found, err = on.record(sys.t.Context(), env.ID); err != nil {
+			sys.t.Fatal(err)
 		}
 	}
 	switch {
 	case acked && !found && reason == "":
 		return "excluded"
 	case !acked && record.State == idempotency.Done && record.Source == string(event.Reconcile):
-		return string(record.Outcome) // waits to see whether the webhook's message follows
+		return string(record.Outcome) // waits for the webhook's message
 	case acked && !found && reason != "":
 		return "dead " + reason
 	case acked && record.State == idempotency.Failed && reason != "" && record.Reason == reason && record.ReceivesLeft == 0:
@@ -304,20 +304,20 @@ func (w *world) told(on table, message string, acked bool, reason string) string
 	return fmt.Sprintf("something odd: acknowledged %t, dead letter %q, record %+v", acked, reason, record)
 }
 
-// stock puts on Stripe's shelf what a row says is there.
-func (w *world) stock(r row, body []byte) {
-	w.t.Helper()
+// stock stores a row's event and object at Stripe.
+func (sys *system) stock(r row, body []byte) {
+	sys.t.Helper()
 	object, _, _ := event.Data(body) // a body without one leaves nothing to show
 	if r.Shows != nil {
-		object = r.Shows.bytes(w.t)
+		object = r.Shows.bytes(sys.t)
 	}
 	if r.Gone {
 		body, object = nil, nil
 	}
-	w.has.put(body, object)
+	sys.has.put(body, object)
 }
 
-// answer is what a sender gets: status, and the word of a refusal that is ingest's.
+// answer is a sender's answer: the status, and ingest's reason of a refusal.
 type answer struct {
 	status int
 	reason string
@@ -325,12 +325,12 @@ type answer struct {
 
 func (a answer) String() string { return strings.TrimSpace(fmt.Sprintf("%d %s", a.status, a.reason)) }
 
-// invoke gives the function a gateway's event.
-func (w *world) invoke(payload []byte) answer {
-	w.t.Helper()
-	out, err := w.function.Invoke(w.t.Context(), payload)
+// invoke invokes the function with a gateway's event.
+func (sys *system) invoke(payload []byte) answer {
+	sys.t.Helper()
+	out, err := sys.function.Invoke(sys.t.Context(), payload)
 	if err != nil {
-		w.t.Errorf("the function failed, which the sender sees as 500: %v", err)
+		sys.t.Errorf("the function failed, which the sender sees as 500: %v", err)
 		return answer{status: 500}
 	}
 	var reply struct {
@@ -338,27 +338,27 @@ func (w *world) invoke(payload []byte) answer {
 		Body       string `json:"body"`
 	}
 	if err := json.Unmarshal(out, &reply); err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	return answer{reply.StatusCode, word(w.t, reply.Body)}
+	return answer{reply.StatusCode, word(sys.t, reply.Body)}
 }
 
 // deliver sends a request in one form.
-func (w *world) deliver(r request, f form) answer {
-	w.t.Helper()
+func (sys *system) deliver(r request, f form) answer {
+	sys.t.Helper()
 	if f != front {
-		return w.invoke(r.event(w.t, f))
+		return sys.invoke(r.event(sys.t, f))
 	}
-	response, err := http.DefaultClient.Do(r.overHTTP(w.t, w.front))
+	response, err := http.DefaultClient.Do(r.overHTTP(sys.t, sys.front))
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	return answer{response.StatusCode, word(w.t, string(body))}
+	return answer{response.StatusCode, word(sys.t, string(body))}
 }
 
 func word(t testing.TB, body string) string {
@@ -372,7 +372,7 @@ func word(t testing.TB, body string) string {
 	return says.Error
 }
 
-// lines is a log that several goroutines write.
+// lines is a log that is safe for concurrent use.
 type lines struct {
 	mu  sync.Mutex
 	all bytes.Buffer

@@ -12,8 +12,8 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// TestTheUsualMistakesAreSeen builds the system wrong in the ways that are found in the
-// field, and wants each of them found by a few seeds.
+// TestTheUsualMistakesAreSeen builds the system with mistakes that are common in the field; a few
+// seeds must find each.
 func TestTheUsualMistakesAreSeen(t *testing.T) {
 	tests := []struct {
 		name, scene string
@@ -44,8 +44,7 @@ func TestTheUsualMistakesAreSeen(t *testing.T) {
 	}
 }
 
-// guarded reads objects from their events' snapshots and lets an event through if its
-// second passes the guard against the last one that was let through.
+// guarded writes events' snapshots, each if its second passes the guard against the last written one.
 func guarded(passes func(created, kept int64) bool) flaw {
 	return flaw{handlers: func(p *play) consumer.Handlers {
 		return &guard{Handlers: p.mux(snapshots{}), passes: passes, kept: map[string]int64{}}
@@ -66,7 +65,7 @@ func (g *guard) Dispatch(ctx context.Context, in dispatch.Input) (dispatch.Effec
 		return nil, nil
 	}
 	g.kept[in.ObjectID] = in.Created
-	in.SentAt = time.Time{} // who writes snapshots cannot spare any
+	in.SentAt = time.Time{} // snapshots cannot be coalesced
 	return g.Handlers.Dispatch(context.WithValue(ctx, snapshotKey{}, in.Body), in)
 }
 
@@ -78,7 +77,7 @@ func (snapshots) FetchObject(ctx context.Context, _, _, _ string) ([]byte, error
 	return object, err
 }
 
-// shownOnly takes the items that Stripe shows with a subscription for all of them.
+// shownOnly keeps only the items that come with a subscription.
 func shownOnly(p *play) consumer.Handlers { return p.mux(firstTen{present{p}}) }
 
 type firstTen struct{ present }
@@ -98,7 +97,7 @@ func (f firstTen) FetchObject(ctx context.Context, account, object, id string) (
 	return json.Marshal(sub)
 }
 
-// blindly makes every swap one that holds.
+// blindly makes every swap's condition hold.
 func blindly(p *play, s consumer.Store) consumer.Store { return blind{s, p} }
 
 type blind struct {
@@ -120,7 +119,7 @@ func (b blind) Complete(ctx context.Context, c *idempotency.Claim, o idempotency
 	return b.Store.Complete(ctx, c, o, effects, now)
 }
 
-// fetchFirst asks Stripe before it reads the row, and goes by that answer.
+// fetchFirst fetches the object before it reads the row.
 func fetchFirst(p *play) consumer.Handlers {
 	return &early{Handlers: p.mux(early{p: p}), p: p}
 }
@@ -144,8 +143,7 @@ func (early) FetchObject(ctx context.Context, _, _, _ string) ([]byte, error) {
 	return ctx.Value(earlyKey{}).([]byte), nil
 }
 
-// eager takes its fetches for later than they are, so that one which came before an
-// event's change passes for one that came after.
+// eager dates its fetches too late, so that a fetch from before an event's change counts as after it.
 func eager(p *play) consumer.Handlers { return hasty{p.mux(present{p})} }
 
 type hasty struct{ consumer.Handlers }
@@ -155,7 +153,7 @@ func (h hasty) Dispatch(ctx context.Context, in dispatch.Input) (dispatch.Effect
 	return h.Handlers.Dispatch(ctx, in)
 }
 
-// loses drops the effects whose keys begin so.
+// loses drops the effects whose keys have a prefix.
 func loses(prefix string) func(*play, consumer.Store) consumer.Store {
 	return func(_ *play, s consumer.Store) consumer.Store { return lossy{s, prefix} }
 }

@@ -35,10 +35,10 @@ const (
 	batchSize = 10
 )
 
-// today is the consumer's clock, which stands still: two runs come to the same items.
+// today is the consumer's clock, which is fixed so that two runs write the same items.
 var today = time.UnixMilli(1_795_053_700_000).UTC()
 
-// queues are the two queues of SQS in memory, with its bounds on a message.
+// queues are two SQS queues in memory, with its limits on a message.
 type queues struct {
 	sqsqueue.Client
 	mu   sync.Mutex
@@ -71,7 +71,7 @@ func (q *queues) DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInpu
 	return &sqs.DeleteMessageBatchOutput{}, nil
 }
 
-// take returns what is on the queue of events, at most a batch, as Lambda hands it over.
+// take returns at most a batch of messages as Lambda's event.
 func (q *queues) take() (batch events.SQSEvent) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -104,7 +104,7 @@ func (s secrets) Refetched(ctx context.Context, endpoint string) ([]string, erro
 	return s.Active(ctx, endpoint)
 }
 
-// noFetcher is where events with a body must not be fetched from.
+// noFetcher fails the test: events with a body must not be fetched.
 type noFetcher struct{ t testing.TB }
 
 func (f noFetcher) FetchEvent(_ context.Context, _, id string, _ bool) ([]byte, error) {
@@ -112,8 +112,8 @@ func (f noFetcher) FetchEvent(_ context.Context, _, id string, _ bool) ([]byte, 
 	return nil, dispatch.Park(dispatch.ReasonNoAPIKey, nil)
 }
 
-// world is all of the product between API Gateway's event and the table.
-type world struct {
+// system is the product from API Gateway's event to the table.
+type system struct {
 	t       testing.TB
 	queues  *queues
 	store   *idempotencytest.Memory
@@ -123,34 +123,34 @@ type world struct {
 	logs    *strings.Builder
 }
 
-// newWorld is the product over a Stripe with some objects, nil for none.
-func newWorld(t testing.TB, has dispatch.Objects) *world {
+// newSystem builds the product with a Stripe that has some objects, nil for none.
+func newSystem(t testing.TB, has dispatch.Objects) *system {
 	t.Helper()
-	w := &world{t: t, queues: &queues{sent: map[string][]*sqs.SendMessageInput{}}, store: idempotencytest.NewMemory(nil), logs: &strings.Builder{}}
+	sys := &system{t: t, queues: &queues{sent: map[string][]*sqs.SendMessageInput{}}, store: idempotencytest.NewMemory(nil), logs: &strings.Builder{}}
 	if has == nil {
 		has = objects{}
 	}
-	w.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: has, Rows: w.store})
-	handlers.Register(w.mux)
-	front, err := ingest.New(ingest.Config{Secrets: secrets{}, Sender: sqsqueue.New(w.queues, queueURL, "", limits.AWS())})
+	sys.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: has, Rows: sys.store})
+	handlers.Register(sys.mux)
+	front, err := ingest.New(ingest.Config{Secrets: secrets{}, Sender: sqsqueue.New(sys.queues, queueURL, "", limits.AWS())})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.ingest = apigw.NewHandler(front)
+	sys.ingest = apigw.NewHandler(front)
 	c, err := consumer.New(consumer.Config{
-		Store: w.store, Queue: sqsqueue.New(w.queues, queueURL, deadURL, limits.AWS()), Handlers: w.mux, Fetcher: noFetcher{t},
-		Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Now: func() time.Time { return today },
+		Store: sys.store, Queue: sqsqueue.New(sys.queues, queueURL, deadURL, limits.AWS()), Handlers: sys.mux, Fetcher: noFetcher{t},
+		Logger: slog.New(slog.NewTextHandler(sys.logs, nil)), Now: func() time.Time { return today },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.consume = sqsqueue.NewLambdaHandler(c)
-	return w
+	sys.consume = sqsqueue.NewLambdaHandler(c)
+	return sys
 }
 
-// post signs a body and delivers it through the gateway's event; it must be received.
-func (w *world) post(body []byte) {
-	w.t.Helper()
+// post signs a body and delivers it as a gateway's event; it must be accepted.
+func (sys *system) post(body []byte) {
+	sys.t.Helper()
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: secret})
 	request := events.APIGatewayV2HTTPRequest{
 		Version: "2.0", RouteKey: "POST /webhooks/stripe", RawPath: "/webhooks/stripe", Body: string(body),
@@ -159,45 +159,45 @@ func (w *world) post(body []byte) {
 	request.RequestContext.HTTP.Method = http.MethodPost
 	payload, err := json.Marshal(request)
 	if err != nil {
-		w.t.Fatal(err)
+		sys.t.Fatal(err)
 	}
-	answer, err := w.ingest.Invoke(w.t.Context(), payload)
+	answer, err := sys.ingest.Invoke(sys.t.Context(), payload)
 	if err != nil || !strings.Contains(string(answer), `"statusCode":200`) {
-		w.t.Fatalf("ingest answers %s, %v", answer, err)
+		sys.t.Fatalf("ingest answers %s, %v", answer, err)
 	}
 }
 
-// work hands the queue's messages to the consumer until none is left. A message that
-// the consumer gives back sticks: nothing here fails in a way that time cures.
-func (w *world) work() {
-	w.t.Helper()
-	for batch := w.queues.take(); len(batch.Records) > 0; batch = w.queues.take() {
+// work invokes the consumer until the queue is empty. No message may fail, as no failure here is
+// transient.
+func (sys *system) work() {
+	sys.t.Helper()
+	for batch := sys.queues.take(); len(batch.Records) > 0; batch = sys.queues.take() {
 		payload, err := json.Marshal(batch)
 		if err != nil {
-			w.t.Fatal(err)
+			sys.t.Fatal(err)
 		}
-		answer, err := w.consume.Invoke(w.t.Context(), payload)
+		answer, err := sys.consume.Invoke(sys.t.Context(), payload)
 		if string(answer) != `{"batchItemFailures":[]}` || err != nil {
-			w.t.Fatalf("the consumer answers %s, %v:\n%s", answer, err, w.logs)
+			sys.t.Fatalf("the consumer answers %s, %v:\n%s", answer, err, sys.logs)
 		}
 	}
 }
 
-// end is what became of an event.
+// end is an event's final state.
 type end struct {
 	Outcome idempotency.Outcome // "" if it is not done
 	Reason  string              // in the record and on its dead letter
 }
 
-// ends returns what became of every event that the table knows. A failed record must
-// have its dead letter with the same reason, and no done one may have any.
-func (w *world) ends() map[string]end {
-	w.t.Helper()
-	letters := w.letters()
+// ends returns the final state of every event in the table. A failed record must have a dead letter
+// with the same reason, a done one none.
+func (sys *system) ends() map[string]end {
+	sys.t.Helper()
+	letters := sys.letters()
 	out := map[string]end{}
-	for _, r := range w.store.Records() {
+	for _, r := range sys.store.Records() {
 		if r.State == idempotency.Running || (r.State == idempotency.Failed) != (r.Reason != "") || letters[r.ID] != r.Reason {
-			w.t.Errorf("%s is %s with reason %q, its dead letter says %q (%s)", r.ID, r.State, r.Reason, letters[r.ID], r.Err)
+			sys.t.Errorf("%s is %s with reason %q, its dead letter says %q (%s)", r.ID, r.State, r.Reason, letters[r.ID], r.Err)
 		}
 		e := end{Reason: r.Reason}
 		if r.State == idempotency.Done {
@@ -208,30 +208,30 @@ func (w *world) ends() map[string]end {
 	return out
 }
 
-// letters returns the reasons of dead letters by event id.
-func (w *world) letters() map[string]string {
+// letters returns the reasons of the dead letters by event id.
+func (sys *system) letters() map[string]string {
 	out := map[string]string{}
-	for _, in := range w.queues.sent[deadURL] {
+	for _, in := range sys.queues.sent[deadURL] {
 		out[aws.ToString(in.MessageAttributes["event_id"].StringValue)] = aws.ToString(in.MessageAttributes["reason"].StringValue)
 	}
 	return out
 }
 
 // items returns all items that effects made.
-func (w *world) items() map[string]map[string]any {
-	w.t.Helper()
+func (sys *system) items() map[string]map[string]any {
+	sys.t.Helper()
 	out := map[string]map[string]any{}
-	for _, key := range w.store.Keys() {
-		out[key] = w.item(key)
+	for _, key := range sys.store.Keys() {
+		out[key] = sys.item(key)
 	}
 	return out
 }
 
-func (w *world) item(key string) map[string]any {
-	w.t.Helper()
-	it, found, err := w.store.Item(w.t.Context(), key)
+func (sys *system) item(key string) map[string]any {
+	sys.t.Helper()
+	it, found, err := sys.store.Item(sys.t.Context(), key)
 	if err != nil || !found {
-		w.t.Fatalf("no item %s (%v); there are %v", key, err, w.store.Keys())
+		sys.t.Fatalf("no item %s (%v); there are %v", key, err, sys.store.Keys())
 	}
 	return it
 }
