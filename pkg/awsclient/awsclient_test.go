@@ -2,7 +2,6 @@ package awsclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -178,29 +177,9 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-func TestContextEndsACall(t *testing.T) {
-	release := make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
-	t.Cleanup(s.Close)
-	t.Cleanup(func() { close(release) })
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := sqs.NewFromConfig(New(keys, Options{Endpoint: s.URL})).ListQueues(ctx, nil)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want the context's", err)
-	}
-}
-
 func ExampleNew() {
 	cfg := New(config.AWS{Region: "eu-central-1", AccessKeyID: "test", SecretAccessKey: "test"}, Options{})
 	client := sqs.NewFromConfig(cfg)
 	fmt.Println(client.Options().Region, cfg.BaseEndpoint == nil)
 	// Output: eu-central-1 true
-}
-
-func BenchmarkNew(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		_ = sqs.NewFromConfig(New(keys, Options{}))
-	}
 }

@@ -230,24 +230,6 @@ func TestTableOfVariables(t *testing.T) {
 	}
 }
 
-func FuzzEndpoints(f *testing.F) {
-	for _, s := range []string{`{"default":{"livemode":[true],"accounts":["-"],"on_mismatch":"park"}}`, `{}`, `[]`, `{"a":null}`, `{"a":{}} x`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, v string) {
-		c, err := LoadConsumer(with(map[string]string{"TOLLGATE_ENDPOINTS": v}))
-		if err != nil {
-			return
-		}
-		for name, e := range c.Endpoints {
-			if !event.ValidEndpoint(name) || (e.OnMismatch != "" && e.OnMismatch != policy.Park && e.OnMismatch != policy.Ignore) ||
-				(e.Livemode != nil && len(e.Livemode) == 0) || (e.Accounts != nil && len(e.Accounts) == 0) {
-				t.Fatalf("%q gave %q: %+v", v, name, e)
-			}
-		}
-	})
-}
-
 // FuzzLoad: for every value, a loaded configuration is valid, and no error has a secret.
 func FuzzLoad(f *testing.F) {
 	names := []string{
@@ -262,6 +244,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(byte(i), v, byte(i+3), "")
 		f.Add(byte(i+8), v, byte(i+7), v)
 	}
+	f.Add(byte(15), `{"default":{"livemode":[true],"accounts":["-"],"on_mismatch":"park"}}`, byte(15), `{"a":null}`)
 	f.Add(byte(16), `{"stranger":"default"}`, byte(15), `{"UPPER":{}}`)
 	f.Fuzz(func(t *testing.T, a byte, va string, b byte, vb string) {
 		lookup := with(map[string]string{names[int(a)%len(names)]: va, names[int(b)%len(names)]: vb})
@@ -276,6 +259,12 @@ func FuzzLoad(f *testing.F) {
 		checkError(t, err)
 		if err == nil && (c.QueueURL == c.DLQURL || c.Table == "" || c.AWS.Region == "" || c.Limits.Validate() != nil) {
 			t.Fatalf("%+v: %v", c, c.Limits.Validate())
+		}
+		for name, e := range c.Endpoints {
+			if err == nil && (!event.ValidEndpoint(name) || (e.OnMismatch != "" && e.OnMismatch != policy.Park && e.OnMismatch != policy.Ignore) ||
+				(e.Livemode != nil && len(e.Livemode) == 0) || (e.Accounts != nil && len(e.Accounts) == 0)) {
+				t.Fatalf("endpoint %q: %+v", name, e)
+			}
 		}
 		r, err := LoadReconcile(lookup)
 		checkError(t, err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -375,37 +374,3 @@ func TestNewNamesEveryFault(t *testing.T) {
 		}
 	}
 }
-
-func TestConcurrentDeliveries(t *testing.T) {
-	b := setup(t, func(c *Config, _ *bundle) { c.Logger = nil })
-	var wg sync.WaitGroup
-	for i := range 64 {
-		wg.Go(func() {
-			payload := fmt.Sprintf(`{"id":"evt_%d","object":"event","type":"a.b","data":{"object":{}}}`, i)
-			if got, err := b.handler.Handle(t.Context(), signed(payload, oldSecret, time.Now())); err != nil || got.Status != 200 {
-				t.Errorf("answer %+v, error %v", got, err)
-			}
-		})
-	}
-	wg.Wait()
-	if len(b.sender.sent) != 64 {
-		t.Errorf("%d of 64 are on the queue", len(b.sender.sent))
-	}
-}
-
-func BenchmarkHandle(b *testing.B) {
-	payload := `{"id":"evt_1","object":"event","type":"a.b","data":{"object":{"id":"o","v":"` + strings.Repeat("x", 3<<10) + `"}}}`
-	s := setup(b, func(c *Config, s *bundle) { c.Sender = discard{} })
-	r := signed(payload, oldSecret, time.Now())
-	b.ReportAllocs()
-	for b.Loop() {
-		s.log.Reset()
-		if _, err := s.handler.Handle(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-type discard struct{}
-
-func (discard) Send(context.Context, event.Envelope, string) error { return nil }
