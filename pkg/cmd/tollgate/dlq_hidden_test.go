@@ -54,7 +54,7 @@ func TestRedriveAfterAKill(t *testing.T) {
 	s.killedAfter("AmazonSQS.DeleteMessageBatch", 3, "redrive", "--all", "--rate=4")
 
 	list := s.tollgate("dlq", "list", "--json")
-	if list.code != verb.ExitFailed || !strings.Contains(list.err, "hidden by another reader, visible again within 10s") || !strings.Contains(list.err, `"certain":false`) {
+	if list.code != verb.ExitFailed || !strings.Contains(list.err, "hidden by another reader and left out, visible again within 10s") || !strings.Contains(list.err, `"certain":false`) {
 		t.Errorf("list: %+v", list)
 	}
 	if dry := s.tollgate("redrive", "--dry-run", "--json"); dry.code != verb.ExitFailed || lines[redriveReport](t, dry.out)[0].Hidden == 0 {

@@ -109,21 +109,12 @@ func (w *work) locked(err error) error {
 func (w *work) unseen(p *redrive.Plan) error {
 	switch {
 	case p.Hidden > 0:
-		return verb.Hint(fmt.Errorf("%s hidden by another reader, visible again within %s", verb.Plural(p.Hidden, "dead letter is", "dead letters are"), w.dlq.Visibility()),
+		return verb.Hint(fmt.Errorf("%s hidden by another reader and left out, visible again within %s", verb.Plural(p.Hidden, "dead letter is", "dead letters are"), w.dlq.Visibility()),
 			"--wait-hidden waits for them; the reader is another tool, or a command that died")
 	case p.Read == 0 && !p.Certain:
 		return verb.Hint(errors.New("no dead letter was received, but the queue may not be empty: its counts do not stay at zero"), "run it again in a minute")
 	}
 	return nil
-}
-
-// leftOut is the error of a change whose plan could not read every message, nil if it could.
-func (w *work) leftOut(p *redrive.Plan) error {
-	if p.Hidden == 0 {
-		return nil
-	}
-	return verb.Hint(fmt.Errorf("%s hidden by another reader and left out, visible again within %s", verb.Plural(p.Hidden, "more dead letter was", "more dead letters were"), w.dlq.Visibility()),
-		"run it again with --wait-hidden")
 }
 
 // errOut is the same work with its output on stderr.

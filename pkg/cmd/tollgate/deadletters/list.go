@@ -74,36 +74,35 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 
 func printGroups(a *verb.App, groups []redrive.Group) {
 	now := time.Now()
-	var rows [][]string
-	for _, g := range groups {
-		if a.JSON {
-			a.Object(g)
-			continue
-		}
-		rows = append(rows, []string{
+	printList(a, []string{"count", "type", "reason", "attempts", "oldest", "newest", "fingerprint", "newest event", "error"}, groups, func(g redrive.Group) (any, []string) {
+		return g, []string{
 			fmt.Sprint(g.Count), verb.Dash(verb.Clip(g.Type, 36)), verb.Clip(g.Reason, 20), fmt.Sprint(g.Attempts),
 			verb.ShortTime(g.Oldest, now), verb.ShortTime(g.Newest, now), g.Fingerprint, verb.Dash(g.EventID), verb.Dash(g.Error),
-		})
-	}
-	if !a.JSON {
-		a.Table([]string{"count", "type", "reason", "attempts", "oldest", "newest", "fingerprint", "newest event", "error"}, rows)
-	}
+		}
+	})
 }
 
 func printMessages(a *verb.App, list []redrive.DeadLetter) {
 	now := time.Now()
-	var rows [][]string
-	for _, d := range list {
-		if a.JSON {
-			a.Object(viewOf(d))
-			continue
-		}
-		rows = append(rows, []string{
+	printList(a, []string{"event", "type", "reason", "attempts", "sent", "fingerprint", "message", "error"}, list, func(d redrive.DeadLetter) (any, []string) {
+		return viewOf(d), []string{
 			verb.Dash(d.EventID()), verb.Dash(verb.Clip(d.Type(), 36)), verb.Clip(d.Cause.Reason, 20), fmt.Sprint(d.Cause.Attempt),
 			verb.ShortTime(d.SentAt, now), d.Cause.Fingerprint, d.MessageID, verb.Dash(d.Cause.Error),
-		})
+		}
+	})
+}
+
+// printList prints a table, or each view as JSON.
+func printList[T any](a *verb.App, head []string, list []T, row func(T) (view any, cells []string)) {
+	var rows [][]string
+	for _, item := range list {
+		view, cells := row(item)
+		if a.JSON {
+			a.Object(view)
+		}
+		rows = append(rows, cells)
 	}
 	if !a.JSON {
-		a.Table([]string{"event", "type", "reason", "attempts", "sent", "fingerprint", "message", "error"}, rows)
+		a.Table(head, rows)
 	}
 }

@@ -148,7 +148,7 @@ func (w *work) purge(ctx context.Context, p *redrive.Plan, v *purgeView) error {
 	case v.Left+v.Undeleted > 0:
 		return verb.Hint(fmt.Errorf("%d dead letters may still be there", v.Left+v.Undeleted), "another reader hides them, or they are gone: run it again, with another --out")
 	}
-	return w.leftOut(p)
+	return w.unseen(p)
 }
 
 // text is the result in one line.

@@ -124,7 +124,7 @@ func (c *Redrive) redrive(ctx context.Context, w *work, p *redrive.Plan, v *redr
 	}
 	switch failed, outcome := errors.AsType[*redrive.OutcomeError](err); {
 	case err == nil:
-		return w.leftOut(p)
+		return w.unseen(p)
 	case ctx.Err() != nil:
 		return verb.Hint(err, "what was not sent is still a dead letter: run it again to go on")
 	case errors.Is(err, redrive.ErrNoCanary):

@@ -70,7 +70,7 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	r, found, err := verb.AwaitRecord(ctx, reader, c.ID, time.Now().Add(c.Wait), t.Settled)
+	r, found, err := idempotency.Await(ctx, reader, c.ID, time.Now().Add(c.Wait), t.Settled)
 	if err != nil {
 		return err
 	}

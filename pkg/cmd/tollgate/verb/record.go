@@ -1,11 +1,9 @@
 package verb
 
 import (
-	"context"
 	"fmt"
 	"time"
 
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/redrive"
@@ -139,11 +137,6 @@ func (v RecordView) purgeText(r idempotency.Record) string {
 		return text + "; for the reason see tollgate audit list"
 	}
 	return fmt.Sprintf("%s because %q (audit entry %s)", text, v.PurgeWhy, v.PurgeAudit)
-}
-
-// AwaitRecord reads an event's record until over returns true or the time is up.
-func AwaitRecord(ctx context.Context, reader *dynamostore.Reader, id string, end time.Time, over func(idempotency.Record) bool) (idempotency.Record, bool, error) {
-	return idempotency.Await(ctx, reader, id, end, over)
 }
 
 // Settled reports whether the event of a record changes only if something acts on it.
