@@ -143,7 +143,7 @@ func TestReadFails(t *testing.T) {
 		{"the list cannot be read", table{fail: cus}, "test", "cus_1", "throttled", nil},
 		{"a payment's list cannot be read", table{items: whole().items, fail: "PAY#test#-#pi_1"}, "test", "cus_1", "throttled", nil},
 		{"a message cannot be read", table{items: whole().items, fail: "OUT#FACT#test#-#pi_1#succeeded#receipt"}, "test", "cus_1", "throttled", nil},
-		{"a message is not there", lost, "test", "cus_1", "not there", nil},
+		{"a message is not there", lost, "test", "cus_1", "does not exist", nil},
 		{"too much to show", endless, "test", "cus_1", "pages", nil},
 	}
 	for _, tt := range tests {
