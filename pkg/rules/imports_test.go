@@ -91,6 +91,23 @@ func placeOf(dir string) (place, bool) {
 
 func within(dir, folder string) bool { return dir == folder || strings.HasPrefix(dir, folder+"/") }
 
+// verbsAreApart: a package of verbs shares code with others through package verb alone.
+func verbsAreApart(s *source) (violations []string) {
+	const command = "pkg/cmd/tollgate/"
+	for _, f := range s.files {
+		if !strings.HasPrefix(f.dir, command) || f.test() {
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			path := strings.Trim(spec.Path.Value, `"`)
+			if other, ours := strings.CutPrefix(path, s.module+"/"+command); ours && (other != "verb" || f.dir == command+"verb") {
+				violations = append(violations, fmt.Sprintf("%s: %s may not import %s: move what both need to package verb or to a package of the domain", s.at(spec), f.dir, path))
+			}
+		}
+	}
+	return violations
+}
+
 func importsPointOneWay(s *source) (violations []string) {
 	for _, f := range s.files {
 		p, ok := placeOf(f.dir)

@@ -19,6 +19,7 @@ type rule func(*source) []string
 func rules() map[string]rule {
 	return map[string]rule{
 		"imports point one way":             importsPointOneWay,
+		"verbs are apart":                   verbsAreApart,
 		"imports from outside":              outsideImports,
 		"one package comment":               onePackageComment,
 		"functions fit a screen":            functionsFit,

@@ -66,36 +66,26 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	show(a, entries, now)
+	verb.List(a, entries, viewOf, "No entries.", "began|took|verb|by|because|what|outcome", row)
 	if more {
 		fmt.Fprintf(a.Err, "there are more than %d (--limit)\n", c.Limit)
 	}
 	return nil
 }
 
-func show(a *verb.App, entries []dynamostore.AuditEntry, now time.Time) {
-	if a.JSON {
-		for _, e := range entries {
-			a.Object(View{
-				ID: e.ID, Verb: e.Verb, By: e.By, Why: e.Why, Detail: e.Detail, Target: e.Target,
-				StartedAt: verb.Stamp(e.StartedAt), EndedAt: verb.Stamp(e.EndedAt), Outcome: e.Outcome,
-			})
-		}
-		return
+func viewOf(e dynamostore.AuditEntry) any {
+	return View{
+		ID: e.ID, Verb: e.Verb, By: e.By, Why: e.Why, Detail: e.Detail, Target: e.Target,
+		StartedAt: verb.Stamp(e.StartedAt), EndedAt: verb.Stamp(e.EndedAt), Outcome: e.Outcome,
 	}
-	if len(entries) == 0 {
-		fmt.Fprintln(a.Out, "No entries.")
-		return
+}
+
+func row(e dynamostore.AuditEntry) []string {
+	took, outcome := "-", "running or died"
+	if !e.EndedAt.IsZero() {
+		took, outcome = e.EndedAt.Sub(e.StartedAt).Round(100*time.Millisecond).String(), e.Outcome
 	}
-	rows := make([][]string, len(entries))
-	for i, e := range entries {
-		took, outcome := "-", "running or died"
-		if !e.EndedAt.IsZero() {
-			took, outcome = e.EndedAt.Sub(e.StartedAt).Round(100*time.Millisecond).String(), e.Outcome
-		}
-		rows[i] = []string{
-			verb.ShortTime(e.StartedAt, now), took, verb.Clip(e.Verb, 24), verb.Clip(e.By, 40), verb.Dash(verb.Clip(e.Why, 40)), verb.Dash(verb.Clip(e.Detail, 60)), verb.Dash(outcome),
-		}
+	return []string{
+		verb.ShortTime(e.StartedAt, time.Now()), took, verb.Clip(e.Verb, 24), verb.Clip(e.By, 40), verb.Dash(verb.Clip(e.Why, 40)), verb.Dash(verb.Clip(e.Detail, 60)), verb.Dash(outcome),
 	}
-	a.Table([]string{"began", "took", "verb", "by", "because", "what", "outcome"}, rows)
 }

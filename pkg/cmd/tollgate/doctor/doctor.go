@@ -123,17 +123,11 @@ func siteOf(t verb.Target) doctor.Site {
 
 // show prints the findings, and what to do about those that are not ok.
 func show(a *verb.App, all []doctor.Finding) {
+	verb.List(a, all, func(f doctor.Finding) any { return f }, "", "status|check|detail",
+		func(f doctor.Finding) []string { return []string{string(f.Status), f.Name, f.Detail} })
 	if a.JSON {
-		for _, f := range all {
-			a.Object(f)
-		}
 		return
 	}
-	rows := make([][]string, len(all))
-	for i, f := range all {
-		rows[i] = []string{string(f.Status), f.Name, f.Detail}
-	}
-	a.Table([]string{"status", "check", "detail"}, rows)
 	for _, f := range all {
 		if f.Do != "" && f.Status != doctor.OK {
 			fmt.Fprintf(a.Out, "%s: %s\n", f.Name, verb.OneLine(f.Do))

@@ -68,7 +68,7 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	c.print(a, page.Records, t.Limits())
+	print(a, page.Records, t.Limits())
 	more(a, page)
 	return nil
 }
@@ -108,35 +108,23 @@ func (c *List) scans() bool {
 	}
 }
 
-func (c *List) print(a *verb.App, records []idempotency.Record, l limits.Limits) {
+func print(a *verb.App, records []idempotency.Record, l limits.Limits) {
 	now := time.Now()
-	if a.JSON {
-		for _, r := range records {
-			a.Object(verb.ViewOf(r, now, l))
-		}
-		return
-	}
-	if len(records) == 0 {
-		fmt.Fprintln(a.Out, "No events match.")
-		return
-	}
-	rows := make([][]string, len(records))
-	for i, r := range records {
-		v := verb.ViewOf(r, now, l)
-		why := r.Err
-		if r.State == idempotency.Done {
-			why = r.Outcome.Text()
-		}
-		switch {
-		case v.Broken != "":
-			why = v.Broken
-		case v.Purged && r.State == idempotency.Done: // completed by a purge of an older release
-			why += ", purged"
-		}
-		rows[i] = []string{v.ID, verb.Clip(v.Type, 36), v.Status, strings.ReplaceAll(string(v.Where), "_", " "), fmt.Sprint(v.Attempt), verb.ShortTime(r.Updated, now),
-			v.NextText(func(t time.Time) string { return verb.ShortTime(t, now) }), verb.Dash(why)}
-	}
-	a.Table([]string{"event", "type", "status", "where", "attempts", "updated", "next attempt", "error or outcome"}, rows)
+	view := func(r idempotency.Record) verb.RecordView { return verb.ViewOf(r, now, l) }
+	verb.List(a, records, func(r idempotency.Record) any { return view(r) }, "No events match.",
+		"event|type|status|where|attempts|updated|next attempt|error or outcome", func(r idempotency.Record) []string {
+			v, why := view(r), r.Err
+			switch {
+			case v.Broken != "":
+				why = v.Broken
+			case r.State == idempotency.Done && v.Purged: // completed by a purge of an older release
+				why = r.Outcome.Text() + ", purged"
+			case r.State == idempotency.Done:
+				why = r.Outcome.Text()
+			}
+			return []string{v.ID, verb.Clip(v.Type, 36), v.Status, strings.ReplaceAll(string(v.Where), "_", " "), fmt.Sprint(v.Attempt), verb.ShortTime(r.Updated, now),
+				v.NextText(func(t time.Time) string { return verb.ShortTime(t, now) }), verb.Dash(why)}
+		})
 }
 
 // more prints the cursor of a list that stopped before its end.

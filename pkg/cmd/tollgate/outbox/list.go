@@ -4,7 +4,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/verb"
@@ -70,8 +69,7 @@ A list that stops before its end prints a cursor on stderr, with --json as an ob
 
 // Run lists messages. An empty list is not a failure.
 func (c *List) Run(ctx context.Context, a *verb.App) error {
-	now := time.Now()
-	req, err := c.request(now)
+	req, err := c.request(time.Now())
 	if err != nil {
 		return err
 	}
@@ -90,7 +88,8 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	c.print(a, page, now)
+	verb.List(a, page, func(m dynamostore.WaitingMessage) any { return viewOf(m) }, "No messages.",
+		"message|status|state of|waits since|amount|key|to", row)
 	if cursor != "" {
 		a.Note(map[string]string{"cursor": cursor}, "there may be more: continue with --cursor "+cursor)
 	}
@@ -134,33 +133,19 @@ func viewOf(m dynamostore.WaitingMessage) View {
 	return v
 }
 
-func (c *List) print(a *verb.App, page []dynamostore.WaitingMessage, now time.Time) {
-	if a.JSON {
-		for _, m := range page {
-			a.Object(viewOf(m))
-		}
-		return
+func row(m dynamostore.WaitingMessage) []string {
+	v, now := viewOf(m), time.Now()
+	state, _ := time.Parse(time.RFC3339, v.StateAt)
+	status := v.Status
+	switch {
+	case m.Held && v.Held == dispatch.HeldBeforeBegin:
+		status = "held: before begin"
+	case m.Held:
+		status = "held: " + verb.Dash(v.Held)
+	case v.ReleasedAt != nil:
+		status = "unsent, released"
 	}
-	if len(page) == 0 {
-		fmt.Fprintln(a.Out, "No messages.")
-		return
+	return []string{
+		verb.Clip(verb.Dash(v.Name), 24), status, verb.ShortTime(state, now), verb.ShortTime(m.Queued, now), verb.Money(v.Amount, v.Currency), v.Key, verb.Dash(v.To),
 	}
-	rows := make([][]string, len(page))
-	for i, m := range page {
-		v := viewOf(m)
-		state, _ := time.Parse(time.RFC3339, v.StateAt)
-		status := v.Status
-		switch {
-		case m.Held && v.Held == dispatch.HeldBeforeBegin:
-			status = "held: before begin"
-		case m.Held:
-			status = "held: " + verb.Dash(v.Held)
-		case v.ReleasedAt != nil:
-			status = "unsent, released"
-		}
-		rows[i] = []string{
-			verb.Clip(verb.Dash(v.Name), 24), status, verb.ShortTime(state, now), verb.ShortTime(m.Queued, now), verb.Dash(verb.Clip(v.To, 40)), verb.Money(v.Amount, v.Currency), v.Key,
-		}
-	}
-	a.Table([]string{"message", "status", "state of", "waits since", "to", "amount", "key"}, rows)
 }

@@ -57,6 +57,26 @@ func (a *App) Table(head []string, rows [][]string) {
 	a.columns(append([][]string{upper}, rows...), terminalWidth(a.Out))
 }
 
+// List prints items: for machines an object for each, for people a table with a row for each,
+// or none if there are no items. heads are the table's heads, separated by |.
+func List[T any](a *App, items []T, object func(T) any, none, heads string, row func(T) []string) {
+	var rows [][]string
+	for _, item := range items {
+		if a.JSON {
+			a.Object(object(item))
+		} else {
+			rows = append(rows, row(item))
+		}
+	}
+	switch {
+	case a.JSON:
+	case len(rows) == 0:
+		fmt.Fprintln(a.Out, none)
+	default:
+		a.Table(strings.Split(heads, "|"), rows)
+	}
+}
+
 // Fields prints one name and value a line.
 func (a *App) Fields(lines [][2]string) {
 	rows := make([][]string, len(lines))
