@@ -11,25 +11,25 @@ import (
 	"tollgate/pkg/reconcile"
 )
 
-// Accounts is what the functions are configured with.
+// Accounts is the functions' configuration of accounts and endpoints.
 type Accounts struct {
 	Reconciled map[string]string        // the endpoint by account that reconcile lists, "" for the key's own
 	Reconcile  map[string]policy.Policy // by endpoint, as reconcile reads them
 	Consumer   map[string]policy.Policy // as the consumer does
 }
 
-// ErrConfiguration: a function's variables are not in their form.
+// ErrConfiguration: a function's variables are invalid.
 var ErrConfiguration = errors.New("the configuration cannot be read")
 
-// Configuration reads what the functions are configured with.
+// Configuration reads the functions' configuration.
 type Configuration interface {
-	// Accounts wraps [ErrConfiguration] when the variables were read and make no sense.
+	// The error wraps [ErrConfiguration] when the variables are invalid.
 	Accounts(ctx context.Context) (Accounts, error)
 }
 
-// AccountOwner is Stripe's API with the system's key.
+// AccountOwner asks Stripe's API about the system's key.
 type AccountOwner interface {
-	// OwnAccount returns the id of the account that the key is of.
+	// OwnAccount returns the id of the key's account.
 	OwnAccount(ctx context.Context) (string, error)
 	// Livemode reports the key's mode.
 	Livemode(ctx context.Context) (bool, error)
@@ -37,8 +37,8 @@ type AccountOwner interface {
 
 const accountsVariable = "TOLLGATE_RECONCILE"
 
-// CheckAccounts wants accounts that reconcile lists under the identity that their webhooks
-// have, and under endpoints that take them. Without a key, missing is the reason.
+// CheckAccounts checks that reconcile lists accounts under the identity that their webhooks
+// have, and under endpoints that accept them. missing is the reason why there is no key, or nil.
 func CheckAccounts(c Configuration, stripe AccountOwner, missing error) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "accounts"}

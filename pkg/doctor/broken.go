@@ -8,17 +8,17 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Rows finds rows that cannot be read as records.
+// Rows finds rows that are not valid records.
 type Rows interface {
-	// Broken returns rows that cannot be read as records; read is how many rows it looked
-	// at, more whether there are others.
+	// Broken returns rows that are not valid records; read is the number of rows read, more
+	// whether there are others.
 	Broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error)
 }
 
-// maxNamed is how many rows a finding names.
+// maxNamed is the number of rows that a finding names.
 const maxNamed = 5
 
-// CheckRows reports rows that this system did not write: an attribute of another type,
+// CheckRows reports rows that this system cannot have written: an attribute of another type,
 // running without a lease, or an unknown state. Such a row blocks its own event only.
 func CheckRows(r Rows) Check {
 	return func(ctx context.Context) []Finding {

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Clock says how far this machine's clock is from others.
+// Clock compares this machine's clock with those of servers.
 type Clock interface {
-	// Offsets are by how much the clocks of servers that were asked are ahead of this
-	// machine's, by their names. Such a time is exact to a second.
+	// Offsets returns, by server name, by how much its clock is ahead of this machine's, to
+	// a second.
 	Offsets(ctx context.Context) (map[string]time.Duration, error)
 }
 
-// Bounds of a clock's fault. Signatures of Stripe hold for five minutes, and so do AWS's.
+// Bounds of a clock's offset. Signatures of Stripe and AWS are valid for five minutes.
 const (
 	clockWarn = 5 * time.Second
 	clockFail = 60 * time.Second
 )
 
-// CheckClock compares this machine's clock: replays, leases and audit entries have its times.
-func CheckClock(c Clock, s Site) Check {
+// CheckClock checks this machine's clock, which dates replays, purges and audit entries.
+func CheckClock(c Clock, s Target) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "clock"}
 		if s.Local {
@@ -30,7 +30,7 @@ func CheckClock(c Clock, s Site) Check {
 			return []Finding{{f.name, Warn, "not known: " + err.Error(), ""}}
 		}
 		if len(offsets) == 0 {
-			return []Finding{{f.name, Skipped, "nobody said what time it is", ""}}
+			return []Finding{{f.name, Skipped, "no server sent its time", ""}}
 		}
 		worst := time.Duration(0)
 		for name, by := range offsets {

@@ -1,11 +1,11 @@
-// Package doctor checks what breaks systems of this kind, and says what to do.
+// Package doctor checks a system for what makes it lose or delay events, and names the fix.
 //
-// Each check looks at one part through a small interface that its caller fulfils, and
-// gives findings; it changes nothing. What a local system does not have is skipped and
-// says so; what these credentials may not see is a warning and never a pass.
+// Each check reads one part through a small interface and returns findings; it changes
+// nothing. What a local system does not have is skipped; what the credentials may not read is
+// a warning, never ok.
 //
 //	findings := doctor.Run(ctx, time.Minute, []doctor.Check{
-//		doctor.CheckTable(table, doctor.Site{Local: true}),
+//		doctor.CheckTable(table, doctor.Target{Local: true}),
 //		doctor.CheckRecords(records, time.Now),
 //	})
 package doctor
@@ -19,37 +19,37 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Status is how a part is.
+// Status of a part.
 type Status string
 
 const (
 	OK      Status = "ok"
-	Warn    Status = "warn"    // it works, and will not for ever, or nobody knows
-	Fail    Status = "fail"    // events are lost, late or not taken, now or in the next fault
-	Skipped Status = "skipped" // there is nothing to look at here
+	Warn    Status = "warn"    // degraded, or could not be checked
+	Fail    Status = "fail"    // events are lost, late or refused, now or at the next failure
+	Skipped Status = "skipped" // not applicable to this system
 )
 
-// Finding is what was seen of one part.
+// Finding is the result for one part.
 type Finding struct {
 	Name   string `json:"name"`
 	Status Status `json:"status"`
 	Detail string `json:"detail"`
-	Do     string `json:"do,omitempty"`
+	Fix    string `json:"do,omitempty"`
 }
 
-// Site is where the system runs and the numbers that hold there.
-type Site struct {
+// Target is the system that is checked.
+type Target struct {
 	Local  bool
 	Live   bool // its stage takes live money
 	Known  bool // whether Live is known
 	Limits limits.Limits
 }
 
-// Check looks at one part.
+// Check checks one part.
 type Check func(ctx context.Context) []Finding
 
-// Run makes all checks at once, each with so much time, and returns their findings in
-// the order of the checks.
+// Run runs all checks in parallel, each with a timeout, and returns their findings in the
+// order of the checks.
 func Run(ctx context.Context, timeout time.Duration, checks []Check) (all []Finding) {
 	found := make([][]Finding, len(checks))
 	var wg sync.WaitGroup
@@ -77,13 +77,12 @@ func Failed(all []Finding) bool {
 	return false
 }
 
-// Skip is a check of what is not here.
+// Skip is a check that is not applicable, with the reason.
 func Skip(name, why string) Check {
 	return func(context.Context) []Finding { return []Finding{{Name: name, Status: Skipped, Detail: why}} }
 }
 
-// findings collects the findings of one part under one name: the good one stands only
-// where no other does.
+// findings collects the findings of one part; the OK one is added only if there is no other.
 type findings struct {
 	name string
 	list []Finding
@@ -96,7 +95,7 @@ func (f *findings) add(s Status, do, format string, args ...any) {
 func (f *findings) fail(do, format string, args ...any) { f.add(Fail, do, format, args...) }
 func (f *findings) warn(do, format string, args ...any) { f.add(Warn, do, format, args...) }
 
-// or returns what was found, or that all is well.
+// or returns the findings, or OK with a detail if there are none.
 func (f *findings) or(format string, args ...any) []Finding {
 	if len(f.list) == 0 {
 		f.add(OK, "", format, args...)
@@ -104,7 +103,7 @@ func (f *findings) or(format string, args ...any) []Finding {
 	return f.list
 }
 
-// unknown is a part that could not be looked at.
+// unknown is the finding for a part that could not be read.
 func unknown(name string, err error, permission string) []Finding {
 	return []Finding{{name, Warn, "not known: " + err.Error(), "these credentials need " + permission}}
 }

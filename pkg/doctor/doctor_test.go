@@ -23,7 +23,7 @@ var (
 
 func clock() time.Time { return now }
 
-func site() Site { return Site{Limits: limits.AWS(), Known: true, Live: true} }
+func target() Target { return Target{Limits: limits.AWS(), Known: true, Live: true} }
 
 // want is what a check must say: the finding of one name.
 type want struct {
@@ -46,7 +46,7 @@ func has(t *testing.T, check Check, wants ...want) {
 		}
 	}
 	for _, f := range all {
-		if f.Detail == "" || f.Status == Fail && f.Do == "" {
+		if f.Detail == "" || f.Status == Fail && f.Fix == "" {
 			t.Errorf("finding without words: %+v", f)
 		}
 	}
@@ -104,7 +104,7 @@ func goodTable() table {
 }
 
 func TestTable(t *testing.T) {
-	healthy(t, CheckTable(goodTable(), site()))
+	healthy(t, CheckTable(goodTable(), target()))
 	for name, c := range map[string]struct {
 		spoil func(*table)
 		want  want
@@ -128,10 +128,10 @@ func TestTable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := goodTable()
 			c.spoil(&f)
-			has(t, CheckTable(f, site()), c.want)
+			has(t, CheckTable(f, target()), c.want)
 		})
 	}
-	has(t, CheckTable(goodTable(), Site{Local: true}), want{"table recovery", Skipped, "local"})
+	has(t, CheckTable(goodTable(), Target{Local: true}), want{"table recovery", Skipped, "local"})
 }
 
 type queue struct {
@@ -153,7 +153,7 @@ func goodQueues() (main, dead map[string]string) {
 
 func TestQueues(t *testing.T) {
 	m, d := goodQueues()
-	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, site()))
+	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, target()))
 	type set map[string]string
 	for name, c := range map[string]struct {
 		main, dead set
@@ -166,13 +166,13 @@ func TestQueues(t *testing.T) {
 		"no dead-letter queue":      {set{"RedrivePolicy": ""}, nil, want{"queue", Fail, "no dead-letter queue"}},
 		"a broken policy":           {set{"RedrivePolicy": "{"}, nil, want{"queue", Fail, "cannot be read"}},
 		"another dead-letter queue": {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:other","maxReceiveCount":16}`}, nil, want{"queue", Fail, "arn:other"}},
-		"gives up early":            {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"5"}`}, nil, want{"queue", Fail, "5 receives"}},
-		"gives up late":             {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"50"}`}, nil, want{"queue", Warn, "50 receives"}},
+		"gives up early":            {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"5"}`}, nil, want{"queue", Fail, "max receives is 5,"}},
+		"gives up late":             {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"50"}`}, nil, want{"queue", Warn, "max receives is 50"}},
 		"in the clear":              {set{"SqsManagedSseEnabled": "false"}, nil, want{"queue", Warn, "encrypted"}},
 		"letters in the clear":      {nil, set{"KmsMasterKeyId": ""}, want{"dead-letter queue", Warn, "encrypted"}},
 		"letters go too soon":       {nil, set{"MessageRetentionPeriod": "604800"}, want{"dead-letter queue", Warn, "168h"}},
 		"letters go before":         {nil, set{"MessageRetentionPeriod": "345600"}, want{"dead-letter queue", Fail, "no longer than messages"}},
-		"letters move on":           {nil, set{"RedrivePolicy": "{}"}, want{"dead-letter queue", Fail, "moves its own letters on"}},
+		"letters move on":           {nil, set{"RedrivePolicy": "{}"}, want{"dead-letter queue", Fail, "redrive policy of its own"}},
 		"a backlog":                 {set{"ApproximateNumberOfMessages": "995"}, nil, want{"queue depth", OK, "995"}},
 		"a large backlog":           {set{"ApproximateNumberOfMessages": "998"}, nil, want{"queue depth", Warn, "1000 messages"}},
 		"too many in flight":        {set{"ApproximateNumberOfMessagesNotVisible": "70000"}, nil, want{"queue depth", Fail, "120000"}},
@@ -182,12 +182,12 @@ func TestQueues(t *testing.T) {
 			m, d := goodQueues()
 			maps.Copy(m, c.main)
 			maps.Copy(d, c.dead)
-			has(t, CheckQueues(queue{m, nil}, queue{d, nil}, site()), c.want)
+			has(t, CheckQueues(queue{m, nil}, queue{d, nil}, target()), c.want)
 		})
 	}
-	has(t, CheckQueues(queue{nil, errDenied}, queue{d, nil}, site()), want{"queue", Fail, "AccessDenied"})
-	has(t, CheckQueues(queue{m, nil}, queue{nil, errDenied}, site()), want{"dead-letter queue", Fail, "AccessDenied"})
-	scaled := site()
+	has(t, CheckQueues(queue{nil, errDenied}, queue{d, nil}, target()), want{"queue", Fail, "AccessDenied"})
+	has(t, CheckQueues(queue{m, nil}, queue{nil, errDenied}, target()), want{"dead-letter queue", Fail, "AccessDenied"})
+	scaled := target()
 	scaled.Limits = limits.Scaled(100) // its queue's seconds are as many
 	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, scaled))
 }
@@ -220,7 +220,7 @@ func goodLambda() lambda {
 }
 
 func TestFunctions(t *testing.T) {
-	healthy(t, CheckFunctions(goodLambda(), "tollgate-live", site()))
+	healthy(t, CheckFunctions(goodLambda(), "tollgate-live", target()))
 	consumer := func(change func(*Function)) func(*lambda) {
 		return func(l *lambda) {
 			f := l.functions["tollgate-live-consumer"]
@@ -238,13 +238,13 @@ func TestFunctions(t *testing.T) {
 		"a broken deployment":           {consumer(func(f *Function) { f.Update = "Failed" }), want{"function consumer", Fail, "deployment"}},
 		"switched off":                  {consumer(func(f *Function) { f.Reserved = 0 }), want{"function consumer", Fail, "switched off"}},
 		"another timeout":               {consumer(func(f *Function) { f.Timeout = time.Minute }), want{"function consumer", Warn, "1m0s"}},
-		"no mapping":                    {func(l *lambda) { l.mappings = nil }, want{"trigger", Fail, "nothing brings"}},
+		"no mapping":                    {func(l *lambda) { l.mappings = nil }, want{"trigger", Fail, "no event source mapping"}},
 		"two mappings":                  {func(l *lambda) { l.mappings = append(l.mappings, l.mappings[0]) }, want{"trigger", Fail, "2 mappings"}},
 		"another function":              {mapping(func(m *Mapping) { m.Function = consumerARN + "-old" }), want{"trigger", Fail, "-old"}},
 		"disabled":                      {mapping(func(m *Mapping) { m.State = "Disabled" }), want{"trigger", Fail, "disabled"}},
 		"failures count as done":        {mapping(func(m *Mapping) { m.PartialBatches = false }), want{"trigger", Fail, "lost"}},
 		"no bound":                      {mapping(func(m *Mapping) { m.MaxConcurrency = 0 }), want{"trigger", Warn, "throttled"}},
-		"a bound over what is reserved": {mapping(func(m *Mapping) { m.MaxConcurrency = 51 }), want{"trigger", Fail, "only 50"}},
+		"a bound over what is reserved": {mapping(func(m *Mapping) { m.MaxConcurrency = 51 }), want{"trigger", Fail, "51 consumers with 50"}},
 		"other batches":                 {mapping(func(m *Mapping) { m.BatchSize = 100 }), want{"trigger", Warn, "100"}},
 		"a version":                     {mapping(func(m *Mapping) { m.Function += ":7" }), want{"trigger", OK, "version 7"}},
 		"mappings unknown":              {func(l *lambda) { l.err = errDenied }, want{"trigger", Warn, "not known"}},
@@ -252,7 +252,7 @@ func TestFunctions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := goodLambda()
 			c.spoil(&l)
-			has(t, CheckFunctions(l, "tollgate-live", site()), c.want)
+			has(t, CheckFunctions(l, "tollgate-live", target()), c.want)
 		})
 	}
 }
@@ -274,9 +274,9 @@ func TestAlarms(t *testing.T) {
 		want   want
 	}{
 		"none":     {nil, want{"alarms", Fail, "no alarm ingest-errors"}},
-		"it rings": {append(good(), Alarm{"queue-age", "ALARM", true, 1}), want{"alarms", Fail, "queue-age rings"}},
-		"silenced": {append(good(), Alarm{"queue-age", "OK", false, 1}), want{"alarms", Warn, "silenced"}},
-		"unheard":  {append(good(), Alarm{"queue-age", "OK", true, 0}), want{"alarms", Warn, "tells nobody"}},
+		"it rings": {append(good(), Alarm{"queue-age", "ALARM", true, 1}), want{"alarms", Fail, "queue-age is in ALARM"}},
+		"silenced": {append(good(), Alarm{"queue-age", "OK", false, 1}), want{"alarms", Warn, "actions disabled"}},
+		"unheard":  {append(good(), Alarm{"queue-age", "OK", true, 0}), want{"alarms", Warn, "has no action"}},
 	} {
 		t.Run(name, func(t *testing.T) { has(t, CheckAlarms(watch{c.alarms, nil}, "tollgate-live"), c.want) })
 	}
@@ -301,10 +301,10 @@ func TestSecrets(t *testing.T) {
 	}{
 		"not named":          {"", "", want{"signing secrets", Skipped, "does not name"}},
 		"not allowed":        {"denied", "", want{"signing secrets", Warn, "not known"}},
-		"not there":          {"other", "", want{"signing secrets", Fail, "there are none"}},
+		"not there":          {"other", "", want{"signing secrets", Fail, "no secret"}},
 		"a bare secret":      {"w", "whsec_1", want{"signing secrets", Fail, "not JSON"}},
 		"a list":             {"w", `["whsec_1"]`, want{"signing secrets", Fail, "not JSON"}},
-		"nobody":             {"w", `{}`, want{"signing secrets", Fail, "not JSON"}},
+		"no server":             {"w", `{}`, want{"signing secrets", Fail, "not JSON"}},
 		"no list":            {"w", `{"default":{}}`, want{"signing secrets", Fail, "no list"}},
 		"an empty list":      {"w", `{"default":[]}`, want{"signing secrets", Fail, "no usable"}},
 		"one that is none":   {"w", `{"default":["whsec_1","sk_test_HUNTER"]}`, want{"signing secrets", Fail, "secret 2 is dropped"}},
@@ -324,17 +324,17 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestAPIKey(t *testing.T) {
-	live, test, local, unknown := site(), Site{Known: true}, Site{Local: true, Known: true}, Site{}
+	live, test, local, unknown := target(), Target{Known: true}, Target{Local: true, Known: true}, Target{}
 	for _, c := range []struct {
 		name, key string
-		site      Site
+		site      Target
 		want      want
 	}{
 		{"a live stage", "rk_live_1\n", live, want{"api key", OK, "live"}},
 		{"a test stage", "sk_test_1", test, want{"api key", OK, "test"}},
 		{"nobody knows the stage", "sk_live_1", unknown, want{"api key", OK, "live"}},
 		{"a local system", "sk_test_1", local, want{"api key", OK, "test"}},
-		{"none", " ", live, want{"api key", Warn, "there is none"}},
+		{"none", " ", live, want{"api key", Warn, "no key"}},
 		{"white space", "sk_live_1 2", live, want{"api key", Fail, "white space"}},
 		{"a signing secret", "whsec_1", live, want{"api key", Fail, "signing secret"}},
 		{"something else", "hunter2", live, want{"api key", Warn, "does not start"}},
@@ -358,17 +358,17 @@ func (o offsets) Offsets(context.Context) (map[string]time.Duration, error) { re
 func TestClock(t *testing.T) {
 	at := func(d time.Duration) Clock { return offsets{map[string]time.Duration{"sqs": 0, "dynamodb": d}, nil} }
 	for _, d := range []time.Duration{0, 5 * time.Second, -5 * time.Second} {
-		healthy(t, CheckClock(at(d), site()))
+		healthy(t, CheckClock(at(d), target()))
 	}
 	for _, d := range []time.Duration{6 * time.Second, -60 * time.Second} {
-		has(t, CheckClock(at(d), site()), want{"clock", Warn, "dynamodb is off by " + d.String()})
+		has(t, CheckClock(at(d), target()), want{"clock", Warn, "dynamodb is off by " + d.String()})
 	}
 	for _, d := range []time.Duration{61 * time.Second, -time.Hour} {
-		has(t, CheckClock(at(d), site()), want{"clock", Fail, d.String()})
+		has(t, CheckClock(at(d), target()), want{"clock", Fail, d.String()})
 	}
-	has(t, CheckClock(offsets{err: errDenied}, site()), want{"clock", Warn, "not known"})
-	has(t, CheckClock(offsets{}, site()), want{"clock", Skipped, "nobody"})
-	has(t, CheckClock(at(time.Hour), Site{Local: true}), want{"clock", Skipped, "local"})
+	has(t, CheckClock(offsets{err: errDenied}, target()), want{"clock", Warn, "not known"})
+	has(t, CheckClock(offsets{}, target()), want{"clock", Skipped, "no server"})
+	has(t, CheckClock(at(time.Hour), Target{Local: true}), want{"clock", Skipped, "local"})
 }
 
 type records struct {
@@ -385,17 +385,17 @@ func TestRecords(t *testing.T) {
 	rec := func(st idempotency.State, ago time.Duration, left int64) idempotency.Record {
 		return idempotency.Record{ID: "evt_1", State: st, Updated: now.Add(-ago), Lease: now.Add(-ago), ReceivesLeft: left}
 	}
-	of := func(list ...idempotency.Record) Check { return CheckRecords(records{list: list}, site(), clock) }
+	of := func(list ...idempotency.Record) Check { return CheckRecords(records{list: list}, target(), clock) }
 	healthy(t, of())
 	healthy(t, of(rec(idempotency.Failed, 80*time.Minute, 3), rec(idempotency.Running, 80*time.Minute, 3), rec(idempotency.Running, -time.Second, 0)))
 	has(t, of(rec(idempotency.Failed, 91*time.Minute, 3)), want{"records", Fail, "1 events"}, want{"dead events", OK, "none"})
 	has(t, of(rec(idempotency.Failed, 91*time.Minute, -1)), want{"records", Fail, "1 events"})
-	has(t, of(rec(idempotency.Running, 91*time.Minute, 3)), want{"records", Fail, "1 of them died"})
-	has(t, of(rec(idempotency.Failed, 91*time.Minute, 0), rec(idempotency.Running, 2*time.Hour, 0)), want{"records", OK, ""}, want{"dead events", Warn, "2; the oldest, evt_1, is dead for 2h"})
-	has(t, of(rec(idempotency.Failed, 7*24*time.Hour+time.Minute, 0)), want{"dead events", Fail, "sure to be kept for 240h"})
+	has(t, of(rec(idempotency.Running, 91*time.Minute, 3)), want{"records", Fail, "1 died while"})
+	has(t, of(rec(idempotency.Failed, 91*time.Minute, 0), rec(idempotency.Running, 2*time.Hour, 0)), want{"records", OK, ""}, want{"dead events", Warn, "2; the oldest, evt_1, dead for 2h"})
+	has(t, of(rec(idempotency.Failed, 7*24*time.Hour+time.Minute, 0)), want{"dead events", Fail, "kept for at least 240h"})
 	has(t, of(rec(idempotency.Failed, 7*24*time.Hour-time.Minute, 0)), want{"dead events", Warn, "evt_1"})
-	has(t, CheckRecords(records{more: true}, site(), clock), want{"records", Warn, "more than"})
-	has(t, CheckRecords(records{err: errDenied}, site(), clock), want{"records", Warn, "not known"})
+	has(t, CheckRecords(records{more: true}, target(), clock), want{"records", Warn, "more than"})
+	has(t, CheckRecords(records{err: errDenied}, target(), clock), want{"records", Warn, "not known"})
 }
 
 type stripe struct {
@@ -409,10 +409,10 @@ func (s stripe) ListEvents(context.Context, reconcile.Query) (reconcile.Page, er
 }
 
 func TestStripe(t *testing.T) {
-	healthy(t, CheckStripe(stripe{live: true}, nil, site(), clock))
-	has(t, CheckStripe(stripe{}, nil, site(), clock), want{"stripe", Fail, "test mode"})
-	has(t, CheckStripe(stripe{live: true, err: errDenied}, nil, site(), clock), want{"stripe", Fail, "AccessDenied"})
-	has(t, CheckStripe(nil, errDenied, site(), clock), want{"stripe", Warn, "AccessDenied"})
+	healthy(t, CheckStripe(stripe{live: true}, nil, target(), clock))
+	has(t, CheckStripe(stripe{}, nil, target(), clock), want{"stripe", Fail, "a test key"})
+	has(t, CheckStripe(stripe{live: true, err: errDenied}, nil, target(), clock), want{"stripe", Fail, "AccessDenied"})
+	has(t, CheckStripe(nil, errDenied, target(), clock), want{"stripe", Warn, "AccessDenied"})
 }
 
 type endpoints struct {
@@ -469,48 +469,48 @@ func TestReconcile(t *testing.T) {
 	pass := func(tier string, ago time.Duration, errors int) reconcile.Covered {
 		return reconcile.Covered{Tier: tier, From: now.Add(-ago - 3*time.Hour), DoneAt: now.Add(-ago), Errors: errors}
 	}
-	of := func(s Site, notes ...reconcile.Covered) Check {
+	of := func(s Target, notes ...reconcile.Covered) Check {
 		return CheckReconcile(coverage{notes: notes}, s, clock)
 	}
-	healthy(t, of(site(), pass(reconcile.Frequent, time.Hour, 3), pass(reconcile.Frequent, 44*time.Minute, 0)))
-	has(t, of(site(), pass(reconcile.Frequent, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
-	has(t, of(site(), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "no pass"})
-	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 2)), want{"reconcile", Warn, "2 events"})
+	healthy(t, of(target(), pass(reconcile.Frequent, time.Hour, 3), pass(reconcile.Frequent, 44*time.Minute, 0)))
+	has(t, of(target(), pass(reconcile.Frequent, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
+	has(t, of(target(), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "no pass"})
+	has(t, of(target(), pass(reconcile.Frequent, time.Minute, 2)), want{"reconcile", Warn, "2 events"})
 	other := pass(reconcile.Frequent, 50*time.Minute, 0) // of an account whose key was revoked, say
 	other.Account = "acct_1"
-	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), other), want{"reconcile", Warn, "account acct_1 in test mode ended 50m0s ago"})
+	has(t, of(target(), pass(reconcile.Frequent, time.Minute, 0), other), want{"reconcile", Warn, "account acct_1 in test mode ended 50m0s ago"})
 	other.DoneAt, other.Errors = now.Add(-2*time.Minute), 4
-	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), other), want{"reconcile", Warn, "4 events of account acct_1"})
-	has(t, of(Site{Local: true, Limits: limits.AWS()}), want{"reconcile", Skipped, "no pass"})
+	has(t, of(target(), pass(reconcile.Frequent, time.Minute, 0), other), want{"reconcile", Warn, "4 events of account acct_1"})
+	has(t, of(Target{Local: true, Limits: limits.AWS()}), want{"reconcile", Skipped, "no pass"})
 	never := func(ago, noted time.Duration) reconcile.Covered {
 		from := now.Add(-ago)
 		return reconcile.Covered{Account: "acct_2", Tier: reconcile.Configured, From: from, To: from.Add(-time.Second), DoneAt: now.Add(-noted)}
 	}
-	healthy(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), never(time.Hour, 44*time.Minute))) // its first pass may run still
-	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), never(time.Hour, time.Minute), never(25*time.Hour, 25*time.Hour), never(2*time.Hour, 2*time.Hour)),
+	healthy(t, of(target(), pass(reconcile.Frequent, time.Minute, 0), never(time.Hour, 44*time.Minute))) // its first pass may run still
+	has(t, of(target(), pass(reconcile.Frequent, time.Minute, 0), never(time.Hour, time.Minute), never(25*time.Hour, 25*time.Hour), never(2*time.Hour, 2*time.Hour)),
 		want{"reconcile", Warn, "no pass over account acct_2 in test mode"})
-	has(t, of(Site{Local: true, Limits: limits.AWS()}, never(time.Hour, 46*time.Minute)), want{"reconcile", Warn, "no pass over account acct_2"})
-	has(t, of(site(), never(time.Hour, time.Minute)), want{"reconcile", Warn, "no pass over Stripe's list"})
+	has(t, of(Target{Local: true, Limits: limits.AWS()}, never(time.Hour, 46*time.Minute)), want{"reconcile", Warn, "no pass over account acct_2"})
+	has(t, of(target(), never(time.Hour, time.Minute)), want{"reconcile", Warn, "no pass within a day"})
 	ahead, early := never(2*time.Hour, time.Hour), never(2*time.Hour, time.Hour)
 	ahead.Since, early.Since = now.Add(time.Hour), now.Add(-time.Hour)
 	was := pass(reconcile.Frequent, 5*time.Hour, 0)
 	was.Account = "acct_2"
-	healthy(t, of(site(), was, ahead)) // a begin in the future, put off once
+	healthy(t, of(target(), was, ahead)) // a begin in the future, put off once
 	ahead.Since = now.Add(-20 * time.Minute)
 	was.From, was.DoneAt, was.Errors = ahead.Since, now.Add(-time.Minute), 2
-	has(t, of(site(), was, ahead), want{"reconcile", Warn, "2 events of account acct_2"})
-	has(t, of(site(), early), want{"reconcile", Warn, "no pass over account acct_2"})
-	has(t, of(site(), ahead, pass(reconcile.Frequent, 46*time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
+	has(t, of(target(), was, ahead), want{"reconcile", Warn, "2 events of account acct_2"})
+	has(t, of(target(), early), want{"reconcile", Warn, "no pass over account acct_2"})
+	has(t, of(target(), ahead, pass(reconcile.Frequent, 46*time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
 	closed := never(2*time.Hour, time.Hour)
 	closed.Endpoint, closed.Excluded = "connect", "livemode"
 	stale := pass(reconcile.Frequent, 5*time.Hour, 0)
 	stale.Account = "acct_2"
-	has(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), stale, never(12*time.Hour, 12*time.Hour), closed), want{"reconcile", Warn, "endpoint connect excludes it (livemode)"})
-	if all := of(site(), pass(reconcile.Frequent, time.Minute, 0), stale, closed)(t.Context()); len(all) != 1 {
+	has(t, of(target(), pass(reconcile.Frequent, time.Minute, 0), stale, never(12*time.Hour, 12*time.Hour), closed), want{"reconcile", Warn, "endpoint connect excludes it (livemode)"})
+	if all := of(target(), pass(reconcile.Frequent, time.Minute, 0), stale, closed)(t.Context()); len(all) != 1 {
 		t.Errorf("an excluded account that was compared five hours ago: %+v, want the exclusion alone", all)
 	}
-	healthy(t, of(site(), pass(reconcile.Frequent, time.Minute, 0), closed, never(time.Hour, 44*time.Minute))) // the policy was opened since
-	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Frequent, time.Minute, 0)}, broken: []string{"COVER#x"}}, site(), clock),
+	healthy(t, of(target(), pass(reconcile.Frequent, time.Minute, 0), closed, never(time.Hour, 44*time.Minute))) // the policy was opened since
+	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Frequent, time.Minute, 0)}, broken: []string{"COVER#x"}}, target(), clock),
 		want{"reconcile", Warn, "COVER#x"})
-	has(t, CheckReconcile(coverage{err: errDenied}, site(), clock), want{"reconcile", Warn, "not known"})
+	has(t, CheckReconcile(coverage{err: errDenied}, target(), clock), want{"reconcile", Warn, "not known"})
 }

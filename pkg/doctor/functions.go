@@ -16,7 +16,7 @@ type Function struct {
 	Changed  string
 }
 
-// Mapping brings a queue's messages to a function.
+// Mapping is an event source mapping from a queue to a function.
 type Mapping struct {
 	ID             string
 	State          string
@@ -26,16 +26,16 @@ type Mapping struct {
 	BatchSize      int
 }
 
-// Functions looks at Lambda.
+// Functions reads from Lambda.
 type Functions interface {
 	Function(ctx context.Context, name string) (Function, error)
 	// Mappings are those of the queue of events.
 	Mappings(ctx context.Context) ([]Mapping, error)
 }
 
-// CheckFunctions wants functions that run, and the mapping between queue and consumer.
+// CheckFunctions checks the functions and the event source mapping of the consumer.
 // The names of the functions start with prefix, for example "tollgate-live".
-func CheckFunctions(fs Functions, prefix string, s Site) Check {
+func CheckFunctions(fs Functions, prefix string, s Target) Check {
 	return func(ctx context.Context) (all []Finding) {
 		l := s.Limits
 		reserved := -1
@@ -86,27 +86,27 @@ func function(name string, fn Function, timeout time.Duration) []Finding {
 func trigger(mappings []Mapping, consumer string, reserved, batch int) []Finding {
 	f := findings{name: "trigger"}
 	if len(mappings) == 0 {
-		f.fail(redeploy, "nothing brings the queue's messages to the consumer")
+		f.fail(redeploy, "no event source mapping from the queue to the consumer")
 		return f.list
 	}
 	if len(mappings) > 1 {
-		f.fail("delete the ones that are not the stack's", "%d mappings take messages from the queue: whoever else has one takes events away", len(mappings))
+		f.fail("delete the ones that are not the stack's", "%d mappings read from the queue: another reader takes events away", len(mappings))
 	}
 	m := mappings[0]
 	if !isFunction(m.Function, consumer) {
 		f.fail(redeploy, "messages go to %s", m.Function)
 	}
 	if m.State != "Enabled" && m.State != "Updating" && m.State != "Enabling" {
-		f.fail("aws lambda update-event-source-mapping --enabled --uuid "+m.ID, "it is %s: no event is handled", strings.ToLower(m.State))
+		f.fail("aws lambda update-event-source-mapping --enabled --uuid "+m.ID, "the event source mapping is %s: no event is handled", strings.ToLower(m.State))
 	}
 	if !m.PartialBatches {
 		f.fail(redeploy, "it does not report failures of single messages: a failed event counts as done and is lost")
 	}
 	switch {
 	case m.MaxConcurrency == 0:
-		f.warn(redeploy, "it has no concurrency of its own: throttled invocations cost healthy events their receives")
+		f.warn(redeploy, "no reserved concurrency: throttled invocations use up receives of healthy events")
 	case reserved > 0 && m.MaxConcurrency > reserved:
-		f.fail(redeploy, "it runs up to %d consumers, and only %d are reserved: throttled invocations cost healthy events their receives", m.MaxConcurrency, reserved)
+		f.fail(redeploy, "up to %d consumers with %d reserved: throttled invocations use up receives of healthy events", m.MaxConcurrency, reserved)
 	}
 	if m.BatchSize != batch {
 		f.warn(redeploy, "its batches hold %d messages, want %d", m.BatchSize, batch)
@@ -120,7 +120,7 @@ func isFunction(arn, name string) bool {
 	return len(parts) >= 7 && parts[6] == name
 }
 
-// qualifier says which version of the function a mapping runs.
+// qualifier is the version of the function that a mapping runs.
 func qualifier(arn string) string {
 	if parts := strings.Split(arn, ":"); len(parts) == 8 {
 		return "version " + parts[7]
@@ -132,17 +132,17 @@ func qualifier(arn string) string {
 type Alarm struct {
 	Name    string // without the stage's prefix
 	State   string // OK, ALARM or INSUFFICIENT_DATA
-	Enabled bool   // it tells somebody
+	Enabled bool   // its actions are enabled
 	Actions int
 }
 
-// Alarms looks at CloudWatch.
+// Alarms reads from CloudWatch.
 type Alarms interface {
 	// Alarms are those whose names start with prefix, "tollgate-live-" for example.
 	Alarms(ctx context.Context, prefix string) ([]Alarm, error)
 }
 
-// CheckAlarms wants alarms that reach somebody, and none that rings.
+// CheckAlarms checks that alarms have enabled actions and that none is in ALARM.
 func CheckAlarms(as Alarms, prefix string) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "alarms"}
@@ -155,18 +155,18 @@ func CheckAlarms(as Alarms, prefix string) Check {
 			there[a.Name] = true
 			switch {
 			case a.State == "ALARM":
-				f.fail("see infra/README.md#alarm-"+a.Name, "%s rings", a.Name)
+				f.fail("see infra/README.md#alarm-"+a.Name, "%s is in ALARM", a.Name)
 			case !a.Enabled:
-				f.warn("aws cloudwatch enable-alarm-actions --alarm-names "+prefix+"-"+a.Name, "%s is silenced", a.Name)
+				f.warn("aws cloudwatch enable-alarm-actions --alarm-names "+prefix+"-"+a.Name, "%s has its actions disabled", a.Name)
 			case a.Actions == 0:
-				f.warn(redeploy, "%s tells nobody", a.Name)
+				f.warn(redeploy, "%s has no action", a.Name)
 			}
 		}
-		for _, name := range []string{"ingest-errors", "dead-letters"} { // who has none of these has not ours
+		for _, name := range []string{"ingest-errors", "dead-letters"} { // every stack of ours has these
 			if !there[name] {
 				f.fail(redeploy, "there is no alarm %s", name)
 			}
 		}
-		return f.or("%d, none rings", len(all))
+		return f.or("%d, none in ALARM", len(all))
 	}
 }

@@ -10,15 +10,15 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Queue gives a queue's attributes, by SQS's names for them.
+// Queue reads a queue's attributes, by their SQS names.
 type Queue interface {
 	Attributes(ctx context.Context) (map[string]string, error)
 }
 
-// CheckQueues wants the relations that keep events safe: a message hidden for longer than
-// an attempt may take, enough receives to outlast an outage, and a dead-letter queue that
-// keeps longer than the queue does.
-func CheckQueues(main, dead Queue, s Site) Check {
+// CheckQueues checks the relations that keep events safe: a visibility timeout longer than an
+// attempt, enough receives to outlast an outage, and a dead-letter queue with a longer
+// retention than the queue.
+func CheckQueues(main, dead Queue, s Target) Check {
 	return func(ctx context.Context) []Finding {
 		m, err := main.Attributes(ctx)
 		if err != nil {
@@ -33,18 +33,18 @@ func CheckQueues(main, dead Queue, s Site) Check {
 	}
 }
 
-func mainQueue(m, d map[string]string, s Site) []Finding {
+func mainQueue(m, d map[string]string, s Target) []Finding {
 	f := findings{name: "queue"}
 	l := s.Limits
 	visibility := attributeSeconds(m, "VisibilityTimeout")
 	switch want := scaled(l.Visibility, l); {
 	case visibility < want:
-		f.fail(redeploy, "a received message is hidden for %s, want %s: it comes back while its attempt runs", visibility, want)
+		f.fail(redeploy, "visibility timeout is %s, want %s: a message comes back while its attempt runs", visibility, want)
 	case visibility > want:
-		f.warn(redeploy, "a received message is hidden for %s, want %s: a crash holds it up for longer", visibility, want)
+		f.warn(redeploy, "visibility timeout is %s, want %s: a message is delayed longer after a crash", visibility, want)
 	}
 	if got, want := attributeSeconds(m, "MessageRetentionPeriod"), scaled(l.SourceRetention, l); got < want {
-		f.fail(redeploy, "messages are kept for %s, want %s: a long outage loses them", got, want)
+		f.fail(redeploy, "message retention is %s, want %s: a long outage loses messages", got, want)
 	}
 	if m["DelaySeconds"] != "" && m["DelaySeconds"] != "0" {
 		f.warn(redeploy, "every message waits for %s s before its first receive", m["DelaySeconds"])
@@ -54,10 +54,10 @@ func mainQueue(m, d map[string]string, s Site) []Finding {
 	return f.or("visibility %s, at most %d receives, then the dead-letter queue", visibility, l.MaxReceives)
 }
 
-// redrivePolicy wants that what cannot be done goes to the dead-letter queue, and late.
+// redrivePolicy checks that failed messages go to the dead-letter queue, after enough receives.
 func redrivePolicy(f *findings, text, dead string, l limits.Limits) {
 	if text == "" {
-		f.fail(redeploy, "it has no dead-letter queue: what fails is lost at the end of its retention")
+		f.fail(redeploy, "no dead-letter queue: failed messages are lost at the end of their retention")
 		return
 	}
 	var p struct {
@@ -73,46 +73,46 @@ func redrivePolicy(f *findings, text, dead string, l limits.Limits) {
 	}
 	switch got, _ := strconv.Atoi(p.Max.String()); {
 	case got < l.MaxReceives:
-		f.fail(redeploy, "a message gives up after %d receives, want %d: a short outage makes dead letters of healthy events", got, l.MaxReceives)
+		f.fail(redeploy, "max receives is %d, want %d: a short outage makes dead letters of healthy events", got, l.MaxReceives)
 	case got > l.MaxReceives:
-		f.warn(redeploy, "a message gives up after %d receives, and the consumer counts to %d", got, l.MaxReceives)
+		f.warn(redeploy, "max receives is %d, and the consumer's is %d", got, l.MaxReceives)
 	}
 }
 
-func deadQueue(m, d map[string]string, s Site) []Finding {
+func deadQueue(m, d map[string]string, s Target) []Finding {
 	f := findings{name: "dead-letter queue"}
 	kept, want := attributeSeconds(d, "MessageRetentionPeriod"), scaled(s.Limits.DLQRetention, s.Limits)
 	switch {
 	case kept <= attributeSeconds(m, "MessageRetentionPeriod"):
-		// What the queue itself moves keeps the time of its first send.
-		f.fail(redeploy, "dead letters are kept for %s, no longer than messages: some are gone when they arrive", kept)
+		// A message moved by the queue keeps the time at which it was first sent.
+		f.fail(redeploy, "dead letters are kept for %s, no longer than messages: some expire at once", kept)
 	case kept < want:
 		f.warn(redeploy, "dead letters are kept for %s, want %s", kept, want)
 	}
 	if d["RedrivePolicy"] != "" {
-		f.fail(redeploy, "it moves its own letters on: readers would lose them")
+		f.fail(redeploy, "it has a redrive policy of its own: reading dead letters would move them")
 	}
 	encrypted(&f, d, s)
-	return f.or("letters are kept for %s", kept)
+	return f.or("dead letters are kept for %s", kept)
 }
 
-func encrypted(f *findings, q map[string]string, s Site) {
+func encrypted(f *findings, q map[string]string, s Target) {
 	if !s.Local && q["SqsManagedSseEnabled"] != "true" && q["KmsMasterKeyId"] == "" {
 		f.warn(redeploy, "messages are not encrypted at rest")
 	}
 }
 
-// maxInFlight is how many received messages SQS keeps of one queue.
+// maxInFlight is SQS's bound on received messages of a queue.
 const maxInFlight = 120_000
 
-func depth(m, d map[string]string, s Site) []Finding {
+func depth(m, d map[string]string, s Target) []Finding {
 	visible, hidden, delayed := number(m, "ApproximateNumberOfMessages"), number(m, "ApproximateNumberOfMessagesNotVisible"), number(m, "ApproximateNumberOfMessagesDelayed")
 	f := findings{name: "queue depth"}
 	if total := visible + hidden + delayed; total >= s.Limits.Reconcile.MaxBacklog {
 		f.warn("does the consumer run? Look at tollgate events list", "%d messages: reconcile sends nothing while so many wait", total)
 	}
 	if hidden > maxInFlight/2 {
-		f.fail("look at tollgate events list --status retrying", "%d messages are in flight, and SQS hands out none beyond %d", hidden, maxInFlight)
+		f.fail("look at tollgate events list --status retrying", "%d messages are in flight; SQS's bound is %d", hidden, maxInFlight)
 	}
 	all := f.or("%d waiting, %d in flight", visible, hidden+delayed)
 	g := findings{name: "dead letters"}
@@ -122,7 +122,7 @@ func depth(m, d map[string]string, s Site) []Finding {
 	return append(all, g.or("none")...)
 }
 
-// scaled is a time in the queue's own seconds.
+// scaled is a time in the queue's seconds.
 func scaled(d time.Duration, l limits.Limits) time.Duration {
 	return (d * time.Duration(max(l.TimeScale, 1))).Round(time.Second)
 }

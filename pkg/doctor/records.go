@@ -8,15 +8,14 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Records lists what is not done.
+// Records lists records that are not done.
 type Records interface {
-	// Open returns the records that failed, or came again, and are not done; more says that
-	// there are others.
+	// Open returns records of the index of failed events; more says that there are others.
 	Open(ctx context.Context) (records []idempotency.Record, more bool, err error)
 }
 
-// CheckRecords looks for events whose next attempt is overdue, and for dead ones.
-func CheckRecords(r Records, s Site, now func() time.Time) Check {
+// CheckRecords looks for stuck and dead events.
+func CheckRecords(r Records, s Target, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		open, more, err := r.Open(ctx)
 		if err != nil {
@@ -26,7 +25,7 @@ func CheckRecords(r Records, s Site, now func() time.Time) Check {
 	}
 }
 
-// stuck finds events whose message has receives left and must have been tried again by now.
+// stuck finds events whose message has receives left and whose next attempt is overdue.
 func stuck(open []idempotency.Record, more bool, l limits.Limits, now time.Time) []Finding {
 	f := findings{name: "records"}
 	var died, waiting int
@@ -44,18 +43,18 @@ func stuck(open []idempotency.Record, more bool, l limits.Limits, now time.Time)
 	}
 	if died+waiting > 0 {
 		f.fail("does the consumer run? tollgate events show "+example+"; if its last receives could not reach the table it is a dead letter, tollgate dlq show "+example+"; reconcile sends what it still finds, tollgate events replay sends one",
-			"%d events are not done, have receives left and were not tried for %s (%d of them died while they ran)", died+waiting, l.Reconcile.StuckAge, died)
+			"%d events have receives left and no attempt for %s (%d died while they ran)", died+waiting, l.Reconcile.StuckAge, died)
 	}
 	if more {
 		f.warn("tollgate events list", "there are more than %d open records", len(open))
 	}
-	return f.or("%d are not done; each is under way or dead", len(open))
+	return f.or("%d not done, each in progress or dead", len(open))
 }
 
-// deadRecords warns before SQS drops letters. A letter that the queue moved keeps the time
-// at which it was first sent, so it may have spent the queue's whole retention before it
-// died: only what is left after that is certain, and three days of it are kept for people.
-func deadRecords(open []idempotency.Record, s Site, now time.Time) []Finding {
+// deadRecords warns before SQS deletes dead letters. One that the queue moved keeps the time
+// at which it was first sent, so it may have used the queue's whole retention before: only the
+// rest is certain, of which 30 % is left for operators.
+func deadRecords(open []idempotency.Record, s Target, now time.Time) []Finding {
 	f := findings{name: "dead events"}
 	n := 0
 	var oldest idempotency.Record
@@ -71,9 +70,9 @@ func deadRecords(open []idempotency.Record, s Site, now time.Time) []Finding {
 	}
 	age, sure := now.Sub(oldest.Updated), s.Limits.DLQRetention-s.Limits.SourceRetention
 	if age > sure*7/10 {
-		f.fail("tollgate redrive, or tollgate dlq export, at once", "%d; the oldest, %s, is dead for %s, and its letter is sure to be kept for %s", n, oldest.ID, age.Round(time.Minute), sure)
+		f.fail("tollgate redrive, or tollgate dlq export, at once", "%d; the oldest, %s, dead for %s; its dead letter is kept for at least %s", n, oldest.ID, age.Round(time.Minute), sure)
 		return f.list
 	}
-	f.warn("tollgate dlq list, and after the fix tollgate redrive", "%d; the oldest, %s, is dead for %s", n, oldest.ID, age.Round(time.Second))
+	f.warn("tollgate dlq list, and after the fix tollgate redrive", "%d; the oldest, %s, dead for %s", n, oldest.ID, age.Round(time.Second))
 	return f.list
 }

@@ -12,14 +12,14 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// Secrets reads what Secrets Manager has.
+// Secrets reads from Secrets Manager.
 type Secrets interface {
-	// Value returns a secret's text, false when it is not there or has none.
+	// Value returns a secret's text, false when the secret is missing or empty.
 	Value(ctx context.Context, id string) (string, bool, error)
 }
 
-// CheckWebhookSecret wants usable signing secrets for the endpoint default, and no broken
-// one for any. No value is shown.
+// CheckWebhookSecret checks that the endpoint default has usable signing secrets and that no
+// endpoint has a malformed one. No value is shown.
 func CheckWebhookSecret(s Secrets, id string) Check {
 	const do = "tollgate endpoint apply, or put {\"default\":[\"whsec_…\"]} into the secret"
 	return func(ctx context.Context) []Finding {
@@ -34,7 +34,7 @@ func CheckWebhookSecret(s Secrets, id string) Check {
 		var all map[string]json.RawMessage
 		switch {
 		case !there:
-			f.fail(do, "there are none: every delivery is answered with an error")
+			f.fail(do, "no secret: every delivery is answered with an error")
 			return f.list
 		case json.Unmarshal([]byte(text), &all) != nil || len(all) == 0:
 			f.fail(do, "the secret is not JSON of the form {\"default\":[\"whsec_…\"]}: every delivery is answered with an error")
@@ -51,11 +51,11 @@ func CheckWebhookSecret(s Secrets, id string) Check {
 	}
 }
 
-// entries judges one endpoint's list and returns how many can be used.
+// entries checks the list of an endpoint and returns the number of usable secrets.
 func entries(f *findings, name string, raw json.RawMessage) (usable int) {
 	const do = "put a list of whole secrets there, as Stripe shows them: [\"whsec_…\"]"
 	if !event.ValidEndpoint(name) {
-		f.fail(do, "%+.40q is no endpoint's name: 1 to 32 of a-z, 0-9 and -", name)
+		f.fail(do, "%+.40q is not an endpoint name: 1 to 32 of a-z, 0-9 and -", name)
 		return 0
 	}
 	list, err := registration.ReadEntries(raw)
@@ -76,8 +76,8 @@ func entries(f *findings, name string, raw json.RawMessage) (usable int) {
 	return usable
 }
 
-// CheckAPIKey wants a key of the stage's mode.
-func CheckAPIKey(s Secrets, id string, site Site) Check {
+// CheckAPIKey checks that the key has the stage's mode.
+func CheckAPIKey(s Secrets, id string, site Target) Check {
 	return func(ctx context.Context) []Finding {
 		if id == "" {
 			return []Finding{{"api key", Skipped, "the target does not name the secret", "name a stack with --stack, or set TOLLGATE_API_KEY_SECRET_ID"}}
@@ -90,7 +90,7 @@ func CheckAPIKey(s Secrets, id string, site Site) Check {
 	}
 }
 
-func apiKey(text string, site Site) []Finding {
+func apiKey(text string, site Target) []Finding {
 	f := findings{name: "api key"}
 	key := strings.TrimSpace(text)
 	live := strings.HasPrefix(key, "sk_live_") || strings.HasPrefix(key, "rk_live_")
@@ -98,7 +98,7 @@ func apiKey(text string, site Site) []Finding {
 	const do = "put a restricted key of the right mode into the secret"
 	switch {
 	case key == "":
-		f.warn(do, "there is none: reconcile finds nothing, and events of other API versions are parked")
+		f.warn(do, "no key: reconcile finds nothing, and events of other API versions are parked")
 	case strings.ContainsFunc(key, unicode.IsSpace):
 		f.fail(do, "it has white space in the middle")
 	case strings.HasPrefix(key, "whsec_"), strings.HasPrefix(key, "pk_"):
@@ -108,7 +108,7 @@ func apiKey(text string, site Site) []Finding {
 	case live && site.Local:
 		f.fail("stop, and start again with a test key", "a live key on a local system")
 	case test && site.Known && site.Live:
-		f.fail(do, "a test key on a live stage: what was missed is never found")
+		f.fail(do, "a test key on a live stage: missed events are never found")
 	case live && site.Known && !site.Live:
 		f.fail(do, "a live key on a stage that is not live")
 	}

@@ -12,7 +12,7 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// Stripe is Stripe's API with the system's key.
+// Stripe calls Stripe's API with the system's key.
 type Stripe interface {
 	// Livemode reports the key's mode.
 	Livemode(ctx context.Context) (bool, error)
@@ -20,8 +20,8 @@ type Stripe interface {
 	ListEvents(ctx context.Context, q reconcile.Query) (reconcile.Page, error)
 }
 
-// CheckStripe wants a key that works. Without one, missing says why there is none.
-func CheckStripe(c Stripe, missing error, s Site, now func() time.Time) Check {
+// CheckStripe checks that the key works. missing is the reason why there is none, or nil.
+func CheckStripe(c Stripe, missing error, s Target, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "stripe"}
 		if missing != nil {
@@ -29,7 +29,7 @@ func CheckStripe(c Stripe, missing error, s Site, now func() time.Time) Check {
 			return f.list
 		}
 		live, err := c.Livemode(ctx)
-		if err == nil { // the one thing that the system always asks for
+		if err == nil { // the permission that the system always needs
 			_, err = c.ListEvents(ctx, reconcile.Query{From: now().Add(-time.Minute), To: now()})
 		}
 		if err != nil {
@@ -37,7 +37,7 @@ func CheckStripe(c Stripe, missing error, s Site, now func() time.Time) Check {
 			return f.list
 		}
 		if s.Known && s.Live != live {
-			f.fail("give the key of the other mode", "the key is of %s mode, and the system is not", event.Mode(live))
+			f.fail("give the key of the other mode", "a %s key, and the system has the other mode", event.Mode(live))
 		}
 		return f.or("the key works, in %s mode", event.Mode(live))
 	}
@@ -48,8 +48,8 @@ type Endpoints interface {
 	Plan(ctx context.Context) (registration.Plan, error)
 }
 
-// CheckEndpoint wants an endpoint that delivers what has a handler, in the API version
-// that handlers read.
+// CheckEndpoint checks that the endpoint delivers the types that have handlers, in the API
+// version that handlers read.
 func CheckEndpoint(e Endpoints) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "endpoint"}
@@ -58,7 +58,7 @@ func CheckEndpoint(e Endpoints) Check {
 			f.warn("tollgate endpoint status", "not known: %v", err)
 			return f.list
 		}
-		// No endpoint, a disabled one or a URL that cannot be: nothing is delivered.
+		// No endpoint, a disabled one or an invalid URL: nothing is delivered.
 		add := f.warn
 		if p.Action == registration.ActionCreate || p.Action == registration.ActionRefuse || p.Enable {
 			add = f.fail
@@ -69,28 +69,28 @@ func CheckEndpoint(e Endpoints) Check {
 			}
 		}
 		if len(f.list) == 0 && !p.UpToDate() {
-			add("tollgate endpoint plan, then tollgate endpoint apply", "it is not registered as the handlers want it (%s)", p.Action)
+			add("tollgate endpoint plan, then tollgate endpoint apply", "the registration differs from what handlers need (%s)", p.Action)
 		}
 		return f.or("%s takes %d types in API version %s", p.Endpoint, len(p.Wanted.Events), p.Wanted.APIVersion)
 	}
 }
 
-// Coverage tells which slices of Stripe's list were compared.
+// Coverage reads which slices of Stripe's list were compared.
 type Coverage interface {
 	// Covered returns the notes of slices that begin in [from, to), and the keys of those
 	// that cannot be read.
 	Covered(ctx context.Context, from, to time.Time) (notes []reconcile.Covered, broken []string, err error)
 }
 
-// CheckReconcile wants a pass of the last three quarters of an hour, over each account that
-// was compared within a day or is to be, and no account that a policy excludes.
-func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
+// CheckReconcile checks that a pass of the last 45 minutes compared each configured account,
+// and that no policy excludes one.
+func CheckReconcile(c Coverage, s Target, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "reconcile"}
 		l := s.Limits.Reconcile
 		late := 3 * l.Frequent.Every
 		at := now()
-		// A pass is filed under the beginning of its window.
+		// A note is stored under the beginning of its window.
 		notes, broken, err := c.Covered(ctx, at.Add(-l.Frequent.Span-l.SettleLag-24*time.Hour), at)
 		if err != nil {
 			return unknown(f.name, err, "dynamodb:Query on the table's index list")
@@ -103,7 +103,7 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 			f.warn("change endpoints or reconcile in the stack's configuration: an event of it whose delivery is lost is never recovered",
 				"%s is not compared: the policy of endpoint %s excludes it (%s)", streamWords(n.Stream()), n.Endpoint, n.Excluded)
 		}
-		var begin time.Time // of an account whose first pass is not due yet, as on a stage beside another system
+		var begin time.Time // of an account whose first pass is not due yet
 		treated := reconcile.Treated(notes)
 		notes = slices.DeleteFunc(notes, func(n reconcile.Covered) bool {
 			how := treated[n.Stream()]
@@ -122,10 +122,10 @@ func CheckReconcile(c Coverage, s Site, now func() time.Time) Check {
 		case len(last)+len(never)+len(excluded) == 0 && !begin.IsZero():
 			return f.or("nothing is compared before %s, where passes begin", begin.UTC().Format(time.RFC3339))
 		case len(last)+len(never)+len(excluded) == 0:
-			f.warn(do, "no pass over Stripe's list ended within a day: what Stripe does not deliver is not noticed")
+			f.warn(do, "no pass within a day: missed deliveries are not noticed")
 		}
 		for _, stream := range never {
-			f.warn(do, "no pass over %s ended within a day, though it is to be compared", streamWords(stream))
+			f.warn(do, "no pass over %s within a day, though it is configured", streamWords(stream))
 		}
 		for _, stream := range slices.SortedFunc(maps.Keys(last), reconcile.Stream.Compare) {
 			n, of := last[stream], streamWords(stream)
@@ -157,7 +157,7 @@ func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.
 	return last, newest
 }
 
-// neverPassed are the accounts that passes were to compare by a time, and none did.
+// neverPassed are the accounts that no pass has compared, though one was due.
 func neverPassed(notes []reconcile.Covered, last map[reconcile.Stream]reconcile.Covered, by time.Time) (never []reconcile.Stream) {
 	for _, n := range notes {
 		of := n.Stream()

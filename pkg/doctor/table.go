@@ -21,7 +21,7 @@ type Index struct {
 	Projection string
 }
 
-// Tables looks at the one table.
+// Tables reads the description of the table.
 type Tables interface {
 	Table(ctx context.Context) (Table, error)
 	// Expiry returns the attribute by which items expire, "" when none do.
@@ -32,8 +32,8 @@ type Tables interface {
 
 const redeploy = "deploy the stack again: make deploy"
 
-// CheckTable wants the table that the code writes to.
-func CheckTable(t Tables, s Site) Check {
+// CheckTable checks key, indexes, expiry and recovery of the table.
+func CheckTable(t Tables, s Target) Check {
 	return func(ctx context.Context) []Finding {
 		d, err := t.Table(ctx)
 		if err != nil {
@@ -54,21 +54,21 @@ func shape(d Table) []Finding {
 		f.fail("wait, or look at the table in AWS's console", "its status is %s", d.Status)
 	}
 	if !slices.Equal(d.Key, []string{"pk S"}) {
-		f.fail("another table is named than the system's", "its key is %q, want pk S", d.Key)
+		f.fail("check the name of the table: this is another one", "its key is %q, want pk S", d.Key)
 	}
 	want := map[string][]string{"open-upd": {"open S", "upd N"}, "list": {"lst S", "at S"}}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		i, ok := d.Indexes[name]
 		switch {
 		case !ok:
-			f.fail(redeploy, "index %s is missing: what it lists cannot be seen", name)
+			f.fail(redeploy, "index %s is missing: its lists are empty", name)
 		case !slices.Equal(i.Key, want[name]) || i.Projection != "ALL":
 			f.fail(redeploy, "index %s is of %q with %s, want %q with ALL", name, i.Key, i.Projection, want[name])
 		case i.Status != "" && i.Status != "ACTIVE":
 			f.warn("wait until it is built", "index %s is %s", name, i.Status)
 		}
 	}
-	return f.or("key and indexes are as the code wants them")
+	return f.or("key and indexes are as required")
 }
 
 func expiry(ctx context.Context, t Tables) []Finding {
@@ -77,9 +77,9 @@ func expiry(ctx context.Context, t Tables) []Finding {
 	case err != nil:
 		return unknown(f.name, err, "dynamodb:DescribeTimeToLive")
 	case attribute == "":
-		f.warn(redeploy, "nothing expires: the table grows for ever")
+		f.warn(redeploy, "items do not expire: the table only grows")
 	case attribute != "exp":
-		f.fail(redeploy, "items expire by %q, want exp: records may go before their events' copies do", attribute)
+		f.fail(redeploy, "items expire by %q, want exp: a record may expire before its event's copies", attribute)
 	}
 	return f.or("items expire by exp")
 }

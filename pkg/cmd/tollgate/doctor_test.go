@@ -192,7 +192,7 @@ func TestDoctorOfAStage(t *testing.T) {
 	if got.code != verb.ExitFailed || !strings.Contains(got.err, "2 checks fail") {
 		t.Errorf("%+v", got)
 	}
-	for _, says := range []string{"it is disabled: no event is handled", "--uuid u-1", "not authorized", "is off by 1", "1 events are not done", "tollgate events show evt_old"} {
+	for _, says := range []string{"mapping is disabled: no event is handled", "--uuid u-1", "not authorized", "is off by 1", "1 events have receives left", "tollgate events show evt_old"} {
 		if !strings.Contains(got.out, says) {
 			t.Errorf("it does not say %q:\n%s", says, got.out)
 		}

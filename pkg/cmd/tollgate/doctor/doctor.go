@@ -46,7 +46,7 @@ func (c *Doctor) Run(ctx context.Context, a *verb.App) error {
 	}
 	var all []doctor.Finding
 	if err != nil {
-		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Do: a.HintOf(err)}}
+		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Fix: a.HintOf(err)}}
 	} else {
 		checks, err := c.checks(ctx, a, t)
 		if err != nil {
@@ -82,7 +82,7 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 	table := dynamodb.NewFromConfig(watched.AWS)
 	queues := sqs.NewFromConfig(watched.AWS)
 	vault := secretValues{secretsmanager.NewFromConfig(watched.AWS)}
-	site := siteOf(t)
+	site := targetOf(t)
 	prefix := t.Prefix()
 	client, missing := a.Stripe(ctx, t)
 	checks := []doctor.Check{
@@ -114,11 +114,11 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 	return append(checks, doctor.CheckReconcile(reader, site, time.Now), doctor.CheckClock(clock, site)), nil
 }
 
-// siteOf returns the target's limits and its mode. The stage's name is part of the queue's;
+// targetOf returns the target's limits and its mode. The stage's name is part of the queue's;
 // only the stage live is in live mode.
-func siteOf(t verb.Target) doctor.Site {
+func targetOf(t verb.Target) doctor.Target {
 	prefix := t.Prefix()
-	return doctor.Site{Local: t.Local, Live: prefix == "tollgate-live", Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
+	return doctor.Target{Local: t.Local, Live: prefix == "tollgate-live", Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
 }
 
 // show prints the findings, and what to do about those that are not ok.
@@ -129,8 +129,8 @@ func show(a *verb.App, all []doctor.Finding) {
 		return
 	}
 	for _, f := range all {
-		if f.Do != "" && f.Status != doctor.OK {
-			fmt.Fprintf(a.Out, "%s: %s\n", f.Name, verb.OneLine(f.Do))
+		if f.Fix != "" && f.Status != doctor.OK {
+			fmt.Fprintf(a.Out, "%s: %s\n", f.Name, verb.OneLine(f.Fix))
 		}
 	}
 	fmt.Fprintf(a.Out, "%d ok, %d warn, %d fail, %d skipped\n",
