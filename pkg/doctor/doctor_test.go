@@ -304,7 +304,7 @@ func TestSecrets(t *testing.T) {
 		"not there":          {"other", "", want{"signing secrets", Fail, "no secret"}},
 		"a bare secret":      {"w", "whsec_1", want{"signing secrets", Fail, "not JSON"}},
 		"a list":             {"w", `["whsec_1"]`, want{"signing secrets", Fail, "not JSON"}},
-		"no server":             {"w", `{}`, want{"signing secrets", Fail, "not JSON"}},
+		"no server":          {"w", `{}`, want{"signing secrets", Fail, "not JSON"}},
 		"no list":            {"w", `{"default":{}}`, want{"signing secrets", Fail, "no list"}},
 		"an empty list":      {"w", `{"default":[]}`, want{"signing secrets", Fail, "no usable"}},
 		"one that is none":   {"w", `{"default":["whsec_1","sk_test_HUNTER"]}`, want{"signing secrets", Fail, "secret 2 is dropped"}},
