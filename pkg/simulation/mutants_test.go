@@ -112,7 +112,7 @@ func mutants() []mutant {
 		}},
 
 		// The transaction.
-		one("effect outside the transaction", commit, "TransactItems:      append([]types.TransactWriteItem{{Update: record}}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.update(ctx, record)\n}\n\nfunc (s *Store) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n"),
+		one("effect outside the transaction", commit, "TransactItems:      append([]types.TransactWriteItem{{Update: record}}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.update(ctx, record)\n}\n\nfunc (s *writer) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n"),
 		one("done before its effect", commit, "TransactItems:      append([]types.TransactWriteItem{{Update: record}}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.update(ctx, record); f != nil {\n		return f\n	}\n"),
 
 		// Ingest.

@@ -49,7 +49,7 @@ func mutants() []mutant {
 		},
 		{
 			"effect outside of the transaction", commit, transaction,
-			alone + "	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.update(ctx, record)\n}\n\nfunc (s *Store) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n",
+			alone + "	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.update(ctx, record)\n}\n\nfunc (s *writer) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n",
 			"consumer.complete_with_effects.after", "kill",
 		},
 		{
