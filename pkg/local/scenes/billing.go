@@ -8,7 +8,7 @@ import (
 // week is the length of a billing period in every scene.
 const week = 7 * day
 
-func (w *world) price() obj {
+func (w *account) price() obj {
 	amount := w.between(300, 9000)
 	return obj{
 		"id": w.id("price_1"), "object": "price", "active": true, "billing_scheme": "per_unit", "created": w.now,
@@ -22,7 +22,7 @@ func (w *world) price() obj {
 	}
 }
 
-func (w *world) newItem(sub string, price obj, quantity int64) obj {
+func (w *account) newItem(sub string, price obj, quantity int64) obj {
 	return obj{
 		"id": "si_" + w.random(14), "object": "subscription_item", "billing_thresholds": nil, "created": w.now,
 		"metadata": obj{}, "price": price, "quantity": quantity, "subscription": sub, "tax_rates": list{},
@@ -36,8 +36,8 @@ func itemList(sub string, items ...any) obj {
 	}
 }
 
-// newSubscription makes a subscription to one price or two; trial is how long it is free, in seconds.
-func (w *world) newSubscription(trial int64) obj {
+// newSubscription makes a subscription to one or two prices; trial is in seconds.
+func (w *account) newSubscription(trial int64) obj {
 	id := w.id("sub_1")
 	items := list{w.newItem(id, w.prices[0], 1)}
 	if w.chance(40) {
@@ -62,10 +62,10 @@ func (w *world) newSubscription(trial int64) obj {
 	return s
 }
 
-// shownItems is how many items Stripe shows with a subscription; its events show no more.
+// shownItems is how many items Stripe shows with a subscription and in its events.
 const shownItems = 10
 
-// shown is an object, or what one was before, as an event shows it.
+// shown is an object, or its previous state, as an event shows it.
 func shown(o obj) obj {
 	items, _ := o["items"].(obj)
 	data, _ := items["data"].(list)
@@ -82,9 +82,9 @@ func shown(o obj) obj {
 	return o
 }
 
-// resize makes a subscription one of n items. The first one's quantity rises with each
-// change, so that no two states look alike.
-func (w *world) resize(sub obj, n int64) {
+// resize gives a subscription n items. The first one's quantity rises with each change, so
+// that no two states are equal.
+func (w *account) resize(sub obj, n int64) {
 	id := sub["id"].(string)
 	old := sub["items"].(obj)["data"].(list)
 	first := maps.Clone(old[0].(obj))
@@ -97,7 +97,7 @@ func (w *world) resize(sub obj, n int64) {
 }
 
 // setItem changes the subscription's first item.
-func (w *world) setItem(sub, price obj, quantity int64) {
+func (w *account) setItem(sub, price obj, quantity int64) {
 	old := sub["items"].(obj)["data"].(list)
 	first := w.newItem(sub["id"].(string), price, quantity)
 	first["id"], first["created"] = old[0].(obj)["id"], old[0].(obj)["created"]
@@ -118,8 +118,8 @@ func total(sub obj) (sum int64) {
 	return sum
 }
 
-// draftInvoice makes an invoice that can still be changed.
-func (w *world) draftInvoice(sub obj, amount int64, reason string) obj {
+// draftInvoice makes a draft invoice.
+func (w *account) draftInvoice(sub obj, amount int64, reason string) obj {
 	id := w.id("in_1")
 	line := obj{
 		"id": w.id("il_1"), "object": "line_item", "amount": amount, "currency": w.currency, "description": nil,
@@ -141,9 +141,8 @@ func (w *world) draftInvoice(sub obj, amount int64, reason string) obj {
 	return i
 }
 
-// finalize makes an invoice one that is to be paid, and the payment that is to pay it,
-// nil for an invoice of nothing.
-func (w *world) finalize(inv, sub obj) (pi obj) {
+// finalize finalizes an invoice and makes its payment intent, nil if the amount is 0.
+func (w *account) finalize(inv, sub obj) (pi obj) {
 	w.invoices++
 	to := obj{
 		"status": "open", "number": fmt.Sprintf("%s-%04d", w.customer[4:12], w.invoices),
@@ -159,8 +158,8 @@ func (w *world) finalize(inv, sub obj) (pi obj) {
 	return pi
 }
 
-// payInvoice pays an open invoice; without a payment it is one of nothing.
-func (w *world) payInvoice(inv, pi obj) {
+// payInvoice pays an open invoice; without a payment intent the amount is 0.
+func (w *account) payInvoice(inv, pi obj) {
 	to := obj{"status": "paid", "paid": true, "attempted": true, "amount_paid": inv["total"], "amount_remaining": 0, "next_payment_attempt": nil}
 	transitions := obj{}
 	for name, v := range inv["status_transitions"].(obj) {
@@ -177,8 +176,8 @@ func (w *world) payInvoice(inv, pi obj) {
 	w.emit("invoice.payment_succeeded", inv)
 }
 
-// failInvoice is an attempt to pay an invoice that the bank refuses.
-func (w *world) failInvoice(inv, pi obj) {
+// failInvoice is a failed attempt to pay an invoice.
+func (w *account) failInvoice(inv, pi obj) {
 	charge := w.decline(pi)
 	w.change(inv, obj{
 		"attempted": true, "attempt_count": inv["attempt_count"].(int) + 1,
@@ -188,19 +187,19 @@ func (w *world) failInvoice(inv, pi obj) {
 }
 
 // setStatus changes the subscription's status alone.
-func (w *world) setStatus(sub obj, status string) {
+func (w *account) setStatus(sub obj, status string) {
 	w.update("customer.subscription.updated", sub, obj{"status": status})
 }
 
-// cancelLater cancels at the end of the period; comeBack takes that back.
-func (w *world) cancelLater(sub obj) {
+// cancelLater cancels at the end of the period; comeBack reverts that.
+func (w *account) cancelLater(sub obj) {
 	w.update("customer.subscription.updated", sub, obj{
 		"cancel_at_period_end": true, "cancel_at": sub["current_period_end"], "canceled_at": w.now,
 		"cancellation_details": obj{"comment": nil, "feedback": nil, "reason": "cancellation_requested"},
 	})
 }
 
-func (w *world) comeBack(sub obj) {
+func (w *account) comeBack(sub obj) {
 	w.update("customer.subscription.updated", sub, obj{
 		"cancel_at_period_end": false, "cancel_at": nil, "canceled_at": nil,
 		"cancellation_details": obj{"comment": nil, "feedback": nil, "reason": nil},
@@ -208,7 +207,7 @@ func (w *world) comeBack(sub obj) {
 }
 
 // renew begins the subscription's next period with an open invoice for it.
-func (w *world) renew(sub obj, more obj) (inv, pi obj) {
+func (w *account) renew(sub obj, more obj) (inv, pi obj) {
 	start := sub["current_period_end"].(int64)
 	to := obj{"current_period_start": start, "current_period_end": start + week}
 	for name, v := range more {

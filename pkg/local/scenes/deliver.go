@@ -5,8 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// Action is one thing to do when a scene is played: a step of the scene at Stripe, or one
-// delivery of an event.
+// Action is one action of a scene: a step at Stripe, or one delivery of an event.
 type Action struct {
 	Step  *Step           // nil for a delivery
 	Event json.RawMessage // nil for a step
@@ -26,12 +25,11 @@ func (s Scene) InOrder(dup int) []Action {
 	return out
 }
 
-// Shuffled plays the steps in their order, but delivers by seed: held back, in another
-// order, each event dup times, while the scene goes on. No event comes before its step,
-// and all have come at the end.
+// Shuffled plays the steps in order, but delays and reorders the deliveries by seed, each
+// event dup times. No event is delivered before its step, and all are delivered at the end.
 func (s Scene) Shuffled(seed uint64, dup int) []Action {
 	rng := rand.New(rand.NewPCG(seed, seed+1))
-	patience := 1 + rng.IntN(4) // how much is held back differs between seeds
+	patience := 1 + rng.IntN(4) // the delay differs between seeds
 	var out []Action
 	var held []json.RawMessage
 	release := func() {

@@ -2,7 +2,7 @@ package scenes
 
 import "maps"
 
-func (w *world) newCustomer() obj {
+func (w *account) newCustomer() obj {
 	name := w.pick("Ada Brandt", "Jonas Weber", "Mei Tanaka", "Søren Lind", "Zoë Álvarez")
 	return obj{
 		"id": w.customer, "object": "customer", "address": nil, "balance": 0, "created": w.now, "currency": nil,
@@ -14,8 +14,8 @@ func (w *world) newCustomer() obj {
 	}
 }
 
-// openCheckout opens a checkout, of which Stripe sends no event.
-func (w *world) openCheckout(mode string, amount int64) obj {
+// openCheckout opens a checkout, for which Stripe sends no event.
+func (w *account) openCheckout(mode string, amount int64) obj {
 	prefix := "cs_test_a1"
 	if w.o.Livemode {
 		prefix = "cs_live_a1"
@@ -33,16 +33,16 @@ func (w *world) openCheckout(mode string, amount int64) obj {
 	return s
 }
 
-// completeCheckout completes a checkout, with what came of it.
-func (w *world) completeCheckout(s obj, paid string, with obj) {
+// completeCheckout completes a checkout with its outcome.
+func (w *account) completeCheckout(s obj, paid string, with obj) {
 	to := obj{"status": "complete", "payment_status": paid, "url": nil}
 	maps.Copy(to, with)
 	w.change(s, to)
 	w.emit("checkout.session.completed", s)
 }
 
-// newPaymentIntent makes one that waits for a means of payment; invoice is nil for none.
-func (w *world) newPaymentIntent(amount int64, invoice any) obj {
+// newPaymentIntent makes a payment intent without a payment method; invoice is nil for none.
+func (w *account) newPaymentIntent(amount int64, invoice any) obj {
 	id := w.id("pi_3")
 	pi := obj{
 		"id": id, "object": "payment_intent", "amount": amount, "amount_capturable": 0, "amount_received": 0,
@@ -59,7 +59,7 @@ func (w *world) newPaymentIntent(amount int64, invoice any) obj {
 	return pi
 }
 
-func (w *world) newCharge(pi obj, status string) obj {
+func (w *account) newCharge(pi obj, status string) obj {
 	amount, captured, code, message := pi["amount"], true, any(nil), any(nil)
 	if status == "failed" {
 		captured, code, message = false, "card_declined", "Your card has insufficient funds."
@@ -79,7 +79,7 @@ func (w *world) newCharge(pi obj, status string) obj {
 }
 
 // succeed pays a payment intent.
-func (w *world) succeed(pi obj) (charge obj) {
+func (w *account) succeed(pi obj) (charge obj) {
 	charge = w.newCharge(pi, "succeeded")
 	w.change(pi, obj{
 		"status": "succeeded", "amount_received": pi["amount"], "last_payment_error": nil,
@@ -90,8 +90,8 @@ func (w *world) succeed(pi obj) (charge obj) {
 	return charge
 }
 
-// decline is a payment that the bank refuses.
-func (w *world) decline(pi obj) (charge obj) {
+// decline is a payment that the bank declines.
+func (w *account) decline(pi obj) (charge obj) {
 	charge = w.newCharge(pi, "failed")
 	w.change(pi, obj{
 		"status": "requires_payment_method", "latest_charge": charge["id"], "payment_method": nil,
@@ -108,7 +108,7 @@ func (w *world) decline(pi obj) (charge obj) {
 }
 
 // purchase is a one-off payment through a checkout, at the first or a later try.
-func (w *world) purchase() (pi, charge obj) {
+func (w *account) purchase() (pi, charge obj) {
 	amount := w.between(500, 50_000)
 	w.byCaller()
 	s := w.openCheckout("payment", amount)

@@ -1,14 +1,14 @@
-// Package scenes makes up what Stripe would do with one customer: objects, how they
-// change step by step, and the events that say so, shaped as at API version 2023-10-16.
+// Package scenes generates what Stripe would do with one customer: objects, their changes step
+// by step, and the events of these changes, in the shape of API version 2023-10-16.
 //
 //	scene, err := scenes.Make("subscription-life", scenes.Options{Seed: 7, Now: time.Now()})
 //	for _, step := range scene.Steps {
 //		// set step.Objects at the fake Stripe, then deliver step.Events in any order
 //	}
 //
-// It is pure: no clock, no sockets, and equal options make equal scenes; at another time
-// the same seed makes the same story with other ids. No id is anybody's. Events that no handler takes are among the
-// others, as Stripe sends them too, and now and then one change has two events.
+// It uses no clock and no sockets: equal options make equal scenes; at another time the same
+// seed makes the same changes with other ids. All ids are invented. As at Stripe, some events
+// have types without a handler, and some changes have two events.
 package scenes
 
 import (
@@ -24,10 +24,10 @@ import (
 
 // Options shape a scene.
 type Options struct {
-	Seed       uint64    // everything that differs between two scenes of one name
-	Now        time.Time // required; the scene is over a little before it, at most 29 days long
-	APIVersion string    // that events say they are rendered in, default 2023-10-16; objects keep their shape
-	Account    string    // connected account, "" for the platform's own
+	Seed       uint64    // determines everything that differs between two scenes of one name
+	Now        time.Time // required; the scene ends shortly before it and is at most 29 days long
+	APIVersion string    // of events, default 2023-10-16; objects keep their shape
+	Account    string    // connected account, "" for the platform's
 	Livemode   bool
 }
 
@@ -37,21 +37,21 @@ type Scene struct {
 	Customer string
 	Account  string
 	Livemode bool
-	Steps    []Step // in true order
+	Steps    []Step // in chronological order
 }
 
 // Step is one change of one or several objects.
 type Step struct {
-	Objects []json.RawMessage // those that changed, as they are after the step
-	Gone    []string          // ids of objects that Stripe has no longer
-	Events  []json.RawMessage // in the order in which they came about, which is not that of their delivery
+	Objects []json.RawMessage // the changed ones, as they are after the step
+	Gone    []string          // ids of deleted objects
+	Events  []json.RawMessage // in order of creation, not of delivery
 }
 
-// script plays a scene in a world.
+// script generates a scene in an account.
 type script struct {
 	about string
-	days  int // no longer than this
-	play  func(*world)
+	days  int // upper bound
+	play  func(*account)
 }
 
 func scripts() map[string]script {
@@ -66,10 +66,10 @@ func scripts() map[string]script {
 	}
 }
 
-// Names are the scenes there are, sorted.
+// Names are the names of all scenes, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(scripts())) }
 
-// About says in a few words what happens in a scene, "" when there is none of that name.
+// About describes a scene in a few words, "" if there is none of that name.
 func About(name string) string { return scripts()[name].about }
 
 // Make makes a scene. An unknown name is an error that lists the names.
@@ -86,9 +86,9 @@ func Make(name string, o Options) (Scene, error) {
 	}
 	salt := fnv.New64a()
 	salt.Write([]byte(name))
-	w := &world{
+	w := &account{
 		o: o, rng: rand.New(rand.NewPCG(o.Seed, salt.Sum64())),
-		// One id with two times would be two events that claim to be one.
+		// One id with two times would be two different events with one id.
 		names: rand.New(rand.NewPCG(o.Seed, salt.Sum64()^uint64(o.Now.Unix()))),
 		now:   o.Now.Unix() - int64(s.days)*day,
 	}
@@ -98,5 +98,5 @@ func Make(name string, o Options) (Scene, error) {
 	return Scene{Name: name, Customer: w.customer, Account: o.Account, Livemode: o.Livemode, Steps: w.steps}, nil
 }
 
-// shapeVersion is the API version that the objects are shaped in.
+// shapeVersion is the API version of the objects' shape.
 const shapeVersion = "2023-10-16"

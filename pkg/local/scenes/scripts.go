@@ -1,8 +1,8 @@
 package scenes
 
-// subscribe takes a customer through a checkout to a subscription, free for trial
-// seconds or paid at once.
-func (w *world) subscribe(trial int64) (sub obj) {
+// subscribe subscribes a customer by a checkout, with a trial of so many seconds or paid at
+// once.
+func (w *account) subscribe(trial int64) (sub obj) {
 	w.byCaller()
 	session := w.openCheckout("subscription", 0)
 	w.pass(w.between(20, 300))
@@ -29,8 +29,8 @@ func (w *world) subscribe(trial int64) (sub obj) {
 	return sub
 }
 
-// collect tries to be paid for a renewal, failures times in vain.
-func (w *world) collect(sub, inv, pi obj, failures int) {
+// collect collects the payment of a renewal, after a number of failures.
+func (w *account) collect(sub, inv, pi obj, failures int) {
 	for n := range failures {
 		w.failInvoice(inv, pi)
 		if n == 0 {
@@ -47,7 +47,7 @@ func (w *world) collect(sub, inv, pi obj, failures int) {
 	}
 }
 
-func subscriptionLife(w *world) {
+func subscriptionLife(w *account) {
 	trial := int64(0)
 	if w.chance(40) {
 		trial = 3 * day
@@ -81,9 +81,9 @@ func subscriptionLife(w *world) {
 	w.emit("customer.subscription.deleted", sub)
 }
 
-// mistake is a draft that somebody deletes at once: Stripe has it no longer when its
+// mistake is a draft invoice that is deleted at once: it does not exist any more when its
 // events arrive.
-func (w *world) mistake(sub obj) {
+func (w *account) mistake(sub obj) {
 	w.pass(w.between(0, minute))
 	w.byCaller()
 	inv := w.draftInvoice(sub, w.between(100, 999), "manual")
@@ -93,7 +93,7 @@ func (w *world) mistake(sub obj) {
 	w.emit("invoice.deleted", inv)
 }
 
-func trialToPaid(w *world) {
+func trialToPaid(w *account) {
 	sub := w.subscribe(week)
 	w.pass(4 * day)
 	w.emit("customer.subscription.trial_will_end", sub)
@@ -108,7 +108,7 @@ func trialToPaid(w *world) {
 	w.collect(sub, inv, pi, int(w.between(0, 2)))
 }
 
-func refund(w *world) {
+func refund(w *account) {
 	_, charge := w.purchase()
 	amount := charge["amount"].(int64)
 	part := w.between(1, amount-1)
@@ -118,7 +118,7 @@ func refund(w *world) {
 	w.giveBack(charge, amount-part)
 }
 
-func (w *world) giveBack(charge obj, amount int64) {
+func (w *account) giveBack(charge obj, amount int64) {
 	w.byCaller()
 	r := obj{
 		"id": w.id("re_3"), "object": "refund", "amount": amount, "balance_transaction": w.id("txn_3"), "charge": charge["id"],
@@ -134,9 +134,9 @@ func (w *world) giveBack(charge obj, amount int64) {
 	w.emit("refund.created", r)
 }
 
-// dispute ends while the dispute waits for an answer: what becomes of it comes by event
-// types that no handler takes.
-func dispute(w *world) {
+// dispute ends while the dispute waits for an answer: its outcome would come by event types
+// without a handler.
+func dispute(w *account) {
 	_, charge := w.purchase()
 	w.pass(w.between(day, 5*day))
 	d := obj{
@@ -160,15 +160,15 @@ func dispute(w *world) {
 	w.update("charge.dispute.updated", d, obj{"evidence_details": details})
 }
 
-// edit is one of the changes that a customer makes in a hurry. Quantities only rise, so
-// that no two states of the subscription look alike but a cancellation's and its return's.
-func (w *world) edit(sub obj) {
+// edit is one of several quick changes. Quantities only rise, so that no two states of the
+// subscription are equal, except those before a cancellation and after its reversal.
+func (w *account) edit(sub obj) {
 	w.byCaller()
 	price, quantity := firstItem(sub)
 	switch {
 	case w.chance(15) && sub["cancel_at_period_end"] == false:
 		w.cancelLater(sub)
-		if w.chance(60) { // and returns at once: the state before is the state after
+		if w.chance(60) { // and reverts it at once: the state is the same as before
 			w.end()
 			w.byCaller()
 			w.comeBack(sub)
@@ -183,7 +183,7 @@ func (w *world) edit(sub obj) {
 	w.end()
 }
 
-func outOfOrder(w *world) {
+func outOfOrder(w *account) {
 	sub := w.subscribe(0)
 	w.pass(w.between(minute, hour))
 	for range w.between(2, 3) {
@@ -199,7 +199,7 @@ func outOfOrder(w *world) {
 	}
 }
 
-func storm(w *world) {
+func storm(w *account) {
 	sub := w.subscribe(0)
 	w.pass(w.between(minute, hour))
 	for range w.between(24, 32) {
@@ -210,8 +210,8 @@ func storm(w *world) {
 	}
 }
 
-// manyItems has more items at its end than Stripe shows with a subscription.
-func manyItems(w *world) {
+// manyItems ends with more items than Stripe shows with a subscription.
+func manyItems(w *account) {
 	sub := w.subscribe(0)
 	w.pass(w.between(minute, hour))
 	for range w.between(3, 6) {

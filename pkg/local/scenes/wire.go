@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// wire renders an object as Stripe sends it: two spaces a level, id and object first,
-// the other members by name, brackets of empty hashes and lists on lines of their own.
+// wire renders an object as Stripe sends it: indented by two spaces, id and object first, the
+// other members by name, brackets of empty hashes and lists on separate lines.
 func wire(o obj) json.RawMessage {
 	var b bytes.Buffer
 	writeValue(&b, o, 0)
@@ -46,8 +46,8 @@ func writeValue(b *bytes.Buffer, v any, depth int) {
 	}
 }
 
-// writeScalar writes text, a whole number, a truth value or null. Other types are a
-// mistake in a script.
+// writeScalar writes a string, an integer, a boolean or null. Other types are an error in a
+// script.
 func writeScalar(b *bytes.Buffer, v any) {
 	switch v := v.(type) {
 	case nil:

@@ -21,8 +21,8 @@ const (
 	day    = 24 * hour
 )
 
-// world is one account at Stripe while a scene is played in it.
-type world struct {
+// account is the state of one Stripe account while a scene is generated.
+type account struct {
 	o     Options
 	rng   *rand.Rand // decides what happens
 	names *rand.Rand // makes ids
@@ -34,14 +34,14 @@ type world struct {
 	invoices int
 
 	steps   []Step
-	changed []obj // since the last step, in their order
+	changed []obj // since the last step, in order
 	gone    []string
 	events  []json.RawMessage
-	request obj // who asked for the present step's changes
+	request obj // the request that caused the current step
 }
 
-// begin makes the customer and what can be bought.
-func (w *world) begin() {
+// begin makes the customer, the products and the prices.
+func (w *account) begin() {
 	w.currency = w.pick("eur", "usd", "jpy")
 	w.customer = "cus_" + w.random(14)
 	for range 4 {
@@ -54,14 +54,14 @@ func (w *world) begin() {
 	w.end()
 }
 
-// pass lets seconds pass, and ends the step.
-func (w *world) pass(seconds int64) {
+// pass ends the step and advances the clock by seconds.
+func (w *account) pass(seconds int64) {
 	w.end()
 	w.now += seconds
 }
 
-// end makes a step of what changed since the last one.
-func (w *world) end() {
+// end ends the step: it holds the changes since the last one.
+func (w *account) end() {
 	if len(w.changed)+len(w.gone)+len(w.events) == 0 {
 		return
 	}
@@ -74,29 +74,29 @@ func (w *world) end() {
 	w.byStripe()
 }
 
-// byCaller says that what follows in this step was asked for by somebody.
-func (w *world) byCaller() {
+// byCaller attributes the following changes of this step to a request.
+func (w *account) byCaller() {
 	w.request = obj{"id": "req_" + w.random(14), "idempotency_key": w.uuid()}
 }
 
-// byStripe says that what follows came about by itself.
-func (w *world) byStripe() { w.request = obj{"id": nil, "idempotency_key": nil} }
+// byStripe attributes the following changes to Stripe itself.
+func (w *account) byStripe() { w.request = obj{"id": nil, "idempotency_key": nil} }
 
 // set notes that an object is new or has changed.
-func (w *world) set(o obj) {
+func (w *account) set(o obj) {
 	if !slices.ContainsFunc(w.changed, func(c obj) bool { return c["id"] == o["id"] }) {
 		w.changed = append(w.changed, o)
 	}
 }
 
-// remove makes an object one that Stripe has no longer.
-func (w *world) remove(o obj) {
+// remove deletes an object.
+func (w *account) remove(o obj) {
 	w.changed = slices.DeleteFunc(w.changed, func(c obj) bool { return c["id"] == o["id"] })
 	w.gone = append(w.gone, o["id"].(string))
 }
 
-// change changes members of an object and returns what they were.
-func (w *world) change(o, to obj) (previous obj) {
+// change changes members of an object and returns their old values.
+func (w *account) change(o, to obj) (previous obj) {
 	previous = obj{}
 	for name, v := range to {
 		old, had := o[name]
@@ -110,8 +110,8 @@ func (w *world) change(o, to obj) (previous obj) {
 	return previous
 }
 
-// before is what previous_attributes says of a member: of a hash only what changed in
-// it, of a list its data.
+// before is a member's value in previous_attributes: for a hash only the changed members, for
+// a list its data.
 func before(old, now any) any {
 	o, isObject := old.(obj)
 	n, nowObject := now.(obj)
@@ -131,15 +131,15 @@ func before(old, now any) any {
 }
 
 // update changes an object and emits the event of a type that ends in "updated".
-func (w *world) update(typ string, o, to obj) { w.emitUpdate(typ, o, w.change(o, to)) }
+func (w *account) update(typ string, o, to obj) { w.emitUpdate(typ, o, w.change(o, to)) }
 
-func (w *world) emit(typ string, o obj) { w.emitUpdate(typ, o, nil) }
+func (w *account) emit(typ string, o obj) { w.emitUpdate(typ, o, nil) }
 
-// twinPercent is how many changes get a second event of their own.
+// twinPercent is the percentage of changes with a second event.
 const twinPercent = 7
 
-// emitUpdate makes the event of a change, and now and then two of them.
-func (w *world) emitUpdate(typ string, o, previous obj) {
+// emitUpdate makes the event of a change, and sometimes a second one.
+func (w *account) emitUpdate(typ string, o, previous obj) {
 	n := 1
 	if w.chance(twinPercent) {
 		n = 2
@@ -168,15 +168,15 @@ func eventPrefix(typ string) string {
 	return "evt_1"
 }
 
-func (w *world) chance(percent int) bool { return w.rng.IntN(100) < percent }
+func (w *account) chance(percent int) bool { return w.rng.IntN(100) < percent }
 
-func (w *world) between(from, to int64) int64 { return from + w.rng.Int64N(to-from+1) }
+func (w *account) between(from, to int64) int64 { return from + w.rng.Int64N(to-from+1) }
 
-func (w *world) pick(words ...string) string { return words[w.rng.IntN(len(words))] }
+func (w *account) pick(words ...string) string { return words[w.rng.IntN(len(words))] }
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-func (w *world) random(n int) string {
+func (w *account) random(n int) string {
 	b := make([]byte, n)
 	for i := range b {
 		b[i] = letters[w.names.IntN(len(letters))]
@@ -185,9 +185,9 @@ func (w *world) random(n int) string {
 }
 
 // id makes an object's id, such as sub_1…; the prefix has the digit.
-func (w *world) id(prefix string) string { return prefix + w.random(23) }
+func (w *account) id(prefix string) string { return prefix + w.random(23) }
 
-func (w *world) uuid() string {
+func (w *account) uuid() string {
 	a, b := w.names.Uint64(), w.names.Uint64()
 	return fmt.Sprintf("%08x-%04x-4%03x-%x%03x-%012x", a>>32, a>>16&0xffff, a&0xfff, 8+b>>62, b>>48&0xfff, b&0xffffffffffff)
 }
