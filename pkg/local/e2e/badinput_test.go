@@ -17,8 +17,8 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// TestBadInputIsRefusedAndNothingIsEnqueued: every row of the table of answers over real
-// HTTP, connections that send slowly or break off, and a thousand junk requests at once.
+// TestBadInputIsRefusedAndNothingIsEnqueued sends every row of the table of answers over HTTP,
+// uses slow and broken connections, and sends a thousand junk requests at once.
 func TestBadInputIsRefusedAndNothingIsEnqueued(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -97,7 +97,7 @@ func (s *system) answers(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d %s", c.name, status, answer, c.status, want)
 		}
 	}
-	// What the front answers by itself, as API Gateway would.
+	// Answers of the gateway itself, as of API Gateway.
 	if status, answer := request(post, s.info.URL, huge, map[string]string{"Content-Type": json}); status != 413 || !strings.Contains(answer, "Too Large") {
 		t.Errorf("10 MB: %d %s, want 413", status, answer)
 	}
@@ -106,9 +106,9 @@ func (s *system) answers(t *testing.T) {
 	}
 }
 
-// junk is a thousand requests at once. A busy machine may answer some 503, when no process
-// is free for long, or 500, when a new process gets the secrets too slowly, and its log
-// says so; anything else must be the row's own answer.
+// junk sends a thousand requests at once. A busy machine may answer some with 503, if no
+// process is free in time, or with 500, if a new process fetches the secrets too slowly, which
+// its log shows; all others must get the row's answer.
 func (s *system) junk(t *testing.T) {
 	good := event("junk", "invoice.paid")
 	noise := bytes.Repeat([]byte(`{"id":"`+marker+`"}`), 4096)
@@ -158,7 +158,7 @@ func (s *system) dial(body []byte, send int) net.Conn {
 	return c
 }
 
-// halfSent breaks off in the middle of bodies of good deliveries.
+// halfSent closes the connection in the middle of the bodies of good deliveries.
 func (s *system) halfSent() {
 	s.t.Helper()
 	body := event("half", "invoice.paid")
@@ -167,8 +167,8 @@ func (s *system) halfSent() {
 	}
 }
 
-// slowClients begin a request and send no more, or a byte a second; the system must not
-// wait for ever. The returned check takes as long as the front's patience with them.
+// slowClients begin a request and then send nothing, or a byte a second; the system must not
+// wait forever. The returned check takes as long as the gateway's timeout.
 func (s *system) slowClients() (check func(*testing.T)) {
 	s.t.Helper()
 	if testing.Short() {

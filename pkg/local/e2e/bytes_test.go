@@ -14,8 +14,8 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// TestTheQueueHasTheExactBytes: what Stripe signed is what a handler gets, byte for byte.
-// Events that cannot be read are parked, so their messages can be read at leisure.
+// TestTheQueueHasTheExactBytes: a handler gets exactly the bytes that Stripe signed. Events
+// that cannot be decoded are parked, so the test can read their messages.
 func TestTheQueueHasTheExactBytes(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -30,14 +30,14 @@ func TestTheQueueHasTheExactBytes(t *testing.T) {
 		}
 		s.enqueue(unreadable(body))
 	}
-	for _, letter := range s.deadLetters(len(bodies)) {
-		if reason := *letter.MessageAttributes["reason"].StringValue; reason != "api_version" {
+	for _, message := range s.deadLetters(len(bodies)) {
+		if reason := *message.MessageAttributes["reason"].StringValue; reason != "api_version" {
 			t.Errorf("reason %q, want api_version", reason)
 		}
-		if n := len(*letter.Body); n > limits.MaxMessage {
+		if n := len(*message.Body); n > limits.MaxMessage {
 			t.Errorf("a message of %d bytes, over %d", n, limits.MaxMessage)
 		}
-		env, err := queue.Decode(*letter.Body)
+		env, err := queue.Decode(*message.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestTheQueueHasTheExactBytes(t *testing.T) {
 		}
 	}
 
-	// In their own version each is read by its handler, the huge one fetched by its id.
+	// In the supported version each is handled; the huge one is fetched by its id.
 	for id, body := range bodies {
 		name := strings.TrimPrefix(id, "evt_")
 		body = bytes.ReplaceAll(body, []byte(id), []byte(id+"_read"))
@@ -64,16 +64,16 @@ func TestTheQueueHasTheExactBytes(t *testing.T) {
 	}
 }
 
-// strange has all that a careless path would change: noncharacters, characters outside
-// the basic plane raw and escaped, JavaScript's line ends, escapes that need none, odd
-// numbers, white space, and a newline behind the end.
+// strange has what careless re-encoding would change: noncharacters, characters outside the
+// basic plane raw and escaped, JavaScript's line ends, needless escapes, unusual numbers, white
+// space, and a newline after the end.
 func strange(id string) []byte {
 	body := bytes.Replace(event(id, "invoice.paid"), []byte(`"metadata":{`),
 		[]byte("\"numbers\":[1.0e2,-0,10000000000000000000001], \"metadata\":{ \"nonchar\":\"\ufffe\uffff\", \"emoji\":\"💶\\ud83d\\ude00\",\r\n\t\"lines\":\"\u2028\u2029\\u2028\", \"escapes\":\"\\/\\u003c<>&\\u0000\","), 1)
 	return append(body, " \r\n\n"...)
 }
 
-// large has about n bytes that no compression makes much smaller.
+// large has about n bytes that hardly compress.
 func large(id string, n int) []byte {
 	noise := make([]byte, n*3/4)
 	source := rand.NewChaCha8([32]byte{byte(n)})

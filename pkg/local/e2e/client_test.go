@@ -20,10 +20,10 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 )
 
-// marker stands in every payload here, and must stand in no log.
+// marker is in every payload here, and must not be in any log.
 const marker = "payload-marker"
 
-// event makes an event of a type with an invoice of its own.
+// event makes an event of a type about a new invoice.
 func event(id, typ string) []byte {
 	return fmt.Appendf(nil, `{"id":"evt_%s","object":"event","api_version":"2023-10-16","created":%d,"data":{"object":{"id":"in_%s","object":"invoice","status":"paid","paid":true,"amount_paid":100,"currency":"eur","metadata":{"mark":%q}}},"livemode":false,"pending_webhooks":1,"request":null,"type":%q}`,
 		id, time.Now().Unix(), id, marker, typ)
@@ -39,8 +39,8 @@ func otherVersion(body []byte) []byte {
 	return bytes.Replace(body, []byte(`"api_version":"2023-10-16"`), []byte(`"api_version":"2024-06-20"`), 1)
 }
 
-// unreadable makes an event of another API version about a payment without an id. Its
-// object cannot be fetched in a version that handlers read, so it is parked.
+// unreadable makes an event of another API version about a payment without an id. Its object
+// cannot be fetched in a supported version, so the event is parked.
 func unreadable(body []byte) []byte {
 	body = bytes.ReplaceAll(otherVersion(body), []byte("invoice.paid"), []byte("payment_intent.succeeded"))
 	body = bytes.ReplaceAll(body, []byte(`"object":"invoice"`), []byte(`"object":"payment_intent"`))
@@ -62,7 +62,7 @@ func (s *system) post(body []byte) (status int, answer string) {
 	return request(http.MethodPost, s.info.URL, body, deliveryHeaders(body, s.info.Secret))
 }
 
-// enqueue is post for what must be answered 200.
+// enqueue posts a body that must be answered 200.
 func (s *system) enqueue(body []byte) {
 	s.t.Helper()
 	if status, answer := s.post(body); status != http.StatusOK || answer != `{"received":true}` {
@@ -70,7 +70,7 @@ func (s *system) enqueue(body []byte) {
 	}
 }
 
-// request returns status 0 when there was no answer.
+// request returns status 0 if there was no answer.
 func request(method, url string, body []byte, headers map[string]string) (status int, answer string) {
 	req, err := http.NewRequest(method, url, bytes.NewReader(body))
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *system) table() *dynamodb.Client {
 	return dynamodb.NewFromConfig(s.info.AWSConfig())
 }
 
-// depth is how many messages a queue holds, hidden and delayed ones included.
+// depth is the number of messages in a queue, including hidden and delayed ones.
 func (s *system) depth(url string) (sum int) {
 	s.t.Helper()
 	out, err := s.queues().GetQueueAttributes(s.t.Context(), &sqs.GetQueueAttributesInput{
@@ -135,8 +135,8 @@ func (s *system) inDLQ(n int) {
 	})
 }
 
-// deadLetters receives n dead letters with all that stands beside them.
-func (s *system) deadLetters(n int) (letters []types.Message) {
+// deadLetters receives n dead letters with their attributes.
+func (s *system) deadLetters(n int) (messages []types.Message) {
 	s.t.Helper()
 	eventually(s.t, func() (bool, string) {
 		out, err := s.queues().ReceiveMessage(s.t.Context(), &sqs.ReceiveMessageInput{
@@ -145,10 +145,10 @@ func (s *system) deadLetters(n int) (letters []types.Message) {
 		if err != nil {
 			s.t.Fatalf("receive dead letters: %v", err)
 		}
-		letters = append(letters, out.Messages...)
-		return len(letters) == n, fmt.Sprintf("%d dead letters, want %d", len(letters), n)
+		messages = append(messages, out.Messages...)
+		return len(messages) == n, fmt.Sprintf("%d dead letters, want %d", len(messages), n)
 	})
-	return letters
+	return messages
 }
 
 // item is a table item's strings and numbers.
@@ -167,7 +167,7 @@ func readItem(raw map[string]dynamotypes.AttributeValue) item {
 	return it
 }
 
-// record reads an event's record; it is empty when there is none.
+// record reads an event's record; it is empty if there is none.
 func (s *system) record(id string) item {
 	s.t.Helper()
 	consistent := true
@@ -211,7 +211,7 @@ func (s *system) items(prefix string) map[string]item {
 	return found
 }
 
-// jsonLines reads what a verb printed with --json, and fails unless it ended well.
+// jsonLines reads the output of a verb with --json, and fails if the verb failed.
 func jsonLines[T any](s *system, args ...string) (all []T) {
 	s.t.Helper()
 	out, errOut, code := s.tollgate(append(args, "--json")...)
@@ -221,14 +221,14 @@ func jsonLines[T any](s *system, args ...string) (all []T) {
 	for line := range strings.Lines(out) {
 		var v T
 		if err := json.Unmarshal([]byte(line), &v); err != nil {
-			s.t.Fatalf("tollgate %v says %q: %v", args, line, err)
+			s.t.Fatalf("tollgate %v prints %q: %v", args, line, err)
 		}
 		all = append(all, v)
 	}
 	return all
 }
 
-// story is what `events show --json` says of an event.
+// story is the output of `events show --json` for an event.
 type story struct {
 	ID      string           `json:"id"`
 	Type    string           `json:"type"`

@@ -35,10 +35,10 @@ func newLoad(s *system, events int) *load {
 	return l
 }
 
-// to sends what comes next to a system.
+// to directs the next deliveries to a system.
 func (l *load) to(s *system) { l.url.Store(&s.info.URL) }
 
-// id is an event's own part of its ids.
+// id is the part of an event's ids that is specific to it.
 func (l *load) id(n int) string { return fmt.Sprintf("load_%04d", n) }
 
 // run delivers all events; it returns when each was answered 200.
@@ -76,7 +76,7 @@ func (l *load) deliver(n int) {
 	}
 }
 
-// wait waits until so many more events were answered 200.
+// wait waits until that many more events were answered 200.
 func (l *load) wait(t *testing.T, events int) {
 	t.Helper()
 	limit := time.After(patience)
@@ -89,7 +89,7 @@ func (l *load) wait(t *testing.T, events int) {
 	}
 }
 
-// check holds the table against what was answered: every event done, its effects once.
+// check compares the table with the answers: every event done, its effects applied once.
 func (l *load) check(s *system) {
 	s.t.Helper()
 	s.drained()
@@ -105,7 +105,7 @@ func (l *load) check(s *system) {
 		case r["att"] != "1":
 			retried++
 		}
-		// A fact's key ends in the attempt whose effect it is.
+		// A fact's key ends in the attempt that wrote it.
 		if key := fmt.Sprintf("FACT#test#-#in_%s#trial#%s", l.id(n), r["att"]); facts[key] == nil {
 			s.t.Errorf("event %s: no fact of its last attempt", l.id(n))
 		}
@@ -120,8 +120,8 @@ func (l *load) check(s *system) {
 		l.events, l.refused.Load(), l.extra.Load(), lost, undone, retried, len(facts))
 }
 
-// TestKillOfTheWholeSystemLosesNothing: kill -9 in the middle of deliveries and handlers,
-// again and again, each time with a new start on the same folder.
+// TestKillOfTheWholeSystemLosesNothing kills the system with kill -9 during deliveries and
+// handlers several times, and restarts it on the same folder each time.
 func TestKillOfTheWholeSystemLosesNothing(t *testing.T) {
 	t.Parallel()
 	const events, kills = 600, 5
@@ -137,7 +137,7 @@ func TestKillOfTheWholeSystemLosesNothing(t *testing.T) {
 		l.wait(t, events/(kills+1))
 		functions := s.children("ingest", "consumer")
 		s.kill()
-		gone(t, functions) // even of a host that could not say goodbye
+		gone(t, functions) // even if the host was killed
 		s = start(t, data, drillArgs()...)
 		l.to(s)
 	}
@@ -146,8 +146,8 @@ func TestKillOfTheWholeSystemLosesNothing(t *testing.T) {
 	s.interrupt()
 }
 
-// TestKilledFunctionsLoseNothing: the function processes die at any moment, the host
-// starts new ones.
+// TestKilledFunctionsLoseNothing kills the function processes at any moment; the host starts
+// new ones.
 func TestKilledFunctionsLoseNothing(t *testing.T) {
 	needsProc(t)
 	t.Parallel()

@@ -11,13 +11,13 @@ import (
 	"tollgate/pkg/policy"
 )
 
-// connect names two endpoints that both get every connected account's events, as Stripe
-// delivers them, and what the one that does not take an event does with it.
+// connect configures two endpoints that both get the events of all connected accounts, and
+// what each does with an event that it excludes.
 func connect(onMismatch policy.Action) string {
 	return fmt.Sprintf(`{"connect-eu":{"accounts":["acct_eu"],"on_mismatch":%q},"connect-us":{"accounts":["acct_us"],"on_mismatch":%[1]q}}`, onMismatch)
 }
 
-// ofAccount makes an event a connected account's.
+// ofAccount makes an event one of a connected account.
 func ofAccount(body []byte, account string) []byte {
 	return bytes.Replace(body, []byte(`"object":"event"`), fmt.Appendf(nil, `"object":"event","account":%q`, account), 1)
 }
@@ -33,7 +33,7 @@ func (s *system) deliver(endpoint string, body []byte) {
 }
 
 // TestTwoEndpointsOneRecord: an event that one endpoint excludes is handled through the
-// other, in whichever order the two messages come.
+// other, in either order of the two messages.
 func TestTwoEndpointsOneRecord(t *testing.T) {
 	t.Parallel()
 	for _, onMismatch := range []policy.Action{policy.Ignore, policy.Park} {
@@ -52,11 +52,11 @@ func TestTwoEndpointsOneRecord(t *testing.T) {
 					t.Errorf("record %v, want applied by one attempt", r)
 				}
 			}
-			letters := 0
+			dead := 0
 			if onMismatch == policy.Park {
-				letters = events
+				dead = events
 			}
-			s.inDLQ(letters)
+			s.inDLQ(dead)
 			if facts := s.items("FACT#"); len(facts) != events {
 				t.Errorf("%d facts, want %d", len(facts), events)
 			}
@@ -64,12 +64,12 @@ func TestTwoEndpointsOneRecord(t *testing.T) {
 	}
 }
 
-// TestPurgeOfAnExcludedLetterLosesNothing purges the dead letter that an excluding
-// endpoint left while the event's own message still waits for its next attempt.
-func TestPurgeOfAnExcludedLetterLosesNothing(t *testing.T) {
+// TestPurgeOfAnExcludedDeadLetterLosesNothing purges the dead letter of an excluding endpoint
+// while the event's other message still waits for its next attempt.
+func TestPurgeOfAnExcludedDeadLetterLosesNothing(t *testing.T) {
 	t.Parallel()
 	skipSlow(t)
-	// Slow enough that the letter is purged between two attempts on a busy machine too.
+	// Slow enough that the dead letter is purged between two attempts on a busy machine too.
 	s := start(t, t.TempDir(), append(trials(), "--time-scale", "5", "--endpoints", connect(policy.Park))...)
 	body := ofAccount(trial("waits", "fails_twice"), "acct_us")
 	s.deliver("connect-us", body)

@@ -17,12 +17,12 @@ import (
 	"tollgate/pkg/verify"
 )
 
-// drill is a time scale that makes hours of back-off seconds and still leaves a write
-// the time it needs on a busy machine.
-const drill = 20
+// fastScale is a time scale that turns hours of back-off into seconds, and still leaves enough
+// time for a write on a busy machine.
+const fastScale = 20
 
 func drillArgs(more ...string) []string {
-	return append(append(trials(), "--time-scale", strconv.Itoa(drill)), more...)
+	return append(append(trials(), "--time-scale", strconv.Itoa(fastScale)), more...)
 }
 
 func skipSlow(t *testing.T) {
@@ -46,7 +46,7 @@ func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
 	}
 
 	// The back-off is visible in the log, and it was kept.
-	l := limits.Scaled(drill)
+	l := limits.Scaled(fastScale)
 	least := int64(0)
 	for n, line := range s.log.lines("event_id=evt_twice", "outcome=failed") {
 		_, after, _ := strings.Cut(line, "retry_in_ms=")
@@ -54,7 +54,7 @@ func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
 		wait, err := strconv.ParseInt(ms, 10, 64)
 		most := l.Backoff(n + 1).Milliseconds()
 		if err != nil || wait > most || wait < most*9/10-1 {
-			t.Errorf("failure %d says %q, want a wait of 0.9 to 1 of %d ms", n+1, line, most)
+			t.Errorf("failure %d is logged as %q, want a wait of 0.9 to 1 of %d ms", n+1, line, most)
 		}
 		least += wait
 	}
@@ -65,8 +65,8 @@ func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
 	}
 }
 
-// TestWhatNeverWorksEndsInTheDLQ: an error, a panic and a handler that does not return
-// use up their receives, a permanent error does not need to; those beside them are done.
+// TestWhatNeverWorksEndsInTheDLQ: an error, a panic and a handler that does not return exhaust
+// their retries, a permanent error is not retried; other events are done.
 func TestWhatNeverWorksEndsInTheDLQ(t *testing.T) {
 	skipSlow(t)
 	t.Parallel()
@@ -74,12 +74,12 @@ func TestWhatNeverWorksEndsInTheDLQ(t *testing.T) {
 	bad := []string{"fails", "panics", "refuses", "hangs"}
 	for n, handler := range bad {
 		s.enqueue(trial(handler, handler))
-		s.enqueue(trial(fmt.Sprint("beside", n), "works"))
+		s.enqueue(trial(fmt.Sprint("other", n), "works"))
 	}
 	s.inDLQ(len(bad))
 	for n := range bad {
-		if st := s.story(fmt.Sprint("beside", n)); st.Status != "done" {
-			t.Errorf("beside failures: %+v, want it done", st)
+		if st := s.story(fmt.Sprint("other", n)); st.Status != "done" {
+			t.Errorf("event in a batch with failures: %+v, want it done", st)
 		}
 	}
 	for id, want := range map[string]string{"fails": "the ledger says no", "panics": "handler panicked: out of cheese", "refuses": "this invoice is in no currency"} {
@@ -108,9 +108,9 @@ func TestWhatNeverWorksEndsInTheDLQ(t *testing.T) {
 	}
 }
 
-// TestAKillerLeavesItsNeighboursAlone: a handler that ends its process comes in one batch
-// with nine good ones. They are done; it alone ends in the dead-letter queue.
-func TestAKillerLeavesItsNeighboursAlone(t *testing.T) {
+// TestKillerMessageLeavesItsBatchAlone: one message of a batch ends the process; the nine
+// others are done, and only it goes to the dead-letter queue.
+func TestKillerMessageLeavesItsBatchAlone(t *testing.T) {
 	skipSlow(t)
 	t.Parallel()
 	s := start(t, t.TempDir(), append(trials(), "--time-scale", "30", "--max-receives", "5", "--consumers", "1")...)

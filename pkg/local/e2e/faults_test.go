@@ -18,8 +18,8 @@ import (
 	"tollgate/pkg/local/faultproxy"
 )
 
-// faulty is a local system in this process, at the times of AWS. Its functions, the real
-// binaries, find AWS and the fake Stripe behind proxies.
+// faulty is a local system in this process, at AWS's time scale. Its functions, the real
+// binaries, reach AWS and the fake Stripe through proxies.
 type faulty struct {
 	*system
 	aws, stripe *faultproxy.Proxy
@@ -84,7 +84,7 @@ func metOnce(t *testing.T, a *faultproxy.Armed) {
 	}
 }
 
-// TestOneFaultyRequest: one request of an event that fails leaves time for another, within
+// TestOneFaultyRequest: after one failed request of an event there is time for another within
 // the same receive of its message.
 func TestOneFaultyRequest(t *testing.T) {
 	t.Parallel()
@@ -118,8 +118,8 @@ func TestOneFaultyRequest(t *testing.T) {
 	}
 }
 
-// TestFirstDelivery: a fresh ingest whose first fetch of secrets is not answered, or whose
-// queue refuses for a moment, still takes the delivery.
+// TestFirstDelivery: a new ingest process accepts a delivery even if its first fetch of secrets
+// is not answered or the queue refuses for a moment.
 func TestFirstDelivery(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]faultproxy.Fault{
@@ -151,7 +151,7 @@ func TestHotItems(t *testing.T) {
 	for n := range hot {
 		s.aws.Add(faultproxy.Fault{Operation: "UpdateItem", Item: fmt.Sprintf("EVT#evt_e%03d", n*30), For: 5 * time.Second, Do: faultproxy.Throttle})
 	}
-	// The only process is busy until all are on the queue, and then they come in whole batches.
+	// The only process is busy until all are on the queue; then they come in full batches.
 	s.aws.Add(faultproxy.Fault{Operation: "UpdateItem", Item: "EVT#evt_first", Times: 2, Do: faultproxy.Late(800 * time.Millisecond)})
 	s.stripe.Add(faultproxy.Fault{Operation: "GET /v1/", Do: faultproxy.Late(300 * time.Millisecond)})
 	s.enqueue(event("first", "invoice.paid"))
@@ -203,14 +203,14 @@ func TestRevokedAccountIsParkedAtOnce(t *testing.T) {
 	s.stripe.Add(faultproxy.Fault{Operation: "GET /v1/", Do: faultproxy.Answer(http.StatusForbidden, `{"error":{"code":"account_invalid"}}`)})
 	s.enqueue([]byte(strings.Replace(string(event("gone", "invoice.paid")), `"object":"event",`, `"object":"event","account":"acct_1Revoked",`, 1)))
 	s.inDLQ(1)
-	letter := s.deadLetters(1)[0]
-	if reason, text := *letter.MessageAttributes["reason"].StringValue, *letter.MessageAttributes["error"].StringValue; reason != "account_revoked" || !strings.Contains(text, "acct_1Revoked") {
+	message := s.deadLetters(1)[0]
+	if reason, text := *message.MessageAttributes["reason"].StringValue, *message.MessageAttributes["error"].StringValue; reason != "account_revoked" || !strings.Contains(text, "acct_1Revoked") {
 		t.Errorf("dead for %q: %q", reason, text)
 	}
 }
 
-// TestForeignMessageOfTheLargestSize: a message without room for attributes is copied all the
-// same.
+// TestForeignMessageOfTheLargestSize: a message without room for attributes is also copied to
+// the dead-letter queue.
 func TestForeignMessageOfTheLargestSize(t *testing.T) {
 	t.Parallel()
 	s := startFaulty(t)
@@ -219,15 +219,15 @@ func TestForeignMessageOfTheLargestSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.inDLQ(1)
-	// A megabyte may take a busy machine longer than one try; a refusal must not count so.
+	// Sending a megabyte may take longer than one try on a busy machine; a rejection must not.
 	late := s.log.lines("send dead letter", "deadline exceeded")
 	if lines := s.log.lines("no message could be handled"); len(lines) > len(late) {
 		t.Errorf("the batch failed: %q", lines)
 	}
 }
 
-// TestSecretThatTurnsBad: what is stored later and cannot be used does not replace what ingest
-// knows, and an unsigned request is refused whatever is stored.
+// TestSecretThatTurnsBad: an unusable stored secret does not replace the one that ingest knows,
+// and an unsigned request is always refused.
 func TestSecretThatTurnsBad(t *testing.T) {
 	t.Parallel()
 	for name, list := range map[string]string{"empty": `[]`, "another kind of text": `"no secret"`, "a number": `7`} {
@@ -247,7 +247,7 @@ func TestSecretThatTurnsBad(t *testing.T) {
 			}
 			eventually(t, func() (bool, string) { // the line may come after the answer
 				lines := s.log.lines("ERROR", "secret outcome=unusable endpoint=default kept=1")
-				return len(lines) > 0, "no line says that the stored secret cannot be used"
+				return len(lines) > 0, "no log line that the stored secret cannot be used"
 			})
 			s.enqueue(event("after", "invoice.paid"))
 			delete(headers, "Stripe-Signature")

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// needsTool skips what a foreign program does where there is none.
+// needsTool skips the test if a foreign program is not installed.
 func needsTool(t *testing.T, name string, check ...string) {
 	t.Helper()
 	if len(check) == 0 {
@@ -29,7 +29,7 @@ func needsTool(t *testing.T, name string, check ...string) {
 	}
 }
 
-// foreign runs a program that knows nothing of this project, on this system.
+// foreign runs a program of others on this system.
 func (s *system) foreign(t *testing.T, stdin []byte, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -47,7 +47,7 @@ func (s *system) foreign(t *testing.T, stdin []byte, name string, args ...string
 	return strings.TrimSpace(string(out))
 }
 
-// withoutAWS drops what names an account of the caller's.
+// withoutAWS drops the caller's AWS variables.
 func withoutAWS(env []string) (kept []string) {
 	for _, e := range env {
 		if !strings.HasPrefix(e, "AWS_") {
@@ -57,8 +57,8 @@ func withoutAWS(env []string) (kept []string) {
 	return kept
 }
 
-// TestForeignClients: anybody's signature by Stripe's scheme is taken, over any rendering
-// of the JSON, and AWS's own tools read what became of the events.
+// TestForeignClients: signatures of other implementations of Stripe's scheme are accepted, over
+// any formatting of the JSON, and AWS tools read the results.
 func TestForeignClients(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -82,9 +82,9 @@ func TestForeignClients(t *testing.T) {
 	}
 	t.Run("aws", s.readByCLI)
 	t.Run("boto3", s.readByBoto)
-	letter := s.deadLetters(1)[0]
+	message := s.deadLetters(1)[0]
 	for name, want := range map[string]string{"reason": "api_version", "event_id": "evt_other_version", "event_type": "payment_intent.succeeded", "attempt": "1"} {
-		if got := letter.MessageAttributes[name].StringValue; got == nil || *got != want {
+		if got := message.MessageAttributes[name].StringValue; got == nil || *got != want {
 			t.Errorf("dead letter's attribute %s is %v, want %q", name, got, want)
 		}
 	}
@@ -157,12 +157,12 @@ import boto3, json, sys
 table, queue, dead = sys.argv[1:]
 items = boto3.resource("dynamodb").Table(table).scan(ConsistentRead=True)["Items"]
 sqs = boto3.client("sqs")
-letters = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"], VisibilityTimeout=0, WaitTimeSeconds=1)["Messages"]
+messages = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"], VisibilityTimeout=0, WaitTimeSeconds=1)["Messages"]
 print(json.dumps({
   "done": sorted(i["pk"] for i in items if i.get("st") == "DONE"),
   "amounts": [int(i["amount"]) for i in items if i["pk"] == "FACT#test#-#in_done#paid"],
   "waiting": sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]["ApproximateNumberOfMessages"],
-  "reasons": [m["MessageAttributes"]["reason"]["StringValue"] for m in letters],
+  "reasons": [m["MessageAttributes"]["reason"]["StringValue"] for m in messages],
 }))
 `
 

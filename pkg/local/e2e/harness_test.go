@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package e2e_test runs the whole system as its users do: the real command and the real
-// function binaries as processes, over sockets, on a data folder that outlives them.
+// Package e2e_test tests the whole system: the real command and the real function binaries as
+// processes, over sockets, on a data folder that outlives them.
 package e2e_test
 
 import (
@@ -23,14 +23,14 @@ import (
 	"tollgate/pkg/local"
 )
 
-// binaries is the folder of the command and the functions, built once; trials beside
-// them is a folder of functions whose handlers misbehave in known ways.
+// binaries is the folder of the command and the functions, built once; its subfolder trials has
+// functions whose handlers misbehave in known ways.
 var binaries string
 
 func trials() []string { return []string{"--functions", filepath.Join(binaries, "trials")} }
 
-// patience bounds every wait for something that must come to pass. It is long because
-// the machine may be busy with other tests; nothing waits for it to pass.
+// patience bounds every wait for something that must happen. It is long, because the machine
+// may be busy with other tests.
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
@@ -120,7 +120,7 @@ func start(t *testing.T, data string, args ...string) *system {
 	return s
 }
 
-// end is for a test that is over: what was not stopped is killed, and the log is read.
+// end kills the system at the end of a test and checks the log.
 func (s *system) end() {
 	s.kill()
 	s.logIsClean()
@@ -136,7 +136,7 @@ func devCommand(data string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// interrupt sends what Ctrl-C in a terminal sends, to the whole group.
+// interrupt sends SIGINT to the process group, as Ctrl-C in a terminal does.
 func (s *system) interrupt() {
 	s.t.Helper()
 	if err := syscall.Kill(-s.cmd.Process.Pid, syscall.SIGINT); err != nil {
@@ -153,7 +153,7 @@ func (s *system) interrupt() {
 	}
 }
 
-// kill ends the system's process at once, as kill -9 does, and waits for it.
+// kill kills the system's process and waits for it.
 func (s *system) kill() {
 	s.cmd.Process.Kill()
 	s.done <- <-s.done
@@ -165,7 +165,7 @@ func (s *system) tollgate(args ...string) (out, errOut string, code int) {
 	return run(s.t, exec.Command(filepath.Join(binaries, "tollgate"), append(args, "--data", s.data)...))
 }
 
-// run runs a command to its end. Without an environment of its own it gets nearly none.
+// run runs a command to its end. By default it gets an almost empty environment.
 func run(t *testing.T, cmd *exec.Cmd) (out, errOut string, code int) {
 	t.Helper()
 	if cmd.Env == nil {
@@ -179,7 +179,7 @@ func run(t *testing.T, cmd *exec.Cmd) (out, errOut string, code int) {
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
-// eventually polls until ok or patience is over; seen says what was last seen.
+// eventually polls until ok or until patience is over; seen describes the last state.
 func eventually(t *testing.T, ok func() (good bool, seen string)) {
 	t.Helper()
 	limit := time.NewTimer(patience)
@@ -199,7 +199,7 @@ func eventually(t *testing.T, ok func() (good bool, seen string)) {
 	}
 }
 
-// logBuffer keeps what a process wrote.
+// logBuffer keeps the output of a process.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -222,7 +222,7 @@ func (l *logBuffer) tail(n int) string {
 	return text[max(0, len(text)-n):]
 }
 
-// lines are those that hold all of the words.
+// lines returns the lines that contain all of the words.
 func (l *logBuffer) lines(words ...string) (found []string) {
 	for line := range strings.Lines(l.String()) {
 		all := true

@@ -21,7 +21,7 @@ func TestOneEventBecomesOneFact(t *testing.T) {
 	s := start(t, t.TempDir())
 	for _, d := range jsonLines[sent](s, "send", "invoice.paid", "--id", "evt_journey") {
 		if d.EventID != "evt_journey" || d.Status != 200 {
-			t.Fatalf("send says %+v", d)
+			t.Fatalf("send prints %+v", d)
 		}
 	}
 	s.becomesDone("journey")
@@ -36,7 +36,7 @@ func TestOneEventBecomesOneFact(t *testing.T) {
 }
 
 // TestTheSameEventFiftyTimesAtOnce: five processes send the same bytes ten times each.
-// The time scale only shortens the wait of a copy that met another at work.
+// The time scale only shortens the wait of a copy that met a running one.
 func TestTheSameEventFiftyTimesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "10")
@@ -70,7 +70,7 @@ func TestTheSameEventFiftyTimesAtOnce(t *testing.T) {
 	}
 }
 
-// TestTwoEventsForOneFact: Stripe may say the same in two events; the first one's word stays.
+// TestTwoEventsForOneFact: Stripe may report one fact in two events; the first one counts.
 func TestTwoEventsForOneFact(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())

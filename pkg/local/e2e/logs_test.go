@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// logIsClean looks for what no log may hold; every test here ends with it.
+// logIsClean checks that the log has no secrets and payloads; every test here ends with it.
 func (s *system) logIsClean() {
 	s.t.Helper()
 	text := s.log.String()
@@ -25,8 +25,8 @@ func (s *system) logIsClean() {
 	}
 }
 
-// TestLogsHoldNoPayloadSecretOrSignature lets every kind of delivery and of end happen
-// at the most talkative level.
+// TestLogsHoldNoPayloadSecretOrSignature runs every kind of delivery and outcome at the debug
+// level.
 func TestLogsHoldNoPayloadSecretOrSignature(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), append(trials(), "--log-level", "debug", "--time-scale", "20")...)
@@ -51,7 +51,7 @@ func TestLogsHoldNoPayloadSecretOrSignature(t *testing.T) {
 		s.becomesDone(id)
 	}
 	s.inDLQ(2)
-	// The log says what happened, or the check for what it must not say proves nothing.
+	// The log reports the outcomes; otherwise the check for payloads would prove nothing.
 	for _, words := range [][]string{
 		{"event_id=evt_log_works", "outcome=applied"}, {"event_id=evt_log_refuses", "outcome=dead_lettered"},
 		{"event_id=evt_log_parked", "reason=api_version"}, {"event_id=evt_log_ignored", "outcome=ignored"},

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// paidAgo is an invoice that a customer paid so long ago.
+// paidAgo is an event of an invoice that was paid some time ago.
 func paidAgo(id string, ago time.Duration) []byte {
 	body := backdated(event(id, "invoice.paid"), ago)
 	return bytes.Replace(body, []byte(`"object":"invoice"`), []byte(`"object":"invoice","customer":"cus_1"`), 1)
 }
 
-// TestHistoryMailsNobody: invoices that were paid up to three days before the system began
-// are brought in by hand. Their facts are kept, their receipts held until one is released.
-func TestHistoryMailsNobody(t *testing.T) {
+// TestHistorySendsNoMail backfills invoices that were paid up to three days before the system
+// began. Their facts are written, their receipts are held until one is released.
+func TestHistorySendsNoMail(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "3", "--begin", time.Now().UTC().Format(time.RFC3339))
 	const day = 24 * time.Hour

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// needsProc skips what looks at other processes where there is no /proc.
+// needsProc skips the test on systems without /proc.
 func needsProc(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -20,7 +20,7 @@ func needsProc(t *testing.T) {
 	}
 }
 
-// children are the pids of the processes that a process started, by their binary's name.
+// children are the pids of a process's children, by the name of the binary.
 func (s *system) children(names ...string) (pids []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range stats {
@@ -41,7 +41,7 @@ func (s *system) children(names ...string) (pids []int) {
 	return pids
 }
 
-// gone waits until none of the processes is there any more.
+// gone waits until all of the processes have ended.
 func gone(t *testing.T, pids []int) {
 	t.Helper()
 	eventually(t, func() (bool, string) {
@@ -54,7 +54,7 @@ func gone(t *testing.T, pids []int) {
 	})
 }
 
-// peakMemory is the most memory in MiB that a process ever had resident.
+// peakMemory is the peak resident memory of a process in MiB.
 func peakMemory(pid int) int {
 	kib, _ := strconv.Atoi(strings.TrimSuffix(procStatus(pid, "VmHWM"), " kB"))
 	return kib / 1024

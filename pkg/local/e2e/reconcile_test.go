@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// TestReconcileFindsWhatNeverCame: Stripe withholds one delivery in five, shows every
-// event late, shows one broken, and limits the rate; all become done, and those that came
-// are not handled twice. At this scale a quarter of an hour is fifteen seconds.
+// TestReconcileFindsWhatNeverCame: Stripe withholds one delivery in five, lists every event
+// late and one broken, and limits the rate. All events are done, and delivered ones are not
+// handled twice. At this scale a quarter of an hour is fifteen seconds.
 func TestReconcileFindsWhatNeverCame(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "60", "--begin", time.Now().Format(time.RFC3339))
@@ -72,8 +72,8 @@ func TestReconcileFindsWhatNeverCame(t *testing.T) {
 	s.interrupt()
 }
 
-// TestNewSystemReplaysNoHistory: Stripe lists events from before the first pass, which
-// nothing brings; what it withholds later comes.
+// TestNewSystemReplaysNoHistory: events from before the first pass are not enqueued; later
+// withheld ones are.
 func TestNewSystemReplaysNoHistory(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "60")
@@ -118,8 +118,8 @@ func (s *system) provesAndSends() {
 	})
 }
 
-// TestNoReconcile: without the function nothing looks for what never came, and its binary
-// is not needed.
+// TestNoReconcile: without the function missed events are not found, and its binary is not
+// needed.
 func TestNoReconcile(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "200", "--no-reconcile")
@@ -136,8 +136,8 @@ func TestNoReconcile(t *testing.T) {
 	}
 }
 
-// TestBackfillByHand does what the nightly pass would, after a day without reconcile, and
-// finds nothing more when it is asked again.
+// TestBackfillByHand enqueues what the nightly pass would, after a day without reconcile; a
+// second run finds nothing.
 func TestBackfillByHand(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--no-reconcile")
@@ -166,7 +166,7 @@ func TestBackfillByHand(t *testing.T) {
 	}
 }
 
-// backdated is an event that arose so long ago.
+// backdated is an event that was created some time ago.
 func backdated(body []byte, ago time.Duration) []byte {
 	created := regexp.MustCompile(`"created":\d+`)
 	return created.ReplaceAll(body, fmt.Appendf(nil, `"created":%d`, time.Now().Add(-ago).Unix()))

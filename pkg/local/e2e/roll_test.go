@@ -19,7 +19,7 @@ func (s *system) atStripe(method, path string, body []byte) (status int, answer 
 	return request(method, s.info.StripeURL+path, body, map[string]string{"Authorization": "Bearer sk_test_e2e"})
 }
 
-// happens lets an event arise at the fake Stripe, which delivers it to its endpoints.
+// happens creates an event at the fake Stripe, which delivers it to its endpoints.
 func (s *system) happens(id string) {
 	s.t.Helper()
 	if status, answer := s.atStripe(http.MethodPost, "/_fake/events?deliver=true", event(id, "invoice.paid")); status != http.StatusOK {
@@ -27,8 +27,8 @@ func (s *system) happens(id string) {
 	}
 }
 
-// refused are the deliveries that ingest refused, but for those that were never signed:
-// that is how the command tries a URL.
+// refused are the deliveries that ingest refused, except unsigned ones: the command sends such
+// a request to test a URL.
 func (s *system) refused() (lines []string) {
 	for _, line := range s.log.lines("delivery", "outcome=rejected") {
 		if !strings.Contains(line, "reason=missing") {
@@ -38,7 +38,7 @@ func (s *system) refused() (lines []string) {
 	return lines
 }
 
-// traffic lets events arise until it is stopped, which says how many.
+// traffic creates events until it is stopped; stop returns how many.
 func (s *system) traffic(prefix string) (stop func() int) {
 	done, n := make(chan struct{}), 0
 	var wg sync.WaitGroup
@@ -58,12 +58,12 @@ func (s *system) traffic(prefix string) (stop func() int) {
 	return func() int { close(done); wg.Wait(); return n }
 }
 
-// TestASecretIsRolledUnderTraffic registers the endpoint and rolls its secret with the
-// command while Stripe delivers: before, while both secrets sign, while the new one signs
-// alone, and after the old one is gone from here. Not one delivery is refused.
+// TestASecretIsRolledUnderTraffic registers the endpoint and rolls its secret with the command
+// while Stripe delivers: before, while both secrets sign, while only the new one signs, and
+// after the old one is deleted. No delivery is refused.
 //
-// The old secret signs for a little longer than a process waits between two looks at the
-// stored secrets: that is what a roll's overlap must at least be.
+// The old secret signs for a little longer than the interval at which a process reads the
+// stored secrets, the minimum overlap of a roll.
 func TestASecretIsRolledUnderTraffic(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -108,7 +108,7 @@ func TestASecretIsRolledUnderTraffic(t *testing.T) {
 	s.interrupt()
 }
 
-// TestARollThatIsNotStoredIsRefused: the test above would see it.
+// TestARollThatIsNotStoredIsRefused shows that the test above would detect it.
 func TestARollThatIsNotStoredIsRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())

@@ -16,8 +16,8 @@ import (
 	"tollgate/pkg/local/scenes"
 )
 
-// TestScenes plays every scene against the running system, shuffled and with every
-// delivery twice: the ledger comes out as the fake Stripe has the objects.
+// TestScenes plays every scene against the running system, shuffled and with every delivery
+// twice: in the end the ledger agrees with the objects of the fake Stripe.
 func TestScenes(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "10")
@@ -56,7 +56,7 @@ func (s *system) play(name, seed string) string {
 	return last.Customer
 }
 
-// ledger is what `ledger show` says; nothing is known of a customer at first.
+// ledger is the output of `ledger show`; at first a customer is unknown.
 func (s *system) ledger(customer string) (l ledger.Ledger) {
 	s.t.Helper()
 	out, errOut, code := s.tollgate("ledger", "show", customer, "--json")
@@ -67,7 +67,7 @@ func (s *system) ledger(customer string) (l ledger.Ledger) {
 		s.t.Fatalf("ledger show: exit %d, %s", code, errOut)
 	}
 	if err := json.Unmarshal([]byte(out), &l); err != nil {
-		s.t.Fatalf("ledger show says %q: %v", out, err)
+		s.t.Fatalf("ledger show prints %q: %v", out, err)
 	}
 	return l
 }

@@ -67,9 +67,9 @@ func host(url string) string {
 	return address
 }
 
-// TestDevSaysInOneLineWhyItCannotStart: no stack trace, no half-started system, exit 1,
-// and 2 for options that cannot be.
-func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
+// TestDevStartErrorsAreOneLine: no stack trace, no half-started system, exit code 1, and 2 for
+// invalid options.
+func TestDevStartErrorsAreOneLine(t *testing.T) {
 	t.Parallel()
 	running := start(t, t.TempDir())
 	for _, c := range []struct {
@@ -101,7 +101,7 @@ func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
 			data := c.data(t)
 			cmd := devCommand(data, c.args...)
 			if c.want == "permission denied" && os.Geteuid() == 0 { // whom no permission stops
-				cmd.SysProcAttr = asNobody(t, data)
+				cmd.SysProcAttr = asOtherUser(t, data)
 			}
 			out, errOut, code := run(t, withoutJSON(cmd))
 			wantCode := 1
@@ -109,7 +109,7 @@ func TestDevSaysInOneLineWhyItCannotStart(t *testing.T) {
 				wantCode = 2
 			}
 			if code != wantCode || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, c.want) {
-				t.Errorf("exit %d, said %q and on stderr %q; want exit %d and one line with %q", code, out, errOut, wantCode, c.want)
+				t.Errorf("exit %d, stdout %q, stderr %q; want exit %d and one line with %q", code, out, errOut, wantCode, c.want)
 			}
 		})
 	}
@@ -132,7 +132,7 @@ func garbageIn(name string) func(*testing.T) string {
 	}
 }
 
-// cut keeps one part in that many of a file that was good, and none of it for 0.
+// cut keeps the first 1/n of a good file, and nothing of it for n = 0.
 func cut(s *system, name string, parts int) func(*testing.T) string {
 	return func(t *testing.T) string {
 		raw, err := os.ReadFile(filepath.Join(s.data, name))
@@ -158,8 +158,8 @@ func readOnlyFolder(t *testing.T) string {
 	return dir
 }
 
-// asNobody lets a command run as a user who owns the data folder and nothing else.
-func asNobody(t *testing.T, data string) *syscall.SysProcAttr {
+// asOtherUser runs a command as a user who owns only the data folder.
+func asOtherUser(t *testing.T, data string) *syscall.SysProcAttr {
 	t.Helper()
 	const nobody = 65534
 	if err := errors.Join(os.Chmod(filepath.Dir(data), 0o755), os.Chown(data, nobody, nobody)); err != nil {

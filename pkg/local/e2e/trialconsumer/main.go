@@ -1,5 +1,5 @@
-// Command trialconsumer is the consumer function with handlers that misbehave in known
-// ways, for tests of the whole system. Everything around the handlers is the product's.
+// Command trialconsumer is the consumer function with handlers that misbehave in known ways, for
+// tests of the whole system. All other code is that of the product.
 package main
 
 import (
@@ -65,7 +65,7 @@ func wire(lookup config.Lookup) (lambda.Handler, error) {
 	return sqsqueue.NewLambdaHandler(c), nil
 }
 
-// object is what the handlers read; its type is the tests' own.
+// object is what the handlers read; its type exists only in tests.
 type object struct {
 	ID string `json:"id"`
 }
@@ -130,7 +130,7 @@ func register(mux *dispatch.Mux) {
 	}
 }
 
-// between puts a handler between two points at which a test can end the process.
+// between puts a handler between two failpoints.
 func between(h run) run {
 	return func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
 		failpoint.At("consumer.handler.before")
@@ -140,14 +140,14 @@ func between(h run) run {
 	}
 }
 
-// fact has the attempt in its key, unlike any fact of the product: were an event's
-// effects applied twice, there would be two.
+// fact has the attempt in its key, unlike the product's facts: if an event's effects were
+// applied twice, there would be two.
 func fact(e dispatch.Event[object]) dispatch.Effects {
 	return dispatch.Effects{dispatch.Insert(fmt.Sprintf("FACT#test#-#%s#trial#%d", e.Object.ID, e.Attempt), nil)}
 }
 
-// sleep returns when the process was stopped for a second or more and continued. It heeds
-// no context: a process that stands still does not either.
+// sleep returns when the process was stopped for a second or more and continued. Like a stopped
+// process, it ignores the context.
 func sleep() {
 	fmt.Fprintln(os.Stderr, "asleep")
 	for before := time.Now(); ; before = time.Now() {

@@ -8,8 +8,8 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// repairable are handlers that a build with more fixes cures: one fails as if more tries
-// could help, the other for good.
+// repairable are handlers that builds with fixes repair: one fails with a retryable error, the
+// other with a permanent one.
 func repairable() map[string]run {
 	return map[string]run{
 		"ledger": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {

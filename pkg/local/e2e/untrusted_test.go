@@ -20,9 +20,9 @@ import (
 	"tollgate/pkg/local"
 )
 
-// TestStrangersOnLoopback: what a web page or another user of the machine can reach gives
-// nothing away and takes nothing from the functions.
-func TestStrangersOnLoopback(t *testing.T) {
+// TestUntrustedClientsOnLoopback: a web page or another user of the machine gets no data and
+// takes no invocations from the functions.
+func TestUntrustedClientsOnLoopback(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	s.enqueue(event("before", "invoice.paid"))
@@ -85,7 +85,7 @@ func TestStrangersOnLoopback(t *testing.T) {
 	s.becomesDone("after")
 }
 
-// statusOf gets a URL as a program would that waits for a second.
+// statusOf gets a URL with a timeout of a second.
 func statusOf(t *testing.T, url, header, value string) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

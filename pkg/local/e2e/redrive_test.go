@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// report is what `redrive --json` says.
+// report is the output of `redrive --json`.
 type report struct {
 	Selected, Moved, Left int
 	Canary, Outcomes      *struct {
@@ -24,15 +24,15 @@ type report struct {
 	}
 }
 
-// drillFolder is a folder of functions whose consumer can be deployed anew.
-type drillFolder struct {
+// functionFolder is a folder of functions whose consumer can be replaced.
+type functionFolder struct {
 	t    *testing.T
 	path string
 }
 
-func newDrillFolder(t *testing.T) drillFolder {
+func newFunctionFolder(t *testing.T) functionFolder {
 	t.Helper()
-	f := drillFolder{t, filepath.Join(t.TempDir(), "functions")}
+	f := functionFolder{t, filepath.Join(t.TempDir(), "functions")}
 	f.must(os.Mkdir(f.path, 0o700))
 	trials := filepath.Join(binaries, "trials")
 	all, err := os.ReadDir(trials)
@@ -43,7 +43,7 @@ func newDrillFolder(t *testing.T) drillFolder {
 	return f
 }
 
-func (f drillFolder) must(err error) {
+func (f functionFolder) must(err error) {
 	f.t.Helper()
 	if err != nil {
 		f.t.Fatal(err)
@@ -51,7 +51,7 @@ func (f drillFolder) must(err error) {
 }
 
 // build makes the consumer with a tag, to be deployed later.
-func (f drillFolder) build(tag string) {
+func (f functionFolder) build(tag string) {
 	f.t.Helper()
 	cmd := exec.Command("go", "build", "-tags", "lambda.norpc,"+tag, "-trimpath", "-buildvcs=false", "-o", f.built(tag), "tollgate/pkg/local/e2e/trialconsumer")
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -59,23 +59,23 @@ func (f drillFolder) build(tag string) {
 	}
 }
 
-func (f drillFolder) built(tag string) string { return filepath.Join(f.path, "consumer."+tag) }
+func (f functionFolder) built(tag string) string { return filepath.Join(f.path, "consumer."+tag) }
 
-// deploy puts what was built with a tag in the place of the old consumer.
-func (f drillFolder) deploy(tag string) {
+// deploy replaces the consumer by the one that was built with a tag.
+func (f functionFolder) deploy(tag string) {
 	f.t.Helper()
 	f.must(os.Rename(f.built(tag), filepath.Join(f.path, "consumer")))
 }
 
-// TestDrillDeadLettersAreMadeGood: two handlers are broken in different ways, one after
-// the other is fixed and its dead letters are redriven, the second time by a command that
-// is killed half-way. Every event is done in the end, and its effects are there once.
-func TestDrillDeadLettersAreMadeGood(t *testing.T) {
+// TestRedriveRepairsDeadLetters breaks two handlers in different ways, fixes one after the
+// other and redrives its dead letters; the second redrive is killed and repeated. In the end
+// every event is done and its effects are applied once.
+func TestRedriveRepairsDeadLetters(t *testing.T) {
 	skipSlow(t)
 	t.Parallel()
 	const each = 400
 	types := []string{"works", "takes_time", "nobody", "ledger", "receipt"}
-	data, folder := t.TempDir(), newDrillFolder(t)
+	data, folder := t.TempDir(), newFunctionFolder(t)
 	run := func() *system {
 		return start(t, data, "--functions", folder.path, "--time-scale", "10", "--max-receives", "3")
 	}
@@ -84,23 +84,23 @@ func TestDrillDeadLettersAreMadeGood(t *testing.T) {
 	folder.build("fixed") // while the back-off goes on
 	folder.build("fixedboth")
 	s.deadAtLeast(2 * each)
-	letters := s.lettersWith("trial.receipt", each)
-	ledger, receipt := letters.group("trial.ledger", each*9/10), letters.group("trial.receipt", each)
+	groups := s.groupsWith("trial.receipt", each)
+	ledger, receipt := groups.group("trial.ledger", each*9/10), groups.group("trial.receipt", each)
 	if ledger == nil {
-		t.Fatalf("no group of most events of trial.ledger: %v", letters)
+		t.Fatalf("no group of most events of trial.ledger: %v", groups)
 	}
-	if len(letters) != 2 && len(s.log.lines("outcome=store_down")) == 0 {
-		t.Errorf("%d groups of dead letters, want two: nothing else went wrong", len(letters))
+	if len(groups) != 2 && len(s.log.lines("outcome=store_down")) == 0 {
+		t.Errorf("%d groups of dead letters, want two: nothing else went wrong", len(groups))
 	}
 
-	// The fix that does not help: a canary finds out, and nothing more is sent.
+	// A fix that does not help: the canary fails, and nothing more is sent.
 	out, errOut, code := s.tollgate("redrive", "--error", receipt.fingerprint, "--canary", "5", "--wait", "--json")
 	if r := reportOf(t, out); code != 1 || r.Moved != 5 || r.Canary.Dead == 0 || r.Outcomes != nil {
 		t.Errorf("canary of a broken handler: exit %d, %+v\n%s", code, r, errOut)
 	}
 	s.deadAtLeast(2 * each)
 
-	// One fix is deployed; its group alone is done.
+	// One fix is deployed; only its group is done.
 	s.interrupt()
 	folder.deploy("fixed")
 	s = run()
@@ -119,11 +119,11 @@ func TestDrillDeadLettersAreMadeGood(t *testing.T) {
 			t.Errorf("of the other group: the record of %s is %v", id, r)
 		}
 	}
-	if left := s.lettersWith("trial.receipt", each); left[ledger.fingerprint] != nil || len(left[receipt.fingerprint].ids) != each {
+	if left := s.groupsWith("trial.receipt", each); left[ledger.fingerprint] != nil || len(left[receipt.fingerprint].ids) != each {
 		t.Errorf("the dead letters are not those of the other group: %v", left)
 	}
 
-	// The other fix is deployed, and the redrive dies half-way.
+	// The other fix is deployed, and the redrive is killed.
 	s.interrupt()
 	folder.deploy("fixedboth")
 	s = run()
@@ -148,8 +148,8 @@ func reportOf(t *testing.T, out string) (r report) {
 
 func drillID(typ string, n int) string { return fmt.Sprintf("%s_drill%06d", typ, n) }
 
-// deadAtLeast waits until the queue is empty and there are so many dead letters: a busy
-// machine may double some.
+// deadAtLeast waits until the queue is empty and there are that many dead letters: a busy
+// machine may duplicate some.
 func (s *system) deadAtLeast(n int) {
 	s.t.Helper()
 	eventually(s.t, func() (bool, string) {
@@ -158,18 +158,18 @@ func (s *system) deadAtLeast(n int) {
 	})
 }
 
-// letterGroup is the events of one group of dead letters.
-type letterGroup struct {
+// deadLetterGroup is the events of one group of dead letters.
+type deadLetterGroup struct {
 	typ, fingerprint string
 	ids              map[string]bool
 }
 
-// letterGroups are groups by fingerprint, leftovers of done events left out.
-type letterGroups map[string]*letterGroup
+// deadLetterGroups are groups by fingerprint, leftovers of done events left out.
+type deadLetterGroups map[string]*deadLetterGroup
 
-func (s *system) letters() letterGroups {
+func (s *system) deadLetterGroups() deadLetterGroups {
 	s.t.Helper()
-	all := letterGroups{}
+	all := deadLetterGroups{}
 	for _, l := range jsonLines[struct {
 		EventID     string `json:"event_id"`
 		Type        string `json:"type"`
@@ -180,26 +180,26 @@ func (s *system) letters() letterGroups {
 			continue
 		}
 		if all[l.Fingerprint] == nil {
-			all[l.Fingerprint] = &letterGroup{l.Type, l.Fingerprint, map[string]bool{}}
+			all[l.Fingerprint] = &deadLetterGroup{l.Type, l.Fingerprint, map[string]bool{}}
 		}
 		all[l.Fingerprint].ids[l.EventID] = true
 	}
 	return all
 }
 
-// lettersWith waits until a group has so many events: letters of a receive whose answer was
-// lost are hidden for some seconds.
-func (s *system) lettersWith(typ string, n int) (all letterGroups) {
+// groupsWith waits until a group has n events: dead letters of a receive whose answer was lost
+// are hidden for some seconds.
+func (s *system) groupsWith(typ string, n int) (all deadLetterGroups) {
 	s.t.Helper()
 	eventually(s.t, func() (bool, string) {
-		all = s.letters()
+		all = s.deadLetterGroups()
 		return all.group(typ, n) != nil, fmt.Sprintf("no group of %s has %d dead letters: %v", typ, n, all)
 	})
 	return all
 }
 
-// group is the one of a type that has at least so many events, or nil.
-func (g letterGroups) group(typ string, atLeast int) *letterGroup {
+// group is the group of a type with at least n events, or nil.
+func (g deadLetterGroups) group(typ string, atLeast int) *deadLetterGroup {
 	for _, one := range g {
 		if one.typ == typ && len(one.ids) >= atLeast {
 			return one
@@ -208,8 +208,8 @@ func (g letterGroups) group(typ string, atLeast int) *letterGroup {
 	return nil
 }
 
-// String is how many events each group has.
-func (g letterGroup) String() string {
+// String lists the number of events of each group.
+func (g deadLetterGroup) String() string {
 	return fmt.Sprintf("%d of %s (%s)", len(g.ids), g.typ, g.fingerprint)
 }
 
@@ -236,7 +236,7 @@ func (s *system) deliverAll(types []string, each int) {
 	wg.Wait()
 }
 
-// killedRedrive ends a redrive as kill -9 does when it has sent some of n dead letters.
+// killedRedrive kills a redrive when it has sent some of n dead letters.
 func (s *system) killedRedrive(n int) {
 	s.t.Helper()
 	cmd := exec.Command(filepath.Join(binaries, "tollgate"), "redrive", "--all", "--rate", "40", "--data", s.data)
@@ -257,7 +257,7 @@ func (s *system) killedRedrive(n int) {
 	}
 }
 
-// allOnce holds the table against what was delivered.
+// allOnce compares the table with the deliveries.
 func (s *system) allOnce(types []string, each int) {
 	s.t.Helper()
 	records, facts := s.items("EVT#"), s.items("FACT#")
