@@ -31,7 +31,7 @@ func TestPausedConsumerHasNoSecondEffect(t *testing.T) {
 
 	s.enqueue(body)
 	eventually(t, func() (bool, string) {
-		return len(s.log.lines("event_id=evt_zombie", "outcome=busy")) > 0, "the event is not held busy while its lease runs"
+		return len(s.log.lines("event_id=evt_paused", "outcome=busy")) > 0, "the event is not held busy while its lease runs"
 	})
 	before := s.becomesDone("paused")
 	if answer := z.wake(); answer != `{"batchItemFailures":[]}` {
@@ -64,14 +64,14 @@ func TestPausedConsumerCannotCompleteAnotherAttempt(t *testing.T) {
 func (z *pausedConsumer) changedNothing() {
 	z.s.t.Helper()
 	eventually(z.s.t, func() (bool, string) {
-		return len(z.log.lines(`"event_id":"evt_zombie"`, `"outcome":"superseded"`, `"attempt":1`)) == 1,
+		return len(z.log.lines(`"event_id":"evt_paused"`, `"outcome":"superseded"`, `"attempt":1`)) == 1,
 			"its log does not report that it was superseded: " + z.log.String()
 	})
 	z.s.drained()
 	if r := z.s.record("paused"); r["st"] != "DONE" || r["att"] != "2" || r["outcome"] != "applied" {
 		z.s.t.Errorf("record %v, want it done by attempt 2", r)
 	}
-	if facts := z.s.items("FACT#"); len(facts) != 1 || facts["FACT#test#-#in_zombie#trial#2"] == nil {
+	if facts := z.s.items("FACT#"); len(facts) != 1 || facts["FACT#test#-#in_paused#trial#2"] == nil {
 		z.s.t.Errorf("facts %v, want the one of attempt 2", facts)
 	}
 }
