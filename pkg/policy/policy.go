@@ -25,7 +25,7 @@ const (
 	Park   Action = "park"   // put a copy into the dead-letter queue, then acknowledge it
 )
 
-// Reasons why an endpoint excludes an event, as dead letters carry them.
+// Reasons for which an endpoint excludes an event, as dead letters have them.
 const (
 	ReasonLivemode = "livemode" // its mode
 	ReasonAccount  = "account"  // its account

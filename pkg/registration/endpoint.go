@@ -25,7 +25,7 @@ const MaxEndpoints = 16
 type Endpoint struct {
 	ID          string
 	URL         string
-	Events      []string // "*" stands for nearly all
+	Events      []string // "*" for nearly all
 	APIVersion  string   // "" for the account's default
 	Application string   // the Connect application, "" for none
 	Disabled    bool
@@ -37,8 +37,8 @@ type Endpoint struct {
 // Connect reports whether connected accounts' events are delivered. Stripe accepts it on
 // creation and never returns it, so it is read from our metadata, else from the application.
 func (e Endpoint) Connect() bool {
-	if said := e.Metadata[MetaConnect]; said != "" {
-		return said == "true"
+	if connect := e.Metadata[MetaConnect]; connect != "" {
+		return connect == "true"
 	}
 	return e.Application != ""
 }

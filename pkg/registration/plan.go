@@ -20,7 +20,7 @@ type Wanted struct {
 // Action is what a plan does.
 type Action string
 
-// The actions. A plan with ActionRefuse says why in its findings.
+// The actions. A plan with ActionRefuse has the reason in its findings.
 const (
 	ActionCreate  Action = "create"
 	ActionUpdate  Action = "update"

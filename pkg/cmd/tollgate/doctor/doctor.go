@@ -81,7 +81,7 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 	}
 	table := dynamodb.NewFromConfig(watched.AWS)
 	queues := sqs.NewFromConfig(watched.AWS)
-	vault := secretValues{secretsmanager.NewFromConfig(watched.AWS)}
+	secrets := secretValues{secretsmanager.NewFromConfig(watched.AWS)}
 	site := targetOf(t)
 	prefix := t.Prefix()
 	client, missing := a.Stripe(ctx, t)
@@ -96,8 +96,8 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud, prefix))
 	}
 	checks = append(checks,
-		doctor.CheckWebhookSecret(vault, t.WebhookSecretID),
-		doctor.CheckAPIKey(vault, t.APIKeySecretID, site),
+		doctor.CheckWebhookSecret(secrets, t.WebhookSecretID),
+		doctor.CheckAPIKey(secrets, t.APIKeySecretID, site),
 		doctor.CheckRecords(openRecords{reader}, site, time.Now),
 		doctor.CheckRows(openRecords{reader}),
 		doctor.CheckStripe(client, missing, site, time.Now),

@@ -16,7 +16,7 @@ import (
 
 // Commands are the verbs about the billing ledger.
 type Commands struct {
-	Show Show `cmd:"" help:"Show what the ledger says of one customer."`
+	Show Show `cmd:"" help:"Show the ledger of one customer."`
 }
 
 // Show shows one customer's ledger.

@@ -8,14 +8,13 @@
 package verb
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-
-	"context"
 
 	"tollgate/pkg/config"
 )

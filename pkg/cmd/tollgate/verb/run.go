@@ -2,6 +2,7 @@ package verb
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -9,14 +10,12 @@ import (
 	"strings"
 	"syscall"
 
-	"errors"
-
 	"github.com/alecthomas/kong"
 
 	"tollgate/pkg/config"
 )
 
-// Globals are the flags of every verb. A command line embeds them beside its verbs.
+// Globals are the flags of every verb. A command line embeds them.
 type Globals struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
