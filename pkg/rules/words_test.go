@@ -2,6 +2,8 @@ package rules
 
 import (
 	"fmt"
+	"go/ast"
+	"go/token"
 	"path"
 	"regexp"
 	"slices"
@@ -30,6 +32,50 @@ func noUnfinishedWork(s *source) (violations []string) {
 		for i, line := range strings.Split(t.data, "\n") {
 			if found := word.FindString(line); found != "" {
 				say(fmt.Sprintf("%s:%d", t.path, i+1), found)
+			}
+		}
+	}
+	return violations
+}
+
+// fieldTerms are phrases of a private idiom, each with the term that readers know.
+func fieldTerms() map[string]string {
+	return map[string]string{
+		"for " + "ever": "indefinitely", "stand" + "-in": "fake Stripe, or what it is", "what (came|comes)" + " of": "the result of",
+		"were" + " it": "even if it is", "of one's" + " own": "your own",
+	}
+}
+
+// plainWords reads the comments and texts of Go files, and documents.
+func plainWords(s *source) (violations []string) {
+	terms := map[*regexp.Regexp]string{}
+	for phrase, term := range fieldTerms() {
+		terms[regexp.MustCompile(`(?i)\b`+phrase+`\b`)] = term
+	}
+	find := func(where, text string) {
+		for phrase, term := range terms {
+			if found := phrase.FindString(text); found != "" {
+				violations = append(violations, fmt.Sprintf("%s: %q: write %q", where, found, term))
+			}
+		}
+	}
+	for _, f := range s.files {
+		for _, group := range f.syntax.Comments {
+			for _, c := range group.List {
+				find(s.at(c), c.Text)
+			}
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				find(s.at(lit), lit.Value)
+			}
+			return true
+		})
+	}
+	for _, t := range s.texts {
+		if path.Ext(t.path) == ".md" {
+			for i, line := range strings.Split(t.data, "\n") {
+				find(fmt.Sprintf("%s:%d", t.path, i+1), line)
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func TestStartsQuietly(t *testing.T) {
 			if n := connections.Load(); n != 0 {
 				t.Errorf("%d connections before an event needed one", n)
 			}
-			// What comes of it does not matter here: there is no one behind the listener.
+			// The result does not matter: nothing serves the listener.
 			_, _ = f.Invoke(t.Context(), []byte(tt.needsOutside))
 			if connections.Load() == 0 {
 				t.Error("an event that needs the outside made no connection: the listener sees nothing")
