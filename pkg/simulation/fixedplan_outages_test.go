@@ -232,8 +232,8 @@ func TestRedriveThroughBrownout(t *testing.T) {
 		}
 		sc.fixed.Store(true)
 		sc.breaks(queues, 2*day, 0.1)
-		for range 20 {
-			sc.redrive(len(sc.dead.messages))
+		for range 60 {
+			sc.redrive(2) // many sends, for one of them to fail
 			sc.live(5 * time.Minute)
 			sc.checkRest()
 		}
