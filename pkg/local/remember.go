@@ -96,7 +96,7 @@ func (m *rememberDeliveries) verifies(body []byte, signature string, within time
 
 // storedSecrets are the signing secrets of all endpoints.
 func (r resources) storedSecrets(ctx context.Context) (all []string, err error) {
-	now, err := secrets.Vault{API: r.secrets, ID: WebhookSecretID}.Current(ctx)
+	now, err := secrets.Writer{API: r.secrets, ID: WebhookSecretID}.Current(ctx)
 	if err != nil {
 		return nil, err
 	}

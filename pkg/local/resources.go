@@ -138,7 +138,7 @@ func (r resources) signingSecrets(ctx context.Context, endpoint string, given []
 	if _, there := errors.AsType[*smtypes.ResourceExistsException](err); err != nil && !there {
 		return "", fmt.Errorf("make secret %s: %w", WebhookSecretID, err)
 	}
-	vault := secrets.Vault{API: r.secrets, ID: WebhookSecretID}
+	vault := secrets.Writer{API: r.secrets, ID: WebhookSecretID}
 	if len(given) == 0 {
 		kept, err := kept(ctx, vault, endpoint)
 		if err != nil || kept != "" {
@@ -155,7 +155,7 @@ func (r resources) signingSecrets(ctx context.Context, endpoint string, given []
 }
 
 // kept returns an endpoint's first secret of an earlier run, "" when there is none.
-func kept(ctx context.Context, vault secrets.Vault, endpoint string) (string, error) {
+func kept(ctx context.Context, vault secrets.Writer, endpoint string) (string, error) {
 	now, err := vault.Current(ctx)
 	if err != nil {
 		return "", err

@@ -12,14 +12,14 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// How the bytes of an event stand in a message.
+// Encodings of an event's bytes in a message.
 const (
 	encodingBase64 = "base64"
 	encodingZstd   = "zstd+base64"
 	encodingNone   = "none" // id-only: the event is fetched from Stripe
 )
 
-// pack returns how body stands in a message, and it so encoded.
+// pack returns the encoding of body in a message, and body so encoded.
 func pack(body []byte) (encoding, packed string, err error) {
 	switch {
 	case body == nil || len(body) > limits.MaxBody:

@@ -14,10 +14,10 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// ErrUndecodable says that a message body holds no envelope; no later attempt can cure it.
+// ErrUndecodable: a message body is not an envelope; a retry cannot cure it.
 var ErrUndecodable = errors.New("undecodable message")
 
-// ErrNewer says that a newer release wrote a message: its version is higher than this
+// ErrNewer: a newer release wrote the message: its version is higher than this
 // reader's, or its source is unknown here. A newer reader can read it, so the message waits.
 var ErrNewer = errors.New("message of a newer release")
 
@@ -174,8 +174,8 @@ func decode(body string) (event.Envelope, error) {
 	return e, check(e)
 }
 
-// check holds for every envelope that travels: what a table key or a log line needs is
-// there, bounded, and ASCII but for the object's id.
+// check is for both directions: what a table key or a log line needs is present, bounded, and
+// ASCII except for the object's id.
 func check(e event.Envelope) error {
 	if e.ID == "" || e.Type == "" {
 		return errors.New("id or type is missing")

@@ -11,9 +11,9 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// DeadLetter says why a message was put into the dead-letter queue. It travels as
-// message attributes beside the unchanged body. Messages that the queue itself moved
-// after too many receives carry none; their record tells.
+// DeadLetter is why a message was put into the dead-letter queue, sent as message attributes
+// with the unchanged body. Messages that the queue moved after too many receives have none;
+// the record has the cause.
 type DeadLetter struct {
 	Reason      string
 	Error       string
@@ -51,7 +51,7 @@ func (d DeadLetter) Attributes() map[string]string {
 	return all
 }
 
-// DeadLetterOf reads attributes back; ok is false when they are not ours.
+// DeadLetterOf reads attributes; ok is false when a consumer did not write them.
 func DeadLetterOf(attributes map[string]string) (d DeadLetter, ok bool) {
 	n, _ := strconv.ParseInt(attributes[attrAttempt], 10, 64)
 	d = DeadLetter{
@@ -67,7 +67,7 @@ var (
 	digits = regexp.MustCompile(`(\.go:[0-9]+)|[0-9]+`) // source positions stay: they identify the fault
 )
 
-// ErrRefused says that the queue refuses a message whatever is left out of it.
+// ErrRefused: the queue refuses a message even without attributes.
 var ErrRefused = errors.New("the queue refuses this message")
 
 // Fingerprint groups failures that differ only in numbers, ids and quoted text: the

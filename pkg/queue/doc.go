@@ -1,5 +1,5 @@
-// Package queue turns an envelope into the body of a queue message and back, and
-// says what a message is to its consumer. It knows no transport.
+// Package queue encodes an envelope as the body of a queue message and decodes it, and defines
+// the message that a consumer receives. It knows no transport.
 //
 //	body, err := queue.Encode(env)
 //	env, err := queue.Decode(msg.Body)   // queue.ErrUndecodable or queue.ErrNewer
@@ -7,8 +7,8 @@
 // # The message body, version 1
 //
 // One JSON object whose every byte is printable ASCII (0x20 to 0x7E): SQS refuses some
-// characters that JSON allows, U+FFFE for one. It holds all there is, since a
-// redriven message is a new message without its old attributes.
+// characters that JSON allows, for example U+FFFE. It is complete, as a redriven message is a
+// new message without the old attributes.
 //
 //	member         JSON     holds                                        left out when
 //	v              number   1, the version of this format                never
@@ -30,8 +30,7 @@
 // A body of more than 64 KiB is compressed. Above 4 MiB of body, or 1,000,000 bytes of
 // message after compression, and when there is no body (nil), the message is id-only:
 // body_encoding is "none" and the consumer fetches the event from Stripe. A body of no
-// bytes (empty, not nil) is refused by both directions: it is no event, and taking it
-// for either neighbour would hide a fault.
+// bytes (empty, not nil) is refused by both directions: it is not an event.
 //
 // A reader refuses a member that is never left out but missing, and a body that unpacks to
 // more than 4 MiB. It passes over members that it does not know.
@@ -45,7 +44,7 @@
 //
 // A message with a higher v, or with a src that is unknown here, is [ErrNewer], whatever
 // shape its other members have: it waits for a newer consumer, an hour for each receive,
-// and its last receive makes a dead letter of it. Another v (0, a fraction, text) is
+// and becomes a dead letter at its last receive. Another v (0, a fraction, text) is
 // [ErrUndecodable].
 //
 // testdata/wire/v<version> holds messages and records as the release wrote them that

@@ -1,6 +1,5 @@
-// Package reconcile finds what Stripe's event list has and the table lacks, and puts it
-// on the queue: an event whose delivery never came, and one whose message was lost after
-// it failed. It guards the promise that no event is missed for good.
+// Package reconcile compares Stripe's event list with the table and enqueues what is missing:
+// events whose delivery never arrived, and events whose message was lost after a failure.
 //
 // A pass lists windows that reach far over the last ones, compares each event with its
 // record, read consistently, and sends what needs it. It keeps no cursor, trusts no order of

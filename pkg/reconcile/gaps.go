@@ -18,7 +18,7 @@ type Gap struct {
 	Endpoint string // of the account, in Before only
 }
 
-// Proof is what coverage says of a time.
+// Proof is the coverage of a time.
 type Proof struct {
 	From, To time.Time
 	Streams  []Stream  // accounts and modes that were or will be compared, in order
@@ -46,7 +46,7 @@ func (p Proof) Whole() bool {
 	return len(p.Streams) > len(p.Excluded) && len(p.Gaps) == 0 && len(p.Faulty) == 0
 }
 
-// settled is how long after an event it is not yet to be covered.
+// settled is the age from which an event must be covered.
 func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Frequent.Every }
 
 // Prove looks for gaps in the time before now, except the last moments, which the next passes

@@ -6,7 +6,7 @@ import (
 	"tollgate/pkg/event"
 )
 
-// heldBack is an event that a net's slice is going to send.
+// heldBack is an event that a slice of the sweep is going to send.
 type heldBack struct {
 	e event.Envelope
 	v verdict
@@ -15,10 +15,10 @@ type heldBack struct {
 // maxHeld bounds the bodies that are held, in bytes. An event over it goes by its id.
 const maxHeld = 32 << 20
 
-// hold keeps an event of a net's slice until all pages of the slice are listed. The net
-// has no bound on what it sends and takes records that are not done again and again: a
-// slice that sent page by page, and failed at the same page each time, would send copies of
-// every dead letter before that page in every run.
+// hold keeps an event of the sweep until all pages of its slice are listed. The sweep has no
+// bound on its sends and includes unfinished events every time: a slice that sent page by
+// page, and failed at the same page each time, would send a copy of every dead letter before
+// that page in every run.
 func (p *pass) hold(e event.Envelope, v verdict) {
 	if p.holds+len(e.Body) > maxHeld {
 		e.Body = nil
@@ -27,7 +27,7 @@ func (p *pass) hold(e event.Envelope, v verdict) {
 	p.held = append(p.held, heldBack{e, v})
 }
 
-// release sends what was held. A send that fails leaves the rest to the next look.
+// release sends the held events. A failed send leaves the rest to the next pass.
 func (p *pass) release(ctx context.Context, c *Counts) error {
 	if len(p.held) > 0 && p.outOfTime() {
 		return errStopped

@@ -26,15 +26,15 @@ type pass struct {
 	unbounded bool                 // as many messages as it takes
 	progress  func(Counts)
 
-	held   []heldBack // a net's, until its slice is listed to its end
+	held   []heldBack // a sweep's, until its slice is listed to its end
 	holds  int        // bytes of their bodies
 	sent   int
-	room   int // messages until the queue's depth is asked for again
-	shut   bool
+	room   int  // messages until the queue's depth is asked for again
+	shut   bool // the queue is too full: nothing more is sent
 	report Report
 }
 
-// errStopped ends a pass whose time is over.
+// errStopped ends a pass that is out of time.
 var errStopped = errors.New("out of time")
 
 func (p *pass) outOfTime() bool {

@@ -59,12 +59,12 @@ type Sender interface {
 	Send(ctx context.Context, e event.Envelope, trace string) error
 }
 
-// Depth tells how many messages the queue holds: visible, in flight and delayed.
+// Depth reads the number of messages in the queue: visible, in flight and delayed.
 type Depth interface {
 	Depth(context.Context) (int, error)
 }
 
-// Coverage keeps what was finished.
+// Coverage stores finished slices.
 type Coverage interface {
 	Cover(context.Context, Covered) error
 	// Covered returns the notes of slices that begin in [from, to), in no order, and the
@@ -72,7 +72,7 @@ type Coverage interface {
 	Covered(ctx context.Context, from, to time.Time) (notes []Covered, broken []string, err error)
 }
 
-// Begins keeps from when on each account is compared.
+// Begins stores from when on each account is compared.
 type Begins interface {
 	// Begins returns those that are known. It may lag a moment behind.
 	Begins(context.Context) (map[Stream]time.Time, error)

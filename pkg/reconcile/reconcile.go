@@ -119,13 +119,13 @@ func (r *Reconciler) pass(ctx context.Context, t Tier, source event.Source) (*pa
 	return p, nil
 }
 
-// Counts are what became of listed events.
+// Counts are the results for listed events.
 type Counts struct {
 	Listed     int
 	Known      int // done, purged, or on its way
 	Unrecorded int // without a record: enqueued
 	Stuck      int // with a record that nothing would have finished: enqueued
-	Unfinished int // not done when the net came by, dead letters for one: enqueued
+	Unfinished int // unfinished, dead letters too, re-enqueued by the weekly sweep
 	Ignored    int // older than the policy's from: not enqueued
 	Mismatched int // unlike its record, or its record cannot be read: not enqueued
 	Unreadable int // known by too little to be enqueued

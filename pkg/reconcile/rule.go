@@ -8,18 +8,18 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// verdict is what becomes of one listed event.
+// verdict is the result for one listed event.
 type verdict string
 
 const (
-	known      verdict = "known"      // its record is done or purged, or something will finish it
+	known      verdict = "known"      // its record is done or purged, or its message will be retried
 	unrecorded verdict = "unrecorded" // it has no record
-	stuck      verdict = "stuck"      // its record is not done, and nothing would finish it
-	unfinished verdict = "unfinished" // its record is not done, and this is the net
-	mismatched verdict = "mismatched" // its record cannot be read, or is another event's
+	stuck      verdict = "stuck"      // its record is not done and has not changed for StuckAge
+	unfinished verdict = "unfinished" // its record is not done, and this is the weekly sweep
+	mismatched verdict = "mismatched" // its record is broken, or has another identity
 )
 
-// rule decides by the record alone.
+// rule compares listed events with their records.
 type rule struct {
 	sweep  bool // send whatever is not done
 	limits limits.Limits
@@ -29,11 +29,10 @@ type rule struct {
 // judge compares an event with its record; nil is none. unread says that the listed event is
 // incomplete, so that it identifies nothing.
 //
-// A record without receives left belongs to a message in the dead-letter queue, or about to
-// be: if every pass sent it, each dead letter would multiply without end. Only the weekly
-// sweep sends it, as dead letters can be lost. A record without a number of receives was
-// replayed, and its message not sent or not received yet. A purged event was given up by an
-// operator, so no pass sends it.
+// An event without receives left has a dead letter, or is about to: if every pass sent it,
+// each dead letter would multiply. Only the weekly sweep sends it, as dead letters can be
+// lost. A record without a number of receives was replayed, and its message not sent or not
+// received yet. No pass sends a purged event.
 func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verdict {
 	if rec == nil {
 		return unrecorded

@@ -21,8 +21,8 @@ type Tier struct {
 	Span  time.Duration // how far
 	Lag   time.Duration // younger events are left to their webhook
 	Slice time.Duration // the window's parts; 0 for one
-	// Sweep sends whatever is not done, however full the queue is: the last resort under a
-	// dead-letter queue that expired or was purged.
+	// Sweep sends whatever is not done, however full the queue is: the last resort when
+	// dead letters expired or were purged.
 	Sweep bool
 }
 

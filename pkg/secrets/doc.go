@@ -4,11 +4,11 @@
 //
 // A value that was fetched once serves on while newer fetches fail. Concurrent callers
 // share one fetch. No value is ever logged, put into an error or written anywhere.
-// Functions write no secret; operators do, through [Vault], which replaces only the
+// Functions write no secret; operators do, through [Writer], which replaces only the
 // version that the caller read.
 //
 // The webhook secret is one JSON object, from endpoint to the secrets that are active
-// for it; during a roll both stand there:
+// for it, both of them during a roll:
 //
 //	{"default": ["whsec_new", "whsec_old"], "eu": ["whsec_eu"]}
 //

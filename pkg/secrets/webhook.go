@@ -15,12 +15,12 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// API is the one call of Secrets Manager that is used here.
+// API is the call of Secrets Manager that functions make.
 type API interface {
 	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 }
 
-// Webhook knows the signing secrets of every endpoint. It is safe for concurrent use.
+// Webhook caches the signing secrets of all endpoints. It is safe for concurrent use.
 type Webhook struct{ cache *cache[map[string][]string] }
 
 var _ ingest.Secrets = (*Webhook)(nil)
@@ -49,8 +49,8 @@ func (w *Webhook) Active(ctx context.Context, endpoint string) ([]string, error)
 	return of(endpoint)(w.cache.get(ctx))
 }
 
-// Refetched is Active after a fetch, which is made at most once in Limits.SecretRefetch
-// whoever asks, and waits at most Limits.SecretDeadline.
+// Refetched fetches first, at most once in Limits.SecretRefetch over all callers and for at
+// most Limits.SecretDeadline.
 func (w *Webhook) Refetched(ctx context.Context, endpoint string) ([]string, error) {
 	return of(endpoint)(w.cache.refetched(ctx))
 }
@@ -68,7 +68,7 @@ func of(endpoint string) func(map[string][]string, error) ([]string, error) {
 	}
 }
 
-// errAbsent says that the secret does not exist or has no value yet.
+// errAbsent: the secret does not exist or has no value yet.
 var errAbsent = errors.New("the secret has no value")
 
 func fetch(ctx context.Context, api API, id string) (string, error) {
@@ -85,10 +85,9 @@ func fetch(ctx context.Context, api API, id string) (string, error) {
 	return *out.SecretString, nil
 }
 
-// parse reads the webhook secret. What is wrong with one entry costs only that entry;
-// each is named in the log by its place, never by its value. A secret that names no
-// endpoint at all is a fault of ours, though it is JSON: with it every delivery would be
-// answered as a stranger's, without an alarm.
+// parse reads the webhook secret. An invalid entry is dropped and logged by its position,
+// never by its value. A secret without any endpoint is an error, though it is JSON: every
+// delivery would be refused as if it came from elsewhere, without an alarm.
 func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil || raw == nil {

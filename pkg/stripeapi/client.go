@@ -1,10 +1,8 @@
-// Package stripeapi reads from Stripe's API. Now it fetches one event by its id, as
-// the bytes that Stripe answered: an event too large for a message travels by id
-// alone, and a replay needs the event again.
+// Package stripeapi is the client of Stripe's API: it fetches events and objects by id, lists
+// events, and manages webhook endpoints.
 //
-// It decodes no event, writes nothing to Stripe and logs nothing. Requests are pinned
-// to the API version that stripe-go v76 was made for, are bounded in time, size and
-// number, and are repeated only while another try can help.
+// It decodes no event and logs nothing. Requests are pinned to the API version of stripe-go
+// v76, bounded in time, size and number, and retried only where a retry can succeed.
 //
 //	c, err := stripeapi.New(stripeapi.Options{Key: apiKey})
 //	body, err := c.FetchEvent(ctx, "", "evt_1Abc", false)

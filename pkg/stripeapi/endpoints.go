@@ -22,12 +22,12 @@ var (
 const (
 	endpointsPath = "/v1/webhook_endpoints"
 	endpointsPage = 100
-	// maxEndpointPages ends a list that does not end; an account may have 16 endpoints.
+	// maxEndpointPages bounds a list; an account may have 16 endpoints.
 	maxEndpointPages = 20
 	maxMessage       = 300 // of Stripe's words, in characters
 )
 
-// endpoint is a webhook endpoint on the wire, as far as it is read here.
+// endpoint has the members of a webhook endpoint that are read.
 type endpoint struct {
 	ID          string            `json:"id"`
 	URL         string            `json:"url"`
@@ -79,11 +79,11 @@ func (c *Client) ListWebhookEndpoints(ctx context.Context) (list []registration.
 	return nil, fmt.Errorf("list webhook endpoints: the list does not end after %d pages", maxEndpointPages)
 }
 
-// CreateWebhookEndpoint makes an endpoint and returns it with its signing secret, which
-// Stripe says this once. It is tried again only under the key, which must not be empty:
-// within a day all tries with one key and the same endpoint make one. The error wraps
-// [registration.ErrUnknownOutcome] when it may have been made all the same. An endpoint
-// whose answer has no secret is returned beside the error. Safe for concurrent use.
+// CreateWebhookEndpoint creates an endpoint and returns it with its signing secret, which
+// Stripe shows only in this response. key is the idempotency key and must not be empty: for a
+// day all tries with it create one endpoint. The error wraps
+// [registration.ErrUnknownOutcome] when the endpoint may have been created. An endpoint
+// without a secret in the response is returned with the error. Safe for concurrent use.
 func (c *Client) CreateWebhookEndpoint(ctx context.Context, n registration.NewEndpoint, key string) (registration.Endpoint, registration.Secret, error) {
 	fail := func(err error) (registration.Endpoint, registration.Secret, error) {
 		return registration.Endpoint{}, registration.Secret{}, endpointError("create webhook endpoint", err)
@@ -110,7 +110,7 @@ func (c *Client) CreateWebhookEndpoint(ctx context.Context, n registration.NewEn
 	}
 	var e endpoint
 	if err := json.Unmarshal(body, &e); err != nil || e.ID == "" {
-		// The decoder's error could quote the answer, which holds the secret.
+		// The decoder's error could quote the response, which has the secret.
 		return fail(fmt.Errorf("%w: its answer cannot be read", registration.ErrUnknownOutcome))
 	}
 	if e.Secret == "" {
@@ -119,8 +119,8 @@ func (c *Client) CreateWebhookEndpoint(ctx context.Context, n registration.NewEn
 	return e.registered(), registration.NewSecret(e.Secret), nil
 }
 
-// UpdateWebhookEndpoint changes an endpoint. Every try sets the same, so that a second
-// one does no harm. Safe for concurrent use.
+// UpdateWebhookEndpoint changes an endpoint. A retry sets the same values. Safe for
+// concurrent use.
 func (c *Client) UpdateWebhookEndpoint(ctx context.Context, id string, u registration.Update) (registration.Endpoint, error) {
 	path, err := endpointPath(id)
 	if err != nil {
@@ -145,7 +145,7 @@ func (c *Client) UpdateWebhookEndpoint(ctx context.Context, id string, u registr
 	return e.registered(), nil
 }
 
-// DeleteWebhookEndpoint deletes an endpoint; that there is none is no error. Safe for
+// DeleteWebhookEndpoint deletes an endpoint; a missing one is not an error. Safe for
 // concurrent use.
 func (c *Client) DeleteWebhookEndpoint(ctx context.Context, id string) error {
 	path, err := endpointPath(id)
@@ -172,7 +172,7 @@ func setMetadata(form url.Values, metadata map[string]string) {
 	}
 }
 
-// maybeDone marks an error after which the request may have been carried out.
+// maybeDone marks an error after which the request may have been applied.
 func maybeDone(err error) error {
 	if unavailable, ok := errors.AsType[*UnavailableError](err); ok && unavailable.Tries > 0 {
 		return fmt.Errorf("%w: %w", registration.ErrUnknownOutcome, err)
@@ -183,8 +183,8 @@ func maybeDone(err error) error {
 	return err
 }
 
-// endpointError adds Stripe's own words to a refusal: these requests hold nothing that
-// must not be read, and the words say which parameter is wrong.
+// endpointError adds Stripe's message to a refusal: these requests have nothing secret, and
+// the message names the invalid parameter.
 func endpointError(doing string, err error) error {
 	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Message != "" {
 		return fmt.Errorf("%s: %w: %s", doing, err, plain(refused.Message))

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// Errors that another try within the same fetch cannot cure. Whatever is none of
-// these, no [*TooLargeError] and no [*RefusedError] is transient.
+// Errors that a retry cannot cure, as are [*TooLargeError] and [*RefusedError]. All others are
+// transient.
 var (
-	// ErrNotFound says that Stripe has no such event: it is older than 30 days, belongs
-	// to another account or mode, or never was.
+	// ErrNotFound: no such event. It is older than 30 days, belongs to another account or
+	// mode, or never existed.
 	ErrNotFound = errors.New("no such object at Stripe")
-	// ErrNoAPIKey says that no API key is configured. The key function may return it.
+	// ErrNoAPIKey: no API key is configured. The key function may return it.
 	ErrNoAPIKey = errors.New("no Stripe API key is configured")
-	// ErrUnauthorized says that Stripe refused the key (401) or what it asks for (403).
+	// ErrUnauthorized: Stripe refused the key (401) or the request (403).
 	ErrUnauthorized = errors.New("API key refused by Stripe")
-	// ErrAccountRevoked says that the key may not act for a connected account (any more).
+	// ErrAccountRevoked: the key may not, or no longer, act for a connected account.
 	ErrAccountRevoked = errors.New("access to a connected account refused by Stripe: it was revoked, or never granted")
 )
 
-// TooLargeError says that an answer is larger than this client reads.
+// TooLargeError: a response is larger than this client reads.
 type TooLargeError struct {
 	Limit int64 // bytes
 }
@@ -29,22 +29,21 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("answer is larger than %d bytes", e.Limit)
 }
 
-// RefusedError is an answer that is neither success nor one of the cases with an
-// error of their own, for example 400: the request itself is wrong.
+// RefusedError is a response without a more specific error, for example 400: the request is
+// invalid.
 type RefusedError struct {
 	Status    int
 	Code      string // Stripe's error code, may be ""
 	RequestID string // Stripe's id of the request, may be ""
-	Message   string // Stripe's words, as they came; not part of Error, as they may quote the request
+	Message   string // of Stripe, unchanged; not part of Error, as it may quote the request
 }
 
 func (e *RefusedError) Error() string {
 	return "Stripe refused the request: " + describe(e.Status, e.Code, e.RequestID)
 }
 
-// UnavailableError is transient: Stripe limited the rate, failed, or could not be
-// reached within the tries and the time that there were. It wraps the last cause,
-// which is the context's error when the time was over.
+// UnavailableError is transient: Stripe limited the rate, failed, or could not be reached
+// within the bounds on tries and time. It wraps the last cause, or the context's error.
 type UnavailableError struct {
 	Status     int           // of the last answer, 0 when there was none
 	RetryAfter time.Duration // what Stripe asked for, 0 when it asked for nothing

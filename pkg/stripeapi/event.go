@@ -37,7 +37,7 @@ func (c *Client) fetchEvent(ctx context.Context, account, id string, thin bool) 
 		// A thin event names its account in context, and Stripe-Context is what takes that.
 		r = request{path: "/v2/core/events/" + id, version: ThinAPIVersion, accountHeader: "Stripe-Context", account: account, resource: "v2/core/events"}
 	}
-	// What cannot be an id must not become part of a path or a header.
+	// Only ids may become part of a path or a header.
 	if !isName(id, "") || !strings.HasPrefix(id, "evt_") {
 		return nil, fmt.Errorf("%w: that is no event id", ErrNotFound)
 	}
@@ -47,7 +47,7 @@ func (c *Client) fetchEvent(ctx context.Context, account, id string, thin bool) 
 	return c.get(ctx, r)
 }
 
-// markPermanent marks the errors that no further attempt can cure.
+// markPermanent marks the errors that a retry cannot cure.
 func markPermanent(err error) error {
 	_, tooLarge := errors.AsType[*TooLargeError](err)
 	switch {

@@ -57,7 +57,7 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 		if try >= c.o.Tries || ctx.Err() != nil {
 			return nil, unavailable
 		}
-		// A try that would be cut short is not made: the caller tries again later.
+		// No time for a whole try: the caller tries again later.
 		wait := max(c.backoff(try), a.retryAfter)
 		if deadline, has := ctx.Deadline(); wait > c.o.MaxWait || has && time.Until(deadline) < wait+c.o.TryTimeout {
 			return nil, unavailable
@@ -121,7 +121,7 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 	case int64(len(body)) > c.o.MaxBody:
 		a.err = &TooLargeError{Limit: c.o.MaxBody}
 	case !json.Valid(body):
-		// A page of something in between; Stripe answers in JSON.
+		// Not from Stripe, which answers in JSON: a proxy's page.
 		a.err, a.again = errors.New("answer is not JSON"), true
 	default:
 		a.body = body
@@ -130,7 +130,7 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 }
 
 // refusal is the error of an answer that is not 200, and whether another try may help.
-// Stripe's own word on that, Stripe-Should-Retry, decides where the status does not.
+// Stripe-Should-Retry decides where the status does not.
 // account is the connected account that was asked as, "" for the key's own.
 func refusal(resp *http.Response, body []byte, account string) (err error, again bool) {
 	var envelope struct {
@@ -139,7 +139,7 @@ func refusal(resp *http.Response, body []byte, account string) (err error, again
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	_ = json.Unmarshal(body, &envelope) // an answer in another form has no code
+	_ = json.Unmarshal(body, &envelope) // no code if it is not JSON
 	code := envelope.Error.Code
 	if !isName(code, ".-") {
 		code = ""
@@ -170,7 +170,7 @@ func refusal(resp *http.Response, body []byte, account string) (err error, again
 	return &RefusedError{Status: resp.StatusCode, Code: code, RequestID: id, Message: envelope.Error.Message}, false
 }
 
-// retryAfter reads Retry-After: seconds or a date. What it cannot read is no wish.
+// retryAfter reads Retry-After: seconds or a date. Unparseable values are ignored.
 func retryAfter(h http.Header) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {

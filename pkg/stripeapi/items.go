@@ -12,7 +12,7 @@ import (
 const (
 	itemsPath  = "/v1/subscription_items"
 	itemsLimit = 100 // the most that Stripe puts on a page
-	// maxItemPages ends a list that does not end; a subscription has up to 20 items.
+	// maxItemPages bounds a list; a subscription has up to 20 items.
 	maxItemPages = 10
 )
 

@@ -104,8 +104,8 @@ func listQuery(q reconcile.Query, size string) url.Values {
 	return v
 }
 
-// mend fetches by its id what the list shows so that it cannot be read. Where that does
-// not help, the item stays as it is.
+// mend fetches an unreadable event of the list by its id. If that fails, the item stays as it
+// is.
 func (c *Client) mend(ctx context.Context, account string, item *reconcile.Item) {
 	body, err := c.fetchEvent(ctx, account, item.Event.ID, false)
 	if err != nil {

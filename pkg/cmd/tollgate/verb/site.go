@@ -128,7 +128,7 @@ func Probe(ctx context.Context, url string) *registration.Probe {
 }
 
 // StoredSecrets is the webhook secret in Secrets Manager. It adds a hint to each failure.
-type StoredSecrets struct{ secrets.Vault }
+type StoredSecrets struct{ secrets.Writer }
 
 // WebhookSecrets finds the target's webhook secret.
 func (t Target) WebhookSecrets() (StoredSecrets, error) {
@@ -136,12 +136,12 @@ func (t Target) WebhookSecrets() (StoredSecrets, error) {
 		return StoredSecrets{}, Hint(errors.New("the secret that holds the signing secrets is unknown"),
 			"name the stack with --stack, or set TOLLGATE_WEBHOOK_SECRET_ID")
 	}
-	return StoredSecrets{secrets.Vault{API: secretsmanager.NewFromConfig(t.AWS), ID: t.WebhookSecretID}}, nil
+	return StoredSecrets{secrets.Writer{API: secretsmanager.NewFromConfig(t.AWS), ID: t.WebhookSecretID}}, nil
 }
 
 // Current returns the present version, zero when the secret has none yet.
 func (s StoredSecrets) Current(ctx context.Context) (registration.Version, error) {
-	now, err := s.Vault.Current(ctx)
+	now, err := s.Writer.Current(ctx)
 	if err != nil {
 		return now, Hint(err, "may these credentials call secretsmanager:GetSecretValue on %s?", s.ID)
 	}
@@ -150,7 +150,7 @@ func (s StoredSecrets) Current(ctx context.Context) (registration.Version, error
 
 // Replace writes a value over the version that it was made from.
 func (s StoredSecrets) Replace(ctx context.Context, was string, value registration.Secret) error {
-	if err := s.Vault.Replace(ctx, was, value); err != nil {
+	if err := s.Writer.Replace(ctx, was, value); err != nil {
 		return Hint(err, "may these credentials call secretsmanager:PutSecretValue and UpdateSecretVersionStage on %s?", s.ID)
 	}
 	return nil

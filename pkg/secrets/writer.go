@@ -13,21 +13,21 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// VaultAPI is what [Vault] calls of Secrets Manager.
-type VaultAPI interface {
+// WriterAPI has the calls of Secrets Manager that [Writer] makes.
+type WriterAPI interface {
 	API
 	PutSecretValue(context.Context, *secretsmanager.PutSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error)
 	UpdateSecretVersionStage(context.Context, *secretsmanager.UpdateSecretVersionStageInput, ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error)
 }
 
-// Vault reads and writes the webhook secret for operators. It is safe for concurrent
+// Writer reads and writes the webhook secret for operators. It is safe for concurrent
 // use, in any number of processes.
-type Vault struct {
-	API VaultAPI
+type Writer struct {
+	API WriterAPI
 	ID  string // of the secret
 }
 
-var _ registration.Secrets = Vault{}
+var _ registration.Secrets = Writer{}
 
 // stageCurrent is on the present value; stagePending on the one written last.
 const (
@@ -36,7 +36,7 @@ const (
 )
 
 // Current returns the present value, zero when the secret has none yet.
-func (v Vault) Current(ctx context.Context) (registration.Version, error) {
+func (v Writer) Current(ctx context.Context) (registration.Version, error) {
 	out, err := v.API.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &v.ID, VersionStage: aws.String(stageCurrent)})
 	if _, absent := errors.AsType[*types.ResourceNotFoundException](err); absent {
 		return registration.Version{}, nil
@@ -58,7 +58,7 @@ func (v Vault) Current(ctx context.Context) (registration.Version, error) {
 // secret gets AWSCURRENT when it is written.
 //
 // A version that lost keeps its value without AWSCURRENT until Secrets Manager drops it.
-func (v Vault) Replace(ctx context.Context, was string, value registration.Secret) error {
+func (v Writer) Replace(ctx context.Context, was string, value registration.Secret) error {
 	text, id := value.Reveal(), rand.Text()+rand.Text()
 	if _, err := v.API.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		SecretId: &v.ID, SecretString: &text, ClientRequestToken: &id, VersionStages: []string{stagePending},
