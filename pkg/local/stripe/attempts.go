@@ -1,7 +1,6 @@
 package stripe
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -24,9 +23,6 @@ func (a attempt) succeeded() bool {
 	return a.Status >= 200 && a.Status < 300
 }
 
-// attempts are the last ones, in the order in which they ended.
-type attempts []attempt
-
 // note records an attempt.
 func (d *deliverer) note(a attempt) {
 	d.mu.Lock()
@@ -39,12 +35,10 @@ func (d *deliverer) note(a attempt) {
 
 // listAttempts serves the attempts, of one event or to one endpoint if asked.
 func (s *Fake) listAttempts(r *http.Request) ([]byte, *apiError) {
-	v := r.URL.Query()
-	for name := range v {
-		if name != "event" && name != "endpoint" {
-			return nil, unknown(name)
-		}
+	if err := onlyQuery(r, "event", "endpoint"); err != nil {
+		return nil, err
 	}
+	v := r.URL.Query()
 	fits := func(wanted, value string) bool { return wanted == "" || wanted == value }
 	found := []attempt{}
 	s.deliveries.mu.Lock()
@@ -54,9 +48,5 @@ func (s *Fake) listAttempts(r *http.Request) ([]byte, *apiError) {
 			found = append(found, a)
 		}
 	}
-	raw, err := json.Marshal(map[string][]attempt{"data": found})
-	if err != nil {
-		return nil, broken(err)
-	}
-	return raw, nil
+	return control(map[string][]attempt{"data": found})
 }

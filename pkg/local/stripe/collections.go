@@ -1,62 +1,28 @@
 package stripe
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
-// collections are the paths under /v1 that serve an object by its id, by the object's kind.
-var collections = map[string]string{
-	"account":                       "accounts",
-	"application_fee":               "application_fees",
-	"billing_portal.configuration":  "billing_portal/configurations",
-	"charge":                        "charges",
-	"checkout.session":              "checkout/sessions",
-	"climate.order":                 "climate/orders",
-	"coupon":                        "coupons",
-	"credit_note":                   "credit_notes",
-	"customer":                      "customers",
-	"dispute":                       "disputes",
-	"file":                          "files",
-	"financial_connections.account": "financial_connections/accounts",
-	"identity.verification_session": "identity/verification_sessions",
-	"invoice":                       "invoices",
-	"invoiceitem":                   "invoiceitems",
-	"issuing.authorization":         "issuing/authorizations",
-	"issuing.card":                  "issuing/cards",
-	"issuing.cardholder":            "issuing/cardholders",
-	"issuing.dispute":               "issuing/disputes",
-	"issuing.transaction":           "issuing/transactions",
-	"mandate":                       "mandates",
-	"payment_intent":                "payment_intents",
-	"payment_link":                  "payment_links",
-	"payment_method":                "payment_methods",
-	"payout":                        "payouts",
-	"plan":                          "plans",
-	"price":                         "prices",
-	"product":                       "products",
-	"promotion_code":                "promotion_codes",
-	"quote":                         "quotes",
-	"radar.early_fraud_warning":     "radar/early_fraud_warnings",
-	"refund":                        "refunds",
-	"reporting.report_run":          "reporting/report_runs",
-	"reporting.report_type":         "reporting/report_types",
-	"review":                        "reviews",
-	"scheduled_query_run":           "sigma/scheduled_query_runs",
-	"setup_intent":                  "setup_intents",
-	"source":                        "sources",
-	"subscription":                  "subscriptions",
-	"subscription_schedule":         "subscription_schedules",
-	"tax_rate":                      "tax_rates",
-	"terminal.reader":               "terminal/readers",
-	"test_helpers.test_clock":       "test_helpers/test_clocks",
-	"topup":                         "topups",
-	"transfer":                      "transfers",
-	"treasury.credit_reversal":      "treasury/credit_reversals",
-	"treasury.debit_reversal":       "treasury/debit_reversals",
-	"treasury.financial_account":    "treasury/financial_accounts",
-	"treasury.inbound_transfer":     "treasury/inbound_transfers",
-	"treasury.outbound_payment":     "treasury/outbound_payments",
-	"treasury.outbound_transfer":    "treasury/outbound_transfers",
-	"treasury.received_credit":      "treasury/received_credits",
-	"treasury.received_debit":       "treasury/received_debits",
+// kinds are the objects that are served by their id.
+const kinds = `
+	account application_fee billing_portal.configuration charge checkout.session climate.order coupon credit_note
+	customer dispute file financial_connections.account identity.verification_session invoice invoiceitem
+	issuing.authorization issuing.card issuing.cardholder issuing.dispute issuing.transaction mandate
+	payment_intent payment_link payment_method payout plan price product promotion_code quote
+	radar.early_fraud_warning refund reporting.report_run reporting.report_type review scheduled_query_run
+	setup_intent source subscription subscription_schedule tax_rate terminal.reader test_helpers.test_clock topup
+	transfer treasury.credit_reversal treasury.debit_reversal treasury.financial_account treasury.inbound_transfer
+	treasury.outbound_payment treasury.outbound_transfer treasury.received_credit treasury.received_debit
+`
+
+// collection is the path under /v1 that serves objects of a kind.
+func collection(kind string) string {
+	if kind == "scheduled_query_run" {
+		kind = "sigma." + kind
+	}
+	return strings.ReplaceAll(kind, ".", "/") + "s"
 }
 
 // hasDeletedForm reports whether a deleted object of a kind is still served, as

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 )
@@ -39,17 +38,14 @@ func (s *Fake) give(r *http.Request) ([]byte, *apiError) {
 }
 
 func deliverWanted(r *http.Request) (bool, *apiError) {
-	for name, values := range r.URL.Query() {
-		if name != "deliver" {
-			return false, unknown(name)
-		}
-		deliver, err := strconv.ParseBool(values[0])
-		if err != nil {
-			return false, invalid(http.StatusBadRequest, "", "deliver", "deliver is true or false.")
-		}
-		return deliver, nil
+	if err := onlyQuery(r, "deliver"); err != nil || !r.URL.Query().Has("deliver") {
+		return false, err
 	}
-	return false, nil
+	deliver, err := strconv.ParseBool(r.URL.Query().Get("deliver"))
+	if err != nil {
+		return false, invalid(http.StatusBadRequest, "", "deliver", "deliver is true or false.")
+	}
+	return deliver, nil
 }
 
 // putObjects sets the states of the objects in a list, all or none of them.
@@ -111,10 +107,8 @@ func (s *Fake) deleteObject(r *http.Request) ([]byte, *apiError) {
 
 // listObjects serves all objects of an account as they are now, or those of a customer.
 func (s *Fake) listObjects(r *http.Request) ([]byte, *apiError) {
-	for name := range r.URL.Query() {
-		if name != "customer" {
-			return nil, unknown(name)
-		}
+	if err := onlyQuery(r, "customer"); err != nil {
+		return nil, err
 	}
 	customer := r.URL.Query().Get("customer")
 	found := []json.RawMessage{}
@@ -137,41 +131,38 @@ func (s *Fake) registerEndpoint(r *http.Request) ([]byte, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if flat, ok := flatten(body); ok {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		body = []byte(flat)
+	f, isJSON := flatten(body)
+	if !isJSON {
+		if f, err = parseForm(string(body)); err != nil {
+			return nil, err
+		}
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	f, err := readForm(r)
-	if err != nil {
-		return nil, err
-	}
-	return s.newEndpoint(account(r), f, "url", "enabled_events", "description", "metadata", "api_version", "connect", "disabled", "secret")
+	return s.newEndpoint(account(r), f, "api_version", "connect", "disabled", "secret")
 }
 
-// flatten encodes a JSON object of strings, booleans, lists and maps of strings as a form.
-func flatten(body []byte) (string, bool) {
+// flatten reads a JSON object of strings, booleans, lists and maps of strings as a form.
+func flatten(body []byte) (form, bool) {
 	var top map[string]any
 	if json.Unmarshal(body, &top) != nil {
-		return "", false
+		return nil, false
 	}
-	v := url.Values{}
+	f := form{}
 	for name, value := range top {
 		switch value := value.(type) {
 		case []any:
-			for i, each := range value {
-				v.Set(fmt.Sprintf("%s[%d]", name, i), fmt.Sprint(each))
+			for _, each := range value {
+				f[name+"[]"] = append(f[name+"[]"], fmt.Sprint(each))
 			}
 		case map[string]any:
 			for key, each := range value {
-				v.Set(name+"["+key+"]", fmt.Sprint(each))
+				f[name+"["+key+"]"] = []string{fmt.Sprint(each)}
 			}
 		case nil: // as if it were absent
 		default:
-			v.Set(name, fmt.Sprint(value))
+			f[name] = []string{fmt.Sprint(value)}
 		}
 	}
-	return v.Encode(), true
+	return f, true
 }
 
 // readControl reads a small JSON object; an empty body is an empty object.

@@ -68,7 +68,7 @@ type deliverer struct {
 	closed  bool
 	pending int
 	max     int
-	log     attempts
+	log     []attempt // the last ones, in the order in which they ended
 }
 
 func newDeliverer(o DeliverOptions, scale int) (*deliverer, error) {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -54,36 +55,34 @@ func (e *endpoint) rendered(withSecret bool) []byte {
 	if e.Disabled {
 		status = "disabled"
 	}
-	optional := func(text string) any {
+	optional := func(text string) *string {
 		if text == "" {
 			return nil
 		}
-		return text
+		return &text
 	}
-	m := members{}
-	put := func(name string, value any) {
-		raw, _ := json.Marshal(value) // texts, numbers and lists of them cannot fail
-		m = append(m, member{name, raw})
+	shown := struct {
+		ID            string            `json:"id"`
+		Object        string            `json:"object"`
+		APIVersion    *string           `json:"api_version"`
+		Application   *string           `json:"application"`
+		Created       int64             `json:"created"`
+		Description   *string           `json:"description"`
+		EnabledEvents []string          `json:"enabled_events"`
+		Livemode      bool              `json:"livemode"`
+		Metadata      map[string]string `json:"metadata"`
+		Secret        string            `json:"secret,omitempty"`
+		Status        string            `json:"status"`
+		URL           string            `json:"url"`
+	}{
+		ID: e.ID, Object: "webhook_endpoint", APIVersion: optional(e.Version), Created: e.Created, Description: optional(e.Description),
+		EnabledEvents: e.Events, Metadata: maps.Collect(maps.All(e.Metadata)), Status: status, URL: e.URL,
 	}
-	metadata := e.Metadata
-	if metadata == nil {
-		metadata = map[string]string{}
-	}
-	put("id", e.ID)
-	put("object", "webhook_endpoint")
-	put("api_version", optional(e.Version))
-	put("application", nil)
-	put("created", e.Created)
-	put("description", optional(e.Description))
-	put("enabled_events", e.Events)
-	put("livemode", false)
-	put("metadata", metadata)
 	if withSecret {
-		put("secret", e.Secrets[0].Value)
+		shown.Secret = e.Secrets[0].Value
 	}
-	put("status", status)
-	put("url", e.URL)
-	return indented(nil, m.json(), "")
+	raw, _ := json.MarshalIndent(shown, "", "  ") // texts, numbers and lists of them cannot fail
+	return raw
 }
 
 // createEndpoint makes an endpoint as Stripe does, with a new secret.
@@ -92,12 +91,12 @@ func (s *Fake) createEndpoint(r *http.Request) ([]byte, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	return s.newEndpoint(account(r), f, "url", "enabled_events", "description", "metadata", "api_version", "connect", "expand")
+	return s.newEndpoint(account(r), f, "api_version", "connect")
 }
 
-func (s *Fake) newEndpoint(account string, f form, names ...string) ([]byte, *apiError) {
+func (s *Fake) newEndpoint(account string, f form, more ...string) ([]byte, *apiError) {
 	e := &endpoint{ID: "we_" + rand.Text(), Account: account, Created: s.now().Unix(), Secrets: []secret{newSecret()}}
-	if err := e.apply(f, names...); err != nil {
+	if err := e.apply(f, more...); err != nil {
 		return nil, err
 	}
 	switch {
@@ -134,7 +133,7 @@ func (s *Fake) updateEndpoint(r *http.Request) ([]byte, *apiError) {
 		return nil, err
 	}
 	e := *old
-	if err := e.apply(f, "url", "enabled_events", "description", "metadata", "disabled", "expand"); err != nil {
+	if err := e.apply(f, "disabled"); err != nil {
 		return nil, err
 	}
 	if err := s.keepEndpoint(&e); err != nil {
@@ -157,8 +156,8 @@ func (s *Fake) deleteEndpoint(r *http.Request) ([]byte, *apiError) {
 }
 
 func (s *Fake) getEndpoint(r *http.Request) ([]byte, *apiError) {
-	for name := range r.URL.Query() {
-		return nil, unknown(name)
+	if err := onlyQuery(r); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,13 +170,10 @@ func (s *Fake) getEndpoint(r *http.Request) ([]byte, *apiError) {
 
 // listEndpoints serves a page, newest first.
 func (s *Fake) listEndpoints(r *http.Request) ([]byte, *apiError) {
-	v := r.URL.Query()
-	for name := range v {
-		if !slices.Contains([]string{"limit", "starting_after", "ending_before"}, name) {
-			return nil, unknown(name)
-		}
+	if err := onlyQuery(r, "limit", "starting_after", "ending_before"); err != nil {
+		return nil, err
 	}
-	q, err := parseQuery(v)
+	q, err := parseQuery(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -101,10 +100,6 @@ func TestEndpointRefusals(t *testing.T) {
 	const we, ok = "/v1/webhook_endpoints", "url=https://a.b/c&enabled_events[]=*"
 	id := createEndpoint(t, url, ok).ID
 	foreign := createEndpoint(t, url, ok, "Stripe-Account", "acct_1").ID
-	metadata := strings.Builder{}
-	for i := range 51 {
-		fmt.Fprintf(&metadata, "&metadata[k%d]=v", i)
-	}
 	tests := []struct {
 		name, method, path, form string
 		status                   int
@@ -112,18 +107,13 @@ func TestEndpointRefusals(t *testing.T) {
 	}{
 		{"no url", "POST", we, "enabled_events[]=*", 400, "Missing required param: url."},
 		{"no events", "POST", we, "url=https://a.b/c", 400, "Missing required param: enabled_events."},
-		{"empty url", "POST", we, "url=&enabled_events[]=*", 400, "empty string"},
 		{"url without scheme", "POST", we, "url=a.b/c&enabled_events[]=*", 400, "explicit scheme"},
 		{"url of a file", "POST", we, "url=file:///etc/passwd&enabled_events[]=*", 400, "http or https"},
-		{"url twice", "POST", we, "url[]=https://a.b/c&enabled_events[]=*", 400, "takes one value"},
+		{"url twice", "POST", we, "url[]=https://a.b/c&enabled_events[]=*", 400, "unknown parameter: url[]"},
 		{"unknown event", "POST", we, ok + "&enabled_events[]=charge.melted", 400, "charge.melted"},
-		{"metadata key", "POST", we, ok + "&metadata[" + strings.Repeat("k", 41) + "]=v", 400, "40 characters"},
-		{"metadata value", "POST", we, ok + "&metadata[k]=" + strings.Repeat("v", 501), 400, "500 characters"},
-		{"metadata keys", "POST", we, ok + metadata.String(), 400, "50 keys"},
-		{"metadata text", "POST", we, ok + "&metadata=x", 400, "metadata[key]=value"},
-		{"metadata list", "POST", we, ok + "&metadata[]=x", 400, "metadata[key]=value"},
-		{"two forms", "POST", we, ok + "&enabled_events=x", 400, "two forms"},
-		{"broken form", "POST", we, "url=%zz", 400, "no valid form"},
+		{"metadata text", "POST", we, ok + "&metadata=x", 400, "unknown parameter: metadata"},
+		{"metadata list", "POST", we, ok + "&metadata[]=x", 400, "unknown parameter: metadata"},
+		{"broken form", "POST", we, "url=%zz", 400, "not a valid form"},
 		{"large form", "POST", we, "url=" + strings.Repeat("x", maxFormBytes), 413, "A form may have"},
 		{"parameters in the address", "POST", we + "?url=https://a.b/c", "enabled_events[]=*", 400, "unknown parameter: url"},
 		{"own secret", "POST", we, ok + "&secret=whsec_1", 400, "unknown parameter: secret"},

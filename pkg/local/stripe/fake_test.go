@@ -257,9 +257,9 @@ func TestLateEventsAppearBehindThePage(t *testing.T) {
 	now := time.Unix(1000, 0)
 	s, url := open(t, Options{Now: func() time.Time { return now }})
 	remember(t, s, body("evt_1", "invoice.paid", "", 10))
-	s.DelayVisibility(time.Minute)
+	s.faults.delay = time.Minute
 	remember(t, s, body("evt_2", "invoice.paid", "", 11))
-	s.DelayVisibility(0)
+	s.faults.delay = 0
 	remember(t, s, body("evt_3", "invoice.paid", "", 12))
 	for _, step := range []struct {
 		at   time.Duration

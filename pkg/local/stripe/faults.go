@@ -16,35 +16,11 @@ type Fault struct {
 	RetryAfter time.Duration // sent as Retry-After in whole seconds, when positive
 }
 
-// RandomFaults makes deliveries fail silently: a share of the events is not delivered, another
-// share is delivered late. The same seed picks the same events.
-type RandomFaults struct {
-	WithholdPercent int
-	LatePercent     int
-	Late            time.Duration // not divided by the scale of deliveries
-	Seed            uint64
-}
-
 // Inject makes the next requests to Stripe's paths fail, after the faults injected earlier.
 func (s *Fake) Inject(f Fault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.pending = append(s.faults.pending, f)
-}
-
-// DelayVisibility makes each event that is given from now on invisible for d, because
-// Stripe's list shows some events late. Zero ends that for later events.
-func (s *Fake) DelayVisibility(d time.Duration) {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.delay = d
-}
-
-// SetRandomFaults sets the faults of the events that are given from now on.
-func (s *Fake) SetRandomFaults(l RandomFaults) {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.share = l
 }
 
 // BreakItem makes lists show one event with a string as its created, which strict readers
@@ -82,7 +58,7 @@ func (f *faults) random(id string) (withheld bool, late time.Duration) {
 	draw := rand.New(rand.NewPCG(f.share.Seed, h.Sum64()))
 	withheld = draw.IntN(100) < f.share.WithholdPercent
 	if draw.IntN(100) < f.share.LatePercent {
-		late = f.share.Late
+		late = time.Duration(f.share.Late) * time.Millisecond
 	}
 	return withheld, late
 }

@@ -12,8 +12,8 @@ func (s *Fake) routes() {
 	s.mux.HandleFunc("GET /v1/events", s.api(s.list))
 	s.mux.HandleFunc("GET /v1/events/{id}", s.api(s.get))
 	s.mux.HandleFunc("GET /v2/core/events/{id}", s.api(s.getThin))
-	for kind, collection := range collections {
-		s.mux.HandleFunc("GET /v1/"+collection+"/{id}", s.api(s.object(kind)))
+	for kind := range strings.FieldsSeq(kinds) {
+		s.mux.HandleFunc("GET /v1/"+collection(kind)+"/{id}", s.api(s.object(kind)))
 	}
 	s.mux.HandleFunc("GET /v1/account", s.api(s.getAccount))
 	s.mux.HandleFunc("GET /v1/subscription_items", s.api(s.listItems))
@@ -111,8 +111,8 @@ func (s *Fake) getAccount(r *http.Request) ([]byte, *apiError) {
 }
 
 func (s *Fake) get(r *http.Request) ([]byte, *apiError) {
-	for name := range r.URL.Query() {
-		return nil, unknown(name)
+	if err := onlyQuery(r); err != nil {
+		return nil, err
 	}
 	e, err := s.find(r, false)
 	if err != nil {

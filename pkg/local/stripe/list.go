@@ -243,6 +243,16 @@ func isTypes(name string) bool {
 	return isList && closed && strings.Trim(index, "0123456789") == ""
 }
 
+// onlyQuery rejects parameters in the address other than the given ones.
+func onlyQuery(r *http.Request, names ...string) *apiError {
+	for name := range r.URL.Query() {
+		if !slices.Contains(names, name) {
+			return unknown(name)
+		}
+	}
+	return nil
+}
+
 func unknown(name string) *apiError {
 	return invalid(http.StatusBadRequest, "parameter_unknown", name, "Received unknown parameter: %.100s (to the fake Stripe)", name)
 }
