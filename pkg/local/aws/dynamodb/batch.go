@@ -21,7 +21,6 @@ type keysAndAttributes struct {
 	ConsistentRead           bool              `json:",omitempty"`
 	ProjectionExpression     *string           `json:",omitempty"`
 	ExpressionAttributeNames map[string]string `json:",omitempty"`
-	AttributesToGet          refused           `json:",omitempty"`
 }
 
 type batchGetInput struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
-	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -29,12 +28,9 @@ type (
 	}
 
 	indexInput struct {
-		IndexName             string
-		KeySchema             []keyElement
-		Projection            *projection
-		ProvisionedThroughput refused
-		OnDemandThroughput    refused
-		WarmThroughput        refused
+		IndexName  string
+		KeySchema  []keyElement
+		Projection *projection
 	}
 )
 
@@ -45,23 +41,11 @@ const (
 )
 
 type createTableInput struct {
-	TableName                          string
-	AttributeDefinitions               []attributeDefinition
-	KeySchema                          []keyElement
-	GlobalSecondaryIndexes             []indexInput
-	LocalSecondaryIndexes              refused
-	BillingMode                        string `enum:"PROVISIONED,PAY_PER_REQUEST"`
-	ProvisionedThroughput              refused
-	Tags                               refused
-	StreamSpecification                refused
-	SSESpecification                   refused
-	DeletionProtectionEnabled          refused
-	TableClass                         refused
-	OnDemandThroughput                 refused
-	WarmThroughput                     refused
-	ResourcePolicy                     refused
-	GlobalTableSourceArn               refused
-	GlobalTableSettingsReplicationMode refused
+	TableName              string
+	AttributeDefinitions   []attributeDefinition
+	KeySchema              []keyElement
+	GlobalSecondaryIndexes []indexInput
+	BillingMode            string `enum:"PROVISIONED,PAY_PER_REQUEST"`
 }
 
 func (d *DB) createTable(_ context.Context, in *createTableInput) (any, error) {
@@ -111,18 +95,13 @@ func createStorage(tx *bbolt.Tx, s *schema) error {
 
 func newSchema(in *createTableInput) (*schema, error) {
 	s := &schema{Name: in.TableName, Definitions: in.AttributeDefinitions}
-	if err := checkDefinitions(in.AttributeDefinitions); err != nil {
-		return nil, err
-	}
+	used := map[string]bool{}
 	var err error
-	if s.Hash, s.Range, err = keySchema(in.KeySchema, in.AttributeDefinitions); err != nil {
+	if s.Hash, s.Range, err = s.keySchema(in.KeySchema, used); err != nil {
 		return nil, err
-	}
-	if in.GlobalSecondaryIndexes != nil && len(in.GlobalSecondaryIndexes) == 0 {
-		return nil, invalid(badParameter + "List of GlobalSecondaryIndexes is empty")
 	}
 	for i := range in.GlobalSecondaryIndexes {
-		ix, err := newIndex(s, &in.GlobalSecondaryIndexes[i])
+		ix, err := s.newIndex(&in.GlobalSecondaryIndexes[i], used)
 		if err != nil {
 			return nil, err
 		}
@@ -131,78 +110,34 @@ func newSchema(in *createTableInput) (*schema, error) {
 	if len(s.Indexes) > maxIndexes {
 		return nil, invalid(badParameter+"GlobalSecondaryIndex count exceeds the per-table limit of %d", maxIndexes)
 	}
-	return s, checkAllUsed(s)
-}
-
-func checkDefinitions(defs []attributeDefinition) error {
-	seen := map[string]bool{}
-	for _, def := range defs {
-		if def.AttributeName == "" || len(def.AttributeName) > maxExprNameBytes || def.AttributeType == "" {
-			return invalid(badParameter + "An AttributeDefinition needs an AttributeName of 1 to 255 bytes and an AttributeType")
-		}
-		if seen[def.AttributeName] {
-			return invalid(badParameter+"Duplicate AttributeName in AttributeDefinitions: %s", def.AttributeName)
-		}
-		seen[def.AttributeName] = true
+	if len(used) != len(s.Definitions) {
+		return nil, invalid(badParameter + "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
 	}
-	return nil
+	return s, nil
 }
 
 // maxExprNameBytes bounds the names of key attributes.
 const maxExprNameBytes = 255
 
-// checkAllUsed refuses definitions of attributes that are not keys.
-func checkAllUsed(s *schema) error {
-	used := map[string]bool{}
-	for _, a := range s.keys() {
-		used[a.Name] = true
-	}
-	for i := range s.Indexes {
-		for _, a := range s.Indexes[i].keys() {
-			used[a.Name] = true
-		}
-	}
-	if len(used) == len(s.Definitions) {
-		return nil
-	}
-	if len(s.Indexes) == 0 {
-		return invalid(badParameter + "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
-	}
-	return invalid(badParameter + "Some AttributeDefinitions are not used by the table or its indexes")
-}
-
-func keySchema(elements []keyElement, defs []attributeDefinition) (hash, sort attribute, err error) {
-	var names, defined []string
-	for _, e := range elements {
-		names = append(names, e.AttributeName)
-	}
-	for _, def := range defs {
-		defined = append(defined, def.AttributeName)
-	}
-	if len(elements) < 1 || len(elements) > 2 {
-		return hash, sort, invalid("Invalid KeySchema: a KeySchema has one or two elements, this one has %d", len(elements))
-	}
+// keySchema returns the attributes of one or two key elements and adds their names to used.
+func (s *schema) keySchema(elements []keyElement, used map[string]bool) (hash, sort attribute, err error) {
 	keys := make([]attribute, 2)
-	for i, e := range elements {
-		at := slices.Index(defined, e.AttributeName)
-		if at < 0 {
-			return hash, sort, invalid(badParameter+"Some index key attributes are not defined in AttributeDefinitions. Keys: [%s], AttributeDefinitions: [%s]",
-				strings.Join(names, ", "), strings.Join(defined, ", "))
+	ok := len(elements) == 1 || len(elements) == 2 && elements[1].KeyType == "RANGE" && elements[0].AttributeName != elements[1].AttributeName
+	for i, e := range elements[:min(len(elements), 2)] {
+		at := slices.IndexFunc(s.Definitions, func(d attributeDefinition) bool { return d.AttributeName == e.AttributeName })
+		if ok = ok && at >= 0 && elements[0].KeyType == "HASH" && s.Definitions[at].AttributeType.Scalar() && len(e.AttributeName) <= maxExprNameBytes; !ok {
+			break
 		}
-		keys[i] = attribute{e.AttributeName, defs[at].AttributeType}
+		keys[i] = attribute{e.AttributeName, s.Definitions[at].AttributeType}
+		used[e.AttributeName] = true
 	}
-	switch {
-	case elements[0].KeyType != "HASH":
-		err = invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
-	case len(elements) == 2 && elements[1].KeyType != "RANGE":
-		err = invalid("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
-	case keys[0].Name == keys[1].Name:
-		err = invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+	if !ok {
+		err = invalid("Invalid KeySchema: it needs a HASH key, at most one RANGE key, and both in AttributeDefinitions")
 	}
 	return keys[0], keys[1], err
 }
 
-func newIndex(s *schema, in *indexInput) (index, error) {
+func (s *schema) newIndex(in *indexInput, used map[string]bool) (index, error) {
 	ix := index{Name: in.IndexName}
 	if err := checkName("indexName", in.IndexName); err != nil {
 		return ix, err
@@ -210,15 +145,10 @@ func newIndex(s *schema, in *indexInput) (index, error) {
 	if _, err := s.find(in.IndexName); err == nil {
 		return ix, invalid(badParameter+"Duplicate index name: %s", in.IndexName)
 	}
-	var err error
-	if ix.Hash, ix.Range, err = keySchema(in.KeySchema, s.Definitions); err != nil {
-		return ix, err
-	}
-	if in.Projection == nil || in.Projection.ProjectionType == "" {
-		return ix, invalid(badParameter + "Unknown ProjectionType: null")
-	}
-	if in.Projection.ProjectionType != projectAll || len(in.Projection.NonKeyAttributes) > 0 {
+	if in.Projection == nil || in.Projection.ProjectionType != projectAll || len(in.Projection.NonKeyAttributes) > 0 {
 		return ix, unsupported("a Projection other than " + projectAll)
 	}
-	return ix, nil
+	var err error
+	ix.Hash, ix.Range, err = s.keySchema(in.KeySchema, used)
+	return ix, err
 }

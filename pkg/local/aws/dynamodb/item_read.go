@@ -16,7 +16,6 @@ type getItemInput struct {
 	ProjectionExpression     *string
 	ExpressionAttributeNames map[string]string
 	ReturnConsumedCapacity   string `enum:"INDEXES,TOTAL,NONE"`
-	AttributesToGet          refused
 }
 
 type getItemOutput struct {

@@ -17,8 +17,6 @@ type conditional struct {
 	ConditionExpression                 *string
 	ReturnValues                        string `enum:"ALL_NEW,UPDATED_OLD,ALL_OLD,NONE,UPDATED_NEW"`
 	ReturnValuesOnConditionCheckFailure string `enum:"ALL_OLD,NONE"`
-	Expected                            refused
-	ConditionalOperator                 refused
 }
 
 type putItemInput struct {
@@ -35,7 +33,6 @@ type updateItemInput struct {
 	conditional
 	Key              value.Item
 	UpdateExpression *string
-	AttributeUpdates refused
 }
 
 type writeOutput struct {

@@ -24,8 +24,6 @@ type pageInput struct {
 	FilterExpression       *string
 	ProjectionExpression   *string
 	ReturnConsumedCapacity string `enum:"INDEXES,TOTAL,NONE"`
-	AttributesToGet        refused
-	ConditionalOperator    refused
 }
 
 type pageOutput struct {

@@ -12,8 +12,6 @@ type queryInput struct {
 	pageInput
 	KeyConditionExpression *string
 	ScanIndexForward       *bool
-	KeyConditions          refused
-	QueryFilter            refused
 }
 
 func (d *DB) query(_ context.Context, in *queryInput) (*pageOutput, error) {

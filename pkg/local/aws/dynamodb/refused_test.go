@@ -57,7 +57,7 @@ func TestLegacyParametersAreRefused(t *testing.T) {
 	}
 	for member, call := range calls {
 		t.Run(member, func(t *testing.T) {
-			wantError(t, call(), fmt.Sprintf("ValidationException: %s is not supported by this embedded DynamoDB", member))
+			wantError(t, call(), fmt.Sprintf("ValidationException: the member %q is not supported by this embedded DynamoDB", member))
 		})
 	}
 	_, err := s.db.Service().Operations["PutItem"](context.Background(), []byte(`{"TableName":"things","Item":{"pk":{"S":"x"}},"Surprise":1}`))

@@ -1,7 +1,6 @@
 package dynamodb
 
 import (
-	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -12,16 +11,6 @@ import (
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
-
-// refused is a member of DynamoDB that this database does not support: any value except null
-// is rejected by name.
-type refused json.RawMessage
-
-// UnmarshalJSON keeps the text: decodeRequest looks whether there is one.
-func (r *refused) UnmarshalJSON(text []byte) error {
-	*r = append(refused(nil), text...)
-	return nil
-}
 
 // decodeRequest reads a request and rejects unknown members.
 func decodeRequest(body []byte, in any) error {
@@ -41,8 +30,8 @@ func decodeRequest(body []byte, in any) error {
 	return checkMembers(reflect.ValueOf(in).Elem())
 }
 
-// checkMembers looks for refused members, and for enumerations outside their
-// values (tag `enum:"A,B"`), in a request and in the structures within it.
+// checkMembers looks for enumerations outside their values (tag `enum:"A,B"`) in a request
+// and in the structures within it.
 func checkMembers(v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -73,12 +62,6 @@ func checkMembers(v reflect.Value) error {
 func checkStruct(v reflect.Value) error {
 	for i := range v.NumField() {
 		f, field := v.Type().Field(i), v.Field(i)
-		if f.Type == reflect.TypeFor[refused]() {
-			if text := string(field.Bytes()); text != "" && text != "null" {
-				return unsupported(f.Name)
-			}
-			continue
-		}
 		if enum := f.Tag.Get("enum"); enum != "" && !field.IsZero() {
 			values := strings.Split(enum, ",")
 			if !slices.Contains(values, field.String()) {

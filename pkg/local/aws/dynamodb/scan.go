@@ -8,9 +8,6 @@ import (
 
 type scanInput struct {
 	pageInput
-	Segment       refused
-	TotalSegments refused
-	ScanFilter    refused
 }
 
 func (d *DB) scan(_ context.Context, in *scanInput) (*pageOutput, error) {

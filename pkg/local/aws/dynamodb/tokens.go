@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -51,34 +52,20 @@ func rememberToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) err
 	return tx.Bucket(bucketTokenEnds).Put(append(end, token...), nil)
 }
 
-// dueTokens returns expired tokens with their ends, at most a batch.
-func dueTokens(tx *bbolt.Tx, now time.Time) [][]byte {
-	var due [][]byte
-	c := tx.Bucket(bucketTokenEnds).Cursor()
-	for k, _ := c.First(); k != nil && len(due) < sweepBatch; k, _ = c.Next() {
-		if int64(binary.BigEndian.Uint64(k)) > now.UnixMilli() {
-			break
-		}
-		due = append(due, bytes.Clone(k))
-	}
-	return due
-}
-
 // forgetTokens deletes a batch of expired tokens and returns how many. A token that was used
 // again has a later record, which stays.
-func forgetTokens(tx *bbolt.Tx, now time.Time) (int, error) {
-	due := dueTokens(tx, now)
-	for _, k := range due {
-		if err := tx.Bucket(bucketTokenEnds).Delete(k); err != nil {
-			return 0, err
+func forgetTokens(tx *bbolt.Tx, now time.Time) (n int, err error) {
+	ends, tokens := tx.Bucket(bucketTokenEnds), tx.Bucket(bucketTokens)
+	for ; n < sweepBatch && err == nil; n++ {
+		k, _ := ends.Cursor().First()
+		if k == nil || int64(binary.BigEndian.Uint64(k)) > now.UnixMilli() {
+			break
 		}
-		tokens := tx.Bucket(bucketTokens)
-		if !bytes.HasPrefix(tokens.Get(k[8:]), k[:8]) {
-			continue
+		k = bytes.Clone(k)
+		if bytes.HasPrefix(tokens.Get(k[8:]), k[:8]) {
+			err = tokens.Delete(k[8:])
 		}
-		if err := tokens.Delete(k[8:]); err != nil {
-			return 0, err
-		}
+		err = errors.Join(err, ends.Delete(k))
 	}
-	return len(due), nil
+	return n, err
 }

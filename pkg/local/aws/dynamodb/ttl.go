@@ -131,23 +131,14 @@ func (d *DB) sweepLoop() {
 	}
 }
 
-// sweep deletes everything that is due, a batch at a time. It writes only if something is
-// due.
+// sweep deletes everything that is due, a batch at a time.
 func (d *DB) sweep() error {
 	for more := true; more; {
 		now := d.opts.Now()
-		due := false
-		if err := d.view(func(tx *bbolt.Tx) error {
-			var err error
-			due, err = d.anythingDue(tx, now)
-			return err
-		}); err != nil || !due {
-			return err
-		}
 		err := d.update(func(tx *bbolt.Tx) (bool, error) {
 			n, err := d.deleteDue(tx, now)
 			more = n > 0
-			return n > 0, err
+			return more, err
 		})
 		if err != nil {
 			return err
@@ -156,36 +147,18 @@ func (d *DB) sweep() error {
 	return nil
 }
 
-func (d *DB) anythingDue(tx *bbolt.Tx, now time.Time) (bool, error) {
-	if len(dueTokens(tx, now)) > 0 {
-		return true, nil
-	}
-	found := false
-	err := d.eachTable(tx, func(t *table) error {
-		found = found || len(d.dueItems(t, now)) > 0
-		return nil
-	})
-	return found, err
-}
-
-func (d *DB) eachTable(tx *bbolt.Tx, f func(*table) error) error {
-	return tx.Bucket(bucketTables).ForEach(func(name, _ []byte) error {
-		t, err := openTable(tx, string(name))
-		if err != nil {
-			return err
-		}
-		return f(t)
-	})
-}
-
 // deleteDue deletes a batch of tokens and of each table's items and returns how many.
 func (d *DB) deleteDue(tx *bbolt.Tx, now time.Time) (int, error) {
 	n, err := forgetTokens(tx, now)
 	if err != nil {
 		return n, err
 	}
-	err = d.eachTable(tx, func(t *table) error {
-		for _, key := range d.dueItems(t, now) {
+	err = tx.Bucket(bucketTables).ForEach(func(name, _ []byte) error {
+		t, err := openTable(tx, string(name))
+		if err != nil {
+			return err
+		}
+		for _, key := range t.dueItems(now) {
 			item, err := t.get(key)
 			if err != nil {
 				return err
@@ -204,7 +177,7 @@ func (d *DB) deleteDue(tx *bbolt.Tx, now time.Time) (int, error) {
 }
 
 // dueItems returns the primary keys of items that expired expiryDelay ago, at most a batch.
-func (d *DB) dueItems(t *table, now time.Time) [][]byte {
+func (t *table) dueItems(now time.Time) [][]byte {
 	oldest := max(0, now.Add(-forgottenExpiry).Unix())
 	newest := now.Add(-expiryDelay).Unix()
 	var keys [][]byte
