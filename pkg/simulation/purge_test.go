@@ -133,13 +133,14 @@ func (sc *scenario) checkMark(p *proc, f *fact, row item, claimed bool) {
 func (sc *scenario) letterPurged(p *proc, messageID string) {
 	f := p.purging.f
 	f.letterGone = true
+	row := sc.table.items[recordPrefix+f.id]
 	stands := func(m *message) bool { return m.event == f.id && m.id != messageID }
 	switch {
 	case p.purging.newer:
 		sc.violate("%s: the letter is purged that only the next release can read", f.id)
 	case p.purging.excluded, sc.state(f) == "", sc.isBroken(f):
 		f.purged = true // the operator decided on this delivery only
-	case num(sc.table.items[recordPrefix+f.id], "rc_left") > 0:
+	case num(row, "rc_left") > 0, sc.state(f) == idempotency.Failed && row["rc_left"].Type != value.Num: // a message has receives left, or a replay wants one
 		f.purged = true // reconcile's frequent passes cover it
 	case f.givenUp || f.marked >= p.started || sc.state(f) == idempotency.Done || f.expired || f.ignored:
 	case !slices.ContainsFunc(sc.queue.messages, stands) && !slices.ContainsFunc(sc.dead.messages, stands) && f.leftDone < p.started:
