@@ -394,7 +394,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 	eventually(t, "the goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 }
 
-// TestLateKill: the process is told its timeout as ever, and lives on beyond it.
+// TestLateKill: the process gets its deadline as usual, and is killed later.
 func TestLateKill(t *testing.T) {
 	const timeout, late = 100 * time.Millisecond, 300 * time.Millisecond
 	f := newFunction(t, Options{Timeout: timeout, Late: late})

@@ -159,7 +159,7 @@ func unique() string {
 	return "tollgate-conf-" + hex.EncodeToString(b[:])
 }
 
-// runCheck runs one check and tells how it failed, nil if it holds.
+// runCheck runs one check and returns its failure.
 func runCheck(ctx context.Context, t *target, c check) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 12*t.patience)
 	defer cancel()

@@ -186,7 +186,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// When the file cannot be written no one is told otherwise, then or later.
+// A write that fails is never acknowledged, and later calls fail too.
 func TestBrokenFileStopsTheService(t *testing.T) {
 	w := newFixture(t)
 	url := w.queue("q", nil)
