@@ -102,7 +102,7 @@ func outsideMutants() []mutant {
 		mail     = "dispatch/message.go"
 		codec    = "queue/codec.go"
 		rest     = "redrive/hidden.go"
-		vault    = "registration/vault.go"
+		writer   = "registration/secrets.go"
 	)
 	return []mutant{
 		// One clock for a comparison.
@@ -141,7 +141,7 @@ func outsideMutants() []mutant {
 		one("nothing counts as missed", missed, "	r.outcome = outcomeMissed\n", "").by("TestMissedDeliveriesAreCounted"),
 
 		// The webhook secret.
-		one("a writer of the secret replaces any version", vault, "		if err = v.Replace(ctx, base.ID, value); err == nil {\n", "		now, err := v.Current(ctx)\n		if err != nil {\n			return false, err\n		}\n		if err = v.Replace(ctx, now.ID, value); err == nil {\n").by("TestSecretWriters"),
-		one("a write of the secret without an answer counts as made", vault, "				return false, err\n			}\n		}\n", "				return err != nil, nil\n			}\n		}\n").by("TestSecretWriters"),
+		one("a writer of the secret replaces any version", writer, "		if err = v.Replace(ctx, base.ID, value); err == nil {\n", "		now, err := v.Current(ctx)\n		if err != nil {\n			return false, err\n		}\n		if err = v.Replace(ctx, now.ID, value); err == nil {\n").by("TestSecretWriters"),
+		one("a write of the secret without an answer counts as made", writer, "				return false, err\n			}\n		}\n", "				return err != nil, nil\n			}\n		}\n").by("TestSecretWriters"),
 	}
 }
