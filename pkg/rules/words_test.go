@@ -42,7 +42,7 @@ func noUnfinishedWork(s *source) (violations []string) {
 func fieldTerms() map[string]string {
 	return map[string]string{
 		"for " + "ever": "indefinitely", "stand" + "-in": "fake Stripe, or what it is", "what (came|comes)" + " of": "the result of",
-		"were" + " it": "even if it is", "of one's" + " own": "your own",
+		"were" + " it": "even if it is", "dri" + "lls?": "scenario or test", "of one's" + " own": "your own",
 	}
 }
 
