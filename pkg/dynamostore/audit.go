@@ -27,7 +27,7 @@ const (
 	auditEndWhen   = "attribute_exists(pk)"
 )
 
-// AuditEntry is what an operator changed, and why. Texts are cut to limits.MaxErrorText
+// AuditEntry is a change by an operator. Texts are cut to limits.MaxErrorText
 // bytes, and characters that could steer a terminal become spaces.
 type AuditEntry struct {
 	ID        string // sorts by time
@@ -42,7 +42,7 @@ type AuditEntry struct {
 }
 
 // BeginAudit writes the entry of a work that starts at e.StartedAt and returns its id. After
-// an error the work must not begin: nobody would know of it.
+// an error the work must not begin: it would not be audited.
 func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err error) {
 	id = ulid.MustNew(ulid.Timestamp(e.StartedAt), rand.Reader).String()
 	attributes := item{
@@ -66,7 +66,7 @@ func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err
 	return "", errors.New("write audit entry: its key is in use")
 }
 
-// EndAudit writes what became of a work.
+// EndAudit writes the outcome of a work.
 func (o *Operator) EndAudit(ctx context.Context, id, outcome string, now time.Time) error {
 	old, err := o.setItem(ctx, auditPrefix+id, auditEndSet, auditEndWhen, item{":at": millis(now), ":outcome": str(plain(outcome))})
 	if err != nil {
@@ -89,7 +89,7 @@ type AuditRequest struct {
 const maxAuditDays = 401
 
 // Audit returns entries, the newest first. More says that there are others of that time.
-// What began within the last moment may be missing, as the index lags behind the table.
+// The newest entries may be missing, as the index lags behind the table.
 func (r *Reader) Audit(ctx context.Context, req AuditRequest) (entries []AuditEntry, more bool, err error) {
 	if req.Limit == 0 {
 		req.Limit = DefaultLimit
@@ -129,7 +129,7 @@ func verbMatches(want, verb string) bool {
 	return want == "" || verb == want || strings.HasPrefix(verb, want+" ")
 }
 
-// auditOf reads an entry; one of another shape than ours was written by something else.
+// auditOf reads an entry; it fails for an item that BeginAudit did not write.
 func auditOf(row item) (AuditEntry, error) {
 	a := attributeReader{item: row}
 	key := a.str("pk")
@@ -147,7 +147,7 @@ func auditOf(row item) (AuditEntry, error) {
 // auditDay names the list of the entries of one day, in UTC.
 func auditDay(t time.Time) string { return auditPrefix + t.UTC().Format(time.DateOnly) }
 
-// plain makes a text one bounded line that steers no terminal.
+// plain makes a text one bounded line without control characters.
 func plain(s string) string {
 	return bounded(strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {

@@ -37,8 +37,8 @@ func (r *Reader) Begin(ctx context.Context, livemode bool, account string) (time
 	return at, err == nil, err
 }
 
-// Begins returns all begins that the index shows. It may lag, and leaves out an item that
-// cannot be read: [Store.PutBegin] reports both.
+// Begins returns all begins of the index, which may lag. It leaves out unreadable items;
+// [Store.PutBegin] reports them.
 func (r *Reader) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, error) {
 	all := map[reconcile.Stream]time.Time{}
 	return all, r.each(ctx, beginList, Listed{}, func(row item) bool {

@@ -183,7 +183,7 @@ func (s *writer) noteWebhook(ctx context.Context, req idempotency.ClaimRequest, 
 	return nil
 }
 
-// openName stands for the attribute "open", which is a reserved word.
+// openName is a placeholder for "open", a reserved word.
 func openName() map[string]string { return map[string]string{"#open": "open"} }
 
 func storeDown(verb, text string) error {

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// kind says what an error of the service means for a write.
+// kind is what an error of the service means for a write.
 type kind string
 
 const (
@@ -27,8 +27,8 @@ const (
 	lost      kind = "lost"      // anything else: it may have been applied, now or later
 )
 
-// fault is an error of the service in our words. Its text never holds more of the
-// service's message than maxText, as such messages may quote values.
+// fault is an error of the service. Its text has at most maxText bytes of the service's
+// message, which may quote values.
 type fault struct {
 	kind    kind
 	text    string
@@ -73,8 +73,8 @@ func faultOf(err error) *fault {
 	return f
 }
 
-// textOf leaves out what the SDK says around an error that is none of the service's: the
-// cause stands at the end, and would be cut.
+// textOf returns the cause of an error that is not the service's: in the SDK's text it comes
+// last, and would be cut.
 func textOf(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return context.Canceled.Error()
@@ -85,7 +85,7 @@ func textOf(err error) string {
 	return err.Error()
 }
 
-// neverSent reports whether the SDK itself could not make a request of our input.
+// neverSent reports whether the SDK could not serialize the input.
 func neverSent(err error) bool {
 	_, ok := errors.AsType[*smithy.SerializationError](err)
 	return ok
@@ -98,8 +98,8 @@ func statusOf(err error) int {
 	return 0
 }
 
-// kindOfCode reads an error code. A code that is not known here is lost: to take it for
-// a refusal would need knowledge that we do not have.
+// kindOfCode maps an error code. An unknown code is lost: whether the write was applied is
+// unknown.
 func kindOfCode(code string) kind {
 	switch code {
 	case "TransactionConflictException", "TransactionInProgressException":
@@ -126,8 +126,7 @@ const (
 	reasonCondition = "ConditionalCheckFailed"
 )
 
-// onlyContention reports whether conflict or throttling is all that stood in a
-// transaction's way.
+// onlyContention reports whether a transaction failed for conflicts or throttling alone.
 func onlyContention(reasons []types.CancellationReason) bool {
 	some := false
 	for _, r := range reasons {
@@ -142,7 +141,7 @@ func onlyContention(reasons []types.CancellationReason) bool {
 	return some
 }
 
-// rejects reports whether a reason can never be cured by sending the same item again.
+// rejects reports whether a retry of the same item cannot succeed.
 func rejects(r types.CancellationReason) bool {
 	switch codeOf(r) {
 	case "ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem":

@@ -9,7 +9,7 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Giving up: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and takes it
+// The purge: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and takes it
 // out of the index. It changes no state, so a message that is still queued is handled as
 // before. It holds for the identity that was seen, while no attempt runs. Unless the event is
 // named by its id, it also needs that no message has receives left and that the last attempt
@@ -40,7 +40,7 @@ func (s *Operator) Purge(ctx context.Context, req idempotency.PurgeRequest) (ide
 			values[":att"] = num(req.Attempt)
 		}
 	}
-	old, err := s.operate(ctx, "give up", &types.Update{
+	old, err := s.operate(ctx, "purge", &types.Update{
 		Key: recordKey(req.EventID), UpdateExpression: aws.String(giveUpSet), ConditionExpression: &when,
 		ExpressionAttributeNames: openName(), ExpressionAttributeValues: values,
 	})

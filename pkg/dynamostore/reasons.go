@@ -9,8 +9,8 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// reading is what the reasons of a cancelled transaction come to: a result, an error,
-// or the rest of the effects to commit at once.
+// reading is the result of a cancelled transaction: a result, an error, or the rest of the
+// effects to commit at once.
 type reading struct {
 	result idempotency.CompleteResult
 	err    error
@@ -18,11 +18,10 @@ type reading struct {
 	rest   dispatch.Effects
 }
 
-// readReasons reads why a transaction was cancelled, one reason for the record and
-// one for each effect. When several stand there the first of these counts: the record
-// was refused; something can never be written; a swap, then a check was refused; what
-// is left are inserts of facts that are known, which are dropped even if another item
-// was contended.
+// readReasons reads why a transaction was cancelled: one reason for the record and one for
+// each effect. The first of these counts: the record was refused; an item can never be
+// written; a swap, then a check was refused. Otherwise inserts of known facts were refused:
+// they are dropped, even if another item was contended.
 func readReasons(c *idempotency.Claim, effects dispatch.Effects, reasons []types.CancellationReason) reading {
 	if len(reasons) != len(effects)+1 {
 		return reading{err: unknown(fmt.Sprintf("transaction of %d items cancelled with %d reasons", len(effects)+1, len(reasons)))}

@@ -1,8 +1,8 @@
 // Package dynamostore keeps idempotency records in DynamoDB and commits an event's
 // effects in one transaction with its record.
 //
-// A record has six writes (claim, complete, fail; replay, give up, reidentify), each one
-// conditional request whose expression is named next to its method. A seventh notes the
+// A record has six writes (claim, complete, fail; replay, purge, reidentify), each one
+// conditional request whose expression is a constant next to its method. A seventh notes the
 // webhook's message, when its claim finds a done record of reconcile's. How a refusal is read
 // is defined by package idempotency; this package turns the service's answers into that
 // package's words, and no error of the SDK leaves it. It never deletes, never reads before it
@@ -24,10 +24,10 @@
 //	fail                                    1, +1 to enter the index, +2 to move in it
 //	complete of a record in the index      +1, doubled in a transaction
 //	replay                                  1, +1 for the index
-//	give up                                 1, +1 to leave the index
+//	purge                                   1, +1 to leave the index
 //	reidentify                              1, +2 to move in the index
 //	a webhook's message after reconcile's  +1 to the refused claim
-//	any refused write                       the same as if it had held
+//	any refused write                       the same as an applied one
 //
 // [Store] has what functions write, [Operator] what operators write, and [Reader] what both
 // read. [TableSchema] is the table for local use and tests.
@@ -119,8 +119,8 @@ func newWriter(client Client, table string, o Options) (*writer, error) {
 	}, nil
 }
 
-// putItem puts an item that no record is, under a condition if there is one, and returns the
-// item that refused it.
+// putItem puts an item other than a record, under a condition unless it is "", and returns
+// the item that refused it.
 func (s *writer) putItem(ctx context.Context, it item, condition string, values item) (refusedBy *attributeReader, err error) {
 	in := &dynamodb.PutItemInput{TableName: &s.table, Item: it}
 	if condition != "" {
@@ -131,7 +131,7 @@ func (s *writer) putItem(ctx context.Context, it item, condition string, values 
 	return refusal(err)
 }
 
-// setItem updates an item that no record is, as putItem puts one.
+// setItem updates an item other than a record, as putItem puts one.
 func (s *writer) setItem(ctx context.Context, key, update, condition string, values item) (refusedBy *attributeReader, err error) {
 	_, err = s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: keyOf(key), UpdateExpression: &update, ConditionExpression: &condition,
@@ -151,7 +151,7 @@ func refusal(err error) (refusedBy *attributeReader, _ error) {
 	return nil, errors.New(f.text)
 }
 
-// need names what nothing here can work without.
+// need returns an error for each missing part.
 func need(hasClient bool, table string) error {
 	var errs []error
 	if !hasClient {

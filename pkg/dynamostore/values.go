@@ -20,7 +20,7 @@ func num(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// strs encodes as a list, not as a set: a list keeps the order.
+// strs encodes a list, not a set: a list keeps the order.
 func strs(list []string) types.AttributeValue {
 	values := make([]types.AttributeValue, len(list))
 	for i, s := range list {
@@ -138,7 +138,7 @@ func encode(v any) (types.AttributeValue, error) {
 	case bool:
 		return &types.AttributeValueMemberBOOL{Value: v}, nil
 	case []byte:
-		// The SDK sends a nil slice as null, which is no binary value.
+		// The SDK sends a nil slice as null, which is not a binary value.
 		return &types.AttributeValueMemberB{Value: append([]byte{}, v...)}, nil
 	case dispatch.Fields:
 		m, err := encodeFields(v)
@@ -158,8 +158,8 @@ func encode(v any) (types.AttributeValue, error) {
 	}
 }
 
-// decodeItem is the inverse of encodeFields. Numbers that are no int64 come back as
-// json.Number and sets as lists: no effect has them, but an operator may look at any item.
+// decodeItem is the inverse of encodeFields. Numbers beyond int64 become json.Number and sets
+// lists: no effect has them, but an operator may read any item.
 func decodeItem(attributes item) map[string]any {
 	out := make(map[string]any, len(attributes))
 	for name, v := range attributes {

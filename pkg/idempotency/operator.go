@@ -2,9 +2,8 @@ package idempotency
 
 import "time"
 
-// PurgeRequest marks an event as purged: an operator gives it up, and reconcile no longer
-// sends it. It completes nothing and blocks no message: a copy that is still queued claims
-// the record as before, which removes the mark.
+// PurgeRequest marks an event as purged: reconcile no longer sends it. It completes nothing and
+// blocks no message: a copy that is still queued claims the record, which removes the mark.
 type PurgeRequest struct {
 	EventID            string
 	Identity           string    // the identity that the operator saw, by [Identity]
@@ -12,23 +11,23 @@ type PurgeRequest struct {
 	Any                bool      // by the event's id: the record's receives and attempt do not matter
 	By                 string    // the operator
 	Now                time.Time // written as purged and upd
-	LeaseExpiredBefore time.Time // a running record is given up when its lease ended before this
+	LeaseExpiredBefore time.Time // a running record is purged when its lease ended before this
 }
 
-// PurgeVerdict is the result of giving an event up.
+// PurgeVerdict is the result of a purge.
 type PurgeVerdict string
 
 const (
 	PurgeMarked        PurgeVerdict = "given_up"  // the record is marked
-	PurgeDone          PurgeVerdict = "done"      // the event is done: its dead letter is a leftover
+	PurgeDone          PurgeVerdict = "done"      // the event is done; its dead letter is a leftover
 	PurgeBusy          PurgeVerdict = "busy"      // an attempt runs
 	PurgeWaiting       PurgeVerdict = "waiting"   // another message or dead letter of the event is left
 	PurgeNoRecord      PurgeVerdict = "no_record" // nothing to mark
 	PurgeOtherIdentity PurgeVerdict = "corrupt"   // the record has another identity, or is broken
 )
 
-// ReadPurgeRefusal returns the verdict on a give-up that the store refused, from the record
-// that was there.
+// ReadPurgeRefusal returns the verdict on a purge whose condition failed, from the record that
+// was there.
 func ReadPurgeRefusal(req PurgeRequest, old *Record) PurgeVerdict {
 	switch {
 	case old == nil:
@@ -44,7 +43,7 @@ func ReadPurgeRefusal(req PurgeRequest, old *Record) PurgeVerdict {
 	}
 }
 
-// over reports whether a lease ended before a time, in the milliseconds that records have.
+// over reports whether a lease ended before a time, to the millisecond as stored.
 func over(lease, cutoff time.Time) bool { return lease.UnixMilli() < cutoff.UnixMilli() }
 
 // ReidentifyRequest gives a record another identity: that of the event as Stripe has it,
@@ -67,7 +66,7 @@ const (
 	ReidentifyChanged  ReidentifyVerdict = "changed" // the identity is not the one that was seen, or the record is broken
 )
 
-// ReadReidentifyRefusal returns the verdict on a reidentification that the store refused.
+// ReadReidentifyRefusal returns the verdict on a reidentification whose condition failed.
 func ReadReidentifyRefusal(req ReidentifyRequest, old *Record) ReidentifyVerdict {
 	switch {
 	case old == nil:

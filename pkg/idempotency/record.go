@@ -1,20 +1,18 @@
-// Package idempotency defines the idempotency record: its states, the writes to it and
-// how the answer to each is read. An attempt makes three (claim, complete, fail), an
-// operator three (replay, give up, reidentify). It knows no database; the store that
-// speaks to one and the suite in idempotencytest that every store must pass are built
-// on it.
+// Package idempotency defines the idempotency record: its states, its writes, and what each
+// answer means. An attempt makes three writes (claim, complete, fail), an operator three
+// (replay, purge, reidentify). It knows no database; package dynamostore implements the
+// writes, and package idempotencytest is the suite that every store must pass.
 //
 //	(absent) ──claim──▶ RUNNING ──complete──▶ DONE ──replay: generation+1──▶ FAILED
-//	                     ▲  │ └─ lease over: claimed by another, attempt+1
+//	                     ▲  │ └─ lease expired: claimed by another, attempt+1
 //	               claim │  └──fail──▶ FAILED ──claim──▶ RUNNING
 //
-// Giving up on an event marks its record as purged and changes no state: any later
-// claim removes the mark.
+// A purge marks the record and changes no state: any later claim removes the mark.
 //
-// What makes it safe is not the lease but the fence: every write after the claim is
-// conditional on (RUNNING, attempt, owner), and the attempt number rises with every
-// claim and is never reset. Clocks decide when another attempt may start, never
-// whether a late one can still change something.
+// Safety does not depend on the lease but on the fence: every write after the claim is
+// conditional on (RUNNING, attempt, owner), and the attempt number rises with every claim and
+// is never reset. Clocks decide when another attempt may start, never whether a late one can
+// still write.
 //
 // Records outlive releases, and two releases write them side by side during a deploy and
 // after a rollback. So a new attribute or state takes two deploys, readers first: the release
@@ -36,7 +34,7 @@ import (
 	"tollgate/pkg/event"
 )
 
-// State is where a record is in its life.
+// State of a record.
 type State string
 
 const (
@@ -48,16 +46,16 @@ const (
 	Done State = "DONE"
 )
 
-// Outcome says what being done meant.
+// Outcome of a done event.
 type Outcome string
 
 const (
 	Applied        Outcome = "applied" // the handler ran; its effects, if any, are committed
 	Ignored        Outcome = "ignored" // no handler is registered for the type
-	AlreadyApplied Outcome = "stale"   // all that it would do had been done before, under another event
+	AlreadyApplied Outcome = "stale"   // its effects had been applied before, for another event
 )
 
-// Record is a record as it was read. Times are zero where the record has none.
+// Record is a record as read. Times are zero where it has none.
 type Record struct {
 	ID           string
 	State        State
@@ -80,12 +78,12 @@ type Record struct {
 	DoneAt       time.Time
 	ReplayBy     string
 	ReplayWhy    string
-	Purged       time.Time // when an operator gave the event up; removed by a later claim
+	Purged       time.Time // when an operator purged the event; removed by a later claim
 	PurgeBy      string
-	Broken       string // why the row cannot be read as a record; the other fields are then what could be read
+	Broken       string // why the row is not a valid record; the other fields are then what could be read
 }
 
-// Check returns a [*BrokenError] for a record that none of the writes makes.
+// Check returns a [*BrokenError] for a record that no write produces.
 func (r Record) Check() error {
 	switch {
 	case r.Broken != "":
@@ -98,8 +96,8 @@ func (r Record) Check() error {
 	return nil
 }
 
-// BrokenError is a row that cannot be read as a record: something else wrote it. It does not
-// concern other rows.
+// BrokenError is a row that is not a valid record: something else wrote it. Other rows are not
+// affected.
 type BrokenError struct {
 	ID   string // of the event
 	Text string // which attribute and why, without its value
@@ -107,7 +105,7 @@ type BrokenError struct {
 
 func (e *BrokenError) Error() string { return fmt.Sprintf("record of %s is broken: %s", e.ID, e.Text) }
 
-// KeyPrefix is what a record's table key starts with; no effect may write such a key.
+// KeyPrefix starts the table key of a record; no effect may write such a key.
 const KeyPrefix = "EVT#"
 
 // Key returns the table key of an event's record.
@@ -125,7 +123,7 @@ func Identity(e event.Envelope) string {
 // Shards is the number of partitions of the index of records that failed and are not done.
 const Shards = 8
 
-// Shard returns the index partition of an event: one hot partition would throttle the table.
+// Shard returns the index partition of an event, so that no single partition is hot.
 func Shard(eventID string) string {
 	h := fnv.New32a()
 	h.Write([]byte(eventID))

@@ -9,15 +9,14 @@ import (
 )
 
 var (
-	// ErrStoreDown says that nothing is known but that the store cannot be used now.
-	// It never means "duplicate".
+	// ErrStoreDown: the store cannot be used now. It says nothing about the event, and never
+	// means "duplicate".
 	ErrStoreDown = errors.New("idempotency store is down")
-	// ErrThrottled accompanies ErrStoreDown when the store answers but throttles the record
-	// of one event.
+	// ErrThrottled accompanies ErrStoreDown when the store throttles the record of one event.
 	ErrThrottled = errors.New("its item is throttled")
-	// ErrUnknown says that a completion may or may not have been applied; nothing more may be written.
+	// ErrUnknown: a completion may or may not have been applied; nothing more may be written.
 	ErrUnknown = errors.New("completion is unknown")
-	// ErrNoLongerDone says that a replay met a record that is not done in the generation that was seen.
+	// ErrNoLongerDone: the record of a replay is not, or no longer, done in the given generation.
 	ErrNoLongerDone = errors.New("event is no longer done")
 )
 
@@ -32,14 +31,14 @@ type ClaimRequest struct {
 	ReceivesLeft       int       // receives that the message has left after this one, at least 0
 }
 
-// ClaimVerdict is what a claim came to.
+// ClaimVerdict is the result of a claim.
 type ClaimVerdict string
 
 const (
 	Claimed   ClaimVerdict = "claimed"   // the attempt may run
 	Duplicate ClaimVerdict = "duplicate" // the event is done
 	Busy      ClaimVerdict = "busy"      // another attempt holds the claim
-	Corrupt   ClaimVerdict = "corrupt"   // the same id came with another identity, or its record is broken
+	Corrupt   ClaimVerdict = "corrupt"   // the record has another identity, or is broken
 )
 
 // ClaimResult is a verdict with what belongs to it.
@@ -54,7 +53,7 @@ type ClaimResult struct {
 	Err    error // for Corrupt: what is wrong
 }
 
-// ErrIdentity says that an id came before with another identity.
+// ErrIdentity: the record of this id was made under another identity.
 var ErrIdentity = errors.New("this id was seen before with another type, time, mode, account or object")
 
 // Claim is the right to run one attempt. It is for one goroutine at a time.
@@ -69,9 +68,9 @@ type Claim struct {
 	rounds     int
 }
 
-// NextToken returns a client request token that no other transaction of any attempt
-// has: the random owner with a round. The same bytes sent again keep their token, a
-// rebuilt transaction takes the next; 36 characters are the database's bound.
+// NextToken returns a client request token that is unique over all attempts: the random owner
+// and a round. A retry of the same bytes keeps its token, a rebuilt transaction takes the
+// next; DynamoDB's bound is 36 characters.
 func (c *Claim) NextToken() string {
 	c.rounds++
 	return c.Owner + "-" + strconv.Itoa(c.rounds)
@@ -85,9 +84,9 @@ func ClaimOf(r Record) *Claim {
 	}
 }
 
-// ReadClaimRefusal reads a claim that the store refused, from the record that was
-// there. ok is false when the record does not explain the refusal (it is absent or has
-// failed): the claim lost a race and is worth one retry.
+// ReadClaimRefusal returns the result of a claim whose condition failed, from the record that
+// was there. ok is false when the record does not explain it (it is absent or has failed): the
+// claim lost a race and is retried once.
 func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok bool) {
 	switch {
 	case old == nil:
@@ -108,7 +107,7 @@ func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok boo
 	}
 }
 
-// CompleteVerdict is what a completion came to.
+// CompleteVerdict is the result of a completion.
 type CompleteVerdict string
 
 const (
@@ -128,7 +127,7 @@ type CompleteResult struct {
 	Lease   time.Time // for Superseded: when the later claim's lease ends; zero when unknown
 }
 
-// ReadCompleteRefusal reads a completion whose condition on the record was refused.
+// ReadCompleteRefusal returns the result of a completion whose condition on the record failed.
 func ReadCompleteRefusal(c *Claim, old *Record) CompleteResult {
 	switch {
 	case old == nil:
@@ -142,15 +141,15 @@ func ReadCompleteRefusal(c *Claim, old *Record) CompleteResult {
 	}
 }
 
-// Failure is what a failed attempt leaves in its record.
+// Failure is what a failed attempt writes into its record.
 type Failure struct {
 	Now          time.Time
 	Err          string // cut to limits.MaxErrorText by the store
 	Reason       string // "" for a transient failure
-	ReceivesLeft int    // 0 says that a DLQ copy exists or is about to
+	ReceivesLeft int    // 0: a dead letter exists, or is about to
 }
 
-// FailVerdict is what writing a failure came to.
+// FailVerdict is the result of writing a failure.
 type FailVerdict string
 
 const (
@@ -165,7 +164,7 @@ type FailResult struct {
 	Lease   time.Time // for FailSuperseded: when the later claim's lease ends; zero when unknown
 }
 
-// ReadFailRefusal reads a failure that the store refused to write.
+// ReadFailRefusal returns the result of a failure whose condition failed.
 func ReadFailRefusal(c *Claim, old *Record) FailResult {
 	switch {
 	case old == nil, old.Check() != nil: // a broken row is this event's problem alone: its next receive sees it
@@ -187,8 +186,8 @@ type ReplayRequest struct {
 	By, Why    string
 }
 
-// ReadReplayRefusal reads a replay that the store refused: nil when an earlier try of
-// this request was applied, else ErrNoLongerDone.
+// ReadReplayRefusal returns nil when an earlier try of this request was applied, else
+// ErrNoLongerDone.
 func ReadReplayRefusal(req ReplayRequest, old *Record) error {
 	if old != nil && old.State == Failed && old.Generation == req.Generation+1 && old.ReplayBy == req.By {
 		return nil
