@@ -1,7 +1,6 @@
 package sqs
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/md5"
 	"encoding/binary"
@@ -15,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// text is a JSON string of a message. It marks what decoding would silently replace by U+FFFD: bytes that are not
-// UTF-8 and unpaired surrogates.
+// text is a JSON string of a message. It marks bytes that are not UTF-8, which decoding would silently replace by
+// U+FFFD.
 type text struct {
 	value  string
 	broken bool
@@ -24,7 +23,7 @@ type text struct {
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (t *text) UnmarshalJSON(raw []byte) error {
-	t.broken = !utf8.Valid(raw) || loneSurrogate(raw)
+	t.broken = !utf8.Valid(raw)
 	return json.Unmarshal(raw, &t.value)
 }
 
@@ -39,41 +38,6 @@ func (t text) allowed() bool {
 		}
 	}
 	return true
-}
-
-// loneSurrogate finds a \uD800–\uDFFF escape without its other half in a valid JSON string.
-func loneSurrogate(raw []byte) bool {
-	for {
-		i := bytes.IndexByte(raw, '\\')
-		if i < 0 || i+1 >= len(raw) {
-			return false
-		}
-		unit, isEscape := escapedUnit(raw[i:])
-		if !isEscape {
-			raw = raw[i+2:]
-			continue
-		}
-		raw = raw[i+6:]
-		switch {
-		case unit >= 0xDC00 && unit <= 0xDFFF:
-			return true
-		case unit >= 0xD800 && unit <= 0xDBFF:
-			low, isEscape := escapedUnit(raw)
-			if !isEscape || low < 0xDC00 || low > 0xDFFF {
-				return true
-			}
-			raw = raw[6:]
-		}
-	}
-}
-
-// escapedUnit reads the \uXXXX that b begins with.
-func escapedUnit(b []byte) (uint64, bool) {
-	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
-		return 0, false
-	}
-	unit, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	return unit, err == nil
 }
 
 // attribute is a message attribute, on the wire as on disk.

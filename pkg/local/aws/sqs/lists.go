@@ -45,11 +45,8 @@ type listSourcesOutput struct {
 func (s *Service) listDeadLetterSourceQueues(ctx context.Context, in listSourcesInput) (listSourcesOutput, error) {
 	var page []string
 	var next string
-	err := s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	err := s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
+		var err error
 		page, next, err = t.page(in.MaxResults, in.NextToken, func(source *queue) bool {
 			return source.settings.redrive != nil && source.settings.redrive.target == t.arn(q.Name)
 		})

@@ -18,11 +18,8 @@ type getAttributesOutput struct {
 
 func (s *Service) getQueueAttributes(_ context.Context, in getAttributesInput) (getAttributesOutput, error) {
 	var out getAttributesOutput
-	err := s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	err := s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
+		var err error
 		out.Attributes, err = chooseAttributes(t.describe(q), in.AttributeNames)
 		return err
 	})
@@ -69,11 +66,7 @@ func (s *Service) setQueueAttributes(_ context.Context, in setAttributesInput) (
 	if in.Attributes == nil {
 		return nothing{}, errMissing("Attributes")
 	}
-	return nothing{}, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return nothing{}, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		merged := mergeAttributes(q.Attributes, in.Attributes)
 		set, err := parseSettings(merged)
 		if err != nil {
@@ -102,11 +95,7 @@ func (s *Service) tagQueue(_ context.Context, in tagInput) (nothing, error) {
 	if len(in.Tags) == 0 {
 		return nothing{}, errMissing("Tags")
 	}
-	return nothing{}, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return nothing{}, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		tags := make(map[string]string)
 		maps.Copy(tags, q.Tags)
 		maps.Copy(tags, in.Tags)
@@ -128,11 +117,7 @@ func (s *Service) untagQueue(_ context.Context, in untagInput) (nothing, error) 
 	if len(in.TagKeys) == 0 {
 		return nothing{}, errMissing("TagKeys")
 	}
-	return nothing{}, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return nothing{}, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		for _, k := range in.TagKeys {
 			delete(q.Tags, k)
 		}
@@ -147,12 +132,9 @@ type listTagsOutput struct {
 
 func (s *Service) listQueueTags(_ context.Context, in queueInput) (listTagsOutput, error) {
 	var out listTagsOutput
-	err := s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err == nil {
-			out.Tags = maps.Clone(q.Tags)
-		}
-		return err
+	err := s.onQueue(in.QueueUrl, func(_ *turn, q *queue) error {
+		out.Tags = maps.Clone(q.Tags)
+		return nil
 	})
 	return out, err
 }

@@ -121,11 +121,7 @@ func (t *turn) create(r queueRecord) error {
 type queueInput struct{ QueueUrl string }
 
 func (s *Service) deleteQueue(_ context.Context, in queueInput) (nothing, error) {
-	return nothing{}, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return nothing{}, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		for _, w := range q.waiters {
 			t.end(w.call, errQueueDoesNotExist())
 		}
@@ -149,11 +145,7 @@ func (t *turn) dropMessages(q *queue) {
 }
 
 func (s *Service) purgeQueue(_ context.Context, in queueInput) (nothing, error) {
-	return nothing{}, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return nothing{}, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		if q.Purged != 0 && t.now < q.Purged+t.span(nameBlockedSeconds) {
 			return fault(http.StatusForbidden, queryPrefix, "PurgeQueueInProgress",
 				"Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.Name)

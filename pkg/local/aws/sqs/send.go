@@ -44,11 +44,7 @@ func (s *Service) sendMessage(_ context.Context, in sendInput) (sendOutput, erro
 	if err != nil {
 		return sendOutput{}, err
 	}
-	return p.answer, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return p.answer, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		return t.send(q, p)
 	})
 }
@@ -211,11 +207,7 @@ func (s *Service) sendMessageBatch(_ context.Context, in sendBatchInput) (sendBa
 		return sendBatchOutput{}, fault(http.StatusBadRequest, queryPrefix, "BatchRequestTooLong",
 			"Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxMessageBytes, total)
 	}
-	err := s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	err := s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		for i, p := range parcels {
 			if faults[i] == nil {
 				faults[i] = t.send(q, p)

@@ -112,6 +112,17 @@ func (s *Service) do(run func(*turn) error) error {
 	return <-c.reply
 }
 
+// onQueue is do for an operation on the queue of a URL.
+func (s *Service) onQueue(url string, run func(*turn, *queue) error) error {
+	return s.do(func(t *turn) error {
+		q, err := t.byURL(url)
+		if err != nil {
+			return err
+		}
+		return run(t, q)
+	})
+}
+
 func (s *Service) enter(c *call) error {
 	select {
 	case s.engine.calls <- c:

@@ -5,11 +5,7 @@ import "context"
 type receiptInput struct{ QueueUrl, ReceiptHandle string }
 
 func (s *Service) deleteMessage(_ context.Context, in receiptInput) (nothing, error) {
-	return nothing{}, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return nothing{}, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		return t.settleByReceipt(q, in.ReceiptHandle)
 	})
 }
@@ -26,11 +22,7 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (ba
 		return batchOutput{}, err
 	}
 	out := batchOutput{Successful: []doneEntry{}, Failed: []failedEntry{}}
-	err := s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	err := s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		for _, e := range in.Entries {
 			out.add(e.Id, t.settleByReceipt(q, e.ReceiptHandle))
 		}
@@ -75,11 +67,7 @@ type visibilityChange struct {
 }
 
 func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput) (nothing, error) {
-	return nothing{}, s.do(func(t *turn) error {
-		q, err := t.byURL(in.QueueUrl)
-		if err != nil {
-			return err
-		}
+	return nothing{}, s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
 		return t.changeVisibility(q, in.visibilityChange)
 	})
 }
