@@ -41,6 +41,27 @@ type page struct {
 	projection expr.Projection
 }
 
+// page parses the common members and reads a page of one snapshot with read.
+func (d *DB) page(in *pageInput, p *expr.Params, read func(*page, *table, *index) (*pageOutput, error)) (out *pageOutput, err error) {
+	name, err := tableName(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	pg, err := parsePage(in, p)
+	if err != nil {
+		return nil, err
+	}
+	err = d.view(func(tx *bbolt.Tx) error {
+		t, ix, err := pg.open(tx, name)
+		if err != nil {
+			return err
+		}
+		out, err = read(pg, t, ix)
+		return err
+	})
+	return out, err
+}
+
 // parsePage parses the common members of Query and Scan. The caller has parsed its own
 // expressions with the same params before.
 func parsePage(in *pageInput, p *expr.Params) (*page, error) {
@@ -96,22 +117,17 @@ func (pg *page) start(t *table, ix *index, s span, backward bool) (span, error) 
 		return s, nil
 	}
 	keys := startKeys(t, ix)
-	if len(pg.ExclusiveStartKey) != len(keys) {
-		return s, invalid("The provided starting key is invalid")
-	}
+	ok := len(pg.ExclusiveStartKey) == len(keys) && checkKeySizes(t.Hash, t.Range, pg.ExclusiveStartKey) == nil &&
+		(ix == nil || checkKeySizes(ix.Hash, ix.Range, pg.ExclusiveStartKey) == nil)
 	for _, a := range keys {
-		if v := pg.ExclusiveStartKey[a.Name]; v.Type != a.Type || emptyKind(v) != "" {
-			return s, invalid("The provided starting key is invalid")
-		}
+		v := pg.ExclusiveStartKey[a.Name]
+		ok = ok && v.Type == a.Type && emptyKind(v) == ""
 	}
-	if err := checkKeySizes(t.Hash, t.Range, pg.ExclusiveStartKey); err != nil {
+	if !ok {
 		return s, invalid("The provided starting key is invalid")
 	}
 	key := t.primaryKey(pg.ExclusiveStartKey)
 	if ix != nil {
-		if checkKeySizes(ix.Hash, ix.Range, pg.ExclusiveStartKey) != nil {
-			return s, invalid("The provided starting key is invalid")
-		}
 		key = t.entryKey(ix, pg.ExclusiveStartKey)
 	}
 	if !s.contains(key) {

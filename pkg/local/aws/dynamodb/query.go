@@ -3,8 +3,6 @@ package dynamodb
 import (
 	"context"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/dynamodb/expr"
 )
 
@@ -15,10 +13,6 @@ type queryInput struct {
 }
 
 func (d *DB) query(_ context.Context, in *queryInput) (*pageOutput, error) {
-	name, err := tableName(in.TableName)
-	if err != nil {
-		return nil, err
-	}
 	if in.KeyConditionExpression == nil {
 		return nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
@@ -30,20 +24,9 @@ func (d *DB) query(_ context.Context, in *queryInput) (*pageOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	pg, err := parsePage(&in.pageInput, p)
-	if err != nil {
-		return nil, err
-	}
-	var out *pageOutput
-	err = d.view(func(tx *bbolt.Tx) error {
-		t, ix, err := pg.open(tx, name)
-		if err != nil {
-			return err
-		}
-		out, err = pg.query(t, ix, terms, in.ScanIndexForward != nil && !*in.ScanIndexForward)
-		return err
+	return d.page(&in.pageInput, p, func(pg *page, t *table, ix *index) (*pageOutput, error) {
+		return pg.query(t, ix, terms, in.ScanIndexForward != nil && !*in.ScanIndexForward)
 	})
-	return out, err
 }
 
 func (pg *page) query(t *table, ix *index, terms []expr.KeyTerm, backward bool) (*pageOutput, error) {

@@ -1,40 +1,19 @@
 package dynamodb
 
-import (
-	"context"
+import "context"
 
-	"go.etcd.io/bbolt"
-)
-
-type scanInput struct {
-	pageInput
-}
+type scanInput struct{ pageInput }
 
 func (d *DB) scan(_ context.Context, in *scanInput) (*pageOutput, error) {
-	name, err := tableName(in.TableName)
-	if err != nil {
-		return nil, err
-	}
 	p, err := in.params()
 	if err != nil {
 		return nil, err
 	}
-	pg, err := parsePage(&in.pageInput, p)
-	if err != nil {
-		return nil, err
-	}
-	var out *pageOutput
-	err = d.view(func(tx *bbolt.Tx) error {
-		t, ix, err := pg.open(tx, name)
-		if err != nil {
-			return err
-		}
+	return d.page(&in.pageInput, p, func(pg *page, t *table, ix *index) (*pageOutput, error) {
 		s, err := pg.start(t, ix, span{}, false)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		out, err = pg.run(t, ix, s, false)
-		return err
+		return pg.run(t, ix, s, false)
 	})
-	return out, err
 }

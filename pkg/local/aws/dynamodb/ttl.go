@@ -36,11 +36,9 @@ func (d *DB) updateTTL(_ context.Context, in *updateTTLInput) (any, error) {
 		switch {
 		case *spec.Enabled && t.Expiry == spec.AttributeName:
 			return false, invalid("TimeToLive is already enabled")
-		case *spec.Enabled && t.Expiry != "":
-			return false, invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.Expiry)
 		case !*spec.Enabled && t.Expiry == "":
 			return false, invalid("TimeToLive is already disabled")
-		case !*spec.Enabled && t.Expiry != spec.AttributeName:
+		case t.Expiry != "" && t.Expiry != spec.AttributeName:
 			return false, invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.Expiry)
 		}
 		t.Expiry = ""

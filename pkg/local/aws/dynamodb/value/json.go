@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"tollgate/pkg/local/aws/dynamodb/number"
 )
@@ -173,7 +172,7 @@ func decodeSet(t Type, raw any) ([]Value, error) {
 		return nil, malformed("a set must be a JSON array")
 	}
 	if len(elements) == 0 {
-		return nil, emptySet(t)
+		return nil, invalid(badParameter+"A set of the type %s may not be empty", t)
 	}
 	out := make([]Value, len(elements))
 	for i, e := range elements {
@@ -185,32 +184,7 @@ func decodeSet(t Type, raw any) ([]Value, error) {
 	}
 	slices.SortFunc(out, compareScalars)
 	if len(slices.CompactFunc(slices.Clone(out), Equal)) < len(out) {
-		return nil, duplicates(t, elements)
+		return nil, invalid(badParameter+"Input collection of the type %s contains duplicates", t)
 	}
 	return out, nil
-}
-
-func emptySet(t Type) error {
-	switch t {
-	case StringSet:
-		return invalid(badParameter + "An string set  may not be empty")
-	case NumberSet:
-		return invalid(badParameter + "An number set  may not be empty")
-	}
-	return invalid(badParameter + "Binary sets should not be empty")
-}
-
-func duplicates(t Type, elements []any) error {
-	texts := make([]string, len(elements))
-	for i, e := range elements {
-		texts[i] = fmt.Sprint(e)
-	}
-	list := strings.Join(texts, ", ")
-	switch t {
-	case StringSet:
-		return invalid(badParameter+"Input collection [%s] contains duplicates.", list)
-	case NumberSet:
-		return invalid("Input collection contains duplicates")
-	}
-	return invalid(badParameter+"Input collection [%s]of type BS contains duplicates.", list)
 }
