@@ -1,6 +1,7 @@
 package eventsource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,21 +101,15 @@ type counts struct {
 
 // New checks the options and returns a source. Call Run to start it.
 func New(o Options) (*Source, error) {
-	setDefault(&o.BatchSize, maxPerReceive)
-	setDefault(&o.MaxConcurrency, defaultMaxConcurrency)
-	setDefault(&o.VisibilityTimeout, defaultVisibility)
-	setDefault(&o.PollWait, defaultPollWait)
-	setDefault(&o.DrainTimeout, defaultDrainTimeout)
+	o.BatchSize = cmp.Or(o.BatchSize, maxPerReceive)
+	o.MaxConcurrency = cmp.Or(o.MaxConcurrency, defaultMaxConcurrency)
+	o.VisibilityTimeout = cmp.Or(o.VisibilityTimeout, defaultVisibility)
+	o.PollWait = cmp.Or(o.PollWait, defaultPollWait)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, defaultDrainTimeout)
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	return &Source{options: o, region: strings.Split(o.QueueARN, ":")[3]}, nil
-}
-
-func setDefault[T int | time.Duration](value *T, fallback T) {
-	if *value == 0 {
-		*value = fallback
-	}
 }
 
 func (o Options) validate() error {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,10 +83,10 @@ type Gateway struct {
 
 // New checks the options and returns a gateway.
 func New(o Options) (*Gateway, error) {
-	setDefault(&o.Timeout, defaultTimeout)
-	setDefault(&o.ReadTimeout, defaultTimeout)
-	setDefault(&o.BodyBudget, defaultBodyBudget)
-	setDefault(&o.BodyWait, defaultBodyWait)
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.ReadTimeout = cmp.Or(o.ReadTimeout, defaultTimeout)
+	o.BodyBudget = cmp.Or(o.BodyBudget, defaultBodyBudget)
+	o.BodyWait = cmp.Or(o.BodyWait, defaultBodyWait)
 	switch {
 	case o.Invoker == nil:
 		return nil, errors.New("gateway has no invoker")
@@ -95,12 +96,6 @@ func New(o Options) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway body budget %d is below %d bytes", o.BodyBudget, minBodyBudget)
 	}
 	return &Gateway{options: o, budget: semaphore.NewWeighted(o.BodyBudget)}, nil
-}
-
-func setDefault[T int64 | time.Duration](value *T, fallback T) {
-	if *value == 0 {
-		*value = fallback
-	}
 }
 
 // Server returns an HTTP server for the gateway with the limits that a handler cannot

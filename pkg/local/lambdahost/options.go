@@ -1,6 +1,7 @@
 package lambdahost
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -61,15 +62,10 @@ var functionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // withDefaults returns a checked copy.
 func (o Options) withDefaults() (Options, error) {
 	o.Env = maps.Clone(o.Env)
-	setDefault(&o.Timeout, defaultTimeout)
-	setDefault(&o.InitTimeout, defaultInitLimit)
-	setDefault(&o.Concurrency, 1)
-	if o.Stdout == nil {
-		o.Stdout = io.Discard
-	}
-	if o.Stderr == nil {
-		o.Stderr = io.Discard
-	}
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.InitTimeout = cmp.Or(o.InitTimeout, defaultInitLimit)
+	o.Concurrency = cmp.Or(o.Concurrency, 1)
+	o.Stdout, o.Stderr = cmp.Or(o.Stdout, io.Discard), cmp.Or(o.Stderr, io.Discard)
 	if err := o.validate(); err != nil {
 		return o, err
 	}
@@ -82,12 +78,6 @@ func (o Options) withDefaults() (Options, error) {
 		return o, &StartError{Function: o.Name, Err: err}
 	}
 	return o, nil
-}
-
-func setDefault[T int | time.Duration](value *T, fallback T) {
-	if *value == 0 {
-		*value = fallback
-	}
 }
 
 func (o Options) validate() error {
