@@ -113,7 +113,7 @@ func (s *Fake) listObjects(r *http.Request) ([]byte, *apiError) {
 	customer := r.URL.Query().Get("customer")
 	found := []json.RawMessage{}
 	all, err := s.store.states(func(each *state) bool {
-		return !each.Gone && each.Account == account(r) && (customer == "" || slices.Contains(each.customers, customer))
+		return !each.Gone && each.Account == account(r) && (customer == "" || slices.Contains(each.Customers, customer))
 	})
 	if err != nil {
 		return nil, broken(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,10 +70,7 @@ type deliverer struct {
 	log     []attempt // the last ones, in the order in which they ended
 }
 
-func newDeliverer(o DeliverOptions, scale int) (*deliverer, error) {
-	if o.Timeout < 0 || o.Concurrency < 0 || o.MaxPending < 0 || scale < 0 {
-		return nil, errors.New("a bound of deliveries is negative")
-	}
+func newDeliverer(o DeliverOptions, scale int) *deliverer {
 	if o.Transport == nil {
 		o.Transport = loopbackTransport()
 	}
@@ -87,7 +83,7 @@ func newDeliverer(o DeliverOptions, scale int) (*deliverer, error) {
 		max:     cmp.Or(o.MaxPending, DefaultMaxPending),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	return d, nil
+	return d
 }
 
 // loopbackTransport connects to this machine only.

@@ -612,14 +612,3 @@ func TestCloseEndsAnAttemptUnderWay(t *testing.T) {
 		}
 	})
 }
-
-func TestBadDeliverOptions(t *testing.T) {
-	for name, o := range map[string]Options{
-		"scale": {DeliveryScale: -1}, "timeout": {Deliver: DeliverOptions{Timeout: -1}}, "concurrency": {Deliver: DeliverOptions{Concurrency: -1}},
-		"pending": {Deliver: DeliverOptions{MaxPending: -1}},
-	} {
-		if _, err := Open(o); err == nil {
-			t.Errorf("a bad %s is taken", name)
-		}
-	}
-}

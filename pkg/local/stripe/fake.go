@@ -120,18 +120,12 @@ type Fake struct {
 
 // Open makes a fake Stripe and opens its file. A damaged file is an error that names it.
 func Open(o Options) (*Fake, error) {
-	if o.MaxEvents < 0 || o.MaxBytes < 0 {
-		return nil, errors.New("open the fake Stripe: a bound is negative")
-	}
-	deliveries, err := newDeliverer(o.Deliver, o.DeliveryScale)
-	if err != nil {
-		return nil, fmt.Errorf("open the fake Stripe: %w", err)
-	}
-	s := &Fake{now: o.Now, deliveries: deliveries}
+	s := &Fake{now: o.Now, deliveries: newDeliverer(o.Deliver, o.DeliveryScale)}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	s.routes()
+	var err error
 	if s.store, err = openStore(o.Path, cmp.Or(o.MaxEvents, DefaultMaxEvents), cmp.Or(o.MaxBytes, DefaultMaxBytes)); err != nil {
 		return nil, fmt.Errorf("open the fake Stripe: %w", err)
 	}

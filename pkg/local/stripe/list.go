@@ -55,7 +55,7 @@ func (s *Fake) listed(e *event) []byte {
 	if !s.faults.isBroken(e.id) {
 		return body
 	}
-	return splice(body, "created", func(n json.RawMessage) json.RawMessage { return orNull(string(n)) })
+	return splice(body, "created", func(n json.RawMessage) json.RawMessage { return quoted(string(n)) })
 }
 
 // page returns up to limit events, newest first, and whether there are more in the direction
@@ -148,7 +148,7 @@ func cut[T any](all []T, q query, what string, id func(T) string) (page []T, mor
 
 // listOf is a page in Stripe's form.
 func listOf(data []json.RawMessage, more bool, url string) []byte {
-	list := object("object", "list", "data", listJSON(data), "has_more", json.RawMessage(strconv.FormatBool(more)), "url", url)
+	list := members{{"object", quoted("list")}, {"data", listJSON(data)}, {"has_more", json.RawMessage(strconv.FormatBool(more))}, {"url", quoted(url)}}
 	return indented(nil, list.json(), "")
 }
 

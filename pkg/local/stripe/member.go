@@ -64,8 +64,7 @@ func (m members) json() json.RawMessage {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		name, _ := json.Marshal(each.name) // a string cannot fail
-		b.Write(name)
+		b.Write(quoted(each.name))
 		b.WriteByte(':')
 		b.Write(each.value)
 	}
@@ -73,28 +72,10 @@ func (m members) json() json.RawMessage {
 	return b.Bytes()
 }
 
-// object makes an object of alternating names and values; a nil value is null.
-func object(pairs ...any) members {
-	var m members
-	for i := 0; i < len(pairs); i += 2 {
-		m = append(m, member{pairs[i].(string), orNull(pairs[i+1])})
-	}
-	return m
-}
-
-func orNull(value any) json.RawMessage {
-	switch v := value.(type) {
-	case members:
-		return v.json()
-	case json.RawMessage:
-		if v != nil {
-			return v
-		}
-	case string:
-		text, _ := json.Marshal(v) // a string cannot fail
-		return text
-	}
-	return json.RawMessage("null")
+// quoted is a text as JSON.
+func quoted(s string) json.RawMessage {
+	raw, _ := json.Marshal(s) // a string cannot fail
+	return raw
 }
 
 // listJSON writes a list without white space of its own.

@@ -22,17 +22,18 @@ type objectKey struct {
 	ID      string `json:"id"`
 }
 
-// state is an object as it is now. It is not changed once stored.
+// state is an object as it is now. It is not changed once stored. As JSON it is the head that
+// the file keeps.
 type state struct {
 	objectKey
-	Body []byte `json:"body,omitempty"` // none when it is gone
+	Body []byte `json:"-"` // none when it is gone
 	// At is the time in seconds of the event with this state. A state that was put directly
 	// has none and overrides those of all events.
 	At   int64 `json:"at,omitempty"`
 	Put  bool  `json:"put,omitempty"`
 	Gone bool  `json:"gone,omitempty"` // asked for, it is not found
 
-	customers []string
+	Customers []string `json:"customers,omitempty"`
 }
 
 // givenVersion is the version whose objects are served.
@@ -57,7 +58,7 @@ func stateOf(e *event, data json.RawMessage) *state {
 		s.Body, s.Gone = nil, true
 		return s
 	}
-	s.Body = fmt.Appendf(nil, "{\n  \"id\": %s,\n  \"object\": %q,\n  \"deleted\": true\n}", orNull(s.ID), s.Kind)
+	s.Body = fmt.Appendf(nil, "{\n  \"id\": %s,\n  \"object\": %q,\n  \"deleted\": true\n}", quoted(s.ID), s.Kind)
 	return s
 }
 
@@ -77,7 +78,7 @@ func parseObject(raw []byte, account string) (*state, error) {
 		return nil, fmt.Errorf("%w: %.80q is larger than %d bytes", errNotObject, s.ID, MaxEventBytes)
 	}
 	s.Body = bytes.Clone(raw)
-	s.customers = customersOf(s, top)
+	s.Customers = customersOf(s, top)
 	return s, nil
 }
 

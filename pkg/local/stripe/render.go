@@ -18,7 +18,7 @@ func (e *event) render(version string) []byte {
 	if version == "" {
 		return body
 	}
-	return splice(body, "api_version", func(json.RawMessage) json.RawMessage { return orNull(version) })
+	return splice(body, "api_version", func(json.RawMessage) json.RawMessage { return quoted(version) })
 }
 
 // indented formats a changed value as Stripe does, with a prefix.

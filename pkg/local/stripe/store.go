@@ -24,7 +24,7 @@ var (
 	bucketEvents = []byte("events") // number → eventHead and body
 	bucketIDs    = []byte("ids")    // event id → number
 	bucketTimes  = []byte("times")  // created and number → eventHead
-	bucketStates = []byte("states") // number → stateHead and body
+	bucketStates = []byte("states") // number → state and body
 	bucketKeys   = []byte("keys")   // objectKey → number
 
 	keyCounts    = []byte("counts")

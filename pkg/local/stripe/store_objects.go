@@ -6,15 +6,6 @@ import (
 	"errors"
 )
 
-// stateHead is what the file keeps of a state besides its body.
-type stateHead struct {
-	objectKey
-	At        int64    `json:"at,omitempty"`
-	Put       bool     `json:"put,omitempty"`
-	Gone      bool     `json:"gone,omitempty"`
-	Customers []string `json:"customers,omitempty"`
-}
-
 // bytes is the key by which the file finds a state.
 func (k objectKey) bytes() []byte {
 	raw, _ := json.Marshal(k) // texts and a flag cannot fail
@@ -37,7 +28,7 @@ func (x *tx) set(s *state) error {
 			return err
 		}
 	}
-	value, packed, err := x.store.joined(stateHead{objectKey: s.objectKey, At: s.At, Put: s.Put, Gone: s.Gone, Customers: s.customers}, s.Body)
+	value, packed, err := x.store.joined(s, s.Body)
 	if err != nil {
 		return err
 	}
@@ -76,11 +67,9 @@ func (x *tx) state(n []byte) (s *state, packed []byte, err error) {
 }
 
 func readState(value []byte) (s *state, packed []byte, err error) {
-	var h stateHead
-	if packed, err = split(value, &h); err != nil {
-		return nil, nil, err
-	}
-	return &state{objectKey: h.objectKey, At: h.At, Put: h.Put, Gone: h.Gone, customers: h.Customers}, packed, nil
+	s = &state{}
+	packed, err = split(value, s)
+	return s, packed, err
 }
 
 // object returns an object, nil if there is none. The fake Stripe accepts test keys only and
