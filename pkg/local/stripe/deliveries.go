@@ -139,10 +139,10 @@ func (d *deliverer) close() {
 
 // deliveriesOf are those to the endpoints that want an event. The caller holds the lock.
 func (s *Fake) deliveriesOf(e *event) (all []delivery) {
-	withheld, late := s.faults.random(e.id)
+	withheld, late := s.faults.random(e.ID)
 	for _, to := range s.endpoints {
 		if to.wants(e) {
-			all = append(all, delivery{event: e.id, live: e.live, endpoint: to.ID, withheld: withheld, late: late})
+			all = append(all, delivery{event: e.ID, live: e.Live, endpoint: to.ID, withheld: withheld, late: late})
 		}
 	}
 	return all

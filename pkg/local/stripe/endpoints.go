@@ -42,11 +42,11 @@ func newSecret() secret { return secret{Value: secretPrefix + rand.Text()} }
 // wants reports whether an event goes to the endpoint. Both modes share the endpoints,
 // because there are no live keys to create others.
 func (e *endpoint) wants(ev *event) bool {
-	own := e.Account == ev.account
+	own := e.Account == ev.Account
 	if e.Connect {
-		own = e.Account == "" && ev.account != ""
+		own = e.Account == "" && ev.Account != ""
 	}
-	return own && !e.Disabled && !ev.thin && slices.ContainsFunc(e.Events, func(name string) bool { return name == "*" || name == ev.typ })
+	return own && !e.Disabled && !ev.Thin && slices.ContainsFunc(e.Events, func(name string) bool { return name == "*" || name == ev.Type })
 }
 
 // rendered is the endpoint as Stripe shows it; its secret only when it is made.

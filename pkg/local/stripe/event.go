@@ -8,22 +8,35 @@ import (
 	"time"
 )
 
+// eventHead is what the file keeps of an event besides its body.
+type eventHead struct {
+	ID      string `json:"id"`
+	Thin    bool   `json:"thin,omitempty"`
+	Type    string `json:"type"`
+	Account string `json:"account,omitempty"` // "" for the platform's own
+	Live    bool   `json:"live,omitempty"`    // of live mode
+	Version string `json:"version,omitempty"` // in which the body was given
+	Created int64  `json:"created"`           // seconds
+	Visible int64  `json:"visible,omitempty"` // hidden from readers before, in nanoseconds
+	// Pending counts the webhooks that are not delivered. It is null if unknown, as for an
+	// event that was delivered by others; the body's own number is served then.
+	Pending *int64 `json:"pending,omitempty"`
+}
+
 // event is one stored event.
 type event struct {
-	id      string
-	thin    bool
-	typ     string
-	account string    // "" for the platform's own
-	live    bool      // of live mode
-	version string    // in which the body was given
-	created int64     // seconds
-	arrived uint64    // order in which events were given
-	visible time.Time // hidden from readers before
+	eventHead
+	arrived uint64 // order in which events were given
 	body    []byte
 	sets    *state // what it says about its object, nil for nothing
-	// pending counts the webhooks that are not delivered. Below zero it is unknown, as for an
-	// event that was delivered by others, and the body's own number is served.
-	pending int64
+}
+
+// pending is how many webhooks are not delivered, 0 if unknown.
+func (e *event) pending() int64 {
+	if e.Pending == nil {
+		return 0
+	}
+	return *e.Pending
 }
 
 // parse reads what is needed to serve an event and copies its bytes.
@@ -36,30 +49,29 @@ func parse(body []byte) (*event, error) {
 	if err := json.Unmarshal(body, &top); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotEvent, err)
 	}
-	e := &event{
-		id: text(top["id"]), typ: text(top["type"]), live: string(top["livemode"]) == "true",
-		version: text(top["api_version"]), body: bytes.Clone(body), pending: -1,
-	}
+	e := &event{body: bytes.Clone(body), eventHead: eventHead{
+		ID: text(top["id"]), Type: text(top["type"]), Live: string(top["livemode"]) == "true", Version: text(top["api_version"]),
+	}}
 	switch object := text(top["object"]); object {
 	case "event":
-		e.account = text(top["account"])
-		if err := json.Unmarshal(top["created"], &e.created); err != nil {
+		e.Account = text(top["account"])
+		if err := json.Unmarshal(top["created"], &e.Created); err != nil {
 			return nil, fmt.Errorf("%w: created is not a number of seconds", ErrNotEvent)
 		}
 	case "v2.core.event":
-		e.thin, e.account = true, text(top["context"])
+		e.Thin, e.Account = true, text(top["context"])
 		created, err := time.Parse(time.RFC3339, text(top["created"]))
 		if err != nil {
 			return nil, fmt.Errorf("%w: created is not an RFC 3339 time", ErrNotEvent)
 		}
-		e.created = created.Unix()
+		e.Created = created.Unix()
 	default:
 		return nil, fmt.Errorf("%w: object is %.40q", ErrNotEvent, object)
 	}
-	if !strings.HasPrefix(e.id, "evt_") || e.typ == "" {
-		return nil, fmt.Errorf("%w: id is %.80q, type is %.80q", ErrNotEvent, e.id, e.typ)
+	if !strings.HasPrefix(e.ID, "evt_") || e.Type == "" {
+		return nil, fmt.Errorf("%w: id is %.80q, type is %.80q", ErrNotEvent, e.ID, e.Type)
 	}
-	if !e.thin {
+	if !e.Thin {
 		e.sets = stateOf(e, top["data"])
 	}
 	return e, nil

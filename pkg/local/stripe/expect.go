@@ -23,9 +23,9 @@ func (s *Fake) Expect(body []byte) (settle func(accepted bool) error) {
 	if err != nil {
 		return func(bool) error { return nil }
 	}
-	keys := [][2]string{{e.account, e.id}}
+	keys := [][2]string{{e.Account, e.ID}}
 	if e.sets != nil {
-		keys = append(keys, [2]string{e.account, e.sets.ID})
+		keys = append(keys, [2]string{e.Account, e.sets.ID})
 	}
 	answered := make(chan struct{})
 	s.expected.add(keys, answered)

@@ -150,17 +150,17 @@ func (s *Fake) remember(body []byte, deliver bool) (known, error) {
 	if err != nil {
 		return known{}, err
 	}
-	e.visible = s.faults.visibleAt(s.now())
+	e.Visible = s.faults.visibleAt(s.now())
 	s.mu.Lock() // no endpoint changes between the event's arrival and its deliveries
 	defer s.mu.Unlock()
-	k := known{ID: e.id}
+	k := known{ID: e.ID}
 	var to []delivery
 	err = s.store.update(func(x *tx) (err error) {
 		if k.Remembered, err = x.add(e); err != nil {
 			return err
 		}
 		if !k.Remembered {
-			if e, err = x.event(e.id); err != nil {
+			if e, err = x.event(e.ID); err != nil {
 				return err
 			}
 		}
@@ -168,7 +168,7 @@ func (s *Fake) remember(body []byte, deliver bool) (known, error) {
 			return nil
 		}
 		to = s.deliveriesOf(e)
-		return x.setPending(e, max(0, e.pending)+int64(len(to)))
+		return x.setPending(e, e.pending()+int64(len(to)))
 	})
 	if err != nil {
 		return k, fmt.Errorf("keep event %s: %w", k.ID, err)

@@ -39,14 +39,14 @@ type faults struct {
 	broken  string // the id of an event
 }
 
-// visibleAt is when an event that is given now may be seen, zero for at once.
-func (f *faults) visibleAt(now time.Time) time.Time {
+// visibleAt is when an event that is given now may be seen, in nanoseconds, zero for at once.
+func (f *faults) visibleAt(now time.Time) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.delay <= 0 {
-		return time.Time{}
+		return 0
 	}
-	return now.Add(f.delay)
+	return now.Add(f.delay).UnixNano()
 }
 
 // random reports whether an event is withheld, or else how late it is.

@@ -142,7 +142,7 @@ func (s *Fake) getThin(r *http.Request) ([]byte, *apiError) {
 func (s *Fake) find(r *http.Request, thin bool) (*event, error) {
 	s.expected.wait(r.Context(), account(r), r.PathValue("id"))
 	e, err := s.store.event(r.PathValue("id"))
-	if e == nil || e.thin != thin || e.account != account(r) || s.now().Before(e.visible) {
+	if e == nil || e.Thin != thin || e.Account != account(r) || s.now().UnixNano() < e.Visible {
 		return nil, err
 	}
 	return e, nil

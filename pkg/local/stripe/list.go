@@ -52,7 +52,7 @@ func (s *Fake) list(r *http.Request) ([]byte, *apiError) {
 // listed is an event as the list shows it: broken, if a fault asks for it.
 func (s *Fake) listed(e *event) []byte {
 	body := e.render("")
-	if !s.faults.isBroken(e.id) {
+	if !s.faults.isBroken(e.ID) {
 		return body
 	}
 	return splice(body, "created", func(n json.RawMessage) json.RawMessage { return quoted(string(n)) })
@@ -80,9 +80,9 @@ func (s *Fake) page(q query) (page []*event, more bool, refused *apiError) {
 		}
 		err = walk(from, func(e *event) bool {
 			switch {
-			case e.created < q.from && q.endingBefore == "", e.created > q.to && q.endingBefore != "":
+			case e.Created < q.from && q.endingBefore == "", e.Created > q.to && q.endingBefore != "":
 				return false
-			case now.Before(e.visible) || !q.matches(e):
+			case now.UnixNano() < e.Visible || !q.matches(e):
 				return true
 			case len(page) == q.limit:
 				more = true
@@ -111,10 +111,10 @@ func (x *tx) cursor(q query, param, id string) ([]byte, *apiError, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if e == nil || e.thin || e.account != q.account {
+	if e == nil || e.Thin || e.Account != q.account {
 		return nil, invalid(http.StatusBadRequest, "resource_missing", param, "No such event: '%.255s'", id), nil
 	}
-	return timeKey(e.created, e.arrived), nil, nil
+	return timeKey(e.Created, e.arrived), nil, nil
 }
 
 // cut takes the page that a request asks for out of all elements. what is the word for one.
@@ -153,10 +153,10 @@ func listOf(data []json.RawMessage, more bool, url string) []byte {
 }
 
 func (q query) matches(e *event) bool {
-	if e.thin || e.account != q.account || e.created < q.from || e.created > q.to {
+	if e.Thin || e.Account != q.account || e.Created < q.from || e.Created > q.to {
 		return false
 	}
-	return len(q.types) == 0 || slices.ContainsFunc(q.types, func(pattern string) bool { return matchType(pattern, e.typ) })
+	return len(q.types) == 0 || slices.ContainsFunc(q.types, func(pattern string) bool { return matchType(pattern, e.Type) })
 }
 
 // matchType compares a type with a pattern in which one "*" stands for any text.

@@ -15,19 +15,19 @@ import (
 func naive(all []*event, q query) (page []string, more bool) {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b *event) int {
-		return -cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.arrived, b.arrived))
+		return -cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.arrived, b.arrived))
 	})
-	pos := func(id string) int { return slices.IndexFunc(sorted, func(e *event) bool { return e.id == id }) }
+	pos := func(id string) int { return slices.IndexFunc(sorted, func(e *event) bool { return e.ID == id }) }
 	var newer, rest []string
 	for i, e := range sorted {
-		if e.account != q.account || e.created < q.from || e.created > q.to || len(q.types) > 0 && !slices.Contains(q.types, e.typ) {
+		if e.Account != q.account || e.Created < q.from || e.Created > q.to || len(q.types) > 0 && !slices.Contains(q.types, e.Type) {
 			continue
 		}
 		switch {
 		case q.endingBefore != "" && i < pos(q.endingBefore):
-			newer = append(newer, e.id)
+			newer = append(newer, e.ID)
 		case q.endingBefore == "" && (q.startingAfter == "" || i > pos(q.startingAfter)):
-			rest = append(rest, e.id)
+			rest = append(rest, e.ID)
 		}
 	}
 	if q.endingBefore != "" {
@@ -63,8 +63,8 @@ func TestPageAgainstDefinition(t *testing.T) {
 		}
 		account := rapid.SampledFrom(accounts).Draw(t, "as")
 		for _, e := range arrived(t, s) {
-			if e.account == account && rapid.IntRange(0, 4).Draw(t, "cursor") == 0 {
-				v.Set(rapid.SampledFrom([]string{"starting_after", "ending_before"}).Draw(t, "direction"), e.id)
+			if e.Account == account && rapid.IntRange(0, 4).Draw(t, "cursor") == 0 {
+				v.Set(rapid.SampledFrom([]string{"starting_after", "ending_before"}).Draw(t, "direction"), e.ID)
 				break
 			}
 		}
@@ -79,7 +79,7 @@ func TestPageAgainstDefinition(t *testing.T) {
 		}
 		var got []string
 		for _, e := range page {
-			got = append(got, e.id)
+			got = append(got, e.ID)
 		}
 		want, wantMore := naive(arrived(t, s), q)
 		if !slices.Equal(got, want) || more != wantMore {

@@ -43,15 +43,15 @@ const givenVersion = "2023-10-16"
 // or has the shape of another version, whose renamed fields readers would miss.
 func stateOf(e *event, data json.RawMessage) *state {
 	var d map[string]json.RawMessage
-	if e.version != "" && e.version != givenVersion || json.Unmarshal(data, &d) != nil {
+	if e.Version != "" && e.Version != givenVersion || json.Unmarshal(data, &d) != nil {
 		return nil
 	}
-	s, err := parseObject(d["object"], e.account)
+	s, err := parseObject(d["object"], e.Account)
 	if err != nil {
 		return nil
 	}
-	s.Live, s.At = e.live, e.created
-	if e.typ != s.Kind+".deleted" {
+	s.Live, s.At = e.Live, e.Created
+	if e.Type != s.Kind+".deleted" {
 		return s
 	}
 	if !hasDeletedForm(s.Kind) {

@@ -10,9 +10,9 @@ import (
 // version with that version. Everything else keeps its bytes.
 func (e *event) render(version string) []byte {
 	body := e.body
-	if n := e.pending; n >= 0 {
+	if e.Pending != nil {
 		body = splice(body, "pending_webhooks", func(json.RawMessage) json.RawMessage {
-			return strconv.AppendInt(nil, n, 10)
+			return strconv.AppendInt(nil, *e.Pending, 10)
 		})
 	}
 	if version == "" {

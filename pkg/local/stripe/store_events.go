@@ -4,44 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"time"
 )
-
-// eventHead is what the file keeps of an event besides its body. The pending webhooks are
-// null if unknown.
-type eventHead struct {
-	ID      string `json:"id"`
-	Thin    bool   `json:"thin,omitempty"`
-	Type    string `json:"type"`
-	Account string `json:"account,omitempty"`
-	Live    bool   `json:"live,omitempty"`
-	Version string `json:"version,omitempty"`
-	Created int64  `json:"created"`
-	Visible int64  `json:"visible,omitempty"` // in nanoseconds
-	Pending *int64 `json:"pending,omitempty"`
-}
-
-func (e *event) head() eventHead {
-	h := eventHead{ID: e.id, Thin: e.thin, Type: e.typ, Account: e.account, Live: e.live, Version: e.version, Created: e.created}
-	if !e.visible.IsZero() {
-		h.Visible = e.visible.UnixNano()
-	}
-	if e.pending >= 0 {
-		h.Pending = &e.pending
-	}
-	return h
-}
-
-func (h eventHead) event(arrived uint64) *event {
-	e := &event{id: h.ID, thin: h.Thin, typ: h.Type, account: h.Account, live: h.Live, version: h.Version, created: h.Created, arrived: arrived, pending: -1}
-	if h.Visible != 0 {
-		e.visible = time.Unix(0, h.Visible)
-	}
-	if h.Pending != nil {
-		e.pending = *h.Pending
-	}
-	return e
-}
 
 // timeKey orders events by time, then by arrival; times before 1970 come first.
 func timeKey(created int64, arrived uint64) []byte {
@@ -51,21 +14,21 @@ func timeKey(created int64, arrived uint64) []byte {
 // add stores an event and its object's state unless its id is known, and drops the oldest
 // events if there are then too many. It reports whether the event is new.
 func (x *tx) add(e *event) (isNew bool, err error) {
-	if x.Bucket(bucketIDs).Get([]byte(e.id)) != nil {
+	if x.Bucket(bucketIDs).Get([]byte(e.ID)) != nil {
 		return false, nil
 	}
-	value, packed, err := x.store.joined(e.head(), e.body)
+	value, packed, err := x.store.joined(e.eventHead, e.body)
 	if err != nil {
 		return false, err
 	}
 	if e.arrived, err = x.append(bucketEvents, value); err != nil {
 		return false, err
 	}
-	head, _, err := x.store.joined(e.head(), nil)
+	head, _, err := x.store.joined(e.eventHead, nil)
 	if err != nil {
 		return false, err
 	}
-	if err := errors.Join(x.Bucket(bucketIDs).Put([]byte(e.id), number(e.arrived)), x.Bucket(bucketTimes).Put(timeKey(e.created, e.arrived), head)); err != nil {
+	if err := errors.Join(x.Bucket(bucketIDs).Put([]byte(e.ID), number(e.arrived)), x.Bucket(bucketTimes).Put(timeKey(e.Created, e.arrived), head)); err != nil {
 		return false, err
 	}
 	x.counts.Events++
@@ -99,8 +62,8 @@ func (x *tx) dropFirstEvent() error {
 
 // setPending changes how many webhooks of an event have not been delivered.
 func (x *tx) setPending(e *event, n int64) error {
-	e.pending = n
-	value, _, err := x.store.joined(e.head(), e.body)
+	e.Pending = &n
+	value, _, err := x.store.joined(e.eventHead, e.body)
 	if err != nil {
 		return err
 	}
@@ -123,7 +86,7 @@ func (s *store) delivered(id string) error {
 		if err != nil || e == nil {
 			return err
 		}
-		return x.setPending(e, e.pending-1)
+		return x.setPending(e, e.pending()-1)
 	})
 }
 
@@ -136,12 +99,11 @@ func (x *tx) event(id string) (*event, error) {
 }
 
 func (x *tx) numbered(n uint64) (*event, error) {
-	var h eventHead
-	body, err := split(x.Bucket(bucketEvents).Get(number(n)), &h)
+	e := &event{arrived: n}
+	body, err := split(x.Bucket(bucketEvents).Get(number(n)), &e.eventHead)
 	if err != nil {
 		return nil, err
 	}
-	e := h.event(n)
 	e.body, err = x.store.unpacked(body)
 	return e, err
 }
@@ -182,9 +144,9 @@ func (x *tx) forward(after []byte, yield func(*event) bool) error {
 }
 
 func yieldHead(key, value []byte, yield func(*event) bool) (more bool, err error) {
-	var h eventHead
-	if _, err := split(value, &h); err != nil {
+	e := &event{arrived: binary.BigEndian.Uint64(key[8:])}
+	if _, err := split(value, &e.eventHead); err != nil {
 		return false, err
 	}
-	return yield(h.event(binary.BigEndian.Uint64(key[8:]))), nil
+	return yield(e), nil
 }

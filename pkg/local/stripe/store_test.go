@@ -38,7 +38,7 @@ func arrived(t interface{ Fatal(...any) }, s *Fake) (all []*event) {
 func kept(t *testing.T, s *Fake) (ids []string) {
 	t.Helper()
 	for _, e := range arrived(t, s) {
-		ids = append(ids, e.id)
+		ids = append(ids, e.ID)
 	}
 	return ids
 }
