@@ -19,7 +19,7 @@ const emptyPause = time.Second
 type poller struct {
 	*pool
 	options        *Options
-	counts         *counts
+	stats          *Stats
 	queueFaults    backoff
 	functionFaults backoff
 }
@@ -28,7 +28,7 @@ func newPoller(p *pool) *poller {
 	return &poller{
 		pool:           p,
 		options:        &p.source.options,
-		counts:         &p.source.counts,
+		stats:          &p.source.stats,
 		queueFaults:    backoff{first: 200 * time.Millisecond, most: 20 * time.Second},
 		functionFaults: backoff{first: 500 * time.Millisecond, most: 30 * time.Second},
 	}
@@ -87,7 +87,7 @@ func (p *poller) receive(wait time.Duration) (b batch, last bool, err error) {
 	if err != nil || len(messages) == 0 {
 		return batch{}, false, err
 	}
-	p.counts.received.Add(int64(len(messages)))
+	p.source.count(&p.stats.Received, len(messages))
 	visibleAgain := time.Now().Add(p.options.VisibilityTimeout)
 	return batch{messages, visibleAgain}, false, nil
 }
@@ -97,7 +97,7 @@ func (p *poller) receive(wait time.Duration) (b batch, last bool, err error) {
 func (p *poller) process(b batch) bool {
 	parts, err := p.source.split(b.messages)
 	if err != nil {
-		p.counts.batchesFailed.Add(1)
+		p.source.count(&p.stats.BatchesFailed, 1)
 		return false
 	}
 	good := true
@@ -115,7 +115,7 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 		failed, err = readResponse(answer, part.messages)
 	}
 	if err != nil {
-		p.counts.batchesFailed.Add(1)
+		p.source.count(&p.stats.BatchesFailed, 1)
 		return false
 	}
 	var done []events.SQSMessage
@@ -124,7 +124,7 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 			done = append(done, m)
 		}
 	}
-	p.counts.itemsFailed.Add(int64(len(part.messages) - len(done)))
+	p.source.count(&p.stats.ItemsFailed, len(part.messages)-len(done))
 	if len(done) > 0 {
 		p.delete(done)
 	}
@@ -136,12 +136,12 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 func (p *poller) untilRun(payload []byte, visibleAgain time.Time) ([]byte, error) {
 	delay := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
 	for {
-		p.counts.invocations.Add(1)
+		p.source.count(&p.stats.Invocations, 1)
 		answer, err := p.options.Invoker.Invoke(p.work, payload)
 		if !errors.Is(err, ErrThrottled) {
 			return answer, err
 		}
-		p.counts.throttles.Add(1)
+		p.source.count(&p.stats.Throttles, 1)
 		d := delay.next()
 		if time.Now().Add(d).After(visibleAgain) || !pause(p.polls, d) {
 			return nil, err
@@ -154,7 +154,7 @@ func (p *poller) delete(done []events.SQSMessage) {
 	for range deleteTries {
 		err := p.options.Queue.Delete(p.work, done)
 		if err == nil {
-			p.counts.deleted.Add(int64(len(done)))
+			p.source.count(&p.stats.Deleted, len(done))
 			return
 		}
 		p.queueFailed(err)
@@ -169,5 +169,5 @@ func (p *poller) queueFailed(err error) {
 	if errors.Is(err, context.Canceled) && p.polls.Err() != nil {
 		return
 	}
-	p.counts.queueErrors.Add(1)
+	p.source.count(&p.stats.QueueErrors, 1)
 }

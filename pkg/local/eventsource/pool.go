@@ -65,7 +65,7 @@ func (p *pool) grow() {
 		return
 	}
 	p.pollers++
-	p.source.counts.pollers.Add(1)
+	p.source.count(&p.source.stats.Pollers, 1)
 	p.wg.Go(func() { newPoller(p).run() })
 }
 
@@ -77,7 +77,7 @@ func (p *pool) leave() bool {
 		return false
 	}
 	p.pollers--
-	p.source.counts.pollers.Add(-1)
+	p.source.count(&p.source.stats.Pollers, -1)
 	return true
 }
 

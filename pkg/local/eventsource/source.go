@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -80,7 +80,8 @@ const (
 type Source struct {
 	options Options
 	region  string
-	counts  counts
+	mu      sync.Mutex
+	stats   Stats
 }
 
 // Stats counts what a source did; the counters only grow.
@@ -93,10 +94,6 @@ type Stats struct {
 	Deleted       int64 // messages
 	QueueErrors   int64 // receives and deletes that failed
 	Pollers       int64 // now
-}
-
-type counts struct {
-	received, invocations, throttles, batchesFailed, itemsFailed, deleted, queueErrors, pollers atomic.Int64
 }
 
 // New checks the options and returns a source. Call Run to start it.
@@ -135,15 +132,14 @@ func (o Options) validate() error {
 
 // Stats returns the counters as of now.
 func (s *Source) Stats() Stats {
-	c := &s.counts
-	return Stats{
-		Received:      c.received.Load(),
-		Invocations:   c.invocations.Load(),
-		Throttles:     c.throttles.Load(),
-		BatchesFailed: c.batchesFailed.Load(),
-		ItemsFailed:   c.itemsFailed.Load(),
-		Deleted:       c.deleted.Load(),
-		QueueErrors:   c.queueErrors.Load(),
-		Pollers:       c.pollers.Load(),
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// count adds to one of the counters.
+func (s *Source) count(counter *int64, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*counter += int64(n)
 }
