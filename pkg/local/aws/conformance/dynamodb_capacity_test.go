@@ -12,14 +12,14 @@ import (
 func capacityChecks() []check {
 	const units = "DynamoDB read and write operations, Developer Guide"
 	return []check{
-		{"dynamodb/capacity/not-asked", "PutItem, Amazon DynamoDB API Reference", "Nothing is told of capacity unless it is asked for.", capacityNotAsked},
-		{"dynamodb/capacity/write", units, "A write takes 1 unit for each KB of the larger of the old and the new item.", capacityWrite},
+		{"dynamodb/capacity/not-asked", "PutItem, Amazon DynamoDB API Reference", "Nothing is told of capacity unless it is asked for.", onTable(capacityNotAsked)},
+		{"dynamodb/capacity/write", units, "A write takes 1 unit for each KB of the larger of the old and the new item.", onTable(capacityWrite)},
 		{"dynamodb/capacity/index-write", "Using global secondary indexes, Developer Guide", "An index entry takes units of its own when it appears, changes or moves.", capacityIndexWrite},
-		{"dynamodb/capacity/read", units, "A read takes 1 unit for each 4 KB, half when eventually consistent.", capacityRead},
+		{"dynamodb/capacity/read", units, "A read takes 1 unit for each 4 KB, half when eventually consistent.", onTable(capacityRead)},
 		{"dynamodb/capacity/query", units, "A query and a scan add the sizes up before they round.", capacityQuery},
-		{"dynamodb/capacity/batch", "BatchGetItem, Amazon DynamoDB API Reference", "A batch rounds each item.", capacityBatch},
-		{"dynamodb/capacity/transaction", "DynamoDB Transactions: How it works, Developer Guide", "A transaction takes twice as much, and a repeated one the reads.", capacityTransaction},
-		{"dynamodb/item-collection/no-local-index", "PutItem, Amazon DynamoDB API Reference", "Without local secondary indexes no metrics of item collections are given.", noItemCollection},
+		{"dynamodb/capacity/batch", "BatchGetItem, Amazon DynamoDB API Reference", "A batch rounds each item.", onTable(capacityBatch)},
+		{"dynamodb/capacity/transaction", "DynamoDB Transactions: How it works, Developer Guide", "A transaction takes twice as much, and a repeated one the reads.", onTable(capacityTransaction)},
+		{"dynamodb/item-collection/no-local-index", "PutItem, Amazon DynamoDB API Reference", "Without local secondary indexes no metrics of item collections are given.", onTable(noItemCollection)},
 	}
 }
 
@@ -49,14 +49,12 @@ func (p *probe) putFor(table string, it item, asked types.ReturnConsumedCapacity
 	return out.ConsumedCapacity
 }
 
-func capacityNotAsked(p *probe) {
-	table := p.table()
+func capacityNotAsked(p *probe, table string) {
 	p.costs("nothing", p.putFor(table, key("a"), ""), "a write")
 	p.costs("nothing", p.putFor(table, key("a"), types.ReturnConsumedCapacityNone), "a write")
 }
 
-func capacityWrite(p *probe) {
-	table := p.table()
+func capacityWrite(p *probe, table string) {
 	const total = types.ReturnConsumedCapacityTotal
 	p.costs("1", p.putFor(table, ofSize("a", 1024), total), "1 KB")
 	p.costs("2", p.putFor(table, ofSize("b", 1025), total), "1 KB and a byte")
@@ -83,8 +81,7 @@ func capacityIndexWrite(p *probe) {
 	p.costs("2 table 1 index 1", p.putFor(table, key("a"), indexes), "an entry that disappears")
 }
 
-func capacityRead(p *probe) {
-	table := p.table()
+func capacityRead(p *probe, table string) {
 	p.put(table, ofSize("a", 4096), ofSize("b", 4097))
 	for _, c := range []struct {
 		pk         string
@@ -115,8 +112,7 @@ func capacityQuery(p *probe) {
 	p.costs("0.5 table 0 index 0.5", p.query(in).ConsumedCapacity, "a query that finds nothing")
 }
 
-func capacityBatch(p *probe) {
-	table := p.table()
+func capacityBatch(p *probe, table string) {
 	const total = types.ReturnConsumedCapacityTotal
 	p.put(table, ofSize("a", 1025))
 	p.put(table, key("b"))
@@ -127,8 +123,7 @@ func capacityBatch(p *probe) {
 	p.costs("1.5", &read.ConsumedCapacity[0], "a batch of reads")
 }
 
-func capacityTransaction(p *probe) {
-	table := p.table()
+func capacityTransaction(p *probe, table string) {
 	in := &dynamodb.TransactWriteItemsInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal, ClientRequestToken: aws.String(unique()),
 		TransactItems: []types.TransactWriteItem{transactPut(table, ofSize("a", 1025), ""), transactCheck(table, "b", "attribute_not_exists(pk)")}}
 	for _, want := range []string{"6", "4"} {
@@ -139,8 +134,7 @@ func capacityTransaction(p *probe) {
 	}
 }
 
-func noItemCollection(p *probe) {
-	table := p.table()
+func noItemCollection(p *probe, table string) {
 	out, err := p.dynamo.PutItem(p.ctx, &dynamodb.PutItemInput{TableName: &table, Item: key("a"), ReturnItemCollectionMetrics: types.ReturnItemCollectionMetricsSize})
 	p.ok(err, "put")
 	p.equal(true, out.ItemCollectionMetrics == nil, "no metrics")

@@ -9,14 +9,10 @@ import (
 func deleteChecks() []check {
 	const page = "DeleteItem, Amazon DynamoDB API Reference"
 	return []check{
-		{"dynamodb/delete/idempotent", page,
-			"Deleting an item that does not exist is no error.", deleteTwice},
-		{"dynamodb/delete/returns-all-old", page,
-			"ALL_OLD returns the item that was deleted, and nothing where there was none.", deleteReturnsOld},
-		{"dynamodb/delete/condition", page,
-			"A conditional delete deletes if the condition holds and changes nothing otherwise.", deleteCondition},
-		{"dynamodb/delete/all-old-on-failed-condition", page,
-			"A refused conditional delete carries the stored item when asked with ALL_OLD.", deleteAllOldOnFailure},
+		{"dynamodb/delete/idempotent", page, "Deleting an item that does not exist is no error.", onTable(deleteTwice)},
+		{"dynamodb/delete/returns-all-old", page, "ALL_OLD returns the item that was deleted, and nothing where there was none.", onTable(deleteReturnsOld)},
+		{"dynamodb/delete/condition", page, "A conditional delete deletes if the condition holds and changes nothing otherwise.", onTable(deleteCondition)},
+		{"dynamodb/delete/all-old-on-failed-condition", page, "A refused conditional delete carries the stored item when asked with ALL_OLD.", onTable(deleteAllOldOnFailure)},
 	}
 }
 
@@ -29,8 +25,7 @@ func (p *probe) delete(table string, in dynamodb.DeleteItemInput) (item, error) 
 	return out.Attributes, nil
 }
 
-func deleteTwice(p *probe) {
-	table := p.table()
+func deleteTwice(p *probe, table string) {
 	p.put(table, key("a"), key("b"))
 	for range 2 {
 		got, err := p.delete(table, dynamodb.DeleteItemInput{})
@@ -41,8 +36,7 @@ func deleteTwice(p *probe) {
 	p.stored(table, key("b"))
 }
 
-func deleteReturnsOld(p *probe) {
-	table := p.table()
+func deleteReturnsOld(p *probe, table string) {
 	before := item{"pk": str("a"), "n": num("1")}
 	p.put(table, before)
 	for _, want := range []item{before, nil} {
@@ -52,8 +46,7 @@ func deleteReturnsOld(p *probe) {
 	}
 }
 
-func deleteCondition(p *probe) {
-	table := p.table()
+func deleteCondition(p *probe, table string) {
 	before := item{"pk": str("a"), "n": num("1")}
 	p.put(table, before)
 	deleteIf := func(n string) error {
@@ -68,8 +61,7 @@ func deleteCondition(p *probe) {
 	p.refused(deleteIf("1"), conditionFailed, "delete a missing item if n = 1")
 }
 
-func deleteAllOldOnFailure(p *probe) {
-	table := p.table()
+func deleteAllOldOnFailure(p *probe, table string) {
 	before := item{"pk": str("a"), "n": num("1")}
 	p.put(table, before)
 	_, err := p.delete(table, dynamodb.DeleteItemInput{ConditionExpression: aws.String("attribute_not_exists(n)"),
@@ -80,25 +72,16 @@ func deleteAllOldOnFailure(p *probe) {
 func getChecks() []check {
 	const page = "GetItem, Amazon DynamoDB API Reference"
 	return []check{
-		{"dynamodb/get/missing-item", page,
-			"Reading a key that is not there gives no item and no error.", getMissing},
-		{"dynamodb/get/consistent-read", page,
-			"A consistent read sees every write that was answered before.", getConsistent},
+		{"dynamodb/get/missing-item", page, "Reading a key that is not there gives no item and no error.", func(p *probe) { p.sameItem(nil, p.get(p.table(), key("a")), "item") }},
+		{"dynamodb/get/consistent-read", page, "A consistent read sees every write that was answered before.", onTable(getConsistent)},
 		{"dynamodb/get/projection", "Using projection expressions in DynamoDB, Developer Guide",
-			"A projection gives the named attributes and parts of documents; what is not there is left out.", getProjection},
-		{"dynamodb/get/projection-overlap-refused", "Using projection expressions in DynamoDB, Developer Guide",
-			"Overlapping paths in a projection are refused.", getProjectionOverlap},
-		{"dynamodb/get/wrong-key-refused", page,
-			"The key must match the table's schema, no attribute more or less.", getWrongKey},
+			"A projection gives the named attributes and parts of documents; what is not there is left out.", onTable(getProjection)},
+		{"dynamodb/get/projection-overlap-refused", "Using projection expressions in DynamoDB, Developer Guide", "Overlapping paths in a projection are refused.", onTable(getProjectionOverlap)},
+		{"dynamodb/get/wrong-key-refused", page, "The key must match the table's schema, no attribute more or less.", onTable(getWrongKey)},
 	}
 }
 
-func getMissing(p *probe) {
-	p.sameItem(nil, p.get(p.table(), key("a")), "item")
-}
-
-func getConsistent(p *probe) {
-	table := p.table()
+func getConsistent(p *probe, table string) {
 	for range 20 {
 		got, err := p.update(table, change{set: "ADD n :one", values: item{":one": num("1")}, ret: types.ReturnValueAllNew})
 		p.ok(err, "update")
@@ -115,8 +98,7 @@ func (p *probe) project(table, projection string, names map[string]string) (item
 	return out.Item, nil
 }
 
-func getProjection(p *probe) {
-	table := p.table()
+func getProjection(p *probe, table string) {
 	p.put(table, item{"pk": str("a"), "x": num("1"), "open": num("2"), "m": doc(item{"a": num("3"), "b": num("4")}),
 		"l": list(num("5"), num("6"), num("7"))})
 	got, err := p.project(table, "x, #o, m.b, nothing, m.c, l[0], l[2]", map[string]string{"#o": "open"})
@@ -124,18 +106,14 @@ func getProjection(p *probe) {
 	p.sameItem(item{"x": num("1"), "open": num("2"), "m": doc(item{"b": num("4")}), "l": list(num("5"), num("7"))}, got, "projected item")
 }
 
-func getProjectionOverlap(p *probe) {
-	table := p.table()
+func getProjectionOverlap(p *probe, table string) {
 	p.put(table, key("a"))
-	_, err := p.project(table, "m, m.a", nil)
-	p.refusedSaying(err, invalid, "projection m, m.a", "overlap")
+	p.refusedSaying(errOf(p.project(table, "m, m.a", nil)), invalid, "projection m, m.a", "overlap")
 }
 
-func getWrongKey(p *probe) {
-	table := p.table()
+func getWrongKey(p *probe, table string) {
 	for what, k := range map[string]item{"wrong type": {"pk": num("1")}, "another name": {"x": str("a")},
 		"a further name": {"pk": str("a"), "x": str("a")}, "empty": {"pk": str("")}} {
-		_, err := p.dynamo.GetItem(p.ctx, &dynamodb.GetItemInput{TableName: &table, Key: k})
-		p.refused(err, invalid, what)
+		p.refused(errOf(p.dynamo.GetItem(p.ctx, &dynamodb.GetItemInput{TableName: &table, Key: k})), invalid, what)
 	}
 }

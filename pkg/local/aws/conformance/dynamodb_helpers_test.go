@@ -150,8 +150,7 @@ func (p *probe) table() string { return p.tableOf(schema{}) }
 
 func (p *probe) tableOf(s schema) string {
 	name := unique()
-	_, err := p.dynamo.CreateTable(p.ctx, s.input(name))
-	p.ok(err, "create table")
+	p.ok(errOf(p.dynamo.CreateTable(p.ctx, s.input(name))), "create table")
 	p.atEnd(func(ctx context.Context) { p.dynamo.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name}) })
 	p.awaitActive(name)
 	return name
@@ -266,8 +265,7 @@ func updates(before item, c change, after item) func(*probe) {
 	return func(p *probe) {
 		table := p.table()
 		p.put(table, with(key("a"), before))
-		_, err := p.update(table, c)
-		p.ok(err, c.set)
+		p.ok(errOf(p.update(table, c)), c.set)
 		p.stored(table, with(key("a"), after))
 	}
 }
@@ -278,8 +276,7 @@ func refuses(before item, c change, texts ...string) func(*probe) {
 		table := p.table()
 		p.put(table, with(key("a"), before))
 		stored := p.get(table, key("a"))
-		_, err := p.update(table, c)
-		p.refusedSaying(err, invalid, c.set+" if "+c.cond, texts...)
+		p.refusedSaying(errOf(p.update(table, c)), invalid, c.set+" if "+c.cond, texts...)
 		p.stored(table, stored)
 	}
 }

@@ -79,8 +79,7 @@ func scanCount(p *probe) {
 func indexChecks() []check {
 	const page = "Using Global Secondary Indexes in DynamoDB, Developer Guide"
 	return []check{
-		{"dynamodb/index/sparse", "Take advantage of sparse indexes, Amazon DynamoDB Developer Guide",
-			"An item without the index's keys is not in the index; it enters and leaves with them.", indexSparse},
+		{"dynamodb/index/sparse", "Take advantage of sparse indexes, Amazon DynamoDB Developer Guide", "An item without the index's keys is not in the index; it enters and leaves with them.", indexSparse},
 		{"dynamodb/index/order", page, "Items of an index come in the order of its sort key.", indexOrder},
 		{"dynamodb/index/pages", page, "Equal index keys do not hide items from paging.", indexPages},
 		{"dynamodb/index/wrong-key-type-refused", page, "An index key attribute of another type is refused on write.", indexWrongType},
@@ -113,17 +112,13 @@ func indexSparse(p *probe) {
 	table := p.indexed()
 	p.put(table, key("none"), item{"pk": str("half"), "i": str("x")}, item{"pk": str("a"), "i": str("x"), "j": num("1"), "n": num("7")})
 	p.indexHolds(table, item{"pk": str("a"), "i": str("x"), "j": num("1"), "n": num("7")})
-	_, err := p.update(table, change{set: "SET j = :j", values: item{":j": num("2")}})
-	p.ok(err, "move within the index")
+	p.ok(errOf(p.update(table, change{set: "SET j = :j", values: item{":j": num("2")}})), "move within the index")
 	p.indexHolds(table, item{"pk": str("a"), "i": str("x"), "j": num("2"), "n": num("7")})
-	_, err = p.update(table, change{set: "REMOVE j"})
-	p.ok(err, "leave the index")
+	p.ok(errOf(p.update(table, change{set: "REMOVE j"})), "leave the index")
 	p.indexHolds(table)
-	_, err = p.update(table, change{set: "SET j = :j", values: item{":j": num("3")}})
-	p.ok(err, "enter the index")
+	p.ok(errOf(p.update(table, change{set: "SET j = :j", values: item{":j": num("3")}})), "enter the index")
 	p.indexHolds(table, item{"pk": str("a"), "i": str("x"), "j": num("3"), "n": num("7")})
-	_, err = p.delete(table, dynamodb.DeleteItemInput{})
-	p.ok(err, "delete")
+	p.ok(errOf(p.delete(table, dynamodb.DeleteItemInput{})), "delete")
 	p.indexHolds(table)
 }
 
@@ -163,8 +158,7 @@ func indexWrongType(p *probe) {
 	table := p.indexed()
 	p.refused(p.tryPut(table, item{"pk": str("a"), "i": num("1"), "j": num("1")}), invalid, "put a number as i")
 	p.put(table, key("a"))
-	_, err := p.update(table, change{set: "SET j = :j", values: item{":j": str("1")}})
-	p.refused(err, invalid, "update j to a string")
+	p.refused(errOf(p.update(table, change{set: "SET j = :j", values: item{":j": str("1")}})), invalid, "update j to a string")
 	p.stored(table, key("a"))
 }
 
@@ -176,13 +170,11 @@ func indexEmptyKey(p *probe) {
 func indexConsistent(p *probe) {
 	in := byIndex(p.indexed())
 	in.ConsistentRead = aws.Bool(true)
-	_, err := p.dynamo.Query(p.ctx, in)
-	p.refusedSaying(err, invalid, "consistent query", "consistent")
+	p.refusedSaying(errOf(p.dynamo.Query(p.ctx, in)), invalid, "consistent query", "consistent")
 }
 
 func indexMissing(p *probe) {
-	_, err := p.dynamo.Query(p.ctx, byIndex(p.table()))
-	p.refused(err, invalid, "query")
+	p.refused(errOf(p.dynamo.Query(p.ctx, byIndex(p.table()))), invalid, "query")
 }
 
 func indexScan(p *probe) {

@@ -13,24 +13,15 @@ import (
 func tableChecks() []check {
 	const create = "CreateTable, Amazon DynamoDB API Reference"
 	return []check{
-		{"dynamodb/table/describe", "DescribeTable, Amazon DynamoDB API Reference",
-			"A table is described with its keys, its ARN and its status.", tableDescribe},
-		{"dynamodb/table/duplicate-refused", create,
-			"Creating a table that exists is refused with ResourceInUseException.", tableDuplicate},
-		{"dynamodb/table/missing-refused", "GetItem, Amazon DynamoDB API Reference",
-			"Reading or writing a table that does not exist is refused with ResourceNotFoundException.", tableMissing},
-		{"dynamodb/table/delete", "DeleteTable, Amazon DynamoDB API Reference",
-			"A deleted table is gone.", tableDelete},
-		{"dynamodb/table/list-pages", "ListTables, Amazon DynamoDB API Reference",
-			"Tables are listed in pages that continue after the last name.", tableListPages},
-		{"dynamodb/table/undefined-key-refused", create,
-			"A key attribute must be in AttributeDefinitions.", tableUndefinedKey},
-		{"dynamodb/table/unused-definition-refused", create,
-			"AttributeDefinitions may name key attributes of the table and its indexes only.", tableUnusedDefinition},
-		{"dynamodb/table/short-name-refused", "Naming rules, Amazon DynamoDB Developer Guide",
-			"A table name has at least three characters.", tableShortName},
-		{"dynamodb/table/binary-and-numeric-keys", "Core components of Amazon DynamoDB, Developer Guide",
-			"Keys may be numbers and binaries; equal numbers are one key however written.", tableKeyTypes},
+		{"dynamodb/table/describe", "DescribeTable, Amazon DynamoDB API Reference", "A table is described with its keys, its ARN and its status.", tableDescribe},
+		{"dynamodb/table/duplicate-refused", create, "Creating a table that exists is refused with ResourceInUseException.", tableDuplicate},
+		{"dynamodb/table/missing-refused", "GetItem, Amazon DynamoDB API Reference", "Reading or writing a table that does not exist is refused with ResourceNotFoundException.", tableMissing},
+		{"dynamodb/table/delete", "DeleteTable, Amazon DynamoDB API Reference", "A deleted table is gone.", tableDelete},
+		{"dynamodb/table/list-pages", "ListTables, Amazon DynamoDB API Reference", "Tables are listed in pages that continue after the last name.", tableListPages},
+		{"dynamodb/table/undefined-key-refused", create, "A key attribute must be in AttributeDefinitions.", tableUndefinedKey},
+		{"dynamodb/table/unused-definition-refused", create, "AttributeDefinitions may name key attributes of the table and its indexes only.", tableUnusedDefinition},
+		{"dynamodb/table/short-name-refused", "Naming rules, Amazon DynamoDB Developer Guide", "A table name has at least three characters.", tableShortName},
+		{"dynamodb/table/binary-and-numeric-keys", "Core components of Amazon DynamoDB, Developer Guide", "Keys may be numbers and binaries; equal numbers are one key however written.", tableKeyTypes},
 	}
 }
 
@@ -54,35 +45,27 @@ func hasSuffix(s, suffix string) bool {
 
 func tableDuplicate(p *probe) {
 	name := p.table()
-	_, err := p.dynamo.CreateTable(p.ctx, schema{}.input(name))
-	p.refused(err, "ResourceInUseException", "create again")
+	p.refused(errOf(p.dynamo.CreateTable(p.ctx, schema{}.input(name))), "ResourceInUseException", "create again")
 }
 
 func tableMissing(p *probe) {
 	name := unique()
-	_, err := p.dynamo.GetItem(p.ctx, &dynamodb.GetItemInput{TableName: &name, Key: key("a")})
-	p.refused(err, notFound, "get")
+	p.refused(errOf(p.dynamo.GetItem(p.ctx, &dynamodb.GetItemInput{TableName: &name, Key: key("a")})), notFound, "get")
 	p.refused(p.tryPut(name, key("a")), notFound, "put")
-	_, err = p.update(name, change{set: "SET n = :n", values: item{":n": num("1")}})
-	p.refused(err, notFound, "update")
-	_, err = p.dynamo.DeleteItem(p.ctx, &dynamodb.DeleteItemInput{TableName: &name, Key: key("a")})
-	p.refused(err, notFound, "delete")
-	_, err = p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &name})
-	p.refused(err, notFound, "scan")
-	_, err = p.dynamo.DescribeTable(p.ctx, &dynamodb.DescribeTableInput{TableName: &name})
-	p.refused(err, notFound, "describe")
+	p.refused(errOf(p.update(name, change{set: "SET n = :n", values: item{":n": num("1")}})), notFound, "update")
+	p.refused(errOf(p.dynamo.DeleteItem(p.ctx, &dynamodb.DeleteItemInput{TableName: &name, Key: key("a")})), notFound, "delete")
+	p.refused(errOf(p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &name})), notFound, "scan")
+	p.refused(errOf(p.dynamo.DescribeTable(p.ctx, &dynamodb.DescribeTableInput{TableName: &name})), notFound, "describe")
 }
 
 func tableDelete(p *probe) {
 	name := p.table()
-	_, err := p.dynamo.DeleteTable(p.ctx, &dynamodb.DeleteTableInput{TableName: &name})
-	p.ok(err, "delete table")
+	p.ok(errOf(p.dynamo.DeleteTable(p.ctx, &dynamodb.DeleteTableInput{TableName: &name})), "delete table")
 	p.eventually("the table is gone", func() bool {
 		_, err := p.dynamo.DescribeTable(p.ctx, &dynamodb.DescribeTableInput{TableName: &name})
 		return err != nil
 	})
-	_, err = p.dynamo.DeleteTable(p.ctx, &dynamodb.DeleteTableInput{TableName: &name})
-	p.refused(err, notFound, "delete again")
+	p.refused(errOf(p.dynamo.DeleteTable(p.ctx, &dynamodb.DeleteTableInput{TableName: &name})), notFound, "delete again")
 }
 
 func tableListPages(p *probe) {
@@ -106,19 +89,16 @@ func tableListPages(p *probe) {
 func tableUndefinedKey(p *probe) {
 	in := schema{sort: types.ScalarAttributeTypeS}.input(unique())
 	in.AttributeDefinitions = in.AttributeDefinitions[:1]
-	_, err := p.dynamo.CreateTable(p.ctx, in)
-	p.refused(err, invalid, "create without the definition of sk")
+	p.refused(errOf(p.dynamo.CreateTable(p.ctx, in)), invalid, "create without the definition of sk")
 }
 
 func tableUnusedDefinition(p *probe) {
 	in := schema{attributes: map[string]types.ScalarAttributeType{"other": types.ScalarAttributeTypeS}}.input(unique())
-	_, err := p.dynamo.CreateTable(p.ctx, in)
-	p.refused(err, invalid, "create with a definition that no key uses")
+	p.refused(errOf(p.dynamo.CreateTable(p.ctx, in)), invalid, "create with a definition that no key uses")
 }
 
 func tableShortName(p *probe) {
-	_, err := p.dynamo.CreateTable(p.ctx, schema{}.input("ab"))
-	p.refused(err, invalid, "create with a name of two characters")
+	p.refused(errOf(p.dynamo.CreateTable(p.ctx, schema{}.input("ab"))), invalid, "create with a name of two characters")
 }
 
 func tableKeyTypes(p *probe) {
@@ -135,16 +115,13 @@ func tableKeyTypes(p *probe) {
 func ttlChecks() []check {
 	const page = "UpdateTimeToLive, Amazon DynamoDB API Reference"
 	return []check{
-		{"dynamodb/ttl/disabled-at-first", "DescribeTimeToLive, Amazon DynamoDB API Reference",
-			"A new table has time to live disabled.", ttlDisabled},
-		{"dynamodb/ttl/enable", page,
-			"Time to live is enabled for one attribute, and described so.", ttlEnable},
-		{"dynamodb/ttl/enable-twice-refused", page,
-			"Enabling time to live for a second attribute is refused.", ttlTwice},
-		{"dynamodb/ttl/missing-table", page,
-			"Time to live of a table that does not exist is refused.", ttlMissingTable},
+		{"dynamodb/ttl/disabled-at-first", "DescribeTimeToLive, Amazon DynamoDB API Reference", "A new table has time to live disabled.",
+			func(p *probe) { p.equal(types.TimeToLiveStatusDisabled, p.ttl(p.table()).TimeToLiveStatus, "status") }},
+		{"dynamodb/ttl/enable", page, "Time to live is enabled for one attribute, and described so.", onTable(ttlEnable)},
+		{"dynamodb/ttl/enable-twice-refused", page, "Enabling time to live for a second attribute is refused.", onTable(ttlTwice)},
+		{"dynamodb/ttl/missing-table", page, "Time to live of a table that does not exist is refused.", ttlMissingTable},
 		{"dynamodb/ttl/expired-item-is-read", "Working with expired items and time to live (TTL), Developer Guide",
-			"An item that has just expired is deleted later: until then it is read and its conditions hold.", ttlLate},
+			"An item that has just expired is deleted later: until then it is read and its conditions hold.", onTable(ttlLate)},
 	}
 }
 
@@ -160,12 +137,7 @@ func (p *probe) ttl(table string) *types.TimeToLiveDescription {
 	return out.TimeToLiveDescription
 }
 
-func ttlDisabled(p *probe) {
-	p.equal(types.TimeToLiveStatusDisabled, p.ttl(p.table()).TimeToLiveStatus, "status")
-}
-
-func ttlEnable(p *probe) {
-	table := p.table()
+func ttlEnable(p *probe, table string) {
 	p.ok(p.enableTTL(table, "exp"), "enable")
 	got := p.ttl(table)
 	p.equal("exp", aws.ToString(got.AttributeName), "attribute")
@@ -174,8 +146,7 @@ func ttlEnable(p *probe) {
 	}
 }
 
-func ttlTwice(p *probe) {
-	table := p.table()
+func ttlTwice(p *probe, table string) {
 	p.ok(p.enableTTL(table, "exp"), "enable")
 	p.refused(p.enableTTL(table, "other"), invalid, "enable for another attribute")
 }
@@ -183,16 +154,13 @@ func ttlTwice(p *probe) {
 func ttlMissingTable(p *probe) {
 	name := unique()
 	p.refused(p.enableTTL(name, "exp"), notFound, "enable")
-	_, err := p.dynamo.DescribeTimeToLive(context.WithoutCancel(p.ctx), &dynamodb.DescribeTimeToLiveInput{TableName: &name})
-	p.refused(err, notFound, "describe")
+	p.refused(errOf(p.dynamo.DescribeTimeToLive(context.WithoutCancel(p.ctx), &dynamodb.DescribeTimeToLiveInput{TableName: &name})), notFound, "describe")
 }
 
-func ttlLate(p *probe) {
-	table := p.table()
+func ttlLate(p *probe, table string) {
 	p.ok(p.enableTTL(table, "exp"), "enable")
 	it := item{"pk": str("a"), "exp": epoch(time.Now().Add(-time.Minute))}
 	p.put(table, it)
 	p.stored(table, it)
-	_, err := p.update(table, change{set: "SET n = :n", cond: "attribute_not_exists(pk)", values: item{":n": num("1")}})
-	p.refused(err, conditionFailed, "a condition that wants no item")
+	p.refused(errOf(p.update(table, change{set: "SET n = :n", cond: "attribute_not_exists(pk)", values: item{":n": num("1")}})), conditionFailed, "a condition that wants no item")
 }

@@ -16,27 +16,28 @@ func transactChecks() []check {
 	const page = "TransactWriteItems, Amazon DynamoDB API Reference"
 	const reasons = "CancellationReason, Amazon DynamoDB API Reference"
 	return []check{
-		{"dynamodb/transact/all-kinds", page, "Put, Update, Delete and ConditionCheck work in one transaction.", transactAllKinds},
+		{"dynamodb/transact/all-kinds", page, "Put, Update, Delete and ConditionCheck work in one transaction.", onTable(transactAllKinds)},
 		{"dynamodb/transact/several-tables", page, "A transaction reaches across tables.", transactTables},
-		{"dynamodb/transact/atomic", page, "If one condition fails nothing is written.", transactAtomic},
-		{"dynamodb/transact/reasons-in-order", reasons, "The reasons stand in the order of the actions, None for those that would have passed.", transactReasons},
-		{"dynamodb/transact/all-old-in-reasons", reasons, "A reason carries the stored item if the action asked with ALL_OLD.", transactAllOld},
-		{"dynamodb/transact/condition-check-alone", page, "A ConditionCheck fails on an item that is not as it must be, or not there.", transactCheckAlone},
+		{"dynamodb/transact/atomic", page, "If one condition fails nothing is written.", onTable(transactAtomic)},
+		{"dynamodb/transact/reasons-in-order", reasons, "The reasons stand in the order of the actions, None for those that would have passed.", onTable(transactReasons)},
+		{"dynamodb/transact/all-old-in-reasons", reasons, "A reason carries the stored item if the action asked with ALL_OLD.", onTable(transactAllOld)},
+		{"dynamodb/transact/condition-check-alone", page, "A ConditionCheck fails on an item that is not as it must be, or not there.", onTable(transactCheckAlone)},
 		{"dynamodb/transact/token-repeats", page, "The same request with the same client token is done once and answered again as a success.", transactToken},
 		{"dynamodb/transact/token-mismatch", page, "Another request with the same client token is refused with IdempotentParameterMismatchException.", transactTokenMismatch},
-		{"dynamodb/transact/token-of-failed", page, "A cancelled transaction leaves no token behind: the same request may succeed later.", transactTokenFailed},
+		{"dynamodb/transact/token-of-failed", page, "A cancelled transaction leaves no token behind: the same request may succeed later.", onTable(transactTokenFailed)},
 	}
 }
 
 func transactLimitChecks() []check {
 	const page = "TransactWriteItems, Amazon DynamoDB API Reference"
 	return []check{
-		{"dynamodb/transact-limit/one-item-twice-refused", page, "No two actions may target one item.", transactTwice},
-		{"dynamodb/transact-limit/100-actions", page, "A transaction has at most 100 actions.", transact100},
-		{"dynamodb/transact-limit/4-mb", page, "The items of a transaction have at most 4 MB together.", transact4MB},
-		{"dynamodb/transact-limit/validation-cancels", page, "An action that is invalid refuses the transaction, and nothing is written.", transactInvalid},
-		{"dynamodb/transact-limit/missing-table-refused", page, "A table that does not exist is refused.", transactMissingTable},
-		{"dynamodb/transact-limit/update-item-size", page, "An update that makes an item too large cancels the transaction.", transactItemSize},
+		{"dynamodb/transact-limit/one-item-twice-refused", page, "No two actions may target one item.", onTable(transactTwice)},
+		{"dynamodb/transact-limit/100-actions", page, "A transaction has at most 100 actions.", onTable(transact100)},
+		{"dynamodb/transact-limit/4-mb", page, "The items of a transaction have at most 4 MB together.", onTable(transact4MB)},
+		{"dynamodb/transact-limit/validation-cancels", page, "An action that is invalid refuses the transaction, and nothing is written.", onTable(transactInvalid)},
+		{"dynamodb/transact-limit/missing-table-refused", page, "A table that does not exist is refused.",
+			func(p *probe) { p.refused(p.transact(transactPut(unique(), key("a"), "")), notFound, "transaction") }},
+		{"dynamodb/transact-limit/update-item-size", page, "An update that makes an item too large cancels the transaction.", onTable(transactItemSize)},
 	}
 }
 
@@ -78,8 +79,7 @@ func (p *probe) canceledWith(err error, want ...string) {
 	p.equal(want, got, "cancellation reasons")
 }
 
-func transactAllKinds(p *probe) {
-	table := p.table()
+func transactAllKinds(p *probe, table string) {
 	p.put(table, item{"pk": str("u"), "n": num("1")}, key("d"), key("c"))
 	p.ok(p.transact(
 		transactPut(table, item{"pk": str("p"), "n": num("9")}, "attribute_not_exists(pk)"),
@@ -100,8 +100,7 @@ func transactTables(p *probe) {
 	p.stored(second, key("a"))
 }
 
-func transactAtomic(p *probe) {
-	table := p.table()
+func transactAtomic(p *probe, table string) {
 	p.put(table, item{"pk": str("u"), "n": num("1")})
 	p.canceledWith(p.transact(
 		transactPut(table, key("p"), ""),
@@ -112,8 +111,7 @@ func transactAtomic(p *probe) {
 	p.stored(table, item{"pk": str("u"), "n": num("1")})
 }
 
-func transactReasons(p *probe) {
-	table := p.table()
+func transactReasons(p *probe, table string) {
 	p.put(table, key("b"), key("d"))
 	err := p.transact(
 		transactPut(table, key("a"), "attribute_exists(pk)"),
@@ -126,8 +124,7 @@ func transactReasons(p *probe) {
 	p.refusedSaying(err, canceled, "transaction", "[ConditionalCheckFailed, None, ConditionalCheckFailed, None, ConditionalCheckFailed]")
 }
 
-func transactAllOld(p *probe) {
-	table := p.table()
+func transactAllOld(p *probe, table string) {
 	it := item{"pk": str("a"), "n": num("1")}
 	p.put(table, it, key("b"))
 	allOld := types.ReturnValuesOnConditionCheckFailureAllOld
@@ -137,8 +134,7 @@ func transactAllOld(p *probe) {
 	p.canceledWith(p.transact(put, check, silent), "ConditionalCheckFailed "+showItem(it), "ConditionalCheckFailed", "ConditionalCheckFailed")
 }
 
-func transactCheckAlone(p *probe) {
-	table := p.table()
+func transactCheckAlone(p *probe, table string) {
 	p.put(table, key("a"))
 	p.ok(p.transact(transactCheck(table, "a", "attribute_exists(pk)")), "a check that holds")
 	p.canceledWith(p.transact(transactCheck(table, "b", "attribute_exists(pk)")), "ConditionalCheckFailed")
@@ -153,45 +149,37 @@ func counting(table, token, by string) *dynamodb.TransactWriteItemsInput {
 func transactToken(p *probe) {
 	table, token := p.table(), unique()
 	for range 3 {
-		_, err := p.dynamo.TransactWriteItems(p.ctx, counting(table, token, "1"))
-		p.ok(err, "transaction")
+		p.ok(errOf(p.dynamo.TransactWriteItems(p.ctx, counting(table, token, "1"))), "transaction")
 	}
 	p.stored(table, item{"pk": str("a"), "n": num("1")})
-	_, err := p.dynamo.TransactWriteItems(p.ctx, counting(table, unique(), "1"))
-	p.ok(err, "the same with another token")
+	p.ok(errOf(p.dynamo.TransactWriteItems(p.ctx, counting(table, unique(), "1"))), "the same with another token")
 	p.stored(table, item{"pk": str("a"), "n": num("2")})
 }
 
 func transactTokenMismatch(p *probe) {
 	table, token := p.table(), unique()
-	_, err := p.dynamo.TransactWriteItems(p.ctx, counting(table, token, "1"))
-	p.ok(err, "transaction")
-	_, err = p.dynamo.TransactWriteItems(p.ctx, counting(table, token, "2"))
-	p.refused(err, "IdempotentParameterMismatchException", "another request with the token")
+	p.ok(errOf(p.dynamo.TransactWriteItems(p.ctx, counting(table, token, "1"))), "transaction")
+	p.refused(errOf(p.dynamo.TransactWriteItems(p.ctx, counting(table, token, "2"))), "IdempotentParameterMismatchException", "another request with the token")
 	p.stored(table, item{"pk": str("a"), "n": num("1")})
 }
 
-func transactTokenFailed(p *probe) {
-	table := p.table()
+func transactTokenFailed(p *probe, table string) {
 	in := &dynamodb.TransactWriteItemsInput{ClientRequestToken: aws.String(unique()),
 		TransactItems: []types.TransactWriteItem{transactUpdate(table, "a", "SET x = :n", "attribute_exists(n)", item{":n": num("1")})}}
 	_, err := p.dynamo.TransactWriteItems(p.ctx, in)
 	p.canceledWith(err, "ConditionalCheckFailed")
 	p.put(table, item{"pk": str("a"), "n": num("1")})
-	_, err = p.dynamo.TransactWriteItems(p.ctx, in)
-	p.ok(err, "the same once its condition holds")
+	p.ok(errOf(p.dynamo.TransactWriteItems(p.ctx, in)), "the same once its condition holds")
 	p.stored(table, item{"pk": str("a"), "n": num("1"), "x": num("1")})
 }
 
-func transactTwice(p *probe) {
-	table := p.table()
+func transactTwice(p *probe, table string) {
 	err := p.transact(transactPut(table, key("a"), ""), transactPut(table, key("b"), ""), transactCheck(table, "a", "attribute_exists(pk)"))
 	p.refusedSaying(err, invalid, "transaction", "multiple operations")
 	p.sameItem(nil, p.get(table, key("b")), "item")
 }
 
-func transact100(p *probe) {
-	table := p.table()
+func transact100(p *probe, table string) {
 	puts := func(n int) []types.TransactWriteItem {
 		var actions []types.TransactWriteItem
 		for _, k := range keysUpTo(n) {
@@ -205,8 +193,7 @@ func transact100(p *probe) {
 	p.equal(100, len(p.scanned(&dynamodb.ScanInput{TableName: &table})), "items")
 }
 
-func transact4MB(p *probe) {
-	table := p.table()
+func transact4MB(p *probe, table string) {
 	puts := func(n int) []types.TransactWriteItem {
 		var actions []types.TransactWriteItem
 		for i := range n {
@@ -220,8 +207,7 @@ func transact4MB(p *probe) {
 	p.refused(p.transact(puts(11)...), invalid, "4.3 MB")
 }
 
-func transactInvalid(p *probe) {
-	table := p.table()
+func transactInvalid(p *probe, table string) {
 	err := p.transact(transactPut(table, key("a"), ""), transactUpdate(table, "b", "SET pk = :v", "", item{":v": str("c")}))
 	p.refused(err, invalid+"|"+canceled, "a transaction that updates a key")
 	err = p.transact(transactPut(table, key("a"), ""), transactPut(table, item{"x": str("a")}, ""))
@@ -229,12 +215,7 @@ func transactInvalid(p *probe) {
 	p.sameItem(nil, p.get(table, key("a")), "item")
 }
 
-func transactMissingTable(p *probe) {
-	p.refused(p.transact(transactPut(unique(), key("a"), "")), notFound, "transaction")
-}
-
-func transactItemSize(p *probe) {
-	table := p.table()
+func transactItemSize(p *probe, table string) {
 	p.put(table, sized(300<<10))
 	err := p.transact(transactPut(table, key("b"), ""), transactUpdate(table, "a", "SET e = :e", "", item{":e": str(strings.Repeat("y", 101<<10))}))
 	p.refused(err, invalid+"|"+canceled, "transaction")
@@ -244,10 +225,9 @@ func transactItemSize(p *probe) {
 func raceChecks() []check {
 	const page = "Condition expressions, Amazon DynamoDB Developer Guide"
 	return []check{
-		{"dynamodb/race/conditional-put", page, "Of 64 conditional puts at a time exactly one wins.", racePut},
-		{"dynamodb/race/counter", "Atomic counters, Amazon DynamoDB Developer Guide", "64 increments at a time add up to 64.", raceCounter},
-		{"dynamodb/race/transaction", "Amazon DynamoDB Transactions: How it works, Developer Guide",
-			"Of 64 transactions at a time that insert one item exactly one wins, whole.", raceTransaction},
+		{"dynamodb/race/conditional-put", page, "Of 64 conditional puts at a time exactly one wins.", onTable(racePut)},
+		{"dynamodb/race/counter", "Atomic counters, Amazon DynamoDB Developer Guide", "64 increments at a time add up to 64.", onTable(raceCounter)},
+		{"dynamodb/race/transaction", "Amazon DynamoDB Transactions: How it works, Developer Guide", "Of 64 transactions at a time that insert one item exactly one wins, whole.", onTable(raceTransaction)},
 	}
 }
 
@@ -277,16 +257,14 @@ func (p *probe) race(codes string, f func(i int) error) int {
 	return int(won.Load())
 }
 
-func racePut(p *probe) {
-	table := p.table()
+func racePut(p *probe, table string) {
 	won := p.race(conditionFailed, func(i int) error {
 		return p.insertOnce(table, item{"pk": str("a"), "who": num(fmt.Sprint(i))}, false)
 	})
 	p.equal(1, won, "winners")
 }
 
-func raceCounter(p *probe) {
-	table := p.table()
+func raceCounter(p *probe, table string) {
 	won := p.race("", func(int) error {
 		_, err := p.update(table, change{set: "ADD n :one", values: item{":one": num("1")}})
 		return err
@@ -295,8 +273,7 @@ func raceCounter(p *probe) {
 	p.stored(table, item{"pk": str("a"), "n": num(fmt.Sprint(racers))})
 }
 
-func raceTransaction(p *probe) {
-	table := p.table()
+func raceTransaction(p *probe, table string) {
 	won := p.race(canceled+"|TransactionInProgressException", func(i int) error {
 		return p.transact(
 			transactUpdate(table, fmt.Sprint("effect", i), "ADD n :one", "", item{":one": num("1")}),

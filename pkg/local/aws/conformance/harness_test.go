@@ -97,6 +97,19 @@ func (p *probe) ok(err error, doing string) {
 	}
 }
 
+// errOf is the error of a call whose answer the check does not read.
+func errOf[T any](_ T, err error) error { return err }
+
+// onTable gives a check a table with a string key pk.
+func onTable(f func(p *probe, table string)) func(*probe) {
+	return func(p *probe) { f(p, p.table()) }
+}
+
+// onQueue gives a check a queue with the defaults.
+func onQueue(f func(p *probe, url string)) func(*probe) {
+	return func(p *probe) { f(p, p.queue(nil)) }
+}
+
 func (p *probe) equal(want, got any, what string) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		p.failf("%s (-want +got):\n%s", what, diff)

@@ -92,8 +92,7 @@ func secretByARN(p *probe) {
 func secretBinary(p *probe) {
 	name, _ := p.secret("v")
 	want := []byte{0, 1, 255}
-	_, err := p.secrets.PutSecretValue(p.ctx, &secretsmanager.PutSecretValueInput{SecretId: &name, SecretBinary: want})
-	p.ok(err, "put")
+	p.ok(errOf(p.secrets.PutSecretValue(p.ctx, &secretsmanager.PutSecretValueInput{SecretId: &name, SecretBinary: want})), "put")
 	out, err := p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: &name})
 	p.ok(err, "get")
 	p.equal(want, out.SecretBinary, "value")
@@ -101,25 +100,20 @@ func secretBinary(p *probe) {
 }
 
 func secretMissing(p *probe) {
-	_, err := p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: aws.String(unique())})
-	p.refused(err, notFound, "get")
-	_, err = p.secrets.DescribeSecret(p.ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(unique())})
-	p.refused(err, notFound, "describe")
+	p.refused(errOf(p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: aws.String(unique())})), notFound, "get")
+	p.refused(errOf(p.secrets.DescribeSecret(p.ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(unique())})), notFound, "describe")
 }
 
 func secretDuplicate(p *probe) {
 	name, _ := p.secret("v")
-	_, err := p.secrets.CreateSecret(p.ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String("w")})
-	p.refused(err, exists, "create again")
+	p.refused(errOf(p.secrets.CreateSecret(p.ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String("w")})), exists, "create again")
 	p.secretReads(name, "", "v")
 }
 
 func secretEmpty(p *probe) {
 	name, _ := p.secret("")
-	_, err := p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: &name})
-	p.refused(err, notFound, "get")
-	_, err = p.putSecret(name, "v", "")
-	p.ok(err, "put")
+	p.refused(errOf(p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: &name})), notFound, "get")
+	p.ok(errOf(p.putSecret(name, "v", "")), "put")
 	p.secretReads(name, "", "v")
 }
 
@@ -135,11 +129,9 @@ func secretDescribe(p *probe) {
 
 func secretStages(p *probe) {
 	name, _ := p.secret("one")
-	_, err := p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: &name, VersionStage: aws.String("AWSPREVIOUS")})
-	p.refused(err, notFound, "get AWSPREVIOUS of a new secret")
+	p.refused(errOf(p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: &name, VersionStage: aws.String("AWSPREVIOUS")})), notFound, "get AWSPREVIOUS of a new secret")
 	for _, step := range []struct{ current, previous string }{{"two", "one"}, {"three", "two"}} {
-		_, err := p.putSecret(name, step.current, "")
-		p.ok(err, "put")
+		p.ok(errOf(p.putSecret(name, step.current, "")), "put")
 		p.secretReads(name, "", step.current)
 		p.secretReads(name, "AWSCURRENT", step.current)
 		p.secretReads(name, "AWSPREVIOUS", step.previous)
@@ -148,18 +140,15 @@ func secretStages(p *probe) {
 
 func secretByVersion(p *probe) {
 	name, created := p.secret("one")
-	_, err := p.putSecret(name, "two", "")
-	p.ok(err, "put")
+	p.ok(errOf(p.putSecret(name, "two", "")), "put")
 	in := &secretsmanager.GetSecretValueInput{SecretId: &name, VersionId: created.VersionId}
 	out, err := p.readSecret(in)
 	p.ok(err, "get by version")
 	p.equal("one", aws.ToString(out.SecretString), "value")
 	in.VersionStage = aws.String("AWSPREVIOUS")
-	_, err = p.readSecret(in)
-	p.ok(err, "get by version and its stage")
+	p.ok(errOf(p.readSecret(in)), "get by version and its stage")
 	in.VersionStage = aws.String("AWSCURRENT")
-	_, err = p.readSecret(in)
-	p.refused(err, notFound+"|InvalidRequestException", "get by version and another version's stage")
+	p.refused(errOf(p.readSecret(in)), notFound+"|InvalidRequestException", "get by version and another version's stage")
 }
 
 const secretTokenSample = "8f3b8b1e-5d0c-4f0e-9a50-0123456789ab"
@@ -177,22 +166,18 @@ func secretToken(p *probe) {
 
 func secretTokenMismatch(p *probe) {
 	name, _ := p.secret("one")
-	_, err := p.putSecret(name, "two", secretTokenSample)
-	p.ok(err, "put")
-	_, err = p.putSecret(name, "three", secretTokenSample)
-	p.refused(err, exists, "put another value")
+	p.ok(errOf(p.putSecret(name, "two", secretTokenSample)), "put")
+	p.refused(errOf(p.putSecret(name, "three", secretTokenSample)), exists, "put another value")
 	p.secretReads(name, "", "two")
 }
 
 func secretPutMissing(p *probe) {
-	_, err := p.putSecret(unique(), "v", "")
-	p.refused(err, notFound, "put")
+	p.refused(errOf(p.putSecret(unique(), "v", "")), notFound, "put")
 }
 
 func secretLimit(p *probe) {
 	name, _ := p.secret(strings.Repeat("x", 65536))
-	_, err := p.putSecret(name, strings.Repeat("x", 65537), "")
-	p.refused(err, "ValidationException|InvalidParameterException", "put 65,537 bytes")
+	p.refused(errOf(p.putSecret(name, strings.Repeat("x", 65537), "")), "ValidationException|InvalidParameterException", "put 65,537 bytes")
 }
 
 // pendingSecret puts a value that is not the current one.

@@ -78,8 +78,7 @@ func deadNotBefore(p *probe) {
 
 func deadPolicyRemoved(p *probe) {
 	url, dead := p.withDeadLetters(1, nil)
-	_, err := p.sqs.SetQueueAttributes(p.ctx, &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes{"RedrivePolicy": ""}})
-	p.ok(err, "take the policy away")
+	p.ok(errOf(p.sqs.SetQueueAttributes(p.ctx, &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes{"RedrivePolicy": ""}})), "take the policy away")
 	p.eventually("the policy is gone", func() bool { return p.queueAttributes(url, "All")["RedrivePolicy"] == "" })
 	p.send(url, "x")
 	p.fail(url, 3)

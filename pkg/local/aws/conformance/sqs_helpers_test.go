@@ -76,8 +76,7 @@ func (p *probe) sendInput(in *sqs.SendMessageInput) *sqs.SendMessageOutput {
 }
 
 func (p *probe) sendRefused(in *sqs.SendMessageInput, codes, doing string) {
-	_, err := p.sqs.SendMessage(p.ctx, in)
-	p.refused(err, codes, doing)
+	p.refused(errOf(p.sqs.SendMessage(p.ctx, in)), codes, doing)
 }
 
 // receiving asks for everything about up to ten messages, the deprecated

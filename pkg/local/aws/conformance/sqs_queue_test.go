@@ -21,12 +21,12 @@ func queueChecks() []check {
 		{"sqs/queue/create-conflict", create, "Creating a queue again with other attributes is refused with QueueNameExists.", queueConflict},
 		{"sqs/queue/invalid-name-refused", create, "A name has at most 80 letters, digits, hyphens and underscores.", queueBadName},
 		{"sqs/queue/missing", "GetQueueUrl, Amazon SQS API Reference", "A queue that does not exist is answered with QueueDoesNotExist.", queueMissing},
-		{"sqs/queue/error-codes", "Error messages, Amazon SQS Developer Guide", "Errors have the documented codes, prefix included.", queueErrorCodes},
-		{"sqs/queue/delete", "DeleteQueue, Amazon SQS API Reference", "A deleted queue is gone.", queueDelete},
+		{"sqs/queue/error-codes", "Error messages, Amazon SQS Developer Guide", "Errors have the documented codes, prefix included.", onQueue(queueErrorCodes)},
+		{"sqs/queue/delete", "DeleteQueue, Amazon SQS API Reference", "A deleted queue is gone.", onQueue(queueDelete)},
 		{"sqs/queue/list-by-prefix", "ListQueues, Amazon SQS API Reference", "Queues are listed by the beginning of their names.", queueList},
 		{"sqs/queue/list-pages", "ListQueues, Amazon SQS API Reference", "With MaxResults the list comes in pages.", queueListPages},
-		{"sqs/queue/purge", "PurgeQueue, Amazon SQS API Reference", "A purge deletes the messages that were sent before, in flight or not.", queuePurge},
-		{"sqs/queue/tags", "TagQueue, Amazon SQS API Reference", "Tags are added, listed and removed.", queueTags},
+		{"sqs/queue/purge", "PurgeQueue, Amazon SQS API Reference", "A purge deletes the messages that were sent before, in flight or not.", onQueue(queuePurge)},
+		{"sqs/queue/tags", "TagQueue, Amazon SQS API Reference", "Tags are added, listed and removed.", onQueue(queueTags)},
 	}
 }
 
@@ -60,8 +60,7 @@ func queueConflict(p *probe) {
 
 func queueBadName(p *probe) {
 	for _, name := range []string{"has space", "dot.ted", "ü", strings.Repeat("x", 81), ""} {
-		_, err := p.sqs.CreateQueue(p.ctx, &sqs.CreateQueueInput{QueueName: &name})
-		p.refused(err, badValue+"|MissingParameter", "create "+name)
+		p.refused(errOf(p.sqs.CreateQueue(p.ctx, &sqs.CreateQueueInput{QueueName: &name})), badValue+"|MissingParameter", "create "+name)
 	}
 	p.queueNamed(unique()+strings.Repeat("x", 80-len(unique())), nil)
 }
@@ -73,16 +72,12 @@ func queueMissing(p *probe) {
 	p.refused(err, missingQueue, "get queue URL")
 	url := p.queue(nil)
 	url = url[:strings.LastIndex(url, "/")+1] + name
-	_, err = p.sqs.SendMessage(p.ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x")})
-	typed[*types.QueueDoesNotExist](p, err, "send")
-	_, err = p.sqs.ReceiveMessage(p.ctx, &sqs.ReceiveMessageInput{QueueUrl: &url})
-	typed[*types.QueueDoesNotExist](p, err, "receive")
-	_, err = p.sqs.GetQueueAttributes(p.ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url})
-	typed[*types.QueueDoesNotExist](p, err, "get attributes")
+	typed[*types.QueueDoesNotExist](p, errOf(p.sqs.SendMessage(p.ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x")})), "send")
+	typed[*types.QueueDoesNotExist](p, errOf(p.sqs.ReceiveMessage(p.ctx, &sqs.ReceiveMessageInput{QueueUrl: &url})), "receive")
+	typed[*types.QueueDoesNotExist](p, errOf(p.sqs.GetQueueAttributes(p.ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url})), "get attributes")
 }
 
-func queueErrorCodes(p *probe) {
-	url := p.queue(nil)
+func queueErrorCodes(p *probe, url string) {
 	_, missing := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(unique())})
 	_, delay := p.sqs.SendMessage(p.ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"), DelaySeconds: 901})
 	_, batch := p.sqs.SendMessageBatch(p.ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{}})
@@ -97,8 +92,7 @@ func queueErrorCodes(p *probe) {
 	}
 }
 
-func queueDelete(p *probe) {
-	url := p.queue(nil)
+func queueDelete(p *probe, url string) {
 	_, err := p.sqs.DeleteQueue(p.ctx, &sqs.DeleteQueueInput{QueueUrl: &url})
 	p.ok(err, "delete queue")
 	p.eventually("the queue is gone", func() bool {
@@ -141,22 +135,17 @@ func queueListPages(p *probe) {
 	})
 }
 
-func queuePurge(p *probe) {
-	url := p.queue(nil)
+func queuePurge(p *probe, url string) {
 	p.send(url, "one")
 	p.takeOne(url, 30)
 	p.send(url, "two")
-	_, err := p.sqs.PurgeQueue(p.ctx, &sqs.PurgeQueueInput{QueueUrl: &url})
-	p.ok(err, "purge")
+	p.ok(errOf(p.sqs.PurgeQueue(p.ctx, &sqs.PurgeQueueInput{QueueUrl: &url})), "purge")
 	p.counts(url, 0, 0, 0)
 }
 
-func queueTags(p *probe) {
-	url := p.queue(nil)
-	_, err := p.sqs.TagQueue(p.ctx, &sqs.TagQueueInput{QueueUrl: &url, Tags: attributes{"a": "1", "b": "2"}})
-	p.ok(err, "tag")
-	_, err = p.sqs.UntagQueue(p.ctx, &sqs.UntagQueueInput{QueueUrl: &url, TagKeys: []string{"a"}})
-	p.ok(err, "untag")
+func queueTags(p *probe, url string) {
+	p.ok(errOf(p.sqs.TagQueue(p.ctx, &sqs.TagQueueInput{QueueUrl: &url, Tags: attributes{"a": "1", "b": "2"}})), "tag")
+	p.ok(errOf(p.sqs.UntagQueue(p.ctx, &sqs.UntagQueueInput{QueueUrl: &url, TagKeys: []string{"a"}})), "untag")
 	out, err := p.sqs.ListQueueTags(p.ctx, &sqs.ListQueueTagsInput{QueueUrl: &url})
 	p.ok(err, "list tags")
 	p.equal(attributes{"b": "2"}, out.Tags, "tags")
@@ -166,18 +155,17 @@ func queueAttributeChecks() []check {
 	const page = "GetQueueAttributes, Amazon SQS API Reference"
 	const set = "SetQueueAttributes, Amazon SQS API Reference"
 	return []check{
-		{"sqs/queue-attributes/defaults", page, "A new queue has the documented defaults.", attributeDefaults},
+		{"sqs/queue-attributes/defaults", page, "A new queue has the documented defaults.", onQueue(attributeDefaults)},
 		{"sqs/queue-attributes/names", page, "Only the attributes that are asked for are given.", attributeNames},
 		{"sqs/queue-attributes/set", set, "Attributes are changed one by one.", attributeSet},
-		{"sqs/queue-attributes/invalid-refused", set, "Unknown attributes and values out of range are refused.", attributeInvalid},
+		{"sqs/queue-attributes/invalid-refused", set, "Unknown attributes and values out of range are refused.", onQueue(attributeInvalid)},
 		{"sqs/queue-attributes/redrive-policy", set, "A redrive policy is kept, and its target lists the queue as a source.", attributeRedrive},
 		{"sqs/queue-attributes/redrive-to-missing-refused", set, "A redrive policy must name an existing queue.", attributeRedriveMissing},
-		{"sqs/queue-attributes/counts", page, "Visible, hidden and delayed messages are counted.", attributeCounts},
+		{"sqs/queue-attributes/counts", page, "Visible, hidden and delayed messages are counted.", onQueue(attributeCounts)},
 	}
 }
 
-func attributeDefaults(p *probe) {
-	url := p.queue(nil)
+func attributeDefaults(p *probe, url string) {
 	a := p.queueAttributes(url, "All")
 	for name, want := range (attributes{"VisibilityTimeout": "30", "DelaySeconds": "0", "MessageRetentionPeriod": "345600", "MaximumMessageSize": "1048576",
 		"ReceiveMessageWaitTimeSeconds": "0", "ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0", "ApproximateNumberOfMessagesDelayed": "0"}) {
@@ -210,8 +198,7 @@ func attributeSet(p *probe) {
 	})
 }
 
-func attributeInvalid(p *probe) {
-	url := p.queue(nil)
+func attributeInvalid(p *probe, url string) {
 	for name, value := range (attributes{"NoSuchAttribute": "1", "VisibilityTimeout": "43201", "DelaySeconds": "901", "MessageRetentionPeriod": "59",
 		"ReceiveMessageWaitTimeSeconds": "21", "MaximumMessageSize": "1048577", "RedrivePolicy": "{"}) {
 		_, err := p.sqs.SetQueueAttributes(p.ctx, &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes{name: value}})
@@ -243,8 +230,7 @@ func attributeRedriveMissing(p *probe) {
 	p.refused(err, badValue+"|"+missingQueue, "create with a redrive policy to no queue")
 }
 
-func attributeCounts(p *probe) {
-	url := p.queue(nil)
+func attributeCounts(p *probe, url string) {
 	for _, body := range []string{"1", "2", "3"} {
 		p.send(url, body)
 	}

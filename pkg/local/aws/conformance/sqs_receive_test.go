@@ -15,18 +15,17 @@ func receiveChecks() []check {
 	const page = "ReceiveMessage, Amazon SQS API Reference"
 	const polling = "Amazon SQS short and long polling, Developer Guide"
 	return []check{
-		{"sqs/receive/up-to-ten", page, "A receive gives at most as many messages as asked for, one by default.", receiveMax},
-		{"sqs/receive/limits-refused", page, "More than 10 messages or 20 seconds are refused.", receiveLimits},
-		{"sqs/receive/long-poll-ends-on-send", polling, "A long poll returns as soon as a message arrives.", longPollSend},
-		{"sqs/receive/long-poll-ends-on-visibility", polling, "A long poll returns as soon as a hidden message is visible again.", longPollVisibility},
-		{"sqs/receive/long-poll-empty", polling, "A long poll without messages waits its time and is empty.", longPollEmpty},
+		{"sqs/receive/up-to-ten", page, "A receive gives at most as many messages as asked for, one by default.", onQueue(receiveMax)},
+		{"sqs/receive/limits-refused", page, "More than 10 messages or 20 seconds are refused.", onQueue(receiveLimits)},
+		{"sqs/receive/long-poll-ends-on-send", polling, "A long poll returns as soon as a message arrives.", onQueue(longPollSend)},
+		{"sqs/receive/long-poll-ends-on-visibility", polling, "A long poll returns as soon as a hidden message is visible again.", onQueue(longPollVisibility)},
+		{"sqs/receive/long-poll-empty", polling, "A long poll without messages waits its time and is empty.", onQueue(longPollEmpty)},
 		{"sqs/receive/queue-wait-time", polling, "ReceiveMessageWaitTimeSeconds of the queue makes receives long polls.", longPollByQueue},
 		{"sqs/receive/each-message-to-one", page, "Messages that are in flight are given to no other receiver.", receiveParallel},
 	}
 }
 
-func receiveMax(p *probe) {
-	url := p.queue(nil)
+func receiveMax(p *probe, url string) {
 	for i := range 12 {
 		p.send(url, fmt.Sprintf("%02d", i))
 	}
@@ -42,20 +41,16 @@ func receiveMax(p *probe) {
 	p.take(url, 8, 30)
 }
 
-func receiveLimits(p *probe) {
-	url := p.queue(nil)
+func receiveLimits(p *probe, url string) {
 	in := receiving(url)
 	in.MaxNumberOfMessages = 11
-	_, err := p.sqs.ReceiveMessage(p.ctx, in)
-	p.refused(err, badValue+"|ReadCountOutOfRange", "receive 11 messages")
+	p.refused(errOf(p.sqs.ReceiveMessage(p.ctx, in)), badValue+"|ReadCountOutOfRange", "receive 11 messages")
 	in = receiving(url)
 	in.WaitTimeSeconds = 21
-	_, err = p.sqs.ReceiveMessage(p.ctx, in)
-	p.refused(err, badValue, "wait 21 seconds")
+	p.refused(errOf(p.sqs.ReceiveMessage(p.ctx, in)), badValue, "wait 21 seconds")
 	in = receiving(url)
 	in.VisibilityTimeout = 43201
-	_, err = p.sqs.ReceiveMessage(p.ctx, in)
-	p.refused(err, badValue, "hide for 43201 seconds")
+	p.refused(errOf(p.sqs.ReceiveMessage(p.ctx, in)), badValue, "hide for 43201 seconds")
 }
 
 // duringLongPoll starts a receive that waits 10 s, does what is given once the poll
@@ -92,15 +87,13 @@ func (p *probe) duringLongPoll(url string, do func()) time.Duration {
 	return a.at.Sub(done)
 }
 
-func longPollSend(p *probe) {
-	url := p.queue(nil)
+func longPollSend(p *probe, url string) {
 	if late := p.duringLongPoll(url, func() { p.send(url, "x") }); late > 5*time.Second {
 		p.failf("the poll ended %v after the send", late)
 	}
 }
 
-func longPollVisibility(p *probe) {
-	url := p.queue(nil)
+func longPollVisibility(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 60)
 	if late := p.duringLongPoll(url, func() { p.ok(p.hide(url, m, 0), "give back") }); late > 5*time.Second {
@@ -108,8 +101,7 @@ func longPollVisibility(p *probe) {
 	}
 }
 
-func longPollEmpty(p *probe) {
-	url := p.queue(nil)
+func longPollEmpty(p *probe, url string) {
 	start := time.Now()
 	p.nothing(url, "none was sent")
 	if waited := time.Since(start); waited < 900*time.Millisecond {
@@ -171,30 +163,27 @@ func visibilityChecks() []check {
 	const guide = "Amazon SQS visibility timeout, Developer Guide"
 	const page = "ChangeMessageVisibility, Amazon SQS API Reference"
 	return []check{
-		{"sqs/visibility/hidden-in-flight", guide, "A received message is hidden.", visibilityHidden},
-		{"sqs/visibility/expiry", guide, "A message that is not deleted comes back when its timeout ends.", visibilityExpiry},
+		{"sqs/visibility/hidden-in-flight", guide, "A received message is hidden.", onQueue(visibilityHidden)},
+		{"sqs/visibility/expiry", guide, "A message that is not deleted comes back when its timeout ends.", onQueue(visibilityExpiry)},
 		{"sqs/visibility/queue-timeout", guide, "Without a timeout of the receive the queue's holds.", visibilityByQueue},
-		{"sqs/visibility/receive-count", "ReceiveMessage, Amazon SQS API Reference",
-			"ApproximateReceiveCount counts the receives; sent time and first receive stay.", visibilityReceiveCount},
-		{"sqs/visibility/zero-gives-back", page, "A timeout of 0 makes the message visible at once.", visibilityZero},
-		{"sqs/visibility/extend", page, "A longer timeout counts from the call.", visibilityExtend},
-		{"sqs/visibility/over-12-hours-refused", page, "A timeout is at most 43,200 seconds.", visibilityLimit},
-		{"sqs/visibility/timeout-over", "AWS's behavior; the API reference has MessageNotInflight", "A receipt whose timeout is over hides the message again.", visibilityOver},
-		{"sqs/visibility/older-receipt", "AWS's behavior; the API reference has MessageNotInflight", "A receipt of an earlier receive changes the visibility.", visibilityOlder},
-		{"sqs/visibility/deleted-refused", page, "The visibility of a deleted message cannot be changed.", visibilityDeleted},
-		{"sqs/visibility/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", visibilityBadHandle},
+		{"sqs/visibility/receive-count", "ReceiveMessage, Amazon SQS API Reference", "ApproximateReceiveCount counts the receives; sent time and first receive stay.", onQueue(visibilityReceiveCount)},
+		{"sqs/visibility/zero-gives-back", page, "A timeout of 0 makes the message visible at once.", onQueue(visibilityZero)},
+		{"sqs/visibility/extend", page, "A longer timeout counts from the call.", onQueue(visibilityExtend)},
+		{"sqs/visibility/over-12-hours-refused", page, "A timeout is at most 43,200 seconds.", onQueue(visibilityLimit)},
+		{"sqs/visibility/timeout-over", "AWS's behavior; the API reference has MessageNotInflight", "A receipt whose timeout is over hides the message again.", onQueue(visibilityOver)},
+		{"sqs/visibility/older-receipt", "AWS's behavior; the API reference has MessageNotInflight", "A receipt of an earlier receive changes the visibility.", onQueue(visibilityOlder)},
+		{"sqs/visibility/deleted-refused", page, "The visibility of a deleted message cannot be changed.", onQueue(visibilityDeleted)},
+		{"sqs/visibility/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", onQueue(visibilityBadHandle)},
 	}
 }
 
-func visibilityHidden(p *probe) {
-	url := p.queue(nil)
+func visibilityHidden(p *probe, url string) {
 	p.send(url, "x")
 	p.takeOne(url, 30)
 	p.nothing(url, "it is in flight")
 }
 
-func visibilityExpiry(p *probe) {
-	url := p.queue(nil)
+func visibilityExpiry(p *probe, url string) {
 	sent := p.send(url, "x")
 	start := time.Now()
 	first := p.takeOne(url, 2)
@@ -213,8 +202,7 @@ func visibilityByQueue(p *probe) {
 	p.comesBackWithin(url, start, 1900*time.Millisecond, 2*time.Second+p.slack())
 }
 
-func visibilityReceiveCount(p *probe) {
-	url := p.queue(nil)
+func visibilityReceiveCount(p *probe, url string) {
 	p.send(url, "x")
 	first := p.takeOne(url, 30)
 	for n := 2; n <= 4; n++ {
@@ -233,8 +221,7 @@ func (p *probe) takeAgain(url string, m types.Message) types.Message {
 	return p.takeOne(url, 30)
 }
 
-func visibilityZero(p *probe) {
-	url := p.queue(nil)
+func visibilityZero(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 300)
 	start := time.Now()
@@ -242,8 +229,7 @@ func visibilityZero(p *probe) {
 	p.comesBackWithin(url, start, 0, p.slack())
 }
 
-func visibilityExtend(p *probe) {
-	url := p.queue(nil)
+func visibilityExtend(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 1)
 	start := time.Now()
@@ -251,16 +237,14 @@ func visibilityExtend(p *probe) {
 	p.comesBackWithin(url, start, 2900*time.Millisecond, 3*time.Second+p.slack())
 }
 
-func visibilityLimit(p *probe) {
-	url := p.queue(nil)
+func visibilityLimit(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 30)
 	p.refused(p.hide(url, m, 43201), badValue, "hide for 43201 seconds")
 	p.refused(p.hide(url, m, -1), badValue, "hide for -1 seconds")
 }
 
-func visibilityOver(p *probe) {
-	url := p.queue(nil)
+func visibilityOver(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 30)
 	p.ok(p.hide(url, m, 0), "give back")
@@ -268,8 +252,7 @@ func visibilityOver(p *probe) {
 	p.nothing(url, "it is hidden again")
 }
 
-func visibilityOlder(p *probe) {
-	url := p.queue(nil)
+func visibilityOlder(p *probe, url string) {
 	p.send(url, "x")
 	old := p.takeOne(url, 30)
 	p.takeAgain(url, old)
@@ -278,8 +261,7 @@ func visibilityOlder(p *probe) {
 	p.comesBackWithin(url, start, 0, p.slack())
 }
 
-func visibilityDeleted(p *probe) {
-	url := p.queue(nil)
+func visibilityDeleted(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 30)
 	p.ok(p.remove(url, m), "delete")
@@ -290,8 +272,7 @@ func (p *probe) badHandle(url string) types.Message {
 	return types.Message{ReceiptHandle: aws.String("not-a-receipt-handle")}
 }
 
-func visibilityBadHandle(p *probe) {
-	url := p.queue(nil)
+func visibilityBadHandle(p *probe, url string) {
 	typed[*types.ReceiptHandleIsInvalid](p, p.hide(url, p.badHandle(url), 10), "hide with a bad handle")
 }
 
@@ -299,12 +280,11 @@ func deleteMessageChecks() []check {
 	const page = "DeleteMessage, Amazon SQS API Reference"
 	return []check{
 		{"sqs/delete/gone", page, "A deleted message never comes back.", deleteGone},
-		{"sqs/delete/twice", page, "Deleting a message again is no error.", deleteAgain},
-		{"sqs/delete/newest-receipt", page, "The newest receipt handle deletes a message that was received again.", deleteNewest},
-		{"sqs/delete/stale-receipt", page, "An older receipt handle is answered as a success though the message may stay.", deleteStale},
-		{"sqs/delete/after-visibility-timeout", "Amazon SQS visibility timeout, Developer Guide",
-			"A message whose timeout is over can still be deleted if nobody received it since.", deleteLate},
-		{"sqs/delete/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", deleteBadHandle},
+		{"sqs/delete/twice", page, "Deleting a message again is no error.", onQueue(deleteAgain)},
+		{"sqs/delete/newest-receipt", page, "The newest receipt handle deletes a message that was received again.", onQueue(deleteNewest)},
+		{"sqs/delete/stale-receipt", page, "An older receipt handle is answered as a success though the message may stay.", onQueue(deleteStale)},
+		{"sqs/delete/after-visibility-timeout", "Amazon SQS visibility timeout, Developer Guide", "A message whose timeout is over can still be deleted if nobody received it since.", onQueue(deleteLate)},
+		{"sqs/delete/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", onQueue(deleteBadHandle)},
 	}
 }
 
@@ -316,31 +296,27 @@ func deleteGone(p *probe) {
 	p.counts(url, 0, 0, 0)
 }
 
-func deleteAgain(p *probe) {
-	url := p.queue(nil)
+func deleteAgain(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 30)
 	p.ok(p.remove(url, m), "delete")
 	p.ok(p.remove(url, m), "delete again")
 }
 
-func deleteNewest(p *probe) {
-	url := p.queue(nil)
+func deleteNewest(p *probe, url string) {
 	p.send(url, "x")
 	p.ok(p.remove(url, p.takeAgain(url, p.takeOne(url, 30))), "delete with the second receipt")
 	p.counts(url, 0, 0, 0)
 }
 
-func deleteStale(p *probe) {
-	url := p.queue(nil)
+func deleteStale(p *probe, url string) {
 	p.send(url, "x")
 	first := p.takeOne(url, 30)
 	p.takeAgain(url, first)
 	p.ok(p.remove(url, first), "delete with the first receipt")
 }
 
-func deleteLate(p *probe) {
-	url := p.queue(nil)
+func deleteLate(p *probe, url string) {
 	p.send(url, "x")
 	m := p.takeOne(url, 1)
 	start := time.Now()
@@ -349,22 +325,21 @@ func deleteLate(p *probe) {
 	p.nothing(url, "it was deleted")
 }
 
-func deleteBadHandle(p *probe) {
-	url := p.queue(nil)
+func deleteBadHandle(p *probe, url string) {
 	typed[*types.ReceiptHandleIsInvalid](p, p.remove(url, p.badHandle(url)), "delete with a bad handle")
 }
 
 func queueBatchChecks() []check {
 	const send = "SendMessageBatch, Amazon SQS API Reference"
 	return []check{
-		{"sqs/batch/send-ten", send, "Ten messages are sent at once, each answered with its id and MD5.", batchSendTen},
-		{"sqs/batch/partial-failure", send, "A bad entry fails alone, the others are sent.", batchPartial},
-		{"sqs/batch/duplicate-ids-refused", send, "Entry ids must be distinct.", batchDuplicate},
+		{"sqs/batch/send-ten", send, "Ten messages are sent at once, each answered with its id and MD5.", onQueue(batchSendTen)},
+		{"sqs/batch/partial-failure", send, "A bad entry fails alone, the others are sent.", onQueue(batchPartial)},
+		{"sqs/batch/duplicate-ids-refused", send, "Entry ids must be distinct.", onQueue(batchDuplicate)},
 		{"sqs/batch/empty-refused", send, "A batch must have an entry.", batchEmpty},
 		{"sqs/batch/eleven-refused", send, "A batch has at most ten entries.", batchEleven},
 		{"sqs/batch/invalid-id-refused", send, "An entry id has letters, digits, hyphens and underscores only.", batchBadID},
-		{"sqs/batch/total-1-mib", send, "The messages of a batch have at most 1,048,576 bytes together.", batchTotal},
-		{"sqs/batch/delete", "DeleteMessageBatch, Amazon SQS API Reference", "A batch of deletes fails entry by entry.", batchDelete},
+		{"sqs/batch/total-1-mib", send, "The messages of a batch have at most 1,048,576 bytes together.", onQueue(batchTotal)},
+		{"sqs/batch/delete", "DeleteMessageBatch, Amazon SQS API Reference", "A batch of deletes fails entry by entry.", onQueue(batchDelete)},
 	}
 }
 
@@ -380,8 +355,7 @@ func (p *probe) sendBatch(url string, all []types.SendMessageBatchRequestEntry) 
 	return p.sqs.SendMessageBatch(p.ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: all})
 }
 
-func batchSendTen(p *probe) {
-	url := p.queue(nil)
+func batchSendTen(p *probe, url string) {
 	out, err := p.sendBatch(url, entries(10))
 	p.ok(err, "send batch")
 	p.equal([]int{10, 0}, []int{len(out.Successful), len(out.Failed)}, "successful and failed entries")
@@ -391,8 +365,7 @@ func batchSendTen(p *probe) {
 	p.equal([]string{"00", "01", "02", "03", "04", "05", "06", "07", "08", "09"}, bodies(p.take(url, 10, 30)), "bodies")
 }
 
-func batchPartial(p *probe) {
-	url := p.queue(nil)
+func batchPartial(p *probe, url string) {
 	all := entries(3)
 	all[1].MessageBody = aws.String("bad\x01character")
 	out, err := p.sendBatch(url, all)
@@ -405,34 +378,28 @@ func batchPartial(p *probe) {
 	p.equal([]string{"00", "02"}, bodies(p.take(url, 2, 30)), "bodies")
 }
 
-func batchDuplicate(p *probe) {
-	url := p.queue(nil)
+func batchDuplicate(p *probe, url string) {
 	all := entries(3)
 	all[2].Id = all[0].Id
-	_, err := p.sendBatch(url, all)
-	typed[*types.BatchEntryIdsNotDistinct](p, err, "send batch with an id twice")
+	typed[*types.BatchEntryIdsNotDistinct](p, errOf(p.sendBatch(url, all)), "send batch with an id twice")
 	p.counts(url, 0, 0, 0)
 }
 
 func batchEmpty(p *probe) {
-	_, err := p.sendBatch(p.queue(nil), []types.SendMessageBatchRequestEntry{})
-	typed[*types.EmptyBatchRequest](p, err, "send an empty batch")
+	typed[*types.EmptyBatchRequest](p, errOf(p.sendBatch(p.queue(nil), []types.SendMessageBatchRequestEntry{})), "send an empty batch")
 }
 
 func batchEleven(p *probe) {
-	_, err := p.sendBatch(p.queue(nil), entries(11))
-	typed[*types.TooManyEntriesInBatchRequest](p, err, "send a batch of eleven")
+	typed[*types.TooManyEntriesInBatchRequest](p, errOf(p.sendBatch(p.queue(nil), entries(11))), "send a batch of eleven")
 }
 
 func batchBadID(p *probe) {
 	all := entries(1)
 	all[0].Id = aws.String("not valid!")
-	_, err := p.sendBatch(p.queue(nil), all)
-	typed[*types.InvalidBatchEntryId](p, err, "send a batch with a bad id")
+	typed[*types.InvalidBatchEntryId](p, errOf(p.sendBatch(p.queue(nil), all)), "send a batch with a bad id")
 }
 
-func batchTotal(p *probe) {
-	url := p.queue(nil)
+func batchTotal(p *probe, url string) {
 	all := entries(2)
 	all[0].MessageBody = aws.String(strings.Repeat("x", mebibyte/2))
 	all[1].MessageBody = aws.String(strings.Repeat("y", mebibyte/2))
@@ -440,14 +407,11 @@ func batchTotal(p *probe) {
 	p.ok(err, "send 1,048,576 bytes")
 	p.equal(2, len(out.Successful), "successful entries")
 	*all[1].MessageBody += "y"
-	_, err = p.sendBatch(url, all)
-	typed[*types.BatchRequestTooLong](p, err, "send 1,048,577 bytes")
+	typed[*types.BatchRequestTooLong](p, errOf(p.sendBatch(url, all)), "send 1,048,577 bytes")
 }
 
-func batchDelete(p *probe) {
-	url := p.queue(nil)
-	_, err := p.sendBatch(url, entries(2))
-	p.ok(err, "send batch")
+func batchDelete(p *probe, url string) {
+	p.ok(errOf(p.sendBatch(url, entries(2))), "send batch")
 	got := p.take(url, 2, 60)
 	out, err := p.sqs.DeleteMessageBatch(p.ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: []types.DeleteMessageBatchRequestEntry{
 		{Id: aws.String("a"), ReceiptHandle: got[0].ReceiptHandle}, {Id: aws.String("bad"), ReceiptHandle: p.badHandle(url).ReceiptHandle},
