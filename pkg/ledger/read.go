@@ -91,11 +91,10 @@ func (r *reader) list(ctx context.Context, name string) error {
 // take adds one item and its messages. A sent message is in no list: it is found by the item
 // that requested it.
 func (r *reader) take(ctx context.Context, a attributes) error {
-	if key := a.text("pk"); r.seen[key] {
+	if r.seen[a.text("pk")] {
 		return nil
-	} else {
-		r.seen[key] = true
 	}
+	r.seen[a.text("pk")] = true
 	r.add(a)
 	for _, key := range a.texts("outbox") {
 		if r.seen[key] {
@@ -109,19 +108,18 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 		if !found {
 			return fmt.Errorf("%s has message %s, which does not exist", a.text("pk"), key)
 		}
-		r.l.Outbox = append(r.l.Outbox, messageOf(item))
+		r.l.Outbox = append(r.l.Outbox, attributes(item).message())
 	}
 	return nil
 }
 
 // add adds a fact of any kind, and a row by its kind; other kinds are left out.
 func (r *reader) add(a attributes) {
-	kind := a.text("kind")
 	if effect.IsFactKey(a.text("pk")) {
-		r.l.Payments = append(r.l.Payments, a.payment(kind))
+		r.l.Payments = append(r.l.Payments, a.payment())
 		return
 	}
-	switch kind {
+	switch a.text("kind") {
 	case kindSubscription:
 		r.l.Subscriptions = append(r.l.Subscriptions, a.subscription())
 	case kindEntitlement:
