@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,18 +114,8 @@ func explain(ctx context.Context, records Records, list []*DeadLetter) error {
 			errs[i] = explainOne(ctx, records, list[i])
 		}
 	})
-	if err := firstOf(append(errs, ctx.Err())); err != nil {
+	if err := cmp.Or(append(errs, ctx.Err())...); err != nil {
 		return fmt.Errorf("read records of dead letters: %w", err)
-	}
-	return nil
-}
-
-// firstOf returns the first error: the others of one batch add nothing.
-func firstOf(errs []error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/time/rate"
 
@@ -97,13 +98,7 @@ func (m *mover) choose(ctx context.Context, received []Received) (chosen []outgo
 		}
 	}
 	if m.evidence {
-		usable := chosen[:0]
-		for _, o := range chosen {
-			if o.sent.open() {
-				usable = append(usable, o)
-			}
-		}
-		chosen = usable
+		chosen = slices.DeleteFunc(chosen, func(o outgoing) bool { return !o.sent.open() })
 	}
 	return chosen[:min(len(chosen), m.most)], nil
 }
@@ -130,7 +125,7 @@ func (m *mover) send(ctx context.Context, f *inFlight, part []outgoing) error {
 	for i, o := range part {
 		messages[i] = o.m.Message
 	}
-	refused, err := m.sendOnce(ctx, messages)
+	refused, err := call(ctx, m.Mover.Send, messages)
 	if err != nil {
 		return err
 	}
@@ -156,12 +151,6 @@ func (m *mover) send(ctx context.Context, f *inFlight, part []outgoing) error {
 	return err
 }
 
-func (m *mover) sendOnce(ctx context.Context, messages []queue.Message) (map[string]error, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	return m.Mover.Send(ctx, messages)
-}
-
 // remove deletes messages, with one retry for those that were kept, and drops the deleted
 // ones from f. It returns how many may still be there.
 func (d *DLQ) remove(ctx context.Context, f *inFlight, messages []queue.Message) (kept int, err error) {
@@ -169,25 +158,27 @@ func (d *DLQ) remove(ctx context.Context, f *inFlight, messages []queue.Message)
 		if len(messages) == 0 {
 			return 0, nil
 		}
-		messages, err = d.removeOnce(ctx, f, messages)
+		var refused map[string]error
+		refused, err = call(ctx, d.Mover.Delete, messages)
+		if err != nil {
+			continue
+		}
+		var rest []queue.Message
+		for _, m := range messages {
+			if refused[m.ID] != nil {
+				rest = append(rest, m)
+			} else {
+				f.forget(m.ID)
+			}
+		}
+		messages = rest
 	}
 	return len(messages), err
 }
 
-// removeOnce returns the messages that may still be there.
-func (d *DLQ) removeOnce(ctx context.Context, f *inFlight, messages []queue.Message) (rest []queue.Message, err error) {
+// call bounds a request for messages by its own timeout.
+func call(ctx context.Context, f func(context.Context, []queue.Message) (map[string]error, error), messages []queue.Message) (map[string]error, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	kept, err := d.Mover.Delete(ctx, messages)
-	if err != nil {
-		return messages, err
-	}
-	for _, m := range messages {
-		if kept[m.ID] != nil {
-			rest = append(rest, m)
-			continue
-		}
-		f.forget(m.ID)
-	}
-	return rest, nil
+	return f(ctx, messages)
 }

@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"time"
@@ -34,7 +35,7 @@ const (
 )
 
 func (o Outcome) String() string {
-	return [...]string{"waiting", "done", "failing", "dead", "untracked"}[o]
+	return [...]string{Waiting: "waiting", Done: "done", Failing: "failing", Dead: "dead", Untracked: "untracked"}[o]
 }
 
 // Outcomes counts the outcomes of messages that were sent again.
@@ -58,7 +59,7 @@ func readBefore(ctx context.Context, records Records, list []outgoing) error {
 	each(len(list), func(i int) {
 		list[i].sent, errs[i] = sentOf(ctx, records, list[i].m)
 	})
-	return firstOf(errs)
+	return cmp.Or(errs...)
 }
 
 func sentOf(ctx context.Context, records Records, m Received) (Sent, error) {

@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -82,25 +83,28 @@ type purger struct {
 	waiting map[key]int
 }
 
-// answer is the result for a message.
-type answer byte
+// answer is the result for a message: the table's verdict, or one of these without a record.
+type answer = idempotency.PurgeVerdict
 
 const (
-	answerUnknown  answer = iota // the table did not answer
-	answerExcluded               // no record is read
-	answerNoPolicy
-	answerUnread
-	answerGivenUp
-	answerDone
-	answerBusy
-	answerWaiting
-	answerNoRecord
-	answerCorrupt
+	answerUnknown  answer = "" // the table did not answer
+	answerExcluded answer = "excluded"
+	answerNoPolicy answer = "no_policy"
+	answerUnread   answer = "unread"
 )
 
-// leaves reports whether the message stays in the queue.
-func (a answer) leaves() bool {
-	return slices.Contains([]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}, a)
+// stays reports whether the message of an answer is left in the queue.
+func stays(a answer) bool {
+	return slices.Contains([]answer{answerUnknown, answerNoPolicy, answerUnread, idempotency.PurgeBusy}, a)
+}
+
+// of is the count of an answer, nil if there is no such answer.
+func (p *Purged) of(a answer) *int {
+	return map[answer]*int{
+		idempotency.PurgeMarked: &p.GivenUp, idempotency.PurgeDone: &p.Leftovers, answerExcluded: &p.Excluded,
+		idempotency.PurgeWaiting: &p.Waiting, idempotency.PurgeNoRecord: &p.NoRecord, idempotency.PurgeOtherIdentity: &p.Corrupt,
+		idempotency.PurgeBusy: &p.Busy, answerNoPolicy: &p.NoPolicy, answerUnread: &p.Unread,
+	}[a]
 }
 
 func (r *purger) batch(ctx context.Context, f *inFlight, batch []Received) error {
@@ -114,7 +118,7 @@ func (r *purger) batch(ctx context.Context, f *inFlight, batch []Received) error
 		}
 		r.count(m, answers[i])
 		r.plan.processed(m)
-		if !answers[i].leaves() {
+		if !stays(answers[i]) {
 			gone = append(gone, m.Message)
 		}
 	}
@@ -124,42 +128,30 @@ func (r *purger) batch(ctx context.Context, f *inFlight, batch []Received) error
 	if r.OnDeleted != nil {
 		r.OnDeleted(len(gone) - kept)
 	}
-	return firstOf(append(errs, err))
+	return cmp.Or(append(errs, err)...)
 }
 
+// count counts an answer. Which of several messages of an event marks it is not known before.
 func (r *purger) count(m Received, a answer) {
+	*r.done.of(a)++
+	if a != idempotency.PurgeMarked && a != idempotency.PurgeWaiting {
+		return
+	}
 	d, _ := decode(m)
-	switch a {
-	case answerGivenUp:
-		r.done.GivenUp++
-		r.marked[keyOf(idempotency.Identity(d.Event))] = true
-	case answerWaiting:
-		r.waiting[keyOf(idempotency.Identity(d.Event))]++
-	case answerExcluded:
-		r.done.Excluded++
-	case answerNoPolicy:
-		r.done.NoPolicy++
-	case answerUnread:
-		r.done.Unread++
-	case answerDone:
-		r.done.Leftovers++
-	case answerBusy:
-		r.done.Busy++
-	case answerNoRecord:
-		r.done.NoRecord++
-	case answerCorrupt:
-		r.done.Corrupt++
+	if id := keyOf(idempotency.Identity(d.Event)); a == idempotency.PurgeMarked {
+		r.marked[id] = true
+	} else {
+		r.waiting[id]++
 	}
 }
 
-// sumUp counts the messages that waited for another of their event: as marked if that other one
+// sumUp counts the messages that waited for another of their event as marked if that other one
 // was in this run.
 func (r *purger) sumUp() {
 	for identity, n := range r.waiting {
 		if r.marked[identity] {
 			r.done.GivenUp += n
-		} else {
-			r.done.Waiting += n
+			r.done.Waiting -= n
 		}
 	}
 }
@@ -199,14 +191,10 @@ func (r *purger) mark(ctx context.Context, m Received) (answer, error) {
 	if err != nil {
 		return answerUnknown, fmt.Errorf("purge %s: %w", d.Event.ID, err)
 	}
-	a, known := map[idempotency.PurgeVerdict]answer{
-		idempotency.PurgeMarked: answerGivenUp, idempotency.PurgeDone: answerDone, idempotency.PurgeBusy: answerBusy,
-		idempotency.PurgeWaiting: answerWaiting, idempotency.PurgeNoRecord: answerNoRecord, idempotency.PurgeOtherIdentity: answerCorrupt,
-	}[verdict]
-	if !known {
+	if r.done.of(verdict) == nil {
 		return answerUnknown, fmt.Errorf("purge %s: unknown verdict %q", d.Event.ID, verdict)
 	}
-	return a, nil
+	return verdict, nil
 }
 
 // oldPurgeMark starts the owner of a record that an older release completed as ignored when

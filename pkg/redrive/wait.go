@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -120,7 +121,7 @@ func (w *waiter) poll(ctx context.Context) (Outcomes, error) {
 			w.failedID, w.failedError = w.sent[i].EventID, texts[n]
 		}
 	}
-	return w.count(), firstOf(errs)
+	return w.count(), cmp.Or(errs...)
 }
 
 func (w *waiter) read(ctx context.Context, s Sent) (o Outcome, text string, err error) {
@@ -138,19 +139,9 @@ func (w *waiter) read(ctx context.Context, s Sent) (o Outcome, text string, err 
 }
 
 func (w *waiter) count() (c Outcomes) {
+	counts := [...]*int{Waiting: &c.Waiting, Done: &c.Done, Failing: &c.Failing, Dead: &c.Dead, Untracked: &c.Untracked}
 	for _, o := range w.outcomes {
-		switch o {
-		case Done:
-			c.Done++
-		case Failing:
-			c.Failing++
-		case Dead:
-			c.Dead++
-		case Untracked:
-			c.Untracked++
-		default:
-			c.Waiting++
-		}
+		*counts[o]++
 	}
 	if c.Failed() > 0 {
 		c.FailedID, c.FailedError = w.failedID, w.failedError

@@ -38,9 +38,9 @@ func reconcileMutants() []mutant {
 		one("a slice is noted though events were put off", pass, "if c.Deferred > 0 {", "if c.Deferred > 0 && p.dry {").by("TestStoppedConsumer"),
 
 		// Redrive.
-		one("redrive deletes before it sends", move, "	refused, err := m.sendOnce(ctx, messages)\n", "	_, _ = m.Mover.Delete(ctx, messages)\n	refused, err := m.sendOnce(ctx, messages)\n"),
+		one("redrive deletes before it sends", move, "	refused, err := call(ctx, m.Mover.Send, messages)\n", "	_, _ = m.Mover.Delete(ctx, messages)\n	refused, err := call(ctx, m.Mover.Send, messages)\n"),
 		one("redrive deletes what was refused", move, "m.result.Refused+1, err.Error()\n			continue\n", "m.result.Refused+1, err.Error()\n").by("TestRedriveThroughBrownout"),
-		one("redrive takes an error for sent", move, "	refused, err := m.sendOnce(ctx, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := m.sendOnce(ctx, messages)\n").by("TestRedriveThroughBrownout"),
+		one("redrive takes an error for sent", move, "	refused, err := call(ctx, m.Mover.Send, messages)\n	if err != nil {\n		return err\n	}\n", "	refused, _ := call(ctx, m.Mover.Send, messages)\n").by("TestRedriveThroughBrownout"),
 
 		// Replay.
 		{name: "replay sends before it writes", edits: []edit{

@@ -64,7 +64,7 @@ func purgeMutants() []mutant {
 	completes := []edit{{giveUp, mark, complete}, {giveUp, values, values + "\n		\":done\": str(string(idempotency.Done)),"}}
 	also := func(more ...edit) []edit { return append(append([]edit(nil), completes...), more...) }
 	return []mutant{
-		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.Purge(", "	if d.Cause.Attempt > 0 {\n		return answerGivenUp, nil\n	}\n	verdict, err := r.Store.Purge("),
+		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.Purge(", "	if d.Cause.Attempt > 0 {\n		return idempotency.PurgeMarked, nil\n	}\n	verdict, err := r.Store.Purge("),
 		{name: "A12: a purge completes the event, whatever waits", edits: also(
 			edit{giveUp, dead, `giveUpDead    = " AND rc_left>=:zero"`}, edit{giveUp, attempt, `giveUpAttempt = " AND att>=:att"`})},
 		{name: "A14: a purge completes the event", edits: completes},
@@ -79,7 +79,7 @@ func purgeMutants() []mutant {
 		one("A24: a moved letter of an excluding endpoint gives up", purge, "case moved && r.Excludes(d.Event):", "case moved && r.Excludes(d.Event) && r.Operator == \"\":").by("TestPurgeOfMovedLetters"),
 		one("a parked letter gives the event up", purge, "	case d.refusedBeforeRecord():\n", "	case d.refusedBeforeRecord() && r.Operator == \"\":\n"),
 		one("a purge deletes its letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = r.remove(ctx, f, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
-		one("a purge deletes the letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, answerBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedLetters"),
+		one("a purge deletes the letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, idempotency.PurgeBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedLetters"),
 		one("reconcile sends what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.sweep:"),
 		one("the frequent passes send what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.sweep:").by("TestGivenUpByID"),
 	}
