@@ -17,41 +17,87 @@ const (
 	errOther = checkError("the other condition does not hold")
 )
 
-func effectRows() []row {
-	return []row{
-		{"insert/every type of field comes back as it was", insertTypes},
-		{"only inserts refused → dropped and the rest committed", insertsDropped},
-		{"every insert refused → stale, none named", insertsStale},
-		{"every insert refused, a check left → stale", insertsStaleWithCheck},
-		{"stale in the next generation → the old keys stay named", insertsStaleReplayed},
-		{"swap/version that was read → replaced, version raised", swapApplied},
-		{"swap/version 0 and an item there → swap_refused", swapZeroRefused},
-		{"swap/item without a version → swap_refused", swapNoVersion},
-		{"a swap refused → swap_refused, nothing written, the claim holds", swapRefused},
-		{"a swap and an insert refused → swap_refused, nothing written", swapBeforeInsert},
-		{"a swap and a check refused → swap_refused", swapBeforeCheck},
-		{"a check refused → its error, nothing written", checkRefused},
-		{"a check and an insert refused → check_refused, nothing written", checkBeforeInsert},
-		{"two checks refused → the first one's error", checkFirst},
-		{"check/conditions", checkConditions},
-		{"check/a field that is not there is not null", checkNull},
-		{"the record and a check refused → superseded", recordBeforeCheck},
-		{"effects that no store can take → rejected, nothing written", effectsRejected},
-		{"99 effects → completed", effectsMany},
-	}
-}
-
-func insertTypes(b *bench) {
-	b.done(b.claimed(), dispatch.Insert(key(1), dispatch.Fields{
-		"text": "grüße\u2028", "empty": "", "big": int64(-9007199254740993), "int": 7, "yes": true, "none": nil,
-		"bytes": []byte{0, 255}, "list": []any{"a"},
-		"nested": dispatch.Fields{"list": []any{"a", int64(1), nil, dispatch.Fields{"b": false}}, "void": []any{}},
-	}))
-	b.equal("item", b.item(key(1)), map[string]any{
-		"pk": key(1), "text": "grüße\u2028", "empty": "", "big": int64(-9007199254740993), "int": int64(7), "yes": true, "none": nil,
-		"bytes": []byte{0, 255}, "list": []any{"a"},
-		"nested": map[string]any{"list": []any{"a", int64(1), nil, map[string]any{"b": false}}, "void": []any{}},
-	})
+var effectRows = []row{
+	{"insert/every type of field comes back as it was", func(b *bench) {
+		b.done(b.claimed(), dispatch.Insert(key(1), dispatch.Fields{
+			"text": "grüße\u2028", "empty": "", "big": int64(-9007199254740993), "int": 7, "yes": true, "none": nil,
+			"bytes": []byte{0, 255}, "list": []any{"a"},
+			"nested": dispatch.Fields{"list": []any{"a", int64(1), nil, dispatch.Fields{"b": false}}, "void": []any{}},
+		}))
+		b.equal("item", b.item(key(1)), map[string]any{
+			"pk": key(1), "text": "grüße\u2028", "empty": "", "big": int64(-9007199254740993), "int": int64(7), "yes": true, "none": nil,
+			"bytes": []byte{0, 255}, "list": []any{"a"},
+			"nested": map[string]any{"list": []any{"a", int64(1), nil, map[string]any{"b": false}}, "void": []any{}},
+		})
+	}},
+	{"only inserts refused → dropped and the rest committed", func(b *bench) {
+		b.given(dispatch.Insert(key(1), dispatch.Fields{"by": "given"}), dispatch.Insert(key(3), dispatch.Fields{"by": "given"}))
+		b.completed(b.claimed(), 2, idempotency.Applied,
+			dispatch.Insert(key(1), dispatch.Fields{"by": "us"}), dispatch.Insert(key(2), dispatch.Fields{"by": "us"}),
+			dispatch.Insert(key(3), dispatch.Fields{"by": "us"}), dispatch.Swap(key(4), 0, dispatch.Fields{"by": "us"}))
+		b.equal("named effects", b.record().Effects, []string{key(2), key(4)})
+		b.equal("item that was there", b.item(key(1)), map[string]any{"pk": key(1), "by": "given"})
+		b.equal("item that was not", b.item(key(2)), map[string]any{"pk": key(2), "by": "us"})
+		b.equal("swapped item", b.item(key(4)), map[string]any{"pk": key(4), "by": "us", "ver": int64(1)})
+	}},
+	{"every insert refused → stale, none named", func(b *bench) {
+		b.given(dispatch.Insert(key(1), nil), dispatch.Insert(key(2), nil))
+		c := b.claimed()
+		b.completed(c, 2, idempotency.AlreadyApplied, dispatch.Insert(key(1), dispatch.Fields{"n": 1}), dispatch.Insert(key(2), nil))
+		b.equal("record", b.record(), b.doneRecord(c, idempotency.AlreadyApplied))
+		b.equal("item", b.item(key(1)), map[string]any{"pk": key(1)})
+	}},
+	{"every insert refused, a check left → stale", func(b *bench) {
+		b.given(dispatch.Insert(key(1), nil))
+		b.completed(b.claimed(), 2, idempotency.AlreadyApplied, dispatch.Insert(key(1), nil), dispatch.CheckAbsent(key(2), errCheck))
+		b.equal("named effects", b.record().Effects, []string(nil))
+	}},
+	{"stale in the next generation → the old keys stay named", func(b *bench) {
+		b.done(b.claimed(), dispatch.Insert(key(1), nil))
+		b.replayed(1)
+		b.completed(b.claim(b.request(b.at(101))), 102, idempotency.AlreadyApplied, dispatch.Insert(key(1), nil))
+		b.equal("named effects", b.record().Effects, []string{key(1)})
+	}},
+	{"swap/version that was read → replaced, version raised", func(b *bench) {
+		b.given(dispatch.Swap(key(1), 0, dispatch.Fields{"old": "a"}))
+		b.done(b.claimed(), dispatch.Swap(key(1), 1, dispatch.Fields{"new": "b"}))
+		b.equal("item", b.item(key(1)), map[string]any{"pk": key(1), "new": "b", "ver": int64(2)})
+	}},
+	{"swap/version 0 and an item there → swap_refused", refusing(idempotency.SwapRefused, dispatch.Effects{dispatch.Insert(key(1), nil)}, dispatch.Swap(key(1), 0, nil))},
+	{"swap/item without a version → swap_refused", refusing(idempotency.SwapRefused, dispatch.Effects{dispatch.Insert(key(1), nil)}, dispatch.Swap(key(1), 1, nil))},
+	{"a swap refused → swap_refused, nothing written, the claim holds", refusing(idempotency.SwapRefused, dispatch.Effects{dispatch.Swap(key(1), 0, nil)},
+		dispatch.Insert(key(9), nil), dispatch.Swap(key(1), 2, nil))},
+	{"a swap and an insert refused → swap_refused, nothing written", refusing(idempotency.SwapRefused,
+		dispatch.Effects{dispatch.Swap(key(1), 0, nil), dispatch.Insert(key(2), nil)},
+		dispatch.Insert(key(2), nil), dispatch.Insert(key(9), nil), dispatch.Swap(key(1), 2, nil))},
+	{"a swap and a check refused → swap_refused", refusing(idempotency.SwapRefused, dispatch.Effects{dispatch.Swap(key(1), 0, nil)},
+		dispatch.CheckEqual(key(8), nil, errCheck), dispatch.Insert(key(9), nil), dispatch.Swap(key(1), 0, nil))},
+	{"a check refused → its error, nothing written", refusing(idempotency.CheckRefused, nil, dispatch.Insert(key(9), nil), dispatch.CheckEqual(key(1), nil, errCheck))},
+	{"a check and an insert refused → check_refused, nothing written", refusing(idempotency.CheckRefused, dispatch.Effects{dispatch.Insert(key(1), nil)},
+		dispatch.Insert(key(1), nil), dispatch.Insert(key(9), nil), dispatch.CheckEqual(key(2), nil, errCheck))},
+	{"two checks refused → the first one's error", refusing(idempotency.CheckRefused, nil,
+		dispatch.CheckAbsent(key(1), errOther), dispatch.CheckEqual(key(2), nil, errCheck), dispatch.CheckEqual(key(3), nil, errOther))},
+	{"check/conditions", checkConditions},
+	{"check/a field that is not there is not null", refusing(idempotency.CheckRefused, dispatch.Effects{dispatch.Insert(key(1), nil)},
+		dispatch.CheckEqual(key(1), dispatch.Fields{"plan": nil}, errCheck))},
+	{"the record and a check refused → superseded", func(b *bench) {
+		zombie, successor := b.overtaken()
+		b.unchanged(func() {
+			got := b.complete(zombie, idempotency.Applied, b.at(61), dispatch.CheckEqual(key(1), nil, errCheck), dispatch.Swap(key(2), 7, nil))
+			b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Superseded, Lease: successor.Lease})
+		})
+	}},
+	{"effects that no store can take → rejected, nothing written", effectsRejected},
+	{"99 effects → completed", func(b *bench) {
+		var many dispatch.Effects
+		for i := range dispatch.MaxEffects {
+			many = append(many, dispatch.Insert(key(i), dispatch.Fields{"n": i}))
+		}
+		b.given(many[:50]...)
+		b.done(b.claimed(), many...)
+		b.equal("count of named effects", len(b.record().Effects), dispatch.MaxEffects-50)
+		b.equal("last item", b.item(key(98)), map[string]any{"pk": key(98), "n": int64(98)})
+	}},
 }
 
 // given writes an item under an event of its own.
@@ -62,103 +108,20 @@ func (b *bench) given(effects ...dispatch.Effect) {
 	b.done(b.claim(req), effects...)
 }
 
-func insertsDropped(b *bench) {
-	b.given(dispatch.Insert(key(1), dispatch.Fields{"by": "given"}), dispatch.Insert(key(3), dispatch.Fields{"by": "given"}))
-	got := b.complete(b.claimed(), idempotency.Applied, b.at(2),
-		dispatch.Insert(key(1), dispatch.Fields{"by": "us"}), dispatch.Insert(key(2), dispatch.Fields{"by": "us"}),
-		dispatch.Insert(key(3), dispatch.Fields{"by": "us"}), dispatch.Swap(key(4), 0, dispatch.Fields{"by": "us"}))
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.Applied})
-	b.equal("named effects", b.record().Effects, []string{key(2), key(4)})
-	b.equal("item that was there", b.item(key(1)), map[string]any{"pk": key(1), "by": "given"})
-	b.equal("item that was not", b.item(key(2)), map[string]any{"pk": key(2), "by": "us"})
-	b.equal("swapped item", b.item(key(4)), map[string]any{"pk": key(4), "by": "us", "ver": int64(1)})
-}
-
-func insertsStale(b *bench) {
-	b.given(dispatch.Insert(key(1), nil), dispatch.Insert(key(2), nil))
-	c := b.claimed()
-	got := b.complete(c, idempotency.Applied, b.at(2), dispatch.Insert(key(1), dispatch.Fields{"n": 1}), dispatch.Insert(key(2), nil))
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.AlreadyApplied})
-	want := b.doneRecord(c)
-	want.Outcome = idempotency.AlreadyApplied
-	b.equal("record", b.record(), want)
-	b.equal("item", b.item(key(1)), map[string]any{"pk": key(1)})
-}
-
-func insertsStaleWithCheck(b *bench) {
-	b.given(dispatch.Insert(key(1), nil))
-	c := b.claimed()
-	got := b.complete(c, idempotency.Applied, b.at(2), dispatch.Insert(key(1), nil), dispatch.CheckAbsent(key(2), errCheck))
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.AlreadyApplied})
-	b.equal("named effects", b.record().Effects, []string(nil))
-}
-
-func insertsStaleReplayed(b *bench) {
-	b.done(b.claimed(), dispatch.Insert(key(1), nil))
-	b.replayed(1)
-	got := b.complete(b.claim(b.request(b.at(101))), idempotency.Applied, b.at(102), dispatch.Insert(key(1), nil))
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: idempotency.AlreadyApplied})
-	b.equal("named effects", b.record().Effects, []string{key(1)})
-}
-
-func swapApplied(b *bench) {
-	b.given(dispatch.Swap(key(1), 0, dispatch.Fields{"old": "a"}))
-	b.done(b.claimed(), dispatch.Swap(key(1), 1, dispatch.Fields{"new": "b"}))
-	b.equal("item", b.item(key(1)), map[string]any{"pk": key(1), "new": "b", "ver": int64(2)})
-}
-
-// refusedEffects commits effects that must come to a verdict and change nothing, and
-// then others under the same claim, which must still hold.
-func (b *bench) refusedEffects(want idempotency.CompleteResult, effects ...dispatch.Effect) {
-	b.Helper()
-	c := b.claimed()
-	b.unchanged(func() { b.equal("answer", b.complete(c, idempotency.Applied, b.at(2), effects...), want) })
-	b.equal("item of a refused completion", b.item(key(9)), map[string]any(nil))
-	b.done(c, dispatch.Insert(key(9), nil))
-}
-
-func swapZeroRefused(b *bench) {
-	b.given(dispatch.Insert(key(1), nil))
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.SwapRefused}, dispatch.Swap(key(1), 0, nil))
-}
-
-func swapNoVersion(b *bench) {
-	b.given(dispatch.Insert(key(1), nil))
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.SwapRefused}, dispatch.Swap(key(1), 1, nil))
-}
-
-func swapRefused(b *bench) {
-	b.given(dispatch.Swap(key(1), 0, nil))
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.SwapRefused},
-		dispatch.Insert(key(9), nil), dispatch.Swap(key(1), 2, nil))
-}
-
-func swapBeforeInsert(b *bench) {
-	b.given(dispatch.Swap(key(1), 0, nil), dispatch.Insert(key(2), nil))
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.SwapRefused},
-		dispatch.Insert(key(2), nil), dispatch.Insert(key(9), nil), dispatch.Swap(key(1), 2, nil))
-}
-
-func swapBeforeCheck(b *bench) {
-	b.given(dispatch.Swap(key(1), 0, nil))
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.SwapRefused},
-		dispatch.CheckEqual(key(8), nil, errCheck), dispatch.Insert(key(9), nil), dispatch.Swap(key(1), 0, nil))
-}
-
-func checkRefused(b *bench) {
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.CheckRefused, Err: errCheck},
-		dispatch.Insert(key(9), nil), dispatch.CheckEqual(key(1), nil, errCheck))
-}
-
-func checkBeforeInsert(b *bench) {
-	b.given(dispatch.Insert(key(1), nil))
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.CheckRefused, Err: errCheck},
-		dispatch.Insert(key(1), nil), dispatch.Insert(key(9), nil), dispatch.CheckEqual(key(2), nil, errCheck))
-}
-
-func checkFirst(b *bench) {
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.CheckRefused, Err: errCheck},
-		dispatch.CheckAbsent(key(1), errOther), dispatch.CheckEqual(key(2), nil, errCheck), dispatch.CheckEqual(key(3), nil, errOther))
+// refusing commits effects that must be refused and change nothing, and then others under the
+// same claim, which must still hold. Before that, given are written by another event.
+func refusing(want idempotency.CompleteVerdict, given dispatch.Effects, effects ...dispatch.Effect) func(*bench) {
+	return func(b *bench) {
+		b.given(given...)
+		result := idempotency.CompleteResult{Verdict: want}
+		if want == idempotency.CheckRefused {
+			result.Err = errCheck
+		}
+		c := b.claimed()
+		b.unchanged(func() { b.equal("answer", b.complete(c, idempotency.Applied, b.at(2), effects...), result) })
+		b.equal("item of a refused completion", b.item(key(9)), map[string]any(nil))
+		b.done(c, dispatch.Insert(key(9), nil))
+	}
 }
 
 func checkConditions(b *bench) {
@@ -198,20 +161,6 @@ func checkConditions(b *bench) {
 	}
 }
 
-func checkNull(b *bench) {
-	b.given(dispatch.Insert(key(1), nil))
-	b.refusedEffects(idempotency.CompleteResult{Verdict: idempotency.CheckRefused, Err: errCheck},
-		dispatch.CheckEqual(key(1), dispatch.Fields{"plan": nil}, errCheck))
-}
-
-func recordBeforeCheck(b *bench) {
-	zombie, successor := b.overtaken()
-	b.unchanged(func() {
-		got := b.complete(zombie, idempotency.Applied, b.at(61), dispatch.CheckEqual(key(1), nil, errCheck), dispatch.Swap(key(2), 7, nil))
-		b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Superseded, Lease: successor.Lease})
-	})
-}
-
 func effectsRejected(b *bench) {
 	c := b.claimed()
 	var many dispatch.Effects
@@ -241,15 +190,4 @@ func effectsRejected(b *bench) {
 	b.equal("item of rejected effects", b.item(key(9)), map[string]any(nil))
 	b.equal("item of rejected effects", b.item(key(100)), map[string]any(nil))
 	b.done(c)
-}
-
-func effectsMany(b *bench) {
-	var many dispatch.Effects
-	for i := range dispatch.MaxEffects {
-		many = append(many, dispatch.Insert(key(i), dispatch.Fields{"n": i}))
-	}
-	b.given(many[:50]...)
-	b.done(b.claimed(), many...)
-	b.equal("count of named effects", len(b.record().Effects), dispatch.MaxEffects-50)
-	b.equal("last item", b.item(key(98)), map[string]any{"pk": key(98), "n": int64(98)})
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
@@ -184,7 +182,7 @@ func (m *Memory) replay(req idempotency.ReplayRequest) error {
 	return nil
 }
 
-// GiveUp implements [Store].
+// Purge implements [Store].
 func (m *Memory) Purge(ctx context.Context, req idempotency.PurgeRequest) (idempotency.PurgeVerdict, error) {
 	return write(ctx, m, OpGiveUp, req.EventID, idempotency.ErrStoreDown, func() (idempotency.PurgeVerdict, error) {
 		r := m.lookUp(req.EventID)
@@ -252,18 +250,8 @@ func holds(r *idempotency.Record, c *idempotency.Claim) bool {
 // millis gives a time the precision that records have.
 func millis(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
 
-// bounded cuts a text to limits.MaxErrorText bytes of whole characters.
-func bounded(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= limits.MaxErrorText {
-		return s
-	}
-	n := limits.MaxErrorText
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
+// bounded makes a text fit a record.
+func bounded(s string) string { return limits.Cut(s, limits.MaxErrorText) }
 
 // copyFields copies fields deeply and gives integers the one type that reading has.
 func copyFields(f dispatch.Fields) map[string]any {

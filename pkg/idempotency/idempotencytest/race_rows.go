@@ -12,15 +12,13 @@ import (
 // workers is how many attempts race in each of these tests.
 const workers = 24
 
-func raceRows() []row {
-	return []row{
-		{"claims of a new event → one is granted", raceClaims},
-		{"completions of one claim → applied once", raceCompletions},
-		{"a failure against completions → one of them wins", raceFailure},
-		{"inserts of one fact by many events → one writes it", raceInserts},
-		{"swaps of one item by many events → none is lost", raceSwaps},
-		{"leases ending under live owners → one completion in each generation", raceZombies},
-	}
+var raceRows = []row{
+	{"claims of a new event → one is granted", raceClaims},
+	{"completions of one claim → applied once", raceCompletions},
+	{"a failure against completions → one of them wins", raceFailure},
+	{"inserts of one fact by many events → one writes it", raceInserts},
+	{"swaps of one item by many events → none is lost", raceSwaps},
+	{"leases ending under live owners → one completion in each generation", raceZombies},
 }
 
 // together runs f in as many goroutines as there are workers and waits for them.
