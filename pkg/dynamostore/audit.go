@@ -109,7 +109,7 @@ func (r *Reader) Audit(ctx context.Context, req AuditRequest) (entries []AuditEn
 // auditOfDay adds one day's entries, and reports whether there were more than fit.
 func (r *Reader) auditOfDay(ctx context.Context, req AuditRequest, day time.Time, entries []AuditEntry) (_ []AuditEntry, more bool, err error) {
 	var unreadable error
-	err = r.each(ctx, auditDay(day), Listed{NewestFirst: true}, func(row item) bool {
+	err = r.each(ctx, Listed{NewestFirst: true}.query(r.table, auditDay(day)), func(row item) bool {
 		var e AuditEntry
 		if e, unreadable = auditOf(row); unreadable != nil {
 			return false

@@ -41,7 +41,7 @@ func (r *Reader) Begin(ctx context.Context, livemode bool, account string) (time
 // [Store.PutBegin] reports them.
 func (r *Reader) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, error) {
 	all := map[reconcile.Stream]time.Time{}
-	return all, r.each(ctx, beginList, Listed{}, func(row item) bool {
+	return all, r.each(ctx, Listed{}.query(r.table, beginList), func(row item) bool {
 		if s, at, err := beginOf(row); err == nil {
 			all[s] = at
 		}
@@ -99,28 +99,16 @@ func (r *Reader) Oldest(ctx context.Context, streams []reconcile.Stream, from, t
 // oldest reads one month's notes in the order of their starts.
 func (r *Reader) oldest(ctx context.Context, list string, wanted map[string]reconcile.Stream, found map[reconcile.Stream]time.Time) error {
 	q := Listed{}.query(r.table, list)
-	q.ProjectionExpression = aws.String("pk, excluded")
-	for {
-		out, err := r.client.Query(ctx, q)
-		if err != nil {
-			return readError("list items of index "+ListIndex, err)
+	q.ProjectionExpression, q.Limit = aws.String("pk, excluded"), nil
+	return r.each(ctx, q, func(key item) bool {
+		name, tier, at := coverOf(key)
+		s, asked := wanted[name]
+		_, older := found[s]
+		if asked && !older && key["excluded"] == nil && tier != reconcile.Backfill && !at.IsZero() {
+			found[s] = at
 		}
-		for _, key := range out.Items {
-			name, tier, at := coverOf(key)
-			s, asked := wanted[name]
-			_, older := found[s]
-			_, excluded := key["excluded"]
-			if !asked || older || excluded || tier == reconcile.Backfill || at.IsZero() {
-				continue
-			}
-			if found[s] = at; len(found) == len(wanted) {
-				return nil
-			}
-		}
-		if q.ExclusiveStartKey = out.LastEvaluatedKey; len(q.ExclusiveStartKey) == 0 {
-			return nil
-		}
-	}
+		return len(found) < len(wanted)
+	})
 }
 
 // coverOf parses a note's key: whose it is, as <mode>#<account or ->, its tier and start.

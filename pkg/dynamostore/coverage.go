@@ -58,11 +58,11 @@ func (r *Reader) Covered(ctx context.Context, from, to time.Time) (notes []recon
 	month := monthOf(from)
 	for ; month.Before(to); month = month.AddDate(0, 1, 0) {
 		page := Listed{From: second(from), To: second(to.Add(-time.Nanosecond))}
-		err := r.each(ctx, coverList(month), page, func(row item) bool {
+		err := r.each(ctx, page.query(r.table, coverList(month)), func(row item) bool {
 			if n, ok := coveredOf(row); ok {
 				notes = append(notes, n)
 			} else {
-				broken = append(broken, placeOf(row).PK)
+				broken = append(broken, positionOf(row).PK)
 			}
 			return true
 		})

@@ -36,14 +36,14 @@ func (r *Reader) listTable(ctx context.Context, req ListRequest) (Page, error) {
 }
 
 func (r *Reader) scan(ctx context.Context, from position, items int) (*dynamodb.ScanOutput, error) {
-	out, err := r.client.Scan(ctx, &dynamodb.ScanInput{
-		TableName:                 &r.table,
-		FilterExpression:          aws.String(recordsOnly),
-		ExpressionAttributeValues: item{":records": str(idempotency.KeyPrefix)},
-		ExclusiveStartKey:         from.tableKey(),
-		Limit:                     aws.Int32(int32(items)),
-		ConsistentRead:            aws.Bool(true),
-	})
+	in := &dynamodb.ScanInput{
+		TableName: &r.table, FilterExpression: aws.String(recordsOnly), Limit: aws.Int32(int32(items)),
+		ExpressionAttributeValues: item{":records": str(idempotency.KeyPrefix)}, ConsistentRead: aws.Bool(true),
+	}
+	if from.PK != "" {
+		in.ExclusiveStartKey = keyOf(from.PK)
+	}
+	out, err := r.client.Scan(ctx, in)
 	if err != nil {
 		return nil, readError("scan records", err)
 	}

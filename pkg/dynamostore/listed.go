@@ -19,14 +19,14 @@ type Listed struct {
 	Cursor      string // of the page before; name, bounds and order must be the same
 }
 
-// Conditions of a query of one partition of the index.
+// Condition of a query of one partition of the index.
 //
 // Inputs: :lst; :from and :to where the request has them.
 const (
 	listedAll     = "lst=:lst"
-	listedFrom    = listedAll + " AND #at >= :from"
-	listedTo      = listedAll + " AND #at <= :to"
-	listedBetween = listedAll + " AND #at BETWEEN :from AND :to"
+	listedFrom    = " AND #at >= :from"
+	listedTo      = " AND #at <= :to"
+	listedBetween = " AND #at BETWEEN :from AND :to"
 )
 
 // Listed returns the items that the index [ListIndex] has under a name, by time, and the
@@ -46,91 +46,78 @@ func (r *Reader) listed(ctx context.Context, lst string, o Listed) (rows []item,
 	if lst == "" || limit < 0 {
 		return nil, "", errors.New("list items: no name, or a negative limit")
 	}
-	q := o.query(r.table, lst)
-	if q.ExclusiveStartKey, err = listedStart(lst, o.Cursor); err != nil {
-		return nil, "", err
+	var start position
+	if o.Cursor != "" && (decodeCursor(o.Cursor, &start) != nil || start.PK == "" || start.At == "") {
+		return nil, "", ErrCursor
 	}
+	q := o.query(r.table, lst)
+	q.ExclusiveStartKey = start.listed(lst)
 	for len(rows) < limit {
 		q.Limit = aws.Int32(int32(min(pageItems, limit-len(rows))))
-		out, err := r.client.Query(ctx, q)
+		out, err := r.query(ctx, q)
 		if err != nil {
-			return nil, "", readError("list items of index "+ListIndex, err)
+			return nil, "", err
 		}
 		rows = append(rows, out.Items...)
 		if q.ExclusiveStartKey = out.LastEvaluatedKey; len(q.ExclusiveStartKey) == 0 {
 			return rows, "", nil
 		}
 	}
-	return rows, encodeCursor(placeOf(q.ExclusiveStartKey)), nil
+	return rows, encodeCursor(positionOf(q.ExclusiveStartKey)), nil
 }
 
-// each calls do with every item of a list, until it returns false.
-func (r *Reader) each(ctx context.Context, lst string, o Listed, do func(item) bool) error {
-	for o.Limit = pageItems; ; {
-		rows, next, err := r.listed(ctx, lst, o)
+// each calls do with every item of a query, until it returns false.
+func (r *Reader) each(ctx context.Context, q *dynamodb.QueryInput, do func(item) bool) error {
+	for {
+		out, err := r.query(ctx, q)
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
+		for _, row := range out.Items {
 			if !do(row) {
 				return nil
 			}
 		}
-		if o.Cursor = next; next == "" {
+		if q.ExclusiveStartKey = out.LastEvaluatedKey; len(q.ExclusiveStartKey) == 0 {
 			return nil
 		}
 	}
 }
 
+func (r *Reader) query(ctx context.Context, q *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
+	out, err := r.client.Query(ctx, q)
+	if err != nil {
+		return nil, readError("list items of index "+ListIndex, err)
+	}
+	return out, nil
+}
+
+// query asks for pages of pageItems items.
 func (o Listed) query(table, lst string) *dynamodb.QueryInput {
-	values := item{":lst": str(lst)}
+	values, bounds := item{":lst": str(lst)}, ""
 	if o.From != "" {
-		values[":from"] = str(o.From)
+		values[":from"], bounds = str(o.From), listedFrom
 	}
 	if o.To != "" {
-		values[":to"] = str(o.To)
-	}
-	condition := listedAll
-	switch {
-	case o.From != "" && o.To != "":
-		condition = listedBetween
-	case o.From != "":
-		condition = listedFrom
-	case o.To != "":
-		condition = listedTo
+		values[":to"], bounds = str(o.To), listedTo
+		if o.From != "" {
+			bounds = listedBetween
+		}
 	}
 	q := &dynamodb.QueryInput{
-		TableName: &table, IndexName: aws.String(ListIndex), KeyConditionExpression: &condition,
-		ExpressionAttributeValues: values, ScanIndexForward: aws.Bool(!o.NewestFirst),
+		TableName: &table, IndexName: aws.String(ListIndex), KeyConditionExpression: aws.String(listedAll + bounds),
+		ExpressionAttributeValues: values, ScanIndexForward: aws.Bool(!o.NewestFirst), Limit: aws.Int32(pageItems),
 	}
-	if condition != listedAll {
+	if bounds != "" {
 		q.ExpressionAttributeNames = map[string]string{"#at": dispatch.ListOrder}
 	}
 	return q
 }
 
-// listedPlace is a place in a partition of the index: behind the item with this key.
-type listedPlace struct {
-	PK string `json:"p"`
-	At string `json:"t"`
-}
-
-func listedStart(lst, cursor string) (item, error) {
-	if cursor == "" {
-		return nil, nil
+// listed is the position as a start key in a partition of ListIndex; nil at the beginning.
+func (p position) listed(lst string) item {
+	if p.PK == "" {
+		return nil
 	}
-	var p listedPlace
-	if decodeCursor(cursor, &p) != nil || p.PK == "" || p.At == "" {
-		return nil, ErrCursor
-	}
-	return item{"pk": str(p.PK), dispatch.ListName: str(lst), dispatch.ListOrder: str(p.At)}, nil
-}
-
-func placeOf(row item) listedPlace {
-	a := attributeReader{item: row}
-	return listedPlace{PK: a.str("pk"), At: a.str(dispatch.ListOrder)}
-}
-
-func (p listedPlace) before(o listedPlace) bool {
-	return cmp.Or(cmp.Compare(p.At, o.At), cmp.Compare(p.PK, o.PK)) < 0
+	return item{"pk": str(p.PK), dispatch.ListName: str(lst), dispatch.ListOrder: str(p.At)}
 }

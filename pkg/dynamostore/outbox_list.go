@@ -3,8 +3,10 @@ package dynamostore
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/outbox"
@@ -29,110 +31,39 @@ type WaitingMessage struct {
 // the next page, "" when nothing is left. It lags a moment behind the table, as
 // [Reader.Listed] does.
 func (r *Reader) Waiting(ctx context.Context, req OutboxRequest) (page []WaitingMessage, next string, err error) {
-	lists, err := r.waitingLists(req)
-	if err != nil {
-		return nil, "", err
-	}
-	for limit := cmp.Or(req.Limit, DefaultLimit); len(page) < limit; {
-		var first *waitingList
-		for _, l := range lists {
-			if err := l.fill(ctx, req.Name); err != nil {
-				return nil, "", err
-			}
-			if len(l.items) > 0 && (first == nil || placeOf(l.items[0]).before(placeOf(first.items[0]))) {
-				first = l
-			}
-		}
-		if first == nil {
-			return page, "", nil
-		}
-		page = append(page, first.take())
-	}
-	return page, outboxCursor(lists), nil
-}
-
-// waitingList is a list that is read page by page.
-type waitingList struct {
-	reader *Reader
-	name   string
-	held   bool
-	query  Listed      // for the next page
-	items  []item      // read, not yet taken
-	at     listedPlace // just after the last item taken
-	end    bool        // there is no further page
-}
-
-// waitingLists returns the lists of a request, each at its place in the cursor.
-func (r *Reader) waitingLists(req OutboxRequest) ([]*waitingList, error) {
-	places := map[string]listedPlace{}
-	if req.Cursor != "" {
-		if decodeCursor(req.Cursor, &places) != nil || len(places) == 0 {
-			return nil, ErrCursor
-		}
-	}
-	q := Listed{Limit: min(pageItems, cmp.Or(req.Limit, DefaultLimit))}
+	limit := cmp.Or(req.Limit, DefaultLimit)
+	o := Listed{}
 	if !req.Since.IsZero() {
-		q.From = second(req.Since)
+		o.From = second(req.Since)
 	}
 	if !req.Until.IsZero() {
-		q.To = second(req.Until)
+		o.To = second(req.Until)
 	}
-	var lists []*waitingList
+	var lists []string
 	for shard := range dispatch.OutboxShards {
-		held := &waitingList{reader: r, name: dispatch.HeldList(shard), held: true, query: q}
-		unsent := &waitingList{reader: r, name: dispatch.OutboxList(shard), query: q}
 		if req.Held || !req.Unsent {
-			lists = append(lists, held)
+			lists = append(lists, dispatch.HeldList(shard))
 		}
 		if req.Unsent || !req.Held {
-			lists = append(lists, unsent)
+			lists = append(lists, dispatch.OutboxList(shard))
 		}
 	}
-	if req.Cursor == "" {
-		return lists, nil
+	oldest := merge{
+		read: func(p *partition) (*dynamodb.QueryOutput, error) {
+			q := o.query(r.table, p.name)
+			q.Limit, q.ExclusiveStartKey = aws.Int32(int32(min(pageItems, limit))), p.start.listed(p.name)
+			return r.query(ctx, q)
+		},
+		keep: func(row item) bool { // the index lags, and may have a message that is marked as sent
+			return row["sent_at"] == nil && (req.Name == "" || outboxMessage(row).Name == req.Name)
+		},
+		before: func(a, b position) bool { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.PK, b.PK)) < 0 },
 	}
-	for _, l := range lists {
-		at, more := places[l.name]
-		l.end, l.at = !more, at
-		if at.PK != "" {
-			l.query.Cursor = encodeCursor(at)
-		}
+	rows, next, err := oldest.take(lists, req.Cursor, limit)
+	for _, row := range rows {
+		a := attributeReader{item: row}
+		held := a.str(dispatch.ListName) == dispatch.HeldList(dispatch.OutboxShard(a.str("pk")))
+		page = append(page, WaitingMessage{Message: outboxMessage(row), Held: held})
 	}
-	return lists, nil
-}
-
-// fill reads on until it has a message or the list ends. It skips a message that is marked as
-// sent but still in the index, which lags.
-func (l *waitingList) fill(ctx context.Context, name string) (err error) {
-	for len(l.items) == 0 && !l.end {
-		if l.items, l.query.Cursor, err = l.reader.listed(ctx, l.name, l.query); err != nil {
-			return err
-		}
-		l.end = l.query.Cursor == ""
-		l.items = slices.DeleteFunc(l.items, func(row item) bool {
-			_, sent := row["sent_at"]
-			return sent || name != "" && (&attributeReader{item: row}).str("name") != name
-		})
-	}
-	return nil
-}
-
-func (l *waitingList) take() WaitingMessage {
-	it := l.items[0]
-	l.items, l.at = l.items[1:], placeOf(it)
-	return WaitingMessage{Message: outboxMessage(it), Held: l.held}
-}
-
-// outboxCursor has the place in every list that is not read to its end.
-func outboxCursor(lists []*waitingList) string {
-	places := map[string]listedPlace{}
-	for _, l := range lists {
-		if len(l.items) > 0 || !l.end {
-			places[l.name] = l.at
-		}
-	}
-	if len(places) == 0 {
-		return ""
-	}
-	return encodeCursor(places)
+	return page, next, err
 }
