@@ -67,16 +67,6 @@ func Run(ctx context.Context, timeout time.Duration, checks []Check) (all []Find
 	return all
 }
 
-// Failed reports whether any finding is a failure.
-func Failed(all []Finding) bool {
-	for _, f := range all {
-		if f.Status == Fail {
-			return true
-		}
-	}
-	return false
-}
-
 // Skip is a check that is not applicable, with the reason.
 func Skip(name, why string) Check {
 	return func(context.Context) []Finding { return []Finding{{Name: name, Status: Skipped, Detail: why}} }

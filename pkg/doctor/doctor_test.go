@@ -77,9 +77,6 @@ func TestRun(t *testing.T) {
 		if len(all) != 3 || all[0].Name != "slow" || all[1].Status != Skipped || time.Since(start) != time.Minute {
 			t.Errorf("%+v after %s", all, time.Since(start))
 		}
-		if Failed(all) || !Failed(append(all, Finding{Status: Fail})) {
-			t.Error("only a failure fails")
-		}
 	})
 }
 

@@ -14,8 +14,6 @@ const (
 	// has no usable secret; the cached secrets stay in use.
 	MetricSecretUnusable = "SecretUnusable"
 
-	MetricVerifiedBy = "VerifiedBy" // by DimensionSecret only: index of the matching secret of the endpoint, "0" for the first
-
 	MetricDone         = "Done"         // events whose record became done
 	MetricDuplicate    = "Duplicate"    // messages of events that are already done
 	MetricBusy         = "Busy"         // messages whose event another attempt is running
@@ -37,7 +35,6 @@ const (
 	MetricMissed = "Missed"
 
 	DimensionReason   = "reason"
-	DimensionSecret   = "verified_by"
 	DimensionEndpoint = "endpoint"
 
 	// ReasonNoMatch is the reason of rejections that an alarm watches: both a rolled secret

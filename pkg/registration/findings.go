@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
 )
 
@@ -98,14 +97,6 @@ func Path(name string) string {
 
 // defaultName is the endpoint whose name is not in its path.
 const defaultName = "default"
-
-// CheckName returns an error if a name cannot be an endpoint's.
-func CheckName(name string) error {
-	if !event.ValidEndpoint(name) {
-		return fmt.Errorf("endpoint %.40q: a name is 1 to 32 of a-z, 0-9 and -", name)
-	}
-	return nil
-}
 
 // sameURL ignores the query, the case of the host and a default port.
 func sameURL(a, b string) bool {

@@ -13,10 +13,9 @@ const (
 	EventMessage    = "event"    // consumer, one for each message
 	SecretMessage   = "secret"   // ingest, one for each endpoint without a usable secret at a fetch
 
-	OutcomeKey    = "outcome"
-	ReasonKey     = limits.DimensionReason
-	VerifiedByKey = limits.DimensionSecret
-	AgeKey        = "age_ms"
+	OutcomeKey = "outcome"
+	ReasonKey  = limits.DimensionReason
+	AgeKey     = "age_ms"
 )
 
 // DirectiveKey is the member that names the metrics for CloudWatch.
@@ -27,7 +26,6 @@ type metric struct {
 	name  string
 	value int64
 	by    []string // further dimensions, nil for none
-	only  bool     // with these dimensions only, not for the stage alone
 	unit  string
 }
 
@@ -80,9 +78,9 @@ func metricsOf(r slog.Record) []metric {
 
 // fields are the members of a delivery's or a message's line that count.
 type fields struct {
-	outcome, verifiedBy string
-	by                  []string // the dimension of its reason, nil without one
-	age                 int64    // ms, -1 if unknown
+	outcome string
+	by      []string // the dimension of its reason, nil without one
+	age     int64    // ms, -1 if unknown
 }
 
 func fieldsOf(r slog.Record) fields {
@@ -95,8 +93,6 @@ func fieldsOf(r slog.Record) fields {
 			if s.by = nil; a.Value.String() != "" {
 				s.by = []string{ReasonKey}
 			}
-		case VerifiedByKey:
-			s.verifiedBy = a.Value.String()
 		case AgeKey:
 			s.age = a.Value.Int64()
 		}
@@ -116,11 +112,7 @@ func ofDelivery(s fields) []metric {
 	case "rejected":
 		m = append(m, metric{name: limits.MetricRejected, value: 1, by: s.by, unit: unitCount})
 	}
-	m = append(m, enqueued)
-	if s.verifiedBy != "" {
-		m = append(m, metric{name: limits.MetricVerifiedBy, value: 1, by: []string{VerifiedByKey}, only: true, unit: unitCount})
-	}
-	return m
+	return append(m, enqueued)
 }
 
 // ofMessage returns the metrics of an attempt at a message.
@@ -161,10 +153,7 @@ func embed(at time.Time, metrics []metric) []slog.Attr {
 	d := directive{Timestamp: at.UnixMilli()}
 	attrs := make([]slog.Attr, 0, len(metrics)+1)
 	for _, m := range metrics {
-		var dimensions [][]string
-		if !m.only {
-			dimensions = append(dimensions, []string{StageKey})
-		}
+		dimensions := [][]string{{StageKey}}
 		if len(m.by) > 0 {
 			dimensions = append(dimensions, append([]string{StageKey}, m.by...))
 		}

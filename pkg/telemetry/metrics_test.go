@@ -202,7 +202,7 @@ func TestEveryDeliveryIsCounted(t *testing.T) {
 		d    scriptedIngest
 		want map[string]float64
 	}{
-		{"enqueued", good, scriptedIngest{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 1, "VerifiedBy,stage=live,verified_by=0": 1}},
+		{"enqueued", good, scriptedIngest{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 1}},
 		{"forged", forged, scriptedIngest{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0, "Rejected,stage=live": 1, "Rejected,stage=live,reason=no_match": 1}},
 		{"queue down", good, scriptedIngest{errors.New("down")}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0}},
 	} {

@@ -2,7 +2,6 @@ package deadletters
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -62,20 +61,20 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 		fmt.Fprintf(a.Err, "read %d dead letters; there may be more (--limit)\n", p.Read)
 	}
 	if a.JSON {
-		line, _ := json.Marshal(struct { // numbers and a bool cannot fail
+		a.Note(struct {
 			Read    int  `json:"read"`
 			Hidden  int  `json:"hidden"`
 			Certain bool `json:"certain"`
-		}{p.Read, p.Hidden, p.Certain})
-		fmt.Fprintf(a.Err, "%s\n", line)
+		}{p.Read, p.Hidden, p.Certain}, "")
 	}
 	return w.unseen(p)
 }
 
 func printGroups(a *verb.App, groups []redrive.Group) {
 	now := time.Now()
-	printList(a, []string{"count", "type", "reason", "attempts", "oldest", "newest", "fingerprint", "newest event", "error"}, groups, func(g redrive.Group) (any, []string) {
-		return g, []string{
+	object := func(g redrive.Group) any { return g }
+	verb.List(a, groups, object, "", "count|type|reason|attempts|oldest|newest|fingerprint|newest event|error", func(g redrive.Group) []string {
+		return []string{
 			fmt.Sprint(g.Count), verb.Dash(verb.Clip(g.Type, 36)), verb.Clip(g.Reason, 20), fmt.Sprint(g.Attempts),
 			verb.ShortTime(g.Oldest, now), verb.ShortTime(g.Newest, now), g.Fingerprint, verb.Dash(g.EventID), verb.Dash(g.Error),
 		}
@@ -84,25 +83,11 @@ func printGroups(a *verb.App, groups []redrive.Group) {
 
 func printMessages(a *verb.App, list []redrive.DeadLetter) {
 	now := time.Now()
-	printList(a, []string{"event", "type", "reason", "attempts", "sent", "fingerprint", "message", "error"}, list, func(d redrive.DeadLetter) (any, []string) {
-		return viewOf(d), []string{
+	object := func(d redrive.DeadLetter) any { return viewOf(d) }
+	verb.List(a, list, object, "", "event|type|reason|attempts|sent|fingerprint|message|error", func(d redrive.DeadLetter) []string {
+		return []string{
 			verb.Dash(d.EventID()), verb.Dash(verb.Clip(d.Type(), 36)), verb.Clip(d.Cause.Reason, 20), fmt.Sprint(d.Cause.Attempt),
 			verb.ShortTime(d.SentAt, now), d.Cause.Fingerprint, d.MessageID, verb.Dash(d.Cause.Error),
 		}
 	})
-}
-
-// printList prints a table, or each view as JSON.
-func printList[T any](a *verb.App, head []string, list []T, row func(T) (view any, cells []string)) {
-	var rows [][]string
-	for _, item := range list {
-		view, cells := row(item)
-		if a.JSON {
-			a.Object(view)
-		}
-		rows = append(rows, cells)
-	}
-	if !a.JSON {
-		a.Table(head, rows)
-	}
 }

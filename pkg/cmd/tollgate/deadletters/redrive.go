@@ -93,11 +93,11 @@ func (c *Redrive) Run(ctx context.Context, a *verb.App) error {
 	if !a.JSON {
 		w.printPlan(w.errOut(), v)
 	}
-	if err := a.Confirm(ctx, w.target, fmt.Sprintf("send %s to the queue again (%s)", v.planned(), f), c.Yes); err != nil {
-		return err
+	of := verb.Audit{
+		Verb: "redrive", Note: c.Note, Detail: fmt.Sprintf("%s; %s", f, v.planned()),
+		Ask: fmt.Sprintf("send %s to the queue again (%s)", v.planned(), f),
 	}
-	of := verb.Audit{Verb: "redrive", Note: c.Note, Detail: fmt.Sprintf("%s; %s", f, v.planned())}
-	return a.Audited(ctx, w.target, of, func(ctx context.Context) (string, error) {
+	return a.Change(ctx, w.target, of, c.Yes, func(ctx context.Context) (string, error) {
 		err := c.redrive(ctx, w, p, &v)
 		a.Line(v, fmt.Sprintf("%s; it took %.1f s", v.text(), v.Seconds))
 		return v.text(), err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -205,9 +206,5 @@ func (w *clockWatch) Offsets(ctx context.Context) (map[string]time.Duration, err
 func (w *clockWatch) seen() map[string]time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	seen := make(map[string]time.Duration, len(w.asked))
-	for name, by := range w.asked {
-		seen[name] = by
-	}
-	return seen
+	return maps.Clone(w.asked)
 }

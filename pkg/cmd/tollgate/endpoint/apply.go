@@ -58,18 +58,14 @@ func (c *Apply) Run(ctx context.Context, a *verb.App) error {
 		}
 		what = strings.TrimPrefix(what+"; disable "+c.Retire, "nothing; ")
 	}
-	if err := a.Confirm(ctx, s.Target, what, c.Yes); err != nil {
-		return err
-	}
-	done := Applied{Action: p.Action}
-	err = a.Audited(ctx, s.Target, verb.Audit{Verb: "endpoint apply", Note: c.Note, Detail: what}, func(ctx context.Context) (string, error) {
+	return a.Change(ctx, s.Target, verb.Audit{Verb: "endpoint apply", Note: c.Note, Detail: what}, c.Yes, func(ctx context.Context) (string, error) {
+		done := Applied{Action: p.Action}
 		err := c.apply(ctx, a, s, p.Plan, &done)
-		return done.text(), err
+		if err == nil || a.JSON {
+			a.Line(done, "Done: "+done.text())
+		}
+		return done.text(), verb.StripeHint(err)
 	})
-	if err == nil || a.JSON {
-		a.Line(done, "Done: "+done.text())
-	}
-	return verb.StripeHint(err)
 }
 
 func (d Applied) text() string {

@@ -26,10 +26,7 @@ func (r roll) finish(ctx context.Context) error {
 		}
 	}
 	what := "remove " + verb.Plural(len(old), "old secret", "old secrets") + " of endpoint " + r.Endpoint
-	if err := r.app.Confirm(ctx, r.Target, what, r.Yes); err != nil {
-		return err
-	}
-	err = r.app.Audited(ctx, r.Target, verb.Audit{Verb: "secret roll --finish", Note: r.Note, Detail: what}, func(ctx context.Context) (outcome string, err error) {
+	err = r.app.Change(ctx, r.Target, verb.Audit{Verb: "secret roll --finish", Note: r.Note, Detail: what}, r.Yes, func(ctx context.Context) (outcome string, err error) {
 		view.Changed, err = registration.Change(ctx, r.Secrets, registration.Drop(r.Endpoint, old))
 		return "removed", err
 	})

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 
 // List lists events.
 type List struct {
-	Status  string `help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: failed." placeholder:"WORD"`
+	Status  string `enum:",failed,dead,retrying,done,ignored,running,purged,broken" default:"" help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: failed." placeholder:"WORD"`
 	Type    string `help:"Events of this type, or of a pattern such as invoice.*" placeholder:"TYPE"`
 	Since   string `help:"Events whose record changed since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
@@ -73,17 +72,11 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	return nil
 }
 
-func statuses() []string {
-	return []string{"failed", "dead", "retrying", "done", "ignored", "running", "purged", "broken"}
-}
-
 func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 	req := dynamostore.ListRequest{
 		Status: dynamostore.Filter(c.Status), Type: c.Type, Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
 	}
 	switch {
-	case c.Status != "" && !slices.Contains(statuses(), c.Status):
-		return req, verb.Usage("--status %s: it is one of %s", c.Status, strings.Join(statuses(), ", "))
 	case c.Limit < 1 || c.Limit > 10_000:
 		return req, verb.Usage("--limit is 1 to 10000")
 	case c.MaxRead < idempotency.Shards || c.MaxRead > 1_000_000:

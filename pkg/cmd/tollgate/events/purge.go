@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 )
 
@@ -17,8 +18,6 @@ type Purge struct {
 	Note string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
 	Yes  bool   `help:"Do not ask."`
 }
-
-const verbPurge = "events purge"
 
 // Help returns the text that --help prints with the flags.
 func (Purge) Help() string {
@@ -35,61 +34,69 @@ type changedView struct {
 
 // Run reads the record, asks, and marks it.
 func (c *Purge) Run(ctx context.Context, a *verb.App) error {
-	t, r, err := openRecord(ctx, a, c.ID, c.Note)
+	o, err := openRecord(ctx, a, c.ID, c.Note)
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("purge %s (%s, %s, attempt %d)", r.ID, verb.Dash(r.Type), r.StatusName(), r.Attempt)
-	if err := a.Confirm(ctx, t, what, c.Yes); err != nil {
-		return err
-	}
-	store, err := t.Writer()
-	if err != nil {
-		return err
-	}
-	return a.Audited(ctx, t, verb.Audit{Verb: verbPurge, Note: c.Note, Detail: what}, func(ctx context.Context) (string, error) {
-		now := time.Now()
-		verdict, err := store.Purge(ctx, idempotency.PurgeRequest{
-			EventID: r.ID, Identity: r.Identity, Any: true, By: verb.Operator(), Now: now, LeaseExpiredBefore: now.Add(-t.Limits().TakeOverMargin),
+	of := verb.Audit{Verb: "events purge", Note: c.Note, Detail: fmt.Sprintf("purge %s (%s, %s, attempt %d)", o.ID, verb.Dash(o.Type), o.StatusName(), o.Attempt)}
+	const done = " is purged: reconcile no longer sends it. A message or dead letter that is left is handled as before."
+	return o.change(ctx, of, c.Yes, string(idempotency.PurgeMarked), done, func(ctx context.Context, now, expired time.Time) (string, error) {
+		verdict, err := o.store.Purge(ctx, idempotency.PurgeRequest{
+			EventID: o.ID, Identity: o.Identity, Any: true, By: verb.Operator(), Now: now, LeaseExpiredBefore: expired,
 		})
-		if err != nil {
-			return "", err
-		}
-		if verdict != idempotency.PurgeMarked {
-			return string(verdict), notChanged(r.ID, string(verdict))
-		}
-		a.Line(changedView{r.ID, string(verdict)}, r.ID+" is purged: reconcile no longer sends it. A message or dead letter that is left is handled as before.")
-		return string(verdict), nil
+		return string(verdict), err
 	})
 }
 
-// openRecord reads the record of an event that is to be changed by its id. It refuses a
-// missing, done, running or broken record.
-func openRecord(ctx context.Context, a *verb.App, id, note string) (t verb.Target, r idempotency.Record, err error) {
+// openedRecord is the record of an event that is to be changed by its id.
+type openedRecord struct {
+	idempotency.Record
+	app    *verb.App
+	target verb.Target
+	store  *dynamostore.Operator
+}
+
+// change asks, changes the record and prints the result. do returns the verdict, which is
+// changed if it changed the record; expired is when the lease of a dead attempt has ended.
+func (o openedRecord) change(ctx context.Context, of verb.Audit, yes bool, changed, done string, do func(ctx context.Context, now, expired time.Time) (string, error)) error {
+	return o.app.Change(ctx, o.target, of, yes, func(ctx context.Context) (string, error) {
+		now := time.Now()
+		verdict, err := do(ctx, now, now.Add(-o.target.Limits().TakeOverMargin))
+		switch {
+		case err != nil:
+		case verdict != changed:
+			err = notChanged(o.ID, verdict)
+		default:
+			o.app.Line(changedView{o.ID, verdict}, o.ID+done)
+		}
+		return verdict, err
+	})
+}
+
+// openRecord reads the record. It refuses a missing, done, running or broken one.
+func openRecord(ctx context.Context, a *verb.App, id, note string) (o openedRecord, err error) {
 	if strings.TrimSpace(note) == "" {
-		return t, r, verb.Usage(`--note is required: the reason, for the audit trail`)
+		return o, verb.Usage(`--note is required: the reason, for the audit trail`)
 	}
-	if t, err = a.Target(ctx); err != nil {
-		return t, r, err
-	}
-	reader, err := t.Reader()
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
-		return t, r, err
+		return o, err
 	}
 	r, found, err := reader.Get(ctx, id)
 	switch {
 	case err != nil:
-		return t, r, err
+		return o, err
 	case !found:
-		return t, r, verb.Hint(fmt.Errorf("event %s is not known in %s", id, t.Name), "there is no record to change; a later message makes one")
+		return o, verb.Hint(fmt.Errorf("event %s is not known in %s", id, t.Name), "there is no record to change; a later message makes one")
 	case r.Check() != nil:
-		return t, r, verb.Hint(r.Check(), "something else wrote this row: repair it by hand, its key is %s", idempotency.Key(id))
+		return o, verb.Hint(r.Check(), "something else wrote this row: repair it by hand, its key is %s", idempotency.Key(id))
 	case r.State == idempotency.Done:
-		return t, r, notChanged(id, string(idempotency.PurgeDone))
+		return o, notChanged(id, string(idempotency.PurgeDone))
 	case r.Held(time.Now(), t.Limits()):
-		return t, r, notChanged(id, string(idempotency.PurgeBusy))
+		return o, notChanged(id, string(idempotency.PurgeBusy))
 	}
-	return t, r, nil
+	store, err := t.Writer()
+	return openedRecord{r, a, t, store}, err
 }
 
 // notChanged is the error for a record that was left unchanged.

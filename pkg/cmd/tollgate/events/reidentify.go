@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/verb"
@@ -31,57 +32,38 @@ Only a record that was never done is changed, and only while no attempt runs. Re
 
 // Run fetches the event, asks, and changes the record.
 func (c *Reidentify) Run(ctx context.Context, a *verb.App) error {
-	t, r, err := openRecord(ctx, a, c.ID, c.Note)
+	o, err := openRecord(ctx, a, c.ID, c.Note)
 	if err != nil {
 		return err
 	}
-	e, err := c.fetch(ctx, a, t, r)
+	e, err := c.fetch(ctx, o)
 	if err != nil {
 		return err
 	}
 	ident := idempotency.Identity(e)
-	if ident == r.Identity {
-		a.Line(changedView{r.ID, "same"}, "Nothing to do: the record has the event's identity.")
+	if ident == o.Identity {
+		a.Line(changedView{o.ID, "same"}, "Nothing to do: the record has the event's identity.")
 		return nil
 	}
 	what := fmt.Sprintf("give %s the identity of the event at Stripe: %s, created %s, %s mode, account %s, object %s",
-		r.ID, e.Type, verb.LongTime(time.Unix(e.Created, 0)), e.Mode(), verb.Dash(e.Account), verb.Dash(e.ObjectID))
-	if err := a.Confirm(ctx, t, what, c.Yes); err != nil {
-		return err
-	}
-	store, err := t.Writer()
-	if err != nil {
-		return err
-	}
-	return a.Audited(ctx, t, verb.Audit{Verb: "events reidentify", Note: c.Note, Detail: what}, func(ctx context.Context) (string, error) {
-		now := time.Now()
-		verdict, err := store.Reidentify(ctx, idempotency.ReidentifyRequest{
-			EventID: r.ID, Old: r.Identity, New: ident, Now: now, LeaseExpiredBefore: now.Add(-t.Limits().TakeOverMargin),
-		})
-		if err != nil {
-			return "", err
+		o.ID, e.Type, verb.LongTime(time.Unix(e.Created, 0)), e.Mode(), verb.Dash(e.Account), verb.Dash(e.ObjectID))
+	of, done := verb.Audit{Verb: "events reidentify", Note: c.Note, Detail: what}, " has the identity of its event. Next: tollgate redrive --id "+o.ID
+	return o.change(ctx, of, c.Yes, string(idempotency.Reidentified), done, func(ctx context.Context, now, expired time.Time) (string, error) {
+		verdict, err := o.store.Reidentify(ctx, idempotency.ReidentifyRequest{EventID: o.ID, Old: o.Identity, New: ident, Now: now, LeaseExpiredBefore: expired})
+		if err == nil && verdict == idempotency.ReidentifyDone {
+			err = fmt.Errorf("event %s was not changed: it was done under the identity that its record has", o.ID)
 		}
-		if verdict == idempotency.ReidentifyDone {
-			return string(verdict), fmt.Errorf("event %s was not changed: it was done under the identity that its record has", r.ID)
-		}
-		if verdict != idempotency.Reidentified {
-			return string(verdict), notChanged(r.ID, string(verdict))
-		}
-		a.Line(changedView{r.ID, string(verdict)}, r.ID+" has the identity of its event. Next: tollgate redrive --id "+r.ID)
-		return string(verdict), nil
+		return string(verdict), err
 	})
 }
 
 // fetch returns the event as Stripe has it for the account.
-func (c *Reidentify) fetch(ctx context.Context, a *verb.App, t verb.Target, r idempotency.Record) (event.Envelope, error) {
-	client, err := a.Stripe(ctx, t)
+func (c *Reidentify) fetch(ctx context.Context, o openedRecord) (event.Envelope, error) {
+	client, err := o.app.Stripe(ctx, o.target)
 	if err != nil {
 		return event.Envelope{}, err
 	}
-	account := c.Account
-	if account == "-" {
-		account = ""
-	}
+	account := strings.TrimPrefix(c.Account, "-")
 	if account != "" {
 		own, err := client.OwnAccount(ctx)
 		if err != nil {
@@ -91,7 +73,7 @@ func (c *Reidentify) fetch(ctx context.Context, a *verb.App, t verb.Target, r id
 			return event.Envelope{}, verb.Usage("%s is the key's own account: its events carry no account, leave --account out", account)
 		}
 	}
-	e, err := replay.Open(ctx, client, account, r.ID, r.Type)
+	e, err := replay.Open(ctx, client, account, o.ID, o.Type)
 	if err != nil {
 		return e, verb.Hint(err, "Stripe keeps events for 30 days, per account and mode: is it of a connected account (--account acct_…) or of the other mode's key?")
 	}

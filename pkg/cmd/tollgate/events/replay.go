@@ -95,10 +95,8 @@ func (c *Replay) Run(ctx context.Context, a *verb.App) error {
 		return err
 	}
 	what := c.detail(ids)
-	if err := a.Confirm(ctx, t, fmt.Sprintf("run %s again (%s)", verb.Plural(len(ids), "event", "events"), what), c.Yes); err != nil {
-		return err
-	}
-	return a.Audited(ctx, t, verb.Audit{Verb: "events replay", Note: c.Note, Detail: what}, run.run)
+	ask := fmt.Sprintf("run %s again (%s)", verb.Plural(len(ids), "event", "events"), what)
+	return a.Change(ctx, t, verb.Audit{Verb: "events replay", Note: c.Note, Detail: what, Ask: ask}, c.Yes, run.run)
 }
 
 func (c *Replay) check() error {

@@ -77,11 +77,8 @@ func (c *Release) Run(ctx context.Context, a *verb.App) error {
 		a.Line(done, fmt.Sprintf("would release %s; nothing was changed", detail))
 		return nil
 	}
-	if err := a.Confirm(ctx, t, "release "+detail+": they are sent and cannot be recalled", c.Yes); err != nil {
-		return err
-	}
-	of := verb.Audit{Verb: "outbox release", Note: c.Note, Detail: detail}
-	return a.Audited(ctx, t, of, func(ctx context.Context) (string, error) {
+	of := verb.Audit{Verb: "outbox release", Note: c.Note, Detail: detail, Ask: "release " + detail + ": they are sent and cannot be recalled"}
+	return a.Change(ctx, t, of, c.Yes, func(ctx context.Context) (string, error) {
 		box, err := t.Writer()
 		if err != nil {
 			return "", err

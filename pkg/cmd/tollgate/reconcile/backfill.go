@@ -97,10 +97,7 @@ func (c *Backfill) Run(ctx context.Context, a *verb.App) error {
 		_, err := c.backfill(ctx, a, t, r, req)
 		return err
 	}
-	if err := a.Confirm(ctx, t, what, c.Yes); err != nil {
-		return err
-	}
-	return a.Audited(ctx, t, verb.Audit{Verb: "backfill", Note: c.Note, Detail: what + c.narrowed()}, func(ctx context.Context) (string, error) {
+	return a.Change(ctx, t, verb.Audit{Verb: "backfill", Note: c.Note, Detail: what + c.narrowed(), Ask: what}, c.Yes, func(ctx context.Context) (string, error) {
 		done, err := c.backfill(ctx, a, t, r, req)
 		return fmt.Sprintf("%d listed, %d enqueued, %d deferred%s", done.Listed, done.Enqueued, done.Deferred, done.heldText()), err
 	})

@@ -18,9 +18,18 @@ type Audit struct {
 	Verb   string // as it is typed, for example "dlq purge"
 	Note   string // the operator's reason
 	Detail string // which things are changed; no payload and no secret
+	Ask    string // what [App.Change] asks for; Detail by default
 }
 
 const auditTimeout = 5 * time.Second
+
+// Change asks as [App.Confirm] does, and changes as [App.Audited] does.
+func (a *App) Change(ctx context.Context, t Target, of Audit, yes bool, change func(context.Context) (outcome string, err error)) error {
+	if err := a.Confirm(ctx, t, cmp.Or(of.Ask, of.Detail), yes); err != nil {
+		return err
+	}
+	return a.Audited(ctx, t, of, change)
+}
 
 // Audited writes to the audit trail that a change begins, does the change, and writes its
 // outcome, also after an interrupt or a panic. Without the first entry the change does not

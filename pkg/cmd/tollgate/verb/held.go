@@ -18,28 +18,23 @@ const heldReaders = 8
 // message. An event that is not done has written none yet. An error is printed: it leaves
 // the number unknown and does not fail a verb.
 func (a *App) CountHeld(ctx context.Context, t Target, ids []string) (n int, err error) {
+	var held atomic.Int64
 	reader, err := t.Reader()
 	if err == nil {
-		n, err = countHeld(ctx, reader, ids)
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(heldReaders)
+		for _, id := range ids {
+			group.Go(func() error {
+				n, err := heldByEvent(ctx, reader, id)
+				held.Add(int64(n))
+				return err
+			})
+		}
+		err = group.Wait()
 	}
 	if err != nil {
 		fmt.Fprintf(a.Err, "the number of held messages is unknown (%v): tollgate outbox list --held\n", err)
 	}
-	return n, err
-}
-
-func countHeld(ctx context.Context, reader *dynamostore.Reader, ids []string) (int, error) {
-	var held atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(heldReaders)
-	for _, id := range ids {
-		group.Go(func() error {
-			n, err := heldByEvent(ctx, reader, id)
-			held.Add(int64(n))
-			return err
-		})
-	}
-	err := group.Wait()
 	return int(held.Load()), err
 }
 

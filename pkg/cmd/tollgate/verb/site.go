@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/secrets"
@@ -34,8 +35,8 @@ type Site struct {
 // Site finds the target's endpoint and how both sides of it are reached. A missing key for
 // Stripe's API is noStripe, not an error.
 func (f EndpointFlags) Site(ctx context.Context, a *App) (s Site, noStripe, err error) {
-	if err := registration.CheckName(f.Endpoint); err != nil {
-		return s, nil, Usage("%v", err)
+	if !event.ValidEndpoint(f.Endpoint) {
+		return s, nil, Usage("--endpoint is 1 to 32 of a-z, 0-9 and -")
 	}
 	if s.Target, err = a.Target(ctx); err != nil {
 		return s, nil, err
