@@ -21,12 +21,6 @@ type Accounts struct {
 // ErrConfiguration: a function's variables are invalid.
 var ErrConfiguration = errors.New("the configuration cannot be read")
 
-// Configuration reads the functions' configuration.
-type Configuration interface {
-	// The error wraps [ErrConfiguration] when the variables are invalid.
-	Accounts(ctx context.Context) (Accounts, error)
-}
-
 // AccountOwner asks Stripe's API about the system's key.
 type AccountOwner interface {
 	// OwnAccount returns the id of the key's account.
@@ -38,11 +32,12 @@ type AccountOwner interface {
 const accountsVariable = "TOLLGATE_RECONCILE"
 
 // CheckAccounts checks that reconcile lists accounts under the identity that their webhooks
-// have, and under endpoints that accept them. missing is the reason why there is no key, or nil.
-func CheckAccounts(c Configuration, stripe AccountOwner, missing error) Check {
+// have, and under endpoints that accept them. The error of read wraps [ErrConfiguration] when
+// the variables are invalid. missing is the reason why there is no key, or nil.
+func CheckAccounts(read func(context.Context) (Accounts, error), stripe AccountOwner, missing error) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "accounts"}
-		a, err := c.Accounts(ctx)
+		a, err := read(ctx)
 		if errors.Is(err, ErrConfiguration) {
 			f.fail("correct the stack's options endpoints and reconcile, and deploy again", "%v", err)
 			return f.list

@@ -8,22 +8,19 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Rows finds rows that are not valid records.
-type Rows interface {
-	// Broken returns rows that are not valid records; read is the number of rows read, more
-	// whether there are others.
-	Broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error)
-}
+// Rows returns rows that are not valid records, the number of rows read, and whether there
+// are more.
+type Rows func(ctx context.Context) (broken []idempotency.Record, read int, more bool, err error)
 
 // maxNamed is the number of rows that a finding names.
 const maxNamed = 5
 
 // CheckRows reports rows that this system cannot have written: an attribute of another type,
 // running without a lease, or an unknown state. Such a row blocks its own event only.
-func CheckRows(r Rows) Check {
+func CheckRows(rows Rows) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "rows"}
-		broken, read, more, err := r.Broken(ctx)
+		broken, read, more, err := rows(ctx)
 		if err != nil {
 			return unknown(f.name, err, "dynamodb:Scan on the table")
 		}

@@ -5,12 +5,9 @@ import (
 	"time"
 )
 
-// Clock compares this machine's clock with those of servers.
-type Clock interface {
-	// Offsets returns, by server name, by how much its clock is ahead of this machine's, to
-	// a second.
-	Offsets(ctx context.Context) (map[string]time.Duration, error)
-}
+// Offsets returns, by server name, by how much its clock is ahead of this machine's, to a
+// second.
+type Offsets func(ctx context.Context) (map[string]time.Duration, error)
 
 // Bounds of a clock's offset. Signatures of Stripe and AWS are valid for five minutes.
 const (
@@ -19,13 +16,13 @@ const (
 )
 
 // CheckClock checks this machine's clock, which dates replays, purges and audit entries.
-func CheckClock(c Clock, s Target) Check {
+func CheckClock(ahead Offsets, s Target) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "clock"}
 		if s.Local {
 			return []Finding{{f.name, Skipped, "a local system has this machine's own clock", ""}}
 		}
-		offsets, err := c.Offsets(ctx)
+		offsets, err := ahead(ctx)
 		if err != nil {
 			return []Finding{{f.name, Warn, "not known: " + err.Error(), ""}}
 		}

@@ -131,12 +131,9 @@ func TestTable(t *testing.T) {
 	has(t, CheckTable(goodTable(), Target{Local: true}), want{"table recovery", Skipped, "local"})
 }
 
-type queue struct {
-	attributes map[string]string
-	err        error
+func queue(attributes map[string]string, err error) Queue {
+	return func(context.Context) (map[string]string, error) { return attributes, err }
 }
-
-func (q queue) Attributes(context.Context) (map[string]string, error) { return q.attributes, q.err }
 
 func goodQueues() (main, dead map[string]string) {
 	return map[string]string{
@@ -150,7 +147,7 @@ func goodQueues() (main, dead map[string]string) {
 
 func TestQueues(t *testing.T) {
 	m, d := goodQueues()
-	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, target()))
+	healthy(t, CheckQueues(queue(m, nil), queue(d, nil), target()))
 	type set map[string]string
 	for name, c := range map[string]struct {
 		main, dead set
@@ -179,14 +176,14 @@ func TestQueues(t *testing.T) {
 			m, d := goodQueues()
 			maps.Copy(m, c.main)
 			maps.Copy(d, c.dead)
-			has(t, CheckQueues(queue{m, nil}, queue{d, nil}, target()), c.want)
+			has(t, CheckQueues(queue(m, nil), queue(d, nil), target()), c.want)
 		})
 	}
-	has(t, CheckQueues(queue{nil, errDenied}, queue{d, nil}, target()), want{"queue", Fail, "AccessDenied"})
-	has(t, CheckQueues(queue{m, nil}, queue{nil, errDenied}, target()), want{"dead-letter queue", Fail, "AccessDenied"})
+	has(t, CheckQueues(queue(nil, errDenied), queue(d, nil), target()), want{"queue", Fail, "AccessDenied"})
+	has(t, CheckQueues(queue(m, nil), queue(nil, errDenied), target()), want{"dead-letter queue", Fail, "AccessDenied"})
 	scaled := target()
 	scaled.Limits = limits.Scaled(100) // its queue's seconds are as many
-	healthy(t, CheckQueues(queue{m, nil}, queue{d, nil}, scaled))
+	healthy(t, CheckQueues(queue(m, nil), queue(d, nil), scaled))
 }
 
 type lambda struct {
@@ -254,18 +251,14 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-type watch struct {
-	alarms []Alarm
-	err    error
-}
-
-func (w watch) Alarms(context.Context, string) ([]Alarm, error) { return w.alarms, w.err }
-
 func TestAlarms(t *testing.T) {
+	watch := func(list []Alarm, err error) func(context.Context, string) ([]Alarm, error) {
+		return func(context.Context, string) ([]Alarm, error) { return list, err }
+	}
 	good := func() []Alarm {
 		return []Alarm{{"ingest-errors", "OK", true, 1}, {"dead-letters", "INSUFFICIENT_DATA", true, 1}, {"silence", "OK", true, 2}}
 	}
-	healthy(t, CheckAlarms(watch{good(), nil}, "tollgate-live"))
+	healthy(t, CheckAlarms(watch(good(), nil), "tollgate-live"))
 	for name, c := range map[string]struct {
 		alarms []Alarm
 		want   want
@@ -275,14 +268,14 @@ func TestAlarms(t *testing.T) {
 		"silenced": {append(good(), Alarm{"queue-age", "OK", false, 1}), want{"alarms", Warn, "actions disabled"}},
 		"unheard":  {append(good(), Alarm{"queue-age", "OK", true, 0}), want{"alarms", Warn, "has no action"}},
 	} {
-		t.Run(name, func(t *testing.T) { has(t, CheckAlarms(watch{c.alarms, nil}, "tollgate-live"), c.want) })
+		t.Run(name, func(t *testing.T) { has(t, CheckAlarms(watch(c.alarms, nil), "tollgate-live"), c.want) })
 	}
-	has(t, CheckAlarms(watch{nil, errDenied}, "x"), want{"alarms", Warn, "not known"})
+	has(t, CheckAlarms(watch(nil, errDenied), "x"), want{"alarms", Warn, "not known"})
 }
 
 type vault map[string]string
 
-func (v vault) Value(_ context.Context, id string) (string, bool, error) {
+func (v vault) value(_ context.Context, id string) (string, bool, error) {
 	if id == "denied" {
 		return "", false, errDenied
 	}
@@ -291,7 +284,7 @@ func (v vault) Value(_ context.Context, id string) (string, bool, error) {
 }
 
 func TestSecrets(t *testing.T) {
-	healthy(t, CheckWebhookSecret(vault{"w": `{"default":["whsec_1","whsec_2\n"],"connect":"whsec_3"}`}, "w"))
+	healthy(t, CheckWebhookSecret(vault{"w": `{"default":["whsec_1","whsec_2\n"],"connect":"whsec_3"}`}.value, "w"))
 	for name, c := range map[string]struct {
 		id, text string
 		want     want
@@ -310,7 +303,7 @@ func TestSecrets(t *testing.T) {
 		"no default":         {"w", `{"connect":["whsec_1"]}`, want{"signing secrets", Warn, "default"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check := CheckWebhookSecret(vault{"w": c.text}, c.id)
+			check := CheckWebhookSecret(vault{"w": c.text}.value, c.id)
 			has(t, check, c.want)
 			raw, _ := json.Marshal(check(t.Context()))
 			if strings.Contains(string(raw), "HUNTER") {
@@ -339,21 +332,17 @@ func TestAPIKey(t *testing.T) {
 		{"a live key on a test stage", "sk_live_1", test, want{"api key", Fail, "not live"}},
 		{"a live key on a local system", "sk_live_1", local, want{"api key", Fail, "local"}},
 	} {
-		t.Run(c.name, func(t *testing.T) { has(t, CheckAPIKey(vault{"k": c.key}, "k", c.site), c.want) })
+		t.Run(c.name, func(t *testing.T) { has(t, CheckAPIKey(vault{"k": c.key}.value, "k", c.site), c.want) })
 	}
-	has(t, CheckAPIKey(vault{}, "", live), want{"api key", Skipped, "does not name"})
-	has(t, CheckAPIKey(vault{}, "denied", live), want{"api key", Warn, "not known"})
+	has(t, CheckAPIKey(vault{}.value, "", live), want{"api key", Skipped, "does not name"})
+	has(t, CheckAPIKey(vault{}.value, "denied", live), want{"api key", Warn, "not known"})
 }
-
-type offsets struct {
-	by  map[string]time.Duration
-	err error
-}
-
-func (o offsets) Offsets(context.Context) (map[string]time.Duration, error) { return o.by, o.err }
 
 func TestClock(t *testing.T) {
-	at := func(d time.Duration) Clock { return offsets{map[string]time.Duration{"sqs": 0, "dynamodb": d}, nil} }
+	offsets := func(by map[string]time.Duration, err error) Offsets {
+		return func(context.Context) (map[string]time.Duration, error) { return by, err }
+	}
+	at := func(d time.Duration) Offsets { return offsets(map[string]time.Duration{"sqs": 0, "dynamodb": d}, nil) }
 	for _, d := range []time.Duration{0, 5 * time.Second, -5 * time.Second} {
 		healthy(t, CheckClock(at(d), target()))
 	}
@@ -363,26 +352,21 @@ func TestClock(t *testing.T) {
 	for _, d := range []time.Duration{61 * time.Second, -time.Hour} {
 		has(t, CheckClock(at(d), target()), want{"clock", Fail, d.String()})
 	}
-	has(t, CheckClock(offsets{err: errDenied}, target()), want{"clock", Warn, "not known"})
-	has(t, CheckClock(offsets{}, target()), want{"clock", Skipped, "no server"})
+	has(t, CheckClock(offsets(nil, errDenied), target()), want{"clock", Warn, "not known"})
+	has(t, CheckClock(offsets(nil, nil), target()), want{"clock", Skipped, "no server"})
 	has(t, CheckClock(at(time.Hour), Target{Local: true}), want{"clock", Skipped, "local"})
 }
 
-type records struct {
-	list []idempotency.Record
-	more bool
-	err  error
-}
-
-func (r records) Open(context.Context) ([]idempotency.Record, bool, error) {
-	return r.list, r.more, r.err
-}
-
 func TestRecords(t *testing.T) {
+	records := func(list []idempotency.Record, more bool, err error) Records {
+		return func(context.Context) ([]idempotency.Record, bool, error) { return list, more, err }
+	}
 	rec := func(st idempotency.State, ago time.Duration, left int64) idempotency.Record {
 		return idempotency.Record{ID: "evt_1", State: st, Updated: now.Add(-ago), Lease: now.Add(-ago), ReceivesLeft: left}
 	}
-	of := func(list ...idempotency.Record) Check { return CheckRecords(records{list: list}, target(), clock) }
+	of := func(list ...idempotency.Record) Check {
+		return CheckRecords(records(list, false, nil), target(), clock)
+	}
 	healthy(t, of())
 	healthy(t, of(rec(idempotency.Failed, 80*time.Minute, 3), rec(idempotency.Running, 80*time.Minute, 3), rec(idempotency.Running, -time.Second, 0)))
 	has(t, of(rec(idempotency.Failed, 91*time.Minute, 3)), want{"records", Fail, "1 events"}, want{"dead events", OK, "none"})
@@ -391,8 +375,8 @@ func TestRecords(t *testing.T) {
 	has(t, of(rec(idempotency.Failed, 91*time.Minute, 0), rec(idempotency.Running, 2*time.Hour, 0)), want{"records", OK, ""}, want{"dead events", Warn, "2; the oldest, evt_1, dead for 2h"})
 	has(t, of(rec(idempotency.Failed, 7*24*time.Hour+time.Minute, 0)), want{"dead events", Fail, "kept for at least 240h"})
 	has(t, of(rec(idempotency.Failed, 7*24*time.Hour-time.Minute, 0)), want{"dead events", Warn, "evt_1"})
-	has(t, CheckRecords(records{more: true}, target(), clock), want{"records", Warn, "more than"})
-	has(t, CheckRecords(records{err: errDenied}, target(), clock), want{"records", Warn, "not known"})
+	has(t, CheckRecords(records(nil, true, nil), target(), clock), want{"records", Warn, "more than"})
+	has(t, CheckRecords(records(nil, false, errDenied), target(), clock), want{"records", Warn, "not known"})
 }
 
 type stripe struct {
@@ -412,13 +396,6 @@ func TestStripe(t *testing.T) {
 	has(t, CheckStripe(nil, errDenied, target(), clock), want{"stripe", Warn, "AccessDenied"})
 }
 
-type endpoints struct {
-	plan registration.Plan
-	err  error
-}
-
-func (e endpoints) Plan(context.Context) (registration.Plan, error) { return e.plan, e.err }
-
 // TestEndpoint compares with what is at Stripe, as the plan of an endpoint does.
 func TestEndpoint(t *testing.T) {
 	wanted := registration.Wanted{Name: "default", URL: "https://hooks.example.com/webhooks/stripe", Events: []string{"invoice.paid"}, APIVersion: "2023-10-16", Livemode: true}
@@ -430,7 +407,9 @@ func TestEndpoint(t *testing.T) {
 	plan := func(change func(*registration.Endpoint)) Check {
 		e := there
 		change(&e)
-		return CheckEndpoint(endpoints{registration.Make(wanted, []registration.Endpoint{e}, registration.Known{Stored: []registration.Secret{secret}, Read: true}), nil})
+		return CheckEndpoint(func(context.Context) (registration.Plan, error) {
+			return registration.Make(wanted, []registration.Endpoint{e}, registration.Known{Stored: []registration.Secret{secret}, Read: true}), nil
+		})
 	}
 	healthy(t, plan(func(*registration.Endpoint) {}))
 	for name, c := range map[string]struct {
@@ -444,7 +423,7 @@ func TestEndpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { has(t, plan(c.spoil), c.want) })
 	}
-	has(t, CheckEndpoint(endpoints{err: errDenied}), want{"endpoint", Warn, "not known"})
+	has(t, CheckEndpoint(func(context.Context) (registration.Plan, error) { return registration.Plan{}, errDenied }), want{"endpoint", Warn, "not known"})
 }
 
 type coverage struct {
@@ -453,7 +432,7 @@ type coverage struct {
 	err    error
 }
 
-func (c coverage) Covered(_ context.Context, from, to time.Time) (list []reconcile.Covered, broken []string, err error) {
+func (c coverage) covered(_ context.Context, from, to time.Time) (list []reconcile.Covered, broken []string, err error) {
 	for _, n := range c.notes {
 		if !n.From.Before(from) && n.From.Before(to) {
 			list = append(list, n)
@@ -467,7 +446,7 @@ func TestReconcile(t *testing.T) {
 		return reconcile.Covered{Tier: tier, From: now.Add(-ago - 3*time.Hour), DoneAt: now.Add(-ago), Errors: errors}
 	}
 	of := func(s Target, notes ...reconcile.Covered) Check {
-		return CheckReconcile(coverage{notes: notes}, s, clock)
+		return CheckReconcile(coverage{notes: notes}.covered, s, clock)
 	}
 	healthy(t, of(target(), pass(reconcile.Frequent, time.Hour, 3), pass(reconcile.Frequent, 44*time.Minute, 0)))
 	has(t, of(target(), pass(reconcile.Frequent, 46*time.Minute, 0), pass(reconcile.Nightly, time.Minute, 0)), want{"reconcile", Warn, "46m0s ago"})
@@ -507,7 +486,7 @@ func TestReconcile(t *testing.T) {
 		t.Errorf("an excluded account that was compared five hours ago: %+v, want the exclusion alone", all)
 	}
 	healthy(t, of(target(), pass(reconcile.Frequent, time.Minute, 0), closed, never(time.Hour, 44*time.Minute))) // the policy was opened since
-	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Frequent, time.Minute, 0)}, broken: []string{"COVER#x"}}, target(), clock),
+	has(t, CheckReconcile(coverage{notes: []reconcile.Covered{pass(reconcile.Frequent, time.Minute, 0)}, broken: []string{"COVER#x"}}.covered, target(), clock),
 		want{"reconcile", Warn, "COVER#x"})
-	has(t, CheckReconcile(coverage{err: errDenied}, target(), clock), want{"reconcile", Warn, "not known"})
+	has(t, CheckReconcile(coverage{err: errDenied}.covered, target(), clock), want{"reconcile", Warn, "not known"})
 }

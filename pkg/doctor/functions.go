@@ -136,17 +136,12 @@ type Alarm struct {
 	Actions int
 }
 
-// Alarms reads from CloudWatch.
-type Alarms interface {
-	// Alarms are those whose names start with prefix, "tollgate-live-" for example.
-	Alarms(ctx context.Context, prefix string) ([]Alarm, error)
-}
-
-// CheckAlarms checks that alarms have enabled actions and that none is in ALARM.
-func CheckAlarms(as Alarms, prefix string) Check {
+// CheckAlarms checks that alarms have enabled actions and that none is in ALARM. alarms reads
+// those whose names start with a prefix, "tollgate-live-" for example.
+func CheckAlarms(alarms func(ctx context.Context, prefix string) ([]Alarm, error), prefix string) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "alarms"}
-		all, err := as.Alarms(ctx, prefix+"-")
+		all, err := alarms(ctx, prefix+"-")
 		if err != nil {
 			return unknown(f.name, err, "cloudwatch:DescribeAlarms")
 		}

@@ -11,20 +11,18 @@ import (
 )
 
 // Queue reads a queue's attributes, by their SQS names.
-type Queue interface {
-	Attributes(ctx context.Context) (map[string]string, error)
-}
+type Queue func(ctx context.Context) (map[string]string, error)
 
 // CheckQueues checks the relations that keep events safe: a visibility timeout longer than an
 // attempt, enough receives to outlast an outage, and a dead-letter queue with a longer
 // retention than the queue.
 func CheckQueues(main, dead Queue, s Target) Check {
 	return func(ctx context.Context) []Finding {
-		m, err := main.Attributes(ctx)
+		m, err := main(ctx)
 		if err != nil {
 			return []Finding{{"queue", Fail, err.Error(), "is the queue there, and may these credentials call sqs:GetQueueAttributes?"}}
 		}
-		d, err := dead.Attributes(ctx)
+		d, err := dead(ctx)
 		if err != nil {
 			return []Finding{{"dead-letter queue", Fail, err.Error(), "is the queue there, and may these credentials call sqs:GetQueueAttributes?"}}
 		}

@@ -8,16 +8,13 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Records lists records that are not done.
-type Records interface {
-	// Open returns records of the index of failed events; more says that there are others.
-	Open(ctx context.Context) (records []idempotency.Record, more bool, err error)
-}
+// Records returns records of the index of failed events, and whether there are more.
+type Records func(ctx context.Context) (open []idempotency.Record, more bool, err error)
 
 // CheckRecords looks for stuck and dead events.
-func CheckRecords(r Records, s Target, now func() time.Time) Check {
+func CheckRecords(records Records, s Target, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
-		open, more, err := r.Open(ctx)
+		open, more, err := records(ctx)
 		if err != nil {
 			return unknown("records", err, "dynamodb:Query on the table's indexes")
 		}

@@ -12,11 +12,8 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// Secrets reads from Secrets Manager.
-type Secrets interface {
-	// Value returns a secret's text, false when the secret is missing or empty.
-	Value(ctx context.Context, id string) (string, bool, error)
-}
+// Secrets returns a secret's text, false when the secret is missing or empty.
+type Secrets func(ctx context.Context, id string) (text string, there bool, err error)
 
 // CheckWebhookSecret checks that the endpoint default has usable signing secrets and that no
 // endpoint has a malformed one. No value is shown.
@@ -27,7 +24,7 @@ func CheckWebhookSecret(s Secrets, id string) Check {
 		if id == "" {
 			return []Finding{{f.name, Skipped, "the target does not name the secret", "name a stack with --stack, or set TOLLGATE_WEBHOOK_SECRET_ID"}}
 		}
-		text, there, err := s.Value(ctx, id)
+		text, there, err := s(ctx, id)
 		if err != nil {
 			return unknown(f.name, err, "secretsmanager:GetSecretValue")
 		}
@@ -82,7 +79,7 @@ func CheckAPIKey(s Secrets, id string, site Target) Check {
 		if id == "" {
 			return []Finding{{"api key", Skipped, "the target does not name the secret", "name a stack with --stack, or set TOLLGATE_API_KEY_SECRET_ID"}}
 		}
-		text, _, err := s.Value(ctx, id)
+		text, _, err := s(ctx, id)
 		if err != nil {
 			return unknown("api key", err, "secretsmanager:GetSecretValue")
 		}

@@ -43,17 +43,12 @@ func CheckStripe(c Stripe, missing error, s Target, now func() time.Time) Check 
 	}
 }
 
-// Endpoints compares the webhook endpoint at Stripe with what the handlers want.
-type Endpoints interface {
-	Plan(ctx context.Context) (registration.Plan, error)
-}
-
 // CheckEndpoint checks that the endpoint delivers the types that have handlers, in the API
-// version that handlers read.
-func CheckEndpoint(e Endpoints) Check {
+// version that handlers read. plan compares the endpoint at Stripe with what handlers want.
+func CheckEndpoint(plan func(context.Context) (registration.Plan, error)) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "endpoint"}
-		p, err := e.Plan(ctx)
+		p, err := plan(ctx)
 		if err != nil {
 			f.warn("tollgate endpoint status", "not known: %v", err)
 			return f.list
@@ -75,23 +70,20 @@ func CheckEndpoint(e Endpoints) Check {
 	}
 }
 
-// Coverage reads which slices of Stripe's list were compared.
-type Coverage interface {
-	// Covered returns the notes of slices that begin in [from, to), and the keys of those
-	// that cannot be read.
-	Covered(ctx context.Context, from, to time.Time) (notes []reconcile.Covered, broken []string, err error)
-}
+// Coverage returns the notes of slices of Stripe's list that were compared and begin in
+// [from, to), and the keys of those that cannot be read.
+type Coverage func(ctx context.Context, from, to time.Time) (notes []reconcile.Covered, broken []string, err error)
 
 // CheckReconcile checks that a pass of the last 45 minutes compared each configured account,
 // and that no policy excludes one.
-func CheckReconcile(c Coverage, s Target, now func() time.Time) Check {
+func CheckReconcile(covered Coverage, s Target, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "reconcile"}
 		l := s.Limits.Reconcile
 		late := 3 * l.Frequent.Every
 		at := now()
 		// A note is stored under the beginning of its window.
-		notes, broken, err := c.Covered(ctx, at.Add(-l.Frequent.Span-l.SettleLag-24*time.Hour), at)
+		notes, broken, err := covered(ctx, at.Add(-l.Frequent.Span-l.SettleLag-24*time.Hour), at)
 		if err != nil {
 			return unknown(f.name, err, "dynamodb:Query on the table's index list")
 		}

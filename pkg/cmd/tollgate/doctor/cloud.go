@@ -76,8 +76,8 @@ func (c cloud) Mappings(ctx context.Context) (all []doctor.Mapping, err error) {
 	return all, nil
 }
 
-// Alarms reads the metric alarms of a prefix.
-func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {
+// alarms reads the metric alarms of a prefix.
+func (c cloud) alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {
 	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(c.config), &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: &prefix})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -94,17 +94,15 @@ func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, e
 	return all, nil
 }
 
-// configured reads the accounts and policies of the target's functions for doctor.
-type configured struct{ target verb.Target }
-
-// Accounts reads them. Without configured accounts it is the key's own alone.
-func (c configured) Accounts(ctx context.Context) (a doctor.Accounts, err error) {
-	if a.Consumer, err = c.target.Policies(ctx); err != nil {
+// accountsOf reads the accounts and policies of the target's functions. Without configured
+// accounts it is the key's own alone.
+func accountsOf(ctx context.Context, t verb.Target) (a doctor.Accounts, err error) {
+	if a.Consumer, err = t.Policies(ctx); err != nil {
 		return a, err
 	}
-	listed, endpoints := c.target.Reconciled, c.target.Endpoints
-	if !c.target.Local {
-		variables, err := c.target.Variables(ctx, "reconcile")
+	listed, endpoints := t.Reconciled, t.Endpoints
+	if !t.Local {
+		variables, err := t.Variables(ctx, "reconcile")
 		if err != nil {
 			return a, err
 		}

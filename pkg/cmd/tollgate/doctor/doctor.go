@@ -81,27 +81,27 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 	}
 	table := dynamodb.NewFromConfig(watched.AWS)
 	queues := sqs.NewFromConfig(watched.AWS)
-	secrets := secretValues{secretsmanager.NewFromConfig(watched.AWS)}
+	secret := secretValues{secretsmanager.NewFromConfig(watched.AWS)}.value
 	site := targetOf(t)
 	prefix := t.Prefix()
 	client, missing := a.Stripe(ctx, t)
 	checks := []doctor.Check{
 		doctor.CheckTable(tableOf{table, t.Table}, site),
-		doctor.CheckQueues(queueOf{queues, t.QueueURL}, queueOf{queues, t.DLQURL}, site),
+		doctor.CheckQueues(queueOf(queues, t.QueueURL), queueOf(queues, t.DLQURL), site),
 	}
 	if t.Local {
 		checks = append(checks, doctor.Skip("functions", "tollgate dev runs them itself"), doctor.Skip("alarms", "a local system has none"))
 	} else {
 		cloud := cloud{watched.AWS, t.QueueURL}
-		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud, prefix))
+		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud.alarms, prefix))
 	}
 	checks = append(checks,
-		doctor.CheckWebhookSecret(secrets, t.WebhookSecretID),
-		doctor.CheckAPIKey(secrets, t.APIKeySecretID, site),
-		doctor.CheckRecords(openRecords{reader}, site, time.Now),
-		doctor.CheckRows(openRecords{reader}),
+		doctor.CheckWebhookSecret(secret, t.WebhookSecretID),
+		doctor.CheckAPIKey(secret, t.APIKeySecretID, site),
+		doctor.CheckRecords(recordsOf{reader}.open, site, time.Now),
+		doctor.CheckRows(recordsOf{reader}.broken),
 		doctor.CheckStripe(client, missing, site, time.Now),
-		doctor.CheckAccounts(configured{t}, client, missing),
+		doctor.CheckAccounts(func(ctx context.Context) (doctor.Accounts, error) { return accountsOf(ctx, t) }, client, missing),
 	)
 	switch {
 	case t.Local:
@@ -109,9 +109,9 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 	case missing != nil:
 		checks = append(checks, doctor.Skip("endpoint", "there is no key for Stripe's API"))
 	default:
-		checks = append(checks, doctor.CheckEndpoint(endpointPlan{a, verb.EndpointFlags{Endpoint: c.Endpoint}}))
+		checks = append(checks, doctor.CheckEndpoint(planOf(a, verb.EndpointFlags{Endpoint: c.Endpoint})))
 	}
-	return append(checks, doctor.CheckReconcile(reader, site, time.Now), doctor.CheckClock(clock, site)), nil
+	return append(checks, doctor.CheckReconcile(reader.Covered, site, time.Now), doctor.CheckClock(clock.offsets, site)), nil
 }
 
 // targetOf returns the target's limits and its mode. The stage's name is part of the queue's;

@@ -89,27 +89,24 @@ func (t tableOf) Recovery(ctx context.Context) (bool, error) {
 	return p != nil && p.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
 }
 
-// queueOf describes one queue.
-type queueOf struct {
-	client *sqs.Client
-	url    string
-}
-
-func (q queueOf) Attributes(ctx context.Context) (map[string]string, error) {
-	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &q.url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
-	})
-	if err != nil {
-		return nil, err
+// queueOf reads the attributes of one queue.
+func queueOf(client *sqs.Client, url string) doctor.Queue {
+	return func(ctx context.Context) (map[string]string, error) {
+		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+		})
+		if err != nil {
+			return nil, err
+		}
+		return out.Attributes, nil
 	}
-	return out.Attributes, nil
 }
 
 // secretValues reads Secrets Manager.
-type secretValues struct{ client *secretsmanager.Client }
+type secretValues struct{ *secretsmanager.Client }
 
-func (s secretValues) Value(ctx context.Context, id string) (string, bool, error) {
-	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+func (s secretValues) value(ctx context.Context, id string) (string, bool, error) {
+	out, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
 	if _, absent := errors.AsType[*smtypes.ResourceNotFoundException](err); absent {
 		return "", false, nil
 	}
@@ -119,38 +116,34 @@ func (s secretValues) Value(ctx context.Context, id string) (string, bool, error
 	return aws.ToString(out.SecretString), out.SecretString != nil, nil
 }
 
-// openRecords reads records that are not done, and broken ones.
-type openRecords struct{ reader *dynamostore.Reader }
+// recordsOf reads records that are not done, and broken ones.
+type recordsOf struct{ *dynamostore.Reader }
 
-// maxOpenRecords bounds what doctor reads of the index.
-const maxOpenRecords = 10_000
+const (
+	maxOpenRecords = 10_000 // bounds what doctor reads of the index
+	maxRowsRead    = 50_000 // bounds the scan for broken rows
+)
 
-func (o openRecords) Open(ctx context.Context) ([]idempotency.Record, bool, error) {
-	page, err := o.reader.List(ctx, dynamostore.ListRequest{Limit: maxOpenRecords, MaxRead: maxOpenRecords})
+func (r recordsOf) open(ctx context.Context) ([]idempotency.Record, bool, error) {
+	page, err := r.List(ctx, dynamostore.ListRequest{Limit: maxOpenRecords, MaxRead: maxOpenRecords})
 	return page.Records, page.Cursor != "", err
 }
 
-// maxRowsRead bounds the scan for broken rows.
-const maxRowsRead = 50_000
-
-func (o openRecords) Broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error) {
-	page, err := o.reader.List(ctx, dynamostore.ListRequest{Status: dynamostore.Broken, Limit: maxOpenRecords, MaxRead: maxRowsRead})
+func (r recordsOf) broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error) {
+	page, err := r.List(ctx, dynamostore.ListRequest{Status: dynamostore.Broken, Limit: maxOpenRecords, MaxRead: maxRowsRead})
 	return page.Records, page.Read, page.Cursor != "", err
 }
 
-// endpointPlan compares the endpoint at Stripe as tollgate endpoint status does.
-type endpointPlan struct {
-	app   *verb.App
-	flags verb.EndpointFlags
-}
-
-func (e endpointPlan) Plan(ctx context.Context) (registration.Plan, error) {
-	s, noStripe, err := e.flags.Site(ctx, e.app)
-	if err = cmp.Or(err, noStripe); err != nil {
-		return registration.Plan{}, err
+// planOf compares the endpoint at Stripe as tollgate endpoint status does.
+func planOf(a *verb.App, flags verb.EndpointFlags) func(context.Context) (registration.Plan, error) {
+	return func(ctx context.Context) (registration.Plan, error) {
+		s, noStripe, err := flags.Site(ctx, a)
+		if err = cmp.Or(err, noStripe); err != nil {
+			return registration.Plan{}, err
+		}
+		p, err := s.Plan(ctx, true)
+		return p.Plan, err
 	}
-	p, err := s.Plan(ctx, true)
-	return p.Plan, err
 }
 
 // clockWatch records the time of the servers that other checks ask.
@@ -187,8 +180,8 @@ func (w *clockWatch) Do(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// Offsets returns the clock offset of each server; it waits for at least one answer.
-func (w *clockWatch) Offsets(ctx context.Context) (map[string]time.Duration, error) {
+// offsets returns the clock offset of each server; it waits for at least one answer.
+func (w *clockWatch) offsets(ctx context.Context) (map[string]time.Duration, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
