@@ -67,14 +67,8 @@ func (s *settings) parse(name, value string) (err error) {
 		}
 	case "RedrivePolicy":
 		s.redrive, err = parseRedrivePolicy(value)
-	case "RedriveAllowPolicy":
-		err = errUnsupported("A redrive allow policy is not supported by this embedded service.")
-	case "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit":
-		err = errUnsupported("FIFO queues are not supported by this embedded service (attribute %s).", name)
-	case "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds":
-		err = errUnsupported("KMS keys are not supported by this embedded service (attribute %s).", name)
 	default:
-		err = errAttributeName(name)
+		err = errAttributeName(name) // also those of FIFO queues and KMS keys
 	}
 	return err
 }

@@ -49,11 +49,9 @@ type attribute struct {
 
 // attributeInput is an attribute as a caller sends it.
 type attributeInput struct {
-	DataType         string
-	StringValue      *text
-	BinaryValue      []byte
-	StringListValues []json.RawMessage
-	BinaryListValues []json.RawMessage
+	DataType    string
+	StringValue *text
+	BinaryValue []byte
 }
 
 const (
@@ -64,9 +62,6 @@ const (
 
 // check converts a caller's attribute into the stored form, or returns its fault.
 func (in attributeInput) check(name string) (attribute, error) {
-	if len(in.StringListValues) > 0 || len(in.BinaryListValues) > 0 {
-		return attribute{}, errUnsupported("Message attribute list values in SendMessage operation are not supported.")
-	}
 	kind, _, _ := strings.Cut(in.DataType, ".")
 	if len(in.DataType) > maxAttributeName || kind != "String" && kind != "Number" && kind != "Binary" {
 		return attribute{}, errInvalidParameter("The message attribute '%s' has an invalid message attribute type, "+

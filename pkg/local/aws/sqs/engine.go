@@ -3,8 +3,10 @@ package sqs
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -234,15 +236,5 @@ func (e *engine) pause() time.Duration {
 
 // byName sorts the queues, so that lists and turns do not depend on a map's order.
 func (e *engine) byName() []*queue {
-	list := make([]*queue, 0, len(e.queues))
-	for _, q := range e.queues {
-		list = append(list, q)
-	}
-	slices.SortFunc(list, func(a, b *queue) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
-	return list
+	return slices.SortedFunc(maps.Values(e.queues), func(a, b *queue) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
 
 	"tollgate/pkg/local/aws/awsjson"
 )
@@ -52,9 +51,6 @@ func (s *Service) createQueue(ctx context.Context, in createQueueInput) (queueUR
 func checkQueueName(name string) error {
 	if name == "" {
 		return errMissing("QueueName")
-	}
-	if strings.HasSuffix(name, ".fifo") {
-		return errUnsupported("FIFO queues are not supported by this embedded service.")
 	}
 	if len(name) > 80 || !only(name, isQueueNameChar) {
 		return errInvalidParameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")

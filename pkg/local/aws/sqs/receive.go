@@ -19,7 +19,6 @@ type receiveInput struct {
 	AttributeNames              []string
 	MessageSystemAttributeNames []string
 	MessageAttributeNames       []string
-	ReceiveRequestAttemptId     *string
 }
 
 type receiveOutput struct {
@@ -117,10 +116,6 @@ func (in receiveInput) check() error {
 		if b.value != nil && (*b.value < b.low || *b.value > b.high) {
 			return errOutOfRange(b.name, *b.value, b.low, b.high)
 		}
-	}
-	if in.ReceiveRequestAttemptId != nil {
-		return errInvalidParameter("Value %s for parameter ReceiveRequestAttemptId is invalid. "+
-			"Reason: The request includes a parameter that is not valid for this queue type.", *in.ReceiveRequestAttemptId)
 	}
 	for _, name := range slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames) {
 		if !isSystemAttribute(name) {

@@ -15,7 +15,6 @@ type sendEntry struct {
 	MessageAttributes       map[string]attributeInput
 	MessageSystemAttributes map[string]attributeInput
 	MessageGroupId          *string
-	MessageDeduplicationId  *string
 }
 
 type sendInput struct {
@@ -56,10 +55,6 @@ func (e sendEntry) pack() (*parcel, error) {
 	}
 	if !e.MessageBody.allowed() {
 		return nil, errContents("the message body")
-	}
-	if e.MessageDeduplicationId != nil {
-		return nil, errInvalidParameter("Value %s for parameter MessageDeduplicationId is invalid. "+
-			"Reason: The request includes a parameter that is not valid for this queue type.", *e.MessageDeduplicationId)
 	}
 	if e.DelaySeconds != nil && (*e.DelaySeconds < 0 || *e.DelaySeconds > 900) {
 		return nil, errOutOfRange("DelaySeconds", *e.DelaySeconds, 0, 900)
