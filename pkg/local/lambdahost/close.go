@@ -3,6 +3,8 @@ package lambdahost
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -64,9 +66,5 @@ func (f *Function) killAll() int {
 func (f *Function) all() []*environment {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list := make([]*environment, 0, len(f.environments))
-	for e := range f.environments {
-		list = append(list, e)
-	}
-	return list
+	return slices.Collect(maps.Keys(f.environments))
 }

@@ -51,16 +51,6 @@ func (e *StartError) Error() string {
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Err }
 
-// RequestTooLargeError rejects a payload above [MaxRequestBytes]. The function did not run.
-type RequestTooLargeError struct {
-	Size int // bytes
-}
-
-// Error uses Lambda's words.
-func (e *RequestTooLargeError) Error() string {
-	return fmt.Sprintf("%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", e.Size, MaxRequestBytes)
-}
-
 // hostError is an error that the host reports for the function.
 func hostError(errorType, requestID, format string, args ...any) *FunctionError {
 	message := fmt.Sprintf(format, args...)

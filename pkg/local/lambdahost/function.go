@@ -88,7 +88,7 @@ func New(options Options) (*Function, error) {
 
 // Invoke runs the function once with the payload (JSON; empty means "{}") on a
 // warm environment or a new one. Errors: [ErrThrottled] at once if all are busy,
-// [ErrClosed], [*RequestTooLargeError], [*StartError], [*FunctionError], or the
+// [ErrClosed], [*StartError], [*FunctionError], or the
 // context's. When the context ends early the function still runs to its end, as
 // on Lambda, so the payload must not be changed after the call.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
@@ -99,7 +99,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 // environment before it returns [ErrThrottled]. Callers are served in order.
 func (f *Function) InvokeWait(ctx context.Context, payload []byte, wait time.Duration) (Result, error) {
 	if len(payload) > MaxRequestBytes {
-		return Result{}, &RequestTooLargeError{Size: len(payload)}
+		return Result{}, fmt.Errorf("%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", len(payload), MaxRequestBytes)
 	}
 	if len(payload) == 0 {
 		payload = []byte("{}")
