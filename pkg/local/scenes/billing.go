@@ -161,10 +161,7 @@ func (w *account) finalize(inv, sub obj) (pi obj) {
 // payInvoice pays an open invoice; without a payment intent the amount is 0.
 func (w *account) payInvoice(inv, pi obj) {
 	to := obj{"status": "paid", "paid": true, "attempted": true, "amount_paid": inv["total"], "amount_remaining": 0, "next_payment_attempt": nil}
-	transitions := obj{}
-	for name, v := range inv["status_transitions"].(obj) {
-		transitions[name] = v
-	}
+	transitions := maps.Clone(inv["status_transitions"].(obj))
 	transitions["paid_at"] = w.now
 	to["status_transitions"] = transitions
 	if pi != nil {
@@ -210,9 +207,7 @@ func (w *account) comeBack(sub obj) {
 func (w *account) renew(sub obj, more obj) (inv, pi obj) {
 	start := sub["current_period_end"].(int64)
 	to := obj{"current_period_start": start, "current_period_end": start + week}
-	for name, v := range more {
-		to[name] = v
-	}
+	maps.Copy(to, more)
 	w.update("customer.subscription.updated", sub, to)
 	inv = w.draftInvoice(sub, total(sub), "subscription_cycle")
 	w.pass(hour)

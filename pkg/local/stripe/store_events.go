@@ -120,12 +120,7 @@ func (x *tx) backward(before []byte, yield func(*event) bool) error {
 			k, v = c.Prev()
 		}
 	}
-	for ; k != nil; k, v = c.Prev() {
-		if more, err := yieldHead(k, v, yield); !more {
-			return err
-		}
-	}
-	return nil
+	return walk(k, v, c.Prev, yield)
 }
 
 // forward gives those after a key of timeKey, to the newest.
@@ -135,18 +130,15 @@ func (x *tx) forward(after []byte, yield func(*event) bool) error {
 	if bytes.Equal(k, after) {
 		k, v = c.Next()
 	}
-	for ; k != nil; k, v = c.Next() {
-		if more, err := yieldHead(k, v, yield); !more {
+	return walk(k, v, c.Next, yield)
+}
+
+func walk(k, v []byte, next func() (k, v []byte), yield func(*event) bool) error {
+	for ; k != nil; k, v = next() {
+		e := &event{arrived: binary.BigEndian.Uint64(k[8:])}
+		if _, err := split(v, &e.eventHead); err != nil || !yield(e) {
 			return err
 		}
 	}
 	return nil
-}
-
-func yieldHead(key, value []byte, yield func(*event) bool) (more bool, err error) {
-	e := &event{arrived: binary.BigEndian.Uint64(key[8:])}
-	if _, err := split(value, &e.eventHead); err != nil {
-		return false, err
-	}
-	return yield(e), nil
 }
