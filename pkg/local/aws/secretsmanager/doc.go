@@ -17,6 +17,7 @@
 //	DeleteSecret              by hand
 //	DescribeSecret            by hand
 //	GetSecretValue            ingest, consumer, reconcile, the verbs
+//	ListSecrets               by hand
 //	PutSecretValue            the verbs of secrets
 //	UpdateSecretVersionStage  the verbs of secrets, to detect concurrent writes
 //

@@ -59,6 +59,7 @@ func (db *DB) Service() awsjson.Service {
 			"PutSecretValue":           operation(db.putSecretValue),
 			"UpdateSecretVersionStage": operation(db.updateSecretVersionStage),
 			"DescribeSecret":           operation(db.describeSecret),
+			"ListSecrets":              operation(db.listSecrets),
 			"DeleteSecret":             operation(db.deleteSecret),
 		},
 	}

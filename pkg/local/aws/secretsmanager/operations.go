@@ -2,6 +2,8 @@ package secretsmanager
 
 import (
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -255,6 +257,55 @@ func (db *DB) describeSecret(in idInput) (description, error) {
 			out = s.describe()
 		}
 		return err
+	})
+	return out, err
+}
+
+type listInput struct {
+	MaxResults *int
+	NextToken  string
+}
+
+// listEntry is a description under the names that lists use.
+type listEntry struct {
+	description
+	SecretVersionsToStages map[string][]string `json:",omitempty"`
+}
+
+type listOutput struct {
+	SecretList []listEntry
+	NextToken  string `json:",omitempty"`
+}
+
+// listSecrets lists by name, 100 at most.
+func (db *DB) listSecrets(in listInput) (listOutput, error) {
+	size := 100
+	if in.MaxResults != nil {
+		size = *in.MaxResults
+	}
+	after, err := base64.URLEncoding.Strict().DecodeString(in.NextToken)
+	if size < 1 || size > 100 || err != nil {
+		return listOutput{}, errParameter("MaxResults must be between 1 and 100, NextToken what a list before answered.")
+	}
+	out := listOutput{SecretList: []listEntry{}}
+	err = db.bolt.View(func(tx *bbolt.Tx) error {
+		c := tx.Bucket([]byte(bucketSecrets)).Cursor()
+		name, record := c.Seek(append(after, 0)) // the first name after the token's
+		for ; name != nil; name, record = c.Next() {
+			if len(out.SecretList) == size {
+				out.NextToken = base64.URLEncoding.EncodeToString([]byte(out.SecretList[size-1].Name))
+				return nil
+			}
+			var s secret
+			if json.Unmarshal(record, &s) != nil {
+				return errValidation("secret %s: the record is broken", name)
+			}
+			d := s.describe()
+			entry := listEntry{description: d, SecretVersionsToStages: d.VersionIdsToStages}
+			entry.VersionIdsToStages = nil
+			out.SecretList = append(out.SecretList, entry)
+		}
+		return nil
 	})
 	return out, err
 }

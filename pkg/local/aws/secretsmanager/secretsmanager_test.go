@@ -18,6 +18,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/awsjson/awsjsontest"
@@ -146,6 +147,7 @@ func TestRefusals(t *testing.T) {
 		return err
 	}
 	_, deleteErr := w.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{SecretId: aws.String("s")})
+	_, listErr := w.ListSecrets(t.Context(), &sdk.ListSecretsInput{MaxResults: aws.Int32(101)})
 	cases := []struct {
 		name string
 		err  error
@@ -161,6 +163,7 @@ func TestRefusals(t *testing.T) {
 		{"KMS key", create(&sdk.CreateSecretInput{Name: aws.String("k"), KmsKeyId: aws.String("k")}), "InvalidParameterException"},
 		{"replicas", create(&sdk.CreateSecretInput{Name: aws.String("k"), AddReplicaRegions: []types.ReplicaRegionType{{Region: &value}}}), "InvalidParameterException"},
 		{"deletion with recovery", deleteErr, "InvalidParameterException"},
+		{"page over 100", listErr, "InvalidParameterException"},
 	}
 	for _, c := range cases {
 		if got := codeOf(c.err); got != c.want {
@@ -172,7 +175,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestBinaryAndDelete(t *testing.T) {
+func TestBinaryListDelete(t *testing.T) {
 	w := newFixture(t)
 	content := []byte{0, 1, 0xff}
 	if _, err := w.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: aws.String("b"), SecretBinary: content}); err != nil {
@@ -189,6 +192,24 @@ func TestBinaryAndDelete(t *testing.T) {
 		t.Errorf("value of a secret without one: %s", got)
 	}
 	w.put(t, "a", "new")
+
+	var names []string
+	var pages int
+	for p := sdk.NewListSecretsPaginator(w.Client, &sdk.ListSecretsInput{MaxResults: aws.Int32(1)}); p.HasMorePages(); pages++ {
+		page, err := p.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range page.SecretList {
+			names = append(names, *s.Name)
+			if len(s.SecretVersionsToStages) != 1 {
+				t.Errorf("versions of %s: %v", *s.Name, s.SecretVersionsToStages)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, names); diff != "" || pages != 2 {
+		t.Errorf("%d pages: %s", pages, diff)
+	}
 
 	for _, id := range []string{"a", "a", "never"} {
 		if _, err := w.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
