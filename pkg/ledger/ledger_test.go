@@ -158,22 +158,3 @@ func TestReadFails(t *testing.T) {
 		})
 	}
 }
-
-// The order of a list never depends on the order of the table.
-func TestReadSorts(t *testing.T) {
-	a, b := whole(), whole()
-	for i, j := 0, len(b.items)-1; i < j; i, j = i+1, j-1 {
-		b.items[i], b.items[j] = b.items[j], b.items[i]
-	}
-	one, err := ledger.Read(t.Context(), a, "test", "", "cus_1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := ledger.Read(t.Context(), b, "test", "", "cus_1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(one, two); diff != "" {
-		t.Error(diff)
-	}
-}

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/limits"
 )
 
 // world is Stripe, the queue, the consumer and the table under one clock.
@@ -24,11 +21,10 @@ type world struct {
 	lists  []Query
 	live   bool
 
-	queue   []message
-	stopped bool // the consumer
-	dead    bool // the queue takes nothing
-	copies  int  // messages for events that were on the queue or done already
-	slow    func(event.Envelope) time.Duration
+	queue   []event.Envelope
+	stopped bool             // the consumer
+	dead    bool             // the queue takes nothing
+	copies  int              // messages for events that were on the queue or done already
 	taken   []event.Envelope // all that were sent by passes
 
 	records map[string]idempotency.Record
@@ -47,11 +43,6 @@ type listed struct {
 	Item
 	account string
 	visible time.Time
-}
-
-type message struct {
-	e   event.Envelope
-	due time.Time
 }
 
 var errDown = errors.New("down")
@@ -144,31 +135,24 @@ func (w *world) Send(_ context.Context, e event.Envelope, _ string) error {
 
 // put is how a delivery and a pass come onto the queue.
 func (w *world) put(e event.Envelope) {
-	waiting := slices.ContainsFunc(w.queue, func(m message) bool { return m.e.ID == e.ID })
+	waiting := slices.ContainsFunc(w.queue, func(m event.Envelope) bool { return m.ID == e.ID })
 	if r, seen := w.records[e.ID]; waiting || seen && r.State == idempotency.Done {
 		w.copies++
 	}
-	due := w.now
-	if w.slow != nil {
-		due = due.Add(w.slow(e))
-	}
-	w.queue = append(w.queue, message{e, due})
+	w.queue = append(w.queue, e)
 }
 
-// consume finishes what is due.
+// consume finishes what is on the queue.
 func (w *world) consume() {
 	if w.stopped {
 		return
 	}
-	w.queue = slices.DeleteFunc(w.queue, func(m message) bool {
-		if m.due.After(w.now) {
-			return false
+	for _, e := range w.queue {
+		if r, seen := w.records[e.ID]; !seen || r.State != idempotency.Done {
+			w.records[e.ID] = done(e, w.now)
 		}
-		if r, seen := w.records[m.e.ID]; !seen || r.State != idempotency.Done {
-			w.records[m.e.ID] = done(m.e, w.now)
-		}
-		return true
-	})
+	}
+	w.queue = nil
 }
 
 func done(e event.Envelope, now time.Time) idempotency.Record {
@@ -261,87 +245,6 @@ func (w *world) unknown() (ids []string) {
 	return ids
 }
 
-// trial lives eight hours of deliveries in which one event in twenty is withheld, one in
-// five becomes visible up to an hour late, bursts share one second over the borders of
-// pages, and one list call in ten fails; then passes only. It returns what is unknown.
-func trial(t *testing.T, w *world, tier Tier) []string {
-	rnd := rand.New(rand.NewPCG(7, 11))
-	w.slow = func(event.Envelope) time.Duration { return time.Duration(rnd.IntN(200)) * time.Second }
-	w.fail = func(Query) error {
-		if rnd.IntN(10) == 0 {
-			return fmt.Errorf("429 after all tries: %w", errDown)
-		}
-		return nil
-	}
-	r, n := w.reconciler(t, nil), 0
-	begin := w.now
-	for w.now.Sub(begin) < 12*time.Hour {
-		w.now = w.now.Add(time.Minute)
-		size := rnd.IntN(4)
-		if rnd.IntN(60) == 0 {
-			size = 230
-		}
-		if w.now.Sub(begin) > 8*time.Hour {
-			size = 0
-		}
-		for range size {
-			n++
-			e, visible := anEvent(fmt.Sprintf("evt_%d", n), w.now), w.now
-			if rnd.IntN(5) == 0 {
-				visible = w.now.Add(time.Duration(rnd.IntN(3600)) * time.Second)
-			}
-			w.arises(e, visible)
-			if rnd.IntN(20) != 0 {
-				w.put(e)
-			}
-		}
-		w.consume()
-		if w.now.Sub(begin)%(15*time.Minute) == 0 {
-			if report, err := r.run(t.Context(), tier); (err == nil) != (report.Err == nil) || err != nil && report.Complete() {
-				t.Fatalf("%+v, %v", report, err)
-			}
-		}
-	}
-	if n < 1500 {
-		t.Fatalf("only %d events", n)
-	}
-	return w.unknown()
-}
-
-// TestFindsWhatWasNeverDelivered also shows what the overlap and the settle lag are for:
-// without the one events stay unknown, without the other healthy ones are sent twice.
-func TestFindsWhatWasNeverDelivered(t *testing.T) {
-	quarter := Tiers(limits.AWS().Reconcile)[0]
-	abutting, hasty := quarter, quarter
-	abutting.Span = quarter.Every + quarter.Lag
-	hasty.Lag = 0
-	for _, c := range []struct {
-		name         string
-		tier         Tier
-		loses, twice bool
-	}{
-		{"as it is", quarter, false, false},
-		{"windows that abut", abutting, true, false},
-		{"no settle lag", hasty, false, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(time.Date(2026, 11, 21, 0, 0, 7, 0, time.UTC))
-			lost := trial(t, w, c.tier)
-			if (len(lost) > 0) != c.loses {
-				t.Errorf("%d events of %d stay unknown: %.200s", len(lost), len(w.stripe), strings.Join(lost, " "))
-			}
-			if (w.copies > 0) != c.twice {
-				t.Errorf("%d needless messages", w.copies)
-			}
-			for _, e := range w.taken {
-				if e.Source != event.Reconcile || e.Endpoint != "default" || e.ReceivedAt.IsZero() || e.Body == nil {
-					t.Fatalf("sent %+v", e)
-				}
-			}
-		})
-	}
-}
-
 // TestStoppedConsumerBreedsNoCopies: nothing has a record while the consumer is stopped,
 // so that every pass sees everything missed.
 func TestStoppedConsumerBreedsNoCopies(t *testing.T) {
@@ -422,26 +325,3 @@ func TestMostSendsOfOnePass(t *testing.T) {
 type depthFunc func() int
 
 func (f depthFunc) Depth(context.Context) (int, error) { return f(), nil }
-
-// TestDeadLettersAreTheWeeklyNetsAlone counts the copies of an event that gave up.
-func TestDeadLettersAreTheWeeklyNetsAlone(t *testing.T) {
-	w := newWorld(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
-	r := w.reconciler(t, nil)
-	e := anEvent("evt_poison", w.now)
-	w.arises(e, w.now)
-	w.records[e.ID] = idempotency.Record{ID: e.ID, State: idempotency.Failed, Identity: idempotency.Identity(e), Updated: w.now, Fails: 16}
-	w.now = w.now.Add(2 * time.Hour)
-	for range 3 {
-		for _, tier := range []string{Frequent, Nightly} {
-			if report, err := r.Run(t.Context(), tier); err != nil || report.Requeued() != 0 || !report.Complete() {
-				t.Fatalf("%s: %+v, %v", tier, report, err)
-			}
-		}
-	}
-	// However full the queue is: the net has no guard.
-	r.cfg.Depth = depthFunc(func() int { return 100_000 })
-	report, err := r.Run(t.Context(), Weekly)
-	if err != nil || report.Unfinished != 1 || report.Stuck != 0 || !report.Complete() || len(w.taken) != 1 {
-		t.Errorf("weekly: %+v, %v", report, err)
-	}
-}

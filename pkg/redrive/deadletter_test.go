@@ -52,13 +52,6 @@ func TestDeadLetter(t *testing.T) {
 			redrive.DeadLetter{Event: header(envelope(1)), Cause: ours, From: redrive.FromMessage}, `{"secret":1}`,
 		},
 		{
-			"moved by the queue", message(t, 1, envelope(1), nil),
-			redrive.DeadLetter{Event: header(envelope(1)), From: redrive.FromQueue, Cause: queue.DeadLetter{
-				Reason: redrive.ReasonMaxReceives, EventID: "evt_1", EventType: "invoice.paid",
-				Fingerprint: queue.Fingerprint("invoice.paid", redrive.ReasonMaxReceives, ""),
-			}}, `{"secret":1}`,
-		},
-		{
 			"moved, with a stranger's attributes", message(t, 1, envelope(1), map[string]string{"color": "red"}),
 			redrive.DeadLetter{Event: header(envelope(1)), From: redrive.FromQueue, Cause: queue.DeadLetter{
 				Reason: redrive.ReasonMaxReceives, EventID: "evt_1", EventType: "invoice.paid",

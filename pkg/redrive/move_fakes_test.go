@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -148,7 +147,7 @@ func distinct(lists ...[]string) int {
 			seen[id] = true
 		}
 	}
-	return len(slices.Collect(maps.Keys(seen)))
+	return len(seen)
 }
 
 // dlq is a dead-letter queue without a lock.

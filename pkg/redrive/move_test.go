@@ -82,41 +82,6 @@ func TestMoveNeverLoses(t *testing.T) {
 	}
 }
 
-// TestMoveAbandoned: a process that dies between send and delete leaves duplicates, which
-// become visible when their time is over.
-func TestMoveAbandoned(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dead := queueOf(t, 25)
-		m := &fakeMover{dead: dead}
-		plan := planned(t, dead, records{}, redrive.Filter{})
-		dying := make(chan struct{})
-		m.deleteFails = func(call int) bool {
-			if call == 2 {
-				dead.mu.Lock()
-				dead.stuck = func(string) bool { return true } // a dead process releases nothing
-				dead.mu.Unlock()
-				close(dying)
-				runtime.Goexit()
-			}
-			return false
-		}
-		go redriven(t, dead, m, plan, 0)
-		<-dying
-		<-time.After(time.Second)
-		if n := len(dead.hidden()); n == 0 {
-			t.Error("nothing stays hidden: this test shows nothing")
-		}
-		<-time.After(2 * time.Minute)
-		dead.stuck, m.deleteFails = nil, nil
-		if _, err := redriven(t, dead, m, planned(t, dead, records{}, redrive.Filter{}), 0); err != nil {
-			t.Fatal(err)
-		}
-		if len(dead.ids()) != 0 || distinct(m.ids()) != 25 || len(m.ids()) != 35 {
-			t.Errorf("%d messages are left, %d events are live in %d messages", len(dead.ids()), distinct(m.ids()), len(m.ids()))
-		}
-	})
-}
-
 func TestMoveStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := queueOf(t, 95)
@@ -323,22 +288,6 @@ func TestCanaryThenRest(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestMoveLimit: messages left over are not an error.
-func TestMoveLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dead := queueOf(t, 9)
-		m := &fakeMover{dead: dead}
-		p := planned(t, dead, records{}, redrive.Filter{})
-		if got, err := dlq(dead, m, records{}).Redrive(t.Context(), p, redrive.Options{Limit: 4}); err != nil || got.Moved != 4 || got.Left != 5 {
-			t.Errorf("%+v, %v", got, err)
-		}
-		none := planned(t, dead, records{}, redrive.Filter{Account: "acct_1"})
-		if got, err := redriven(t, dead, m, none, 0); err != nil || got.Moved != 0 {
-			t.Errorf("%+v, %v", got, err)
-		}
-	})
 }
 
 // TestMoveMisses messages of the plan that another reader hides.

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tollgate/pkg/event"
-	"tollgate/pkg/idempotency"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
 )
@@ -113,27 +112,6 @@ func TestPlan(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestCorruptMessagesAreNoLeftovers: their events' ids are done under another identity, so
-// their own events were never handled.
-func TestCorruptMessagesAreNoLeftovers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const messages = 177
-		q, table := &fakeQueue{}, records{}
-		for i := range messages {
-			q.add(message(t, i, envelope(i), queue.DeadLetter{Reason: "corrupt", EventID: envelope(i).ID}.Attributes()))
-			table[envelope(i).ID] = idempotency.Record{State: idempotency.Done, Attempt: 1, Generation: 1, Identity: "another's"}
-		}
-		p := planned(t, q, table, redrive.Filter{})
-		if p.Selected != messages || p.Done != 0 || len(p.Groups) != 1 || p.Groups[0].Done != 0 {
-			t.Fatalf("%d selected, %d called leftovers, groups %+v", p.Selected, p.Done, p.Groups)
-		}
-		got, err := dlq(q, &fakeMover{dead: q}, table).Redrive(t.Context(), p, redrive.Options{Rate: redrive.MaxRate, Wait: true})
-		if diff := cmp.Diff(&redrive.Outcomes{Untracked: messages}, got.Outcomes); err != nil || diff != "" {
-			t.Errorf("%v %s", err, diff)
-		}
-	})
 }
 
 func TestPlanFails(t *testing.T) {

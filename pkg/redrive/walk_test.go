@@ -154,50 +154,38 @@ func TestWalkReleases(t *testing.T) {
 	down := errors.New("queue is away")
 	tests := []struct {
 		name    string
-		change  func(q *fakeQueue, cancel context.CancelFunc)
-		visit   func(n int, cancel context.CancelFunc) bool
+		change  func(q *fakeQueue)
+		visit   func(n int) bool
 		want    error
 		visited int
 		hidden  int
 	}{
 		{
 			name:   "when a receive fails",
-			change: func(q *fakeQueue, _ context.CancelFunc) { q.fail = failAt(3, down) },
+			change: func(q *fakeQueue) { q.fail = failAt(3, down) },
 			want:   down, visited: 20,
 		},
 		{
-			name: "when it is cancelled between receives",
-			visit: func(n int, cancel context.CancelFunc) bool {
-				if n == 15 {
-					cancel()
-				}
-				return true
-			},
-			want: context.Canceled, visited: 20,
-		},
-		{
 			name: "when the visitor has seen enough", visited: 4,
-			visit: func(n int, _ context.CancelFunc) bool { return n < 4 },
+			visit: func(n int) bool { return n < 4 },
 		},
 		{
 			name: "all but those that cannot be shown", visited: 30, hidden: 1,
-			change: func(q *fakeQueue, _ context.CancelFunc) { q.stuck = func(r string) bool { return r == "m7/1" } },
+			change: func(q *fakeQueue) { q.stuck = func(r string) bool { return r == "m7/1" } },
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
 				q, n, unreleased := queueOf(t, 30), 0, 0
 				if tt.change != nil {
-					tt.change(q, cancel)
+					tt.change(q)
 				}
 				d := dlq(q, nil, records{})
 				d.OnUnreleased = func(n int) { unreleased = n }
-				_, err := d.Plan(ctx, redrive.Selection{Each: func(redrive.DeadLetter, []byte) (bool, error) {
+				_, err := d.Plan(t.Context(), redrive.Selection{Each: func(redrive.DeadLetter, []byte) (bool, error) {
 					n++
-					return tt.visit == nil || tt.visit(n, cancel), nil
+					return tt.visit == nil || tt.visit(n), nil
 				}})
 				if !errors.Is(err, tt.want) || n != tt.visited || unreleased != tt.hidden {
 					t.Errorf("%v after %d visits, %d not released; want %v after %d, %d", err, n, unreleased, tt.want, tt.visited, tt.hidden)

@@ -37,8 +37,8 @@ func mutants() []mutant {
 		},
 		{
 			"acknowledged before the handler", "consumer/batch.go",
-			"	r := b.guarded(m)\n",
-			"	_ = b.c.cfg.Queue.Delete(b.ctx, []string{m.Receipt})\n	r := b.guarded(m)\n",
+			"	r := b.recovering(m)\n",
+			"	_ = b.c.cfg.Queue.Delete(b.ctx, []string{m.Receipt})\n	r := b.recovering(m)\n",
 			"consumer.handler.after", "kill",
 		},
 		{
@@ -65,8 +65,8 @@ func mutants() []mutant {
 		},
 		{
 			"a redrive deletes before it sends", "redrive/move.go",
-			"	refused, err := r.send(ctx, messages)\n",
-			"	if _, err := r.Mover.Delete(ctx, messages); err != nil {\n		return err\n	}\n	refused, err := r.send(ctx, messages)\n",
+			"	refused, err := call(ctx, m.Mover.Send, messages)\n",
+			"	if _, err := m.Mover.Delete(ctx, messages); err != nil {\n		return err\n	}\n	refused, err := call(ctx, m.Mover.Send, messages)\n",
 			"command.SendMessageBatch.before", "kill",
 		},
 		{
@@ -75,6 +75,13 @@ func mutants() []mutant {
 			"	for i, c := range t.ended {\n		c.reply <- t.errors[i]\n	}\n	t.ended = nil\n	<-time.After(20 * time.Millisecond)\n	switch {\n	case t.tx != nil && t.err == nil:\n",
 			"sqs.commit.before", "kill",
 		},
+	}
+}
+
+// TestMutantsApply: the texts that the mutants change are in the product.
+func TestMutantsApply(t *testing.T) {
+	for _, m := range mutants() {
+		overlay(t, m)
 	}
 }
 
