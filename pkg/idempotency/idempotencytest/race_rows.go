@@ -3,7 +3,6 @@ package idempotencytest
 import (
 	"fmt"
 	"sync"
-	"time"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
@@ -35,62 +34,59 @@ func together(f func(worker int)) {
 	wg.Wait()
 }
 
-// tally counts verdicts that goroutines report.
-type tally struct {
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-func (t *tally) add(verdict string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.counts == nil {
-		t.counts = make(map[string]int)
+// verdicts runs f as together does and counts its answers.
+func verdicts(f func(worker int) string) map[string]int {
+	var answers [workers]string
+	together(func(w int) { answers[w] = f(w) })
+	counts := make(map[string]int)
+	for _, answer := range answers {
+		counts[answer]++
 	}
-	t.counts[verdict]++
+	return counts
 }
 
 // tryComplete is a completion from a goroutine of a race, which must not end the test itself.
-func (b *bench) tryComplete(c *idempotency.Claim, now time.Time, effects ...dispatch.Effect) idempotency.CompleteResult {
-	got, err := b.Store.Complete(b.ctx, c, idempotency.Applied, effects, now)
+func (b *bench) tryComplete(c *idempotency.Claim, effects ...dispatch.Effect) idempotency.CompleteResult {
+	got, err := b.Store.Complete(b.ctx, c, idempotency.Applied, effects, b.at(2))
 	if err != nil {
 		b.Errorf("complete: %v", err)
 	}
 	return got
 }
 
+// copyOf returns a claim for the goroutine of a worker: one claim is for one goroutine at a
+// time. Its requests have tokens of their own.
+func copyOf(c *idempotency.Claim, w int) *idempotency.Claim {
+	same := *c
+	for range w {
+		same.NextToken()
+	}
+	return &same
+}
+
 func raceClaims(b *bench) {
-	var seen tally
-	together(func(int) {
+	got := verdicts(func(int) string {
 		got, err := b.Store.Claim(b.ctx, b.request(b.t0))
 		if err != nil {
 			b.Errorf("claim: %v", err)
 		}
-		seen.add(string(got.Verdict))
+		return string(got.Verdict)
 	})
-	b.equal("verdicts", seen.counts, map[string]int{"claimed": 1, "busy": workers - 1})
+	b.equal("verdicts", got, map[string]int{"claimed": 1, "busy": workers - 1})
 	b.equal("attempt", b.record().Attempt, int64(1))
 }
 
 func raceCompletions(b *bench) {
 	c := b.claimed()
-	var seen tally
-	together(func(w int) {
-		// One claim is for one goroutine at a time; copies stand for the copies of its requests.
-		same := *c
-		for range w {
-			same.NextToken()
-		}
-		got := b.tryComplete(&same, b.at(2), dispatch.Insert(key(w), nil))
-		seen.add(string(got.Verdict))
+	got := verdicts(func(w int) string {
+		return string(b.tryComplete(copyOf(c, w), dispatch.Insert(key(w), nil)).Verdict)
 	})
-	b.equal("verdicts", seen.counts, map[string]int{"completed": workers})
-	named := b.record().Effects
+	b.equal("verdicts", got, map[string]int{"completed": workers})
 	written := 0
 	for w := range workers {
 		if b.item(key(w)) != nil {
 			written++
-			b.equal("named effects", named, []string{key(w)})
+			b.equal("named effects", b.record().Effects, []string{key(w)})
 		}
 	}
 	b.equal("completions that wrote", written, 1)
@@ -98,33 +94,25 @@ func raceCompletions(b *bench) {
 
 func raceFailure(b *bench) {
 	c := b.claimed()
-	var seen tally
-	together(func(w int) {
-		same := *c
-		if w == 0 {
-			got, err := b.Store.Fail(b.ctx, &same, idempotency.Failure{Now: b.at(2), Err: "boom", ReceivesLeft: 14})
-			if err != nil {
-				b.Errorf("fail: %v", err)
-			}
-			seen.add("fail " + string(got.Verdict))
-			return
+	got := verdicts(func(w int) string {
+		if w > 0 {
+			return string(b.tryComplete(copyOf(c, w), dispatch.Insert(key(1), nil)).Verdict)
 		}
-		for range w {
-			same.NextToken()
+		got, err := b.Store.Fail(b.ctx, copyOf(c, w), idempotency.Failure{Now: b.at(2), Err: "boom", ReceivesLeft: 14})
+		if err != nil {
+			b.Errorf("fail: %v", err)
 		}
-		seen.add(string(b.tryComplete(&same, b.at(2), dispatch.Insert(key(1), nil)).Verdict))
+		return "fail " + string(got.Verdict)
 	})
-	wrote := b.item(key(1)) != nil
-	if b.record().State == idempotency.Done {
-		b.equal("verdicts", seen.counts, map[string]int{"fail done": 1, "completed": workers - 1})
-		b.equal("effect of the completion", wrote, true)
-		return
+	want, done := map[string]int{"fail written": 1, "superseded": workers - 1}, b.record().State == idempotency.Done
+	if done {
+		want = map[string]int{"fail done": 1, "completed": workers - 1}
 	}
-	b.equal("verdicts", seen.counts, map[string]int{"fail written": 1, "superseded": workers - 1})
-	b.equal("effect beside a failure", wrote, false)
+	b.equal("verdicts", got, want)
+	b.equal("effect of a completion", b.item(key(1)) != nil, done)
 }
 
-// claimNumbered claims an event of its own for a worker.
+// claimNumbered claims a worker's own event.
 func (b *bench) claimNumbered(w int) *idempotency.Claim {
 	req := b.request(b.t0)
 	req.Event.ID = fmt.Sprintf("evt_w%d", w)
@@ -137,13 +125,12 @@ func (b *bench) claimNumbered(w int) *idempotency.Claim {
 }
 
 func raceInserts(b *bench) {
-	var seen tally
-	together(func(w int) {
+	seen := verdicts(func(w int) string {
 		c := b.claimNumbered(w)
-		got := b.tryComplete(c, b.at(2), dispatch.Insert(key(1), dispatch.Fields{"by": c.EventID}))
-		seen.add(fmt.Sprintf("%s %s", got.Verdict, got.Outcome))
+		got := b.tryComplete(c, dispatch.Insert(key(1), dispatch.Fields{"by": c.EventID}))
+		return fmt.Sprintf("%s %s", got.Verdict, got.Outcome)
 	})
-	b.equal("verdicts", seen.counts, map[string]int{"completed applied": 1, "completed stale": workers - 1})
+	b.equal("verdicts", seen, map[string]int{"completed applied": 1, "completed stale": workers - 1})
 	by, _ := b.item(key(1))["by"].(string)
 	r, _, err := b.Record(b.ctx, by)
 	b.equal("effects of the writer", r.Effects, []string{key(1)})
@@ -154,23 +141,16 @@ func raceSwaps(b *bench) {
 	together(func(w int) {
 		c := b.claimNumbered(w)
 		for b.ctx.Err() == nil {
-			ver, sum := b.counter()
-			got := b.tryComplete(c, b.at(2), dispatch.Swap(key(1), ver, dispatch.Fields{"sum": sum + int64(w)}))
-			if got.Verdict != idempotency.SwapRefused {
+			item, _, err := b.Item(b.ctx, key(1))
+			if err != nil {
+				b.Errorf("item: %v", err)
+			}
+			ver, _ := item["ver"].(int64)
+			sum, _ := item["sum"].(int64)
+			if b.tryComplete(c, dispatch.Swap(key(1), ver, dispatch.Fields{"sum": sum + int64(w)})).Verdict != idempotency.SwapRefused {
 				return
 			}
 		}
 	})
 	b.equal("counter", b.item(key(1)), map[string]any{"pk": key(1), "ver": int64(workers), "sum": int64(workers * (workers - 1) / 2)})
-}
-
-// counter reads the item that all workers swap.
-func (b *bench) counter() (ver, sum int64) {
-	item, _, err := b.Item(b.ctx, key(1))
-	if err != nil {
-		b.Errorf("item: %v", err)
-	}
-	ver, _ = item["ver"].(int64)
-	sum, _ = item["sum"].(int64)
-	return ver, sum
 }
