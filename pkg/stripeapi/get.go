@@ -62,9 +62,11 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 		if deadline, has := ctx.Deadline(); wait > c.o.MaxWait || has && time.Until(deadline) < wait+c.o.TryTimeout {
 			return nil, unavailable
 		}
-		if err := sleep(ctx, wait); err != nil {
-			unavailable.Err = errors.Join(err, a.err)
+		select {
+		case <-ctx.Done():
+			unavailable.Err = errors.Join(ctx.Err(), a.err)
 			return nil, unavailable
+		case <-time.After(wait):
 		}
 	}
 }
@@ -189,15 +191,4 @@ func (c *Client) backoff(try int) time.Duration {
 		most = min(2*most, c.o.MaxWait)
 	}
 	return most/2 + time.Duration(rand.Int64N(int64(most/2)+1))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
