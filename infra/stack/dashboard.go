@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 
@@ -75,6 +77,18 @@ func (g graph) widget(x, y int, region *string) object {
 	}
 }
 
+// counts returns the lines of metrics that the functions count, from pairs of label and name.
+func (p *parts) counts(labels ...string) (lines []line) {
+	for pair := range slices.Chunk(labels, 2) {
+		lines = append(lines, line{pair[0], p.own("m", pair[1], sum)})
+	}
+	return lines
+}
+
+func (p *parts) problems(function string) []line {
+	return []line{{"errors", p.lambda(function, "Errors", sum)}, {"throttles", p.lambda(function, "Throttles", sum)}}
+}
+
 func (p *parts) apiGraphs() []graph {
 	return []graph{
 		{"Requests", []line{{"all", p.gateway("Count", sum)}, {"4xx", p.gateway("4xx", sum)}, {"5xx", p.gateway("5xx", sum)}}},
@@ -84,16 +98,11 @@ func (p *parts) apiGraphs() []graph {
 
 func (p *parts) ingestGraphs() []graph {
 	return []graph{
-		{"Deliveries", []line{
-			{"received", p.own("m", limits.MetricReceived, sum)},
-			{"enqueued", p.own("m", limits.MetricEnqueued, sum)},
-			{"rejected", p.own("m", limits.MetricRejected, sum)},
-		}},
+		{"Deliveries", p.counts(
+			"received", limits.MetricReceived, "enqueued", limits.MetricEnqueued, "rejected", limits.MetricRejected,
+		)},
 		{"Duration, ms", []line{{"p50", p.lambda(ingestFunction, "Duration", p50)}, {"p99", p.lambda(ingestFunction, "Duration", p99)}}},
-		{"Problems", []line{
-			{"errors", p.lambda(ingestFunction, "Errors", sum)},
-			{"throttles", p.lambda(ingestFunction, "Throttles", sum)},
-		}},
+		{"Problems", p.problems(ingestFunction)},
 	}
 }
 
@@ -110,25 +119,16 @@ func (p *parts) queueGraphs() []graph {
 
 func (p *parts) consumerGraphs() []graph {
 	return []graph{
-		{"Events", []line{
-			{"done", p.own("m", limits.MetricDone, sum)},
-			{"duplicate", p.own("m", limits.MetricDuplicate, sum)},
-			{"busy", p.own("m", limits.MetricBusy, sum)},
-			{"failed", p.own("m", limits.MetricFailed, sum)},
-			{"dead-lettered", p.own("m", limits.MetricDeadLettered, sum)},
-			{"superseded", p.own("m", limits.MetricSuperseded, sum)},
-		}},
+		{"Events", p.counts(
+			"done", limits.MetricDone, "duplicate", limits.MetricDuplicate, "busy", limits.MetricBusy,
+			"failed", limits.MetricFailed, "dead-lettered", limits.MetricDeadLettered,
+			"superseded", limits.MetricSuperseded,
+		)},
 		{"From created to done, ms", []line{{"p50", p.own("m", limits.MetricAge, p50)}, {"p99", p.own("m", limits.MetricAge, p99)}}},
-		{"Problems", []line{
-			{"errors", p.lambda(consumerFunction, "Errors", sum)},
-			{"throttles", p.lambda(consumerFunction, "Throttles", sum)},
-			{"store down", p.own("m", limits.MetricStoreDown, sum)},
-			{"throttled", p.own("m", limits.MetricThrottled, sum)},
-			{"no time", p.own("m", limits.MetricNoTime, sum)},
-			{"newer version", p.own("m", limits.MetricNewer, sum)},
-			{"waiting for Stripe", p.own("m", limits.MetricWaiting, sum)},
-			{"table throttles", p.dynamo("WriteThrottleEvents")},
-		}},
+		{"Problems", slices.Concat(p.problems(consumerFunction), p.counts(
+			"store down", limits.MetricStoreDown, "throttled", limits.MetricThrottled, "no time", limits.MetricNoTime,
+			"newer version", limits.MetricNewer, "waiting for Stripe", limits.MetricWaiting,
+		), []line{{"table throttles", p.dynamo("WriteThrottleEvents")}})},
 	}
 }
 
@@ -136,18 +136,12 @@ func (p *parts) consumerGraphs() []graph {
 // directly.
 func (p *parts) reconcileGraphs() []graph {
 	return []graph{
-		{"Reconcile: passes", []line{
-			{"complete", p.own("m", limits.MetricComplete, sum)},
-			{"errors", p.lambda(reconcileFunction, "Errors", sum)},
-			{"throttles", p.lambda(reconcileFunction, "Throttles", sum)},
-		}},
+		{"Reconcile: passes", append(p.counts("complete", limits.MetricComplete), p.problems(reconcileFunction)...)},
 		{"Reconcile: listed", []line{{"listed", p.own("m", limits.MetricListed, sum)}}},
-		{"Reconcile: found", []line{
-			{"requeued", p.own("m", limits.MetricRequeued, sum)},
-			{"missed", p.own("m", limits.MetricMissed, sum)},
-			{"mismatched", p.own("m", limits.MetricMismatched, sum)},
-			{"deferred", p.own("m", limits.MetricDeferred, sum)},
-		}},
+		{"Reconcile: found", p.counts(
+			"requeued", limits.MetricRequeued, "missed", limits.MetricMissed, "mismatched", limits.MetricMismatched,
+			"deferred", limits.MetricDeferred,
+		)},
 		{"Outbox", []line{
 			{"sent", p.own("m", limits.MetricOutboxSent, sum)},
 			{"failed", p.own("m", limits.MetricOutboxFailed, sum)},
