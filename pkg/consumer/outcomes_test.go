@@ -43,25 +43,31 @@ func TestOutcomes(t *testing.T) {
 	failing := func(err error) handlers {
 		return func(context.Context, dispatch.Input) (dispatch.Effects, error) { return nil, err }
 	}
-	claims := func(v idempotency.ClaimVerdict, lease time.Duration) func(*bundle) {
-		return func(b *bundle) {
-			b.store.claim = func(r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
-				res := idempotency.ClaimResult{Verdict: v}
-				if lease > 0 {
-					res.Lease = r.Now.Add(lease)
-				}
-				return res, nil
-			}
+	after := func(lease time.Duration) time.Time {
+		if lease == 0 {
+			return time.Time{}
 		}
+		return time.Now().Add(lease)
+	}
+	claimAnswers := func(res idempotency.ClaimResult, err error) func(*bundle) {
+		return func(b *bundle) {
+			b.store.claim = func(idempotency.ClaimRequest) (idempotency.ClaimResult, error) { return res, err }
+		}
+	}
+	claims := func(v idempotency.ClaimVerdict, lease time.Duration) func(*bundle) {
+		return func(b *bundle) { claimAnswers(idempotency.ClaimResult{Verdict: v, Lease: after(lease)}, nil)(b) }
 	}
 	completes := func(v idempotency.CompleteVerdict, lease time.Duration, err error) func(*bundle) {
 		return func(b *bundle) {
 			b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
-				res := idempotency.CompleteResult{Verdict: v, Err: err}
-				if lease > 0 {
-					res.Lease = time.Now().Add(lease)
-				}
-				return res, nil
+				return idempotency.CompleteResult{Verdict: v, Err: err, Lease: after(lease)}, nil
+			}
+		}
+	}
+	completeFails := func(err error) func(*bundle) {
+		return func(b *bundle) {
+			b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
+				return idempotency.CompleteResult{}, err
 			}
 		}
 	}
@@ -72,156 +78,96 @@ func TestOutcomes(t *testing.T) {
 			}
 		}
 	}
+	const firstBackoff = 28500 * time.Millisecond // the middle of its jitter
+	dead := []string{"dead m1"}
 	cases := []struct {
 		name     string
-		handler  handlers
+		handler  handlers // default succeed
 		with     func(*bundle)
 		receives int
 		change   func(*event.Envelope)
 		want     want
 	}{
-		{name: "completed is acknowledged", handler: succeed, want: want{acked: true, done: idempotency.Applied}},
-		{name: "no handler completes as ignored", handler: succeed,
-			change: func(e *event.Envelope) { e.Type = "unhandled" }, want: want{acked: true, done: idempotency.Ignored}},
-		{name: "duplicate is acknowledged", handler: succeed, with: claims(idempotency.Duplicate, 0), want: want{acked: true}},
-		{name: "busy comes back after the other lease, the margin and a jitter", handler: succeed,
-			with: claims(idempotency.Busy, 20*time.Second), want: want{delay: 27500 * time.Millisecond}},
-		{name: "busy with an unknown lease comes back after a second", handler: succeed,
-			with: claims(idempotency.Busy, 0), want: want{delay: time.Second}},
-		{name: "busy with a far lease comes back after 900 s", handler: succeed,
-			with: claims(idempotency.Busy, 2*time.Hour), want: want{delay: 900 * time.Second}},
-		{name: "superseded by a done attempt is acknowledged", handler: succeed,
-			with: completes(idempotency.SupersededDone, 0, nil), want: want{acked: true}},
-		{name: "superseded comes back after the later lease", handler: succeed,
-			with: completes(idempotency.Superseded, 10*time.Second, nil), want: want{delay: 17500 * time.Millisecond}},
-		{name: "unknown completion comes back after its own lease", handler: succeed,
-			with: func(b *bundle) {
-				b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
-					return idempotency.CompleteResult{}, idempotency.ErrUnknown
-				}
-			},
+		{name: "completed is acknowledged", want: want{acked: true, done: idempotency.Applied}},
+		{name: "no handler completes as ignored", change: func(e *event.Envelope) { e.Type = "unhandled" }, want: want{acked: true, done: idempotency.Ignored}},
+		{name: "duplicate is acknowledged", with: claims(idempotency.Duplicate, 0), want: want{acked: true}},
+		{name: "busy comes back after the other lease, the margin and a jitter", with: claims(idempotency.Busy, 20*time.Second), want: want{delay: 27500 * time.Millisecond}},
+		{name: "busy with an unknown lease comes back after a second", with: claims(idempotency.Busy, 0), want: want{delay: time.Second}},
+		{name: "busy with a far lease comes back after 900 s", with: claims(idempotency.Busy, 2*time.Hour), want: want{delay: 900 * time.Second}},
+		{name: "superseded by a done attempt is acknowledged", with: completes(idempotency.SupersededDone, 0, nil), want: want{acked: true}},
+		{name: "superseded comes back after the later lease", with: completes(idempotency.Superseded, 10*time.Second, nil), want: want{delay: 17500 * time.Millisecond}},
+		{name: "unknown completion comes back after its own lease", with: completeFails(idempotency.ErrUnknown),
 			want: want{delay: 39500 * time.Millisecond, err: consumer.ErrInfrastructure}},
-		{name: "transient failure is recorded and backs off", handler: failing(boom), receives: 1,
-			want: want{delay: 28500 * time.Millisecond, failed: true}},
-		{name: "the back-off doubles with each receive", handler: failing(boom), receives: 4,
-			want: want{delay: 228 * time.Second, failed: true}},
-		{name: "the back-off ends at an hour", handler: failing(boom), receives: 12,
-			want: want{delay: 57 * time.Minute, failed: true}},
-		{name: "RetryAfter sets the delay", handler: failing(dispatch.RetryAfter(90*time.Second, boom)),
-			want: want{delay: 90 * time.Second, failed: true}},
-		{name: "RetryAfter is at least a second", handler: failing(dispatch.RetryAfter(-5, boom)),
-			want: want{delay: time.Second, failed: true}},
-		{name: "RetryAfter is at most an hour", handler: failing(dispatch.RetryAfter(48*time.Hour, boom)),
-			want: want{delay: time.Hour, failed: true}},
-		{name: "a panic is a transient failure",
-			handler: func(context.Context, dispatch.Input) (dispatch.Effects, error) {
-				return nil, &dispatch.PanicError{Value: "oops"}
-			},
-			want: want{delay: 28500 * time.Millisecond, failed: true}},
+		{name: "transient failure is recorded and backs off", handler: failing(boom), receives: 1, want: want{delay: firstBackoff, failed: true}},
+		{name: "the back-off doubles with each receive", handler: failing(boom), receives: 4, want: want{delay: 228 * time.Second, failed: true}},
+		{name: "the back-off ends at an hour", handler: failing(boom), receives: 12, want: want{delay: 57 * time.Minute, failed: true}},
+		{name: "RetryAfter sets the delay", handler: failing(dispatch.RetryAfter(90*time.Second, boom)), want: want{delay: 90 * time.Second, failed: true}},
+		{name: "RetryAfter is at least a second", handler: failing(dispatch.RetryAfter(-5, boom)), want: want{delay: time.Second, failed: true}},
+		{name: "RetryAfter is at most an hour", handler: failing(dispatch.RetryAfter(48*time.Hour, boom)), want: want{delay: time.Hour, failed: true}},
+		{name: "a panic is a transient failure", handler: failing(&dispatch.PanicError{Value: "oops"}), want: want{delay: firstBackoff, failed: true}},
 		{name: "permanent failure: record, copy, then acknowledge", handler: failing(dispatch.Permanent(boom)),
-			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
+			want: want{acked: true, calls: dead, reason: dispatch.ReasonHandler}},
 		{name: "a park keeps its reason", handler: failing(dispatch.Park(dispatch.ReasonAPIVersion, boom)),
-			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonAPIVersion}},
-		{name: "without the copy a permanent failure comes back", handler: failing(dispatch.Permanent(boom)),
-			with: func(b *bundle) { b.queue.deadErr = boom },
-			want: want{delay: 28500 * time.Millisecond, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
+			want: want{acked: true, calls: dead, reason: dispatch.ReasonAPIVersion}},
+		{name: "without the copy a permanent failure comes back", handler: failing(dispatch.Permanent(boom)), with: func(b *bundle) { b.queue.deadErr = boom },
+			want: want{delay: firstBackoff, calls: dead, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
 		{name: "a copy that the queue refuses is no fault of the queue", handler: failing(dispatch.Permanent(boom)),
-			with: func(b *bundle) { b.queue.deadErr = queue.ErrRefused },
-			want: want{delay: 28500 * time.Millisecond, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
-		{name: "a permanent failure that the record refuses makes no copy", handler: failing(dispatch.Permanent(boom)),
-			with: fails(idempotency.FailSuperseded),
+			with: func(b *bundle) { b.queue.deadErr = queue.ErrRefused }, want: want{delay: firstBackoff, calls: dead, reason: dispatch.ReasonHandler}},
+		{name: "a permanent failure that the record refuses makes no copy", handler: failing(dispatch.Permanent(boom)), with: fails(idempotency.FailSuperseded),
 			want: want{delay: 27500 * time.Millisecond, reason: dispatch.ReasonHandler}},
-		{name: "a failure after the event was done is acknowledged", handler: failing(boom),
-			with: fails(idempotency.FailDone), want: want{acked: true, failed: true}},
+		{name: "a failure after the event was done is acknowledged", handler: failing(boom), with: fails(idempotency.FailDone), want: want{acked: true, failed: true}},
 		{name: "a failure that cannot be written makes no copy and no acknowledgement", handler: failing(dispatch.Permanent(boom)),
 			with: func(b *bundle) {
 				b.store.fail = func(idempotency.Failure) (idempotency.FailResult, error) {
 					return idempotency.FailResult{}, idempotency.ErrStoreDown
 				}
 			},
-			want: want{delay: 28500 * time.Millisecond, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
+			want: want{delay: firstBackoff, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
 		{name: "a permanent failure without an error of its own", handler: failing(dispatch.Permanent(nil)),
-			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
-		{name: "RetryAfter without an error of its own", handler: failing(dispatch.RetryAfter(90*time.Second, nil)),
-			want: want{delay: 90 * time.Second, failed: true}},
-		{name: "a refused check means its own error", handler: succeed,
-			with: completes(idempotency.CheckRefused, 0, dispatch.Permanent(boom)),
-			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonHandler}},
-		{name: "rejected effects are permanent", handler: succeed,
-			with: completes(idempotency.Rejected, 0, boom),
-			want: want{acked: true, calls: []string{"dead m1"}, reason: dispatch.ReasonRejected}},
-		{name: "a corrupt id is dead-lettered without a record", handler: succeed,
-			with: claims(idempotency.Corrupt, 0), want: want{acked: true, calls: []string{"dead m1"}}},
-		{name: "without the copy a corrupt id comes back", handler: succeed,
-			with: func(b *bundle) { claims(idempotency.Corrupt, 0)(b); b.queue.deadErr = boom }, receives: 4,
-			want: want{delay: 228 * time.Second, calls: []string{"dead m1"}, err: consumer.ErrInfrastructure}},
-		{name: "store down is never a duplicate", handler: succeed,
-			with: func(b *bundle) {
-				b.store.claim = func(idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
-					return idempotency.ClaimResult{}, fmt.Errorf("%w: throttled", idempotency.ErrStoreDown)
-				}
-			},
-			want: want{delay: 28500 * time.Millisecond, err: consumer.ErrInfrastructure}},
-		{name: "store down while completing", handler: succeed,
-			with: func(b *bundle) {
-				b.store.complete = func(*idempotency.Claim, dispatch.Effects) (idempotency.CompleteResult, error) {
-					return idempotency.CompleteResult{}, idempotency.ErrStoreDown
-				}
-			},
-			want: want{delay: 28500 * time.Millisecond, err: consumer.ErrInfrastructure}},
-		{name: "a broken record is a dead letter of its own", handler: succeed,
-			with: func(b *bundle) {
-				b.store.claim = func(idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
-					return idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: &idempotency.BrokenError{ID: "evt_1", Text: "boom"}}, nil
-				}
-			},
-			want: want{acked: true, calls: []string{"dead m1"}, letter: dispatch.ReasonCorrupt}},
-		{name: "an event of another mode is parked without a record", handler: succeed,
-			with: policies(policy.Policy{Livemode: []bool{true}}),
-			want: want{acked: true, calls: []string{"dead m1"}, unclaimed: true, letter: policy.ReasonLivemode}},
-		{name: "an event of another account is parked without a record", handler: succeed,
-			with:   policies(policy.Policy{Accounts: []string{""}}),
-			change: func(e *event.Envelope) { e.Account = "acct_other" },
-			want:   want{acked: true, calls: []string{"dead m1"}, unclaimed: true, letter: policy.ReasonAccount}},
-		{name: "without the copy a parked event comes back", handler: succeed, receives: 4,
-			with: func(b *bundle) { policies(policy.Policy{Livemode: []bool{true}})(b); b.queue.deadErr = boom },
-			want: want{delay: 228 * time.Second, calls: []string{"dead m1"}, unclaimed: true, err: consumer.ErrInfrastructure}},
-		{name: "policy may ignore what does not fit", handler: failing(boom),
-			with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
+			want: want{acked: true, calls: dead, reason: dispatch.ReasonHandler}},
+		{name: "RetryAfter without an error of its own", handler: failing(dispatch.RetryAfter(90*time.Second, nil)), want: want{delay: 90 * time.Second, failed: true}},
+		{name: "a refused check means its own error", with: completes(idempotency.CheckRefused, 0, dispatch.Permanent(boom)),
+			want: want{acked: true, calls: dead, reason: dispatch.ReasonHandler}},
+		{name: "rejected effects are permanent", with: completes(idempotency.Rejected, 0, boom), want: want{acked: true, calls: dead, reason: dispatch.ReasonRejected}},
+		{name: "a corrupt id is dead-lettered without a record", with: claims(idempotency.Corrupt, 0), want: want{acked: true, calls: dead}},
+		{name: "without the copy a corrupt id comes back", with: func(b *bundle) { claims(idempotency.Corrupt, 0)(b); b.queue.deadErr = boom }, receives: 4,
+			want: want{delay: 228 * time.Second, calls: dead, err: consumer.ErrInfrastructure}},
+		{name: "store down is never a duplicate", with: claimAnswers(idempotency.ClaimResult{}, fmt.Errorf("%w: throttled", idempotency.ErrStoreDown)),
+			want: want{delay: firstBackoff, err: consumer.ErrInfrastructure}},
+		{name: "store down while completing", with: completeFails(idempotency.ErrStoreDown), want: want{delay: firstBackoff, err: consumer.ErrInfrastructure}},
+		{name: "a broken record is a dead letter of its own",
+			with: claimAnswers(idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: &idempotency.BrokenError{ID: "evt_1", Text: "boom"}}, nil),
+			want: want{acked: true, calls: dead, letter: dispatch.ReasonCorrupt}},
+		{name: "an event of another mode is parked without a record", with: policies(policy.Policy{Livemode: []bool{true}}),
+			want: want{acked: true, calls: dead, unclaimed: true, letter: policy.ReasonLivemode}},
+		{name: "an event of another account is parked without a record", with: policies(policy.Policy{Accounts: []string{""}}),
+			change: func(e *event.Envelope) { e.Account = "acct_other" }, want: want{acked: true, calls: dead, unclaimed: true, letter: policy.ReasonAccount}},
+		{name: "without the copy a parked event comes back", receives: 4, with: func(b *bundle) { policies(policy.Policy{Livemode: []bool{true}})(b); b.queue.deadErr = boom },
+			want: want{delay: 228 * time.Second, calls: dead, unclaimed: true, err: consumer.ErrInfrastructure}},
+		{name: "policy may ignore what does not fit", handler: failing(boom), with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
 			want: want{acked: true, unclaimed: true}},
-		{name: "a connected account's event of another mode is ignored by default", handler: failing(boom),
-			with:   policies(policy.Policy{Livemode: []bool{true}}),
-			change: func(e *event.Envelope) { e.Account = "acct_1" },
-			want:   want{acked: true, unclaimed: true}},
-		{name: "policy is asked at every receive", handler: failing(boom), receives: 7,
-			with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
+		{name: "a connected account's event of another mode is ignored by default", handler: failing(boom), with: policies(policy.Policy{Livemode: []bool{true}}),
+			change: func(e *event.Envelope) { e.Account = "acct_1" }, want: want{acked: true, unclaimed: true}},
+		{name: "policy is asked at every receive", handler: failing(boom), receives: 7, with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
 			want: want{acked: true, unclaimed: true}},
-		{name: "policy is asked of a replayed message", handler: failing(boom),
-			with:   policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
-			change: func(e *event.Envelope) { e.Source = event.Replay },
-			want:   want{acked: true, unclaimed: true}},
-		{name: "policy is not asked for a type without a handler", handler: failing(boom),
-			with:   policies(policy.Policy{Livemode: []bool{true}}),
-			change: func(e *event.Envelope) { e.Type = "unhandled" },
-			want:   want{acked: true, done: idempotency.Ignored}},
-		{name: "another endpoint's policy is not asked", handler: succeed,
-			with: func(b *bundle) {
-				b.config.Policies = map[string]policy.Policy{"other": {Livemode: []bool{true}}}
-			},
+		{name: "policy is asked of a replayed message", handler: failing(boom), with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
+			change: func(e *event.Envelope) { e.Source = event.Replay }, want: want{acked: true, unclaimed: true}},
+		{name: "policy is not asked for a type without a handler", handler: failing(boom), with: policies(policy.Policy{Livemode: []bool{true}}),
+			change: func(e *event.Envelope) { e.Type = "unhandled" }, want: want{acked: true, done: idempotency.Ignored}},
+		{name: "another endpoint's policy is not asked", with: func(b *bundle) { b.config.Policies = map[string]policy.Policy{"other": {Livemode: []bool{true}}} },
 			want: want{acked: true, done: idempotency.Applied}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := setup(c.handler)
+				b := setup(succeed)
+				if c.handler != nil {
+					b.config.Handlers = c.handler
+				}
 				if c.with != nil {
 					c.with(b)
 				}
-				change := c.change
-				if change == nil {
-					change = func(*event.Envelope) {}
-				}
-				failed, err := b.handle(t, message(t, "1", max(c.receives, 1), change))
+				failed, err := b.handle(t, message(t, "1", max(c.receives, 1), c.change))
 				b.check(t, c.want, failed, err)
 			})
 		})

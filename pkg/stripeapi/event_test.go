@@ -211,10 +211,7 @@ func TestRevokedAccount(t *testing.T) {
 	} {
 		for _, thin := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, thin %t", name, thin), func(t *testing.T) {
-				url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-					w.WriteHeader(c.status)
-					io.WriteString(w, c.body)
-				}))
+				url := answering(t, c.status, c.body)
 				_, err := newClient(t, stripeapi.Options{URL: url}).FetchEvent(t.Context(), c.account, "evt_1", thin)
 				p, parked := errors.AsType[*dispatch.PermanentError](err)
 				if parked != c.revoked || parked && (p.Reason != dispatch.ReasonAccountRevoked || !strings.Contains(err.Error(), c.account)) {
@@ -388,10 +385,7 @@ func TestPermanentFailuresAreMarked(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.WriteHeader(tt.status)
-				io.WriteString(w, tt.body)
-			}))
+			url := answering(t, tt.status, tt.body)
 			c := newClient(t, stripeapi.Options{URL: url, MaxBody: 1000, Key: func(context.Context) (string, error) { return tt.key, nil }})
 			_, err := c.FetchEvent(t.Context(), "", "evt_1", false)
 			p, permanent := errors.AsType[*dispatch.PermanentError](err)
@@ -541,4 +535,13 @@ func TestCancelEndsTheWait(t *testing.T) {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 	})
+}
+
+// answering starts a server that always answers so.
+func answering(t *testing.T, status int, body string) string {
+	t.Helper()
+	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}))
 }
