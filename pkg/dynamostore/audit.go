@@ -53,9 +53,9 @@ func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err
 	if e.Target != "" {
 		attributes["target"] = str(plain(e.Target))
 	}
-	old, err := o.putItem(ctx, attributes, auditBeginWhen, nil)
+	old, err := o.putItem(ctx, "write audit entry", attributes, auditBeginWhen, nil)
 	if err != nil {
-		return "", fmt.Errorf("write audit entry: %w", err)
+		return "", err
 	}
 	if old == nil {
 		return id, nil
@@ -68,14 +68,12 @@ func (o *Operator) BeginAudit(ctx context.Context, e AuditEntry) (id string, err
 
 // EndAudit writes the outcome of a work.
 func (o *Operator) EndAudit(ctx context.Context, id, outcome string, now time.Time) error {
-	old, err := o.setItem(ctx, auditPrefix+id, auditEndSet, auditEndWhen, item{":at": millis(now), ":outcome": str(plain(outcome))})
-	if err != nil {
-		return fmt.Errorf("end audit entry %s: %w", id, err)
-	}
+	what := "end audit entry " + id
+	old, err := o.setItem(ctx, what, auditPrefix+id, auditEndSet, auditEndWhen, item{":at": millis(now), ":outcome": str(plain(outcome))})
 	if old != nil {
-		return fmt.Errorf("end audit entry %s: it is not there", id)
+		return fmt.Errorf("%s: it is not there", what)
 	}
-	return nil
+	return err
 }
 
 // AuditRequest asks for entries that began in a time.

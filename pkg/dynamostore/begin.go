@@ -53,12 +53,12 @@ func (r *Reader) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, er
 // one, and returns the one that holds.
 func (s *Store) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time) (time.Time, error) {
 	at = time.Unix(at.Unix(), 0).UTC()
-	old, err := s.putItem(ctx, item{
+	old, err := s.putItem(ctx, "put "+beginKey(of), item{
 		"pk": str(beginKey(of)), "kind": str("begin"), dispatch.ListName: str(beginList), dispatch.ListOrder: str(second(at)),
 		"mode": str(event.Mode(of.Livemode)), "account": str(of.Account), "begin": millis(at),
 	}, "attribute_not_exists(pk)", nil)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("put %s: %w", beginKey(of), err)
+		return time.Time{}, err
 	}
 	if old != nil {
 		_, at, err = beginOf(old.item)

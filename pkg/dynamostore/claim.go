@@ -76,9 +76,9 @@ func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempo
 		}
 		switch f := faultOf(err); f.kind {
 		case refused:
-			old := decodeRow(f.old)
-			if old != nil && old.ID != req.Event.ID {
-				return idempotency.ClaimResult{}, storeDown("claim", "the answer is about another item")
+			old, err := f.record("claim", req.Event.ID)
+			if err != nil {
+				return idempotency.ClaimResult{}, err
 			}
 			result, explained := idempotency.ReadClaimRefusal(req, old)
 			if explained {
@@ -111,24 +111,13 @@ func (s *writer) tryClaim(ctx context.Context, in *dynamodb.UpdateItemInput) (ou
 
 func (s *writer) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInput {
 	in := &dynamodb.UpdateItemInput{
-		TableName:           &s.table,
-		Key:                 recordKey(req.Event.ID),
-		ConditionExpression: aws.String(claimWhen),
+		TableName: &s.table, Key: recordKey(req.Event.ID), ConditionExpression: aws.String(claimWhen),
 		ExpressionAttributeValues: item{
-			":running": str(string(idempotency.Running)),
-			":failed":  str(string(idempotency.Failed)),
-			":own":     str(req.Owner),
-			":lease":   millis(req.Lease),
-			":cutoff":  millis(req.LeaseExpiredBefore),
-			":now":     millis(req.Now),
-			":left":    num(int64(max(req.ReceivesLeft, 0))),
-			":ident":   identOf(req.Event),
-			":etype":   str(req.Event.Type),
-			":created": num(req.Event.Created),
-			":src":     str(string(req.Event.Source)),
-			":zero":    num(0),
-			":one":     num(1),
-			":number":  str("N"),
+			":running": str(string(idempotency.Running)), ":failed": str(string(idempotency.Failed)),
+			":own": str(req.Owner), ":lease": millis(req.Lease), ":cutoff": millis(req.LeaseExpiredBefore),
+			":now": millis(req.Now), ":left": num(int64(max(req.ReceivesLeft, 0))), ":ident": str(idempotency.Identity(req.Event)),
+			":etype": str(req.Event.Type), ":created": num(req.Event.Created), ":src": str(string(req.Event.Source)),
+			":zero": num(0), ":one": num(1), ":number": str("N"),
 		},
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -169,13 +158,8 @@ func (s *writer) noteWebhook(ctx context.Context, req idempotency.ClaimRequest, 
 		return nil
 	}
 	f := s.update(ctx, &types.Update{
-		TableName:           &s.table,
-		Key:                 recordKey(req.Event.ID),
-		UpdateExpression:    aws.String(sourceSet),
-		ConditionExpression: aws.String(sourceWhen),
-		ExpressionAttributeValues: item{
-			":webhook": str(string(event.Webhook)), ":reconcile": str(string(event.Reconcile)),
-		},
+		TableName: &s.table, Key: recordKey(req.Event.ID), UpdateExpression: aws.String(sourceSet), ConditionExpression: aws.String(sourceWhen),
+		ExpressionAttributeValues: item{":webhook": str(string(event.Webhook)), ":reconcile": str(string(event.Reconcile))},
 	})
 	if f != nil && f.kind != refused {
 		return f.down("note the webhook's message")

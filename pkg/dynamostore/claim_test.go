@@ -197,7 +197,7 @@ func TestClaimBrokenRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := s.fixture(t, http.DefaultTransport)
 			req := claimRequest()
-			row := item{"pk": str(idempotency.Key(req.Event.ID)), "att": num(4), "own": str("someone"), "gen": num(1), "ident": identOf(req.Event)}
+			row := item{"pk": str(idempotency.Key(req.Event.ID)), "att": num(4), "own": str("someone"), "gen": num(1), "ident": str(idempotency.Identity(req.Event))}
 			maps.Copy(row, tc.change)
 			if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
 				t.Fatal(err)
@@ -219,7 +219,7 @@ func TestClaimBrokenRecord(t *testing.T) {
 func TestClaimOfARowThatCannotBeReadAfterwards(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	req := claimRequest()
-	row := item{"pk": str(idempotency.Key(req.Event.ID)), "st": str("FAILED"), "att": num(4), "fails": str("many"), "ident": identOf(req.Event)}
+	row := item{"pk": str(idempotency.Key(req.Event.ID)), "st": str("FAILED"), "att": num(4), "fails": str("many"), "ident": str(idempotency.Identity(req.Event))}
 	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
 		t.Fatal(err)
 	}

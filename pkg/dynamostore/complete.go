@@ -56,12 +56,12 @@ func (s *Store) Complete(ctx context.Context, c *idempotency.Claim, outcome idem
 		case f.kind == refused:
 			return readComplete(c, f.old)
 		case f.kind == cancelled:
-			answer := readReasons(c, effects, f.reasons)
-			if !answer.again {
-				return answer.result, answer.err
+			result, rest, err := readReasons(c, effects, f.reasons)
+			if err != nil || result.Verdict != "" {
+				return result, err
 			}
-			effects = answer.rest
-			if !writesAny(effects) {
+			effects = rest
+			if len(writtenKeys(effects)) == 0 {
 				outcome = idempotency.AlreadyApplied
 			}
 		case f.kind == rejected:
@@ -98,10 +98,8 @@ func (s *writer) commit(ctx context.Context, c *idempotency.Claim, outcome idemp
 
 func (s *writer) completion(c *idempotency.Claim, outcome idempotency.Outcome, effects dispatch.Effects, now time.Time) *types.Update {
 	u := s.fenced(c, completePlain, item{
-		":done":    str(string(idempotency.Done)),
-		":now":     millis(now),
-		":outcome": str(string(outcome)),
-		":exp":     num(now.Add(s.ttl).Unix()),
+		":done": str(string(idempotency.Done)), ":now": millis(now),
+		":outcome": str(string(outcome)), ":exp": num(now.Add(s.ttl).Unix()),
 	})
 	u.ExpressionAttributeNames = openName()
 	if keys := writtenKeys(effects); len(keys) > 0 {
@@ -113,28 +111,18 @@ func (s *writer) completion(c *idempotency.Claim, outcome idempotency.Outcome, e
 
 // fenced returns an update of a claim's record behind the fence.
 func (s *writer) fenced(c *idempotency.Claim, expression string, values item) *types.Update {
-	values[":running"] = str(string(idempotency.Running))
-	values[":att"] = num(c.Attempt)
-	values[":own"] = str(c.Owner)
+	values[":running"], values[":att"], values[":own"] = str(string(idempotency.Running)), num(c.Attempt), str(c.Owner)
 	return &types.Update{
-		TableName:                           &s.table,
-		Key:                                 recordKey(c.EventID),
-		UpdateExpression:                    aws.String(expression),
-		ConditionExpression:                 aws.String(fence),
-		ExpressionAttributeValues:           values,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		TableName: &s.table, Key: recordKey(c.EventID), UpdateExpression: &expression, ConditionExpression: aws.String(fence),
+		ExpressionAttributeValues: values, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 }
 
 // update sends one update of a record until the service decides.
 func (s *writer) update(ctx context.Context, u *types.Update) *fault {
 	in := &dynamodb.UpdateItemInput{
-		TableName:                           u.TableName,
-		Key:                                 u.Key,
-		UpdateExpression:                    u.UpdateExpression,
-		ConditionExpression:                 u.ConditionExpression,
-		ExpressionAttributeNames:            u.ExpressionAttributeNames,
-		ExpressionAttributeValues:           u.ExpressionAttributeValues,
+		TableName: u.TableName, Key: u.Key, UpdateExpression: u.UpdateExpression, ConditionExpression: u.ConditionExpression,
+		ExpressionAttributeNames: u.ExpressionAttributeNames, ExpressionAttributeValues: u.ExpressionAttributeValues,
 		ReturnValuesOnConditionCheckFailure: u.ReturnValuesOnConditionCheckFailure,
 	}
 	return s.retry(ctx, func(ctx context.Context) error {

@@ -3,7 +3,6 @@ package dynamostore
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"tollgate/pkg/dispatch"
@@ -45,10 +44,8 @@ func (s *Store) Cover(ctx context.Context, n reconcile.Covered) error {
 			it[name] = str(text)
 		}
 	}
-	if _, err := s.putItem(ctx, it, "", nil); err != nil {
-		return fmt.Errorf("note slice %s: %w", coverKey(n), err)
-	}
-	return nil
+	_, err := s.putItem(ctx, "note slice "+coverKey(n), it, "", nil)
+	return err
 }
 
 // Covered returns the notes of slices that begin in [from, to), and the keys of those that

@@ -26,14 +26,11 @@ const (
 // LockDLQ takes or renews the lock on the dead-letter queue; when another owner has it, the
 // error is a *redrive.LockedError.
 func (o *Operator) LockDLQ(ctx context.Context, c redrive.Lock, now time.Time) error {
-	held, err := o.putItem(ctx, item{
+	held, err := o.putItem(ctx, "lock dead-letter queue", item{
 		"pk": str(dlqKey), "own": str(c.Owner), "who": str(bounded(c.By)), "what": str(c.What), "lease": millis(c.Until),
 	}, dlqClaimWhen, item{":own": str(c.Owner), ":now": millis(now)})
-	if err != nil {
-		return fmt.Errorf("lock dead-letter queue: %w", err)
-	}
-	if held == nil {
-		return nil
+	if err != nil || held == nil {
+		return err
 	}
 	by := redrive.Lock{Owner: held.str("own"), By: held.str("who"), What: held.str("what"), Until: held.millis("lease")}
 	if held.err != nil {
@@ -44,9 +41,6 @@ func (o *Operator) LockDLQ(ctx context.Context, c redrive.Lock, now time.Time) e
 
 // UnlockDLQ ends the owner's lock; nothing happens when another owner has it.
 func (o *Operator) UnlockDLQ(ctx context.Context, owner string) error {
-	_, err := o.setItem(ctx, dlqKey, dlqReleaseSet, dlqReleaseWhen, item{":own": str(owner), ":zero": num(0)})
-	if err != nil {
-		return fmt.Errorf("unlock dead-letter queue: %w", err)
-	}
-	return nil
+	_, err := o.setItem(ctx, "unlock dead-letter queue", dlqKey, dlqReleaseSet, dlqReleaseWhen, item{":own": str(owner), ":zero": num(0)})
+	return err
 }

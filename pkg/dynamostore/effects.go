@@ -90,16 +90,11 @@ func (s *writer) check(e dispatch.Effect) (*types.ConditionCheck, error) {
 	return c, nil
 }
 
-// writes reports whether an effect writes an item.
-func writes(e dispatch.Effect) bool { return e.Kind != dispatch.KindCheck }
-
-func writesAny(effects dispatch.Effects) bool { return slices.ContainsFunc(effects, writes) }
-
 // writtenKeys returns the keys of the items that effects write, in their order.
 func writtenKeys(effects dispatch.Effects) []string {
 	var keys []string
 	for _, e := range effects {
-		if writes(e) {
+		if e.Kind != dispatch.KindCheck {
 			keys = append(keys, e.Key)
 		}
 	}

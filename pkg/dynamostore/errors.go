@@ -1,11 +1,14 @@
 package dynamostore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -50,6 +53,15 @@ func (f *fault) down(verb string) error {
 	return storeDown(verb, f.text)
 }
 
+// record returns the record that refused a write for an event, nil when there was none.
+func (f *fault) record(verb, eventID string) (*idempotency.Record, error) {
+	old := decodeRow(f.old)
+	if old != nil && old.ID != eventID {
+		return nil, storeDown(verb, "the answer is about another item")
+	}
+	return old, nil
+}
+
 // faultOf reads an error of the SDK.
 func faultOf(err error) *fault {
 	if e, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
@@ -67,7 +79,9 @@ func faultOf(err error) *fault {
 		f.kind = kindOfCode(e.ErrorCode())
 		f.text = e.ErrorCode() + ": " + limits.Cut(e.ErrorMessage(), maxText)
 	}
-	if neverSent(err) || statusOf(err) == http.StatusRequestEntityTooLarge {
+	_, neverSent := errors.AsType[*smithy.SerializationError](err)
+	answer, answered := errors.AsType[*smithyhttp.ResponseError](err)
+	if neverSent || answered && answer.HTTPStatusCode() == http.StatusRequestEntityTooLarge {
 		f.kind = rejected
 	}
 	return f
@@ -83,19 +97,6 @@ func textOf(err error) string {
 		return "no answer from DynamoDB: " + e.Err.Error()
 	}
 	return err.Error()
-}
-
-// neverSent reports whether the SDK could not serialize the input.
-func neverSent(err error) bool {
-	_, ok := errors.AsType[*smithy.SerializationError](err)
-	return ok
-}
-
-func statusOf(err error) int {
-	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
-		return e.HTTPStatusCode()
-	}
-	return 0
 }
 
 // kindOfCode maps an error code. An unknown code is lost: whether the write was applied is
@@ -143,24 +144,7 @@ func onlyContention(reasons []types.CancellationReason) bool {
 
 // rejects reports whether a retry of the same item cannot succeed.
 func rejects(r types.CancellationReason) bool {
-	switch codeOf(r) {
-	case "ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem":
-		return true
-	default:
-		return false
-	}
+	return slices.Contains([]string{"ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"}, codeOf(r))
 }
 
-func codeOf(r types.CancellationReason) string {
-	if r.Code == nil || *r.Code == "" {
-		return reasonNone
-	}
-	return *r.Code
-}
-
-func messageOf(r types.CancellationReason) string {
-	if r.Message == nil {
-		return ""
-	}
-	return limits.Cut(*r.Message, maxText)
-}
+func codeOf(r types.CancellationReason) string { return cmp.Or(aws.ToString(r.Code), reasonNone) }

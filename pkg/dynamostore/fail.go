@@ -30,13 +30,8 @@ const (
 // failure may have been written all the same.
 func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempotency.Failure) (idempotency.FailResult, error) {
 	u := s.fenced(c, failTransient, item{
-		":failed": str(string(idempotency.Failed)),
-		":now":    millis(failure.Now),
-		":shard":  str(idempotency.Shard(c.EventID)),
-		":err":    str(bounded(failure.Err)),
-		":left":   num(int64(max(failure.ReceivesLeft, 0))),
-		":zero":   num(0),
-		":one":    num(1),
+		":failed": str(string(idempotency.Failed)), ":now": millis(failure.Now), ":shard": str(idempotency.Shard(c.EventID)),
+		":err": str(bounded(failure.Err)), ":left": num(int64(max(failure.ReceivesLeft, 0))), ":zero": num(0), ":one": num(1),
 	})
 	u.ExpressionAttributeNames = openName()
 	if failure.Reason != "" {
@@ -50,9 +45,9 @@ func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempote
 	if f.kind != refused {
 		return idempotency.FailResult{}, f.down("fail")
 	}
-	old := decodeRow(f.old)
-	if old != nil && old.ID != c.EventID {
-		return idempotency.FailResult{}, storeDown("fail", "the answer is about another item")
+	old, err := f.record("fail", c.EventID)
+	if err != nil {
+		return idempotency.FailResult{}, err
 	}
 	return idempotency.ReadFailRefusal(c, old), nil
 }

@@ -11,29 +11,20 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Filter selects records by their status; see idempotency.Status.
+// Filter selects records by their status; see idempotency.Status. Failed, Dead and Retrying
+// are read from the index, the others need a scan. A list other than Broken shows a row that
+// cannot be read as a record too if its readable attributes match the filter.
 type Filter string
 
 const (
-	// Failed is every record in the index: failed, or come a second time, and not done.
-	// A request without any filter means it.
-	Failed Filter = "failed"
-	// Dead: not done, and its message has no receives left: it is in the dead-letter
-	// queue or about to be. Read from the index.
-	Dead Filter = "dead"
-	// Retrying: in the index, and its message has receives left. Read from the index.
-	Retrying Filter = "retrying"
-	// Done: of whatever outcome. Needs a scan.
-	Done Filter = "done"
-	// Ignored: done, and no handler ran. Needs a scan.
-	Ignored Filter = "ignored"
-	// Running: an attempt holds the claim, or held it when it died. Needs a scan.
-	Running Filter = "running"
-	// Purged: not done, and an operator gave it up. Needs a scan.
-	Purged Filter = "purged"
-	// Broken: the row cannot be read as a record. Needs a scan; every other list shows such a
-	// row too if its readable attributes match the filter.
-	Broken Filter = "broken"
+	Failed   Filter = "failed"   // every record in the index: failed, or come a second time, and not done
+	Dead     Filter = "dead"     // not done, and its message has no receives left: in the dead-letter queue or about to be
+	Retrying Filter = "retrying" // in the index, and its message has receives left
+	Done     Filter = "done"     // of whatever outcome
+	Ignored  Filter = "ignored"  // done, and no handler ran
+	Running  Filter = "running"  // an attempt holds the claim, or held it when it died
+	Purged   Filter = "purged"   // not done, and purged by an operator
+	Broken   Filter = "broken"   // the row cannot be read as a record
 )
 
 // Filters returns every filter, in the order in which help lists them.

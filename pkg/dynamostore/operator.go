@@ -40,18 +40,17 @@ func (s *Operator) Purge(ctx context.Context, req idempotency.PurgeRequest) (ide
 			values[":att"] = num(req.Attempt)
 		}
 	}
-	old, err := s.operate(ctx, "purge", &types.Update{
+	written, old, err := s.operate(ctx, "purge", &types.Update{
 		Key: recordKey(req.EventID), UpdateExpression: aws.String(giveUpSet), ConditionExpression: &when,
 		ExpressionAttributeNames: openName(), ExpressionAttributeValues: values,
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case old.written:
-		return idempotency.PurgeMarked, nil
-	default:
-		return idempotency.ReadPurgeRefusal(req, old.record), nil
 	}
+	if written {
+		return idempotency.PurgeMarked, nil
+	}
+	return idempotency.ReadPurgeRefusal(req, old), nil
 }
 
 // The reidentification: UpdateItem of EVT#<id>, refused with ALL_OLD. It holds while the
@@ -67,7 +66,7 @@ const (
 // Reidentify gives a record another identity. Errors wrap idempotency.ErrStoreDown; the
 // same request may be made again.
 func (s *Operator) Reidentify(ctx context.Context, req idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error) {
-	old, err := s.operate(ctx, "reidentify", &types.Update{
+	written, old, err := s.operate(ctx, "reidentify", &types.Update{
 		Key: recordKey(req.EventID), UpdateExpression: aws.String(reidentifySet), ConditionExpression: aws.String(reidentifyWhen),
 		ExpressionAttributeValues: item{
 			":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
@@ -75,31 +74,25 @@ func (s *Operator) Reidentify(ctx context.Context, req idempotency.ReidentifyReq
 			":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore),
 		},
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case old.written:
-		return idempotency.Reidentified, nil
-	default:
-		return idempotency.ReadReidentifyRefusal(req, old.record), nil
 	}
+	if written {
+		return idempotency.Reidentified, nil
+	}
+	return idempotency.ReadReidentifyRefusal(req, old), nil
 }
 
-// operated is the answer to an operator's write: written, or the record that refused it.
-type operated struct {
-	written bool
-	record  *idempotency.Record
-}
-
-func (s *Operator) operate(ctx context.Context, verb string, u *types.Update) (operated, error) {
+// operate makes an operator's write, or returns the record that refused it.
+func (s *Operator) operate(ctx context.Context, verb string, u *types.Update) (written bool, old *idempotency.Record, err error) {
 	u.TableName, u.ReturnValuesOnConditionCheckFailure = &s.table, types.ReturnValuesOnConditionCheckFailureAllOld
 	f := s.update(ctx, u)
 	switch {
 	case f == nil:
-		return operated{written: true}, nil
+		return true, nil, nil
 	case f.kind != refused:
-		return operated{}, storeDown(verb, f.text)
+		return false, nil, storeDown(verb, f.text)
 	default:
-		return operated{record: decodeRow(f.old)}, nil
+		return false, decodeRow(f.old), nil
 	}
 }

@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -92,11 +91,11 @@ const (
 // answer says so. A repeated request with the same time is one release.
 func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outbox.Release, error) {
 	shard := dispatch.OutboxShard(key)
-	old, err := o.setItem(ctx, key, releaseSet, releaseWhen, item{
+	old, err := o.setItem(ctx, "release "+key, key, releaseSet, releaseWhen, item{
 		":held": str(dispatch.HeldList(shard)), ":out": str(dispatch.OutboxList(shard)), ":now": millis(now),
 	})
 	if err != nil {
-		return "", fmt.Errorf("release %s: %w", key, err)
+		return "", err
 	}
 	switch {
 	case old == nil, old.num("released_at", 0) == now.UnixMilli(): // by an earlier try whose answer was lost
@@ -113,8 +112,6 @@ func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outb
 // MarkSent marks a message. A refusal is success: it was marked before, by a run that
 // overlapped or by an earlier try whose answer was lost.
 func (s *Store) MarkSent(ctx context.Context, key string, at time.Time) error {
-	if _, err := s.setItem(ctx, key, markSentSet, markSentWhen, item{":now": millis(at)}); err != nil {
-		return fmt.Errorf("mark %s as sent: %w", key, err)
-	}
-	return nil
+	_, err := s.setItem(ctx, "mark "+key+" as sent", key, markSentSet, markSentWhen, item{":now": millis(at)})
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -22,8 +23,7 @@ type ReaderClient interface {
 }
 
 // Reader reads records and items. Nothing that it returns may decide whether an event runs:
-// that is for the claim alone. It is safe
-// for concurrent use. Its errors are the service's, in text.
+// only the claim may. It is safe for concurrent use. Its errors are the service's, in text.
 type Reader struct {
 	client ReaderClient
 	table  string
@@ -31,8 +31,8 @@ type Reader struct {
 
 // NewReader returns a reader of a table of the shape of [TableSchema].
 func NewReader(client ReaderClient, table string) (*Reader, error) {
-	if err := need(client != nil, table); err != nil {
-		return nil, err
+	if client == nil || table == "" {
+		return nil, errNeed
 	}
 	return &Reader{client: client, table: table}, nil
 }
@@ -41,12 +41,9 @@ func NewReader(client ReaderClient, table string) (*Reader, error) {
 // cannot be read has Broken set.
 func (r *Reader) Get(ctx context.Context, eventID string) (idempotency.Record, bool, error) {
 	attributes, err := r.get(ctx, idempotency.Key(eventID))
-	if err != nil {
-		return idempotency.Record{}, false, err
-	}
 	record := decodeRow(attributes)
-	if record == nil {
-		return idempotency.Record{}, false, nil
+	if err != nil || record == nil {
+		return idempotency.Record{}, false, err
 	}
 	return *record, true, nil
 }
@@ -79,8 +76,8 @@ const maxBatchGet = 100
 // what the service leaves unread under load.
 func (r *Reader) Records(ctx context.Context, eventIDs []string) (map[string]idempotency.Record, error) {
 	found := make(map[string]idempotency.Record, len(eventIDs))
-	for start := 0; start < len(eventIDs); start += maxBatchGet {
-		if err := r.batch(ctx, eventIDs[start:min(start+maxBatchGet, len(eventIDs))], found); err != nil {
+	for some := range slices.Chunk(eventIDs, maxBatchGet) {
+		if err := r.batch(ctx, some, found); err != nil {
 			return nil, fmt.Errorf("read records: %w", err)
 		}
 	}

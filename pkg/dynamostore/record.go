@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 )
@@ -61,9 +60,6 @@ func decodeRow(attributes item) *idempotency.Record {
 func recordKey(eventID string) item { return keyOf(idempotency.Key(eventID)) }
 
 func millis(t time.Time) types.AttributeValue { return num(t.UnixMilli()) }
-
-// identOf is the identity that every message for one event must share.
-func identOf(e event.Envelope) types.AttributeValue { return str(idempotency.Identity(e)) }
 
 // bounded makes a text fit a record: valid UTF-8, at most limits.MaxErrorText bytes,
 // cut between two characters.

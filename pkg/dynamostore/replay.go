@@ -24,27 +24,21 @@ const (
 // afterwards. Errors wrap idempotency.ErrNoLongerDone, or idempotency.ErrStoreDown,
 // after which the same request may be made again.
 func (s *Operator) Replay(ctx context.Context, req idempotency.ReplayRequest) error {
-	refusal, err := s.operate(ctx, "replay", &types.Update{
+	written, old, err := s.operate(ctx, "replay", &types.Update{
 		Key: recordKey(req.EventID), UpdateExpression: aws.String(replaySet), ConditionExpression: aws.String(replayWhen),
 		ExpressionAttributeNames: openName(),
 		ExpressionAttributeValues: item{
-			":done":   str(string(idempotency.Done)),
-			":failed": str(string(idempotency.Failed)),
-			":gen":    num(req.Generation),
-			":next":   num(req.Generation + 1),
-			":now":    millis(req.Now),
-			":shard":  str(idempotency.Shard(req.EventID)),
-			":zero":   num(0),
-			":who":    str(req.By),
-			":why":    str(bounded(req.Why)),
+			":done": str(string(idempotency.Done)), ":failed": str(string(idempotency.Failed)),
+			":gen": num(req.Generation), ":next": num(req.Generation + 1), ":now": millis(req.Now),
+			":shard": str(idempotency.Shard(req.EventID)), ":zero": num(0), ":who": str(req.By), ":why": str(bounded(req.Why)),
 		},
 	})
 	switch {
-	case err != nil || refusal.written:
+	case err != nil || written:
 		return err
-	case refusal.record != nil && refusal.record.Broken != "":
-		return storeDown("replay", refusal.record.Broken)
+	case old != nil && old.Broken != "":
+		return storeDown("replay", old.Broken)
 	default:
-		return idempotency.ReadReplayRefusal(req, refusal.record)
+		return idempotency.ReadReplayRefusal(req, old)
 	}
 }

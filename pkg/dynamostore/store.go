@@ -37,6 +37,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -103,8 +104,8 @@ type writer struct {
 }
 
 func newWriter(client Client, table string, o Options) (*writer, error) {
-	if err := need(client != nil, table); err != nil {
-		return nil, err
+	if client == nil || table == "" {
+		return nil, errNeed
 	}
 	o.Limits = cmp.Or(o.Limits, limits.AWS())
 	if o.Limits.RecordTTL <= 0 || o.Limits.RecordBudget <= 0 {
@@ -120,27 +121,27 @@ func newWriter(client Client, table string, o Options) (*writer, error) {
 }
 
 // putItem puts an item other than a record, under a condition unless it is "", and returns
-// the item that refused it.
-func (s *writer) putItem(ctx context.Context, it item, condition string, values item) (refusedBy *attributeReader, err error) {
+// the item that refused it. Errors begin with what it does.
+func (s *writer) putItem(ctx context.Context, what string, it item, condition string, values item) (refusedBy *attributeReader, err error) {
 	in := &dynamodb.PutItemInput{TableName: &s.table, Item: it}
 	if condition != "" {
 		in.ConditionExpression, in.ExpressionAttributeValues = &condition, values
 		in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	}
 	_, err = s.client.PutItem(ctx, in)
-	return refusal(err)
+	return refusal(what, err)
 }
 
 // setItem updates an item other than a record, as putItem puts one.
-func (s *writer) setItem(ctx context.Context, key, update, condition string, values item) (refusedBy *attributeReader, err error) {
+func (s *writer) setItem(ctx context.Context, what, key, update, condition string, values item) (refusedBy *attributeReader, err error) {
 	_, err = s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: keyOf(key), UpdateExpression: &update, ConditionExpression: &condition,
 		ExpressionAttributeValues: values, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	return refusal(err)
+	return refusal(what, err)
 }
 
-func refusal(err error) (refusedBy *attributeReader, _ error) {
+func refusal(what string, err error) (refusedBy *attributeReader, _ error) {
 	if err == nil {
 		return nil, nil
 	}
@@ -148,17 +149,7 @@ func refusal(err error) (refusedBy *attributeReader, _ error) {
 	if f.kind == refused {
 		return &attributeReader{item: f.old}, nil
 	}
-	return nil, errors.New(f.text)
+	return nil, fmt.Errorf("%s: %s", what, f.text)
 }
 
-// need returns an error for each missing part.
-func need(hasClient bool, table string) error {
-	var errs []error
-	if !hasClient {
-		errs = append(errs, errors.New("dynamostore needs a client"))
-	}
-	if table == "" {
-		errs = append(errs, errors.New("dynamostore needs a table's name"))
-	}
-	return errors.Join(errs...)
-}
+var errNeed = errors.New("dynamostore needs a client and a table's name")

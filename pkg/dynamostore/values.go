@@ -53,27 +53,28 @@ func (a *attributeReader) need(names ...string) {
 	}
 }
 
-func (a *attributeReader) str(name string) string {
-	v, found := a.item[name]
-	if !found {
-		return ""
-	}
-	s, ok := v.(*types.AttributeValueMemberS)
+// value reads an attribute of a type; false when it is absent or has another type.
+func value[T types.AttributeValue](a *attributeReader, name string) (v T, ok bool) {
+	found, ok := a.item[name]
 	if !ok {
-		a.wrong(name)
-		return ""
+		return v, false
 	}
-	return s.Value
+	if v, ok = found.(T); !ok {
+		a.wrong(name)
+	}
+	return v, ok
+}
+
+func (a *attributeReader) str(name string) string {
+	if s, ok := value[*types.AttributeValueMemberS](a, name); ok {
+		return s.Value
+	}
+	return ""
 }
 
 func (a *attributeReader) num(name string, absent int64) int64 {
-	v, found := a.item[name]
-	if !found {
-		return absent
-	}
-	n, ok := v.(*types.AttributeValueMemberN)
+	n, ok := value[*types.AttributeValueMemberN](a, name)
 	if !ok {
-		a.wrong(name)
 		return absent
 	}
 	i, err := strconv.ParseInt(n.Value, 10, 64)
@@ -90,17 +91,11 @@ func (a *attributeReader) millis(name string) time.Time {
 	return time.UnixMilli(a.num(name, 0)).UTC()
 }
 
-func (a *attributeReader) strs(name string) []string {
-	v, found := a.item[name]
-	if !found {
-		return nil
-	}
-	l, ok := v.(*types.AttributeValueMemberL)
+func (a *attributeReader) strs(name string) (out []string) {
+	l, ok := value[*types.AttributeValueMemberL](a, name)
 	if !ok {
-		a.wrong(name)
 		return nil
 	}
-	var out []string
 	for _, e := range l.Value {
 		s, ok := e.(*types.AttributeValueMemberS)
 		if !ok {
