@@ -120,6 +120,8 @@ func TestRulesFind(t *testing.T) {
 		{"no pipe that closes early", "README.md", "tollgate dlq list | head", ""},
 		{"the top level has its known names", "pkg/event/x.go", "package event", ""},
 		{"the top level has its known names", "internal/x.go", "package internal", "internal is at the top"},
+		{"the top level has its known names", "dlq-purge-20261128T120000Z.jsonl", "{}", ""},
+		{"the top level has its known names", "dlq.jsonl", "{}", "dlq.jsonl is at the top"},
 	}
 	for i, tt := range tests {
 		t.Run(fmt.Sprintf("%s/%d", tt.rule, i), func(t *testing.T) {
