@@ -32,6 +32,7 @@ type steps struct {
 	n      int
 	faults map[int]fault
 	names  []string
+	before func() // called when a call begins
 }
 
 // call runs one call under its fault.
@@ -39,6 +40,9 @@ func (s *steps) call(ctx context.Context, name string, do func() error) error {
 	s.n++
 	s.names = append(s.names, name)
 	f := s.faults[s.n]
+	if s.before != nil {
+		s.before()
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -40,12 +40,6 @@ func (s *system) withStripe(types map[int]string) *stripe.Fake {
 	return fakeStripe
 }
 
-// withKey runs the command with a key for the fake Stripe.
-func (s *system) withKey(args ...string) answer {
-	s.t.Helper()
-	return tollgate(s.t.Context(), map[string]string{"STRIPE_API_KEY": "sk_test_1"}, append(args, "--data", s.data)...)
-}
-
 // backfillReport is what backfill --json prints, as far as tests read it.
 type backfillReport struct {
 	Types                                                                   []string
@@ -65,13 +59,13 @@ func TestBackfill(t *testing.T) {
 	}{
 		{&dry, []string{"--dry-run"}}, {&done, []string{"--note", "ticket 7"}},
 	} {
-		a := s.withKey(append([]string{"backfill", "--since", "48h", "--json"}, run.args...)...).ok(t)
+		a := s.keyed(append([]string{"backfill", "--since", "48h", "--json"}, run.args...)...).ok(t)
 		check(t, json.Unmarshal([]byte(a.out), run.into))
 		if run.into == &dry {
 			if n := len(s.takeAll()); n != 0 {
 				t.Errorf("a dry run sent %d messages", n)
 			}
-			if a := s.withKey("reconcile", "report", "--days", "1"); a.code != verb.ExitFailed || !strings.Contains(a.err, "nothing of the last 1 days was compared") {
+			if a := s.keyed("reconcile", "report", "--days", "1"); a.code != verb.ExitFailed || !strings.Contains(a.err, "nothing of the last 1 days was compared") {
 				t.Errorf("a dry run covers: %+v", a)
 			}
 		}
@@ -90,22 +84,22 @@ func TestBackfill(t *testing.T) {
 		t.Errorf("messages (-want +got):\n%s", d)
 	}
 	// Two days are covered now, the third is not.
-	if a := s.withKey("reconcile", "report", "--days", "1"); a.code != verb.ExitDone || !strings.HasPrefix(a.out, "no gap in the last 1 days") {
+	if a := s.keyed("reconcile", "report", "--days", "1"); a.code != verb.ExitDone || !strings.HasPrefix(a.out, "no gap in the last 1 days") {
 		t.Errorf("%+v", a)
 	}
-	a := s.withKey("reconcile", "report", "--days", "3", "--json")
+	a := s.keyed("reconcile", "report", "--days", "3", "--json")
 	var r reconcile.View
 	check(t, json.Unmarshal([]byte(a.out), &r))
 	if a.code != verb.ExitFailed || r.Whole || len(r.Gaps) != 1 || r.Gaps[0].Kind != "gap" || len(r.Streams) != 1 || r.Streams[0] != "- test" {
 		t.Errorf("%+v %+v", a, r)
 	}
 	// One type alone proves nothing about the others.
-	a = s.withKey("backfill", "--since", "120h", "--types", "invoice.*", "--json").ok(t)
+	a = s.keyed("backfill", "--since", "120h", "--types", "invoice.*", "--json").ok(t)
 	check(t, json.Unmarshal([]byte(a.out), &again))
 	if again.Listed != 3 || again.Unrecorded != 3 || len(again.Types) != 2 {
 		t.Errorf("%+v", again)
 	}
-	if a := s.withKey("reconcile", "report", "--days", "3"); a.code != verb.ExitFailed {
+	if a := s.keyed("reconcile", "report", "--days", "3"); a.code != verb.ExitFailed {
 		t.Errorf("%+v", a)
 	}
 	trail := lines[audit.View](t, s.tollgate("audit", "list", "--verb", "backfill", "--json").ok(t).out)
@@ -120,11 +114,11 @@ func TestBackfillKeepsToThePolicy(t *testing.T) {
 	s.withStripe(map[int]string{1: "invoice.paid", 2: "invoice.paid", 40: "invoice.paid"})
 	s.info.Endpoints = fmt.Sprintf(`{"live":{"livemode":[true]},"late":{"from":%q}}`, time.Now().Add(-24*time.Hour).Format(time.RFC3339))
 	s.writeInfo()
-	a := s.withKey("backfill", "--since", "48h", "--endpoint", "live")
+	a := s.keyed("backfill", "--since", "48h", "--endpoint", "live")
 	if a.code != verb.ExitFailed || !strings.Contains(a.err, `endpoint "live" does not take test events`) || !strings.Contains(a.err, "--endpoint") || len(s.takeAll()) != 0 {
 		t.Errorf("%+v", a)
 	}
-	a = s.withKey("backfill", "--since", "48h", "--endpoint", "late", "--json").ok(t)
+	a = s.keyed("backfill", "--since", "48h", "--endpoint", "late", "--json").ok(t)
 	var done backfillReport
 	check(t, json.Unmarshal([]byte(a.out), &done))
 	if sent := len(s.takeAll()); done.Listed != 3 || done.Enqueued != 2 || done.Ignored != 1 || sent != 2 {
@@ -179,11 +173,11 @@ func TestBackfillRefuses(t *testing.T) {
 		{[]string{"--since", "1h", "--account", "me"}, "--account"},
 		{[]string{"--since", "1h", "--endpoint", "A"}, "--endpoint"},
 	} {
-		if a := s.withKey(append([]string{"backfill"}, c.args...)...); a.code != verb.ExitUsage || !strings.Contains(a.err, c.want) {
+		if a := s.keyed(append([]string{"backfill"}, c.args...)...); a.code != verb.ExitUsage || !strings.Contains(a.err, c.want) {
 			t.Errorf("%v: %+v, want exit 2 and %q", c.args, a, c.want)
 		}
 	}
-	if a := s.withKey("reconcile", "report", "--days", "30"); a.code != verb.ExitUsage {
+	if a := s.keyed("reconcile", "report", "--days", "30"); a.code != verb.ExitUsage {
 		t.Errorf("%+v", a)
 	}
 }
@@ -193,7 +187,7 @@ func TestBackfillStopsAtAFullQueue(t *testing.T) {
 	s := newSystem(t)
 	s.withStripe(map[int]string{1: "invoice.paid"})
 	s.fill(1000)
-	a := s.withKey("backfill", "--since", "2h", "--json")
+	a := s.keyed("backfill", "--since", "2h", "--json")
 	var d backfillReport
 	check(t, json.Unmarshal([]byte(a.out), &d))
 	if a.code != verb.ExitFailed || d.Deferred != 1 || d.Complete || !strings.Contains(a.err, "deferred") {
@@ -206,7 +200,7 @@ func TestBackfillNamesWhatItCannotCompare(t *testing.T) {
 	s := newSystem(t)
 	s.withStripe(map[int]string{1: "invoice.paid"})
 	s.done("evt_1", "charge.failed", idempotency.Applied, nil)
-	a := s.withKey("backfill", "--since", "2h")
+	a := s.keyed("backfill", "--since", "2h")
 	if a.code != verb.ExitFailed || !strings.Contains(a.err, "event=evt_1") || !strings.Contains(a.err, "1 events cannot be compared") {
 		t.Errorf("%+v", a)
 	}

@@ -14,7 +14,6 @@ import (
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/local"
 )
 
 // exported reads the lines of a file that only its owner may read.
@@ -196,11 +195,7 @@ func (s *system) watch(f func(operation string)) {
 func TestDLQPurgeAsks(t *testing.T) {
 	s := newSystem(t)
 	s.dead("evt_a", "invoice.paid", "no row")
-	t.Setenv("AWS_ENDPOINT_URL", s.info.Endpoint)
-	t.Setenv("AWS_REGION", local.Region)
-	t.Setenv("AWS_ACCESS_KEY_ID", "test")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
-	env := map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
+	env := s.environment()
 	name := filepath.Join(s.data, "p.jsonl")
 	for _, args := range [][]string{{"dlq", "purge", "--all", "--note=x", "--out=" + name}, {"redrive", "--all"}} {
 		got := tollgate(t.Context(), env, args...)

@@ -86,10 +86,7 @@ func (r *registry) files(amazon, atStripe string) {
 		"TOLLGATE_TABLE": local.TableName, "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_DLQ_URL": queue + "-dead",
 		"TOLLGATE_WEBHOOK_SECRET_ID": local.WebhookSecretID, "TOLLGATE_STRIPE_URL": atStripe, "STRIPE_API_KEY": "sk_test_1",
 	}
-	r.t.Setenv("AWS_ENDPOINT_URL", amazon)
-	r.t.Setenv("AWS_REGION", local.Region)
-	r.t.Setenv("AWS_ACCESS_KEY_ID", "test")
-	r.t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	setAWS(r.t, amazon)
 }
 
 // serve puts refusals before a handler and returns its URL.

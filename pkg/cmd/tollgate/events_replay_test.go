@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/cmd/tollgate/audit"
@@ -67,7 +69,7 @@ func withStripe(t *testing.T, s *system, bodies ...string) *stripeHas {
 // keyed runs the command with a key for Stripe's API.
 func (s *system) keyed(args ...string) answer {
 	s.t.Helper()
-	return tollgate(s.t.Context(), map[string]string{"STRIPE_API_KEY": "sk_test_x"}, append(args, "--data", s.data)...)
+	return tollgate(s.t.Context(), map[string]string{"STRIPE_API_KEY": "sk_test_1"}, append(args, "--data", s.data)...)
 }
 
 // claimed leaves an event of these bytes claimed, as its first delivery did.
@@ -194,12 +196,15 @@ func (s *system) untouched(t *testing.T, before string) {
 	}
 }
 
-// table is every item of the table.
+// table is every item of the table but the audit trail.
 func (s *system) table() string {
 	s.t.Helper()
 	out, err := s.dynamo.Scan(s.t.Context(), &dynamodb.ScanInput{TableName: &s.info.Table})
 	check(s.t, err)
-	raw, err := json.Marshal(out.Items)
+	raw, err := json.Marshal(slices.DeleteFunc(out.Items, func(item map[string]types.AttributeValue) bool {
+		pk, _ := item["pk"].(*types.AttributeValueMemberS)
+		return pk != nil && strings.Contains(pk.Value, "AUDIT#")
+	}))
 	check(s.t, err)
 	return string(raw)
 }
@@ -234,30 +239,9 @@ func TestReplayRefuses(t *testing.T) {
 	} {
 		got := s.keyed(append([]string{"events", "replay"}, strings.Fields(c.args)...)...)
 		got.refused(t, c.code, c.says...)
-		if got := s.withoutAudit(); got != before {
-			t.Errorf("%s: the table changed:\n%s", c.args, cmp.Diff(before, got))
-		}
-	}
-	if sent := s.messages(); len(sent) != 0 {
-		t.Errorf("%d messages were sent", len(sent))
+		s.untouched(t, before)
 	}
 	tollgate(t.Context(), nil, "events", "replay", "evt_gone", "--note=x", "--data", s.data).refused(t, verb.ExitFailed, "STRIPE_API_KEY")
-}
-
-// withoutAudit is every item of the table but the audit trail.
-func (s *system) withoutAudit() string {
-	s.t.Helper()
-	out, err := s.dynamo.Scan(s.t.Context(), &dynamodb.ScanInput{TableName: &s.info.Table})
-	check(s.t, err)
-	kept := out.Items[:0]
-	for _, i := range out.Items {
-		if raw, _ := json.Marshal(i["pk"]); !strings.Contains(string(raw), "AUDIT#") {
-			kept = append(kept, i)
-		}
-	}
-	raw, err := json.Marshal(kept)
-	check(s.t, err)
-	return string(raw)
 }
 
 func TestReplayFromFile(t *testing.T) {
@@ -308,7 +292,7 @@ func TestReplayByFilter(t *testing.T) {
 	if got := s.keyed(append(args, "--dry-run", "--until=2020-01-01")...).ok(t); got.out != "" || !strings.Contains(got.err, "No done event matches") {
 		t.Errorf("until: %+v", got)
 	}
-	if got := s.keyed(append(args, "--dry-run", "--limit=2")...); len(lines[replayLine](t, got.out)) != 2 || cursorIn(got.err) == "" {
+	if got := s.keyed(append(args, "--dry-run", "--limit=2")...); len(lines[replayLine](t, got.out)) != 2 || !strings.Contains(got.err, "--cursor ") {
 		t.Errorf("limit: %+v", got)
 	}
 	got := s.keyed(append(args, "--note=new handler")...)
@@ -325,12 +309,6 @@ func TestReplayByFilter(t *testing.T) {
 	if r := s.record("evt_2"); r.State != idempotency.Done || r.Generation != 1 {
 		t.Errorf("the one that was refused: %+v", r)
 	}
-}
-
-func cursorIn(text string) string {
-	_, rest, _ := strings.Cut(text, "--cursor ")
-	cursor, _, _ := strings.Cut(rest, "\n")
-	return cursor
 }
 
 // TestShadow: the handler runs, its effects are shown, and no request that writes is made.

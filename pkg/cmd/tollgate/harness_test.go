@@ -86,6 +86,21 @@ func unchecked(endpoint string) local.Info {
 	return local.Info{Endpoint: endpoint, AccessKey: local.AccessKey{ID: "test", Secret: "test"}}
 }
 
+// setAWS names services for AWS's own SDK.
+func setAWS(t *testing.T, url string) {
+	t.Helper()
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"} {
+		t.Setenv(name, value)
+	}
+}
+
+// environment names the system as one that is not local.
+func (s *system) environment() map[string]string {
+	s.t.Helper()
+	setAWS(s.t, s.info.Endpoint)
+	return map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
+}
+
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"unsafe"
 
 	"tollgate/pkg/cmd/tollgate/verb"
-	"tollgate/pkg/local"
 )
 
 // process is a run of the command in a process of its own, at a terminal or not.
@@ -116,7 +115,6 @@ func (p *process) types(keys *os.File, text string) {
 
 // TestCtrlCAtAQuestion: what asks before it changes something ends at once, with nothing changed.
 func TestCtrlCAtAQuestion(t *testing.T) {
-	t.Parallel()
 	s := newSystem(t)
 	s.deadLetter(envelope("evt_1", "invoice.paid"), "handler", "no plan", 1)
 	for _, args := range [][]string{{"redrive", "--all"}, {"dlq", "purge", "--all", "--note=x"}} {
@@ -146,14 +144,6 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 			t.Errorf("%q: exit %d, want %d", c.text, p.cmd.ProcessState.ExitCode(), c.code)
 		}
 		s.allVisible(c.left)
-	}
-}
-
-// environment names the system as one that is not local.
-func (s *system) environment() map[string]string {
-	return map[string]string{
-		"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL,
-		"AWS_ENDPOINT_URL": s.info.Endpoint, "AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 	}
 }
 

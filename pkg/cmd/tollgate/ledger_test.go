@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,11 +48,11 @@ func TestLedgerShow(t *testing.T) {
 
 	people := s.tollgate("ledger", "show", "cus_1").ok(t)
 	for _, part := range []string{"customer  cus_1", "payments\nWHAT", "pi_1    4900 jpy", "outbox\nMESSAGE", "receipt"} {
-		if !contains(people.out, part) {
+		if !strings.Contains(people.out, part) {
 			t.Errorf("%q is not in\n%s", part, people.out)
 		}
 	}
-	if contains(people.out, "disputes") {
+	if strings.Contains(people.out, "disputes") {
 		t.Errorf("an empty table is shown:\n%s", people.out)
 	}
 

@@ -87,11 +87,11 @@ func TestOutboxList(t *testing.T) {
 	}
 	people := s.tollgate("outbox", "list").ok(t)
 	for _, part := range []string{"MESSAGE", "held: old", "held: before begin", "unsent", "4165 eur", keys[8]} {
-		if !contains(people.out, part) {
+		if !strings.Contains(people.out, part) {
 			t.Errorf("%q is not in\n%s", part, people.out)
 		}
 	}
-	if got := s.tollgate("outbox", "list", "--type", "nothing").ok(t); !contains(got.out, "No messages") {
+	if got := s.tollgate("outbox", "list", "--type", "nothing").ok(t); !strings.Contains(got.out, "No messages") {
 		t.Errorf("an empty list says %q", got.out)
 	}
 }
@@ -119,7 +119,7 @@ func TestOutboxListGoesOn(t *testing.T) {
 	if seen != 5 {
 		t.Errorf("%d messages over all pages", seen)
 	}
-	if got := s.tollgate("outbox", "list", "--limit", "2").ok(t); !contains(got.err, "--cursor ") {
+	if got := s.tollgate("outbox", "list", "--limit", "2").ok(t); !strings.Contains(got.err, "--cursor ") {
 		t.Errorf("people are told %q", got.err)
 	}
 	s.tollgate("outbox", "list", "--cursor", "x").refused(t, verb.ExitUsage, "--cursor")
@@ -149,7 +149,7 @@ func TestOutboxRelease(t *testing.T) {
 	} {
 		s.tollgate(append([]string{"outbox", "release"}, c.args...)...).refused(t, verb.ExitUsage, c.says)
 	}
-	if got := s.tollgate("outbox", "release", "--all", "--dry-run").ok(t); !contains(got.out, "would release 6 held messages (3 receipt, 3 welcome)") {
+	if got := s.tollgate("outbox", "release", "--all", "--dry-run").ok(t); !strings.Contains(got.out, "would release 6 held messages (3 receipt, 3 welcome)") {
 		t.Errorf("a dry run says %q", got.out)
 	}
 	if n := s.sends(); n != 1 {
@@ -158,7 +158,7 @@ func TestOutboxRelease(t *testing.T) {
 
 	// By key: a sent one and a missing one are named; the others are released.
 	got := s.tollgate("outbox", "release", keys[0], unheld, "OUT#FACT#live#-#in_9#paid#receipt", "--note", "asked for by ann", "--json")
-	if got.code != verb.ExitFailed || !contains(got.err, "2 of 3 messages were not released") || !contains(got.err, "the local system in") {
+	if got.code != verb.ExitFailed || !strings.Contains(got.err, "2 of 3 messages were not released") || !strings.Contains(got.err, "the local system in") {
 		t.Errorf("exit %d: %s%s", got.code, got.out, got.err)
 	}
 	if diff := cmp.Diff([]verbs.Result{{Selected: 3, Released: 1, AlreadySent: 1, NoMessage: 1}}, lines[verbs.Result](t, got.out)); diff != "" {
@@ -167,25 +167,25 @@ func TestOutboxRelease(t *testing.T) {
 	if n := s.sends(); n != 1 {
 		t.Errorf("%d were sent after a release of one", n)
 	}
-	if got := s.tollgate("outbox", "release", keys[0], "--note", "again"); got.code != verb.ExitFailed || !contains(got.out, "1 sent before") {
+	if got := s.tollgate("outbox", "release", keys[0], "--note", "again"); got.code != verb.ExitFailed || !strings.Contains(got.out, "1 sent before") {
 		t.Errorf("a sent one: exit %d: %s%s", got.code, got.out, got.err)
 	}
 
 	// By filter, then the rest.
-	if got := s.tollgate("outbox", "release", "--type", "welcome", "--before", after(60*4).Format(time.RFC3339), "--note", "x").ok(t); !contains(got.out, "released 2 of 2 messages") {
+	if got := s.tollgate("outbox", "release", "--type", "welcome", "--before", after(60*4).Format(time.RFC3339), "--note", "x").ok(t); !strings.Contains(got.out, "released 2 of 2 messages") {
 		t.Errorf("by filter: %q", got.out)
 	}
 	view := lines[verbs.View](t, s.tollgate("outbox", "list", "--unsent", "--json").ok(t).out)
 	if len(view) != 2 || view[0].ReleasedAt == nil || view[0].Held != "old" || view[0].Status != "unsent" {
 		t.Errorf("released ones are %+v", view)
 	}
-	if got := s.tollgate("outbox", "release", "--all", "--note", "all of them").ok(t); !contains(got.out, "released 3 of 3 messages") {
+	if got := s.tollgate("outbox", "release", "--all", "--note", "all of them").ok(t); !strings.Contains(got.out, "released 3 of 3 messages") {
 		t.Errorf("all: %q", got.out)
 	}
 	if n := s.sends() + s.sends(); n != 5 {
 		t.Errorf("%d were sent in two runs, want each of five once", n)
 	}
-	if got := s.tollgate("outbox", "release", "--all", "--note", "nothing is left").ok(t); !contains(got.out, "0 held messages") {
+	if got := s.tollgate("outbox", "release", "--all", "--note", "nothing is left").ok(t); !strings.Contains(got.out, "0 held messages") {
 		t.Errorf("nothing held: %q", got.out)
 	}
 
@@ -210,11 +210,7 @@ func TestOutboxRelease(t *testing.T) {
 func TestOutboxReleaseAsks(t *testing.T) {
 	s := newSystem(t)
 	key := s.asked(1, "receipt", "old")
-	env := map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
-	t.Setenv("AWS_REGION", s.info.Region)
-	t.Setenv("AWS_ENDPOINT_URL", s.info.Endpoint)
-	t.Setenv("AWS_ACCESS_KEY_ID", "test")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	env := s.environment()
 	got := tollgate(t.Context(), env, "outbox", "release", key, "--note", "x")
 	got.refused(t, verb.ExitUsage, "table "+s.info.Table, "release 1 named messages", "--yes")
 	if n := s.sends(); n != 0 {
@@ -275,7 +271,7 @@ func TestVerbsSayWhatIsHeld(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		s.dead("evt_held2", "invoice.paid", "no row")
-		if people := s.tollgate("redrive", "--all", "--wait").ok(t); !contains(people.out, one) || contains(people.out, sofar) {
+		if people := s.tollgate("redrive", "--all", "--wait").ok(t); !strings.Contains(people.out, one) || strings.Contains(people.out, sofar) {
 			t.Errorf("people are told %q", people.out)
 		}
 		s.dead("evt_held3", "invoice.paid", "no row")
@@ -288,12 +284,12 @@ func TestVerbsSayWhatIsHeld(t *testing.T) {
 		body := paid("evt_held", "in_1")
 		withStripe(t, s, body)
 		s.ended(body, "", idempotency.Applied)
-		if got := s.keyed("events", "replay", "evt_held", "--note=x").ok(t); !contains(got.err, "0 messages about old states held so far") {
+		if got := s.keyed("events", "replay", "evt_held", "--note=x").ok(t); !strings.Contains(got.err, "0 messages about old states held so far") {
 			t.Errorf("before it ran: %q", got.err)
 		}
 		s.messages() // lost: the second replay's is the one that runs
 		s.handle(never)
-		if got := s.keyed("events", "replay", "evt_held", "--note=x", "--wait=1m").ok(t); !contains(got.err, one) || contains(got.err, sofar) {
+		if got := s.keyed("events", "replay", "evt_held", "--note=x", "--wait=1m").ok(t); !strings.Contains(got.err, one) || strings.Contains(got.err, sofar) {
 			t.Errorf("after it ran: %q", got.err)
 		}
 	})
@@ -301,19 +297,19 @@ func TestVerbsSayWhatIsHeld(t *testing.T) {
 		s := newSystem(t)
 		s.withStripe(map[int]string{1: "invoice.paid", 30: "invoice.paid", 40: "invoice.paid"})
 		var got backfillReport
-		check(t, json.Unmarshal([]byte(s.withKey("backfill", "--since", "20h", "--json").ok(t).out), &got))
+		check(t, json.Unmarshal([]byte(s.keyed("backfill", "--since", "20h", "--json").ok(t).out), &got))
 		if got.Enqueued != 1 || got.Open != 1 || got.Held == nil || *got.Held != 0 {
 			t.Errorf("without a wait: %+v, held %v", got, got.Held)
 		}
 		s.handle(never)
-		people := s.withKey("backfill", "--since", "48h", "--wait", "1m").ok(t)
-		if !contains(people.out, "2 messages about old states held\n") {
+		people := s.keyed("backfill", "--since", "48h", "--wait", "1m").ok(t)
+		if !strings.Contains(people.out, "2 messages about old states held\n") {
 			t.Errorf("with a wait: %q", people.out)
 		}
 		trail := lines[audit.View](t, s.tollgate("audit", "list", "--verb", "backfill", "--json").ok(t).out)
-		if !contains(trail[0].Outcome, "2 messages about old states held") || !contains(trail[1].Outcome, sofar) {
+		if !strings.Contains(trail[0].Outcome, "2 messages about old states held") || !strings.Contains(trail[1].Outcome, sofar) {
 			t.Errorf("audit trail %+v", trail)
 		}
-		s.withKey("backfill", "--since", "48h", "--wait", "1m", "--dry-run").refused(t, verb.ExitUsage, "--wait")
+		s.keyed("backfill", "--since", "48h", "--wait", "1m", "--dry-run").refused(t, verb.ExitUsage, "--wait")
 	})
 }

@@ -97,7 +97,7 @@ func TestSendScene(t *testing.T) {
 func TestSendSceneForPeople(t *testing.T) {
 	s, r, _ := scenery(t)
 	a := s.tollgate("send", "--scene", "refund").ok(t)
-	if !contains(a.out, "scene refund (seed ") || !contains(a.out, "next: tollgate ledger show cus_") {
+	if !strings.Contains(a.out, "scene refund (seed ") || !strings.Contains(a.out, "next: tollgate ledger show cus_") {
 		t.Error(a.out)
 	}
 	first := len(r.byID())
@@ -143,9 +143,7 @@ func TestSendSceneRefused(t *testing.T) {
 	s, r, _ := scenery(t)
 	r.status = http.StatusInternalServerError
 	a := s.tollgate("send", "--scene", "dispute", "--shuffle", "1")
-	if a.code != verb.ExitFailed || !contains(a.err, fmt.Sprintf("%d of %d deliveries", len(r.bodies), len(r.bodies))) {
+	if a.code != verb.ExitFailed || !strings.Contains(a.err, fmt.Sprintf("%d of %d deliveries", len(r.bodies), len(r.bodies))) {
 		t.Errorf("exit %d: %s", a.code, a.err)
 	}
 }
-
-func contains(s, part string) bool { return strings.Contains(s, part) }

@@ -11,7 +11,6 @@ import (
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/limits"
-	"tollgate/pkg/local"
 )
 
 // TestTargetOfStack answers DescribeStacks on a socket, as CloudFormation's Query protocol does.
@@ -46,10 +45,7 @@ func TestTargetOfStack(t *testing.T) {
 		fmt.Fprintf(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>tollgate-test</StackName><CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>%s</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, &members)
 	}))
 	t.Cleanup(cloud.Close)
-	t.Setenv("AWS_ENDPOINT_URL", cloud.URL)
-	t.Setenv("AWS_REGION", local.Region)
-	t.Setenv("AWS_ACCESS_KEY_ID", "test")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	setAWS(t, cloud.URL)
 
 	got := tollgate(t.Context(), nil, "events", "show", "evt_1", "--json", "--stack", "tollgate-test").ok(t)
 	if !strings.Contains(got.out, `"id":"evt_1"`) {

@@ -21,7 +21,7 @@ func TestShownItemsDoNotSteerTheTerminal(t *testing.T) {
 	})})
 	for _, args := range [][]string{{"events", "show", "evt_1"}, {"ledger", "show", "cus_1"}} {
 		a := s.tollgate(args...).ok(t)
-		if steers(a.out) || !contains(a.out, "x") {
+		if steers(a.out) || !strings.Contains(a.out, "x") {
 			t.Errorf("%v prints %q", args, a.out)
 		}
 	}
