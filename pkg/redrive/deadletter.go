@@ -51,18 +51,12 @@ type DeadLetter struct {
 
 // EventID returns the id of the message's event, "" when unknown.
 func (d DeadLetter) EventID() string {
-	if d.Event.ID != "" {
-		return d.Event.ID
-	}
-	return d.Cause.EventID
+	return cmp.Or(d.Event.ID, d.Cause.EventID)
 }
 
 // Type returns the type of the message's event, "" when unknown.
 func (d DeadLetter) Type() string {
-	if d.Event.Type != "" {
-		return d.Event.Type
-	}
-	return d.Cause.EventType
+	return cmp.Or(d.Event.Type, d.Cause.EventType)
 }
 
 // decode reads a received message. The payload is the event's body, or the whole

@@ -49,7 +49,7 @@ func (w *waiter) wait(ctx context.Context, opts Options) (o Outcomes, err error)
 		o, err = w.poll(timed)
 		if err == nil {
 			bad = 0
-		} else if bad++; bad == maxBadPolls {
+		} else if bad++; bad == maxBadPolls && timed.Err() == nil {
 			return o, fmt.Errorf("wait for outcomes: %w", err)
 		}
 		if opts.OnOutcomes != nil {
@@ -108,7 +108,7 @@ func (w *waiter) poll(ctx context.Context) (Outcomes, error) {
 	errs, texts := make([]error, len(pending)), make([]string, len(pending))
 	each(len(pending), func(n int) {
 		i := pending[n]
-		if ctx.Err() != nil {
+		if errs[n] = ctx.Err(); errs[n] != nil {
 			return
 		}
 		outcome, text, err := w.read(ctx, w.sent[i])
