@@ -14,17 +14,17 @@ import (
 
 // Options of a run. The zero value is valid.
 type Options struct {
-	Time      time.Duration // no message is started after this; default 45 s, for a run every minute
-	SendTime  time.Duration // timeout of a Send; default 10 s
-	MarkTime  time.Duration // timeout of a MarkSent; default 3 s
-	CountTime time.Duration // timeout of counting what is left; default 3 s
-
-	Parallel int // maximum messages in flight, shared equally among shards, at least one each; default 64
-	Failures int // maximum failed messages, shared equally among shards, at least one each; default 1,000
-
-	Logger *slog.Logger     // one line per failed message; default none
-	Now    func() time.Time // default time.Now
+	Time     time.Duration // no message is started after this; default 45 s, for a run every minute
+	Parallel int           // maximum messages in flight, shared equally among shards, at least one each; default 64
+	Failures int           // maximum failed messages, shared equally among shards, at least one each; default 1,000
+	Logger   *slog.Logger  // one line per failed message; default none
 }
+
+const (
+	sendTime  = 10 * time.Second // for a Send
+	markTime  = 3 * time.Second  // for a MarkSent
+	countTime = 3 * time.Second  // for counting what is left
+)
 
 // Result is the result of a run.
 type Result struct {
@@ -40,7 +40,7 @@ type Result struct {
 
 // Left describes the outbox after a run.
 type Left struct {
-	Unsent int           // messages to be sent, including failed ones; a lower bound after CountTime
+	Unsent int           // messages to be sent, including failed ones; a lower bound if there are too many to count
 	Oldest time.Duration // the longest wait among them since the request; 0 without any
 	Held   int           // held messages, at most MaxHeld of each shard
 }
@@ -57,17 +57,12 @@ const (
 )
 
 func (o Options) withDefaults() (Options, error) {
-	if min(o.Time, o.SendTime, o.MarkTime, o.CountTime) < 0 || min(o.Parallel, o.Failures) < 0 {
+	if o.Time < 0 || min(o.Parallel, o.Failures) < 0 {
 		return o, errors.New("outbox options must not be negative")
 	}
-	o.Time, o.SendTime = cmp.Or(o.Time, 45*time.Second), cmp.Or(o.SendTime, 10*time.Second)
-	o.MarkTime, o.CountTime = cmp.Or(o.MarkTime, 3*time.Second), cmp.Or(o.CountTime, 3*time.Second)
-	o.Parallel, o.Failures = cmp.Or(o.Parallel, 64), cmp.Or(o.Failures, 1000)
+	o.Time, o.Parallel, o.Failures = cmp.Or(o.Time, 45*time.Second), cmp.Or(o.Parallel, 64), cmp.Or(o.Failures, 1000)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	return o, nil
 }
@@ -88,7 +83,7 @@ func Drain(ctx context.Context, store Store, sender Sender, o Options) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	begin := o.Now()
+	begin := time.Now()
 	r := &run{store: store, sender: sender, o: o, turn: begin.Add(o.Time / 2), end: begin.Add(o.Time)}
 	errs := make([]error, Shards)
 	shards := make([]*shard, Shards)
@@ -137,9 +132,9 @@ func (r *run) process(ctx context.Context, m Message) (accepted, marked bool) {
 		r.warn(ctx, "send outbox message failed", m, err)
 		return false, false
 	}
-	mark, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.MarkTime)
+	mark, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTime)
 	defer cancel()
-	if err := r.store.MarkSent(mark, m.Key, r.o.Now()); err != nil {
+	if err := r.store.MarkSent(mark, m.Key, time.Now()); err != nil {
 		r.note(func(is *Result) { is.Unmarked++ })
 		r.warn(ctx, "mark outbox message failed: it will be sent again", m, err)
 		return true, false
@@ -158,7 +153,7 @@ func (r *run) send(ctx context.Context, m Message) (err error) {
 	if m.Name == "" {
 		return errors.New("the message has no name")
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.o.SendTime)
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
 	return r.sender.Send(ctx, m)
 }

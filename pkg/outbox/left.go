@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tollgate/pkg/dispatch"
 )
@@ -11,7 +12,7 @@ import (
 // countLeft counts what the run left. It reads a shard's list only if the run has not sent all
 // of it.
 func (r *run) countLeft(ctx context.Context, shards []*shard) (Left, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.o.CountTime)
+	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	lefts, errs := make([]Left, Shards), make([]error, Shards)
 	r.each(func(number int) {
@@ -30,7 +31,7 @@ func (r *run) countLeft(ctx context.Context, shards []*shard) (Left, error) {
 	return all, errors.Join(errs...)
 }
 
-// left counts the shard's messages that this run did not mark, until CountTime is over.
+// left counts the shard's messages that this run did not mark, until countTime is over.
 func (s *shard) left(ctx context.Context) (l Left, err error) {
 	if s.clean {
 		return l, nil
@@ -50,7 +51,7 @@ func (s *shard) left(ctx context.Context) (l Left, err error) {
 			}
 			l.Unsent++
 			if !m.Queued.IsZero() {
-				l.Oldest = max(l.Oldest, s.o.Now().Sub(m.Queued))
+				l.Oldest = max(l.Oldest, time.Since(m.Queued))
 			}
 		}
 		if q.Cursor = next; next == "" {

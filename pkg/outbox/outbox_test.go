@@ -306,10 +306,7 @@ func TestDrainRefuses(t *testing.T) {
 		"no sender":      {tableOf(0), nil, outbox.Options{}},
 		"negative share": {tableOf(0), &sender{}, outbox.Options{Parallel: -1}},
 		"negative fails": {tableOf(0), &sender{}, outbox.Options{Failures: -1}},
-		"negative count": {tableOf(0), &sender{}, outbox.Options{CountTime: -1}},
 		"negative time":  {tableOf(0), &sender{}, outbox.Options{Time: -1}},
-		"negative send":  {tableOf(0), &sender{}, outbox.Options{SendTime: -1}},
-		"negative mark":  {tableOf(0), &sender{}, outbox.Options{MarkTime: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := outbox.Drain(t.Context(), c.store, c.sender, c.o); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"tollgate/pkg/dispatch"
 )
@@ -49,7 +50,7 @@ func (s *shard) drain(ctx context.Context) error {
 
 // mayTurn reports whether the walk should continue from the newest message.
 func (s *shard) mayTurn() bool {
-	return s.fails == 0 || s.failed && !s.o.Now().Before(s.turn)
+	return s.fails == 0 || s.failed && !time.Now().Before(s.turn)
 }
 
 // ending is the reason why a walk ended.
@@ -98,7 +99,7 @@ func (s *shard) walk(ctx context.Context, turn func() bool, q Query) (ending, er
 func (s *shard) mayTry(ctx context.Context, turn func() bool) ending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	over := ctx.Err() != nil || !s.o.Now().Before(s.end)
+	over := ctx.Err() != nil || !time.Now().Before(s.end)
 	switch {
 	case !over && turn():
 		return turned
