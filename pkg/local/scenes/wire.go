@@ -2,11 +2,11 @@ package scenes
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -24,8 +24,7 @@ func writeValue(b *bytes.Buffer, v any, depth int) {
 		b.WriteByte('{')
 		for i, name := range members(v) {
 			separate(b, i, depth+1)
-			writeText(b, name)
-			b.WriteString(": ")
+			fmt.Fprintf(b, "%q: ", name)
 			writeValue(b, v[name], depth+1)
 		}
 		newline(b, depth)
@@ -42,36 +41,12 @@ func writeValue(b *bytes.Buffer, v any, depth int) {
 		newline(b, depth)
 		b.WriteByte(']')
 	default:
-		writeScalar(b, v)
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic(err) // an error in a script
+		}
+		b.Write(text)
 	}
-}
-
-// writeScalar writes a string, an integer, a boolean or null. Other types are an error in a
-// script.
-func writeScalar(b *bytes.Buffer, v any) {
-	switch v := v.(type) {
-	case nil:
-		b.WriteString("null")
-	case bool:
-		b.WriteString(strconv.FormatBool(v))
-	case int:
-		b.WriteString(strconv.Itoa(v))
-	case int64:
-		b.WriteString(strconv.FormatInt(v, 10))
-	case string:
-		writeText(b, v)
-	default:
-		panic(fmt.Sprintf("scenes: %T in an object", v))
-	}
-}
-
-func writeText(b *bytes.Buffer, s string) {
-	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == '"' || c == '\\' }) {
-		panic("scenes: text that needs escapes")
-	}
-	b.WriteByte('"')
-	b.WriteString(s)
-	b.WriteByte('"')
 }
 
 func separate(b *bytes.Buffer, i, depth int) {
@@ -87,19 +62,8 @@ func newline(b *bytes.Buffer, depth int) {
 }
 
 func members(o obj) []string {
-	place := func(name string) int {
-		switch name {
-		case "id":
-			return 0
-		case "object":
-			return 1
-		}
-		return 2
-	}
+	first := []string{"object", "id"}
 	return slices.SortedFunc(maps.Keys(o), func(a, b string) int {
-		if d := place(a) - place(b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(slices.Index(first, b)-slices.Index(first, a), strings.Compare(a, b))
 	})
 }
