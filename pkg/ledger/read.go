@@ -38,7 +38,7 @@ func Read(ctx context.Context, items Items, mode, account, customer string) (Led
 		return Ledger{}, fmt.Errorf("read ledger: %w", err)
 	}
 	for _, p := range r.l.Payments {
-		if p.Kind != kindPayment || p.ObjectID == "" {
+		if p.Kind != "payment" || p.ObjectID == "" {
 			continue
 		}
 		if err := r.list(ctx, effect.PaymentList(owner, p.ObjectID)); err != nil {
@@ -51,16 +51,6 @@ func Read(ctx context.Context, items Items, mode, account, customer string) (Led
 	r.l.Sort()
 	return r.l, nil
 }
-
-// Kinds of items that Read distinguishes, as the handlers name them.
-const (
-	kindPayment      = "payment"
-	kindSubscription = "subscription"
-	kindEntitlement  = "entitlement"
-	kindInvoice      = "invoice"
-	kindDispute      = "dispute"
-	kindCheckout     = "checkout"
-)
 
 // reader builds one ledger. An item that changes between two pages may come twice.
 type reader struct {
@@ -113,22 +103,23 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 	return nil
 }
 
-// add adds a fact of any kind, and a row by its kind; other kinds are left out.
+// add adds a fact of any kind, and a row by its kind as the handlers name it; other kinds are
+// left out.
 func (r *reader) add(a attributes) {
 	if effect.IsFactKey(a.text("pk")) {
 		r.l.Payments = append(r.l.Payments, a.payment())
 		return
 	}
 	switch a.text("kind") {
-	case kindSubscription:
+	case "subscription":
 		r.l.Subscriptions = append(r.l.Subscriptions, a.subscription())
-	case kindEntitlement:
+	case "entitlement":
 		r.l.Entitlements = append(r.l.Entitlements, a.entitlement())
-	case kindInvoice:
+	case "invoice":
 		r.l.Invoices = append(r.l.Invoices, a.invoice())
-	case kindDispute:
+	case "dispute":
 		r.l.Disputes = append(r.l.Disputes, a.dispute())
-	case kindCheckout:
+	case "checkout":
 		r.l.Checkouts = append(r.l.Checkouts, a.checkout())
 	}
 }

@@ -52,18 +52,18 @@ func (r *Replayer) Run(ctx context.Context, ids []string, o RunOptions) (s Summa
 		}
 		var res Result
 		res, err = r.Event(ctx, id)
-		refused, ok := errors.AsType[*RefusedError](err)
-		if err != nil && !ok {
+		_, refused := errors.AsType[*RefusedError](err)
+		if err != nil && !refused {
 			break
 		}
-		if ok {
+		if refused {
 			res.Action = Refused
 		} else if !r.cfg.DryRun {
 			s.Sent, attempts[id] = append(s.Sent, id), res.Attempt
 		}
 		s.Actions[res.Action]++
 		if o.OnResult != nil {
-			o.OnResult(id, res, errorOf(refused))
+			o.OnResult(id, res, err)
 		}
 		err = nil
 	}
@@ -71,13 +71,6 @@ func (r *Replayer) Run(ctx context.Context, ids []string, o RunOptions) (s Summa
 		return s, err
 	}
 	return s, r.await(ctx, o, attempts, &s, err)
-}
-
-func errorOf(refused *RefusedError) error {
-	if refused == nil {
-		return nil
-	}
-	return refused
 }
 
 // await waits for the outcomes of the events that were sent, unless the run has failed, and

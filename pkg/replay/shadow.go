@@ -156,11 +156,8 @@ func changeOf(e dispatch.Effect, item map[string]any, there bool) Change {
 		}
 		return c
 	}
-	after := maps.Clone(e.Fields)
-	if after == nil {
-		after = dispatch.Fields{}
-	}
-	after["pk"] = e.Key
+	after := dispatch.Fields{"pk": e.Key}
+	maps.Copy(after, e.Fields)
 	if e.Kind == dispatch.KindSwap {
 		after["ver"] = e.Ver + 1
 	}
@@ -208,15 +205,11 @@ func holds(e dispatch.Effect, item map[string]any, there bool) bool {
 
 // differences returns the attributes that differ, by name, without the key.
 func differences(before, after map[string]any) []Field {
-	names := slices.Sorted(maps.Keys(after))
-	for name := range before {
-		if _, ok := after[name]; !ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	all := map[string]any{}
+	maps.Copy(all, before)
+	maps.Copy(all, after)
 	var list []Field
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		f := Field{Name: name}
 		f.Old, f.Was = before[name]
 		f.New, f.Is = after[name]
