@@ -66,20 +66,16 @@ func (p *parts) ingestAlarms() []alarm {
 	noMatch := dimension{limits.DimensionReason, str(limits.ReasonNoMatch)}
 	return []alarm{{
 		name: "ingest-errors", problem: "A delivery failed in ingest; Stripe will retry it.",
-		metrics:   []metric{p.lambda(ingestFunction, "Errors", sum)},
-		threshold: 1, period: time.Minute,
+		metrics: []metric{p.lambda(ingestFunction, "Errors", sum)}, threshold: 1, period: time.Minute,
 	}, {
 		name: "ingest-throttles", problem: "Deliveries find no free ingest process.",
-		metrics:   []metric{p.lambda(ingestFunction, "Throttles", sum)},
-		threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
+		metrics: []metric{p.lambda(ingestFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
 	}, {
 		name: "api-errors", problem: "The API answers Stripe with 5xx.",
-		metrics:   []metric{p.gateway("5xx", sum)},
-		threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
+		metrics: []metric{p.gateway("5xx", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
 	}, {
 		name: "ingest-slow", problem: "The slowest 1 % of deliveries take over 80 % of ingest's timeout.",
-		metrics:   []metric{p.lambda(ingestFunction, "Duration", p99)},
-		threshold: 0.8 * timeout, period: time.Minute, breaching: 3, periods: 5,
+		metrics: []metric{p.lambda(ingestFunction, "Duration", p99)}, threshold: 0.8 * timeout, period: time.Minute, breaching: 3, periods: 5,
 	}, {
 		// Anyone can cause rejections. Rejections without an accepted delivery are a rolled secret.
 		name: "secret-mismatch", problem: "Signatures match no secret, and no delivery is accepted.",
@@ -92,8 +88,7 @@ func (p *parts) ingestAlarms() []alarm {
 	}, {
 		// Running processes keep the secrets they fetched; a new process has none.
 		name: "secret-unusable", problem: "An endpoint's stored list has no usable signing secret.",
-		metrics:   []metric{p.own("m", limits.MetricSecretUnusable, sum)},
-		threshold: 1, period: 5 * time.Minute,
+		metrics: []metric{p.own("m", limits.MetricSecretUnusable, sum)}, threshold: 1, period: 5 * time.Minute,
 	}}
 }
 
@@ -102,8 +97,7 @@ func (p *parts) queueAlarms() []alarm {
 		// SQS excludes messages with three receives and more from this age, so failing events
 		// do not raise it: only a consumer that does not keep up.
 		name: "queue-age", problem: "Events wait for the consumer for over 15 minutes.",
-		metrics:   []metric{p.sqs("events", "ApproximateAgeOfOldestMessage")},
-		threshold: 900, period: time.Minute, breaching: 5, periods: 5,
+		metrics: []metric{p.sqs("events", "ApproximateAgeOfOldestMessage")}, threshold: 900, period: time.Minute, breaching: 5, periods: 5,
 	}, {
 		name: "in-flight", problem: "Over 60 % of the messages that SQS allows in flight are in flight.",
 		metrics:   []metric{p.sqs("events", "ApproximateNumberOfMessagesNotVisible")},
@@ -111,8 +105,7 @@ func (p *parts) queueAlarms() []alarm {
 	}, {
 		// The count of visible messages: SQS does not count what it moves itself as sent.
 		name: "dead-letters", problem: "An event failed for good and is in the dead-letter queue.",
-		metrics:   []metric{p.sqs("dead", "ApproximateNumberOfMessagesVisible")},
-		threshold: 1, period: time.Minute,
+		metrics: []metric{p.sqs("dead", "ApproximateNumberOfMessagesVisible")}, threshold: 1, period: time.Minute,
 	}, {
 		// This age counts from the move to the dead-letter queue, the retention from the first send.
 		name: "dead-letters-expire", problem: "SQS will delete the oldest dead letters within days.",
@@ -126,12 +119,10 @@ func (p *parts) queueAlarms() []alarm {
 func (p *parts) consumerAlarms() []alarm {
 	return []alarm{{
 		name: "consumer-errors", problem: "Whole batches fail: the consumer crashes, times out or runs out of memory.",
-		metrics:   []metric{p.lambda(consumerFunction, "Errors", sum)},
-		threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3,
+		metrics: []metric{p.lambda(consumerFunction, "Errors", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3,
 	}, {
 		name: "consumer-throttles", problem: "Batches find no free consumer process, and each costs its messages a receive.",
-		metrics:   []metric{p.lambda(consumerFunction, "Throttles", sum)},
-		threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3,
+		metrics: []metric{p.lambda(consumerFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3,
 	}, {
 		// A single failing event does not reach this twice.
 		name: "consumer-failures", problem: "Many events fail, or the table cannot be used.",
@@ -147,8 +138,7 @@ func (p *parts) consumerAlarms() []alarm {
 		threshold:  1, period: 5 * time.Minute, breaching: 2, periods: 3,
 	}, {
 		name: "superseded", problem: "Later attempts supersede running ones: handlers outlive their leases.",
-		metrics:   []metric{p.own("m", limits.MetricSuperseded, sum)},
-		threshold: 5, period: 15 * time.Minute,
+		metrics: []metric{p.own("m", limits.MetricSuperseded, sum)}, threshold: 5, period: 15 * time.Minute,
 	}}
 }
 
@@ -157,23 +147,19 @@ func (p *parts) reconcileAlarms() []alarm {
 	every := p.Limits.Reconcile.Frequent.Every
 	return []alarm{{
 		name: "reconcile-incomplete", problem: "No pass over Stripe's list was completed for an hour.",
-		metrics:   []metric{p.own("m", limits.MetricComplete, sum)},
-		threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true,
+		metrics: []metric{p.own("m", limits.MetricComplete, sum)}, threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true,
 	}, {
 		// Reconcile exists for the single missed webhook. Several periods in a row with some
 		// mean that deliveries fail. The consumer counts them: messages that only wait on the
 		// queue while it is stopped were delivered.
 		name: "events-missed", problem: "Events keep arriving by reconcile alone: their webhook deliveries are missing.",
-		metrics:   []metric{p.own("m", limits.MetricMissed, sum)},
-		threshold: 1, period: every, breaching: 3, periods: 4,
+		metrics: []metric{p.own("m", limits.MetricMissed, sum)}, threshold: 1, period: every, breaching: 3, periods: 4,
 	}, {
 		name: "events-mismatched", problem: "An event contradicts its record, or cannot be read.",
-		metrics:   []metric{p.own("m", limits.MetricMismatched, sum)},
-		threshold: 1, period: every,
+		metrics: []metric{p.own("m", limits.MetricMismatched, sum)}, threshold: 1, period: every,
 	}, {
 		name: "outbox-unsent", problem: "Outbox messages cannot be sent.",
-		metrics:   []metric{p.own("m", limits.MetricOutboxFailed, sum)},
-		threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3,
+		metrics: []metric{p.own("m", limits.MetricOutboxFailed, sum)}, threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3,
 	}, {
 		// Every run reports it, also an idle one: missing data means that no run happens.
 		name: "outbox-late", problem: "An outbox message has waited for over 15 minutes, or no run checks the outbox.",

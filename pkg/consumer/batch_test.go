@@ -20,6 +20,23 @@ import (
 	"tollgate/pkg/queue"
 )
 
+// firstReceives returns n messages, m1 to mn.
+func firstReceives(t *testing.T, n int) (all []queue.Message) {
+	for i := range n {
+		all = append(all, message(t, fmt.Sprint(i+1), 1))
+	}
+	return all
+}
+
+// comesBack handles a batch of which the messages with these ids must come back.
+func (b *bundle) comesBack(t *testing.T, batch []queue.Message, want ...string) {
+	t.Helper()
+	failed, err := b.handle(t, batch...)
+	if diff := cmp.Diff(want, failed); diff != "" || err != nil {
+		t.Errorf("error %v, failed ids (-want +got):\n%s", err, diff)
+	}
+}
+
 func TestEmptyBatchAnswersAnEmptyListNotNil(t *testing.T) {
 	failed, err := setup(succeed).handle(t)
 	if err != nil || failed == nil || len(failed) != 0 {
@@ -34,10 +51,7 @@ func TestOneBadMessageLeavesTheOthersAlone(t *testing.T) {
 		}
 		return nil, nil
 	})
-	failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1))
-	if diff := cmp.Diff([]string{"m2"}, failed); diff != "" || err != nil {
-		t.Errorf("failed ids (-want +got):\n%s, error %v", diff, err)
-	}
+	b.comesBack(t, firstReceives(t, 3), "m2")
 }
 
 func TestPanicOfOurOwnCodeFailsOneMessage(t *testing.T) {
@@ -48,10 +62,7 @@ func TestPanicOfOurOwnCodeFailsOneMessage(t *testing.T) {
 		}
 		return claimed(r), nil
 	}
-	failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1))
-	if diff := cmp.Diff([]string{"m1"}, failed); diff != "" || err != nil {
-		t.Errorf("failed ids (-want +got):\n%s, error %v", diff, err)
-	}
+	b.comesBack(t, firstReceives(t, 2), "m1")
 	if !strings.Contains(b.logs.String(), "batch_test.go") {
 		t.Errorf("the log does not say where: %s", b.logs)
 	}
@@ -66,11 +77,7 @@ func TestMessagesRunAtOnceUpToTheBound(t *testing.T) {
 			now.Add(-1)
 			return nil, nil
 		})
-		var batch []queue.Message
-		for _, n := range strings.Split("1234567890", "") {
-			batch = append(batch, message(t, n, 1))
-		}
-		start := time.Now()
+		batch, start := firstReceives(t, 10), time.Now()
 		failed, err := b.handle(t, batch...)
 		if err != nil || len(failed) != 0 || most.Load() != 5 || time.Since(start) != 2*time.Second {
 			t.Errorf("failed %v, error %v, %d at once in %v; want 5 at once in 2s", failed, err, most.Load(), time.Since(start))
@@ -113,13 +120,10 @@ func TestNothingIsClaimedWithoutTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(slow)
 		b.config.Limits.BatchConcurrency = 1
-		failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1), message(t, "4", 1), message(t, "5", 2))
-		if err != nil {
-			t.Fatal(err)
-		}
 		// 30 s hold three runs of 7.9 s with 11 s left before each.
-		if diff := cmp.Diff([]string{"m4", "m5"}, failed); diff != "" || len(b.store.claims) != 3 {
-			t.Errorf("%d claims, failed ids (-want +got):\n%s", len(b.store.claims), diff)
+		b.comesBack(t, append(firstReceives(t, 4), message(t, "5", 2)), "m4", "m5")
+		if len(b.store.claims) != 3 {
+			t.Errorf("%d claims, want 3", len(b.store.claims))
 		}
 		if d := b.queue.visibility["r4"]; d != time.Second {
 			t.Errorf("hidden for %v, want the middle of 0–2 s", d)
@@ -154,9 +158,9 @@ func TestStoreDownStopsClaiming(t *testing.T) {
 			}
 			return idempotency.ClaimResult{}, idempotency.ErrStoreDown
 		}
-		failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1), message(t, "4", 1))
-		if diff := cmp.Diff([]string{"m2", "m3", "m4"}, failed); diff != "" || err != nil || len(b.store.claims) != 2 {
-			t.Errorf("%d claims, error %v, failed ids (-want +got):\n%s", len(b.store.claims), err, diff)
+		b.comesBack(t, firstReceives(t, 4), "m2", "m3", "m4")
+		if len(b.store.claims) != 2 {
+			t.Errorf("%d claims, want 2", len(b.store.claims))
 		}
 		back := 28500 * time.Millisecond
 		if diff := cmp.Diff(map[string]time.Duration{"r2": back, "r3": back, "r4": back}, b.queue.visibility); diff != "" {
@@ -189,7 +193,7 @@ func TestThrottledItems(t *testing.T) {
 			b := setup(succeed)
 			b.config.Limits.BatchConcurrency = 1
 			b.store.claim = hot(c.hot...)
-			failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1), message(t, "3", 1), message(t, "4", 1))
+			failed, err := b.handle(t, firstReceives(t, 4)...)
 			if diff := cmp.Diff(c.want, failed); diff != "" && len(c.want) < 4 || len(b.store.claims) != c.claims {
 				t.Errorf("%d claims, want %d; failed ids (-want +got):\n%s", len(b.store.claims), c.claims, diff)
 			}
@@ -222,10 +226,7 @@ func TestThrottledItems(t *testing.T) {
 		b.store.fail = func(idempotency.Failure) (idempotency.FailResult, error) {
 			return idempotency.FailResult{}, idempotency.ErrThrottled
 		}
-		failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1))
-		if diff := cmp.Diff([]string{"m1"}, failed); diff != "" || err != nil {
-			t.Errorf("error %v, failed ids (-want +got):\n%s", err, diff)
-		}
+		b.comesBack(t, firstReceives(t, 2), "m1")
 	})
 }
 
@@ -284,10 +285,7 @@ func TestStuckHandlerEndsTheProcess(t *testing.T) {
 func TestVisibilityFailureChangesNothing(t *testing.T) {
 	b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) { return nil, errors.New("bad") })
 	b.queue.visErr = errors.New("throttled")
-	failed, err := b.handle(t, message(t, "1", 1), message(t, "2", 1, func(e *event.Envelope) { e.Type = "unhandled" }))
-	if diff := cmp.Diff([]string{"m1"}, failed); diff != "" || err != nil {
-		t.Errorf("failed ids (-want +got):\n%s, error %v", diff, err)
-	}
+	b.comesBack(t, []queue.Message{message(t, "1", 1), message(t, "2", 1, func(e *event.Envelope) { e.Type = "unhandled" })}, "m1")
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {

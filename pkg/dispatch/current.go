@@ -197,10 +197,5 @@ func (m *Mux) current(ctx context.Context, in Input, s snapshot) (now snapshot, 
 }
 
 func (e Current[T]) keeps(effects Effects) bool {
-	for _, f := range effects {
-		if f.Kind == KindSwap && f.Key == e.key && f.Ver == e.ver {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(effects, func(f Effect) bool { return f.Kind == KindSwap && f.Key == e.key && f.Ver == e.ver })
 }

@@ -122,6 +122,10 @@ func subscription(typ, version, status string) dispatch.Input {
 func TestOnCurrentUsesTheObjectAtStripe(t *testing.T) {
 	const row = "OBJ#test#-#sub_1"
 	stripeSays := objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"canceled"}`}
+	keptCanceled := func(deleted bool) dispatch.Fields {
+		return dispatch.Fields{"status": "canceled", "gone": deleted, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}
+	}
+	const updated, deleted = "customer.subscription.updated", "customer.subscription.deleted"
 	for _, c := range []struct {
 		name    string
 		in      dispatch.Input
@@ -131,25 +135,22 @@ func TestOnCurrentUsesTheObjectAtStripe(t *testing.T) {
 		ver     int64
 		reason  string
 	}{
-		{name: "a first event", in: subscription("customer.subscription.updated", version, "active"), objects: stripeSays,
-			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}},
-		{name: "a late event finds the row", in: subscription("customer.subscription.updated", version, "trialing"), objects: stripeSays,
-			rows: rows{row: {"ver": int64(4)}}, want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}, ver: 4},
-		{name: "another version", in: subscription("customer.subscription.updated", "2026-08-26.dahlia", "active"), objects: stripeSays,
-			want: dispatch.Fields{"status": "canceled", "gone": false, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}},
-		{name: "deleted, with its snapshot", in: subscription("customer.subscription.deleted", version, "canceled"), objects: objects{},
-			want: dispatch.Fields{"status": "canceled", "gone": true, "fetched_at": int64(1_700_000_000_000), "object": "subscription"}},
-		{name: "deleted, with a snapshot of another version", in: subscription("customer.subscription.deleted", "2026-08-26.dahlia", "canceled"), objects: objects{}, reason: dispatch.ReasonObjectGone},
-		{name: "deleted, under another type", in: subscription("customer.subscription.updated", version, "active"), objects: objects{}, reason: dispatch.ReasonObjectGone},
-		{name: "no id", in: input("customer.subscription.updated", version, `{"object":"subscription"}`), objects: stripeSays, reason: dispatch.ReasonHandler},
-		{name: "the row of an object of another kind with this id", in: subscription("customer.subscription.updated", version, "active"), objects: stripeSays,
+		{name: "a first event", in: subscription(updated, version, "active"), objects: stripeSays, want: keptCanceled(false)},
+		{name: "a late event finds the row", in: subscription(updated, version, "trialing"), objects: stripeSays,
+			rows: rows{row: {"ver": int64(4)}}, want: keptCanceled(false), ver: 4},
+		{name: "another version", in: subscription(updated, "2026-08-26.dahlia", "active"), objects: stripeSays, want: keptCanceled(false)},
+		{name: "deleted, with its snapshot", in: subscription(deleted, version, "canceled"), objects: objects{}, want: keptCanceled(true)},
+		{name: "deleted, with a snapshot of another version", in: subscription(deleted, "2026-08-26.dahlia", "canceled"), objects: objects{}, reason: dispatch.ReasonObjectGone},
+		{name: "deleted, under another type", in: subscription(updated, version, "active"), objects: objects{}, reason: dispatch.ReasonObjectGone},
+		{name: "no id", in: input(updated, version, `{"object":"subscription"}`), objects: stripeSays, reason: dispatch.ReasonHandler},
+		{name: "the row of an object of another kind with this id", in: subscription(updated, version, "active"), objects: stripeSays,
 			rows: rows{row: {"ver": int64(2), "object": "invoice"}}, reason: dispatch.ReasonWrongObject},
-		{name: "a row without a version", in: subscription("customer.subscription.updated", version, "active"), objects: stripeSays, rows: rows{row: {"status": "x"}}, reason: dispatch.ReasonHandler},
+		{name: "a row without a version", in: subscription(updated, version, "active"), objects: stripeSays, rows: rows{row: {"status": "x"}}, reason: dispatch.ReasonHandler},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: c.objects, Rows: c.rows})
-			dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus)
-			dispatch.OnCurrent(mux, "customer.subscription.deleted", keepStatus)
+			dispatch.OnCurrent(mux, updated, keepStatus)
+			dispatch.OnCurrent(mux, deleted, keepStatus)
 			effects, err := mux.Dispatch(t.Context(), c.in)
 			if p, _ := errors.AsType[*dispatch.PermanentError](err); c.reason != "" {
 				if p == nil || p.Reason != c.reason {

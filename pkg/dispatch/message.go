@@ -126,9 +126,7 @@ const noBeginTTL = time.Minute
 // for concurrent use.
 type holder struct {
 	Hold
-
-	mu    sync.Mutex
-	known map[string]cachedBegin // by mode and account
+	known sync.Map // cachedBegin by mode and account
 }
 
 // cachedBegin is a result of Begins.
@@ -145,21 +143,14 @@ func (h *holder) begin(ctx context.Context, in Input) (time.Time, bool, error) {
 		return time.Time{}, false, nil
 	}
 	key := in.Mode() + "#" + in.Account
-	h.mu.Lock()
-	cached, ok := h.known[key]
-	h.mu.Unlock()
-	if ok && (cached.found || in.Now.Sub(cached.read) < noBeginTTL) {
-		return cached.at, cached.found, nil
+	if v, ok := h.known.Load(key); ok {
+		if c := v.(cachedBegin); c.found || in.Now.Sub(c.read) < noBeginTTL {
+			return c.at, c.found, nil
+		}
 	}
 	at, found, err := h.Begins.Begin(ctx, in.Livemode, in.Account)
-	if err != nil {
-		return time.Time{}, false, err
+	if err == nil {
+		h.known.Store(key, cachedBegin{at, found, in.Now})
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.known == nil {
-		h.known = map[string]cachedBegin{}
-	}
-	h.known[key] = cachedBegin{at, found, in.Now}
-	return at, found, nil
+	return at, found, err
 }

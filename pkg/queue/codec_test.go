@@ -50,6 +50,14 @@ func encode(t interface{ Fatalf(string, ...any) }, e event.Envelope) string {
 	return msg
 }
 
+func decode(t interface{ Fatalf(string, ...any) }, msg string) event.Envelope {
+	e, err := queue.Decode(msg)
+	if err != nil {
+		t.Fatalf("decode: %v", err)
+	}
+	return e
+}
+
 // encodingOf reads a message's member without the package under test.
 func encodingOf(t *testing.T, msg string) string {
 	t.Helper()
@@ -102,10 +110,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := envelope(tt.body)
 			msg := encode(t, want)
-			got, err := queue.Decode(msg)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := decode(t, msg)
 			if !bytes.Equal(want.Body, got.Body) {
 				t.Fatalf("%d bytes came back as %d other bytes", len(want.Body), len(got.Body))
 			}
@@ -135,11 +140,7 @@ func TestIDOnly(t *testing.T) {
 			if enc := encodingOf(t, msg); enc != "none" || strings.Contains(msg, `"body":`) {
 				t.Errorf("body encoding is %q in %d bytes", enc, len(msg))
 			}
-			got, err := queue.Decode(msg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(envelope(nil), got); diff != "" {
+			if diff := cmp.Diff(envelope(nil), decode(t, msg)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -166,11 +167,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := envelope([]byte("{}"))
 			tt.change(&want)
-			got, err := queue.Decode(encode(t, want))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, decode(t, encode(t, want))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -423,10 +420,7 @@ func FuzzDecode(f *testing.F) {
 		if len(got.Body) > limits.MaxBody {
 			t.Fatalf("%d bytes of body", len(got.Body))
 		}
-		again, err := queue.Decode(encode(t, got))
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := decode(t, encode(t, got))
 		if again.Body == nil && len(got.Body) > limits.CompressOver {
 			again.Body = got.Body // packed worse than its writer did, it goes id-only
 		}
@@ -457,12 +451,8 @@ func encodes(t *rapid.T) {
 	if rapid.Bool().Draw(t, "has a body") {
 		want.Body = bytes.Repeat(rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "body"), rapid.IntRange(1, 2000).Draw(t, "times"))
 	}
-	got, err := queue.Decode(encode(t, want))
-	if err != nil {
-		t.Fatalf("decode: %v", err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatal(diff)
+	if diff := cmp.Diff(want, decode(t, encode(t, want))); diff != "" {
+		t.Fatalf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -228,15 +228,12 @@ func FuzzListedItems(f *testing.F) {
 		if !json.Valid([]byte(item)) {
 			return
 		}
-		c, err := stripeapi.New(stripeapi.Options{Key: key, URL: "http://127.0.0.1:1", Tries: 1, Transport: answers(func(r *http.Request) string {
+		c := offline(t, func(r *http.Request) string {
 			if r.URL.Path != "/v1/events" {
 				return "{}"
 			}
 			return `{"data":[` + item + `],"has_more":false}`
-		})})
-		if err != nil {
-			t.Fatal(err)
-		}
+		})
 		page, err := c.ListEvents(t.Context(), listQuery)
 		if err != nil || len(page.Items) != 1 {
 			t.Fatalf("%q: %d items, %v", item, len(page.Items), err)
@@ -265,15 +262,12 @@ func FuzzListPage(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		c, err := stripeapi.New(stripeapi.Options{Key: key, URL: "http://127.0.0.1:1", Tries: 1, Transport: answers(func(r *http.Request) string {
+		c := offline(t, func(r *http.Request) string {
 			if r.URL.Path != "/v1/events" {
 				return "{}"
 			}
 			return body
-		})})
-		if err != nil {
-			t.Fatal(err)
-		}
+		})
 		page, err := c.ListEvents(t.Context(), listQuery)
 		if err != nil {
 			if len(page.Items) != 0 {
@@ -309,6 +303,11 @@ func FuzzListPage(f *testing.F) {
 func sendable(e event.Envelope) event.Envelope {
 	e.Endpoint, e.Source, e.ReceivedAt = "default", event.Reconcile, time.Unix(1_700_003_600, 0)
 	return e
+}
+
+// offline returns a client of a Stripe that answers so.
+func offline(t *testing.T, answer answers) *stripeapi.Client {
+	return newClient(t, stripeapi.Options{Tries: 1, Rate: 1e9, ResourceRate: 1e9, Transport: answer})
 }
 
 type answers func(*http.Request) string

@@ -37,7 +37,7 @@ func TestFetchObjectOnTheWire(t *testing.T) {
 }
 
 func TestFetchObjectRefusals(t *testing.T) {
-	gone := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }))
+	gone := answering(t, http.StatusNotFound, "")
 	for _, tt := range []struct{ name, object, id, account, reason string }{
 		{"unknown at Stripe", "invoice", "in_1", "", dispatch.ReasonObjectGone},
 		{"a kind without a path", "balance", "x", "", dispatch.ReasonNoFetch},

@@ -1,15 +1,9 @@
-// Package idempotencytest states the law of the idempotency record as tests that
-// every store must pass, and has a store in memory that passes them.
-//
-// [Run] walks the outcome tables of claim, complete, fail, replay, give up and reidentify, one named test
-// for each state that a write can meet, and then lets many attempts race for one
-// event while their leases end under them. What a store's transport does wrong (lost
-// answers, throttling, refused access) is for the store's own tests.
+// Package idempotencytest is the conformance suite of stores: [Run] tests each write in each
+// state that it can meet, and then lets many attempts race for one event while their leases
+// end. Faults of a store's transport (lost answers, throttling, refused access) are for the
+// store's own tests. [Memory] is a store that passes, for tests of packages that need one.
 //
 //	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Harness { … })
-//
-// [Memory] is for tests of what stands on a store. It is no cache and no fake of a
-// database: it knows only whole records and whole effects.
 package idempotencytest
 
 import (

@@ -65,13 +65,10 @@ func (z *zombies) work(ctx context.Context, random *rand.Rand) {
 		req.Lease, req.LeaseExpiredBefore = now.Add(30*time.Millisecond), now.Add(-5*time.Millisecond)
 		got, err := z.Store.Claim(ctx, req)
 		switch {
-		case err != nil:
-			z.Errorf("claim: %v", err)
+		case err != nil, got.Verdict == idempotency.Corrupt:
+			z.Errorf("claim = %s, %v", got.Verdict, err)
 			return
 		case got.Verdict == idempotency.Duplicate:
-			return
-		case got.Verdict == idempotency.Corrupt:
-			z.Errorf("claim = corrupt")
 			return
 		case got.Verdict == idempotency.Busy:
 			z.clock.Add(3) // it would wait for a while
@@ -102,7 +99,15 @@ func (z *zombies) attempt(ctx context.Context, c *idempotency.Claim, dice int) {
 
 // wake lets a paused attempt write. Every second one sleeps on into the next generation.
 func (z *zombies) wake(ctx context.Context, random *rand.Rand) {
-	c := z.wakeable(random)
+	z.mu.Lock()
+	var c *idempotency.Claim
+	if n := len(z.paused); n > 0 {
+		i := random.IntN(n)
+		if p := z.paused[i]; p.Generation != z.generation || p.Attempt%2 != 0 {
+			c, z.paused = p, slices.Delete(z.paused, i, i+1)
+		}
+	}
+	z.mu.Unlock()
 	switch {
 	case c == nil:
 	case random.IntN(3) == 0:
@@ -110,21 +115,6 @@ func (z *zombies) wake(ctx context.Context, random *rand.Rand) {
 	default:
 		z.completeAs(ctx, c)
 	}
-}
-
-func (z *zombies) wakeable(random *rand.Rand) *idempotency.Claim {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if len(z.paused) == 0 {
-		return nil
-	}
-	i := random.IntN(len(z.paused))
-	c := z.paused[i]
-	if c.Generation == z.generation && c.Attempt%2 == 0 {
-		return nil
-	}
-	z.paused = slices.Delete(z.paused, i, i+1)
-	return c
 }
 
 func (z *zombies) granted(c *idempotency.Claim) {
