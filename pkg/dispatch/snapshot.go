@@ -59,7 +59,7 @@ func (m *Mux) inPinnedVersion(ctx context.Context, in Input, s snapshot) (snapsh
 func (m *Mux) fetch(ctx context.Context, in Input, name string) (json.RawMessage, error) {
 	object, err := m.cfg.Objects.FetchObject(ctx, in.Account, name, in.ObjectID)
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", name, err)
+		return nil, err // names the object
 	}
 	is, err := event.ReadObject(object)
 	if err != nil {
