@@ -179,6 +179,7 @@ func TestDLQPurge(t *testing.T) {
 	s.tollgate("dlq", "purge", "--limit=0").refused(t, verb.ExitUsage, "--limit")
 	s.tollgate("dlq", "purge", "--note=a new start").refused(t, verb.ExitUsage, "--all purges every")
 	s.tollgate("dlq", "purge", "--all").refused(t, verb.ExitUsage, "purge needs --note")
+	s.tollgate("dlq", "purge", "--all", "--reason=handler", "--note=x").refused(t, verb.ExitUsage, "exclude each other")
 	s.allVisible(0)
 	s.free()
 }

@@ -215,7 +215,7 @@ func TestRedriveUsage(t *testing.T) {
 	for args, says := range map[string]string{
 		"--rate=0": "--rate is 1 to 500", "--rate=501": "--rate is 1 to 500", "--limit=-1": "--limit", "--canary=-1": "--canary",
 		"--timeout=0s": "--timeout", "--type=in*.paid": "a type is", "--error=no.row": "12 hex digits", "--since=soon": "--since",
-		"--until=soon": `--until "soon"`, "--since=1h --until=2h": "since is not before until", "": "--all redrives every", "--canary=3": "--all",
+		"--until=soon": `--until "soon"`, "--since=1h --until=2h": "since is not before until", "": "--all redrives every", "--canary=3": "--all", "--all --type=invoice.paid": "exclude each other",
 	} {
 		tollgate(t.Context(), nil, append([]string{"redrive"}, strings.Fields(args)...)...).refused(t, verb.ExitUsage, says)
 	}

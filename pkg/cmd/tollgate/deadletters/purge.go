@@ -69,6 +69,8 @@ func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 		return err
 	case f == (redrive.Filter{}) && !c.All:
 		return verb.Usage("no filter is given: --all purges every dead letter")
+	case f != (redrive.Filter{}) && c.All:
+		return verb.Usage("--all and a filter exclude each other")
 	case strings.TrimSpace(c.Note) == "":
 		return verb.Usage(`purge needs --note "why these events are not needed"`)
 	}

@@ -63,6 +63,8 @@ func (c *Redrive) check() (f redrive.Filter, err error) {
 		return f, verb.Usage("--timeout is a duration such as 5m")
 	case f == (redrive.Filter{}) && !c.All && !c.DryRun:
 		return f, verb.Usage("no filter is given: --all redrives every dead letter")
+	case f != (redrive.Filter{}) && c.All:
+		return f, verb.Usage("--all and a filter exclude each other")
 	}
 	return f, nil
 }
