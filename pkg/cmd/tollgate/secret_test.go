@@ -140,6 +140,8 @@ func TestRollAtTheFakeStripe(t *testing.T) {
 	r.local("secret", "roll").refused(t, verb.ExitFailed, "no endpoint is registered", "tollgate endpoint apply")
 	r.local("endpoint", "apply").ok(t)
 	before, made := r.stored("default"), r.endpoints()[0]
+	r.local("secret", "roll", "--status").says(t, verb.ExitDone, "Nothing to remove now: no old secret is stored")
+	r.local("secret", "roll", "--finish").says(t, verb.ExitDone, "Nothing to do: no old secret is stored")
 	r.local("secret", "roll").ok(t)
 	after, rolled := r.stored("default"), r.endpoints()[0]
 	if len(after) != 3 || !slices.Equal(after[1:], before) || rolled.ID != made.ID {

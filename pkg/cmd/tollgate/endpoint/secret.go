@@ -3,7 +3,6 @@ package endpoint
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,7 +55,7 @@ func (c *Roll) Run(ctx context.Context, a *verb.App) error {
 	}
 	switch {
 	case c.Status:
-		return r.status()
+		return r.status(ctx)
 	case c.Finish:
 		return r.finish(ctx)
 	}
@@ -81,7 +80,7 @@ func (c *Roll) roll(ctx context.Context, a *verb.App) (r roll, err error) {
 	if r.Site, noStripe, err = c.EndpointFlags.Site(ctx, a); err != nil {
 		return r, err
 	}
-	if r.Wanted.URL == "" || c.Status {
+	if r.Wanted.URL == "" {
 		r.Stripe = nil
 	} else if noStripe != nil {
 		fmt.Fprintf(a.Err, "continuing without Stripe's list of endpoints: %v\n", noStripe)
@@ -117,18 +116,22 @@ func overlapOver(changed time.Time) error {
 	return nil
 }
 
-func (r roll) status() error {
+func (r roll) status(ctx context.Context) error {
 	if len(r.list) == 0 {
 		return verb.Hint(fmt.Errorf("no secret is stored for endpoint %s", r.Endpoint), "stored are those of: %s", cmp.Or(strings.Join(r.stored.Endpoints(), ", "), "none"))
 	}
 	v := RollStatus{Endpoint: r.Endpoint, Secrets: len(r.list), ChangedAt: verb.Stamp(r.now.At)}
-	err := errors.New("no old secret is stored")
-	if len(r.list) > 1 {
-		err = overlapOver(r.now.At)
-	}
-	if v.CanFinish = err == nil; !v.CanFinish {
+	switch old, err := r.removable(ctx); {
+	case err != nil:
 		v.Why = err.Error()
+	case len(old) == 0:
+		v.Why = "no old secret is stored"
+	default:
+		if err := overlapOver(r.now.At); err != nil {
+			v.Why = err.Error()
+		}
 	}
+	v.CanFinish = v.Why == ""
 	if r.app.JSON {
 		r.app.Object(v)
 		return nil
