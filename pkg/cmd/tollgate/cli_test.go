@@ -145,11 +145,14 @@ func TestWhatToDoNext(t *testing.T) {
 		next  string
 	}{
 		{"redrive --bogus", nil, false, verb.ExitUsage, "unknown flag --bogus", "tollgate redrive --help lists its arguments and flags\n"},
+		{"events purge evt_1 --reason x", nil, false, verb.ExitUsage, "unknown flag --reason", "--note TEXT gives the reason for a change\n"},
+		{"dlq list --reason handler", nil, false, verb.ExitUsage, "unknown flag --reason", "tollgate redrive --reason REASON --dry-run lists the selected ones\n"},
+		{"events list --reason x", nil, false, verb.ExitUsage, "unknown flag --reason", "tollgate events list --help lists its arguments and flags\n"},
 		{"events show", nil, false, verb.ExitUsage, "expected", "tollgate events show --help lists its arguments and flags\n"},
 		{"events fly", nil, false, verb.ExitUsage, "fly", "tollgate events --help lists its arguments and flags\n"},
 		{"fly", nil, false, verb.ExitUsage, "fly", "tollgate --help lists the verbs\n"},
 		{"dlq list", nil, false, verb.ExitUsage, "no local system runs here", "start one with tollgate dev"},
-		{"dlq list --stack tollgate-live", nil, false, verb.ExitUsage, "no AWS Region", ""},
+		{"dlq list --stack tollgate-live", nil, false, verb.ExitUsage, "no AWS Region", "set AWS_REGION, or AWS_PROFILE"},
 		{"events list --stack tollgate-live", nil, true, verb.ExitFailed, "connection refused", silent},
 		{"events list", named, true, verb.ExitFailed, "connection refused", silent},
 		{"dlq list", named, true, verb.ExitFailed, "connection refused", silent},

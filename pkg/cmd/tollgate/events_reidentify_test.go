@@ -51,7 +51,7 @@ func TestEventsReidentify(t *testing.T) {
 	if got := s.status("evt_1"); got != "done" {
 		t.Errorf("status %s after the redrive", got)
 	}
-	s.keyed("events", "reidentify", "evt_1", "--note=x").refused(t, verb.ExitFailed, "it is done")
+	s.keyed("events", "reidentify", "evt_1", "--note=x").refused(t, verb.ExitFailed, "it is done", "tollgate events replay evt_1")
 	if trail := s.tollgate("audit", "list", "--json").ok(t).out; !strings.Contains(trail, `"why":"the platform was named"`) || !strings.Contains(trail, `"outcome":"reidentified"`) {
 		t.Errorf("the audit trail is %s", trail)
 	}

@@ -111,5 +111,8 @@ func notChanged(id, verdict string) error {
 	if verdict == string(idempotency.PurgeBusy) {
 		return verb.Hint(err, "tollgate events show %s --wait 1m, then run it again", id)
 	}
+	if verdict == string(idempotency.PurgeDone) {
+		return verb.Hint(err, "if it was handled wrongly: tollgate events replay %s", id)
+	}
 	return err
 }

@@ -99,9 +99,9 @@ func (c *Report) summary(p reconcile.Proof) string {
 	case len(p.Streams) == len(p.Excluded):
 		return "nothing is compared with Stripe's list: policies exclude every account"
 	case len(p.Gaps) > 0:
-		return fmt.Sprintf("%d gaps in the last %d days", len(p.Gaps), c.Days)
+		return fmt.Sprintf("%s in the last %d days", verb.Plural(len(p.Gaps), "gap", "gaps"), c.Days)
 	case len(p.Faulty) > 0:
-		return fmt.Sprintf("no gap in the last %d days, but %d slices have events that could not be compared", c.Days, len(p.Faulty))
+		return fmt.Sprintf("no gap in the last %d days, but %s events that could not be compared", c.Days, verb.Plural(len(p.Faulty), "slice has", "slices have"))
 	}
 	return fmt.Sprintf("no gap in the last %d days", c.Days)
 }

@@ -88,11 +88,15 @@ func parser(ctx context.Context, line CommandLine, s Streams) *kong.Kong {
 
 // helpOf names the help for a parse error.
 func helpOf(err error) string {
-	if strings.Contains(err.Error(), "unknown flag --reason") {
-		return "--note TEXT gives the reason for a change"
-	}
 	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil {
 		if verb := p.Context.Selected(); verb != nil {
+			unknownReason := strings.Contains(err.Error(), "unknown flag --reason")
+			switch {
+			case unknownReason && slices.ContainsFunc(verb.Flags, func(f *kong.Flag) bool { return f.Name == "note" }):
+				return "--note TEXT gives the reason for a change"
+			case unknownReason && wordsOf(verb) == "dlq list":
+				return "tollgate redrive --reason REASON --dry-run lists the selected ones"
+			}
 			return "tollgate " + wordsOf(verb) + " --help lists its arguments and flags"
 		}
 	}

@@ -74,7 +74,7 @@ func (a *App) awsConfig(ctx context.Context) (aws.Config, error) {
 		return c, fmt.Errorf("load AWS configuration: %w", err)
 	}
 	if c.Region == "" {
-		return c, Usage("no AWS Region: set AWS_REGION")
+		return c, Hint(Usage("no AWS Region"), "set AWS_REGION, or AWS_PROFILE to a profile that has a Region")
 	}
 	return a.reach.watch(c), nil
 }
