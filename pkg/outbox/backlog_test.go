@@ -3,8 +3,6 @@ package outbox_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,54 +14,17 @@ import (
 	"tollgate/pkg/outbox"
 )
 
-// backlog is a store of many messages with latency.
-type backlog struct {
-	list, mark time.Duration
-
-	mu     sync.Mutex
-	shards [outbox.Shards][]outbox.Message
-	sent   map[string]int
-}
-
-func backlogOf(n int, queued time.Time) *backlog {
-	b := &backlog{list: 20 * time.Millisecond, mark: 5 * time.Millisecond, sent: map[string]int{}}
-	for i := range n {
-		shard := i % outbox.Shards
-		b.shards[shard] = append(b.shards[shard], outbox.Message{Key: fmt.Sprintf("OUT#FACT#live#-#in_%d#paid#receipt", i), Name: "receipt", Queued: queued})
-	}
-	return b
-}
-
-// Unsent's cursor is a position in the list, as marked messages keep theirs.
-func (b *backlog) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
-	if !wait(ctx, b.list) {
-		return nil, "", ctx.Err()
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at, _ := strconv.Atoi(q.Cursor)
-	for ; at < len(b.shards[q.Shard]); at++ {
-		if len(page) == q.Limit {
-			return page, strconv.Itoa(at), nil
-		}
-		if m := b.shards[q.Shard][at]; b.sent[m.Key] == 0 {
-			page = append(page, m)
+// backlogOf is a table with latency, and n messages in each shard.
+func backlogOf(n int, queued time.Time) *table {
+	t := tableOf(n)
+	t.list, t.mark = 20*time.Millisecond, 5*time.Millisecond
+	for shard := range t.shards {
+		for i := range t.shards[shard] {
+			t.shards[shard][i].Queued = queued
 		}
 	}
-	return page, "", nil
+	return t
 }
-
-func (b *backlog) MarkSent(ctx context.Context, key string, _ time.Time) error {
-	if !wait(ctx, b.mark) {
-		return ctx.Err()
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.sent[key]++
-	return nil
-}
-
-func (b *backlog) CountHeld(context.Context, int, int) (int, error) { return 0, nil }
 
 func wait(ctx context.Context, d time.Duration) bool {
 	select {
@@ -76,7 +37,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // TestBacklogIsSentAtTheSendersRate: a run has no limit on the number of messages.
 func TestBacklogIsSentAtTheSendersRate(t *testing.T) {
-	const all = 62_100
+	const all = outbox.Shards * 7_700
 	for _, c := range []struct {
 		name     string
 		takes    time.Duration // the sender, for one message
@@ -88,7 +49,7 @@ func TestBacklogIsSentAtTheSendersRate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := backlogOf(all, time.Now())
+				store := backlogOf(all/outbox.Shards, time.Now())
 				s := &sender{send: func(ctx context.Context, _ outbox.Message) error { wait(ctx, c.takes); return nil }}
 				total := 0
 				for n := range c.runs {
@@ -203,7 +164,7 @@ func TestLeftWithoutACount(t *testing.T) {
 // TestCountingEnds: a list that is too long to count in time gives a lower bound.
 func TestCountingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := backlogOf(40_000, time.Now().Add(-time.Hour))
+		store := backlogOf(5_000, time.Now().Add(-time.Hour))
 		store.list = time.Second
 		s := &sender{send: func(context.Context, outbox.Message) error { return errors.New("down") }}
 		r, err := outbox.Drain(t.Context(), store, s, outbox.Options{Failures: 8})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,8 @@ type table struct {
 	listErr map[int]error
 	markErr func(key string) error
 	heldErr error
+	list    time.Duration // for a page
+	mark    time.Duration // for a mark
 	held    [outbox.Shards]int
 
 	mu     sync.Mutex
@@ -40,7 +41,7 @@ func tableOf(n int, shards ...int) *table {
 		}
 		for i := range n {
 			t.shards[shard] = append(t.shards[shard], outbox.Message{
-				Key:  fmt.Sprintf("OUT#FACT#test#-#in_%d_%03d#paid#receipt", shard, i),
+				Key:  fmt.Sprintf("OUT#FACT#test#-#in_%d_%04d#paid#receipt", shard, i),
 				Name: "receipt", To: "cus_secret", Fields: map[string]any{"amount": int64(4165), "note": "secret"},
 			})
 		}
@@ -48,7 +49,10 @@ func tableOf(n int, shards ...int) *table {
 	return t
 }
 
-func (t *table) Unsent(_ context.Context, q outbox.Query) ([]outbox.Message, string, error) {
+func (t *table) Unsent(ctx context.Context, q outbox.Query) ([]outbox.Message, string, error) {
+	if t.list > 0 && !wait(ctx, t.list) {
+		return nil, "", ctx.Err()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.listErr[q.Shard]; err != nil {
@@ -78,8 +82,8 @@ func (t *table) CountHeld(_ context.Context, shard, most int) (int, error) {
 }
 
 func (t *table) MarkSent(ctx context.Context, key string, at time.Time) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil || t.mark > 0 && !wait(ctx, t.mark) {
+		return ctx.Err()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -157,7 +161,7 @@ func TestFailuresDelayNoOthers(t *testing.T) {
 	store.shards[3][7].Name = ""
 	var logs strings.Builder
 	s := &sender{send: func(_ context.Context, m outbox.Message) error {
-		switch n, _ := strconv.Atoi(m.Key[len("OUT#FACT#test#-#in_3_") : len("OUT#FACT#test#-#in_3_")+3]); n {
+		switch place(m) {
 		case 0:
 			return errors.New("no such mailbox")
 		case 1:
@@ -169,7 +173,7 @@ func TestFailuresDelayNoOthers(t *testing.T) {
 	if diff := cmp.Diff(outbox.Result{Sent: 27, Failed: 3}, drain(t, store, s, o)); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
-	for _, want := range []string{"no such mailbox", "sender panicked: bug", "no name", "in_3_001"} {
+	for _, want := range []string{"no such mailbox", "sender panicked: bug", "no name", "in_3_0001"} {
 		if !strings.Contains(logs.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, logs.String())
 		}
@@ -328,7 +332,7 @@ func TestLogSenderLogsOnlyKeyAndName(t *testing.T) {
 	if got := drain(t, store, outbox.NewLogSender(log), outbox.Options{}); got.Sent != 1 {
 		t.Errorf("result %+v", got)
 	}
-	want := "level=INFO msg=\"outbox message\" key=OUT#FACT#test#-#in_2_000#paid#receipt name=receipt\n"
+	want := "level=INFO msg=\"outbox message\" key=OUT#FACT#test#-#in_2_0000#paid#receipt name=receipt\n"
 	if diff := cmp.Diff(want, logs.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}

@@ -17,7 +17,7 @@ import (
 // place is a message's position in its shard, 0 for the oldest.
 func place(m outbox.Message) int {
 	const before = len("OUT#FACT#test#-#in_0_")
-	n, err := strconv.Atoi(m.Key[before : before+3])
+	n, err := strconv.Atoi(m.Key[before : before+4])
 	if err != nil {
 		panic(err)
 	}
