@@ -14,12 +14,7 @@ import (
 // TestAccountsAreNotedOnceADay by whatever pass comes first, in the mode that it lists.
 func TestAccountsAreNotedOnceADay(t *testing.T) {
 	w := newWorld(noon())
-	w.fail = func(q Query) error {
-		if q.Account != "" {
-			return errBad
-		}
-		return nil
-	}
+	w.fail = goneAccount(errBad)
 	r := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"": "default", "acct_gone": "connect"} })
 	note := func(account string, live bool, daysLater, hour int) Covered {
 		day := time.Date(2026, 11, 21+daysLater, 0, 0, 0, 0, time.UTC)
@@ -88,12 +83,7 @@ func TestNoteFollowsTheConfiguration(t *testing.T) {
 // is not for passes to compare.
 func TestAccountThatNeverFinishedIsAGap(t *testing.T) {
 	w := newWorld(noon())
-	w.fail = func(q Query) error {
-		if q.Account == "acct_gone" {
-			return errBad
-		}
-		return nil
-	}
+	w.fail = goneAccount(errBad)
 	r := w.reconciler(t, func(c *Config) { c.Accounts = map[string]string{"": "default", "acct_gone": "connect"} })
 	_, _ = r.Run(t.Context(), Nightly)
 	notes, _, _ := w.Covered(t.Context(), noon().Add(-80*time.Hour), noon())

@@ -61,6 +61,16 @@ func TestQueueDown(t *testing.T) {
 	}
 }
 
+// goneAccount fails every list of acct_gone.
+func goneAccount(err error) func(Query) error {
+	return func(q Query) error {
+		if q.Account == "acct_gone" {
+			return err
+		}
+		return nil
+	}
+}
+
 // TestAccounts: each is listed as itself, under its endpoint; one that cannot be listed
 // holds up no other, and the pass says so.
 func TestAccounts(t *testing.T) {
@@ -74,12 +84,7 @@ func TestAccounts(t *testing.T) {
 	foreign := anEvent("evt_foreign", w.now.Add(-time.Hour))
 	foreign.Account = "acct_2"
 	w.stripe = append(w.stripe, &listed{Item{Event: foreign}, "acct_1", w.now})
-	w.fail = func(q Query) error {
-		if q.Account == "acct_gone" {
-			return errDown
-		}
-		return nil
-	}
+	w.fail = goneAccount(errDown)
 	r := w.reconciler(t, func(c *Config) {
 		c.Accounts = map[string]string{"": "default", "acct_1": "connect", "acct_gone": "connect"}
 	})

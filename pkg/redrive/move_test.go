@@ -250,29 +250,25 @@ func TestCanaryOnlyEvidence(t *testing.T) {
 	})
 }
 
-func TestNoCanary(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dead := queueOf(t, 1)
-		table := records{"evt_0": {State: "DONE", Attempt: 2}}
-		m := &fakeMover{dead: dead}
-		_, err := dlq(dead, m, table).Redrive(t.Context(), planned(t, dead, table, redrive.Filter{}), redrive.Options{Canary: 4})
-		if !errors.Is(err, redrive.ErrNoCanary) || len(m.ids()) != 0 {
-			t.Errorf("%v, sent %v", err, m.ids())
-		}
-	})
-}
-
-// TestMoveReadsFirst: a message whose record cannot be read is not sent.
-func TestMoveReadsFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dead := queueOf(t, 3)
-		p := planned(t, dead, records{}, redrive.Filter{})
-		broken := recordsFunc(func(string) error { return errAway })
-		m := &fakeMover{dead: dead}
-		if _, err := dlq(dead, m, broken).Redrive(t.Context(), p, redrive.Options{Wait: true}); !errors.Is(err, errAway) || len(m.ids()) != 0 || len(dead.hidden()) != 0 {
-			t.Errorf("%v, sent %v, hidden %v", err, m.ids(), dead.hidden())
-		}
-	})
+// TestMoveSendsNothing without a message for the canary, or when records cannot be read.
+func TestMoveSendsNothing(t *testing.T) {
+	for _, tt := range []struct {
+		records redrive.Records
+		o       redrive.Options
+		want    error
+	}{
+		{records{"evt_0": {State: "DONE", Attempt: 2}}, redrive.Options{Canary: 4}, redrive.ErrNoCanary},
+		{recordsFunc(func(string) error { return errAway }), redrive.Options{Wait: true}, errAway},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			dead := queueOf(t, 1)
+			m := &fakeMover{dead: dead}
+			_, err := dlq(dead, m, tt.records).Redrive(t.Context(), planned(t, dead, records{}, redrive.Filter{}), tt.o)
+			if !errors.Is(err, tt.want) || len(m.ids()) != 0 || len(dead.hidden()) != 0 {
+				t.Errorf("%v, sent %v, hidden %v", err, m.ids(), dead.hidden())
+			}
+		})
+	}
 }
 
 // TestCanaryThenRest: a canary whose events are done is followed by the rest, up to the limit.

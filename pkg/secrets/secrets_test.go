@@ -414,22 +414,24 @@ func TestCancelledCaller(t *testing.T) {
 }
 
 func TestAPIKey(t *testing.T) {
+	of := func(api *fakeAPI) Config { return Config{API: api, ID: "key"} }
 	cases := []struct {
-		name string
-		api  *fakeAPI
-		want string
-		err  bool
+		name   string
+		config Config
+		want   string
+		err    bool
 	}{
-		{"plain", serving("sk_test_1"), "sk_test_1", false},
-		{"with a newline", serving("sk_test_1\n"), "sk_test_1", false},
-		{"empty", serving(" \n"), "", false},
-		{"does not exist", &fakeAPI{err: fmt.Errorf("wrapped: %w", &types.ResourceNotFoundException{})}, "", false},
-		{"binary", &fakeAPI{}, "", false},
-		{"down", &fakeAPI{err: errors.New("down")}, "", true},
+		{"plain", of(serving("sk_test_1")), "sk_test_1", false},
+		{"with a newline", of(serving("sk_test_1\n")), "sk_test_1", false},
+		{"empty", of(serving(" \n")), "", false},
+		{"does not exist", of(&fakeAPI{err: fmt.Errorf("wrapped: %w", &types.ResourceNotFoundException{})}), "", false},
+		{"binary", of(&fakeAPI{}), "", false},
+		{"down", of(&fakeAPI{err: errors.New("down")}), "", true},
+		{"a system without a secret", Config{}, "", false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			k, err := NewAPIKey(Config{API: c.api, ID: "key"})
+			k, err := NewAPIKey(c.config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -468,16 +470,5 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	}
 	if _, err := NewAPIKey(Config{ID: "key"}); err == nil || !strings.Contains(err.Error(), "client") {
 		t.Errorf("error %v does not name the fault", err)
-	}
-}
-
-// A system may run without a key; then nobody is asked for one.
-func TestAPIKeyOfNoSecret(t *testing.T) {
-	k, err := NewAPIKey(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := k.Key(t.Context()); got != "" || err != nil {
-		t.Errorf("key %q, error %v, want none", got, err)
 	}
 }
