@@ -29,12 +29,7 @@ type limitFlag struct {
 	Limit int `default:"100000" help:"Dead letters processed at most (1 to 100000)."`
 }
 
-func (f limitFlag) check() error {
-	if f.Limit < 1 || f.Limit > redrive.MaxMessages {
-		return verb.Usage("--limit is 1 to %d", redrive.MaxMessages)
-	}
-	return nil
-}
+func (f limitFlag) check() error { return verb.Between("--limit", f.Limit, 1, redrive.MaxMessages) }
 
 var (
 	fingerprint = regexp.MustCompile(`^[0-9a-f]{12}$`)

@@ -92,13 +92,10 @@ func (c *Send) sender(url, secret string) *sender {
 }
 
 func (c *Send) check() error {
+	bounds := cmp.Or(verb.Between("--count", c.Count, 1, 1_000_000), verb.Between("--dup", c.Dup, 1, 1000), verb.Between("--parallel", c.Par, 1, 256))
 	switch {
-	case c.Count < 1 || c.Count > 1_000_000:
-		return verb.Usage("--count is 1 to 1000000")
-	case c.Dup < 1 || c.Dup > 1000:
-		return verb.Usage("--dup is 1 to 1000")
-	case c.Par < 1 || c.Par > 256:
-		return verb.Usage("--parallel is 1 to 256")
+	case bounds != nil:
+		return bounds
 	case c.Rate < 0:
 		return verb.Usage("--rate is over 0")
 	case c.ID != "" && c.Count > 1:

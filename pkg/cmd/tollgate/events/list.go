@@ -3,6 +3,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,17 +77,20 @@ func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 	req := dynamostore.ListRequest{
 		Status: dynamostore.Filter(c.Status), Type: c.Type, Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
 	}
-	switch {
-	case c.Limit < 1 || c.Limit > 10_000:
-		return req, verb.Usage("--limit is 1 to 10000")
-	case c.MaxRead < idempotency.Shards || c.MaxRead > 1_000_000:
-		return req, verb.Usage("--max-read is %d to 1000000", idempotency.Shards)
-	case !event.ValidPattern(c.Type):
-		return req, verb.Usage("--type is an event type, a pattern that ends in .* or *")
+	err := checkList(c.Limit, c.MaxRead, c.Type)
+	if err != nil {
+		return req, err
 	}
-	var err error
 	req.Since, err = verb.When("--since", c.Since, now)
 	return req, err
+}
+
+// checkList checks the flags of a query of the table.
+func checkList(limit, maxRead int, pattern string) error {
+	if !event.ValidPattern(pattern) {
+		return verb.Usage("--type is an event type, a pattern that ends in .* or *")
+	}
+	return cmp.Or(verb.Between("--limit", limit, 1, 10_000), verb.Between("--max-read", maxRead, idempotency.Shards, 1_000_000))
 }
 
 // scans reports whether the list needs the whole table.

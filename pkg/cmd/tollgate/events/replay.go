@@ -108,10 +108,6 @@ func (c *Replay) check() error {
 		return verb.Usage("name events or select them by filters, not both")
 	case filtered && c.FromFile != "":
 		return verb.Usage("--from-file names its events itself: leave the filters out")
-	case c.Limit < 1 || c.Limit > 10_000:
-		return verb.Usage("--limit is 1 to 10000")
-	case c.MaxRead < idempotency.Shards || c.MaxRead > 1_000_000:
-		return verb.Usage("--max-read is %d to 1000000", idempotency.Shards)
 	case !(c.Rate > 0 && c.Rate <= 1000):
 		return verb.Usage("--rate is over 0 and at most 1000")
 	case c.Wait < 0:
@@ -120,12 +116,10 @@ func (c *Replay) check() error {
 		return verb.Usage("--wait waits for what is sent, and --dry-run and --shadow send nothing")
 	case !event.ValidEndpoint(c.Endpoint):
 		return verb.Usage("--endpoint is 1 to 32 of a-z, 0-9 and -")
-	case !event.ValidPattern(c.Type):
-		return verb.Usage("--type is an event type, a pattern that ends in .* or *")
 	case strings.TrimSpace(c.Note) == "" && !c.DryRun && !c.Shadow:
 		return verb.Hint(verb.Usage("a replay needs --note"), "why; it is kept in the record and in the audit trail. --dry-run and --shadow need none")
 	}
-	return nil
+	return checkList(c.Limit, c.MaxRead, c.Type)
 }
 
 // maxFile bounds a file of events.

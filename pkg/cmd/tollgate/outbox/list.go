@@ -73,8 +73,8 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	if c.Limit < 1 || c.Limit > 10_000 {
-		return verb.Usage("--limit is 1 to 10000")
+	if err := verb.Between("--limit", c.Limit, 1, 10_000); err != nil {
+		return err
 	}
 	req.Held, req.Unsent, req.Limit, req.Cursor = c.Held, c.Unsent, c.Limit, c.Cursor
 	_, reader, err := a.Reader(ctx)

@@ -52,6 +52,14 @@ func (e *usageError) Error() string { return e.text }
 // Usage returns an error for wrong use of the command: exit code 2, nothing was changed.
 func Usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
+// Between returns an error for wrong use unless a flag's number is in its bounds.
+func Between(flag string, n, least, most int) error {
+	if n < least || n > most {
+		return Usage("%s is %d to %d", flag, least, most)
+	}
+	return nil
+}
+
 // IsUsage reports whether an error means wrong use.
 func IsUsage(err error) bool {
 	_, ok := errors.AsType[*usageError](err)
