@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,13 +25,8 @@ func (q *Queue) SetVisibility(ctx context.Context, receipt string, d time.Durati
 // Delete acknowledges received messages; an error means that at least one may still be there.
 func (q *Queue) Delete(ctx context.Context, receipts []string) error {
 	var errs []error
-	for start := 0; start < len(receipts); start += limits.SQSMaxBatch {
-		part := receipts[start:min(start+limits.SQSMaxBatch, len(receipts))]
-		entries := make([]types.DeleteMessageBatchRequestEntry, len(part))
-		for i := range part {
-			entries[i] = types.DeleteMessageBatchRequestEntry{Id: entryID(i), ReceiptHandle: &part[i]}
-		}
-		out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: entries})
+	for part := range slices.Chunk(receipts, limits.SQSMaxBatch) {
+		out, err := q.delete(ctx, q.url, part)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("delete messages: %w", err))
 			continue
@@ -40,6 +36,15 @@ func (q *Queue) Delete(ctx context.Context, receipts []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// delete makes one request; its entries have the receipts' places as their ids.
+func (q *Queue) delete(ctx context.Context, url string, receipts []string) (*sqs.DeleteMessageBatchOutput, error) {
+	entries := make([]types.DeleteMessageBatchRequestEntry, len(receipts))
+	for i := range receipts {
+		entries[i] = types.DeleteMessageBatchRequestEntry{Id: entryID(i), ReceiptHandle: &receipts[i]}
+	}
+	return q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: entries})
 }
 
 // DeadLetter sends a copy of m, its body unchanged, to the dead-letter queue. A body that
@@ -74,12 +79,8 @@ func (q *Queue) deadLetter(ctx context.Context, m queue.Message, d queue.DeadLet
 	if m.Group != "" {
 		in.MessageGroupId = &m.Group
 	}
-	out, err := q.client.SendMessage(ctx, in)
-	if err != nil {
+	if err := q.store(ctx, in); err != nil {
 		return fmt.Errorf("send dead letter: %w", err)
-	}
-	if aws.ToString(out.MessageId) == "" {
-		return errors.New("send dead letter: the queue gave no message id")
 	}
 	return nil
 }

@@ -118,11 +118,11 @@ func (d *DeadLetters) Delete(ctx context.Context, messages []queue.Message) (kep
 	if len(messages) == 0 {
 		return nil, nil
 	}
-	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
-	for i := range messages {
-		entries[i] = types.DeleteMessageBatchRequestEntry{Id: entryID(i), ReceiptHandle: &messages[i].Receipt}
+	receipts := make([]string, len(messages))
+	for i, m := range messages {
+		receipts[i] = m.Receipt
 	}
-	out, err := d.q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &d.q.dead, Entries: entries})
+	out, err := d.q.delete(ctx, d.q.dead, receipts)
 	if err != nil {
 		return nil, fmt.Errorf("delete dead letters: %w", err)
 	}

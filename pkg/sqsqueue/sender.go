@@ -55,6 +55,11 @@ func (q *Queue) Send(ctx context.Context, e event.Envelope, trace string) error 
 func (q *Queue) once(ctx context.Context, in *sqs.SendMessageInput) error {
 	ctx, cancel := context.WithTimeout(ctx, q.limits.SendTry)
 	defer cancel()
+	return q.store(ctx, in)
+}
+
+// store sends a message; an answer without a message id is an error.
+func (q *Queue) store(ctx context.Context, in *sqs.SendMessageInput) error {
 	out, err := q.client.SendMessage(ctx, in)
 	if err != nil {
 		return err
