@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -89,9 +90,7 @@ const maxAuditDays = 401
 // Audit returns entries, the newest first. More says that there are others of that time.
 // The newest entries may be missing, as the index lags behind the table.
 func (r *Reader) Audit(ctx context.Context, req AuditRequest) (entries []AuditEntry, more bool, err error) {
-	if req.Limit == 0 {
-		req.Limit = DefaultLimit
-	}
+	req.Limit = cmp.Or(req.Limit, DefaultLimit)
 	if req.Limit < 0 || req.Until.Before(req.Since) || req.Until.Sub(req.Since) > maxAuditDays*24*time.Hour {
 		return nil, false, fmt.Errorf("list audit entries: want a limit, and a time of at most %d days", maxAuditDays)
 	}

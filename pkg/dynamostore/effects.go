@@ -64,21 +64,19 @@ func (s *writer) check(e dispatch.Effect) (*types.ConditionCheck, error) {
 	if e.Absent {
 		return c, nil
 	}
-	wants := []string{effectPresent}
-	values := item{}
+	wants, values, names := []string{effectPresent}, item{}, map[string]string{}
 	if e.Ver > 0 {
 		wants = append(wants, effectVersion)
 		values[":ver"] = num(e.Ver)
 	}
-	names := map[string]string{}
 	for i, name := range slices.Sorted(maps.Keys(e.Fields)) {
 		value, err := encode(e.Fields[name])
 		if err != nil {
 			return nil, err
 		}
-		wants = append(wants, fmt.Sprintf("#f%d=:f%d", i, i))
-		names[fmt.Sprintf("#f%d", i)] = name
-		values[fmt.Sprintf(":f%d", i)] = value
+		placeholder := fmt.Sprintf("f%d", i)
+		wants = append(wants, "#"+placeholder+"=:"+placeholder)
+		names["#"+placeholder], values[":"+placeholder] = name, value
 	}
 	c.ConditionExpression = aws.String(strings.Join(wants, " AND "))
 	if len(names) > 0 {

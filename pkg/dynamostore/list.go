@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,13 +102,8 @@ func (req *ListRequest) normalise() error {
 	if req.Limit < 0 || req.MaxRead < 0 {
 		return fmt.Errorf("list records: limit %d or max read %d is negative", req.Limit, req.MaxRead)
 	}
-	if req.Limit == 0 {
-		req.Limit = DefaultLimit
-	}
-	if req.MaxRead == 0 {
-		req.MaxRead = DefaultMaxRead
-	}
-	req.MaxRead = max(req.MaxRead, idempotency.Shards)
+	req.Limit = cmp.Or(req.Limit, DefaultLimit)
+	req.MaxRead = max(cmp.Or(req.MaxRead, DefaultMaxRead), idempotency.Shards)
 	if req.Status == "" {
 		if req.Type == "" && req.Since.IsZero() {
 			req.Status = Failed
