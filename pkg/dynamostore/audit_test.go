@@ -29,9 +29,7 @@ func TestAudit(t *testing.T) {
 	var ids []string
 	for i, verb := range []string{"redrive", "dlq purge", "events replay", "redrive"} {
 		id, err := audit.BeginAudit(t.Context(), entry(verb, midnight.Add(time.Duration(i-2)*time.Millisecond)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		ids = append(ids, id)
 	}
 	if !slices.IsSorted(ids) {

@@ -56,9 +56,7 @@ func TestBeginThatCannotBeRead(t *testing.T) {
 		"BEGIN#test#acct_live":  {"mode": str("live"), "account": str("acct_live"), "begin": millis(at)},
 	} {
 		it["pk"], it["lst"], it["at"] = str(key), str("BEGIN"), str(second(at))
-		if _, err := raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: it}); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errOf(raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: it})))
 		account := strings.TrimPrefix(key, "BEGIN#test#")
 		if got, err := c.PutBegin(t.Context(), reconcile.Stream{Account: account}, at); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: %v, %v; want an error that names it", key, got, err)
@@ -67,9 +65,7 @@ func TestBeginThatCannotBeRead(t *testing.T) {
 			t.Errorf("%s is read", key)
 		}
 	}
-	if _, err := c.PutBegin(t.Context(), reconcile.Stream{}, at); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(c.PutBegin(t.Context(), reconcile.Stream{}, at)))
 	got, err := c.Begins(t.Context())
 	if d := gocmp.Diff(map[reconcile.Stream]time.Time{{}: at}, got); d != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, d)
@@ -85,9 +81,7 @@ func TestOldestNote(t *testing.T) {
 	ago := func(days int) time.Time { return now.Add(-time.Duration(days) * 24 * time.Hour) }
 	note := func(tier, account string, live bool, from time.Time) {
 		n := reconcile.Covered{Livemode: live, Account: account, Tier: tier, From: from, To: from.Add(time.Minute), DoneAt: now}
-		if err := c.Cover(t.Context(), n); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Cover(t.Context(), n))
 	}
 	for n := range 300 { // more than a page
 		note(reconcile.Backfill, "", false, ago(150).Add(time.Duration(n)*time.Minute))
@@ -104,13 +98,9 @@ func TestOldestNote(t *testing.T) {
 		note(n.tier, n.account, n.live, ago(n.days))
 	}
 	excluded := reconcile.Covered{Account: "acct_new", Tier: reconcile.Configured, From: ago(30), To: ago(30), DoneAt: now, Excluded: "livemode"}
-	if err := c.Cover(t.Context(), excluded); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Cover(t.Context(), excluded))
 	broken := item{"pk": str("COVER#test#acct_new#weekly#yesterday"), "lst": str(coverList(now)), "at": str(second(ago(1)))}
-	if _, err := raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: broken}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: broken})))
 	want := map[reconcile.Stream]time.Time{
 		{}: ago(149), {Livemode: true}: ago(40), {Account: "acct_1"}: ago(12), {Livemode: true, Account: "acct_2"}: ago(208),
 	}
@@ -144,9 +134,7 @@ func TestOldestNoteIsCheap(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for n := range 29 * 24 {
 		from := now.Add(-29 * 24 * time.Hour).Add(time.Duration(n) * time.Hour)
-		if err := c.Cover(t.Context(), reconcile.Covered{Tier: reconcile.Weekly, From: from, To: from.Add(time.Hour - time.Second), DoneAt: now}); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Cover(t.Context(), reconcile.Covered{Tier: reconcile.Weekly, From: from, To: from.Add(time.Hour - time.Second), DoneAt: now}))
 	}
 	for _, want := range []struct {
 		account string

@@ -199,9 +199,7 @@ func TestClaimBrokenRecord(t *testing.T) {
 			req := claimRequest()
 			row := item{"pk": str(idempotency.Key(req.Event.ID)), "att": num(4), "own": str("someone"), "gen": num(1), "ident": str(idempotency.Identity(req.Event))}
 			maps.Copy(row, tc.change)
-			if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
-				t.Fatal(err)
-			}
+			check(t, errOf(f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row})))
 			got, err := f.Store.Claim(t.Context(), req)
 			if err != nil || got.Verdict != idempotency.Corrupt || got.Err == nil || !strings.Contains(got.Err.Error(), tc.want) {
 				t.Errorf("claim = %+v, %v; want corrupt for %q", got, err, tc.want)
@@ -220,9 +218,7 @@ func TestClaimOfARowThatCannotBeReadAfterwards(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	req := claimRequest()
 	row := item{"pk": str(idempotency.Key(req.Event.ID)), "st": str("FAILED"), "att": num(4), "fails": str("many"), "ident": str(idempotency.Identity(req.Event))}
-	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row})))
 	if got, err := f.Store.Claim(t.Context(), req); err != nil || got.Verdict != idempotency.Corrupt {
 		t.Errorf("claim = %+v, %v; want corrupt", got, err)
 	}
@@ -235,9 +231,7 @@ func TestClaimEntersTheIndex(t *testing.T) {
 		req := claimRequest()
 		req.Event.ID = strings.Repeat("x", receives)
 		req.Receives = receives
-		if _, err := f.Claim(t.Context(), req); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errOf(f.Claim(t.Context(), req)))
 		page, err := f.reader.List(t.Context(), ListRequest{Type: req.Event.Type, Status: Failed})
 		if err != nil || len(page.Records) != want {
 			t.Errorf("%d receives: %d records in the index, error %v; want %d", receives, len(page.Records), err, want)
@@ -263,9 +257,7 @@ func TestFailOfARowBrokenMeanwhile(t *testing.T) {
 		t.Fatalf("claim = %+v, %v", got, err)
 	}
 	row := item{"pk": str(idempotency.Key(req.Event.ID)), "st": str("DONE"), "att": str("one")}
-	if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row})))
 	failed, err := f.Store.Fail(t.Context(), got.Claim, idempotency.Failure{Now: req.Now, Err: "a bug"})
 	if err != nil || failed.Verdict != idempotency.FailSuperseded {
 		t.Errorf("fail = %+v, %v; want superseded", failed, err)

@@ -56,9 +56,7 @@ func TestRecordStaysUnderOneKB(t *testing.T) {
 	}
 	measure := func(state string, most int) {
 		attributes, err := f.reader.get(t.Context(), idempotency.Key(req.Event.ID))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if n := sizeOf(attributes); n > most {
 			t.Errorf("%s: %d bytes, want at most %d", state, n, most)
 		} else {
@@ -67,9 +65,7 @@ func TestRecordStaysUnderOneKB(t *testing.T) {
 	}
 	c := claim()
 	measure("running", 350)
-	if _, err := f.Fail(t.Context(), c, idempotency.Failure{Now: now, Err: strings.Repeat("e", 300), ReceivesLeft: 14}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(f.Fail(t.Context(), c, idempotency.Failure{Now: now, Err: strings.Repeat("e", 300), ReceivesLeft: 14})))
 	measure("failed with 300 bytes of error", 700)
 	req.Owner, req.Receives = idempotency.NewOwner(), 2
 	c = claim()
@@ -78,9 +74,7 @@ func TestRecordStaysUnderOneKB(t *testing.T) {
 		dispatch.Insert("FACT#live#acct_1PZabcdefghijklm#pi_1PZabcdefghijklmnopqrst#succeeded", nil),
 		dispatch.Insert("OUT#FACT#live#acct_1PZabcdefghijklm#pi_1PZabcdefghijklmnopqrst#succeeded#receipt", nil),
 	}
-	if _, err := f.Complete(t.Context(), c, idempotency.Applied, effects, now); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(f.Complete(t.Context(), c, idempotency.Applied, effects, now)))
 	measure("done after a failure, with two effects", 960)
 }
 
@@ -135,12 +129,8 @@ func TestHappyEventCost(t *testing.T) {
 			m := &metered{Client: s.client(w, false)}
 			store := newStore(t, m, table)
 			got, err := store.Claim(t.Context(), claimRequest())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := store.Complete(t.Context(), got.Claim, idempotency.Applied, tc.effects, now); err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
+			check(t, errOf(store.Complete(t.Context(), got.Claim, idempotency.Applied, tc.effects, now)))
 			var requests []string
 			for _, r := range w.requests() {
 				requests = append(requests, r.target)
@@ -161,14 +151,10 @@ func TestRecordAttributes(t *testing.T) {
 	req := claimRequest()
 	req.Receives = 2
 	got, err := f.Claim(t.Context(), req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	read := func() map[string]any {
 		attributes, _, err := f.reader.Item(t.Context(), idempotency.Key(req.Event.ID))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		return attributes
 	}
 	running := read()
@@ -180,9 +166,7 @@ func TestRecordAttributes(t *testing.T) {
 			t.Errorf("running: %s = %v, want %v", name, running[name], want)
 		}
 	}
-	if _, err := f.Complete(t.Context(), got.Claim, idempotency.Applied, nil, now); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(f.Complete(t.Context(), got.Claim, idempotency.Applied, nil, now)))
 	done := read()
 	for name, want := range map[string]any{
 		"exp": now.Unix() + 180*24*3600, "done_at": now.UnixMilli(), "lease": nil, "open": nil, "rc_left": nil, "fx": nil,
@@ -191,9 +175,7 @@ func TestRecordAttributes(t *testing.T) {
 			t.Errorf("done: %s = %v, want %v", name, done[name], want)
 		}
 	}
-	if err := f.operator.Replay(t.Context(), idempotency.ReplayRequest{EventID: req.Event.ID, Generation: 1, Now: now, By: "ann"}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, f.operator.Replay(t.Context(), idempotency.ReplayRequest{EventID: req.Event.ID, Generation: 1, Now: now, By: "ann"}))
 	if replayed := read(); replayed["exp"] != nil || replayed["open"] == nil {
 		t.Errorf("replayed: exp = %v, open = %v", replayed["exp"], replayed["open"])
 	}

@@ -39,17 +39,13 @@ func TestCoverageComesBackWhole(t *testing.T) {
 			}
 			note.Known, note.Enqueued = 9, 0
 		}
-		if err := c.Cover(t.Context(), note); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Cover(t.Context(), note))
 		if n > 0 && n < 299 {
 			want = append(want, note)
 		}
 	}
 	got, _, err := c.Covered(t.Context(), begin.Add(time.Second), begin.Add(299*time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	slices.SortFunc(got, func(a, b reconcile.Covered) int { return a.From.Compare(b.From) })
 	if d := gocmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -77,9 +73,7 @@ func TestCoverageOfNothing(t *testing.T) {
 	before := reconcile.Covered{Tier: reconcile.Nightly, From: day.Add(-time.Hour), To: day.Add(-time.Second), DoneAt: day}
 	after := reconcile.Covered{Tier: reconcile.Frequent, From: day.Add(time.Second), To: day.Add(time.Hour), DoneAt: day}
 	for _, n := range append(want, before, after) {
-		if err := c.Cover(t.Context(), n); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Cover(t.Context(), n))
 	}
 	got, _, err := c.Covered(t.Context(), day, day.Add(time.Second))
 	slices.SortFunc(got, func(a, b reconcile.Covered) int { return cmp.Compare(a.Account, b.Account) })
@@ -94,13 +88,9 @@ func TestNoteThatCannotBeRead(t *testing.T) {
 	c, reader, raw := f.Store, f.reader, f.raw
 	at := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	note := reconcile.Covered{Tier: reconcile.Nightly, From: at, To: at.Add(time.Hour), DoneAt: at}
-	if err := c.Cover(t.Context(), note); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Cover(t.Context(), note))
 	whole, err := reader.get(t.Context(), coverKey(note))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	var want []string
 	for name, wrong := range map[string]types.AttributeValue{
 		"to": str("tomorrow"), "account": num(1), "done_at": nil, "since": str("then"), "excluded": num(0), "errors": num(0),
@@ -113,9 +103,7 @@ func TestNoteThatCannotBeRead(t *testing.T) {
 		if name != "errors" { // which is whole
 			want = append(want, "COVER#"+name)
 		}
-		if _, err := raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: broken}); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errOf(raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &reader.table, Item: broken})))
 	}
 	notes, broken, err := c.Covered(t.Context(), at, at.Add(time.Second))
 	slices.Sort(want)

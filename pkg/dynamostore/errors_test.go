@@ -18,9 +18,7 @@ func TestNoAnswer(t *testing.T) {
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), Retryer: aws.NopRetryer{},
 	})
 	r, err := NewReader(client, "t")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	for want, ctx := range map[string]context.Context{

@@ -89,27 +89,21 @@ func (s *server) fixture(t testing.TB, transport http.RoundTripper) fixture {
 func newStore(t testing.TB, c Client, table string) *Store {
 	t.Helper()
 	store, err := New(c, table, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return store
 }
 
 func newOperator(t testing.TB, c Client, table string) *Operator {
 	t.Helper()
 	operator, err := NewOperator(c, table, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return operator
 }
 
 func newReader(t testing.TB, c ReaderClient, table string) *Reader {
 	t.Helper()
 	reader, err := NewReader(c, table)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return reader
 }
 
@@ -151,3 +145,13 @@ func (s *server) scripted(t testing.TB, steps ...step) (fixture, *wire) {
 func contextWithTimeout(t testing.TB, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), d)
 }
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// errOf is the error of a call whose answer the test does not read.
+func errOf[T any](_ T, err error) error { return err }

@@ -33,9 +33,7 @@ func (f fixture) given(t *testing.T, id, state, etype string, when time.Time) {
 		req.Receives, req.ReceivesLeft = 16, 0
 	}
 	got, err := f.Claim(t.Context(), req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	switch c := got.Claim; state {
 	case "failed":
 		_, err = f.Fail(t.Context(), c, idempotency.Failure{Now: when, Err: "boom", ReceivesLeft: 3})
@@ -46,9 +44,7 @@ func (f fixture) given(t *testing.T, id, state, etype string, when time.Time) {
 	case "ignored":
 		_, err = f.Complete(t.Context(), c, idempotency.Ignored, nil, when)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 }
 
 func ids(records []idempotency.Record) []string {
@@ -140,9 +136,7 @@ func TestListTies(t *testing.T) {
 		req := ListRequest{Status: Dead, Limit: limit}
 		for range 100 {
 			page, err := f.reader.List(t.Context(), req)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			for _, id := range ids(page.Records) {
 				seen[id]++
 			}
@@ -198,9 +192,7 @@ func TestListBrokenRecord(t *testing.T) {
 		{"pk": str("EVT#evt_broken"), "st": str("DONE"), "att": str("one")},
 		{"pk": str("EVT#evt_open"), "st": str("FAILED"), "att": str("one"), "open": str(idempotency.Shard("evt_open")), "upd": num(5)},
 	} {
-		if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row}); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errOf(f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: row})))
 	}
 	for status, want := range map[Filter][]string{
 		Broken: {"evt_broken", "evt_open"}, Running: {claimRequest().Event.ID}, Failed: {"evt_open"}, Retrying: nil, Done: {"evt_broken"},

@@ -20,9 +20,7 @@ func TestListed(t *testing.T) {
 		_, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{
 			TableName: aws.String(table), Item: item{"pk": str(pk), "lst": str(lst), "at": str(at), "n": num(7)},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 	}
 	for i := range 7 {
 		put(fmt.Sprintf("A#%d", i), "ONE", fmt.Sprintf("2026-11-2%dT00:00:00Z", i/2)) // two share a time
@@ -52,9 +50,7 @@ func TestListed(t *testing.T) {
 				var got, times []string
 				for {
 					items, next, err := reader.Listed(t.Context(), tt.lst, o)
-					if err != nil {
-						t.Fatal(err)
-					}
+					check(t, err)
 					if limit > 0 && len(items) > limit {
 						t.Fatalf("%d items on a page of %d", len(items), limit)
 					}

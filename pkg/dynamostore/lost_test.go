@@ -73,13 +73,9 @@ func TestCompleteLost(t *testing.T) {
 		given := claimRequest()
 		given.Event.ID = "evt_given"
 		other, err := newStore(t, f.raw, f.table).Claim(t.Context(), given)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		c := f.claim(t)
-		if _, err := newStore(t, f.raw, f.table).Complete(t.Context(), other.Claim, idempotency.Applied, insert, now); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errOf(newStore(t, f.raw, f.table).Complete(t.Context(), other.Claim, idempotency.Applied, insert, now)))
 		got, err := f.Complete(t.Context(), c, idempotency.Applied, insert, now)
 		if err != nil || got.Verdict != idempotency.Completed || got.Outcome != idempotency.AlreadyApplied {
 			t.Errorf("complete = %+v, %v", got, err)
@@ -128,9 +124,7 @@ func TestCompleteRefusedByTheService(t *testing.T) {
 		f, _ := s.scripted(t)
 		c := f.claim(t)
 		again := *c
-		if _, err := f.Complete(t.Context(), c, idempotency.Applied, dispatch.Effects{dispatch.Insert("K1", nil)}, now); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errOf(f.Complete(t.Context(), c, idempotency.Applied, dispatch.Effects{dispatch.Insert("K1", nil)}, now)))
 		got, err := f.Complete(t.Context(), &again, idempotency.Applied, dispatch.Effects{dispatch.Insert("K2", nil)}, now)
 		if err != nil || got.Verdict != idempotency.Rejected {
 			t.Errorf("complete = %+v, %v", got, err)
@@ -209,9 +203,7 @@ func TestReplayWire(t *testing.T) {
 		t.Run("replay/"+name+" → the same again → written once", func(t *testing.T) {
 			f, w := s.scripted(t, step)
 			c := f.claim(t)
-			if _, err := newStore(t, f.raw, f.table).Complete(t.Context(), c, idempotency.Applied, nil, now); err != nil {
-				t.Fatal(err)
-			}
+			check(t, errOf(newStore(t, f.raw, f.table).Complete(t.Context(), c, idempotency.Applied, nil, now)))
 			if err := f.operator.Replay(t.Context(), request); err != nil {
 				t.Fatalf("replay: %v", err)
 			}

@@ -32,9 +32,7 @@ func waiting(t *testing.T, n int) (fixture, []string) {
 		if i%3 == 0 {
 			it["lst"], it["held"] = str(dispatch.HeldList(dispatch.OutboxShard(keys[i]))), str("old")
 		}
-		if _, err := f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: it}); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errOf(f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: it})))
 	}
 	return f, keys
 }
@@ -47,9 +45,7 @@ func TestOutboxRelease(t *testing.T) {
 	drain := func() outbox.Result {
 		t.Helper()
 		r, err := outbox.Drain(t.Context(), f.Store, k, outbox.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		return r
 	}
 	release := func(name, key string, at time.Time, want outbox.Release) {
@@ -96,9 +92,7 @@ func TestOutboxCountHeld(t *testing.T) {
 	all := 0
 	for shard := range dispatch.OutboxShards {
 		n, err := o.CountHeld(t.Context(), shard, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if few, err := o.CountHeld(t.Context(), shard, 2); few != min(n, 2) || err != nil {
 			t.Errorf("shard %d: at most 2 are %d, %v", shard, few, err)
 		}

@@ -27,9 +27,7 @@ func outboxFixture(t *testing.T) (*Store, *Reader, func(key string, shard int, a
 			"pk": str(key), "name": str("receipt"), "to": str("cus_1"), "amount": num(4165), "currency": str("eur"),
 			"lst": str(dispatch.OutboxList(shard)), "at": str(at.UTC().Format(time.RFC3339)),
 		}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 	}
 }
 

@@ -58,9 +58,7 @@ func TestSchemaIsTheStacks(t *testing.T) {
 func stackTable(t *testing.T, stage string) (tableShape, string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "infra", "testdata", "tollgate-"+stage+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	var template struct {
 		Resources struct {
 			Table struct {
@@ -81,9 +79,7 @@ func stackTable(t *testing.T, stage string) (tableShape, string) {
 			}
 		}
 	}
-	if err := json.Unmarshal(raw, &template); err != nil {
-		t.Fatal(err)
-	}
+	check(t, json.Unmarshal(raw, &template))
 	p := template.Resources.Table.Properties
 	shape := tableShape{p.BillingMode, map[string]string{}, p.KeySchema, map[string]indexShape{}}
 	for _, a := range p.AttributeDefinitions {

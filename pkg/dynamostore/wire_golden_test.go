@@ -111,9 +111,7 @@ type wireWrites struct {
 
 func (w *wireWrites) must(err error) {
 	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	check(w.t, err)
 }
 
 func (w *wireWrites) claim(receives int) {
@@ -220,9 +218,7 @@ func marshalItem(t *testing.T, it item) string {
 		}
 	}
 	out, err := json.MarshalIndent(values, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return string(out) + "\n"
 }
 
@@ -230,9 +226,7 @@ func marshalItem(t *testing.T, it item) string {
 func goldenItem(t *testing.T, path string) item {
 	t.Helper()
 	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	var values map[string]struct {
 		S, N *string
 		L    []struct{ S string }

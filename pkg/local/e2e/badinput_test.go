@@ -149,9 +149,7 @@ func (s *system) junk(t *testing.T) {
 func (s *system) dial(body []byte, send int) net.Conn {
 	s.t.Helper()
 	c, err := net.Dial("tcp", host(s.info.URL))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, err)
 	s.t.Cleanup(func() { c.Close() })
 	fmt.Fprintf(c, "POST /webhooks/stripe HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nStripe-Signature: %s\r\n\r\n%s",
 		len(body), sign(body, s.info.Secret, time.Now()), body[:send])
@@ -177,9 +175,7 @@ func (s *system) slowClients() (check func(*testing.T)) {
 	body := event("slow", "invoice.paid")
 	stalled, trickling := s.dial(body, 10), s.dial(body, 10)
 	headless, err := net.Dial("tcp", host(s.info.URL))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, err)
 	fmt.Fprint(headless, "POST /webhooks/stripe HTTP/1.1\r\nHost:")
 	tick := time.NewTicker(time.Second)
 	go func() {

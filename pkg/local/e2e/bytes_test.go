@@ -38,9 +38,7 @@ func TestTheQueueHasTheExactBytes(t *testing.T) {
 			t.Errorf("a message of %d bytes, over %d", n, limits.MaxMessage)
 		}
 		env, err := queue.Decode(*message.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		want := unreadable(bodies[env.ID])
 		if env.ID == "evt_huge" {
 			want = nil // no message can hold it: the id travels alone

@@ -148,9 +148,7 @@ func message(s *system, body []byte) (text, eventID string) {
 	got, err := verify.Delivery(body, deliveryHeaders(body, s.info.Secret)["Stripe-Signature"], verify.Options{
 		Endpoint: "default", Secrets: []string{s.info.Secret}, Tolerance: limits.AWS().Tolerance,
 	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, err)
 	if text, err = queue.Encode(got.Envelope); err != nil {
 		s.t.Fatal(err)
 	}

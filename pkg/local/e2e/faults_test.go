@@ -35,9 +35,7 @@ func startFaulty(t *testing.T, change ...func(*local.Options)) *faulty {
 		NoReconcile: true, IngestConcurrency: 1, Log: s.log,
 		Between: func(address string) string {
 			p, err := faultproxy.Start(address)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			proxies = append(proxies, p)
 			return p.URL
 		},
@@ -46,9 +44,7 @@ func startFaulty(t *testing.T, change ...func(*local.Options)) *faulty {
 		f(&o)
 	}
 	running, err := local.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() {
 		for _, p := range proxies {
 			p.Close() // first, or unanswered requests hold up the rest
@@ -215,9 +211,7 @@ func TestForeignMessageOfTheLargestSize(t *testing.T) {
 	t.Parallel()
 	s := startFaulty(t)
 	body := strings.Repeat("x", limits.MaxQueueRequest)
-	if _, err := s.queues().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &s.info.QueueURL, MessageBody: &body}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errOf(s.queues().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &s.info.QueueURL, MessageBody: &body})))
 	s.inDLQ(1)
 	// Sending a megabyte may take longer than one try on a busy machine; a rejection must not.
 	late := s.log.lines("send dead letter", "deadline exceeded")

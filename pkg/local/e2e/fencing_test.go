@@ -98,9 +98,7 @@ func startPaused(s *system, body []byte) *pausedConsumer {
 		"TOLLGATE_STAGE=local", "TOLLGATE_LOG_LEVEL=info", "TOLLGATE_TIME_SCALE=2",
 		"TOLLGATE_TABLE=" + s.info.Table, "TOLLGATE_QUEUE_URL=" + s.info.QueueURL, "TOLLGATE_DLQ_URL=" + s.info.DLQURL,
 	}
-	if err := z.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, z.cmd.Start())
 	s.t.Cleanup(func() {
 		z.cmd.Process.Kill()
 		z.cmd.Wait()
@@ -170,8 +168,6 @@ func sqsEvent(s *system, body []byte) []byte {
 		EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:tollgate-events", AWSRegion: "us-east-1",
 		Attributes: map[string]string{"ApproximateReceiveCount": "1", "SentTimestamp": fmt.Sprint(time.Now().UnixMilli())},
 	}}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, err)
 	return raw
 }

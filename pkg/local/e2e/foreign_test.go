@@ -63,9 +63,7 @@ func TestForeignClients(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, event("pretty", "invoice.paid"), "", "  "); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Indent(&pretty, event("pretty", "invoice.paid"), "", "  "))
 	bodies := map[string][]byte{"compact": event("compact", "invoice.paid"), "pretty": append(pretty.Bytes(), '\n')}
 	t.Run("openssl", func(t *testing.T) { s.signedByOpenSSL(t, bodies) })
 	t.Run("python", func(t *testing.T) { s.sentByPython(t, bodies) })
@@ -132,9 +130,7 @@ func (s *system) readByCLI(t *testing.T) {
 		Count int
 		Items []map[string]map[string]any
 	}
-	if err := json.Unmarshal([]byte(s.foreign(t, nil, "aws", "dynamodb", "scan", "--table-name", s.info.Table)), &scan); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal([]byte(s.foreign(t, nil, "aws", "dynamodb", "scan", "--table-name", s.info.Table)), &scan))
 	if want := len(s.items("")); scan.Count != want || len(scan.Items) != want {
 		t.Errorf("the AWS CLI reads %d items, want %d", scan.Count, want)
 	}
@@ -144,9 +140,7 @@ func (s *system) readByCLI(t *testing.T) {
 		args = append(args, "--endpoint-url", s.info.Endpoint) // it takes SQS's endpoint from nowhere else
 	}
 	out := s.foreign(t, nil, "aws", args...)
-	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal([]byte(out), &got))
 	if got.Attributes["ApproximateNumberOfMessages"] != "1" || !strings.HasSuffix(got.Attributes["QueueArn"], ":tollgate-dead") {
 		t.Errorf("the AWS CLI reads %v of the dead-letter queue, want one message", got.Attributes)
 	}
@@ -169,9 +163,7 @@ print(json.dumps({
 func (s *system) readByBoto(t *testing.T) {
 	needsTool(t, "python3", "-c", "import boto3")
 	script := filepath.Join(t.TempDir(), "read.py")
-	if err := os.WriteFile(script, []byte(botoReader), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(script, []byte(botoReader), 0o600))
 	var got struct {
 		Done    []string
 		Amounts []int
@@ -179,9 +171,7 @@ func (s *system) readByBoto(t *testing.T) {
 		Reasons []string
 	}
 	out := s.foreign(t, nil, "python3", script, s.info.Table, s.info.QueueURL, s.info.DLQURL)
-	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal([]byte(out), &got))
 	want := 0
 	for _, it := range s.items("EVT#") {
 		if it["st"] == "DONE" {

@@ -95,12 +95,8 @@ func start(t *testing.T, data string, args ...string) *system {
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a group of its own, as in a terminal
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, s.cmd.Start())
 	ready := make(chan []byte, 1)
 	go func() {
 		line, _ := bufio.NewReader(out).ReadBytes('\n')
@@ -235,3 +231,13 @@ func (l *logBuffer) lines(words ...string) (found []string) {
 	}
 	return found
 }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// errOf is the error of a call whose answer the test does not read.
+func errOf[T any](_ T, err error) error { return err }

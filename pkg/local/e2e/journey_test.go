@@ -41,9 +41,7 @@ func TestTheSameEventFiftyTimesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "10")
 	file := filepath.Join(s.data, "event.json")
-	if err := os.WriteFile(file, event("fifty", "invoice.paid"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, event("fifty", "invoice.paid"), 0o600))
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {

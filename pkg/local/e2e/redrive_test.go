@@ -45,9 +45,7 @@ func newFunctionFolder(t *testing.T) functionFolder {
 
 func (f functionFolder) must(err error) {
 	f.t.Helper()
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	must(f.t, err)
 }
 
 // build makes the consumer with a tag, to be deployed later.
@@ -241,9 +239,7 @@ func (s *system) killedRedrive(n int) {
 	s.t.Helper()
 	cmd := exec.Command(filepath.Join(binaries, "tollgate"), "redrive", "--all", "--rate", "40", "--data", s.data)
 	cmd.Env = []string{"HOME=/"}
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, cmd.Start())
 	eventually(s.t, func() (bool, string) {
 		left := s.depth(s.info.DLQURL)
 		return left < n*4/5, fmt.Sprintf("%d dead letters are left", left)

@@ -116,9 +116,7 @@ func unique(t *testing.T, all []json.RawMessage) (out []json.RawMessage) {
 func member(t *testing.T, raw json.RawMessage, name string) string {
 	t.Helper()
 	var o map[string]any
-	if err := json.Unmarshal(raw, &o); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(raw, &o))
 	text, _ := o[name].(string)
 	return text
 }

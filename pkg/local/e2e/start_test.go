@@ -125,9 +125,7 @@ func emptyFolder(t *testing.T) string { return t.TempDir() }
 func garbageIn(name string) func(*testing.T) string {
 	return func(t *testing.T) string {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("garbage", 5000)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("garbage", 5000)), 0o600))
 		return dir
 	}
 }
@@ -136,25 +134,19 @@ func garbageIn(name string) func(*testing.T) string {
 func cut(s *system, name string, parts int) func(*testing.T) string {
 	return func(t *testing.T) string {
 		raw, err := os.ReadFile(filepath.Join(s.data, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		dir := t.TempDir()
 		if parts == 0 {
 			raw, parts = nil, 1
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), raw[:len(raw)/parts], 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(dir, name), raw[:len(raw)/parts], 0o600))
 		return dir
 	}
 }
 
 func readOnlyFolder(t *testing.T) string {
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(dir, 0o500))
 	return dir
 }
 
@@ -162,9 +154,7 @@ func readOnlyFolder(t *testing.T) string {
 func asOtherUser(t *testing.T, data string) *syscall.SysProcAttr {
 	t.Helper()
 	const nobody = 65534
-	if err := errors.Join(os.Chmod(filepath.Dir(data), 0o755), os.Chown(data, nobody, nobody)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(os.Chmod(filepath.Dir(data), 0o755), os.Chown(data, nobody, nobody)))
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }
 

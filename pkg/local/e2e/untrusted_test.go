@@ -89,9 +89,7 @@ func TestUntrustedClientsOnLoopback(t *testing.T) {
 func statusOf(t *testing.T, url, header, value string) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if header == "Host" {
 		r.Host = value
 	} else if header != "" {
@@ -118,9 +116,7 @@ func refusedWith(t *testing.T, err error, code string) {
 func environOf(t *testing.T, pid int) map[string]string {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	env := map[string]string{}
 	for v := range strings.SplitSeq(string(raw), "\x00") {
 		name, value, _ := strings.Cut(v, "=")

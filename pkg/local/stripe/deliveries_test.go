@@ -82,9 +82,7 @@ func local(t *testing.T, s *Fake, method, path, body string, headers ...string) 
 func register(t *testing.T, s *Fake, form string, headers ...string) shown {
 	t.Helper()
 	var e shown
-	if err := json.Unmarshal(local(t, s, "POST", "/v1/webhook_endpoints", form, headers...), &e); err != nil {
-		t.Fatal(err)
-	}
+	check(t, json.Unmarshal(local(t, s, "POST", "/v1/webhook_endpoints", form, headers...), &e))
 	return e
 }
 
@@ -95,9 +93,7 @@ func inBubble(t *testing.T, o Options, answer func(int, *http.Request) (int, err
 		r := &receiver{answer: answer}
 		o.Deliver.Transport = r
 		s, err := Open(o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		defer s.Close()
 		f(t, s, r)
 	})
@@ -151,9 +147,7 @@ func TestDeliveryOnTheWire(t *testing.T) {
 func attemptsOf(t *testing.T, s *Fake) []attempt {
 	t.Helper()
 	var l struct{ Data []attempt }
-	if err := json.Unmarshal(local(t, s, "GET", "/_fake/deliveries", ""), &l); err != nil {
-		t.Fatal(err)
-	}
+	check(t, json.Unmarshal(local(t, s, "GET", "/_fake/deliveries", ""), &l))
 	return l.Data
 }
 
@@ -411,9 +405,7 @@ func TestPendingWebhooksCountDown(t *testing.T) {
 			var e struct {
 				Pending int `json:"pending_webhooks"`
 			}
-			if err := json.Unmarshal(local(t, s, "GET", "/v1/events/evt_a", ""), &e); err != nil {
-				t.Fatal(err)
-			}
+			check(t, json.Unmarshal(local(t, s, "GET", "/v1/events/evt_a", ""), &e))
 			return e.Pending
 		}
 		var got []int

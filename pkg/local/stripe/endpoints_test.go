@@ -59,9 +59,7 @@ func TestEndpointLivesAsStripeGoSeesIt(t *testing.T) {
 		APIVersion: stripego.String("2023-10-16"), Connect: stripego.Bool(true), Description: stripego.String("ours"),
 		Metadata: map[string]string{"stack": "prod", "owner": "pay"},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	if !strings.HasPrefix(made.Secret, "whsec_") || len(made.Secret) < 32 || made.Status != "enabled" {
 		t.Errorf("made %+v", made)
 	}
@@ -69,13 +67,9 @@ func TestEndpointLivesAsStripeGoSeesIt(t *testing.T) {
 		URL: stripego.String("https://example.com/other"), Disabled: stripego.Bool(true), EnabledEvents: stripego.StringSlice([]string{"*"}),
 		Metadata: map[string]string{"stack": "", "tier": "1"},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	got, err := c.Get(made.ID, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	want := &stripego.WebhookEndpoint{
 		ID: made.ID, Object: "webhook_endpoint", APIVersion: "2023-10-16", Created: made.Created, Description: "ours", EnabledEvents: []string{"*"},
 		Metadata: map[string]string{"owner": "pay", "tier": "1"}, Status: "disabled", URL: "https://example.com/other",
@@ -208,9 +202,7 @@ func TestEndpointsSurviveARestart(t *testing.T) {
 	endpointCall(t, "DELETE", url+"/v1/webhook_endpoints/"+b.ID, "", 200)
 	endpointCall(t, "POST", url+"/v1/webhook_endpoints/"+c.ID, "description=changed", 200)
 	before := s.endpoints
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, s.Close())
 	again, _ := open(t, Options{Path: path})
 	if diff := cmp.Diff(before, again.endpoints); diff != "" {
 		t.Error(diff)

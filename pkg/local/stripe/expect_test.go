@@ -33,9 +33,7 @@ func TestRequestsWaitForTheAnswer(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) {
 				s, err := Open(Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
+				check(t, err)
 				defer s.Close()
 				settle := s.Expect(sent)
 				other := s.Expect(sent) // a second delivery of the same event
@@ -52,9 +50,7 @@ func TestRequestsWaitForTheAnswer(t *testing.T) {
 					t.Errorf("%s: whoever left still waits", path)
 				}
 				late := s.Expect(sent) // after the question
-				if err := settle(accepted); err != nil {
-					t.Fatal(err)
-				}
+				check(t, settle(accepted))
 				synctest.Wait()
 				if len(asked) != 0 {
 					t.Errorf("%s: answered before the second delivery", path)

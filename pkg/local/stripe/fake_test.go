@@ -25,9 +25,7 @@ import (
 func open(t *testing.T, o Options) (*Fake, string) {
 	t.Helper()
 	s, err := Open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	t.Cleanup(func() { s.Close() })
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
@@ -49,9 +47,7 @@ func thinBody(id, context, created string) []byte {
 func remember(t *testing.T, s *Fake, bodies ...[]byte) {
 	t.Helper()
 	for _, b := range bodies {
-		if err := s.Remember(b); err != nil {
-			t.Fatal(err)
-		}
+		check(t, s.Remember(b))
 	}
 }
 
@@ -59,9 +55,7 @@ func remember(t *testing.T, s *Fake, bodies ...[]byte) {
 func do(t *testing.T, method, url string, send io.Reader, headers ...string) (int, http.Header, []byte) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, send)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	req.Header.Set("Authorization", "Bearer sk_test_1")
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
@@ -70,14 +64,10 @@ func do(t *testing.T, method, url string, send io.Reader, headers ...string) (in
 		}
 	}
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return resp.StatusCode, resp.Header, got
 }
 
@@ -109,14 +99,10 @@ func TestStripeGoReadsGoldenEvents(t *testing.T) {
 	want := map[string][]byte{}
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		remember(t, s, raw)
 		var e stripego.Event
-		if err := json.Unmarshal(raw, &e); err != nil {
-			t.Fatal(err)
-		}
+		check(t, json.Unmarshal(raw, &e))
 		want[e.ID] = raw
 	}
 	c := stripeevent.Client{Key: "sk_test_1", B: stripego.GetBackendWithConfig(stripego.APIBackend, &stripego.BackendConfig{
@@ -138,9 +124,7 @@ func TestStripeGoReadsGoldenEvents(t *testing.T) {
 		}
 		last = e.Created
 		got, err := c.Get(e.ID, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if !bytes.Equal(got.LastResponse.RawJSON, want[e.ID]) {
 			t.Errorf("%s is not served byte for byte", e.ID)
 		}
@@ -228,9 +212,7 @@ func TestAPIVersionIsRendered(t *testing.T) {
 	// The name is also in data, where it must stay.
 	given = bytes.Replace(given, []byte("\"object\": {\n"), []byte("\"object\": {\n      \"api_version\": \"2023-10-16\"\n"), 1)
 	e, err := parse(given)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	want := strings.Replace(string(given), `"api_version": "2023-10-16",`, `"api_version": "2024-06-20",`, 1)
 	if diff := cmp.Diff(want, string(e.render("2024-06-20"))); diff != "" {
 		t.Error(diff)
@@ -370,9 +352,7 @@ func FuzzRemember(f *testing.F) {
 	f.Add([]byte("null"))
 	f.Fuzz(func(t *testing.T, given []byte) {
 		s, err := Open(Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		defer s.Close()
 		if err := s.Remember(given); err != nil {
 			if !errors.Is(err, ErrNotEvent) {
@@ -385,4 +365,17 @@ func FuzzRemember(f *testing.F) {
 			t.Fatalf("rendered %q", got)
 		}
 	})
+}
+
+// fatal is what *testing.T, *testing.F and *rapid.T have in common.
+type fatal interface {
+	Helper()
+	Fatal(...any)
+}
+
+func check(t fatal, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

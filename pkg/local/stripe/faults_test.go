@@ -22,9 +22,7 @@ func TestBrokenItem(t *testing.T) {
 	}
 	_, _, raw := do(t, "GET", url+"/v1/events", nil)
 	var l struct{ Data []struct{ Created any } }
-	if err := json.Unmarshal(raw, &l); err != nil {
-		t.Fatal(err)
-	}
+	check(t, json.Unmarshal(raw, &l))
 	if len(l.Data) != 3 || l.Data[0].Created != 102.0 || l.Data[1].Created != "101" || l.Data[2].Created != 100.0 {
 		t.Errorf("list has %+v", l.Data)
 	}

@@ -163,20 +163,14 @@ func TestStripeGoPagesThroughItems(t *testing.T) {
 func TestItemListHasTheFieldsOfStripeMock(t *testing.T) {
 	_, ours := open(t, Options{})
 	raw, err := os.ReadFile("../../handlers/golden/customer.subscription.updated.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	var e struct {
 		Data struct{ Object map[string]any }
 	}
-	if err := json.Unmarshal(raw, &e); err != nil {
-		t.Fatal(err)
-	}
+	check(t, json.Unmarshal(raw, &e))
 	object := e.Data.Object
 	put, err := json.Marshal([]any{object})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	putObjects(t, ours, string(put))
 	theirs := stripemock.Start(t, false)
 	q := question{name: "list", method: "GET", path: "/v1/subscription_items?limit=2&subscription=" + object["id"].(string)}

@@ -41,17 +41,13 @@ func naive(all []*event, q query) (page []string, more bool) {
 func TestPageAgainstDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, err := Open(Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		defer s.Close()
 		types := []string{"invoice.paid", "invoice.voided", "charge.failed"}
 		accounts := []string{"", "acct_1"}
 		for i := range rapid.IntRange(0, 30).Draw(t, "events") {
 			b := body(fmt.Sprint("evt_", i), rapid.SampledFrom(types).Draw(t, "type"), rapid.SampledFrom(accounts).Draw(t, "account"), rapid.Int64Range(1, 6).Draw(t, "created"))
-			if err := s.Remember(b); err != nil {
-				t.Fatal(err)
-			}
+			check(t, s.Remember(b))
 		}
 		v := url.Values{"limit": {strconv.Itoa(rapid.IntRange(1, 8).Draw(t, "limit"))}}
 		if rapid.Bool().Draw(t, "ranged") {
@@ -100,9 +96,7 @@ func TestCreatedBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		v, err := url.ParseQuery(tt.query)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		q, apiErr := parseQuery(v)
 		if apiErr != nil || q.from != tt.from || q.to != tt.to {
 			t.Errorf("%s: %d to %d (%v), want %d to %d", tt.query, q.from, q.to, apiErr, tt.from, tt.to)

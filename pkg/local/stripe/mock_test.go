@@ -192,9 +192,7 @@ func TestKnownNamesAreThoseOfTheSpecification(t *testing.T) {
 		}
 	}
 	raw := stripemock.File(t, "spec3.json")
-	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&spec); err != nil {
-		t.Fatal(err)
-	}
+	check(t, json.NewDecoder(bytes.NewReader(raw)).Decode(&spec))
 	p := spec.Paths["/v1/webhook_endpoints"]["post"].RequestBody.Content["application/x-www-form-urlencoded"].Schema.Properties
 	if len(p.Events.Items.Enum) == 0 || len(p.Version.Enum) == 0 {
 		t.Fatal("the specification has moved its enumerations")

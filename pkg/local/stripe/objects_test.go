@@ -86,9 +86,7 @@ func TestNewestStateIsServed(t *testing.T) {
 			if got := mark(t, url, "/v1/subscriptions/sub_1"); got != tt.want {
 				t.Errorf("serves %q, want %q", got, tt.want)
 			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
+			check(t, s.Close())
 			_, url = open(t, o)
 			if got := mark(t, url, "/v1/subscriptions/sub_1"); got != tt.want {
 				t.Errorf("serves %q after a restart, want %q", got, tt.want)
@@ -253,9 +251,7 @@ func TestObjectsStayBounded(t *testing.T) {
 	if n := counted(t, s).States; n != 5 {
 		t.Errorf("%d objects", n)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, s.Close())
 	_, url = open(t, Options{Path: path, MaxEvents: 5})
 	if mark(t, url, "/v1/customers/cus_299") != "m" || mark(t, url, "/v1/coupons/c1") != "m" || mark(t, url, "/v1/customers/cus_200") != "" {
 		t.Error("kept other objects than the last")
@@ -271,9 +267,7 @@ func TestStateOutlivesItsEvent(t *testing.T) {
 	for i := range 100 { // they say nothing about objects
 		remember(t, s, body(fmt.Sprint("evt_", i), "invoice.paid", "", int64(i)))
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, s.Close())
 	s, url := open(t, o)
 	if stored(t, s, "evt_first") != nil {
 		t.Fatal("the event is still there")
@@ -288,9 +282,7 @@ func TestStateOutlivesItsEvent(t *testing.T) {
 func TestEveryKindIsServed(t *testing.T) {
 	_, url := open(t, Options{})
 	c, err := stripeapi.New(stripeapi.Options{URL: url, Key: func(context.Context) (string, error) { return "sk_test_1", nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	for kind := range strings.FieldsSeq(kinds) {
 		object := fmt.Sprintf(`{"id":"x_1","object":%q}`, kind)
 		putObjects(t, url, "["+object+"]")
@@ -328,9 +320,7 @@ func FuzzObject(f *testing.F) {
 			return
 		}
 		e, err := parse(says("evt_1", "a.b", 5, string(raw)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if got := e.render("2024-06-20"); !json.Valid(got) {
 			t.Fatalf("rendered %s", got)
 		}

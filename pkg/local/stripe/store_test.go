@@ -21,7 +21,7 @@ import (
 )
 
 // arrived gives all events, in order of arrival.
-func arrived(t interface{ Fatal(...any) }, s *Fake) (all []*event) {
+func arrived(t fatal, s *Fake) (all []*event) {
 	err := s.store.view(func(x *tx) error {
 		return x.Bucket(bucketEvents).ForEach(func(n, _ []byte) error {
 			e, err := x.numbered(binary.BigEndian.Uint64(n))
@@ -29,9 +29,7 @@ func arrived(t interface{ Fatal(...any) }, s *Fake) (all []*event) {
 			return err
 		})
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return all
 }
 
@@ -46,17 +44,13 @@ func kept(t *testing.T, s *Fake) (ids []string) {
 func stored(t *testing.T, s *Fake, id string) *event {
 	t.Helper()
 	e, err := s.store.event(id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return e
 }
 
 func counted(t *testing.T, s *Fake) (c counts) {
 	t.Helper()
-	if err := s.store.view(func(x *tx) error { return x.load(keyCounts, &c) }); err != nil {
-		t.Fatal(err)
-	}
+	check(t, s.store.view(func(x *tx) error { return x.load(keyCounts, &c) }))
 	return c
 }
 
@@ -64,13 +58,9 @@ func counted(t *testing.T, s *Fake) (c counts) {
 func write(t *testing.T, path string, bodies ...[]byte) {
 	t.Helper()
 	s, err := Open(Options{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	remember(t, s, bodies...)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, s.Close())
 }
 
 func TestEventsSurviveARestart(t *testing.T) {
@@ -106,9 +96,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	room()
 	remember(t, s, body("evt_c", "invoice.paid", "", 3))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, s.Close())
 	again, _ := open(t, Options{Path: path})
 	if got := kept(t, again); !slices.Equal(got, []string{"evt_a", "evt_c"}) {
 		t.Errorf("kept %v, want what could be written", got)
@@ -118,9 +106,7 @@ func TestFullDisk(t *testing.T) {
 func TestBrokenFileIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "stripe.db")
 	for name, content := range map[string]string{"empty": "", "text": strings.Repeat("no database ", 2000)} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.WriteFile(path, []byte(content), 0o600))
 		_, err := Open(Options{Path: path})
 		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error is %v, want one line with the path", name, err)
@@ -128,9 +114,7 @@ func TestBrokenFileIsRefused(t *testing.T) {
 	}
 	other := filepath.Join(t.TempDir(), "other.db")
 	db, err := boltfile.Open(other, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("b")); return err })
-	if err = errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errors.Join(err, db.Close()))
 	if _, err := Open(Options{Path: other}); err == nil || !strings.Contains(err.Error(), "another program") {
 		t.Errorf("error %v of another program's file", err)
 	}

@@ -19,12 +19,8 @@ import (
 func TestCallsAfterClose(t *testing.T) {
 	t.Parallel()
 	db, err := Open(filepath.Join(t.TempDir(), "file"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(db.Close(), db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, errors.Join(db.Close(), db.Close()))
 	for op, body := range map[string]string{"GetItem": `{"TableName":"things","Key":{"pk":{"S":"a"}}}`, "PutItem": `{"TableName":"things","Item":{"pk":{"S":"a"}}}`} {
 		if _, err := db.Service().Operations[op](context.Background(), []byte(body)); !errors.Is(err, errClosed) {
 			t.Errorf("%s: %v", op, err)
@@ -91,9 +87,7 @@ func TestRefusedWritesDoNotTouchTheDisk(t *testing.T) {
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	id := func() (n int) {
-		if err := s.db.bolt.View(func(tx *bbolt.Tx) error { n = tx.ID(); return nil }); err != nil {
-			t.Fatal(err)
-		}
+		check(t, s.db.bolt.View(func(tx *bbolt.Tx) error { n = tx.ID(); return nil }))
 		return n
 	}
 	first := id()

@@ -20,9 +20,7 @@ func TestFullDiskEnds(t *testing.T) {
 		_, err := s.PutItem(t.Context(), &sdk.PutItemInput{TableName: &table, Item: attrs{"pk": str(key)}})
 		return err
 	}
-	if err := put("before"); err != nil {
-		t.Fatal(err)
-	}
+	check(t, put("before"))
 	room := boltfiletest.FillDisk(t, s.path)
 	var refused sync.WaitGroup
 	for range 3 {
@@ -36,9 +34,7 @@ func TestFullDiskEnds(t *testing.T) {
 	count := func() int32 {
 		t.Helper()
 		out, err := s.Scan(t.Context(), &sdk.ScanInput{TableName: &table})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		return out.Count
 	}
 	if n := count(); n != 1 {

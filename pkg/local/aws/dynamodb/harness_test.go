@@ -46,9 +46,7 @@ func newServer(t testing.TB, o Options) *server {
 func (s *server) open() {
 	s.t.Helper()
 	db, err := Open(s.path, s.opts)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	check(s.t, err)
 	s.db = db
 	s.http = httptest.NewServer(awsjson.Handler(db.Service()))
 	s.Client = sdk.New(sdk.Options{
@@ -89,9 +87,7 @@ func (s *server) table(name, hash, sort string, more ...func(*sdk.CreateTableInp
 	for _, f := range more {
 		f(in)
 	}
-	if _, err := s.CreateTable(context.Background(), in); err != nil {
-		s.t.Fatal(err)
-	}
+	check(s.t, errOf(s.CreateTable(context.Background(), in)))
 }
 
 // keyType changes the type of a key attribute.
@@ -134,17 +130,13 @@ func gsi(name, hash, sort string) func(*sdk.CreateTableInput) {
 
 func (s *server) put(table string, item attrs) {
 	s.t.Helper()
-	if _, err := s.PutItem(context.Background(), &sdk.PutItemInput{TableName: &table, Item: item}); err != nil {
-		s.t.Fatal(err)
-	}
+	check(s.t, errOf(s.PutItem(context.Background(), &sdk.PutItemInput{TableName: &table, Item: item})))
 }
 
 func (s *server) get(table string, key attrs) attrs {
 	s.t.Helper()
 	out, err := s.GetItem(context.Background(), &sdk.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	check(s.t, err)
 	return out.Item
 }
 
@@ -184,3 +176,13 @@ func ids(items []attrs, name string) []string {
 	}
 	return out
 }
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// errOf is the error of a call whose answer the test does not read.
+func errOf[T any](_ T, err error) error { return err }

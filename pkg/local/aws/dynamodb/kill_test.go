@@ -28,12 +28,8 @@ func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 	child := exec.Command(os.Args[0], "-test.run=^TestAcknowledgedWritesSurviveAKill$")
 	child.Env = append(os.Environ(), killedEnv+"="+path)
 	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, child.Start())
 	var answered []string
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -41,9 +37,7 @@ func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 			answered = append(answered, name)
 		}
 		if len(answered) == 300 {
-			if err := child.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
+			check(t, child.Process.Kill())
 		}
 	}
 	if err := child.Wait(); err == nil || len(answered) < 300 {

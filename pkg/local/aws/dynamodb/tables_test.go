@@ -20,9 +20,7 @@ func TestTableLife(t *testing.T) {
 	s.put("things", attrs{"pk": str("a"), "sk": num("1"), "x": str("yz")})
 
 	out, err := s.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: aws.String("things")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	d := out.Table
 	got := fmt.Sprint(*d.TableName, d.TableStatus, *d.TableArn, *d.ItemCount, *d.TableSizeBytes, d.CreationDateTime.Equal(c.now), d.BillingModeSummary.BillingMode,
 		*d.KeySchema[0].AttributeName, d.KeySchema[1].KeyType, len(d.AttributeDefinitions),

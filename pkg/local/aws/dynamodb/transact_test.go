@@ -78,15 +78,11 @@ func TestClientTokenIsRememberedForTenMinutes(t *testing.T) {
 		{"at the end of its life", func() { c.add(tokenLife - time.Millisecond) }, add, "1", ""},
 		{"after its life", func() { c.add(time.Millisecond) }, add, "2", ""},
 		{"swept, it lives on", func() {
-			if err := s.db.sweep(); err != nil {
-				t.Fatal(err)
-			}
+			check(t, s.db.sweep())
 		}, add, "2", ""},
 		{"swept after its life", func() {
 			c.add(tokenLife)
-			if err := s.db.sweep(); err != nil {
-				t.Fatal(err)
-			}
+			check(t, s.db.sweep())
 		}, other, "4", ""},
 	}
 	for _, step := range steps {

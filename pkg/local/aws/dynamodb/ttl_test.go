@@ -26,9 +26,7 @@ func TestItemsExpireLate(t *testing.T) {
 	s.table("things", "pk", "", gsi("list", "g", ""))
 	exp := func(d time.Duration) av { return num(strconv.FormatInt(c.now.Add(d).Unix(), 10)) }
 	s.put("things", attrs{"pk": str("before"), "exp": exp(time.Minute), "g": str("g")}) // before it is enabled
-	if err := s.setTTL("exp", true); err != nil {
-		t.Fatal(err)
-	}
+	check(t, s.setTTL("exp", true))
 	s.put("things", attrs{"pk": str("soon"), "exp": exp(time.Minute), "g": str("g")})
 	s.put("things", attrs{"pk": str("later"), "exp": exp(time.Hour)})
 	s.put("things", attrs{"pk": str("text"), "exp": str("1")})
@@ -39,13 +37,9 @@ func TestItemsExpireLate(t *testing.T) {
 
 	left := func(want ...string) {
 		t.Helper()
-		if err := s.db.sweep(); err != nil {
-			t.Fatal(err)
-		}
+		check(t, s.db.sweep())
 		out, err := s.Scan(context.Background(), &sdk.ScanInput{TableName: aws.String("things")})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		found := map[string]bool{}
 		for _, id := range ids(out.Items, "pk") {
 			found[id] = true
@@ -82,9 +76,7 @@ func TestTimeToLiveSettings(t *testing.T) {
 	status := func(want string) {
 		t.Helper()
 		out, err := s.DescribeTimeToLive(context.Background(), &sdk.DescribeTimeToLiveInput{TableName: aws.String("things")})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		d := out.TimeToLiveDescription
 		if got := string(d.TimeToLiveStatus) + " " + aws.ToString(d.AttributeName); got != want {
 			t.Errorf("status %q, want %q", got, want)

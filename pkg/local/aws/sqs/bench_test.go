@@ -18,9 +18,7 @@ const (
 
 func benchService(b *testing.B, messages int) func(operation, body string) any {
 	s, err := sqs.Open(filepath.Join(b.TempDir(), "sqs.db"), sqs.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	b.Cleanup(func() { s.Close() })
 	operations := s.Service().Operations
 	run := func(operation, body string) any {

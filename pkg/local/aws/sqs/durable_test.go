@@ -30,13 +30,9 @@ import (
 func (w *fixture) crash() {
 	w.t.Helper()
 	content, err := os.ReadFile(w.path)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	check(w.t, err)
 	w.path = filepath.Join(w.t.TempDir(), "after-crash.db")
-	if err := os.WriteFile(w.path, content, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
+	check(w.t, os.WriteFile(w.path, content, 0o600))
 	w.start()
 }
 
@@ -56,9 +52,7 @@ func TestStateSurvivesCrashes(t *testing.T) {
 	}
 	w.crash()
 	w.delete(main, out.Messages[0]) // by a receipt from before the crash
-	if err := w.change(main, out.Messages[2], 600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, w.change(main, out.Messages[2], 600))
 	w.crash()
 	if diff := cmp.Diff([3]string{"2", "2", "0"}, w.counts(main)); diff != "" {
 		t.Error("visible, in flight, delayed: ", diff)
@@ -147,12 +141,8 @@ func TestKilledProcess(t *testing.T) {
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"="+w.path)
 	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, child.Start())
 	acknowledged := map[string]bool{}
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		body, ok := strings.CutPrefix(lines.Text(), "sent ")
@@ -239,9 +229,7 @@ func TestFullDiskEnds(t *testing.T) {
 	var got []string
 	for range 5 {
 		out, err := w.ReceiveMessage(context.Background(), &sdk.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		for _, m := range out.Messages {
 			got = append(got, *m.Body)
 		}
@@ -255,9 +243,7 @@ func TestFullDiskEnds(t *testing.T) {
 func (w *fixture) count(url string) int {
 	w.t.Helper()
 	out, err := w.GetQueueAttributes(context.Background(), &sdk.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	check(w.t, err)
 	n, _ := strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"])
 	return n
 }

@@ -161,19 +161,13 @@ func TestRefusals(t *testing.T) {
 func (w *fixture) post(operation, body string) string {
 	w.t.Helper()
 	r, err := http.NewRequest("POST", w.server.URL, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	check(w.t, err)
 	r.Header.Set("X-Amz-Target", "AmazonSQS."+operation)
 	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	check(w.t, err)
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	check(w.t, err)
 	_, code, _ := bytes.Cut(answer, []byte(`"com.amazonaws.sqs#`))
 	code, _, _ = bytes.Cut(code, []byte(`"`))
 	older, _, _ := strings.Cut(resp.Header.Get("X-Amzn-Query-Error"), ";")

@@ -22,9 +22,7 @@ func bubble(t *testing.T, o sqs.Options, run func(t *testing.T, s *sqs.Service))
 	path := filepath.Join(t.TempDir(), "sqs.db")
 	synctest.Test(t, func(t *testing.T) {
 		s, err := sqs.Open(path, o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		defer s.Close()
 		run(t, s)
 	})
@@ -49,9 +47,7 @@ const plainURL = "http://localhost/000000000000/q"
 func must[Out any](t *testing.T, s *sqs.Service, name string, in object) Out {
 	t.Helper()
 	out, err := call[Out](t, context.Background(), s, name, in)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return out
 }
 
@@ -214,9 +210,7 @@ func TestCloseEndsLongPolls(t *testing.T) {
 	bubble(t, sqs.Options{}, func(t *testing.T, s *sqs.Service) {
 		must[object](t, s, "CreateQueue", object{"QueueName": "q"})
 		done := poll(t, t.Context(), s, object{"WaitTimeSeconds": 20})
-		if err := errors.Join(s.Close(), s.Close()); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errors.Join(s.Close(), s.Close()))
 		if got := <-done; got.err != nil || len(got.Messages) != 0 || got.after != 0 {
 			t.Errorf("poll: %+v", got)
 		}

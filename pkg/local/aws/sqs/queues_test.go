@@ -33,9 +33,7 @@ func TestQueueAttributes(t *testing.T) {
 
 	w.pass(time.Minute)
 	set := map[string]string{"DelaySeconds": "5", "Policy": `{"Version":"2012-10-17"}`, "RedrivePolicy": "", "SqsManagedSseEnabled": "false"}
-	if _, err := w.SetQueueAttributes(context.Background(), &sdk.SetQueueAttributesInput{QueueUrl: &url, Attributes: set}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(w.SetQueueAttributes(context.Background(), &sdk.SetQueueAttributesInput{QueueUrl: &url, Attributes: set})))
 	w.restart()
 	for name, value := range set {
 		want[name] = value
@@ -71,9 +69,7 @@ func TestDeleteQueueBlocksItsName(t *testing.T) {
 	url := w.queue("q", nil)
 	w.send(url, "one")
 	old := w.receive(url)[0]
-	if _, err := w.DeleteQueue(context.Background(), &sdk.DeleteQueueInput{QueueUrl: &url}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(w.DeleteQueue(context.Background(), &sdk.DeleteQueueInput{QueueUrl: &url})))
 	create := func() string {
 		_, err := w.CreateQueue(context.Background(), &sdk.CreateQueueInput{QueueName: aws.String("q")})
 		return codeOf(err)
@@ -103,9 +99,7 @@ func TestPurge(t *testing.T) {
 	w.send(url, "in flight")
 	inFlight := w.receive(url)[0]
 	w.send(url, "visible")
-	if _, err := w.SendMessage(context.Background(), &sdk.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("delayed"), DelaySeconds: 9}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(w.SendMessage(context.Background(), &sdk.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("delayed"), DelaySeconds: 9})))
 	purge := func() string {
 		_, err := w.PurgeQueue(context.Background(), &sdk.PurgeQueueInput{QueueUrl: &url})
 		return codeOf(err)
@@ -136,9 +130,7 @@ func TestDeletedDeadLetterQueueTakesNothing(t *testing.T) {
 	main, dead := w.pair("1")
 	w.send(main, "one")
 	w.receive(main)
-	if _, err := w.DeleteQueue(context.Background(), &sdk.DeleteQueueInput{QueueUrl: &dead}); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errOf(w.DeleteQueue(context.Background(), &sdk.DeleteQueueInput{QueueUrl: &dead})))
 	w.pass(31 * time.Second)
 	if diff := cmp.Diff([]string{"one"}, w.bodies(main)); diff != "" {
 		t.Error(diff)
