@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,13 +35,9 @@ func tableDescribe(p *probe) {
 	p.equal(2, len(out.Table.KeySchema), "keys")
 	p.equal("sk", aws.ToString(out.Table.KeySchema[1].AttributeName), "sort key")
 	p.equal(types.KeyTypeRange, out.Table.KeySchema[1].KeyType, "sort key's role")
-	if arn := aws.ToString(out.Table.TableArn); !hasSuffix(arn, ":table/"+name) {
+	if arn := aws.ToString(out.Table.TableArn); !strings.HasSuffix(arn, ":table/"+name) {
 		p.failf("ARN %q does not end in :table/%s", arn, name)
 	}
-}
-
-func hasSuffix(s, suffix string) bool {
-	return len(s) >= len(suffix) && s[len(s)-len(suffix):] == suffix
 }
 
 func tableDuplicate(p *probe) {

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 )
@@ -108,6 +109,14 @@ func onTable(f func(p *probe, table string)) func(*probe) {
 // onQueue gives a check a queue with the defaults.
 func onQueue(f func(p *probe, url string)) func(*probe) {
 	return func(p *probe) { f(p, p.queue(nil)) }
+}
+
+// inFlight gives a check a queue and its one message, received and hidden for some seconds.
+func inFlight(seconds int32, f func(p *probe, url string, m types.Message)) func(*probe) {
+	return onQueue(func(p *probe, url string) {
+		p.send(url, "x")
+		f(p, url, p.takeOne(url, seconds))
+	})
 }
 
 func (p *probe) equal(want, got any, what string) {

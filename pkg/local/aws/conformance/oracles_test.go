@@ -33,7 +33,7 @@ func npmOracle(t testing.TB, name, version string) (dir string) {
 	}
 	dir = os.Getenv(envOraclesDir)
 	if dir == "" {
-		dir = filepath.Join(moduleRoot(t), ".build", "oracles")
+		dir = filepath.Join("..", "..", "..", "..", ".build", "oracles")
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "node_modules", name, "package.json"))
 	if err != nil {
@@ -44,24 +44,6 @@ func npmOracle(t testing.TB, name, version string) (dir string) {
 		absent(t, "%s is not run: version %q is installed, %s is wanted", name, pkg.Version, version)
 	}
 	return dir
-}
-
-func moduleRoot(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatalf("find the module: %v", err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			t.Fatal("find the module: no go.mod in any folder above")
-		}
-		dir = parent
-	}
 }
 
 func startMoto(t testing.TB) string {
@@ -92,21 +74,11 @@ func startDynalite(t testing.TB) string {
 	})
 }
 
-func startLocalSQS(t testing.TB) string {
+// startScript runs a package of npm that has no command by a line of JavaScript, with %s for the port.
+func startScript(t testing.TB, name, version, script string, flags ...string) string {
 	t.Helper()
-	dir := npmOracle(t, "local-aws-sqs", "2.0.2")
-	return startOracle(t, dir, func(port string) []string {
-		return []string{"node", "-e", fmt.Sprintf(
-			`require("local-aws-sqs").createSqsServer({port: %s, hostname: "127.0.0.1"})`, port)}
-	})
-}
-
-func startFauxqs(t testing.TB) string {
-	t.Helper()
-	dir := npmOracle(t, "fauxqs", "1.9.2")
-	return startOracle(t, dir, func(port string) []string {
-		return []string{"node", "--input-type=module", "-e", fmt.Sprintf(
-			`import {buildApp} from "fauxqs"; await buildApp({logger: false}).listen({port: %s, host: "127.0.0.1"})`, port)}
+	return startOracle(t, npmOracle(t, name, version), func(port string) []string {
+		return append(append([]string{"node"}, flags...), "-e", fmt.Sprintf(script, port))
 	})
 }
 
@@ -122,10 +94,12 @@ func TestDynalite(t *testing.T) {
 
 func TestLocalSQS(t *testing.T) {
 	t.Parallel()
-	runChecks(t, localTarget(t, "local-aws-sqs", startLocalSQS(t), localSQSDeviations(), "sqs"))
+	runChecks(t, localTarget(t, "local-aws-sqs", startScript(t, "local-aws-sqs", "2.0.2",
+		`require("local-aws-sqs").createSqsServer({port: %s, hostname: "127.0.0.1"})`), localSQSDeviations(), "sqs"))
 }
 
 func TestFauxqs(t *testing.T) {
 	t.Parallel()
-	runChecks(t, localTarget(t, "fauxqs", startFauxqs(t), fauxqsDeviations(), "sqs"))
+	runChecks(t, localTarget(t, "fauxqs", startScript(t, "fauxqs", "1.9.2",
+		`import {buildApp} from "fauxqs"; await buildApp({logger: false}).listen({port: %s, host: "127.0.0.1"})`, "--input-type=module"), fauxqsDeviations(), "sqs"))
 }

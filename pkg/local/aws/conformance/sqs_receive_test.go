@@ -18,7 +18,7 @@ func receiveChecks() []check {
 		{"sqs/receive/up-to-ten", page, "A receive gives at most as many messages as asked for, one by default.", onQueue(receiveMax)},
 		{"sqs/receive/limits-refused", page, "More than 10 messages or 20 seconds are refused.", onQueue(receiveLimits)},
 		{"sqs/receive/long-poll-ends-on-send", polling, "A long poll returns as soon as a message arrives.", onQueue(longPollSend)},
-		{"sqs/receive/long-poll-ends-on-visibility", polling, "A long poll returns as soon as a hidden message is visible again.", onQueue(longPollVisibility)},
+		{"sqs/receive/long-poll-ends-on-visibility", polling, "A long poll returns as soon as a hidden message is visible again.", inFlight(60, longPollVisibility)},
 		{"sqs/receive/long-poll-empty", polling, "A long poll without messages waits its time and is empty.", onQueue(longPollEmpty)},
 		{"sqs/receive/queue-wait-time", polling, "ReceiveMessageWaitTimeSeconds of the queue makes receives long polls.", longPollByQueue},
 		{"sqs/receive/each-message-to-one", page, "Messages that are in flight are given to no other receiver.", receiveParallel},
@@ -42,15 +42,16 @@ func receiveMax(p *probe, url string) {
 }
 
 func receiveLimits(p *probe, url string) {
-	in := receiving(url)
-	in.MaxNumberOfMessages = 11
-	p.refused(errOf(p.sqs.ReceiveMessage(p.ctx, in)), badValue+"|ReadCountOutOfRange", "receive 11 messages")
-	in = receiving(url)
-	in.WaitTimeSeconds = 21
-	p.refused(errOf(p.sqs.ReceiveMessage(p.ctx, in)), badValue, "wait 21 seconds")
-	in = receiving(url)
-	in.VisibilityTimeout = 43201
-	p.refused(errOf(p.sqs.ReceiveMessage(p.ctx, in)), badValue, "hide for 43201 seconds")
+	for what, in := range map[string]*sqs.ReceiveMessageInput{
+		"receive 11 messages": {MaxNumberOfMessages: 11}, "wait 21 seconds": {WaitTimeSeconds: 21}, "hide for 43201 seconds": {VisibilityTimeout: 43201},
+	} {
+		codes := badValue
+		if in.MaxNumberOfMessages > 0 {
+			codes += "|ReadCountOutOfRange"
+		}
+		in.QueueUrl = &url
+		p.refused(errOf(p.sqs.ReceiveMessage(p.ctx, in)), codes, what)
+	}
 }
 
 // duringLongPoll starts a receive that waits 10 s, does what is given once the poll
@@ -93,9 +94,7 @@ func longPollSend(p *probe, url string) {
 	}
 }
 
-func longPollVisibility(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 60)
+func longPollVisibility(p *probe, url string, m types.Message) {
 	if late := p.duringLongPoll(url, func() { p.ok(p.hide(url, m, 0), "give back") }); late > 5*time.Second {
 		p.failf("the poll ended %v after the message was given back", late)
 	}
@@ -166,13 +165,13 @@ func visibilityChecks() []check {
 		{"sqs/visibility/hidden-in-flight", guide, "A received message is hidden.", onQueue(visibilityHidden)},
 		{"sqs/visibility/expiry", guide, "A message that is not deleted comes back when its timeout ends.", onQueue(visibilityExpiry)},
 		{"sqs/visibility/queue-timeout", guide, "Without a timeout of the receive the queue's holds.", visibilityByQueue},
-		{"sqs/visibility/receive-count", "ReceiveMessage, Amazon SQS API Reference", "ApproximateReceiveCount counts the receives; sent time and first receive stay.", onQueue(visibilityReceiveCount)},
-		{"sqs/visibility/zero-gives-back", page, "A timeout of 0 makes the message visible at once.", onQueue(visibilityZero)},
-		{"sqs/visibility/extend", page, "A longer timeout counts from the call.", onQueue(visibilityExtend)},
-		{"sqs/visibility/over-12-hours-refused", page, "A timeout is at most 43,200 seconds.", onQueue(visibilityLimit)},
-		{"sqs/visibility/timeout-over", "AWS's behavior; the API reference has MessageNotInflight", "A receipt whose timeout is over hides the message again.", onQueue(visibilityOver)},
-		{"sqs/visibility/older-receipt", "AWS's behavior; the API reference has MessageNotInflight", "A receipt of an earlier receive changes the visibility.", onQueue(visibilityOlder)},
-		{"sqs/visibility/deleted-refused", page, "The visibility of a deleted message cannot be changed.", onQueue(visibilityDeleted)},
+		{"sqs/visibility/receive-count", "ReceiveMessage, Amazon SQS API Reference", "ApproximateReceiveCount counts the receives; sent time and first receive stay.", inFlight(30, visibilityReceiveCount)},
+		{"sqs/visibility/zero-gives-back", page, "A timeout of 0 makes the message visible at once.", inFlight(300, visibilityZero)},
+		{"sqs/visibility/extend", page, "A longer timeout counts from the call.", inFlight(1, visibilityExtend)},
+		{"sqs/visibility/over-12-hours-refused", page, "A timeout is at most 43,200 seconds.", inFlight(30, visibilityLimit)},
+		{"sqs/visibility/timeout-over", "AWS's behavior; the API reference has MessageNotInflight", "A receipt whose timeout is over hides the message again.", inFlight(30, visibilityOver)},
+		{"sqs/visibility/older-receipt", "AWS's behavior; the API reference has MessageNotInflight", "A receipt of an earlier receive changes the visibility.", inFlight(30, visibilityOlder)},
+		{"sqs/visibility/deleted-refused", page, "The visibility of a deleted message cannot be changed.", inFlight(30, visibilityDeleted)},
 		{"sqs/visibility/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", onQueue(visibilityBadHandle)},
 	}
 }
@@ -202,9 +201,7 @@ func visibilityByQueue(p *probe) {
 	p.comesBackWithin(url, start, 1900*time.Millisecond, 2*time.Second+p.slack())
 }
 
-func visibilityReceiveCount(p *probe, url string) {
-	p.send(url, "x")
-	first := p.takeOne(url, 30)
+func visibilityReceiveCount(p *probe, url string, first types.Message) {
 	for n := 2; n <= 4; n++ {
 		m := p.takeAgain(url, first)
 		p.equal(fmt.Sprint(n), m.Attributes["ApproximateReceiveCount"], "receive count")
@@ -221,49 +218,37 @@ func (p *probe) takeAgain(url string, m types.Message) types.Message {
 	return p.takeOne(url, 30)
 }
 
-func visibilityZero(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 300)
+func visibilityZero(p *probe, url string, m types.Message) {
 	start := time.Now()
 	p.ok(p.hide(url, m, 0), "give back")
 	p.comesBackWithin(url, start, 0, p.slack())
 }
 
-func visibilityExtend(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 1)
+func visibilityExtend(p *probe, url string, m types.Message) {
 	start := time.Now()
 	p.ok(p.hide(url, m, 3), "extend")
 	p.comesBackWithin(url, start, 2900*time.Millisecond, 3*time.Second+p.slack())
 }
 
-func visibilityLimit(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 30)
+func visibilityLimit(p *probe, url string, m types.Message) {
 	p.refused(p.hide(url, m, 43201), badValue, "hide for 43201 seconds")
 	p.refused(p.hide(url, m, -1), badValue, "hide for -1 seconds")
 }
 
-func visibilityOver(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 30)
+func visibilityOver(p *probe, url string, m types.Message) {
 	p.ok(p.hide(url, m, 0), "give back")
 	p.ok(p.hide(url, m, 30), "hide a visible message")
 	p.nothing(url, "it is hidden again")
 }
 
-func visibilityOlder(p *probe, url string) {
-	p.send(url, "x")
-	old := p.takeOne(url, 30)
+func visibilityOlder(p *probe, url string, old types.Message) {
 	p.takeAgain(url, old)
 	start := time.Now()
 	p.ok(p.hide(url, old, 0), "give back by the older receipt")
 	p.comesBackWithin(url, start, 0, p.slack())
 }
 
-func visibilityDeleted(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 30)
+func visibilityDeleted(p *probe, url string, m types.Message) {
 	p.ok(p.remove(url, m), "delete")
 	p.refused(p.hide(url, m, 10), "MessageNotInflight|ReceiptHandleIsInvalid|"+badValue, "hide a deleted message")
 }
@@ -280,10 +265,10 @@ func deleteMessageChecks() []check {
 	const page = "DeleteMessage, Amazon SQS API Reference"
 	return []check{
 		{"sqs/delete/gone", page, "A deleted message never comes back.", deleteGone},
-		{"sqs/delete/twice", page, "Deleting a message again is no error.", onQueue(deleteAgain)},
+		{"sqs/delete/twice", page, "Deleting a message again is no error.", inFlight(30, deleteAgain)},
 		{"sqs/delete/newest-receipt", page, "The newest receipt handle deletes a message that was received again.", onQueue(deleteNewest)},
-		{"sqs/delete/stale-receipt", page, "An older receipt handle is answered as a success though the message may stay.", onQueue(deleteStale)},
-		{"sqs/delete/after-visibility-timeout", "Amazon SQS visibility timeout, Developer Guide", "A message whose timeout is over can still be deleted if nobody received it since.", onQueue(deleteLate)},
+		{"sqs/delete/stale-receipt", page, "An older receipt handle is answered as a success though the message may stay.", inFlight(30, deleteStale)},
+		{"sqs/delete/after-visibility-timeout", "Amazon SQS visibility timeout, Developer Guide", "A message whose timeout is over can still be deleted if nobody received it since.", inFlight(1, deleteLate)},
 		{"sqs/delete/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", onQueue(deleteBadHandle)},
 	}
 }
@@ -296,9 +281,7 @@ func deleteGone(p *probe) {
 	p.counts(url, 0, 0, 0)
 }
 
-func deleteAgain(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 30)
+func deleteAgain(p *probe, url string, m types.Message) {
 	p.ok(p.remove(url, m), "delete")
 	p.ok(p.remove(url, m), "delete again")
 }
@@ -309,16 +292,12 @@ func deleteNewest(p *probe, url string) {
 	p.counts(url, 0, 0, 0)
 }
 
-func deleteStale(p *probe, url string) {
-	p.send(url, "x")
-	first := p.takeOne(url, 30)
+func deleteStale(p *probe, url string, first types.Message) {
 	p.takeAgain(url, first)
 	p.ok(p.remove(url, first), "delete with the first receipt")
 }
 
-func deleteLate(p *probe, url string) {
-	p.send(url, "x")
-	m := p.takeOne(url, 1)
+func deleteLate(p *probe, url string, m types.Message) {
 	start := time.Now()
 	p.eventually("the timeout is over", func() bool { return time.Since(start) > 1200*time.Millisecond })
 	p.ok(p.remove(url, m), "delete after the timeout")
@@ -335,9 +314,10 @@ func queueBatchChecks() []check {
 		{"sqs/batch/send-ten", send, "Ten messages are sent at once, each answered with its id and MD5.", onQueue(batchSendTen)},
 		{"sqs/batch/partial-failure", send, "A bad entry fails alone, the others are sent.", onQueue(batchPartial)},
 		{"sqs/batch/duplicate-ids-refused", send, "Entry ids must be distinct.", onQueue(batchDuplicate)},
-		{"sqs/batch/empty-refused", send, "A batch must have an entry.", batchEmpty},
-		{"sqs/batch/eleven-refused", send, "A batch has at most ten entries.", batchEleven},
-		{"sqs/batch/invalid-id-refused", send, "An entry id has letters, digits, hyphens and underscores only.", batchBadID},
+		{"sqs/batch/empty-refused", send, "A batch must have an entry.", refusedBatch[*types.EmptyBatchRequest](entries(0))},
+		{"sqs/batch/eleven-refused", send, "A batch has at most ten entries.", refusedBatch[*types.TooManyEntriesInBatchRequest](entries(11))},
+		{"sqs/batch/invalid-id-refused", send, "An entry id has letters, digits, hyphens and underscores only.",
+			refusedBatch[*types.InvalidBatchEntryId]([]types.SendMessageBatchRequestEntry{{Id: aws.String("not valid!"), MessageBody: aws.String("00")}})},
 		{"sqs/batch/total-1-mib", send, "The messages of a batch have at most 1,048,576 bytes together.", onQueue(batchTotal)},
 		{"sqs/batch/delete", "DeleteMessageBatch, Amazon SQS API Reference", "A batch of deletes fails entry by entry.", onQueue(batchDelete)},
 	}
@@ -385,18 +365,11 @@ func batchDuplicate(p *probe, url string) {
 	p.counts(url, 0, 0, 0)
 }
 
-func batchEmpty(p *probe) {
-	typed[*types.EmptyBatchRequest](p, errOf(p.sendBatch(p.queue(nil), []types.SendMessageBatchRequestEntry{})), "send an empty batch")
-}
-
-func batchEleven(p *probe) {
-	typed[*types.TooManyEntriesInBatchRequest](p, errOf(p.sendBatch(p.queue(nil), entries(11))), "send a batch of eleven")
-}
-
-func batchBadID(p *probe) {
-	all := entries(1)
-	all[0].Id = aws.String("not valid!")
-	typed[*types.InvalidBatchEntryId](p, errOf(p.sendBatch(p.queue(nil), all)), "send a batch with a bad id")
+// refusedBatch makes a check: the entries are refused whole with the error T.
+func refusedBatch[T error](all []types.SendMessageBatchRequestEntry) func(*probe) {
+	return onQueue(func(p *probe, url string) {
+		typed[T](p, errOf(p.sendBatch(url, all)), fmt.Sprintf("send a batch of %d", len(all)))
+	})
 }
 
 func batchTotal(p *probe, url string) {

@@ -20,39 +20,31 @@ func TestLegacyParametersAreRefused(t *testing.T) {
 	name := aws.String("things")
 	calls := map[string]func() error{
 		"Expected": func() error {
-			_, err := s.PutItem(context.Background(), &sdk.PutItemInput{TableName: name, Item: key, Expected: exists})
-			return err
+			return errOf(s.PutItem(context.Background(), &sdk.PutItemInput{TableName: name, Item: key, Expected: exists}))
 		},
 		"AttributeUpdates": func() error {
-			_, err := s.UpdateItem(context.Background(), &sdk.UpdateItemInput{TableName: name, Key: key, AttributeUpdates: map[string]types.AttributeValueUpdate{"a": {Value: str("x")}}})
-			return err
+			return errOf(s.UpdateItem(context.Background(), &sdk.UpdateItemInput{TableName: name, Key: key, AttributeUpdates: map[string]types.AttributeValueUpdate{"a": {Value: str("x")}}}))
 		},
 		"KeyConditions": func() error {
-			_, err := s.Query(context.Background(), &sdk.QueryInput{TableName: name, KeyConditions: cond})
-			return err
+			return errOf(s.Query(context.Background(), &sdk.QueryInput{TableName: name, KeyConditions: cond}))
 		},
 		"QueryFilter": func() error {
-			_, err := s.Query(context.Background(), &sdk.QueryInput{TableName: name, QueryFilter: cond})
-			return err
+			return errOf(s.Query(context.Background(), &sdk.QueryInput{TableName: name, QueryFilter: cond}))
 		},
 		"ScanFilter": func() error {
-			_, err := s.Scan(context.Background(), &sdk.ScanInput{TableName: name, ScanFilter: cond})
-			return err
+			return errOf(s.Scan(context.Background(), &sdk.ScanInput{TableName: name, ScanFilter: cond}))
 		},
 		"ConditionalOperator": func() error {
-			_, err := s.DeleteItem(context.Background(), &sdk.DeleteItemInput{TableName: name, Key: key, ConditionalOperator: "AND"})
-			return err
+			return errOf(s.DeleteItem(context.Background(), &sdk.DeleteItemInput{TableName: name, Key: key, ConditionalOperator: "AND"}))
 		},
 		"AttributesToGet": func() error {
-			_, err := s.GetItem(context.Background(), &sdk.GetItemInput{TableName: name, Key: key, AttributesToGet: []string{"a"}})
-			return err
+			return errOf(s.GetItem(context.Background(), &sdk.GetItemInput{TableName: name, Key: key, AttributesToGet: []string{"a"}}))
 		},
 		"LocalSecondaryIndexes": func() error {
-			_, err := s.CreateTable(context.Background(), &sdk.CreateTableInput{TableName: aws.String("other"), BillingMode: "PAY_PER_REQUEST",
+			return errOf(s.CreateTable(context.Background(), &sdk.CreateTableInput{TableName: aws.String("other"), BillingMode: "PAY_PER_REQUEST",
 				AttributeDefinitions:  []types.AttributeDefinition{{AttributeName: aws.String("pk"), AttributeType: "S"}},
 				KeySchema:             []types.KeySchemaElement{{AttributeName: aws.String("pk"), KeyType: "HASH"}},
-				LocalSecondaryIndexes: []types.LocalSecondaryIndex{{IndexName: aws.String("lsi"), KeySchema: []types.KeySchemaElement{}, Projection: &types.Projection{}}}})
-			return err
+				LocalSecondaryIndexes: []types.LocalSecondaryIndex{{IndexName: aws.String("lsi"), KeySchema: []types.KeySchemaElement{}, Projection: &types.Projection{}}}}))
 		},
 	}
 	for member, call := range calls {

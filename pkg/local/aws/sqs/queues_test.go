@@ -24,12 +24,6 @@ func TestQueueAttributes(t *testing.T) {
 	if diff := cmp.Diff(want, w.attributes(url, "All")); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]string{"VisibilityTimeout": "60"}, w.attributes(url, "VisibilityTimeout", "Policy")); diff != "" {
-		t.Error(diff)
-	}
-	if got := w.attributes(url); len(got) != 0 {
-		t.Errorf("without names: %v", got)
-	}
 
 	w.pass(time.Minute)
 	set := map[string]string{"DelaySeconds": "5", "Policy": `{"Version":"2012-10-17"}`, "RedrivePolicy": "", "SqsManagedSseEnabled": "false"}
