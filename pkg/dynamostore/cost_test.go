@@ -12,6 +12,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 )
 
 // sizeOf returns an item's size by the database's rule: names and values in UTF-8,
@@ -145,7 +146,7 @@ func TestHappyEventCost(t *testing.T) {
 	}
 }
 
-// The record lives on for 180 days after it is done, and its times are what they say.
+// The record lives on for limits.RecordTTL after it is done, and its times are what they say.
 func TestRecordAttributes(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
 	req := claimRequest()
@@ -169,7 +170,7 @@ func TestRecordAttributes(t *testing.T) {
 	check(t, errOf(f.Complete(t.Context(), got.Claim, idempotency.Applied, nil, now)))
 	done := read()
 	for name, want := range map[string]any{
-		"exp": now.Unix() + 180*24*3600, "done_at": now.UnixMilli(), "lease": nil, "open": nil, "rc_left": nil, "fx": nil,
+		"exp": now.Add(limits.AWS().RecordTTL).Unix(), "done_at": now.UnixMilli(), "lease": nil, "open": nil, "rc_left": nil, "fx": nil,
 	} {
 		if done[name] != want {
 			t.Errorf("done: %s = %v, want %v", name, done[name], want)

@@ -18,6 +18,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 )
 
@@ -51,7 +52,7 @@ func TestCoverageComesBackWhole(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	it, found, err := reader.Item(t.Context(), "COVER#test#acct_1#nightly#2026-10-31T21:00:00Z")
-	if err != nil || !found || it["lst"] != "COVER#2026-10" || it["at"] != "2026-10-31T21:00:00Z" || it["exp"] != int64(1_800_000_000+180*86400) {
+	if err != nil || !found || it["lst"] != "COVER#2026-10" || it["at"] != "2026-10-31T21:00:00Z" || it["exp"] != time.Unix(1_800_000_000, 0).Add(limits.AWS().RecordTTL).Unix() {
 		t.Errorf("the item %v, %v", it, err)
 	}
 	if _, found, _ := reader.Item(t.Context(), "COVER#live#-#nightly#2026-10-31T20:00:00Z"); !found {
