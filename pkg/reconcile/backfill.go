@@ -73,10 +73,7 @@ func (r *Reconciler) backfill(ctx context.Context, b BackfillRequest) (Report, e
 		p.partly = slices.ContainsFunc(r.cfg.Types, func(t string) bool { return !slices.Contains(b.Types, t) })
 		p.chunks = slices.Collect(slices.Chunk(slices.Compact(slices.Sorted(slices.Values(b.Types))), MaxTypes))
 	}
-	last := p.started.Add(-l.SettleLag)
-	if b.Until.Before(last) {
-		last = b.Until
-	}
+	last := earlier(b.Until, p.started.Add(-l.SettleLag))
 	windows := cut(seconds(b.Since), seconds(last), t.Slice)
 	if len(windows) == 0 || len(p.chunks) == 0 {
 		return p.report, errors.New("reconcile: nothing to list: no time or no types")

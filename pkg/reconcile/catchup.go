@@ -44,9 +44,7 @@ type tierOf struct{ tier, account string }
 func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, error) {
 	oldest := p.started
 	for _, t := range tiers {
-		if begin := p.started.Add(-t.Span - t.Slice); begin.Before(oldest) {
-			oldest = begin
-		}
+		oldest = earlier(oldest, p.started.Add(-t.Span-t.Slice))
 	}
 	all, err := p.covered(ctx, oldest, p.started)
 	if err != nil {

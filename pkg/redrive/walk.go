@@ -33,9 +33,10 @@ func (d *DLQ) walk(ctx context.Context, limit int, visit func(f *inFlight, batch
 			d.OnUnreleased(unreleased)
 		}
 	}()
-	var repeats idleRun
-	read := 0
-	for !repeats.over(f) {
+	// Receives in a row without a new message end the walk. Messages that came back because
+	// their visibility could not be extended do so only once each of them may have.
+	empty, repeated, read := 0, 0, 0
+	for empty < emptyReceives && repeated <= len(f.latest) {
 		if err := ctx.Err(); err != nil {
 			return 0, fmt.Errorf("stopped after %d: %w", read, err)
 		}
@@ -44,8 +45,14 @@ func (d *DLQ) walk(ctx context.Context, limit int, visit func(f *inFlight, batch
 		if err != nil {
 			return 0, err
 		}
-		repeats.count(len(batch), got)
-		if len(batch) == 0 {
+		switch {
+		case len(batch) > 0:
+			empty, repeated = 0, 0
+		case got > 0:
+			repeated++
+			continue
+		default:
+			empty++
 			continue
 		}
 		read += len(batch)
@@ -54,26 +61,6 @@ func (d *DLQ) walk(ctx context.Context, limit int, visit func(f *inFlight, batch
 		}
 	}
 	return 0, nil
-}
-
-// idleRun counts receives in a row without a new message.
-type idleRun struct{ empty, repeated int }
-
-func (s *idleRun) count(fresh, got int) {
-	switch {
-	case fresh > 0:
-		*s = idleRun{}
-	case got > 0:
-		s.repeated++
-	default:
-		s.empty++
-	}
-}
-
-// over reports whether the queue has returned everything. Messages that came back because
-// their visibility could not be extended end the walk only once each of them may have.
-func (s *idleRun) over(f *inFlight) bool {
-	return s.empty >= emptyReceives || s.repeated > len(f.latest)
 }
 
 // inFlight keeps received messages hidden and shows all of them again at the end. For one

@@ -69,9 +69,6 @@ func New(c Config) (*Replayer, error) {
 	if !c.DryRun && (c.By == "" || c.Why == "") {
 		return nil, errors.New("replay needs an operator and a reason")
 	}
-	if len(c.Accounts) == 0 {
-		c.Accounts = []string{""}
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -85,9 +85,6 @@ func (s Shadow) Event(ctx context.Context, id string) (Preview, error) {
 	if s.Now != nil {
 		now = s.Now
 	}
-	if len(s.Accounts) == 0 {
-		s.Accounts = []string{""}
-	}
 	record, known, err := s.Records.Get(ctx, id)
 	if err != nil {
 		return Preview{}, err

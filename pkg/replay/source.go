@@ -62,7 +62,7 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // source fetches events and checks that they match their records.
 type source struct {
 	events   Events
-	accounts []string // to fetch as, in this order
+	accounts []string // to fetch as, in this order; none: the key's own
 }
 
 // open returns the envelope of an event with its body. want is its record's identity, "" for
@@ -70,7 +70,11 @@ type source struct {
 func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope, error) {
 	var gone error
 	other := false
-	for _, account := range s.accounts {
+	accounts := s.accounts
+	if len(accounts) == 0 {
+		accounts = []string{""}
+	}
+	for _, account := range accounts {
 		body, err := s.events.FetchEvent(ctx, account, id, thin(typ))
 		if err != nil {
 			if p, ok := errors.AsType[*dispatch.PermanentError](err); ok && p.Reason == dispatch.ReasonObjectGone {
