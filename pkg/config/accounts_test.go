@@ -79,9 +79,7 @@ func TestReconcileFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := LoadReconcile(with(map[string]string{c.variable: c.value}))
-			if err == nil || !strings.Contains(err.Error(), c.variable) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want %s and %q", err, c.variable, c.want)
-			}
+			hasFault(t, err, c.variable, c.want)
 		})
 	}
 }

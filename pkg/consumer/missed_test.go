@@ -51,55 +51,39 @@ func (w *missedWorld) receive(m queue.Message) time.Duration {
 	return w.queue.visibility[m.Receipt]
 }
 
-func (w *missedWorld) missed() int { return strings.Count(w.logs.String(), `"outcome":"missed"`) }
-
 // TestMissedDeliveries counts an event as missed when only reconcile's message brings it.
 func TestMissedDeliveries(t *testing.T) {
+	type receive struct {
+		after  time.Duration // the one before
+		source event.Source
+		n      int           // of its message
+		hidden time.Duration // 0: acknowledged
+	}
+	const webhook, reconcile, minute = event.Webhook, event.Reconcile, time.Minute
 	for _, tc := range []struct {
-		name string
-		play func(*missedWorld)
-		want int
+		name     string
+		receives []receive
+		want     int
 	}{
-		{"no webhook's message follows", func(w *missedWorld) {
-			w.wait(message(w.t, "1", 1, fromReconcile), 15*time.Minute)
-			time.Sleep(15 * time.Minute)
-			w.wait(message(w.t, "1", 2, fromReconcile), 0)
-		}, 1},
-		{"the webhook's message follows", func(w *missedWorld) {
-			w.wait(message(w.t, "1", 1, fromReconcile), 15*time.Minute)
-			w.wait(message(w.t, "1", 1), 0)
-			time.Sleep(15 * time.Minute)
-			w.wait(message(w.t, "1", 2, fromReconcile), 0)
-		}, 0},
-		{"the webhook's message was first", func(w *missedWorld) {
-			w.wait(message(w.t, "1", 1), 0)
-			w.wait(message(w.t, "1", 1, fromReconcile), 0)
-			w.wait(message(w.t, "1", 2, fromReconcile), 0)
-		}, 0},
-		{"it comes back early", func(w *missedWorld) {
-			w.wait(message(w.t, "1", 1, fromReconcile), 15*time.Minute)
-			time.Sleep(3 * time.Minute)
-			w.wait(message(w.t, "1", 2, fromReconcile), 12*time.Minute)
-			time.Sleep(12 * time.Minute)
-			w.wait(message(w.t, "1", 3, fromReconcile), 0)
-		}, 1},
-		{"a second copy of reconcile counts nothing", func(w *missedWorld) {
-			w.wait(message(w.t, "1", 1, fromReconcile), 15*time.Minute)
-			w.wait(message(w.t, "1", 1, fromReconcile), 0)
-		}, 0},
-		{"done at its last receive", func(w *missedWorld) {
-			w.wait(message(w.t, "1", 16, fromReconcile), 0)
-		}, 0},
-		{"a backfill is no delivery", func(w *missedWorld) {
-			m := message(w.t, "1", 1, func(e *event.Envelope) { e.Source = event.Backfill })
-			w.wait(m, 0)
-		}, 0},
+		{"no webhook's message follows", []receive{{0, reconcile, 1, 15 * minute}, {15 * minute, reconcile, 2, 0}}, 1},
+		{"the webhook's message follows", []receive{{0, reconcile, 1, 15 * minute}, {0, webhook, 1, 0}, {15 * minute, reconcile, 2, 0}}, 0},
+		{"the webhook's message was first", []receive{{0, webhook, 1, 0}, {0, reconcile, 1, 0}, {0, reconcile, 2, 0}}, 0},
+		{"it comes back early", []receive{{0, reconcile, 1, 15 * minute}, {3 * minute, reconcile, 2, 12 * minute}, {12 * minute, reconcile, 3, 0}}, 1},
+		{"a second copy of reconcile counts nothing", []receive{{0, reconcile, 1, 15 * minute}, {0, reconcile, 1, 0}}, 0},
+		{"done at its last receive", []receive{{0, reconcile, 16, 0}}, 0},
+		{"a backfill is no delivery", []receive{{0, event.Backfill, 1, 0}}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newMissedWorld(t)
-				tc.play(w)
-				if got := w.missed(); got != tc.want {
+				for i, r := range tc.receives {
+					time.Sleep(r.after)
+					m := message(t, "1", r.n, func(e *event.Envelope) { e.Source = r.source })
+					if got := w.receive(m); got != r.hidden {
+						t.Errorf("receive %d: hidden for %v, want %v", i, got, r.hidden)
+					}
+				}
+				if got := strings.Count(w.logs.String(), `"outcome":"missed"`); got != tc.want {
 					t.Errorf("%d missed, want %d", got, tc.want)
 				}
 				if r, _, _ := w.store.Record(t.Context(), "evt_1"); r.State != idempotency.Done || r.Attempt != 1 {
@@ -107,15 +91,6 @@ func TestMissedDeliveries(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// wait receives a message and wants it hidden for a time, 0 for acknowledged.
-func (w *missedWorld) wait(m queue.Message, want time.Duration) {
-	w.t.Helper()
-	got := w.receive(m)
-	if got != want {
-		w.t.Errorf("receive %d of %s: hidden for %v, want %v", m.Receives, m.ID, got, want)
 	}
 }
 

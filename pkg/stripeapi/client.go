@@ -35,18 +35,8 @@ const APIVersion = "2023-10-16"
 // not know versions before this one. Thin events themselves have no version.
 const ThinAPIVersion = "2024-09-30.acacia"
 
-// Defaults of [Options].
-const (
-	DefaultURL        = "https://api.stripe.com"
-	DefaultTryTimeout = 3 * time.Second
-	DefaultTries      = 4
-	DefaultBackoff    = 200 * time.Millisecond
-	DefaultMaxWait    = 5 * time.Second
-	DefaultMaxBody    = 8 << 20
-
-	DefaultRate         = 100 // requests a second in live mode, as Stripe documents it
-	DefaultResourceRate = 25  // requests a second to one resource
-)
+// DefaultBackoff is the default of Options.Backoff.
+const DefaultBackoff = 200 * time.Millisecond
 
 // Options configure a [Client]. Only Key is required.
 type Options struct {
@@ -54,27 +44,27 @@ type Options struct {
 	// It returns "" or an error that wraps [ErrNoAPIKey] when none is configured.
 	Key func(ctx context.Context) (string, error)
 	// URL is the API's base address. It is https, or http on this machine only, as the
-	// key travels in every request. Default: [DefaultURL].
+	// key travels in every request. Default: https://api.stripe.com.
 	URL string
 	// Transport carries the requests; a test may bring its own. The
 	// default keeps few connections, dials within 2 s and uses no proxy.
 	Transport http.RoundTripper
 	// TryTimeout bounds one try, from dialling to the answer's last byte. A further try is made
-	// only if the context has time for a whole one. Default: [DefaultTryTimeout].
+	// only if the context has time for a whole one. Default: 3 s.
 	TryTimeout time.Duration
-	// Tries bounds the requests of one fetch. Default: [DefaultTries].
+	// Tries bounds the requests of one fetch. Default: 4.
 	Tries int
 	// Backoff is the longest wait before the second try; it doubles with each further
 	// one, and half to all of it is waited. Default: [DefaultBackoff].
 	Backoff time.Duration
 	// MaxWait bounds one wait. A Retry-After beyond it, or beyond the context's
-	// deadline, ends the fetch at once. Default: [DefaultMaxWait].
+	// deadline, ends the fetch at once. Default: 5 s.
 	MaxWait time.Duration
-	// MaxBody bounds an answer in bytes, decompressed. Default: [DefaultMaxBody].
+	// MaxBody bounds an answer in bytes, decompressed. Default: 8 MiB.
 	MaxBody int64
 	// Rate and ResourceRate bound the requests a second of this client, all of them and
-	// those to one resource; up to a second's worth may go at once. Defaults:
-	// [DefaultRate], [DefaultResourceRate].
+	// those to one resource; up to a second's worth may go at once. Defaults: 100 and 25, as
+	// Stripe documents its limits in live mode.
 	Rate, ResourceRate float64
 }
 
@@ -95,14 +85,14 @@ type Client struct {
 
 // New checks the options and fills in the defaults. It makes no request.
 func New(o Options) (*Client, error) {
-	o.URL = strings.TrimSuffix(cmp.Or(o.URL, DefaultURL), "/")
-	o.TryTimeout = cmp.Or(o.TryTimeout, DefaultTryTimeout)
-	o.Tries = cmp.Or(o.Tries, DefaultTries)
+	o.URL = strings.TrimSuffix(cmp.Or(o.URL, "https://api.stripe.com"), "/")
+	o.TryTimeout = cmp.Or(o.TryTimeout, 3*time.Second)
+	o.Tries = cmp.Or(o.Tries, 4)
 	o.Backoff = cmp.Or(o.Backoff, DefaultBackoff)
-	o.MaxWait = cmp.Or(o.MaxWait, DefaultMaxWait)
-	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
-	o.Rate = cmp.Or(o.Rate, DefaultRate)
-	o.ResourceRate = cmp.Or(o.ResourceRate, DefaultResourceRate)
+	o.MaxWait = cmp.Or(o.MaxWait, 5*time.Second)
+	o.MaxBody = cmp.Or(o.MaxBody, 8<<20)
+	o.Rate = cmp.Or(o.Rate, 100)
+	o.ResourceRate = cmp.Or(o.ResourceRate, 25)
 	if o.Transport == nil {
 		o.Transport = newTransport()
 	}
