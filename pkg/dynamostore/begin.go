@@ -89,26 +89,22 @@ func (r *Reader) Oldest(ctx context.Context, streams []reconcile.Stream, from, t
 	found := map[reconcile.Stream]time.Time{}
 	month := monthOf(from)
 	for ; month.Before(to) && len(found) < len(streams); month = month.AddDate(0, 1, 0) {
-		if err := r.oldest(ctx, coverList(month), wanted, found); err != nil {
+		q := Listed{}.query(r.table, coverList(month))
+		q.ProjectionExpression, q.Limit = aws.String("pk, excluded"), nil
+		err := r.each(ctx, q, func(key item) bool { // in the order of their starts
+			name, tier, at := coverOf(key)
+			s, asked := wanted[name]
+			_, older := found[s]
+			if asked && !older && key["excluded"] == nil && tier != reconcile.Backfill && !at.IsZero() {
+				found[s] = at
+			}
+			return len(found) < len(wanted)
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
-}
-
-// oldest reads one month's notes in the order of their starts.
-func (r *Reader) oldest(ctx context.Context, list string, wanted map[string]reconcile.Stream, found map[reconcile.Stream]time.Time) error {
-	q := Listed{}.query(r.table, list)
-	q.ProjectionExpression, q.Limit = aws.String("pk, excluded"), nil
-	return r.each(ctx, q, func(key item) bool {
-		name, tier, at := coverOf(key)
-		s, asked := wanted[name]
-		_, older := found[s]
-		if asked && !older && key["excluded"] == nil && tier != reconcile.Backfill && !at.IsZero() {
-			found[s] = at
-		}
-		return len(found) < len(wanted)
-	})
 }
 
 // coverOf parses a note's key: whose it is, as <mode>#<account or ->, its tier and start.

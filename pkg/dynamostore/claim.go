@@ -17,10 +17,9 @@ import (
 // The claim: UpdateItem of EVT#<id>, answering ALL_NEW, refused with ALL_OLD.
 //
 // It holds when there is no record, when the last attempt failed, or when a running attempt's
-// lease ended before :cutoff, and only for the identity that the record has. It raises the
-// attempt number, which nothing ever resets, and leaves the generation and the first claim's
-// time as they were. A running record without a lease, which no write makes, is never taken
-// over. A record whose attempt is not a number is refused by the condition; adding to it
+// lease ended before :cutoff, and only for the identity that the record has. Nothing ever
+// resets the attempt number. A running record without a lease, which no write makes, is never
+// taken over. The condition refuses a record whose attempt is not a number; adding to it
 // would fail the request without a reason. A message of reconcile keeps the source of an
 // earlier claim, so src tells whether the webhook's own message ever arrived.
 //

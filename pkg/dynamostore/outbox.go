@@ -28,7 +28,7 @@ func (r *Reader) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Mess
 		return nil, "", err
 	}
 	for _, row := range rows {
-		if _, sent := row["sent_at"]; !sent {
+		if row["sent_at"] == nil {
 			m := outboxMessage(row)
 			for _, name := range []string{dispatch.ListOrder, dispatch.MessageHeld, releasedAt} {
 				delete(m.Fields, name) // only operators need them

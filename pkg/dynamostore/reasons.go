@@ -59,14 +59,12 @@ func firstRefused(k dispatch.Kind, effects dispatch.Effects, reasons []types.Can
 
 // codes lists the codes of at most ten reasons other than None.
 func codes(reasons []types.CancellationReason) string {
-	var text string
-	n := 0
+	text, n := "", 0
 	for i, r := range reasons {
-		if codeOf(r) == reasonNone || n == 10 {
-			continue
+		if codeOf(r) != reasonNone && n < 10 {
+			text += fmt.Sprintf("[%d] %s ", i, codeOf(r))
+			n++
 		}
-		n++
-		text += fmt.Sprintf("[%d] %s ", i, codeOf(r))
 	}
 	return text
 }
