@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/outbox"
 	"tollgate/pkg/redrive"
 )
 
@@ -97,25 +98,26 @@ func TestDLQLockRace(t *testing.T) {
 	}
 }
 
-func TestOperatorErrors(t *testing.T) {
+func TestMissingTable(t *testing.T) {
 	client := serveEmbedded(t).client(http.DefaultTransport, false)
-	ops := newOperator(t, client, "no-such-table")
-	if err := ops.LockDLQ(t.Context(), redrive.Lock{Owner: "a"}, time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
-		t.Errorf("claim: %v", err)
+	o, ops := newStore(t, client, "no-such-table"), newOperator(t, client, "no-such-table")
+	now := time.Now()
+	_, _, listErr := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10})
+	_, _, waitingErr := o.Waiting(t.Context(), OutboxRequest{})
+	for what, err := range map[string]error{
+		"claim": ops.LockDLQ(t.Context(), redrive.Lock{Owner: "a"}, now), "unlock": ops.UnlockDLQ(t.Context(), "a"),
+		"begin of an audit entry": errOf(ops.BeginAudit(t.Context(), AuditEntry{Verb: "redrive", StartedAt: now})),
+		"end of an audit entry":   ops.EndAudit(t.Context(), "x", "done", now),
+		"list":                    listErr, "list all": waitingErr, "mark": o.MarkSent(t.Context(), "OUT#1", now),
+		"count": errOf(o.CountHeld(t.Context(), 0, 10)), "release": errOf(ops.Release(t.Context(), "OUT#1", now)),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	if err := ops.UnlockDLQ(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
-		t.Errorf("release: %v", err)
-	}
-	if _, err := ops.BeginAudit(t.Context(), AuditEntry{Verb: "redrive", StartedAt: time.Now()}); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
-		t.Errorf("begin of an audit entry: %v", err)
-	}
-	if err := ops.EndAudit(t.Context(), "x", "done", time.Now()); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
-		t.Errorf("end of an audit entry: %v", err)
-	}
-	if _, err := NewOperator(nil, "t", Options{}); err == nil {
-		t.Error("no client was taken")
-	}
-	if _, err := NewOperator(client, "", Options{}); err == nil {
-		t.Error("no table was taken")
+	_, noClient := NewOperator(nil, "t", Options{})
+	_, noTable := NewOperator(client, "", Options{})
+	if noClient == nil || noTable == nil {
+		t.Errorf("no client: %v; no table: %v", noClient, noTable)
 	}
 }

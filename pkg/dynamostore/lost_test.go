@@ -135,40 +135,6 @@ func TestCompleteRefusedByTheService(t *testing.T) {
 func TestFailWire(t *testing.T) {
 	s := serveEmbedded(t)
 	failure := idempotency.Failure{Now: now, Err: "boom", ReceivesLeft: 3}
-	recovers := map[string]step{
-		"request lost": loseRequest, "response lost": loseResponse, "throttled": failWith(400, "ThrottlingException"),
-		"conflict": failWith(400, "TransactionConflictException"), "500": failWith(500, "InternalServerError"),
-	}
-	for name, step := range recovers {
-		t.Run("fail/"+name+" → the same again → written once", func(t *testing.T) {
-			f, w := s.scripted(t, step)
-			c := f.claim(t)
-			got, err := f.Fail(t.Context(), c, failure)
-			if err != nil || got.Verdict != idempotency.FailWritten {
-				t.Fatalf("fail = %+v, %v", got, err)
-			}
-			if r := f.record(t); r.Fails != 1 || r.State != idempotency.Failed {
-				t.Errorf("record %+v", r)
-			}
-			if n := len(w.requests()); n != 2 {
-				t.Errorf("%d requests, want 2", n)
-			}
-		})
-	}
-	for name, step := range map[string]step{
-		"access denied": failWith(400, "AccessDeniedException"), "validation": failWith(400, "ValidationException"),
-		"table missing": failWith(400, "ResourceNotFoundException"),
-		"refused, unreadable": failWithFields(400, "ConditionalCheckFailedException",
-			map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}),
-	} {
-		t.Run("fail/"+name+" → store down", func(t *testing.T) {
-			store, w := scripted(t, step)
-			if got, err := store.Fail(t.Context(), someClaim(), failure); !errors.Is(err, idempotency.ErrStoreDown) || got.Verdict != "" {
-				t.Errorf("fail = %+v, %v", got, err)
-			}
-			w.requests()
-		})
-	}
 	t.Run("fail/throttled to the end → throttled", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store, _ := scripted(t, all(maxTries, failWith(400, "ThrottlingException"))...)
@@ -193,36 +159,61 @@ func TestFailWire(t *testing.T) {
 	})
 }
 
-func TestReplayWire(t *testing.T) {
+// TestWriteSentAgain: after one failed try the budget has time for another, which is written once.
+func TestWriteSentAgain(t *testing.T) {
 	s := serveEmbedded(t)
-	request := idempotency.ReplayRequest{EventID: claimRequest().Event.ID, Generation: 1, Now: now, By: "ann", Why: "test"}
-	for name, step := range map[string]step{
-		"request lost": loseRequest, "response lost": loseResponse, "throttled": failWith(400, "ThrottlingException"),
-		"conflict": failWith(400, "TransactionConflictException"),
-	} {
-		t.Run("replay/"+name+" → the same again → written once", func(t *testing.T) {
-			f, w := s.scripted(t, step)
-			c := f.claim(t)
-			check(t, errOf(newStore(t, f.raw, f.table).Complete(t.Context(), c, idempotency.Applied, nil, now)))
-			if err := f.operator.Replay(t.Context(), request); err != nil {
-				t.Fatalf("replay: %v", err)
+	writes := map[string]func(t *testing.T, f fixture, c *idempotency.Claim) error{
+		"fail": func(t *testing.T, f fixture, c *idempotency.Claim) error {
+			got, err := f.Fail(t.Context(), c, idempotency.Failure{Now: now, Err: "boom", ReceivesLeft: 3})
+			if r := f.record(t); got.Verdict != idempotency.FailWritten || r.Fails != 1 || r.State != idempotency.Failed {
+				t.Errorf("fail = %+v, record %+v", got, r)
 			}
+			return err
+		},
+		"replay": func(t *testing.T, f fixture, c *idempotency.Claim) error {
+			check(t, errOf(newStore(t, f.raw, f.table).Complete(t.Context(), c, idempotency.Applied, nil, now)))
+			err := f.operator.Replay(t.Context(), someReplay())
 			if r := f.record(t); r.Generation != 2 || r.State != idempotency.Failed {
 				t.Errorf("record %+v", r)
 			}
-			w.requests()
-		})
+			return err
+		},
 	}
+	for write, do := range writes {
+		for name, step := range map[string]step{
+			"request lost": loseRequest, "response lost": loseResponse, "throttled": failWith(400, "ThrottlingException"),
+			"conflict": failWith(400, "TransactionConflictException"), "500": failWith(500, "InternalServerError"),
+		} {
+			t.Run(write+"/"+name+" → the same again → written once", func(t *testing.T) {
+				f, w := s.scripted(t, step)
+				check(t, do(t, f, f.claim(t)))
+				if n := len(w.requests()); n != 2 {
+					t.Errorf("%d requests, want 2", n)
+				}
+			})
+		}
+	}
+}
+
+func someReplay() idempotency.ReplayRequest {
+	return idempotency.ReplayRequest{EventID: claimRequest().Event.ID, Generation: 1, Now: now, By: "ann", Why: "test"}
+}
+
+func TestWriteRefused(t *testing.T) {
 	for name, step := range map[string]step{
 		"access denied": failWith(400, "AccessDeniedException"), "validation": failWith(400, "ValidationException"),
+		"table missing": failWith(400, "ResourceNotFoundException"),
 		"refused, unreadable": failWithFields(400, "ConditionalCheckFailedException",
 			map[string]any{"Item": map[string]any{"pk": map[string]string{"S": "FACT#1"}}}),
 	} {
-		t.Run("replay/"+name+" → store down", func(t *testing.T) {
-			store, _ := scripted(t, step)
-			if err := (&Operator{store.writer}).Replay(t.Context(), request); !errors.Is(err, idempotency.ErrStoreDown) {
-				t.Errorf("replay: %v", err)
+		t.Run(name+" → store down", func(t *testing.T) {
+			store, w := scripted(t, step, step)
+			got, failErr := store.Fail(t.Context(), someClaim(), idempotency.Failure{Now: now, Err: "boom", ReceivesLeft: 3})
+			replayErr := (&Operator{store.writer}).Replay(t.Context(), someReplay())
+			if !errors.Is(failErr, idempotency.ErrStoreDown) || got.Verdict != "" || !errors.Is(replayErr, idempotency.ErrStoreDown) {
+				t.Errorf("fail = %+v, %v; replay: %v", got, failErr, replayErr)
 			}
+			w.requests()
 		})
 	}
 }

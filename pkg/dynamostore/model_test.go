@@ -53,8 +53,17 @@ type world struct {
 	claims []*idempotency.Claim
 }
 
-func (w *world) same(rt *rapid.T, what string, answers []any) {
+// same makes a call to both stores and wants the same answer.
+func (w *world) same(rt *rapid.T, what string, call func(i int, s idempotencytest.Harness) (any, error)) {
 	rt.Helper()
+	var answers []any
+	for i, s := range w.stores {
+		got, err := call(i, s)
+		if err != nil {
+			rt.Fatalf("%s: %v", what, err)
+		}
+		answers = append(answers, got)
+	}
 	if diff := cmp.Diff(answers[1], answers[0], cmp.Comparer(func(x, y error) bool { return errors.Is(x, y) || errors.Is(y, x) }),
 		cmp.AllowUnexported(idempotency.Claim{})); diff != "" {
 		rt.Fatalf("%s (-memory +dynamodb):\n%s", what, diff)
@@ -80,17 +89,12 @@ func (w *world) claim(t *testing.T, rt *rapid.T) {
 	if again != "" && rapid.Bool().Draw(rt, "same request again") {
 		req.Owner = again
 	}
-	var answers []any
 	var granted *idempotency.Claim
-	for _, s := range w.stores {
+	w.same(rt, "claim", func(_ int, s idempotencytest.Harness) (any, error) {
 		got, err := s.Store.Claim(t.Context(), req)
-		if err != nil {
-			rt.Fatalf("claim: %v", err)
-		}
 		granted = got.Claim
-		answers = append(answers, got)
-	}
-	w.same(rt, "claim", answers)
+		return got, err
+	})
 	if granted != nil && granted.Owner != again {
 		w.claims = append(w.claims, granted)
 	}
@@ -125,15 +129,9 @@ func (w *world) anyClaim(rt *rapid.T) []*idempotency.Claim {
 
 func (w *world) complete(t *testing.T, rt *rapid.T) {
 	claims, effects, when := w.anyClaim(rt), drawEffects(rt), w.tick(rt)
-	var answers []any
-	for i, s := range w.stores {
-		got, err := s.Store.Complete(t.Context(), claims[i], idempotency.Applied, effects, when)
-		if err != nil {
-			rt.Fatalf("complete: %v", err)
-		}
-		answers = append(answers, got)
-	}
-	w.same(rt, "complete", answers)
+	w.same(rt, "complete", func(i int, s idempotencytest.Harness) (any, error) {
+		return s.Store.Complete(t.Context(), claims[i], idempotency.Applied, effects, when)
+	})
 }
 
 func drawEffects(rt *rapid.T) dispatch.Effects {
@@ -163,15 +161,9 @@ func (w *world) fail(t *testing.T, rt *rapid.T) {
 		Now: w.tick(rt), Err: rapid.StringN(0, 20, -1).Draw(rt, "error"),
 		Reason: rapid.SampledFrom([]string{"", "permanent"}).Draw(rt, "reason"), ReceivesLeft: rapid.IntRange(-1, 2).Draw(rt, "left"),
 	}
-	var answers []any
-	for i, s := range w.stores {
-		got, err := s.Store.Fail(t.Context(), claims[i], failure)
-		if err != nil {
-			rt.Fatalf("fail: %v", err)
-		}
-		answers = append(answers, got)
-	}
-	w.same(rt, "fail", answers)
+	w.same(rt, "fail", func(i int, s idempotencytest.Harness) (any, error) {
+		return s.Store.Fail(t.Context(), claims[i], failure)
+	})
 }
 
 func (w *world) replay(t *testing.T, rt *rapid.T) {
@@ -179,34 +171,22 @@ func (w *world) replay(t *testing.T, rt *rapid.T) {
 		EventID: eventID(rt), Generation: rapid.Int64Range(1, 3).Draw(rt, "generation"), Now: w.tick(rt),
 		By: rapid.SampledFrom([]string{"ann", "bob"}).Draw(rt, "by"), Why: "why",
 	}
-	var answers []any
-	for _, s := range w.stores {
-		answers = append(answers, fmt.Sprint(s.Store.Replay(t.Context(), req)))
-	}
-	w.same(rt, "replay", answers)
+	w.same(rt, "replay", func(_ int, s idempotencytest.Harness) (any, error) {
+		return fmt.Sprint(s.Store.Replay(t.Context(), req)), nil
+	})
 }
 
 func (w *world) compare(t *testing.T) {
 	for i := range 2 {
-		var answers []any
-		for _, s := range w.stores {
+		w.same(w.rt, "record", func(_ int, s idempotencytest.Harness) (any, error) {
 			r, _, err := s.Record(t.Context(), fmt.Sprintf("evt_%d", i+1))
-			if err != nil {
-				w.rt.Fatalf("record: %v", err)
-			}
-			answers = append(answers, r)
-		}
-		w.same(w.rt, "record", answers)
+			return r, err
+		})
 	}
 	for k := range 3 {
-		var answers []any
-		for _, s := range w.stores {
-			item, _, err := s.Item(t.Context(), fmt.Sprintf("K%d", k))
-			if err != nil {
-				w.rt.Fatalf("item: %v", err)
-			}
-			answers = append(answers, item)
-		}
-		w.same(w.rt, "item", answers)
+		w.same(w.rt, "item", func(_ int, s idempotencytest.Harness) (any, error) {
+			it, _, err := s.Item(t.Context(), fmt.Sprintf("K%d", k))
+			return it, err
+		})
 	}
 }

@@ -150,22 +150,6 @@ func TestOutboxDrain(t *testing.T) {
 	}
 }
 
-func TestOutboxErrors(t *testing.T) {
-	client := serveEmbedded(t).client(http.DefaultTransport, false)
-	o := newStore(t, client, "no-such-table")
-	_, _, listErr := o.Unsent(t.Context(), outbox.Query{Shard: 0, Limit: 10})
-	_, countErr := o.CountHeld(t.Context(), 0, 10)
-	_, releaseErr := newOperator(t, client, "no-such-table").Release(t.Context(), "OUT#1", outboxStart)
-	_, _, waitingErr := o.Waiting(t.Context(), OutboxRequest{})
-	for what, err := range map[string]error{
-		"list": listErr, "mark": o.MarkSent(t.Context(), "OUT#1", outboxStart), "count": countErr, "release": releaseErr, "list all": waitingErr,
-	} {
-		if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-}
-
 // TestOutboxMessageReadsWhatIsMissing: a broken item is counted where messages are sent, so
 // reading it must not fail, nor hide it.
 func TestOutboxMessageReadsWhatIsMissing(t *testing.T) {

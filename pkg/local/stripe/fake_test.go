@@ -219,22 +219,6 @@ func TestAPIVersionIsRendered(t *testing.T) {
 	}
 }
 
-func TestFaultsHitTheNextRequests(t *testing.T) {
-	s, url := open(t, Options{})
-	remember(t, s, body("evt_a", "invoice.paid", "", 1))
-	s.Inject(Fault{Status: 429, Times: 2, RetryAfter: 3 * time.Second})
-	s.Inject(Fault{Status: 500, Times: 1})
-	var got []string
-	for range 4 {
-		status, header, _ := do(t, "GET", url+"/v1/events/evt_a", nil)
-		got = append(got, fmt.Sprintf("%d wait %s %s", status, header.Get("Retry-After"), header.Get("Stripe-Rate-Limited-Reason")))
-	}
-	want := []string{"429 wait 3 global-rate", "429 wait 3 global-rate", "500 wait  ", "200 wait  "}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestLateEventsAppearBehindThePage(t *testing.T) {
 	now := time.Unix(1000, 0)
 	s, url := open(t, Options{Now: func() time.Time { return now }})

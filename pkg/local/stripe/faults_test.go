@@ -80,9 +80,9 @@ func TestFaultsOverHTTP(t *testing.T) {
 	var got []string
 	for range 4 {
 		status, header, _ := do(t, "GET", url+"/v1/events/evt_a", nil)
-		got = append(got, fmt.Sprintf("%d wait %s", status, header.Get("Retry-After")))
+		got = append(got, fmt.Sprintf("%d wait %s %s", status, header.Get("Retry-After"), header.Get("Stripe-Rate-Limited-Reason")))
 	}
-	if diff := cmp.Diff([]string{"429 wait 3", "429 wait 3", "503 wait ", "200 wait "}, got); diff != "" {
+	if diff := cmp.Diff([]string{"429 wait 3 global-rate", "429 wait 3 global-rate", "503 wait  ", "200 wait  "}, got); diff != "" {
 		t.Error(diff)
 	}
 }
