@@ -1,5 +1,5 @@
 // Command infra writes and checks the CloudFormation template of one stage of Tollgate. It
-// needs no account. The CDK command runs it as cdk.json says; by hand it is
+// needs no account. The CDK command runs it as set in cdk.json; to run it by hand:
 //
 //	go run ./infra -o cdk.out -stage live
 //
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// options are the command line.
+// options are the command-line flags.
 type options struct{ out, stage, stages, bundles string }
 
 func run(args []string, notes io.Writer) error {

@@ -70,7 +70,7 @@ func TestRunRefuses(t *testing.T) {
 		}
 	}
 	var help strings.Builder
-	if err := run([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "silence-hours: the hours") {
+	if err := run([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "silence-hours: hours") {
 		t.Errorf("help is %v:\n%s", err, &help)
 	}
 }

@@ -61,7 +61,7 @@ func (c *checker) must(ok bool, resource, format string, args ...any) {
 	}
 }
 
-// numbers: the template has the numbers that the code reads from package limits.
+// numbers: the template agrees with package limits.
 func (c *checker) numbers() {
 	l := c.limits
 	for _, n := range []struct {
@@ -227,7 +227,7 @@ func (c *checker) root(arn string) string {
 	return strings.TrimSuffix(arn, ".Arn")
 }
 
-// access: no resource policy allows anything; a role trusts Lambda alone.
+// access: no resource policy allows anything; a role trusts only Lambda.
 func (c *checker) access() {
 	for name, r := range c.Resources {
 		for _, document := range []string{"PolicyDocument", "ResourcePolicy", "ResourcePolicyDocument", "AssumeRolePolicyDocument"} {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// template is what the invariants read of a CloudFormation template.
+// template is the part of a CloudFormation template that the invariants check.
 type template struct {
 	Resources map[string]struct {
 		Type                string
@@ -54,7 +54,7 @@ func at(v any, path string) any {
 
 func (t template) text(resource, path string) string { return short(t.at(resource, path)) }
 
-// number returns a property that is a number, -1 if it is none.
+// number returns a numeric property, -1 if it is not a number.
 func (t template) number(resource, path string) float64 {
 	if n, ok := t.at(resource, path).(float64); ok {
 		return n
@@ -81,8 +81,8 @@ func texts(v any) (out []string) {
 	return out
 }
 
-// short writes a reference as one word, Queue.Arn or Table, a text as itself, nothing as ""
-// and anything else as its JSON.
+// short formats a value: a reference as Queue.Arn or Table, a string unchanged, nil as ""
+// and anything else as JSON.
 func short(v any) string {
 	m, _ := v.(map[string]any)
 	switch get, isGet := m["Fn::GetAtt"].([]any); {

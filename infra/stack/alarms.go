@@ -60,7 +60,8 @@ func (p *parts) addAlarms() {
 
 // ingestAlarms: Stripe got no 2xx. A failure in ingest pages at once, as a quiet stage may
 // have one delivery an hour. What AWS rejects before ingest runs pages at the second time
-// within an hour, in which Stripe retries a delivery: a single one is AWS's own noise.
+// within an hour, in which Stripe retries a delivery: a single one is a transient AWS
+// error.
 func (p *parts) ingestAlarms() []alarm {
 	timeout := float64(p.Limits.IngestTimeout / time.Millisecond)
 	noMatch := dimension{limits.DimensionReason, str(limits.ReasonNoMatch)}
@@ -149,9 +150,9 @@ func (p *parts) reconcileAlarms() []alarm {
 		name: "reconcile-incomplete", problem: "No pass over Stripe's list was completed for an hour.",
 		metrics: []metric{p.own("m", limits.MetricComplete, sum)}, threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true,
 	}, {
-		// Reconcile exists for the single missed webhook. Several periods in a row with some
-		// mean that deliveries fail. The consumer counts them: messages that only wait on the
-		// queue while it is stopped were delivered.
+		// Reconcile recovers single missed webhooks. Several consecutive periods with
+		// missed ones mean that deliveries fail. The consumer counts them: messages that
+		// only wait on the queue while it is stopped were delivered.
 		name: "events-missed", problem: "Events keep arriving by reconcile alone: their webhook deliveries are missing.",
 		metrics: []metric{p.own("m", limits.MetricMissed, sum)}, threshold: 1, period: every, breaching: 3, periods: 4,
 	}, {

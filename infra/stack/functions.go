@@ -107,7 +107,8 @@ func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 		MemorySize:    num(memoryMB),
 		Timeout:       seconds(f.timeout),
 		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: f.env},
-		// Lambda's own lines from WARN up: START, END and REPORT cost as much as ours.
+		// Lambda logs only from WARN up: its START, END and REPORT lines would double the
+		// log cost.
 		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{
 			LogGroup: logs.Ref(), LogFormat: str("JSON"), ApplicationLogLevel: str("INFO"), SystemLogLevel: str("WARN"),
 		},

@@ -53,10 +53,10 @@ func Keys() map[string]string {
 		"alarm-topic":   `the ARN of an SNS topic in the stack's Region for the alarms, or "" for the stack's own topic`,
 		"endpoints":     `each endpoint with its policy: {"default": {"livemode": [true]}, "connect": {"accounts": ["acct_…"]}}`,
 		"reconcile":     `the accounts to compare with Stripe's list, each with its endpoint: {"-": "default", "acct_…": "connect"}; "-" is the API key's own account`,
-		"begin":         `a time (RFC 3339) that replaces the begin of every account's history, or "" for the begin in the table`,
+		"begin":         `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
 		"hold-after":    "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
 		"allow-ips":     `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
-		"silence-hours": "the hours without an accepted event after which an alarm pages, 1 to 168, or 0 for no such alarm",
+		"silence-hours": "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
 	}
 }
 
