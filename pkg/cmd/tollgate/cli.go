@@ -18,24 +18,24 @@ type cli struct {
 	verb.Globals
 
 	Dev    dev.Dev  `cmd:"" help:"Run the whole system on this machine."`
-	Env    dev.Env  `cmd:"" help:"Print the environment with which AWS's tools reach the local system."`
+	Env    dev.Env  `cmd:"" help:"Print the environment variables that AWS tools need for the local system."`
 	Send   dev.Send `cmd:"" help:"Sign events as Stripe does and post them."`
 	Events struct {
 		List   events.List   `cmd:"" help:"List events: failed, dead and retrying ones, or by filter."`
-		Show   events.Show   `cmd:"" help:"Show what is known of one event."`
+		Show   events.Show   `cmd:"" help:"Show one event's status, attempts and effects."`
 		Replay events.Replay `cmd:"" help:"Run done events again."`
 
 		Purge      events.Purge      `cmd:"" help:"Purge one event by its id: reconcile no longer sends it."`
-		Reidentify events.Reidentify `cmd:"" help:"Correct a record that was made under another identity."`
-	} `cmd:"" help:"What the table knows of events."`
+		Reidentify events.Reidentify `cmd:"" help:"Correct the identity of an event's record."`
+	} `cmd:"" help:"Events and their records."`
 	DLQ       deadletters.Commands    `cmd:"" name:"dlq" help:"The dead-letter queue."`
 	Redrive   deadletters.Redrive     `cmd:"" help:"Send dead letters to the queue again."`
-	Backfill  reconcile.Backfill      `cmd:"" help:"Enqueue what Stripe's list has and the table lacks."`
-	Reconcile reconcile.Commands      `cmd:"" help:"The result of reconcile's passes."`
+	Backfill  reconcile.Backfill      `cmd:"" help:"Enqueue events that Stripe lists and the table lacks."`
+	Reconcile reconcile.Commands      `cmd:"" help:"Coverage of reconcile's passes."`
 	Outbox    outbox.Commands         `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`
 	Endpoint  endpoint.Commands       `cmd:"" help:"Stripe's webhook endpoint of this system."`
 	Secret    endpoint.SecretCommands `cmd:"" help:"The signing secret."`
-	Ledger    ledger.Commands         `cmd:"" help:"The billing ledger that the handlers keep."`
+	Ledger    ledger.Commands         `cmd:"" help:"The example handlers' billing ledger."`
 	Audit     audit.Commands          `cmd:"" help:"Who changed what, and why."`
-	Doctor    doctor.Doctor           `cmd:"" help:"Check what breaks such systems, and print what to do."`
+	Doctor    doctor.Doctor           `cmd:"" help:"Check the whole system, and print what to fix."`
 }

@@ -172,7 +172,7 @@ func TestEndpointFromNothingToRight(t *testing.T) {
 	if p.Action != registration.ActionCreate || !slices.Equal(p.Wanted.Events, handlers.Types()) || p.Wanted.URL != r.url || p.Wanted.APIVersion != "2023-10-16" {
 		t.Errorf("plan %+v", p)
 	}
-	r.local("endpoint", "status").says(t, verb.ExitFailed, "the endpoint is not as it should be: create an endpoint")
+	r.local("endpoint", "status").says(t, verb.ExitFailed, "the endpoint is not up to date: create an endpoint")
 	if len(r.endpoints()) != 0 || len(r.stored("default")) != 1 {
 		t.Fatal("plan or status changed something")
 	}

@@ -120,7 +120,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 	for _, args := range [][]string{{"redrive", "--all"}, {"dlq", "purge", "--all", "--note=x"}} {
 		keys, tty := terminal(t)
 		p := start(t, s.environment(), tty, args...)
-		p.until("Go on? [y/N] ")
+		p.until("Continue? [y/N] ")
 		p.types(keys, ctrlC)
 		p.ends(verb.ExitFailed, "tollgate: interrupted: nothing was changed")
 		s.allVisible(1)
@@ -138,7 +138,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 	}{{"\n", verb.ExitUsage, 1}, {"no\n", verb.ExitUsage, 1}, {"Yes\n", verb.ExitDone, 0}} {
 		keys, tty := terminal(t)
 		p := start(t, s.environment(), tty, "redrive", "--all")
-		p.until("Go on? [y/N] ")
+		p.until("Continue? [y/N] ")
 		p.types(keys, c.text)
 		if p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != c.code {
 			t.Errorf("%q: exit %d, want %d", c.text, p.cmd.ProcessState.ExitCode(), c.code)

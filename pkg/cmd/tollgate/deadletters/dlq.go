@@ -20,7 +20,7 @@ import (
 
 // Commands are the verbs under dlq.
 type Commands struct {
-	List   List   `cmd:"" help:"List dead letters, in groups of one cause."`
+	List   List   `cmd:"" help:"List dead letters, grouped by cause."`
 	Show   Show   `cmd:"" help:"Show one dead letter."`
 	Export Export `cmd:"" help:"Write dead letters as JSON lines."`
 	Purge  Purge  `cmd:"" help:"Export dead letters, then delete them."`
@@ -93,8 +93,9 @@ func (w *work) plan(ctx context.Context, s redrive.Selection) (*redrive.Plan, er
 	return p, nil
 }
 
-// hintNote is for --reason with a text that is no reason of a dead letter.
-const hintNote = "--reason selects dead letters by their reason as tollgate dlq list shows it; why you change something is --note"
+// hintNote is the hint when --reason is not a dead letter's reason, but probably meant as a
+// note.
+const hintNote = "--reason selects dead letters by the reason that tollgate dlq list shows; use --note for why you change something"
 
 // locked adds a hint to the error of a lock that another operator has.
 func (w *work) locked(err error) error {
@@ -104,8 +105,8 @@ func (w *work) locked(err error) error {
 	return err
 }
 
-// unseen is the error of a plan that could not read every message: some are hidden, or it read
-// none and the queue may not be empty. Otherwise nil.
+// unseen returns an error if the plan could not read every message: some are hidden, or
+// none was read and the queue may not be empty.
 func (w *work) unseen(p *redrive.Plan) error {
 	switch {
 	case p.Hidden > 0:

@@ -18,7 +18,7 @@ type List struct {
 
 // Help returns the text that --help prints with the flags.
 func (List) Help() string {
-	return `Reading hides each dead letter for up to two minutes and shows it again at the end, also on Ctrl-C: nothing is deleted or sent. Dead letters of one event type, reason and error (apart from numbers, ids and quoted text) are one group. The cause of a message that the queue itself moved after too many receives is read from the event's record.
+	return `Reading hides each dead letter for up to two minutes and shows it again at the end, also on Ctrl-C: nothing is deleted or sent. Dead letters are grouped by event type, reason and error; numbers, ids and quoted text in errors are ignored. The cause of a message that the queue itself moved after too many receives is read from the event's record.
 
 Messages that another reader hides cannot be read: they are counted, and the command then exits 1. It reports an empty queue only after the queue's counts were zero three times within 5 s. With --json the last object, on stderr, has both: {"read":…,"hidden":…,"certain":…}.
 

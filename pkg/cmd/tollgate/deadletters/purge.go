@@ -21,22 +21,22 @@ type Purge struct {
 	All     bool   `help:"All dead letters: needed without a filter."`
 	Out     string `help:"File of the export; it must not exist. Default: dlq-purge-<time>.jsonl here." placeholder:"FILE"`
 	Payload bool   `help:"Export the events' bodies as well: they hold customers' data."`
-	Note    string `help:"Why, for the audit trail. Required." placeholder:"TEXT"`
-	Yes     bool   `help:"Do not ask."`
+	Note    string `help:"Reason, for the audit trail. Required." placeholder:"TEXT"`
+	Yes     bool   `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Purge) Help() string {
-	return `Deletes dead letters for good. They are exported first, to a file that is on the disk before the first one is deleted: header and cause, with --payload the bodies too, and all of a message that cannot be read, as no other copy exists.
+	return `Deletes dead letters permanently. They are exported first, to a file that is synced to disk before the first one is deleted: header and cause, with --payload also the bodies. A message that cannot be read is exported completely, because no other copy exists.
 
-Then each message's event is marked as purged, so that reconcile no longer sends it, and the message is deleted. Nothing is completed: a message of the event that is still queued is handled as before, and a redrive, tollgate events replay or a claim removes the mark. The report counts the messages by result:
+Then each message's event is marked as purged, so that reconcile no longer sends it, and the message is deleted. The event is not completed: a message of it that is still queued is handled as before, and a redrive, tollgate events replay or a claim removes the mark. The report counts the messages by result:
 
   purged     the event is marked
   leftover   the event is done
   excluded   refused before any record: by its endpoint's policy, or as undecodable, corrupt or of a newer version
   waiting    another message of the event is left, so it is not marked: it may come back
   no record  no attempt was made: reconcile sends the event if its endpoint takes it
-  corrupt    the record is another event's
+  corrupt    the record has another identity
   busy       left: an attempt runs
   no policy  left: the queue moved the message, and its endpoint's policy could not be read
   unread     left: a newer version wrote it
@@ -95,7 +95,7 @@ func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 	if !a.JSON {
 		printGroups(w.errOut(), p.Groups)
 	}
-	what := fmt.Sprintf("delete %d of %d dead letters for good (%s), exported to %s", p.Selected, p.Read, f, v.File)
+	what := fmt.Sprintf("delete %d of %d dead letters permanently (%s), exported to %s", p.Selected, p.Read, f, v.File)
 	if err := a.Confirm(ctx, w.target, what, c.Yes); err != nil {
 		os.Remove(v.File) // nothing of it was deleted
 		return err

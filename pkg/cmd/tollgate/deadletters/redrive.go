@@ -22,19 +22,19 @@ type Redrive struct {
 	Canary  int           `help:"Send so many first and wait; go on only if none of them fails again." placeholder:"N"`
 	Wait    bool          `help:"Wait for the outcome of each message; exit 1 unless all are done."`
 	Timeout time.Duration `default:"10m" help:"How long to wait at most, for the canary and again for all. Default: 10m." placeholder:"DURATION"`
-	Note    string        `help:"Why, for the audit trail." placeholder:"TEXT"`
-	Yes     bool          `help:"Do not ask."`
+	Note    string        `help:"Reason, for the audit trail." placeholder:"TEXT"`
+	Yes     bool          `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Redrive) Help() string {
 	return `After a fix: sends dead letters to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost response can duplicate a message and never lose one; the event's record recognizes the duplicate, so effects are applied once. Dead letters of done events are sent too and end as duplicates.
 
-The messages are selected before the first is sent: messages that are dead-lettered meanwhile, also again, wait for another run. After a run that was stopped (Ctrl-C releases everything that was not sent) or that died, run it again.
+All messages are selected before the first is sent: messages that are dead-lettered during the run, including redriven ones that fail again, need another run. After a run that was stopped (Ctrl-C releases everything that was not sent) or that died, run it again.
 
-With --wait it prints how many messages to customers these events hold, because their states were old when the events were received (see outbox list). A redrive itself holds none, however late it is.
+With --wait it prints how many messages to customers these events hold, because their states were old when the events were received (see outbox list). A redrive does not cause messages to be held, however late it is.
 
-With --canary or --wait, a message is done when its event's record is; it has failed again when an attempt since then has failed, though it may be retried.
+With --canary or --wait, a message counts as done when its event's record is done, and as failed again when any attempt after the redrive failed, even if it will be retried.
 
   tollgate redrive --error 3f2a90b1c4de --dry-run
   tollgate redrive --reason api_version --canary 5 --wait --note "handler reads the new version"`
@@ -154,7 +154,7 @@ func openEvents(sent []redrive.Sent) (ids []string) {
 
 func outcomesText(o redrive.Outcomes) string {
 	return fmt.Sprintf("%d done", o.Done) + counts(", ", count{o.Dead, "failed again"}, count{o.Failing, "failed again and will be retried"},
-		count{o.Waiting, "in progress"}, count{o.Untracked, "without a record that can tell"})
+		count{o.Waiting, "in progress"}, count{o.Untracked, "without a readable record"})
 }
 
 // planned describes how many are going to be sent, and how long that takes.

@@ -19,7 +19,7 @@ type Dev struct {
 	Listen      string        `default:"127.0.0.1:4242" help:"Where deliveries are posted (loopback). Default: 127.0.0.1:4242." placeholder:"HOST:PORT"`
 	AWSListen   string        `name:"aws-listen" default:"127.0.0.1:4566" help:"Address of the embedded SQS, DynamoDB and Secrets Manager (loopback). Default: 127.0.0.1:4566." placeholder:"HOST:PORT"`
 	Functions   string        `help:"Folder of the function binaries. Default: next to this command." placeholder:"DIR"`
-	TimeScale   int           `default:"1" help:"Divide every wait of queue and consumer by this."`
+	TimeScale   int           `default:"1" help:"Divide every delay of queue and consumer by this factor."`
 	MaxReceives int           `help:"Receives before a message is a dead letter. Default: as on AWS."`
 	AllowLive   bool          `help:"Accept a live Stripe API key."`
 	Ingest      int           `default:"8" help:"Ingest processes at once."`
@@ -34,7 +34,7 @@ type Dev struct {
 
 // Help returns the text that --help prints with the flags.
 func (Dev) Help() string {
-	return `Runs ingest, queue, consumer, table, secrets and a fake Stripe. All durable data is in the data folder, by which the other verbs find the system. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C stops it; a second one stops it at once.
+	return `Runs ingest, queue, consumer, table, secrets and a fake Stripe. All durable data is in the data folder, which the other verbs use to find the system. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C stops it; a second one stops it at once.
 
   tollgate dev
   tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60

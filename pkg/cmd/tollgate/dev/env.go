@@ -8,7 +8,7 @@ import (
 	"tollgate/pkg/cmd/tollgate/verb"
 )
 
-// Env prints how AWS's own tools reach the local system.
+// Env prints the environment variables that AWS tools need for the local system.
 type Env struct{}
 
 // Help returns the text that --help prints with the flags.

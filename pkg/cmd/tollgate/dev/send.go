@@ -39,8 +39,8 @@ type Send struct {
 	Par      int     `name:"parallel" default:"16" help:"Deliveries under way at once (1 to 256)."`
 
 	Scene   string  `help:"Play a scene of one customer in place of a type or file (an unknown one lists them)." placeholder:"NAME"`
-	Seed    *uint64 `help:"What happens in the scene. Default: a random one, which is printed." placeholder:"N"`
-	Shuffle *uint64 `help:"Hold the scene's deliveries back and reorder them, by this seed." placeholder:"SEED"`
+	Seed    *uint64 `help:"Seed of the scene's random choices. Default: a random one, which is printed." placeholder:"N"`
+	Shuffle *uint64 `help:"Delay and reorder the scene's deliveries, by this seed." placeholder:"SEED"`
 }
 
 // Delivery is the result of one delivery.

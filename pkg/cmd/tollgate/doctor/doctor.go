@@ -23,9 +23,9 @@ type Doctor struct {
 
 // Help returns the text that --help prints with the flags.
 func (Doctor) Help() string {
-	return `Checks every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to see what answers.
+	return `Checks every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to check what responds there.
 
-  ok       as it should be
+  ok no problem found
   warn     degraded, or could not be checked
   fail     events are lost, late or refused, now or at the next fault
   skipped  there is nothing to check here

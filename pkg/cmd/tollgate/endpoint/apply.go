@@ -17,15 +17,15 @@ type Apply struct {
 	flags
 	Retire string `help:"Then disable this other endpoint for the same URL, if the one that stays is older than 24 hours." placeholder:"we_…"`
 	Force  bool   `help:"With --retire: do not wait for the 24 hours."`
-	Note   string `help:"Why, for the audit trail." placeholder:"TEXT"`
-	Yes    bool   `help:"Do not ask."`
+	Note   string `help:"Reason, for the audit trail." placeholder:"TEXT"`
+	Yes    bool   `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Apply) Help() string {
 	return `Carries out what endpoint plan prints. The secret of a new endpoint is stored in front of the others before the endpoint counts as created: if it cannot be stored the endpoint is deleted again, and if that fails too the last line names it. The secret is never shown.
 
-API version and Connect cannot be changed at Stripe: another endpoint is created, and the old one keeps delivering. Events then come twice and are handled once. 24 hours after the new one was created, --retire disables the old one.
+API version and Connect cannot be changed at Stripe: another endpoint is created, and the old one keeps delivering. Events are then delivered twice and handled once. 24 hours after the new one was created, --retire disables the old one.
 
   tollgate endpoint apply --stack tollgate-live
   tollgate endpoint apply --stack tollgate-live --retire we_1Old`
@@ -48,7 +48,7 @@ func (c *Apply) Run(ctx context.Context, a *verb.App) error {
 		return err
 	}
 	if p.UpToDate() && c.Retire == "" {
-		a.Line(Applied{Action: p.Action}, "Nothing to do: "+p.Endpoint+" is as it should be.")
+		a.Line(Applied{Action: p.Action}, "Nothing to do: "+p.Endpoint+" is up to date.")
 		return nil
 	}
 	what := toDo(p.Plan)
@@ -111,7 +111,7 @@ func (c *Apply) retirable(s verb.Site, p verb.Planned) error {
 	}
 	mark := serving.Metadata[registration.MetaSecret]
 	if !slices.ContainsFunc(list, func(s registration.Secret) bool { return s.Fingerprint() == mark }) {
-		return verb.Hint(fmt.Errorf("%s stays: no stored secret is known to be that of %s", c.Retire, p.Endpoint), "--force retires it all the same")
+		return verb.Hint(fmt.Errorf("%s stays: no stored secret is known to be that of %s", c.Retire, p.Endpoint), "--force retires it anyway")
 	}
 	if end := serving.Created.Add(overlap); time.Now().Before(end) {
 		return verb.Hint(fmt.Errorf("%s stays until %s: %s is newer than 24 hours", c.Retire, verb.LongTime(end), p.Endpoint),

@@ -23,7 +23,7 @@ type Commands struct {
 // flags select an endpoint, and whether its URL is tried.
 type flags struct {
 	verb.EndpointFlags
-	NoProbe bool `help:"Do not try the URL, as when this machine cannot reach it."`
+	NoProbe bool `help:"Do not send a test request to the URL, for example if this machine cannot reach it."`
 }
 
 // plan finds the endpoint and compares it with what is wanted.
@@ -43,7 +43,7 @@ type Plan struct {
 
 // Help returns the text that --help prints with the flags.
 func (Plan) Help() string {
-	return `Compares Stripe's webhook endpoints with what this system wants: its URL, the types that have a handler, and the API version that handlers read. It changes nothing. The URL gets one delivery without a signature, to see what answers.
+	return `Compares Stripe's webhook endpoints with what this system wants: its URL, the types that have a handler, and the API version that handlers read. It changes nothing. The URL gets one delivery without a signature, to check what responds there.
 
   tollgate endpoint plan --stack tollgate-live`
 }
@@ -92,9 +92,9 @@ func (c *Status) Run(ctx context.Context, a *verb.App) error {
 		}
 	}
 	if n == 0 {
-		return verb.Hint(errors.New("the endpoint is not as it should be: "+toDo(p.Plan)), "tollgate endpoint apply")
+		return verb.Hint(errors.New("the endpoint is not up to date: "+toDo(p.Plan)), "tollgate endpoint apply")
 	}
-	return fmt.Errorf("the endpoint is not as it should be: %d findings", n)
+	return fmt.Errorf("the endpoint has problems: %d findings", n)
 }
 
 // show prints a plan.

@@ -24,13 +24,13 @@ type Roll struct {
 	Status  bool          `help:"Print how many secrets are stored, since when, and whether the old ones can be removed. Changes nothing."`
 	Finish  bool          `help:"Remove the old secrets, 24 hours after the last change."`
 	Force   bool          `help:"With --finish: do not wait for the 24 hours."`
-	Note    string        `help:"Why, for the audit trail." placeholder:"TEXT"`
-	Yes     bool          `help:"Do not ask."`
+	Note    string        `help:"Reason, for the audit trail." placeholder:"TEXT"`
+	Yes     bool          `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Roll) Help() string {
-	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: a delivery signed with a secret that is not stored yet is refused. Then store the new secret here, in front of the old one. Stripe signs with both for 24 hours; after that --finish removes the old one. The 24 hours count from the last change of the stored secrets, whichever endpoint it was for; --force removes the old secrets before.
+	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: a delivery signed with a secret that is not stored yet is refused. Then store the new secret here, in front of the old one. Stripe signs with both for 24 hours; after that --finish removes the old one. The 24 hours count from the last change of the stored secrets of any endpoint; --force removes the old secrets earlier.
 
   tollgate secret roll --stack tollgate-live
   tollgate secret roll --stack tollgate-live --status

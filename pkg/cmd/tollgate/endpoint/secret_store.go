@@ -61,7 +61,7 @@ func (r roll) takeNew(ctx context.Context) error {
 	return nil
 }
 
-// store rolls and stores the secret. An interrupt does not end it between the two.
+// store rolls and stores the secret. An interrupt does not stop it between the two.
 func (r roll) store(ctx context.Context, secret registration.Secret, fakeStripe bool, view *Rolled) (outcome string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err

@@ -15,13 +15,13 @@ import (
 // Purge marks one event as purged by its id.
 type Purge struct {
 	ID   string `arg:"" name:"event" help:"The event's id, evt_…"`
-	Note string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
-	Yes  bool   `help:"Do not ask."`
+	Note string `required:"" help:"Reason, for the audit trail." placeholder:"TEXT"`
+	Yes  bool   `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Purge) Help() string {
-	return `Marks an event that is not done as purged, whatever receives and attempts its record has: reconcile no longer sends it. Use it for an event that dlq purge cannot mark: another endpoint now ignores its message, or another message of it was waiting. An event with a running attempt is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as before; that, a redrive or tollgate events replay removes the mark.
+	return `Marks an event that is not done as purged, regardless of its receives and attempts: reconcile no longer sends it. Use it for an event that dlq purge cannot mark: another endpoint now ignores its message, or another message of it was waiting. An event with a running attempt is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as before; that, a redrive or tollgate events replay removes the mark.
 
   tollgate events purge evt_1 --note "test data, ticket 1204"`
 }
@@ -87,7 +87,7 @@ func openRecord(ctx context.Context, a *verb.App, id, note string) (o openedReco
 	case err != nil:
 		return o, err
 	case !found:
-		return o, verb.Hint(fmt.Errorf("event %s is not known in %s", id, t.Name), "there is no record to change; a later message makes one")
+		return o, verb.Hint(fmt.Errorf("event %s is not known in %s", id, t.Name), "there is no record to change; a later message creates one")
 	case r.Check() != nil:
 		return o, verb.Hint(r.Check(), "something else wrote this row: repair it by hand, its key is %s", idempotency.Key(id))
 	case r.State == idempotency.Done:

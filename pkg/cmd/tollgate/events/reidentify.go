@@ -15,14 +15,14 @@ import (
 // Reidentify gives a record the identity of its event.
 type Reidentify struct {
 	ID      string `arg:"" name:"event" help:"The event's id, evt_…"`
-	Note    string `required:"" help:"Why, for the audit trail." placeholder:"TEXT"`
-	Account string `default:"-" help:"Connected account that the event is of; - is the key's own. Default: -." placeholder:"acct_…"`
-	Yes     bool   `help:"Do not ask."`
+	Note    string `required:"" help:"Reason, for the audit trail." placeholder:"TEXT"`
+	Account string `default:"-" help:"Connected account of the event; - is the API key's own account. Default: -." placeholder:"acct_…"`
+	Yes     bool   `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Reidentify) Help() string {
-	return `For an event whose messages are dead letters with the reason corrupt: its record was made under another identity (type, time, mode, account, object), for example by a reconcile that named the platform's own account by its id. The event is fetched from Stripe as the account that --account names, and the record gets the identity of what is fetched. The identity comes from Stripe and not from a dead letter, as the letter may be the one that is wrong. So it works only for the 30 days that Stripe keeps events.
+	return `For an event whose messages are dead letters with the reason corrupt: its record was created under another identity (type, time, mode, account, object), for example because reconcile listed the platform's own account by its id. The event is fetched from Stripe as --account, and the record gets the fetched event's identity. A dead letter is not used as the source, because it may be the one that is wrong. So this works only for the 30 days that Stripe keeps events.
 
 Only a record that was never done is changed, and only while no attempt runs. Redrive the dead letters afterwards: those of the event's own identity are handled, others are corrupt again.
 

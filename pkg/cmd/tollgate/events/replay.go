@@ -33,24 +33,24 @@ type Replay struct {
 	Cursor  string `help:"Continue where the run before ended, with the same filters."`
 
 	FromFile string   `name:"from-file" help:"Take the events from this file (JSON, one event or several) instead of from Stripe." placeholder:"FILE" type:"existingfile"`
-	Account  []string `help:"Connected account to ask Stripe as; several are tried in turn, - is the key's own. Default: -." placeholder:"acct_…"`
+	Account  []string `help:"Connected account to fetch from; several are tried in turn, - is the API key's own account. Default: -." placeholder:"acct_…"`
 	Endpoint string   `default:"default" help:"Endpoint whose policy applies. Default: default." placeholder:"NAME"`
 
-	Note   string        `help:"Why; kept in the record and in the audit trail. Required except with --dry-run and --shadow." placeholder:"TEXT"`
+	Note   string        `help:"Reason; kept in the record and in the audit trail. Required except with --dry-run and --shadow." placeholder:"TEXT"`
 	DryRun bool          `name:"dry-run" help:"Fetch and check, write and send nothing."`
 	Shadow bool          `help:"Run the handler here and show what its effects would change; write and send nothing."`
 	Rate   float64       `default:"10" help:"Events a second (over 0, at most 1000)."`
 	Wait   time.Duration `help:"Wait up to this long for the events to be done or dead, print the outcome of each, and exit 1 unless all are done." placeholder:"DURATION"`
-	Yes    bool          `help:"Do not ask."`
+	Yes    bool          `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Replay) Help() string {
-	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. An event that cannot be fetched is refused, and nothing is written: give its JSON with --from-file. An event that the policy of --endpoint excludes is refused too. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that the handler inserts once stay single. A message that it requests anew is held when its state is over 24 hours old by now: the number held is printed, with --wait for all events.
+	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. An event that cannot be fetched is refused, and nothing is written: give its JSON with --from-file. An event that the policy of --endpoint excludes is refused too. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that exist already are not inserted again. A message that it requests anew is held when its state is over 24 hours old by now: the number held is printed, with --wait for all events.
 
 Filters select done events. They read the whole table, up to --max-read items.
 
---shadow runs the handler that is built into this command and compares its effects with the stored items. The table and the queue are only read. But what a handler does elsewhere, such as a call that makes a refund, is NOT prevented: it happens. With the event's idempotency key Stripe collapses it with the first attempt's call only if that was less than 24 hours ago, and other services do not at all. Do not shadow such a handler with a live key.
+--shadow runs the handler that is built into this command and compares its effects with the stored items. The table and the queue are only read. But calls that the handler makes to other systems, such as creating a refund, are NOT prevented: they take effect. Stripe's idempotency key deduplicates such a call only if the first attempt was less than 24 hours ago, and other services may not deduplicate at all. Do not shadow such a handler with a live key.
 
   tollgate events replay evt_1 --shadow
   tollgate events replay evt_1 --note "tax was rounded wrongly"

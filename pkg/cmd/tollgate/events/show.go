@@ -55,7 +55,7 @@ const maxPurge = 24 * time.Hour
 
 // Help returns the text that --help prints with the flags.
 func (Show) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). Where the event is, is inferred from its record; no queue is read. It is queue_or_dlq if the last receive may not have reached the table, which leaves no trace: then a dead letter may show as retrying. The next attempt is inferred from the back-off schedule. Of a purged event it shows who purged it, when and why. The row of a broken event cannot be read as a record. Effects are the items that the event wrote, in their present state.
+	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). The event's location is inferred from its record; the queues are not read. It is queue_or_dlq if the last receive may have failed to reach the table: then a dead letter may be shown as retrying. The next attempt is inferred from the back-off schedule. For a purged event it shows who purged it, when and why. The row of a broken event cannot be read as a record. Effects are the items that the event wrote, in their present state.
 
   tollgate events show evt_1
   tollgate events show evt_1 --wait 30s --json`

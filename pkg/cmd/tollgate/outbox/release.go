@@ -23,8 +23,8 @@ type Release struct {
 	filter
 	All    bool   `help:"Release every held message; required without a key or filter."`
 	DryRun bool   `help:"Print what would be released, and release nothing."`
-	Note   string `help:"Why, for the audit trail. Required." placeholder:"TEXT"`
-	Yes    bool   `help:"Do not ask."`
+	Note   string `help:"Reason, for the audit trail. Required." placeholder:"TEXT"`
+	Yes    bool   `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.

@@ -22,7 +22,7 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// Backfill does on demand what reconcile does on its schedule.
+// Backfill is an on-demand reconcile pass.
 type Backfill struct {
 	Since    string        `required:"" help:"Events created since: days such as 7d, a duration such as 48h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Until    string        `help:"Events created until then. Default: five minutes ago." placeholder:"WHEN"`
@@ -32,17 +32,17 @@ type Backfill struct {
 	Rate     float64       `default:"50" help:"Events enqueued a second, at most (0.1 to 1000)."`
 	DryRun   bool          `help:"Count, and enqueue nothing."`
 	Wait     time.Duration `help:"Wait up to this long for the enqueued events to be done or dead, and print how many of their messages are held." placeholder:"DURATION"`
-	Note     string        `help:"Why, for the audit trail." placeholder:"TEXT"`
-	Yes      bool          `help:"Do not ask."`
+	Note     string        `help:"Reason, for the audit trail." placeholder:"TEXT"`
+	Yes      bool          `help:"Do not ask for confirmation."`
 }
 
 // Help returns the text that --help prints with the flags.
 func (Backfill) Help() string {
-	return `Lists Stripe's events of the time, as far back as 30 days, and enqueues those that have no record, and those whose record is not done and that no queued message will finish. Dead letters are not touched: see redrive. Running it twice, or in parallel with reconcile, is harmless. It may go back before the begin of an account's history. It sends nothing that the policy of --endpoint excludes or that is older than its from.
+	return `Lists Stripe's events of the period, at most 30 days back, and enqueues those without a record and those that are not done and have no queued message. Dead letters are not touched: see redrive. Running it twice, or in parallel with reconcile, is harmless. It may go back before the start of an account's history. It sends nothing that the policy of --endpoint excludes or that is older than its from.
 
-Messages about states that were over 24 hours old by now, or that began before the begin of history, are held, so no customer gets old mail. The number held so far is printed, with --wait for all enqueued events.
+Messages about changes that are over 24 hours old, or before the start of history, are held, so no customer gets old mail. The number held so far is printed, with --wait for all enqueued events.
 
-It stops enqueuing while the queue holds 1,000 messages; run it again then. A whole run over all types is noted as covered: see reconcile report.
+It stops enqueuing while the queue holds 1,000 messages; run it again then. A complete run over all types counts as coverage: see reconcile report.
 
   tollgate backfill --since 48h --dry-run
   tollgate backfill --since 48h --wait 10m
@@ -241,7 +241,7 @@ func (c *Backfill) backfill(ctx context.Context, a *verb.App, t verb.Target, r *
 	case done.Deferred > 0:
 		return done, verb.Hint(fmt.Errorf("%d events were deferred: the queue is full", done.Deferred), "run it again when the consumer has worked on the queue")
 	case done.Mismatched+done.Unreadable > 0:
-		return done, verb.Hint(fmt.Errorf("%d events cannot be compared", done.Mismatched+done.Unreadable), "they are named above: tollgate events show for each, and compare with Stripe's Dashboard")
+		return done, verb.Hint(fmt.Errorf("%d events cannot be compared", done.Mismatched+done.Unreadable), "they are listed above: compare tollgate events show for each with Stripe's Dashboard")
 	}
 	return done, nil
 }

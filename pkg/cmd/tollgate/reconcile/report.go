@@ -24,7 +24,7 @@ type Report struct {
 
 // Help returns the text that --help prints with the flags.
 func (Report) Help() string {
-	return `A time that no finished pass covers is a gap: an event of that time that was never delivered may be missing. Each account and mode that was compared, or that reconcile is to compare, is checked separately. The exit code is 1 if there is a gap or if events could not be compared.
+	return `A period that no finished pass covers is a gap: an event of that period that was never delivered may be missing. Each account and mode that was compared, or is configured for reconcile, is checked separately. The exit code is 1 if there is a gap or if events could not be compared.
 
 The history of an account begins with its first pass, or at the stack's option begin, and not before the from of its endpoint's policy. No pass compares older events: the report names that time, which is not a gap, and backfill compares it. An account excluded by its endpoint's policy has no gap: none of its events is sent.
 

@@ -21,7 +21,7 @@ import (
 
 // Streams are where a verb asks and prints.
 type Streams struct {
-	In       *os.File // nil reads as closed
+	In       *os.File // nil means closed
 	Out, Err io.Writer
 }
 
@@ -66,7 +66,7 @@ func IsUsage(err error) bool {
 	return ok
 }
 
-// hintError is an error with what to do next.
+// hintError is an error with a hint for the operator.
 type hintError struct {
 	err  error
 	hint string

@@ -43,7 +43,7 @@ func writeJSON(w io.Writer, v any) {
 // columnGap is between two columns of a table.
 const columnGap = "  "
 
-// leastLast is the least width that a table's last column keeps on a narrow terminal.
+// leastLast is the minimum width of a table's last column on a narrow terminal.
 const leastLast = 20
 
 // Table prints aligned columns under a head in capitals. On a terminal the last column is cut

@@ -26,7 +26,7 @@ func (a *App) Confirm(ctx context.Context, t Target, what string, yes bool) erro
 	if !IsTerminal(a.In) {
 		return noTerminal
 	}
-	fmt.Fprint(a.Err, "Go on? [y/N] ")
+	fmt.Fprint(a.Err, "Continue? [y/N] ")
 	answer, err := Interruptible(ctx, func() (string, error) { return ReadLine(a.In, maxReplyBytes) })
 	switch {
 	case ctx.Err() != nil:

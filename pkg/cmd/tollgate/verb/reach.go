@@ -9,8 +9,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// reach records whether the last request to AWS was signed and answered. If not, that is what
-// to fix first, whatever the error.
+// reach records whether the last request to AWS was signed and answered. If not, missing
+// credentials or an unreachable host is the cause to fix first.
 type reach struct {
 	unanswered    atomic.Pointer[string] // the host of the last request that had no answer
 	noCredentials atomic.Bool
