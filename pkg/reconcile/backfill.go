@@ -16,7 +16,7 @@ import (
 // BackfillRequest is what an operator asks for.
 type BackfillRequest struct {
 	Since, Until time.Time // of creation; Until is at most the settle lag before now
-	Types        []string  // of those that handlers take; nil for all, and only then it is noted as covered
+	Types        []string  // types with a handler; nil for all; only a run over all types is noted as coverage
 	DryRun       bool      // count, send nothing and note nothing
 	Rate         float64   // events sent a second at most; 0: no limit
 	// Wait bounds the wait for the sent events to be settled. Defaults to none.
@@ -34,10 +34,10 @@ type BackfillReport struct {
 	Open  int      // of them, neither done nor dead at the end; without a wait all
 }
 
-// Backfill compares a window as the quarter-hourly pass does, in slices, the newest first.
-// It may go back before the begin of history, and keeps to policies as passes do.
-// It takes what time it needs, and sends while the queue holds few messages, without a
-// bound on their number; what it defers is there for the next run.
+// Backfill compares a window as the frequent pass does, in slices, the newest first. It may
+// go back before the start of history, and applies policies as passes do. It has no time
+// limit, and sends while the queue holds few messages, without a bound on their number;
+// deferred events are left for the next run.
 func (r *Reconciler) Backfill(ctx context.Context, b BackfillRequest) (BackfillReport, error) {
 	sender := &backfillSender{Sender: r.cfg.Sender, limit: rate.NewLimiter(rate.Inf, 1)}
 	if b.Rate > 0 {

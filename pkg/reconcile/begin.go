@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// begin finds from when on each account is compared. An account without a begin gets one: the
-// start of its oldest note, so that an upgraded stage loses no coverage, else now. Otherwise
-// a new table would bring as new everything that Stripe still lists. An account whose begin
-// cannot be read is left out of the pass.
+// begin finds the start of each account's history. An account without one gets it: the
+// start of its oldest note, so that an upgraded stage loses no coverage, else now.
+// Otherwise everything that Stripe still lists would be new to a new table. An account
+// whose start cannot be read is left out of the pass.
 func (p *pass) begin(ctx context.Context) error {
 	known, err := p.cfg.Begins.Begins(ctx)
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *pass) begin(ctx context.Context) error {
 	return nil
 }
 
-// put gives accounts a begin and adds it to those that are known.
+// put writes the start of accounts' history and adds it to the known ones.
 func (p *pass) put(ctx context.Context, fresh []Stream, known map[Stream]time.Time) error {
 	if len(fresh) == 0 {
 		return nil
@@ -66,7 +66,7 @@ func (p *pass) put(ctx context.Context, fresh []Stream, known map[Stream]time.Ti
 	return nil
 }
 
-// leaveOut takes an account out of the rest of the pass.
+// leaveOut removes an account from the rest of the pass.
 func (p *pass) leaveOut(account string) {
 	p.accounts = slices.DeleteFunc(p.accounts, func(a string) bool { return a == account })
 }

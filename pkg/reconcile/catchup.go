@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// catchUp takes the slices that the long tiers left, the oldest first, while there is
-// time. Each runs by its own tier's rules and is noted as that tier's. One that cannot be
-// listed is passed over in this run, so that it holds up none behind it.
+// catchUp processes the slices that the long tiers left unfinished, the oldest first, while
+// there is time. Each is compared by its own tier's rules and noted for that tier. One that
+// cannot be listed is skipped in this run, so that it does not block later ones.
 func (p *pass) catchUp(ctx context.Context) {
 	long := slices.DeleteFunc(Tiers(p.cfg.Limits.Reconcile), func(t Tier) bool { return t.Slice == 0 })
 	notes, err := p.noted(ctx, long)
@@ -32,7 +32,7 @@ func (p *pass) catchUp(ctx context.Context) {
 		} else {
 			p.report.CaughtUp++
 		}
-		of := tierOf{t.Name, account} // what was passed over too: it is not tried again in this run
+		of := tierOf{t.Name, account} // skipped ones too: they are not tried again in this run
 		notes[of] = append(notes[of], Covered{From: w.From, To: w.To, DoneAt: p.cfg.Now()})
 	}
 }
@@ -59,7 +59,7 @@ func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, e
 	return notes, nil
 }
 
-// covered reads notes. One that cannot be read proves nothing; comparing its slice again
+// covered reads notes. An unreadable one is no proof of coverage; comparing its slice again
 // replaces it.
 func (p *pass) covered(ctx context.Context, from, to time.Time) ([]Covered, error) {
 	notes, broken, err := p.cfg.Coverage.Covered(ctx, from, to)
@@ -69,8 +69,8 @@ func (p *pass) covered(ctx context.Context, from, to time.Time) ([]Covered, erro
 	return notes, err
 }
 
-// passOver reports whether a slice that was not finished leaves the others their turn. What
-// is put off or out of time is for a later run, which is no fault.
+// passOver reports whether the run continues after an unfinished slice. A deferred slice,
+// or one that is out of time, is left for a later run and is not an error.
 func (p *pass) passOver(err error) bool {
 	if err == nil || errors.Is(err, errStopped) {
 		return false
@@ -94,9 +94,9 @@ func (p *pass) oldestLeft(tiers []Tier, notes map[tierOf][]Covered) (tier Tier, 
 	return tier, account, oldest, found
 }
 
-// left returns the oldest slice that a pass of the tier should have finished by now: it
-// was not finished within the tier's time and a quarter of it. A tier that has finished
-// nothing at all has not begun, and leaves nothing; neither does what is older than since.
+// left returns the oldest slice that a pass of the tier should have finished by now: it was
+// not finished within 1.25 times the tier's interval. A tier that has never finished a
+// slice has not started and leaves none; slices older than since do not count.
 func (t Tier) left(now, since time.Time, own []Covered) (Window, bool) {
 	if len(own) == 0 {
 		return Window{}, false

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// Configured takes the tier's place in a note that tells how passes treat an account and
+// Configured replaces the tier in a note that records how passes treat an account and
 // covers no time. The value is stored and must not change.
 const Configured = "configured"
 
-// noteAccounts notes once a day, and on a change, how passes treat each account: from when on
-// they compare it, or that a policy excludes it. Without this note a proof would overlook an
-// account whose list never came to an end. The pass does its work even if the note fails.
+// noteAccounts notes once a day, and on a change, how passes treat each account: the time
+// from which they compare it, or that a policy excludes it. Without this note a coverage
+// check would miss an account whose list was never read to its end. The pass continues even
+// if the note fails.
 func (p *pass) noteAccounts(ctx context.Context) {
 	day := p.started.UTC().Truncate(24 * time.Hour)
 	notes, err := p.covered(ctx, day, day.Add(time.Second))

@@ -10,7 +10,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Gap is a time of one account in one mode whose events nothing has compared.
+// Gap is a period of one account in one mode whose events were never compared.
 type Gap struct {
 	Livemode bool
 	Account  string // "" for the platform's own
@@ -18,7 +18,7 @@ type Gap struct {
 	Endpoint string // of the account, in Before only
 }
 
-// Proof is the coverage of a time.
+// Proof is the coverage of a period.
 type Proof struct {
 	From, To time.Time
 	Streams  []Stream  // accounts and modes that were or will be compared, in order
@@ -49,10 +49,10 @@ func (p Proof) Whole() bool {
 // settled is the age from which an event must be covered.
 func settled(l limits.Reconcile) time.Duration { return l.SettleLag + 2*l.Frequent.Every }
 
-// Prove looks for gaps in the time before now, except the last moments, which the next passes
-// cover. Notes of any tier count; an account that is to be compared and never was has one
-// gap, the whole time. The newest note of how passes treat an account decides from when on it
-// is compared, and whether a policy excludes it.
+// Prove looks for gaps in the period before now, except the last moments, which the next
+// passes cover. Notes of any tier count; a configured account that was never compared has
+// one gap, the whole period. The newest note of how passes treat an account decides the
+// time from which it is compared, and whether a policy excludes it.
 func Prove(notes []Covered, l limits.Reconcile, now time.Time, back time.Duration) Proof {
 	p := Proof{From: seconds(now.Add(-back)), To: seconds(now.Add(-settled(l)))}
 	by, treated := map[Stream][]Covered{}, Treated(notes)
@@ -113,7 +113,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// holes are the parts of [from, to] that no note has, joined where they touch.
+// holes are the parts of [from, to] that no note covers, merged where adjacent.
 func holes(s Stream, notes []Covered, from, to time.Time) (all []Gap) {
 	slices.SortFunc(notes, func(a, b Covered) int { return a.From.Compare(b.From) })
 	next := from // the first second that is not known to be covered

@@ -6,19 +6,19 @@ import (
 	"tollgate/pkg/event"
 )
 
-// heldBack is an event that a slice of the sweep is going to send.
+// heldBack is a buffered event that a slice of the sweep is going to send.
 type heldBack struct {
 	e event.Envelope
 	v verdict
 }
 
-// maxHeld bounds the bodies that are held, in bytes. An event over it goes by its id.
+// maxHeld bounds the bodies that are held, in bytes. A larger event is sent id-only.
 const maxHeld = 32 << 20
 
-// hold keeps an event of the sweep until all pages of its slice are listed. The sweep has no
-// bound on its sends and includes unfinished events every time: a slice that sent page by
-// page, and failed at the same page each time, would send a copy of every dead letter before
-// that page in every run.
+// hold buffers an event of the sweep until all pages of its slice are listed. The sweep has
+// no bound on its sends and includes unfinished events every time: a slice that sent page
+// by page, and failed at the same page each time, would send a copy of every dead letter
+// before that page in every run.
 func (p *pass) hold(e event.Envelope, v verdict) {
 	if p.holds+len(e.Body) > maxHeld {
 		e.Body = nil
@@ -27,7 +27,8 @@ func (p *pass) hold(e event.Envelope, v verdict) {
 	p.held = append(p.held, heldBack{e, v})
 }
 
-// release sends the held events. A failed send leaves the rest to the next pass.
+// release sends the buffered events. After a failed send the rest is left for the next
+// pass.
 func (p *pass) release(ctx context.Context, c *Counts) error {
 	if len(p.held) > 0 && p.outOfTime() {
 		return errStopped

@@ -29,7 +29,7 @@ type pass struct {
 	held   []heldBack // a sweep's, until its slice is listed to its end
 	holds  int        // bytes of their bodies
 	sent   int
-	room   int  // messages until the queue's depth is asked for again
+	room   int  // messages until the queue's depth is read again
 	shut   bool // the queue is too full: nothing more is sent
 	report Report
 }
@@ -41,9 +41,9 @@ func (p *pass) outOfTime() bool {
 	return p.stopAfter > 0 && p.cfg.Now().Sub(p.started) >= p.stopAfter
 }
 
-// cover runs the windows of a tier, each for every account, and notes what is finished.
-// An account that cannot be listed is left out of the rest; any other error ends the pass.
-// It reports whether the pass may go on with the accounts that are left.
+// cover runs the windows of a tier, each for every account, and notes finished slices. An
+// account that cannot be listed is left out of the rest; any other error ends the pass. It
+// reports whether the pass may continue with the remaining accounts.
 func (p *pass) cover(ctx context.Context, t Tier, windows []Window) (on bool) {
 	p.report.Slices += p.slices(windows)
 	for _, w := range windows {
@@ -85,7 +85,7 @@ func (p *pass) oldest(account string) time.Time {
 	return begin
 }
 
-// listError is an account's that cannot be listed.
+// listError is the error of an account that cannot be listed.
 type listError struct {
 	account string
 	err     error
@@ -96,7 +96,7 @@ func (e *listError) Error() string {
 }
 func (e *listError) Unwrap() error { return e.err }
 
-// goOn reports whether the pass goes on after the outcome of one slice.
+// goOn reports whether the pass continues after one slice's outcome.
 func (p *pass) goOn(account string, err error) bool {
 	switch _, unlisted := errors.AsType[*listError](err); {
 	case err == nil:
@@ -114,8 +114,8 @@ func (p *pass) goOn(account string, err error) bool {
 	}
 }
 
-// slice lists one window of one account to its end and notes that, unless something was
-// put off. A crash before the note costs another look.
+// slice lists one window of one account to its end and notes it as covered, unless an event
+// was deferred. A crash before the note costs another comparison.
 func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (finished bool, err error) {
 	p.held, p.holds = nil, 0
 	var c Counts
@@ -144,7 +144,7 @@ func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (fin
 	return true, nil
 }
 
-// list goes through all pages of a query. What it counts is in the report even if it fails.
+// list reads all pages of a query. What it counts is in the report even if it fails.
 func (p *pass) list(ctx context.Context, t Tier, q Query, c *Counts) error {
 	for {
 		if p.outOfTime() {
@@ -212,8 +212,8 @@ func (c *Counts) of(v verdict) *int {
 	}[v]
 }
 
-// item settles one event. An event that cannot be read as a whole goes by its id: the
-// consumer fetches it anew.
+// item processes one event. An event that cannot be read completely is sent id-only: the
+// consumer fetches it again.
 func (p *pass) item(ctx context.Context, r rule, account string, i Item, records map[string]idempotency.Record) (verdict, error) {
 	log := p.cfg.Logger.With("event", i.Event.ID, "type", i.Event.Type, "account", account)
 	if !i.sendable() {
@@ -229,7 +229,7 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	e.Source, e.ReceivedAt = p.source, r.now
 	if i.Err != nil {
 		e.Body = nil
-		log.Warn("a listed event cannot be read as a whole and goes by its id", "position", i.Position, "error", i.Err)
+		log.Warn("a listed event cannot be read completely and is sent id-only", "position", i.Position, "error", i.Err)
 	}
 	var rec *idempotency.Record
 	if found, ok := records[e.ID]; ok {
@@ -252,7 +252,7 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	return v, nil
 }
 
-// send puts an event on the queue if the pass may.
+// send enqueues an event if the pass's budget allows it.
 func (p *pass) send(ctx context.Context, sweep bool, e event.Envelope, v verdict) (verdict, error) {
 	if p.dry {
 		return v, nil
@@ -270,8 +270,8 @@ func (p *pass) send(ctx context.Context, sweep bool, e event.Envelope, v verdict
 	return v, nil
 }
 
-// may takes one message off what the pass may still send. While the consumer is stopped
-// every event on the queue is without a record: passes that went on would fill it with copies.
+// may uses up one message of the pass's budget. While the consumer is stopped, no event on
+// the queue has a record: passes without a budget would fill it with copies.
 func (p *pass) may(ctx context.Context, sweep bool) (bool, error) {
 	l := p.cfg.Limits.Reconcile
 	if sweep {

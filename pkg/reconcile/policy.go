@@ -9,7 +9,7 @@ import (
 	"tollgate/pkg/policy"
 )
 
-// ReasonFrom says that an event is older than the `from` of its endpoint's policy.
+// ReasonFrom means that an event is older than the `from` of its endpoint's policy.
 const ReasonFrom = "from"
 
 // Exclusion is what the policy of an endpoint keeps passes from sending: all events of an
@@ -64,5 +64,5 @@ func (p *pass) tooOld(e event.Envelope) bool {
 	return true
 }
 
-// from is the `from` of the policy that an account's events come under.
+// from is the `from` of the policy that applies to an account's events.
 func (p *pass) from(account string) time.Time { return p.cfg.Policies[p.cfg.Accounts[account]].From }

@@ -13,7 +13,7 @@ type Query struct {
 	Account  string    // connected account, "" for the key's own
 	From, To time.Time // of creation, whole seconds, both inclusive
 	Types    []string  // at most MaxTypes, exact
-	After    string    // the id behind which the page begins, "" for the newest
+	After    string    // the id after which the page begins, "" for the newest
 }
 
 // MaxTypes is how many types one query may name.
@@ -26,8 +26,8 @@ type Page struct {
 	More  bool
 }
 
-// Item is one event of a page. Err says why it cannot be read as a whole; its Event then
-// has what could be read, and is worth sending by its id if it has id, type and creation.
+// Item is one event of a page. Err is why it cannot be read completely; its Event then has
+// what could be read, and can be sent id-only if it has id, type and creation time.
 type Item struct {
 	Event    event.Envelope // as far as the list tells: without account, endpoint and source
 	Position int            // in the page, from 0
@@ -41,7 +41,7 @@ func (i Item) sendable() bool {
 
 // Lister lists Stripe's events.
 type Lister interface {
-	// ListEvents repeats a try that may help; its error ends the pass for this account.
+	// ListEvents retries where that may help; its error ends the pass for this account.
 	ListEvents(context.Context, Query) (Page, error)
 	// Livemode reports the mode of the events that it lists.
 	Livemode(context.Context) (bool, error)
@@ -72,7 +72,7 @@ type Coverage interface {
 	Covered(ctx context.Context, from, to time.Time) (notes []Covered, broken []string, err error)
 }
 
-// Begins stores from when on each account is compared.
+// Begins stores the start of each account's history.
 type Begins interface {
 	// Begins returns those that are known. It may lag a moment behind.
 	Begins(context.Context) (map[Stream]time.Time, error)
@@ -80,12 +80,13 @@ type Begins interface {
 	// these accounts while no policy excluded it; one without a note is left out. from is a
 	// time before which no note can start.
 	Oldest(ctx context.Context, of []Stream, from, to time.Time) (map[Stream]time.Time, error)
-	// PutBegin puts a begin, to the second, unless there is one, and returns the one that holds.
+	// PutBegin writes a start of history, in whole seconds, unless there is one, and
+	// returns the stored one.
 	PutBegin(ctx context.Context, of Stream, at time.Time) (time.Time, error)
 }
 
-// Covered notes that one slice was listed to its end and that all its events were known
-// or sent by DoneAt. One of the tier [Configured] has an empty slice, and tells how passes
+// Covered notes that one slice was listed to its end and that all its events were known or
+// sent by DoneAt. One of the tier [Configured] has an empty slice, and records how passes
 // treat the account.
 type Covered struct {
 	Livemode bool

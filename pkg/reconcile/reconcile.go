@@ -33,7 +33,7 @@ type Config struct {
 	Now      func() time.Time         // default time.Now
 }
 
-// defaultEndpoint stands for the path that names no endpoint.
+// defaultEndpoint is the endpoint of the path without a name.
 const defaultEndpoint = "default"
 
 // Reconciler runs passes, one at a time.
@@ -124,11 +124,11 @@ type Counts struct {
 	Listed     int
 	Known      int // done, purged, or on its way
 	Unrecorded int // without a record: enqueued
-	Stuck      int // with a record that nothing would have finished: enqueued
+	Stuck      int // with an unfinished record and no message: enqueued
 	Unfinished int // unfinished, dead letters too, re-enqueued by the weekly sweep
 	Ignored    int // older than the policy's from: not enqueued
 	Mismatched int // unlike its record, or its record cannot be read: not enqueued
-	Unreadable int // known by too little to be enqueued
+	Unreadable int // too little of it is readable to enqueue it
 	Deferred   int // to be enqueued by a later pass
 }
 
@@ -152,7 +152,7 @@ func (c Counts) Requeued() int { return c.Unrecorded + c.Stuck + c.Unfinished }
 type Report struct {
 	Tier string
 	Counts
-	Slices, Finished int         // of the tier's own window, over all accounts
+	Slices, Finished int         // in the tier's own window, over all accounts
 	CaughtUp         int         // slices that a long pass had left
 	LeftOver         int         // such slices that failed again; Err says why
 	Excluded         []Exclusion // what policies kept from being sent

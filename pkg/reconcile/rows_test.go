@@ -24,7 +24,7 @@ func TestBrokenRowsHoldUpNoOther(t *testing.T) {
 				w.arises(anEvent(id, at), at)
 			}
 			ident := func(id string) string { return idempotency.Identity(anEvent(id, at)) }
-			w.records["evt_att"] = idempotency.Record{ID: "evt_att", State: idempotency.Done, Broken: "attribute att has another type than ours"}
+			w.records["evt_att"] = idempotency.Record{ID: "evt_att", State: idempotency.Done, Broken: "attribute att has an unexpected type"}
 			w.records["evt_lease"] = idempotency.Record{ID: "evt_lease", State: idempotency.Running, Identity: ident("evt_lease"), ReceivesLeft: 3}
 			w.records["evt_state"] = idempotency.Record{ID: "evt_state", State: "PAUSED", Identity: ident("evt_state"), ReceivesLeft: 3}
 			var log bytes.Buffer

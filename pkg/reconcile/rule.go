@@ -21,13 +21,13 @@ const (
 
 // rule compares listed events with their records.
 type rule struct {
-	sweep  bool // send whatever is not done
+	sweep  bool // send every event that is not done
 	limits limits.Limits
 	now    time.Time
 }
 
-// judge compares an event with its record; nil is none. unread says that the listed event is
-// incomplete, so that it identifies nothing.
+// judge compares an event with its record; nil is none. unread means that the listed event
+// is incomplete, so its identity cannot be checked.
 //
 // An event without receives left has a dead letter, or is about to: if every pass sent it,
 // each dead letter would multiply. Only the weekly sweep sends it, as dead letters can be

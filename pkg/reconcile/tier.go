@@ -6,7 +6,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Names of the tiers, as coverage keeps them. They stay.
+// Names of the tiers, as stored with coverage. They must not change.
 const (
 	Frequent = "quarter"
 	Nightly  = "nightly"
@@ -14,15 +14,15 @@ const (
 	Backfill = "backfill" // by hand
 )
 
-// Tier is one way to look back.
+// Tier is one scheduled kind of pass.
 type Tier struct {
 	Name  string
 	Every time.Duration // how often
 	Span  time.Duration // how far
 	Lag   time.Duration // younger events are left to their webhook
 	Slice time.Duration // the window's parts; 0 for one
-	// Sweep sends whatever is not done, however full the queue is: the last resort when
-	// dead letters expired or were purged.
+	// Sweep sends every event that is not done, however full the queue is: the last resort
+	// when dead letters expired or were purged.
 	Sweep bool
 }
 
