@@ -28,8 +28,8 @@ const (
 	auditEndWhen   = "attribute_exists(pk)"
 )
 
-// AuditEntry is a change by an operator. Texts are cut to limits.MaxErrorText
-// bytes, and characters that could steer a terminal become spaces.
+// AuditEntry is a change by an operator. Texts are cut to limits.MaxErrorText bytes, and
+// terminal control characters become spaces.
 type AuditEntry struct {
 	ID        string // sorts by time
 	Verb      string
@@ -38,7 +38,7 @@ type AuditEntry struct {
 	Detail    string
 	Target    string
 	StartedAt time.Time
-	EndedAt   time.Time // zero: it runs, or its end was never written
+	EndedAt   time.Time // zero: still running, or its end was never written
 	Outcome   string
 }
 

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/reconcile"
 )
 
-// Items of the begin of history, BEGIN#<mode>#<account or ->, are put once and never
+// Items with the start of history, BEGIN#<mode>#<account or ->, are put once and never
 // change or expire. All are in one partition of the index, [ListIndex].
 const (
 	beginPrefix = "BEGIN#"
@@ -25,8 +25,8 @@ func beginKey(s reconcile.Stream) string {
 	return beginPrefix + event.Mode(s.Livemode) + "#" + cmp.Or(s.Account, "-")
 }
 
-// Begin reads from when on scheduled passes compare the events of an account in a mode;
-// false when no pass has set it. It makes one GetItem.
+// Begin reads the time from which scheduled passes compare the events of an account in a
+// mode; false when no pass has set it. It makes one GetItem.
 func (r *Reader) Begin(ctx context.Context, livemode bool, account string) (time.Time, bool, error) {
 	key := beginKey(reconcile.Stream{Livemode: livemode, Account: account})
 	row, err := r.get(ctx, key)
@@ -49,8 +49,8 @@ func (r *Reader) Begins(ctx context.Context) (map[reconcile.Stream]time.Time, er
 	})
 }
 
-// PutBegin writes the begin of an account's history in one mode, to the second, unless there is
-// one, and returns the one that holds.
+// PutBegin writes the start of an account's history in one mode, in whole seconds, unless
+// there is one, and returns the stored one.
 func (s *Store) PutBegin(ctx context.Context, of reconcile.Stream, at time.Time) (time.Time, error) {
 	at = time.Unix(at.Unix(), 0).UTC()
 	old, err := s.putItem(ctx, "put "+beginKey(of), item{
@@ -72,7 +72,7 @@ func beginOf(row item) (s reconcile.Stream, at time.Time, err error) {
 	key := a.str("pk")
 	s = reconcile.Stream{Livemode: a.str("mode") == event.Mode(true), Account: a.str("account")}
 	if at = a.millis("begin"); a.err != nil || key != beginKey(s) {
-		return s, time.Time{}, fmt.Errorf("begin of history %s cannot be read: correct its attributes mode, account and begin (ms)", key)
+		return s, time.Time{}, fmt.Errorf("start of history %s cannot be read: correct its attributes mode, account and begin (ms)", key)
 	}
 	return s, at, nil
 }

@@ -62,8 +62,8 @@ const (
 )
 
 // Claim asks for the right to run one attempt of an event. Every error wraps
-// idempotency.ErrStoreDown and says nothing about the event; that of a throttled item wraps
-// idempotency.ErrThrottled as well.
+// idempotency.ErrStoreDown and does not concern the event itself; that of a throttled item
+// wraps idempotency.ErrThrottled as well.
 func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
 	in := s.claimInput(req)
 	busy := idempotency.ClaimResult{Verdict: idempotency.Busy}
@@ -90,7 +90,7 @@ func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempo
 			if conflicts++; conflicts > claimConflicts || !s.pause(ctx, claimWait) {
 				return busy, nil
 			}
-		case lost, throttled: // the record shows the owner of a try whose answer was lost
+		case lost, throttled: // the record has the owner of an earlier try whose response was lost
 			if faults++; faults == limits.CallTries || !s.pause(ctx, limits.CallPause) {
 				return idempotency.ClaimResult{}, f.down("claim")
 			}
@@ -139,13 +139,13 @@ func (s *writer) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemIn
 func claimed(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimResult, error) {
 	r := decodeRow(attributes)
 	if r == nil || r.Owner != req.Owner {
-		return idempotency.ClaimResult{}, storeDown("claim", "the answer does not show our claim")
+		return idempotency.ClaimResult{}, storeDown("claim", "the response does not contain our claim")
 	}
 	if err := r.Check(); err != nil {
 		return idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: err}, nil
 	}
 	if r.Attempt < 1 {
-		return idempotency.ClaimResult{}, storeDown("claim", "the answer does not show our attempt")
+		return idempotency.ClaimResult{}, storeDown("claim", "the response does not contain our attempt")
 	}
 	return idempotency.ClaimResult{Verdict: idempotency.Claimed, Claim: idempotency.ClaimOf(*r)}, nil
 }

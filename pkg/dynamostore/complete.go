@@ -13,10 +13,10 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// The fence, in front of every write of an attempt after its claim: the record is
-// still running, by this attempt and this owner. The attempt number rises with every
-// claim, so an attempt that was overtaken, or whose event was done and replayed since,
-// can change nothing, whatever the clocks say.
+// The fence, in front of every write of an attempt after its claim: the record is still
+// running, by this attempt and this owner. The attempt number rises with every claim, so a
+// superseded attempt, or one whose event was done and replayed since, cannot change
+// anything, whatever the clocks show.
 //
 // Inputs: :running, :att and :own of the claim.
 const fence = "st=:running AND att=:att AND own=:own"
@@ -38,11 +38,11 @@ const (
 
 // Complete makes the record done and commits the effects with it: all or nothing.
 //
-// Inserts whose items are there already are dropped and the rest is committed at
-// once; when nothing remains to be written the outcome is Stale, and remaining checks
-// still have to hold. The keys of the items that were really written stay in the
-// record. Every error wraps idempotency.ErrStoreDown (not applied) or
-// idempotency.ErrUnknown (may have been applied, now or later).
+// Inserts whose items are there already are dropped and the rest is committed at once; when
+// nothing remains to be written the outcome is Stale, and remaining checks still have to
+// hold. The record keeps the keys of the items that were written. Every error wraps
+// idempotency.ErrStoreDown (not applied) or idempotency.ErrUnknown (may have been applied,
+// now or later).
 func (s *Store) Complete(ctx context.Context, c *idempotency.Claim, outcome idempotency.Outcome,
 	effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
 	if err := effects.Validate(); err != nil {
@@ -74,8 +74,8 @@ func (s *Store) Complete(ctx context.Context, c *idempotency.Claim, outcome idem
 	}
 }
 
-// commit sends one completion until the service decides: as a transaction when there
-// are effects. The request is built once, so that every try has the same bytes.
+// commit sends one completion until DynamoDB accepts or refuses it: as a transaction when
+// there are effects. The request is built once, so that every try has the same bytes.
 func (s *writer) commit(ctx context.Context, c *idempotency.Claim, outcome idempotency.Outcome,
 	effects dispatch.Effects, now time.Time) *fault {
 	record := s.completion(c, outcome, effects, now)
@@ -118,7 +118,7 @@ func (s *writer) fenced(c *idempotency.Claim, expression string, values item) *t
 	}
 }
 
-// update sends one update of a record until the service decides.
+// update sends one update of a record until DynamoDB accepts or refuses it.
 func (s *writer) update(ctx context.Context, u *types.Update) *fault {
 	in := &dynamodb.UpdateItemInput{
 		TableName: u.TableName, Key: u.Key, UpdateExpression: u.UpdateExpression, ConditionExpression: u.ConditionExpression,

@@ -26,8 +26,8 @@ func monthOf(t time.Time) time.Time {
 // second writes a time so that texts sort as times do.
 func second(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// Cover notes a finished slice. A later look at a slice replaces the note of an earlier one;
-// notes expire as records do.
+// Cover notes a finished slice. A later pass over a slice replaces the earlier note; notes
+// expire as records do.
 func (s *Store) Cover(ctx context.Context, n reconcile.Covered) error {
 	it := item{
 		"pk": str(coverKey(n)), "kind": str("coverage"), dispatch.ListName: str(coverList(n.From)), dispatch.ListOrder: str(second(n.From)),

@@ -17,7 +17,8 @@ const dlqKey = "OPS#dlq"
 // Inputs: :own random, one for each piece of work; :now in ms.
 const dlqClaimWhen = "attribute_not_exists(pk) OR lease < :now OR own=:own"
 
-// Unlocking: UpdateItem of OPS#dlq for the owner alone. The item stays and tells who was last.
+// Unlocking: UpdateItem of OPS#dlq for the owner alone. The item stays and shows the last
+// owner.
 const (
 	dlqReleaseSet  = "SET lease=:zero"
 	dlqReleaseWhen = "own=:own"

@@ -25,9 +25,9 @@ const (
 	failPermanent = failSet + failReason + failRemove
 )
 
-// Fail leaves an attempt's failure in its record. Every error wraps
-// idempotency.ErrStoreDown, that of a throttled item idempotency.ErrThrottled as well; the
-// failure may have been written all the same.
+// Fail records an attempt's failure. Every error wraps idempotency.ErrStoreDown, that of a
+// throttled item idempotency.ErrThrottled as well; the failure may have been written all
+// the same.
 func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempotency.Failure) (idempotency.FailResult, error) {
 	u := s.fenced(c, failTransient, item{
 		":failed": str(string(idempotency.Failed)), ":now": millis(failure.Now), ":shard": str(idempotency.Shard(c.EventID)),

@@ -66,7 +66,8 @@ const (
 	pageItems      = 250 // of one request
 )
 
-// ListRequest asks for records. Filters hold together; without any it asks for Failed.
+// ListRequest asks for records. A record must match all filters; without any it asks for
+// Failed.
 type ListRequest struct {
 	Status  Filter    // "" with a type or a time: any
 	Type    string    // an event type, or a pattern as event.MatchType reads it
@@ -123,5 +124,5 @@ func (req *ListRequest) matches(r idempotency.Record) bool {
 		!r.Updated.Before(req.Since)
 }
 
-// ErrCursor says that a cursor was not made by the same kind of list.
-var ErrCursor = errors.New("list records: the cursor is not one of this list")
+// ErrCursor means that a cursor is not from the same kind of list.
+var ErrCursor = errors.New("list records: the cursor is not from this list")

@@ -11,11 +11,11 @@ import (
 
 // The purge: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and takes it
 // out of the index. It changes no state, so a message that is still queued is handled as
-// before. It holds for the identity that was seen, while no attempt runs. Unless the event is
-// named by its id, it also needs that no message has receives left and that the last attempt
-// is the one that the dead letter names.
+// before. It holds for the identity that was seen, while no attempt runs. Unless the
+// operator named the event by its id, it also requires that no message has receives left
+// and that the last attempt is the one in the dead letter.
 //
-// Inputs: :now and :cutoff in ms; :who; :exp in s; :ident; :att where a letter names one.
+// Inputs: :now and :cutoff in ms; :who; :exp in s; :ident; :att if the dead letter has one.
 const (
 	giveUpSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"
 	giveUpWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"

@@ -21,7 +21,7 @@ const (
 )
 
 // Unsent returns a page of a shard's unsent messages. The index lags a moment behind the
-// table: what it shows although it is marked already is left out where the item says so.
+// table: messages that it still shows although they are marked as sent are skipped.
 func (r *Reader) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
 	rows, next, err := r.listed(ctx, dispatch.OutboxList(q.Shard), Listed{NewestFirst: q.NewestFirst, Limit: q.Limit, Cursor: q.Cursor})
 	if err != nil {
@@ -87,8 +87,8 @@ const (
 	releaseWhen = "lst=:held AND attribute_not_exists(sent_at)"
 )
 
-// Release lets a held message be sent. One that is not held is left as it is, and the
-// answer says so. A repeated request with the same time is one release.
+// Release moves a held message to those to be sent. A message that is not held is
+// unchanged, and the result shows it. A repeated request with the same time is one release.
 func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outbox.Release, error) {
 	shard := dispatch.OutboxShard(key)
 	old, err := o.setItem(ctx, "release "+key, key, releaseSet, releaseWhen, item{
@@ -98,7 +98,7 @@ func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outb
 		return "", err
 	}
 	switch {
-	case old == nil, old.num("released_at", 0) == now.UnixMilli(): // by an earlier try whose answer was lost
+	case old == nil, old.num("released_at", 0) == now.UnixMilli(): // by an earlier try whose response was lost
 		return outbox.Released, nil
 	case len(old.item) == 0:
 		return outbox.NoMessage, nil
@@ -110,7 +110,7 @@ func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outb
 }
 
 // MarkSent marks a message. A refusal is success: it was marked before, by a run that
-// overlapped or by an earlier try whose answer was lost.
+// overlapped or by an earlier try whose response was lost.
 func (s *Store) MarkSent(ctx context.Context, key string, at time.Time) error {
 	_, err := s.setItem(ctx, "mark "+key+" as sent", key, markSentSet, markSentWhen, item{":now": millis(at)})
 	return err

@@ -7,17 +7,17 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Bounds of the tries that follow a conflict, a throttling or a lost answer. The wait
-// doubles from firstWait to longestWait; a deadline usually ends it before maxTries.
+// Bounds of the retries after a conflict, throttling or a lost response. The wait doubles
+// from firstWait to longestWait; a deadline usually ends it before maxTries.
 const (
 	maxTries    = 12
 	firstWait   = 20 * time.Millisecond
 	longestWait = 500 * time.Millisecond
 )
 
-// retry sends the same bytes until the service decides or time runs out, and returns
-// the last fault. That is safe after a lost answer as well: the fence lets a write
-// apply only once, and an attempt knows its own trace in the record.
+// retry sends the same bytes until DynamoDB accepts or refuses them or time runs out, and
+// returns the last fault. That is safe after a lost response: the fence lets a write apply
+// only once, and an attempt recognizes its own write in the record.
 func (s *writer) retry(ctx context.Context, send func(context.Context) error) *fault {
 	for try := 0; ; try++ {
 		err := s.once(ctx, send)

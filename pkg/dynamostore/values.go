@@ -40,7 +40,7 @@ type attributeReader struct {
 
 func (a *attributeReader) wrong(name string) {
 	if a.err == nil {
-		a.err = fmt.Errorf("attribute %s has another type than ours", name)
+		a.err = fmt.Errorf("attribute %s has an unexpected type", name)
 	}
 }
 

@@ -7,7 +7,7 @@ import "time"
 type PurgeRequest struct {
 	EventID            string
 	Identity           string    // the identity that the operator saw, by [Identity]
-	Attempt            int64     // the attempt that the dead letter names, 0 for none
+	Attempt            int64     // the attempt in the dead letter, 0 for none
 	Any                bool      // by the event's id: the record's receives and attempt do not matter
 	By                 string    // the operator
 	Now                time.Time // written as purged and upd

@@ -31,7 +31,7 @@ const (
 	AtUnknown    Where = "unknown" // the row is not a valid record
 )
 
-// Status is what a record says about its event at one moment.
+// Status is an event's status, derived from its record at one moment.
 type Status struct {
 	Name    StatusName
 	Outcome Outcome // of a done event

@@ -41,7 +41,7 @@ const (
 	Corrupt   ClaimVerdict = "corrupt"   // the record has another identity, or is broken
 )
 
-// ClaimResult is a verdict with what belongs to it.
+// ClaimResult is a verdict with its details.
 type ClaimResult struct {
 	Verdict ClaimVerdict
 	Claim   *Claim    // for Claimed
@@ -119,7 +119,7 @@ const (
 	Rejected       CompleteVerdict = "rejected"        // the store will never take these effects
 )
 
-// CompleteResult is a verdict with what belongs to it.
+// CompleteResult is a verdict with its details.
 type CompleteResult struct {
 	Verdict CompleteVerdict
 	Outcome Outcome   // for Completed: AlreadyApplied when every effect had been there before
@@ -158,7 +158,7 @@ const (
 	FailSuperseded FailVerdict = "superseded" // a later claim holds the record
 )
 
-// FailResult is a verdict with what belongs to it.
+// FailResult is a verdict with its details.
 type FailResult struct {
 	Verdict FailVerdict
 	Lease   time.Time // for FailSuperseded: when the later claim's lease ends; zero when unknown
@@ -167,7 +167,7 @@ type FailResult struct {
 // ReadFailRefusal returns the result of a failure whose condition failed.
 func ReadFailRefusal(c *Claim, old *Record) FailResult {
 	switch {
-	case old == nil, old.Check() != nil: // a broken row is this event's problem alone: its next receive sees it
+	case old == nil, old.Check() != nil: // a broken row affects only this event: its next receive finds it
 		return FailResult{Verdict: FailSuperseded}
 	case old.State == Failed && old.Owner == c.Owner && old.Attempt == c.Attempt:
 		return FailResult{Verdict: FailWritten}

@@ -30,7 +30,7 @@ type Store interface {
 	Reidentify(context.Context, idempotency.ReidentifyRequest) (idempotency.ReidentifyVerdict, error)
 }
 
-// Harness is a fresh, empty store with a look behind it. All of it must be safe for
+// Harness is a fresh, empty store whose contents tests can read. All of it must be safe for
 // concurrent use, and reads must see every write that was answered.
 type Harness struct {
 	Store Store

@@ -31,7 +31,7 @@ type Fault struct {
 	// Err is returned in place of the answer: an error that the write documents,
 	// wrapped or not. Nil: nothing goes wrong.
 	Err error
-	// Applied says that the answer is lost, not the request: the write is done first.
+	// Applied means that the response is lost, not the request: the write is done first.
 	Applied bool
 }
 
@@ -95,7 +95,7 @@ func (m *Memory) Keys() []string {
 	return slices.Sorted(maps.Keys(m.items))
 }
 
-// Harness returns the store as the suite wants it.
+// Harness returns the store as a [Harness].
 func (m *Memory) Harness() Harness { return Harness{Store: m, Record: m.Record, Item: m.Item} }
 
 // Claim implements [Store].

@@ -14,17 +14,17 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Bounds of the zombies' race: how often the event runs, how many attempts each run
-// takes at least before one completes as it should, and how long all of it may take.
+// Bounds of the race: generations of the event, minimum attempts per generation before one
+// completes normally, and total time.
 const (
 	generations   = 3
 	leastAttempts = 8
 	raceTime      = 3 * time.Minute
 )
 
-// zombies is a race for one event on a clock that each call moves on, so that leases
-// end while their owners are still at work. Owners that pause stay zombies and write
-// late: in their own generation and in later ones.
+// zombies is a race for one event on a clock that each call moves on, so that leases expire
+// while their owners still work. Paused owners write late: in their own generation and in
+// later ones.
 type zombies struct {
 	*bench
 	clock      atomic.Int64 // milliseconds since t0
@@ -56,7 +56,8 @@ func raceZombies(b *bench) {
 // now moves the clock on by one millisecond.
 func (z *zombies) now() time.Time { return z.t0.Add(time.Duration(z.clock.Add(1)) * time.Millisecond) }
 
-// work claims until the event is done, and pauses, fails, completes or lets a zombie loose at random.
+// work claims until the event is done, and pauses, fails, completes or resumes a paused
+// attempt at random.
 func (z *zombies) work(ctx context.Context, random *rand.Rand) {
 	for ctx.Err() == nil {
 		now := z.now()
@@ -97,7 +98,8 @@ func (z *zombies) attempt(ctx context.Context, c *idempotency.Claim, dice int) {
 	}
 }
 
-// wake lets a paused attempt write. Every second one sleeps on into the next generation.
+// wake lets a paused attempt write. Every second one stays paused until the next
+// generation.
 func (z *zombies) wake(ctx context.Context, random *rand.Rand) {
 	z.mu.Lock()
 	var c *idempotency.Claim
@@ -156,7 +158,8 @@ func (z *zombies) check(generation int64) {
 	r := z.record()
 	z.equal("state", r.State, idempotency.Done)
 	z.equal("generation", r.Generation, generation)
-	// Over a wire that loses answers an attempt can be overtaken before its owner knows of it.
+	// If responses are lost, an attempt can be superseded before its owner learns that it
+	// was granted.
 	if last := slices.Max(slices.Collect(maps.Keys(z.attempts))); last > r.Attempt {
 		z.Errorf("attempt %d was granted, the record is at %d", last, r.Attempt)
 	}

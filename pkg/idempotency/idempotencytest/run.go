@@ -47,13 +47,14 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness, known ...string) {
 	}
 }
 
-// row is one row of an outcome table: what a write meets, and what that means.
+// row is one row of an outcome table: the state that a write finds, and the expected
+// result.
 type row struct {
 	name string
 	test func(*bench)
 }
 
-// bench is a test at work on one store.
+// bench is one running test on one store.
 type bench struct {
 	*testing.T
 	Harness
@@ -107,7 +108,7 @@ func (b *bench) claimed() *idempotency.Claim {
 	return b.claim(b.request(b.t0))
 }
 
-// overtaken returns a claim of evt_1 and the one that took over after its lease.
+// overtaken returns a claim of evt_1 and the one that superseded it after its lease.
 func (b *bench) overtaken() (zombie, successor *idempotency.Claim) {
 	b.Helper()
 	zombie = b.claimed()
