@@ -2,11 +2,11 @@
 // their causes, sends them to the queue of events again, purges them, and keeps two operators
 // from working on the queue at once.
 //
-// Reading hides messages for a while and shows them again; no payload is kept. [DLQ.Redrive]
-// deletes nothing that is not stored in the queue of events, and [DLQ.Purge] nothing whose
-// event is neither done nor marked as purged. Both process only what a [Plan] selected. The
-// package knows no transport and no database, and does not use SQS's own move of a queue, which
-// has no filter and no outcome.
+// Reading hides messages for a while and shows them again; no payload is kept.
+// [DLQ.Redrive] deletes nothing that is not stored in the queue of events, and [DLQ.Purge]
+// nothing whose event is neither done nor marked as purged. Both process only what a [Plan]
+// selected. The package does not depend on a transport or a database, and does not use
+// SQS's own redrive, which has no filter and reports no outcomes.
 //
 //	d := &redrive.DLQ{Queue: queue, Mover: mover, Records: records, Locks: locks, Operator: "ann@laptop", Verb: "redrive", Limits: limits.AWS()}
 //	plan, err := d.Plan(ctx, redrive.Selection{Filter: filter})

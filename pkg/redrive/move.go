@@ -25,7 +25,7 @@ type mover struct {
 	plan     *Plan
 	most     int  // messages that may still be sent
 	track    bool // note each message with its record, to tell its outcome later
-	evidence bool // send only what an outcome can be told of
+	evidence bool // send only messages whose outcome can be known
 	onSent   func(n int)
 	limiter  *rate.Limiter
 	result   *Result

@@ -13,14 +13,14 @@ import (
 // Sent is a message that was sent to the queue again, with its event's record as it was
 // before: all that is needed to tell its outcome later.
 type Sent struct {
-	EventID string // "" when no record can tell: the message cannot be read, or the record is another event's
+	EventID string // "" if the outcome cannot be told from a record: the message is unreadable, or the record has another identity
 	Done    bool   // the event was done before: the message was a leftover
 
-	identity                   key   // of the event: a record of another identity tells nothing
+	identity                   key   // of the event: a record of another identity does not count
 	attempt, fails, generation int32 // thousands of these are kept
 }
 
-// open reports whether the message's outcome tells anything about a fix.
+// open reports whether the message's outcome can show whether a fix works.
 func (s Sent) open() bool { return s.EventID != "" && !s.Done }
 
 // Outcome is the result of a message that was sent again.
@@ -31,7 +31,7 @@ const (
 	Done                     // the event is done
 	Failing                  // an attempt since has failed; the message is retried
 	Dead                     // the last attempt since has failed, or no attempt was made: it is a dead letter again, or about to be
-	Untracked                // no record tells
+	Untracked                // unknown: no usable record
 )
 
 func (o Outcome) String() string {

@@ -30,8 +30,8 @@ type Selection struct {
 	OnHidden func(n int, timeout time.Duration)
 }
 
-// Plan is a fixed set of dead letters to work on. Messages that arrive later are not part of
-// it, so neither are redriven ones that fail again: no run can go in a circle.
+// Plan is a fixed set of dead letters to work on. Messages that arrive later are not part
+// of it, so redriven ones that fail again are not either, and a run always ends.
 type Plan struct {
 	Read     int       `json:"read"`     // messages read
 	Selected int       `json:"selected"` // of them, those that match the filter

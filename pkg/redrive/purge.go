@@ -38,7 +38,7 @@ type Purged struct {
 	Excluded  int `json:"excluded"`  // refused before a record: by a policy, or as unreadable, corrupt or too new
 	Waiting   int `json:"waiting"`   // another message of the event is left; the event may come back
 	NoRecord  int `json:"no_record"` // no attempt was made; reconcile sends the event if its endpoint takes it
-	Corrupt   int `json:"corrupt"`   // the record is another event's
+	Corrupt   int `json:"corrupt"`   // the record has another identity
 
 	Busy     int `json:"busy"`      // left: an attempt runs
 	NoPolicy int `json:"no_policy"` // left: the queue moved them, and their endpoints' policies are not known
@@ -49,11 +49,12 @@ type Purged struct {
 	Left      int `json:"left"`      // of the plan, not processed
 }
 
-// Purge deletes the messages of a plan for good, under the lock, and keeps no copy. Before it
-// deletes one, it marks its event as purged, so that reconcile no longer sends it. It completes
-// nothing, and a message that is still queued is handled as before. It ends with the plan, when
-// the queue returns no more, when a request fails, or between two batches when the context is
-// cancelled, which is an error. What was not deleted is shown again and stays in the plan.
+// Purge deletes the messages of a plan for good, under the lock, and keeps no copy. Before
+// it deletes one, it marks its event as purged, so that reconcile no longer sends it. It
+// does not complete the event, and a message that is still queued is handled as before. It
+// ends with the plan, when the queue returns no more, when a request fails, or between two
+// batches when the context is cancelled, which is an error. What was not deleted is shown
+// again and stays in the plan.
 func (d *DLQ) Purge(ctx context.Context, p *Plan, o PurgeOptions) (done Purged, err error) {
 	r := &purger{DLQ: d, PurgeOptions: o, plan: p, marked: map[key]bool{}, waiting: map[key]int{}}
 	err = d.locked(ctx, func(ctx context.Context) error {

@@ -53,8 +53,8 @@ type Result struct {
 	Sent []Sent `json:"-"` // of a run with canary or wait
 }
 
-// ErrNoCanary means that no selected message can serve as a canary: their events are done, or
-// no record can tell their outcome.
+// ErrNoCanary means that no selected message can serve as a canary: their events are done,
+// or have no usable record.
 var ErrNoCanary = errors.New("no selected message can serve as a canary: their events are done, or have no record that can tell")
 
 // OutcomeError means that not all messages were done when a wait ended.

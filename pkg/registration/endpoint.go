@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Metadata of our endpoints. One with MetaName and without MetaSecret was created by an apply
-// that did not finish: its secret is not stored.
+// Metadata of the endpoints that this package creates. One with MetaName and without
+// MetaSecret was created by an apply that did not finish: its secret is not stored.
 const (
 	MetaName    = "tollgate_endpoint" // the endpoint's name in the stored secrets
 	MetaConnect = "tollgate_connect"  // "true" or "false": Stripe does not return it

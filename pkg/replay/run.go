@@ -39,8 +39,9 @@ type Summary struct {
 	Sent     []string             // ids
 }
 
-// Run replays events in order. A refused event does not end it; any other error does, as the
-// next event would meet it too. It returns an error for refused events only in the summary.
+// Run replays events in order. A refused event does not end it; any other error does,
+// because it would affect the next event too. Refused events are reported only in the
+// summary.
 func (r *Replayer) Run(ctx context.Context, ids []string, o RunOptions) (s Summary, err error) {
 	s = Summary{Actions: map[Action]int{}, Outcomes: map[Outcome][]string{}}
 	limiter := rate.NewLimiter(rate.Limit(o.Rate), 1)
