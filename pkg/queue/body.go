@@ -55,8 +55,8 @@ func unpack(encoding, body string) ([]byte, error) {
 	return decompress(raw)
 }
 
-// compress makes its encoder anew: the encoder's tables cost more than most events, so
-// that a process pays for them only while it holds a large one.
+// compress creates an encoder per call: its tables are larger than most events, so a
+// process holds them only while it compresses.
 func compress(body []byte) ([]byte, error) {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// ErrUndecodable: a message body is not an envelope; a retry cannot cure it.
+// ErrUndecodable: a message body is not an envelope; a retry cannot fix it.
 var ErrUndecodable = errors.New("undecodable message")
 
 // ErrNewer: a newer release wrote the message: its version is higher than this

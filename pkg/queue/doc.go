@@ -1,5 +1,5 @@
-// Package queue encodes an envelope as the body of a queue message and decodes it, and defines
-// the message that a consumer receives. It knows no transport.
+// Package queue encodes an envelope as the body of a queue message and decodes it, and
+// defines the message that a consumer receives. It does not depend on a transport.
 //
 //	body, err := queue.Encode(env)
 //	env, err := queue.Decode(msg.Body)   // queue.ErrUndecodable or queue.ErrNewer
@@ -32,15 +32,15 @@
 // body_encoding is "none" and the consumer fetches the event from Stripe. A body of no
 // bytes (empty, not nil) is refused by both directions: it is not an event.
 //
-// A reader refuses a member that is never left out but missing, and a body that unpacks to
-// more than 4 MiB. It passes over members that it does not know.
+// A reader refuses a message without a required member, and a body that unpacks to more
+// than 4 MiB. It ignores unknown members.
 //
 // # Newer versions
 //
 // Old and new processes run side by side during a deploy and after a rollback. So a change
-// takes two deploys, readers first: the release that reads a new v or a new src is
-// deployed everywhere before the one that writes it. Every change of the form, a new
-// member too, is a new v: this release's messages are held to the golden ones of their v.
+// takes two deploys, readers first: the release that reads a new v or a new src is deployed
+// everywhere before the one that writes it. Every change of the form, a new member too, is
+// a new v: tests compare this release's messages with the golden ones of their v.
 //
 // A message with a higher v, or with a src that is unknown here, is [ErrNewer], whatever
 // shape its other members have: it waits for a newer consumer, an hour for each receive,

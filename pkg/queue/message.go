@@ -11,7 +11,7 @@ type Message struct {
 	Receives int    // how often the message was received, this receive included; at least 1
 	SentAt   time.Time
 
-	// FirstReceivedAt is when the message was received for the first time, and SentAt when it
-	// was sent, both by the queue's clock; zero when the queue does not tell.
+	// FirstReceivedAt is when the message was received for the first time, and SentAt when
+	// it was sent, both by the queue's clock; zero when the queue does not report them.
 	FirstReceivedAt time.Time
 }

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// APIKey knows the key for Stripe's API, the whole text of one secret. It is safe for
+// APIKey caches the key for Stripe's API, the whole text of one secret. It is safe for
 // concurrent use.
 type APIKey struct{ cache *cache[string] } // nil: a system without a key
 
-// NewAPIKey returns an APIKey. Nothing is fetched before it is first asked. Without an ID
-// there is no key.
+// NewAPIKey returns an APIKey. The first call of Key fetches it. Without an ID there is no
+// key.
 func NewAPIKey(c Config) (*APIKey, error) {
 	if c.ID == "" {
 		return &APIKey{}, nil

@@ -11,13 +11,13 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Config says where one secret is and how long a fetched value serves.
+// Config is where one secret is and how long a fetched value is cached.
 type Config struct {
 	API    API           // required
 	ID     string        // name or ARN of the secret; required
 	Logger *slog.Logger  // what was dropped and which fetch failed; default none
 	Limits limits.Limits // SecretTTL, SecretRefetch, SecretDeadline; default limits.AWS()
-	First  time.Duration // bounds a fetch while nothing is known; default Limits.FirstSecretDeadline()
+	First  time.Duration // bounds a fetch while no value is cached; default Limits.FirstSecretDeadline()
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -57,13 +57,13 @@ func newCache[T any](c Config, fetch func(context.Context, T) (T, error)) *cache
 	return &cache[T]{fetch: fetch, limits: c.Limits, first: c.First, log: c.Logger, turn: make(chan struct{}, 1)}
 }
 
-// get returns the value, fetched anew when its time is over. It fails only while
-// no fetch has succeeded yet.
+// get returns the value, fetched again when it has expired. It fails only while no fetch
+// has succeeded yet.
 func (c *cache[T]) get(ctx context.Context) (T, error) {
 	return c.refresh(ctx, &c.due, func() {})
 }
 
-// refetched returns the value after a fetch before its time, if one is allowed again.
+// refetched returns the value after an early fetch, if one is allowed again.
 func (c *cache[T]) refetched(ctx context.Context) (T, error) {
 	return c.refresh(ctx, &c.unplanned, func() { c.unplanned = time.Now().Add(c.limits.SecretRefetch) })
 }
@@ -94,7 +94,7 @@ func (c *cache[T]) refresh(ctx context.Context, from *time.Time, ended func()) (
 	known := c.value
 	c.mu.Unlock()
 	if need {
-		// Others wait for this fetch: it does not end with the request that began it.
+		// Others wait for this fetch: it is not cancelled with the request that began it.
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 		defer cancel()
 		value, err := c.fetch(bounded, known)
@@ -103,8 +103,8 @@ func (c *cache[T]) refresh(ctx context.Context, from *time.Time, ended func()) (
 	return c.last(nil)
 }
 
-// keep stores the outcome of a fetch. After a failure the known value serves on and
-// the next planned fetch waits, so that an outage costs one deadline a minute.
+// keep stores the outcome of a fetch. After a failure the cached value stays in use and the
+// next planned fetch waits, so that an outage costs one deadline a minute.
 func (c *cache[T]) keep(value T, err error, ended func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,11 +117,11 @@ func (c *cache[T]) keep(value T, err error, ended func()) {
 	}
 	c.due = time.Now().Add(c.limits.SecretRefetch)
 	if c.known {
-		c.log.Warn("secret could not be fetched, the known value serves on", "error", err.Error())
+		c.log.Warn("secret could not be fetched, the cached value stays in use", "error", err.Error())
 	}
 }
 
-// last returns the known value, else why there is none.
+// last returns the cached value, or the error why there is none.
 func (c *cache[T]) last(err error) (T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,11 +1,11 @@
-// Package secrets reads signing secrets and the Stripe API key from AWS Secrets
-// Manager and keeps them in memory, so that a request pays for a fetch once in some
-// minutes and an outage of Secrets Manager is not an outage of deliveries.
+// Package secrets reads signing secrets and the Stripe API key from AWS Secrets Manager and
+// keeps them in memory, so that a fetch delays a request only every few minutes and
+// deliveries continue during an outage of Secrets Manager.
 //
-// A value that was fetched once serves on while newer fetches fail. Concurrent callers
-// share one fetch. No value is ever logged, put into an error or written anywhere.
-// Functions write no secret; operators do, through [Writer], which replaces only the
-// version that the caller read.
+// A cached value stays in use while newer fetches fail. Concurrent callers share one fetch.
+// No value is ever logged, put into an error or written anywhere. Functions write no
+// secret; operators do, through [Writer], which replaces only the version that the caller
+// read.
 //
 // The webhook secret is one JSON object, from endpoint to the secrets that are active
 // for it, both of them during a roll:

@@ -214,8 +214,8 @@ func TestOutage(t *testing.T) {
 		if waited := time.Since(start) - time.Hour; waited > 31*time.Second {
 			t.Errorf("requests waited %v in an hour, want 0.5 s a minute", waited)
 		}
-		if !strings.Contains(log.String(), "serves on") {
-			t.Errorf("log %q says nothing of it", log)
+		if !strings.Contains(log.String(), "stays in use") {
+			t.Errorf("log %q does not report it", log)
 		}
 		api.set(`{"eu":["whsec_next"]}`, nil)
 		api.takes = 0

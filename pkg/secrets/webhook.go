@@ -25,8 +25,8 @@ type Webhook struct{ cache *cache[map[string][]string] }
 
 var _ ingest.Secrets = (*Webhook)(nil)
 
-// NewWebhook returns a Webhook. Nothing is fetched before it is first asked: a stack
-// has a URL before it has a secret.
+// NewWebhook returns a Webhook. The first call fetches: a stack has a URL before it has a
+// secret.
 func NewWebhook(c Config) (*Webhook, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -87,7 +87,7 @@ func fetch(ctx context.Context, api API, id string) (string, error) {
 
 // parse reads the webhook secret. An invalid entry is dropped and logged by its position,
 // never by its value. A secret without any endpoint is an error, though it is JSON: every
-// delivery would be refused as if it came from elsewhere, without an alarm.
+// delivery would be refused like a forged one, without an alarm.
 func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil || raw == nil {

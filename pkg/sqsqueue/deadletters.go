@@ -52,8 +52,8 @@ func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration
 	return got, nil
 }
 
-// SetVisibility hides a received message for h; 0 shows it again. A message that is
-// visible already, as its time is over, is no error.
+// SetVisibility hides a received message for h; 0 shows it again. A message that is visible
+// already, because its timeout is over, is not an error.
 func (d *DeadLetters) SetVisibility(ctx context.Context, receipt string, h time.Duration) error {
 	err := d.q.setVisibility(ctx, d.q.dead, receipt, h)
 	if _, visible := errors.AsType[*types.MessageNotInflight](err); visible {
@@ -62,8 +62,8 @@ func (d *DeadLetters) SetVisibility(ctx context.Context, receipt string, h time.
 	return err
 }
 
-// Count returns how many letters can be received and how many are hidden by their
-// readers: roughly, and up to a minute late.
+// Count returns how many messages can be received and how many are hidden by readers. SQS
+// counts approximately, and up to a minute late.
 func (d *DeadLetters) Count(ctx context.Context) (visible, hidden int, err error) {
 	n, err := d.q.attributes(ctx, d.q.dead, types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
 	if err != nil {
@@ -86,8 +86,8 @@ func received(m types.Message) redrive.Received {
 	return r
 }
 
-// Send stores messages with their bodies unchanged, their groups and nothing else.
-// Refused says by message id which are not stored; after an error any may be stored.
+// Send stores messages with their bodies unchanged, their groups and nothing else. Refused
+// has, by message id, those that are not stored; after an error any may be stored.
 func (d *DeadLetters) Send(ctx context.Context, messages []queue.Message) (refused map[string]error, err error) {
 	if len(messages) == 0 {
 		return nil, nil
@@ -112,8 +112,8 @@ func (d *DeadLetters) Send(ctx context.Context, messages []queue.Message) (refus
 	return rest(messages, stored, out.Failed), nil
 }
 
-// Delete says by message id which messages may still be in the dead-letter queue; after
-// an error any may.
+// Delete returns, by message id, which messages may still be in the dead-letter queue;
+// after an error any may.
 func (d *DeadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
 	if len(messages) == 0 {
 		return nil, nil
@@ -135,10 +135,12 @@ func (d *DeadLetters) Delete(ctx context.Context, messages []queue.Message) (kep
 
 func entryID(i int) *string { return aws.String(strconv.Itoa(i)) }
 
-// errNotNamed is of a message that an answer says nothing about: it does not count as done.
+// errNotNamed is the error of a message that the response does not mention: it does not
+// count as done.
 var errNotNamed = errors.New("the answer does not name it")
 
-// rest is what an answer does not say to be done, by message id, and why.
+// rest returns the messages that a response does not report as done, by message id, with
+// the error.
 func rest(messages []queue.Message, done map[string]bool, failed []types.BatchResultErrorEntry) map[string]error {
 	rest := map[string]error{}
 	for i, m := range messages {

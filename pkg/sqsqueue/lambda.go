@@ -10,9 +10,9 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// BatchHandler handles the messages of one invocation; consumer.Consumer is one.
+// BatchHandler handles the messages of one invocation; consumer.Consumer implements it.
 type BatchHandler interface {
-	// Handle returns the ids of the messages that must come back.
+	// Handle returns the ids of the messages that must be redelivered.
 	Handle(context.Context, []queue.Message) ([]string, error)
 }
 

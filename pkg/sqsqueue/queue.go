@@ -1,6 +1,7 @@
-// Package sqsqueue is the adapter to Amazon SQS and to the Lambda trigger that reads from it:
-// [Queue] for functions, [DeadLetters] for operators, [LambdaHandler] for the trigger. It
-// decides nothing about a message, and polls nothing: Lambda's event source mapping does.
+// Package sqsqueue is the adapter to Amazon SQS and to the Lambda trigger that reads from
+// it: [Queue] for functions, [DeadLetters] for operators, [LambdaHandler] for the trigger.
+// It makes no decisions about messages and does not poll: Lambda's event source mapping
+// does.
 //
 //	queue := sqsqueue.New(client, queueURL, deadURL, limits.AWS())
 //	err := queue.Send(ctx, envelope, trace)
@@ -41,14 +42,14 @@ type Queue struct {
 }
 
 // New works on the queues with these URLs; deadURL is for [Queue.DeadLetter] and
-// [Queue.DeadLetters] alone. [Queue.Send] makes tries of its own: pass it a client that makes
-// one.
+// [Queue.DeadLetters] alone. [Queue.Send] retries itself: pass a client that does not
+// retry.
 func New(client Client, queueURL, deadURL string, l limits.Limits) *Queue {
 	return &Queue{client: client, url: queueURL, dead: deadURL, limits: l, Random: rand.Float64}
 }
 
-// Depth returns how many messages the queue holds, visible, in flight and delayed ones.
-// SQS counts them roughly, and up to a minute late.
+// Depth returns how many messages the queue holds, visible, in flight and delayed ones. SQS
+// counts them approximately, and up to a minute late.
 func (q *Queue) Depth(ctx context.Context) (sum int, err error) {
 	counts, err := q.attributes(ctx, q.url, types.QueueAttributeNameApproximateNumberOfMessages,
 		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible, types.QueueAttributeNameApproximateNumberOfMessagesDelayed)
@@ -90,8 +91,8 @@ func (q *Queue) seconds(t, most time.Duration) int32 {
 	return int32((t + time.Second - 1) / time.Second)
 }
 
-// message reads one receive. Attributes that are missing or cannot be read leave what
-// is safe: a first receive, of no group, at no time.
+// message reads one receive. Missing or unreadable attributes get safe defaults: a first
+// receive, no group, zero times.
 func message(id, receipt, body string, attributes map[string]string) queue.Message {
 	m := queue.Message{
 		ID: id, Receipt: receipt, Body: body, Group: attributes["MessageGroupId"],

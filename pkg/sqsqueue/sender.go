@@ -17,15 +17,14 @@ import (
 // maxGroup is SQS's bound on a message group id.
 const maxGroup = 128
 
-// errNoID says that SQS answered without the id of a stored message.
+// errNoID means that SQS answered without the id of a stored message.
 var errNoID = errors.New("the answer names no stored message")
 
-// Send returns nil once SQS has stored the message. After an error the message may
-// or may not be stored: a try whose answer was lost is repeated, so an event can be
-// on the queue twice. It makes limits.SendTries tries of at most limits.SendTry each, with
-// pauses between them, and takes limits.SendBudget for all. A connected account's events
-// form one message group, so that one busy account does not hold up the others; trace may be
-// empty.
+// Send returns nil once SQS has stored the message. After an error the message may or may
+// not be stored: a try whose response was lost is repeated, so an event can be on the queue
+// twice. It makes limits.SendTries tries of at most limits.SendTry each, with pauses
+// between them, and takes limits.SendBudget for all. A connected account's events form one
+// message group, so that one busy account does not hold up the others; trace may be empty.
 func (q *Queue) Send(ctx context.Context, e event.Envelope, trace string) error {
 	body, err := queue.Encode(e)
 	if err != nil {

@@ -8,12 +8,12 @@
 //	body, err := c.FetchEvent(ctx, "", "evt_1Abc", false)
 //	if errors.Is(err, stripeapi.ErrNotFound) { … }
 //
-// The requests are plain net/http. stripe-go v76's backend reads answers without a
-// bound, sleeps between tries without looking at the context, does not repeat a
-// request that was rate limited, starts `uname -a` as a child process on its first
-// request, and gives raw bytes only after it has decoded them. Importing stripe-go's
-// root for its types is cheap, about 0.05 ms at start-up and 2 MB in the binary, so
-// handlers may; this package needs nothing of it.
+// The requests are plain net/http. stripe-go v76's backend reads answers without a bound,
+// sleeps between tries without looking at the context, does not repeat a request that was
+// rate limited, starts `uname -a` as a child process on its first request, and gives raw
+// bytes only after it has decoded them. Importing stripe-go's root for its types is cheap,
+// about 0.05 ms at start-up and 2 MB in the binary, so handlers do; this package does not
+// need it.
 package stripeapi
 
 import (
@@ -68,9 +68,9 @@ type Options struct {
 	Rate, ResourceRate float64
 }
 
-// Patient are the options of a client that lists: a page takes Stripe longer than one
-// object, and whoever compares hours of events can wait where a delivery cannot. Other
-// bounds stay.
+// Patient returns the options of a client that lists events: a page takes Stripe longer
+// than one object, and whoever compares hours of events can wait where a delivery cannot.
+// Other bounds stay.
 func (o Options) Patient() Options {
 	o.TryTimeout, o.Tries, o.MaxWait = 15*time.Second, 8, 30*time.Second
 	return o
