@@ -19,8 +19,8 @@ type Command struct {
 // Named reports whether the environment names a system.
 func (c Command) Named() bool { return c.Table != "" && c.QueueURL != "" && c.DLQURL != "" }
 
-// LoadCommand reads the command's environment. A partly named system is a fault: the command
-// would work on another one.
+// LoadCommand reads the command's environment. A partly named system is an error: otherwise
+// the command could work on a different system.
 func LoadCommand(lookup Lookup) (Command, error) {
 	r := reader{lookup: lookup}
 	c := Command{

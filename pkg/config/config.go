@@ -35,7 +35,7 @@ type Consumer struct {
 	APIKeySecretID string                   // "" without a key
 	StripeURL      string                   // "" for Stripe's own URL
 	Endpoints      map[string]policy.Policy // an endpoint that is not listed accepts every event
-	Begin          time.Time                // replaces the begin of history in the table unless zero
+	Begin          time.Time                // overrides the start of history in the table unless zero
 	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
 }
 
@@ -48,7 +48,7 @@ type Reconcile struct {
 	StripeURL      string                   // "" for Stripe's own URL
 	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil: that account alone
 	Endpoints      map[string]policy.Policy // the consumer's
-	Begin          time.Time                // replaces the begin of history in the table unless zero
+	Begin          time.Time                // overrides the start of history in the table unless zero
 }
 
 // AWS has the credentials that Lambda sets, and endpoints, "" for AWS's own.

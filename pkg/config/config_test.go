@@ -166,7 +166,7 @@ func TestFaults(t *testing.T) {
 		{"endpoints misspelt", "TOLLGATE_ENDPOINTS", `{"default":{"live":true}}`, "is not JSON of the form"},
 		{"endpoints wrong type", "TOLLGATE_ENDPOINTS", `{"default":{"livemode":true}}`, "is not JSON of the form"},
 		{"endpoint name", "TOLLGATE_ENDPOINTS", `{"Default":{}}`, "1 to 32 of a-z"},
-		{"no mode", "TOLLGATE_ENDPOINTS", `{"default":{"livemode":[]}}`, "allows endpoint \"default\" no mode"},
+		{"no mode", "TOLLGATE_ENDPOINTS", `{"default":{"livemode":[]}}`, "has an empty livemode list for endpoint \"default\""},
 		{"no account", "TOLLGATE_ENDPOINTS", `{"default":{"accounts":[]}}`, "empty account"},
 		{"empty account", "TOLLGATE_ENDPOINTS", `{"default":{"accounts":[""]}}`, "empty account"},
 		{"from", "TOLLGATE_ENDPOINTS", `{"default":{"from":"yesterday"}}`, "not a time such as"},

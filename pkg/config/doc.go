@@ -17,7 +17,7 @@
 //	TOLLGATE_MAX_RECEIVES       c         receives before SQS moves a message to the DLQ; default limits.AWS().MaxReceives
 //	TOLLGATE_RECONCILE          r         JSON, the accounts to compare and their endpoints: {"-":"default","acct_1":"connect"}; default the first
 //	TOLLGATE_HOLD_AFTER         c         duration of 1m to 87600h; messages about states that were older when their event was received are held; default 24h
-//	TOLLGATE_BEGIN              c r       RFC 3339 time that begins every account's history: later events are compared, their messages sent; default the begin in the table
+//	TOLLGATE_BEGIN              c r       RFC 3339 time at which every account's history starts: later events are compared, their messages sent; default the start in the table
 //	TOLLGATE_STAGE              i c r     name of the deployment in logs and metrics; default "dev"
 //	TOLLGATE_LOG_LEVEL          i c r     debug, info, warn or error; default info
 //	TOLLGATE_TIME_SCALE         i c r     1 to 200, divides every time of queue and consumer, for tests; default 1
@@ -31,8 +31,8 @@
 //	AWS_ENDPOINT_URL_DYNAMODB   i c r
 //	AWS_ENDPOINT_URL_SECRETS_MANAGER  i c r
 //
-// Variables of the tollgate command, none required: TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and
-// TOLLGATE_DLQ_URL, all three or none, name the target system, and
+// Variables of the tollgate command, all optional: TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and
+// TOLLGATE_DLQ_URL (all three or none) name the target system, and
 // TOLLGATE_WEBHOOK_SECRET_ID, TOLLGATE_API_KEY_SECRET_ID and TOLLGATE_STRIPE_URL its
 // secrets and its Stripe API. STRIPE_WEBHOOK_SECRET is the signing secret, or several
 // between commas while one is rolled. STRIPE_API_KEY is the key for Stripe's API. The AWS

@@ -67,7 +67,7 @@ func (r *reader) endpoint(name, endpoint string, j endpointJSON) policy.Policy {
 	if j.Livemode != nil {
 		e.Livemode = *j.Livemode
 		if len(e.Livemode) == 0 {
-			r.fault(name, "allows endpoint %q no mode: omit livemode or list true, false or both", endpoint)
+			r.fault(name, "has an empty livemode list for endpoint %q: omit livemode or list true, false or both", endpoint)
 		}
 	}
 	if j.Accounts != nil {

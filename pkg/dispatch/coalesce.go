@@ -18,10 +18,11 @@ type currentOptions struct {
 // comes from, both by the queue's clock. A burst of updates of one object then costs a few
 // fetches instead of one per update.
 //
-// It is only for handlers whose effects are all KeepRow and KeepWith. An item inserted for a
-// skipped event, such as a fact or a message, would be missing, so an insert is a permanent
-// failure. Every other handler that keeps the same row must write the same KeepWith effects,
-// as its row may stand for this event. A replay always fetches.
+// It is only for handlers whose effects are all KeepRow and KeepWith. An item inserted for
+// a skipped event, such as a fact or a message, would be missing, so an insert is a
+// permanent failure. Every other handler that keeps the same row must write the same
+// KeepWith effects, as its row may be the one that covers this event. A replay always
+// fetches.
 func Coalesce(o *currentOptions) { o.coalesce = true }
 
 // CoalesceAfter is how long before a fetch a message must have been sent for the fetch to show
@@ -30,8 +31,8 @@ func Coalesce(o *currentOptions) { o.coalesce = true }
 // replica at Stripe.
 const CoalesceAfter = 5 * time.Second
 
-// ErrCoalesced means that there is nothing to do: the object was fetched and kept for another
-// event since. The event is done, as already applied.
+// ErrCoalesced means that there is nothing to do: the object was fetched and stored for
+// another event after this one. The event completes as already applied.
 var ErrCoalesced = errors.New("the object's row shows this event's change already")
 
 // coveredBy reports whether the fetch that a row was kept from is later than the event's

@@ -30,9 +30,9 @@ type Current[T any] struct {
 	proven    bool // Object certainly shows what the event announced
 }
 
-// RowObject is the field of a kept row with the kind of its object, in Stripe's word for it.
-// An id that people choose may be a coupon's and a product's: events of one kind do not touch
-// the row of another.
+// RowObject is the field of a kept row with Stripe's name of the object's kind. A
+// user-chosen id may be that of both a coupon and a product: events of one kind do not
+// change the row of another.
 const RowObject = "object"
 
 // Fields of a kept row with the time of its object's fetch, in ms. FetchedAt is by the
@@ -77,20 +77,21 @@ func (e Current[T]) KeepRow(f Fields) Effect {
 // refused for every row that exists already.
 func (e Current[T]) KeepWith(key string, f Fields) Effect { return Swap(key, e.ver, f) }
 
-// OnCurrent registers h for one event type and passes it the object's current state instead of
-// the event's snapshot: Stripe delivers out of order, and created, in whole seconds, cannot
-// order two events. It reads the object's row, fetches the object, then runs h, whose effects
-// must be empty or include KeepRow. If the row changed in between, all of that is repeated. So
-// the row never goes back to an older state, and ends as the object at Stripe ends.
+// OnCurrent registers h for one event type and passes it the object's current state instead
+// of the event's snapshot: Stripe delivers out of order, and created, in whole seconds,
+// cannot order two events. It reads the object's row, fetches the object, then runs h,
+// whose effects must be empty or include KeepRow. If the row changed in between, all of
+// that is repeated. So the row never returns to an older state, and its final state is that
+// of the object at Stripe.
 //
 // With [Coalesce] an event that the kept row shows already ends as [ErrCoalesced], without a
 // fetch or a run of h. With [Announces] the attempt is retried for ten minutes while the
 // object does not show what the event announced.
 //
-// If the object is deleted at Stripe, the event of a type that ends in ".deleted" brings its
-// own snapshot, provided that handlers read its API version; any other event is parked with
-// ReasonObjectGone. An object without an id is a permanent failure, as it has no row. OnCurrent
-// panics as On does, and on a Mux without Objects or Rows.
+// If the object is deleted at Stripe, the event of a type that ends in ".deleted" is
+// handled with its own snapshot if handlers can read its API version; any other event is
+// parked with ReasonObjectGone. An object without an id is a permanent failure, as it has
+// no row. OnCurrent panics as On does, and on a Mux without Objects or Rows.
 func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[T]) (Effects, error), options ...CurrentOption) {
 	if m.cfg.Objects == nil || m.cfg.Rows == nil {
 		panic("dispatch: OnCurrent needs a Mux with Objects and Rows")

@@ -59,7 +59,7 @@ func RetryAfter(d time.Duration, err error) error { return &RetryAfterError{Dela
 func (e *RetryAfterError) Error() string { return textOf(e.Err, "the handler asked for a retry") }
 func (e *RetryAfterError) Unwrap() error { return e.Err }
 
-// textOf returns the error's text, or a default for a handler that gave none.
+// textOf returns the error's text, or a default if it is empty.
 func textOf(err error, missing string) string {
 	if err == nil {
 		return missing

@@ -19,7 +19,7 @@ const (
 // Reasons to hold a message.
 const (
 	HeldOld         = "old"          // its state was older than Hold.After when the event was received
-	HeldBeforeBegin = "before_begin" // its state is older than the begin of history
+	HeldBeforeBegin = "before_begin" // its state is older than the start of history
 )
 
 // Message requests that a message be sent: it is inserted under key, a [MessageKey], and sent
@@ -32,7 +32,7 @@ func Message(key string, since time.Time, f Fields) Effect {
 }
 
 // DefaultHoldAfter is the default of Hold.After. Stripe retries a webhook for three days; a
-// message about a state of the last day is still worth sending.
+// message about a change of the last day is still worth sending.
 const DefaultHoldAfter = 24 * time.Hour
 
 // Hold decides which messages are held because they report an old state.
@@ -41,19 +41,19 @@ type Hold struct {
 	// states are held. As the age at receipt counts, a redrive days later holds nothing.
 	// Defaults to DefaultHoldAfter.
 	After time.Duration
-	// Begins gives the begin of each account's history; messages about earlier states are
+	// Begins gives the start of each account's history; messages about earlier changes are
 	// held. Default nil: only After decides.
 	Begins Begins
 }
 
-// Begins gives the begin of history: another system handled the events before it.
+// Begins gives the start of history: another system handled the events before it.
 type Begins interface {
-	// Begin returns the begin of an account's history, false if there is none yet. account is
-	// "" for the platform's own. Safe for concurrent use.
+	// Begin returns the start of an account's history, false if there is none yet. account
+	// is "" for the platform's own. Safe for concurrent use.
 	Begin(ctx context.Context, livemode bool, account string) (time.Time, bool, error)
 }
 
-// FixedBegin is the configured begin of every account's history.
+// FixedBegin is the configured start of every account's history.
 type FixedBegin time.Time
 
 // Begin implements [Begins].
@@ -103,15 +103,15 @@ func (e Effect) checkMessage() error {
 	return nil
 }
 
-// reason returns why a message is held, "" if it is not. For an event without a time of receipt
-// only the begin counts.
+// reason returns why a message is held, "" if it is not. For an event without a time of
+// receipt only the start of history counts.
 func (h *holder) reason(ctx context.Context, in Input, since time.Time) (string, error) {
 	if !in.ReceivedAt.IsZero() && in.ReceivedAt.Sub(since) > h.After {
 		return HeldOld, nil
 	}
 	begin, known, err := h.begin(ctx, in)
 	if err != nil {
-		return "", fmt.Errorf("read the begin of history: %w", err)
+		return "", fmt.Errorf("read the start of history: %w", err)
 	}
 	if known && since.Before(begin) {
 		return HeldBeforeBegin, nil
@@ -119,11 +119,11 @@ func (h *holder) reason(ctx context.Context, in Input, since time.Time) (string,
 	return "", nil
 }
 
-// noBeginTTL is how long the absence of a begin is cached.
+// noBeginTTL is how long a missing start of history is cached.
 const noBeginTTL = time.Minute
 
-// holder applies a Hold. It caches every begin that it found, as a begin never changes. Safe
-// for concurrent use.
+// holder applies a Hold. It caches every start of history that it found, as it never
+// changes. Safe for concurrent use.
 type holder struct {
 	Hold
 	known sync.Map // cachedBegin by mode and account
@@ -136,8 +136,8 @@ type cachedBegin struct {
 	read  time.Time
 }
 
-// begin returns the begin of the event's account. It reads it at most once a minute until there
-// is one.
+// begin returns the start of history of the event's account. It reads it at most once a
+// minute until there is one.
 func (h *holder) begin(ctx context.Context, in Input) (time.Time, bool, error) {
 	if h.Begins == nil {
 		return time.Time{}, false, nil

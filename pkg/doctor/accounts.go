@@ -80,6 +80,6 @@ func ownAccount(ctx context.Context, f *findings, a Accounts, stripe AccountOwne
 	}
 	if slices.Contains(named, own) {
 		f.fail(`write "-" for it; tollgate events reidentify corrects records that were made under it`,
-			"%s names %s, which is the key's own account: its webhooks carry no account, so an event that comes both ways is corrupt and never handled", accountsVariable, own)
+			"%s names %s, which is the key's own account: its webhooks carry no account, so an event that arrives by both paths is corrupt and never handled", accountsVariable, own)
 	}
 }

@@ -37,7 +37,7 @@ func mainQueue(m, d map[string]string, s Target) []Finding {
 	visibility := attributeSeconds(m, "VisibilityTimeout")
 	switch want := scaled(l.Visibility, l); {
 	case visibility < want:
-		f.fail(redeploy, "visibility timeout is %s, want %s: a message comes back while its attempt runs", visibility, want)
+		f.fail(redeploy, "visibility timeout is %s, want %s: a message is redelivered while its attempt runs", visibility, want)
 	case visibility > want:
 		f.warn(redeploy, "visibility timeout is %s, want %s: a message is delayed longer after a crash", visibility, want)
 	}
