@@ -41,7 +41,8 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err != nil {
 		return encode(h.ingest.Reject(ctx, r, ingest.Malformed))
 	}
-	// The runtime's trace has this function's segment, the header only its caller's.
+	// The runtime's trace header has this function's segment; the request's header has only
+	// the caller's.
 	if t, ok := ctx.Value("x-amzn-trace-id").(string); ok && cleanTrace(t) != "" {
 		r.Trace = cleanTrace(t)
 	}

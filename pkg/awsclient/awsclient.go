@@ -45,7 +45,7 @@ const (
 	maxIdleConns = 64
 )
 
-// New returns a configuration for one service, with connections of its own. It is safe for
+// New returns a configuration for one service, with its own connection pool. It is safe for
 // concurrent use.
 func New(a config.AWS, o Options) aws.Config {
 	cfg := aws.Config{

@@ -48,7 +48,8 @@ func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed
 	b.concurrently(fresh)
 	b.stagger(poisonCandidates)
 	for _, m := range poisonCandidates {
-		// A message that kills the process must not take finished ones with it.
+		// A message that crashes the process must not cause finished ones to be
+		// redelivered.
 		b.deleteFinished()
 		b.process(m)
 	}
@@ -63,7 +64,7 @@ func (c *Consumer) Handle(ctx context.Context, messages []queue.Message) (failed
 			failed = append(failed, m.ID)
 		}
 	}
-	// One throttled item says nothing about the store.
+	// One throttled item does not mean that the store is down.
 	if len(messages) > 0 && b.infra == len(messages) && (b.infra > 1 || b.throttled.Load() == 0) {
 		return nil, fmt.Errorf("%w: %d of %d messages", ErrInfrastructure, b.infra, len(messages))
 	}

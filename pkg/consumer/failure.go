@@ -57,8 +57,8 @@ func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, reason 
 	return r
 }
 
-// newer leaves the message of a newer release to a newer consumer: it uses one receive an
-// hour, and the last one makes it a dead letter.
+// newer defers a message of a newer release until a newer consumer receives it: it uses one
+// receive per hour, and the last one makes it a dead letter.
 func (b *batch) newer(m queue.Message, env event.Envelope, err error) result {
 	if b.receivesLeft(m) == 0 {
 		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)
@@ -81,7 +81,7 @@ func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason 
 	return result{outcome: outcomeDead, ack: true, err: cause, reason: reason}
 }
 
-// transient is the result of a failure that a retry may cure.
+// transient is the result of a failure that a retry may fix.
 func (c *Consumer) transient(m queue.Message, err error) result {
 	r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err, stuck: errors.Is(err, ErrStuck)}
 	if after, ok := errors.AsType[*dispatch.RetryAfterError](err); ok {

@@ -5,7 +5,7 @@
 //   - a [Row] keeps an object as Stripe has it now, under the key OBJ#…
 //   - a [Message] requests that something be sent once, under the key OUT#…
 //
-// Every key has mode and account in it, so a test event never touches a live item. Keys come
+// Every key contains mode and account, so a test event never changes a live item. Keys come
 // from the object and what happened to it, never from the event: two events for one change
 // write one fact and one message.
 //

@@ -18,7 +18,7 @@ type Message struct {
 	ID       string // the object's id
 	Amount   int64  // in the currency's smallest unit
 	Currency string
-	Since    int64           // when the state that it tells of began, seconds since 1970; see dispatch.Hold
+	Since    int64           // when the state that it reports began, seconds since 1970; see dispatch.Hold
 	Extra    dispatch.Fields // ids of other objects that the text may name
 }
 

@@ -33,7 +33,7 @@ func At(point string) {
 	}
 }
 
-// take reports whether the arm file existed and is ours: a rename has one winner.
+// take reports whether this process took the arm file: only one rename succeeds.
 func take(armFile string) bool {
 	return os.Rename(armFile, fmt.Sprintf("%s.%d", armFile, os.Getpid())) == nil
 }

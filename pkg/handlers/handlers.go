@@ -1,6 +1,6 @@
-// Package handlers is the business: what happens when an event arrives. It keeps the ledger
-// of a subscription business and requests the messages to its customers. It has one file per
-// kind of Stripe object and one function per event type.
+// Package handlers has the business logic: what happens when an event arrives. It keeps the
+// ledger of a subscription business and requests the messages to its customers. It has one
+// file per kind of Stripe object and one function per event type.
 //
 // A handler reads a typed object and returns effects, which package effect builds. It writes
 // nothing itself and keeps no state, so it may run more than once and concurrently. The items:

@@ -3,7 +3,7 @@
 // and does not read an event's data. An adapter converts a gateway's request into a
 // [Request], and an [Answer] into the gateway's response.
 //
-// A fault of the sender is an Answer and raises no alarm. A fault of ours (no secret, the
+// A sender's fault is an Answer and raises no alarm. An internal fault (no secret, the
 // queue is down) is a Go error: the sender gets a 5xx and retries.
 //
 //	h, err := ingest.New(ingest.Config{Secrets: secrets, Sender: queue})

@@ -5,9 +5,9 @@
 //	l, err := ledger.Read(ctx, items, "test", "", "cus_…")
 //	if errors.Is(err, ledger.ErrUnknown) { … }
 //
-// It only reads and calculates nothing: amounts are integers in the currency's smallest unit.
-// It is for people and for tests. Do not decide about an event with it: it reads an index that
-// lags behind the table.
+// It only reads and calculates nothing: amounts are integers in the currency's smallest
+// unit. It is for people and tests. Do not use it to decide about an event: it reads an
+// index that lags behind the table.
 package ledger
 
 import (

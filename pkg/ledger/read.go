@@ -22,7 +22,8 @@ type Items interface {
 	Item(ctx context.Context, key string) (item map[string]any, found bool, err error)
 }
 
-// maxPages bounds one customer's ledger: beyond it Read fails, as half a ledger misleads.
+// maxPages bounds one customer's ledger: beyond it Read fails, because a partial ledger
+// would mislead.
 const maxPages = 1000
 
 // Read returns a customer's ledger, or an error that wraps ErrUnknown. mode is live or test;

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Pause waits before another try: from half of d to d, as random goes from 0 to 1. It returns
+// Pause waits before another try, between d/2 and d as random goes from 0 to 1. It returns
 // false when ctx ends before, and at once when ctx's deadline leaves less than the wait and
 // rest, the time that the try needs.
 func Pause(ctx context.Context, d, rest time.Duration, random float64) bool {

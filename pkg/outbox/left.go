@@ -9,8 +9,8 @@ import (
 	"tollgate/pkg/dispatch"
 )
 
-// countLeft counts what the run left. It reads a shard's list only if the run has not sent all
-// of it.
+// countLeft counts the messages that the run left. It reads a shard's list only if the run
+// has not sent all of it.
 func (r *run) countLeft(ctx context.Context, shards []*shard) (Left, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()

@@ -63,7 +63,7 @@ func wireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	return sqsqueue.NewLambdaHandler(c), nil
 }
 
-// hold holds messages about old states. A configured begin of history replaces the
+// hold holds messages about old states. A configured start of history overrides the
 // table's.
 func hold(cfg config.Consumer, table dispatch.Begins) dispatch.Hold {
 	if !cfg.Begin.IsZero() {
