@@ -278,25 +278,6 @@ func TestGiveOverHTTP(t *testing.T) {
 	}
 }
 
-func TestBoundsDropWhatCameFirst(t *testing.T) {
-	one := int64(len(body("evt_0", "invoice.paid", "", 100)))
-	for name, o := range map[string]Options{"events": {MaxEvents: 3}, "bytes": {MaxBytes: 3 * one}} {
-		t.Run(name, func(t *testing.T) {
-			s, url := open(t, o)
-			for i := range 5 { // the first to come are the newest by their time
-				remember(t, s, body(fmt.Sprint("evt_", i), "invoice.paid", "", int64(109-i)))
-			}
-			_, _, raw := do(t, "GET", url+"/v1/events", nil)
-			if got, _ := ids(t, raw); !slices.Equal(got, []string{"evt_2", "evt_3", "evt_4"}) {
-				t.Errorf("kept %v", got)
-			}
-			if status, _, _ := do(t, "GET", url+"/v1/events/evt_0", nil); status != 404 {
-				t.Errorf("evt_0: %d", status)
-			}
-		})
-	}
-}
-
 func TestConcurrentUse(t *testing.T) {
 	s, url := open(t, Options{Path: filepath.Join(t.TempDir(), "events.jsonl"), MaxEvents: 50})
 	var wg sync.WaitGroup

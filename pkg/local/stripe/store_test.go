@@ -137,7 +137,8 @@ func TestStaysBounded(t *testing.T) {
 	big := func(id string, n int) []byte {
 		noise := make([]byte, 1500)
 		rand.Read(noise)
-		return says(id, "coupon.created", int64(n), fmt.Sprintf(`{"id":"c%d","object":"coupon","text":"%x"}`, n, noise))
+		// The first to come are the newest by their time.
+		return says(id, "coupon.created", int64(1000-n), fmt.Sprintf(`{"id":"c%d","object":"coupon","text":"%x"}`, n, noise))
 	}
 	for name, o := range map[string]Options{"number": {MaxEvents: 10}, "bytes": {MaxBytes: 33_000}} {
 		t.Run(name, func(t *testing.T) {
@@ -148,6 +149,9 @@ func TestStaysBounded(t *testing.T) {
 			got, c := kept(t, s), counted(t, s)
 			if n := len(got); n < 8 || n > 12 || o.MaxEvents > 0 && n != 10 || got[n-1] != "evt_299" || got[0] != fmt.Sprint("evt_", 300-n) {
 				t.Errorf("kept %v", got)
+			}
+			if status, _, _ := do(t, "GET", url+"/v1/events/evt_000", nil); status != 404 {
+				t.Errorf("the first event: %d", status)
 			}
 			if o.MaxBytes > 0 && (c.EventBytes > o.MaxBytes || c.StateBytes > o.MaxBytes) {
 				t.Errorf("counts %+v", c)
