@@ -9,71 +9,22 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
-	"tollgate/pkg/awsclient"
-	"tollgate/pkg/config"
-	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/failpoint"
-	"tollgate/pkg/sqsqueue"
-	"tollgate/pkg/stripeapi"
-	"tollgate/pkg/telemetry"
+	"tollgate/pkg/run"
 )
 
-func main() {
-	handler, err := wire(os.LookupEnv)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "trial consumer cannot start:", err)
-		os.Exit(1)
-	}
-	lambda.Start(handler)
-}
-
-func wire(lookup config.Lookup) (lambda.Handler, error) {
-	cfg, err := config.LoadConsumer(lookup)
-	if err != nil {
-		return nil, err
-	}
-	client := func(endpoint string) aws.Config {
-		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint, Try: cfg.Limits.Try()})
-	}
-	store, err := dynamostore.New(dynamodb.NewFromConfig(awsclient.Once(client(cfg.AWS.EndpointDynamoDB))), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
-	if err != nil {
-		return nil, err
-	}
-	fetcher, err := stripeapi.New(stripeapi.Options{
-		URL: cfg.StripeURL, Key: func(context.Context) (string, error) { return "sk_test_trial", nil },
-	})
-	if err != nil {
-		return nil, err
-	}
-	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion})
-	register(mux)
-	c, err := consumer.New(consumer.Config{
-		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: fetcher, Policies: cfg.Endpoints,
-		Logger: telemetry.Logger(os.Stderr, "consumer", cfg.Stage, cfg.LogLevel),
-		Queue:  sqsqueue.New(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS)), cfg.QueueURL, cfg.DLQURL, cfg.Limits),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return sqsqueue.NewLambdaHandler(c), nil
-}
+func main() { run.Consumer(register) }
 
 // object is what the handlers read; its type exists only in tests.
 type object struct {
 	ID string `json:"id"`
 }
 
-type run = func(context.Context, dispatch.Event[object]) (dispatch.Effects, error)
+type handler = func(context.Context, dispatch.Event[object]) (dispatch.Effects, error)
 
 func register(mux *dispatch.Mux) {
-	for name, h := range map[string]run{
+	for name, h := range map[string]handler{
 		"works": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) { return fact(e), nil },
 		"takes_time": func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
 			select {
@@ -131,7 +82,7 @@ func register(mux *dispatch.Mux) {
 }
 
 // between puts a handler between two failpoints.
-func between(h run) run {
+func between(h handler) handler {
 	return func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
 		failpoint.At("consumer.handler.before")
 		effects, err := h(ctx, e)

@@ -10,8 +10,8 @@ import (
 
 // repairable are handlers that builds with fixes repair: one fails with a retryable error, the
 // other with a permanent one.
-func repairable() map[string]run {
-	return map[string]run{
+func repairable() map[string]handler {
+	return map[string]handler{
 		"ledger": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
 			if fixes < 1 {
 				return nil, fmt.Errorf("no ledger for %s", e.Object.ID)
