@@ -38,7 +38,7 @@ func (q *Queue) Delete(ctx context.Context, receipts []string) error {
 	return errors.Join(errs...)
 }
 
-// delete makes one request; its entries have the receipts' places as their ids.
+// delete makes one request; the entries' ids are the receipts' indexes.
 func (q *Queue) delete(ctx context.Context, url string, receipts []string) (*sqs.DeleteMessageBatchOutput, error) {
 	entries := make([]types.DeleteMessageBatchRequestEntry, len(receipts))
 	for i := range receipts {
@@ -47,9 +47,10 @@ func (q *Queue) delete(ctx context.Context, url string, receipts []string) (*sqs
 	return q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: entries})
 }
 
-// DeadLetter sends a copy of m, its body unchanged, to the dead-letter queue. A body that
-// leaves its attributes no room goes without the error's text, then without attributes. An
-// error that wraps [queue.ErrRefused] says that the queue takes no form of it.
+// DeadLetter sends a copy of m, its body unchanged, to the dead-letter queue. If body and
+// attributes are too large together, it is sent without the error's text, then without
+// attributes. An error that wraps [queue.ErrRefused] means that the queue refuses all of
+// these forms.
 func (q *Queue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
 	short := d
 	short.Error = ""
