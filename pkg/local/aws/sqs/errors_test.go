@@ -74,6 +74,7 @@ func messageRefusals(url string) []refusal {
 		{"no messages", "ReceiveMessage", send(`"MaxNumberOfMessages":0`), wantValue},
 		{"FIFO's attempt id", "ReceiveMessage", send(`"ReceiveRequestAttemptId":"a"`), wantUnsupported},
 		{"unknown system attribute asked for", "ReceiveMessage", send(`"AttributeNames":["Nope"]`), wantAttributeName},
+		{"receipt of nobody", "DeleteMessage", send(`"ReceiptHandle":"AQEB"`), "404 ReceiptHandleIsInvalid ReceiptHandleIsInvalid"},
 		{"no receipt", "DeleteMessage", send(`"ReceiptHandle":""`), wantMissing},
 		{"no timeout", "ChangeMessageVisibility", send(`"ReceiptHandle":"x"`), wantMissing},
 	}
