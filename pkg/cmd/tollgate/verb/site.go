@@ -1,8 +1,10 @@
 package verb
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/stripeapi"
@@ -155,4 +158,66 @@ func (s StoredSecrets) Replace(ctx context.Context, was string, value registrati
 		return Hint(err, "may these credentials call secretsmanager:PutSecretValue and UpdateSecretVersionStage on %s?", s.ID)
 	}
 	return nil
+}
+
+// Stripe returns a client of Stripe's API for the target's account: with the key of the
+// environment, else with the one that the target's functions use.
+func (a *App) Stripe(ctx context.Context, t Target) (*stripeapi.Client, error) {
+	o, err := a.StripeOptions(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return stripeapi.New(o)
+}
+
+// StripeOptions returns the options of such a client.
+func (a *App) StripeOptions(ctx context.Context, t Target) (o stripeapi.Options, err error) {
+	key := string(a.Env.APIKey)
+	if key == "" && t.APIKeySecretID != "" {
+		k, err := secrets.NewAPIKey(secrets.Config{API: secretsmanager.NewFromConfig(t.AWS), ID: t.APIKeySecretID, First: limits.PatientCall})
+		if err != nil {
+			return o, err
+		}
+		if key, err = k.Key(ctx); err != nil {
+			return o, Hint(err, "may these credentials read the secret? Or set STRIPE_API_KEY")
+		}
+	}
+	if key == "" {
+		return o, Hint(errors.New("no key for Stripe's API"), "set STRIPE_API_KEY, or put the key into the stack's secret (output ApiKeySecretArn)")
+	}
+	return stripeapi.Options{URL: t.StripeURL, Key: func(context.Context) (string, error) { return key, nil }}, nil
+}
+
+const (
+	fakeStripeTimeout  = 40 * time.Second
+	maxFakeStripeBytes = 4 << 10
+
+	// fakeStripeKey is a test key; the fake Stripe accepts every one.
+	fakeStripeKey = "sk_test_fake"
+)
+
+// FakeStripe makes a request to a control path (/_fake/…) of a local system's fake Stripe and
+// returns its answer.
+func (t Target) FakeStripe(ctx context.Context, method, path string, body []byte) (answer []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fakeStripeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(t.StripeURL, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+fakeStripeKey)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
+	}
+	defer res.Body.Close()
+	answer, err = io.ReadAll(io.LimitReader(res.Body, maxFakeStripeBytes))
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return nil, fmt.Errorf("ask the fake Stripe: %s %s: %d %s", method, path, res.StatusCode, OneLine(string(answer)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
+	}
+	return answer, nil
 }

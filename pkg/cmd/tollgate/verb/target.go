@@ -8,18 +8,26 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
+	"tollgate/pkg/config"
+	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
 	"tollgate/pkg/failpoint"
+	"tollgate/pkg/handlers"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
+	"tollgate/pkg/policy"
 )
 
 // Target is the system that a verb works on. All its parts come from one place: a stack, the
@@ -165,4 +173,100 @@ func (t Target) Limits() limits.Limits {
 func (t Target) Prefix() string {
 	prefix, _ := strings.CutSuffix(path.Base(t.QueueURL), "-events")
 	return prefix
+}
+
+// stackTarget reads a deployed system's names from the outputs of its stack.
+func (a *App) stackTarget(ctx context.Context) (Target, error) {
+	c, err := a.awsConfig(ctx)
+	if err != nil {
+		return Target{}, err
+	}
+	outputs, err := stackOutputs(ctx, c, a.Stack)
+	if err != nil && a.reach.hint() != "" {
+		return Target{}, fmt.Errorf("read stack %s: %w", a.Stack, err)
+	}
+	if err != nil {
+		return Target{}, Hint(fmt.Errorf("read stack %s: %w", a.Stack, err),
+			"is it deployed in %s with these credentials (AWS_REGION and AWS_PROFILE name others), and may they call cloudformation:DescribeStacks?", c.Region)
+	}
+	var missing []string
+	for _, name := range []string{limits.OutputWebhookURL, limits.OutputQueueURL, limits.OutputDLQURL, limits.OutputTable} {
+		if outputs[name] == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return Target{}, Hint(fmt.Errorf("stack %s has no output %s", a.Stack, strings.Join(missing, ", ")),
+			"is it one of Tollgate's? They are called tollgate-<stage>")
+	}
+	return Target{
+		Name: "stack " + a.Stack + " in " + c.Region, AWS: c, TimeScale: 1,
+		Table: outputs[limits.OutputTable], QueueURL: outputs[limits.OutputQueueURL], DLQURL: outputs[limits.OutputDLQURL],
+		URL: outputs[limits.OutputWebhookURL], WebhookSecretID: outputs[limits.OutputWebhookSecret], APIKeySecretID: outputs[limits.OutputAPIKeySecret],
+	}, nil
+}
+
+const stackTimeout = 20 * time.Second
+
+func stackOutputs(ctx context.Context, c aws.Config, stack string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, stackTimeout)
+	defer cancel()
+	got, err := cloudformation.NewFromConfig(c).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
+	if err != nil {
+		return nil, err
+	}
+	if len(got.Stacks) != 1 {
+		return nil, fmt.Errorf("%d stacks have this name", len(got.Stacks))
+	}
+	outputs := map[string]string{}
+	for _, o := range got.Stacks[0].Outputs {
+		outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+	}
+	return outputs, nil
+}
+
+// Variables reads the environment of one of the target's deployed functions.
+func (t Target) Variables(ctx context.Context, function string) (map[string]string, error) {
+	name := t.Prefix() + "-" + function
+	got, err := lambda.NewFromConfig(t.AWS).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
+	if err != nil {
+		return nil, fmt.Errorf("read environment of function %s: %w", name, err)
+	}
+	if got.Environment == nil {
+		return nil, nil
+	}
+	if got.Environment.Error != nil {
+		return nil, fmt.Errorf("read environment of function %s: %s", name, aws.ToString(got.Environment.Error.Message))
+	}
+	return got.Environment.Variables, nil
+}
+
+// Policies returns those of the target's endpoints, as its consumer has them.
+func (t Target) Policies(ctx context.Context) (map[string]policy.Policy, error) {
+	if t.Local {
+		return config.ParseEndpoints(t.Endpoints)
+	}
+	variables, err := t.Variables(ctx, "consumer")
+	if err != nil {
+		return nil, err
+	}
+	policies, err := config.ParseEndpoints(variables["TOLLGATE_ENDPOINTS"])
+	if err != nil {
+		return nil, fmt.Errorf("%w: of the consumer: %w", doctor.ErrConfiguration, err)
+	}
+	return policies, nil
+}
+
+// Excludes returns a function that reports whether the policy of an event's endpoint excludes
+// it, by the consumer's rule: only types with a handler are checked. Nil when the policies
+// are unknown.
+func (t Target) Excludes(ctx context.Context) (func(event.Envelope) bool, error) {
+	policies, err := t.Policies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	handled := handlers.Types()
+	return func(e event.Envelope) bool {
+		return slices.Contains(handled, e.Type) && policies[e.Endpoint].Judge(e).Action != policy.Accept
+	}, nil
 }
