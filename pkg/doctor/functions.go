@@ -120,7 +120,6 @@ func isFunction(arn, name string) bool {
 	return len(parts) >= 7 && parts[6] == name
 }
 
-// qualifier is the version of the function that a mapping runs.
 func qualifier(arn string) string {
 	if parts := strings.Split(arn, ":"); len(parts) == 8 {
 		return "version " + parts[7]

@@ -80,7 +80,6 @@ func deadRecords(open []idempotency.Record, s Target, now time.Time) []Finding {
 // are more.
 type Rows func(ctx context.Context) (broken []idempotency.Record, read int, more bool, err error)
 
-// maxNamed is the number of rows that a finding names.
 const maxNamed = 5
 
 // CheckRows reports rows that this system cannot have written: an attribute of another type,

@@ -48,7 +48,6 @@ func CheckWebhookSecret(s Secrets, id string) Check {
 	}
 }
 
-// entries checks the list of an endpoint and returns the number of usable secrets.
 func entries(f *findings, name string, raw json.RawMessage) (usable int) {
 	const do = "put a list of whole secrets there, as Stripe shows them: [\"whsec_…\"]"
 	if !event.ValidEndpoint(name) {

@@ -13,7 +13,6 @@ import (
 	"tollgate/pkg/cmd/tollgate/verb"
 )
 
-// cli is the whole command line.
 type cli struct {
 	verb.Globals
 

@@ -22,7 +22,6 @@ type List struct {
 	Limit int    `default:"100" help:"Entries listed (1 to 10000)."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (List) Help() string {
 	return `Each changing verb writes an entry when it begins and its outcome when it ends. An entry without an end belongs to a verb that is running or that died. Newest first; a new entry appears after a moment. Entries are never deleted.
 

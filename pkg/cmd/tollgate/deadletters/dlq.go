@@ -27,14 +27,12 @@ type Commands struct {
 	Purge  Purge  `cmd:"" help:"Export dead letters, then delete them."`
 }
 
-// work is a verb's work on the dead-letter queue of a target.
 type work struct {
 	*verb.App
 	target verb.Target
 	dlq    *redrive.DLQ
 }
 
-// open prepares a verb's work.
 func open(ctx context.Context, a *verb.App, name string) (*work, error) {
 	t, err := a.Target(ctx)
 	if err != nil {
@@ -154,7 +152,6 @@ var (
 	reason      = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 )
 
-// filter reads the flags.
 func (c filterFlags) filter(now time.Time) (f redrive.Filter, err error) {
 	f = redrive.Filter{Type: c.Type, Fingerprint: c.Error, Reason: c.Reason, Account: c.Account, ID: c.ID}
 	if c.Error != "" && !fingerprint.MatchString(c.Error) {

@@ -28,7 +28,6 @@ type Export struct {
 	Note    string `help:"Why the bodies are needed, for the audit trail." placeholder:"TEXT"`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Export) Help() string {
 	return `One JSON object a line: the event's header and the cause, as dlq show --json prints them, without the payload. Nothing is deleted or sent. An incomplete file is removed, also on Ctrl-C.
 
@@ -91,7 +90,6 @@ func (c *Export) export(ctx context.Context, w *work, f redrive.Filter) (written
 	return e.written, w.unseen(p)
 }
 
-// exportView is the result of an export to a file, for machines.
 type exportView struct {
 	File    string `json:"file"`
 	Letters int    `json:"letters"`
@@ -106,7 +104,6 @@ type exportedView struct {
 	PayloadBase64 []byte  `json:"payload_base64,omitempty"`
 }
 
-// exporter writes dead letters as JSON lines.
 type exporter struct {
 	buffer  *bufio.Writer
 	encoder *json.Encoder

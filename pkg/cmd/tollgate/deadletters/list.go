@@ -16,7 +16,6 @@ type List struct {
 	Limit  int  `default:"10000" help:"Dead letters read at most (1 to 100000)."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (List) Help() string {
 	return `Reading hides each dead letter for up to two minutes and shows it again at the end, also on Ctrl-C: nothing is deleted or sent. Dead letters are grouped by event type, reason and error; numbers, ids and quoted text in errors are ignored. The cause of a message that the queue itself moved after too many receives is read from the event's record.
 

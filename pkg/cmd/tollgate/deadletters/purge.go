@@ -25,7 +25,6 @@ type Purge struct {
 	Yes     bool   `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Purge) Help() string {
 	return `Deletes dead letters permanently. They are exported first, to a file that is synced to disk before the first one is deleted: header and cause, with --payload also the bodies. A message that cannot be read is exported completely, because no other copy exists.
 
@@ -46,7 +45,6 @@ The endpoint of a message that the queue moved may exclude the event, so its pol
   tollgate dlq purge --type charge.updated --note "not needed, ticket 1204"`
 }
 
-// purgeView is the result of a purge, for machines.
 type purgeView struct {
 	File     string `json:"file"`
 	Read     int    `json:"read"`
@@ -107,7 +105,6 @@ func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 	})
 }
 
-// export plans the purge and writes what is going to be deleted.
 func (c *Purge) export(ctx context.Context, w *work, f redrive.Filter, name string) (*redrive.Plan, error) {
 	file, err := createExport(name)
 	if err != nil {
@@ -153,7 +150,6 @@ func (w *work) purge(ctx context.Context, p *redrive.Plan, v *purgeView) error {
 	return w.unseen(p)
 }
 
-// text is the result in one line.
 func (v *purgeView) text() string {
 	return fmt.Sprintf("deleted %d of %d dead letters%s; exported to %s", v.Deleted, v.Selected, counts(", ",
 		count{v.GivenUp, "purged"}, count{v.Leftovers, "leftovers of done events"}, count{v.Excluded, "excluded (refused before any record)"},

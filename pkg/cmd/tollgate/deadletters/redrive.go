@@ -26,7 +26,6 @@ type Redrive struct {
 	Yes     bool          `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Redrive) Help() string {
 	return `After a fix: sends dead letters to the queue again, body unchanged, and deletes each only when it is stored there. A crash or a lost response can duplicate a message and never lose one; the event's record recognizes the duplicate, so effects are applied once. Dead letters of done events are sent too and end as duplicates.
 
@@ -40,7 +39,6 @@ With --canary or --wait, a message counts as done when its event's record is don
   tollgate redrive --reason api_version --canary 5 --wait --note "handler reads the new version"`
 }
 
-// redriveView is the plan of a redrive and its result, for machines.
 type redriveView struct {
 	DryRun bool `json:"dry_run"`
 	*redrive.Plan
@@ -157,7 +155,6 @@ func outcomesText(o redrive.Outcomes) string {
 		count{o.Waiting, "in progress"}, count{o.Untracked, "without a readable record"})
 }
 
-// planned describes how many are going to be sent, and how long that takes.
 func (v redriveView) planned() string {
 	took := time.Duration(math.Ceil(v.EstimateSeconds)) * time.Second
 	return fmt.Sprintf("%d of %d dead letters, %d a second, in about %s", v.Selected, v.Read, v.Rate, took)
@@ -188,7 +185,6 @@ func (w *work) printPlan(a *verb.App, v redriveView) {
 	}
 }
 
-// text is the result in one line.
 func (v redriveView) text() string {
 	text := fmt.Sprintf("redriven %d of %d dead letters", v.Moved, v.Selected) +
 		counts("; ", count{v.Refused, "were refused"}, count{v.Undeleted, "of the redriven may still be dead letters as well, which is harmless"})

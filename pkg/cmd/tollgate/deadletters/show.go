@@ -20,7 +20,6 @@ type Show struct {
 	waitFlag
 }
 
-// Help returns the text that --help prints with the flags.
 func (Show) Help() string {
 	return `The cause of one dead letter in full, and the record of its event. All dead letters are read to find it; each is hidden for up to two minutes and then shown again.
 
@@ -28,7 +27,6 @@ func (Show) Help() string {
   tollgate dlq show evt_1 --payload --note "ticket 1204"`
 }
 
-// messageView is a dead letter for machines.
 type messageView struct {
 	MessageID   string  `json:"message_id"`
 	EventID     string  `json:"event_id"`
@@ -56,7 +54,6 @@ type messageView struct {
 	IDOnly     bool    `json:"id_only"`
 }
 
-// oneView is a dead letter with its event's record.
 type oneView struct {
 	messageView
 	Copies  int              `json:"copies"` // dead letters of the event, this one included

@@ -34,7 +34,6 @@ type Dev struct {
 	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Log level of the functions: debug, info, warn or error."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Dev) Help() string {
 	return `Runs ingest, queue, consumer, table, secrets and a fake Stripe. All durable data is in the data folder, which the other verbs use to find the system. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C stops it; a second one stops it at once.
 
@@ -90,7 +89,6 @@ func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 	return failure
 }
 
-// countsEvery is how often the counts are printed if they changed.
 const countsEvery = 10 * time.Second
 
 // watch prints the counts until the system is interrupted or fails.
@@ -117,7 +115,6 @@ func watch(ctx context.Context, a *verb.App, s *local.System) error {
 	}
 }
 
-// ready prints the address, the secret and the next command in one line.
 func (c *Dev) ready(a *verb.App, i local.Info) {
 	if a.JSON {
 		a.Object(i)
@@ -148,7 +145,6 @@ func relative(path string) string {
 // Env prints the environment variables that AWS tools need for the local system.
 type Env struct{}
 
-// Help returns the text that --help prints with the flags.
 func (Env) Help() string {
 	return `The embedded AWS services accept only the access key of their data folder, so that other users of this machine cannot read the secrets. env prints the key and the address as export lines for a shell.
 

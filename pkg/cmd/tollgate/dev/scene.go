@@ -45,7 +45,6 @@ func (c *Send) checkScene() error {
 	return nil
 }
 
-// runScene plays a scene on the local system.
 func (c *Send) runScene(ctx context.Context, a *verb.App) error {
 	t, err := a.Target(ctx)
 	if err != nil {

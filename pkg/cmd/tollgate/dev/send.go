@@ -58,7 +58,6 @@ const (
 	maxAnswerBytes = 4 << 10
 )
 
-// Help returns the text that --help prints with the flags.
 func (Send) Help() string {
 	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 sends one event three times.
 
@@ -219,7 +218,6 @@ func (d *deliveries) show(one Delivery) {
 // quiet reports whether only refused deliveries are printed, because there are many.
 func (d *deliveries) quiet() bool { return d.total > maxLines && !d.a.JSON }
 
-// wait waits for the deliveries in progress.
 func (d *deliveries) wait() { _ = d.group.Wait() } // no delivery returns an error
 
 // end waits for the last deliveries. An interrupt or a refused delivery is an error.
@@ -249,7 +247,6 @@ func (d Delivery) status() string {
 	return "200"
 }
 
-// sender posts signed bodies.
 type sender struct {
 	client      *http.Client
 	url, secret string

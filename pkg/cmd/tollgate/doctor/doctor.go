@@ -21,7 +21,6 @@ type Doctor struct {
 	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Doctor) Help() string {
 	return `Checks every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to check what responds there.
 
@@ -70,7 +69,6 @@ func count(all []doctor.Finding, s doctor.Status) (n int) {
 	return n
 }
 
-// checks returns the checks of the target.
 func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doctor.Check, error) {
 	clock := &clockWatch{asked: map[string]time.Duration{}}
 	watched := t

@@ -33,7 +33,6 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// tableOf describes the target's table.
 type tableOf struct {
 	client *dynamodb.Client
 	name   string
@@ -96,7 +95,6 @@ func (t tableOf) Recovery(ctx context.Context) (bool, error) {
 	return p != nil && p.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
 }
 
-// queueOf reads the attributes of one queue.
 func queueOf(client *sqs.Client, url string) doctor.Queue {
 	return func(ctx context.Context) (map[string]string, error) {
 		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
@@ -109,7 +107,6 @@ func queueOf(client *sqs.Client, url string) doctor.Queue {
 	}
 }
 
-// secretValues reads Secrets Manager.
 type secretValues struct{ *secretsmanager.Client }
 
 func (s secretValues) value(ctx context.Context, id string) (string, bool, error) {
@@ -123,7 +120,6 @@ func (s secretValues) value(ctx context.Context, id string) (string, bool, error
 	return aws.ToString(out.SecretString), out.SecretString != nil, nil
 }
 
-// recordsOf reads records that are not done, and broken ones.
 type recordsOf struct{ *dynamostore.Reader }
 
 const (
@@ -160,7 +156,6 @@ type clockWatch struct {
 	asked map[string]time.Duration
 }
 
-// watch returns a configuration whose answers are recorded.
 func (w *clockWatch) watch(c aws.Config) aws.Config {
 	if w.next = c.HTTPClient; w.next == nil {
 		w.next = awshttp.NewBuildableClient()
@@ -209,13 +204,11 @@ func (w *clockWatch) seen() map[string]time.Duration {
 	return maps.Clone(w.asked)
 }
 
-// cloud reads from Lambda and CloudWatch.
 type cloud struct {
 	config   aws.Config
 	queueURL string
 }
 
-// Function reads a function's configuration and its reserved concurrency.
 func (c cloud) Function(ctx context.Context, name string) (doctor.Function, error) {
 	client := lambda.NewFromConfig(c.config)
 	is, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
@@ -236,7 +229,6 @@ func (c cloud) Function(ctx context.Context, name string) (doctor.Function, erro
 	return f, nil
 }
 
-// Mappings reads what takes messages from the queue of events.
 func (c cloud) Mappings(ctx context.Context) (all []doctor.Mapping, err error) {
 	queue, err := sqs.NewFromConfig(c.config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &c.queueURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
@@ -265,7 +257,6 @@ func (c cloud) Mappings(ctx context.Context) (all []doctor.Mapping, err error) {
 	return all, nil
 }
 
-// alarms reads the metric alarms of a prefix.
 func (c cloud) alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {
 	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(c.config), &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: &prefix})
 	for pages.HasMorePages() {

@@ -21,7 +21,6 @@ type Apply struct {
 	Yes    bool   `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Apply) Help() string {
 	return `Carries out what endpoint plan prints. The secret of a new endpoint is stored in front of the others before the endpoint counts as created: if it cannot be stored the endpoint is deleted again, and if that fails too the last line names it. The secret is never shown.
 

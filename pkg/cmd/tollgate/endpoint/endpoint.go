@@ -20,13 +20,11 @@ type Commands struct {
 	Status Status `cmd:"" help:"Check the endpoint at Stripe; exit 1 if something is wrong."`
 }
 
-// flags select an endpoint, and whether its URL is tried.
 type flags struct {
 	verb.EndpointFlags
 	NoProbe bool `help:"Do not send a test request to the URL, for example if this machine cannot reach it."`
 }
 
-// plan finds the endpoint and compares it with what is wanted.
 func (f flags) plan(ctx context.Context, a *verb.App) (s verb.Site, p verb.Planned, err error) {
 	s, noStripe, err := f.Site(ctx, a)
 	if err = cmp.Or(err, noStripe); err != nil {
@@ -41,7 +39,6 @@ type Plan struct {
 	flags
 }
 
-// Help returns the text that --help prints with the flags.
 func (Plan) Help() string {
 	return `Compares Stripe's webhook endpoints with what this system wants: its URL, the types that have a handler, and the API version that handlers read. It changes nothing. The URL gets one delivery without a signature, to check what responds there.
 
@@ -68,7 +65,6 @@ type Status struct {
 	flags
 }
 
-// Help returns the text that --help prints with the flags.
 func (Status) Help() string {
 	return `Checks for what stops deliveries or adds useless ones: no endpoint, a disabled one, types that differ from the handlers', another API version, two endpoints for one URL, no stored secret, or a URL that redirects or belongs to another system. Exit 1 when something is wrong.
 
@@ -97,7 +93,6 @@ func (c *Status) Run(ctx context.Context, a *verb.App) error {
 	return fmt.Errorf("the endpoint has problems: %d findings", n)
 }
 
-// show prints a plan.
 func show(a *verb.App, p registration.Plan) {
 	if a.JSON {
 		a.Object(p)
@@ -125,7 +120,6 @@ func findingText(f registration.Finding) string {
 	return fmt.Sprintf("%s: %s%s", f.Level, strings.TrimPrefix(f.Endpoint+" ", " "), f.What)
 }
 
-// toDo describes what apply would do.
 func toDo(p registration.Plan) string {
 	var parts []string
 	if len(p.Delete) > 0 {

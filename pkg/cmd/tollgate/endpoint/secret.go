@@ -29,7 +29,6 @@ type Roll struct {
 	Yes     bool          `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Roll) Help() string {
 	return `A secret is rolled in Stripe's Dashboard, not by its API: Developers, Webhooks, the endpoint, Roll secret. Let the old one expire in 24 hours, never at once: a delivery signed with a secret that is not stored yet is refused. Then store the new secret here, in front of the old one. Stripe signs with both for 24 hours; after that --finish removes the old one. The 24 hours count from the last change of the stored secrets of any endpoint; --force removes the old secrets earlier.
 
@@ -63,7 +62,6 @@ func (c *Roll) Run(ctx context.Context, a *verb.App) error {
 	return r.takeNew(ctx)
 }
 
-// roll is a run of the verb on one endpoint.
 type roll struct {
 	*Roll
 	verb.Site

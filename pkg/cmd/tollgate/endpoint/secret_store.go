@@ -15,7 +15,6 @@ import (
 	"tollgate/pkg/registration"
 )
 
-// maxSecretBytes bounds what is read as a secret.
 const maxSecretBytes = 4 << 10
 
 // Rolled is the result of a step, as JSON.
@@ -26,7 +25,6 @@ type Rolled struct {
 	Removed  int    `json:"removed,omitempty"`
 }
 
-// takeNew reads the new secret and stores it in front of the others.
 func (r roll) takeNew(ctx context.Context) error {
 	fakeStripe := r.Wanted.FakeStripe && r.File == ""
 	what := fmt.Sprintf("store a new secret of endpoint %s in front of the %d stored ones", r.Endpoint, len(r.list))
@@ -128,7 +126,6 @@ func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Sec
 	return usable(answer.Secret)
 }
 
-// read reads the new secret from the file, from stdin or from the terminal.
 func (r roll) read(ctx context.Context) (registration.Secret, error) {
 	from, named := r.app.In, r.File != "" && r.File != "-"
 	var text string
@@ -152,7 +149,6 @@ func (r roll) read(ctx context.Context) (registration.Secret, error) {
 	return usable(strings.TrimSpace(text))
 }
 
-// readSecretFile reads the first line of a file, which may be a pipe.
 func readSecretFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -21,14 +21,12 @@ type Purge struct {
 	Yes  bool   `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Purge) Help() string {
 	return `Marks an event that is not done as purged, regardless of its receives and attempts: reconcile no longer sends it. Use it for an event that dlq purge cannot mark: another endpoint now ignores its message, or another message of it was waiting. An event with a running attempt is refused. Nothing is deleted or completed: a message or dead letter that is left is handled as before; that, a redrive or tollgate events replay removes the mark.
 
   tollgate events purge evt_1 --note "test data, ticket 1204"`
 }
 
-// changedView is the result for one event, for machines.
 type changedView struct {
 	ID     string `json:"id"`
 	Result string `json:"result"`
@@ -101,7 +99,6 @@ func openRecord(ctx context.Context, a *verb.App, id, note string) (o openedReco
 	return openedRecord{r, a, t, store}, err
 }
 
-// notChanged is the error for a record that was left unchanged.
 func notChanged(id, verdict string) error {
 	text := map[string]string{
 		"done": "it is done", "busy": "an attempt of it runs", "no_record": "its record is gone",
@@ -127,7 +124,6 @@ type Reidentify struct {
 	Yes     bool   `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Reidentify) Help() string {
 	return `For an event whose messages are dead letters with the reason corrupt: its record was created under another identity (type, time, mode, account, object), for example because reconcile listed the platform's own account by its id. The event is fetched from Stripe as --account, and the record gets the fetched event's identity. A dead letter is not used as the source, because it may be the one that is wrong. So this works only for the 30 days that Stripe keeps events.
 
@@ -164,7 +160,6 @@ func (c *Reidentify) Run(ctx context.Context, a *verb.App) error {
 	})
 }
 
-// fetch returns the event as Stripe has it for the account.
 func (c *Reidentify) fetch(ctx context.Context, o openedRecord) (event.Envelope, error) {
 	client, err := o.app.Stripe(ctx, o.target)
 	if err != nil {

@@ -27,7 +27,6 @@ type List struct {
 	Cursor  string `help:"Continue where the previous list ended, with the same filters."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (List) Help() string {
 	return `Without a filter, and for --status failed, dead and retrying, an index is read, newest change first. It has the events that failed or came twice, and are not done.
 
@@ -85,7 +84,6 @@ func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 	return req, err
 }
 
-// checkList checks the flags of a query of the table.
 func checkList(limit, maxRead int, pattern string) error {
 	if !event.ValidPattern(pattern) {
 		return verb.Usage("--type is an event type, a pattern that ends in .* or *")

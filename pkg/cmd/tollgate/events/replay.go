@@ -44,7 +44,6 @@ type Replay struct {
 	Yes    bool          `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Replay) Help() string {
 	return `The event is fetched from Stripe, which keeps events for 30 days, and made into a message; then its record is set to run again, in the next generation; then the message is sent. An event that cannot be fetched is refused, and nothing is written: give its JSON with --from-file. An event that the policy of --endpoint excludes is refused too. An event that was set to run again and has not run yet is only sent, so the command can be repeated. Facts that exist already are not inserted again. A message that it requests anew is held when its state is over 24 hours old by now: the number held is printed, with --wait for all events.
 
@@ -122,7 +121,6 @@ func (c *Replay) check() error {
 	return checkList(c.Limit, c.MaxRead, c.Type)
 }
 
-// maxFile bounds a file of events.
 const maxFile = 256 << 20
 
 // source returns where the events' bytes come from, and the ids of a file's events.
@@ -225,7 +223,6 @@ func (c *Replay) request(now time.Time) (req dynamostore.ListRequest, until time
 	return req, until, err
 }
 
-// detail describes the events.
 func (c *Replay) detail(ids []string) string {
 	var parts []string
 	for _, p := range [][2]string{
@@ -240,7 +237,6 @@ func (c *Replay) detail(ids []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// replayView is one event's replay for machines.
 type replayView struct {
 	ID         string        `json:"id"`
 	Type       string        `json:"type"`
@@ -253,7 +249,6 @@ type replayView struct {
 	Record *verb.RecordView `json:"record,omitempty"` // with --wait: as it was when the wait ended
 }
 
-// replayRun is one run of the verb on its events.
 type replayRun struct {
 	*Replay
 	*verb.App
@@ -364,7 +359,6 @@ func (v replayView) text() string {
 	return text
 }
 
-// printOutcome prints the outcome of an event that was sent.
 func (r *replayRun) printOutcome(id string, o replay.Outcome, record *idempotency.Record) {
 	v := r.sent[id]
 	text := id + " is " + string(o)

@@ -44,7 +44,6 @@ func (noStripe) Begin(context.Context, bool, string) (time.Time, bool, error) {
 
 func (noStripe) Item(context.Context, string) (map[string]any, bool, error) { return nil, false, nil }
 
-// shadowView is what a replay would do, for machines.
 type shadowView struct {
 	ID   string `json:"id"`
 	Type string `json:"type"`

@@ -53,7 +53,6 @@ func purgeOf(entries []dynamostore.AuditEntry, v verb.RecordView, at time.Time) 
 // maxPurge is longer than any purge runs.
 const maxPurge = 24 * time.Hour
 
-// Help returns the text that --help prints with the flags.
 func (Show) Help() string {
 	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). The event's location is inferred from its record; the queues are not read. It is queue_or_dlq if the last receive may have failed to reach the table: then a dead letter may be shown as retrying. The next attempt is inferred from the back-off schedule. For a purged event it shows who purged it, when and why. The row of a broken event cannot be read as a record. Effects are the items that the event wrote, in their present state.
 
@@ -122,7 +121,6 @@ func (v View) show(a *verb.App, r idempotency.Record) {
 	}
 }
 
-// itemText returns an item's attributes without its key, sorted by name.
 func itemText(item map[string]any) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(item)) {

@@ -26,7 +26,6 @@ type Show struct {
 	Live     bool   `help:"The customer of live mode. Default: of test mode."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Show) Help() string {
 	return `Shows what the handlers stored from the events handled so far. Amounts are in the currency's smallest unit, as in Stripe's API. The ledger has only what the handled event types contain: a refund changes no payment, a dispute stays as it was opened, and an invoice appears when it was paid or its payment failed. With --json the whole ledger is one object.
 
@@ -99,7 +98,6 @@ func (p ledgerTables) show(l ledger.Ledger) {
 	})
 }
 
-// show prints a table under its name, nothing for an empty list.
 func show[T any](p ledgerTables, name string, list []T, head string, row func(T) []string) {
 	if len(list) == 0 {
 		return

@@ -17,7 +17,6 @@ type Commands struct {
 	Release Release `cmd:"" help:"Release held messages, so that they are sent."`
 }
 
-// filter selects waiting messages.
 type filter struct {
 	Type   string `help:"Messages of this name, for example receipt." placeholder:"NAME"`
 	Since  string `help:"Messages about states that began then or later: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
@@ -55,7 +54,6 @@ type List struct {
 	Cursor string `help:"Continue where the previous list ended, with the same filters."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (List) Help() string {
 	return `Lists the messages that handlers requested and that are not sent: held and unsent ones, the oldest state first. New messages appear after a moment.
 

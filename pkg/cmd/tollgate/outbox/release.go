@@ -27,7 +27,6 @@ type Release struct {
 	Yes    bool   `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Release) Help() string {
 	return `Releases held messages: the outbox sends them within a minute or two, and they cannot be recalled. A message that is sent, or not held, stays as it is, so a release can be repeated.
 
@@ -108,7 +107,6 @@ func (c *Release) check(now time.Time) (req dynamostore.OutboxRequest, err error
 	return req, err
 }
 
-// selectKeys returns the keys to release, and a description of them.
 func (c *Release) selectKeys(ctx context.Context, reader *dynamostore.Reader, req dynamostore.OutboxRequest) (keys []string, detail string, err error) {
 	if len(c.Keys) > 0 {
 		keys = verb.Unique(c.Keys)
@@ -196,7 +194,6 @@ func (r *Result) count(is outbox.Release) {
 	}
 }
 
-// text is the result of the run in one line.
 func (r *Result) text() string {
 	text := fmt.Sprintf("released %d of %d messages", r.Released, r.Selected)
 	for _, w := range []struct {

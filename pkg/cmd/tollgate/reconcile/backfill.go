@@ -36,7 +36,6 @@ type Backfill struct {
 	Yes      bool          `help:"Do not ask for confirmation."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Backfill) Help() string {
 	return `Lists Stripe's events of the period, at most 30 days back, and enqueues those without a record and those that are not done and have no queued message. Dead letters are not touched: see redrive. Running it twice, or in parallel with reconcile, is harmless. It may go back before the start of an account's history. It sends nothing that the policy of --endpoint excludes or that is older than its from.
 
@@ -52,7 +51,6 @@ It stops enqueuing while the queue holds 1,000 messages; run it again then. A co
 // stripeKeeps is how long Stripe lists an event.
 const stripeKeeps = 30 * 24 * time.Hour
 
-// backfilled is the result of a backfill, for machines.
 type backfilled struct {
 	Since      time.Time `json:"since"`
 	Until      time.Time `json:"until"`
@@ -255,7 +253,6 @@ func (c *Backfill) print(a *verb.App, d backfilled) {
 		d.Listed, d.Known, d.Enqueued, action, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Mismatched, d.Unreadable, d.heldText()))
 }
 
-// heldText describes the held messages.
 func (d backfilled) heldText() string {
 	if d.Held == nil {
 		return ""

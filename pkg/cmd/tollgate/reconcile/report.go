@@ -22,7 +22,6 @@ type Report struct {
 	Days int `default:"3" help:"How many days to look back (1 to 29)."`
 }
 
-// Help returns the text that --help prints with the flags.
 func (Report) Help() string {
 	return `A period that no finished pass covers is a gap: an event of that period that was never delivered may be missing. Each account and mode that was compared, or is configured for reconcile, is checked separately. The exit code is 1 if there is a gap or if events could not be compared.
 
@@ -91,7 +90,6 @@ func (c *Report) Run(ctx context.Context, a *verb.App) error {
 	return nil
 }
 
-// summary is the result in one sentence.
 func (c *Report) summary(p reconcile.Proof) string {
 	switch {
 	case len(p.Streams) == 0:

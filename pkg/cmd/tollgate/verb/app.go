@@ -44,7 +44,6 @@ const (
 	ExitUsage  = 2
 )
 
-// usageError means wrong use of the command: exit code 2.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
@@ -66,7 +65,6 @@ func IsUsage(err error) bool {
 	return ok
 }
 
-// hintError is an error with a hint for the operator.
 type hintError struct {
 	err  error
 	hint string
@@ -92,7 +90,6 @@ func (a *App) HintOf(err error) string {
 	return next
 }
 
-// fail prints the error with its hint and returns the exit code.
 func (a *App) fail(err error) int {
 	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // only Ctrl-C cancels a verb
 	next := a.HintOf(err)

@@ -11,7 +11,6 @@ import (
 	"tollgate/pkg/dynamostore"
 )
 
-// heldReaders is how many records are read in parallel.
 const heldReaders = 8
 
 // CountHeld counts the held messages that events wrote, with two reads for an event with a

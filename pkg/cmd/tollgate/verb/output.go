@@ -41,7 +41,6 @@ func writeJSON(w io.Writer, v any) {
 	enc.Encode(v)
 }
 
-// columnGap is between two columns of a table.
 const columnGap = "  "
 
 // leastLast is the minimum width of a table's last column on a narrow terminal.

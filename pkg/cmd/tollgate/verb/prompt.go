@@ -12,7 +12,6 @@ import (
 	"golang.org/x/term"
 )
 
-// maxReplyBytes bounds what is read as an answer to a question.
 const maxReplyBytes = 64
 
 // Confirm prints what is going to be changed where. It asks unless the system is local or yes

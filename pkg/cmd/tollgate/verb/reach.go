@@ -16,19 +16,16 @@ type reach struct {
 	noCredentials atomic.Bool
 }
 
-// recordingClient records which requests are answered.
 type recordingClient struct {
 	aws.HTTPClient
 	reach *reach
 }
 
-// recordingCredentials records whether there are credentials.
 type recordingCredentials struct {
 	aws.CredentialsProvider
 	reach *reach
 }
 
-// Retrieve finds credentials.
 func (c recordingCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	found, err := c.CredentialsProvider.Retrieve(ctx)
 	c.reach.noCredentials.Store(err != nil && ctx.Err() == nil)

@@ -49,7 +49,6 @@ type RecordView struct {
 	Broken string `json:"broken,omitempty"` // why the row cannot be read as a record
 }
 
-// whereText is Where for people.
 func (v RecordView) whereText() string {
 	switch {
 	case v.Where == idempotency.InQueueOrDLQ:
@@ -124,7 +123,6 @@ func (v RecordView) NextText(format func(time.Time) string) string {
 	}
 }
 
-// purgeText describes who purged the event, when and why, as far as known.
 func (v RecordView) purgeText(r idempotency.Record) string {
 	text := "by an operator"
 	if v.PurgeBy != "" {

@@ -86,7 +86,6 @@ func parser(ctx context.Context, line CommandLine, s Streams) *kong.Kong {
 	return k
 }
 
-// helpOf names the help for a parse error.
 func helpOf(err error) string {
 	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil {
 		if verb := p.Context.Selected(); verb != nil {
@@ -103,7 +102,6 @@ func helpOf(err error) string {
 	return "tollgate --help lists the verbs"
 }
 
-// wordsOf returns the words by which a verb is called.
 func wordsOf(verb *kong.Node) string {
 	if verb.Parent == nil || verb.Parent.Type != kong.CommandNode {
 		return verb.Name
