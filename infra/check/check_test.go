@@ -1,4 +1,4 @@
-package check_test
+package check
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"tollgate/infra/check"
 	"tollgate/pkg/limits"
 )
 
@@ -27,237 +27,204 @@ func golden(t *testing.T, stage string) []byte {
 
 func TestGoldenHolds(t *testing.T) {
 	for _, stage := range []string{"test", "live"} {
-		if err := check.Run(golden(t, stage), limits.AWS()); err != nil {
+		if err := Run(golden(t, stage), limits.AWS()); err != nil {
 			t.Errorf("%s:\n%v", stage, err)
 		}
 	}
 }
 
-type object = map[string]any
-
-func ref(name string) object { return object{"Ref": name} }
-
-func arn(name string) object { return object{"Fn::GetAtt": []any{name, "Arn"}} }
-
-// mutation sets one value of the template, or deletes it for nil. The path starts with the
-// resource; after ! is a member of the resource itself.
-type mutation struct {
-	path  string
-	value any
-	want  string // the violation's resource, if it is another one
-}
-
-// mutations break each invariant.
-func mutations() []mutation {
-	const (
-		statement    = ".Policies.0.PolicyDocument.Statement."
-		everyone     = "*"
-		otherTopic   = "arn:aws:sns:us-east-1:123456789012:other"
-		queueMetrics = "AlarmQueueAge.Metrics.0.MetricStat."
-	)
-	public := object{"PolicyDocument": object{"Statement": []any{object{"Effect": "Allow", "Principal": everyone}}}}
-	return []mutation{
-		{"Consumer.Environment.Variables.TOLLGATE_MAX_RECEIVES", "3", ""},
-		{"Ingest.ReservedConcurrentExecutions", nil, ""},
-		{"Reconcile.ReservedConcurrentExecutions", nil, ""},
-		{"Consumer.ReservedConcurrentExecutions", nil, "ConsumerMapping"},
-		{"ConsumerMapping.ScalingConfig.MaximumConcurrency", 51, ""},
-		{"ConsumerMapping.ScalingConfig", nil, ""},
-
-		{"Queue.VisibilityTimeout", 179, ""},
-		{"Queue.VisibilityTimeout", nil, ""},
-		{"Consumer.Timeout", 31, "Queue"},
-		{"DeadLetterQueue.MessageRetentionPeriod", 345600, ""},
-		{"Queue.RedrivePolicy", nil, ""},
-		{"DeadLetterQueue.RedrivePolicy", object{}, ""},
-		{"DeadLetterQueue.RedriveAllowPolicy", nil, ""},
-		{"Queue.QueueName", "tollgate-live-event", "DeadLetterQueue"},
-		{"ConsumerMapping.FunctionResponseTypes", nil, ""},
-		{"ConsumerMapping.FilterCriteria", object{}, ""},
-		{"ConsumerMapping.Enabled", false, ""},
-		{"ConsumerMapping.EventSourceArn", arn("DeadLetterQueue"), ""},
-
-		{"Table!DeletionPolicy", "Delete", ""},
-		{"Table!UpdateReplacePolicy", nil, ""},
-		{"Table!Type", "AWS::DynamoDB::GlobalTable", ""},
-		{"Table.DeletionProtectionEnabled", false, ""},
-		{"Table.PointInTimeRecoverySpecification", nil, ""},
-		{"Table.TimeToLiveSpecification.AttributeName", "ttl", ""},
-		{"ApiKeySecret!DeletionPolicy", nil, ""},
-		{"WebhookSecret.SecretString", "{}", ""},
-		{"Ingest.Environment.Variables.TOLLGATE_WEBHOOK_SECRET_ID", "whsec_1", ""},
-		{"Reconcile.Environment.Variables.TOLLGATE_ENDPOINTS", "{}", ""},
-		{"Reconcile.Environment.Variables.TOLLGATE_ENDPOINTS", nil, ""},
-		{"Ingest.Environment.Variables.TOLLGATE_STAGE", "test", ""},
-
-		{"Ingest.Role", arn("ConsumerRole"), "ConsumerRole"},
-		{"IngestRole.ManagedPolicyArns", []any{"arn:aws:iam::aws:policy/AdministratorAccess"}, ""},
-		{"Extra!Type", "AWS::IAM::Policy", ""},
-		{"Extra!Type", "AWS::IAM::Role", ""},
-		{"ConsumerRole" + statement + "0.Action", "sqs:*", ""},
-		{"ConsumerRole" + statement + "2.Action.0", "dynamodb:Get*", ""},
-		{"ConsumerRole" + statement + "2.Action.0", "dynamodb:DeleteItem", ""},
-		{"ConsumerRole" + statement + "2.Action.0", "dynamodb:PartiQLDelete", ""},
-		{"ReconcileRole" + statement + "1.Action.0", "dynamodb:BatchWriteItem", ""},
-		{"ConsumerRole" + statement + "0.NotAction", "iam:*", ""},
-		{"ConsumerRole" + statement + "1.Effect", "Deny", ""},
-		{"IngestRole" + statement + "0.Resource", everyone, ""},
-		{"IngestRole" + statement + "1.Resource", ref("ApiKeySecret"), ""},
-		{"Consumer.Environment.Variables.TOLLGATE_TABLE", nil, "ConsumerRole"},
-
-		{"QueuePolicy.PolicyDocument.Statement.0.Effect", "Allow", ""},
-		{"TopicPolicy!Properties", public, ""},
-		{"IngestRole.AssumeRolePolicyDocument.Statement.0.Principal", everyone, ""},
-		{"DefaultRoutePermission.SourceArn", nil, ""},
-		{"DefaultRoutePermission", nil, "DefaultRoute"},
-		{"EndpointRoutePermission.Principal", everyone, ""},
-		{"ScheduleWeeklyPermission.SourceArn", nil, ""},
-		{"ScheduleWeeklyPermission.FunctionName", arn("Ingest"), ""},
-		{"ScheduleWeeklyPermission.Action", "lambda:*", ""},
-		{"ScheduleWeeklyPermission", nil, "ScheduleWeekly"},
-		{"ScheduleWeekly.State", "DISABLED", ""},
-		{"ScheduleOutbox.Targets", nil, ""},
-		{"ScheduleNightly.Targets.0.Arn", arn("Consumer"), ""},
-		{"ReconcileInvoke.MaximumRetryAttempts", 2, ""},
-		{"ReconcileInvoke.MaximumEventAgeInSeconds", 60, ""},
-		{"ReconcileInvoke", nil, ""},
-
-		{"AlarmDeadLetters.AlarmActions", nil, ""},
-		{"AlarmDeadLetters.OKActions", nil, ""},
-		{"AlarmQueueAge.AlarmActions", []any{otherTopic}, ""},
-		{"AlarmIngestErrors.ActionsEnabled", false, ""},
-		{"AlarmSuperseded.AlarmDescription", "Attempts are superseded.", ""},
-		{"AlarmApiErrors.TreatMissingData", nil, ""},
-		{"AlarmReconcileIncomplete.TreatMissingData", "notBreaching", ""},
-		{"AlarmSilence.TreatMissingData", "notBreaching", ""},
-		{"AlarmQueueAge.ComparisonOperator", "LessThanThreshold", ""},
-		{"AlarmInFlight.DatapointsToAlarm", 4, ""},
-		{"AlarmReconcileIncomplete.DatapointsToAlarm", 1, ""},
-		{"AlarmDeadLetters.Threshold", 0, ""},
-		{"AlarmDeadLettersExpire.Threshold", 11 * 86400, ""},
-		{queueMetrics + "Period", 90, ""},
-		{queueMetrics + "Period", 172800, ""},
-		{queueMetrics + "Metric.Namespace", "Queues", ""},
-		{queueMetrics + "Metric.Dimensions", nil, ""},
-		{queueMetrics + "Metric.Dimensions.0.Value", "tollgate-live-event", ""},
-		{"AlarmSilence.Metrics.0.MetricStat.Metric.Dimensions.0.Value", "test", ""},
-		{"Ingest.FunctionName", "tollgate-ingest", "AlarmIngestErrors"},
-		{"AlarmConsumerFailures.Metrics.3.Expression", "failed", ""},
-		{"AlarmSecretMismatch.Metrics.0.ReturnData", true, ""},
-		{"AlarmSecretMismatch.Metrics.1.MetricStat.Period", 60, ""},
-	}
-}
+// mutations break each invariant. A line has a resource and its changes: a path in Properties,
+// or after "!" in the resource itself; the value there, as JSON or as a sum such as "+1"; and
+// the resource of the violation if it is another one.
+const mutations = `
+	Ingest: Timeout +1; ReservedConcurrentExecutions null; ReservedConcurrentExecutions -1
+	Ingest: Environment.Variables.TOLLGATE_WEBHOOK_SECRET_ID "whsec_1"; Environment.Variables.TOLLGATE_STAGE "test"
+	Ingest: Role {"Fn::GetAtt":["ConsumerRole","Arn"]} ConsumerRole; FunctionName "tollgate-ingest" AlarmIngestErrors
+	Consumer: Timeout +1; Environment.Variables.TOLLGATE_MAX_RECEIVES "3"; ReservedConcurrentExecutions +1
+	Consumer: ReservedConcurrentExecutions -1 ConsumerMapping; ReservedConcurrentExecutions null ConsumerMapping
+	Consumer: Timeout +1 Queue; Environment.Variables.TOLLGATE_TABLE null ConsumerRole
+	Reconcile: Timeout +1; ReservedConcurrentExecutions null; ReservedConcurrentExecutions +1
+	Reconcile: Environment.Variables.TOLLGATE_ENDPOINTS "{}"; Environment.Variables.TOLLGATE_ENDPOINTS null
+	Reconcile: Environment.Variables.TOLLGATE_BEGIN "2026-11-21T12:00:00Z"
+	Queue: VisibilityTimeout +1; MessageRetentionPeriod +1; MaximumMessageSize -1; RedrivePolicy.maxReceiveCount +1
+	Queue: VisibilityTimeout null; RedrivePolicy null
+	DeadLetterQueue: VisibilityTimeout +1; MessageRetentionPeriod -1; MaximumMessageSize -1; MessageRetentionPeriod 345600
+	ConsumerMapping: BatchSize -1; MaximumBatchingWindowInSeconds +1; ScalingConfig.MaximumConcurrency +1
+	ConsumerMapping: ScalingConfig.MaximumConcurrency -1; ScalingConfig null
+	ConsumerMapping: EventSourceArn {"Fn::GetAtt":["DeadLetterQueue","Arn"]}; FunctionResponseTypes null; FilterCriteria {}
+	ApiStage: DefaultRouteSettings.ThrottlingRateLimit +1; DefaultRouteSettings.ThrottlingBurstLimit +1
+	AlarmDeadLettersExpire: Threshold 950400
+	Table: !DeletionPolicy "Delete"; !UpdateReplacePolicy null; !Type "AWS::DynamoDB::GlobalTable"
+	Table: DeletionProtectionEnabled false; PointInTimeRecoverySpecification null
+	Table: TimeToLiveSpecification.AttributeName "ttl"
+	ApiKeySecret: !DeletionPolicy null
+	WebhookSecret: SecretString "{}"
+	IngestRole: ManagedPolicyArns ["arn:aws:iam::aws:policy/AdministratorAccess"]
+	IngestRole: Policies.0.PolicyDocument.Statement.0.Resource "*"
+	IngestRole: Policies.0.PolicyDocument.Statement.1.Resource {"Ref":"ApiKeySecret"}
+	IngestRole: AssumeRolePolicyDocument.Statement.0.Principal "*"
+	Extra: ! {"Type":"AWS::IAM::Policy"}; ! {"Type":"AWS::IAM::Role"}
+	ConsumerRole: Policies.0.PolicyDocument.Statement.0.Action "sqs:*"
+	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Action.0 "dynamodb:Get*"
+	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Action.0 "dynamodb:DeleteItem"
+	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Action.0 "dynamodb:PartiQLDelete"
+	ConsumerRole: Policies.0.PolicyDocument.Statement.0.NotAction "iam:*"
+	ReconcileRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:BatchWriteItem"
+	QueuePolicy: PolicyDocument.Statement.0.Effect "Allow"
+	TopicPolicy: ! {"Properties":{"PolicyDocument":{"Statement":[{"Effect":"Allow","Principal":"*"}]}}}
+	DefaultRoutePermission: SourceArn null; ! null DefaultRoute
+	EndpointRoutePermission: Principal "*"
+	ScheduleWeeklyPermission: SourceArn null; FunctionName {"Fn::GetAtt":["Ingest","Arn"]}; Action "lambda:*"
+	ScheduleWeeklyPermission: ! null ScheduleWeekly
+	ScheduleWeekly: State "DISABLED"
+	ScheduleOutbox: Targets null
+	ScheduleNightly: Targets.0.Arn {"Fn::GetAtt":["Consumer","Arn"]}
+	ReconcileInvoke: MaximumRetryAttempts 2; MaximumEventAgeInSeconds 60
+	AlarmDeadLetters: AlarmActions null; OKActions null; Threshold 0
+	AlarmQueueAge: AlarmActions ["arn:aws:sns:us-east-1:123456789012:other"]; ComparisonOperator "LessThanThreshold"
+	AlarmQueueAge: Metrics.0.MetricStat.Metric.Namespace "Queues"; Metrics.0.MetricStat.Metric.Dimensions null
+	AlarmQueueAge: Metrics.0.MetricStat.Metric.Dimensions.0.Value "tollgate-live-event"
+	AlarmIngestErrors: ActionsEnabled false
+	AlarmApiErrors: TreatMissingData null
+	AlarmReconcileIncomplete: TreatMissingData "notBreaching"; DatapointsToAlarm 1
+	AlarmSilence: TreatMissingData "notBreaching"; Metrics.0.MetricStat.Metric.Dimensions.0.Value "test"`
 
 // TestMutations breaks the golden template in one place at a time.
 func TestMutations(t *testing.T) {
-	all := mutations()
-	for _, n := range []string{
-		"Ingest.Timeout", "Consumer.Timeout", "Reconcile.Timeout", "Queue.VisibilityTimeout", "DeadLetterQueue.VisibilityTimeout",
-		"Ingest.ReservedConcurrentExecutions", "Consumer.ReservedConcurrentExecutions", "Reconcile.ReservedConcurrentExecutions",
-		"Queue.MessageRetentionPeriod", "DeadLetterQueue.MessageRetentionPeriod", "Queue.MaximumMessageSize", "DeadLetterQueue.MaximumMessageSize",
-		"Queue.RedrivePolicy.maxReceiveCount", "ConsumerMapping.BatchSize", "ConsumerMapping.MaximumBatchingWindowInSeconds",
-		"ConsumerMapping.ScalingConfig.MaximumConcurrency", "ApiStage.DefaultRouteSettings.ThrottlingRateLimit", "ApiStage.DefaultRouteSettings.ThrottlingBurstLimit",
-	} {
-		all = append(all, mutation{n, -1.0, ""}, mutation{n, +1.0, ""})
-	}
 	raw := golden(t, "live")
-	for _, m := range all {
-		t.Run(fmt.Sprint(m.path, " ", m.value), func(t *testing.T) {
-			var template object
-			if err := json.Unmarshal(raw, &template); err != nil {
-				t.Fatal(err)
-			}
-			resource := m.apply(template)
-			broken, err := json.Marshal(template)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if m.want != "" {
-				resource = m.want
-			}
-			err = check.Run(broken, limits.AWS())
-			if err == nil || !strings.Contains("\n"+err.Error(), "\n"+resource+": ") {
-				t.Errorf("%v, want a violation of %s", err, resource)
-			}
-		})
+	var resource string
+	for _, mutation := range regexp.MustCompile("[;\n]").Split(strings.TrimSpace(mutations), -1) {
+		if name, rest, isNext := strings.Cut(mutation, ": "); isNext {
+			resource, mutation = strings.TrimSpace(name), rest
+		}
+		row := append(strings.Fields(mutation), resource)
+		path := []string{resource}
+		if in, own := strings.CutPrefix(row[0], "!"); !own {
+			path = append(append(path, "Properties"), strings.Split(in, ".")...)
+		} else if in != "" {
+			path = append(path, in)
+		}
+		var template struct{ Resources, Outputs any }
+		if err := json.Unmarshal(raw, &template); err != nil {
+			t.Fatal(err)
+		}
+		template.Resources = edited(t, template.Resources, path, row[1])
+		broken, err := json.Marshal(template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = Run(broken, limits.AWS()); err == nil || !strings.Contains("\n"+err.Error(), "\n"+row[2]+": ") {
+			t.Errorf("%s: %s: %v, want a violation of %s", resource, mutation, err, row[2])
+		}
 	}
 }
 
-// apply makes the change and returns the resource; a float64 is added to the number there.
-func (m mutation) apply(template object) (resource string) {
-	resources := template["Resources"].(object)
-	steps := strings.Split(strings.Replace(m.path, "!", ".!", 1), ".")
-	resource = steps[0]
-	if resources[resource] == nil {
-		resources[resource] = object{"Type": "", "Properties": object{}}
-	}
-	if len(steps) > 1 && strings.HasPrefix(steps[1], "!") {
-		steps[1] = steps[1][1:]
-	} else if len(steps) > 1 {
-		steps = slices.Insert(steps, 1, "Properties")
-	}
-	var in any = resources
-	for _, step := range steps[:len(steps)-1] {
-		if list, ok := in.([]any); ok {
-			n, _ := strconv.Atoi(step)
-			in = list[n]
-			continue
-		}
-		in = in.(object)[step]
-	}
-	last := steps[len(steps)-1]
-	switch in := in.(type) {
-	case []any:
-		n, _ := strconv.Atoi(last)
-		in[n] = m.value
-	case object:
-		by, isNumber := m.value.(float64)
-		switch {
-		case isNumber:
-			in[last] = in[last].(float64) + by
-		case m.value == nil:
-			delete(in, last)
+// edited returns v with the change at a path.
+func edited(t *testing.T, v any, path []string, change string) any {
+	if len(path) > 0 {
+		switch in := v.(type) {
+		case []any:
+			i, _ := strconv.Atoi(path[0])
+			in[i] = edited(t, in[i], path[1:], change)
+		case map[string]any:
+			in[path[0]] = edited(t, in[path[0]], path[1:], change)
 		default:
-			in[last] = m.value
+			t.Fatalf("nothing is at %v", path)
 		}
+		return v
 	}
-	return resource
-}
-
-// TestOutputs renames each output that the command reads.
-func TestOutputs(t *testing.T) {
-	for _, output := range []string{"QueueUrl", "DlqUrl", "TableName", "WebhookUrl", "WebhookSecretArn", "ApiKeySecretArn"} {
-		broken := strings.Replace(string(golden(t, "live")), `"`+output+`": {`, `"Other": {`, 1)
-		if err := check.Run([]byte(broken), limits.AWS()); err == nil || !strings.Contains(err.Error(), output+": output is ") {
-			t.Errorf("%s: %v", output, err)
-		}
+	var to any
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(change, "+")), &to); err != nil {
+		t.Fatalf("%s: %v", change, err)
 	}
+	if strings.ContainsAny(change[:1], "+-") {
+		return v.(float64) + to.(float64)
+	}
+	return to
 }
 
 func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{"", "{", "null", "[]", `{"Resources":{}}`, `{"Resources":[]}`} {
-		if err := check.Run([]byte(text), limits.AWS()); err == nil || !strings.HasPrefix(err.Error(), "read template: ") {
+		if err := Run([]byte(text), limits.AWS()); err == nil || !strings.HasPrefix(err.Error(), "read template: ") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
 
-// TestRunbook: infra/README.md has a section for every alarm, and for no other.
+// TestRunbook: infra/README.md has a section for every alarm, and for no other. Each alarm's
+// description ends with its section.
 func TestRunbook(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sections := map[string]bool{}
+	live, err := parse(golden(t, "live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections, alarms := map[string]bool{}, map[string]bool{}
 	for _, heading := range regexp.MustCompile(`(?m)^#+ Alarm: (\S+)$`).FindAllStringSubmatch(string(raw), -1) {
 		sections[heading[1]] = true
 	}
-	alarms := map[string]bool{}
-	for _, part := range strings.Split(string(golden(t, "live")), check.Section)[1:] {
-		name, _, _ := strings.Cut(part, `"`)
-		alarms[name] = true
+	for _, name := range live.names(typeAlarm) {
+		alarm := strings.TrimPrefix(live.text(name, "AlarmName"), "tollgate-live-")
+		alarms[alarm] = true
+		if text := live.text(name, "AlarmDescription"); !strings.HasSuffix(text, " "+Section+alarm) {
+			t.Errorf("%s: %s", alarm, text)
+		}
 	}
 	if !maps.Equal(sections, alarms) {
 		t.Errorf("sections %v, alarms %v", slices.Sorted(maps.Keys(sections)), slices.Sorted(maps.Keys(alarms)))
 	}
+}
+
+const week = 7 * 24 * 60 // minutes, from Sunday on
+
+// matches reads "*", "0/15", "1", "0,30" and "0-1,4-23".
+func matches(field string, v int) bool {
+	return slices.ContainsFunc(strings.Split(field, ","), func(part string) bool {
+		var from, to, step int
+		if n, _ := fmt.Sscanf(part, "%d/%d", &from, &step); n == 2 {
+			return v >= from && (v-from)%step == 0
+		}
+		if n, _ := fmt.Sscanf(part, "%d-%d", &from, &to); n == 2 {
+			return v >= from && v <= to
+		}
+		return part == "*" || part == strconv.Itoa(v)
+	})
+}
+
+// TestPassesKeepApart: only the schedule keeps passes from running at once.
+func TestPassesKeepApart(t *testing.T) {
+	l := limits.AWS().Reconcile
+	live, err := parse(golden(t, "live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var passes, frequent []int // minutes of two weeks, for the gap over the week's end
+	for m := range 2 * week {
+		for _, name := range live.names(typeRule) {
+			task := at(items(live.at(name, "Targets"))[0], "Id")
+			cron := strings.Fields(strings.Trim(live.text(name, "ScheduleExpression"), "cron()"))
+			sunday := m%week < 24*60
+			if task == "outbox" || !matches(cron[0], m%60) || !matches(cron[1], m/60%24) || cron[4] == "SUN" && !sunday {
+				continue
+			}
+			if passes = append(passes, m); task == "quarter" {
+				frequent = append(frequent, m)
+			}
+		}
+	}
+	apart := func(name string, starts []int, least time.Duration, count int) {
+		for i, m := range starts[1:] {
+			if gap := time.Duration(m-starts[i]) * time.Minute; gap < least || gap > 2*l.Frequent.Every {
+				t.Errorf("%s: minute %d of the week is %v after the one before, want %v to %v", name, m%week, gap, least, 2*l.Frequent.Every)
+			}
+		}
+		if len(starts) != 2*count {
+			t.Errorf("%d %s a week, want %d", len(starts)/2, name, count)
+		}
+	}
+	apart("passes", passes, max(l.StopAfter, l.Timeout), week/15-6)
+	apart("frequent passes", frequent, l.Frequent.Every, week/15-14)
 }
