@@ -17,10 +17,10 @@ import (
 func FuzzReceipt(f *testing.F) {
 	s := receiptSealer{key: []byte("key")}
 	f.Add("", uint64(1), uint64(2), uint32(3))
-	f.Add(s.seal(receipt{1, 2, 3}), uint64(1), uint64(2), uint32(3))
-	f.Add(receiptSealer{key: []byte("other")}.seal(receipt{1, 2, 3}), uint64(0), uint64(0), uint32(0))
+	f.Add(s.seal(receipt{Queue: 1, Seq: 2, Receives: 3}), uint64(1), uint64(2), uint32(3))
+	f.Add(receiptSealer{key: []byte("other")}.seal(receipt{Queue: 1, Seq: 2, Receives: 3}), uint64(0), uint64(0), uint32(0))
 	f.Fuzz(func(t *testing.T, handle string, queue, seq uint64, receives uint32) {
-		want := receipt{queue, seq, receives}
+		want := receipt{receiptVersion, queue, seq, receives}
 		if got, ok := s.open(s.seal(want)); !ok || got != want {
 			t.Fatalf("sealed %v, opened %v %v", want, got, ok)
 		}

@@ -19,16 +19,14 @@ type listQueuesOutput struct {
 	NextToken string   `json:",omitempty"`
 }
 
-func (s *Service) listQueues(ctx context.Context, in listQueuesInput) (listQueuesOutput, error) {
-	var page []string
-	var next string
-	err := s.do(func(t *turn) (err error) {
-		page, next, err = t.page(in.MaxResults, in.NextToken, func(q *queue) bool {
+func (s *Service) listQueues(ctx context.Context, in listQueuesInput) (out listQueuesOutput, err error) {
+	err = s.do(func(t *turn) (err error) {
+		out.QueueUrls, out.NextToken, err = t.page(ctx, in.MaxResults, in.NextToken, func(q *queue) bool {
 			return strings.HasPrefix(q.Name, in.QueueNamePrefix)
 		})
 		return err
 	})
-	return listQueuesOutput{s.urls(ctx, page), next}, err
+	return out, err
 }
 
 type listSourcesInput struct {
@@ -42,29 +40,18 @@ type listSourcesOutput struct {
 	NextToken string   `json:",omitempty"`
 }
 
-func (s *Service) listDeadLetterSourceQueues(ctx context.Context, in listSourcesInput) (listSourcesOutput, error) {
-	var page []string
-	var next string
-	err := s.onQueue(in.QueueUrl, func(t *turn, q *queue) error {
-		var err error
-		page, next, err = t.page(in.MaxResults, in.NextToken, func(source *queue) bool {
+func (s *Service) listDeadLetterSourceQueues(ctx context.Context, in listSourcesInput) (out listSourcesOutput, err error) {
+	err = s.onQueue(in.QueueUrl, func(t *turn, q *queue) (err error) {
+		out.QueueUrls, out.NextToken, err = t.page(ctx, in.MaxResults, in.NextToken, func(source *queue) bool {
 			return source.settings.redrive != nil && source.settings.redrive.target == t.arn(q.Name)
 		})
 		return err
 	})
-	return listSourcesOutput{s.urls(ctx, page), next}, err
+	return out, err
 }
 
-func (s *Service) urls(ctx context.Context, names []string) []string {
-	urls := make([]string, len(names))
-	for i, name := range names {
-		urls[i] = queueURL(ctx, name)
-	}
-	return urls
-}
-
-// page lists names after the token's; only a request with MaxResults gets a token for the rest.
-func (t *turn) page(maxResults *int, token string, wanted func(*queue) bool) (names []string, next string, err error) {
+// page lists URLs of queues after the token's; only a request with MaxResults gets a token for the rest.
+func (t *turn) page(ctx context.Context, maxResults *int, token string, wanted func(*queue) bool) (urls []string, next string, err error) {
 	size := maxListed
 	if maxResults != nil {
 		size = *maxResults
@@ -76,17 +63,19 @@ func (t *turn) page(maxResults *int, token string, wanted func(*queue) bool) (na
 	if err != nil {
 		return nil, "", errInvalidParameter("Invalid or expired next token.")
 	}
+	urls = []string{}
+	last := ""
 	for _, q := range t.byName() {
 		if q.Name <= string(after) || !wanted(q) {
 			continue
 		}
-		if len(names) == size {
+		if len(urls) == size {
 			if maxResults != nil {
-				next = base64.URLEncoding.EncodeToString([]byte(names[size-1]))
+				next = base64.URLEncoding.EncodeToString([]byte(last))
 			}
 			break
 		}
-		names = append(names, q.Name)
+		urls, last = append(urls, queueURL(ctx, q.Name)), q.Name
 	}
-	return names, next, nil
+	return urls, next, nil
 }

@@ -103,10 +103,7 @@ func (t *turn) create(r queueRecord) error {
 	if err != nil || !t.begin() {
 		return err
 	}
-	for _, parent := range []string{bucketPayload, bucketState} {
-		_, err := t.tx.Bucket([]byte(parent)).CreateBucket(key(q.id))
-		t.fail(err)
-	}
+	t.makeBuckets(q)
 	t.queues[r.Name] = q
 	delete(t.deleted, r.Name)
 	t.remove(bucketDeleted, []byte(r.Name))
@@ -130,13 +127,22 @@ func (s *Service) deleteQueue(_ context.Context, in queueInput) (nothing, error)
 	})
 }
 
+// makeBuckets makes the buckets of a queue's messages.
+func (t *turn) makeBuckets(q *queue) {
+	for _, parent := range []string{bucketPayload, bucketState} {
+		if t.begin() {
+			_, err := t.tx.Bucket([]byte(parent)).CreateBucket(key(q.id))
+			t.fail(err)
+		}
+	}
+}
+
 func (t *turn) dropMessages(q *queue) {
 	q.empty()
-	if !t.begin() {
-		return
-	}
 	for _, parent := range []string{bucketPayload, bucketState} {
-		t.fail(t.tx.Bucket([]byte(parent)).DeleteBucket(key(q.id)))
+		if t.begin() {
+			t.fail(t.tx.Bucket([]byte(parent)).DeleteBucket(key(q.id)))
+		}
 	}
 }
 
@@ -148,13 +154,7 @@ func (s *Service) purgeQueue(_ context.Context, in queueInput) (nothing, error) 
 		}
 		q.Purged = t.now
 		t.dropMessages(q)
-		if !t.begin() {
-			return nil
-		}
-		for _, parent := range []string{bucketPayload, bucketState} {
-			_, err := t.tx.Bucket([]byte(parent)).CreateBucket(key(q.id))
-			t.fail(err)
-		}
+		t.makeBuckets(q)
 		t.putJSON(bucketQueues, key(q.id), q.queueRecord)
 		return nil
 	})

@@ -9,9 +9,10 @@ import (
 
 // receipt names one receive of one message.
 type receipt struct {
-	queue    uint64
-	seq      uint64
-	receives uint32 // the message's count at that receive
+	Version  uint8
+	Queue    uint64
+	Seq      uint64
+	Receives uint32 // the message's count at that receive
 }
 
 const (
@@ -30,26 +31,17 @@ func (s receiptSealer) mac(b []byte) []byte {
 }
 
 func (s receiptSealer) seal(r receipt) string {
-	b := make([]byte, 0, receiptBytes+receiptMAC)
-	b = append(b, receiptVersion)
-	b = binary.BigEndian.AppendUint64(b, r.queue)
-	b = binary.BigEndian.AppendUint64(b, r.seq)
-	b = binary.BigEndian.AppendUint32(b, r.receives)
+	r.Version = receiptVersion
+	b, _ := binary.Append(nil, binary.BigEndian, r) // numbers cannot fail
 	return base64.StdEncoding.EncodeToString(append(b, s.mac(b)...))
 }
 
 // open verifies and reads a handle; false if seal did not make it with this key.
-func (s receiptSealer) open(handle string) (receipt, bool) {
+func (s receiptSealer) open(handle string) (r receipt, ok bool) {
 	b, err := base64.StdEncoding.Strict().DecodeString(handle)
-	if err != nil || len(b) != receiptBytes+receiptMAC || b[0] != receiptVersion {
-		return receipt{}, false
+	if err != nil || len(b) != receiptBytes+receiptMAC || !hmac.Equal(s.mac(b[:receiptBytes]), b[receiptBytes:]) {
+		return r, false
 	}
-	if !hmac.Equal(s.mac(b[:receiptBytes]), b[receiptBytes:]) {
-		return receipt{}, false
-	}
-	return receipt{
-		queue:    binary.BigEndian.Uint64(b[1:]),
-		seq:      binary.BigEndian.Uint64(b[9:]),
-		receives: binary.BigEndian.Uint32(b[17:]),
-	}, true
+	_, err = binary.Decode(b, binary.BigEndian, &r)
+	return r, err == nil && r.Version == receiptVersion
 }

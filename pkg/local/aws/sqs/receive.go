@@ -213,7 +213,7 @@ func (t *turn) take(q *queue, limit int, visibility *int) []delivery {
 	for _, m := range taken {
 		q.settle(m, t.now) // only now: with a timeout of 0 it would be returned twice in one call
 		t.saveState(q, m)
-		handle := t.receipts.seal(receipt{queue: q.id, seq: m.seq, receives: m.Receives})
+		handle := t.receipts.seal(receipt{Queue: q.id, Seq: m.seq, Receives: m.Receives})
 		got = append(got, delivery{t.payload(q, m), m.state, handle})
 	}
 	return got

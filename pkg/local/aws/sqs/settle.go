@@ -38,7 +38,7 @@ func (t *turn) settleByReceipt(q *queue, handle string) error {
 	if err != nil {
 		return err
 	}
-	if m != nil && m.Receives == r.receives {
+	if m != nil && m.Receives == r.Receives {
 		t.deleteMessage(q, m)
 	}
 	return nil
@@ -50,10 +50,10 @@ func (t *turn) byReceipt(q *queue, handle string) (*message, receipt, error) {
 		return nil, receipt{}, errMissing("ReceiptHandle")
 	}
 	r, ok := t.receipts.open(handle)
-	if !ok || r.queue != q.id {
+	if !ok || r.Queue != q.id {
 		return nil, receipt{}, errReceiptInvalid()
 	}
-	return q.messages[r.seq], r, nil
+	return q.messages[r.Seq], r, nil
 }
 
 type visibilityInput struct {
