@@ -111,34 +111,34 @@ func (f functions) close(ctx context.Context) error {
 }
 
 // ingestInvoker invokes the ingest function for the HTTP server.
-func (f functions) ingestInvoker(known *rememberDeliveries) gateway.InvokerFunc {
+func (f functions) ingestInvoker(known *rememberDeliveries) gateway.Invoker {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
 		answered, err := known.delivering(payload)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
 		}
 		failpoint.At("host.ingest.before")
-		res, err := f.ingest.InvokeWait(ctx, payload, freeProcessWait)
+		answer, err := f.ingest.InvokeWait(ctx, payload, freeProcessWait)
 		failpoint.At("host.ingest.after")
-		if err := answered(res.Payload, err); err != nil {
+		if err := answered(answer, err); err != nil {
 			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
 		}
 		if errors.Is(err, lambdahost.ErrThrottled) {
 			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
 		}
-		return res.Payload, err
+		return answer, err
 	}
 }
 
 // consumerInvoker invokes the consumer function for the event source.
-func (f functions) consumerInvoker() eventsource.InvokerFunc {
+func (f functions) consumerInvoker() eventsource.Invoker {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
 		failpoint.At("host.consumer.before")
-		res, err := f.consumer.Invoke(ctx, payload)
+		answer, err := f.consumer.Invoke(ctx, payload)
 		failpoint.At("host.consumer.after")
 		if errors.Is(err, lambdahost.ErrThrottled) {
 			return nil, fmt.Errorf("%w: %w", eventsource.ErrThrottled, err)
 		}
-		return res.Payload, err
+		return answer, err
 	}
 }

@@ -12,7 +12,7 @@
 //	s, err := eventsource.New(eventsource.Options{
 //		Queue:    eventsource.NewSQS(client, queueURL),
 //		QueueARN: "arn:aws:sqs:us-east-1:000000000000:events",
-//		Invoker:  eventsource.InvokerFunc(invoke),
+//		Invoker:  invoke,
 //	})
 //	err = s.Run(ctx) // until ctx is done
 package eventsource

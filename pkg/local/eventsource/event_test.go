@@ -19,7 +19,7 @@ func newSource(t *testing.T, o Options) *Source {
 		o.Queue = &fakeQueue{}
 	}
 	if o.Invoker == nil {
-		o.Invoker = InvokerFunc(nil)
+		o.Invoker = function(t, nil)
 	}
 	s, err := New(o)
 	if err != nil {

@@ -19,6 +19,7 @@ type fakeQueue struct {
 	mu       sync.Mutex
 	messages []*fakeMessage
 	receives int
+	open     int // receives under way
 	deletes  int
 	arrival  chan struct{} // closed when messages come; set by put
 }
@@ -48,7 +49,13 @@ func (q *fakeQueue) put(n int, body string) {
 func (q *fakeQueue) Receive(ctx context.Context, most int, wait time.Duration) ([]events.SQSMessage, error) {
 	q.mu.Lock()
 	q.receives++
+	q.open++
 	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.open--
+	}()
 	if q.receiveErr != nil {
 		if err := q.receiveErr(); err != nil {
 			return nil, err
@@ -72,6 +79,13 @@ func (q *fakeQueue) Receive(ctx context.Context, most int, wait time.Duration) (
 		}
 		again.Stop()
 	}
+}
+
+// waiting is how many receives are under way.
+func (q *fakeQueue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.open
 }
 
 // take returns visible messages, or what to wait for.

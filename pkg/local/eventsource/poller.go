@@ -1,7 +1,6 @@
 package eventsource
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -19,7 +18,6 @@ const emptyPause = time.Second
 type poller struct {
 	*pool
 	options        *Options
-	stats          *Stats
 	queueFaults    backoff
 	functionFaults backoff
 }
@@ -28,7 +26,6 @@ func newPoller(p *pool) *poller {
 	return &poller{
 		pool:           p,
 		options:        &p.source.options,
-		stats:          &p.source.stats,
 		queueFaults:    backoff{first: 200 * time.Millisecond, most: 20 * time.Second},
 		functionFaults: backoff{first: 500 * time.Millisecond, most: 30 * time.Second},
 	}
@@ -42,7 +39,6 @@ func (p *poller) run() {
 		b, last, err := p.receive(wait)
 		switch {
 		case err != nil:
-			p.queueFailed(err)
 			pause(p.polls, p.queueFaults.next())
 			continue
 		case len(b.messages) == 0:
@@ -87,7 +83,6 @@ func (p *poller) receive(wait time.Duration) (b batch, last bool, err error) {
 	if err != nil || len(messages) == 0 {
 		return batch{}, false, err
 	}
-	p.source.count(&p.stats.Received, len(messages))
 	visibleAgain := time.Now().Add(p.options.VisibilityTimeout)
 	return batch{messages, visibleAgain}, false, nil
 }
@@ -97,7 +92,6 @@ func (p *poller) receive(wait time.Duration) (b batch, last bool, err error) {
 func (p *poller) process(b batch) bool {
 	parts, err := p.source.split(b.messages)
 	if err != nil {
-		p.source.count(&p.stats.BatchesFailed, 1)
 		return false
 	}
 	good := true
@@ -115,7 +109,6 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 		failed, err = readResponse(answer, part.messages)
 	}
 	if err != nil {
-		p.source.count(&p.stats.BatchesFailed, 1)
 		return false
 	}
 	var done []events.SQSMessage
@@ -124,7 +117,6 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 			done = append(done, m)
 		}
 	}
-	p.source.count(&p.stats.ItemsFailed, len(part.messages)-len(done))
 	if len(done) > 0 {
 		p.delete(done)
 	}
@@ -136,12 +128,10 @@ func (p *poller) invoke(part part, visibleAgain time.Time) bool {
 func (p *poller) untilRun(payload []byte, visibleAgain time.Time) ([]byte, error) {
 	delay := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
 	for {
-		p.source.count(&p.stats.Invocations, 1)
-		answer, err := p.options.Invoker.Invoke(p.work, payload)
+		answer, err := p.options.Invoker(p.work, payload)
 		if !errors.Is(err, ErrThrottled) {
 			return answer, err
 		}
-		p.source.count(&p.stats.Throttles, 1)
 		d := delay.next()
 		if time.Now().Add(d).After(visibleAgain) || !pause(p.polls, d) {
 			return nil, err
@@ -152,22 +142,8 @@ func (p *poller) untilRun(payload []byte, visibleAgain time.Time) ([]byte, error
 func (p *poller) delete(done []events.SQSMessage) {
 	delay := backoff{first: 100 * time.Millisecond, most: time.Second}
 	for range deleteTries {
-		err := p.options.Queue.Delete(p.work, done)
-		if err == nil {
-			p.source.count(&p.stats.Deleted, len(done))
-			return
-		}
-		p.queueFailed(err)
-		if !pause(p.work, delay.next()) {
+		if p.options.Queue.Delete(p.work, done) == nil || !pause(p.work, delay.next()) {
 			return
 		}
 	}
-}
-
-// queueFailed counts an error unless it is only the end of the run.
-func (p *poller) queueFailed(err error) {
-	if errors.Is(err, context.Canceled) && p.polls.Err() != nil {
-		return
-	}
-	p.source.count(&p.stats.QueueErrors, 1)
 }

@@ -65,7 +65,6 @@ func (p *pool) grow() {
 		return
 	}
 	p.pollers++
-	p.source.count(&p.source.stats.Pollers, 1)
 	p.wg.Go(func() { newPoller(p).run() })
 }
 
@@ -77,7 +76,6 @@ func (p *pool) leave() bool {
 		return false
 	}
 	p.pollers--
-	p.source.count(&p.source.stats.Pollers, -1)
 	return true
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -16,21 +15,10 @@ import (
 // run because it is at its concurrency.
 var ErrThrottled = errors.New("function is throttled")
 
-// Invoker runs the function.
-type Invoker interface {
-	// Invoke runs the function once with an event and returns its response. It is
-	// called concurrently. An error fails the whole batch, except one that wraps
-	// [ErrThrottled], after which the same event is retried.
-	Invoke(ctx context.Context, payload []byte) ([]byte, error)
-}
-
-// InvokerFunc makes a function an [Invoker].
-type InvokerFunc func(ctx context.Context, payload []byte) ([]byte, error)
-
-// Invoke calls f.
-func (f InvokerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	return f(ctx, payload)
-}
+// Invoker runs the function once with an event and returns its response. It is called
+// concurrently. An error fails the whole batch, except one that wraps [ErrThrottled], after
+// which the same event is retried.
+type Invoker func(ctx context.Context, payload []byte) ([]byte, error)
 
 // Queue is what a source needs of SQS. Both methods are called concurrently.
 type Queue interface {
@@ -80,20 +68,6 @@ const (
 type Source struct {
 	options Options
 	region  string
-	mu      sync.Mutex
-	stats   Stats
-}
-
-// Stats counts what a source did; the counters only grow.
-type Stats struct {
-	Received      int64 // messages
-	Invocations   int64 // of the function, throttled ones included
-	Throttles     int64 // invocations that did not run
-	BatchesFailed int64 // batches of which nothing was deleted: errors and unreadable responses
-	ItemsFailed   int64 // messages that the function reported as failed
-	Deleted       int64 // messages
-	QueueErrors   int64 // receives and deletes that failed
-	Pollers       int64 // now
 }
 
 // New checks the options and returns a source. Call Run to start it.
@@ -128,18 +102,4 @@ func (o Options) validate() error {
 		return errors.New("event source has a negative visibility or drain timeout")
 	}
 	return nil
-}
-
-// Stats returns the counters as of now.
-func (s *Source) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stats
-}
-
-// count adds to one of the counters.
-func (s *Source) count(counter *int64, n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	*counter += int64(n)
 }

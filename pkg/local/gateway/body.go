@@ -23,7 +23,7 @@ const (
 // needs the body.
 func (g *Gateway) readBody(r *http.Request) (body []byte, release func(), err error) {
 	if r.ContentLength > MaxEventBytes {
-		return nil, nil, tooLarge()
+		return nil, nil, refused(http.StatusRequestEntityTooLarge)
 	}
 	head, err := io.ReadAll(io.LimitReader(r.Body, headBytes))
 	if err != nil {
@@ -59,7 +59,7 @@ func readRest(from io.Reader, head []byte, size int64) ([]byte, error) {
 		return nil, readFailure(err)
 	}
 	if whole.Len() > MaxEventBytes {
-		return nil, tooLarge()
+		return nil, refused(http.StatusRequestEntityTooLarge)
 	}
 	return whole.Bytes(), nil
 }
@@ -69,7 +69,7 @@ func (g *Gateway) reserve(ctx context.Context, n int64) (release func(), err err
 	ctx, cancel := context.WithTimeout(ctx, g.options.BodyWait)
 	defer cancel()
 	if g.budget.Acquire(ctx, n) != nil {
-		return nil, noMemory()
+		return nil, refused(http.StatusServiceUnavailable)
 	}
 	return func() { g.budget.Release(n) }, nil
 }
@@ -77,7 +77,7 @@ func (g *Gateway) reserve(ctx context.Context, n int64) (release func(), err err
 // readFailure distinguishes a slow client from a closed connection.
 func readFailure(err error) *refusal {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return tooSlow()
+		return refused(http.StatusRequestTimeout)
 	}
-	return brokenOff()
+	return refused(http.StatusBadRequest)
 }

@@ -11,7 +11,7 @@
 //
 //	g, err := gateway.New(gateway.Options{
 //		Routes:  []string{"/webhooks/stripe", "/webhooks/stripe/{endpoint}"},
-//		Invoker: gateway.InvokerFunc(invoke),
+//		Invoker: invoke,
 //	})
 //	server := g.Server()
 //	err = server.Serve(listener)

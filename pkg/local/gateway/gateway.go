@@ -27,22 +27,11 @@ const (
 // time: 503 instead of 500.
 var ErrUnavailable = errors.New("no process is free")
 
-// Invoker runs the function behind the gateway.
-type Invoker interface {
-	// Invoke runs the function once with an event and returns its response. It is called
-	// concurrently and may wait; the gateway does not use the payload afterwards. The context ends with the request or with
-	// Options.Timeout. An error is answered 500, one that wraps
-	// [ErrUnavailable] or context.DeadlineExceeded 503.
-	Invoke(ctx context.Context, payload []byte) ([]byte, error)
-}
-
-// InvokerFunc makes a function an [Invoker].
-type InvokerFunc func(ctx context.Context, payload []byte) ([]byte, error)
-
-// Invoke calls f.
-func (f InvokerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	return f(ctx, payload)
-}
+// Invoker runs the function behind the gateway once with an event and returns its response.
+// It is called concurrently and may wait; the gateway does not use the payload afterwards.
+// The context ends with the request or with Options.Timeout. An error is answered 500, one
+// that wraps [ErrUnavailable] or context.DeadlineExceeded 503.
+type Invoker func(ctx context.Context, payload []byte) ([]byte, error)
 
 // Options describe one gateway.
 type Options struct {
@@ -118,13 +107,12 @@ func (g *Gateway) Server() *http.Server {
 // refusal is an answer of the gateway itself. It closes the connection if the request's
 // body may be unread.
 type refusal struct {
-	status  int
-	message string
-	close   bool
+	status int
+	close  bool
 }
 
 // Error makes a refusal an error.
-func (r *refusal) Error() string { return r.message }
+func (r *refusal) Error() string { return http.StatusText(r.status) }
 
 func (r *refusal) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
@@ -132,23 +120,11 @@ func (r *refusal) write(w http.ResponseWriter) {
 		w.Header().Set("Connection", "close")
 	}
 	w.WriteHeader(r.status)
-	json.NewEncoder(w).Encode(struct { // fails only if the client is gone
-		Message string `json:"message"`
-	}{r.message})
+	json.NewEncoder(w).Encode(map[string]string{"message": r.Error()}) // fails only if the client is gone
 }
 
-func notFound() *refusal     { return &refusal{http.StatusNotFound, "Not Found", true} }
-func headerTooBig() *refusal { return &refusal{431, "Request Header Fields Too Large", true} }
-func tooLarge() *refusal     { return &refusal{413, "Request Entity Too Large", true} }
-func tooSlow() *refusal      { return &refusal{http.StatusRequestTimeout, "Request Timeout", true} }
-func brokenOff() *refusal    { return &refusal{http.StatusBadRequest, "Bad Request", true} }
-func noMemory() *refusal     { return &refusal{http.StatusServiceUnavailable, "Service Unavailable", true} }
-func unavailable() *refusal {
-	return &refusal{http.StatusServiceUnavailable, "Service Unavailable", false}
-}
-func functionFault() *refusal {
-	return &refusal{http.StatusInternalServerError, "Internal Server Error", false}
-}
+// refused is a refusal of a request whose body may be unread.
+func refused(status int) *refusal { return &refusal{status, true} }
 
 // ServeHTTP answers one request. Use [Gateway.Server] for untrusted clients: a handler
 // cannot bound how long a request takes to arrive.
@@ -173,11 +149,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // longer needs the event.
 func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release func(), err error) {
 	if headerBytes(r) > MaxHeaderBytes {
-		return nil, nil, headerTooBig()
+		return nil, nil, refused(http.StatusRequestHeaderFieldsTooLarge)
 	}
 	found, ok := findRoute(g.options.Routes, r.URL.Path)
 	if !ok {
-		return nil, nil, notFound()
+		return nil, nil, refused(http.StatusNotFound)
 	}
 	body, release, err := g.readBody(r)
 	if err != nil {
@@ -185,7 +161,7 @@ func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release fu
 	}
 	payload, err = encodeEvent(newEvent(r, body, found, id, time.Now()))
 	if err == nil && len(payload) > MaxEventBytes {
-		err = tooLarge()
+		err = refused(http.StatusRequestEntityTooLarge)
 	}
 	if err != nil {
 		release()
@@ -198,7 +174,7 @@ func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release fu
 func (g *Gateway) call(ctx context.Context, payload []byte) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.options.Timeout)
 	defer cancel()
-	returned, err := g.options.Invoker.Invoke(ctx, payload)
+	returned, err := g.options.Invoker(ctx, payload)
 	if err != nil {
 		return answer{}, fmt.Errorf("invoke function: %w", err)
 	}
@@ -215,9 +191,9 @@ func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case ok:
 	case errors.Is(err, ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		no = unavailable()
+		no = &refusal{http.StatusServiceUnavailable, false}
 	default:
-		no = functionFault()
+		no = &refusal{http.StatusInternalServerError, false}
 	}
 	no.write(w)
 }

@@ -29,11 +29,11 @@ type probe struct {
 }
 
 // startProbe serves a gateway whose function is f; nil answers an empty 200.
-func startProbe(t *testing.T, o Options, f InvokerFunc) *probe {
+func startProbe(t *testing.T, o Options, f Invoker) *probe {
 	t.Helper()
 	p := &probe{events: make(chan events.APIGatewayV2HTTPRequest, 2000)}
 	o.Routes = []string{"/hooks", "/hooks/{endpoint}"}
-	o.Invoker = InvokerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
+	o.Invoker = func(ctx context.Context, payload []byte) ([]byte, error) {
 		var e events.APIGatewayV2HTTPRequest
 		if err := json.Unmarshal(payload, &e); err != nil {
 			t.Errorf("event is no JSON: %v", err)
@@ -43,7 +43,7 @@ func startProbe(t *testing.T, o Options, f InvokerFunc) *probe {
 			return []byte(`{"statusCode":200}`), nil
 		}
 		return f(ctx, payload)
-	})
+	}
 	g, err := New(o)
 	if err != nil {
 		t.Fatal(err)

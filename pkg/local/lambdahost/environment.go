@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -22,13 +21,12 @@ const pipeGrace = time.Second
 // environment is one process of a function with its Runtime API. One goroutine at
 // a time owns it: starts it, gives it invocations and stops it.
 type environment struct {
-	options  *Options
-	api      *runtimeAPI
-	cmd      *exec.Cmd
-	server   *http.Server
-	output   [2]*lineWriter
-	stopping atomic.Bool   // the host ends the process, so its end is not a crash
-	exited   chan struct{} // closed when the process is gone and reaped
+	options *Options
+	api     *runtimeAPI
+	cmd     *exec.Cmd
+	server  *http.Server
+	output  [2]*lineWriter
+	exited  chan struct{} // closed when the process is gone and reaped
 }
 
 // startEnvironment starts a process; the caller must run [environment.reap].
@@ -154,7 +152,6 @@ func (e *environment) awaitNext(deadline time.Time) bool {
 
 // kill ends the process at once and waits for its end.
 func (e *environment) kill() {
-	e.stopping.Store(true)
 	if !e.gone() {
 		kill(e.cmd.Process)
 	}
@@ -173,7 +170,6 @@ func (e *environment) gone() bool {
 
 // stop asks the process to end, kills it if it does not, and waits for its end.
 func (e *environment) stop() {
-	e.stopping.Store(true)
 	if !e.gone() {
 		terminate(e.cmd.Process)
 	}

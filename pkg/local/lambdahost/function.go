@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -33,27 +32,6 @@ type Function struct {
 	killing      bool           // Close's context is over: a process that has just started ends at once
 	idle         []*environment // the last used one is at the end
 	environments map[*environment]struct{}
-
-	starts, startFailures, crashes, timeouts, invocations atomic.Int64
-}
-
-// Result is a successful invocation.
-type Result struct {
-	Payload   []byte        // what the function returned, usually JSON
-	RequestID string        // the UUID that the function's context had
-	Duration  time.Duration // from giving the payload to the process to its answer
-	ColdStart bool          // the invocation started the process
-}
-
-// Stats counts what a function did; the counters only grow.
-type Stats struct {
-	Starts        int64 // processes started
-	StartFailures int64 // starts that failed, or processes that never asked for an invocation
-	Crashes       int64 // processes that ended unexpectedly
-	Timeouts      int64 // invocations that exceeded Options.Timeout
-	Invocations   int64 // payloads given to a process
-	Running       int   // processes now
-	Idle          int   // of them, those that wait for an invocation
 }
 
 // invocation is one payload on its way through a process.
@@ -62,12 +40,7 @@ type invocation struct {
 	traceID  string
 	payload  []byte
 	deadline time.Time
-	done     chan invocationEnd
-}
-
-type invocationEnd struct {
-	result Result
-	err    error
+	done     chan outcome
 }
 
 // New checks the options and that the binary is there. It starts no process:
@@ -88,37 +61,36 @@ func New(options Options) (*Function, error) {
 
 // Invoke runs the function once with the payload (JSON; empty means "{}") on a
 // warm environment or a new one. Errors: [ErrThrottled] at once if all are busy,
-// [ErrClosed], [*StartError], [*FunctionError], or the
-// context's. When the context ends early the function still runs to its end, as
+// [ErrClosed], [*StartError], [*FunctionError], or the context's. When the context ends early the function still runs to its end, as
 // on Lambda, so the payload must not be changed after the call.
-func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
+func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return f.InvokeWait(ctx, payload, 0)
 }
 
 // InvokeWait is [Function.Invoke] that waits up to the given time for a free
 // environment before it returns [ErrThrottled]. Callers are served in order.
-func (f *Function) InvokeWait(ctx context.Context, payload []byte, wait time.Duration) (Result, error) {
+func (f *Function) InvokeWait(ctx context.Context, payload []byte, wait time.Duration) ([]byte, error) {
 	if len(payload) > MaxRequestBytes {
-		return Result{}, fmt.Errorf("%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", len(payload), MaxRequestBytes)
+		return nil, fmt.Errorf("%d byte payload is too large for the RequestResponse invocation type (limit %d bytes)", len(payload), MaxRequestBytes)
 	}
 	if len(payload) == 0 {
 		payload = []byte("{}")
 	}
 	if err := f.acquire(ctx, wait); err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	inv := &invocation{
 		id:      newRequestID(),
 		traceID: newTraceID(time.Now()),
 		payload: payload,
-		done:    make(chan invocationEnd, 1),
+		done:    make(chan outcome, 1),
 	}
 	go f.run(inv)
 	select {
 	case end := <-inv.done:
-		return end.result, end.err
+		return end.payload, end.err
 	case <-ctx.Done():
-		return Result{}, fmt.Errorf("wait for function %s: %w", f.options.Name, ctx.Err())
+		return nil, fmt.Errorf("wait for function %s: %w", f.options.Name, ctx.Err())
 	}
 }
 
@@ -163,16 +135,15 @@ func (f *Function) waitForSlot(ctx context.Context, wait time.Duration) error {
 
 // run owns a slot and one environment.
 func (f *Function) run(inv *invocation) {
-	var end invocationEnd
+	var end outcome
 	for range maxHandovers {
-		e, cold, err := f.environment()
+		e, err := f.environment()
 		if err != nil {
 			end.err = err
 			break
 		}
 		var delivered bool
-		if end, delivered = f.serve(e, inv); delivered {
-			end.result.ColdStart = cold
+		if end, delivered = e.serve(inv); delivered {
 			f.settle(e, inv, end)
 			break
 		}
@@ -183,35 +154,15 @@ func (f *Function) run(inv *invocation) {
 }
 
 // finish may be called by two goroutines; the first call counts.
-func (inv *invocation) finish(end invocationEnd) {
+func (inv *invocation) finish(end outcome) {
 	select {
 	case inv.done <- end:
 	default:
 	}
 }
 
-func (f *Function) serve(e *environment, inv *invocation) (invocationEnd, bool) {
-	began := time.Now()
-	out, delivered := e.serve(inv)
-	if !delivered {
-		return invocationEnd{}, false
-	}
-	f.invocations.Add(1)
-	if out.err != nil {
-		if failed, ok := out.err.(*FunctionError); ok && failed.Type == TypeTimedOut {
-			f.timeouts.Add(1)
-		}
-		return invocationEnd{err: out.err}, true
-	}
-	return invocationEnd{result: Result{
-		Payload:   out.payload,
-		RequestID: inv.id,
-		Duration:  time.Since(began),
-	}}, true
-}
-
 // settle waits until the environment can be used again and puts it back.
-func (f *Function) settle(e *environment, inv *invocation, end invocationEnd) {
+func (f *Function) settle(e *environment, inv *invocation, end outcome) {
 	late := time.AfterFunc(settleGrace, func() { inv.finish(end) })
 	defer late.Stop()
 	if e.awaitNext(inv.deadline) {
@@ -220,20 +171,19 @@ func (f *Function) settle(e *environment, inv *invocation, end invocationEnd) {
 }
 
 // environment returns a warm one, or a new one that has started.
-func (f *Function) environment() (e *environment, cold bool, err error) {
+func (f *Function) environment() (*environment, error) {
 	if e := f.takeIdle(nil); e != nil {
-		return e, false, nil
+		return e, nil
 	}
 	if err := f.gate.enter(time.Now()); err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	e, err = f.start()
+	e, err := f.start()
 	if err != nil {
-		f.startFailures.Add(1)
 		err = &StartError{Function: f.options.Name, Err: err}
 	}
 	f.gate.leave(time.Now(), err)
-	return e, true, err
+	return e, err
 }
 
 func (f *Function) start() (*environment, error) {
@@ -241,7 +191,6 @@ func (f *Function) start() (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.starts.Add(1)
 	f.mu.Lock()
 	f.environments[e] = struct{}{}
 	killing := f.killing
@@ -281,26 +230,8 @@ func (f *Function) putIdle(e *environment) {
 
 // forget is called for each process that has ended.
 func (f *Function) forget(e *environment) {
-	if !e.stopping.Load() {
-		f.crashes.Add(1)
-	}
 	f.takeIdle(e)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.environments, e)
-}
-
-// Stats returns the counters as of now.
-func (f *Function) Stats() Stats {
-	s := Stats{
-		Starts:        f.starts.Load(),
-		StartFailures: f.startFailures.Load(),
-		Crashes:       f.crashes.Load(),
-		Timeouts:      f.timeouts.Load(),
-		Invocations:   f.invocations.Load(),
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s.Running, s.Idle = len(f.environments), len(f.idle)
-	return s
 }

@@ -39,6 +39,7 @@ type request struct {
 func runAsFunction() {
 	switch os.Getenv("AT_INIT") {
 	case "exit":
+		fmt.Println("exits")
 		os.Exit(3)
 	case "hang":
 		select {}

@@ -47,8 +47,8 @@ func TestStartsQuietly(t *testing.T) {
 			}
 			defer f.Close(context.Background())
 			got, err := f.Invoke(t.Context(), []byte(tt.quiet))
-			if err != nil || !strings.Contains(string(got.Payload), tt.answer) {
-				t.Fatalf("the first event: %s, %v, want %s", got.Payload, err, tt.answer)
+			if err != nil || !strings.Contains(string(got), tt.answer) {
+				t.Fatalf("the first event: %s, %v, want %s", got, err, tt.answer)
 			}
 			if n := connections.Load(); n != 0 {
 				t.Errorf("%d connections before an event needed one", n)

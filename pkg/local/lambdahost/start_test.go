@@ -78,8 +78,8 @@ func TestStartFailures(t *testing.T) {
 			if _, ok := errors.AsType[*StartError](err); !ok || err.Error() != test.want {
 				t.Errorf("error %q,\nwant  %q", err, test.want)
 			}
-			if s := f.Stats(); s.StartFailures != 1 || s.Running != 0 {
-				t.Errorf("stats %+v", s)
+			if n := f.running(); n != 0 {
+				t.Errorf("%d processes are left", n)
 			}
 		})
 	}
@@ -106,7 +106,8 @@ func TestBinaryVanishes(t *testing.T) {
 
 func TestCrashLoopDoesNotSpin(t *testing.T) {
 	t.Parallel()
-	f := newFunction(t, Options{Concurrency: 8, Env: map[string]string{"AT_INIT": "exit"}})
+	var out lineBuffer
+	f := newFunction(t, Options{Concurrency: 8, Env: map[string]string{"AT_INIT": "exit"}, Stdout: &out})
 	var wg sync.WaitGroup
 	deadline := time.Now().Add(400 * time.Millisecond)
 	for range 8 {
@@ -120,8 +121,8 @@ func TestCrashLoopDoesNotSpin(t *testing.T) {
 	}
 	wg.Wait()
 	// The first round starts up to eight; then one is let through after 100 ms and one after 200 ms more.
-	if s := f.Stats(); s.Starts > 8+3 {
-		t.Errorf("stats %+v", s)
+	if n := len(out.all()); n < 1 || n > 8+3 {
+		t.Errorf("%d starts", n)
 	}
 }
 
@@ -161,7 +162,7 @@ func TestClose(t *testing.T) {
 		f := newFunction(t, Options{Timeout: 300 * time.Millisecond})
 		ran := make(chan error, 1)
 		go func() { _, err := invoke(t, f, request{Do: "hang"}); ran <- err }()
-		eventually(t, "it runs", func() bool { return f.Stats().Running == 1 })
+		eventually(t, "it runs", func() bool { return f.running() == 1 })
 		waits := make(chan error, 1)
 		go func() { _, err := f.InvokeWait(context.Background(), nil, time.Hour); waits <- err }()
 		if err := f.Close(t.Context()); err != nil {
@@ -176,8 +177,8 @@ func TestClose(t *testing.T) {
 		if _, err := invoke(t, f, request{}); !errors.Is(err, ErrClosed) && !errors.Is(err, ErrThrottled) {
 			t.Errorf("one more: %v", err)
 		}
-		if s := f.Stats(); s.Running != 0 || s.Crashes != 0 {
-			t.Errorf("stats %+v", s)
+		if n := f.running(); n != 0 {
+			t.Errorf("%d processes are left", n)
 		}
 	})
 	t.Run("runs out of patience", func(t *testing.T) {
@@ -185,7 +186,7 @@ func TestClose(t *testing.T) {
 		f := newFunction(t, Options{Concurrency: 2})
 		ran := make(chan error, 1)
 		go func() { _, err := invoke(t, f, request{Do: "hang"}); ran <- err }()
-		eventually(t, "it runs", func() bool { return f.Stats().Running == 1 })
+		eventually(t, "it runs", func() bool { return f.running() == 1 })
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := f.Close(ctx); !errors.Is(err, context.Canceled) {
@@ -194,7 +195,7 @@ func TestClose(t *testing.T) {
 		if err := <-ran; err == nil {
 			t.Error("the killed invocation succeeded")
 		}
-		if f.Stats().Running != 0 {
+		if f.running() != 0 {
 			t.Error("a process is left")
 		}
 		if again := f.Close(t.Context()); !errors.Is(again, context.Canceled) {
@@ -208,7 +209,7 @@ func TestClose(t *testing.T) {
 		if err := f.Close(t.Context()); err != nil {
 			t.Errorf("close: %v", err)
 		}
-		if f.Stats().Running != 0 {
+		if f.running() != 0 {
 			t.Error("a process is left")
 		}
 	})

@@ -120,7 +120,7 @@ func (sys *system) wireFunction() {
 
 func (sys *system) startFront() {
 	sys.t.Helper()
-	g, err := gateway.New(gateway.Options{Routes: []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"}, Invoker: sys.function})
+	g, err := gateway.New(gateway.Options{Routes: []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"}, Invoker: sys.function.Invoke})
 	if err != nil {
 		sys.t.Fatal(err)
 	}
