@@ -40,24 +40,25 @@ func (u *Update) Paths() []Path {
 // the given item. It returns *Error if an operand is missing or of the wrong type, if a
 // path does not exist, or if a number does not fit.
 func (u *Update) Apply(item value.Item) (value.Item, error) {
-	out := maps.Clone(item)
-	if out == nil {
-		out = value.Item{}
+	out := value.Value{Type: value.Map, Map: maps.Clone(item)}
+	if out.Map == nil {
+		out.Map = value.Item{}
 	}
 	if u == nil {
-		return out, nil
+		return out.Map, nil
 	}
+	var err error
 	for _, a := range u.set {
-		v, err := a.term.eval(item)
-		if err != nil {
-			return nil, err
+		v, failed := a.term.eval(item)
+		if failed != nil {
+			return nil, failed
 		}
-		if err := editItem(out, a.path.steps, setTo(v)); err != nil {
+		if out, err = edit(out, a.path.steps, setTo(v)); err != nil {
 			return nil, err
 		}
 	}
 	for _, a := range u.add {
-		if err := editItem(out, a.path.steps, a.apply); err != nil {
+		if out, err = edit(out, a.path.steps, a.apply); err != nil {
 			return nil, err
 		}
 	}
@@ -65,11 +66,11 @@ func (u *Update) Apply(item value.Item) (value.Item, error) {
 		if p.pastEnd(item) {
 			continue
 		}
-		if err := editItem(out, p.steps, removed); err != nil {
+		if out, err = edit(out, p.steps, removed); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	return out.Map, nil
 }
 
 func setTo(v value.Value) change {
@@ -91,31 +92,6 @@ func (p Path) pastEnd(item value.Item) bool {
 
 // change returns the new value at a path, or false to remove it.
 type change func(old value.Value, exists bool) (value.Value, bool, error)
-
-// editItem changes the value at a path of an item that no one else holds; nested values on
-// the path are copied.
-func editItem(own value.Item, steps []step, f change) error {
-	name := steps[0].name
-	old, exists := own[name]
-	if len(steps) > 1 {
-		if !exists {
-			return badPath()
-		}
-		inner, err := edit(old, steps[1:], f)
-		own[name] = inner
-		return err
-	}
-	changed, keep, err := f(old, exists)
-	switch {
-	case err != nil:
-		return err
-	case keep:
-		own[name] = changed
-	default:
-		delete(own, name)
-	}
-	return nil
-}
 
 // edit returns v with the value at the path changed; only values on the path are copied.
 func edit(v value.Value, steps []step, f change) (value.Value, error) {
@@ -215,64 +191,39 @@ func arithmetic(a, b value.Value, subtract bool) (value.Value, error) {
 }
 
 // updateTerm is the right side of SET, or a part of it.
-type updateTerm interface {
-	eval(item value.Item) (value.Value, error)
+type updateTerm struct {
+	op    string      // "path", "value", "+", "-", "if_not_exists" or "list_append"
+	path  Path        // of "path" and "if_not_exists"
+	value value.Value // of "value"
+	args  []updateTerm
 }
 
-type (
-	pathTerm  struct{ Path }
-	valueTerm struct{ value.Value }
-	sumTerm   struct {
-		left, right updateTerm
-		subtract    bool
-	}
-	ifNotExistsTerm struct {
-		path Path
-		or   updateTerm
-	}
-	listAppendTerm struct{ left, right updateTerm }
-)
-
-func (t valueTerm) eval(value.Item) (value.Value, error) { return t.Value, nil }
-
-func (t pathTerm) eval(it value.Item) (value.Value, error) {
-	v, ok := t.Get(it)
-	if !ok {
-		return v, errorf("The provided expression refers to an attribute that does not exist in the item")
-	}
-	return v, nil
-}
-
-func (t ifNotExistsTerm) eval(it value.Item) (value.Value, error) {
-	if v, ok := t.path.Get(it); ok {
+func (t updateTerm) eval(it value.Item) (value.Value, error) {
+	switch t.op {
+	case "value":
+		return t.value, nil
+	case "path", "if_not_exists":
+		v, ok := t.path.Get(it)
+		switch {
+		case !ok && t.op == "path":
+			return v, errorf("The provided expression refers to an attribute that does not exist in the item")
+		case !ok:
+			return t.args[1].eval(it)
+		}
 		return v, nil
 	}
-	return t.or.eval(it)
-}
-
-func (t sumTerm) eval(it value.Item) (value.Value, error) {
-	a, b, err := both(it, t.left, t.right)
+	a, err := t.args[0].eval(it)
 	if err != nil {
 		return a, err
 	}
-	return arithmetic(a, b, t.subtract)
-}
-
-func (t listAppendTerm) eval(it value.Item) (value.Value, error) {
-	a, b, err := both(it, t.left, t.right)
-	if err != nil {
-		return a, err
-	}
-	if a.Type != value.List || b.Type != value.List {
+	b, err := t.args[1].eval(it)
+	switch {
+	case err != nil:
+		return b, err
+	case t.op != "list_append":
+		return arithmetic(a, b, t.op == "-")
+	case a.Type != value.List || b.Type != value.List:
 		return a, badOperand()
 	}
 	return value.Value{Type: value.List, List: slices.Concat(a.List, b.List)}, nil
-}
-
-func both(it value.Item, left, right updateTerm) (a, b value.Value, err error) {
-	if a, err = left.eval(it); err != nil {
-		return a, b, err
-	}
-	b, err = right.eval(it)
-	return a, b, err
 }

@@ -78,27 +78,21 @@ func (ps *parser) checkSetOperand(keyword string, t value.Type) {
 // setTerm reads "a", "a + b" or "a - b", also in parentheses.
 func (ps *parser) setTerm() updateTerm {
 	left := ps.updateOperand(true)
-	subtract := ps.peek().is("-")
-	if _, isSum := left.(sumTerm); isSum || !subtract && !ps.peek().is("+") {
+	op := ps.peek().text
+	if left.op == "+" || left.op == "-" || !ps.accept("+") && !ps.accept("-") {
 		return left // a sum has two operands; a third one is a syntax error
 	}
-	ps.pos++
 	ps.operator()
-	right := ps.updateOperand(false)
-	operator := "+"
-	if subtract {
-		operator = "-"
-	}
-	ps.checkTerms(operator, value.Num, left, right)
-	return sumTerm{left, right, subtract}
+	sum := updateTerm{op: op, args: []updateTerm{left, ps.updateOperand(false)}}
+	ps.checkTerms(sum, value.Num)
+	return sum
 }
 
 // updateOperand reads a path, a value, a function, or one of these in
 // parentheses; a sum in parentheses only where sums is set.
-func (ps *parser) updateOperand(sums bool) updateTerm {
+func (ps *parser) updateOperand(sums bool) (t updateTerm) {
 	switch {
 	case ps.accept("("):
-		var t updateTerm
 		if sums {
 			t = ps.setTerm()
 		} else {
@@ -107,41 +101,36 @@ func (ps *parser) updateOperand(sums bool) updateTerm {
 		ps.expect(")")
 		return t
 	case ps.peek().kind == tokValue:
-		return valueTerm{ps.value()}
+		return updateTerm{op: "value", value: ps.value()}
 	case ps.isCall():
 		return ps.updateCall()
 	}
-	return pathTerm{ps.path()}
+	return updateTerm{op: "path", path: ps.path()}
 }
 
 func (ps *parser) updateCall() updateTerm {
-	name := ps.next().text
+	t := updateTerm{op: ps.next().text}
 	ps.operator()
-	args := arguments(ps, func() updateTerm { return ps.updateOperand(false) })
-	if name != "if_not_exists" && name != "list_append" {
-		ps.fail("Invalid function name; function: %s", name)
-		return args[0]
+	t.args = arguments(ps, func() updateTerm { return ps.updateOperand(false) })
+	t.path = t.args[0].path
+	switch {
+	case t.op != "if_not_exists" && t.op != "list_append":
+		ps.fail("Invalid function name; function: %s", t.op)
+	case len(t.args) != 2:
+		ps.fail("Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", t.op, len(t.args))
+	case t.op == "list_append":
+		ps.checkTerms(t, value.List)
+	case t.args[0].op != "path":
+		ps.fail("Operator or function requires a document path; operator or function: %s", t.op)
 	}
-	if len(args) != 2 {
-		ps.fail("Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", name, len(args))
-		return args[0]
-	}
-	if name == "list_append" {
-		ps.checkTerms(name, value.List, args...)
-		return listAppendTerm{args[0], args[1]}
-	}
-	path, ok := args[0].(pathTerm)
-	if !ok {
-		ps.fail("Operator or function requires a document path; operator or function: %s", name)
-	}
-	return ifNotExistsTerm{path.Path, args[1]}
+	return t
 }
 
 // checkTerms rejects literal operands of a type other than the operator's.
-func (ps *parser) checkTerms(operator string, want value.Type, terms ...updateTerm) {
-	for _, t := range terms {
-		if v, ok := t.(valueTerm); ok && v.Type != want {
-			ps.fail("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", operator, v.Type)
+func (ps *parser) checkTerms(t updateTerm, want value.Type) {
+	for _, arg := range t.args {
+		if arg.op == "value" && arg.value.Type != want {
+			ps.fail("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", t.op, arg.value.Type)
 		}
 	}
 }
