@@ -151,18 +151,18 @@ func queuesCarry(t *testing.T, client *sqs.Client, outputs map[string]string) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the event (-sent +received):\n%s", diff)
 	}
-	letter := queue.DeadLetter{Reason: "permanent", Error: "no such plan", EventID: want.ID}
-	if err := consumer.DeadLetter(t.Context(), queue.Message{Body: *again.Body}, letter); err != nil {
+	cause := queue.DeadLetter{Reason: "permanent", Error: "no such plan", EventID: want.ID}
+	if err := consumer.DeadLetter(t.Context(), queue.Message{Body: *again.Body}, cause); err != nil {
 		t.Fatal(err)
 	}
 	if err := consumer.Delete(t.Context(), []string{*again.ReceiptHandle}); err != nil {
 		t.Fatal(err)
 	}
-	letters, err := consumer.DeadLetters().Receive(t.Context(), 10, time.Minute)
-	if err != nil || len(letters) != 1 || letters[0].Body != *again.Body {
-		t.Fatalf("%d dead letters, %v", len(letters), err)
+	received, err := consumer.DeadLetters().Receive(t.Context(), 10, time.Minute)
+	if err != nil || len(received) != 1 || received[0].Body != *again.Body {
+		t.Fatalf("%d dead letters, %v", len(received), err)
 	}
-	if diff := cmp.Diff(letter.Attributes(), letters[0].Attributes); diff != "" {
+	if diff := cmp.Diff(cause.Attributes(), received[0].Attributes); diff != "" {
 		t.Errorf("the dead letter's reason (-sent +received):\n%s", diff)
 	}
 }

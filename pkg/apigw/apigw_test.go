@@ -137,7 +137,7 @@ func asJSON(v any) string {
 
 func TestHeaders(t *testing.T) {
 	cases := []struct{ name, event, want string }{
-		{"small letters", `{"version":"2.0","headers":{"stripe-signature":"a"}}`, "a"},
+		{"lower case", `{"version":"2.0","headers":{"stripe-signature":"a"}}`, "a"},
 		{"capitals", `{"version":"2.0","headers":{"STRIPE-SIGNATURE":"a"}}`, "a"},
 		{"joined by the gateway", `{"version":"2.0","headers":{"stripe-signature":"a,b"}}`, "a,b"},
 		{"2.0 reads no multi-value headers", `{"version":"2.0","multiValueHeaders":{"Stripe-Signature":["a"]}}`, ""},

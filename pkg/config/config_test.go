@@ -299,7 +299,7 @@ func ExampleLoadIngest() {
 	// TOLLGATE_WEBHOOK_SECRET_ID is not set: set it to the name or ARN of the secret with the signing secrets
 }
 
-// TestCommandNamesOneSystem: every fault is said once, and always in one order.
+// TestCommandNamesOneSystem: every fault is reported once, and always in one order.
 func TestCommandNamesOneSystem(t *testing.T) {
 	const url = "http://127.0.0.1:4566/q"
 	cases := map[string]struct {

@@ -204,7 +204,7 @@ func TestThrottledItems(t *testing.T) {
 				t.Errorf("hidden for %v, want the back-off of a first receive", d)
 			}
 			if !strings.Contains(b.logs.String(), `"outcome":"throttled"`) {
-				t.Errorf("no line says so: %s", b.logs)
+				t.Errorf("no line reports it: %s", b.logs)
 			}
 		})
 	}

@@ -78,13 +78,13 @@ func TestHandlerLearnsWhenTheMessageWasSent(t *testing.T) {
 		}
 		first, again := got[0], got[1]
 		if !first.FirstReceived.Equal(sent.Add(time.Minute)) || !again.FirstReceived.Equal(sent.Add(time.Minute)) {
-			t.Errorf("the runs were told that the message was first received at %v and %v", first.FirstReceived, again.FirstReceived)
+			t.Errorf("the runs got that the message was first received at %v and %v", first.FirstReceived, again.FirstReceived)
 		}
 		if first.Settle != b.config.Limits.Settle || first.Settle != 10*time.Minute {
-			t.Errorf("the run was told to wait %v for Stripe to show what was announced", first.Settle)
+			t.Errorf("the run got a settle time of %v", first.Settle)
 		}
 		if !first.SentAt.Equal(sent) || !again.SentAt.Equal(sent) {
-			t.Errorf("the runs were told that the message was sent at %v and %v, want %v", first.SentAt, again.SentAt, sent)
+			t.Errorf("the runs got that the message was sent at %v and %v, want %v", first.SentAt, again.SentAt, sent)
 		}
 		// The second run waits first, so that attempts which swap one item do not meet again.
 		wait := again.Now.Sub(start) - time.Second

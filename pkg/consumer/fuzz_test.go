@@ -41,7 +41,7 @@ func (s *scripted) finish(id string, is bool) {
 	s.finished[id] = s.finished[id] || is
 }
 
-// pick returns the answer that a byte stands for.
+// pick returns the answer that a byte selects.
 func pick[T any](b byte, of ...T) T { return of[int(b)%len(of)] }
 
 var errScripted = errors.New("scripted")

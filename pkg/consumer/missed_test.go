@@ -71,7 +71,7 @@ func TestMissedDeliveries(t *testing.T) {
 		{"it comes back early", []receive{{0, reconcile, 1, 15 * minute}, {3 * minute, reconcile, 2, 12 * minute}, {12 * minute, reconcile, 3, 0}}, 1},
 		{"a second copy of reconcile counts nothing", []receive{{0, reconcile, 1, 15 * minute}, {0, reconcile, 1, 0}}, 0},
 		{"done at its last receive", []receive{{0, reconcile, 16, 0}}, 0},
-		{"a backfill is no delivery", []receive{{0, event.Backfill, 1, 0}}, 0},
+		{"a backfill is not a delivery", []receive{{0, event.Backfill, 1, 0}}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -33,7 +33,7 @@ type want struct {
 	err    error
 
 	unclaimed bool   // no record is read or written
-	letter    string // reason of the dead letter without a record
+	parked    string // reason of the dead letter without a record
 }
 
 // TestOutcomes has a row for every outcome that a message can have: what the queue is
@@ -111,7 +111,7 @@ func TestOutcomes(t *testing.T) {
 			want: want{acked: true, calls: dead, reason: dispatch.ReasonAPIVersion}},
 		{name: "without the copy a permanent failure comes back", handler: failing(dispatch.Permanent(boom)), with: func(b *bundle) { b.queue.deadErr = boom },
 			want: want{delay: firstBackoff, calls: dead, reason: dispatch.ReasonHandler, err: consumer.ErrInfrastructure}},
-		{name: "a copy that the queue refuses is no fault of the queue", handler: failing(dispatch.Permanent(boom)),
+		{name: "a copy that the queue refuses is not a fault of the queue", handler: failing(dispatch.Permanent(boom)),
 			with: func(b *bundle) { b.queue.deadErr = queue.ErrRefused }, want: want{delay: firstBackoff, calls: dead, reason: dispatch.ReasonHandler}},
 		{name: "a permanent failure that the record refuses makes no copy", handler: failing(dispatch.Permanent(boom)), with: fails(idempotency.FailSuperseded),
 			want: want{delay: 27500 * time.Millisecond, reason: dispatch.ReasonHandler}},
@@ -137,11 +137,11 @@ func TestOutcomes(t *testing.T) {
 		{name: "store down while completing", with: completeFails(idempotency.ErrStoreDown), want: want{delay: firstBackoff, err: consumer.ErrInfrastructure}},
 		{name: "a broken record is a dead letter of its own",
 			with: claimAnswers(idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: &idempotency.BrokenError{ID: "evt_1", Text: "boom"}}, nil),
-			want: want{acked: true, calls: dead, letter: dispatch.ReasonCorrupt}},
+			want: want{acked: true, calls: dead, parked: dispatch.ReasonCorrupt}},
 		{name: "an event of another mode is parked without a record", with: policies(policy.Policy{Livemode: []bool{true}}),
-			want: want{acked: true, calls: dead, unclaimed: true, letter: policy.ReasonLivemode}},
+			want: want{acked: true, calls: dead, unclaimed: true, parked: policy.ReasonLivemode}},
 		{name: "an event of another account is parked without a record", with: policies(policy.Policy{Accounts: []string{""}}),
-			change: func(e *event.Envelope) { e.Account = "acct_other" }, want: want{acked: true, calls: dead, unclaimed: true, letter: policy.ReasonAccount}},
+			change: func(e *event.Envelope) { e.Account = "acct_other" }, want: want{acked: true, calls: dead, unclaimed: true, parked: policy.ReasonAccount}},
 		{name: "without the copy a parked event comes back", receives: 4, with: func(b *bundle) { policies(policy.Policy{Livemode: []bool{true}})(b); b.queue.deadErr = boom },
 			want: want{delay: 228 * time.Second, calls: dead, unclaimed: true, err: consumer.ErrInfrastructure}},
 		{name: "policy may ignore what does not fit", handler: failing(boom), with: policies(policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}),
@@ -179,7 +179,7 @@ func policies(p policy.Policy) func(*bundle) {
 	return func(b *bundle) { b.config.Policies = map[string]policy.Policy{"default": p} }
 }
 
-// check compares what became of message m1.
+// check compares the outcome of message m1.
 func (b *bundle) check(t *testing.T, w want, failed []string, err error) {
 	t.Helper()
 	if !errors.Is(err, w.err) {
@@ -211,8 +211,8 @@ func (b *bundle) check(t *testing.T, w want, failed []string, err error) {
 	if w.unclaimed && len(b.store.claims) > 0 {
 		t.Errorf("claimed %+v, want no record touched", b.store.claims)
 	}
-	if w.letter != "" && (len(b.queue.dead) != 1 || b.queue.dead[0].Reason != w.letter || b.queue.dead[0].Attempt != 0) {
-		t.Errorf("dead letters %+v, want one of no attempt with reason %q", b.queue.dead, w.letter)
+	if w.parked != "" && (len(b.queue.dead) != 1 || b.queue.dead[0].Reason != w.parked || b.queue.dead[0].Attempt != 0) {
+		t.Errorf("dead letters %+v, want one of no attempt with reason %q", b.queue.dead, w.parked)
 	}
 	if w.done != "" && !slices.Equal(b.store.outcomes, []idempotency.Outcome{w.done}) {
 		t.Errorf("completed as %v, want %s", b.store.outcomes, w.done)
@@ -335,8 +335,8 @@ func TestCopyAndRecordTellOneError(t *testing.T) {
 		t.Fatalf("error %v, failures %+v, dead letters %+v", err, b.store.failures, b.queue.dead)
 	}
 	const text = "book invoice: no such plan"
-	if record, letter := b.store.failures[0], b.queue.dead[0]; record.Err != text || letter.Error != text {
-		t.Errorf("the record tells %q, the copy %q, want %q", record.Err, letter.Error, text)
+	if record, dead := b.store.failures[0], b.queue.dead[0]; record.Err != text || dead.Error != text {
+		t.Errorf("the record has %q, the copy %q, want %q", record.Err, dead.Error, text)
 	}
 }
 

@@ -185,7 +185,7 @@ func TestEffectsValidate(t *testing.T) {
 		{"the index's attribute", dispatch.Effects{dispatch.Insert("K", dispatch.Fields{"open": "o#1"})}, false},
 		{"an empty place in a list", dispatch.Effects{dispatch.Insert("K", dispatch.Fields{"lst": "", "at": "2026"})}, false},
 		{"a list's name too long", dispatch.Effects{dispatch.Insert("K", dispatch.Fields{"lst": strings.Repeat("x", 2049)})}, false},
-		{"a place in a list that is no text", dispatch.Effects{dispatch.Swap("K", 0, dispatch.Fields{"lst": "CUS#1", "at": 2026})}, false},
+		{"a place in a list that is not text", dispatch.Effects{dispatch.Swap("K", 0, dispatch.Fields{"lst": "CUS#1", "at": 2026})}, false},
 		{"a place in a list too long", dispatch.Effects{dispatch.Swap("K", 0, dispatch.Fields{"lst": "CUS#1", "at": strings.Repeat("x", 1025)})}, false},
 		{"the longest place in a list", dispatch.Effects{dispatch.Insert("K", dispatch.Fields{"lst": strings.Repeat("x", 2048), "at": strings.Repeat("x", 1024)})}, true},
 		{"the version", dispatch.Effects{dispatch.Swap("K", 1, dispatch.Fields{"ver": 9})}, false},

@@ -51,9 +51,9 @@ func TestRows(t *testing.T) {
 	rows := func(more bool, err error, broken ...idempotency.Record) Rows {
 		return func(context.Context) ([]idempotency.Record, int, bool, error) { return broken, 17, more, err }
 	}
-	odd := idempotency.Record{ID: "evt_odd", Broken: "att is no number"}
+	odd := idempotency.Record{ID: "evt_odd", Broken: "att is not a number"}
 	healthy(t, CheckRows(rows(false, nil)))
-	has(t, CheckRows(rows(false, nil, odd)), want{"rows", Fail, "1 cannot be read as records, so that their events are never handled: evt_odd (att is no number)"})
+	has(t, CheckRows(rows(false, nil, odd)), want{"rows", Fail, "1 cannot be read as records, so that their events are never handled: evt_odd (att is not a number)"})
 	has(t, CheckRows(rows(false, nil, odd, odd, odd, odd, odd, odd)), want{"rows", Fail, ", …"})
 	has(t, CheckRows(rows(true, nil)), want{"rows", Warn, "17 were read, and there are more"})
 	has(t, CheckRows(rows(false, errDenied)), want{"rows", Warn, "not known"})

@@ -160,13 +160,13 @@ func TestQueues(t *testing.T) {
 		"no dead-letter queue":      {set{"RedrivePolicy": ""}, nil, want{"queue", Fail, "no dead-letter queue"}},
 		"a broken policy":           {set{"RedrivePolicy": "{"}, nil, want{"queue", Fail, "cannot be read"}},
 		"another dead-letter queue": {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:other","maxReceiveCount":16}`}, nil, want{"queue", Fail, "arn:other"}},
-		"gives up early":            {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"5"}`}, nil, want{"queue", Fail, "max receives is 5,"}},
-		"gives up late":             {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"50"}`}, nil, want{"queue", Warn, "max receives is 50"}},
+		"exhausts retries early":    {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"5"}`}, nil, want{"queue", Fail, "max receives is 5,"}},
+		"exhausts retries late":     {set{"RedrivePolicy": `{"deadLetterTargetArn":"arn:dead","maxReceiveCount":"50"}`}, nil, want{"queue", Warn, "max receives is 50"}},
 		"in the clear":              {set{"SqsManagedSseEnabled": "false"}, nil, want{"queue", Warn, "encrypted"}},
-		"letters in the clear":      {nil, set{"KmsMasterKeyId": ""}, want{"dead-letter queue", Warn, "encrypted"}},
-		"letters go too soon":       {nil, set{"MessageRetentionPeriod": "604800"}, want{"dead-letter queue", Warn, "168h"}},
-		"letters go before":         {nil, set{"MessageRetentionPeriod": "345600"}, want{"dead-letter queue", Fail, "no longer than messages"}},
-		"letters move on":           {nil, set{"RedrivePolicy": "{}"}, want{"dead-letter queue", Fail, "redrive policy of its own"}},
+		"dead letters in the clear": {nil, set{"KmsMasterKeyId": ""}, want{"dead-letter queue", Warn, "encrypted"}},
+		"dead letters expire early": {nil, set{"MessageRetentionPeriod": "604800"}, want{"dead-letter queue", Warn, "168h"}},
+		"dead letters expire first": {nil, set{"MessageRetentionPeriod": "345600"}, want{"dead-letter queue", Fail, "no longer than messages"}},
+		"dead letters move on":      {nil, set{"RedrivePolicy": "{}"}, want{"dead-letter queue", Fail, "redrive policy of its own"}},
 		"a backlog":                 {set{"ApproximateNumberOfMessages": "995"}, nil, want{"queue depth", OK, "995"}},
 		"a large backlog":           {set{"ApproximateNumberOfMessages": "998"}, nil, want{"queue depth", Warn, "1000 messages"}},
 		"too many in flight":        {set{"ApproximateNumberOfMessagesNotVisible": "70000"}, nil, want{"queue depth", Fail, "120000"}},
@@ -273,9 +273,9 @@ func TestAlarms(t *testing.T) {
 	has(t, CheckAlarms(watch(nil, errDenied), "x"), want{"alarms", Warn, "not known"})
 }
 
-type vault map[string]string
+type secretTexts map[string]string
 
-func (v vault) value(_ context.Context, id string) (string, bool, error) {
+func (v secretTexts) value(_ context.Context, id string) (string, bool, error) {
 	if id == "denied" {
 		return "", false, errDenied
 	}
@@ -284,7 +284,7 @@ func (v vault) value(_ context.Context, id string) (string, bool, error) {
 }
 
 func TestSecrets(t *testing.T) {
-	healthy(t, CheckWebhookSecret(vault{"w": `{"default":["whsec_1","whsec_2\n"],"connect":"whsec_3"}`}.value, "w"))
+	healthy(t, CheckWebhookSecret(secretTexts{"w": `{"default":["whsec_1","whsec_2\n"],"connect":"whsec_3"}`}.value, "w"))
 	for name, c := range map[string]struct {
 		id, text string
 		want     want
@@ -303,7 +303,7 @@ func TestSecrets(t *testing.T) {
 		"no default":         {"w", `{"connect":["whsec_1"]}`, want{"signing secrets", Warn, "default"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check := CheckWebhookSecret(vault{"w": c.text}.value, c.id)
+			check := CheckWebhookSecret(secretTexts{"w": c.text}.value, c.id)
 			has(t, check, c.want)
 			raw, _ := json.Marshal(check(t.Context()))
 			if strings.Contains(string(raw), "HUNTER") {
@@ -322,7 +322,7 @@ func TestAPIKey(t *testing.T) {
 	}{
 		{"a live stage", "rk_live_1\n", live, want{"api key", OK, "live"}},
 		{"a test stage", "sk_test_1", test, want{"api key", OK, "test"}},
-		{"nobody knows the stage", "sk_live_1", unknown, want{"api key", OK, "live"}},
+		{"unknown stage", "sk_live_1", unknown, want{"api key", OK, "live"}},
 		{"a local system", "sk_test_1", local, want{"api key", OK, "test"}},
 		{"none", " ", live, want{"api key", Warn, "no key"}},
 		{"white space", "sk_live_1 2", live, want{"api key", Fail, "white space"}},
@@ -332,10 +332,10 @@ func TestAPIKey(t *testing.T) {
 		{"a live key on a test stage", "sk_live_1", test, want{"api key", Fail, "not live"}},
 		{"a live key on a local system", "sk_live_1", local, want{"api key", Fail, "local"}},
 	} {
-		t.Run(c.name, func(t *testing.T) { has(t, CheckAPIKey(vault{"k": c.key}.value, "k", c.site), c.want) })
+		t.Run(c.name, func(t *testing.T) { has(t, CheckAPIKey(secretTexts{"k": c.key}.value, "k", c.site), c.want) })
 	}
-	has(t, CheckAPIKey(vault{}.value, "", live), want{"api key", Skipped, "does not name"})
-	has(t, CheckAPIKey(vault{}.value, "denied", live), want{"api key", Warn, "not known"})
+	has(t, CheckAPIKey(secretTexts{}.value, "", live), want{"api key", Skipped, "does not name"})
+	has(t, CheckAPIKey(secretTexts{}.value, "denied", live), want{"api key", Warn, "not known"})
 }
 
 func TestClock(t *testing.T) {

@@ -72,7 +72,7 @@ func TestBeginThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestOldestNote: of passes, not of backfills, of each account and mode by itself, over
+// TestOldestNote: of passes, not of backfills, each account and mode separately, over
 // the borders of months and pages.
 func TestOldestNote(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)

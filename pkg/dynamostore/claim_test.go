@@ -247,7 +247,7 @@ func TestClaimEntersTheIndex(t *testing.T) {
 	}
 }
 
-// TestFailOfARowBrokenMeanwhile: a row that was broken under a running attempt is no fault
+// TestFailOfARowBrokenMeanwhile: a row that was broken under a running attempt is not a fault
 // of the store, which would stop the batch's other messages.
 func TestFailOfARowBrokenMeanwhile(t *testing.T) {
 	f := serveEmbedded(t).fixture(t, http.DefaultTransport)

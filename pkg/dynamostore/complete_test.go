@@ -51,11 +51,11 @@ func TestCompleteReasons(t *testing.T) {
 		{"-CCCTV", "validation before every refusal but the record's", idempotency.Rejected, nil},
 		{"--C---", "swap refused", idempotency.SwapRefused, nil},
 		{"-CCCCC", "swap refused before checks and inserts", idempotency.SwapRefused, nil},
-		{"T-C--H", "swap refused beside contention", idempotency.SwapRefused, nil},
+		{"T-C--H", "swap refused with contention", idempotency.SwapRefused, nil},
 		{"---C--", "first check refused", idempotency.CheckRefused, errFirst},
 		{"----C-", "second check refused", idempotency.CheckRefused, errSecond},
 		{"-C-CCC", "checks refused before inserts", idempotency.CheckRefused, errFirst},
-		{"-P--C-", "check refused beside contention", idempotency.CheckRefused, errSecond},
+		{"-P--C-", "check refused with contention", idempotency.CheckRefused, errSecond},
 	}
 	for _, tc := range cases {
 		t.Run(fmt.Sprintf("complete/reasons %s: %s → %s", tc.reasons, tc.name, tc.verdict), func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestCompleteReasons(t *testing.T) {
 	}
 }
 
-// Refused inserts are dropped, even beside contention, and the rest is sent at once as
+// Refused inserts are dropped, even with contention, and the rest is sent at once as
 // a new transaction; contention alone sends the same one again.
 func TestCompleteSendsAgain(t *testing.T) {
 	everything := []string{"EVT#evt_1", "K1", "K2", "K3", "K4", "K5"}

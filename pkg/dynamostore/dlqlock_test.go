@@ -30,7 +30,7 @@ func TestDLQLock(t *testing.T) {
 	}{
 		{"the first takes it", func(ctx context.Context) error { return ops.LockDLQ(ctx, claim("a", "ann", 0), now) }, nil},
 		{"the same request again", func(ctx context.Context) error { return ops.LockDLQ(ctx, claim("a", "ann", 0), now) }, nil},
-		{"another is told who and until when", func(ctx context.Context) error {
+		{"another gets the holder and the expiry", func(ctx context.Context) error {
 			return ops.LockDLQ(ctx, claim("b", "bob", 0), now)
 		}, new(claim("a", "ann", 0))},
 		{"its owner renews", func(ctx context.Context) error {
@@ -42,7 +42,7 @@ func TestDLQLock(t *testing.T) {
 		{"after its end another takes over", func(ctx context.Context) error {
 			return ops.LockDLQ(ctx, claim("b", "bob", 91*time.Second), now.Add(91*time.Second))
 		}, nil},
-		{"whoever lost it is told", func(ctx context.Context) error {
+		{"the former holder gets an error", func(ctx context.Context) error {
 			return ops.LockDLQ(ctx, claim("a", "ann", 92*time.Second), now.Add(92*time.Second))
 		}, new(claim("b", "bob", 91*time.Second))},
 		{"and releases nothing", func(ctx context.Context) error { return ops.UnlockDLQ(ctx, "a") }, nil},

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// TestNoAnswer: why there was none is said, and not cut off behind the SDK's own words.
+// TestNoAnswer: the reason is reported, and not cut off behind the SDK's own words.
 func TestNoAnswer(t *testing.T) {
 	client := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: aws.String("http://127.0.0.1:1/" + strings.Repeat("long/", 10)), Region: "us-east-1",

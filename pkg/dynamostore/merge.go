@@ -23,7 +23,7 @@ func positionOf(row item) position {
 	return position{PK: a.str("pk"), Updated: a.num("upd", 0), At: a.str(dispatch.ListOrder)}
 }
 
-// cursor is where a list goes on: one position for each partition of the index, or
+// cursor is where a list continues: one position for each partition of the index, or
 // one for the table.
 type cursor []position
 

@@ -17,31 +17,31 @@ import (
 //
 // Inputs: :now and :cutoff in ms; :who; :exp in s; :ident; :att if the dead letter has one.
 const (
-	giveUpSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"
-	giveUpWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"
-	giveUpDead    = " AND rc_left=:zero"
-	giveUpAttempt = " AND att=:att"
+	purgeSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"
+	purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"
+	purgeDead    = " AND rc_left=:zero"
+	purgeAttempt = " AND att=:att"
 )
 
 // Purge marks an event as purged. Errors wrap idempotency.ErrStoreDown; the mark may
 // have been written all the same, and the same request may be made again.
 func (s *Operator) Purge(ctx context.Context, req idempotency.PurgeRequest) (idempotency.PurgeVerdict, error) {
-	when := giveUpWhen
+	when := purgeWhen
 	values := item{
 		":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
 		":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore), ":who": str(bounded(req.By)),
 		":exp": num(req.Now.Add(s.ttl).Unix()), ":ident": str(req.Identity),
 	}
 	if !req.Any {
-		when += giveUpDead
+		when += purgeDead
 		values[":zero"] = num(0)
 		if req.Attempt > 0 {
-			when += giveUpAttempt
+			when += purgeAttempt
 			values[":att"] = num(req.Attempt)
 		}
 	}
 	written, old, err := s.operate(ctx, "purge", &types.Update{
-		Key: recordKey(req.EventID), UpdateExpression: aws.String(giveUpSet), ConditionExpression: &when,
+		Key: recordKey(req.EventID), UpdateExpression: aws.String(purgeSet), ConditionExpression: &when,
 		ExpressionAttributeNames: openName(), ExpressionAttributeValues: values,
 	})
 	if err != nil {

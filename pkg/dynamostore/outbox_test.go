@@ -114,7 +114,7 @@ func (k *keySender) Send(_ context.Context, m outbox.Message) error {
 	return nil
 }
 
-// TestOutboxDrain sends what stands in a table, over several pages, once; runs beside
+// TestOutboxDrain sends the messages in a table, over several pages, once; runs alongside
 // each other may send a message more than once, but never lose one.
 func TestOutboxDrain(t *testing.T) {
 	o, _, put := outboxFixture(t)

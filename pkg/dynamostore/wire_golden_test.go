@@ -64,7 +64,7 @@ func wireRecords() []wireRecord {
 			failed(r)
 			r.Err, r.Reason, r.ReceivesLeft = "no such plan", "handler", 0
 		}},
-		{"purged", func(w *wireWrites) { w.claim(1); w.fail("no such plan", "handler", 0); w.giveUp() }, func(r *idempotency.Record) {
+		{"purged", func(w *wireWrites) { w.claim(1); w.fail("no such plan", "handler", 0); w.markPurged() }, func(r *idempotency.Record) {
 			failed(r)
 			r.Err, r.Reason, r.ReceivesLeft, r.Updated = "no such plan", "handler", 0, wireTime(time.Hour)
 			r.Purged, r.PurgeBy = r.Updated, "jo"
@@ -146,14 +146,14 @@ func (w *wireWrites) replay() {
 	}))
 }
 
-func (w *wireWrites) giveUp() {
+func (w *wireWrites) markPurged() {
 	e := wireEvent()
 	got, err := w.store.operator.Purge(w.t.Context(), idempotency.PurgeRequest{
 		EventID: e.ID, Identity: idempotency.Identity(e), Attempt: 1, By: "jo", Now: wireTime(time.Hour), LeaseExpiredBefore: wireTime(time.Hour),
 	})
 	w.must(err)
 	if got != idempotency.PurgeMarked {
-		w.t.Fatalf("give up: %s", got)
+		w.t.Fatalf("purge: %s", got)
 	}
 }
 

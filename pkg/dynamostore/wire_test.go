@@ -119,15 +119,15 @@ func failWithFields(status int, code string, fields map[string]any) step {
 	return respond(status, string(raw))
 }
 
-// cancelWith cancels a transaction with one letter for each reason.
-func cancelWith(letters string) step {
+// cancelWith cancels a transaction with one initial for each reason.
+func cancelWith(initials string) step {
 	codes := map[rune]string{
 		'-': "None", 'C': "ConditionalCheckFailed", 'T': "TransactionConflict", 'H': "ThrottlingError",
 		'P': "ProvisionedThroughputExceeded", 'V': "ValidationError", 'S': "ItemCollectionSizeLimitExceeded",
 		'D': "DuplicateItem", '?': "SomethingNew",
 	}
 	var reasons []any
-	for _, l := range letters {
+	for _, l := range initials {
 		reasons = append(reasons, map[string]any{"Code": codes[l]})
 	}
 	return failWithFields(http.StatusBadRequest, "TransactionCanceledException", map[string]any{

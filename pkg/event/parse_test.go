@@ -141,7 +141,7 @@ func TestParseRefuses(t *testing.T) {
 		{"data.object.id twice", snapshot(`{"object":{"id":"in_1","id":"in_2"}}`, ""), `data.object: duplicate key "id"`},
 		{"data.object.object twice", snapshot(`{"object":{"object":"invoice","object":"charge"}}`, ""), `data.object: duplicate key "object"`},
 		{"previous_attributes twice", snapshot(`{"object":{},"previous_attributes":{},"previous_attributes":null}`, ""), `data: duplicate key "previous_attributes"`},
-		{"ID of another event beside id", snapshot(plain, `,"ID":"evt_2"`), `a key differs from "id" in case alone`},
+		{"ID of another event next to id", snapshot(plain, `,"ID":"evt_2"`), `a key differs from "id" in case alone`},
 		{"Livemode", snapshot(plain, `,"Livemode":false`), `a key differs from "livemode" in case alone`},
 		{"api_verſion", snapshot(plain, `,"api_ver\u017Fion":"x"`), `a key differs from "api_version" in case alone`},
 		{"DATA", snapshot(plain, `,"DATA":{"object":{"id":"in_2"}}`), `a key differs from "data" in case alone`},
@@ -293,7 +293,7 @@ func TestReadObject(t *testing.T) {
 		{"id a number", `{"id":1}`, event.Object{}, "id is not a string"},
 		{"deleted a string", `{"id":"in_1","deleted":"true"}`, event.Object{}, "deleted is not true or false"},
 		{"kind twice", `{"object":"a","object":"b"}`, event.Object{}, `duplicate key "object"`},
-		{"ID beside id", `{"id":"in_1","ID":"in_2"}`, event.Object{}, `a key differs from "id"`},
+		{"ID next to id", `{"id":"in_1","ID":"in_2"}`, event.Object{}, `a key differs from "id"`},
 		{"Object alone", `{"id":"in_1","Object":"invoice"}`, event.Object{}, `a key differs from "object"`},
 		{"DELETED", `{"id":"in_1","DELETED":true}`, event.Object{}, `a key differs from "deleted"`},
 	}

@@ -151,13 +151,13 @@ func TestRefused(t *testing.T) {
 		{"signed null", func(r *Request) { *r = signed("null", oldSecret, now) }, Answer{400, NotEvent}},
 		{"signed nothing", func(r *Request) { *r = signed("{}", oldSecret, now) }, Answer{400, NotEvent}},
 		{"empty body", func(r *Request) { r.Body = nil }, Answer{400, NoMatch}},
-		{"unknown endpoint", func(r *Request) { r.Endpoint = "nobody" }, Answer{404, Endpoint}},
+		{"unknown endpoint", func(r *Request) { r.Endpoint = "unknown" }, Answer{404, Endpoint}},
 		{"no endpoint", func(r *Request) { r.Endpoint = "" }, Answer{404, Endpoint}},
 		{"endpoint in capitals", func(r *Request) { r.Endpoint = "Default" }, Answer{404, Endpoint}},
 		{"endpoint too long", func(r *Request) { r.Endpoint = strings.Repeat("a", 33) }, Answer{404, Endpoint}},
 		{"endpoint with newline", func(r *Request) { r.Endpoint = "default\n" }, Answer{404, Endpoint}},
 		{"GET", func(r *Request) { r.Method = "GET" }, Answer{405, Method}},
-		{"post in small letters", func(r *Request) { r.Method = "post" }, Answer{405, Method}},
+		{"post in lower case", func(r *Request) { r.Method = "post" }, Answer{405, Method}},
 		{"form", func(r *Request) { r.ContentType = "application/x-www-form-urlencoded" }, Answer{415, MediaType}},
 		{"no content type", func(r *Request) { r.ContentType = "" }, Answer{415, MediaType}},
 		{"two content types", func(r *Request) { r.ContentType = "application/json,text/plain" }, Answer{415, MediaType}},
@@ -166,7 +166,7 @@ func TestRefused(t *testing.T) {
 
 		{"size before content type", func(r *Request) { r.Body, r.ContentType = []byte(huge), "" }, Answer{413, TooLarge}},
 		{"content type before signature", func(r *Request) { r.ContentType, r.Signature = "", "" }, Answer{415, MediaType}},
-		{"content type before unknown endpoint", func(r *Request) { r.ContentType, r.Endpoint = "", "nobody" }, Answer{415, MediaType}},
+		{"content type before unknown endpoint", func(r *Request) { r.ContentType, r.Endpoint = "", "unknown" }, Answer{415, MediaType}},
 		{"signature before event", func(r *Request) { r.Body = []byte("null") }, Answer{400, NoMatch}},
 	}
 	for _, c := range cases {

@@ -136,8 +136,8 @@ func TestReadFails(t *testing.T) {
 		says           string
 		is             error
 	}{
-		{"a customer that nobody knows", whole(), "test", "cus_2", "cus_2", ledger.ErrUnknown},
-		{"only a kind that nobody knows", table{items: []map[string]any{{"pk": "OBJ#test#-#x", "lst": cus, "kind": "x"}}}, "test", "cus_1", "cus_1", ledger.ErrUnknown},
+		{"an unknown customer", whole(), "test", "cus_2", "cus_2", ledger.ErrUnknown},
+		{"only an unknown kind", table{items: []map[string]any{{"pk": "OBJ#test#-#x", "lst": cus, "kind": "x"}}}, "test", "cus_1", "cus_1", ledger.ErrUnknown},
 		{"no mode", whole(), "", "cus_1", "live or test", nil},
 		{"no customer", whole(), "test", "", "an id", nil},
 		{"the list cannot be read", table{fail: cus}, "test", "cus_1", "throttled", nil},

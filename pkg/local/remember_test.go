@@ -60,7 +60,7 @@ func TestTheFakeStripeKnowsWhatIngestAccepts(t *testing.T) {
 		{"forged, ingest was killed", signedBy("whsec_other"), false, nil, errors.New("killed"), false, false},
 		{"refused as no message was sent", signedBy("whsec_rolled"), false, answer(403), nil, false, false},
 		{"unsigned", "", false, answer(400), nil, false, false},
-		{"not base64 though it says so", signedBy("whsec_known"), true, answer(400), nil, false, false},
+		{"not base64 though marked as base64", signedBy("whsec_known"), true, answer(400), nil, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := stripe.Open(stripe.Options{})

@@ -138,16 +138,16 @@ func (r resources) signingSecrets(ctx context.Context, endpoint string, given []
 	if _, there := errors.AsType[*smtypes.ResourceExistsException](err); err != nil && !there {
 		return "", fmt.Errorf("make secret %s: %w", WebhookSecretID, err)
 	}
-	vault := secrets.Writer{API: r.secrets, ID: WebhookSecretID}
+	writer := secrets.Writer{API: r.secrets, ID: WebhookSecretID}
 	if len(given) == 0 {
-		kept, err := kept(ctx, vault, endpoint)
+		kept, err := kept(ctx, writer, endpoint)
 		if err != nil || kept != "" {
 			return kept, err
 		}
 		given = []string{"whsec_" + rand.Text()}
 	}
 	for _, s := range slices.Backward(given) {
-		if _, err := registration.Change(ctx, vault, registration.PutFirst(endpoint, registration.NewSecret(s))); err != nil {
+		if _, err := registration.Change(ctx, writer, registration.PutFirst(endpoint, registration.NewSecret(s))); err != nil {
 			return "", fmt.Errorf("store signing secret: %w", err)
 		}
 	}
@@ -155,8 +155,8 @@ func (r resources) signingSecrets(ctx context.Context, endpoint string, given []
 }
 
 // kept returns an endpoint's first secret of an earlier run, "" when there is none.
-func kept(ctx context.Context, vault secrets.Writer, endpoint string) (string, error) {
-	now, err := vault.Current(ctx)
+func kept(ctx context.Context, writer secrets.Writer, endpoint string) (string, error) {
+	now, err := writer.Current(ctx)
 	if err != nil {
 		return "", err
 	}

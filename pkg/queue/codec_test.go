@@ -227,7 +227,7 @@ func raw(t testing.TB, key string, value any) string {
 	return string(out)
 }
 
-// withBody returns a message whose body stands as said.
+// withBody returns a message with the given body.
 func withBody(encoding, body string) string {
 	return `{"v":1,"id":"evt_1","object":"event","type":"t","livemode":false,"created":1,"received_at":1,"src":"webhook","body_encoding":"` +
 		encoding + `","body":"` + body + `"}`
@@ -308,7 +308,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestDecodeNewer: a newer release's message is told from garbage, whatever shape the members
+// TestDecodeNewer: a newer release's message is distinguished from garbage, whatever shape the members
 // have that this does not depend on.
 func TestDecodeNewer(t *testing.T) {
 	named := event.Envelope{ID: "evt_1", Type: "invoice.paid"}

@@ -38,7 +38,7 @@ func (w *world) runAll(t *testing.T, r *Reconciler) {
 func (w *world) sentOnce() []string { return slices.Compact(slices.Sorted(slices.Values(w.ids()))) }
 
 // TestNewStageSendsNoHistory: neither does a new table, a stage that is deployed again, or
-// one beside another system, in any tier. What is created later is compared.
+// one next to another system, in any tier. What is created later is compared.
 func TestNewStageSendsNoHistory(t *testing.T) {
 	w := newStage(noon())
 	w.history("")

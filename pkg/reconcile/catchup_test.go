@@ -15,7 +15,7 @@ import (
 // errBad is Stripe's answer to one list and not to others.
 var errBad = errors.New("400: no such event")
 
-// aged makes n events of one second, so long ago; the newest gave up long ago, the others are done.
+// aged makes n events of one second, so long ago; the newest exhausted its retries, the others are done.
 func (w *world) aged(name string, n int, ago time.Duration) {
 	at := noon().Add(-ago)
 	for i := range n {
@@ -108,7 +108,7 @@ func TestWeeklyPassSendsNothingOfHalfASlice(t *testing.T) {
 	}
 }
 
-// TestCatchUpThatCannotSend ends there, says so, and goes on in the next run.
+// TestCatchUpThatCannotSend stops there, reports it, and continues in the next run.
 func TestCatchUpThatCannotSend(t *testing.T) {
 	w := newWorld(noon())
 	w.begun(t, Weekly, "")

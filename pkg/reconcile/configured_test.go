@@ -103,7 +103,7 @@ func TestAccountThatNeverFinishedIsAGap(t *testing.T) {
 	}
 }
 
-// TestPassWithoutItsAccountsNoted does what it is for, and says so.
+// TestPassWithoutItsAccountsNoted does its work and reports the failed note.
 func TestPassWithoutItsAccountsNoted(t *testing.T) {
 	w := newWorld(noon())
 	w.arises(anEvent("evt_1", noon().Add(-time.Hour)), noon())

@@ -72,7 +72,7 @@ func goneAccount(err error) func(Query) error {
 }
 
 // TestAccounts: each is listed as itself, under its endpoint; one that cannot be listed
-// holds up no other, and the pass says so.
+// holds up no other, and the pass reports it.
 func TestAccounts(t *testing.T) {
 	w := newWorld(noon())
 	w.live = true
@@ -328,7 +328,7 @@ func TestBackfill(t *testing.T) {
 	}
 	w := newWorld(noon())
 	if _, err := w.reconciler(t, nil).Backfill(t.Context(), BackfillRequest{Since: noon().Add(-time.Minute), Until: noon()}); err == nil {
-		t.Error("a time within the settle lag is nothing to list, and nobody says so")
+		t.Error("a time within the settle lag must fail, as there is nothing to list")
 	}
 }
 

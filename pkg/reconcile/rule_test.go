@@ -11,7 +11,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-func TestJudge(t *testing.T) {
+func TestRule(t *testing.T) {
 	now := noon()
 	e := anEvent("evt_1", now.Add(-time.Hour))
 	ident := idempotency.Identity(e)
@@ -131,7 +131,7 @@ func TestProve(t *testing.T) {
 			[]Gap{{From: now.Add(-3 * time.Hour), To: end}}, false},
 		{"the last second", []Covered{at(Frequent, 30*time.Hour, 35*time.Minute)}, []Gap{{From: end, To: end}}, false},
 		{"the last moments are not due", []Covered{at(Frequent, 30*time.Hour, 34*time.Minute)}, nil, true},
-		{"each account and mode by itself", []Covered{
+		{"each account and mode separately", []Covered{
 			at(Frequent, 30*time.Hour, 0),
 			with(at(Frequent, 30*time.Hour, 12*time.Hour), func(c *Covered) { c.Account = "acct_1" }),
 			with(at(Frequent, 12*time.Hour, 0), func(c *Covered) { c.Livemode = true }),

@@ -274,7 +274,7 @@ func TestStoppedConsumerBreedsNoCopies(t *testing.T) {
 	w.consume()
 	report, err := r.Run(t.Context(), Frequent)
 	if err != nil || report.Unrecorded != 1 || !report.Complete() || len(w.notes) != 1 {
-		t.Errorf("after it goes on again: %+v, %v", report, err)
+		t.Errorf("after it resumes: %+v, %v", report, err)
 	}
 }
 

@@ -120,7 +120,7 @@ func TestCauseFromRecord(t *testing.T) {
 			"evt_parked":   {State: idempotency.Failed, Err: "gone", Reason: "object_gone", Attempt: 2, Identity: ident("evt_parked")},
 			"evt_done":     {State: idempotency.Done, Err: "earlier", Attempt: 4, Identity: ident("evt_done")},
 			"evt_another":  {State: idempotency.Done, Err: "another's", Attempt: 4, Identity: ident("evt_done")},
-			"evt_odd":      {State: idempotency.Done, Err: "odd", Attempt: 4, Identity: ident("evt_odd"), Broken: "att is no number"},
+			"evt_odd":      {State: idempotency.Done, Err: "odd", Attempt: 4, Identity: ident("evt_odd"), Broken: "att is not a number"},
 			"evt_nameless": {State: idempotency.Done, Err: "another's", Attempt: 4},
 			"evt_sent":     {State: idempotency.Failed, Err: "timeout", Attempt: 4, Identity: ident("evt_sent")},
 		}

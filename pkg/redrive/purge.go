@@ -33,7 +33,7 @@ type PurgeOptions struct {
 // Purged is the result of a purge, also of one that ended early. The messages of the first six
 // kinds are deleted, those of the next three are left.
 type Purged struct {
-	GivenUp   int `json:"given_up"`  // their events are marked as purged
+	Marked    int `json:"given_up"`  // their events are marked as purged
 	Leftovers int `json:"leftovers"` // their events are done
 	Excluded  int `json:"excluded"`  // refused before a record: by a policy, or as unreadable, corrupt or too new
 	Waiting   int `json:"waiting"`   // another message of the event is left; the event may come back
@@ -102,7 +102,7 @@ func stays(a answer) bool {
 // of is the count of an answer, nil if there is no such answer.
 func (p *Purged) of(a answer) *int {
 	return map[answer]*int{
-		idempotency.PurgeMarked: &p.GivenUp, idempotency.PurgeDone: &p.Leftovers, answerExcluded: &p.Excluded,
+		idempotency.PurgeMarked: &p.Marked, idempotency.PurgeDone: &p.Leftovers, answerExcluded: &p.Excluded,
 		idempotency.PurgeWaiting: &p.Waiting, idempotency.PurgeNoRecord: &p.NoRecord, idempotency.PurgeOtherIdentity: &p.Corrupt,
 		idempotency.PurgeBusy: &p.Busy, answerNoPolicy: &p.NoPolicy, answerUnread: &p.Unread,
 	}[a]
@@ -151,7 +151,7 @@ func (r *purger) count(m Received, a answer) {
 func (r *purger) sumUp() {
 	for identity, n := range r.waiting {
 		if r.marked[identity] {
-			r.done.GivenUp += n
+			r.done.Marked += n
 			r.done.Waiting -= n
 		}
 	}

@@ -81,12 +81,12 @@ func TestPurgeAnswers(t *testing.T) {
 		want       redrive.Purged
 		purged     bool
 	}{
-		{"dead", failed(0, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"dead", failed(0, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, Marked: 1}, true},
 		{"dead, of another attempt", failed(0, 3), ours("handler", 2), takesAll, 0, redrive.Purged{Deleted: 1, Waiting: 1}, false},
 		{"failed, with receives left", failed(4, 3), ours("handler", 3), takesAll, 0, redrive.Purged{Deleted: 1, Waiting: 1}, false},
 		{"done", doneIn(e), ours("handler", 1), takesAll, 0, redrive.Purged{Deleted: 1, Leftovers: 1}, false},
 		{"running", running, ours("handler", 1), takesAll, 0, redrive.Purged{Busy: 1}, false},
-		{"died at its last receive", running, ours("handler", 1), takesAll, time.Minute, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"died at its last receive", running, ours("handler", 1), takesAll, time.Minute, redrive.Purged{Deleted: 1, Marked: 1}, true},
 		{"without a record", none, ours("handler", 1), takesAll, 0, redrive.Purged{Deleted: 1, NoRecord: 1}, false},
 		{"another event's record", func(t *testing.T, table *idempotencytest.Memory) {
 			other := e
@@ -97,9 +97,9 @@ func TestPurgeAnswers(t *testing.T) {
 		{"excluded by its account", failed(0, 1), ours("account", 0), nil, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
 		{"corrupt before the claim", failed(0, 1), ours("corrupt", 0), nil, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
 		{"of a newer release", failed(0, 1), ours("newer_version", 0), nil, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
-		{"corrupt after the claim", failed(0, 1), ours("corrupt", 1), nil, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
-		{"parked by an older release", failed(0, 1), ours("livemode", 1), nil, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
-		{"moved", failed(0, 16), nil, takesAll, 0, redrive.Purged{Deleted: 1, GivenUp: 1}, true},
+		{"corrupt after the claim", failed(0, 1), ours("corrupt", 1), nil, 0, redrive.Purged{Deleted: 1, Marked: 1}, true},
+		{"parked by an older release", failed(0, 1), ours("livemode", 1), nil, 0, redrive.Purged{Deleted: 1, Marked: 1}, true},
+		{"moved", failed(0, 16), nil, takesAll, 0, redrive.Purged{Deleted: 1, Marked: 1}, true},
 		{"moved, and its endpoint excludes it", failed(0, 16), nil, excludes, 0, redrive.Purged{Deleted: 1, Excluded: 1}, false},
 		{"moved, and no policy is known", failed(0, 16), nil, nil, 0, redrive.Purged{NoPolicy: 1}, false},
 	} {
@@ -139,7 +139,7 @@ func TestPurgeOfSeveralMessages(t *testing.T) {
 		}
 		d := purging(dead, &fakeMover{dead: dead}, table)
 		got, err := d.Purge(t.Context(), planned(t, dead, records{}, redrive.Filter{}), redrive.PurgeOptions{})
-		if diff := cmp.Diff(redrive.Purged{Deleted: 15, GivenUp: 15}, got); diff != "" || err != nil {
+		if diff := cmp.Diff(redrive.Purged{Deleted: 15, Marked: 15}, got); diff != "" || err != nil {
 			t.Errorf("%v %s", err, diff)
 		}
 	})
@@ -196,8 +196,8 @@ func TestPurgeFaults(t *testing.T) {
 		queue faults
 		err   error
 	}{
-		{"a write fails", fault(idempotencytest.OpGiveUp, idempotency.ErrStoreDown, false), faults{}, idempotency.ErrStoreDown},
-		{"a write's response is lost", fault(idempotencytest.OpGiveUp, idempotency.ErrStoreDown, true), faults{}, idempotency.ErrStoreDown},
+		{"a write fails", fault(idempotencytest.OpPurge, idempotency.ErrStoreDown, false), faults{}, idempotency.ErrStoreDown},
+		{"a write's response is lost", fault(idempotencytest.OpPurge, idempotency.ErrStoreDown, true), faults{}, idempotency.ErrStoreDown},
 		{"a delete fails once", nil, faults{deleteFails: at(2)}, nil},
 		{"deletes fail", nil, faults{deleteFails: always}, errAway},
 		{"a message cannot be deleted", nil, faults{keeps: only("m7")}, nil},

@@ -67,7 +67,7 @@ func TestApplyCreates(t *testing.T) {
 	}
 	for _, line := range w.said {
 		if strings.Contains(line, "whsec_") {
-			t.Errorf("a secret is said: %s", line)
+			t.Errorf("a secret is printed: %s", line)
 		}
 	}
 }
@@ -87,13 +87,13 @@ func TestFaultsOfApply(t *testing.T) {
 			w.faults = faults
 			done, err, died := w.run(t.Context(), "run1")
 			if ids := w.lost(died); len(ids) > 0 {
-				t.Errorf("faults %v: nobody was told of %v (died %v, error %v), said %q", faults, ids, died, err, w.said)
+				t.Errorf("faults %v: the operator was not told of %v (died %v, error %v), printed %q", faults, ids, died, err, w.said)
 			}
 			if !died && err == nil && (done.Created == "" || len(w.endpoints) != 1) {
 				t.Errorf("faults %v: success with %+v and %d endpoints", faults, done, len(w.endpoints))
 			}
 			if done.Left != "" && !strings.Contains(strings.Join(w.said, "\n"), "delete "+done.Left) {
-				t.Errorf("faults %v: %s is left and nobody is told to delete it", faults, done.Left)
+				t.Errorf("faults %v: %s is left and the operator is not asked to delete it", faults, done.Left)
 			}
 			w.faults = nil
 			if _, err, _ := w.run(t.Context(), "run2"); err != nil {
@@ -148,7 +148,7 @@ func TestInterrupt(t *testing.T) {
 			_, err := w.applier("run1").Apply(ctx, Make(wanted(), nil, Known{}))
 			whole := len(w.endpoints) == 1 && strings.Contains(w.stored(), "whsec_of_we_1") && w.endpoints["we_1"].Metadata[MetaSecret] != ""
 			if len(w.endpoints) != 0 && !whole {
-				t.Errorf("interrupt at call %d: %v, %+v, stored %q, said %q", n, err, w.all(), w.stored(), w.said)
+				t.Errorf("interrupt at call %d: %v, %+v, stored %q, printed %q", n, err, w.all(), w.stored(), w.said)
 			}
 			if whole != (err == nil) {
 				t.Errorf("interrupt at call %d: error %v with %+v", n, err, w.all())

@@ -19,7 +19,7 @@ func TestRemovable(t *testing.T) {
 		want       []string
 		refused    bool
 	}{
-		{"nobody asked", list, nil, []string{"whsec_old", "whsec_other"}, false},
+		{"no request", list, nil, []string{"whsec_old", "whsec_other"}, false},
 		{"one endpoint, marked with the new", list, []Endpoint{marked("we_1", "new")}, []string{"whsec_old", "whsec_other"}, false},
 		{"one endpoint, not marked", list, []Endpoint{{ID: "we_1"}}, []string{"whsec_old", "whsec_other"}, false},
 		{"another endpoint's stays", list, []Endpoint{marked("we_1", "new"), marked("we_2", "other")}, []string{"whsec_old"}, false},

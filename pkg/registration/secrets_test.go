@@ -22,12 +22,12 @@ func TestEdits(t *testing.T) {
 		{"no value yet", "", first, `{"default":["whsec_new"]}`},
 		{"white space", " \n", first, `{"default":["whsec_new"]}`},
 		{"before the others", `{"default":["whsec_old","whsec_older"]}`, first, `{"default":["whsec_new","whsec_old","whsec_older"]}`},
-		{"it stands there", `{"default":["whsec_new","whsec_old"]}`, first, `{"default":["whsec_new","whsec_old"]}`},
-		{"it stands behind", `{"default":["whsec_old","whsec_new"]}`, first, `{"default":["whsec_new","whsec_old"]}`},
+		{"listed first", `{"default":["whsec_new","whsec_old"]}`, first, `{"default":["whsec_new","whsec_old"]}`},
+		{"listed second", `{"default":["whsec_old","whsec_new"]}`, first, `{"default":["whsec_new","whsec_old"]}`},
 		{"other endpoints stay", `{"eu":["whsec_eu"],"odd name":7}`, first, `{"default":["whsec_new"],"eu":["whsec_eu"],"odd name":7}`},
 		{"odd entries stay", `{"default":[7,null,"whsec_old"]}`, first, `{"default":["whsec_new",7,null,"whsec_old"]}`},
 		{"one text for a list", `{"default":"whsec_old\n"}`, first, `{"default":["whsec_new","whsec_old\n"]}`},
-		{"it stands there with white space", `{"default":["whsec_old","whsec_new\n"]}`, first, `{"default":["whsec_new","whsec_old"]}`},
+		{"listed first, with white space", `{"default":["whsec_old","whsec_new\n"]}`, first, `{"default":["whsec_new","whsec_old"]}`},
 		{"not a list", `{"default":{"a":"whsec_old"}}`, first, ""},
 		{"a list of endpoints", `["whsec_old"]`, first, ""},
 		{"plain text", `whsec_old`, first, ""},
@@ -53,7 +53,7 @@ func TestEdits(t *testing.T) {
 	}
 }
 
-// TestChangeAmongWriters lets another write between every two calls; nobody's work is lost.
+// TestChangeAmongWriters lets another write between every two calls; no write is lost.
 func TestChangeAmongWriters(t *testing.T) {
 	const start = `{"default":["whsec_1"]}`
 	other := func(w *world, name string) func() {

@@ -110,7 +110,7 @@ func TestRulesFind(t *testing.T) {
 		{"no unfinished work", "Makefile", "x: # FIX" + "ME", "Makefile:1: "},
 		{"plain words", "pkg/event/x.go", "package event\n// It waits for " + "ever.", `pkg/event/x.go:2: "for ` + `ever": write "indefinitely"`},
 		{"plain words", "pkg/event/x.go", "package event\n\nconst a = `a stand" + "-in`", `pkg/event/x.go:3: "stand` + `-in"`},
-		{"plain words", "README.md", "It runs forever.\nWhat came" + " of it", `README.md:2: "What came` + ` of": write "the result of"`},
+		{"plain words", "README.md", "It runs forever.\nWhat came" + " of it", `README.md:2: "came` + ` of": write "the outcome of"`},
 		{"no paths of a machine", "testdata/x.json", "{\"a\": \"/ho" + "me/me/x\"}", "testdata/x.json:1: "},
 		{"no paths of a machine", "README.md", "see /home-made and https://example.com/home/x", ""},
 		{"no pipe that closes early", ".ci/run", "make --version | head -n 1", ".ci/run:1: \"| head\" stops reading early"},

@@ -41,8 +41,11 @@ func noUnfinishedWork(s *source) (violations []string) {
 // fieldTerms are phrases of a private idiom, each with the term that readers know.
 func fieldTerms() map[string]string {
 	return map[string]string{
-		"for " + "ever": "indefinitely", "stand" + "-in": "fake Stripe, or what it is", "what (came|comes)" + " of": "the result of",
-		"were" + " it": "even if it is", "dri" + "lls?": "scenario or test", "of one's" + " own": "your own",
+		"for " + "ever": "indefinitely", "stand" + "-in": "fake Stripe, or what it is", "of one's" + " own": "your own",
+		"were" + " it": "even if it is", "dri" + "lls?": "scenario or test",
+		"zom" + "bies?": "paused worker or attempt", "no" + "body": "no operator, no caller", "vau" + "lts?": "secret store",
+		"reviv" + "ed?": "requeued", "(says?|said)" + " so": "reports it", "(is|are|was|were)" + " told": "gets", "besi" + "de": "with, or next to",
+		"by" + " itself": "alone, separately", "(give|gives|given|gave|giving)" + " up": "exhaust retries, or purge", "(become|becomes|became|comes|came)" + " of": "the outcome of",
 	}
 }
 

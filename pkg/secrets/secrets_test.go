@@ -399,13 +399,13 @@ func TestCancelledCaller(t *testing.T) {
 		leader, stop := context.WithCancel(t.Context())
 		go func() { _, _ = w.Active(leader, "eu") }()
 		synctest.Wait()
-		impatient, giveUp := context.WithTimeout(t.Context(), time.Millisecond)
-		defer giveUp()
+		impatient, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
 		if _, err := w.Active(impatient, "eu"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v, want the caller's own deadline", err)
 		}
 		stop()
-		got, err := w.Active(t.Context(), "eu") // the fetch goes on for the others
+		got, err := w.Active(t.Context(), "eu") // the fetch continues for the others
 		expect(t, got, err, "whsec_eu")
 		if api.count() != 1 {
 			t.Errorf("%d fetches, want 1", api.count())

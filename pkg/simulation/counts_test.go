@@ -75,7 +75,7 @@ func mustHappen() (all []string) {
 		}
 	}
 	return append(all,
-		"killed: a crash", "killed: its own code", "killed: its time is over", "stopped", "goes on",
+		"killed: a crash", "killed: its own code", "killed: its time is over", "stopped", "resumed",
 		"late: UpdateItem, applied", "late: UpdateItem, refused", "late: TransactWriteItems, applied", "late: TransactWriteItems, refused",
 		"late: SendMessage, applied", "late: SendMessage to the DLQ, applied",
 		"handed out again while in flight: m", "expires: a message of m", "expires: a message of d", "the same transaction comes again",
@@ -86,10 +86,10 @@ func mustHappen() (all []string) {
 		"replay: replayed", "replay: sent", "replay: an error",
 		"policy: takes everything", "policy: excludes its account", "policy: takes the other mode", "policy: takes its account from now on",
 		"dead-lettered: livemode", "dead-lettered: account", "dead-lettered: corrupt", "dead-lettered: newer_version",
-		"purge: given up", "purge by id: given_up", "purge by id: busy", "purge by id: done", "purge by id: no_record",
+		"purge: marked", "purge by id: given_up", "purge by id: busy", "purge by id: done", "purge by id: no_record",
 		"spoilt row: put by hand", "spoilt row: attempt is a text", "spoilt row: unknown state", "spoilt row: running without a lease", "spoilt row: fails is a text",
 		"a clock jumps", "a deadline of another clock", "visibility set with an old receipt", "a history begins",
-		"a message of the next release", "a roll of a release", "redrive: letters are hidden: true",
+		"a message of the next release", "a roll of a release", "redrive: dead letters are hidden: true",
 		countName(opUpdate, callThrottled), countName(opTransact, callThrottled), "outcome: throttled", "a second hot item stops a batch",
 		"the store refuses for a moment", "the queue refuses for a moment", "a delivery outlasts a refusing queue",
 		"ingest starts", countName(opSecretGet, callSilent), "a delivery outlasts a failed fetch of secrets",

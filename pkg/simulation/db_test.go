@@ -266,12 +266,12 @@ func (t *table) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamo
 
 // Query is not used by a scenario.
 func (t *table) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	panic("nobody lists here")
+	panic("the simulation does not list")
 }
 
 // Scan is not used by a scenario.
 func (t *table) Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
-	panic("nobody lists here")
+	panic("the simulation does not list")
 }
 
 func keyOf(key attributes) string { return key["pk"].(*types.AttributeValueMemberS).Value }

@@ -121,8 +121,8 @@ func (sc *scenario) verdict(all map[string]policy.Policy, endpoint string, f *fa
 // home is the endpoint that takes an event's account.
 func (f *fact) home() string { return cmp.Or(mapped()[f.env.Account], ingest.DefaultEndpoint) }
 
-// openLetters counts the dead letters that a redrive may finish: a policy parks the others again.
-func (sc *scenario) openLetters() (n int) {
+// openDeadLetters counts the dead letters that a redrive may finish: a policy parks the others again.
+func (sc *scenario) openDeadLetters() (n int) {
 	for _, m := range sc.dead.messages {
 		e, err := queue.Decode(sc.consumed(m.body))
 		if err != nil || sc.verdict(sc.policies, e.Endpoint, sc.fact(m.event)) == policy.Accept {
@@ -145,7 +145,7 @@ func (sc *scenario) deliver(d *delivery) {
 	d.tries++
 	d.due = time.Time{}
 	if sc.fails(ingestion) {
-		sc.log("delivery %d of %s meets nobody", d.tries, d.f.id)
+		sc.log("delivery %d of %s finds no endpoint", d.tries, d.f.id)
 		d.due = sc.redelivery(d)
 		return
 	}
@@ -178,8 +178,8 @@ func (sc *scenario) deliver(d *delivery) {
 func (sc *scenario) redelivery(d *delivery) time.Time {
 	next := time.Now().Add(sc.plan.retries(sc, d.tries))
 	n := sc.plan.reconciler
-	if sc.swept(d.f) && (n.giveUp > 0 && d.tries >= n.giveUp || next.Sub(d.f.happened) > retryDays) {
-		sc.log("Stripe gives up on %s after %d deliveries", d.f.id, d.tries)
+	if sc.swept(d.f) && (n.maxDeliveries > 0 && d.tries >= n.maxDeliveries || next.Sub(d.f.happened) > retryDays) {
+		sc.log("Stripe stops delivering %s after %d deliveries", d.f.id, d.tries)
 		return time.Time{}
 	}
 	return next

@@ -320,10 +320,10 @@ func TestIngestOutage(t *testing.T) {
 // TestEverythingAway: nothing runs for a day, and Stripe stops after one try or after three days.
 // The next pass of each tier that looks back far enough enqueues all.
 func TestEverythingAway(t *testing.T) {
-	for _, giveUp := range []int{0, 1} {
-		t.Run(fmt.Sprint("deliveries ", giveUp), func(t *testing.T) {
+	for _, maxDeliveries := range []int{0, 1} {
+		t.Run(fmt.Sprint("deliveries ", maxDeliveries), func(t *testing.T) {
 			reconciler := always()
-			reconciler.giveUp = giveUp
+			reconciler.maxDeliveries = maxDeliveries
 			fixedPlan{
 				events: 150, spread: day, reconciler: reconciler,
 				outages: []planned{

@@ -11,9 +11,9 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// movedLetter adds a dead letter as SQS moves a message, without our attributes, of an event
+// movedDeadLetter adds a dead letter as SQS moves a message, without our attributes, of an event
 // received by an endpoint.
-func (sc *scenario) movedLetter(f *fact, endpoint string) *message {
+func (sc *scenario) movedDeadLetter(f *fact, endpoint string) *message {
 	e := f.env
 	e.Endpoint, e.Source, e.ReceivedAt = endpoint, "webhook", time.Now()
 	body, err := queue.Encode(e)
@@ -23,16 +23,16 @@ func (sc *scenario) movedLetter(f *fact, endpoint string) *message {
 	return sc.dead.add(body, f.id, time.Now())
 }
 
-// TestPurgeOfMovedLetters: SQS moved a dead letter whose event has a record by another message. The
-// purge marks the event only if the letter's endpoint takes it, and keeps the letter while an
+// TestPurgeOfMovedDeadLetters: SQS moved a dead letter whose event has a record by another message. The
+// purge marks the event only if the dead letter's endpoint takes it, and keeps it while an
 // attempt runs.
-func TestPurgeOfMovedLetters(t *testing.T) {
+func TestPurgeOfMovedDeadLetters(t *testing.T) {
 	for _, c := range []struct {
-		name     string
-		endpoint string // that received the moved message
-		running  bool   // an attempt holds the lease
-		givenUp  bool
-		left     int // dead letters
+		name        string
+		endpoint    string // that received the moved message
+		running     bool   // an attempt holds the lease
+		purgeMarked bool
+		left        int // dead letters
 	}{
 		{"its endpoint takes the event", connectEU, false, true, 1},
 		{"its endpoint excludes the event", connectUS, false, false, 1},
@@ -45,7 +45,7 @@ func TestPurgeOfMovedLetters(t *testing.T) {
 				f := sc.facts[0]
 				sc.live(0) // one endpoint ignores it, the other's message is a dead letter now
 				if sc.state(f) != idempotency.Failed || len(sc.dead.messages) != 1 {
-					t.Fatalf("the record is %q with %d letters, want one of a failed event", sc.state(f), len(sc.dead.messages))
+					t.Fatalf("the record is %q with %d dead letters, want one of a failed event", sc.state(f), len(sc.dead.messages))
 				}
 				if c.running {
 					sc.spawn(&proc{name: "a consumer's claim"}, func(ctx context.Context) {
@@ -57,19 +57,19 @@ func TestPurgeOfMovedLetters(t *testing.T) {
 					})
 					sc.live(0)
 				}
-				sc.purge(sc.movedLetter(f, c.endpoint))
+				sc.purge(sc.movedDeadLetter(f, c.endpoint))
 				sc.live(0)
-				if f.givenUp != c.givenUp || len(sc.dead.messages) != c.left {
-					t.Errorf("given up %v with %d letters left, want %v with %d", f.givenUp, len(sc.dead.messages), c.givenUp, c.left)
+				if f.purgeMarked != c.purgeMarked || len(sc.dead.messages) != c.left {
+					t.Errorf("purged %v with %d dead letters left, want %v with %d", f.purgeMarked, len(sc.dead.messages), c.purgeMarked, c.left)
 				}
 			})
 		})
 	}
 }
 
-// TestGivenUpByID: a replay was killed before its send, and the event is purged by its id. No pass
+// TestPurgeByID: a replay was killed before its send, and the event is purged by its id. No pass
 // of any tier sends it.
-func TestGivenUpByID(t *testing.T) {
+func TestPurgeByID(t *testing.T) {
 	fixedPlan{events: 1, reconciler: always()}.run(t, func(t *testing.T, sc *scenario) {
 		f, l := sc.facts[0], limits.AWS()
 		sc.live(time.Minute)
@@ -82,8 +82,8 @@ func TestGivenUpByID(t *testing.T) {
 		sc.live(0)
 		sc.purgeByID(f)
 		sc.live(l.Reconcile.Weekly.Every + l.Reconcile.StuckAge)
-		if sc.state(f) != idempotency.Failed || !f.givenUp || f.messages != 1 {
-			t.Errorf("the record is %q, given up %v, after %d messages", sc.state(f), f.givenUp, f.messages)
+		if sc.state(f) != idempotency.Failed || !f.purgeMarked || f.messages != 1 {
+			t.Errorf("the record is %q, purged %v, after %d messages", sc.state(f), f.purgeMarked, f.messages)
 		}
 	})
 }

@@ -239,7 +239,7 @@ func (sc *scenario) sweptUnder(all map[string]policy.Policy, f *fact) bool {
 // excused: the event may be unfinished, as its message expired or was ignored or purged, and
 // reconcile does not cover it.
 func (sc *scenario) excused(f *fact) bool {
-	return f.givenUp || f.withheld && !sc.deployed || (f.expired || f.ignored || f.purged) && !sc.swept(f) || sc.isBroken(f) && (sc.plan.reconciler.on || f.broken.wasDone() || f.broken.after != nil || sc.doneUnder(nil, f)) // a row that reconcile suspects is left alone
+	return f.purgeMarked || f.withheld && !sc.deployed || (f.expired || f.ignored || f.purged) && !sc.swept(f) || sc.isBroken(f) && (sc.plan.reconciler.on || f.broken.wasDone() || f.broken.after != nil || sc.doneUnder(nil, f)) // a row that reconcile suspects is left alone
 }
 
 // checkEnd: after the fix and a redrive all events are done, and shared items counted each.
@@ -248,7 +248,7 @@ func (sc *scenario) checkEnd() {
 	for i, f := range sc.facts {
 		takes := sc.verdict(sc.policies, f.home(), f) == policy.Accept // else its dead letters stay
 		parked := slices.ContainsFunc(sc.dead.messages, func(m *message) bool { return m.event == f.id })
-		leftover := parked && f.letterGone // another endpoint took it and parks it since; its own dead letter was purged
+		leftover := parked && f.deadLetterPurged // another endpoint took it and parks it since; its own dead letter was purged
 		if takes && !leftover && (f.accepted || sc.swept(f)) && !sc.settled(f) && !sc.excused(f) {
 			sc.violate("%s (%s) is %q after the fix and a redrive", f.id, f.behaviour, sc.state(f))
 		}

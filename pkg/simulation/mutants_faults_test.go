@@ -35,7 +35,7 @@ func faultMutants() []mutant {
 
 		// Secrets.
 		one("a bad list of secrets replaces a good one", secrets, "fetched[endpoint] = known[endpoint]", "fetched[endpoint] = nil"),
-		one("a secret is asked for before the header is judged", ingest, "	if err := verify.Header(r.Signature, h.tolerance); err != nil {\n		return verify.Result{}, err\n	}\n", ""),
+		one("a secret is asked for before the header is checked", ingest, "	if err := verify.Header(r.Signature, h.tolerance); err != nil {\n		return verify.Result{}, err\n	}\n", ""),
 		one("white space around a secret is kept", stored, "trimmed := strings.TrimSpace(*text)", "trimmed := *text"),
 
 		// Stripe.

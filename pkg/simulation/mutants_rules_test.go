@@ -11,7 +11,7 @@ func policyMutants() []mutant {
 	const (
 		message  = "consumer/message.go"
 		failure  = "consumer/failure.go"
-		judge    = "policy/policy.go"
+		verdict  = "policy/policy.go"
 		excluded = "reconcile/policy.go"
 		pass     = "reconcile/pass.go"
 
@@ -35,10 +35,10 @@ func policyMutants() []mutant {
 		one("A7: a parked message is acknowledged before its copy", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	_ = b.c.cfg.Queue.Delete(b.ctx, []string{m.Receipt})\n	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n"),
 		one("A8: another endpoint's policy", message, asked, "v := b.c.cfg.Policies[\"connect-eu\"].Judge(env); v.Action != policy.Accept {"),
 		one("a parked message is acknowledged without a copy", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	return result{env: env, outcome: outcomePolicyIgnored, reason: v.Reason, ack: true}\n"),
-		one("another mode of a connected account is parked", judge, `if v.Action == "" && e.Account != "" {`, `if v.Action == "" && e.Account == "" {`),
-		one("another account is ignored", judge, "	if v.Action == \"\" {\n		v.Action = Park\n", "	if v.Action == \"\" {\n		v.Action = Ignore\n"),
-		one("the action of a policy is not read", judge, "Verdict{Reason: ReasonAccount, Action: p.OnMismatch,\n			Text: fmt.Sprintf(\"endpoint %q does not take events of", "Verdict{Reason: ReasonAccount, Action: Park,\n			Text: fmt.Sprintf(\"endpoint %q does not take events of"),
-		one("a policy's from binds the consumer", judge, "	return Verdict{Action: Accept}\n", "	if time.Unix(e.Created, 0).Before(p.From) {\n		return Verdict{Action: Ignore}\n	}\n	return Verdict{Action: Accept}\n"),
+		one("another mode of a connected account is parked", verdict, `if v.Action == "" && e.Account != "" {`, `if v.Action == "" && e.Account == "" {`),
+		one("another account is ignored", verdict, "	if v.Action == \"\" {\n		v.Action = Park\n", "	if v.Action == \"\" {\n		v.Action = Ignore\n"),
+		one("the action of a policy is not read", verdict, "Verdict{Reason: ReasonAccount, Action: p.OnMismatch,\n			Text: fmt.Sprintf(\"endpoint %q does not take events of", "Verdict{Reason: ReasonAccount, Action: Park,\n			Text: fmt.Sprintf(\"endpoint %q does not take events of"),
+		one("a policy's from binds the consumer", verdict, "	return Verdict{Action: Accept}\n", "	if time.Unix(e.Created, 0).Before(p.From) {\n		return Verdict{Action: Ignore}\n	}\n	return Verdict{Action: Accept}\n"),
 		{name: "reconcile does not read a policy's from", edits: []edit{
 			{pass, "scheduled && from.After(begin) {", "scheduled && from.After(begin) && p.dry {"},
 			{excluded, "	if !time.Unix(e.Created, 0).Before(from) {", "	if !p.dry || !time.Unix(e.Created, 0).Before(from) {"},
@@ -48,40 +48,40 @@ func policyMutants() []mutant {
 
 func purgeMutants() []mutant {
 	const (
-		purge  = "redrive/purge.go"
-		giveUp = "dynamostore/operator.go"
-		claim  = "dynamostore/claim.go"
-		fail   = "dynamostore/fail.go"
-		commit = "dynamostore/complete.go"
-		rule   = "reconcile/rule.go"
+		purge    = "redrive/purge.go"
+		operator = "dynamostore/operator.go"
+		claim    = "dynamostore/claim.go"
+		fail     = "dynamostore/fail.go"
+		commit   = "dynamostore/complete.go"
+		rule     = "reconcile/rule.go"
 
-		mark     = `giveUpSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"`
-		complete = `giveUpSet     = "SET st=:done, done_at=:now, outcome=:done, purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open, lease, rc_left"`
+		mark     = `purgeSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"`
+		complete = `purgeSet     = "SET st=:done, done_at=:now, outcome=:done, purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open, lease, rc_left"`
 		values   = `":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore), ":who": str(bounded(req.By)),`
-		dead     = `giveUpDead    = " AND rc_left=:zero"`
-		attempt  = `giveUpAttempt = " AND att=:att"`
+		dead     = `purgeDead    = " AND rc_left=:zero"`
+		attempt  = `purgeAttempt = " AND att=:att"`
 	)
-	completes := []edit{{giveUp, mark, complete}, {giveUp, values, values + "\n		\":done\": str(string(idempotency.Done)),"}}
+	completes := []edit{{operator, mark, complete}, {operator, values, values + "\n		\":done\": str(string(idempotency.Done)),"}}
 	also := func(more ...edit) []edit { return append(append([]edit(nil), completes...), more...) }
 	return []mutant{
-		one("A11: a purge deletes its letter only", purge, "	verdict, err := r.Store.Purge(", "	if d.Cause.Attempt > 0 {\n		return idempotency.PurgeMarked, nil\n	}\n	verdict, err := r.Store.Purge("),
+		one("A11: a purge deletes its dead letter only", purge, "	verdict, err := r.Store.Purge(", "	if d.Cause.Attempt > 0 {\n		return idempotency.PurgeMarked, nil\n	}\n	verdict, err := r.Store.Purge("),
 		{name: "A12: a purge completes the event, whatever waits", edits: also(
-			edit{giveUp, dead, `giveUpDead    = " AND rc_left>=:zero"`}, edit{giveUp, attempt, `giveUpAttempt = " AND att>=:att"`})},
+			edit{operator, dead, `purgeDead    = " AND rc_left>=:zero"`}, edit{operator, attempt, `purgeAttempt = " AND att>=:att"`})},
 		{name: "A14: a purge completes the event", edits: completes},
-		{name: "A16: a purge completes the event by any letter of it", edits: also(edit{giveUp, attempt, `giveUpAttempt = " AND att>=:att"`})},
-		one("A17: given up while receives are left", giveUp, dead, `giveUpDead    = " AND rc_left>=:zero"`),
-		one("A18: given up in any state", giveUp, `giveUpWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"`, `giveUpWhen    = "(st=:failed OR st=:running OR lease < :cutoff) AND ident=:ident"`),
-		one("a letter of an earlier attempt gives the event up", giveUp, attempt, `giveUpAttempt = " AND att>=:att"`),
+		{name: "A16: a purge completes the event by any dead letter of it", edits: also(edit{operator, attempt, `purgeAttempt = " AND att>=:att"`})},
+		one("A17: purged while receives are left", operator, dead, `purgeDead    = " AND rc_left>=:zero"`),
+		one("A18: purged in any state", operator, `purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"`, `purgeWhen    = "(st=:failed OR st=:running OR lease < :cutoff) AND ident=:ident"`),
+		one("a dead letter of an earlier attempt purges the event", operator, attempt, `purgeAttempt = " AND att>=:att"`),
 		one("A19: a claim keeps the mark", claim, `claimRemove = " REMOVE exp, reason, purged, purge_by"`, `claimRemove = " REMOVE exp, reason"`),
 		one("a completion keeps the mark", commit, `" REMOVE lease, #open, rc_left, reason, purged, purge_by"`, `" REMOVE lease, #open, rc_left, reason"`),
-		one("A20: no give-up after a permanent failure", giveUp, dead, `giveUpDead    = " AND rc_left=:zero AND attribute_not_exists(reason)"`),
+		one("A20: no purge after a permanent failure", operator, dead, `purgeDead    = " AND rc_left=:zero AND attribute_not_exists(reason)"`),
 		one("A23: a late failure removes the mark", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE lease, purged, purge_by"`),
-		one("A24: a moved letter of an excluding endpoint gives up", purge, "case moved && r.Excludes(d.Event):", "case moved && r.Excludes(d.Event) && r.Operator == \"\":").by("TestPurgeOfMovedLetters"),
-		one("a parked letter gives the event up", purge, "	case d.refusedBeforeRecord():\n", "	case d.refusedBeforeRecord() && r.Operator == \"\":\n"),
-		one("a purge deletes its letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = r.remove(ctx, f, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
-		one("a purge deletes the letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, idempotency.PurgeBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedLetters"),
-		one("reconcile sends what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.sweep:"),
-		one("the frequent passes send what was given up", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.sweep:").by("TestGivenUpByID"),
+		one("A24: a moved dead letter of an excluding endpoint purges the event", purge, "case moved && r.Excludes(d.Event):", "case moved && r.Excludes(d.Event) && r.Operator == \"\":").by("TestPurgeOfMovedDeadLetters"),
+		one("a parked dead letter purges the event", purge, "	case d.refusedBeforeRecord():\n", "	case d.refusedBeforeRecord() && r.Operator == \"\":\n"),
+		one("a purge deletes its dead letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = r.remove(ctx, f, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
+		one("a purge deletes the dead letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, idempotency.PurgeBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedDeadLetters"),
+		one("reconcile sends a purged event", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.sweep:"),
+		one("the frequent passes send a purged event", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.sweep:").by("TestPurgeByID"),
 	}
 }
 
@@ -134,8 +134,8 @@ func outsideMutants() []mutant {
 		one("a message of an unknown source is undecodable", codec, "	if src := headerText(is.Source); src != \"\" &&", "	if src := headerText(is.Source); src == \"\" &&"),
 
 		// What is counted.
-		one("letters that another reader hides are not counted", rest, "unseen := max(0, visible+hidden-s.messages)", "unseen := max(0, visible+0*hidden-s.messages)"),
-		one("hidden letters are counted as seen", rest, "	n := min(max(0, hidden-s.unreleased), unseen)\n", "	n := min(max(0, hidden-s.unreleased-s.messages), unseen)\n"),
+		one("dead letters that another reader hides are not counted", rest, "unseen := max(0, visible+hidden-s.messages)", "unseen := max(0, visible+0*hidden-s.messages)"),
+		one("hidden dead letters are counted as seen", rest, "	n := min(max(0, hidden-s.unreleased), unseen)\n", "	n := min(max(0, hidden-s.unreleased-s.messages), unseen)\n"),
 		one("what reconcile sends counts as missed", message, "			r.ack, r.delay = a.c.watchForWebhook(a.m)\n", "			return a.result(outcomeMissed, r), false\n").by("TestStoppedConsumerIsNoMissedDelivery"),
 		one("the webhook's own message leaves no note", claim, "				return result, s.noteWebhook(ctx, req, result)\n", "				return result, nil\n").by("TestStoppedConsumerIsNoMissedDelivery"),
 		one("nothing counts as missed", missed, "	r.outcome = outcomeMissed\n", "").by("TestMissedDeliveriesAreCounted"),

@@ -119,7 +119,7 @@ func (s stripe) RoundTrip(r *http.Request) (*http.Response, error) {
 		run.failed++
 		run.late = run.late || left(run.ctx) < stripeTry+100*time.Millisecond
 		if took := time.Since(start); errors.Is(err, context.DeadlineExceeded) && took < stripeTry && run.ctx.Err() == nil {
-			s.sc.report(p, "a read at Stripe is given up after %v", took)
+			s.sc.report(p, "a read at Stripe is abandoned after %v", took)
 		}
 		return nil, err
 	}

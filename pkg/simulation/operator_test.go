@@ -22,19 +22,19 @@ func (sc *scenario) operate() {
 		sc.log("the handlers are fixed")
 		sc.fixed.Store(true)
 	case n <= 2 && len(sc.dead.messages) > 0:
-		sc.settleLetters()
+		sc.settleDeadLetters()
 	case n == 3 && sc.plan.purges:
 		sc.purgeByID(sc.facts[sc.rng.IntN(len(sc.facts))])
 	default:
 		f := sc.facts[sc.rng.IntN(len(sc.facts))]
-		if (sc.state(f) == idempotency.Done || f.givenUp) && f.replays < 3 && sc.queueable(f) {
+		if (sc.state(f) == idempotency.Done || f.purgeMarked) && f.replays < 3 && sc.queueable(f) {
 			sc.replay(f)
 		}
 	}
 }
 
-// settleLetters redrives dead letters, or purges one.
-func (sc *scenario) settleLetters() {
+// settleDeadLetters redrives dead letters, or purges one.
+func (sc *scenario) settleDeadLetters() {
 	if sc.plan.purges && sc.rng.IntN(2) == 0 {
 		sc.purge(sc.dead.messages[sc.rng.IntN(len(sc.dead.messages))])
 	} else {
@@ -73,8 +73,8 @@ func (sc *scenario) checkHidden(p *proc, plan *redrive.Plan) {
 	}
 	others := func(o *proc) bool { return o != p && !o.dead && (o.seen != nil || o.purging != nil) }
 	alone := !slices.ContainsFunc(sc.procs, others) && !p.disturbed
-	if sc.count(fmt.Sprintf("redrive: letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && plan.Hidden == 0 {
-		sc.violate("a redrive says that it saw all letters, and a dead reader hides %d (certain: %v)", p.unseen, plan.Certain)
+	if sc.count(fmt.Sprintf("redrive: dead letters are hidden: %v", p.unseen > 0)); alone && p.unseen > 0 && plan.Hidden == 0 {
+		sc.violate("a redrive says that it saw all dead letters, and a dead reader hides %d (certain: %v)", p.unseen, plan.Certain)
 	}
 }
 

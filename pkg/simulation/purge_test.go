@@ -23,7 +23,7 @@ import (
 // purging is the dead letter of a purge.
 type purging struct {
 	f        *fact
-	letter   *message // nil: by the event's id
+	dead     *message // nil: by the event's id
 	attempt  int64    // in the dead letter
 	newer    bool     // moved by SQS, and only the next release can read it
 	excluded bool     // its endpoint's policy excludes it, or it has no record
@@ -37,7 +37,7 @@ func (sc *scenario) purge(m *message) {
 	}
 	why, ours := queue.DeadLetterOf(m.attributes)
 	f, policies := sc.fact(m.event), sc.policies
-	of := &purging{f: f, letter: m, attempt: why.Attempt}
+	of := &purging{f: f, dead: m, attempt: why.Attempt}
 	e, err := queue.Decode(sc.consumed(m.body))
 	if !ours && errors.Is(err, queue.ErrNewer) {
 		of.newer = true
@@ -48,9 +48,9 @@ func (sc *scenario) purge(m *message) {
 	var done redrive.Purged
 	p.finish = func() {
 		sc.log("%s: %+v", p.name, done)
-		if done.GivenUp > 0 {
-			sc.saysGivenUp(p, f)
-			sc.count("purge: given up")
+		if done.Marked > 0 {
+			sc.notePurge(p, f)
+			sc.count("purge: marked")
 		}
 	}
 	dead := deadLetters{sc}
@@ -72,7 +72,7 @@ func (sc *scenario) purgeByID(f *fact) {
 		sc.log("%s: %s", p.name, verdict)
 		sc.count("purge by id: " + string(verdict))
 		if verdict == idempotency.PurgeMarked {
-			sc.saysGivenUp(p, f)
+			sc.notePurge(p, f)
 		}
 	}
 	sc.spawn(p, func(ctx context.Context) {
@@ -88,10 +88,10 @@ func (sc *scenario) purgeByID(f *fact) {
 	})
 }
 
-// saysGivenUp records a purge's answer, unless a claim came between its write and its answer.
-func (sc *scenario) saysGivenUp(p *proc, f *fact) {
+// notePurge records a purge's answer, unless a claim came between its write and its answer.
+func (sc *scenario) notePurge(p *proc, f *fact) {
 	if f.claimed < max(p.started, f.marked) {
-		f.saidGivenUp = sc.step
+		f.reportedPurge = sc.step
 	}
 }
 
@@ -101,56 +101,56 @@ func (sc *scenario) marked(p *proc, f *fact, old, fresh item) {
 	of := p.purging
 	switch left := num(old, "rc_left"); {
 	case old["st"].Text == string(idempotency.Done), num(old, "lease") > time.Now().UnixMilli():
-		sc.violate("%s: given up while it is %s under a lease until %d", f.id, old["st"].Text, num(old, "lease"))
+		sc.violate("%s: purged while it is %s under a lease until %d", f.id, old["st"].Text, num(old, "lease"))
 	case of == nil || of.f != f:
 		sc.violate("%s: %s gives it up", f.id, p.name)
-	case of.letter == nil:
+	case of.dead == nil:
 	case of.excluded:
-		sc.violate("%s: the letter of a delivery that its endpoint excludes gives it up", f.id)
+		sc.violate("%s: purged by the dead letter of a delivery that its endpoint excludes", f.id)
 	case old["rc_left"].Type != value.Num || left != 0:
-		sc.violate("%s: given up while a message has %d receives left", f.id, left)
+		sc.violate("%s: purged while a message has %d receives left", f.id, left)
 	case of.attempt > 0 && of.attempt != num(old, "att"):
-		sc.violate("%s: given up by the letter of attempt %d, and attempt %d is the last", f.id, of.attempt, num(old, "att"))
+		sc.violate("%s: purged by the dead letter of attempt %d, and attempt %d is the last", f.id, of.attempt, num(old, "att"))
 	}
-	f.givenUp = true
+	f.purgeMarked = true
 }
 
 // checkMark: the record has the purge mark exactly until the next claim or completion.
 func (sc *scenario) checkMark(p *proc, f *fact, row item, claimed bool) {
 	if claimed {
-		f.givenUp, f.saidGivenUp, f.claimed = false, -1, sc.step
+		f.purgeMarked, f.reportedPurge, f.claimed = false, -1, sc.step
 	}
-	if claimed && f.letterGone && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && sc.queue.find(t.id) != nil }) {
+	if claimed && f.deadLetterPurged && !slices.ContainsFunc(p.batch, func(t taken) bool { return t.f == f && sc.queue.find(t.id) != nil }) {
 		f.purged = true // claimed for a message that was moved and purged meanwhile: the row may be left over
 	}
-	if _, is := row["purged"]; is != f.givenUp {
-		sc.violate("%s: its record's mark of a purge: %v, want %v", f.id, is, f.givenUp)
+	if _, is := row["purged"]; is != f.purgeMarked {
+		sc.violate("%s: its record's mark of a purge: %v, want %v", f.id, is, f.purgeMarked)
 	}
 }
 
-// letterPurged checks the deletion of a dead letter: its event is done, purged, or has another
+// checkPurgedDeadLetter checks the deletion of a dead letter: its event is done, purged, or has another
 // message.
-func (sc *scenario) letterPurged(p *proc, messageID string) {
+func (sc *scenario) checkPurgedDeadLetter(p *proc, messageID string) {
 	f := p.purging.f
-	f.letterGone = true
+	f.deadLetterPurged = true
 	row := sc.table.items[recordPrefix+f.id]
-	stands := func(m *message) bool { return m.event == f.id && m.id != messageID }
+	holds := func(m *message) bool { return m.event == f.id && m.id != messageID }
 	switch {
 	case p.purging.newer:
-		sc.violate("%s: the letter is purged that only the next release can read", f.id)
+		sc.violate("%s: the dead letter is purged that only the next release can read", f.id)
 	case p.purging.excluded, sc.state(f) == "", sc.isBroken(f):
 		f.purged = true // the operator decided on this delivery only
 	case num(row, "rc_left") > 0, sc.state(f) == idempotency.Failed && row["rc_left"].Type != value.Num: // a message has receives left, or a replay wants one
 		f.purged = true // reconcile's frequent passes cover it
-	case f.givenUp || f.marked >= p.started || sc.state(f) == idempotency.Done || f.expired || f.ignored:
-	case !slices.ContainsFunc(sc.queue.messages, stands) && !slices.ContainsFunc(sc.dead.messages, stands) && f.leftDone < p.started:
-		sc.violate("%s: its letter is purged, it is not given up, and nothing else stands for it", f.id)
+	case f.purgeMarked || f.marked >= p.started || sc.state(f) == idempotency.Done || f.expired || f.ignored:
+	case !slices.ContainsFunc(sc.queue.messages, holds) && !slices.ContainsFunc(sc.dead.messages, holds) && f.leftDone < p.started:
+		sc.violate("%s: its dead letter is deleted, it is not purged, and no other message holds it", f.id)
 	}
 }
 
 // unpurged: a pass that began after an event was purged does not send it.
 func (sc *scenario) unpurged(p *proc, f *fact) {
-	if strings.HasPrefix(p.name, "reconcile") && f.saidGivenUp >= 0 && f.saidGivenUp < p.started {
-		sc.violate("%s: %s sends it though it was given up", f.id, p.name)
+	if strings.HasPrefix(p.name, "reconcile") && f.reportedPurge >= 0 && f.reportedPurge < p.started {
+		sc.violate("%s: %s sends it though it was purged", f.id, p.name)
 	}
 }

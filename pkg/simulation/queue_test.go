@@ -373,7 +373,7 @@ func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept
 	return d.batch(ctx, opDelete, messages, func(m queue.Message) {
 		d.sc.removedBy(procOf(ctx))
 		if p := procOf(ctx); p.purging != nil && d.sc.dead.find(m.ID) != nil {
-			d.sc.letterPurged(p, m.ID)
+			d.sc.checkPurgedDeadLetter(p, m.ID)
 		}
 		d.sc.dead.remove(m.ID)
 	})

@@ -16,22 +16,22 @@ const reconcileShare = 8
 
 // reconcilePlan is the part of a plan with faults that only reconcile recovers from.
 type reconcilePlan struct {
-	on       bool
-	withheld float64       // that Stripe never delivers an event
-	hidden   time.Duration // maximum delay of an event in Stripe's list
-	garbled  float64       // that the list has an event that cannot be parsed whole
-	giveUp   int           // deliveries after which Stripe stops, 0 for three days
-	every    int           // only one in so many frequent passes runs
-	absence  float64       // that nothing runs for days, from a step on
-	slice    time.Duration // of the long tiers
-	page     int           // events on one page of the list
-	history  historyPlan
+	on            bool
+	withheld      float64       // that Stripe never delivers an event
+	hidden        time.Duration // maximum delay of an event in Stripe's list
+	garbled       float64       // that the list has an event that cannot be parsed whole
+	maxDeliveries int           // deliveries after which Stripe stops, 0 for three days
+	every         int           // only one in so many frequent passes runs
+	absence       float64       // that nothing runs for days, from a step on
+	slice         time.Duration // of the long tiers
+	page          int           // events on one page of the list
+	history       historyPlan
 }
 
 func newReconcilePlan(rng *rand.Rand, events int) reconcilePlan {
 	p := reconcilePlan{
 		on: true, withheld: 0.5 * rng.Float64(), hidden: []time.Duration{time.Second, 2 * time.Hour, 50 * time.Hour}[rng.IntN(3)],
-		garbled: 0.3 * rng.Float64(), giveUp: rng.IntN(4), every: []int{4, 16, 64}[rng.IntN(3)],
+		garbled: 0.3 * rng.Float64(), maxDeliveries: rng.IntN(4), every: []int{4, 16, 64}[rng.IntN(3)],
 		absence: 0.05 * rng.Float64(), slice: []time.Duration{40 * time.Hour, 7 * 24 * time.Hour}[rng.IntN(2)], page: 2,
 	}
 	if rng.IntN(3) == 0 {

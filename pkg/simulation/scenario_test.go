@@ -136,7 +136,7 @@ func (sc *scenario) run() {
 		sc.turn()
 		switch {
 		case !sc.healed && sc.quiet() && len(sc.dead.messages) > 0 && sc.rng.IntN(2) == 0:
-			sc.settleLetters() // the remaining faults need something to hit
+			sc.settleDeadLetters() // the remaining faults need something to hit
 		case !sc.healed && (sc.step >= end || sc.quiet() && sc.rng.IntN(4) == 0):
 			sc.heal()
 		case sc.healed && sc.quiet():
@@ -155,7 +155,7 @@ func (sc *scenario) turn() {
 	sc.reap()
 	sc.arrive()
 	if sc.step > sc.maxSteps {
-		sc.violate("there is no end after %d steps", sc.maxSteps)
+		sc.violate("not finished after %d steps", sc.maxSteps)
 	}
 }
 
@@ -166,7 +166,7 @@ func (sc *scenario) rest() (over bool) {
 		return false
 	}
 	sc.checkRest()
-	if sc.deployed && sc.openLetters() == 0 {
+	if sc.deployed && sc.openDeadLetters() == 0 {
 		sc.checkEnd()
 		return true
 	}

@@ -241,8 +241,8 @@ func (sc *scenario) stop(p *proc, d time.Duration) {
 // wake resumes a paused process. Whether it sees a pending answer or its timeout first is drawn:
 // it may have been paused before it read the clock.
 func (sc *scenario) wake(p *proc) {
-	sc.log("process %d goes on", p.id)
-	sc.count("goes on")
+	sc.log("process %d resumes", p.id)
+	sc.count("resumed")
 	sc.stirred = true
 	keep := sc.rng.IntN(2) == 0 && !p.ends.IsZero()
 	sc.mu.Lock()

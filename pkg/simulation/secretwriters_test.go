@@ -48,7 +48,7 @@ func (v *secretStore) Replace(ctx context.Context, was string, value registratio
 func (v *secretStore) check() {
 	for _, s := range v.stored {
 		if !strings.Contains(v.value, s) {
-			v.sc.violate("secret %s was said to be stored, and is gone: %s", s, v.value)
+			v.sc.violate("secret %s was reported as stored, and is gone: %s", s, v.value)
 		}
 	}
 }

@@ -59,23 +59,23 @@ type fact struct {
 	messages                    int // sent to the queue in total
 	comes                       []*delivery
 
-	done       bool // its record was done at some time
-	leftDone   int  // step at which a replay took it out of DONE
-	copied     int  // step of the latest copy to the DLQ
-	expired    bool // one of its messages expired
-	broken     *breakage
-	givenUp    bool  // its record has the purge mark
-	marked     int   // step of the latest mark
-	claimed    int   // step of the latest claim or completion
-	holder     *proc // of the latest claim; guarded by the scenario's mutex
-	withheld   bool  // its replay waits until its policy takes it
-	handled    int   // step at which the webhook's own message was first acknowledged as done, else -1
-	letterGone bool  // one of its dead letters was purged
-	purged     bool  // one of its dead letters without a record was purged
+	done             bool // its record was done at some time
+	leftDone         int  // step at which a replay took it out of DONE
+	copied           int  // step of the latest copy to the DLQ
+	expired          bool // one of its messages expired
+	broken           *breakage
+	purgeMarked      bool  // its record has the purge mark
+	marked           int   // step of the latest mark
+	claimed          int   // step of the latest claim or completion
+	holder           *proc // of the latest claim; guarded by the scenario's mutex
+	withheld         bool  // its replay waits until its policy takes it
+	handled          int   // step at which the webhook's own message was first acknowledged as done, else -1
+	deadLetterPurged bool  // one of its dead letters was purged
+	purged           bool  // one of its dead letters without a record was purged
 
-	saidGivenUp int  // step at which a purge reported it, -1 for none since a claim
-	ignored     bool // one of its messages was ignored by its endpoint
-	replays     int
+	reportedPurge int  // step at which a purge reported it, -1 for none since a claim
+	ignored       bool // one of its messages was ignored by its endpoint
+	replays       int
 }
 
 func (sc *scenario) fact(id string) *fact {
@@ -107,7 +107,7 @@ func (sc *scenario) happen() {
 		if sc.plan.policies.on {
 			account, live = []string{"acct_eu", "acct_us"}[sc.rng.IntN(2)], sc.rng.IntN(5) > 0
 		}
-		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, marked: -1, handled: -1, saidGivenUp: -1, inside: map[*proc]bool{}}
+		f := &fact{id: id, n: n, created: at.Unix(), behaviour: b, happened: at, leftDone: -1, copied: -1, marked: -1, handled: -1, reportedPurge: -1, inside: map[*proc]bool{}}
 		object := fmt.Appendf(nil, `{"id":%q,"object":%q}`, sc.objectID(i), map[bool]string{true: "invoice", false: "thing"}[typ == mailType])
 		if n > 0 {
 			object = subscription(sc.objectID(i), n)

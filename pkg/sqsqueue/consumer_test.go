@@ -120,7 +120,7 @@ func TestConsumerDeadLetter(t *testing.T) {
 }
 
 // TestConsumerDeadLetterOfALargeBody: what the queue refuses with attributes goes with fewer,
-// then with none; a copy is never given up for its attributes.
+// then with none; a copy is never dropped for its attributes.
 func TestConsumerDeadLetterOfALargeBody(t *testing.T) {
 	d := queue.DeadLetter{Reason: "undecodable", Error: strings.Repeat("x", 500), Fingerprint: "0123456789ab"}
 	for name, c := range map[string]struct {

@@ -20,7 +20,7 @@ import (
 	"tollgate/pkg/sqsqueue"
 )
 
-// TestDeadLettersMove letters through the real client: bodies and groups as they were,
+// TestDeadLettersMove moves them through the real client: bodies and groups as they were,
 // attributes left behind, and each queue with what it should have.
 func TestDeadLettersMove(t *testing.T) {
 	client, dead := deadQueue(t, deadScale)
@@ -32,14 +32,14 @@ func TestDeadLettersMove(t *testing.T) {
 	consumer := sqsqueue.New(client, live, dead, limits.Scaled(deadScale))
 	want := map[string]string{} // group by body
 	for i := range 23 {
-		m := queue.Message{Body: fmt.Sprint("letter ", i), Group: map[bool]string{true: "acct_1"}[i%3 == 0]}
+		m := queue.Message{Body: fmt.Sprint("dead letter ", i), Group: map[bool]string{true: "acct_1"}[i%3 == 0]}
 		if err := consumer.DeadLetter(t.Context(), m, queue.DeadLetter{Reason: "handler", EventID: "evt_1"}); err != nil {
 			t.Fatal(err)
 		}
 		want[m.Body] = m.Group
 	}
-	letters := consumer.DeadLetters()
-	d := redrive.DLQ{Queue: letters, Records: noRecords{}, Mover: letters}
+	dlq := consumer.DeadLetters()
+	d := redrive.DLQ{Queue: dlq, Records: noRecords{}, Mover: dlq}
 	plan, err := d.Plan(t.Context(), redrive.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestDeadLettersMove(t *testing.T) {
 		t.Error(diff)
 	}
 	if visible, hidden := count(t, client, dead); visible != "0" || hidden != "0" {
-		t.Errorf("%s visible and %s hidden letters are left", visible, hidden)
+		t.Errorf("%s visible and %s hidden dead letters are left", visible, hidden)
 	}
 }
 
@@ -79,7 +79,7 @@ func (noRecords) Get(context.Context, string) (idempotency.Record, bool, error) 
 	return idempotency.Record{}, false, nil
 }
 
-// mover answers what it is told to.
+// mover returns the scripted answers.
 type mover struct {
 	sqsqueue.Client
 	send   *sqs.SendMessageBatchOutput
@@ -102,7 +102,7 @@ func (m *mover) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatch
 
 // TestDeadLettersMovePartly: only what an answer names as done is done.
 func TestDeadLettersMovePartly(t *testing.T) {
-	letters := []queue.Message{{ID: "a", Receipt: "ra", Body: "A", Group: "g"}, {ID: "b", Receipt: "rb", Body: "B"}, {ID: "c", Receipt: "rc", Body: "C"}, {ID: "d", Receipt: "rd", Body: "D"}}
+	messages := []queue.Message{{ID: "a", Receipt: "ra", Body: "A", Group: "g"}, {ID: "b", Receipt: "rb", Body: "B"}, {ID: "c", Receipt: "rc", Body: "C"}, {ID: "d", Receipt: "rd", Body: "D"}}
 	failed := []types.BatchResultErrorEntry{{Id: aws.String("1"), Code: aws.String("InternalError"), Message: aws.String("later")}, {Id: aws.String("77")}, {}}
 	m := &mover{
 		send: &sqs.SendMessageBatchOutput{Failed: failed, Successful: []types.SendMessageBatchResultEntry{
@@ -119,11 +119,11 @@ func TestDeadLettersMovePartly(t *testing.T) {
 		return out
 	}
 	const unnamed = "the answer does not name it"
-	refused, err := d.Send(t.Context(), letters)
+	refused, err := d.Send(t.Context(), messages)
 	if diff := cmp.Diff(map[string]string{"b": "InternalError: later", "c": unnamed, "d": unnamed}, texts(refused)); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
-	kept, err := d.Delete(t.Context(), letters)
+	kept, err := d.Delete(t.Context(), messages)
 	if diff := cmp.Diff(map[string]string{"b": "InternalError: later", "c": unnamed}, texts(kept)); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
@@ -136,10 +136,10 @@ func TestDeadLettersMovePartly(t *testing.T) {
 		t.Error(diff)
 	}
 	m.err = errors.New("SQS is away")
-	if _, err := d.Send(t.Context(), letters); !errors.Is(err, m.err) {
+	if _, err := d.Send(t.Context(), messages); !errors.Is(err, m.err) {
 		t.Errorf("send: %v", err)
 	}
-	if _, err := d.Delete(t.Context(), letters); !errors.Is(err, m.err) {
+	if _, err := d.Delete(t.Context(), messages); !errors.Is(err, m.err) {
 		t.Errorf("delete: %v", err)
 	}
 	for range 2 {

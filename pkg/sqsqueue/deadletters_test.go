@@ -40,8 +40,8 @@ func TestDeadLettersReceive(t *testing.T) {
 	if err := sender.DeadLetter(t.Context(), queue.Message{Body: `{"v":1}`, Group: "acct_1"}, ours); err != nil {
 		t.Fatal(err)
 	}
-	letters := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
-	got, err := letters.Receive(t.Context(), 10, time.Minute)
+	dlq := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
+	got, err := dlq.Receive(t.Context(), 10, time.Minute)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("received %v: %v", got, err)
 	}
@@ -53,32 +53,32 @@ func TestDeadLettersReceive(t *testing.T) {
 	if m.ID == "" || m.Receipt == "" || m.SentAt.Before(before) || m.FirstReceived.Before(m.SentAt) {
 		t.Errorf("received %+v", m)
 	}
-	if again, err := letters.Receive(t.Context(), 10, time.Minute); err != nil || len(again) != 0 {
+	if again, err := dlq.Receive(t.Context(), 10, time.Minute); err != nil || len(again) != 0 {
 		t.Errorf("a hidden message came again: %v, %v", again, err)
 	}
-	if err := letters.SetVisibility(t.Context(), m.Receipt, 0); err != nil {
+	if err := dlq.SetVisibility(t.Context(), m.Receipt, 0); err != nil {
 		t.Fatal(err)
 	}
-	again, err := letters.Receive(t.Context(), 10, time.Minute)
+	again, err := dlq.Receive(t.Context(), 10, time.Minute)
 	if err != nil || len(again) != 1 || again[0].ID != m.ID || again[0].Receives != 2 {
 		t.Errorf("received %+v: %v", again, err)
 	}
 }
 
-// TestDeadLettersBrowse reads a queue of many letters through the real client, twice.
+// TestDeadLettersBrowse reads a queue of many dead letters through the real client, twice.
 func TestDeadLettersBrowse(t *testing.T) {
 	client, url := deadQueue(t, deadScale)
 	const n = 47
 	for i := range n {
-		_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(fmt.Sprint("letter ", i))})
+		_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(fmt.Sprint("dead letter ", i))})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	letters := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
+	dlq := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
 	for round := range 2 {
 		seen := map[string]bool{}
-		d := redrive.DLQ{Queue: letters, Records: noRecords{}, TimeScale: deadScale}
+		d := redrive.DLQ{Queue: dlq, Records: noRecords{}, TimeScale: deadScale}
 		plan, err := d.Plan(t.Context(), redrive.Selection{Each: func(_ redrive.DeadLetter, payload []byte) (bool, error) {
 			seen[string(payload)] = true
 			return true, nil
@@ -86,7 +86,7 @@ func TestDeadLettersBrowse(t *testing.T) {
 		if err != nil || plan.Read != n || len(seen) != n {
 			t.Errorf("round %d saw %d messages: %v", round, len(seen), err)
 		}
-		if visible, hidden, err := letters.Count(t.Context()); err != nil || visible != n || hidden != 0 {
+		if visible, hidden, err := dlq.Count(t.Context()); err != nil || visible != n || hidden != 0 {
 			t.Errorf("counted %d visible and %d hidden: %v", visible, hidden, err)
 		}
 		if visible, hidden := count(t, client, url); visible != fmt.Sprint(n) || hidden != "0" {
@@ -112,17 +112,17 @@ func TestDeadLettersVisibleAlready(t *testing.T) {
 	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x")}); err != nil {
 		t.Fatal(err)
 	}
-	letters := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
-	got, err := letters.Receive(t.Context(), 1, time.Minute)
+	dlq := sqsqueue.New(client, "", url, limits.Scaled(deadScale)).DeadLetters()
+	got, err := dlq.Receive(t.Context(), 1, time.Minute)
 	if err != nil || len(got) != 1 {
 		t.Fatal(got, err)
 	}
 	for range 2 {
-		if err := letters.SetVisibility(t.Context(), got[0].Receipt, 0); err != nil {
+		if err := dlq.SetVisibility(t.Context(), got[0].Receipt, 0); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := letters.SetVisibility(t.Context(), "no receipt", 0); err == nil {
+	if err := dlq.SetVisibility(t.Context(), "no receipt", 0); err == nil {
 		t.Error("a receipt that is none was taken")
 	}
 }

@@ -36,7 +36,7 @@ func TestDepth(t *testing.T) {
 		delete(partly, name)
 		// A queue that does not tell must not look empty.
 		if _, err := New(attributesClient{f: func() (map[string]string, error) { return partly, nil }}, "q", "", limits.AWS()).Depth(t.Context()); err == nil {
-			t.Errorf("without %s there is no error", name)
+			t.Errorf("no error without %s", name)
 		}
 	}
 	down := errors.New("down")

@@ -180,7 +180,7 @@ func TestSendRefusesWhatCannotBeRead(t *testing.T) {
 		return stored()
 	})
 	if err := s.Send(t.Context(), event.Envelope{}, ""); err == nil {
-		t.Error("an envelope that nobody could decode was taken")
+		t.Error("an undecodable envelope was accepted")
 	}
 }
 

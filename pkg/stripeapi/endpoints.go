@@ -161,7 +161,7 @@ func (c *Client) DeleteWebhookEndpoint(ctx context.Context, id string) error {
 
 func endpointPath(id string) (string, error) {
 	if !isName(id, "") {
-		return "", fmt.Errorf("%.80q is no webhook endpoint's id", id)
+		return "", fmt.Errorf("%.80q is not a webhook endpoint's id", id)
 	}
 	return endpointsPath + "/" + id, nil
 }

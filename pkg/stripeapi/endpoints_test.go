@@ -161,7 +161,7 @@ func TestCreateIsRepeatedUnderOneKey(t *testing.T) {
 	}
 }
 
-// TestOutcomeOfCreate: what may have been done is told from what was not.
+// TestOutcomeOfCreate: what may have been done is distinguished from what was not.
 func TestOutcomeOfCreate(t *testing.T) {
 	for _, c := range []struct {
 		name    string

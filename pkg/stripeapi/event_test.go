@@ -285,7 +285,7 @@ func TestConnectionsThatBreak(t *testing.T) {
 	}
 }
 
-func TestSlowAnswerIsGivenUp(t *testing.T) {
+func TestSlowAnswerTimesOut(t *testing.T) {
 	var n atomic.Int32
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n.Add(1) == 1 {
@@ -472,7 +472,7 @@ func TestWaits(t *testing.T) {
 			[][2]time.Duration{{0, 0}, {4 * s, 4 * s}}, none},
 		{"Retry-After that is over", []*http.Response{reply(503, "Fri, 31 Dec 1999 00:00:00 GMT", ""), reply(200, "", "{}")}, 0,
 			[][2]time.Duration{{0, 0}, {s / 2, s}}, none},
-		{"Retry-After that nobody can read", []*http.Response{reply(503, "-7", ""), reply(200, "", "{}")}, 0,
+		{"unreadable Retry-After", []*http.Response{reply(503, "-7", ""), reply(200, "", "{}")}, 0,
 			[][2]time.Duration{{0, 0}, {s / 2, s}}, none},
 		{"Retry-After beyond the longest wait", []*http.Response{reply(429, "6", "")}, 0,
 			[][2]time.Duration{{0, 0}}, func(err error) bool {

@@ -127,7 +127,7 @@ func TestItemsThatCannotBeListed(t *testing.T) {
 				t.Errorf("%d requests, %q, error %v, want %q", len(*asked), body, err, c.says)
 			}
 			if _, permanent := errors.AsType[*dispatch.PermanentError](err); permanent {
-				t.Errorf("it is given up: %v", err)
+				t.Errorf("it failed for good: %v", err)
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestEndedWithoutItems(t *testing.T) {
 	}{
 		{"canceled", "canceled", []string{aPage(1, 0, false)}, true},
 		{"never begun", "incomplete_expired", []string{aPage(1, 0, false)}, true},
-		{"unpaid goes on", "unpaid", []string{aPage(1, 0, false)}, false},
+		{"unpaid continues", "unpaid", []string{aPage(1, 0, false)}, false},
 		{"an empty page that says there are more", "canceled", []string{aPage(1, 0, true)}, false},
 		{"an empty page after the first", "canceled", []string{aPage(1, 2, true), aPage(1, 0, false)}, false},
 		{"a wrong list", "canceled", []string{aPage(1, 3, true)}, false},
@@ -159,13 +159,13 @@ func TestEndedWithoutItems(t *testing.T) {
 	}
 }
 
-// verdict is what becomes of an error: the reason that parks it and what callers branch on.
+// verdict classifies an error: the reason that parks it and what callers branch on.
 type verdict struct {
 	Reason           string
 	Gone, Key, Later bool
 }
 
-func judge(err error) verdict {
+func classify(err error) verdict {
 	var v verdict
 	if p, ok := errors.AsType[*dispatch.PermanentError](err); ok {
 		v.Reason = p.Reason
@@ -212,7 +212,7 @@ func TestListOfItemsFailsAsTheSubscriptionDoes(t *testing.T) {
 				if err == nil || body != nil {
 					t.Fatalf("%q, error %v", body, err)
 				}
-				if diff := cmp.Diff(c.want, judge(err)); diff != "" {
+				if diff := cmp.Diff(c.want, classify(err)); diff != "" {
 					t.Errorf("%v: %s", err, diff)
 				}
 			})
@@ -236,7 +236,7 @@ func TestMissingParameterOfItems(t *testing.T) {
 			}
 		}))
 		_, err := newClient(t, stripeapi.Options{URL: address}).FetchObject(t.Context(), "", "subscription", "sub_1")
-		if diff := cmp.Diff(want, judge(err)); err == nil || diff != "" {
+		if diff := cmp.Diff(want, classify(err)); err == nil || diff != "" {
 			t.Errorf("after %d pages: %v: %s", pages, err, diff)
 		}
 	}

@@ -130,7 +130,7 @@ func listed(raw json.RawMessage, position int, live bool) reconcile.Item {
 	return reconcile.Item{Event: e, Position: position}
 }
 
-// salvage reads what it can of an event that is not whole, each member by itself.
+// salvage reads what it can of an event that is not whole, each member separately.
 func salvage(raw json.RawMessage, live bool) event.Envelope {
 	e := event.Envelope{Object: event.ObjectSnapshot, Livemode: live}
 	var members map[string]json.RawMessage

@@ -107,7 +107,7 @@ func TestListAsks(t *testing.T) {
 	}
 }
 
-// TestItemsAreReadOneByOne: what of each item is known decides what can become of it.
+// TestItemsAreReadOneByOne: the known members of an item decide how it is handled.
 func TestItemsAreReadOneByOne(t *testing.T) {
 	good := anEvent("evt_1", "invoice.paid", 1)
 	for _, c := range []struct {
@@ -124,7 +124,7 @@ func TestItemsAreReadOneByOne(t *testing.T) {
 		{"no object at all", `7,` + good, false, []string{"  0  broken", "evt_1 invoice.paid 1 in_evt_1 whole"}, "evt_1"},
 		{"an id that is none", `{"id":"../evt_1","object":"event","type":"invoice.paid","created":1}`, false, []string{" invoice.paid 1  broken"}, ""},
 		{"the end of a page is the next one's beginning", good + `,{"id":5},null`, true, []string{"evt_1 invoice.paid 1 in_evt_1 whole"}, "evt_1"},
-		{"the end of the last page is said", good + `,{"id":5},null`, false, []string{"evt_1 invoice.paid 1 in_evt_1 whole", "  0  broken", "  0  broken"}, "evt_1"},
+		{"the end of the last page is reported", good + `,{"id":5},null`, false, []string{"evt_1 invoice.paid 1 in_evt_1 whole", "  0  broken", "  0  broken"}, "evt_1"},
 		{"nothing known at all", `{"id":5},null`, true, []string{"  0  broken", "  0  broken"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestLivemode(t *testing.T) {
 	}
 }
 
-// FuzzListedItems: whatever stands in a list, an item that is called whole can go onto
+// FuzzListedItems: whatever a list holds, an item that is called whole can go onto
 // the queue, and one that is not has no body.
 func FuzzListedItems(f *testing.F) {
 	for _, s := range []string{anEvent("evt_1", "invoice.paid", 1), `{"id":"evt_1"}`, `null`, `{"id":"evt_1","data":[]}`, `{"Id":"evt_2","id":"evt_1","id":"evt_3"}`} {

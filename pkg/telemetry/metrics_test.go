@@ -136,7 +136,7 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 			map[string]float64{"DeadLettered,stage=live": 1, "DeadLettered,stage=live,reason=api_version": 1}},
 		{"corrupt", with(func(s *scripted) { s.claim = idempotency.Corrupt }),
 			map[string]float64{"DeadLettered,stage=live": 1, "DeadLettered,stage=live,reason=corrupt": 1}},
-		{"a copy that could not be sent is no dead letter", with(func(s *scripted) { s.handler, s.deadErr = dispatch.Permanent(boom), boom }),
+		{"a copy that could not be sent is not a dead letter", with(func(s *scripted) { s.handler, s.deadErr = dispatch.Permanent(boom), boom }),
 			map[string]float64{"Failed,stage=live": 1, "Failed,stage=live,reason=handler": 1}},
 		{"store down", with(func(s *scripted) { s.claimErr = idempotency.ErrStoreDown }), map[string]float64{"StoreDown,stage=live": 1}},
 		{"throttled", with(func(s *scripted) { s.claimErr = idempotency.ErrThrottled }), map[string]float64{"Throttled,stage=live": 1}},

@@ -120,7 +120,7 @@ func TestHeader(t *testing.T) {
 			{"trailing comma", ts + ",v1=" + sig + ",", Malformed, webhook.ErrInvalidHeader},
 			{"blank", " ", Malformed, webhook.ErrInvalidHeader},
 			{"garbage", "garbage", Malformed, webhook.ErrInvalidHeader},
-			{"t is no number", "t=abc,v1=" + sig, Malformed, webhook.ErrInvalidHeader},
+			{"t is not a number", "t=abc,v1=" + sig, Malformed, webhook.ErrInvalidHeader},
 			{"t is empty", "t=,v1=" + sig, Malformed, webhook.ErrInvalidHeader},
 			{"t is a fraction", "t=1.0,v1=" + sig, Malformed, webhook.ErrInvalidHeader},
 			{"t overflows", "t=9223372036854775808,v1=" + sig, Malformed, webhook.ErrInvalidHeader},

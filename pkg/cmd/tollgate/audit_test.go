@@ -70,7 +70,7 @@ func TestAudited(t *testing.T) {
 	}
 }
 
-// TestAuditedNotWritten: work that nobody could look up later is not begun.
+// TestAuditedNotWritten: an operation that cannot be audited is not started.
 func TestAuditedNotWritten(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

@@ -182,7 +182,7 @@ func TestBackfillRefuses(t *testing.T) {
 	}
 }
 
-// TestBackfillStopsAtAFullQueue: what is deferred is said, and is no success.
+// TestBackfillStopsAtAFullQueue: what is deferred is reported, and the command fails.
 func TestBackfillStopsAtAFullQueue(t *testing.T) {
 	s := newSystem(t)
 	s.withStripe(map[int]string{1: "invoice.paid"})

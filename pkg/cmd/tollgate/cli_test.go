@@ -83,8 +83,8 @@ func TestErrorJSON(t *testing.T) {
 		{"environment", []string{"events", "list"}, map[string]string{"TOLLGATE_TABLE": "t"}, verb.ExitUsage, ""},
 		{"a flag", []string{"dlq", "list", "--limit", "0"}, nil, verb.ExitUsage, ""},
 		{"no system", []string{"dlq", "list", "--data", t.TempDir()}, nil, verb.ExitUsage, "tollgate dev"},
-		{"unknown event", []string{"events", "show", "evt_nobody", "--data", s.data}, nil, verb.ExitFailed, "at Stripe"},
-		{"unknown letter", []string{"dlq", "show", "evt_nobody", "--data", s.data}, nil, verb.ExitFailed, "events show evt_nobody"},
+		{"unknown event", []string{"events", "show", "evt_unknown", "--data", s.data}, nil, verb.ExitFailed, "at Stripe"},
+		{"unknown dead letter", []string{"dlq", "show", "evt_unknown", "--data", s.data}, nil, verb.ExitFailed, "events show evt_unknown"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestErrorJSON(t *testing.T) {
 	}
 }
 
-// TestGoneSystem: a file that a crash left behind names nobody.
+// TestGoneSystem: a file left behind by a crash names no live process.
 func TestGoneSystem(t *testing.T) {
 	s := newSystem(t)
 	s.info.Endpoint = "http://127.0.0.1:1"
@@ -117,7 +117,7 @@ func TestBrokenInfo(t *testing.T) {
 	s.tollgate("events", "list").refused(t, verb.ExitFailed, "dev.json is broken")
 }
 
-// TestTargetOfEnvironment: a system that the environment names is used, and no other beside it.
+// TestTargetOfEnvironment: a system that the environment names is used, and no other.
 func TestTargetOfEnvironment(t *testing.T) {
 	s := newSystem(t)
 	s.failed("evt_1", "invoice.paid", "", "no row", 15)
@@ -176,7 +176,7 @@ func TestWhatToDoNext(t *testing.T) {
 	}
 }
 
-// TestNoCredentials: the SDK's own words name a service of EC2 that nobody has heard of.
+// TestNoCredentials: the SDK's own words name a service of EC2 that few readers know.
 func TestNoCredentials(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true",

@@ -46,7 +46,7 @@ func TestDLQExport(t *testing.T) {
 	s.deadLetter(envelope("evt_a", "invoice.paid"), "handler", "no <row> 17", 3)
 	s.deadLetter(envelope("evt_b", "charge.failed"), "handler", "no row", 1)
 	s.moved("no message of ours")
-	name := filepath.Join(s.data, "letters.jsonl")
+	name := filepath.Join(s.data, "dead-letters.jsonl")
 
 	all := s.tollgate("dlq", "export").ok(t)
 	if got := lines[letterLine](t, all.out); len(got) != 3 || strings.Contains(all.out, "card") || strings.Contains(all.out, "payload") || strings.Contains(all.out, "of ours") {
@@ -84,7 +84,7 @@ func TestDLQExport(t *testing.T) {
 	s.free()
 }
 
-// TestDLQExportInterrupt leaves no half of a file and no hidden letter.
+// TestDLQExportInterrupt leaves no half of a file and no hidden dead letter.
 func TestDLQExportInterrupt(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -100,7 +100,7 @@ func TestDLQExportInterrupt(t *testing.T) {
 		}
 	}
 	s.called.Store(&interrupt)
-	name := filepath.Join(s.data, "letters.jsonl")
+	name := filepath.Join(s.data, "dead-letters.jsonl")
 	tollgate(ctx, nil, "dlq", "export", "--out="+name, "--data", s.data).refused(t, verb.ExitFailed, "interrupted")
 	s.called.Store(nil)
 	absent(t, name)
@@ -112,7 +112,7 @@ func TestDLQExportInterrupt(t *testing.T) {
 type purgeReport struct {
 	File                               string
 	Read, Selected, Deleted, Leftovers int
-	GivenUp                            int `json:"given_up"`
+	Marked                             int `json:"given_up"`
 	NoPolicy                           int `json:"no_policy"`
 	NoRecord                           int `json:"no_record"`
 	Excluded, Busy, Hidden             int
@@ -141,10 +141,10 @@ func TestDLQPurge(t *testing.T) {
 	got := s.tollgate("dlq", "purge", "--type=charge.*", "--out="+name, "--note=not needed", "--json").ok(t)
 	s.watch(nil)
 	if exports.Load() != 13 {
-		t.Errorf("%d letters were in the file before the first delete, want 13", exports.Load())
+		t.Errorf("%d dead letters were in the file before the first delete, want 13", exports.Load())
 	}
 	v := lines[purgeReport](t, got.out)[0]
-	if diff := cmp.Diff(purgeReport{File: name, Read: 15, Selected: 13, Deleted: 13, GivenUp: 12, Leftovers: 1, Certain: true}, v); diff != "" {
+	if diff := cmp.Diff(purgeReport{File: name, Read: 15, Selected: 13, Deleted: 13, Marked: 12, Leftovers: 1, Certain: true}, v); diff != "" {
 		t.Error(diff)
 	}
 	if ids, raw := exported(t, name); len(ids) != 13 || strings.Contains(raw, "card") {
@@ -192,7 +192,7 @@ func (s *system) watch(f func(operation string)) {
 	s.called.Store(&f)
 }
 
-// TestDLQPurgeAsks: where nobody can be asked nothing is deleted, and no export stays.
+// TestDLQPurgeAsks: without a terminal nothing is deleted, and no export stays.
 func TestDLQPurgeAsks(t *testing.T) {
 	s := newSystem(t)
 	s.dead("evt_a", "invoice.paid", "no row")

@@ -40,14 +40,14 @@ func (s *system) killedAfter(operation string, n int, args ...string) {
 	}
 }
 
-// TestRedriveAfterAKill: letters that the dead process hides are neither overlooked nor
+// TestRedriveAfterAKill: dead letters that the dead process hides are neither overlooked nor
 // reported as none.
 func TestRedriveAfterAKill(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	const letters = 45
+	const total = 45
 	var want []string
-	for i := range letters {
+	for i := range total {
 		want = append(want, fmt.Sprintf("evt_%02d", i))
 		s.deadLetter(envelope(want[i], "invoice.paid"), "handler", "no row", 1)
 	}
@@ -84,12 +84,12 @@ func TestRedriveAfterAKill(t *testing.T) {
 	}
 	slices.Sort(got)
 	if got = slices.Compact(got); !slices.Equal(got, want) {
-		t.Errorf("%d events are in the queue, want %d", len(got), letters)
+		t.Errorf("%d events are in the queue, want %d", len(got), total)
 	}
 }
 
-// TestLettersThatAnotherToolHides are counted in addition to those that can be read.
-func TestLettersThatAnotherToolHides(t *testing.T) {
+// TestDeadLettersThatAnotherToolHides are counted in addition to those that can be read.
+func TestDeadLettersThatAnotherToolHides(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	for i := range 9 {
@@ -98,7 +98,7 @@ func TestLettersThatAnotherToolHides(t *testing.T) {
 	out, err := s.sqs.ReceiveMessage(t.Context(), &sdksqs.ReceiveMessageInput{QueueUrl: &s.info.DLQURL, MaxNumberOfMessages: 4, VisibilityTimeout: 40_000})
 	check(t, err)
 	if len(out.Messages) != 4 {
-		t.Fatalf("received %d letters, want 4", len(out.Messages))
+		t.Fatalf("received %d dead letters, want 4", len(out.Messages))
 	}
 	plan := s.tollgate("redrive", "--dry-run")
 	if plan.code != verb.ExitFailed || !strings.Contains(plan.out, "selected: 5 of 5 dead letters") || !strings.Contains(plan.out, "4 more are hidden by another reader") {
@@ -121,6 +121,6 @@ func TestLettersThatAnotherToolHides(t *testing.T) {
 	waited := s.tollgate("dlq", "list", "--events", "--wait-hidden", "--json").ok(t)
 	s.watch(nil)
 	if n := len(lines[letterLine](t, waited.out)); n != 9 || !strings.Contains(waited.err, "waiting up to 20s for 4 dead letters that another reader hides") || !strings.Contains(waited.err, `"certain":true`) {
-		t.Errorf("%d letters after the wait: %s", n, waited.err)
+		t.Errorf("%d dead letters after the wait: %s", n, waited.err)
 	}
 }

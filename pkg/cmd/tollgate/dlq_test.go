@@ -87,7 +87,7 @@ func TestDLQList(t *testing.T) {
 		}
 		g.Oldest, g.Newest = nil, nil
 		switch g.Reason {
-		case "handler": // either letter may be the newest: they may share a millisecond
+		case "handler": // either dead letter may be the newest: they may share a millisecond
 			if g.EventID+g.Error != "evt_ano row 17" && g.EventID+g.Error != "evt_bno row 4" {
 				t.Errorf("the newest is %s, %s", g.EventID, g.Error)
 			}
@@ -139,11 +139,11 @@ func TestDLQShapes(t *testing.T) {
 		{"dlq show evt_a", `{LETTER,"copies":1,"record":null}`, ""},
 		{"dlq show evt_a --payload --note=x", `{LETTER,"copies":1,"record":null,"payload":"{\"card\":\"4242\"}"}`, ""},
 	}
-	letter := `"message_id":"ID","event_id":"evt_a","type":"invoice.paid","reason":"handler","error":"no <row> 17","fingerprint":"FINGERPRINT","attempt":3,"cause_from":"message","done":false,"undecodable":"",` +
+	deadLetter := `"message_id":"ID","event_id":"evt_a","type":"invoice.paid","reason":"handler","error":"no <row> 17","fingerprint":"FINGERPRINT","attempt":3,"cause_from":"message","done":false,"undecodable":"",` +
 		`"receives":RECEIVES,"sent_at":"TIME","first_received_at":"TIME","object":"event","object_id":"in_1","endpoint":"default","account":"","livemode":false,"api_version":"2023-10-16","source":"webhook","created":"TIME","received_at":"TIME","id_only":false`
 	for i, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
-			want := strings.NewReplacer("LETTER", letter).Replace(tt.want) + "\n"
+			want := strings.NewReplacer("LETTER", deadLetter).Replace(tt.want) + "\n"
 			want = strings.NewReplacer("FINGERPRINT", queue.Fingerprint("invoice.paid", "handler", "no <row> 17"), "RECEIVES", fmt.Sprint(i+1)).Replace(want)
 			got := s.tollgate(append(strings.Fields(tt.args), "--json")...).ok(t)
 			if diff := cmp.Diff(want, masked(got.out)); diff != "" || got.err != "" && !strings.Contains(tt.args, "--payload") && got.err != tt.end {
@@ -199,16 +199,16 @@ func TestDLQShow(t *testing.T) {
 			}
 		})
 	}
-	type shownLetter struct {
+	type shownDeadLetter struct {
 		Copies int
 		Record *verb.RecordView
 	}
-	v := lines[shownLetter](t, s.tollgate("dlq", "show", "evt_a", "--json").ok(t).out)[0]
+	v := lines[shownDeadLetter](t, s.tollgate("dlq", "show", "evt_a", "--json").ok(t).out)[0]
 	if v.Copies != 2 || v.Record == nil || v.Record.ID != "evt_a" || v.Record.Status != "dead" {
-		t.Errorf("the record beside it is %+v of %d copies", v.Record, v.Copies)
+		t.Errorf("its record is %+v of %d copies", v.Record, v.Copies)
 	}
-	s.tollgate("dlq", "show", "evt_nobody").refused(t, verb.ExitFailed, "evt_nobody is in no dead letter of the local system", "tollgate events show evt_nobody")
-	s.tollgate("dlq", "show", "evt_nobody", "--limit=2").refused(t, verb.ExitFailed, "more dead letters than were read")
+	s.tollgate("dlq", "show", "evt_unknown").refused(t, verb.ExitFailed, "evt_unknown is in no dead letter of the local system", "tollgate events show evt_unknown")
+	s.tollgate("dlq", "show", "evt_unknown", "--limit=2").refused(t, verb.ExitFailed, "more dead letters than were read")
 	s.allVisible(4)
 	s.free()
 }

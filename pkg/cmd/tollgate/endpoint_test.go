@@ -339,7 +339,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// says fails the test unless the command ended so and said so, on stdout or stderr.
+// says fails the test unless the command exited with code and printed words, on stdout or stderr.
 func (a answer) says(t *testing.T, code int, words ...string) {
 	t.Helper()
 	if a.code != code {

@@ -42,7 +42,7 @@ func TestEventsPurge(t *testing.T) {
 	}
 	s.tollgate("events", "purge", "evt_runs", "--note=x").refused(t, verb.ExitFailed, "an attempt of it runs")
 	s.tollgate("events", "purge", "evt_done", "--note=x").refused(t, verb.ExitFailed, "it is done")
-	s.tollgate("events", "purge", "evt_nobody", "--note=x").refused(t, verb.ExitFailed, "is not known")
+	s.tollgate("events", "purge", "evt_unknown", "--note=x").refused(t, verb.ExitFailed, "is not known")
 	s.tollgate("events", "purge", "evt_waits").refused(t, verb.ExitUsage, "--note")
 	s.tollgate("events", "purge", "evt_waits", "--note= ").refused(t, verb.ExitUsage, "--note")
 	if trail := s.tollgate("audit", "list", "--json", "--verb=events purge").ok(t).out; strings.Count(trail, `"outcome":"given_up"`) != 4 || !strings.Contains(trail, "ticket 1204") {
@@ -83,8 +83,8 @@ func TestReplayUndoesAPurge(t *testing.T) {
 	}
 }
 
-// movedLetters leaves events that the queue moved, of one account each, with their records.
-func (s *system) movedLetters(accounts ...string) {
+// movedDeadLetters leaves events that the queue moved, of one account each, with their records.
+func (s *system) movedDeadLetters(accounts ...string) {
 	s.t.Helper()
 	for i, account := range accounts {
 		e := envelope(fmt.Sprint("evt_moved", i), "invoice.paid")
@@ -99,11 +99,11 @@ func (s *system) movedLetters(accounts ...string) {
 
 const policiesOfTest = `{"connect":{"accounts":["acct_eu"]}}`
 
-// TestPurgeAsksLambda for the policies that the consumer has, and leaves what it cannot judge.
+// TestPurgeAsksLambda for the policies that the consumer has, and keeps what it cannot decide on.
 func TestPurgeAsksLambda(t *testing.T) {
 	d := newDeployed(t)
 	d.env["TOLLGATE_DLQ_URL"] = d.info.DLQURL
-	d.movedLetters("acct_eu", "acct_us")
+	d.movedDeadLetters("acct_eu", "acct_us")
 	d.deadLetter(envelope("evt_ours", "invoice.paid"), "handler", "no row", 1)
 	purge := func(name string) (answer, purgeReport) {
 		got := tollgate(t.Context(), d.env, "dlq", "purge", "--all", "--note=x", "--yes", "--json", "--out="+filepath.Join(d.data, name))
@@ -115,7 +115,7 @@ func TestPurgeAsksLambda(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	d.denied, d.variables = "", map[string]string{"TOLLGATE_ENDPOINTS": policiesOfTest}
-	if got, v = purge("allowed"); got.code != verb.ExitDone || v.Deleted != 2 || v.GivenUp != 1 || v.Excluded != 1 {
+	if got, v = purge("allowed"); got.code != verb.ExitDone || v.Deleted != 2 || v.Marked != 1 || v.Excluded != 1 {
 		t.Errorf("exit %d, %+v, %s", got.code, v, got.err)
 	}
 }

@@ -147,7 +147,7 @@ func TestReplay(t *testing.T) {
 		t.Error(diff)
 	}
 	if !strings.HasPrefix(got.err, "the local system in "+s.data+": run 1 event again") {
-		t.Errorf("the target is not said first: %q", got.err)
+		t.Errorf("the target is not printed first: %q", got.err)
 	}
 	sent := s.messages()
 	if len(sent) != 1 || sent[0].Source != event.Replay || sent[0].Endpoint != "default" || string(sent[0].Body) != body || time.Since(sent[0].ReceivedAt) > time.Minute {
@@ -261,7 +261,7 @@ func TestReplayFromFile(t *testing.T) {
 	}
 }
 
-// TestReplayByFilter chooses done events, the oldest first, and goes on after one that is refused.
+// TestReplayByFilter chooses done events, the oldest first, and continues after a refused one.
 func TestReplayByFilter(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

@@ -88,7 +88,7 @@ func TestEventsShow(t *testing.T) {
 	}
 	text := s.tollgate("events", "show", "evt_replayed").ok(t).out
 	if !strings.Contains(text, "ann") || !strings.Contains(text, "wrong rate") {
-		t.Errorf("who replayed, and why, is not said:\n%s", text)
+		t.Errorf("who replayed, and why, is missing:\n%s", text)
 	}
 	if text = s.tollgate("events", "show", "evt_done").ok(t).out; !strings.Contains(text, "FACT#test#-#in_1#paid\n    amount=1000 currency=eur final=true") {
 		t.Errorf("the effects are not shown:\n%s", text)
@@ -119,7 +119,7 @@ func TestRecordLines(t *testing.T) {
 	}
 }
 
-// TestEventsShowPurged: an event that an operator gave up has a status of its own.
+// TestEventsShowPurged: an event that an operator purged has its own status.
 func TestEventsShowPurged(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -202,7 +202,7 @@ func TestEventsShowWait(t *testing.T) {
 	if got.code != verb.ExitFailed || !strings.Contains(got.err, "evt_retrying is still retrying after 200ms") || len(lines[events.View](t, got.out)) != 1 {
 		t.Errorf("%+v", got)
 	}
-	s.tollgate("events", "show", "evt_nobody", "--wait", "200ms").refused(t, verb.ExitFailed, "event evt_nobody is not known in the local system in "+s.data, "it never arrived")
+	s.tollgate("events", "show", "evt_unknown", "--wait", "200ms").refused(t, verb.ExitFailed, "event evt_unknown is not known in the local system in "+s.data, "it never arrived")
 
 	waiting := make(chan answer, 1)
 	go func() {
@@ -215,12 +215,12 @@ func TestEventsShowWait(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	tollgate(ctx, nil, "events", "show", "evt_nobody", "--wait", "1h", "--data", s.data).refused(t, verb.ExitFailed)
+	tollgate(ctx, nil, "events", "show", "evt_unknown", "--wait", "1h", "--data", s.data).refused(t, verb.ExitFailed)
 
 	stopped, stop := context.WithCancel(t.Context())
 	looked := func(string) { stop() }
 	s.called.Store(&looked)
-	tollgate(stopped, nil, "events", "show", "evt_nobody", "--wait", "1h", "--data", s.data).refused(t, verb.ExitFailed, "evt_nobody: interrupted")
+	tollgate(stopped, nil, "events", "show", "evt_unknown", "--wait", "1h", "--data", s.data).refused(t, verb.ExitFailed, "evt_unknown: interrupted")
 }
 
 func TestEventsList(t *testing.T) {
@@ -339,7 +339,7 @@ func TestEventsListPages(t *testing.T) {
 	}
 	got := s.tollgate("events", "list", "--limit=3").ok(t)
 	if !strings.Contains(got.err, "there may be more") || !strings.Contains(got.err, "--cursor ") {
-		t.Errorf("people are told %q", got.err)
+		t.Errorf("the text output is %q", got.err)
 	}
 	s.tollgate("events", "list", "--cursor=zzz").refused(t, verb.ExitUsage, "cursor")
 }

@@ -21,7 +21,7 @@ func (s *system) onSend(f func()) {
 	})
 }
 
-// TestReplayWait: one object for an event says what was done and what became of it.
+// TestReplayWait: one object for an event has what was done and its outcome.
 func TestReplayWait(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -54,7 +54,7 @@ func TestReplayWait(t *testing.T) {
 		t.Errorf("dead: %+v, %+v", v, v.Record)
 	}
 
-	// It is dead, and no attempt has run since: that is not yet what becomes of it.
+	// It is dead, and no attempt has run since: that is not yet its outcome.
 	s.watch(nil)
 	late := wait("--json", "--wait=200ms")
 	if v = one(late, verb.ExitFailed); v.Action != "sent" || v.Record.Attempt != 3 || !strings.Contains(late.err, "0 dead, 1 still open") {
@@ -78,7 +78,7 @@ func TestReplayWait(t *testing.T) {
 	}
 }
 
-// TestReplayWaitInterrupted: what was sent is said all the same.
+// TestReplayWaitInterrupted: what was sent is reported all the same.
 func TestReplayWaitInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

@@ -146,7 +146,7 @@ func (a answer) ok(t *testing.T) answer {
 	return a
 }
 
-// refused fails the test unless the command ended so, said so on stderr, and no more.
+// refused fails the test unless the command exited with code, printed says to stderr, and nothing to stdout.
 func (a answer) refused(t *testing.T, code int, says ...string) {
 	t.Helper()
 	if a.code != code || a.out != "" {
@@ -215,7 +215,7 @@ func (s *system) done(id, typ string, outcome idempotency.Outcome, effects dispa
 	return c
 }
 
-// deadLetter sends a letter as the consumer does.
+// deadLetter sends a dead letter as the consumer does.
 func (s *system) deadLetter(e event.Envelope, reason, text string, attempt int64) {
 	s.t.Helper()
 	body, err := queue.Encode(e)

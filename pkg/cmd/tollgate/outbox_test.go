@@ -120,7 +120,7 @@ func TestOutboxListGoesOn(t *testing.T) {
 		t.Errorf("%d messages over all pages", seen)
 	}
 	if got := s.tollgate("outbox", "list", "--limit", "2").ok(t); !strings.Contains(got.err, "--cursor ") {
-		t.Errorf("people are told %q", got.err)
+		t.Errorf("the text output is %q", got.err)
 	}
 	s.tollgate("outbox", "list", "--cursor", "x").refused(t, verb.ExitUsage, "--cursor")
 	s.tollgate("outbox", "list", "--limit", "0").refused(t, verb.ExitUsage, "--limit")
@@ -272,7 +272,7 @@ func TestVerbsSayWhatIsHeld(t *testing.T) {
 		}
 		s.dead("evt_held2", "invoice.paid", "no row")
 		if people := s.tollgate("redrive", "--all", "--wait").ok(t); !strings.Contains(people.out, one) || strings.Contains(people.out, sofar) {
-			t.Errorf("people are told %q", people.out)
+			t.Errorf("the text output is %q", people.out)
 		}
 		s.dead("evt_held3", "invoice.paid", "no row")
 		if got := lines[redriveReport](t, s.tollgate("redrive", "--all", "--json").ok(t).out)[0]; got.Held != nil {

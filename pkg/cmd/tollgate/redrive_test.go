@@ -22,7 +22,7 @@ import (
 	"tollgate/pkg/redrive"
 )
 
-// dead leaves an event that gave up, with its letter.
+// dead leaves an event that exhausted its retries, with its dead letter.
 func (s *system) dead(id, typ, text string) {
 	s.t.Helper()
 	s.failed(id, typ, "handler", text, 0)
@@ -30,7 +30,7 @@ func (s *system) dead(id, typ, text string) {
 }
 
 // handle consumes the queue of events until the test or stop ends it: an event is done,
-// or fails for good when fails says so.
+// or fails permanently if fails returns true.
 func (s *system) handle(fails func(id string) bool) (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	ended := make(chan struct{})
@@ -204,7 +204,7 @@ func TestRedriveCanary(t *testing.T) {
 	s.free()
 }
 
-// failed fails the test unless the command failed and said so.
+// failed fails the test unless the command failed with an error.
 func (a answer) failed(t *testing.T, says ...string) {
 	t.Helper()
 	answer{a.code, "", a.err}.refused(t, verb.ExitFailed, says...)
@@ -239,7 +239,7 @@ func TestRedriveNothing(t *testing.T) {
 	s.allVisible(1)
 }
 
-// TestRedriveInterrupt: what an interrupt cuts off is given back, what was sent is said,
+// TestRedriveInterrupt: what an interrupt cuts off is given back, what was sent is reported,
 // and the next run does the rest.
 func TestRedriveInterrupt(t *testing.T) {
 	t.Parallel()

@@ -159,7 +159,7 @@ func TestRollAtTheFakeStripe(t *testing.T) {
 	r.local("endpoint", "status").ok(t)
 }
 
-// A secret that is stored but cannot be marked is stored all the same, and it is said.
+// A secret that is stored but cannot be marked is stored all the same, and the output has a warning.
 func TestRollThatCannotMark(t *testing.T) {
 	r := newRegistry(t)
 	r.local("endpoint", "apply").ok(t)
@@ -178,8 +178,8 @@ func TestReadSecretTakesOneLine(t *testing.T) {
 	}
 }
 
-// TestNobodyToAsk: without a terminal it is said what to give in its place.
-func TestNobodyToAsk(t *testing.T) {
+// TestNoTerminal: without a terminal the error names the flag to use.
+func TestNoTerminal(t *testing.T) {
 	r := newRegistry(t)
 	null, err := os.Open(os.DevNull)
 	check(t, err)

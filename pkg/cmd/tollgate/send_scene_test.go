@@ -93,7 +93,7 @@ func TestSendScene(t *testing.T) {
 	}
 }
 
-// Without a seed each scene is another; people are told the seed.
+// Without a seed each scene is another; the text output has the seed.
 func TestSendSceneForPeople(t *testing.T) {
 	s, r, _ := scenery(t)
 	a := s.tollgate("send", "--scene", "refund").ok(t)

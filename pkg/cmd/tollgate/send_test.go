@@ -171,7 +171,7 @@ func TestSendFile(t *testing.T) {
 	check(t, writeFile(path, "no event"))
 	got := r.send(t, path, "--json")
 	if d := lines[dev.Delivery](t, got.out); got.code != verb.ExitFailed || len(d) != 1 || d[0].Status != 400 || !strings.Contains(d[0].Answer, "not_event") {
-		t.Errorf("what is no event: %+v", got)
+		t.Errorf("not an event: %+v", got)
 	}
 }
 

@@ -81,9 +81,9 @@ var effectRows = []row{
 	{"check/a field that is not there is not null", refusing(idempotency.CheckRefused, dispatch.Effects{dispatch.Insert(key(1), nil)},
 		dispatch.CheckEqual(key(1), dispatch.Fields{"plan": nil}, errCheck))},
 	{"the record and a check refused → superseded", func(b *bench) {
-		zombie, successor := b.overtaken()
+		overtaken, successor := b.overtaken()
 		b.unchanged(func() {
-			got := b.complete(zombie, idempotency.Applied, b.at(61), dispatch.CheckEqual(key(1), nil, errCheck), dispatch.Swap(key(2), 7, nil))
+			got := b.complete(overtaken, idempotency.Applied, b.at(61), dispatch.CheckEqual(key(1), nil, errCheck), dispatch.Swap(key(2), 7, nil))
 			b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Superseded, Lease: successor.Lease})
 		})
 	}},

@@ -22,7 +22,7 @@ const (
 	OpFail     Op = "fail"
 	OpReplay   Op = "replay"
 
-	OpGiveUp     Op = "give up"
+	OpPurge      Op = "purge"
 	OpReidentify Op = "reidentify"
 )
 
@@ -184,7 +184,7 @@ func (m *Memory) replay(req idempotency.ReplayRequest) error {
 
 // Purge implements [Store].
 func (m *Memory) Purge(ctx context.Context, req idempotency.PurgeRequest) (idempotency.PurgeVerdict, error) {
-	return write(ctx, m, OpGiveUp, req.EventID, idempotency.ErrStoreDown, func() (idempotency.PurgeVerdict, error) {
+	return write(ctx, m, OpPurge, req.EventID, idempotency.ErrStoreDown, func() (idempotency.PurgeVerdict, error) {
 		r := m.lookUp(req.EventID)
 		named := req.Any || r != nil && r.ReceivesLeft == 0 && (req.Attempt == 0 || req.Attempt == r.Attempt)
 		if r == nil || !claimable(*r, req.LeaseExpiredBefore) || r.Identity != req.Identity || !named {

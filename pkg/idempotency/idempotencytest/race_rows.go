@@ -17,7 +17,7 @@ var raceRows = []row{
 	{"a failure against completions → one of them wins", raceFailure},
 	{"inserts of one fact by many events → one writes it", raceInserts},
 	{"swaps of one item by many events → none is lost", raceSwaps},
-	{"leases ending under live owners → one completion in each generation", raceZombies},
+	{"leases ending under live owners → one completion in each generation", racePausedWorkers},
 }
 
 // together runs f in as many goroutines as there are workers and waits for them.

@@ -109,10 +109,10 @@ func (b *bench) claimed() *idempotency.Claim {
 }
 
 // overtaken returns a claim of evt_1 and the one that superseded it after its lease.
-func (b *bench) overtaken() (zombie, successor *idempotency.Claim) {
+func (b *bench) overtaken() (overtaken, successor *idempotency.Claim) {
 	b.Helper()
-	zombie = b.claimed()
-	return zombie, b.claim(b.request(b.at(60)))
+	overtaken = b.claimed()
+	return overtaken, b.claim(b.request(b.at(60)))
 }
 
 // complete is a completion that must be answered.

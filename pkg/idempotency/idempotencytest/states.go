@@ -38,18 +38,18 @@ var lostClaims = []struct {
 	lose     func(b *bench, late lateWrite)
 }{
 	{"done by another", idempotency.SupersededDone, idempotency.FailDone, func(b *bench, late lateWrite) {
-		zombie, successor := b.overtaken()
+		overtaken, successor := b.overtaken()
 		b.done(successor)
-		late(zombie, time.Time{})
+		late(overtaken, time.Time{})
 	}},
 	{"running by another", idempotency.Superseded, idempotency.FailSuperseded, func(b *bench, late lateWrite) {
-		zombie, successor := b.overtaken()
-		late(zombie, successor.Lease)
+		overtaken, successor := b.overtaken()
+		late(overtaken, successor.Lease)
 	}},
 	{"failed by another", idempotency.Superseded, idempotency.FailSuperseded, func(b *bench, late lateWrite) {
-		zombie, successor := b.overtaken()
+		overtaken, successor := b.overtaken()
 		b.failed(successor)
-		late(zombie, time.Time{})
+		late(overtaken, time.Time{})
 	}},
 	{"failed by ourselves", idempotency.Superseded, idempotency.FailWritten, func(b *bench, late lateWrite) {
 		c := b.claimed()
@@ -60,12 +60,12 @@ var lostClaims = []struct {
 		late(&idempotency.Claim{EventID: "evt_1", Owner: idempotency.NewOwner(), Attempt: 1, Generation: 1}, time.Time{})
 	}},
 	{"replayed since", idempotency.Superseded, idempotency.FailSuperseded, func(b *bench, late lateWrite) {
-		zombie, successor := b.overtaken()
+		overtaken, successor := b.overtaken()
 		b.done(successor)
 		b.replayed(1)
-		late(zombie, time.Time{})
+		late(overtaken, time.Time{})
 		again := b.claim(b.request(b.at(101)))
-		late(zombie, again.Lease)
+		late(overtaken, again.Lease)
 		late(successor, again.Lease)
 	}},
 	{"done in the next generation", idempotency.SupersededDone, idempotency.FailDone, func(b *bench, late lateWrite) {

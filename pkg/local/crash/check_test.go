@@ -122,7 +122,7 @@ func (s *system) check(l *load, events int) (v tableCheck, err error) {
 	for n := range events {
 		id := eventID(n)
 		r, outcome, effects := records[id], "applied", 1
-		if l.handler(n) == "nobody" {
+		if l.handler(n) == "unhandled" {
 			outcome, effects = "ignored", 0
 		}
 		switch {

@@ -99,7 +99,7 @@ func TestMutants(t *testing.T) {
 			points := slices.Concat(killPoints(), pausePoints())
 			i := slices.IndexFunc(points, func(p point) bool { return p.name == m.point && p.action == m.action })
 			if i < 0 {
-				t.Fatalf("there is no point %s to %s at", m.point, m.action)
+				t.Fatalf("no point %s to %s at", m.point, m.action)
 			}
 			const tries = 12
 			r, err := round(t, dir, points[i], tries)

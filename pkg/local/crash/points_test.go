@@ -24,11 +24,11 @@ const (
 	command              // the test runs the command again
 )
 
-// Loads that reach the points. "works" and "takes_time" complete with an effect, "nobody" has no
+// Loads that reach the points. "works" and "takes_time" complete with an effect, "unhandled" has no
 // handler and completes without, "fails_twice" records two failures and sets a visibility timeout,
 // "refuses_first" becomes a dead letter.
 func everyday() []string {
-	return []string{"works", "takes_time", "nobody", "fails_twice", "takes_time"}
+	return []string{"works", "takes_time", "unhandled", "fails_twice", "takes_time"}
 }
 func withDead() []string { return []string{"works", "refuses_first", "fails_twice", "takes_time"} }
 

@@ -76,7 +76,7 @@ func (s *system) answers(t *testing.T) {
 		{"another body", post, "", json, signed(good, now), bytes.Replace(good, []byte("100"), []byte("999"), 1), 400, "no_match"},
 		{"stale", post, "", json, signed(good, now.Add(-310*time.Second)), good, 400, "too_old"},
 		{"future", post, "", json, signed(good, now.Add(400*time.Second)), good, 400, "future"},
-		{"unknown endpoint", post, "/nobody", json, signed(good, now), good, 404, "endpoint"},
+		{"unknown endpoint", post, "/unknown", json, signed(good, now), good, 404, "endpoint"},
 		{"no endpoint's name", post, "/UPPER", json, signed(good, now), good, 404, "endpoint"},
 		{"get", http.MethodGet, "", json, "", nil, 405, "method"},
 		{"put", http.MethodPut, "", json, signed(good, now), good, 405, "method"},

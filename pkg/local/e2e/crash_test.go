@@ -126,7 +126,7 @@ func TestKillOfTheWholeSystemLosesNothing(t *testing.T) {
 	t.Parallel()
 	const events, kills = 600, 5
 	data := t.TempDir()
-	s := start(t, data, drillArgs()...)
+	s := start(t, data, failureArgs()...)
 	l := newLoad(s, events)
 	done := make(chan struct{})
 	go func() {
@@ -138,7 +138,7 @@ func TestKillOfTheWholeSystemLosesNothing(t *testing.T) {
 		functions := s.children("ingest", "consumer")
 		s.kill()
 		gone(t, functions) // even if the host was killed
-		s = start(t, data, drillArgs()...)
+		s = start(t, data, failureArgs()...)
 		l.to(s)
 	}
 	<-done
@@ -152,7 +152,7 @@ func TestKilledFunctionsLoseNothing(t *testing.T) {
 	needsProc(t)
 	t.Parallel()
 	const events, every = 600, 250 * time.Millisecond
-	s := start(t, t.TempDir(), drillArgs()...)
+	s := start(t, t.TempDir(), failureArgs()...)
 	l := newLoad(s, events)
 	done := make(chan struct{})
 	go func() {

@@ -21,7 +21,7 @@ import (
 // time for a write on a busy machine.
 const fastScale = 20
 
-func drillArgs(more ...string) []string {
+func failureArgs(more ...string) []string {
 	return append(append(trials(), "--time-scale", strconv.Itoa(fastScale)), more...)
 }
 
@@ -34,7 +34,7 @@ func skipSlow(t *testing.T) {
 
 func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), drillArgs()...)
+	s := start(t, t.TempDir(), failureArgs()...)
 	s.enqueue(trial("twice", "fails_twice"))
 	record := s.becomesDone("twice")
 	st := s.story("twice")
@@ -70,7 +70,7 @@ func TestAHandlerThatFailsTwiceThenWorks(t *testing.T) {
 func TestWhatNeverWorksEndsInTheDLQ(t *testing.T) {
 	skipSlow(t)
 	t.Parallel()
-	s := start(t, t.TempDir(), drillArgs("--max-receives", "4")...)
+	s := start(t, t.TempDir(), failureArgs("--max-receives", "4")...)
 	bad := []string{"fails", "panics", "refuses", "hangs"}
 	for n, handler := range bad {
 		s.enqueue(trial(handler, handler))

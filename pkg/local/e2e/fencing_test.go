@@ -24,7 +24,7 @@ import (
 // deadline, so this consumer has a host that does not.
 func TestPausedConsumerHasNoSecondEffect(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), drillArgs()...)
+	s := start(t, t.TempDir(), failureArgs()...)
 	body := trial("paused", "sleeps")
 	z := startPaused(s, body)
 	z.stop()

@@ -72,14 +72,14 @@ func TestRedriveRepairsDeadLetters(t *testing.T) {
 	skipSlow(t)
 	t.Parallel()
 	const each = 400
-	types := []string{"works", "takes_time", "nobody", "ledger", "receipt"}
+	types := []string{"works", "takes_time", "unhandled", "ledger", "receipt"}
 	data, folder := t.TempDir(), newFunctionFolder(t)
 	run := func() *system {
 		return start(t, data, "--functions", folder.path, "--time-scale", "10", "--max-receives", "3")
 	}
 	s := run()
 	s.deliverAll(types, each)
-	folder.build("fixed") // while the back-off goes on
+	folder.build("fixed") // during the back-off
 	folder.build("fixedboth")
 	s.deadAtLeast(2 * each)
 	groups := s.groupsWith("trial.receipt", each)
@@ -144,7 +144,7 @@ func reportOf(t *testing.T, out string) (r report) {
 	return r
 }
 
-func drillID(typ string, n int) string { return fmt.Sprintf("%s_drill%06d", typ, n) }
+func trialID(typ string, n int) string { return fmt.Sprintf("%s_trial%06d", typ, n) }
 
 // deadAtLeast waits until the queue is empty and there are that many dead letters: a busy
 // machine may duplicate some.
@@ -227,7 +227,7 @@ func (s *system) deliverAll(types []string, each int) {
 	}
 	for n := range each {
 		for _, typ := range types {
-			next <- trial(drillID(typ, n), typ)
+			next <- trial(trialID(typ, n), typ)
 		}
 	}
 	close(next)
@@ -259,15 +259,15 @@ func (s *system) allOnce(types []string, each int) {
 	records, facts := s.items("EVT#"), s.items("FACT#")
 	for _, typ := range types {
 		outcome, effects := "applied", 1
-		if typ == "nobody" {
+		if typ == "unhandled" {
 			outcome, effects = "ignored", 0
 		}
 		for n := range each {
-			r := records["EVT#evt_"+drillID(typ, n)]
+			r := records["EVT#evt_"+trialID(typ, n)]
 			if r["st"] != "DONE" || r["outcome"] != outcome {
-				s.t.Errorf("the record of %s is %v, want it done as %s", drillID(typ, n), r, outcome)
+				s.t.Errorf("the record of %s is %v, want it done as %s", trialID(typ, n), r, outcome)
 			}
-			if key := fmt.Sprintf("FACT#test#-#in_%s#trial#%s", drillID(typ, n), r["att"]); (facts[key] != nil) != (effects == 1) {
+			if key := fmt.Sprintf("FACT#test#-#in_%s#trial#%s", trialID(typ, n), r["att"]); (facts[key] != nil) != (effects == 1) {
 				s.t.Errorf("fact %s: %v, want %d", key, facts[key], effects)
 			}
 		}

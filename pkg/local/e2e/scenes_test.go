@@ -30,7 +30,7 @@ func TestScenes(t *testing.T) {
 	}
 	s.drained()
 	s.inDLQ(0)
-	if out, errOut, code := s.tollgate("ledger", "show", "cus_nobody", "--json"); code != 1 || out != "" || !strings.Contains(errOut, "not known") {
+	if out, errOut, code := s.tollgate("ledger", "show", "cus_unknown", "--json"); code != 1 || out != "" || !strings.Contains(errOut, "not known") {
 		t.Errorf("an unknown customer: exit %d, %q, %q", code, out, errOut)
 	}
 }

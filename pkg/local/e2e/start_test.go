@@ -153,9 +153,9 @@ func readOnlyFolder(t *testing.T) string {
 // asOtherUser runs a command as a user who owns only the data folder.
 func asOtherUser(t *testing.T, data string) *syscall.SysProcAttr {
 	t.Helper()
-	const nobody = 65534
-	must(t, errors.Join(os.Chmod(filepath.Dir(data), 0o755), os.Chown(data, nobody, nobody)))
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	const unprivileged = 65534
+	must(t, errors.Join(os.Chmod(filepath.Dir(data), 0o755), os.Chown(data, unprivileged, unprivileged)))
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}}
 }
 
 func withoutJSON(cmd *exec.Cmd) *exec.Cmd {

@@ -59,16 +59,16 @@ func Start(t testing.TB, o Options) *AWS {
 	check(t, err)
 	db, err := dynamodb.Open(filepath.Join(dir, "dynamodb.db"), dynamodb.Options{})
 	check(t, err)
-	vault, err := secretsmanager.Open(filepath.Join(dir, "secrets.db"), secretsmanager.Options{Now: o.Now})
+	secretStore, err := secretsmanager.Open(filepath.Join(dir, "secrets.db"), secretsmanager.Options{Now: o.Now})
 	check(t, err)
-	handler := awsjson.Handler(queues.Service(), db.Service(), vault.Service())
+	handler := awsjson.Handler(queues.Service(), db.Service(), secretStore.Service())
 	if o.Wrap != nil {
 		handler = o.Wrap(handler)
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(func() {
 		server.Close()
-		for _, end := range []func() error{queues.Close, db.Close, vault.Close} {
+		for _, end := range []func() error{queues.Close, db.Close, secretStore.Close} {
 			if err := end(); err != nil {
 				t.Error(err)
 			}

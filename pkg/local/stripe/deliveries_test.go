@@ -313,8 +313,8 @@ func TestWhatCountsAsDelivered(t *testing.T) {
 	}
 }
 
-// TestSlowReceiverIsGivenUp: an attempt ends after ten seconds, and is tried again.
-func TestSlowReceiverIsGivenUp(t *testing.T) {
+// TestSlowReceiverTimesOut: an attempt ends after ten seconds, and is tried again.
+func TestSlowReceiverTimesOut(t *testing.T) {
 	hang := func(n int, r *http.Request) (int, error) {
 		if n > 1 {
 			return 200, nil
@@ -539,7 +539,7 @@ func TestLuckOfDeliveries(t *testing.T) {
 		t.Error("another seed picked the same events")
 	}
 	if late, withheld := deliver(t, `{"withhold_percent":0}`); len(late)+len(withheld) != 0 {
-		t.Errorf("%d late, %d withheld without luck", len(late), len(withheld))
+		t.Errorf("%d late, %d withheld without random faults", len(late), len(withheld))
 	}
 	if _, withheld := deliver(t, `{"withhold_percent":100}`); len(withheld) != events {
 		t.Errorf("%d withheld of all", len(withheld))

@@ -133,7 +133,7 @@ func TestItemsAreRefused(t *testing.T) {
 	}
 }
 
-// TestStripeGoPagesThroughItems: Stripe's own client goes on from what is shown with a
+// TestStripeGoPagesThroughItems: Stripe's own client continues from what is shown with a
 // subscription, and through the list on its own.
 func TestStripeGoPagesThroughItems(t *testing.T) {
 	_, url := open(t, Options{})

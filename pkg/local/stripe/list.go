@@ -159,7 +159,7 @@ func (q query) matches(e *event) bool {
 	return len(q.types) == 0 || slices.ContainsFunc(q.types, func(pattern string) bool { return matchType(pattern, e.Type) })
 }
 
-// matchType compares a type with a pattern in which one "*" stands for any text.
+// matchType compares a type with a pattern in which one "*" matches any text.
 func matchType(pattern, typ string) bool {
 	before, after, wild := strings.Cut(pattern, "*")
 	if !wild {

@@ -39,7 +39,7 @@ func questions() []question {
 		{name: "unknown parameter", method: "POST", path: we, form: create + "&colour=red"},
 		{name: "secret given", method: "POST", path: we, form: create + "&secret=whsec_1"},
 		{name: "disabled at creation", method: "POST", path: we, form: create + "&disabled=true"},
-		{name: "connect is no flag", method: "POST", path: we, form: create + "&connect=maybe"},
+		{name: "connect is not a flag", method: "POST", path: we, form: create + "&connect=maybe"},
 		{name: "create without key", method: "POST", path: we, form: create, key: "-"},
 
 		{name: "disable", method: "POST", path: we + "/WE", form: "disabled=true"},
@@ -49,7 +49,7 @@ func questions() []question {
 		{name: "update connect", method: "POST", path: we + "/WE", form: "connect=true"},
 		{name: "update unknown event", method: "POST", path: we + "/WE", form: "enabled_events[]=charge.melted"},
 		{name: "update unknown parameter", method: "POST", path: we + "/WE", form: "colour=red"},
-		{name: "disabled is no flag", method: "POST", path: we + "/WE", form: "disabled=perhaps"},
+		{name: "disabled is not a flag", method: "POST", path: we + "/WE", form: "disabled=perhaps"},
 
 		{name: "get endpoint", method: "GET", path: we + "/WE"},
 		{name: "list endpoints", method: "GET", path: we + "?limit=3"},
@@ -72,13 +72,13 @@ func questions() []question {
 		{name: "list items with limit text", method: "GET", path: "/v1/subscription_items?subscription=sub_1&limit=x"},
 		{name: "unknown path", method: "GET", path: "/v1/nothing"},
 
-		{name: "url without scheme", method: "POST", path: we, form: "url=a.b/c&enabled_events[]=*", deviation: "Stripe refuses it, the specification does not say so"},
+		{name: "url without scheme", method: "POST", path: we, form: "url=a.b/c&enabled_events[]=*", deviation: "Stripe refuses it, the specification does not"},
 		{name: "long page", method: "GET", path: we + "?limit=1000", deviation: "Stripe's bound of 100 is not in the specification"},
 		{name: "items of no subscription", method: "GET", path: "/v1/subscription_items?subscription=sub_none", deviation: "the mock has every object"},
 		{name: "endpoint that is not there", method: "GET", path: we + "/we_none", deviation: "the mock has every object"},
 		{name: "empty update", method: "POST", path: we + "/WE", deviation: "the mock wants the type of a body that is not there"},
-		{name: "event, expanded", method: "GET", path: "/v1/events/evt_1?expand[]=data", deviation: "the fake Stripe expands nothing in events, and says so"},
-		{name: "undelivered events", method: "GET", path: "/v1/events?delivery_success=false", deviation: "the fake Stripe does not filter by delivery, and says so"},
+		{name: "event, expanded", method: "GET", path: "/v1/events/evt_1?expand[]=data", deviation: "the fake Stripe refuses expand for events"},
+		{name: "undelivered events", method: "GET", path: "/v1/events?delivery_success=false", deviation: "the fake Stripe refuses the filter by delivery"},
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
-// says is an event that says something about an object.
+// says is an event with a state of an object.
 func says(id, typ string, created int64, object string) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"object":"event","api_version":"2023-10-16","created":%d,"livemode":false,"type":%q,"data":{"object":%s}}`, id, created, typ, object)
 }

@@ -89,7 +89,7 @@ func TestFullDisk(t *testing.T) {
 	remember(t, s, body("evt_a", "invoice.paid", "", 1))
 	room := boltfiletest.FillDisk(t, path)
 	if err := s.Remember(says("evt_b", "coupon.created", 2, `{"id":"x","object":"coupon","mark":"m"}`)); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("error %v, want that there is no space", err)
+		t.Errorf("error %v, want an error of no space", err)
 	}
 	if got := kept(t, s); !slices.Equal(got, []string{"evt_a"}) || mark(t, url, "/v1/coupons/x") != "" {
 		t.Errorf("kept %v, want the first alone", got)

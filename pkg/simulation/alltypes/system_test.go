@@ -193,11 +193,11 @@ type end struct {
 // with the same reason, a done one none.
 func (sys *system) ends() map[string]end {
 	sys.t.Helper()
-	letters := sys.letters()
+	reasons := sys.deadLetters()
 	out := map[string]end{}
 	for _, r := range sys.store.Records() {
-		if r.State == idempotency.Running || (r.State == idempotency.Failed) != (r.Reason != "") || letters[r.ID] != r.Reason {
-			sys.t.Errorf("%s is %s with reason %q, its dead letter says %q (%s)", r.ID, r.State, r.Reason, letters[r.ID], r.Err)
+		if r.State == idempotency.Running || (r.State == idempotency.Failed) != (r.Reason != "") || reasons[r.ID] != r.Reason {
+			sys.t.Errorf("%s is %s with reason %q, its dead letter has %q (%s)", r.ID, r.State, r.Reason, reasons[r.ID], r.Err)
 		}
 		e := end{Reason: r.Reason}
 		if r.State == idempotency.Done {
@@ -208,8 +208,8 @@ func (sys *system) ends() map[string]end {
 	return out
 }
 
-// letters returns the reasons of the dead letters by event id.
-func (sys *system) letters() map[string]string {
+// deadLetters returns the reasons of the dead letters by event id.
+func (sys *system) deadLetters() map[string]string {
 	out := map[string]string{}
 	for _, in := range sys.queues.sent[deadURL] {
 		out[aws.ToString(in.MessageAttributes["event_id"].StringValue)] = aws.ToString(in.MessageAttributes["reason"].StringValue)

@@ -179,7 +179,7 @@ func (sys *system) strangers(r row) {
 // signedByUs reports whether stripe-go accepts the request with one of the secrets.
 func signedByUs(r request) bool {
 	var all map[string][]string
-	if json.Unmarshal([]byte(vault), &all) != nil {
+	if json.Unmarshal([]byte(secretText), &all) != nil {
 		return false
 	}
 	for _, list := range all {

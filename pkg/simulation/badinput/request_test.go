@@ -69,8 +69,8 @@ func secretsByName() map[string]string {
 	}
 }
 
-// vault is the webhook secret.
-const vault = `{"default":["whsec_good","whsec_second"],"connect":["whsec_connect"],"live":["whsec_good"],"lax":["whsec_good"],"ours":["whsec_good"]}`
+// secretText is the webhook secret.
+const secretText = `{"default":["whsec_good","whsec_second"],"connect":["whsec_connect"],"live":["whsec_good"],"lax":["whsec_good"],"ours":["whsec_good"]}`
 
 // sign returns a header's value with its placeholders filled: {t} the signature's time,
 // {now} the present, {sig} and {sig:NAME} a signature in hex, {SIG} in capitals.

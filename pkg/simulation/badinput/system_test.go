@@ -97,17 +97,17 @@ func (c *counting) looked(url string) int {
 	return n
 }
 
-// vaultAPI is a Secrets Manager with one secret.
-type vaultAPI struct{}
+// secretsAPI is a Secrets Manager with one secret.
+type secretsAPI struct{}
 
-func (vaultAPI) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
-	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(vault)}, nil
+func (secretsAPI) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(secretText)}, nil
 }
 
 func (sys *system) wireFunction() {
 	sys.t.Helper()
 	log := slog.New(slog.NewJSONHandler(sys.logs, nil))
-	active, err := secrets.NewWebhook(secrets.Config{API: vaultAPI{}, ID: "webhook", Logger: log})
+	active, err := secrets.NewWebhook(secrets.Config{API: secretsAPI{}, ID: "webhook", Logger: log})
 	if err != nil {
 		sys.t.Fatal(err)
 	}
@@ -263,12 +263,12 @@ func (sys *system) becomes(on table, m *types.Message) string {
 	if err != nil {
 		return "a failed batch: " + err.Error()
 	}
-	letter, reason := sys.take(sys.dead), ""
-	if letter != nil {
-		if *letter.Body != *m.Body {
+	dead, reason := sys.take(sys.dead), ""
+	if dead != nil {
+		if *dead.Body != *m.Body {
 			return "a dead letter with another body"
 		}
-		reason = aws.ToString(letter.MessageAttributes["reason"].StringValue)
+		reason = aws.ToString(dead.MessageAttributes["reason"].StringValue)
 	}
 	return sys.told(on, *m.Body, len(failed) == 0, reason)
 }

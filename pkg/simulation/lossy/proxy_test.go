@@ -27,7 +27,7 @@ const (
 	lostResponse result = "response lost"
 	cutResponse  result = "response cut"        // in the middle of its body
 	slow         result = "slow"                // but in time
-	late         result = "applied late"        // after its caller gave up on it
+	late         result = "applied late"        // after its caller timed out
 	twice        result = "sent twice"          // at once; the second answer is given
 	echoed       result = "repeated late"       // after its answer was given
 	unavailable  result = "server error"        // not applied
@@ -59,7 +59,7 @@ func mild() odds {
 	}
 }
 
-// proxy stands between clients and a service, and treats each request by chance.
+// proxy is between clients and a service, and treats each request by chance.
 type proxy struct {
 	url      string
 	odds     odds

@@ -170,7 +170,7 @@ func (k *worker) invoke(messages []events.SQSMessage) (failed map[string]bool, e
 	return localtest.Consume(ctx, k.handler, messages)
 }
 
-// run lets the workers loose on the queue until over says so. So many are awake at any
+// run lets the workers loose on the queue until over returns true. As many are awake at any
 // time: another takes the place of one that falls asleep.
 func (sys *system) run(over func() bool) (took time.Duration) {
 	ctx, cancel := context.WithCancel(sys.t.Context())

@@ -71,7 +71,7 @@ func words(l ledger.Ledger) string {
 }
 
 // check checks the rows that a completion wrote. A state that the object had twice counts as the
-// earlier one if that is no step back.
+// earlier one unless that steps back.
 func (c *rowCheck) check(ctx context.Context, effects dispatch.Effects) error {
 	for _, e := range effects {
 		if !strings.HasPrefix(e.Key, "OBJ#") {

@@ -152,7 +152,7 @@ func (w *work) purge(ctx context.Context, p *redrive.Plan, v *purgeView) error {
 
 func (v *purgeView) text() string {
 	return fmt.Sprintf("deleted %d of %d dead letters%s; exported to %s", v.Deleted, v.Selected, counts(", ",
-		count{v.GivenUp, "purged"}, count{v.Leftovers, "leftovers of done events"}, count{v.Excluded, "excluded (refused before any record)"},
+		count{v.Marked, "purged"}, count{v.Leftovers, "leftovers of done events"}, count{v.Excluded, "excluded (refused before any record)"},
 		count{v.Waiting, "waiting for another message of their event"}, count{v.NoRecord, "without a record"}, count{v.Corrupt, "with another event's record"},
 		count{v.Busy, "left, as an attempt runs"}, count{v.NoPolicy, "left, as their policies are not known"}, count{v.Unread, "left, as a newer version wrote them"},
 	), v.File)

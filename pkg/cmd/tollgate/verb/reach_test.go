@@ -18,7 +18,7 @@ func (a *asks) Do(*http.Request) (*http.Response, error) {
 }
 
 // TestReachOfTwo: a verb may look for its target twice, as doctor's check of the endpoint
-// does beside the others, and each way keeps a client of its own.
+// does along with the others, and each way keeps a client of its own.
 func TestReachOfTwo(t *testing.T) {
 	var r reach
 	var clients [2]asks

@@ -71,7 +71,7 @@ func TestWire(t *testing.T) {
 		{"wrapped error", "POST", "Test_2020.Typed", "{}", 400, "application/x-amz-json-1.1", "", `{"__type":"com.test#BadThing","message":"bad 7"}`},
 		{"query code", "POST", "Test_2020.Query", "{}", 403, "application/x-amz-json-1.1", "Old.Over;Sender", `{"__type":"com.test#Over","message":"m"}`},
 		{"query code of our fault", "POST", "Test_2020.Down", "{}", 503, "application/x-amz-json-1.1", "Old.Down;Receiver", `{"__type":"com.test#Down","message":"m"}`},
-		{"fields stand beside, never over the type", "POST", "Test_2020.Fields", "{}", 400, "application/x-amz-json-1.1", "", `{"Item":1,"__type":"com.test#F","message":"m"}`},
+		{"fields are added, never replace the type", "POST", "Test_2020.Fields", "{}", 400, "application/x-amz-json-1.1", "", `{"Item":1,"__type":"com.test#F","message":"m"}`},
 		{"answer that is no JSON", "POST", "Test_2020.BadAnswer", "{}", 500, "application/x-amz-json-1.1", "", `{"__type":"com.test#InternalServerError","message":"encode answer: json: unsupported type: func()"}`},
 		{"error that is no JSON", "POST", "Test_2020.BadFields", "{}", 400, "application/x-amz-json-1.1", "", `{"__type":"InternalServerError","message":"encode error"}`},
 		{"unknown operation", "POST", "Test_2020.Nope", "{}", 400, "application/x-amz-json-1.1", "", `{"__type":"com.test#UnknownOperationException","message":"operation \"Test_2020.Nope\" is not supported by this embedded service"}`},

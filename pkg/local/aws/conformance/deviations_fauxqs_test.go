@@ -3,7 +3,7 @@ package conformance
 // fauxqsDeviations lists what fauxqs 1.9.2 does otherwise; the documentation is right in every case.
 func fauxqsDeviations() map[string]deviation {
 	all := map[string]deviation{}
-	deviates(all, "A string that is no receipt handle is refused: fauxqs takes it for the receipt of a message that is gone.",
+	deviates(all, "A string that is not a receipt handle is refused: fauxqs takes it for the receipt of a message that is gone.",
 		"sqs/delete/invalid-handle-refused", "sqs/visibility/invalid-handle-refused", "sqs/batch/delete")
 	deviates(all, "Both travel with the message: fauxqs drops them.",
 		"sqs/system-attributes/trace-header", "sqs/system-attributes/group-on-standard-queue")

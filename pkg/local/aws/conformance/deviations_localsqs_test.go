@@ -14,7 +14,7 @@ func localSQSDeviations() map[string]deviation {
 	deviates(all, "MessageSystemAttributeNames replaces AttributeNames: local-aws-sqs knows the latter only.", "sqs/system-attributes/by-name")
 	deviates(all, "The encoding hashes the whole data type: local-aws-sqs leaves out a custom label.", "sqs/message-attributes/md5")
 	deviates(all, "Names, types and values of message attributes have rules: local-aws-sqs checks few of them.", "sqs/message-attributes/invalid-refused")
-	deviates(all, "Other characters are refused: local-aws-sqs takes any, so no entry of a batch fails by itself.",
+	deviates(all, "Other characters are refused: local-aws-sqs takes any, so no entry of a batch fails alone.",
 		"sqs/limit/character-set", "sqs/batch/partial-failure")
 	deviates(all, "The limit is in bytes: local-aws-sqs counts characters.", "sqs/limit/message-1-mib")
 	deviates(all, "The value must be a trace header: local-aws-sqs takes any.", "sqs/system-attributes/trace-header-refused")

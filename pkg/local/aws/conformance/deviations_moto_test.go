@@ -80,7 +80,7 @@ func motoTransactions() map[string]deviation {
 
 func motoQueues() map[string]deviation {
 	all := map[string]deviation{}
-	deviates(all, "The documentation is right: moto takes any character, so no entry of a batch fails by itself.",
+	deviates(all, "The documentation is right: moto takes any character, so no entry of a batch fails alone.",
 		"sqs/limit/character-set", "sqs/batch/partial-failure")
 	deviates(all, "The quota is right: moto counts characters, and the body alone.", "sqs/limit/message-1-mib", "sqs/limit/attributes-count-to-size")
 	deviates(all, "The documentation is right: moto does not check the number and content of message attributes.",

@@ -3,7 +3,7 @@
 //
 // It holds tests only. Every check names one documented rule and the page of
 // AWS's documentation that states it, works on a table, queue or secret of its
-// own and can run beside all others. A target is something the checks run
+// own and can run with all others at the same time. A target is something the checks run
 // against, each with one test function:
 //
 //	TestEmbedded   the embedded services of pkg/local/aws; no deviation is allowed

@@ -12,7 +12,7 @@ import (
 func capacityChecks() []check {
 	const units = "DynamoDB read and write operations, Developer Guide"
 	return []check{
-		{"dynamodb/capacity/not-asked", "PutItem, Amazon DynamoDB API Reference", "Nothing is told of capacity unless it is asked for.", onTable(capacityNotAsked)},
+		{"dynamodb/capacity/not-asked", "PutItem, Amazon DynamoDB API Reference", "No capacity is returned unless it is asked for.", onTable(capacityNotAsked)},
 		{"dynamodb/capacity/write", units, "A write takes 1 unit for each KB of the larger of the old and the new item.", onTable(capacityWrite)},
 		{"dynamodb/capacity/index-write", "Using global secondary indexes, Developer Guide", "An index entry takes units of its own when it appears, changes or moves.", capacityIndexWrite},
 		{"dynamodb/capacity/read", units, "A read takes 1 unit for each 4 KB, half when eventually consistent.", onTable(capacityRead)},

@@ -9,7 +9,7 @@ import (
 func deleteChecks() []check {
 	const page = "DeleteItem, Amazon DynamoDB API Reference"
 	return []check{
-		{"dynamodb/delete/idempotent", page, "Deleting an item that does not exist is no error.", onTable(deleteTwice)},
+		{"dynamodb/delete/idempotent", page, "Deleting an item that does not exist is not an error.", onTable(deleteTwice)},
 		{"dynamodb/delete/returns-all-old", page, "ALL_OLD returns the item that was deleted, and nothing where there was none.", onTable(deleteReturnsOld)},
 		{"dynamodb/delete/condition", page, "A conditional delete deletes if the condition holds and changes nothing otherwise.", onTable(deleteCondition)},
 		{"dynamodb/delete/all-old-on-failed-condition", page, "A refused conditional delete carries the stored item when asked with ALL_OLD.", onTable(deleteAllOldOnFailure)},

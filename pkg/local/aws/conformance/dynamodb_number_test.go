@@ -13,7 +13,7 @@ func numberChecks() []check {
 		{"dynamodb/number/normal-form", page, "Leading and trailing zeros are trimmed; a number comes back in one form.", onTable(numberNormalForm)},
 		{"dynamodb/number/38-digits", page, "38 digits are kept exactly, wherever the point is; a 39th is refused.", onTable(number38Digits)},
 		{"dynamodb/number/range", page, "Magnitudes from 1E-130 to 9.99…E+125 are stored; beyond both ends they are refused.", onTable(numberRange)},
-		{"dynamodb/number/not-a-number-refused", page, "Text that is no decimal number is refused.", onTable(numberGarbage)},
+		{"dynamodb/number/not-a-number-refused", page, "Text that is not a decimal number is refused.", onTable(numberGarbage)},
 		{"dynamodb/number/nested-normal-form", page, "Numbers in sets, lists and maps have the normal form too.", onTable(numberNested)},
 		{"dynamodb/number/arithmetic-is-exact", page, "SET arithmetic is decimal and exact to 38 digits.", onTable(numberArithmetic)},
 		{"dynamodb/number/sort-order", "Query, Amazon DynamoDB API Reference", "A numeric sort key orders by value: negatives, fractions, exponents.", numberOrder},

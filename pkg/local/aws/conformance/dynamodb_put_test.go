@@ -151,7 +151,7 @@ func limitItemSize(p *probe, table string) {
 func limitItemSizeUTF8(p *probe, table string) {
 	rest := 400<<10 - len("pk") - len("a") - len("ü")
 	p.put(table, item{"pk": str("a"), "ü": str(strings.Repeat("é", rest/2))})
-	p.refused(p.tryPut(table, item{"pk": str("a"), "ü": str(strings.Repeat("é", rest/2+1))}), invalid, "put one letter more")
+	p.refused(p.tryPut(table, item{"pk": str("a"), "ü": str(strings.Repeat("é", rest/2+1))}), invalid, "put one character more")
 }
 
 func limitUpdateSize(p *probe, table string) {

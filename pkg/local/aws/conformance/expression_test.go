@@ -21,7 +21,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// outcome is what became of a case.
+// outcome is the result of a case.
 type outcome struct {
 	decision string // accepted, or the refusal's code
 	message  string // of a refusal; for people, never compared
@@ -141,7 +141,7 @@ func TestExpressionsAgainstDynalite(t *testing.T) {
 func expressionCount(t *testing.T) int {
 	n, err := strconv.Atoi(flag.Lookup(expressionsFlag).Value.String())
 	if err != nil || n < 1 {
-		t.Fatalf("-%s is no number of cases", expressionsFlag)
+		t.Fatalf("-%s is not a number of cases", expressionsFlag)
 	}
 	return n
 }

@@ -216,17 +216,17 @@ func runChecks(t *testing.T, target *target) {
 		known[c.name] = true
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			judge(t, target, c, runCheck(t.Context(), target, c))
+			checkResult(t, target, c, runCheck(t.Context(), target, c))
 		})
 	}
 	for name := range target.deviations {
 		if !known[name] {
-			t.Errorf("deviation for %q, which is no check of this target", name)
+			t.Errorf("deviation for %q, which is not a check of this target", name)
 		}
 	}
 }
 
-func judge(t *testing.T, target *target, c check, err error) {
+func checkResult(t *testing.T, target *target, c check, err error) {
 	t.Helper()
 	d, listed := target.deviations[c.name]
 	switch {

@@ -29,7 +29,7 @@ func startOracle(t testing.TB, dir string, command func(port string) []string) s
 	t.Cleanup(func() {
 		select {
 		case <-exited:
-			t.Logf("the oracle ended by itself:\n%s", out)
+			t.Logf("the oracle exited:\n%s", out)
 		default:
 		}
 		cmd.Process.Kill()

@@ -96,7 +96,7 @@ func secretBinary(p *probe) {
 	out, err := p.readSecret(&secretsmanager.GetSecretValueInput{SecretId: &name})
 	p.ok(err, "get")
 	p.equal(want, out.SecretBinary, "value")
-	p.equal(true, out.SecretString == nil, "no text beside it")
+	p.equal(true, out.SecretString == nil, "no text with it")
 }
 
 func secretMissing(p *probe) {

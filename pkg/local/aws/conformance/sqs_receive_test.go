@@ -265,10 +265,10 @@ func deleteMessageChecks() []check {
 	const page = "DeleteMessage, Amazon SQS API Reference"
 	return []check{
 		{"sqs/delete/gone", page, "A deleted message never comes back.", deleteGone},
-		{"sqs/delete/twice", page, "Deleting a message again is no error.", inFlight(30, deleteAgain)},
+		{"sqs/delete/twice", page, "Deleting a message again is not an error.", inFlight(30, deleteAgain)},
 		{"sqs/delete/newest-receipt", page, "The newest receipt handle deletes a message that was received again.", onQueue(deleteNewest)},
 		{"sqs/delete/stale-receipt", page, "An older receipt handle is answered as a success though the message may stay.", inFlight(30, deleteStale)},
-		{"sqs/delete/after-visibility-timeout", "Amazon SQS visibility timeout, Developer Guide", "A message whose timeout is over can still be deleted if nobody received it since.", inFlight(1, deleteLate)},
+		{"sqs/delete/after-visibility-timeout", "Amazon SQS visibility timeout, Developer Guide", "A message whose timeout is over can still be deleted if it was not received since.", inFlight(1, deleteLate)},
 		{"sqs/delete/invalid-handle-refused", page, "A receipt handle that is none is refused with ReceiptHandleIsInvalid.", onQueue(deleteBadHandle)},
 	}
 }

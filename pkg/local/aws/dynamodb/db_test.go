@@ -33,19 +33,19 @@ func TestMalformedRequests(t *testing.T) {
 	s := newServer(t, Options{})
 	s.table("things", "pk", "")
 	for name, tc := range map[string]struct{ op, body, code string }{
-		"no JSON":           {"GetItem", `{`, "SerializationException"},
-		"another kind":      {"GetItem", `{"TableName":5}`, "SerializationException"},
-		"two values":        {"GetItem", `{"TableName":"things","Key":{"pk":{"S":"a"}}} {}`, "SerializationException"},
-		"no UTF-8":          {"GetItem", "{\"TableName\":\"\xff\"}", "SerializationException"},
-		"value of no type":  {"PutItem", `{"TableName":"things","Item":{"pk":{}}}`, "ValidationException"},
-		"value of two":      {"PutItem", `{"TableName":"things","Item":{"pk":{"S":"a","N":"1"}}}`, "ValidationException"},
-		"unknown type":      {"PutItem", `{"TableName":"things","Item":{"pk":{"X":"a"}}}`, "ValidationException"},
-		"N that is no text": {"PutItem", `{"TableName":"things","Item":{"pk":{"N":1}}}`, "SerializationException"},
-		"B of no base64":    {"PutItem", `{"TableName":"things","Item":{"pk":{"B":"*"}}}`, "SerializationException"},
-		"no item":           {"PutItem", `{"TableName":"things"}`, "ValidationException"},
-		"no key":            {"GetItem", `{"TableName":"things"}`, "ValidationException"},
-		"no table":          {"GetItem", `{}`, "ValidationException"},
-		"very deep":         {"PutItem", `{"TableName":"things","Item":` + strings.Repeat(`{"a":{"M":`, 6000) + "{}" + strings.Repeat("}}", 6000) + `}`, "SerializationException"},
+		"no JSON":            {"GetItem", `{`, "SerializationException"},
+		"another kind":       {"GetItem", `{"TableName":5}`, "SerializationException"},
+		"two values":         {"GetItem", `{"TableName":"things","Key":{"pk":{"S":"a"}}} {}`, "SerializationException"},
+		"no UTF-8":           {"GetItem", "{\"TableName\":\"\xff\"}", "SerializationException"},
+		"value of no type":   {"PutItem", `{"TableName":"things","Item":{"pk":{}}}`, "ValidationException"},
+		"value of two":       {"PutItem", `{"TableName":"things","Item":{"pk":{"S":"a","N":"1"}}}`, "ValidationException"},
+		"unknown type":       {"PutItem", `{"TableName":"things","Item":{"pk":{"X":"a"}}}`, "ValidationException"},
+		"N that is not text": {"PutItem", `{"TableName":"things","Item":{"pk":{"N":1}}}`, "SerializationException"},
+		"B of no base64":     {"PutItem", `{"TableName":"things","Item":{"pk":{"B":"*"}}}`, "SerializationException"},
+		"no item":            {"PutItem", `{"TableName":"things"}`, "ValidationException"},
+		"no key":             {"GetItem", `{"TableName":"things"}`, "ValidationException"},
+		"no table":           {"GetItem", `{}`, "ValidationException"},
+		"very deep":          {"PutItem", `{"TableName":"things","Item":` + strings.Repeat(`{"a":{"M":`, 6000) + "{}" + strings.Repeat("}}", 6000) + `}`, "SerializationException"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.db.Service().Operations[tc.op](context.Background(), []byte(tc.body))

@@ -24,7 +24,7 @@ import (
 	"tollgate/pkg/local/aws/sqs"
 )
 
-// crash goes on with the file as it is now, without closing anything first.
+// crash continues with the file as it is now, without closing anything first.
 func (w *fixture) crash() {
 	w.t.Helper()
 	content, err := os.ReadFile(w.path)

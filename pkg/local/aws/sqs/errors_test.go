@@ -74,7 +74,7 @@ func messageRefusals(url string) []refusal {
 		{"no messages", "ReceiveMessage", send(`"MaxNumberOfMessages":0`), wantValue},
 		{"FIFO's attempt id", "ReceiveMessage", send(`"ReceiveRequestAttemptId":"a"`), wantUnsupported},
 		{"unknown system attribute asked for", "ReceiveMessage", send(`"AttributeNames":["Nope"]`), wantAttributeName},
-		{"receipt of nobody", "DeleteMessage", send(`"ReceiptHandle":"AQEB"`), "404 ReceiptHandleIsInvalid ReceiptHandleIsInvalid"},
+		{"unknown receipt", "DeleteMessage", send(`"ReceiptHandle":"AQEB"`), "404 ReceiptHandleIsInvalid ReceiptHandleIsInvalid"},
 		{"no receipt", "DeleteMessage", send(`"ReceiptHandle":""`), wantMissing},
 		{"no timeout", "ChangeMessageVisibility", send(`"ReceiptHandle":"x"`), wantMissing},
 	}
@@ -95,7 +95,7 @@ func queueRefusals(url string) []refusal {
 		{"unknown attribute", "CreateQueue", create("Colour", "red"), wantAttributeName},
 		{"attribute that is only shown", "CreateQueue", create("QueueArn", "x"), wantAttributeName},
 		{"visibility out of range", "CreateQueue", create("VisibilityTimeout", "43201"), wantAttributeValue},
-		{"delay that is no number", "CreateQueue", create("DelaySeconds", "1s"), wantAttributeValue},
+		{"delay that is not a number", "CreateQueue", create("DelaySeconds", "1s"), wantAttributeValue},
 		{"policy that is no JSON", "CreateQueue", create("Policy", "{"), wantAttributeValue},
 		{"encryption maybe", "CreateQueue", create("SqsManagedSseEnabled", "maybe"), wantAttributeValue},
 		{"own dead-letter queue", "CreateQueue", create("RedrivePolicy", redrive("new", "3")), wantValue},

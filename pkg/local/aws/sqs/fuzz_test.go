@@ -99,7 +99,7 @@ func FuzzPayload(f *testing.F) {
 	})
 }
 
-// Any body to any operation: an answer or a caller's error, and the service goes on.
+// Any body to any operation: an answer or a caller's error, and the service continues.
 func FuzzOperations(f *testing.F) {
 	s, err := Open(filepath.Join(f.TempDir(), "sqs.db"), Options{Speed: maxSpeed})
 	if err != nil {

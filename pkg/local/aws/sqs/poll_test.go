@@ -201,7 +201,7 @@ func TestLongPollOfACallerWhoLeft(t *testing.T) {
 		}
 		must[object](t, s, "SendMessage", object{"QueueUrl": plainURL, "MessageBody": "one"})
 		if got := must[received](t, s, "ReceiveMessage", object{"QueueUrl": plainURL}); len(got.Messages) != 1 {
-			t.Error("the message went to nobody")
+			t.Error("no receiver got the message")
 		}
 	})
 }

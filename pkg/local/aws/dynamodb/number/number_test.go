@@ -79,7 +79,7 @@ func numbers() *rapid.Generator[Number] {
 func rational(t *rapid.T, n Number) *big.Rat {
 	r, ok := new(big.Rat).SetString(n.String())
 	if !ok {
-		t.Fatalf("%v is no rational", n)
+		t.Fatalf("%v is not rational", n)
 	}
 	return r
 }
@@ -145,7 +145,7 @@ func FuzzParse(f *testing.F) {
 func ratOf(t *testing.T, n Number) *big.Rat {
 	r, ok := new(big.Rat).SetString(n.String())
 	if !ok {
-		t.Fatalf("%v is no rational", n)
+		t.Fatalf("%v is not rational", n)
 	}
 	return r
 }
