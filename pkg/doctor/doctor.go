@@ -78,17 +78,22 @@ type findings struct {
 	list []Finding
 }
 
-func (f *findings) add(s Status, do, format string, args ...any) {
+func (f *findings) add(s Status, do, format string, args ...any) []Finding {
 	f.list = append(f.list, Finding{f.name, s, fmt.Sprintf(format, args...), do})
+	return f.list
 }
 
-func (f *findings) fail(do, format string, args ...any) { f.add(Fail, do, format, args...) }
-func (f *findings) warn(do, format string, args ...any) { f.add(Warn, do, format, args...) }
+func (f *findings) fail(do, format string, args ...any) []Finding {
+	return f.add(Fail, do, format, args...)
+}
+func (f *findings) warn(do, format string, args ...any) []Finding {
+	return f.add(Warn, do, format, args...)
+}
 
 // or returns the findings, or OK with a detail if there are none.
 func (f *findings) or(format string, args ...any) []Finding {
 	if len(f.list) == 0 {
-		f.add(OK, "", format, args...)
+		return f.add(OK, "", format, args...)
 	}
 	return f.list
 }

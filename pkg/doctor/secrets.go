@@ -31,11 +31,9 @@ func CheckWebhookSecret(s Secrets, id string) Check {
 		var all map[string]json.RawMessage
 		switch {
 		case !there:
-			f.fail(do, "no secret: every delivery is answered with an error")
-			return f.list
+			return f.fail(do, "no secret: every delivery is answered with an error")
 		case json.Unmarshal([]byte(text), &all) != nil || len(all) == 0:
-			f.fail(do, "the secret is not JSON of the form {\"default\":[\"whsec_…\"]}: every delivery is answered with an error")
-			return f.list
+			return f.fail(do, "the secret is not JSON of the form {\"default\":[\"whsec_…\"]}: every delivery is answered with an error")
 		}
 		n := 0
 		for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -82,35 +80,31 @@ func CheckAPIKey(s Secrets, id string, site Target) Check {
 		if err != nil {
 			return unknown("api key", err, "secretsmanager:GetSecretValue")
 		}
-		return apiKey(text, site)
+		f := findings{name: "api key"}
+		key := strings.TrimSpace(text)
+		live := strings.HasPrefix(key, "sk_live_") || strings.HasPrefix(key, "rk_live_")
+		test := strings.HasPrefix(key, "sk_test_") || strings.HasPrefix(key, "rk_test_")
+		const do = "put a restricted key of the right mode into the secret"
+		switch {
+		case key == "":
+			f.warn(do, "no key: reconcile finds nothing, and events of other API versions are parked")
+		case strings.ContainsFunc(key, unicode.IsSpace):
+			f.fail(do, "it has white space in the middle")
+		case strings.HasPrefix(key, "whsec_"), strings.HasPrefix(key, "pk_"):
+			f.fail(do, "it is a signing secret or a publishable key")
+		case !live && !test:
+			f.warn(do, "it does not start as Stripe's keys do (sk_ or rk_, then live_ or test_)")
+		case live && site.Local:
+			f.fail("stop, and start again with a test key", "a live key on a local system")
+		case test && site.Known && site.Live:
+			f.fail(do, "a test key on a live stage: missed events are never found")
+		case live && site.Known && !site.Live:
+			f.fail(do, "a live key on a stage that is not live")
+		}
+		mode := "test"
+		if live {
+			mode = "live"
+		}
+		return f.or("a %s key", mode)
 	}
-}
-
-func apiKey(text string, site Target) []Finding {
-	f := findings{name: "api key"}
-	key := strings.TrimSpace(text)
-	live := strings.HasPrefix(key, "sk_live_") || strings.HasPrefix(key, "rk_live_")
-	test := strings.HasPrefix(key, "sk_test_") || strings.HasPrefix(key, "rk_test_")
-	const do = "put a restricted key of the right mode into the secret"
-	switch {
-	case key == "":
-		f.warn(do, "no key: reconcile finds nothing, and events of other API versions are parked")
-	case strings.ContainsFunc(key, unicode.IsSpace):
-		f.fail(do, "it has white space in the middle")
-	case strings.HasPrefix(key, "whsec_"), strings.HasPrefix(key, "pk_"):
-		f.fail(do, "it is a signing secret or a publishable key")
-	case !live && !test:
-		f.warn(do, "it does not start as Stripe's keys do (sk_ or rk_, then live_ or test_)")
-	case live && site.Local:
-		f.fail("stop, and start again with a test key", "a live key on a local system")
-	case test && site.Known && site.Live:
-		f.fail(do, "a test key on a live stage: missed events are never found")
-	case live && site.Known && !site.Live:
-		f.fail(do, "a live key on a stage that is not live")
-	}
-	mode := "test"
-	if live {
-		mode = "live"
-	}
-	return f.or("a %s key", mode)
 }

@@ -28,16 +28,14 @@ func CheckStripe(c Stripe, missing error, s Target, now func() time.Time) Check 
 	return func(ctx context.Context) []Finding {
 		f := findings{name: "stripe"}
 		if missing != nil {
-			f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "not asked: %v", missing)
-			return f.list
+			return f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "not asked: %v", missing)
 		}
 		live, err := c.Livemode(ctx)
 		if err == nil { // the permission that the system always needs
 			_, err = c.ListEvents(ctx, reconcile.Query{From: now().Add(-time.Minute), To: now()})
 		}
 		if err != nil {
-			f.fail("is the key the right one, and not revoked? Can Stripe be reached from here?", "%v", err)
-			return f.list
+			return f.fail("is the key the right one, and not revoked? Can Stripe be reached from here?", "%v", err)
 		}
 		if s.Known && s.Live != live {
 			f.fail("give the key of the other mode", "a %s key, and the system has the other mode", event.Mode(live))
@@ -53,8 +51,7 @@ func CheckEndpoint(plan func(context.Context) (registration.Plan, error)) Check 
 		f := findings{name: "endpoint"}
 		p, err := plan(ctx)
 		if err != nil {
-			f.warn("tollgate endpoint status", "not known: %v", err)
-			return f.list
+			return f.warn("tollgate endpoint status", "not known: %v", err)
 		}
 		// No endpoint, a disabled one or an invalid URL: nothing is delivered.
 		add := f.warn
@@ -200,8 +197,7 @@ func CheckAccounts(read func(context.Context) (Accounts, error), stripe AccountO
 		f := findings{name: "accounts"}
 		a, err := read(ctx)
 		if errors.Is(err, ErrConfiguration) {
-			f.fail("correct the stack's options endpoints and reconcile, and deploy again", "%v", err)
-			return f.list
+			return f.fail("correct the stack's options endpoints and reconcile, and deploy again", "%v", err)
 		}
 		if err != nil {
 			return unknown(f.name, err, "lambda:GetFunctionConfiguration, of functions whose environment can be read")
@@ -210,14 +206,12 @@ func CheckAccounts(read func(context.Context) (Accounts, error), stripe AccountO
 			f.fail(redeploy, "reconcile and consumer have different endpoints: every pass sends again what the consumer excludes")
 		}
 		if missing != nil {
-			f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "the key's own account and mode are not known: %v", missing)
-			return f.list
+			return f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "the key's own account and mode are not known: %v", missing)
 		}
 		ownAccount(ctx, &f, a, stripe)
 		live, err := stripe.Livemode(ctx)
 		if err != nil {
-			f.warn("is the key the right one?", "its mode is not known: %v", err)
-			return f.list
+			return f.warn("is the key the right one?", "its mode is not known: %v", err)
 		}
 		for _, e := range reconcile.Excluded(a.Reconciled, a.Reconcile, live) {
 			f.fail("let the endpoint take the account, or give the account another endpoint in "+accountsVariable,

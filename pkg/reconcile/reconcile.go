@@ -121,15 +121,15 @@ func (r *Reconciler) pass(ctx context.Context, t Tier, source event.Source) (*pa
 
 // Counts are the results for listed events.
 type Counts struct {
-	Listed     int
-	Known      int // done, purged, or on its way
-	Unrecorded int // without a record: enqueued
-	Stuck      int // with an unfinished record and no message: enqueued
-	Unfinished int // unfinished, dead letters too, re-enqueued by the weekly sweep
-	Ignored    int // older than the policy's from: not enqueued
-	Mismatched int // unlike its record, or its record cannot be read: not enqueued
-	Unreadable int // too little of it is readable to enqueue it
-	Deferred   int // to be enqueued by a later pass
+	Listed     int `json:"listed"`
+	Known      int `json:"known"`      // done, purged, or on its way
+	Unrecorded int `json:"unrecorded"` // without a record: enqueued
+	Stuck      int `json:"stuck"`      // with an unfinished record and no message: enqueued
+	Unfinished int `json:"-"`          // unfinished, dead letters too, re-enqueued by the weekly sweep
+	Ignored    int `json:"ignored"`    // older than the policy's from: not enqueued
+	Mismatched int `json:"suspicious"` // unlike its record, or its record cannot be read: not enqueued
+	Unreadable int `json:"unreadable"` // too little of it is readable to enqueue it
+	Deferred   int `json:"deferred"`   // to be enqueued by a later pass
 }
 
 func (c *Counts) add(o Counts) {

@@ -34,11 +34,7 @@ type work struct {
 }
 
 func open(ctx context.Context, a *verb.App, name string) (*work, error) {
-	t, err := a.Target(ctx)
-	if err != nil {
-		return nil, err
-	}
-	records, err := t.Reader()
+	t, records, err := a.Reader(ctx)
 	if err != nil {
 		return nil, err
 	}

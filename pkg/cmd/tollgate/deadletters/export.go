@@ -64,24 +64,15 @@ func (c *Export) Run(ctx context.Context, a *verb.App) error {
 }
 
 func (c *Export) export(ctx context.Context, w *work, f redrive.Filter) (written int, err error) {
-	out := w.Out
-	var file *exportFile
-	if c.Out != "" {
-		if file, err = createExport(c.Out); err != nil {
-			return 0, err
-		}
-		out = file
-	}
-	e := newExporter(out, c.Payload)
-	p, err := w.plan(ctx, redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write, WaitHidden: c.WaitHidden})
-	err = errors.Join(err, e.flush())
-	if file != nil {
-		err = file.finish(err)
-	}
+	e, err := newExporter(c.Out, w.Out, c.Payload)
 	if err != nil {
+		return 0, err
+	}
+	p, err := w.plan(ctx, redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write, WaitHidden: c.WaitHidden})
+	if err = e.finish(err); err != nil {
 		return e.written, err
 	}
-	if file != nil {
+	if c.Out != "" {
 		w.Line(exportView{c.Out, e.written, p.Hidden, p.Certain}, fmt.Sprintf("wrote %d dead letters to %s", e.written, c.Out))
 	}
 	if p.More {
@@ -105,6 +96,7 @@ type exportedView struct {
 }
 
 type exporter struct {
+	file    *os.File // nil: it writes to stdout
 	buffer  *bufio.Writer
 	encoder *json.Encoder
 	payload bool
@@ -113,11 +105,22 @@ type exporter struct {
 	written     int
 }
 
-func newExporter(w io.Writer, payload bool) *exporter {
-	b := bufio.NewWriter(w)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	return &exporter{buffer: b, encoder: e, payload: payload}
+// newExporter writes to a new file, or to stdout when there is no name.
+func newExporter(name string, stdout io.Writer, payload bool) (*exporter, error) {
+	e := &exporter{payload: payload, buffer: bufio.NewWriter(stdout)}
+	if name != "" {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			return nil, verb.Usage("%s exists: name another file with --out", name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("create export: %w", err)
+		}
+		e.file, e.buffer = f, bufio.NewWriter(f)
+	}
+	e.encoder = json.NewEncoder(e.buffer)
+	e.encoder.SetEscapeHTML(false)
+	return e, nil
 }
 
 func (e *exporter) write(d redrive.DeadLetter, payload []byte) (more bool, err error) {
@@ -137,40 +140,25 @@ func (e *exporter) write(d redrive.DeadLetter, payload []byte) (more bool, err e
 	return true, nil
 }
 
-func (e *exporter) flush() error {
-	if err := e.buffer.Flush(); err != nil {
-		return fmt.Errorf("write dead letters: %w", err)
-	}
-	return nil
-}
-
-// exportFile is a new file that is either synced to the disk or removed.
-type exportFile struct{ *os.File }
-
-func createExport(name string) (*exportFile, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, verb.Usage("%s exists: name another file with --out", name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("create export: %w", err)
-	}
-	return &exportFile{f}, nil
-}
-
 // finish syncs the file and its folder, or removes the file when there was an error before,
 // which it returns.
-func (f *exportFile) finish(before error) error {
+func (e *exporter) finish(before error) error {
+	if err := e.buffer.Flush(); err != nil {
+		before = errors.Join(before, fmt.Errorf("write dead letters: %w", err))
+	}
+	if e.file == nil {
+		return before
+	}
 	err := before
 	if err == nil {
-		err = f.Sync()
+		err = e.file.Sync()
 	}
-	err = errors.Join(err, f.Close())
+	err = errors.Join(err, e.file.Close())
 	if err == nil {
-		err = syncFolder(filepath.Dir(f.Name()))
+		err = syncFolder(filepath.Dir(e.file.Name()))
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		os.Remove(e.file.Name())
 	}
 	if err != nil && before == nil {
 		return fmt.Errorf("finish export: %w", err)

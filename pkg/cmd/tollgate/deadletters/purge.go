@@ -3,7 +3,6 @@ package deadletters
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -55,7 +54,6 @@ type purgeView struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Run exports, asks, and deletes.
 func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 	now := time.Now()
 	f, err := c.filter(now)
@@ -106,14 +104,13 @@ func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 }
 
 func (c *Purge) export(ctx context.Context, w *work, f redrive.Filter, name string) (*redrive.Plan, error) {
-	file, err := createExport(name)
+	e, err := newExporter(name, nil, c.Payload)
 	if err != nil {
 		return nil, err
 	}
-	e := newExporter(file, c.Payload)
 	e.undecodable = true
 	p, err := w.plan(ctx, redrive.Selection{Filter: f, Limit: c.Limit, Each: e.write, WaitHidden: c.WaitHidden})
-	if err = file.finish(errors.Join(err, e.flush())); err != nil {
+	if err = e.finish(err); err != nil {
 		return nil, err
 	}
 	if p.Selected == 0 {
@@ -151,25 +148,9 @@ func (w *work) purge(ctx context.Context, p *redrive.Plan, v *purgeView) error {
 }
 
 func (v *purgeView) text() string {
-	return fmt.Sprintf("deleted %d of %d dead letters%s; exported to %s", v.Deleted, v.Selected, counts(", ",
-		count{v.Marked, "purged"}, count{v.Leftovers, "leftovers of done events"}, count{v.Excluded, "excluded (refused before any record)"},
-		count{v.Waiting, "waiting for another message of their event"}, count{v.NoRecord, "without a record"}, count{v.Corrupt, "with another event's record"},
-		count{v.Busy, "left, as an attempt runs"}, count{v.NoPolicy, "left, as their policies are not known"}, count{v.Unread, "left, as a newer version wrote them"},
+	return fmt.Sprintf("deleted %d of %d dead letters%s; exported to %s", v.Deleted, v.Selected, verb.Counts(", ",
+		verb.Count(v.Marked, "purged"), verb.Count(v.Leftovers, "leftovers of done events"), verb.Count(v.Excluded, "excluded (refused before any record)"),
+		verb.Count(v.Waiting, "waiting for another message of their event"), verb.Count(v.NoRecord, "without a record"), verb.Count(v.Corrupt, "with another event's record"),
+		verb.Count(v.Busy, "left, as an attempt runs"), verb.Count(v.NoPolicy, "left, as their policies are not known"), verb.Count(v.Unread, "left, as a newer version wrote them"),
 	), v.File)
-}
-
-// count is a number and what it counts.
-type count struct {
-	n    int
-	text string
-}
-
-// counts joins the counts that are not 0, each after sep.
-func counts(sep string, list ...count) (text string) {
-	for _, c := range list {
-		if c.n > 0 {
-			text += fmt.Sprintf("%s%d %s", sep, c.n, c.text)
-		}
-	}
-	return text
 }

@@ -67,7 +67,6 @@ func (c *Redrive) check() (f redrive.Filter, err error) {
 	return f, nil
 }
 
-// Run plans, asks, and sends.
 func (c *Redrive) Run(ctx context.Context, a *verb.App) error {
 	f, err := c.check()
 	if err != nil {
@@ -151,8 +150,8 @@ func openEvents(sent []redrive.Sent) (ids []string) {
 }
 
 func outcomesText(o redrive.Outcomes) string {
-	return fmt.Sprintf("%d done", o.Done) + counts(", ", count{o.Dead, "failed again"}, count{o.Failing, "failed again and will be retried"},
-		count{o.Waiting, "in progress"}, count{o.Untracked, "without a readable record"})
+	return fmt.Sprintf("%d done", o.Done) + verb.Counts(", ", verb.Count(o.Dead, "failed again"), verb.Count(o.Failing, "failed again and will be retried"),
+		verb.Count(o.Waiting, "in progress"), verb.Count(o.Untracked, "without a readable record"))
 }
 
 func (v redriveView) planned() string {
@@ -187,7 +186,7 @@ func (w *work) printPlan(a *verb.App, v redriveView) {
 
 func (v redriveView) text() string {
 	text := fmt.Sprintf("redriven %d of %d dead letters", v.Moved, v.Selected) +
-		counts("; ", count{v.Refused, "were refused"}, count{v.Undeleted, "of the redriven may still be dead letters as well, which is harmless"})
+		verb.Counts("; ", verb.Count(v.Refused, "were refused"), verb.Count(v.Undeleted, "of the redriven may still be dead letters as well, which is harmless"))
 	if v.Canary != nil {
 		text += "; canary: " + outcomesText(*v.Canary)
 	}

@@ -48,10 +48,9 @@ const stopTimeout = 15 * time.Second
 
 // Run starts the system, prints one line and runs until an interrupt or a failure.
 func (c *Dev) Run(ctx context.Context, a *verb.App) error {
-	if a.Stack != "" {
-		return verb.Usage("dev runs a local system: leave --stack out")
-	}
 	switch {
+	case a.Stack != "":
+		return verb.Usage("dev runs a local system: leave --stack out")
 	case c.HoldAfter <= 0:
 		return verb.Usage("--hold-after is over 0")
 	case c.TimeScale < 1 || c.Ingest < 1 || c.Consumers < 1:
@@ -132,12 +131,10 @@ func (c *Dev) ready(a *verb.App, i local.Info) {
 
 // relative returns a path relative to the working folder if the file is below it.
 func relative(path string) string {
-	here, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	if r, err := filepath.Rel(here, path); err == nil && !strings.HasPrefix(r, "..") {
-		return r
+	if here, err := os.Getwd(); err == nil {
+		if r, err := filepath.Rel(here, path); err == nil && !strings.HasPrefix(r, "..") {
+			return r
+		}
 	}
 	return path
 }

@@ -187,7 +187,10 @@ func (w *clockWatch) offsets(ctx context.Context) (map[string]time.Duration, err
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if seen := w.seen(); len(seen) > 0 {
+		w.mu.Lock()
+		seen := maps.Clone(w.asked)
+		w.mu.Unlock()
+		if len(seen) > 0 {
 			return seen, nil
 		}
 		select {
@@ -196,12 +199,6 @@ func (w *clockWatch) offsets(ctx context.Context) (map[string]time.Duration, err
 		case <-tick.C:
 		}
 	}
-}
-
-func (w *clockWatch) seen() map[string]time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return maps.Clone(w.asked)
 }
 
 type cloud struct {

@@ -32,7 +32,6 @@ type changedView struct {
 	Result string `json:"result"`
 }
 
-// Run reads the record, asks, and marks it.
 func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 	o, err := openRecord(ctx, a, c.ID, c.Note)
 	if err != nil {
@@ -100,20 +99,16 @@ func openRecord(ctx context.Context, a *verb.App, id, note string) (o openedReco
 }
 
 func notChanged(id, verdict string) error {
-	text := map[string]string{
-		"done": "it is done", "busy": "an attempt of it runs", "no_record": "its record is gone",
-	}[verdict]
-	if text == "" {
-		return verb.Hint(fmt.Errorf("event %s was not changed: its record changed meanwhile (%s)", id, verdict), "run it again")
+	text := "event " + id + " was not changed: "
+	switch verdict {
+	case "done":
+		return verb.Hint(errors.New(text+"it is done"), "if it was handled wrongly: tollgate events replay %s", id)
+	case "busy":
+		return verb.Hint(errors.New(text+"an attempt of it runs"), "tollgate events show %s --wait 1m, then run it again", id)
+	case "no_record":
+		return errors.New(text + "its record is gone")
 	}
-	err := errors.New("event " + id + " was not changed: " + text)
-	if verdict == string(idempotency.PurgeBusy) {
-		return verb.Hint(err, "tollgate events show %s --wait 1m, then run it again", id)
-	}
-	if verdict == string(idempotency.PurgeDone) {
-		return verb.Hint(err, "if it was handled wrongly: tollgate events replay %s", id)
-	}
-	return err
+	return verb.Hint(fmt.Errorf("%sits record changed meanwhile (%s)", text, verdict), "run it again")
 }
 
 // Reidentify gives a record the identity of its event.
@@ -133,7 +128,6 @@ Only a record that was never done is changed, and only while no attempt runs. Re
   tollgate redrive --id evt_1`
 }
 
-// Run fetches the event, asks, and changes the record.
 func (c *Reidentify) Run(ctx context.Context, a *verb.App) error {
 	o, err := openRecord(ctx, a, c.ID, c.Note)
 	if err != nil {

@@ -127,8 +127,5 @@ func more(a *verb.App, page dynamostore.Page) {
 	if page.Cursor == "" {
 		return
 	}
-	a.Note(struct {
-		Cursor string `json:"cursor"`
-		Read   int    `json:"read"`
-	}{page.Cursor, page.Read}, fmt.Sprintf("there may be more (%d items read): continue with --cursor %s", page.Read, page.Cursor))
+	a.Note(map[string]any{"cursor": page.Cursor, "read": page.Read}, fmt.Sprintf("there may be more (%d items read): continue with --cursor %s", page.Read, page.Cursor))
 }

@@ -56,7 +56,6 @@ Filters select done events. They read the whole table, up to --max-read items.
   tollgate events replay --type "customer.*" --outcome ignored --since 7d --note "new handler" --dry-run`
 }
 
-// Run replays, or shows what a replay would do.
 func (c *Replay) Run(ctx context.Context, a *verb.App) error {
 	if err := c.check(); err != nil {
 		return err

@@ -75,7 +75,7 @@ func (p ledgerTables) show(l ledger.Ledger) {
 		return []string{s.ID, s.Status, items(s.Items), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt))}
 	})
 	show(p, "entitlements", l.Entitlements, "subscription|active|until|products", func(e ledger.Entitlement) []string {
-		return []string{e.Subscription, yesNo(e.Active), p.at(e.Until), strings.Join(e.Products, " ")}
+		return []string{e.Subscription, map[bool]string{true: "yes", false: "no"}[e.Active], p.at(e.Until), strings.Join(e.Products, " ")}
 	})
 	show(p, "invoices", l.Invoices, "id|number|status|total|paid|attempts|created", func(i ledger.Invoice) []string {
 		return []string{i.ID, verb.Dash(i.Number), i.Status, verb.Money(i.Total, i.Currency), verb.Money(i.AmountPaid, i.Currency), fmt.Sprint(i.AttemptCount), p.at(i.Created)}
@@ -102,12 +102,8 @@ func show[T any](p ledgerTables, name string, list []T, head string, row func(T)
 	if len(list) == 0 {
 		return
 	}
-	var rows [][]string
-	for _, x := range list {
-		rows = append(rows, row(x))
-	}
 	fmt.Fprintf(p.a.Out, "\n%s\n", name)
-	p.a.Table(strings.Split(head, "|"), rows)
+	verb.List(p.a, list, nil, "", head, row)
 }
 
 func (p ledgerTables) at(seconds int64) string { return verb.ShortTime(time.Unix(seconds, 0), p.now) }
@@ -118,11 +114,4 @@ func items(list []ledger.Item) string {
 		parts = append(parts, fmt.Sprintf("%d × %s", i.Quantity, i.Price))
 	}
 	return verb.Dash(strings.Join(parts, ", "))
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }

@@ -52,25 +52,18 @@ It stops enqueuing while the queue holds 1,000 messages; run it again then. A co
 const stripeKeeps = 30 * 24 * time.Hour
 
 type backfilled struct {
-	Since      time.Time `json:"since"`
-	Until      time.Time `json:"until"`
-	Account    string    `json:"account"` // "" for the key's own
-	Types      []string  `json:"types"`
-	DryRun     bool      `json:"dry_run"`
-	Slices     int       `json:"slices"`
-	Finished   int       `json:"finished"`
-	Listed     int       `json:"listed"`
-	Known      int       `json:"known"`
-	Enqueued   int       `json:"enqueued"` // in a dry run: would be
-	Unrecorded int       `json:"unrecorded"`
-	Stuck      int       `json:"stuck"`
-	Ignored    int       `json:"ignored"` // older than the policy's from
-	Deferred   int       `json:"deferred"`
-	Mismatched int       `json:"suspicious"`
-	Unreadable int       `json:"unreadable"`
-	Complete   bool      `json:"complete"`
-	Open       int       `json:"open"` // enqueued, and not done when the wait ended; without --wait all
-	Held       *int      `json:"held"` // messages of the enqueued events that are held so far; null: not counted
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until"`
+	Account  string    `json:"account"` // "" for the key's own
+	Types    []string  `json:"types"`
+	DryRun   bool      `json:"dry_run"`
+	Slices   int       `json:"slices"`
+	Finished int       `json:"finished"`
+	reconcile.Counts
+	Enqueued int  `json:"enqueued"` // in a dry run: would be
+	Complete bool `json:"complete"`
+	Open     int  `json:"open"` // enqueued, and not done when the wait ended; without --wait all
+	Held     *int `json:"held"` // messages of the enqueued events that are held so far; null: not counted
 }
 
 // Run succeeds when the whole time was compared and nothing is left to enqueue.
@@ -219,9 +212,8 @@ func (c *Backfill) backfill(ctx context.Context, a *verb.App, t verb.Target, r *
 	bar.Done()
 	done := backfilled{
 		Since: req.Since.UTC(), Until: req.Until.UTC(), Account: c.Account, Types: report.Types, DryRun: c.DryRun,
-		Slices: report.Slices, Finished: report.Finished, Listed: report.Listed, Known: report.Known,
-		Enqueued: report.Requeued(), Unrecorded: report.Unrecorded, Stuck: report.Stuck, Ignored: report.Ignored, Deferred: report.Deferred,
-		Mismatched: report.Mismatched, Unreadable: report.Unreadable, Complete: report.Complete(), Open: report.Open,
+		Slices: report.Slices, Finished: report.Finished, Counts: report.Counts,
+		Enqueued: report.Requeued(), Complete: report.Complete(), Open: report.Open,
 	}
 	if len(report.Sent) > 0 && err == nil {
 		if n, err := a.CountHeld(ctx, t, report.Sent); err == nil {

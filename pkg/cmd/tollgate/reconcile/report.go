@@ -157,11 +157,9 @@ func (v View) print(a *verb.App) {
 	if len(v.Gaps) == 0 {
 		return
 	}
-	rows := make([][]string, len(v.Gaps))
-	for i, g := range v.Gaps {
-		rows[i] = []string{g.Kind, cmp.Or(g.Account, "-"), g.Mode, verb.LongTime(g.From), verb.LongTime(g.To), g.To.Sub(g.From).Round(time.Second).String()}
-	}
-	a.Table([]string{"what", "account", "mode", "from", "to", "for"}, rows)
+	verb.List(a, v.Gaps, nil, "", "what|account|mode|from|to|for", func(g Gap) []string {
+		return []string{g.Kind, cmp.Or(g.Account, "-"), g.Mode, verb.LongTime(g.From), verb.LongTime(g.To), g.To.Sub(g.From).Round(time.Second).String()}
+	})
 }
 
 // flags are those of a backfill of the account.

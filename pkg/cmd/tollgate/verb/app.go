@@ -14,10 +14,124 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
 	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
 
 	"tollgate/pkg/config"
 )
+
+// Globals are the flags of every verb. A command line embeds them.
+type Globals struct {
+	Version kong.VersionFlag `help:"Print the version."`
+
+	JSON    bool   `help:"Print JSON: one object, or one per line for lists."`
+	Verbose bool   `short:"v" help:"Print the audit entries of a change on stderr."`
+	Stack   string `help:"CloudFormation stack to work on, for example tollgate-live. Default: what TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and TOLLGATE_DLQ_URL name, else the local system." placeholder:"NAME"`
+	Data    string `default:".tollgate" help:"Data folder of the local system. Default: .tollgate." placeholder:"DIR"`
+}
+
+func (g *Globals) globals() *Globals { return g }
+
+// CommandLine is a pointer to a struct of verbs that embeds [Globals].
+type CommandLine interface{ globals() *Globals }
+
+// Main runs the command line of this process and ends the process.
+func Main(line CommandLine) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends a verb that is slow to stop
+	os.Exit(Run(ctx, line, os.Args[1:], os.LookupEnv, Streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// parsed ends kong's own exits (--help) without ending the process.
+type parsed struct{ code int }
+
+// Run parses the arguments into line, runs the verb and returns the exit code. env looks up
+// a variable of the environment, as os.LookupEnv does.
+func Run(ctx context.Context, line CommandLine, args []string, env func(string) (string, bool), s Streams) (code int) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case parsed:
+			code = p.code
+		default:
+			panic(p) // a bug must not look like success
+		}
+	}()
+	a := &App{Streams: s, JSON: slices.Contains(args, "--json"), reach: &reach{}}
+	k, err := parser(ctx, line, s).Parse(args)
+	if err != nil {
+		return a.fail(&hintError{&usageError{err.Error()}, helpOf(err)})
+	}
+	if a.Env, err = config.LoadCommand(env); err != nil {
+		return a.fail(&usageError{err.Error()})
+	}
+	g := line.globals()
+	a.JSON, a.Verbose, a.Stack, a.Data = g.JSON, g.Verbose, g.Stack, g.Data
+	if err := k.Run(a); err != nil {
+		return a.fail(err)
+	}
+	return ExitDone
+}
+
+func parser(ctx context.Context, line CommandLine, s Streams) *kong.Kong {
+	k, err := kong.New(line,
+		kong.Name("tollgate"),
+		kong.Vars{"version": version()},
+		kong.Description("Receives Stripe's webhooks on AWS and turns each one into its business effect exactly once.\n\nExit code 0: done. 1: failed, or something was found. 2: wrong use, nothing was changed."),
+		kong.Writers(s.Out, s.Err),
+		kong.Exit(func(code int) { panic(parsed{code}) }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // a mistake in the struct tags
+	}
+	return k
+}
+
+func helpOf(err error) string {
+	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil {
+		if verb := p.Context.Selected(); verb != nil {
+			unknownReason := strings.Contains(err.Error(), "unknown flag --reason")
+			switch {
+			case unknownReason && slices.ContainsFunc(verb.Flags, func(f *kong.Flag) bool { return f.Name == "note" }):
+				return "--note TEXT gives the reason for a change"
+			case unknownReason && wordsOf(verb) == "dlq list":
+				return "tollgate redrive --reason REASON --dry-run lists the selected ones"
+			}
+			return "tollgate " + wordsOf(verb) + " --help lists its arguments and flags"
+		}
+	}
+	return "tollgate --help lists the verbs"
+}
+
+func wordsOf(verb *kong.Node) string {
+	if verb.Parent == nil || verb.Parent.Type != kong.CommandNode {
+		return verb.Name
+	}
+	return wordsOf(verb.Parent) + " " + verb.Name
+}
+
+// version returns the module's version, and the commit or Go version that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return info.Main.Version + " " + s.Value
+		}
+	}
+	return info.Main.Version + " " + info.GoVersion
+}
 
 // Streams are where a verb asks and prints.
 type Streams struct {
@@ -94,10 +208,7 @@ func (a *App) fail(err error) int {
 	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // only Ctrl-C cancels a verb
 	next := a.HintOf(err)
 	if a.JSON {
-		line, _ := json.Marshal(struct {
-			Error string `json:"error"`
-			Hint  string `json:"hint"`
-		}{text, next})
+		line, _ := json.Marshal(map[string]string{"error": text, "hint": next})
 		fmt.Fprintf(a.Err, "%s\n", line)
 	} else {
 		fmt.Fprintf(a.Err, "tollgate: %s\n", strings.TrimSpace(text))

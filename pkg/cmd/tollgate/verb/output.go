@@ -1,6 +1,7 @@
 package verb
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -170,12 +171,7 @@ func Stamp(t time.Time) *string {
 }
 
 // Dash returns "-" for an empty text.
-func Dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
+func Dash(s string) string { return cmp.Or(s, "-") }
 
 // OneLine replaces what could break a table or control a terminal.
 func OneLine(s string) string {
@@ -193,6 +189,24 @@ func Plural(n int, one, more string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, more)
+}
+
+// Count describes n things, "" for none.
+func Count(n int, text string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", n, text)
+}
+
+// Counts joins the counts that are not empty, each after sep.
+func Counts(sep string, list ...string) (text string) {
+	for _, c := range list {
+		if c != "" {
+			text += sep + c
+		}
+	}
+	return text
 }
 
 // Money formats an amount in the currency's smallest unit, as Stripe gives it.

@@ -199,25 +199,27 @@ const (
 // FakeStripe makes a request to a control path (/_fake/…) of a local system's fake Stripe and
 // returns its answer.
 func (t Target) FakeStripe(ctx context.Context, method, path string, body []byte) (answer []byte, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("ask the fake Stripe: %w", err)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, fakeStripeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(t.StripeURL, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+fakeStripeKey)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
+		return nil, err
 	}
 	defer res.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(res.Body, maxFakeStripeBytes))
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return nil, fmt.Errorf("ask the fake Stripe: %s %s: %d %s", method, path, res.StatusCode, OneLine(string(answer)))
+		return nil, fmt.Errorf("%s %s: %d %s", method, path, res.StatusCode, OneLine(string(answer)))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("ask the fake Stripe: %w", err)
-	}
-	return answer, nil
+	return answer, err
 }
