@@ -47,10 +47,9 @@ func (s *Fake) object(kind string) apiFunc {
 		if found == nil {
 			return nil, invalid(http.StatusNotFound, "resource_missing", "id", "No such %s: '%.255s'", kind, id)
 		}
-		body := found.Body
 		if kind == "subscription" {
-			body = firstItems(body)
+			return firstItems(found.Body), nil
 		}
-		return indented(found.Body, body, ""), nil
+		return found.Body, nil
 	}
 }

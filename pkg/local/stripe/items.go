@@ -12,22 +12,26 @@ const shownItems = 10
 
 // firstItems is a subscription with its first items only, as Stripe shows it.
 func firstItems(raw json.RawMessage) json.RawMessage {
-	m, items, all := itemsOf(raw)
+	items, all := itemsOf(raw)
 	if len(all) <= shownItems {
 		return raw
 	}
-	items = items.replace("data", listJSON(all[:shownItems])).set("has_more", json.RawMessage("true"))
-	return m.replace("items", items.json()).json()
+	first := listJSON(all[:shownItems])
+	if memberOf(items, "has_more") == nil {
+		first = append(first, `,"has_more":true`...)
+	}
+	items = splice(items, "data", func(json.RawMessage) json.RawMessage { return first })
+	items = splice(items, "has_more", func(json.RawMessage) json.RawMessage { return json.RawMessage("true") })
+	return indented(splice(raw, "items", func(json.RawMessage) json.RawMessage { return items }))
 }
 
-// itemsOf reads a subscription, its list of items and the items.
-func itemsOf(raw json.RawMessage) (m, items members, all []json.RawMessage) {
-	m, _ = readMembers(raw)
-	items, _ = readMembers(m.get("items"))
-	if json.Unmarshal(items.get("data"), &all) != nil {
-		return m, items, nil // it has none that can be served
+// itemsOf reads a subscription's list of items and the items.
+func itemsOf(raw json.RawMessage) (items json.RawMessage, all []json.RawMessage) {
+	items = memberOf(raw, "items")
+	if json.Unmarshal(memberOf(items, "data"), &all) != nil {
+		return items, nil // it has none that can be served
 	}
-	return m, items, all
+	return items, all
 }
 
 // listItems serves a page of a subscription's items, in the subscription's order. It refuses
@@ -58,14 +62,11 @@ func (s *Fake) listItems(r *http.Request) ([]byte, *apiError) {
 	if found == nil {
 		return nil, invalid(http.StatusBadRequest, "resource_missing", "subscription", "No such subscription: '%.255s'", id)
 	}
-	_, items, all := itemsOf(found.Body)
-	if string(items.get("has_more")) == "true" {
+	items, all := itemsOf(found.Body)
+	if string(memberOf(items, "has_more")) == "true" {
 		return nil, invalid(http.StatusBadRequest, "items_not_given", "subscription", "The fake Stripe was given the first items of %.255s only: put the whole subscription to /_fake/objects.", id)
 	}
-	page, more, err := cut(all, q, "subscription item", func(raw json.RawMessage) string {
-		item, _ := readMembers(raw)
-		return text(item.get("id"))
-	})
+	page, more, err := cut(all, q, "subscription item", func(item json.RawMessage) string { return text(memberOf(item, "id")) })
 	if err != nil {
 		return nil, err
 	}

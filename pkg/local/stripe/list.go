@@ -3,6 +3,7 @@ package stripe
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -148,8 +149,7 @@ func cut[T any](all []T, q query, what string, id func(T) string) (page []T, mor
 
 // listOf is a page in Stripe's form.
 func listOf(data []json.RawMessage, more bool, url string) []byte {
-	list := members{{"object", quoted("list")}, {"data", listJSON(data)}, {"has_more", json.RawMessage(strconv.FormatBool(more))}, {"url", quoted(url)}}
-	return indented(nil, list.json(), "")
+	return indented(fmt.Appendf(nil, `{"object":"list","data":%s,"has_more":%t,"url":%q}`, listJSON(data), more, url))
 }
 
 func (q query) matches(e *event) bool {

@@ -21,14 +21,11 @@ func (e *event) render(version string) []byte {
 	return splice(body, "api_version", func(json.RawMessage) json.RawMessage { return quoted(version) })
 }
 
-// indented formats a changed value as Stripe does, with a prefix.
-func indented(before, after json.RawMessage, prefix string) json.RawMessage {
-	if bytes.Equal(before, after) {
-		return before
-	}
+// indented formats a value as Stripe does.
+func indented(value json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
-	if json.Indent(&b, after, prefix, "  ") != nil {
-		return after
+	if json.Indent(&b, value, "", "  ") != nil {
+		return value
 	}
 	return b.Bytes()
 }
@@ -40,6 +37,15 @@ func splice(body []byte, name string, change func(json.RawMessage) json.RawMessa
 		return body
 	}
 	return bytes.Join([][]byte{body[:start], change(body[start:end]), body[end:]}, nil)
+}
+
+// memberOf returns the value of a top-level member, nil if there is none.
+func memberOf(object json.RawMessage, name string) json.RawMessage {
+	start, end, found := topMember(object, name)
+	if !found {
+		return nil
+	}
+	return object[start:end]
 }
 
 // topMember finds where the value of a top-level member of valid JSON begins and ends.
@@ -63,4 +69,22 @@ func topMember(body []byte, name string) (start, end int, found bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// quoted is a text as JSON.
+func quoted(s string) json.RawMessage {
+	raw, _ := json.Marshal(s) // a string cannot fail
+	return raw
+}
+
+// listJSON writes a list without white space of its own.
+func listJSON(elements []json.RawMessage) json.RawMessage {
+	b := []byte{'['}
+	for i, element := range elements {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, element...)
+	}
+	return append(b, ']')
 }
