@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"tollgate/pkg/local/aws/awsjson"
-	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
@@ -46,9 +45,6 @@ func constraint(got any, member, must string) *awsjson.Error {
 // asAWS converts errors of expressions and values to AWS errors. It keeps others: errors of
 // the disk or of this program.
 func asAWS(err error) error {
-	if e, ok := errors.AsType[*expr.Error](err); ok {
-		return invalid("%s", e.Message)
-	}
 	if e, ok := errors.AsType[*value.InvalidError](err); ok {
 		return invalid("%s", e.Message)
 	}

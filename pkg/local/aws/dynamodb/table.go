@@ -18,12 +18,17 @@ type table struct {
 
 // openTable returns a table for operations on items.
 func openTable(tx *bbolt.Tx, name string) (*table, error) {
+	return tableOr(tx, name, noSuchResource())
+}
+
+// tableOr returns a table, or the error absent if there is none of that name.
+func tableOr(tx *bbolt.Tx, name string, absent error) (*table, error) {
 	s, err := loadSchema(tx, name)
 	if err != nil {
 		return nil, err
 	}
 	if s == nil {
-		return nil, noSuchResource()
+		return nil, absent
 	}
 	return &table{schema: s, data: tx.Bucket(bucketData).Bucket([]byte(s.ID))}, nil
 }

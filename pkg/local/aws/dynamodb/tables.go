@@ -64,14 +64,7 @@ func (d *DB) findTable(tx *bbolt.Tx, name string) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := loadSchema(tx, name)
-	if err != nil {
-		return nil, err
-	}
-	if s == nil {
-		return nil, noSuchTable(name)
-	}
-	return &table{schema: s, data: tx.Bucket(bucketData).Bucket([]byte(s.ID))}, nil
+	return tableOr(tx, name, noSuchTable(name))
 }
 
 func (d *DB) describeTable(_ context.Context, in *tableInput) (out map[string]any, err error) {

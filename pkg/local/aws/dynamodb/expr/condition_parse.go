@@ -48,19 +48,19 @@ func (ps *parser) operandOf(t term) operand {
 }
 
 func (ps *parser) or() term {
-	left := ps.and()
-	for ps.accept("OR") {
-		ps.operator()
-		left = term{node: orNode{ps.condition(left), ps.condition(ps.and())}}
-	}
-	return left
+	return ps.chain("OR", ps.and, func(a, b node) node { return orNode{a, b} })
 }
 
 func (ps *parser) and() term {
-	left := ps.not()
-	for ps.accept("AND") {
+	return ps.chain("AND", ps.not, func(a, b node) node { return andNode{a, b} })
+}
+
+// chain reads "a", "a word b", "a word b word c" and so on.
+func (ps *parser) chain(word string, read func() term, join func(a, b node) node) term {
+	left := read()
+	for ps.accept(word) {
 		ps.operator()
-		left = term{node: andNode{ps.condition(left), ps.condition(ps.not())}}
+		left = term{node: join(ps.condition(left), ps.condition(read()))}
 	}
 	return left
 }

@@ -20,9 +20,7 @@ const (
 )
 
 // Error is an invalid expression or use of one; the text is the whole message.
-type Error struct{ Message string }
-
-func (e *Error) Error() string { return e.Message }
+type Error = value.InvalidError
 
 func errorf(format string, args ...any) *Error {
 	return &Error{Message: fmt.Sprintf(format, args...)}
