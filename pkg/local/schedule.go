@@ -26,28 +26,20 @@ func tasks(l limits.Reconcile) [][]task {
 	}
 }
 
-// schedule invokes the reconcile function. The function logs the result of each run itself.
-type schedule struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-// startSchedule starts nothing without a function. The first task starts the function's
-// process, so that the system's start does not wait for it.
-func startSchedule(f *lambdahost.Function, o Options) *schedule {
+// startSchedule invokes the reconcile function, which logs the result of each run itself. It
+// starts nothing without a function. The first task starts the function's process, so that
+// the system's start does not wait for it.
+func startSchedule(f *lambdahost.Function, o Options) *background {
 	if f == nil {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &schedule{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(s.done)
+	return inBackground(func(ctx context.Context) error {
 		runSchedules(ctx, tasks(o.limits().Reconcile), func(ctx context.Context, payload []byte) {
-			// The function logs a failed run, and the next run repeats it.
+			// The next run repeats a failed one.
 			_, _ = f.InvokeWait(ctx, payload, o.limits().Reconcile.Timeout)
 		})
-	}()
-	return s
+		return nil
+	})
 }
 
 // runSchedules runs the lists of tasks in parallel until the context ends.
@@ -91,13 +83,4 @@ func runSchedule(ctx context.Context, all []task, invoke func(context.Context, [
 			next[due] = next[due].Add(all[due].every)
 		}
 	}
-}
-
-// stop ends the schedule; a running task ends with the functions.
-func (s *schedule) stop() {
-	if s == nil {
-		return
-	}
-	s.cancel()
-	<-s.done
 }

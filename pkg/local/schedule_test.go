@@ -59,8 +59,7 @@ func TestScheduleKeepsItsTimes(t *testing.T) {
 
 func TestNoScheduleWithoutFunction(t *testing.T) {
 	s := startSchedule(nil, Options{})
-	s.stop()
-	if s != nil {
-		t.Error(fmt.Sprint("a schedule of nothing: ", s))
+	if err := s.stop(t.Context()); err != nil || s != nil {
+		t.Error(fmt.Sprint("a schedule of nothing: ", s, err))
 	}
 }

@@ -41,8 +41,8 @@ type System struct {
 	services   *services
 	fakeStripe *stripe.Fake
 	functions  functions
-	poller     *poller
-	schedule   *schedule
+	poller     *background
+	schedule   *background
 	// One server each: deliveries, the AWS services, the fake Stripe.
 	server, aws, stripe *http.Server
 
@@ -197,12 +197,7 @@ func (s *System) Close(ctx context.Context) error {
 
 func (s *System) shutdown(ctx context.Context) error {
 	stopServer(ctx, s.server)
-	var errs []error
-	s.schedule.stop()
-	if s.poller != nil {
-		errs = append(errs, s.poller.stop(ctx))
-	}
-	errs = append(errs, s.functions.close(ctx))
+	errs := []error{s.schedule.stop(ctx), s.poller.stop(ctx), s.functions.close(ctx)}
 	stopServer(ctx, s.stripe)
 	if s.fakeStripe != nil {
 		errs = append(errs, s.fakeStripe.Close())
@@ -222,13 +217,8 @@ func stopServer(ctx context.Context, server *http.Server) {
 	}
 }
 
-// poller runs the event source.
-type poller struct {
-	cancel context.CancelFunc
-	done   chan error
-}
-
-func startPoller(f functions, info Info, o Options) (*poller, error) {
+// startPoller runs the event source.
+func startPoller(f functions, info Info, o Options) (*background, error) {
 	l := o.limits()
 	source, err := eventsource.New(eventsource.Options{
 		Queue:          eventsource.NewSQS(clients(info).sqs, info.QueueURL),
@@ -243,18 +233,31 @@ func startPoller(f functions, info Info, o Options) (*poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &poller{cancel: cancel, done: make(chan error, 1)}
-	go func() { p.done <- source.Run(ctx) }()
-	return p, nil
+	return inBackground(source.Run), nil
 }
 
-// stop ends polling and waits for running batches.
-func (p *poller) stop(ctx context.Context) error {
-	p.cancel()
+// background is a part of the system that runs until it is stopped.
+type background struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func inBackground(run func(context.Context) error) *background {
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &background{cancel: cancel, done: make(chan error, 1)}
+	go func() { b.done <- run(ctx) }()
+	return b
+}
+
+// stop waits for what runs until the context ends. It does nothing if b is nil.
+func (b *background) stop(ctx context.Context) error {
+	if b == nil {
+		return nil
+	}
+	b.cancel()
 	select {
-	case err := <-p.done:
-		if errors.Is(err, context.Canceled) || err == nil {
+	case err := <-b.done:
+		if errors.Is(err, context.Canceled) {
 			return nil
 		}
 		return err
