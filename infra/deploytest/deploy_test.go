@@ -1,3 +1,6 @@
+// Package deploytest deploys the part of the stack's template that moto, an independent
+// implementation of AWS, supports, and runs the functions' adapters on the result. It has
+// tests only, which run if TOLLGATE_ORACLES names moto.
 package deploytest
 
 import (
@@ -17,14 +20,19 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/awsclient"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/sqsqueue"
 )
+
+// patience bounds every wait.
+const patience = 2 * time.Minute
 
 // supported are the types of resources that moto can create.
 func supported() []string {
@@ -115,7 +123,7 @@ func deploy(t *testing.T, cfg aws.Config) map[string]string {
 }
 
 func TestDeployed(t *testing.T) {
-	cfg := configFor(startMoto(t))
+	cfg := localtest.Config(localtest.Moto(t), awsclient.Options{Attempts: 1, Try: patience})
 	outputs := deploy(t, cfg)
 	queues := sqs.NewFromConfig(cfg)
 	t.Run("queues carry events and dead letters", func(t *testing.T) { queuesCarry(t, queues, outputs) })
