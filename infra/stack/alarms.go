@@ -65,108 +65,83 @@ func (p *parts) addAlarms() {
 func (p *parts) ingestAlarms() []alarm {
 	timeout := float64(p.Limits.IngestTimeout / time.Millisecond)
 	noMatch := dimension{limits.DimensionReason, str(limits.ReasonNoMatch)}
-	return []alarm{{
-		name: "ingest-errors", problem: "A delivery failed in ingest; Stripe will retry it.",
-		metrics: []metric{p.lambda(ingestFunction, "Errors", sum)}, threshold: 1, period: time.Minute,
-	}, {
-		name: "ingest-throttles", problem: "Deliveries find no free ingest process.",
-		metrics: []metric{p.lambda(ingestFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
-	}, {
-		name: "api-errors", problem: "The API answers Stripe with 5xx.",
-		metrics: []metric{p.gateway("5xx", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12,
-	}, {
-		name: "ingest-slow", problem: "The slowest 1 % of deliveries take over 80 % of ingest's timeout.",
-		metrics: []metric{p.lambda(ingestFunction, "Duration", p99)}, threshold: 0.8 * timeout, period: time.Minute, breaching: 3, periods: 5,
-	}, {
+	return []alarm{
+		{name: "ingest-errors", problem: "A delivery failed in ingest; Stripe will retry it.",
+			metrics: []metric{p.lambda(ingestFunction, "Errors", sum)}, threshold: 1, period: time.Minute},
+		{name: "ingest-throttles", problem: "Deliveries find no free ingest process.",
+			metrics: []metric{p.lambda(ingestFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12},
+		{name: "api-errors", problem: "The API answers Stripe with 5xx.",
+			metrics: []metric{p.gateway("5xx", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12},
+		{name: "ingest-slow", problem: "The slowest 1 % of deliveries take over 80 % of ingest's timeout.",
+			metrics: []metric{p.lambda(ingestFunction, "Duration", p99)}, threshold: 0.8 * timeout, period: time.Minute, breaching: 3, periods: 5},
 		// Anyone can cause rejections. Rejections without an accepted delivery are a rolled secret.
-		name: "secret-mismatch", problem: "Signatures match no secret, and no delivery is accepted.",
-		metrics: []metric{
-			p.own("rejected", limits.MetricRejected, sum, noMatch),
-			p.own("enqueued", limits.MetricEnqueued, sum),
-		},
-		expression: "IF(rejected > 20 AND FILL(enqueued, 0) == 0, 1, 0)",
-		threshold:  1, period: 15 * time.Minute,
-	}, {
+		{name: "secret-mismatch", problem: "Signatures match no secret, and no delivery is accepted.",
+			metrics:    []metric{p.own("rejected", limits.MetricRejected, sum, noMatch), p.own("enqueued", limits.MetricEnqueued, sum)},
+			expression: "IF(rejected > 20 AND FILL(enqueued, 0) == 0, 1, 0)", threshold: 1, period: 15 * time.Minute},
 		// Running processes keep the secrets they fetched; a new process has none.
-		name: "secret-unusable", problem: "An endpoint's stored list has no usable signing secret.",
-		metrics: []metric{p.own("m", limits.MetricSecretUnusable, sum)}, threshold: 1, period: 5 * time.Minute,
-	}}
+		{name: "secret-unusable", problem: "An endpoint's stored list has no usable signing secret.",
+			metrics: []metric{p.own("m", limits.MetricSecretUnusable, sum)}, threshold: 1, period: 5 * time.Minute},
+	}
 }
 
 func (p *parts) queueAlarms() []alarm {
-	return []alarm{{
+	return []alarm{
 		// SQS excludes messages with three receives and more from this age, so failing events
 		// do not raise it: only a consumer that does not keep up.
-		name: "queue-age", problem: "Events wait for the consumer for over 15 minutes.",
-		metrics: []metric{p.sqs("events", "ApproximateAgeOfOldestMessage")}, threshold: 900, period: time.Minute, breaching: 5, periods: 5,
-	}, {
-		name: "in-flight", problem: "Over 60 % of the messages that SQS allows in flight are in flight.",
-		metrics:   []metric{p.sqs("events", "ApproximateNumberOfMessagesNotVisible")},
-		threshold: 0.6 * maxInFlight, period: 5 * time.Minute, breaching: 2, periods: 3,
-	}, {
+		{name: "queue-age", problem: "Events wait for the consumer for over 15 minutes.",
+			metrics: []metric{p.sqs("events", "ApproximateAgeOfOldestMessage")}, threshold: 900, period: time.Minute, breaching: 5, periods: 5},
+		{name: "in-flight", problem: "Over 60 % of the messages that SQS allows in flight are in flight.",
+			metrics: []metric{p.sqs("events", "ApproximateNumberOfMessagesNotVisible")}, threshold: 0.6 * maxInFlight, period: 5 * time.Minute, breaching: 2, periods: 3},
 		// The count of visible messages: SQS does not count what it moves itself as sent.
-		name: "dead-letters", problem: "An event failed for good and is in the dead-letter queue.",
-		metrics: []metric{p.sqs("dead", "ApproximateNumberOfMessagesVisible")}, threshold: 1, period: time.Minute,
-	}, {
+		{name: "dead-letters", problem: "An event failed for good and is in the dead-letter queue.",
+			metrics: []metric{p.sqs("dead", "ApproximateNumberOfMessagesVisible")}, threshold: 1, period: time.Minute},
 		// This age counts from the move to the dead-letter queue, the retention from the first send.
-		name: "dead-letters-expire", problem: "SQS will delete the oldest dead letters within days.",
-		metrics:   []metric{p.sqs("dead", "ApproximateAgeOfOldestMessage")},
-		threshold: 0.7 * (p.Limits.DLQRetention - p.Limits.SourceRetention).Seconds(), period: 5 * time.Minute,
-	}}
+		{name: "dead-letters-expire", problem: "SQS will delete the oldest dead letters within days.",
+			metrics: []metric{p.sqs("dead", "ApproximateAgeOfOldestMessage")}, threshold: 0.7 * (p.Limits.DLQRetention - p.Limits.SourceRetention).Seconds(), period: 5 * time.Minute},
+	}
 }
 
 // consumerAlarms use periods as long as the back-off between two receives. With shorter
 // ones a quiet stage would never have two bad periods.
 func (p *parts) consumerAlarms() []alarm {
-	return []alarm{{
-		name: "consumer-errors", problem: "Whole batches fail: the consumer crashes, times out or runs out of memory.",
-		metrics: []metric{p.lambda(consumerFunction, "Errors", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3,
-	}, {
-		name: "consumer-throttles", problem: "Batches find no free consumer process, and each costs its messages a receive.",
-		metrics: []metric{p.lambda(consumerFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3,
-	}, {
+	return []alarm{
+		{name: "consumer-errors", problem: "Whole batches fail: the consumer crashes, times out or runs out of memory.",
+			metrics: []metric{p.lambda(consumerFunction, "Errors", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
+		{name: "consumer-throttles", problem: "Batches find no free consumer process, and each costs its messages a receive.",
+			metrics: []metric{p.lambda(consumerFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
 		// A single failing event does not reach this twice.
-		name: "consumer-failures", problem: "Many events fail, or the table cannot be used.",
-		metrics:    []metric{p.own("failed", limits.MetricFailed, sum), p.own("down", limits.MetricStoreDown, sum), p.own("hot", limits.MetricThrottled, sum)},
-		expression: "SUM(METRICS())",
-		threshold:  3, period: 5 * time.Minute, breaching: 2, periods: 3,
-	}, {
+		{name: "consumer-failures", problem: "Many events fail, or the table cannot be used.",
+			metrics:    []metric{p.own("failed", limits.MetricFailed, sum), p.own("down", limits.MetricStoreDown, sum), p.own("hot", limits.MetricThrottled, sum)},
+			expression: "SUM(METRICS())", threshold: 3, period: 5 * time.Minute, breaching: 2, periods: 3},
 		// A slow batch finishes some of its messages and returns the others. If more are
 		// returned than finished, the function runs out of time or its clock is ahead.
-		name: "no-time", problem: "Most messages are returned because too little time is left: batches are too slow, or the consumer's clock is ahead.",
-		metrics:    []metric{p.own("notime", limits.MetricNoTime, sum), p.own("done", limits.MetricDone, sum)},
-		expression: "IF(notime > FILL(done, 0), 1, 0)",
-		threshold:  1, period: 5 * time.Minute, breaching: 2, periods: 3,
-	}, {
-		name: "superseded", problem: "Later attempts supersede running ones: handlers outlive their leases.",
-		metrics: []metric{p.own("m", limits.MetricSuperseded, sum)}, threshold: 5, period: 15 * time.Minute,
-	}}
+		{name: "no-time", problem: "Most messages are returned because too little time is left: batches are too slow, or the consumer's clock is ahead.",
+			metrics:    []metric{p.own("notime", limits.MetricNoTime, sum), p.own("done", limits.MetricDone, sum)},
+			expression: "IF(notime > FILL(done, 0), 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
+		{name: "superseded", problem: "Later attempts supersede running ones: handlers outlive their leases.",
+			metrics: []metric{p.own("m", limits.MetricSuperseded, sum)}, threshold: 5, period: 15 * time.Minute},
+	}
 }
 
 // reconcileAlarms watch what the passes report, once every 15 minutes.
 func (p *parts) reconcileAlarms() []alarm {
 	every := p.Limits.Reconcile.Frequent.Every
-	return []alarm{{
-		name: "reconcile-incomplete", problem: "No pass over Stripe's list was completed for an hour.",
-		metrics: []metric{p.own("m", limits.MetricComplete, sum)}, threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true,
-	}, {
+	return []alarm{
+		{name: "reconcile-incomplete", problem: "No pass over Stripe's list was completed for an hour.",
+			metrics: []metric{p.own("m", limits.MetricComplete, sum)}, threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true},
 		// Reconcile recovers single missed webhooks. Several consecutive periods with
 		// missed ones mean that deliveries fail. The consumer counts them: messages that
 		// only wait on the queue while it is stopped were delivered.
-		name: "events-missed", problem: "Events keep arriving by reconcile alone: their webhook deliveries are missing.",
-		metrics: []metric{p.own("m", limits.MetricMissed, sum)}, threshold: 1, period: every, breaching: 3, periods: 4,
-	}, {
-		name: "events-mismatched", problem: "An event contradicts its record, or cannot be read.",
-		metrics: []metric{p.own("m", limits.MetricMismatched, sum)}, threshold: 1, period: every,
-	}, {
-		name: "outbox-unsent", problem: "Outbox messages cannot be sent.",
-		metrics: []metric{p.own("m", limits.MetricOutboxFailed, sum)}, threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3,
-	}, {
+		{name: "events-missed", problem: "Events keep arriving by reconcile alone: their webhook deliveries are missing.",
+			metrics: []metric{p.own("m", limits.MetricMissed, sum)}, threshold: 1, period: every, breaching: 3, periods: 4},
+		{name: "events-mismatched", problem: "An event contradicts its record, or cannot be read.",
+			metrics: []metric{p.own("m", limits.MetricMismatched, sum)}, threshold: 1, period: every},
+		{name: "outbox-unsent", problem: "Outbox messages cannot be sent.",
+			metrics: []metric{p.own("m", limits.MetricOutboxFailed, sum)}, threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3},
 		// Every run reports it, also an idle one: missing data means that no run happens.
-		name: "outbox-late", problem: "An outbox message has waited for over 15 minutes, or no run checks the outbox.",
-		metrics:   []metric{p.own("m", limits.MetricOutboxOldest, maximum)},
-		threshold: 900, period: 5 * time.Minute, breaching: 3, periods: 3, silent: true,
-	}}
+		{name: "outbox-late", problem: "An outbox message has waited for over 15 minutes, or no run checks the outbox.",
+			metrics: []metric{p.own("m", limits.MetricOutboxOldest, maximum)}, threshold: 900, period: 5 * time.Minute, breaching: 3, periods: 3, silent: true},
+	}
 }
 
 func (p *parts) silence() alarm {

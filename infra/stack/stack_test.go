@@ -45,8 +45,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// needNode skips the test if CDK's kernel cannot run, and fails it in CI.
-func needNode(t *testing.T) {
+// bundles returns a folder of constant bundles: a template does not change with the code.
+// Without node it skips the test, and fails it in CI: CDK's kernel could not run.
+func bundles(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -54,11 +55,6 @@ func needNode(t *testing.T) {
 		}
 		t.Skip("node is not installed, so no template can be synthesized")
 	}
-}
-
-// bundles returns a folder of constant bundles: a template does not change with the code.
-func bundles(t *testing.T) string {
-	t.Helper()
 	dir := t.TempDir()
 	for _, function := range []string{"ingest", "consumer", "reconcile"} {
 		if err := os.Mkdir(filepath.Join(dir, function), 0o755); err != nil {
@@ -141,7 +137,6 @@ func parse(t *testing.T, raw []byte) (template struct {
 // TestGolden compares whole templates: review sees a change of the stack in infra/testdata,
 // which make diff ARGS=-update writes.
 func TestGolden(t *testing.T) {
-	needNode(t)
 	for _, stage := range []string{"test", "live"} {
 		t.Run(stage, func(t *testing.T) {
 			o := options(t, stage, nil)
@@ -168,108 +163,74 @@ func TestGolden(t *testing.T) {
 
 // TestOptions checks the invariants for other stage files too, and what each value changes.
 func TestOptions(t *testing.T) {
-	needNode(t)
-	type want struct {
-		path  string // resource and properties
-		value any    // nil: absent
-	}
 	const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
 	const variables = ".Environment.Variables.TOLLGATE_"
-	for _, tt := range []struct {
-		name, stage string
-		change      object
-		want        []want
+	for name, tt := range map[string]struct {
+		stage        string
+		change, want object // want has values at a resource and its properties; nil: absent
 	}{
-		{"a stage of both modes", "eu-2", object{"endpoints": object{}}, []want{
-			{"Consumer.FunctionName", "tollgate-eu-2-consumer"},
-			{"Consumer" + variables + "ENDPOINTS", nil},
-			{"AlarmSilence", nil},
+		"a stage of both modes": {"eu-2", object{"endpoints": object{}}, object{
+			"Consumer.FunctionName": "tollgate-eu-2-consumer", "Consumer" + variables + "ENDPOINTS": nil, "AlarmSilence": nil,
 		}},
-		{"nothing reserved", "test", object{"reserved": false}, []want{
-			{"Ingest.ReservedConcurrentExecutions", nil},
-			{"Consumer.ReservedConcurrentExecutions", nil},
-			{"Reconcile.ReservedConcurrentExecutions", nil},
-			{"ConsumerMapping.ScalingConfig.MaximumConcurrency", 5.0},
+		"nothing reserved": {"test", object{"reserved": false}, object{
+			"Ingest.ReservedConcurrentExecutions": nil, "Consumer.ReservedConcurrentExecutions": nil,
+			"Reconcile.ReservedConcurrentExecutions": nil, "ConsumerMapping.ScalingConfig.MaximumConcurrency": 5.0,
 		}},
-		{"an address", "test", object{"alarm-email": "ops@example.com"}, []want{
-			{"AlarmEmail.Endpoint", "ops@example.com"},
-			{"AlarmEmail.Protocol", "email"},
+		"an address": {"test", object{"alarm-email": "ops@example.com"}, object{
+			"AlarmEmail.Endpoint": "ops@example.com", "AlarmEmail.Protocol": "email",
 		}},
-		{"an existing topic", "test", object{"alarm-topic": topic}, []want{
-			{"AlarmTopic", nil},
-			{"AlarmIngestErrors.AlarmActions", []any{topic}},
+		"an existing topic": {"test", object{"alarm-topic": topic}, object{
+			"AlarmTopic": nil, "AlarmIngestErrors.AlarmActions": []any{topic},
 		}},
-		{"several endpoints and accounts", "live", object{
+		"several endpoints and accounts": {"live", object{
 			"endpoints": object{"connect": object{"accounts": []any{"acct_1"}}, "default": object{"livemode": []any{true}, "accounts": []any{"-"}}},
 			"reconcile": object{"acct_1": "connect", "-": "default"},
-		}, []want{
-			{"Consumer" + variables + "ENDPOINTS", `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`},
-			{"Reconcile" + variables + "RECONCILE", `{"-":"default","acct_1":"connect"}`},
+		}, object{
+			"Consumer" + variables + "ENDPOINTS":  `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`,
+			"Reconcile" + variables + "RECONCILE": `{"-":"default","acct_1":"connect"}`,
 		}},
-		{"times", "test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h"}, []want{
-			{"Reconcile" + variables + "BEGIN", "2026-11-21T12:00:00+01:00"},
-			{"Consumer" + variables + "BEGIN", "2026-11-21T12:00:00+01:00"},
-			{"Ingest" + variables + "BEGIN", nil},
-			{"Consumer" + variables + "HOLD_AFTER", "36h"},
-			{"Reconcile" + variables + "HOLD_AFTER", nil},
+		"times": {"test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h"}, object{
+			"Reconcile" + variables + "BEGIN": "2026-11-21T12:00:00+01:00", "Consumer" + variables + "BEGIN": "2026-11-21T12:00:00+01:00",
+			"Ingest" + variables + "BEGIN": nil, "Consumer" + variables + "HOLD_AFTER": "36h", "Reconcile" + variables + "HOLD_AFTER": nil,
 		}},
-		{"sources, logs and silence", "test", object{"allow-ips": []any{"3.18.12.63", "10.0.0.0/8"}, "log-days": 7, "silence-hours": 6}, []want{
-			{"Ingest" + variables + "ALLOW_IPS", "3.18.12.63,10.0.0.0/8"},
-			{"AccessLogs.RetentionInDays", 7.0},
-			{"AlarmSilence.EvaluationPeriods", 6.0},
-			{"AlarmSilence.TreatMissingData", "breaching"},
+		"sources, logs and silence": {"test", object{"allow-ips": []any{"3.18.12.63", "10.0.0.0/8"}, "log-days": 7, "silence-hours": 6}, object{
+			"Ingest" + variables + "ALLOW_IPS": "3.18.12.63,10.0.0.0/8", "AccessLogs.RetentionInDays": 7.0,
+			"AlarmSilence.EvaluationPeriods": 6.0, "AlarmSilence.TreatMissingData": "breaching",
 		}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			raw := synth(t, options(t, tt.stage, tt.change))
 			if err := check.Run(raw, limits.AWS()); err != nil {
 				t.Error(err)
 			}
-			for _, w := range tt.want {
-				steps := strings.Split(w.path, ".")
+			for path, want := range tt.want {
+				steps := strings.Split(path, ".")
 				got := parse(t, raw).Resources[steps[0]].Properties
 				for _, member := range steps[1:] {
 					got = got.(object)[member]
 				}
-				if diff := cmp.Diff(w.value, got); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", w.path, diff)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", path, diff)
 				}
 			}
 		})
 	}
 }
 
-// TestNumbersFollow changes the code's limits: the template follows, and the invariants
-// report a template with other numbers.
+// TestNumbersFollow changes the code's limits: the template follows.
 func TestNumbersFollow(t *testing.T) {
-	needNode(t)
 	o := options(t, "test", nil)
-	l := limits.AWS()
-	l.IngestTimeout *= 2
-	l.ConsumerTimeout *= 2
-	l.Visibility *= 2
-	l.SourceRetention /= 2
-	l.DLQRetention /= 2
-	l.MaxReceives--
-	l.BatchSize--
-	l.BatchWindow = l.MinDelay
-	l.Visibility += l.BatchWindow
-	l.MaxConcurrency--
-	l.ReservedConsumer--
-	l.ReservedIngest--
-	l.Reconcile.Timeout /= 3
-	l.Reconcile.StopAfter /= 3
+	l := &o.Limits
+	l.IngestTimeout, l.ConsumerTimeout, l.BatchWindow = 2*l.IngestTimeout, 2*l.ConsumerTimeout, l.MinDelay
+	l.Visibility = 2*l.Visibility + l.BatchWindow
+	l.SourceRetention, l.DLQRetention = l.SourceRetention/2, l.DLQRetention/2
+	l.MaxReceives, l.BatchSize = l.MaxReceives-1, l.BatchSize-1
+	l.MaxConcurrency, l.ReservedConsumer, l.ReservedIngest = l.MaxConcurrency-1, l.ReservedConsumer-1, l.ReservedIngest-1
+	l.Reconcile.Timeout, l.Reconcile.StopAfter = l.Reconcile.Timeout/3, l.Reconcile.StopAfter/3
 	l.Reconcile.Frequent.Every *= 2
-	o.Limits = l
 	raw := synth(t, o)
-	if err := check.Run(raw, l); err != nil {
+	if err := check.Run(raw, o.Limits); err != nil {
 		t.Error(err)
-	}
-	err := check.Run(raw, limits.AWS())
-	for _, resource := range []string{"Ingest", "Consumer", "Queue", "DeadLetterQueue", "ConsumerMapping", "ApiStage", "Reconcile"} {
-		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+resource+": ") {
-			t.Errorf("%s has other numbers than the code, and is not reported: %v", resource, err)
-		}
 	}
 	if schedule := parse(t, raw).Resources["ScheduleQuarter"].Properties.(object)["ScheduleExpression"]; schedule != "cron(0/30 0-1,4-23 * * ? *)" {
 		t.Errorf("the schedule does not follow: %v", schedule)
@@ -279,7 +240,6 @@ func TestNumbersFollow(t *testing.T) {
 // TestTermination: the CDK command reads the protection from the assembly's manifest, not
 // from the template.
 func TestTermination(t *testing.T) {
-	needNode(t)
 	for stage, want := range map[string]bool{"live": true, "test": false} {
 		s, err := stack.New(awscdk.NewApp(nil), options(t, stage, nil), bundles(t))
 		if err != nil {
@@ -292,7 +252,6 @@ func TestTermination(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	needNode(t)
 	private := bundles(t)
 	if err := os.Chmod(filepath.Join(private, "consumer", "bootstrap"), 0o700); err != nil {
 		t.Fatal(err)
