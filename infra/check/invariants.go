@@ -25,11 +25,9 @@ const (
 )
 
 const (
-	typeFunction   = "AWS::Lambda::Function"
-	typePermission = "AWS::Lambda::Permission"
-	typeRule       = "AWS::Events::Rule"
-	typeRoute      = "AWS::ApiGatewayV2::Route"
-	typeAlarm      = "AWS::CloudWatch::Alarm"
+	typeFunction = "AWS::Lambda::Function"
+	typeRule     = "AWS::Events::Rule"
+	typeAlarm    = "AWS::CloudWatch::Alarm"
 )
 
 // variable is the path of a function's variables.
@@ -134,8 +132,7 @@ func (c *checker) queues() {
 	left := c.number(dlq, "MessageRetentionPeriod") - c.number(queue, "MessageRetentionPeriod")
 	c.must(left > 0, dlq, "keeps messages no longer than %s", queue)
 	c.must(left-c.number(expire, "Threshold") >= day, expire, "leaves under a day before SQS deletes a dead letter")
-	longest := c.limits.Reconcile.Timeout.Seconds()
-	c.must(c.number(invoke, "MaximumEventAgeInSeconds") > longest, invoke, "drops a task that waits for a long pass to end")
+	c.must(c.number(invoke, "MaximumEventAgeInSeconds") > c.limits.Reconcile.Timeout.Seconds(), invoke, "drops a task that waits for a long pass to end")
 }
 
 // resources: the table and the secrets survive the stack, and secrets have no value in it.
@@ -205,24 +202,21 @@ func (c *checker) grants() {
 // which is its only target, and nothing else any function.
 func (c *checker) invokers() {
 	want := map[string]string{} // what a permission has
-	permission := func(action, function, principal, source string) string {
-		return strings.Join([]string{action, function, principal, source}, " ")
-	}
-	for _, name := range c.names(typeRoute) {
+	for _, name := range c.names("AWS::ApiGatewayV2::Route") {
 		_, path, _ := strings.Cut(c.text(name, "RouteKey"), " ")
-		want[permission("lambda:InvokeFunction", ingest+".Arn", "apigateway.amazonaws.com", `,{"Ref":"Api"},"/*/*`+path+`"]]}`)] = name
+		want["lambda:InvokeFunction "+ingest+`.Arn apigateway.amazonaws.com ,{"Ref":"Api"},"/*/*`+path+`"]]}`] = name
 	}
 	for _, name := range c.names(typeRule) {
 		targets := items(c.at(name, "Targets"))
 		c.must(c.text(name, "State") == "ENABLED" && len(targets) == 1 && short(at(targets[0], "Arn")) == reconcile+".Arn", name, "does not invoke reconcile alone")
-		want[permission("lambda:InvokeFunction", reconcile+".Arn", "events.amazonaws.com", name+".Arn")] = name
+		want["lambda:InvokeFunction "+reconcile+".Arn events.amazonaws.com "+name+".Arn"] = name
 	}
-	for _, name := range c.names(typePermission) {
+	for _, name := range c.names("AWS::Lambda::Permission") {
 		source := c.text(name, "SourceArn")
 		if at := strings.Index(source, `,{"Ref":"Api"}`); at >= 0 {
 			source = source[at:]
 		}
-		got := permission(c.text(name, "Action"), c.text(name, "FunctionName"), c.text(name, "Principal"), source)
+		got := strings.Join([]string{c.text(name, "Action"), c.text(name, "FunctionName"), c.text(name, "Principal"), source}, " ")
 		c.must(want[got] != "", name, "allows %s", got)
 		delete(want, got)
 	}
