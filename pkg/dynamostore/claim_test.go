@@ -36,7 +36,7 @@ func scripted(t *testing.T, steps ...step) (*Store, *wire) {
 	return newStore(t, clientOf("http://127.0.0.1", w, false), "tollgate"), w
 }
 
-// Every answer that is no decision of the claim's condition means that the store is
+// Every answer that is not a decision of the claim's condition means that the store is
 // down: it must never be read as "duplicate". What another try may cure is tried again.
 func TestClaimStoreDown(t *testing.T) {
 	const again = limits.CallTries

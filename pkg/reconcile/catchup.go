@@ -59,7 +59,7 @@ func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, e
 	return notes, nil
 }
 
-// covered reads notes. An unreadable one is no proof of coverage; comparing its slice again
+// covered reads notes. An unreadable one does not prove coverage; comparing its slice again
 // replaces it.
 func (p *pass) covered(ctx context.Context, from, to time.Time) ([]Covered, error) {
 	notes, broken, err := p.cfg.Coverage.Covered(ctx, from, to)

@@ -39,10 +39,10 @@ func (c *Client) fetchEvent(ctx context.Context, account, id string, thin bool) 
 	}
 	// Only ids may become part of a path or a header.
 	if !isName(id, "") || !strings.HasPrefix(id, "evt_") {
-		return nil, fmt.Errorf("%w: that is no event id", ErrNotFound)
+		return nil, fmt.Errorf("%w: not an event id", ErrNotFound)
 	}
 	if account != "" && !isName(account, "/") {
-		return nil, fmt.Errorf("%w: %.80q is no account", ErrNotFound, account)
+		return nil, fmt.Errorf("%w: %.80q is not an account", ErrNotFound, account)
 	}
 	return c.get(ctx, r)
 }

@@ -120,7 +120,7 @@ func (c *Client) itemsPage(ctx context.Context, account, subscription, after str
 		More *bool             `json:"has_more"`
 	}
 	if err := json.Unmarshal(body, &list); err != nil || list.More == nil {
-		return nil, false, errors.New("answer is no list")
+		return nil, false, errors.New("answer is not a list")
 	}
 	return list.Data, *list.More, nil
 }

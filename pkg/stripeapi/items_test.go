@@ -117,8 +117,8 @@ func TestItemsThatCannotBeListed(t *testing.T) {
 		{"an item without an id", []string{`{"data":[{"object":"subscription_item"}],"has_more":false}`}, 2, "without an id"},
 		{"an item of another subscription", []string{`{"data":[{"id":"si_1","subscription":"sub_2"}],"has_more":false}`}, 2, "of another subscription"},
 		{"an item that is none", []string{`{"data":[` + anItem(1) + `,null],"has_more":false}`}, 2, "without an id"},
-		{"no list", []string{`{"id":"sub_1"}`}, 2, "no list"},
-		{"a text", []string{`"x"`}, 2, "no list"},
+		{"no list", []string{`{"id":"sub_1"}`}, 2, "not a list"},
+		{"a text", []string{`"x"`}, 2, "not a list"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			address, asked := scripted(t, shownWith(true), c.pages...)

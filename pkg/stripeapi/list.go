@@ -32,7 +32,7 @@ func (c *Client) ListEvents(ctx context.Context, q reconcile.Query) (reconcile.P
 
 func (c *Client) listEvents(ctx context.Context, q reconcile.Query) (reconcile.Page, error) {
 	if q.Account != "" && !isName(q.Account, "/") {
-		return reconcile.Page{}, fmt.Errorf("%w: %.80q is no account", ErrNotFound, q.Account)
+		return reconcile.Page{}, fmt.Errorf("%w: %.80q is not an account", ErrNotFound, q.Account)
 	}
 	live, err := c.Livemode(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *Client) listEvents(ctx context.Context, q reconcile.Query) (reconcile.P
 		More bool              `json:"has_more"`
 	}
 	if err := json.Unmarshal(body, &list); err != nil {
-		return reconcile.Page{}, errors.New("answer is no list")
+		return reconcile.Page{}, errors.New("answer is not a list")
 	}
 	page := reconcile.Page{More: list.More, Items: make([]reconcile.Item, 0, len(list.Data))}
 	for i, raw := range list.Data {

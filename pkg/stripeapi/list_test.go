@@ -190,7 +190,7 @@ func TestListFails(t *testing.T) {
 		t.Errorf("after 401: %v", err)
 	}
 	status, body = 200, `[]`
-	if _, err := c.ListEvents(t.Context(), listQuery); err == nil || !strings.Contains(err.Error(), "no list") {
+	if _, err := c.ListEvents(t.Context(), listQuery); err == nil || !strings.Contains(err.Error(), "not a list") {
 		t.Errorf("another kind of answer: %v", err)
 	}
 	q := listQuery

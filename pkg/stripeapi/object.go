@@ -53,10 +53,10 @@ func (c *Client) FetchObject(ctx context.Context, account, object, id string) ([
 		return nil, dispatch.Park(dispatch.ReasonNoFetch, fmt.Errorf("objects of kind %.80q cannot be fetched by an id", object))
 	}
 	if id == "" || len(id) > maxObjectIDBytes || id == "." || id == ".." {
-		return nil, markPermanent(fmt.Errorf("fetch %s: %w: that is no id", object, ErrNotFound))
+		return nil, markPermanent(fmt.Errorf("fetch %s: %w: not an id", object, ErrNotFound))
 	}
 	if account != "" && !isName(account, "/") {
-		return nil, markPermanent(fmt.Errorf("fetch %s: %w: %.80q is no account", object, ErrNotFound, account))
+		return nil, markPermanent(fmt.Errorf("fetch %s: %w: %.80q is not an account", object, ErrNotFound, account))
 	}
 	path := collection(object)
 	body, err := c.get(ctx, request{

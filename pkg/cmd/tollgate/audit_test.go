@@ -105,7 +105,7 @@ func TestAuditCrash(t *testing.T) {
 	}
 	text := s.tollgate("audit", "list", "--verb", "dlq").ok(t).out
 	if !strings.Contains(text, "running or died") || !strings.Contains(text, "dlq purge") {
-		t.Errorf("the list says\n%s", text)
+		t.Errorf("the list is\n%s", text)
 	}
 	if got := lines[audit.View](t, s.tollgate("audit", "list", "--json").ok(t).out); len(got) != 1 || got[0].EndedAt != nil || got[0].Outcome != "" {
 		t.Errorf("the list has %+v", got)

@@ -170,7 +170,7 @@ func TestWhatToDoNext(t *testing.T) {
 			got := tollgate(t.Context(), tt.env, append(strings.Fields(tt.args), "--data", t.TempDir())...)
 			got.refused(t, tt.code, tt.error, tt.next)
 			if strings.Count(got.err, "\n") > 2 {
-				t.Errorf("it says\n%s", got.err)
+				t.Errorf("stderr is\n%s", got.err)
 			}
 		})
 	}

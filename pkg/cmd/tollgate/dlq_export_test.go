@@ -56,7 +56,7 @@ func TestDLQExport(t *testing.T) {
 		t.Errorf("a redacted export is audited: %s", all.err)
 	}
 	if got := s.tollgate("dlq", "export", "--type=invoice.*", "--out="+name).ok(t); !strings.HasPrefix(got.out, "wrote 1 dead letters to ") {
-		t.Errorf("says %q", got.out)
+		t.Errorf("the output is %q", got.out)
 	}
 	if ids, raw := exported(t, name); !slices.Equal(ids, []string{"evt_a"}) || !strings.Contains(raw, "no <row> 17") || strings.Contains(raw, "card") {
 		t.Errorf("the file is %s", raw)
@@ -173,7 +173,7 @@ func TestDLQPurge(t *testing.T) {
 	}
 	nothing := filepath.Join(s.data, "nothing.jsonl")
 	if got := s.tollgate("dlq", "purge", "--all", "--note=a new start", "--out="+nothing).ok(t); got.out != "Nothing to purge: none of 0 dead letters is selected.\n" {
-		t.Errorf("says %q", got.out)
+		t.Errorf("the output is %q", got.out)
 	}
 	absent(t, nothing)
 	s.tollgate("dlq", "purge", "--limit=0").refused(t, verb.ExitUsage, "--limit")

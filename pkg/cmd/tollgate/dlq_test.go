@@ -115,7 +115,7 @@ func TestDLQList(t *testing.T) {
 	}
 	few := s.tollgate("dlq", "list", "--events", "--json", "--limit=4").ok(t)
 	if n := len(lines[letterLine](t, few.out)); n != 4 || !strings.Contains(few.err, "read 4 dead letters; there may be more") {
-		t.Errorf("a limit of 4 gives %d and says %q", n, few.err)
+		t.Errorf("a limit of 4 gives %d and prints %q", n, few.err)
 	}
 	s.allVisible(6)
 	s.free()

@@ -76,7 +76,7 @@ func faultsOf(node *kong.Node, use string) (faults []string) {
 	for _, word := range strings.Fields(quoted.ReplaceAllString(use, "TEXT")) {
 		if name, _, _ := strings.Cut(word, "="); strings.HasPrefix(word, "-") && word != "-" {
 			if !flags[name] {
-				faults = append(faults, name+" is no flag of it")
+				faults = append(faults, name+" is not a flag of it")
 			}
 			continue
 		}
@@ -85,7 +85,7 @@ func faultsOf(node *kong.Node, use string) (faults []string) {
 		}
 		child := childOf(node, word)
 		if child == nil {
-			return append(faults, word+" is no verb")
+			return append(faults, word+" is not a verb")
 		}
 		node = child
 		learn(node)

@@ -190,7 +190,7 @@ func TestDoctorOfAStage(t *testing.T) {
 	}
 	for _, says := range []string{"mapping is disabled: no event is handled", "--uuid u-1", "not authorized", "is off by 1", "1 events have receives left", "tollgate events show evt_old"} {
 		if !strings.Contains(got.out, says) {
-			t.Errorf("it does not say %q:\n%s", says, got.out)
+			t.Errorf("%q is missing:\n%s", says, got.out)
 		}
 	}
 }

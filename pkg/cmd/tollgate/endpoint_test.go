@@ -232,7 +232,7 @@ func TestApplyThatCannotStore(t *testing.T) {
 	list := r.endpoints()
 	view := lines[endpoint.Applied](t, got.out)
 	if got.code != verb.ExitFailed || len(list) != 1 || len(view) != 1 || view[0].Left != list[0].ID || !strings.Contains(got.err, "delete "+list[0].ID+" in Stripe's Dashboard") {
-		t.Fatalf("exit %d, left %+v, said %q %q", got.code, list, got.out, got.err)
+		t.Fatalf("exit %d, left %+v, output %q %q", got.code, list, got.out, got.err)
 	}
 	r.local("endpoint", "status").says(t, verb.ExitFailed, list[0].ID+" its secret was never stored")
 	r.refuse("DELETE", 0)
@@ -347,7 +347,7 @@ func (a answer) says(t *testing.T, code int, words ...string) {
 	}
 	for _, s := range words {
 		if !strings.Contains(a.out+a.err, s) {
-			t.Errorf("said %q and %q, want %q", a.out, a.err, s)
+			t.Errorf("the output is %q and %q, want %q", a.out, a.err, s)
 		}
 	}
 }

@@ -159,7 +159,7 @@ func TestReplay(t *testing.T) {
 	}
 	text := s.tollgate("events", "show", "evt_1").ok(t).out
 	if !strings.Contains(text, "tax was wrong") || !strings.Contains(text, "replayed by") {
-		t.Errorf("show says\n%s", text)
+		t.Errorf("show prints\n%s", text)
 	}
 	entry := lines[audit.View](t, s.tollgate("audit", "list", "--json").ok(t).out)[0]
 	if entry.Verb != "events replay" || entry.Why != "tax was wrong" || entry.Outcome != "1 replayed, 0 messages about old states held so far" || !strings.Contains(entry.Detail, "evt_1") {

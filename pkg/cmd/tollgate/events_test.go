@@ -270,7 +270,7 @@ func TestEventsList(t *testing.T) {
 			}
 			text := s.tollgate(args...).ok(t).out
 			if len(tt.want) == 0 && !strings.HasPrefix(text, "No event") {
-				t.Errorf("nothing is said as %q", text)
+				t.Errorf("nothing is printed as %q", text)
 			}
 			for _, id := range tt.want {
 				if !strings.Contains(text, id+"  ") {
@@ -344,7 +344,7 @@ func TestEventsListPages(t *testing.T) {
 	s.tollgate("events", "list", "--cursor=zzz").refused(t, verb.ExitUsage, "cursor")
 }
 
-// cursorOf finds the cursor among what stderr says.
+// cursorOf finds the cursor in stderr.
 func cursorOf(text string) string {
 	for line := range strings.Lines(text) {
 		var c struct{ Cursor string }

@@ -46,14 +46,14 @@ func start(t *testing.T, env map[string]string, in *os.File, args ...string) *pr
 	return &process{t: t, cmd: cmd, err: errs}
 }
 
-// until reads stderr until it says text.
+// until reads stderr until it has text.
 func (p *process) until(text string) {
 	p.t.Helper()
 	some := make([]byte, 4096)
 	for !strings.Contains(p.said, text) {
 		n, err := p.err.Read(some)
 		if p.said += string(some[:n]); err != nil {
-			p.t.Fatalf("it ended, and never said %q: %s", text, p.said)
+			p.t.Fatalf("it ended, and never printed %q: %s", text, p.said)
 		}
 	}
 }

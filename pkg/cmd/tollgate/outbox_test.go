@@ -92,7 +92,7 @@ func TestOutboxList(t *testing.T) {
 		}
 	}
 	if got := s.tollgate("outbox", "list", "--type", "nothing").ok(t); !strings.Contains(got.out, "No messages") {
-		t.Errorf("an empty list says %q", got.out)
+		t.Errorf("an empty list is %q", got.out)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestOutboxRelease(t *testing.T) {
 		s.tollgate(append([]string{"outbox", "release"}, c.args...)...).refused(t, verb.ExitUsage, c.says)
 	}
 	if got := s.tollgate("outbox", "release", "--all", "--dry-run").ok(t); !strings.Contains(got.out, "would release 6 held messages (3 receipt, 3 welcome)") {
-		t.Errorf("a dry run says %q", got.out)
+		t.Errorf("a dry run prints %q", got.out)
 	}
 	if n := s.sends(); n != 1 {
 		t.Fatalf("%d were sent before any release", n)

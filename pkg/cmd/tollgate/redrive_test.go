@@ -227,7 +227,7 @@ func TestRedriveNothing(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	if got := s.tollgate("redrive", "--all").ok(t).out; got != "Nothing to redrive: none of 0 dead letters is selected.\n" {
-		t.Errorf("says %q", got)
+		t.Errorf("the output is %q", got)
 	}
 	s.dead("evt_a", "invoice.paid", "no row")
 	text := s.tollgate("redrive", "--dry-run", "--rate=1").ok(t).out
@@ -291,7 +291,7 @@ func TestRedriveHeldByAnother(t *testing.T) {
 	held.By = verb.OperatorAs(gone.Process.Pid)
 	check(t, ops.LockDLQ(t.Context(), held, time.Now()))
 	if got := s.tollgate("redrive", "--all").ok(t); !strings.Contains(got.err, "has ended; taking it over") {
-		t.Errorf("says %q", got.err)
+		t.Errorf("the output is %q", got.err)
 	}
 	s.allVisible(0)
 	s.free()

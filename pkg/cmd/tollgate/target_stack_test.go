@@ -49,7 +49,7 @@ func TestTargetOfStack(t *testing.T) {
 
 	got := tollgate(t.Context(), nil, "events", "show", "evt_1", "--json", "--stack", "tollgate-test").ok(t)
 	if !strings.Contains(got.out, `"id":"evt_1"`) {
-		t.Errorf("show says %q", got.out)
+		t.Errorf("show prints %q", got.out)
 	}
 	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, verb.ExitFailed, "read stack another", "Stack with that id does not exist")
 	delete(outputs, limits.OutputTable)

@@ -58,7 +58,7 @@ type oneView struct {
 	messageView
 	Copies  int              `json:"copies"` // dead letters of the event, this one included
 	Record  *verb.RecordView `json:"record"`
-	Other   bool             `json:"record_of_another,omitempty"` // the record has another identity, or is no valid record
+	Other   bool             `json:"record_of_another,omitempty"` // the record has another identity, or is not a valid record
 	Payload *string          `json:"payload,omitempty"`
 }
 
