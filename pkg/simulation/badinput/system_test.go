@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -111,7 +112,7 @@ func (sys *system) wireFunction() {
 	if err != nil {
 		sys.t.Fatal(err)
 	}
-	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.New(sys.queue, sys.events, "", limits.AWS()), Logger: log})
+	h, err := ingest.New(ingest.Config{Secrets: active, Sender: sqsqueue.New(sys.queue, sys.events, "", patient()), Logger: log})
 	if err != nil {
 		sys.t.Fatal(err)
 	}
@@ -388,4 +389,12 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.String()
+}
+
+// patient returns limits under which a busy machine is not taken for a queue that is down: the
+// corpus tests what is answered, not how fast.
+func patient() limits.Limits {
+	l := limits.AWS()
+	l.SendTry, l.SendBudget = 10*time.Second, 25*time.Second
+	return l
 }
