@@ -81,7 +81,7 @@ func purgeMutants() []mutant {
 		one("a purge deletes its dead letter before it asks", purge, "	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n", "	for _, m := range planned {\n		_, _ = r.remove(ctx, f, []queue.Message{m.Message})\n	}\n	answers, errs := make([]answer, len(planned)), make([]error, len(planned))\n"),
 		one("a purge deletes the dead letter of a running attempt", purge, "[]answer{answerUnknown, answerNoPolicy, answerUnread, idempotency.PurgeBusy}", "[]answer{answerUnknown, answerNoPolicy, answerUnread}").by("TestPurgeOfMovedDeadLetters"),
 		one("reconcile sends a purged event", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && !r.sweep:"),
-		one("the frequent passes send a purged event", rule, "s.Name == idempotency.StatusPurged:", "s.Name == idempotency.StatusPurged && r.sweep:").by("TestPurgeByID"),
+		one("the frequent passes send a purged event", rule, "s.Name == idempotency.StatusPurged:\n", "s.Name == idempotency.StatusPurged && r.sweep:\n		return known\n	case s.Name == idempotency.StatusPurged && r.now.Sub(rec.Updated) > r.limits.Reconcile.StuckAge:\n		return stuck\n	case s.Name == idempotency.StatusPurged:\n").by("TestPurgeByID"),
 	}
 }
 
