@@ -2,6 +2,6 @@
 // enqueues it and answers.
 package main
 
-import "tollgate/pkg/run"
+import "tollgate/pkg/run/runingest"
 
-func main() { run.Ingest() }
+func main() { runingest.Ingest() }

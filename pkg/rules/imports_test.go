@@ -71,6 +71,8 @@ func places() []place {
 
 		{dir: "pkg/cmd", ours: all, sdk: true, stripe: true}, // tollgate send signs events
 		{dir: "pkg/run", ours: all, sdk: true},
+		// Ingest starts sooner without DynamoDB and the handlers.
+		{dir: "pkg/run/runingest", ours: []string{"pkg/ingest", "pkg/apigw", "pkg/sqsqueue", "pkg/secrets", "pkg/config", "pkg/awsclient", "pkg/telemetry", "pkg/run/start"}, sdk: true},
 		{dir: "functions", ours: all, sdk: true},
 		{dir: "pkg/simulation", ours: all, sdk: true, stripe: true},
 		{dir: "infra", ours: []string{"pkg/limits", "pkg/config", "infra"}}, // config: it checks a stage file as the functions will,

@@ -1,3 +1,11 @@
+// Package run starts the Lambda functions on the queue and on a schedule; package runingest
+// starts the one behind API Gateway. The main of a function is one call:
+//
+//	func main() { run.Consumer(handlers.Register) }
+//
+// Each call reads its configuration from the environment (see package config), wires the
+// adapters without a network call and serves invocations until the process ends. An
+// invalid configuration is printed with all its faults, and the process exits with 1.
 package run
 
 import (
@@ -16,6 +24,7 @@ import (
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/run/start"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/stripeapi"
@@ -25,7 +34,7 @@ import (
 // Consumer runs the function on the queue with the handlers that register adds: it
 // dispatches each event of an SQS batch and commits the handler's effects exactly once.
 func Consumer(register func(*dispatch.Mux)) {
-	start("consumer", func(lookup config.Lookup) (lambda.Handler, error) { return wireConsumer(lookup, register) })
+	start.Function("consumer", func(lookup config.Lookup) (lambda.Handler, error) { return wireConsumer(lookup, register) })
 }
 
 func wireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Handler, error) {

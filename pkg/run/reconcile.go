@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/limits"
 	"tollgate/pkg/outbox"
 	"tollgate/pkg/reconcile"
+	"tollgate/pkg/run/start"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/stripeapi"
@@ -29,7 +30,7 @@ import (
 // returns. Its input names one task: {"task":"quarter"}, "nightly", "weekly" or
 // "outbox".
 func Reconcile(types []string, newSender func(*slog.Logger) outbox.Sender) {
-	start("reconcile", func(lookup config.Lookup) (lambda.Handler, error) {
+	start.Function("reconcile", func(lookup config.Lookup) (lambda.Handler, error) {
 		t, err := wireReconcile(lookup, types, newSender)
 		if err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/outbox"
+	"tollgate/pkg/run/runingest"
 )
 
 // environment looks variables up in a complete configuration with these changes. Nothing
@@ -28,7 +29,7 @@ func environment(change map[string]string) config.Lookup {
 // TestWire: wiring makes no call, and reports every fault of the configuration.
 func TestWire(t *testing.T) {
 	wires := map[string]func(config.Lookup) error{
-		"ingest":   func(l config.Lookup) error { _, err := wireIngest(l); return err },
+		"ingest":   func(l config.Lookup) error { _, err := runingest.Wire(l); return err },
 		"consumer": func(l config.Lookup) error { _, err := wireConsumer(l, handlers.Register); return err },
 		"reconcile": func(l config.Lookup) error {
 			_, err := wireReconcile(l, handlers.Types(), outbox.NewLogSender)

@@ -1,4 +1,6 @@
-package run
+// Package runingest starts the ingest function. It is apart from package run, so that the
+// function in front of Stripe links neither DynamoDB nor the handlers and starts sooner.
+package runingest
 
 import (
 	"os"
@@ -11,6 +13,7 @@ import (
 	"tollgate/pkg/awsclient"
 	"tollgate/pkg/config"
 	"tollgate/pkg/ingest"
+	"tollgate/pkg/run/start"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/telemetry"
@@ -18,9 +21,11 @@ import (
 
 // Ingest runs the function behind API Gateway: it verifies a Stripe delivery, enqueues it
 // and answers.
-func Ingest() { start("ingest", wireIngest) }
+func Ingest() { start.Function("ingest", Wire) }
 
-func wireIngest(lookup config.Lookup) (lambda.Handler, error) {
+// Wire returns the function's handler. It makes no network call, and its error names every
+// fault of the configuration.
+func Wire(lookup config.Lookup) (lambda.Handler, error) {
 	cfg, err := config.LoadIngest(lookup)
 	if err != nil {
 		return nil, err

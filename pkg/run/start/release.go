@@ -1,6 +1,6 @@
 //go:build !(failpoints && unix)
 
-package run
+package start
 
 // armFailpoints does nothing: release builds do not import package failpoint.
 func armFailpoints(string) {}

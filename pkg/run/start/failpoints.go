@@ -1,6 +1,6 @@
 //go:build failpoints && unix
 
-package run
+package start
 
 import (
 	"os"

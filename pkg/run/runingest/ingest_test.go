@@ -1,4 +1,4 @@
-package run
+package runingest
 
 import (
 	"crypto/md5"
@@ -94,7 +94,7 @@ func setup(t testing.TB, change map[string]string) (*fakeAWS, lambda.Handler) {
 	t.Cleanup(server.Close)
 	all := map[string]string{"AWS_ENDPOINT_URL": server.URL, "TOLLGATE_QUEUE_URL": server.URL + "/000000000000/tollgate-events"}
 	maps.Copy(all, change)
-	h, err := wireIngest(environment(all))
+	h, err := Wire(environment(all))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,4 +340,14 @@ func BenchmarkInvoke(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// environment looks variables up in a complete configuration with these changes.
+func environment(change map[string]string) func(string) (string, bool) {
+	all := map[string]string{
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"TOLLGATE_WEBHOOK_SECRET_ID": "tollgate/webhook", "TOLLGATE_LOG_LEVEL": "error",
+	}
+	maps.Copy(all, change)
+	return func(name string) (string, bool) { v, ok := all[name]; return v, ok }
 }
