@@ -25,6 +25,8 @@
 package effect
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"time"
@@ -52,10 +54,16 @@ func List(f dispatch.Fields, name string, at int64) {
 // customer.
 func CustomerList(e event.Envelope, customer string) string { return listOf("CUS", e, customer) }
 
-// PaymentList returns the name of the list of what happened to a payment, such as a dispute,
-// which names no customer; "" without a payment.
+// PaymentList returns the name of the list of what happened to a payment without a customer,
+// such as a guest's; "" without a payment.
 func PaymentList(e event.Envelope, paymentIntent string) string {
 	return listOf("PAY", e, paymentIntent)
+}
+
+// ListOf returns the list of a fact or row: its customer's or, without one, its payment's; ""
+// without both.
+func ListOf(e event.Envelope, customer, paymentIntent string) string {
+	return cmp.Or(CustomerList(e, customer), PaymentList(e, paymentIntent))
 }
 
 func listOf(prefix string, e event.Envelope, id string) string {
@@ -63,6 +71,32 @@ func listOf(prefix string, e event.Envelope, id string) string {
 		return ""
 	}
 	return dispatch.Key(prefix, e, id)
+}
+
+// CustomerOf returns the id of the customer of an object in JSON: its customer or, where the
+// customer is an account, its customer_account; "" for neither and for malformed JSON.
+func CustomerOf(raw json.RawMessage) string {
+	var object struct {
+		Customer        json.RawMessage `json:"customer"`
+		CustomerAccount json.RawMessage `json:"customer_account"`
+	}
+	if json.Unmarshal(raw, &object) != nil {
+		return ""
+	}
+	return cmp.Or(idIn(object.Customer), idIn(object.CustomerAccount))
+}
+
+// idIn returns the id of a reference in JSON, which is an id, an expanded object or null.
+func idIn(reference json.RawMessage) string {
+	var id string
+	if json.Unmarshal(reference, &id) == nil {
+		return id
+	}
+	var expanded struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal(reference, &expanded) // no id if it is anything else
+	return expanded.ID
 }
 
 // ID returns the id of a reference to another object, "" for nil. Stripe sends a reference as

@@ -1,6 +1,7 @@
 package effect_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -49,6 +50,46 @@ func TestFact(t *testing.T) {
 		_, err := broken.Effects(in)
 		if _, permanent := errors.AsType[*dispatch.PermanentError](err); !permanent {
 			t.Errorf("%s: error %v, want a permanent one", name, err)
+		}
+	}
+}
+
+func TestCustomerOf(t *testing.T) {
+	for object, want := range map[string]string{
+		`{"customer": "cus_1"}`: "cus_1",
+		`{"customer": {"id": "cus_2", "object": "customer", "deleted": true}}`: "cus_2",
+		`{"customer": null, "customer_account": "acct_1"}`:                     "acct_1",
+		`{"customer_account": "acct_1"}`:                                       "acct_1",
+		`{"customer": "", "customer_account": {"id": "acct_2"}}`:               "acct_2",
+		`{"customer": "cus_1", "customer_account": "acct_1"}`:                  "cus_1",
+		`{"customer": 7, "customer_account": ["acct_1"]}`:                      "",
+		`{"customer": null, "customer_account": null}`:                         "",
+		`{}`: "", `null`: "", `[]`: "", `"cus_1"`: "", `{"customer"`: "", ``: "",
+	} {
+		if got := effect.CustomerOf(json.RawMessage(object)); got != want {
+			t.Errorf("%s: customer %q, want %q", object, got, want)
+		}
+	}
+	if got := effect.CustomerOf(nil); got != "" {
+		t.Errorf("nil: customer %q", got)
+	}
+}
+
+// A fact without a customer is in the list that it names, else in none.
+func TestListOfAFact(t *testing.T) {
+	in := dispatch.Input{Envelope: event.Envelope{ID: "evt_1"}}
+	for name, c := range map[string]struct {
+		customer, payment string
+		want              any // nil: in no list
+	}{
+		"customer":                {"cus_1", "pi_1", "CUS#test#-#cus_1"},
+		"a guest's":               {"", "pi_1", "PAY#test#-#pi_1"},
+		"no customer, no payment": {"", "", nil},
+	} {
+		f := effect.Fact{ID: "x_1", Currency: "eur", Customer: c.customer, List: effect.ListOf(in.Envelope, c.customer, c.payment)}
+		got, err := f.Insert(in)
+		if err != nil || got.Fields["lst"] != c.want {
+			t.Errorf("%s: list %v, %v; want %v", name, got.Fields["lst"], err, c.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package effect
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
@@ -18,8 +19,9 @@ type Fact struct {
 	Name     string          // what happened; it must differ from the object's other facts
 	Amount   int64           // in the currency's smallest unit
 	Currency string          // lower case, as Stripe has it
-	Customer string          // "" for none: the fact is then in no list
-	Occurred int64           // seconds since 1970
+	Customer string          // "" for none
+	Occurred int64           // seconds since 1970; the fact's place in its list
+	List     string          // the list that it is in; default its customer's
 	Extra    dispatch.Fields // what only this kind of fact has
 }
 
@@ -48,7 +50,7 @@ func (f Fact) Insert(in dispatch.Input, ms ...Message) (dispatch.Effect, error) 
 		"amount": f.Amount, "currency": f.Currency, "occurred": f.Occurred,
 	})
 	maps.Copy(fields, f.Extra)
-	List(fields, CustomerList(in.Envelope, f.Customer), f.Occurred)
+	List(fields, cmp.Or(f.List, CustomerList(in.Envelope, f.Customer)), f.Occurred)
 	nameMessages(fields, nil, ms)
 	return dispatch.Insert(FactKey(in.Envelope, f.ID, f.Name), fields), nil
 }

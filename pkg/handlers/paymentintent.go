@@ -35,6 +35,7 @@ func paymentIntentSucceeded(_ context.Context, e dispatch.Event[stripe.PaymentIn
 	fact := effect.Fact{
 		Kind: "payment", Object: "payment_intent", ID: pi.ID, Name: "succeeded",
 		Amount: pi.AmountReceived, Currency: string(pi.Currency), Customer: effect.ID(pi.Customer), Occurred: e.Created,
+		List:  effect.ListOf(e.Envelope, effect.ID(pi.Customer), pi.ID),
 		Extra: dispatch.Fields{"charge": effect.ID(pi.LatestCharge), "invoice": effect.ID(pi.Invoice)},
 	}
 	var ms []effect.Message
@@ -61,6 +62,7 @@ func paymentIntentFailed(_ context.Context, e dispatch.Event[stripe.PaymentInten
 	fact := effect.Fact{
 		Kind: "payment_failure", Object: "payment_intent", ID: pi.ID, Name: "failed#" + why.name(e.Created),
 		Amount: pi.Amount, Currency: string(pi.Currency), Customer: effect.ID(pi.Customer), Occurred: e.Created,
+		List: effect.ListOf(e.Envelope, effect.ID(pi.Customer), pi.ID),
 		Extra: dispatch.Fields{
 			"charge": why.Charge, "payment_method": why.PaymentMethod.ID, "code": why.Code, "decline_code": why.DeclineCode,
 			"invoice": effect.ID(pi.Invoice),
