@@ -73,6 +73,24 @@ func (a attributes) dispute() Dispute {
 	return d
 }
 
+func (a attributes) refund() Refund {
+	r := read[Refund](a)
+	r.ID = a.id()
+	return r
+}
+
+func (a attributes) charge() Charge {
+	c := read[Charge](a)
+	c.ID = a.id()
+	return c
+}
+
+func (a attributes) fraudWarning() FraudWarning {
+	w := read[FraudWarning](a)
+	w.ID = a.id()
+	return w
+}
+
 func (a attributes) checkout() Checkout {
 	c := read[Checkout](a)
 	c.ID = a.id()

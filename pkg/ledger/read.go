@@ -27,8 +27,8 @@ type Items interface {
 const maxPages = 1000
 
 // Read returns a customer's ledger, or an error that wraps ErrUnknown. mode is live or test;
-// account is "" for the platform's own. Disputes have no customer: they are found by their
-// payments.
+// account is "" for the platform's own. Refunds, disputes and early fraud warnings may have
+// no customer: they are found by their payments.
 func Read(ctx context.Context, items Items, mode, account, customer string) (Ledger, error) {
 	if mode != "live" && mode != "test" || customer == "" {
 		return Ledger{}, fmt.Errorf("read ledger: mode %q and customer %q, want live or test and an id", mode, customer)
@@ -118,6 +118,14 @@ func (r *reader) add(a attributes) {
 		r.l.Entitlements = append(r.l.Entitlements, a.entitlement())
 	case "invoice":
 		r.l.Invoices = append(r.l.Invoices, a.invoice())
+	case "refund":
+		r.l.Refunds = append(r.l.Refunds, a.refund())
+	case "charge":
+		r.l.Charges = append(r.l.Charges, a.charge())
+	case "early_fraud_warning":
+		r.l.FraudWarnings = append(r.l.FraudWarnings, a.fraudWarning())
+	case "customer":
+		r.l.Deleted = a["deleted"] == true
 	case "dispute":
 		r.l.Disputes = append(r.l.Disputes, a.dispute())
 	case "checkout":

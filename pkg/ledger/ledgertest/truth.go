@@ -104,6 +104,7 @@ func (t *truth) invoice(o facts) {
 	at := o.object("status_transitions").whole("paid_at")
 	t.l.Payments = append(t.l.Payments, ledger.Payment{
 		Kind: "invoice_paid", ObjectID: i.ID, Fact: "paid", Amount: i.AmountPaid, Currency: i.Currency, Occurred: at,
+		PaymentIntent: i.PaymentIntent, Charge: o.text("charge"),
 	})
 	if i.AmountPaid > 0 {
 		t.message("receipt", i.ID, 0, i.AmountPaid, i.Currency, at)
@@ -129,13 +130,16 @@ func (t *truth) dispute(o facts) {
 	}
 	t.l.Disputes = append(t.l.Disputes, d)
 	t.message("dispute_opened", d.ID, 0, d.Amount, d.Currency, d.Created)
+	t.l.Outbox[len(t.l.Outbox)-1].EvidenceDueBy = d.EvidenceDueBy
 }
 
 // charge adds an attempt to pay: a payment, or a failure of one. The messages about a payment
 // of an invoice are the invoice's.
 func (t *truth) charge(o facts) {
 	pi := t.payments[o.text("payment_intent")]
-	p := ledger.Payment{ObjectID: pi.text("id"), Currency: o.text("currency"), Occurred: o.whole("created")}
+	p := ledger.Payment{
+		ObjectID: pi.text("id"), Currency: o.text("currency"), Occurred: o.whole("created"), Invoice: pi.text("invoice"), Charge: o.text("id"),
+	}
 	standalone := pi.text("invoice") == ""
 	if o.text("status") == "succeeded" {
 		p.Kind, p.Fact, p.Amount = "payment", "succeeded", pi.whole("amount_received")

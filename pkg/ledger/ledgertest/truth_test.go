@@ -39,10 +39,11 @@ func TestTruth(t *testing.T) {
 			{ID: "in_3", Status: "open", Currency: "eur", Total: 700, AmountDue: 700, AmountRemaining: 700, AttemptCount: 3, Created: 22},
 		},
 		Payments: []ledger.Payment{
-			{Kind: "payment_failure", ObjectID: "pi_1", Fact: "failed#ch_1", Amount: 500, Currency: "eur", Occurred: 23},
-			{Kind: "invoice_paid", ObjectID: "in_1", Fact: "paid", Amount: 500, Currency: "eur", Occurred: 25},
-			{Kind: "payment", ObjectID: "pi_1", Fact: "succeeded", Amount: 500, Currency: "eur", Occurred: 25},
+			{Kind: "payment_failure", ObjectID: "pi_1", Fact: "failed#ch_1", Amount: 500, Currency: "eur", Invoice: "in_1", Charge: "ch_1", Occurred: 23},
+			{Kind: "invoice_paid", ObjectID: "in_1", Fact: "paid", Amount: 500, Currency: "eur", PaymentIntent: "pi_1", Occurred: 25},
+			{Kind: "payment", ObjectID: "pi_1", Fact: "succeeded", Amount: 500, Currency: "eur", Invoice: "in_1", Charge: "ch_2", Occurred: 25},
 		},
+		Refunds: []ledger.Refund{}, Charges: []ledger.Charge{}, FraudWarnings: []ledger.FraudWarning{},
 		Disputes: []ledger.Dispute{}, Checkouts: []ledger.Checkout{},
 		Outbox: []ledger.Message{
 			{Name: "payment_failed", ObjectID: "in_3", Attempt: 3, Amount: 700, Currency: "eur"},
