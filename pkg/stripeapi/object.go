@@ -35,6 +35,26 @@ func collection(kind string) string {
 	return strings.ReplaceAll(kind, ".", "/") + "s"
 }
 
+// refundFailure is the member of a refund that tells when it failed.
+const refundFailure = "failure_balance_transaction"
+
+// expanded returns the members with which objects of a kind are fetched expanded: the charge
+// names the customer, the payment intent has the decline code, and a charge has no refunds
+// unless they are expanded.
+func expanded(kind string) []string {
+	switch kind {
+	case "dispute", "radar.early_fraud_warning":
+		return []string{"charge"}
+	case "refund":
+		return []string{"charge", refundFailure}
+	case "charge":
+		return []string{"refunds", "refunds.data." + refundFailure}
+	case "invoice":
+		return []string{"payment_intent"}
+	}
+	return nil
+}
+
 // maxObjectIDBytes bounds an object's id. People choose those of coupons, plans and
 // products, so they are escaped and not checked for their characters.
 const maxObjectIDBytes = 4 * maxIDBytes
@@ -43,8 +63,10 @@ const maxObjectIDBytes = 4 * maxIDBytes
 // Stripe's word for its kind, such as "checkout.session"; account is the connected
 // account to ask as, "" for the key's own. The bytes are valid JSON and nothing more is
 // checked; a deleted customer or product comes as {"deleted":true, …}. A subscription
-// comes with all its items: where Stripe shows only the first ones with it, their list is
-// read too, and that this fails fails the fetch.
+// comes with all its items and a charge with all its refunds: where Stripe shows only the
+// first ones with it, their list is read too, and that this fails fails the fetch. A dispute,
+// refund or early fraud warning comes with its charge, an invoice with its payment intent
+// and a refund with the balance transaction of its failure, each expanded.
 //
 // The errors are those of FetchEvent; a kind that cannot be fetched by its id is a
 // permanent failure with the reason no_fetch. Safe for concurrent use.
@@ -59,12 +81,16 @@ func (c *Client) FetchObject(ctx context.Context, account, object, id string) ([
 		return nil, markPermanent(fmt.Errorf("fetch %s: %w: %.80q is not an account", object, ErrNotFound, account))
 	}
 	path := collection(object)
+	address := "/v1/" + path + "/" + url.PathEscape(id)
+	if members := expanded(object); members != nil {
+		address += "?" + url.Values{"expand[]": members}.Encode()
+	}
 	body, err := c.get(ctx, request{
-		path: "/v1/" + path + "/" + url.PathEscape(id), version: APIVersion,
+		path: address, version: APIVersion,
 		accountHeader: "Stripe-Account", account: account, resource: path,
 	})
-	if err == nil && object == "subscription" {
-		body, err = c.wholeSubscription(ctx, account, id, body)
+	if l, ok := sublistOf(object); ok && err == nil {
+		body, err = c.whole(ctx, account, id, l, body)
 	}
 	if err != nil {
 		return nil, markPermanent(fmt.Errorf("fetch %s %.80q: %w", object, id, err))

@@ -29,8 +29,7 @@ func collection(kind string) string {
 // {"deleted":true}. Others are then not found.
 func hasDeletedForm(kind string) bool { return kind == "customer" || kind == "terminal.reader" }
 
-// object serves objects of one kind. A subscription is served with its first items;
-// expansions are ignored, because no object here is part of another.
+// object serves objects of one kind. A subscription is served with its first items.
 func (s *Fake) object(kind string) apiFunc {
 	return func(r *http.Request) ([]byte, *apiError) {
 		for name := range r.URL.Query() {
@@ -50,6 +49,10 @@ func (s *Fake) object(kind string) apiFunc {
 		if kind == "subscription" {
 			return firstItems(found.Body), nil
 		}
-		return found.Body, nil
+		body, err := s.expand(r, found)
+		if err != nil {
+			return nil, broken(err)
+		}
+		return body, nil
 	}
 }

@@ -17,9 +17,14 @@
 //	GET  /v1/events             a page of them, newest first: limit, starting_after,
 //	                            ending_before, created, created[gt|gte|lt|lte], type, types[]
 //	GET  /v2/core/events/{id}   one thin event; needs a Stripe-Version header
-//	GET  /v1/<collection>/{id}  an object as it is now, such as /v1/customers/cus_…; expand
-//	                            is ignored, and a subscription shows its first ten items
+//	GET  /v1/<collection>/{id}  an object as it is now, such as /v1/customers/cus_…; a
+//	                            subscription shows its first ten items. expand[] shows a
+//	                            charge's first ten refunds, and the object for an id in a
+//	                            member with the name of a kind, such as charge, if it is
+//	                            known; other expansions are ignored
 //	GET  /v1/subscription_items the items of ?subscription=sub_…: limit, starting_after,
+//	                            ending_before
+//	GET  /v1/refunds            all, or those of ?charge=ch_…: limit, starting_after,
 //	                            ending_before
 //	GET  /v1/account            the id of the account that is asked as
 //	POST, GET, DELETE /v1/webhook_endpoints[/{id}]

@@ -17,6 +17,7 @@ func (s *Fake) routes() {
 	}
 	s.mux.HandleFunc("GET /v1/account", s.api(s.getAccount))
 	s.mux.HandleFunc("GET /v1/subscription_items", s.api(s.listItems))
+	s.mux.HandleFunc("GET /v1/refunds", s.api(s.listRefunds))
 	const endpoints = "/v1/webhook_endpoints"
 	s.mux.HandleFunc("POST "+endpoints, s.api(s.once(s.createEndpoint)))
 	s.mux.HandleFunc("GET "+endpoints, s.api(s.listEndpoints))

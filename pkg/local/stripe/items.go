@@ -3,8 +3,6 @@ package stripe
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
-	"strings"
 )
 
 // shownItems is how many items Stripe shows with a subscription.
@@ -37,22 +35,12 @@ func itemsOf(raw json.RawMessage) (items json.RawMessage, all []json.RawMessage)
 // listItems serves a page of a subscription's items, in the subscription's order. It refuses
 // a subscription that was given with its first items only.
 func (s *Fake) listItems(r *http.Request) ([]byte, *apiError) {
-	v := r.URL.Query()
-	id := v.Get("subscription")
-	if id == "" {
-		return nil, invalid(http.StatusBadRequest, "parameter_missing", "subscription", "Missing required param: subscription.")
-	}
-	for name := range v {
-		switch {
-		case name == "subscription", isExpand(name):
-			v.Del(name)
-		case !slices.Contains([]string{"limit", "starting_after", "ending_before"}, name):
-			return nil, unknown(name)
-		}
-	}
-	q, err := parseQuery(v)
+	q, id, err := listQuery(r, "subscription")
 	if err != nil {
 		return nil, err
+	}
+	if id == "" {
+		return nil, invalid(http.StatusBadRequest, "parameter_missing", "subscription", "Missing required param: subscription.")
 	}
 	s.expected.wait(r.Context(), account(r), id)
 	found, failed := s.store.object(account(r), "subscription", id)
@@ -72,6 +60,3 @@ func (s *Fake) listItems(r *http.Request) ([]byte, *apiError) {
 	}
 	return listOf(page, more, "/v1/subscription_items"), nil
 }
-
-// isExpand reports whether a parameter names what is to be expanded.
-func isExpand(name string) bool { return name == "expand" || strings.HasPrefix(name, "expand[") }

@@ -70,11 +70,21 @@ func questions() []question {
 		{name: "list items of nothing", method: "GET", path: "/v1/subscription_items"},
 		{name: "list items with unknown parameter", method: "GET", path: "/v1/subscription_items?subscription=sub_1&colour=red"},
 		{name: "list items with limit text", method: "GET", path: "/v1/subscription_items?subscription=sub_1&limit=x"},
+		{name: "get charge with refunds", method: "GET", path: "/v1/charges/ch_1?expand[]=refunds&expand[]=refunds.data.failure_balance_transaction"},
+		{name: "get dispute with charge", method: "GET", path: "/v1/disputes/dp_1?expand[]=charge"},
+		{name: "get refund with charge", method: "GET", path: "/v1/refunds/re_1?expand[]=charge&expand[]=failure_balance_transaction"},
+		{name: "get early fraud warning with charge", method: "GET", path: "/v1/radar/early_fraud_warnings/issfr_1?expand[]=charge"},
+		{name: "get invoice with payment", method: "GET", path: "/v1/invoices/in_1?expand[]=payment_intent"},
+		{name: "list refunds", method: "GET", path: "/v1/refunds?charge=ch_1&limit=100&expand[]=data.failure_balance_transaction"},
+		{name: "list all refunds", method: "GET", path: "/v1/refunds"},
+		{name: "list refunds with unknown parameter", method: "GET", path: "/v1/refunds?colour=red"},
+		{name: "list refunds with limit text", method: "GET", path: "/v1/refunds?charge=ch_1&limit=x"},
 		{name: "unknown path", method: "GET", path: "/v1/nothing"},
 
 		{name: "url without scheme", method: "POST", path: we, form: "url=a.b/c&enabled_events[]=*", deviation: "Stripe refuses it, the specification does not"},
 		{name: "long page", method: "GET", path: we + "?limit=1000", deviation: "Stripe's bound of 100 is not in the specification"},
 		{name: "items of no subscription", method: "GET", path: "/v1/subscription_items?subscription=sub_none", deviation: "the mock has every object"},
+		{name: "refunds of no charge", method: "GET", path: "/v1/refunds?charge=ch_none", deviation: "the mock has every object"},
 		{name: "endpoint that is not there", method: "GET", path: we + "/we_none", deviation: "the mock has every object"},
 		{name: "empty update", method: "POST", path: we + "/WE", deviation: "the mock wants the type of a body that is not there"},
 		{name: "event, expanded", method: "GET", path: "/v1/events/evt_1?expand[]=data", deviation: "the fake Stripe refuses expand for events"},
@@ -116,7 +126,8 @@ func TestStripeMockAgrees(t *testing.T) {
 		t.Run(q.name, func(t *testing.T) {
 			s, ours := open(t, Options{})
 			remember(t, s, body("evt_1", "charge.failed", "", 5))
-			putObjects(t, ours, `[{"id":"sub_1","object":"subscription"}]`)
+			putObjects(t, ours, `[{"id":"sub_1","object":"subscription"},{"id":"ch_1","object":"charge"},{"id":"dp_1","object":"dispute"},
+				{"id":"re_1","object":"refund"},{"id":"issfr_1","object":"radar.early_fraud_warning"},{"id":"in_1","object":"invoice"}]`)
 			we := createEndpoint(t, ours, "url=https://a.b/c&enabled_events[]=charge.failed").ID
 			got, raw := q.ask(t, ours, we)
 			want, wantRaw := q.ask(t, theirs, "we_1")

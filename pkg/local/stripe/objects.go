@@ -34,6 +34,7 @@ type state struct {
 	Gone bool  `json:"gone,omitempty"` // asked for, it is not found
 
 	Customers []string `json:"customers,omitempty"`
+	Charge    string   `json:"charge,omitempty"` // that a refund is of
 }
 
 // givenVersion is the version whose objects are served.
@@ -79,6 +80,9 @@ func parseObject(raw []byte, account string) (*state, error) {
 	}
 	s.Body = bytes.Clone(raw)
 	s.Customers = customersOf(s, top)
+	if s.Kind == "refund" {
+		s.Charge = idOf(top["charge"])
+	}
 	return s, nil
 }
 
@@ -91,14 +95,19 @@ func customersOf(s *state, top map[string]json.RawMessage) (ids []string) {
 	var charge map[string]json.RawMessage
 	json.Unmarshal(top["charge"], &charge) // an id is not an object: charge then stays empty
 	for _, raw := range []json.RawMessage{top["customer"], charge["customer"]} {
-		var expanded map[string]json.RawMessage
-		id := text(raw)
-		if json.Unmarshal(raw, &expanded) == nil && id == "" {
-			id = text(expanded["id"])
-		}
-		if id != "" {
+		if id := idOf(raw); id != "" {
 			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// idOf returns the id in a reference, expanded or not, "" for null.
+func idOf(raw json.RawMessage) string {
+	if id := text(raw); id != "" {
+		return id
+	}
+	var expanded map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &expanded) // what is no object has no id
+	return text(expanded["id"])
 }

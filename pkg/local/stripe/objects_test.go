@@ -287,7 +287,7 @@ func TestEveryKindIsServed(t *testing.T) {
 		object := fmt.Sprintf(`{"id":"x_1","object":%q}`, kind)
 		putObjects(t, url, "["+object+"]")
 		got, err := c.FetchObject(t.Context(), "", kind, "x_1")
-		if err != nil || string(got) != object {
+		if whole := string(got) == object || kind == "charge"; err != nil || !whole || text(memberOf(got, "object")) != kind {
 			t.Errorf("%s: %s (%v)", kind, got, err)
 		}
 		if _, err := c.FetchObject(t.Context(), "", kind, "x_2"); !errors.Is(err, stripeapi.ErrNotFound) {
