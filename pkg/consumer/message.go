@@ -22,7 +22,7 @@ type attempt struct {
 	claim *idempotency.Claim
 
 	opened    bool // env was checked against its body
-	coalesced bool // the run ended without a fetch: the object's row shows the event's change
+	coalesced bool // the run ended without a fetch: the object's row shows the event's change, or there is none
 }
 
 // message handles one message: decode, policy, claim, run, complete.

@@ -39,7 +39,7 @@ type result struct {
 	effects int
 	err     error
 
-	coalesced bool // another event's fetch served for this one
+	coalesced bool // ended without a fetch, as for dispatch.ErrCoalesced
 
 	ack       bool          // acknowledge; else it comes back after delay
 	delay     time.Duration // visibility from now

@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// CurrentOption is an option of [OnCurrent]: [Coalesce] or [Announces].
+// CurrentOption is an option of [OnCurrent]: [Coalesce], [OnlyKept] or [Announces].
 type CurrentOption func(*currentOptions)
 
 type currentOptions struct {
 	coalesce bool
+	onlyKept bool
 	shows    any // func(*T, Input) bool; nil without Announces
 }
 
@@ -18,12 +19,20 @@ type currentOptions struct {
 // comes from, both by the queue's clock. A burst of updates of one object then costs a few
 // fetches instead of one per update.
 //
-// It is only for handlers whose effects are all KeepRow and KeepWith. An item inserted for
-// a skipped event, such as a fact or a message, would be missing, so an insert is a
-// permanent failure. Every other handler that keeps the same row must write the same
-// KeepWith effects, as its row may be the one that covers this event. A replay always
-// fetches.
+// The row that covers a skipped event may be the work of any other handler that keeps it.
+// Therefore a handler with Coalesce writes only what follows from the object alone, and every
+// handler of that kind of object writes it too, best through one shared function: KeepRow,
+// KeepWith, and messages keyed by the row, [MessageKey] of the row's [ObjectKey]. Any other
+// insert, such as a fact, would be missing for a skipped event and is a permanent failure.
+// A replay always fetches.
 func Coalesce(o *currentOptions) { o.coalesce = true }
+
+// OnlyKept skips the fetch and the handler, also in a replay, for every event of an object
+// without a kept row. It is for types that report each change of an object, of which most do
+// not matter, such as invoice.updated of a draft: the row begins with another type, whose fetch
+// shows this event's change if it comes later. A change that is made between that type's fetch
+// and its commit, and handled before the commit, is shown by the object's next event only.
+func OnlyKept(o *currentOptions) { o.onlyKept = true }
 
 // CoalesceAfter is how long before a fetch a message must have been sent for the fetch to show
 // its event's change, by the queue's clock. Stripe makes the change before it sends the
@@ -32,8 +41,14 @@ func Coalesce(o *currentOptions) { o.coalesce = true }
 const CoalesceAfter = 5 * time.Second
 
 // ErrCoalesced means that there is nothing to do: the object was fetched and stored for
-// another event after this one. The event completes as already applied.
-var ErrCoalesced = errors.New("the object's row shows this event's change already")
+// another event after this one, or no row is kept of it. The event completes as already
+// applied.
+var ErrCoalesced = errors.New("the event needs no fetch")
+
+// skips reports whether the options leave nothing to do, as [ErrCoalesced].
+func (o currentOptions) skips(in Input, row Fields) bool {
+	return o.onlyKept && row == nil || o.coalesce && coveredBy(in, row)
+}
 
 // coveredBy reports whether the fetch that a row was kept from is later than the event's
 // change. A row without FetchedAfter, from an earlier release, covers no event.

@@ -88,11 +88,102 @@ func TestCoalesce(t *testing.T) {
 	}
 }
 
+// TestOnlyKept: without a row there is no fetch and no run, whatever the event and its attempt;
+// with one the event is handled as without the option.
+func TestOnlyKept(t *testing.T) {
+	const row = "OBJ#test#-#sub_1"
+	sent := time.UnixMilli(1_700_000_000_000)
+	only, both := []dispatch.CurrentOption{dispatch.OnlyKept}, []dispatch.CurrentOption{dispatch.Coalesce, dispatch.OnlyKept}
+	announced := []dispatch.CurrentOption{dispatch.OnlyKept, dispatch.Announces(active)}
+	replay := func(in *dispatch.Input) { in.Generation = 2 }
+	for _, c := range []struct {
+		name    string
+		options []dispatch.CurrentOption
+		rows    rows
+		change  func(*dispatch.Input)
+		skipped bool
+	}{
+		{name: "no row", options: only, skipped: true},
+		{name: "no row, a replay", options: only, change: replay, skipped: true},
+		{name: "no row, another API version", options: only, change: func(in *dispatch.Input) { in.APIVersion = "2025-03-31.basil" }, skipped: true},
+		{name: "no row, and Stripe does not show the event", options: announced, skipped: true},
+		{name: "no row, and coalescing", options: both, skipped: true},
+		{name: "a row of another account", options: only, rows: rows{"OBJ#test#acct_1#sub_1": {"ver": int64(1)}}, skipped: true},
+		{name: "a row", options: only, rows: rows{row: {"ver": int64(1)}}},
+		{name: "a row, a replay", options: only, rows: rows{row: {"ver": int64(1)}}, change: replay},
+		{name: "a row of an older fetch", options: both, rows: rows{row: {"ver": int64(1), "fetched_after": sent.UnixMilli()}}},
+		{name: "a row of a later fetch", options: both, rows: rows{row: {"ver": int64(1), "fetched_after": sent.Add(time.Minute).UnixMilli()}}, skipped: true},
+		{name: "a row of a later fetch, not coalescing", options: only, rows: rows{row: {"ver": int64(1), "fetched_after": sent.Add(time.Minute).UnixMilli()}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fetches := 0
+			shown := counting{objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"canceled"}`}, &fetches}
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: shown, Rows: c.rows})
+			dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, c.options...)
+			in := subscription("customer.subscription.updated", version, "active")
+			in.Now, in.SentAt, in.Generation = sent.Add(time.Hour), sent, 1
+			if c.change != nil {
+				c.change(&in)
+			}
+			effects, err := mux.Dispatch(t.Context(), in)
+			if errors.Is(err, dispatch.ErrCoalesced) != c.skipped || (fetches == 0) != c.skipped || (len(effects) == 0) != c.skipped {
+				t.Errorf("error %v, %d fetches, effects %v; want it skipped: %v", err, fetches, effects, c.skipped)
+			}
+		})
+	}
+}
+
+// failingRows is a table that cannot be read.
+type failingRows struct{}
+
+func (failingRows) Item(context.Context, string) (map[string]any, bool, error) {
+	return nil, false, errors.New("throttled")
+}
+
+// TestOnlyKeptNeedsTheRow: a row that cannot be read is not an absent one.
+func TestOnlyKeptNeedsTheRow(t *testing.T) {
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: objects{}, Rows: failingRows{}})
+	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.OnlyKept)
+	if _, err := mux.Dispatch(t.Context(), subscription("customer.subscription.updated", version, "active")); err == nil || errors.Is(err, dispatch.ErrCoalesced) {
+		t.Errorf("error %v, want that of the table", err)
+	}
+}
+
+// TestRowBeginsAfterASkippedEvent: the event that begins the row shows the change of one that
+// was skipped before, and later ones are handled.
+func TestRowBeginsAfterASkippedEvent(t *testing.T) {
+	table, atStripe := rows{}, objects{"sub_1": `{"id":"sub_1","object":"subscription","status":"active"}`}
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: atStripe, Rows: table})
+	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.OnlyKept)
+	dispatch.OnCurrent(mux, "customer.subscription.paused", keepStatus)
+	handle := func(typ, status string) {
+		atStripe["sub_1"] = `{"id":"sub_1","object":"subscription","status":"` + status + `"}`
+		effects, err := mux.Dispatch(t.Context(), subscription(typ, version, "active"))
+		if err != nil && !errors.Is(err, dispatch.ErrCoalesced) {
+			t.Fatal(err)
+		}
+		table.apply(effects)
+	}
+	for _, step := range []struct {
+		typ, status string
+		want        any
+	}{
+		{"customer.subscription.updated", "past_due", nil},
+		{"customer.subscription.paused", "paused", "paused"},
+		{"customer.subscription.updated", "unpaid", "unpaid"},
+	} {
+		handle(step.typ, step.status)
+		if got := table[subscriptionRow]["status"]; got != step.want {
+			t.Errorf("after %s of a subscription that is %s the row has %v, want %v", step.typ, step.status, got, step.want)
+		}
+	}
+}
+
 // TestCoalesceChecksTheEventFirst: an event with a wrong object or without an id fails as it
-// does without Coalesce.
+// does without Coalesce and OnlyKept.
 func TestCoalesceChecksTheEventFirst(t *testing.T) {
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: objects{}, Rows: rows{}})
-	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce)
+	dispatch.OnCurrent(mux, "customer.subscription.updated", keepStatus, dispatch.Coalesce, dispatch.OnlyKept)
 	for _, c := range []struct{ name, object, reason string }{
 		{"another object", `{"id":"sub_1","object":"invoice"}`, dispatch.ReasonWrongObject},
 		{"no id", `{"object":"subscription"}`, dispatch.ReasonHandler},

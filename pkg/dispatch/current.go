@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,8 +16,9 @@ import (
 type Current[T any] struct {
 	Input
 	Object  T
-	Deleted bool   // Deleted at Stripe; Object is the event's snapshot
-	Row     Fields // the kept row, nil if there is none yet
+	Raw     json.RawMessage // Object as JSON, for members that T lacks; not to be changed
+	Deleted bool            // Deleted at Stripe; Object is the event's snapshot
+	Row     Fields          // the kept row, nil if there is none yet
 
 	// Behind means that the event is settled and Object does not show what it announced: the
 	// object has changed back. The row keeps what Stripe shows. Facts that happened once, such
@@ -85,7 +87,7 @@ func (e Current[T]) KeepWith(key string, f Fields) Effect { return Swap(key, e.v
 // of the object at Stripe.
 //
 // With [Coalesce] an event that the kept row shows already ends as [ErrCoalesced], without a
-// fetch or a run of h. With [Announces] the attempt is retried for ten minutes while the
+// fetch or a run of h; with [OnlyKept] so does one without a kept row. With [Announces] the attempt is retried for ten minutes while the
 // object does not show what the event announced.
 //
 // If the object is deleted at Stripe, the event of a type that ends in ".deleted" is
@@ -118,7 +120,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		if kind, ok := e.Row[RowObject].(string); ok && kind != snap.name {
 			return nil, Park(ReasonWrongObject, fmt.Errorf("the row under the id of this %s is that of a %s", snap.name, kind))
 		}
-		if o.coalesce && coveredBy(in, e.Row) {
+		if o.skips(in, e.Row) {
 			return nil, ErrCoalesced
 		}
 		if err := e.readObject(ctx, m, snap, shows); err != nil {
@@ -129,8 +131,8 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		case err != nil:
 		case len(effects) > 0 && !e.keeps(effects):
 			err = Permanent(errors.New("the handler has effects without KeepRow"))
-		case o.coalesce && slices.ContainsFunc(effects, func(f Effect) bool { return f.Kind == KindInsert }):
-			err = Permanent(errors.New("the handler inserts items, which coalesced events would miss"))
+		case o.coalesce && slices.ContainsFunc(effects, e.onlyOfEvent):
+			err = Permanent(errors.New("the handler inserts items that are not keyed by the object's row, which coalesced events would miss"))
 		}
 		return effects, err
 	})
@@ -163,7 +165,7 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, snap snapshot, show
 	if err != nil {
 		return err
 	}
-	e.Deleted = deleted
+	e.Raw, e.Deleted = now.object, deleted
 	if err := now.decode(&e.Object); err != nil || deleted {
 		return err
 	}
@@ -199,4 +201,10 @@ func (m *Mux) current(ctx context.Context, in Input, s snapshot) (now snapshot, 
 
 func (e Current[T]) keeps(effects Effects) bool {
 	return slices.ContainsFunc(effects, func(f Effect) bool { return f.Kind == KindSwap && f.Key == e.key && f.Ver == e.ver })
+}
+
+// onlyOfEvent reports whether f inserts an item that another event of the object, with its own
+// handler, cannot be relied on to insert.
+func (e Current[T]) onlyOfEvent(f Effect) bool {
+	return f.Kind == KindInsert && !strings.HasPrefix(f.Key, MessageKey(e.key, ""))
 }

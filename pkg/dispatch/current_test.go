@@ -238,16 +238,23 @@ func TestRowNeverGoesBack(t *testing.T) {
 }
 
 // TestEffectsOfOnCurrent: effects need KeepRow, so that they are committed only with the row.
-// With Coalesce there is no insert, as it would be missing for the events that are skipped.
+// With Coalesce the only inserts are messages keyed by the row, which every other handler of the
+// object writes too.
 func TestEffectsOfOnCurrent(t *testing.T) {
 	type current = dispatch.Current[stripe.Subscription]
 	stripeSays := objects{"sub_1": `{"id":"sub_1","object":"subscription"}`}
 	entitlement, fact := func(e current) dispatch.Effect { return e.KeepWith("ENT#1", nil) }, dispatch.Insert("FACT#1", nil)
-	for name, c := range map[string]struct {
+	type handler struct {
 		effects func(current) dispatch.Effects
 		options []dispatch.CurrentOption
 		ok      bool
-	}{
+	}
+	about := func(subject string, ok bool) handler {
+		return handler{func(e current) dispatch.Effects {
+			return dispatch.Effects{e.KeepRow(nil), dispatch.Message(dispatch.MessageKey(subject, "welcome"), noon, nil)}
+		}, []dispatch.CurrentOption{dispatch.Coalesce}, ok}
+	}
+	for name, c := range map[string]handler{
 		"nothing":               {func(current) dispatch.Effects { return nil }, nil, true},
 		"KeepRow and KeepWith":  {func(e current) dispatch.Effects { return dispatch.Effects{e.KeepRow(nil), entitlement(e)} }, nil, true},
 		"KeepWith only":         {func(e current) dispatch.Effects { return dispatch.Effects{entitlement(e)} }, nil, false},
@@ -259,7 +266,13 @@ func TestEffectsOfOnCurrent(t *testing.T) {
 		"coalesced: KeepRow and a check": {func(e current) dispatch.Effects {
 			return dispatch.Effects{e.KeepRow(nil), dispatch.CheckAbsent("STOP#1", errors.New("stopped"))}
 		}, []dispatch.CurrentOption{dispatch.Coalesce}, true},
-		"coalesced: KeepRow and an insert": {func(e current) dispatch.Effects { return dispatch.Effects{e.KeepRow(nil), fact} }, []dispatch.CurrentOption{dispatch.Coalesce}, false},
+		"coalesced: KeepRow and an insert":                 {func(e current) dispatch.Effects { return dispatch.Effects{e.KeepRow(nil), fact} }, []dispatch.CurrentOption{dispatch.Coalesce}, false},
+		"coalesced: a message about the row":               about("OBJ#test#-#sub_1", true),
+		"coalesced: one of several messages about the row": about("OBJ#test#-#sub_1#1700000000", true),
+		"coalesced: a message about another row":           about("OBJ#test#-#sub_12", false),
+		"coalesced: one about a row of another account":    about("OBJ#test#acct_1#sub_1", false),
+		"coalesced: one about the row in live mode":        about("OBJ#live#-#sub_1", false),
+		"coalesced: a message about a fact":                about("FACT#test#-#sub_1#paid", false),
 	} {
 		t.Run(name, func(t *testing.T) {
 			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: stripeSays, Rows: rows{}})
@@ -267,6 +280,41 @@ func TestEffectsOfOnCurrent(t *testing.T) {
 			_, err := mux.Dispatch(t.Context(), subscription("customer.subscription.updated", version, "active"))
 			if p, _ := errors.AsType[*dispatch.PermanentError](err); (err == nil) != c.ok || !c.ok && p == nil {
 				t.Errorf("error %v, want ok %v", err, c.ok)
+			}
+		})
+	}
+}
+
+// TestRaw: a handler finds members that its Go type lacks in the JSON of the object that it
+// gets, which is not always the event's.
+func TestRaw(t *testing.T) {
+	const snapshot = `{"id":"sub_1","object":"subscription","customer_account":"acct_old"}`
+	const fetched = `{"id":"sub_1","object":"subscription","customer_account":"acct_new"}`
+	for _, c := range []struct {
+		name, typ, version string
+		stripe             objects
+		want               string
+	}{
+		{"of the event", "on", version, nil, snapshot},
+		{"fetched in the pinned version", "on", "2025-03-31.basil", objects{"sub_1": fetched}, fetched},
+		{"current", "current.updated", version, objects{"sub_1": fetched}, fetched},
+		{"deleted", "current.deleted", version, nil, snapshot},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			mux := dispatch.NewMux(dispatch.Config{APIVersion: version, Objects: c.stripe, Rows: rows{}})
+			dispatch.On(mux, "on", func(_ context.Context, e dispatch.Event[stripe.Subscription]) (dispatch.Effects, error) {
+				got = string(e.Raw)
+				return nil, nil
+			})
+			for _, typ := range []string{"current.updated", "current.deleted"} {
+				dispatch.OnCurrent(mux, typ, func(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+					got = string(e.Raw)
+					return nil, nil
+				})
+			}
+			if _, err := mux.Dispatch(t.Context(), input(c.typ, c.version, snapshot)); err != nil || got != c.want {
+				t.Errorf("raw object %s, error %v; want %s", got, err, c.want)
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 type Event[T any] struct {
 	Input
 	Object   T
+	Raw      json.RawMessage // Object as JSON, for members that T lacks; not to be changed
 	Previous json.RawMessage // data.previous_attributes of *.updated events, else nil
 }
 
@@ -30,7 +31,7 @@ func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effe
 				return nil, err
 			}
 		}
-		e := Event[T]{Input: in, Previous: s.previous}
+		e := Event[T]{Input: in, Raw: s.object, Previous: s.previous}
 		if err := s.decode(&e.Object); err != nil {
 			return nil, err
 		}
