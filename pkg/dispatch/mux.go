@@ -80,6 +80,7 @@ type Mux struct {
 	handlers map[string]handler // of snapshots, by type
 	thin     map[string]handler // of thin events, by type
 	objects  map[string]reflect.Type
+	keepers  map[string]keeper // by normalized name of the object
 }
 
 // Objects fetches the current state of objects from Stripe.
@@ -116,7 +117,7 @@ type Config struct {
 // NewMux returns a Mux without handlers.
 func NewMux(c Config) *Mux {
 	c.Hold.After = cmp.Or(c.Hold.After, DefaultHoldAfter)
-	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}, objects: map[string]reflect.Type{}}
+	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}, objects: map[string]reflect.Type{}, keepers: map[string]keeper{}}
 }
 
 // register panics on a programmer's error.

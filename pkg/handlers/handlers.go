@@ -32,6 +32,7 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/stripe/stripe-go/v76"
@@ -60,6 +61,19 @@ func Register(mux *dispatch.Mux) {
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid, dispatch.Announces(isPaid))
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed, dispatch.Announces(hasAttempt))
 	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, disputeCreated)
+
+	registerKeepers(mux)
+}
+
+// registerKeepers registers the keeper of each kind of object, so that its rows can be compared
+// with Stripe.
+func registerKeepers(mux *dispatch.Mux) {
+	dispatch.Refreshes(mux, checkoutCompleted)
+	dispatch.Refreshes(mux, disputeCreated)
+	dispatch.Refreshes(mux, subscriptionUpdated)
+	dispatch.Refreshes(mux, func(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
+		return dispatch.Effects{keepInvoice(e, nil)}, nil
+	})
 }
 
 // Types returns the event types that Register handles, sorted. It is for callers that need no
