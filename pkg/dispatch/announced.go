@@ -86,7 +86,8 @@ func (e *Current[T]) shows(announced func(*T, Input) bool, snap, now snapshot) b
 }
 
 // within reports whether whole contains part. In an object, previous_attributes has only the
-// members that changed, with null for an added one.
+// members that changed, with null for an added one. What an event names by its id is fetched
+// expanded for some kinds of object.
 func within(part, whole any) bool {
 	switch p := part.(type) {
 	case map[string]any:
@@ -109,6 +110,9 @@ func within(part, whole any) bool {
 		}
 		return true
 	default:
+		if w, expanded := whole.(map[string]any); expanded {
+			whole = w["id"]
+		}
 		return part == whole
 	}
 }

@@ -78,18 +78,17 @@ func TestAnnounced(t *testing.T) {
 		version  string
 		options  []dispatch.CurrentOption
 
-		again    bool // the attempt is retried
-		behind   bool
-		snapshot bool // the handler has the snapshot
-		shown    any  // the row's ShownCreated
+		again  bool // the attempt is retried
+		behind bool
+		shown  any // the row's ShownCreated
 	}{
 		{name: "shown", stripe: shows(`"status":"active"`), options: []dispatch.CurrentOption{dispatch.Announces(active)}, shown: int64(1_700_000_000)},
 		{name: "not shown", stripe: shows(`"status":"trialing"`), options: []dispatch.CurrentOption{dispatch.Announces(active)}, again: true},
-		{name: "not shown, settled", stripe: shows(`"status":"trialing"`), old: true, options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true, snapshot: true},
+		{name: "not shown, settled", stripe: shows(`"status":"trialing"`), old: true, options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true},
 		{name: "not shown, settled, another version", stripe: shows(`"status":"trialing"`), old: true, version: "2025-03-31.basil",
 			options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true},
 		{name: "not shown, and the row shows a later event", stripe: shows(`"status":"trialing"`), row: dispatch.Fields{"shown_created": int64(1_700_000_001)},
-			options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true, snapshot: true, shown: int64(1_700_000_001)},
+			options: []dispatch.CurrentOption{dispatch.Announces(active)}, behind: true, shown: int64(1_700_000_001)},
 		{name: "not shown, and the row shows one of the same second", stripe: shows(`"status":"trialing"`), row: dispatch.Fields{"shown_created": int64(1_700_000_000)},
 			options: []dispatch.CurrentOption{dispatch.Announces(active)}, again: true},
 		{name: "shown, and the row shows a later event", stripe: shows(`"status":"active"`), row: dispatch.Fields{"shown_created": int64(1_700_000_009)},
@@ -100,7 +99,7 @@ func TestAnnounced(t *testing.T) {
 		{name: "as before the change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"trialing"`), again: true},
 		{name: "as after the change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"active","n":1`), shown: int64(1_700_000_000)},
 		{name: "as after a later change", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"canceled"`)},
-		{name: "as before, settled", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"trialing"`), old: true, behind: true, snapshot: true},
+		{name: "as before, settled", object: `"status":"active"`, previous: `{"status":"trialing"}`, stripe: shows(`"status":"trialing"`), old: true, behind: true},
 		{name: "as before in one of two", object: `"status":"active","n":2`, previous: `{"status":"trialing","n":1}`, stripe: shows(`"status":"trialing","n":2`)},
 		{name: "as before in a hash", object: `"items":{"data":[{"id":"si_1","n":2}]}`, previous: `{"items":{"data":[{"id":"si_1","n":1}]}}`,
 			stripe: shows(`"items":{"object":"list","data":[{"id":"si_1","n":1}]}`), again: true},
@@ -109,6 +108,10 @@ func TestAnnounced(t *testing.T) {
 		{name: "a member added to a hash, shown", object: `"metadata":{"a":"1"}`, previous: `{"metadata":{"a":null}}`, stripe: shows(`"metadata":{"a":"1"}`), shown: int64(1_700_000_000)},
 		{name: "a member of another version", object: `"x":1`, previous: `{"x":null}`, stripe: shows(`"status":"trialing"`)},
 		{name: "numbers beyond a float", object: `"n":9007199254740993`, previous: `{"n":9007199254740992}`, stripe: shows(`"n":9007199254740993`), shown: int64(1_700_000_000)},
+		{name: "an expanded reference, not shown", object: `"latest_invoice":"in_2"`, previous: `{"latest_invoice":"in_1"}`, stripe: shows(`"latest_invoice":{"id":"in_1"}`), again: true},
+		{name: "an expanded reference, shown", object: `"latest_invoice":"in_2"`, previous: `{"latest_invoice":"in_1"}`, stripe: shows(`"latest_invoice":{"id":"in_2"}`), shown: int64(1_700_000_000)},
+		{name: "an expanded reference, added", object: `"latest_invoice":"in_2"`, previous: `{"latest_invoice":null}`, stripe: shows(`"latest_invoice":{"id":"in_2"}`), shown: int64(1_700_000_000)},
+		{name: "a snapshot that cannot be read", object: `"status":7`, stripe: shows(`"status":"active"`)},
 		{name: "nothing before", object: `"status":"active"`, previous: `{}`, stripe: shows(`"status":"trialing"`)},
 		{name: "null before", object: `"status":"active"`, previous: `null`, stripe: shows(`"status":"trialing"`)},
 	} {
@@ -143,11 +146,12 @@ func TestAnnounced(t *testing.T) {
 			if err != nil || got == nil {
 				t.Fatalf("error %v, handler ran %t", err, got != nil)
 			}
-			if got.Behind != c.behind || (got.Snapshot != nil) != c.snapshot || effects[0].Fields[dispatch.ShownCreated] != c.shown {
-				t.Errorf("behind %t, snapshot %v, shown_created %v; want %t, %t, %v", got.Behind, got.Snapshot, effects[0].Fields[dispatch.ShownCreated], c.behind, c.snapshot, c.shown)
+			if got.Behind != c.behind || effects[0].Fields[dispatch.ShownCreated] != c.shown {
+				t.Errorf("behind %t, shown_created %v; want %t, %v", got.Behind, effects[0].Fields[dispatch.ShownCreated], c.behind, c.shown)
 			}
-			if c.snapshot && (got.Snapshot.ID != "sub_1" || got.Snapshot.Status != "active") {
-				t.Errorf("snapshot %+v", got.Snapshot)
+			readable := c.version == "" && c.object != `"status":7`
+			if own := got.Snapshot; (own != nil) != readable || own != nil && own.ID != "sub_1" {
+				t.Errorf("snapshot %+v, want one: %t", own, readable)
 			}
 		})
 	}

@@ -20,12 +20,12 @@ type Current[T any] struct {
 	Deleted bool            // Deleted at Stripe; Object is the event's snapshot
 	Row     Fields          // the kept row, nil if there is none yet
 
-	// Behind means that the event is settled and Object does not show what it announced: the
-	// object has changed back. The row keeps what Stripe shows. Facts that happened once, such
-	// as a payment, are in Snapshot, the event's own object; it is nil in an API version that
-	// handlers cannot read.
-	Behind   bool
+	// Snapshot is the event's own object, from which to take facts that happened once, such as a
+	// payment. It is nil where handlers cannot read it, as in another API version.
 	Snapshot *T
+	// Behind means that the event is settled and Object does not show what it announced: the
+	// object has changed back. The row keeps what Stripe shows.
+	Behind bool
 
 	key, kind string
 	ver       int64
@@ -166,8 +166,14 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, snap snapshot, show
 		return err
 	}
 	e.Raw, e.Deleted = now.object, deleted
-	if err := now.decode(&e.Object); err != nil || deleted {
+	if err := now.decode(&e.Object); err != nil {
 		return err
+	}
+	if own := new(T); e.APIVersion == m.cfg.APIVersion && snap.decode(own) == nil {
+		e.Snapshot = own
+	}
+	if deleted {
+		return nil
 	}
 	if e.shows(shows, snap, now) {
 		return nil
@@ -178,11 +184,7 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, snap snapshot, show
 		}
 	}
 	e.Behind = true
-	if e.APIVersion != m.cfg.APIVersion {
-		return nil
-	}
-	e.Snapshot = new(T)
-	return snap.decode(e.Snapshot)
+	return nil
 }
 
 // current returns the object as it is now, or the event's snapshot of a deleted one.

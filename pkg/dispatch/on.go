@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 )
 
@@ -13,6 +15,21 @@ type Event[T any] struct {
 	Object   T
 	Raw      json.RawMessage // Object as JSON, for members that T lacks; not to be changed
 	Previous json.RawMessage // data.previous_attributes of *.updated events, else nil
+
+	rows Rows
+}
+
+// Item reads an item of the table, such as the fact of another event, false if there is none.
+// It may change before the effects are committed. It fails on a Mux without Rows.
+func (e Event[T]) Item(ctx context.Context, key string) (Fields, bool, error) {
+	if e.rows == nil {
+		return nil, false, errors.New("read item: the Mux has no Rows")
+	}
+	item, found, err := e.rows.Item(ctx, key)
+	if err != nil {
+		return nil, false, fmt.Errorf("read item: %w", err)
+	}
+	return item, found, nil
 }
 
 // On registers h for the snapshots of one event type. T is the Go type of data.object; the name
@@ -31,7 +48,7 @@ func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effe
 				return nil, err
 			}
 		}
-		e := Event[T]{Input: in, Raw: s.object, Previous: s.previous}
+		e := Event[T]{Input: in, Raw: s.object, Previous: s.previous, rows: m.cfg.Rows}
 		if err := s.decode(&e.Object); err != nil {
 			return nil, err
 		}
