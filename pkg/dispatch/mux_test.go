@@ -47,33 +47,6 @@ func TestDispatchPassesTheTypedSnapshot(t *testing.T) {
 	}
 }
 
-// A handler of a snapshot reads an item of the table, and learns when it cannot.
-func TestItemOfTheTable(t *testing.T) {
-	for name, c := range map[string]struct {
-		rows   dispatch.Rows
-		found  bool
-		failed string
-	}{
-		"there":            {rows{"FACT#1": {"amount": int64(7)}}, true, ""},
-		"absent":           {rows{}, false, ""},
-		"unreadable":       {failingRows{}, false, "read item: throttled"},
-		"no table for mux": {nil, false, "the Mux has no Rows"},
-	} {
-		mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Rows: c.rows})
-		dispatch.On(mux, "invoice.paid", func(ctx context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
-			item, found, err := e.Item(ctx, "FACT#1")
-			if found != c.found || found && item["amount"] != int64(7) {
-				t.Errorf("%s: item %v, found %t", name, item, found)
-			}
-			return nil, err
-		})
-		_, err := mux.Dispatch(t.Context(), input("invoice.paid", "2023-10-16", `{"id":"in_1","object":"invoice"}`))
-		if (err != nil) != (c.failed != "") || err != nil && !strings.Contains(err.Error(), c.failed) {
-			t.Errorf("%s: error %v, want %q", name, err, c.failed)
-		}
-	}
-}
-
 func TestDispatchErrors(t *testing.T) {
 	boom := errors.New("boom")
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion})
@@ -231,5 +204,32 @@ func TestEffectsValidate(t *testing.T) {
 				t.Errorf("error %v, want ok %v", err, c.ok)
 			}
 		})
+	}
+}
+
+// A handler of a snapshot reads an item of the table, and learns when it cannot.
+func TestItemOfTheTable(t *testing.T) {
+	for name, c := range map[string]struct {
+		rows   dispatch.Rows
+		found  bool
+		failed string
+	}{
+		"there":            {rows{"FACT#1": {"amount": int64(7)}}, true, ""},
+		"absent":           {rows{}, false, ""},
+		"unreadable":       {failingRows{}, false, "read item: throttled"},
+		"no table for mux": {nil, false, "the Mux has no Rows"},
+	} {
+		mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Rows: c.rows})
+		dispatch.On(mux, "invoice.paid", func(ctx context.Context, e dispatch.Event[stripe.Invoice]) (dispatch.Effects, error) {
+			item, found, err := e.Item(ctx, "FACT#1")
+			if found != c.found || found && item["amount"] != int64(7) {
+				t.Errorf("%s: item %v, found %t", name, item, found)
+			}
+			return nil, err
+		})
+		_, err := mux.Dispatch(t.Context(), input("invoice.paid", "2023-10-16", `{"id":"in_1","object":"invoice"}`))
+		if (err != nil) != (c.failed != "") || err != nil && !strings.Contains(err.Error(), c.failed) {
+			t.Errorf("%s: error %v, want %q", name, err, c.failed)
+		}
 	}
 }
