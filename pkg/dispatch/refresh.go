@@ -47,6 +47,7 @@ func Refreshes[T any](m *Mux, keep func(context.Context, Current[T]) (Effects, e
 		if err != nil {
 			return nil, err
 		}
+		e.Raw = object
 		if err := (snapshot{name: name, object: object}).decode(&e.Object); err != nil {
 			return nil, err
 		}

@@ -30,6 +30,13 @@ func ToCustomer(m Message) []Message {
 	return []Message{m}
 }
 
+// Unnamed returns the messages that a kept row does not name yet. The others were written with
+// the row: another insert would cost a refused transaction.
+func Unnamed(row dispatch.Fields, ms []Message) []Message {
+	named, _ := row[messageKeys].([]any)
+	return slices.DeleteFunc(slices.Clone(ms), func(m Message) bool { return slices.Contains(named, any(m.key())) })
+}
+
 // WithMessages returns the effects followed by those that write the messages. The fact or row
 // among the effects must have been made with the same messages, so that it names them.
 func WithMessages(in dispatch.Input, ms []Message, effects ...dispatch.Effect) dispatch.Effects {

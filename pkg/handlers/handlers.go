@@ -43,7 +43,8 @@ import (
 // Names of the messages that handlers request.
 const (
 	receipt       = "receipt"        // to the customer: money came in
-	welcome       = "welcome"        // to the customer: a subscription was created
+	welcome       = "welcome"        // to the customer: a subscription became active or trialing
+	trialWillEnd  = "trial_will_end" // to the customer: a trial ends soon
 	paymentFailed = "payment_failed" // to the customer: money did not come in
 	disputeOpened = "dispute_opened" // to the business: evidence is due
 )
@@ -55,9 +56,12 @@ func Register(mux *dispatch.Mux) {
 	dispatch.On(mux, stripe.EventTypePaymentIntentPaymentFailed, paymentIntentFailed)
 
 	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, checkoutCompleted, dispatch.Announces(isComplete))
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionCreated, subscriptionCreated)
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionUpdated, subscriptionUpdated, dispatch.Coalesce)
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, subscriptionDeleted, dispatch.Announces(isOver))
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionCreated, keepSubscription)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionUpdated, keepSubscription, dispatch.Coalesce)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, keepSubscription, dispatch.Announces(isOver))
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionPaused, keepSubscription, dispatch.Announces(isPaused))
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionResumed, keepSubscription, dispatch.Announces(isResumed))
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionTrialWillEnd, subscriptionTrialEnds)
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid, dispatch.Announces(isPaid))
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed, dispatch.Announces(hasAttempt))
 	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, disputeCreated)
@@ -70,7 +74,7 @@ func Register(mux *dispatch.Mux) {
 func registerKeepers(mux *dispatch.Mux) {
 	dispatch.Refreshes(mux, checkoutCompleted)
 	dispatch.Refreshes(mux, disputeCreated)
-	dispatch.Refreshes(mux, subscriptionUpdated)
+	dispatch.Refreshes(mux, keepSubscription)
 	dispatch.Refreshes(mux, func(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
 		return dispatch.Effects{keepInvoice(e, nil)}, nil
 	})

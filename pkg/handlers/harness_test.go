@@ -23,6 +23,7 @@ type fixture struct {
 	*idempotencytest.Memory
 	mux     *dispatch.Mux
 	objects map[string]string // JSON by account and id
+	rows    dispatch.Rows     // that handlers read; default the table
 
 	sentAt   time.Time     // of every message by the queue's clock; zero: unknown
 	received time.Time     // of every event by ingest; zero: unknown
@@ -32,9 +33,17 @@ type fixture struct {
 
 func newFixture() *fixture {
 	f := &fixture{Memory: idempotencytest.NewMemory(nil), objects: map[string]string{}}
-	f.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: f, Rows: f})
-	handlers.Register(f.mux)
+	f.rows = f
+	f.register(dispatch.Hold{})
 	return f
+}
+
+// begin sets the start of every account's history.
+func (f *fixture) begin(at time.Time) { f.register(dispatch.Hold{Begins: dispatch.FixedBegin(at)}) }
+
+func (f *fixture) register(hold dispatch.Hold) {
+	f.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: f, Rows: f.rows, Hold: hold})
+	handlers.Register(f.mux)
 }
 
 // FetchObject implements dispatch.Objects.

@@ -27,8 +27,9 @@ func TestMessagesReportTheBeginOfTheirState(t *testing.T) {
 		"receipt of a payment":                    {"payment_intent.succeeded", nil, 1795053664},
 		"payment_failed of a payment":             {"payment_intent.payment_failed", nil, 1795055403},
 		"payment_failed of an invoice's attempt":  {"invoice.payment_failed", nil, 1797642064},
-		"welcome":                                 {created, nil, 1795046460},
-		"welcome to a subscription begun earlier": {created, []string{`"start_date": 1795046460`, `"start_date": 1790000000`}, 1790000000},
+		"welcome":                                 {created, []string{`"status": "incomplete"`, `"status": "trialing"`}, 1795046460},
+		"welcome to a subscription begun earlier": {created, []string{`"start_date": 1795046460`, `"start_date": 1790000000`, `"status": "incomplete"`, `"status": "active"`}, 1790000000},
+		"welcome after the first payment":         {updated, nil, 1795046464},
 		"dispute_opened":                          {"charge.dispute.created", nil, 1795219200},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,82 +3,167 @@ package handlers
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/effect"
+	"tollgate/pkg/event"
 )
-
-// subscriptionCreated keeps a new subscription and welcomes its customer, whatever the
-// subscription's status is by now. No other event requests the welcome, so there is one in
-// any order of events.
-func subscriptionCreated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
-	s := &e.Object
-	ms := effect.ToCustomer(effect.Message{
-		Subject: dispatch.ObjectKey(e.Envelope), Name: welcome, To: effect.ID(s.Customer), Object: "subscription", ID: s.ID,
-		Currency: string(s.Currency), Since: cmp.Or(s.StartDate, s.Created),
-	})
-	effects, err := keepSubscription(e, ms)
-	if err != nil {
-		return nil, err
-	}
-	return effect.WithMessages(e.Input, ms, effects...), nil
-}
-
-// subscriptionUpdated keeps a subscription and its entitlement.
-func subscriptionUpdated(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
-	return keepSubscription(e, nil)
-}
 
 // isOver is what customer.subscription.deleted announces: an ended subscription stays ended.
 func isOver(s *stripe.Subscription, _ dispatch.Input) bool { return hasEnded(s) }
 
-// subscriptionDeleted ends a subscription. Stripe still shows it, as canceled; if it does not,
-// the event's snapshot is the final state.
-func subscriptionDeleted(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
-	s := &e.Object
-	if e.Deleted {
-		s.Status, s.EndedAt = stripe.SubscriptionStatusCanceled, cmp.Or(s.EndedAt, e.Created)
-	}
-	return keepSubscription(e, nil)
+// isPaused is what customer.subscription.paused announces: the trial ended without a payment
+// method. A pause of the collection of payments is another thing and changes no status.
+func isPaused(s *stripe.Subscription, _ dispatch.Input) bool {
+	return s.Status == stripe.SubscriptionStatusPaused
 }
 
-// keepSubscription keeps a subscription's row and its entitlement. If Stripe shows only some
-// of the items, the attempt fails and is retried, unless the subscription has ended: with a
-// part of the items a customer would lack what was paid for.
-func keepSubscription(e dispatch.Current[stripe.Subscription], ms []effect.Message) (dispatch.Effects, error) {
+// isResumed is what customer.subscription.resumed announces.
+func isResumed(s *stripe.Subscription, in dispatch.Input) bool { return !isPaused(s, in) }
+
+// keepSubscription keeps a subscription's row and entitlement, and welcomes its customer. It is
+// all that the events of a subscription do, so that an update may be coalesced with any other.
+func keepSubscription(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
+	return subscriptionEffects(e, nil)
+}
+
+// subscriptionTrialEnds keeps a subscription and tells its customer, once for each end of a
+// trial, that the trial ends soon. A trial that is over by now is not told of.
+func subscriptionTrialEnds(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	s := &e.Object
+	if s.Status != stripe.SubscriptionStatusTrialing || s.TrialEnd == 0 {
+		return subscriptionEffects(e, nil)
+	}
+	m := subscriptionMessage(e, trialWillEnd, e.Created)
+	m.Subject += "#" + strconv.FormatInt(s.TrialEnd, 10)
+	m.Extra = dispatch.Fields{"trial_end": s.TrialEnd}
+	return subscriptionEffects(e, effect.ToCustomer(m))
+}
+
+// subscriptionEffects returns the row, the entitlement, the welcome when it is due, and the
+// messages. If Stripe shows only some of the items, the attempt fails and is retried, unless
+// the subscription has ended: with a part of the items a customer would lack what was paid for.
+func subscriptionEffects(e dispatch.Current[stripe.Subscription], ms []effect.Message) (dispatch.Effects, error) {
+	s := &e.Object
+	if e.Deleted { // the event's snapshot is the final state
+		s.Status, s.EndedAt = stripe.SubscriptionStatusCanceled, cmp.Or(s.EndedAt, e.Created)
+	}
 	if !hasEnded(s) && s.Items != nil && s.Items.HasMore {
 		return nil, fmt.Errorf("subscription %s has more items than the %d that are shown", s.ID, len(s.Items.Data))
 	}
-	items := itemsOf(e)
+	end := periodEnd(e)
+	if end == 0 && isEntitled(s) {
+		return nil, dispatch.Permanent(fmt.Errorf("subscription %s is %s and has no end of its period", s.ID, s.Status))
+	}
+	if s.Status == stripe.SubscriptionStatusActive || s.Status == stripe.SubscriptionStatusTrialing {
+		ms = append(effect.ToCustomer(subscriptionMessage(e, welcome, startedAt(e))), ms...)
+	}
+	ms = effect.Unnamed(e.Row, ms)
+	items, customer := itemsOf(e), effect.CustomerOf(e.Raw)
 	row := effect.KeepRow(e, effect.Row{
-		Kind: "subscription", Customer: effect.ID(s.Customer), Created: s.Created,
+		Kind: "subscription", Customer: customer, Created: s.Created,
 		Extra: dispatch.Fields{
 			"status": string(s.Status), "items": items, "currency": string(s.Currency),
-			"current_period_end": s.CurrentPeriodEnd, "cancel_at": s.CancelAt, "cancel_at_period_end": s.CancelAtPeriodEnd,
-			"canceled_at": s.CanceledAt, "ended_at": s.EndedAt, "trial_end": s.TrialEnd,
+			"current_period_end": end, "cancel_at": s.CancelAt, "cancel_at_period_end": s.CancelAtPeriodEnd,
+			"canceled_at": s.CanceledAt, "ended_at": s.EndedAt, "trial_end": s.TrialEnd, "pause_collection": pauseOf(s),
 		},
 	}, ms...)
-	return dispatch.Effects{row, entitlement(e, productsOf(items))}, nil
+	return effect.WithMessages(e.Input, ms, row, entitlement(e, customer, productsOf(items), end)), nil
+}
+
+func subscriptionMessage(e dispatch.Current[stripe.Subscription], name string, since int64) effect.Message {
+	return effect.Message{
+		Subject: dispatch.ObjectKey(e.Envelope), Name: name, To: effect.CustomerOf(e.Raw), Object: "subscription", ID: e.ObjectID,
+		Currency: string(e.Object.Currency), Since: since,
+	}
+}
+
+// incompleteFor is how long Stripe waits for the first payment of an incomplete subscription.
+const incompleteFor = 23 * 60 * 60
+
+// startedAt returns when a subscription became active or trialing, in seconds since 1970:
+// mostly at its start. An incomplete one did when its first payment succeeded, which the event
+// shows. That is at most 23 hours after the start, however late the event is.
+func startedAt(e dispatch.Current[stripe.Subscription]) int64 {
+	s := &e.Object
+	if statusBefore(e) == string(stripe.SubscriptionStatusIncomplete) {
+		return min(e.Created, s.Created+incompleteFor)
+	}
+	return cmp.Or(s.StartDate, s.Created)
+}
+
+// statusBefore returns the status in the kept row or, without a row, the one that the event
+// says was before it; "" if neither is known.
+func statusBefore(e dispatch.Current[stripe.Subscription]) string {
+	if e.Row != nil {
+		status, _ := e.Row["status"].(string)
+		return status
+	}
+	var before struct {
+		Status string `json:"status"`
+	}
+	if _, previous, err := event.Data(e.Body); err == nil {
+		_ = json.Unmarshal(previous, &before) // no status if there is none
+	}
+	return before.Status
+}
+
+// pauseOf returns the pause of the collection of payments, nil while they are collected.
+func pauseOf(s *stripe.Subscription) any {
+	if s.PauseCollection == nil {
+		return nil
+	}
+	return dispatch.Fields{"behavior": string(s.PauseCollection.Behavior), "resumes_at": s.PauseCollection.ResumesAt}
+}
+
+// periodEnd returns the end of a subscription's paid period, 0 if it has none. Newer API
+// versions have it in the items; the latest counts.
+func periodEnd(e dispatch.Current[stripe.Subscription]) int64 {
+	var shown struct {
+		Items struct {
+			Data []struct {
+				CurrentPeriodEnd int64 `json:"current_period_end"`
+			} `json:"data"`
+		} `json:"items"`
+	}
+	end := e.Object.CurrentPeriodEnd
+	if end != 0 || json.Unmarshal(e.Raw, &shown) != nil {
+		return end
+	}
+	for _, item := range shown.Items.Data {
+		end = max(end, item.CurrentPeriodEnd)
+	}
+	return end
 }
 
 // entitlement is what a customer may use because of a subscription, and until when if no
-// further event arrives. A past due payment ends nothing yet: Stripe retries it, then cancels
-// the subscription or marks it unpaid, as the account's settings say.
-func entitlement(e dispatch.Current[stripe.Subscription], products []any) dispatch.Effect {
+// further event arrives: the end of the subscription or, before it has ended, the earlier of
+// its planned end and that of the paid period.
+func entitlement(e dispatch.Current[stripe.Subscription], customer string, products []any, end int64) dispatch.Effect {
 	s := &e.Object
-	active := s.Status == stripe.SubscriptionStatusActive || s.Status == stripe.SubscriptionStatusTrialing ||
-		s.Status == stripe.SubscriptionStatusPastDue
-	customer := effect.ID(s.Customer)
+	until := end
+	if s.CancelAt != 0 && (end == 0 || s.CancelAt < end) {
+		until = s.CancelAt
+	}
 	fields := effect.Item(e.Input, "entitlement", customer)
-	fields["subscription"], fields["status"], fields["active"] = s.ID, string(s.Status), active
-	fields["products"], fields["until"] = products, cmp.Or(s.EndedAt, s.CancelAt, s.CurrentPeriodEnd)
+	fields["subscription"], fields["status"], fields["active"] = s.ID, string(s.Status), isEntitled(s)
+	fields["products"], fields["until"], fields["pause_collection"] = products, cmp.Or(s.EndedAt, until), pauseOf(s)
 	effect.List(fields, effect.CustomerList(e.Envelope, customer), s.Created)
 	return e.KeepWith(dispatch.Key("ENT", e.Envelope, s.ID), fields)
+}
+
+// isEntitled reports whether the customer may use the products. A past due payment ends
+// nothing yet: Stripe retries it, then cancels the subscription or marks it unpaid, as the
+// account's settings say.
+func isEntitled(s *stripe.Subscription) bool {
+	return s.Status == stripe.SubscriptionStatusActive || s.Status == stripe.SubscriptionStatusTrialing ||
+		s.Status == stripe.SubscriptionStatusPastDue
 }
 
 // hasEnded reports whether a subscription has a final status.
