@@ -33,6 +33,10 @@ func announcements() []announcement {
 		{trialWillEnd, nil, "", nil, nil},
 		{"invoice.paid", map[string]any{"status": "open", "amount_paid": 0, "amount_remaining": 4165}, "status", "open", []string{"invoice", "invoice_paid"}},
 		{"invoice.payment_failed", map[string]any{"attempt_count": 0}, "attempt_count", int64(0), []string{"invoice", "outbox"}},
+		{"invoice.payment_action_required", map[string]any{"attempt_count": 0}, "attempt_count", int64(0), []string{"invoice", "outbox"}},
+		{"invoice.voided", map[string]any{"status": "open"}, "status", "open", []string{"invoice"}},
+		{"invoice.marked_uncollectible", map[string]any{"status": "open", "status_transitions": nil}, "status", "open", []string{"invoice"}},
+		{"invoice.updated", map[string]any{"attempt_count": 1, "charge": "ch_3TollgateM4rQw9YtBxN6kVs", "next_payment_attempt": 1797901260}, "attempt_count", int64(1), []string{"invoice"}},
 		{"charge.dispute.created", nil, "", nil, nil},
 	}
 }

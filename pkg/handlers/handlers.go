@@ -32,7 +32,6 @@
 package handlers
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/stripe/stripe-go/v76"
@@ -42,11 +41,12 @@ import (
 
 // Names of the messages that handlers request.
 const (
-	receipt       = "receipt"        // to the customer: money came in
-	welcome       = "welcome"        // to the customer: a subscription became active or trialing
-	trialWillEnd  = "trial_will_end" // to the customer: a trial ends soon
-	paymentFailed = "payment_failed" // to the customer: money did not come in
-	disputeOpened = "dispute_opened" // to the business: evidence is due
+	receipt               = "receipt"                 // to the customer: money came in
+	welcome               = "welcome"                 // to the customer: a subscription became active or trialing
+	trialWillEnd          = "trial_will_end"          // to the customer: a trial ends soon
+	paymentFailed         = "payment_failed"          // to the customer: money did not come in
+	disputeOpened         = "dispute_opened"          // to the business: evidence is due
+	paymentActionRequired = "payment_action_required" // to the customer: a payment waits for authentication
 )
 
 // Register registers every handler with the mux. It panics if one of the types has a handler
@@ -64,6 +64,10 @@ func Register(mux *dispatch.Mux) {
 	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionTrialWillEnd, subscriptionTrialEnds)
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid, dispatch.Announces(isPaid))
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed, dispatch.Announces(hasAttempt))
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentActionRequired, invoiceActionRequired, dispatch.Announces(hasAttempt))
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceMarkedUncollectible, keepInvoice, dispatch.Announces(wasUncollectible))
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceVoided, keepInvoice, dispatch.Announces(isVoid))
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceUpdated, keepInvoice, dispatch.OnlyKept, dispatch.Coalesce)
 	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, disputeCreated)
 
 	registerKeepers(mux)
@@ -75,9 +79,7 @@ func registerKeepers(mux *dispatch.Mux) {
 	dispatch.Refreshes(mux, checkoutCompleted)
 	dispatch.Refreshes(mux, disputeCreated)
 	dispatch.Refreshes(mux, keepSubscription)
-	dispatch.Refreshes(mux, func(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
-		return dispatch.Effects{keepInvoice(e, nil)}, nil
-	})
+	dispatch.Refreshes(mux, keepInvoice)
 }
 
 // Types returns the event types that Register handles, sorted. It is for callers that need no

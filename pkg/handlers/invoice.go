@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/stripe/stripe-go/v76"
 
@@ -14,72 +16,154 @@ import (
 	"tollgate/pkg/event"
 )
 
-// isPaid is what invoice.paid announces.
+// isPaid is what invoice.paid announces. A paid invoice is open again once its payment is
+// detached from it.
 func isPaid(in *stripe.Invoice, _ dispatch.Input) bool { return in.Status == stripe.InvoiceStatusPaid }
 
+// isVoid is what invoice.voided announces. A void invoice stays void.
+func isVoid(in *stripe.Invoice, _ dispatch.Input) bool { return in.Status == stripe.InvoiceStatusVoid }
+
+// wasUncollectible is what invoice.marked_uncollectible announces. Such an invoice may have
+// been paid or voided since.
+func wasUncollectible(in *stripe.Invoice, _ dispatch.Input) bool {
+	marked := in.StatusTransitions != nil && in.StatusTransitions.MarkedUncollectibleAt > 0
+	return marked || in.Status == stripe.InvoiceStatusUncollectible || in.Status == stripe.InvoiceStatusVoid
+}
+
+// keepInvoice keeps the invoice's row.
+func keepInvoice(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
+	return dispatch.Effects{invoiceRow(e)}, nil
+}
+
 // invoicePaid keeps the invoice and writes the fact that it was paid. The amount is 0 for an
-// invoice over nothing, as in a trial; paid_out_of_band means that the money did not come
-// through Stripe. An invoice may be open again, for example after a bank debit that fails
-// late: then the fact comes from the event's snapshot, and there is no receipt.
-func invoicePaid(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
-	in := &e.Object
-	if e.Behind {
-		if e.Snapshot == nil || !isPaid(e.Snapshot, e.Input) {
-			return nil, dispatch.Permanent(mismatch("invoice", in.ID, string(in.Status), e.Type))
-		}
-		in = e.Snapshot
+// invoice over nothing, as in a trial. There is no receipt for nothing, nor for an invoice that
+// is open again.
+func invoicePaid(ctx context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
+	in := paidInvoice(e)
+	if in == nil {
+		return nil, dispatch.Permanent(mismatch("invoice", e.Object.ID, string(e.Object.Status), e.Type))
 	}
-	fact := paidFact(e.Input, in)
+	if paidBefore(e, in) {
+		return keepInvoice(ctx, e)
+	}
+	fact := paidFact(e, in)
 	var ms []effect.Message
-	if in.AmountPaid > 0 && !e.Behind { // no receipt for nothing, nor for an invoice that is open again
-		ms = effect.ToCustomer(invoiceMessage(e, receipt, fact.Name, in.AmountPaid, fact.Occurred))
+	if in.AmountPaid > 0 && !e.Behind {
+		ms = effect.ToCustomer(invoiceReceipt(e, in, fact))
 	}
 	paid, err := fact.Insert(e.Input, ms...)
 	if err != nil {
 		return nil, err
 	}
-	return effect.WithMessages(e.Input, ms, keepInvoice(e, ms), paid), nil
+	return effect.WithMessages(e.Input, ms, invoiceRow(e, ms...), paid), nil
 }
 
-// paidFact is the fact that an invoice was paid.
-func paidFact(e dispatch.Input, in *stripe.Invoice) effect.Fact {
-	occurred := e.Created
+// paidInvoice returns the invoice as its event shows it paid: it may have been opened again
+// since, and paid by another payment. It is the current one if the event cannot be read, nil if
+// neither is paid.
+func paidInvoice(e dispatch.Current[stripe.Invoice]) *stripe.Invoice {
+	for _, in := range []*stripe.Invoice{e.Snapshot, &e.Object} {
+		if in != nil && isPaid(in, e.Input) {
+			return in
+		}
+	}
+	return nil
+}
+
+// paidBefore reports whether an earlier release wrote the fact of this payment, under a name
+// without the payment. The row names the receipt that was requested with it.
+func paidBefore(e dispatch.Current[stripe.Invoice], in *stripe.Invoice) bool {
+	keys, _ := e.Row["outbox"].([]any)
+	old := dispatch.MessageKey(effect.FactKey(e.Envelope, in.ID, "paid"), receipt)
+	return slices.Contains(keys, any(old)) && e.Row["payment_intent"] == effect.ID(in.PaymentIntent)
+}
+
+// paidFact is the fact that an invoice was paid. Its name and ids are of what paid it, so that
+// a second payment of an invoice that was opened again is a second fact. A payment outside of
+// Stripe leaves the invoice with the payment intent that it made unnecessary.
+func paidFact(e dispatch.Current[stripe.Invoice], in *stripe.Invoice) effect.Fact {
+	occurred, pi, ch := e.Created, effect.ID(in.PaymentIntent), effect.ID(in.Charge)
 	if in.StatusTransitions != nil {
 		occurred = cmp.Or(in.StatusTransitions.PaidAt, e.Created)
 	}
+	by := "none" // nothing was due
+	switch {
+	case in.PaidOutOfBand:
+		by, pi, ch = "out_of_band", "", ""
+	case pi != "":
+		by = pi
+	case ch != "":
+		by = "charge:" + ch
+	}
 	return effect.Fact{
-		Kind: "invoice_paid", Object: "invoice", ID: in.ID, Name: "paid",
-		Amount: in.AmountPaid, Currency: string(in.Currency), Customer: effect.ID(in.Customer), Occurred: occurred,
+		Kind: "invoice_paid", Object: "invoice", ID: in.ID, Name: "paid#" + by,
+		Amount: in.AmountPaid, Currency: string(in.Currency), Customer: effect.CustomerOf(e.Raw), Occurred: occurred,
 		Extra: dispatch.Fields{
 			"number": in.Number, "total": in.Total, "tax": in.Tax, "paid_out_of_band": in.PaidOutOfBand,
-			"charge": effect.ID(in.Charge), "payment_intent": effect.ID(in.PaymentIntent), "subscription": effect.ID(in.Subscription),
+			"charge": ch, "payment_intent": pi, "subscription": effect.ID(in.Subscription),
 		},
 	}
 }
 
-// hasAttempt is what invoice.payment_failed announces: the attempt that failed. It accepts
-// an event whose attempt cannot be read, as the handler rejects it.
+// invoiceReceipt is the receipt of the payment that paid an invoice: the one that the payment's
+// own event requests if it names no invoice. Without a payment at Stripe it is the invoice's.
+func invoiceReceipt(e dispatch.Current[stripe.Invoice], in *stripe.Invoice, paid effect.Fact) effect.Message {
+	m := paid.Message(e.Input, receipt)
+	m.Extra = dispatch.Fields{
+		"invoice": in.ID, "number": in.Number, "subscription": effect.ID(in.Subscription), "paid_out_of_band": in.PaidOutOfBand,
+	}
+	if pi, _ := paid.Extra["payment_intent"].(string); pi != "" {
+		m.Subject, m.Object, m.ID = effect.FactKey(e.Envelope, pi, paymentSucceeded), "payment_intent", pi
+	}
+	return m
+}
+
+// hasAttempt is what the events of an attempt to pay announce: that attempt. It accepts an
+// event whose attempt cannot be read, as the handler rejects it.
 func hasAttempt(in *stripe.Invoice, e dispatch.Input) bool {
 	announced, err := attemptOf(e.Body)
 	return err != nil || in.AttemptCount >= announced
 }
 
-// invoicePaymentFailed keeps the invoice. While it is unpaid, its customer gets one message
-// per attempt of Stripe's retry schedule. Only the attempt's own event requests it, as only
-// that event has the time of the attempt. A paid or void invoice needs no message.
+// invoicePaymentFailed keeps the invoice and tells its customer while it is unpaid. A paid or
+// void invoice needs no message.
 func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
-	in := &e.Object
+	in, why := &e.Object, stripe.Error{}
+	if in.PaymentIntent != nil && in.PaymentIntent.LastPaymentError != nil {
+		why = *in.PaymentIntent.LastPaymentError
+	}
 	unpaid := in.Status == stripe.InvoiceStatusOpen || in.Status == stripe.InvoiceStatusUncollectible
+	return tellOfAttempt(e, paymentFailed, unpaid, dispatch.Fields{
+		"next_payment_attempt": in.NextPaymentAttempt, "code": string(why.Code), "decline_code": string(why.DeclineCode),
+	})
+}
+
+// invoiceActionRequired keeps the invoice and asks its customer, while it is open, to
+// authenticate the payment.
+func invoiceActionRequired(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
+	return tellOfAttempt(e, paymentActionRequired, e.Object.Status == stripe.InvoiceStatusOpen, nil)
+}
+
+// tellOfAttempt keeps the invoice and, if due, requests one message per attempt of Stripe's
+// retry schedule. Only the attempt's own event requests it, as only that event has the time of
+// the attempt.
+func tellOfAttempt(e dispatch.Current[stripe.Invoice], name string, due bool, extra dispatch.Fields) (dispatch.Effects, error) {
+	in := &e.Object
 	announced, err := attemptOf(e.Body)
 	if err != nil {
 		return nil, err
 	}
 	var ms []effect.Message
-	if unpaid && announced >= in.AttemptCount {
-		failed := fmt.Sprintf("%s#%d", paymentFailed, in.AttemptCount)
-		ms = effect.ToCustomer(invoiceMessage(e, paymentFailed, failed, in.AmountDue, e.Created))
+	if due && announced >= in.AttemptCount {
+		m := effect.Message{
+			Subject: effect.FactKey(e.Envelope, in.ID, fmt.Sprintf("%s#%d", name, in.AttemptCount)), Name: name,
+			To: effect.CustomerOf(e.Raw), Object: "invoice", ID: in.ID, Amount: in.AmountDue, Currency: string(in.Currency), Since: e.Created,
+			Extra: dispatch.Fields{"number": in.Number, "subscription": effect.ID(in.Subscription), "billing_reason": string(in.BillingReason)},
+		}
+		maps.Copy(m.Extra, extra)
+		ms = effect.ToCustomer(m)
 	}
-	return effect.WithMessages(e.Input, ms, keepInvoice(e, ms)), nil
+	return effect.WithMessages(e.Input, ms, invoiceRow(e, ms...)), nil
 }
 
 // attemptOf reads the announced attempt from the event, as the current invoice may have had
@@ -98,26 +182,16 @@ func attemptOf(body []byte) (int64, error) {
 	return in.AttemptCount, nil
 }
 
-// keepInvoice keeps an invoice's row.
-func keepInvoice(e dispatch.Current[stripe.Invoice], ms []effect.Message) dispatch.Effect {
+// invoiceRow is the invoice's row, which names the messages about it.
+func invoiceRow(e dispatch.Current[stripe.Invoice], ms ...effect.Message) dispatch.Effect {
 	in := &e.Object
 	return effect.KeepRow(e, effect.Row{
-		Kind: "invoice", Customer: effect.ID(in.Customer), Created: in.Created,
+		Kind: "invoice", Customer: effect.CustomerOf(e.Raw), Created: in.Created,
 		Extra: dispatch.Fields{
 			"status": string(in.Status), "amount_due": in.AmountDue, "amount_paid": in.AmountPaid, "amount_remaining": in.AmountRemaining,
-			"total": in.Total, "currency": string(in.Currency), "number": in.Number,
-			"subscription": effect.ID(in.Subscription), "payment_intent": effect.ID(in.PaymentIntent),
+			"total": in.Total, "currency": string(in.Currency), "number": in.Number, "billing_reason": string(in.BillingReason),
+			"subscription": effect.ID(in.Subscription), "payment_intent": effect.ID(in.PaymentIntent), "paid_out_of_band": in.PaidOutOfBand,
 			"attempt_count": in.AttemptCount, "next_payment_attempt": in.NextPaymentAttempt,
 		},
 	}, ms...)
-}
-
-// invoiceMessage is a message about something that happened to an invoice.
-func invoiceMessage(e dispatch.Current[stripe.Invoice], name, happened string, amount, since int64) effect.Message {
-	in := &e.Object
-	return effect.Message{
-		Subject: effect.FactKey(e.Envelope, in.ID, happened), Name: name, To: effect.ID(in.Customer), Object: "invoice", ID: in.ID,
-		Amount: amount, Currency: string(in.Currency), Since: since,
-		Extra: dispatch.Fields{"number": in.Number, "subscription": effect.ID(in.Subscription)},
-	}
 }

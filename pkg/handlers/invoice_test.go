@@ -16,29 +16,31 @@ func TestInvoicePaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		fact    = "FACT#test#-#" + paidInvoice + "#paid"
-		receipt = "OUT#" + fact + "#receipt"
+		pi      = "pi_3TollgateEJo6uJZkiTqBoDc"
+		name    = "paid#" + pi
+		fact    = "FACT#test#-#" + paidInvoice + "#" + name
+		receipt = "OUT#FACT#test#-#" + pi + "#succeeded#receipt"
 		eventID = "evt_1TollgateE9ANXlWrBcs6Gw4"
 		sub     = "sub_1TollgatenEWkc4VcXFgEE3H"
-		pi      = "pi_3TollgateEJo6uJZkiTqBoDc"
 	)
 	want := dispatch.Effects{
 		dispatch.Swap("OBJ#test#-#"+paidInvoice, 0, dispatch.Fields{
 			"kind": "invoice", "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "", "customer": customer, "event_id": eventID,
 			"status": "paid", "amount_due": int64(4165), "amount_paid": int64(4165), "amount_remaining": int64(0), "total": int64(4165), "currency": "eur",
 			"number": "7D1A4C0E-0001", "subscription": sub, "payment_intent": pi, "attempt_count": int64(1), "next_payment_attempt": int64(0),
+			"billing_reason": "subscription_create", "paid_out_of_band": false,
 			"created": int64(1795046460), "lst": listed, "at": "2026-11-19T00:01:00Z", "outbox": []any{receipt}, "fetched_at": int64(1795046464000), "shown_created": int64(1795046464),
 		}),
 		dispatch.Insert(fact, dispatch.Fields{
-			"kind": "invoice_paid", "fact": "paid", "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
+			"kind": "invoice_paid", "fact": name, "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
 			"amount": int64(4165), "total": int64(4165), "tax": int64(665), "currency": "eur", "customer": customer,
 			"number": "7D1A4C0E-0001", "paid_out_of_band": false, "charge": "ch_3TollgatehsXXMdgMofmytUT", "payment_intent": pi, "subscription": sub,
 			"event_id": eventID, "occurred": int64(1795046463), // its paid_at, a second before the event
 			"lst": listed, "at": "2026-11-19T00:01:03Z", "outbox": []any{receipt},
 		}),
 		dispatch.Insert(receipt, dispatch.Fields{
-			"kind": "outbox", "name": "receipt", "to": customer, "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
-			"amount": int64(4165), "currency": "eur", "number": "7D1A4C0E-0001", "subscription": sub, "event_id": eventID,
+			"kind": "outbox", "name": "receipt", "to": customer, "object": "payment_intent", "object_id": pi, "mode": "test", "account": "",
+			"amount": int64(4165), "currency": "eur", "invoice": paidInvoice, "number": "7D1A4C0E-0001", "subscription": sub, "paid_out_of_band": false, "event_id": eventID,
 			"lst": "OUT#0", "at": "2026-11-19T00:01:03Z", "queued_at": int64(1795046464000),
 		}),
 	}
@@ -48,7 +50,12 @@ func TestInvoicePaid(t *testing.T) {
 }
 
 func TestInvoicePaymentFailed(t *testing.T) {
-	got, err := once(t, golden(t, "invoice.payment_failed"))
+	f, body := newFixture(), golden(t, "invoice.payment_failed")
+	f.shows(t, with(t, body, map[string]any{"payment_intent": map[string]any{
+		"id": "pi_3TollgateNkpoHV7KLMto9eI", "object": "payment_intent", "status": "requires_payment_method",
+		"last_payment_error": map[string]any{"code": "card_declined", "decline_code": "insufficient_funds"},
+	}}))
+	got, err := f.run(t, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +70,13 @@ func TestInvoicePaymentFailed(t *testing.T) {
 			"kind": "invoice", "object": "invoice", "object_id": id, "mode": "test", "account": "", "customer": customer, "event_id": eventID,
 			"status": "open", "amount_due": int64(4165), "amount_paid": int64(0), "amount_remaining": int64(4165), "total": int64(4165), "currency": "eur",
 			"number": "7D1A4C0E-0002", "subscription": sub, "payment_intent": "pi_3TollgateNkpoHV7KLMto9eI",
-			"attempt_count": int64(1), "next_payment_attempt": int64(1797901260),
+			"attempt_count": int64(1), "next_payment_attempt": int64(1797901260), "billing_reason": "subscription_cycle", "paid_out_of_band": false,
 			"created": int64(1797638460), "lst": listed, "at": "2026-12-19T00:01:00Z", "outbox": []any{message}, "fetched_at": int64(1797642064000), "shown_created": int64(1797642064),
 		}),
 		dispatch.Insert(message, dispatch.Fields{
 			"kind": "outbox", "name": "payment_failed", "to": customer, "object": "invoice", "object_id": id, "mode": "test", "account": "",
 			"amount": int64(4165), "currency": "eur", "number": "7D1A4C0E-0002", "subscription": sub, "event_id": eventID,
+			"billing_reason": "subscription_cycle", "next_payment_attempt": int64(1797901260), "code": "card_declined", "decline_code": "insufficient_funds",
 			"lst": "OUT#6", "at": "2026-12-19T01:01:04Z", "queued_at": int64(1797642064000),
 		}),
 	}
@@ -142,7 +150,7 @@ func TestInvoiceEndsPaidInAnyOrder(t *testing.T) {
 				}
 				f.handle(t, [][]byte{failed("evt_0"), failed("evt_1"), paid}[step])
 			}
-			row, fact := f.item(t, "OBJ#test#-#"+id), f.item(t, "FACT#test#-#"+id+"#paid")
+			row, fact := f.item(t, "OBJ#test#-#"+id), f.item(t, "FACT#test#-#"+id+"#paid#pi_3TollgateNkpoHV7KLMto9eI")
 			if row["status"] != "paid" || row["amount_remaining"] != int64(0) || fact["amount"] != int64(4165) {
 				t.Errorf("the row is %v, the fact %v", row, fact)
 			}

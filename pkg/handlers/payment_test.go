@@ -1,7 +1,6 @@
 package handlers_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,19 +44,19 @@ func TestPaymentIntentFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	const fact = "failed#ch_3TollgateurDuJeSozlFYFvU"
-	const key = "FACT#test#-#pi_3TollgatemJ1pOSao3BHsK2V#" + fact
+	const key, message = "FACT#test#-#pi_3TollgatemJ1pOSao3BHsK2V#" + fact, "OUT#FACT#test#-#pi_3TollgatemJ1pOSao3BHsK2V#failed#payment_failed"
 	want := dispatch.Effects{
 		dispatch.Insert(key, dispatch.Fields{
 			"kind": "payment_failure", "fact": fact, "object": "payment_intent", "object_id": "pi_3TollgatemJ1pOSao3BHsK2V", "mode": "test", "account": "",
 			"amount": int64(12900), "currency": "eur", "customer": customer, "invoice": "",
 			"charge": "ch_3TollgateurDuJeSozlFYFvU", "payment_method": "pm_1TollgateGbhYbdVbkrcFv0c", "code": "card_declined", "decline_code": "insufficient_funds",
 			"event_id": "evt_3TollgatergU1nnXAAuf3QYK", "occurred": int64(1795055403),
-			"lst": listed, "at": "2026-11-19T02:30:03Z", "outbox": []any{"OUT#" + key + "#payment_failed"},
+			"lst": listed, "at": "2026-11-19T02:30:03Z", "outbox": []any{message},
 		}),
-		dispatch.Insert("OUT#"+key+"#payment_failed", dispatch.Fields{
+		dispatch.Insert(message, dispatch.Fields{
 			"kind": "outbox", "name": "payment_failed", "to": customer, "object": "payment_intent", "object_id": "pi_3TollgatemJ1pOSao3BHsK2V", "mode": "test", "account": "",
-			"amount": int64(12900), "currency": "eur", "event_id": "evt_3TollgatergU1nnXAAuf3QYK",
-			"lst": "OUT#4", "at": "2026-11-19T02:30:03Z", "queued_at": int64(1795055403000),
+			"amount": int64(12900), "currency": "eur", "event_id": "evt_3TollgatergU1nnXAAuf3QYK", "code": "card_declined", "decline_code": "insufficient_funds",
+			"lst": "OUT#7", "at": "2026-11-19T02:30:03Z", "queued_at": int64(1795055403000),
 		}),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -125,17 +124,5 @@ func TestUnreadableFailureIsPermanent(t *testing.T) {
 	_, err := once(t, golden(t, "payment_intent.payment_failed", `"code": "card_declined"`, `"code": 7`))
 	if permanent(err) != dispatch.ReasonHandler {
 		t.Errorf("error %v, want a permanent failure", err)
-	}
-}
-
-// Every failed attempt is a fact with its own message.
-func TestEachFailureOfAPaymentIsAFact(t *testing.T) {
-	f := newFixture()
-	for i := range 3 {
-		f.handle(t, golden(t, "payment_intent.payment_failed",
-			"evt_3TollgatergU1nnXAAuf3QYK", fmt.Sprintf("evt_%d", i), `"charge": "ch_3TollgateurDuJeSozlFYFvU"`, fmt.Sprintf(`"charge": "ch_%d"`, i)))
-	}
-	if keys := f.Keys(); len(keys) != 6 {
-		t.Errorf("three failures made %d items: %v", len(keys), keys)
 	}
 }

@@ -14,10 +14,14 @@ import (
 	"tollgate/pkg/event"
 )
 
+// paymentSucceeded is the name of the fact that a payment came in.
+const paymentSucceeded = "succeeded"
+
 // paymentIntentSucceeded writes the fact that a payment came in. Its amount is what was
 // received, which is less than what was asked for after a partial capture. Its invoice is the
-// one that was paid, "" for none, so that a ledger counts the money once; the receipt of such
-// a payment is the invoice's.
+// one that was paid, "" for none, so that a ledger counts the money once. A payment that names
+// its invoice leaves the receipt to it; if only the invoice names the payment, both request the
+// same receipt.
 func paymentIntentSucceeded(_ context.Context, e dispatch.Event[stripe.PaymentIntent]) (dispatch.Effects, error) {
 	pi := &e.Object
 	if pi.Status != stripe.PaymentIntentStatusSucceeded {
@@ -32,12 +36,8 @@ func paymentIntentSucceeded(_ context.Context, e dispatch.Event[stripe.PaymentIn
 	if pi.AmountReceived <= 0 { // an absent field decodes as zero and must not become a fact
 		return nil, dispatch.Permanent(fmt.Errorf("payment_intent %s has succeeded and received %d", pi.ID, pi.AmountReceived))
 	}
-	fact := effect.Fact{
-		Kind: "payment", Object: "payment_intent", ID: pi.ID, Name: "succeeded",
-		Amount: pi.AmountReceived, Currency: string(pi.Currency), Customer: effect.ID(pi.Customer), Occurred: e.Created,
-		List:  effect.ListOf(e.Envelope, effect.ID(pi.Customer), pi.ID),
-		Extra: dispatch.Fields{"charge": effect.ID(pi.LatestCharge), "invoice": effect.ID(pi.Invoice)},
-	}
+	fact := paymentFact(e, "payment", paymentSucceeded, pi.AmountReceived)
+	fact.Extra = dispatch.Fields{"charge": effect.ID(pi.LatestCharge), "invoice": effect.ID(pi.Invoice)}
 	var ms []effect.Message
 	if pi.Invoice == nil {
 		ms = effect.ToCustomer(fact.Message(e.Input, receipt))
@@ -47,32 +47,54 @@ func paymentIntentSucceeded(_ context.Context, e dispatch.Event[stripe.PaymentIn
 
 // paymentIntentFailed writes the fact that an attempt to pay failed. A payment may fail many
 // times before it succeeds. A failure is identified by its charge or, where there was none, as
-// after a failed authentication, by the payment method and the event's second. For a payment
-// of an invoice the message comes from the invoice's own event.
-func paymentIntentFailed(_ context.Context, e dispatch.Event[stripe.PaymentIntent]) (dispatch.Effects, error) {
+// after a failed authentication, by the payment method and the event's second.
+func paymentIntentFailed(ctx context.Context, e dispatch.Event[stripe.PaymentIntent]) (dispatch.Effects, error) {
 	pi := &e.Object
-	succeeded := pi.Status == stripe.PaymentIntentStatusSucceeded
-	if succeeded && !fetched(e.Input) {
+	if pi.Status == stripe.PaymentIntentStatusSucceeded && !fetched(e.Input) {
 		return nil, dispatch.Permanent(mismatch("payment_intent", pi.ID, string(pi.Status), e.Type))
 	}
 	why, err := readFailure(e.Body)
 	if err != nil {
 		return nil, err
 	}
-	fact := effect.Fact{
-		Kind: "payment_failure", Object: "payment_intent", ID: pi.ID, Name: "failed#" + why.name(e.Created),
-		Amount: pi.Amount, Currency: string(pi.Currency), Customer: effect.ID(pi.Customer), Occurred: e.Created,
-		List: effect.ListOf(e.Envelope, effect.ID(pi.Customer), pi.ID),
-		Extra: dispatch.Fields{
-			"charge": why.Charge, "payment_method": why.PaymentMethod.ID, "code": why.Code, "decline_code": why.DeclineCode,
-			"invoice": effect.ID(pi.Invoice),
-		},
+	fact := paymentFact(e, "payment_failure", "failed#"+why.name(e.Created), pi.Amount)
+	fact.Extra = dispatch.Fields{
+		"charge": why.Charge, "payment_method": why.PaymentMethod.ID, "code": why.Code, "decline_code": why.DeclineCode,
+		"invoice": effect.ID(pi.Invoice),
+	}
+	tell, err := tellsOfFailure(ctx, e)
+	if err != nil {
+		return nil, err
 	}
 	var ms []effect.Message
-	if pi.Invoice == nil && !succeeded { // after a success the message would be wrong
-		ms = effect.ToCustomer(fact.Message(e.Input, paymentFailed))
+	if tell {
+		m := fact.Message(e.Input, paymentFailed)
+		m.Subject = effect.FactKey(e.Envelope, pi.ID, "failed") // one message, however many cards are declined
+		m.Extra = dispatch.Fields{"code": why.Code, "decline_code": why.DeclineCode}
+		ms = effect.ToCustomer(m)
 	}
 	return fact.Effects(e.Input, ms...)
+}
+
+// tellsOfFailure reports whether a failed payment has a message: it has neither succeeded nor
+// been canceled since, as far as Stripe or the table shows it. About a payment of an invoice
+// the invoice's own event tells.
+func tellsOfFailure(ctx context.Context, e dispatch.Event[stripe.PaymentIntent]) (bool, error) {
+	pi := &e.Object
+	if pi.Invoice != nil || pi.Status == stripe.PaymentIntentStatusSucceeded || pi.Status == stripe.PaymentIntentStatusCanceled {
+		return false, nil
+	}
+	_, succeeded, err := e.Item(ctx, effect.FactKey(e.Envelope, pi.ID, paymentSucceeded))
+	return !succeeded, err
+}
+
+// paymentFact is a fact about a payment. Without a customer it is in the payment's own list.
+func paymentFact(e dispatch.Event[stripe.PaymentIntent], kind, name string, amount int64) effect.Fact {
+	pi, customer := &e.Object, effect.CustomerOf(e.Raw)
+	return effect.Fact{
+		Kind: kind, Object: "payment_intent", ID: pi.ID, Name: name, Amount: amount, Currency: string(pi.Currency),
+		Customer: customer, Occurred: e.Created, List: effect.ListOf(e.Envelope, customer, pi.ID),
+	}
 }
 
 // fetched reports whether the object was fetched from Stripe, because the event has another

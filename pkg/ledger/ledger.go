@@ -177,10 +177,10 @@ type Checkout struct {
 // Message is a message that a handler requested, sent or not.
 type Message struct {
 	Key      string `json:"key"`  // of its item: one message for each key, ever
-	Name     string `json:"name"` // receipt, welcome, payment_failed, dispute_opened or another
+	Name     string `json:"name"` // receipt, welcome, payment_failed, payment_action_required, dispute_opened or another
 	To       string `json:"to"`   // the customer
 	ObjectID string `json:"object_id"`
-	Attempt  int64  `json:"attempt"` // which payment of the invoice failed, else 0
+	Attempt  int64  `json:"attempt"` // which attempt to pay the invoice failed or needs an action, else 0
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 	At       string `json:"at"`    // RFC 3339
