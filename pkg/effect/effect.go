@@ -60,6 +60,10 @@ func PaymentList(e event.Envelope, paymentIntent string) string {
 	return listOf("PAY", e, paymentIntent)
 }
 
+// ReferenceList returns the name of the list of a guest's checkouts with an application's
+// reference (client_reference_id); "" without one.
+func ReferenceList(e event.Envelope, reference string) string { return listOf("REF", e, reference) }
+
 // ListOf returns the list of a fact or row: its customer's or, without one, its payment's; ""
 // without both.
 func ListOf(e event.Envelope, customer, paymentIntent string) string {

@@ -25,6 +25,19 @@ func (a attributes) texts(name string) (out []string) {
 	return out
 }
 
+// names reports whether the item is about an object or names it.
+func (a attributes) names(id string) bool {
+	if a.id() == id {
+		return true
+	}
+	for name, v := range a {
+		if v == id && name != dispatch.ListName {
+			return true
+		}
+	}
+	return false
+}
+
 // id returns the last part of a key such as OBJ#test#-#sub_…; ids have no #.
 func (a attributes) id() string {
 	key := a.text("pk")

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/effect"
 	"tollgate/pkg/event"
 )
 
-// ErrUnknown: the customer has no items. No event about it was handled yet, or it is of
-// another account or mode.
-var ErrUnknown = errors.New("customer is not known")
+// ErrUnknown: there are no items about the customer or object. No event about it was handled
+// yet, or it is of another account or mode.
+var ErrUnknown = errors.New("not known to the ledger")
 
 // Items reads the table.
 type Items interface {
@@ -30,24 +31,37 @@ const maxPages = 1000
 // account is "" for the platform's own. Refunds, disputes and early fraud warnings may have
 // no customer: they are found by their payments.
 func Read(ctx context.Context, items Items, mode, account, customer string) (Ledger, error) {
-	if mode != "live" && mode != "test" || customer == "" {
-		return Ledger{}, fmt.Errorf("read ledger: mode %q and customer %q, want live or test and an id", mode, customer)
+	return build(items, mode, account, customer, func(r *reader) error {
+		r.l.Customer = customer
+		if err := r.list(ctx, effect.CustomerList(r.owner, customer)); err != nil {
+			return err
+		}
+		for _, p := range r.l.Payments {
+			if p.Kind != "payment" {
+				continue
+			}
+			if err := r.list(ctx, effect.PaymentList(r.owner, p.ObjectID)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// build returns the ledger that fill reads. subject is the id or reference that it reads about.
+func build(items Items, mode, account, subject string, fill func(*reader) error) (Ledger, error) {
+	if mode != "live" && mode != "test" || subject == "" {
+		return Ledger{}, fmt.Errorf("read ledger: mode %q and %q, want live or test and an id", mode, subject)
 	}
-	owner := event.Envelope{Livemode: mode == "live", Account: account}
-	r := reader{items: items, l: Ledger{Customer: customer, Mode: mode, Account: account}, seen: map[string]bool{}}
-	if err := r.list(ctx, effect.CustomerList(owner, customer)); err != nil {
+	r := reader{
+		items: items, owner: event.Envelope{Livemode: mode == "live", Account: account},
+		l: Ledger{Mode: mode, Account: account}, seen: map[string]bool{},
+	}
+	if err := fill(&r); err != nil {
 		return Ledger{}, fmt.Errorf("read ledger: %w", err)
 	}
-	for _, p := range r.l.Payments {
-		if p.Kind != "payment" || p.ObjectID == "" {
-			continue
-		}
-		if err := r.list(ctx, effect.PaymentList(owner, p.ObjectID)); err != nil {
-			return Ledger{}, fmt.Errorf("read ledger: %w", err)
-		}
-	}
 	if r.l.Empty() {
-		return Ledger{}, fmt.Errorf("%w: %s (%s)", ErrUnknown, customer, mode)
+		return Ledger{}, fmt.Errorf("%w: %s (%s)", ErrUnknown, subject, mode)
 	}
 	r.l.Sort()
 	return r.l, nil
@@ -56,11 +70,17 @@ func Read(ctx context.Context, items Items, mode, account, customer string) (Led
 // reader builds one ledger. An item that changes between two pages may come twice.
 type reader struct {
 	items Items
+	owner event.Envelope // of the mode and account
+	about string         // only items that name this id; "" for all
 	l     Ledger
 	seen  map[string]bool // keys of read items
 }
 
+// list adds the items of a list; the list without a name has none.
 func (r *reader) list(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
 	cursor := ""
 	for range maxPages {
 		page, next, err := r.items.Page(ctx, name, cursor)
@@ -86,6 +106,9 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 		return nil
 	}
 	r.seen[a.text("pk")] = true
+	if r.about != "" && !a.names(r.about) {
+		return nil
+	}
 	r.add(a)
 	for _, key := range a.texts("outbox") {
 		if r.seen[key] {
@@ -99,14 +122,18 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 		if !found {
 			return fmt.Errorf("%s has message %s, which does not exist", a.text("pk"), key)
 		}
-		r.l.Outbox = append(r.l.Outbox, attributes(item).message())
+		r.add(item)
 	}
 	return nil
 }
 
-// add adds a fact of any kind, and a row by its kind as the handlers name it; other kinds are
-// left out.
+// add adds a message, a fact of any kind, and a row by its kind as the handlers name it; other
+// kinds are left out.
 func (r *reader) add(a attributes) {
+	if dispatch.IsMessageKey(a.text("pk")) {
+		r.l.Outbox = append(r.l.Outbox, a.message())
+		return
+	}
 	if effect.IsFactKey(a.text("pk")) {
 		r.l.Payments = append(r.l.Payments, a.payment())
 		return
