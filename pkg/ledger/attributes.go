@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -118,11 +117,10 @@ func (a attributes) message() Message {
 	return m
 }
 
-// attemptIn returns the attempt in the key of a message about an attempt to pay an invoice,
-// OUT#FACT#…#<name>#<attempt>#<name>.
+// attemptIn returns the attempt in the key of a message about an invoice's failed payment, OUT#FACT#…#payment_failed#<attempt>#payment_failed.
 func attemptIn(key string) int64 {
 	parts := strings.Split(key, "#")
-	if len(parts) < 3 || !slices.Contains([]string{"payment_failed", "payment_action_required"}, parts[len(parts)-3]) {
+	if len(parts) < 3 || parts[len(parts)-3] != "payment_failed" {
 		return 0
 	}
 	n, _ := strconv.ParseInt(parts[len(parts)-2], 10, 64)

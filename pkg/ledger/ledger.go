@@ -180,7 +180,7 @@ type Message struct {
 	Name     string `json:"name"` // receipt, welcome, payment_failed, payment_action_required, dispute_opened or another
 	To       string `json:"to"`   // the customer
 	ObjectID string `json:"object_id"`
-	Attempt  int64  `json:"attempt"` // which attempt to pay the invoice failed or needs an action, else 0
+	Attempt  int64  `json:"attempt"` // which payment of the invoice failed, else 0
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 	At       string `json:"at"`    // RFC 3339
