@@ -154,7 +154,7 @@ sqs = boto3.client("sqs")
 messages = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"], VisibilityTimeout=0, WaitTimeSeconds=1)["Messages"]
 print(json.dumps({
   "done": sorted(i["pk"] for i in items if i.get("st") == "DONE"),
-  "amounts": [int(i["amount"]) for i in items if i["pk"] == "FACT#test#-#in_done#paid"],
+  "amounts": [int(i["amount"]) for i in items if i["pk"] == "FACT#test#-#in_done#paid#none"],
   "waiting": sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]["ApproximateNumberOfMessages"],
   "reasons": [m["MessageAttributes"]["reason"]["StringValue"] for m in messages],
 }))

@@ -82,7 +82,7 @@ func TestTwoEventsForOneFact(t *testing.T) {
 		t.Errorf("outcome %q of the second event, want applied", r["outcome"])
 	}
 	after := s.items("FACT#")
-	if len(after) != 1 || len(before) != 1 || after["FACT#test#-#in_first#paid"]["event_id"] != "evt_first" {
+	if len(after) != 1 || len(before) != 1 || after["FACT#test#-#in_first#paid#none"]["event_id"] != "evt_first" {
 		t.Errorf("facts %v, then %v; want one, of the first event", before, after)
 	}
 }

@@ -46,7 +46,7 @@ func TestHistorySendsNoMail(t *testing.T) {
 	eventually(t, func() (bool, string) { return len(sent()) > 0, "the new receipt is not sent" })
 	type message struct{ Key, Status, Held, Name string }
 	held := jsonLines[message](s, "outbox", "list", "--held")
-	if keys := sent(); len(keys) != 1 || keys[0] != "OUT#FACT#test#-#in_new#paid#receipt" || len(held) != 3 {
+	if keys := sent(); len(keys) != 1 || keys[0] != "OUT#FACT#test#-#in_new#paid#none#receipt" || len(held) != 3 {
 		t.Errorf("sent %v, held %+v; want the new one sent, three held", keys, held)
 	}
 	if facts := s.items("FACT#"); len(facts) != 4 {

@@ -171,7 +171,7 @@ func (Release) Help() string {
 The messages to release are selected before the first is released: later ones need another run.
 
   tollgate outbox release --since 2026-11-28T09:00:00Z --type receipt --note "after the cut-over at nine"
-  tollgate outbox release 'OUT#FACT#live#-#in_1#paid#receipt' --note "asked for by the customer"`
+  tollgate outbox release 'OUT#FACT#live#-#pi_1#succeeded#receipt' --note "asked for by the customer"`
 }
 
 const (
