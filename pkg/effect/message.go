@@ -33,7 +33,7 @@ func ToCustomer(m Message) []Message {
 // Unnamed returns the messages that a kept row does not name yet. The others were written with
 // the row: another insert would cost a refused transaction.
 func Unnamed(row dispatch.Fields, ms []Message) []Message {
-	named, _ := row[messageKeys].([]any)
+	named, _ := row[MessageKeys].([]any)
 	return slices.DeleteFunc(slices.Clone(ms), func(m Message) bool { return slices.Contains(named, any(m.key())) })
 }
 
@@ -57,8 +57,8 @@ func (m Message) insert(in dispatch.Input) dispatch.Effect {
 	return dispatch.Message(m.key(), time.Unix(m.Since, 0), fields)
 }
 
-// messageKeys is the field of a fact or row with the keys of the messages about it.
-const messageKeys = "outbox"
+// MessageKeys is the field of a fact or row with the keys of the messages about it.
+const MessageKeys = "outbox"
 
 // nameMessages adds the keys of messages to those that an item named before.
 func nameMessages(f dispatch.Fields, before []any, ms []Message) {
@@ -69,6 +69,6 @@ func nameMessages(f dispatch.Fields, before []any, ms []Message) {
 		}
 	}
 	if len(keys) > 0 {
-		f[messageKeys] = keys
+		f[MessageKeys] = keys
 	}
 }

@@ -23,7 +23,7 @@ func KeepRow[T any](e dispatch.Current[T], r Row, ms ...Message) dispatch.Effect
 	fields["object_id"], fields["created"] = e.ObjectID, r.Created
 	maps.Copy(fields, r.Extra)
 	List(fields, cmp.Or(r.List, CustomerList(e.Envelope, r.Customer)), r.Created)
-	before, _ := e.Row[messageKeys].([]any)
+	before, _ := e.Row[MessageKeys].([]any)
 	nameMessages(fields, before, ms)
 	return e.KeepRow(fields)
 }

@@ -21,7 +21,7 @@ type place struct {
 func places() []place {
 	terms := []string{"pkg/event", "pkg/limits"}
 	core := slices.Concat(terms, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch", "pkg/policy"})
-	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox"})
+	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox", "pkg/drift"})
 	all := []string{"pkg", "infra"}
 	return []place{
 		{dir: "pkg/event", only: true},
@@ -43,6 +43,7 @@ func places() []place {
 		{dir: "pkg/reconcile", ours: core},
 		{dir: "pkg/registration", ours: core},
 		{dir: "pkg/outbox", ours: core},
+		{dir: "pkg/drift", ours: slices.Concat(core, []string{"pkg/effect"})},
 		{dir: "pkg/effect", ours: core}, // knows no type of stripe-go: any handler can use it
 		{dir: "pkg/handlers", ours: slices.Concat(core, []string{"pkg/effect"}), stripe: true},
 		{dir: "pkg/handlers/golden", only: true},

@@ -16,7 +16,8 @@ import (
 
 // Commands are the verbs about the billing ledger.
 type Commands struct {
-	Show Show `cmd:"" help:"Show the ledger of a customer, or of one object."`
+	Show   Show   `cmd:"" help:"Show the ledger of a customer, or of one object."`
+	Verify Verify `cmd:"" help:"Compare the kept rows with Stripe, and repair them."`
 }
 
 // Show shows a customer's ledger, or what it has of one object or of a guest's reference.
