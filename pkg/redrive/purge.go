@@ -139,7 +139,8 @@ func (r *purger) count(m Received, a answer) {
 		return
 	}
 	d, _ := decode(m)
-	if id := keyOf(idempotency.Identity(d.Event)); a == idempotency.PurgeMarked {
+	of := idempotency.IdentitiesOf(d.Event)
+	if id := keyOf(min(of[0], of[1])); a == idempotency.PurgeMarked {
 		r.marked[id] = true
 	} else {
 		r.waiting[id]++
