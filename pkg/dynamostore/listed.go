@@ -41,6 +41,12 @@ func (r *Reader) Listed(ctx context.Context, lst string, o Listed) (items []map[
 	return items, next, err
 }
 
+// Page returns a page of a list, the oldest items first, as [Reader.Listed] does. With it a
+// Reader is what package ledger reads a table with.
+func (r *Reader) Page(ctx context.Context, list, cursor string) (items []map[string]any, next string, err error) {
+	return r.Listed(ctx, list, Listed{Cursor: cursor, Limit: pageItems})
+}
+
 func (r *Reader) listed(ctx context.Context, lst string, o Listed) (rows []item, next string, err error) {
 	limit := cmp.Or(o.Limit, DefaultLimit)
 	if lst == "" || limit < 0 {

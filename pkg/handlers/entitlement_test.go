@@ -23,32 +23,34 @@ func TestEntitlement(t *testing.T) {
 		members map[string]any
 		active  bool
 		until   int64
+		ends    bool
 	}{
-		{"incomplete", map[string]any{"status": "incomplete"}, false, periodEnd},
-		{"incomplete_expired", map[string]any{"status": "incomplete_expired", "ended_at": ended}, false, ended},
-		{"trialing", map[string]any{"status": "trialing", "trial_end": periodEnd}, true, periodEnd},
-		{"active", map[string]any{"status": "active"}, true, periodEnd},
-		{"past due", map[string]any{"status": "past_due"}, true, periodEnd},
-		{"unpaid", map[string]any{"status": "unpaid"}, false, periodEnd},
-		{"paused", map[string]any{"status": "paused"}, false, periodEnd},
-		{"canceled", map[string]any{"status": "canceled", "cancel_at": earlier, "ended_at": ended}, false, ended},
-		{"a status of the future", map[string]any{"status": "hibernating"}, false, periodEnd},
-		{"to be canceled within the period", map[string]any{"cancel_at": earlier}, true, earlier},
-		{"to be canceled a year later", map[string]any{"cancel_at": later}, true, periodEnd},
-		{"to be canceled at the end of the period", map[string]any{"cancel_at": periodEnd, "cancel_at_period_end": true}, true, periodEnd},
-		{"periods of the items", map[string]any{"current_period_end": nil, "items": itemsUntil(periodEnd, later, nil)}, true, later},
-		{"periods of the items, to be canceled", map[string]any{"current_period_end": nil, "cancel_at": earlier, "items": itemsUntil(later)}, true, earlier},
-		{"the subscription's own period counts", map[string]any{"items": itemsUntil(later)}, true, periodEnd},
-		{"no period, to be canceled", map[string]any{"status": "unpaid", "current_period_end": nil, "cancel_at": later, "items": itemsUntil()}, false, later},
-		{"no period, not active", map[string]any{"status": "incomplete", "current_period_end": nil, "items": itemsUntil(nil)}, false, 0},
+		{"incomplete", map[string]any{"status": "incomplete"}, false, periodEnd, false},
+		{"incomplete_expired", map[string]any{"status": "incomplete_expired", "ended_at": ended}, false, ended, true},
+		{"trialing", map[string]any{"status": "trialing", "trial_end": periodEnd}, true, periodEnd, false},
+		{"active", map[string]any{"status": "active"}, true, periodEnd, false},
+		{"past due", map[string]any{"status": "past_due"}, true, periodEnd, false},
+		{"unpaid", map[string]any{"status": "unpaid"}, false, periodEnd, false},
+		{"paused", map[string]any{"status": "paused"}, false, periodEnd, false},
+		{"canceled", map[string]any{"status": "canceled", "cancel_at": earlier, "ended_at": ended}, false, ended, true},
+		{"a status of the future", map[string]any{"status": "hibernating"}, false, periodEnd, false},
+		{"to be canceled within the period", map[string]any{"cancel_at": earlier}, true, earlier, true},
+		{"to be canceled a year later", map[string]any{"cancel_at": later}, true, periodEnd, false},
+		{"to be canceled at the end of the period", map[string]any{"cancel_at": periodEnd, "cancel_at_period_end": true}, true, periodEnd, true},
+		{"periods of the items", map[string]any{"current_period_end": nil, "items": itemsUntil(periodEnd, later, nil)}, true, later, false},
+		{"periods of the items, to be canceled", map[string]any{"current_period_end": nil, "cancel_at": earlier, "items": itemsUntil(later)}, true, earlier, true},
+		{"the subscription's own period counts", map[string]any{"items": itemsUntil(later)}, true, periodEnd, false},
+		{"no period, to be canceled", map[string]any{"status": "unpaid", "current_period_end": nil, "cancel_at": later, "items": itemsUntil()}, false, later, true},
+		{"to be canceled at the end, without a time", map[string]any{"cancel_at_period_end": true}, true, periodEnd, true},
+		{"no period, not active", map[string]any{"status": "incomplete", "current_period_end": nil, "items": itemsUntil(nil)}, false, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := once(t, with(t, golden(t, updated), c.members))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f := got[1].Fields; got[1].Key != entKey || f["active"] != c.active || f["until"] != c.until || f["status"] != got[0].Fields["status"] {
-				t.Errorf("active %v until %v, want %v until %d", f["active"], f["until"], c.active, c.until)
+			if f := got[1].Fields; got[1].Key != entKey || f["active"] != c.active || f["until"] != c.until || f["ends"] != c.ends || f["status"] != got[0].Fields["status"] {
+				t.Errorf("active %v until %v, ends %v; want %v until %d, %v", f["active"], f["until"], f["ends"], c.active, c.until, c.ends)
 			}
 		})
 	}

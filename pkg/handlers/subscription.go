@@ -144,16 +144,17 @@ func periodEnd(e dispatch.Current[stripe.Subscription]) int64 {
 
 // entitlement is what a customer may use because of a subscription, and until when if no
 // further event arrives: the end of the subscription or, before it has ended, the earlier of
-// its planned end and that of the paid period.
+// its planned end and that of the paid period. It ends then, or else is expected to renew.
 func entitlement(e dispatch.Current[stripe.Subscription], customer string, products []any, end int64) dispatch.Effect {
 	s := &e.Object
-	until := end
-	if s.CancelAt != 0 && (end == 0 || s.CancelAt < end) {
-		until = s.CancelAt
+	until, ends := end, s.CancelAtPeriodEnd || hasEnded(s)
+	if s.CancelAt != 0 && (end == 0 || s.CancelAt <= end) {
+		until, ends = s.CancelAt, true
 	}
 	fields := effect.Item(e.Input, "entitlement", customer)
 	fields["subscription"], fields["status"], fields["active"] = s.ID, string(s.Status), isEntitled(s)
-	fields["products"], fields["until"], fields["pause_collection"] = products, cmp.Or(s.EndedAt, until), pauseOf(s)
+	fields["products"], fields["until"], fields["ends"] = products, cmp.Or(s.EndedAt, until), ends
+	fields["pause_collection"] = pauseOf(s)
 	effect.List(fields, effect.CustomerList(e.Envelope, customer), s.Created)
 	return e.KeepWith(dispatch.Key("ENT", e.Envelope, s.ID), fields)
 }

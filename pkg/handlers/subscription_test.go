@@ -38,7 +38,7 @@ func wantSubscription(row, entitlement dispatch.Fields) dispatch.Effects {
 	}
 	ent := dispatch.Fields{
 		"kind": "entitlement", "mode": "test", "account": "", "customer": customer, "subscription": subID,
-		"products": []any{"prod_TollgateLZjFSb", "prod_TollgateMxgfs3"}, "until": int64(1797638460), "pause_collection": nil, "lst": listed, "at": "2026-11-19T00:01:00Z",
+		"products": []any{"prod_TollgateLZjFSb", "prod_TollgateMxgfs3"}, "until": int64(1797638460), "ends": false, "pause_collection": nil, "lst": listed, "at": "2026-11-19T00:01:00Z",
 	}
 	maps.Copy(base, row)
 	maps.Copy(ent, entitlement)
@@ -104,7 +104,7 @@ func TestSubscriptionDeleted(t *testing.T) {
 				row["shown_created"] = int64(1798243261)
 			}
 			want := wantSubscription(row,
-				dispatch.Fields{"status": "canceled", "active": false, "until": c.ended, "event_id": eventID})
+				dispatch.Fields{"status": "canceled", "active": false, "until": c.ended, "ends": true, "event_id": eventID})
 			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}

@@ -5,9 +5,11 @@
 //	l, err := ledger.Read(ctx, items, "test", "", "cus_…")
 //	if errors.Is(err, ledger.ErrUnknown) { … }
 //
-// It only reads and calculates nothing: amounts are integers in the currency's smallest
-// unit. It is for people and tests. Do not use it to decide about an event: it reads an
-// index that lags behind the table.
+// Read only reads and calculates nothing: amounts are integers in the currency's smallest
+// unit. It is for people and tests. Do not use it to decide about an event or a customer: it
+// reads an index that lags behind the table.
+//
+// An application that decides what a customer may use asks [Entitled].
 package ledger
 
 import (
@@ -64,7 +66,9 @@ type Item struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// Entitlement is what the customer may use by a subscription.
+// Entitlement is what the customer may use by a subscription. Until is the time of its end or,
+// before that, the earlier of a planned end and the end of the paid period, after which most
+// subscriptions renew: see [Entitled].
 type Entitlement struct {
 	Subscription    string   `json:"subscription"`
 	Status          string   `json:"status"` // the subscription's

@@ -14,12 +14,12 @@ import (
 // yet, or it is of another account or mode.
 var ErrUnknown = errors.New("not known to the ledger")
 
-// Items reads the table.
+// Items reads the table; a dynamostore.Reader does.
 type Items interface {
 	// Page returns a page of the list with a name, and the cursor of the next page, "" for
-	// none.
+	// none. It may lag behind the table.
 	Page(ctx context.Context, list, cursor string) (items []map[string]any, next string, err error)
-	// Item returns the item of a key, false if there is none.
+	// Item returns the item of a key as it is now, false if there is none.
 	Item(ctx context.Context, key string) (item map[string]any, found bool, err error)
 }
 
@@ -81,14 +81,19 @@ func (r *reader) list(ctx context.Context, name string) error {
 	if name == "" {
 		return nil
 	}
+	return eachListed(ctx, r.items, name, func(a attributes) error { return r.take(ctx, a) })
+}
+
+// eachListed calls do with every item of a list, until it fails.
+func eachListed(ctx context.Context, items Items, name string, do func(attributes) error) error {
 	cursor := ""
 	for range maxPages {
-		page, next, err := r.items.Page(ctx, name, cursor)
+		page, next, err := items.Page(ctx, name, cursor)
 		if err != nil {
 			return err
 		}
 		for _, item := range page {
-			if err := r.take(ctx, attributes(item)); err != nil {
+			if err := do(item); err != nil {
 				return err
 			}
 		}

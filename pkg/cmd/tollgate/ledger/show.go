@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/verb"
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/ledger"
 )
@@ -55,7 +54,7 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	v, err := c.read(ctx, listed{reader})
+	v, err := c.read(ctx, reader)
 	if errors.Is(err, ledger.ErrUnknown) {
 		return c.unknown(t.Name)
 	}
@@ -84,13 +83,6 @@ func (c *Show) read(ctx context.Context, items ledger.Items) (v view, err error)
 		v.Ledger, err = ledger.ReadObject(ctx, items, mode, c.Account, c.ID)
 	}
 	return v, err
-}
-
-// listed adapts the reader to the ledger's interface.
-type listed struct{ *dynamostore.Reader }
-
-func (r listed) Page(ctx context.Context, list, cursor string) ([]map[string]any, string, error) {
-	return r.Listed(ctx, list, dynamostore.Listed{Cursor: cursor})
 }
 
 // ledgerTables prints a ledger for people: a table for each kind of item.
