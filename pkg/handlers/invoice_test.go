@@ -1,6 +1,8 @@
 package handlers_test
 
 import (
+	"errors"
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -164,5 +166,107 @@ func TestInvoiceEndsPaidInAnyOrder(t *testing.T) {
 				t.Errorf("messages and what the row names of them differ:\n%s", diff)
 			}
 		})
+	}
+}
+
+// An invoice whose payment failed is closed by whatever ends it: the row has its final status and
+// no next attempt, in either order of the two events.
+func TestEveryOpenInvoiceIsClosed(t *testing.T) {
+	failed := golden(t, "invoice.payment_failed")
+	for _, c := range []struct {
+		typ, status string
+		members     map[string]any
+	}{
+		{"invoice.voided", "void", nil},
+		{"invoice.marked_uncollectible", "uncollectible", nil},
+		{"invoice.paid", "paid", map[string]any{"amount_paid": 4165, "amount_remaining": 0}},
+		{"invoice.updated", "void", nil},
+	} {
+		for _, late := range []bool{false, true} {
+			members := map[string]any{"status": c.status, "next_payment_attempt": nil}
+			maps.Copy(members, c.members)
+			closed := with(t, golden(t, "invoice.payment_failed", "evt_1TollgateRvyQBPDgrs8ROp8", "evt_closed", `"type": "invoice.payment_failed"`, `"type": "`+c.typ+`"`), members)
+			f := newFixture()
+			f.shows(t, map[bool][]byte{false: failed, true: closed}[late])
+			f.handle(t, failed)
+			f.shows(t, closed)
+			f.handle(t, closed)
+			row := f.item(t, "OBJ#test#-#in_1TollgateeSJwyRy6eWu3ZSU")
+			if row["status"] != c.status || row["next_payment_attempt"] != int64(0) || row["billing_reason"] != "subscription_cycle" {
+				t.Errorf("after %s (failure handled late: %t) the row has status %v and next attempt %v", c.typ, late, row["status"], row["next_payment_attempt"])
+			}
+			// A failure that is handled late tells only of what can still be paid.
+			if told := len(f.keysWith("OUT#FACT#test#-#in_1TollgateeSJwyRy6eWu3ZSU#payment_failed")) == 1; told != (!late || c.status == "uncollectible") {
+				t.Errorf("%s, failure handled late %t: a message about the failure %t", c.typ, late, told)
+			}
+		}
+	}
+}
+
+// What marked an invoice uncollectible is shown by it even when it was paid or voided since.
+func TestUncollectibleMayBePaidLater(t *testing.T) {
+	const typ = "invoice.marked_uncollectible"
+	for status, transitions := range map[string]any{"paid": map[string]any{"marked_uncollectible_at": 1798761600, "paid_at": 1798761700}, "void": nil} {
+		f := newFixture()
+		f.shows(t, with(t, golden(t, typ), map[string]any{"status": status, "status_transitions": transitions}))
+		effects, err := f.run(t, golden(t, typ))
+		if err != nil || len(effects) != 1 || effects[0].Fields["status"] != status {
+			t.Errorf("%s: %v, %v; want the row alone", status, effects, err)
+		}
+	}
+}
+
+// A payment that waits for its customer has one message per attempt, while the invoice is open.
+func TestActionRequired(t *testing.T) {
+	const typ, prefix = "invoice.payment_action_required", "OUT#FACT#test#-#in_1TollgateP8kVd5ZwYtM3xLh#payment_action_required#"
+	for _, c := range []struct {
+		name    string
+		now     map[string]any
+		message string // the attempt in its key, "" for none
+	}{
+		{"open", nil, "1"},
+		{"tried again since", map[string]any{"attempt_count": 2}, ""},
+		{"paid since", map[string]any{"status": "paid"}, ""},
+		{"void since", map[string]any{"status": "void"}, ""},
+		{"uncollectible since", map[string]any{"status": "uncollectible"}, ""},
+		{"no customer", map[string]any{"customer": nil}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, body := newFixture(), golden(t, typ)
+			f.shows(t, with(t, body, c.now))
+			f.handle(t, body)
+			f.handle(t, another(t, typ, "evt_another"))
+			want := []string{}
+			if c.message != "" {
+				want = append(want, prefix+c.message+"#payment_action_required")
+			}
+			if diff := cmp.Diff(want, f.keysWith("OUT#")); diff != "" {
+				t.Errorf("messages (-want +got):\n%s", diff)
+			}
+			if row := f.item(t, "OBJ#test#-#in_1TollgateP8kVd5ZwYtM3xLh"); row["attempt_count"] == nil {
+				t.Errorf("row %v", row)
+			}
+			for _, key := range want {
+				if m := f.item(t, key); m["name"] != "payment_action_required" || m["to"] != customer || m["amount"] != int64(4165) || m["billing_reason"] != "subscription_cycle" {
+					t.Errorf("message %v", m)
+				}
+			}
+		})
+	}
+}
+
+// A draft and an open invoice have no row: invoice.updated begins none, and keeps one that
+// another type began.
+func TestUpdatesBeginNoRow(t *testing.T) {
+	f, body := newFixture(), golden(t, "invoice.updated")
+	f.shows(t, body)
+	in := dispatch.Input{Envelope: parse(t, body), Attempt: 1, Generation: 1}
+	if _, err := f.mux.Dispatch(t.Context(), in); !errors.Is(err, dispatch.ErrCoalesced) {
+		t.Errorf("without a row: %v, want it coalesced", err)
+	}
+	f.handle(t, golden(t, "invoice.updated", parse(t, body).ID, "evt_opens", `"type": "invoice.updated"`, `"type": "invoice.payment_failed"`))
+	effects, err := f.mux.Dispatch(t.Context(), in)
+	if err != nil || len(effects) != 1 || effects[0].Kind != dispatch.KindSwap || effects[0].Ver != 1 {
+		t.Errorf("with a row: %v, %v; want the row alone", effects, err)
 	}
 }

@@ -27,6 +27,7 @@ type mutant struct {
 	name  string
 	edits []edit
 	test  string // that must fail; "" for TestSchedules
+	dir   string // its package under pkg; "" for this one
 }
 
 type edit struct{ file, old, new string }
@@ -39,6 +40,12 @@ func one(name, file, old, new string) mutant {
 // by names the test that must find a mutant; the default is TestSchedules.
 func (m mutant) by(test string) mutant {
 	m.test = test
+	return m
+}
+
+// in names the package under pkg that has the test.
+func (m mutant) in(dir string) mutant {
+	m.dir = dir
 	return m
 }
 
@@ -129,8 +136,11 @@ func mutants() []mutant {
 // found matches the failure line of TestSchedules.
 var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 
-// complaint matches the first failure line of another test.
-var complaint = regexp.MustCompile(`(?:fixedplan\w*|missed|secretwriters)_test\.go:\d+: (.*)`)
+// complaint matches the first failure line of another test, elsewhere that of one in another package.
+var (
+	complaint = regexp.MustCompile(`(?:fixedplan\w*|missed|secretwriters)_test\.go:\d+: (.*)`)
+	elsewhere = regexp.MustCompile(`\w+_test\.go:\d+: (.*)`)
+)
 
 // TestMutants builds each mutant and runs it until a schedule fails: it must be found within 10,000
 // schedules, or by its test.
@@ -148,9 +158,13 @@ func TestMutants(t *testing.T) {
 		n++
 		t.Run(m.name, func(t *testing.T) {
 			test := cmp.Or(m.test, "TestSchedules")
-			cmd := exec.Command("go", "test", "-count=1", "-overlay", overlay(t, m), "-run", "^"+test+"$", ".", "-schedules", schedules)
+			args, fails := []string{".", "-schedules", schedules}, complaint
+			if m.dir != "" {
+				args, fails = []string{"../" + m.dir}, elsewhere
+			}
+			cmd := exec.Command("go", append([]string{"test", "-count=1", "-overlay", overlay(t, m), "-run", "^" + test + "$"}, args...)...)
 			out, err := cmd.CombinedOutput()
-			hit, broken := found.FindStringSubmatch(string(out)), complaint.FindStringSubmatch(string(out))
+			hit, broken := found.FindStringSubmatch(string(out)), fails.FindStringSubmatch(string(out))
 			if hit != nil || m.test != "" && broken != nil {
 				hits++
 			}
@@ -173,7 +187,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants())
 }
 
 // overlay writes the mutant's files and the overlay file for the go command.
