@@ -17,7 +17,7 @@ type Current[T any] struct {
 	Input
 	Object  T
 	Raw     json.RawMessage // Object as JSON, for members that T lacks; not to be changed
-	Deleted bool            // Deleted at Stripe; Object is the event's snapshot
+	Deleted bool            // Deleted at Stripe; Object is the event's snapshot, or only has its id
 	Row     Fields          // the kept row, nil if there is none yet
 
 	// Snapshot is the event's own object, from which to take facts that happened once, such as a
@@ -91,8 +91,9 @@ func (e Current[T]) KeepWith(key string, f Fields) Effect { return Swap(key, e.v
 // object does not show what the event announced.
 //
 // If the object is deleted at Stripe, the event of a type that ends in ".deleted" is
-// handled with its own snapshot if handlers can read its API version; any other event is
-// parked with ReasonObjectGone. An object without an id is a permanent failure, as it has
+// handled with its own snapshot or, in an API version that handlers cannot read, with the id
+// that Stripe still has of a deleted object such as a customer; any other event is parked with
+// ReasonObjectGone. An object without an id is a permanent failure, as it has
 // no row. OnCurrent panics as On does, and on a Mux without Objects or Rows.
 func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[T]) (Effects, error), options ...CurrentOption) {
 	if m.cfg.Objects == nil || m.cfg.Rows == nil {
@@ -187,18 +188,21 @@ func (e *Current[T]) readObject(ctx context.Context, m *Mux, snap snapshot, show
 	return nil
 }
 
-// current returns the object as it is now, or the event's snapshot of a deleted one.
+// current returns the object as it is now, or the state of a deleted one: the event's snapshot
+// or, if handlers cannot read that, what Stripe still has of it.
 func (m *Mux) current(ctx context.Context, in Input, s snapshot) (now snapshot, deleted bool, err error) {
 	object, err := m.fetch(ctx, in, s.name)
 	if err == nil {
 		return snapshot{name: s.name, object: object}, false, nil
 	}
 	p, ok := errors.AsType[*PermanentError](err)
-	tombstone := ok && p.Reason == ReasonObjectGone && strings.HasSuffix(in.Type, ".deleted") && in.APIVersion == m.cfg.APIVersion
-	if !tombstone {
-		return snapshot{}, false, err
+	switch gone := ok && p.Reason == ReasonObjectGone && strings.HasSuffix(in.Type, ".deleted"); {
+	case gone && in.APIVersion == m.cfg.APIVersion:
+		return s, true, nil
+	case gone && object != nil:
+		return snapshot{name: s.name, object: object}, true, nil
 	}
-	return s, true, nil
+	return snapshot{}, false, err
 }
 
 func (e Current[T]) keeps(effects Effects) bool {

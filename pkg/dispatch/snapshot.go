@@ -55,7 +55,8 @@ func (m *Mux) inPinnedVersion(ctx context.Context, in Input, s snapshot) (snapsh
 	return snapshot{name: s.name, object: object}, nil
 }
 
-// fetch fetches an event's object as it is now.
+// fetch fetches an event's object as it is now. A deleted object that Stripe still describes
+// is returned with its error.
 func (m *Mux) fetch(ctx context.Context, in Input, name string) (json.RawMessage, error) {
 	object, err := m.cfg.Objects.FetchObject(ctx, in.Account, name, in.ObjectID)
 	if err != nil {
@@ -65,11 +66,11 @@ func (m *Mux) fetch(ctx context.Context, in Input, name string) (json.RawMessage
 	if err != nil {
 		return nil, fmt.Errorf("fetch %s: %w", name, err)
 	}
-	if is.Deleted {
-		return nil, Park(ReasonObjectGone, fmt.Errorf("%s %s is deleted", name, in.ObjectID))
-	}
 	if is.Kind != name || is.ID != in.ObjectID {
 		return nil, fmt.Errorf("fetch %s %s: the response is a %q", name, in.ObjectID, is.Kind)
+	}
+	if is.Deleted {
+		return object, Park(ReasonObjectGone, fmt.Errorf("%s %s is deleted", name, in.ObjectID))
 	}
 	return object, nil
 }
