@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"testing"
 
 	"tollgate/pkg/event"
@@ -16,7 +15,6 @@ type small struct {
 	Object     string `json:"object"`
 	Type       string `json:"type"`
 	Account    string `json:"account"`
-	Context    string `json:"context"`
 	Livemode   bool   `json:"livemode"`
 	APIVersion string `json:"api_version"`
 	Created    int64  `json:"created"`
@@ -28,15 +26,8 @@ type small struct {
 }
 
 func (s small) envelope() event.Envelope {
-	from := event.FromAccount
-	if s.Account == "" && s.Context != "" {
-		from, s.Account = event.FromContext, s.Context
-		if account := regexp.MustCompile(`^(?:.*/)?(acct_[^/]+)$`).FindStringSubmatch(s.Context); account != nil {
-			s.Account = account[1]
-		}
-	}
 	return event.Envelope{
-		AccountFrom: from, ID: s.ID, Object: s.Object, Type: s.Type, Account: s.Account, Livemode: s.Livemode,
+		ID: s.ID, Object: s.Object, Type: s.Type, Account: s.Account, Livemode: s.Livemode,
 		APIVersion: s.APIVersion, Created: s.Created, ObjectID: s.Data.Object.ID,
 	}
 }

@@ -38,6 +38,20 @@ func announcements() []announcement {
 		{"invoice.marked_uncollectible", map[string]any{"status": "open", "status_transitions": nil}, "status", "open", []string{"invoice"}},
 		{"invoice.updated", map[string]any{"attempt_count": 1, "charge": "ch_3TollgateM4rQw9YtBxN6kVs", "next_payment_attempt": 1797901260}, "attempt_count", int64(1), []string{"invoice"}},
 		{"charge.dispute.created", nil, "", nil, nil},
+		{"charge.dispute.updated", map[string]any{"status": "needs_response", "evidence": map[string]any{"product_description": nil}, "evidence_details": map[string]any{"has_evidence": false, "submission_count": 0}}, "status", "needs_response", []string{"dispute", "dispute_funds_withdrawn", "outbox"}},
+		{"charge.dispute.funds_withdrawn", map[string]any{"balance_transactions": []any{}}, "status", "needs_response", []string{"dispute", "outbox"}},
+		{"charge.dispute.funds_reinstated", map[string]any{"balance_transactions": []any{}, "status": "under_review"}, "status", "under_review", []string{"dispute"}},
+		{"charge.dispute.closed", map[string]any{"balance_transactions": []any{}, "status": "under_review"}, "status", "under_review", []string{"dispute"}},
+		{"charge.refunded", map[string]any{"amount_refunded": 0, "receipt_number": nil}, "amount_refunded", int64(0), []string{"charge"}},
+		{"refund.created", nil, "", nil, nil},
+		{"refund.updated", map[string]any{"destination_details": map[string]any{"card": map[string]any{"reference": nil, "reference_status": "pending"}}}, "status", "succeeded", []string{"refund", "refund"}},
+		{"charge.refund.updated", map[string]any{"status": "succeeded", "failure_reason": nil, "failure_balance_transaction": nil}, "status", "succeeded", []string{"refund", "refund"}},
+		{"radar.early_fraud_warning.created", nil, "", nil, nil},
+		{"radar.early_fraud_warning.updated", map[string]any{"actionable": true}, "actionable", true, []string{"early_fraud_warning", "outbox"}},
+		{"checkout.session.async_payment_succeeded", map[string]any{"payment_status": "unpaid"}, "payment_status", "unpaid", []string{"checkout"}},
+		{"checkout.session.async_payment_failed", map[string]any{"status": "open"}, "status", "open", []string{"checkout"}},
+		{"checkout.session.expired", map[string]any{"status": "open"}, "status", "open", []string{"checkout"}},
+		{"customer.deleted", nil, "", nil, nil}, // see TestCustomerDeleted
 	}
 }
 

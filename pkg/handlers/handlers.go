@@ -47,6 +47,7 @@ const (
 	paymentFailed         = "payment_failed"          // to the customer: money did not come in
 	disputeOpened         = "dispute_opened"          // to the business: evidence is due
 	paymentActionRequired = "payment_action_required" // to the customer: a payment waits for authentication
+	fraudWarning          = "early_fraud_warning"     // to the business: a refund may avoid a dispute
 )
 
 // Register registers every handler with the mux. It panics if one of the types has a handler
@@ -55,7 +56,6 @@ func Register(mux *dispatch.Mux) {
 	dispatch.On(mux, stripe.EventTypePaymentIntentSucceeded, paymentIntentSucceeded)
 	dispatch.On(mux, stripe.EventTypePaymentIntentPaymentFailed, paymentIntentFailed)
 
-	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, checkoutCompleted, dispatch.Announces(isComplete))
 	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionCreated, keepSubscription)
 	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionUpdated, keepSubscription, dispatch.Coalesce)
 	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, keepSubscription, dispatch.Announces(isOver))
@@ -68,16 +68,49 @@ func Register(mux *dispatch.Mux) {
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceMarkedUncollectible, keepInvoice, dispatch.Announces(wasUncollectible))
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceVoided, keepInvoice, dispatch.Announces(isVoid))
 	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceUpdated, keepInvoice, dispatch.OnlyKept, dispatch.Coalesce)
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, disputeCreated)
 
+	registerCharges(mux)
+	registerCheckouts(mux)
 	registerKeepers(mux)
+}
+
+// registerCharges registers the handlers of what happens to charges: disputes, refunds and
+// early fraud warnings.
+func registerCharges(mux *dispatch.Mux) {
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, keepDispute)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeUpdated, keepDispute)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeClosed, keepDispute, dispatch.Announces(isClosed))
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeFundsWithdrawn, keepDispute, dispatch.Announces(isWithdrawn))
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeFundsReinstated, keepDispute, dispatch.Announces(isReinstated))
+
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefunded, keepCharge, dispatch.Announces(isRefunded))
+	dispatch.OnCurrent(mux, stripe.EventTypeRefundCreated, keepRefund)
+	dispatch.OnCurrent(mux, stripe.EventTypeRefundUpdated, keepRefund)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefundUpdated, keepRefund)
+
+	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningCreated, keepFraudWarning)
+	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningUpdated, keepFraudWarning)
+}
+
+// registerCheckouts registers the handlers of checkouts and of deleted customers.
+func registerCheckouts(mux *dispatch.Mux) {
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, keepCheckout, dispatch.Announces(isComplete))
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded, keepCheckout, dispatch.Announces(isCheckoutPaid))
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionAsyncPaymentFailed, keepCheckout, dispatch.Announces(isComplete))
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionExpired, keepCheckout, dispatch.Announces(isExpired))
+
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerDeleted, keepCustomer, dispatch.Announces(isCustomerDeleted))
 }
 
 // registerKeepers registers the keeper of each kind of object, so that its rows can be compared
 // with Stripe.
 func registerKeepers(mux *dispatch.Mux) {
-	dispatch.Refreshes(mux, checkoutCompleted)
-	dispatch.Refreshes(mux, disputeCreated)
+	dispatch.Refreshes(mux, keepCheckout)
+	dispatch.Refreshes(mux, keepDispute)
+	dispatch.Refreshes(mux, keepRefund)
+	dispatch.Refreshes(mux, keepCharge)
+	dispatch.Refreshes(mux, keepFraudWarning)
+	dispatch.Refreshes(mux, keepCustomer)
 	dispatch.Refreshes(mux, keepSubscription)
 	dispatch.Refreshes(mux, keepInvoice)
 }

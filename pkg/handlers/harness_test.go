@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -55,7 +56,8 @@ func (f *fixture) FetchObject(_ context.Context, account, _, id string) ([]byte,
 	return []byte(object), nil
 }
 
-// shows sets the object at Stripe to the event's snapshot.
+// shows sets the object at Stripe to the event's snapshot, or to what is left of a deleted
+// customer.
 func (f *fixture) shows(t *testing.T, body []byte) {
 	t.Helper()
 	object, _, err := event.Data(body)
@@ -63,6 +65,9 @@ func (f *fixture) shows(t *testing.T, body []byte) {
 		t.Fatal(err)
 	}
 	env := parse(t, body)
+	if env.Type == "customer.deleted" {
+		object = fmt.Appendf(nil, `{"id":%q,"object":"customer","deleted":true}`, env.ObjectID)
+	}
 	f.objects[env.Account+env.ObjectID] = string(object)
 }
 

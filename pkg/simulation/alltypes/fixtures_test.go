@@ -243,6 +243,9 @@ func stripeWith(t testing.TB, list []sample) objects {
 	for _, s := range list {
 		if id, ok := s.pinned["id"].(string); ok {
 			o.by[id] = s.pinned
+			if s.typ == "customer.deleted" {
+				o.by[id] = object{"id": id, "object": "customer", "deleted": true}
+			}
 		}
 	}
 	return o

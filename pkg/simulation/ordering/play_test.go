@@ -61,16 +61,13 @@ type frozen struct {
 	outcome idempotency.Outcome
 }
 
-// newPlayer uses the product's handlers, and adds rows for objects and events without one.
+// newPlayer uses the product's handlers, and adds rows for events without one.
 func newPlayer(s *story) *player {
 	p := &player{story: s}
 	p.mux = dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: p, Rows: p})
 	handlers.Register(p.mux)
-	for _, typ := range []string{"charge.succeeded", "charge.updated", "charge.refunded", "charge.refund.updated"} {
+	for _, typ := range []string{"charge.succeeded", "charge.updated"} {
 		dispatch.OnCurrent(p.mux, typ, keepCharge)
-	}
-	for _, typ := range []string{"funds_withdrawn", "updated", "closed", "funds_reinstated"} {
-		dispatch.OnCurrent(p.mux, "charge.dispute."+typ, keepDispute)
 	}
 	return p
 }
@@ -80,11 +77,6 @@ func keepCharge(_ context.Context, e dispatch.Current[stripe.Charge]) (dispatch.
 	return dispatch.Effects{e.KeepRow(fields{
 		"object": "charge", "status": string(c.Status), "amount": c.Amount, "amount_refunded": c.AmountRefunded, "refunded": c.Refunded,
 	})}, nil
-}
-
-func keepDispute(_ context.Context, e dispatch.Current[stripe.Dispute]) (dispatch.Effects, error) {
-	d := &e.Object
-	return dispatch.Effects{e.KeepRow(fields{"object": "dispute", "status": string(d.Status), "reason": string(d.Reason), "amount": d.Amount})}, nil
 }
 
 // FetchObject returns the object's current state.

@@ -47,6 +47,7 @@ func sequences() []sequence {
 		failed  = "invoice.payment_failed"
 	)
 	leaving := fields{"cancel_at_period_end": true, "cancel_at": start + week, "canceled_at": start + 5}
+	withdrawn, reinstated := fields{"id": "txn_1", "amount": -7000, "currency": "eur"}, fields{"id": "txn_2", "amount": 6500, "currency": "eur"}
 	back := fields{"cancel_at_period_end": false, "cancel_at": nil, "canceled_at": nil}
 	return []sequence{
 		{"subscription life", "subscription-life", "subscription", []step{
@@ -88,16 +89,16 @@ func sequences() []sequence {
 			{"charge.refunded", 2, fields{"amount_refunded": 1200}},
 			{"charge.refunded", 2, fields{"amount_refunded": 4000}},
 			{"charge.refunded", 2, fields{"amount_refunded": 5000, "refunded": true}},
-			{"charge.refund.updated", 2, fields{"amount_refunded": 4000, "refunded": false}}, // the last part came back
+			{"charge.updated", 2, fields{"amount_refunded": 4000, "refunded": false}}, // the last part came back
 		}, nil},
 		{"dispute", "dispute", "dispute", []step{
-			{"charge.dispute.created", 0, fields{"status": "needs_response", "amount": 7000}},
-			{"charge.dispute.funds_withdrawn", 0, fields{"balance_transactions": []any{}}},
+			{"charge.dispute.created", 0, fields{"status": "needs_response", "amount": 7000, "balance_transactions": []any{}}},
+			{"charge.dispute.funds_withdrawn", 0, fields{"balance_transactions": []any{withdrawn}}},
 			{"charge.dispute.updated", 4, fields{"amount": 6500}},
 			{"charge.dispute.updated", 4, fields{"status": "under_review"}},
 			{"charge.dispute.closed", 4, fields{"status": "won"}},
-			{"charge.dispute.funds_reinstated", 4, fields{"is_charge_refundable": true}},
-		}, map[string]int{"OUT#": 1}},
+			{"charge.dispute.funds_reinstated", 4, fields{"balance_transactions": []any{withdrawn, reinstated}}},
+		}, map[string]int{"FACT#": 2}}, // no message if its end is seen first
 	}
 }
 
