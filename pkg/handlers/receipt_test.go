@@ -1,6 +1,8 @@
 package handlers_test
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -185,4 +187,61 @@ func TestInvoicePaidUnderAnEarlierRelease(t *testing.T) {
 			t.Errorf("%s: row %v", name, row)
 		}
 	}
+}
+
+// An invoice fails twice, is paid, opened again and paid by a second payment. In every order of
+// its events, with Stripe showing the newest state that an event told of so far, or the last one
+// from the start, its facts are the two payments, its row ends paid by the second one, and no
+// message is about an attempt that was not unpaid when its event was handled.
+func TestInvoiceInEveryOrder(t *testing.T) {
+	state := func(id, typ string, members map[string]any) []byte {
+		return with(t, golden(t, "invoice.paid", "evt_1TollgateE9ANXlWrBcs6Gw4", id, `"type": "invoice.paid"`, `"type": "`+typ+`"`), members)
+	}
+	events := [][]byte{
+		state("evt_0", "invoice.payment_failed", map[string]any{"status": "open", "amount_paid": 0}),
+		state("evt_1", "invoice.payment_failed", map[string]any{"status": "open", "amount_paid": 0, "attempt_count": 2}),
+		state("evt_2", "invoice.paid", map[string]any{"attempt_count": 2}),
+		state("evt_3", "invoice.updated", map[string]any{"status": "open", "amount_paid": 0, "attempt_count": 2, "payment_intent": nil, "charge": nil}),
+		state("evt_4", "invoice.paid", map[string]any{"attempt_count": 2, "payment_intent": "pi_second", "charge": "ch_second"}),
+	}
+	for _, order := range permutations(len(events)) {
+		for _, newest := range []int{0, len(events) - 1} {
+			f, due := newFixture(), map[string]bool{}
+			f.age = 10 * time.Minute
+			for _, n := range order {
+				newest = max(newest, n)
+				f.shows(t, events[newest])
+				f.handle(t, events[n])
+				if n < 2 && (newest < 2 || newest == 3) && n+1 >= min(newest+1, 2) {
+					due[fmt.Sprintf("OUT#FACT#test#-#%s#payment_failed#%d#payment_failed", paidInvoice, min(newest+1, 2))] = true
+				}
+			}
+			if diff := gocmp.Diff([]string{paymentPart + paidBy, paymentPart + "pi_second"}, f.keysWith("FACT#")); diff != "" {
+				t.Fatalf("order %v: facts (-want +got):\n%s", order, diff)
+			}
+			row := f.item(t, "OBJ#test#-#"+paidInvoice)
+			if row["status"] != "paid" || row["payment_intent"] != "pi_second" {
+				t.Fatalf("order %v: the row ends %v, paid by %v", order, row["status"], row["payment_intent"])
+			}
+			if told := f.keysWith("OUT#FACT#test#-#" + paidInvoice); !slices.Equal(told, slices.Sorted(maps.Keys(due))) {
+				t.Fatalf("order %v: messages %v about failures, want %v", order, told, due)
+			}
+			if f.item(t, "OUT#FACT#test#-#pi_second#succeeded#receipt") == nil {
+				t.Fatalf("order %v: no receipt of the second payment", order)
+			}
+		}
+	}
+}
+
+// permutations returns all orders of n things.
+func permutations(n int) (orders [][]int) {
+	if n == 0 {
+		return [][]int{nil}
+	}
+	for _, order := range permutations(n - 1) {
+		for at := range n {
+			orders = append(orders, slices.Insert(slices.Clone(order), at, n-1))
+		}
+	}
+	return orders
 }
