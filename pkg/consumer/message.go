@@ -153,6 +153,11 @@ func (a *attempt) open(ctx context.Context) error {
 	if err != nil {
 		return dispatch.Park(dispatch.ReasonCorrupt, fmt.Errorf("read event: %w", err))
 	}
+	if a.env.Account == "" && inside.AccountFrom == event.FromContext {
+		if err := a.adopt(inside); err != nil {
+			return err
+		}
+	}
 	same := inside.SameFact(a.env) && inside.Livemode == a.env.Livemode &&
 		(inside.Account == "" || inside.Account == a.env.Account)
 	if carried {
@@ -162,10 +167,21 @@ func (a *attempt) open(ctx context.Context) error {
 		return dispatch.Park(dispatch.ReasonCorrupt, errors.New("event body does not match the message header"))
 	}
 	// Account, endpoint and source are known from the message alone.
-	inside.Account, inside.Endpoint = a.env.Account, a.env.Endpoint
+	inside.Account, inside.AccountFrom, inside.Endpoint = a.env.Account, a.env.AccountFrom, a.env.Endpoint
 	inside.Source, inside.ReceivedAt = a.env.Source, a.env.ReceivedAt
 	inside.Body = body
 	a.env, a.opened = inside, true
+	return nil
+}
+
+// adopt takes the account from the body of an id-only message by a release that ignored
+// context. Its endpoint's policy could not be asked about that account before.
+func (a *attempt) adopt(inside event.Envelope) error {
+	inside.Endpoint = a.env.Endpoint
+	if v := a.c.cfg.Policies[inside.Endpoint].Judge(inside); v.Action != policy.Accept {
+		return dispatch.Park(v.Reason, errors.New(v.Text))
+	}
+	a.env.Account, a.env.AccountFrom = inside.Account, event.FromBody
 	return nil
 }
 

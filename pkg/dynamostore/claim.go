@@ -24,7 +24,8 @@ import (
 // earlier claim, so src tells whether the webhook's own message ever arrived.
 //
 // Inputs: :own new for each claim call; :lease, :cutoff, :now in ms; :left receives
-// that the message has left; :ident, :etype, :created (s), :src from the event;
+// that the message has left; :ident, :ident2 (the other identity that the event's record may have,
+// or the same), :etype, :created (s), :src from the event;
 // :shard and #open from the message's second receive on, when the record enters the
 // index of records that are not done.
 const (
@@ -43,7 +44,7 @@ const (
 	reconcileAgain = claimSet + claimKeeps + claimIndex + claimRemove
 
 	claimWhen = "(attribute_not_exists(pk) OR st=:failed OR (st=:running AND lease < :cutoff))" +
-		" AND (attribute_not_exists(ident) OR ident=:ident)" +
+		" AND (attribute_not_exists(ident) OR ident IN (:ident,:ident2))" +
 		" AND (attribute_not_exists(att) OR attribute_type(att,:number))"
 )
 
@@ -109,12 +110,13 @@ func (s *writer) tryClaim(ctx context.Context, in *dynamodb.UpdateItemInput) (ou
 }
 
 func (s *writer) claimInput(req idempotency.ClaimRequest) *dynamodb.UpdateItemInput {
+	idents := idempotency.IdentitiesOf(req.Event)
 	in := &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: recordKey(req.Event.ID), ConditionExpression: aws.String(claimWhen),
 		ExpressionAttributeValues: item{
 			":running": str(string(idempotency.Running)), ":failed": str(string(idempotency.Failed)),
 			":own": str(req.Owner), ":lease": millis(req.Lease), ":cutoff": millis(req.LeaseExpiredBefore),
-			":now": millis(req.Now), ":left": num(int64(max(req.ReceivesLeft, 0))), ":ident": str(idempotency.Identity(req.Event)),
+			":now": millis(req.Now), ":left": num(int64(max(req.ReceivesLeft, 0))), ":ident": str(idents[0]), ":ident2": str(idents[1]),
 			":etype": str(req.Event.Type), ":created": num(req.Event.Created), ":src": str(string(req.Event.Source)),
 			":zero": num(0), ":one": num(1), ":number": str("N"),
 		},

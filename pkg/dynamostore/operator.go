@@ -15,10 +15,10 @@ import (
 // operator named the event by its id, it also requires that no message has receives left
 // and that the last attempt is the one in the dead letter.
 //
-// Inputs: :now and :cutoff in ms; :who; :exp in s; :ident; :att if the dead letter has one.
+// Inputs: :now and :cutoff in ms; :who; :exp in s; the identities :ident and :ident2, which may be the same; :att if the dead letter has one.
 const (
 	purgeSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"
-	purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"
+	purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident IN (:ident,:ident2)"
 	purgeDead    = " AND rc_left=:zero"
 	purgeAttempt = " AND att=:att"
 )
@@ -30,7 +30,7 @@ func (s *Operator) Purge(ctx context.Context, req idempotency.PurgeRequest) (ide
 	values := item{
 		":failed": str(string(idempotency.Failed)), ":running": str(string(idempotency.Running)),
 		":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore), ":who": str(bounded(req.By)),
-		":exp": num(req.Now.Add(s.ttl).Unix()), ":ident": str(req.Identity),
+		":exp": num(req.Now.Add(s.ttl).Unix()), ":ident": str(req.Identities[0]), ":ident2": str(req.Identities[1]),
 	}
 	if !req.Any {
 		when += purgeDead

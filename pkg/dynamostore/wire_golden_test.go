@@ -149,7 +149,7 @@ func (w *wireWrites) replay() {
 func (w *wireWrites) markPurged() {
 	e := wireEvent()
 	got, err := w.store.operator.Purge(w.t.Context(), idempotency.PurgeRequest{
-		EventID: e.ID, Identity: idempotency.Identity(e), Attempt: 1, By: "jo", Now: wireTime(time.Hour), LeaseExpiredBefore: wireTime(time.Hour),
+		EventID: e.ID, Identities: idempotency.IdentitiesOf(e), Attempt: 1, By: "jo", Now: wireTime(time.Hour), LeaseExpiredBefore: wireTime(time.Hour),
 	})
 	w.must(err)
 	if got != idempotency.PurgeMarked {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"testing"
 
 	"tollgate/pkg/event"
@@ -15,6 +16,7 @@ type small struct {
 	Object     string `json:"object"`
 	Type       string `json:"type"`
 	Account    string `json:"account"`
+	Context    string `json:"context"`
 	Livemode   bool   `json:"livemode"`
 	APIVersion string `json:"api_version"`
 	Created    int64  `json:"created"`
@@ -26,8 +28,15 @@ type small struct {
 }
 
 func (s small) envelope() event.Envelope {
+	from := event.FromAccount
+	if s.Account == "" && s.Context != "" {
+		from, s.Account = event.FromContext, s.Context
+		if account := regexp.MustCompile(`^(?:.*/)?(acct_[^/]+)$`).FindStringSubmatch(s.Context); account != nil {
+			s.Account = account[1]
+		}
+	}
 	return event.Envelope{
-		ID: s.ID, Object: s.Object, Type: s.Type, Account: s.Account, Livemode: s.Livemode,
+		AccountFrom: from, ID: s.ID, Object: s.Object, Type: s.Type, Account: s.Account, Livemode: s.Livemode,
 		APIVersion: s.APIVersion, Created: s.Created, ObjectID: s.Data.Object.ID,
 	}
 }

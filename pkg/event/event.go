@@ -34,15 +34,28 @@ const (
 	ObjectThin     = "v2.core.event" // carries only a reference to its object
 )
 
+// AccountFrom is what names an event's account.
+type AccountFrom uint8
+
+const (
+	FromAccount AccountFrom = iota // the member account, or nothing
+	FromContext                    // the member context, which releases before this one ignored
+	FromBody                       // context too, in a message of such a release: its header has no account
+)
+
 // Envelope is a verified event: header fields and the exact bytes that Stripe signed. Body
 // is nil if the event was too large for a message or only its id is known; it is then
 // fetched from Stripe. An Envelope is immutable.
 type Envelope struct {
-	ID         string // evt_…, the only identity of an event
-	Object     string // ObjectSnapshot or ObjectThin
-	Type       string
-	Endpoint   string // the endpoint's name in the path of the delivery
-	Account    string // connected account, "" for the platform's own; a thin event's context
+	ID       string // evt_…, the only identity of an event
+	Object   string // ObjectSnapshot or ObjectThin
+	Type     string
+	Endpoint string // the endpoint's name in the path of the delivery
+	Account  string // connected account, "" for the platform's own; a thin event's context
+
+	// AccountFrom is FromAccount in a thin event.
+	AccountFrom AccountFrom
+
 	Livemode   bool
 	APIVersion string // "" if null or missing
 	Created    int64  // seconds since 1970
@@ -55,6 +68,25 @@ type Envelope struct {
 
 // Thin reports whether the event carries only a reference to its object.
 func (e Envelope) Thin() bool { return e.Object == ObjectThin }
+
+// AccountUnknown reports whether an event has a context that names no account.
+func (e Envelope) AccountUnknown() bool {
+	return e.AccountFrom != FromAccount && !isAccount(e.Account)
+}
+
+// ContextAccount returns the account that a context names, as acct_1 or org_1/acct_1: the end
+// of the path. A context that ends in something else is returned as it is.
+func ContextAccount(context string) string {
+	if last := context[strings.LastIndexByte(context, '/')+1:]; isAccount(last) {
+		return last
+	}
+	return context
+}
+
+func isAccount(s string) bool {
+	id, ok := strings.CutPrefix(s, "acct_")
+	return ok && id != "" && !strings.Contains(id, "/")
+}
 
 // Mode returns "live" or "test", as in item keys.
 func (e Envelope) Mode() string { return Mode(e.Livemode) }

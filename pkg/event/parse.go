@@ -98,8 +98,16 @@ func ReadObject(raw json.RawMessage) (o Object, err error) {
 func notEvent(err error) error { return fmt.Errorf("%w: %w", ErrNotEvent, err) }
 
 func (e *Envelope) readSnapshot(top map[string]json.RawMessage) error {
-	if err := text(top, "account", &e.Account, optional); err != nil {
+	var context string
+	err := cmp.Or(
+		text(top, "account", &e.Account, optional),
+		text(top, "context", &context, optional),
+	)
+	if err != nil {
 		return err
+	}
+	if e.Account == "" && context != "" { // an event of an organisation
+		e.Account, e.AccountFrom = ContextAccount(context), FromContext
 	}
 	if raw := top["created"]; !absent(raw) {
 		n, err := strconv.ParseInt(string(raw), 10, 64)

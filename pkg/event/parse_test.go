@@ -50,7 +50,6 @@ func TestParseAccepts(t *testing.T) {
 		{"white space in every place", " {\n\t\"id\" : \"evt_1\" ,\r\n \"object\":\"event\",\"type\":\"invoice.paid\",\"created\": 1700000000 ,\"livemode\" : true , \"api_version\":\"2023-10-16\", \"data\" : { \"object\" : { \"id\" : \"in_1\" } } } \n", read()},
 		{"connected account", snapshot(plain, `,"account":"acct_1"`), read(account("acct_1"))},
 		{"account null", snapshot(plain, `,"account":null`), read()},
-		{"context of a snapshot is not its account", snapshot(plain, `,"context":"acct_1"`), read()},
 		{"object without id", snapshot(`{"object":{"object":"balance"}}`, ""), read(objectID(""))},
 		{"object id null", snapshot(`{"object":{"id":null}}`, ""), read(objectID(""))},
 		{"object null", snapshot(`{"object":null}`, ""), read(objectID(""))},
@@ -171,6 +170,12 @@ func TestParseRefuses(t *testing.T) {
 		{"thin, created a number", `{"id":"evt_2","object":"v2.core.event","type":"t","created":1700000000}`, "created is not a string"},
 		{"thin, created no time", `{"id":"evt_2","object":"v2.core.event","type":"t","created":"yesterday"}`, "created is not an RFC 3339 time"},
 		{"thin, related object text", `{"id":"evt_2","object":"v2.core.event","type":"t","related_object":"cus_1"}`, "related_object: not a JSON object"},
+		{"context too long", snapshot(plain, `,"context":"org_1/acct_`+strings.Repeat("a", 255)+`"`), "context is longer"},
+		{"context a number", snapshot(plain, `,"context":1`), "context is not a string"},
+		{"context an object", snapshot(plain, `,"context":{"id":"acct_1"}`), "context is not a string"},
+		{"context with a space", snapshot(plain, `,"context":"org_1/ acct_1"`), "context has characters"},
+		{"context twice", snapshot(plain, `,"context":"acct_1","context":"acct_2"`), `duplicate key "context"`},
+		{"Context next to context", snapshot(plain, `,"context":"acct_1","Context":"acct_2"`), `a key differs from "context" in case alone`},
 		{"thin, context too long", `{"id":"evt_2","object":"v2.core.event","type":"t","context":"` + strings.Repeat("a", 256) + `"}`, "context is longer"},
 	}
 	for _, tt := range tests {
@@ -316,6 +321,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"null", "{}", snapshot(plain, ""), snapshot(plain, `,"ID":"evt_2"`), snapshot(plain, `,"\u0069d":"evt_2"`),
 		snapshot(`{"object":{"a\\":["}",{}],"id":"é"}}`, ` , "x" : -1.5e3`),
+		snapshot(plain, `,"context":"org_1/acct_1"`), snapshot(plain, `,"context":"org_1/","account":null`), snapshot(plain, `,"context":"acct_1","account":"acct_2"`),
 		`{"id":"evt_2","object":"v2.core.event","type":"t","created":"2024-09-17T06:20:52.246Z","related_object":{"id":"cus_1"}}`,
 		snapshot(`{"object":{"id":"in_1","ID":"in_2"}}`, ""), snapshot(`{"object":{"\u0049d":null,"object":"a","\u004fbject":"b"}}`, `,"api_ver\u017fion":"x"`),
 		`{"id":"evt_2","object":"v2.core.event","type":"t","related_object":{"id":"cus_1","iD":"cus_2"},"RELATED_OBJECT":{}}`,

@@ -6,12 +6,12 @@ import "time"
 // blocks no message: a copy that is still queued claims the record, which removes the mark.
 type PurgeRequest struct {
 	EventID            string
-	Identity           string    // the identity that the operator saw, by [Identity]
-	Attempt            int64     // the attempt in the dead letter, 0 for none
-	Any                bool      // by the event's id: the record's receives and attempt do not matter
-	By                 string    // the operator
-	Now                time.Time // written as purged and upd
-	LeaseExpiredBefore time.Time // a running record is purged when its lease ended before this
+	Identities         Identities // of the event, or what the operator saw
+	Attempt            int64      // the attempt in the dead letter, 0 for none
+	Any                bool       // by the event's id: the record's receives and attempt do not matter
+	By                 string     // the operator
+	Now                time.Time  // written as purged and upd
+	LeaseExpiredBefore time.Time  // a running record is purged when its lease ended before this
 }
 
 // PurgeVerdict is the result of a purge.
@@ -32,7 +32,7 @@ func ReadPurgeRefusal(req PurgeRequest, old *Record) PurgeVerdict {
 	switch {
 	case old == nil:
 		return PurgeNoRecord
-	case old.Identity != req.Identity || old.Check() != nil:
+	case !req.Identities.Has(old.Identity) || old.Check() != nil:
 		return PurgeOtherIdentity
 	case old.State == Done:
 		return PurgeDone

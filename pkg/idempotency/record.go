@@ -23,15 +23,10 @@ package idempotency
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
-	"strconv"
-	"strings"
 	"time"
-
-	"tollgate/pkg/event"
 )
 
 // State of a record.
@@ -110,15 +105,6 @@ const KeyPrefix = "EVT#"
 
 // Key returns the table key of an event's record.
 func Key(eventID string) string { return KeyPrefix + eventID }
-
-// Identity returns the digest that two messages for one event must share. The body is
-// no part of it: Stripe renders one event in several API versions.
-func Identity(e event.Envelope) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{
-		e.ID, e.Type, strconv.FormatInt(e.Created, 10), strconv.FormatBool(e.Livemode), e.Account, e.ObjectID,
-	}, "\n")))
-	return hex.EncodeToString(sum[:])
-}
 
 // Shards is the number of partitions of the index of records that failed and are not done.
 const Shards = 8

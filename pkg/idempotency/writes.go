@@ -96,7 +96,7 @@ func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok boo
 	case old.State == Running && old.Owner == req.Owner:
 		// Our first try was applied and its response lost.
 		return ClaimResult{Verdict: Claimed, Claim: ClaimOf(*old)}, true
-	case old.Identity != "" && old.Identity != Identity(req.Event):
+	case old.Identity != "" && !IdentitiesOf(req.Event).Has(old.Identity):
 		return ClaimResult{Verdict: Corrupt, Err: ErrIdentity}, true
 	case old.State == Done:
 		return ClaimResult{Verdict: Duplicate, DoneAt: old.DoneAt, Source: event.Source(old.Source)}, true

@@ -53,9 +53,11 @@ type Verdict struct {
 }
 
 // Judge decides whether the endpoint of e accepts e, by the endpoint, mode and account of e
-// only.
+// only. An event whose account cannot be told is parked, whatever the policy.
 func (p Policy) Judge(e event.Envelope) Verdict {
 	switch {
+	case e.AccountUnknown():
+		return Verdict{Action: Park, Reason: ReasonAccount, Text: fmt.Sprintf("context %q names no account", e.Account)}
 	case p.Livemode != nil && !slices.Contains(p.Livemode, e.Livemode):
 		v := Verdict{Reason: ReasonLivemode, Action: p.OnMismatch,
 			Text: fmt.Sprintf("endpoint %q does not take %s events", e.Endpoint, e.Mode())}

@@ -29,6 +29,9 @@ func TestJudge(t *testing.T) {
 		{"another account parks", own, event.Envelope{Account: "acct_other"}, policy.Park, policy.ReasonAccount},
 		{"another account with ignore", with(own, policy.Ignore), event.Envelope{Account: "acct_other"}, policy.Ignore, policy.ReasonAccount},
 		{"mode before account", policy.Policy{Livemode: []bool{true}, Accounts: []string{""}}, event.Envelope{Account: "acct_1"}, policy.Ignore, policy.ReasonLivemode},
+		{"an event of an organisation's account", policy.Policy{}, event.Envelope{Account: "acct_1", AccountFrom: event.FromContext}, policy.Accept, ""},
+		{"one whose account cannot be told, without a policy", policy.Policy{}, event.Envelope{Account: "org_1", AccountFrom: event.FromContext}, policy.Park, policy.ReasonAccount},
+		{"one whose account cannot be told, of a mode to ignore", with(live, policy.Ignore), event.Envelope{Account: "org_1", AccountFrom: event.FromContext}, policy.Park, policy.ReasonAccount},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := tc.policy.Judge(tc.event)

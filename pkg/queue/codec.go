@@ -33,6 +33,7 @@ type wire struct {
 	Type         string `json:"type"`
 	Endpoint     string `json:"endpoint,omitempty"`
 	Account      string `json:"account,omitempty"`
+	Context      bool   `json:"context,omitempty"` // Account was read from the event's context
 	Livemode     *bool  `json:"livemode"`
 	APIVersion   string `json:"api_version,omitempty"`
 	Created      *int64 `json:"created"`
@@ -60,7 +61,7 @@ func Encode(e event.Envelope) (string, error) {
 	receivedAt := e.ReceivedAt.UnixMilli()
 	w := wire{
 		Version: version, ID: e.ID, Object: e.Object, Type: e.Type, Endpoint: e.Endpoint,
-		Account: e.Account, Livemode: &e.Livemode, APIVersion: e.APIVersion,
+		Account: e.Account, Context: e.AccountFrom != event.FromAccount, Livemode: &e.Livemode, APIVersion: e.APIVersion,
 		Created: &e.Created, CreatedRaw: e.CreatedRaw, ReceivedAt: &receivedAt,
 		ObjectID: e.ObjectID, Source: string(e.Source), BodyEncoding: encoding, Body: body,
 	}
@@ -170,6 +171,14 @@ func decode(body string) (event.Envelope, error) {
 		Livemode: *w.Livemode, APIVersion: w.APIVersion, Created: *w.Created, CreatedRaw: w.CreatedRaw,
 		ReceivedAt: time.UnixMilli(*w.ReceivedAt).UTC(), ObjectID: w.ObjectID,
 		Source: event.Source(w.Source), Body: raw,
+	}
+	switch {
+	case w.Context:
+		e.AccountFrom = event.FromContext
+	case e.Account == "" && !e.Thin() && raw != nil: // a release that ignored context may have written it
+		if inside, err := event.Parse(raw); err == nil && inside.AccountFrom == event.FromContext {
+			e.Account, e.AccountFrom = inside.Account, event.FromBody
+		}
 	}
 	return e, check(e)
 }

@@ -200,7 +200,7 @@ const (
 	withheld   verdict = "withheld" // counted when it is sent
 	unreadable verdict = "unreadable"
 	deferred   verdict = "deferred"
-	ignored    verdict = "ignored" // by the policy's from
+	ignored    verdict = "ignored" // by the policy
 )
 
 // of is the count of a verdict.
@@ -220,12 +220,17 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 		log.Warn("a listed event cannot be read", "position", i.Position, "error", i.Err)
 		return unreadable, nil
 	}
-	if i.Event.Account != "" && i.Event.Account != account {
+	e := i.Event
+	// A context names even the key's own account, which is listed without its id.
+	named := e.AccountFrom == event.FromContext && (account == "" || e.AccountUnknown())
+	if e.Account != "" && e.Account != account && !named {
 		log.Warn("a listed event is another account's")
 		return mismatched, nil
 	}
-	e := i.Event
-	e.Account, e.Endpoint = account, p.cfg.Accounts[account]
+	if !named {
+		e.Account = account
+	}
+	e.Endpoint = p.cfg.Accounts[account]
 	e.Source, e.ReceivedAt = p.source, r.now
 	if i.Err != nil {
 		e.Body = nil
@@ -240,7 +245,7 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	case mismatched:
 		log.Error("an event and its record contradict each other, or the record cannot be read", "state", rec.State, "error", rec.Check())
 	case unrecorded, stuck, unfinished:
-		if p.tooOld(e) {
+		if p.excluded(e) {
 			return ignored, nil
 		}
 		if r.sweep {

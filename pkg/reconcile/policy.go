@@ -13,13 +13,13 @@ import (
 const ReasonFrom = "from"
 
 // Exclusion is what the policy of an endpoint keeps passes from sending: all events of an
-// account in one mode, which is then not listed, or those created before its `from`.
+// account in one mode, which is then not listed, or some that it lists.
 type Exclusion struct {
 	Stream
 	Endpoint string
 	Reason   string // policy.ReasonLivemode, policy.ReasonAccount or ReasonFrom
 	Text     string // for people
-	Events   int    // listed and not sent, of ReasonFrom only
+	Events   int    // listed and not sent, 0 if the account is not listed
 }
 
 // Excluded returns the accounts whose endpoint excludes them in a mode, in order. accounts
@@ -46,19 +46,24 @@ func (p *pass) exclude() {
 	p.report.Nothing = len(p.accounts) == 0
 }
 
-// tooOld reports, and counts, that an event was created before its endpoint's `from`.
-func (p *pass) tooOld(e event.Envelope) bool {
-	from := p.from(e.Account)
-	if !time.Unix(e.Created, 0).Before(from) {
+// excluded reports, and counts, that the policy of its endpoint excludes an event of a listed
+// account: it was created before the policy's `from`, or its context names no account or one
+// that the endpoint does not take. The consumer would make a dead letter of it at every pass.
+func (p *pass) excluded(e event.Envelope) bool {
+	of := p.cfg.Policies[e.Endpoint]
+	x := Exclusion{Stream: Stream{p.live, e.Account}, Endpoint: e.Endpoint, Reason: ReasonFrom}
+	switch v := of.Judge(e); {
+	case v.Action != policy.Accept:
+		x.Reason, x.Text = v.Reason, v.Text
+	case time.Unix(e.Created, 0).Before(of.From):
+		x.Text = "created before " + of.From.UTC().Format(time.RFC3339) + ", the from of the policy of endpoint " + e.Endpoint
+	default:
 		return false
 	}
-	at := slices.IndexFunc(p.report.Excluded, func(x Exclusion) bool { return x.Account == e.Account })
+	at := slices.IndexFunc(p.report.Excluded, func(o Exclusion) bool { return o.Stream == x.Stream && o.Reason == x.Reason })
 	if at < 0 {
 		at = len(p.report.Excluded)
-		p.report.Excluded = append(p.report.Excluded, Exclusion{
-			Stream: Stream{p.live, e.Account}, Endpoint: e.Endpoint, Reason: ReasonFrom,
-			Text: "created before " + from.UTC().Format(time.RFC3339) + ", the from of the policy of endpoint " + e.Endpoint,
-		})
+		p.report.Excluded = append(p.report.Excluded, x)
 	}
 	p.report.Excluded[at].Events++
 	return true

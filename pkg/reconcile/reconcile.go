@@ -126,7 +126,7 @@ type Counts struct {
 	Unrecorded int `json:"unrecorded"` // without a record: enqueued
 	Stuck      int `json:"stuck"`      // with an unfinished record and no message: enqueued
 	Unfinished int `json:"-"`          // unfinished, dead letters too, re-enqueued by the weekly sweep
-	Ignored    int `json:"ignored"`    // older than the policy's from: not enqueued
+	Ignored    int `json:"ignored"`    // excluded by its endpoint's policy: not enqueued
 	Mismatched int `json:"suspicious"` // unlike its record, or its record cannot be read: not enqueued
 	Unreadable int `json:"unreadable"` // too little of it is readable to enqueue it
 	Deferred   int `json:"deferred"`   // to be enqueued by a later pass

@@ -39,7 +39,7 @@ func (r rule) judge(e event.Envelope, unread bool, rec *idempotency.Record) verd
 	}
 	s := rec.Status(r.now, r.limits)
 	switch {
-	case rec.Check() != nil, !unread && rec.Identity != idempotency.Identity(e):
+	case rec.Check() != nil, !unread && !idempotency.IdentitiesOf(e).Has(rec.Identity):
 		return mismatched
 	case s.Name == idempotency.StatusDone, s.Name == idempotency.StatusPurged:
 		return known

@@ -117,7 +117,7 @@ func explain(ctx context.Context, records Records, list []*DeadLetter) error {
 // IsOf reports whether a record is of a dead letter's event. The id alone is not enough: the
 // record may have another identity, or be written by something else.
 func IsOf(r idempotency.Record, d DeadLetter) bool {
-	return d.Undecodable == "" && r.Broken == "" && r.Identity == idempotency.Identity(d.Event)
+	return d.Undecodable == "" && r.Broken == "" && idempotency.IdentitiesOf(d.Event).Has(r.Identity)
 }
 
 func explainOne(ctx context.Context, records Records, d *DeadLetter) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"tollgate/pkg/idempotency"
@@ -16,8 +17,8 @@ type Sent struct {
 	EventID string // "" if the outcome cannot be told from a record: the message is unreadable, or the record has another identity
 	Done    bool   // the event was done before: the message was a leftover
 
-	identity                   key   // of the event: a record of another identity does not count
-	attempt, fails, generation int32 // thousands of these are kept
+	identities                 [2]key // of the event: a record of another identity does not count
+	attempt, fails, generation int32  // thousands of these are kept
 }
 
 // open reports whether the message's outcome can show whether a fix works.
@@ -71,15 +72,16 @@ func sentOf(ctx context.Context, records Records, m Received) (Sent, error) {
 	if err != nil {
 		return Sent{}, err
 	}
-	identity := idempotency.Identity(d.Event)
+	identities := idempotency.IdentitiesOf(d.Event)
+	keys := [2]key{keyOf(identities[0]), keyOf(identities[1])}
 	if !found {
-		return Sent{EventID: d.Event.ID, identity: keyOf(identity), generation: 1}, nil // as the first claim writes it
+		return Sent{EventID: d.Event.ID, identities: keys, generation: 1}, nil // as the first claim writes it
 	}
-	if r.Broken != "" || r.Identity != "" && r.Identity != identity {
+	if r.Broken != "" || r.Identity != "" && !identities.Has(r.Identity) {
 		return Sent{}, nil // the consumer dead-letters it again and does not touch the record
 	}
 	return Sent{
-		EventID: d.Event.ID, Done: r.State == idempotency.Done, identity: keyOf(identity),
+		EventID: d.Event.ID, Done: r.State == idempotency.Done, identities: keys,
 		attempt: small(r.Attempt), fails: small(r.Fails), generation: small(r.Generation),
 	}, nil
 }
@@ -98,7 +100,7 @@ func (s Sent) OutcomeOf(r idempotency.Record, now time.Time, l limits.Limits) Ou
 	tried := attempts > 0
 	ended := !r.Held(now, l)
 	switch {
-	case s.EventID == "", r.Broken != "", r.Identity != "" && keyOf(r.Identity) != s.identity:
+	case s.EventID == "", r.Broken != "", r.Identity != "" && !slices.Contains(s.identities[:], keyOf(r.Identity)):
 		return Untracked
 	case s.Done, r.State == idempotency.Done, r.Generation > int64(s.generation):
 		return Done

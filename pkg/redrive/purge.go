@@ -139,7 +139,8 @@ func (r *purger) count(m Received, a answer) {
 		return
 	}
 	d, _ := decode(m)
-	if id := keyOf(idempotency.Identity(d.Event)); a == idempotency.PurgeMarked {
+	of := idempotency.IdentitiesOf(d.Event)
+	if id := keyOf(min(of[0], of[1])); a == idempotency.PurgeMarked {
 		r.marked[id] = true
 	} else {
 		r.waiting[id]++
@@ -186,7 +187,7 @@ func (r *purger) mark(ctx context.Context, m Received) (answer, error) {
 	defer cancel()
 	now := time.Now()
 	verdict, err := r.Store.Purge(ctx, idempotency.PurgeRequest{
-		EventID: d.Event.ID, Identity: idempotency.Identity(d.Event), Attempt: d.Cause.Attempt,
+		EventID: d.Event.ID, Identities: idempotency.IdentitiesOf(d.Event), Attempt: d.Cause.Attempt,
 		By: r.Operator, Now: now, LeaseExpiredBefore: now.Add(-r.Limits.TakeOverMargin),
 	})
 	if err != nil {

@@ -237,6 +237,36 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// TestAccountOfAContext: the record may be of a release that ignored it. The message has the
+// account.
+func TestAccountOfAContext(t *testing.T) {
+	inContext := strings.Replace(body, `"object":"event"`, `"object":"event","context":"org_1/acct_1"`, 1)
+	for _, c := range []struct {
+		name, recorded string
+		accounts       []string
+		refused        Refusal
+	}{
+		{"recorded under it", "acct_1", []string{"acct_1"}, ""},
+		{"recorded under none", "", []string{"acct_1"}, ""},
+		{"recorded under none, asked as the key's own", "", nil, ""},
+		{"recorded under another", "acct_2", []string{"acct_1"}, RefusedMismatched},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newFakes(t)
+			w.events = map[string]string{"/evt_1": inContext, "acct_1/evt_1": inContext}
+			w.record.Identity = idempotency.Identity(envelopeOf(t, body, c.recorded))
+			_, err := w.replayer(t, func(cfg *Config) { cfg.Accounts = c.accounts }).Event(t.Context(), "evt_1")
+			refused, _ := errors.AsType[*RefusedError](err)
+			if (refused != nil) != (c.refused != "") || refused != nil && refused.Reason != c.refused {
+				t.Errorf("%v", err)
+			}
+			if want := event.FromContext; c.refused == "" && (w.message.Account != "acct_1" || w.message.AccountFrom != want) {
+				t.Errorf("the message is of account %q from %d", w.message.Account, w.message.AccountFrom)
+			}
+		})
+	}
+}
+
 func TestThinEventsAreFetchedAsSuch(t *testing.T) {
 	const thinBody = `{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter.no_meter_found","created":"2023-11-14T22:13:10.000Z","livemode":false}`
 	w := newFakes(t)

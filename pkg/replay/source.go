@@ -87,7 +87,7 @@ func (s source) open(ctx context.Context, id, typ, want string) (event.Envelope,
 		if err != nil {
 			return e, &RefusedError{Reason: RefusedUnreadable, Text: "the fetched event " + id + " cannot be read", Err: err, Hint: "give the event's own JSON with --from-file"}
 		}
-		if e.ID == id && (want == "" || idempotency.Identity(e) == want) {
+		if e.ID == id && (want == "" || idempotency.IdentitiesOf(e).Has(want)) {
 			return e, nil
 		}
 		other = true

@@ -41,7 +41,7 @@ func policyMutants() []mutant {
 		one("a policy's from binds the consumer", verdict, "	return Verdict{Action: Accept}\n", "	if time.Unix(e.Created, 0).Before(p.From) {\n		return Verdict{Action: Ignore}\n	}\n	return Verdict{Action: Accept}\n"),
 		{name: "reconcile does not read a policy's from", edits: []edit{
 			{pass, "scheduled && from.After(begin) {", "scheduled && from.After(begin) && p.dry {"},
-			{excluded, "	if !time.Unix(e.Created, 0).Before(from) {", "	if !p.dry || !time.Unix(e.Created, 0).Before(from) {"},
+			{excluded, "	case time.Unix(e.Created, 0).Before(of.From):", "	case p.dry && time.Unix(e.Created, 0).Before(of.From):"},
 		}},
 	}
 }
@@ -70,7 +70,7 @@ func purgeMutants() []mutant {
 		{name: "A14: a purge completes the event", edits: completes},
 		{name: "A16: a purge completes the event by any dead letter of it", edits: also(edit{operator, attempt, `purgeAttempt = " AND att>=:att"`})},
 		one("A17: purged while receives are left", operator, dead, `purgeDead    = " AND rc_left>=:zero"`),
-		one("A18: purged in any state", operator, `purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident=:ident"`, `purgeWhen    = "(st=:failed OR st=:running OR lease < :cutoff) AND ident=:ident"`),
+		one("A18: purged in any state", operator, `purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident IN (:ident,:ident2)"`, `purgeWhen    = "(st=:failed OR st=:running OR lease < :cutoff) AND ident IN (:ident,:ident2)"`),
 		one("a dead letter of an earlier attempt purges the event", operator, attempt, `purgeAttempt = " AND att>=:att"`),
 		one("A19: a claim keeps the mark", claim, `claimRemove = " REMOVE exp, reason, purged, purge_by"`, `claimRemove = " REMOVE exp, reason"`),
 		one("a completion keeps the mark", commit, `" REMOVE lease, #open, rc_left, reason, purged, purge_by"`, `" REMOVE lease, #open, rc_left, reason"`),

@@ -80,7 +80,7 @@ func (sc *scenario) purgeByID(f *fact) {
 		defer cancel()
 		now := time.Now()
 		got, err := sc.operator.Purge(ctx, idempotency.PurgeRequest{
-			EventID: f.id, Identity: idempotency.Identity(f.env), Any: true, By: "op", Now: now, LeaseExpiredBefore: now.Add(-sc.limits.TakeOverMargin),
+			EventID: f.id, Identities: idempotency.IdentitiesOf(f.env), Any: true, By: "op", Now: now, LeaseExpiredBefore: now.Add(-sc.limits.TakeOverMargin),
 		})
 		if err == nil {
 			verdict = got

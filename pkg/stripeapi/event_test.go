@@ -20,6 +20,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/localtest"
 	fakestripe "tollgate/pkg/local/stripe"
@@ -129,6 +130,44 @@ func TestRequestOnTheWire(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, <-sent); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// TestKeyOfAnOrganisation: it names the account by Stripe-Context in every request, which the
+// fake Stripe demands as Stripe does.
+func TestKeyOfAnOrganisation(t *testing.T) {
+	s, url := localtest.Stripe(t)
+	c := newClient(t, stripeapi.Options{URL: url, Tries: 1, Key: func(context.Context) (string, error) { return "sk_org_test_1", nil }})
+	snapshot := []byte(strings.Replace(anEvent("evt_1", "invoice.paid", 1_700_000_001), `"object":"event"`, `"object":"event","context":"org_1/acct_1"`, 1))
+	thin := []byte(`{"id":"evt_thin","object":"v2.core.event","type":"v2.core.account.closed","created":"2026-11-18T00:00:00.123Z","context":"org_1/acct_1"}`)
+	snapshot = bytes.Replace(snapshot, []byte("2025-09-30.clover"), []byte(stripeapi.APIVersion), 1)
+	for _, err := range []error{s.Remember(snapshot), s.Remember(thin)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, fetch := range map[string]func() ([]byte, error){
+		"a snapshot":   func() ([]byte, error) { return c.FetchEvent(t.Context(), "acct_1", "evt_1", false) },
+		"a thin event": func() ([]byte, error) { return c.FetchEvent(t.Context(), "org_1/acct_1", "evt_thin", true) },
+		"an object":    func() ([]byte, error) { return c.FetchObject(t.Context(), "acct_1", "invoice", "in_evt_1") },
+		"a list": func() ([]byte, error) {
+			q := listQuery
+			q.Account = "acct_1"
+			page, err := c.ListEvents(t.Context(), q)
+			if err == nil && (len(page.Items) != 1 || page.Items[0].Event.Account != "acct_1" || page.Items[0].Event.AccountFrom != event.FromContext) {
+				err = fmt.Errorf("items %+v", page.Items)
+			}
+			return snapshot, err
+		},
+	} {
+		if got, err := fetch(); err != nil || len(got) == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, account := range map[string]string{"without an account": "", "as another": "acct_2"} {
+		if _, err := c.FetchEvent(t.Context(), account, "evt_1", false); err == nil {
+			t.Errorf("%s: an answer", name)
 		}
 	}
 }

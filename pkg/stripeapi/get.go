@@ -21,7 +21,7 @@ type request struct {
 	form          string // the body of a POST
 	once          string // idempotency key: tries with one key change things once
 	version       string // Stripe-Version
-	accountHeader string // the header that names the account
+	accountHeader string // the header that names the account, unless the key is an organisation's
 	account       string // "" for the key's own
 	resource      string // whose rate the request counts against
 }
@@ -105,7 +105,7 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 	req.Header.Set("Stripe-Version", r.version)
 	req.Header.Set("User-Agent", "tollgate")
 	if r.account != "" {
-		req.Header.Set(r.accountHeader, r.account)
+		req.Header.Set(accountHeader(r, key), r.account)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -129,6 +129,15 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 		a.body = body
 	}
 	return a
+}
+
+// accountHeader is the header that names the account. A key of an organisation acts for one of
+// its accounts by Stripe-Context only.
+func accountHeader(r request, key string) string {
+	if strings.HasPrefix(key, "sk_org") || strings.HasPrefix(key, "rk_org") {
+		return "Stripe-Context"
+	}
+	return r.accountHeader
 }
 
 // refusal is the error of an answer that is not 200, and whether another try may help.

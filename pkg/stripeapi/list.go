@@ -138,7 +138,7 @@ func salvage(raw json.RawMessage, live bool) event.Envelope {
 		return e
 	}
 	read := func(name string, to any) bool { return json.Unmarshal(members[name], to) == nil }
-	var id, typ, account string
+	var id, typ, account, context string
 	if read("id", &id) && isName(id, "") && strings.HasPrefix(id, "evt_") {
 		e.ID = id
 	}
@@ -147,6 +147,9 @@ func salvage(raw json.RawMessage, live bool) event.Envelope {
 	}
 	if read("account", &account) && isName(account, "") {
 		e.Account = account
+	}
+	if e.Account == "" && read("context", &context) && isName(context, "/") {
+		e.Account, e.AccountFrom = event.ContextAccount(context), event.FromContext
 	}
 	var created int64
 	if read("created", &created) {

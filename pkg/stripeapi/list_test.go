@@ -107,6 +107,30 @@ func TestListAsks(t *testing.T) {
 	}
 }
 
+// TestAccountOfAnUnreadableItem: what is sent id-only has the account that its context names.
+func TestAccountOfAnUnreadableItem(t *testing.T) {
+	for members, want := range map[string]event.Envelope{
+		``:                                       {},
+		`,"context":"org_1/acct_1"`:              {Account: "acct_1", AccountFrom: event.FromContext},
+		`,"context":"org_1"`:                     {Account: "org_1", AccountFrom: event.FromContext},
+		`,"account":"acct_2","context":"acct_1"`: {Account: "acct_2"},
+		`,"context":"acct_1\n"`:                  {},
+		`,"context":7`:                           {},
+		`,"account":{"id":1},"context":"acct_1"`: {Account: "acct_1", AccountFrom: event.FromContext},
+	} {
+		c := offline(t, func(r *http.Request) string {
+			if r.URL.Path != "/v1/events" {
+				return "{}" // by its id it cannot be read either
+			}
+			return fmt.Sprintf(`{"data":[{"id":"evt_1","object":"event","type":"invoice.paid","created":1%s}]}`, members)
+		})
+		page, err := c.ListEvents(t.Context(), listQuery)
+		if err != nil || len(page.Items) != 1 || page.Items[0].Err == nil || page.Items[0].Event.Account != want.Account || page.Items[0].Event.AccountFrom != want.AccountFrom {
+			t.Errorf("%s: %+v, %v", members, page.Items, err)
+		}
+	}
+}
+
 // TestItemsAreReadOneByOne: the known members of an item decide how it is handled.
 func TestItemsAreReadOneByOne(t *testing.T) {
 	good := anEvent("evt_1", "invoice.paid", 1)

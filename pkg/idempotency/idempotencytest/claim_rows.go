@@ -79,6 +79,33 @@ var claimRows = []row{
 	{"refused/other identity after its lease → corrupt", otherIdentity(isRunning, 60)},
 	{"refused/other identity after a failure → corrupt", otherIdentity(isFailed, 60)},
 	{"refused/other identity when done → corrupt", otherIdentity(isDone, 60)},
+	{"ok/failed without the account of its context → claimed, the identity stays", after(func(b *bench) { b.failed(b.claim(b.unnamed(b.t0))) }, func(b *bench) {
+		ident := b.record().Identity
+		c := b.claim(b.named(b.at(60)))
+		b.equal("identity and attempt", []any{b.record().Identity, c.Attempt}, []any{ident, int64(2)})
+		b.failed(c)
+		b.equal("attempt of the release before", b.claim(b.unnamed(b.at(120))).Attempt, int64(3))
+	})},
+	{"refused/done without the account of its context → duplicate", after(func(b *bench) { b.done(b.claim(b.unnamed(b.t0))) }, func(b *bench) {
+		b.refusedClaim(b.named(b.at(60)), b.duplicate(event.Webhook))
+	})},
+	{"refused/running without the account of its context → busy", after(func(b *bench) { b.claim(b.unnamed(b.t0)) }, func(b *bench) {
+		b.refusedClaim(b.named(b.at(10)), idempotency.ClaimResult{Verdict: idempotency.Busy, Lease: b.t0.Add(leaseTime)})
+	})},
+	{"refused/of another object, without the account of its context → corrupt", after(noRecord, func(b *bench) {
+		req := b.unnamed(b.t0)
+		req.Event.ObjectID = "in_2"
+		b.failed(b.claim(req))
+		b.refusedClaim(b.named(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: idempotency.ErrIdentity})
+	})},
+	{"refused/of another account by context → corrupt", after(func(b *bench) { b.failed(b.claim(b.named(b.t0))) }, func(b *bench) {
+		req := b.named(b.at(60))
+		req.Event.Account = "acct_2"
+		b.refusedClaim(req, idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: idempotency.ErrIdentity})
+	})},
+	{"refused/failed without an account, claimed for a connected one → corrupt", after(func(b *bench) { b.failed(b.claim(b.unnamed(b.t0))) }, func(b *bench) {
+		b.refusedClaim(b.request(b.at(60)), idempotency.ClaimResult{Verdict: idempotency.Corrupt, Err: idempotency.ErrIdentity})
+	})},
 	{"two events → two records", func(b *bench) {
 		isRunning(b)
 		req := b.request(b.t0)
@@ -147,4 +174,26 @@ func (b *bench) fromReconcile(now time.Time) idempotency.ClaimRequest {
 	req := b.request(now)
 	req.Event.Source = event.Reconcile
 	return req
+}
+
+// named asks for evt_1 as an event whose account is known from its context.
+func (b *bench) named(now time.Time) idempotency.ClaimRequest {
+	req := b.request(now)
+	req.Event.AccountFrom = event.FromContext
+	return req
+}
+
+// unnamed asks for the same event as a release does that ignores context.
+func (b *bench) unnamed(now time.Time) idempotency.ClaimRequest {
+	req := b.request(now)
+	req.Event.Account = ""
+	return req
+}
+
+// after runs a test in a state.
+func after(state, test func(*bench)) func(*bench) {
+	return func(b *bench) {
+		state(b)
+		test(b)
+	}
 }

@@ -107,7 +107,7 @@ func (m *Memory) Claim(ctx context.Context, req idempotency.ClaimRequest) (idemp
 
 func (m *Memory) claim(req idempotency.ClaimRequest) idempotency.ClaimResult {
 	old, ident := m.lookUp(req.Event.ID), idempotency.Identity(req.Event)
-	if old != nil && (!claimable(*old, req.LeaseExpiredBefore) || old.Identity != ident) {
+	if old != nil && (!claimable(*old, req.LeaseExpiredBefore) || !idempotency.IdentitiesOf(req.Event).Has(old.Identity)) {
 		result, explained := idempotency.ReadClaimRefusal(req, old)
 		if !explained {
 			return idempotency.ClaimResult{Verdict: idempotency.Busy}
@@ -187,7 +187,7 @@ func (m *Memory) Purge(ctx context.Context, req idempotency.PurgeRequest) (idemp
 	return write(ctx, m, OpPurge, req.EventID, idempotency.ErrStoreDown, func() (idempotency.PurgeVerdict, error) {
 		r := m.lookUp(req.EventID)
 		named := req.Any || r != nil && r.ReceivesLeft == 0 && (req.Attempt == 0 || req.Attempt == r.Attempt)
-		if r == nil || !claimable(*r, req.LeaseExpiredBefore) || r.Identity != req.Identity || !named {
+		if r == nil || !claimable(*r, req.LeaseExpiredBefore) || !req.Identities.Has(r.Identity) || !named {
 			return idempotency.ReadPurgeRefusal(req, r), nil
 		}
 		r.Purged, r.PurgeBy, r.Updated = millis(req.Now), bounded(req.By), millis(req.Now)

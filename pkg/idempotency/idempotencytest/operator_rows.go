@@ -3,6 +3,7 @@ package idempotencytest
 import (
 	"time"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
 
@@ -27,6 +28,10 @@ var purgeRows = []row{
 		b.complete(c, idempotency.Applied, b.at(101))
 		b.equal("mark and state", []any{b.record().Purged, b.record().State}, []any{time.Time{}, idempotency.Done})
 	}},
+	{"ok/dead, recorded without the account of its context → marked", purging(func(b *bench) { b.dead(b.claim(b.unnamed(b.t0))) }, idempotency.PurgeMarked, func(req *idempotency.PurgeRequest) {
+		req.Identities = idempotency.IdentitiesOf(inContextEnvelope())
+	})},
+	{"refused/recorded without an account, purged for a connected one → corrupt", purging(func(b *bench) { b.dead(b.claim(b.unnamed(b.t0))) }, idempotency.PurgeOtherIdentity)},
 	{"refused/receives left → waiting", purging(isFailed, idempotency.PurgeWaiting)},
 	{"refused/another attempt → waiting", purging(func(b *bench) {
 		isFailed(b)
@@ -36,8 +41,15 @@ var purgeRows = []row{
 	{"refused/running, by id → busy", purging(func(b *bench) { b.claim(b.request(b.at(90))) }, idempotency.PurgeBusy, byID)},
 	{"refused/done → done", purging(isDone, idempotency.PurgeDone)},
 	{"refused/done, by id → done", purging(isDone, idempotency.PurgeDone, byID)},
-	{"refused/other identity → corrupt", purging(isDead, idempotency.PurgeOtherIdentity, func(req *idempotency.PurgeRequest) { req.Identity = "another" })},
+	{"refused/other identity → corrupt", purging(isDead, idempotency.PurgeOtherIdentity, func(req *idempotency.PurgeRequest) { req.Identities = idempotency.Identities{"another"} })},
 	{"refused/no record → no record", purging(noRecord, idempotency.PurgeNoRecord)},
+}
+
+// inContextEnvelope is evt_1, with an account that is known from its context.
+func inContextEnvelope() event.Envelope {
+	e := envelope("evt_1")
+	e.AccountFrom = event.FromContext
+	return e
 }
 
 func killed(b *bench) { b.atLastReceive(b.t0) }
@@ -75,7 +87,7 @@ func (b *bench) dead(c *idempotency.Claim) {
 
 func (b *bench) purgeRequest() idempotency.PurgeRequest {
 	return idempotency.PurgeRequest{
-		EventID: "evt_1", Identity: idempotency.Identity(envelope("evt_1")), Attempt: 1, By: "ann",
+		EventID: "evt_1", Identities: idempotency.IdentitiesOf(envelope("evt_1")), Attempt: 1, By: "ann",
 		Now: b.at(100), LeaseExpiredBefore: b.at(100).Add(-margin),
 	}
 }

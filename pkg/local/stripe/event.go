@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -13,7 +14,7 @@ type eventHead struct {
 	ID      string `json:"id"`
 	Thin    bool   `json:"thin,omitempty"`
 	Type    string `json:"type"`
-	Account string `json:"account,omitempty"` // "" for the platform's own
+	Account string `json:"account,omitempty"` // "" for the key's own
 	Live    bool   `json:"live,omitempty"`    // of live mode
 	Version string `json:"version,omitempty"` // in which the body was given
 	Created int64  `json:"created"`           // seconds
@@ -54,12 +55,12 @@ func parse(body []byte) (*event, error) {
 	}}
 	switch object := text(top["object"]); object {
 	case "event":
-		e.Account = text(top["account"])
+		e.Account = cmp.Or(text(top["account"]), accountIn(text(top["context"])))
 		if err := json.Unmarshal(top["created"], &e.Created); err != nil {
 			return nil, fmt.Errorf("%w: created is not a number of seconds", ErrNotEvent)
 		}
 	case "v2.core.event":
-		e.Thin, e.Account = true, text(top["context"])
+		e.Thin, e.Account = true, accountIn(text(top["context"]))
 		created, err := time.Parse(time.RFC3339, text(top["created"]))
 		if err != nil {
 			return nil, fmt.Errorf("%w: created is not an RFC 3339 time", ErrNotEvent)
@@ -75,6 +76,14 @@ func parse(body []byte) (*event, error) {
 		e.sets = stateOf(e, top["data"])
 	}
 	return e, nil
+}
+
+// accountIn returns the account that a context names: the end of its path.
+func accountIn(context string) string {
+	if last := context[strings.LastIndexByte(context, '/')+1:]; strings.HasPrefix(last, "acct_") {
+		return last
+	}
+	return context
 }
 
 // text returns a JSON string's value, and "" for anything else.

@@ -56,6 +56,9 @@ func (s *Fake) api(f apiFunc) http.HandlerFunc {
 		if version := r.Header.Get("Stripe-Version"); version != "" && !isAPIVersion(version) {
 			return nil, invalidVersion("", version)
 		}
+		if strings.HasPrefix(keyOf(r), orgKey) && (r.Header.Get("Stripe-Context") == "" || r.Header.Get("Stripe-Account") != "") {
+			return nil, invalid(http.StatusBadRequest, "", "", "A key of an organization needs the Stripe-Context header, and takes no Stripe-Account.")
+		}
 		return f(r)
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -78,15 +81,25 @@ func answer(f apiFunc) http.HandlerFunc {
 	}
 }
 
-func checkKey(r *http.Request) *apiError {
+// keyOf returns a request's API key, "" for none.
+func keyOf(r *http.Request) string {
 	key, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer {
 		key, _, _ = r.BasicAuth()
 	}
+	return key
+}
+
+// orgKey starts the keys of an organisation, which acts for one of its accounts by
+// Stripe-Context only.
+const orgKey = "sk_org_test_"
+
+func checkKey(r *http.Request) *apiError {
+	key := keyOf(r)
 	switch {
 	case key == "":
 		return invalid(http.StatusUnauthorized, "", "", "No API key was given: send one as a bearer token or as the user of basic authentication.")
-	case strings.HasPrefix(key, "sk_test_"), strings.HasPrefix(key, "rk_test_"):
+	case strings.HasPrefix(key, "sk_test_"), strings.HasPrefix(key, "rk_test_"), strings.HasPrefix(key, orgKey):
 		return nil
 	case strings.Contains(key, "_live_"):
 		return invalid(http.StatusUnauthorized, "", "", "The fake Stripe rejects live keys: use any sk_test_ key.")
@@ -100,7 +113,7 @@ const OwnAccount = "acct_TollgateFakeStripe"
 // account is the account whose events a request asks for, "" for that of the key, which a
 // request may also name.
 func account(r *http.Request) string {
-	named := cmp.Or(r.Header.Get("Stripe-Context"), r.Header.Get("Stripe-Account"))
+	named := cmp.Or(accountIn(r.Header.Get("Stripe-Context")), r.Header.Get("Stripe-Account"))
 	if named == OwnAccount {
 		return ""
 	}

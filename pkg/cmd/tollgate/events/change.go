@@ -41,7 +41,7 @@ func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 	const done = " is purged: reconcile no longer sends it. A message or dead letter that is left is handled as before."
 	return o.change(ctx, of, c.Yes, string(idempotency.PurgeMarked), done, func(ctx context.Context, now, expired time.Time) (string, error) {
 		verdict, err := o.store.Purge(ctx, idempotency.PurgeRequest{
-			EventID: o.ID, Identity: o.Identity, Any: true, By: verb.Operator(), Now: now, LeaseExpiredBefore: expired,
+			EventID: o.ID, Identities: idempotency.Identities{o.Identity, o.Identity}, Any: true, By: verb.Operator(), Now: now, LeaseExpiredBefore: expired,
 		})
 		return string(verdict), err
 	})
@@ -138,7 +138,7 @@ func (c *Reidentify) Run(ctx context.Context, a *verb.App) error {
 		return err
 	}
 	ident := idempotency.Identity(e)
-	if ident == o.Identity {
+	if idempotency.IdentitiesOf(e).Has(o.Identity) {
 		a.Line(changedView{o.ID, "same"}, "Nothing to do: the record has the event's identity.")
 		return nil
 	}
