@@ -155,7 +155,7 @@ func TestWelcomeOfOldAndLateSubscriptions(t *testing.T) {
 
 // The end of a trial is announced once, to a customer whose trial still runs.
 func TestTrialWillEnd(t *testing.T) {
-	const first, extended = 1797638460, 1799638460
+	const first, extended, third = 1797638460, 1799638460, 1801638460
 	f := newFixture()
 	for i, step := range []struct {
 		name    string
@@ -166,9 +166,9 @@ func TestTrialWillEnd(t *testing.T) {
 		{"announced", "trialing", first, "1797638460"},
 		{"a second event", "trialing", first, ""},
 		{"the trial was extended", "trialing", extended, "1799638460"},
-		{"the trial is over", "active", extended, ""},
-		{"it was canceled", "canceled", extended, ""},
-		{"paused at the end", "paused", extended, ""},
+		{"the trial is over", "active", third, ""},
+		{"it was canceled", "canceled", third, ""},
+		{"paused at the end", "paused", third, ""},
 		{"without an end", "trialing", nil, ""},
 	} {
 		body := golden(t, trialWillEnd, "evt_1TollgateQm4vR7kXw2ZpTnA", fmt.Sprint("evt_", i))
