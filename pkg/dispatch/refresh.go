@@ -51,7 +51,6 @@ func Refreshes[T any](m *Mux, keep func(context.Context, Current[T]) (Effects, e
 		if err := (snapshot{name: name, object: object}).decode(&e.Object); err != nil {
 			return nil, err
 		}
-		e.Raw = object
 		effects, err := keep(ctx, e)
 		if err == nil && !e.keeps(effects) {
 			err = Permanent(errors.New("the keeper has no effect of KeepRow"))

@@ -1,7 +1,9 @@
 package simulation
 
+import "slices"
+
 // handlerMutants are seeded bugs in the rules of the handlers, which their own tests find.
-func handlerMutants() []mutant { return paymentMutants() }
+func handlerMutants() []mutant { return slices.Concat(paymentMutants(), chargeMutants()) }
 
 // paymentMutants are those of invoices and payments.
 func paymentMutants() []mutant {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -140,6 +141,10 @@ func accountHeader(r request, key string) string {
 	return r.accountHeader
 }
 
+// missingRight matches the name of a right that a restricted key lacks, such as
+// rak_charge_read, in Stripe's message.
+var missingRight = regexp.MustCompile(`\brak_[a-z0-9_]{1,60}\b`)
+
 // refusal is the error of an answer that is not 200, and whether another try may help.
 // Stripe-Should-Retry decides where the status does not.
 // account is the connected account that was asked as, "" for the key's own.
@@ -166,6 +171,9 @@ func refusal(resp *http.Response, body []byte, account string) (err error, again
 	case http.StatusNotFound:
 		return fmt.Errorf("%w (%s)", ErrNotFound, text), false
 	case http.StatusForbidden:
+		if right := missingRight.FindString(envelope.Error.Message); right != "" {
+			text += ", missing right " + right
+		}
 		if code == "account_invalid" || !ofKey {
 			return fmt.Errorf("%w: account %s (%s)", ErrAccountRevoked, account, text), false
 		}

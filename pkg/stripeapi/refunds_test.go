@@ -127,7 +127,7 @@ func TestKeyWithoutTheRightToExpand(t *testing.T) {
 				io.WriteString(w, `{}`)
 			}))
 			body, err := newClient(t, stripeapi.Options{URL: address}).FetchObject(t.Context(), account, object, "x_1")
-			if !errors.Is(err, stripeapi.ErrUnauthorized) || body != nil {
+			if !errors.Is(err, stripeapi.ErrUnauthorized) || !strings.Contains(err.Error(), "missing right rak_charge_read") || body != nil {
 				t.Errorf("%s as %q: %q, error %v", object, account, body, err)
 			}
 			if p, ok := errors.AsType[*dispatch.PermanentError](err); ok {
