@@ -63,6 +63,17 @@ func TestOlderReleasesMessage(t *testing.T) {
 	}
 }
 
+// TestOlderReconcilesMessage: its header has the account that was asked as.
+func TestOlderReconcilesMessage(t *testing.T) {
+	for account, from := range map[string]event.AccountFrom{"acct_1": event.FromContext, "acct_2": event.FromAccount} {
+		e := ofOrganisation(t)
+		e.Account, e.AccountFrom = account, event.FromAccount
+		if got := decode(t, encode(t, e)); got.Account != account || got.AccountFrom != from {
+			t.Errorf("account %q from %d, want %q from %d", got.Account, got.AccountFrom, account, from)
+		}
+	}
+}
+
 // TestOlderReleasesMessageWithoutContext stays one of the platform's own, as does one without a
 // body, or with one that is no event or has an account of its own.
 func TestOlderReleasesMessageWithoutContext(t *testing.T) {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,15 +173,28 @@ func decode(body string) (event.Envelope, error) {
 		ReceivedAt: time.UnixMilli(*w.ReceivedAt).UTC(), ObjectID: w.ObjectID,
 		Source: event.Source(w.Source), Body: raw,
 	}
-	switch {
-	case w.Context:
+	if w.Context {
 		e.AccountFrom = event.FromContext
-	case e.Account == "" && !e.Thin() && raw != nil: // a release that ignored context may have written it
-		if inside, err := event.Parse(raw); err == nil && inside.AccountFrom == event.FromContext {
-			e.Account, e.AccountFrom = inside.Account, event.FromBody
-		}
+	} else {
+		readContext(&e)
 	}
 	return e, check(e)
+}
+
+// readContext takes the account from the body, if that has a context and the message is of a
+// release that ignored it. The header has the account if reconcile or a replay asked as it.
+func readContext(e *event.Envelope) {
+	if e.Thin() || !bytes.Contains(e.Body, []byte("context")) {
+		return
+	}
+	inside, err := event.Parse(e.Body)
+	switch {
+	case err != nil || inside.AccountFrom != event.FromContext:
+	case e.Account == "":
+		e.Account, e.AccountFrom = inside.Account, event.FromBody
+	case e.Account == inside.Account:
+		e.AccountFrom = event.FromContext
+	}
 }
 
 // check is for both directions: what a table key or a log line needs is present, bounded, and

@@ -95,6 +95,7 @@ func mustHappen() (all []string) {
 		"ingest starts", countName(opSecretGet, callSilent), "a delivery outlasts a failed fetch of secrets",
 		"Stripe refuses a revoked account", "dead-lettered: account_revoked", "replay: refused, excluded",
 		"the DLQ refuses a copy for its size: 1", "the DLQ refuses a copy for its size: 2", "the DLQ refuses a copy for its size: 3",
+		"a message without the account of its context", "ingest is upgraded or rolled back", "a record of the other release's identity",
 		"outcome: policy_ignored", "outcome: newer_version", "outcome: missed", "outcome: stale", "outcome: no_time",
 	)
 }
@@ -131,6 +132,9 @@ type watched struct{ sc *scenario }
 
 func (s watched) Claim(ctx context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
 	got, err := s.sc.store.Claim(ctx, r)
+	if ident := s.sc.table.items[recordPrefix+r.Event.ID]["ident"].Text; err == nil && ident != idempotency.Identity(r.Event) && got.Verdict != idempotency.Corrupt {
+		s.sc.count("a record of the other release's identity")
+	}
 	countVerdict(s.sc, "claim", got.Verdict, err)
 	return got, err
 }

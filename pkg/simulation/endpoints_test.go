@@ -35,6 +35,10 @@ type policyPlan struct {
 	on     bool
 	first  map[string]policy.Action // OnMismatch at the beginning
 	change float64                  // that operators change a policy, at a step
+
+	contexts bool    // events name their accounts as those of an organisation
+	older    bool    // ingest starts as the release that ignored context
+	upgrade  float64 // that it is upgraded or rolled back, at a step
 }
 
 func newPolicyPlan(rng *rand.Rand) policyPlan {
@@ -42,6 +46,9 @@ func newPolicyPlan(rng *rand.Rand) policyPlan {
 	p := policyPlan{on: true, first: map[string]policy.Action{connectEU: action(), connectUS: action()}}
 	if rng.IntN(2) == 0 {
 		p.change = 0.1 * rng.Float64()
+	}
+	if rng.IntN(2) == 0 {
+		p.contexts, p.older, p.upgrade = true, rng.IntN(2) == 0, 0.1*rng.Float64()
 	}
 	return p
 }
@@ -107,7 +114,11 @@ func (sc *scenario) verdict(all map[string]policy.Policy, endpoint string, f *fa
 	mode := p.Livemode == nil || slices.Contains(p.Livemode, f.env.Livemode)
 	account := p.Accounts == nil || slices.Contains(p.Accounts, f.env.Account)
 	switch {
-	case mode && account, f.behaviour == unhandled:
+	case f.behaviour == unhandled:
+		return policy.Accept
+	case f.unknown():
+		return policy.Park
+	case mode && account:
 		return policy.Accept
 	case p.OnMismatch != "":
 		return p.OnMismatch

@@ -1,10 +1,12 @@
 package simulation
 
+import "slices"
+
 // ruleMutants are seeded bugs in policies of several endpoints, purges, clocks, malformed rows,
 // history and two releases. A1, A14 and the like are their numbers in the model of policies and
 // purges.
 func ruleMutants() []mutant {
-	return append(policyMutants(), append(purgeMutants(), outsideMutants()...)...)
+	return slices.Concat(policyMutants(), accountMutants(), purgeMutants(), outsideMutants())
 }
 
 func policyMutants() []mutant {
@@ -29,8 +31,12 @@ func policyMutants() []mutant {
 			{message, open, later + "	if v.Action == policy.Park {\n		return \"\", nil, dispatch.Park(v.Reason, errors.New(v.Text))\n	}\n" + open},
 		}},
 		one("A3: the record remembers an exclusion", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	if got, err := b.claimFor(m, env); err == nil && got.Claim != nil {\n		_, _ = b.c.cfg.Store.Fail(b.ctx, got.Claim, idempotency.Failure{Now: b.c.cfg.Now(), Reason: v.Reason})\n	}\n	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n"),
-		one("A4: reconcile sends what the endpoint ignores", excluded, "v.Action != policy.Accept {", "v.Action == policy.Park {"),
-		one("A5: reconcile sends what the endpoint parks", excluded, "v.Action != policy.Accept {", "v.Action == policy.Ignore {"),
+		{name: "A4: reconcile sends what the endpoint ignores", edits: []edit{
+			{excluded, "v.Action != policy.Accept {", "v.Action == policy.Park {"}, {excluded, "v.Action != policy.Accept:", "v.Action == policy.Park:"},
+		}},
+		{name: "A5: reconcile sends what the endpoint parks", edits: []edit{
+			{excluded, "v.Action != policy.Accept {", "v.Action == policy.Ignore {"}, {excluded, "v.Action != policy.Accept:", "v.Action == policy.Ignore:"},
+		}},
 		one("A6: the policy is asked at the first receive only", message, "if b.c.cfg.Handlers.Handles(env) {", "if m.Receives == 1 && b.c.cfg.Handlers.Handles(env) {"),
 		one("A7: a parked message is acknowledged before its copy", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	_ = b.c.cfg.Queue.Delete(b.ctx, []string{m.Receipt})\n	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n"),
 		one("A8: another endpoint's policy", message, asked, "v := b.c.cfg.Policies[\"connect-eu\"].Judge(env); v.Action != policy.Accept {"),
@@ -43,6 +49,31 @@ func policyMutants() []mutant {
 			{pass, "scheduled && from.After(begin) {", "scheduled && from.After(begin) && p.dry {"},
 			{excluded, "	case time.Unix(e.Created, 0).Before(of.From):", "	case p.dry && time.Unix(e.Created, 0).Before(of.From):"},
 		}},
+	}
+}
+
+// accountMutants are seeded bugs in whose an event is.
+func accountMutants() []mutant {
+	const (
+		parse    = "event/parse.go"
+		codec    = "queue/codec.go"
+		identity = "idempotency/identity.go"
+		claim    = "dynamostore/claim.go"
+		rule     = "reconcile/rule.go"
+		pass     = "reconcile/pass.go"
+		verdict  = "policy/policy.go"
+		named    = "return Identities{named, unnamed}"
+	)
+	return []mutant{
+		one("context is not read", parse, `if e.Account == "" && context != "" {`, `if e.Account == "" && context == "-" {`),
+		one("context is the account as it is", "event/event.go", "		return last\n	}\n	return context\n", "		return context\n	}\n	return context\n"),
+		one("an older release's message is the platform's", codec, "		readContext(&e)\n", ""),
+		one("an event of an organisation has one identity", identity, named, "return Identities{named, named}"),
+		one("a claim takes one identity", claim, "ident IN (:ident,:ident2)", "ident=:ident AND (ident=:ident OR attribute_exists(pk) OR ident=:ident2)"),
+		one("reconcile takes one identity", rule, "!idempotency.IdentitiesOf(e).Has(rec.Identity)", "rec.Identity != idempotency.Identity(e)"),
+		one("a connected account's event may be the platform's", identity, "return Identities{named, named}", named).by("TestPlatformListedByItsID"),
+		one("an account that cannot be told is one", verdict, "	case e.AccountUnknown():\n", "	case e.AccountUnknown() && e.Endpoint == \"\":\n"),
+		one("reconcile finds a mismatch in every event of an organisation alone", pass, "named := e.AccountFrom == event.FromContext && (account == \"\" || e.AccountUnknown())", "named := e.AccountFrom == event.FromContext && account == \"\""),
 	}
 }
 

@@ -326,7 +326,7 @@ func (q enqueuer) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ .
 		q.sc.receivedBy(q.e)
 		q.sc.sentUnder(procOf(ctx), q.e)
 		q.sc.unpurged(procOf(ctx), q.sc.fact(q.e.ID))
-		q.sc.queue.add(q.sc.produced(*in.MessageBody), q.e.ID, time.Now())
+		q.sc.queue.add(q.sc.produced(q.sc.unnamed(*in.MessageBody)), q.e.ID, time.Now())
 		return nil
 	})
 	return &sqs.SendMessageOutput{MessageId: aws.String("message")}, err

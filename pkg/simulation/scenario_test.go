@@ -353,6 +353,9 @@ func (sc *scenario) disturb() {
 	if sc.faulty(sc.plan.jump) {
 		sc.jump()
 	}
+	if sc.faulty(sc.plan.policies.upgrade) {
+		sc.upgrade()
+	}
 	if sc.faulty(sc.plan.policies.change) {
 		sc.repolicy()
 	}

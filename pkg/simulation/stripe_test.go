@@ -47,7 +47,9 @@ type fact struct {
 	behaviour                   behaviour
 	body                        []byte
 	env                         event.Envelope
-	accepted                    bool // ingest answered 200
+	listed                      event.Envelope // as Stripe's list has it
+	listedFor                   string         // the account in whose list it is
+	accepted                    bool           // ingest answered 200
 	happened                    time.Time
 	since                       time.Time // of the state in its message
 	firstReceived, lastReceived time.Time // as in its messages
@@ -118,7 +120,9 @@ func (sc *scenario) happen() {
 		if f.since = f.happened; typ == mailType {
 			f.since = f.since.Add(-sc.plan.mail[i])
 		}
-		f.body = eventBody(f, typ, account, live, object)
+		f.listedFor = account
+		account, named := sc.named(account)
+		f.body = eventBody(f, typ, named, live, object)
 		for _, endpoint := range sc.plan.policies.endpoints() {
 			if f.happened.Before(time.Now()) {
 				break
@@ -129,17 +133,18 @@ func (sc *scenario) happen() {
 		if f.env, err = event.Parse(f.body); err != nil {
 			panic(err)
 		}
-		f.env.Body = f.body
+		f.env.Body, f.listed = f.body, f.env
+		f.listed.Body = f.body
+		if f.env.Account = account; sc.plan.policies.contexts {
+			f.env.AccountFrom = event.FromContext
+		}
 		sc.plan.reconciler.draw(sc.rng, f)
 		sc.facts = append(sc.facts, f)
 	}
 }
 
-// eventBody is an event as Stripe signs it; account is "" for the platform's own.
+// eventBody is an event as Stripe signs it; account is the member that names its account.
 func eventBody(f *fact, typ, account string, live bool, object []byte) []byte {
-	if account != "" {
-		account = fmt.Sprintf(`"account":%q,`, account)
-	}
 	return fmt.Appendf(nil, `{"id":%q,"object":"event",%s"api_version":"2023-10-16","created":%d,"livemode":%t,"type":%q,"data":{"object":%s}}`,
 		f.id, account, f.created, live, typ, object)
 }
@@ -199,6 +204,9 @@ func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects disp
 		}
 	}()
 	f := b.sc.fact(in.ID)
+	if in.Account != f.env.Account {
+		b.sc.violate("%s: handled for account %q, it is of %q", f.id, in.Account, f.env.Account)
+	}
 	defer b.leave(procOf(ctx), f)
 	if err := b.misbehave(ctx, f); err != nil {
 		return nil, err
