@@ -1,227 +1,370 @@
-// Package ledgertest computes the ledger that a customer must have from the final states
-// of the customer's objects at Stripe. It knows the rules from what Stripe's objects mean
-// and shares no code with the handlers, so tests compare the two.
+// Package ledgertest computes the ledger that a customer must have from what Stripe keeps: the
+// customer's objects as they are now and the events of their changes. It knows the rules from what
+// Stripe's objects mean and shares no code with the handlers, so tests compare the two.
 package ledgertest
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
+	"maps"
 	"slices"
-	"strconv"
-	"time"
 
 	"tollgate/pkg/ledger"
 )
 
-// Truth returns the ledger that one customer must have once every event was handled. objects
-// are the final states of all objects of that customer, and of the disputes of its payments,
-// which name no customer. Account is "", the platform's own; set it for another account. Keys
-// of messages, events and send times are empty: compare with [Settled].
-//
-// The ledger has every subscription, completed checkout, dispute, payment and failed payment,
-// and the invoices that were paid or whose payment failed. Refunds change nothing in it. Truth
-// panics on anything but a JSON object with an id.
-func Truth(objects []json.RawMessage) ledger.Ledger {
-	t := truth{payments: map[string]facts{}}
-	var failed []facts
-	for _, raw := range objects {
+// Kept is what Stripe has of one account.
+type Kept struct {
+	Objects []json.RawMessage // as they are now
+	Events  []json.RawMessage // in order of creation: states that an object had in between
+}
+
+// Truth is the ledger that one customer must have once every event was handled.
+type Truth struct {
+	ledger.Ledger                    // without an outbox
+	messages      []message          // by object and name
+	charges       map[string][]facts // states that a refunded charge's row may have, by id
+}
+
+// message may have one of several contents, as a handler sees an object in one of several
+// states. Unless it must be there, a state that requests it may have passed unseen.
+type message struct {
+	must bool
+	one  []ledger.Message
+}
+
+// Of returns the truth of a customer. account is "" for the platform's own. It panics on anything
+// but JSON objects with an id.
+func Of(k Kept, account, customer string) Truth {
+	return compute(k, account, customer, func(o facts) bool {
+		return o.text("customer") == customer || o.text("id") == customer
+	})
+}
+
+// OfGuest returns the truth of the checkouts of a guest, found by their client_reference_id. No
+// message goes to a guest.
+func OfGuest(k Kept, account, reference string) Truth {
+	payments := map[string]bool{}
+	for _, raw := range k.Objects {
+		if o := read(raw); o.text("client_reference_id") == reference && o.text("customer") == "" {
+			payments[o.text("payment_intent")] = true
+		}
+	}
+	t := compute(k, account, "", func(o facts) bool {
+		id := o.text("payment_intent")
+		if o.text("object") == "payment_intent" {
+			id = o.text("id")
+		}
+		return o.text("customer") == "" && (o.text("client_reference_id") == reference || id != "" && payments[id])
+	})
+	t.messages = slices.DeleteFunc(t.messages, func(m message) bool {
+		return m.one[0].Name != "dispute_opened" && m.one[0].Name != "early_fraud_warning"
+	})
+	return t
+}
+
+// Row returns the ledger with the rows of an object in one state, whether or not they are kept.
+func Row(state json.RawMessage) ledger.Ledger {
+	t := Truth{}
+	t.row(read(state))
+	return t.Ledger
+}
+
+// computation is a truth in the making.
+type computation struct {
+	Truth
+	now     map[string]facts   // objects by id
+	history map[string][]event // of an object, in order
+}
+
+type event struct {
+	typ    string
+	object facts // as the event shows it
+}
+
+func compute(k Kept, account, customer string, owns func(facts) bool) Truth {
+	c := computation{now: map[string]facts{}, history: map[string][]event{}}
+	c.Account, c.Customer, c.charges = account, customer, map[string][]facts{}
+	for _, raw := range k.Objects {
 		o := read(raw)
-		if c := o.text("customer"); c != "" {
-			t.l.Customer = c
-			t.l.Mode = map[bool]string{true: "live", false: "test"}[o.yes("livemode")]
+		c.now[o.text("id")] = o
+	}
+	for _, raw := range k.Events {
+		e := read(raw)
+		o := e.object("data").object("object")
+		c.history[o.text("id")] = append(c.history[o.text("id")], event{e.text("type"), o})
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.now)) {
+		o := c.now[id]
+		if of := c.now[o.text("charge")]; o.text("customer") == "" && slices.Contains([]string{"refund", "dispute", "radar.early_fraud_warning"}, o.text("object")) {
+			if !owns(of) {
+				continue
+			}
+		} else if !owns(o) {
+			continue
 		}
-		switch o.text("object") {
-		case "subscription":
-			t.subscription(o)
-		case "invoice":
-			t.invoice(o)
-		case "checkout.session":
-			t.checkout(o)
-		case "dispute":
-			t.dispute(o)
-		case "payment_intent":
-			t.payments[o.text("id")] = o
-		case "charge":
-			failed = append(failed, o)
+		if o.text("customer") != "" || o.text("object") == "checkout.session" {
+			c.Mode = map[bool]string{true: "live", false: "test"}[o.yes("livemode")]
+		}
+		c.add(o)
+	}
+	c.Outbox = nil
+	c.Sort()
+	return c.Truth
+}
+
+// states returns every state that an object had, the current one last.
+func (c *computation) states(o facts) (out []facts) {
+	for _, e := range c.history[o.text("id")] {
+		out = append(out, e.object)
+	}
+	return append(out, o)
+}
+
+// add adds an object's rows, facts and messages.
+func (c *computation) add(o facts) {
+	switch o.text("object") {
+	case "customer":
+		c.Deleted = o.yes("deleted")
+	case "subscription":
+		c.row(o)
+		c.subscription(o)
+	case "invoice":
+		c.invoice(o)
+	case "checkout.session":
+		if s := o.text("status"); s == "complete" || s == "expired" {
+			c.row(o)
+		}
+	case "dispute":
+		c.row(o)
+		c.dispute(o)
+	case "refund":
+		c.row(o)
+		c.refund(o)
+	case "radar.early_fraud_warning":
+		c.row(o)
+		c.warning(o)
+	case "charge":
+		c.charge(o)
+	case "payment_intent":
+		c.payment(o)
+	}
+}
+
+// subscription welcomes the customer once it was active or in trial, and announces the end of a
+// trial that is not over yet.
+func (c *computation) subscription(o facts) {
+	began := func(s facts) bool { return s.text("status") == "active" || s.text("status") == "trialing" }
+	m := ledger.Message{Name: "welcome", ObjectID: o.text("id"), Currency: o.text("currency")}
+	if slices.ContainsFunc(c.states(o), began) {
+		c.tell(began(o), m)
+	}
+	for _, e := range c.history[o.text("id")] {
+		if m.Name = "trial_will_end"; e.typ == "customer.subscription.trial_will_end" {
+			c.tell(o.text("status") == "trialing" && o.whole("trial_end") == e.object.whole("trial_end"), m)
 		}
 	}
-	for _, charge := range failed {
-		t.charge(charge)
-	}
-	t.l.Sort()
-	return t.l
 }
 
-type truth struct {
-	l        ledger.Ledger
-	payments map[string]facts // payment intents by id
+// invoice has a fact and, if money came, a receipt for each payment that ever paid it, and a message
+// for each attempt to pay that failed or needs the customer.
+func (c *computation) invoice(o facts) {
+	kept := false
+	for _, s := range c.states(o) {
+		kept = kept || slices.Contains([]string{"paid", "void", "uncollectible"}, s.text("status")) || s.whole("attempt_count") > 0
+	}
+	for _, e := range c.history[o.text("id")] {
+		attempt := e.object.whole("attempt_count")
+		due := slices.Contains([]string{"open", "uncollectible"}, o.text("status")) && o.whole("attempt_count") == attempt
+		switch e.typ {
+		case "invoice.paid":
+			c.paid(o, e.object)
+		case "invoice.payment_failed":
+			c.tell(due, c.failures(o, attempt)...)
+		case "invoice.payment_action_required":
+			kept = true
+			m := invoiceMessage("payment_action_required", o)
+			c.tell(due && o.text("status") == "open", m)
+		}
+	}
+	if kept {
+		c.row(o)
+	}
 }
 
-// subscription adds the subscription and its entitlement, which is active while it is paid, in
-// trial, or past due.
-func (t *truth) subscription(o facts) {
-	s := ledger.Subscription{
-		ID: o.text("id"), Status: o.text("status"), Currency: o.text("currency"), Items: []ledger.Item{},
-		CurrentPeriodEnd: o.whole("current_period_end"), CancelAtPeriodEnd: o.yes("cancel_at_period_end"),
-		CancelAt: o.whole("cancel_at"), CanceledAt: o.whole("canceled_at"), EndedAt: o.whole("ended_at"),
-		TrialEnd: o.whole("trial_end"), Created: o.whole("created"),
-	}
-	products := []string{}
-	for _, item := range o.object("items").objects("data") {
-		i := ledger.Item{Price: item.object("price").text("id"), Product: item.object("price").text("product"), Quantity: item.whole("quantity")}
-		s.Items = append(s.Items, i)
-		products = append(products, i.Product)
-	}
-	slices.Sort(products)
-	t.l.Subscriptions = append(t.l.Subscriptions, s)
-	t.l.Entitlements = append(t.l.Entitlements, ledger.Entitlement{
-		Subscription: s.ID, Status: s.Status, Products: slices.Compact(products),
-		Active: slices.Contains([]string{"active", "trialing", "past_due"}, s.Status),
-		Until:  cmp.Or(s.EndedAt, s.CancelAt, s.CurrentPeriodEnd),
-	})
-	t.message("welcome", s.ID, 0, 0, s.Currency, s.Created)
-}
-
-// invoice adds an invoice that was paid or whose payment failed, and the fact that it was paid.
-func (t *truth) invoice(o facts) {
-	paid, attempts := o.text("status") == "paid", o.whole("attempt_count")
-	if !paid && attempts == 0 {
+// paid adds the fact that an invoice was paid, as it was when it was paid.
+func (c *computation) paid(now, then facts) {
+	p, r := paidFact(then), invoiceMessage("receipt", then)
+	if slices.Contains(c.Payments, p) {
 		return
 	}
-	i := ledger.Invoice{
-		ID: o.text("id"), Number: o.text("number"), Status: o.text("status"), Currency: o.text("currency"),
-		Total: o.whole("total"), AmountDue: o.whole("amount_due"), AmountPaid: o.whole("amount_paid"), AmountRemaining: o.whole("amount_remaining"),
-		Subscription: o.text("subscription"), PaymentIntent: o.text("payment_intent"),
-		AttemptCount: attempts, NextPaymentAttempt: o.whole("next_payment_attempt"), Created: o.whole("created"),
-	}
-	t.l.Invoices = append(t.l.Invoices, i)
-	if !paid {
-		t.message("payment_failed", i.ID, attempts, i.AmountDue, i.Currency, 0)
-		return
-	}
-	at := o.object("status_transitions").whole("paid_at")
-	t.l.Payments = append(t.l.Payments, ledger.Payment{
-		Kind: "invoice_paid", ObjectID: i.ID, Fact: "paid", Amount: i.AmountPaid, Currency: i.Currency, Occurred: at,
-		PaymentIntent: i.PaymentIntent, Charge: o.text("charge"),
-	})
-	if i.AmountPaid > 0 {
-		t.message("receipt", i.ID, 0, i.AmountPaid, i.Currency, at)
+	c.Payments = append(c.Payments, p)
+	r.ObjectID, r.Amount, r.BillingReason = cmp.Or(p.PaymentIntent, p.ObjectID), p.Amount, ""
+	r.PaidOutOfBand = then.yes("paid_out_of_band")
+	if p.Amount > 0 {
+		c.tell(now.text("status") == "paid" && paidFact(now).Fact == p.Fact, r)
 	}
 }
 
-func (t *truth) checkout(o facts) {
-	if o.text("status") != "complete" {
-		return
+func paidFact(o facts) ledger.Payment {
+	p := ledger.Payment{
+		Kind: "invoice_paid", ObjectID: o.text("id"), Amount: o.whole("amount_paid"), Currency: o.text("currency"),
+		PaymentIntent: o.text("payment_intent"), Charge: o.text("charge"), Occurred: o.object("status_transitions").whole("paid_at"),
 	}
-	t.l.Checkouts = append(t.l.Checkouts, ledger.Checkout{
-		ID: o.text("id"), Status: o.text("status"), PaymentStatus: o.text("payment_status"), Mode: o.text("mode"),
-		Amount: o.whole("amount_total"), Currency: o.text("currency"), Subscription: o.text("subscription"),
-		PaymentIntent: o.text("payment_intent"), Invoice: o.text("invoice"), Created: o.whole("created"),
-	})
+	switch {
+	case o.yes("paid_out_of_band"): // what was tried to pay it did not
+		p.Fact, p.PaymentIntent, p.Charge = "paid#out_of_band", "", ""
+	case p.PaymentIntent != "":
+		p.Fact = "paid#" + p.PaymentIntent
+	case p.Charge != "":
+		p.Fact = "paid#charge:" + p.Charge
+	default:
+		p.Fact = "paid#none"
+	}
+	return p
 }
 
-func (t *truth) dispute(o facts) {
-	d := ledger.Dispute{
-		ID: o.text("id"), Status: o.text("status"), Reason: o.text("reason"), Amount: o.whole("amount"), Currency: o.text("currency"),
-		Charge: o.text("charge"), PaymentIntent: o.text("payment_intent"),
-		EvidenceDueBy: o.object("evidence_details").whole("due_by"), Created: o.whole("created"),
+func invoiceMessage(name string, o facts) ledger.Message {
+	return ledger.Message{
+		Name: name, ObjectID: o.text("id"), Amount: o.whole("amount_due"), Currency: o.text("currency"), BillingReason: o.text("billing_reason"),
 	}
-	t.l.Disputes = append(t.l.Disputes, d)
-	t.message("dispute_opened", d.ID, 0, d.Amount, d.Currency, d.Created)
-	t.l.Outbox[len(t.l.Outbox)-1].EvidenceDueBy = d.EvidenceDueBy
 }
 
-// charge adds an attempt to pay: a payment, or a failure of one. The messages about a payment
-// of an invoice are the invoice's.
-func (t *truth) charge(o facts) {
-	pi := t.payments[o.text("payment_intent")]
+// failures are the contents that the message about an invoice's failed attempt may have: the
+// invoice may be uncollectible, or its payment declined again, when it was written.
+func (c *computation) failures(o facts, attempt int64) (one []ledger.Message) {
+	for _, s := range c.states(o) {
+		if s.whole("attempt_count") != attempt || s.text("status") != "open" && s.text("status") != "uncollectible" {
+			continue
+		}
+		for _, code := range c.declines(c.now[cmp.Or(s.text("payment_intent"), o.text("payment_intent"))]) {
+			m := invoiceMessage("payment_failed", s)
+			m.Attempt, m.NextPaymentAttempt, m.DeclineCode = attempt, s.whole("next_payment_attempt"), code
+			one = append(one, m)
+		}
+	}
+	return one
+}
+
+// declines are the reasons for which attempts of a payment failed.
+func (c *computation) declines(pi facts) (codes []string) {
+	for _, s := range c.states(pi) {
+		if e := s.object("last_payment_error"); e != nil {
+			codes = append(codes, e.text("decline_code"))
+		}
+	}
+	return codes
+}
+
+// dispute has a fact for each movement of its funds. While evidence can be given, there is a
+// message: for an inquiry, and again for a chargeback.
+func (c *computation) dispute(o facts) {
+	for _, b := range o.objects("balance_transactions") {
+		p := ledger.Payment{
+			Kind: "dispute_funds_reinstated", ObjectID: o.text("id"), Fact: b.text("id"), Amount: b.whole("amount"), Currency: b.text("currency"),
+			PaymentIntent: o.text("payment_intent"), Charge: o.text("charge"), Fee: b.whole("fee"), Occurred: b.whole("created"),
+		}
+		if p.Amount < 0 {
+			p.Kind, p.Amount = "dispute_funds_withdrawn", -p.Amount
+		}
+		c.Payments = append(c.Payments, p)
+	}
+	for _, status := range []string{"warning_needs_response", "needs_response"} {
+		var one []ledger.Message
+		for _, s := range c.states(o) {
+			if s.text("status") == status {
+				one = append(one, ledger.Message{
+					Name: "dispute_opened", ObjectID: s.text("id"), Amount: s.whole("amount"), Currency: s.text("currency"), Status: status,
+					Reason: s.text("reason"), EvidenceDueBy: s.object("evidence_details").whole("due_by"), Inquiry: status != "needs_response",
+				})
+			}
+		}
+		c.tell(o.text("status") == status, one...)
+	}
+}
+
+// refund has a fact, and one that reverses it if it failed or was canceled.
+func (c *computation) refund(o facts) {
+	p := ledger.Payment{
+		Kind: "refund", ObjectID: o.text("id"), Fact: "refunded", Amount: o.whole("amount"), Currency: o.text("currency"),
+		PaymentIntent: o.text("payment_intent"), Charge: o.text("charge"), Invoice: c.now[o.text("charge")].text("invoice"), Occurred: o.whole("created"),
+	}
+	c.Payments = append(c.Payments, p)
+	if s := o.text("status"); s == "failed" || s == "canceled" {
+		p.Kind, p.Fact = "refund_failed", "failed"
+		p.Occurred = cmp.Or(c.now[o.text("failure_balance_transaction")].whole("created"), p.Occurred)
+		c.Payments = append(c.Payments, p)
+	}
+}
+
+func (c *computation) warning(o facts) {
+	charge := c.now[o.text("charge")]
+	for _, s := range c.states(o) {
+		if s.yes("actionable") {
+			c.tell(o.yes("actionable"), ledger.Message{
+				Name: "early_fraud_warning", ObjectID: o.text("id"), Amount: charge.whole("amount"), Currency: charge.text("currency"),
+			})
+			return
+		}
+	}
+}
+
+// charge is an attempt to pay: a payment, or a failure of one. A refunded one has a row, as it was
+// at its last charge.refunded or later: Stripe announces no change of it when a refund fails.
+func (c *computation) charge(o facts) {
+	pi := c.now[o.text("payment_intent")]
 	p := ledger.Payment{
 		ObjectID: pi.text("id"), Currency: o.text("currency"), Occurred: o.whole("created"), Invoice: pi.text("invoice"), Charge: o.text("id"),
 	}
-	standalone := pi.text("invoice") == ""
+	p.Kind, p.Fact, p.Amount = "payment_failure", "failed#"+o.text("id"), pi.whole("amount")
 	if o.text("status") == "succeeded" {
 		p.Kind, p.Fact, p.Amount = "payment", "succeeded", pi.whole("amount_received")
-		if standalone {
-			t.message("receipt", p.ObjectID, 0, p.Amount, p.Currency, p.Occurred)
+	}
+	c.Payments = append(c.Payments, p)
+	for _, e := range c.history[o.text("id")] {
+		if e.typ == "charge.refunded" {
+			c.charges[o.text("id")] = []facts{o}
 		}
-	} else {
-		p.Kind, p.Fact, p.Amount = "payment_failure", "failed#"+o.text("id"), pi.whole("amount")
-		if standalone {
-			t.message("payment_failed", p.ObjectID, 0, p.Amount, p.Currency, p.Occurred)
-		}
-	}
-	t.l.Payments = append(t.l.Payments, p)
-}
-
-func (t *truth) message(name, object string, attempt, amount int64, currency string, at int64) {
-	m := ledger.Message{Name: name, ObjectID: object, Attempt: attempt, Amount: amount, Currency: currency}
-	if at != 0 {
-		m.At = time.Unix(at, 0).UTC().Format(time.RFC3339)
-	}
-	t.l.Outbox = append(t.l.Outbox, m)
-}
-
-// Settled returns the part of a ledger that does not depend on the order of deliveries, nor on
-// which of two events for one change was first. Compare the Settled of a ledger with the
-// Settled of its Truth. It leaves out the ids of events, the times of messages, and the message
-// about a failed attempt to pay an invoice that had another attempt since, as a late event of
-// that failure finds the later attempt.
-func Settled(l ledger.Ledger) ledger.Ledger {
-	l.Payments = slices.Clone(l.Payments)
-	for i := range l.Payments {
-		l.Payments[i].Event = ""
-	}
-	unpaid := map[string]int64{} // attempts of the unpaid invoices
-	for _, i := range l.Invoices {
-		if i.Status != "paid" {
-			unpaid[i.ID] = i.AttemptCount
+		if seen := c.charges[o.text("id")]; seen != nil {
+			c.charges[o.text("id")] = append(seen, e.object)
 		}
 	}
-	messages := []ledger.Message{}
-	for _, m := range l.Outbox {
-		if m.Attempt > 0 && unpaid[m.ObjectID] != m.Attempt {
-			continue
-		}
-		m.Key, m.Event, m.To, m.At, m.SentAt, m.Held = "", "", "", "", 0, false
-		messages = append(messages, m)
+	if c.charges[o.text("id")] != nil {
+		c.row(o)
 	}
-	slices.SortFunc(messages, func(a, b ledger.Message) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ObjectID, b.ObjectID), cmp.Compare(a.Attempt, b.Attempt), cmp.Compare(a.Amount, b.Amount))
-	})
-	l.Outbox = messages
-	return l
 }
 
-// facts is a decoded object. A field that is absent, null or of another type reads as zero.
-type facts map[string]any
-
-func read(raw json.RawMessage) facts {
-	var o map[string]any
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(&o); err != nil || facts(o).text("id") == "" {
-		panic(fmt.Sprintf("ledgertest: an object without an id, or no object (%v)", err))
+// payment has a receipt, or one message that it failed, unless an invoice tells of it.
+func (c *computation) payment(o facts) {
+	m := ledger.Message{ObjectID: o.text("id"), Amount: o.whole("amount"), Currency: o.text("currency")}
+	if o.text("invoice") != "" {
+		return
 	}
-	return o
+	var one []ledger.Message
+	for _, code := range c.declines(o) {
+		m.Name, m.DeclineCode = "payment_failed", code
+		one = append(one, m)
+	}
+	done := o.text("status") == "succeeded"
+	c.tell(!done && o.text("status") != "canceled", one...)
+	if done {
+		c.tell(true, ledger.Message{Name: "receipt", ObjectID: m.ObjectID, Amount: o.whole("amount_received"), Currency: m.Currency})
+	}
 }
 
-func (f facts) text(name string) string  { s, _ := f[name].(string); return s }
-func (f facts) yes(name string) bool     { b, _ := f[name].(bool); return b }
-func (f facts) object(name string) facts { o, _ := f[name].(map[string]any); return o }
-
-func (f facts) whole(name string) int64 {
-	n, _ := f[name].(json.Number)
-	i, _ := strconv.ParseInt(string(n), 10, 64)
-	return i
+// tell adds a message. A second one about the same adds contents to the first.
+func (c *computation) tell(must bool, one ...ledger.Message) {
+	if len(one) == 0 {
+		return
+	}
+	i := slices.IndexFunc(c.messages, func(m message) bool { return sameSubject(m.one[0], one[0]) })
+	if i < 0 {
+		c.messages = append(c.messages, message{must, one})
+		return
+	}
+	c.messages[i].must = c.messages[i].must || must
+	c.messages[i].one = append(c.messages[i].one, one...)
 }
 
-func (f facts) objects(name string) (out []facts) {
-	l, _ := f[name].([]any)
-	for _, v := range l {
-		o, _ := v.(map[string]any)
-		out = append(out, o)
-	}
-	return out
+func sameSubject(a, b ledger.Message) bool {
+	return a.Name == b.Name && a.ObjectID == b.ObjectID && a.Attempt == b.Attempt && a.Inquiry == b.Inquiry
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,11 +23,14 @@ func TestScenes(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--time-scale", "10")
 	for seed, name := range scenes.Names() {
-		customer := s.play(name, fmt.Sprint(seed))
-		eventually(t, func() (bool, string) {
-			diff := cmp.Diff(ledgertest.Settled(s.truth(customer)), ledgertest.Settled(s.ledger(customer)))
-			return diff == "", name + " (-truth +ledger):\n" + diff
-		})
+		end := s.play(name, fmt.Sprint(seed))
+		for _, account := range append(end.Accounts, "")[:max(1, len(end.Accounts))] {
+			eventually(t, func() (bool, string) {
+				want, settled, messages := ledgertest.Of(s.kept(account), account, end.Customer).Settle(s.ledger(account, end.Customer))
+				diff := cmp.Diff(want, settled) + messages
+				return diff == "", name + " (-truth +ledger):\n" + diff
+			})
+		}
 	}
 	s.drained()
 	s.inDLQ(0)
@@ -35,15 +39,18 @@ func TestScenes(t *testing.T) {
 	}
 }
 
-// play sends a scene and returns its customer.
-func (s *system) play(name, seed string) string {
+// sceneLine is a line that a scene prints: a delivery or, last, whom it was about.
+type sceneLine struct {
+	Status   int      `json:"status"`
+	Scene    string   `json:"scene"`
+	Customer string   `json:"customer"`
+	Accounts []string `json:"accounts"`
+}
+
+// play sends a scene and returns its last line.
+func (s *system) play(name, seed string) sceneLine {
 	s.t.Helper()
-	type line struct {
-		Status   int    `json:"status"`
-		Scene    string `json:"scene"`
-		Customer string `json:"customer"`
-	}
-	all := jsonLines[line](s, "send", "--scene", name, "--seed", seed, "--shuffle", seed, "--dup", "2")
+	all := jsonLines[sceneLine](s, "send", "--scene", name, "--seed", seed, "--shuffle", seed, "--dup", "2")
 	last := all[len(all)-1]
 	if last.Scene != name || !strings.HasPrefix(last.Customer, "cus_") {
 		s.t.Fatalf("scene %s ends with %+v", name, last)
@@ -53,13 +60,17 @@ func (s *system) play(name, seed string) string {
 			s.t.Errorf("a delivery of scene %s is answered %d", name, l.Status)
 		}
 	}
-	return last.Customer
+	return last
 }
 
 // ledger is the output of `ledger show`; at first a customer is unknown.
-func (s *system) ledger(customer string) (l ledger.Ledger) {
+func (s *system) ledger(account, customer string) (l ledger.Ledger) {
 	s.t.Helper()
-	out, errOut, code := s.tollgate("ledger", "show", customer, "--json")
+	args := []string{"ledger", "show", customer, "--json"}
+	if account != "" {
+		args = append(args, "--account", account)
+	}
+	out, errOut, code := s.tollgate(args...)
 	if code == 1 && strings.Contains(errOut, "not known") {
 		return l
 	}
@@ -72,45 +83,37 @@ func (s *system) ledger(customer string) (l ledger.Ledger) {
 	return l
 }
 
-// truth is made from what the fake Stripe has of a customer. Disputes name no customer, so
-// they are among all objects.
-func (s *system) truth(customer string) ledger.Ledger {
+// kept is what the fake Stripe has of an account. It lists the newest event first.
+func (s *system) kept(account string) (k ledgertest.Kept) {
 	s.t.Helper()
-	own := s.objects("?customer=" + customer)
-	payments := map[string]bool{}
-	for _, raw := range own {
-		payments[member(s.t, raw, "id")] = true
-	}
-	for _, raw := range s.objects("") {
-		if member(s.t, raw, "object") == "dispute" && payments[member(s.t, raw, "payment_intent")] {
-			own = append(own, raw)
+	k.Objects, _ = s.listed(account, "/_fake/objects")
+	for path, more := "/v1/events?limit=100", true; more; {
+		var page []json.RawMessage
+		if page, more = s.listed(account, path); len(page) > 0 {
+			path = "/v1/events?limit=100&starting_after=" + member(s.t, page[len(page)-1], "id")
 		}
+		k.Events = append(k.Events, page...)
 	}
-	return ledgertest.Truth(unique(s.t, own))
+	slices.Reverse(k.Events)
+	return k
 }
 
-func (s *system) objects(query string) []json.RawMessage {
+// listed is a list of the fake Stripe, and whether there is more of it.
+func (s *system) listed(account, path string) ([]json.RawMessage, bool) {
 	s.t.Helper()
-	status, answer := request(http.MethodGet, s.info.StripeURL+"/_fake/objects"+query, nil, map[string]string{"Authorization": "Bearer sk_test_fake"})
+	headers := map[string]string{"Authorization": "Bearer sk_test_fake"}
+	if account != "" {
+		headers["Stripe-Account"] = account
+	}
+	status, answer := request(http.MethodGet, s.info.StripeURL+path, nil, headers)
 	var list struct {
 		Data []json.RawMessage `json:"data"`
+		More bool              `json:"has_more"`
 	}
 	if err := json.Unmarshal([]byte(answer), &list); err != nil || status != http.StatusOK {
-		s.t.Fatalf("the fake Stripe's objects: %d %.200s (%v)", status, answer, err)
+		s.t.Fatalf("the fake Stripe's %s: %d %.200s (%v)", path, status, answer, err)
 	}
-	return list.Data
-}
-
-func unique(t *testing.T, all []json.RawMessage) (out []json.RawMessage) {
-	t.Helper()
-	seen := map[string]bool{}
-	for _, raw := range all {
-		if id := member(t, raw, "id"); !seen[id] {
-			seen[id] = true
-			out = append(out, raw)
-		}
-	}
-	return out
+	return list.Data, list.More
 }
 
 func member(t *testing.T, raw json.RawMessage, name string) string {

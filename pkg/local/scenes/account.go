@@ -28,10 +28,14 @@ type account struct {
 	names *rand.Rand // makes ids
 	now   int64      // seconds
 
-	customer string
-	currency string
-	prices   []obj
-	invoices int
+	customer     string
+	person       obj
+	reference    string // of the guest's checkouts
+	guest        bool   // pays next, not the customer
+	organisation string // the account's; its events then name the account by context
+	currency     string
+	prices       []obj
+	invoices     int
 
 	steps   []Step
 	changed []obj // since the last step, in order
@@ -43,15 +47,24 @@ type account struct {
 // begin makes the customer, the products and the prices.
 func (w *account) begin() {
 	w.currency = w.pick("eur", "usd", "jpy")
-	w.customer = "cus_" + w.random(14)
 	for range 4 {
 		w.prices = append(w.prices, w.price())
 	}
 	w.byCaller()
-	c := w.newCustomer()
-	w.set(c)
-	w.emit("customer.created", c)
+	w.person = w.newCustomer()
+	w.set(w.person)
+	w.emit("customer.created", w.person)
 	w.end()
+}
+
+// organise makes two accounts those of one organisation, with one customer id.
+func (w *account) organise(second *account) *account {
+	w.organisation = "org_" + w.random(14)
+	second.organisation, second.customer = w.organisation, w.customer
+	for _, each := range []*account{w, second} {
+		each.o.Account = "acct_1" + each.random(15)
+	}
+	return second
 }
 
 // pass ends the step and advances the clock by seconds.
@@ -65,7 +78,7 @@ func (w *account) end() {
 	if len(w.changed)+len(w.gone)+len(w.events) == 0 {
 		return
 	}
-	s := Step{Gone: w.gone, Events: w.events}
+	s := Step{Account: w.o.Account, Gone: w.gone, Events: w.events, At: w.now}
 	for _, o := range w.changed {
 		s.Objects = append(s.Objects, wire(o))
 	}
@@ -153,10 +166,20 @@ func (w *account) emitUpdate(typ string, o, previous obj) {
 			"id": w.id(eventPrefix(typ)), "object": "event", "api_version": w.o.APIVersion, "created": w.now,
 			"data": data, "livemode": w.o.Livemode, "pending_webhooks": 1, "request": w.request, "type": typ,
 		}
-		if w.o.Account != "" {
-			e["account"] = w.o.Account
-		}
+		w.address(e)
 		w.events = append(w.events, wire(e))
+	}
+}
+
+// address names the event's account. Events of an organisation have either form of a context.
+func (w *account) address(event obj) {
+	switch {
+	case w.organisation == "" && w.o.Account != "":
+		event["account"] = w.o.Account
+	case w.organisation != "" && w.chance(50):
+		event["context"] = w.o.Account
+	case w.organisation != "":
+		event["context"] = w.organisation + "/" + w.o.Account
 	}
 }
 

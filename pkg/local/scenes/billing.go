@@ -127,7 +127,7 @@ func (w *account) draftInvoice(sub obj, amount int64, reason string) obj {
 		"proration": false, "quantity": 1, "subscription": sub["id"], "type": "subscription",
 	}
 	i := obj{
-		"id": id, "object": "invoice", "amount_due": amount, "amount_paid": 0, "amount_remaining": amount, "attempt_count": 0,
+		"id": id, "object": "invoice", "amount_due": amount, "amount_paid": int64(0), "amount_remaining": amount, "attempt_count": 0,
 		"attempted": false, "auto_advance": true, "billing_reason": reason, "charge": nil, "collection_method": "charge_automatically",
 		"created": w.now, "currency": w.currency, "customer": w.customer, "customer_email": nil, "due_date": nil,
 		"lines":    obj{"object": "list", "data": list{line}, "has_more": false, "total_count": 1, "url": "/v1/invoices/" + id + "/lines"},
@@ -160,7 +160,8 @@ func (w *account) finalize(inv, sub obj) (pi obj) {
 
 // payInvoice pays an open invoice; without a payment intent the amount is 0.
 func (w *account) payInvoice(inv, pi obj) {
-	to := obj{"status": "paid", "paid": true, "attempted": true, "amount_paid": inv["total"], "amount_remaining": 0, "next_payment_attempt": nil}
+	w.end()
+	to := obj{"status": "paid", "paid": true, "attempted": true, "amount_paid": inv["total"], "amount_remaining": int64(0), "next_payment_attempt": nil}
 	transitions := maps.Clone(inv["status_transitions"].(obj))
 	transitions["paid_at"] = w.now
 	to["status_transitions"] = transitions
@@ -168,19 +169,22 @@ func (w *account) payInvoice(inv, pi obj) {
 		to["charge"] = w.succeed(pi)["id"]
 		to["attempt_count"] = inv["attempt_count"].(int) + 1
 	}
-	w.change(inv, to)
+	previous := w.change(inv, to)
 	w.emit("invoice.paid", inv)
 	w.emit("invoice.payment_succeeded", inv)
+	w.emitUpdate("invoice.updated", inv, previous)
 }
 
 // failInvoice is a failed attempt to pay an invoice.
 func (w *account) failInvoice(inv, pi obj) {
+	w.end()
 	charge := w.decline(pi)
-	w.change(inv, obj{
+	previous := w.change(inv, obj{
 		"attempted": true, "attempt_count": inv["attempt_count"].(int) + 1,
 		"charge": charge["id"], "next_payment_attempt": w.now + 3*day,
 	})
 	w.emit("invoice.payment_failed", inv)
+	w.emitUpdate("invoice.updated", inv, previous)
 }
 
 // setStatus changes the subscription's status alone.

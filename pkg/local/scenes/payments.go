@@ -14,16 +14,28 @@ func (w *account) newCustomer() obj {
 	}
 }
 
+// payer is the customer who pays, nil for a guest.
+func (w *account) payer() any {
+	if w.guest {
+		return nil
+	}
+	return w.customer
+}
+
 // openCheckout opens a checkout, for which Stripe sends no event.
 func (w *account) openCheckout(mode string, amount int64) obj {
 	prefix := "cs_test_a1"
 	if w.o.Livemode {
 		prefix = "cs_live_a1"
 	}
+	reference := any(nil)
+	if w.guest {
+		reference = w.reference
+	}
 	s := obj{
 		"id": prefix + w.random(56), "object": "checkout.session", "amount_subtotal": amount, "amount_total": amount,
-		"cancel_url": "https://shop.example.com/cart", "client_reference_id": nil, "created": w.now, "currency": w.currency,
-		"customer": w.customer, "customer_details": nil, "customer_email": nil, "expires_at": w.now + day, "invoice": nil,
+		"cancel_url": "https://shop.example.com/cart", "client_reference_id": reference, "created": w.now, "currency": w.currency,
+		"customer": w.payer(), "customer_details": nil, "customer_email": nil, "expires_at": w.now + day, "invoice": nil,
 		"livemode": w.o.Livemode, "metadata": obj{"order": "A-" + w.random(4)}, "mode": mode, "payment_intent": nil,
 		"payment_method_types": list{"card"}, "payment_status": "unpaid", "setup_intent": nil, "status": "open",
 		"subscription": nil, "success_url": "https://shop.example.com/thanks", "ui_mode": "hosted",
@@ -48,7 +60,7 @@ func (w *account) newPaymentIntent(amount int64, invoice any) obj {
 		"id": id, "object": "payment_intent", "amount": amount, "amount_capturable": 0, "amount_received": 0,
 		"application": nil, "canceled_at": nil, "cancellation_reason": nil, "capture_method": "automatic",
 		"client_secret": id + "_secret_" + w.random(25), "confirmation_method": "automatic", "created": w.now,
-		"currency": w.currency, "customer": w.customer, "description": nil, "invoice": invoice,
+		"currency": w.currency, "customer": w.payer(), "description": nil, "invoice": invoice,
 		"last_payment_error": nil, "latest_charge": nil, "livemode": w.o.Livemode, "metadata": obj{}, "next_action": nil,
 		"on_behalf_of": nil, "payment_method": nil, "payment_method_options": obj{}, "payment_method_types": list{"card"},
 		"processing": nil, "receipt_email": nil, "review": nil, "setup_future_usage": nil, "shipping": nil,
@@ -65,8 +77,8 @@ func (w *account) newCharge(pi obj, status string) obj {
 		captured, code, message = false, "card_declined", "Your card has insufficient funds."
 	}
 	c := obj{
-		"id": w.id("ch_3"), "object": "charge", "amount": amount, "amount_captured": 0, "amount_refunded": 0,
-		"balance_transaction": nil, "captured": captured, "created": w.now, "currency": w.currency, "customer": w.customer,
+		"id": w.id("ch_3"), "object": "charge", "amount": amount, "amount_captured": 0, "amount_refunded": int64(0),
+		"balance_transaction": nil, "captured": captured, "created": w.now, "currency": w.currency, "customer": pi["customer"],
 		"description": nil, "disputed": false, "failure_code": code, "failure_message": message, "invoice": pi["invoice"],
 		"livemode": w.o.Livemode, "metadata": obj{}, "paid": captured, "payment_intent": pi["id"],
 		"payment_method": w.id("pm_1"), "receipt_email": nil, "refunded": false, "status": status,
@@ -83,7 +95,7 @@ func (w *account) succeed(pi obj) (charge obj) {
 	charge = w.newCharge(pi, "succeeded")
 	w.change(pi, obj{
 		"status": "succeeded", "amount_received": pi["amount"], "last_payment_error": nil,
-		"latest_charge": charge["id"], "payment_method": charge["payment_method"],
+		"latest_charge": charge["id"], "payment_method": charge["payment_method"], "next_action": nil,
 	})
 	w.emit("charge.succeeded", charge)
 	w.emit("payment_intent.succeeded", pi)
@@ -94,9 +106,9 @@ func (w *account) succeed(pi obj) (charge obj) {
 func (w *account) decline(pi obj) (charge obj) {
 	charge = w.newCharge(pi, "failed")
 	w.change(pi, obj{
-		"status": "requires_payment_method", "latest_charge": charge["id"], "payment_method": nil,
+		"status": "requires_payment_method", "latest_charge": charge["id"], "payment_method": nil, "next_action": nil,
 		"last_payment_error": obj{
-			"charge": charge["id"], "code": "card_declined", "decline_code": "insufficient_funds",
+			"charge": charge["id"], "code": "card_declined", "decline_code": w.pick("insufficient_funds", "do_not_honor", "generic_decline"),
 			"doc_url": "https://stripe.com/docs/error-codes/card-declined", "message": "Your card has insufficient funds.",
 			"payment_method": obj{"id": charge["payment_method"], "object": "payment_method", "livemode": w.o.Livemode, "metadata": obj{}, "type": "card"},
 			"type":           "card_error",

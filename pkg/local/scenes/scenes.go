@@ -12,6 +12,7 @@
 package scenes
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -31,38 +32,49 @@ type Options struct {
 	Livemode   bool
 }
 
-// Scene is what happens to one customer.
+// Scene is what happens to one customer or, in an organisation, to one customer in each of two
+// accounts, who has the same id in both.
 type Scene struct {
-	Name     string
-	Customer string
-	Account  string
-	Livemode bool
-	Steps    []Step // in chronological order
+	Name      string
+	Customer  string
+	Accounts  []string // "" is the platform's
+	Reference string   // client_reference_id of the guest's checkouts, "" without a guest
+	Livemode  bool
+	Steps     []Step // in chronological order
 }
 
-// Step is one change of one or several objects.
+// Step is one change of one or several objects of one account.
 type Step struct {
+	Account string
 	Objects []json.RawMessage // the changed ones, as they are after the step
 	Gone    []string          // ids of deleted objects
 	Events  []json.RawMessage // in order of creation, not of delivery
+	At      int64             // seconds since 1970
 }
 
-// script generates a scene in an account.
+// script generates a scene in an account, or in each account of an organisation.
 type script struct {
-	about string
-	days  int // upper bound
-	play  func(*account)
+	about        string
+	days         int // upper bound
+	play         func(*account)
+	organisation bool
 }
 
 func scripts() map[string]script {
 	return map[string]script{
-		"subscription-life": {"checkout, first payment, changes, a failed renewal, recovery, cancellation", 27, subscriptionLife},
-		"trial-to-paid":     {"a trial that becomes a paid subscription, at the first or a later payment", 20, trialToPaid},
-		"refund":            {"a payment that is given back in two parts; the ledger keeps the payment as it was received", 4, refund},
-		"dispute":           {"a payment that the cardholder disputes", 12, dispute},
-		"out-of-order":      {"changes of one subscription within the same second, a cancellation and its return among them", 1, outOfOrder},
-		"many-items":        {"a subscription that grows and shrinks, to more items than Stripe shows with it", 1, manyItems},
-		"storm":             {"dozens of changes of one subscription within a few seconds", 1, storm},
+		"subscription-life": {about: "checkout, first payment, changes, a failed renewal, recovery, cancellation", days: 27, play: subscriptionLife},
+		"trial-to-paid":     {about: "a trial that becomes a paid subscription, at the first or a later payment", days: 20, play: trialToPaid},
+		"pause-and-resume":  {about: "payments are not collected for a while, or a trial ends without a payment method", days: 29, play: pauseAndResume},
+		"void-and-uncollectible": {about: "renewals that are never paid, paid after they were uncollectible, or need the customer", days: 29,
+			play: voidAndUncollectible},
+		"reopened-invoice": {about: "a paid invoice whose payment is detached, and that is paid again", days: 20, play: reopenedInvoice},
+		"async-checkout":   {about: "payments that succeed or fail days later, expired checkouts, guests", days: 29, play: asyncCheckout},
+		"refund":           {about: "partial refunds of a payment; some are pending, some fail, one after it succeeded", days: 15, play: refund},
+		"dispute":          {about: "an early fraud warning; a chargeback that is won or lost, an inquiry that closes or escalates", days: 29, play: dispute},
+		"organisation":     {about: "one customer id in two accounts; events name the account by context only", days: 29, play: organisation, organisation: true},
+		"out-of-order":     {about: "changes of one subscription within the same second, a cancellation and its return among them", days: 1, play: outOfOrder},
+		"many-items":       {about: "a subscription that grows and shrinks, to more items than Stripe shows with it", days: 1, play: manyItems},
+		"storm":            {about: "dozens of changes of one subscription within a few seconds", days: 1, play: storm},
 	}
 }
 
@@ -84,18 +96,36 @@ func Make(name string, o Options) (Scene, error) {
 	if o.APIVersion == "" {
 		o.APIVersion = shapeVersion
 	}
+	w := newAccount(name, o, s.days)
+	scene := Scene{Name: name, Livemode: o.Livemode}
+	accounts := []*account{w}
+	if s.organisation {
+		accounts = append(accounts, w.organise(newAccount(name+" 2", o, s.days)))
+	}
+	for _, w := range accounts {
+		w.begin()
+		s.play(w)
+		w.end()
+		scene.Accounts = append(scene.Accounts, w.o.Account)
+		scene.Steps = append(scene.Steps, w.steps...)
+	}
+	slices.SortStableFunc(scene.Steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
+	scene.Customer, scene.Reference = w.customer, w.reference
+	return scene, nil
+}
+
+// newAccount makes the account of a scene that begins days before it ends.
+func newAccount(name string, o Options, days int) *account {
 	salt := fnv.New64a()
 	salt.Write([]byte(name))
 	w := &account{
 		o: o, rng: rand.New(rand.NewPCG(o.Seed, salt.Sum64())),
 		// One id with two times would be two different events with one id.
 		names: rand.New(rand.NewPCG(o.Seed, salt.Sum64()^uint64(o.Now.Unix()))),
-		now:   o.Now.Unix() - int64(s.days)*day,
+		now:   o.Now.Unix() - int64(days)*day,
 	}
-	w.begin()
-	s.play(w)
-	w.end()
-	return Scene{Name: name, Customer: w.customer, Account: o.Account, Livemode: o.Livemode, Steps: w.steps}, nil
+	w.customer = "cus_" + w.random(14)
+	return w
 }
 
 // shapeVersion is the API version of the objects' shape.

@@ -108,58 +108,6 @@ func trialToPaid(w *account) {
 	w.collect(sub, inv, pi, int(w.between(0, 2)))
 }
 
-func refund(w *account) {
-	_, charge := w.purchase()
-	amount := charge["amount"].(int64)
-	part := w.between(1, amount-1)
-	w.pass(w.between(minute, day))
-	w.giveBack(charge, part)
-	w.pass(w.between(0, day))
-	w.giveBack(charge, amount-part)
-}
-
-func (w *account) giveBack(charge obj, amount int64) {
-	w.byCaller()
-	r := obj{
-		"id": w.id("re_3"), "object": "refund", "amount": amount, "balance_transaction": w.id("txn_3"), "charge": charge["id"],
-		"created": w.now, "currency": w.currency, "metadata": obj{}, "payment_intent": charge["payment_intent"],
-		"reason": "requested_by_customer", "receipt_number": nil, "status": "succeeded",
-	}
-	w.set(r)
-	back := amount
-	if before, ok := charge["amount_refunded"].(int64); ok {
-		back += before
-	}
-	w.update("charge.refunded", charge, obj{"amount_refunded": back, "refunded": back == charge["amount"].(int64)})
-	w.emit("refund.created", r)
-}
-
-// dispute ends while the dispute waits for an answer: its outcome would come by event types
-// without a handler.
-func dispute(w *account) {
-	_, charge := w.purchase()
-	w.pass(w.between(day, 5*day))
-	d := obj{
-		"id": w.id("dp_1"), "object": "dispute", "amount": charge["amount"], "balance_transactions": list{}, "charge": charge["id"],
-		"created": w.now, "currency": w.currency, "evidence": obj{},
-		"evidence_details":     obj{"due_by": w.now + week, "has_evidence": false, "past_due": false, "submission_count": 0},
-		"is_charge_refundable": false, "livemode": w.o.Livemode, "metadata": obj{}, "payment_intent": charge["payment_intent"],
-		"reason": w.pick("fraudulent", "product_not_received", "duplicate"), "status": "needs_response",
-	}
-	w.set(d)
-	w.change(charge, obj{"disputed": true})
-	w.emit("charge.dispute.created", d)
-	w.change(d, obj{"balance_transactions": list{obj{
-		"id": w.id("txn_1"), "object": "balance_transaction", "amount": -charge["amount"].(int64), "currency": w.currency,
-		"fee": 1500, "net": -charge["amount"].(int64) - 1500, "source": d["id"], "type": "adjustment",
-	}}})
-	w.emit("charge.dispute.funds_withdrawn", d)
-	w.pass(w.between(hour, day))
-	w.byCaller()
-	details := obj{"due_by": d["evidence_details"].(obj)["due_by"], "has_evidence": true, "past_due": false, "submission_count": 0}
-	w.update("charge.dispute.updated", d, obj{"evidence_details": details})
-}
-
 // edit is one of several quick changes. Quantities only rise, so that no two states of the
 // subscription are equal, except those before a cancellation and after its reversal.
 func (w *account) edit(sub obj) {
@@ -194,8 +142,7 @@ func outOfOrder(w *account) {
 	}
 	if w.chance(50) {
 		w.byCaller()
-		w.change(sub, obj{"status": "canceled", "canceled_at": w.now, "ended_at": w.now, "cancel_at": nil, "cancel_at_period_end": false})
-		w.emit("customer.subscription.deleted", sub)
+		w.cancelNow(sub)
 	}
 }
 
@@ -224,7 +171,6 @@ func manyItems(w *account) {
 	if w.chance(25) {
 		w.pass(w.between(0, 2))
 		w.byCaller()
-		w.change(sub, obj{"status": "canceled", "canceled_at": w.now, "ended_at": w.now})
-		w.emit("customer.subscription.deleted", sub)
+		w.cancelNow(sub)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,17 +20,17 @@ import (
 // rowCheck holds every state that each object had, by number, and the last one that its row showed.
 type rowCheck struct {
 	p      *play
-	states map[string]map[string][]int // by object id and by the row's content: numbers
-	count  map[string]int
-	shown  map[string]int
+	states map[place]map[string][]int // by object and by the row's content: numbers
+	count  map[place]int
+	shown  map[place]int
 }
 
 func newRowCheck(p *play) *rowCheck {
-	return &rowCheck{p: p, states: map[string]map[string][]int{}, count: map[string]int{}, shown: map[string]int{}}
+	return &rowCheck{p: p, states: map[place]map[string][]int{}, count: map[place]int{}, shown: map[place]int{}}
 }
 
-func (c *rowCheck) newState(id string, raw json.RawMessage) {
-	said := words(ledgertest.Truth([]json.RawMessage{raw}))
+func (c *rowCheck) newState(id place, raw json.RawMessage) {
+	said := words(ledgertest.Row(raw))
 	if said == "" {
 		return // no row is kept of such an object
 	}
@@ -60,6 +59,15 @@ func words(l ledger.Ledger) string {
 	for _, x := range l.Checkouts {
 		parts = append(parts, x)
 	}
+	for _, x := range l.Refunds {
+		parts = append(parts, x)
+	}
+	for _, x := range l.Charges {
+		parts = append(parts, x)
+	}
+	for _, x := range l.FraudWarnings {
+		parts = append(parts, x)
+	}
 	if len(parts) == 0 {
 		return ""
 	}
@@ -77,8 +85,12 @@ func (c *rowCheck) check(ctx context.Context, effects dispatch.Effects) error {
 		if !strings.HasPrefix(e.Key, "OBJ#") {
 			continue
 		}
-		id := e.Key[strings.LastIndexByte(e.Key, '#')+1:]
-		l, err := ledger.Read(ctx, rowsOf{c.p, id}, mode(c.p.scene), c.p.scene.Account, c.p.scene.Customer)
+		parts := strings.Split(e.Key, "#") // OBJ, mode, account, id
+		id := place{strings.TrimPrefix(parts[2], "-"), parts[3]}
+		if strings.HasPrefix(id.id, "cus_") {
+			continue // keeps no state but that it is deleted
+		}
+		l, err := ledger.Read(ctx, rowsOf{c.p, id}, mode(c.p.scene), id.account, c.p.scene.Customer)
 		if err != nil {
 			return fmt.Errorf("read the row of %s: %w", id, err)
 		}
@@ -103,11 +115,24 @@ func mode(s scenes.Scene) string {
 	return "test"
 }
 
+// Claim claims with a lease by the play's clock: the consumer's deadline is by another.
+func (w watched) Claim(ctx context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
+	r.Lease = r.Now.Add(time.Minute)
+	return w.Store.Claim(ctx, r)
+}
+
 // Complete completes and checks the written rows.
 func (w watched) Complete(ctx context.Context, claim *idempotency.Claim, o idempotency.Outcome, effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
+	d := deathIn(ctx)
+	if d.at(beforeCommit) {
+		return idempotency.CompleteResult{}, errDead
+	}
 	r, err := w.Store.Complete(ctx, claim, o, effects, now)
 	if err == nil && r.Verdict == idempotency.Completed && w.stale == nil {
 		w.stale = w.rows.check(ctx, effects)
+	}
+	if d.at(afterCommit) {
+		return idempotency.CompleteResult{}, errDead
 	}
 	return r, err
 }
@@ -115,15 +140,15 @@ func (w watched) Complete(ctx context.Context, claim *idempotency.Claim, o idemp
 // rowsOf lists the rows of one object, without its messages.
 type rowsOf struct {
 	*play
-	id string
+	place
 }
 
 func (r rowsOf) Page(ctx context.Context, list, _ string) (items []map[string]any, next string, err error) {
 	if !strings.HasPrefix(list, "CUS#") {
 		return nil, "", nil
 	}
-	place := mode(r.scene) + "#" + accountPart(r.scene) + "#" + r.id
-	for _, key := range []string{"OBJ#" + place, "ENT#" + place} {
+	at := mode(r.scene) + "#" + accountPart(r.account) + "#" + r.id
+	for _, key := range []string{"OBJ#" + at, "ENT#" + at} {
 		item, found, err := r.store.Item(ctx, key)
 		if err != nil {
 			return nil, "", err
@@ -138,11 +163,11 @@ func (r rowsOf) Page(ctx context.Context, list, _ string) (items []map[string]an
 
 func (r rowsOf) Item(context.Context, string) (map[string]any, bool, error) { return nil, false, nil }
 
-func accountPart(s scenes.Scene) string {
-	if s.Account == "" {
+func accountPart(account string) string {
+	if account == "" {
 		return "-"
 	}
-	return s.Account
+	return account
 }
 
 // listed is the store as the ledger reads it.
@@ -175,16 +200,47 @@ func (p *play) checkEnd(ctx context.Context) error {
 			return fmt.Errorf("event %s of type %s ended %s: %s", r.ID, r.Type, r.State, r.Err)
 		}
 	}
-	got, err := ledger.Read(ctx, listed{p}, mode(p.scene), p.scene.Account, p.scene.Customer)
+	for _, account := range p.scene.Accounts {
+		kept := p.stripe.kept(account, p.scene)
+		got, err := ledger.Read(ctx, listed{p}, mode(p.scene), account, p.scene.Customer)
+		if err != nil {
+			return err
+		}
+		if diff := differs(ledgertest.Of(kept, account, p.scene.Customer), got); diff != "" {
+			return fmt.Errorf("the ledger of account %q is wrong:\n%s", account, diff)
+		}
+		if err := messagesAreRight(got, mode(p.scene)+"#"+accountPart(account)+"#"); err != nil {
+			return err
+		}
+		if err := p.checkGuest(ctx, kept, account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func differs(truth ledgertest.Truth, got ledger.Ledger) string {
+	want, settled, messages := truth.Settle(got)
+	diff := cmp.Diff(want, settled)
+	if diff != "" {
+		diff = "-truth +ledger:\n" + diff
+	}
+	return diff + messages
+}
+
+// checkGuest checks the ledger of the guest's reference.
+func (p *play) checkGuest(ctx context.Context, kept ledgertest.Kept, account string) error {
+	if p.scene.Reference == "" {
+		return nil
+	}
+	got, err := ledger.ReadReference(ctx, listed{p}, mode(p.scene), account, p.scene.Reference)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the guest's ledger: %w", err)
 	}
-	want := ledgertest.Truth(slices.Collect(maps.Values(p.objects)))
-	want.Account = p.scene.Account
-	if diff := cmp.Diff(ledgertest.Settled(want), ledgertest.Settled(got)); diff != "" {
-		return fmt.Errorf("the ledger is wrong (-truth +ledger):\n%s", diff)
+	if diff := differs(ledgertest.OfGuest(kept, account, p.scene.Reference), got); diff != "" {
+		return fmt.Errorf("the guest's ledger is wrong:\n%s", diff)
 	}
-	return messagesAreRight(got, mode(p.scene)+"#"+accountPart(p.scene)+"#")
+	return nil
 }
 
 // messagesAreRight checks what Settled leaves out: each message has this mode and account and an

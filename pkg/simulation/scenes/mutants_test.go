@@ -26,7 +26,7 @@ func TestTheUsualMistakesAreSeen(t *testing.T) {
 		{"newer snapshots only, in a storm", "storm", guarded(func(created, kept int64) bool { return created > kept }), tries / 2},
 		{"not older snapshots, in a life", "subscription-life", guarded(func(created, kept int64) bool { return created >= kept }), tries / 4},
 		{"the object is fetched and written blindly", "storm", flaw{store: blindly}, tries / 6},
-		{"the object is fetched before the row is read", "storm", flaw{handlers: fetchFirst}, tries / 4},
+		{"the object is fetched before the row is read", "storm", flaw{handlers: fetchFirst}, tries / 6},
 		{"a fetch is spared that is still needed", "storm", flaw{handlers: eager}, tries / 4},
 		{"a completion is taken for done and its effects lost", "refund", flaw{store: loses("FACT#")}, tries / 2},
 		{"the message is not asked for", "subscription-life", flaw{store: loses("OUT#")}, tries / 2},

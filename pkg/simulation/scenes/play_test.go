@@ -1,6 +1,6 @@
 // Package scenes_test plays the billing scenes of package scenes against the real consumer and
-// handlers, thousands of times, with delayed, reordered, repeated and concurrent deliveries. It
-// checks that no kept row goes back to an older state and that the ledger is right at the end, and
+// handlers, thousands of times, with delayed, reordered, repeated and concurrent deliveries, a Stripe
+// that lags, and consumers that die around their commit. It checks that no kept row goes back to an older state and that the ledger is right at the end, and
 // that the common mistakes fail these checks.
 //
 // It uses no sockets, no database and no real clock: a seed determines a play.
@@ -21,6 +21,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
+	"tollgate/pkg/idempotency"
 	"tollgate/pkg/idempotency/idempotencytest"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/scenes"
@@ -42,9 +43,11 @@ type play struct {
 
 	sent     map[string]queue.Message // by event id, as first sent
 	store    *idempotencytest.Memory
+	system   consumer.Config
 	consumer *consumer.Consumer
-	objects  map[string]json.RawMessage // at Stripe, as they are now
+	stripe   *stripeState
 	rows     *rowCheck
+	deaths   int // of consumers
 	dead     []queue.DeadLetter
 	stale    error // the first row that went back
 }
@@ -58,7 +61,7 @@ type flaw struct {
 // newPlay makes the play of a scene by a seed, which also sets mode, account and number of deliveries.
 func newPlay(name string, seed uint64, f flaw) (*play, error) {
 	o := scenes.Options{Seed: seed, Now: sceneTime, Livemode: seed%2 == 1}
-	if seed%3 == 1 {
+	if seed%3 == 1 { // a scene of an organisation has accounts of its own
 		o.Account = "acct_1Scene"
 	}
 	scene, err := scenes.Make(name, o)
@@ -68,7 +71,7 @@ func newPlay(name string, seed uint64, f flaw) (*play, error) {
 	p := &play{
 		rng: rand.New(rand.NewPCG(seed, 1)), scene: scene, clock: sceneTime,
 		actions: scene.Shuffled(seed, 1+int(seed%3)),
-		store:   idempotencytest.NewMemory(nil), objects: map[string]json.RawMessage{}, sent: map[string]queue.Message{},
+		store:   idempotencytest.NewMemory(nil), stripe: &stripeState{lags: seed%4 == 3, objects: map[place][]version{}}, sent: map[string]queue.Message{},
 	}
 	p.rows = newRowCheck(p)
 	var store consumer.Store = watched{p.store, p}
@@ -80,12 +83,13 @@ func newPlay(name string, seed uint64, f flaw) (*play, error) {
 		h = f.handlers(p)
 	}
 	owners := 0
-	p.consumer, err = consumer.New(consumer.Config{
+	p.system = consumer.Config{
 		Store: store, Queue: p, Handlers: h, Fetcher: noFetcher{}, Limits: limits.AWS(),
 		Now: func() time.Time { return p.clock }, Rand: p.rng.Float64,
 		Owner: func() string { owners++; return fmt.Sprintf("%032d", owners) },
 		Exit:  func(int) { panic("a handler outlived its context") },
-	})
+	}
+	p.consumer, err = consumer.New(p.system)
 	return p, err
 }
 
@@ -102,7 +106,7 @@ const maxTurns = 20_000
 func (p *play) run(ctx context.Context) error {
 	for turn := 0; len(p.actions)+len(p.queued) > 0; turn++ {
 		if turn > maxTurns {
-			return fmt.Errorf("the play does not end: %d messages come back again and again", len(p.queued))
+			return fmt.Errorf("the play does not end: %d messages come back again and again: %s", len(p.queued), p.unfinished())
 		}
 		p.clock = p.clock.Add(time.Duration(p.rng.IntN(4000)) * time.Millisecond)
 		p.turn(ctx)
@@ -111,6 +115,16 @@ func (p *play) run(ctx context.Context) error {
 		}
 	}
 	return p.checkEnd(ctx)
+}
+
+// unfinished describes the records that are not done.
+func (p *play) unfinished() (all []string) {
+	for _, r := range p.store.Records() {
+		if r.State != idempotency.Done {
+			all = append(all, fmt.Sprintf("%s %s %s attempt %d: %s", r.ID, r.Type, r.State, r.Attempt, r.Err))
+		}
+	}
+	return all
 }
 
 // turn runs the next action of the scene, or the consumer with a message.
@@ -141,13 +155,14 @@ func (p *play) meanwhile(ctx context.Context) {
 }
 
 func (p *play) step(s scenes.Step) {
+	visible := p.stripe.next(p.clock, p.rng)
 	for _, raw := range s.Objects {
-		id, small := idOf(raw), compact(raw)
-		p.objects[id] = small
-		p.rows.newState(id, small)
+		at, small := place{s.Account, idOf(raw)}, compact(raw)
+		p.stripe.set(at, version{visible, small})
+		p.rows.newState(at, small)
 	}
 	for _, id := range s.Gone {
-		delete(p.objects, id)
+		p.stripe.set(place{s.Account, id}, version{visible, nil})
 	}
 }
 
@@ -200,11 +215,21 @@ func (p *play) consume(ctx context.Context) {
 	if m.FirstReceivedAt.IsZero() {
 		m.FirstReceivedAt = p.clock
 	}
+	d := &death{}
+	if p.rng.IntN(20) == 0 {
+		d.when = dies(1 + p.rng.IntN(2))
+	}
 	p.depth++
-	failed, err := p.consumer.Handle(ctx, []queue.Message{m})
+	failed, err := p.consumer.Handle(context.WithValue(ctx, death{}, d), []queue.Message{m})
 	p.depth--
-	if err != nil || len(failed) > 0 {
+	if err != nil || len(failed) > 0 || d.done {
 		p.queued = append(p.queued, m)
+	}
+	if d.done { // another process starts
+		p.deaths++
+		if p.consumer, err = consumer.New(p.system); err != nil {
+			panic(err)
+		}
 	}
 }
 
@@ -212,11 +237,11 @@ func (p *play) consume(ctx context.Context) {
 // answer is on its way.
 type present struct{ *play }
 
-func (s present) FetchObject(ctx context.Context, account, _, id string) ([]byte, error) {
+func (s present) FetchObject(ctx context.Context, account, kind, id string) ([]byte, error) {
 	s.meanwhile(ctx)
-	object, ok := s.objects[id]
+	object := s.stripe.expanded(place{account, id}, kind, s.clock)
 	s.meanwhile(ctx)
-	if !ok || account != s.scene.Account {
+	if object == nil {
 		return nil, dispatch.Park(dispatch.ReasonObjectGone, fmt.Errorf("no object %s of account %q", id, account))
 	}
 	return object, nil

@@ -17,12 +17,13 @@ import (
 
 // SceneEnd is the last line that a scene prints.
 type SceneEnd struct {
-	Scene    string `json:"scene"`
-	Seed     uint64 `json:"seed"`
-	Customer string `json:"customer"`
-	Steps    int    `json:"steps"`
-	Events   int    `json:"events"`
-	Next     string `json:"next"`
+	Scene    string   `json:"scene"`
+	Seed     uint64   `json:"seed"`
+	Customer string   `json:"customer"`
+	Steps    int      `json:"steps"`
+	Events   int      `json:"events"`
+	Accounts []string `json:"accounts,omitempty"` // of an organisation
+	Next     string   `json:"next"`
 }
 
 func sceneList() string {
@@ -66,6 +67,10 @@ func (c *Send) runScene(ctx context.Context, a *verb.App) error {
 		return err
 	}
 	end := SceneEnd{Scene: scene.Name, Seed: seed, Customer: scene.Customer, Steps: len(scene.Steps), Next: "tollgate ledger show " + scene.Customer}
+	if scene.Accounts[0] != "" {
+		end.Accounts = scene.Accounts
+		end.Next += " --account " + scene.Accounts[0]
+	}
 	for _, s := range scene.Steps {
 		end.Events += len(s.Events)
 	}
@@ -114,12 +119,12 @@ func take(ctx context.Context, t verb.Target, step scenes.Step) error {
 		if err != nil {
 			return fmt.Errorf("write objects: %w", err)
 		}
-		if _, err := t.FakeStripe(ctx, http.MethodPut, "/_fake/objects", body); err != nil {
+		if _, err := t.FakeStripe(ctx, step.Account, http.MethodPut, "/_fake/objects", body); err != nil {
 			return err
 		}
 	}
 	for _, id := range step.Gone {
-		if _, err := t.FakeStripe(ctx, http.MethodDelete, "/_fake/objects/"+url.PathEscape(id), nil); err != nil {
+		if _, err := t.FakeStripe(ctx, step.Account, http.MethodDelete, "/_fake/objects/"+url.PathEscape(id), nil); err != nil {
 			return err
 		}
 	}

@@ -306,7 +306,7 @@ func (r roll) serving(ctx context.Context) string {
 // rollAtFakeStripe does what Stripe's Dashboard does.
 func (r roll) rollAtFakeStripe(ctx context.Context, id string) (registration.Secret, error) {
 	body := fmt.Appendf(nil, `{"expire_s":%d}`, int64(r.Overlap/time.Second))
-	raw, err := r.Target.FakeStripe(ctx, http.MethodPost, "/_fake/webhook_endpoints/"+id+"/roll", body)
+	raw, err := r.Target.FakeStripe(ctx, "", http.MethodPost, "/_fake/webhook_endpoints/"+id+"/roll", body)
 	if err != nil {
 		return registration.Secret{}, err
 	}

@@ -196,9 +196,9 @@ const (
 	fakeStripeKey = "sk_test_fake"
 )
 
-// FakeStripe makes a request to a control path (/_fake/…) of a local system's fake Stripe and
-// returns its answer.
-func (t Target) FakeStripe(ctx context.Context, method, path string, body []byte) (answer []byte, err error) {
+// FakeStripe makes a request to a control path (/_fake/…) of a local system's fake Stripe, for an
+// account, "" for the platform's own, and returns its answer.
+func (t Target) FakeStripe(ctx context.Context, account, method, path string, body []byte) (answer []byte, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("ask the fake Stripe: %w", err)
@@ -212,6 +212,9 @@ func (t Target) FakeStripe(ctx context.Context, method, path string, body []byte
 	}
 	req.Header.Set("Authorization", "Bearer "+fakeStripeKey)
 	req.Header.Set("Content-Type", "application/json")
+	if account != "" {
+		req.Header.Set("Stripe-Account", account)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
