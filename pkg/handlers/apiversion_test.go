@@ -90,6 +90,8 @@ func moves() []move {
 		{"a payment does not name its invoice", "payment_intent.succeeded", basil,
 			map[string]any{"invoice": "in_9"}, func(o object) { drop(o, "invoice") },
 			func(id string) string { return "FACT#test#-#" + id + "#succeeded" }, map[string]any{"invoice": "in_9"}, dispatch.ReasonAPIVersion},
+		{"a charge does not name its invoice", "charge.refunded", basil,
+			map[string]any{"invoice": "in_9"}, func(o object) { drop(o, "invoice") }, row, map[string]any{"invoice": "in_9"}, dispatch.ReasonObjectGone},
 	}
 }
 
