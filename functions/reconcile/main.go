@@ -1,6 +1,6 @@
 // Command reconcile is the Lambda function on the schedule: it enqueues events that Stripe
-// lists and the table lacks, and sends the outbox. It logs each message instead of sending
-// it: replace outbox.NewLogSender with your own [outbox.Sender].
+// lists and the table lacks, sends the outbox, and compares the kept rows with Stripe. It logs
+// each message instead of sending it: replace outbox.NewLogSender with your own [outbox.Sender].
 package main
 
 import (
@@ -9,4 +9,4 @@ import (
 	"tollgate/pkg/run"
 )
 
-func main() { run.Reconcile(handlers.Types(), outbox.NewLogSender) }
+func main() { run.Reconcile(handlers.Register, outbox.NewLogSender) }

@@ -125,7 +125,7 @@ func (p *parts) consumerAlarms() []alarm {
 
 // reconcileAlarms watch what the passes report, once every 15 minutes.
 func (p *parts) reconcileAlarms() []alarm {
-	every := p.Limits.Reconcile.Frequent.Every
+	every, verify := p.Limits.Reconcile.Frequent.Every, p.Limits.Reconcile.Verify
 	return []alarm{
 		{name: "reconcile-incomplete", problem: "No pass over Stripe's list was completed for an hour.",
 			metrics: []metric{p.own("m", limits.MetricComplete, sum)}, threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true},
@@ -141,8 +141,15 @@ func (p *parts) reconcileAlarms() []alarm {
 		// Every run reports it, also an idle one: missing data means that no run happens.
 		{name: "outbox-late", problem: "An outbox message has waited for over 15 minutes, or no run checks the outbox.",
 			metrics: []metric{p.own("m", limits.MetricOutboxOldest, maximum)}, threshold: 900, period: 5 * time.Minute, breaching: 3, periods: 3, silent: true},
+		// A pass over the table starts once a week, and reports a row once.
+		{name: "ledger-drift", problem: "Rows of the ledger differ from Stripe.",
+			metrics: []metric{p.own("m", limits.MetricLedgerDrift, sum)}, threshold: 1, period: time.Hour},
+		{name: "ledger-unverified", problem: "The recent rows of the ledger were not compared with Stripe for " + days(verify.MaxAge) + " days, or no run compares them.",
+			metrics: []metric{p.own("m", limits.MetricLedgerVerifiedAge, maximum)}, threshold: verify.MaxAge.Seconds(), period: verify.Every, breaching: 3, periods: 3, silent: true},
 	}
 }
+
+func days(d time.Duration) string { return strconv.Itoa(int(d / (24 * time.Hour))) }
 
 func (p *parts) silence() alarm {
 	return alarm{

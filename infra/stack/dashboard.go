@@ -148,6 +148,8 @@ func (p *parts) reconcileGraphs() []graph {
 			{"unsent", p.own("m", limits.MetricOutboxUnsent, maximum)},
 			{"held", p.own("m", limits.MetricOutboxHeld, maximum)},
 		}},
+		{"Ledger: rows that differ from Stripe", p.counts("drifted", limits.MetricLedgerDrift)},
+		{"Ledger: not verified for, s", []line{{"age", p.own("m", limits.MetricLedgerVerifiedAge, maximum)}}},
 		{"Outbox: longest wait, s", []line{{"oldest", p.own("m", limits.MetricOutboxOldest, maximum)}}},
 	}
 }

@@ -15,7 +15,7 @@ type schedule struct{ name, task, expression, does string }
 
 // schedules give every pass 15 minutes of its own, longer than a pass may last: two passes
 // at once would send some events twice. At night the long passes replace two frequent ones.
-// The outbox runs in parallel with a pass.
+// The outbox and the comparison run in parallel with a pass.
 func (p *parts) schedules() []schedule {
 	l := p.Limits.Reconcile
 	const frequent = "compares the last hours with Stripe's list"
@@ -25,6 +25,7 @@ func (p *parts) schedules() []schedule {
 		{"nightly", "nightly", "cron(15 2 * * ? *)", "compares the last days with Stripe's list"},
 		{"weekly", "weekly", "cron(15 3 ? * SUN *)", "re-enqueues unfinished events of the last weeks"},
 		{"outbox", "outbox", rate(l.OutboxEvery), "sends the outbox"},
+		{"verify", "verify", rate(l.Verify.Every), "compares the kept rows with Stripe, in parts"},
 	}
 }
 
@@ -39,7 +40,7 @@ func rate(d time.Duration) string {
 func (p *parts) addReconcile() {
 	l := p.Limits.Reconcile
 	f := function{
-		name: reconcileFunction, does: "enqueues events that Stripe lists and the table lacks, and sends the outbox",
+		name: reconcileFunction, does: "enqueues events that Stripe lists and the table lacks, sends the outbox, and compares rows with Stripe",
 		timeout: l.Timeout, reserved: l.Reserved,
 		env: map[string]*string{
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
@@ -48,7 +49,7 @@ func (p *parts) addReconcile() {
 		},
 		grants: []grant{
 			{p.queue.AttrArn(), []string{"sqs:SendMessage", "sqs:GetQueueAttributes"}},
-			{p.table.AttrArn(), []string{"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}},
+			{p.table.AttrArn(), []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"}},
 			{awscdk.Fn_Join(str(""), &[]*string{p.table.AttrArn(), str("/index/list")}), []string{"dynamodb:Query"}},
 			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
 		},

@@ -227,6 +227,7 @@ func TestNumbersFollow(t *testing.T) {
 	l.MaxReceives, l.BatchSize = l.MaxReceives-1, l.BatchSize-1
 	l.MaxConcurrency, l.ReservedConsumer, l.ReservedIngest = l.MaxConcurrency-1, l.ReservedConsumer-1, l.ReservedIngest-1
 	l.Reconcile.Timeout, l.Reconcile.StopAfter = l.Reconcile.Timeout/3, l.Reconcile.StopAfter/3
+	l.Reconcile.Verify.Time, l.Reconcile.Verify.Recheck = l.Reconcile.Verify.Time/3, l.Reconcile.Verify.Recheck/3
 	l.Reconcile.Frequent.Every *= 2
 	raw := synth(t, o)
 	if err := check.Run(raw, o.Limits); err != nil {

@@ -35,7 +35,7 @@ const (
 	Gone       Result = "gone"       // no longer at Stripe, and the row does not show its end
 	Orphan     Result = "orphan"     // an item whose row is missing
 	Unreadable Result = "unreadable" // the row, or the object, cannot be read by the keeper
-	Failed     Result = "failed"     // the object could not be fetched now
+	Failed     Result = "failed"     // could not be compared now: the fetch failed, or the row keeps changing
 	Revoked    Result = "revoked"    // the connected account has revoked access
 	Unknown    Result = "unknown"    // no keeper is registered for the row's kind
 )
@@ -66,6 +66,14 @@ type Difference struct {
 	Stripe any    `json:"stripe"`
 }
 
+// Fields returns the names of the fields that differ, without values.
+func (f Finding) Fields() (names []string) {
+	for _, d := range f.Differences {
+		names = append(names, d.Field)
+	}
+	return names
+}
+
 // Missing is the field of a difference that says that the item is missing.
 const Missing = "(item)"
 
@@ -80,6 +88,7 @@ type Refresher interface {
 // Checker compares rows. It is safe for concurrent use.
 type Checker struct {
 	Rows     Refresher
+	Items    dispatch.Rows
 	Livemode bool          // the key's mode: rows of the other one cannot be fetched and are skipped
 	Recheck  time.Duration // after this a row that differs is compared again; 0: at once
 	Pace     func(context.Context) error
@@ -142,6 +151,9 @@ func (c *Checker) Check(ctx context.Context, keys []string) ([]Finding, error) {
 		}
 		all = slices.DeleteFunc(all, func(i int) bool { return settled(before[i], found[i]) })
 	}
+	for _, i := range all { // a handler has written it each time
+		found[i].Result, found[i].Error, found[i].Differences = Failed, "the row keeps changing", nil
+	}
 	return found, nil
 }
 
@@ -164,23 +176,26 @@ func (c *Checker) compare(ctx context.Context, keys []string, which []int, found
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	failed, fetched := 0, 0
+	failed, fetched, cause := 0, 0, ""
 	for _, i := range which {
-		switch found[i].Result {
-		case Failed:
-			failed++
-		case Same, Drifted, Gone:
+		switch {
+		case found[i].Result == Failed:
+			failed, cause = failed+1, found[i].Error
+		case strings.HasPrefix(keys[i], rowPrefix):
 			fetched++
 		}
 	}
 	if failed >= minFailures && fetched == 0 {
-		return ErrStripe
+		return fmt.Errorf("%w: %s", ErrStripe, cause)
 	}
 	return nil
 }
 
 // one compares one row. Its error ends the whole run.
 func (c *Checker) one(ctx context.Context, key string) (Finding, error) {
+	if in, ok := inputOf(key); ok && key != dispatch.ObjectKey(in.Envelope) {
+		return c.owned(ctx, key, dispatch.ObjectKey(in.Envelope))
+	}
 	if c.Pace != nil {
 		if err := c.Pace(ctx); err != nil {
 			return Finding{}, err
@@ -189,6 +204,22 @@ func (c *Checker) one(ctx context.Context, key string) (Finding, error) {
 	c.comparisons.Add(1)
 	f, _, err := c.refresh(ctx, key)
 	return f, err
+}
+
+// owned looks for the row of an item that changes with one. The item is compared with its row.
+func (c *Checker) owned(ctx context.Context, key, rowKey string) (f Finding, err error) {
+	f = Finding{Key: key, Result: Same}
+	item, kept, err := c.Items.Item(ctx, key)
+	if err != nil || !kept {
+		return f, err
+	}
+	f.Kind, _ = item["kind"].(string)
+	f.version, _ = item["ver"].(int64)
+	if _, found, err := c.Items.Item(ctx, rowKey); err != nil || found {
+		return f, err
+	}
+	f.Result, f.Error = Orphan, "its row "+rowKey+" is missing"
+	return f, nil
 }
 
 // refresh compares one row and returns what was read for it.
@@ -216,7 +247,7 @@ func (c *Checker) refresh(ctx context.Context, key string) (f Finding, r dispatc
 	if ctx.Err() != nil {
 		return f, r, ctx.Err()
 	}
-	if f.Result = resultOf(err, row, key == rowKey); f.Result != Same {
+	if f.Result = resultOf(err, row); f.Result != Same {
 		f.Error = limits.Cut(err.Error(), limits.MaxErrorText)
 	}
 	if p, ok := errors.AsType[*dispatch.PermanentError](err); ok && p.Reason == dispatch.ReasonNoAPIKey {
@@ -226,14 +257,12 @@ func (c *Checker) refresh(ctx context.Context, key string) (f Finding, r dispatc
 }
 
 // resultOf returns the result that an error of a comparison means.
-func resultOf(err error, row dispatch.Fields, isRow bool) Result {
+func resultOf(err error, row dispatch.Fields) Result {
 	p, permanent := errors.AsType[*dispatch.PermanentError](err)
 	_, panicked := errors.AsType[*dispatch.PanicError](err)
 	switch {
-	case errors.Is(err, dispatch.ErrNoRow) && isRow:
-		return Same // deleted since it was listed
 	case errors.Is(err, dispatch.ErrNoRow):
-		return Orphan
+		return Same // deleted since it was listed
 	case errors.Is(err, dispatch.ErrNoKeeper):
 		return Unknown
 	case errors.Is(err, dispatch.ErrRow) || panicked:

@@ -55,4 +55,9 @@ const (
 	MetricOutboxUnsent = "OutboxUnsent" // unsent after the run; absent, like the two below, if they could not be counted
 	MetricOutboxOldest = "OutboxOldest" // seconds that the oldest unsent message has waited
 	MetricOutboxHeld   = "OutboxHeld"   // messages about old states, until an operator releases them
+
+	MetricLedgerDrift = "LedgerDrift" // rows that differ from Stripe, one value for each run of the comparison
+	// MetricLedgerVerifiedAge is the time in seconds since the last whole comparison of the recently
+	// written rows began; absent if it is unknown.
+	MetricLedgerVerifiedAge = "LedgerVerifiedAge"
 )

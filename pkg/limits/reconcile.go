@@ -7,7 +7,7 @@ import "time"
 type Reconcile struct {
 	Timeout   time.Duration // the function's timeout
 	StopAfter time.Duration // after this a pass starts no further slice
-	Reserved  int           // concurrent processes: a pass and a run of the outbox
+	Reserved  int           // concurrent processes: a pass, a run of the outbox and one of the comparison
 
 	Frequent, Nightly, Weekly Tier
 
@@ -20,6 +20,21 @@ type Reconcile struct {
 
 	OutboxEvery time.Duration // how often the outbox is sent
 	OutboxTime  time.Duration // after this a run of the outbox starts no message
+
+	Verify Verify
+}
+
+// Verify are the times and counts of the task that compares the kept rows with Stripe. A pass
+// starts every Round and is continued every Every.
+type Verify struct {
+	Every    time.Duration
+	Round    time.Duration
+	Recent   time.Duration // rows written within this are compared first
+	Recheck  time.Duration // a row that differs is compared again after this
+	Time     time.Duration // after this a run starts no further batch
+	Requests int           // the same after this many comparisons
+	Rate     int           // requests to Stripe a second, times TimeScale: handlers share the account's rate limit
+	MaxAge   time.Duration // the alarm's threshold: since the last whole pass over recent rows began
 }
 
 // Tier is how often reconcile runs and how far back it looks.
@@ -30,7 +45,7 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 	return Reconcile{
 		Timeout:   t(15 * time.Minute),
 		StopAfter: t(13 * time.Minute),
-		Reserved:  2,
+		Reserved:  3,
 
 		Frequent: Tier{Every: t(15 * time.Minute), Span: t(3 * time.Hour)},
 		Nightly:  Tier{Every: t(day), Span: t(75 * time.Hour)}, // Stripe retries a delivery for three days
@@ -45,13 +60,29 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 
 		OutboxEvery: t(time.Minute),
 		OutboxTime:  t(45 * time.Second),
+
+		Verify: Verify{
+			Every:    t(time.Hour),
+			Round:    t(7 * day),
+			Recent:   t(35 * day),
+			Recheck:  t(2 * time.Minute),
+			Time:     t(8 * time.Minute),
+			Requests: 900,
+			Rate:     2,
+			MaxAge:   t(10 * day),
+		},
 	}
 }
 
 func (l Limits) checkReconcile(f *faults) {
 	r := l.Reconcile
 	f.must(r.Timeout > 0 && r.StopAfter > 0 && r.Slice > 0 && r.SettleLag > 0 && r.OutboxTime > 0, "a time of reconcile is not over 0")
-	f.must(r.Reserved >= 2, "reserved reconcile concurrency %d is under 2: a pass would hold up the outbox", r.Reserved)
+	f.must(r.Reserved >= 3, "reserved reconcile concurrency %d is under 3: a pass or a comparison would hold up the outbox", r.Reserved)
+	f.must(r.Verify.Time+2*r.Verify.Recheck < r.StopAfter, "a comparison may start a batch until %v and compare it again after %v: with a timeout of %v it would be cut and repeated",
+		r.Verify.Time, r.Verify.Recheck, r.Timeout)
+	f.must(r.Timeout < r.Verify.Every, "a comparison may run for %v and is due every %v: runs would overlap", r.Timeout, r.Verify.Every)
+	f.must(r.Verify.Requests >= 1 && r.Verify.Rate >= 1, "a comparison makes %d requests at %d a second", r.Verify.Requests, r.Verify.Rate)
+	f.must(r.Verify.MaxAge > r.Verify.Round+r.Verify.Round/7, "the alarm on the comparison's age pages after %v, a pass starts every %v", r.Verify.MaxAge, r.Verify.Round)
 	f.must(r.OutboxTime < r.OutboxEvery, "a run of the outbox sends for %v and is due every %v: runs would overlap and send twice", r.OutboxTime, r.OutboxEvery)
 	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it logs its result", r.StopAfter, r.Timeout)
 	f.must(r.StopAfter >= r.Timeout || scaled(l, PatientCall) < r.Timeout-r.StopAfter,

@@ -18,10 +18,11 @@ type task struct {
 
 // tasks are those of the stack, at the limits' intervals; the first run is after the first
 // interval. Tasks of one list run one at a time. The outbox has its own list, so that no pass
-// delays it.
+// delays it, and so has the comparison, which may take as long as a pass.
 func tasks(l limits.Reconcile) [][]task {
 	return [][]task{
 		{{"outbox", l.OutboxEvery}},
+		{{"verify", l.Verify.Every}},
 		{{"quarter", l.Frequent.Every}, {"nightly", l.Nightly.Every}, {"weekly", l.Weekly.Every}},
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"tollgate/pkg/awsclient"
 	"tollgate/pkg/config"
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/outbox"
@@ -25,13 +26,13 @@ import (
 	"tollgate/pkg/telemetry"
 )
 
-// Reconcile runs the function on the schedule. It enqueues events of the given types that
-// Stripe lists and the table lacks, and sends the outbox with the sender that newSender
-// returns. Its input names one task: {"task":"quarter"}, "nightly", "weekly" or
-// "outbox".
-func Reconcile(types []string, newSender func(*slog.Logger) outbox.Sender) {
+// Reconcile runs the function on the schedule. It enqueues events that Stripe lists and the
+// table lacks, of the types that register adds, sends the outbox with the sender that newSender
+// returns, and compares the kept rows with Stripe. Its input names one task:
+// {"task":"quarter"}, "nightly", "weekly", "outbox" or "verify".
+func Reconcile(register func(*dispatch.Mux), newSender func(*slog.Logger) outbox.Sender) {
 	start.Function("reconcile", func(lookup config.Lookup) (lambda.Handler, error) {
-		t, err := wireReconcile(lookup, types, newSender)
+		t, err := wireReconcile(lookup, register, newSender)
 		if err != nil {
 			return nil, err
 		}
@@ -45,6 +46,7 @@ type tasks struct {
 	outbox outbox.Store
 	sender outbox.Sender
 	drains outbox.Options
+	verify *comparison
 	time   time.Duration // of one run; the rest of the timeout is for its log lines
 	log    *slog.Logger
 }
@@ -53,14 +55,14 @@ type tasks struct {
 // the handlers' fetches.
 const listRate = 5
 
-func wireReconcile(lookup config.Lookup, types []string, newSender func(*slog.Logger) outbox.Sender) (*tasks, error) {
+func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender func(*slog.Logger) outbox.Sender) (*tasks, error) {
 	cfg, err := config.LoadReconcile(lookup)
 	if err != nil {
 		return nil, err
 	}
 	log := telemetry.Logger(os.Stderr, "reconcile", cfg.Stage, cfg.LogLevel)
 	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
-	stripe, err := reconcileStripe(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
+	api, err := reconcileStripe(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
 	if err != nil {
 		return nil, err
 	}
@@ -68,15 +70,38 @@ func wireReconcile(lookup config.Lookup, types []string, newSender func(*slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	passes, err := reconciler(cfg, types, store, client(cfg.AWS.EndpointSQS), stripe, log)
+	lister, err := stripeapi.New(api.Patient())
+	if err != nil {
+		return nil, err
+	}
+	mux, verify, err := verification(cfg, register, store, api, log)
+	if err != nil {
+		return nil, err
+	}
+	passes, err := reconciler(cfg, mux.Types(), store, client(cfg.AWS.EndpointSQS), lister, log)
 	if err != nil {
 		return nil, err
 	}
 	l := cfg.Limits.Reconcile
 	return &tasks{
 		passes: passes, outbox: store, sender: newSender(log), drains: outbox.Options{Time: l.OutboxTime, Logger: log},
-		time: (l.StopAfter + l.Timeout) / 2, log: log,
+		verify: verify, time: (l.StopAfter + l.Timeout) / 2, log: log,
 	}, nil
+}
+
+// verification wires the comparison with the keepers that register adds. Its requests have a
+// rate of their own, and few tries: the next run makes up for a failed one.
+func verification(cfg config.Reconcile, register func(*dispatch.Mux), store *dynamostore.Store, api stripeapi.Options, log *slog.Logger) (*dispatch.Mux, *comparison, error) {
+	l := cfg.Limits.Reconcile.Verify
+	api.Rate = float64(l.Rate * cfg.Limits.TimeScale)
+	api.ResourceRate, api.Tries, api.TryTimeout = api.Rate, 2, cfg.Limits.StripeTry
+	client, err := stripeapi.New(api)
+	if err != nil {
+		return nil, nil, err
+	}
+	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: client, Rows: store})
+	register(mux)
+	return mux, &comparison{table: store, rows: mux, items: store, mode: client.Livemode, limits: l, log: log}, nil
 }
 
 func reconciler(cfg config.Reconcile, types []string, store *dynamostore.Store, queue aws.Config, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
@@ -88,17 +113,17 @@ func reconciler(cfg config.Reconcile, types []string, store *dynamostore.Store, 
 	})
 }
 
-// reconcileStripe returns a client with the configured API key. Without one, every pass
-// fails with stripeapi.ErrNoAPIKey.
-func reconcileStripe(cfg config.Reconcile, api secrets.API, log *slog.Logger) (*stripeapi.Client, error) {
+// reconcileStripe returns the options of a client with the configured API key. Without one,
+// every pass fails with stripeapi.ErrNoAPIKey.
+func reconcileStripe(cfg config.Reconcile, api secrets.API, log *slog.Logger) (o stripeapi.Options, err error) {
 	key, err := secrets.NewAPIKey(secrets.Config{API: api, ID: cfg.APIKeySecretID, Logger: log, Limits: cfg.Limits, First: limits.PatientCall})
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	return stripeapi.New(stripeapi.Options{
+	return stripeapi.Options{
 		Key: key.Key, URL: cfg.StripeURL,
 		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // under a time scale passes follow each other faster
-	}.Patient())
+	}, nil
 }
 
 // input is the schedule's event.
@@ -112,6 +137,9 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	defer cancel()
 	if in.Task == "outbox" {
 		return t.drain(ctx)
+	}
+	if in.Task == "verify" {
+		return t.verify.run(ctx)
 	}
 	started := time.Now()
 	r, err := t.passes.Run(ctx, in.Task)

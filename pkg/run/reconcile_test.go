@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/pkg/drift"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/idempotency"
@@ -25,7 +26,7 @@ import (
 // wired returns the function and the buffer that it logs to.
 func wired(t *testing.T) (*tasks, *bytes.Buffer) {
 	t.Helper()
-	w, err := wireReconcile(environment(nil), handlers.Types(), outbox.NewLogSender)
+	w, err := wireReconcile(environment(nil), handlers.Register, outbox.NewLogSender)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,6 +184,48 @@ func TestOutboxTask(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("sent %v, line %v (-want +got):\n%s", b.sent, line, diff)
+			}
+		})
+	}
+}
+
+// noRows is a table without rows whose position may be unreadable.
+type noRows struct{ broken error }
+
+func (r noRows) Kept(context.Context, string) ([]drift.Kept, string, error) { return nil, "", nil }
+func (r noRows) Position(context.Context) (drift.Position, error) {
+	return drift.Position{Ver: 1, Began: time.Now().Add(-time.Hour)}, r.broken
+}
+func (r noRows) SavePosition(context.Context, drift.Position) (bool, error) { return true, nil }
+
+// TestVerifyLine: every run counts drift and, where it is known, the age, also without a key.
+func TestVerifyLine(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		table, mode error
+		age, fails  bool
+	}{
+		{"a run", nil, nil, true, false},
+		{"no key", nil, stripeapi.ErrNoAPIKey, true, true},
+		{"an unreadable position", errors.New("format 2"), nil, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, out := wired(t)
+			w.verify.table, w.verify.log = noRows{c.table}, w.log
+			w.verify.mode = func(context.Context) (bool, error) { return false, c.mode }
+			if err := w.run(t.Context(), input{Task: "verify"}); (err != nil) != c.fails {
+				t.Errorf("error %v", err)
+			}
+			var line map[string]any
+			if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+				t.Fatalf("%v in %s", err, out)
+			}
+			_, age := line["LedgerVerifiedAge"]
+			if line["LedgerDrift"] != 0.0 || age != c.age || (line["level"] == "WARN") != c.fails {
+				t.Errorf("line %s", out)
+			}
+			if c.mode != nil && line["LedgerVerifiedAge"].(float64) < 3600 {
+				t.Errorf("without a key the age does not grow: %s", out)
 			}
 		})
 	}

@@ -32,7 +32,7 @@ func TestWire(t *testing.T) {
 		"ingest":   func(l config.Lookup) error { _, err := runingest.Wire(l); return err },
 		"consumer": func(l config.Lookup) error { _, err := wireConsumer(l, handlers.Register); return err },
 		"reconcile": func(l config.Lookup) error {
-			_, err := wireReconcile(l, handlers.Types(), outbox.NewLogSender)
+			_, err := wireReconcile(l, handlers.Register, outbox.NewLogSender)
 			return err
 		},
 	}

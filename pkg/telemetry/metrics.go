@@ -65,6 +65,8 @@ func metricsOf(r slog.Record) []metric {
 		return ofExclusion(r)
 	case OutboxMessage:
 		return ofOutbox(r)
+	case VerifyMessage:
+		return ofVerify(r)
 	case DeliveryMessage:
 		return ofDelivery(fieldsOf(r))
 	case SecretMessage:

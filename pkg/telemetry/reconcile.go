@@ -11,6 +11,7 @@ const (
 	PassMessage      = "pass"      // one for each pass
 	ExclusionMessage = "exclusion" // one for each account of a pass whose events a policy excludes
 	OutboxMessage    = "outbox"    // one for each run of the outbox
+	VerifyMessage    = "verify"    // one for each run of the comparison of rows with Stripe
 
 	ListedKey     = "listed"
 	RequeuedKey   = "requeued"
@@ -25,6 +26,9 @@ const (
 	UnsentKey = "unsent"
 	OldestKey = "oldest_s" // seconds
 	HeldKey   = "held"
+
+	DriftedKey     = "drifted"
+	VerifiedAgeKey = "age_s" // seconds; absent if unknown
 )
 
 // ofPass returns the metrics of a pass, including zeros: an alarm cannot compare a metric
@@ -53,6 +57,17 @@ func ofOutbox(r slog.Record) []metric {
 	if _, counted := values[UnsentKey]; counted {
 		m = append(m, count(limits.MetricOutboxUnsent, values[UnsentKey]), count(limits.MetricOutboxHeld, values[HeldKey]),
 			metric{name: limits.MetricOutboxOldest, value: values[OldestKey], unit: unitSeconds})
+	}
+	return m
+}
+
+// ofVerify returns the metrics of a run of the comparison. A line without an age has no metric
+// for it.
+func ofVerify(r slog.Record) []metric {
+	values := numbers(r)
+	m := []metric{count(limits.MetricLedgerDrift, values[DriftedKey])}
+	if age, known := values[VerifiedAgeKey]; known {
+		m = append(m, metric{name: limits.MetricLedgerVerifiedAge, value: age, unit: unitSeconds})
 	}
 	return m
 }

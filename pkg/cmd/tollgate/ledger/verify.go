@@ -149,7 +149,7 @@ func (c *Verify) verifier(ctx context.Context, a *verb.App) (*verifier, error) {
 	}
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: client, Rows: v.reader})
 	handlers.Register(mux)
-	v.checker = &drift.Checker{Rows: mux, Livemode: c.Live, Recheck: c.Settle}
+	v.checker = &drift.Checker{Rows: mux, Items: v.reader, Livemode: c.Live, Recheck: c.Settle}
 	return v, nil
 }
 
