@@ -11,6 +11,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/drift"
+	"tollgate/pkg/event"
 )
 
 func check(t *testing.T, c *drift.Checker, keys ...string) []drift.Finding {
@@ -20,6 +21,24 @@ func check(t *testing.T, c *drift.Checker, keys ...string) []drift.Finding {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// consume handles an event as the consumer does: it reads the row, fetches and swaps, again if
+// it is refused.
+func (w *world) consume(t *testing.T, id string) {
+	t.Helper()
+	for {
+		r, err := w.mux().Refresh(t.Context(), dispatch.Input{Envelope: event.Envelope{ObjectID: id}, Now: time.Now()})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ver, _ := r.Before[row+id]["ver"].(int64)
+		if done, err := w.Mend(t.Context(), r.Effects[:2], ver+1); err != nil || done {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestResults(t *testing.T) {

@@ -8,14 +8,12 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/drift"
-	"tollgate/pkg/event"
 )
 
 var errDown = errors.New("503")
@@ -149,24 +147,6 @@ func (w *world) kept(id string, amount int64, at time.Time) {
 	ver, _ := w.items[row+id]["ver"].(int64)
 	w.put(row+id, dispatch.Fields{"kind": "invoice", "object": "invoice", "amount": amount, dispatch.FetchedAt: at.UnixMilli(), "outbox": []any{"OUT#old"}}, ver+1)
 	w.put(ent+id, dispatch.Fields{"until": amount}, ver+1)
-}
-
-// consume handles an event as the consumer does: it reads the row, fetches and swaps, again if
-// it is refused.
-func (w *world) consume(t *testing.T, id string) {
-	t.Helper()
-	for {
-		r, err := w.mux().Refresh(t.Context(), dispatch.Input{Envelope: event.Envelope{ObjectID: id}, Now: time.Now()})
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		ver, _ := r.Before[row+id]["ver"].(int64)
-		if done, err := w.Mend(t.Context(), r.Effects[:2], ver+1); err != nil || done {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 func (w *world) checker() *drift.Checker {
