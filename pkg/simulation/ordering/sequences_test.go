@@ -58,15 +58,15 @@ func sequences() []sequence {
 			{updated, 9, fields{"status": "active"}},
 			{updated, 12, leaving},
 			{deleted, 12, fields{"status": "canceled", "ended_at": start + 12}},
-		}, map[string]int{"ENT#": 1, "OUT#": 1}},
+		}, map[string]int{"ENT#": 1}}, // no welcome if its end is seen first
 		{"trial to paid", "trial-to-paid", "subscription", []step{
 			{created, 0, fields{"status": "trialing", "current_period_end": start + week, "trial_end": start + week}},
 			{updated, 0, fields{"quantity": 2}},
-			{"customer.subscription.trial_will_end", 4, nil}, // not handled
+			{"customer.subscription.trial_will_end", 4, nil},
 			{updated, 7, fields{"current_period_end": start + 2*week, "status": "active"}},
 			{updated, 7, fields{"status": "past_due"}},
 			{updated, 7, fields{"status": "active", "quantity": 5}},
-		}, map[string]int{"ENT#": 1, "OUT#": 1}},
+		}, map[string]int{"ENT#": 1}}, // its end is announced only while it runs
 		{"cancel and return", "out-of-order", "subscription", []step{
 			{created, 0, fields{"status": "active", "current_period_end": start + week}},
 			{updated, 5, leaving},
