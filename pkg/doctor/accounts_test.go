@@ -17,12 +17,14 @@ func configured(a Accounts, err error) func(context.Context) (Accounts, error) {
 // owner is Stripe with a key of one account and mode.
 type owner struct {
 	own  string
+	org  bool
 	live bool
 	err  error
 }
 
-func (o owner) OwnAccount(context.Context) (string, error) { return o.own, o.err }
-func (o owner) Livemode(context.Context) (bool, error)     { return o.live, nil }
+func (o owner) OwnAccount(context.Context) (string, error)   { return o.own, o.err }
+func (o owner) OfOrganisation(context.Context) (bool, error) { return o.org, nil }
+func (o owner) Livemode(context.Context) (bool, error)       { return o.live, nil }
 
 func TestAccounts(t *testing.T) {
 	ours := owner{own: "acct_ours", live: true}
@@ -36,6 +38,10 @@ func TestAccounts(t *testing.T) {
 	has(t, CheckAccounts(both(nil, map[string]string{"acct_1": "default"}), nil, errors.New("no key")), want{"accounts", Warn, "no key"})
 	has(t, CheckAccounts(configured(Accounts{}, errDenied), ours, nil), want{"accounts", Warn, "not known"})
 	has(t, CheckAccounts(configured(Accounts{}, fmt.Errorf("%w: half", ErrConfiguration)), ours, nil), want{"accounts", Fail, "half"})
+
+	org := owner{org: true, live: true, err: errDenied}
+	healthy(t, CheckAccounts(both(nil, map[string]string{"acct_1": "default", "acct_2": "default"}), org, nil))
+	has(t, CheckAccounts(both(nil, map[string]string{"": "default"}), org, nil), want{"accounts", Fail, "an organisation's, which has no account of its own"})
 
 	eu := map[string]policy.Policy{"connect": {Accounts: []string{"acct_eu"}, OnMismatch: policy.Ignore}}
 	healthy(t, CheckAccounts(both(eu, map[string]string{"acct_eu": "connect"}), ours, nil))

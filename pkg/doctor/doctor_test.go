@@ -381,10 +381,12 @@ func TestRecords(t *testing.T) {
 
 type stripe struct {
 	live bool
+	org  bool
 	err  error
 }
 
-func (s stripe) Livemode(context.Context) (bool, error) { return s.live, nil }
+func (s stripe) OfOrganisation(context.Context) (bool, error) { return s.org, nil }
+func (s stripe) Livemode(context.Context) (bool, error)       { return s.live, nil }
 func (s stripe) ListEvents(context.Context, reconcile.Query) (reconcile.Page, error) {
 	return reconcile.Page{}, s.err
 }
@@ -392,6 +394,7 @@ func (s stripe) ListEvents(context.Context, reconcile.Query) (reconcile.Page, er
 func TestStripe(t *testing.T) {
 	healthy(t, CheckStripe(stripe{live: true}, nil, target(), clock))
 	has(t, CheckStripe(stripe{}, nil, target(), clock), want{"stripe", Fail, "a test key"})
+	healthy(t, CheckStripe(stripe{live: true, org: true, err: errDenied}, nil, target(), clock)) // it cannot list without an account
 	has(t, CheckStripe(stripe{live: true, err: errDenied}, nil, target(), clock), want{"stripe", Fail, "AccessDenied"})
 	has(t, CheckStripe(nil, errDenied, target(), clock), want{"stripe", Warn, "AccessDenied"})
 }

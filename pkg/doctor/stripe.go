@@ -19,6 +19,8 @@ import (
 type Stripe interface {
 	// Livemode reports the key's mode.
 	Livemode(ctx context.Context) (bool, error)
+	// OfOrganisation reports whether the key is an organisation's, which has no own account.
+	OfOrganisation(ctx context.Context) (bool, error)
 	// ListEvents returns a page of Stripe's list.
 	ListEvents(ctx context.Context, q reconcile.Query) (reconcile.Page, error)
 }
@@ -31,7 +33,11 @@ func CheckStripe(c Stripe, missing error, s Target, now func() time.Time) Check 
 			return f.warn("put a key into the system's secret, or set STRIPE_API_KEY", "not asked: %v", missing)
 		}
 		live, err := c.Livemode(ctx)
-		if err == nil { // the permission that the system always needs
+		organisation := false
+		if err == nil {
+			organisation, err = c.OfOrganisation(ctx)
+		}
+		if err == nil && !organisation { // the permission that the system always needs
 			_, err = c.ListEvents(ctx, reconcile.Query{From: now().Add(-time.Minute), To: now()})
 		}
 		if err != nil {
@@ -183,6 +189,8 @@ var ErrConfiguration = errors.New("the configuration cannot be read")
 type AccountOwner interface {
 	// OwnAccount returns the id of the key's account.
 	OwnAccount(ctx context.Context) (string, error)
+	// OfOrganisation reports whether the key is an organisation's, which has no own account.
+	OfOrganisation(ctx context.Context) (bool, error)
 	// Livemode reports the key's mode.
 	Livemode(ctx context.Context) (bool, error)
 }
@@ -222,8 +230,14 @@ func CheckAccounts(read func(context.Context) (Accounts, error), stripe AccountO
 }
 
 // ownAccount fails if the map names the key's own account by its id: its webhooks carry no
-// account, so one event would get two identities.
+// account, so one event would get two identities. A key of an organisation has none.
 func ownAccount(ctx context.Context, f *findings, a Accounts, stripe AccountOwner) {
+	if of, err := stripe.OfOrganisation(ctx); err == nil && of {
+		if _, own := a.Reconciled[""]; own {
+			f.fail("name each account of the organisation instead", `%s lists "-", and the key is an organisation's, which has no account of its own`, accountsVariable)
+		}
+		return
+	}
 	named := slices.DeleteFunc(slices.Sorted(maps.Keys(a.Reconciled)), func(account string) bool { return account == "" })
 	if len(named) == 0 {
 		return

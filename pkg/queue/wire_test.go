@@ -43,6 +43,7 @@ func wireEnvelopes() map[string]event.Envelope {
 		"id-only":   whole(func(e *event.Envelope) { e.Body = nil }),
 		"zstd":      whole(func(e *event.Envelope) { e.Body = bytes.Repeat([]byte(`{"line":"item"} `), 5000) }),
 		"chosen-id": whole(func(e *event.Envelope) { e.ObjectID = "20 % été 🎁 \ufffe" }),
+		"context":   whole(func(e *event.Envelope) { e.AccountFrom = event.FromContext }),
 		"least": {
 			ID: "evt_1TollgateWire", Object: event.ObjectSnapshot, Type: "balance.available", ReceivedAt: time.UnixMilli(0).UTC(),
 			Source: event.Webhook, Body: []byte("{}"),

@@ -22,3 +22,10 @@ func (c *Client) OwnAccount(ctx context.Context) (string, error) {
 	}
 	return account.ID, nil
 }
+
+// OfOrganisation reports whether the key is an organisation's, which has no account of its own:
+// every request must name one. It makes no request.
+func (c *Client) OfOrganisation(ctx context.Context) (bool, error) {
+	key, err := c.key(ctx)
+	return isOrganisations(key), err
+}

@@ -135,10 +135,14 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 // accountHeader is the header that names the account. A key of an organisation acts for one of
 // its accounts by Stripe-Context only.
 func accountHeader(r request, key string) string {
-	if strings.HasPrefix(key, "sk_org") || strings.HasPrefix(key, "rk_org") {
+	if isOrganisations(key) {
 		return "Stripe-Context"
 	}
 	return r.accountHeader
+}
+
+func isOrganisations(key string) bool {
+	return strings.HasPrefix(key, "sk_org") || strings.HasPrefix(key, "rk_org")
 }
 
 // missingRight matches the name of a right that a restricted key lacks, such as
