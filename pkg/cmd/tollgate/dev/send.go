@@ -61,7 +61,7 @@ const (
 func (Send) Help() string {
 	return `tollgate send invoice.paid --count 100 sends a hundred different events, tollgate send event.json --dup 3 sends one event three times.
 
-tollgate send --scene subscription-life --shuffle 7 --dup 2 plays the events of one customer: each step changes objects at the fake Stripe of a local system, then its events are delivered, some of types without a handler. Then tollgate ledger show CUSTOMER shows the result: the same objects and amounts with and without --shuffle. The ledger has only what the handled types contain: a refund changes no payment, and a dispute stays as it was opened.
+tollgate send --scene subscription-life --shuffle 7 --dup 2 plays the events of one customer: each step changes objects at the fake Stripe of a local system, then its events are delivered, some of types without a handler. Then tollgate ledger show CUSTOMER shows the result: the same objects and amounts with and without --shuffle.
 
 Scenes:
 ` + sceneList()
@@ -296,8 +296,8 @@ func ShiftTimes(body []byte, by int64) []byte {
 }
 
 // rename makes another event of the same kind: a new event id (or the given one), a new object
-// id, and its times moved so that it is created now, as messages about old states are held.
-// All other bytes stay.
+// id, for an invoice also a new payment, as each has its own, and its times moved so that it is
+// created now, as messages about old states are held. All other bytes stay.
 func rename(body []byte, id string) []byte {
 	e, err := event.Parse(body)
 	if err != nil {
@@ -309,8 +309,13 @@ func rename(body []byte, id string) []byte {
 	out := bytes.ReplaceAll(body, []byte(`"`+e.ID+`"`), []byte(`"`+id+`"`))
 	if prefix, _, ok := strings.Cut(e.ObjectID, "_"); ok {
 		out = bytes.ReplaceAll(out, []byte(e.ObjectID), []byte(newID(prefix+"_")))
+		if pi := invoicePayment.FindSubmatch(out); prefix == "in" && pi != nil {
+			out = bytes.ReplaceAll(out, pi[1], []byte(newID("pi_")))
+		}
 	}
 	return ShiftTimes(out, time.Now().Unix()-e.Created)
 }
+
+var invoicePayment = regexp.MustCompile(`"payment_intent": *"(pi_\w+)"`)
 
 func newID(prefix string) string { return prefix + "1T" + rand.Text()[:22] }
