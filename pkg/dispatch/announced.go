@@ -110,8 +110,9 @@ func within(part, whole any) bool {
 		}
 		return true
 	default:
-		if w, expanded := whole.(map[string]any); expanded {
-			whole = w["id"]
+		if w, ok := whole.(map[string]any); ok { // null is no part of an object
+			id, expanded := w["id"].(string)
+			return expanded && part == id
 		}
 		return part == whole
 	}

@@ -110,6 +110,8 @@ func TestAnnounced(t *testing.T) {
 		{name: "numbers beyond a float", object: `"n":9007199254740993`, previous: `{"n":9007199254740992}`, stripe: shows(`"n":9007199254740993`), shown: int64(1_700_000_000)},
 		{name: "an expanded reference, not shown", object: `"latest_invoice":"in_2"`, previous: `{"latest_invoice":"in_1"}`, stripe: shows(`"latest_invoice":{"id":"in_1"}`), again: true},
 		{name: "an expanded reference, shown", object: `"latest_invoice":"in_2"`, previous: `{"latest_invoice":"in_1"}`, stripe: shows(`"latest_invoice":{"id":"in_2"}`), shown: int64(1_700_000_000)},
+		{name: "a hash added, shown", object: `"pause_collection":{"behavior":"void"}`, previous: `{"pause_collection":null}`, stripe: shows(`"pause_collection":{"behavior":"void"}`), shown: int64(1_700_000_000)},
+		{name: "a hash added, not shown", object: `"pause_collection":{"behavior":"void"}`, previous: `{"pause_collection":null}`, stripe: shows(`"pause_collection":null`), again: true},
 		{name: "an expanded reference, added", object: `"latest_invoice":"in_2"`, previous: `{"latest_invoice":null}`, stripe: shows(`"latest_invoice":{"id":"in_2"}`), shown: int64(1_700_000_000)},
 		{name: "a snapshot that cannot be read", object: `"status":7`, stripe: shows(`"status":"active"`)},
 		{name: "nothing before", object: `"status":"active"`, previous: `{}`, stripe: shows(`"status":"trialing"`)},

@@ -149,8 +149,12 @@ func (m *moving) handle(mux *dispatch.Mux, body []byte) bool {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if c.Verdict == idempotency.Duplicate {
+	switch c.Verdict {
+	case idempotency.Duplicate:
 		return false
+	case idempotency.Claimed:
+	default:
+		m.t.Fatalf("claim %s of version %s: %s", env.ID, env.APIVersion, c.Verdict)
 	}
 	effects, err := mux.Dispatch(m.t.Context(), dispatch.Input{Envelope: env, Attempt: 1, Generation: 1, FirstAt: now, Now: now})
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *system) check(c cases.Case, d delivery) {
 	for _, step := range c.Steps {
 		for _, e := range step.Events {
 			for _, sent := range copies(e, d) {
-				s.checkEnd(c, sent["id"].(string), e["id"].(string))
+				s.checkEnd(c, d, sent["id"].(string), e["id"].(string))
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func (s *system) check(c cases.Case, d delivery) {
 
 // checkEnd checks the outcome of an event, or the reason of its dead letter, by the id that the case
 // has for it.
-func (s *system) checkEnd(c cases.Case, id, name string) {
+func (s *system) checkEnd(c cases.Case, d delivery, id, name string) {
 	s.t.Helper()
 	r, _, err := s.store.Record(s.t.Context(), id)
 	if err != nil {
@@ -113,6 +113,9 @@ func (s *system) checkEnd(c cases.Case, id, name string) {
 	end := s.dead[id]
 	if r.State == idempotency.Done {
 		end = string(r.Outcome)
+	}
+	if !d.late && r.Attempt > 1 {
+		s.t.Errorf("%s: %s waited for %d attempts, although Stripe showed its object: %s", c.Name, id, r.Attempt, r.Err)
 	}
 	want, odd := c.Ends[name]
 	if odd && end != want || !odd && end != string(idempotency.Applied) && end != string(idempotency.AlreadyApplied) {
