@@ -31,6 +31,9 @@ var purgeRows = []row{
 	{"ok/dead, recorded without the account of its context → marked", purging(func(b *bench) { b.dead(b.claim(b.unnamed(b.t0))) }, idempotency.PurgeMarked, func(req *idempotency.PurgeRequest) {
 		req.Identities = idempotency.IdentitiesOf(inContextEnvelope())
 	})},
+	{"refused/done, recorded without the account of its context → done", purging(func(b *bench) { b.done(b.claim(b.unnamed(b.t0))) }, idempotency.PurgeDone, func(req *idempotency.PurgeRequest) {
+		req.Identities = idempotency.IdentitiesOf(inContextEnvelope())
+	})},
 	{"refused/recorded without an account, purged for a connected one → corrupt", purging(func(b *bench) { b.dead(b.claim(b.unnamed(b.t0))) }, idempotency.PurgeOtherIdentity)},
 	{"refused/receives left → waiting", purging(isFailed, idempotency.PurgeWaiting)},
 	{"refused/another attempt → waiting", purging(func(b *bench) {
