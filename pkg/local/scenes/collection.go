@@ -98,8 +98,13 @@ func (w *account) unpaidTrial() {
 	}
 }
 
-// voidAndUncollectible has renewals whose invoices end in each way but a plain payment.
+// voidAndUncollectible has renewals whose invoices end in each way but a plain payment, or a
+// subscription whose first one is never paid.
 func voidAndUncollectible(w *account) {
+	if w.chance(20) {
+		w.neverPaid()
+		return
+	}
 	sub := w.subscribe(0)
 	for range w.between(1, 2) {
 		w.end()
@@ -122,6 +127,22 @@ func voidAndUncollectible(w *account) {
 		}
 		w.pass(minute)
 	}
+}
+
+// neverPaid is a subscription that expires as its first payment fails.
+func (w *account) neverPaid() {
+	sub := w.newSubscription(0)
+	w.emit("customer.subscription.created", sub)
+	inv := w.draftInvoice(sub, total(sub), "subscription_create")
+	pi := w.finalize(inv, sub)
+	for range w.between(0, 2) {
+		w.pass(w.between(0, minute))
+		w.failInvoice(inv, pi)
+	}
+	w.pass(23 * hour)
+	w.cancelPayment(pi)
+	w.void(inv)
+	w.update("customer.subscription.updated", sub, obj{"status": "incomplete_expired", "canceled_at": w.now, "ended_at": w.now})
 }
 
 // close ends an invoice that could not be collected.
