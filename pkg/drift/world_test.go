@@ -107,7 +107,11 @@ func (w *world) Kept(_ context.Context, after string) (page []drift.Kept, next s
 	return page, next, nil
 }
 
-func (w *world) Position(context.Context) (drift.Position, error) { return w.position, nil }
+func (w *world) Position(context.Context) (drift.Position, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.position, nil
+}
 
 func (w *world) SavePosition(_ context.Context, p drift.Position) (bool, error) {
 	w.mu.Lock()

@@ -326,6 +326,34 @@ func TestVerifySelects(t *testing.T) {
 	}
 }
 
+// TestVerifyInterrupted: an interrupted run prints where to continue, and misses no row.
+func TestVerifyInterrupted(t *testing.T) {
+	k := newKept(t)
+	for _, id := range []string{"in_1", "in_2", "in_3"} {
+		k.keep("invoice.paid", id, nil)
+		k.change(id, map[string]any{"amount_paid": 5})
+	}
+	first := k.tollgate("ledger", "verify", "--settle", "0s", "--json", "--limit", "1")
+	ctx, interrupt := context.WithCancel(t.Context())
+	onRead := func(operation string) {
+		if strings.HasSuffix(operation, ".GetItem") {
+			interrupt()
+		}
+	}
+	k.called.Store(&onRead)
+	second := tollgate(ctx, map[string]string{"STRIPE_API_KEY": "sk_test_1"}, "ledger", "verify", "--settle", "0s", "--json",
+		"--after", cursorIn(t, first.err), "--data", k.data)
+	k.called.Store(nil)
+	cursor := cursorIn(t, second.err)
+	if second.code != verb.ExitFailed || cursor == "" || !strings.Contains(second.err, "interrupted") {
+		t.Fatalf("exit %d: %s", second.code, second.err)
+	}
+	rest := k.tollgate("ledger", "verify", "--settle", "0s", "--json", "--after", cursor)
+	if n := len(lines[drift.Finding](t, first.out+second.out+rest.out)); n != 3 {
+		t.Errorf("%d rows were found, want 3", n)
+	}
+}
+
 // cursorIn returns the cursor of a run that stopped early.
 func cursorIn(t *testing.T, notes string) string {
 	t.Helper()
