@@ -27,6 +27,7 @@ type Current[T any] struct {
 	// object has changed back. The row keeps what Stripe shows.
 	Behind bool
 
+	mux       *Mux
 	key, kind string
 	ver       int64
 	proven    bool // Object certainly shows what the event announced
@@ -114,7 +115,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		if err != nil {
 			return nil, err
 		}
-		e := Current[T]{Input: in, key: ObjectKey(in.Envelope), kind: snap.name}
+		e := Current[T]{Input: in, mux: m, key: ObjectKey(in.Envelope), kind: snap.name}
 		if err := e.readRow(ctx, m.cfg.Rows); err != nil {
 			return nil, err
 		}

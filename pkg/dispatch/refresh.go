@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 var (
@@ -98,6 +99,23 @@ func (m *Mux) Refresh(ctx context.Context, in Input) (r Refreshed, err error) {
 		return r, err
 	}
 	return r, r.readOthers(ctx, m.cfg.Rows)
+}
+
+// RefreshOther returns the effects that keep the row of another object, of the same account, as
+// Stripe has it now; none if no row is kept of it. It is for a change that Stripe reports by an
+// event of this object only. If the other row changes before the commit, the handler runs
+// again. Errors are those of [Mux.Refresh]. Keepers must not call it.
+func (e Current[T]) RefreshOther(ctx context.Context, id string) (Effects, error) {
+	in := e.Input
+	in.ObjectID = id
+	r, err := e.mux.Refresh(ctx, in)
+	if errors.Is(err, ErrNoRow) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("refresh %s: %w", id, err)
+	}
+	return slices.DeleteFunc(r.Effects, func(f Effect) bool { return f.Kind != KindSwap }), nil
 }
 
 // readOthers reads the items that change with the row.

@@ -84,9 +84,9 @@ func registerCharges(mux *dispatch.Mux) {
 	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeFundsReinstated, keepDispute, dispatch.Announces(isReinstated))
 
 	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefunded, keepCharge, dispatch.Announces(isRefunded))
-	dispatch.OnCurrent(mux, stripe.EventTypeRefundCreated, keepRefund)
-	dispatch.OnCurrent(mux, stripe.EventTypeRefundUpdated, keepRefund)
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefundUpdated, keepRefund)
+	dispatch.OnCurrent(mux, stripe.EventTypeRefundCreated, refundChanged)
+	dispatch.OnCurrent(mux, stripe.EventTypeRefundUpdated, refundChanged)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefundUpdated, refundChanged)
 
 	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningCreated, keepFraudWarning)
 	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningUpdated, keepFraudWarning)

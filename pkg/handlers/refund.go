@@ -11,6 +11,26 @@ import (
 	"tollgate/pkg/effect"
 )
 
+// refundChanged keeps a refund. One that failed or was canceled is no longer part of its
+// charge's amount_refunded, and Stripe sends no event of the charge: its row is refreshed.
+func refundChanged(ctx context.Context, e dispatch.Current[stripe.Refund]) (dispatch.Effects, error) {
+	effects, err := keepRefund(ctx, e)
+	charge := effect.ID(e.Object.Charge)
+	if err != nil || charge == "" || !isReversed(&e.Object) {
+		return effects, err
+	}
+	rows, err := e.RefreshOther(ctx, charge)
+	if err != nil {
+		return nil, err
+	}
+	return append(effects, rows...), nil
+}
+
+// isReversed reports whether the money of a refund stays with the business.
+func isReversed(r *stripe.Refund) bool {
+	return r.Status == stripe.RefundStatusFailed || r.Status == stripe.RefundStatusCanceled
+}
+
 // keepRefund keeps a refund and writes its facts.
 func keepRefund(_ context.Context, e dispatch.Current[stripe.Refund]) (dispatch.Effects, error) {
 	r := &e.Object
@@ -43,7 +63,7 @@ func refundFacts(in dispatch.Input, r *stripe.Refund, about charged) (dispatch.E
 		Kind: "refund", Object: "refund", ID: r.ID, Name: "refunded", Amount: r.Amount, Currency: string(r.Currency),
 		Customer: about.customer, Occurred: r.Created, List: about.list(in), Extra: extra,
 	}}
-	if r.Status == stripe.RefundStatusFailed || r.Status == stripe.RefundStatusCanceled {
+	if isReversed(r) {
 		failed := facts[0]
 		failed.Kind, failed.Name = "refund_failed", "failed"
 		if b := r.FailureBalanceTransaction; b != nil && b.Created > 0 {

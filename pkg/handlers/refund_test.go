@@ -142,7 +142,7 @@ func refundEvent(t *testing.T, typ, event string, r map[string]any) []byte {
 	}
 	delete(members, "failure_balance_transaction")
 	members["charge"] = aCharge(nil)
-	return with(t, golden(t, typ, "evt_1TollgateRefundCreatedHb5xJtR", event), members)
+	return with(t, golden(t, typ, parse(t, golden(t, typ)).ID, event), members)
 }
 
 // Several refunds of one charge are a fact each, the same from the charge's events and from
@@ -189,6 +189,40 @@ func TestSeveralRefundsOfACharge(t *testing.T) {
 		if diff := cmp.Diff(tables[0], other); diff != "" {
 			t.Errorf("facts differ between orders: %s", diff)
 		}
+	}
+}
+
+// A refund that fails weeks later changes its charge's row too, although no event of the
+// charge reports it; a charge without a row stays without.
+func TestFailedRefundChangesItsCharge(t *testing.T) {
+	const chargeRow = "OBJ#test#-#" + chargeID
+	refund := oneRefund("re_a", 4900, 1795391999, "succeeded")
+	refunded := refundedCharge(t, refund)
+	refund["status"] = "failed"
+	failed := refundEvent(t, "charge.refund.updated", "evt_1TollgateRefundFailedMj7dQwZ", refund)
+	f := newFixture()
+	f.shows(t, failed)
+	f.handle(t, failed)
+	if row := f.item(t, chargeRow); row != nil {
+		t.Errorf("a row of the charge began: %v", row)
+	}
+	again := []byte(strings.Replace(string(failed), "evt_1TollgateRefundFailedMj7dQwZ", "evt_2", 1))
+	f.shows(t, refunded)
+	f.handle(t, refunded)
+	if row := f.item(t, chargeRow); row["refunded"] != true {
+		t.Fatalf("row %v", row)
+	}
+	f.shows(t, refundedCharge(t, refund))
+	keys := f.Keys()
+	f.handle(t, again, func() { // the charge's row changes before the commit
+		f.handle(t, []byte(strings.Replace(string(refunded), "evt_1TollgateChargeRefundedWd3kFsN", "evt_3", 1)))
+	})
+	row := f.item(t, chargeRow)
+	if row["amount_refunded"] != int64(0) || row["refunded"] != false || row["customer"] != customer || row["kind"] != "charge" || row["ver"] != int64(3) {
+		t.Errorf("row %v", row)
+	}
+	if diff := cmp.Diff(keys, f.Keys()); diff != "" {
+		t.Error(diff)
 	}
 }
 

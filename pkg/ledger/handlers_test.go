@@ -26,8 +26,9 @@ func (s snapshot) FetchObject(context.Context, string, string, string) ([]byte, 
 	return object, err
 }
 
-func (snapshot) Item(_ context.Context, key string) (map[string]any, bool, error) {
-	return map[string]any{"ver": int64(1)}, strings.HasPrefix(key, "OBJ#"), nil
+func (s snapshot) Item(_ context.Context, key string) (map[string]any, bool, error) {
+	env, err := event.Parse(s)
+	return map[string]any{"ver": int64(1)}, key == dispatch.ObjectKey(env), err
 }
 
 // TestReadKnowsWhatHandlersList: every item that a handler puts into a customer's or a
