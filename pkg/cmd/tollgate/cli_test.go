@@ -61,7 +61,7 @@ func TestWrongUse(t *testing.T) {
 		{"send invoice.paid --parallel=0", "--parallel is 1 to 256"},
 		{"send invoice.paid --rate=-1", "--rate"},
 		{"send invoice.paid --count=2 --id=evt_1", "--id"},
-		{"send no.such.type", "there are: charge.dispute.created"},
+		{"send no.such.type", "there are: charge.dispute.closed, "},
 		{"send " + filepath.Join(t.TempDir(), "absent.json"), "neither a file nor known"},
 	}
 	for _, tt := range tests {

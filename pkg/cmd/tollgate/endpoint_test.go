@@ -201,7 +201,7 @@ func TestEndpointDriftsAndIsMended(t *testing.T) {
 	disabled := true
 	_, err := r.stripe.UpdateWebhookEndpoint(t.Context(), id, registration.Update{Events: []string{"invoice.paid", "plan.created"}, Disabled: &disabled})
 	check(t, err)
-	r.local("endpoint", "status").says(t, verb.ExitFailed, "it is disabled", "it lacks types that have a handler: charge.dispute.created", "it sends types that have no handler: plan.created")
+	r.local("endpoint", "status").says(t, verb.ExitFailed, "it is disabled", "it lacks types that have a handler: charge.dispute.closed, charge.dispute.created", "it sends types that have no handler: plan.created")
 	r.local("endpoint", "apply").ok(t)
 	if e := r.endpoints()[0]; e.ID != id || e.Disabled || !slices.Equal(e.Events, handlers.Types()) {
 		t.Errorf("after apply %+v", e)

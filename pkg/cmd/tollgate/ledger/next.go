@@ -43,7 +43,7 @@ func nextSteps(l ledger.Ledger, now time.Time) (steps []string) {
 		}
 	}
 	if slices.ContainsFunc(l.Outbox, func(m ledger.Message) bool { return m.Held }) {
-		steps = append(steps, "a message is held: tollgate outbox list --held, then tollgate outbox release")
+		steps = append(steps, "a message is held: tollgate outbox list --held shows why; tollgate outbox release sends it if it is still true")
 	}
 	return steps
 }
