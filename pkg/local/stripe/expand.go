@@ -35,13 +35,14 @@ func (s *Fake) expand(r *http.Request, object *state) (json.RawMessage, error) {
 	return body, nil
 }
 
-// withMember replaces the id in a member by the object. The member has the name of its kind.
+// withMember replaces the id in a member by the object. The member has the name of its kind,
+// but for a refund's failure_balance_transaction.
 func (s *Fake) withMember(object *state, body json.RawMessage, member string) (json.RawMessage, error) {
-	id := text(memberOf(body, member))
-	if id == "" || !slices.Contains(strings.Fields(kinds), member) {
+	id, kind := text(memberOf(body, member)), strings.TrimPrefix(member, "failure_")
+	if id == "" || kind != "balance_transaction" && !slices.Contains(strings.Fields(kinds), kind) {
 		return body, nil
 	}
-	found, err := s.store.object(object.Account, member, id)
+	found, err := s.store.object(object.Account, kind, id)
 	if err != nil || found == nil {
 		return body, err
 	}
@@ -57,6 +58,11 @@ func (s *Fake) withRefunds(charge *state, body json.RawMessage) (json.RawMessage
 	all, err := s.refunds(charge.Account, charge.ID)
 	if given := memberOf(body, "refunds"); err != nil || len(all) == 0 && memberOf(given, "data") != nil {
 		return body, err
+	}
+	for i := range all {
+		if all[i], err = s.withMember(charge, all[i], "failure_balance_transaction"); err != nil {
+			return nil, err
+		}
 	}
 	list := listOf(all[:min(len(all), shownRefunds)], len(all) > shownRefunds, "/v1/charges/"+charge.ID+"/refunds")
 	if memberOf(body, "refunds") == nil {
