@@ -20,9 +20,8 @@ type Kept struct {
 
 // Truth is the ledger that one customer must have once every event was handled.
 type Truth struct {
-	ledger.Ledger                    // without an outbox
-	messages      []message          // by object and name
-	charges       map[string][]facts // states that a refunded charge's row may have, by id
+	ledger.Ledger           // without an outbox
+	messages      []message // by object and name
 }
 
 // message may have one of several contents, as a handler sees an object in one of several
@@ -83,7 +82,7 @@ type event struct {
 
 func compute(k Kept, account, customer string, owns func(facts) bool) Truth {
 	c := computation{now: map[string]facts{}, history: map[string][]event{}}
-	c.Account, c.Customer, c.charges = account, customer, map[string][]facts{}
+	c.Account, c.Customer = account, customer
 	for _, raw := range k.Objects {
 		o := read(raw)
 		c.now[o.text("id")] = o
@@ -308,8 +307,7 @@ func (c *computation) warning(o facts) {
 	}
 }
 
-// charge is an attempt to pay: a payment, or a failure of one. A refunded one has a row, as it was
-// at its last charge.refunded or later: Stripe announces no change of it when a refund fails.
+// charge is an attempt to pay: a payment, or a failure of one. One that was ever refunded has a row.
 func (c *computation) charge(o facts) {
 	pi := c.now[o.text("payment_intent")]
 	p := ledger.Payment{
@@ -320,15 +318,7 @@ func (c *computation) charge(o facts) {
 		p.Kind, p.Fact, p.Amount = "payment", "succeeded", pi.whole("amount_received")
 	}
 	c.Payments = append(c.Payments, p)
-	for _, e := range c.history[o.text("id")] {
-		if e.typ == "charge.refunded" {
-			c.charges[o.text("id")] = []facts{o}
-		}
-		if seen := c.charges[o.text("id")]; seen != nil {
-			c.charges[o.text("id")] = append(seen, e.object)
-		}
-	}
-	if c.charges[o.text("id")] != nil {
+	if slices.ContainsFunc(c.history[o.text("id")], func(e event) bool { return e.typ == "charge.refunded" }) {
 		c.row(o)
 	}
 }
