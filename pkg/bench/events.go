@@ -9,6 +9,10 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tollgate/pkg/cmd/tollgate/dev"
+	"tollgate/pkg/event"
+	"tollgate/pkg/handlers/golden"
 )
 
 // Secret signs the events of this package.
@@ -55,6 +59,21 @@ func Event(typ, id string, size int) []byte {
   "type": %q
 }`, typ)
 	return b.Bytes()
+}
+
+// Golden returns the n-th copy of a type's golden event, created at a time: a customer's own
+// event, with ids of its own.
+func Golden(typ string, n int, created time.Time) ([]byte, error) {
+	body, err := golden.Load(typ)
+	if err != nil {
+		return nil, err
+	}
+	e, err := event.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	body = bytes.ReplaceAll(body, []byte("Tollgate"), fmt.Appendf(nil, "T%07d", n)) // which every id contains
+	return dev.ShiftTimes(body, created.Unix()-e.Created), nil
 }
 
 // Sign returns the Stripe-Signature header of a delivery made now.

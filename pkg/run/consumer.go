@@ -34,10 +34,12 @@ import (
 // Consumer runs the function on the queue with the handlers that register adds: it
 // dispatches each event of an SQS batch and commits the handler's effects exactly once.
 func Consumer(register func(*dispatch.Mux)) {
-	start.Function("consumer", func(lookup config.Lookup) (lambda.Handler, error) { return wireConsumer(lookup, register) })
+	start.Function("consumer", func(lookup config.Lookup) (lambda.Handler, error) { return WireConsumer(lookup, register) })
 }
 
-func wireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Handler, error) {
+// WireConsumer returns the function's handler. It makes no network call, and its error names every
+// fault of the configuration.
+func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Handler, error) {
 	cfg, err := config.LoadConsumer(lookup)
 	if err != nil {
 		return nil, err

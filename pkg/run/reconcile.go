@@ -31,13 +31,16 @@ import (
 // returns, and compares the kept rows with Stripe. Its input names one task:
 // {"task":"quarter"}, "nightly", "weekly", "outbox" or "verify".
 func Reconcile(register func(*dispatch.Mux), newSender func(*slog.Logger) outbox.Sender) {
-	start.Function("reconcile", func(lookup config.Lookup) (lambda.Handler, error) {
-		t, err := wireReconcile(lookup, register, newSender)
-		if err != nil {
-			return nil, err
-		}
-		return lambda.NewHandler(t.run), nil
-	})
+	start.Function("reconcile", func(lookup config.Lookup) (lambda.Handler, error) { return WireReconcile(lookup, register, newSender) })
+}
+
+// WireReconcile returns the function's handler, as WireConsumer does.
+func WireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender func(*slog.Logger) outbox.Sender) (lambda.Handler, error) {
+	t, err := wireReconcile(lookup, register, newSender)
+	if err != nil {
+		return nil, err
+	}
+	return lambda.NewHandler(t.run), nil
 }
 
 // tasks are the tasks of the schedule.

@@ -30,7 +30,7 @@ func environment(change map[string]string) config.Lookup {
 func TestWire(t *testing.T) {
 	wires := map[string]func(config.Lookup) error{
 		"ingest":   func(l config.Lookup) error { _, err := runingest.Wire(l); return err },
-		"consumer": func(l config.Lookup) error { _, err := wireConsumer(l, handlers.Register); return err },
+		"consumer": func(l config.Lookup) error { _, err := WireConsumer(l, handlers.Register); return err },
 		"reconcile": func(l config.Lookup) error {
 			_, err := wireReconcile(l, handlers.Register, outbox.NewLogSender)
 			return err
