@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -270,15 +269,4 @@ func valueBytes(v types.AttributeValue) int {
 		return n
 	}
 	return 1 // booleans and null
-}
-
-// between returns the text between two markers of a document, and the document with another.
-func replaceBetween(doc []byte, marker, text string) ([]byte, error) {
-	begin, end := []byte("<!-- "+marker+" -->\n"), []byte("<!-- end of "+marker+" -->")
-	head, rest, found := bytes.Cut(doc, begin)
-	_, tail, ended := bytes.Cut(rest, end)
-	if !found || !ended {
-		return nil, fmt.Errorf("no markers of %q", marker)
-	}
-	return bytes.Join([][]byte{head, begin, []byte(text), end, tail}, nil), nil
 }
