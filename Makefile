@@ -12,6 +12,7 @@ GOBUILD := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
+COUNT     ?= 1
 SCHEDULES ?= 100000
 SEEDS     ?= 1000
 EVENTS    ?= 20000
@@ -26,10 +27,10 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench rename clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench bench-cold bench-e2e cost measure rename clean needs-node FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: host ## run the whole system on this machine (ARGS="--listen 127.0.0.1:4242 …")
 	@exec $(HOST)/tollgate dev $(ARGS)
@@ -128,8 +129,21 @@ conformance: ## install independent SQS and DynamoDB implementations and compare
 	@sh pkg/local/aws/conformance/install-oracles.sh || echo "make conformance: missing implementations are skipped"
 	go test -count=1 -v ./pkg/local/aws/conformance
 
-bench: ## run the benchmarks (BENCH=pattern)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+bench: ## time each step of an event next to its floor, at 1 to 250 KB (BENCH=Parse COUNT=6)
+	go test -run '^$$' -bench 'BenchmarkStep/$(BENCH)' -count $(COUNT) ./pkg/bench
+
+# The programs of the measurements are built as the functions are.
+measure: host
+	@$(GOBUILD) -o $(HOST)/ ./pkg/bench/hello ./pkg/bench/measure ./pkg/local/e2e/trialconsumer
+
+bench-cold: measure ## time the functions' start next to a function that does nothing (ARGS="-starts 1000")
+	$(HOST)/measure cold -results .build/results.jsonl $(ARGS)
+
+bench-e2e: measure ## load tollgate dev and its floors: two minutes (ARGS="-growth 1000000 -soak 10m -document infra/README.md")
+	$(HOST)/measure e2e -results .build/results.jsonl $(ARGS)
+
+cost: ## count what AWS bills for an event, and price it (ARGS="-document infra/README.md")
+	@go test -count=1 -v -run '^TestCost$$' ./pkg/bench $(ARGS)
 
 # The path is replaced before a top folder, not inside a longer path.
 rename: ## give the module your own path (MODULE=github.com/acme/payments)

@@ -95,7 +95,7 @@ func (p *plant) wire(env map[string]string) {
 	p.consumer, err = run.WireConsumer(lookup, handlers.Register)
 	p.check(err)
 	env["TOLLGATE_TIME_SCALE"] = strconv.Itoa(reconcileScale)
-	p.reconcile, err = run.WireReconcile(lookup, handlers.Types(), outbox.NewLogSender)
+	p.reconcile, err = run.WireReconcile(lookup, handlers.Register, outbox.NewLogSender)
 	p.check(err)
 	p.t.Cleanup(func() { log.Close() })
 }

@@ -15,7 +15,7 @@ import (
 	"tollgate/pkg/limits"
 )
 
-var document = flag.String("document", "", "write the tables between the markers of this file")
+var document = flag.String("document", "", "write the tables between the markers of this file, a path in the repository")
 
 // guards are the most that an event may cost, in a batch of ten and at the first receive, with
 // the message that it sends. None depends on a machine. A change that needs more says here why.
@@ -58,7 +58,7 @@ func TestCost(t *testing.T) {
 	p.monthly(&out, idle)
 	t.Log(out.String())
 	if *document != "" {
-		p.check(Publish(*document, "cost", out.String()))
+		p.check(Publish("../../"+*document, "cost", out.String()))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -459,32 +458,3 @@ func encodes(t *rapid.T) {
 func TestEncode(t *testing.T) { rapid.Check(t, encodes) }
 
 func FuzzEncode(f *testing.F) { f.Fuzz(rapid.MakeFuzz(encodes)) }
-
-func BenchmarkCodec(b *testing.B) {
-	for _, size := range []int{3 << 10, 64 << 10, 250 << 10, 640 << 10} {
-		e := envelope(invoice(size)[:size])
-		msg, err := queue.Encode(e)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Run("encode/"+byteCount(size), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := queue.Encode(e); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(len(msg)), "message-bytes")
-		})
-		b.Run("decode/"+byteCount(size), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := queue.Decode(msg); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func byteCount(n int) string { return strconv.Itoa(n>>10) + "KB" }

@@ -131,7 +131,7 @@ func unknownTargets(targets map[string]bool, text string) (faults []string) {
 	code, _ := split(text)
 	for line := range strings.SplitSeq(code, "\n") {
 		line, _, _ = strings.Cut(line, " #")
-		m := regexp.MustCompile(`(?:^|\s)make((?: +[a-z][a-z-]*)+)`).FindStringSubmatch(line)
+		m := regexp.MustCompile(`(?:^|\s)make((?: +[a-z][a-z0-9-]*)+)`).FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
@@ -146,7 +146,7 @@ func unknownTargets(targets map[string]bool, text string) (faults []string) {
 
 func targetsOf(makefile string) map[string]bool {
 	targets := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z-]*):`).FindAllStringSubmatch(makefile, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`).FindAllStringSubmatch(makefile, -1) {
 		targets[m[1]] = true
 	}
 	return targets

@@ -76,6 +76,7 @@ func places() []place {
 		{dir: "pkg/run/runingest", ours: []string{"pkg/ingest", "pkg/apigw", "pkg/sqsqueue", "pkg/secrets", "pkg/config", "pkg/awsclient", "pkg/telemetry", "pkg/run/start"}, sdk: true},
 		{dir: "functions", ours: all, sdk: true},
 		{dir: "pkg/simulation", ours: all, sdk: true, stripe: true},
+		{dir: "pkg/bench", ours: all, sdk: true, stripe: true},
 		{dir: "infra", ours: []string{"pkg/limits", "pkg/config", "infra"}}, // config: it checks a stage file as the functions will,
 		{dir: "pkg/rules", only: true, testToo: true},
 	}

@@ -339,33 +339,3 @@ func ExampleDelivery() {
 	// evt_1 invoice.paid <nil>
 	// delivery rejected: no_match
 }
-
-func BenchmarkDelivery(b *testing.B) {
-	payload := wrap(`"` + strings.Repeat("x", 3<<10) + `"`)
-	h, o := header(time.Now(), payload, secretA), Options{Secrets: []string{secretA}}
-	b.Run("verify and parse 3 KB", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := Delivery([]byte(payload), h, o); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("refuse a forgery", func(b *testing.B) {
-		forged := header(time.Now(), payload, secretB)
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := Delivery([]byte(payload), forged, o); err == nil {
-				b.Fatal("accepted")
-			}
-		}
-	})
-	b.Run("stripe-go alone", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := webhook.ValidatePayload([]byte(payload), h, secretA); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}

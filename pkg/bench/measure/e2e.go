@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,16 +19,15 @@ import (
 
 // settings are the flags of e2e.
 type settings struct {
-	dir, trial, results, document, convoy, sink string
-	phase, soak                                 time.Duration
-	flight, growth                              int
-	rate                                        float64
+	dir, results, document, convoy, sink string
+	phase, soak                          time.Duration
+	flight, growth                       int
+	rate                                 float64
 }
 
 func parse(args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
-	flags.StringVar(&s.dir, "dir", ".build/host", "folder of tollgate, the functions and hello")
-	flags.StringVar(&s.trial, "trial", ".build/trial", "folder of functions with the consumer of pkg/local/e2e/trialconsumer, for one effect")
+	flags.StringVar(&s.dir, "dir", ".build/host", "folder of tollgate, the functions, hello and trialconsumer")
 	flags.StringVar(&s.results, "results", "", "append the figures to this file")
 	flags.StringVar(&s.document, "document", "", "write the table between the markers of this file")
 	flags.DurationVar(&s.phase, "for", 10*time.Second, "how long each load runs")
@@ -69,31 +69,54 @@ func e2e(ctx context.Context, args []string) error {
 	return m.publish()
 }
 
-// floors measures what a server of the least and a function of the least accept.
+// floors measures what the least server accepts, and the same front as ingest's with a function
+// behind it that does nothing.
 func (m *measurement) floors(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	for _, f := range []struct {
-		name string
-		args []string
-	}{
-		{"bare durable", []string{"durable", "-file", filepath.Join(m.work, "durable")}},
-		{"hello behind the front", []string{"front", "-dir", m.dir}},
-	} {
-		p, err := start(ctx, os.Stderr, self, f.args...)
-		if err != nil {
-			return err
-		}
-		l, took, err := m.closedLoop(ctx, p, bench.Ignored)
-		p.stop()
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		m.add(f.name+": accepted", float64(l.accepted)/took.Seconds(), "/s")
+	least, err := start(ctx, os.Stderr, self, "durable", "-file", filepath.Join(m.work, "events"))
+	if err != nil {
+		return err
 	}
+	if err := m.floor(ctx, least, "bare durable"); err != nil {
+		return err
+	}
+	hello, err := m.dev(ctx, newDone(), "hello", map[string]string{"ingest": "hello"})
+	if err != nil {
+		return err
+	}
+	return m.floor(ctx, hello, "hello behind the front")
+}
+
+func (m *measurement) floor(ctx context.Context, p *process, name string) error {
+	l, took, err := m.closedLoop(ctx, p, bench.Ignored)
+	p.stop()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	m.add(name+": accepted", float64(l.accepted)/took.Seconds(), "/s")
 	return nil
+}
+
+// dev starts tollgate dev on a new data folder, with some of its functions replaced.
+func (m *measurement) dev(ctx context.Context, log io.Writer, name string, replaced map[string]string) (*process, error) {
+	folder := filepath.Join(m.work, name)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	for _, function := range []string{"ingest", "consumer", "reconcile"} {
+		binary, err := filepath.Abs(filepath.Join(m.dir, cmp.Or(replaced[function], function)))
+		if err == nil {
+			err = os.Symlink(binary, filepath.Join(folder, function))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("link functions: %w", err)
+		}
+	}
+	return start(ctx, log, filepath.Join(m.dir, "tollgate"), "dev", "--json", "--listen", anyPort, "--aws-listen", anyPort,
+		"--functions", folder, "--data", filepath.Join(folder, "data"))
 }
 
 func (m *measurement) closedLoop(ctx context.Context, p *process, typ string) (*load, time.Duration, error) {
@@ -107,44 +130,52 @@ func (m *measurement) closedLoop(ctx context.Context, p *process, typ string) (*
 
 // whole measures tollgate dev with events of three kinds, each in a system of its own.
 func (m *measurement) whole(ctx context.Context) error {
-	for _, kind := range []struct{ name, typ, functions string }{
-		{"ignored", bench.Ignored, m.dir},
-		{"one effect", "trial.works", m.trial},
-		{"invoice.paid", "invoice.paid", m.dir},
-	} {
-		if err := m.system(ctx, kind.name, kind.typ, kind.functions); err != nil {
-			return fmt.Errorf("%s: %w", kind.name, err)
+	for _, k := range kinds() {
+		if err := m.system(ctx, k); err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
 		}
 	}
 	return nil
 }
 
-func (m *measurement) system(ctx context.Context, name, typ, functions string) error {
+// kind is a kind of event, with what handles it.
+type kind struct {
+	name, typ string
+	functions map[string]string // replaced
+}
+
+func kinds() []kind {
+	return []kind{
+		{"ignored", bench.Ignored, nil},
+		{"one effect", "trial.works", map[string]string{"consumer": "trialconsumer"}},
+		{"`invoice.paid`", "invoice.paid", nil}, // fetches its invoice, writes three items
+	}
+}
+
+func (m *measurement) system(ctx context.Context, k kind) error {
 	done := newDone()
-	p, err := start(ctx, done, filepath.Join(m.dir, "tollgate"), "dev", "--json", "--listen", anyPort, "--aws-listen", anyPort,
-		"--data", filepath.Join(m.work, strings.ReplaceAll(name, " ", "-")), "--functions", functions)
+	p, err := m.dev(ctx, done, k.typ, k.functions)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	if err := m.most(ctx, p, done, name, typ); err != nil {
-		return err
+	steps := []func() error{
+		func() error { return m.most(ctx, p, done, k.name, k.typ) },
+		func() error { return m.latency(ctx, p, done, k) },
 	}
-	if err := m.latency(ctx, p, done, name, typ); err != nil {
-		return err
+	if k.typ == bench.Ignored && m.growth > 0 {
+		steps = append(steps, func() error { return fill(ctx, p, done.last(), m.growth) },
+			func() error { return m.most(ctx, p, done, fmt.Sprintf("with %d records", m.growth), k.typ) })
 	}
-	if typ != bench.Ignored {
-		return nil
+	if k.typ == bench.Ignored && m.soak > 0 {
+		steps = append(steps, func() error { return m.soaked(ctx, p, done, k.typ) })
 	}
-	if m.growth > 0 {
-		if err := fill(ctx, p, done.last(), m.growth); err != nil {
+	for _, step := range steps {
+		if err := step(); err != nil {
 			return err
 		}
-		if err := m.most(ctx, p, done, fmt.Sprintf("%s, %d records", name, m.growth), typ); err != nil {
-			return err
-		}
 	}
-	return m.soaked(ctx, p, done, typ)
+	return nil
 }
 
 // most measures what is accepted and done while the closed loop sends and after it, and the
@@ -173,8 +204,8 @@ func (m *measurement) most(ctx context.Context, p *process, done *done, name, ty
 }
 
 // latency measures the answer and the end of events that arrive at a fixed rate.
-func (m *measurement) latency(ctx context.Context, p *process, done *done, name, typ string) error {
-	l, err := newLoad(p, typ, &m.number)
+func (m *measurement) latency(ctx context.Context, p *process, done *done, k kind) error {
+	l, err := newLoad(p, k.typ, &m.number)
 	if err != nil {
 		return err
 	}
@@ -187,8 +218,8 @@ func (m *measurement) latency(ctx context.Context, p *process, done *done, name,
 	}
 	ends := done.latency(l)
 	for _, q := range []float64{50, 99} {
-		m.add(fmt.Sprintf("%s at %g/s: accepted p%g", name, m.rate, q), float64(l.latency.ValueAtQuantile(q))/1000, "ms")
-		m.add(fmt.Sprintf("%s at %g/s: sent to done p%g", name, m.rate, q), float64(ends.ValueAtQuantile(q))/1000, "ms")
+		m.add(fmt.Sprintf("%s: accepted p%g at %g/s", k.name, q, m.rate), float64(l.latency.ValueAtQuantile(q))/1000, "ms")
+		m.add(fmt.Sprintf("%s: sent to done p%g at %g/s", k.name, q, m.rate), float64(ends.ValueAtQuantile(q))/1000, "ms")
 	}
 	return nil
 }
@@ -196,9 +227,6 @@ func (m *measurement) latency(ctx context.Context, p *process, done *done, name,
 // soaked reports the growth of memory for 1,000 events, from a fifth of the time on: until then
 // pools and caches fill.
 func (m *measurement) soaked(ctx context.Context, p *process, done *done, typ string) error {
-	if m.soak == 0 {
-		return nil
-	}
 	l, err := newLoad(p, typ, &m.number)
 	if err != nil {
 		return err
@@ -215,16 +243,59 @@ func (m *measurement) soaked(ctx context.Context, p *process, done *done, typ st
 	return l.check()
 }
 
-// publish writes the table of all figures between the markers of the document.
+// publish prints each kind's figures as a share of the floor, and writes the table of all
+// figures between the markers of the document.
 func (m *measurement) publish() error {
+	hello := m.value("hello behind the front: accepted")
+	m.add("hello behind the front: of bare durable", hello/m.value("bare durable: accepted"), "×")
+	for _, k := range kinds() {
+		m.add(k.name+": accepted, of hello", m.value(k.name+": accepted")/hello, "×")
+		m.add(k.name+": done, of hello's accepted", m.value(k.name+": done")/hello, "×")
+	}
 	if m.document == "" {
 		return nil
 	}
-	var table strings.Builder
-	fmt.Fprintf(&table, "\nCommit %s on %s, load and system on one machine:\n\n| figure | value |\n|---|---|\n", m.commit, m.machine)
+	return bench.Publish(m.document, "speed", m.table())
+}
+
+func (m *measurement) value(figure string) float64 {
 	for _, r := range m.all {
-		fmt.Fprintf(&table, "| %s | %.3g %s |\n", r.Figure, r.Value, r.Unit)
+		if r.Figure == figure {
+			return r.Value
+		}
 	}
-	fmt.Fprintln(&table)
-	return bench.Publish(m.document, "speed", table.String())
+	return 0
+}
+
+// table has a column for each kind of event; the figures without a kind come first.
+func (m *measurement) table() string {
+	var others, rows []string
+	cells := map[string]string{}
+	for _, r := range m.all {
+		name, what, _ := strings.Cut(r.Figure, ": ")
+		value := fmt.Sprintf("%.3g %s", r.Value, r.Unit)
+		if !slices.ContainsFunc(kinds(), func(k kind) bool { return k.name == name }) {
+			others = append(others, fmt.Sprintf("| %s | %s |", r.Figure, value))
+			continue
+		}
+		if !slices.Contains(rows, what) {
+			rows = append(rows, what)
+		}
+		cells[name+what] = value
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nCommit %s on %s; the load runs on the same machine:\n\n| floor, growth | |\n|---|---|\n%s\n\n| tollgate dev |", m.commit, m.machine, strings.Join(others, "\n"))
+	for _, k := range kinds() {
+		fmt.Fprintf(&b, " %s |", k.name)
+	}
+	b.WriteString("\n|---|---|---|---|\n")
+	for _, what := range rows {
+		fmt.Fprintf(&b, "| %s |", what)
+		for _, k := range kinds() {
+			fmt.Fprintf(&b, " %s |", cells[k.name+what])
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+	return b.String()
 }

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -20,35 +19,10 @@ import (
 
 	"tollgate/pkg/bench"
 	"tollgate/pkg/limits"
-	"tollgate/pkg/local/gateway"
-	"tollgate/pkg/local/lambdahost"
 )
 
 // anyPort is a free port on loopback.
 const anyPort = "127.0.0.1:0"
-
-// front serves a function that does nothing behind the local system's own front: the HTTP
-// server in place of API Gateway and the host of the function's processes.
-func front(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("front", flag.ContinueOnError)
-	dir := flags.String("dir", ".build/host", "folder of the function hello")
-	processes := flags.Int("processes", 8, "processes of the function at once")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	f, err := lambdahost.New(lambdahost.Options{Name: "hello", Path: filepath.Join(*dir, "hello"), Timeout: 5 * time.Second, Concurrency: *processes, Stderr: os.Stderr})
-	if err != nil {
-		return err
-	}
-	defer f.Close(context.WithoutCancel(ctx))
-	g, err := gateway.New(gateway.Options{Routes: []string{limits.WebhookPath}, Invoker: func(ctx context.Context, payload []byte) ([]byte, error) {
-		return f.InvokeWait(ctx, payload, 5*time.Second)
-	}})
-	if err != nil {
-		return err
-	}
-	return serve(ctx, g.Server())
-}
 
 // durable is the least that a receiver does which loses nothing: it verifies a delivery, drops
 // an event that it has, appends it to a file and answers once the file is on disk. Deliveries
@@ -64,8 +38,7 @@ func durable(ctx context.Context, args []string) error {
 		return fmt.Errorf("open file: %w", err)
 	}
 	defer f.Close()
-	l := &journal{file: f, seen: map[string]bool{}, synced: make(chan struct{})}
-	return serve(ctx, &http.Server{Handler: l, ReadHeaderTimeout: 5 * time.Second})
+	return serve(ctx, &journal{file: f, seen: map[string]bool{}, synced: make(chan struct{})})
 }
 
 type journal struct {
@@ -139,12 +112,13 @@ func (j *journal) sync() {
 }
 
 // serve prints the address as tollgate dev --json does, and serves until an interrupt.
-func serve(ctx context.Context, s *http.Server) error {
+func serve(ctx context.Context, handler http.Handler) error {
 	l, err := net.Listen("tcp", anyPort)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	fmt.Printf(`{"url":"http://%s%s","secret":%q}`+"\n", l.Addr(), limits.WebhookPath, bench.Secret)
+	fmt.Printf(`{"url":"http://%s/","secret":%q}`+"\n", l.Addr(), bench.Secret)
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -24,9 +24,9 @@ import (
 )
 
 func main() {
-	verbs := map[string]func(context.Context, []string) error{"cold": cold, "e2e": e2e, "durable": durable, "front": front}
+	verbs := map[string]func(context.Context, []string) error{"cold": cold, "e2e": e2e, "durable": durable}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "measure cold|e2e|durable|front -h")
+		fmt.Fprintln(os.Stderr, "measure cold|e2e|durable -h")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

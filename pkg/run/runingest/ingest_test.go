@@ -329,19 +329,6 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// BenchmarkInvoke answers one delivery of 3 KB, with SQS on a loopback socket.
-func BenchmarkInvoke(b *testing.B) {
-	_, h := setup(b, nil)
-	body := strings.Replace(payload, `"in_1"`, `"in_1","w":"`+strings.Repeat("x", 3<<10)+`"`, 1)
-	event := httpEvent(signed(body, oldSecret))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := h.Invoke(b.Context(), event); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // environment looks variables up in a complete configuration with these changes.
 func environment(change map[string]string) func(string) (string, bool) {
 	all := map[string]string{
