@@ -40,7 +40,8 @@ type plant struct {
 	stripeDown                  atomic.Bool
 	ingest, consumer, reconcile lambda.Handler
 	log                         *os.File
-	sent                        int // events so far
+	sent                        int                 // events so far
+	change                      func([]byte) []byte // of golden events, if set
 }
 
 // Divisors of the functions' times: the consumer's shorten the retries of a failing message,
@@ -121,6 +122,9 @@ func (p *plant) events(typ string, created time.Time, n, batch int, fail bool) c
 				var err error
 				body, err = Golden(typ, p.sent, created)
 				p.check(err)
+				if p.change != nil {
+					body = p.change(body)
+				}
 				p.check(p.stripe.Remember(body))
 			}
 			p.deliver(body)

@@ -48,6 +48,7 @@ type journal struct {
 	seen    map[string]bool
 	pending bytes.Buffer
 	synced  chan struct{} // closed once what is pending is on disk
+	waiting bool          // a delivery waits for synced
 	syncing bool
 	err     error
 }
@@ -78,6 +79,7 @@ func (j *journal) append(id string, body []byte) error {
 		j.pending.Write(body)
 	}
 	synced := j.synced // a copy waits too: the first may not be on disk yet
+	j.waiting = true
 	if !j.syncing {
 		j.syncing = true
 		go j.sync()
@@ -89,20 +91,20 @@ func (j *journal) append(id string, body []byte) error {
 	return j.err
 }
 
-// sync writes until nothing is pending. After an error nothing is accepted any more.
+// sync writes until no delivery waits. After an error nothing is accepted any more.
 func (j *journal) sync() {
 	for {
 		j.mu.Lock()
 		data, synced := bytes.Clone(j.pending.Bytes()), j.synced
 		j.pending.Reset()
-		j.synced = make(chan struct{})
+		j.synced, j.waiting = make(chan struct{}), false
 		j.mu.Unlock()
 		_, err := j.file.Write(data)
 		err = errors.Join(err, j.file.Sync())
 		j.mu.Lock()
 		j.err = errors.Join(j.err, err)
 		close(synced)
-		j.syncing = j.pending.Len() > 0
+		j.syncing = j.waiting
 		more := j.syncing
 		j.mu.Unlock()
 		if !more {
