@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"tollgate/pkg/dispatch"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/policy"
 )
@@ -104,7 +103,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 		Begin:          r.time("TOLLGATE_BEGIN"),
-		HoldAfter:      r.duration("TOLLGATE_HOLD_AFTER", dispatch.DefaultHoldAfter, time.Minute, maxHoldAfter),
+		HoldAfter:      r.duration("TOLLGATE_HOLD_AFTER", limits.HoldAfter, time.Minute, maxHoldAfter),
 	}
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {

@@ -31,15 +31,11 @@ func Message(key string, since time.Time, f Fields) Effect {
 	return Effect{Kind: KindInsert, Key: key, Fields: f, Since: since}
 }
 
-// DefaultHoldAfter is the default of Hold.After. Stripe retries a webhook for three days; a
-// message about a change of the last day is still worth sending.
-const DefaultHoldAfter = 24 * time.Hour
-
 // Hold decides which messages are held because they report an old state.
 type Hold struct {
 	// After is the maximum age of a state when its event was received; messages about older
 	// states are held. As the age at receipt counts, a redrive days later holds nothing.
-	// Defaults to DefaultHoldAfter.
+	// Defaults to limits.HoldAfter.
 	After time.Duration
 	// Begins gives the start of each account's history; messages about earlier changes are
 	// held. Default nil: only After decides.

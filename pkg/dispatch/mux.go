@@ -34,6 +34,7 @@ import (
 	"time"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
 )
 
 // ErrNoHandler means that no handler is registered for an event's type.
@@ -110,13 +111,13 @@ type Config struct {
 	// Rows reads kept rows. Without it OnCurrent panics.
 	Rows Rows
 	// Hold decides which messages are held. Default: those about states that were older than
-	// DefaultHoldAfter when their event was received.
+	// limits.HoldAfter when their event was received.
 	Hold Hold
 }
 
 // NewMux returns a Mux without handlers.
 func NewMux(c Config) *Mux {
-	c.Hold.After = cmp.Or(c.Hold.After, DefaultHoldAfter)
+	c.Hold.After = cmp.Or(c.Hold.After, limits.HoldAfter)
 	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}, objects: map[string]reflect.Type{}, keepers: map[string]keeper{}}
 }
 

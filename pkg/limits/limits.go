@@ -43,6 +43,11 @@ const (
 	leastTry = 200 * time.Millisecond
 )
 
+// HoldAfter is how old a state may have been when its event was received, for a message about
+// it to be sent. Stripe retries a webhook for three days; a message about a change of the last
+// day is still worth sending. Not divided by TimeScale.
+const HoldAfter = 24 * time.Hour
+
 // MaxTimeScale is the largest TimeScale that the relations of [Scaled] are tested for.
 const MaxTimeScale = 200
 

@@ -15,3 +15,10 @@ type Message struct {
 	// it was sent, both by the queue's clock; zero when the queue does not report them.
 	FirstReceivedAt time.Time
 }
+
+// Received is one receive of a message, with the attributes that its sender set.
+type Received struct {
+	Message
+	Attributes    map[string]string
+	FirstReceived time.Time // zero when the queue does not report it
+}

@@ -13,12 +13,8 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// Received is one receive of a message, with the attributes that its sender set.
-type Received struct {
-	queue.Message
-	Attributes    map[string]string
-	FirstReceived time.Time // zero when the queue does not report it
-}
+// Received is one receive of a dead letter.
+type Received = queue.Received
 
 // From is the source of a dead letter's cause.
 type From string

@@ -10,6 +10,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/stripeapi"
 )
@@ -73,7 +74,7 @@ func (sc *scenario) mailed(p *proc, key string, row item) {
 	held := strings.HasPrefix(row["lst"].Text, heldKey)
 	sc.log("a message of %s, of a state of %s: held %v", f.id, f.since.Format(time.DateTime), held)
 	sc.count(map[bool]string{true: "a message is held", false: "a message is to be sent"}[held])
-	old := func(at time.Time) bool { return at.Sub(f.since) > dispatch.DefaultHoldAfter }
+	old := func(at time.Time) bool { return at.Sub(f.since) > limits.HoldAfter }
 	before := sc.reconciler != nil && f.since.Before(sc.reconciler.begun[f.stream()])
 	late := sc.reconciler != nil && sc.reconciler.begunAt >= p.started // a begin was written while the event ran
 	switch {

@@ -13,7 +13,6 @@ import (
 
 	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
-	"tollgate/pkg/redrive"
 )
 
 // DeadLetters is the operator's side of a dead-letter queue: it reads dead letters, sends
@@ -33,7 +32,7 @@ const (
 
 // Receive returns up to limit messages (1 to 10), with all of their attributes, hidden
 // for the given time.
-func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration) ([]redrive.Received, error) {
+func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration) ([]queue.Received, error) {
 	out, err := d.q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    &d.q.dead,
 		MaxNumberOfMessages:         int32(min(max(limit, 1), limits.SQSMaxBatch)),
@@ -45,7 +44,7 @@ func (d *DeadLetters) Receive(ctx context.Context, limit int, hide time.Duration
 	if err != nil {
 		return nil, fmt.Errorf("receive dead letters: %w", err)
 	}
-	got := make([]redrive.Received, len(out.Messages))
+	got := make([]queue.Received, len(out.Messages))
 	for i, m := range out.Messages {
 		got[i] = received(m)
 	}
@@ -72,8 +71,8 @@ func (d *DeadLetters) Count(ctx context.Context) (visible, hidden int, err error
 	return n[0], n[1], nil
 }
 
-func received(m types.Message) redrive.Received {
-	r := redrive.Received{
+func received(m types.Message) queue.Received {
+	r := queue.Received{
 		Message:       message(aws.ToString(m.MessageId), aws.ToString(m.ReceiptHandle), aws.ToString(m.Body), m.Attributes),
 		FirstReceived: millisOf(m.Attributes["ApproximateFirstReceiveTimestamp"]),
 	}
