@@ -53,54 +53,26 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return encode(a)
 }
 
-// gatewayEvent has the members of both payload versions that we read.
-type gatewayEvent struct {
-	Version        string            `json:"version"`
-	RawPath        string            `json:"rawPath"`  // 2.0
-	RouteKey       string            `json:"routeKey"` // 2.0
-	Path           string            `json:"path"`     // 1.0
-	Resource       string            `json:"resource"` // 1.0
-	HTTPMethod     string            `json:"httpMethod"`
-	PathParameters map[string]string `json:"pathParameters"`
-
-	Headers           map[string]string   `json:"headers"`
-	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
-
-	RequestContext struct {
-		Stage string `json:"stage"`
-		HTTP  struct {
-			Method   string `json:"method"`
-			SourceIP string `json:"sourceIp"`
-		} `json:"http"` // 2.0
-		Identity struct {
-			SourceIP string `json:"sourceIp"`
-		} `json:"identity"` // 1.0
-	} `json:"requestContext"`
-
-	Body            string `json:"body"`
-	IsBase64Encoded bool   `json:"isBase64Encoded"`
-}
-
 // Request parses a gateway event. With an error, which quotes nothing of the event, the
-// request has what could be parsed, without the body.
+// request has what could be parsed, without the body. The body may share payload's memory.
 func Request(payload []byte) (ingest.Request, error) {
-	var e gatewayEvent
-	if err := json.Unmarshal(payload, &e); err != nil {
+	e, err := readEvent(payload)
+	if err != nil {
 		return ingest.Request{}, errors.New("parse gateway event: not its JSON")
 	}
 	r := e.request()
 	if r.Method == "" {
 		return r, errors.New("parse gateway event: no method")
 	}
-	r.Body = []byte(e.Body)
-	if e.IsBase64Encoded {
-		body, err := base64.StdEncoding.DecodeString(e.Body)
-		if err != nil {
-			r.Body = nil
-			return r, errors.New("parse gateway event: the body is not base64")
-		}
-		r.Body = body
+	if !e.isBase64Encoded {
+		r.Body = e.body
+		return r, nil
 	}
+	body, err := base64.StdEncoding.AppendDecode(make([]byte, 0, base64.StdEncoding.DecodedLen(len(e.body))), e.body)
+	if err != nil {
+		return r, errors.New("parse gateway event: the body is not base64")
+	}
+	r.Body = body
 	return r, nil
 }
 
@@ -112,28 +84,32 @@ func (e *gatewayEvent) request() ingest.Request {
 		Signature:   e.header("stripe-signature"),
 		Trace:       cleanTrace(e.header("x-amzn-trace-id")),
 	}
-	if e.Version == "2.0" {
-		r.Method, r.SourceIP = e.RequestContext.HTTP.Method, e.RequestContext.HTTP.SourceIP
+	if e.version == "2.0" {
+		r.Method, r.SourceIP = e.httpMethod2, e.httpSourceIP
 	} else {
-		r.Method, r.SourceIP = e.HTTPMethod, e.RequestContext.Identity.SourceIP
+		r.Method, r.SourceIP = e.httpMethod, e.identitySourceIP
 	}
 	return r
 }
 
 // reply is a response in the form of both payload versions.
 type reply struct {
-	StatusCode      int               `json:"statusCode"`
-	Headers         map[string]string `json:"headers"`
-	Body            string            `json:"body"`
-	IsBase64Encoded bool              `json:"isBase64Encoded"`
+	StatusCode int `json:"statusCode"`
+	Headers    struct {
+		Allow       string `json:"allow,omitempty"`
+		ContentType string `json:"content-type"`
+	} `json:"headers"`
+	Body            string `json:"body"`
+	IsBase64Encoded bool   `json:"isBase64Encoded"`
 }
 
 func encode(a ingest.Answer) ([]byte, error) {
-	headers := map[string]string{"content-type": "application/json"}
+	r := reply{StatusCode: a.Status, Body: a.Body()}
+	r.Headers.ContentType = "application/json"
 	if a.Status == http.StatusMethodNotAllowed {
-		headers["allow"] = http.MethodPost
+		r.Headers.Allow = http.MethodPost
 	}
-	out, err := json.Marshal(reply{StatusCode: a.Status, Headers: headers, Body: a.Body()})
+	out, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encode answer: %w", err)
 	}

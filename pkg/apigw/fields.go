@@ -15,15 +15,15 @@ import (
 // under several cases are joined in byte order of the names.
 func (e *gatewayEvent) header(name string) string {
 	var values []string
-	if e.Version != "2.0" {
-		for _, key := range slices.Sorted(maps.Keys(e.MultiValueHeaders)) {
+	if e.version != "2.0" {
+		for _, key := range slices.Sorted(maps.Keys(e.multiValueHeaders)) {
 			if strings.EqualFold(key, name) {
-				values = append(values, e.MultiValueHeaders[key]...)
+				values = append(values, e.multiValueHeaders[key]...)
 			}
 		}
 	}
 	if values == nil {
-		for key, value := range e.Headers {
+		for key, value := range e.headers {
 			if strings.EqualFold(key, name) {
 				values = append(values, value)
 			}
@@ -37,15 +37,15 @@ func (e *gatewayEvent) header(name string) string {
 // the stage if the gateway keeps it there. Under a custom domain's mapping it is only in
 // the matched route.
 func (e *gatewayEvent) endpoint() string {
-	path, route := e.Path, e.Resource
-	if e.Version == "2.0" {
-		path = e.RawPath
-		_, route, _ = strings.Cut(e.RouteKey, " ")
+	path, route := e.path, e.resource
+	if e.version == "2.0" {
+		path = e.rawPath
+		_, route, _ = strings.Cut(e.routeKey, " ")
 	}
 	if name, ok := endpointIn(path); ok {
 		return name
 	}
-	if rest, ok := strings.CutPrefix(path, "/"+e.RequestContext.Stage+"/"); ok && e.RequestContext.Stage != "" {
+	if rest, ok := strings.CutPrefix(path, "/"+e.stage+"/"); ok && e.stage != "" {
 		if name, ok := endpointIn("/" + rest); ok {
 			return name
 		}
@@ -54,7 +54,7 @@ func (e *gatewayEvent) endpoint() string {
 	case limits.WebhookPath:
 		return ingest.DefaultEndpoint
 	case limits.WebhookPath + "/{endpoint}":
-		if name := e.PathParameters["endpoint"]; event.ValidEndpoint(name) {
+		if name := e.pathParameters["endpoint"]; event.ValidEndpoint(name) {
 			return name
 		}
 	}

@@ -1,0 +1,81 @@
+package apigw
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// decodedEvent is a gateway event as encoding/json decodes it.
+type decodedEvent struct {
+	Version        string            `json:"version"`
+	RawPath        string            `json:"rawPath"`  // 2.0
+	RouteKey       string            `json:"routeKey"` // 2.0
+	Path           string            `json:"path"`     // 1.0
+	Resource       string            `json:"resource"` // 1.0
+	HTTPMethod     string            `json:"httpMethod"`
+	PathParameters map[string]string `json:"pathParameters"`
+
+	Headers           map[string]string   `json:"headers"`
+	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+
+	RequestContext struct {
+		Stage string `json:"stage"`
+		HTTP  struct {
+			Method   string `json:"method"`
+			SourceIP string `json:"sourceIp"`
+		} `json:"http"` // 2.0
+		Identity struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"identity"` // 1.0
+	} `json:"requestContext"`
+
+	Body            string `json:"body"`
+	IsBase64Encoded bool   `json:"isBase64Encoded"`
+}
+
+func (d decodedEvent) event() gatewayEvent {
+	return gatewayEvent{
+		version: d.Version, rawPath: d.RawPath, routeKey: d.RouteKey, path: d.Path, resource: d.Resource, httpMethod: d.HTTPMethod,
+		pathParameters: d.PathParameters, headers: d.Headers, multiValueHeaders: d.MultiValueHeaders, stage: d.RequestContext.Stage,
+		httpMethod2: d.RequestContext.HTTP.Method, httpSourceIP: d.RequestContext.HTTP.SourceIP, identitySourceIP: d.RequestContext.Identity.SourceIP,
+		body: []byte(d.Body), isBase64Encoded: d.IsBase64Encoded,
+	}
+}
+
+// FuzzAgainstEncodingJSON: an event is read as encoding/json reads it, or refused like there; but
+// one with two keys for one member is refused.
+func FuzzAgainstEncodingJSON(f *testing.F) {
+	for _, name := range []string{"apigateway-http-2.0.json", "apigateway-http-2.0-base64.json", "apigateway-rest-1.0.json", "apigateway-rest-1.0-base64.json"} {
+		f.Add(sample(f, name))
+	}
+	for _, s := range []string{
+		`{"version":"2.0","rawPath":"\u0061","requestContext":{"stage":"$default","http":{"method":"POST","sourceIp":"::1"}},"body":"\"{}\\\n","isBase64Encoded":true}`,
+		`{"httpMethod":"POST","headers":{"a":1}}`, `{"httpMethod":null,"requestContext":{"identity":{"sourceIp":"1"},"http":null},"body":null,"headers":null}`,
+		`{"requestContext":[]}`, `{"requestContext":{"http":"x"}}`, `{"Body":"x"}`, `{"body":"x","body":"y"}`, `{"multiValueHeaders":{"A":["b",null]}}`, "{\"body\":\"\xff\"}", "null", "",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		var d decodedEvent
+		wantErr := json.Unmarshal(payload, &d)
+		got, err := readEvent(payload)
+		if err != nil && (strings.HasPrefix(err.Error(), "duplicate key") || strings.HasPrefix(err.Error(), "a key differs")) {
+			return
+		}
+		if string(bytes.TrimSpace(payload)) == "null" {
+			wantErr = errors.New("without a method")
+		}
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("%q: %v, encoding/json says %v", payload, err, wantErr)
+		}
+		if diff := cmp.Diff(d.event(), got, cmp.AllowUnexported(gatewayEvent{}), cmpopts.EquateEmpty()); err == nil && diff != "" {
+			t.Fatalf("%q: %s", payload, diff)
+		}
+	})
+}
