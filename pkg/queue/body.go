@@ -19,25 +19,22 @@ const (
 	encodingNone   = "none" // id-only: the event is fetched from Stripe
 )
 
-// pack returns the encoding of body in a message, and body so encoded.
-func pack(body []byte) (encoding, packed string, err error) {
+// pack returns the encoding of body in a message, and the bytes to encode in base64.
+func pack(body []byte) (encoding string, packed []byte, err error) {
 	switch {
 	case body == nil || len(body) > limits.MaxBody:
-		return encodingNone, "", nil
+		return encodingNone, nil, nil
 	case len(body) <= limits.CompressOver:
-		return encodingBase64, base64.StdEncoding.EncodeToString(body), nil
+		return encodingBase64, body, nil
 	}
-	small, err := compress(body)
-	if err != nil {
-		return "", "", err
-	}
-	return encodingZstd, base64.StdEncoding.EncodeToString(small), nil
+	packed, err = compress(body)
+	return encodingZstd, packed, err
 }
 
-func unpack(encoding, body string) ([]byte, error) {
+func unpack(encoding string, body []byte) ([]byte, error) {
 	switch encoding {
 	case encodingNone:
-		if body != "" {
+		if len(body) > 0 {
 			return nil, errors.New("id-only message with a body")
 		}
 		return nil, nil
@@ -45,7 +42,7 @@ func unpack(encoding, body string) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("body encoding %+.40q is unknown", encoding)
 	}
-	raw, err := base64.StdEncoding.DecodeString(body)
+	raw, err := base64.StdEncoding.AppendDecode(make([]byte, 0, base64.StdEncoding.DecodedLen(len(body))), body)
 	if err != nil {
 		return nil, errors.New("body is not base64")
 	}

@@ -2,10 +2,10 @@ package queue
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
@@ -13,6 +13,7 @@ import (
 
 	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/members"
 )
 
 // ErrUndecodable: a message body is not an envelope; a retry cannot fix it.
@@ -22,29 +23,10 @@ var ErrUndecodable = errors.New("undecodable message")
 // reader's, or its source is unknown here. A newer reader can read it, so the message waits.
 var ErrNewer = errors.New("message of a newer release")
 
+var errMessage = errors.New("not the JSON of a message")
+
 // version is the message format's version. A higher one is [ErrNewer]; any other is refused.
 const version = 1
-
-// wire is the JSON form of a message body. The pointers tell a missing member from a
-// zero: a message without livemode must not read as one of test mode.
-type wire struct {
-	Version      int    `json:"v"`
-	ID           string `json:"id"`
-	Object       string `json:"object"`
-	Type         string `json:"type"`
-	Endpoint     string `json:"endpoint,omitempty"`
-	Account      string `json:"account,omitempty"`
-	Context      bool   `json:"context,omitempty"` // Account was read from the event's context
-	Livemode     *bool  `json:"livemode"`
-	APIVersion   string `json:"api_version,omitempty"`
-	Created      *int64 `json:"created"`
-	CreatedRaw   string `json:"created_raw,omitempty"`
-	ReceivedAt   *int64 `json:"received_at"`
-	ObjectID     string `json:"object_id,omitempty"`
-	Source       string `json:"src"`
-	BodyEncoding string `json:"body_encoding"`
-	Body         string `json:"body,omitempty"`
-}
 
 // Encode returns the message body for e: one JSON object in ASCII, at most
 // limits.MaxMessage bytes. A body over limits.CompressOver is compressed; where even
@@ -59,44 +41,105 @@ func Encode(e event.Envelope) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode message: %w", err)
 	}
-	receivedAt := e.ReceivedAt.UnixMilli()
-	w := wire{
-		Version: version, ID: e.ID, Object: e.Object, Type: e.Type, Endpoint: e.Endpoint,
-		Account: e.Account, Context: e.AccountFrom != event.FromAccount, Livemode: &e.Livemode, APIVersion: e.APIVersion,
-		Created: &e.Created, CreatedRaw: e.CreatedRaw, ReceivedAt: &receivedAt,
-		ObjectID: e.ObjectID, Source: string(e.Source), BodyEncoding: encoding, Body: body,
-	}
-	out, err := marshalASCII(w)
-	if err == nil && len(out) > limits.MaxMessage {
-		w.BodyEncoding, w.Body = encodingNone, ""
-		out, err = marshalASCII(w)
-	}
-	if err != nil {
-		return "", fmt.Errorf("encode message: %w", err)
-	}
-	return out, nil
-}
-
-// marshalASCII escapes what encoding/json leaves as it is: DEL and all beyond it.
-func marshalASCII(w wire) (string, error) {
-	raw, err := json.Marshal(w)
-	if err != nil {
-		return "", err
-	}
-	if !slices.ContainsFunc(raw, func(c byte) bool { return c >= 0x7f }) {
-		return string(raw), nil
-	}
-	out := make([]byte, 0, len(raw)+64)
-	for _, r := range string(raw) {
-		if r < 0x7f {
-			out = append(out, byte(r))
-			continue
-		}
-		for _, unit := range utf16.AppendRune(nil, r) {
-			out = fmt.Appendf(out, `\u%04x`, unit)
-		}
+	out := appendMessage(make([]byte, 0, 1024+base64.StdEncoding.EncodedLen(len(body))), e, encoding, body)
+	if len(out) > limits.MaxMessage {
+		out = appendMessage(out[:0], e, encodingNone, nil)
 	}
 	return string(out), nil
+}
+
+// appendMessage writes the members in the order of the package comment.
+func appendMessage(out []byte, e event.Envelope, encoding string, body []byte) []byte {
+	text := func(before, s string) { out = appendText(append(out, before...), s) }
+	maybe := func(before, s string) {
+		if s != "" {
+			text(before, s)
+		}
+	}
+	number := func(before string, n int64) { out = strconv.AppendInt(append(out, before...), n, 10) }
+	number(`{"v":`, version)
+	text(`,"id":`, e.ID)
+	text(`,"object":`, e.Object)
+	text(`,"type":`, e.Type)
+	maybe(`,"endpoint":`, e.Endpoint)
+	maybe(`,"account":`, e.Account)
+	if e.AccountFrom != event.FromAccount {
+		out = append(out, `,"context":true`...)
+	}
+	out = strconv.AppendBool(append(out, `,"livemode":`...), e.Livemode)
+	maybe(`,"api_version":`, e.APIVersion)
+	number(`,"created":`, e.Created)
+	maybe(`,"created_raw":`, e.CreatedRaw)
+	number(`,"received_at":`, e.ReceivedAt.UnixMilli())
+	maybe(`,"object_id":`, e.ObjectID)
+	text(`,"src":`, string(e.Source))
+	text(`,"body_encoding":`, encoding)
+	if len(body) > 0 {
+		out = append(base64.StdEncoding.AppendEncode(append(out, `,"body":"`...), body), '"')
+	}
+	return append(out, '}')
+}
+
+// appendText writes a JSON string in ASCII. Like encoding/json it escapes what HTML would
+// read.
+func appendText(out []byte, s string) []byte {
+	out = append(out, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			out = append(out, '\\', byte(r))
+		case r >= ' ' && r <= '~' && r != '<' && r != '>' && r != '&':
+			out = append(out, byte(r))
+		default:
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		}
+	}
+	return append(out, '"')
+}
+
+// Members of a message, by their place in message.
+const (
+	memberVersion = iota
+	memberID
+	memberObject
+	memberType
+	memberEndpoint
+	memberAccount
+	memberContext
+	memberLivemode
+	memberAPIVersion
+	memberCreated
+	memberCreatedRaw
+	memberReceivedAt
+	memberObjectID
+	memberSource
+	memberBodyEncoding
+	memberBody
+)
+
+type message []members.Member
+
+func newMessage() message {
+	return message{
+		memberVersion:      {Name: "v"},
+		memberID:           {Name: "id"},
+		memberObject:       {Name: "object"},
+		memberType:         {Name: "type"},
+		memberEndpoint:     {Name: "endpoint"},
+		memberAccount:      {Name: "account"},
+		memberContext:      {Name: "context"},
+		memberLivemode:     {Name: "livemode"},
+		memberAPIVersion:   {Name: "api_version"},
+		memberCreated:      {Name: "created"},
+		memberCreatedRaw:   {Name: "created_raw"},
+		memberReceivedAt:   {Name: "received_at"},
+		memberObjectID:     {Name: "object_id"},
+		memberSource:       {Name: "src"},
+		memberBodyEncoding: {Name: "body_encoding"},
+		memberBody:         {Name: "body"},
+	}
 }
 
 // Decode reads a message body. Its envelope's Body is nil when the message is
@@ -107,10 +150,14 @@ func Decode(body string) (event.Envelope, error) {
 	if len(body) > limits.MaxQueueRequest {
 		return event.Envelope{}, fmt.Errorf("%w: message is over %d bytes", ErrUndecodable, limits.MaxQueueRequest)
 	}
-	if e, err := newer(body); err != nil {
+	m := newMessage()
+	if members.Find([]byte(body), m) != nil {
+		return event.Envelope{}, fmt.Errorf("%w: %w", ErrUndecodable, errMessage)
+	}
+	if e, err := m.newer(); err != nil {
 		return e, err
 	}
-	e, err := decode(body)
+	e, err := m.decode()
 	if err != nil {
 		return event.Envelope{}, fmt.Errorf("%w: %w", ErrUndecodable, err)
 	}
@@ -119,66 +166,80 @@ func Decode(body string) (event.Envelope, error) {
 
 // newer reads the members that identify a newer release's message, whatever shape the others
 // have. Its error is ErrNewer or nil.
-func newer(body string) (event.Envelope, error) {
-	var is struct {
-		Version json.RawMessage `json:"v"`
-		Source  json.RawMessage `json:"src"`
-		ID      json.RawMessage `json:"id"`
-		Type    json.RawMessage `json:"type"`
-	}
-	if json.Unmarshal([]byte(body), &is) != nil {
-		return event.Envelope{}, nil
-	}
-	v, err := strconv.ParseInt(string(is.Version), 10, 64)
+func (m message) newer() (event.Envelope, error) {
+	v, err := strconv.ParseInt(string(m[memberVersion].Raw), 10, 64)
 	if err != nil || v < version {
 		return event.Envelope{}, nil
 	}
-	e := event.Envelope{ID: headerText(is.ID), Type: headerText(is.Type)}
+	e := event.Envelope{ID: headerText(m[memberID]), Type: headerText(m[memberType])}
 	if v > version {
 		return e, fmt.Errorf("%w: version %d, this reader knows %d", ErrNewer, v, version)
 	}
-	if src := headerText(is.Source); src != "" && !event.Source(src).Valid() {
+	if src := headerText(m[memberSource]); src != "" && !event.Source(src).Valid() {
 		return e, fmt.Errorf("%w: source %.40q is unknown", ErrNewer, src)
 	}
 	return event.Envelope{}, nil
 }
 
-// headerText reads a header field, "" when raw is none.
-func headerText(raw json.RawMessage) string {
-	var s string
-	if len(raw) == 0 || json.Unmarshal(raw, &s) != nil || checkText(s) != nil {
+// headerText reads a header field, "" when m is none.
+func headerText(m members.Member) string {
+	s, err := m.Text()
+	if err != nil || checkText(s) != nil {
 		return ""
 	}
 	return s
 }
 
-func decode(body string) (event.Envelope, error) {
-	var w wire
-	if err := json.Unmarshal([]byte(body), &w); err != nil {
-		return event.Envelope{}, errors.New("not the JSON of a message")
+func (m message) decode() (event.Envelope, error) {
+	var e event.Envelope
+	var v, receivedAt int64
+	var src, encoding string
+	var context bool
+	err := cmp.Or(
+		m.number(memberVersion, &v), m.text(memberID, &e.ID), m.text(memberObject, &e.Object), m.text(memberType, &e.Type),
+		m.text(memberEndpoint, &e.Endpoint), m.text(memberAccount, &e.Account), m.flag(memberContext, &context),
+		m.flag(memberLivemode, &e.Livemode), m.text(memberAPIVersion, &e.APIVersion), m.number(memberCreated, &e.Created),
+		m.text(memberCreatedRaw, &e.CreatedRaw), m.number(memberReceivedAt, &receivedAt), m.text(memberObjectID, &e.ObjectID),
+		m.text(memberSource, &src), m.text(memberBodyEncoding, &encoding),
+	)
+	body, bodyErr := m[memberBody].Bytes()
+	if cmp.Or(err, bodyErr) != nil {
+		return event.Envelope{}, errMessage
 	}
-	if w.Version != version {
-		return event.Envelope{}, fmt.Errorf("message version %d, this reader knows %d", w.Version, version)
+	if v != version {
+		return event.Envelope{}, fmt.Errorf("message version %d, this reader knows %d", v, version)
 	}
-	if w.Livemode == nil || w.Created == nil || w.ReceivedAt == nil {
+	// A message without livemode must not read as one of test mode.
+	if m[memberLivemode].Absent() || m[memberCreated].Absent() || m[memberReceivedAt].Absent() {
 		return event.Envelope{}, errors.New("livemode, created or received_at is missing")
 	}
-	raw, err := unpack(w.BodyEncoding, w.Body)
-	if err != nil {
+	e.ReceivedAt, e.Source = time.UnixMilli(receivedAt).UTC(), event.Source(src)
+	if e.Body, err = unpack(encoding, body); err != nil {
 		return event.Envelope{}, err
 	}
-	e := event.Envelope{
-		ID: w.ID, Object: w.Object, Type: w.Type, Endpoint: w.Endpoint, Account: w.Account,
-		Livemode: *w.Livemode, APIVersion: w.APIVersion, Created: *w.Created, CreatedRaw: w.CreatedRaw,
-		ReceivedAt: time.UnixMilli(*w.ReceivedAt).UTC(), ObjectID: w.ObjectID,
-		Source: event.Source(w.Source), Body: raw,
-	}
-	if w.Context {
+	if context {
 		e.AccountFrom = event.FromContext
 	} else {
 		readContext(&e)
 	}
 	return e, check(e)
+}
+
+func (m message) text(i int, to *string) (err error) {
+	*to, err = m[i].Text()
+	return err
+}
+
+func (m message) flag(i int, to *bool) (err error) {
+	*to, err = m[i].Flag()
+	return err
+}
+
+func (m message) number(i int, to *int64) (err error) {
+	if !m[i].Absent() {
+		*to, err = strconv.ParseInt(string(m[i].Raw), 10, 64)
+	}
+	return err
 }
 
 // readContext takes the account from the body, if that has a context and the message is of a

@@ -162,7 +162,7 @@ func outsideMutants() []mutant {
 		one("a newer message is dead at first sight", failure, "	if b.receivesLeft(m) == 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)", "	if b.receivesLeft(m) >= 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)"),
 		one("a newer message is acknowledged", failure, "outcome: outcomeNewer, delay:", "outcome: outcomeNewer, ack: true, delay:"),
 		one("a newer message comes back at once", failure, "outcome: outcomeNewer, delay: b.c.cfg.Limits.BackoffCap,", "outcome: outcomeNewer, delay: b.c.cfg.Limits.MinDelay,"),
-		one("a message of an unknown source is undecodable", codec, "	if src := headerText(is.Source); src != \"\" &&", "	if src := headerText(is.Source); src == \"\" &&"),
+		one("a message of an unknown source is undecodable", codec, "	if src := headerText(m[memberSource]); src != \"\" &&", "	if src := headerText(m[memberSource]); src == \"\" &&"),
 
 		// What is counted.
 		one("dead letters that another reader hides are not counted", rest, "unseen := max(0, visible+hidden-s.messages)", "unseen := max(0, visible+0*hidden-s.messages)"),
