@@ -70,6 +70,17 @@ func TestActiveWithoutAnEndIsRefused(t *testing.T) {
 	}
 }
 
+// An active subscription without the list of its items would take the products from its
+// customer.
+func TestActiveWithoutItemsIsRefused(t *testing.T) {
+	for status, refused := range map[string]bool{"active": true, "trialing": true, "past_due": true, "unpaid": false, "canceled": false} {
+		effects, err := once(t, with(t, golden(t, updated), map[string]any{"status": status, "items": nil}))
+		if refused != (permanent(err) == dispatch.ReasonHandler) || refused != (len(effects) == 0) {
+			t.Errorf("%s: %v, %v", status, effects, err)
+		}
+	}
+}
+
 // A pause of the collection of payments changes no status. Row and entitlement show it, and
 // its end.
 func TestPauseOfCollection(t *testing.T) {

@@ -58,8 +58,8 @@ func subscriptionEffects(e dispatch.Current[stripe.Subscription], ms []effect.Me
 		return nil, fmt.Errorf("subscription %s has more items than the %d that are shown", s.ID, len(s.Items.Data))
 	}
 	end := periodEnd(e)
-	if end == 0 && isEntitled(s) {
-		return nil, dispatch.Permanent(fmt.Errorf("subscription %s is %s and has no end of its period", s.ID, s.Status))
+	if isEntitled(s) && (end == 0 || s.Items == nil) { // absent fields must not refuse what was paid for
+		return nil, dispatch.Permanent(fmt.Errorf("subscription %s is %s and lacks its items or the end of its period", s.ID, s.Status))
 	}
 	if s.Status == stripe.SubscriptionStatusActive || s.Status == stripe.SubscriptionStatusTrialing {
 		ms = append(effect.ToCustomer(subscriptionMessage(e, welcome, startedAt(e))), ms...)

@@ -139,7 +139,6 @@ func TestSubscriptionItems(t *testing.T) {
 		products []any
 	}{
 		{"none", list(), []any{}, []any{}},
-		{"null", nil, []any{}, []any{}},
 		{"product expanded", list(item(expanded, 1)), []any{row("price_2", "prod_2", 1)}, []any{"prod_2"}},
 		{"price as an id", list(item("price_3", 2)), []any{row("price_3", "", 2)}, []any{}},
 		{"without price and quantity", list(item(nil, nil), nil), []any{row("", "", 0)}, []any{}},
