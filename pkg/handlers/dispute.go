@@ -107,8 +107,8 @@ func openedMessage(e dispatch.Current[stripe.Dispute], about charged, due int64)
 		m.Subject += "#inquiry"
 	case d.Status != stripe.DisputeStatusNeedsResponse:
 		return nil
-	case isInquiry(before):
-		m.Since = e.Created
+	case isInquiry(before): // the event may be an older one that comes late
+		m.Since = max(e.Created, withdrawnAt(d))
 	default: // an inquiry without a row became a chargeback when its funds were withdrawn
 		m.Since = cmp.Or(withdrawnAt(d), d.Created)
 	}

@@ -140,6 +140,14 @@ func TestEscalatedInquiry(t *testing.T) {
 	if diff := cmp.Diff([]any{inquired, opened}, f.item(t, disputeRow)["outbox"]); diff != "" {
 		t.Error(diff)
 	}
+	f = newFixture() // seen first by the late event of the inquiry's begin
+	f.shows(t, inquiry)
+	f.handle(t, inquiry)
+	f.shows(t, escalated)
+	f.handle(t, golden(t, "charge.dispute.created", "evt_1TollgatecKt1o3tpM4d1I3P", "evt_late", `"created": 1795219201`, `"created": 1790000000`))
+	if m := f.item(t, opened); m["at"] != "2026-11-21T00:00:00Z" {
+		t.Errorf("%v", m)
+	}
 	f = newFixture() // without the inquiry's row
 	f.shows(t, escalated)
 	f.handle(t, escalated)
