@@ -48,12 +48,9 @@ func (d decodedEvent) event() gatewayEvent {
 	}
 }
 
-// FuzzAgainstEncodingJSON: an event is read as encoding/json reads it, or refused like there; but
-// one with two keys for one member is refused.
+// FuzzAgainstEncodingJSON: an event is read as encoding/json reads it, or refused like there. Where
+// one name matches several members, encoding/json mixes them, and here the last counts.
 func FuzzAgainstEncodingJSON(f *testing.F) {
-	for _, name := range []string{"apigateway-http-2.0.json", "apigateway-http-2.0-base64.json", "apigateway-rest-1.0.json", "apigateway-rest-1.0-base64.json"} {
-		f.Add(sample(f, name))
-	}
 	for _, s := range []string{
 		`{"version":"2.0","rawPath":"\u0061","requestContext":{"stage":"$default","http":{"method":"POST","sourceIp":"::1"}},"body":"\"{}\\\n","isBase64Encoded":true}`,
 		`{"httpMethod":"POST","headers":{"a":1}}`, `{"httpMethod":null,"requestContext":{"identity":{"sourceIp":"1"},"http":null},"body":null,"headers":null}`,
@@ -61,21 +58,52 @@ func FuzzAgainstEncodingJSON(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		var d decodedEvent
-		wantErr := json.Unmarshal(payload, &d)
-		got, err := readEvent(payload)
-		if err != nil && (strings.HasPrefix(err.Error(), "duplicate key") || strings.HasPrefix(err.Error(), "a key differs")) {
-			return
+	f.Fuzz(agreesWithEncodingJSON)
+}
+
+// TestSamplesAgainstEncodingJSON: they are too large for the fuzzer.
+func TestSamplesAgainstEncodingJSON(t *testing.T) {
+	for _, name := range []string{"apigateway-http-2.0.json", "apigateway-http-2.0-base64.json", "apigateway-rest-1.0.json", "apigateway-rest-1.0-base64.json"} {
+		agreesWithEncodingJSON(t, sample(t, name))
+	}
+}
+
+func agreesWithEncodingJSON(t *testing.T, payload []byte) {
+	t.Helper()
+	if json.Valid(payload) && twice(json.NewDecoder(bytes.NewReader(payload))) {
+		return
+	}
+	var d decodedEvent
+	wantErr := json.Unmarshal(payload, &d)
+	if string(bytes.TrimSpace(payload)) == "null" {
+		wantErr = errors.New("without a method")
+	}
+	got, err := readEvent(payload)
+	if (err == nil) != (wantErr == nil) {
+		t.Fatalf("%q: %v, encoding/json says %v", payload, err, wantErr)
+	}
+	if diff := cmp.Diff(d.event(), got, cmp.AllowUnexported(gatewayEvent{}), cmpopts.EquateEmpty()); err == nil && diff != "" {
+		t.Fatalf("%q: %s", payload, diff)
+	}
+}
+
+// twice reports whether an object in valid JSON has two keys that differ in case at most. It
+// reads one value.
+func twice(dec *json.Decoder) (is bool) {
+	open, _ := dec.Token()
+	if _, ok := open.(json.Delim); !ok {
+		return false
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		if open == json.Delim('{') {
+			key, _ := dec.Token()
+			name := strings.ToLower(strings.ToUpper(key.(string)))
+			is = is || seen[name]
+			seen[name] = true
 		}
-		if string(bytes.TrimSpace(payload)) == "null" {
-			wantErr = errors.New("without a method")
-		}
-		if (err == nil) != (wantErr == nil) {
-			t.Fatalf("%q: %v, encoding/json says %v", payload, err, wantErr)
-		}
-		if diff := cmp.Diff(d.event(), got, cmp.AllowUnexported(gatewayEvent{}), cmpopts.EquateEmpty()); err == nil && diff != "" {
-			t.Fatalf("%q: %s", payload, diff)
-		}
-	})
+		is = twice(dec) || is
+	}
+	_, _ = dec.Token()
+	return is
 }

@@ -41,7 +41,7 @@ func readEvent(payload []byte) (e gatewayEvent, err error) {
 		{Name: "pathParameters"}, {Name: "headers"}, {Name: "multiValueHeaders"},
 		{Name: "requestContext", In: context}, {Name: "body"}, {Name: "isBase64Encoded"},
 	}
-	if err := members.Find(payload, top); err != nil {
+	if err := members.FindLast(payload, top); err != nil {
 		return e, err
 	}
 	texts := append(top[:6:6], context[0], http[0], http[1], identity[0])
@@ -59,8 +59,8 @@ func readEvent(payload []byte) (e gatewayEvent, err error) {
 		}
 	}
 	for _, m := range append(context[1:], top[9]) {
-		if err := m.Err(); err != nil && !m.Absent() {
-			return e, err
+		if !m.IsObject() && !m.Absent() {
+			return e, fmt.Errorf("%s is not an object", m.Name)
 		}
 	}
 	if e.body, err = top[10].Bytes(); err != nil {

@@ -1,10 +1,9 @@
 // Package members finds members of a JSON object in the same pass that validates it.
 //
-// It accepts what encoding/json accepts, byte for byte, and refuses one thing more: keys of
-// which encoding/json would have to choose one. That matches keys under simple case folding
-// ("ID" and, with U+017F for s, "api_verſion" too), and the last match wins. So a second match
-// of a wanted key, or an inexact one, is an error: others decode the same bytes with
-// encoding/json and must not see another object.
+// It accepts what encoding/json accepts, byte for byte. That matches keys under simple case
+// folding ("ID" and, with U+017F for s, "api_verſion" too), and the last match wins. To [Find], a
+// second match of a wanted key, or an inexact one, is an error: others decode the same bytes with
+// encoding/json and must not see another object. [FindLast] takes the last one.
 //
 // The scanner is our own as none in reach is both: encoding/json reads each byte through a
 // function and a second time to decode, jsontext is no faster than 4 × an HMAC of the bytes,
@@ -37,24 +36,44 @@ var errNotObject = errors.New("not a JSON object")
 // Find reads the wanted members of a JSON object without trailing bytes. Its errors, and those
 // of [Member.Err], quote no data.
 func Find(raw []byte, wanted []Member) error {
-	t := text(raw)
-	root := Member{In: wanted}
-	start := t.space(0)
-	end := t.member(start, 0, &root)
-	if end < 0 || t.space(end) != len(t) {
-		return errors.New("not JSON, or cut off, or followed by other bytes")
+	root, err := find(raw, wanted)
+	if err != nil {
+		return err
 	}
 	return root.Err()
+}
+
+// FindLast is [Find] for an object whose writer is trusted: of several members that one name
+// matches, the last counts.
+func FindLast(raw []byte, wanted []Member) error {
+	root, err := find(raw, wanted)
+	if err == nil && !root.IsObject() {
+		return errNotObject
+	}
+	return err
+}
+
+func find(raw []byte, wanted []Member) (Member, error) {
+	t := text(raw)
+	root := Member{In: wanted}
+	end := t.member(t.space(0), 0, &root)
+	if end < 0 || t.space(end) != len(t) {
+		return root, errors.New("not JSON, or cut off, or followed by other bytes")
+	}
+	return root, nil
 }
 
 // Err returns why the members in m's value cannot be told: it is absent, no object, or has a
 // key that is not one of theirs in case alone, or is theirs twice.
 func (m *Member) Err() error {
-	if m.err == nil && (len(m.Raw) == 0 || m.Raw[0] != '{') {
+	if m.err == nil && !m.IsObject() {
 		return errNotObject
 	}
 	return m.err
 }
+
+// IsObject reports whether m's value is an object.
+func (m *Member) IsObject() bool { return len(m.Raw) > 0 && m.Raw[0] == '{' }
 
 // Absent reports whether the member is missing or null.
 func (m *Member) Absent() bool { return m.Raw == nil || string(m.Raw) == "null" }

@@ -35,6 +35,19 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestFindLast(t *testing.T) {
+	in := wanted()
+	err := members.FindLast([]byte(`{"id":1,"ID":2,"data":{"id":3},"Data":{"object":{},"id":4,"iD":5}}`), in)
+	if got := fmt.Sprintf("%s %s %s", in[0].Raw, in[2].In[0].Raw, in[2].In[1].Raw); err != nil || got != "2 5 {}" {
+		t.Errorf("%s, %v", got, err)
+	}
+	for _, raw := range []string{`[]`, `null`, `"{}"`, `{"id":1,}`, ``} {
+		if members.FindLast([]byte(raw), wanted()) == nil {
+			t.Errorf("%s is an object", raw)
+		}
+	}
+}
+
 func TestFindInMembers(t *testing.T) {
 	for raw, why := range map[string]string{
 		`{"data":{"object":{"risk":1}}}`: "", `{}`: "not a JSON object", `{"data":{}}`: "not a JSON object", `{"data":{"object":null}}`: "not a JSON object",

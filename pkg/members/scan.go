@@ -28,7 +28,7 @@ func (t text) member(i, depth int, m *Member) int {
 	} else {
 		end = t.value(i, depth)
 	}
-	if end > 0 && m.Raw == nil {
+	if end > 0 {
 		m.Raw = []byte(t[i:end:end])
 	}
 	return end

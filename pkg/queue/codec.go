@@ -151,7 +151,7 @@ func Decode(body string) (event.Envelope, error) {
 		return event.Envelope{}, fmt.Errorf("%w: message is over %d bytes", ErrUndecodable, limits.MaxQueueRequest)
 	}
 	m := newMessage()
-	if members.Find([]byte(body), m) != nil {
+	if members.FindLast([]byte(body), m) != nil {
 		return event.Envelope{}, fmt.Errorf("%w: %w", ErrUndecodable, errMessage)
 	}
 	if e, err := m.newer(); err != nil {

@@ -101,8 +101,7 @@ func decodeBefore(body string) (event.Envelope, error) {
 }
 
 // FuzzAgainstEncodingJSON: Decode reads what encoding/json reads, and refuses the rest as it
-// does; but it refuses a message with two keys for one member. What Encode then writes,
-// encoding/json reads.
+// does. What Encode then writes, encoding/json reads.
 func FuzzAgainstEncodingJSON(f *testing.F) {
 	paths, err := filepath.Glob("../../testdata/wire/v1/messages/*")
 	if err != nil || len(paths) == 0 {
@@ -117,7 +116,7 @@ func FuzzAgainstEncodingJSON(f *testing.F) {
 	}
 	const rest = `"object":"event","type":"t","livemode":true,"created":-0,"received_at":1,"src":"webhook","body_encoding":"base64","body":"e\u00330="}`
 	for _, start := range []string{
-		`{"v":1,"id":"evt_1",`, `{"v":1,"ID":"evt_1",`, `{"v":1,"id":null,`, `{"v":2,"id":1,`, `{"v":1.0,"id":"1",`, `{"v":1,"id":"<\u0026>","object_id":"\ud83c\udf81\u007f\n",`,
+		`{"v":1,"id":"evt_1",`, `{"v":1,"ID":"evt_1",`, `{"v":1,"v":2,"id":"a","id":"evt_1",`, `{"v":2,"V":1,"id":"a","I\u0044":"evt_1",`, `{"v":1,"id":null,`, `{"v":2,"id":1,`, `{"v":1.0,"id":"1",`, `{"v":1,"id":"<\u0026>","object_id":"\ud83c\udf81\u007f\n",`,
 		`{"v":1,"id":"a","context":true,"account":"acct_1",`, `{"v":1,"id":"a","context":1,`, `{"v":1,"id":"a","created_raw":"x","api_version":7,`,
 	} {
 		f.Add(start + rest)
@@ -131,11 +130,8 @@ func FuzzAgainstEncodingJSON(f *testing.F) {
 				want, wantErr = event.Envelope{}, fmt.Errorf("%w: %w", ErrUndecodable, wantErr)
 			}
 		}
-		if found := members.Find([]byte(body), newMessage()); found != nil && !strings.HasPrefix(found.Error(), "not ") {
-			if !errors.Is(err, ErrUndecodable) {
-				t.Fatalf("%q: %v with %v", body, err, found)
-			}
-			return
+		if found := members.Find([]byte(body), newMessage()); found != nil && (wantErr != nil || strings.Contains(body, "null")) {
+			return // to encoding/json every one of two members must fit, and null never is the last
 		}
 		if diff := cmp.Diff(want, got); diff != "" || errors.Is(err, ErrNewer) != errors.Is(wantErr, ErrNewer) || errors.Is(err, ErrUndecodable) != errors.Is(wantErr, ErrUndecodable) {
 			t.Fatalf("%q: %v, want %v; %s", body, err, wantErr, diff)
