@@ -48,7 +48,7 @@ func invoicePaid(ctx context.Context, e dispatch.Current[stripe.Invoice]) (dispa
 	}
 	fact := paidFact(e, in)
 	var ms []effect.Message
-	if in.AmountPaid > 0 && !e.Behind {
+	if fact.Amount > 0 && !e.Behind {
 		ms = effect.ToCustomer(invoiceReceipt(e, in, fact))
 	}
 	paid, err := fact.Insert(e.Input, ms...)
@@ -97,12 +97,21 @@ func paidFact(e dispatch.Current[stripe.Invoice], in *stripe.Invoice) effect.Fac
 	}
 	return effect.Fact{
 		Kind: "invoice_paid", Object: "invoice", ID: in.ID, Name: "paid#" + by,
-		Amount: in.AmountPaid, Currency: string(in.Currency), Customer: effect.CustomerOf(e.Raw), Occurred: occurred,
+		Amount: amountPaid(in), Currency: string(in.Currency), Customer: effect.CustomerOf(e.Raw), Occurred: occurred,
 		Extra: dispatch.Fields{
 			"number": in.Number, "total": in.Total, "tax": in.Tax, "paid_out_of_band": in.PaidOutOfBand,
 			"charge": ch, "payment_intent": pi, "subscription": effect.ID(in.Subscription),
 		},
 	}
+}
+
+// amountPaid returns what was paid of an invoice. Where Stripe has collected nothing itself, it
+// may show no amount_paid for a payment outside of it: then the amount due was paid.
+func amountPaid(in *stripe.Invoice) int64 {
+	if in.PaidOutOfBand {
+		return cmp.Or(in.AmountPaid, in.AmountDue)
+	}
+	return in.AmountPaid
 }
 
 // invoiceReceipt is the receipt of the payment that paid an invoice: the one that the payment's

@@ -44,6 +44,8 @@ func TestFactOfAPaidInvoice(t *testing.T) {
 		{"a charge without a payment", charge, "charge:ch_1", "", "ch_1", paymentPart + "charge:ch_1"},
 		{"outside of Stripe", map[string]any{"paid_out_of_band": true, "payment_intent": nil, "charge": nil}, "out_of_band", "", "", paymentPart + "out_of_band"},
 		{"outside of Stripe, after a payment was begun", map[string]any{"paid_out_of_band": true}, "out_of_band", "", "", paymentPart + "out_of_band"},
+		{"outside of Stripe, which shows nothing as paid", map[string]any{"paid_out_of_band": true, "amount_paid": 0, "payment_intent": nil, "charge": nil}, "out_of_band", "", "", paymentPart + "out_of_band"},
+		{"outside of Stripe, nothing due", map[string]any{"paid_out_of_band": true, "amount_due": 0, "amount_paid": 0, "payment_intent": nil, "charge": nil}, "out_of_band", "", "", ""},
 		{"nothing due, as in a trial", map[string]any{"amount_due": 0, "amount_paid": 0, "total": 0, "payment_intent": nil, "charge": nil}, "none", "", "", ""},
 		{"the customer's balance", map[string]any{"amount_due": 0, "amount_paid": 0, "starting_balance": -4165, "payment_intent": nil, "charge": nil}, "none", "", "", ""},
 	} {
@@ -64,6 +66,9 @@ func TestFactOfAPaidInvoice(t *testing.T) {
 			}
 			if len(got) != 3 || got[2].Key != "OUT#"+c.subject+"#receipt" {
 				t.Fatalf("effects %v, want a receipt about %s", got, c.subject)
+			}
+			if fact["amount"] != int64(4165) || got[2].Fields["amount"] != int64(4165) {
+				t.Errorf("the fact is of %v and the receipt of %v", fact["amount"], got[2].Fields["amount"])
 			}
 			if outside := c.fact == "out_of_band"; got[2].Fields["paid_out_of_band"] != outside || got[2].Fields["invoice"] != paidInvoice {
 				t.Errorf("the receipt of %s says paid_out_of_band %v", got[2].Fields["invoice"], got[2].Fields["paid_out_of_band"])

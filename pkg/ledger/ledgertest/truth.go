@@ -210,7 +210,8 @@ func paidFact(o facts) ledger.Payment {
 		PaymentIntent: o.text("payment_intent"), Charge: o.text("charge"), Occurred: o.object("status_transitions").whole("paid_at"),
 	}
 	switch {
-	case o.yes("paid_out_of_band"): // what was tried to pay it did not
+	case o.yes("paid_out_of_band"): // what was tried to pay it did not, and Stripe may show nothing as paid
+		p.Amount = cmp.Or(p.Amount, o.whole("amount_due"))
 		p.Fact, p.PaymentIntent, p.Charge = "paid#out_of_band", "", ""
 	case p.PaymentIntent != "":
 		p.Fact = "paid#" + p.PaymentIntent
