@@ -68,7 +68,7 @@ func places() []place {
 		{dir: "pkg/local/eventsource", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/scenes"},
 		{dir: "pkg/local/stripe/stripemock", only: true},
-		{dir: "pkg/local/stripe", ours: slices.Concat(terms, []string{"pkg/local/aws/boltfile"}), sdk: true, stripe: true},
+		{dir: "pkg/local/stripe", ours: slices.Concat(terms, []string{"pkg/local/aws/boltfile", "pkg/local/aws/jsonscan"}), sdk: true, stripe: true},
 		{dir: "pkg/local", ours: all, sdk: true, stripe: true},
 
 		{dir: "pkg/cmd", ours: all, sdk: true, stripe: true}, // tollgate send signs events

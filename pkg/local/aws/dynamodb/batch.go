@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
@@ -49,7 +47,7 @@ func (d *DB) batchGet(_ context.Context, in *batchGetInput) (*batchGetOutput, er
 		return nil, invalid("Too many items requested for the BatchGetItem call")
 	}
 	out := &batchGetOutput{Responses: map[string][]value.Item{}, UnprocessedKeys: map[string]keysAndAttributes{}}
-	err := d.view(func(tx *bbolt.Tx) error {
+	err := d.view(func(tx *transaction) error {
 		room := maxBatchGetBytes
 		for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
 			if err := d.batchGetTable(tx, name, in.RequestItems[name], &room, out); err != nil {
@@ -63,7 +61,7 @@ func (d *DB) batchGet(_ context.Context, in *batchGetInput) (*batchGetOutput, er
 }
 
 // batchGetTable reads one table's keys while there is room, in bytes.
-func (d *DB) batchGetTable(tx *bbolt.Tx, name string, req keysAndAttributes, room *int, out *batchGetOutput) error {
+func (d *DB) batchGetTable(tx *transaction, name string, req keysAndAttributes, room *int, out *batchGetOutput) error {
 	table, err := tableName(name)
 	if err != nil {
 		return err

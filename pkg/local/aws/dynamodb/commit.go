@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/failpoint"
 	"tollgate/pkg/local/aws/awsjson"
 )
@@ -26,7 +24,7 @@ var errClosed = errors.New("the database is closed")
 // error rolls back the whole commit. It may run more than once, each time in another
 // transaction.
 type job struct {
-	run  func(*bbolt.Tx) (wrote bool, err error)
+	run  func(*transaction) (wrote bool, err error)
 	err  error
 	done chan struct{}
 }
@@ -34,7 +32,7 @@ type job struct {
 // update runs a write and returns once it is on disk. Writes that arrive during a commit
 // share the next one. A rejected write also waits for the commit: its reason may be a write
 // of the same commit.
-func (d *DB) update(run func(*bbolt.Tx) (bool, error)) error {
+func (d *DB) update(run func(*transaction) (bool, error)) error {
 	j := &job{run: run, done: make(chan struct{})}
 	select {
 	case d.jobs <- j:
@@ -106,10 +104,11 @@ func (d *DB) commit(batch []*job) {
 
 // runAll returns the error that rolled back the transaction; rejections stay with their jobs.
 func (d *DB) runAll(batch []*job) error {
-	tx, err := d.bolt.Begin(true)
+	bolt, err := d.bolt.Begin(true)
 	if err != nil {
 		return fmt.Errorf("begin write: %w", err)
 	}
+	tx := &transaction{bolt, &d.schemas}
 	wrote := false
 	for _, j := range batch {
 		w, err := j.run(tx)

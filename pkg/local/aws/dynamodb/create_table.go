@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
@@ -60,7 +58,7 @@ func (d *DB) createTable(_ context.Context, in *createTableInput) (any, error) {
 		return nil, err
 	}
 	s.ID, s.Created = rand.Text(), d.opts.Now().UnixMilli()
-	err = d.update(func(tx *bbolt.Tx) (bool, error) {
+	err = d.update(func(tx *transaction) (bool, error) {
 		old, err := loadSchema(tx, s.Name)
 		if err != nil {
 			return false, err
@@ -76,7 +74,7 @@ func (d *DB) createTable(_ context.Context, in *createTableInput) (any, error) {
 	return map[string]any{"TableDescription": describe(s, "CREATING", 0, 0)}, nil
 }
 
-func createStorage(tx *bbolt.Tx, s *schema) error {
+func createStorage(tx *transaction, s *schema) error {
 	data, err := tx.Bucket(bucketData).CreateBucket([]byte(s.ID))
 	if err != nil {
 		return err

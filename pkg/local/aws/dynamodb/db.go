@@ -34,6 +34,7 @@ func (o Options) withDefaults() Options {
 type DB struct {
 	opts    Options
 	bolt    *bbolt.DB
+	schemas schemas
 	jobs    chan *job
 	closing chan struct{}
 	once    sync.Once
@@ -104,8 +105,8 @@ func operation[In, Out any](run func(context.Context, *In) (Out, error)) awsjson
 }
 
 // view runs f on a consistent snapshot of what is on disk.
-func (d *DB) view(f func(*bbolt.Tx) error) error {
-	err := d.bolt.View(f)
+func (d *DB) view(f func(*transaction) error) error {
+	err := d.bolt.View(func(tx *bbolt.Tx) error { return f(&transaction{tx, &d.schemas}) })
 	if errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
 		return errClosed
 	}

@@ -65,7 +65,7 @@ func TestOneFaultyWriteDoesNotHarmTheOthers(t *testing.T) {
 	fault := errors.New("disk on fire")
 	put := func(key string, err error) *job {
 		w := write{kind: putWrite, table: "things", item: value.Item{"pk": value.Of(key)}}
-		return &job{done: make(chan struct{}), run: func(tx *bbolt.Tx) (bool, error) {
+		return &job{done: make(chan struct{}), run: func(tx *transaction) (bool, error) {
 			_, writeErr := w.run(tx)
 			return true, errors.Join(writeErr, err)
 		}}

@@ -3,8 +3,6 @@ package dynamodb
 import (
 	"context"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
@@ -29,7 +27,7 @@ func (d *DB) getItem(_ context.Context, in *getItemInput) (*getItemOutput, error
 		return nil, err
 	}
 	out := &getItemOutput{}
-	err = d.view(func(tx *bbolt.Tx) error {
+	err = d.view(func(tx *transaction) error {
 		item, _, err := r.run(tx)
 		out.Item = shape(item, r.projection)
 		var m meter
@@ -76,7 +74,7 @@ func parseProjection(text *string, names map[string]string) (expr.Projection, er
 }
 
 // run returns the item, nil if there is none, and its stored key.
-func (r *read) run(tx *bbolt.Tx) (value.Item, string, error) {
+func (r *read) run(tx *transaction) (value.Item, string, error) {
 	t, err := openTable(tx, r.table)
 	if err != nil {
 		return nil, "", err

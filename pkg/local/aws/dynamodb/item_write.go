@@ -3,8 +3,6 @@ package dynamodb
 import (
 	"context"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
@@ -69,7 +67,7 @@ func (d *DB) writeItem(kind writeKind, in *conditional, item value.Item, update 
 	}
 	w.returnOld = in.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
 	var done effect
-	err = d.update(func(tx *bbolt.Tx) (bool, error) {
+	err = d.update(func(tx *transaction) (bool, error) {
 		var err error
 		done, err = w.run(tx)
 		return err == nil && done.changes(), err

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"go.etcd.io/bbolt"
 
@@ -39,20 +40,53 @@ func prepareFile(tx *bbolt.Tx) error {
 	return boltfile.Layout(formatVersion, string(bucketTables), string(bucketData), string(bucketTokens), string(bucketTokenEnds))(tx)
 }
 
-// loadSchema returns a table's schema, or nil if there is no such table.
-func loadSchema(tx *bbolt.Tx, name string) (*schema, error) {
+// transaction is one of the file's, with the schemas that were read before.
+type transaction struct {
+	*bbolt.Tx
+	schemas *schemas
+}
+
+// maxSchemas bounds the decoded schemas; a table has a new one when it is changed.
+const maxSchemas = 100
+
+// schemas are decoded schemas by their stored form, as every request needs one.
+type schemas struct {
+	mu      sync.Mutex
+	decoded map[string]*schema
+}
+
+func (c *schemas) read(text []byte) (*schema, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.decoded[string(text)]; s != nil {
+		return s, nil
+	}
+	s := new(schema)
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, err
+	}
+	if c.decoded == nil || len(c.decoded) == maxSchemas {
+		c.decoded = map[string]*schema{}
+	}
+	c.decoded[string(text)] = s
+	return s, nil
+}
+
+// loadSchema returns a table's schema, which must not be changed, or nil if there is no such
+// table.
+func loadSchema(tx *transaction, name string) (*schema, error) {
 	text := tx.Bucket(bucketTables).Get([]byte(name))
 	if text == nil {
 		return nil, nil
 	}
-	s := new(schema)
-	if err := json.Unmarshal(text, s); err != nil {
+	s, err := tx.schemas.read(text)
+	if err != nil {
 		return nil, fmt.Errorf("read schema of %s: %w", name, err)
 	}
 	return s, nil
 }
 
-func saveSchema(tx *bbolt.Tx, s *schema) error {
+func saveSchema(tx *transaction, s *schema) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func (d *DB) page(in *pageInput, p *expr.Params, read func(*page, *table, *index
 	if err != nil {
 		return nil, err
 	}
-	err = d.view(func(tx *bbolt.Tx) error {
+	err = d.view(func(tx *transaction) error {
 		t, ix, err := pg.open(tx, name)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func parsePage(in *pageInput, p *expr.Params) (*page, error) {
 }
 
 // open returns the table and the index that the page is of; the index is nil for the table itself.
-func (pg *page) open(tx *bbolt.Tx, name string) (*table, *index, error) {
+func (pg *page) open(tx *transaction, name string) (*table, *index, error) {
 	t, err := openTable(tx, name)
 	if err != nil {
 		return nil, nil, err

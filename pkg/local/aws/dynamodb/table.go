@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -17,12 +18,12 @@ type table struct {
 }
 
 // openTable returns a table for operations on items.
-func openTable(tx *bbolt.Tx, name string) (*table, error) {
+func openTable(tx *transaction, name string) (*table, error) {
 	return tableOr(tx, name, noSuchResource())
 }
 
 // tableOr returns a table, or the error absent if there is none of that name.
-func tableOr(tx *bbolt.Tx, name string, absent error) (*table, error) {
+func tableOr(tx *transaction, name string, absent error) (*table, error) {
 	s, err := loadSchema(tx, name)
 	if err != nil {
 		return nil, err
@@ -43,8 +44,13 @@ func (t *table) get(key []byte) (value.Item, error) {
 }
 
 func decodeItem(text []byte) (value.Item, error) {
-	item := value.Item{}
-	if err := json.Unmarshal(text, &item); err != nil {
+	item, err := value.Item{}, error(nil)
+	if !json.Valid(text) {
+		err = errors.New("it is not JSON")
+	} else {
+		err = item.UnmarshalJSON(text)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read stored item: %w", &storedError{err})
 	}
 	return item, nil

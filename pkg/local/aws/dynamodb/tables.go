@@ -2,8 +2,6 @@ package dynamodb
 
 import (
 	"context"
-
-	"go.etcd.io/bbolt"
 )
 
 const maxTableList = 100
@@ -59,7 +57,7 @@ func keyElements(keys []attribute) []keyElement {
 }
 
 // findTable returns a table for operations on tables, whose errors name it.
-func (d *DB) findTable(tx *bbolt.Tx, name string) (*table, error) {
+func (d *DB) findTable(tx *transaction, name string) (*table, error) {
 	name, err := tableName(name)
 	if err != nil {
 		return nil, err
@@ -68,7 +66,7 @@ func (d *DB) findTable(tx *bbolt.Tx, name string) (*table, error) {
 }
 
 func (d *DB) describeTable(_ context.Context, in *tableInput) (out map[string]any, err error) {
-	err = d.view(func(tx *bbolt.Tx) error {
+	err = d.view(func(tx *transaction) error {
 		t, err := d.findTable(tx, in.TableName)
 		if err == nil {
 			items, size := t.stats()
@@ -80,7 +78,7 @@ func (d *DB) describeTable(_ context.Context, in *tableInput) (out map[string]an
 }
 
 func (d *DB) deleteTable(_ context.Context, in *tableInput) (out map[string]any, err error) {
-	err = d.update(func(tx *bbolt.Tx) (bool, error) {
+	err = d.update(func(tx *transaction) (bool, error) {
 		t, err := d.findTable(tx, in.TableName)
 		if err != nil {
 			return false, err
@@ -113,7 +111,7 @@ func (d *DB) listTables(_ context.Context, in *listTablesInput) (*listTablesOutp
 		return nil, constraint(limit, "limit", "have value between 1 and 100")
 	}
 	out := &listTablesOutput{TableNames: []string{}}
-	err := d.view(func(tx *bbolt.Tx) error {
+	err := d.view(func(tx *transaction) error {
 		c := tx.Bucket(bucketTables).Cursor()
 		name, _ := c.Seek([]byte(in.ExclusiveStartTableName))
 		if string(name) == in.ExclusiveStartTableName && name != nil {
@@ -134,7 +132,7 @@ func (d *DB) listTables(_ context.Context, in *listTablesInput) (*listTablesOutp
 // describeBackups answers as for a new table on AWS: continuous backups enabled, point-in-time
 // recovery disabled.
 func (d *DB) describeBackups(_ context.Context, in *tableInput) (map[string]any, error) {
-	err := d.view(func(tx *bbolt.Tx) error {
+	err := d.view(func(tx *transaction) error {
 		_, err := d.findTable(tx, in.TableName)
 		return err
 	})

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/awsjson"
 )
 
@@ -31,7 +29,7 @@ func digest(writes []transactWriteItem) ([]byte, error) {
 
 // seenToken reports whether the same transaction has been committed under this
 // token; another one under it is refused.
-func seenToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) (bool, error) {
+func seenToken(tx *transaction, token string, digest []byte, now time.Time) (bool, error) {
 	record := tx.Bucket(bucketTokens).Get([]byte(token))
 	if len(record) < 8 || int64(binary.BigEndian.Uint64(record)) <= now.UnixMilli() {
 		return false, nil
@@ -44,7 +42,7 @@ func seenToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) (bool, 
 }
 
 // rememberToken records a token with its transaction.
-func rememberToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) error {
+func rememberToken(tx *transaction, token string, digest []byte, now time.Time) error {
 	end := binary.BigEndian.AppendUint64(nil, uint64(now.Add(tokenLife).UnixMilli()))
 	if err := tx.Bucket(bucketTokens).Put([]byte(token), append(bytes.Clone(end), digest...)); err != nil {
 		return err
@@ -54,7 +52,7 @@ func rememberToken(tx *bbolt.Tx, token string, digest []byte, now time.Time) err
 
 // forgetTokens deletes a batch of expired tokens and returns how many. A token that was used
 // again has a later record, which stays.
-func forgetTokens(tx *bbolt.Tx, now time.Time) (n int, err error) {
+func forgetTokens(tx *transaction, now time.Time) (n int, err error) {
 	ends, tokens := tx.Bucket(bucketTokenEnds), tx.Bucket(bucketTokens)
 	for ; n < sweepBatch && err == nil; n++ {
 		k, _ := ends.Cursor().First()

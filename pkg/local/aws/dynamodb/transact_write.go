@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
@@ -73,7 +71,7 @@ func (d *DB) transactWrite(_ context.Context, in *transactWriteInput) (transactW
 	now := d.opts.Now()
 	var m meter
 	var k kind
-	err = d.update(func(tx *bbolt.Tx) (bool, error) {
+	err = d.update(func(tx *transaction) (bool, error) {
 		m, k = meter{}, transactWrite
 		if in.ClientRequestToken != "" {
 			seen, err := seenToken(tx, in.ClientRequestToken, sum, now)
@@ -101,7 +99,7 @@ type transactWriteOutput struct {
 }
 
 // readAgain meters a repeated transaction, which reads its items.
-func readAgain(tx *bbolt.Tx, writes []write, m *meter) error {
+func readAgain(tx *transaction, writes []write, m *meter) error {
 	for _, w := range writes {
 		t, err := openTable(tx, w.table)
 		if err != nil {
@@ -175,7 +173,7 @@ func (it transactWriteItem) action() (writeKind, *transactAction, error) {
 }
 
 // commitAll evaluates all writes before it makes the first.
-func commitAll(tx *bbolt.Tx, writes []write, m *meter) error {
+func commitAll(tx *transaction, writes []write, m *meter) error {
 	effects := make([]effect, len(writes))
 	reasons := make([]reason, len(writes))
 	cancelled := false

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
 
@@ -28,7 +26,7 @@ func (d *DB) updateTTL(_ context.Context, in *updateTTLInput) (any, error) {
 	if spec == nil || spec.Enabled == nil || spec.AttributeName == "" || len(spec.AttributeName) > maxExprNameBytes {
 		return nil, invalid("1 validation error detected: timeToLiveSpecification needs Enabled and an AttributeName of 1 to 255 bytes")
 	}
-	err := d.update(func(tx *bbolt.Tx) (bool, error) {
+	err := d.update(func(tx *transaction) (bool, error) {
 		t, err := d.findTable(tx, in.TableName)
 		if err != nil {
 			return false, err
@@ -41,9 +39,10 @@ func (d *DB) updateTTL(_ context.Context, in *updateTTLInput) (any, error) {
 		case t.Expiry != "" && t.Expiry != spec.AttributeName:
 			return false, invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.Expiry)
 		}
-		t.Expiry = ""
+		changed := *t.schema
+		t.schema, changed.Expiry = &changed, ""
 		if *spec.Enabled {
-			t.Expiry = spec.AttributeName
+			changed.Expiry = spec.AttributeName
 		}
 		if err := t.rebuildExpiry(); err != nil {
 			return false, err
@@ -58,7 +57,7 @@ func (d *DB) updateTTL(_ context.Context, in *updateTTLInput) (any, error) {
 
 func (d *DB) describeTTL(_ context.Context, in *tableInput) (any, error) {
 	out := map[string]any{"TimeToLiveStatus": "DISABLED"}
-	err := d.view(func(tx *bbolt.Tx) error {
+	err := d.view(func(tx *transaction) error {
 		t, err := d.findTable(tx, in.TableName)
 		if err == nil && t.Expiry != "" {
 			out["TimeToLiveStatus"], out["AttributeName"] = "ENABLED", t.Expiry
@@ -133,7 +132,7 @@ func (d *DB) sweepLoop() {
 func (d *DB) sweep() error {
 	for more := true; more; {
 		now := d.opts.Now()
-		err := d.update(func(tx *bbolt.Tx) (bool, error) {
+		err := d.update(func(tx *transaction) (bool, error) {
 			n, err := d.deleteDue(tx, now)
 			more = n > 0
 			return more, err
@@ -146,7 +145,7 @@ func (d *DB) sweep() error {
 }
 
 // deleteDue deletes a batch of tokens and of each table's items and returns how many.
-func (d *DB) deleteDue(tx *bbolt.Tx, now time.Time) (int, error) {
+func (d *DB) deleteDue(tx *transaction, now time.Time) (int, error) {
 	n, err := forgetTokens(tx, now)
 	if err != nil {
 		return n, err

@@ -1,8 +1,6 @@
 package dynamodb
 
 import (
-	"go.etcd.io/bbolt"
-
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/value"
 )
@@ -56,7 +54,7 @@ func newWrite(kind writeKind, table string, item value.Item, ph placeholders, up
 }
 
 // run evaluates and executes the write: the body of a job.
-func (w *write) run(tx *bbolt.Tx) (effect, error) {
+func (w *write) run(tx *transaction) (effect, error) {
 	e, err := w.evaluate(tx)
 	if err != nil {
 		return e, err
@@ -66,7 +64,7 @@ func (w *write) run(tx *bbolt.Tx) (effect, error) {
 
 // evaluate checks everything and changes nothing. It returns the AWS error of a rejected
 // write.
-func (w *write) evaluate(tx *bbolt.Tx) (effect, error) {
+func (w *write) evaluate(tx *transaction) (effect, error) {
 	t, err := openTable(tx, w.table)
 	if err != nil {
 		return effect{}, err

@@ -2,9 +2,10 @@ package value
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"maps"
 	"slices"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // MarshalJSON writes the item's wire form, names sorted: equal items give equal bytes.
@@ -19,7 +20,7 @@ func (it Item) append(dst []byte) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendText(dst, name)
+		dst = jsonscan.Append(dst, name)
 		dst = append(dst, ':')
 		dst = it[name].append(dst)
 	}
@@ -36,11 +37,11 @@ func (v Value) append(dst []byte) []byte {
 func (v Value) appendContent(dst []byte) []byte {
 	switch v.Type {
 	case String:
-		return appendText(dst, v.Text)
+		return jsonscan.Append(dst, v.Text)
 	case Num:
-		return appendText(dst, v.Num.String())
+		return jsonscan.Append(dst, v.Num.String())
 	case Binary:
-		return appendText(dst, base64.StdEncoding.EncodeToString([]byte(v.Text)))
+		return jsonscan.Append(dst, base64.StdEncoding.EncodeToString([]byte(v.Text)))
 	case Null:
 		return append(dst, "true"...)
 	case Map:
@@ -63,9 +64,4 @@ func (v Value) appendContent(dst []byte) []byte {
 		return append(dst, "true"...)
 	}
 	return append(dst, "false"...)
-}
-
-func appendText(dst []byte, s string) []byte {
-	quoted, _ := json.Marshal(s) // text always marshals
-	return append(dst, quoted...)
 }

@@ -2,11 +2,11 @@ package value
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"tollgate/pkg/local/aws/dynamodb/number"
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // InvalidError is a well-formed JSON value that DynamoDB rejects; the text is the whole
@@ -31,53 +31,49 @@ func malformed(format string, args ...any) error {
 const badParameter = "One or more parameter values were invalid: "
 
 // UnmarshalJSON reads an item from its wire form; it returns *InvalidError or *MalformedError.
+// As for any [encoding/json.Unmarshaler], text is valid JSON.
 func (it *Item) UnmarshalJSON(text []byte) error {
-	var raw any
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return malformed("%v", err)
-	}
-	if raw == nil {
+	if jsonscan.First(text) == 'n' { // null
 		return nil
 	}
-	decoded, err := decodeMap(raw, 0)
+	decoded, err := decodeMap(text, 0)
 	*it = decoded
 	return err
 }
 
 // UnmarshalJSON reads a value such as {"S":"a"}; it returns *InvalidError or *MalformedError.
 func (v *Value) UnmarshalJSON(text []byte) error {
-	var raw any
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return malformed("%v", err)
-	}
-	decoded, err := decode(raw, 0)
+	decoded, err := decode(text, 0)
 	*v = decoded
 	return err
 }
 
-func decode(raw any, depth int) (Value, error) {
-	members, ok := raw.(map[string]any)
-	if !ok {
+func decode(raw []byte, depth int) (v Value, err error) {
+	if jsonscan.First(raw) != '{' {
 		return Value{}, malformed("an attribute value must be an object such as {\"S\":\"text\"}")
 	}
-	if len(members) > 1 {
-		return Value{}, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+	types := 0
+	for name, content := range jsonscan.Members(raw) {
+		if types++; types > 1 {
+			return Value{}, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+		}
+		v, err = decodeAs(Type(name), content, depth)
 	}
-	for name, content := range members {
-		return decodeAs(Type(name), content, depth)
+	if types == 0 {
+		return Value{}, invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
 	}
-	return Value{}, invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+	return v, err
 }
 
-func decodeAs(t Type, raw any, depth int) (Value, error) {
+func decodeAs(t Type, raw []byte, depth int) (Value, error) {
 	v := Value{Type: t}
 	var err error
 	switch t {
 	case String, Num, Binary:
 		return decodeScalar(t, raw)
 	case Bool, Null:
-		b, ok := raw.(bool)
-		if !ok {
+		b := string(raw) == "true"
+		if !b && string(raw) != "false" {
 			return v, malformed("%s must be true or false", t)
 		}
 		if t == Null && !b {
@@ -96,12 +92,12 @@ func decodeAs(t Type, raw any, depth int) (Value, error) {
 	return v, err
 }
 
-func decodeScalar(t Type, raw any) (Value, error) {
+func decodeScalar(t Type, raw []byte) (Value, error) {
 	v := Value{Type: t}
-	text, ok := raw.(string)
-	if !ok {
+	if jsonscan.First(raw) != '"' {
 		return v, malformed("%s must be a string", t)
 	}
+	text := jsonscan.Text(raw)
 	switch t {
 	case Num:
 		n, err := number.Parse(text)
@@ -124,35 +120,33 @@ func decodeScalar(t Type, raw any) (Value, error) {
 	return v, nil
 }
 
-func decodeList(raw any, depth int) ([]Value, error) {
-	elements, ok := raw.([]any)
-	if !ok {
+func decodeList(raw []byte, depth int) ([]Value, error) {
+	if jsonscan.First(raw) != '[' {
 		return nil, malformed("a list must be a JSON array")
 	}
 	if depth > MaxDepth {
 		return nil, tooDeep()
 	}
-	out := make([]Value, len(elements))
-	for i, e := range elements {
+	out := []Value{}
+	for e := range jsonscan.Elements(raw) {
 		v, err := decode(e, depth)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = v
+		out = append(out, v)
 	}
 	return out, nil
 }
 
-func decodeMap(raw any, depth int) (Item, error) {
-	members, ok := raw.(map[string]any)
-	if !ok {
+func decodeMap(raw []byte, depth int) (Item, error) {
+	if jsonscan.First(raw) != '{' {
 		return nil, malformed("a map of attribute values must be a JSON object")
 	}
 	if depth > MaxDepth {
 		return nil, tooDeep()
 	}
-	out := make(Item, len(members))
-	for name, e := range members {
+	out := Item{}
+	for name, e := range jsonscan.Members(raw) {
 		v, err := decode(e, depth)
 		if err != nil {
 			return nil, err
@@ -166,21 +160,20 @@ func tooDeep() error {
 	return invalid("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
 }
 
-func decodeSet(t Type, raw any) ([]Value, error) {
-	elements, ok := raw.([]any)
-	if !ok {
+func decodeSet(t Type, raw []byte) ([]Value, error) {
+	if jsonscan.First(raw) != '[' {
 		return nil, malformed("a set must be a JSON array")
 	}
-	if len(elements) == 0 {
-		return nil, invalid(badParameter+"A set of the type %s may not be empty", t)
-	}
-	out := make([]Value, len(elements))
-	for i, e := range elements {
+	var out []Value
+	for e := range jsonscan.Elements(raw) {
 		v, err := decodeScalar(t.Element(), e)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = v
+		out = append(out, v)
+	}
+	if len(out) == 0 {
+		return nil, invalid(badParameter+"A set of the type %s may not be empty", t)
 	}
 	slices.SortFunc(out, compareScalars)
 	if len(slices.CompactFunc(slices.Clone(out), Equal)) < len(out) {
