@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -118,18 +117,24 @@ func checkSystemAttributes(in map[string]attributeInput) (map[string]attribute, 
 
 // isTraceHeader reports whether a text is an X-Ray trace header: a root, and fields of known form.
 func isTraceHeader(text string) bool {
-	forms := map[string]*regexp.Regexp{
-		"Root":    regexp.MustCompile(`^1-[0-9a-fA-F]{8}-[0-9a-fA-F]{24}$`),
-		"Parent":  regexp.MustCompile(`^[0-9a-fA-F]{16}$`),
-		"Sampled": regexp.MustCompile(`^[01?]$`),
-	}
+	isHex := func(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
+	hex := func(s string, digits int) bool { return len(s) == digits && only(s, isHex) }
 	hasRoot := false
 	for field := range strings.SplitSeq(text, ";") {
 		name, value, ok := strings.Cut(strings.TrimSpace(field), "=")
-		if form := forms[name]; !ok || value == "" || form != nil && !form.MatchString(value) {
+		switch name {
+		case "Root":
+			version, rest, _ := strings.Cut(value, "-")
+			at, id, _ := strings.Cut(rest, "-")
+			ok, hasRoot = ok && version == "1" && hex(at, 8) && hex(id, 24), true
+		case "Parent":
+			ok = ok && hex(value, 16)
+		case "Sampled":
+			ok = ok && (value == "0" || value == "1" || value == "?")
+		}
+		if !ok || value == "" {
 			return false
 		}
-		hasRoot = hasRoot || name == "Root"
 	}
 	return hasRoot
 }
