@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"tollgate/pkg/limits"
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // Counts are the functions' metrics since the start, by name. Safe for concurrent use.
@@ -50,16 +51,14 @@ func (c *Counts) Get(name string) int64 {
 
 // add adds the metrics that a line's directive names, and returns their names.
 func (c *Counts) add(directive string, fields []pair) map[string]bool {
-	var d struct {
-		CloudWatchMetrics []struct{ Metrics []struct{ Name string } }
-	}
-	if json.Unmarshal([]byte(directive), &d) != nil {
+	text := []byte(directive)
+	if !json.Valid(text) {
 		return nil
 	}
 	names := map[string]bool{}
-	for _, set := range d.CloudWatchMetrics {
-		for _, m := range set.Metrics {
-			names[m.Name] = true
+	for set := range jsonscan.Elements(jsonscan.Get(text, "CloudWatchMetrics")) {
+		for m := range jsonscan.Elements(jsonscan.Get(set, "Metrics")) {
+			names[jsonscan.Text(jsonscan.Get(m, "Name"))] = true
 		}
 	}
 	c.mu.Lock()

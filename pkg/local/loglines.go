@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"tollgate/pkg/local/aws/jsonscan"
 	"tollgate/pkg/telemetry"
 )
 
@@ -100,26 +101,19 @@ type pair struct{ key, value string }
 
 // pairs reads one JSON object in the order it was written.
 func pairs(line []byte) ([]pair, bool) {
-	dec := json.NewDecoder(bytes.NewReader(line))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+	if !json.Valid(line) || jsonscan.First(line) != '{' {
 		return nil, false
 	}
-	var out []pair
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, false
-		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return nil, false
-		}
+	out := make([]pair, 0, 16)
+	for key, raw := range jsonscan.Members(line) {
 		value := string(raw)
-		var s string
-		if json.Unmarshal(raw, &s) == nil {
-			value = s
+		switch raw[0] {
+		case '"':
+			value = jsonscan.Text(raw)
+		case 'n': // null
+			value = ""
 		}
-		out = append(out, pair{fmt.Sprint(key), value})
+		out = append(out, pair{key, value})
 	}
 	return out, true
 }
