@@ -113,7 +113,7 @@ func (f functions) close(ctx context.Context) error {
 // ingestInvoker invokes the ingest function for the HTTP server.
 func (f functions) ingestInvoker(known *rememberDeliveries) gateway.Invoker {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
-		answered, err := known.delivering(payload)
+		answered, err := known.delivering(gateway.RequestOf(ctx))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
 		}

@@ -2,14 +2,15 @@ package local
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/stripe"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/secrets"
@@ -40,21 +41,12 @@ type rememberDeliveries struct {
 // delivering is called with a request before ingest gets it; the returned function is called
 // with ingest's answer. An error of either means that the event could not be stored, as on a
 // full disk. The delivery must then fail, or a later fetch would not find the event.
-func (m *rememberDeliveries) delivering(payload []byte) (answered func(answer []byte, err error) error, err error) {
+func (m *rememberDeliveries) delivering(r gateway.Request) (answered func(answer []byte, err error) error, err error) {
 	nothing := func([]byte, error) error { return nil }
-	var req events.APIGatewayV2HTTPRequest
-	if m.fakeStripe == nil || json.Unmarshal(payload, &req) != nil {
+	if m.fakeStripe == nil {
 		return nothing, nil
 	}
-	body := []byte(req.Body)
-	if req.IsBase64Encoded {
-		decoded, err := base64.StdEncoding.DecodeString(req.Body)
-		if err != nil {
-			return nothing, nil
-		}
-		body = decoded
-	}
-	signature := req.Headers["stripe-signature"]
+	body, signature := r.Body, strings.Join(r.Header.Values("Stripe-Signature"), ",")
 	if m.verifies(body, signature, secretsFor) {
 		if err := m.fakeStripe.Remember(body); err != nil && !errors.Is(err, stripe.ErrNotEvent) {
 			return nil, err

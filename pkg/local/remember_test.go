@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stripe/stripe-go/v76/webhook"
 
+	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/stripe"
 )
 
@@ -32,6 +33,10 @@ func knows(t *testing.T, s *stripe.Fake) bool {
 	return w.Code == http.StatusOK
 }
 
+func delivery(signature string) gateway.Request {
+	return gateway.Request{Body: []byte(memoryBody), Header: http.Header{"Stripe-Signature": {signature}}}
+}
+
 // TestTheFakeStripeKnowsWhatIngestAccepts: what was not signed is not served as Stripe's. The
 // stored secret is "known" at the start and "rolled" when ingest has answered.
 func TestTheFakeStripeKnowsWhatIngestAccepts(t *testing.T) {
@@ -44,23 +49,21 @@ func TestTheFakeStripeKnowsWhatIngestAccepts(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, header  string
-		base64        bool
 		answer        []byte
 		err           error
 		before, after bool
 	}{
-		{"signed", signedBy("whsec_known"), false, answer(200), nil, true, true},
-		{"signed, ingest failed", signedBy("whsec_known"), false, nil, errors.New("killed"), true, true},
-		{"signed with a secret that was stored meanwhile", signedBy("whsec_rolled"), false, answer(200), nil, false, true},
-		{"the same, ingest failed", signedBy("whsec_rolled"), false, answer(500), nil, false, true},
-		{"the same, ingest was killed", signedBy("whsec_rolled"), false, nil, errors.New("killed"), false, true},
-		{"signed with a secret that only ingest still has", signedBy("whsec_removed"), false, answer(200), nil, false, true},
-		{"forged", signedBy("whsec_other"), false, answer(400), nil, false, false},
-		{"forged, ingest failed", signedBy("whsec_other"), false, answer(500), nil, false, false},
-		{"forged, ingest was killed", signedBy("whsec_other"), false, nil, errors.New("killed"), false, false},
-		{"refused as no message was sent", signedBy("whsec_rolled"), false, answer(403), nil, false, false},
-		{"unsigned", "", false, answer(400), nil, false, false},
-		{"not base64 though marked as base64", signedBy("whsec_known"), true, answer(400), nil, false, false},
+		{"signed", signedBy("whsec_known"), answer(200), nil, true, true},
+		{"signed, ingest failed", signedBy("whsec_known"), nil, errors.New("killed"), true, true},
+		{"signed with a secret that was stored meanwhile", signedBy("whsec_rolled"), answer(200), nil, false, true},
+		{"the same, ingest failed", signedBy("whsec_rolled"), answer(500), nil, false, true},
+		{"the same, ingest was killed", signedBy("whsec_rolled"), nil, errors.New("killed"), false, true},
+		{"signed with a secret that only ingest still has", signedBy("whsec_removed"), answer(200), nil, false, true},
+		{"forged", signedBy("whsec_other"), answer(400), nil, false, false},
+		{"forged, ingest failed", signedBy("whsec_other"), answer(500), nil, false, false},
+		{"forged, ingest was killed", signedBy("whsec_other"), nil, errors.New("killed"), false, false},
+		{"refused as no message was sent", signedBy("whsec_rolled"), answer(403), nil, false, false},
+		{"unsigned", "", answer(400), nil, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := stripe.Open(stripe.Options{})
@@ -68,15 +71,9 @@ func TestTheFakeStripeKnowsWhatIngestAccepts(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			payload, err := json.Marshal(events.APIGatewayV2HTTPRequest{
-				Headers: map[string]string{"stripe-signature": c.header}, Body: memoryBody, IsBase64Encoded: c.base64,
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
 			stored := "whsec_known"
 			m := &rememberDeliveries{fakeStripe: s, stored: func(context.Context) ([]string, error) { return []string{stored}, nil }}
-			answered, err := m.delivering(payload)
+			answered, err := m.delivering(delivery(c.header))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +90,7 @@ func TestTheFakeStripeKnowsWhatIngestAccepts(t *testing.T) {
 		})
 	}
 	m := &rememberDeliveries{} // Stripe's own API in use: nothing to do
-	if answered, err := m.delivering([]byte(`{}`)); err != nil || answered(nil, nil) != nil {
+	if answered, err := m.delivering(gateway.Request{}); err != nil || answered(nil, nil) != nil {
 		t.Errorf("error %v", err)
 	}
 }
@@ -108,11 +105,7 @@ func TestAnEventThatCannotBeKeptIsNotAccepted(t *testing.T) {
 	s.Close() // no write succeeds any more
 	m := &rememberDeliveries{fakeStripe: s, stored: func(context.Context) ([]string, error) { return []string{"whsec_known"}, nil }}
 	for _, secret := range []string{"whsec_known", "whsec_new"} {
-		payload, err := json.Marshal(events.APIGatewayV2HTTPRequest{Headers: map[string]string{"stripe-signature": signedBy(secret)}, Body: memoryBody})
-		if err != nil {
-			t.Fatal(err)
-		}
-		answered, err := m.delivering(payload)
+		answered, err := m.delivering(delivery(signedBy(secret)))
 		if err == nil {
 			err = answered([]byte(`{"statusCode":200}`), nil)
 		}

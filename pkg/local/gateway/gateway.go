@@ -33,6 +33,20 @@ var ErrUnavailable = errors.New("no process is free")
 // that wraps [ErrUnavailable] or context.DeadlineExceeded 503.
 type Invoker func(ctx context.Context, payload []byte) ([]byte, error)
 
+// Request is what an event was made from.
+type Request struct {
+	Body   []byte // complete
+	Header http.Header
+}
+
+type requestKey struct{}
+
+// RequestOf returns the request that an [Invoker] got a context for. It must not be changed.
+func RequestOf(ctx context.Context) Request {
+	r, _ := ctx.Value(requestKey{}).(Request)
+	return r
+}
+
 // Options describe one gateway.
 type Options struct {
 	// Routes are the paths that reach the function: exact ones, and ones with
@@ -131,13 +145,13 @@ func refused(status int) *refusal { return &refusal{status, true} }
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("Apigw-Requestid", id)
-	payload, release, err := g.accept(r, id)
+	payload, body, release, err := g.accept(r, id)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	defer release()
-	a, err := g.call(r.Context(), payload)
+	a, err := g.call(context.WithValue(r.Context(), requestKey{}, Request{body, r.Header}), payload)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -145,19 +159,19 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.write(w)
 }
 
-// accept makes the event of a complete request. The caller must call release when it no
-// longer needs the event.
-func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release func(), err error) {
+// accept makes the event of a complete request and returns its body too. The caller must call
+// release when it no longer needs them.
+func (g *Gateway) accept(r *http.Request, id string) (payload, body []byte, release func(), err error) {
 	if headerBytes(r) > MaxHeaderBytes {
-		return nil, nil, refused(http.StatusRequestHeaderFieldsTooLarge)
+		return nil, nil, nil, refused(http.StatusRequestHeaderFieldsTooLarge)
 	}
 	found, ok := findRoute(g.options.Routes, r.URL.Path)
 	if !ok {
-		return nil, nil, refused(http.StatusNotFound)
+		return nil, nil, nil, refused(http.StatusNotFound)
 	}
-	body, release, err := g.readBody(r)
+	body, release, err = g.readBody(r)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	payload, err = encodeEvent(newEvent(r, body, found, id, time.Now()))
 	if err == nil && len(payload) > MaxEventBytes {
@@ -165,9 +179,9 @@ func (g *Gateway) accept(r *http.Request, id string) (payload []byte, release fu
 	}
 	if err != nil {
 		release()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return payload, release, nil
+	return payload, body, release, nil
 }
 
 // call runs the function and reads its answer.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // eventHead is what the file keeps of an event besides its body.
@@ -45,11 +47,10 @@ func parse(body []byte) (*event, error) {
 	if len(body) > MaxEventBytes {
 		return nil, fmt.Errorf("%w: larger than %d bytes", ErrNotEvent, MaxEventBytes)
 	}
-	// A map matches names exactly; a struct would accept "ID" for "id".
-	var top map[string]json.RawMessage
-	if err := json.Unmarshal(body, &top); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotEvent, err)
+	if !json.Valid(body) {
+		return nil, fmt.Errorf("%w: not JSON", ErrNotEvent)
 	}
+	top := jsonscan.Map(body)
 	e := &event{body: bytes.Clone(body), eventHead: eventHead{
 		ID: text(top["id"]), Type: text(top["type"]), Live: string(top["livemode"]) == "true", Version: text(top["api_version"]),
 	}}
@@ -87,9 +88,4 @@ func accountIn(context string) string {
 }
 
 // text returns a JSON string's value, and "" for anything else.
-func text(raw json.RawMessage) (s string) {
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
-}
+func text(raw json.RawMessage) string { return jsonscan.Text(raw) }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // isExpand reports whether a parameter names what is to be expanded.
@@ -38,7 +40,7 @@ func (s *Fake) expand(r *http.Request, object *state) (json.RawMessage, error) {
 // withMember replaces the id in a member by the object. The member has the name of its kind,
 // but for a refund's failure_balance_transaction.
 func (s *Fake) withMember(object *state, body json.RawMessage, member string) (json.RawMessage, error) {
-	id, kind := text(memberOf(body, member)), strings.TrimPrefix(member, "failure_")
+	id, kind := text(jsonscan.Get(body, member)), strings.TrimPrefix(member, "failure_")
 	if id == "" || kind != "balance_transaction" && !slices.Contains(strings.Fields(kinds), kind) {
 		return body, nil
 	}
@@ -56,7 +58,7 @@ const shownRefunds = 10
 // charge was given with.
 func (s *Fake) withRefunds(charge *state, body json.RawMessage) (json.RawMessage, error) {
 	all, err := s.refunds(charge.Account, charge.ID)
-	if given := memberOf(body, "refunds"); err != nil || len(all) == 0 && memberOf(given, "data") != nil {
+	if given := jsonscan.Get(body, "refunds"); err != nil || len(all) == 0 && jsonscan.Get(given, "data") != nil {
 		return body, err
 	}
 	for i := range all {
@@ -65,7 +67,7 @@ func (s *Fake) withRefunds(charge *state, body json.RawMessage) (json.RawMessage
 		}
 	}
 	list := listOf(all[:min(len(all), shownRefunds)], len(all) > shownRefunds, "/v1/charges/"+charge.ID+"/refunds")
-	if memberOf(body, "refunds") == nil {
+	if jsonscan.Get(body, "refunds") == nil {
 		body = append(bytes.TrimSuffix(bytes.TrimSpace(body), []byte("}")), `,"refunds":null}`...)
 	}
 	return indented(splice(body, "refunds", func(json.RawMessage) json.RawMessage { return list })), nil
@@ -77,7 +79,7 @@ func (s *Fake) refunds(account, charge string) ([]json.RawMessage, error) {
 		return each.Kind == "refund" && !each.Gone && each.Account == account && (charge == "" || each.Charge == charge)
 	})
 	created := func(each *state) (at int64) {
-		_ = json.Unmarshal(memberOf(each.Body, "created"), &at) // 0 if it has none
+		_ = json.Unmarshal(jsonscan.Get(each.Body, "created"), &at) // 0 if it has none
 		return at
 	}
 	slices.Reverse(all)
@@ -109,7 +111,7 @@ func (s *Fake) listRefunds(r *http.Request) ([]byte, *apiError) {
 	if err != nil {
 		return nil, broken(err)
 	}
-	page, more, refused := cut(all, q, "refund", func(refund json.RawMessage) string { return text(memberOf(refund, "id")) })
+	page, more, refused := cut(all, q, "refund", func(refund json.RawMessage) string { return text(jsonscan.Get(refund, "id")) })
 	if refused != nil {
 		return nil, refused
 	}

@@ -11,6 +11,7 @@ import (
 	stripego "github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/refund"
 
+	"tollgate/pkg/local/aws/jsonscan"
 	"tollgate/pkg/local/stripe/stripemock"
 	"tollgate/pkg/stripeapi"
 )
@@ -40,13 +41,13 @@ func TestExpansions(t *testing.T) {
 				t.Errorf("without expand: %d %s", status, raw)
 			}
 			_, _, raw := do(t, "GET", url+c.path+"?expand[]="+c.member, nil)
-			if got := text(memberOf(memberOf(raw, c.member), "customer")); got != c.want {
+			if got := text(jsonscan.Get(jsonscan.Get(raw, c.member), "customer")); got != c.want {
 				t.Errorf("customer %q, want %q: %s", got, c.want, raw)
 			}
 			if c.want == "" && string(raw) != c.object {
 				t.Errorf("%s, want what was given", raw)
 			}
-			if _, _, raw := do(t, "GET", url+c.path+"?expand[]="+c.member, nil, "Stripe-Account", "acct_1"); text(memberOf(memberOf(raw, "error"), "code")) != "resource_missing" {
+			if _, _, raw := do(t, "GET", url+c.path+"?expand[]="+c.member, nil, "Stripe-Account", "acct_1"); text(jsonscan.Get(jsonscan.Get(raw, "error"), "code")) != "resource_missing" {
 				t.Errorf("another account is shown %s", raw)
 			}
 		})

@@ -156,11 +156,15 @@ func (s *Fake) remember(body []byte, deliver bool) (known, error) {
 		return known{}, err
 	}
 	e.Visible = s.faults.visibleAt(s.now())
-	s.mu.Lock() // no endpoint changes between the event's arrival and its deliveries
-	defer s.mu.Unlock()
+	write := s.store.share
+	if deliver {
+		s.mu.Lock() // no endpoint changes between the event's arrival and its deliveries
+		defer s.mu.Unlock()
+		write = s.store.update
+	}
 	k := known{ID: e.ID}
 	var to []delivery
-	err = s.store.update(func(x *tx) (err error) {
+	err = write(func(x *tx) (err error) {
 		if k.Remembered, err = x.add(e); err != nil {
 			return err
 		}

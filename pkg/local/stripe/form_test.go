@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 func TestParseForm(t *testing.T) {
@@ -45,7 +47,7 @@ func FuzzForm(f *testing.F) {
 		if e.apply(got, "api_version", "connect", "disabled") != nil {
 			return
 		}
-		if text(memberOf(e.rendered(false), "url")) != e.URL {
+		if text(jsonscan.Get(e.rendered(false), "url")) != e.URL {
 			t.Fatalf("shown as %s", e.rendered(false))
 		}
 	})

@@ -3,6 +3,8 @@ package stripe
 import (
 	"encoding/json"
 	"net/http"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // shownItems is how many items Stripe shows with a subscription.
@@ -15,7 +17,7 @@ func firstItems(raw json.RawMessage) json.RawMessage {
 		return raw
 	}
 	first := listJSON(all[:shownItems])
-	if memberOf(items, "has_more") == nil {
+	if jsonscan.Get(items, "has_more") == nil {
 		first = append(first, `,"has_more":true`...)
 	}
 	items = splice(items, "data", func(json.RawMessage) json.RawMessage { return first })
@@ -25,8 +27,8 @@ func firstItems(raw json.RawMessage) json.RawMessage {
 
 // itemsOf reads a subscription's list of items and the items.
 func itemsOf(raw json.RawMessage) (items json.RawMessage, all []json.RawMessage) {
-	items = memberOf(raw, "items")
-	if json.Unmarshal(memberOf(items, "data"), &all) != nil {
+	items = jsonscan.Get(raw, "items")
+	if json.Unmarshal(jsonscan.Get(items, "data"), &all) != nil {
 		return items, nil // it has none that can be served
 	}
 	return items, all
@@ -51,10 +53,10 @@ func (s *Fake) listItems(r *http.Request) ([]byte, *apiError) {
 		return nil, invalid(http.StatusBadRequest, "resource_missing", "subscription", "No such subscription: '%.255s'", id)
 	}
 	items, all := itemsOf(found.Body)
-	if string(memberOf(items, "has_more")) == "true" {
+	if string(jsonscan.Get(items, "has_more")) == "true" {
 		return nil, invalid(http.StatusBadRequest, "items_not_given", "subscription", "The fake Stripe was given the first items of %.255s only: put the whole subscription to /_fake/objects.", id)
 	}
-	page, more, err := cut(all, q, "subscription item", func(item json.RawMessage) string { return text(memberOf(item, "id")) })
+	page, more, err := cut(all, q, "subscription item", func(item json.RawMessage) string { return text(jsonscan.Get(item, "id")) })
 	if err != nil {
 		return nil, err
 	}

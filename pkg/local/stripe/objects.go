@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // errNotObject means that bytes are not a Stripe object.
@@ -43,11 +45,10 @@ const givenVersion = "2023-10-16"
 // stateOf returns the object's state in a snapshot event. It is nil if the object has no id,
 // or has the shape of another version, whose renamed fields readers would miss.
 func stateOf(e *event, data json.RawMessage) *state {
-	var d map[string]json.RawMessage
-	if e.Version != "" && e.Version != givenVersion || json.Unmarshal(data, &d) != nil {
+	if e.Version != "" && e.Version != givenVersion {
 		return nil
 	}
-	s, err := parseObject(d["object"], e.Account)
+	s, err := parseObject(jsonscan.Map(data)["object"], e.Account)
 	if err != nil {
 		return nil
 	}
@@ -63,12 +64,9 @@ func stateOf(e *event, data json.RawMessage) *state {
 	return s
 }
 
-// parseObject reads what is needed to serve an object and copies its bytes.
+// parseObject reads what is needed to serve an object, valid JSON, and copies its bytes.
 func parseObject(raw []byte, account string) (*state, error) {
-	var top map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &top); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotObject, err)
-	}
+	top := jsonscan.Map(raw)
 	s := &state{objectKey: objectKey{Account: account, Live: string(top["livemode"]) == "true", Kind: text(top["object"]), ID: text(top["id"])}}
 	switch {
 	case s.Kind == "" || s.ID == "":
@@ -92,9 +90,7 @@ func customersOf(s *state, top map[string]json.RawMessage) (ids []string) {
 	if s.Kind == "customer" {
 		ids = append(ids, s.ID)
 	}
-	var charge map[string]json.RawMessage
-	json.Unmarshal(top["charge"], &charge) // an id is not an object: charge then stays empty
-	for _, raw := range []json.RawMessage{top["customer"], charge["customer"]} {
+	for _, raw := range []json.RawMessage{top["customer"], jsonscan.Get(top["charge"], "customer")} {
 		if id := idOf(raw); id != "" {
 			ids = append(ids, id)
 		}
@@ -107,7 +103,5 @@ func idOf(raw json.RawMessage) string {
 	if id := text(raw); id != "" {
 		return id
 	}
-	var expanded map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &expanded) // what is no object has no id
-	return text(expanded["id"])
+	return text(jsonscan.Get(raw, "id")) // what is no object has none
 }

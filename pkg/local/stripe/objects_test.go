@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/local/aws/jsonscan"
 	"tollgate/pkg/stripeapi"
 )
 
@@ -287,7 +288,7 @@ func TestEveryKindIsServed(t *testing.T) {
 		object := fmt.Sprintf(`{"id":"x_1","object":%q}`, kind)
 		putObjects(t, url, "["+object+"]")
 		got, err := c.FetchObject(t.Context(), "", kind, "x_1")
-		if whole := string(got) == object || kind == "charge"; err != nil || !whole || text(memberOf(got, "object")) != kind {
+		if whole := string(got) == object || kind == "charge"; err != nil || !whole || text(jsonscan.Get(got, "object")) != kind {
 			t.Errorf("%s: %s (%v)", kind, got, err)
 		}
 		if _, err := c.FetchObject(t.Context(), "", kind, "x_2"); !errors.Is(err, stripeapi.ErrNotFound) {
@@ -313,6 +314,9 @@ func FuzzObject(f *testing.F) {
 	f.Add([]byte(`{"id":"x","object":"discount","coupon":{"id":"off"},"coupon":null,"a":1e400}`))
 	f.Add([]byte(`{"id":"x","object":"checkout.session","shipping_details":{},"collected_information":[]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !json.Valid(raw) {
+			t.Skip()
+		}
 		if _, err := parseObject(raw, ""); err != nil {
 			if !errors.Is(err, errNotObject) {
 				t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // render returns an event's body with the deliveries that are outstanding, and for a
@@ -32,43 +34,11 @@ func indented(value json.RawMessage) json.RawMessage {
 
 // splice replaces the value of a top-level member, if there is one.
 func splice(body []byte, name string, change func(json.RawMessage) json.RawMessage) []byte {
-	start, end, found := topMember(body, name)
+	start, end, found := jsonscan.Find(body, name)
 	if !found {
 		return body
 	}
 	return bytes.Join([][]byte{body[:start], change(body[start:end]), body[end:]}, nil)
-}
-
-// memberOf returns the value of a top-level member, nil if there is none.
-func memberOf(object json.RawMessage, name string) json.RawMessage {
-	start, end, found := topMember(object, name)
-	if !found {
-		return nil
-	}
-	return object[start:end]
-}
-
-// topMember finds where the value of a top-level member of valid JSON begins and ends.
-func topMember(body []byte, name string) (start, end int, found bool) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return 0, 0, false
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return 0, 0, false
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return 0, 0, false
-		}
-		if key == name {
-			end = int(d.InputOffset())
-			return end - len(value), end, true
-		}
-	}
-	return 0, 0, false
 }
 
 // quoted is a text as JSON.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
@@ -30,6 +31,9 @@ var (
 	keyCounts    = []byte("counts")
 	keyEndpoints = []byte("endpoints")
 )
+
+// shareWait is how long a write waits for others to share it.
+const shareWait = 200 * time.Microsecond
 
 // store keeps events, the states of objects and webhook endpoints in a file, so that
 // memory does not grow with them. It is safe for concurrent use.
@@ -70,6 +74,7 @@ func openStore(path string, maxEvents int, maxBytes int64) (*store, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w (if the file is removed, the fake Stripe only loses its events)", path, err), s.remove())
 	}
 	s.db = db
+	db.MaxBatchDelay = shareWait
 	if s.folder != "" {
 		return s, s.remove() // the open file stays usable
 	}
@@ -89,8 +94,15 @@ func (s *store) close() error {
 }
 
 // update runs one atomic change of the file.
-func (s *store) update(change func(*tx) error) error {
-	return s.db.Update(func(t *bbolt.Tx) error {
+func (s *store) update(change func(*tx) error) error { return s.db.Update(s.counted(change)) }
+
+// share is [store.update] for changes that arrive together: they share a write, for which the
+// first waits a moment. A change may run more than once, each time on what the file has then.
+func (s *store) share(change func(*tx) error) error { return s.db.Batch(s.counted(change)) }
+
+// counted loads and saves the counts around a change.
+func (s *store) counted(change func(*tx) error) func(*bbolt.Tx) error {
+	return func(t *bbolt.Tx) error {
 		x := &tx{Tx: t, store: s}
 		if err := x.load(keyCounts, &x.counts); err != nil {
 			return err
@@ -100,7 +112,7 @@ func (s *store) update(change func(*tx) error) error {
 			return err
 		}
 		return x.save(keyCounts, x.counts)
-	})
+	}
 }
 
 func (s *store) view(look func(*tx) error) error {
