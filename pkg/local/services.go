@@ -81,11 +81,10 @@ func (s *services) close() error {
 	return errors.Join(errs...)
 }
 
-func clients(i Info) resources {
+// clients call the services in this process, without a socket.
+func clients(i Info, services http.Handler) resources {
 	c := i.AWSConfig()
-	if failpoint.Enabled {
-		c.HTTPClient = &http.Client{Transport: failpoint.Transport("host", http.DefaultTransport)}
-	}
+	c.HTTPClient = &http.Client{Transport: failpoint.Transport("host", inProcess{services})}
 	return resources{sqs: sdksqs.NewFromConfig(c), dynamo: sdkdynamodb.NewFromConfig(c), secrets: sdksecretsmanager.NewFromConfig(c)}
 }
 

@@ -25,6 +25,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/eventsource"
@@ -104,7 +106,7 @@ func (s *System) startServices(ctx context.Context) (err error) {
 		return err
 	}
 	s.Info.Endpoint, s.Info.PID = "http://"+address, os.Getpid()
-	if err = clients(s.Info).prepare(ctx, s.options, &s.Info); err != nil {
+	if err = clients(s.Info, s.aws.Handler).prepare(ctx, s.options, &s.Info); err != nil {
 		return err
 	}
 	if s.options.APIKey != "" {
@@ -131,13 +133,13 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	if s.functions, err = newFunctions(s.options, seen); err != nil {
 		return err
 	}
-	if s.poller, err = startPoller(s.functions, s.Info, s.options); err != nil {
+	if s.poller, err = startPoller(s.functions, clients(s.Info, s.aws.Handler).sqs, s.Info.QueueURL, s.options); err != nil {
 		return err
 	}
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
-		Invoker: s.functions.ingestInvoker(&rememberDeliveries{fakeStripe: s.fakeStripe, stored: clients(s.Info).storedSecrets}),
+		Invoker: s.functions.ingestInvoker(&rememberDeliveries{fakeStripe: s.fakeStripe, stored: clients(s.Info, s.aws.Handler).storedSecrets}),
 	})
 	if err != nil {
 		return err
@@ -218,10 +220,10 @@ func stopServer(ctx context.Context, server *http.Server) {
 }
 
 // startPoller runs the event source.
-func startPoller(f functions, info Info, o Options) (*background, error) {
+func startPoller(f functions, client *sqs.Client, queueURL string, o Options) (*background, error) {
 	l := o.limits()
 	source, err := eventsource.New(eventsource.Options{
-		Queue:          eventsource.NewSQS(clients(info).sqs, info.QueueURL),
+		Queue:          eventsource.NewSQS(client, queueURL),
 		QueueARN:       awsjson.ARN("sqs", queueName),
 		Invoker:        f.consumerInvoker(),
 		BatchSize:      l.BatchSize,
