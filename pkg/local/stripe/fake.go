@@ -47,6 +47,7 @@
 //	POST   /_fake/faults          {"status":429,"times":2,"retry_after_s":1}, or
 //	                                 {"delay_visibility_ms":60000}, or
 //	                                 {"withhold_percent":5,"late_percent":5,"late_ms":1000,"seed":1}, or
+//	                                 {"rate_per_s":25}, for each resource of each account, or
 //	                                 {"break_item":"evt_…"}
 //	GET    /_fake/deliveries      {"data":[{"event","endpoint","status","at"}]}, the
 //	                                 attempts so far; ?event=, ?endpoint=

@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -31,8 +32,18 @@ func (s *Fake) BreakItem(id string) {
 	s.faults.broken = id
 }
 
+// LimitRate makes Stripe's paths answer 429 to more than n requests within a second to one
+// resource of one account. 0 ends that.
+func (s *Fake) LimitRate(n int) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.rate, s.faults.served = n, map[string][]time.Time{}
+}
+
 type faults struct {
 	mu      sync.Mutex
+	rate    int                    // requests a second, 0: no limit
+	served  map[string][]time.Time // by account and resource, within the last second
 	pending []Fault
 	delay   time.Duration
 	share   RandomFaults
@@ -84,11 +95,32 @@ func (f *faults) next() (Fault, bool) {
 	return Fault{}, false
 }
 
-// hit answers a request with the fault that is due, if any.
-func (f *faults) hit(w http.ResponseWriter) bool {
-	fault, due := f.next()
-	if !due {
+// limited reports whether a request is over the rate, and counts it otherwise.
+func (f *faults) limited(r *http.Request, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rate == 0 {
 		return false
+	}
+	key := account(r) + " " + r.Pattern
+	served := slices.DeleteFunc(f.served[key], func(at time.Time) bool { return now.Sub(at) >= time.Second })
+	over := len(served) >= f.rate
+	if !over {
+		served = append(served, now)
+	}
+	f.served[key] = served
+	return over
+}
+
+// hit answers a request with the fault that is due, if any.
+func (f *faults) hit(w http.ResponseWriter, r *http.Request, now time.Time) bool {
+	fault, due := f.next()
+	reason := "global-rate"
+	if !due {
+		if !f.limited(r, now) {
+			return false
+		}
+		fault, reason = Fault{Status: http.StatusTooManyRequests, RetryAfter: time.Second}, "endpoint-rate"
 	}
 	if fault.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(fault.RetryAfter.Seconds())))
@@ -96,7 +128,7 @@ func (f *faults) hit(w http.ResponseWriter) bool {
 	e := apiError{status: fault.Status, Type: "api_error", Message: "Injected fault."}
 	if fault.Status == http.StatusTooManyRequests {
 		e.Type, e.Code, e.Message = "invalid_request_error", "rate_limit", "Too many requests."
-		w.Header().Set("Stripe-Rate-Limited-Reason", "global-rate")
+		w.Header().Set("Stripe-Rate-Limited-Reason", reason)
 	}
 	e.write(w)
 	return true

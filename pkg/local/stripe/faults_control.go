@@ -13,6 +13,7 @@ type faultPlan struct {
 
 	DelayVisibility *int64  `json:"delay_visibility_ms"`
 	BreakItem       *string `json:"break_item"`
+	Rate            *int    `json:"rate_per_s"`
 	*RandomFaults
 }
 
@@ -26,8 +27,8 @@ type RandomFaults struct {
 }
 
 // setFault sets one kind of fault: the next requests to Stripe's paths fail, each event given
-// from now on is invisible for a time, lists show one event with a string as its created, or
-// deliveries of events given from now on fail at random.
+// from now on is invisible for a time, lists show one event with a string as its created,
+// requests over a rate fail, or deliveries of events given from now on fail at random.
 func (s *Fake) setFault(r *http.Request) ([]byte, *apiError) {
 	var o faultPlan
 	if err := readControl(r, &o); err != nil {
@@ -35,18 +36,22 @@ func (s *Fake) setFault(r *http.Request) ([]byte, *apiError) {
 	}
 	failing := o.Status != 0 || o.Times != 0 || o.RetryAfter != 0
 	kinds := 0
-	for _, given := range []bool{failing, o.DelayVisibility != nil, o.BreakItem != nil, o.RandomFaults != nil} {
+	for _, given := range []bool{failing, o.DelayVisibility != nil, o.BreakItem != nil, o.Rate != nil, o.RandomFaults != nil} {
 		if given {
 			kinds++
 		}
 	}
 	switch {
 	case kinds != 1:
-		return nil, invalid(http.StatusBadRequest, "", "", "Give one fault: {status, times, retry_after_s}, {delay_visibility_ms}, {withhold_percent, late_percent, late_ms, seed} or {break_item}.")
+		return nil, invalid(http.StatusBadRequest, "", "", "Give one fault: {status, times, retry_after_s}, {delay_visibility_ms}, {withhold_percent, late_percent, late_ms, seed}, {rate_per_s} or {break_item}.")
 	case failing && (o.Status < 400 || o.Status > 599):
 		return nil, invalid(http.StatusBadRequest, "", "status", "status is from 400 to 599.")
 	case failing:
 		s.Inject(Fault{Status: o.Status, Times: max(o.Times, 1), RetryAfter: time.Duration(o.RetryAfter) * time.Second})
+	case o.Rate != nil && *o.Rate < 0:
+		return nil, invalid(http.StatusBadRequest, "", "rate_per_s", "rate_per_s is 0 or more.")
+	case o.Rate != nil:
+		s.LimitRate(*o.Rate)
 	case o.BreakItem != nil:
 		s.BreakItem(*o.BreakItem)
 	default:

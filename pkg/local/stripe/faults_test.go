@@ -86,3 +86,27 @@ func TestFaultsOverHTTP(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestRate: requests over the rate of one resource of one account are refused for a second.
+func TestRate(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s, url := open(t, Options{Now: func() time.Time { return now }})
+	remember(t, s, body("evt_a", "invoice.paid", "", 1))
+	do(t, "POST", url+"/_fake/faults", strings.NewReader(`{"rate_per_s":2}`))
+	ask := func(path string) string {
+		status, header, _ := do(t, "GET", url+path, nil)
+		return fmt.Sprintf("%d %s%s", status, header.Get("Retry-After"), header.Get("Stripe-Rate-Limited-Reason"))
+	}
+	got := []string{ask("/v1/events/evt_a"), ask("/v1/events/evt_b"), ask("/v1/events/evt_a"), ask("/v1/events")}
+	now = now.Add(time.Second)
+	got = append(got, ask("/v1/events/evt_a"), ask("/v1/events/evt_a"), ask("/v1/events/evt_a"))
+	do(t, "POST", url+"/_fake/faults", strings.NewReader(`{"rate_per_s":0}`))
+	got = append(got, ask("/v1/events/evt_a"))
+	const refused = "429 1endpoint-rate"
+	if diff := cmp.Diff([]string{"200 ", "404 ", refused, "200 ", "200 ", "200 ", refused, "200 "}, got); diff != "" {
+		t.Error(diff)
+	}
+	if status, _, _ := do(t, "POST", url+"/_fake/faults", strings.NewReader(`{"rate_per_s":-1}`)); status != 400 {
+		t.Errorf("a rate under 0: %d", status)
+	}
+}

@@ -62,7 +62,7 @@ func (s *Fake) api(f apiFunc) http.HandlerFunc {
 		return f(r)
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !s.faults.hit(w) {
+		if !s.faults.hit(w, r, s.now()) {
 			checked(w, r)
 		}
 	}
