@@ -85,7 +85,11 @@ func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason 
 func (c *Consumer) transient(m queue.Message, err error) result {
 	r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err, stuck: errors.Is(err, ErrStuck)}
 	if after, ok := errors.AsType[*dispatch.RetryAfterError](err); ok {
-		r.delay = min(max(after.Delay, c.cfg.Limits.MinDelay), c.cfg.Limits.BackoffCap)
+		least := c.cfg.Limits.MinDelay
+		if after.AtLeast {
+			least = r.delay
+		}
+		r.delay = min(max(after.Delay, least), c.cfg.Limits.BackoffCap)
 	}
 	if errors.Is(err, dispatch.ErrNotShown) {
 		r.outcome = outcomeWaiting

@@ -49,12 +49,19 @@ func (e *PermanentError) Unwrap() error { return e.Err }
 
 // RetryAfterError is a transient failure that asks for its own delay.
 type RetryAfterError struct {
-	Delay time.Duration // clamped to 1 s – 1 h
-	Err   error
+	Delay   time.Duration // clamped to 1 s – 1 h
+	AtLeast bool          // the usual delay applies if it is longer
+	Err     error
 }
 
 // RetryAfter marks err as transient and asks for the next attempt after d.
 func RetryAfter(d time.Duration, err error) error { return &RetryAfterError{Delay: d, Err: err} }
+
+// NotBefore marks err as transient and asks for the usual delay, which grows with the receives,
+// but at least d: for what is busy, and would use up a message's receives in minutes.
+func NotBefore(d time.Duration, err error) error {
+	return &RetryAfterError{Delay: d, AtLeast: true, Err: err}
+}
 
 func (e *RetryAfterError) Error() string { return textOf(e.Err, "the handler asked for a retry") }
 func (e *RetryAfterError) Unwrap() error { return e.Err }
