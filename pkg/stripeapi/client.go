@@ -35,8 +35,11 @@ const APIVersion = "2023-10-16"
 // not know versions before this one. Thin events themselves have no version.
 const ThinAPIVersion = "2024-09-30.acacia"
 
-// DefaultBackoff is the default of Options.Backoff.
-const DefaultBackoff = 200 * time.Millisecond
+// Defaults of the options.
+const (
+	DefaultBackoff      = 200 * time.Millisecond
+	DefaultResourceRate = 25 // Stripe's limit in both modes, unless it has raised it
+)
 
 // Options configure a [Client]. Only Key is required.
 type Options struct {
@@ -62,10 +65,18 @@ type Options struct {
 	MaxWait time.Duration
 	// MaxBody bounds an answer in bytes, decompressed. Default: 8 MiB.
 	MaxBody int64
-	// Rate and ResourceRate bound the requests a second of this client, all of them and
-	// those to one resource; up to a second's worth may go at once. Defaults: 100 and 25, as
-	// Stripe documents its limits in live mode.
-	Rate, ResourceRate float64
+	// ResourceRate bounds the requests a second to one resource of one account, by all
+	// processes that use it. Default: [DefaultResourceRate].
+	ResourceRate float64
+	// Rate bounds all requests of one account. Default: ResourceRate for a test key, four
+	// times of it for a live key, as Stripe has it.
+	Rate float64
+	// Processes is how many processes share these rates: each starts at its part of them, and
+	// lets up to a second's worth of it go at once. Default: 1.
+	Processes int
+	// Unlimited lifts the rates for a test key. With a live key it has no effect: a setting
+	// for benchmarks must not use up the limits that a live account's checkout needs too.
+	Unlimited bool
 }
 
 // Patient returns the options of a client that lists events: a page takes Stripe longer
@@ -91,8 +102,8 @@ func New(o Options) (*Client, error) {
 	o.Backoff = cmp.Or(o.Backoff, DefaultBackoff)
 	o.MaxWait = cmp.Or(o.MaxWait, 5*time.Second)
 	o.MaxBody = cmp.Or(o.MaxBody, 8<<20)
-	o.Rate = cmp.Or(o.Rate, 100)
-	o.ResourceRate = cmp.Or(o.ResourceRate, 25)
+	o.ResourceRate = cmp.Or(o.ResourceRate, DefaultResourceRate)
+	o.Processes = cmp.Or(o.Processes, 1)
 	if o.Transport == nil {
 		o.Transport = newTransport()
 	}
@@ -103,7 +114,10 @@ func New(o Options) (*Client, error) {
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
 		o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: noRedirect},
-		rates: newLimiter(o.Rate, o.ResourceRate),
+		rates: &limiter{
+			all: o.Rate, resource: o.ResourceRate, processes: float64(o.Processes), unlimited: o.Unlimited,
+			buckets: map[bucketKey]*bucket{},
+		},
 	}, nil
 }
 
@@ -112,7 +126,7 @@ func (o Options) validate() error {
 	if o.Key == nil {
 		errs = append(errs, errors.New("no Key function is set"))
 	}
-	if o.TryTimeout < 0 || o.Tries < 0 || o.Backoff < 0 || o.MaxWait < 0 || o.MaxBody < 0 || o.Rate < 0 || o.ResourceRate < 0 {
+	if o.TryTimeout < 0 || o.Tries < 0 || o.Backoff < 0 || o.MaxWait < 0 || o.MaxBody < 0 || o.Rate < 0 || o.ResourceRate < 0 || o.Processes < 0 {
 		errs = append(errs, errors.New("a bound is negative"))
 	}
 	return errors.Join(append(errs, checkURL(o.URL))...)

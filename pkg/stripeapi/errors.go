@@ -46,7 +46,7 @@ func (e *RefusedError) Error() string {
 // within the bounds on tries and time. It wraps the last cause, or the context's error.
 type UnavailableError struct {
 	Status     int           // of the last answer, 0 when there was none
-	RetryAfter time.Duration // what Stripe asked for, 0 when it asked for nothing
+	RetryAfter time.Duration // what Stripe asked for, or until the next turn under the rate limit; 0: unknown
 	Tries      int           // requests that were made
 	Err        error
 }

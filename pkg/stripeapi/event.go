@@ -19,14 +19,15 @@ const maxIDBytes = 255
 // arose, whatever version is asked for. The bytes are valid JSON and nothing more is
 // checked: the caller compares id, type and created with what it expects.
 //
-// The errors are those of this package, wrapped. Those that only a person can cure are
+// The errors are those of this package, wrapped. Unavailable ones ask for a retry not before
+// the time that Stripe, or the rate limit, asks for. Those that only a person can cure are
 // marked as permanent, with the reasons no_api_key, object_gone, account_revoked and
 // too_large; a key that Stripe refuses is not, as a rolled key reaches this process a
 // little late. Safe for concurrent use.
 func (c *Client) FetchEvent(ctx context.Context, account, id string, thin bool) ([]byte, error) {
 	body, err := c.fetchEvent(ctx, account, id, thin)
 	if err != nil {
-		return nil, markPermanent(fmt.Errorf("fetch event %.80q: %w", id, err))
+		return nil, mark(fmt.Errorf("fetch event %.80q: %w", id, err))
 	}
 	return body, nil
 }
@@ -47,9 +48,12 @@ func (c *Client) fetchEvent(ctx context.Context, account, id string, thin bool) 
 	return c.get(ctx, r)
 }
 
-// markPermanent marks the errors that a retry cannot cure.
-func markPermanent(err error) error {
+// mark marks the errors that a retry cannot cure, and those that it can only cure later.
+func mark(err error) error {
 	_, tooLarge := errors.AsType[*TooLargeError](err)
+	if u, ok := errors.AsType[*UnavailableError](err); ok && u.RetryAfter > 0 {
+		return dispatch.NotBefore(u.RetryAfter, err)
+	}
 	switch {
 	case errors.Is(err, ErrNoAPIKey):
 		return dispatch.Park(dispatch.ReasonNoAPIKey, err)

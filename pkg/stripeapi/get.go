@@ -1,6 +1,7 @@
 package stripeapi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -32,6 +33,7 @@ type answer struct {
 	body       []byte
 	status     int // 0 when no answer came
 	retryAfter time.Duration
+	limited    string // why Stripe limited the rate, "" if it did not
 	err        error
 	again      bool // another try may succeed
 }
@@ -44,10 +46,12 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		if err := c.rates.wait(ctx, r.resource); err != nil {
-			return nil, &UnavailableError{Tries: try - 1, Err: fmt.Errorf("wait for the rate limit: %w", err)}
+		turn, after, err := c.rates.wait(ctx, bucketKey{r.account, r.resource, isLive(key)}, c.leastTry())
+		if err != nil {
+			return nil, noTurn(try-1, after, err)
 		}
 		a := c.try(ctx, r, key)
+		turn.answered(a)
 		if a.err == nil {
 			return a.body, nil
 		}
@@ -121,6 +125,7 @@ func (c *Client) try(ctx context.Context, r request, key string) answer {
 	case resp.StatusCode != http.StatusOK:
 		a.err, a.again = refusal(resp, body, r.account)
 		a.retryAfter = retryAfter(resp.Header)
+		a.limited = limited(resp, body)
 	case int64(len(body)) > c.o.MaxBody:
 		a.err = &TooLargeError{Limit: c.o.MaxBody}
 	case !json.Valid(body):
@@ -191,6 +196,23 @@ func refusal(resp *http.Response, body []byte, account string) (err error, again
 		return errors.New(text), true
 	}
 	return &RefusedError{Status: resp.StatusCode, Code: code, RequestID: id, Message: envelope.Error.Message}, false
+}
+
+// leastTry is the least time that a request needs: far more than Stripe usually takes.
+func (c *Client) leastTry() time.Duration { return c.o.TryTimeout / 6 }
+
+// limitedObject is the reason of a 429 that is about one object, and not about a rate.
+const limitedObject = "resource-specific"
+
+// limited returns why Stripe limited the rate, "" if it did not.
+func limited(resp *http.Response, body []byte) string {
+	switch {
+	case resp.StatusCode != http.StatusTooManyRequests:
+		return ""
+	case bytes.Contains(body, []byte(`"lock_timeout"`)): // another request holds the object
+		return limitedObject
+	}
+	return cmp.Or(resp.Header.Get("Stripe-Rate-Limited-Reason"), "unknown")
 }
 
 // retryAfter reads Retry-After: seconds or a date. Unparseable values are ignored.

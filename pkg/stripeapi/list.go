@@ -172,5 +172,7 @@ func (c *Client) Livemode(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return strings.Contains(key, "_live_"), nil
+	return isLive(key), nil
 }
+
+func isLive(key string) bool { return strings.Contains(key, "_live_") }

@@ -75,10 +75,10 @@ func (c *Client) FetchObject(ctx context.Context, account, object, id string) ([
 		return nil, dispatch.Park(dispatch.ReasonNoFetch, fmt.Errorf("objects of kind %.80q cannot be fetched by an id", object))
 	}
 	if id == "" || len(id) > maxObjectIDBytes || id == "." || id == ".." {
-		return nil, markPermanent(fmt.Errorf("fetch %s: %w: not an id", object, ErrNotFound))
+		return nil, mark(fmt.Errorf("fetch %s: %w: not an id", object, ErrNotFound))
 	}
 	if account != "" && !isName(account, "/") {
-		return nil, markPermanent(fmt.Errorf("fetch %s: %w: %.80q is not an account", object, ErrNotFound, account))
+		return nil, mark(fmt.Errorf("fetch %s: %w: %.80q is not an account", object, ErrNotFound, account))
 	}
 	path := collection(object)
 	address := "/v1/" + path + "/" + url.PathEscape(id)
@@ -93,7 +93,7 @@ func (c *Client) FetchObject(ctx context.Context, account, object, id string) ([
 		body, err = c.whole(ctx, account, id, l, body)
 	}
 	if err != nil {
-		return nil, markPermanent(fmt.Errorf("fetch %s %.80q: %w", object, id, err))
+		return nil, mark(fmt.Errorf("fetch %s %.80q: %w", object, id, err))
 	}
 	return body, nil
 }
