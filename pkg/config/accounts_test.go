@@ -15,9 +15,12 @@ func TestLoadReconcile(t *testing.T) {
 	got, err := LoadReconcile(with(map[string]string{
 		"TOLLGATE_API_KEY_SECRET_ID": "tollgate/api-key", "TOLLGATE_STRIPE_URL": "http://127.0.0.1:12111",
 		"TOLLGATE_RECONCILE": `{"-":"default","acct_1":"connect"}`, "TOLLGATE_BEGIN": "2026-11-21T12:00:00Z",
+		"TOLLGATE_STRIPE_RATE": "60", "TOLLGATE_LIST_RATE": "20",
 	}))
+	l := limits.AWS()
+	l.StripeRate, l.Reconcile.ListRate = 60, 20
 	want := Reconcile{
-		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: limits.AWS(),
+		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: l,
 			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
 		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"],
 		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",
@@ -75,6 +78,8 @@ func TestReconcileFaults(t *testing.T) {
 		{"more", "TOLLGATE_RECONCILE", `{"-":"default"} x`, "is not one JSON object"},
 		{"a list", "TOLLGATE_RECONCILE", `{"-":["default"]}`, "is not one JSON object"},
 		{"no endpoint", "TOLLGATE_RECONCILE", `{"-":""}`, "use 1 to 32 of a-z"},
+		{"no list rate", "TOLLGATE_LIST_RATE", "0", "from 1 to 1000"},
+		{"no rate", "TOLLGATE_STRIPE_RATE", "0", "from 1 to 1000"},
 		{"no account", "TOLLGATE_RECONCILE", `{"platform":"default"}`, "write acct_"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

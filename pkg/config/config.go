@@ -35,6 +35,7 @@ type Consumer struct {
 	StripeURL      string                   // "" for Stripe's own URL
 	Endpoints      map[string]policy.Policy // an endpoint that is not listed accepts every event
 	Begin          time.Time                // overrides the start of history in the table unless zero
+	Concurrency    int                      // processes that run at once at most, and share the rate limit of Stripe's account
 	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
 }
 
@@ -105,6 +106,8 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		Begin:          r.time("TOLLGATE_BEGIN"),
 		HoldAfter:      r.duration("TOLLGATE_HOLD_AFTER", limits.HoldAfter, time.Minute, maxHoldAfter),
 	}
+	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)
+	c.Concurrency = r.number("TOLLGATE_CONCURRENCY", c.Limits.MaxConcurrency, 1, maxConcurrency)
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
 		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters are received again without end")
@@ -125,8 +128,24 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 		Begin:          r.time("TOLLGATE_BEGIN"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 	}
+	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)
+	c.Limits.Reconcile.ListRate = r.number("TOLLGATE_LIST_RATE", c.Limits.Reconcile.ListRate, 1, maxStripeRate)
 	r.excluded("TOLLGATE_RECONCILE", c.Accounts, c.Endpoints)
 	return c, r.err()
+}
+
+const (
+	maxStripeRate  = 1000
+	maxConcurrency = 1000 // of an event source mapping
+)
+
+// stripeRate returns 0 for "off".
+func (r *reader) stripeRate(missing int) int {
+	const name = "TOLLGATE_STRIPE_RATE"
+	if r.text(name, optional, "") == "off" {
+		return 0
+	}
+	return r.number(name, missing, 1, maxStripeRate)
 }
 
 func (r *reader) common() Common {

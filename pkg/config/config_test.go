@@ -87,10 +87,12 @@ func TestLoadConsumer(t *testing.T) {
 		"TOLLGATE_MAX_RECEIVES":      "3",
 		"TOLLGATE_BEGIN":             "2026-11-21T13:00:00.75+01:00",
 		"TOLLGATE_HOLD_AFTER":        "36h",
+		"TOLLGATE_STRIPE_RATE":       "off",
+		"TOLLGATE_CONCURRENCY":       "4",
 		"TOLLGATE_ENDPOINTS":         `{"default":{"livemode":[true],"accounts":["-","acct_1"]},"test":{"livemode":[false],"on_mismatch":"ignore"},"any":{"from":"2026-01-02T03:04:05Z"}}`,
 	}))
 	l := limits.AWS()
-	l.MaxReceives = 3
+	l.MaxReceives, l.StripeRate = 3, 0
 	want := Consumer{
 		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: l,
 			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
@@ -101,7 +103,7 @@ func TestLoadConsumer(t *testing.T) {
 			"test":    {Livemode: []bool{false}, OnMismatch: policy.Ignore},
 			"any":     {From: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 		},
-		Begin: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), HoldAfter: 36 * time.Hour,
+		Begin: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), HoldAfter: 36 * time.Hour, Concurrency: 4,
 	}
 	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, d)
@@ -151,6 +153,10 @@ func TestFaults(t *testing.T) {
 		{"scale too large", "TOLLGATE_TIME_SCALE", "201", "from 1 to 200"},
 		{"scale in words", "TOLLGATE_TIME_SCALE", "ten", "from 1 to 200"},
 		{"one receive", "TOLLGATE_MAX_RECEIVES", "1", "from 2 to 1000"},
+		{"no rate", "TOLLGATE_STRIPE_RATE", "0", "from 1 to 1000"},
+		{"a fast rate", "TOLLGATE_STRIPE_RATE", "1001", "leave it out for 25"},
+		{"a rate in words", "TOLLGATE_STRIPE_RATE", "OFF", "whole number"},
+		{"no process", "TOLLGATE_CONCURRENCY", "0", "from 1 to 1000"},
 		{"a day for a time", "TOLLGATE_BEGIN", "2026-11-21", "RFC 3339"},
 		{"a time without a zone", "TOLLGATE_BEGIN", "2026-11-21T12:00:00", "RFC 3339"},
 		{"a time that is a zero", "TOLLGATE_BEGIN", "0001-01-01T00:00:00Z", "after 1970"},
@@ -237,10 +243,11 @@ func FuzzLoad(f *testing.F) {
 		"AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "TOLLGATE_STAGE", "TOLLGATE_LOG_LEVEL", "TOLLGATE_TIME_SCALE",
 		"TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL", "TOLLGATE_TABLE", "TOLLGATE_WEBHOOK_SECRET_ID", "TOLLGATE_ALLOW_IPS", "TOLLGATE_API_KEY_SECRET_ID",
 		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE", "TOLLGATE_BEGIN", "TOLLGATE_HOLD_AFTER",
+		"TOLLGATE_STRIPE_RATE", "TOLLGATE_CONCURRENCY", "TOLLGATE_LIST_RATE",
 	}
 	for i, v := range []string{
 		"", " ", "7", "-1", "1e3", "http://127.0.0.1:4566", "https://a@b/c", "http://[::1", "3.18.12.63, 10.0.0.0/8", "::ffff:1.2.3.4/100", "fe80::1%eth0",
-		"debug", "\x00", `{"-":"default","acct_1":"connect"}`, `{"":"default"}`, `{"-":"default"} {}`, minimal()["TOLLGATE_QUEUE_URL"],
+		"debug", "off", "\x00", `{"-":"default","acct_1":"connect"}`, `{"":"default"}`, `{"-":"default"} {}`, minimal()["TOLLGATE_QUEUE_URL"],
 	} {
 		f.Add(byte(i), v, byte(i+3), "")
 		f.Add(byte(i+8), v, byte(i+7), v)

@@ -13,6 +13,9 @@
 //	TOLLGATE_DLQ_URL            c*        URL of the dead-letter queue
 //	TOLLGATE_API_KEY_SECRET_ID  c r       secret with Stripe's API key; without it nothing is fetched from Stripe
 //	TOLLGATE_STRIPE_URL         c r       Stripe's API; default https://api.stripe.com
+//	TOLLGATE_STRIPE_RATE        c r       requests a second to one resource of one Stripe account, of all processes together: 1 to 1000, default 25; off: no limit, for benchmarks, without effect with a live key
+//	TOLLGATE_CONCURRENCY        c         processes that run at once at most and share that rate; default limits.AWS().MaxConcurrency
+//	TOLLGATE_LIST_RATE          r         requests a second of a pass to Stripe's list, within TOLLGATE_STRIPE_RATE; default 5
 //	TOLLGATE_ENDPOINTS          c r       JSON, which events each endpoint accepts: see [policy.Policy]
 //	TOLLGATE_MAX_RECEIVES       c         receives before SQS moves a message to the DLQ; default limits.AWS().MaxReceives
 //	TOLLGATE_RECONCILE          r         JSON, the accounts to compare and their endpoints: {"-":"default","acct_1":"connect"}; default the first

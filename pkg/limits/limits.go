@@ -74,6 +74,7 @@ type Limits struct {
 	RecordBudget     time.Duration // one claim, completion or failure
 	CallTry          time.Duration // one try of a call to DynamoDB or SQS; see [Limits.Try]
 	StripeTry        time.Duration // one request to Stripe
+	StripeRate       int           // requests to Stripe a second to one resource of one account, of all processes; 0: no limit
 	HandlerGrace     time.Duration // how long a handler may outlive its context
 	BatchSize        int
 	BatchConcurrency int           // messages of a batch that run at once
@@ -135,6 +136,7 @@ func Scaled(n int) Limits {
 		RecordBudget:     t(3 * time.Second),
 		CallTry:          t(900 * time.Millisecond),
 		StripeTry:        t(6 * time.Second),
+		StripeRate:       25,
 		HandlerGrace:     t(time.Second),
 		BatchSize:        10,
 		BatchConcurrency: 5,

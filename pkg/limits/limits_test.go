@@ -65,6 +65,8 @@ func TestValidateNames(t *testing.T) {
 		{"Stripe over the handler's budget", func(l *limits.Limits) { l.StripeTry = 7500 * time.Millisecond }, "a request to Stripe of 7.5s leaves"},
 		{"a call over reconcile's rest", func(l *limits.Limits) { l.Reconcile.StopAfter = l.Reconcile.Timeout - 30*time.Second }, "a call of 3 tries exceeds"},
 		{"consumer budgets over its timeout", func(l *limits.Limits) { l.HandlerBudget = 27 * time.Second }, "handler budget 27s + grace"},
+		{"a negative rate at Stripe", func(l *limits.Limits) { l.StripeRate = -1 }, "the rate of requests to Stripe -1"},
+		{"no rate of lists", func(l *limits.Limits) { l.Reconcile.ListRate = 0 }, "a pass makes 0 requests"},
 		{"no batch", func(l *limits.Limits) { l.BatchSize, l.BatchConcurrency = 0, 0 }, "batch size 0 is not 1 to 10\nbatch concurrency 0"},
 		{"batch over SQS's bound", func(l *limits.Limits) { l.BatchSize = 11 }, "batch size 11"},
 		{"no batch concurrency", func(l *limits.Limits) { l.BatchConcurrency = 0 }, "batch concurrency 0"},
@@ -128,6 +130,19 @@ func TestScaled(t *testing.T) {
 	if a := limits.AWS(); l.Tolerance != a.Tolerance || l.IngestTimeout != a.IngestTimeout || l.SendTry != a.SendTry ||
 		l.SecretTTL != a.SecretTTL || l.RecordTTL != a.RecordTTL || l.MaxReceives != a.MaxReceives {
 		t.Errorf("scaled by 60 divides other times than the queue's: %+v", l)
+	}
+}
+
+// TestBackground: reconcile's rates follow the time scale, within the account's rate.
+func TestBackground(t *testing.T) {
+	for _, c := range []struct{ scale, rate, perSecond, want int }{
+		{1, 25, 5, 5}, {1, 3, 5, 3}, {1, 0, 5, 5}, {10, 25, 2, 20}, {10, 25, 5, 25}, {10, 0, 5, 50},
+	} {
+		l := limits.Scaled(c.scale)
+		l.StripeRate = c.rate
+		if got := l.Background(c.perSecond); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
 	}
 }
 

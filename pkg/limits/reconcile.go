@@ -15,6 +15,7 @@ type Reconcile struct {
 	Slice     time.Duration // long windows are listed in parts of this length
 	StuckAge  time.Duration // an unfinished record unchanged for this long is enqueued again
 
+	ListRate   int // requests of a pass to Stripe's list a second, times TimeScale
 	MaxBacklog int // a pass sends while the queue has fewer messages
 	MaxSends   int // messages that a pass sends at most
 
@@ -33,7 +34,7 @@ type Verify struct {
 	Recheck  time.Duration // a row that differs is compared again after this
 	Time     time.Duration // after this a run starts no further batch
 	Requests int           // the same after this many comparisons
-	Rate     int           // requests to Stripe a second, times TimeScale: handlers share the account's rate limit
+	Rate     int           // requests to Stripe a second, times TimeScale
 	MaxAge   time.Duration // the alarm's threshold: since the last whole pass over recent rows began
 }
 
@@ -55,6 +56,7 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 		Slice:     t(time.Hour),
 		StuckAge:  t(90 * time.Minute),
 
+		ListRate:   5,
 		MaxBacklog: 1000,
 		MaxSends:   5000,
 
@@ -74,6 +76,16 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 	}
 }
 
+// Background returns a rate of reconcile's requests to Stripe. Passes under a time scale follow
+// each other faster, yet stay within the account's rate, which they share with the handlers.
+func (l Limits) Background(perSecond int) int {
+	n := perSecond * max(l.TimeScale, 1)
+	if l.StripeRate > 0 {
+		n = min(n, l.StripeRate)
+	}
+	return n
+}
+
 func (l Limits) checkReconcile(f *faults) {
 	r := l.Reconcile
 	f.must(r.Timeout > 0 && r.StopAfter > 0 && r.Slice > 0 && r.SettleLag > 0 && r.OutboxTime > 0, "a time of reconcile is not over 0")
@@ -82,6 +94,7 @@ func (l Limits) checkReconcile(f *faults) {
 		r.Verify.Time, r.Verify.Recheck, r.Timeout)
 	f.must(r.Timeout < r.Verify.Every, "a comparison may run for %v and is due every %v: runs would overlap", r.Timeout, r.Verify.Every)
 	f.must(r.Verify.Requests >= 1 && r.Verify.Rate >= 1, "a comparison makes %d requests at %d a second", r.Verify.Requests, r.Verify.Rate)
+	f.must(r.ListRate >= 1, "a pass makes %d requests a second", r.ListRate)
 	f.must(r.Verify.MaxAge > r.Verify.Round+r.Verify.Round/7, "the alarm on the comparison's age pages after %v, a pass starts every %v", r.Verify.MaxAge, r.Verify.Round)
 	f.must(r.OutboxTime < r.OutboxEvery, "a run of the outbox sends for %v and is due every %v: runs would overlap and send twice", r.OutboxTime, r.OutboxEvery)
 	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it logs its result", r.StopAfter, r.Timeout)

@@ -63,6 +63,7 @@ func (l Limits) checkConsumer(f *faults) {
 		"%d tries of %v and their pauses exceed the record budget %v: one unanswered request would cost an attempt", CallTries, l.CallTry, l.RecordBudget)
 	f.must(l.StripeTry+scaled(l, time.Second) <= l.HandlerBudget,
 		"a request to Stripe of %v leaves a handler too little of its budget %v", l.StripeTry, l.HandlerBudget)
+	f.must(l.StripeRate >= 0, "the rate of requests to Stripe %d is under 0", l.StripeRate)
 	f.must(l.BatchSize >= 1 && l.BatchSize <= SQSMaxBatch, "batch size %d is not 1 to %d", l.BatchSize, SQSMaxBatch)
 	f.must(l.BatchConcurrency >= 1 && l.BatchConcurrency <= l.BatchSize,
 		"batch concurrency %d is not 1 to the batch size %d", l.BatchConcurrency, l.BatchSize)

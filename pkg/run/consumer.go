@@ -92,6 +92,7 @@ func consumerStripe(cfg config.Consumer, api secrets.API, log *slog.Logger) (*st
 	}
 	return stripeapi.New(stripeapi.Options{
 		Key: key.Key, URL: cfg.StripeURL, TryTimeout: cfg.Limits.StripeTry,
-		Backoff: stripeapi.DefaultBackoff / time.Duration(max(cfg.Limits.TimeScale, 1)),
+		Backoff:      stripeapi.DefaultBackoff / time.Duration(max(cfg.Limits.TimeScale, 1)),
+		ResourceRate: float64(cfg.Limits.StripeRate), Processes: cfg.Concurrency, Unlimited: cfg.Limits.StripeRate == 0,
 	})
 }

@@ -54,10 +54,6 @@ type tasks struct {
 	log    *slog.Logger
 }
 
-// listRate limits the list requests per second: they share the account's rate limit with
-// the handlers' fetches.
-const listRate = 5
-
 func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender func(*slog.Logger) outbox.Sender) (*tasks, error) {
 	cfg, err := config.LoadReconcile(lookup)
 	if err != nil {
@@ -96,7 +92,7 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 // rate of their own, and few tries: the next run makes up for a failed one.
 func verification(cfg config.Reconcile, register func(*dispatch.Mux), store *dynamostore.Store, api stripeapi.Options, log *slog.Logger) (*dispatch.Mux, *comparison, error) {
 	l := cfg.Limits.Reconcile.Verify
-	api.Rate = float64(l.Rate * cfg.Limits.TimeScale)
+	api.Rate = float64(cfg.Limits.Background(l.Rate))
 	api.ResourceRate, api.Tries, api.TryTimeout = api.Rate, 2, cfg.Limits.StripeTry
 	client, err := stripeapi.New(api)
 	if err != nil {
@@ -124,8 +120,7 @@ func reconcileStripe(cfg config.Reconcile, api secrets.API, log *slog.Logger) (o
 		return o, err
 	}
 	return stripeapi.Options{
-		Key: key.Key, URL: cfg.StripeURL,
-		ResourceRate: listRate * float64(cfg.Limits.TimeScale), // under a time scale passes follow each other faster
+		Key: key.Key, URL: cfg.StripeURL, ResourceRate: float64(cfg.Limits.Background(cfg.Limits.Reconcile.ListRate)),
 	}, nil
 }
 

@@ -38,7 +38,7 @@ func TestWire(t *testing.T) {
 	}
 	all := map[string]string{
 		"TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": "http://127.0.0.1:1", "TOLLGATE_TIME_SCALE": "20",
-		"TOLLGATE_MAX_RECEIVES": "4", "TOLLGATE_ENDPOINTS": `{"default":{"livemode":[true]}}`,
+		"TOLLGATE_MAX_RECEIVES": "4", "TOLLGATE_STRIPE_RATE": "60", "TOLLGATE_CONCURRENCY": "4", "TOLLGATE_LIST_RATE": "20", "TOLLGATE_ENDPOINTS": `{"default":{"livemode":[true]}}`,
 		"TOLLGATE_RECONCILE": `{"-":"default","acct_1":"connect"}`, "TOLLGATE_ALLOW_IPS": "10.0.0.0/8",
 	}
 	for _, c := range []struct {
