@@ -75,6 +75,10 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		"TOLLGATE_DLQ_URL":           info.DLQURL,
 		"TOLLGATE_API_KEY_SECRET_ID": APIKeySecretID,
 		"TOLLGATE_MAX_RECEIVES":      strconv.Itoa(o.MaxReceives),
+		"TOLLGATE_CONCURRENCY":       strconv.Itoa(o.ConsumerConcurrency),
+	}
+	if o.APIKey == "" { // the fake Stripe has no rate limit
+		env["TOLLGATE_STRIPE_RATE"] = "off"
 	}
 	if o.HoldAfter > 0 {
 		env["TOLLGATE_HOLD_AFTER"] = o.HoldAfter.String()
@@ -92,6 +96,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	}
 	delete(env, "TOLLGATE_DLQ_URL")
 	delete(env, "TOLLGATE_MAX_RECEIVES")
+	delete(env, "TOLLGATE_CONCURRENCY")
 	delete(env, "TOLLGATE_HOLD_AFTER")
 	if o.Reconcile != "" {
 		env["TOLLGATE_RECONCILE"] = o.Reconcile
