@@ -45,6 +45,8 @@ const mutations = `
 	Consumer: Timeout +1 Queue; Environment.Variables.TOLLGATE_TABLE null ConsumerRole
 	Reconcile: Timeout +1; ReservedConcurrentExecutions null; ReservedConcurrentExecutions +1
 	Reconcile: Environment.Variables.TOLLGATE_ENDPOINTS "{}"; Environment.Variables.TOLLGATE_ENDPOINTS null
+	Reconcile: Environment.Variables.TOLLGATE_STRIPE_RATE "50"
+	Consumer: Environment.Variables.TOLLGATE_CONCURRENCY "5"
 	Reconcile: Environment.Variables.TOLLGATE_BEGIN "2026-11-21T12:00:00Z"
 	Queue: VisibilityTimeout +1; MessageRetentionPeriod +1; MaximumMessageSize -1; RedrivePolicy.maxReceiveCount +1
 	Queue: VisibilityTimeout null; RedrivePolicy null

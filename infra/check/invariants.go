@@ -95,6 +95,9 @@ func (c *checker) values() {
 		// Reconcile would requeue what only the consumer excludes.
 		{reconcile, variable + "ENDPOINTS", c.at(consumer, variable+"ENDPOINTS")},
 		{reconcile, variable + "BEGIN", c.at(consumer, variable+"BEGIN")},
+		// Both keep to one rate, which the consumers divide.
+		{reconcile, variable + "STRIPE_RATE", c.at(consumer, variable+"STRIPE_RATE")},
+		{consumer, variable + "CONCURRENCY", c.at(mapping, "ScalingConfig.MaximumConcurrency")},
 		{reconcile, variable + "STAGE", c.stage()},
 		{ingest, variable + "STAGE", c.stage()},
 	} {

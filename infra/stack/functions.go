@@ -77,6 +77,8 @@ func (p *parts) addConsumer() {
 			"TOLLGATE_TABLE":             p.table.Ref(),
 			"TOLLGATE_API_KEY_SECRET_ID": p.key.Ref(),
 			"TOLLGATE_MAX_RECEIVES":      str(strconv.Itoa(p.Limits.MaxReceives)),
+			"TOLLGATE_CONCURRENCY":       str(strconv.Itoa(p.consumers())),
+			"TOLLGATE_STRIPE_RATE":       str(strconv.Itoa(p.StripeRate)),
 		},
 		grants: []grant{
 			{p.queue.AttrArn(), []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}},
@@ -141,13 +143,17 @@ func (p *parts) addRole(id string, f function, logs awslogs.CfnLogGroup) awsiam.
 	})
 }
 
+// consumers is how many consumer processes run at once.
+func (p *parts) consumers() int {
+	if p.Reserved {
+		return p.Limits.MaxConcurrency
+	}
+	return min(p.Limits.MaxConcurrency, unreservedMapping)
+}
+
 // addMapping limits the consumer by the mapping's concurrency: a throttled invocation would
 // cost each of its messages a receive.
 func (p *parts) addMapping() {
-	concurrency := p.Limits.MaxConcurrency
-	if !p.Reserved {
-		concurrency = min(concurrency, unreservedMapping)
-	}
 	p.mapping = awslambda.NewCfnEventSourceMapping(p.stack, str("ConsumerMapping"), &awslambda.CfnEventSourceMappingProps{
 		EventSourceArn:                 p.queue.AttrArn(),
 		FunctionName:                   p.consumer.Ref(),
@@ -155,6 +161,6 @@ func (p *parts) addMapping() {
 		BatchSize:                      num(p.Limits.BatchSize),
 		MaximumBatchingWindowInSeconds: seconds(p.Limits.BatchWindow),
 		FunctionResponseTypes:          list("ReportBatchItemFailures"),
-		ScalingConfig:                  &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: num(concurrency)},
+		ScalingConfig:                  &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: num(p.consumers())},
 	})
 }

@@ -34,6 +34,7 @@ type Options struct {
 	HoldAfter    string              `json:"hold-after"`
 	AllowIPs     []string            `json:"allow-ips"`
 	SilenceHours int                 `json:"silence-hours"`
+	StripeRate   int                 `json:"stripe-rate"`
 }
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
@@ -56,6 +57,7 @@ func Keys() map[string]string {
 		"begin":         `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
 		"hold-after":    "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
 		"allow-ips":     `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
+		"stripe-rate":   "requests to Stripe a second to one resource of one account, 1 to 1000: 25 unless Stripe has raised the limit",
 		"silence-hours": "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
 	}
 }
@@ -162,6 +164,7 @@ func (o *Options) validate() error {
 	size := len(o.allowIPs())
 	f.must(size <= maxVariable, "allow-ips", "%d bytes long, over %d", size, maxVariable)
 	f.must(o.SilenceHours >= 0 && o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
+	f.must(o.StripeRate >= 1 && o.StripeRate <= 1000, "stripe-rate", "%d", o.StripeRate)
 	after, err := time.ParseDuration(o.HoldAfter)
 	f.must(err == nil && after >= time.Minute && after <= 87600*time.Hour, "hold-after", "%q", o.HoldAfter)
 	if err := config.CheckReconcile(o.endpoints(), o.accounts(), o.Begin); err != nil {

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ func (p *parts) addReconcile() {
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
 			"TOLLGATE_TABLE":             p.table.Ref(),
 			"TOLLGATE_API_KEY_SECRET_ID": p.key.Ref(),
+			"TOLLGATE_STRIPE_RATE":       str(strconv.Itoa(p.StripeRate)),
 		},
 		grants: []grant{
 			{p.queue.AttrArn(), []string{"sqs:SendMessage", "sqs:GetQueueAttributes"}},

@@ -175,6 +175,7 @@ func TestOptions(t *testing.T) {
 		"nothing reserved": {"test", object{"reserved": false}, object{
 			"Ingest.ReservedConcurrentExecutions": nil, "Consumer.ReservedConcurrentExecutions": nil,
 			"Reconcile.ReservedConcurrentExecutions": nil, "ConsumerMapping.ScalingConfig.MaximumConcurrency": 5.0,
+			"Consumer" + variables + "CONCURRENCY": "5",
 		}},
 		"an address": {"test", object{"alarm-email": "ops@example.com"}, object{
 			"AlarmEmail.Endpoint": "ops@example.com", "AlarmEmail.Protocol": "email",
@@ -192,6 +193,9 @@ func TestOptions(t *testing.T) {
 		"times": {"test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h"}, object{
 			"Reconcile" + variables + "BEGIN": "2026-11-21T12:00:00+01:00", "Consumer" + variables + "BEGIN": "2026-11-21T12:00:00+01:00",
 			"Ingest" + variables + "BEGIN": nil, "Consumer" + variables + "HOLD_AFTER": "36h", "Reconcile" + variables + "HOLD_AFTER": nil,
+		}},
+		"a raised limit at Stripe": {"live", object{"stripe-rate": 60}, object{
+			"Consumer" + variables + "STRIPE_RATE": "60", "Reconcile" + variables + "STRIPE_RATE": "60", "Ingest" + variables + "STRIPE_RATE": nil,
 		}},
 		"sources, logs and silence": {"test", object{"allow-ips": []any{"3.18.12.63", "10.0.0.0/8"}, "log-days": 7, "silence-hours": 6}, object{
 			"Ingest" + variables + "ALLOW_IPS": "3.18.12.63,10.0.0.0/8", "AccessLogs.RetentionInDays": 7.0,
@@ -317,6 +321,7 @@ func TestReadStageRefuses(t *testing.T) {
 		{"reconcile", []any{"acct_1", object{}, object{"platform": "default"}, object{"-": ""}, nil, object{"acct_" + strings.Repeat("1", 3072): "default"}}},
 		{"hold-after", []any{"", "24", "30s", "100000h", nil}},
 		{"begin", []any{"2026-11-21", "yesterday", "0001-01-01T00:00:00Z", nil}},
+		{"stripe-rate", []any{0, 1001, "off", nil}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
 	} {
 		for _, value := range tt.values {
