@@ -138,7 +138,7 @@ var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 
 // complaint matches the first failure line of another test, elsewhere that of one in another package.
 var (
-	complaint = regexp.MustCompile(`(?:fixedplan\w*|missed|secretwriters)_test\.go:\d+: (.*)`)
+	complaint = regexp.MustCompile(`(?:burst|fixedplan\w*|missed|secretwriters)_test\.go:\d+: (.*)`)
 	elsewhere = regexp.MustCompile(`\w+_test\.go:\d+: (.*)`)
 )
 
@@ -187,7 +187,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), sceneMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), sceneMutants(), rateMutants())
 }
 
 // overlay writes the mutant's files and the overlay file for the go command.
