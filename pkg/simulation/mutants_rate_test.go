@@ -11,12 +11,12 @@ func rateMutants() []mutant {
 		// What the fleet does.
 		one("a 429 does not slow down", rate, "float64(b.tokens.Limit())/2)", "float64(b.tokens.Limit()))").by(burst),
 		one("every process has the whole budget", rate, "start := most / l.processes", "start := most").by(burst),
-		one("growth at full speed after a 429", rate, "growth*quiet*quiet)", "growth)").by(burst),
+		one("growth at full speed after a 429", rate, "growth*quiet*quiet)", "growth*max(quiet, 1))").by(burst),
 		one("one rate for all accounts", "stripeapi/get.go", "bucketKey{r.account, r.resource,", `bucketKey{"", r.resource,`).by("TestHotAccount"),
 		one("a message without a turn makes room for the next", rate, "wait, late = max(0, time.Until(end)-least), true", "wait, late = 0, true").by(burst),
 
 		// What one process does.
-		unit("TestGrowth", "a rate grows past the budget", "min(max(perSecond, b.start*slowest), b.most)", "max(perSecond, b.start*slowest)"),
+		unit("TestGrowth", "a rate grows past the budget", "b.start*slowest), b.most)", "b.start*slowest), 2*b.most)"),
 		unit("TestGrowth", "a rate does not grow", "growth*quiet*quiet)", "0*quiet)"),
 		unit("TestNoGrowthWithoutNeed", "a rate grows without need", "a.status < 500 && h.waits:", "a.status < 500:"),
 		unit("TestFloor", "a rate falls without end", "max(perSecond, b.start*slowest)", "perSecond"),
