@@ -80,9 +80,9 @@ func Request(payload []byte) (ingest.Request, error) {
 func (e *gatewayEvent) request() ingest.Request {
 	r := ingest.Request{
 		Endpoint:    e.endpoint(),
-		ContentType: e.header("content-type"),
-		Signature:   e.header("stripe-signature"),
-		Trace:       cleanTrace(e.header("x-amzn-trace-id")),
+		ContentType: e.header(headerContentType),
+		Signature:   e.header(headerSignature),
+		Trace:       cleanTrace(e.header(headerTrace)),
 	}
 	if e.version == "2.0" {
 		r.Method, r.SourceIP = e.httpMethod2, e.httpSourceIP

@@ -23,9 +23,9 @@ func (e *gatewayEvent) header(name string) string {
 		}
 	}
 	if values == nil {
-		for key, value := range e.headers {
-			if strings.EqualFold(key, name) {
-				values = append(values, value)
+		for _, h := range e.headers {
+			if strings.EqualFold(h[0], name) {
+				values = append(values, h[1])
 			}
 		}
 		slices.Sort(values)

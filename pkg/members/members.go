@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
@@ -93,6 +94,29 @@ func (m *Member) Bytes() ([]byte, error) {
 		return nil, fmt.Errorf("%s is not a string", m.Name)
 	}
 	return unquote(m.Raw), nil
+}
+
+// All yields the key and the value of each member of m's value, if that is an object. A key may
+// come twice.
+func (m *Member) All() iter.Seq2[[]byte, *Member] {
+	return func(yield func([]byte, *Member) bool) {
+		if !m.IsObject() {
+			return
+		}
+		t := text(m.Raw) // valid: it was found in valid JSON
+		for i := t.space(1); t[i] != '}'; {
+			end := t.str(i)
+			key := unquote(t[i:end])
+			start := t.space(t.space(end) + 1) // behind the colon
+			end = t.value(start, 0)
+			if !yield(key, &Member{Name: m.Name, Raw: json.RawMessage(t[start:end:end])}) {
+				return
+			}
+			if i = t.space(end); t[i] == ',' {
+				i = t.space(i + 1)
+			}
+		}
+	}
 }
 
 // Flag reads a bool, false if absent.

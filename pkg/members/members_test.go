@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -154,6 +155,16 @@ func agree(t *testing.T, raw []byte, in []members.Member) {
 		got, err := m.Text()
 		if m.Raw != nil && ((err == nil) != (want == nil) || got != text) {
 			t.Fatalf("%q: %s is %q (%v), want %q (%v)", raw, m.Name, got, err, text, want)
+		}
+		if m.IsObject() {
+			all := map[string]json.RawMessage{}
+			for key, inside := range m.All() {
+				all[string(key)] = inside.Raw
+			}
+			var want map[string]json.RawMessage
+			if err := json.Unmarshal(m.Raw, &want); err != nil || !reflect.DeepEqual(all, want) {
+				t.Fatalf("%q: all of %s are %q, want %q (%v)", raw, m.Name, all, want, err)
+			}
 		}
 		if m.In != nil && m.Err() == nil {
 			agree(t, m.Raw, m.In)
