@@ -88,14 +88,14 @@ func (e Current[T]) KeepWith(key string, f Fields) Effect { return Swap(key, e.v
 // of the object at Stripe.
 //
 // With [Coalesce] an event that the kept row shows already ends as [ErrCoalesced], without a
-// fetch or a run of h; with [OnlyKept] so does one without a kept row. With [Announces] the attempt is retried for ten minutes while the
-// object does not show what the event announced.
+// fetch or a run of h; with [OnlyKept] so does one without a kept row. With [Announces] the
+// attempt is retried for ten minutes while the object does not show what the event announced.
 //
 // If the object is deleted at Stripe, the event of a type that ends in ".deleted" is
 // handled with its own snapshot or, in an API version that handlers cannot read, with the id
 // that Stripe still has of a deleted object such as a customer; any other event is parked with
-// ReasonObjectGone. An object without an id is a permanent failure, as it has
-// no row. OnCurrent panics as On does, and on a Mux without Objects or Rows.
+// ReasonObjectGone. An object without an id is a permanent failure, as it has no row.
+// OnCurrent panics as On does, and on a Mux without Objects or Rows.
 func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[T]) (Effects, error), options ...CurrentOption) {
 	if m.cfg.Objects == nil || m.cfg.Rows == nil {
 		panic("dispatch: OnCurrent needs a Mux with Objects and Rows")

@@ -60,9 +60,6 @@ func Refreshes[T any](m *Mux, keep func(context.Context, Current[T]) (Effects, e
 	}
 }
 
-// Refreshable reports whether a keeper is registered for a Go type of stripe-go.
-func (m *Mux) Refreshable(t reflect.Type) bool { return m.keepers[objectNameOf(t)] != nil }
-
 // Refresh reads the row of the object that in names by its mode, account and id, fetches the
 // object and runs the keeper of its kind. It writes nothing. Errors wrap [ErrNoRow],
 // [ErrNoKeeper] or [ErrRow], or are those of a fetch, of a keeper ([*PermanentError]) or of its

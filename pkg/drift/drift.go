@@ -91,7 +91,6 @@ type Checker struct {
 	Items    dispatch.Rows
 	Livemode bool          // the key's mode: rows of the other one cannot be fetched and are skipped
 	Recheck  time.Duration // after this a row that differs is compared again; 0: at once
-	Pace     func(context.Context) error
 
 	comparisons atomic.Int64
 }
@@ -169,7 +168,7 @@ func (c *Checker) compare(ctx context.Context, keys []string, which []int, found
 	group.SetLimit(parallel)
 	for _, i := range which {
 		group.Go(func() (err error) {
-			found[i], err = c.one(ctx, keys[i])
+			found[i], err = c.compareKey(ctx, keys[i])
 			return err
 		})
 	}
@@ -191,23 +190,19 @@ func (c *Checker) compare(ctx context.Context, keys []string, which []int, found
 	return nil
 }
 
-// one compares one row. Its error ends the whole run.
-func (c *Checker) one(ctx context.Context, key string) (Finding, error) {
+// compareKey compares one item. Its error ends the whole run.
+func (c *Checker) compareKey(ctx context.Context, key string) (Finding, error) {
 	if in, ok := inputOf(key); ok && key != dispatch.ObjectKey(in.Envelope) {
-		return c.owned(ctx, key, dispatch.ObjectKey(in.Envelope))
-	}
-	if c.Pace != nil {
-		if err := c.Pace(ctx); err != nil {
-			return Finding{}, err
-		}
+		return c.compareOwned(ctx, key, dispatch.ObjectKey(in.Envelope))
 	}
 	c.comparisons.Add(1)
 	f, _, err := c.refresh(ctx, key)
 	return f, err
 }
 
-// owned looks for the row of an item that changes with one. The item is compared with its row.
-func (c *Checker) owned(ctx context.Context, key, rowKey string) (f Finding, err error) {
+// compareOwned reports an item whose row is missing. Else it is compared with its row, under
+// the row's key.
+func (c *Checker) compareOwned(ctx context.Context, key, rowKey string) (f Finding, err error) {
 	f = Finding{Key: key, Result: Same}
 	item, kept, err := c.Items.Item(ctx, key)
 	if err != nil || !kept {

@@ -31,11 +31,6 @@ const mendPause = 100 * time.Millisecond
 // object. A finding other than Drifted cannot be repaired and is returned as it is.
 func (c *Checker) Repair(ctx context.Context, w Mender, key string) (Finding, error) {
 	for range maxMends {
-		if c.Pace != nil {
-			if err := c.Pace(ctx); err != nil {
-				return Finding{}, err
-			}
-		}
 		f, r, err := c.refresh(ctx, key)
 		if err != nil || f.Result != Drifted {
 			return f, err

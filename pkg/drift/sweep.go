@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Kept is the key of a row or of an entitlement. FetchedAt is when a row was last written, zero
-// if unknown and for entitlements.
+// Kept is the key of a row or of an entitlement. FetchedAt is when a row was last written; it
+// is zero for an entitlement and if unknown.
 type Kept struct {
 	Key       string
 	FetchedAt time.Time
@@ -77,8 +77,8 @@ var errOtherRun = errors.New("another run has moved the position")
 const retryFraction = 7
 
 // Run does one part. A pass counts as whole if at most a tenth of its rows could not be
-// fetched, and not all of them are of the other mode. The position is saved after each batch was compared, so a killed run loses nothing;
-// of two runs at once the later one to save ends.
+// fetched, and not all of them are of the other mode. The position is saved after each batch,
+// so a killed run loses nothing. Of two runs at once, the later one to save fails.
 func (s *Sweep) Run(ctx context.Context) (r Report, err error) {
 	started := time.Now()
 	p, err := s.Table.Position(ctx)
@@ -111,7 +111,7 @@ func (s *Sweep) mayGoOn(started time.Time) bool {
 	return time.Since(started) < s.Time && s.Checker.Comparisons() < s.Requests
 }
 
-// adjust keeps a clock that went back from stopping the passes: times in the future are none.
+// adjust drops times in the future, which would stop the passes until then: the clock went back.
 func (p *Position) adjust(now time.Time) {
 	if p.Began.IsZero() || p.Began.After(now) {
 		p.Began = now

@@ -105,6 +105,21 @@ func TestRetriesUntilStripeShowsTheEvent(t *testing.T) {
 	}
 }
 
+// TestEveryRowHasAKeeper: without one, nothing compares the row with Stripe.
+func TestEveryRowHasAKeeper(t *testing.T) {
+	for _, typ := range handlers.Types() {
+		f, body := newFixture(), golden(t, typ)
+		if parse(t, body).ObjectID == "" {
+			continue
+		}
+		f.shows(t, body)
+		f.handle(t, body)
+		if _, err := f.mux.Refresh(t.Context(), dispatch.Input{Envelope: parse(t, body)}); errors.Is(err, dispatch.ErrNoKeeper) {
+			t.Errorf("%s keeps a row: register its keeper in registerKeepers", typ)
+		}
+	}
+}
+
 // TestSettledEventsKeepWhatStripeShows: the fact comes from the event, and an invoice that is
 // open again has no receipt.
 func TestSettledEventsKeepWhatStripeShows(t *testing.T) {

@@ -1,12 +1,13 @@
 // Package handlers has the business logic: what happens when an event arrives. It keeps the
 // ledger of a subscription business and requests the messages to its customers. It has one
-// file per kind of Stripe object and one function per event type.
+// file per kind of Stripe object. All event types of a kind share the function that keeps its
+// row, the kind's keeper.
 //
 // A handler reads a typed object and returns effects, which package effect builds. It writes
 // nothing itself and keeps no state, so it may run more than once and concurrently. The items:
 //
-//   - FACT#… is money that moved, written once per object and fact. Facts are the same in any
-//     order of events, and two events for one change write one.
+//   - FACT#… is something about money that happened, written once per object and fact. Facts
+//     are the same in any order of events, and two events for one change write one.
 //   - OBJ#… keeps an object as Stripe has it now, never an old event's snapshot.
 //   - ENT#… is what a customer may use because of a subscription. It changes only together
 //     with the subscription's row.
@@ -27,8 +28,7 @@
 //	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripe.APIVersion, Objects: client, Rows: table})
 //	handlers.Register(mux)
 //
-// To add an event type, write its function, register it below, and put its golden event into
-// golden/<type>.json. A failing test names anything else that the type needs.
+// To add an event type, follow README.md. A failing test names anything that the type lacks.
 package handlers
 
 import (

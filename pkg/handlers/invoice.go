@@ -134,15 +134,15 @@ func hasAttempt(in *stripe.Invoice, e dispatch.Input) bool {
 	return err != nil || in.AttemptCount >= announced
 }
 
-// invoicePaymentFailed keeps the invoice and tells its customer while it is unpaid. A paid or
-// void invoice needs no message.
+// invoicePaymentFailed keeps the invoice and, while it is unpaid, requests a message to its
+// customer. A paid or void invoice needs none.
 func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
 	in, why := &e.Object, stripe.Error{}
 	if in.PaymentIntent != nil && in.PaymentIntent.LastPaymentError != nil {
 		why = *in.PaymentIntent.LastPaymentError
 	}
 	unpaid := in.Status == stripe.InvoiceStatusOpen || in.Status == stripe.InvoiceStatusUncollectible
-	return tellOfAttempt(e, paymentFailed, unpaid, dispatch.Fields{
+	return attemptEffects(e, paymentFailed, unpaid, dispatch.Fields{
 		"next_payment_attempt": in.NextPaymentAttempt, "code": string(why.Code), "decline_code": string(why.DeclineCode),
 	})
 }
@@ -150,13 +150,12 @@ func invoicePaymentFailed(_ context.Context, e dispatch.Current[stripe.Invoice])
 // invoiceActionRequired keeps the invoice and asks its customer, while it is open, to
 // authenticate the payment.
 func invoiceActionRequired(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
-	return tellOfAttempt(e, paymentActionRequired, e.Object.Status == stripe.InvoiceStatusOpen, nil)
+	return attemptEffects(e, paymentActionRequired, e.Object.Status == stripe.InvoiceStatusOpen, nil)
 }
 
-// tellOfAttempt keeps the invoice and, if due, requests one message per attempt of Stripe's
-// retry schedule. Only the attempt's own event requests it, as only that event has the time of
-// the attempt.
-func tellOfAttempt(e dispatch.Current[stripe.Invoice], name string, due bool, extra dispatch.Fields) (dispatch.Effects, error) {
+// attemptEffects keeps the invoice and, if due, requests one message per attempt of Stripe's
+// retry schedule. Only the attempt's own event requests it: no other has the attempt's time.
+func attemptEffects(e dispatch.Current[stripe.Invoice], name string, due bool, extra dispatch.Fields) (dispatch.Effects, error) {
 	in := &e.Object
 	announced, err := attemptOf(e.Body)
 	if err != nil {

@@ -62,12 +62,12 @@ func paymentIntentFailed(ctx context.Context, e dispatch.Event[stripe.PaymentInt
 		"charge": why.Charge, "payment_method": why.PaymentMethod.ID, "code": why.Code, "decline_code": why.DeclineCode,
 		"invoice": effect.ID(pi.Invoice),
 	}
-	tell, err := tellsOfFailure(ctx, e)
+	due, err := failureMessageDue(ctx, e)
 	if err != nil {
 		return nil, err
 	}
 	var ms []effect.Message
-	if tell {
+	if due {
 		m := fact.Message(e.Input, paymentFailed)
 		m.Subject = effect.FactKey(e.Envelope, pi.ID, "failed") // one message, however many cards are declined
 		m.Extra = dispatch.Fields{"code": why.Code, "decline_code": why.DeclineCode}
@@ -76,10 +76,10 @@ func paymentIntentFailed(ctx context.Context, e dispatch.Event[stripe.PaymentInt
 	return fact.Effects(e.Input, ms...)
 }
 
-// tellsOfFailure reports whether a failed payment has a message: it has neither succeeded nor
-// been canceled since, as far as Stripe or the table shows it. About a payment of an invoice
-// the invoice's own event tells.
-func tellsOfFailure(ctx context.Context, e dispatch.Event[stripe.PaymentIntent]) (bool, error) {
+// failureMessageDue reports whether to request a message about a failed payment: it has
+// neither succeeded nor been canceled since, as far as Stripe and the table show. For a payment
+// of an invoice, the invoice's own event requests the message.
+func failureMessageDue(ctx context.Context, e dispatch.Event[stripe.PaymentIntent]) (bool, error) {
 	pi := &e.Object
 	if pi.Invoice != nil || pi.Status == stripe.PaymentIntentStatusSucceeded || pi.Status == stripe.PaymentIntentStatusCanceled {
 		return false, nil

@@ -33,8 +33,8 @@ func keepSubscription(_ context.Context, e dispatch.Current[stripe.Subscription]
 	return subscriptionEffects(e, nil)
 }
 
-// subscriptionTrialEnds keeps a subscription and tells its customer, once for each end of a
-// trial, that the trial ends soon. A trial that is over by now is not told of.
+// subscriptionTrialEnds keeps a subscription and, unless its trial is over by now, requests a
+// message to its customer that it ends soon: once for each end of a trial.
 func subscriptionTrialEnds(_ context.Context, e dispatch.Current[stripe.Subscription]) (dispatch.Effects, error) {
 	s := &e.Object
 	if s.Status != stripe.SubscriptionStatusTrialing || s.TrialEnd == 0 {

@@ -16,6 +16,7 @@ func driftMutants() []mutant {
 		one("a repair names messages that it does not request", repair, "		delete(fields, effect.MessageKeys)\n		if named, ok := kept[effect.MessageKeys]; ok {", "		if named, ok := kept[effect.MessageKeys]; ok && false {").by("TestRepair").in("drift"),
 		one("a repaired entitlement has a version of its own", store, "		it.Put.Item[\"ver\"] = num(next)\n", "		_, _ = it, next\n").by("TestMend").in("dynamostore"),
 		one("verify skips entitlements", compare, "		kept := r.Before[e.Key]\n", "		if e.Key != rowKey {\n			continue\n		}\n		kept := r.Before[e.Key]\n").by("TestVerifyFindsEachDrift").in("cmd/tollgate"),
+		one("the rows of refunds have no keeper", "handlers/handlers.go", "	dispatch.Refreshes(mux, keepRefund)\n", "").by("TestEveryRowHasAKeeper").in("handlers"),
 		one("verify skips the list", compare, "	names = append(names, dispatch.ListName, dispatch.ListOrder)\n", "	_ = dispatch.ListOrder\n").by("TestResults").in("drift"),
 		one("verify takes lag for drift", checker, "	for range maxRechecks {\n", "	for range maxRechecks * 0 {\n").by("TestLagIsNoDrift").in("drift"),
 		one("the position is saved before the batch was compared", sweep, save, early).by("TestKilledRun").in("drift"),
