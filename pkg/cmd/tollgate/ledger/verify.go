@@ -76,9 +76,9 @@ func (c *Verify) Run(ctx context.Context, a *verb.App) error {
 
 func (c *Verify) which() string {
 	text := event.Mode(c.Live) + " mode"
-	for name, value := range map[string]string{"since": c.Since, "account": c.Account, "customer": c.Customer} {
-		if value != "" {
-			text += ", " + name + " " + value
+	for _, filter := range [][2]string{{"since", c.Since}, {"account", c.Account}, {"customer", c.Customer}} {
+		if filter[1] != "" {
+			text += ", " + filter[0] + " " + filter[1]
 		}
 	}
 	return text
@@ -144,8 +144,9 @@ func (c *Verify) verifier(ctx context.Context, a *verb.App) (*verifier, error) {
 		return nil, err
 	}
 	if live != c.Live && !(v.target.Local && c.Live) { // the fake Stripe has both modes
+		flag := map[bool]string{true: "add", false: "drop"}[live]
 		return nil, verb.Hint(verb.Usage("the key for Stripe's API is one of %s mode: rows of %s mode cannot be compared with it", event.Mode(live), event.Mode(c.Live)),
-			"give --live with a key of live mode")
+			"%s --live, or give a key of %s mode", flag, event.Mode(c.Live))
 	}
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: client, Rows: v.reader})
 	handlers.Register(mux)
@@ -162,11 +163,19 @@ func (v *verifier) run(ctx context.Context) (string, error) {
 	left := v.done.Drifted - v.done.Repaired
 	switch {
 	case err == nil && left > 0:
-		err = fmt.Errorf("%s differ from Stripe", verb.Plural(left, "row", "rows"))
+		err = verb.Hint(fmt.Errorf("%s from Stripe", verb.Plural(left, "row differs", "rows differ")), "%s", v.afterDrift())
 	case err == nil && v.done.Failed > 0:
-		err = fmt.Errorf("%s could not be compared", verb.Plural(v.done.Failed, "row", "rows"))
+		err = verb.Hint(fmt.Errorf("%s could not be compared", verb.Plural(v.done.Failed, "row", "rows")), "run it again; may the key read these objects?")
 	}
 	return v.done.text(), err
+}
+
+// afterDrift is what to do about rows that differ.
+func (v *verifier) afterDrift() string {
+	if v.Repair {
+		return "a repair cannot mend these: infra/README.md, \"Alarm: ledger-drift\", has what to do"
+	}
+	return "find the cause (infra/README.md, \"Alarm: ledger-drift\"), then write what Stripe shows: tollgate ledger verify --repair"
 }
 
 func (r Verified) text() string {
