@@ -2,7 +2,7 @@
 // local system takes, next to a function that does nothing and to a server that does the least.
 //
 //	measure cold -dir .build/host
-//	measure e2e -dir .build/host -seconds 10
+//	measure e2e -dir .build/host -for 10s
 //
 // Every address is on loopback, every program that it starts it also ends.
 package main
