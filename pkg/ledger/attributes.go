@@ -117,7 +117,8 @@ func (a attributes) message() Message {
 	return m
 }
 
-// attemptIn returns the attempt in the key of a message about an invoice's failed payment, OUT#FACT#…#payment_failed#<attempt>#payment_failed.
+// attemptIn returns the attempt in the key of a message about an invoice's failed payment,
+// OUT#FACT#…#payment_failed#<attempt>#payment_failed; 0 for any other key.
 func attemptIn(key string) int64 {
 	parts := strings.Split(key, "#")
 	if len(parts) < 3 || parts[len(parts)-3] != "payment_failed" {

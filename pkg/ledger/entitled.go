@@ -26,8 +26,8 @@ const RenewalGrace = 72 * time.Hour
 
 // Entitled reports whether a customer may use a product (prod_…) now, and returns the
 // entitlements that grant it, one for each subscription. An application calls it with a
-// [tollgate/pkg/dynamostore.Reader] of the stack's table; its role needs dynamodb:Query on the index list
-// and dynamodb:GetItem on the table.
+// [tollgate/pkg/dynamostore.Reader] of the stack's table. Its role needs dynamodb:Query on the
+// index list and dynamodb:GetItem on the table.
 //
 // It queries the customer's list, an index that lags a moment behind the table, and reads each
 // entitlement that grants the product again, with strong consistency. So a new entitlement may

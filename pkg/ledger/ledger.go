@@ -1,6 +1,6 @@
 // Package ledger reads one customer's billing from the table: the subscriptions,
-// entitlements, invoices, payments, refunds, disputes, early fraud warnings and checkouts that the
-// handlers stored, and the messages that they requested.
+// entitlements, invoices, payments, refunds, refunded charges, disputes, early fraud warnings and
+// checkouts that the handlers stored, and the messages that they requested.
 //
 //	l, err := ledger.Read(ctx, items, "test", "", "cus_…")
 //	if errors.Is(err, ledger.ErrUnknown) { … }

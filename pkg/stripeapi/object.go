@@ -64,7 +64,7 @@ const maxObjectIDBytes = 4 * maxIDBytes
 // account to ask as, "" for the key's own. The bytes are valid JSON and nothing more is
 // checked; a deleted customer or product comes as {"deleted":true, …}. A subscription
 // comes with all its items and a charge with all its refunds: where Stripe shows only the
-// first ones with it, their list is read too, and that this fails fails the fetch. A dispute,
+// first ones with it, their list is read too; if that fails, so does the fetch. A dispute,
 // refund or early fraud warning comes with its charge, an invoice with its payment intent
 // and a refund with the balance transaction of its failure, each expanded.
 //

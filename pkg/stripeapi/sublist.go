@@ -35,11 +35,10 @@ func sublistOf(kind string) (sublist, bool) {
 	return sublist{}, false
 }
 
-// whole returns an object with all elements of its sublist: Stripe shows the first of
-// them with it, and all in a list of their own. What changes between the two requests is
-// mended by the next event, as Stripe sends one for each change of an item or a refund.
-// What has no such list is returned as it is, and so is an object that has ended and of
-// which no elements are listed any more: that it ended is what counts.
+// whole returns an object with all elements of its sublist. A change between the two requests
+// arrives with the next event, as Stripe sends one for each change of an item or a refund. An
+// object without such a list is returned as it is, and so is one that has ended and of which
+// Stripe lists no elements any more.
 func (c *Client) whole(ctx context.Context, account, id string, l sublist, body []byte) ([]byte, error) {
 	var object, list map[string]json.RawMessage
 	var more bool
@@ -138,7 +137,7 @@ func (c *Client) sublistPage(ctx context.Context, account, object, after string,
 		accountHeader: "Stripe-Account", account: account, resource: l.path,
 	})
 	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Code == "resource_missing" && after == "" {
-		// What a parameter names and is not there is a 400; here that is the object.
+		// Stripe answers 400 for a parameter that names an unknown object.
 		return nil, false, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	if err != nil {

@@ -60,7 +60,7 @@ func (w *account) uncollected(sub obj) (inv obj) {
 	case "mark_uncollectible":
 		w.finalize(inv, sub)
 		w.pass(0)
-		w.giveUp(inv)
+		w.writeOff(inv)
 	}
 	return inv
 }
@@ -153,7 +153,7 @@ func (w *account) close(inv, pi obj) {
 		return
 	}
 	if w.chance(70) {
-		w.giveUp(inv)
+		w.writeOff(inv)
 		w.pass(w.between(minute, day))
 		w.byCaller()
 	}
@@ -197,8 +197,8 @@ func (w *account) void(inv obj) {
 	w.emitUpdate("invoice.updated", inv, previous)
 }
 
-// giveUp marks an invoice as uncollectible: it may still be paid.
-func (w *account) giveUp(inv obj) {
+// writeOff marks an invoice as uncollectible: it may still be paid.
+func (w *account) writeOff(inv obj) {
 	previous := w.change(inv, w.transition(inv, "uncollectible", "marked_uncollectible_at"))
 	w.emit("invoice.marked_uncollectible", inv)
 	w.emitUpdate("invoice.updated", inv, previous)
