@@ -195,7 +195,7 @@ func TestInvoicePaidUnderAnEarlierRelease(t *testing.T) {
 }
 
 // An invoice fails twice, is paid, opened again and paid by a second payment. In every order of
-// its events, with Stripe showing the newest state that an event told of so far, or the last one
+// its events, with Stripe showing the newest state that an event announced so far, or the last one
 // from the start, its facts are the two payments, its row ends paid by the second one, and no
 // message is about an attempt that was not unpaid when its event was handled.
 func TestInvoiceInEveryOrder(t *testing.T) {

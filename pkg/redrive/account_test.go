@@ -84,8 +84,8 @@ func TestRecordsOfAContext(t *testing.T) {
 	}
 }
 
-// TestPurgeOfBothReleasesLetters of one event: that with its last attempt marks it.
-func TestPurgeOfBothReleasesLetters(t *testing.T) {
+// TestPurgeOfTwoReleasesMessages of one event: the one with its last attempt marks it.
+func TestPurgeOfTwoReleasesMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, older := inContext()
 		table := idempotencytest.NewMemory(nil)
