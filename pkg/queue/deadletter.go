@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"tollgate/pkg/limits"
 )
@@ -61,11 +62,20 @@ func DeadLetterOf(attributes map[string]string) (d DeadLetter, ok bool) {
 	return d, d.Reason != ""
 }
 
-var (
-	quoted = regexp.MustCompile("\"[^\"]*\"|'[^']*'|`[^`]*`")
-	ids    = regexp.MustCompile(`\b[A-Za-z]+(?:_[A-Za-z]+)*_[A-Za-z0-9]{6,}\b|\b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*\b`)
-	digits = regexp.MustCompile(`(\.go:[0-9]+)|[0-9]+`) // source positions stay: they identify the fault
-)
+// variables are what differs between failures of one kind, with what it becomes. They are
+// compiled at the first failure, not at every start.
+var variables = sync.OnceValue(func() [3]variable {
+	return [3]variable{
+		{regexp.MustCompile("\"[^\"]*\"|'[^']*'|`[^`]*`"), "<text>"},
+		{regexp.MustCompile(`\b[A-Za-z]+(?:_[A-Za-z]+)*_[A-Za-z0-9]{6,}\b|\b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*\b`), "<id>"},
+		{regexp.MustCompile(`(\.go:[0-9]+)|[0-9]+`), "$1<n>"}, // source positions stay: they identify the fault
+	}
+})
+
+type variable struct {
+	pattern *regexp.Regexp
+	becomes string
+}
 
 // ErrRefused: the queue refuses a message even without attributes.
 var ErrRefused = errors.New("the queue refuses this message")
@@ -73,10 +83,10 @@ var ErrRefused = errors.New("the queue refuses this message")
 // Fingerprint groups failures that differ only in numbers, ids and quoted text: the
 // first 12 hex digits of a digest over the event type, the reason and the error so reduced.
 func Fingerprint(eventType, reason, errText string) string {
-	text := quoted.ReplaceAllString(errText, "<text>")
-	text = ids.ReplaceAllString(text, "<id>")
-	text = digits.ReplaceAllString(text, "$1<n>")
-	sum := sha256.Sum256([]byte(eventType + "\n" + reason + "\n" + text))
+	for _, v := range variables() {
+		errText = v.pattern.ReplaceAllString(errText, v.becomes)
+	}
+	sum := sha256.Sum256([]byte(eventType + "\n" + reason + "\n" + errText))
 	return hex.EncodeToString(sum[:])[:12]
 }
 

@@ -10,7 +10,7 @@ import (
 
 // constructors return immutable values.
 func constructors() []string {
-	return []string{"errors.New", "regexp.MustCompile", "strings.NewReplacer", "net/netip.MustParsePrefix", "net/netip.MustParseAddr"}
+	return []string{"errors.New", "regexp.MustCompile", "sync.OnceValue", "strings.NewReplacer", "net/netip.MustParsePrefix", "net/netip.MustParseAddr"}
 }
 
 // allowedState are exceptions: "folder.name" → reason.

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -152,7 +153,7 @@ func isOrganisations(key string) bool {
 
 // missingRight matches the name of a right that a restricted key lacks, such as
 // rak_charge_read, in Stripe's message.
-var missingRight = regexp.MustCompile(`\brak_[a-z0-9_]{1,60}\b`)
+var missingRight = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\brak_[a-z0-9_]{1,60}\b`) })
 
 // refusal is the error of an answer that is not 200, and whether another try may help.
 // Stripe-Should-Retry decides where the status does not.
@@ -180,7 +181,7 @@ func refusal(resp *http.Response, body []byte, account string) (err error, again
 	case http.StatusNotFound:
 		return fmt.Errorf("%w (%s)", ErrNotFound, text), false
 	case http.StatusForbidden:
-		if right := missingRight.FindString(envelope.Error.Message); right != "" {
+		if right := missingRight().FindString(envelope.Error.Message); right != "" {
 			text += ", missing right " + right
 		}
 		if code == "account_invalid" || !ofKey {
