@@ -35,7 +35,7 @@ func isWordPart(c byte) bool { return isLetter(c) || isDigit(c) }
 
 // tokens splits an expression; the last token is always tokEOF.
 func tokens(s string) []token {
-	var out []token
+	out := make([]token, 0, len(s)/4+2)
 	for i := 0; i < len(s); {
 		if strings.IndexByte(" \t\r\n", s[i]) >= 0 {
 			i++

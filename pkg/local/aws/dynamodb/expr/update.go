@@ -40,25 +40,24 @@ func (u *Update) Paths() []Path {
 // the given item. It returns *Error if an operand is missing or of the wrong type, if a
 // path does not exist, or if a number does not fit.
 func (u *Update) Apply(item value.Item) (value.Item, error) {
-	out := value.Value{Type: value.Map, Map: maps.Clone(item)}
-	if out.Map == nil {
-		out.Map = value.Item{}
+	out := maps.Clone(item)
+	if out == nil {
+		out = value.Item{}
 	}
 	if u == nil {
-		return out.Map, nil
+		return out, nil
 	}
-	var err error
 	for _, a := range u.set {
-		v, failed := a.term.eval(item)
-		if failed != nil {
-			return nil, failed
+		v, err := a.term.eval(item)
+		if err != nil {
+			return nil, err
 		}
-		if out, err = edit(out, a.path.steps, setTo(v)); err != nil {
+		if err := editItem(out, a.path.steps, setTo(v)); err != nil {
 			return nil, err
 		}
 	}
 	for _, a := range u.add {
-		if out, err = edit(out, a.path.steps, a.apply); err != nil {
+		if err := editItem(out, a.path.steps, a.apply); err != nil {
 			return nil, err
 		}
 	}
@@ -66,11 +65,11 @@ func (u *Update) Apply(item value.Item) (value.Item, error) {
 		if p.pastEnd(item) {
 			continue
 		}
-		if out, err = edit(out, p.steps, removed); err != nil {
+		if err := editItem(out, p.steps, removed); err != nil {
 			return nil, err
 		}
 	}
-	return out.Map, nil
+	return out, nil
 }
 
 func setTo(v value.Value) change {
@@ -92,6 +91,30 @@ func (p Path) pastEnd(item value.Item) bool {
 
 // change returns the new value at a path, or false to remove it.
 type change func(old value.Value, exists bool) (value.Value, bool, error)
+
+// editItem is [edit] for a whole item, which is a copy and is changed in place.
+func editItem(item value.Item, steps []step, f change) error {
+	name := steps[0].name
+	old, exists := item[name]
+	keep, err := true, error(nil)
+	switch {
+	case len(steps) == 1:
+		old, keep, err = f(old, exists)
+	case exists:
+		old, err = edit(old, steps[1:], f)
+	default:
+		err = badPath()
+	}
+	if err != nil {
+		return err
+	}
+	if !keep {
+		delete(item, name)
+		return nil
+	}
+	item[name] = old
+	return nil
+}
 
 // edit returns v with the value at the path changed; only values on the path are copied.
 func edit(v value.Value, steps []step, f change) (value.Value, error) {
