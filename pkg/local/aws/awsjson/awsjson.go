@@ -25,6 +25,9 @@ import (
 // MaxRequestBytes bounds one request's body; DynamoDB's own bound of 16 MB is the largest of the services.
 const MaxRequestBytes = 16 << 20
 
+// presized is how many bytes a request gets memory for before they have arrived.
+const presized = 64 << 10
+
 // Operation runs one API call. The body is the request's JSON, at most
 // [MaxRequestBytes]; the answer is marshalled with encoding/json. An error
 // other than [*Error] becomes an InternalServerError (500).
@@ -101,7 +104,7 @@ func handler(refusal func(Service, *http.Request) *Error, services []Service) ht
 }
 
 func (s Service) serve(w http.ResponseWriter, r *http.Request, op Operation) {
-	body, err := readBody(r.Body)
+	body, err := readBody(r)
 	if err != nil {
 		s.writeError(w, err)
 		return
@@ -124,16 +127,17 @@ func (s Service) serve(w http.ResponseWriter, r *http.Request, op Operation) {
 
 // readBody returns an error for an incomplete body: no operation may run with a part of a request, and a handler that
 // writes nothing would send 200.
-func readBody(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, MaxRequestBytes+1))
-	if err != nil {
+func readBody(r *http.Request) ([]byte, error) {
+	var body bytes.Buffer
+	body.Grow(int(min(max(0, r.ContentLength), presized)) + bytes.MinRead)
+	if _, err := body.ReadFrom(io.LimitReader(r.Body, MaxRequestBytes+1)); err != nil {
 		return nil, Errorf("RequestIncomplete", "the request body ended early: %v", err)
 	}
-	if len(body) <= MaxRequestBytes {
-		return body, nil
+	if body.Len() <= MaxRequestBytes {
+		return body.Bytes(), nil
 	}
 	// Clients read the answer only after they have sent their body, so a bounded rest is read.
-	io.CopyN(io.Discard, r, 3*MaxRequestBytes)
+	io.CopyN(io.Discard, r.Body, 3*MaxRequestBytes)
 	return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge",
 		Message: fmt.Sprintf("request body is over %d bytes", MaxRequestBytes)}
 }

@@ -3,21 +3,21 @@ package awsjson
 import (
 	"crypto/subtle"
 	"net/http"
-	"regexp"
+	"strings"
 )
 
 // KeyedHandler is [Handler] for requests with the given access key id in their Authorization
 // header. It rejects others as AWS rejects an unknown key. The id is a secret that the clients
 // share: signatures are not checked.
 func KeyedHandler(id string, services ...Service) http.Handler {
-	credential := regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/, ]+)/`)
 	return handler(func(s Service, r *http.Request) *Error {
 		authorization := r.Header.Get("Authorization")
 		if authorization == "" {
 			return s.denied("MissingAuthenticationTokenException", "MissingAuthenticationToken", "Request is missing Authentication Token")
 		}
-		found := credential.FindStringSubmatch(authorization)
-		if found == nil || subtle.ConstantTimeCompare([]byte(found[1]), []byte(id)) == 0 {
+		credential, ok := strings.CutPrefix(authorization, "AWS4-HMAC-SHA256 Credential=")
+		given, _, scoped := strings.Cut(credential, "/")
+		if !ok || !scoped || subtle.ConstantTimeCompare([]byte(given), []byte(id)) == 0 {
 			return s.denied("UnrecognizedClientException", "InvalidClientTokenId", "The security token included in the request is invalid.")
 		}
 		return nil
