@@ -119,6 +119,25 @@ func (m *Member) All() iter.Seq2[[]byte, *Member] {
 	}
 }
 
+// List yields the elements of m's value, if that is a list.
+func (m *Member) List() iter.Seq[*Member] {
+	return func(yield func(*Member) bool) {
+		if len(m.Raw) == 0 || m.Raw[0] != '[' {
+			return
+		}
+		t := text(m.Raw) // valid
+		for i := t.space(1); t[i] != ']'; {
+			end := t.value(i, 0)
+			if !yield(&Member{Name: m.Name, Raw: json.RawMessage(t[i:end:end])}) {
+				return
+			}
+			if i = t.space(end); t[i] == ',' {
+				i = t.space(i + 1)
+			}
+		}
+	}
+}
+
 // Flag reads a bool, false if absent.
 func (m *Member) Flag() (bool, error) {
 	is := string(m.Raw) == "true"

@@ -102,7 +102,7 @@ func TestRawCannotGrow(t *testing.T) {
 func FuzzFind(f *testing.F) {
 	for _, s := range []string{
 		`{"id":"a","data":{"id":-0.5e-7,"object":{"risk":[{},[],"\ud83c\udf81"]}}}`, "{\n        \"id\"\t:\r true , \"x\":false}", `{"I\u0044":1,"iſ":null}`,
-		`{"id":01}`, `{"id":-}`, `{"id":1.}`, `{"id":1e}`, `{"id":tru}`, `{"id":"\x"}`, `{"id":"\u00g0"}`, `{"id":"` + "\x7f\xff\u2028" + `"}`, `{"id":"0123456` + "\x00" + `"}`, "[]", "",
+		`{"id":[ 1,{} ,[] ],"is":[]}`, `{"id":01}`, `{"id":-}`, `{"id":1.}`, `{"id":1e}`, `{"id":tru}`, `{"id":"\x"}`, `{"id":"\u00g0"}`, `{"id":"` + "\x7f\xff\u2028" + `"}`, `{"id":"0123456` + "\x00" + `"}`, "[]", "",
 	} {
 		f.Add([]byte(s))
 	}
@@ -165,6 +165,13 @@ func agree(t *testing.T, raw []byte, in []members.Member) {
 			if err := json.Unmarshal(m.Raw, &want); err != nil || !reflect.DeepEqual(all, want) {
 				t.Fatalf("%q: all of %s are %q, want %q (%v)", raw, m.Name, all, want, err)
 			}
+		}
+		var list, listed []json.RawMessage
+		for e := range m.List() {
+			listed = append(listed, e.Raw)
+		}
+		if json.Unmarshal(m.Raw, &list) == nil && len(list)+len(listed) > 0 && !reflect.DeepEqual(list, listed) {
+			t.Fatalf("%q: %s lists %q, want %q", raw, m.Name, listed, list)
 		}
 		if m.In != nil && m.Err() == nil {
 			agree(t, m.Raw, m.In)

@@ -1,12 +1,15 @@
 package sqsqueue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"tollgate/pkg/members"
 	"tollgate/pkg/queue"
 )
 
@@ -26,16 +29,9 @@ func NewLambdaHandler(h BatchHandler) *LambdaHandler { return &LambdaHandler{h: 
 // Invoke handles one SQS event. The response always holds a list: a null list, like
 // an empty answer, would tell Lambda that the whole batch succeeded.
 func (l *LambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	var in events.SQSEvent
-	if err := json.Unmarshal(payload, &in); err != nil {
+	messages, err := messagesOf(payload)
+	if err != nil {
 		return nil, fmt.Errorf("decode SQS event: %w", err)
-	}
-	messages := make([]queue.Message, len(in.Records))
-	for i, r := range in.Records {
-		if r.MessageId == "" || r.ReceiptHandle == "" {
-			return nil, fmt.Errorf("decode SQS event: record %d has no message id or receipt", i)
-		}
-		messages[i] = message(r.MessageId, r.ReceiptHandle, r.Body, r.Attributes)
 	}
 	failed, err := l.h.Handle(ctx, messages)
 	if err != nil {
@@ -50,4 +46,53 @@ func (l *LambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, err
 		return nil, fmt.Errorf("encode batch response: %w", err)
 	}
 	return answer, nil
+}
+
+// messagesOf reads an SQS event, whose bodies are most of it, in one pass.
+func messagesOf(payload []byte) ([]queue.Message, error) {
+	top := []members.Member{{Name: "Records"}}
+	if err := members.FindLast(payload, top); err != nil {
+		return nil, err
+	}
+	records := &top[0]
+	if !records.Absent() && records.Raw[0] != '[' {
+		return nil, errors.New("Records is not a list")
+	}
+	messages := []queue.Message{}
+	for record := range records.List() {
+		m, err := messageOf(record)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", len(messages), err)
+		}
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+func messageOf(record *members.Member) (queue.Message, error) {
+	in := []members.Member{{Name: "messageId"}, {Name: "receiptHandle"}, {Name: "body"}, {Name: "attributes"}}
+	if err := members.FindLast(record.Raw, in); err != nil {
+		return queue.Message{}, err
+	}
+	id, idErr := in[0].Text()
+	receipt, receiptErr := in[1].Text()
+	body, bodyErr := in[2].Text()
+	if err := cmp.Or(idErr, receiptErr, bodyErr); err != nil {
+		return queue.Message{}, err
+	}
+	if id == "" || receipt == "" {
+		return queue.Message{}, errors.New("no message id or receipt")
+	}
+	if !in[3].Absent() && !in[3].IsObject() {
+		return queue.Message{}, errors.New("attributes is not an object")
+	}
+	attributes := map[string]string{}
+	for name, value := range in[3].All() {
+		text, err := value.Text()
+		if err != nil {
+			return queue.Message{}, err
+		}
+		attributes[string(name)] = text
+	}
+	return message(id, receipt, body, attributes), nil
 }
