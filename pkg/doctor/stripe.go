@@ -111,7 +111,7 @@ func CheckReconcile(covered Coverage, s Target, now func() time.Time) Check {
 			}
 			return how.Excluded != ""
 		})
-		last, newest := lastPasses(notes)
+		last, newest := lastPasses(notes, l.StopAfter)
 		never := neverPassed(notes, last, at.Add(-late))
 		const do = "does the reconcile function run? Look at its alarms and its log; tollgate reconcile report names the gaps"
 		switch {
@@ -138,8 +138,9 @@ func CheckReconcile(covered Coverage, s Target, now func() time.Time) Check {
 	}
 }
 
-// lastPasses are the last quarter-hourly pass over each account, and the last of all.
-func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.Covered, newest reconcile.Covered) {
+// lastPasses are the last quarter-hourly pass over each account, and the last of all, whose
+// slices have a note each.
+func lastPasses(notes []reconcile.Covered, long time.Duration) (last map[reconcile.Stream]reconcile.Covered, newest reconcile.Covered) {
 	last = map[reconcile.Stream]reconcile.Covered{}
 	for _, n := range notes {
 		if n.Tier != reconcile.Frequent {
@@ -152,7 +153,16 @@ func lastPasses(notes []reconcile.Covered) (last map[reconcile.Stream]reconcile.
 			newest = n
 		}
 	}
-	return last, newest
+	for _, n := range notes {
+		if n.Tier != reconcile.Frequent {
+			continue
+		}
+		if of := last[n.Stream()]; !n.DoneAt.Equal(of.DoneAt) && n.DoneAt.After(of.DoneAt.Add(-long)) {
+			of.Listed, of.Enqueued, of.Errors = of.Listed+n.Listed, of.Enqueued+n.Enqueued, of.Errors+n.Errors
+			last[n.Stream()] = of
+		}
+	}
+	return last, last[newest.Stream()]
 }
 
 // neverPassed are the accounts that no pass has compared, though one was due.

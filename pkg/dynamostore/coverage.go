@@ -39,7 +39,7 @@ func (s *Store) Cover(ctx context.Context, n reconcile.Covered) error {
 	if !n.Since.IsZero() {
 		it["since"] = millis(n.Since)
 	}
-	for name, text := range map[string]string{"endpoint": n.Endpoint, "excluded": n.Excluded} {
+	for name, text := range map[string]string{"endpoint": n.Endpoint, "excluded": n.Excluded, "sum": n.Sum} {
 		if text != "" {
 			it[name] = str(text)
 		}
@@ -81,7 +81,7 @@ func coveredOf(row item) (n reconcile.Covered, ok bool) {
 		From: second("from"), To: second("to"), DoneAt: a.millis("done_at"),
 		Listed: number("listed"), Known: number("known"), Enqueued: number("enqueued"), Errors: number("errors"),
 		// Attributes of a later release, written only where needed.
-		Since: a.millis("since"), Endpoint: a.str("endpoint"), Excluded: a.str("excluded"),
+		Since: a.millis("since"), Endpoint: a.str("endpoint"), Excluded: a.str("excluded"), Sum: a.str("sum"),
 	}
 	return n, a.err == nil
 }

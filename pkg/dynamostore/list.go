@@ -18,7 +18,7 @@ import (
 type Filter string
 
 const (
-	Failed   Filter = "failed"   // every record in the index: failed, or come a second time, and not done
+	Failed   Filter = "failed"   // every record in the index but purged ones: failed, or come a second time, and not done
 	Dead     Filter = "dead"     // not done, and its message has no receives left: in the dead-letter queue or about to be
 	Retrying Filter = "retrying" // in the index, and its message has receives left
 	Done     Filter = "done"     // of whatever outcome
@@ -41,7 +41,7 @@ func (f Filter) includes(r idempotency.Record) bool {
 	name := r.StatusName()
 	switch f {
 	case Failed:
-		return r.State != idempotency.Done
+		return r.State != idempotency.Done && r.Purged.IsZero()
 	case Retrying:
 		return name == idempotency.StatusRetrying || name == idempotency.StatusRunning
 	case Done:

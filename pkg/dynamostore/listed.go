@@ -93,7 +93,7 @@ func (r *Reader) each(ctx context.Context, q *dynamodb.QueryInput, do func(item)
 func (r *Reader) query(ctx context.Context, q *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
 	out, err := r.client.Query(ctx, q)
 	if err != nil {
-		return nil, readError("list items of index "+ListIndex, err)
+		return nil, readError("list items of index "+aws.ToString(q.IndexName), err)
 	}
 	return out, nil
 }

@@ -9,15 +9,15 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// The purge: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and takes it
-// out of the index. It changes no state, so a message that is still queued is handled as
-// before. It holds for the identity that was seen, while no attempt runs. Unless the
+// The purge: UpdateItem of EVT#<id>, refused with ALL_OLD. It marks the record and changes no
+// state, so a message that is still queued is handled as before. The record stays in the index:
+// reconcile must find it there if such a message undoes the purge and is lost. It holds for the identity that was seen, while no attempt runs. Unless the
 // operator named the event by its id, it also requires that no message has receives left
 // and that the last attempt is the one in the dead letter.
 //
 // Inputs: :now and :cutoff in ms; :who; :exp in s; the identities :ident and :ident2, which may be the same; :att if the dead letter has one.
 const (
-	purgeSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"
+	purgeSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp"
 	purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident IN (:ident,:ident2)"
 	purgeDead    = " AND rc_left=:zero"
 	purgeAttempt = " AND att=:att"
@@ -42,7 +42,7 @@ func (s *Operator) Purge(ctx context.Context, req idempotency.PurgeRequest) (ide
 	}
 	written, old, err := s.operate(ctx, "purge", &types.Update{
 		Key: recordKey(req.EventID), UpdateExpression: aws.String(purgeSet), ConditionExpression: &when,
-		ExpressionAttributeNames: openName(), ExpressionAttributeValues: values,
+		ExpressionAttributeValues: values,
 	})
 	if err != nil {
 		return "", err

@@ -72,24 +72,34 @@ func (r *Reader) get(ctx context.Context, pk string) (item, error) {
 const maxBatchGet = 100
 
 // Records returns the records of events, by id; those without one are left out, and one
-// that cannot be read has Broken set. It reads consistently, and asks again, with pauses, for
-// what the service leaves unread under load.
+// that cannot be read has Broken set. One that is done may have been replayed a moment ago: it
+// reads eventually consistently, for half the price, and then consistently what is missing or
+// not done. It asks again, with pauses, for what the service leaves unread under load.
 func (r *Reader) Records(ctx context.Context, eventIDs []string) (map[string]idempotency.Record, error) {
 	found := make(map[string]idempotency.Record, len(eventIDs))
-	for some := range slices.Chunk(eventIDs, maxBatchGet) {
-		if err := r.batch(ctx, some, found); err != nil {
-			return nil, fmt.Errorf("read records: %w", err)
+	for _, consistent := range []bool{false, true} {
+		var ids []string
+		for _, id := range eventIDs {
+			if record, seen := found[id]; !seen || record.State != idempotency.Done || record.Broken != "" {
+				delete(found, id)
+				ids = append(ids, id)
+			}
+		}
+		for some := range slices.Chunk(ids, maxBatchGet) {
+			if err := r.batch(ctx, some, consistent, found); err != nil {
+				return nil, fmt.Errorf("read records: %w", err)
+			}
 		}
 	}
 	return found, nil
 }
 
-func (r *Reader) batch(ctx context.Context, eventIDs []string, found map[string]idempotency.Record) error {
+func (r *Reader) batch(ctx context.Context, eventIDs []string, consistent bool, found map[string]idempotency.Record) error {
 	keys := make([]item, len(eventIDs))
 	for i, id := range eventIDs {
 		keys[i] = recordKey(id)
 	}
-	ask := map[string]types.KeysAndAttributes{r.table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
+	ask := map[string]types.KeysAndAttributes{r.table: {Keys: keys, ConsistentRead: &consistent}}
 	for try := 0; ; try++ {
 		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: ask})
 		if err != nil {

@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write golden records of a new form")
 
 const (
 	goldenRecords = "../../testdata/wire"
-	wireFolder    = "v2" // that of the newest form, where -update writes
+	wireFolder    = "v3" // that of the newest form, where -update writes
 	goldenTTL     = 180 * 24 * time.Hour
 )
 

@@ -12,6 +12,7 @@ type Reconcile struct {
 	Frequent, Nightly, Weekly Tier
 
 	SettleLag time.Duration // younger events are left to their delivery
+	Late      time.Duration // frequent passes list a slice until this long after its end: Stripe's list may show events late
 	Slice     time.Duration // long windows are listed in parts of this length
 	StuckAge  time.Duration // an unfinished record unchanged for this long is enqueued again
 
@@ -53,6 +54,7 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 		Weekly:   Tier{Every: t(7 * day), Span: t(29 * day)},   // Stripe lists events for 30 days
 
 		SettleLag: t(5 * time.Minute),
+		Late:      t(135 * time.Minute),
 		Slice:     t(time.Hour),
 		StuckAge:  t(90 * time.Minute),
 
@@ -107,6 +109,8 @@ func (l Limits) checkReconcile(f *faults) {
 		f.must(t.Every > 0 && t.Span >= 2*t.Every+r.SettleLag,
 			"%s reconcile looks back %v every %v: windows with little overlap miss events that Stripe's list shows late", t.name, t.Span, t.Every)
 	}
+	f.must(r.Late > 0 && r.Late < r.Frequent.Span,
+		"frequent reconcile lists a slice until %v after its end, and looks back %v: events that Stripe's list shows late would wait a day", r.Late, r.Frequent.Span)
 	f.must(r.StuckAge > l.BackoffCap+l.Visibility+l.ConsumerTimeout,
 		"a record counts as stuck after %v, within the longest wait between two receives %v: every waiting message would be enqueued again", r.StuckAge, l.BackoffCap+l.Visibility+l.ConsumerTimeout)
 	f.must(r.MaxBacklog >= 1 && r.MaxSends >= 1, "reconcile sends nothing: at most %d messages while the queue holds under %d", r.MaxSends, r.MaxBacklog)

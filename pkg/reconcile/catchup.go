@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -12,14 +11,12 @@ import (
 // there is time. Each is compared by its own tier's rules and noted for that tier. One that
 // cannot be listed is skipped in this run, so that it does not block later ones.
 func (p *pass) catchUp(ctx context.Context) {
-	long := slices.DeleteFunc(Tiers(p.cfg.Limits.Reconcile), func(t Tier) bool { return t.Slice == 0 })
-	notes, err := p.noted(ctx, long)
-	if err != nil {
-		p.report.Err = errors.Join(p.report.Err, fmt.Errorf("read what was finished: %w", err))
+	if p.notes == nil {
 		return
 	}
+	long := slices.DeleteFunc(Tiers(p.cfg.Limits.Reconcile), func(t Tier) bool { return t.Name == Frequent })
 	for !p.outOfTime() {
-		t, account, w, found := p.oldestLeft(long, notes)
+		t, account, w, found := p.oldestLeft(long, p.notes)
 		if !found {
 			return
 		}
@@ -33,31 +30,12 @@ func (p *pass) catchUp(ctx context.Context) {
 			p.report.CaughtUp++
 		}
 		of := tierOf{t.Name, account} // skipped ones too: they are not tried again in this run
-		notes[of] = append(notes[of], Covered{From: w.From, To: w.To, DoneAt: p.cfg.Now()})
+		p.notes[of] = append(p.notes[of], Covered{From: w.From, To: w.To, DoneAt: p.cfg.Now()})
 	}
 }
 
 // tierOf is a tier's passes over one account.
 type tierOf struct{ tier, account string }
-
-// noted reads what passes of these tiers have finished, as far back as they look.
-func (p *pass) noted(ctx context.Context, tiers []Tier) (map[tierOf][]Covered, error) {
-	oldest := p.started
-	for _, t := range tiers {
-		oldest = earlier(oldest, p.started.Add(-t.Span-t.Slice))
-	}
-	all, err := p.covered(ctx, oldest, p.started)
-	if err != nil {
-		return nil, err
-	}
-	notes := map[tierOf][]Covered{}
-	for _, c := range all {
-		if of := (tierOf{c.Tier, c.Account}); c.Livemode == p.live {
-			notes[of] = append(notes[of], c)
-		}
-	}
-	return notes, nil
-}
 
 // covered reads notes. An unreadable one does not prove coverage; comparing its slice again
 // replaces it.

@@ -194,6 +194,8 @@ func (f recordsFunc) Records(context.Context, []string) (map[string]idempotency.
 	return nil, f()
 }
 
+func (f recordsFunc) Open(context.Context) (map[string]int64, error) { return nil, f() }
+
 // TestHeldBodiesHaveABound: what is over it goes by its id, and the consumer fetches it.
 func TestHeldBodiesHaveABound(t *testing.T) {
 	w := newWorld(noon())

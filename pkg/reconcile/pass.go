@@ -26,6 +26,12 @@ type pass struct {
 	unbounded bool                 // as many messages as it takes
 	progress  func(Counts)
 
+	notes  map[tierOf][]Covered // of earlier passes; nil when they cannot be read
+	newest map[startOf]Covered  // the newest of each start
+	open   map[string]int64     // the open events, as in Records; nil when unknown
+
+	ids    []string   // of the current slice's events that are accounted for
+	unsure bool       // others are not
 	held   []heldBack // a sweep's, until its slice is listed to its end
 	holds  int        // bytes of their bodies
 	sent   int
@@ -50,6 +56,10 @@ func (p *pass) cover(ctx context.Context, t Tier, windows []Window) (on bool) {
 		for _, account := range slices.Clone(p.accounts) {
 			w, some := w.since(p.oldest(account))
 			if !some {
+				continue
+			}
+			if p.settled(t, account, w) {
+				p.report.Finished++
 				continue
 			}
 			finished, err := p.slice(ctx, t, account, w)
@@ -117,10 +127,10 @@ func (p *pass) goOn(account string, err error) bool {
 // slice lists one window of one account to its end and notes it as covered, unless an event
 // was deferred. A crash before the note costs another comparison.
 func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (finished bool, err error) {
-	p.held, p.holds = nil, 0
+	p.held, p.holds, p.ids, p.unsure = nil, 0, nil, false
 	var c Counts
-	for _, types := range p.chunks {
-		if err := p.list(ctx, t, Query{Account: account, From: w.From, To: w.To, Types: types}, &c); err != nil {
+	for _, part := range p.parts(account, w) {
+		if err := p.part(ctx, t, account, part, &c); err != nil {
 			return false, err
 		}
 	}
@@ -136,7 +146,7 @@ func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (fin
 	err = p.cfg.Coverage.Cover(ctx, Covered{
 		Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To,
 		Listed: c.Listed, Known: c.Known, Enqueued: c.Requeued(), Errors: c.Mismatched + c.Unreadable,
-		DoneAt: p.cfg.Now(),
+		DoneAt: p.cfg.Now(), Sum: p.sum(),
 	})
 	if err != nil {
 		return false, fmt.Errorf("note a finished slice: %w", err)
@@ -144,8 +154,39 @@ func (p *pass) slice(ctx context.Context, t Tier, account string, w Window) (fin
 	return true, nil
 }
 
-// list reads all pages of a query. What it counts is in the report even if it fails.
-func (p *pass) list(ctx context.Context, t Tier, q Query, c *Counts) error {
+// part compares the events of a part of a slice with their records, and sends what needs it. It
+// lists a part twice that is not as it was noted: to hold all bodies could take too much memory.
+func (p *pass) part(ctx context.Context, t Tier, account string, w part, c *Counts) error {
+	if w.sum != "" {
+		if same, err := p.unchanged(ctx, t, account, w, c); same || err != nil {
+			return err
+		}
+	}
+	return p.list(ctx, account, w.Window, func(page Page) error { return p.judge(ctx, t, account, page, c) })
+}
+
+// judge processes a page. What it counts is in the report even if it fails.
+func (p *pass) judge(ctx context.Context, t Tier, account string, page Page, c *Counts) error {
+	got, err := p.page(ctx, t, account, page)
+	c.add(got)
+	p.report.add(got)
+	if p.progress != nil {
+		p.progress(got)
+	}
+	return err
+}
+
+// list reads all pages of a window, for each chunk of types.
+func (p *pass) list(ctx context.Context, account string, w Window, each func(Page) error) error {
+	for _, types := range p.chunks {
+		if err := p.pages(ctx, Query{Account: account, From: w.From, To: w.To, Types: types}, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pass) pages(ctx context.Context, q Query, each func(Page) error) error {
 	for {
 		if p.outOfTime() {
 			return errStopped
@@ -154,13 +195,7 @@ func (p *pass) list(ctx context.Context, t Tier, q Query, c *Counts) error {
 		if err != nil {
 			return &listError{q.Account, err}
 		}
-		got, err := p.page(ctx, t, q.Account, page)
-		c.add(got)
-		p.report.add(got)
-		if p.progress != nil {
-			p.progress(got)
-		}
-		if err != nil || !page.More {
+		if err := each(page); err != nil || !page.More {
 			return err
 		}
 		if page.Last == "" || page.Last == q.After {
@@ -191,6 +226,7 @@ func (p *pass) page(ctx context.Context, t Tier, account string, page Page) (c C
 			return c, err
 		}
 		*c.of(what)++
+		p.account(item.Event.ID, what, records[item.Event.ID])
 	}
 	return c, nil
 }

@@ -47,11 +47,16 @@ type Lister interface {
 	Livemode(context.Context) (bool, error)
 }
 
-// Records reads the records of events, as they are now.
+// Records reads the records of events.
 type Records interface {
 	// Records leaves out the events that have none; one that cannot be read has Broken set.
-	// At most a page's worth of ids.
+	// At most a page's worth of ids. One that is done may have been replayed a moment ago;
+	// the others are as they are now.
 	Records(ctx context.Context, eventIDs []string) (map[string]idempotency.Record, error)
+	// Open returns the index of open records: the creation times, in seconds, by id, 0 for an
+	// unknown one. An event enters it when it fails, comes a second time or is replayed, and
+	// leaves it when it is done. It may lag a moment behind; nil is unknown.
+	Open(context.Context) (map[string]int64, error)
 }
 
 // Sender puts an event on the queue: nil once it is there.
@@ -97,6 +102,10 @@ type Covered struct {
 	Listed, Known, Enqueued int
 	Errors                  int // events that could not be read or compared
 	DoneAt                  time.Time
+
+	// Sum tells the slice's events from any others, if each was done or in the index of open
+	// records; else it is "".
+	Sum string
 
 	// Of the tier Configured only.
 	Since    time.Time // passes compare what was created from then on; zero in notes of old releases

@@ -96,6 +96,7 @@ func (r *Reconciler) run(ctx context.Context, t Tier) (Report, error) {
 		return p.report, err
 	}
 	p.noteAccounts(ctx)
+	p.recall(ctx)
 	on := p.cover(ctx, t, t.windows(p.started))
 	if t.Name == Frequent && on && p.report.Deferred == 0 {
 		p.catchUp(ctx)

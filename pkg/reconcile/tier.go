@@ -20,7 +20,7 @@ type Tier struct {
 	Every time.Duration // how often
 	Span  time.Duration // how far
 	Lag   time.Duration // younger events are left to their webhook
-	Slice time.Duration // the window's parts; 0 for one
+	Slice time.Duration // the window's parts
 	// Sweep sends every event that is not done, however full the queue is: the last resort
 	// when dead letters expired or were purged.
 	Sweep bool
@@ -30,7 +30,7 @@ type Tier struct {
 func Tiers(l limits.Reconcile) []Tier {
 	slice := whole(l.Slice)
 	return []Tier{
-		{Name: Frequent, Every: l.Frequent.Every, Span: l.Frequent.Span, Lag: l.SettleLag},
+		{Name: Frequent, Every: l.Frequent.Every, Span: l.Frequent.Span, Lag: l.SettleLag, Slice: min(slice, whole(4*l.Frequent.Every))},
 		{Name: Nightly, Every: l.Nightly.Every, Span: l.Nightly.Span, Lag: l.SettleLag, Slice: slice},
 		{Name: Weekly, Every: l.Weekly.Every, Span: l.Weekly.Span, Lag: l.SettleLag, Slice: slice, Sweep: true},
 	}
@@ -42,11 +42,7 @@ type Window struct{ From, To time.Time }
 // windows are the tier's slices at a moment, the newest first. Each begins at a whole
 // slice, the oldest a little before the span, so that a slice has one name in every pass.
 func (t Tier) windows(now time.Time) []Window {
-	grid := t.Slice
-	if grid == 0 {
-		grid = whole(t.Every)
-	}
-	return cut(sliceStart(now.Add(-t.Span), grid), seconds(now.Add(-t.Lag)), t.Slice)
+	return cut(sliceStart(now.Add(-t.Span), t.Slice), seconds(now.Add(-t.Lag)), t.Slice)
 }
 
 // since leaves out what was created before a time; false when nothing is left.

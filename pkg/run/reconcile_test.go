@@ -72,6 +72,7 @@ func (stub) ListEvents(context.Context, reconcile.Query) (reconcile.Page, error)
 func (stub) Records(context.Context, []string) (map[string]idempotency.Record, error) {
 	return nil, nil
 }
+func (stub) Open(context.Context) (map[string]int64, error)     { return nil, nil }
 func (stub) Send(context.Context, event.Envelope, string) error { return nil }
 func (stub) Depth(context.Context) (int, error)                 { return 0, nil }
 func (stub) Cover(context.Context, reconcile.Covered) error     { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/number"
 	"tollgate/pkg/local/aws/dynamodb/value"
@@ -23,6 +25,25 @@ type table struct {
 	sc     *scenario
 	items  map[string]value.Item
 	tokens map[string]token
+	before map[string]version // of items that were just written
+}
+
+// version is what an item was until it was written: an eventually consistent read may still return it.
+type version struct {
+	item  value.Item
+	until time.Time
+}
+
+// indexLag is how long such a read may lag behind.
+const indexLag = time.Second
+
+// maybeStale returns an item as an eventually consistent read may see it.
+func (t *table) maybeStale(key string) (value.Item, bool) {
+	if v, ok := t.before[key]; ok && time.Since(v.until) < indexLag && t.sc.rng.IntN(2) == 0 {
+		return v.item, v.item != nil
+	}
+	found, ok := t.items[key]
+	return found, ok
 }
 
 // token is the content that a client token belongs to, for ten minutes.
@@ -173,7 +194,7 @@ func (t *table) holds(key, condition string, names map[string]string, values att
 // put stores an item and checks the invariants.
 func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	old := t.items[key]
-	t.items[key] = fresh
+	t.items[key], t.before[key] = fresh, version{old, time.Now()}
 	t.sc.checkRow(key, old, fresh)
 	t.sc.mailed(p, key, fresh)
 	if strings.HasPrefix(key, recordPrefix) {
@@ -240,7 +261,11 @@ func (t *table) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput
 		err := t.sc.clients.operator.do(t.sc, ctx, opBatchGet, keyOf(ask.Keys[0]), func() error {
 			var unread []attributes
 			for i, key := range ask.Keys {
-				switch found, ok := t.items[keyOf(key)]; {
+				found, ok := t.items[keyOf(key)]
+				if !aws.ToBool(ask.ConsistentRead) {
+					found, ok = t.maybeStale(keyOf(key))
+				}
+				switch {
 				case i > 0 && t.sc.faulty(t.sc.plan.fault):
 					unread = append(unread, key)
 				case ok:
@@ -264,9 +289,25 @@ func (t *table) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamo
 	panic("no item is put here")
 }
 
-// Query is not used by a scenario.
-func (t *table) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	panic("the simulation does not list")
+// Query reads a partition of the index of open records, which lags behind the table.
+func (t *table) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	if aws.ToString(in.IndexName) != dynamostore.OpenIndex {
+		panic("the simulation does not list")
+	}
+	out := &dynamodb.QueryOutput{}
+	shard := valueOf(in.ExpressionAttributeValues[":shard"]).Text
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	err := t.sc.clients.operator.do(t.sc, ctx, opOpen, shard, func() error {
+		out.Items = nil
+		for _, key := range slices.Sorted(maps.Keys(t.items)) {
+			if found, ok := t.maybeStale(key); ok && found["open"].Text == shard {
+				out.Items = append(out.Items, toSDK(found))
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // Scan is not used by a scenario.

@@ -118,7 +118,7 @@ func TestCrashingConsumerAndReconcile(t *testing.T) {
 // passesOver is the number of passes that see one event within d.
 func passesOver(d time.Duration) int {
 	l := limits.AWS().Reconcile
-	seen := func(t limits.Tier) int { return int(min(d, t.Span)/t.Every) + 1 }
+	seen := func(t limits.Tier) int { return int(min(d, t.Span+l.Slice)/t.Every) + 1 } // the oldest slice is whole
 	return seen(l.Frequent) + seen(l.Nightly) + seen(l.Weekly)
 }
 
@@ -294,6 +294,55 @@ func TestReplayWithoutItsMessage(t *testing.T) {
 		if gen := num(sc.table.items[recordPrefix+sc.facts[0].id], "gen"); gen != 2 {
 			t.Errorf("done in generation %d, want 2", gen)
 		}
+		sc.whole(t)
+	})
+}
+
+// TestReplayOfAFinishedSlice: a replay is killed between its write and its send, a day after
+// passes have found all events of its slice done and read no record of it any more. The next
+// nightly passes send the message.
+func TestReplayOfAFinishedSlice(t *testing.T) {
+	fixedPlan{events: 3, spread: time.Hour, reconciler: always()}.run(t, func(t *testing.T, sc *scenario) {
+		sc.liveUntil(time.Now().Add(50 * time.Hour))
+		sums := 0
+		for _, n := range sc.reconciler.notes {
+			if n.Listed > 0 && n.Sum != "" {
+				sums++
+			}
+		}
+		if sums == 0 {
+			t.Fatal("no slice with an event has a sum")
+		}
+		f := sc.facts[1]
+		sc.spawn(&proc{name: "replay that dies"}, func(ctx context.Context) {
+			req := idempotency.ReplayRequest{EventID: f.id, Generation: 1, Now: time.Now(), By: "op", Why: "a test"}
+			if err := sc.operator.Replay(ctx, req); err != nil {
+				t.Error(err)
+			}
+		})
+		sc.liveUntil(time.Now().Add(day + 3*time.Hour))
+		if gen := num(sc.table.items[recordPrefix+f.id], "gen"); gen != 2 || sc.undone() > 0 {
+			t.Errorf("generation %d, want 2; %d events are not done", gen, sc.undone())
+		}
+		sc.live(0)
+		sc.whole(t)
+	})
+}
+
+// TestLateInFinishedSlices: Stripe's list shows withheld events up to 40 hours late, when the
+// others of their slices have long been found done. The nightly passes send them.
+func TestLateInFinishedSlices(t *testing.T) {
+	reconciler := always()
+	reconciler.withheld, reconciler.hidden = 0.3, 40*time.Hour
+	fixedPlan{events: 100, spread: 6 * time.Hour, reconciler: reconciler}.run(t, func(t *testing.T, sc *scenario) {
+		for _, tier := range sc.reconciler.tiers[2:] {
+			tier.due = time.Now().Add(10 * day)
+		}
+		sc.liveUntil(sc.facts[len(sc.facts)-1].happened.Add(40*time.Hour + day + time.Hour))
+		if n := sc.undone(); n > 0 {
+			t.Errorf("%d events are not done", n)
+		}
+		sc.live(0)
 		sc.whole(t)
 	})
 }

@@ -10,6 +10,9 @@ func reconcileMutants() []mutant {
 		pass  = "reconcile/pass.go"
 		rule  = "reconcile/rule.go"
 		tier  = "reconcile/tier.go"
+		sum   = "reconcile/sum.go"
+		read  = "dynamostore/reader.go"
+		purge = "dynamostore/operator.go"
 		move  = "redrive/move.go"
 		again = "replay/replay.go"
 		batch = "consumer/batch.go"
@@ -32,10 +35,28 @@ func reconcileMutants() []mutant {
 
 		// Where reconcile looks, and what it notes.
 		one("windows that abut", tier, "Span: l.Frequent.Span, Lag", "Span: l.Frequent.Every + l.SettleLag, Lag").by("TestWithheldEvents"),
-		one("no settle lag", tier, "Span: l.Frequent.Span, Lag: l.SettleLag}", "Span: l.Frequent.Span}").by("TestWithheldEvents"),
-		one("one page of each list", pass, "if err != nil || !page.More {", "if err != nil || page.Last != q.After {"),
-		one("a slice is noted before it is compared", pass, "	var c Counts\n	for _, types", "	var c Counts\n	_ = p.cfg.Coverage.Cover(ctx, Covered{Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To, DoneAt: p.cfg.Now()})\n	for _, types"),
+		one("no settle lag", tier, "Span: l.Frequent.Span, Lag: l.SettleLag, Slice: min", "Span: l.Frequent.Span, Slice: min").by("TestWithheldEvents"),
+		one("one page of each list", pass, "; err != nil || !page.More {", "; err != nil || page.Last != q.After {"),
+		one("a slice is noted before it is compared", pass, "	var c Counts\n	for _, part", "	var c Counts\n	_ = p.cfg.Coverage.Cover(ctx, Covered{Livemode: p.live, Account: account, Tier: t.Name, From: w.From, To: w.To, DoneAt: p.cfg.Now()})\n	for _, part"),
 		one("a slice is noted though events were put off", pass, "if c.Deferred > 0 {", "if c.Deferred > 0 && p.dry {").by("TestStoppedConsumer"),
+
+		// Which records it leaves unread.
+		one("a message lost after a replay is not seen in a finished slice", sum, "if _, is := p.open[i.Event.ID]; is {", "if _, is := p.open[i.Event.ID]; is && page.More {").by("TestReplayOfAFinishedSlice"),
+		one("a finished slice is not listed again", sum, "err == nil && sumOf(ids) != w.sum {", "err == nil && w.sum == \"\" {").by("TestLateInFinishedSlices"),
+		one("a slice is known by the number of its events", sum, "len(ids), hash[:16])", "len(ids), hash[:0])").by("TestChangesInFinishedSlices").in("reconcile"),
+		one("a slice is finished with what was sent", sum, "what != mismatched && what != unreadable && (open || rec.State == idempotency.Done)", "what != mismatched && what != unreadable && (open || rec.State != \"?\")").by("TestSumOfWhatIsAccountedFor").in("reconcile"),
+		one("a finished slice may have contradictions", sum, "if what != mismatched && what != unreadable && ", "if what != unreadable && ").by("TestSumOfWhatIsAccountedFor").in("reconcile"),
+		one("sums without the index of open records", sum, `		p.open = nil
+		p.cfg.Logger.Warn(`, `		p.open = map[string]int64{}
+		p.cfg.Logger.Warn(`).by("TestChangesInFinishedSlices").in("reconcile"),
+		one("sums of any version", sum, "!strings.HasPrefix(n.Sum, sumVersion) {", "n.Sum == \"\" {").by("TestSumsOfOtherVersions").in("reconcile"),
+		one("what the list shows late waits for the nightly pass", sum, "DoneAt.Before(w.To.Add(p.cfg.Limits.Reconcile.Late)) {", "DoneAt.Before(w.To) {").by("TestWithheldEvents"),
+		one("settled slices with open events", sum, "if at := time.Unix(created, 0); created == 0 || ", "if at := time.Unix(created, 0); created < 0 && ").by("TestSettledSlicesAreNotListed").in("reconcile"),
+		{name: "a purge takes the record out of the index", edits: []edit{
+			{purge, `purge_by=:who, upd=:now, exp=:exp"`, `purge_by=:who, upd=:now, exp=:exp REMOVE #open"`},
+			{purge, "UpdateExpression: aws.String(purgeSet),", "ExpressionAttributeNames: openName(), UpdateExpression: aws.String(purgeSet),"},
+		}, test: "TestPurgedRecordsStayInTheIndex", dir: "dynamostore"},
+		one("what an eventual read misses is missing", read, "[]bool{false, true}", "[]bool{false}").by("TestRecordsAreReadAgain").in("dynamostore"),
 
 		// Redrive.
 		one("redrive deletes before it sends", move, "	refused, err := call(ctx, m.Mover.Send, messages)\n", "	_, _ = m.Mover.Delete(ctx, messages)\n	refused, err := call(ctx, m.Mover.Send, messages)\n"),

@@ -86,8 +86,8 @@ func purgeMutants() []mutant {
 		commit   = "dynamostore/complete.go"
 		rule     = "reconcile/rule.go"
 
-		mark     = `purgeSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open"`
-		complete = `purgeSet     = "SET st=:done, done_at=:now, outcome=:done, purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE #open, lease, rc_left"`
+		mark     = `purgeSet     = "SET purged=:now, purge_by=:who, upd=:now, exp=:exp"`
+		complete = `purgeSet     = "SET st=:done, done_at=:now, outcome=:done, purged=:now, purge_by=:who, upd=:now, exp=:exp REMOVE lease, rc_left"`
 		values   = `":now": millis(req.Now), ":cutoff": millis(req.LeaseExpiredBefore), ":who": str(bounded(req.By)),`
 		dead     = `purgeDead    = " AND rc_left=:zero"`
 		attempt  = `purgeAttempt = " AND att=:att"`

@@ -192,7 +192,7 @@ func (sc *scenario) refusal(c *call) error {
 		return conflicts(sc.rng)
 	}
 	switch c.op {
-	case opUpdate, opGet, opBatchGet, opCover, opCovered:
+	case opUpdate, opGet, opBatchGet, opCover, opCovered, opOpen:
 		all := []error{code("ThrottlingException"), internalError(), code("ProvisionedThroughputExceededException"), code("TransactionConflictException")}
 		if c.op != opUpdate || time.Now().Before(sc.outages[store].until) {
 			all = all[:3] // reads meet no conflict, and neither does a store during an outage

@@ -85,7 +85,7 @@ func newScenarioOf(p plan, rng *rand.Rand, trace func(string)) *scenario {
 	sc := &scenario{rng: rng, plan: p, limits: limits.AWS(), random: half, maxSteps: manySteps, called: make(chan struct{}, 1), trace: trace, counts: newCounts(), aliases: map[string]int{}}
 	sc.limits.MaxReceives = sc.plan.maxReceives
 	sc.policies = sc.plan.policies.policies()
-	sc.table = &table{sc: sc, items: map[string]item{}, tokens: map[string]token{}}
+	sc.table = &table{sc: sc, items: map[string]item{}, tokens: map[string]token{}, before: map[string]version{}}
 	sc.dead = &standardQueue{sc: sc, name: "d", retention: sc.limits.DLQRetention, visibility: 2 * time.Minute}
 	sc.queue = &standardQueue{sc: sc, name: "m", retention: sc.limits.SourceRetention, visibility: sc.limits.Visibility, maxReceives: sc.plan.maxReceives}
 	for range sc.plan.workers {

@@ -31,6 +31,7 @@ const (
 	opBatchGet   opName = "BatchGetItem"
 	opCover      opName = "PutItem of a note"
 	opCovered    opName = "Query of the notes"
+	opOpen       opName = "Query of the open records"
 	opList       opName = "a list of events"
 	opFetch      opName = "a fetch of an event"
 	opObject     opName = "a fetch of an object"
