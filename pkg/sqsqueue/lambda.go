@@ -56,7 +56,7 @@ func messagesOf(payload []byte) ([]queue.Message, error) {
 	}
 	records := &top[0]
 	if !records.Absent() && records.Raw[0] != '[' {
-		return nil, errors.New("Records is not a list")
+		return nil, errors.New("member Records is not a list")
 	}
 	messages := []queue.Message{}
 	for record := range records.List() {
