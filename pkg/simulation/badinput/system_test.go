@@ -140,7 +140,7 @@ func (sys *system) startStripe() {
 	server := httptest.NewServer(sys.has)
 	sys.t.Cleanup(server.Close)
 	client, err := stripeapi.New(stripeapi.Options{
-		Key: func(context.Context) (string, error) { return "rk_test_1", nil }, URL: server.URL, Rate: 1e6, ResourceRate: 1e6,
+		Key: func(context.Context) (string, error) { return "rk_test_1", nil }, URL: server.URL, Unlimited: true,
 	})
 	if err != nil {
 		sys.t.Fatal(err)

@@ -46,7 +46,7 @@ func newSystem(t *testing.T) *system {
 	}
 	t.Cleanup(func() { s.fake.Close() })
 	client, err := stripeapi.New(stripeapi.Options{
-		URL: "http://127.0.0.1", Transport: s, Rate: 1e6, ResourceRate: 1e6,
+		URL: "http://127.0.0.1", Transport: s, Unlimited: true,
 		Key: func(context.Context) (string, error) { return "sk_test_fake", nil },
 	})
 	if err != nil {
