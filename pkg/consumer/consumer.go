@@ -1,5 +1,6 @@
 // Package consumer handles batches of queue messages: decode, policy, claim, dispatch,
-// complete, and one result for each message.
+// complete, and one result for each message. At its first receive an event without a handler,
+// or with a Pure one, runs without a claim; its completion is refused if there is a record.
 //
 // It promises that a message is acknowledged only when its event's record is done, a copy is
 // in the dead-letter queue, or its endpoint ignores the event. It checks the endpoint's
@@ -49,6 +50,8 @@ type Queue interface {
 // Handlers finds and runs the handler of an event; *dispatch.Mux is one.
 type Handlers interface {
 	Handles(event.Envelope) bool
+	// Pure reports whether the event's handler changes nothing outside its effects.
+	Pure(event.Envelope) bool
 	Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error)
 }
 

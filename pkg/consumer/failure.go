@@ -11,7 +11,7 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// failed records the failure of a claimed attempt. A permanent failure is marked as dead
+// failed records the failure of an attempt. A permanent failure is marked as dead
 // before its copy is sent, and acknowledged after: a crash in between leaves the message.
 func (a *attempt) failed(err error) result {
 	permanent, isPermanent := errors.AsType[*dispatch.PermanentError](err)
@@ -29,10 +29,11 @@ func (a *attempt) failed(err error) result {
 	}
 	switch written.Verdict {
 	case idempotency.FailDone:
-		return a.result(outcomeSuperseded, result{ack: true, err: err, stuck: errors.Is(err, ErrStuck)})
+		return a.doneByAnother(err)
 	case idempotency.FailSuperseded:
-		return a.result(outcomeSuperseded, result{delay: a.c.untilLease(written.Lease), err: err, stuck: errors.Is(err, ErrStuck)})
+		return a.superseded(written.Lease, err)
 	}
+	a.written = true
 	if isPermanent {
 		r := a.deadLetter(a.m, a.env, a.claim.Attempt, permanent.Reason, err)
 		return a.result(r.outcome, r)

@@ -109,6 +109,8 @@ type handlers func(context.Context, dispatch.Input) (dispatch.Effects, error)
 
 func (h handlers) Handles(e event.Envelope) bool { return e.Type != "unhandled" }
 
+func (h handlers) Pure(e event.Envelope) bool { return e.Type == "pure" }
+
 func (h handlers) Dispatch(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
 	return h(ctx, in)
 }

@@ -14,7 +14,7 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// attempt is one claimed run of one message.
+// attempt is one run of one message, claimed or not.
 type attempt struct {
 	*batch
 	m     queue.Message
@@ -22,10 +22,11 @@ type attempt struct {
 	claim *idempotency.Claim
 
 	opened    bool // env was checked against its body
+	written   bool // the record shows the attempt; an unclaimed one has no number before
 	coalesced bool // the run ended without a fetch: the object's row shows the event's change, or there is none
 }
 
-// message handles one message: decode, policy, claim, run, complete.
+// message handles one message: decode, policy, claim if one is needed, run, complete.
 func (b *batch) message(m queue.Message) result {
 	env, err := queue.Decode(m.Body)
 	if errors.Is(err, queue.ErrNewer) {
@@ -39,13 +40,40 @@ func (b *batch) message(m queue.Message) result {
 			return b.excluded(m, env, v)
 		}
 	}
-	if b.storeDown.Load() {
-		return b.c.storeDown(m, env, idempotency.ErrStoreDown)
+	if r, stop := b.stops(m, env); stop {
+		return r
 	}
-	if b.stuck.Load() || b.left() < b.c.cfg.Limits.HandlerBudget+b.c.cfg.Limits.RecordBudget {
-		return b.c.noTime(m, env)
+	if b.needsNoClaim(m, env) {
+		a := &attempt{batch: b, m: m, env: env, claim: idempotency.WithoutClaim(b.request(m, env))}
+		return a.run()
 	}
-	claimed, err := b.claimFor(m, env)
+	return b.claimAndRun(m, env)
+}
+
+// stops reports whether the batch begins nothing more, or has no time for another run.
+func (b *batch) stops(m queue.Message, env event.Envelope) (result, bool) {
+	switch {
+	case b.storeDown.Load():
+		return b.c.storeDown(m, env, idempotency.ErrStoreDown), true
+	case b.stuck.Load() || b.left() < b.c.cfg.Limits.HandlerBudget+b.c.cfg.Limits.RecordBudget:
+		return b.c.noTime(m, env), true
+	}
+	return result{}, false
+}
+
+// needsNoClaim reports whether the message's run may begin without a claim. From the second
+// receive on the claim is what shows a message whose event kills the process; without a receive
+// left such a message would get into the dead-letter queue without a record. A replayed event
+// has a record.
+func (b *batch) needsNoClaim(m queue.Message, env event.Envelope) bool {
+	h := b.c.cfg.Handlers
+	return m.Receives == 1 && b.receivesLeft(m) > 0 && env.Source != event.Replay && (!h.Handles(env) || h.Pure(env))
+}
+
+func (b *batch) claimAndRun(m queue.Message, env event.Envelope) result {
+	ctx, cancel := b.detachedContext()
+	claimed, err := b.c.cfg.Store.Claim(ctx, b.request(m, env))
+	cancel()
 	if err != nil {
 		return b.storeFault(m, env, err)
 	}
@@ -62,17 +90,29 @@ func (b *batch) message(m queue.Message) result {
 	}
 }
 
-func (b *batch) claimFor(m queue.Message, env event.Envelope) (idempotency.ClaimResult, error) {
+func (b *batch) request(m queue.Message, env event.Envelope) idempotency.ClaimRequest {
 	l, now := b.c.cfg.Limits, b.c.cfg.Now()
-	ctx, cancel := b.detachedContext()
-	defer cancel()
-	return b.c.cfg.Store.Claim(ctx, idempotency.ClaimRequest{
+	return idempotency.ClaimRequest{
 		Event: env, Owner: b.c.cfg.Owner(), Now: now,
 		Lease:              b.deadline.Add(l.LeaseSlack),
 		LeaseExpiredBefore: now.Add(-l.TakeOverMargin),
 		Receives:           m.Receives,
 		ReceivesLeft:       b.receivesLeft(m),
-	})
+	}
+}
+
+// superseded is the result of an attempt whose record another one holds, until a lease. A run
+// without a claim is forgotten, and its message handled again under a claim.
+func (a *attempt) superseded(lease time.Time, err error) result {
+	r := result{delay: a.c.untilLease(lease), err: err, stuck: errors.Is(err, ErrStuck)}
+	if a.claim.Unclaimed == nil || r.stuck {
+		return a.result(outcomeSuperseded, r)
+	}
+	env := a.claim.Unclaimed.Event
+	if r, stop := a.stops(a.m, env); stop {
+		return r
+	}
+	return a.claimAndRun(a.m, env)
 }
 
 func (b *batch) receivesLeft(m queue.Message) int {
@@ -192,7 +232,7 @@ func (a *attempt) handle(ctx context.Context) (dispatch.Effects, error) {
 		err     error
 	}
 	in := dispatch.Input{
-		Envelope: a.env, Attempt: a.claim.Attempt, Generation: a.claim.Generation,
+		Envelope: a.env, Attempt: a.number(), Generation: a.claim.Generation,
 		FirstAt: a.claim.FirstAt, Now: a.c.cfg.Now(), SentAt: a.m.SentAt, FirstReceived: a.m.FirstReceivedAt,
 		Settle: a.c.cfg.Limits.Settle,
 	}
@@ -225,19 +265,24 @@ func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r r
 		return a.c.storeDown(a.m, a.env, err), false
 	}
 	if err != nil {
-		return a.result(outcomeUnknown, result{delay: a.c.untilLease(a.claim.Lease), infra: true, err: err}), false
+		r := result{delay: a.c.untilLease(a.claim.Lease), infra: true, err: err}
+		if a.claim.Unclaimed != nil {
+			r.delay = a.c.backoff(a.m) // there is no lease
+		}
+		return a.result(outcomeUnknown, r), false
 	}
 	switch done.Verdict {
 	case idempotency.Completed:
+		a.written = true
 		r := result{ack: true, effects: len(effects)}
 		if a.claim.Source == event.Reconcile && a.env.Source == event.Reconcile {
 			r.ack, r.delay = a.c.watchForWebhook(a.m)
 		}
 		return a.result(string(done.Outcome), r), false
 	case idempotency.SupersededDone:
-		return a.result(outcomeSuperseded, result{ack: true}), false
+		return a.doneByAnother(nil), false
 	case idempotency.Superseded:
-		return a.result(outcomeSuperseded, result{delay: a.c.untilLease(done.Lease)}), false
+		return a.superseded(done.Lease, nil), false
 	case idempotency.SwapRefused:
 		return result{}, true
 	case idempotency.CheckRefused:
@@ -247,7 +292,24 @@ func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r r
 	}
 }
 
+// doneByAnother is the result of an attempt whose event another one has done.
+func (a *attempt) doneByAnother(err error) result {
+	outcome := outcomeSuperseded
+	if a.claim.Unclaimed != nil {
+		outcome = outcomeDuplicate
+	}
+	return a.result(outcome, result{ack: true, err: err, stuck: errors.Is(err, ErrStuck)})
+}
+
+// number is the attempt's number, 0 for an unclaimed one that no record shows.
+func (a *attempt) number() int64 {
+	if a.claim.Unclaimed != nil && !a.written {
+		return 0
+	}
+	return a.claim.Attempt
+}
+
 func (a *attempt) result(outcome string, r result) result {
-	r.env, r.outcome, r.attempt, r.coalesced = a.env, outcome, a.claim.Attempt, a.coalesced
+	r.env, r.outcome, r.attempt, r.coalesced = a.env, outcome, a.number(), a.coalesced
 	return r
 }

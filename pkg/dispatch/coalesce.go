@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// CurrentOption is an option of [OnCurrent]: [Coalesce], [OnlyKept] or [Announces].
+// CurrentOption is an option of [OnCurrent]: [Coalesce], [OnlyKept], [Announces] or [Pure].
 type CurrentOption func(*currentOptions)
 
 type currentOptions struct {
+	onOptions
 	coalesce bool
 	onlyKept bool
 	shows    any // func(*T, Input) bool; nil without Announces

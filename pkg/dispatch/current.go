@@ -109,7 +109,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		panic("dispatch: Announces of " + string(typ) + " has another Go type than its handler")
 	}
 	want := objectNameOf(reflect.TypeFor[T]())
-	m.objects[string(typ)] = reflect.TypeFor[T]()
+	m.objects[string(typ)], m.pure[string(typ)] = reflect.TypeFor[T](), o.pure
 	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {
 		snap, err := readSnapshot(in, want)
 		if err != nil {

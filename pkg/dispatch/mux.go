@@ -43,7 +43,7 @@ var ErrNoHandler = errors.New("no handler for this event type")
 // Input is one run of a handler: the event and the claim it runs under.
 type Input struct {
 	event.Envelope           // with Body
-	Attempt        int64     // 1 for the first attempt
+	Attempt        int64     // 1 for the first attempt; 0 for a run without a claim, see [Pure]
 	Generation     int64     // 1, plus one for every replay
 	FirstAt        time.Time // when the event was first claimed
 	Now            time.Time // when this run started, before anything was read or fetched
@@ -62,8 +62,12 @@ const keyLife = 23 * time.Hour
 // IdempotencyKey returns the key for an external call made for this event. It is the same in
 // every attempt, so that repeated calls have one effect. It fails once the first attempt is
 // over 23 hours old, as Stripe may have forgotten the key: look the object up by its metadata
-// instead, or park the event.
+// instead, or park the event. It also fails in a run without a claim: the handler is not [Pure],
+// and the next attempt has a claim.
 func (in Input) IdempotencyKey(name string) (string, error) {
+	if in.Attempt == 0 {
+		return "", fmt.Errorf("idempotency key %q: the run has no claim, as its handler was registered as Pure", name)
+	}
 	if age := in.Now.Sub(in.FirstAt); age > keyLife {
 		return "", fmt.Errorf("idempotency key %q: first attempt is %v old, keys are valid for %v", name, age.Round(time.Minute), keyLife)
 	}
@@ -80,6 +84,7 @@ type Mux struct {
 	hold     *holder
 	handlers map[string]handler // of snapshots, by type
 	thin     map[string]handler // of thin events, by type
+	pure     map[string]bool    // types of snapshots whose handler is Pure
 	objects  map[string]reflect.Type
 	keepers  map[string]keeper // by normalized name of the object
 }
@@ -118,7 +123,7 @@ type Config struct {
 // NewMux returns a Mux without handlers.
 func NewMux(c Config) *Mux {
 	c.Hold.After = cmp.Or(c.Hold.After, limits.HoldAfter)
-	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}, objects: map[string]reflect.Type{}, keepers: map[string]keeper{}}
+	return &Mux{cfg: c, hold: &holder{Hold: c.Hold}, handlers: map[string]handler{}, thin: map[string]handler{}, pure: map[string]bool{}, objects: map[string]reflect.Type{}, keepers: map[string]keeper{}}
 }
 
 // register panics on a programmer's error.
@@ -146,6 +151,9 @@ func (m *Mux) ThinTypes() []string { return slices.Sorted(maps.Keys(m.thin)) }
 // Handles reports whether an event has a handler. A handler of snapshots does not take thin
 // events of its type, nor the reverse.
 func (m *Mux) Handles(e event.Envelope) bool { return m.handlerOf(e) != nil }
+
+// Pure reports whether the event has a handler that is registered with [Pure].
+func (m *Mux) Pure(e event.Envelope) bool { return !e.Thin() && m.pure[e.Type] }
 
 func (m *Mux) handlerOf(e event.Envelope) handler {
 	if e.Thin() {

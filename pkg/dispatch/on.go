@@ -32,10 +32,29 @@ func (e Event[T]) Item(ctx context.Context, key string) (Fields, bool, error) {
 	return item, found, nil
 }
 
+// OnOption is an option of [On]: [Pure].
+type OnOption func(*onOptions)
+
+type onOptions struct{ pure bool }
+
+func (o *onOptions) setPure() { o.pure = true }
+
+// Pure declares that a handler changes nothing outside its effects: it may read at Stripe and
+// from the table, and sends, books and creates nothing. At a message's first receive it then
+// runs without a claim, which saves a write. Two runs of one event may overlap, and a run may
+// be for an event that is done; only one of them commits its effects. In such a run
+// [Input.IdempotencyKey] fails. It is an option of [On] and [OnCurrent].
+func Pure[O interface{ setPure() }](o O) { o.setPure() }
+
 // On registers h for the snapshots of one event type. T is the Go type of data.object; the name
 // of a stripe-go type must match the snapshot's "object". On panics if the type is empty or has
 // a handler already.
-func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effects, error)) {
+func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effects, error), options ...OnOption) {
+	var o onOptions
+	for _, option := range options {
+		option(&o)
+	}
+	m.pure[string(typ)] = o.pure
 	want := objectNameOf(reflect.TypeFor[T]())
 	m.objects[string(typ)] = reflect.TypeFor[T]()
 	register(m.handlers, string(typ), h == nil, func(ctx context.Context, in Input) (Effects, error) {

@@ -42,7 +42,7 @@ const (
 // nothing remains to be written the outcome is Stale, and remaining checks still have to
 // hold. The record keeps the keys of the items that were written. Every error wraps
 // idempotency.ErrStoreDown (not applied) or idempotency.ErrUnknown (may have been applied,
-// now or later).
+// now or later). The completion of a run without a claim puts the record; see unclaimed.go.
 func (s *Store) Complete(ctx context.Context, c *idempotency.Claim, outcome idempotency.Outcome,
 	effects dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
 	if err := effects.Validate(); err != nil {
@@ -80,7 +80,7 @@ func (s *writer) commit(ctx context.Context, c *idempotency.Claim, outcome idemp
 	effects dispatch.Effects, now time.Time) *fault {
 	record := s.completion(c, outcome, effects, now)
 	if len(effects) == 0 {
-		return s.update(ctx, record)
+		return s.write(ctx, record)
 	}
 	items, err := s.transactItems(effects)
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *writer) commit(ctx context.Context, c *idempotency.Claim, outcome idemp
 	}
 	in := &dynamodb.TransactWriteItemsInput{
 		ClientRequestToken: aws.String(c.NextToken()),
-		TransactItems:      append([]types.TransactWriteItem{{Update: record}}, items...),
+		TransactItems:      append([]types.TransactWriteItem{record}, items...),
 	}
 	return s.retry(ctx, func(ctx context.Context) error {
 		_, err := s.client.TransactWriteItems(ctx, in)
@@ -96,17 +96,21 @@ func (s *writer) commit(ctx context.Context, c *idempotency.Claim, outcome idemp
 	})
 }
 
-func (s *writer) completion(c *idempotency.Claim, outcome idempotency.Outcome, effects dispatch.Effects, now time.Time) *types.Update {
+func (s *writer) completion(c *idempotency.Claim, outcome idempotency.Outcome, effects dispatch.Effects, now time.Time) types.TransactWriteItem {
+	keys := writtenKeys(effects)
+	if c.Unclaimed != nil {
+		return types.TransactWriteItem{Put: s.doneAtOnce(c, outcome, keys, now)}
+	}
 	u := s.fenced(c, completePlain, item{
 		":done": str(string(idempotency.Done)), ":now": millis(now),
 		":outcome": str(string(outcome)), ":exp": num(now.Add(s.ttl).Unix()),
 	})
 	u.ExpressionAttributeNames = openName()
-	if keys := writtenKeys(effects); len(keys) > 0 {
+	if len(keys) > 0 {
 		u.UpdateExpression = aws.String(completeWriting)
 		u.ExpressionAttributeValues[":fx"] = strs(keys)
 	}
-	return u
+	return types.TransactWriteItem{Update: u}
 }
 
 // fenced returns an update of a claim's record behind the fence.
@@ -118,7 +122,14 @@ func (s *writer) fenced(c *idempotency.Claim, expression string, values item) *t
 	}
 }
 
-// update sends one update of a record until DynamoDB accepts or refuses it.
+// write sends one write of a record until DynamoDB accepts or refuses it.
+func (s *writer) write(ctx context.Context, record types.TransactWriteItem) *fault {
+	if record.Put != nil {
+		return s.insert(ctx, record.Put)
+	}
+	return s.update(ctx, record.Update)
+}
+
 func (s *writer) update(ctx context.Context, u *types.Update) *fault {
 	in := &dynamodb.UpdateItemInput{
 		TableName: u.TableName, Key: u.Key, UpdateExpression: u.UpdateExpression, ConditionExpression: u.ConditionExpression,
@@ -134,7 +145,7 @@ func (s *writer) update(ctx context.Context, u *types.Update) *fault {
 // readComplete reads the record that refused a completion.
 func readComplete(c *idempotency.Claim, attributes item) (idempotency.CompleteResult, error) {
 	old := decodeRow(attributes)
-	if old != nil && old.Check() != nil {
+	if old != nil && old.Check() != nil && c.Unclaimed == nil {
 		return idempotency.CompleteResult{}, unknown(old.Check().Error())
 	}
 	return idempotency.ReadCompleteRefusal(c, old), nil

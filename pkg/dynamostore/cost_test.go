@@ -95,6 +95,15 @@ func (m *metered) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, 
 	return out, err
 }
 
+func (m *metered) PutItem(ctx context.Context, in *dynamodb.PutItemInput, o ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	out, err := m.Client.PutItem(ctx, in, o...)
+	if err == nil && out.ConsumedCapacity != nil {
+		m.add(*out.ConsumedCapacity)
+	}
+	return out, err
+}
+
 func (m *metered) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, o ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
 	out, err := m.Client.TransactWriteItems(ctx, in, o...)
@@ -113,25 +122,33 @@ func (m *metered) add(c types.ConsumedCapacity) {
 	}
 }
 
-// One request to claim and one to complete, each of items under 1 KB: 2 units without
-// effects, and the server says the same where it reports units.
+// One request to claim, if it is claimed, and one to complete, each of items under 1 KB.
 func TestHappyEventCost(t *testing.T) {
+	two := dispatch.Effects{dispatch.Insert("K1", nil), dispatch.Insert("K2", nil)}
 	for name, tc := range map[string]struct {
+		claims   bool
 		effects  dispatch.Effects
 		requests []string
 		units    float64
 	}{
-		"no effects":  {nil, []string{"UpdateItem", "UpdateItem"}, 2},
-		"two effects": {dispatch.Effects{dispatch.Insert("K1", nil), dispatch.Insert("K2", nil)}, []string{"UpdateItem", "TransactWriteItems"}, 1 + 2*3},
+		"no effects":             {true, nil, []string{"UpdateItem", "UpdateItem"}, 2},
+		"two effects":            {true, two, []string{"UpdateItem", "TransactWriteItems"}, 1 + 2*3},
+		"no effects, at once":    {false, nil, []string{"PutItem"}, 1},
+		"two effects, at once":   {false, two, []string{"TransactWriteItems"}, 2 * 3},
+		"a check alone, at once": {false, dispatch.Effects{dispatch.CheckAbsent("K1", errNeed)}, []string{"TransactWriteItems"}, 2 * 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serveEmbedded(t)
 			table, w := s.table(t), newWire(t, http.DefaultTransport)
 			m := &metered{Client: s.client(w, false)}
 			store := newStore(t, m, table)
-			got, err := store.Claim(t.Context(), claimRequest())
-			check(t, err)
-			check(t, errOf(store.Complete(t.Context(), got.Claim, idempotency.Applied, tc.effects, now)))
+			claim := idempotency.WithoutClaim(claimRequest())
+			if tc.claims {
+				got, err := store.Claim(t.Context(), claimRequest())
+				check(t, err)
+				claim = got.Claim
+			}
+			check(t, errOf(store.Complete(t.Context(), claim, idempotency.Applied, tc.effects, now)))
 			var requests []string
 			for _, r := range w.requests() {
 				requests = append(requests, r.target)
@@ -139,7 +156,7 @@ func TestHappyEventCost(t *testing.T) {
 			if diff := cmp.Diff(tc.requests, requests); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
-			if m.answers > 0 && m.units != tc.units {
+			if m.answers == 0 || m.units != tc.units {
 				t.Errorf("%v write units, want %v", m.units, tc.units)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/idempotency"
 )
@@ -27,7 +28,7 @@ const (
 
 // Fail records an attempt's failure. Every error wraps idempotency.ErrStoreDown, that of a
 // throttled item idempotency.ErrThrottled as well; the failure may have been written all
-// the same.
+// the same. That of a run without a claim puts the record; see unclaimed.go.
 func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempotency.Failure) (idempotency.FailResult, error) {
 	u := s.fenced(c, failTransient, item{
 		":failed": str(string(idempotency.Failed)), ":now": millis(failure.Now), ":shard": str(idempotency.Shard(c.EventID)),
@@ -38,7 +39,11 @@ func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempote
 		u.UpdateExpression = aws.String(failPermanent)
 		u.ExpressionAttributeValues[":reason"] = str(bounded(failure.Reason))
 	}
-	f := s.update(ctx, u)
+	record := types.TransactWriteItem{Update: u}
+	if c.Unclaimed != nil {
+		record = types.TransactWriteItem{Put: s.failedAtOnce(c, failure)}
+	}
+	f := s.write(ctx, record)
 	if f == nil {
 		return idempotency.FailResult{Verdict: idempotency.FailWritten}, nil
 	}

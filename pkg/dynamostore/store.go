@@ -1,12 +1,12 @@
 // Package dynamostore keeps idempotency records in DynamoDB and commits an event's
 // effects in one transaction with its record.
 //
-// A record has six writes (claim, complete, fail; replay, purge, reidentify), each one
-// conditional request whose expression is a constant next to its method. A seventh notes the
-// webhook's message, when its claim finds a done record of reconcile's. How a refusal is read
-// is defined by package idempotency; this package turns the service's answers into that
-// package's words, and no error of the SDK leaves it. It never deletes, never reads before it
-// writes and decides nothing by an index.
+// A record has eight writes (claim, complete, fail; done and failed at once, without a claim;
+// replay, purge, reidentify), each one conditional request whose expression is a constant next
+// to its method. Another one notes the webhook's message, when its claim finds a done record of
+// reconcile's. How a refusal is read is defined by package idempotency; this package turns the
+// service's answers into that package's words, and no error of the SDK leaves it. It never
+// deletes, never reads before it writes and decides nothing by an index.
 //
 //	store, err := dynamostore.New(dynamodb.NewFromConfig(cfg), "tollgate", dynamostore.Options{})
 //	got, err := store.Claim(ctx, request)
@@ -18,7 +18,7 @@
 // where k is the number of its effects:
 //
 //	claim                                   1
-//	complete without effects                1    so a happy event without effects costs 2
+//	complete without effects                1    alone for a run without a claim
 //	complete with k effects                 2 (1 + k), as a transaction costs double
 //	claim from the second receive on       +1 to enter the index open-upd, +2 to move in it
 //	fail                                    1, +1 to enter the index, +2 to move in it

@@ -127,6 +127,14 @@ func (w *wireWrites) claim(receives int) {
 	w.held = got.Claim
 }
 
+// begin is a run without a claim.
+func (w *wireWrites) begin() {
+	w.held = idempotency.WithoutClaim(idempotency.ClaimRequest{Event: wireEvent(), Owner: strings.Repeat("a", 32), Now: wireTime(0)})
+	for range 20 { // the tokens of the other records with this owner
+		w.held.NextToken()
+	}
+}
+
 func (w *wireWrites) fail(text, reason string, left int) {
 	_, err := w.store.Fail(w.t.Context(), w.held, idempotency.Failure{Now: wireTime(5 * time.Minute), Err: text, Reason: reason, ReceivesLeft: left})
 	w.must(err)
@@ -201,6 +209,34 @@ func TestWritesTheGoldenRecords(t *testing.T) {
 				return
 			}
 			t.Errorf("no version has this form of a record: add it to %s with -update, and deploy its readers first:\n%s", wireFolder, written)
+		})
+	}
+}
+
+// TestAtOnceLeavesTheGoldenRecords: a run without a claim leaves, byte for byte, the record that a
+// claim and its second write leave, so earlier releases read it.
+func TestAtOnceLeavesTheGoldenRecords(t *testing.T) {
+	s := serveEmbedded(t)
+	fx := dispatch.Effects{dispatch.Insert("FACT#live#acct_1TollgateWire#in_1#paid", nil), dispatch.Swap("OBJ#live#acct_1TollgateWire#in_1", 0, nil)}
+	for name, write := range map[string]func(*wireWrites){
+		"done":            func(w *wireWrites) { w.complete(idempotency.Applied, fx...) },
+		"done-ignored":    func(w *wireWrites) { w.complete(idempotency.Ignored) },
+		"done-stale":      func(w *wireWrites) { w.complete(idempotency.AlreadyApplied) },
+		"failed":          func(w *wireWrites) { w.fail("503 from Stripe", "", 15) },
+		"failed-for-good": func(w *wireWrites) { w.fail("no such plan", "handler", 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := func(begin func(*wireWrites)) string {
+				w := &wireWrites{t: t, store: s.fixture(t, http.DefaultTransport)}
+				begin(w)
+				write(w)
+				got, err := w.store.raw.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &w.store.table, Key: recordKey(wireEvent().ID)})
+				w.must(err)
+				return marshalItem(t, got.Item)
+			}
+			if diff := cmp.Diff(read(func(w *wireWrites) { w.claim(1) }), read((*wireWrites).begin)); diff != "" {
+				t.Errorf("claimed and at once differ (-claimed +at once):\n%s", diff)
+			}
 		})
 	}
 }

@@ -116,6 +116,11 @@ func TestCallsAreNamed(t *testing.T) {
 		{"DynamoDB_20120810.UpdateItem", "/", update("lease=:zero"), "UpdateItem"},
 		{"DynamoDB_20120810.UpdateItem", "/", `not JSON`, "UpdateItem"},
 		{"DynamoDB_20120810.TransactWriteItems", "/", `{}`, "complete_with_effects"},
+		{"DynamoDB_20120810.TransactWriteItems", "/", `{"TransactItems":[{"Update":{}},{"Put":{}}]}`, "complete_with_effects"},
+		{"DynamoDB_20120810.TransactWriteItems", "/", `{"TransactItems":[{"Put":{}},{"Put":{}}]}`, "done_at_once_with_effects"},
+		{"DynamoDB_20120810.PutItem", "/", `{"Item":{"st":{"S":"DONE"}}}`, "done_at_once"},
+		{"DynamoDB_20120810.PutItem", "/", `{"Item":{"st":{"S":"FAILED"}}}`, "failed_at_once"},
+		{"DynamoDB_20120810.PutItem", "/", `{"Item":{"pk":{"S":"BEGIN#"}}}`, "PutItem"},
 		{"", "/2018-06-01/runtime/invocation/next", "", "next"},
 		{"", "/2018-06-01/runtime/invocation/1/response", "x", "response"},
 	} {

@@ -43,7 +43,7 @@ func callOf(r *http.Request) (string, error) {
 	if !ok {
 		return path.Base(r.URL.Path), nil
 	}
-	if operation != "UpdateItem" && operation != "TransactWriteItems" {
+	if operation != "UpdateItem" && operation != "PutItem" && operation != "TransactWriteItems" {
 		return operation, nil
 	}
 	body, err := io.ReadAll(r.Body)
@@ -52,20 +52,33 @@ func callOf(r *http.Request) (string, error) {
 	}
 	r.Body.Close()
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if operation == "TransactWriteItems" {
-		return "complete_with_effects", nil
-	}
-	return writeOf(body), nil
+	return writeOf(operation, body), nil
 }
 
-// writeOf names a write of a record by the state that it sets.
-func writeOf(body []byte) string {
-	var in struct{ UpdateExpression string }
-	if json.Unmarshal(body, &in) == nil {
+// writeOf names a write of a record by the state that it sets, and by whether a run without a
+// claim makes it.
+func writeOf(operation string, body []byte) string {
+	var in struct {
+		UpdateExpression string
+		Item             struct {
+			State struct{ S string } `json:"st"`
+		}
+		TransactItems []struct{ Put *struct{} }
+	}
+	known := json.Unmarshal(body, &in) == nil
+	switch atOnce := known && len(in.TransactItems) > 0 && in.TransactItems[0].Put != nil; {
+	case atOnce:
+		return "done_at_once_with_effects"
+	case operation == "TransactWriteItems":
+		return "complete_with_effects"
+	case in.Item.State.S != "":
+		return strings.ToLower(in.Item.State.S) + "_at_once"
+	}
+	if known {
 		set := regexp.MustCompile(`\bst=:(running|done|failed)\b`).FindStringSubmatch(in.UpdateExpression)
 		if set != nil {
 			return map[string]string{"running": "claim", "done": "complete", "failed": "fail"}[set[1]]
 		}
 	}
-	return "UpdateItem"
+	return operation
 }

@@ -51,23 +51,23 @@ const (
 )
 
 // Register registers every handler with the mux. It panics if one of the types has a handler
-// already, and on a mux without Objects or Rows.
+// already, and on a mux without Objects or Rows. Each of them is Pure: it returns effects only.
 func Register(mux *dispatch.Mux) {
-	dispatch.On(mux, stripe.EventTypePaymentIntentSucceeded, paymentIntentSucceeded)
-	dispatch.On(mux, stripe.EventTypePaymentIntentPaymentFailed, paymentIntentFailed)
+	dispatch.On(mux, stripe.EventTypePaymentIntentSucceeded, paymentIntentSucceeded, dispatch.Pure)
+	dispatch.On(mux, stripe.EventTypePaymentIntentPaymentFailed, paymentIntentFailed, dispatch.Pure)
 
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionCreated, keepSubscription)
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionUpdated, keepSubscription, dispatch.Coalesce)
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, keepSubscription, dispatch.Announces(isOver))
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionPaused, keepSubscription, dispatch.Announces(isPaused))
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionResumed, keepSubscription, dispatch.Announces(isResumed))
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionTrialWillEnd, subscriptionTrialEnds)
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid, dispatch.Announces(isPaid))
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed, dispatch.Announces(hasAttempt))
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentActionRequired, invoiceActionRequired, dispatch.Announces(hasAttempt))
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceMarkedUncollectible, keepInvoice, dispatch.Announces(wasUncollectible))
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceVoided, keepInvoice, dispatch.Announces(isVoid))
-	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceUpdated, keepInvoice, dispatch.OnlyKept, dispatch.Coalesce)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionCreated, keepSubscription, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionUpdated, keepSubscription, dispatch.Coalesce, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionDeleted, keepSubscription, dispatch.Announces(isOver), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionPaused, keepSubscription, dispatch.Announces(isPaused), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionResumed, keepSubscription, dispatch.Announces(isResumed), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerSubscriptionTrialWillEnd, subscriptionTrialEnds, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaid, invoicePaid, dispatch.Announces(isPaid), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentFailed, invoicePaymentFailed, dispatch.Announces(hasAttempt), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoicePaymentActionRequired, invoiceActionRequired, dispatch.Announces(hasAttempt), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceMarkedUncollectible, keepInvoice, dispatch.Announces(wasUncollectible), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceVoided, keepInvoice, dispatch.Announces(isVoid), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeInvoiceUpdated, keepInvoice, dispatch.OnlyKept, dispatch.Coalesce, dispatch.Pure)
 
 	registerCharges(mux)
 	registerCheckouts(mux)
@@ -77,29 +77,29 @@ func Register(mux *dispatch.Mux) {
 // registerCharges registers the handlers of what happens to charges: disputes, refunds and
 // early fraud warnings.
 func registerCharges(mux *dispatch.Mux) {
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, keepDispute)
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeUpdated, keepDispute)
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeClosed, keepDispute, dispatch.Announces(isClosed))
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeFundsWithdrawn, keepDispute, dispatch.Announces(isWithdrawn))
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeFundsReinstated, keepDispute, dispatch.Announces(isReinstated))
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeCreated, keepDispute, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeUpdated, keepDispute, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeClosed, keepDispute, dispatch.Announces(isClosed), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeFundsWithdrawn, keepDispute, dispatch.Announces(isWithdrawn), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeDisputeFundsReinstated, keepDispute, dispatch.Announces(isReinstated), dispatch.Pure)
 
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefunded, keepCharge, dispatch.Announces(isRefunded))
-	dispatch.OnCurrent(mux, stripe.EventTypeRefundCreated, refundChanged)
-	dispatch.OnCurrent(mux, stripe.EventTypeRefundUpdated, refundChanged)
-	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefundUpdated, refundChanged)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefunded, keepCharge, dispatch.Announces(isRefunded), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeRefundCreated, refundChanged, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeRefundUpdated, refundChanged, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeChargeRefundUpdated, refundChanged, dispatch.Pure)
 
-	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningCreated, keepFraudWarning)
-	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningUpdated, keepFraudWarning)
+	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningCreated, keepFraudWarning, dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeRadarEarlyFraudWarningUpdated, keepFraudWarning, dispatch.Pure)
 }
 
 // registerCheckouts registers the handlers of checkouts and of deleted customers.
 func registerCheckouts(mux *dispatch.Mux) {
-	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, keepCheckout, dispatch.Announces(isComplete))
-	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded, keepCheckout, dispatch.Announces(isCheckoutPaid))
-	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionAsyncPaymentFailed, keepCheckout, dispatch.Announces(isComplete))
-	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionExpired, keepCheckout, dispatch.Announces(isExpired))
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionCompleted, keepCheckout, dispatch.Announces(isComplete), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded, keepCheckout, dispatch.Announces(isCheckoutPaid), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionAsyncPaymentFailed, keepCheckout, dispatch.Announces(isComplete), dispatch.Pure)
+	dispatch.OnCurrent(mux, stripe.EventTypeCheckoutSessionExpired, keepCheckout, dispatch.Announces(isExpired), dispatch.Pure)
 
-	dispatch.OnCurrent(mux, stripe.EventTypeCustomerDeleted, keepCustomer, dispatch.Announces(isCustomerDeleted))
+	dispatch.OnCurrent(mux, stripe.EventTypeCustomerDeleted, keepCustomer, dispatch.Announces(isCustomerDeleted), dispatch.Pure)
 }
 
 // registerKeepers registers the keeper of each kind of object, so that its rows can be compared

@@ -1,6 +1,6 @@
 // Package idempotency defines the idempotency record: its states, its writes, and what each
-// answer means. An attempt makes three writes (claim, complete, fail), an operator three
-// (replay, purge, reidentify). It knows no database; package dynamostore implements the
+// answer means. An attempt makes two writes (claim, then complete or fail), or only the second
+// if it runs without a claim; an operator has three (replay, purge, reidentify). It knows no database; package dynamostore implements the
 // writes, and package idempotencytest is the suite that every store must pass.
 //
 //	(absent) ──claim──▶ RUNNING ──complete──▶ DONE ──replay: generation+1──▶ FAILED
@@ -9,9 +9,11 @@
 //
 // A purge marks the record and changes no state: any later claim removes the mark.
 //
+// A run without a claim goes from (absent) to DONE or FAILED at once, see [WithoutClaim].
+//
 // Safety does not depend on the lease but on the fence: every write after the claim is
 // conditional on (RUNNING, attempt, owner), and the attempt number rises with every claim and
-// is never reset. Clocks decide when another attempt may start, never whether a late one can
+// is never reset; a write without a claim is conditional on there being no record. Clocks decide when another attempt may start, never whether a late one can
 // still write.
 //
 // Records outlive releases, and two releases write them side by side during a deploy and

@@ -65,7 +65,32 @@ type Claim struct {
 	Lease      time.Time
 	FirstAt    time.Time
 	Source     event.Source // of the message that wrote the record first; see ClaimResult
-	rounds     int
+
+	// Unclaimed is what would have been claimed, for a run that begins without a claim: its
+	// completion or failure writes the record, only if there is none. Nil for a claimed run.
+	Unclaimed *ClaimRequest
+	rounds    int
+}
+
+// WithoutClaim returns the right to run one attempt that is not claimed. It holds only at a
+// message's first receive, for a handler that changes nothing outside the effects.
+func WithoutClaim(req ClaimRequest) *Claim {
+	return &Claim{
+		EventID: req.Event.ID, Owner: req.Owner, Attempt: 1, Generation: 1, FirstAt: req.Now, Source: req.Event.Source,
+		Unclaimed: &req,
+	}
+}
+
+// settledBy reports whether the done record that refused a write settles its message. For a
+// run without a claim a broken record, another identity, and a record that reconcile's message
+// wrote, in which the webhook's own leaves a note, are for its claim to judge.
+func (c *Claim) settledBy(old *Record) bool {
+	if old.State != Done || c.Unclaimed == nil {
+		return old.State == Done
+	}
+	e := c.Unclaimed.Event
+	noted := old.Source == string(event.Reconcile) && e.Source == event.Webhook
+	return old.Check() == nil && (old.Identity == "" || IdentitiesOf(e).Has(old.Identity)) && !noted
 }
 
 // NextToken returns a client request token that is unique over all attempts: the random owner
@@ -112,8 +137,8 @@ type CompleteVerdict string
 
 const (
 	Completed      CompleteVerdict = "completed"       // the record is done by this attempt, with its effects
-	SupersededDone CompleteVerdict = "superseded_done" // a later claim holds the record, and it is done
-	Superseded     CompleteVerdict = "superseded"      // a later claim holds the record
+	SupersededDone CompleteVerdict = "superseded_done" // another attempt has the record, and it is done
+	Superseded     CompleteVerdict = "superseded"      // another attempt has the record; a run without a claim claims it
 	SwapRefused    CompleteVerdict = "swap_refused"    // an item changed since the handler read it: run again
 	CheckRefused   CompleteVerdict = "check_refused"   // a condition of the handler's does not hold
 	Rejected       CompleteVerdict = "rejected"        // the store will never take these effects
@@ -134,7 +159,7 @@ func ReadCompleteRefusal(c *Claim, old *Record) CompleteResult {
 		return CompleteResult{Verdict: Superseded}
 	case old.State == Done && old.Owner == c.Owner && old.Attempt == c.Attempt:
 		return CompleteResult{Verdict: Completed, Outcome: old.Outcome}
-	case old.State == Done:
+	case c.settledBy(old):
 		return CompleteResult{Verdict: SupersededDone}
 	default:
 		return CompleteResult{Verdict: Superseded, Lease: old.Lease}
@@ -155,7 +180,7 @@ type FailVerdict string
 const (
 	FailWritten    FailVerdict = "written"    // the record shows this attempt's failure
 	FailDone       FailVerdict = "done"       // the event is done: nothing to fail
-	FailSuperseded FailVerdict = "superseded" // a later claim holds the record
+	FailSuperseded FailVerdict = "superseded" // another attempt has the record; a run without a claim claims it
 )
 
 // FailResult is a verdict with its details.
@@ -171,7 +196,7 @@ func ReadFailRefusal(c *Claim, old *Record) FailResult {
 		return FailResult{Verdict: FailSuperseded}
 	case old.State == Failed && old.Owner == c.Owner && old.Attempt == c.Attempt:
 		return FailResult{Verdict: FailWritten}
-	case old.State == Done:
+	case c.settledBy(old):
 		return FailResult{Verdict: FailDone}
 	default:
 		return FailResult{Verdict: FailSuperseded, Lease: old.Lease}

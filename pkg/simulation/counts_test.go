@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -49,15 +50,15 @@ const enough = 2000
 // mustHappen lists what a run must have met to prove anything: every fault, and every answer of the
 // store that only faults cause.
 func mustHappen() (all []string) {
-	for _, op := range []opName{opUpdate, opTransact, opGet, opSend, opVisibility} {
+	for _, op := range []opName{opUpdate, opTransact, opPut, opGet, opSend, opVisibility} {
 		for _, how := range []callResult{callLostRequest, callLate, callLostAnswer, callRefused, callSilent, callSilentApplied} {
 			all = append(all, countName(op, how))
 		}
 	}
-	for _, op := range []opName{opUpdate, opTransact, opGet, opSend, opVisibility, opDead, opSecretGet} {
+	for _, op := range []opName{opUpdate, opTransact, opPut, opGet, opSend, opVisibility, opDead, opSecretGet} {
 		all = append(all, countName(op, callExpired))
 	}
-	for _, op := range []opName{opUpdate, opTransact, opGet} {
+	for _, op := range []opName{opUpdate, opTransact, opPut, opGet} {
 		all = append(all, countName(op, callDenied))
 	}
 	for _, how := range []callResult{callLostRequest, callRefused, callSilent, callSlow} {
@@ -83,6 +84,10 @@ func mustHappen() (all []string) {
 		"claim: busy", "claim: duplicate", "claim: an error",
 		"complete: superseded", "complete: superseded_done", "complete: swap_refused", "complete: an error",
 		"fail: done", "fail: superseded", "fail: an error",
+		"done at once: completed", "done at once: superseded", "done at once: superseded_done", "done at once: swap_refused", "done at once: an error",
+		"failed at once: written", "failed at once: done", "failed at once: superseded", "failed at once: an error",
+		"at once: DONE", "at once: FAILED", "a run without a claim next to another",
+		"late: PutItem of a record, applied", "late: PutItem of a record, refused",
 		"replay: replayed", "replay: sent", "replay: an error",
 		"policy: takes everything", "policy: excludes its account", "policy: takes the other mode", "policy: takes its account from now on",
 		"dead-lettered: livemode", "dead-lettered: account", "dead-lettered: corrupt", "dead-lettered: newer_version",
@@ -90,7 +95,7 @@ func mustHappen() (all []string) {
 		"spoilt row: put by hand", "spoilt row: attempt is a text", "spoilt row: unknown state", "spoilt row: running without a lease", "spoilt row: fails is a text",
 		"a clock jumps", "a deadline of another clock", "visibility set with an old receipt", "a history begins",
 		"a message of the next release", "a roll of a release", "redrive: dead letters are hidden: true",
-		countName(opUpdate, callThrottled), countName(opTransact, callThrottled), "outcome: throttled", "a second hot item stops a batch",
+		countName(opUpdate, callThrottled), countName(opTransact, callThrottled), countName(opPut, callThrottled), "outcome: throttled", "a second hot item stops a batch",
 		"the store refuses for a moment", "the queue refuses for a moment", "a delivery outlasts a refusing queue",
 		"ingest starts", countName(opSecretGet, callSilent), "a delivery outlasts a failed fetch of secrets",
 		"Stripe refuses a revoked account", "dead-lettered: account_revoked", "replay: refused, excluded",
@@ -127,6 +132,14 @@ func countVerdict[V ~string](sc *scenario, call string, v V, err error) {
 	sc.count(call + ": " + string(v))
 }
 
+// atOnce names a write of a run without a claim; "" for a claimed one.
+func atOnce(c *idempotency.Claim, name string) string {
+	if c.Unclaimed == nil {
+		return ""
+	}
+	return name
+}
+
 // watched is the store, with its answers counted.
 type watched struct{ sc *scenario }
 
@@ -141,12 +154,12 @@ func (s watched) Claim(ctx context.Context, r idempotency.ClaimRequest) (idempot
 
 func (s watched) Complete(ctx context.Context, c *idempotency.Claim, o idempotency.Outcome, e dispatch.Effects, now time.Time) (idempotency.CompleteResult, error) {
 	got, err := s.sc.store.Complete(ctx, c, o, e, now)
-	countVerdict(s.sc, "complete", got.Verdict, err)
+	countVerdict(s.sc, cmp.Or(atOnce(c, "done at once"), "complete"), got.Verdict, err)
 	return got, err
 }
 
 func (s watched) Fail(ctx context.Context, c *idempotency.Claim, f idempotency.Failure) (idempotency.FailResult, error) {
 	got, err := s.sc.store.Fail(ctx, c, f)
-	countVerdict(s.sc, "fail", got.Verdict, err)
+	countVerdict(s.sc, cmp.Or(atOnce(c, "failed at once"), "fail"), got.Verdict, err)
 	return got, err
 }

@@ -78,8 +78,10 @@ func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ 
 // TransactWriteItems implements dynamostore.Client.
 func (t *table) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	subject := "without a record"
-	if u := in.TransactItems[0].Update; u != nil {
+	if u, put := in.TransactItems[0].Update, in.TransactItems[0].Put; u != nil {
 		subject = keyOf(u.Key)
+	} else if key := keyOf(put.Item); strings.HasPrefix(key, recordPrefix) {
+		subject = key
 	}
 	err := t.sc.clients.store.do(t.sc, ctx, opTransact, subject, func() error { return t.transact(procOf(ctx), in) })
 	return &dynamodb.TransactWriteItemsOutput{}, err
@@ -138,7 +140,10 @@ func (t *table) action(p *proc, a types.TransactWriteItem) (write func(), old va
 		key := fresh["pk"].Text
 		held, err := t.holds(key, aws.ToString(a.Put.ConditionExpression), a.Put.ExpressionAttributeNames, a.Put.ExpressionAttributeValues)
 		if err != nil || !held {
-			return nil, nil, err
+			if a.Put.ReturnValuesOnConditionCheckFailure == types.ReturnValuesOnConditionCheckFailureAllOld {
+				old = t.items[key]
+			}
+			return nil, old, err
 		}
 		return func() { t.put(p, key, fresh, nil) }, nil, nil
 	default:
@@ -284,9 +289,21 @@ func (t *table) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput
 	return out, nil
 }
 
-// PutItem is not called in a schedule: notes are kept apart from the table.
-func (t *table) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	panic("no item is put here")
+// PutItem implements dynamostore.Client, for records: notes are kept apart from the table.
+func (t *table) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	key := keyOf(in.Item)
+	err := t.sc.clients.store.do(t.sc, ctx, opPut, key, func() error {
+		held, err := t.holds(key, aws.ToString(in.ConditionExpression), in.ExpressionAttributeNames, in.ExpressionAttributeValues)
+		if err != nil {
+			return err
+		}
+		if !held {
+			return &types.ConditionalCheckFailedException{Message: aws.String("The conditional request failed"), Item: toSDK(t.items[key])}
+		}
+		t.put(procOf(ctx), key, fromSDK(in.Item), nil)
+		return nil
+	})
+	return &dynamodb.PutItemOutput{}, err
 }
 
 // Query reads a partition of the index of open records, which lags behind the table.

@@ -72,7 +72,7 @@ func (c client) once(sc *scenario, ctx context.Context, op opName, subject strin
 // signed reports whether a call is signed: its signature may expire.
 func (o opName) signed() bool {
 	switch o {
-	case opUpdate, opTransact, opGet, opBatchGet, opSend, opVisibility, opDelete, opDead, opSecretGet:
+	case opUpdate, opTransact, opPut, opGet, opBatchGet, opSend, opVisibility, opDelete, opDead, opSecretGet:
 		return true
 	}
 	return false
@@ -112,7 +112,7 @@ func (sc *scenario) makeHot() {
 }
 
 func (sc *scenario) isHot(c *call) bool {
-	return (c.op == opUpdate || c.op == opTransact) && time.Now().Before(sc.hot[c.subject])
+	return (c.op == opUpdate || c.op == opTransact || c.op == opPut) && time.Now().Before(sc.hot[c.subject])
 }
 
 // refuseBriefly makes the store or the queue refuse everything for 150 to 300 ms.

@@ -183,9 +183,9 @@ func TestHotRecords(t *testing.T) {
 }
 
 // TestOneAttemptAtATime: copies of an event arrive each second while its handler uses nearly its
-// whole budget. The lease keeps other attempts out until it is done.
+// whole budget and is not pure. The lease keeps other attempts out until it is done.
 func TestOneAttemptAtATime(t *testing.T) {
-	fixedPlan{events: 2, behaviour: long, batch: 1}.run(t, func(t *testing.T, sc *scenario) {
+	fixedPlan{events: 2, behaviour: long, claims: true, batch: 1}.run(t, func(t *testing.T, sc *scenario) {
 		for _, f := range sc.facts {
 			for n := range 60 {
 				sc.script = append(sc.script, appointment{f.comes[0].due.Add(time.Duration(n) * time.Second), func() { sc.deliver(f.comes[0]) }})
@@ -249,7 +249,7 @@ func TestRedriveThroughBrownout(t *testing.T) {
 // TestDeadLettersBreedNoCopies: frequent passes do not send a parked event again; the weekly sweep
 // does, once a week.
 func TestDeadLettersBreedNoCopies(t *testing.T) {
-	for _, b := range []behaviour{permanent, poison} {
+	for _, b := range []behaviour{permanent, poison, kills} {
 		t.Run(string(b), func(t *testing.T) {
 			reconciler := always()
 			reconciler.slice = 7 * day // most hours have no events

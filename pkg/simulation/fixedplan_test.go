@@ -16,6 +16,7 @@ type fixedPlan struct {
 	events        int
 	spread        time.Duration // period in which the events happen
 	behaviour     behaviour     // default works
+	claims        bool          // no handler is pure
 	batch         int           // default 10
 	reconciler    reconcilePlan
 	outages       []planned
@@ -40,7 +41,7 @@ func always() reconcilePlan {
 func (d fixedPlan) plan() plan {
 	p := plan{
 		events: d.events, spread: d.spread, workers: 3, batch: 10, maxReceives: limits.AWS().MaxReceives,
-		objects: max(2, d.events), retries: stripeRetries, reconciler: d.reconciler, policies: d.policies,
+		objects: max(2, d.events), retries: stripeRetries, reconciler: d.reconciler, policies: d.policies, claims: d.claims,
 	}
 	if p.rows = d.rows; p.rows.on {
 		p.objects, p.delay = 1, time.Second

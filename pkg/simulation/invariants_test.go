@@ -38,12 +38,17 @@ func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values a
 		f.marked = sc.step
 		sc.marked(p, f, old, fresh)
 		return
+	case values == nil:
+		sc.atOnce(p, f, old, fresh)
 	case claim && att != num(old, "att")+1 || att < num(old, "att"):
 		sc.violate("%s: the attempt goes from %d to %d", id, num(old, "att"), att)
 	case before == string(idempotency.Done) && !replay:
 		sc.violate("%s: a done record is left for %s without a replay", id, state)
 	case !claim && !replay && (before != string(idempotency.Running) || own == nil || old["own"].Text != own.Value):
 		sc.violate("%s: a superseded attempt writes %s over %s of %s", id, state, before, sc.alias(old["own"].Text))
+	}
+	if state == string(idempotency.Failed) && !replay {
+		p.failed[id] = true
 	}
 	if replay {
 		f.leftDone = sc.step
@@ -59,6 +64,23 @@ func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values a
 	}
 	sc.checkMark(p, f, fresh, claim || state == string(idempotency.Done))
 	sc.checkEffects(id, state, gen)
+}
+
+// atOnce: a run without a claim writes a record only if there is none, at a first receive that is
+// not the last.
+func (sc *scenario) atOnce(p *proc, f *fact, old, fresh item) {
+	first := func(t taken) bool { return t.f == f && t.receives == 1 && t.receives < sc.limits.MaxReceives }
+	switch {
+	case old != nil:
+		sc.violate("%s: a run without a claim writes %s over %s of %s", f.id, fresh["st"].Text, old["st"].Text, sc.alias(old["own"].Text))
+	case num(fresh, "att") != 1 || num(fresh, "gen") != 1:
+		sc.violate("%s: a run without a claim writes attempt %d", f.id, num(fresh, "att"))
+	case !slices.ContainsFunc(p.batch, first):
+		sc.violate("%s: a run without a claim at another receive than the first", f.id)
+	case sc.plan.claims && f.behaviour != unhandled:
+		sc.violate("%s: a handler that may change something outside runs without a claim", f.id)
+	}
+	sc.count("at once: " + fresh["st"].Text)
 }
 
 // checkEffects: an event's own counter equals the number of done generations after every write: no
@@ -179,6 +201,9 @@ func (sc *scenario) parked(p *proc, messageID string, d queue.DeadLetter) {
 	if t.newer && d.Reason == dispatch.ReasonNewerVersion && t.receives >= sc.limits.MaxReceives {
 		deserved = true
 	}
+	if own := d.Reason == dispatch.ReasonHandler || d.Reason == dispatch.ReasonAccountRevoked; own && !p.failed[t.f.id] {
+		sc.violate("%s: dead-lettered with reason %s before the record shows the failure", t.f.id, d.Reason)
+	}
 	if excluded != (t.verdict == policy.Park) || !excluded && !deserved {
 		sc.violate("%s: dead-lettered with reason %s at receive %d while its endpoint's policy says %s", t.f.id, d.Reason, t.receives, t.verdict)
 	}
@@ -197,17 +222,20 @@ func (sc *scenario) settled(f *fact) bool {
 	return sc.state(f) == idempotency.Done || f.done && sc.state(f) == ""
 }
 
-// entered: without clock skew and pauses, only one attempt at an event runs at a time. Effects do
-// not need that, but a handler's calls to other services do.
-func (sc *scenario) entered(p *proc, f *fact) {
+// entered: without clock skew and pauses, only one claimed attempt at an event runs at a time.
+// Effects do not need that, but a handler's calls to other services do.
+func (sc *scenario) entered(p *proc, f *fact, claimed bool) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	for o := range f.inside {
-		if o != p && !o.dead && !o.halted && !p.halted && sc.plan.clocksAgree() && f.behaviour != hangs && f.behaviour != kills {
+	for o, also := range f.inside {
+		if claimed && also && o != p && !o.dead && !o.halted && !p.halted && sc.plan.clocksAgree() && f.behaviour != hangs && f.behaviour != kills {
 			sc.violate("%s: processes %d and %d run its handler at the same time", f.id, o.id, p.id)
 		}
 	}
-	f.inside[p] = true
+	if !claimed && len(f.inside) > 0 {
+		sc.count("a run without a claim next to another")
+	}
+	f.inside[p] = claimed
 }
 
 // checkRest: once nothing is pending, every event that was answered 2xx, and with reconcile every

@@ -32,7 +32,7 @@ func subscriptionMutants() []mutant {
 		one("the row shows no pause", handler, "\"pause_collection\": pauseOf(s),", "\"pause_collection\": nil,").by("TestPauseOfCollection").in("handlers"),
 		one("a customer that is an account is not listed", handler, "items, customer := itemsOf(e), effect.CustomerOf(e.Raw)", "items, customer := itemsOf(e), effect.ID(s.Customer)").
 			by("TestCustomerThatIsAnAccount").in("handlers"),
-		one("paused is not waited for", register, "keepSubscription, dispatch.Announces(isPaused))", "keepSubscription)").by("TestRetriesUntilStripeShowsTheEvent").in("handlers"),
+		one("paused is not waited for", register, "keepSubscription, dispatch.Announces(isPaused), dispatch.Pure)", "keepSubscription, dispatch.Pure)").by("TestRetriesUntilStripeShowsTheEvent").in("handlers"),
 
 		one("an event without a row is fetched", coalesce, "o.onlyKept && row == nil ||", "").by("TestOnlyKept").in("dispatch"),
 		one("a coalescing handler may insert anything", current, "	return f.Kind == KindInsert && !strings.HasPrefix(f.Key, MessageKey(e.key, \"\"))\n", "	return false\n").by("TestEffectsOfOnCurrent").in("dispatch"),

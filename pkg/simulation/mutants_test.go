@@ -71,9 +71,9 @@ func mutants() []mutant {
 
 		// Who is acknowledged.
 		one("ack when busy elsewhere", message, "outcome: outcomeBusy, delay:", "outcome: outcomeBusy, ack: true, delay:"),
-		one("ack when superseded", message, "result{delay: a.c.untilLease(done.Lease)}", "result{ack: true}"),
-		one("ack when the completion is unknown", message, "result{delay: a.c.untilLease(a.claim.Lease), infra: true, err: err}", "result{ack: true, err: err}"),
-		one("ack when a fail is superseded", failure, "result{delay: a.c.untilLease(written.Lease), err: err,", "result{ack: true, err: err,"),
+		one("ack when superseded", message, "return a.superseded(done.Lease, nil), false", "return a.result(outcomeSuperseded, result{ack: true}), false"),
+		one("ack when the completion is unknown", message, "r := result{delay: a.c.untilLease(a.claim.Lease), infra: true, err: err}", "r := result{ack: true, err: err}"),
+		one("ack when a fail is superseded", failure, "return a.superseded(written.Lease, err)", "return a.result(outcomeSuperseded, result{ack: true, err: err})"),
 		one("ack of a transient failure", failure, "r := result{outcome: outcomeFailed, delay: c.backoff(m), err: err,", "r := result{outcome: outcomeFailed, ack: true, delay: c.backoff(m), err: err,"),
 		one("ack when the store is down", failure, "outcome: outcomeStoreDown, delay:", "outcome: outcomeStoreDown, ack: true, delay:"),
 		one("ack without time", failure, "outcome: outcomeNoTime, delay:", "outcome: outcomeNoTime, ack: true, delay:"),
@@ -91,7 +91,7 @@ func mutants() []mutant {
 			{law, "case old == nil:\n		return CompleteResult{Verdict: Superseded}", "case old == nil:\n		return CompleteResult{Verdict: SupersededDone}"},
 		}},
 		one("lost answer read as completed", commit, "return idempotency.CompleteResult{}, unknown(f.text)", "return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: outcome}, nil"),
-		one("failed read as done", law, "case old.State == Done:\n		return FailResult{Verdict: FailDone}\n	default:\n		return FailResult{Verdict: FailSuperseded, Lease: old.Lease}", "default:\n		return FailResult{Verdict: FailDone}"),
+		one("failed read as done", law, "case c.settledBy(old):\n		return FailResult{Verdict: FailDone}\n	default:\n		return FailResult{Verdict: FailSuperseded, Lease: old.Lease}", "default:\n		return FailResult{Verdict: FailDone}"),
 		one("refused swap is dropped", reasons, "if _, found := firstRefused(dispatch.KindSwap, effects, reasons); found {", "if _, found := firstRefused(dispatch.KindSwap, effects, reasons); found && false {"),
 
 		// The conditions.
@@ -119,8 +119,8 @@ func mutants() []mutant {
 		}},
 
 		// The transaction.
-		one("effect outside the transaction", commit, "TransactItems:      append([]types.TransactWriteItem{{Update: record}}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.update(ctx, record)\n}\n\nfunc (s *writer) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n"),
-		one("done before its effect", commit, "TransactItems:      append([]types.TransactWriteItem{{Update: record}}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.update(ctx, record); f != nil {\n		return f\n	}\n"),
+		one("effect outside the transaction", commit, "TransactItems:      append([]types.TransactWriteItem{record}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.write(ctx, record)\n}\n\nfunc (s *writer) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n"),
+		one("done before its effect", commit, "TransactItems:      append([]types.TransactWriteItem{record}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.write(ctx, record); f != nil {\n		return f\n	}\n"),
 
 		// Ingest.
 		one("200 though the queue refused", "ingest/ingest.go", "if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {", "if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil && false {"),
@@ -187,7 +187,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), sceneMutants(), rateMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), sceneMutants(), rateMutants(), onceMutants())
 }
 
 // overlay writes the mutant's files and the overlay file for the go command.

@@ -37,7 +37,7 @@ type appointment struct {
 
 func (o opName) part() (p part, can bool) {
 	switch o {
-	case opUpdate, opTransact, opGet, opBatchGet, opCover, opCovered, opOpen:
+	case opUpdate, opTransact, opPut, opGet, opBatchGet, opCover, opCovered, opOpen:
 		return store, true
 	case opSend, opReceive, opVisibility, opDelete, opDead, opDepth, opCount:
 		return queues, true

@@ -50,6 +50,7 @@ type plan struct {
 	versions   versionPlan
 	secrets    secretPlan
 	purges     bool    // operators purge events
+	claims     bool    // no handler is pure: every run begins with a claim
 	spoil      float64 // that another program writes an event's row at a step
 	jump       float64 // that a worker's clock jumps, at a step
 	lag        float64 // that Lambda's clock differs from the worker's
@@ -115,6 +116,7 @@ func newPlan(rng *rand.Rand) plan {
 	if p.rows.on && p.skew == 0 && p.queueJitter == 0 { // skewed clocks may end the wait for the copy early
 		p.rows.copy = time.Duration(rng.Int64N(int64(maxCopyLag)))
 	}
+	p.claims = rng.IntN(3) == 0
 	return p
 }
 
@@ -179,7 +181,7 @@ func (sc *scenario) callResult(c *call) callResult {
 	if c.op.signed() {
 		all = append(all, callExpired)
 	}
-	if c.op == opUpdate || c.op == opTransact || c.op == opGet {
+	if c.op == opUpdate || c.op == opTransact || c.op == opPut || c.op == opGet {
 		all = append(all, callDenied)
 	}
 	return all[sc.rng.IntN(len(all))]
@@ -192,9 +194,9 @@ func (sc *scenario) refusal(c *call) error {
 		return conflicts(sc.rng)
 	}
 	switch c.op {
-	case opUpdate, opGet, opBatchGet, opCover, opCovered, opOpen:
+	case opUpdate, opPut, opGet, opBatchGet, opCover, opCovered, opOpen:
 		all := []error{code("ThrottlingException"), internalError(), code("ProvisionedThroughputExceededException"), code("TransactionConflictException")}
-		if c.op != opUpdate || time.Now().Before(sc.outages[store].until) {
+		if c.op != opUpdate && c.op != opPut || time.Now().Before(sc.outages[store].until) {
 			all = all[:3] // reads meet no conflict, and neither does a store during an outage
 		}
 		return all[sc.rng.IntN(len(all))]

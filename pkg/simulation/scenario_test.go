@@ -368,7 +368,7 @@ func (sc *scenario) disturb() {
 func (sc *scenario) oneOf(running []*proc) *proc {
 	sc.mu.Lock()
 	committing := slices.DeleteFunc(slices.Clone(running), func(p *proc) bool {
-		return !slices.ContainsFunc(sc.pending, func(c *call) bool { return c.proc == p && c.op == opTransact })
+		return !slices.ContainsFunc(sc.pending, func(c *call) bool { return c.proc == p && (c.op == opTransact || c.op == opPut) })
 	})
 	sc.mu.Unlock()
 	if len(committing) > 0 && sc.rng.IntN(2) == 0 {

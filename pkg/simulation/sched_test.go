@@ -21,6 +21,7 @@ type opName string
 const (
 	opUpdate     opName = "UpdateItem"
 	opTransact   opName = "TransactWriteItems"
+	opPut        opName = "PutItem of a record"
 	opGet        opName = "GetItem"
 	opSend       opName = "SendMessage"
 	opReceive    opName = "ReceiveMessage"
@@ -91,6 +92,7 @@ type proc struct {
 	faultCounts
 	refusedAccount map[string]bool // events for which Stripe refused the account
 	tooLarge       map[string]bool // messages whose copy was too large for the DLQ
+	failed         map[string]bool // events whose record shows a failure of its own
 
 	dead   bool
 	done   bool          // its main function has returned
@@ -181,7 +183,7 @@ func (c *call) take(v verdict) error {
 func (sc *scenario) spawn(p *proc, main func(ctx context.Context)) {
 	sc.nextProc++
 	p.id, p.started, p.began, p.policies, p.release = sc.nextProc, sc.step, time.Now(), sc.policies, sc.plan.versions.consumes
-	p.faultCounts = newFaultCounts()
+	p.faultCounts, p.failed = newFaultCounts(), map[string]bool{}
 	sc.procs = append(sc.procs, p)
 	sc.stirred = true
 	sc.log("process %d starts: %s", p.id, p.name)

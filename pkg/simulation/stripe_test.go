@@ -54,11 +54,11 @@ type fact struct {
 	since                       time.Time // of the state in its message
 	firstReceived, lastReceived time.Time // as in its messages
 	created                     int64
-	shown                       time.Time // when Stripe's list first has it
-	garbled                     bool      // the list's version cannot be parsed whole
-	runs                        int       // runs of its handler
-	inside                      map[*proc]bool
-	messages                    int // sent to the queue in total
+	shown                       time.Time      // when Stripe's list first has it
+	garbled                     bool           // the list's version cannot be parsed whole
+	runs                        int            // runs of its handler
+	inside                      map[*proc]bool // true under a claim
+	messages                    int            // sent to the queue in total
 	comes                       []*delivery
 
 	done             bool // its record was done at some time
@@ -197,6 +197,8 @@ type business struct{ sc *scenario }
 
 func (b business) Handles(e event.Envelope) bool { return e.Type != "thing.unhandled" }
 
+func (b business) Pure(event.Envelope) bool { return !b.sc.plan.claims }
+
 func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects dispatch.Effects, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -208,7 +210,7 @@ func (b business) Dispatch(ctx context.Context, in dispatch.Input) (effects disp
 		b.sc.violate("%s: handled for account %q, it is of %q", f.id, in.Account, f.env.Account)
 	}
 	defer b.leave(procOf(ctx), f)
-	if err := b.misbehave(ctx, f); err != nil {
+	if err := b.misbehave(ctx, f, in.Attempt > 0); err != nil {
 		return nil, err
 	}
 	if f.n > 0 {
@@ -244,10 +246,10 @@ func (b business) count(ctx context.Context, key, who string) (dispatch.Effect, 
 	return dispatch.Swap(key, ver, dispatch.Fields{"n": n + 1}), nil
 }
 
-// work is a handler's call to another service.
-func (b business) work(ctx context.Context, f *fact) (runs int, err error) {
+// work is a handler's own work; a claimed run may call another service.
+func (b business) work(ctx context.Context, f *fact, claimed bool) (runs int, err error) {
 	err = do(b.sc, ctx, opWork, f.id, func() error {
-		b.sc.entered(procOf(ctx), f)
+		b.sc.entered(procOf(ctx), f, claimed)
 		f.runs++
 		runs = f.runs
 		return nil
@@ -266,8 +268,8 @@ func (b business) wait(ctx context.Context, f *fact, d time.Duration) error {
 	return doAfter(b.sc, ctx, time.Now().Add(d), opWork, f.id, func() error { return nil })
 }
 
-func (b business) misbehave(ctx context.Context, f *fact) error {
-	runs, err := b.work(ctx, f)
+func (b business) misbehave(ctx context.Context, f *fact, claimed bool) error {
+	runs, err := b.work(ctx, f, claimed)
 	if err != nil || b.sc.fixed.Load() {
 		return err
 	}

@@ -105,6 +105,7 @@ func (s *scripted) DeadLetter(context.Context, queue.Message, queue.DeadLetter) 
 	return s.deadErr
 }
 func (s *scripted) Handles(event.Envelope) bool { return s.handled }
+func (s *scripted) Pure(event.Envelope) bool    { return false }
 func (s *scripted) Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error) {
 	return nil, s.handler
 }

@@ -23,7 +23,9 @@ func (m *Memory) Complete(ctx context.Context, c *idempotency.Claim, outcome ide
 
 func (m *Memory) complete(c *idempotency.Claim, outcome idempotency.Outcome, effects dispatch.Effects, now time.Time) idempotency.CompleteResult {
 	r := m.lookUp(c.EventID)
-	if !holds(r, c) {
+	if r == nil && c.Unclaimed != nil {
+		r = first(c)
+	} else if !holds(r, c) {
 		return idempotency.ReadCompleteRefusal(c, r)
 	}
 	var refusedSwap bool

@@ -148,7 +148,9 @@ func (m *Memory) Fail(ctx context.Context, c *idempotency.Claim, f idempotency.F
 
 func (m *Memory) fail(c *idempotency.Claim, f idempotency.Failure) idempotency.FailResult {
 	r := m.lookUp(c.EventID)
-	if !holds(r, c) {
+	if r == nil && c.Unclaimed != nil {
+		r = first(c)
+	} else if !holds(r, c) {
 		return idempotency.ReadFailRefusal(c, r)
 	}
 	r.State, r.Updated, r.Lease = idempotency.Failed, millis(f.Now), time.Time{}
@@ -244,7 +246,16 @@ func (m *Memory) lookUp(eventID string) *idempotency.Record {
 
 // holds is the fence: the record is running, by this attempt and this owner.
 func holds(r *idempotency.Record, c *idempotency.Claim) bool {
-	return r != nil && r.State == idempotency.Running && r.Attempt == c.Attempt && r.Owner == c.Owner
+	return r != nil && c.Unclaimed == nil && r.State == idempotency.Running && r.Attempt == c.Attempt && r.Owner == c.Owner
+}
+
+// first is the record of a run without a claim, before what its write adds.
+func first(c *idempotency.Claim) *idempotency.Record {
+	e := c.Unclaimed.Event
+	return &idempotency.Record{
+		ID: e.ID, Attempt: c.Attempt, Owner: c.Owner, Generation: c.Generation, Identity: idempotency.Identity(e),
+		Type: e.Type, Created: e.Created, Source: string(e.Source), FirstAt: millis(c.FirstAt),
+	}
 }
 
 // millis gives a time the precision that records have.

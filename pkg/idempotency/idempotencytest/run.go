@@ -27,6 +27,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness, known ...string) {
 		{"complete", slices.Concat(completeRows, lostCompleteRows())},
 		{"effects", effectRows},
 		{"fail", slices.Concat(failRows, lostFailRows())},
+		{"at once", atOnceRows()},
 		{"replay", replayRows},
 		{"purge", purgeRows},
 		{"reidentify", reidentifyRows},

@@ -5,6 +5,7 @@ package crash
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,8 +123,11 @@ func (s *system) check(l *load, events int) (v tableCheck, err error) {
 	for n := range events {
 		id := eventID(n)
 		r, outcome, effects := records[id], "applied", 1
-		if l.handler(n) == "unhandled" {
+		switch l.handler(n) {
+		case "unhandled":
 			outcome, effects = "ignored", 0
+		case "writes_nothing":
+			effects = 0
 		}
 		switch {
 		case r == nil:
@@ -136,7 +140,11 @@ func (s *system) check(l *load, events int) (v tableCheck, err error) {
 		if r["att"] != "1" {
 			v.retried++
 		}
-		if done := byEvent[id]; len(done) != effects || effects == 1 && done[0] != r["att"] {
+		by := []string{r["att"]}
+		if r["att"] == "1" {
+			by = append(by, "0") // without a claim
+		}
+		if done := byEvent[id]; len(done) != effects || effects == 1 && !slices.Contains(by, done[0]) {
 			v.fault(&v.doubled, "%s (%s) has effects of the attempts %v and was done by attempt %s", id, l.handler(n), done, r["att"])
 		}
 	}

@@ -25,7 +25,7 @@ type mutant struct {
 func mutants() []mutant {
 	const (
 		commit      = "dynamostore/complete.go"
-		transaction = "TransactItems:      append([]types.TransactWriteItem{{Update: record}}, items...),\n	}\n"
+		transaction = "TransactItems:      append([]types.TransactWriteItem{record}, items...),\n	}\n"
 		alone       = "TransactItems:      items,\n	}\n"
 	)
 	return []mutant{
@@ -49,12 +49,12 @@ func mutants() []mutant {
 		},
 		{
 			"effect outside of the transaction", commit, transaction,
-			alone + "	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.update(ctx, record)\n}\n\nfunc (s *writer) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n",
+			alone + "	if f := s.retry(ctx, func(ctx context.Context) error {\n		_, err := s.client.TransactWriteItems(ctx, in)\n		return err\n	}); f != nil {\n		return f\n	}\n	return s.write(ctx, record)\n}\n\nfunc (s *writer) unused(ctx context.Context, in *dynamodb.TransactWriteItemsInput) *fault {\n",
 			"consumer.complete_with_effects.after", "kill",
 		},
 		{
 			"done before its effect", commit, transaction,
-			alone + "	if f := s.update(ctx, record); f != nil {\n		return f\n	}\n",
+			alone + "	if f := s.write(ctx, record); f != nil {\n		return f\n	}\n",
 			"consumer.complete_with_effects.before", "kill",
 		},
 		{

@@ -25,12 +25,20 @@ const (
 )
 
 // Loads that reach the points. "works" and "takes_time" complete with an effect, "unhandled" has no
-// handler and completes without, "fails_twice" records two failures and sets a visibility timeout,
-// "refuses_first" becomes a dead letter.
+// handler and completes at once without, "writes_nothing" completes a claim without, "fails_twice"
+// records two failures and sets a visibility timeout, "refuses_first" becomes a dead letter. Those
+// that begin with "pure" do so without a claim at first.
 func everyday() []string {
-	return []string{"works", "takes_time", "unhandled", "fails_twice", "takes_time"}
+	return []string{"works", "takes_time", "unhandled", "fails_twice", "pure", "takes_time", "writes_nothing", "pure_fails_first"}
 }
-func withDead() []string { return []string{"works", "refuses_first", "fails_twice", "takes_time"} }
+func withDead() []string {
+	return []string{"works", "refuses_first", "fails_twice", "pure_refuses_first", "takes_time"}
+}
+
+// atOnce are the writes of runs without a claim.
+func atOnce() []string {
+	return []string{"consumer.done_at_once", "consumer.done_at_once_with_effects", "consumer.failed_at_once"}
+}
 
 // killPoints is every point at which a process is killed.
 func killPoints() (all []point) {
@@ -52,6 +60,7 @@ func killPoints() (all []point) {
 	both(function, everyday(),
 		"consumer.claim", "consumer.handler", "consumer.complete", "consumer.complete_with_effects", "consumer.fail",
 		"consumer.ChangeMessageVisibility", "consumer.DeleteMessageBatch", "consumer.response")
+	both(function, everyday(), atOnce()...)
 	both(function, withDead(), "consumer.SendMessage")
 	both(command, everyday(), "command.SendMessageBatch", "command.DeleteMessageBatch")
 	both(host, everyday(),
@@ -64,7 +73,7 @@ func killPoints() (all []point) {
 			all[i].dead = 320
 		}
 	}
-	small := []string{"ingest.SendMessage.after", "consumer.complete_with_effects.after", "consumer.SendMessage.after", "dynamodb.commit.after"}
+	small := []string{"ingest.SendMessage.after", "consumer.complete_with_effects.after", "consumer.done_at_once_with_effects.after", "consumer.SendMessage.after", "dynamodb.commit.after"}
 	for i := range all {
 		all[i].small = slices.Contains(small, all[i].name)
 	}
@@ -74,10 +83,10 @@ func killPoints() (all []point) {
 // pausePoints is every point at which a consumer is paused until its lease has expired and another
 // attempt may have taken over.
 func pausePoints() (all []point) {
-	for _, call := range []string{
+	for _, call := range append(atOnce(),
 		"consumer.claim", "consumer.handler", "consumer.complete", "consumer.complete_with_effects", "consumer.fail",
 		"consumer.ChangeMessageVisibility", "consumer.response",
-	} {
+	) {
 		for _, when := range []string{".before", ".after"} {
 			all = append(all, point{
 				name: call + when, who: function, action: "stop", load: everyday(), small: call+when == "consumer.handler.after",

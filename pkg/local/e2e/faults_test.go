@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,10 +65,10 @@ func startFaulty(t *testing.T, change ...func(*local.Options)) *faulty {
 }
 
 // takes returns how long an event took from now until it was done.
-func (s *faulty) takes(id string) time.Duration {
+func (s *faulty) takes(id string, event []byte) time.Duration {
 	s.t.Helper()
 	from := time.Now()
-	s.enqueue(event(id, "invoice.paid"))
+	s.enqueue(event)
 	s.becomesDone(id)
 	return time.Since(from)
 }
@@ -84,6 +85,7 @@ func metOnce(t *testing.T, a *faultproxy.Armed) {
 // the same receive of its message.
 func TestOneFaultyRequest(t *testing.T) {
 	t.Parallel()
+	claims := func(o *local.Options) { o.Functions = filepath.Join(binaries, "trials") }
 	for name, c := range map[string]struct {
 		fault faultproxy.Fault
 		most  time.Duration
@@ -96,15 +98,26 @@ func TestOneFaultyRequest(t *testing.T) {
 		"row's read expired":      {faultproxy.Fault{Operation: "GetItem", Item: "OBJ#", Do: faultproxy.Expire}, 10 * time.Second},
 		"commit never answered":   {faultproxy.Fault{Operation: "TransactWriteItems", Do: faultproxy.Never}, 8 * time.Second},
 		"commit's answer lost":    {faultproxy.Fault{Operation: "TransactWriteItems", Do: faultproxy.Lost}, 8 * time.Second},
+		"put never answered":      {faultproxy.Fault{Operation: "PutItem", Item: "EVT#evt_x", Do: faultproxy.Never}, 8 * time.Second},
+		"put's answer lost":       {faultproxy.Fault{Operation: "PutItem", Item: "EVT#evt_x", Do: faultproxy.Lost}, 8 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startFaulty(t)
+			var s *faulty
+			var x []byte
+			switch c.fault.Operation {
+			case "UpdateItem": // of a handler that is not pure
+				s, x = startFaulty(t, claims), trial("x", "works")
+			case "PutItem":
+				s, x = startFaulty(t), event("x", "invoice.unknown")
+			default:
+				s, x = startFaulty(t), event("x", "invoice.paid")
+			}
 			s.enqueue(event("warm", "invoice.paid"))
 			s.becomesDone("warm")
 			c.fault.Times = 1
 			armed := s.aws.Add(c.fault)
-			took := s.takes("x")
+			took := s.takes("x", x)
 			t.Logf("%s: done after %v", name, took.Round(10*time.Millisecond))
 			if took > c.most || s.record("x")["att"] != "1" {
 				t.Errorf("done after %v at attempt %s, want at most %v and 1", took, s.record("x")["att"], c.most)
@@ -145,10 +158,10 @@ func TestHotItems(t *testing.T) {
 	const all, hot = 120, 4
 	s := startFaulty(t, func(o *local.Options) { o.ConsumerConcurrency = 1 })
 	for n := range hot {
-		s.aws.Add(faultproxy.Fault{Operation: "UpdateItem", Item: fmt.Sprintf("EVT#evt_e%03d", n*30), For: 5 * time.Second, Do: faultproxy.Throttle})
+		s.aws.Add(faultproxy.Fault{Operation: "TransactWriteItems", Item: fmt.Sprintf("EVT#evt_e%03d", n*30), For: 5 * time.Second, Do: faultproxy.Throttle})
 	}
 	// The only process is busy until all are on the queue; then they come in full batches.
-	s.aws.Add(faultproxy.Fault{Operation: "UpdateItem", Item: "EVT#evt_first", Times: 2, Do: faultproxy.Late(800 * time.Millisecond)})
+	s.aws.Add(faultproxy.Fault{Operation: "TransactWriteItems", Item: "EVT#evt_first", Times: 1, Do: faultproxy.Late(800 * time.Millisecond)})
 	s.stripe.Add(faultproxy.Fault{Operation: "GET /v1/", Do: faultproxy.Late(300 * time.Millisecond)})
 	s.enqueue(event("first", "invoice.paid"))
 	for n := range all {

@@ -25,7 +25,8 @@ type handler = func(context.Context, dispatch.Event[object]) (dispatch.Effects, 
 
 func register(mux *dispatch.Mux) {
 	for name, h := range map[string]handler{
-		"works": func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) { return fact(e), nil },
+		"works":          func(_ context.Context, e dispatch.Event[object]) (dispatch.Effects, error) { return fact(e), nil },
+		"writes_nothing": func(context.Context, dispatch.Event[object]) (dispatch.Effects, error) { return nil, nil },
 		"takes_time": func(ctx context.Context, e dispatch.Event[object]) (dispatch.Effects, error) {
 			select {
 			case <-ctx.Done():
@@ -76,6 +77,9 @@ func register(mux *dispatch.Mux) {
 	} {
 		dispatch.On(mux, "trial."+name, between(h))
 	}
+	for name, h := range pure() {
+		dispatch.On(mux, "trial."+name, between(h), dispatch.Pure)
+	}
 	for name, h := range repairable() {
 		dispatch.On(mux, "trial."+name, h)
 	}
@@ -92,7 +96,7 @@ func between(h handler) handler {
 }
 
 // fact has the attempt in its key, unlike the product's facts: if an event's effects were
-// applied twice, there would be two.
+// applied twice, there would be two. A run without a claim is attempt 0.
 func fact(e dispatch.Event[object]) dispatch.Effects {
 	return dispatch.Effects{dispatch.Insert(fmt.Sprintf("FACT#test#-#%s#trial#%d", e.Object.ID, e.Attempt), nil)}
 }
