@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,15 +161,15 @@ func TestNoTimeForTheClaim(t *testing.T) {
 func TestStuckRunWithoutClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
-		runs := 0
-		b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) { runs++; <-stop; return nil, nil })
+		var runs atomic.Int64
+		b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) { runs.Add(1); <-stop; return nil, nil })
 		b.store.fail = func(idempotency.Failure) (idempotency.FailResult, error) {
 			return idempotency.FailResult{Verdict: idempotency.FailSuperseded}, nil
 		}
 		_, _ = b.handle(t, message(t, "1", 1, ofType("pure")))
 		close(stop)
-		if runs != 1 || len(b.store.claims) > 0 || len(b.exits) != 1 {
-			t.Errorf("%d runs, %d claims, exits %v, want one run, no claim and an exit", runs, len(b.store.claims), b.exits)
+		if runs.Load() != 1 || len(b.store.claims) > 0 || len(b.exits) != 1 {
+			t.Errorf("%d runs, %d claims, exits %v, want one run, no claim and an exit", runs.Load(), len(b.store.claims), b.exits)
 		}
 	})
 }
