@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -51,7 +52,7 @@ func (p *pass) recall(ctx context.Context) {
 		}
 		of, start := tierOf{c.Tier, c.Account}, startOf{c.Account, c.From.Unix()}
 		p.notes[of] = append(p.notes[of], c)
-		if c.DoneAt.After(p.newest[start].DoneAt) {
+		if newer(c, p.newest[start]) {
 			p.newest[start] = c
 		}
 	}
@@ -59,6 +60,12 @@ func (p *pass) recall(ctx context.Context) {
 		p.open = nil
 		p.cfg.Logger.Warn("open records cannot be read: all records are compared", "error", err)
 	}
+}
+
+// newer reports whether a note is newer than another of the same start. Of two of one time the
+// longer counts, so that the choice does not depend on the order in which they are read.
+func newer(c, than Covered) bool {
+	return cmp.Or(c.DoneAt.Compare(than.DoneAt), c.To.Compare(than.To), cmp.Compare(c.Tier, than.Tier)) > 0
 }
 
 // part is a part of a slice. With a sum, all of its events were accounted for: each was done,
