@@ -110,7 +110,7 @@ func within(part, whole any) bool {
 		}
 		return true
 	default:
-		if w, ok := whole.(map[string]any); ok { // null is no part of an object
+		if w, ok := whole.(map[string]any); ok { // an object never contains null
 			id, expanded := w["id"].(string)
 			return expanded && part == id
 		}

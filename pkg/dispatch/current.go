@@ -46,7 +46,7 @@ const (
 	FetchedAfter = "fetched_after"
 )
 
-// Bookkeeping reports whether a field of a kept row is rewritten by every run and is no part of
+// Bookkeeping reports whether a field of a kept row is rewritten by every run and does not belong to
 // the object.
 func Bookkeeping(field string) bool {
 	return field == "ver" || field == FetchedAt || field == FetchedAfter || field == ShownCreated

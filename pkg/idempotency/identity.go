@@ -10,7 +10,7 @@ import (
 )
 
 // Identity returns the digest that a new record of an event gets. Two messages of one event
-// must share it. The body is no part of it: Stripe renders one event in several API versions.
+// must share it. The body is not included: Stripe renders one event in several API versions.
 func Identity(e event.Envelope) string { return IdentitiesOf(e)[0] }
 
 // Identities are the identities that the record of one event may have, twice the same if there

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,13 @@ func read[T any](a attributes) (v T) {
 	return v
 }
 
+// row reads the kept row of an object, whose id is in its key.
+func row[T any](a attributes) T {
+	a = maps.Clone(a)
+	a["id"] = a.id()
+	return read[T](a)
+}
+
 func (a attributes) payment() Payment {
 	p := read[Payment](a)
 	p.Event = a.text("event_id")
@@ -59,8 +67,8 @@ func (a attributes) payment() Payment {
 }
 
 func (a attributes) subscription() Subscription {
-	s := read[Subscription](a)
-	if s.ID = a.id(); s.Items == nil {
+	s := row[Subscription](a)
+	if s.Items == nil {
 		s.Items = []Item{}
 	}
 	return s
@@ -72,42 +80,6 @@ func (a attributes) entitlement() Entitlement {
 		e.Products = []string{}
 	}
 	return e
-}
-
-func (a attributes) invoice() Invoice {
-	i := read[Invoice](a)
-	i.ID = a.id()
-	return i
-}
-
-func (a attributes) dispute() Dispute {
-	d := read[Dispute](a)
-	d.ID = a.id()
-	return d
-}
-
-func (a attributes) refund() Refund {
-	r := read[Refund](a)
-	r.ID = a.id()
-	return r
-}
-
-func (a attributes) charge() Charge {
-	c := read[Charge](a)
-	c.ID = a.id()
-	return c
-}
-
-func (a attributes) fraudWarning() FraudWarning {
-	w := read[FraudWarning](a)
-	w.ID = a.id()
-	return w
-}
-
-func (a attributes) checkout() Checkout {
-	c := read[Checkout](a)
-	c.ID = a.id()
-	return c
 }
 
 func (a attributes) message() Message {

@@ -149,18 +149,18 @@ func (r *reader) add(a attributes) {
 	case "entitlement":
 		r.l.Entitlements = append(r.l.Entitlements, a.entitlement())
 	case "invoice":
-		r.l.Invoices = append(r.l.Invoices, a.invoice())
+		r.l.Invoices = append(r.l.Invoices, row[Invoice](a))
 	case "refund":
-		r.l.Refunds = append(r.l.Refunds, a.refund())
+		r.l.Refunds = append(r.l.Refunds, row[Refund](a))
 	case "charge":
-		r.l.Charges = append(r.l.Charges, a.charge())
+		r.l.Charges = append(r.l.Charges, row[Charge](a))
 	case "early_fraud_warning":
-		r.l.FraudWarnings = append(r.l.FraudWarnings, a.fraudWarning())
+		r.l.FraudWarnings = append(r.l.FraudWarnings, row[FraudWarning](a))
 	case "customer":
 		r.l.Deleted = a["deleted"] == true
 	case "dispute":
-		r.l.Disputes = append(r.l.Disputes, a.dispute())
+		r.l.Disputes = append(r.l.Disputes, row[Dispute](a))
 	case "checkout":
-		r.l.Checkouts = append(r.l.Checkouts, a.checkout())
+		r.l.Checkouts = append(r.l.Checkouts, row[Checkout](a))
 	}
 }
