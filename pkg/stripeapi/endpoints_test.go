@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -125,6 +126,7 @@ type sentRequest struct {
 func recording(t *testing.T, answers ...func(http.ResponseWriter)) (address string, sent *[]sentRequest) {
 	t.Helper()
 	sent = &[]sentRequest{}
+	var mu sync.Mutex // an aborted request's handler may still be ending when the next one begins
 	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -134,8 +136,11 @@ func recording(t *testing.T, answers ...func(http.ResponseWriter)) (address stri
 		if err != nil {
 			t.Errorf("body %q: %v", body, err)
 		}
+		mu.Lock()
 		*sent = append(*sent, sentRequest{r.Method, r.URL.RequestURI(), r.Header.Get("Idempotency-Key"), r.Header.Get("Stripe-Version"), r.Header.Get("Content-Type"), form})
-		answers[min(len(*sent), len(answers))-1](w)
+		answer := answers[min(len(*sent), len(answers))-1]
+		mu.Unlock()
+		answer(w)
 	})), sent
 }
 
