@@ -58,13 +58,16 @@ func candidates(header string) []int64 {
 }
 
 // compare fails if Delivery accepts what stripe-go rejects or what is outside the tolerance,
-// or rejects anything else except for its body.
+// or rejects anything else except for its body; or if Header disagrees with stripe-go.
 func compare(t *testing.T, header string, payload []byte) {
 	oracle := webhook.ValidatePayload(payload, header, secretA)
 	got, err := Delivery(payload, header, Options{Secrets: []string{"", secretB, secretA}})
 	no, rejected := errors.AsType[*Rejection](err)
 	if err != nil && !rejected {
 		t.Fatalf("error %v is not a rejection", err)
+	}
+	if keyless := webhook.ValidatePayload(nil, header, "-"); (Header(header, 0) == nil) != (keyless == webhook.ErrNoValidSignature) {
+		t.Fatalf("stripe-go says %v without a secret, we say %v for %q", keyless, Header(header, 0), header)
 	}
 	if oracle != nil {
 		want := map[error]Reason{
