@@ -110,8 +110,8 @@ func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
 	if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {
 		return h.failed(ctx, r, got.Envelope.ID, fmt.Errorf("enqueue event %s: %w", got.Envelope.ID, err))
 	}
-	h.log.InfoContext(ctx, "delivery", "outcome", "enqueued", "endpoint", r.Endpoint,
-		"event_id", got.Envelope.ID, "event_type", got.Envelope.Type, "verified_by", strconv.Itoa(got.SecretIndex))
+	h.log.LogAttrs(ctx, slog.LevelInfo, "delivery", slog.String("outcome", "enqueued"), slog.String("endpoint", r.Endpoint),
+		slog.String("event_id", got.Envelope.ID), slog.String("event_type", got.Envelope.Type), slog.String("verified_by", strconv.Itoa(got.SecretIndex)))
 	return Answer{Status: http.StatusOK}, nil
 }
 

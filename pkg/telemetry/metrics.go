@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"tollgate/pkg/limits"
@@ -106,15 +107,14 @@ func fieldsOf(r slog.Record) fields {
 // ofDelivery returns the metrics of a delivery. One that was not enqueued writes a zero: an
 // alarm compares rejections with it, and cannot compare a metric without data.
 func ofDelivery(s fields) []metric {
-	m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}}
-	enqueued := metric{name: limits.MetricEnqueued, unit: unitCount}
+	m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}, {name: limits.MetricEnqueued, unit: unitCount}}
 	switch s.outcome {
 	case "enqueued":
-		enqueued.value = 1
+		m[1].value = 1
 	case "rejected":
 		m = append(m, metric{name: limits.MetricRejected, value: 1, by: s.by, unit: unitCount})
 	}
-	return append(m, enqueued)
+	return m
 }
 
 // ofMessage returns the metrics of an attempt at a message.
@@ -150,18 +150,23 @@ type (
 	}
 )
 
-// embed returns the members by which CloudWatch extracts a line's metrics.
+// embed returns the members by which CloudWatch extracts a line's metrics. Those in a row that
+// have the same dimensions form one set: each byte of a line is billed.
 func embed(at time.Time, metrics []metric) []slog.Attr {
-	d := directive{Timestamp: at.UnixMilli()}
+	d := directive{Timestamp: at.UnixMilli(), CloudWatchMetrics: make([]set, 0, len(metrics))}
 	attrs := make([]slog.Attr, 0, len(metrics)+1)
-	for _, m := range metrics {
-		dimensions := [][]string{{StageKey}}
-		if len(m.by) > 0 {
-			dimensions = append(dimensions, append([]string{StageKey}, m.by...))
+	for i, m := range metrics {
+		if i == 0 || !slices.Equal(m.by, metrics[i-1].by) {
+			dimensions := [][]string{{StageKey}}
+			if len(m.by) > 0 {
+				dimensions = append(dimensions, append([]string{StageKey}, m.by...))
+			}
+			d.CloudWatchMetrics = append(d.CloudWatchMetrics, set{
+				Namespace: limits.MetricNamespace, Dimensions: dimensions, Metrics: make([]definition, 0, len(metrics)-i),
+			})
 		}
-		d.CloudWatchMetrics = append(d.CloudWatchMetrics, set{
-			Namespace: limits.MetricNamespace, Dimensions: dimensions, Metrics: []definition{{m.name, m.unit}},
-		})
+		s := &d.CloudWatchMetrics[len(d.CloudWatchMetrics)-1]
+		s.Metrics = append(s.Metrics, definition{m.name, m.unit})
 		attrs = append(attrs, slog.Int64(m.name, m.value))
 	}
 	return append(attrs, slog.Any(DirectiveKey, d))
