@@ -9,6 +9,7 @@
 package apigw
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -43,8 +44,8 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	// The runtime's trace header has this function's segment; the request's header has only
 	// the caller's.
-	if t, ok := ctx.Value("x-amzn-trace-id").(string); ok && cleanTrace(t) != "" {
-		r.Trace = cleanTrace(t)
+	if t, ok := ctx.Value("x-amzn-trace-id").(string); ok {
+		r.Trace = cmp.Or(cleanTrace(t), r.Trace)
 	}
 	a, err := h.ingest.Handle(ctx, r)
 	if err != nil {
