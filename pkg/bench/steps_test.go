@@ -122,7 +122,7 @@ func ingesting(t testing.TB, body []byte, message string) []step {
 			_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &message})
 			return err
 		}},
-		{"Ingest/of=tollgate", invoke(ingestHandler(t, sqsqueue.New(client, url, "", limits.AWS())))},
+		{"Ingest/of=tollgate", invoke(ingestHandler(t, sqsqueue.New(sqsqueue.NewClient(stubbed(sent)), url, "", limits.AWS())))},
 	}
 }
 

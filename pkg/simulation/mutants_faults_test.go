@@ -26,7 +26,7 @@ func faultMutants() []mutant {
 		one("a try of a client has no bound", aws, "		Timeout: try,\n", ""),
 		one("an expired signature is not made again", aws, "s.MaxAttempts, s.Retryables = 2,", "s.MaxAttempts, s.Retryables = 1,"),
 		one("an expired signature is read as another refusal", aws, `strings.Contains(text, "expired") ||`, ""),
-		one("sends are repeated without a pause", sender, "q.limits.SendPause<<(n-1)", "0"),
+		one("sends are repeated without a pause", sender, "q.limits.SendPause<<(try-1)", "0"),
 		one("a send that failed is not repeated", limit, "SendTries:      3,", "SendTries:      1,"),
 
 		// Hot items.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -39,22 +40,28 @@ func (q *Queue) Send(ctx context.Context, e event.Envelope, trace string) error 
 			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: &trace},
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, q.limits.SendBudget)
-	defer cancel()
-	for n := 1; ; n++ {
-		if err = q.once(ctx, in); err == nil {
+	for n, end := 1, time.Now().Add(q.limits.SendBudget); ; n++ {
+		if err = q.once(ctx, in, end); err == nil {
 			return nil
 		}
-		if n >= q.limits.SendTries || !limits.Pause(ctx, q.limits.SendPause<<(n-1), 0, q.Random()) {
+		if n >= q.limits.SendTries || !q.pause(ctx, n, end) {
 			return fmt.Errorf("send message, try %d: %w", n, err)
 		}
 	}
 }
 
-func (q *Queue) once(ctx context.Context, in *sqs.SendMessageInput) error {
-	ctx, cancel := context.WithTimeout(ctx, q.limits.SendTry)
+// once makes a try, until the end of all of them at most.
+func (q *Queue) once(ctx context.Context, in *sqs.SendMessageInput, end time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, min(q.limits.SendTry, time.Until(end)))
 	defer cancel()
 	return q.store(ctx, in)
+}
+
+// pause waits after a try; it returns false if none may follow.
+func (q *Queue) pause(ctx context.Context, try int, end time.Time) bool {
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	return limits.Pause(ctx, q.limits.SendPause<<(try-1), 0, q.Random())
 }
 
 // store sends a message; an answer without a message id is an error.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/apigw"
 	"tollgate/pkg/awsclient"
@@ -32,7 +31,7 @@ func Wire(lookup config.Lookup) (lambda.Handler, error) {
 	}
 	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
 	// The sender does its own retries.
-	queue := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1, Try: cfg.Limits.SendTry}))
+	queue := sqsqueue.NewClient(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1, Try: cfg.Limits.SendTry}))
 	secretAPI := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Try: cfg.Limits.SecretTry}))
 	active, err := secrets.NewWebhook(secrets.Config{API: secretAPI, ID: cfg.WebhookSecretID, Logger: log, Limits: cfg.Limits})
 	if err != nil {
