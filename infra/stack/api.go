@@ -69,6 +69,5 @@ func (p *parts) addStage() {
 // path.
 const accessLog = `{"time":"$context.requestTimeEpoch","request":"$context.requestId","route":"$context.routeKey",` +
 	`"status":"$context.status","latency":"$context.responseLatency","source":"$context.identity.sourceIp",` +
-	`"function_status":"$context.integration.status","function_latency":"$context.integration.latency",` +
 	`"function_error":"$context.integration.error","function_request":"$context.integration.requestId",` +
 	`"error":"$context.error.responseType"}`

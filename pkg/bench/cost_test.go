@@ -42,6 +42,7 @@ type plant struct {
 	log                         *os.File
 	sent                        int                 // events so far
 	change                      func([]byte) []byte // of golden events, if set
+	accessLog                   float64             // bytes of a delivery's line
 }
 
 // Divisors of the functions' times: the consumer's shorten the retries of a failing message,
@@ -53,6 +54,7 @@ const (
 
 func newPlant(t *testing.T) *plant {
 	p := &plant{t: t, counter: &counter{sum: counts{}}}
+	p.accessLog = float64(len(accessLine(p.template().accessLog())))
 	p.aws = localtest.Start(t, localtest.Options{TimeScale: consumerScale, Wrap: func(h http.Handler) http.Handler {
 		p.counter.next = h
 		return p.counter
@@ -128,7 +130,7 @@ func (p *plant) events(typ string, created time.Time, n, batch int, fail bool) c
 				p.check(p.stripe.Remember(body))
 			}
 			p.deliver(body)
-			sum.add(counts{apiRequests: 1, invocations: 1, logBytes: accessLogBytes, computeTime: (ingestSeconds + coldShare*coldSeconds) * memoryGB}, 1)
+			sum.add(counts{apiRequests: 1, invocations: 1, logBytes: p.accessLog, computeTime: (ingestSeconds + coldShare*coldSeconds) * memoryGB}, 1)
 		}
 		for bodies := range slices.Chunk(p.counter.messages, batch) {
 			receives := 1
@@ -197,7 +199,7 @@ func (p *plant) consume(bodies []string, receives, failures int) counts {
 	p.t.Helper()
 	messages := make([]events.SQSMessage, len(bodies))
 	for i, body := range bodies {
-		id := fmt.Sprintf("m%d", i)
+		id := fmt.Sprintf("059f36b4-87a3-44ab-83d2-%012d", i)
 		messages[i] = events.SQSMessage{MessageId: id, ReceiptHandle: id, Body: body, Attributes: map[string]string{
 			"ApproximateReceiveCount": strconv.Itoa(receives), "SentTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
 		}}

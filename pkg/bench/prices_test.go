@@ -56,6 +56,4 @@ const (
 	coldSeconds     = 0.0425
 	runSeconds      = 0.1 // of a reconcile or outbox run
 	memoryGB        = 0.25
-	// accessLogBytes is a line of the access log in infra/stack/api.go, with its values.
-	accessLogBytes = 330
 )

@@ -102,7 +102,7 @@ func TestInfoIsPrivateAndReadBackWhole(t *testing.T) {
 
 func TestLogLinesBecomeReadable(t *testing.T) {
 	for _, c := range []struct{ name, line, want string }{
-		{"a record", `{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","message":"event","function":"consumer","stage":"local","event_id":"evt_1","attempt":2,"error":"a b"}`,
+		{"a record", `{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","message":"event","stage":"local","event_id":"evt_1","attempt":2,"error":"a b"}`,
 			`WARN  consumer event event_id=evt_1 attempt=2 error=a b`},
 		{"no JSON", `panic: oops`, `consumer panic: oops`},
 		{"half a record", `{"timestamp":"2026`, `consumer {"timestamp":"2026`},
@@ -125,7 +125,7 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 func TestMetricsAreCountedAndNotShown(t *testing.T) {
 	var out bytes.Buffer
 	l := newLogLines(&out, "warn")
-	log := telemetry.Logger(l.of("consumer"), "consumer", "local", slog.LevelInfo)
+	log := telemetry.Logger(l.of("consumer"), "local", slog.LevelInfo)
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
 	if out.Len() > 0 {

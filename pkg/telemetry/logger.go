@@ -1,11 +1,11 @@
 // Package telemetry is how the functions log and count. They write JSON lines in Lambda's
-// log format, each with the function and the stage. The line of a delivery, of a message,
-// of a pass and of an outbox run also has the metrics that alarms watch, in CloudWatch's
-// embedded metric format. No call to CloudWatch is made.
+// log format, each with the stage; a function has a log group of its own. The line of a
+// delivery, of a message, of a pass and of an outbox run also has the metrics that alarms
+// watch, in CloudWatch's embedded metric format. No call to CloudWatch is made.
 //
 // Lines have ids, types and outcomes, never a payload, a secret or a signature.
 //
-//	log := telemetry.Logger(os.Stderr, "ingest", cfg.Stage, cfg.LogLevel)
+//	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.LogLevel)
 //	log.Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")
 package telemetry
 
@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
@@ -22,19 +23,26 @@ import (
 
 // Names of the members that every line has.
 const (
-	TimeKey     = "timestamp"
-	LevelKey    = slog.LevelKey
-	MessageKey  = "message"
-	FunctionKey = "function"
-	StageKey    = limits.DimensionStage
+	TimeKey    = "timestamp"
+	LevelKey   = slog.LevelKey
+	MessageKey = "message"
+	StageKey   = limits.DimensionStage
 )
 
-// Logger returns a logger for one function of a stage. It drops lines below the level,
-// except those with metrics.
-func Logger(w io.Writer, function, stage string, level slog.Level) *slog.Logger {
+// Logger returns a logger for a function of a stage. It drops lines below the level, except
+// those with metrics.
+func Logger(w io.Writer, stage string, level slog.Level) *slog.Logger {
 	// The JSON handler accepts every level; our handler decides.
-	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: lambdacontext.ReplaceAttr})
-	return slog.New(&handler{next: h, level: level}).With(FunctionKey, function, StageKey, stage)
+	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: inLambdasFormat})
+	return slog.New(&handler{next: h, level: level}).With(StageKey, stage)
+}
+
+// inLambdasFormat names a line's members as Lambda does, with its time in milliseconds.
+func inLambdasFormat(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Value = slog.TimeValue(a.Value.Time().Truncate(time.Millisecond))
+	}
+	return lambdacontext.ReplaceAttr(groups, a)
 }
 
 // handler adds its metrics to a line.
