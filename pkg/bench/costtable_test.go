@@ -26,9 +26,9 @@ func guards() map[string]counts {
 	return map[string]counts{
 		Ignored:                                 {sqsRequests: 1.2, writeUnits: 1},                // done at once
 		"payment_intent.succeeded":              {sqsRequests: 1.2, writeUnits: 10},               // fact, message; its mark when sent
-		"invoice.paid":                          {sqsRequests: 1.2, writeUnits: 13, readUnits: 1}, // row too, which is read
-		"customer.subscription.updated":         {sqsRequests: 1.2, writeUnits: 13, readUnits: 1}, // row, entitlement, the welcome if it is the first
-		"customer.subscription.updated" + later: {sqsRequests: 1.2, writeUnits: 8, readUnits: 1},  // row and entitlement, and their entries
+		"invoice.paid":                          {sqsRequests: 1.2, writeUnits: 12, readUnits: 1}, // row too, which is read
+		"customer.subscription.updated":         {sqsRequests: 1.2, writeUnits: 12, readUnits: 1}, // row, entitlement, the welcome if it is the first
+		"customer.subscription.updated" + later: {sqsRequests: 1.2, writeUnits: 7, readUnits: 1},  // row and entitlement
 	}
 }
 

@@ -50,7 +50,7 @@ func (c *Checker) Repair(ctx context.Context, w Mender, key string) (Finding, er
 }
 
 // swapsOf returns the keeper's swaps with the versions that were read. Each item still names the
-// messages that it named before: a repair requests none.
+// messages that it named before, as a repair requests none, and leads to its row.
 func swapsOf(r dispatch.Refreshed) (swaps dispatch.Effects) {
 	for _, e := range r.Effects {
 		if e.Kind != dispatch.KindSwap {
@@ -59,7 +59,9 @@ func swapsOf(r dispatch.Refreshed) (swaps dispatch.Effects) {
 		kept := r.Before[e.Key]
 		fields := maps.Clone(e.Fields)
 		delete(fields, effect.MessageKeys)
-		if named, ok := kept[effect.MessageKeys]; ok {
+		messages, _ := effect.Named(kept)
+		_, rows := effect.Named(e.Fields)
+		if named := append(messages, rows...); len(named) > 0 {
 			fields[effect.MessageKeys] = named
 		}
 		ver, _ := kept["ver"].(int64)

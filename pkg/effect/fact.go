@@ -22,6 +22,7 @@ type Fact struct {
 	Customer string          // "" for none
 	Occurred int64           // seconds since 1970; the fact's place in its list
 	List     string          // the list that it is in; default its customer's
+	Row      string          // key of the row that it leads to, "" for none: see Lead
 	Extra    dispatch.Fields // what only this kind of fact has
 }
 
@@ -52,6 +53,9 @@ func (f Fact) Insert(in dispatch.Input, ms ...Message) (dispatch.Effect, error) 
 	maps.Copy(fields, f.Extra)
 	List(fields, cmp.Or(f.List, CustomerList(in.Envelope, f.Customer)), f.Occurred)
 	nameMessages(fields, nil, ms)
+	if f.Row != "" {
+		Lead(fields, f.Row)
+	}
 	return dispatch.Insert(FactKey(in.Envelope, f.ID, f.Name), fields), nil
 }
 

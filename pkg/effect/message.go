@@ -57,8 +57,32 @@ func (m Message) insert(in dispatch.Input) dispatch.Effect {
 	return dispatch.Message(m.key(), time.Unix(m.Since, 0), fields)
 }
 
-// MessageKeys is the field of a fact or row with the keys of the messages about it.
+// MessageKeys is the field of an item with the keys of what is in no list and found by it: the
+// messages about it, and the row that it leads to.
 const MessageKeys = "outbox"
+
+// Lead makes an item that is in a list lead to a row that is in none. Both are written in one
+// commit.
+func Lead(f dispatch.Fields, row string) {
+	if f[dispatch.ListName] == nil {
+		return
+	}
+	keys, _ := f[MessageKeys].([]any)
+	f[MessageKeys] = append(slices.Clone(keys), row)
+}
+
+// Named returns the keys of the messages that an item names, and of the rows that it leads to.
+func Named(f dispatch.Fields) (messages, rows []any) {
+	keys, _ := f[MessageKeys].([]any)
+	for _, key := range keys {
+		if text, _ := key.(string); dispatch.IsMessageKey(text) {
+			messages = append(messages, key)
+		} else {
+			rows = append(rows, key)
+		}
+	}
+	return messages, rows
+}
 
 // nameMessages adds the keys of messages to those that an item named before.
 func nameMessages(f dispatch.Fields, before []any, ms []Message) {

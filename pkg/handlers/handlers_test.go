@@ -10,6 +10,7 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/effect"
 	"tollgate/pkg/handlers"
 )
 
@@ -146,7 +147,7 @@ func TestMessagesAreNamedAndListed(t *testing.T) {
 				}
 				continue
 			}
-			keys, _ := e.Fields["outbox"].([]any)
+			keys, _ := effect.Named(e.Fields)
 			for _, key := range keys {
 				if !slices.Contains(named, key) {
 					named = append(named, key)

@@ -32,7 +32,7 @@ func wasUncollectible(in *stripe.Invoice, _ dispatch.Input) bool {
 
 // keepInvoice keeps the invoice's row.
 func keepInvoice(_ context.Context, e dispatch.Current[stripe.Invoice]) (dispatch.Effects, error) {
-	return dispatch.Effects{invoiceRow(e)}, nil
+	return dispatch.Effects{invoiceRow(e, false)}, nil
 }
 
 // invoicePaid keeps the invoice and writes the fact that it was paid. The amount is 0 for an
@@ -55,7 +55,7 @@ func invoicePaid(ctx context.Context, e dispatch.Current[stripe.Invoice]) (dispa
 	if err != nil {
 		return nil, err
 	}
-	return effect.WithMessages(e.Input, ms, invoiceRow(e, ms...), paid), nil
+	return effect.WithMessages(e.Input, ms, invoiceRow(e, true, ms...), paid), nil
 }
 
 // paidInvoice returns the invoice as its event shows it paid: it may have been opened again
@@ -98,6 +98,7 @@ func paidFact(e dispatch.Current[stripe.Invoice], in *stripe.Invoice) effect.Fac
 	return effect.Fact{
 		Kind: "invoice_paid", Object: "invoice", ID: in.ID, Name: "paid#" + by,
 		Amount: amountPaid(in), Currency: string(in.Currency), Customer: effect.CustomerOf(e.Raw), Occurred: occurred,
+		Row: dispatch.ObjectKey(e.Envelope),
 		Extra: dispatch.Fields{
 			"number": in.Number, "total": in.Total, "tax": in.Tax, "paid_out_of_band": in.PaidOutOfBand,
 			"charge": ch, "payment_intent": pi, "subscription": effect.ID(in.Subscription),
@@ -171,7 +172,7 @@ func attemptEffects(e dispatch.Current[stripe.Invoice], name string, due bool, e
 		maps.Copy(m.Extra, extra)
 		ms = effect.ToCustomer(m)
 	}
-	return effect.WithMessages(e.Input, ms, invoiceRow(e, ms...)), nil
+	return effect.WithMessages(e.Input, ms, invoiceRow(e, false, ms...)), nil
 }
 
 // attemptOf reads the announced attempt from the event, as the current invoice may have had
@@ -190,11 +191,12 @@ func attemptOf(body []byte) (int64, error) {
 	return in.AttemptCount, nil
 }
 
-// invoiceRow is the invoice's row, which names the messages about it.
-func invoiceRow(e dispatch.Current[stripe.Invoice], ms ...effect.Message) dispatch.Effect {
+// invoiceRow is the invoice's row, which names the messages about it. A fact of its payment, in
+// the same commit, leads to it.
+func invoiceRow(e dispatch.Current[stripe.Invoice], paid bool, ms ...effect.Message) dispatch.Effect {
 	in := &e.Object
 	return effect.KeepRow(e, effect.Row{
-		Kind: "invoice", Customer: effect.CustomerOf(e.Raw), Created: in.Created,
+		Kind: "invoice", Customer: effect.CustomerOf(e.Raw), Created: in.Created, Led: paid,
 		Extra: dispatch.Fields{
 			"status": string(in.Status), "amount_due": in.AmountDue, "amount_paid": in.AmountPaid, "amount_remaining": in.AmountRemaining,
 			"total": in.Total, "currency": string(in.Currency), "number": in.Number, "billing_reason": string(in.BillingReason),

@@ -31,14 +31,14 @@ func TestInvoicePaid(t *testing.T) {
 			"status": "paid", "amount_due": int64(4165), "amount_paid": int64(4165), "amount_remaining": int64(0), "total": int64(4165), "currency": "eur",
 			"number": "7D1A4C0E-0001", "subscription": sub, "payment_intent": pi, "attempt_count": int64(1), "next_payment_attempt": int64(0),
 			"billing_reason": "subscription_create", "paid_out_of_band": false,
-			"created": int64(1795046460), "lst": listed, "at": "2026-11-19T00:01:00Z", "outbox": []any{receipt}, "fetched_at": int64(1795046464000), "shown_created": int64(1795046464),
+			"created": int64(1795046460), "led": true, "outbox": []any{receipt}, "fetched_at": int64(1795046464000), "shown_created": int64(1795046464),
 		}),
 		dispatch.Insert(fact, dispatch.Fields{
 			"kind": "invoice_paid", "fact": name, "object": "invoice", "object_id": paidInvoice, "mode": "test", "account": "",
 			"amount": int64(4165), "total": int64(4165), "tax": int64(665), "currency": "eur", "customer": customer,
 			"number": "7D1A4C0E-0001", "paid_out_of_band": false, "charge": "ch_3TollgatehsXXMdgMofmytUT", "payment_intent": pi, "subscription": sub,
 			"event_id": eventID, "occurred": int64(1795046463), // its paid_at, a second before the event
-			"lst": listed, "at": "2026-11-19T00:01:03Z", "outbox": []any{receipt},
+			"lst": listed, "at": "2026-11-19T00:01:03Z", "outbox": []any{receipt, "OBJ#test#-#" + paidInvoice},
 		}),
 		dispatch.Insert(receipt, dispatch.Fields{
 			"kind": "outbox", "name": "receipt", "to": customer, "object": "payment_intent", "object_id": pi, "mode": "test", "account": "",

@@ -2,11 +2,16 @@ package handlers_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/effect"
+	"tollgate/pkg/handlers"
 )
 
 // A null at Stripe becomes an empty field, never a panic; amounts are unchanged in every
@@ -79,6 +84,80 @@ func TestWithoutACustomer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A customer's row is in its list, or an item in that list leads to it: from the row's first
+// commit on, whatever comes later.
+func TestRowsAreListedOrLedTo(t *testing.T) {
+	for _, typ := range handlers.Types() {
+		effects, err := once(t, golden(t, typ))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []any
+		for _, e := range effects {
+			if _, rows := effect.Named(e.Fields); e.Fields["lst"] != nil {
+				found = append(found, rows...)
+			}
+		}
+		for _, e := range effects {
+			listed, led := e.Fields["lst"] != nil, slices.Contains(found, any(e.Key))
+			if e.Kind == dispatch.KindSwap && e.Fields["customer"] != "" && (!listed && !led || led != (e.Fields["led"] == true)) {
+				t.Errorf("%s: %s is listed %v, led to %v, and says %v", typ, e.Key, listed, led, e.Fields["led"])
+			}
+		}
+	}
+}
+
+// A row stays in its list, or out of it, as it began: an item that leads to a row is written
+// once, and an earlier release listed every row.
+func TestRowsStayWhereTheyBegan(t *testing.T) {
+	for _, c := range []struct {
+		first, then, row string
+		led              any
+	}{
+		{"invoice.payment_failed", "invoice.paid", "OBJ#test#-#in_1", nil},
+		{"invoice.paid", "invoice.payment_failed", "OBJ#test#-#in_1", true},
+		{"invoice.paid", "invoice.voided", "OBJ#test#-#in_1", true},
+		{"invoice.paid", "invoice.updated", "OBJ#test#-#in_1", true},
+	} {
+		f := newFixture()
+		for _, typ := range []string{c.first, c.then} {
+			body := []byte(strings.ReplaceAll(string(golden(t, typ)), parse(t, golden(t, typ)).ObjectID, "in_1"))
+			f.shows(t, body)
+			f.handle(t, body)
+			if row := f.item(t, c.row); row["led"] != c.led || (row["lst"] == nil) != (c.led == true) {
+				t.Errorf("%s, then %s: after %s the row is in list %v and led to %v", c.first, c.then, typ, row["lst"], row["led"])
+			}
+		}
+	}
+	f := newFixture()
+	f.handleShown(t, golden(t, created))
+	row, ent := f.item(t, subRow), f.item(t, entKey)
+	delete(row, "led")
+	delete(ent, "outbox")
+	row["lst"], row["at"] = listed, "2026-11-19T00:01:00Z" // as an earlier release wrote it
+	f = newFixture()
+	f.commit(t, dispatch.Swap(subRow, 0, without(row, "pk", "ver")), dispatch.Swap(entKey, 0, without(ent, "pk", "ver")))
+	f.handleShown(t, golden(t, updated))
+	if row := f.item(t, subRow); row["led"] != nil || row["lst"] != listed || row["status"] != "active" {
+		t.Errorf("a row of an earlier release: %v", row)
+	}
+}
+
+func (f *fixture) handleShown(t *testing.T, body []byte) {
+	t.Helper()
+	f.shows(t, body)
+	f.handle(t, body)
+}
+
+// without returns fields without some of them.
+func without(f dispatch.Fields, names ...string) dispatch.Fields {
+	f = maps.Clone(f)
+	for _, name := range names {
+		delete(f, name)
+	}
+	return f
 }
 
 // An invoice over nothing, such as a trial's first, has no receipt.

@@ -67,7 +67,7 @@ func subscriptionEffects(e dispatch.Current[stripe.Subscription], ms []effect.Me
 	ms = effect.Unnamed(e.Row, ms)
 	items, customer := itemsOf(e), effect.CustomerOf(e.Raw)
 	row := effect.KeepRow(e, effect.Row{
-		Kind: "subscription", Customer: customer, Created: s.Created,
+		Kind: "subscription", Customer: customer, Created: s.Created, Led: true, // by its entitlement
 		Extra: dispatch.Fields{
 			"status": string(s.Status), "items": items, "currency": string(s.Currency),
 			"current_period_end": end, "cancel_at": s.CancelAt, "cancel_at_period_end": s.CancelAtPeriodEnd,
@@ -156,6 +156,7 @@ func entitlement(e dispatch.Current[stripe.Subscription], customer string, produ
 	fields["products"], fields["until"], fields["ends"] = products, cmp.Or(s.EndedAt, until), ends
 	fields["pause_collection"] = pauseOf(s)
 	effect.List(fields, effect.CustomerList(e.Envelope, customer), s.Created)
+	effect.Lead(fields, dispatch.ObjectKey(e.Envelope))
 	return e.KeepWith(dispatch.Key("ENT", e.Envelope, s.ID), fields)
 }
 

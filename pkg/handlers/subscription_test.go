@@ -34,11 +34,12 @@ func wantSubscription(row, entitlement dispatch.Fields) dispatch.Effects {
 		},
 		"currency": "eur", "current_period_end": int64(1797638460), "cancel_at": int64(0), "cancel_at_period_end": false,
 		"canceled_at": int64(0), "ended_at": int64(0), "trial_end": int64(0), "pause_collection": nil, "created": int64(1795046460),
-		"lst": listed, "at": "2026-11-19T00:01:00Z",
+		"led": true,
 	}
 	ent := dispatch.Fields{
 		"kind": "entitlement", "mode": "test", "account": "", "customer": customer, "subscription": subID,
 		"products": []any{"prod_TollgateLZjFSb", "prod_TollgateMxgfs3"}, "until": int64(1797638460), "ends": false, "pause_collection": nil, "lst": listed, "at": "2026-11-19T00:01:00Z",
+		"outbox": []any{subRow},
 	}
 	maps.Copy(base, row)
 	maps.Copy(ent, entitlement)

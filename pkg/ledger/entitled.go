@@ -55,8 +55,8 @@ const RenewalGrace = 72 * time.Hour
 // passed is over, even if its event is late.
 //
 // The query reads everything that the customer's list has: half a read request unit for each
-// 4 KB, some seven items. Each entitlement that grants costs one unit more. A customer with two
-// years of monthly invoices, some 75 items, costs about 6 units: $0.75 for a million calls in
+// 4 KB, some eight items. Each entitlement that grants costs one unit more. A customer with two
+// years of monthly invoices, some 50 items, costs about 4.5 units: $0.56 for a million calls in
 // us-east-1, where a million units cost $0.125. An application that asks in each of its
 // requests should keep the answer for some seconds.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,6 +117,60 @@ func TestRead(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// wholeWith is whole, with the rows of a subscription and of a paid invoice in their customer's
+// list, as an earlier release stored them, or led to.
+func wholeWith(led bool) table {
+	by := map[string]string{"OBJ#test#-#sub_2": "ENT#test#-#sub_2", "OBJ#test#-#in_1": "FACT#test#-#in_1#paid"}
+	t := whole()
+	for row, leads := range by {
+		for _, item := range t.items {
+			switch item["pk"] {
+			case row:
+				if item["customer"] = "cus_1"; led {
+					delete(item, "lst")
+				}
+			case leads:
+				item["outbox"] = []any{row}
+			}
+		}
+	}
+	return t
+}
+
+// A row that is in no list is found by the item that leads to it, with its messages.
+func TestReadFollowsWhatLeadsToRows(t *testing.T) {
+	read := func(items table, id string) ledger.Ledger {
+		if id == "cus_1" {
+			l, err := ledger.Read(t.Context(), items, "test", "", id)
+			if err != nil {
+				t.Error(id, err)
+			}
+			return l
+		}
+		l, err := ledger.ReadObject(t.Context(), items, "test", "", id)
+		if err != nil {
+			t.Error(id, err)
+		}
+		return l
+	}
+	for _, id := range []string{"cus_1", "sub_2", "in_1", "pi_1", "ch_2", "dp_1"} {
+		want := read(wholeWith(false), id)
+		if diff := cmp.Diff(want, read(wholeWith(true), id)); diff != "" {
+			t.Errorf("%s (-listed +led to):\n%s", id, diff)
+		}
+	}
+	gone := wholeWith(true)
+	gone.items = slices.DeleteFunc(gone.items, func(item map[string]any) bool { return item["pk"] == "OBJ#test#-#sub_2" })
+	if l := read(gone, "cus_1"); len(l.Subscriptions) != 1 || len(l.Entitlements) != 1 {
+		t.Errorf("without the row of an entitlement: %+v", l)
+	}
+	failing := wholeWith(true)
+	failing.fail = "OBJ#test#-#sub_2"
+	if l, err := ledger.Read(t.Context(), failing, "test", "", "cus_1"); err == nil {
+		t.Errorf("a row that cannot be read is left out: %+v", l)
 	}
 }
 

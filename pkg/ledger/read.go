@@ -104,30 +104,35 @@ func eachListed(ctx context.Context, items Items, name string, do func(attribute
 	return fmt.Errorf("list %s has over %d pages", name, maxPages)
 }
 
-// take adds one item and its messages. A sent message is in no list: it is found by the item
-// that requested it.
+// take adds one item, its messages, as a sent one is in no list, and the rows that it leads to.
 func (r *reader) take(ctx context.Context, a attributes) error {
 	if r.seen[a.text("pk")] {
 		return nil
 	}
 	r.seen[a.text("pk")] = true
-	if r.about != "" && !a.names(r.about) {
-		return nil
+	wanted := r.about == "" || a.names(r.about)
+	if wanted {
+		r.add(a)
 	}
-	r.add(a)
-	for _, key := range a.texts("outbox") {
-		if r.seen[key] {
+	for _, key := range a.texts(effect.MessageKeys) {
+		message := dispatch.IsMessageKey(key)
+		if r.seen[key] || message && !wanted {
 			continue
 		}
-		r.seen[key] = true
 		item, found, err := r.items.Item(ctx, key)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !found {
+		case message && !found:
 			return fmt.Errorf("%s has message %s, which does not exist", a.text("pk"), key)
+		case message:
+			r.seen[key] = true
+			r.add(item)
+		case found: // else the row is gone, which ledger verify reports
+			if err := r.take(ctx, item); err != nil {
+				return err
+			}
 		}
-		r.add(item)
 	}
 	return nil
 }

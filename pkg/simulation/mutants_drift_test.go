@@ -13,7 +13,9 @@ func driftMutants() []mutant {
 	)
 	return []mutant{
 		one("a repair writes without the version", store, "	items, err := o.transactItems(swaps)\n", "	items, err := o.transactItems(swaps)\n	for _, it := range items {\n		it.Put.ConditionExpression, it.Put.ExpressionAttributeValues = nil, nil\n	}\n").by("TestMend").in("dynamostore"),
-		one("a repair names messages that it does not request", repair, "		delete(fields, effect.MessageKeys)\n		if named, ok := kept[effect.MessageKeys]; ok {", "		if named, ok := kept[effect.MessageKeys]; ok && false {").by("TestRepair").in("drift"),
+		one("a repair names messages that it does not request", repair, "		messages, _ := effect.Named(kept)\n", "		messages, _ := effect.Named(e.Fields)\n").by("TestRepair").in("drift"),
+		one("a repaired entitlement leads to no row", repair, "		_, rows := effect.Named(e.Fields)\n", "		_, rows := effect.Named(kept)\n").by("TestRepairedRowsAreWrittenAgain").in("cmd/tollgate"),
+		one("verify of a customer skips rows that are led to", "cmd/tollgate/ledger/verify.go", "			_, rows := effect.Named(item)\n", "			rows, _ := effect.Named(nil)\n").by("TestVerifySelects").in("cmd/tollgate"),
 		one("a repaired entitlement has a version of its own", store, "		it.Put.Item[\"ver\"] = num(next)\n", "		_, _ = it, next\n").by("TestMend").in("dynamostore"),
 		one("verify skips entitlements", compare, "		kept := r.Before[e.Key]\n", "		if e.Key != rowKey {\n			continue\n		}\n		kept := r.Before[e.Key]\n").by("TestVerifyFindsEachDrift").in("cmd/tollgate"),
 		one("the rows of refunds have no keeper", "handlers/handlers.go", "	dispatch.Refreshes(mux, keepRefund)\n", "").by("TestEveryRowHasAKeeper").in("handlers"),

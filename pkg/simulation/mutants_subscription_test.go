@@ -9,6 +9,7 @@ func subscriptionMutants() []mutant {
 		coalesce = "dispatch/coalesce.go"
 		current  = "dispatch/current.go"
 		entitled = "ledger/entitled.go"
+		row      = "effect/row.go"
 		welcomed = "	if s.Status == stripe.SubscriptionStatusActive || s.Status == stripe.SubscriptionStatusTrialing {\n		ms"
 		due      = "		ms = append(effect.ToCustomer(subscriptionMessage(e, welcome, startedAt(e))), ms...)\n"
 	)
@@ -32,6 +33,12 @@ func subscriptionMutants() []mutant {
 		one("the row shows no pause", handler, "\"pause_collection\": pauseOf(s),", "\"pause_collection\": nil,").by("TestPauseOfCollection").in("handlers"),
 		one("a customer that is an account is not listed", handler, "items, customer := itemsOf(e), effect.CustomerOf(e.Raw)", "items, customer := itemsOf(e), effect.ID(s.Customer)").
 			by("TestCustomerThatIsAnAccount").in("handlers"),
+		one("an entitlement leads to no row", handler, "	effect.Lead(fields, dispatch.ObjectKey(e.Envelope))\n", "").by("TestRowsAreListedOrLedTo").in("handlers"),
+		one("a paid invoice leads to no row", "handlers/invoice.go", "		Row: dispatch.ObjectKey(e.Envelope),\n", "").by("TestRowsAreListedOrLedTo").in("handlers"),
+		one("an unpaid invoice is in no list", "handlers/invoice.go", "Led: paid,", "Led: paid || true,").by("TestRowsAreListedOrLedTo").in("handlers"),
+		one("a row leaves its list", row, "e.Row == nil && r.Led", "r.Led").by("TestRowsStayWhereTheyBegan").in("handlers"),
+		one("a row that is led to is listed later", row, "e.Row[ledTo] == true || ", "").by("TestRowsStayWhereTheyBegan").in("handlers"),
+		one("a customer's ledger lacks rows that are led to", "ledger/read.go", "		case found: //", "		case found && false: //").by("TestReadFollowsWhatLeadsToRows").in("ledger"),
 		one("paused is not waited for", register, "keepSubscription, dispatch.Announces(isPaused), dispatch.Pure)", "keepSubscription, dispatch.Pure)").by("TestRetriesUntilStripeShowsTheEvent").in("handlers"),
 
 		one("an event without a row is fetched", coalesce, "o.onlyKept && row == nil ||", "").by("TestOnlyKept").in("dispatch"),

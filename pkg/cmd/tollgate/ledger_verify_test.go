@@ -172,8 +172,9 @@ func seeds() []seed {
 		{name: "amount", typ: "invoice.paid", id: "in_amount", drift: stripes(map[string]any{"amount_paid": 123}), result: drift.Drifted, fields: []string{"amount_paid"}},
 		{name: "until", typ: subscriptionUpdated, id: "sub_until",
 			drift: tables("ENT", map[string]types.AttributeValue{"until": number("5")}), result: drift.Drifted, fields: []string{"until"}},
-		{name: "list", typ: "invoice.paid", id: "in_list", drift: tables("OBJ", map[string]types.AttributeValue{"lst": text("CUS#test#-#cus_other")}), result: drift.Drifted, fields: []string{"lst"}},
-		{name: "no list", typ: "invoice.paid", id: "in_nolist", drift: tables("OBJ", map[string]types.AttributeValue{"lst": nil}), result: drift.Drifted, fields: []string{"lst"}},
+		{name: "list", typ: "invoice.payment_failed", id: "in_list", drift: tables("OBJ", map[string]types.AttributeValue{"lst": text("CUS#test#-#cus_other")}), result: drift.Drifted, fields: []string{"lst"}},
+		{name: "no list", typ: "invoice.payment_failed", id: "in_nolist", drift: tables("OBJ", map[string]types.AttributeValue{"lst": nil}), result: drift.Drifted, fields: []string{"lst"}},
+		{name: "led to no more", typ: "invoice.paid", id: "in_led", drift: tables("OBJ", map[string]types.AttributeValue{"led": nil}), result: drift.Drifted, fields: []string{"at", "lst"}},
 		{name: "entitlement missing", typ: subscriptionUpdated, id: "sub_missing", drift: func(k *kept, id string) { k.remove("ENT#test#-#" + id) }, result: drift.Drifted, fields: []string{drift.Missing}},
 		{name: "entitlement of another status", typ: subscriptionUpdated, id: "sub_active",
 			drift: tables("ENT", map[string]types.AttributeValue{"active": &types.AttributeValueMemberBOOL{Value: false}, "status": text("unpaid")}), result: drift.Drifted, fields: []string{"active", "status"}},
@@ -247,7 +248,7 @@ func TestVerifyFindsEachDrift(t *testing.T) {
 func (k *kept) audited() {
 	k.t.Helper()
 	trail := k.tollgate("audit", "list", "--json").ok(k.t)
-	for _, part := range []string{`"ledger verify --repair"`, "ticket 7", "14 repaired"} {
+	for _, part := range []string{`"ledger verify --repair"`, "ticket 7", "15 repaired"} {
 		if !strings.Contains(trail.out, part) {
 			k.t.Errorf("%q is not in the audit trail: %s", part, trail.out)
 		}
@@ -267,7 +268,9 @@ func TestRepairedRowsAreWrittenAgain(t *testing.T) {
 		t.Errorf("%d messages after the repair, want %d", after, before)
 	}
 	customer, _ := k.objects["sub_1"]["customer"].(string)
-	k.tollgate("ledger", "show", customer).ok(t)
+	if shown := k.tollgate("ledger", "show", customer, "--json").ok(t); !strings.Contains(shown.out, `"subscriptions":[{"id":"sub_1"`) {
+		t.Errorf("the ledger lacks the subscription: %s", shown.out)
+	}
 	k.change("sub_1", map[string]any{"status": "active"})
 	k.handle(subscriptionUpdated, "sub_1", "evt_2")
 	if found := k.verify(verb.ExitDone); len(found) != 0 {

@@ -257,6 +257,12 @@ func (v *verifier) customers(ctx context.Context) (keys []string, err error) {
 			if strings.HasPrefix(key, "OBJ#") || strings.HasPrefix(key, "ENT#") {
 				keys = append(keys, key)
 			}
+			_, rows := effect.Named(item)
+			for _, row := range rows {
+				if key, _ := row.(string); !slices.Contains(keys, key) {
+					keys = append(keys, key)
+				}
+			}
 		}
 		if cursor = next; next == "" {
 			return keys, nil
