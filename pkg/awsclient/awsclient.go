@@ -43,6 +43,7 @@ const (
 	idleTimeout  = 50 * time.Second
 	keepAlive    = 15 * time.Second
 	maxIdleConns = 64
+	writeBuffer  = 16 << 10 // most requests in one write; the default of 4 KB splits an event's message
 )
 
 // New returns a configuration for one service, with its own connection pool. It is safe for
@@ -106,6 +107,7 @@ func newHTTPClient(try time.Duration) *http.Client {
 			MaxIdleConns:        maxIdleConns,
 			MaxIdleConnsPerHost: maxIdleConns,
 			IdleConnTimeout:     idleTimeout,
+			WriteBufferSize:     writeBuffer,
 		},
 		// A signed request must not follow a redirect to a host it was not signed for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
