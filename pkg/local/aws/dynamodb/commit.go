@@ -3,17 +3,15 @@ package dynamodb
 import (
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"tollgate/pkg/failpoint"
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/boltfile"
 )
 
 // maxBatch bounds how many writes share one commit.
 const maxBatch = 256
-
-// gatherDelay bounds how long a commit waits for the writers of the last one.
-const gatherDelay = 500 * time.Microsecond
 
 // errClosed answers calls after Close.
 var errClosed = errors.New("the database is closed")
@@ -49,39 +47,13 @@ func (d *DB) commitLoop() {
 	for {
 		select {
 		case j := <-d.jobs:
-			batch := d.collect(j, expected)
+			batch := slices.Collect(boltfile.Gather(j, d.jobs, expected, maxBatch))
 			expected = len(batch)
 			d.commit(batch)
 		case <-d.closing:
 			return
 		}
 	}
-}
-
-// collect takes all waiting jobs. As many writers as shared the last commit are likely to
-// come back soon, so it waits a moment for that many.
-func (d *DB) collect(first *job, expected int) []*job {
-	batch := []*job{first}
-	timer := time.NewTimer(gatherDelay)
-	defer timer.Stop()
-	for len(batch) < maxBatch {
-		if len(batch) >= expected {
-			select {
-			case j := <-d.jobs:
-				batch = append(batch, j)
-				continue
-			default:
-				return batch
-			}
-		}
-		select {
-		case j := <-d.jobs:
-			batch = append(batch, j)
-		case <-timer.C:
-			return batch
-		}
-	}
-	return batch
 }
 
 // commit runs the jobs in one transaction. If one fails with an error of the file, all are

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"tollgate/pkg/failpoint"
+	"tollgate/pkg/local/aws/boltfile"
 )
 
 // engine owns all queues. One goroutine runs it, so operations are serialized; those that arrive while the file is
@@ -25,6 +26,7 @@ type engine struct {
 	limit    int              // messages in flight per queue
 	broken   error            // error of the last write; memory may be ahead of the file until it is read again
 	again    bool             // the last turn left work for another one at once
+	shared   int              // calls of the last turn that had one
 	calls    chan *call
 	quit     chan struct{}
 }
@@ -94,15 +96,12 @@ func (e *engine) turn(first *call) {
 	e.recover()
 	t := &turn{engine: e, now: e.now()}
 	e.again = false
-	for n, c := 1, first; c != nil; n++ {
-		t.handle(c)
-		if n == maxCallsPerTurn {
-			break
-		}
-		select {
-		case c = <-e.calls:
-		default:
-			c = nil
+	if first != nil {
+		expected := e.shared
+		e.shared = 0
+		for c := range boltfile.Gather(first, e.calls, expected, maxCallsPerTurn) {
+			t.handle(c)
+			e.shared++
 		}
 	}
 	if e.broken == nil {
