@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,9 @@ func (Dev) Help() string {
 // stopTimeout bounds the stop; unfinished messages are still in the queue.
 const stopTimeout = 15 * time.Second
 
+// garbagePercent collects garbage seldom: the live heap is a few megabytes.
+const garbagePercent = 400
+
 // Run starts the system, prints one line and runs until an interrupt or a failure.
 func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 	switch {
@@ -63,6 +67,9 @@ func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 			return fmt.Errorf("find function binaries: %w", err)
 		}
 		folder = filepath.Dir(self)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
 	}
 	s, err := local.Start(ctx, local.Options{
 		Listen: c.Listen, AWSListen: c.AWSListen, Data: a.Data, Functions: folder,
