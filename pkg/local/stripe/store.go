@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -33,7 +34,7 @@ var (
 )
 
 // shareWait is how long a write waits for others to share it.
-const shareWait = 200 * time.Microsecond
+const shareWait = 4 * time.Millisecond
 
 // store keeps events, the states of objects and webhook endpoints in a file, so that
 // memory does not grow with them. It is safe for concurrent use.
@@ -44,6 +45,9 @@ type store struct {
 	folder    string // of a file that ends with the process, "" for one that stays
 	maxEvents int
 	maxBytes  int64
+
+	sharing atomic.Int64 // calls of share under way
+	crowded atomic.Bool  // the last one was not alone
 }
 
 // counts are how many events and states there are, and the bytes of their bodies as stored.
@@ -96,9 +100,17 @@ func (s *store) close() error {
 // update runs one atomic change of the file.
 func (s *store) update(change func(*tx) error) error { return s.db.Update(s.counted(change)) }
 
-// share is [store.update] for changes that arrive together: they share a write, for which the
-// first waits a moment. A change may run more than once, each time on what the file has then.
-func (s *store) share(change func(*tx) error) error { return s.db.Batch(s.counted(change)) }
+// share is [store.update] for changes that come close together: they share a write, for which
+// the first waits a moment, unless the one before was alone too. A change may run more than
+// once, each time on what the file has then.
+func (s *store) share(change func(*tx) error) error {
+	alone := s.sharing.Add(1) == 1
+	defer s.sharing.Add(-1)
+	if crowded := s.crowded.Swap(!alone); alone && !crowded {
+		return s.update(change)
+	}
+	return s.db.Batch(s.counted(change))
+}
 
 // counted loads and saves the counts around a change.
 func (s *store) counted(change func(*tx) error) func(*bbolt.Tx) error {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -120,6 +121,44 @@ func TestBrokenFileIsRefused(t *testing.T) {
 	}
 	if _, err := Open(Options{Path: t.TempDir()}); err == nil {
 		t.Error("a folder was opened as a file")
+	}
+}
+
+// TestChangesShareAWrite: changes that come during another share a write; one alone after one
+// alone does not wait for others.
+func TestChangesShareAWrite(t *testing.T) {
+	t.Parallel()
+	f, _ := open(t, Options{})
+	s, writes := f.store, map[int]bool{}
+	noted := func(x *tx) error {
+		writes[x.ID()] = true
+		return nil
+	}
+	const others = 8
+	var all sync.WaitGroup
+	check(t, s.share(func(x *tx) error {
+		for range others {
+			all.Go(func() {
+				if err := s.share(noted); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for s.sharing.Load() <= others {
+			runtime.Gosched()
+		}
+		return nil
+	}))
+	all.Wait()
+	if len(writes) == others {
+		t.Error("each change took a write of its own")
+	}
+	if !s.crowded.Load() {
+		t.Error("the next change does not wait for others")
+	}
+	check(t, s.share(noted))
+	if s.crowded.Load() {
+		t.Error("the next change waits for others after one that was alone")
 	}
 }
 
