@@ -5,9 +5,11 @@
 package jsonscan
 
 import (
+	"bytes"
 	"encoding/json"
 	"iter"
 	"strings"
+	"unicode/utf8"
 )
 
 // Members are the names and raw values of an object's members in their order, repeated names
@@ -93,13 +95,26 @@ func Text(raw []byte) (s string) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
 	}
-	for _, c := range raw {
-		if c == '\\' || c >= 0x80 {
-			_ = json.Unmarshal(raw, &s) // raw is valid
+	rest := raw[1 : len(raw)-1]
+	if !utf8.Valid(rest) {
+		_ = json.Unmarshal(raw, &s) // raw is valid JSON
+		return s
+	}
+	i := bytes.IndexByte(rest, '\\')
+	if i < 0 {
+		return string(rest)
+	}
+	out := make([]byte, 0, len(rest))
+	for ; i >= 0; i = bytes.IndexByte(rest, '\\') {
+		at := strings.IndexByte(`"\/nrt`, rest[i+1])
+		if at < 0 { // rare, and \u of two halves is not simple
+			_ = json.Unmarshal(raw, &s)
 			return s
 		}
+		out = append(append(out, rest[:i]...), "\"\\/\n\r\t"[at])
+		rest = rest[i+2:]
 	}
-	return string(raw[1 : len(raw)-1])
+	return string(append(out, rest...))
 }
 
 // Append appends a string as [encoding/json.Marshal] writes it.

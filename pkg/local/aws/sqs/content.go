@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"tollgate/pkg/local/aws/jsonscan"
 )
 
 // text is a JSON string of a message. It marks bytes that are not UTF-8, which decoding would silently replace by
@@ -24,7 +26,11 @@ type text struct {
 // UnmarshalJSON implements [json.Unmarshaler].
 func (t *text) UnmarshalJSON(raw []byte) error {
 	t.broken = !utf8.Valid(raw)
-	return json.Unmarshal(raw, &t.value)
+	if raw[0] != '"' {
+		return json.Unmarshal(raw, &t.value)
+	}
+	t.value = jsonscan.Text(raw)
+	return nil
 }
 
 // allowed reports whether SQS accepts the characters.
