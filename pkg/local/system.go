@@ -25,8 +25,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/eventsource"
@@ -133,7 +131,7 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	if s.functions, err = newFunctions(s.options, seen); err != nil {
 		return err
 	}
-	if s.poller, err = startPoller(s.functions, clients(s.Info, s.aws.Handler).sqs, s.Info.QueueURL, s.options); err != nil {
+	if s.poller, err = startPoller(s.functions, s.services.sqs.Queue(s.Info.QueueURL), s.options); err != nil {
 		return err
 	}
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
@@ -220,10 +218,10 @@ func stopServer(ctx context.Context, server *http.Server) {
 }
 
 // startPoller runs the event source.
-func startPoller(f functions, client *sqs.Client, queueURL string, o Options) (*background, error) {
+func startPoller(f functions, queue eventsource.Queue, o Options) (*background, error) {
 	l := o.limits()
 	source, err := eventsource.New(eventsource.Options{
-		Queue:          eventsource.NewSQS(client, queueURL),
+		Queue:          queue,
 		QueueARN:       awsjson.ARN("sqs", queueName),
 		Invoker:        f.consumerInvoker(),
 		BatchSize:      l.BatchSize,
