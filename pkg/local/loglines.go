@@ -80,7 +80,7 @@ func (f *functionLines) readable(line []byte) string {
 	fmt.Fprintf(&b, "%s %-5s %-8s %s", at.Local().Format(time.TimeOnly), head[telemetry.LevelKey], f.name, head[telemetry.MessageKey])
 	for _, p := range fields {
 		if _, isHead := head[p.key]; !isHead && !metrics[p.key] {
-			fmt.Fprintf(&b, " %s=%s", p.key, p.value)
+			b.WriteString(" " + p.key + "=" + p.value)
 		}
 	}
 	return plain(b.String()) + "\n"

@@ -3,6 +3,7 @@
 //
 // It checks the whole file at the start, because a damaged page would end the process when it
 // is read later. It does not repair files. It compacts a file that is mostly free space.
+// [Gather] collects the changes that are to share a commit.
 //
 //	db, err := boltfile.Open(path, initialise)
 package boltfile

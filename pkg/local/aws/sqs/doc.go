@@ -39,7 +39,7 @@
 //	UntagQueue                  by hand
 //
 // The other operations are answered with UnknownOperationException. Dead letters are moved back by tollgate redrive,
-// not by message move tasks.
+// not by message move tasks. An event source in this process uses a [Queue] instead of requests.
 //
 //	s, err := sqs.Open("queues.db", sqs.Options{})
 //	defer s.Close()
