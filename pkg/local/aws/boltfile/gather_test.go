@@ -42,7 +42,7 @@ func TestGather(t *testing.T) {
 				for n := range test.waiting {
 					go send(n, 0)
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				synctest.Wait()
 				go send(100, test.late)
 				began := time.Now()
