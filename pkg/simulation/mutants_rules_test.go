@@ -30,7 +30,7 @@ func policyMutants() []mutant {
 			{message, asked, "v := b.c.cfg.Policies[env.Endpoint].Judge(env); v.Action == policy.Ignore {"},
 			{message, open, later + "	if v.Action == policy.Park {\n		return \"\", nil, dispatch.Park(v.Reason, errors.New(v.Text))\n	}\n" + open},
 		}},
-		one("A3: the record remembers an exclusion", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	if got, err := b.claimFor(m, env); err == nil && got.Claim != nil {\n		_, _ = b.c.cfg.Store.Fail(b.ctx, got.Claim, idempotency.Failure{Now: b.c.cfg.Now(), Reason: v.Reason})\n	}\n	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n"),
+		one("A3: the record remembers an exclusion", failure, "	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n", "	if got, err := b.c.cfg.Store.Claim(b.ctx, b.request(m, env)); err == nil && got.Claim != nil {\n		_, _ = b.c.cfg.Store.Fail(b.ctx, got.Claim, idempotency.Failure{Now: b.c.cfg.Now(), Reason: v.Reason})\n	}\n	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))\n"),
 		{name: "A4: reconcile sends what the endpoint ignores", edits: []edit{
 			{excluded, "v.Action != policy.Accept {", "v.Action == policy.Park {"}, {excluded, "v.Action != policy.Accept:", "v.Action == policy.Park:"},
 		}},

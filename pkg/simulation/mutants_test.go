@@ -139,7 +139,7 @@ var found = regexp.MustCompile(`seed \d+ \(schedule (\d+)\): (.*)`)
 // complaint matches the first failure line of another test, elsewhere that of one in another package.
 var (
 	complaint = regexp.MustCompile(`(?:burst|fixedplan\w*|missed|secretwriters)_test\.go:\d+: (.*)`)
-	elsewhere = regexp.MustCompile(`\w+_test\.go:\d+: (.*)`)
+	elsewhere = regexp.MustCompile(`\w+\.go:\d+: (.*)`) // a compiler's line has the column, too
 )
 
 // TestMutants builds each mutant and runs it until a schedule fails: it must be found within 10,000
