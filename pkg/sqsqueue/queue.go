@@ -33,11 +33,10 @@ type Client interface {
 	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 }
 
-// NewClient returns a client without what takes a tenth of a send and decides nothing: the MD5
-// in an answer (the request's signature covers the message), the id of the call and the user agent.
+// NewClient returns a client without what costs time and decides nothing: the id of the call and
+// the user agent.
 func NewClient(c aws.Config) *sqs.Client {
 	return sqs.NewFromConfig(c, func(o *sqs.Options) {
-		o.DisableMessageChecksumValidation = true
 		o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
 			_, _ = s.Build.Remove("ClientRequestID") // they fail if a later SDK has none
 			_, _ = s.Build.Remove("UserAgent")

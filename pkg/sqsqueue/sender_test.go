@@ -2,8 +2,11 @@ package sqsqueue
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -188,12 +191,17 @@ func TestSendOverTheWire(t *testing.T) {
 		MessageSystemAttributes               map[string]struct{ DataType, StringValue string }
 	}
 	var got message
+	stored := func(w http.ResponseWriter, body string) {
+		sum := md5.Sum([]byte(body))
+		_, _ = fmt.Fprintf(w, `{"MessageId":"m-1","MD5OfMessageBody":%q}`, hex.EncodeToString(sum[:]))
+	}
 	for _, c := range []struct {
 		name   string
 		answer func(http.ResponseWriter)
 		sent   bool
 	}{
-		{"stored", func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"MessageId":"m-1"}`) }, true},
+		{"stored", func(w http.ResponseWriter) { stored(w, got.MessageBody) }, true},
+		{"another body was stored", func(w http.ResponseWriter) { stored(w, got.MessageBody+"x") }, false},
 		{"overloaded", func(w http.ResponseWriter) { w.WriteHeader(503) }, false},
 		{"no such queue", func(w http.ResponseWriter) {
 			w.WriteHeader(400)
