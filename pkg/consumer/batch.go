@@ -100,6 +100,10 @@ func (b *batch) stagger(poisonCandidates []queue.Message) {
 }
 
 func (b *batch) concurrently(messages []queue.Message) {
+	if len(messages) == 1 { // this goroutine's stack has grown already
+		b.process(messages[0])
+		return
+	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, b.c.cfg.Limits.BatchConcurrency)
 	for _, m := range messages {

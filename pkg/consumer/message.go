@@ -121,6 +121,10 @@ func (b *batch) receivesLeft(m queue.Message) int {
 
 // run calls the handler and completes the record, again while a swap is refused.
 func (a *attempt) run() result {
+	if !a.c.cfg.Handlers.Handles(a.env) {
+		r, _ := a.complete(idempotency.Ignored, nil) // nothing to swap
+		return r
+	}
 	// The handler's budget starts now and leaves time to write the record.
 	l := a.c.cfg.Limits
 	end := a.c.cfg.Now().Add(min(l.HandlerBudget, a.left()-l.RecordBudget-l.HandlerGrace))
@@ -159,12 +163,9 @@ func (a *attempt) backoffBetweenRuns(ctx context.Context, n int) bool {
 	}
 }
 
-// decide returns the outcome: ignored, what the handler returned, or already applied when
-// the object was fetched and stored since for another event.
+// decide returns the outcome: what the handler returned, or already applied when the object
+// was fetched and stored since for another event.
 func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Effects, error) {
-	if !a.c.cfg.Handlers.Handles(a.env) {
-		return idempotency.Ignored, nil, nil
-	}
 	if err := a.open(ctx); err != nil {
 		return "", nil, err
 	}

@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,11 +46,10 @@ func (s *writer) failedAtOnce(c *idempotency.Claim, f idempotency.Failure) *type
 // unclaimed adds what a claim would have written.
 func (s *writer) unclaimed(c *idempotency.Claim, record item) *types.Put {
 	e := c.Unclaimed.Event
-	maps.Copy(record, recordKey(c.EventID))
-	maps.Copy(record, item{
-		"att": num(c.Attempt), "gen": num(c.Generation), "own": str(c.Owner), "ident": str(idempotency.Identity(e)),
-		"etype": str(e.Type), "created": num(e.Created), "src": str(string(e.Source)), "first_at": millis(c.FirstAt),
-	})
+	record["pk"] = str(idempotency.Key(c.EventID))
+	record["att"], record["gen"], record["own"] = num(c.Attempt), num(c.Generation), str(c.Owner)
+	record["ident"], record["etype"], record["created"] = str(idempotency.Identity(e)), str(e.Type), num(e.Created)
+	record["src"], record["first_at"] = str(string(e.Source)), millis(c.FirstAt)
 	return &types.Put{
 		TableName: &s.table, Item: record, ConditionExpression: aws.String(unclaimedWhen),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,

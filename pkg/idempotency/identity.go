@@ -24,12 +24,12 @@ type Identities [2]string
 // account than the record's is of another event, or of an endpoint that is set up wrongly. A
 // message of such a release gets the identity that this release gives it after a rollback.
 func IdentitiesOf(e event.Envelope) Identities {
-	named, unnamed := identityAs(e, e.Account), identityAs(e, "")
+	named := identityAs(e, e.Account)
 	switch e.AccountFrom {
 	case event.FromContext:
-		return Identities{named, unnamed}
+		return Identities{named, identityAs(e, "")}
 	case event.FromBody:
-		return Identities{unnamed, named}
+		return Identities{identityAs(e, ""), named}
 	default:
 		return Identities{named, named}
 	}
