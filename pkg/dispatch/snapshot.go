@@ -76,10 +76,19 @@ func (m *Mux) fetch(ctx context.Context, in Input, name string) (json.RawMessage
 }
 
 func (s snapshot) decode(into any) error {
-	if err := json.Unmarshal(s.object, into); err != nil {
+	if err := unmarshal(s.object, into); err != nil {
 		return Permanent(fmt.Errorf("decode data.object as %T: %s", into, shape(err)))
 	}
 	return nil
+}
+
+// unmarshal is json.Unmarshal of an object that is known to be JSON. That checks and skips a
+// value before it lets the type decode it, which checks it again.
+func unmarshal(object json.RawMessage, into any) error {
+	if u, ok := into.(json.Unmarshaler); ok {
+		return u.UnmarshalJSON(object)
+	}
+	return json.Unmarshal(object, into)
 }
 
 // shape describes a decoding error without the value, which may be personal data.

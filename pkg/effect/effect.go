@@ -33,6 +33,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
+	"tollgate/pkg/members"
 )
 
 // Item returns the fields that every item has. kind is the ledger's word for what it is;
@@ -80,27 +81,22 @@ func listOf(prefix string, e event.Envelope, id string) string {
 // CustomerOf returns the id of the customer of an object in JSON: its customer or, where the
 // customer is an account, its customer_account; "" for neither and for malformed JSON.
 func CustomerOf(raw json.RawMessage) string {
-	var object struct {
-		Customer        json.RawMessage `json:"customer"`
-		CustomerAccount json.RawMessage `json:"customer_account"`
-	}
-	if json.Unmarshal(raw, &object) != nil {
+	of := []members.Member{{Name: "customer"}, {Name: "customer_account"}}
+	if members.FindLast(raw, of) != nil {
 		return ""
 	}
-	return cmp.Or(idIn(object.Customer), idIn(object.CustomerAccount))
+	return cmp.Or(idIn(of[0]), idIn(of[1]))
 }
 
 // idIn returns the id of a reference in JSON, which is an id, an expanded object or null.
-func idIn(reference json.RawMessage) string {
-	var id string
-	if json.Unmarshal(reference, &id) == nil {
+func idIn(reference members.Member) string {
+	if id, err := reference.Text(); err == nil {
 		return id
 	}
-	var expanded struct {
-		ID string `json:"id"`
-	}
-	_ = json.Unmarshal(reference, &expanded) // no id if it is anything else
-	return expanded.ID
+	expanded := []members.Member{{Name: "id"}}
+	_ = members.FindLast(reference.Raw, expanded) // no id if it is anything else
+	id, _ := expanded[0].Text()
+	return id
 }
 
 // ID returns the id of a reference to another object, "" for nil. Stripe sends a reference as
