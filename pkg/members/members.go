@@ -27,8 +27,15 @@ import (
 type Member struct {
 	Name string          // ASCII
 	In   []Member        // to find in its value, if that is an object
+	List *List           // to find in its value, if that is a list
 	Raw  json.RawMessage // the value as written, nil if absent; it aliases the JSON
 	err  error           // why In cannot be told
+}
+
+// List is what to find in a list.
+type List struct {
+	In       []Member // to find in each element that is an object
+	Elements []Member // found: each has its own In
 }
 
 // errNotObject is the error of a value without members.
@@ -118,25 +125,6 @@ func (m *Member) All() iter.Seq2[[]byte, *Member] {
 			start := t.space(t.space(end) + 1) // behind the colon
 			end = t.value(start, 0)
 			if !yield(key, &Member{Name: m.Name, Raw: json.RawMessage(t[start:end:end])}) {
-				return
-			}
-			if i = t.space(end); t[i] == ',' {
-				i = t.space(i + 1)
-			}
-		}
-	}
-}
-
-// List yields the elements of m's value, if that is a list.
-func (m *Member) List() iter.Seq[*Member] {
-	return func(yield func(*Member) bool) {
-		if len(m.Raw) == 0 || m.Raw[0] != '[' {
-			return
-		}
-		t := text(m.Raw) // valid
-		for i := t.space(1); t[i] != ']'; {
-			end := t.value(i, 0)
-			if !yield(&Member{Name: m.Name, Raw: json.RawMessage(t[i:end:end])}) {
 				return
 			}
 			if i = t.space(end); t[i] == ',' {

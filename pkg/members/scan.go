@@ -3,6 +3,7 @@ package members
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // text is JSON to validate. Each method takes the index at which its part begins and returns
@@ -22,10 +23,16 @@ const (
 
 // member reads a value at a depth, and m's members in it.
 func (t text) member(i, depth int, m *Member) int {
+	if m.List != nil {
+		m.List.Elements = nil // of an earlier member that the name matches
+	}
 	end := invalid
-	if i < len(t) && t[i] == '{' && m.In != nil {
+	switch {
+	case i < len(t) && t[i] == '{' && m.In != nil:
 		end = t.object(i, depth, m)
-	} else {
+	case i < len(t) && t[i] == '[' && m.List != nil:
+		end = t.list(i, depth, m.List)
+	default:
 		end = t.value(i, depth)
 	}
 	if end > 0 {
@@ -44,7 +51,7 @@ func (t text) value(i, depth int) int {
 	case '{':
 		return t.object(i, depth, nil)
 	case '[':
-		return t.list(i, depth)
+		return t.list(i, depth, nil)
 	case 't':
 		return t.word(i, "true")
 	case 'f':
@@ -102,7 +109,8 @@ func (t text) object(i, depth int, m *Member) int {
 	}
 }
 
-func (t text) list(i, depth int) int {
+// list reads a list, and into's members in its elements if into is not nil.
+func (t text) list(i, depth int, into *List) int {
 	if depth >= maxDepth {
 		return invalid
 	}
@@ -110,7 +118,13 @@ func (t text) list(i, depth int) int {
 		return i + 1
 	}
 	for {
-		if i = t.value(i, depth+1); i < 0 {
+		if into == nil {
+			i = t.value(i, depth+1)
+		} else {
+			into.Elements = append(into.Elements, Member{In: slices.Clone(into.In)})
+			i = t.member(i, depth+1, &into.Elements[len(into.Elements)-1])
+		}
+		if i < 0 {
 			return invalid
 		}
 		if i = t.space(i); i == len(t) {

@@ -50,30 +50,30 @@ func (l *LambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, err
 
 // messagesOf reads an SQS event, whose bodies are most of it, in one pass.
 func messagesOf(payload []byte) ([]queue.Message, error) {
-	top := []members.Member{{Name: "Records"}}
+	list := &members.List{In: []members.Member{{Name: "messageId"}, {Name: "receiptHandle"}, {Name: "body"}, {Name: "attributes"}}}
+	top := []members.Member{{Name: "Records", List: list}}
 	if err := members.FindLast(payload, top); err != nil {
 		return nil, err
 	}
-	records := &top[0]
-	if !records.Absent() && records.Raw[0] != '[' {
+	if !top[0].Absent() && top[0].Raw[0] != '[' {
 		return nil, errors.New("member Records is not a list")
 	}
-	messages := []queue.Message{}
-	for record := range records.List() {
+	messages := make([]queue.Message, len(list.Elements))
+	for i, record := range list.Elements {
 		m, err := messageOf(record)
 		if err != nil {
-			return nil, fmt.Errorf("record %d: %w", len(messages), err)
+			return nil, fmt.Errorf("record %d: %w", i, err)
 		}
-		messages = append(messages, m)
+		messages[i] = m
 	}
 	return messages, nil
 }
 
-func messageOf(record *members.Member) (queue.Message, error) {
-	in := []members.Member{{Name: "messageId"}, {Name: "receiptHandle"}, {Name: "body"}, {Name: "attributes"}}
-	if err := members.FindLast(record.Raw, in); err != nil {
-		return queue.Message{}, err
+func messageOf(record members.Member) (queue.Message, error) {
+	if !record.IsObject() {
+		return queue.Message{}, errors.New("not an object")
 	}
+	in := record.In
 	id, idErr := in[0].Text()
 	receipt, receiptErr := in[1].Text()
 	body, bodyErr := in[2].Text()
