@@ -88,16 +88,8 @@ func (m *Member) Absent() bool { return m.Raw == nil || string(m.Raw) == "null" 
 
 // Text reads a string, "" if absent.
 func (m *Member) Text() (string, error) {
-	if m.Absent() {
-		return "", nil
-	}
-	if m.Raw[0] != '"' {
-		return "", fmt.Errorf("%s is not a string", m.Name)
-	}
-	if rest, ok := plain(m.Raw); ok {
-		return string(rest), nil
-	}
-	return unescape(m.Raw), nil
+	b, err := m.Bytes()
+	return string(b), err
 }
 
 // Bytes is [Member.Text] without a copy where it can alias the JSON.
@@ -164,34 +156,23 @@ func (m *Member) match(quoted []byte) *Member {
 	return nil
 }
 
-// plain returns what is between the quotes of a valid JSON string, if that is its value.
-func plain(quoted []byte) ([]byte, bool) {
-	rest := quoted[1 : len(quoted)-1]
-	return rest, bytes.IndexByte(rest, '\\') < 0 && utf8.Valid(rest)
-}
-
-// unquote decodes a valid JSON string with its quotes. The result aliases quoted if it can.
+// unquote decodes a valid JSON string with its quotes as encoding/json does: invalid UTF-8 and
+// half a surrogate pair become U+FFFD. The result aliases quoted if it can.
 func unquote(quoted []byte) []byte {
-	if rest, ok := plain(quoted); ok {
+	rest := quoted[1 : len(quoted)-1]
+	escape := bytes.IndexByte(rest, '\\')
+	if !utf8.Valid(rest) {
+		return unquoteRare(quoted)
+	}
+	if escape < 0 {
 		return rest
 	}
-	return []byte(unescape(quoted))
-}
-
-// unescape decodes a valid JSON string with its quotes as encoding/json does: invalid UTF-8 and
-// half a surrogate pair become U+FFFD.
-func unescape(quoted []byte) string {
-	rest := quoted[1 : len(quoted)-1]
-	if !utf8.Valid(rest) {
-		return unescapeRare(quoted)
-	}
-	var out strings.Builder
-	out.Grow(len(rest))
-	for escape := bytes.IndexByte(rest, '\\'); escape >= 0; escape = bytes.IndexByte(rest, '\\') {
+	out := make([]byte, 0, len(rest))
+	for ; escape >= 0; escape = bytes.IndexByte(rest, '\\') {
 		c := rest[escape+1]
 		switch c {
 		case 'u':
-			return unescapeRare(quoted)
+			return unquoteRare(quoted)
 		case 'b':
 			c = '\b'
 		case 'f':
@@ -203,16 +184,14 @@ func unescape(quoted []byte) string {
 		case 't':
 			c = '\t'
 		}
-		out.Write(rest[:escape])
-		out.WriteByte(c)
+		out = append(append(out, rest[:escape]...), c)
 		rest = rest[escape+2:]
 	}
-	out.Write(rest)
-	return out.String()
+	return append(out, rest...)
 }
 
-func unescapeRare(quoted []byte) string {
+func unquoteRare(quoted []byte) []byte {
 	var s string
 	_ = json.Unmarshal(quoted, &s) // quoted is valid JSON
-	return s
+	return []byte(s)
 }

@@ -62,7 +62,7 @@ func accountMutants() []mutant {
 		rule     = "reconcile/rule.go"
 		pass     = "reconcile/pass.go"
 		verdict  = "policy/policy.go"
-		named    = "return Identities{named, unnamed}"
+		named    = `return Identities{named, identityAs(e, "")}`
 	)
 	return []mutant{
 		one("context is not read", parse, `if e.Account == "" && context != "" {`, `if e.Account == "" && context == "-" {`),
