@@ -242,7 +242,7 @@ func (r *recording) client(t testing.TB) *dynamodb.Client {
 	a.Table(t, dynamostore.TableSchema("tollgate"))
 	c := awsclient.Once(localtest.Config(a.URL, awsclient.Options{}))
 	r.table, c.HTTPClient = c.HTTPClient, r
-	return dynamodb.NewFromConfig(c)
+	return dynamostore.NewClient(c)
 }
 
 func (r *recording) Do(req *http.Request) (*http.Response, error) {

@@ -8,7 +8,7 @@
 // service's answers into that package's words, and no error of the SDK leaves it. It never
 // deletes, never reads before it writes and decides nothing by an index.
 //
-//	store, err := dynamostore.New(dynamodb.NewFromConfig(cfg), "tollgate", dynamostore.Options{})
+//	store, err := dynamostore.New(dynamostore.NewClient(cfg), "tollgate", dynamostore.Options{})
 //	got, err := store.Claim(ctx, request)
 //
 // Every write bounds each of its tries and retries one that was not answered: pass an SDK
@@ -41,8 +41,10 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"tollgate/pkg/limits"
 )
@@ -53,6 +55,17 @@ type Client interface {
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+}
+
+// NewClient returns a client without what decides nothing: the id of the call and the user agent.
+func NewClient(c aws.Config) *dynamodb.Client {
+	return dynamodb.NewFromConfig(c, func(o *dynamodb.Options) {
+		o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+			_, _ = s.Build.Remove("ClientRequestID") // they fail if a later SDK has none
+			_, _ = s.Build.Remove("UserAgent")
+			return nil
+		})
+	})
 }
 
 // Options of a store or an operator. The zero value serves.

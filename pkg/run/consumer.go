@@ -15,7 +15,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -50,7 +49,7 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	}
 	dynamo := client(cfg.AWS.EndpointDynamoDB, cfg.Limits.Try())
 	// The store does its own retries.
-	store, err := dynamostore.New(dynamodb.NewFromConfig(awsclient.Once(dynamo)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	store, err := dynamostore.New(dynamostore.NewClient(awsclient.Once(dynamo)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +57,7 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	if err != nil {
 		return nil, err
 	}
-	rows, err := dynamostore.NewReader(dynamodb.NewFromConfig(dynamo), cfg.Table)
+	rows, err := dynamostore.NewReader(dynamostore.NewClient(dynamo), cfg.Table)
 	if err != nil {
 		return nil, err
 	}
