@@ -273,7 +273,7 @@ func (m *measurement) table() string {
 	cells := map[string]string{}
 	for _, r := range m.all {
 		name, what, _ := strings.Cut(r.Figure, ": ")
-		value := fmt.Sprintf("%.3g %s", r.Value, r.Unit)
+		value := digits(r.Value) + " " + r.Unit
 		if !slices.ContainsFunc(kinds(), func(k kind) bool { return k.name == name }) {
 			others = append(others, fmt.Sprintf("| %s | %s |", r.Figure, value))
 			continue

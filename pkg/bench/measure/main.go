@@ -73,7 +73,7 @@ func newResults(path string) (*results, error) {
 func (r *results) add(figure string, value float64, unit string) {
 	one := Result{time.Now().UTC().Truncate(time.Second), r.commit, r.machine, figure, value, unit}
 	r.all = append(r.all, one)
-	fmt.Printf("%-58s %12.4g %s\n", figure, value, unit)
+	fmt.Printf("%-58s %12s %s\n", figure, digits(value), unit)
 	if err := json.NewEncoder(r.out).Encode(one); err != nil {
 		fmt.Fprintln(os.Stderr, "measure: write results:", err)
 	}
@@ -91,4 +91,12 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%s, %d cores, %s/%s, %s", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
+
+// digits has three digits, or all of those before the point.
+func digits(value float64) string {
+	if value >= 100 {
+		return fmt.Sprintf("%.0f", value)
+	}
+	return fmt.Sprintf("%.3g", value)
 }
