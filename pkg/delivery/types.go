@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,7 @@ type Store interface {
 type BeginRequest struct {
 	Job    Job
 	Object string    // whose deliveries are numbered, with mode and account; "" for none
+	First  bool      // probably the first attempt: a hint that saves a write
 	Owner  string    // new for each attempt
 	Now    time.Time // before the call
 	Lease  time.Time // end of the attempt's lease
@@ -127,6 +129,44 @@ type Started struct {
 	First    time.Time // when the first attempt began
 	Lease    time.Time
 	History  []Attempt // of earlier attempts, oldest first
+}
+
+// Row is a delivery's row.
+type Row struct {
+	Status   Status
+	Attempt  int // attempts begun
+	Owner    string
+	Lease    time.Time // while Running
+	First    time.Time // when the first attempt began, or an operator's redrive
+	Next     time.Time // while Waiting
+	Sequence int64
+	History  []Attempt
+}
+
+// ReadRefusal returns what a row means that refused a request; false if it does not explain it.
+func ReadRefusal(req BeginRequest, r Row) (Begun, bool) {
+	switch {
+	case r.Status == Running && r.Owner == req.Owner:
+		return Begun{Started: r.Started(req.Job)}, true
+	case r.Status == Running && !r.Lease.Before(req.Cutoff):
+		return Begun{Busy: r.Lease.Add(req.Now.Sub(req.Cutoff) + time.Millisecond)}, true
+	case r.Status == Waiting && r.Next.After(req.Now):
+		return Begun{Busy: r.Next}, true
+	case r.Status == Delivered, r.Status == Failed, r.Status == Disabled:
+		return Begun{Over: r.Status}, true
+	}
+	return Begun{}, false
+}
+
+// Started returns the row's running attempt.
+func (r Row) Started(job Job) *Started {
+	return &Started{Job: job, Owner: r.Owner, Attempt: r.Attempt, Sequence: r.Sequence, First: r.First, Lease: r.Lease, History: r.History}
+}
+
+// Ended returns the history with the ended attempt: the last MaxHistory of them.
+func (s Started) Ended(a Attempt) []Attempt {
+	all := append(slices.Clone(s.History), a)
+	return all[max(0, len(all)-MaxHistory):]
 }
 
 // Attempt is an ended attempt as the row keeps it.

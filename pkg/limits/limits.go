@@ -107,6 +107,7 @@ type Limits struct {
 	ReservedIngest   int
 
 	Reconcile Reconcile
+	Sender    Sender
 }
 
 // AWS returns the limits of the deployed system.
@@ -166,6 +167,7 @@ func Scaled(n int) Limits {
 		ReservedIngest:   50,
 
 		Reconcile: scaledReconcile(t),
+		Sender:    scaledSender(t),
 	}
 }
 

@@ -22,6 +22,7 @@ type DeadLetter struct {
 	EventID     string
 	EventType   string
 	Attempt     int64
+	Destination string // of a delivery
 }
 
 // Names of the attributes.
@@ -32,6 +33,7 @@ const (
 	attrEventID     = "event_id"
 	attrEventType   = "event_type"
 	attrAttempt     = "attempt"
+	attrDestination = "destination"
 )
 
 // Attributes returns the message attributes, without the empty ones that a queue
@@ -39,7 +41,7 @@ const (
 func (d DeadLetter) Attributes() map[string]string {
 	all := map[string]string{
 		attrReason: d.Reason, attrError: d.Error, attrFingerprint: d.Fingerprint,
-		attrEventID: d.EventID, attrEventType: d.EventType,
+		attrEventID: d.EventID, attrEventType: d.EventType, attrDestination: d.Destination,
 	}
 	if d.Attempt > 0 {
 		all[attrAttempt] = strconv.FormatInt(d.Attempt, 10)
@@ -57,7 +59,7 @@ func DeadLetterOf(attributes map[string]string) (d DeadLetter, ok bool) {
 	n, _ := strconv.ParseInt(attributes[attrAttempt], 10, 64)
 	d = DeadLetter{
 		Reason: attributes[attrReason], Error: attributes[attrError], Fingerprint: attributes[attrFingerprint],
-		EventID: attributes[attrEventID], EventType: attributes[attrEventType], Attempt: n,
+		EventID: attributes[attrEventID], EventType: attributes[attrEventType], Attempt: n, Destination: attributes[attrDestination],
 	}
 	return d, d.Reason != ""
 }

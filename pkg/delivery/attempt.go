@@ -1,0 +1,220 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/failpoint"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
+)
+
+// job handles one job: the destination's state, then an attempt under a lease.
+func (b *batch) job(m queue.Message) result {
+	job, err := DecodeJob(m.Body)
+	if err != nil {
+		return b.deadLetter(m, result{reason: reasonUndecodable, err: err})
+	}
+	r := result{job: job}
+	l := b.lanes[job.Destination]
+	if l == nil {
+		return b.deadLetter(m, r.because(reasonUnknown, nil))
+	}
+	// An attempt that begins later might outlive the function.
+	ctx, cancel := context.WithDeadline(b.ctx, b.deadline.Add(-l.Timeout-b.cfg.Limits.Sender.Slack-3*b.cfg.Limits.RecordBudget))
+	defer cancel()
+	if l.enter(ctx) != nil {
+		return r.back(outcomeNoTime, b.cfg.Limits.NoTimeDelay, nil)
+	}
+	defer l.leave()
+	if r, stop := b.admit(ctx, l, m, r); stop {
+		return r
+	}
+	if l.tokens.Wait(ctx) != nil {
+		return r.back(outcomeNoTime, b.cfg.Limits.NoTimeDelay, nil)
+	}
+	return b.begin(ctx, l, m, r)
+}
+
+// admit stops jobs of a disabled destination, and those that wait while its breaker is open. At
+// its end one job of all processes probes.
+func (b *batch) admit(ctx context.Context, l *lane, m queue.Message, r result) (result, bool) {
+	now, lim := b.now(), b.cfg.Limits.Sender
+	state, err := l.current(ctx, b.cfg.Store, now, lim.StateTTL)
+	if err != nil {
+		return r.back(outcomeStoreDown, b.wait(m), err), true
+	}
+	switch {
+	case !state.Off.IsZero():
+		return b.deadLetter(m, r.because(reasonDisabled, nil)), true
+	case state.Open.IsZero():
+		return r, false
+	case now.Before(state.Open):
+		return r.back(outcomeOpen, max(b.wait(m), state.Open.Sub(now)), nil), true
+	}
+	state.Open, state.By = now.Add(lim.BreakerOpen), b.cfg.Owner()
+	won, err := l.swap(ctx, b.cfg.Store, state, now)
+	if err != nil {
+		return r.back(outcomeStoreDown, b.wait(m), err), true
+	}
+	return r.back(outcomeOpen, b.wait(m), nil), !won
+}
+
+// begin reads the message and begins an attempt. It reads first, so that nothing but the send takes
+// time under the lease.
+func (b *batch) begin(ctx context.Context, l *lane, m queue.Message, r result) result {
+	write, cancel := b.detached()
+	defer cancel()
+	msg, found, err := b.cfg.Store.Message(write, r.job.Message)
+	if err != nil {
+		return r.back(outcomeStoreDown, b.wait(m), err)
+	}
+	if !found {
+		return b.deadLetter(m, r.because(reasonNoMessage, nil))
+	}
+	r.queued = msg.Queued
+	d := Delivery{ID: ID(msg.Key), Message: msg, Account: accountOf(msg), Event: eventOf(msg)}
+	if d.Event != nil && l.Whole {
+		if d.Event.Body, err = b.cfg.Events.FetchEvent(ctx, d.Account, d.Event.ID, false); err != nil {
+			if _, permanent := errors.AsType[*dispatch.PermanentError](err); permanent {
+				return b.deadLetter(m, r.because(reasonNoEvent, err))
+			}
+			return r.back(outcomeNoEvent, b.wait(m), err)
+		}
+	}
+	write, cancel = b.detached()
+	defer cancel()
+	now, lim := b.now(), b.cfg.Limits
+	begun, err := b.cfg.Store.Begin(write, BeginRequest{
+		Job: r.job, Object: objectOf(msg), First: m.Receives == 1, Owner: b.cfg.Owner(),
+		Now: now, Lease: now.Add(l.Timeout + lim.Sender.Slack), Cutoff: now.Add(-lim.TakeOverMargin),
+	})
+	switch {
+	case err != nil:
+		return r.back(outcomeStoreDown, b.wait(m), err)
+	case begun.Over == Delivered:
+		return r.done(outcomeDuplicate)
+	case begun.Over != "":
+		return b.deadLetter(m, r.because(string(begun.Over), nil)) // its copy may not have been stored
+	case begun.Started == nil:
+		return r.back(outcomeBusy, begun.Busy.Sub(now), nil)
+	}
+	r.attempt, d.Attempt, d.Sequence = begun.Started.Attempt, begun.Started.Attempt, begun.Started.Sequence
+	return b.attempt(l, m, d, *begun.Started, r)
+}
+
+// attempt sends the delivery, records how it ended, and notes what that tells of the destination.
+func (b *batch) attempt(l *lane, m queue.Message, d Delivery, s Started, r result) result {
+	answer, took, sent := b.send(l, d, s)
+	now := b.now()
+	r.status, r.took = answer.Status, took
+	if answer.Verdict != Done && answer.Err != "" {
+		r.err = errors.New(limits.Cut(answer.Err, MaxErr))
+	}
+	end := Result{Attempt: Attempt{At: now.Add(-took), Took: took, Status: answer.Status, Err: limits.Cut(answer.Err, MaxErr)}, Now: now}
+	switch {
+	case answer.Verdict == Done:
+		end.Status = Delivered
+	case answer.Verdict == Stop:
+		end.Status, r.reason = Failed, reasonStopped
+	case answer.Verdict == Disable:
+		end.Status, r.reason = Disabled, reasonDisabled
+	case now.Sub(s.First) >= b.cfg.Limits.Sender.MaxAge:
+		end.Status, r.reason = Failed, reasonExhausted
+	default:
+		end.Status, end.Next = Waiting, b.next(s, answer, now)
+	}
+	r = b.end(m, s, end, r)
+	if sent {
+		b.note(l, answer)
+	}
+	return r
+}
+
+// end records the end of an attempt, and then decides about its job.
+func (b *batch) end(m queue.Message, s Started, end Result, r result) result {
+	ctx, cancel := b.detached()
+	defer cancel()
+	recorded, err := b.cfg.Store.End(ctx, s, end)
+	lease := s.Lease.Add(b.cfg.Limits.TakeOverMargin).Sub(end.Now)
+	switch {
+	case err != nil: // a lost mark sends again, after the lease
+		return r.back(outcomeUnknown, lease, err)
+	case !recorded: // the attempt that took over may not be at its end
+		return r.back(outcomeSuperseded, lease, r.err)
+	case end.Status == Delivered:
+		return r.done(outcomeDelivered)
+	case end.Status == Waiting:
+		return r.back(outcomeRetry, end.Next.Sub(end.Now), r.err)
+	}
+	return b.deadLetter(m, r)
+}
+
+// next is when the next attempt may begin. The last one is not before MaxAge, whatever the
+// back-off.
+func (b *batch) next(s Started, a Answer, now time.Time) time.Time {
+	lim := b.cfg.Limits.Sender
+	next := now.Add(b.jitter(lim.Backoff(s.Attempt, lim.BackoffCap)))
+	if last := s.First.Add(lim.MaxAge); next.After(last) {
+		next = last
+	}
+	if asked := now.Add(min(a.RetryAfter, lim.BackoffCap)); asked.After(next) {
+		next = asked
+	}
+	return next
+}
+
+// send calls the target once, unless what is left of the lease is less than the attempt may take:
+// another attempt could begin meanwhile.
+func (b *batch) send(l *lane, d Delivery, s Started) (a Answer, took time.Duration, sent bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), l.Timeout)
+	defer cancel()
+	failpoint.At("sender.send.before")
+	begin := b.now()
+	if begin.Add(l.Timeout).After(s.Lease) {
+		return Answer{Verdict: Retry, Err: "paused before the send: too little of the lease is left"}, 0, false
+	}
+	defer func() {
+		failpoint.At("sender.send.after")
+		if v := recover(); v != nil {
+			b.cfg.Logger.ErrorContext(b.ctx, "target panicked", "destination", l.Name, "stack", string(debug.Stack()))
+			a = Answer{Verdict: Retry, Err: "target panicked"}
+		}
+		took, sent = b.now().Sub(begin), true
+	}()
+	return l.target.Send(ctx, d), 0, true
+}
+
+// note writes what an answer changes of the destination's state. Another process's write comes
+// first at times: what it leaves out the next answer repeats, except that a destination is
+// disabled.
+func (b *batch) note(l *lane, a Answer) {
+	ctx, cancel := b.detached()
+	defer cancel()
+	failures := l.answered(a.Verdict)
+	for range limits.CallTries {
+		now := b.now()
+		state, err := l.current(ctx, b.cfg.Store, now, b.cfg.Limits.Sender.StateTTL)
+		next := state.after(a, failures, now, b.cfg.Limits.Sender)
+		if err == nil && next == state {
+			return
+		}
+		won := false
+		if next.By = b.cfg.Owner(); err == nil {
+			won, err = l.swap(ctx, b.cfg.Store, next, now)
+		}
+		switch {
+		case err != nil:
+			b.cfg.Logger.WarnContext(ctx, "write state of destination failed", "destination", l.Name, "error", limits.Cut(err.Error(), limits.MaxErrorText))
+			return
+		case won && state.Off.IsZero() && !next.Off.IsZero():
+			b.cfg.Logger.ErrorContext(ctx, "destination disabled", "destination", l.Name, "why", next.Why)
+			return
+		case won:
+			return
+		}
+	}
+}

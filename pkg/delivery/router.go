@@ -1,0 +1,55 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"tollgate/pkg/destination"
+	"tollgate/pkg/failpoint"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/outbox"
+)
+
+// Jobs enqueues jobs. Safe for concurrent use.
+type Jobs interface {
+	// SendJobs puts at most limits.SQSMaxBatch bodies into a group's queue. An error means that
+	// at least one may not be there.
+	SendJobs(ctx context.Context, group string, bodies []string) error
+}
+
+// Router hands messages over: it implements [outbox.Sender]. A message that is handed over is
+// marked as sent by its caller; from then on its jobs deliver it.
+type Router struct {
+	destinations destination.Set
+	jobs         Jobs
+}
+
+// NewRouter returns a router to destinations.
+func NewRouter(all destination.Set, jobs Jobs) (*Router, error) {
+	if jobs == nil {
+		return nil, errors.New("router needs queues")
+	}
+	return &Router{all, jobs}, nil
+}
+
+// Send enqueues a job for each destination that takes the message. After an error all of them are
+// enqueued again: a delivery that is done is not begun a second time.
+func (r *Router) Send(ctx context.Context, m outbox.Message) error {
+	bodies := map[string][]string{}
+	for _, d := range r.destinations.Matching(m.Name, m.Live(), accountOf(m)) {
+		bodies[d.Group] = append(bodies[d.Group], Job{m.Key, d.Name}.Encode())
+	}
+	for _, group := range slices.Sorted(maps.Keys(bodies)) {
+		for some := range slices.Chunk(bodies[group], limits.SQSMaxBatch) {
+			failpoint.At("handover.before")
+			if err := r.jobs.SendJobs(ctx, group, some); err != nil {
+				return fmt.Errorf("enqueue jobs of group %s: %w", group, err)
+			}
+			failpoint.At("handover.after")
+		}
+	}
+	return nil
+}

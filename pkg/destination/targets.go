@@ -1,0 +1,159 @@
+package destination
+
+import (
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	maxHeaders     = 20
+	maxHeaderValue = 256
+)
+
+var (
+	headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	printable  = regexp.MustCompile(`^[\x20-\x7e]*$`)
+	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,300}$`)
+	arn        = regexp.MustCompile(`^arn:aws[a-z-]*:([a-z0-9-]+):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9/_.-]+$`)
+	eventFrom  = regexp.MustCompile(`^[A-Za-z0-9/_.-]{1,256}$`)
+	language   = regexp.MustCompile(`^[a-z]{2}(-[A-Z]{2})?$`)
+)
+
+// ownedHeaders are set by the scheme or by HTTP, or are no place for configuration because they
+// have secrets.
+var ownedHeaders = []string{
+	"host", "user-agent", "accept-encoding", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect",
+	"authorization", "cookie", "forwarded", "via",
+}
+
+var ownedPrefixes = []string{"webhook-", "content-", "proxy-", "x-forwarded-"}
+
+func (c *checker) http(d *Destination, f form) {
+	d.Allow = c.allow(f.Allow)
+	if d.InsecureHTTP && c.place != Local {
+		c.fault("has insecure_http, which only the local system takes")
+	}
+	switch {
+	case strings.HasPrefix(d.Secret, "whsec_") || strings.HasPrefix(d.Secret, "whsk_"):
+		c.fault("has a signing secret in its configuration: store it, and write its name")
+	case !secretName.MatchString(d.Secret):
+		c.fault("has no secret: write the name or ARN of its signing secret")
+	}
+	if len(d.Headers) > maxHeaders {
+		c.fault("has %d headers, at most %d", len(d.Headers), maxHeaders)
+	}
+	for name, v := range d.Headers {
+		c.header(name, v)
+	}
+	c.url(d)
+}
+
+func (c *checker) header(name, v string) {
+	lower := strings.ToLower(name)
+	switch {
+	case !headerName.MatchString(name):
+		c.fault("has a bad header name: use letters, digits and -")
+	case slices.Contains(ownedHeaders, lower), slices.ContainsFunc(ownedPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }):
+		c.fault("sets header %s, which is not for configuration", name)
+	case len(v) > maxHeaderValue || !printable.MatchString(v):
+		c.fault("has a value of header %s that is not up to %d printable ASCII characters", name, maxHeaderValue)
+	}
+}
+
+// url does not quote the address: its path may have a token.
+func (c *checker) url(d *Destination) {
+	u, err := url.Parse(d.URL)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" || !printable.MatchString(d.URL):
+		c.fault("has no url: write https://host/path, without user and fragment")
+		return
+	case u.Scheme != "https" && !(u.Scheme == "http" && d.InsecureHTTP):
+		c.fault("has a url that does not begin with https://")
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil && (host == "localhost" || strings.HasSuffix(host, ".localhost")) && c.place != Local:
+		c.fault("has a url of this machine")
+	case err == nil && !public(ip) && !slices.ContainsFunc(d.Allow, func(p netip.Prefix) bool { return p.Contains(ip.Unmap().WithZone("")) }):
+		c.fault("has a url with a private address that allow does not list")
+	}
+}
+
+// private are the networks that allow may name.
+var private = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"}
+
+// loopback are those that it may name in the local system, too.
+var loopback = []string{"127.0.0.0/8", "::1/128"}
+
+// metadata is AWS's instance metadata over IPv6, within fc00::/7.
+const metadata = "fd00:ec2::/32"
+
+// public is a first check of an address that is written in a URL. The guarded client checks what
+// names resolve to.
+func public(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(private, func(p string) bool { return netip.MustParsePrefix(p).Contains(ip) })
+}
+
+func (c *checker) allow(list []string) (out []netip.Prefix) {
+	may := private
+	if c.place == Local {
+		may = slices.Concat(private, loopback)
+	}
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		inside := func(network string) bool {
+			n := netip.MustParsePrefix(network)
+			return n.Contains(p.Addr()) && p.Bits() >= n.Bits()
+		}
+		switch {
+		case err != nil:
+			c.fault("has an allow entry that is not a network such as 10.0.0.0/8")
+		case !slices.ContainsFunc(may, inside) || p.Overlaps(netip.MustParsePrefix(metadata)):
+			c.fault("allows %s, which is not within a private network", p)
+		default:
+			out = append(out, p.Masked())
+		}
+	}
+	return out
+}
+
+func (c *checker) queueURL(text string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && c.place == Local) {
+		c.fault("has no queue: write its URL, https://sqs.…")
+	}
+}
+
+func (c *checker) arn(what, text, service string) {
+	if m := arn.FindStringSubmatch(text); m == nil || m[1] != service {
+		c.fault("has no %s: write its ARN, arn:aws:%s:…", what, service)
+	}
+}
+
+func (c *checker) bus(d *Destination) {
+	c.arn("bus", d.Bus, "events")
+	if d.Source == "" {
+		d.Source = "tollgate"
+	}
+	if !eventFrom.MatchString(d.Source) || strings.HasPrefix(d.Source, "aws.") {
+		c.fault("has a bad source: EventBridge takes letters, digits, /, _, . and -, and reserves aws.")
+	}
+}
+
+func (c *checker) email(d *Destination) {
+	if a, err := mail.ParseAddress(d.From); err != nil || !strings.Contains(a.Address, "@") || strings.ContainsAny(d.From, "\r\n") {
+		c.fault("has no from: write an address such as Billing <billing@example.com>")
+	}
+	if d.Language == "" {
+		d.Language = "en"
+	}
+	if !language.MatchString(d.Language) {
+		c.fault("has a language that is not of the form en or en-GB")
+	}
+}
