@@ -53,7 +53,7 @@ func (b *batch) admit(ctx context.Context, l *lane, m queue.Message, r result) (
 	case state.Open.IsZero():
 		return r, false
 	case now.Before(state.Open):
-		return r.back(outcomeOpen, max(b.wait(m), state.Open.Sub(now)), nil), true
+		return r.back(outcomeOpen, state.Open.Sub(now)+b.wait(m), nil), true
 	}
 	state.Open, state.By = now.Add(lim.BreakerOpen), b.cfg.Owner()
 	won, err := l.swap(ctx, b.cfg.Store, state, now)
@@ -78,7 +78,8 @@ func (b *batch) begin(ctx context.Context, l *lane, m queue.Message, r result) r
 	r.queued = msg.Queued
 	d := Delivery{ID: ID(msg.Key), Message: msg, Account: accountOf(msg), Event: eventOf(msg)}
 	if d.Event != nil && l.Whole {
-		if d.Event.Body, err = b.cfg.Events.FetchEvent(ctx, d.Account, d.Event.ID, false); err != nil {
+		thin, _ := msg.Fields["thin"].(bool)
+		if d.Event.Body, err = b.cfg.Events.FetchEvent(ctx, d.Account, d.Event.ID, thin); err != nil {
 			if _, permanent := errors.AsType[*dispatch.PermanentError](err); permanent {
 				return b.deadLetter(m, r.because(reasonNoEvent, err))
 			}

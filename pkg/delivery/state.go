@@ -76,8 +76,7 @@ func (l *lane) swap(ctx context.Context, store Store, next State, now time.Time)
 	return true, nil
 }
 
-// answered counts an attempt's answer, and returns the failures in a row that allow no success
-// between them.
+// answered counts an answer, and returns the failures in a row.
 func (l *lane) answered(v Verdict) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

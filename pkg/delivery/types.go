@@ -78,7 +78,7 @@ const (
 	Waiting Status = "retry"
 	// Delivered: an answer was Done. Final.
 	Delivered Status = "done"
-	// Failed: given up; left only by an operator's redrive.
+	// Failed: retries are exhausted, or an answer was Stop; left only by an operator's redrive.
 	Failed Status = "failed"
 	// Disabled: the destination answered with Disable; left only by an operator's redrive.
 	Disabled Status = "disabled"

@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -294,13 +293,4 @@ func (c *checker) groups(set Set) {
 			c.fault("has other limits than %q of its group: use the same rate, concurrency and timeout", f.Name)
 		}
 	}
-}
-
-// Compact returns the configuration without white space, as an environment has it.
-func Compact(text []byte) (string, error) {
-	var b bytes.Buffer
-	if err := json.Compact(&b, text); err != nil {
-		return "", fmt.Errorf("compact destinations: %w", err)
-	}
-	return b.String(), nil
 }

@@ -21,7 +21,7 @@ type place struct {
 func places() []place {
 	terms := []string{"pkg/event", "pkg/limits", "pkg/members"}
 	core := slices.Concat(terms, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch", "pkg/policy"})
-	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox", "pkg/drift"})
+	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox", "pkg/drift", "pkg/destination", "pkg/delivery"})
 	all := []string{"pkg", "infra"}
 	return []place{
 		{dir: "pkg/event", ours: []string{"pkg/members"}, only: true},
@@ -44,6 +44,9 @@ func places() []place {
 		{dir: "pkg/reconcile", ours: core},
 		{dir: "pkg/registration", ours: core},
 		{dir: "pkg/outbox", ours: core},
+		{dir: "pkg/destination", only: true},
+		{dir: "pkg/delivery", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/destination", "pkg/failpoint"})},
+		{dir: "pkg/delivery/deliverytest", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/delivery"})},
 		{dir: "pkg/drift", ours: slices.Concat(core, []string{"pkg/effect"})},
 		{dir: "pkg/effect", ours: core}, // knows no type of stripe-go: any handler can use it
 		{dir: "pkg/handlers", ours: slices.Concat(core, []string{"pkg/effect"}), stripe: true},
@@ -78,7 +81,7 @@ func places() []place {
 		{dir: "functions", ours: all, sdk: true},
 		{dir: "pkg/simulation", ours: all, sdk: true, stripe: true},
 		{dir: "pkg/bench", ours: all, sdk: true, stripe: true},
-		{dir: "infra", ours: []string{"pkg/limits", "pkg/config", "infra"}}, // config: it checks a stage file as the functions will,
+		{dir: "infra", ours: []string{"pkg/limits", "pkg/config", "pkg/destination", "infra"}}, // config: it checks a stage file as the functions will,
 		{dir: "pkg/rules", only: true, testToo: true},
 	}
 }

@@ -54,7 +54,9 @@ const (
 	object = "live#-#in_1"
 )
 
-var job = delivery.Job{Message: "OUT#FACT#live#-#in_1#paid#receipt", Destination: "crm"}
+func job() delivery.Job {
+	return delivery.Job{Message: "OUT#FACT#live#-#in_1#paid#receipt", Destination: "crm"}
+}
 
 func (b *bench) at(d time.Duration) time.Time { return b.t0.Add(d) }
 
@@ -62,7 +64,7 @@ func (b *bench) request(after time.Duration) delivery.BeginRequest {
 	b.owners++
 	now := b.at(after)
 	return delivery.BeginRequest{
-		Job: job, Object: object, First: true, Owner: fmt.Sprintf("owner-%d", b.owners),
+		Job: job(), Object: object, First: true, Owner: fmt.Sprintf("owner-%d", b.owners),
 		Now: now, Lease: now.Add(lease), Cutoff: now.Add(-margin),
 	}
 }
@@ -102,7 +104,7 @@ func (b *bench) end(s delivery.Started, status delivery.Status, after, next time
 
 func (b *bench) row() delivery.Row {
 	b.Helper()
-	r, found, err := b.store.Row(b.Context(), job)
+	r, found, err := b.store.Row(b.Context(), job())
 	if err != nil || !found {
 		b.Fatalf("row: found %v, %v", found, err)
 	}

@@ -2,13 +2,14 @@ package deliverytest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"tollgate/pkg/delivery"
 )
 
 func cases() []row {
-	return append(append(beginCases(), endCases()...), stateCases()...)
+	return slices.Concat(beginCases(), takeOverCases(), endCases(), reopenCases(), stateCases())
 }
 
 func beginCases() []row {
@@ -18,7 +19,7 @@ func beginCases() []row {
 			s := b.started(req)
 			want := delivery.Row{Status: delivery.Running, Attempt: 1, Owner: req.Owner, Lease: req.Lease, First: b.t0, Sequence: 1}
 			b.equal("row", b.row(), want)
-			b.equal("started", s, *want.Started(job))
+			b.equal("started", s, *want.Started(job()))
 		}},
 		{"begin/no row and no first receive → attempt 1 with a number", func(b *bench) {
 			req := b.request(0)
@@ -43,19 +44,23 @@ func beginCases() []row {
 				number("OUT#a", "crm", object), number("OUT#b", "crm", object), number("OUT#a", "bus", object), number("OUT#c", "crm", "test#-#in_1"), number("OUT#d", "crm", object),
 			}, []int64{1, 2, 1, 1, 3})
 		}},
+	}
+}
+
+func takeOverCases() []row {
+	return []row{
 		{"begin/by the same owner → the same attempt", func(b *bench) {
 			req := b.request(0)
 			first := b.started(req)
 			b.refused(req, delivery.Begun{Started: &first})
 		}},
 		{"begin/running → busy until its lease can be taken over", func(b *bench) {
-			first := b.started(b.request(0))
+			b.started(b.request(0))
 			for _, first := range []bool{true, false} {
 				req := b.request(lease + margin) // the last moment inside the margin
 				req.First = first
 				b.refused(req, delivery.Begun{Busy: b.at(lease + margin + time.Millisecond)})
 			}
-			_ = first
 		}},
 		{"begin/lease over → next attempt, same number and first", func(b *bench) {
 			b.started(b.request(0))
@@ -111,7 +116,7 @@ func endCases() []row {
 				if status == delivery.Running {
 					b.started(b.request(time.Minute))
 				} else {
-					s := *b.row().Started(job)
+					s := *b.row().Started(job())
 					if s.Attempt == 2 && status == delivery.Delivered {
 						s = b.started(b.request(2 * time.Minute))
 					}
@@ -134,11 +139,16 @@ func endCases() []row {
 				b.Errorf("%d attempts are kept, from %v", len(h), h[0].At)
 			}
 		}},
+	}
+}
+
+func reopenCases() []row {
+	return []row{
 		{"reopen/failed and disabled → attempts and age begin anew", func(b *bench) {
 			for i, status := range []delivery.Status{delivery.Failed, delivery.Disabled} {
 				after := time.Duration(i) * time.Hour
 				b.end(b.started(b.request(after)), status, after, 0)
-				got, err := b.store.Reopen(b.Context(), job, b.at(after+time.Minute))
+				got, err := b.store.Reopen(b.Context(), job(), b.at(after+time.Minute))
 				r := b.row()
 				if err != nil || got != delivery.Waiting || !r.First.Equal(b.at(after+time.Minute)) || r.Attempt != i+1 || r.Sequence != 1 {
 					b.Errorf("reopened as %q, %v: %+v", got, err, r)
@@ -149,12 +159,12 @@ func endCases() []row {
 		{"reopen/anything else is unchanged", func(b *bench) {
 			reopen := func(want delivery.Status) {
 				b.Helper()
-				if got, err := b.store.Reopen(b.Context(), job, b.at(time.Hour)); err != nil || got != want {
+				if got, err := b.store.Reopen(b.Context(), job(), b.at(time.Hour)); err != nil || got != want {
 					b.Errorf("reopen = %q, %v; want %q", got, err, want)
 				}
 			}
 			reopen("")
-			if _, found, _ := b.store.Row(b.Context(), job); found {
+			if _, found, _ := b.store.Row(b.Context(), job()); found {
 				b.Error("reopen makes a row")
 			}
 			s := b.started(b.request(0))
