@@ -4,11 +4,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tollgate/pkg/delivery"
 	"tollgate/pkg/limits"
 )
+
+func bubble(t *testing.T, test func(f *fixture)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(newFixture(t)) })
+}
 
 // failed makes attempts of n messages that fail, one a second.
 func (f *fixture) failed(from, n int) {

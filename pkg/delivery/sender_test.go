@@ -18,11 +18,6 @@ import (
 	"tollgate/pkg/queue"
 )
 
-func bubble(t *testing.T, test func(f *fixture)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(newFixture(t)) })
-}
-
 func TestDelivered(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		if ack, _ := f.handle(received(1, 1)); !ack {
