@@ -22,6 +22,8 @@
 //	versions_test.go    two releases at once
 //	reconcile_test.go   reconcile, over events that Stripe withholds
 //
+// The sender has worlds of its own, in package sending.
+//
 // Scenarios with a fixed plan and the real limits test promised numbers, such as an outage of the
 // store of eight hours that sends no healthy event to the dead-letter queue; see
 // fixedplan_test.go and the tests that use it. A mutant is the product with a seeded bug, which
