@@ -49,6 +49,12 @@ func TestBreaker(t *testing.T) {
 		}
 
 		time.Sleep(31 * time.Second)
+		f.store.Fault = func(call string) (error, error) {
+			if call == "SwapState" {
+				time.Sleep(time.Second) // all of them find the breaker's time over
+			}
+			return nil, nil
+		}
 		var wg sync.WaitGroup
 		for i, s := range []*delivery.Sender{f.sender, other, f.sender, other} {
 			wg.Go(func() { f.by(s, received(11+i, 1)) })
@@ -57,6 +63,7 @@ func TestBreaker(t *testing.T) {
 		if len(f.target.got) != sent+1 {
 			t.Fatalf("%d probes, want 1", len(f.target.got)-sent)
 		}
+		f.store.Fault = nil
 		f.handle(received(15, 1))
 		if len(f.target.got) != sent+1 {
 			t.Error("a failed probe closes the breaker")

@@ -121,7 +121,7 @@ func (b *batch) process(m queue.Message) (ack bool) {
 	if !r.ack {
 		ctx, cancel := b.detached()
 		defer cancel()
-		r.delay = min(max(r.delay, b.cfg.Limits.MinDelay), b.cfg.Limits.Sender.BackoffCap)
+		r.delay = max(r.delay, b.cfg.Limits.MinDelay)
 		if err := b.cfg.Queue.SetVisibility(ctx, m.Receipt, r.delay); err != nil { // the queue's own timeout applies
 			b.cfg.Logger.WarnContext(ctx, "set visibility failed", "message_id", m.ID, "error", limits.Cut(err.Error(), limits.MaxErrorText))
 		}

@@ -64,7 +64,7 @@ func deliveryMutants() []mutant {
 		test("TestBackoff", "back-off doubles", "limits/sender.go", "d *= 3", "d *= 2"),
 		test("TestBackoff", "the last attempt is long after three days", attempt, "next.After(last) {", "next.After(last) && s.Attempt < 0 {"),
 		test("TestRetryAfter", "Retry-After is ignored", attempt, "asked.After(next) {", "asked.After(next) && a.Status == 0 {"),
-		test("TestRetryAfter", "Retry-After is not bounded", sender, "r.delay = min(max(r.delay, b.cfg.Limits.MinDelay), b.cfg.Limits.Sender.BackoffCap)", "r.delay = max(r.delay, b.cfg.Limits.MinDelay)"),
+		test("TestRetryAfter", "Retry-After is not bounded", attempt, "now.Add(min(a.RetryAfter, lim.BackoffCap))", "now.Add(a.RetryAfter)"),
 		test("TestPausedSender", "a pause counts as the receiver's failure", attempt, "	if sent {\n", "	if sent || !sent {\n"),
 		test("TestConcurrencyAndRate", "concurrency is not bounded", state, "make(chan struct{}, d.Concurrency)", "make(chan struct{}, 100)"),
 		test("TestConcurrencyAndRate", "the rate is not bounded", state, "rate.NewLimiter(rate.Limit(d.Rate), d.Concurrency)", "rate.NewLimiter(rate.Inf, d.Concurrency)"),

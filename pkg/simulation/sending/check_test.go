@@ -14,8 +14,8 @@ import (
 // of a take-over.
 const maxSkew = 2 * time.Second
 
-// late is how long after its begin a destination's state may still be acted on: the cache, and an
-// attempt that waited for its turn.
+// stateLag is how long after it was written a destination's old state may still be acted on: the cache,
+// and an attempt that waited for its turn.
 const stateLag = 10*time.Second + time.Minute
 
 func millisOf(it value.Item, name string) time.Time {
@@ -50,7 +50,7 @@ func (w *world) written(p *proc, key string, old, fresh value.Item) {
 		w.violate("%s: delivered, and left for %s by attempt %d", key, state, att)
 	case begins && (state != delivery.Running || att != num(old, "att")+1):
 		w.violate("%s: the attempt goes from %d to %d, %s", key, num(old, "att"), att, state)
-	case begins && before == delivery.Running && now.Before(millisOf(old, "lease").Add(-maxSkew)):
+	case begins && before == delivery.Running && now.Before(millisOf(old, "lease").Add(-w.skews[old["own"].Text])):
 		w.violate("%s: attempt %d takes over %v before the end of the lease", key, att, millisOf(old, "lease").Sub(now))
 	case begins && before == delivery.Waiting && now.Before(millisOf(old, "next").Add(-2*maxSkew)):
 		w.violate("%s: attempt %d begins %v early", key, att, millisOf(old, "next").Sub(now))
@@ -62,6 +62,9 @@ func (w *world) written(p *proc, key string, old, fresh value.Item) {
 		w.violate("%s: its number changes", key)
 	case len(fresh["hist"].List) > delivery.MaxHistory:
 		w.violate("%s: %d attempts in its history", key, len(fresh["hist"].List))
+	}
+	if begins {
+		w.skews[fresh["own"].Text] = p.skew
 	}
 	if begins && before == delivery.Running {
 		w.count("take-over")
@@ -84,7 +87,7 @@ func (w *world) begun(p *proc, r *receiver, d delivery.Delivery) {
 		w.violate("%s: the send of attempt %d begins while attempt %d has the lease", key, d.Attempt, num(row, "att"))
 	case row["st"].Text != string(delivery.Running):
 		w.violate("%s: the send of attempt %d begins, and the row is %s", key, d.Attempt, row["st"].Text)
-	case now.Add(w.all[r.name].Timeout).After(millisOf(row, "lease").Add(maxSkew)):
+	case now.Add(p.skew + w.all[r.name].Timeout).After(millisOf(row, "lease")):
 		w.violate("%s: the send of attempt %d may end after its lease", key, d.Attempt)
 	case d.ID != delivery.ID(d.Message.Key) || r.ids[d.Message.Key] != "" && r.ids[d.Message.Key] != d.ID:
 		w.violate("%s: its id changes to %s", key, d.ID)

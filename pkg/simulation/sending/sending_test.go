@@ -34,7 +34,7 @@ var (
 func newWorld(seed uint64, trace func(string)) *world {
 	w := &world{
 		seed: seed, limits: limits.AWS(), trace: trace, start: time.Now(), counts: map[string]int{},
-		all: destination.Set{}, receivers: map[string]*receiver{}, numbers: map[string]string{},
+		all: destination.Set{}, receivers: map[string]*receiver{}, numbers: map[string]string{}, skews: map[string]time.Duration{},
 	}
 	w.table = &table{w: w, items: map[string]value.Item{}}
 	w.queue = &queueOf{w: w, changed: make(chan struct{})}

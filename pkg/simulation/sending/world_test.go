@@ -39,7 +39,8 @@ type world struct {
 	all       destination.Set
 	receivers map[string]*receiver
 	messages  []*sentMessage
-	numbers   map[string]string // delivery by destination, object and number
+	numbers   map[string]string        // message by destination, object and number
+	skews     map[string]time.Duration // of the clock of an attempt's owner
 }
 
 // sentMessage is an outbox message of the world.
