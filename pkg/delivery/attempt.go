@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tollgate/pkg/dispatch"
-	"tollgate/pkg/failpoint"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
@@ -173,13 +172,11 @@ func (b *batch) next(s Started, a Answer, now time.Time) time.Time {
 func (b *batch) send(l *lane, d Delivery, s Started) (a Answer, took time.Duration, sent bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), l.Timeout)
 	defer cancel()
-	failpoint.At("sender.send.before")
 	begin := b.now()
 	if begin.Add(l.Timeout).After(s.Lease) {
 		return Answer{Verdict: Retry, Err: "paused before the send: too little of the lease is left"}, 0, false
 	}
 	defer func() {
-		failpoint.At("sender.send.after")
 		if v := recover(); v != nil {
 			b.cfg.Logger.ErrorContext(b.ctx, "target panicked", "destination", l.Name, "stack", string(debug.Stack()))
 			a = Answer{Verdict: Retry, Err: "target panicked"}

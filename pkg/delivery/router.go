@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"tollgate/pkg/destination"
-	"tollgate/pkg/failpoint"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/outbox"
 )
@@ -44,11 +43,9 @@ func (r *Router) Send(ctx context.Context, m outbox.Message) error {
 	}
 	for _, group := range slices.Sorted(maps.Keys(bodies)) {
 		for some := range slices.Chunk(bodies[group], limits.SQSMaxBatch) {
-			failpoint.At("handover.before")
 			if err := r.jobs.SendJobs(ctx, group, some); err != nil {
 				return fmt.Errorf("enqueue jobs of group %s: %w", group, err)
 			}
-			failpoint.At("handover.after")
 		}
 	}
 	return nil

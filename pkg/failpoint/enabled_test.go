@@ -113,6 +113,8 @@ func TestCallsAreNamed(t *testing.T) {
 		{"DynamoDB_20120810.UpdateItem", "/", update("st=:running, own=:own"), "claim"},
 		{"DynamoDB_20120810.UpdateItem", "/", update("st=:done"), "complete"},
 		{"DynamoDB_20120810.UpdateItem", "/", update("st=:failed"), "fail"},
+		{"DynamoDB_20120810.UpdateItem", "/", update("st=:begin, own=:own"), "begin"},
+		{"DynamoDB_20120810.UpdateItem", "/", update("st=:end, hist=:hist"), "end"},
 		{"DynamoDB_20120810.UpdateItem", "/", update("lease=:zero"), "UpdateItem"},
 		{"DynamoDB_20120810.UpdateItem", "/", `not JSON`, "UpdateItem"},
 		{"DynamoDB_20120810.TransactWriteItems", "/", `{}`, "complete_with_effects"},
@@ -121,6 +123,7 @@ func TestCallsAreNamed(t *testing.T) {
 		{"DynamoDB_20120810.PutItem", "/", `{"Item":{"st":{"S":"DONE"}}}`, "done_at_once"},
 		{"DynamoDB_20120810.PutItem", "/", `{"Item":{"st":{"S":"FAILED"}}}`, "failed_at_once"},
 		{"DynamoDB_20120810.PutItem", "/", `{"Item":{"pk":{"S":"BEGIN#"}}}`, "PutItem"},
+		{"", "/hooks/crm", `{}`, "send"},
 		{"", "/2018-06-01/runtime/invocation/next", "", "next"},
 		{"", "/2018-06-01/runtime/invocation/1/response", "x", "response"},
 	} {
@@ -128,6 +131,9 @@ func TestCallsAreNamed(t *testing.T) {
 			r, err := http.NewRequest(http.MethodPost, echo.URL+tt.path, strings.NewReader(tt.body))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tt.want == "send" {
+				r.Header.Set("Webhook-Id", "msg_1")
 			}
 			if tt.target != "" {
 				r.Header.Set("X-Amz-Target", tt.target)

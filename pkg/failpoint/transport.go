@@ -13,7 +13,8 @@ import (
 )
 
 // Transport adds a point before and after each request: "<caller>.<call>.before" and
-// ".after". AWS calls have AWS's names, except the writes of a record.
+// ".after". AWS calls have AWS's names, except the writes of a record and of a delivery; a webhook
+// to a destination is "send".
 func Transport(caller string, base http.RoundTripper) http.RoundTripper {
 	return transport{caller, base, At}
 }
@@ -30,6 +31,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if name == "SendMessageBatch" && t.caller == "consumer" {
+		name = "handover" // of jobs
+	}
 	t.at(t.caller + "." + name + ".before")
 	res, err := t.base.RoundTrip(r)
 	t.at(t.caller + "." + name + ".after")
@@ -40,7 +44,10 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // the path, as "next" and "response" of Lambda's Runtime API.
 func callOf(r *http.Request) (string, error) {
 	_, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if !ok {
+	switch {
+	case r.Header.Get("Webhook-Id") != "":
+		return "send", nil
+	case !ok:
 		return path.Base(r.URL.Path), nil
 	}
 	if operation != "UpdateItem" && operation != "PutItem" && operation != "TransactWriteItems" {
@@ -75,9 +82,9 @@ func writeOf(operation string, body []byte) string {
 		return strings.ToLower(in.Item.State.S) + "_at_once"
 	}
 	if known {
-		set := regexp.MustCompile(`\bst=:(running|done|failed)\b`).FindStringSubmatch(in.UpdateExpression)
+		set := regexp.MustCompile(`\bst=:(running|done|failed|begin|end)\b`).FindStringSubmatch(in.UpdateExpression)
 		if set != nil {
-			return map[string]string{"running": "claim", "done": "complete", "failed": "fail"}[set[1]]
+			return map[string]string{"running": "claim", "done": "complete", "failed": "fail", "begin": "begin", "end": "end"}[set[1]]
 		}
 	}
 	return operation
