@@ -54,10 +54,14 @@ func places() []place {
 		{dir: "pkg/ledger", ours: slices.Concat(core, []string{"pkg/effect"}), only: true},
 		{dir: "pkg/ledger/ledgertest", ours: []string{"pkg/ledger"}, only: true},
 
+		{dir: "pkg/stdwebhooks", only: true},
+		{dir: "pkg/egress"},
+		{dir: "pkg/target/httptarget", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/delivery", "pkg/stdwebhooks", "pkg/egress"})},
+
 		{dir: "pkg/apigw", ours: flows},
 		{dir: "pkg/sqsqueue", ours: flows, sdk: true},
 		{dir: "pkg/dynamostore", ours: flows, sdk: true},
-		{dir: "pkg/secrets", ours: flows, sdk: true},
+		{dir: "pkg/secrets", ours: slices.Concat(flows, []string{"pkg/stdwebhooks"}), sdk: true},
 		{dir: "pkg/stripeapi", ours: flows, stripe: true},
 		{dir: "pkg/config", ours: flows},
 		{dir: "pkg/awsclient", ours: slices.Concat(terms, []string{"pkg/config"}), sdk: true},
