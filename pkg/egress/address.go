@@ -53,22 +53,22 @@ func metadata() []netip.Prefix {
 	}
 }
 
-// private are the networks that Allow may name.
-func private() []netip.Prefix {
-	return []netip.Prefix{
+// checkAllow refuses what would open more than private networks and, in the local system, this
+// machine.
+func (o Options) checkAllow() error {
+	networks := []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"),
 		netip.MustParsePrefix("172.16.0.0/12"),
 		netip.MustParsePrefix("192.168.0.0/16"),
 		netip.MustParsePrefix("100.64.0.0/10"),
 		netip.MustParsePrefix("fc00::/7"),
 	}
-}
-
-// checkAllow refuses what would open more than private networks.
-func checkAllow(allow []netip.Prefix) error {
-	for _, p := range allow {
-		within := func(q netip.Prefix) bool { return p.Bits() >= q.Bits() && q.Contains(p.Addr()) }
-		if !slices.ContainsFunc(private(), within) {
+	if o.Local {
+		networks = append(networks, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	}
+	for _, p := range o.Allow {
+		contains := func(q netip.Prefix) bool { return p.Bits() >= q.Bits() && q.Contains(p.Addr()) }
+		if !slices.ContainsFunc(networks, contains) {
 			return fmt.Errorf("%w: allow names %v, which is not in a private network", ErrRefused, p)
 		}
 	}

@@ -72,7 +72,7 @@ func New(o Options) (*Client, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	if err := checkAllow(o.Allow); err != nil {
+	if err := o.checkAllow(); err != nil {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: o.Timeout, Resolver: o.Resolver, ControlContext: o.control()}

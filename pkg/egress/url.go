@@ -14,7 +14,7 @@ import (
 // A host is an IP address in its standard text, or an ASCII name. Other spellings of an address
 // (decimal, octal, hexadecimal, short, full-width) are refused, as some resolvers take them.
 func Check(text string, o Options) error {
-	if err := checkAllow(o.Allow); err != nil {
+	if err := o.checkAllow(); err != nil {
 		return err
 	}
 	u, err := url.Parse(text)
