@@ -39,7 +39,7 @@ func httpMutants() []mutant {
 		address("TestAddresses", "IPv4 inside IPv6 hides", `addr = addr.WithZone("").Unmap()`, `addr = addr.WithZone("")`),
 		address("TestAddresses", "the local system reaches everything", "		case o.Local:\n			return refused(\"neither a loopback address nor in a network of allow\")\n", ""),
 		address("TestAddresses", "loopback is reached everywhere", "o.Local && addr.IsLoopback():", "addr.IsLoopback():"),
-		address("TestCheckOptions", "allow takes any network", "if !slices.ContainsFunc(networks, contains) {", "if !p.IsValid() {"),
+		address("TestCheckOptions", "allow takes any network", "if !slices.ContainsFunc(networks, contains) {", "if !slices.ContainsFunc(networks, contains) && !p.IsValid() {"),
 		address("TestCheckOptions", "allow takes a wider network", "p.Bits() >= q.Bits() && q.Contains(p.Addr())", "q.Contains(p.Addr())"),
 		url("TestCheck", "plain HTTP", `case u.Scheme != "https" && !(o.Local && u.Scheme == "http"):`, `case u.Scheme != "https" && u.Scheme != "http":`),
 		url("TestCheck", "user information", `u.Opaque != "" || u.User != nil:`, `u.Opaque != "":`),
