@@ -16,9 +16,9 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// TestCoalescedIsDoneWithoutEffects: the record ends stale, the message is acknowledged,
-// and the log line tells it from an event whose facts were known.
-func TestCoalescedIsDoneWithoutEffects(t *testing.T) {
+// TestCoalescedIsDone: the record ends stale, with the message that forwards the event, which
+// is acknowledged. The log line tells it from an event whose facts were known.
+func TestCoalescedIsDone(t *testing.T) {
 	b := setup(func(_ context.Context, in dispatch.Input) (dispatch.Effects, error) {
 		effects := dispatch.Effects{dispatch.Insert("FACT#"+in.ID, nil)}
 		if in.ID == "evt_1" {
@@ -36,7 +36,7 @@ func TestCoalescedIsDoneWithoutEffects(t *testing.T) {
 	if err != nil || len(failed) != 0 || len(b.store.failures) != 0 {
 		t.Fatalf("failed %v, error %v, failures %+v", failed, err, b.store.failures)
 	}
-	if diff := cmp.Diff([]int{0, 1}, committed); diff != "" || !slices.Equal(b.store.outcomes, []idempotency.Outcome{idempotency.AlreadyApplied, idempotency.Applied}) {
+	if diff := cmp.Diff([]int{1, 1}, committed); diff != "" || !slices.Equal(b.store.outcomes, []idempotency.Outcome{idempotency.AlreadyApplied, idempotency.Applied}) {
 		t.Errorf("outcomes %v, effects (-want +got):\n%s", b.store.outcomes, diff)
 	}
 	lines := json.NewDecoder(strings.NewReader(b.logs.String()))

@@ -68,8 +68,12 @@ type Config struct {
 	Handlers Handlers                 // required
 	Fetcher  Fetcher                  // required
 	Policies map[string]policy.Policy // by endpoint; an endpoint without one takes every event
-	Logger   *slog.Logger             // one line per message; default none
-	Limits   limits.Limits            // default limits.AWS()
+	// HandOver, if set, is called with the messages that an event has just written, as the
+	// effects of Dispatch, right after its completion and before its message is acknowledged. It
+	// should return when its context ends. Its error is logged and changes nothing else.
+	HandOver func(context.Context, dispatch.Effects) error
+	Logger   *slog.Logger  // one line per message; default none
+	Limits   limits.Limits // default limits.AWS()
 
 	Now   func() time.Time // default time.Now
 	Rand  func() float64   // in [0, 1); default rand.Float64

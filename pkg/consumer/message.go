@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
@@ -171,7 +173,7 @@ func (a *attempt) decide(ctx context.Context) (idempotency.Outcome, dispatch.Eff
 	}
 	effects, err := a.handle(ctx)
 	if a.coalesced = errors.Is(err, dispatch.ErrCoalesced); a.coalesced {
-		return idempotency.AlreadyApplied, nil, nil
+		return idempotency.AlreadyApplied, effects, nil
 	}
 	return idempotency.Applied, effects, err
 }
@@ -275,6 +277,7 @@ func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r r
 	switch done.Verdict {
 	case idempotency.Completed:
 		a.written = true
+		a.handOver(effects, done.Written)
 		r := result{ack: true, effects: len(effects)}
 		if a.claim.Source == event.Reconcile && a.env.Source == event.Reconcile {
 			r.ack, r.delay = a.c.watchForWebhook(a.m)
@@ -290,6 +293,26 @@ func (a *attempt) complete(o idempotency.Outcome, effects dispatch.Effects) (r r
 		return a.failed(done.Err), false
 	default:
 		return a.failed(dispatch.Park(dispatch.ReasonRejected, done.Err)), false
+	}
+}
+
+// handOver passes on the messages that this attempt has just written and that are not held. What
+// fails, or has no time, is left to the outbox's schedule.
+func (a *attempt) handOver(effects dispatch.Effects, written []string) {
+	if a.c.cfg.HandOver == nil {
+		return
+	}
+	due := slices.DeleteFunc(slices.Clone(effects), func(e dispatch.Effect) bool {
+		return !e.ToSend() || !slices.Contains(written, e.Key)
+	})
+	budget := min(a.c.cfg.Limits.RecordBudget, a.left()-a.c.cfg.Limits.HandlerGrace)
+	if len(due) == 0 || budget <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), budget)
+	defer cancel()
+	if err := a.c.cfg.HandOver(ctx, due); err != nil {
+		a.c.cfg.Logger.WarnContext(ctx, "hand over messages failed", "event_id", a.env.ID, "error", limits.Cut(err.Error(), limits.MaxErrorText))
 	}
 }
 

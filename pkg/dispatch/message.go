@@ -31,6 +31,11 @@ func Message(key string, since time.Time, f Fields) Effect {
 	return Effect{Kind: KindInsert, Key: key, Fields: f, Since: since}
 }
 
+// ToSend reports whether an effect of [Mux.Dispatch] is a message that is not held.
+func (e Effect) ToSend() bool {
+	return e.Kind == KindInsert && IsMessageKey(e.Key) && e.Fields[ListName] == OutboxList(OutboxShard(e.Key))
+}
+
 // Hold decides which messages are held because they report an old state.
 type Hold struct {
 	// After is the maximum age of a state when its event was received; messages about older

@@ -87,6 +87,7 @@ type Mux struct {
 	pure     map[string]bool    // types of snapshots whose handler is Pure
 	objects  map[string]reflect.Type
 	keepers  map[string]keeper // by normalized name of the object
+	forward  forwarding
 }
 
 // Objects fetches the current state of objects from Stripe.
@@ -137,23 +138,33 @@ func register(handlers map[string]handler, eventType string, missing bool, h han
 	handlers[eventType] = h
 }
 
-// Types returns the types of snapshots that have a handler, sorted. Endpoints subscribe to
-// these, and filters select them.
-func (m *Mux) Types() []string { return slices.Sorted(maps.Keys(m.handlers)) }
+// Types returns the types of snapshots that have a handler or are forwarded, sorted. Endpoints
+// subscribe to these, and filters select them.
+func (m *Mux) Types() []string {
+	return m.forward.typesWith(slices.Collect(maps.Keys(m.handlers)), false)
+}
 
 // ObjectType returns the Go type that the handler of a type's snapshots takes, nil without a
 // handler.
 func (m *Mux) ObjectType(eventType string) reflect.Type { return m.objects[eventType] }
 
-// ThinTypes returns the types of thin events that have a handler, sorted.
-func (m *Mux) ThinTypes() []string { return slices.Sorted(maps.Keys(m.thin)) }
+// ThinTypes returns the types of thin events that have a handler or are forwarded, sorted.
+func (m *Mux) ThinTypes() []string {
+	return m.forward.typesWith(slices.Collect(maps.Keys(m.thin)), true)
+}
 
-// Handles reports whether an event has a handler. A handler of snapshots does not take thin
-// events of its type, nor the reverse.
-func (m *Mux) Handles(e event.Envelope) bool { return m.handlerOf(e) != nil }
+// Handles reports whether an event has a handler or is forwarded. A handler of snapshots does
+// not take thin events of its type, nor the reverse.
+func (m *Mux) Handles(e event.Envelope) bool { return m.handlerOf(e) != nil || m.forwards(e) }
 
-// Pure reports whether the event has a handler that is registered with [Pure].
-func (m *Mux) Pure(e event.Envelope) bool { return !e.Thin() && m.pure[e.Type] }
+// Pure reports whether the event's handler is registered with [Pure], or there is none and the
+// event is only forwarded.
+func (m *Mux) Pure(e event.Envelope) bool {
+	if m.handlerOf(e) == nil {
+		return m.forwards(e)
+	}
+	return !e.Thin() && m.pure[e.Type]
+}
 
 func (m *Mux) handlerOf(e event.Envelope) handler {
 	if e.Thin() {
@@ -164,10 +175,11 @@ func (m *Mux) handlerOf(e event.Envelope) handler {
 
 // Dispatch runs the event's handler once. Its errors include [ErrNoHandler], a [*PanicError]
 // for a panic, a [*PermanentError] for effects that cannot be committed, and [ErrCoalesced] if
-// there is nothing to do. Messages among the effects get their list: see [Message].
+// the handler has nothing to do; the effects are valid with it, as the event may be forwarded.
+// Messages among the effects get their list: see [Message].
 func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err error) {
-	h := m.handlerOf(in.Envelope)
-	if h == nil {
+	h, forward := m.handlerOf(in.Envelope), m.forwards(in.Envelope)
+	if h == nil && !forward {
 		return nil, ErrNoHandler
 	}
 	defer func() {
@@ -175,9 +187,18 @@ func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err erro
 			effects, err = nil, panicError(v)
 		}
 	}()
-	effects, err = h(ctx, in)
+	var coalesced error
+	if h != nil {
+		effects, err = h(ctx, in)
+	}
+	if errors.Is(err, ErrCoalesced) {
+		effects, coalesced, err = nil, err, nil
+	}
 	if err != nil {
 		return nil, err
+	}
+	if forward {
+		effects = append(slices.Clip(effects), forwarded(in))
 	}
 	if effects, err = m.hold.enlist(ctx, in, effects); err != nil {
 		return nil, err
@@ -185,5 +206,5 @@ func (m *Mux) Dispatch(ctx context.Context, in Input) (effects Effects, err erro
 	if err := effects.Validate(); err != nil {
 		return nil, Park(ReasonRejected, err)
 	}
-	return effects, nil
+	return effects, coalesced
 }

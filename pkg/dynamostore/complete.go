@@ -52,7 +52,7 @@ func (s *Store) Complete(ctx context.Context, c *idempotency.Claim, outcome idem
 		f := s.commit(ctx, c, outcome, effects, now)
 		switch {
 		case f == nil:
-			return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: outcome}, nil
+			return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: outcome, Written: writtenKeys(effects)}, nil
 		case f.kind == refused:
 			return readComplete(c, f.old)
 		case f.kind == cancelled:

@@ -150,6 +150,9 @@ type CompleteResult struct {
 	Outcome Outcome   // for Completed: AlreadyApplied when every effect had been there before
 	Err     error     // for CheckRefused the handler's own error, for Rejected the store's
 	Lease   time.Time // for Superseded: when the later claim's lease ends; zero when unknown
+	// Written is, for Completed, the keys of the items that it wrote: not those of inserts that
+	// were dropped. Nil when unknown, as after a lost response.
+	Written []string
 }
 
 // ReadCompleteRefusal returns the result of a completion whose condition on the record failed.

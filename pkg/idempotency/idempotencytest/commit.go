@@ -54,7 +54,7 @@ func (m *Memory) complete(c *idempotency.Claim, outcome idempotency.Outcome, eff
 	}
 	m.apply(writes)
 	m.finish(*r, outcome, writes, now)
-	return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: outcome}
+	return idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: outcome, Written: keysOf(writes)}
 }
 
 // meets reports whether an effect's condition holds.
@@ -95,8 +95,13 @@ func (m *Memory) finish(r idempotency.Record, outcome idempotency.Outcome, write
 	if len(writes) > 0 {
 		r.Effects = nil
 	}
-	for _, e := range writes {
-		r.Effects = append(r.Effects, e.Key)
-	}
+	r.Effects = append(r.Effects, keysOf(writes)...)
 	m.records[r.ID] = r
+}
+
+func keysOf(writes dispatch.Effects) (keys []string) {
+	for _, e := range writes {
+		keys = append(keys, e.Key)
+	}
+	return keys
 }

@@ -79,11 +79,16 @@ func (b *bench) doneRecord(c *idempotency.Claim, outcome idempotency.Outcome, ef
 	return r
 }
 
-// completed is a completion as applied that must be done with an outcome.
+// completed is a completion as applied that must be done with an outcome. It wrote what the
+// record names, unless the record is of an earlier completion.
 func (b *bench) completed(c *idempotency.Claim, seconds int, want idempotency.Outcome, effects ...dispatch.Effect) {
 	b.Helper()
 	got := b.complete(c, idempotency.Applied, b.at(seconds), effects...)
-	b.equal("answer", got, idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: want})
+	result := idempotency.CompleteResult{Verdict: idempotency.Completed, Outcome: want}
+	if r := b.record(); r.DoneAt.Equal(b.at(seconds)) && want == idempotency.Applied {
+		result.Written = r.Effects
+	}
+	b.equal("answer", got, result)
 }
 
 // refusedComplete is a completion that must return want, change nothing and write no effect.
