@@ -17,6 +17,7 @@ type Options struct {
 	Time     time.Duration // no message is started after this; default 45 s, for a run every minute
 	Parallel int           // maximum messages in flight, shared equally among shards, at least one each; default 64
 	Failures int           // maximum failed messages, shared equally among shards, at least one each; default 1,000
+	MinAge   time.Duration // messages requested less than this before are left to [HandOver]; default 0
 	Logger   *slog.Logger  // one line per failed message; default none
 }
 
@@ -57,7 +58,7 @@ const (
 )
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Time < 0 || min(o.Parallel, o.Failures) < 0 {
+	if min(o.Time, o.MinAge) < 0 || min(o.Parallel, o.Failures) < 0 {
 		return o, errors.New("outbox options must not be negative")
 	}
 	o.Time, o.Parallel, o.Failures = cmp.Or(o.Time, 45*time.Second), cmp.Or(o.Parallel, 64), cmp.Or(o.Failures, 1000)
@@ -67,7 +68,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Drain sends unsent messages, the shards in parallel and each shard oldest first, until none is
+// Drain sends unsent messages of at least MinAge, the shards in parallel and each shard oldest first, until none is
 // left or a limit of the options is reached. A message that fails is counted and skipped, so
 // it delays no other. If the oldest messages of a shard fail, half its share of Failures or
 // for half the time, the shard continues from its newest message: a backlog that cannot be
@@ -127,7 +128,7 @@ func share(number, total int) int { return max(1, (total+Shards-1-number)/Shards
 
 // process sends a message, then marks it. In the other order a crash in between would lose it.
 func (r *run) process(ctx context.Context, m Message) (accepted, marked bool) {
-	if err := r.send(ctx, m); err != nil {
+	if err := send(ctx, r.sender, m); err != nil {
 		r.note(func(is *Result) { is.Failed++ })
 		r.warn(ctx, "send outbox message failed", m, err)
 		return false, false
@@ -144,7 +145,7 @@ func (r *run) process(ctx context.Context, m Message) (accepted, marked bool) {
 }
 
 // send calls the sender and recovers its panic as an error.
-func (r *run) send(ctx context.Context, m Message) (err error) {
+func send(ctx context.Context, sender Sender, m Message) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("sender panicked: %v", v)
@@ -155,7 +156,7 @@ func (r *run) send(ctx context.Context, m Message) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
-	return r.sender.Send(ctx, m)
+	return sender.Send(ctx, m)
 }
 
 func (r *run) note(change func(*Result)) {

@@ -10,6 +10,9 @@
 // A message about an old state is held (see dispatch.Hold). Drain only counts held messages;
 // they are sent after an operator releases them.
 //
+// [HandOver] sends the messages of one event right after its commit, so that only those that it
+// could not send wait for a run.
+//
 //	result, err := outbox.Drain(ctx, store, outbox.NewLogSender(log), outbox.Options{Logger: log})
 package outbox
 

@@ -311,6 +311,7 @@ func TestDrainRefuses(t *testing.T) {
 		"negative share": {tableOf(0), &sender{}, outbox.Options{Parallel: -1}},
 		"negative fails": {tableOf(0), &sender{}, outbox.Options{Failures: -1}},
 		"negative time":  {tableOf(0), &sender{}, outbox.Options{Time: -1}},
+		"negative age":   {tableOf(0), &sender{}, outbox.Options{MinAge: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := outbox.Drain(t.Context(), c.store, c.sender, c.o); err == nil {

@@ -19,6 +19,7 @@ type shard struct {
 	mu     sync.Mutex
 	fails  int             // failures left for the walk in this direction
 	failed bool            // a message failed
+	young  bool            // a message was left for its age
 	clean  bool            // the whole list was read, sent and marked
 	marked map[string]bool // by key
 }
@@ -36,7 +37,7 @@ func (s *shard) drain(ctx context.Context) error {
 	fails := share(s.number, s.o.Failures)
 	s.fails = (fails + 1) / 2
 	end, err := s.walk(ctx, s.mayTurn, Query{Shard: s.number, Limit: pageSize})
-	s.clean = err == nil && end == listEnd && len(s.marked) == len(s.tried)
+	s.clean = err == nil && end == listEnd && !s.young && len(s.marked) == len(s.tried)
 	if err == nil && end == turned {
 		s.fails = max(1, fails/2)
 		_, err = s.walk(ctx, func() bool { return false }, Query{Shard: s.number, Limit: pageSize, NewestFirst: true})
@@ -74,6 +75,10 @@ func (s *shard) walk(ctx context.Context, turn func() bool, q Query) (ending, er
 		}
 		for _, m := range page {
 			if s.tried[m.Key] {
+				continue
+			}
+			if s.o.MinAge > 0 && time.Since(m.Queued) < s.o.MinAge {
+				s.young = true
 				continue
 			}
 			s.slots <- struct{}{}
