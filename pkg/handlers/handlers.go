@@ -50,6 +50,11 @@ const (
 	fraudWarning          = "early_fraud_warning"     // to the business: a refund may avoid a dispute
 )
 
+// Messages returns the names of all messages that handlers request.
+func Messages() []string {
+	return []string{receipt, welcome, trialWillEnd, paymentFailed, disputeOpened, paymentActionRequired, fraudWarning}
+}
+
 // Register registers every handler with the mux. It panics if one of the types has a handler
 // already, and on a mux without Objects or Rows. Each of them is Pure: it returns effects only.
 func Register(mux *dispatch.Mux) {

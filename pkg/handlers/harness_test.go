@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,9 +81,15 @@ func (f *fixture) run(t *testing.T, body []byte) (dispatch.Effects, error) {
 	}
 	env.ReceivedAt = f.received
 	first := time.Unix(env.Created, 0)
-	return f.mux.Dispatch(t.Context(), dispatch.Input{
+	effects, err := f.mux.Dispatch(t.Context(), dispatch.Input{
 		Envelope: env, Attempt: max(f.attempt, 1), Generation: 1, FirstAt: first, Now: first.Add(f.age), SentAt: f.sentAt,
 	})
+	for _, m := range messagesIn(effects) {
+		if name, _ := m.Fields["name"].(string); !slices.Contains(handlers.Messages(), name) {
+			t.Errorf("message %q is not in handlers.Messages", name)
+		}
+	}
+	return effects, err
 }
 
 // handle takes an event through claim, handler and completion, as the consumer does, and
