@@ -26,10 +26,11 @@ func Body(d Delivery) ([]byte, error) {
 	body := struct {
 		Type      string    `json:"type"`
 		Timestamp time.Time `json:"timestamp"`
+		Sequence  int64     `json:"sequence,omitempty"` // only of a whole event, whose data is Stripe's
 		Data      any       `json:"data"`
-	}{d.Message.Name, cmp.Or(d.Message.Since, d.Message.Queued).UTC(), nil}
+	}{Type: d.Message.Name, Timestamp: cmp.Or(d.Message.Since, d.Message.Queued).UTC()}
 	if d.Event != nil && d.Event.Body != nil {
-		body.Data = json.RawMessage(d.Event.Body)
+		body.Data, body.Sequence = json.RawMessage(d.Event.Body), d.Sequence
 	} else {
 		body.Data = dataOf(d)
 	}

@@ -40,7 +40,7 @@ func TestBody(t *testing.T) {
 		"bare":    {bare, `{"type":"receipt","timestamp":"2026-11-28T12:00:00Z","data":{` + data + `}}`, "pi_1"},
 		"thin event": {thin, `{"type":"stripe.invoice.paid","timestamp":"1970-01-01T00:00:01Z","data":{"account":"","event":"evt_1","livemode":false,` +
 			`"object":"in_1","sequence":7,"type":"invoice.paid"}}`, "in_1"},
-		"whole event": {whole, `{"type":"stripe.invoice.paid","timestamp":"1970-01-01T00:00:01Z","data":{"id":"evt_1","big":9007199254740993}}`, "in_1"},
+		"whole event": {whole, `{"type":"stripe.invoice.paid","timestamp":"1970-01-01T00:00:01Z","sequence":7,"data":{"id":"evt_1","big":9007199254740993}}`, "in_1"},
 	} {
 		got, err := delivery.Body(c.d)
 		if err != nil || string(got) != c.want {

@@ -7,7 +7,7 @@ func httpMutants() []mutant {
 	}
 	scheme, keys := unit("stdwebhooks", "stdwebhooks.go"), unit("stdwebhooks", "keys.go")
 	client, address, url := unit("egress", "egress.go"), unit("egress", "address.go"), unit("egress", "url.go")
-	target, body, answer := unit("target/httptarget", "httptarget.go"), unit("target/httptarget", "body.go"), unit("target/httptarget", "answer.go")
+	target, body, answer := unit("target/httptarget", "httptarget.go"), unit("delivery", "body.go"), unit("target/httptarget", "answer.go")
 	return []mutant{
 		// The scheme.
 		scheme("TestRoll", "only the first key signs", "range k.list {\n		switch {", "range k.list[:1] {\n		switch {"),
@@ -51,8 +51,8 @@ func httpMutants() []mutant {
 		target("TestHeaders", "configured headers win", "	header.Set(\"Content-Type\", \"application/json\")\n", ""),
 		target("TestVerifiers", "another body is signed than sent", "stdwebhooks.Message{ID: d.ID, At: time.Now(), Body: body}", "stdwebhooks.Message{ID: d.ID, At: time.Now(), Body: append(body, '\\n')}"),
 		target("TestVerifiers", "the message's time is signed", "At: time.Now(), Body: body", "At: d.Message.Since, Body: body"),
-		body("TestBody", "each attempt has its own body", "d.Message.Since.UTC()", "d.Message.Since.Add(time.Duration(d.Attempt) * time.Second).UTC()"),
-		body("TestBody", "a whole event loses its sequence", "p.Data, p.Sequence = json.RawMessage(d.Event.Body), d.Sequence", "p.Data = json.RawMessage(d.Event.Body)"),
+		body("TestBody", "each attempt has its own body", "d.Message.Queued).UTC()", "d.Message.Queued).Add(time.Duration(d.Attempt) * time.Second).UTC()"),
+		body("TestBody", "a whole event loses its sequence", "body.Data, body.Sequence = json.RawMessage(d.Event.Body), d.Sequence", "body.Data = json.RawMessage(d.Event.Body)"),
 		answer("TestAnswered", "410 is like other answers", "case a.Status == http.StatusGone:", "case a.Status == 1410:"),
 		answer("TestAnswered", "429 stops", "a.Status == http.StatusTooManyRequests, ", ""),
 		answer("TestAnswered", "408 stops", "a.Status == http.StatusRequestTimeout, ", ""),

@@ -58,7 +58,7 @@ func (t *Target) Send(ctx context.Context, d delivery.Delivery) delivery.Answer 
 	if err != nil {
 		return delivery.Answer{Verdict: delivery.Retry, Err: "no signing key could be read"}
 	}
-	body, err := encode(d)
+	body, err := delivery.Body(d)
 	if err != nil {
 		return delivery.Answer{Verdict: delivery.Stop, Err: "the message cannot be written as JSON"}
 	}
