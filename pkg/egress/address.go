@@ -10,37 +10,37 @@ import (
 	"code.dny.dev/ssrf"
 )
 
+// plain marks the context of a request by plain HTTP.
+type plain struct{}
+
 // control returns the check that the dialer makes of each resolved address, just before it
 // connects.
 func (o Options) control() func(context.Context, string, string, syscall.RawConn) error {
-	check := o.checkAddr()
-	return func(_ context.Context, _, address string, _ syscall.RawConn) error {
+	guard := ssrf.New(ssrf.WithAnyPort())
+	return func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return refused("not an IP address")
 		}
-		return check(to.Addr())
+		return o.checkAddr(guard, to.Addr(), ctx.Value(plain{}) != nil)
 	}
 }
 
-// checkAddr returns a check whether an address may be reached.
-func (o Options) checkAddr() func(netip.Addr) error {
-	guard := ssrf.New(ssrf.WithAnyPort())
-	return func(addr netip.Addr) error {
-		addr = addr.WithZone("").Unmap() // neither may hide an address from a network
-		contains := func(p netip.Prefix) bool { return p.Contains(addr) }
-		switch {
-		case slices.ContainsFunc(metadata(), contains):
-			return refused("the address of a metadata service")
-		case slices.ContainsFunc(o.Allow, contains), o.Local && addr.IsLoopback():
-			return nil
-		case o.Local:
-			return refused("neither a loopback address nor in a network of allow")
-		case guard.SafeAddr(addr) != nil:
-			return refused("an address that is not public")
-		}
+// checkAddr checks whether an address may be reached, by HTTPS or by plain HTTP.
+func (o Options) checkAddr(guard *ssrf.Guardian, addr netip.Addr, isPlain bool) error {
+	addr = addr.WithZone("").Unmap() // neither may hide an address from a network
+	contains := func(p netip.Prefix) bool { return p.Contains(addr) }
+	switch {
+	case slices.ContainsFunc(metadata(), contains):
+		return refused("the address of a metadata service")
+	case slices.ContainsFunc(o.Allow, contains), o.Local && addr.IsLoopback():
 		return nil
+	case isPlain:
+		return refused("plain HTTP to an address outside of the local system")
+	case guard.SafeAddr(addr) != nil:
+		return refused("an address that is not public")
 	}
+	return nil
 }
 
 // metadata are networks of services that give a cloud's credentials to whoever can reach them.

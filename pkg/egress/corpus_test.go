@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -62,19 +63,25 @@ func TestAddresses(t *testing.T) {
 		o     Options
 		addrs []string
 		want  bool
+		plain bool
 	}{
-		{"not public", Options{}, notPublic(), false},
-		{"public", Options{}, public(), true},
-		{"public, with private networks", private, public(), true},
-		{"allowed", private, []string{"10.0.0.1", "10.255.255.255", "::ffff:10.0.0.1", "fd00::1", "100.64.0.1"}, true},
-		{"not allowed", private, []string{"127.0.0.1", "192.168.0.1", "172.16.0.1", "fe80::1", "::1", "64:ff9b::a00:1", "2002:a00:1::1"}, false},
-		{"allowed but for metadata services", private, []string{"fd00:ec2::254", "100.100.100.200", "169.254.169.254"}, false},
-		{"local", local, []string{"127.0.0.1", "127.0.0.2", "::1", "172.16.0.1", "::ffff:127.0.0.1"}, true},
-		{"not local", local, append(public(), "10.0.0.1", "169.254.169.254", "0.0.0.0", "fd00:ec2::254"), false},
+		{"not public", Options{}, notPublic(), false, false},
+		{"public", Options{}, public(), true, false},
+		{"public, with private networks", private, public(), true, false},
+		{"allowed", private, []string{"10.0.0.1", "10.255.255.255", "::ffff:10.0.0.1", "fd00::1", "100.64.0.1"}, true, false},
+		{"not allowed", private, []string{"127.0.0.1", "192.168.0.1", "172.16.0.1", "fe80::1", "::1", "64:ff9b::a00:1", "2002:a00:1::1"}, false, false},
+		{"allowed but for metadata services", private, []string{"fd00:ec2::254", "100.100.100.200", "169.254.169.254"}, false, false},
+		{"local", local, append(public(), "127.0.0.1", "127.0.0.2", "::1", "172.16.0.1", "::ffff:127.0.0.1"), true, false},
+		{"not local", local, []string{"10.0.0.1", "192.168.0.1", "169.254.169.254", "0.0.0.0", "::", "fd00:ec2::254"}, false, false},
+		{"local by plain HTTP", local, []string{"127.0.0.1", "::1", "172.16.0.1"}, true, true},
+		{"not local by plain HTTP", local, append(public(), "10.0.0.1", "169.254.169.254", "0.0.0.0", "::"), false, true},
 	} {
 		for _, addr := range c.addrs {
-			address := net.JoinHostPort(addr, "443")
-			if err := c.o.control()(t.Context(), "tcp", address, nil); (err == nil) != c.want || err != nil && !errors.Is(err, ErrRefused) {
+			address, ctx := net.JoinHostPort(addr, "443"), t.Context()
+			if c.plain {
+				ctx = context.WithValue(ctx, plain{}, true)
+			}
+			if err := c.o.control()(ctx, "tcp", address, nil); (err == nil) != c.want || err != nil && !errors.Is(err, ErrRefused) {
 				t.Errorf("%s: %s: %v", c.name, address, err)
 			}
 		}
@@ -168,7 +175,8 @@ func TestCheckOptions(t *testing.T) {
 		{"http://localhost:8080/", "", true, true},
 		{"http://[::1]:8080/", "", true, true},
 		{"http://1.1.1.1/", "", true, false},
-		{"https://1.1.1.1/", "", true, false},
+		{"https://1.1.1.1/", "", true, true},
+		{"https://127.0.0.1/", "", true, true},
 		{"https://2130706433/", "", true, false},
 		{"http://169.254.169.254/", "", true, false},
 		// Only private networks can be allowed.

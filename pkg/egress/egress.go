@@ -37,7 +37,7 @@ var ErrRefused = errors.New("refused by the guard against SSRF")
 // Options of a client. The zero value reaches public addresses by HTTPS.
 type Options struct {
 	Allow   []netip.Prefix // private networks that may be reached too, never those of metadata services
-	Local   bool           // for the local system: plain HTTP too, and only loopback addresses and Allow
+	Local   bool           // for the local system: loopback addresses too, and plain HTTP to them and Allow
 	Timeout time.Duration  // for a whole request; default 20 s
 
 	RootCAs  *x509.CertPool // default the system's
@@ -101,6 +101,9 @@ func (c *Client) Post(ctx context.Context, url string, header http.Header, body 
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, fmt.Errorf("make request: %w", err)
+	}
+	if request.URL.Scheme == "http" {
+		request = request.WithContext(context.WithValue(ctx, plain{}, true)) // for control
 	}
 	request.Header = header.Clone()
 	response, err := c.http.Do(request)

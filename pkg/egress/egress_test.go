@@ -127,6 +127,20 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
+// TestDialerKnowsPlainHTTP: its context, which the resolver gets too, is marked.
+func TestDialerKnowsPlainHTTP(t *testing.T) {
+	for url, want := range map[string]bool{"http://receiver.test/": true, "HTTP://receiver.test/": true, "https://receiver.test/": false} {
+		var got atomic.Value
+		resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			got.Store(ctx.Value(plain{}) != nil)
+			return nil, errors.New("no resolver")
+		}}
+		if _, err := client(t, Options{Local: true, Resolver: resolver}).Post(t.Context(), url, nil, nil); err == nil || got.Load() != want {
+			t.Errorf("%s: marked %v, %v", url, got.Load(), err)
+		}
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	inside, requests := receiver(t, nil)
 	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308} {

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"code.dny.dev/ssrf"
 )
 
 // Check finds what can be found without a network: a URL that Post would refuse, whatever its
@@ -40,7 +42,7 @@ func Check(text string, o Options) error {
 	case addr.Is4In6() || addr.Zone() != "":
 		return refused("an IPv4 address inside IPv6, or a zone")
 	}
-	return o.checkAddr()(addr)
+	return o.checkAddr(ssrf.New(ssrf.WithAnyPort()), addr, u.Scheme == "http")
 }
 
 func checkPort(host, port string) error {

@@ -37,7 +37,9 @@ func httpMutants() []mutant {
 		client("TestTLS", "certificates are not verified", "MinVersion: tls.VersionTLS12,", "InsecureSkipVerify: true,"),
 		address("TestAddresses", "allow opens metadata services", "case slices.ContainsFunc(metadata(), contains):", "case !slices.ContainsFunc(o.Allow, contains) && slices.ContainsFunc(metadata(), contains):"),
 		address("TestAddresses", "IPv4 inside IPv6 hides", `addr = addr.WithZone("").Unmap()`, `addr = addr.WithZone("")`),
-		address("TestAddresses", "the local system reaches everything", "		case o.Local:\n			return refused(\"neither a loopback address nor in a network of allow\")\n", ""),
+		address("TestAddresses", "plain HTTP reaches everything", "	case isPlain:\n		return refused(\"plain HTTP to an address outside of the local system\")\n", ""),
+		address("TestAddresses", "the guard does not ask for plain HTTP", "ctx.Value(plain{}) != nil", "false"),
+		client("TestDialerKnowsPlainHTTP", "the dialer does not know plain HTTP", `request.URL.Scheme == "http" {`, `request.URL.Scheme == "HTTP" {`),
 		address("TestAddresses", "loopback is reached everywhere", "o.Local && addr.IsLoopback():", "addr.IsLoopback():"),
 		address("TestCheckOptions", "allow takes any network", "if !slices.ContainsFunc(networks, contains) {", "if !slices.ContainsFunc(networks, contains) && !p.IsValid() {"),
 		address("TestCheckOptions", "allow takes a wider network", "p.Bits() >= q.Bits() && q.Contains(p.Addr())", "q.Contains(p.Addr())"),
@@ -45,7 +47,7 @@ func httpMutants() []mutant {
 		url("TestCheck", "user information", `u.Opaque != "" || u.User != nil:`, `u.Opaque != "":`),
 		url("TestCheck", "an address in another spelling", "case last[0] <= '9':", "case last[0] < '0':"),
 		url("TestCheck", "names outside ASCII", "strings.ContainsFunc(label, outside)", "strings.ContainsFunc(label, func(r rune) bool { return r < 128 && outside(r) })"),
-		url("TestCheck", "an address is checked only when dialed", "	return o.checkAddr()(addr)\n", "	return nil\n"),
+		url("TestCheckOptions", "an address is checked only when dialed", "ssrf.New(ssrf.WithAnyPort()), addr, u.Scheme", "ssrf.New(ssrf.WithAnyPort()), netip.MustParseAddr(\"8.8.8.8\"), u.Scheme"),
 
 		// The target.
 		target("TestHeaders", "configured headers win", "	header.Set(\"Content-Type\", \"application/json\")\n", ""),
