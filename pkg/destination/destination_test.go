@@ -147,24 +147,27 @@ func TestFaults(t *testing.T) {
 		http(url + `,"timeout":"21s"`):                                                                              "timeout that is not",
 		http(url + `,"timeout":"20"`):                                                                               "timeout that is not",
 		http(url + `,"timeout":"10ms"`):                                                                             "timeout that is not",
-		http(""):                                                                                                    "has no url",
-		http(`"url":"ftp://crm.example.com"`):                                                                       "begin with https://",
-		http(`"url":"http://crm.example.com"`):                                                                      "begin with https://",
-		http(`"url":"https://a:b@example.com"`):                                                                     "has no url",
-		http(`"url":"https://example.com/#x"`):                                                                      "has no url",
-		http(`"url":"https:example.com"`):                                                                           "has no url",
-		http(`"url":"https://"`):                                                                                    "has no url",
-		http(`"url":"https://localhost/x"`):                                                                         "of this machine",
-		http(`"url":"https://a.LOCALHOST./x"`):                                                                      "of this machine",
-		http(`"url":"https://127.0.0.1/x"`):                                                                         "private address",
-		http(`"url":"https://10.1.2.3/x"`):                                                                          "private address",
-		http(`"url":"https://169.254.169.254/latest"`):                                                              "private address",
-		http(`"url":"https://[::1]:8443/x"`):                                                                        "private address",
-		http(`"url":"https://[::ffff:10.1.2.3]/x"`):                                                                 "private address",
-		http(`"url":"https://[fd00:ec2::254]/x"`):                                                                   "private address",
-		http(`"url":"https://100.64.0.1/x"`):                                                                        "private address",
-		http(`"url":"https://0.0.0.0/x"`):                                                                           "private address",
-		http(`"url":"https://10.1.2.3/x","allow":["10.2.0.0/16"]`):                                                  "private address",
+		http(""):                                                                                                    "not an https:// URL",
+		http(`"url":"ftp://crm.example.com"`):                                                                       "not an https:// URL",
+		http(`"url":"http://crm.example.com"`):                                                                      "not an https:// URL",
+		http(`"url":"https://a:b@example.com"`):                                                                     "user information",
+		http(`"url":"https://example.com/#x"`):                                                                      "a fragment",
+		http(`"url":"https:example.com"`):                                                                           "no // after the scheme",
+		http(`"url":"https://"`):                                                                                    "neither an IP address nor an ASCII name",
+		http(`"url":"https://example.com./x"`):                                                                      "neither an IP address nor an ASCII name",
+		http(`"url":"https://2852039166/x"`):                                                                        "not in its standard text",
+		http(`"url":"https://a.localhost/x"`):                                                                       "localhost",
+		http(`"url":"https://localhost/x"`):                                                                         "refused by the guard against SSRF: localhost",
+		http(`"url":"https://a.LOCALHOST./x"`):                                                                      "neither an IP address",
+		http(`"url":"https://127.0.0.1/x"`):                                                                         "not public",
+		http(`"url":"https://10.1.2.3/x"`):                                                                          "not public",
+		http(`"url":"https://169.254.169.254/latest"`):                                                              "metadata",
+		http(`"url":"https://[::1]:8443/x"`):                                                                        "not public",
+		http(`"url":"https://[::ffff:10.1.2.3]/x"`):                                                                 "IPv4 address inside IPv6",
+		http(`"url":"https://[fd00:ec2::254]/x"`):                                                                   "metadata",
+		http(`"url":"https://100.64.0.1/x"`):                                                                        "not public",
+		http(`"url":"https://0.0.0.0/x"`):                                                                           "not public",
+		http(`"url":"https://10.1.2.3/x","allow":["10.2.0.0/16"]`):                                                  "not public",
 		http(url + `,"allow":["10.0.0.0"]`):                                                                         "not a network",
 		http(url + `,"allow":["0.0.0.0/0"]`):                                                                        "not within a private network",
 		http(url + `,"allow":["8.8.8.0/24"]`):                                                                       "not within a private network",
@@ -241,6 +244,13 @@ func TestAccepted(t *testing.T) {
 		if _, err := destination.Parse(text, destination.Deployed); err == nil {
 			t.Errorf("%s is accepted on AWS", text)
 		}
+	}
+}
+
+func TestPlainHTTPIsAskedFor(t *testing.T) {
+	_, err := destination.Parse(http(`"url":"http://localhost:8080/x"`), destination.Local)
+	if err == nil || !strings.Contains(err.Error(), "without insecure_http") {
+		t.Errorf("%v", err)
 	}
 }
 

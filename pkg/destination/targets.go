@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"tollgate/pkg/egress"
 )
 
 const (
@@ -64,23 +66,14 @@ func (c *checker) header(name, v string) {
 	}
 }
 
-// url does not quote the address: its path may have a token.
+// url asks the client that will send. Its errors do not quote the address, whose path may have a
+// token.
 func (c *checker) url(d *Destination) {
-	u, err := url.Parse(d.URL)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" || !printable.MatchString(d.URL):
-		c.fault("has no url: write https://host/path, without user and fragment")
-		return
-	case u.Scheme != "https" && !(u.Scheme == "http" && d.InsecureHTTP):
-		c.fault("has a url that does not begin with https://")
+	if c.place == Local && !d.InsecureHTTP && strings.HasPrefix(strings.ToLower(d.URL), "http:") {
+		c.fault("has an http:// url without insecure_http")
 	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case err != nil && (host == "localhost" || strings.HasSuffix(host, ".localhost")) && c.place != Local:
-		c.fault("has a url of this machine")
-	case err == nil && !public(ip) && !slices.ContainsFunc(d.Allow, func(p netip.Prefix) bool { return p.Contains(ip.Unmap().WithZone("")) }):
-		c.fault("has a url with a private address that allow does not list")
+	if err := egress.Check(d.URL, egress.Options{Allow: d.Allow, Local: c.place == Local}); err != nil {
+		c.fault("has a bad url: %w", err)
 	}
 }
 
@@ -92,13 +85,6 @@ var loopback = []string{"127.0.0.0/8", "::1/128"}
 
 // metadata is AWS's instance metadata over IPv6, within fc00::/7.
 const metadata = "fd00:ec2::/32"
-
-// public is a first check of an address that is written in a URL. The guarded client checks what
-// names resolve to.
-func public(ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("")
-	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(private, func(p string) bool { return netip.MustParsePrefix(p).Contains(ip) })
-}
 
 func (c *checker) allow(list []string) (out []netip.Prefix) {
 	may := private

@@ -44,8 +44,8 @@ func places() []place {
 		{dir: "pkg/reconcile", ours: core},
 		{dir: "pkg/registration", ours: core},
 		{dir: "pkg/outbox", ours: core},
-		{dir: "pkg/destination", only: true},
-		{dir: "pkg/delivery", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/destination"})},
+		{dir: "pkg/destination", ours: []string{"pkg/egress"}, only: true},
+		{dir: "pkg/delivery", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/destination", "pkg/failpoint"})},
 		{dir: "pkg/delivery/deliverytest", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/delivery"})},
 		{dir: "pkg/drift", ours: slices.Concat(core, []string{"pkg/effect"})},
 		{dir: "pkg/effect", ours: core}, // knows no type of stripe-go: any handler can use it
