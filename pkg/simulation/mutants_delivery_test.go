@@ -104,7 +104,7 @@ func deliveryRowMutants() []mutant {
 		row("the first state replaces another", states, `stateFirst = "attribute_not_exists(pk)"`, `stateFirst = "attribute_not_exists(never)"`),
 		row("a writer does not recognise its own state", states, "old.Ver == next.Ver+1 && old.By == next.By", "old.Ver == next.Ver+1 && old.By != next.By"),
 
-		config("TestFaults", "a private address needs no allow", targets, "case err == nil && !public(ip) &&", "case err == nil && !public(ip) && c.name == \"\" &&"),
+		config("TestFaults", "a private address needs no allow", targets, "Local: c.place == Local});", "Local: true});"),
 		config("TestFaults", "any network may be allowed", targets, "case !slices.ContainsFunc(may, inside) ||", "case c.name == \"\" && !slices.ContainsFunc(may, inside) ||"),
 		config("TestFaults", "the metadata address may be allowed", targets, "|| p.Overlaps(netip.MustParsePrefix(metadata)):", "|| c.name == \"\" && p.Overlaps(netip.MustParsePrefix(metadata)):"),
 		config("TestFaults", "http on AWS", targets, "if d.InsecureHTTP && c.place != Local {", "if d.InsecureHTTP && c.place == \"\" {"),
