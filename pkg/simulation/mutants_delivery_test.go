@@ -44,6 +44,8 @@ func deliveryMutants() []mutant {
 		world("retries never end", attempt, "case now.Sub(s.First) >= b.cfg.Limits.Sender.MaxAge:", "case now.Sub(s.First) >= 100*b.cfg.Limits.Sender.MaxAge:"),
 		world("a disabled destination is sent to", attempt, "	case !state.Off.IsZero():\n", "	case !state.Off.IsZero() && r.attempt > 0:\n"),
 		world("a group's refusal is not reported", router, `				return fmt.Errorf("enqueue jobs of group %s: %w", group, err)`, `				_ = fmt.Errorf("enqueue jobs of group %s: %w", group, err)`),
+		world("a message is marked before it is handed over", "outbox/handover.go", "	if err := send(ctx, sender, requested(e)); err != nil {", "	_ = marks.MarkSent(ctx, e.Key, time.Now())\n	if err := send(ctx, sender, requested(e)); err != nil {"),
+		world("the sweep marks what it could not hand over", "outbox/drain.go", "		r.warn(ctx, \"send outbox message failed\", m, err)\n		return false, false\n", "		r.warn(ctx, \"send outbox message failed\", m, err)\n"),
 		world("one destination gets a job", router, "bodies[d.Group] = append(bodies[d.Group], Job{m.Key, d.Name}.Encode())", "bodies[d.Group] = []string{Job{m.Key, d.Name}.Encode()}"),
 
 		// The destination's state.

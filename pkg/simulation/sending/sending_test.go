@@ -94,7 +94,7 @@ func (w *world) run() {
 			time.Sleep(time.Until(m.at))
 			w.commit(m)
 			_, ctx := w.spawn("consumer", 0)
-			w.handOver(ctx, router, store, m.Message)
+			_ = outbox.HandOver(store, router)(ctx, dispatch.Effects{dispatch.Insert(m.Key, m.item)})
 		})
 	}
 	background.Go(func() { w.sweep(router, store) })
@@ -123,10 +123,17 @@ func (w *world) run() {
 func (w *world) commit(m *sentMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.table.items[m.Key] = value.Item{
-		"pk": value.Of(m.Key), "name": value.Of(m.Name), "object_id": value.Of(m.Fields["object_id"].(string)),
-		dispatch.ListName: value.Of("OUT#0"), dispatch.MessageQueued: value.OfInt(m.at.UnixMilli()),
+	m.item = dispatch.Fields{
+		"name": m.Name, "object_id": m.Fields["object_id"], dispatch.ListName: dispatch.OutboxList(dispatch.OutboxShard(m.Key)),
+		dispatch.ListOrder: m.at.UTC().Format(time.RFC3339), dispatch.MessageQueued: m.at.UnixMilli(),
 	}
+	row := value.Item{"pk": value.Of(m.Key)}
+	for name, v := range m.item {
+		if row[name] = value.OfInt(m.at.UnixMilli()); name != dispatch.MessageQueued {
+			row[name] = value.Of(v.(string))
+		}
+	}
+	w.table.items[m.Key] = row
 	w.log("%s is committed", m.Key)
 }
 
@@ -134,32 +141,51 @@ func (w *world) commit(m *sentMessage) {
 func (w *world) sweep(router *delivery.Router, store *dynamostore.Store) {
 	for {
 		time.Sleep(time.Minute)
-		var left []outbox.Message
 		w.mu.Lock()
-		over := w.over
-		for _, m := range w.messages {
-			if it := w.table.items[m.Key]; it != nil && it[dispatch.ListName].Type != "" && time.Since(m.at) > 2*time.Minute {
-				left = append(left, m.Message)
-				w.count("a message is swept")
-			}
-		}
+		over, idle := w.over, w.healed && w.unsent() == 0
 		w.mu.Unlock()
-		if over {
+		switch {
+		case over:
 			return
-		}
-		if len(left) == 0 {
+		case idle:
 			continue
 		}
 		_, ctx := w.spawn("sweep", 0)
 		var run sync.WaitGroup
 		run.Go(func() {
-			for _, m := range left {
-				w.handOver(ctx, router, store, m)
+			// One message of a shard at once, so that their order is the seed's.
+			if r, err := outbox.Drain(ctx, listed{store, w}, router, outbox.Options{MinAge: 2 * time.Minute, Parallel: outbox.Shards}); err == nil && r.Sent > 0 {
+				w.mu.Lock()
+				w.count("a message is swept")
+				w.mu.Unlock()
 			}
 		})
 		run.Wait()
 	}
 }
+
+// listed is the outbox with the lists of the simulated table.
+type listed struct {
+	*dynamostore.Store
+	w *world
+}
+
+func (l listed) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
+	list := dispatch.OutboxList(q.Shard)
+	err = l.w.call(ctx, "Query", list, func(*proc) error {
+		for _, m := range l.w.messages {
+			if l.w.table.items[m.Key][dispatch.ListName].Text == list {
+				one := m.Message
+				one.Queued = m.at
+				page = append(page, one)
+			}
+		}
+		return nil
+	})
+	return page, "", err
+}
+
+func (listed) CountHeld(context.Context, int, int) (int, error) { return 0, nil }
 
 // worker receives batches and runs the sender on them; after a kill another process follows.
 func (w *world) worker(name string) {
@@ -250,17 +276,22 @@ func (w *world) sender(name string, skew time.Duration) *delivery.Sender {
 func (w *world) settle() {
 	for end := time.Now().Add(8 * 24 * time.Hour); time.Now().Before(end); time.Sleep(10 * time.Minute) {
 		w.mu.Lock()
-		left := len(w.queue.messages)
-		for _, m := range w.messages {
-			if w.table.items[m.Key]["sent_at"].Type == "" {
-				left++
-			}
-		}
+		left := len(w.queue.messages) + w.unsent()
 		w.mu.Unlock()
 		if left == 0 {
 			return
 		}
 	}
+}
+
+// unsent counts the messages that were not handed over. The mutex is held.
+func (w *world) unsent() (n int) {
+	for _, m := range w.messages {
+		if w.table.items[m.Key]["sent_at"].Type == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // redrive repairs the receivers, enables their destinations and sends all dead letters again, once

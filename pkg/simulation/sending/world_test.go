@@ -12,8 +12,8 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"tollgate/pkg/delivery"
 	"tollgate/pkg/destination"
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/outbox"
@@ -46,7 +46,8 @@ type world struct {
 // sentMessage is an outbox message of the world.
 type sentMessage struct {
 	outbox.Message
-	at time.Time
+	at   time.Time
+	item dispatch.Fields
 }
 
 // draw returns random numbers for one decision, the same in every run of the seed.
@@ -230,7 +231,7 @@ func (p *proc) alive(after time.Duration) {
 		if !time.Now().Before(until) {
 			return
 		}
-		time.Sleep(time.Until(until) + after)
+		<-time.After(time.Until(until) + after)
 	}
 }
 
@@ -253,11 +254,4 @@ func (w *world) deliveries() *dynamostore.Deliveries {
 		panic(err)
 	}
 	return d
-}
-
-// handOver hands a message over as the consumer does after its commit, and the sweep later.
-func (w *world) handOver(ctx context.Context, router *delivery.Router, store *dynamostore.Store, m outbox.Message) {
-	if err := router.Send(ctx, m); err == nil {
-		_ = store.MarkSent(ctx, m.Key, time.Now())
-	}
 }
