@@ -66,6 +66,8 @@ func places() []place {
 		{dir: "pkg/config", ours: flows},
 		{dir: "pkg/awsclient", ours: slices.Concat(terms, []string{"pkg/config"}), sdk: true},
 		{dir: "pkg/telemetry", ours: terms},
+		{dir: "pkg/target/awstarget", ours: slices.Concat(terms, []string{"pkg/delivery"}), sdk: true},
+		{dir: "pkg/target/mail", ours: slices.Concat(terms, []string{"pkg/outbox", "pkg/delivery", "pkg/target/awstarget"}), sdk: true},
 
 		// The embedded services import nothing of Tollgate, nor their clients.
 		{dir: "pkg/local/aws", ours: []string{"pkg/local/aws", "pkg/failpoint"}, testToo: true},

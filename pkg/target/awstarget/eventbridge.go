@@ -31,18 +31,14 @@ func NewEventBridge(client EventBridgeClient, busARN, source string) *EventBridg
 }
 
 // Send implements [delivery.Target]. The detail type is the message's name. An event has no
-// attributes, so its detail has the delivery's id and sequence as well as the body's members.
+// attributes, so its detail has the delivery's id as well as the body's members.
 func (t *EventBridge) Send(ctx context.Context, d delivery.Delivery) delivery.Answer {
 	body, err := delivery.Body(d)
 	if err != nil {
 		return *stop(0, err.Error())
 	}
 	id, _ := json.Marshal(d.ID) // a string
-	detail := fmt.Sprintf(`{%q:%s,`, attributeID, id)
-	if d.Sequence > 0 {
-		detail += fmt.Sprintf(`%q:%d,`, attributeSequence, d.Sequence)
-	}
-	detail += strings.TrimPrefix(string(body), "{")
+	detail := fmt.Sprintf(`{%q:%s,`, attributeID, id) + strings.TrimPrefix(string(body), "{")
 	if refused := tooLarge(len(detail)+len(t.source)+len(d.Message.Name), maxEventBridge); refused != nil {
 		return *refused
 	}

@@ -41,7 +41,7 @@ type Config struct {
 	From     string // such as "Billing <billing@example.com>"; the name signs the mails
 	To       string // of messages to the business; "" sends none
 	Language string // of messages to the business, and to customers without a locale that has templates
-	// TestMode mails messages about test money too. For a Mailer that reaches nobody.
+	// TestMode mails messages about test money too. Only for a Mailer that reaches no person.
 	TestMode bool
 }
 

@@ -318,7 +318,7 @@ func TestConfig(t *testing.T) {
 	for name, c := range map[string]Config{
 		"no from":     {Language: "en"},
 		"two from":    {From: "a@example.com, b@example.com", Language: "en"},
-		"odd to":      {From: "a@example.com", To: "nobody", Language: "en"},
+		"odd to":      {From: "a@example.com", To: "desk", Language: "en"},
 		"no language": {From: "a@example.com", Language: "tlh"},
 	} {
 		if _, err := New(c); err == nil {
