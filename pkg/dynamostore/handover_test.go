@@ -41,6 +41,11 @@ func TestHandedOverIsWhatIsStored(t *testing.T) {
 	if len(done.Written) != 2 {
 		t.Fatalf("wrote %v", done.Written)
 	}
+	again := claimRequest()
+	again.Event.ID = "evt_again"
+	if same, err := f.Complete(t.Context(), idempotency.WithoutClaim(again), idempotency.Applied, effects, in.Now); err != nil || len(same.Written) > 0 {
+		t.Errorf("another event for the same fact wrote %v, %v", same.Written, err)
+	}
 	var handed refusing
 	if err := outbox.HandOver(f.Store, &handed)(t.Context(), effects); err == nil {
 		t.Error("a refused message was handed over")

@@ -167,8 +167,13 @@ func TestEventBridge(t *testing.T) {
 	}
 }
 
-// TestTooLarge: a message that the service would refuse is not sent.
+// TestTooLarge: a message that the service would refuse, as its body and attributes together are
+// too large, is not sent.
 func TestTooLarge(t *testing.T) {
+	empty, err := delivery.Body(receipt(sized(0)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := &clients{put: eventbridge.PutEventsOutput{Entries: []eventtypes.PutEventsResultEntry{{EventId: aws.String("1")}}}}
 	for name, s := range map[string]struct {
 		target delivery.Target
@@ -178,11 +183,11 @@ func TestTooLarge(t *testing.T) {
 		"sns":         {awstarget.NewSNS(c, topicARN), 256 << 10},
 		"eventbridge": {awstarget.NewEventBridge(c, busARN, "tollgate"), 1 << 20},
 	} {
-		if got := s.target.Send(t.Context(), receipt(sized(s.most-500))); got.Verdict != delivery.Done {
+		if got := s.target.Send(t.Context(), receipt(sized(s.most-len(empty)-200))); got.Verdict != delivery.Done {
 			t.Errorf("%s: below the limit: %+v", name, got)
 		}
 		*c = clients{put: c.put}
-		got := s.target.Send(t.Context(), receipt(sized(s.most-100)))
+		got := s.target.Send(t.Context(), receipt(sized(s.most-len(empty)-10)))
 		if got.Verdict != delivery.Stop || !strings.HasPrefix(got.Err, "too large: ") || c.sqs != nil || c.sns != nil || c.events != nil {
 			t.Errorf("%s: above the limit: %+v", name, got)
 		}
@@ -207,6 +212,7 @@ func TestAnswers(t *testing.T) {
 		{200, "", delivery.Done, "", "sqs"},
 		{400, "ThrottlingException", delivery.Retry, "", ""},
 		{403, "RequestThrottled", delivery.Retry, "", ""},
+		{400, "RequestLimitExceeded", delivery.Retry, "", ""},
 		{400, "KmsThrottled", delivery.Retry, "", "sqs"},
 		{400, "OverLimit", delivery.Retry, "", "sqs"},
 		{429, "Odd", delivery.Retry, "", ""},
