@@ -50,6 +50,9 @@ func (p *parts) addAlarms() {
 	all := append(p.ingestAlarms(), p.queueAlarms()...)
 	all = append(all, p.consumerAlarms()...)
 	all = append(all, p.reconcileAlarms()...)
+	if len(p.receivers) > 0 {
+		all = append(all, p.senderAlarms()...)
+	}
 	if p.SilenceHours > 0 {
 		all = append(all, p.silence())
 	}
@@ -146,6 +149,32 @@ func (p *parts) reconcileAlarms() []alarm {
 			metrics: []metric{p.own("m", limits.MetricLedgerDrift, sum)}, threshold: 1, period: time.Hour},
 		{name: "ledger-unverified", problem: "The recent rows of the ledger were not compared with Stripe for " + days(verify.MaxAge) + " days, or no run compares them.",
 			metrics: []metric{p.own("m", limits.MetricLedgerVerifiedAge, maximum)}, threshold: verify.MaxAge.Seconds(), period: verify.Every, breaching: 3, periods: 3, silent: true},
+	}
+}
+
+func (p *parts) senderAlarms() []alarm {
+	var ages []metric
+	for i, group := range p.groups() {
+		age := p.sqs("send-"+group, "ApproximateAgeOfOldestMessage")
+		age.id += strconv.Itoa(i)
+		ages = append(ages, age)
+	}
+	errors, throttles, q := p.lambda(senderFunction, "Errors", sum), p.lambda(senderFunction, "Throttles", sum), p.Limits.SendQueue()
+	errors.id, throttles.id = "errors", "throttles"
+	return []alarm{
+		{name: "sender-errors", problem: "Whole batches of deliveries fail, or find no free sender process.",
+			metrics: []metric{errors, throttles}, expression: "SUM(METRICS())", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
+		// SQS excludes jobs with three receives and more: a receiver that fails does not raise it.
+		{name: "deliveries-late", problem: "Deliveries wait for their first attempt for over 15 minutes.",
+			metrics: ages, expression: "MAX(METRICS())", threshold: 900, period: time.Minute, breaching: 5, periods: 5},
+		{name: "destination-down", problem: "A destination has accepted nothing for over an hour.",
+			metrics: []metric{p.own("m", limits.MetricDestinationDown, sum)}, threshold: 1, period: 15 * time.Minute},
+		{name: "destination-disabled", problem: "A destination answered 410, or accepted nothing for " + days(p.Limits.Sender.DisableAfter) + " days: nothing is sent to it.",
+			metrics: []metric{p.own("m", limits.MetricDestinationDisabled, sum)}, threshold: 1, period: 5 * time.Minute},
+		{name: "deliveries-dead", problem: "A delivery was given up and is in the sender's dead-letter queue.",
+			metrics: []metric{p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")}, threshold: 1, period: time.Minute},
+		{name: "deliveries-dead-expire", problem: "SQS will delete the oldest dead deliveries within days.",
+			metrics: []metric{p.sqs("send-dead", "ApproximateAgeOfOldestMessage")}, threshold: 0.7 * (q.DLQRetention - q.Retention).Seconds(), period: 5 * time.Minute},
 	}
 }
 

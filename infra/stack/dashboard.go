@@ -60,6 +60,10 @@ func (p *parts) addDashboard() {
 		x, y := i%len(columns)*columnWidth, alarmHeight+titleHeight+(rows+i/len(columns))*graphHeight
 		widgets = append(widgets, g.widget(x, y, p.stack.Region()))
 	}
+	rows += (len(p.reconcileGraphs()) + len(columns) - 1) / len(columns)
+	for i, g := range p.senderGraphs() {
+		widgets = append(widgets, g.widget(i*columnWidth, alarmHeight+titleHeight+rows*graphHeight, p.stack.Region()))
+	}
 	awscloudwatch.NewCfnDashboard(p.stack, str("Dashboard"), &awscloudwatch.CfnDashboardProps{
 		DashboardName: awscdk.Fn_Join(str("-"), &[]*string{str(Name(p.Stage)), p.stack.Region()}),
 		DashboardBody: p.stack.ToJsonString(object{"widgets": widgets}, nil),
@@ -151,5 +155,25 @@ func (p *parts) reconcileGraphs() []graph {
 		{"Ledger: rows that differ from Stripe", p.counts("drifted", limits.MetricLedgerDrift)},
 		{"Ledger: not verified for, s", []line{{"age", p.own("m", limits.MetricLedgerVerifiedAge, maximum)}}},
 		{"Outbox: longest wait, s", []line{{"oldest", p.own("m", limits.MetricOutboxOldest, maximum)}}},
+	}
+}
+
+// senderGraphs are the last row, one graph for each column.
+func (p *parts) senderGraphs() []graph {
+	if len(p.receivers) == 0 {
+		return nil
+	}
+	var waiting []line
+	for _, group := range p.groups() {
+		waiting = append(waiting, line{group, p.sqs("send-"+group, "ApproximateNumberOfMessagesVisible")})
+	}
+	return []graph{
+		{"Deliveries", p.counts(
+			"delivered", limits.MetricDelivered, "failed", limits.MetricDeliveryFailed, "waiting for the breaker", limits.MetricDeliveryWaiting,
+			"given up", limits.MetricDeliveryDead, "destinations disabled", limits.MetricDestinationDisabled,
+		)},
+		{"From commit to delivery, ms", []line{{"p50", p.own("m", limits.MetricDeliveryAge, p50)}, {"p99", p.own("m", limits.MetricDeliveryAge, p99)}}},
+		{"Deliveries waiting, by group", waiting},
+		{"Sender: problems", append(p.problems(senderFunction), line{"dead letters", p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")})},
 	}
 }

@@ -90,6 +90,7 @@ func (p *parts) addConsumer() {
 	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
 	f.set("TOLLGATE_BEGIN", p.Begin)
 	f.set("TOLLGATE_HOLD_AFTER", p.HoldAfter)
+	p.handOver(&f)
 	p.consumer = p.addFunction("Consumer", f)
 	p.addMapping()
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/destination"
 	"tollgate/pkg/limits"
 )
 
@@ -35,6 +36,7 @@ type Options struct {
 	AllowIPs     []string            `json:"allow-ips"`
 	SilenceHours int                 `json:"silence-hours"`
 	StripeRate   int                 `json:"stripe-rate"`
+	Destinations json.RawMessage     `json:"destinations"`
 }
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
@@ -50,6 +52,7 @@ func Keys() map[string]string {
 	return map[string]string{
 		"reserved":      "true, or false for an account with too little concurrency to reserve any",
 		"log-days":      "the days that logs are kept: a number that CloudWatch Logs knows, such as 30",
+		"destinations":  `where messages are sent, by name, as package destination reads them: {"crm": {"type": "http", "url": "https://…", "secret": "…", "messages": ["receipt"]}}, or {} for nowhere`,
 		"alarm-email":   `an address that gets the alarms, or "" for none`,
 		"alarm-topic":   `the ARN of an SNS topic in the stack's Region for the alarms, or "" for the stack's own topic`,
 		"endpoints":     `each endpoint with its policy: {"default": {"livemode": [true]}, "connect": {"accounts": ["acct_…"]}}`,
@@ -170,8 +173,13 @@ func (o *Options) validate() error {
 	if err := config.CheckReconcile(o.endpoints(), o.accounts(), o.Begin); err != nil {
 		f = append(f, err) // the functions would not start
 	}
-	size = len(o.endpoints()) + len(o.accounts())
-	f.must(size <= maxVariable, "reconcile", "together with endpoints %d bytes long, over %d", size, maxVariable)
+	receivers, err := o.receivers()
+	if err != nil {
+		f = append(f, err)
+	}
+	f.must(len(receivers.Groups()) <= maxGroups, "destinations", "in %d groups, over %d", len(receivers.Groups()), maxGroups)
+	size = len(o.endpoints()) + len(o.accounts()) + len(o.destinations())
+	f.must(size <= maxVariable, "reconcile", "together with endpoints and destinations %d bytes long, over %d", size, maxVariable)
 	return errors.Join(f...)
 }
 
@@ -186,6 +194,34 @@ func (o *Options) endpoints() string {
 }
 
 func (o *Options) accounts() string { return compact(o.Reconcile) }
+
+// maxGroups is how many queues an alarm can watch, and how many a dead-letter queue can name.
+const maxGroups = 10
+
+// receivers are the destinations as the functions read them.
+func (o *Options) receivers() (destination.Set, error) {
+	all, err := destination.Parse(o.destinations(), destination.Deployed)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if d := all[name]; d.Type == destination.SQS {
+			if _, err := queueARN(d.Queue); err != nil {
+				errs = append(errs, fmt.Errorf("destination %q: %w", name, err))
+			}
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+func (o *Options) destinations() string {
+	text, err := destination.Compact(o.Destinations)
+	if err != nil || text == "{}" {
+		return "" // a stage file is JSON
+	}
+	return text
+}
 
 func compact(v any) string {
 	raw, err := json.Marshal(v)

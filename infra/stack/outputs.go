@@ -10,10 +10,11 @@ import (
 // these names: do not change them.
 func (p *parts) addOutputs() {
 	url := awscdk.Fn_Join(str(""), &[]*string{p.api.AttrApiEndpoint(), str(limits.WebhookPath)})
-	for _, o := range []struct {
+	type output struct {
 		name, is string
 		value    *string
-	}{
+	}
+	all := []output{
 		{limits.OutputWebhookURL, "webhook URL of the endpoint default; append / and a name for another endpoint", url},
 		{limits.OutputQueueURL, "queue of events", p.queue.Ref()},
 		{limits.OutputDLQURL, "dead-letter queue", p.dead.Ref()},
@@ -23,7 +24,11 @@ func (p *parts) addOutputs() {
 		{"ConsumerMappingId", "event source mapping: disable it to stop the consumer", p.mapping.Ref()},
 		{"AlarmTopicArn", "topic of every alarm", p.alarmTopic},
 		{"Region", "Region of the stack", p.stack.Region()},
-	} {
+	}
+	if p.sendDead != nil {
+		all = append(all, output{limits.OutputSendDLQURL, "dead-letter queue of deliveries", p.sendDead.Ref()})
+	}
+	for _, o := range all {
 		awscdk.NewCfnOutput(p.stack, str(o.name), &awscdk.CfnOutputProps{Value: o.value, Description: str(o.is)})
 	}
 }

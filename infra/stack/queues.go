@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
@@ -13,20 +15,20 @@ import (
 func (p *parts) addQueues() {
 	l, name := p.Limits, p.name("events")
 	arn := p.stack.FormatArn(&awscdk.ArnComponents{Service: str("sqs"), Resource: str(name)})
-	p.dead = p.addQueue("DeadLetterQueue", &awssqs.CfnQueueProps{
+	p.dead = p.addQueue("DeadLetterQueue", l.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(p.name("dead")),
 		MessageRetentionPeriod: seconds(l.DLQRetention),
 		RedriveAllowPolicy:     object{"redrivePermission": "byQueue", "sourceQueueArns": []any{arn}},
 	})
-	p.queue = p.addQueue("Queue", &awssqs.CfnQueueProps{
+	p.queue = p.addQueue("Queue", l.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(name),
 		MessageRetentionPeriod: seconds(l.SourceRetention),
 		RedrivePolicy:          object{"deadLetterTargetArn": p.dead.AttrArn(), "maxReceiveCount": l.MaxReceives},
 	})
 }
 
-func (p *parts) addQueue(id string, props *awssqs.CfnQueueProps) awssqs.CfnQueue {
-	props.VisibilityTimeout = seconds(p.Limits.Visibility)
+func (p *parts) addQueue(id string, visibility time.Duration, props *awssqs.CfnQueueProps) awssqs.CfnQueue {
+	props.VisibilityTimeout = seconds(visibility)
 	props.MaximumMessageSize = num(limits.MaxQueueRequest)
 	props.SqsManagedSseEnabled = jsii.Bool(true)
 	queue := awssqs.NewCfnQueue(p.stack, str(id), props)

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"tollgate/pkg/destination"
 	"tollgate/pkg/limits"
 )
 
@@ -33,7 +34,12 @@ func Name(stage string) string { return "tollgate-" + stage }
 // New adds the stack of o.Stage to an app, with the functions' code from
 // bundles/<function>/bootstrap. It fails if a bundle is missing or an option is invalid.
 func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, error) {
-	if err := errors.Join(o.validate(), checkLimits(o.Limits), checkBundles(bundles)); err != nil {
+	receivers, _ := o.receivers() // validate reports its error
+	functions := []string{ingestFunction, consumerFunction, reconcileFunction}
+	if len(receivers) > 0 {
+		functions = append(functions, senderFunction)
+	}
+	if err := errors.Join(o.validate(), checkLimits(o.Limits), checkBundles(bundles, functions)); err != nil {
 		return nil, err
 	}
 	s := awscdk.NewStack(app, str(Name(o.Stage)), &awscdk.StackProps{
@@ -41,13 +47,15 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 		// A live stack holds the only copy of its data: deleting it takes two decisions.
 		TerminationProtection: jsii.Bool(o.Stage == stageLive),
 	})
-	p := parts{Options: o, bundles: bundles, stack: s}
+	p := parts{Options: o, receivers: receivers, bundles: bundles, stack: s}
 	p.addQueues()
+	p.addSendQueues()
 	p.addTable()
 	p.addSecrets()
 	p.addIngest()
 	p.addConsumer()
 	p.addReconcile()
+	p.addSender()
 	p.addAPI()
 	p.addTopic()
 	p.addAlarms()
@@ -69,8 +77,8 @@ func checkLimits(l limits.Limits) error {
 	return nil
 }
 
-func checkBundles(bundles string) error {
-	for _, function := range []string{ingestFunction, consumerFunction, reconcileFunction} {
+func checkBundles(bundles string, functions []string) error {
+	for _, function := range functions {
 		name := filepath.Join(bundles, function, "bootstrap")
 		info, err := os.Stat(name)
 		if err != nil {
@@ -88,15 +96,19 @@ func checkBundles(bundles string) error {
 // it.
 type parts struct {
 	Options
-	bundles string
-	stack   awscdk.Stack
+	receivers destination.Set
+	bundles   string
+	stack     awscdk.Stack
 
 	queue, dead    awssqs.CfnQueue
+	sendDead       awssqs.CfnQueue   // nil without destinations
+	sendQueues     []awssqs.CfnQueue // by group
 	table          awsdynamodb.CfnTable
 	webhook, key   awssecretsmanager.CfnSecret
 	ingest         awslambda.CfnFunction
 	consumer       awslambda.CfnFunction
 	reconcile      awslambda.CfnFunction
+	sender         awslambda.CfnFunction
 	mapping        awslambda.CfnEventSourceMapping
 	api            awsapigatewayv2.CfnApi
 	alarmTopic     *string // ARN

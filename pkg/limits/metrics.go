@@ -42,6 +42,19 @@ const (
 	ReasonNoMatch = "no_match"
 )
 
+// Metrics of the sender, one line for each job.
+const (
+	MetricDelivered       = "Delivered"       // deliveries that a destination accepted
+	MetricDeliveryAge     = "DeliveryAge"     // milliseconds from a message's commit to its acceptance
+	MetricDeliveryFailed  = "DeliveryFailed"  // failed attempts that will be retried
+	MetricDeliveryWaiting = "DeliveryWaiting" // jobs that wait for an open circuit breaker
+	MetricDeliveryDead    = "DeliveryDead"    // deliveries that were given up, with a copy in the dead-letter queue
+	// MetricDestinationDown counts jobs that failed or waited while their destination had accepted
+	// nothing for DestinationDownAfter.
+	MetricDestinationDown     = "DestinationDown"
+	MetricDestinationDisabled = "DestinationDisabled" // destinations that were disabled
+)
+
 // Metrics of reconcile, one value for each pass, and of the outbox, one for each run.
 const (
 	MetricListed     = "Listed"     // events in Stripe's list

@@ -10,6 +10,8 @@ const (
 	OutputQueueURL   = "QueueUrl"
 	OutputDLQURL     = "DlqUrl"
 	OutputTable      = "TableName"
+	// OutputSendDLQURL is there only with destinations.
+	OutputSendDLQURL = "SendDlqUrl"
 
 	OutputWebhookSecret = "WebhookSecretArn"
 	OutputAPIKeySecret  = "ApiKeySecretArn"

@@ -23,6 +23,7 @@ func (l Limits) Validate() error {
 	l.checkConsumer(&f)
 	l.checkQueue(&f)
 	l.checkReconcile(&f)
+	l.checkSender(&f)
 	return errors.Join(f...)
 }
 
