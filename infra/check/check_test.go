@@ -26,7 +26,7 @@ func golden(t *testing.T, stage string) []byte {
 }
 
 func TestGoldenHolds(t *testing.T) {
-	for _, stage := range []string{"test", "live"} {
+	for _, stage := range []string{"test", "live", "send"} {
 		if err := Run(golden(t, stage), limits.AWS()); err != nil {
 			t.Errorf("%s:\n%v", stage, err)
 		}
@@ -91,9 +91,37 @@ const mutations = `
 	AlarmReconcileIncomplete: TreatMissingData "notBreaching"; DatapointsToAlarm 1
 	AlarmSilence: TreatMissingData "notBreaching"; Metrics.0.MetricStat.Metric.Dimensions.0.Value "test"`
 
-// TestMutations breaks the golden template in one place at a time.
+// sendMutations break the invariants of a stage with destinations.
+const sendMutations = `
+	Sender: Timeout +1; ReservedConcurrentExecutions +1; ReservedConcurrentExecutions null
+	Sender: Environment.Variables.TOLLGATE_DESTINATIONS "{}"; Environment.Variables.TOLLGATE_SEND_DLQ_URL {"Ref":"SendQueuebus"}
+	Sender: Environment.Variables.TOLLGATE_API_KEY_SECRET_ID null SenderRole
+	Sender: ! null
+	Consumer: Environment.Variables.TOLLGATE_DESTINATIONS null; Environment.Variables.TOLLGATE_SEND_DLQ_URL null
+	Reconcile: Environment.Variables.TOLLGATE_DESTINATIONS "{}"
+	SendQueuecrmXeu: QueueName "tollgate-send-crm"; VisibilityTimeout -1; MessageRetentionPeriod -1; MaximumMessageSize -1
+	SendQueuecrmXeu: RedrivePolicy.maxReceiveCount -1; RedrivePolicy null; ! null
+	SendQueueextra: ! {"Type":"AWS::SQS::Queue","Properties":{"QueueName":"tollgate-send-send-extra"}}
+	SendDeadLetterQueue: MessageRetentionPeriod -1; VisibilityTimeout +1; RedrivePolicy {}
+	SenderMappingjobs: BatchSize +1; ScalingConfig.MaximumConcurrency +1; FunctionResponseTypes null; FilterCriteria {}
+	SenderMappingjobs: EventSourceArn {"Fn::GetAtt":["SendQueuebus","Arn"]}; FunctionName {"Ref":"Consumer"}; MaximumBatchingWindowInSeconds 1
+	SenderMappingjobs: ! null
+	AlarmDeliveriesDeadExpire: Threshold 345600
+	ConsumerRole: Policies.0.PolicyDocument.Statement.4.Action ["sqs:SendMessage","sqs:ReceiveMessage"]
+	ConsumerRole: Policies.0.PolicyDocument.Statement.4.Resource "arn:aws:sns:eu-central-1:123456789012:news"
+	SenderRole: Policies.0.PolicyDocument.Statement.0.Resource "arn:aws:sqs:eu-central-1:123456789012:other"
+	SenderRole: Policies.0.PolicyDocument.Statement.8.Action ["events:PutEvents","events:PutRule"]
+	SenderRole: Policies.0.PolicyDocument.Statement.8.Resource "arn:aws:events:eu-central-1:123456789012:event-bus/other"
+	SenderRole: Policies.0.PolicyDocument.Statement.9.Resource.Fn::Join.1.5 ":secret:*"`
+
+// TestMutations breaks the golden templates in one place at a time.
 func TestMutations(t *testing.T) {
-	raw := golden(t, "live")
+	for stage, mutations := range map[string]string{"live": mutations, "send": sendMutations} {
+		t.Run(stage, func(t *testing.T) { breaks(t, golden(t, stage), mutations) })
+	}
+}
+
+func breaks(t *testing.T, raw []byte, mutations string) {
 	var resource string
 	for _, mutation := range regexp.MustCompile("[;\n]").Split(strings.TrimSpace(mutations), -1) {
 		if name, rest, isNext := strings.Cut(mutation, ": "); isNext {
@@ -160,19 +188,21 @@ func TestRunbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live, err := parse(golden(t, "live"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	sections, alarms := map[string]bool{}, map[string]bool{}
 	for _, heading := range regexp.MustCompile(`(?m)^#+ Alarm: (\S+)$`).FindAllStringSubmatch(string(raw), -1) {
 		sections[heading[1]] = true
 	}
-	for _, name := range live.names(typeAlarm) {
-		alarm := strings.TrimPrefix(live.text(name, "AlarmName"), "tollgate-live-")
-		alarms[alarm] = true
-		if text := live.text(name, "AlarmDescription"); !strings.HasSuffix(text, " "+Section+alarm) {
-			t.Errorf("%s: %s", alarm, text)
+	for _, stage := range []string{"live", "send"} {
+		template, err := parse(golden(t, stage))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range template.names(typeAlarm) {
+			alarm := strings.TrimPrefix(template.text(name, "AlarmName"), "tollgate-"+stage+"-")
+			alarms[alarm] = true
+			if text := template.text(name, "AlarmDescription"); !strings.HasSuffix(text, " "+Section+alarm) {
+				t.Errorf("%s: %s", alarm, text)
+			}
 		}
 	}
 	if !maps.Equal(sections, alarms) {

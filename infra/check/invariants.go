@@ -47,7 +47,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.resources, c.grants, c.invokers, c.alarms} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.grants, c.invokers, c.alarms} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -172,20 +172,21 @@ func (c *checker) role(function string) string {
 func (c *checker) grants() {
 	deletes := regexp.MustCompile(`(?i)^dynamodb:(.*delete|batchwrite)`)
 	arn := regexp.MustCompile(`\["(\w+)","Arn"\]`)
+	secret := regexp.MustCompile(`\b(whsec|sk|rk)_`)
 	for _, function := range c.names(typeFunction) {
 		role, granted, named := c.role(function), map[string]bool{}, map[string]bool{}
-		for _, p := range items(c.at(role, "Policies")) {
-			for _, s := range items(at(p, "PolicyDocument.Statement")) {
-				c.must(at(s, "NotAction") == nil && at(s, "NotResource") == nil, role, "grants all but some")
-				for _, action := range texts(at(s, "Action")) {
-					c.must(!strings.ContainsAny(action, "*?") && !deletes.MatchString(action), role, "grants %s", action)
+		for _, s := range c.statements(role) {
+			c.must(at(s, "NotAction") == nil && at(s, "NotResource") == nil, role, "grants all but some")
+			for _, action := range texts(at(s, "Action")) {
+				c.must(!strings.ContainsAny(action, "*?") && !deletes.MatchString(action), role, "grants %s", action)
+			}
+			for _, on := range texts(at(s, "Resource")) {
+				c.must(!strings.ContainsAny(strings.Replace(on, unknownSuffix+`"]`, "", 1), "*?"), role, "grants access to %s", on)
+				if joined := arn.FindStringSubmatch(on); joined != nil { // the table of an index
+					on = joined[1]
 				}
-				for _, on := range texts(at(s, "Resource")) {
-					c.must(!strings.ContainsAny(on, "*?"), role, "grants access to %s", on)
-					if joined := arn.FindStringSubmatch(on); joined != nil { // the table of an index
-						on = joined[1]
-					}
-					granted[strings.TrimSuffix(on, ".Arn")] = true
+				if on = strings.TrimSuffix(on, ".Arn"); c.Resources[on].Type != "" || function != sender {
+					granted[on] = true // reaches checks the others
 				}
 			}
 		}
@@ -195,8 +196,15 @@ func (c *checker) grants() {
 			if ref := short(value); c.Resources[ref].Type != "" {
 				named[ref] = true
 			}
-			c.must(!regexp.MustCompile(`whsec_|sk_|rk_`).MatchString(short(value)), function, "%s holds a secret", name)
+			c.must(!secret.MatchString(short(value)), function, "%s holds a secret", name)
 		}
+		if named[sendDLQ] { // stands for the groups' queues too; only the sender gives deliveries up
+			named[sendDLQ] = function == sender
+			for _, queue := range c.sendQueues() {
+				named[queue] = true
+			}
+		}
+		maps.DeleteFunc(named, func(_ string, is bool) bool { return !is })
 		c.must(fmt.Sprint(granted) == fmt.Sprint(named), role, "grants access to %v; the environment of %s names %v", granted, function, named)
 	}
 }

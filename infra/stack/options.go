@@ -175,7 +175,7 @@ func (o *Options) validate() error {
 	}
 	receivers, err := o.receivers()
 	if err != nil {
-		f = append(f, err)
+		f = append(f, fmt.Errorf("check destinations: %w", err))
 	}
 	f.must(len(receivers.Groups()) <= maxGroups, "destinations", "in %d groups, over %d", len(receivers.Groups()), maxGroups)
 	size = len(o.endpoints()) + len(o.accounts()) + len(o.destinations())

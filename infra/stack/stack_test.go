@@ -56,7 +56,7 @@ func bundles(t *testing.T) string {
 		t.Skip("node is not installed, so no template can be synthesized")
 	}
 	dir := t.TempDir()
-	for _, function := range []string{"ingest", "consumer", "reconcile"} {
+	for _, function := range []string{"ingest", "consumer", "reconcile", "sender"} {
 		if err := os.Mkdir(filepath.Join(dir, function), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -137,9 +137,9 @@ func parse(t *testing.T, raw []byte) (template struct {
 // TestGolden compares whole templates: review sees a change of the stack in infra/testdata,
 // which make diff ARGS=-update writes.
 func TestGolden(t *testing.T) {
-	for _, stage := range []string{"test", "live"} {
+	for stage, change := range map[string]object{"test": nil, "live": nil, "send": {"destinations": everyKind()}} {
 		t.Run(stage, func(t *testing.T) {
-			o := options(t, stage, nil)
+			o := options(t, stage, change)
 			raw := synth(t, o)
 			if twice := synth(t, o); !bytes.Equal(raw, twice) {
 				t.Errorf("two templates of one stage differ:\n%s", cmp.Diff(string(raw), string(twice)))
@@ -322,6 +322,7 @@ func TestReadStageRefuses(t *testing.T) {
 		{"hold-after", []any{"", "24", "30s", "100000h", nil}},
 		{"begin", []any{"2026-11-21", "yesterday", "0001-01-01T00:00:00Z", nil}},
 		{"stripe-rate", []any{0, 1001, "off", nil}},
+		{"destinations", []any{"crm", nil, []any{}, object{"crm": object{}}, object{"crm": object{"type": "sqs", "queue": "https://example.com/q", "messages": []any{"*"}}}, groupsOf(11)}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
 	} {
 		for _, value := range tt.values {

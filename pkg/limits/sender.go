@@ -30,7 +30,7 @@ func scaledSender(t func(time.Duration) time.Duration) Sender {
 		Slack:   5 * time.Second,
 
 		BackoffBase: t(5 * time.Second),
-		BackoffCap:  t(SQSMaxVisibility - 2*time.Minute),
+		BackoffCap:  t(SQSMaxVisibility) - 2*time.Minute,
 		WaitCap:     t(15 * time.Minute),
 		MaxAge:      t(3 * day),
 
