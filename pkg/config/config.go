@@ -35,6 +35,7 @@ type Consumer struct {
 	StripeURL      string                   // "" for Stripe's own URL
 	Endpoints      map[string]policy.Policy // an endpoint that is not listed accepts every event
 	Begin          time.Time                // overrides the start of history in the table unless zero
+	Sending        Sending                  // where messages are handed over
 	Concurrency    int                      // processes that run at once at most, and share the rate limit of Stripe's account
 	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
 }
@@ -49,6 +50,7 @@ type Reconcile struct {
 	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil: that account alone
 	Endpoints      map[string]policy.Policy // the consumer's
 	Begin          time.Time                // overrides the start of history in the table unless zero
+	Sending        Sending                  // the consumer's
 }
 
 // AWS has the credentials that Lambda sets, and endpoints, "" for AWS's own.
@@ -61,6 +63,9 @@ type AWS struct {
 	EndpointSQS            string
 	EndpointDynamoDB       string
 	EndpointSecretsManager string
+	EndpointSNS            string // the sender's, as the two below
+	EndpointEventBridge    string
+	EndpointSES            string
 }
 
 // Secret is a text that is redacted in log lines and formatted structs.
@@ -108,6 +113,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 	}
 	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)
 	c.Concurrency = r.number("TOLLGATE_CONCURRENCY", c.Limits.MaxConcurrency, 1, maxConcurrency)
+	c.Sending = r.sending(c.AWS, optional)
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
 		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters are received again without end")
@@ -131,6 +137,7 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)
 	c.Limits.Reconcile.ListRate = r.number("TOLLGATE_LIST_RATE", c.Limits.Reconcile.ListRate, 1, maxStripeRate)
 	r.excluded("TOLLGATE_RECONCILE", c.Accounts, c.Endpoints)
+	c.Sending = r.sending(c.AWS, optional)
 	return c, r.err()
 }
 

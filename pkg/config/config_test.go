@@ -223,12 +223,17 @@ func TestTableOfVariables(t *testing.T) {
 	_, _ = LoadIngest(spy)
 	_, _ = LoadConsumer(spy)
 	_, _ = LoadReconcile(spy)
+	_, _ = LoadSender(spy)
+	_, _ = LoadSender(func(name string) (string, bool) {
+		read[name] = true
+		return `{"a":{"type":"sns","topic":"arn:aws:sns:eu-central-1:123456789012:a","messages":["*"]}}`, true
+	})
 	doc, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, m := range regexp.MustCompile(`(?m)^//\t([A-Z_]{4,})\s`).FindAllStringSubmatch(string(doc), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^//\t([A-Z0-9_]{4,})\s`).FindAllStringSubmatch(string(doc), -1) {
 		documented = append(documented, m[1])
 	}
 	slices.Sort(documented)
@@ -243,7 +248,7 @@ func FuzzLoad(f *testing.F) {
 		"AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "TOLLGATE_STAGE", "TOLLGATE_LOG_LEVEL", "TOLLGATE_TIME_SCALE",
 		"TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL", "TOLLGATE_TABLE", "TOLLGATE_WEBHOOK_SECRET_ID", "TOLLGATE_ALLOW_IPS", "TOLLGATE_API_KEY_SECRET_ID",
 		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE", "TOLLGATE_BEGIN", "TOLLGATE_HOLD_AFTER",
-		"TOLLGATE_STRIPE_RATE", "TOLLGATE_CONCURRENCY", "TOLLGATE_LIST_RATE",
+		"TOLLGATE_STRIPE_RATE", "TOLLGATE_CONCURRENCY", "TOLLGATE_LIST_RATE", "TOLLGATE_DESTINATIONS", "TOLLGATE_SEND_DLQ_URL",
 	}
 	for i, v := range []string{
 		"", " ", "7", "-1", "1e3", "http://127.0.0.1:4566", "https://a@b/c", "http://[::1", "3.18.12.63, 10.0.0.0/8", "::ffff:1.2.3.4/100", "fe80::1%eth0",
@@ -280,6 +285,11 @@ func FuzzLoad(f *testing.F) {
 			if err == nil && (account != "" && !strings.HasPrefix(account, "acct_") || !event.ValidEndpoint(endpoint)) {
 				t.Fatalf("account %q, endpoint %q", account, endpoint)
 			}
+		}
+		s, err := LoadSender(lookup)
+		checkError(t, err)
+		if err == nil && (len(s.Sending.Destinations) == 0 || s.Sending.Group(s.Sending.QueueURL("crm")) != "" && s.Sending.Destinations.Groups()["crm"].Name == "") {
+			t.Fatalf("%+v", s.Sending)
 		}
 		_, err = LoadCommand(lookup)
 		checkError(t, err)
