@@ -216,17 +216,16 @@ func (o *Options) receivers() (destination.Set, error) {
 }
 
 func (o *Options) destinations() string {
-	text, err := destination.Compact(o.Destinations)
-	if err != nil || text == "{}" {
-		return "" // a stage file is JSON
+	if text := compact(o.Destinations); text != "{}" && text != "null" {
+		return text
 	}
-	return text
+	return ""
 }
 
 func compact(v any) string {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // maps of texts and flags
+		panic(err) // maps of texts and flags, or JSON that was read
 	}
 	return string(raw)
 }

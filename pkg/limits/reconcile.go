@@ -22,6 +22,8 @@ type Reconcile struct {
 
 	OutboxEvery time.Duration // how often the outbox is sent
 	OutboxTime  time.Duration // after this a run of the outbox starts no message
+	// OutboxMinAge is the age from which a run sends messages that the consumer hands over itself.
+	OutboxMinAge time.Duration
 
 	Verify Verify
 }
@@ -65,6 +67,8 @@ func scaledReconcile(t func(time.Duration) time.Duration) Reconcile {
 		OutboxEvery: t(time.Minute),
 		OutboxTime:  t(45 * time.Second),
 
+		OutboxMinAge: t(2 * time.Minute),
+
 		Verify: Verify{
 			Every:    t(time.Hour),
 			Round:    t(7 * day),
@@ -99,6 +103,7 @@ func (l Limits) checkReconcile(f *faults) {
 	f.must(r.ListRate >= 1, "a pass makes %d requests a second", r.ListRate)
 	f.must(r.Verify.MaxAge > r.Verify.Round+r.Verify.Round/7, "the alarm on the comparison's age pages after %v, a pass starts every %v", r.Verify.MaxAge, r.Verify.Round)
 	f.must(r.OutboxTime < r.OutboxEvery, "a run of the outbox sends for %v and is due every %v: runs would overlap and send twice", r.OutboxTime, r.OutboxEvery)
+	f.must(r.OutboxMinAge > l.ConsumerTimeout, "messages are sent again after %v, within the consumer's timeout %v: it may be handing them over", r.OutboxMinAge, l.ConsumerTimeout)
 	f.must(r.StopAfter < r.Timeout, "reconcile stops after %v, its timeout is %v: a pass would be cut before it logs its result", r.StopAfter, r.Timeout)
 	f.must(r.StopAfter >= r.Timeout || scaled(l, PatientCall) < r.Timeout-r.StopAfter,
 		"a call of %d tries exceeds what reconcile's timeout %v leaves after %v", CallTries, r.Timeout, r.StopAfter)

@@ -63,9 +63,15 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	}
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows, Hold: hold(cfg, rows)})
 	register(mux)
+	queues := client(cfg.AWS.EndpointSQS, cfg.Limits.Try())
+	router, err := sendsOn(mux, cfg.Sending, queues)
+	if err != nil {
+		return nil, err
+	}
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: cfg.Endpoints, Logger: log,
-		Queue: sqsqueue.New(sqs.NewFromConfig(client(cfg.AWS.EndpointSQS, cfg.Limits.Try())), cfg.QueueURL, cfg.DLQURL, cfg.Limits),
+		HandOver: handOver(store, router),
+		Queue:    sqsqueue.New(sqs.NewFromConfig(queues), cfg.QueueURL, cfg.DLQURL, cfg.Limits),
 	})
 	if err != nil {
 		return nil, err

@@ -26,8 +26,8 @@ import (
 )
 
 // Reconcile runs the function on the schedule. It enqueues events that Stripe lists and the
-// table lacks, of the types that register adds, sends the outbox with the sender that newSender
-// returns, and compares the kept rows with Stripe. Its input names one task:
+// table lacks, of the types that register adds, sends the outbox to the configured destinations or,
+// without any, with the sender that newSender returns, and compares the kept rows with Stripe. Its input names one task:
 // {"task":"quarter"}, "nightly", "weekly", "outbox" or "verify".
 func Reconcile(register func(*dispatch.Mux), newSender func(*slog.Logger) outbox.Sender) {
 	start.Function("reconcile", func(lookup config.Lookup) (lambda.Handler, error) { return WireReconcile(lookup, register, newSender) })
@@ -76,13 +76,21 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	if err != nil {
 		return nil, err
 	}
+	router, err := sendsOn(mux, cfg.Sending, client(cfg.AWS.EndpointSQS))
+	if err != nil {
+		return nil, err
+	}
+	sender := newSender(log)
+	if router != nil {
+		sender = router
+	}
 	passes, err := reconciler(cfg, mux.Types(), store, client(cfg.AWS.EndpointSQS), lister, log)
 	if err != nil {
 		return nil, err
 	}
 	l := cfg.Limits.Reconcile
 	return &tasks{
-		passes: passes, outbox: store, sender: newSender(log), drains: outbox.Options{Time: l.OutboxTime, Logger: log},
+		passes: passes, outbox: store, sender: sender, drains: outbox.Options{Time: l.OutboxTime, MinAge: swept(router, l.OutboxMinAge), Logger: log},
 		verify: verify, time: (l.StopAfter + l.Timeout) / 2, log: log,
 	}, nil
 }

@@ -1,0 +1,42 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tollgate/pkg/config"
+	"tollgate/pkg/delivery"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/outbox"
+	"tollgate/pkg/sqsqueue"
+)
+
+// sendsOn makes a mux forward the events that destinations take, and returns the router that
+// hands messages over to them; nil without destinations.
+func sendsOn(mux *dispatch.Mux, to config.Sending, queues aws.Config) (*delivery.Router, error) {
+	if len(to.Destinations) == 0 {
+		return nil, nil
+	}
+	delivery.Forward(mux, to.Destinations)
+	return delivery.NewRouter(to.Destinations, sqsqueue.NewJobs(sqs.NewFromConfig(queues), to.QueueURL))
+}
+
+// handOver returns what the consumer calls after a commit, nil without destinations.
+func handOver(marks outbox.Marks, router *delivery.Router) func(context.Context, dispatch.Effects) error {
+	if router == nil {
+		return nil
+	}
+	return outbox.HandOver(marks, router)
+}
+
+// swept is the age from which a run of the outbox sends a message: with destinations the consumer
+// hands it over at once.
+func swept(router *delivery.Router, age time.Duration) time.Duration {
+	if router == nil {
+		return 0
+	}
+	return age
+}
