@@ -122,11 +122,17 @@ func verbsAreApart(s *source) (violations []string) {
 	return violations
 }
 
-// ingestLinksLittle: whatever the function in front of Stripe links, it loads before its first
-// delivery.
-func ingestLinksLittle(s *source) (violations []string) {
-	heavy := []string{"pkg/dispatch", "pkg/handlers", "pkg/dynamostore", "pkg/stripeapi"}
-	linked := []string{"functions/ingest"}
+// functionsLinkLittle: whatever a function links, it loads before its first event. Only the sender
+// links clients of what it sends to.
+func functionsLinkLittle(s *source) (violations []string) {
+	targets := []string{"pkg/target/awstarget", "pkg/target/mail", "pkg/target/httptarget", "pkg/egress"}
+	violations = linksNone(s, "ingest", slices.Concat(targets, []string{"pkg/dispatch", "pkg/handlers", "pkg/dynamostore", "pkg/stripeapi"}))
+	violations = append(violations, linksNone(s, "consumer", targets)...)
+	return append(violations, linksNone(s, "reconcile", targets)...)
+}
+
+func linksNone(s *source, function string, heavy []string) (violations []string) {
+	linked := []string{"functions/" + function}
 	for i := 0; i < len(linked); i++ {
 		for _, f := range s.files {
 			if f.dir != linked[i] || f.test() {
@@ -139,7 +145,7 @@ func ingestLinksLittle(s *source) (violations []string) {
 				}
 				linked = append(linked, dir)
 				if slices.Contains(heavy, dir) {
-					violations = append(violations, fmt.Sprintf("%s: ingest links %s through it: move what both need to a package of terms", f.path, dir))
+					violations = append(violations, fmt.Sprintf("%s: %s links %s through it: move what both need to a package of terms", f.path, function, dir))
 				}
 			}
 		}

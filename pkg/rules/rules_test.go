@@ -19,7 +19,7 @@ type rule func(*source) []string
 func rules() map[string]rule {
 	return map[string]rule{
 		"imports point one way":             importsPointOneWay,
-		"ingest links little":               ingestLinksLittle,
+		"functions link little":               functionsLinkLittle,
 		"verbs are apart":                   verbsAreApart,
 		"imports from outside":              outsideImports,
 		"one package comment":               onePackageComment,
@@ -72,8 +72,11 @@ func TestRulesFind(t *testing.T) {
 		{"imports point one way", "pkg/local/aws/sqs/x_test.go", `package sqs; import "tollgate/pkg/limits"`, "may not import tollgate/pkg/limits"},
 		{"imports point one way", "pkg/local/aws/sqs/x.go", `package sqs; import "tollgate/pkg/local/aws/awsjson"`, ""},
 		{"imports point one way", "pkg/new/x.go", `package new`, "pkg/new has no place"},
-		{"ingest links little", "functions/ingest/x.go", `package main; import "tollgate/pkg/dispatch"`, "functions/ingest/x.go: ingest links pkg/dispatch through it"},
-		{"ingest links little", "functions/consumer/x.go", `package main; import "tollgate/pkg/dispatch"`, ""},
+		{"functions link little", "functions/ingest/x.go", `package main; import "tollgate/pkg/dispatch"`, "functions/ingest/x.go: ingest links pkg/dispatch through it"},
+		{"functions link little", "functions/consumer/x.go", `package main; import "tollgate/pkg/dispatch"`, ""},
+		{"functions link little", "functions/consumer/x.go", `package main; import "tollgate/pkg/target/mail"`, "functions/consumer/x.go: consumer links pkg/target/mail through it"},
+		{"functions link little", "functions/reconcile/x.go", `package main; import "tollgate/pkg/egress"`, "functions/reconcile/x.go: reconcile links pkg/egress through it"},
+		{"functions link little", "functions/sender/x.go", `package main; import "tollgate/pkg/target/mail"`, ""},
 		{"imports from outside", "pkg/limits/x.go", `package limits; import "pgregory.net/rapid"`, "pkg/limits may import the standard library only"},
 		{"imports from outside", "pkg/limits/x_test.go", `package limits; import "pgregory.net/rapid"`, ""},
 		{"imports from outside", "pkg/consumer/x.go", `package consumer; import "github.com/aws/aws-sdk-go-v2/service/sqs"`, "pkg/consumer may not import the AWS SDK"},
