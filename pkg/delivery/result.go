@@ -100,6 +100,11 @@ func (b *batch) log(m queue.Message, r result) {
 	if !r.queued.IsZero() {
 		attrs = append(attrs, slog.Int64("age_ms", b.now().Sub(r.queued).Milliseconds()))
 	}
+	if l := b.lanes[r.job.Destination]; l != nil && r.outcome != outcomeDelivered {
+		if failing := l.failing(b.now()); failing > 0 { // an alarm counts it
+			attrs = append(attrs, slog.Int64("failing_ms", failing.Milliseconds()))
+		}
+	}
 	if r.reason != "" {
 		attrs = append(attrs, slog.String("reason", r.reason))
 	}

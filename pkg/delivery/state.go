@@ -63,6 +63,16 @@ func (l *lane) keep(s State, read time.Time) {
 	l.mu.Unlock()
 }
 
+// failing returns for how long the destination has accepted nothing, 0 if its last answer was good.
+func (l *lane) failing(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.Since.IsZero() {
+		return 0
+	}
+	return now.Sub(l.state.Since)
+}
+
 // swap writes a state that is based on the current one, and reports whether it was written. If
 // another write came first the state is read again.
 func (l *lane) swap(ctx context.Context, store Store, next State, now time.Time) (bool, error) {

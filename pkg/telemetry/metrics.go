@@ -74,6 +74,10 @@ func metricsOf(r slog.Record) []metric {
 		return []metric{{name: limits.MetricSecretUnusable, value: 1, unit: unitCount}}
 	case EventMessage:
 		return ofMessage(fieldsOf(r))
+	case SendMessage:
+		return ofJob(r)
+	case DisabledMessage:
+		return []metric{count(limits.MetricDestinationDisabled, 1)}
 	default:
 		return nil
 	}
