@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/destination"
+	"tollgate/pkg/limits"
 )
 
 const (
@@ -66,6 +69,12 @@ func TestLocal(t *testing.T) {
 		if (err == nil) != local || c.AWS.Local() != local {
 			t.Errorf("endpoint %q: local %v, %v", endpoint, c.AWS.Local(), err)
 		}
+	}
+}
+
+func TestLongestAttempt(t *testing.T) {
+	if destination.MaxTimeout != limits.SendTimeout {
+		t.Errorf("a destination may take %v, the sender's times are made for %v", destination.MaxTimeout, limits.SendTimeout)
 	}
 }
 

@@ -89,6 +89,17 @@ func TestValidateNames(t *testing.T) {
 		{"receives over SQS's bound", func(l *limits.Limits) { l.MaxReceives, l.BackoffCap = 1001, 30*time.Second }, "max receives 1001"},
 		{"back-off over the retention", func(l *limits.Limits) { l.MaxReceives = 110 }, "110 receives take"},
 		{"DLQ retention as the source's", func(l *limits.Limits) { l.DLQRetention = l.SourceRetention }, "DLQ retention 96h"},
+		{"an outbox that overtakes the consumer", func(l *limits.Limits) { l.Reconcile.OutboxMinAge = l.ConsumerTimeout }, "messages are sent again after 30s"},
+		{"no slack of a delivery's lease", func(l *limits.Limits) { l.Sender.Slack = 0 }, "lease slack of a delivery 0s"},
+		{"no back-off of a delivery", func(l *limits.Limits) { l.Sender.BackoffBase = 0 }, "back-off base of a delivery 0s"},
+		{"a breaker that never opens", func(l *limits.Limits) { l.Sender.BreakerOpen = 0 }, "breaker's open time 0s"},
+		{"a destination's state that is always read", func(l *limits.Limits) { l.Sender.StateTTL = 0 }, "time to live of a destination's state 0s"},
+		{"no attempt fits", func(l *limits.Limits) { l.Sender.Timeout = 34 * time.Second }, "an attempt of 20s with three records of 3s"},
+		{"a delivery's back-off over SQS's bound", func(l *limits.Limits) { l.Sender.BackoffCap = 12*time.Hour - 59*time.Second }, "the back-off of deliveries 5s to 11h59m1s"},
+		{"receives that end before a destination is disabled", func(l *limits.Limits) { l.Sender.WaitCap = 11 * time.Minute }, "1000 receives every 11m0s"},
+		{"failures that never count together", func(l *limits.Limits) { l.Sender.FailureGap = 11 * time.Hour }, "a destination is disabled after 120h0m0s"},
+		{"deliveries that are lost before they are given up", func(l *limits.Limits) { l.Sender.MaxAge = 5 * 24 * time.Hour }, "deliveries are kept for 240h0m0s"},
+		{"a delivery's row gone before its job", func(l *limits.Limits) { l.Sender.RowTTL = 24 * 24 * time.Hour }, "a delivery's row lives for 576h0m0s"},
 		{"DLQ retention over SQS's bound", func(l *limits.Limits) { l.DLQRetention++ }, "DLQ retention 336h"},
 	}
 	for _, tt := range tests {
@@ -142,6 +153,16 @@ func TestBackground(t *testing.T) {
 		l.StripeRate = c.rate
 		if got := l.Background(c.perSecond); got != c.want {
 			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+// TestMapping: the processes of a group make about as many attempts at once as it allows, and
+// each batch runs whole.
+func TestMapping(t *testing.T) {
+	for concurrency, want := range map[int][2]int{1: {2, 1}, 2: {2, 1}, 3: {2, 1}, 5: {2, 2}, 20: {2, 10}, 21: {3, 7}, 25: {3, 8}, 100: {10, 10}} {
+		if processes, batch := limits.AWS().Sender.Mapping(concurrency); processes != want[0] || batch != want[1] {
+			t.Errorf("%d at once: %d processes with batches of %d, want %v", concurrency, processes, batch, want)
 		}
 	}
 }
