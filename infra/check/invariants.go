@@ -198,7 +198,7 @@ func (c *checker) grants() {
 			}
 			c.must(!secret.MatchString(short(value)), function, "%s holds a secret", name)
 		}
-		if named[sendDLQ] { // stands for the groups' queues too; only the sender gives deliveries up
+		if named[sendDLQ] { // stands for the groups' queues too; only the sender sends to it
 			named[sendDLQ] = function == sender
 			for _, queue := range c.sendQueues() {
 				named[queue] = true

@@ -104,7 +104,7 @@ func (c *checker) sendValues() {
 	c.must(c.number(expire, "Threshold") <= (q.DLQRetention-q.Retention).Seconds()-day, expire, "leaves under a day before SQS deletes a dead delivery")
 }
 
-// reaches: beside the stack's own resources the sender's role has what its destinations name, each
+// reaches: of what is not in the stack, the sender's role has what its destinations name, each
 // by one action.
 func (c *checker) reaches(all destination.Set) {
 	want := map[string]bool{}

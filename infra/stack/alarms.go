@@ -171,7 +171,7 @@ func (p *parts) senderAlarms() []alarm {
 			metrics: []metric{p.own("m", limits.MetricDestinationDown, sum)}, threshold: 1, period: 15 * time.Minute},
 		{name: "destination-disabled", problem: "A destination answered 410, or accepted nothing for " + days(p.Limits.Sender.DisableAfter) + " days: nothing is sent to it.",
 			metrics: []metric{p.own("m", limits.MetricDestinationDisabled, sum)}, threshold: 1, period: 5 * time.Minute},
-		{name: "deliveries-dead", problem: "A delivery was given up and is in the sender's dead-letter queue.",
+		{name: "deliveries-dead", problem: "A delivery failed for good and is in the sender's dead-letter queue.",
 			metrics: []metric{p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")}, threshold: 1, period: time.Minute},
 		{name: "deliveries-dead-expire", problem: "SQS will delete the oldest dead deliveries within days.",
 			metrics: []metric{p.sqs("send-dead", "ApproximateAgeOfOldestMessage")}, threshold: 0.7 * (q.DLQRetention - q.Retention).Seconds(), period: 5 * time.Minute},

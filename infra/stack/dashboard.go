@@ -170,7 +170,7 @@ func (p *parts) senderGraphs() []graph {
 	return []graph{
 		{"Deliveries", p.counts(
 			"delivered", limits.MetricDelivered, "failed", limits.MetricDeliveryFailed, "waiting for the breaker", limits.MetricDeliveryWaiting,
-			"given up", limits.MetricDeliveryDead, "destinations disabled", limits.MetricDestinationDisabled,
+			"failed for good", limits.MetricDeliveryDead, "destinations disabled", limits.MetricDestinationDisabled,
 		)},
 		{"From commit to delivery, ms", []line{{"p50", p.own("m", limits.MetricDeliveryAge, p50)}, {"p99", p.own("m", limits.MetricDeliveryAge, p99)}}},
 		{"Deliveries waiting, by group", waiting},

@@ -98,7 +98,7 @@ func TestValidateNames(t *testing.T) {
 		{"a delivery's back-off over SQS's bound", func(l *limits.Limits) { l.Sender.BackoffCap = 12*time.Hour - 59*time.Second }, "the back-off of deliveries 5s to 11h59m1s"},
 		{"receives that end before a destination is disabled", func(l *limits.Limits) { l.Sender.WaitCap = 11 * time.Minute }, "1000 receives every 11m0s"},
 		{"failures that never count together", func(l *limits.Limits) { l.Sender.FailureGap = 11 * time.Hour }, "a destination is disabled after 120h0m0s"},
-		{"deliveries that are lost before they are given up", func(l *limits.Limits) { l.Sender.MaxAge = 5 * 24 * time.Hour }, "deliveries are kept for 240h0m0s"},
+		{"deliveries that are lost before their retries end", func(l *limits.Limits) { l.Sender.MaxAge = 5 * 24 * time.Hour }, "deliveries are kept for 240h0m0s"},
 		{"a delivery's row gone before its job", func(l *limits.Limits) { l.Sender.RowTTL = 24 * 24 * time.Hour }, "a delivery's row lives for 576h0m0s"},
 		{"DLQ retention over SQS's bound", func(l *limits.Limits) { l.DLQRetention++ }, "DLQ retention 336h"},
 	}

@@ -48,7 +48,7 @@ const (
 	MetricDeliveryAge     = "DeliveryAge"     // milliseconds from a message's commit to its acceptance
 	MetricDeliveryFailed  = "DeliveryFailed"  // failed attempts that will be retried
 	MetricDeliveryWaiting = "DeliveryWaiting" // jobs that wait for an open circuit breaker
-	MetricDeliveryDead    = "DeliveryDead"    // deliveries that were given up, with a copy in the dead-letter queue
+	MetricDeliveryDead    = "DeliveryDead"    // deliveries that failed for good, with a copy in the dead-letter queue
 	// MetricDestinationDown counts jobs that failed or waited while their destination had accepted
 	// nothing for DestinationDownAfter.
 	MetricDestinationDown     = "DestinationDown"

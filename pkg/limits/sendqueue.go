@@ -5,7 +5,7 @@ import "time"
 // SendTimeout is the longest that a destination may take to answer an attempt.
 const SendTimeout = 20 * time.Second
 
-// DestinationDownAfter is how long a destination fails before an alarm says so.
+// DestinationDownAfter is how long a destination fails before an alarm.
 const DestinationDownAfter = time.Hour
 
 // SendQueue are the times and counts of the queues of deliveries, which are one for each group of
@@ -14,7 +14,7 @@ type SendQueue struct {
 	// Visibility is six times the sender's timeout, where a scaled queue allows it: less delays
 	// nothing, as an attempt's lease decides who sends.
 	Visibility  time.Duration
-	MaxReceives int // before SQS moves a message itself; the sender gives up earlier
+	MaxReceives int // before SQS moves a message itself; the sender ends retries earlier
 	// Retention is longer than a delivery is retried: a sender that was stopped for days loses none.
 	Retention    time.Duration
 	DLQRetention time.Duration
@@ -63,6 +63,6 @@ func (l Limits) checkSender(f *faults) {
 	f.must(s.BreakerFailures >= 1 && s.DisableAfter > s.FailureGap && s.FailureGap > s.BackoffCap,
 		"a destination is disabled after %v, failures count together within %v: a wait of %v would end a series", s.DisableAfter, s.FailureGap, s.BackoffCap)
 	f.must(q.Retention > s.MaxAge+s.DisableAfter && q.DLQRetention > q.Retention && q.DLQRetention <= scaled(l, SQSMaxRetention),
-		"deliveries are kept for %v and dead ones for %v: they would be lost before they are given up, or at once after", q.Retention, q.DLQRetention)
+		"deliveries are kept for %v and dead ones for %v: they would be lost before their retries end, or at once after", q.Retention, q.DLQRetention)
 	f.must(s.RowTTL > q.Retention+q.DLQRetention, "a delivery's row lives for %v, under the life of its job: a redriven one would be sent again", s.RowTTL)
 }

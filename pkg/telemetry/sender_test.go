@@ -56,7 +56,7 @@ func TestEveryOutcomeOfTheSenderIsCounted(t *testing.T) {
 		{"down", sends{answer: delivery.Answer{Verdict: delivery.Retry}, failing: time.Hour}, "", map[string]float64{"DeliveryFailed": 1, "DestinationDown": 1}},
 		{"down a little shorter", sends{answer: delivery.Answer{Verdict: delivery.Retry}, failing: time.Hour - time.Millisecond}, "", map[string]float64{"DeliveryFailed": 1}},
 		{"an open breaker", sends{failing: time.Hour, open: time.Second}, "", map[string]float64{"DeliveryWaiting": 1, "DestinationDown": 1}},
-		{"given up", sends{answer: delivery.Answer{Verdict: delivery.Stop}}, "", map[string]float64{"DeliveryDead": 1}},
+		{"final", sends{answer: delivery.Answer{Verdict: delivery.Stop}}, "", map[string]float64{"DeliveryDead": 1}},
 		{"disabled", sends{answer: delivery.Answer{Verdict: delivery.Disable}}, "", map[string]float64{"DeliveryDead": 1, "DestinationDisabled": 1}},
 		{"not a job", sends{}, "{}", map[string]float64{"DeliveryDead": 1}},
 		{"store down", sends{broken: errors.New("throttled")}, "", map[string]float64{"StoreDown": 1}},

@@ -216,7 +216,7 @@ func TestSendsOn(t *testing.T) {
 	}
 }
 
-// TestComesBack: a failed attempt hides its job in the queue of its group, and what is given up is
+// TestComesBack: a failed attempt hides its job in the queue of its group, and what failed for good is
 // in the dead-letter queue.
 func TestComesBack(t *testing.T) {
 	s := newSystem(t)
