@@ -111,6 +111,16 @@ func (r *reader) sending(a AWS, n need) (s Sending) {
 	return s
 }
 
+// ParseSending parses destinations in the form of TOLLGATE_DESTINATIONS, with their dead-letter
+// queue.
+func ParseSending(destinations, deadURL string, at destination.Place) (Sending, error) {
+	all, err := destination.Parse(destinations, at)
+	if err == nil && len(all) > 0 && !strings.HasSuffix(deadURL, sendDead) {
+		err = errors.New("no URL of the dead-letter queue that ends in " + sendDead)
+	}
+	return Sending{all, deadURL}, err
+}
+
 // unjoined returns the errors that err joins, or err alone.
 func unjoined(err error) []error {
 	if all, ok := errors.AsType[interface {

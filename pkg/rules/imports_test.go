@@ -40,7 +40,7 @@ func places() []place {
 		{dir: "pkg/consumer", ours: core},
 		{dir: "pkg/redrive", ours: core},
 		{dir: "pkg/replay", ours: core},
-		{dir: "pkg/doctor", ours: flows},
+		{dir: "pkg/doctor", ours: slices.Concat(flows, []string{"pkg/stdwebhooks"})},
 		{dir: "pkg/reconcile", ours: core},
 		{dir: "pkg/registration", ours: core},
 		{dir: "pkg/outbox", ours: core},

@@ -19,7 +19,7 @@ type rule func(*source) []string
 func rules() map[string]rule {
 	return map[string]rule{
 		"imports point one way":             importsPointOneWay,
-		"functions link little":               functionsLinkLittle,
+		"functions link little":             functionsLinkLittle,
 		"verbs are apart":                   verbsAreApart,
 		"imports from outside":              outsideImports,
 		"one package comment":               onePackageComment,

@@ -13,6 +13,7 @@ import (
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
+	"tollgate/pkg/dynamostore"
 )
 
 // Doctor checks the system.
@@ -91,7 +92,12 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 		checks = append(checks, doctor.Skip("functions", "tollgate dev runs them itself"), doctor.Skip("alarms", "a local system has none"))
 	} else {
 		cloud := cloud{watched.AWS, t.QueueURL}
-		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud.alarms, prefix))
+		deliveries, err := dynamostore.NewDeliveries(table, t.Table, dynamostore.Options{Limits: site.Limits})
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud.alarms, prefix),
+			doctor.CheckDestinations(func(ctx context.Context) (doctor.Sending, error) { return sendingOf(ctx, t, cloud, queues) }, secret, deliveries.State, site, time.Now))
 	}
 	checks = append(checks,
 		doctor.CheckWebhookSecret(secret, t.WebhookSecretID),

@@ -26,6 +26,7 @@ import (
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/config"
+	"tollgate/pkg/destination"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
@@ -269,6 +270,39 @@ func (c cloud) alarms(ctx context.Context, prefix string) (all []doctor.Alarm, e
 		}
 	}
 	return all, nil
+}
+
+// sendingOf reads the destinations of the target's functions. The consumer hands over to those that
+// the sender sends to.
+func sendingOf(ctx context.Context, t verb.Target, functions doctor.Functions, queues *sqs.Client) (doctor.Sending, error) {
+	consumer, err := t.Variables(ctx, "consumer")
+	if err != nil {
+		return doctor.Sending{}, err
+	}
+	const destinations, dead = "TOLLGATE_DESTINATIONS", "TOLLGATE_SEND_DLQ_URL"
+	to, err := config.ParseSending(consumer[destinations], consumer[dead], destination.Deployed)
+	if err != nil {
+		return doctor.Sending{}, fmt.Errorf("%w: of the consumer: %w", doctor.ErrConfiguration, err)
+	}
+	if len(to.Destinations) == 0 {
+		return doctor.Sending{}, nil
+	}
+	for _, function := range []string{"reconcile", "sender"} {
+		other, err := t.Variables(ctx, function)
+		if err != nil {
+			return doctor.Sending{}, err
+		}
+		if other[destinations] != consumer[destinations] || other[dead] != consumer[dead] {
+			return doctor.Sending{}, fmt.Errorf("%w: consumer and %s have different destinations", doctor.ErrConfiguration, function)
+		}
+	}
+	return doctor.Sending{
+		Destinations: to.Destinations, Dead: queueOf(queues, to.DLQURL),
+		Queue: func(group string) doctor.Queue { return queueOf(queues, to.QueueURL(group)) },
+		Sender: func(ctx context.Context) (doctor.Function, error) {
+			return functions.Function(ctx, t.Prefix()+"-sender")
+		},
+	}, nil
 }
 
 // accountsOf reads the accounts and policies of the target's functions. Without configured

@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"tollgate/pkg/delivery"
+	"tollgate/pkg/destination"
+	"tollgate/pkg/limits"
+	"tollgate/pkg/stdwebhooks"
+)
+
+// Sending is where messages are sent, as the target's functions are configured.
+type Sending struct {
+	Destinations destination.Set
+	Queue        func(group string) Queue
+	Dead         Queue
+	Sender       func(ctx context.Context) (Function, error) // nil where it is no Lambda function
+}
+
+// CheckDestinations checks the configuration of destinations, which read returns, their secrets
+// and queues, and whether one is disabled or fails. No secret's value is shown. The error of read
+// wraps [ErrConfiguration] when functions have a wrong one.
+func CheckDestinations(read func(context.Context) (Sending, error), s Secrets,
+	state func(ctx context.Context, destination string) (delivery.State, error), site Target, now func() time.Time) Check {
+	return func(ctx context.Context) []Finding {
+		f := findings{name: "destinations"}
+		to, err := read(ctx)
+		switch {
+		case errors.Is(err, ErrConfiguration):
+			return f.fail(redeploy, "%v", err)
+		case err != nil:
+			return unknown(f.name, err, "lambda:GetFunctionConfiguration")
+		case len(to.Destinations) == 0:
+			return []Finding{{f.name, Skipped, "none is configured: messages are only logged", ""}}
+		}
+		for _, name := range slices.Sorted(maps.Keys(to.Destinations)) {
+			if d := to.Destinations[name]; d.Type == destination.HTTP {
+				signs(ctx, &f, d, s)
+			}
+			current, err := state(ctx, name)
+			condition(&f, name, current, err, now())
+		}
+		all := f.or("%d, with usable secrets, none failing", len(to.Destinations))
+		all = append(all, sendQueues(ctx, to, site)...)
+		if to.Sender == nil {
+			return all
+		}
+		sender, err := to.Sender(ctx)
+		if err != nil {
+			return append(all, unknown("function sender", err, "lambda:GetFunctionConfiguration and lambda:GetFunctionConcurrency")...)
+		}
+		return append(all, function("function sender", sender, site.Limits.Sender.Timeout)...)
+	}
+}
+
+// signs reports a secret that cannot sign.
+func signs(ctx context.Context, f *findings, d destination.Destination, s Secrets) {
+	const do = "store a secret of the form whsec_… under this name, the same that the receiver has"
+	text, there, err := s(ctx, d.Secret)
+	if err != nil {
+		f.warn("these credentials need secretsmanager:GetSecretValue", "the secret of %s is not known: %v", d.Name, err)
+		return
+	}
+	if !there {
+		f.fail(do, "%s has no secret %s: nothing can be signed", d.Name, d.Secret)
+		return
+	}
+	keys, err := stdwebhooks.Parse(text)
+	if err == nil {
+		err = keys.Sign(http.Header{}, stdwebhooks.Message{ID: "msg_doctor", At: time.Now()})
+	}
+	if err != nil {
+		f.fail(do, "the secret of %s is not usable: %v", d.Name, err)
+	}
+}
+
+func condition(f *findings, name string, s delivery.State, err error, now time.Time) {
+	switch {
+	case err != nil:
+		f.warn("these credentials need dynamodb:GetItem", "the state of %s is not known: %v", name, err)
+	case !s.Off.IsZero():
+		f.fail("see infra/README.md#alarm-destination-disabled", "%s is disabled since %s: %s", name, s.Off.UTC().Format(time.RFC3339), s.Why)
+	case !s.Since.IsZero() && now.Sub(s.Since) >= limits.DestinationDownAfter:
+		f.warn("see infra/README.md#alarm-destination-down", "%s accepts nothing since %s", name, s.Since.UTC().Format(time.RFC3339))
+	}
+}
+
+// sendQueues checks each group's queue and counts the dead letters.
+func sendQueues(ctx context.Context, to Sending, site Target) []Finding {
+	f, l := findings{name: "queues of deliveries"}, site.Limits
+	q := l.SendQueue()
+	l.MaxReceives = q.MaxReceives // for redrivePolicy
+	dead, err := to.Dead(ctx)
+	if err != nil {
+		return f.fail("is the queue there, and may these credentials call sqs:GetQueueAttributes?", "dead letters: %v", err)
+	}
+	for _, group := range slices.Sorted(maps.Keys(to.Destinations.Groups())) {
+		queue, err := to.Queue(group)(ctx)
+		if err != nil {
+			f.fail(redeploy, "group %s: %v", group, err)
+			continue
+		}
+		if got, want := attributeSeconds(queue, "VisibilityTimeout"), scaled(q.Visibility, l); got < want {
+			f.warn(redeploy, "group %s: visibility timeout is %s, want %s", group, got, want)
+		}
+		if got, want := attributeSeconds(queue, "MessageRetentionPeriod"), scaled(q.Retention, l); got < want {
+			f.fail(redeploy, "group %s: message retention is %s, want %s: deliveries are lost before their retries end", group, got, want)
+		}
+		redrivePolicy(&f, queue["RedrivePolicy"], dead["QueueArn"], l)
+	}
+	if n := number(dead, "ApproximateNumberOfMessages") + number(dead, "ApproximateNumberOfMessagesNotVisible"); n > 0 {
+		f.warn("see infra/README.md#alarm-deliveries-dead", "%d dead deliveries", n)
+	}
+	return f.or("%d, no dead deliveries", len(to.Destinations.Groups()))
+}
