@@ -28,6 +28,7 @@ import (
 	"tollgate/pkg/outbox"
 	"tollgate/pkg/run"
 	"tollgate/pkg/run/runingest"
+	"tollgate/pkg/run/runsender"
 )
 
 // plant is the wired functions between the embedded services and the fake Stripe. The test is
@@ -39,6 +40,7 @@ type plant struct {
 	stripe                      *stripe.Fake
 	stripeDown                  atomic.Bool
 	ingest, consumer, reconcile lambda.Handler
+	sender                      lambda.Handler // nil without a destination
 	log                         *os.File
 	sent                        int                 // events so far
 	change                      func([]byte) []byte // of golden events, if set
@@ -52,9 +54,12 @@ const (
 	reconcileScale = 200
 )
 
-func newPlant(t *testing.T) *plant {
+func newPlant(t *testing.T) *plant { return newPlantWith(t, nil) }
+
+// newPlantWith sends every message to a receiver, if there is one.
+func newPlantWith(t *testing.T, r *receiver) *plant {
 	p := &plant{t: t, counter: &counter{sum: counts{}}}
-	p.accessLog = float64(len(accessLine(p.template().accessLog())))
+	p.accessLog = float64(len(accessLine(p.template("live").accessLog())))
 	p.aws = localtest.Start(t, localtest.Options{TimeScale: consumerScale, Wrap: func(h http.Handler) http.Handler {
 		p.counter.next = h
 		return p.counter
@@ -73,12 +78,16 @@ func newPlant(t *testing.T) *plant {
 	queueURL, dead := p.aws.Queues(t, limits.AWS().MaxReceives, nil)
 	p.aws.Secret(t, "webhook", `{"default":["`+Secret+`"]}`)
 	p.aws.Secret(t, "key", "sk_test_bench")
-	p.wire(map[string]string{
+	env := map[string]string{
 		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": p.aws.URL,
 		"TOLLGATE_TABLE": "tollgate", "TOLLGATE_QUEUE_URL": queueURL, "TOLLGATE_DLQ_URL": dead, "TOLLGATE_WEBHOOK_SECRET_ID": "webhook",
 		"TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": door.URL, "TOLLGATE_STRIPE_RATE": "off", "TOLLGATE_STAGE": "live", "TOLLGATE_TIME_SCALE": strconv.Itoa(consumerScale),
 		"TOLLGATE_BEGIN": time.Now().Add(-40 * 24 * time.Hour).Format(time.RFC3339),
-	})
+	}
+	if r != nil {
+		p.sendsTo(env, r)
+	}
+	p.wire(env)
 	p.events("invoice.paid", time.Now(), 1, 1, false) // fetches the secrets
 	p.task("outbox")
 	return p
@@ -97,6 +106,10 @@ func (p *plant) wire(env map[string]string) {
 	p.check(err)
 	p.consumer, err = run.WireConsumer(lookup, handlers.Register)
 	p.check(err)
+	if env["TOLLGATE_DESTINATIONS"] != "" {
+		p.sender, err = runsender.Wire(lookup)
+		p.check(err)
+	}
 	env["TOLLGATE_TIME_SCALE"] = strconv.Itoa(reconcileScale)
 	p.reconcile, err = run.WireReconcile(lookup, handlers.Register, outbox.NewLogSender)
 	p.check(err)

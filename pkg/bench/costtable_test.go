@@ -64,6 +64,7 @@ func TestCost(t *testing.T) {
 			}
 		}
 	}
+	p.delivering(&out, idle)
 	p.monthly(&out, idle)
 	t.Log(out.String())
 	if *document != "" {
@@ -209,8 +210,18 @@ func (p *plant) storedBy(typ string) (expiring, kept float64) {
 
 // fixed counts what a stage has in the golden template and what a healthy one logs.
 func (p *plant) fixed() counts {
-	c := counts{metrics: p.customMetrics(), sqsRequests: 5 * 3 * month.Minutes()} // five pollers with waits of 20 s
-	for _, r := range p.template().Resources {
+	c := p.deployed("live")
+	c.add(counts{metrics: p.customMetrics(), sqsRequests: pollerRequests}, 1)
+	return c
+}
+
+// pollerRequests are those of the five pollers of an idle queue with waits of 20 s.
+const pollerRequests = 5 * 3 * float64(month/time.Minute)
+
+// deployed counts what the resources of a stage's golden template cost each month.
+func (p *plant) deployed(stage string) counts {
+	c := counts{}
+	for _, r := range p.template(stage).Resources {
 		switch r.Type {
 		case "AWS::SecretsManager::Secret":
 			c[secretsKept]++
@@ -239,8 +250,8 @@ type template struct {
 	}
 }
 
-func (p *plant) template() (t template) {
-	raw, err := os.ReadFile("../../infra/testdata/tollgate-live.json")
+func (p *plant) template(stage string) (t template) {
+	raw, err := os.ReadFile("../../infra/testdata/tollgate-" + stage + ".json")
 	p.check(err)
 	p.check(json.Unmarshal(raw, &t))
 	return t
