@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/awsclient"
+	"tollgate/pkg/config"
+	"tollgate/pkg/delivery"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
@@ -39,11 +41,11 @@ func supported() []string {
 	return []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::CloudWatch::Dashboard"}
 }
 
-// supportedPart returns the golden template without the resources that moto does not
+// supportedPart returns a stage's golden template without the resources that moto does not
 // support. A reference to one of them becomes a text.
-func supportedPart(t *testing.T) (body string, resources int) {
+func supportedPart(t *testing.T, stage string) (body string, resources int) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "testdata", "tollgate-test.json"))
+	raw, err := os.ReadFile(filepath.Join("..", "testdata", "tollgate-"+stage+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +61,7 @@ func supportedPart(t *testing.T) (body string, resources int) {
 	}
 	outputs := template["Outputs"].(map[string]any)
 	for name := range outputs {
-		if !slices.Contains([]string{"QueueUrl", "DlqUrl", "TableName", "AlarmTopicArn"}, name) {
+		if !slices.Contains([]string{"QueueUrl", "DlqUrl", "TableName", "AlarmTopicArn", "SendDlqUrl"}, name) {
 			delete(outputs, name)
 		}
 	}
@@ -92,11 +94,11 @@ func resolved(v any, there map[string]any) any {
 }
 
 // deploy creates the supported part and returns its outputs.
-func deploy(t *testing.T, cfg aws.Config) map[string]string {
+func deploy(t *testing.T, cfg aws.Config, stage string) map[string]string {
 	t.Helper()
-	body, resources := supportedPart(t)
+	body, resources := supportedPart(t, stage)
 	client := cloudformation.NewFromConfig(cfg)
-	name := aws.String("tollgate-test")
+	name := aws.String("tollgate-" + stage)
 	_, err := client.CreateStack(t.Context(), &cloudformation.CreateStackInput{
 		StackName: name, TemplateBody: &body, Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam},
 	})
@@ -124,10 +126,41 @@ func deploy(t *testing.T, cfg aws.Config) map[string]string {
 
 func TestDeployed(t *testing.T) {
 	cfg := localtest.Config(localtest.Moto(t), awsclient.Options{Attempts: 1, Try: patience})
-	outputs := deploy(t, cfg)
+	outputs := deploy(t, cfg, "test")
 	queues := sqs.NewFromConfig(cfg)
 	t.Run("queues carry events and dead letters", func(t *testing.T) { queuesCarry(t, queues, outputs) })
 	t.Run("the table keeps records and effects", func(t *testing.T) { tableKeeps(t, dynamodb.NewFromConfig(cfg), outputs) })
+	sends := deploy(t, cfg, "send")
+	t.Run("each group has its queue of deliveries", func(t *testing.T) { jobsGo(t, queues, sends["SendDlqUrl"]) })
+}
+
+// jobsGo hands over as the consumer does, and receives, retries and dead-letters as the sender does.
+func jobsGo(t *testing.T, client *sqs.Client, dead string) {
+	l := limits.AWS()
+	to := config.Sending{DLQURL: dead}
+	for _, group := range []string{"bus", "crm-eu", "jobs", "mail", "news"} {
+		body := delivery.Job{Message: "OUT#receipt#live#-#in_1", Destination: group}.Encode()
+		if err := sqsqueue.NewJobs(client, to.QueueURL).SendJobs(t.Context(), group, []string{body, body}); err != nil {
+			t.Fatalf("%s: %v", group, err)
+		}
+		url := to.QueueURL(group)
+		got := receiveOne(t, client, url)
+		if *got.Body != body {
+			t.Errorf("%s: %s", group, *got.Body)
+		}
+		sender := sqsqueue.New(client, url, dead, l)
+		if err := sender.SetVisibility(t.Context(), *got.ReceiptHandle, l.Sender.BackoffCap); err != nil {
+			t.Errorf("%s: the longest back-off: %v", group, err)
+		}
+		cause := queue.DeadLetter{Reason: "exhausted", Destination: group, Attempt: 15}
+		if err := sender.DeadLetter(t.Context(), queue.Message{Body: *got.Body}, cause); err != nil {
+			t.Fatal(err)
+		}
+		letters, err := sender.DeadLetters().Receive(t.Context(), 10, time.Hour)
+		if err != nil || len(letters) != 1 || letters[0].Attributes["destination"] != group {
+			t.Errorf("%s: dead letters %v, %v", group, letters, err)
+		}
+	}
 }
 
 func anEvent(id string) event.Envelope {

@@ -84,8 +84,12 @@ func (p *plant) waiting(url string, sum counts) int {
 	sum[sqsRequests]--
 	out, err := p.aws.SQS.GetQueueAttributes(p.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	p.check(err)
-	n, err := strconv.Atoi(out.Attributes["ApproximateNumberOfMessagesNotVisible"])
-	p.check(err)
+	n := 0
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"} {
+		some, err := strconv.Atoi(out.Attributes[name])
+		p.check(err)
+		n += some
+	}
 	return n
 }
 
@@ -154,7 +158,7 @@ func (p *plant) delivering(out *strings.Builder, idle counts) {
 		}
 	}
 	more, groups := p.deployed("send").minus(p.deployed("test")), 5.0
-	alarms, each := counts{alarmMetrics: more[alarmMetrics] - groups}, counts{sqsRequests: pollerRequests, alarmMetrics: 1}
+	alarms, group := counts{alarmMetrics: more[alarmMetrics] - groups}, counts{sqsRequests: pollerRequests, alarmMetrics: 1}
 	fmt.Fprintf(out, "\nFixed, each month, with destinations: %.0f alarm metrics %.2f, 2 to 7 custom metrics %.2f to %.2f; for each group of destinations %.0f SQS requests and an alarm metric %.2f; for each secret %.2f.\n",
-		alarms[alarmMetrics], alarms.dollars(), counts{metrics: 2}.dollars(), counts{metrics: 7}.dollars(), pollerRequests, each.dollars(), counts{secretsKept: 1}.dollars())
+		alarms[alarmMetrics], alarms.dollars(), counts{metrics: 2}.dollars(), counts{metrics: 7}.dollars(), pollerRequests, group.dollars(), counts{secretsKept: 1}.dollars())
 }
