@@ -253,7 +253,8 @@ func TestSwept(t *testing.T) {
 	}
 	s.env["TOLLGATE_TIME_SCALE"] = "200"
 	s.wire()
-	for jobs := 0; jobs == 0; jobs, _ = s.send("hooks") {
+	jobs := 0
+	for until := time.Now().Add(20 * time.Second); jobs == 0 && time.Now().Before(until); jobs, _ = s.send("hooks") {
 		s.outbox() // until the message is 2 min ÷ 200 old
 	}
 	if len(s.receiver.got) != 1 {
