@@ -66,7 +66,7 @@ func TestLocal(t *testing.T) {
 	} {
 		change := map[string]string{"AWS_ENDPOINT_URL_SQS": endpoint, "TOLLGATE_STAGE": "local", "TOLLGATE_DESTINATIONS": loopback, "TOLLGATE_MAIL_DIR": "/mail"}
 		c, err := LoadSender(sends(change))
-		if (err == nil) != local || c.AWS.Local() != local {
+		if (err == nil) != local || err != nil && !strings.Contains(err.Error(), "insecure_http") || c.AWS.Local() != local {
 			t.Errorf("endpoint %q: local %v, %v", endpoint, c.AWS.Local(), err)
 		}
 	}

@@ -1,6 +1,7 @@
 package runsender
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -69,8 +70,9 @@ type system struct {
 	aws                         *localtest.AWS
 	receiver                    *receiver
 	consumer, sender, reconcile lambda.Handler
-	dead, jobs                  string      // URLs
-	down                        atomic.Bool // nothing can be enqueued
+	dead, jobs                  string       // URLs
+	down                        atomic.Bool  // nothing can be enqueued
+	hidden                      atomic.Value // the last request to hide a message
 	env                         map[string]string
 }
 
@@ -78,6 +80,11 @@ func newSystem(t *testing.T) *system {
 	s := &system{t: t, receiver: &receiver{status: http.StatusNoContent}}
 	s.aws = localtest.Start(t, localtest.Options{Wrap: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ChangeMessageVisibility") {
+				body, _ := io.ReadAll(r.Body)
+				s.hidden.Store(string(body))
+				r.Body = io.NopCloser(bytes.NewReader(body))
+			}
 			if s.down.Load() && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".SendMessageBatch") {
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
@@ -226,6 +233,9 @@ func TestComesBack(t *testing.T) {
 		t.Fatalf("a 503: %d jobs, %d came back", jobs, back)
 	}
 	hooks := strings.TrimSuffix(s.dead, "dead") + "hooks"
+	if asked, _ := s.hidden.Load().(string); !strings.Contains(asked, `tollgate-send-hooks"`) {
+		t.Errorf("the job was hidden by %s", asked)
+	}
 	out, err := s.aws.SQS.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &hooks, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	if n, _ := strconv.Atoi(out.Attributes["ApproximateNumberOfMessagesNotVisible"]); err != nil || n != 1 || len(s.receive(s.dead)) > 0 {
 		t.Errorf("hidden: %d, %v; or it is a dead letter", n, err)
