@@ -75,7 +75,7 @@ func TestRulesFind(t *testing.T) {
 		{"functions link little", "functions/ingest/x.go", `package main; import "tollgate/pkg/dispatch"`, "functions/ingest/x.go: ingest links pkg/dispatch through it"},
 		{"functions link little", "functions/consumer/x.go", `package main; import "tollgate/pkg/dispatch"`, ""},
 		{"functions link little", "functions/consumer/x.go", `package main; import "tollgate/pkg/target/mail"`, "functions/consumer/x.go: consumer links pkg/target/mail through it"},
-		{"functions link little", "functions/reconcile/x.go", `package main; import "tollgate/pkg/egress"`, "functions/reconcile/x.go: reconcile links pkg/egress through it"},
+		{"functions link little", "functions/reconcile/x.go", `package main; import "tollgate/pkg/target/httptarget"`, "functions/reconcile/x.go: reconcile links pkg/target/httptarget through it"},
 		{"functions link little", "functions/sender/x.go", `package main; import "tollgate/pkg/target/mail"`, ""},
 		{"imports from outside", "pkg/limits/x.go", `package limits; import "pgregory.net/rapid"`, "pkg/limits may import the standard library only"},
 		{"imports from outside", "pkg/limits/x_test.go", `package limits; import "pgregory.net/rapid"`, ""},
