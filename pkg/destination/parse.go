@@ -76,7 +76,7 @@ func Parse(text string, at Place) (Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, c := Set{}, checker{place: at}
+	set, c := Set{}, checker{place: at, re: compile()}
 	for _, name := range slices.Sorted(maps.Keys(forms)) {
 		c.name = name
 		set[name] = c.destination(forms[name])
@@ -137,6 +137,7 @@ func unique(dec *json.Decoder, depth int) error {
 // checker collects the faults of all destinations.
 type checker struct {
 	place  Place
+	re     expressions
 	name   string
 	faults []error
 }
@@ -145,11 +146,25 @@ func (c *checker) fault(format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf("destination %.40q "+format, append([]any{c.name}, args...)...))
 }
 
-var (
-	named   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-	pattern = regexp.MustCompile(`^([A-Za-z0-9_.-]+\*?|\*)$`)
-	account = regexp.MustCompile(`^(-|acct_[A-Za-z0-9]+)$`)
-)
+// expressions are compiled at a Parse with destinations: every function links this package, and most
+// starts read none.
+type expressions struct {
+	named, pattern, account, headerName, printable, secretName, arn, eventFrom, language *regexp.Regexp
+}
+
+func compile() expressions {
+	return expressions{
+		named:      regexp.MustCompile(`^[a-z0-9-]{1,32}$`),
+		pattern:    regexp.MustCompile(`^([A-Za-z0-9_.-]+\*?|\*)$`),
+		account:    regexp.MustCompile(`^(-|acct_[A-Za-z0-9]+)$`),
+		headerName: regexp.MustCompile(`^[A-Za-z0-9-]+$`),
+		printable:  regexp.MustCompile(`^[\x20-\x7e]*$`),
+		secretName: regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]+$`),
+		arn:        regexp.MustCompile(`^arn:aws[a-z-]*:([a-z0-9-]+):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9/_.-]+$`),
+		eventFrom:  regexp.MustCompile(`^[A-Za-z0-9/_.-]+$`),
+		language:   regexp.MustCompile(`^[a-z]{2}(-[A-Z]{2})?$`),
+	}
+}
 
 func (c *checker) destination(f form) Destination {
 	d := Destination{
@@ -161,7 +176,7 @@ func (c *checker) destination(f form) Destination {
 		d.Group = c.name
 	}
 	for what, text := range map[string]string{"name": c.name, "group": d.Group} {
-		if !named.MatchString(text) {
+		if !c.re.named.MatchString(text) {
 			c.fault("has a bad %s: use 1 to 32 of a-z, 0-9 and -", what)
 		}
 	}
@@ -227,7 +242,7 @@ func (c *checker) selection(d *Destination, f form) {
 		c.fault(`has an empty accounts list: omit it, or list accounts and "-" for the platform's own`)
 	}
 	for _, a := range f.Accounts {
-		if !account.MatchString(a) {
+		if !c.re.account.MatchString(a) {
 			c.fault(`lists an account that is neither acct_… nor "-"`)
 		}
 		d.Accounts = append(d.Accounts, strings.TrimPrefix(a, "-"))
@@ -247,7 +262,7 @@ func (c *checker) patterns(what string, list []string) {
 	}
 	for i, p := range list {
 		switch {
-		case len(p) > maxPattern || !pattern.MatchString(p):
+		case len(p) > maxPattern || !c.re.pattern.MatchString(p):
 			c.fault("has a bad pattern in %s: write a name, or a prefix and * at its end", what)
 		case slices.Contains(list[:i], p):
 			c.fault("has a duplicate pattern in %s: %q", what, p)

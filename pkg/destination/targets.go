@@ -4,7 +4,6 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,16 +12,10 @@ import (
 
 const (
 	maxHeaders     = 20
+	maxHeaderName  = 64
 	maxHeaderValue = 256
-)
-
-var (
-	headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
-	printable  = regexp.MustCompile(`^[\x20-\x7e]*$`)
-	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,300}$`)
-	arn        = regexp.MustCompile(`^arn:aws[a-z-]*:([a-z0-9-]+):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9/_.-]+$`)
-	eventFrom  = regexp.MustCompile(`^[A-Za-z0-9/_.-]{1,256}$`)
-	language   = regexp.MustCompile(`^[a-z]{2}(-[A-Z]{2})?$`)
+	maxSecretName  = 300
+	maxSource      = 256
 )
 
 // ownedHeaders are set by the scheme or by HTTP, or are no place for configuration because they
@@ -42,7 +35,7 @@ func (c *checker) http(d *Destination, f form) {
 	switch {
 	case strings.HasPrefix(d.Secret, "whsec_") || strings.HasPrefix(d.Secret, "whsk_"):
 		c.fault("has a signing secret in its configuration: store it, and write its name")
-	case !secretName.MatchString(d.Secret):
+	case len(d.Secret) > maxSecretName || !c.re.secretName.MatchString(d.Secret):
 		c.fault("has no secret: write the name or ARN of its signing secret")
 	}
 	if len(d.Headers) > maxHeaders {
@@ -57,11 +50,11 @@ func (c *checker) http(d *Destination, f form) {
 func (c *checker) header(name, v string) {
 	lower := strings.ToLower(name)
 	switch {
-	case !headerName.MatchString(name):
+	case len(name) > maxHeaderName || !c.re.headerName.MatchString(name):
 		c.fault("has a bad header name: use letters, digits and -")
 	case slices.Contains(ownedHeaders, lower), slices.ContainsFunc(ownedPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }):
 		c.fault("sets header %s, which is not for configuration", name)
-	case len(v) > maxHeaderValue || !printable.MatchString(v):
+	case len(v) > maxHeaderValue || !c.re.printable.MatchString(v):
 		c.fault("has a value of header %s that is not up to %d printable ASCII characters", name, maxHeaderValue)
 	}
 }
@@ -117,7 +110,7 @@ func (c *checker) queueURL(text string) {
 }
 
 func (c *checker) arn(what, text, service string) {
-	if m := arn.FindStringSubmatch(text); m == nil || m[1] != service {
+	if m := c.re.arn.FindStringSubmatch(text); m == nil || m[1] != service {
 		c.fault("has no %s: write its ARN, arn:aws:%s:…", what, service)
 	}
 }
@@ -127,7 +120,7 @@ func (c *checker) bus(d *Destination) {
 	if d.Source == "" {
 		d.Source = "tollgate"
 	}
-	if !eventFrom.MatchString(d.Source) || strings.HasPrefix(d.Source, "aws.") {
+	if len(d.Source) > maxSource || !c.re.eventFrom.MatchString(d.Source) || strings.HasPrefix(d.Source, "aws.") {
 		c.fault("has a bad source: EventBridge takes letters, digits, /, _, . and -, and reserves aws.")
 	}
 }
@@ -139,7 +132,7 @@ func (c *checker) email(d *Destination) {
 	if d.Language == "" {
 		d.Language = "en"
 	}
-	if !language.MatchString(d.Language) {
+	if !c.re.language.MatchString(d.Language) {
 		c.fault("has a language that is not of the form en or en-GB")
 	}
 }
