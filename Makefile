@@ -15,6 +15,7 @@ BENCH     ?= .
 COUNT     ?= 1
 SCHEDULES ?= 100000
 SEEDS     ?= 1000
+WORLDS    ?= 2000
 EVENTS    ?= 20000
 TESTFLAGS ?=
 ARGS      ?=
@@ -91,9 +92,10 @@ lint: ## check format, go vet and staticcheck
 TIMEISUP = { grep -q '^ *context deadline exceeded$$' .build/fuzz.log && ! grep -q 'Failing input' .build/fuzz.log; }
 
 # make test detects races; here the number of schedules counts.
-sim: ## run the real code in seeded simulations with faults (SCHEDULES=100000), and event scenarios (SEEDS=1000)
+sim: ## run the real code in seeded simulations with faults (SCHEDULES=100000), event scenarios (SEEDS=1000), and the sender (WORLDS=2000)
 	go test -count=1 -timeout 24h -v -run '^TestSchedules$$' ./pkg/simulation -schedules $(SCHEDULES) -counts
 	go test -count=1 -timeout 2h -v -run '^TestScenes$$' ./pkg/simulation/scenes -seeds $(SEEDS)
+	go test -count=1 -timeout 2h -v -run '^TestWorlds$$' ./pkg/simulation/sending -worlds $(WORLDS)
 
 mutants: ## show that the simulation finds seeded bugs, and how soon
 	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./pkg/simulation -mutants

@@ -18,11 +18,6 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// targetFunc is a target.
-type targetFunc func(ctx context.Context, d delivery.Delivery) delivery.Answer
-
-func (f targetFunc) Send(ctx context.Context, d delivery.Delivery) delivery.Answer { return f(ctx, d) }
-
 // receiver is a target whose answers a test sets.
 type receiver struct {
 	mu     sync.Mutex
@@ -43,9 +38,7 @@ func answers(a delivery.Answer) func(delivery.Delivery) delivery.Answer {
 	return func(delivery.Delivery) delivery.Answer { return a }
 }
 
-var (
-	errBroken = errors.New("broken")
-)
+var errBroken = errors.New("broken")
 
 func unavailable() delivery.Answer {
 	return delivery.Answer{Verdict: delivery.Retry, Status: 503, Err: "status 503"}

@@ -119,7 +119,7 @@ func (d *Deliveries) change(ctx context.Context, what string, in *dynamodb.Updat
 		out, err = d.client.UpdateItem(ctx, in)
 		return err
 	})
-	attributes := item{}
+	var attributes item
 	switch {
 	case f == nil:
 		attributes = out.Attributes

@@ -139,7 +139,10 @@ func TestWritesTheGoldenDeliveries(t *testing.T) {
 			check(t, err)
 			written := string(raw) + "\n"
 			paths, _ := filepath.Glob(filepath.Join(goldenRecords, "v*", "deliveries", c.name+".json")) // the pattern is good
-			if slices.ContainsFunc(paths, func(path string) bool { golden, err := os.ReadFile(path); return err == nil && string(golden) == written }) {
+			if slices.ContainsFunc(paths, func(path string) bool {
+				golden, err := os.ReadFile(path)
+				return err == nil && string(golden) == written
+			}) {
 				return
 			}
 			path := filepath.Join(goldenRecords, deliveryFolder, "deliveries", c.name+".json")

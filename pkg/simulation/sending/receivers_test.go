@@ -37,11 +37,8 @@ func (r *receiver) Send(ctx context.Context, d delivery.Delivery) delivery.Answe
 	if err := p.sleep(ctx, takes/2); err != nil {
 		return timeout()
 	}
-	answer := timeout()
-	err := w.call(ctx, "Send", r.name+" "+d.ID, func(*proc) error {
-		answer = r.answer(d, rng.IntN(100))
-		return nil
-	})
+	n := rng.IntN(100)
+	answer, err := ask(w, ctx, "Send", r.name+" "+d.ID, func(*proc) (delivery.Answer, error) { return r.answer(d, n), nil })
 	if err != nil {
 		return timeout()
 	}

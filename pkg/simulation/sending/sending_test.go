@@ -170,9 +170,9 @@ type listed struct {
 	w *world
 }
 
-func (l listed) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Message, next string, err error) {
+func (l listed) Unsent(ctx context.Context, q outbox.Query) ([]outbox.Message, string, error) {
 	list := dispatch.OutboxList(q.Shard)
-	err = l.w.call(ctx, "Query", list, func(*proc) error {
+	page, err := ask(l.w, ctx, "Query", list, func(*proc) (page []outbox.Message, _ error) {
 		for _, m := range l.w.messages {
 			if l.w.table.items[m.Key][dispatch.ListName].Text == list {
 				one := m.Message
@@ -180,7 +180,7 @@ func (l listed) Unsent(ctx context.Context, q outbox.Query) (page []outbox.Messa
 				page = append(page, one)
 			}
 		}
-		return nil
+		return page, nil
 	})
 	return page, "", err
 }
@@ -369,7 +369,7 @@ func TestWorlds(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("figure: worlds of the sender | %d worlds, %d sends in %v on %d CPUs", done.Load(), counts["send"], time.Since(start).Round(time.Millisecond), runtime.NumCPU())
+	t.Logf("figure: make sim WORLDS=%d | %d worlds of the sender, %d sends in %v on %d CPUs: nothing lost", *worlds, done.Load(), counts["send"], time.Since(start).Round(time.Millisecond), runtime.NumCPU())
 	if testing.Verbose() {
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
 			t.Logf("%8d %s", counts[what], what)

@@ -26,34 +26,33 @@ func keyOf(key attributes) string { return key["pk"].(*types.AttributeValueMembe
 
 // GetItem implements dynamostore.Client.
 func (t *table) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	out := &dynamodb.GetItemOutput{}
-	err := t.w.call(ctx, "GetItem", keyOf(in.Key), func(*proc) error {
+	return ask(t.w, ctx, "GetItem", keyOf(in.Key), func(*proc) (*dynamodb.GetItemOutput, error) {
+		out := &dynamodb.GetItemOutput{}
 		if !aws.ToBool(in.ConsistentRead) {
 			t.w.violate("%s is read eventually consistent", keyOf(in.Key))
 		}
 		if found, ok := t.items[keyOf(in.Key)]; ok {
 			out.Item = toSDK(found)
 		}
-		return nil
+		return out, nil
 	})
-	return out, err
 }
 
 // UpdateItem implements dynamostore.Client.
-func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
+func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
 	key := keyOf(in.Key)
-	err = t.w.call(ctx, opOf(in), key, func(p *proc) error {
+	return ask(t.w, ctx, opOf(in), key, func(p *proc) (*dynamodb.UpdateItemOutput, error) {
 		params, err := expr.NewParams(in.ExpressionAttributeNames, fromSDK(in.ExpressionAttributeValues))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		old := t.items[key]
 		if err := holds(params, in.ConditionExpression, old); err != nil {
-			return err
+			return nil, err
 		}
 		u, err := params.Update(*in.UpdateExpression)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		base := old
 		if base == nil {
@@ -61,13 +60,11 @@ func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ 
 		}
 		fresh, err := u.Apply(base)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		t.put(p, key, old, fresh)
-		out = &dynamodb.UpdateItemOutput{Attributes: toSDK(fresh)}
-		return nil
+		return &dynamodb.UpdateItemOutput{Attributes: toSDK(fresh)}, nil
 	})
-	return out, err
 }
 
 // opOf names an update.

@@ -83,7 +83,6 @@ type proc struct {
 	ends  time.Time // it is killed then, zero for never
 	dead  bool
 	until time.Time // it is paused until then
-	stops bool      // it is paused at some call
 }
 
 type procKey struct{}
@@ -93,7 +92,7 @@ func procOf(ctx context.Context) *proc {
 	return p
 }
 
-// spawn returns a process and its context. Some processes die or are paused after some calls.
+// spawn returns a process and its context.
 func (w *world) spawn(name string, skew time.Duration) (*proc, context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -143,6 +142,20 @@ func (w *world) faultOf(r *rand.Rand) fault {
 		return pausedAfter
 	}
 	return none
+}
+
+// ask is a call that returns a value, which a late request must not write once its caller went on.
+func ask[T any](w *world, ctx context.Context, op, subject string, apply func(p *proc) (T, error)) (v T, err error) {
+	answer := make(chan T, 1)
+	err = w.call(ctx, op, subject, func(p *proc) error {
+		v, err := apply(p)
+		answer <- v
+		return err
+	})
+	if err == nil {
+		v = <-answer
+	}
+	return v, err
 }
 
 // call makes a call for the process in ctx, at once without one. apply runs under the mutex.
