@@ -78,3 +78,37 @@ func TestNumberAfterALostAnswer(t *testing.T) {
 		t.Errorf("begin = %+v, %v", begun, err)
 	}
 }
+
+// TestDeliveryCost: three write units for a delivery that is done at its first attempt.
+func TestDeliveryCost(t *testing.T) {
+	s := serveEmbedded(t)
+	for name, c := range map[string]struct {
+		object string
+		first  bool
+		units  float64
+	}{
+		"numbered":                     {"live#-#in_1", true, 3},
+		"without an object":            {"", true, 2},
+		"numbered, at another receive": {"live#-#in_1", false, 3}, // and a refused begin, which costs 1
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &metered{Client: s.client(http.DefaultTransport, false)}
+			d, now := newDeliveries(t, m, s.table(t)), time.Now()
+			attempt := func(status delivery.Status, units float64) {
+				t.Helper()
+				m.units = 0
+				begun, err := d.Begin(t.Context(), delivery.BeginRequest{
+					Job: wireJob(), Object: c.object, First: c.first, Owner: string(status), Now: now, Lease: now.Add(time.Minute), Cutoff: now,
+				})
+				check(t, err)
+				recorded, err := d.End(t.Context(), *begun.Started, delivery.Result{Attempt: delivery.Attempt{At: now}, Status: status, Next: now})
+				if check(t, err); !recorded || m.units != units {
+					t.Errorf("%s: recorded %v, %v write units, want %v", status, recorded, m.units, units)
+				}
+			}
+			attempt(delivery.Waiting, c.units)
+			c.first = false
+			attempt(delivery.Delivered, 2)
+		})
+	}
+}

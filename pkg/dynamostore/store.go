@@ -29,8 +29,10 @@
 //	a webhook's message after reconcile's  +1 to the refused claim
 //	any refused write                       the same as an applied one
 //
-// [Store] has what functions write, [Operator] what operators write, and [Reader] what both
-// read. [TableSchema] is the table for local use and tests.
+// What a delivery costs: 1 for its number at the first attempt, and 2 for each attempt.
+//
+// [Store] has what functions write, [Deliveries] what the sender writes, [Operator] what
+// operators write, and [Reader] what all read. [TableSchema] is the table for local use and tests.
 package dynamostore
 
 import (
