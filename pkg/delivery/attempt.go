@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"tollgate/pkg/dispatch"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
 )
@@ -77,13 +76,14 @@ func (b *batch) begin(ctx context.Context, l *lane, m queue.Message, r result) r
 	r.queued = msg.Queued
 	d := Delivery{ID: ID(msg.Key), Message: msg, Account: accountOf(msg), Event: eventOf(msg)}
 	if d.Event != nil && l.Whole {
-		thin, _ := msg.Fields["thin"].(bool)
-		if d.Event.Body, err = b.cfg.Events.FetchEvent(ctx, d.Account, d.Event.ID, thin); err != nil {
-			if _, permanent := errors.AsType[*dispatch.PermanentError](err); permanent {
-				return b.deadLetter(m, r.because(reasonNoEvent, err))
-			}
-			return r.back(outcomeNoEvent, b.wait(m), err)
+		body, failed := wholeEvent(ctx, b.cfg.Events, d)
+		switch failed.Verdict {
+		case Stop:
+			return b.deadLetter(m, r.because(reasonNoEvent, errors.New(failed.Err)))
+		case Retry:
+			return r.back(outcomeNoEvent, max(b.wait(m), failed.RetryAfter), errors.New(failed.Err))
 		}
+		d.Event.Body = body
 	}
 	write, cancel = b.detached()
 	defer cancel()

@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -332,14 +333,14 @@ func TestConcurrencyAndRate(t *testing.T) {
 func TestWholeEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fetched string
-		fetchErr := error(nil)
+		fetchErr, body := error(nil), []byte(fmt.Sprintf(stripeEvent, "evt_2", "invoice.paid"))
 		f := newFixture(t, func(c *delivery.Config) {
 			d := c.Destinations["crm"]
 			d.Whole = true
 			c.Destinations["crm"] = d
 			c.Events = fetch(func(account, id string, thin bool) ([]byte, error) {
 				fetched = account + " " + id
-				return []byte(`{"id":"evt_1"}`), fetchErr
+				return body, fetchErr
 			})
 			m := outbox.Message{Key: "OUT#EVENT#test#acct_1#evt_1#stripe.invoice.paid", Name: "stripe.invoice.paid", Fields: map[string]any{"event": "evt_1", "type": "invoice.paid", "object": "in_1"}}
 			c.Store = withMessage{c.Store, m}
@@ -353,16 +354,30 @@ func TestWholeEvents(t *testing.T) {
 		if ack, _ := f.handle(job); !ack || len(f.queue.dead) != 1 || f.queue.dead[0].Reason != "event_gone" {
 			t.Errorf("acknowledged %v, dead letters %+v", ack, f.queue.dead)
 		}
-		fetchErr = nil
+		fetchErr, f.queue.dead = nil, nil
+		if ack, _ := f.handle(job); !ack || len(f.queue.dead) != 1 || len(f.target.got) > 0 {
+			t.Errorf("another event: acknowledged %v, dead letters %+v, sent %+v", ack, f.queue.dead, f.target.got)
+		}
+		fetchErr = dispatch.NotBefore(time.Hour, errBroken)
+		if ack, delay := f.handle(job); ack || delay < time.Hour {
+			t.Errorf("Stripe is busy: acknowledged %v, back after %v", ack, delay)
+		}
+		fetchErr = dispatch.Park(dispatch.ReasonNoAPIKey, errBroken)
+		if ack, _ := f.handle(job); ack {
+			t.Error("a missing key is final")
+		}
+		fetchErr, body = nil, []byte(fmt.Sprintf(stripeEvent, "evt_1", "invoice.paid"))
 		if ack, _ := f.handle(job); !ack || fetched != "acct_1 evt_1" {
 			t.Errorf("acknowledged %v, fetched %q", ack, fetched)
 		}
-		want := &delivery.Event{ID: "evt_1", Type: "invoice.paid", Object: "in_1", Body: []byte(`{"id":"evt_1"}`)}
+		want := &delivery.Event{ID: "evt_1", Type: "invoice.paid", Object: "in_1", Body: body}
 		if diff := cmp.Diff(want, f.target.got[0].Event); diff != "" || f.target.got[0].Account != "acct_1" || f.target.got[0].Sequence != 1 {
 			t.Errorf("sent %+v, event (-want +got):\n%s", f.target.got[0], diff)
 		}
 	})
 }
+
+const stripeEvent = `{"id":%q,"object":"event","type":%q,"created":1,"livemode":false,"data":{"object":{"id":"in_1"}}}`
 
 type fetch func(account, id string, thin bool) ([]byte, error)
 

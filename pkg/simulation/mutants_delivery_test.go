@@ -71,7 +71,7 @@ func deliveryMutants() []mutant {
 		test("TestConcurrencyAndRate", "concurrency is not bounded", state, "make(chan struct{}, d.Concurrency)", "make(chan struct{}, 100)"),
 		test("TestConcurrencyAndRate", "the rate is not bounded", state, "rate.NewLimiter(rate.Limit(d.Rate), d.Concurrency)", "rate.NewLimiter(rate.Inf, d.Concurrency)"),
 		test("TestBatch", "a panic of a target ends the process", attempt, "if v := recover(); v != nil {", "if v := any(nil); v != nil {"),
-		test("TestWholeEvents", "an event that is gone is fetched again and again", attempt, "; permanent {", "; permanent && r.attempt > 0 {"),
+		test("TestWholeEvents", "an event that is gone is fetched again and again", attempt, "		case Stop:\n", "		case Done:\n"),
 		test("TestWholeEvents", "a thin body goes out without the event", attempt, "d.Event != nil && l.Whole {", "d.Event != nil && l.Whole && r.attempt > 0 {"),
 		test("TestLines", "the whole error text is kept", attempt, "Err: limits.Cut(answer.Err, MaxErr)}", "Err: answer.Err}"),
 	}, deliveryRowMutants()...)

@@ -49,8 +49,8 @@ func forwardMutants() []mutant {
 		one("attributes have no size", aws, "size += len(a.name) + len(a.dataType) + len(a.value)", "size += 0 * len(a.name)").by("TestTooLarge").in("target/awstarget"),
 		one("a refusal of AWS is retried", aws, "	return *stop(status, reasonOf(code))\n", "	return delivery.Answer{Verdict: delivery.Retry, Status: status, Err: reasonOf(code)}\n").by("TestAnswers").in("target/awstarget"),
 		one("a throttled call stops its delivery", aws, "throttled || code == \"\" {", "throttled && code == \"\" {").by("TestAnswers").in("target/awstarget"),
-		one("another event's body is sent", whole, "err != nil || inside.ID != d.Event.ID ||", "err != nil ||").by("TestWithBody").in("delivery"),
-		one("a missing event is fetched for days", whole, "	case permanent != nil:\n", "	case permanent != nil && err == nil:\n").by("TestWithBody").in("delivery"),
+		one("another event's body is sent", whole, "err != nil || inside.ID != d.Event.ID ||", "err != nil ||").by("TestWholeEvents").in("delivery"),
+		one("a missing event is fetched for days", whole, "	case permanent != nil:\n", "	case permanent != nil && err == nil:\n").by("TestWholeEvents").in("delivery"),
 
 		one("a message about test money is mailed", mailer, "!d.Message.Live() && !t.c.TestMode", "!d.Message.Live() && t.c.TestMode").by("TestSend").in("target/mail"),
 		one("a deleted customer gets mail", mailer, "	case r.Deleted:\n", "	case r.Deleted && r.Email != \"\":\n").by("TestSend").in("target/mail"),
