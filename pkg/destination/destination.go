@@ -52,6 +52,7 @@ type Destination struct {
 	Source   string // EventBridge: of the entries
 	Topic    string // SNS: its ARN
 	From     string // Email: the sender's address
+	To       string // Email: the business's address; "" sends it nothing
 	Language string // Email: of the templates
 }
 

@@ -19,7 +19,7 @@ const all = `{
  "bus": {"type":"eventbridge","bus":"arn:aws:events:eu-central-1:123456789012:event-bus/billing","events":["invoice.paid","invoice.paid.x"],"body":"thin"},
  "q":   {"type":"sqs","queue":"https://sqs.eu-central-1.amazonaws.com/123456789012/q","messages":["*"]},
  "t":   {"type":"sns","topic":"arn:aws-us-gov:sns:us-gov-west-1:123456789012:t","events":["*"],"accounts":["acct_1","-"]},
- "mail":{"type":"email","from":"Billing <billing@example.com>","messages":["*"],"language":"de"},
+ "mail":{"type":"email","from":"Billing <billing@example.com>","to":"desk@example.com","messages":["*"],"language":"de"},
  "try": {"type":"email","from":"billing@example.com","messages":["*"],"livemode":[false,true]}
 }`
 
@@ -49,7 +49,7 @@ func TestParse(t *testing.T) {
 	topic := base("t", destination.SNS)
 	topic.Topic, topic.Events, topic.Accounts = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:t", []string{"*"}, []string{"acct_1", ""}
 	mail := base("mail", destination.Email)
-	mail.From, mail.Messages, mail.Language, mail.Livemode = "Billing <billing@example.com>", []string{"*"}, "de", []bool{true}
+	mail.From, mail.To, mail.Messages, mail.Language, mail.Livemode = "Billing <billing@example.com>", "desk@example.com", []string{"*"}, "de", []bool{true}
 	try := base("try", destination.Email)
 	try.From, try.Messages, try.Language, try.Livemode = "billing@example.com", []string{"*"}, "en", []bool{false, true}
 	want := destination.Set{"crm": crm, "bus": bus, "q": q, "t": topic, "mail": mail, "try": try}
@@ -191,6 +191,7 @@ func TestFaults(t *testing.T) {
 		`{"b":{"type":"eventbridge","bus":"arn:aws:events:eu-central-1:123456789012:event-bus/b","source":"aws.s3","messages":["a"]}}`: "bad source",
 		`{"t":{"type":"sns","topic":"t","messages":["a"]}}`:                                                                            "has no topic",
 		`{"m":{"type":"email","messages":["a"]}}`:                                                                                      "has no from",
+		`{"m":{"type":"email","from":"a@example.com","to":"desk","messages":["a"]}}`:                                                   "has a to",
 		`{"m":{"type":"email","from":"a@example.com","language":"german","messages":["a"]}}`:                                           "language",
 		`{"a":{"type":"sqs","queue":"https://sqs.example.com/q","messages":["a"],"group":"g"},` +
 			`"b":{"type":"sqs","queue":"https://sqs.example.com/q","messages":["a"],"group":"g","rate":1}}`: `destination "b" has other limits than "a"`,

@@ -61,6 +61,7 @@ type form struct {
 	Source   string `json:"source"`
 	Topic    string `json:"topic"`
 	From     string `json:"from"`
+	To       string `json:"to"`
 	Language string `json:"language"`
 }
 
@@ -170,7 +171,7 @@ func (c *checker) destination(f form) Destination {
 	d := Destination{
 		Name: c.name, Type: f.Type, Group: f.Group, Messages: f.Messages, Events: f.Events,
 		URL: f.URL, Secret: f.Secret, Headers: f.Headers, InsecureHTTP: f.InsecureHTTP,
-		Queue: f.Queue, Bus: f.Bus, Source: f.Source, Topic: f.Topic, From: f.From, Language: f.Language,
+		Queue: f.Queue, Bus: f.Bus, Source: f.Source, Topic: f.Topic, From: f.From, To: f.To, Language: f.Language,
 	}
 	if d.Group == "" {
 		d.Group = c.name
@@ -210,7 +211,8 @@ func (c *checker) onlyOf(f form) {
 		{"url", f.URL != "", []Type{HTTP}}, {"secret", f.Secret != "", []Type{HTTP}}, {"headers", f.Headers != nil, []Type{HTTP}},
 		{"allow", f.Allow != nil, []Type{HTTP}}, {"insecure_http", f.InsecureHTTP, []Type{HTTP}},
 		{"queue", f.Queue != "", []Type{SQS}}, {"bus", f.Bus != "", []Type{EventBridge}}, {"source", f.Source != "", []Type{EventBridge}},
-		{"topic", f.Topic != "", []Type{SNS}}, {"from", f.From != "", []Type{Email}}, {"language", f.Language != "", []Type{Email}},
+		{"topic", f.Topic != "", []Type{SNS}}, {"from", f.From != "", []Type{Email}}, {"to", f.To != "", []Type{Email}},
+		{"language", f.Language != "", []Type{Email}},
 		{"events", f.Events != nil, []Type{HTTP, SQS, EventBridge, SNS}}, {"body", f.Body != "", []Type{HTTP, SQS, EventBridge, SNS}},
 	} {
 		if m.set && !slices.Contains(m.of, f.Type) {

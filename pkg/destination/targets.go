@@ -126,8 +126,11 @@ func (c *checker) bus(d *Destination) {
 }
 
 func (c *checker) email(d *Destination) {
-	if a, err := mail.ParseAddress(d.From); err != nil || !strings.Contains(a.Address, "@") || strings.ContainsAny(d.From, "\r\n") {
+	if !address(d.From) {
 		c.fault("has no from: write an address such as Billing <billing@example.com>")
+	}
+	if d.To != "" && !address(d.To) {
+		c.fault("has a to that is no address: write the business's, such as disputes@example.com, or omit it")
 	}
 	if d.Language == "" {
 		d.Language = "en"
@@ -135,4 +138,9 @@ func (c *checker) email(d *Destination) {
 	if !c.re.language.MatchString(d.Language) {
 		c.fault("has a language that is not of the form en or en-GB")
 	}
+}
+
+func address(text string) bool {
+	a, err := mail.ParseAddress(text)
+	return err == nil && strings.Contains(a.Address, "@") && !strings.ContainsAny(text, "\r\n")
 }

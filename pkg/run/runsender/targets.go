@@ -53,7 +53,7 @@ func (w wiring) target(d destination.Destination) (delivery.Target, error) {
 	if w.cfg.MailDir != "" {
 		mailer = mail.NewFolder(w.cfg.MailDir)
 	}
-	return mail.New(mail.Config{Stripe: w.stripe, Mailer: mailer, From: d.From, Language: d.Language, TestMode: slices.Contains(d.Livemode, false)})
+	return mail.New(mail.Config{Stripe: w.stripe, Mailer: mailer, From: d.From, To: d.To, Language: d.Language, TestMode: slices.Contains(d.Livemode, false)})
 }
 
 // http returns a target with a client, and so connections, of its own.
