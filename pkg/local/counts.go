@@ -26,6 +26,7 @@ func shown() []string {
 		limits.MetricFailed, limits.MetricStoreDown, limits.MetricThrottled, limits.MetricNoTime, limits.MetricNewer, limits.MetricWaiting, limits.MetricDeadLettered,
 		limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricMismatched, limits.MetricDeferred,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
+		limits.MetricDelivered, limits.MetricDeliveryFailed, limits.MetricDeliveryWaiting, limits.MetricDeliveryDead, limits.MetricDestinationDisabled,
 	}
 }
 

@@ -24,6 +24,7 @@ const freeProcessWait = 5 * time.Second
 type functions struct {
 	ingest, consumer *lambdahost.Function
 	reconcile        *lambdahost.Function // nil without it
+	sender           *lambdahost.Function // nil without destinations
 	counts           *Counts
 }
 
@@ -32,6 +33,9 @@ func haveFunctions(o Options) error {
 	names := []string{"ingest", "consumer"}
 	if !o.NoReconcile {
 		names = append(names, "reconcile")
+	}
+	if o.Destinations != "" {
+		names = append(names, "sender")
 	}
 	for _, name := range names {
 		path := filepath.Join(o.Functions, name)
@@ -85,14 +89,28 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	}
 	for name, value := range map[string]string{
 		"TOLLGATE_STRIPE_URL": info.StripeURL, "TOLLGATE_ENDPOINTS": o.Endpoints, "TOLLGATE_BEGIN": o.Begin,
+		"TOLLGATE_DESTINATIONS": o.Destinations, "TOLLGATE_SEND_DLQ_URL": info.SendDLQURL,
 	} {
 		if value != "" {
 			env[name] = value
 		}
 	}
-	f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env))
-	if err != nil || o.NoReconcile {
+	if f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env)); err != nil {
 		return f, err
+	}
+	if processes := o.senders(); processes > 0 {
+		sending := with(env)
+		sending["TOLLGATE_MAIL_DIR"], err = filepath.Abs(filepath.Join(o.Data, MailFolder))
+		if err != nil {
+			return f, fmt.Errorf("find mail folder: %w", err)
+		}
+		sending["TOLLGATE_CONCURRENCY"] = strconv.Itoa(processes)
+		if f.sender, err = host("sender", l.Sender.Timeout, processes, sending); err != nil {
+			return f, err
+		}
+	}
+	if o.NoReconcile {
+		return f, nil
 	}
 	delete(env, "TOLLGATE_DLQ_URL")
 	delete(env, "TOLLGATE_MAX_RECEIVES")
@@ -107,7 +125,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 
 func (f functions) close(ctx context.Context) error {
 	var errs []error
-	for _, fn := range []*lambdahost.Function{f.ingest, f.consumer, f.reconcile} {
+	for _, fn := range []*lambdahost.Function{f.ingest, f.consumer, f.reconcile, f.sender} {
 		if fn != nil {
 			errs = append(errs, fn.Close(ctx))
 		}
@@ -135,12 +153,12 @@ func (f functions) ingestInvoker(known *rememberDeliveries) gateway.Invoker {
 	}
 }
 
-// consumerInvoker invokes the consumer function for the event source.
-func (f functions) consumerInvoker() eventsource.Invoker {
+// queueInvoker invokes a function for its event source.
+func queueInvoker(name string, f *lambdahost.Function) eventsource.Invoker {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
-		failpoint.At("host.consumer.before")
-		answer, err := f.consumer.Invoke(ctx, payload)
-		failpoint.At("host.consumer.after")
+		failpoint.At("host." + name + ".before")
+		answer, err := f.Invoke(ctx, payload)
+		failpoint.At("host." + name + ".after")
 		if errors.Is(err, lambdahost.ErrThrottled) {
 			return nil, fmt.Errorf("%w: %w", eventsource.ErrThrottled, err)
 		}

@@ -27,6 +27,10 @@ type Info struct {
 	Endpoints   string `json:"endpoints,omitempty"` // the policies, as given
 	Reconcile   string `json:"reconcile,omitempty"` // the accounts that reconcile lists, as given
 
+	Destinations       string            `json:"destinations,omitempty"` // as given
+	SendDLQURL         string            `json:"send_dlq_url,omitempty"` // with destinations only
+	DestinationSecrets map[string]string `json:"destination_secrets,omitempty"`
+
 	EndpointSecrets map[string]string `json:"endpoint_secrets,omitempty"` // of the named endpoints, without the default one
 }
 

@@ -19,7 +19,7 @@ type Options struct {
 	Listen    string // where deliveries are posted; default 127.0.0.1:4242
 	AWSListen string // of the embedded AWS services; default 127.0.0.1:4566
 	Data      string // folder of everything durable; default .tollgate
-	Functions string // folder of the function binaries ingest, consumer and reconcile; required
+	Functions string // folder of the function binaries ingest, consumer, reconcile and sender; required
 
 	WebhookSecrets []string // default: the secret of the last run, or a new one
 	APIKey         string   // default: none, and the fake Stripe serves as Stripe
@@ -34,6 +34,9 @@ type Options struct {
 	// As the stack's options of these names: which events each endpoint accepts, which accounts
 	// reconcile lists, and from which time. Every named endpoint gets a signing secret.
 	Endpoints, Reconcile, Begin string
+
+	// Destinations are those of the stack's option of this name. Every HTTP destination gets a signing secret.
+	Destinations string
 
 	HoldAfter time.Duration // the consumer holds messages about states that were older when their event was received; default: the consumer's
 
@@ -82,7 +85,8 @@ func (o Options) validate() error {
 	between("max receives", o.MaxReceives, 2, limits.SQSMaxReceives)
 	between("ingest concurrency", o.IngestConcurrency, 1, maxConcurrency)
 	between("consumer concurrency", o.ConsumerConcurrency, 1, maxConcurrency)
-	errs = append(errs, config.CheckReconcile(o.Endpoints, o.Reconcile, o.Begin))
+	_, destinations := o.destinations()
+	errs = append(errs, config.CheckReconcile(o.Endpoints, o.Reconcile, o.Begin), destinations)
 	for _, address := range []string{o.Listen, o.AWSListen} {
 		if err := onLoopback(address); err != nil {
 			errs = append(errs, err)

@@ -109,6 +109,9 @@ func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) 
 	if err := r.putSecret(ctx, APIKeySecretID, key); err != nil {
 		return fmt.Errorf("store API key: %w", err)
 	}
+	if err := r.sending(ctx, o, i); err != nil {
+		return err
+	}
 	i.Region, i.Table = Region, TableName
 	i.TimeScale, i.MaxReceives, i.Endpoints, i.Reconcile = o.TimeScale, o.MaxReceives, o.Endpoints, o.Reconcile
 	return nil

@@ -42,6 +42,7 @@ type System struct {
 	fakeStripe *stripe.Fake
 	functions  functions
 	poller     *background
+	senders    []*background // one for each group of destinations
 	schedule   *background
 	// One server each: deliveries, the AWS services, the fake Stripe.
 	server, aws, stripe *http.Server
@@ -134,6 +135,9 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	if s.poller, err = startPoller(s.functions, s.services.sqs.Queue(s.Info.QueueURL), s.options); err != nil {
 		return err
 	}
+	if s.senders, err = startSenders(s.functions, clients(s.Info, s.aws.Handler).sqs, s.options); err != nil {
+		return err
+	}
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
@@ -197,7 +201,8 @@ func (s *System) Close(ctx context.Context) error {
 
 func (s *System) shutdown(ctx context.Context) error {
 	stopServer(ctx, s.server)
-	errs := []error{s.schedule.stop(ctx), s.poller.stop(ctx), s.functions.close(ctx)}
+	errs := append([]error{s.schedule.stop(ctx), s.poller.stop(ctx)}, stopAll(ctx, s.senders)...)
+	errs = append(errs, s.functions.close(ctx))
 	stopServer(ctx, s.stripe)
 	if s.fakeStripe != nil {
 		errs = append(errs, s.fakeStripe.Close())
@@ -223,7 +228,7 @@ func startPoller(f functions, queue eventsource.Queue, o Options) (*background, 
 	source, err := eventsource.New(eventsource.Options{
 		Queue:          queue,
 		QueueARN:       awsjson.ARN("sqs", queueName),
-		Invoker:        f.consumerInvoker(),
+		Invoker:        queueInvoker("consumer", f.consumer),
 		BatchSize:      l.BatchSize,
 		MaxConcurrency: o.ConsumerConcurrency,
 

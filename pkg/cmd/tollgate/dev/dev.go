@@ -3,8 +3,10 @@ package dev
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -31,8 +33,12 @@ type Dev struct {
 	Reconcile   string        `help:"JSON: the accounts that reconcile lists, and their endpoints." placeholder:"JSON"`
 	Begin       string        `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
 	HoldAfter   time.Duration `default:"24h" help:"Hold messages about states that were older when their event was received. Default: 24h." placeholder:"DURATION"`
-	NoReconcile bool          `help:"Run no reconcile function: missed events are not found, and nothing is sent from the outbox."`
-	LogLevel    string        `default:"info" enum:"debug,info,warn,error" help:"Log level of the functions: debug, info, warn or error."`
+
+	Destinations string `help:"JSON file with the receivers of messages and events, in the form of the stack's option destinations." placeholder:"FILE"`
+	SendTo       string `help:"Send every message and event to this URL, the destination listen; for example http://127.0.0.1:4300 for tollgate listen." placeholder:"URL"`
+
+	NoReconcile bool   `help:"Run no reconcile function: missed events are not found, and nothing is sent from the outbox."`
+	LogLevel    string `default:"info" enum:"debug,info,warn,error" help:"Log level of the functions: debug, info, warn or error."`
 }
 
 func (Dev) Help() string {
@@ -41,7 +47,10 @@ func (Dev) Help() string {
   tollgate dev
   tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60
   tollgate dev --endpoints '{"connect-eu":{"accounts":["acct_eu"],"on_mismatch":"ignore"},"connect-us":{"accounts":["acct_us"]}}'
-  STRIPE_API_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… tollgate dev`
+  tollgate dev --send-to http://127.0.0.1:4300
+  STRIPE_API_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… tollgate dev
+
+With --destinations or --send-to messages and events are sent on. Mails are written to the folder mail of the data folder. Signing secrets are made at the first start and printed.`
 }
 
 // stopTimeout bounds the stop; unfinished messages are still in the queue.
@@ -60,6 +69,10 @@ func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 	case c.TimeScale < 1 || c.Ingest < 1 || c.Consumers < 1:
 		return verb.Usage("--time-scale, --ingest and --consumers are 1 or more")
 	}
+	destinations, err := c.destinations()
+	if err != nil {
+		return err
+	}
 	folder := c.Functions
 	if folder == "" {
 		self, err := os.Executable()
@@ -76,7 +89,7 @@ func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 		WebhookSecrets: verb.Split(string(a.Env.WebhookSecret)), APIKey: string(a.Env.APIKey), AllowLive: c.AllowLive,
 		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
 		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers, NoReconcile: c.NoReconcile,
-		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin, HoldAfter: c.HoldAfter,
+		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin, HoldAfter: c.HoldAfter, Destinations: destinations,
 		LogLevel: c.LogLevel, Log: a.Err,
 	})
 	if errors.Is(err, local.ErrOptions) {
@@ -134,6 +147,44 @@ func (c *Dev) ready(a *verb.App, i local.Info) {
 		next += " --data " + a.Data
 	}
 	fmt.Fprintf(a.Out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)
+	for _, name := range slices.Sorted(maps.Keys(i.DestinationSecrets)) {
+		fmt.Fprintf(a.Out, "sends to %s  secret %s\n", name, i.DestinationSecrets[name])
+	}
+}
+
+// sendTo is the destination of --send-to.
+const sendTo = "listen"
+
+// maxDestinations bounds the file of destinations.
+const maxDestinations = 64 << 10
+
+// destinations returns the configured destinations as JSON, "" for none.
+func (c *Dev) destinations() (string, error) {
+	switch {
+	case c.Destinations != "" && c.SendTo != "":
+		return "", verb.Usage("--send-to is a destination of its own: write it into the file of --destinations")
+	case c.SendTo != "":
+		raw, err := json.Marshal(map[string]any{sendTo: map[string]any{
+			"type": "http", "url": c.SendTo, "secret": "tollgate/destinations/" + sendTo, "messages": []string{"*"}, "events": []string{"*"},
+			"insecure_http": strings.HasPrefix(c.SendTo, "http:"), "allow": []string{"127.0.0.0/8", "::1/128"},
+		}})
+		return string(raw), err
+	case c.Destinations == "":
+		return "", nil
+	}
+	f, err := os.Open(c.Destinations)
+	if err != nil {
+		return "", verb.Usage("--destinations: %v", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxDestinations))
+	if err != nil {
+		return "", fmt.Errorf("read destinations: %w", err)
+	}
+	if len(raw) == 0 {
+		return "", verb.Usage("--destinations: %s is empty", c.Destinations)
+	}
+	return string(raw), nil
 }
 
 // relative returns a path relative to the working folder if the file is below it.
