@@ -11,6 +11,8 @@ import (
 // Selection is what a [DLQ.Plan] selects. The zero value selects all.
 type Selection struct {
 	Filter Filter
+	// Match, if set, also decides by the message itself; for queues whose messages are no events.
+	Match func(Received) bool
 	// Limit is how many messages are selected at most. Defaults to all.
 	Limit int
 	// MaxRead is how many messages are read at most. Defaults to MaxMessages, which also
@@ -29,6 +31,8 @@ type Selection struct {
 	// OnHidden, if set, is called with the number of hidden messages while the plan waits.
 	OnHidden func(n int, timeout time.Duration)
 }
+
+func (s Selection) takes(m Received) bool { return s.Match == nil || s.Match(m) }
 
 // Plan is a fixed set of dead letters to work on. Messages that arrive later are not part
 // of it, so redriven ones that fail again are not either, and a run always ends.
@@ -98,7 +102,7 @@ func (p *Plan) read(ctx context.Context, records Records, s Selection, groups *g
 	list, payloads := make([]DeadLetter, len(batch)), make([][]byte, len(batch))
 	var candidates []*DeadLetter
 	for i, m := range batch {
-		if list[i], payloads[i] = decode(m); s.Filter.matchesMessage(list[i]) {
+		if list[i], payloads[i] = decode(m); s.takes(m) && s.Filter.matchesMessage(list[i]) {
 			candidates = append(candidates, &list[i])
 		}
 	}
@@ -107,7 +111,7 @@ func (p *Plan) read(ctx context.Context, records Records, s Selection, groups *g
 	}
 	for i, dl := range list {
 		p.Read++
-		if !s.Filter.Matches(dl) {
+		if !s.takes(batch[i]) || !s.Filter.Matches(dl) {
 			continue
 		}
 		groups.add(dl)

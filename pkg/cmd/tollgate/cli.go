@@ -3,6 +3,7 @@ package main
 import (
 	"tollgate/pkg/cmd/tollgate/audit"
 	"tollgate/pkg/cmd/tollgate/deadletters"
+	"tollgate/pkg/cmd/tollgate/destinations"
 	"tollgate/pkg/cmd/tollgate/dev"
 	"tollgate/pkg/cmd/tollgate/doctor"
 	"tollgate/pkg/cmd/tollgate/endpoint"
@@ -27,14 +28,18 @@ type cli struct {
 		Purge      events.Purge      `cmd:"" help:"Purge one event by its id: reconcile no longer sends it."`
 		Reidentify events.Reidentify `cmd:"" help:"Correct the identity of an event's record."`
 	} `cmd:"" help:"Events and their records."`
-	DLQ       deadletters.Commands    `cmd:"" name:"dlq" help:"The dead-letter queue."`
-	Redrive   deadletters.Redrive     `cmd:"" help:"Send dead letters to the queue again."`
-	Backfill  reconcile.Backfill      `cmd:"" help:"Enqueue events that Stripe lists and the table lacks."`
-	Reconcile reconcile.Commands      `cmd:"" help:"Coverage of reconcile's passes."`
-	Outbox    outbox.Commands         `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`
-	Endpoint  endpoint.Commands       `cmd:"" help:"Stripe's webhook endpoint of this system."`
-	Secret    endpoint.SecretCommands `cmd:"" help:"The signing secret."`
-	Ledger    ledger.Commands         `cmd:"" help:"The example handlers' billing ledger."`
-	Audit     audit.Commands          `cmd:"" help:"Who changed what, and why."`
-	Doctor    doctor.Doctor           `cmd:"" help:"Check the whole system, and print what to fix."`
+	DLQ       deadletters.Commands `cmd:"" name:"dlq" help:"The dead-letter queue."`
+	Redrive   deadletters.Redrive  `cmd:"" help:"Send dead letters to the queue again."`
+	Backfill  reconcile.Backfill   `cmd:"" help:"Enqueue events that Stripe lists and the table lacks."`
+	Reconcile reconcile.Commands   `cmd:"" help:"Coverage of reconcile's passes."`
+	Outbox    outbox.Commands      `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`
+
+	Destination destinations.Commands `cmd:"" help:"Receivers of messages and events, and their deliveries."`
+	Listen      destinations.Listen   `cmd:"" help:"Receive deliveries, verify and print them."`
+
+	Endpoint endpoint.Commands       `cmd:"" help:"Stripe's webhook endpoint of this system."`
+	Secret   endpoint.SecretCommands `cmd:"" help:"The signing secret."`
+	Ledger   ledger.Commands         `cmd:"" help:"The example handlers' billing ledger."`
+	Audit    audit.Commands          `cmd:"" help:"Who changed what, and why."`
+	Doctor   doctor.Doctor           `cmd:"" help:"Check the whole system, and print what to fix."`
 }

@@ -6,10 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -45,7 +42,7 @@ func open(ctx context.Context, a *verb.App, name string) (*work, error) {
 	queue := sqsqueue.New(sqs.NewFromConfig(t.AWS), t.QueueURL, t.DLQURL, t.Limits()).DeadLetters()
 	return &work{a, t, &redrive.DLQ{
 		Queue: queue, Mover: queue,
-		Records: records, Store: operator, Locks: operator, Operator: verb.Operator(), Verb: name, Ended: ended,
+		Records: records, Store: operator, Locks: operator, Operator: verb.Operator(), Verb: name, Ended: verb.Ended,
 		OnTakeover: func(l redrive.Lock) {
 			fmt.Fprintf(a.Err, "stale lock: the process of %s by %s has ended; taking it over\n", l.What, l.By)
 		},
@@ -54,18 +51,6 @@ func open(ctx context.Context, a *verb.App, name string) (*work, error) {
 		},
 		Limits: t.Limits(), TimeScale: t.TimeScale,
 	}}, nil
-}
-
-// ended reports whether an operator, as [verb.Operator] names one, was a process of the same
-// user on this machine and has ended.
-func ended(operator string) bool {
-	var pid int
-	_, last, _ := strings.Cut(operator, " (process ")
-	if _, err := fmt.Sscanf(last, "%d)", &pid); err != nil || pid < 1 || operator != verb.OperatorAs(pid) {
-		return false
-	}
-	p, err := os.FindProcess(pid)
-	return err == nil && errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
 // plan reads the dead letters and selects some, and prints progress.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -103,6 +104,18 @@ func OperatorAs(pid int) string {
 		host = h
 	}
 	return fmt.Sprintf("%s@%s (process %d)", name, host, pid)
+}
+
+// Ended reports whether an operator, as [Operator] names one, was a process of the same
+// user on this machine and has ended.
+func Ended(operator string) bool {
+	var pid int
+	_, last, _ := strings.Cut(operator, " (process ")
+	if _, err := fmt.Sscanf(last, "%d)", &pid); err != nil || pid < 1 || operator != OperatorAs(pid) {
+		return false
+	}
+	p, err := os.FindProcess(pid)
+	return err == nil && errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
 const maxReplyBytes = 64

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/destination"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
@@ -48,6 +49,8 @@ type Target struct {
 	WebhookSecretID string // in Secrets Manager, "" if unknown
 	APIKeySecretID  string // the same
 
+	SendDLQURL string // of the dead-letter queue of deliveries, "" without destinations or if unknown
+
 	Local bool
 
 	// Of a local system only:
@@ -56,6 +59,7 @@ type Target struct {
 	EndpointSecrets map[string]string // the same for endpoints other than default
 	Endpoints       string            // the policies, as JSON
 	Reconciled      string            // the accounts that reconcile lists, as JSON
+	Destinations    string            // the receivers of deliveries, as JSON
 }
 
 // Target finds the system: the stack of --stack, else the system of the environment, else
@@ -121,6 +125,7 @@ func (a *App) localTarget(ctx context.Context) (Target, error) {
 		Table: i.Table, QueueURL: i.QueueURL, DLQURL: i.DLQURL,
 		TimeScale: i.TimeScale, MaxReceives: i.MaxReceives,
 		URL: i.URL, Secret: i.Secret, EndpointSecrets: i.EndpointSecrets, Endpoints: i.Endpoints, Reconciled: i.Reconcile, Local: true,
+		SendDLQURL: i.SendDLQURL, Destinations: i.Destinations,
 		StripeURL: i.StripeURL, WebhookSecretID: local.WebhookSecretID, APIKeySecretID: local.APIKeySecretID,
 	}, nil
 }
@@ -202,7 +207,7 @@ func (a *App) stackTarget(ctx context.Context) (Target, error) {
 	return Target{
 		Name: "stack " + a.Stack + " in " + c.Region, AWS: c, TimeScale: 1,
 		Table: outputs[limits.OutputTable], QueueURL: outputs[limits.OutputQueueURL], DLQURL: outputs[limits.OutputDLQURL],
-		URL: outputs[limits.OutputWebhookURL], WebhookSecretID: outputs[limits.OutputWebhookSecret], APIKeySecretID: outputs[limits.OutputAPIKeySecret],
+		SendDLQURL: outputs[limits.OutputSendDLQURL], URL: outputs[limits.OutputWebhookURL], WebhookSecretID: outputs[limits.OutputWebhookSecret], APIKeySecretID: outputs[limits.OutputAPIKeySecret],
 	}, nil
 }
 
@@ -255,6 +260,24 @@ func (t Target) Policies(ctx context.Context) (map[string]policy.Policy, error) 
 		return nil, fmt.Errorf("%w: of the consumer: %w", doctor.ErrConfiguration, err)
 	}
 	return policies, nil
+}
+
+// Sending returns the target's destinations and their queues, as its sender has them. Without
+// destinations it is wrong use.
+func (t Target) Sending(ctx context.Context) (config.Sending, error) {
+	text, at := t.Destinations, destination.Local
+	if t.SendDLQURL == "" {
+		return config.Sending{}, Hint(Usage("%s has no destinations, or they are unknown", t.Name),
+			"name a stack with destinations by --stack, or start tollgate dev with --destinations or --send-to")
+	}
+	if !t.Local {
+		variables, err := t.Variables(ctx, "sender")
+		if err != nil {
+			return config.Sending{}, err
+		}
+		text, at = variables["TOLLGATE_DESTINATIONS"], destination.Deployed
+	}
+	return config.ParseSending(text, t.SendDLQURL, at)
 }
 
 // Excludes returns a function that reports whether the policy of an event's endpoint excludes
