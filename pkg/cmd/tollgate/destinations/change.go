@@ -140,7 +140,7 @@ func (c *Redrive) Run(ctx context.Context, a *verb.App) error {
 		progress := a.Progress("redriven", p.Left())
 		v.Result, err = dlq.Redrive(ctx, p, redrive.Options{Rate: c.Rate, OnSent: progress.Add})
 		progress.Done()
-		text := fmt.Sprintf("redriven %d of %s", v.Moved, detail)
+		text := fmt.Sprintf("redriven %d of %d dead letters of deliveries, for %s", v.Moved, v.Selected, d.Name)
 		a.Line(v, text)
 		return text, locked(err)
 	})
