@@ -184,6 +184,8 @@ func TestFaults(t *testing.T) {
 		http(url + `,"headers":{"X-Y":"` + strings.Repeat("a", 257) + `"}`):                                         "printable ASCII",
 		`{"crm":{"type":"http",` + url + `,"messages":["a"]}}`:                                                      "has no secret",
 		`{"crm":{"type":"http",` + url + `,"secret":"whsec_abc","messages":["a"]}}`:                                 "signing secret in its configuration",
+		`{"dead":{"type":"sqs","queue":"https://sqs.example.com/q","messages":["a"]}}`:                              "is of group dead",
+		`{"q":{"type":"sqs","queue":"https://sqs.example.com/q","messages":["a"],"group":"dead"}}`:                  "is of group dead",
 		`{"q":{"type":"sqs","queue":"http://sqs.example.com/q","messages":["a"]}}`:                                  "has no queue",
 		`{"q":{"type":"sqs","messages":["a"]}}`:                                                                     "has no queue",
 		`{"b":{"type":"eventbridge","bus":"default","messages":["a"]}}`:                                             "has no bus",

@@ -32,6 +32,8 @@ const (
 	maxPatterns    = 50
 	maxPattern     = 100
 
+	deadGroup = "dead" // its queue would be the dead-letter queue of deliveries
+
 	defaultRate        = 50
 	defaultConcurrency = 20
 )
@@ -180,6 +182,9 @@ func (c *checker) destination(f form) Destination {
 		if !c.re.named.MatchString(text) {
 			c.fault("has a bad %s: use 1 to 32 of a-z, 0-9 and -", what)
 		}
+	}
+	if d.Group == deadGroup {
+		c.fault("is of group %s, the name of the dead-letter queue", deadGroup)
 	}
 	c.onlyOf(f)
 	c.selection(&d, f)

@@ -3,6 +3,7 @@
 //
 //	measure cold -dir .build/host
 //	measure e2e -dir .build/host -for 10s
+//	measure send -dir .build/host -rate 200
 //
 // Every address is on loopback, every program that it starts it also ends.
 package main
@@ -24,9 +25,9 @@ import (
 )
 
 func main() {
-	verbs := map[string]func(context.Context, []string) error{"cold": cold, "e2e": e2e, "durable": durable}
+	verbs := map[string]func(context.Context, []string) error{"cold": cold, "e2e": e2e, "durable": durable, "send": send}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "measure cold|e2e|durable -h")
+		fmt.Fprintln(os.Stderr, "measure cold|e2e|send|durable -h")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
