@@ -46,6 +46,9 @@ func haveFunctions(o Options) error {
 	return nil
 }
 
+// hostFunction makes a function of the binary with its name.
+type hostFunction func(name string, timeout time.Duration, processes int, env map[string]string) (*lambdahost.Function, error)
+
 func newFunctions(o Options, info Info) (f functions, err error) {
 	log := newLogLines(o.Log, o.LogLevel)
 	f.counts = log.counts
@@ -62,7 +65,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		maps.Copy(env, more)
 		return env
 	}
-	host := func(name string, timeout time.Duration, processes int, env map[string]string) (*lambdahost.Function, error) {
+	var host hostFunction = func(name string, timeout time.Duration, processes int, env map[string]string) (*lambdahost.Function, error) {
 		return lambdahost.New(lambdahost.Options{
 			Name: name, Path: filepath.Join(o.Functions, name), Env: env,
 			Timeout: timeout, Late: failpoint.Late, Concurrency: processes, Stdout: log.of(name), Stderr: log.of(name),
@@ -98,16 +101,8 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	if f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env)); err != nil {
 		return f, err
 	}
-	if processes := o.senders(); processes > 0 {
-		sending := with(env)
-		sending["TOLLGATE_MAIL_DIR"], err = filepath.Abs(filepath.Join(o.Data, MailFolder))
-		if err != nil {
-			return f, fmt.Errorf("find mail folder: %w", err)
-		}
-		sending["TOLLGATE_CONCURRENCY"] = strconv.Itoa(processes)
-		if f.sender, err = host("sender", l.Sender.Timeout, processes, sending); err != nil {
-			return f, err
-		}
+	if f.sender, err = hostSender(host, with(env), o); err != nil {
+		return f, err
 	}
 	if o.NoReconcile {
 		return f, nil

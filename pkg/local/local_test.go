@@ -35,6 +35,13 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 			o.Endpoints, o.Reconcile = `{"connect":{"accounts":["acct_1"]}}`, `{"acct_1":"connect"}`
 		}, nil},
 		{"endpoints and accounts of another form", func(o *Options) { o.Endpoints, o.Reconcile = `{"connect":{"account":1}}`, `[]` }, []string{"endpoints is not JSON of the form", "reconcile is not one JSON object"}},
+		{"destinations", func(o *Options) {
+			o.Destinations = `{"q":{"type":"sqs","queue":"http://127.0.0.1:1/q","messages":["a"]}}`
+		}, nil},
+		{"destinations that are not here", func(o *Options) {
+			o.Destinations = `{"b":{"type":"eventbridge","bus":"arn:aws:events:eu-central-1:123456789012:event-bus/b","messages":["a"]},"t":{"type":"sns","topic":"arn:aws:sns:eu-central-1:123456789012:t","messages":["a"]}}`
+		}, []string{`"b" has type eventbridge`, `"t" has type sns`}},
+		{"destinations of another form", func(o *Options) { o.Destinations = `{"b":{"type":"x"}}` }, []string{"has no type"}},
 		{"every number", func(o *Options) {
 			o.TimeScale, o.MaxReceives, o.IngestConcurrency, o.ConsumerConcurrency = 201, 1, -1, 101
 		}, []string{"time scale 201", "max receives 1", "ingest concurrency -1", "consumer concurrency 101"}},
@@ -137,5 +144,22 @@ func TestMetricsAreCountedAndNotShown(t *testing.T) {
 	}
 	if got := l.counts.String(); got != "Done 2, DeadLettered 1" || l.counts.Get("Done") != 2 {
 		t.Errorf("counts %q", got)
+	}
+}
+
+// TestSenderProcesses: each group has those of its event source mapping, and together they run at once.
+func TestSenderProcesses(t *testing.T) {
+	http := func(name string) string {
+		return `"` + name + `":{"type":"http","url":"http://127.0.0.1:1","secret":"s","messages":["*"],"insecure_http":true,"allow":["127.0.0.0/8"]`
+	}
+	for text, want := range map[string]int{
+		"":                     0,
+		"{" + http("a") + "}}": 2,
+		"{" + http("a") + `,"group":"g"},` + http("b") + `,"group":"g"}}`:    2,
+		"{" + http("a") + `,"concurrency":100},` + http("b") + `,"rate":1}}`: 12,
+	} {
+		if got := (Options{Destinations: text}).senders(); got != want {
+			t.Errorf("%s: %d processes, want %d", text, got, want)
+		}
 	}
 }

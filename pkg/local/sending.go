@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -13,12 +14,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tollgate/pkg/destination"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/eventsource"
+	"tollgate/pkg/local/lambdahost"
 	"tollgate/pkg/stdwebhooks"
 )
 
@@ -115,23 +116,32 @@ func (r resources) keptSecret(ctx context.Context, name string) (string, error) 
 	return fresh, r.putSecret(ctx, name, fresh)
 }
 
-// startSenders runs the event source of each group's queue.
-func startSenders(f functions, client *sqs.Client, o Options) (all []*background, err error) {
+// hostSender makes the sender, whose environment is made of the consumer's; nil without destinations.
+func hostSender(host hostFunction, env map[string]string, o Options) (*lambdahost.Function, error) {
+	processes := o.senders()
+	if processes == 0 {
+		return nil, nil
+	}
+	mails, err := filepath.Abs(filepath.Join(o.Data, MailFolder))
+	if err != nil {
+		return nil, fmt.Errorf("find mail folder: %w", err)
+	}
+	env["TOLLGATE_MAIL_DIR"], env["TOLLGATE_CONCURRENCY"] = mails, strconv.Itoa(processes)
+	return host("sender", o.limits().Sender.Timeout, processes, env)
+}
+
+// startSenders runs the event source of each group's queue. queue returns the one of a name.
+func startSenders(f functions, queue func(name string) eventsource.Queue, o Options) (all []*background, err error) {
 	destinations, err := o.destinations()
 	if err != nil {
 		return nil, err
 	}
 	l := o.limits()
 	for group, d := range destinations.Groups() {
-		queue, err := client.GetQueueUrl(context.Background(), &sqs.GetQueueUrlInput{QueueName: aws.String(sendQueuePrefix + group)})
-		if err != nil {
-			return all, fmt.Errorf("find queue of group %s: %w", group, err)
-		}
 		processes, batch := l.Sender.Mapping(d.Concurrency)
 		source, err := eventsource.New(eventsource.Options{
-			Queue:    eventsource.NewSQS(client, aws.ToString(queue.QueueUrl)),
-			QueueARN: awsjson.ARN("sqs", sendQueuePrefix+group),
-			Invoker:  queueInvoker("sender", f.sender), BatchSize: batch, MaxConcurrency: processes,
+			Queue: queue(sendQueuePrefix + group), QueueARN: awsjson.ARN("sqs", sendQueuePrefix+group),
+			Invoker: queueInvoker("sender", f.sender), BatchSize: batch, MaxConcurrency: processes,
 			VisibilityTimeout: l.SendQueue().Visibility, DrainTimeout: l.Sender.Timeout + time.Second,
 		})
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -135,7 +136,7 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	if s.poller, err = startPoller(s.functions, s.services.sqs.Queue(s.Info.QueueURL), s.options); err != nil {
 		return err
 	}
-	if s.senders, err = startSenders(s.functions, clients(s.Info, s.aws.Handler).sqs, s.options); err != nil {
+	if s.senders, err = startSenders(s.functions, s.queue, s.options); err != nil {
 		return err
 	}
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
@@ -151,6 +152,11 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	s.server.Handler = loopback.BlockBrowsers(s.server.Handler)
 	s.run(deliveries, s.server)
 	return nil
+}
+
+// queue is the queue of deliveries of a name, without requests.
+func (s *System) queue(name string) eventsource.Queue {
+	return s.services.sqs.Queue(strings.TrimSuffix(s.Info.SendDLQURL, sendDeadQueue) + name)
 }
 
 // listen returns a one-line error with a hint if the port is in use.

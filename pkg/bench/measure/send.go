@@ -29,7 +29,7 @@ import (
 	"tollgate/pkg/sqsqueue"
 )
 
-// sending measures how healthy destinations fare beside a dead one, a slow one and one that answers
+// sending measures how healthy destinations fare next to a dead one, a slow one and one that answers
 // 429: the time from the moment at which a job is due in its queue to its arrival at the receiver.
 type sending struct {
 	*results
@@ -72,7 +72,7 @@ func send(ctx context.Context, args []string) error {
 	return s.run(ctx)
 }
 
-// run finds what the machine sends, then compares the healthy destinations alone and beside others.
+// run finds what the machine sends, then compares the healthy destinations alone and next to others.
 func (s *sending) run(ctx context.Context) error {
 	most, err := s.most(ctx)
 	if err != nil {
@@ -88,11 +88,11 @@ func (s *sending) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	beside, err := s.compared(ctx, "beside", []string{dead, slow, limited})
+	others, err := s.compared(ctx, "with others", []string{dead, slow, limited})
 	if err != nil {
 		return err
 	}
-	s.add("healthy beside dead, slow and 429: p99 more than alone", beside-alone, "ms")
+	s.add("healthy with dead, slow and 429: p99 more than alone", others-alone, "ms")
 	return nil
 }
 
