@@ -28,7 +28,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench bench-cold bench-e2e cost measure rename clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench bench-cold bench-e2e bench-send cost measure rename clean needs-node FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -143,6 +143,9 @@ bench-cold: measure ## time the functions' start next to a function that does no
 
 bench-e2e: measure ## load tollgate dev and its floors: two minutes (ARGS="-growth 1000000 -soak 10m -document infra/README.md")
 	$(HOST)/measure e2e -results .build/results.jsonl $(ARGS)
+
+bench-send: measure ## load healthy destinations with and without broken ones: three minutes (ARGS="-rate 20 -for 2m")
+	$(HOST)/measure send -results .build/results.jsonl $(ARGS)
 
 cost: ## count what AWS bills for an event, and price it (ARGS="-document infra/README.md")
 	@go test -count=1 -v -run '^TestCost$$' ./pkg/bench $(ARGS)

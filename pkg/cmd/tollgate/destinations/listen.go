@@ -148,7 +148,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		r.read(body, &got)
 		r.answer(&got)
 	}
-	if got.Verified && r.fail.hang && !got.Duplicate {
+	if got.Verified && r.fail.hang {
 		got.Status = 0
 		r.print(got)
 		select {
@@ -236,7 +236,7 @@ func (r *receiver) answer(got *Received) {
 	m.received++
 	got.Attempt, got.Duplicate = m.received, m.accepted
 	got.Status = http.StatusNoContent
-	if r.fail.status > 0 && !m.accepted && (r.fail.times == 0 || m.received <= r.fail.times) {
+	if r.fail.status > 0 && (r.fail.times == 0 || m.received <= r.fail.times) {
 		got.Status = r.fail.status
 	}
 	m.accepted = m.accepted || got.Status == http.StatusNoContent
