@@ -36,7 +36,7 @@ type Destination struct {
 	Accounts []string // accounts that it takes, "" for the platform's own; nil: all
 	Whole    bool     // it takes whole events, not references
 
-	Rate        int           // attempts a second
+	Rate        float64       // attempts a second
 	Concurrency int           // attempts at once
 	Timeout     time.Duration // of an attempt
 

@@ -278,7 +278,7 @@ func (c *checker) patterns(what string, list []string) {
 }
 
 func (c *checker) limits(d *Destination, f form) {
-	d.Rate = c.number("rate", f.Rate, defaultRate, maxRate)
+	d.Rate = float64(c.number("rate", f.Rate, defaultRate, maxRate))
 	d.Concurrency = c.number("concurrency", f.Concurrency, defaultConcurrency, maxConcurrency)
 	d.Timeout = MaxTimeout
 	if f.Timeout != "" {

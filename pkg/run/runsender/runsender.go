@@ -73,7 +73,7 @@ func share(cfg config.Sender) destination.Set {
 	all := destination.Set{}
 	for name, d := range cfg.Sending.Destinations {
 		processes, batch := cfg.Limits.Sender.Mapping(d.Concurrency)
-		d.Rate, d.Concurrency = max(1, d.Rate/processes), batch
+		d.Rate, d.Concurrency = d.Rate/float64(processes), batch
 		all[name] = d
 	}
 	return all

@@ -309,8 +309,12 @@ func TestWire(t *testing.T) {
 
 // TestShare: the processes of a group together keep to its limits.
 func TestShare(t *testing.T) {
-	for _, c := range []struct{ rate, concurrency, rateEach, concurrencyEach int }{
-		{50, 20, 25, 10}, {100, 100, 10, 10}, {1, 1, 1, 1}, {7, 5, 3, 2},
+	for _, c := range []struct {
+		rate, concurrency int
+		rateEach          float64
+		concurrencyEach   int
+	}{
+		{50, 20, 25, 10}, {100, 100, 10, 10}, {1, 1, 0.5, 1}, {7, 5, 3.5, 2},
 	} {
 		text := fmt.Sprintf(`{"a":{"type":"sns","topic":"arn:aws:sns:eu-central-1:123456789012:t","messages":["*"],"rate":%d,"concurrency":%d}}`, c.rate, c.concurrency)
 		cfg, err := config.LoadSender(func(name string) (string, bool) {
@@ -320,7 +324,7 @@ func TestShare(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := share(cfg)["a"]; d.Rate != c.rateEach || d.Concurrency != c.concurrencyEach {
-			t.Errorf("%+v: %d a second, %d at once", c, d.Rate, d.Concurrency)
+			t.Errorf("%+v: %v a second, %d at once", c, d.Rate, d.Concurrency)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func newWorld(seed uint64, trace func(string)) *world {
 		name := fmt.Sprintf("d%d", n)
 		w.all[name] = destination.Destination{
 			Name: name, Type: destination.HTTP, Group: fmt.Sprintf("g%d", n/2), Messages: []string{"receipt"},
-			Rate: 5 + r.IntN(50), Concurrency: 1 + r.IntN(10), Timeout: time.Duration(1+r.IntN(20)) * time.Second,
+			Rate: float64(5 + r.IntN(50)), Concurrency: 1 + r.IntN(10), Timeout: time.Duration(1+r.IntN(20)) * time.Second,
 		}
 		rec := &receiver{w: w, name: name, got: map[string]int{}, ids: map[string]string{}, seqs: map[string]int64{}, slow: 50 * time.Millisecond}
 		for _, trouble := range []func(){

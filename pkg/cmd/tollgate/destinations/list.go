@@ -63,7 +63,7 @@ func (Show) Help() string {
 // Shown is a destination with its dead letters, as JSON.
 type Shown struct {
 	View
-	Rate        int            `json:"rate"`
+	Rate        float64        `json:"rate"`
 	Concurrency int            `json:"concurrency"`
 	Timeout     string         `json:"timeout"`
 	Dead        map[string]int `json:"dead_letters"` // by reason
@@ -111,7 +111,7 @@ func (v Shown) lines(d destination.Destination, s delivery.State) [][2]string {
 	}
 	lines := [][2]string{
 		{"name", v.Name}, {"type", v.Type}, {"to", v.To}, {"takes", v.takes()}, {"group", v.Group},
-		{"limits", fmt.Sprintf("%d a second, %d at once, %s each", v.Rate, v.Concurrency, v.Timeout)},
+		{"limits", fmt.Sprintf("%v a second, %d at once, %s each", v.Rate, v.Concurrency, v.Timeout)},
 		{"status", v.Status}, {"failing since", verb.LongTime(s.Since)}, {"queued", fmt.Sprint(v.Queued)},
 		{"dead letters", verb.Dash(strings.Join(dead, ", "))}, {"last error", verb.Dash(v.Error)},
 	}
