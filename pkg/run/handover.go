@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -30,13 +29,4 @@ func handOver(marks outbox.Marks, router *delivery.Router) func(context.Context,
 		return nil
 	}
 	return outbox.HandOver(marks, router)
-}
-
-// swept is the age from which a run of the outbox sends a message: with destinations the consumer
-// hands it over at once.
-func swept(router *delivery.Router, age time.Duration) time.Duration {
-	if router == nil {
-		return 0
-	}
-	return age
 }

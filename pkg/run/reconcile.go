@@ -80,17 +80,17 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	if err != nil {
 		return nil, err
 	}
-	sender := newSender(log)
-	if router != nil {
-		sender = router
+	l := cfg.Limits.Reconcile
+	sender, drains := newSender(log), outbox.Options{Time: l.OutboxTime, Logger: log}
+	if router != nil { // the consumer hands younger messages over itself
+		sender, drains.MinAge = router, l.OutboxMinAge
 	}
 	passes, err := reconciler(cfg, mux.Types(), store, client(cfg.AWS.EndpointSQS), lister, log)
 	if err != nil {
 		return nil, err
 	}
-	l := cfg.Limits.Reconcile
 	return &tasks{
-		passes: passes, outbox: store, sender: sender, drains: outbox.Options{Time: l.OutboxTime, MinAge: swept(router, l.OutboxMinAge), Logger: log},
+		passes: passes, outbox: store, sender: sender, drains: drains,
 		verify: verify, time: (l.StopAfter + l.Timeout) / 2, log: log,
 	}, nil
 }

@@ -88,6 +88,11 @@ func received(m types.Message) queue.Received {
 // Send stores messages with their bodies unchanged, their groups and nothing else. Refused
 // has, by message id, those that are not stored; after an error any may be stored.
 func (d *DeadLetters) Send(ctx context.Context, messages []queue.Message) (refused map[string]error, err error) {
+	return sendBatch(ctx, d.q.client, d.q.url, messages)
+}
+
+// sendBatch is Send to the queue with a URL. A message counts as stored if the answer has its id.
+func sendBatch(ctx context.Context, client Client, url string, messages []queue.Message) (refused map[string]error, err error) {
 	if len(messages) == 0 {
 		return nil, nil
 	}
@@ -98,9 +103,9 @@ func (d *DeadLetters) Send(ctx context.Context, messages []queue.Message) (refus
 			entries[i].MessageGroupId = &messages[i].Group
 		}
 	}
-	out, err := d.q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &d.q.url, Entries: entries})
+	out, err := client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})
 	if err != nil {
-		return nil, fmt.Errorf("send dead letters to the queue: %w", err)
+		return nil, fmt.Errorf("send messages to the queue: %w", err)
 	}
 	stored := make(map[string]bool, len(out.Successful))
 	for _, s := range out.Successful {

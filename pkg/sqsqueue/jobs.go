@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"tollgate/pkg/queue"
 )
 
 // Jobs enqueues jobs of deliveries, each group's into a queue of its own. It is safe for
@@ -22,33 +20,16 @@ func NewJobs(client Client, url func(group string) string) *Jobs { return &Jobs{
 
 // SendJobs stores at most ten bodies with one request. After an error any may be stored.
 func (j *Jobs) SendJobs(ctx context.Context, group string, bodies []string) error {
-	url := j.url(group)
-	entries := make([]types.SendMessageBatchRequestEntry, len(bodies))
-	for i := range bodies {
-		entries[i] = types.SendMessageBatchRequestEntry{Id: entryID(i), MessageBody: &bodies[i]}
+	messages := make([]queue.Message, len(bodies))
+	for i, body := range bodies {
+		messages[i] = queue.Message{ID: *entryID(i), Body: body}
 	}
-	out, err := j.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})
-	if err != nil {
-		return fmt.Errorf("send jobs: %w", err)
-	}
-	stored := map[string]bool{}
-	for _, s := range out.Successful {
-		stored[aws.ToString(s.Id)] = aws.ToString(s.MessageId) != ""
-	}
-	var errs []error
-	for _, e := range entries {
-		if !stored[*e.Id] {
-			errs = append(errs, fmt.Errorf("send job %s: %w", *e.Id, refusedBy(out.Failed, *e.Id)))
+	refused, err := sendBatch(ctx, j.client, j.url(group), messages)
+	errs := []error{err}
+	for _, m := range messages {
+		if why := refused[m.ID]; why != nil {
+			errs = append(errs, fmt.Errorf("send job %s: %w", m.ID, why))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func refusedBy(failed []types.BatchResultErrorEntry, id string) error {
-	for _, f := range failed {
-		if aws.ToString(f.Id) == id {
-			return fmt.Errorf("%s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
-		}
-	}
-	return errNotNamed
 }
