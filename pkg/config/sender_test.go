@@ -7,8 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tollgate/pkg/destination"
-	"tollgate/pkg/limits"
 )
 
 const (
@@ -69,12 +67,6 @@ func TestLocal(t *testing.T) {
 		if (err == nil) != local || err != nil && !strings.Contains(err.Error(), "insecure_http") || c.AWS.Local() != local {
 			t.Errorf("endpoint %q: local %v, %v", endpoint, c.AWS.Local(), err)
 		}
-	}
-}
-
-func TestLongestAttempt(t *testing.T) {
-	if destination.MaxTimeout != limits.SendTimeout {
-		t.Errorf("a destination may take %v, the sender's times are made for %v", destination.MaxTimeout, limits.SendTimeout)
 	}
 }
 

@@ -89,7 +89,7 @@ func (b *batch) begin(ctx context.Context, l *lane, m queue.Message, r result) r
 	defer cancel()
 	now, lim := b.now(), b.cfg.Limits
 	begun, err := b.cfg.Store.Begin(write, BeginRequest{
-		Job: r.job, Object: objectOf(msg), First: m.Receives == 1, Owner: b.cfg.Owner(),
+		Job: r.job, Object: d.numbered(), First: m.Receives == 1, Owner: b.cfg.Owner(),
 		Now: now, Lease: now.Add(l.Timeout + lim.Sender.Slack), Cutoff: now.Add(-lim.TakeOverMargin),
 	})
 	switch {

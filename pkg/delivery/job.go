@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"tollgate/pkg/destination"
+	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
 	"tollgate/pkg/outbox"
 )
 
@@ -54,21 +55,17 @@ func accountOf(m outbox.Message) string {
 
 // eventOf returns the event that a message forwards, nil for a handler's message.
 func eventOf(m outbox.Message) *Event {
-	if !strings.HasPrefix(m.Name, destination.EventPrefix) {
+	if !strings.HasPrefix(m.Name, event.ForwardedPrefix) {
 		return nil
 	}
 	text := func(name string) string { s, _ := m.Fields[name].(string); return s }
-	return &Event{ID: text("event"), Type: text("type"), Object: text("object")}
+	return &Event{ID: text(dispatch.ForwardedEvent), Type: text(dispatch.ForwardedType), Object: text(dispatch.ForwardedObject)}
 }
 
-// objectOf returns the object whose deliveries are numbered, within its mode and account.
-func objectOf(m outbox.Message) string {
-	id, _ := m.Fields["object_id"].(string)
-	if e := eventOf(m); e != nil {
-		id = e.Object
-	}
-	if part := strings.SplitN(m.Key, "#", 5); id != "" && len(part) == 5 {
-		return part[2] + "#" + part[3] + "#" + id
+// numbered returns the object whose deliveries are numbered, within its mode and account.
+func (d Delivery) numbered() string {
+	if part := strings.SplitN(d.Message.Key, "#", 5); d.ObjectID() != "" && len(part) == 5 {
+		return part[2] + "#" + part[3] + "#" + d.ObjectID()
 	}
 	return ""
 }

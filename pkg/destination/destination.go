@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tollgate/pkg/event"
 )
 
 // Type of a destination.
@@ -59,9 +61,6 @@ type Destination struct {
 // Set is all destinations by name.
 type Set map[string]Destination
 
-// EventPrefix starts the name of a message that forwards an event; the event's type follows.
-const EventPrefix = "stripe."
-
 // Matching returns the destinations that take a message, by name.
 func (s Set) Matching(message string, live bool, account string) (out []Destination) {
 	for _, name := range slices.Sorted(maps.Keys(s)) {
@@ -74,7 +73,7 @@ func (s Set) Matching(message string, live bool, account string) (out []Destinat
 
 // Forwards reports whether a destination takes the events of a type.
 func (s Set) Forwards(eventType string, live bool, account string) bool {
-	return len(s.Matching(EventPrefix+eventType, live, account)) > 0
+	return len(s.Matching(event.ForwardedPrefix+eventType, live, account)) > 0
 }
 
 // EventTypes returns the event types that are named without a wildcard, sorted.
@@ -101,7 +100,7 @@ func (s Set) Groups() map[string]Destination {
 
 func (d Destination) takes(message string, live bool, account string) bool {
 	patterns := d.Messages
-	if eventType, forwarded := strings.CutPrefix(message, EventPrefix); forwarded {
+	if eventType, forwarded := strings.CutPrefix(message, event.ForwardedPrefix); forwarded {
 		patterns, message = d.Events, eventType
 	}
 	return slices.ContainsFunc(patterns, func(p string) bool { return fits(p, message) }) &&

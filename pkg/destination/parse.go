@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
 )
 
 // Place is where the configuration applies.
@@ -25,7 +28,7 @@ const (
 	// MaxText leaves room for a function's other variables: Lambda allows 4 KB in all.
 	MaxText = 3_000
 
-	MaxTimeout     = 20 * time.Second
+	MaxTimeout     = limits.SendTimeout
 	minTimeout     = time.Second
 	maxRate        = 1_000
 	maxConcurrency = 100
@@ -234,8 +237,8 @@ func (c *checker) selection(d *Destination, f form) {
 	c.patterns("messages", f.Messages)
 	c.patterns("events", f.Events)
 	for _, p := range f.Messages {
-		if strings.HasPrefix(p, EventPrefix) {
-			c.fault("names Stripe's events in messages: list their types in events, without %s", EventPrefix)
+		if strings.HasPrefix(p, event.ForwardedPrefix) {
+			c.fault("names Stripe's events in messages: list their types in events, without %s", event.ForwardedPrefix)
 		}
 	}
 	if f.Livemode != nil {

@@ -8,10 +8,6 @@ import (
 	"tollgate/pkg/event"
 )
 
-// ForwardedPrefix starts the name of a message that forwards an event: the rest is the event's
-// type. No handler's message has it.
-const ForwardedPrefix = "stripe."
-
 // Fields of a message that forwards an event. It never has the payload.
 const (
 	ForwardedEvent  = "event"  // the event's id
@@ -57,7 +53,7 @@ func isThinType(typ string) bool {
 
 // forwarded returns the message that forwards an event. A replay requests the same.
 func forwarded(in Input) Effect {
-	name := ForwardedPrefix + in.Type
+	name := event.ForwardedPrefix + in.Type
 	return Message(MessageKey(Key("EVENT", in.Envelope, in.ID), name), time.Unix(in.Created, 0), Fields{
 		"kind": "outbox", "name": name, "mode": in.Mode(), "account": in.Account,
 		ForwardedEvent: in.ID, ForwardedType: in.Type, ForwardedObject: in.ObjectID, ForwardedThin: in.Thin(),

@@ -13,6 +13,10 @@ import (
 	"time"
 )
 
+// ForwardedPrefix starts the name of an outbox message that forwards an event: the event's type
+// follows. No handler's message has it.
+const ForwardedPrefix = "stripe."
+
 // Source is how an envelope reached the queue.
 type Source string
 

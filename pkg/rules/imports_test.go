@@ -44,7 +44,7 @@ func places() []place {
 		{dir: "pkg/reconcile", ours: core},
 		{dir: "pkg/registration", ours: core},
 		{dir: "pkg/outbox", ours: core},
-		{dir: "pkg/destination", ours: []string{"pkg/egress"}, only: true},
+		{dir: "pkg/destination", ours: slices.Concat(terms, []string{"pkg/egress"}), only: true},
 		{dir: "pkg/delivery", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/destination", "pkg/failpoint"})},
 		{dir: "pkg/delivery/deliverytest", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/delivery"})},
 		{dir: "pkg/drift", ours: slices.Concat(core, []string{"pkg/effect"})},

@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/delivery"
 	"tollgate/pkg/destination"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/event"
 	"tollgate/pkg/sqsqueue"
 )
 
@@ -133,7 +134,7 @@ func addressOf(d destination.Destination) string {
 func (v View) takes() string {
 	all := slices.Clone(v.Messages)
 	for _, e := range v.Events {
-		all = append(all, destination.EventPrefix+e)
+		all = append(all, event.ForwardedPrefix+e)
 	}
 	return strings.Join(all, " ")
 }

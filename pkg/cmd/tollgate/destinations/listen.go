@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/event"
 	"tollgate/pkg/local"
 	"tollgate/pkg/stdwebhooks"
 )
@@ -215,7 +216,7 @@ func (*receiver) read(body []byte, got *Received) {
 	_ = json.Unmarshal(d.Object, &object) // "" for an object that is not a text
 	got.Type, got.Sequence = in.Type, cmp.Or(d.Sequence, in.Sequence)
 	got.Object = cmp.Or(d.ObjectID, d.Data.Object.ID)
-	if strings.HasPrefix(in.Type, "stripe.") {
+	if strings.HasPrefix(in.Type, event.ForwardedPrefix) {
 		got.Event, got.Object = cmp.Or(d.Event, d.ID), cmp.Or(got.Object, object)
 	}
 }
