@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/delivery"
+	"tollgate/pkg/destination"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
@@ -304,6 +308,22 @@ func TestWire(t *testing.T) {
 	env["TOLLGATE_TABLE"] = "tollgate"
 	if _, err := Wire(lookup); err == nil || !strings.Contains(err.Error(), "destination mail") {
 		t.Error(err)
+	}
+}
+
+// TestMailToTheBusiness: it goes to the configured address, and asks Stripe for nothing.
+func TestMailToTheBusiness(t *testing.T) {
+	w := wiring{cfg: config.Sender{MailDir: t.TempDir()}}
+	target, err := w.target(destination.Destination{Type: destination.Email, From: "a@example.com", To: "team@example.com", Language: "en"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dispute := outbox.Message{Key: "OUT#FACT#live#-#dp_1#opened#dispute_opened", Name: "dispute_opened"}
+	if a := target.Send(t.Context(), delivery.Delivery{ID: "msg_1", Message: dispute}); a.Verdict != delivery.Done {
+		t.Fatalf("%+v", a)
+	}
+	if text, err := os.ReadFile(filepath.Join(w.cfg.MailDir, "msg_1.eml")); err != nil || !strings.Contains(string(text), "\nTo: team@example.com\r\n") {
+		t.Errorf("%v:\n%s", err, text)
 	}
 }
 

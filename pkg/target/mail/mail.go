@@ -6,7 +6,7 @@
 //	target, err := mail.New(mail.Config{Stripe: client, Mailer: mail.NewSES(ses), From: "Billing <billing@example.com>", Language: "en"})
 //	answer := target.Send(ctx, delivery)
 //
-// A message about test money is not mailed. Delivery is at least once: SES takes no idempotency
+// Delivery is at least once: SES takes no idempotency
 // key, so a mail whose answer was lost is sent again.
 package mail
 
@@ -41,8 +41,7 @@ type Config struct {
 	From     string // such as "Billing <billing@example.com>"; the name signs the mails
 	To       string // of messages to the business; "" sends none
 	Language string // of messages to the business, and to customers without a locale that has templates
-	// TestMode mails messages about test money too. Only for a Mailer that reaches no person.
-	TestMode bool
+	TestMode bool   // mail messages about test money too
 }
 
 // Target sends mails. Safe for concurrent use.
