@@ -23,7 +23,7 @@ func runSenderMutants() []mutant {
 		wired("TestOtherQueue", "a batch of another queue is acknowledged", "	if h == nil {\n		return nil,", "	if h == nil {\n		return []byte(`{\"batchItemFailures\":[]}`), nil\n	}\n	if h == nil {\n		return nil,"),
 		wired("TestComesBack", "jobs are hidden in another group's queue", "cfg.Sending.QueueURL(group), cfg.Sending.DLQURL", "cfg.Sending.QueueURL(group+\"s\"), cfg.Sending.DLQURL"),
 		wired("TestShare", "every process takes the whole rate", "d.Rate/float64(processes), batch", "max(float64(processes), d.Rate), batch"),
-		targets("TestMailToTheBusiness", "messages to the business are mailed to nobody", "To: d.To, ", ""),
+		targets("TestMailToTheBusiness", "messages to the business are dead letters", "To: d.To, ", ""),
 		targets("TestRegions", "a queue of another region is asked for here", "return host[1]\n", "return \"\"\n"),
 		through("TestSendsOn", "the consumer hands nothing over", "run/handover.go", "	return outbox.HandOver(marks, router)\n", "	return nil\n"),
 		through("TestSendsOn", "events are not sent on", "run/handover.go", "	delivery.Forward(mux, to.Destinations)\n", ""),
