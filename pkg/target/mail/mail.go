@@ -175,7 +175,8 @@ func (t *Target) invoiceLink(ctx context.Context, d delivery.Delivery) (string, 
 // address returns the bare address of a text that is exactly one, in ASCII, as SES takes it.
 func address(text string) (string, error) {
 	a, err := mail.ParseAddress(text)
-	if err != nil || strings.ContainsFunc(a.Address, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	// A quoted local part may have a comma, which makes it two recipients without its quotes.
+	if err != nil || strings.ContainsFunc(a.Address, func(r rune) bool { return r <= ' ' || r > '~' }) || (&mail.Address{Address: a.Address}).String() != "<"+a.Address+">" {
 		return "", errors.New("not an e-mail address in ASCII")
 	}
 	return a.Address, nil

@@ -279,6 +279,7 @@ func TestSend(t *testing.T) {
 		{name: "gone", s: stripe{}, m: Sample("receipt"), want: stops("fetch customer: object_gone")},
 		{name: "no address", s: stripe{customer: `{"email":null}`}, m: Sample("receipt"), want: stops("the customer has no address at Stripe")},
 		{name: "two addresses", s: stripe{customer: `{"email":"ada@example.com, eve@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
+		{name: "two addresses in quotes", s: stripe{customer: `{"email":"\"ada,eve\"@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
 		{name: "an address with a header", s: stripe{customer: `{"email":"ada@example.com\r\nBcc: eve@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
 		{name: "an address outside ASCII", s: stripe{customer: `{"email":"ädä@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
 		{name: "not a customer", s: stripe{customer: `[]`}, m: Sample("receipt"), want: stops("the customer at Stripe cannot be read")},
