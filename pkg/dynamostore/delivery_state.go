@@ -79,15 +79,16 @@ func stateOf(attributes item) (delivery.State, error) {
 	return s, nil
 }
 
-// The retry of a delivery that ended without success: UpdateItem of DLV#…. Its retries begin anew.
+// The retry of a delivery that ended without success, or became a dead letter while it waited:
+// UpdateItem of DLV#…. Its retries begin anew.
 //
-// Inputs: :retry; :failed and :disabled, the statuses that it leaves; :now in ms.
+// Inputs: :retry, :failed and :disabled, the statuses that it leaves; :now in ms.
 const (
 	reopenSet  = "SET st=:retry, #next=:now, #first=:now"
-	reopenWhen = "st=:failed OR st=:disabled"
+	reopenWhen = "st=:retry OR st=:failed OR st=:disabled"
 )
 
-// Reopen lets a failed or disabled delivery be attempted again, for an operator's redrive. It
+// Reopen lets a failed, disabled or waiting delivery be attempted again at once, for an operator's redrive. It
 // returns the row's status then, "" without a row: such a delivery needs nothing.
 func (d *Deliveries) Reopen(ctx context.Context, j delivery.Job, now time.Time) (delivery.Status, error) {
 	expression, when := reopenSet, reopenWhen

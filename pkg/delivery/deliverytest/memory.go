@@ -119,12 +119,12 @@ func (m *Memory) Row(_ context.Context, j delivery.Job) (delivery.Row, bool, err
 	return r, found, nil
 }
 
-// Reopen lets a failed or disabled delivery be attempted again.
+// Reopen lets a failed, disabled or waiting delivery be attempted again.
 func (m *Memory) Reopen(_ context.Context, j delivery.Job, now time.Time) (delivery.Status, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, found := m.rows[j]
-	if found && (r.Status == delivery.Failed || r.Status == delivery.Disabled) {
+	if found && r.Status != delivery.Running && r.Status != delivery.Delivered {
 		r.Status, r.First, r.Next = delivery.Waiting, now, now
 		m.rows[j] = r
 	}

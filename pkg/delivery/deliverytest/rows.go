@@ -144,17 +144,17 @@ func endCases() []row {
 
 func reopenCases() []row {
 	return []row{
-		{"reopen/failed and disabled → attempts and age begin anew", func(b *bench) {
-			for i, status := range []delivery.Status{delivery.Failed, delivery.Disabled} {
+		{"reopen/failed, disabled and waiting → attempts and age begin anew", func(b *bench) {
+			for i, status := range []delivery.Status{delivery.Failed, delivery.Disabled, delivery.Waiting} {
 				after := time.Duration(i) * time.Hour
-				b.end(b.started(b.request(after)), status, after, 0)
+				b.end(b.started(b.request(after)), status, after, after+12*time.Hour)
 				got, err := b.store.Reopen(b.Context(), job(), b.at(after+time.Minute))
 				r := b.row()
-				if err != nil || got != delivery.Waiting || !r.First.Equal(b.at(after+time.Minute)) || r.Attempt != i+1 || r.Sequence != 1 {
+				if err != nil || got != delivery.Waiting || !r.First.Equal(b.at(after+time.Minute)) || !r.Next.Equal(r.First) || r.Attempt != i+1 || r.Sequence != 1 {
 					b.Errorf("reopened as %q, %v: %+v", got, err, r)
 				}
 			}
-			b.equal("attempt", b.started(b.request(3*time.Hour)).Attempt, 3)
+			b.equal("attempt", b.started(b.request(3*time.Hour)).Attempt, 4)
 		}},
 		{"reopen/anything else is unchanged", func(b *bench) {
 			reopen := func(want delivery.Status) {
