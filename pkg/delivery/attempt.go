@@ -75,12 +75,17 @@ func (b *batch) begin(ctx context.Context, l *lane, m queue.Message, r result) r
 	}
 	r.queued = msg.Queued
 	d := Delivery{ID: ID(msg.Key), Message: msg, Account: accountOf(msg), Event: eventOf(msg)}
+	if !l.TakesFrom(msg.Live(), d.Account) {
+		return b.deadLetter(m, r.because(reasonNotTaken, nil))
+	}
 	if d.Event != nil && l.Whole {
 		body, failed := wholeEvent(ctx, b.cfg.Events, d)
-		switch failed.Verdict {
-		case Stop:
+		// No row counts these attempts, and the queue drops a job in the end: its age counts.
+		old := !m.SentAt.IsZero() && b.now().Sub(m.SentAt) >= b.cfg.Limits.Sender.MaxAge
+		switch {
+		case failed.Verdict == Stop, failed.Verdict == Retry && old:
 			return b.deadLetter(m, r.because(reasonNoEvent, errors.New(failed.Err)))
-		case Retry:
+		case failed.Verdict == Retry:
 			return r.back(outcomeNoEvent, max(b.wait(m), failed.RetryAfter), errors.New(failed.Err))
 		}
 		d.Event.Body = body
@@ -128,7 +133,7 @@ func (b *batch) attempt(l *lane, m queue.Message, d Delivery, s Started, r resul
 		end.Status, end.Next = Waiting, b.next(s, answer, now)
 	}
 	r = b.end(m, s, end, r)
-	if sent {
+	if sent && (answer.Verdict != Stop || answer.Status > 0) { // what was refused here tells nothing of the receiver
 		b.note(l, answer)
 	}
 	return r

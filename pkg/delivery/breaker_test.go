@@ -99,6 +99,38 @@ func TestBreakerStaysClosed(t *testing.T) {
 	})
 }
 
+// TestRefusalsCloseTheBreaker: a receiver that refuses the probe's message is up.
+func TestRefusalsCloseTheBreaker(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.failed(0, 5)
+		for n := 5; f.state().Open.IsZero(); n++ {
+			f.failed(n, 1)
+			time.Sleep(10 * time.Second)
+		}
+		time.Sleep(limits.AWS().Sender.BreakerOpen)
+		f.target.answer = answers(delivery.Answer{Verdict: delivery.Stop, Status: 422})
+		f.handle(received(30, 1))
+		if s := f.state(); !s.Open.IsZero() || s.Since.IsZero() {
+			t.Errorf("after a refusal: state %+v", s)
+		}
+	})
+}
+
+// TestOwnRefusals: a message that a target refuses unsent tells nothing of the receiver, for
+// however long: a mail without a template disables no mail.
+func TestOwnRefusals(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.target.answer = answers(delivery.Answer{Verdict: delivery.Stop, Err: "the message has no mail template"})
+		for n := range 30 {
+			f.handle(received(n, 1))
+			time.Sleep(6 * time.Hour)
+		}
+		if s := f.state(); s.Ver != 0 || len(f.queue.dead) != 30 {
+			t.Errorf("state %+v, %d dead letters", s, len(f.queue.dead))
+		}
+	})
+}
+
 // TestStateIsWrittenOnChange: neither successes nor further failures write it.
 func TestStateIsWrittenOnChange(t *testing.T) {
 	bubble(t, func(f *fixture) {

@@ -45,6 +45,12 @@ func DecodeJob(body string) (Job, error) {
 	return Job{f.Message, f.Destination}, nil
 }
 
+// wellFormed reports whether a message's key tells its mode and account.
+func wellFormed(key string) bool {
+	part := strings.SplitN(key, "#", 5)
+	return len(part) == 5 && (part[2] == event.Mode(true) || part[2] == event.Mode(false)) && part[3] != ""
+}
+
 // accountOf returns the account in a message's key, "" for the platform's own.
 func accountOf(m outbox.Message) string {
 	if part := strings.SplitN(m.Key, "#", 5); len(part) == 5 && part[3] != "-" {

@@ -29,6 +29,7 @@ const (
 	reasonUnknown     = "unknown_destination"
 	reasonNoMessage   = "no_message"
 	reasonNoEvent     = "event_gone"
+	reasonNotTaken    = "not_taken" // the destination's configuration has excluded its mode or account since
 	reasonDisabled    = "disabled"
 	reasonStopped     = "stopped"   // the receiver's answer is final
 	reasonExhausted   = "exhausted" // retries are

@@ -37,6 +37,9 @@ func NewRouter(all destination.Set, jobs Jobs) (*Router, error) {
 // Send enqueues a job for each destination that takes the message. After an error all of them are
 // enqueued again: a delivery that is done is not begun a second time.
 func (r *Router) Send(ctx context.Context, m outbox.Message) error {
+	if !wellFormed(m.Key) { // it would go to the wrong destinations, or to none
+		return errors.New("the message's key has no mode and account: make it by dispatch.MessageKey of a dispatch.Key")
+	}
 	bodies := map[string][]string{}
 	for _, d := range r.destinations.Matching(m.Name, m.Live(), accountOf(m)) {
 		bodies[d.Group] = append(bodies[d.Group], Job{m.Key, d.Name}.Encode())

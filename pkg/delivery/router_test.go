@@ -60,10 +60,14 @@ func TestRouter(t *testing.T) {
 		{"OUT#FACT#live#-#in_1#paid#receipt", "receipt", 1},
 		{"OUT#EVENT#live#acct_1#evt_1#stripe.invoice.paid", "stripe.invoice.paid", 1},
 		{"OUT#EVENT#live#acct_1#evt_1#stripe.charge.failed", "stripe.charge.failed", 0},
-		{"malformed", "receipt", 1},
 	} {
 		if got, err := send(outbox.Message{Key: c.key, Name: c.name}, nil); err != nil || len(got) != c.groups {
 			t.Errorf("%s: groups %v, %v; want %d", c.key, got, err, c.groups)
+		}
+	}
+	for _, key := range []string{"malformed", "OUT#welcome#cus_1", "OUT#FACT#prod#-#in_1#receipt", "OUT#FACT#live##in_1#receipt"} {
+		if got, err := send(outbox.Message{Key: key, Name: "receipt"}, nil); err == nil || len(got) > 0 {
+			t.Errorf("%s: groups %v, though its mode and account are not known", key, got)
 		}
 	}
 	if _, err := send(m, errBroken); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "many") {

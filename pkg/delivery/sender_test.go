@@ -379,6 +379,47 @@ func TestWholeEvents(t *testing.T) {
 
 const stripeEvent = `{"id":%q,"object":"event","type":%q,"created":1,"livemode":false,"data":{"object":{"id":"in_1"}}}`
 
+// TestFetchFailsForDays: the queue would drop the job in the end, and no row counts its attempts.
+func TestFetchFailsForDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const key = "OUT#EVENT#live#acct_1#evt_1#stripe.invoice.paid"
+		f := newFixture(t, func(c *delivery.Config) {
+			d := c.Destinations["crm"]
+			d.Whole = true
+			c.Destinations["crm"] = d
+			c.Events = fetch(func(string, string, bool) ([]byte, error) { return nil, errBroken })
+			c.Store = withMessage{c.Store, outbox.Message{Key: key, Name: "stripe.invoice.paid", Fields: map[string]any{"event": "evt_1"}}}
+		})
+		job := queue.Message{ID: "m", Receipt: "m", Body: delivery.Job{Message: key, Destination: "crm"}.Encode(), Receives: 9, SentAt: time.Now()}
+		time.Sleep(limits.AWS().Sender.MaxAge - time.Second)
+		if ack, _ := f.handle(job); ack || len(f.queue.dead) > 0 {
+			t.Errorf("dead early: %+v", f.queue.dead)
+		}
+		time.Sleep(time.Second)
+		if ack, _ := f.handle(job); !ack || len(f.queue.dead) != 1 || f.queue.dead[0].Reason != "event_gone" {
+			t.Errorf("acknowledged %v, dead letters %+v", ack, f.queue.dead)
+		}
+	})
+}
+
+// TestChangedConfiguration: a job of a mode or account that the destination has excluded since is
+// not sent: the name may be another receiver's now.
+func TestChangedConfiguration(t *testing.T) {
+	for name, change := range map[string]func(*destinationOf){
+		"test mode only":  func(d *destinationOf) { d.Livemode = []bool{false} },
+		"another account": func(d *destinationOf) { d.Accounts = []string{"acct_1"} },
+	} {
+		f := newFixture(t, func(c *delivery.Config) {
+			d := c.Destinations["crm"]
+			change(&d)
+			c.Destinations["crm"] = d
+		})
+		if ack, _ := f.handle(received(1, 1)); !ack || len(f.target.got) > 0 || len(f.queue.dead) != 1 || f.queue.dead[0].Reason != "not_taken" {
+			t.Errorf("%s: acknowledged %v, %d sent, dead letters %+v", name, ack, len(f.target.got), f.queue.dead)
+		}
+	}
+}
+
 type fetch func(account, id string, thin bool) ([]byte, error)
 
 func (f fetch) FetchEvent(_ context.Context, account, id string, thin bool) ([]byte, error) {

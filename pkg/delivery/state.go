@@ -102,6 +102,9 @@ func (s State) after(a Answer, failures int, now time.Time, l limits.Sender) Sta
 		s.Since, s.Seen, s.Open = time.Time{}, time.Time{}, time.Time{}
 		return s
 	}
+	if a.Verdict == Stop { // a receiver that answers is up
+		s.Open = time.Time{}
+	}
 	switch quiet := now.Sub(s.Seen); {
 	case s.Since.IsZero() || quiet > l.FailureGap: // an old failure does not make a new one a series
 		s.Since, s.Seen = now, now

@@ -103,8 +103,12 @@ func (d Destination) takes(message string, live bool, account string) bool {
 	if eventType, forwarded := strings.CutPrefix(message, event.ForwardedPrefix); forwarded {
 		patterns, message = d.Events, eventType
 	}
-	return slices.ContainsFunc(patterns, func(p string) bool { return fits(p, message) }) &&
-		(d.Livemode == nil || slices.Contains(d.Livemode, live)) &&
+	return slices.ContainsFunc(patterns, func(p string) bool { return fits(p, message) }) && d.TakesFrom(live, account)
+}
+
+// TakesFrom reports whether the destination takes messages of a mode and an account.
+func (d Destination) TakesFrom(live bool, account string) bool {
+	return (d.Livemode == nil || slices.Contains(d.Livemode, live)) &&
 		(d.Accounts == nil || slices.Contains(d.Accounts, account))
 }
 

@@ -56,6 +56,7 @@ func forwardMutants() []mutant {
 		one("a deleted customer gets mail", mailer, "	case r.Deleted:\n", "	case r.Deleted && r.Email != \"\":\n").by("TestSend").in("target/mail"),
 		one("a customer gets the business's mail", mailer, "	if own.audience == Customer {\n", "	if own.audience != \"\" {\n").by("TestSend").in("target/mail"),
 		one("an address may have more than one", mailer, "	a, err := mail.ParseAddress(text)\n", "	l, err := mail.ParseAddressList(text)\n	a := &mail.Address{}\n	if len(l) > 0 {\n		a = l[0]\n	}\n").by("TestSend").in("target/mail"),
+		one("an address with a comma is two recipients", mailer, ` || (&mail.Address{Address: a.Address}).String() != "<"+a.Address+">" {`, " {").by("TestSend").in("target/mail"),
 		one("a recipient adds a header", encode, "strings.ContainsFunc(m.From+m.To+m.Subject+m.ID, unicode.IsControl)", "strings.ContainsFunc(m.From+m.Subject+m.ID, unicode.IsControl)").by("TestEncodeRefusesHeaders").in("target/mail"),
 		one("a field adds a header", render, "strings.ContainsFunc(v.Subject, unicode.IsControl)", "strings.ContainsFunc(v.Subject, unicode.IsSymbol)").by("TestRender").in("target/mail"),
 		one("HTML is not escaped", render, `htmltemplate "html/template"`, `htmltemplate "text/template"`).by("TestRender").in("target/mail"),
