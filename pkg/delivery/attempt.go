@@ -19,7 +19,7 @@ func (b *batch) job(m queue.Message) result {
 	r := result{job: job}
 	l := b.lanes[job.Destination]
 	if l == nil {
-		return b.deadLetter(m, r.because(reasonUnknown, nil))
+		return b.unconfigured(m, r.because(reasonUnknown, nil))
 	}
 	// An attempt that begins later might outlive the function.
 	ctx, cancel := context.WithDeadline(b.ctx, b.deadline.Add(-l.Timeout-b.cfg.Limits.Sender.Slack-3*b.cfg.Limits.RecordBudget))
@@ -35,6 +35,17 @@ func (b *batch) job(m queue.Message) result {
 		return r.back(outcomeNoTime, b.cfg.Limits.NoTimeDelay, nil)
 	}
 	return b.begin(ctx, l, m, r)
+}
+
+// deployReceives is how often a job comes back, in 10 minutes, before it is a dead letter for
+// what its destination is configured as: a deploy may reach this function after the consumer.
+const deployReceives = 5
+
+func (b *batch) unconfigured(m queue.Message, r result) result {
+	if m.Receives <= deployReceives {
+		return r.back(outcomeNotConfigured, b.wait(m), nil)
+	}
+	return b.deadLetter(m, r)
 }
 
 // admit stops jobs of a disabled destination, and those that wait while its breaker is open. At
@@ -76,7 +87,7 @@ func (b *batch) begin(ctx context.Context, l *lane, m queue.Message, r result) r
 	r.queued = msg.Queued
 	d := Delivery{ID: ID(msg.Key), Message: msg, Account: accountOf(msg), Event: eventOf(msg)}
 	if !l.TakesFrom(msg.Live(), d.Account) {
-		return b.deadLetter(m, r.because(reasonNotTaken, nil))
+		return b.unconfigured(m, r.because(reasonNotTaken, nil))
 	}
 	if d.Event != nil && l.Whole {
 		body, failed := wholeEvent(ctx, b.cfg.Events, d)

@@ -21,6 +21,8 @@ const (
 	outcomeStoreDown  = "store_down"
 	outcomeNoEvent    = "fetch_failed" // of the whole event
 	outcomeNoTime     = "no_time"
+	// The configuration has no such destination, or excludes the message.
+	outcomeNotConfigured = "not_configured"
 )
 
 // Reasons of a dead letter, besides the statuses of a row.

@@ -171,13 +171,17 @@ func TestFinalAnswers(t *testing.T) {
 // TestJobsThatCannotBeSent are kept in the dead-letter queue.
 func TestJobsThatCannotBeSent(t *testing.T) {
 	bubble(t, func(f *fixture) {
+		early := queue.Message{ID: "m", Receipt: "m", Body: delivery.Job{Message: message(1).Key, Destination: "gone"}.Encode(), Receives: 5}
+		if ack, delay := f.handle(early); ack || delay < time.Minute || len(f.queue.dead) > 0 {
+			t.Errorf("a destination of the next release: acknowledged %v, back after %v", ack, delay)
+		}
 		for body, reason := range map[string]string{
 			`{`: "undecodable", `{"v":2,"message":"a","destination":"crm"}`: "undecodable", `{"v":1,"message":"","destination":"crm"}`: "undecodable",
 			delivery.Job{Message: message(1).Key, Destination: "gone"}.Encode(): "unknown_destination",
 			delivery.Job{Message: "OUT#none", Destination: "crm"}.Encode():      "no_message",
 		} {
 			f.queue.dead = nil
-			ack, _ := f.handle(queue.Message{ID: "m", Receipt: "m", Body: body, Receives: 1})
+			ack, _ := f.handle(queue.Message{ID: "m", Receipt: "m", Body: body, Receives: 6})
 			if !ack || len(f.queue.dead) != 1 || f.queue.dead[0].Reason != reason {
 				t.Errorf("%s: acknowledged %v, dead letters %+v, want %s", body, ack, f.queue.dead, reason)
 			}
@@ -414,7 +418,10 @@ func TestChangedConfiguration(t *testing.T) {
 			change(&d)
 			c.Destinations["crm"] = d
 		})
-		if ack, _ := f.handle(received(1, 1)); !ack || len(f.target.got) > 0 || len(f.queue.dead) != 1 || f.queue.dead[0].Reason != "not_taken" {
+		if ack, _ := f.handle(received(1, 5)); ack || len(f.target.got) > 0 {
+			t.Errorf("%s: acknowledged %v while a deploy may go on, %d sent", name, ack, len(f.target.got))
+		}
+		if ack, _ := f.handle(received(1, 6)); !ack || len(f.target.got) > 0 || len(f.queue.dead) != 1 || f.queue.dead[0].Reason != "not_taken" {
 			t.Errorf("%s: acknowledged %v, %d sent, dead letters %+v", name, ack, len(f.target.got), f.queue.dead)
 		}
 	}

@@ -74,6 +74,7 @@ func deliveryMutants() []mutant {
 		test("TestWholeEvents", "an event that is gone is fetched again and again", attempt, "		case failed.Verdict == Stop, ", "		case "),
 		test("TestFetchFailsForDays", "an event is fetched until the queue drops the job", attempt, "failed.Verdict == Retry && old:", "failed.Verdict == Done && old:"),
 		test("TestChangedConfiguration", "a job goes to a receiver that excludes it", attempt, "	if !l.TakesFrom(msg.Live(), d.Account) {", "	if !l.TakesFrom(msg.Live(), d.Account) && r.attempt > 0 {"),
+		test("TestJobsThatCannotBeSent", "a deploy makes dead letters of a new destination's jobs", attempt, "	if m.Receives <= deployReceives {", "	if m.Receives < 0 {"),
 		test("TestRefusalsCloseTheBreaker", "refusals keep the breaker open", state, "	if a.Verdict == Stop { // a", "	if a.Verdict == Done { // a"),
 		test("TestOwnRefusals", "mails without a template disable mail", attempt, "(answer.Verdict != Stop || answer.Status > 0)", "(answer.Verdict != Stop || answer.Status >= 0)"),
 		test("TestRouter", "a message without a mode is taken for one of test mode", router, "if !wellFormed(m.Key) {", "if m.Key == \"\" {"),
