@@ -24,7 +24,7 @@ type Enable struct {
 }
 
 func (Enable) Help() string {
-	return `Deletes the destination's state: it is enabled, its failures no longer count, and its circuit breaker is closed. It returns when all senders know, in about 10 seconds. Its dead letters stay: destination redrive sends them.
+	return `Enables the destination: its failures no longer count, and its circuit breaker is closed. It returns when all senders know, in about 10 seconds. Its dead letters stay: destination redrive sends them.
 
   tollgate destination enable crm --note "the receiver is back"`
 }

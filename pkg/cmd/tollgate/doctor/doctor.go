@@ -88,18 +88,20 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 		doctor.CheckTable(tableOf{table, t.Table}, site),
 		doctor.CheckQueues(queueOf(queues, t.QueueURL), queueOf(queues, t.DLQURL), site),
 	}
+	deliveries, err := dynamostore.NewDeliveries(table, t.Table, dynamostore.Options{Limits: site.Limits})
+	if err != nil {
+		return nil, err
+	}
+	sending := func(ctx context.Context) (doctor.Sending, error) { return localSending(ctx, t, queues) }
 	if t.Local {
 		checks = append(checks, doctor.Skip("functions", "tollgate dev runs them itself"), doctor.Skip("alarms", "a local system has none"))
 	} else {
 		cloud := cloud{watched.AWS, t.QueueURL}
-		deliveries, err := dynamostore.NewDeliveries(table, t.Table, dynamostore.Options{Limits: site.Limits})
-		if err != nil {
-			return nil, err
-		}
-		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud.alarms, prefix),
-			doctor.CheckDestinations(func(ctx context.Context) (doctor.Sending, error) { return sendingOf(ctx, t, cloud, queues) }, secret, deliveries.State, site, time.Now))
+		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud.alarms, prefix))
+		sending = func(ctx context.Context) (doctor.Sending, error) { return sendingOf(ctx, t, cloud, queues) }
 	}
 	checks = append(checks,
+		doctor.CheckDestinations(sending, secret, deliveries.State, site, time.Now),
 		doctor.CheckWebhookSecret(secret, t.WebhookSecretID),
 		doctor.CheckAPIKey(secret, t.APIKeySecretID, site),
 		doctor.CheckRecords(recordsOf{reader}.open, site, time.Now),

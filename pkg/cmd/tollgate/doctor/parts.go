@@ -296,13 +296,27 @@ func sendingOf(ctx context.Context, t verb.Target, functions doctor.Functions, q
 			return doctor.Sending{}, fmt.Errorf("%w: consumer and %s have different destinations", doctor.ErrConfiguration, function)
 		}
 	}
+	s := queuesOf(to, queues)
+	s.Sender = func(ctx context.Context) (doctor.Function, error) {
+		return functions.Function(ctx, t.Prefix()+"-sender")
+	}
+	return s, nil
+}
+
+// localSending reads the destinations of tollgate dev.
+func localSending(ctx context.Context, t verb.Target, queues *sqs.Client) (doctor.Sending, error) {
+	if t.Destinations == "" {
+		return doctor.Sending{}, nil
+	}
+	to, err := t.Sending(ctx)
+	return queuesOf(to, queues), err
+}
+
+func queuesOf(to config.Sending, queues *sqs.Client) doctor.Sending {
 	return doctor.Sending{
 		Destinations: to.Destinations, Dead: queueOf(queues, to.DLQURL),
 		Queue: func(group string) doctor.Queue { return queueOf(queues, to.QueueURL(group)) },
-		Sender: func(ctx context.Context) (doctor.Function, error) {
-			return functions.Function(ctx, t.Prefix()+"-sender")
-		},
-	}, nil
+	}
 }
 
 // accountsOf reads the accounts and policies of the target's functions. Without configured
