@@ -106,7 +106,7 @@ lossy: ## run the real consumer through proxies that lose, repeat and delay requ
 orders: ## apply every order of real event sequences, with a fault at each step: minutes
 	go test -count=1 -timeout 60m -v ./pkg/simulation/ordering -all
 
-crash: ## kill and pause real processes at every failpoint, under load: 15 minutes (ARGS="-point claim -repeats 5", ARGS=-mutants)
+crash: ## kill and pause real processes at every failpoint, under load: 30 minutes (ARGS="-point claim -repeats 5", ARGS=-mutants)
 	go test -count=1 -tags failpoints ./pkg/failpoint
 	go test -count=1 -v -timeout 60m ./pkg/local/crash -all $(ARGS)
 

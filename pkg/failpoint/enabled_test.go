@@ -115,6 +115,7 @@ func TestCallsAreNamed(t *testing.T) {
 		{"DynamoDB_20120810.UpdateItem", "/", update("st=:failed"), "fail"},
 		{"DynamoDB_20120810.UpdateItem", "/", update("st=:begin, own=:own"), "begin"},
 		{"DynamoDB_20120810.UpdateItem", "/", update("st=:end, hist=:hist"), "end"},
+		{"DynamoDB_20120810.UpdateItem", "/", update("sent_at=:now"), "mark"},
 		{"DynamoDB_20120810.UpdateItem", "/", update("lease=:zero"), "UpdateItem"},
 		{"DynamoDB_20120810.UpdateItem", "/", `not JSON`, "UpdateItem"},
 		{"DynamoDB_20120810.TransactWriteItems", "/", `{}`, "complete_with_effects"},

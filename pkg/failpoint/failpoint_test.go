@@ -22,7 +22,7 @@ func TestReleasesHaveNoFailpoints(t *testing.T) {
 		{"crash tests", "lambda.norpc,failpoints", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, function := range []string{"ingest", "consumer", "reconcile"} {
+			for _, function := range []string{"ingest", "consumer", "reconcile", "sender"} {
 				cmd := exec.Command("go", "list", "-deps", "-tags", tt.tags, "tollgate/functions/"+function)
 				cmd.Env = append(cmd.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 				out, err := cmd.CombinedOutput()

@@ -81,6 +81,9 @@ func writeOf(operation string, body []byte) string {
 	case in.Item.State.S != "":
 		return strings.ToLower(in.Item.State.S) + "_at_once"
 	}
+	if strings.Contains(in.UpdateExpression, "sent_at=") {
+		return "mark" // of a message as sent
+	}
 	if known {
 		set := regexp.MustCompile(`\bst=:(running|done|failed|begin|end)\b`).FindStringSubmatch(in.UpdateExpression)
 		if set != nil {

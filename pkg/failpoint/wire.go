@@ -3,6 +3,7 @@
 package failpoint
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -19,8 +20,8 @@ type Wired struct{}
 
 // Wire adds points to all calls of a Lambda function without changing its code. It puts a
 // proxy inside the process in front of each address in the environment: the AWS services,
-// Stripe, and the Runtime API, where "next" returns an invocation and "response" ends one. Call it before the function reads its
-// environment:
+// Stripe, the sender's receivers, and the Runtime API, where "next" returns an invocation and
+// "response" ends one. Call it before the function reads its environment:
 //
 //	failpoint.Wire("ingest", os.LookupEnv, os.Setenv)
 func Wire(function string, lookup func(string) (string, bool), set func(name, value string) error) Wired {
@@ -49,7 +50,41 @@ func Wire(function string, lookup func(string) (string, bool), set func(name, va
 			os.Exit(1)
 		}
 	}
+	if value, ok := lookup(destinations); ok && function == "sender" {
+		value, err := receivers(function, value)
+		if err == nil {
+			err = set(destinations, value)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "failpoints cannot start: %s: %v\n", destinations, err)
+			os.Exit(1)
+		}
+	}
 	return Wired{}
+}
+
+const destinations = "TOLLGATE_DESTINATIONS"
+
+// receivers puts a proxy in front of each address of the destinations. A signature does not cover
+// the address.
+func receivers(function, value string) (string, error) {
+	var all map[string]map[string]any
+	if err := json.Unmarshal([]byte(value), &all); err != nil {
+		return "", err
+	}
+	for _, d := range all {
+		text, _ := d["url"].(string)
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "http" {
+			continue
+		}
+		if u.Host, err = proxy(function, u.Host); err != nil {
+			return "", err
+		}
+		d["url"] = u.String()
+	}
+	raw, err := json.Marshal(all)
+	return string(raw), err
 }
 
 // proxy forwards to a host over HTTP, for as long as the process lives.

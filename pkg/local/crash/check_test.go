@@ -64,15 +64,26 @@ func (s *system) empty(url string, limit time.Duration) error {
 // item is a table item's strings and numbers.
 type item map[string]string
 
-// items reads the whole table consistently and returns records and facts.
-func (s *system) items() (records, facts map[string]item, err error) {
-	records, facts = map[string]item{}, map[string]item{}
+// items returns the items under a prefix, by the rest of their keys.
+func items(all map[string]item, prefix string) map[string]item {
+	under := map[string]item{}
+	for pk, it := range all {
+		if rest, ok := strings.CutPrefix(pk, prefix); ok {
+			under[rest] = it
+		}
+	}
+	return under
+}
+
+// table reads the whole table consistently.
+func (s *system) table() (all map[string]item, err error) {
+	all = map[string]item{}
 	info, consistent := s.info(), true
 	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(info.AWSConfig()), &dynamodb.ScanInput{TableName: &info.Table, ConsistentRead: &consistent})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(context.Background())
 		if err != nil {
-			return nil, nil, fmt.Errorf("scan: %w", err)
+			return nil, fmt.Errorf("scan: %w", err)
 		}
 		for _, raw := range page.Items {
 			it := item{}
@@ -84,15 +95,10 @@ func (s *system) items() (records, facts map[string]item, err error) {
 					it[name] = v.Value
 				}
 			}
-			switch pk := it["pk"]; {
-			case strings.HasPrefix(pk, "EVT#"):
-				records[strings.TrimPrefix(pk, "EVT#evt_")] = it
-			case strings.HasPrefix(pk, "FACT#"):
-				facts[pk] = it
-			}
+			all[it["pk"]] = it
 		}
 	}
-	return records, facts, nil
+	return all, nil
 }
 
 // tableCheck counts what is wrong with a round's events in the table.
@@ -110,14 +116,15 @@ func (v *tableCheck) fault(count *int, format string, args ...any) {
 // check compares the table with the events answered 200: each must be done in its first generation,
 // by one attempt with the only effect.
 func (s *system) check(l *load, events int) (v tableCheck, err error) {
-	records, facts, err := s.items()
+	all, err := s.table()
 	if err != nil {
 		return v, err
 	}
+	records, facts := items(all, "EVT#evt_"), items(all, "FACT#test#-#in_")
 	v.events = events
 	byEvent := map[string][]string{} // the attempts that left a fact
 	for pk := range facts {
-		object, attempt, _ := strings.Cut(strings.TrimPrefix(pk, "FACT#test#-#in_"), "#trial#")
+		object, attempt, _ := strings.Cut(pk, "#trial#")
 		byEvent[object] = append(byEvent[object], attempt)
 	}
 	for n := range events {

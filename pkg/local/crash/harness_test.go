@@ -60,7 +60,7 @@ func build(dir string, more ...string) error {
 		out      string
 		packages []string
 	}{
-		{"/", []string{"tollgate/functions/ingest", "tollgate/pkg/cmd/tollgate"}},
+		{"/", []string{"tollgate/functions/ingest", "tollgate/functions/reconcile", "tollgate/functions/sender", "tollgate/pkg/cmd/tollgate"}},
 		{"/consumer", []string{"tollgate/pkg/local/e2e/trialconsumer"}},
 	} {
 		args := append([]string{"build", "-tags", "lambda.norpc,failpoints", "-trimpath", "-buildvcs=false", "-o", dir + b.out}, more...)
@@ -78,6 +78,7 @@ type system struct {
 	data   string
 	point  point
 	log    *os.File
+	got    *receiver // nil without destinations
 
 	args   []string
 	life   atomic.Pointer[life] // read by the load during a restart
@@ -99,7 +100,7 @@ func newSystem(t *testing.T, from string, p point) (*system, error) {
 	if err := os.MkdirAll(filepath.Join(s.folder, failpoint.Folder), 0o700); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"tollgate", "ingest", "consumer"} {
+	for _, name := range []string{"tollgate", "ingest", "consumer", "reconcile", "sender"} {
 		if err := os.Link(filepath.Join(from, name), filepath.Join(s.folder, name)); err != nil {
 			return nil, err
 		}
@@ -118,6 +119,9 @@ func newSystem(t *testing.T, from string, p point) (*system, error) {
 			t.Logf("log of tollgate dev, its end:\n%s", s.logTail(4000))
 		}
 	})
+	if p.sends {
+		s.got = newReceiver(t, s)
+	}
 	s.args = []string{"--listen", "127.0.0.1:0", "--aws-listen", "127.0.0.1:0"}
 	return s, s.start()
 }
@@ -128,7 +132,12 @@ func (s *system) start() error {
 	if s.point.fresh {
 		processes = 1 // no warm process answers instead of a new one
 	}
-	args := append([]string{"dev", "--json", "--no-reconcile", "--data", s.data, "--time-scale", strconv.Itoa(timeScale), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(processes)}, s.args...)
+	args := append([]string{"dev", "--json", "--data", s.data, "--time-scale", strconv.Itoa(timeScale), "--consumers", strconv.Itoa(consumers), "--ingest", strconv.Itoa(processes)}, s.args...)
+	if s.got == nil {
+		args = append(args, "--no-reconcile")
+	} else {
+		args = append(args, "--destinations", s.got.file)
+	}
 	l := &life{cmd: exec.Command(filepath.Join(s.folder, "tollgate"), args...), gone: make(chan struct{})}
 	l.cmd.Env = []string{"HOME=" + s.data}
 	l.cmd.Stderr = s.log
@@ -162,6 +171,9 @@ func (s *system) start() error {
 	host := func(url string) string { return strings.Split(strings.TrimPrefix(url, "http://"), "/")[0] }
 	s.args = []string{"--listen", host(l.info.URL), "--aws-listen", host(l.info.Endpoint)}
 	s.life.Store(l)
+	if s.got != nil {
+		return s.hideShortly()
+	}
 	return nil
 }
 

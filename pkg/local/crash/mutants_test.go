@@ -75,6 +75,24 @@ func mutants() []mutant {
 			"	for i, c := range t.ended {\n		c.reply <- t.errors[i]\n	}\n	t.ended = nil\n	<-time.After(20 * time.Millisecond)\n	switch {\n	case t.tx != nil && t.err == nil:\n",
 			"sqs.commit.before", "kill",
 		},
+		{
+			"marked as sent before it is handed over", "outbox/handover.go",
+			"	if err := send(ctx, sender, requested(e)); err != nil {\n",
+			"	_ = marks.MarkSent(ctx, e.Key, time.Now())\n	if err := send(ctx, sender, requested(e)); err != nil {\n",
+			"consumer.handover.before", "kill",
+		},
+		{
+			"a delivery is done before it is sent", "delivery/attempt.go",
+			"	answer, took, sent := b.send(l, d, s)\n",
+			"	_, _ = b.cfg.Store.End(b.ctx, s, Result{Status: Delivered, Now: b.now()})\n	answer, took, sent := b.send(l, d, s)\n",
+			"sender.send.before", "kill",
+		},
+		{
+			"sent twice under one lease", "delivery/attempt.go",
+			"	return l.target.Send(ctx, d), 0, true\n",
+			"	l.target.Send(ctx, d)\n	return l.target.Send(ctx, d), 0, true\n",
+			"sender.send.after", "kill",
+		},
 	}
 }
 

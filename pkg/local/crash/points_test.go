@@ -13,6 +13,8 @@ type point struct {
 	small  bool     // part of the short run
 	dead   int      // dead letters made before the first kill
 	fresh  bool     // only a new process's first request reaches it
+	sends  bool     // the system sends events on, and delivers each
+	gone   bool     // the receiver refuses some for good
 }
 
 // role is the kind of process at a point, which decides how it is restarted.
@@ -66,6 +68,7 @@ func killPoints() (all []point) {
 	both(host, everyday(),
 		"host.ReceiveMessage", "host.DeleteMessageBatch", "host.ingest", "host.consumer",
 		"sqs.commit", "dynamodb.commit")
+	all = append(all, sendingPoints("kill")...)
 	for i := range all {
 		if all[i].who == command {
 			// A run that is killed late has moved ten. No more are made during the round: a run reads
@@ -73,7 +76,7 @@ func killPoints() (all []point) {
 			all[i].dead = 320
 		}
 	}
-	small := []string{"ingest.SendMessage.after", "consumer.complete_with_effects.after", "consumer.done_at_once_with_effects.after", "consumer.SendMessage.after", "dynamodb.commit.after"}
+	small := []string{"ingest.SendMessage.after", "consumer.complete_with_effects.after", "consumer.done_at_once_with_effects.after", "consumer.SendMessage.after", "dynamodb.commit.after", "consumer.handover.before", "sender.send.after"}
 	for i := range all {
 		all[i].small = slices.Contains(small, all[i].name)
 	}
@@ -96,5 +99,5 @@ func pausePoints() (all []point) {
 	for _, when := range []string{".before", ".after"} {
 		all = append(all, point{name: "consumer.SendMessage" + when, who: function, action: "stop", load: withDead()})
 	}
-	return all
+	return append(all, sendingPoints("stop")...)
 }

@@ -88,6 +88,10 @@ func round(t *testing.T, from string, p point, repeats int) (r row, err error) {
 	v, err := s.check(l, r.events)
 	r.refused, r.retried, r.superseded = l.refused.Load(), v.retried, s.logged("outcome=superseded")
 	r.faults = append(r.faults, v.faults...)
+	if p.sends && err == nil {
+		v, err = s.checkSent(r.events)
+		r.faults = append(r.faults, v.faults...)
+	}
 	if strings.Contains(s.logTail(1<<30), "panic") {
 		r.faults = append(r.faults, "the log has a panic")
 	}
@@ -172,7 +176,7 @@ func (s *system) pauses(p point, repeats int) (fired int, err error) {
 		waking.run(func() error {
 			defer func() { <-free }()
 			// Long enough for a copy of its messages to be taken over.
-			<-time.After(lease() + time.Second)
+			<-time.After(p.takenOver() + time.Second)
 			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 				return fmt.Errorf("process %d did not live through its pause: %w", pid, err)
 			}
@@ -193,6 +197,9 @@ func (s *system) settle(p point) (faults []string) {
 	}
 	info := s.info()
 	if fault(s.empty(info.QueueURL, within())) {
+		return faults
+	}
+	if p.sends && fault(s.allSent(within())) {
 		return faults
 	}
 	if p.dead == 0 && !slices.Contains(p.load, "refuses_first") {
