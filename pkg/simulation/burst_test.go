@@ -305,7 +305,7 @@ func TestHotAccount(t *testing.T) {
 		if len(b.done) != 11 || len(b.dead) > 0 {
 			t.Errorf("done %v, dead %v", b.done, b.dead)
 		}
-		if slowest > b.done["acct_hot"]*11/20 {
+		if slowest > b.done["acct_hot"]*2/3 {
 			t.Errorf("the others end after %v, the hot account after %v", slowest, b.done["acct_hot"])
 		}
 	})

@@ -12,7 +12,7 @@ func rateMutants() []mutant {
 		one("a 429 does not slow down", rate, "float64(b.tokens.Limit())/2)", "float64(b.tokens.Limit()))").by(burst),
 		one("every process has the whole budget", rate, "start := most / l.processes", "start := most").by(burst),
 		one("growth at full speed after a 429", rate, "growth*quiet*quiet)", "growth*max(quiet, 1))").by(burst),
-		one("one rate for all accounts", "stripeapi/get.go", "bucketKey{r.account, r.resource,", `bucketKey{"", r.resource,`).by("TestHotAccount"),
+		one("one rate for all accounts", "stripeapi/get.go", "bucketKey{r.account, r.resource,", `bucketKey{"", r.resource,`).in("stripeapi").by("TestAccountsHaveTheirOwnRates"),
 		one("a message without a turn makes room for the next", rate, "wait, late = max(0, time.Until(end)-least), true", "wait, late = 0, true").by(burst),
 
 		// What one process does.

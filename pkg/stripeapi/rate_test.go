@@ -397,6 +397,33 @@ func TestUnlimited(t *testing.T) {
 	}
 }
 
+// TestAccountsHaveTheirOwnRates: what one account asks for makes no other wait.
+func TestAccountsHaveTheirOwnRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Options{Processes: 50, Key: func(context.Context) (string, error) { return "sk_live_1", nil },
+			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+			})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetch := func(account string) time.Duration {
+			start := time.Now()
+			if _, err := c.FetchObject(t.Context(), account, "customer", "cus_1"); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(start)
+		}
+		var hot time.Duration
+		for range 20 {
+			hot += fetch("acct_1")
+		}
+		if waited := fetch("acct_2"); hot == 0 || waited > 0 {
+			t.Errorf("20 requests of one account waited %v, the first of another %v", hot, waited)
+		}
+	})
+}
+
 // TestLockedObject: a 429 because another request holds the object is about no rate.
 func TestLockedObject(t *testing.T) {
 	for body, want := range map[string]string{
