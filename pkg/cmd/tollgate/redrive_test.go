@@ -273,13 +273,13 @@ func TestRedriveInterrupt(t *testing.T) {
 
 func TestRedriveHeldByAnother(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t)
-	s.dead("evt_a", "invoice.paid", "no row")
+	s := newSends(t)
+	s.system.dead("evt_a", "invoice.paid", "no row")
 	ops, err := dynamostore.NewOperator(s.dynamo, s.info.Table, dynamostore.Options{})
 	check(t, err)
 	held := redrive.Lock{Owner: "o", By: "ann@laptop (process 7)", What: "redrive", Until: time.Now().Add(time.Hour)}
 	check(t, ops.LockDLQ(t.Context(), held, time.Now()))
-	for _, args := range []string{"redrive --all", "dlq list", "dlq show evt_a", "dlq export", "dlq purge --all --note=x --out=" + s.data + "/p.jsonl"} {
+	for _, args := range []string{"redrive --all", "dlq list", "dlq show evt_a", "dlq export", "dlq purge --all --note=x --out=" + s.data + "/p.jsonl", "destination show crm", "destination redrive crm"} {
 		s.tollgate(strings.Fields(args)...).refused(t, verb.ExitFailed, "in use: redrive by ann@laptop (process 7) until", "try again when it is done")
 	}
 	held.By = verb.Operator() // of this process, which lives
@@ -289,9 +289,11 @@ func TestRedriveHeldByAnother(t *testing.T) {
 	gone := exec.Command(os.Args[0], "-test.run=^$")
 	check(t, gone.Run())
 	held.By = verb.OperatorAs(gone.Process.Pid)
-	check(t, ops.LockDLQ(t.Context(), held, time.Now()))
-	if got := s.tollgate("redrive", "--all").ok(t); !strings.Contains(got.err, "has ended; taking it over") {
-		t.Errorf("the output is %q", got.err)
+	for _, args := range []string{"redrive --all", "destination redrive crm"} {
+		check(t, ops.LockDLQ(t.Context(), held, time.Now()))
+		if got := s.tollgate(strings.Fields(args)...).ok(t); !strings.Contains(got.err, "has ended; taking it over") {
+			t.Errorf("%s prints %q", args, got.err)
+		}
 	}
 	s.allVisible(0)
 	s.free()

@@ -35,22 +35,13 @@ func open(ctx context.Context, a *verb.App, name string) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	operator, err := t.Writer()
+	dlq, operator, err := a.DLQ(t, name)
 	if err != nil {
 		return nil, err
 	}
 	queue := sqsqueue.New(sqs.NewFromConfig(t.AWS), t.QueueURL, t.DLQURL, t.Limits()).DeadLetters()
-	return &work{a, t, &redrive.DLQ{
-		Queue: queue, Mover: queue,
-		Records: records, Store: operator, Locks: operator, Operator: verb.Operator(), Verb: name, Ended: verb.Ended,
-		OnTakeover: func(l redrive.Lock) {
-			fmt.Fprintf(a.Err, "stale lock: the process of %s by %s has ended; taking it over\n", l.What, l.By)
-		},
-		OnUnreleased: func(n int) {
-			fmt.Fprintf(a.Err, "%d dead letters could not be released; they are hidden for up to 2 minutes\n", n)
-		},
-		Limits: t.Limits(), TimeScale: t.TimeScale,
-	}}, nil
+	dlq.Queue, dlq.Mover, dlq.Records, dlq.Store = queue, queue, records, operator
+	return &work{a, t, dlq}, nil
 }
 
 // plan reads the dead letters and selects some, and prints progress.
@@ -65,7 +56,7 @@ func (w *work) plan(ctx context.Context, s redrive.Selection) (*redrive.Plan, er
 	}
 	p, err := w.dlq.Plan(ctx, s)
 	if err != nil {
-		return nil, w.locked(err)
+		return nil, verb.Locked(err)
 	}
 	if f := s.Filter; f.Reason != "" && p.Selected == 0 && !redrive.KnownReason(f.Reason) {
 		return nil, verb.Hint(verb.Usage("--reason %s: no dead letter has this reason, and Tollgate has none of this name", f.Reason), hintNote)
@@ -76,14 +67,6 @@ func (w *work) plan(ctx context.Context, s redrive.Selection) (*redrive.Plan, er
 // hintNote is the hint when --reason is not a dead letter's reason, but probably meant as a
 // note.
 const hintNote = "--reason selects dead letters by the reason that tollgate dlq list shows; use --note for why you change something"
-
-// locked adds a hint to the error of a lock that another operator has.
-func (w *work) locked(err error) error {
-	if held, ok := errors.AsType[*redrive.LockedError](err); ok {
-		return verb.Hint(err, "try again when it is done; if its process died, the lock expires at %s", held.Lock.Until.UTC().Format("15:04:05 UTC"))
-	}
-	return err
-}
 
 // unseen returns an error if the plan could not read every message: some are hidden, or
 // none was read and the queue may not be empty.

@@ -133,7 +133,7 @@ func (w *work) purge(ctx context.Context, p *redrive.Plan, v *purgeView) error {
 	case err != nil && ctx.Err() != nil:
 		return verb.Hint(err, "what was not deleted is still there: run it again, with another --out")
 	case err != nil:
-		return w.locked(err)
+		return verb.Locked(err)
 	case v.Busy > 0:
 		return verb.Hint(fmt.Errorf("%d dead letters were left: an attempt of their event runs, or died a moment ago", v.Busy), "run it again in a minute, with another --out")
 	case v.NoPolicy > 0:

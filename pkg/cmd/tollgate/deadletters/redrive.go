@@ -136,7 +136,7 @@ func (c *Redrive) redrive(ctx context.Context, w *work, p *redrive.Plan, v *redr
 	if _, left := errors.AsType[*redrive.LeftError](err); left {
 		return verb.Hint(err, "another reader hides them, or they are gone: run it again")
 	}
-	return w.locked(err)
+	return verb.Locked(err)
 }
 
 // openEvents are the events whose handlers may have run since they were sent.

@@ -123,7 +123,7 @@ func (c *Redrive) Run(ctx context.Context, a *verb.App) error {
 	}
 	p, err := dlq.Plan(ctx, redrive.Selection{Match: of(d.Name), Limit: c.Limit, OnRead: a.Counter("read", "dead letters").Add})
 	if err != nil {
-		return locked(err)
+		return verb.Locked(err)
 	}
 	v := Redriven{Name: d.Name, DryRun: c.DryRun, Read: p.Read, Selected: p.Selected, More: p.More, Hidden: p.Hidden}
 	v.Left = p.Selected
@@ -142,7 +142,7 @@ func (c *Redrive) Run(ctx context.Context, a *verb.App) error {
 		progress.Done()
 		text := fmt.Sprintf("redriven %d of %d dead letters of deliveries, for %s", v.Moved, v.Selected, d.Name)
 		a.Line(v, text)
-		return text, locked(err)
+		return text, verb.Locked(err)
 	})
 }
 
@@ -156,19 +156,13 @@ func of(name string) func(redrive.Received) bool {
 
 // dlq is the dead-letter queue of deliveries, under the lock of dead letters.
 func (w *work) dlq(d destination.Destination, what string) (*redrive.DLQ, error) {
-	operator, err := w.target.Writer()
+	dlq, _, err := w.DLQ(w.target, what)
 	if err != nil {
 		return nil, err
 	}
 	letters := w.queue(d.Group).DeadLetters()
-	return &redrive.DLQ{
-		Queue: letters, Records: noRecords{}, Mover: mover{letters, w, d.Group, sqsqueue.NewJobs(w.queues, w.sending.QueueURL)},
-		Locks: operator, Operator: verb.Operator(), Verb: what, Ended: verb.Ended,
-		OnUnreleased: func(n int) {
-			fmt.Fprintf(w.Err, "%d dead letters could not be released; they are hidden for up to 2 minutes\n", n)
-		},
-		Limits: w.target.Limits(), TimeScale: w.target.TimeScale,
-	}, nil
+	dlq.Queue, dlq.Records, dlq.Mover = letters, noRecords{}, mover{letters, w, d.Group, sqsqueue.NewJobs(w.queues, w.sending.QueueURL)}
+	return dlq, nil
 }
 
 // noRecords: a job is of no event's record.
@@ -205,14 +199,6 @@ func (m mover) Send(ctx context.Context, messages []queue.Message) (refused map[
 		return refused, nil
 	}
 	return refused, m.jobs.SendJobs(ctx, m.group, bodies)
-}
-
-// locked adds a hint to the error of a lock that another operator has.
-func locked(err error) error {
-	if held, ok := errors.AsType[*redrive.LockedError](err); ok {
-		return verb.Hint(err, "try again when it is done; if its process died, the lock expires at %s", held.Lock.Until.UTC().Format("15:04:05 UTC"))
-	}
-	return err
 }
 
 // Test sends a test message.

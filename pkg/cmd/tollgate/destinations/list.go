@@ -94,7 +94,7 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 		}
 		return true, nil
 	}}); err != nil {
-		return locked(err)
+		return verb.Locked(err)
 	}
 	if a.JSON {
 		a.Object(v)

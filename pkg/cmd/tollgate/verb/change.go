@@ -106,9 +106,9 @@ func OperatorAs(pid int) string {
 	return fmt.Sprintf("%s@%s (process %d)", name, host, pid)
 }
 
-// Ended reports whether an operator, as [Operator] names one, was a process of the same
+// ended reports whether an operator, as [Operator] names one, was a process of the same
 // user on this machine and has ended.
-func Ended(operator string) bool {
+func ended(operator string) bool {
 	var pid int
 	_, last, _ := strings.Cut(operator, " (process ")
 	if _, err := fmt.Sscanf(last, "%d)", &pid); err != nil || pid < 1 || operator != OperatorAs(pid) {
