@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -155,9 +154,6 @@ func (c *Dev) ready(a *verb.App, i local.Info) {
 // sendTo is the destination of --send-to.
 const sendTo = "listen"
 
-// maxDestinations bounds the file of destinations.
-const maxDestinations = 64 << 10
-
 // destinations returns the configured destinations as JSON, "" for none.
 func (c *Dev) destinations() (string, error) {
 	switch {
@@ -172,14 +168,9 @@ func (c *Dev) destinations() (string, error) {
 	case c.Destinations == "":
 		return "", nil
 	}
-	f, err := os.Open(c.Destinations)
+	raw, err := os.ReadFile(c.Destinations)
 	if err != nil {
 		return "", verb.Usage("--destinations: %v", err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxDestinations))
-	if err != nil {
-		return "", fmt.Errorf("read destinations: %w", err)
 	}
 	if len(raw) == 0 {
 		return "", verb.Usage("--destinations: %s is empty", c.Destinations)
