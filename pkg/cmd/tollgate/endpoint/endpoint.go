@@ -90,7 +90,7 @@ func (c *Status) Run(ctx context.Context, a *verb.App) error {
 		}
 	}
 	if n == 0 {
-		return verb.Hint(errors.New("the endpoint is not up to date: "+toDo(p.Plan)), "tollgate endpoint apply")
+		return verb.Hint(errors.New("the endpoint is not up to date: "+remaining(p.Plan)), "tollgate endpoint apply")
 	}
 	return fmt.Errorf("the endpoint has problems: %d findings", n)
 }
@@ -108,7 +108,7 @@ func show(a *verb.App, p registration.Plan) {
 		{"connect", fmt.Sprint(w.Connect)},
 		{"events", strings.Join(w.Events, ", ")},
 		{"at Stripe", cmp.Or(p.Endpoint, "none")},
-		{"to do", toDo(p)},
+		{"to do", remaining(p)},
 	})
 	for _, f := range p.Findings {
 		fmt.Fprintln(a.Out, findingText(f))
@@ -122,7 +122,7 @@ func findingText(f registration.Finding) string {
 	return fmt.Sprintf("%s: %s%s", f.Level, strings.TrimPrefix(f.Endpoint+" ", " "), f.What)
 }
 
-func toDo(p registration.Plan) string {
+func remaining(p registration.Plan) string {
 	var parts []string
 	if len(p.Delete) > 0 {
 		parts = append(parts, "delete "+strings.Join(p.Delete, ", "))
@@ -185,7 +185,7 @@ func (c *Apply) Run(ctx context.Context, a *verb.App) error {
 		a.Line(Applied{Action: p.Action}, "Nothing to do: "+p.Endpoint+" is up to date.")
 		return nil
 	}
-	what := toDo(p.Plan)
+	what := remaining(p.Plan)
 	if c.Retire != "" {
 		if err := c.retirable(s, p); err != nil {
 			return err
