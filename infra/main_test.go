@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 // TestRun writes a template as make synth does, with the context of cdk.json, whose flags
 // change nothing: it is the golden one.
 func TestRun(t *testing.T) {
+	// CDK's kernel runs on node. In CI, where it is installed, the test must run.
 	if _, err := exec.LookPath("node"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("node is not installed, so no template can be synthesized")

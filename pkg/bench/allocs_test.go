@@ -16,8 +16,8 @@ func most() map[string]float64 {
 	}
 }
 
-// TestAllocations compares with the figures above. The race detector allocates too, so it is
-// run without it.
+// TestAllocations compares with the figures above. The race detector allocates too, so CI runs
+// it once more without it.
 func TestAllocations(t *testing.T) {
 	if raced {
 		t.Skip("the race detector allocates")

@@ -35,7 +35,8 @@ func guards() map[string]counts {
 const each = 10 // events of a run
 
 // TestCost counts what AWS bills for an event of each type, and fails where that grew. make
-// cost prints the tables.
+// cost prints the tables. The race detector changes no count but slows the test down, so CI runs
+// it once more without it.
 func TestCost(t *testing.T) {
 	if raced {
 		t.Skip("counts the same as without the race detector")
