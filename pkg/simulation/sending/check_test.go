@@ -2,6 +2,7 @@ package sending
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,10 +119,8 @@ func (w *world) acknowledged(p *proc, j *job) {
 		}
 		return
 	}
-	for _, l := range w.dead {
-		if l.body == j.body {
-			return
-		}
+	if slices.Contains(w.dead, j.body) {
+		return
 	}
 	for _, other := range w.queue.messages {
 		if other != j && other.body == j.body {
@@ -136,10 +135,6 @@ func (w *world) acknowledged(p *proc, j *job) {
 func (w *world) checkRest(end bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	dead := map[string]bool{}
-	for _, l := range w.dead {
-		dead[l.body] = true
-	}
 	if len(w.queue.messages) > 0 {
 		w.violate("%d jobs are left in the queue", len(w.queue.messages))
 	}
@@ -152,7 +147,7 @@ func (w *world) checkRest(end bool) {
 			switch n := w.receivers[d.Name].got[m.Key]; {
 			case n > 1:
 				w.count("accepted more than once")
-			case n == 0 && (end || !dead[job.Encode()]):
+			case n == 0 && (end || !slices.Contains(w.dead, job.Encode())):
 				w.violate("%s is lost for %s", m.Key, d.Name)
 			}
 			if end && w.table.items["DLV#"+m.Key+"#"+d.Name]["st"].Text != string(delivery.Delivered) {

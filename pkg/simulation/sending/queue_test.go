@@ -29,12 +29,6 @@ type job struct {
 // visibility is the queue's visibility timeout: six times the function's.
 func (w *world) visibility() time.Duration { return 6 * w.limits.Sender.Timeout }
 
-// letter is a dead letter.
-type letter struct {
-	body, reason string
-	moved        bool // by the queue, after too many receives
-}
-
 func (q *queueOf) change() {
 	close(q.changed)
 	q.changed = make(chan struct{})
@@ -67,7 +61,7 @@ func (q *queueOf) receive(worker string, n int) (out []queue.Message, next time.
 			}
 		case len(out) < 10:
 			if j.receives++; j.receives > 1000 {
-				q.w.dead = append(q.w.dead, letter{body: j.body, moved: true})
+				q.w.dead = append(q.w.dead, j.body)
 				q.remove(j.id)
 				continue
 			}
@@ -123,7 +117,7 @@ func (q *queueOf) SetVisibility(ctx context.Context, receipt string, d time.Dura
 func (q *queueOf) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error {
 	return q.w.call(ctx, "DeadLetter", m.ID, func(*proc) error {
 		q.w.count("dead letter: " + d.Reason)
-		q.w.dead = append(q.w.dead, letter{body: m.Body, reason: d.Reason})
+		q.w.dead = append(q.w.dead, m.Body)
 		return nil
 	})
 }

@@ -35,7 +35,7 @@ type world struct {
 
 	table     *table
 	queue     *queueOf
-	dead      []letter
+	dead      []string // bodies of dead letters
 	all       destination.Set
 	receivers map[string]*receiver
 	messages  []*sentMessage
