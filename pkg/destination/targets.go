@@ -70,30 +70,16 @@ func (c *checker) url(d *Destination) {
 	}
 }
 
-// private are the networks that allow may name.
-var private = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"}
-
-// loopback are those that it may name in the local system, too.
-var loopback = []string{"127.0.0.0/8", "::1/128"}
-
-// metadata is AWS's instance metadata over IPv6, within fc00::/7.
+// metadata is AWS's instance metadata over IPv6, within the private fc00::/7.
 const metadata = "fd00:ec2::/32"
 
 func (c *checker) allow(list []string) (out []netip.Prefix) {
-	may := private
-	if c.place == Local {
-		may = slices.Concat(private, loopback)
-	}
 	for _, text := range list {
 		p, err := netip.ParsePrefix(text)
-		inside := func(network string) bool {
-			n := netip.MustParsePrefix(network)
-			return n.Contains(p.Addr()) && p.Bits() >= n.Bits()
-		}
 		switch {
 		case err != nil:
 			c.fault("has an allow entry that is not a network such as 10.0.0.0/8")
-		case !slices.ContainsFunc(may, inside) || p.Overlaps(netip.MustParsePrefix(metadata)):
+		case !egress.MayAllow(p, c.place == Local) || p.Overlaps(netip.MustParsePrefix(metadata)):
 			c.fault("allows %s, which is not within a private network", p)
 		default:
 			out = append(out, p.Masked())

@@ -53,9 +53,19 @@ func metadata() []netip.Prefix {
 	}
 }
 
-// checkAllow refuses what would open more than private networks and, in the local system, this
-// machine.
+// checkAllow refuses what would open more than [MayAllow] says.
 func (o Options) checkAllow() error {
+	for _, p := range o.Allow {
+		if !MayAllow(p, o.Local) {
+			return fmt.Errorf("%w: allow names %v, which is not in a private network", ErrRefused, p)
+		}
+	}
+	return nil
+}
+
+// MayAllow reports whether Allow may name a network: a part of a private network or, in the local
+// system, of this machine's addresses.
+func MayAllow(p netip.Prefix, local bool) bool {
 	networks := []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"),
 		netip.MustParsePrefix("172.16.0.0/12"),
@@ -63,14 +73,8 @@ func (o Options) checkAllow() error {
 		netip.MustParsePrefix("100.64.0.0/10"),
 		netip.MustParsePrefix("fc00::/7"),
 	}
-	if o.Local {
+	if local {
 		networks = append(networks, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
-	for _, p := range o.Allow {
-		contains := func(q netip.Prefix) bool { return p.Bits() >= q.Bits() && q.Contains(p.Addr()) }
-		if !slices.ContainsFunc(networks, contains) {
-			return fmt.Errorf("%w: allow names %v, which is not in a private network", ErrRefused, p)
-		}
-	}
-	return nil
+	return slices.ContainsFunc(networks, func(q netip.Prefix) bool { return p.Bits() >= q.Bits() && q.Contains(p.Addr()) })
 }

@@ -114,7 +114,7 @@ func deliveryRowMutants() []mutant {
 		row("a writer does not recognise its own state", states, "old.Ver == next.Ver+1 && old.By == next.By", "old.Ver == next.Ver+1 && old.By != next.By"),
 
 		config("TestFaults", "a private address needs no allow", targets, "Local: c.place == Local});", "Local: true});"),
-		config("TestFaults", "any network may be allowed", targets, "case !slices.ContainsFunc(may, inside) ||", "case c.name == \"\" && !slices.ContainsFunc(may, inside) ||"),
+		config("TestFaults", "any network may be allowed", targets, "case !egress.MayAllow(p, c.place == Local) ||", "case c.name == \"\" && !egress.MayAllow(p, c.place == Local) ||"),
 		config("TestFaults", "the metadata address may be allowed", targets, "|| p.Overlaps(netip.MustParsePrefix(metadata)):", "|| c.name == \"\" && p.Overlaps(netip.MustParsePrefix(metadata)):"),
 		config("TestFaults", "http on AWS", targets, "if d.InsecureHTTP && c.place != Local {", "if d.InsecureHTTP && c.place == \"\" {"),
 		config("TestFaults", "a scheme's header may be set", targets, "[]string{\"webhook-\", ", "[]string{"),

@@ -41,7 +41,7 @@ func httpMutants() []mutant {
 		address("TestAddresses", "the guard does not ask for plain HTTP", "ctx.Value(plain{}) != nil", "false"),
 		client("TestDialerKnowsPlainHTTP", "the dialer does not know plain HTTP", `request.URL.Scheme == "http" {`, `request.URL.Scheme == "HTTP" {`),
 		address("TestAddresses", "loopback is reached everywhere", "o.Local && addr.IsLoopback():", "addr.IsLoopback():"),
-		address("TestCheckOptions", "allow takes any network", "if !slices.ContainsFunc(networks, contains) {", "if !slices.ContainsFunc(networks, contains) && !p.IsValid() {"),
+		address("TestCheckOptions", "allow takes any network", "if !MayAllow(p, o.Local) {", "if !MayAllow(p, o.Local) && !p.IsValid() {"),
 		address("TestCheckOptions", "allow takes a wider network", "p.Bits() >= q.Bits() && q.Contains(p.Addr())", "q.Contains(p.Addr())"),
 		url("TestCheck", "plain HTTP", `case u.Scheme != "https" && !(o.Local && u.Scheme == "http"):`, `case u.Scheme != "https" && u.Scheme != "http":`),
 		url("TestCheck", "user information", `u.Opaque != "" || u.User != nil:`, `u.Opaque != "":`),
