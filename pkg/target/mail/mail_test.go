@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -47,13 +48,13 @@ func templates(t *testing.T) *Templates {
 func TestTemplates(t *testing.T) {
 	all := templates(t)
 	names := slices.Sorted(slices.Values(handlers.Messages()))
-	for _, language := range all.Languages() {
-		if diff := cmp.Diff(names, all.Names(language)); diff != "" {
+	for language, templates := range all.languages {
+		if diff := cmp.Diff(names, slices.Sorted(maps.Keys(templates))); diff != "" {
 			t.Errorf("%s: templates (-messages of handlers +templates):\n%s", language, diff)
 		}
-		for _, name := range all.Names(language) {
+		for name := range templates {
 			bare := outbox.Message{Key: "OUT#x#live#-", Name: name}
-			for file, m := range map[string]outbox.Message{name: Sample(name), name + "_bare": bare} {
+			for file, m := range map[string]outbox.Message{name: sample(name), name + "_bare": bare} {
 				o := Options{Language: language, Business: "Example & Co"}
 				if file == name {
 					o.Link = "https://invoice.stripe.com/i/acct_1/sample?s=ap&x=1"
@@ -98,18 +99,18 @@ func golden(t *testing.T, name, got string) {
 
 func TestRender(t *testing.T) {
 	all := templates(t)
-	m := Sample("receipt")
+	m := sample("receipt")
 	m.Fields["number"], m.Fields["object_id"] = `<b>"1"</b>`, "javascript:alert(1)"
 	c, err := all.Render(m, Options{Language: "en", Business: "<script>x</script>"})
 	if err != nil || strings.Contains(c.HTML, "<b>") || strings.Contains(c.HTML, "<script>") || !strings.Contains(c.Text, `<b>"1"</b>`) {
 		t.Errorf("not escaped (%v):\n%s", err, c.HTML)
 	}
-	failed := Sample("payment_failed")
+	failed := sample("payment_failed")
 	if c, err := all.Render(failed, Options{Language: "en", Link: "javascript:alert(1)"}); err != nil || strings.Contains(c.HTML, `href="javascript`) {
 		t.Errorf("a link that runs (%v):\n%s", err, c.HTML)
 	}
 	for _, currency := range []string{"eur\r\nBcc: a@example.com", "eur\nX: y", "e\x00"} {
-		m := Sample("receipt")
+		m := sample("receipt")
 		m.Fields["currency"] = currency
 		if _, err := all.Render(m, Options{Language: "en"}); err == nil {
 			t.Errorf("currency %q made a subject", currency)
@@ -118,7 +119,7 @@ func TestRender(t *testing.T) {
 	if _, err := all.Render(outbox.Message{Name: "stripe.invoice.paid"}, Options{Language: "en"}); !errors.Is(err, ErrNoTemplate) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := all.Render(Sample("receipt"), Options{Language: "tlh"}); !errors.Is(err, ErrNoTemplate) {
+	if _, err := all.Render(sample("receipt"), Options{Language: "tlh"}); !errors.Is(err, ErrNoTemplate) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -246,13 +247,13 @@ const ada = `{"id":"cus_Sample","email":"ada@example.com","preferred_locales":["
 func TestSend(t *testing.T) {
 	const customer, invoice = "acct_9/customer/cus_Sample", "acct_9/invoice/in_1Sample"
 	to := func(id string) outbox.Message {
-		m := Sample("receipt")
+		m := sample("receipt")
 		m.To = id
 		return m
 	}
-	testMoney := Sample("receipt")
+	testMoney := sample("receipt")
 	testMoney.Key = "OUT#FACT#test#-#in_1Sample#paid#receipt"
-	injected := Sample("receipt")
+	injected := sample("receipt")
 	injected.Fields["currency"] = "eur\r\nBcc: eve@example.com"
 	done := delivery.Answer{Verdict: delivery.Done}
 	stops := func(text string) delivery.Answer { return delivery.Answer{Verdict: delivery.Stop, Err: text} }
@@ -266,29 +267,29 @@ func TestSend(t *testing.T) {
 		subject string
 		text    string
 	}{
-		{name: "to a customer", s: stripe{customer: ada}, m: Sample("receipt"), want: done, to: "ada@example.com", subject: "Zahlungsbestätigung über 1.234,56 EUR"},
-		{name: "without a locale", s: stripe{customer: `{"email":"Ada <ada@example.com>"}`}, m: Sample("receipt"), want: done, to: "ada@example.com", subject: "Receipt for 1,234.56 EUR"},
+		{name: "to a customer", s: stripe{customer: ada}, m: sample("receipt"), want: done, to: "ada@example.com", subject: "Zahlungsbestätigung über 1.234,56 EUR"},
+		{name: "without a locale", s: stripe{customer: `{"email":"Ada <ada@example.com>"}`}, m: sample("receipt"), want: done, to: "ada@example.com", subject: "Receipt for 1,234.56 EUR"},
 		{name: "to an account", s: stripe{"acct_9/account/acct_7": ada}, m: to("acct_7"), want: done, to: "ada@example.com"},
-		{name: "to the business", s: stripe{}, m: Sample("dispute_opened"), want: done, to: "desk@example.com", subject: "Dispute over 1,234.56 EUR: evidence is due by 1 December 2026"},
-		{name: "with the invoice's page", s: stripe{customer: ada, invoice: `{"hosted_invoice_url":"https://invoice.stripe.com/i/x"}`}, m: Sample("payment_failed"), want: done, to: "ada@example.com", text: "https://invoice.stripe.com/i/x"},
-		{name: "the page is not one", s: stripe{customer: ada, invoice: `{"hosted_invoice_url":"javascript:x"}`}, m: Sample("payment_failed"), want: done, to: "ada@example.com"},
-		{name: "the invoice is gone", s: stripe{customer: ada}, m: Sample("payment_failed"), want: done, to: "ada@example.com"},
-		{name: "the invoice cannot be fetched now", s: stripe{customer: ada, invoice: "down"}, m: Sample("payment_failed"), want: delivery.Answer{Verdict: delivery.Retry, Err: "fetch invoice: no answer from Stripe"}},
+		{name: "to the business", s: stripe{}, m: sample("dispute_opened"), want: done, to: "desk@example.com", subject: "Dispute over 1,234.56 EUR: evidence is due by 1 December 2026"},
+		{name: "with the invoice's page", s: stripe{customer: ada, invoice: `{"hosted_invoice_url":"https://invoice.stripe.com/i/x"}`}, m: sample("payment_failed"), want: done, to: "ada@example.com", text: "https://invoice.stripe.com/i/x"},
+		{name: "the page is not one", s: stripe{customer: ada, invoice: `{"hosted_invoice_url":"javascript:x"}`}, m: sample("payment_failed"), want: done, to: "ada@example.com"},
+		{name: "the invoice is gone", s: stripe{customer: ada}, m: sample("payment_failed"), want: done, to: "ada@example.com"},
+		{name: "the invoice cannot be fetched now", s: stripe{customer: ada, invoice: "down"}, m: sample("payment_failed"), want: delivery.Answer{Verdict: delivery.Retry, Err: "fetch invoice: no answer from Stripe"}},
 
-		{name: "deleted", s: stripe{customer: `{"id":"cus_Sample","deleted":true}`}, m: Sample("receipt"), want: stops("the customer is deleted at Stripe")},
-		{name: "gone", s: stripe{}, m: Sample("receipt"), want: stops("fetch customer: object_gone")},
-		{name: "no address", s: stripe{customer: `{"email":null}`}, m: Sample("receipt"), want: stops("the customer has no address at Stripe")},
-		{name: "two addresses", s: stripe{customer: `{"email":"ada@example.com, eve@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
-		{name: "two addresses in quotes", s: stripe{customer: `{"email":"\"ada,eve\"@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
-		{name: "an address with a header", s: stripe{customer: `{"email":"ada@example.com\r\nBcc: eve@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
-		{name: "an address outside ASCII", s: stripe{customer: `{"email":"ädä@example.com"}`}, m: Sample("receipt"), want: stops("the customer's address at Stripe is not one")},
-		{name: "not a customer", s: stripe{customer: `[]`}, m: Sample("receipt"), want: stops("the customer at Stripe cannot be read")},
+		{name: "deleted", s: stripe{customer: `{"id":"cus_Sample","deleted":true}`}, m: sample("receipt"), want: stops("the customer is deleted at Stripe")},
+		{name: "gone", s: stripe{}, m: sample("receipt"), want: stops("fetch customer: object_gone")},
+		{name: "no address", s: stripe{customer: `{"email":null}`}, m: sample("receipt"), want: stops("the customer has no address at Stripe")},
+		{name: "two addresses", s: stripe{customer: `{"email":"ada@example.com, eve@example.com"}`}, m: sample("receipt"), want: stops("the customer's address at Stripe is not one")},
+		{name: "two addresses in quotes", s: stripe{customer: `{"email":"\"ada,eve\"@example.com"}`}, m: sample("receipt"), want: stops("the customer's address at Stripe is not one")},
+		{name: "an address with a header", s: stripe{customer: `{"email":"ada@example.com\r\nBcc: eve@example.com"}`}, m: sample("receipt"), want: stops("the customer's address at Stripe is not one")},
+		{name: "an address outside ASCII", s: stripe{customer: `{"email":"ädä@example.com"}`}, m: sample("receipt"), want: stops("the customer's address at Stripe is not one")},
+		{name: "not a customer", s: stripe{customer: `[]`}, m: sample("receipt"), want: stops("the customer at Stripe cannot be read")},
 		{name: "no customer", s: stripe{}, m: to(""), want: stops("the message names no customer")},
-		{name: "Stripe is down", s: stripe{customer: "down"}, m: Sample("receipt"), want: delivery.Answer{Verdict: delivery.Retry, Err: "fetch customer: no answer from Stripe"}},
-		{name: "Stripe is busy", s: stripe{customer: "busy"}, m: Sample("receipt"), want: delivery.Answer{Verdict: delivery.Retry, RetryAfter: time.Second, Err: "fetch customer: Stripe is busy"}},
+		{name: "Stripe is down", s: stripe{customer: "down"}, m: sample("receipt"), want: delivery.Answer{Verdict: delivery.Retry, Err: "fetch customer: no answer from Stripe"}},
+		{name: "Stripe is busy", s: stripe{customer: "busy"}, m: sample("receipt"), want: delivery.Answer{Verdict: delivery.Retry, RetryAfter: time.Second, Err: "fetch customer: Stripe is busy"}},
 		{name: "a subject with a header", s: stripe{customer: ada}, m: injected, want: stops("the subject has a control character")},
-		{name: "no template", s: stripe{customer: ada}, m: Sample("stripe.invoice.paid"), want: stops("the message has no mail template")},
-		{name: "no address of the business", s: stripe{}, m: Sample("dispute_opened"), change: func(c *Config) { c.To = "" }, want: stops("the destination has no address for messages to the business")},
+		{name: "no template", s: stripe{customer: ada}, m: sample("stripe.invoice.paid"), want: stops("the message has no mail template")},
+		{name: "no address of the business", s: stripe{}, m: sample("dispute_opened"), change: func(c *Config) { c.To = "" }, want: stops("the destination has no address for messages to the business")},
 		{name: "test money", s: stripe{customer: ada}, m: testMoney, want: stops("a message about test money is not mailed")},
 		{name: "test money in the local system", s: stripe{customer: ada}, m: testMoney, change: func(c *Config) { c.TestMode = true }, want: done, to: "ada@example.com"},
 	} {

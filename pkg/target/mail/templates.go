@@ -6,8 +6,6 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
-	"maps"
-	"slices"
 	"strings"
 	texttemplate "text/template"
 	"unicode"
@@ -53,7 +51,7 @@ type Content struct {
 
 // Options are what a mail depends on besides its message.
 type Options struct {
-	Language string // one of Languages
+	Language string // one with templates
 	Business string // name of the business, as the signature
 	Link     string // of the invoice's page at Stripe, "" for none
 }
@@ -116,14 +114,6 @@ func parse(dir fs.FS, textPath, htmlPath string) (t mailTemplate, err error) {
 	t.links = strings.Contains(body, ".Link")
 	t.html, err = htmltemplate.ParseFS(dir, layout, htmlPath)
 	return t, err
-}
-
-// Languages returns the languages that have templates, sorted.
-func (t *Templates) Languages() []string { return slices.Sorted(maps.Keys(t.languages)) }
-
-// Names returns the names of messages that have a template in a language, sorted.
-func (t *Templates) Names(language string) []string {
-	return slices.Sorted(maps.Keys(t.languages[language]))
 }
 
 // Choose returns the first of a customer's preferred locales, such as "de-AT", that has the

@@ -2,8 +2,8 @@ package mail
 
 import "tollgate/pkg/outbox"
 
-// Sample returns a message with a name and every field that handlers' messages have, for a preview.
-func Sample(name string) outbox.Message {
+// sample returns a message with a name and every field that handlers' messages have.
+func sample(name string) outbox.Message {
 	return outbox.Message{
 		Key: "OUT#FACT#live#-#in_1Sample#paid#" + name, Name: name, To: "cus_Sample",
 		Fields: map[string]any{
