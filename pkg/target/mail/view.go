@@ -60,13 +60,8 @@ func (v view) Is(field string) bool {
 }
 
 func (v view) number(field string) int64 {
-	switch n := v.m.Fields[field].(type) {
-	case int64:
-		return n
-	case int:
-		return int64(n)
-	}
-	return 0
+	n, _ := v.m.Fields[field].(int64) // as a stored number is read
+	return n
 }
 
 // zeroDecimal and threeDecimal are the currencies whose smallest unit is not a hundredth. Stripe
