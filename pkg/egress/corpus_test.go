@@ -183,6 +183,7 @@ func TestCheckOptions(t *testing.T) {
 		{"https://example.com/", "10.1.0.0/16", false, true},
 		{"https://example.com/", "192.168.0.0/16", false, true},
 		{"https://example.com/", "172.16.0.0/12", false, true},
+		{"https://example.com/", "100.64.0.0/10", false, true},
 		{"https://example.com/", "0.0.0.0/0", false, false},
 		{"https://example.com/", "::/0", false, false},
 		{"https://example.com/", "10.0.0.0/7", false, false},

@@ -190,6 +190,7 @@ func TestParse(t *testing.T) {
 		{"too long", "whsec_" + strings.Repeat("AAAA", 21) + "AAA=", 0, "a secret of 65 bytes"},
 		{"empty", "whsec_", 0, "a secret of 0 bytes"},
 		{"not base64", secret + "*", 0, "not base64"},
+		{"bits after the last byte", "whsec_" + strings.Repeat("AAAA", 8) + "AB==", 0, "not base64"},
 		{"no padding", strings.TrimRight(private, "="), 0, "not base64"},
 		{"URL alphabet", strings.Replace(private, "/", "_", 1), 0, "not base64"},
 		{"no prefix", strings.TrimPrefix(secret, "whsec_"), 0, "no prefix"},

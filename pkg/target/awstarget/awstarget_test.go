@@ -165,6 +165,10 @@ func TestEventBridge(t *testing.T) {
 			t.Errorf("%s: %+v", p.name, got)
 		}
 	}
+	c.put = eventbridge.PutEventsOutput{FailedEntryCount: 1, Entries: []eventtypes.PutEventsResultEntry{{EventId: aws.String("1")}}}
+	if got := target.Send(t.Context(), receipt()); got.Verdict != delivery.Retry {
+		t.Errorf("a failed entry with an id: %+v", got)
+	}
 }
 
 // TestTooLarge: a message that the service would refuse, as its body and attributes together are
@@ -177,17 +181,17 @@ func TestTooLarge(t *testing.T) {
 	c := &clients{put: eventbridge.PutEventsOutput{Entries: []eventtypes.PutEventsResultEntry{{EventId: aws.String("1")}}}}
 	for name, s := range map[string]struct {
 		target delivery.Target
-		most   int
+		most   int // of the body
 	}{
-		"sqs":         {awstarget.NewSQS(c, queueURL), 1 << 20},
-		"sns":         {awstarget.NewSNS(c, topicARN), 256 << 10},
-		"eventbridge": {awstarget.NewEventBridge(c, busARN, "tollgate"), 1 << 20},
+		"sqs":         {awstarget.NewSQS(c, queueURL), 1<<20 - len("webhook-idStringmsg_1typeStringreceiptsequenceNumber9")},
+		"sns":         {awstarget.NewSNS(c, topicARN), 256<<10 - len("webhook-idStringmsg_1typeStringreceiptsequenceNumber9")},
+		"eventbridge": {awstarget.NewEventBridge(c, busARN, "tollgate"), 1<<20 - len(`"webhook-id":"msg_1",tollgatereceipt`)},
 	} {
-		if got := s.target.Send(t.Context(), receipt(sized(s.most-len(empty)-200))); got.Verdict != delivery.Done {
-			t.Errorf("%s: below the limit: %+v", name, got)
+		if got := s.target.Send(t.Context(), receipt(sized(s.most-len(empty)))); got.Verdict != delivery.Done {
+			t.Errorf("%s: at the limit: %+v", name, got)
 		}
 		*c = clients{put: c.put}
-		got := s.target.Send(t.Context(), receipt(sized(s.most-len(empty)-10)))
+		got := s.target.Send(t.Context(), receipt(sized(s.most-len(empty)+1)))
 		if got.Verdict != delivery.Stop || !strings.HasPrefix(got.Err, "too large: ") || c.sqs != nil || c.sns != nil || c.events != nil {
 			t.Errorf("%s: above the limit: %+v", name, got)
 		}
@@ -219,6 +223,7 @@ func TestAnswers(t *testing.T) {
 		{500, "InternalError", delivery.Retry, "", ""},
 		{503, "ServiceUnavailable", delivery.Retry, "", ""},
 		{403, "ExpiredToken", delivery.Retry, "", ""},
+		{400, "SendingPausedException", delivery.Retry, "", ""},
 		{403, "InvalidClientTokenId", delivery.Retry, "", ""},
 		{403, "AccessDenied", delivery.Stop, "AccessDenied: the sender may not use this destination", ""},
 		{403, "AuthorizationError", delivery.Stop, "may not", "sns"},
