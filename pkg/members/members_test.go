@@ -43,6 +43,12 @@ func TestFindLast(t *testing.T) {
 	if got := fmt.Sprintf("%s %s %s", in[0].Raw, in[2].In[0].Raw, in[2].In[1].Raw); err != nil || got != "2 5 {}" {
 		t.Errorf("%s, %v", got, err)
 	}
+	for raw, want := range map[string]int{`{"is":[1],"IS":[2,3]}`: 2, `{"is":[1],"IS":2}`: 0, `{"is":2,"IS":[1]}`: 1} {
+		in := wanted()
+		if err := members.FindLast([]byte(raw), in); err != nil || len(in[1].List.Elements) != want {
+			t.Errorf("%s: %d elements, want %d, error %v", raw, len(in[1].List.Elements), want, err)
+		}
+	}
 	for _, raw := range []string{`[]`, `null`, `"{}"`, `{"id":1,}`, ``} {
 		if members.FindLast([]byte(raw), wanted()) == nil {
 			t.Errorf("%s is an object", raw)
