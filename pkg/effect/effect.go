@@ -20,8 +20,8 @@
 //	}
 //
 // Facts and rows with a customer are in that customer's list, in order of their time, from
-// which package ledger reads, or an item in that list leads to them. Amounts are integers in the currency's smallest unit, times are
-// seconds since 1970.
+// which package ledger reads, or an item in that list leads to them. Amounts are integers in the
+// currency's smallest unit, times are seconds since 1970.
 package effect
 
 import (

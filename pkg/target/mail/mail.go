@@ -6,8 +6,8 @@
 //	target, err := mail.New(mail.Config{Stripe: client, Mailer: mail.NewSES(ses), From: "Billing <billing@example.com>", Language: "en"})
 //	answer := target.Send(ctx, delivery)
 //
-// Delivery is at least once: SES takes no idempotency
-// key, so a mail whose answer was lost is sent again.
+// Delivery is at least once: SES takes no idempotency key, so a mail whose answer was lost is sent
+// again.
 package mail
 
 import (
