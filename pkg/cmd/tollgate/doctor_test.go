@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -32,6 +33,7 @@ type deployed struct {
 	denied  string        // a path or an action that these credentials may not use
 
 	variables map[string]string // of every function
+	differs   string            // a function with other destinations
 	has       *stripeHas
 
 	mu     sync.Mutex
@@ -95,7 +97,11 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		w.Write(cbor.Encode(cbor.Map{"__type": cbor.String("AccessDeniedException"), "message": cbor.String("User is not authorized")}))
 	case strings.HasSuffix(what, "/configuration"):
-		variables, _ := json.Marshal(d.variables) // strings cannot fail
+		own := maps.Clone(d.variables)
+		if name == d.differs {
+			own["TOLLGATE_DESTINATIONS"] = ""
+		}
+		variables, _ := json.Marshal(own) // strings cannot fail
 		fmt.Fprintf(w, `{"FunctionName":%q,"State":"Active","LastUpdateStatus":"Successful","Timeout":%d,"LastModified":"2026-11-21T10:00:00.000+0000","Environment":{"Variables":%s}}`,
 			name, map[string]int{"ingest": 5, "consumer": 30, "reconcile": 900}[name], variables)
 	case strings.HasSuffix(what, "/concurrency"):
@@ -252,6 +258,24 @@ func TestDoctorComparesAccounts(t *testing.T) {
 		want := map[bool]doctor.Status{true: doctor.OK, false: doctor.Fail}[tt.says == ""]
 		if have := statuses(t, got.out)["accounts"]; have != want || !strings.Contains(strings.ReplaceAll(got.out, `\"`, `"`), tt.says) {
 			t.Errorf("%s: %s\n%s", tt.reconcile, have, got.out)
+		}
+	}
+}
+
+// TestDoctorComparesDestinations of the functions that hand over with the sender's.
+func TestDoctorComparesDestinations(t *testing.T) {
+	d := newDeployed(t)
+	d.variables = map[string]string{
+		"TOLLGATE_DESTINATIONS": `{"erp":{"type":"sqs","queue":"https://sqs.us-east-1.amazonaws.com/000000000000/q","messages":["*"]}}`,
+		"TOLLGATE_SEND_DLQ_URL": d.aws.Queue(t, "tollgate-test-send-dead", nil),
+	}
+	d.aws.Queue(t, "tollgate-test-send-erp", nil)
+	for differs, want := range map[string]doctor.Status{"none": doctor.OK, "reconcile": doctor.Fail, "sender": doctor.Fail} {
+		d.differs = differs
+		got := d.doctor("--json")
+		says := strings.Contains(got.out, "consumer and "+differs+" have different destinations")
+		if have := statuses(t, got.out)["destinations"]; have != want || says != (want == doctor.Fail) {
+			t.Errorf("%s differs: %s\n%s", differs, have, got.out)
 		}
 	}
 }
