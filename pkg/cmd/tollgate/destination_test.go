@@ -111,6 +111,10 @@ func TestDestinationListAndShow(t *testing.T) {
 	newSystem(t).tollgate("destination", "list").refused(t, verb.ExitUsage, "--send-to")
 }
 
+func TestDevTakesOneKindOfDestinations(t *testing.T) {
+	newSystem(t).tollgate("dev", "--destinations", "x", "--send-to", "http://127.0.0.1:1").refused(t, verb.ExitUsage, "--send-to is a destination of its own")
+}
+
 // TestDestinationRedrive moves the jobs of one destination, whose deliveries begin anew.
 func TestDestinationRedrive(t *testing.T) {
 	s := newSends(t)
@@ -158,24 +162,37 @@ func TestDestinationRedrive(t *testing.T) {
 // TestDestinationTest sends through the destination's queue; the test is the sender.
 func TestDestinationTest(t *testing.T) {
 	s := newSends(t)
-	for status, code := range map[delivery.Status]int{delivery.Delivered: verb.ExitDone, delivery.Failed: verb.ExitFailed} {
+	s.info.Destinations = `{"post":{"type":"email","from":"a@example.com","messages":["receipt"]},` +
+		strings.Replace(s.info.Destinations, `"messages":["*"]`, `"messages":["*"],"livemode":[true],"accounts":["acct_1"]`, 1)[1:]
+	s.writeInfo()
+	for _, c := range []struct {
+		to     string
+		status delivery.Status
+		code   int
+		key    string
+	}{
+		{"crm", delivery.Delivered, verb.ExitDone, "OUT#TEST#test#-#"},
+		{"crm", delivery.Failed, verb.ExitFailed, "OUT#TEST#test#-#"},
+		{"erp", delivery.Delivered, verb.ExitDone, "OUT#TEST#live#acct_1#"}, // which takes no other
+	} {
 		sent := make(chan answer, 1)
-		go func() { sent <- s.tollgate("destination", "test", "crm", "--json") }()
+		go func() { sent <- s.tollgate("destination", "test", c.to, "--json") }()
 		var got []string
 		for len(got) == 0 {
-			got = s.jobs("crm")
+			got = s.jobs(c.to)
 		}
 		j, err := delivery.DecodeJob(got[0])
 		check(t, err)
 		m, found, err := s.rows.Message(t.Context(), j.Message)
-		if check(t, err); !found || m.Name != "test" || m.Live() || m.Queued.IsZero() || m.Since.IsZero() {
+		if check(t, err); !found || m.Name != "test" || !strings.HasPrefix(j.Message, c.key) || m.Queued.IsZero() || m.Since.IsZero() {
 			t.Errorf("%+v, %v", m, found)
 		}
-		s.over(j, status, 200)
-		if a := <-sent; a.code != code || lines[destinations.Delivery](t, a.out)[0].Status != string(status) {
-			t.Errorf("%s: %+v", status, a)
+		s.over(j, c.status, 200)
+		if a := <-sent; a.code != c.code || lines[destinations.Delivery](t, a.out)[0].Status != string(c.status) {
+			t.Errorf("%+v: %+v", c, a)
 		}
 	}
+	s.tollgate("destination", "test", "post").refused(t, verb.ExitUsage, "no test message has them")
 	s.disable("crm")
 	s.tollgate("destination", "test", "crm").refused(t, verb.ExitUsage, "is disabled")
 }

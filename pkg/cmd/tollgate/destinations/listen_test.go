@@ -2,7 +2,9 @@ package destinations
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -105,6 +107,18 @@ func TestListenVerifies(t *testing.T) {
 	w = httptest.NewRecorder()
 	if r.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("a", maxBody+1)))); w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large body is answered %d", w.Code)
+	}
+}
+
+// TestListenOnLoopbackOnly: what listens elsewhere would answer anyone.
+func TestListenOnLoopbackOnly(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for address, good := range map[string]bool{"127.0.0.1:0": true, "localhost:0": true, "0.0.0.0:0": false, ":0": false, "127.0.0.1": false} {
+		err := (&Listen{Listen: address}).Run(ended, &verb.App{Streams: verb.Streams{Err: io.Discard}})
+		if good && err != nil || !good && !verb.IsUsage(err) {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
 
