@@ -163,3 +163,22 @@ func TestSenderProcesses(t *testing.T) {
 		}
 	}
 }
+
+// TestMissingBinaries: a system does not start without one that it needs.
+func TestMissingBinaries(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"ingest", "consumer"} {
+		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := haveFunctions(Options{Functions: folder, NoReconcile: true}); err != nil {
+		t.Error(err)
+	}
+	for missing, more := range map[string]Options{"reconcile": {}, "sender": {NoReconcile: true, Destinations: "{}"}} {
+		more.Functions = folder
+		if err := haveFunctions(more); err == nil || !strings.Contains(err.Error(), missing+": build it") {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+}
