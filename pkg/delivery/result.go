@@ -13,6 +13,7 @@ const (
 	outcomeDelivered  = "delivered"
 	outcomeRetry      = "retry"         // the attempt failed, another follows
 	outcomeDead       = "dead_lettered" // no attempt follows: a copy is in the dead-letter queue
+	outcomeNoCopy     = "copy_failed"   // no attempt follows, and no copy is there yet
 	outcomeDuplicate  = "duplicate"     // delivered before
 	outcomeBusy       = "busy"          // another attempt has the lease, or the back-off is not over
 	outcomeOpen       = "breaker_open"
@@ -79,7 +80,7 @@ func (b *batch) deadLetter(m queue.Message, r result) result {
 		d.Error = r.err.Error()
 	}
 	if err := b.cfg.Queue.DeadLetter(ctx, m, d); err != nil {
-		return r.back(outcomeRetry, b.wait(m), err)
+		return r.back(outcomeNoCopy, b.wait(m), err)
 	}
 	return r.done(outcomeDead)
 }

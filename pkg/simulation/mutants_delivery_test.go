@@ -38,7 +38,7 @@ func deliveryMutants() []mutant {
 		world("a job without a store is acknowledged", attempt, "		return r.back(outcomeStoreDown, b.wait(m), err), true\n	}\n	switch {", "		return r.done(outcomeStoreDown), true\n	}\n	switch {"),
 		world("a job that waits for the breaker is acknowledged", attempt, "return r.back(outcomeOpen, state.Open.Sub(now)+b.wait(m), nil), true", "return r.done(outcomeOpen), true"),
 		world("a job without time is acknowledged", attempt, "	if l.enter(ctx) != nil {\n		return r.back(outcomeNoTime, b.cfg.Limits.NoTimeDelay, nil)", "	if l.enter(ctx) != nil {\n		return r.done(outcomeNoTime)"),
-		world("a job whose copy is not stored is acknowledged", result, "		return r.back(outcomeRetry, b.wait(m), err)\n", "		return r.done(outcomeDead)\n"),
+		world("a job whose copy is not stored is acknowledged", result, "		return r.back(outcomeNoCopy, b.wait(m), err)\n", "		return r.done(outcomeDead)\n"),
 		world("a failed delivery is taken for a delivered one", attempt, "case begun.Over == Delivered:", "case begun.Over != \"\":"),
 		world("a final answer leaves no copy", attempt, "	return b.deadLetter(m, r)\n}\n\n// next is", "	return r.done(outcomeDead)\n}\n\n// next is"),
 		world("retries never end", attempt, "case now.Sub(s.First) >= b.cfg.Limits.Sender.MaxAge:", "case now.Sub(s.First) >= 100*b.cfg.Limits.Sender.MaxAge:"),

@@ -27,11 +27,12 @@ type sends struct {
 	failing time.Duration // of the destination before the job
 	open    time.Duration // its breaker, from the job
 	broken  error
+	noCopy  error // of the dead-letter queue
 }
 
 func (s *sends) Send(context.Context, delivery.Delivery) delivery.Answer           { return s.answer }
 func (s *sends) SetVisibility(context.Context, string, time.Duration) error        { return nil }
-func (s *sends) DeadLetter(context.Context, queue.Message, queue.DeadLetter) error { return nil }
+func (s *sends) DeadLetter(context.Context, queue.Message, queue.DeadLetter) error { return s.noCopy }
 func (s *sends) Begin(ctx context.Context, r delivery.BeginRequest) (delivery.Begun, error) {
 	if s.broken != nil {
 		return delivery.Begun{}, s.broken
@@ -59,6 +60,7 @@ func TestEveryOutcomeOfTheSenderIsCounted(t *testing.T) {
 		{"final", sends{answer: delivery.Answer{Verdict: delivery.Stop}}, "", map[string]float64{"DeliveryDead": 1}},
 		{"disabled", sends{answer: delivery.Answer{Verdict: delivery.Disable}}, "", map[string]float64{"DeliveryDead": 1, "DestinationDisabled": 1}},
 		{"not a job", sends{}, "{}", map[string]float64{"DeliveryDead": 1}},
+		{"final, without a copy", sends{answer: delivery.Answer{Verdict: delivery.Stop}, noCopy: errors.New("throttled")}, "", map[string]float64{}},
 		{"store down", sends{broken: errors.New("throttled")}, "", map[string]float64{"StoreDown": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
