@@ -11,7 +11,6 @@ import (
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -40,7 +39,7 @@ func Wire(lookup config.Lookup) (lambda.Handler, error) {
 	}
 	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.LogLevel)
 	// The store does its own retries.
-	dynamo := dynamodb.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointDynamoDB, Try: cfg.Limits.Try(), Attempts: 1}))
+	dynamo := dynamostore.NewClient(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointDynamoDB, Try: cfg.Limits.Try(), Attempts: 1}))
 	store, err := dynamostore.NewDeliveries(dynamo, cfg.Table, dynamostore.Options{Limits: cfg.Limits})
 	if err != nil {
 		return nil, err
