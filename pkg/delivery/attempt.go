@@ -125,12 +125,13 @@ func (b *batch) begin(ctx context.Context, l *lane, m queue.Message, r result) r
 // attempt sends the delivery, records how it ended, and notes what that tells of the destination.
 func (b *batch) attempt(l *lane, m queue.Message, d Delivery, s Started, r result) result {
 	answer, took, sent := b.send(l, d, s)
+	answer.Err = limits.Cut(answer.Err, MaxErr)
 	now := b.now()
 	r.status, r.took = answer.Status, took
 	if answer.Verdict != Done && answer.Err != "" {
-		r.err = errors.New(limits.Cut(answer.Err, MaxErr))
+		r.err = errors.New(answer.Err)
 	}
-	end := Result{Attempt: Attempt{At: now.Add(-took), Took: took, Status: answer.Status, Err: limits.Cut(answer.Err, MaxErr)}, Now: now}
+	end := Result{Attempt: Attempt{At: now.Add(-took), Took: took, Status: answer.Status, Err: answer.Err}, Now: now}
 	switch {
 	case answer.Verdict == Done:
 		end.Status = Delivered

@@ -255,7 +255,7 @@ func historyOf(attempts []delivery.Attempt) types.AttributeValue {
 			one["status"] = num(int64(a.Status))
 		}
 		if a.Err != "" {
-			one["err"] = str(limits.Cut(a.Err, delivery.MaxErr))
+			one["err"] = str(a.Err)
 		}
 		list.Value = append(list.Value, &types.AttributeValueMemberM{Value: one})
 	}

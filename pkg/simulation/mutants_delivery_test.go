@@ -79,7 +79,7 @@ func deliveryMutants() []mutant {
 		test("TestOwnRefusals", "mails without a template disable mail", attempt, "(answer.Verdict != Stop || answer.Status > 0)", "(answer.Verdict != Stop || answer.Status >= 0)"),
 		test("TestRouter", "a message without a mode is taken for one of test mode", router, "if !wellFormed(m.Key) {", "if m.Key == \"\" {"),
 		test("TestWholeEvents", "a thin body goes out without the event", attempt, "d.Event != nil && l.Whole {", "d.Event != nil && l.Whole && r.attempt > 0 {"),
-		test("TestLines", "the whole error text is kept", attempt, "Err: limits.Cut(answer.Err, MaxErr)}", "Err: answer.Err}"),
+		test("TestLines", "the whole error text is kept", attempt, "	answer.Err = limits.Cut(answer.Err, MaxErr)\n", ""),
 	}, deliveryRowMutants()...)
 }
 
