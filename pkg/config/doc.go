@@ -14,7 +14,7 @@
 //	TOLLGATE_API_KEY_SECRET_ID  c r s       secret with Stripe's API key; without it nothing is fetched from Stripe
 //	TOLLGATE_STRIPE_URL         c r s       Stripe's API; default https://api.stripe.com
 //	TOLLGATE_STRIPE_RATE        c r s       requests a second to one resource of one Stripe account, of all processes together: 1 to 1000, default 25; off: no limit, for benchmarks, without effect with a live key
-//	TOLLGATE_CONCURRENCY        c s         processes that run at once at most and share that rate; default limits.AWS().MaxConcurrency
+//	TOLLGATE_CONCURRENCY        c s         processes that run at once at most and share that rate; default limits.AWS().MaxConcurrency, of the sender 1
 //	TOLLGATE_LIST_RATE          r           requests a second of a pass to Stripe's list, within TOLLGATE_STRIPE_RATE; default 5
 //	TOLLGATE_ENDPOINTS          c r         JSON, which events each endpoint accepts: see [policy.Policy]
 //	TOLLGATE_MAX_RECEIVES       c           receives before SQS moves a message to the DLQ; default limits.AWS().MaxReceives

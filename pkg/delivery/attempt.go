@@ -37,10 +37,11 @@ func (b *batch) job(m queue.Message) result {
 	return b.begin(ctx, l, m, r)
 }
 
-// deployReceives is how often a job comes back, in 10 minutes, before it is a dead letter for
-// what its destination is configured as: a deploy may reach this function after the consumer.
+// deployReceives is how often a job comes back, over 10 minutes, before it is a dead letter because
+// the configuration excludes it: a deploy may reach the consumer before this function.
 const deployReceives = 5
 
+// unconfigured stops a job whose destination is not configured, or excludes the message.
 func (b *batch) unconfigured(m queue.Message, r result) result {
 	if m.Receives <= deployReceives {
 		return r.back(outcomeNotConfigured, b.wait(m), nil)
@@ -48,8 +49,8 @@ func (b *batch) unconfigured(m queue.Message, r result) result {
 	return b.deadLetter(m, r)
 }
 
-// admit stops jobs of a disabled destination, and those that wait while its breaker is open. At
-// its end one job of all processes probes.
+// admit stops jobs whose destination is disabled or has an open breaker. When the breaker's time is
+// over, one job of one process may pass and probes.
 func (b *batch) admit(ctx context.Context, l *lane, m queue.Message, r result) (result, bool) {
 	now, lim := b.now(), b.cfg.Limits.Sender
 	state, err := l.current(ctx, b.cfg.Store, now, lim.StateTTL)
@@ -203,9 +204,9 @@ func (b *batch) send(l *lane, d Delivery, s Started) (a Answer, took time.Durati
 	return l.target.Send(ctx, d), 0, true
 }
 
-// note writes what an answer changes of the destination's state. Another process's write comes
-// first at times: what it leaves out the next answer repeats, except that a destination is
-// disabled.
+// note writes what an answer changes of the destination's state, and tries again if another process
+// wrote first. Most answers would be noted by the next one; one that disables the destination has
+// no next.
 func (b *batch) note(l *lane, a Answer) {
 	ctx, cancel := b.detached()
 	defer cancel()

@@ -6,7 +6,7 @@ import (
 	"tollgate/pkg/event"
 )
 
-// Forward makes a mux request a message for every event that a destination takes.
+// Forward has a mux write a message for each event that at least one destination takes.
 func Forward(mux *dispatch.Mux, all destination.Set) {
 	mux.Forward(func(e event.Envelope) bool { return all.Forwards(e.Type, e.Livemode, e.Account) }, all.EventTypes()...)
 }

@@ -35,7 +35,7 @@ const (
 	reasonNotTaken    = "not_taken" // the destination's configuration has excluded its mode or account since
 	reasonDisabled    = "disabled"
 	reasonStopped     = "stopped"   // the receiver's answer is final
-	reasonExhausted   = "exhausted" // retries are
+	reasonExhausted   = "exhausted" // the delivery was retried for MaxAge
 )
 
 // LogMessage is the message of a job's log line.

@@ -19,7 +19,7 @@ type Job struct {
 
 // Delivery is what a target sends.
 type Delivery struct {
-	ID       string // see [ID]; the same in every attempt and for every destination
+	ID       string // of the message, by [ID]: every attempt at every destination has it
 	Message  outbox.Message
 	Account  string // at Stripe, "" for the platform's own
 	Event    *Event // of a forwarded event, else nil
@@ -62,7 +62,7 @@ const MaxErr = 120
 // idChars is the length of an id after its prefix: 130 bits.
 const idChars = 26
 
-// ID returns the public id of a message, which receivers recognise repeated deliveries by.
+// ID returns the public id of a message, by which receivers recognise a repeated delivery.
 func ID(messageKey string) string {
 	sum := sha256.Sum256([]byte(messageKey))
 	return "msg_" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:idChars])
@@ -101,8 +101,8 @@ type Store interface {
 	SwapState(ctx context.Context, destination string, next State) (won bool, err error)
 }
 
-// BeginRequest asks for an attempt. It holds when the delivery has no row, waits with Next
-// reached, or runs under a lease that ended before Cutoff.
+// BeginRequest asks for an attempt. It is granted if the delivery has no row, if it waits and Next
+// is reached, or if it runs under a lease that ended before Cutoff.
 type BeginRequest struct {
 	Job    Job
 	Object string    // whose deliveries are numbered, with mode and account; "" for none
@@ -191,10 +191,10 @@ type Result struct {
 // State is what all processes know of a destination. Its row is written only on change.
 type State struct {
 	Ver   int64     // of the row; 0 if there is none
-	Since time.Time // failing without a success since; zero if it is not
-	Seen  time.Time // a failure at about this time; zero if it is not failing
-	Open  time.Time // the circuit breaker is open until; zero if it is closed
-	Off   time.Time // disabled since; zero if it is enabled
-	Why   string    // it is disabled
+	Since time.Time // when it began to fail; zero if its last answer was a success
+	Seen  time.Time // about when it failed last; zero with Since
+	Open  time.Time // until when the circuit breaker is open; zero if it is closed
+	Off   time.Time // when it was disabled; zero if it is enabled
+	Why   string    // why it was disabled
 	By    string    // the writer's token
 }

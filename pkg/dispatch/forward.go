@@ -16,16 +16,16 @@ const (
 	ForwardedThin   = "thin"   // whether it is a thin event
 )
 
-// forwarding are the events that Forward selects.
+// forwarding has the arguments of Forward.
 type forwarding struct {
 	match func(event.Envelope) bool
-	types []string // that endpoints subscribe to
+	types []string
 }
 
-// Forward requests a message for every event that match selects, in the transaction of the
-// event's record. Such an event needs no handler. types are those that endpoints subscribe to
-// for this, named exactly: a pattern selects from what arrives. Call it once, before the first
-// Dispatch. match must be safe for concurrent use.
+// Forward adds a message to the effects of each event for which match returns true. Such an event
+// needs no handler. Endpoints subscribe to types, which have no wildcards; match may also select
+// others that arrive. Call Forward once, before the first Dispatch. match must be safe for
+// concurrent use.
 func (m *Mux) Forward(match func(event.Envelope) bool, types ...string) {
 	if match == nil || m.forward.match != nil {
 		panic("dispatch: nil match or a second Forward")
@@ -51,7 +51,7 @@ func isThinType(typ string) bool {
 	return strings.HasPrefix(typ, "v1.") || strings.HasPrefix(typ, "v2.")
 }
 
-// forwarded returns the message that forwards an event. A replay requests the same.
+// forwarded returns the message that forwards an event. Its key is the same in a replay.
 func forwarded(in Input) Effect {
 	name := event.ForwardedPrefix + in.Type
 	return Message(MessageKey(Key("EVENT", in.Envelope, in.ID), name), time.Unix(in.Created, 0), Fields{

@@ -88,8 +88,8 @@ const (
 	reopenWhen = "st=:retry OR st=:failed OR st=:disabled"
 )
 
-// Reopen lets a failed, disabled or waiting delivery be attempted again at once, for an operator's redrive. It
-// returns the row's status then, "" without a row: such a delivery needs nothing.
+// Reopen lets a failed, disabled or waiting delivery be attempted again at once, for an operator's
+// redrive. It returns the row's status then, "" without a row: such a delivery needs nothing.
 func (d *Deliveries) Reopen(ctx context.Context, j delivery.Job, now time.Time) (delivery.Status, error) {
 	expression, when := reopenSet, reopenWhen
 	row, refusedBy, err := d.change(ctx, "reopen delivery", &dynamodb.UpdateItemInput{

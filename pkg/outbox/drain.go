@@ -68,11 +68,11 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Drain sends unsent messages of at least MinAge, the shards in parallel and each shard oldest first, until none is
-// left or a limit of the options is reached. A message that fails is counted and skipped, so
-// it delays no other. If the oldest messages of a shard fail, half its share of Failures or
-// for half the time, the shard continues from its newest message: a backlog that cannot be
-// sent does not block new messages. A sent message is marked even if ctx has ended.
+// Drain sends unsent messages that are at least MinAge old, the shards in parallel and each shard
+// oldest first, until none is left or a limit of the options is reached. A message that fails is
+// counted and skipped, so it delays no other. If the oldest messages of a shard fail, half its
+// share of Failures or for half the time, the shard continues from its newest message: a backlog
+// that cannot be sent does not block new messages. A sent message is marked even if ctx has ended.
 //
 // The error names the lists that could not be read, or the invalid options; the result is
 // valid with an error, too.

@@ -27,8 +27,8 @@ import (
 
 // Reconcile runs the function on the schedule. It enqueues events that Stripe lists and the
 // table lacks, of the types that register adds, sends the outbox to the configured destinations or,
-// without any, with the sender that newSender returns, and compares the kept rows with Stripe. Its input names one task:
-// {"task":"quarter"}, "nightly", "weekly", "outbox" or "verify".
+// without any, with the sender that newSender returns, and compares the kept rows with Stripe. Its
+// input names one task: {"task":"quarter"}, "nightly", "weekly", "outbox" or "verify".
 func Reconcile(register func(*dispatch.Mux), newSender func(*slog.Logger) outbox.Sender) {
 	start.Function("reconcile", func(lookup config.Lookup) (lambda.Handler, error) { return WireReconcile(lookup, register, newSender) })
 }

@@ -53,6 +53,7 @@ func Wire(lookup config.Lookup) (lambda.Handler, error) {
 		return nil, err
 	}
 	queues := sqs.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Try: cfg.Limits.Try()}))
+	// Each sender has all destinations: a job may wait in the queue of its destination's former group.
 	all, handlers := share(cfg), groups{of: cfg.Sending.Group, handlers: map[string]lambda.Handler{}}
 	for group := range all.Groups() {
 		s, err := delivery.New(delivery.Config{
