@@ -160,6 +160,9 @@ func TestFinalAnswers(t *testing.T) {
 				if disabled := c.verdict == delivery.Disable; disabled != (len(f.target.got) == 1) || disabled != !f.state().Off.IsZero() {
 					t.Errorf("the next message: sent %d times, state %+v", len(f.target.got), f.state())
 				}
+				if got := f.queue.dead[1].Error; c.verdict == delivery.Stop && got != "status 410" {
+					t.Errorf("its error is %q", got)
+				}
 				if got := f.queue.dead[1].Reason; got != c.reason {
 					t.Errorf("its reason is %q, want %q", got, c.reason)
 				}
@@ -359,8 +362,12 @@ func TestWholeEvents(t *testing.T) {
 			t.Errorf("acknowledged %v, dead letters %+v", ack, f.queue.dead)
 		}
 		fetchErr, f.queue.dead = nil, nil
-		if ack, _ := f.handle(job); !ack || len(f.queue.dead) != 1 || len(f.target.got) > 0 {
-			t.Errorf("another event: acknowledged %v, dead letters %+v, sent %+v", ack, f.queue.dead, f.target.got)
+		live := strings.Replace(fmt.Sprintf(stripeEvent, "evt_1", "invoice.paid"), "false", "true", 1)
+		for i, other := range []string{string(body), live} {
+			body = []byte(other)
+			if ack, _ := f.handle(job); !ack || len(f.queue.dead) != i+1 || len(f.target.got) > 0 {
+				t.Errorf("another event: acknowledged %v, dead letters %+v, sent %+v", ack, f.queue.dead, f.target.got)
+			}
 		}
 		fetchErr = dispatch.NotBefore(time.Hour, errBroken)
 		if ack, delay := f.handle(job); ack || delay < time.Hour {

@@ -170,6 +170,7 @@ func TestFaults(t *testing.T) {
 		http(`"url":"https://10.1.2.3/x","allow":["10.2.0.0/16"]`):                                                  "not public",
 		http(url + `,"allow":["10.0.0.0"]`):                                                                         "not a network",
 		http(url + `,"allow":["0.0.0.0/0"]`):                                                                        "not within a private network",
+		http(url + `,"allow":["10.0.0.0/7"]`):                                                                       "not within a private network",
 		http(url + `,"allow":["8.8.8.0/24"]`):                                                                       "not within a private network",
 		http(url + `,"allow":["169.254.0.0/16"]`):                                                                   "not within a private network",
 		http(url + `,"allow":["127.0.0.0/8"]`):                                                                      "not within a private network",
