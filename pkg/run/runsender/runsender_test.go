@@ -275,6 +275,17 @@ func TestSwept(t *testing.T) {
 	}
 }
 
+// TestOtherGroup: a job in the queue of its destination's former group is sent.
+func TestOtherGroup(t *testing.T) {
+	s := newSystem(t)
+	s.event("evt_1", "account.external_account.created")
+	s.env["TOLLGATE_DESTINATIONS"] = strings.NewReplacer(`"group":"hooks"`, `"group":"jobs"`, `"type":"sqs"`, `"type":"sqs","group":"hooks"`).Replace(s.env["TOLLGATE_DESTINATIONS"])
+	s.wire()
+	if jobs, back := s.send("hooks"); jobs != 1 || back != 0 || len(s.receiver.got) != 1 {
+		t.Errorf("%d jobs, %d came back; received %v", jobs, back, s.receiver.got)
+	}
+}
+
 func TestOtherQueue(t *testing.T) {
 	s := newSystem(t)
 	for _, payload := range []string{"", "{}", `{"Records":[]}`, `{"Records":[{"eventSourceARN":"` + arn + `tollgate-events"}]}`} {
