@@ -141,9 +141,10 @@ func TestFinalAnswers(t *testing.T) {
 		verdict delivery.Verdict
 		status  delivery.Status
 		reason  string
+		why     string
 	}{
-		"stop":    {delivery.Stop, delivery.Failed, "stopped"},
-		"disable": {delivery.Disable, delivery.Disabled, "disabled"},
+		"stop":    {delivery.Stop, delivery.Failed, "stopped", ""},
+		"disable": {delivery.Disable, delivery.Disabled, "disabled", "status 410"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(f *fixture) {
@@ -165,6 +166,9 @@ func TestFinalAnswers(t *testing.T) {
 				}
 				if got := f.queue.dead[1].Reason; got != c.reason {
 					t.Errorf("its reason is %q, want %q", got, c.reason)
+				}
+				if got := f.state().Why; got != c.why {
+					t.Errorf("the destination is disabled because of %q, want %q", got, c.why)
 				}
 			})
 		})

@@ -117,7 +117,7 @@ func (s State) after(a Answer, failures int, now time.Time, l limits.Sender) Sta
 	switch {
 	case !s.Off.IsZero():
 	case a.Verdict == Disable:
-		s.Off, s.Why = now, fmt.Sprintf("status %d: %s", a.Status, a.Err)
+		s.Off, s.Why = now, a.Err
 	case now.Sub(s.Since) >= l.DisableAfter:
 		s.Off, s.Why = now, "nothing but failures since "+s.Since.UTC().Format(time.RFC3339)
 	}
