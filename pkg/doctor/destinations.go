@@ -45,7 +45,7 @@ func CheckDestinations(read func(context.Context) (Sending, error), s Secrets,
 			current, err := state(ctx, name)
 			condition(&f, name, current, err, now())
 		}
-		all := f.or("%d, with usable secrets, none failing", len(to.Destinations))
+		all := f.or("%d, with usable secrets, none disabled or down", len(to.Destinations))
 		all = append(all, sendQueues(ctx, to, site)...)
 		if to.Sender == nil {
 			return all
