@@ -190,6 +190,8 @@ func TestDestinationTest(t *testing.T) {
 		s.over(j, c.status, 200)
 		if a := <-sent; a.code != c.code || lines[destinations.Delivery](t, a.out)[0].Status != string(c.status) {
 			t.Errorf("%+v: %+v", c, a)
+		} else if hint := strings.Contains(a.err, "tollgate destination show "+j.Destination+" --message '"+j.Message+"'"); hint != (c.code != verb.ExitDone) {
+			t.Errorf("%+v: errors %q", c, a.err)
 		}
 	}
 	s.tollgate("destination", "test", "post").refused(t, verb.ExitUsage, "no test message has them")

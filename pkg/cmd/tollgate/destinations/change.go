@@ -256,10 +256,14 @@ func (c *Test) Run(ctx context.Context, a *verb.App) error {
 			return "sent to the queue", err
 		}
 		last := r.History[len(r.History)-1]
-		text := fmt.Sprintf("%s: status %d in %d ms, webhook-id %s", r.Status, last.Status, last.Took.Milliseconds(), delivery.ID(key))
+		text := fmt.Sprintf("attempt took %d ms: %s", last.Took.Milliseconds(), r.Status)
+		if last.Status != 0 {
+			text += fmt.Sprintf(", status %d", last.Status)
+		}
+		text += ", webhook-id " + delivery.ID(key)
 		a.Line(deliveryOf(j, r), text)
 		if r.Status != delivery.Delivered {
-			err = fmt.Errorf("%s did not accept it: %s", d.Name, verb.Dash(last.Err))
+			err = verb.Hint(fmt.Errorf("%s did not accept it: %s", d.Name, verb.Dash(last.Err)), "tollgate destination show %s --message '%s' shows whether it is tried again", d.Name, key)
 		}
 		return text, err
 	})
