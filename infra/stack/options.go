@@ -47,7 +47,8 @@ type Endpoint struct {
 	From       string   `json:"from,omitzero"`
 }
 
-// Keys are the keys of a stage file, each with the values that it takes. A file has them all.
+// Keys are the keys of a stage file, each with the values that it takes. A file has them all,
+// except the [optional] ones.
 func Keys() map[string]string {
 	return map[string]string{
 		"reserved":      "true, or false for an account with too little concurrency to reserve any",
@@ -65,6 +66,9 @@ func Keys() map[string]string {
 	}
 }
 
+// optional are the keys that a file may leave out: what they add is off then.
+func optional() []string { return []string{} }
+
 // Stages whose events have one mode.
 const (
 	stageLive = "live"
@@ -77,8 +81,8 @@ const defaultEndpoint = "default"
 // maxVariable leaves room in the 4 KB that Lambda allows for a function's environment.
 const maxVariable = 3 << 10
 
-// ReadStage reads the options of a stage from dir/<stage>.json. Every key must be there: a
-// missing value would silently change what is deployed.
+// ReadStage reads the options of a stage from dir/<stage>.json. Every key that is not optional
+// must be there: a missing value would silently change what is deployed.
 func ReadStage(dir, stage string) (Options, error) {
 	o := Options{Stage: stage, Limits: limits.AWS()}
 	name := filepath.Join(dir, stage+".json")
@@ -107,7 +111,7 @@ func (o *Options) decode(raw []byte) error {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(Keys())) {
-		if value := all[key]; value == nil || string(value) == "null" {
+		if value := all[key]; (value == nil || string(value) == "null") && !slices.Contains(optional(), key) {
 			errs = append(errs, fmt.Errorf("key %q is missing: write %s", key, Keys()[key]))
 		}
 	}
