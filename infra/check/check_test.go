@@ -87,7 +87,7 @@ const mutations = `
 	AlarmQueueAge: Metrics.0.MetricStat.Metric.Namespace "Queues"; Metrics.0.MetricStat.Metric.Dimensions null
 	AlarmQueueAge: Metrics.0.MetricStat.Metric.Dimensions.0.Value "tollgate-live-event"
 	AlarmIngestErrors: ActionsEnabled false
-	AlarmApiErrors: TreatMissingData null
+	AlarmApiErrors: TreatMissingData null; AlarmName "tollgate-live-api-errors"; AlarmName "page-api-errors"
 	AlarmReconcileIncomplete: TreatMissingData "notBreaching"; DatapointsToAlarm 1
 	AlarmSilence: TreatMissingData "notBreaching"; Metrics.0.MetricStat.Metric.Dimensions.0.Value "test"`
 
@@ -199,6 +199,7 @@ func TestRunbook(t *testing.T) {
 		}
 		for _, name := range template.names(typeAlarm) {
 			alarm := strings.TrimPrefix(template.text(name, "AlarmName"), "tollgate-"+stage+"-")
+			_, alarm, _ = strings.Cut(alarm, "-") // behind the severity
 			alarms[alarm] = true
 			if text := template.text(name, "AlarmDescription"); !strings.HasSuffix(text, " "+Section+alarm) {
 				t.Errorf("%s: %s", alarm, text)

@@ -239,7 +239,16 @@ func (c *checker) invokers() {
 // Section is where infra/README.md tells what to do about an alarm; its name follows.
 const Section = "infra/README.md#alarm-"
 
-// alarms: each one pages, and watches a metric that something in this template counts. A
+// Severity begins an alarm's name within its stage: a page wakes someone, a ticket can wait for a
+// working day.
+func Severity(ticket bool) string {
+	if ticket {
+		return "ticket-"
+	}
+	return "page-"
+}
+
+// alarms: each one notifies, names its severity, and watches a metric that something in this template counts. A
 // metric of any other name is silent and no error.
 func (c *checker) alarms() {
 	topic := short(c.Outputs["AlarmTopicArn"].Value)
@@ -247,6 +256,9 @@ func (c *checker) alarms() {
 		for _, actions := range []string{"AlarmActions", "OKActions"} {
 			c.must(topic != "" && slices.Equal(texts(c.at(name, actions)), []string{topic}), name, "%s are %s, not the alarm topic", actions, c.text(name, actions))
 		}
+		prefix := "tollgate-" + c.stage() + "-"
+		severe, named := strings.CutPrefix(c.text(name, "AlarmName"), prefix)
+		c.must(named && (strings.HasPrefix(severe, Severity(false)) || strings.HasPrefix(severe, Severity(true))), name, "%s does not say how severe it is", c.text(name, "AlarmName"))
 		c.must(c.at(name, "ActionsEnabled") == true, name, "has its actions off")
 		missing, compares := c.text(name, "TreatMissingData"), c.text(name, "ComparisonOperator")
 		c.must(missing == "breaching" || missing == "notBreaching" && compares == "GreaterThanOrEqualToThreshold", name, "compares by %q with missing data %q", compares, missing)

@@ -29,6 +29,7 @@ type alarm struct {
 	periods    int
 	heartbeat  bool // pages below the threshold, and on missing data
 	silent     bool // pages on missing data too
+	ticket     bool // can wait for a working day; the others page
 }
 
 // addTopic creates the stack's own topic unless an existing one is configured.
@@ -75,7 +76,7 @@ func (p *parts) ingestAlarms() []alarm {
 			metrics: []metric{p.lambda(ingestFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12},
 		{name: "api-errors", problem: "The API answers Stripe with 5xx.",
 			metrics: []metric{p.gateway("5xx", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12},
-		{name: "ingest-slow", problem: "The slowest 1 % of deliveries take over 80 % of ingest's timeout.",
+		{name: "ingest-slow", ticket: true, problem: "The slowest 1 % of deliveries take over 80 % of ingest's timeout.",
 			metrics: []metric{p.lambda(ingestFunction, "Duration", p99)}, threshold: 0.8 * timeout, period: time.Minute, breaching: 3, periods: 5},
 		// Anyone can cause rejections. Rejections without an accepted delivery are a rolled secret.
 		{name: "secret-mismatch", problem: "Signatures match no secret, and no delivery is accepted.",
@@ -121,7 +122,7 @@ func (p *parts) consumerAlarms() []alarm {
 		{name: "no-time", problem: "Most messages are returned because too little time is left: batches are too slow, or the consumer's clock is ahead.",
 			metrics:    []metric{p.own("notime", limits.MetricNoTime, sum), p.own("done", limits.MetricDone, sum)},
 			expression: "IF(notime > FILL(done, 0), 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
-		{name: "superseded", problem: "Later attempts supersede running ones: handlers outlive their leases.",
+		{name: "superseded", ticket: true, problem: "Later attempts supersede running ones: handlers outlive their leases.",
 			metrics: []metric{p.own("m", limits.MetricSuperseded, sum)}, threshold: 5, period: 15 * time.Minute},
 	}
 }
@@ -130,14 +131,14 @@ func (p *parts) consumerAlarms() []alarm {
 func (p *parts) reconcileAlarms() []alarm {
 	every, verify := p.Limits.Reconcile.Frequent.Every, p.Limits.Reconcile.Verify
 	return []alarm{
-		{name: "reconcile-incomplete", problem: "No pass over Stripe's list was completed for an hour.",
+		{name: "reconcile-incomplete", ticket: true, problem: "No pass over Stripe's list was completed for an hour.",
 			metrics: []metric{p.own("m", limits.MetricComplete, sum)}, threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true},
 		// Reconcile recovers single missed webhooks. Several consecutive periods with
 		// missed ones mean that deliveries fail. The consumer counts them: messages that
 		// only wait on the queue while it is stopped were delivered.
 		{name: "events-missed", problem: "Events keep arriving by reconcile alone: their webhook deliveries are missing.",
 			metrics: []metric{p.own("m", limits.MetricMissed, sum)}, threshold: 1, period: every, breaching: 3, periods: 4},
-		{name: "events-mismatched", problem: "An event contradicts its record, or cannot be read.",
+		{name: "events-mismatched", ticket: true, problem: "An event contradicts its record, or cannot be read.",
 			metrics: []metric{p.own("m", limits.MetricMismatched, sum)}, threshold: 1, period: every},
 		{name: "outbox-unsent", problem: "Outbox messages cannot be sent.",
 			metrics: []metric{p.own("m", limits.MetricOutboxFailed, sum)}, threshold: 1, period: 5 * time.Minute, breaching: 3, periods: 3},
@@ -145,9 +146,9 @@ func (p *parts) reconcileAlarms() []alarm {
 		{name: "outbox-late", problem: "An outbox message has waited for over 15 minutes, or no run checks the outbox.",
 			metrics: []metric{p.own("m", limits.MetricOutboxOldest, maximum)}, threshold: 900, period: 5 * time.Minute, breaching: 3, periods: 3, silent: true},
 		// A pass over the table starts once a week, and reports a row once.
-		{name: "ledger-drift", problem: "Rows of the ledger differ from Stripe.",
+		{name: "ledger-drift", ticket: true, problem: "Rows of the ledger differ from Stripe.",
 			metrics: []metric{p.own("m", limits.MetricLedgerDrift, sum)}, threshold: 1, period: time.Hour},
-		{name: "ledger-unverified", problem: "The recent rows of the ledger were not compared with Stripe for " + days(verify.MaxAge) + " days, or no run compares them.",
+		{name: "ledger-unverified", ticket: true, problem: "The recent rows of the ledger were not compared with Stripe for " + days(verify.MaxAge) + " days, or no run compares them.",
 			metrics: []metric{p.own("m", limits.MetricLedgerVerifiedAge, maximum)}, threshold: verify.MaxAge.Seconds(), period: verify.Every, breaching: 3, periods: 3, silent: true},
 	}
 }
@@ -167,13 +168,13 @@ func (p *parts) senderAlarms() []alarm {
 		// SQS excludes jobs with three receives and more: a receiver that fails does not raise it.
 		{name: "deliveries-late", problem: "Deliveries wait for their first attempt for over 15 minutes.",
 			metrics: ages, expression: "MAX(METRICS())", threshold: 900, period: time.Minute, breaching: 5, periods: 5},
-		{name: "destination-down", problem: "A destination has accepted nothing for over an hour.",
+		{name: "destination-down", ticket: true, problem: "A destination has accepted nothing for over an hour.",
 			metrics: []metric{p.own("m", limits.MetricDestinationDown, sum)}, threshold: 1, period: 15 * time.Minute},
 		{name: "destination-disabled", problem: "A destination answered 410, or accepted nothing for " + days(p.Limits.Sender.DisableAfter) + " days: nothing is sent to it.",
 			metrics: []metric{p.own("m", limits.MetricDestinationDisabled, sum)}, threshold: 1, period: 5 * time.Minute},
-		{name: "deliveries-dead", problem: "A delivery failed for good and is in the sender's dead-letter queue.",
+		{name: "deliveries-dead", ticket: true, problem: "A delivery failed for good and is in the sender's dead-letter queue.",
 			metrics: []metric{p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")}, threshold: 1, period: time.Minute},
-		{name: "deliveries-dead-expire", problem: "SQS will delete the oldest dead deliveries within days.",
+		{name: "deliveries-dead-expire", ticket: true, problem: "SQS will delete the oldest dead deliveries within days.",
 			metrics: []metric{p.sqs("send-dead", "ApproximateAgeOfOldestMessage")}, threshold: 0.7 * (q.DLQRetention - q.Retention).Seconds(), period: 5 * time.Minute},
 	}
 }
@@ -207,7 +208,7 @@ func (p *parts) addAlarm(a alarm) {
 		missing = "breaching"
 	}
 	made := awscloudwatch.NewCfnAlarm(p.stack, str(alarmID(a.name)), &awscloudwatch.CfnAlarmProps{
-		AlarmName:          str(p.name(a.name)),
+		AlarmName:          str(p.name(check.Severity(a.ticket) + a.name)),
 		AlarmDescription:   str(a.problem + " What to do: " + check.Section + a.name),
 		ActionsEnabled:     jsii.Bool(true),
 		AlarmActions:       &[]*string{p.alarmTopic},

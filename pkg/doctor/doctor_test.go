@@ -256,7 +256,7 @@ func TestAlarms(t *testing.T) {
 		return func(context.Context, string) ([]Alarm, error) { return list, err }
 	}
 	good := func() []Alarm {
-		return []Alarm{{"ingest-errors", "OK", true, 1}, {"dead-letters", "INSUFFICIENT_DATA", true, 1}, {"silence", "OK", true, 2}}
+		return []Alarm{{"page-ingest-errors", "OK", true, 1}, {"dead-letters", "INSUFFICIENT_DATA", true, 1}, {"silence", "OK", true, 2}}
 	}
 	healthy(t, CheckAlarms(watch(good(), nil), "tollgate-live"))
 	for name, c := range map[string]struct {
@@ -264,13 +264,19 @@ func TestAlarms(t *testing.T) {
 		want   want
 	}{
 		"none":     {nil, want{"alarms", Fail, "no alarm ingest-errors"}},
-		"it rings": {append(good(), Alarm{"queue-age", "ALARM", true, 1}), want{"alarms", Fail, "queue-age is in ALARM"}},
+		"it rings": {append(good(), Alarm{"page-queue-age", "ALARM", true, 1}), want{"alarms", Fail, "page-queue-age is in ALARM"}},
 		"silenced": {append(good(), Alarm{"queue-age", "OK", false, 1}), want{"alarms", Warn, "actions disabled"}},
 		"unheard":  {append(good(), Alarm{"queue-age", "OK", true, 0}), want{"alarms", Warn, "has no action"}},
 	} {
 		t.Run(name, func(t *testing.T) { has(t, CheckAlarms(watch(c.alarms, nil), "tollgate-live"), c.want) })
 	}
 	has(t, CheckAlarms(watch(nil, errDenied), "x"), want{"alarms", Warn, "not known"})
+	for _, name := range []string{"page-queue-age", "ticket-queue-age", "queue-age"} { // earlier releases name no severity
+		ringing := CheckAlarms(watch(append(good(), Alarm{name, "ALARM", true, 1}), nil), "tollgate-live")(t.Context())
+		if len(ringing) != 1 || ringing[0].Fix != "see infra/README.md#alarm-queue-age" {
+			t.Errorf("%s: %+v", name, ringing)
+		}
+	}
 }
 
 type secretTexts map[string]string

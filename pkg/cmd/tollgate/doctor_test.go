@@ -124,22 +124,22 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// alarms answers DescribeAlarms in two pages.
+// alarms answers DescribeAlarms in two pages, with composite alarms only if they are asked for.
 func (d *deployed) alarms(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	check(d.t, err)
 	request, err := cbor.Decode(body)
 	check(d.t, err)
 	asked := request.(cbor.Map)
-	if asked["AlarmNamePrefix"] != cbor.String("tollgate-test-") {
+	if asked["AlarmNamePrefix"] != cbor.String("tollgate-test-") || len(asked["AlarmTypes"].(cbor.List)) != 2 {
 		d.t.Errorf("asked for %v", asked)
 	}
 	alarm := func(name string) cbor.Map {
 		return cbor.Map{"AlarmName": cbor.String("tollgate-test-" + name), "ActionsEnabled": cbor.Bool(true), "AlarmActions": cbor.List{cbor.String("arn:topic")}, "StateValue": cbor.String("OK")}
 	}
-	page := cbor.Map{"MetricAlarms": cbor.List{alarm("ingest-errors")}, "NextToken": cbor.String("n")}
+	page := cbor.Map{"MetricAlarms": cbor.List{alarm("page-ingest-errors")}, "CompositeAlarms": cbor.List{alarm("page-nothing-arrives")}, "NextToken": cbor.String("n")}
 	if asked["NextToken"] != nil {
-		page = cbor.Map{"MetricAlarms": cbor.List{alarm("dead-letters")}}
+		page = cbor.Map{"MetricAlarms": cbor.List{alarm("page-dead-letters")}}
 	}
 	w.Header().Set("Content-Type", "application/cbor")
 	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")

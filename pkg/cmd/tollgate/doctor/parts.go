@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -256,13 +257,21 @@ func (c cloud) Mappings(ctx context.Context) (all []doctor.Mapping, err error) {
 }
 
 func (c cloud) alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {
-	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(c.config), &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: &prefix})
+	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(c.config), &cloudwatch.DescribeAlarmsInput{
+		AlarmNamePrefix: &prefix, AlarmTypes: []cloudwatchtypes.AlarmType{cloudwatchtypes.AlarmTypeMetricAlarm, cloudwatchtypes.AlarmTypeCompositeAlarm},
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, a := range page.MetricAlarms {
+			all = append(all, doctor.Alarm{
+				Name: strings.TrimPrefix(aws.ToString(a.AlarmName), prefix), State: string(a.StateValue),
+				Enabled: aws.ToBool(a.ActionsEnabled), Actions: len(a.AlarmActions),
+			})
+		}
+		for _, a := range page.CompositeAlarms {
 			all = append(all, doctor.Alarm{
 				Name: strings.TrimPrefix(aws.ToString(a.AlarmName), prefix), State: string(a.StateValue),
 				Enabled: aws.ToBool(a.ActionsEnabled), Actions: len(a.AlarmActions),
