@@ -260,7 +260,7 @@ type group struct {
 func (s *system) groups() map[string]group {
 	s.t.Helper()
 	all := map[string]group{}
-	for _, g := range jsonLines[group](s, "dlq", "list") {
+	for _, g := range jsonLines[group](s, "dlq", "list", "--wait-hidden") {
 		all[g.Type] = g
 	}
 	return all

@@ -173,7 +173,7 @@ func (s *system) deadLetterGroups() deadLetterGroups {
 		Type        string `json:"type"`
 		Fingerprint string `json:"fingerprint"`
 		Done        bool   `json:"done"`
-	}](s, "dlq", "list", "--events") {
+	}](s, "dlq", "list", "--events", "--wait-hidden") {
 		if l.Done {
 			continue
 		}
