@@ -26,7 +26,7 @@ func golden(t *testing.T, stage string) []byte {
 }
 
 func TestGoldenHolds(t *testing.T) {
-	for _, stage := range []string{"test", "live", "send"} {
+	for _, stage := range []string{"test", "live", "send", "full"} {
 		if err := Run(golden(t, stage), limits.AWS()); err != nil {
 			t.Errorf("%s:\n%v", stage, err)
 		}
@@ -55,6 +55,9 @@ const mutations = `
 	ConsumerMapping: ScalingConfig.MaximumConcurrency -1; ScalingConfig null
 	ConsumerMapping: EventSourceArn {"Fn::GetAtt":["DeadLetterQueue","Arn"]}; FunctionResponseTypes null; FilterCriteria {}
 	ApiStage: DefaultRouteSettings.ThrottlingRateLimit +1; DefaultRouteSettings.ThrottlingBurstLimit +1
+	ApiStage: AccessLogSettings.Format "{}"; AccessLogSettings.DestinationArn {"Fn::GetAtt":["IngestLogs","Arn"]} ThrottledFilter
+	ThrottledFilter: LogGroupName {"Ref":"IngestLogs"}; FilterPattern "429"; ! null
+	ThrottledFilter: MetricTransformations.0.MetricName "Throttled"; MetricTransformations.0.Dimensions null
 	AlarmDeadLettersExpire: Threshold 950400
 	Table: !DeletionPolicy "Delete"; !UpdateReplacePolicy null; !Type "AWS::DynamoDB::GlobalTable"
 	Table: DeletionProtectionEnabled false; PointInTimeRecoverySpecification null
@@ -114,9 +117,17 @@ const sendMutations = `
 	SenderRole: Policies.0.PolicyDocument.Statement.8.Resource "arn:aws:events:eu-central-1:123456789012:event-bus/other"
 	SenderRole: Policies.0.PolicyDocument.Statement.9.Resource.Fn::Join.1.5 ":secret:*"`
 
+// fullMutations break the invariants of options that few stages have.
+const fullMutations = `
+	Domain: DomainName "other.example.com" WebhookUrl; DomainNameConfigurations.0.SecurityPolicy "TLS_1_0"
+	Domain: DomainNameConfigurations.0.EndpointType "EDGE"
+	DomainMapping: ApiMappingKey "v1"; ApiId "a1b2c3d4e5"; Stage "dev"; ! null Domain
+	DomainRecord: Name "other.example.com"; AliasTarget.DNSName {"Fn::GetAtt":["Api","ApiEndpoint"]}
+	Api: DisableExecuteApiEndpoint true`
+
 // TestMutations breaks the golden templates in one place at a time.
 func TestMutations(t *testing.T) {
-	for stage, mutations := range map[string]string{"live": mutations, "send": sendMutations} {
+	for stage, mutations := range map[string]string{"live": mutations, "send": sendMutations, "full": fullMutations} {
 		t.Run(stage, func(t *testing.T) { breaks(t, golden(t, stage), mutations) })
 	}
 }

@@ -47,7 +47,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.grants, c.invokers, c.alarms} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.grants, c.invokers, c.domain, c.throttle, c.alarms} {
 		check()
 	}
 	return errors.Join(c.errs...)

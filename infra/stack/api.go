@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
 
 	"tollgate/pkg/limits"
@@ -27,7 +28,7 @@ func (p *parts) addAPI() {
 	})
 	p.addRoute("Default", limits.WebhookPath, integration)
 	p.addRoute("Endpoint", limits.WebhookPath+"/{endpoint}", integration)
-	p.addStage()
+	p.addDomain(p.addStage())
 }
 
 // addRoute lets only this route of this API invoke ingest.
@@ -48,11 +49,12 @@ func (p *parts) addRoute(id, path string, to awsapigatewayv2.CfnIntegration) {
 	})
 }
 
-func (p *parts) addStage() {
+func (p *parts) addStage() awsapigatewayv2.CfnStage {
 	rate := p.Limits.ReservedIngest * perProcess
 	// Names with vendedlogs need no entry in the account's log policy, which has a size limit.
 	logs := p.addLogGroup("AccessLogs", "/aws/vendedlogs/"+p.name("access"))
-	awsapigatewayv2.NewCfnStage(p.stack, str("ApiStage"), &awsapigatewayv2.CfnStageProps{
+	p.countThrottled(logs)
+	return awsapigatewayv2.NewCfnStage(p.stack, str("ApiStage"), &awsapigatewayv2.CfnStageProps{
 		ApiId:      p.api.Ref(),
 		StageName:  str("$default"),
 		AutoDeploy: jsii.Bool(true),
@@ -60,14 +62,27 @@ func (p *parts) addStage() {
 			ThrottlingRateLimit: num(rate), ThrottlingBurstLimit: num(rate), DetailedMetricsEnabled: jsii.Bool(false),
 		},
 		AccessLogSettings: &awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
-			DestinationArn: logs.AttrArn(), Format: str(accessLog),
+			DestinationArn: logs.AttrArn(), Format: str(accessLog(p.Stage)),
 		},
 	})
 }
 
 // accessLog follows a delivery without anything that its sender wrote: no body, header or
 // path.
-const accessLog = `{"time":"$context.requestTimeEpoch","request":"$context.requestId","route":"$context.routeKey",` +
-	`"status":"$context.status","latency":"$context.responseLatency","source":"$context.identity.sourceIp",` +
-	`"function_error":"$context.integration.error","function_request":"$context.integration.requestId",` +
-	`"error":"$context.error.responseType"}`
+func accessLog(stage string) string {
+	return `{"stage":"` + stage + `","time":"$context.requestTimeEpoch","request":"$context.requestId","route":"$context.routeKey",` +
+		`"status":"$context.status","latency":"$context.responseLatency","source":"$context.identity.sourceIp",` +
+		`"function_error":"$context.integration.error","function_request":"$context.integration.requestId",` +
+		`"error":"$context.error.responseType"}`
+}
+
+// countThrottled counts the 429s, of which API Gateway has no metric of its own.
+func (p *parts) countThrottled(log awslogs.CfnLogGroup) {
+	awslogs.NewCfnMetricFilter(p.stack, str("ThrottledFilter"), &awslogs.CfnMetricFilterProps{
+		LogGroupName: log.Ref(), FilterPattern: str(`{ $.status = "429" }`),
+		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
+			MetricNamespace: str(limits.MetricNamespace), MetricName: str(limits.MetricAPIThrottled), MetricValue: str("1"), Unit: str("Count"),
+			Dimensions: []any{&awslogs.CfnMetricFilter_DimensionProperty{Key: str(limits.DimensionStage), Value: str("$.stage")}},
+		}},
+	})
+}

@@ -37,6 +37,8 @@ type Options struct {
 	SilenceHours int                 `json:"silence-hours"`
 	StripeRate   int                 `json:"stripe-rate"`
 	Destinations json.RawMessage     `json:"destinations"`
+	Domain       Domain              `json:"domain,omitzero"`
+	Budget       int                 `json:"budget,omitzero"`
 }
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
@@ -62,12 +64,14 @@ func Keys() map[string]string {
 		"hold-after":    "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
 		"allow-ips":     `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
 		"stripe-rate":   "requests to Stripe a second to one resource of one account, 1 to 1000: 25 unless Stripe has raised the limit",
+		"domain":        `a domain for the API, with a certificate of the stack's Region and the hosted zone that gets its record, if there is one: {"name": "hooks.example.com", "certificate": "arn:aws:acm:…", "zone": "Z…"}`,
+		"budget":        "US dollars a month that the account may cost until a mail or message to the receiver of the alarms, 1 to 1000000",
 		"silence-hours": "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
 	}
 }
 
 // optional are the keys that a file may leave out: what they add is off then.
-func optional() []string { return []string{} }
+func optional() []string { return []string{"budget", "domain"} }
 
 // Stages whose events have one mode.
 const (
@@ -172,6 +176,9 @@ func (o *Options) validate() error {
 	f.must(size <= maxVariable, "allow-ips", "%d bytes long, over %d", size, maxVariable)
 	f.must(o.SilenceHours >= 0 && o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
 	f.must(o.StripeRate >= 1 && o.StripeRate <= 1000, "stripe-rate", "%d", o.StripeRate)
+	f.must(o.Domain == (Domain{}) || o.Domain.valid(), "domain", "%+v", o.Domain)
+	f.must(o.Budget >= 0 && o.Budget <= 1_000_000, "budget", "%d", o.Budget)
+	f.must(o.Budget == 0 || o.AlarmEmail != "" || o.AlarmTopic != "", "budget", "set without alarm-email or alarm-topic, which would be told")
 	after, err := time.ParseDuration(o.HoldAfter)
 	f.must(err == nil && after >= time.Minute && after <= 87600*time.Hour, "hold-after", "%q", o.HoldAfter)
 	if err := config.CheckReconcile(o.endpoints(), o.accounts(), o.Begin); err != nil {

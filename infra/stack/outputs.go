@@ -10,6 +10,9 @@ import (
 // these names: do not change them.
 func (p *parts) addOutputs() {
 	url := awscdk.Fn_Join(str(""), &[]*string{p.api.AttrApiEndpoint(), str(limits.WebhookPath)})
+	if p.domain != nil {
+		url = str("https://" + p.Domain.Name + limits.WebhookPath)
+	}
 	type output struct {
 		name, is string
 		value    *string
@@ -27,6 +30,9 @@ func (p *parts) addOutputs() {
 	}
 	if p.sendDead != nil {
 		all = append(all, output{limits.OutputSendDLQURL, "dead-letter queue of deliveries", p.sendDead.Ref()})
+	}
+	if p.domain != nil {
+		all = append(all, output{"DomainTarget", "name that the domain's DNS record points to", p.domain.AttrRegionalDomainName()})
 	}
 	for _, o := range all {
 		awscdk.NewCfnOutput(p.stack, str(o.name), &awscdk.CfnOutputProps{Value: o.value, Description: str(o.is)})

@@ -58,6 +58,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	p.addSender()
 	p.addAPI()
 	p.addTopic()
+	p.addBudget()
 	p.addAlarms()
 	p.addDashboard()
 	p.addOutputs()
@@ -111,7 +112,8 @@ type parts struct {
 	sender         awslambda.CfnFunction
 	mapping        awslambda.CfnEventSourceMapping
 	api            awsapigatewayv2.CfnApi
-	alarmTopic     *string // ARN
+	domain         awsapigatewayv2.CfnDomainName // nil without an own one
+	alarmTopic     *string                       // ARN
 	alarmResources []*string
 }
 

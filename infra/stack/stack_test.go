@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -137,7 +138,7 @@ func parse(t *testing.T, raw []byte) (template struct {
 // TestGolden compares whole templates: review sees a change of the stack in infra/testdata,
 // which make diff ARGS=-update writes.
 func TestGolden(t *testing.T) {
-	for stage, change := range map[string]object{"test": nil, "live": nil, "send": {"destinations": everyKind()}} {
+	for stage, change := range map[string]object{"test": nil, "live": nil, "send": {"destinations": everyKind()}, "full": everyOption()} {
 		t.Run(stage, func(t *testing.T) {
 			o := options(t, stage, change)
 			raw := synth(t, o)
@@ -197,6 +198,13 @@ func TestOptions(t *testing.T) {
 		"a raised limit at Stripe": {"live", object{"stripe-rate": 60}, object{
 			"Consumer" + variables + "STRIPE_RATE": "60", "Reconcile" + variables + "STRIPE_RATE": "60", "Ingest" + variables + "STRIPE_RATE": nil,
 		}},
+		"a domain without a zone": {"test", object{"domain": object{"name": "hooks.example.com", "certificate": certificate}}, object{
+			"Domain.DomainName": "hooks.example.com", "DomainRecord": nil, "DomainMapping.ApiMappingKey": nil, "Api.DisableExecuteApiEndpoint": nil,
+		}},
+		"a budget with a topic": {"test", object{"budget": 50, "alarm-topic": topic}, object{
+			"Budget.Budget.BudgetLimit": object{"Amount": 50.0, "Unit": "USD"}, "Budget.Budget.CostFilters": nil,
+			"Budget.NotificationsWithSubscribers.0.Subscribers": []any{object{"Address": topic, "SubscriptionType": "SNS"}},
+		}},
 		"sources, logs and silence": {"test", object{"allow-ips": []any{"3.18.12.63", "10.0.0.0/8"}, "log-days": 7, "silence-hours": 6}, object{
 			"Ingest" + variables + "ALLOW_IPS": "3.18.12.63,10.0.0.0/8", "AccessLogs.RetentionInDays": 7.0,
 			"AlarmSilence.EvaluationPeriods": 6.0, "AlarmSilence.TreatMissingData": "breaching",
@@ -211,6 +219,10 @@ func TestOptions(t *testing.T) {
 				steps := strings.Split(path, ".")
 				got := parse(t, raw).Resources[steps[0]].Properties
 				for _, member := range steps[1:] {
+					if i, err := strconv.Atoi(member); err == nil {
+						got = got.([]any)[i]
+						continue
+					}
 					got = got.(object)[member]
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
@@ -323,6 +335,11 @@ func TestReadStageRefuses(t *testing.T) {
 		{"begin", []any{"2026-11-21", "yesterday", "0001-01-01T00:00:00Z", nil}},
 		{"stripe-rate", []any{0, 1001, "off", nil}},
 		{"destinations", []any{"crm", nil, []any{}, object{"crm": object{}}, object{"crm": object{"type": "sqs", "queue": "https://example.com/q", "messages": []any{"*"}}}, groupsOf(11)}},
+		{"domain", []any{"hooks.example.com", object{"name": "hooks.example.com"}, object{"name": "https://hooks.example.com", "certificate": certificate},
+			object{"name": "*.example.com", "certificate": certificate}, object{"name": "Hooks.example.com", "certificate": certificate}, object{"name": "hooks", "certificate": certificate},
+			object{"name": "hooks.example.com", "certificate": "arn:aws:iam::123456789012:server-certificate/a"},
+			object{"name": "hooks.example.com", "certificate": certificate, "zone": "example.com"}}},
+		{"budget", []any{-1, 1_000_001, 12.5, "50"}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
 	} {
 		for _, value := range tt.values {
@@ -344,6 +361,8 @@ func TestReadStageRefuses(t *testing.T) {
 			"reconcile": object{"acct_1": "connect"}, "endpoints": object{"connect": object{"accounts": []any{"acct_2"}}}},
 		`account "-" under endpoint "default"`:              {"endpoints": object{"default": object{"accounts": []any{"acct_2"}}}},
 		"together with endpoints ":                          {"endpoints": object{"a": object{"accounts": []any{strings.Repeat("a", 3000)}}}},
+		"budget is set without alarm-email or alarm-topic":  {"budget": 50},
+		`unknown field "names"`:                             {"domain": object{"names": "a.example.com"}},
 		"set together with alarm-email":                     {"alarm-topic": topic, "alarm-email": "ops@example.com"},
 		`unknown key "alarm-emial"; keys are alarm-email, `: {"alarm-emial": "ops@example.com"},
 		`key "begin" is missing: write a time (RFC 3339)`:   {"begin": nil},

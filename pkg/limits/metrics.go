@@ -14,6 +14,10 @@ const (
 	// has no usable secret; the cached secrets stay in use.
 	MetricSecretUnusable = "SecretUnusable"
 
+	// MetricAPIThrottled counts what API Gateway answered 429, by a filter on its access log. AWS
+	// may leave some of a flood out.
+	MetricAPIThrottled = "ApiThrottled"
+
 	MetricDone         = "Done"         // events whose record became done
 	MetricDuplicate    = "Duplicate"    // messages of events that are already done
 	MetricBusy         = "Busy"         // messages whose event another attempt is running

@@ -1,0 +1,41 @@
+package stack_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/infra/stack"
+)
+
+const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000"
+
+// everyOption has a value for every key, other than the one that a stage begins with. What
+// excludes another option has the value that leaves the other one in.
+func everyOption() object {
+	return object{
+		"alarm-email":   "ops@example.com",
+		"alarm-topic":   "", // excludes alarm-email
+		"allow-ips":     []any{"3.18.12.63", "10.0.0.0/8"},
+		"begin":         "2026-11-21T12:00:00Z",
+		"budget":        200,
+		"destinations":  everyKind(),
+		"domain":        object{"name": "hooks.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ"},
+		"endpoints":     object{"default": object{"livemode": []any{true}}, "connect": object{"accounts": []any{"acct_1"}, "on_mismatch": "ignore"}},
+		"hold-after":    "36h",
+		"log-days":      90,
+		"reconcile":     object{"-": "default", "acct_1": "connect"},
+		"reserved":      true, // false leaves the reservations out
+		"silence-hours": 6,
+		"stripe-rate":   60,
+	}
+}
+
+// TestFullHasEveryKey: the golden template full shows every option, also the next one.
+func TestFullHasEveryKey(t *testing.T) {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(stack.Keys())), slices.Sorted(maps.Keys(everyOption()))); diff != "" {
+		t.Errorf("everyOption (-keys +there):\n%s", diff)
+	}
+}
