@@ -6,6 +6,10 @@ FUNCTIONS := $(notdir $(wildcard functions/*))
 BUNDLES   := $(FUNCTIONS:%=dist/%/bootstrap)
 FOLDERS   := $(wildcard functions infra pkg testdata)
 
+# The release is in the command, and in the stack's environment, tags and outputs; the functions'
+# bundles do not have it, so that a release of the same code is the same bundle.
+VERSION   ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+
 # Functions are built the same way for this machine and for Lambda: without Lambda's old RPC
 # mode, and without a stamp, so that two builds of one source are identical.
 GOBUILD := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false
@@ -39,7 +43,7 @@ dev: host ## run the whole system on this machine (ARGS="--listen 127.0.0.1:4242
 host: ## build the tollgate command and the functions for this machine into .build/host
 	@mkdir -p $(HOST)
 	@[ -x $(HOST)/tollgate ] || echo "building into $(HOST): about a minute the first time" >&2
-	@$(GOBUILD) -o $(HOST)/ ./functions/... ./pkg/cmd/tollgate
+	@$(GOBUILD) -ldflags "./pkg/cmd/tollgate=-X main.version=$(VERSION)" -o $(HOST)/ ./functions/... ./pkg/cmd/tollgate
 
 build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function>/bootstrap
 
@@ -49,7 +53,7 @@ dist/%/bootstrap: FORCE
 
 synth: needs-node build ## write the stack's template into cdk.out (STAGE=live: infra/stages/live.json; go run ./infra -h)
 	@rm -rf cdk.out
-	go run ./infra -o cdk.out -stage $(STAGE)
+	go run ./infra -o cdk.out -stage $(STAGE) -version "$(VERSION)"
 
 diff: needs-node ## compare the stack with the golden templates (ARGS=-update rewrites them)
 	@go test -count=1 -run '^TestGolden$$' ./infra/stack $(ARGS)

@@ -39,7 +39,7 @@ func main() {
 }
 
 // options are the command-line flags.
-type options struct{ out, stage, stages, bundles string }
+type options struct{ out, stage, stages, bundles, version string }
 
 func run(args []string, notes io.Writer) error {
 	var o options
@@ -49,6 +49,7 @@ func run(args []string, notes io.Writer) error {
 	flags.StringVar(&o.stage, "stage", "test", "stage to synthesize; its options are in <stages>/<stage>.json:"+keysHelp())
 	flags.StringVar(&o.stages, "stages", "infra/stages", "folder with the stage files")
 	flags.StringVar(&o.bundles, "bundles", "dist", "folder with <function>/bootstrap")
+	flags.StringVar(&o.version, "version", "dev", "release: in the functions' log lines, a tag and an output of the stack")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -67,6 +68,7 @@ func synth(o options, notes io.Writer) error {
 	if err != nil {
 		return err
 	}
+	stage.Version = o.version
 	if stage.AlarmEmail == "" && stage.AlarmTopic == "" {
 		fmt.Fprintf(notes, "infra: stage %s has alarms without a receiver: set alarm-email or alarm-topic in %s\n", o.stage, filepath.Join(o.stages, o.stage+".json"))
 	}

@@ -38,15 +38,15 @@ func TestGoldenHolds(t *testing.T) {
 // the resource of the violation if it is another one.
 const mutations = `
 	Ingest: Timeout +1; ReservedConcurrentExecutions null; ReservedConcurrentExecutions -1
-	Ingest: Environment.Variables.TOLLGATE_WEBHOOK_SECRET_ID "whsec_1"; Environment.Variables.TOLLGATE_STAGE "test"
+	Ingest: Environment.Variables.TOLLGATE_WEBHOOK_SECRET_ID "whsec_1"; Environment.Variables.TOLLGATE_STAGE "test"; Environment.Variables.TOLLGATE_VERSION null
 	Ingest: Role {"Fn::GetAtt":["ConsumerRole","Arn"]} ConsumerRole; FunctionName "tollgate-ingest" AlarmIngestErrors
 	Consumer: Timeout +1; Environment.Variables.TOLLGATE_MAX_RECEIVES "3"; ReservedConcurrentExecutions +1
 	Consumer: ReservedConcurrentExecutions -1 ConsumerMapping; ReservedConcurrentExecutions null ConsumerMapping
 	Consumer: Timeout +1 Queue; Environment.Variables.TOLLGATE_TABLE null ConsumerRole
 	Reconcile: Timeout +1; ReservedConcurrentExecutions null; ReservedConcurrentExecutions +1
 	Reconcile: Environment.Variables.TOLLGATE_ENDPOINTS "{}"; Environment.Variables.TOLLGATE_ENDPOINTS null
-	Reconcile: Environment.Variables.TOLLGATE_STRIPE_RATE "50"
-	Consumer: Environment.Variables.TOLLGATE_CONCURRENCY "5"
+	Reconcile: Environment.Variables.TOLLGATE_STRIPE_RATE "50"; Environment.Variables.TOLLGATE_VERSION "v1"
+	Consumer: Environment.Variables.TOLLGATE_CONCURRENCY "5"; Environment.Variables.TOLLGATE_VERSION "v1"
 	Reconcile: Environment.Variables.TOLLGATE_BEGIN "2026-11-21T12:00:00Z"
 	Queue: VisibilityTimeout +1; MessageRetentionPeriod +1; MaximumMessageSize -1; RedrivePolicy.maxReceiveCount +1
 	Queue: VisibilityTimeout null; RedrivePolicy null

@@ -100,6 +100,9 @@ func (c *checker) values() {
 		{consumer, variable + "CONCURRENCY", c.at(mapping, "ScalingConfig.MaximumConcurrency")},
 		{reconcile, variable + "STAGE", c.stage()},
 		{ingest, variable + "STAGE", c.stage()},
+		{ingest, variable + "VERSION", c.version()},
+		{consumer, variable + "VERSION", c.version()},
+		{reconcile, variable + "VERSION", c.version()},
 	} {
 		got, want := c.text(v.resource, v.path), short(v.want)
 		c.must(got == want, v.resource, "%s is %q, not %q", v.path, got, want)
@@ -107,6 +110,8 @@ func (c *checker) values() {
 }
 
 func (c *checker) stage() string { return c.text(consumer, variable+"STAGE") }
+
+func (c *checker) version() any { return c.Outputs[limits.OutputVersion].Value }
 
 // concurrency: all functions have it reserved, in the code's numbers, or none has. The
 // mapping stays under the consumer's: throttles would cost messages their receives.

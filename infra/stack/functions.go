@@ -97,7 +97,7 @@ func (p *parts) addConsumer() {
 
 func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 	logs := p.addLogGroup(id+"Logs", "/aws/lambda/"+p.name(f.name))
-	f.env["TOLLGATE_STAGE"] = str(p.Stage)
+	f.env["TOLLGATE_STAGE"], f.env["TOLLGATE_VERSION"] = str(p.Stage), str(p.Version)
 	code := awss3assets.NewAsset(p.stack, str(id+"Code"), &awss3assets.AssetProps{Path: str(filepath.Join(p.bundles, f.name))})
 	props := &awslambda.CfnFunctionProps{
 		FunctionName:  str(p.name(f.name)),

@@ -22,8 +22,9 @@ import (
 
 // Options are what a stage file holds. [ReadStage] reads them; [New] checks them.
 type Options struct {
-	Stage  string        `json:"-"` // names the system: 1 to 20 of a-z, 0-9 and -
-	Limits limits.Limits `json:"-"` // limits.AWS() except in tests
+	Stage   string        `json:"-"` // names the system: 1 to 20 of a-z, 0-9 and -
+	Limits  limits.Limits `json:"-"` // limits.AWS() except in tests
+	Version string        `json:"-"` // of the release; "dev" for none
 
 	Reserved     bool                `json:"reserved"`
 	LogDays      int                 `json:"log-days"`
@@ -88,7 +89,7 @@ const maxVariable = 3 << 10
 // ReadStage reads the options of a stage from dir/<stage>.json. Every key that is not optional
 // must be there: a missing value would silently change what is deployed.
 func ReadStage(dir, stage string) (Options, error) {
-	o := Options{Stage: stage, Limits: limits.AWS()}
+	o := Options{Stage: stage, Limits: limits.AWS(), Version: "dev"}
 	name := filepath.Join(dir, stage+".json")
 	raw, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
@@ -161,6 +162,9 @@ func (o *Options) validate() error {
 	var f faults
 	if !validStage().MatchString(o.Stage) {
 		f = append(f, fmt.Errorf("stage %q is not 1 to 20 of a-z, 0-9 and -", o.Stage))
+	}
+	if !validVersion().MatchString(o.Version) {
+		f = append(f, fmt.Errorf("version %q is not 1 to 128 letters, digits and ._+-/@: set VERSION=…", o.Version))
 	}
 	f.must(slices.Contains(retentions(), o.LogDays), "log-days", "%d", o.LogDays)
 	address, err := mail.ParseAddress(o.AlarmEmail)
@@ -242,6 +246,9 @@ func compact(v any) string {
 }
 
 func validStage() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,20}$`) }
+
+// validVersion matches what a tag's value can be.
+func validVersion() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._+/@-]{1,128}$`) }
 
 func topicARN() *regexp.Regexp {
 	return regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)

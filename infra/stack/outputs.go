@@ -26,6 +26,7 @@ func (p *parts) addOutputs() {
 		{limits.OutputAPIKeySecret, "secret with the Stripe API key", p.key.Ref()},
 		{"ConsumerMappingId", "event source mapping: disable it to stop the consumer", p.mapping.Ref()},
 		{"AlarmTopicArn", "topic of every alarm", p.alarmTopic},
+		{limits.OutputVersion, "release", str(p.Version)},
 		{"Region", "Region of the stack", p.stack.Region()},
 	}
 	if p.sendDead != nil {

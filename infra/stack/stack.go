@@ -65,6 +65,8 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	tags := awscdk.Tags_Of(s)
 	tags.Add(str("app"), str("tollgate"), nil)
 	tags.Add(str("stage"), str(o.Stage), nil)
+	// CloudFormation copies a stack's own tags to its resources.
+	tags.Add(str("version"), str(o.Version), &awscdk.TagProps{IncludeResourceTypes: list("aws:cdk:stack")})
 	return s, nil
 }
 

@@ -162,6 +162,26 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestVersion: a release is named in the stack's tag, its output and the functions'
+// environment, and changes nothing else: the same code stays the same asset.
+func TestVersion(t *testing.T) {
+	o := options(t, "test", nil)
+	first := synth(t, o)
+	o.Version = "v1.2.0-3-g1234567"
+	second := synth(t, o)
+	named := bytes.Count(second, []byte(o.Version))
+	if back := bytes.ReplaceAll(second, []byte(o.Version), []byte("dev")); named != 4 || !bytes.Equal(back, first) {
+		t.Errorf("named %d times, want 4: in three functions and an output; otherwise (-dev +release):\n%s", named, cmp.Diff(string(first), string(back)))
+	}
+	app := awscdk.NewApp(nil)
+	if _, err := stack.New(app, o, bundles(t)); err != nil {
+		t.Fatal(err)
+	}
+	if tags := *app.Synth(nil).GetStackByName(jsii.String(stack.Name(o.Stage))).Tags(); tags["version"] == nil || *tags["version"] != o.Version {
+		t.Errorf("the stack's tags have no version %s: %v", o.Version, tags)
+	}
+}
+
 // TestOptions checks the invariants for other stage files too, and what each value changes.
 func TestOptions(t *testing.T) {
 	const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
@@ -280,6 +300,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{bundles(t), func(o *stack.Options) { o.Stage = "" }, `stage "" is not`},
 		{t.TempDir(), func(*stack.Options) {}, "find the code of ingest, which make build makes"},
+		{bundles(t), func(o *stack.Options) { o.Version = "v1 of today" }, `version "v1 of today" is not`},
 		{private, func(*stack.Options) {}, "consumer/bootstrap has the mode 700, with which Lambda cannot run it"},
 		{bundles(t), func(o *stack.Options) { o.Limits = limits.Scaled(60) }, "limits are scaled"},
 		{bundles(t), func(o *stack.Options) { o.Limits.Visibility = 1 }, "check limits: visibility 1ns"},

@@ -20,7 +20,7 @@ func TestLoadReconcile(t *testing.T) {
 	l := limits.AWS()
 	l.StripeRate, l.Reconcile.ListRate = 60, 20
 	want := Reconcile{
-		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: l,
+		Common: Common{Stage: "dev", Version: "dev", LogLevel: slog.LevelInfo, Limits: l,
 			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
 		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"],
 		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",

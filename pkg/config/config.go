@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -12,6 +13,7 @@ import (
 // Common is the configuration of every function.
 type Common struct {
 	Stage    string // name of the deployment
+	Version  string // of the release, as in its log lines
 	LogLevel slog.Level
 	Limits   limits.Limits
 	AWS      AWS
@@ -158,6 +160,7 @@ func (r *reader) stripeRate(missing int) int {
 func (r *reader) common() Common {
 	c := Common{
 		Stage:    r.text("TOLLGATE_STAGE", optional, ""),
+		Version:  r.text("TOLLGATE_VERSION", optional, ""),
 		LogLevel: r.level("TOLLGATE_LOG_LEVEL"),
 		Limits:   limits.Scaled(r.number("TOLLGATE_TIME_SCALE", 1, 1, limits.MaxTimeScale)),
 		AWS: AWS{
@@ -170,8 +173,6 @@ func (r *reader) common() Common {
 			EndpointSecretsManager: r.endpointURL("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
 		},
 	}
-	if c.Stage == "" {
-		c.Stage = "dev"
-	}
+	c.Stage, c.Version = cmp.Or(c.Stage, "dev"), cmp.Or(c.Version, "dev")
 	return c
 }

@@ -44,7 +44,7 @@ func with(changes map[string]string) Lookup {
 func TestLoadIngestMinimal(t *testing.T) {
 	got, err := LoadIngest(with(nil))
 	want := Ingest{
-		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: limits.AWS(),
+		Common: Common{Stage: "dev", Version: "dev", LogLevel: slog.LevelInfo, Limits: limits.AWS(),
 			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
 		QueueURL:        minimal()["TOLLGATE_QUEUE_URL"],
 		WebhookSecretID: "tollgate/webhook",
@@ -59,6 +59,7 @@ func TestLoadIngestWhole(t *testing.T) {
 		"TOLLGATE_QUEUE_URL":    "http://127.0.0.1:4566/000000000000/tollgate-events",
 		"TOLLGATE_ALLOW_IPS":    "3.18.12.63, 10.1.2.3/8,::ffff:1.2.3.4,2001:db8::/32",
 		"TOLLGATE_STAGE":        "prod",
+		"TOLLGATE_VERSION":      "v1.2.0-3-g1234567",
 		"TOLLGATE_LOG_LEVEL":    "WARN",
 		"TOLLGATE_TIME_SCALE":   "10",
 		"AWS_SESSION_TOKEN":     "token",
@@ -67,7 +68,7 @@ func TestLoadIngestWhole(t *testing.T) {
 		"TOLLGATE_MAX_RECEIVES": "no matter to ingest",
 	}))
 	want := Ingest{
-		Common: Common{Stage: "prod", LogLevel: slog.LevelWarn, Limits: limits.Scaled(10), AWS: AWS{
+		Common: Common{Stage: "prod", Version: "v1.2.0-3-g1234567", LogLevel: slog.LevelWarn, Limits: limits.Scaled(10), AWS: AWS{
 			Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE", SessionToken: "token",
 			EndpointSQS: "http://127.0.0.1:9324", EndpointDynamoDB: "http://127.0.0.1:4566", EndpointSecretsManager: "http://127.0.0.1:4566",
 		}},
@@ -94,7 +95,7 @@ func TestLoadConsumer(t *testing.T) {
 	l := limits.AWS()
 	l.MaxReceives, l.StripeRate = 3, 0
 	want := Consumer{
-		Common: Common{Stage: "dev", LogLevel: slog.LevelInfo, Limits: l,
+		Common: Common{Stage: "dev", Version: "dev", LogLevel: slog.LevelInfo, Limits: l,
 			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
 		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"], DLQURL: minimal()["TOLLGATE_DLQ_URL"],
 		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",

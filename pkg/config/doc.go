@@ -25,6 +25,7 @@
 //	TOLLGATE_SEND_DLQ_URL       c r s       URL of the dead-letter queue of deliveries, ending in -send-dead; a group's queue has the group instead of dead; with TOLLGATE_DESTINATIONS
 //	TOLLGATE_MAIL_DIR           s           folder that the local system writes mails into
 //	TOLLGATE_STAGE              i c r s     name of the deployment in logs and metrics; default "dev"
+//	TOLLGATE_VERSION            i c r s     release, in every log line; default "dev"
 //	TOLLGATE_LOG_LEVEL          i c r s     debug, info, warn or error; default info
 //	TOLLGATE_TIME_SCALE         i c r s     1 to 200, divides every time of queue and consumer, for tests; default 1
 //

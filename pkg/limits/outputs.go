@@ -15,4 +15,7 @@ const (
 
 	OutputWebhookSecret = "WebhookSecretArn"
 	OutputAPIKeySecret  = "ApiKeySecretArn"
+
+	// OutputVersion is the deployed release.
+	OutputVersion = "Version"
 )

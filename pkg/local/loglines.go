@@ -60,7 +60,7 @@ func (f *functionLines) readable(line []byte) string {
 	}
 	head := map[string]string{
 		telemetry.TimeKey: "", telemetry.LevelKey: "INFO", telemetry.MessageKey: "",
-		telemetry.StageKey: "", telemetry.DirectiveKey: "",
+		telemetry.StageKey: "", telemetry.VersionKey: "", telemetry.DirectiveKey: "",
 	}
 	for _, p := range fields {
 		if _, isHead := head[p.key]; isHead {

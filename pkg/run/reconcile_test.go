@@ -31,7 +31,7 @@ func wired(t *testing.T) (*tasks, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	w.log = telemetry.Logger(&out, "live", slog.LevelInfo)
+	w.log = telemetry.Logger(&out, "live", "dev", slog.LevelInfo)
 	return w, &out
 }
 

@@ -1,11 +1,11 @@
 // Package telemetry is how the functions log and count. They write JSON lines in Lambda's
-// log format, each with the stage; a function has a log group of its own. The line of a
+// log format, each with the stage and the release; a function has a log group of its own. The line of a
 // delivery, of a message, of a pass and of an outbox run also has the metrics that alarms
 // watch, in CloudWatch's embedded metric format. No call to CloudWatch is made.
 //
 // Lines have ids, types and outcomes, never a payload, a secret or a signature.
 //
-//	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.LogLevel)
+//	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.Version, cfg.LogLevel)
 //	log.Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")
 package telemetry
 
@@ -27,14 +27,15 @@ const (
 	LevelKey   = slog.LevelKey
 	MessageKey = "message"
 	StageKey   = limits.DimensionStage
+	VersionKey = "version"
 )
 
-// Logger returns a logger for a function of a stage. It drops lines below the level, except
+// Logger returns a logger for a function of a stage and of a release. It drops lines below the level, except
 // those with metrics.
-func Logger(w io.Writer, stage string, level slog.Level) *slog.Logger {
+func Logger(w io.Writer, stage, version string, level slog.Level) *slog.Logger {
 	// The JSON handler accepts every level; our handler decides.
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: inLambdasFormat})
-	return slog.New(&handler{next: h, level: level}).With(StageKey, stage)
+	return slog.New(&handler{next: h, level: level}).With(StageKey, stage, VersionKey, version)
 }
 
 // inLambdasFormat names a line's members as Lambda does, with its time in milliseconds.

@@ -13,7 +13,7 @@ import (
 
 func TestLoggerWritesLambdasForm(t *testing.T) {
 	var out bytes.Buffer
-	log := telemetry.Logger(&out, "live", slog.LevelWarn)
+	log := telemetry.Logger(&out, "live", "v1.2.0", slog.LevelWarn)
 	log.Info("quiet")
 	log.Warn("loud", "event_id", "evt_1")
 	var line map[string]string
@@ -22,7 +22,7 @@ func TestLoggerWritesLambdasForm(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		telemetry.LevelKey: "WARN", telemetry.MessageKey: "loud",
-		telemetry.StageKey: "live", "event_id": "evt_1",
+		telemetry.StageKey: "live", telemetry.VersionKey: "v1.2.0", "event_id": "evt_1",
 	} {
 		if line[key] != want {
 			t.Errorf("%s is %q, want %q", key, line[key], want)

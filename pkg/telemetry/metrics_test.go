@@ -155,7 +155,7 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 			h, err := consumer.New(consumer.Config{
 				Limits: limits.AWS(), Store: c.s, Queue: c.s, Handlers: c.s, Fetcher: c.s,
 				// Metrics are written at every log level.
-				Logger: telemetry.Logger(&out, "live", slog.LevelError),
+				Logger: telemetry.Logger(&out, "live", "dev", slog.LevelError),
 				Now:    func() time.Time { return now }, Policies: map[string]policy.Policy{"default": c.s.policy},
 			})
 			if err != nil {
@@ -209,7 +209,7 @@ func TestEveryDeliveryIsCounted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			h, err := ingest.New(ingest.Config{Secrets: c.d, Sender: c.d, Logger: telemetry.Logger(&out, "live", slog.LevelError)})
+			h, err := ingest.New(ingest.Config{Secrets: c.d, Sender: c.d, Logger: telemetry.Logger(&out, "live", "dev", slog.LevelError)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,7 +223,7 @@ func TestEveryDeliveryIsCounted(t *testing.T) {
 
 func TestOtherLinesCountNothing(t *testing.T) {
 	var out bytes.Buffer
-	log := telemetry.Logger(&out, "live", slog.LevelDebug)
+	log := telemetry.Logger(&out, "live", "dev", slog.LevelDebug)
 	log.Debug("anything", telemetry.OutcomeKey, "enqueued")
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "another")
 	log.WithGroup("group").Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")

@@ -46,7 +46,7 @@ func TestEveryPassIsCounted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			telemetry.Logger(&out, "live", slog.LevelError).Info(c.message, c.attrs...)
+			telemetry.Logger(&out, "live", "dev", slog.LevelError).Info(c.message, c.attrs...)
 			if d := cmp.Diff(c.want, counted(t, out.Bytes())); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}

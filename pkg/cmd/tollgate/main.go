@@ -7,4 +7,7 @@ package main
 
 import "tollgate/pkg/cmd/tollgate/verb"
 
-func main() { verb.Main(&cli{}) }
+// version is the release, which make writes with the linker.
+var version = "dev"
+
+func main() { verb.Main(&cli{Globals: verb.Globals{Release: version}}) }

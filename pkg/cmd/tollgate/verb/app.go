@@ -15,7 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,6 +27,8 @@ import (
 
 // Globals are the flags of every verb. A command line embeds them.
 type Globals struct {
+	Release string `kong:"-"` // of the command, printed by --version
+
 	Version kong.VersionFlag `help:"Print the version."`
 
 	JSON    bool   `help:"Print JSON: one object, or one per line for lists."`
@@ -72,7 +74,7 @@ func Run(ctx context.Context, line CommandLine, args []string, env func(string) 
 		return a.fail(&usageError{err.Error()})
 	}
 	g := line.globals()
-	a.JSON, a.Verbose, a.Stack, a.Data = g.JSON, g.Verbose, g.Stack, g.Data
+	a.JSON, a.Verbose, a.Stack, a.Data, a.Version = g.JSON, g.Verbose, g.Stack, g.Data, g.Release
 	if err := k.Run(a); err != nil {
 		return a.fail(err)
 	}
@@ -82,7 +84,7 @@ func Run(ctx context.Context, line CommandLine, args []string, env func(string) 
 func parser(ctx context.Context, line CommandLine, s Streams) *kong.Kong {
 	k, err := kong.New(line,
 		kong.Name("tollgate"),
-		kong.Vars{"version": version()},
+		kong.Vars{"version": line.globals().Release + " " + runtime.Version()},
 		kong.Description("Receives Stripe's webhooks on AWS and turns each one into its business effect exactly once.\n\nExit code 0: done. 1: failed, or something was found. 2: wrong use, nothing was changed."),
 		kong.Writers(s.Out, s.Err),
 		kong.Exit(func(code int) { panic(parsed{code}) }),
@@ -119,20 +121,6 @@ func wordsOf(verb *kong.Node) string {
 	return wordsOf(verb.Parent) + " " + verb.Name
 }
 
-// version returns the module's version, and the commit or Go version that it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return info.Main.Version + " " + s.Value
-		}
-	}
-	return info.Main.Version + " " + info.GoVersion
-}
-
 // Streams are where a verb asks and prints.
 type Streams struct {
 	In       *os.File // nil means closed
@@ -147,6 +135,7 @@ type App struct {
 	Stack   string
 	Data    string // folder of the local system
 	Env     config.Command
+	Version string // the command's release
 
 	reach *reach // nil records nothing
 }
