@@ -61,7 +61,9 @@ const mutations = `
 	AlarmDeadLettersExpire: Threshold 950400
 	Table: !DeletionPolicy "Delete"; !UpdateReplacePolicy null; !Type "AWS::DynamoDB::GlobalTable"
 	Table: DeletionProtectionEnabled false; PointInTimeRecoverySpecification null
-	Table: TimeToLiveSpecification.AttributeName "ttl"
+	Table: TimeToLiveSpecification.AttributeName "ttl"; ! null
+	Other: ! {"Type":"AWS::DynamoDB::Table","DeletionPolicy":"Retain","UpdateReplacePolicy":"Retain"} Table
+	Reconcile: Environment.Variables.TOLLGATE_TABLE "tollgate-other"
 	ApiKeySecret: !DeletionPolicy null
 	WebhookSecret: SecretString "{}"
 	IngestRole: ManagedPolicyArns ["arn:aws:iam::aws:policy/AdministratorAccess"]
@@ -117,6 +119,20 @@ const sendMutations = `
 	SenderRole: Policies.0.PolicyDocument.Statement.8.Resource "arn:aws:events:eu-central-1:123456789012:event-bus/other"
 	SenderRole: Policies.0.PolicyDocument.Statement.9.Resource.Fn::Join.1.5 ":secret:*"`
 
+// tableMutations break the invariants of a stage with an existing table.
+const tableMutations = `
+	Table: ! {"Type":"AWS::DynamoDB::Table","DeletionPolicy":"Retain","UpdateReplacePolicy":"Retain"} Consumer
+	Table: ! {"Type":"AWS::DynamoDB::GlobalTable"} Consumer
+	Consumer: Environment.Variables.TOLLGATE_TABLE "tollgate-other" Reconcile; Environment.Variables.TOLLGATE_TABLE "tollgate-other" TableName
+	Consumer: Environment.Variables.TOLLGATE_TABLE "tollgate-other" ConsumerRole; Environment.Variables.TOLLGATE_TABLE null Table
+	Reconcile: Environment.Variables.TOLLGATE_TABLE "tollgate-other"; Environment.Variables.TOLLGATE_TABLE null
+	Sender: Environment.Variables.TOLLGATE_TABLE "tollgate-other"
+	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-other"
+	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-restored*"
+	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource {"Ref":"Queue"}
+	ReconcileRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-other/index/list"
+	SenderRole: Policies.0.PolicyDocument.Statement.1.Resource.Fn::Join.1.5 ":table/tollgate-other"`
+
 // fullMutations break the invariants of options that few stages have.
 const fullMutations = `
 	Domain: DomainName "other.example.com" WebhookUrl; DomainNameConfigurations.0.SecurityPolicy "TLS_1_0"
@@ -127,7 +143,7 @@ const fullMutations = `
 
 // TestMutations breaks the golden templates in one place at a time.
 func TestMutations(t *testing.T) {
-	for stage, mutations := range map[string]string{"live": mutations, "send": sendMutations, "full": fullMutations} {
+	for stage, mutations := range map[string]string{"live": mutations, "send": sendMutations, "full": fullMutations + tableMutations} {
 		t.Run(stage, func(t *testing.T) { breaks(t, golden(t, stage), mutations) })
 	}
 }

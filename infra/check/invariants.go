@@ -47,7 +47,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.grants, c.invokers, c.domain, c.throttle, c.alarms} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.grants, c.invokers, c.domain, c.throttle, c.alarms} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -88,9 +88,6 @@ func (c *checker) values() {
 		{mapping, "FunctionResponseTypes", `["ReportBatchItemFailures"]`}, // or one failure repeats its whole batch
 		{mapping, "FilterCriteria", nil},                                  // SQS deletes what it excludes
 		{invoke, "MaximumRetryAttempts", 0},                               // the schedule retries
-		{table, "DeletionProtectionEnabled", true},
-		{table, "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled", true},
-		{table, "TimeToLiveSpecification.AttributeName", "exp"},
 
 		// Reconcile would requeue what only the consumer excludes.
 		{reconcile, variable + "ENDPOINTS", c.at(consumer, variable+"ENDPOINTS")},
@@ -190,7 +187,10 @@ func (c *checker) grants() {
 				if joined := arn.FindStringSubmatch(on); joined != nil { // the table of an index
 					on = joined[1]
 				}
-				if on = strings.TrimSuffix(on, ".Arn"); c.Resources[on].Type != "" || function != sender {
+				if c.ofTable(on) {
+					on = c.table()
+				}
+				if on = strings.TrimSuffix(on, ".Arn"); c.Resources[on].Type != "" || on == c.table() || function != sender {
 					granted[on] = true // reaches checks the others
 				}
 			}
@@ -198,7 +198,7 @@ func (c *checker) grants() {
 		delete(granted, function+"Logs")
 		variables, _ := c.at(function, "Environment.Variables").(map[string]any)
 		for name, value := range variables {
-			if ref := short(value); c.Resources[ref].Type != "" {
+			if ref := short(value); c.Resources[ref].Type != "" || name == tableVariable {
 				named[ref] = true
 			}
 			c.must(!secret.MatchString(short(value)), function, "%s holds a secret", name)

@@ -30,6 +30,7 @@ func everyOption() object {
 		"reserved":      true, // false leaves the reservations out
 		"silence-hours": 6,
 		"stripe-rate":   60,
+		"table":         "tollgate-restored",
 	}
 }
 

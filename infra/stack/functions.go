@@ -74,7 +74,7 @@ func (p *parts) addConsumer() {
 		env: map[string]*string{
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
 			"TOLLGATE_DLQ_URL":           p.dead.Ref(),
-			"TOLLGATE_TABLE":             p.table.Ref(),
+			"TOLLGATE_TABLE":             p.tableName,
 			"TOLLGATE_API_KEY_SECRET_ID": p.key.Ref(),
 			"TOLLGATE_MAX_RECEIVES":      str(strconv.Itoa(p.Limits.MaxReceives)),
 			"TOLLGATE_CONCURRENCY":       str(strconv.Itoa(p.consumers())),
@@ -83,7 +83,7 @@ func (p *parts) addConsumer() {
 		grants: []grant{
 			{p.queue.AttrArn(), []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}},
 			{p.dead.AttrArn(), []string{"sqs:SendMessage"}},
-			{p.table.AttrArn(), []string{"dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem"}},
+			{p.tableARN, []string{"dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem"}},
 			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
 		},
 	}

@@ -41,7 +41,7 @@ func (p *parts) gateway(name, stat string) metric {
 }
 
 func (p *parts) dynamo(name string) metric {
-	return metric{"m", "AWS/DynamoDB", name, sum, []dimension{{"TableName", p.table.Ref()}}}
+	return metric{"m", "AWS/DynamoDB", name, sum, []dimension{{"TableName", p.tableName}}}
 }
 
 // own returns a metric that the functions count.

@@ -40,6 +40,7 @@ type Options struct {
 	Destinations json.RawMessage     `json:"destinations"`
 	Domain       Domain              `json:"domain,omitzero"`
 	Budget       int                 `json:"budget,omitzero"`
+	Table        string              `json:"table,omitzero"`
 }
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
@@ -67,12 +68,13 @@ func Keys() map[string]string {
 		"stripe-rate":   "requests to Stripe a second to one resource of one account, 1 to 1000: 25 unless Stripe has raised the limit",
 		"domain":        `a domain for the API, with a certificate of the stack's Region and the hosted zone that gets its record, if there is one: {"name": "hooks.example.com", "certificate": "arn:aws:acm:…", "zone": "Z…"}`,
 		"budget":        "US dollars a month that the account may cost until a mail or message to the receiver of the alarms, 1 to 1000000",
+		"table":         "the name of an existing table to use, such as a restored one, or leave it out for the stack's own",
 		"silence-hours": "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
 	}
 }
 
 // optional are the keys that a file may leave out: what they add is off then.
-func optional() []string { return []string{"budget", "domain"} }
+func optional() []string { return []string{"budget", "domain", "table"} }
 
 // Stages whose events have one mode.
 const (
@@ -185,6 +187,7 @@ func (o *Options) validate() error {
 	f.must(o.Budget == 0 || o.AlarmEmail != "" || o.AlarmTopic != "", "budget", "set without alarm-email or alarm-topic, which would be told")
 	after, err := time.ParseDuration(o.HoldAfter)
 	f.must(err == nil && after >= time.Minute && after <= 87600*time.Hour, "hold-after", "%q", o.HoldAfter)
+	o.validateTable(&f)
 	if err := config.CheckReconcile(o.endpoints(), o.accounts(), o.Begin); err != nil {
 		f = append(f, err) // the functions would not start
 	}

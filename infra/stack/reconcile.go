@@ -45,14 +45,14 @@ func (p *parts) addReconcile() {
 		timeout: l.Timeout, reserved: l.Reserved,
 		env: map[string]*string{
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
-			"TOLLGATE_TABLE":             p.table.Ref(),
+			"TOLLGATE_TABLE":             p.tableName,
 			"TOLLGATE_API_KEY_SECRET_ID": p.key.Ref(),
 			"TOLLGATE_STRIPE_RATE":       str(strconv.Itoa(p.StripeRate)),
 		},
 		grants: []grant{
 			{p.queue.AttrArn(), []string{"sqs:SendMessage", "sqs:GetQueueAttributes"}},
-			{p.table.AttrArn(), []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"}},
-			{awscdk.Fn_Join(str(""), &[]*string{p.table.AttrArn(), str("/index/list")}), []string{"dynamodb:Query"}},
+			{p.tableARN, []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"}},
+			{awscdk.Fn_Join(str(""), &[]*string{p.tableARN, str("/index/list")}), []string{"dynamodb:Query"}},
 			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
 		},
 	}

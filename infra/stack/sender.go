@@ -79,13 +79,13 @@ func (p *parts) addSender() {
 		name: senderFunction, does: "sends messages to the configured destinations",
 		timeout: p.Limits.Sender.Timeout, reserved: processes,
 		env: map[string]*string{
-			"TOLLGATE_TABLE":        p.table.Ref(),
+			"TOLLGATE_TABLE":        p.tableName,
 			"TOLLGATE_SEND_DLQ_URL": p.sendDead.Ref(),
 			"TOLLGATE_DESTINATIONS": str(p.destinations()),
 		},
 		grants: []grant{
 			{p.sendDead.AttrArn(), []string{"sqs:SendMessage"}},
-			{p.table.AttrArn(), []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}},
+			{p.tableARN, []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}},
 		},
 	}
 	for _, queue := range p.sendQueues {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -106,7 +105,8 @@ type parts struct {
 	queue, dead    awssqs.CfnQueue
 	sendDead       awssqs.CfnQueue   // nil without destinations
 	sendQueues     []awssqs.CfnQueue // by group
-	table          awsdynamodb.CfnTable
+	tableName      *string
+	tableARN       *string
 	webhook, key   awssecretsmanager.CfnSecret
 	ingest         awslambda.CfnFunction
 	consumer       awslambda.CfnFunction

@@ -215,6 +215,9 @@ func TestOptions(t *testing.T) {
 			"Reconcile" + variables + "BEGIN": "2026-11-21T12:00:00+01:00", "Consumer" + variables + "BEGIN": "2026-11-21T12:00:00+01:00",
 			"Ingest" + variables + "BEGIN": nil, "Consumer" + variables + "HOLD_AFTER": "36h", "Reconcile" + variables + "HOLD_AFTER": nil,
 		}},
+		"an existing table": {"test", object{"table": "tollgate-restored"}, object{
+			"Table": nil, "Consumer" + variables + "TABLE": "tollgate-restored", "Reconcile" + variables + "TABLE": "tollgate-restored",
+		}},
 		"a raised limit at Stripe": {"live", object{"stripe-rate": 60}, object{
 			"Consumer" + variables + "STRIPE_RATE": "60", "Reconcile" + variables + "STRIPE_RATE": "60", "Ingest" + variables + "STRIPE_RATE": nil,
 		}},
@@ -361,6 +364,7 @@ func TestReadStageRefuses(t *testing.T) {
 			object{"name": "hooks.example.com", "certificate": "arn:aws:iam::123456789012:server-certificate/a"},
 			object{"name": "hooks.example.com", "certificate": certificate, "zone": "example.com"}}},
 		{"budget", []any{-1, 1_000_001, 12.5, "50"}},
+		{"table", []any{"ab", "a/b", "arn:aws:dynamodb:eu-central-1:123456789012:table/t", strings.Repeat("a", 256), 1}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
 	} {
 		for _, value := range tt.values {

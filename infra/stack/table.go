@@ -1,15 +1,21 @@
 package stack
 
 import (
+	"regexp"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/jsii-runtime-go"
 )
 
-// addTable creates a table in one Region: a global table resolves conflicts by the last
+// addTable creates a table unless an existing one is named. It is in one Region: a global table resolves conflicts by the last
 // writer, so two Regions could apply one event.
 func (p *parts) addTable() {
-	p.table = awsdynamodb.NewCfnTable(p.stack, str("Table"), &awsdynamodb.CfnTableProps{
+	if p.Table != "" {
+		p.adoptTable()
+		return
+	}
+	table := awsdynamodb.NewCfnTable(p.stack, str("Table"), &awsdynamodb.CfnTableProps{
 		BillingMode: str("PAY_PER_REQUEST"),
 		AttributeDefinitions: []any{
 			attribute("pk", "S"), attribute("open", "S"), attribute("upd", "N"), attribute("lst", "S"), attribute("at", "S"),
@@ -22,7 +28,22 @@ func (p *parts) addTable() {
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},
 	})
-	p.table.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	table.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	p.tableName, p.tableARN = table.Ref(), table.AttrArn()
+}
+
+// adoptTable uses a table that is there: a restored one, or one that an earlier stack left. A table
+// that this stack made stays too, as its removal policy is to retain it.
+func (p *parts) adoptTable() {
+	p.tableName = str(p.Table)
+	p.tableARN = p.stack.FormatArn(&awscdk.ArnComponents{Service: str("dynamodb"), Resource: str("table"), ResourceName: p.tableName})
+}
+
+// validateTable: a table is named, not given as an ARN, as the functions' rights are on one of the
+// stack's account and Region.
+func (o *Options) validateTable(f *faults) {
+	name := regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+	f.must(o.Table == "" || name.MatchString(o.Table), "table", "%q", o.Table)
 }
 
 func attribute(name, kind string) any {

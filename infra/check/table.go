@@ -1,0 +1,42 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"tollgate/pkg/limits"
+)
+
+const tableVariable = "TOLLGATE_TABLE"
+
+// table is the table that the consumer uses: the stack's own, or the name of an existing one.
+func (c *checker) table() string { return c.text(consumer, variable+"TABLE") }
+
+// ofTable reports whether a resource of a grant is an existing table that the stack uses, or its
+// index, in the stack's Region and account.
+func (c *checker) ofTable(resource string) bool {
+	const arn = `["",["arn:",{"Ref":"AWS::Partition"},":dynamodb:",{"Ref":"AWS::Region"},":",{"Ref":"AWS::AccountId"},":table/`
+	name := strings.TrimSuffix(strings.TrimPrefix(resource, `{"Fn::Join":`+arn), `"]]}`)
+	return name == c.table() || name == c.table()+"/index/list"
+}
+
+// tables: all functions, the output and the command use one table. It is kept, can be restored and
+// forgets what has expired; if it exists already, the stack makes none as well, in which a
+// function could find no record of what was applied.
+func (c *checker) tables() {
+	made := slices.Concat(c.names("AWS::DynamoDB::Table"), c.names("AWS::DynamoDB::GlobalTable"))
+	if name, existing := c.at(consumer, variable+"TABLE").(string); existing {
+		c.must(name != "" && len(made) == 0, consumer, "uses the table %q, and the stack makes %v", name, made)
+	} else {
+		c.must(slices.Equal(made, []string{table}) && c.table() == table, table, "is not the stack's only one: %v", made)
+		c.must(c.at(table, "DeletionProtectionEnabled") == true, table, "has no deletion protection")
+		c.must(c.at(table, "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled") == true, table, "has no point-in-time recovery")
+		c.must(c.text(table, "TimeToLiveSpecification.AttributeName") == "exp", table, "forgets nothing")
+	}
+	for _, function := range []string{reconcile, sender} {
+		used := c.text(function, variable+"TABLE")
+		c.must(used == c.table() || c.Resources[function].Type == "", function, "uses the table %q, the consumer %q", used, c.table())
+	}
+	output := short(c.Outputs[limits.OutputTable].Value)
+	c.must(output == c.table(), limits.OutputTable, "is %q, the consumer uses %q", output, c.table())
+}
