@@ -53,6 +53,7 @@ func (p *parts) addReconcile() {
 			{p.queue.AttrArn(), []string{"sqs:SendMessage", "sqs:GetQueueAttributes"}},
 			{p.tableARN, []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"}},
 			{awscdk.Fn_Join(str(""), &[]*string{p.tableARN, str("/index/list")}), []string{"dynamodb:Query"}},
+			{awscdk.Fn_Join(str(""), &[]*string{p.tableARN, str("/index/open-upd")}), []string{"dynamodb:Query"}},
 			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
 		},
 	}

@@ -42,6 +42,11 @@ func WireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	return lambda.NewHandler(t.run), nil
 }
 
+// deadEvents finds when the dead event that has not changed for longest last changed, zero for none.
+type deadEvents interface {
+	OldestDead(ctx context.Context, since, until time.Time) (time.Time, error)
+}
+
 // tasks are the tasks of the schedule.
 type tasks struct {
 	passes *reconcile.Reconciler
@@ -49,6 +54,8 @@ type tasks struct {
 	sender outbox.Sender
 	drains outbox.Options
 	verify *comparison
+	dead   deadEvents
+	limits limits.Limits
 	time   time.Duration // of one run; the rest of the timeout is for its log lines
 	log    *slog.Logger
 }
@@ -91,7 +98,7 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	}
 	return &tasks{
 		passes: passes, outbox: store, sender: sender, drains: drains,
-		verify: verify, time: (l.StopAfter + l.Timeout) / 2, log: log,
+		verify: verify, dead: store, limits: cfg.Limits, time: (l.StopAfter + l.Timeout) / 2, log: log,
 	}, nil
 }
 
@@ -158,12 +165,33 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	if err != nil {
 		text = err.Error()
 	}
-	t.log.Log(ctx, level, telemetry.PassMessage,
+	fields := append(t.oldestDead(ctx, in.Task),
 		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp, "left_over", r.LeftOver,
 		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Requeued(), "unrecorded", r.Unrecorded, "stuck", r.Stuck, "unfinished", r.Unfinished,
 		telemetry.MismatchedKey, r.Mismatched, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
 		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
+	t.log.Log(ctx, level, telemetry.PassMessage, fields...)
 	return err
+}
+
+// oldestDead returns the member of a frequent pass's line for the age of the oldest dead event,
+// none if it is unknown. SQS's own age of dead letters excludes those that were looked at three
+// times; one that is older than the retention is gone.
+func (t *tasks) oldestDead(ctx context.Context, task string) []any {
+	if task != reconcile.Frequent {
+		return nil
+	}
+	now := time.Now()
+	at, err := t.dead.OldestDead(ctx, now.Add(-t.limits.DLQRetention), now.Add(-t.limits.Reconcile.StuckAge))
+	if err != nil {
+		t.log.WarnContext(ctx, "the age of the oldest dead event is unknown", "error", err)
+		return nil
+	}
+	age := int64(0)
+	if !at.IsZero() {
+		age = int64(now.Sub(at).Seconds())
+	}
+	return []any{telemetry.OldestDeadKey, age}
 }
 
 // drain sends the outbox. A message that could not be sent stays for the next run, a minute

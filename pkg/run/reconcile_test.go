@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ func wired(t *testing.T) (*tasks, *bytes.Buffer) {
 	}
 	var out bytes.Buffer
 	w.log = telemetry.Logger(&out, "live", "dev", slog.LevelInfo)
+	w.dead = oldDead{age: -1}
 	return w, &out
 }
 
@@ -87,6 +89,55 @@ func (stub) Oldest(context.Context, []reconcile.Stream, time.Time, time.Time) (m
 }
 func (stub) PutBegin(_ context.Context, _ reconcile.Stream, at time.Time) (time.Time, error) {
 	return at, nil
+}
+
+// oldDead is a table whose oldest dead event has an age, negative for none, or that cannot be read.
+type oldDead struct {
+	age  time.Duration
+	down error
+}
+
+func (d oldDead) OldestDead(_ context.Context, since, until time.Time) (time.Time, error) {
+	at := time.Now().Add(-d.age)
+	if d.down != nil || d.age < 0 || at.Before(since) || at.After(until) {
+		return time.Time{}, d.down
+	}
+	return at, nil
+}
+
+// TestOldestDeadIsCounted by the frequent passes, also by one that fails. A dead letter that SQS has
+// deleted does not count, and what could not be read is not zero.
+func TestOldestDeadIsCounted(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		task string
+		dead oldDead
+		want any
+	}{
+		{"eight days", "quarter", oldDead{age: 8 * 24 * time.Hour}, float64(8 * 24 * 3600)},
+		{"deleted by SQS", "quarter", oldDead{age: 15 * 24 * time.Hour}, 0.0},
+		{"none", "quarter", oldDead{age: -1}, 0.0},
+		{"unreadable", "quarter", oldDead{down: errors.New("throttled")}, nil},
+		{"of another tier", "nightly", oldDead{age: 8 * 24 * time.Hour}, nil},
+	} {
+		w, out := wired(t)
+		w.dead = c.dead
+		if err := w.run(t.Context(), input{Task: c.task}); !errors.Is(err, stripeapi.ErrNoAPIKey) {
+			t.Fatal(err)
+		}
+		lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
+		var pass map[string]any
+		if err := json.Unmarshal(lines[len(lines)-1], &pass); err != nil {
+			t.Fatal(err)
+		}
+		got := pass["OldestDead"]
+		if age, some := got.(float64); some { // in whole minutes: the clock runs on
+			got = math.Round(age/60) * 60
+		}
+		if got != c.want || pass["Complete"] != 0.0 {
+			t.Errorf("%s: OldestDead %v, want %v, in %v", c.name, pass["OldestDead"], c.want, pass)
+		}
+	}
 }
 
 // TestExclusionsAreCounted by endpoint and reason, each in its own line, in addition to the

@@ -19,6 +19,7 @@ const (
 	UnreadableKey = "unreadable"
 	DeferredKey   = "deferred"
 	CompleteKey   = "complete" // a boolean
+	OldestDeadKey = "dead_s"   // seconds; absent if unknown
 	IgnoredKey    = "ignored"  // of an exclusion: events, 1 for an account that is not listed
 
 	SentKey   = "sent"
@@ -32,14 +33,18 @@ const (
 )
 
 // ofPass returns the metrics of a pass, including zeros: an alarm cannot compare a metric
-// without data.
+// without data. Without an age of dead events there is no metric for it: unknown is not zero.
 func ofPass(r slog.Record) []metric {
 	values := numbers(r)
-	return []metric{
+	m := []metric{
 		count(limits.MetricListed, values[ListedKey]), count(limits.MetricRequeued, values[RequeuedKey]),
 		count(limits.MetricDeferred, values[DeferredKey]), count(limits.MetricComplete, values[CompleteKey]),
 		count(limits.MetricMismatched, values[MismatchedKey]+values[UnreadableKey]),
 	}
+	if age, known := values[OldestDeadKey]; known {
+		m = append(m, metric{name: limits.MetricOldestDead, value: age, unit: unitSeconds})
+	}
+	return m
 }
 
 // ofExclusion counts the events that a policy excluded.

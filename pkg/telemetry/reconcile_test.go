@@ -23,6 +23,10 @@ func TestEveryPassIsCounted(t *testing.T) {
 			"Listed,stage=live": 40, "Requeued,stage=live": 3, "Mismatched,stage=live": 5,
 			"Deferred,stage=live": 0, "Complete,stage=live": 1,
 		}},
+		{"a pass with an old dead event", telemetry.PassMessage, []any{telemetry.CompleteKey, true, telemetry.OldestDeadKey, int64(700000)}, map[string]float64{
+			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Mismatched,stage=live": 0,
+			"Deferred,stage=live": 0, "Complete,stage=live": 1, "OldestDead,stage=live": 700000,
+		}},
 		{"a pass that could not begin", telemetry.PassMessage, []any{telemetry.CompleteKey, false}, map[string]float64{
 			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Mismatched,stage=live": 0,
 			"Deferred,stage=live": 0, "Complete,stage=live": 0,
