@@ -24,6 +24,7 @@ func everyOption() object {
 		"destinations":  everyKind(),
 		"domain":        object{"name": "hooks.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ"},
 		"endpoints":     object{"default": object{"livemode": []any{true}}, "connect": object{"accounts": []any{"acct_1"}, "on_mismatch": "ignore"}},
+		"event-metrics": true,
 		"hold-after":    "36h",
 		"log-days":      90,
 		"reconcile":     object{"-": "default", "acct_1": "connect"},

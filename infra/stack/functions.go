@@ -3,6 +3,7 @@ package stack
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -64,6 +65,7 @@ func (p *parts) addIngest() {
 		},
 	}
 	f.set("TOLLGATE_ALLOW_IPS", p.allowIPs())
+	f.set("TOLLGATE_ENDPOINT_NAMES", strings.Join(p.endpointNames(), ","))
 	p.ingest = p.addFunction("Ingest", f)
 }
 
@@ -90,6 +92,9 @@ func (p *parts) addConsumer() {
 	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
 	f.set("TOLLGATE_BEGIN", p.Begin)
 	f.set("TOLLGATE_HOLD_AFTER", p.HoldAfter)
+	if p.EventMetrics {
+		f.set("TOLLGATE_EVENT_METRICS", "true")
+	}
 	p.handOver(&f)
 	p.consumer = p.addFunction("Consumer", f)
 	p.addMapping()

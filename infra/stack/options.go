@@ -41,6 +41,7 @@ type Options struct {
 	Domain       Domain              `json:"domain,omitzero"`
 	Budget       int                 `json:"budget,omitzero"`
 	Table        string              `json:"table,omitzero"`
+	EventMetrics bool                `json:"event-metrics,omitzero"`
 }
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
@@ -63,6 +64,7 @@ func Keys() map[string]string {
 		"endpoints":     `each endpoint with its policy: {"default": {"livemode": [true]}, "connect": {"accounts": ["acct_…"]}}`,
 		"reconcile":     `the accounts to compare with Stripe's list, each with its endpoint: {"-": "default", "acct_…": "connect"}; "-" is the API key's own account`,
 		"begin":         `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
+		"event-metrics": "true to count done and failed events, and time handlers, by event type too: three metrics for each type with a handler",
 		"hold-after":    "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
 		"allow-ips":     `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
 		"stripe-rate":   "requests to Stripe a second to one resource of one account, 1 to 1000: 25 unless Stripe has raised the limit",
@@ -74,7 +76,7 @@ func Keys() map[string]string {
 }
 
 // optional are the keys that a file may leave out: what they add is off then.
-func optional() []string { return []string{"budget", "domain", "table"} }
+func optional() []string { return []string{"budget", "domain", "event-metrics", "table"} }
 
 // Stages whose events have one mode.
 const (
@@ -178,8 +180,8 @@ func (o *Options) validate() error {
 		_, rangeErr := netip.ParsePrefix(source)
 		f.must(addressErr == nil || rangeErr == nil, "allow-ips", "%q", source)
 	}
-	size := len(o.allowIPs())
-	f.must(size <= maxVariable, "allow-ips", "%d bytes long, over %d", size, maxVariable)
+	size := len(o.allowIPs()) + len(strings.Join(o.endpointNames(), ","))
+	f.must(size <= maxVariable, "allow-ips", "together with the endpoints' names %d bytes long, over %d", size, maxVariable)
 	f.must(o.SilenceHours >= 0 && o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
 	f.must(o.StripeRate >= 1 && o.StripeRate <= 1000, "stripe-rate", "%d", o.StripeRate)
 	f.must(o.Domain == (Domain{}) || o.Domain.valid(), "domain", "%+v", o.Domain)
@@ -203,6 +205,13 @@ func (o *Options) validate() error {
 
 // allowIPs, endpoints and accounts are the options as the functions' environment has them.
 func (o *Options) allowIPs() string { return strings.Join(o.AllowIPs, ",") }
+
+// endpointNames are the endpoints that the stage file names.
+func (o *Options) endpointNames() []string {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(o.Endpoints)), maps.Values(o.Reconcile))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 func (o *Options) endpoints() string {
 	if len(o.Endpoints) == 0 {

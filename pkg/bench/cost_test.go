@@ -81,7 +81,7 @@ func newPlantWith(t *testing.T, r *receiver) *plant {
 	env := map[string]string{
 		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": p.aws.URL,
 		"TOLLGATE_TABLE": "tollgate", "TOLLGATE_QUEUE_URL": queueURL, "TOLLGATE_DLQ_URL": dead, "TOLLGATE_WEBHOOK_SECRET_ID": "webhook",
-		"TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": door.URL, "TOLLGATE_STRIPE_RATE": "off", "TOLLGATE_STAGE": "live", "TOLLGATE_TIME_SCALE": strconv.Itoa(consumerScale),
+		"TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": door.URL, "TOLLGATE_STRIPE_RATE": "off", "TOLLGATE_STAGE": "live", "TOLLGATE_ENDPOINT_NAMES": "default", "TOLLGATE_TIME_SCALE": strconv.Itoa(consumerScale),
 		"TOLLGATE_BEGIN": time.Now().Add(-40 * 24 * time.Hour).Format(time.RFC3339),
 	}
 	if r != nil {

@@ -135,7 +135,9 @@ func answered(raw []byte, err error) error {
 }
 
 func ingestHandler(t testing.TB, s ingest.Sender) lambda.Handler {
-	h, err := ingest.New(ingest.Config{Secrets: secrets{}, Sender: s, Logger: telemetry.Logger(io.Discard, "bench", "dev", slog.LevelInfo)})
+	h, err := ingest.New(ingest.Config{Secrets: secrets{}, Sender: s, Logger: telemetry.Logger(io.Discard, telemetry.Options{
+		Stage: "bench", Level: slog.LevelInfo, Endpoints: []string{"default"},
+	})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +221,7 @@ func consumerHandler(t testing.TB, client *dynamodb.Client) lambda.Handler {
 	c, err := consumer.New(consumer.Config{
 		Owner: func() string { return "01JDQ0Z9D5V7ZJ3T4E8N2C6H1K" }, // the answers name it
 		Store: store, Handlers: mux, Fetcher: stripe, Queue: sqsqueue.New(sqs.NewFromConfig(stubbed(sent)), "https://q", "https://d", limits.AWS()),
-		Logger: telemetry.Logger(io.Discard, "bench", "dev", slog.LevelInfo),
+		Logger: telemetry.Logger(io.Discard, telemetry.Options{Stage: "bench", Level: slog.LevelInfo}),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ type Ingest struct {
 	QueueURL        string
 	WebhookSecretID string
 	AllowIPs        []netip.Prefix // empty: all sources may deliver
+	EndpointNames   []string       // counted by themselves
 }
 
 // Consumer is the consumer function's configuration.
@@ -40,6 +41,7 @@ type Consumer struct {
 	Sending        Sending                  // where messages are handed over
 	Concurrency    int                      // processes that run at once at most, and share the rate limit of Stripe's account
 	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
+	EventMetrics   bool                     // count by event type too
 }
 
 // Reconcile is the reconcile function's configuration.
@@ -92,6 +94,7 @@ func LoadIngest(lookup Lookup) (Ingest, error) {
 		QueueURL:        r.url("TOLLGATE_QUEUE_URL", required, "the URL of the queue of events"),
 		WebhookSecretID: r.text("TOLLGATE_WEBHOOK_SECRET_ID", required, "the name or ARN of the secret with the signing secrets"),
 		AllowIPs:        r.prefixes("TOLLGATE_ALLOW_IPS"),
+		EndpointNames:   r.endpointNames("TOLLGATE_ENDPOINT_NAMES"),
 	}
 	return c, r.err()
 }
@@ -112,6 +115,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 		Begin:          r.time("TOLLGATE_BEGIN"),
 		HoldAfter:      r.duration("TOLLGATE_HOLD_AFTER", limits.HoldAfter, time.Minute, maxHoldAfter),
+		EventMetrics:   r.flag("TOLLGATE_EVENT_METRICS"),
 	}
 	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)
 	c.Concurrency = r.number("TOLLGATE_CONCURRENCY", c.Limits.MaxConcurrency, 1, maxConcurrency)

@@ -56,16 +56,17 @@ func TestLoadIngestMinimal(t *testing.T) {
 
 func TestLoadIngestWhole(t *testing.T) {
 	got, err := LoadIngest(with(map[string]string{
-		"TOLLGATE_QUEUE_URL":    "http://127.0.0.1:4566/000000000000/tollgate-events",
-		"TOLLGATE_ALLOW_IPS":    "3.18.12.63, 10.1.2.3/8,::ffff:1.2.3.4,2001:db8::/32",
-		"TOLLGATE_STAGE":        "prod",
-		"TOLLGATE_VERSION":      "v1.2.0-3-g1234567",
-		"TOLLGATE_LOG_LEVEL":    "WARN",
-		"TOLLGATE_TIME_SCALE":   "10",
-		"AWS_SESSION_TOKEN":     "token",
-		"AWS_ENDPOINT_URL":      "http://127.0.0.1:4566",
-		"AWS_ENDPOINT_URL_SQS":  "http://127.0.0.1:9324",
-		"TOLLGATE_MAX_RECEIVES": "no matter to ingest",
+		"TOLLGATE_QUEUE_URL":      "http://127.0.0.1:4566/000000000000/tollgate-events",
+		"TOLLGATE_ALLOW_IPS":      "3.18.12.63, 10.1.2.3/8,::ffff:1.2.3.4,2001:db8::/32",
+		"TOLLGATE_STAGE":          "prod",
+		"TOLLGATE_ENDPOINT_NAMES": "connect,default",
+		"TOLLGATE_VERSION":        "v1.2.0-3-g1234567",
+		"TOLLGATE_LOG_LEVEL":      "WARN",
+		"TOLLGATE_TIME_SCALE":     "10",
+		"AWS_SESSION_TOKEN":       "token",
+		"AWS_ENDPOINT_URL":        "http://127.0.0.1:4566",
+		"AWS_ENDPOINT_URL_SQS":    "http://127.0.0.1:9324",
+		"TOLLGATE_MAX_RECEIVES":   "no matter to ingest",
 	}))
 	want := Ingest{
 		Common: Common{Stage: "prod", Version: "v1.2.0-3-g1234567", LogLevel: slog.LevelWarn, Limits: limits.Scaled(10), AWS: AWS{
@@ -75,6 +76,7 @@ func TestLoadIngestWhole(t *testing.T) {
 		QueueURL: "http://127.0.0.1:4566/000000000000/tollgate-events", WebhookSecretID: "tollgate/webhook",
 		AllowIPs: []netip.Prefix{netip.MustParsePrefix("3.18.12.63/32"), netip.MustParsePrefix("10.0.0.0/8"),
 			netip.MustParsePrefix("1.2.3.4/32"), netip.MustParsePrefix("2001:db8::/32")},
+		EndpointNames: []string{"connect", "default"},
 	}
 	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, d)
@@ -90,6 +92,7 @@ func TestLoadConsumer(t *testing.T) {
 		"TOLLGATE_HOLD_AFTER":        "36h",
 		"TOLLGATE_STRIPE_RATE":       "off",
 		"TOLLGATE_CONCURRENCY":       "4",
+		"TOLLGATE_EVENT_METRICS":     "true",
 		"TOLLGATE_ENDPOINTS":         `{"default":{"livemode":[true],"accounts":["-","acct_1"]},"test":{"livemode":[false],"on_mismatch":"ignore"},"any":{"from":"2026-01-02T03:04:05Z"}}`,
 	}))
 	l := limits.AWS()
@@ -105,6 +108,7 @@ func TestLoadConsumer(t *testing.T) {
 			"any":     {From: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 		},
 		Begin: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), HoldAfter: 36 * time.Hour, Concurrency: 4,
+		EventMetrics: true,
 	}
 	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, d)
@@ -250,6 +254,7 @@ func FuzzLoad(f *testing.F) {
 		"TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL", "TOLLGATE_TABLE", "TOLLGATE_WEBHOOK_SECRET_ID", "TOLLGATE_ALLOW_IPS", "TOLLGATE_API_KEY_SECRET_ID",
 		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE", "TOLLGATE_BEGIN", "TOLLGATE_HOLD_AFTER",
 		"TOLLGATE_STRIPE_RATE", "TOLLGATE_CONCURRENCY", "TOLLGATE_LIST_RATE", "TOLLGATE_DESTINATIONS", "TOLLGATE_SEND_DLQ_URL",
+		"TOLLGATE_ENDPOINT_NAMES", "TOLLGATE_EVENT_METRICS",
 	}
 	for i, v := range []string{
 		"", " ", "7", "-1", "1e3", "http://127.0.0.1:4566", "https://a@b/c", "http://[::1", "3.18.12.63, 10.0.0.0/8", "::ffff:1.2.3.4/100", "fe80::1%eth0",
@@ -267,6 +272,11 @@ func FuzzLoad(f *testing.F) {
 		for _, p := range in.AllowIPs {
 			if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
 				t.Fatalf("allowed: %v", p)
+			}
+		}
+		for _, name := range in.EndpointNames {
+			if !event.ValidEndpoint(name) {
+				t.Fatalf("endpoint name %q", name)
 			}
 		}
 		c, err := LoadConsumer(lookup)

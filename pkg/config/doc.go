@@ -9,6 +9,7 @@
 //	TOLLGATE_QUEUE_URL          i* c* r*    URL of the queue of events
 //	TOLLGATE_WEBHOOK_SECRET_ID  i*          secret with the signing secrets of every endpoint
 //	TOLLGATE_ALLOW_IPS          i           addresses and CIDR ranges that may deliver, by commas; default all
+//	TOLLGATE_ENDPOINT_NAMES     i           endpoints whose deliveries are counted by themselves too, by commas; default none
 //	TOLLGATE_TABLE              c* r* s*    name of the table of records
 //	TOLLGATE_DLQ_URL            c*          URL of the dead-letter queue
 //	TOLLGATE_API_KEY_SECRET_ID  c r s       secret with Stripe's API key; without it nothing is fetched from Stripe
@@ -18,6 +19,7 @@
 //	TOLLGATE_LIST_RATE          r           requests a second of a pass to Stripe's list, within TOLLGATE_STRIPE_RATE; default 5
 //	TOLLGATE_ENDPOINTS          c r         JSON, which events each endpoint accepts: see [policy.Policy]
 //	TOLLGATE_MAX_RECEIVES       c           receives before SQS moves a message to the DLQ; default limits.AWS().MaxReceives
+//	TOLLGATE_EVENT_METRICS      c           true: count by event type too; default false
 //	TOLLGATE_RECONCILE          r           JSON, the accounts to compare and their endpoints: {"-":"default","acct_1":"connect"}; default the first
 //	TOLLGATE_HOLD_AFTER         c           duration of 1m to 87600h; messages about states that were older when their event was received are held; default 24h
 //	TOLLGATE_BEGIN              c r         RFC 3339 time at which every account's history starts: later events are compared, their messages sent; default the start in the table

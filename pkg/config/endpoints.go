@@ -56,6 +56,20 @@ func (r *reader) endpoints(name string) map[string]policy.Policy {
 	return all
 }
 
+// endpointNames reads names between commas.
+func (r *reader) endpointNames(name string) []string {
+	v := r.text(name, optional, "")
+	if v == "" {
+		return nil
+	}
+	names := strings.Split(v, ",")
+	if !slices.ContainsFunc(names, func(endpoint string) bool { return !event.ValidEndpoint(endpoint) }) {
+		return names
+	}
+	r.fault(name, "has a name that is no endpoint's: write names of 1 to 32 of a-z, 0-9 and - between commas")
+	return nil
+}
+
 // ParseEndpoints parses policies in the form of TOLLGATE_ENDPOINTS; "" is none.
 func ParseEndpoints(text string) (map[string]policy.Policy, error) {
 	r := reader{lookup: func(string) (string, bool) { return text, true }}

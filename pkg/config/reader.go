@@ -105,6 +105,17 @@ func (r *reader) duration(name string, missing, low, high time.Duration) time.Du
 	return d
 }
 
+func (r *reader) flag(name string) bool {
+	switch r.text(name, optional, "") {
+	case "true":
+		return true
+	case "", "false":
+		return false
+	}
+	r.fault(name, "is neither true nor false: set it to one or leave it out for false")
+	return false
+}
+
 func (r *reader) level(name string) slog.Level {
 	switch strings.ToLower(r.text(name, optional, "")) {
 	case "debug":

@@ -26,6 +26,9 @@ type attempt struct {
 	opened    bool // env was checked against its body
 	written   bool // the record shows the attempt; an unclaimed one has no number before
 	coalesced bool // the run ended without a fetch: the object's row shows the event's change, or there is none
+
+	ran  bool          // of the handler
+	took time.Duration // all its runs, with what they fetched
 }
 
 // message handles one message: decode, policy, claim if one is needed, run, complete.
@@ -137,7 +140,9 @@ func (a *attempt) run() result {
 		if n > 0 && !a.backoffBetweenRuns(ctx, n) {
 			break
 		}
+		begun := a.c.cfg.Now()
 		outcome, effects, err := a.decide(ctx)
+		a.ran, a.took = true, a.took+max(0, a.c.cfg.Now().Sub(begun))
 		if err != nil {
 			return a.failed(err)
 		}
@@ -335,5 +340,6 @@ func (a *attempt) number() int64 {
 
 func (a *attempt) result(outcome string, r result) result {
 	r.env, r.outcome, r.attempt, r.coalesced = a.env, outcome, a.number(), a.coalesced
+	r.ran, r.took = a.ran, a.took
 	return r
 }

@@ -39,7 +39,9 @@ type result struct {
 	effects int
 	err     error
 
-	coalesced bool // ended without a fetch, as for dispatch.ErrCoalesced
+	coalesced bool          // ended without a fetch, as for dispatch.ErrCoalesced
+	ran       bool          // the event has a handler, and it ran
+	took      time.Duration // all its runs, with what they fetched
 
 	ack       bool          // acknowledge; else it comes back after delay
 	delay     time.Duration // visibility from now
@@ -58,6 +60,9 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 	}
 	if r.env.Created > 0 {
 		attrs = append(attrs, slog.Int64("age_ms", c.cfg.Now().Sub(time.Unix(r.env.Created, 0)).Milliseconds()))
+	}
+	if r.ran {
+		attrs = append(attrs, slog.Int64("handler_ms", r.took.Milliseconds()))
 	}
 	if r.coalesced {
 		attrs = append(attrs, slog.Bool("coalesced", true))

@@ -7,9 +7,12 @@ const (
 	MetricNamespace = "Tollgate"
 	DimensionStage  = "stage"
 
-	MetricReceived = "Received" // deliveries that reached ingest
+	MetricReceived = "Received" // deliveries that reached ingest; also by DimensionEndpoint for configured ones
 	MetricRejected = "Rejected" // deliveries rejected; also by DimensionReason
-	MetricEnqueued = "Enqueued" // deliveries whose event was enqueued
+	MetricEnqueued = "Enqueued" // deliveries whose event was enqueued; also by DimensionEndpoint for configured ones
+	// MetricSignatureRejected counts rejections for one of SignatureReasons; also by
+	// DimensionEndpoint for configured ones.
+	MetricSignatureRejected = "SignatureRejected"
 	// MetricSecretUnusable counts fetches of the webhook secret in which an endpoint's list
 	// has no usable secret; the cached secrets stay in use.
 	MetricSecretUnusable = "SecretUnusable"
@@ -35,16 +38,25 @@ const (
 	// from; also by DimensionEndpoint and DimensionReason.
 	MetricPolicyIgnored = "PolicyIgnored"
 	// MetricMissed counts watched events that reconcile enqueued and for which no delivery
-	// followed: it shows that deliveries fail, not how many.
+	// followed: it shows that deliveries fail, not how many; also by DimensionEndpoint.
 	MetricMissed = "Missed"
+	// MetricHandlerMillis is the time of a message's handler, with what it fetches, in
+	// milliseconds. With event metrics on, it, Done and Failed are also by DimensionEventType,
+	// for types that have a handler.
+	MetricHandlerMillis = "HandlerMillis"
 
-	DimensionReason   = "reason"
-	DimensionEndpoint = "endpoint"
+	DimensionReason    = "reason"
+	DimensionEndpoint  = "endpoint"
+	DimensionEventType = "event_type"
 
 	// ReasonNoMatch is the reason of rejections that an alarm watches: both a rolled secret
 	// and a forged delivery cause it.
 	ReasonNoMatch = "no_match"
 )
+
+// SignatureReasons are the reasons of rejections that a wrong secret, or a proxy which changes
+// the request, causes. A stranger can cause them too.
+func SignatureReasons() []string { return []string{"missing", "malformed", ReasonNoMatch} }
 
 // Metrics of the sender, one line for each job.
 const (

@@ -132,7 +132,7 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 func TestMetricsAreCountedAndNotShown(t *testing.T) {
 	var out bytes.Buffer
 	l := newLogLines(&out, "warn")
-	log := telemetry.Logger(l.of("consumer"), "local", "dev", slog.LevelInfo)
+	log := telemetry.Logger(l.of("consumer"), telemetry.Options{Stage: "local", Level: slog.LevelInfo})
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
 	if out.Len() > 0 {

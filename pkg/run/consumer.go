@@ -43,7 +43,7 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	if err != nil {
 		return nil, err
 	}
-	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.Version, cfg.LogLevel)
+	log := telemetry.Logger(os.Stderr, telemetry.Options{Stage: cfg.Stage, Version: cfg.Version, Level: cfg.LogLevel, EventMetrics: cfg.EventMetrics})
 	client := func(endpoint string, try time.Duration) aws.Config {
 		return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint, Try: try})
 	}

@@ -65,7 +65,7 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	if err != nil {
 		return nil, err
 	}
-	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.Version, cfg.LogLevel)
+	log := telemetry.Logger(os.Stderr, telemetry.Options{Stage: cfg.Stage, Version: cfg.Version, Level: cfg.LogLevel})
 	client := func(endpoint string) aws.Config { return awsclient.New(cfg.AWS, awsclient.Options{Endpoint: endpoint}) }
 	api, err := reconcileStripe(cfg, secretsmanager.NewFromConfig(client(cfg.AWS.EndpointSecretsManager)), log)
 	if err != nil {

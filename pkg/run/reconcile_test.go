@@ -32,7 +32,7 @@ func wired(t *testing.T) (*tasks, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	w.log = telemetry.Logger(&out, "live", "dev", slog.LevelInfo)
+	w.log = telemetry.Logger(&out, telemetry.Options{Stage: "live", Level: slog.LevelInfo})
 	w.dead = oldDead{age: -1}
 	return w, &out
 }

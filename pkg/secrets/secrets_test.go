@@ -235,7 +235,7 @@ func TestUnusableListDoesNotReplaceAGoodOne(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				api := serving(both)
 				var log bytes.Buffer
-				w, err := NewWebhook(Config{API: api, ID: "w", Logger: telemetry.Logger(&log, "test", "dev", slog.LevelInfo)})
+				w, err := NewWebhook(Config{API: api, ID: "w", Logger: telemetry.Logger(&log, telemetry.Options{Stage: "test", Level: slog.LevelInfo})})
 				if err != nil {
 					t.Fatal(err)
 				}

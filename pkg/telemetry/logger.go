@@ -5,7 +5,7 @@
 //
 // Lines have ids, types and outcomes, never a payload, a secret or a signature.
 //
-//	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.Version, cfg.LogLevel)
+//	log := telemetry.Logger(os.Stderr, telemetry.Options{Stage: cfg.Stage, Version: cfg.Version, Level: cfg.LogLevel})
 //	log.Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")
 package telemetry
 
@@ -30,12 +30,21 @@ const (
 	VersionKey = "version"
 )
 
-// Logger returns a logger for a function of a stage and of a release. It drops lines below the level, except
+// Options are what a function's lines say of it, and how much they count.
+type Options struct {
+	Stage        string
+	Version      string // of the release
+	Level        slog.Level
+	Endpoints    []string // counted by themselves: any other costs no metric, whatever a stranger names
+	EventMetrics bool     // count by event type too
+}
+
+// Logger returns a logger for a function of a stage and a release. It drops lines below the level, except
 // those with metrics.
-func Logger(w io.Writer, stage, version string, level slog.Level) *slog.Logger {
+func Logger(w io.Writer, o Options) *slog.Logger {
 	// The JSON handler accepts every level; our handler decides.
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: inLambdasFormat})
-	return slog.New(&handler{next: h, level: level}).With(StageKey, stage, VersionKey, version)
+	return slog.New(&handler{next: h, Options: o}).With(StageKey, o.Stage, VersionKey, o.Version)
 }
 
 // inLambdasFormat names a line's members as Lambda does, with its time in milliseconds.
@@ -48,18 +57,18 @@ func inLambdasFormat(groups []string, a slog.Attr) slog.Attr {
 
 // handler adds its metrics to a line.
 type handler struct {
-	next  slog.Handler
-	level slog.Level
+	Options
+	next slog.Handler
 }
 
 // Enabled accepts every line that may have metrics; Handle drops the others.
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= min(h.level, slog.LevelInfo)
+	return level >= min(h.Level, slog.LevelInfo)
 }
 
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	m := metricsOf(r)
-	if len(m) == 0 && r.Level < h.level {
+	m := h.metricsOf(r)
+	if len(m) == 0 && r.Level < h.Level {
 		return nil
 	}
 	if len(m) > 0 {
@@ -70,7 +79,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &handler{next: h.next.WithAttrs(slices.Clone(attrs)), level: h.level}
+	return &handler{next: h.next.WithAttrs(slices.Clone(attrs)), Options: h.Options}
 }
 
 // WithGroup ignores groups: CloudWatch reads metrics at the line's root only.

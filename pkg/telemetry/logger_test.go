@@ -13,7 +13,7 @@ import (
 
 func TestLoggerWritesLambdasForm(t *testing.T) {
 	var out bytes.Buffer
-	log := telemetry.Logger(&out, "live", "v1.2.0", slog.LevelWarn)
+	log := telemetry.Logger(&out, telemetry.Options{Stage: "live", Version: "v1.2.0", Level: slog.LevelWarn})
 	log.Info("quiet")
 	log.Warn("loud", "event_id", "evt_1")
 	var line map[string]string

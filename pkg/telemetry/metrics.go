@@ -14,9 +14,12 @@ const (
 	EventMessage    = "event"    // consumer, one for each message
 	SecretMessage   = "secret"   // ingest, one for each endpoint without a usable secret at a fetch
 
-	OutcomeKey = "outcome"
-	ReasonKey  = limits.DimensionReason
-	AgeKey     = "age_ms"
+	OutcomeKey   = "outcome"
+	ReasonKey    = limits.DimensionReason
+	EndpointKey  = limits.DimensionEndpoint
+	EventTypeKey = limits.DimensionEventType
+	AgeKey       = "age_ms"
+	HandlerKey   = "handler_ms" // of a message whose handler ran
 )
 
 // DirectiveKey is the member that names the metrics for CloudWatch.
@@ -26,9 +29,19 @@ const DirectiveKey = "_aws"
 type metric struct {
 	name  string
 	value int64
-	by    []string // further dimensions, nil for none
+	by    [][]string // the sets of dimensions that it is counted by; nil for byStage
 	unit  string
 }
+
+// What metrics are counted by.
+var (
+	byStage          = [][]string{{StageKey}}
+	byEndpoint       = [][]string{{StageKey}, {StageKey, EndpointKey}}
+	byReason         = [][]string{{StageKey}, {StageKey, ReasonKey}}
+	byEndpointReason = [][]string{{StageKey}, {StageKey, EndpointKey, ReasonKey}}
+	byType           = [][]string{{StageKey}, {StageKey, EventTypeKey}}
+	byReasonAndType  = [][]string{{StageKey}, {StageKey, ReasonKey}, {StageKey, EventTypeKey}}
+)
 
 const (
 	unitCount   = "Count"
@@ -58,7 +71,7 @@ var ofEvent = map[string]string{
 }
 
 // metricsOf returns a line's metrics.
-func metricsOf(r slog.Record) []metric {
+func (h *handler) metricsOf(r slog.Record) []metric {
 	switch r.Message {
 	case PassMessage:
 		return ofPass(r)
@@ -69,11 +82,11 @@ func metricsOf(r slog.Record) []metric {
 	case VerifyMessage:
 		return ofVerify(r)
 	case DeliveryMessage:
-		return ofDelivery(fieldsOf(r))
+		return h.ofDelivery(fieldsOf(r))
 	case SecretMessage:
 		return []metric{{name: limits.MetricSecretUnusable, value: 1, unit: unitCount}}
 	case EventMessage:
-		return ofMessage(fieldsOf(r))
+		return h.ofMessage(fieldsOf(r))
 	case SendMessage:
 		return ofJob(r)
 	case DisabledMessage:
@@ -85,56 +98,84 @@ func metricsOf(r slog.Record) []metric {
 
 // fields are the members of a delivery's or a message's line that count.
 type fields struct {
-	outcome string
-	by      []string // the dimension of its reason, nil without one
-	age     int64    // ms, -1 if unknown
+	outcome, reason, endpoint, eventType string
+	age, took                            int64 // ms, -1 if unknown
 }
 
 func fieldsOf(r slog.Record) fields {
-	s := fields{age: -1}
+	s := fields{age: -1, took: -1}
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case OutcomeKey:
 			s.outcome = a.Value.String()
 		case ReasonKey:
-			if s.by = nil; a.Value.String() != "" {
-				s.by = []string{ReasonKey}
-			}
+			s.reason = a.Value.String()
+		case EndpointKey:
+			s.endpoint = a.Value.String()
+		case EventTypeKey:
+			s.eventType = a.Value.String()
 		case AgeKey:
 			s.age = a.Value.Int64()
+		case HandlerKey:
+			s.took = a.Value.Int64()
 		}
 		return true
 	})
 	return s
 }
 
+// unless returns byStage for a dimension without a value.
+func unless(empty bool, by [][]string) [][]string {
+	if empty {
+		return byStage
+	}
+	return by
+}
+
 // ofDelivery returns the metrics of a delivery. One that was not enqueued writes a zero: an
 // alarm compares rejections with it, and cannot compare a metric without data.
-func ofDelivery(s fields) []metric {
-	m := []metric{{name: limits.MetricReceived, value: 1, unit: unitCount}, {name: limits.MetricEnqueued, unit: unitCount}}
+func (h *handler) ofDelivery(s fields) []metric {
+	endpoint := unless(!slices.Contains(h.Endpoints, s.endpoint), byEndpoint)
+	m := append(make([]metric, 0, 4),
+		metric{name: limits.MetricReceived, value: 1, by: endpoint, unit: unitCount}, metric{name: limits.MetricEnqueued, by: endpoint, unit: unitCount})
 	switch s.outcome {
 	case "enqueued":
 		m[1].value = 1
 	case "rejected":
-		m = append(m, metric{name: limits.MetricRejected, value: 1, by: s.by, unit: unitCount})
+		if slices.Contains(limits.SignatureReasons(), s.reason) {
+			m = append(m, metric{name: limits.MetricSignatureRejected, value: 1, by: endpoint, unit: unitCount})
+		}
+		m = append(m, metric{name: limits.MetricRejected, value: 1, by: unless(s.reason == "", byReason), unit: unitCount})
 	}
 	return m
 }
 
 // ofMessage returns the metrics of an attempt at a message.
-func ofMessage(s fields) []metric {
-	name := ofEvent[s.outcome]
-	if name == "" {
+func (h *handler) ofMessage(s fields) []metric {
+	m := metric{name: ofEvent[s.outcome], value: 1, by: unless(s.reason == "", byReason), unit: unitCount}
+	typed := h.EventMetrics && s.took >= 0 && s.eventType != ""
+	switch m.name {
+	case "":
 		return nil
+	case limits.MetricPolicyIgnored:
+		m.by = byEndpointReason
+	case limits.MetricMissed:
+		m.by = unless(s.endpoint == "", byEndpoint)
+	case limits.MetricDone, limits.MetricFailed:
+		if typed && s.reason == "" {
+			m.by = byType
+		} else if typed {
+			m.by = byReasonAndType
+		}
 	}
-	if name == limits.MetricPolicyIgnored {
-		s.by = []string{limits.DimensionEndpoint, ReasonKey}
+	all := append(make([]metric, 0, 3), m)
+	if typed {
+		all = append(all, metric{name: limits.MetricHandlerMillis, value: s.took, by: byType, unit: unitMillis})
 	}
-	m := []metric{{name: name, value: 1, by: s.by, unit: unitCount}}
-	if name == limits.MetricDone && s.age >= 0 {
-		m = append(m, metric{name: limits.MetricAge, value: s.age, unit: unitMillis})
+	if m.name == limits.MetricDone && s.age >= 0 {
+		all = append(all, metric{name: limits.MetricAge, value: s.age, unit: unitMillis})
 	}
-	return m
+	return all
 }
 
 // The embedded metric format, as CloudWatch documents it.
@@ -160,13 +201,10 @@ func embed(at time.Time, metrics []metric) []slog.Attr {
 	d := directive{Timestamp: at.UnixMilli(), CloudWatchMetrics: make([]set, 0, len(metrics))}
 	attrs := make([]slog.Attr, 0, len(metrics)+1)
 	for i, m := range metrics {
-		if i == 0 || !slices.Equal(m.by, metrics[i-1].by) {
-			dimensions := [][]string{{StageKey}}
-			if len(m.by) > 0 {
-				dimensions = append(dimensions, append([]string{StageKey}, m.by...))
-			}
+		by := unless(m.by == nil, m.by)
+		if i == 0 || !slices.EqualFunc(by, d.CloudWatchMetrics[len(d.CloudWatchMetrics)-1].Dimensions, slices.Equal) {
 			d.CloudWatchMetrics = append(d.CloudWatchMetrics, set{
-				Namespace: limits.MetricNamespace, Dimensions: dimensions, Metrics: make([]definition, 0, len(metrics)-i),
+				Namespace: limits.MetricNamespace, Dimensions: by, Metrics: make([]definition, 0, len(metrics)-i),
 			})
 		}
 		s := &d.CloudWatchMetrics[len(d.CloudWatchMetrics)-1]

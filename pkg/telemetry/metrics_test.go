@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +85,9 @@ type scripted struct {
 	policy   policy.Policy
 	source   event.Source // of the message; "" for webhook
 	receives int          // 0 for 1
+
+	takes      time.Duration // of the handler
+	dispatched bool
 }
 
 func (s *scripted) Claim(_ context.Context, r idempotency.ClaimRequest) (idempotency.ClaimResult, error) {
@@ -107,6 +112,7 @@ func (s *scripted) DeadLetter(context.Context, queue.Message, queue.DeadLetter) 
 func (s *scripted) Handles(event.Envelope) bool { return s.handled }
 func (s *scripted) Pure(event.Envelope) bool    { return false }
 func (s *scripted) Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error) {
+	s.dispatched = true
 	return nil, s.handler
 }
 func (s *scripted) FetchEvent(context.Context, string, string, bool) ([]byte, error) { return nil, nil }
@@ -117,7 +123,6 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 	boom := errors.New("boom")
 	happy := scripted{claim: idempotency.Claimed, complete: idempotency.Completed, handled: true}
 	with := func(change func(*scripted)) *scripted { s := happy; change(&s); return &s }
-	now := time.Unix(1_700_000_002, 0)
 	for _, c := range []struct {
 		name string
 		s    *scripted
@@ -148,33 +153,76 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 		}), map[string]float64{"PolicyIgnored,stage=live": 1, "PolicyIgnored,stage=live,endpoint=default,reason=livemode": 1}},
 		{"missed", with(func(s *scripted) {
 			s.claim, s.source, s.receives = idempotency.Duplicate, event.Reconcile, 2
-		}), map[string]float64{"Missed,stage=live": 1}},
+		}), map[string]float64{"Missed,stage=live": 1, "Missed,stage=live,endpoint=default": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var out bytes.Buffer
-			h, err := consumer.New(consumer.Config{
-				Limits: limits.AWS(), Store: c.s, Queue: c.s, Handlers: c.s, Fetcher: c.s,
-				// Metrics are written at every log level.
-				Logger: telemetry.Logger(&out, "live", "dev", slog.LevelError),
-				Now:    func() time.Time { return now }, Policies: map[string]policy.Policy{"default": c.s.policy},
-			})
-			if err != nil {
-				t.Fatal(err)
+			// Metrics are written at every log level.
+			line := c.s.consume(t, telemetry.Options{Stage: "live", Level: slog.LevelError})
+			if diff := cmp.Diff(c.want, counted(t, line)); diff != "" {
+				t.Errorf("metrics (-want +got):\n%s", diff)
 			}
-			body, err := queue.Encode(event.Envelope{
-				ID: "evt_1", Object: event.ObjectSnapshot, Type: "invoice.paid", Created: 1_700_000_000, Endpoint: "default",
-				ReceivedAt: now, Source: stdcmp.Or(c.s.source, event.Webhook), Body: []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1700000000,"data":{"object":{}}}`),
-			})
-			if err != nil {
-				t.Fatal(err)
+		})
+	}
+}
+
+// consume runs the consumer for one message, whose line it returns.
+func (s *scripted) consume(t *testing.T, o telemetry.Options) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	now := time.Unix(1_700_000_002, 0)
+	clock := now.Add(-s.takes)
+	h, err := consumer.New(consumer.Config{
+		Limits: limits.AWS(), Store: s, Queue: s, Handlers: s, Fetcher: s, Logger: telemetry.Logger(&out, o),
+		Now: func() time.Time {
+			if s.dispatched {
+				return clock.Add(s.takes)
 			}
-			ctx, cancel := context.WithDeadline(t.Context(), now.Add(limits.AWS().ConsumerTimeout-c.s.ahead))
-			defer cancel()
-			h.Handle(ctx, []queue.Message{{ID: "m1", Receipt: "r1", Body: stdcmp.Or(c.s.body, body), Receives: max(c.s.receives, 1)}})
-			if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
-				t.Fatalf("%d lines, want one for the message:\n%s", n, &out)
-			}
-			if diff := cmp.Diff(c.want, counted(t, out.Bytes())); diff != "" {
+			return clock
+		}, Policies: map[string]policy.Policy{"default": s.policy},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := queue.Encode(event.Envelope{
+		ID: "evt_1", Object: event.ObjectSnapshot, Type: "invoice.paid", Created: 1_700_000_000, Endpoint: "default",
+		ReceivedAt: now, Source: stdcmp.Or(s.source, event.Webhook), Body: []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1700000000,"data":{"object":{}}}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(limits.AWS().ConsumerTimeout-s.ahead))
+	defer cancel()
+	h.Handle(ctx, []queue.Message{{ID: "m1", Receipt: "r1", Body: stdcmp.Or(s.body, body), Receives: max(s.receives, 1)}})
+	if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
+		t.Fatalf("%d lines, want one for the message:\n%s", n, &out)
+	}
+	return out.Bytes()
+}
+
+// TestEventMetrics: with the option, done and failed events and their handlers' time are also
+// counted by type, of types with a handler alone: the types of a Stripe account are many.
+func TestEventMetrics(t *testing.T) {
+	good := scripted{claim: idempotency.Claimed, complete: idempotency.Completed, handled: true, takes: 150 * time.Millisecond}
+	with := func(change func(*scripted)) *scripted { s := good; change(&s); return &s }
+	const typed = ",stage=live,event_type=invoice.paid"
+	for _, c := range []struct {
+		name string
+		s    *scripted
+		want map[string]float64
+	}{
+		{"applied", with(func(*scripted) {}), map[string]float64{"Done,stage=live": 1, "Done" + typed: 1, "Age,stage=live": 2000,
+			"HandlerMillis,stage=live": 150, "HandlerMillis" + typed: 150}},
+		{"failed", with(func(s *scripted) { s.handler = errors.New("boom") }), map[string]float64{"Failed,stage=live": 1, "Failed" + typed: 1,
+			"HandlerMillis,stage=live": 150, "HandlerMillis" + typed: 150}},
+		{"failed with a reason", with(func(s *scripted) { s.handler, s.deadErr = dispatch.Permanent(errors.New("boom")), errors.New("full") }),
+			map[string]float64{"Failed,stage=live": 1, "Failed,stage=live,reason=handler": 1, "Failed" + typed: 1,
+				"HandlerMillis,stage=live": 150, "HandlerMillis" + typed: 150}},
+		{"no handler", with(func(s *scripted) { s.handled = false }), map[string]float64{"Done,stage=live": 1, "Age,stage=live": 1850}},
+		{"its handler did not run", with(func(s *scripted) { s.claim = idempotency.Duplicate }), map[string]float64{"Duplicate,stage=live": 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			line := c.s.consume(t, telemetry.Options{Stage: "live", Level: slog.LevelError, EventMetrics: true})
+			if diff := cmp.Diff(c.want, counted(t, line)); diff != "" {
 				t.Errorf("metrics (-want +got):\n%s", diff)
 			}
 		})
@@ -195,21 +243,48 @@ func (d scriptedIngest) Send(context.Context, event.Envelope, string) error { re
 func TestEveryDeliveryIsCounted(t *testing.T) {
 	body := []byte(`{"id":"evt_1","object":"event","type":"a.b","created":1,"livemode":false,"data":{"object":{}}}`)
 	good := ingest.Request{Method: "POST", Endpoint: "default", ContentType: "application/json", Body: body, Signature: sign(body, "whsec_a")}
-	forged := good
-	forged.Signature = sign(body, "whsec_other")
+	with := func(change func(*ingest.Request)) ingest.Request { r := good; change(&r); return r }
+	forged := with(func(r *ingest.Request) { r.Signature = sign(body, "whsec_other") })
+	received := func(enqueued, rejected float64, reason, endpoint string) map[string]float64 {
+		got := map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": enqueued}
+		if reason != "" {
+			got["Rejected,stage=live"], got["Rejected,stage=live,reason="+reason] = 1, 1
+		}
+		if rejected > 0 {
+			got["SignatureRejected,stage=live"] = 1
+		}
+		if endpoint != "" {
+			for name, n := range maps.Collect(maps.All(got)) {
+				if !strings.HasPrefix(name, "Rejected") {
+					got[name+",endpoint="+endpoint] = n
+				}
+			}
+		}
+		return got
+	}
 	for _, c := range []struct {
 		name string
 		r    ingest.Request
 		d    scriptedIngest
 		want map[string]float64
 	}{
-		{"enqueued", good, scriptedIngest{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 1}},
-		{"forged", forged, scriptedIngest{}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0, "Rejected,stage=live": 1, "Rejected,stage=live,reason=no_match": 1}},
-		{"queue down", good, scriptedIngest{errors.New("down")}, map[string]float64{"Received,stage=live": 1, "Enqueued,stage=live": 0}},
+		{"enqueued", good, scriptedIngest{}, received(1, 0, "", "default")},
+		{"forged", forged, scriptedIngest{}, received(0, 1, "no_match", "default")},
+		{"unsigned", with(func(r *ingest.Request) { r.Signature = "" }), scriptedIngest{}, received(0, 1, "missing", "default")},
+		{"signed in another form", with(func(r *ingest.Request) { r.Signature = "x" }), scriptedIngest{}, received(0, 1, "malformed", "default")},
+		{"old", with(func(r *ingest.Request) { r.Signature = "t=1,v1=" + strings.Repeat("0", 64) }), scriptedIngest{}, received(0, 0, "too_old", "default")},
+		{"a form", with(func(r *ingest.Request) { r.ContentType = "text/html" }), scriptedIngest{}, received(0, 0, "media_type", "default")},
+		{"queue down", good, scriptedIngest{errors.New("down")}, received(0, 0, "", "default")},
+		// What a stranger names costs no metric of its own.
+		{"a name that is not configured", with(func(r *ingest.Request) { r.Endpoint = "stranger" }), scriptedIngest{}, received(1, 0, "", "")},
+		{"a forged one of it", with(func(r *ingest.Request) { r.Endpoint, r.Signature = "stranger", "" }), scriptedIngest{}, received(0, 1, "missing", "")},
+		{"no name", with(func(r *ingest.Request) { r.Endpoint = "" }), scriptedIngest{}, received(0, 0, "endpoint", "")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			h, err := ingest.New(ingest.Config{Secrets: c.d, Sender: c.d, Logger: telemetry.Logger(&out, "live", "dev", slog.LevelError)})
+			h, err := ingest.New(ingest.Config{Secrets: c.d, Sender: c.d, Logger: telemetry.Logger(&out, telemetry.Options{
+				Stage: "live", Level: slog.LevelError, Endpoints: []string{"connect", "default"},
+			})})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,7 +298,7 @@ func TestEveryDeliveryIsCounted(t *testing.T) {
 
 func TestOtherLinesCountNothing(t *testing.T) {
 	var out bytes.Buffer
-	log := telemetry.Logger(&out, "live", "dev", slog.LevelDebug)
+	log := telemetry.Logger(&out, telemetry.Options{Stage: "live", Level: slog.LevelDebug})
 	log.Debug("anything", telemetry.OutcomeKey, "enqueued")
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "another")
 	log.WithGroup("group").Info(telemetry.DeliveryMessage, telemetry.OutcomeKey, "enqueued")

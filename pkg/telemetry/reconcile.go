@@ -50,7 +50,7 @@ func ofPass(r slog.Record) []metric {
 // ofExclusion counts the events that a policy excluded.
 func ofExclusion(r slog.Record) []metric {
 	return []metric{{
-		name: limits.MetricPolicyIgnored, value: numbers(r)[IgnoredKey], by: []string{limits.DimensionEndpoint, ReasonKey}, unit: unitCount,
+		name: limits.MetricPolicyIgnored, value: numbers(r)[IgnoredKey], by: byEndpointReason, unit: unitCount,
 	}}
 }
 

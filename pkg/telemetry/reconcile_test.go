@@ -50,7 +50,7 @@ func TestEveryPassIsCounted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			telemetry.Logger(&out, "live", "dev", slog.LevelError).Info(c.message, c.attrs...)
+			telemetry.Logger(&out, telemetry.Options{Stage: "live", Level: slog.LevelError}).Info(c.message, c.attrs...)
 			if d := cmp.Diff(c.want, counted(t, out.Bytes())); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}

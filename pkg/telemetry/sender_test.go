@@ -79,7 +79,7 @@ func TestEveryOutcomeOfTheSenderIsCounted(t *testing.T) {
 			sender, err := delivery.New(delivery.Config{
 				Store: s, Queue: s, Targets: map[string]delivery.Target{"crm": s},
 				Destinations: destination.Set{"crm": {Name: "crm", Type: destination.HTTP, Rate: 10, Concurrency: 2, Timeout: time.Second}},
-				Now:          func() time.Time { return now }, Limits: limits.AWS(), Logger: telemetry.Logger(&out, "live", "dev", slog.LevelError),
+				Now:          func() time.Time { return now }, Limits: limits.AWS(), Logger: telemetry.Logger(&out, telemetry.Options{Stage: "live", Level: slog.LevelError}),
 			})
 			if err != nil {
 				t.Fatal(err)

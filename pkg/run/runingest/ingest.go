@@ -29,7 +29,7 @@ func Wire(lookup config.Lookup) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.Version, cfg.LogLevel)
+	log := telemetry.Logger(os.Stderr, telemetry.Options{Stage: cfg.Stage, Version: cfg.Version, Level: cfg.LogLevel, Endpoints: cfg.EndpointNames})
 	// The sender does its own retries.
 	queue := sqsqueue.NewClient(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSQS, Attempts: 1, Try: cfg.Limits.SendTry}))
 	secretAPI := secretsmanager.NewFromConfig(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointSecretsManager, Try: cfg.Limits.SecretTry}))

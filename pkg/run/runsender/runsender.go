@@ -37,7 +37,7 @@ func Wire(lookup config.Lookup) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := telemetry.Logger(os.Stderr, cfg.Stage, cfg.Version, cfg.LogLevel)
+	log := telemetry.Logger(os.Stderr, telemetry.Options{Stage: cfg.Stage, Version: cfg.Version, Level: cfg.LogLevel})
 	// The store does its own retries.
 	dynamo := dynamostore.NewClient(awsclient.New(cfg.AWS, awsclient.Options{Endpoint: cfg.AWS.EndpointDynamoDB, Try: cfg.Limits.Try(), Attempts: 1}))
 	store, err := dynamostore.NewDeliveries(dynamo, cfg.Table, dynamostore.Options{Limits: cfg.Limits})
