@@ -13,11 +13,14 @@ const tableVariable = "TOLLGATE_TABLE"
 func (c *checker) table() string { return c.text(consumer, variable+"TABLE") }
 
 // ofTable reports whether a resource of a grant is an existing table that the stack uses, or its
-// index, in the stack's Region and account.
+// indexes, in the stack's Region and account.
 func (c *checker) ofTable(resource string) bool {
 	const arn = `["",["arn:",{"Ref":"AWS::Partition"},":dynamodb:",{"Ref":"AWS::Region"},":",{"Ref":"AWS::AccountId"},":table/`
 	name := strings.TrimSuffix(strings.TrimPrefix(resource, `{"Fn::Join":`+arn), `"]]}`)
-	return name == c.table() || name == c.table()+"/index/list"
+	for _, index := range []string{"/index/list", "/index/open-upd"} {
+		name = strings.TrimSuffix(name, index)
+	}
+	return name == c.table()
 }
 
 // tables: all functions, the output and the command use one table. It is kept, can be restored and
