@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,12 @@ func (r *reader) endpointNames(name string) []string {
 func ParseEndpoints(text string) (map[string]policy.Policy, error) {
 	r := reader{lookup: func(string) (string, bool) { return text, true }}
 	return r.endpoints("endpoints"), r.err()
+}
+
+// ParseAllowIPs parses addresses and ranges in the form of TOLLGATE_ALLOW_IPS; "" is none.
+func ParseAllowIPs(text string) ([]netip.Prefix, error) {
+	r := reader{lookup: func(string) (string, bool) { return text, true }}
+	return r.prefixes("TOLLGATE_ALLOW_IPS"), r.err()
 }
 
 func (r *reader) endpoint(name, endpoint string, j endpointJSON) policy.Policy {

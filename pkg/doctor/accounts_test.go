@@ -36,7 +36,7 @@ func TestAccounts(t *testing.T) {
 	has(t, CheckAccounts(both(nil, map[string]string{"acct_ours": "default"}), ours, nil), want{"accounts", Fail, "acct_ours, which is the key's own account"})
 	has(t, CheckAccounts(both(nil, map[string]string{"acct_1": "default"}), owner{err: errDenied}, nil), want{"accounts", Warn, "is not known: AccessDenied"})
 	has(t, CheckAccounts(both(nil, map[string]string{"acct_1": "default"}), nil, errors.New("no key")), want{"accounts", Warn, "no key"})
-	has(t, CheckAccounts(configured(Accounts{}, errDenied), ours, nil), want{"accounts", Warn, "not known"})
+	has(t, CheckAccounts(configured(Accounts{}, errDenied), ours, nil), want{"accounts", Warn, "could not be checked"})
 	has(t, CheckAccounts(configured(Accounts{}, fmt.Errorf("%w: half", ErrConfiguration)), ours, nil), want{"accounts", Fail, "half"})
 
 	org := owner{org: true, live: true, err: errDenied}
@@ -62,5 +62,5 @@ func TestRows(t *testing.T) {
 	has(t, CheckRows(rows(false, nil, odd)), want{"rows", Fail, "1 cannot be read as records, so that their events are never handled: evt_odd (att is not a number)"})
 	has(t, CheckRows(rows(false, nil, odd, odd, odd, odd, odd, odd)), want{"rows", Fail, ", …"})
 	has(t, CheckRows(rows(true, nil)), want{"rows", Warn, "17 were read, and there are more"})
-	has(t, CheckRows(rows(false, errDenied)), want{"rows", Warn, "not known"})
+	has(t, CheckRows(rows(false, errDenied)), want{"rows", Warn, "could not be checked"})
 }

@@ -24,7 +24,7 @@ func CheckClock(ahead Offsets, s Target) Check {
 		}
 		offsets, err := ahead(ctx)
 		if err != nil {
-			return []Finding{{f.name, Warn, "not known: " + err.Error(), ""}}
+			return []Finding{{f.name, Warn, "could not be checked: " + err.Error(), ""}}
 		}
 		if len(offsets) == 0 {
 			return []Finding{{f.name, Skipped, "no server sent its time", ""}}

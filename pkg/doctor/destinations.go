@@ -52,11 +52,14 @@ func CheckDestinations(read func(context.Context) (Sending, error), s Secrets,
 		}
 		sender, err := to.Sender(ctx)
 		if err != nil {
-			return append(all, unknown("function sender", err, "lambda:GetFunctionConfiguration and lambda:GetFunctionConcurrency")...)
+			return append(all, unknown("function sender", err, readFunction)...)
 		}
-		return append(all, function("function sender", sender, site.Limits.Sender.Timeout)...)
+		return append(all, function("function sender", sender, site.Limits.Sender.Timeout, leastSenders)...)
 	}
 }
+
+// leastSenders is what the stack reserves for a sender at least.
+const leastSenders = 2
 
 // signs reports a secret that cannot sign.
 func signs(ctx context.Context, f *findings, d destination.Destination, s Secrets) {
@@ -84,9 +87,9 @@ func condition(f *findings, name string, s delivery.State, err error, now time.T
 	case err != nil:
 		f.warn("these credentials need dynamodb:GetItem", "the state of %s is not known: %v", name, err)
 	case !s.Off.IsZero():
-		f.fail("see infra/README.md#alarm-destination-disabled", "%s is disabled since %s: %s", name, s.Off.UTC().Format(time.RFC3339), s.Why)
+		f.fail("tollgate destination show "+name+", and after the fix tollgate destination enable "+name, "%s is disabled since %s: %s", name, s.Off.UTC().Format(time.RFC3339), s.Why)
 	case !s.Since.IsZero() && now.Sub(s.Since) >= limits.DestinationDownAfter:
-		f.warn("see infra/README.md#alarm-destination-down", "%s accepts nothing since %s", name, s.Since.UTC().Format(time.RFC3339))
+		f.fail("tollgate destination show "+name+"; see infra/README.md#alarm-destination-down", "%s accepts nothing since %s", name, s.Since.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -95,26 +98,29 @@ func sendQueues(ctx context.Context, to Sending, site Target) []Finding {
 	f, l := findings{name: "queues of deliveries"}, site.Limits
 	q := l.SendQueue()
 	l.MaxReceives = q.MaxReceives // for redrivePolicy
-	dead, err := to.Dead(ctx)
+	dead, err := to.Dead.Read(ctx)
 	if err != nil {
-		return f.fail("is the queue there, and may these credentials call sqs:GetQueueAttributes?", "dead letters: %v", err)
+		return unknown(f.name, err, readQueue)
 	}
 	for _, group := range slices.Sorted(maps.Keys(to.Destinations.Groups())) {
-		queue, err := to.Queue(group)(ctx)
+		queue := to.Queue(group)
+		is, err := queue.Read(ctx)
 		if err != nil {
-			f.fail(redeploy, "group %s: %v", group, err)
+			for _, u := range unknown(f.name, err, readQueue) {
+				f.add(u.Status, u.Fix, "group %s: %s", group, u.Detail)
+			}
 			continue
 		}
-		if got, want := attributeSeconds(queue, "VisibilityTimeout"), scaled(q.Visibility, l); got < want {
-			f.warn(redeploy, "group %s: visibility timeout is %s, want %s", group, got, want)
+		if got, want := attributeSeconds(is, "VisibilityTimeout"), scaled(q.Visibility, l); got < want {
+			f.warn(queue.setTime("VisibilityTimeout", want), "group %s: visibility timeout is %s, want %s", group, got, want)
 		}
-		if got, want := attributeSeconds(queue, "MessageRetentionPeriod"), scaled(q.Retention, l); got < want {
-			f.fail(redeploy, "group %s: message retention is %s, want %s: deliveries are lost before their retries end", group, got, want)
+		if got, want := attributeSeconds(is, "MessageRetentionPeriod"), scaled(q.Retention, l); got < want {
+			f.fail(queue.setTime("MessageRetentionPeriod", want), "group %s: message retention is %s, want %s: deliveries are lost before their retries end", group, got, want)
 		}
-		redrivePolicy(&f, queue["RedrivePolicy"], dead["QueueArn"], l)
+		redrivePolicy(&f, queue, is["RedrivePolicy"], dead["QueueArn"], l)
 	}
-	if n := number(dead, "ApproximateNumberOfMessages") + number(dead, "ApproximateNumberOfMessagesNotVisible"); n > 0 {
-		f.warn("see infra/README.md#alarm-deliveries-dead", "%d dead deliveries", n)
+	if n := letters(dead); n > 0 {
+		f.fail("tollgate destination list, and after the fix tollgate destination redrive NAME", "%d dead deliveries", n)
 	}
 	return f.or("%d, no dead deliveries", len(to.Destinations.Groups()))
 }

@@ -16,7 +16,7 @@ func TestDestinations(t *testing.T) {
 	const hook = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDQUJDREVGR0g="
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	attributes := func(change map[string]string) Queue {
-		return func(context.Context) (map[string]string, error) {
+		return Queue{"https://sqs.test/1/q", func(context.Context) (map[string]string, error) {
 			all := map[string]string{
 				"VisibilityTimeout": "360", "MessageRetentionPeriod": "864000", "QueueArn": "arn:aws:sqs:r:1:dead",
 				"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:r:1:dead","maxReceiveCount":1000}`,
@@ -25,9 +25,10 @@ func TestDestinations(t *testing.T) {
 				all[name] = v
 			}
 			return all, nil
-		}
+		}}
 	}
-	gone := func(context.Context) (map[string]string, error) { return nil, errDenied }
+	unread := queue(nil, errDenied)
+	gone := queue(nil, fmt.Errorf("%w: no queue", ErrMissing))
 	type given struct {
 		err         error // of the configuration
 		secret      string
@@ -58,20 +59,21 @@ func TestDestinations(t *testing.T) {
 		want   want
 	}{
 		{func(g *given) { g.err = fmt.Errorf("%w: no JSON", ErrConfiguration) }, want{"destinations", Fail, "no JSON"}},
-		{func(g *given) { g.err = errDenied }, want{"destinations", Warn, "not known"}},
+		{func(g *given) { g.err = errDenied }, want{"destinations", Warn, "could not be checked"}},
 		{func(g *given) { g.secret = "" }, want{"destinations", Fail, "crm has no secret tollgate/crm"}},
 		{func(g *given) { g.secret = "SENSITIVE" }, want{"destinations", Fail, "the secret of crm is not usable: parse key 1"}},
 		{func(g *given) { g.secret = "whpk_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" }, want{"destinations", Fail, "not usable: a public key"}},
 		{func(g *given) { g.secretErr = errDenied }, want{"destinations", Warn, "the secret of crm is not known"}},
 		{func(g *given) { g.state = delivery.State{Off: now, Why: "status 410"} }, want{"destinations", Fail, "crm is disabled since 2026-11-28T12:00:00Z: status 410"}},
-		{func(g *given) { g.state.Since = now.Add(-time.Hour) }, want{"destinations", Warn, "crm accepts nothing since 2026-11-28T11:00:00Z"}},
+		{func(g *given) { g.state.Since = now.Add(-time.Hour) }, want{"destinations", Fail, "crm accepts nothing since 2026-11-28T11:00:00Z"}},
 		{func(g *given) { g.stateErr = errors.New("throttled") }, want{"destinations", Warn, "the state of crm is not known: throttled"}},
-		{func(g *given) { g.queue = gone }, want{"queues of deliveries", Fail, "group hooks: AccessDenied"}},
-		{func(g *given) { g.dead = gone }, want{"queues of deliveries", Fail, "dead letters: AccessDenied"}},
+		{func(g *given) { g.queue = gone }, want{"queues of deliveries", Fail, "group hooks: it does not exist"}},
+		{func(g *given) { g.queue = unread }, want{"queues of deliveries", Warn, "group hooks: could not be checked: AccessDenied"}},
+		{func(g *given) { g.dead = unread }, want{"queues of deliveries", Warn, "could not be checked: AccessDenied"}},
 		{func(g *given) { g.queue = attributes(map[string]string{"VisibilityTimeout": "359"}) }, want{"queues of deliveries", Warn, "5m59s, want 6m0s"}},
 		{func(g *given) { g.queue = attributes(map[string]string{"MessageRetentionPeriod": "345600"}) }, want{"queues of deliveries", Fail, "retention is 96h0m0s"}},
 		{func(g *given) { g.queue = attributes(map[string]string{"RedrivePolicy": ""}) }, want{"queues of deliveries", Fail, "no dead-letter queue"}},
-		{func(g *given) { g.dead = attributes(map[string]string{"ApproximateNumberOfMessages": "2"}) }, want{"queues of deliveries", Warn, "2 dead deliveries"}},
+		{func(g *given) { g.dead = attributes(map[string]string{"ApproximateNumberOfMessages": "2"}) }, want{"queues of deliveries", Fail, "2 dead deliveries"}},
 		{func(g *given) { g.sender.Reserved = 0 }, want{"function sender", Fail, "switched off"}},
 	} {
 		has(t, check(c.change), c.want)

@@ -12,6 +12,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -39,11 +40,14 @@ type Finding struct {
 
 // Target is the system that is checked.
 type Target struct {
-	Local  bool
-	Live   bool // its stage takes live money
-	Known  bool // whether Live is known
-	Limits limits.Limits
+	Local   bool
+	Live    bool   // its stage takes live money
+	Known   bool   // whether Live is known
+	Version string // of this command
+	Limits  limits.Limits
 }
+
+const redeploy = "deploy the stack again: make deploy"
 
 // Check checks one part.
 type Check func(ctx context.Context) []Finding
@@ -98,7 +102,15 @@ func (f *findings) or(format string, args ...any) []Finding {
 	return f.list
 }
 
+// ErrMissing: AWS says that the part does not exist. Every other error of a reader means only
+// that it could not be checked.
+var ErrMissing = errors.New("it does not exist")
+
 // unknown is the finding for a part that could not be read.
 func unknown(name string, err error, permission string) []Finding {
-	return []Finding{{name, Warn, "not known: " + err.Error(), "these credentials need " + permission}}
+	f := findings{name: name}
+	if errors.Is(err, ErrMissing) {
+		return f.fail("check --stack, AWS_REGION and AWS_PROFILE; if it was deleted by hand, aws cloudformation detect-stack-drift --stack-name STACK lists what else was", "%v", err)
+	}
+	return f.warn("run it again; if access is denied, these credentials need "+permission, "could not be checked: %v", err)
 }

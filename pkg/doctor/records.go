@@ -71,7 +71,7 @@ func deadRecords(open []idempotency.Record, s Target, now time.Time) []Finding {
 	if age > sure*7/10 {
 		return f.fail("tollgate redrive, or tollgate dlq export, at once", "%d; the oldest, %s, dead for %s; its dead letter is kept for at least %s", n, oldest.ID, age.Round(time.Minute), sure)
 	}
-	return f.warn("tollgate dlq list, and after the fix tollgate redrive", "%d; the oldest, %s, dead for %s", n, oldest.ID, age.Round(time.Second))
+	return f.fail("tollgate dlq list, and after the fix tollgate redrive", "%d; the oldest, %s, dead for %s", n, oldest.ID, age.Round(time.Second))
 }
 
 // Rows returns rows that are not valid records, the number of rows read, and whether there

@@ -22,6 +22,7 @@ func TestDocumentsHaveTheseNumbers(t *testing.T) {
 	receives := fmt.Sprintf("fter %d receives", l.MaxReceives)
 	settle := fmt.Sprintf("until the event is %.0f min old", l.Settle.Minutes())
 	for doc, wants := range map[string][]string{
+		"../../infra/README.md":     {fmt.Sprintf("limit is under %d (two stages: %d)", l.Reserved()+limits.Unreserved, 2*l.Reserved()+limits.Unreserved)},
 		"../handlers/README.md":     {backoff, receives, settle, fmt.Sprintf("A handler has %.0f s", l.HandlerBudget.Seconds())},
 		"../cmd/tollgate/README.md": {backoff, receives},
 		"../idempotency/README.md": {

@@ -43,6 +43,9 @@ const (
 	leastTry = 200 * time.Millisecond
 )
 
+// Unreserved is the concurrency of an account that Lambda lets no function reserve.
+const Unreserved = 100
+
 // HoldAfter is how old a state may have been when its event was received, for a message about
 // it to be sent. Stripe retries a webhook for three days; a message about a change of the last
 // day is still worth sending. Not divided by TimeScale.
@@ -191,3 +194,6 @@ func (l Limits) Backoff(receives int) time.Duration {
 	}
 	return min(d, l.BackoffCap)
 }
+
+// Reserved is the concurrency that a stage without destinations reserves.
+func (l Limits) Reserved() int { return l.ReservedIngest + l.ReservedConsumer + l.Reconcile.Reserved }

@@ -109,12 +109,12 @@ func TestPurgeAsksLambda(t *testing.T) {
 		got := tollgate(t.Context(), d.env, "dlq", "purge", "--all", "--note=x", "--yes", "--json", "--out="+filepath.Join(d.data, name))
 		return got, lines[purgeReport](t, got.out)[0]
 	}
-	d.denied = "/configuration"
+	d.refuses["GetFunctionConfiguration"] = "AccessDeniedException"
 	got, v := purge("denied")
 	if got.failed(t, "policies are not known", "lambda:GetFunctionConfiguration"); v.NoPolicy != 2 || v.Deleted != 1 || v.NoRecord != 1 {
 		t.Errorf("%+v", v)
 	}
-	d.denied, d.variables = "", map[string]string{"TOLLGATE_ENDPOINTS": policiesOfTest}
+	d.refuses, d.variables = nil, map[string]string{"TOLLGATE_ENDPOINTS": policiesOfTest}
 	if got, v = purge("allowed"); got.code != verb.ExitDone || v.Deleted != 2 || v.Marked != 1 || v.Excluded != 1 {
 		t.Errorf("exit %d, %+v, %s", got.code, v, got.err)
 	}

@@ -133,7 +133,7 @@ func tollgate(ctx context.Context, env map[string]string, args ...string) answer
 
 func tollgateAt(ctx context.Context, env map[string]string, in *os.File, args ...string) answer {
 	var out, errOut bytes.Buffer
-	code := verb.Run(ctx, &cli{}, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, verb.Streams{In: in, Out: &out, Err: &errOut})
+	code := verb.Run(ctx, &cli{Globals: verb.Globals{Release: released}}, args, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, verb.Streams{In: in, Out: &out, Err: &errOut})
 	return answer{code, out.String(), errOut.String()}
 }
 

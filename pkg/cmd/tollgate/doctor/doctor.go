@@ -3,7 +3,11 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -14,16 +18,19 @@ import (
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/registration"
 )
 
 // Doctor checks the system.
 type Doctor struct {
 	Timeout  time.Duration `default:"20s" help:"Time limit of each check. Default: 20s."`
 	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
+
+	PublishedIPs string `name:"published-ips" help:"Compare the addresses that may deliver with this copy of Stripe's ips_webhooks.json or ips_webhooks.txt." placeholder:"FILE"`
 }
 
 func (Doctor) Help() string {
-	return `Checks every part and changes nothing: table, queues, functions and their trigger, alarms, secrets, this machine's clock, records whose next attempt is overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to check what responds there.
+	return `Checks every part and changes nothing: table, queues, dead letters, functions with their version, concurrency, trigger and schedule, alarms and who gets them, secrets, this machine's clock, records and messages that are overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, the addresses that may deliver, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to check what responds there.
 
   ok no problem found
   warn     degraded, or could not be checked
@@ -32,13 +39,19 @@ func (Doctor) Help() string {
 
 Exit 1 if anything fails.
 
-  tollgate doctor --stack tollgate-live`
+  tollgate doctor --stack tollgate-live
+  curl -O https://stripe.com/files/ips/ips_webhooks.json
+  tollgate doctor --stack tollgate-live --published-ips ips_webhooks.json`
 }
 
 // Run runs all checks and fails when one does.
 func (c *Doctor) Run(ctx context.Context, a *verb.App) error {
 	if c.Timeout <= 0 {
 		return verb.Usage("--timeout is over 0")
+	}
+	published, err := c.published()
+	if err != nil {
+		return err
 	}
 	t, err := a.Target(ctx)
 	if verb.IsUsage(err) {
@@ -48,7 +61,7 @@ func (c *Doctor) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		all = []doctor.Finding{{Name: "target", Status: doctor.Fail, Detail: err.Error(), Fix: a.HintOf(err)}}
 	} else {
-		checks, err := c.checks(ctx, a, t)
+		checks, err := c.checks(ctx, a, t, published)
 		if err != nil {
 			return err
 		}
@@ -70,34 +83,63 @@ func count(all []doctor.Finding, s doctor.Status) (n int) {
 	return n
 }
 
-func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doctor.Check, error) {
+// maxPublished is far over the size of Stripe's list.
+const maxPublished = 1 << 20
+
+// published reads the file of Stripe's addresses, nil if none is named.
+func (c *Doctor) published() ([]netip.Prefix, error) {
+	if c.PublishedIPs == "" {
+		return nil, nil
+	}
+	f, err := os.Open(c.PublishedIPs)
+	if err != nil {
+		return nil, verb.Usage("--published-ips: %v", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxPublished+1))
+	if err == nil && len(raw) > maxPublished {
+		err = errors.New("it is larger than Stripe's list can be")
+	}
+	if err != nil {
+		return nil, verb.Usage("--published-ips %s: %v", c.PublishedIPs, err)
+	}
+	list, err := doctor.ParsePublished(raw)
+	if err != nil {
+		return nil, verb.Usage("--published-ips %s: %v", c.PublishedIPs, err)
+	}
+	return list, nil
+}
+
+func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target, published []netip.Prefix) ([]doctor.Check, error) {
 	clock := &clockWatch{asked: map[string]time.Duration{}}
-	watched := t
-	watched.AWS = clock.watch(t.AWS)
-	reader, err := watched.Reader()
+	t.AWS = clock.watch(t.AWS)
+	reader, err := t.Reader()
 	if err != nil {
 		return nil, err
 	}
-	table := dynamodb.NewFromConfig(watched.AWS)
-	queues := sqs.NewFromConfig(watched.AWS)
-	secret := secretValues{secretsmanager.NewFromConfig(watched.AWS)}.value
-	site := targetOf(t)
-	prefix := t.Prefix()
-	client, missing := a.Stripe(ctx, t)
-	checks := []doctor.Check{
-		doctor.CheckTable(tableOf{table, t.Table}, site),
-		doctor.CheckQueues(queueOf(queues, t.QueueURL), queueOf(queues, t.DLQURL), site),
-	}
+	table := dynamodb.NewFromConfig(t.AWS)
+	queues := sqs.NewFromConfig(t.AWS)
+	secret := secretValues{secretsmanager.NewFromConfig(t.AWS)}.value
+	site := targetOf(a, t)
+	asking, stop := context.WithTimeout(ctx, c.Timeout)
+	defer stop()
+	client, missing := a.Stripe(asking, t)
 	deliveries, err := dynamostore.NewDeliveries(table, t.Table, dynamostore.Options{Limits: site.Limits})
 	if err != nil {
 		return nil, err
+	}
+	checks := []doctor.Check{
+		doctor.CheckTable(tableOf{table, t.Table}, site),
+		doctor.CheckQueues(queueOf(queues, t.QueueURL), queueOf(queues, t.DLQURL), site),
 	}
 	sending := func(ctx context.Context) (doctor.Sending, error) { return localSending(ctx, t, queues) }
 	if t.Local {
 		checks = append(checks, doctor.Skip("functions", "tollgate dev runs them itself"), doctor.Skip("alarms", "a local system has none"))
 	} else {
-		cloud := cloud{watched.AWS, t.QueueURL}
-		checks = append(checks, doctor.CheckFunctions(cloud, prefix, site), doctor.CheckAlarms(cloud.alarms, prefix))
+		cloud := cloud{t}
+		checks = append(checks,
+			doctor.CheckFunctions(cloud, t.Prefix(), site), doctor.CheckSchedule(cloud.rules), doctor.CheckAlarms(cloud, t.Prefix()),
+			doctor.CheckSources(func(ctx context.Context) ([]netip.Prefix, error) { return allowIPs(ctx, t) }, published))
 		sending = func(ctx context.Context) (doctor.Sending, error) { return sendingOf(ctx, t, cloud, queues) }
 	}
 	checks = append(checks,
@@ -106,25 +148,30 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target) ([]doct
 		doctor.CheckAPIKey(secret, t.APIKeySecretID, site),
 		doctor.CheckRecords(recordsOf{reader}.open, site, time.Now),
 		doctor.CheckRows(recordsOf{reader}.broken),
-		doctor.CheckStripe(client, missing, site, time.Now),
+		doctor.CheckOutbox(recordsOf{reader}.unsent, site, time.Now),
+		doctor.CheckStripe(client, missing, refusedByStripe, site, time.Now),
 		doctor.CheckAccounts(func(ctx context.Context) (doctor.Accounts, error) { return accountsOf(ctx, t) }, client, missing),
+		c.endpoint(a, t, missing),
 	)
+	return append(checks, doctor.CheckReconcile(reader.Covered, site, time.Now), doctor.CheckClock(clock.offsets, site)), nil
+}
+
+// endpoint compares Stripe's endpoint. missing is the reason why there is no key.
+func (c *Doctor) endpoint(a *verb.App, t verb.Target, missing error) doctor.Check {
 	switch {
 	case t.Local:
-		checks = append(checks, doctor.Skip("endpoint", "a local system needs none at Stripe; tollgate endpoint status checks one"))
+		return doctor.Skip("endpoint", "a local system needs none at Stripe; tollgate endpoint status checks one")
 	case missing != nil:
-		checks = append(checks, doctor.Skip("endpoint", "there is no key for Stripe's API"))
-	default:
-		checks = append(checks, doctor.CheckEndpoint(planOf(a, verb.EndpointFlags{Endpoint: c.Endpoint})))
+		return doctor.CheckEndpoint(func(context.Context) (registration.Plan, error) { return registration.Plan{}, missing })
 	}
-	return append(checks, doctor.CheckReconcile(reader.Covered, site, time.Now), doctor.CheckClock(clock.offsets, site)), nil
+	return doctor.CheckEndpoint(planOf(a, verb.EndpointFlags{Endpoint: c.Endpoint}))
 }
 
 // targetOf returns the target's limits and its mode. The stage's name is part of the queue's;
 // only the stage live is in live mode.
-func targetOf(t verb.Target) doctor.Target {
+func targetOf(a *verb.App, t verb.Target) doctor.Target {
 	prefix := t.Prefix()
-	return doctor.Target{Local: t.Local, Live: prefix == "tollgate-live", Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
+	return doctor.Target{Local: t.Local, Version: a.Version, Live: prefix == "tollgate-live", Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
 }
 
 // show prints the findings, and what to do about those that are not ok.

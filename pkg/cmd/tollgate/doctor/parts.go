@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -32,7 +28,9 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/ingest"
+	"tollgate/pkg/outbox"
 	"tollgate/pkg/registration"
+	"tollgate/pkg/stripeapi"
 )
 
 type tableOf struct {
@@ -42,6 +40,9 @@ type tableOf struct {
 
 func (t tableOf) Table(ctx context.Context) (doctor.Table, error) {
 	out, err := t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name})
+	if _, absent := errors.AsType[*types.ResourceNotFoundException](err); absent {
+		return doctor.Table{}, fmt.Errorf("%w: %w", doctor.ErrMissing, err)
+	}
 	if err != nil {
 		return doctor.Table{}, err
 	}
@@ -50,7 +51,7 @@ func (t tableOf) Table(ctx context.Context) (doctor.Table, error) {
 		kinds[aws.ToString(a.AttributeName)] = string(a.AttributeType)
 	}
 	d := doctor.Table{
-		Status: string(out.Table.TableStatus), Key: keysOf(out.Table.KeySchema, kinds),
+		Name: t.name, Status: string(out.Table.TableStatus), Key: keysOf(out.Table.KeySchema, kinds),
 		Indexes: map[string]doctor.Index{}, Protected: aws.ToBool(out.Table.DeletionProtectionEnabled),
 	}
 	for _, i := range out.Table.GlobalSecondaryIndexes {
@@ -98,22 +99,27 @@ func (t tableOf) Recovery(ctx context.Context) (bool, error) {
 }
 
 func queueOf(client *sqs.Client, url string) doctor.Queue {
-	return func(ctx context.Context) (map[string]string, error) {
+	return doctor.Queue{URL: url, Read: func(ctx context.Context) (map[string]string, error) {
 		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 			QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
 		})
+		if _, absent := errors.AsType[*sqstypes.QueueDoesNotExist](err); absent {
+			return nil, fmt.Errorf("%w: %w", doctor.ErrMissing, err)
+		}
 		if err != nil {
 			return nil, err
 		}
 		return out.Attributes, nil
-	}
+	}}
 }
 
 type secretValues struct{ *secretsmanager.Client }
 
 func (s secretValues) value(ctx context.Context, id string) (string, bool, error) {
 	out, err := s.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
-	if _, absent := errors.AsType[*smtypes.ResourceNotFoundException](err); absent {
+	_, absent := errors.AsType[*smtypes.ResourceNotFoundException](err)
+	_, deleted := errors.AsType[*smtypes.InvalidRequestException](err) // its deletion is scheduled
+	if absent || deleted {
 		return "", false, nil
 	}
 	if err != nil {
@@ -137,6 +143,37 @@ func (r recordsOf) open(ctx context.Context) ([]idempotency.Record, bool, error)
 func (r recordsOf) broken(ctx context.Context) (records []idempotency.Record, read int, more bool, err error) {
 	page, err := r.List(ctx, dynamostore.ListRequest{Status: dynamostore.Broken, Limit: maxOpenRecords, MaxRead: maxRowsRead})
 	return page.Records, page.Read, page.Cursor != "", err
+}
+
+// maxUnsent bounds what doctor reads of the outbox.
+const maxUnsent = 1000
+
+// unsent returns messages that wait to be sent, those about the oldest states first.
+func (r recordsOf) unsent(ctx context.Context) (waiting []outbox.Message, more bool, err error) {
+	page, next, err := r.Waiting(ctx, dynamostore.OutboxRequest{Unsent: true, Limit: maxUnsent})
+	for _, m := range page {
+		waiting = append(waiting, m.Message)
+	}
+	return waiting, next != "", err
+}
+
+// allowIPs reads the addresses from which ingest takes deliveries.
+func allowIPs(ctx context.Context, t verb.Target) ([]netip.Prefix, error) {
+	variables, err := t.Variables(ctx, "ingest")
+	if err != nil {
+		return nil, err
+	}
+	list, err := config.ParseAllowIPs(variables["TOLLGATE_ALLOW_IPS"])
+	if err != nil {
+		return nil, fmt.Errorf("%w: of ingest: %w", doctor.ErrConfiguration, err)
+	}
+	return list, nil
+}
+
+// refusedByStripe reports whether Stripe answered and said no.
+func refusedByStripe(err error) bool {
+	_, down := errors.AsType[*stripeapi.UnavailableError](err)
+	return !down && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // planOf compares the endpoint at Stripe as tollgate endpoint status does.
@@ -201,84 +238,6 @@ func (w *clockWatch) offsets(ctx context.Context) (map[string]time.Duration, err
 		case <-tick.C:
 		}
 	}
-}
-
-type cloud struct {
-	config   aws.Config
-	queueURL string
-}
-
-func (c cloud) Function(ctx context.Context, name string) (doctor.Function, error) {
-	client := lambda.NewFromConfig(c.config)
-	is, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
-	if err != nil {
-		return doctor.Function{}, err
-	}
-	concurrency, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &name})
-	if err != nil {
-		return doctor.Function{}, err
-	}
-	f := doctor.Function{
-		State: string(is.State), Update: string(is.LastUpdateStatus), Timeout: time.Duration(aws.ToInt32(is.Timeout)) * time.Second,
-		Reserved: -1, Changed: aws.ToString(is.LastModified),
-	}
-	if n := concurrency.ReservedConcurrentExecutions; n != nil {
-		f.Reserved = int(*n)
-	}
-	return f, nil
-}
-
-func (c cloud) Mappings(ctx context.Context) (all []doctor.Mapping, err error) {
-	queue, err := sqs.NewFromConfig(c.config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &c.queueURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
-	})
-	if err != nil {
-		return nil, err
-	}
-	arn := queue.Attributes["QueueArn"]
-	pages := lambda.NewListEventSourceMappingsPaginator(lambda.NewFromConfig(c.config), &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range page.EventSourceMappings {
-			mapping := doctor.Mapping{
-				ID: aws.ToString(m.UUID), State: aws.ToString(m.State), Function: aws.ToString(m.FunctionArn), BatchSize: int(aws.ToInt32(m.BatchSize)),
-				PartialBatches: slices.Contains(m.FunctionResponseTypes, lambdatypes.FunctionResponseTypeReportBatchItemFailures),
-			}
-			if m.ScalingConfig != nil {
-				mapping.MaxConcurrency = int(aws.ToInt32(m.ScalingConfig.MaximumConcurrency))
-			}
-			all = append(all, mapping)
-		}
-	}
-	return all, nil
-}
-
-func (c cloud) alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {
-	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(c.config), &cloudwatch.DescribeAlarmsInput{
-		AlarmNamePrefix: &prefix, AlarmTypes: []cloudwatchtypes.AlarmType{cloudwatchtypes.AlarmTypeMetricAlarm, cloudwatchtypes.AlarmTypeCompositeAlarm},
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range page.MetricAlarms {
-			all = append(all, doctor.Alarm{
-				Name: strings.TrimPrefix(aws.ToString(a.AlarmName), prefix), State: string(a.StateValue),
-				Enabled: aws.ToBool(a.ActionsEnabled), Actions: len(a.AlarmActions),
-			})
-		}
-		for _, a := range page.CompositeAlarms {
-			all = append(all, doctor.Alarm{
-				Name: strings.TrimPrefix(aws.ToString(a.AlarmName), prefix), State: string(a.StateValue),
-				Enabled: aws.ToBool(a.ActionsEnabled), Actions: len(a.AlarmActions),
-			})
-		}
-	}
-	return all, nil
 }
 
 // sendingOf reads the destinations of the target's functions. The consumer hands over to those that

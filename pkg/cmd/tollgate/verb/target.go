@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"tollgate/pkg/config"
 	"tollgate/pkg/destination"
@@ -230,18 +231,35 @@ func stackOutputs(ctx context.Context, c aws.Config, stack string) (map[string]s
 	return outputs, nil
 }
 
+// alias is what receives the calls of a function that is deployed in steps.
+const alias = "live"
+
+// Configuration reads a deployed function's, as callers have it: of the alias live if there is
+// one. It wraps [doctor.ErrMissing] if there is no such function.
+func (t Target) Configuration(ctx context.Context, function string) (*lambda.GetFunctionConfigurationOutput, error) {
+	name := t.Prefix() + "-" + function
+	client := lambda.NewFromConfig(t.AWS)
+	got, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name, Qualifier: aws.String(alias)})
+	if _, absent := errors.AsType[*lambdatypes.ResourceNotFoundException](err); absent {
+		got, err = client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
+	}
+	if _, absent := errors.AsType[*lambdatypes.ResourceNotFoundException](err); absent {
+		return nil, fmt.Errorf("read function %s: %w: %w", name, doctor.ErrMissing, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read function %s: %w", name, err)
+	}
+	return got, nil
+}
+
 // Variables reads the environment of one of the target's deployed functions.
 func (t Target) Variables(ctx context.Context, function string) (map[string]string, error) {
-	name := t.Prefix() + "-" + function
-	got, err := lambda.NewFromConfig(t.AWS).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
-	if err != nil {
-		return nil, fmt.Errorf("read environment of function %s: %w", name, err)
-	}
-	if got.Environment == nil {
-		return nil, nil
+	got, err := t.Configuration(ctx, function)
+	if err != nil || got.Environment == nil {
+		return nil, err
 	}
 	if got.Environment.Error != nil {
-		return nil, fmt.Errorf("read environment of function %s: %s", name, aws.ToString(got.Environment.Error.Message))
+		return nil, fmt.Errorf("read environment of function %s: %s", function, aws.ToString(got.Environment.Error.Message))
 	}
 	return got.Environment.Variables, nil
 }
