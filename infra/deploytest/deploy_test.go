@@ -1,20 +1,15 @@
-// Package deploytest deploys the part of the stack's template that moto, an independent
-// implementation of AWS, supports, and runs the functions' adapters on the result. It has
-// tests only, which run if TOLLGATE_ORACLES names moto.
+// Package deploytest runs the functions' adapters on a stack that moto, an independent
+// implementation of AWS, has deployed from the template. It has tests only, which run if
+// TOLLGATE_ORACLES names moto.
 package deploytest
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -36,101 +31,23 @@ import (
 // patience bounds every wait.
 const patience = 2 * time.Minute
 
-// supported are the types of resources that moto can create.
-func supported() []string {
-	return []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::CloudWatch::Dashboard"}
-}
-
-// supportedPart returns a stage's golden template without the resources that moto does not
-// support. A reference to one of them becomes a text.
-func supportedPart(t *testing.T, stage string) (body string, resources int) {
+func golden(t *testing.T, stage string) []byte {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "testdata", "tollgate-"+stage+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var template map[string]any
-	if err := json.Unmarshal(raw, &template); err != nil {
-		t.Fatal(err)
-	}
-	kept := template["Resources"].(map[string]any)
-	for name, r := range kept {
-		if !slices.Contains(supported(), r.(map[string]any)["Type"].(string)) {
-			delete(kept, name)
-		}
-	}
-	outputs := template["Outputs"].(map[string]any)
-	for name := range outputs {
-		if !slices.Contains([]string{"QueueUrl", "DlqUrl", "TableName", "AlarmTopicArn", "SendDlqUrl"}, name) {
-			delete(outputs, name)
-		}
-	}
-	part, err := json.Marshal(map[string]any{"Resources": resolved(kept, kept), "Outputs": resolved(outputs, kept)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(part), len(kept)
-}
-
-func resolved(v any, there map[string]any) any {
-	switch v := v.(type) {
-	case []any:
-		for i := range v {
-			v[i] = resolved(v[i], there)
-		}
-	case map[string]any:
-		name, _ := v["Ref"].(string)
-		if get, ok := v["Fn::GetAtt"].([]any); ok {
-			name = get[0].(string)
-		}
-		if name != "" && there[name] == nil && name[:min(3, len(name))] != "AWS" {
-			return "arn:aws:none:us-east-1:123456789012:" + name
-		}
-		for member := range v {
-			v[member] = resolved(v[member], there)
-		}
-	}
-	return v
-}
-
-// deploy creates the supported part and returns its outputs.
-func deploy(t *testing.T, cfg aws.Config, stage string) map[string]string {
-	t.Helper()
-	body, resources := supportedPart(t, stage)
-	client := cloudformation.NewFromConfig(cfg)
-	name := aws.String("tollgate-" + stage)
-	_, err := client.CreateStack(t.Context(), &cloudformation.CreateStackInput{
-		StackName: name, TemplateBody: &body, Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	waiter := cloudformation.NewStackCreateCompleteWaiter(client)
-	out, err := waiter.WaitForOutput(t.Context(), &cloudformation.DescribeStacksInput{StackName: name}, patience)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := client.DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(made.StackResources) != resources || resources < 8 {
-		t.Errorf("%d resources were created, want %d", len(made.StackResources), resources)
-	}
-	outputs := map[string]string{}
-	for _, o := range out.Stacks[0].Outputs {
-		outputs[*o.OutputKey] = *o.OutputValue
-	}
-	return outputs
+	return raw
 }
 
 func TestDeployed(t *testing.T) {
 	cfg := localtest.Config(localtest.Moto(t), awsclient.Options{Attempts: 1, Try: patience})
-	outputs := deploy(t, cfg, "test")
+	outputs := localtest.Deploy(t, cfg, "tollgate-test", golden(t, "test"))
 	queues := sqs.NewFromConfig(cfg)
 	t.Run("queues carry events and dead letters", func(t *testing.T) { queuesCarry(t, queues, outputs) })
 	t.Run("the table keeps records and effects", func(t *testing.T) { tableKeeps(t, dynamodb.NewFromConfig(cfg), outputs) })
-	sends := deploy(t, cfg, "send")
+	localtest.Deploy(t, cfg, "tollgate-full", golden(t, "full"))
+	sends := localtest.Deploy(t, cfg, "tollgate-send", golden(t, "send"))
 	t.Run("each group has its queue of deliveries", func(t *testing.T) { jobsGo(t, queues, sends["SendDlqUrl"]) })
 }
 

@@ -10,6 +10,8 @@ import (
 	"tollgate/infra/stack"
 )
 
+const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
+
 const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000"
 
 // everyOption has a value for every key, other than the one that a stage begins with. What

@@ -184,7 +184,6 @@ func TestVersion(t *testing.T) {
 
 // TestOptions checks the invariants for other stage files too, and what each value changes.
 func TestOptions(t *testing.T) {
-	const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
 	const variables = ".Environment.Variables.TOLLGATE_"
 	for name, tt := range map[string]struct {
 		stage        string
@@ -380,7 +379,6 @@ func TestReadStageRefuses(t *testing.T) {
 			}
 		}
 	}
-	const topic = "arn:aws:sns:eu-central-1:123456789012:t"
 	for want, change := range map[string]object{
 		`reconcile lists account "acct_1" under endpoint "connect", whose policy excludes all its events`: {
 			"reconcile": object{"acct_1": "connect"}, "endpoints": object{"connect": object{"accounts": []any{"acct_2"}}}},
