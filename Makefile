@@ -25,7 +25,7 @@ TESTFLAGS ?=
 ARGS      ?=
 STAGE     ?= test
 
-# The newer CDK command under npm's tag latest rejects this CDK library's output.
+# The newest command of the library's major version: npm's 3.0.0 is deprecated.
 CDK := npx --yes aws-cdk@2.1148.1
 export CDK_DISABLE_CLI_TELEMETRY := true
 # CDK's kernel prints a warning about node 20 on every run.

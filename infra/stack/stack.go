@@ -62,8 +62,10 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	p.addDashboard()
 	p.addOutputs()
 	tags := awscdk.Tags_Of(s)
-	tags.Add(str("app"), str("tollgate"), nil)
-	tags.Add(str("stage"), str(o.Stage), nil)
+	// The published schema of a dashboard has no tags.
+	tagged := &awscdk.TagProps{ExcludeResourceTypes: list("AWS::CloudWatch::Dashboard")}
+	tags.Add(str("app"), str("tollgate"), tagged)
+	tags.Add(str("stage"), str(o.Stage), tagged)
 	// CloudFormation copies a stack's own tags to its resources.
 	tags.Add(str("version"), str(o.Version), &awscdk.TagProps{IncludeResourceTypes: list("aws:cdk:stack")})
 	return s, nil
