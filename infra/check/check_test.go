@@ -77,6 +77,10 @@ const mutations = `
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Action.0 "dynamodb:PartiQLDelete"
 	ConsumerRole: Policies.0.PolicyDocument.Statement.0.NotAction "iam:*"
 	ReconcileRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:BatchWriteItem"
+	ReconcileRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:PutItem"
+	ReconcileRole: Policies.0.PolicyDocument.Statement.2.Condition null
+	ReconcileRole: Policies.0.PolicyDocument.Statement.3.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["EVT#*"]}}
+	ReconcileRole: Policies.0.PolicyDocument.Statement.3.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["OUT#*","*"]}}
 	QueuePolicy: PolicyDocument.Statement.0.Effect "Allow"
 	TopicPolicy: ! {"Properties":{"PolicyDocument":{"Statement":[{"Effect":"Allow","Principal":"*"}]}}}
 	DefaultRoutePermission: SourceArn null; ! null DefaultRoute
@@ -115,9 +119,10 @@ const sendMutations = `
 	ConsumerRole: Policies.0.PolicyDocument.Statement.4.Action ["sqs:SendMessage","sqs:ReceiveMessage"]
 	ConsumerRole: Policies.0.PolicyDocument.Statement.4.Resource "arn:aws:sns:eu-central-1:123456789012:news"
 	SenderRole: Policies.0.PolicyDocument.Statement.0.Resource "arn:aws:sqs:eu-central-1:123456789012:other"
-	SenderRole: Policies.0.PolicyDocument.Statement.8.Action ["events:PutEvents","events:PutRule"]
-	SenderRole: Policies.0.PolicyDocument.Statement.8.Resource "arn:aws:events:eu-central-1:123456789012:event-bus/other"
-	SenderRole: Policies.0.PolicyDocument.Statement.9.Resource.Fn::Join.1.5 ":secret:*"`
+	SenderRole: Policies.0.PolicyDocument.Statement.3.Condition null
+	SenderRole: Policies.0.PolicyDocument.Statement.10.Action ["events:PutEvents","events:PutRule"]
+	SenderRole: Policies.0.PolicyDocument.Statement.10.Resource "arn:aws:events:eu-central-1:123456789012:event-bus/other"
+	SenderRole: Policies.0.PolicyDocument.Statement.11.Resource.Fn::Join.1.5 ":secret:*"`
 
 // tableMutations break the invariants of a stage with an existing table.
 const tableMutations = `
@@ -130,7 +135,7 @@ const tableMutations = `
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-other"
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-restored*"
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource {"Ref":"Queue"}
-	ReconcileRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-other/index/list"
+	ReconcileRole: Policies.0.PolicyDocument.Statement.4.Resource.Fn::Join.1.5 ":table/tollgate-other/index/list"
 	SenderRole: Policies.0.PolicyDocument.Statement.1.Resource.Fn::Join.1.5 ":table/tollgate-other"`
 
 // fullMutations break the invariants of options that few stages have.

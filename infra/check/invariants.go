@@ -179,6 +179,7 @@ func (c *checker) grants() {
 		role, granted, named := c.role(function), map[string]bool{}, map[string]bool{}
 		for _, s := range c.statements(role) {
 			c.must(at(s, "NotAction") == nil && at(s, "NotResource") == nil, role, "grants all but some")
+			c.keys(function, s)
 			for _, action := range texts(at(s, "Action")) {
 				c.must(!strings.ContainsAny(action, "*?") && !deletes.MatchString(action), role, "grants %s", action)
 			}
@@ -211,6 +212,23 @@ func (c *checker) grants() {
 		}
 		maps.DeleteFunc(named, func(_ string, is bool) bool { return !is })
 		c.must(fmt.Sprint(granted) == fmt.Sprint(named), role, "grants access to %v; the environment of %s names %v", granted, function, named)
+	}
+}
+
+// keys: reconcile and the sender write no record of an event and no fact.
+func (c *checker) keys(function string, statement any) {
+	actions := texts(at(statement, "Action"))
+	writes := slices.Contains(actions, "dynamodb:PutItem") || slices.Contains(actions, "dynamodb:UpdateItem")
+	if !writes || function != reconcile && function != sender {
+		return
+	}
+	conditions, _ := at(statement, "Condition").(map[string]any)
+	limited, _ := conditions["ForAllValues:StringLike"].(map[string]any)
+	keys := texts(limited["dynamodb:LeadingKeys"])
+	c.must(len(keys) > 0, c.role(function), "may write every item")
+	for _, key := range keys {
+		own := strings.IndexByte(key, '#') > 0 && !strings.HasPrefix(key, limits.KeyRecord) && strings.IndexByte(key, '*') != 0
+		c.must(own, c.role(function), "may write the items %s", key)
 	}
 }
 

@@ -49,6 +49,18 @@ func (f *function) set(name, value string) {
 type grant struct {
 	on      *string // ARN
 	actions []string
+	keys    []string // if any, only for items whose keys are like one of these
+}
+
+// statement returns the grant as a policy has it. The keys of an index are not the table's: a
+// query of an index and a scan cannot be limited so. Nor is a write of several items at once, as
+// it is not documented which of their keys each action is checked with.
+func (g grant) statement() object {
+	s := object{"Effect": "Allow", "Action": g.actions, "Resource": g.on}
+	if len(g.keys) > 0 {
+		s["Condition"] = object{"ForAllValues:StringLike": object{"dynamodb:LeadingKeys": g.keys}}
+	}
+	return s
 }
 
 func (p *parts) addIngest() {
@@ -60,8 +72,8 @@ func (p *parts) addIngest() {
 			"TOLLGATE_WEBHOOK_SECRET_ID": p.webhook.Ref(),
 		},
 		grants: []grant{
-			{p.queue.AttrArn(), []string{"sqs:SendMessage"}},
-			{p.webhook.Ref(), []string{"secretsmanager:GetSecretValue"}},
+			{on: p.queue.AttrArn(), actions: []string{"sqs:SendMessage"}},
+			{on: p.webhook.Ref(), actions: []string{"secretsmanager:GetSecretValue"}},
 		},
 	}
 	f.set("TOLLGATE_ALLOW_IPS", p.allowIPs())
@@ -83,10 +95,10 @@ func (p *parts) addConsumer() {
 			"TOLLGATE_STRIPE_RATE":       str(strconv.Itoa(p.StripeRate)),
 		},
 		grants: []grant{
-			{p.queue.AttrArn(), []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}},
-			{p.dead.AttrArn(), []string{"sqs:SendMessage"}},
-			{p.tableARN, []string{"dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem"}},
-			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
+			{on: p.queue.AttrArn(), actions: []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}},
+			{on: p.dead.AttrArn(), actions: []string{"sqs:SendMessage"}},
+			{on: p.tableARN, actions: []string{"dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem"}},
+			{on: p.key.Ref(), actions: []string{"secretsmanager:GetSecretValue"}},
 		},
 	}
 	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
@@ -137,8 +149,8 @@ func (p *parts) addLogGroup(id, name string) awslogs.CfnLogGroup {
 // function.
 func (p *parts) addRole(id string, f function, logs awslogs.CfnLogGroup) awsiam.CfnRole {
 	var statements []any
-	for _, g := range append(f.grants, grant{logs.AttrArn(), []string{"logs:CreateLogStream", "logs:PutLogEvents"}}) {
-		statements = append(statements, object{"Effect": "Allow", "Action": g.actions, "Resource": g.on})
+	for _, g := range append(f.grants, grant{on: logs.AttrArn(), actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}}) {
+		statements = append(statements, g.statement())
 	}
 	return awsiam.NewCfnRole(p.stack, str(id), &awsiam.CfnRoleProps{
 		Description: str("Tollgate, stage " + p.Stage + ": the " + f.name + " function"),

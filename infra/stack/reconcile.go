@@ -6,9 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+
+	"tollgate/pkg/limits"
 )
 
 // schedule is one rule: a task of the reconcile function and when it runs, in UTC.
@@ -50,11 +51,13 @@ func (p *parts) addReconcile() {
 			"TOLLGATE_STRIPE_RATE":       str(strconv.Itoa(p.StripeRate)),
 		},
 		grants: []grant{
-			{p.queue.AttrArn(), []string{"sqs:SendMessage", "sqs:GetQueueAttributes"}},
-			{p.tableARN, []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"}},
-			{awscdk.Fn_Join(str(""), &[]*string{p.tableARN, str("/index/list")}), []string{"dynamodb:Query"}},
-			{awscdk.Fn_Join(str(""), &[]*string{p.tableARN, str("/index/open-upd")}), []string{"dynamodb:Query"}},
-			{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}},
+			{on: p.queue.AttrArn(), actions: []string{"sqs:SendMessage", "sqs:GetQueueAttributes"}},
+			{on: p.tableARN, actions: []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"}},
+			{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyBegin + "*", limits.KeyCoverage + "*", limits.KeyPosition}},
+			{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyMessage + "*"}},
+			{on: p.index("list"), actions: []string{"dynamodb:Query"}},
+			{on: p.index("open-upd"), actions: []string{"dynamodb:Query"}},
+			{on: p.key.Ref(), actions: []string{"secretsmanager:GetSecretValue"}},
 		},
 	}
 	f.set("TOLLGATE_RECONCILE", p.accounts())

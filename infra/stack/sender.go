@@ -16,6 +16,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"tollgate/pkg/destination"
+	"tollgate/pkg/limits"
 )
 
 const senderFunction = "sender"
@@ -61,7 +62,7 @@ func (p *parts) handOver(f *function) {
 	f.set("TOLLGATE_DESTINATIONS", p.destinations())
 	f.env["TOLLGATE_SEND_DLQ_URL"] = p.sendDead.Ref() // the groups' queues have names like its own
 	for _, queue := range p.sendQueues {
-		f.grants = append(f.grants, grant{queue.AttrArn(), []string{"sqs:SendMessage"}})
+		f.grants = append(f.grants, grant{on: queue.AttrArn(), actions: []string{"sqs:SendMessage"}})
 	}
 }
 
@@ -84,18 +85,20 @@ func (p *parts) addSender() {
 			"TOLLGATE_DESTINATIONS": str(p.destinations()),
 		},
 		grants: []grant{
-			{p.sendDead.AttrArn(), []string{"sqs:SendMessage"}},
-			{p.tableARN, []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}},
+			{on: p.sendDead.AttrArn(), actions: []string{"sqs:SendMessage"}},
+			{on: p.tableARN, actions: []string{"dynamodb:GetItem"}},
+			{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyDestination + "*"}},
+			{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyDelivery + "*", limits.KeySequence + "*"}},
 		},
 	}
 	for _, queue := range p.sendQueues {
-		f.grants = append(f.grants, grant{queue.AttrArn(), []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}})
+		f.grants = append(f.grants, grant{on: queue.AttrArn(), actions: []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}})
 	}
 	if p.asksStripe() {
 		f.env["TOLLGATE_API_KEY_SECRET_ID"] = p.key.Ref()
 		f.set("TOLLGATE_STRIPE_RATE", strconv.Itoa(p.StripeRate))
 		f.set("TOLLGATE_CONCURRENCY", strconv.Itoa(processes))
-		f.grants = append(f.grants, grant{p.key.Ref(), []string{"secretsmanager:GetSecretValue"}})
+		f.grants = append(f.grants, grant{on: p.key.Ref(), actions: []string{"secretsmanager:GetSecretValue"}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.receivers)) {
 		f.grants = append(f.grants, p.reach(p.receivers[name])...)
@@ -141,20 +144,20 @@ func (p *parts) addSendMapping(group string, queue awssqs.CfnQueue) {
 func (p *parts) reach(d destination.Destination) []grant {
 	switch d.Type {
 	case destination.HTTP:
-		return []grant{{p.secretARN(d.Secret), []string{"secretsmanager:GetSecretValue"}}}
+		return []grant{{on: p.secretARN(d.Secret), actions: []string{"secretsmanager:GetSecretValue"}}}
 	case destination.SQS:
 		arn, _ := queueARN(d.Queue)
-		return []grant{{p.partitioned(arn), []string{"sqs:SendMessage"}}}
+		return []grant{{on: p.partitioned(arn), actions: []string{"sqs:SendMessage"}}}
 	case destination.EventBridge:
-		return []grant{{str(d.Bus), []string{"events:PutEvents"}}}
+		return []grant{{on: str(d.Bus), actions: []string{"events:PutEvents"}}}
 	case destination.SNS:
-		return []grant{{str(d.Topic), []string{"sns:Publish"}}}
+		return []grant{{on: str(d.Topic), actions: []string{"sns:Publish"}}}
 	}
 	// SES checks the identity of the sender's address, else that of its domain.
 	var all []grant
 	for _, identity := range identities(d.From) {
 		arn := p.stack.FormatArn(&awscdk.ArnComponents{Service: str("ses"), Resource: str("identity"), ResourceName: str(identity)})
-		all = append(all, grant{arn, []string{"ses:SendEmail"}})
+		all = append(all, grant{on: arn, actions: []string{"ses:SendEmail"}})
 	}
 	return all
 }

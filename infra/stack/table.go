@@ -46,6 +46,11 @@ func (o *Options) validateTable(f *faults) {
 	f.must(o.Table == "" || name.MatchString(o.Table), "table", "%q", o.Table)
 }
 
+// index returns the ARN of one of the table's indexes.
+func (p *parts) index(name string) *string {
+	return awscdk.Fn_Join(str(""), &[]*string{p.tableARN, str("/index/" + name)})
+}
+
 func attribute(name, kind string) any {
 	return &awsdynamodb.CfnTable_AttributeDefinitionProperty{AttributeName: str(name), AttributeType: str(kind)}
 }

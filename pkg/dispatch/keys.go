@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
 )
 
 // Attributes of the table's list index. An item without both is in no list.
@@ -17,9 +18,9 @@ const (
 
 // Prefixes of keys and list names.
 const (
-	recordPrefix = "EVT#"  // the idempotency records, which no effect may write
-	outboxPrefix = "OUT#"  // messages, and the lists of those to be sent
-	heldPrefix   = "HELD#" // the lists of messages held until an operator releases them
+	recordPrefix = limits.KeyRecord  // the idempotency records, which no effect may write
+	outboxPrefix = limits.KeyMessage // messages, and the lists of those to be sent
+	heldPrefix   = "HELD#"           // the lists of messages held until an operator releases them
 )
 
 // Key returns an item's key or a list's name: the prefix, the mode, the account ("-" for the

@@ -13,10 +13,11 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/limits"
 )
 
 // auditPrefix starts an entry's key, and the name of the list of a day's entries.
-const auditPrefix = "AUDIT#"
+const auditPrefix = limits.KeyAudit
 
 // An entry's start is a PutItem that needs a free key and is refused with ALL_OLD; its
 // end an UpdateItem of the same entry, which must be there. Nothing deletes an entry.

@@ -11,13 +11,14 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 )
 
 // Items with the start of history, BEGIN#<mode>#<account or ->, are put once and never
 // change or expire. All are in one partition of the index, [ListIndex].
 const (
-	beginPrefix = "BEGIN#"
+	beginPrefix = limits.KeyBegin
 	beginList   = "BEGIN"
 )
 

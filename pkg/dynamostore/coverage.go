@@ -7,16 +7,17 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/reconcile"
 )
 
 // coverKey is the key of the note of one slice: COVER#<mode>#<account or ->#<tier>#<start>.
 func coverKey(c reconcile.Covered) string {
-	return "COVER#" + event.Mode(c.Livemode) + "#" + cmp.Or(c.Account, "-") + "#" + c.Tier + "#" + second(c.From)
+	return limits.KeyCoverage + event.Mode(c.Livemode) + "#" + cmp.Or(c.Account, "-") + "#" + c.Tier + "#" + second(c.From)
 }
 
 // coverList is the partition of the index that has a month's notes, by their starts.
-func coverList(month time.Time) string { return "COVER#" + month.UTC().Format("2006-01") }
+func coverList(month time.Time) string { return limits.KeyCoverage + month.UTC().Format("2006-01") }
 
 func monthOf(t time.Time) time.Time {
 	t = t.UTC()

@@ -37,7 +37,7 @@ func NewDeliveries(client Client, table string, o Options) (*Deliveries, error) 
 }
 
 // deliveryKey is the key of a delivery's row, DLV#<message key>#<destination>.
-func deliveryKey(j delivery.Job) string { return "DLV#" + j.Message + "#" + j.Destination }
+func deliveryKey(j delivery.Job) string { return limits.KeyDelivery + j.Message + "#" + j.Destination }
 
 // The begin of an attempt: UpdateItem of DLV#…, answering ALL_NEW, refused with ALL_OLD.
 //
@@ -141,7 +141,7 @@ func (d *Deliveries) change(ctx context.Context, what string, in *dynamodb.Updat
 func (d *Deliveries) number(ctx context.Context, req delivery.BeginRequest) (n int64, err error) {
 	f := d.retry(ctx, func(ctx context.Context) error {
 		out, err := d.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &d.table, Key: keyOf("SEQ#" + req.Job.Destination + "#" + req.Object), UpdateExpression: aws.String(sequenceNext),
+			TableName: &d.table, Key: keyOf(limits.KeySequence + req.Job.Destination + "#" + req.Object), UpdateExpression: aws.String(sequenceNext),
 			ExpressionAttributeValues: item{":one": num(1), ":exp": num(req.Now.Add(d.ttl).Unix())}, ReturnValues: types.ReturnValueUpdatedNew,
 		})
 		if err == nil {

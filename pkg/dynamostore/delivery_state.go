@@ -9,10 +9,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/delivery"
+	"tollgate/pkg/limits"
 )
 
 // stateKey is the key of a destination's row, which does not expire.
-func stateKey(destination string) string { return "DST#" + destination }
+func stateKey(destination string) string { return limits.KeyDestination + destination }
 
 // The state of a destination: PutItem of DST#…, refused with ALL_OLD. It holds while the row has
 // the version that the new state is based on, or is not there; see [delivery.Store].

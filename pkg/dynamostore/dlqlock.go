@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"tollgate/pkg/limits"
 	"tollgate/pkg/redrive"
 )
 
 // dlqKey is the lock that keeps two operators from working on the dead-letter queue at once.
-const dlqKey = "OPS#dlq"
+const dlqKey = limits.KeyDLQLock
 
 // The lock: PutItem of OPS#dlq, refused with ALL_OLD. It holds when the lock is free or has
 // expired, and for its owner, who renews it or whose first answer was lost.

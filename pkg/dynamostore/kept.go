@@ -12,6 +12,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/drift"
+	"tollgate/pkg/limits"
 )
 
 // The list of kept rows and entitlements: Scan of the table, their keys only. It is eventually
@@ -83,7 +84,7 @@ func onlyConflicts(e *types.TransactionCanceledException) bool {
 }
 
 // positionKey is the item with the position of the weekly task that compares rows with Stripe.
-const positionKey = "OPS#verify"
+const positionKey = limits.KeyPosition
 
 // positionFormat is the version of that item's attributes.
 const positionFormat = 1

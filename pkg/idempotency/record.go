@@ -29,6 +29,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"time"
+
+	"tollgate/pkg/limits"
 )
 
 // State of a record.
@@ -103,7 +105,7 @@ type BrokenError struct {
 func (e *BrokenError) Error() string { return fmt.Sprintf("record of %s is broken: %s", e.ID, e.Text) }
 
 // KeyPrefix starts the table key of a record; no effect may write such a key.
-const KeyPrefix = "EVT#"
+const KeyPrefix = limits.KeyRecord
 
 // Key returns the table key of an event's record.
 func Key(eventID string) string { return KeyPrefix + eventID }

@@ -103,7 +103,7 @@ func deliveryRowMutants() []mutant {
 		row("an attempt does not recognise its own begin", types, "case r.Status == Running && r.Owner == req.Owner:", "case r.Status == Running && r.Owner == req.Owner && r.Attempt < 0:"),
 		row("an attempt does not recognise its own end", rows, "old.Status != delivery.Running && old.Owner == s.Owner", "old.Status == delivery.Running && old.Owner == s.Owner"),
 		row("the history has no bound", types, "all[max(0, len(all)-MaxHistory):]", "all[max(0, len(all)-99):]"),
-		row("two objects share numbers", rows, `"SEQ#" + req.Job.Destination + "#" + req.Object`, `"SEQ#" + req.Job.Destination + "#" + req.Object[5:]`),
+		row("two objects share numbers", rows, `limits.KeySequence + req.Job.Destination + "#" + req.Object`, `limits.KeySequence + req.Job.Destination + "#" + req.Object[5:]`),
 		row("a delivery without a number is begun", rows, `deliveryNumbered = " AND attribute_exists(seq)"`, `deliveryNumbered = " "`),
 		row("a redrive keeps the age", states, "#next=:now, #first=:now", "#next=:now, #first=if_not_exists(#first,:now)"),
 		row("a redrive takes any delivery", states, `reopenWhen = "st=:retry OR `, `reopenWhen = "attribute_exists(pk) OR st=:retry OR `),

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -169,9 +170,10 @@ func (s *system) receive(url string) []types.Message {
 func (s *system) send(group string) (jobs, back int) {
 	s.t.Helper()
 	var records []events.SQSMessage
-	for _, m := range s.receive(strings.TrimSuffix(s.dead, "dead") + group) {
+	url := strings.TrimSuffix(s.dead, "dead") + group
+	for _, m := range s.receive(url) {
 		records = append(records, events.SQSMessage{
-			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes, EventSourceARN: arn + "tollgate-send-" + group,
+			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes, EventSourceARN: arn + path.Base(url),
 		})
 	}
 	if len(records) == 0 {

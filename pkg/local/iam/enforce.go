@@ -1,0 +1,170 @@
+package iam
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// Enforcer refuses requests to the embedded services that their caller may not make. A caller is
+// known by its access key's id.
+type Enforcer struct {
+	// Callers are the policies of callers, by access key id. Anyone else may do everything.
+	Callers map[string]Policy
+	// Resource returns the resource that a name in a request means: of a table, queue (its URL's
+	// last part) or secret. Default: the name.
+	Resource func(name string) string
+
+	mu      sync.Mutex
+	refused []string
+	made    map[string]map[Made]bool
+}
+
+// Made is an action that a caller made, on a resource.
+type Made struct{ Action, Resource string }
+
+// Refused returns what was refused, and to whom.
+func (e *Enforcer) Refused() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.refused
+}
+
+// Made returns what a caller did.
+func (e *Enforcer) Made(caller string) map[Made]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.made[caller]
+}
+
+// Wrap returns a handler that passes allowed requests on.
+func (e *Enforcer) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		caller := callerOf(r)
+		if refused := e.check(caller, r.Header.Get("X-Amz-Target"), body); refused != "" {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string]string{"__type": "com.amazonaws#AccessDeniedException", "message": "User: " + caller + " is not authorized to perform: " + refused})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// check returns the action that is refused, "" if none is.
+func (e *Enforcer) check(caller, target string, body []byte) string {
+	policy, known := e.Callers[caller]
+	if !known {
+		return ""
+	}
+	requests, err := e.requests(target, body)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil {
+		e.refused = append(e.refused, fmt.Sprintf("%s: %s: %v", caller, target, err))
+		return target
+	}
+	for _, r := range requests {
+		if !policy.Allows(r) {
+			e.refused = append(e.refused, fmt.Sprintf("%s: %s on %s %v", caller, r.Action, r.Resource, r.Keys))
+			return r.Action
+		}
+		if e.made == nil {
+			e.made = map[string]map[Made]bool{}
+		}
+		if e.made[caller] == nil {
+			e.made[caller] = map[Made]bool{}
+		}
+		e.made[caller][Made{r.Action, r.Resource}] = true
+	}
+	return ""
+}
+
+func callerOf(r *http.Request) string {
+	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	id, _, _ := strings.Cut(credential, "/")
+	return id
+}
+
+// requests are the actions that a request is checked for: each part of a transaction has its own,
+// and batches of SQS that of one message.
+func (e *Enforcer) requests(target string, body []byte) ([]Request, error) {
+	service, operation, _ := strings.Cut(target, ".")
+	var in struct {
+		TableName, IndexName, QueueUrl, SecretId string
+		RequestItems                             map[string]any
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	switch {
+	case strings.HasPrefix(service, "AmazonSQS"):
+		name := in.QueueUrl[strings.LastIndexByte(in.QueueUrl, '/')+1:]
+		return []Request{{Action: "sqs:" + strings.TrimSuffix(operation, "Batch"), Resource: e.resource(name)}}, nil
+	case service == "secretsmanager":
+		return []Request{{Action: "secretsmanager:" + operation, Resource: e.resource(in.SecretId)}}, nil
+	case operation == "TransactWriteItems":
+		return e.transaction(body)
+	}
+	for table := range in.RequestItems {
+		in.TableName = table
+	}
+	r := Request{Action: "dynamodb:" + operation, Resource: e.resource(in.TableName)}
+	if in.IndexName != "" {
+		r.Resource += "/index/" + in.IndexName
+	}
+	if in.RequestItems == nil && operation != "Scan" && operation != "Query" {
+		var one struct{ Key, Item map[string]json.RawMessage }
+		if err := json.Unmarshal(body, &one); err != nil {
+			return nil, err
+		}
+		r.Keys = keyOf(one.Key, one.Item)
+	}
+	return []Request{r}, nil
+}
+
+func (e *Enforcer) transaction(body []byte) (all []Request, err error) {
+	var in struct {
+		TransactItems []map[string]struct {
+			TableName string
+			Key, Item map[string]json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	for _, action := range in.TransactItems {
+		for kind, i := range action {
+			name := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}[kind]
+			all = append(all, Request{Action: "dynamodb:" + name, Resource: e.resource(i.TableName), Keys: keyOf(i.Key, i.Item)})
+		}
+	}
+	return all, nil
+}
+
+// keyOf returns the table's key of an item.
+func keyOf(attributes ...map[string]json.RawMessage) []string {
+	for _, a := range attributes {
+		var key struct{ S string }
+		if json.Unmarshal(a["pk"], &key) == nil && key.S != "" {
+			return []string{key.S}
+		}
+	}
+	return nil
+}
+
+func (e *Enforcer) resource(name string) string {
+	if e.Resource == nil {
+		return name
+	}
+	return e.Resource(name)
+}
