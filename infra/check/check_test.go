@@ -132,6 +132,8 @@ const tableMutations = `
 	Consumer: Environment.Variables.TOLLGATE_TABLE "tollgate-other" ConsumerRole; Environment.Variables.TOLLGATE_TABLE null Table
 	Reconcile: Environment.Variables.TOLLGATE_TABLE "tollgate-other"; Environment.Variables.TOLLGATE_TABLE null
 	Sender: Environment.Variables.TOLLGATE_TABLE "tollgate-other"
+	Reconcile: Environment.Variables.TOLLGATE_HOLD_BEFORE null; Environment.Variables.TOLLGATE_HOLD_BEFORE "2026-11-21T12:00:00Z"
+	Consumer: Environment.Variables.TOLLGATE_HOLD_BEFORE null Reconcile
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-other"
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-restored*"
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource {"Ref":"Queue"}

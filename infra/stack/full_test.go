@@ -28,6 +28,7 @@ func everyOption() object {
 		"endpoints":     object{"default": object{"livemode": []any{true}}, "connect": object{"accounts": []any{"acct_1"}, "on_mismatch": "ignore"}},
 		"event-metrics": true,
 		"hold-after":    "36h",
+		"hold-before":   "2026-11-28T22:30:00Z",
 		"log-days":      90,
 		"reconcile":     object{"-": "default", "acct_1": "connect"},
 		"reserved":      true, // false leaves the reservations out

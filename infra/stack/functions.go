@@ -107,6 +107,7 @@ func (p *parts) addConsumer() {
 	if p.EventMetrics {
 		f.set("TOLLGATE_EVENT_METRICS", "true")
 	}
+	f.set("TOLLGATE_HOLD_BEFORE", p.HoldBefore)
 	p.handOver(&f)
 	p.consumer = p.addFunction("Consumer", f)
 	p.addMapping()

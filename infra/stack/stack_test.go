@@ -210,7 +210,8 @@ func TestOptions(t *testing.T) {
 			"Consumer" + variables + "ENDPOINTS":  `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`,
 			"Reconcile" + variables + "RECONCILE": `{"-":"default","acct_1":"connect"}`,
 		}},
-		"times": {"test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h"}, object{
+		"times": {"test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h", "hold-before": "2026-11-28T22:30:00Z"}, object{
+			"Reconcile" + variables + "HOLD_BEFORE": "2026-11-28T22:30:00Z", "Consumer" + variables + "HOLD_BEFORE": "2026-11-28T22:30:00Z", "Ingest" + variables + "HOLD_BEFORE": nil,
 			"Reconcile" + variables + "BEGIN": "2026-11-21T12:00:00+01:00", "Consumer" + variables + "BEGIN": "2026-11-21T12:00:00+01:00",
 			"Ingest" + variables + "BEGIN": nil, "Consumer" + variables + "HOLD_AFTER": "36h", "Reconcile" + variables + "HOLD_AFTER": nil,
 		}},
@@ -363,6 +364,7 @@ func TestReadStageRefuses(t *testing.T) {
 			object{"name": "hooks.example.com", "certificate": "arn:aws:iam::123456789012:server-certificate/a"},
 			object{"name": "hooks.example.com", "certificate": certificate, "zone": "example.com"}}},
 		{"budget", []any{-1, 1_000_001, 12.5, "50"}},
+		{"hold-before", []any{"2026-11-28", "yesterday", "0001-01-01T00:00:00Z", 1}},
 		{"table", []any{"ab", "a/b", "arn:aws:dynamodb:eu-central-1:123456789012:table/t", strings.Repeat("a", 256), 1}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
 	} {

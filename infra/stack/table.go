@@ -6,6 +6,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/jsii-runtime-go"
+
+	"tollgate/pkg/config"
 )
 
 // addTable creates a table unless an existing one is named. It is in one Region: a global table resolves conflicts by the last
@@ -43,6 +45,8 @@ func (p *parts) adoptTable() {
 // stack's account and Region.
 func (o *Options) validateTable(f *faults) {
 	name := regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+	err := config.CheckTime("hold-before", o.HoldBefore)
+	f.must(err == nil, "hold-before", "%q", o.HoldBefore)
 	f.must(o.Table == "" || name.MatchString(o.Table), "table", "%q", o.Table)
 }
 

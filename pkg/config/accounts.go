@@ -28,6 +28,14 @@ func CheckReconcile(endpoints, accounts, begin string) error {
 	return r.err()
 }
 
+// CheckTime reports the fault of a value for a variable with a time, by the name that its text has for
+// the reader; "" is not set.
+func CheckTime(name, value string) error {
+	r := reader{lookup: func(string) (string, bool) { return value, true }}
+	r.time(name)
+	return r.err()
+}
+
 // excluded reports the accounts whose endpoint excludes all their events in both modes:
 // reconcile would compare nothing. reconcile.Excluded also considers the API key's mode.
 func (r *reader) excluded(name string, accounts map[string]string, policies map[string]policy.Policy) {

@@ -42,6 +42,7 @@ type Consumer struct {
 	Concurrency    int                      // processes that run at once at most, and share the rate limit of Stripe's account
 	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
 	EventMetrics   bool                     // count by event type too
+	HoldBefore     time.Time                // messages about states before it are held
 }
 
 // Reconcile is the reconcile function's configuration.
@@ -54,6 +55,7 @@ type Reconcile struct {
 	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil: that account alone
 	Endpoints      map[string]policy.Policy // the consumer's
 	Begin          time.Time                // overrides the start of history in the table unless zero
+	HoldBefore     time.Time                // the consumer's: messages queued before it are held, not sent
 	Sending        Sending                  // the consumer's
 }
 
@@ -116,6 +118,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		Begin:          r.time("TOLLGATE_BEGIN"),
 		HoldAfter:      r.duration("TOLLGATE_HOLD_AFTER", limits.HoldAfter, time.Minute, maxHoldAfter),
 		EventMetrics:   r.flag("TOLLGATE_EVENT_METRICS"),
+		HoldBefore:     r.time("TOLLGATE_HOLD_BEFORE"),
 	}
 	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)
 	c.Concurrency = r.number("TOLLGATE_CONCURRENCY", c.Limits.MaxConcurrency, 1, maxConcurrency)
@@ -138,6 +141,7 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Accounts:       r.accounts("TOLLGATE_RECONCILE"),
 		Begin:          r.time("TOLLGATE_BEGIN"),
+		HoldBefore:     r.time("TOLLGATE_HOLD_BEFORE"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 	}
 	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)

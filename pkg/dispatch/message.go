@@ -13,13 +13,14 @@ import (
 // Fields that Dispatch adds to a message.
 const (
 	MessageQueued = "queued_at" // when it was requested or, later, released; in ms
-	MessageHeld   = "held"      // HeldOld or HeldBeforeBegin; absent if it was never held
+	MessageHeld   = "held"      // a reason below; absent if it was never held
 )
 
 // Reasons to hold a message.
 const (
 	HeldOld         = "old"          // its state was older than Hold.After when the event was received
 	HeldBeforeBegin = "before_begin" // its state is older than the start of history
+	HeldBefore      = "hold_before"  // its state is older than Hold.Before, or it was queued before
 )
 
 // Message requests that a message be sent: it is inserted under key, a [MessageKey], and sent
@@ -42,6 +43,9 @@ type Hold struct {
 	// states are held. As the age at receipt counts, a redrive days later holds nothing.
 	// Defaults to limits.HoldAfter.
 	After time.Duration
+	// Before is the moment from which the table is complete: a message about an earlier state may
+	// have been sent, and was forgotten when the table was restored. Default zero.
+	Before time.Time
 	// Begins gives the start of each account's history; messages about earlier changes are
 	// held. Default nil: only After decides.
 	Begins Begins
@@ -105,10 +109,13 @@ func (e Effect) checkMessage() error {
 }
 
 // reason returns why a message is held, "" if it is not. For an event without a time of
-// receipt only the start of history counts.
+// receipt only Before and the start of history count.
 func (h *holder) reason(ctx context.Context, in Input, since time.Time) (string, error) {
 	if !in.ReceivedAt.IsZero() && in.ReceivedAt.Sub(since) > h.After {
 		return HeldOld, nil
+	}
+	if since.Before(h.Before) {
+		return HeldBefore, nil
 	}
 	begin, known, err := h.begin(ctx, in)
 	if err != nil {

@@ -50,6 +50,7 @@ func TestHold(t *testing.T) {
 		name                   string
 		since, received, began time.Time // began zero: no begin of history
 		handled                time.Time // zero: when it was received
+		before                 time.Time
 		after                  time.Duration
 		want                   string
 	}{
@@ -63,6 +64,11 @@ func TestHold(t *testing.T) {
 		{name: "older than the begin", since: noon, received: noon.Add(time.Second), began: noon.Add(time.Nanosecond), want: dispatch.HeldBeforeBegin},
 		{name: "of the begin's moment", since: noon, received: noon.Add(time.Second), began: noon},
 		{name: "after the begin, and old", since: noon, received: noon.Add(25 * hour), began: noon.Add(-hour), want: dispatch.HeldOld},
+		{name: "before the restore's end", since: noon, received: noon.Add(2 * time.Second), before: noon.Add(time.Second), want: dispatch.HeldBefore},
+		{name: "of the moment of the restore's end", since: noon, received: noon, before: noon},
+		{name: "before the restore's end, and old", since: noon, received: noon.Add(25 * hour), before: noon.Add(hour), want: dispatch.HeldOld},
+		{name: "before the restore's end, and before the begin", since: noon, received: noon, before: noon.Add(hour), began: noon.Add(hour), want: dispatch.HeldBefore},
+		{name: "received at an unknown time, before the restore's end", since: noon, handled: noon, before: noon.Add(hour), want: dispatch.HeldBefore},
 		{name: "received at an unknown time", since: noon, handled: noon.Add(72 * hour)},
 		{name: "received at an unknown time, older than the begin", since: noon, handled: noon.Add(72 * hour), began: noon.Add(hour), want: dispatch.HeldBeforeBegin},
 	} {
@@ -71,7 +77,7 @@ func TestHold(t *testing.T) {
 				c.handled = c.received
 			}
 			fields := dispatch.Fields{"name": "receipt"}
-			mux := returning(dispatch.Hold{After: c.after, Begins: &beginsOf{at: c.began}}, dispatch.Message(messageKey, c.since, fields))
+			mux := returning(dispatch.Hold{After: c.after, Before: c.before, Begins: &beginsOf{at: c.began}}, dispatch.Message(messageKey, c.since, fields))
 			got, err := mux.Dispatch(t.Context(), inputAt(c.received, c.handled))
 			if err != nil {
 				t.Fatal(err)

@@ -109,6 +109,24 @@ func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outb
 	}
 }
 
+// The hold: UpdateItem of an unsent message, which puts it onto the list of its shard's held ones. It
+// holds for a message that was queued before a time, and neither sent nor released since.
+//
+// Inputs: :held and :out, the shard's two lists; :reason; :before in ms.
+const (
+	holdSet  = "SET lst=:held, held=:reason"
+	holdWhen = "lst=:out AND attribute_not_exists(sent_at) AND (attribute_not_exists(queued_at) OR queued_at<:before)"
+)
+
+// Hold implements outbox.Holder. A refusal is success: the message is no longer to be held.
+func (s *Store) Hold(ctx context.Context, key string, before time.Time) error {
+	shard := dispatch.OutboxShard(key)
+	_, err := s.setItem(ctx, "hold "+key, key, holdSet, holdWhen, item{
+		":held": str(dispatch.HeldList(shard)), ":out": str(dispatch.OutboxList(shard)), ":reason": str(dispatch.HeldBefore), ":before": millis(before),
+	})
+	return err
+}
+
 // MarkSent marks a message. A refusal is success: it was marked before, by a run that
 // overlapped or by an earlier try whose response was lost.
 func (s *Store) MarkSent(ctx context.Context, key string, at time.Time) error {

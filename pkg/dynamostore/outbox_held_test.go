@@ -87,6 +87,48 @@ func TestOutboxRelease(t *testing.T) {
 	}
 }
 
+// TestOutboxHold: a message that waited in a restored table is held once, unless it was sent, or
+// released since.
+func TestOutboxHold(t *testing.T) {
+	f, keys := waiting(t, 6) // 0 and 3 are held already
+	end := outboxStart.Add(time.Hour)
+	check(t, f.MarkSent(t.Context(), keys[1], end))
+	if got, err := f.operator.Release(t.Context(), keys[3], end.Add(time.Second)); got != outbox.Released || err != nil {
+		t.Fatalf("%v, %v", got, err)
+	}
+	check(t, f.Hold(t.Context(), keys[3], end)) // by a run that read it before its release
+	old := "OUT#OBJ#live#-#in_old#receipt"      // of a release that wrote no queued_at
+	check(t, errOf(f.raw.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &f.table, Item: item{
+		"pk": str(old), "name": str("receipt"), "lst": str(dispatch.OutboxList(dispatch.OutboxShard(old))), "at": str(second(outboxStart)),
+	}})))
+	k := &keySender{sent: map[string]int{}}
+	r, err := outbox.Drain(t.Context(), f.Store, k, outbox.Options{HoldBefore: end, Holder: f.Store})
+	check(t, err)
+	if r.Sent != 1 || k.sent[keys[3]] != 1 || r.Failed != 0 || r.Left.Unsent != 0 {
+		t.Errorf("%+v, sent %v, want the released one", r, k.sent)
+	}
+	for i, want := range []string{"old", "", "hold_before", "old", "hold_before", "hold_before"} {
+		check(t, f.Hold(t.Context(), keys[i], end)) // again, and where there is nothing to hold
+		it, _, err := f.reader.Item(t.Context(), keys[i])
+		check(t, err)
+		got, _ := it["held"].(string)
+		list, _ := it["lst"].(string)
+		if got != want || dispatch.IsHeldList(list) != (want != "" && i != 3) {
+			t.Errorf("message %d: held %q in %q, want %q", i, got, list, want)
+		}
+	}
+	if it, _, err := f.reader.Item(t.Context(), old); it["held"] != "hold_before" || err != nil {
+		t.Errorf("one without the time of its request: %v, %v", it, err)
+	}
+	check(t, f.Hold(t.Context(), "OUT#OBJ#live#-#in_none#receipt", end))
+	if got, err := f.operator.Release(t.Context(), keys[2], end.Add(time.Minute)); got != outbox.Released || err != nil {
+		t.Errorf("release of what was held: %v, %v", got, err)
+	}
+	if r, err := outbox.Drain(t.Context(), f.Store, k, outbox.Options{HoldBefore: end, Holder: f.Store}); err != nil || r.Sent != 1 || k.sent[keys[2]] != 1 {
+		t.Errorf("after the release: %+v, %v", r, err)
+	}
+}
+
 func TestOutboxCountHeld(t *testing.T) {
 	o, _ := waiting(t, 90) // 30 are held
 	all := 0

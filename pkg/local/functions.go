@@ -92,6 +92,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	}
 	for name, value := range map[string]string{
 		"TOLLGATE_STRIPE_URL": info.StripeURL, "TOLLGATE_ENDPOINTS": o.Endpoints, "TOLLGATE_BEGIN": o.Begin,
+		"TOLLGATE_HOLD_BEFORE":  o.HoldBefore,
 		"TOLLGATE_DESTINATIONS": o.Destinations, "TOLLGATE_SEND_DLQ_URL": info.SendDLQURL,
 	} {
 		if value != "" {

@@ -40,6 +40,10 @@ type Options struct {
 
 	HoldAfter time.Duration // the consumer holds messages about states that were older when their event was received; default: the consumer's
 
+	// As the stack's options of these names: an existing table, default one of the local system, and
+	// the end of its restore.
+	Table, HoldBefore string
+
 	NoReconcile bool // without the reconcile function, which also sends the outbox
 
 	// Between, if set, gets the address of the AWS services or of the fake Stripe and returns
@@ -60,6 +64,7 @@ func (o Options) withDefaults() Options {
 	o.Listen = cmp.Or(o.Listen, "127.0.0.1:4242")
 	o.AWSListen = cmp.Or(o.AWSListen, "127.0.0.1:4566")
 	o.Data = cmp.Or(o.Data, ".tollgate")
+	o.Table = cmp.Or(o.Table, TableName)
 	o.TimeScale = cmp.Or(o.TimeScale, 1)
 	o.MaxReceives = cmp.Or(o.MaxReceives, limits.AWS().MaxReceives)
 	o.IngestConcurrency = cmp.Or(o.IngestConcurrency, 8)
@@ -86,7 +91,7 @@ func (o Options) validate() error {
 	between("ingest concurrency", o.IngestConcurrency, 1, maxConcurrency)
 	between("consumer concurrency", o.ConsumerConcurrency, 1, maxConcurrency)
 	_, destinations := o.destinations()
-	errs = append(errs, config.CheckReconcile(o.Endpoints, o.Reconcile, o.Begin), destinations)
+	errs = append(errs, config.CheckReconcile(o.Endpoints, o.Reconcile, o.Begin), config.CheckTime("hold-before", o.HoldBefore), destinations)
 	for _, address := range []string{o.Listen, o.AWSListen} {
 		if err := onLoopback(address); err != nil {
 			errs = append(errs, err)

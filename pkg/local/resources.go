@@ -96,7 +96,14 @@ func (r resources) queue(ctx context.Context, name string, attributes map[string
 	return aws.ToString(out.QueueUrl), nil
 }
 
-func (r resources) table(ctx context.Context) error {
+// table makes the system's own table, and expects another to be there.
+func (r resources) table(ctx context.Context, name string) error {
+	if name != TableName {
+		if _, err := r.dynamo.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name}); err != nil {
+			return fmt.Errorf("find table %s, which must be there: %w", name, err)
+		}
+		return nil
+	}
 	_, err := r.dynamo.CreateTable(ctx, dynamostore.TableSchema(TableName))
 	if _, there := errors.AsType[*ddbtypes.ResourceInUseException](err); err != nil && !there {
 		return fmt.Errorf("create table %s: %w", TableName, err)

@@ -93,7 +93,7 @@ func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) 
 	if i.QueueURL, i.DLQURL, err = r.queues(ctx, o.limits()); err != nil {
 		return err
 	}
-	if err := r.table(ctx); err != nil {
+	if err := r.table(ctx, o.Table); err != nil {
 		return err
 	}
 	if i.Secret, err = r.signingSecrets(ctx, ingest.DefaultEndpoint, o.WebhookSecrets); err != nil {
@@ -112,7 +112,7 @@ func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) 
 	if err := r.sending(ctx, o, i); err != nil {
 		return err
 	}
-	i.Region, i.Table = Region, TableName
+	i.Region, i.Table = Region, o.Table
 	i.TimeScale, i.MaxReceives, i.Endpoints, i.Reconcile = o.TimeScale, o.MaxReceives, o.Endpoints, o.Reconcile
 	return nil
 }

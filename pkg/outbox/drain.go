@@ -19,6 +19,17 @@ type Options struct {
 	Failures int           // maximum failed messages, shared equally among shards, at least one each; default 1,000
 	MinAge   time.Duration // messages requested less than this before are left to [HandOver]; default 0
 	Logger   *slog.Logger  // one line per failed message; default none
+
+	// HoldBefore is the end of a table's restore: a message queued before it may have been sent, and
+	// is held by Holder instead. Default none. What is released later is sent.
+	HoldBefore time.Time
+	Holder     Holder
+}
+
+// Holder holds an unsent message that was queued before a time, until an operator releases it. One
+// that was sent, or released since, is unchanged; that is not an error.
+type Holder interface {
+	Hold(ctx context.Context, key string, before time.Time) error
 }
 
 const (
@@ -30,7 +41,7 @@ const (
 // Result is the result of a run.
 type Result struct {
 	Sent     int // accepted by the sender and marked
-	Failed   int // rejected by the sender; retried in the next run
+	Failed   int // rejected by the sender, or not held; retried in the next run
 	Unmarked int // accepted by the sender, not marked: will be sent again
 	// Unfinished means that some messages may not have been tried: the run reached its time
 	// limit or its maximum of failures, or a list could not be read.
@@ -60,6 +71,9 @@ const (
 func (o Options) withDefaults() (Options, error) {
 	if min(o.Time, o.MinAge) < 0 || min(o.Parallel, o.Failures) < 0 {
 		return o, errors.New("outbox options must not be negative")
+	}
+	if !o.HoldBefore.IsZero() && o.Holder == nil {
+		return o, errors.New("outbox needs a holder for the messages that it holds")
 	}
 	o.Time, o.Parallel, o.Failures = cmp.Or(o.Time, 45*time.Second), cmp.Or(o.Parallel, 64), cmp.Or(o.Failures, 1000)
 	if o.Logger == nil {
@@ -128,6 +142,9 @@ func share(number, total int) int { return max(1, (total+Shards-1-number)/Shards
 
 // process sends a message, then marks it. In the other order a crash in between would lose it.
 func (r *run) process(ctx context.Context, m Message) (accepted, marked bool) {
+	if m.Queued.Before(r.o.HoldBefore) {
+		return r.hold(ctx, m)
+	}
 	if err := send(ctx, r.sender, m); err != nil {
 		r.note(func(is *Result) { is.Failed++ })
 		r.warn(ctx, "send outbox message failed", m, err)
@@ -141,6 +158,18 @@ func (r *run) process(ctx context.Context, m Message) (accepted, marked bool) {
 		return true, false
 	}
 	r.note(func(is *Result) { is.Sent++ })
+	return true, true
+}
+
+// hold takes a message off the list. One that cannot be held is not sent either.
+func (r *run) hold(ctx context.Context, m Message) (held, off bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTime)
+	defer cancel()
+	if err := r.o.Holder.Hold(ctx, m.Key, r.o.HoldBefore); err != nil {
+		r.note(func(is *Result) { is.Failed++ })
+		r.warn(ctx, "hold outbox message failed", m, err)
+		return false, false
+	}
 	return true, true
 }
 

@@ -79,13 +79,14 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	return sqsqueue.NewLambdaHandler(c), nil
 }
 
-// hold holds messages about old states. A configured start of history overrides the
+// hold holds messages about old states, and about those that a restored table may have forgotten.
+// A configured start of history overrides the
 // table's.
 func hold(cfg config.Consumer, table dispatch.Begins) dispatch.Hold {
 	if !cfg.Begin.IsZero() {
 		table = dispatch.FixedBegin(cfg.Begin)
 	}
-	return dispatch.Hold{After: cfg.HoldAfter, Begins: table}
+	return dispatch.Hold{After: cfg.HoldAfter, Before: cfg.HoldBefore, Begins: table}
 }
 
 // consumerStripe returns a client with the configured API key. Without one, fetches fail

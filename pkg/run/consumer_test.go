@@ -24,7 +24,7 @@ func (b tableBegin) Begin(context.Context, bool, string) (time.Time, bool, error
 	return time.Time(b), true, nil
 }
 
-// TestHold: a configured begin takes precedence over the table's.
+// TestHold: a configured begin takes precedence over the table's; the other times are as configured.
 func TestHold(t *testing.T) {
 	table, configured := time.Unix(1_000, 0), time.Unix(2_000, 0)
 	for _, c := range []struct {
@@ -33,10 +33,11 @@ func TestHold(t *testing.T) {
 	}{
 		{config.Consumer{HoldAfter: time.Hour}, table},
 		{config.Consumer{HoldAfter: 2 * time.Hour, Begin: configured}, configured},
+		{config.Consumer{HoldAfter: time.Hour, HoldBefore: configured}, table},
 	} {
 		h := hold(c.cfg, tableBegin(table))
 		at, known, err := h.Begins.Begin(t.Context(), true, "")
-		if !at.Equal(c.want) || !known || err != nil || h.After != c.cfg.HoldAfter {
+		if !at.Equal(c.want) || !known || err != nil || h.After != c.cfg.HoldAfter || !h.Before.Equal(c.cfg.HoldBefore) {
 			t.Errorf("%+v: begin %v, %v, %v; after %v", c.cfg, at, known, err, h.After)
 		}
 	}

@@ -88,7 +88,7 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 		return nil, err
 	}
 	l := cfg.Limits.Reconcile
-	sender, drains := newSender(log), outbox.Options{Time: l.OutboxTime, Logger: log}
+	sender, drains := newSender(log), outbox.Options{Time: l.OutboxTime, Logger: log, HoldBefore: cfg.HoldBefore, Holder: store}
 	if router != nil { // the consumer hands younger messages over itself
 		sender, drains.MinAge = router, l.OutboxMinAge
 	}

@@ -207,6 +207,17 @@ func (b *box) Send(_ context.Context, m outbox.Message) error {
 	return b.refuse
 }
 
+// TestOutboxKnowsTheRestoresEnd: what was queued before it is held.
+func TestOutboxKnowsTheRestoresEnd(t *testing.T) {
+	w, err := wireReconcile(environment(map[string]string{"TOLLGATE_HOLD_BEFORE": "2026-11-28T22:30:00Z"}), handlers.Register, outbox.NewLogSender)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := time.Date(2026, 11, 28, 22, 30, 0, 0, time.UTC); !w.drains.HoldBefore.Equal(want) || w.drains.Holder == nil {
+		t.Errorf("holds before %v by %v, want %v", w.drains.HoldBefore, w.drains.Holder, want)
+	}
+}
+
 func TestOutboxTask(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -131,6 +131,8 @@ func outsideMutants() []mutant {
 		failure  = "consumer/failure.go"
 		missed   = "consumer/missed.go"
 		mail     = "dispatch/message.go"
+		drain    = "outbox/drain.go"
+		store    = "dynamostore/outbox.go"
 		codec    = "queue/codec.go"
 		rest     = "redrive/hidden.go"
 		writer   = "registration/secrets.go"
@@ -157,6 +159,14 @@ func outsideMutants() []mutant {
 		one("mail is held by its age when the event is handled", mail, "in.ReceivedAt.Sub(since) > h.After", "in.Now.Sub(since) > h.After"),
 		one("mail is held by the age of its event", mail, "in.ReceivedAt.Sub(since) > h.After", "in.ReceivedAt.Sub(time.Unix(in.Created, 0)) > h.After"),
 		one("mail from before the begin is sent", mail, "if known && since.Before(begin) {", "if known && since.Before(begin) && h.After == 0 {"),
+
+		one("mail from before a restore's end is sent", mail, "if since.Before(h.Before) {", "if since.Before(h.Before) && h.Begins == nil {"),
+		one("a restore's end holds by the time of handling", mail, "if since.Before(h.Before) {", "if in.Now.Before(h.Before) {"),
+		one("a message that waited in a restored table is sent", drain, "if m.Queued.Before(r.o.HoldBefore) {", "if m.Since.After(r.o.HoldBefore) && false {").by("TestHoldBefore").in("outbox"),
+		one("a message that cannot be held is sent", drain, "		r.warn(ctx, \"hold outbox message failed\", m, err)\n		return false, false\n", "		return false, send(ctx, r.sender, m) == nil\n").by("TestHoldBefore").in("outbox"),
+		one("a released message is held again", store, "AND (attribute_not_exists(queued_at) OR queued_at<:before)", "AND (attribute_not_exists(queued_at) OR queued_at<>:before)").by("TestOutboxHold").in("dynamostore"),
+		one("a sent message is held", store, "holdWhen = \"lst=:out AND attribute_not_exists(sent_at) AND (", "holdWhen = \"(attribute_exists(pk) OR lst=:out) AND (").by("TestOutboxHold").in("dynamostore"),
+		one("the outbox task does not know the restore's end", "run/reconcile.go", "HoldBefore: cfg.HoldBefore, Holder: store", "Holder: store").by("TestOutboxKnowsTheRestoresEnd").in("run"),
 
 		// Two releases.
 		one("a newer message is dead at first sight", failure, "	if b.receivesLeft(m) == 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)", "	if b.receivesLeft(m) >= 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)"),

@@ -53,6 +53,7 @@ type scenario struct {
 	background   []appointment // what operators will do later
 
 	reconciler *reconciler // nil without reconcile
+	restored   time.Time   // the end of the table's restore, zero for none
 	outages    [parts]outage
 	script     []appointment
 	random     func() float64 // random numbers of the code under test
@@ -105,6 +106,7 @@ func newScenarioOf(p plan, rng *rand.Rand, trace func(string)) *scenario {
 	if sc.plan.reconciler.on {
 		sc.reconciler = newReconciler(sc)
 	}
+	sc.restored = sc.plan.mail.restoredFrom(time.Now())
 	sc.happen()
 	return sc
 }

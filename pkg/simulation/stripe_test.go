@@ -118,7 +118,7 @@ func (sc *scenario) happen() {
 			sc.before(f)
 		}
 		if f.since = f.happened; typ == mailType {
-			f.since = f.since.Add(-sc.plan.mail[i])
+			f.since = f.since.Add(-sc.plan.mail.ages[i])
 		}
 		f.listedFor = account
 		account, named := sc.named(account)

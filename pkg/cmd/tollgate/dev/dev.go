@@ -33,6 +33,9 @@ type Dev struct {
 	Begin       string        `help:"RFC 3339 time before which reconcile compares nothing." placeholder:"TIME"`
 	HoldAfter   time.Duration `default:"24h" help:"Hold messages about states that were older when their event was received. Default: 24h." placeholder:"DURATION"`
 
+	Table      string `help:"Existing table to use, such as a copy of an earlier state. Default: the system's own." placeholder:"NAME"`
+	HoldBefore string `help:"RFC 3339 time, the end of the table's restore: messages about states before it are held." placeholder:"TIME"`
+
 	Destinations string `help:"JSON file with the receivers of messages and events, in the form of the stack's option destinations." placeholder:"FILE"`
 	SendTo       string `help:"Send every message and event to this URL, the destination listen; for example http://127.0.0.1:4300 for tollgate listen." placeholder:"URL"`
 
@@ -88,7 +91,7 @@ func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 		WebhookSecrets: verb.Split(string(a.Env.WebhookSecret)), APIKey: string(a.Env.APIKey), AllowLive: c.AllowLive,
 		TimeScale: c.TimeScale, MaxReceives: c.MaxReceives,
 		IngestConcurrency: c.Ingest, ConsumerConcurrency: c.Consumers, NoReconcile: c.NoReconcile,
-		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin, HoldAfter: c.HoldAfter, Destinations: destinations,
+		Endpoints: c.Endpoints, Reconcile: c.Reconcile, Begin: c.Begin, HoldAfter: c.HoldAfter, Table: c.Table, HoldBefore: c.HoldBefore, Destinations: destinations,
 		LogLevel: c.LogLevel, Log: a.Err,
 	})
 	if errors.Is(err, local.ErrOptions) {

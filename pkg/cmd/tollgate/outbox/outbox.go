@@ -145,6 +145,8 @@ func row(m dynamostore.WaitingMessage) []string {
 	switch {
 	case m.Held && v.Held == dispatch.HeldBeforeBegin:
 		status = "held: before begin"
+	case m.Held && v.Held == dispatch.HeldBefore:
+		status = "held: before restore"
 	case m.Held:
 		status = "held: " + verb.Dash(v.Held)
 	case v.ReleasedAt != nil:
