@@ -2,6 +2,7 @@ package stack
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 
 	"tollgate/pkg/limits"
 )
@@ -10,6 +11,8 @@ import (
 const (
 	sum     = "Sum"
 	maximum = "Maximum"
+	average = "Average"
+	samples = "SampleCount"
 	p50     = "p50"
 	p99     = "p99"
 )
@@ -21,6 +24,18 @@ type metric struct {
 	name       string
 	stat       string
 	dimensions []dimension
+}
+
+// as returns the metric under another id.
+func (m metric) as(id string) metric {
+	m.id = id
+	return m
+}
+
+// by returns the metric with another statistic.
+func (m metric) by(stat string) metric {
+	m.stat = stat
+	return m
 }
 
 type dimension struct {
@@ -38,6 +53,10 @@ func (p *parts) sqs(queue, name string) metric {
 
 func (p *parts) gateway(name, stat string) metric {
 	return metric{"m", "AWS/ApiGateway", name, stat, []dimension{{"ApiId", p.api.Ref()}}}
+}
+
+func (p *parts) rule(of awsevents.CfnRule) metric {
+	return metric{"m", "AWS/Events", "Invocations", sum, []dimension{{"RuleName", of.Ref()}}}
 }
 
 func (p *parts) dynamo(name string) metric {

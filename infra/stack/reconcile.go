@@ -87,6 +87,7 @@ func (p *parts) addSchedule(s schedule) {
 			Id: str(s.task), Arn: p.reconcile.AttrArn(), Input: str(fmt.Sprintf(`{"task":%q}`, s.task)),
 		}},
 	})
+	p.rules[s.name] = rule
 	awslambda.NewCfnPermission(p.stack, str(id+"Permission"), &awslambda.CfnPermissionProps{
 		Action:       str("lambda:InvokeFunction"),
 		FunctionName: p.reconcile.AttrArn(),

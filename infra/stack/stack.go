@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -46,7 +47,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 		// A live stack holds the only copy of its data: deleting it takes two decisions.
 		TerminationProtection: jsii.Bool(o.Stage == stageLive),
 	})
-	p := parts{Options: o, receivers: receivers, bundles: bundles, stack: s}
+	p := parts{Options: o, receivers: receivers, bundles: bundles, stack: s, rules: map[string]awsevents.CfnRule{}}
 	p.addQueues()
 	p.addSendQueues()
 	p.addTable()
@@ -119,6 +120,7 @@ type parts struct {
 	domain         awsapigatewayv2.CfnDomainName // nil without an own one
 	alarmTopic     *string                       // ARN
 	alarmResources []*string
+	rules          map[string]awsevents.CfnRule // by schedule
 }
 
 // name returns the fixed name of a resource of this stage.

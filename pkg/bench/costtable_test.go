@@ -235,6 +235,8 @@ func (p *plant) deployed(stage string) counts {
 				}
 			}
 			c[alarmMetrics] += max(1, n)
+		case "AWS::CloudWatch::CompositeAlarm":
+			c[composites]++
 		}
 	}
 	return c

@@ -13,6 +13,7 @@ const (
 	storageMonths = "stored GB-months"
 	backupMonths  = "backup GB-months"
 	alarmMetrics  = "alarm metrics"
+	composites    = "composite alarms"
 	metrics       = "custom metrics"
 	secretsKept   = "secrets"
 )
@@ -33,6 +34,7 @@ func prices() counts {
 		storageMonths: 0.25,
 		backupMonths:  0.20, // point-in-time recovery
 		alarmMetrics:  0.10,
+		composites:    0.50,
 		metrics:       0.30,
 		secretsKept:   0.40,
 	}
