@@ -152,8 +152,8 @@ bench-e2e: measure ## load tollgate dev and its floors: two minutes (ARGS="-grow
 bench-send: measure ## load healthy destinations with and without broken ones: three minutes (ARGS="-rate 20 -for 2m")
 	$(HOST)/measure send -results .build/results.jsonl $(ARGS)
 
-cost: ## count what AWS bills for an event, and price it (ARGS="-document infra/README.md")
-	@go test -count=1 -v -run '^TestCost$$' ./pkg/bench $(ARGS)
+cost: ## count what AWS bills for an event, price it, and print the capacity (ARGS="-document infra/README.md")
+	@go test -count=1 -v -run '^Test(Cost|Capacity)$$' ./pkg/bench $(ARGS)
 
 # The path is replaced before a top folder, not inside a longer path.
 rename: ## give the module your own path (MODULE=github.com/acme/payments)
