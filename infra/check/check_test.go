@@ -134,6 +134,12 @@ const tableMutations = `
 	Consumer: Environment.Variables.TOLLGATE_TABLE "tollgate-other" ConsumerRole; Environment.Variables.TOLLGATE_TABLE null Table
 	Reconcile: Environment.Variables.TOLLGATE_TABLE "tollgate-other"; Environment.Variables.TOLLGATE_TABLE null
 	Sender: Environment.Variables.TOLLGATE_TABLE "tollgate-other"
+	BackupRole: ManagedPolicyArns ["arn:aws:iam::aws:policy/AdministratorAccess"]; ManagedPolicyArns null; Policies []; ! null
+	BackupRole: AssumeRolePolicyDocument.Statement.0.Principal "*"; !Type "AWS::IAM::Policy"
+	BackupVault: !DeletionPolicy "Delete"; !UpdateReplacePolicy null; ! null
+	BackupSelection: BackupSelection.Resources ["*"]; BackupSelection.Resources.0.Fn::Join.1.5 ":table/tollgate-other"; BackupSelection.Conditions {}
+	BackupSelection: BackupSelection.IamRoleArn {"Fn::GetAtt":["ConsumerRole","Arn"]}; BackupPlanId "other"; ! null
+	BackupPlan: BackupPlan.BackupPlanRule []; BackupPlan.BackupPlanRule.0.TargetBackupVault "other"; BackupPlan.BackupPlanRule.0.ScheduleExpression null
 	Reconcile: Environment.Variables.TOLLGATE_HOLD_BEFORE null; Environment.Variables.TOLLGATE_HOLD_BEFORE "2026-11-21T12:00:00Z"
 	Consumer: Environment.Variables.TOLLGATE_HOLD_BEFORE null Reconcile
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-other"

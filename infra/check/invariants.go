@@ -46,7 +46,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.grants, c.invokers, c.domain, c.throttle, c.alarms} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.invokers, c.domain, c.throttle, c.alarms} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -155,6 +155,9 @@ func (c *checker) resources() {
 		}
 		c.must(!isSecret || c.at(name, "SecretString") == nil && c.at(name, "GenerateSecretString") == nil, name, "has a value in the template, which a deploy would restore")
 		c.must(r.Type != "AWS::DynamoDB::GlobalTable", name, "is global: two Regions could apply one event")
+		if name == backupRole {
+			continue // see backups
+		}
 		c.must(!strings.HasPrefix(r.Type, "AWS::IAM::") || isRole && users[name] == 1, name, "%s is not the role of one function", r.Type)
 		c.must(c.at(name, "ManagedPolicyArns") == nil, name, "has a managed policy")
 		for _, document := range []string{"PolicyDocument", "ResourcePolicy", "ResourcePolicyDocument", "AssumeRolePolicyDocument"} {

@@ -43,3 +43,31 @@ func (c *checker) tables() {
 	output := short(c.Outputs[limits.OutputTable].Value)
 	c.must(output == c.table(), limits.OutputTable, "is %q, the consumer uses %q", output, c.table())
 }
+
+// BackupPolicy is the end of the ARN of AWS's policy for what backs up: all that AWS Backup can.
+const BackupPolicy = "iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
+
+const backupRole, backupVault, backupPlan, backupSelection = "BackupRole", "BackupVault", "BackupPlan", "BackupSelection"
+
+// backups: the one role that is no function's is AWS Backup's alone, and the plan uses it for the
+// table alone. The backups outlive the stack.
+func (c *checker) backups() {
+	if c.Resources[backupRole].Type == "" && len(c.names("AWS::Backup::BackupPlan")) == 0 {
+		return
+	}
+	role, vault := c.Resources[backupRole], c.Resources[backupVault]
+	c.must(role.Type == "AWS::IAM::Role" && c.at(backupRole, "Policies") == nil, backupRole, "is no role, or has policies of its own")
+	trusts := items(c.at(backupRole, "AssumeRolePolicyDocument.Statement"))
+	c.must(len(trusts) == 1 && short(at(trusts[0], "Principal")) == `{"Service":"backup.amazonaws.com"}`, backupRole, "trusts %s", short(trusts))
+	managed := texts(c.at(backupRole, "ManagedPolicyArns"))
+	c.must(len(managed) == 1 && managed[0] == `{"Fn::Join":["",["arn:",{"Ref":"AWS::Partition"},":`+BackupPolicy+`"]]}`, backupRole, "has the policies %v", managed)
+	c.must(vault.Type != "" && vault.DeletionPolicy == "Retain" && vault.UpdateReplacePolicy == "Retain", backupVault, "is deleted with the stack")
+	c.must(c.text(backupSelection, "BackupPlanId") == backupPlan, backupSelection, "is of the plan %q", c.text(backupSelection, "BackupPlanId"))
+	c.must(c.text(backupSelection, "BackupSelection.IamRoleArn") == backupRole+".Arn", backupSelection, "uses another role")
+	selected := texts(c.at(backupSelection, "BackupSelection.Resources"))
+	chosen, _ := c.at(backupSelection, "BackupSelection").(map[string]any)
+	c.must(len(chosen) == 3, backupSelection, "narrows what it selects: %s", short(chosen))
+	c.must(len(selected) == 1 && (selected[0] == c.table()+".Arn" || c.ofTable(selected[0])), backupSelection, "backs up %v, not the table", selected)
+	rules := items(c.at(backupPlan, "BackupPlan.BackupPlanRule"))
+	c.must(len(rules) == 1 && short(at(rules[0], "TargetBackupVault")) == backupVault && at(rules[0], "ScheduleExpression") != nil, backupPlan, "has the rules %s", short(rules))
+}

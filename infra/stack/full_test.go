@@ -21,6 +21,7 @@ func everyOption() object {
 		"alarm-email":   "ops@example.com",
 		"alarm-topic":   "", // excludes alarm-email
 		"allow-ips":     []any{"3.18.12.63", "10.0.0.0/8"},
+		"backup":        object{"schedule": "daily", "copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-vault:tollgate-copies"},
 		"begin":         "2026-11-21T12:00:00Z",
 		"budget":        200,
 		"destinations":  everyKind(),

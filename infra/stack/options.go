@@ -43,6 +43,7 @@ type Options struct {
 	Table        string              `json:"table,omitzero"`
 	EventMetrics bool                `json:"event-metrics,omitzero"`
 	HoldBefore   string              `json:"hold-before,omitzero"`
+	Backup       Backup              `json:"backup,omitzero"`
 }
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
@@ -72,6 +73,7 @@ func Keys() map[string]string {
 		"domain":        `a domain for the API, with a certificate of the stack's Region and the hosted zone that gets its record, if there is one: {"name": "hooks.example.com", "certificate": "arn:aws:acm:…", "zone": "Z…"}`,
 		"budget":        "US dollars a month that the account may cost until a mail or message to the receiver of the alarms, 1 to 1000000",
 		"table":         "the name of an existing table to use, such as a restored one; later name another table, but never leave it out again: the stack would make a new, empty one, and events would be applied again",
+		"backup":        `when AWS Backup backs the table up, and a vault of another account or Region that gets a copy: {"schedule": "daily", "copy-to": "arn:aws:backup:…:backup-vault:…"}; without copy-to there is none`,
 		"hold-before":   "a time (RFC 3339), the end of the table's restore: messages about states before it are held, as they may have been sent",
 		"silence-hours": "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
 	}
@@ -79,7 +81,7 @@ func Keys() map[string]string {
 
 // optional are the keys that a file may leave out: what they add is off then.
 func optional() []string {
-	return []string{"budget", "domain", "event-metrics", "hold-before", "table"}
+	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "table"}
 }
 
 // Stages whose events have one mode.

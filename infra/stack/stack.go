@@ -51,6 +51,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	p.addQueues()
 	p.addSendQueues()
 	p.addTable()
+	p.addBackup()
 	p.addSecrets()
 	p.addIngest()
 	p.addConsumer()

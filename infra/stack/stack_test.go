@@ -215,6 +215,9 @@ func TestOptions(t *testing.T) {
 			"Reconcile" + variables + "BEGIN": "2026-11-21T12:00:00+01:00", "Consumer" + variables + "BEGIN": "2026-11-21T12:00:00+01:00",
 			"Ingest" + variables + "BEGIN": nil, "Consumer" + variables + "HOLD_AFTER": "36h", "Reconcile" + variables + "HOLD_AFTER": nil,
 		}},
+		"backups": {"test", object{"backup": object{"schedule": "daily"}}, object{
+			"BackupSelection.BackupSelection.Resources": []any{object{"Fn::GetAtt": []any{"Table", "Arn"}}},
+		}},
 		"an existing table": {"test", object{"table": "tollgate-restored"}, object{
 			"Table": nil, "Consumer" + variables + "TABLE": "tollgate-restored", "Reconcile" + variables + "TABLE": "tollgate-restored",
 		}},
@@ -364,6 +367,8 @@ func TestReadStageRefuses(t *testing.T) {
 			object{"name": "hooks.example.com", "certificate": "arn:aws:iam::123456789012:server-certificate/a"},
 			object{"name": "hooks.example.com", "certificate": certificate, "zone": "example.com"}}},
 		{"budget", []any{-1, 1_000_001, 12.5, "50"}},
+		{"backup", []any{"daily", object{"schedule": "weekly"}, object{"schedule": "daily", "copy-to": "copies"}, object{"copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-vault:v"},
+			object{"schedule": "daily", "copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-plan:p"}}},
 		{"hold-before", []any{"2026-11-28", "yesterday", "0001-01-01T00:00:00Z", 1}},
 		{"table", []any{"ab", "a/b", "arn:aws:dynamodb:eu-central-1:123456789012:table/t", strings.Repeat("a", 256), 1}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
@@ -391,6 +396,7 @@ func TestReadStageRefuses(t *testing.T) {
 		"set together with alarm-email":                     {"alarm-topic": topic, "alarm-email": "ops@example.com"},
 		`unknown key "alarm-emial"; keys are alarm-email, `: {"alarm-emial": "ops@example.com"},
 		`key "begin" is missing: write a time (RFC 3339)`:   {"begin": nil},
+		`unknown field "days"`:                              {"backup": object{"schedule": "daily", "days": 7}},
 		`unknown field "mode"`:                              {"endpoints": object{"a": object{"mode": true}}},
 	} {
 		if _, err := read(t, "test", change); err == nil || !strings.Contains(err.Error(), want) {

@@ -45,6 +45,7 @@ func (p *parts) adoptTable() {
 // stack's account and Region.
 func (o *Options) validateTable(f *faults) {
 	name := regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+	f.must(o.Backup.valid(), "backup", "%+v", o.Backup)
 	err := config.CheckTime("hold-before", o.HoldBefore)
 	f.must(err == nil, "hold-before", "%q", o.HoldBefore)
 	f.must(o.Table == "" || name.MatchString(o.Table), "table", "%q", o.Table)

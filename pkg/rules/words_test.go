@@ -43,7 +43,7 @@ func fieldTerms() map[string]string {
 	return map[string]string{
 		"for " + "ever": "indefinitely", "stand" + "-in": "fake Stripe, or what it is", "of one's" + " own": "your own",
 		"were" + " it": "even if it is", "dri" + "lls?": "scenario or test",
-		"zom" + "bies?": "paused worker or attempt", "no" + "body": "no operator, no caller", "vau" + "lts?": "secret store",
+		"zom" + "bies?": "paused worker or attempt", "no" + "body": "no operator, no caller",
 		"reviv" + "ed?": "requeued", "(says?|said)" + " so": "reports it", "(is|are|was|were)" + " told": "gets", "besi" + "de": "with, or next to",
 		"by" + " itself": "alone, separately", "(give|gives|given|gave|giving)" + " up": "exhaust retries, or purge", "(become|becomes|became|comes|came)" + " of": "the outcome of",
 	}
