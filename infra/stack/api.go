@@ -68,11 +68,12 @@ func (p *parts) addStage() awsapigatewayv2.CfnStage {
 }
 
 // accessLog follows a delivery without anything that its sender wrote: no body, header or
-// path.
+// path. API Gateway does not escape what it fills in, so it has no text of an error either, which
+// may have quotes: integration is the status of Lambda's answer, answer that of ingest's.
 func accessLog(stage string) string {
 	return `{"stage":"` + stage + `","time":"$context.requestTimeEpoch","request":"$context.requestId","route":"$context.routeKey",` +
 		`"status":"$context.status","latency":"$context.responseLatency","source":"$context.identity.sourceIp",` +
-		`"function_error":"$context.integration.error","function_request":"$context.integration.requestId",` +
+		`"integration":"$context.integration.integrationStatus","answer":"$context.integration.status","function_request":"$context.integration.requestId",` +
 		`"error":"$context.error.responseType"}`
 }
 
