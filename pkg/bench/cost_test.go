@@ -161,7 +161,7 @@ func (p *plant) events(typ string, created time.Time, n, batch int, fail bool) c
 func (p *plant) task(name string) counts {
 	p.t.Helper()
 	return p.count(func() counts {
-		_, err := p.reconcile.Invoke(p.t.Context(), []byte(`{"task":"`+name+`"}`))
+		_, err := p.reconcile.Invoke(invocation(p.t), []byte(`{"task":"`+name+`"}`))
 		p.check(err)
 		return counts{invocations: 1, computeTime: runSeconds * memoryGB}
 	})
@@ -203,7 +203,7 @@ func (p *plant) deliver(body []byte) {
 		},
 	})
 	p.check(err)
-	p.check(answered(p.ingest.Invoke(p.t.Context(), payload)))
+	p.check(answered(p.ingest.Invoke(invocation(p.t), payload)))
 }
 
 // consume invokes the consumer with one batch of which so many must fail, and counts the
@@ -217,7 +217,7 @@ func (p *plant) consume(bodies []string, receives, failures int) counts {
 			"ApproximateReceiveCount": strconv.Itoa(receives), "SentTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
 		}}
 	}
-	failed, err := localtest.Consume(p.t.Context(), p.consumer, messages)
+	failed, err := localtest.Consume(invocation(p.t), p.consumer, messages)
 	if err == nil && len(failed) != failures || err != nil && failures != len(bodies) {
 		p.t.Fatalf("%d of %d messages failed, want %d (%v)", len(failed), len(bodies), failures, err)
 	}

@@ -279,7 +279,7 @@ func accessLine(format string) string {
 			return "JKJaXmPLvHcESHA="
 		case "context_routeKey":
 			return "POST /webhooks/stripe"
-		case "context_status":
+		case "context_status", "context_integration_status", "context_integration_integrationStatus":
 			return "200"
 		case "context_responseLatency":
 			return "25"

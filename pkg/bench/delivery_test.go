@@ -102,7 +102,7 @@ func (p *plant) invokeSender(url string, messages []types.Message) counts {
 			EventSourceARN: "arn:aws:sqs:" + localtest.Region + ":000000000000:bench-send-crm",
 		}
 	}
-	failed, err := localtest.Consume(p.t.Context(), p.sender, records)
+	failed, err := localtest.Consume(invocation(p.t), p.sender, records)
 	p.check(err)
 	var done []types.DeleteMessageBatchRequestEntry
 	for id, receipt := range receipts {

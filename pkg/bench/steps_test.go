@@ -18,6 +18,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -113,7 +114,8 @@ func ingesting(t testing.TB, body []byte, message string) []step {
 	client := sqs.NewFromConfig(stubbed(sent))
 	url := "https://sqs.us-east-1.amazonaws.com/000000000000/events"
 	invoke := func(h lambda.Handler) func() error {
-		return func() error { return answered(h.Invoke(t.Context(), gateway)) }
+		ctx := invocation(t)
+		return func() error { return answered(h.Invoke(ctx, gateway)) }
 	}
 	return []step{
 		{"IngestEncoded/of=noop", invoke(noop)},
@@ -124,6 +126,11 @@ func ingesting(t testing.TB, body []byte, message string) []step {
 		}},
 		{"Ingest/of=tollgate", invoke(ingestHandler(t, sqsqueue.New(sqsqueue.NewClient(stubbed(sent)), url, "", limits.AWS())))},
 	}
+}
+
+// invocation is a context of Lambda's, whose request is named in every line.
+func invocation(t testing.TB) context.Context {
+	return lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "8e2f0a51-7c2b-4f0a-9d3e-3b1f6f0c2d11"})
 }
 
 // answered fails unless an ingest function answered 200: a rejected delivery would be cheap.
@@ -152,9 +159,9 @@ func (secrets) Refetched(context.Context, string) ([]string, error) { return []s
 // encoder is a queue that ends where the SDK would begin.
 type encoder struct{}
 
-func (encoder) Send(_ context.Context, e event.Envelope, _ string) error {
+func (encoder) Enqueue(_ context.Context, e event.Envelope, _ string) (string, error) {
 	_, err := queue.Encode(e)
-	return err
+	return "059f36b4-87a3-44ab-83d2-661975830a7d", err
 }
 
 // consuming handles one message whose type has no handler.
@@ -170,8 +177,9 @@ func consuming(t testing.TB, message string) []step {
 		t.Fatal(err)
 	}
 	h := consumerHandler(t, recorded.client(t))
+	ctx := invocation(t)
 	handle := func() error {
-		raw, err := h.Invoke(t.Context(), payload)
+		raw, err := h.Invoke(ctx, payload)
 		if err == nil && string(raw) != `{"batchItemFailures":[]}` {
 			return fmt.Errorf("answered %s", raw)
 		}

@@ -167,8 +167,6 @@ func (r *reader) stripeRate(missing int) int {
 
 func (r *reader) common() Common {
 	c := Common{
-		Stage:    r.text("TOLLGATE_STAGE", optional, ""),
-		Version:  r.text("TOLLGATE_VERSION", optional, ""),
 		LogLevel: r.level("TOLLGATE_LOG_LEVEL"),
 		Limits:   limits.Scaled(r.number("TOLLGATE_TIME_SCALE", 1, 1, limits.MaxTimeScale)),
 		AWS: AWS{
@@ -181,6 +179,12 @@ func (r *reader) common() Common {
 			EndpointSecretsManager: r.endpointURL("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
 		},
 	}
-	c.Stage, c.Version = cmp.Or(c.Stage, "dev"), cmp.Or(c.Version, "dev")
+	c.Stage, c.Version = Names(r.lookup)
 	return c
+}
+
+// Names returns the stage and the release, also of a function whose configuration has faults.
+func Names(lookup Lookup) (stage, version string) {
+	r := reader{lookup: lookup}
+	return cmp.Or(r.text("TOLLGATE_STAGE", optional, ""), "dev"), cmp.Or(r.text("TOLLGATE_VERSION", optional, ""), "dev")
 }

@@ -56,7 +56,10 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 	attrs := []slog.Attr{
 		slog.String("event_id", r.env.ID), slog.String("event_type", r.env.Type),
 		slog.String("endpoint", r.env.Endpoint), slog.String("outcome", r.outcome),
-		slog.Int64("attempt", r.attempt), slog.Int("receives", m.Receives),
+		slog.Int64("attempt", r.attempt), slog.Int("receives", m.Receives), slog.String("message_id", m.ID),
+	}
+	if trace := event.SampledTrace(m.Trace); trace != "" {
+		attrs = append(attrs, slog.String("trace", trace))
 	}
 	if r.env.Created > 0 {
 		attrs = append(attrs, slog.Int64("age_ms", c.cfg.Now().Sub(time.Unix(r.env.Created, 0)).Milliseconds()))
@@ -72,9 +75,6 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 	}
 	if !r.ack {
 		attrs = append(attrs, slog.Int64("retry_in_ms", r.delay.Milliseconds()))
-	}
-	if !r.ack || r.outcome == outcomeDead { // a message that is done has no more to look for
-		attrs = append(attrs, slog.String("message_id", m.ID))
 	}
 	if r.err != nil {
 		level = slog.LevelWarn

@@ -43,10 +43,10 @@ type Secrets interface {
 	Refetched(ctx context.Context, endpoint string) ([]string, error)
 }
 
-// Sender enqueues an envelope. A nil error means that the queue has stored the message;
-// trace may be empty. Send limits its own time.
+// Sender enqueues an envelope. A nil error means that the queue has stored the message, by
+// the id that it returns; trace may be empty. Enqueue limits its own time.
 type Sender interface {
-	Send(ctx context.Context, e event.Envelope, trace string) error
+	Enqueue(ctx context.Context, e event.Envelope, trace string) (message string, err error)
 }
 
 // Config holds a handler's parts.
@@ -107,11 +107,16 @@ func (h *Handler) Handle(ctx context.Context, r Request) (Answer, error) {
 		}
 		return h.failed(ctx, r, "", fmt.Errorf("find a secret for endpoint %q: %w", r.Endpoint, err))
 	}
-	if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {
+	message, err := h.sender.Enqueue(ctx, got.Envelope, r.Trace)
+	if err != nil {
 		return h.failed(ctx, r, got.Envelope.ID, fmt.Errorf("enqueue event %s: %w", got.Envelope.ID, err))
 	}
-	h.log.LogAttrs(ctx, slog.LevelInfo, "delivery", slog.String("outcome", "enqueued"), slog.String("endpoint", r.Endpoint),
-		slog.String("event_id", got.Envelope.ID), slog.String("event_type", got.Envelope.Type), slog.String("verified_by", strconv.Itoa(got.SecretIndex)))
+	attrs := append(make([]slog.Attr, 0, 7), slog.String("outcome", "enqueued"), slog.String("endpoint", r.Endpoint), slog.String("event_id", got.Envelope.ID),
+		slog.String("event_type", got.Envelope.Type), slog.String("message_id", message), slog.String("verified_by", strconv.Itoa(got.SecretIndex)))
+	if trace := event.SampledTrace(r.Trace); trace != "" {
+		attrs = append(attrs, slog.String("trace", trace))
+	}
+	h.log.LogAttrs(ctx, slog.LevelInfo, "delivery", attrs...)
 	return Answer{Status: http.StatusOK}, nil
 }
 

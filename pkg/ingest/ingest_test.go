@@ -71,14 +71,14 @@ type fakeSender struct {
 	last string // trace
 }
 
-func (f *fakeSender) Send(_ context.Context, e event.Envelope, trace string) error {
+func (f *fakeSender) Enqueue(_ context.Context, e event.Envelope, trace string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
-		return f.err
+		return "", f.err
 	}
 	f.sent, f.last = append(f.sent, e), trace
-	return nil
+	return "message-1", nil
 }
 
 type bundle struct {
@@ -325,6 +325,8 @@ func TestOneLogLineWithoutSecrets(t *testing.T) {
 	unknown := signed(body, mark, time.Now())
 	unknown.Endpoint = "stranger"
 	payload := `{"id":"evt_1","object":"event","type":"a.b","data":{"object":{"id":"o","v":"` + mark + `"}}}`
+	traced := signed(payload, mark, time.Now())
+	traced.Trace = "Root=1-6afe5866-2f6c3e0d4f9b8a7c6d5e4f30;Parent=53995c3f42cd8ad8;Sampled=1"
 	notEvent := `{"id":"` + mark + `","object":"` + mark + `"}`
 	cases := []struct {
 		name    string
@@ -333,7 +335,10 @@ func TestOneLogLineWithoutSecrets(t *testing.T) {
 		want    map[string]any
 	}{
 		{"enqueued", signed(payload, mark, time.Now()), nil, map[string]any{
-			"outcome": "enqueued", "endpoint": "default", "event_id": "evt_1", "event_type": "a.b", "verified_by": "0", "level": "INFO"}},
+			"outcome": "enqueued", "endpoint": "default", "event_id": "evt_1", "event_type": "a.b", "message_id": "message-1", "verified_by": "0", "level": "INFO"}},
+		{"enqueued, its trace recorded", traced, nil, map[string]any{
+			"outcome": "enqueued", "endpoint": "default", "event_id": "evt_1", "event_type": "a.b", "message_id": "message-1", "verified_by": "0",
+			"trace": "1-6afe5866-2f6c3e0d4f9b8a7c6d5e4f30", "level": "INFO"}},
 		{"rejected", signed(notEvent, mark, time.Now()), nil, map[string]any{
 			"outcome": "rejected", "endpoint": "default", "reason": "not_event", "level": "INFO"}},
 		{"unknown endpoint", unknown, nil, map[string]any{

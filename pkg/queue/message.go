@@ -8,6 +8,7 @@ type Message struct {
 	Receipt  string // proof of this receive
 	Body     string
 	Group    string // message group id, "" for none
+	Trace    string // trace header that it was sent with, "" for none
 	Receives int    // how often the message was received, this receive included; at least 1
 	SentAt   time.Time
 

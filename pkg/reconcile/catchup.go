@@ -22,7 +22,7 @@ func (p *pass) catchUp(ctx context.Context) {
 		}
 		finished, err := p.slice(ctx, t, account, w)
 		if !finished {
-			p.cfg.Logger.Warn("a slice that was left could not be finished", "tier", t.Name, "account", account, "from", w.From, "error", err)
+			p.cfg.Logger.WarnContext(ctx, "a slice that was left could not be finished", "tier", t.Name, "account", account, "from", w.From, "error", err)
 			if !p.passOver(err) {
 				return
 			}
@@ -42,7 +42,7 @@ type tierOf struct{ tier, account string }
 func (p *pass) covered(ctx context.Context, from, to time.Time) ([]Covered, error) {
 	notes, broken, err := p.cfg.Coverage.Covered(ctx, from, to)
 	for _, key := range broken {
-		p.cfg.Logger.Warn("a note of a finished slice cannot be read", "key", key)
+		p.cfg.Logger.WarnContext(ctx, "a note of a finished slice cannot be read", "key", key)
 	}
 	return notes, err
 }

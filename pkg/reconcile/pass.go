@@ -253,14 +253,14 @@ func (c *Counts) of(v verdict) *int {
 func (p *pass) item(ctx context.Context, r rule, account string, i Item, records map[string]idempotency.Record) (verdict, error) {
 	log := p.cfg.Logger.With("event", i.Event.ID, "type", i.Event.Type, "account", account)
 	if !i.sendable() {
-		log.Warn("a listed event cannot be read", "position", i.Position, "error", i.Err)
+		log.WarnContext(ctx, "a listed event cannot be read", "position", i.Position, "error", i.Err)
 		return unreadable, nil
 	}
 	e := i.Event
 	// A context names even the key's own account, which is listed without its id.
 	named := e.AccountFrom == event.FromContext && (account == "" || e.AccountUnknown())
 	if e.Account != "" && e.Account != account && !named {
-		log.Warn("a listed event is another account's")
+		log.WarnContext(ctx, "a listed event is another account's")
 		return mismatched, nil
 	}
 	if !named {
@@ -270,7 +270,7 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	e.Source, e.ReceivedAt = p.source, r.now
 	if i.Err != nil {
 		e.Body = nil
-		log.Warn("a listed event cannot be read completely and is sent id-only", "position", i.Position, "error", i.Err)
+		log.WarnContext(ctx, "a listed event cannot be read completely and is sent id-only", "position", i.Position, "error", i.Err)
 	}
 	var rec *idempotency.Record
 	if found, ok := records[e.ID]; ok {
@@ -279,7 +279,7 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	v := r.judge(e, i.Err != nil, rec)
 	switch v {
 	case mismatched:
-		log.Error("an event and its record contradict each other, or the record cannot be read", "state", rec.State, "error", rec.Check())
+		log.ErrorContext(ctx, "an event and its record contradict each other, or the record cannot be read", "state", rec.State, "error", rec.Check())
 	case unrecorded, stuck, unfinished:
 		if p.excluded(e) {
 			return ignored, nil

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -36,11 +37,11 @@ func Excluded(accounts map[string]string, policies map[string]policy.Policy, liv
 }
 
 // exclude leaves out the accounts that their endpoint's policy excludes.
-func (p *pass) exclude() {
+func (p *pass) exclude(ctx context.Context) {
 	p.report.Excluded = Excluded(p.cfg.Accounts, p.cfg.Policies, p.live)
 	for _, e := range p.report.Excluded {
 		p.leaveOut(e.Account)
-		p.cfg.Logger.Warn("an account is not compared: the policy of its endpoint excludes it",
+		p.cfg.Logger.WarnContext(ctx, "an account is not compared: the policy of its endpoint excludes it",
 			"account", e.Account, "livemode", p.live, "endpoint", e.Endpoint, "reason", e.Reason)
 	}
 	p.report.Nothing = len(p.accounts) == 0

@@ -116,7 +116,7 @@ func (r *Reconciler) pass(ctx context.Context, t Tier, source event.Source) (*pa
 		stopAfter: r.cfg.Limits.Reconcile.StopAfter,
 		report:    Report{Tier: t.Name},
 	}
-	p.exclude()
+	p.exclude(ctx)
 	return p, nil
 }
 

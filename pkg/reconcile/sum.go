@@ -58,7 +58,7 @@ func (p *pass) recall(ctx context.Context) {
 	}
 	if p.open, err = p.cfg.Records.Open(ctx); err != nil {
 		p.open = nil
-		p.cfg.Logger.Warn("open records cannot be read: all records are compared", "error", err)
+		p.cfg.Logger.WarnContext(ctx, "open records cannot be read: all records are compared", "error", err)
 	}
 }
 

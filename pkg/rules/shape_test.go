@@ -140,3 +140,35 @@ func noSleepingTests(s *source) (violations []string) {
 	}
 	return violations
 }
+
+// linesNameTheirInvocation: a function's logger takes the request's id from the context.
+func linesNameTheirInvocation(s *source) (violations []string) {
+	for _, f := range s.files {
+		if f.test() {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			method, ok := call.Fun.(*ast.SelectorExpr)
+			if ok && slices.Contains([]string{"Debug", "Info", "Warn", "Error"}, method.Sel.Name) && logs(method.X) {
+				violations = append(violations, fmt.Sprintf("%s: %s without a context: write %sContext(ctx, …)", s.at(call), method.Sel.Name, method.Sel.Name))
+			}
+			return true
+		})
+	}
+	return violations
+}
+
+// logs reports whether an expression is named as loggers are.
+func logs(x ast.Expr) bool {
+	switch x := x.(type) {
+	case *ast.Ident:
+		return x.Name == "log"
+	case *ast.SelectorExpr:
+		return x.Sel.Name == "log" || x.Sel.Name == "Logger"
+	}
+	return false
+}

@@ -156,7 +156,7 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	started := time.Now()
 	r, err := t.passes.Run(ctx, in.Task)
 	for _, e := range r.Excluded {
-		t.log.Info(telemetry.ExclusionMessage, "account", e.Account, "endpoint", e.Endpoint, "reason", e.Reason, telemetry.IgnoredKey, max(e.Events, 1))
+		t.log.InfoContext(ctx, telemetry.ExclusionMessage, "account", e.Account, "endpoint", e.Endpoint, "reason", e.Reason, telemetry.IgnoredKey, max(e.Events, 1))
 	}
 	level, text := slog.LevelInfo, ""
 	if !r.Complete() || err != nil {

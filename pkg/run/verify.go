@@ -34,7 +34,7 @@ func (c *comparison) run(ctx context.Context) error {
 		Every: c.limits.Round, Recent: c.limits.Recent, Requests: c.limits.Requests, Time: c.limits.Time,
 		OnDrift: func(f drift.Finding) {
 			if logged++; logged <= maxDriftLines {
-				c.log.Warn("drift", "key", f.Key, "kind", f.Kind, "result", string(f.Result), "fields", f.Fields(), "error", f.Error)
+				c.log.WarnContext(ctx, "drift", "key", f.Key, "kind", f.Kind, "result", string(f.Result), "fields", f.Fields(), "error", f.Error)
 			}
 		},
 	}

@@ -98,14 +98,14 @@ func (c *cache[T]) refresh(ctx context.Context, from *time.Time, ended func()) (
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 		defer cancel()
 		value, err := c.fetch(bounded, known)
-		c.keep(value, err, ended)
+		c.keep(ctx, value, err, ended)
 	}
 	return c.last(nil)
 }
 
 // keep stores the outcome of a fetch. After a failure the cached value stays in use and the
 // next planned fetch waits, so that an outage costs one deadline a minute.
-func (c *cache[T]) keep(value T, err error, ended func()) {
+func (c *cache[T]) keep(ctx context.Context, value T, err error, ended func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ended()
@@ -117,7 +117,7 @@ func (c *cache[T]) keep(value T, err error, ended func()) {
 	}
 	c.due = time.Now().Add(c.limits.SecretRefetch)
 	if c.known {
-		c.log.Warn("secret could not be fetched, the cached value stays in use", "error", err.Error())
+		c.log.WarnContext(ctx, "secret could not be fetched, the cached value stays in use", "error", err.Error())
 	}
 }
 

@@ -139,7 +139,7 @@ func TestParse(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
-			got, err := parse(c.text, slog.New(slog.NewTextHandler(&log, nil)))
+			got, err := parse(t.Context(), c.text, slog.New(slog.NewTextHandler(&log, nil)))
 			if d := cmp.Diff(c.want, got); d != "" || (err != nil) != (c.want == nil) {
 				t.Errorf("error %v, (-want +got):\n%s", err, d)
 			}
@@ -158,7 +158,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		all, err := parse(text, slog.New(slog.DiscardHandler))
+		all, err := parse(t.Context(), text, slog.New(slog.DiscardHandler))
 		if (err == nil) != (all != nil) {
 			t.Fatalf("%v with error %v", all, err)
 		}

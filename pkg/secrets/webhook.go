@@ -37,8 +37,8 @@ func NewWebhook(c Config) (*Webhook, error) {
 		if err != nil {
 			return nil, err
 		}
-		all, err := parse(text, c.Logger)
-		return keepGood(known, all, c.Logger), err
+		all, err := parse(ctx, text, c.Logger)
+		return keepGood(ctx, known, all, c.Logger), err
 	})}, nil
 }
 
@@ -88,7 +88,7 @@ func fetch(ctx context.Context, api API, id string) (string, error) {
 // parse reads the webhook secret. An invalid entry is dropped and logged by its position,
 // never by its value. A secret without any endpoint is an error, though it is JSON: every
 // delivery would be refused like a forged one, without an alarm.
-func parse(text string, log *slog.Logger) (map[string][]string, error) {
+func parse(ctx context.Context, text string, log *slog.Logger) (map[string][]string, error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil || raw == nil {
 		return nil, errors.New(`read webhook secret: it is not JSON of the form {"default":["whsec_…"]}`)
@@ -96,14 +96,14 @@ func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	all := make(map[string][]string, len(raw))
 	for endpoint, stored := range raw {
 		if !event.ValidEndpoint(endpoint) {
-			log.Warn("webhook secret: an endpoint was dropped", "fault", "its name is not 1 to 32 of a-z, 0-9 and -")
+			log.WarnContext(ctx, "webhook secret: an endpoint was dropped", "fault", "its name is not 1 to 32 of a-z, 0-9 and -")
 			continue
 		}
 		entries, err := registration.ReadEntries(stored)
 		if err != nil {
-			log.Warn("webhook secret: an endpoint has no list of secrets", "endpoint", endpoint)
+			log.WarnContext(ctx, "webhook secret: an endpoint has no list of secrets", "endpoint", endpoint)
 		}
-		all[endpoint] = usable(endpoint, entries, log)
+		all[endpoint] = usable(ctx, endpoint, entries, log)
 	}
 	if len(all) == 0 {
 		return nil, errors.New("read webhook secret: it names no endpoint")
@@ -111,11 +111,11 @@ func parse(text string, log *slog.Logger) (map[string][]string, error) {
 	return all, nil
 }
 
-func usable(endpoint string, entries []registration.Entry, log *slog.Logger) []string {
+func usable(ctx context.Context, endpoint string, entries []registration.Entry, log *slog.Logger) []string {
 	list := make([]string, 0, len(entries))
 	for i, e := range entries {
 		if e.Fault != "" {
-			log.Warn("webhook secret: an entry was dropped", "endpoint", endpoint, "index", i, "fault", e.Fault)
+			log.WarnContext(ctx, "webhook secret: an entry was dropped", "endpoint", endpoint, "index", i, "fault", e.Fault)
 			continue
 		}
 		list = append(list, e.Text)
@@ -125,13 +125,13 @@ func usable(endpoint string, entries []registration.Entry, log *slog.Logger) []s
 
 // keepGood lets each endpoint whose new list has no usable secret keep its known ones. An
 // endpoint that is no longer named is removed.
-func keepGood(known, fetched map[string][]string, log *slog.Logger) map[string][]string {
+func keepGood(ctx context.Context, known, fetched map[string][]string, log *slog.Logger) map[string][]string {
 	for endpoint, list := range fetched {
 		if len(list) > 0 {
 			continue
 		}
 		fetched[endpoint] = known[endpoint]
-		log.Error("secret", "outcome", "unusable", "endpoint", endpoint, "kept", len(known[endpoint]))
+		log.ErrorContext(ctx, "secret", "outcome", "unusable", "endpoint", endpoint, "kept", len(known[endpoint]))
 	}
 	return fetched
 }

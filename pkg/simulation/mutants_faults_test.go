@@ -45,7 +45,7 @@ func faultMutants() []mutant {
 		one("a revoked account is taken for transient", fetch, "	case errors.Is(err, ErrAccountRevoked):\n		return dispatch.Park(dispatch.ReasonAccountRevoked, err)\n", ""),
 
 		// The dead-letter queue, and operators.
-		one("a copy that is too large is not made smaller", copies, "err := q.deadLetter(ctx, m, form); !tooLarge(err) {", "err := q.deadLetter(ctx, m, form); !tooLarge(err) || true {"),
+		one("a copy that is too large is not made smaller", copies, "err := q.deadLetter(ctx, m, form); !invalid(err) {", "err := q.deadLetter(ctx, m, form); !invalid(err) || true {"),
 		one("a copy is never sent without attributes", copies, "	err := q.deadLetter(ctx, m, queue.DeadLetter{})\n", "	err := q.deadLetter(ctx, m, short)\n"),
 		one("a replay runs under an endpoint that excludes it", replay, "r.cfg.Excludes != nil && r.cfg.Excludes(e)", "r.cfg.Excludes != nil && r.cfg.Excludes(e) && r.cfg.DryRun"),
 	}

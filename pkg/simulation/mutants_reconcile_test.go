@@ -47,8 +47,8 @@ func reconcileMutants() []mutant {
 		one("a slice is finished with what was sent", sum, "what != mismatched && what != unreadable && (open || rec.State == idempotency.Done)", "what != mismatched && what != unreadable && (open || rec.State != \"?\")").by("TestSumOfWhatIsAccountedFor").in("reconcile"),
 		one("a finished slice may have contradictions", sum, "if what != mismatched && what != unreadable && ", "if what != unreadable && ").by("TestSumOfWhatIsAccountedFor").in("reconcile"),
 		one("sums without the index of open records", sum, `		p.open = nil
-		p.cfg.Logger.Warn(`, `		p.open = map[string]int64{}
-		p.cfg.Logger.Warn(`).by("TestChangesInFinishedSlices").in("reconcile"),
+		p.cfg.Logger.WarnContext(`, `		p.open = map[string]int64{}
+		p.cfg.Logger.WarnContext(`).by("TestChangesInFinishedSlices").in("reconcile"),
 		one("sums of any version", sum, "!strings.HasPrefix(n.Sum, sumVersion) {", "n.Sum == \"\" {").by("TestSumsOfOtherVersions").in("reconcile"),
 		one("what the list shows late waits for the nightly pass", sum, "DoneAt.Before(w.To.Add(p.cfg.Limits.Reconcile.Late)) {", "DoneAt.Before(w.To) {").by("TestWithheldEvents"),
 		one("settled slices with open events", sum, "if at := time.Unix(created, 0); created == 0 || ", "if at := time.Unix(created, 0); created < 0 && ").by("TestSettledSlicesAreNotListed").in("reconcile"),

@@ -123,7 +123,7 @@ func mutants() []mutant {
 		one("done before its effect", commit, "TransactItems:      append([]types.TransactWriteItem{record}, items...),\n	}\n", "TransactItems:      items,\n	}\n	if f := s.write(ctx, record); f != nil {\n		return f\n	}\n"),
 
 		// Ingest.
-		one("200 though the queue refused", "ingest/ingest.go", "if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {", "if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil && false {"),
+		one("200 though the queue refused", "ingest/ingest.go", "message, err := h.sender.Enqueue(ctx, got.Envelope, r.Trace)\n	if err != nil {", "message, err := h.sender.Enqueue(ctx, got.Envelope, r.Trace)\n	if err != nil && false {"),
 		one("tolerance one-sided", "verify/verify.go", "!ok || at.Sub(now) > o.Tolerance", "!ok && at.After(now)"),
 		{name: "no tolerance", edits: []edit{
 			{"verify/verify.go", "webhook.ValidatePayloadWithTolerance(body, header, secret, o.Tolerance)", "webhook.ValidatePayloadIgnoringTolerance(body, header, secret)"},
@@ -187,7 +187,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants(), telemetryMutants())
 }
 
 // overlay writes the mutant's files and the overlay file for the go command.

@@ -308,9 +308,14 @@ func failures(answer []byte) (ids []string) {
 type sender struct{ sc *scenario }
 
 func (s sender) Send(ctx context.Context, e event.Envelope, trace string) error {
+	_, err := s.Enqueue(ctx, e, trace)
+	return err
+}
+
+func (s sender) Enqueue(ctx context.Context, e event.Envelope, trace string) (string, error) {
 	real := sqsqueue.New(enqueuer{sc: s.sc, e: e}, "", "", s.sc.limits)
 	real.Random = half
-	return real.Send(ctx, e, trace)
+	return real.Enqueue(ctx, e, trace)
 }
 
 // enqueuer is the SQS client for a send.

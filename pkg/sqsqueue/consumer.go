@@ -55,19 +55,19 @@ func (q *Queue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLet
 	short := d
 	short.Error = ""
 	for _, form := range []queue.DeadLetter{d, short} {
-		if err := q.deadLetter(ctx, m, form); !tooLarge(err) {
+		if err := q.deadLetter(ctx, m, form); !invalid(err) {
 			return err
 		}
 	}
 	err := q.deadLetter(ctx, m, queue.DeadLetter{})
-	if tooLarge(err) {
+	if invalid(err) {
 		return fmt.Errorf("%w: %w", queue.ErrRefused, err)
 	}
 	return err
 }
 
-// tooLarge reports a refusal of a message's size; SQS has no code of its own for it.
-func tooLarge(err error) bool {
+// invalid reports a refusal of what was sent; SQS has no code of its own for a message's size.
+func invalid(err error) bool {
 	e, ok := errors.AsType[smithy.APIError](err)
 	return ok && strings.HasPrefix(e.ErrorCode(), "InvalidParameterValue")
 }
@@ -80,7 +80,7 @@ func (q *Queue) deadLetter(ctx context.Context, m queue.Message, d queue.DeadLet
 	if m.Group != "" {
 		in.MessageGroupId = &m.Group
 	}
-	if err := q.store(ctx, in); err != nil {
+	if _, err := q.store(ctx, in); err != nil {
 		return fmt.Errorf("send dead letter: %w", err)
 	}
 	return nil

@@ -66,7 +66,7 @@ func readsAsEncodingJSON(t *testing.T, payload []byte) {
 	for i, r := range want.Records {
 		got := h.got[i]
 		got.Receives, got.SentAt, got.FirstReceivedAt = 0, time.Time{}, time.Time{}
-		if w := (queue.Message{ID: r.MessageID, Receipt: r.ReceiptHandle, Body: r.Body, Group: r.Attributes["MessageGroupId"]}); got != w {
+		if w := (queue.Message{ID: r.MessageID, Receipt: r.ReceiptHandle, Body: r.Body, Group: r.Attributes["MessageGroupId"], Trace: r.Attributes["AWSTraceHeader"]}); got != w {
 			t.Fatalf("%q: %+v, want %+v", payload, got, w)
 		}
 	}

@@ -4,7 +4,7 @@
 // does.
 //
 //	queue := sqsqueue.New(sqsqueue.NewClient(cfg), queueURL, deadURL, limits.AWS())
-//	err := queue.Send(ctx, envelope, trace)
+//	err := queue.Send(ctx, envelope, trace) // or id, err := queue.Enqueue(…)
 package sqsqueue
 
 import (
@@ -109,7 +109,7 @@ func (q *Queue) seconds(t, most time.Duration) int32 {
 // receive, no group, zero times.
 func message(id, receipt, body string, attributes map[string]string) queue.Message {
 	m := queue.Message{
-		ID: id, Receipt: receipt, Body: body, Group: attributes["MessageGroupId"],
+		ID: id, Receipt: receipt, Body: body, Group: attributes["MessageGroupId"], Trace: attributes["AWSTraceHeader"],
 		Receives: 1, SentAt: millisOf(attributes["SentTimestamp"]),
 		FirstReceivedAt: millisOf(attributes["ApproximateFirstReceiveTimestamp"]),
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/pkg/awsclient"
@@ -88,6 +90,33 @@ func TestSendWhatTravels(t *testing.T) {
 			attribute, ok := got.MessageSystemAttributes["AWSTraceHeader"]
 			if ok != (c.trace != "") || aws.ToString(attribute.StringValue) != c.trace {
 				t.Errorf("trace %v, want %q", got.MessageSystemAttributes, c.trace)
+			}
+		})
+	}
+}
+
+// TestEnqueueWithARefusedTrace: SQS refuses a message for its trace header, as only AWS knows what
+// it reads. The event goes without it; a try that got no answer keeps it.
+func TestEnqueueWithARefusedTrace(t *testing.T) {
+	for name, c := range map[string]struct {
+		first error
+		want  bool // the second try has the header
+	}{
+		"refused":   {&smithy.GenericAPIError{Code: "InvalidParameterValue", Message: "Value Root=1 for parameter AWSTraceHeader is invalid."}, false},
+		"no answer": {context.DeadlineExceeded, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var had []bool
+			s := senderOf(func(_ context.Context, in *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) {
+				had = append(had, in.MessageSystemAttributes["AWSTraceHeader"].StringValue != nil)
+				if len(had) == 1 {
+					return nil, c.first
+				}
+				return stored()
+			})
+			id, err := s.Enqueue(t.Context(), envelope(""), trace)
+			if err != nil || id != "m-1" || !slices.Equal(had, []bool{true, c.want}) {
+				t.Errorf("message %q, error %v, tries with the header %v", id, err, had)
 			}
 		})
 	}

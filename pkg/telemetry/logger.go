@@ -28,6 +28,7 @@ const (
 	MessageKey = "message"
 	StageKey   = limits.DimensionStage
 	VersionKey = "version"
+	RequestKey = "request_id" // Lambda's, of a line that belongs to an invocation
 )
 
 // Options are what a function's lines say of it, and how much they count.
@@ -71,8 +72,14 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if len(m) == 0 && r.Level < h.Level {
 		return nil
 	}
-	if len(m) > 0 {
+	invocation, invoked := lambdacontext.FromContext(ctx)
+	if invoked || len(m) > 0 {
 		r = r.Clone()
+	}
+	if invoked {
+		r.AddAttrs(slog.String(RequestKey, invocation.AwsRequestID))
+	}
+	if len(m) > 0 {
 		r.AddAttrs(embed(r.Time, m)...)
 	}
 	return h.next.Handle(ctx, r)

@@ -238,7 +238,9 @@ func (d scriptedIngest) Active(context.Context, string) ([]string, error) {
 func (d scriptedIngest) Refetched(context.Context, string) ([]string, error) {
 	return []string{"whsec_a"}, nil
 }
-func (d scriptedIngest) Send(context.Context, event.Envelope, string) error { return d.sendErr }
+func (d scriptedIngest) Enqueue(context.Context, event.Envelope, string) (string, error) {
+	return "message-1", d.sendErr
+}
 
 func TestEveryDeliveryIsCounted(t *testing.T) {
 	body := []byte(`{"id":"evt_1","object":"event","type":"a.b","created":1,"livemode":false,"data":{"object":{}}}`)

@@ -31,8 +31,8 @@ func mutants() []mutant {
 	return []mutant{
 		{
 			"200 before the queue has the event", "ingest/ingest.go",
-			"if err := h.sender.Send(ctx, got.Envelope, r.Trace); err != nil {",
-			"time.AfterFunc(10*time.Millisecond, func() { h.sender.Send(context.WithoutCancel(ctx), got.Envelope, r.Trace) })\n	if err := ctx.Err(); err != nil {",
+			"message, err := h.sender.Enqueue(ctx, got.Envelope, r.Trace)\n",
+			"time.AfterFunc(10*time.Millisecond, func() { h.sender.Enqueue(context.WithoutCancel(ctx), got.Envelope, r.Trace) })\n	message, err := \"\", ctx.Err()\n",
 			"ingest.SendMessage.before", "kill",
 		},
 		{

@@ -4,6 +4,7 @@ package start
 
 import (
 	"fmt"
+	"log"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -14,17 +15,30 @@ import (
 	"tollgate/pkg/config"
 )
 
-// Function serves the handler that wire returns. If wire fails, it prints the error and exits
+// Function serves the handler that wire returns. If wire fails, it logs the error and exits
 // with 1.
 func Function(function string, wire func(config.Lookup) (lambda.Handler, error)) {
 	tune(os.LookupEnv)
 	armFailpoints(function)
-	handler, err := wire(os.LookupEnv)
+	own := newLines(os.Stderr, os.LookupEnv)
+	log.SetFlags(0)
+	log.SetOutput(own) // aws-lambda-go's lines
+	handler, err := wired(wire, os.LookupEnv)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s cannot start: %v\n", function, err)
+		own.cannotStart(function, err)
 		os.Exit(1)
 	}
-	lambda.Start(handler)
+	lambda.Start(own.within(handler))
+}
+
+// wired turns a panic, as of two handlers for one type, into an error.
+func wired(wire func(config.Lookup) (lambda.Handler, error), lookup config.Lookup) (handler lambda.Handler, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return wire(lookup)
 }
 
 const (
