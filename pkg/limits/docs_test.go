@@ -22,9 +22,13 @@ func TestDocumentsHaveTheseNumbers(t *testing.T) {
 	receives := fmt.Sprintf("fter %d receives", l.MaxReceives)
 	settle := fmt.Sprintf("until the event is %.0f min old", l.Settle.Minutes())
 	for doc, wants := range map[string][]string{
-		"../../infra/README.md":     {fmt.Sprintf("limit is under %d (two stages: %d)", l.Reserved()+limits.Unreserved, 2*l.Reserved()+limits.Unreserved)},
 		"../handlers/README.md":     {backoff, receives, settle, fmt.Sprintf("A handler has %.0f s", l.HandlerBudget.Seconds())},
 		"../cmd/tollgate/README.md": {backoff, receives},
+		"../../infra/README.md": {
+			fmt.Sprintf("limit is under %d (two stages: %d)", l.Reserved()+limits.Unreserved, 2*l.Reserved()+limits.Unreserved),
+			fmt.Sprintf("**The throttle** is %d requests a second", 10*l.ReservedIngest),
+			fmt.Sprintf("ingest %d MiB", limits.MaxBody>>20), fmt.Sprintf("within %.0f s", l.IngestTimeout.Seconds()),
+		},
 		"../idempotency/README.md": {
 			fmt.Sprintf("%.0f s × 2^(receives − 1), at most %.0f h", l.BackoffBase.Seconds(), l.BackoffCap.Hours()),
 			fmt.Sprintf("expires %.0f days later", l.RecordTTL.Hours()/24),
