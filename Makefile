@@ -59,7 +59,7 @@ diff: needs-node ## compare the stack with the golden templates (ARGS=-update re
 	@go test -count=1 -run '^TestGolden$$' ./infra/stack $(ARGS)
 
 bootstrap: synth ## prepare the account and its Region for CDK (once)
-	$(CDK) bootstrap --app cdk.out
+	$(CDK) bootstrap --app cdk.out $(ARGS)
 
 preview: synth ## show what deploy would change in the account
 	$(CDK) diff --app cdk.out
@@ -69,6 +69,7 @@ deploy: synth ## deploy the stage to the account (STAGE=…; without a terminal 
 
 destroy: synth ## delete the stage's stack, except its table and secrets
 	$(CDK) destroy --app cdk.out
+	@echo "make: wait 60 s before you deploy this stage again: SQS keeps its queues' names that long (QueueDeletedRecently)"
 
 needs-node:
 	@command -v node >/dev/null || { echo "make: install node, which CDK's kernel runs on"; exit 1; }

@@ -90,6 +90,16 @@ const mutations = `
 	ScheduleWeekly: State "DISABLED"
 	ScheduleOutbox: Targets null
 	ScheduleNightly: Targets.0.Arn {"Fn::GetAtt":["Consumer","Arn"]}
+	IngestAlias: FunctionVersion "$LATEST"; FunctionName {"Ref":"Consumer"}; Name "prod"; RoutingConfig {}; ! null
+	ConsumerAlias: FunctionVersion {"Fn::GetAtt":["IngestVersion","Version"]}
+	IngestVersion: !DeletionPolicy "Delete"; !DeletionPolicy "Retain"; !UpdateReplacePolicy "Delete"; FunctionName {"Ref":"Consumer"} Ingest; ! null Ingest
+	ConsumerVersion2: ! {"Type":"AWS::Lambda::Version","Properties":{"FunctionName":{"Ref":"Consumer"}}} Consumer
+	ConsumerMapping: FunctionName {"Ref":"Consumer"}
+	ApiIntegration: IntegrationUri {"Fn::GetAtt":["Ingest","Arn"]}; !DependsOn null
+	DefaultRoutePermission: FunctionName {"Fn::GetAtt":["Ingest","Arn"]}
+	Ingest: LoggingConfig.ApplicationLogLevel "WARN"; Environment.Variables.TOLLGATE_LOG_LEVEL "debug"
+	IngestRole: PermissionsBoundary "arn:aws:iam::123456789012:policy/b" ConsumerRole
+	RolloutGroup: ! {"Type":"AWS::CodeDeploy::DeploymentGroup"}
 	ReconcileInvoke: MaximumRetryAttempts 2; MaximumEventAgeInSeconds 60
 	AlarmDeadLetters: AlarmActions null; OKActions null; Threshold 0
 	AlarmQueueAge: AlarmActions ["arn:aws:sns:us-east-1:123456789012:other"]; ComparisonOperator "LessThanThreshold"
@@ -150,6 +160,12 @@ const tableMutations = `
 
 // fullMutations break the invariants of options that few stages have.
 const fullMutations = `
+	IngestAlias: !UpdatePolicy null RolloutGroup
+	RolloutGroup: DeploymentConfigName "CodeDeployDefault.LambdaAllAtOnce"; AutoRollbackConfiguration null; AlarmConfiguration.Enabled false
+	RolloutGroup: AlarmConfiguration.Alarms [{"Name":"tollgate-live-ingest-errors"}]; ServiceRoleArn "arn:aws:iam::123456789012:role/admin"; ! null IngestAlias
+	RolloutRole: Policies.0.PolicyDocument.Statement.0.Resource "*"; Policies.0.PolicyDocument.Statement.1.Action "lambda:UpdateAlias"
+	RolloutRole: Policies.0.PolicyDocument.Statement.0.Action "lambda:UpdateFunctionCode"; PermissionsBoundary null
+	RolloutRole: AssumeRolePolicyDocument.Statement.0.Principal {"Service":"lambda.amazonaws.com"}
 	Domain: DomainName "other.example.com" WebhookUrl; DomainNameConfigurations.0.SecurityPolicy "TLS_1_0"
 	Domain: DomainNameConfigurations.0.EndpointType "EDGE"
 	DomainMapping: ApiMappingKey "v1"; ApiId "a1b2c3d4e5"; Stage "dev"; ! null Domain
@@ -180,15 +196,26 @@ func breaks(t *testing.T, raw []byte, mutations string) {
 		if err := json.Unmarshal(raw, &template); err != nil {
 			t.Fatal(err)
 		}
+		path[0] = named(template.Resources.(map[string]any), resource)
 		template.Resources = edited(t, template.Resources, path, row[1])
 		broken, err := json.Marshal(template)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err = Run(broken, limits.AWS()); err == nil || !strings.Contains("\n"+err.Error(), "\n"+row[2]+": ") {
+		if err = Run(broken, limits.AWS()); err == nil || !regexp.MustCompile(`(?m)^`+row[2]+`([0-9a-f]{10})?: `).MatchString(err.Error()) {
 			t.Errorf("%s: %s: %v, want a violation of %s", resource, mutation, err, row[2])
 		}
 	}
+}
+
+// named returns the resource with a name, or whose name ends with a hash of its content after it.
+func named(all map[string]any, resource string) string {
+	for name := range all {
+		if rest, is := strings.CutPrefix(name, resource); is && len(rest) == 10 && strings.HasSuffix(resource, "Version") {
+			return name
+		}
+	}
+	return resource
 }
 
 // edited returns v with the change at a path.

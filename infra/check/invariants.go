@@ -46,7 +46,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.invokers, c.domain, c.throttle, c.alarms} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -158,11 +158,15 @@ func (c *checker) resources() {
 		if name == backupRole {
 			continue // see backups
 		}
-		c.must(!strings.HasPrefix(r.Type, "AWS::IAM::") || isRole && users[name] == 1, name, "%s is not the role of one function", r.Type)
+		c.must(!strings.HasPrefix(r.Type, "AWS::IAM::") || isRole && (users[name] == 1 || name == rolloutRole), name, "%s is not the role of one function", r.Type)
 		c.must(c.at(name, "ManagedPolicyArns") == nil, name, "has a managed policy")
 		for _, document := range []string{"PolicyDocument", "ResourcePolicy", "ResourcePolicyDocument", "AssumeRolePolicyDocument"} {
 			for _, s := range items(at(r.Properties, document+".Statement")) {
-				trust := isRole && short(at(s, "Principal")) == `{"Service":"lambda.amazonaws.com"}`
+				service := "lambda"
+				if name == rolloutRole {
+					service = "codedeploy"
+				}
+				trust := isRole && short(at(s, "Principal")) == `{"Service":"`+service+`.amazonaws.com"}`
 				c.must(at(s, "Effect") == "Deny" || trust, name, "lets %s in", short(at(s, "Principal")))
 			}
 		}
@@ -236,13 +240,13 @@ func (c *checker) keys(function string, statement any) {
 	}
 }
 
-// invokers: each route of this API may invoke ingest, each rule of this stack reconcile,
+// invokers: each route of this API may invoke the alias of ingest, each rule of this stack reconcile,
 // which is its only target, and nothing else any function.
 func (c *checker) invokers() {
 	want := map[string]string{} // what a permission has
 	for _, name := range c.names("AWS::ApiGatewayV2::Route") {
 		_, path, _ := strings.Cut(c.text(name, "RouteKey"), " ")
-		want["lambda:InvokeFunction "+ingest+`.Arn apigateway.amazonaws.com ,{"Ref":"Api"},"/*/*`+path+`"]]}`] = name
+		want["lambda:InvokeFunction "+ingest+`Alias apigateway.amazonaws.com ,{"Ref":"Api"},"/*/*`+path+`"]]}`] = name
 	}
 	for _, name := range c.names(typeRule) {
 		targets := items(c.at(name, "Targets"))
@@ -270,6 +274,8 @@ type template struct {
 		Properties          map[string]any
 		DeletionPolicy      string
 		UpdateReplacePolicy string
+		UpdatePolicy        map[string]any
+		DependsOn           []string
 	}
 	Outputs map[string]struct{ Value any }
 }

@@ -23,7 +23,7 @@ func (p *parts) addAPI() {
 	integration := awsapigatewayv2.NewCfnIntegration(p.stack, str("ApiIntegration"), &awsapigatewayv2.CfnIntegrationProps{
 		ApiId:                p.api.Ref(),
 		IntegrationType:      str("AWS_PROXY"),
-		IntegrationUri:       p.ingest.AttrArn(),
+		IntegrationUri:       p.ingestAlias.Ref(),
 		PayloadFormatVersion: str("2.0"),
 	})
 	p.addRoute("Default", limits.WebhookPath, integration)
@@ -39,14 +39,15 @@ func (p *parts) addRoute(id, path string, to awsapigatewayv2.CfnIntegration) {
 		AuthorizationType: str("NONE"), // the body's signature authorizes
 		Target:            awscdk.Fn_Join(str("/"), &[]*string{str("integrations"), to.Ref()}),
 	})
-	awslambda.NewCfnPermission(p.stack, str(id+"RoutePermission"), &awslambda.CfnPermissionProps{
+	may := awslambda.NewCfnPermission(p.stack, str(id+"RoutePermission"), &awslambda.CfnPermissionProps{
 		Action:       str("lambda:InvokeFunction"),
-		FunctionName: p.ingest.AttrArn(),
+		FunctionName: p.ingestAlias.Ref(),
 		Principal:    str("apigateway.amazonaws.com"),
 		SourceArn: p.stack.FormatArn(&awscdk.ArnComponents{
 			Service: str("execute-api"), Resource: p.api.Ref(), ResourceName: str("*/*" + path),
 		}),
 	})
+	to.AddResourceDependency(may, str("another alias may be called as soon as the API does"))
 }
 
 func (p *parts) addStage() awsapigatewayv2.CfnStage {

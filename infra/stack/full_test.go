@@ -18,24 +18,27 @@ const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-
 // excludes another option has the value that leaves the other one in.
 func everyOption() object {
 	return object{
-		"alarm-email":   "ops@example.com",
-		"alarm-topic":   "", // excludes alarm-email
-		"allow-ips":     []any{"3.18.12.63", "10.0.0.0/8"},
-		"backup":        object{"schedule": "daily", "copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-vault:tollgate-copies"},
-		"begin":         "2026-11-21T12:00:00Z",
-		"budget":        200,
-		"destinations":  everyKind(),
-		"domain":        object{"name": "hooks.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ"},
-		"endpoints":     object{"default": object{"livemode": []any{true}}, "connect": object{"accounts": []any{"acct_1"}, "on_mismatch": "ignore"}},
-		"event-metrics": true,
-		"hold-after":    "36h",
-		"hold-before":   "2026-11-28T22:30:00Z",
-		"log-days":      90,
-		"reconcile":     object{"-": "default", "acct_1": "connect"},
-		"reserved":      true, // false leaves the reservations out
-		"silence-hours": 6,
-		"stripe-rate":   60,
-		"table":         "tollgate-restored",
+		"alarm-email":          "ops@example.com",
+		"alarm-topic":          "", // excludes alarm-email
+		"allow-ips":            []any{"3.18.12.63", "10.0.0.0/8"},
+		"backup":               object{"schedule": "daily", "copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-vault:tollgate-copies"},
+		"begin":                "2026-11-21T12:00:00Z",
+		"budget":               200,
+		"destinations":         everyKind(),
+		"domain":               object{"name": "hooks.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ"},
+		"endpoints":            object{"default": object{"livemode": []any{true}}, "connect": object{"accounts": []any{"acct_1"}, "on_mismatch": "ignore"}},
+		"event-metrics":        true,
+		"hold-after":           "36h",
+		"hold-before":          "2026-11-28T22:30:00Z",
+		"log-days":             90,
+		"reconcile":            object{"-": "default", "acct_1": "connect"},
+		"reserved":             true, // false leaves the reservations out
+		"silence-hours":        6,
+		"stripe-rate":          60,
+		"table":                "tollgate-restored",
+		"log-level":            "debug",
+		"permissions-boundary": "arn:aws:iam::123456789012:policy/boundary",
+		"rollout":              "canary",
 	}
 }
 

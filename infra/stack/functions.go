@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"log/slog"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
+
+	"tollgate/pkg/config"
 )
 
 const (
@@ -79,6 +82,7 @@ func (p *parts) addIngest() {
 	f.set("TOLLGATE_ALLOW_IPS", p.allowIPs())
 	f.set("TOLLGATE_ENDPOINT_NAMES", strings.Join(p.endpointNames(), ","))
 	p.ingest = p.addFunction("Ingest", f)
+	p.ingestAlias = p.addAlias("Ingest", p.ingest)
 }
 
 func (p *parts) addConsumer() {
@@ -110,12 +114,14 @@ func (p *parts) addConsumer() {
 	f.set("TOLLGATE_HOLD_BEFORE", p.HoldBefore)
 	p.handOver(&f)
 	p.consumer = p.addFunction("Consumer", f)
+	p.consumerAlias = p.addAlias("Consumer", p.consumer)
 	p.addMapping()
 }
 
 func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 	logs := p.addLogGroup(id+"Logs", "/aws/lambda/"+p.name(f.name))
 	f.env["TOLLGATE_STAGE"], f.env["TOLLGATE_VERSION"] = str(p.Stage), str(p.Version)
+	f.set("TOLLGATE_LOG_LEVEL", p.LogLevel)
 	code := awss3assets.NewAsset(p.stack, str(id+"Code"), &awss3assets.AssetProps{Path: str(filepath.Join(p.bundles, f.name))})
 	props := &awslambda.CfnFunctionProps{
 		FunctionName:  str(p.name(f.name)),
@@ -128,16 +134,25 @@ func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 		MemorySize:    num(memoryMB),
 		Timeout:       seconds(f.timeout),
 		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: f.env},
+		// Lambda drops what is below the application's level: also of a function that logs no
+		// more than errors, lines with metrics have the level info.
 		// Lambda logs only from WARN up: its START, END and REPORT lines would double the
 		// log cost.
 		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{
-			LogGroup: logs.Ref(), LogFormat: str("JSON"), ApplicationLogLevel: str("INFO"), SystemLogLevel: str("WARN"),
+			LogGroup: logs.Ref(), LogFormat: str("JSON"), ApplicationLogLevel: str(p.applicationLevel()), SystemLogLevel: str("WARN"),
 		},
 	}
 	if p.Reserved {
 		props.ReservedConcurrentExecutions = num(f.reserved)
 	}
 	return awslambda.NewCfnFunction(p.stack, str(id), props)
+}
+
+func (p *parts) applicationLevel() string {
+	if level, _ := config.LogLevel(p.LogLevel); level == slog.LevelDebug {
+		return "DEBUG"
+	}
+	return "INFO"
 }
 
 func (p *parts) addLogGroup(id, name string) awslogs.CfnLogGroup {
@@ -175,7 +190,7 @@ func (p *parts) consumers() int {
 func (p *parts) addMapping() {
 	p.mapping = awslambda.NewCfnEventSourceMapping(p.stack, str("ConsumerMapping"), &awslambda.CfnEventSourceMappingProps{
 		EventSourceArn:                 p.queue.AttrArn(),
-		FunctionName:                   p.consumer.Ref(),
+		FunctionName:                   p.consumerAlias.Ref(),
 		Enabled:                        jsii.Bool(true),
 		BatchSize:                      num(p.Limits.BatchSize),
 		MaximumBatchingWindowInSeconds: seconds(p.Limits.BatchWindow),

@@ -39,6 +39,9 @@ type Options struct {
 	StripeRate   int                 `json:"stripe-rate"`
 	Destinations json.RawMessage     `json:"destinations"`
 	Domain       Domain              `json:"domain,omitzero"`
+	Rollout      string              `json:"rollout,omitzero"`
+	LogLevel     string              `json:"log-level,omitzero"`
+	Boundary     string              `json:"permissions-boundary,omitzero"`
 	Budget       int                 `json:"budget,omitzero"`
 	Table        string              `json:"table,omitzero"`
 	EventMetrics bool                `json:"event-metrics,omitzero"`
@@ -58,37 +61,37 @@ type Endpoint struct {
 // except the [optional] ones.
 func Keys() map[string]string {
 	return map[string]string{
-		"reserved":      "true, or false for an account with too little concurrency to reserve any",
-		"log-days":      "the days that logs are kept: a number that CloudWatch Logs knows, such as 30",
-		"destinations":  `where messages are sent, by name, as package destination reads them: {"crm": {"type": "http", "url": "https://…", "secret": "…", "messages": ["receipt"]}}, or {} for nowhere`,
-		"alarm-email":   `an address that gets the alarms, or "" for none`,
-		"alarm-topic":   `the ARN of an SNS topic in the stack's Region for the alarms, or "" for the stack's own topic`,
-		"endpoints":     `each endpoint with its policy: {"default": {"livemode": [true]}, "connect": {"accounts": ["acct_…"]}}`,
-		"reconcile":     `the accounts to compare with Stripe's list, each with its endpoint: {"-": "default", "acct_…": "connect"}; "-" is the API key's own account`,
-		"begin":         `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
-		"event-metrics": "true to count done and failed events, and time handlers, by event type too: three metrics for each type with a handler",
-		"hold-after":    "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
-		"allow-ips":     `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
-		"stripe-rate":   "requests to Stripe a second to one resource of one account, 1 to 1000: 25 unless Stripe has raised the limit",
-		"domain":        `a domain for the API, with a certificate of the stack's Region and the hosted zone that gets its record, if there is one: {"name": "hooks.example.com", "certificate": "arn:aws:acm:…", "zone": "Z…"}`,
-		"budget":        "US dollars a month that the account may cost until a mail or message to the receiver of the alarms, 1 to 1000000",
-		"table":         "the name of an existing table to use, such as a restored one; later name another table, but never leave it out again: the stack would make a new, empty one, and events would be applied again",
-		"backup":        `when AWS Backup backs the table up, and a vault of another account or Region that gets a copy: {"schedule": "daily", "copy-to": "arn:aws:backup:…:backup-vault:…"}; without copy-to there is none`,
-		"hold-before":   "a time (RFC 3339), the end of the table's restore: messages about states before it are held, as they may have been sent",
-		"silence-hours": "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
+		"reserved":             "true, or false for an account with too little concurrency to reserve any",
+		"log-days":             "the days that logs are kept: a number that CloudWatch Logs knows, such as 30",
+		"destinations":         `where messages are sent, by name, as package destination reads them: {"crm": {"type": "http", "url": "https://…", "secret": "…", "messages": ["receipt"]}}, or {} for nowhere`,
+		"alarm-email":          `an address that gets the alarms, or "" for none`,
+		"alarm-topic":          `the ARN of an SNS topic in the stack's Region for the alarms, or "" for the stack's own topic`,
+		"endpoints":            `each endpoint with its policy: {"default": {"livemode": [true]}, "connect": {"accounts": ["acct_…"]}}`,
+		"reconcile":            `the accounts to compare with Stripe's list, each with its endpoint: {"-": "default", "acct_…": "connect"}; "-" is the API key's own account`,
+		"begin":                `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
+		"event-metrics":        "true to count done and failed events, and time handlers, by event type too: three metrics for each type with a handler",
+		"hold-after":           "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
+		"allow-ips":            `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
+		"stripe-rate":          "requests to Stripe a second to one resource of one account, 1 to 1000: 25 unless Stripe has raised the limit",
+		"domain":               `a domain for the API, with a certificate of the stack's Region and the hosted zone that gets its record, if there is one: {"name": "hooks.example.com", "certificate": "arn:aws:acm:…", "zone": "Z…"}`,
+		"budget":               "US dollars a month that the account may cost until a mail or message to the receiver of the alarms, 1 to 1000000",
+		"table":                "the name of an existing table to use, such as a restored one; later name another table, but never leave it out again: the stack would make a new, empty one, and events would be applied again",
+		"backup":               `when AWS Backup backs the table up, and a vault of another account or Region that gets a copy: {"schedule": "daily", "copy-to": "arn:aws:backup:…:backup-vault:…"}; without copy-to there is none`,
+		"hold-before":          "a time (RFC 3339), the end of the table's restore: messages about states before it are held, as they may have been sent",
+		"silence-hours":        "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
+		"log-level":            "debug, info, warn or error: the least level of the functions' log lines, without it info. Lines with metrics are always written",
+		"rollout":              "canary: a deploy gives ingest's new version a tenth of the deliveries for ten minutes first, and goes back on an alarm; or all-at-once, as without it",
+		"permissions-boundary": "the ARN of an IAM policy that bounds every role of the stack",
 	}
 }
 
 // optional are the keys that a file may leave out: what they add is off then.
 func optional() []string {
-	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "table"}
+	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "log-level", "permissions-boundary", "rollout", "table"}
 }
 
-// Stages whose events have one mode.
-const (
-	stageLive = "live"
-	stageTest = "test"
-)
+// stageTest is the stage whose events are all of the test mode.
+const stageTest = "test"
 
 // defaultEndpoint is the endpoint whose path has no name.
 const defaultEndpoint = "default"
@@ -143,9 +146,9 @@ func (o *Options) decode(raw []byte) error {
 }
 
 // addModes limits the endpoints without a livemode, and the default one, to the mode of a
-// stage called live or test.
+// stage that is called so, or like production.
 func (o *Options) addModes() {
-	if o.Stage != stageLive && o.Stage != stageTest {
+	if !limits.Production(o.Stage) && o.Stage != stageTest {
 		return
 	}
 	if _, named := o.Endpoints[defaultEndpoint]; !named {
@@ -153,7 +156,7 @@ func (o *Options) addModes() {
 	}
 	for name, e := range o.Endpoints {
 		if e.Livemode == nil {
-			e.Livemode = []bool{o.Stage == stageLive}
+			e.Livemode = []bool{o.Stage != stageTest}
 			o.Endpoints[name] = e
 		}
 	}
@@ -191,6 +194,10 @@ func (o *Options) validate() error {
 	f.must(o.SilenceHours >= 0 && o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
 	f.must(o.StripeRate >= 1 && o.StripeRate <= 1000, "stripe-rate", "%d", o.StripeRate)
 	f.must(o.Domain == (Domain{}) || o.Domain.valid(), "domain", "%+v", o.Domain)
+	f.must(o.Rollout == "" || o.Rollout == allAtOnce || o.Rollout == canary, "rollout", "%q", o.Rollout)
+	_, known := config.LogLevel(o.LogLevel)
+	f.must(known, "log-level", "%q", o.LogLevel)
+	f.must(o.Boundary == "" || policyARN().MatchString(o.Boundary), "permissions-boundary", "%q", o.Boundary)
 	f.must(o.Budget >= 0 && o.Budget <= 1_000_000, "budget", "%d", o.Budget)
 	f.must(o.Budget == 0 || o.AlarmEmail != "" || o.AlarmTopic != "", "budget", "set without alarm-email or alarm-topic, which would be told")
 	after, err := time.ParseDuration(o.HoldAfter)
@@ -267,6 +274,10 @@ func validStage() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,20}$`
 
 // validVersion matches what a tag's value can be.
 func validVersion() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._+/@-]{1,128}$`) }
+
+func policyARN() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]{1,512}$`)
+}
 
 func topicARN() *regexp.Regexp {
 	return regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)

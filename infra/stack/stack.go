@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -44,8 +45,8 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	}
 	s := awscdk.NewStack(app, str(Name(o.Stage)), &awscdk.StackProps{
 		Description: str("Tollgate, stage " + o.Stage + ": receives Stripe's webhooks and applies each event once"),
-		// A live stack holds the only copy of its data: deleting it takes two decisions.
-		TerminationProtection: jsii.Bool(o.Stage == stageLive),
+		// A production stack holds the only copy of its data: deleting it takes two decisions.
+		TerminationProtection: jsii.Bool(limits.Production(o.Stage)),
 	})
 	p := parts{Options: o, receivers: receivers, bundles: bundles, stack: s, rules: map[string]awsevents.CfnRule{}}
 	p.addQueues()
@@ -63,6 +64,11 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	p.addAlarms()
 	p.addDashboard()
 	p.addOutputs()
+	p.addRollout()
+	p.nameVersions() // of functions that nothing changes any more
+	if o.Boundary != "" {
+		awsiam.PermissionsBoundary_Of(s).Apply(awsiam.ManagedPolicy_FromManagedPolicyArn(s, str("Boundary"), str(o.Boundary)))
+	}
 	tags := awscdk.Tags_Of(s)
 	// The published schema of a dashboard has no tags.
 	tagged := &awscdk.TagProps{ExcludeResourceTypes: list("AWS::CloudWatch::Dashboard")}
@@ -113,6 +119,9 @@ type parts struct {
 	tableARN       *string
 	webhook, key   awssecretsmanager.CfnSecret
 	ingest         awslambda.CfnFunction
+	ingestAlias    awslambda.CfnAlias
+	consumerAlias  awslambda.CfnAlias
+	releases       []release
 	consumer       awslambda.CfnFunction
 	reconcile      awslambda.CfnFunction
 	sender         awslambda.CfnFunction

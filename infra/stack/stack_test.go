@@ -113,8 +113,13 @@ func read(t *testing.T, stage string, change object) (stack.Options, error) {
 // synth returns the template's bytes.
 func synth(t *testing.T, o stack.Options) []byte {
 	t.Helper()
+	return synthFrom(t, o, bundles(t))
+}
+
+func synthFrom(t *testing.T, o stack.Options, bundles string) []byte {
+	t.Helper()
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir())})
-	if _, err := stack.New(app, o, bundles(t)); err != nil {
+	if _, err := stack.New(app, o, bundles); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(filepath.Join(*app.Synth(nil).Directory(), stack.Name(o.Stage)+".template.json"))
@@ -162,16 +167,19 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestVersion: a release is named in the stack's tag, its output and the functions'
-// environment, and changes nothing else: the same code stays the same asset.
+// TestVersion: a release is named in the stack's tag, its output, and the functions' environment
+// and versions, and changes nothing else: the same code stays the same asset.
 func TestVersion(t *testing.T) {
 	o := options(t, "test", nil)
 	first := synth(t, o)
 	o.Version = "v1.2.0-3-g1234567"
 	second := synth(t, o)
-	named := bytes.Count(second, []byte(o.Version))
-	if back := bytes.ReplaceAll(second, []byte(o.Version), []byte("dev")); named != 4 || !bytes.Equal(back, first) {
-		t.Errorf("named %d times, want 4: in three functions and an output; otherwise (-dev +release):\n%s", named, cmp.Diff(string(first), string(back)))
+	back := bytes.ReplaceAll(second, []byte(o.Version), []byte("dev"))
+	for function, id := range versions(t, second) {
+		back = bytes.ReplaceAll(back, []byte(id), []byte(versions(t, first)[function]))
+	}
+	if named := bytes.Count(second, []byte(o.Version)); named != 6 || !bytes.Equal(back, first) {
+		t.Errorf("named %d times, want 6: in three functions, two versions and an output; otherwise (-dev +release):\n%s", named, cmp.Diff(string(first), string(back)))
 	}
 	app := awscdk.NewApp(nil)
 	if _, err := stack.New(app, o, bundles(t)); err != nil {
@@ -196,6 +204,15 @@ func TestOptions(t *testing.T) {
 			"Ingest.ReservedConcurrentExecutions": nil, "Consumer.ReservedConcurrentExecutions": nil,
 			"Reconcile.ReservedConcurrentExecutions": nil, "ConsumerMapping.ScalingConfig.MaximumConcurrency": 5.0,
 			"Consumer" + variables + "CONCURRENCY": "5",
+		}},
+		"warnings only": {"test", object{"log-level": "warn"}, object{
+			"Ingest" + variables + "LOG_LEVEL": "warn", "Ingest.LoggingConfig.ApplicationLogLevel": "INFO",
+		}},
+		"debugging": {"test", object{"log-level": "debug"}, object{
+			"Reconcile" + variables + "LOG_LEVEL": "debug", "Reconcile.LoggingConfig.ApplicationLogLevel": "DEBUG",
+		}},
+		"bounded roles": {"test", object{"permissions-boundary": "arn:aws:iam::123456789012:policy/b"}, object{
+			"ReconcileRole.PermissionsBoundary": "arn:aws:iam::123456789012:policy/b",
 		}},
 		"an address": {"test", object{"alarm-email": "ops@example.com"}, object{
 			"AlarmEmail.Endpoint": "ops@example.com", "AlarmEmail.Protocol": "email",
@@ -280,20 +297,6 @@ func TestNumbersFollow(t *testing.T) {
 	}
 }
 
-// TestTermination: the CDK command reads the protection from the assembly's manifest, not
-// from the template.
-func TestTermination(t *testing.T) {
-	for stage, want := range map[string]bool{"live": true, "test": false} {
-		s, err := stack.New(awscdk.NewApp(nil), options(t, stage, nil), bundles(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := s.TerminationProtection() != nil && *s.TerminationProtection(); got != want {
-			t.Errorf("%s: termination protection is %v, want %v", stage, got, want)
-		}
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	private := bundles(t)
 	if err := os.Chmod(filepath.Join(private, "consumer", "bootstrap"), 0o700); err != nil {
@@ -372,6 +375,9 @@ func TestReadStageRefuses(t *testing.T) {
 		{"hold-before", []any{"2026-11-28", "yesterday", "0001-01-01T00:00:00Z", 1}},
 		{"table", []any{"ab", "a/b", "arn:aws:dynamodb:eu-central-1:123456789012:table/t", strings.Repeat("a", 256), 1}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
+		{"rollout", []any{"blue-green", 1}},
+		{"log-level", []any{"trace", "DEBUG2", 0}},
+		{"permissions-boundary", []any{"boundary", "arn:aws:iam::123456789012:role/x", " "}},
 	} {
 		for _, value := range tt.values {
 			_, err := read(t, "test", object{tt.key: value})

@@ -117,18 +117,26 @@ func (r *reader) flag(name string) bool {
 }
 
 func (r *reader) level(name string) slog.Level {
-	switch strings.ToLower(r.text(name, optional, "")) {
-	case "debug":
-		return slog.LevelDebug
-	case "", "info":
-		return slog.LevelInfo
-	case "warn":
-		return slog.LevelWarn
-	case "error":
-		return slog.LevelError
+	level, known := LogLevel(r.text(name, optional, ""))
+	if !known {
+		r.fault(name, "is not a log level: set it to debug, info, warn or error")
 	}
-	r.fault(name, "is not a log level: set it to debug, info, warn or error")
-	return slog.LevelInfo
+	return level
+}
+
+// LogLevel returns the level with a name, info for "".
+func LogLevel(name string) (level slog.Level, known bool) {
+	switch strings.ToLower(name) {
+	case "debug":
+		return slog.LevelDebug, true
+	case "", "info":
+		return slog.LevelInfo, true
+	case "warn":
+		return slog.LevelWarn, true
+	case "error":
+		return slog.LevelError, true
+	}
+	return slog.LevelInfo, false
 }
 
 // prefixes reads addresses and ranges between commas.

@@ -4,6 +4,15 @@ package limits
 // name follows after a slash.
 const WebhookPath = "/webhooks/stripe"
 
+// Alias is the alias of ingest and of the consumer that their callers invoke.
+const Alias = "live"
+
+// Production reports whether a stage is named like production: it takes live events unless its
+// endpoints say otherwise, and its stack is protected from deletion.
+func Production(stage string) bool {
+	return stage == "live" || stage == "prod" || stage == "production"
+}
+
 // Names of the stack's outputs, by which the command finds a deployed system.
 const (
 	OutputWebhookURL = "WebhookUrl"

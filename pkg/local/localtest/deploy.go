@@ -21,19 +21,22 @@ func deployable() []string {
 }
 
 // part returns a template without the resources that moto does not support. A reference to one
-// of them becomes a text.
+// of them becomes a text, one to an alias its function.
 func part(t testing.TB, raw []byte) (body string, resources int) {
 	t.Helper()
 	var template struct{ Resources, Outputs map[string]map[string]any }
 	if err := json.Unmarshal(raw, &template); err != nil {
 		t.Fatal(err)
 	}
-	kept := map[string]any{}
+	kept, there := map[string]any{}, map[string]string{"Zone": "Zone"}
 	for name, r := range template.Resources {
+		if r["Type"] == "AWS::Lambda::Alias" {
+			there[name] = r["Properties"].(map[string]any)["FunctionName"].(map[string]any)["Ref"].(string)
+		}
 		if !slices.Contains(deployable(), r["Type"].(string)) {
 			continue
 		}
-		kept[name] = r
+		kept[name], there[name] = r, name
 		switch properties := r["Properties"].(map[string]any); r["Type"] {
 		case "AWS::Lambda::Function":
 			properties["Code"] = map[string]any{"ZipFile": "stands for the code"}
@@ -48,14 +51,15 @@ func part(t testing.TB, raw []byte) (body string, resources int) {
 	for name, o := range template.Outputs {
 		outputs[name] = o
 	}
-	part, err := json.Marshal(map[string]any{"Resources": resolved(kept, kept), "Outputs": resolved(outputs, kept)})
+	part, err := json.Marshal(map[string]any{"Resources": resolved(kept, there), "Outputs": resolved(outputs, there)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(part), len(kept)
 }
 
-func resolved(v any, there map[string]any) any {
+// resolved refers to what stands for a resource there.
+func resolved(v any, there map[string]string) any {
 	switch v := v.(type) {
 	case []any:
 		for i := range v {
@@ -66,8 +70,11 @@ func resolved(v any, there map[string]any) any {
 		if get, ok := v["Fn::GetAtt"].([]any); ok {
 			name = get[0].(string)
 		}
-		if name != "" && there[name] == nil && name[:min(3, len(name))] != "AWS" {
+		if name != "" && there[name] == "" && name[:min(3, len(name))] != "AWS" {
 			return "arn:aws:none:us-east-1:123456789012:" + name
+		}
+		if v["Ref"] != nil && there[name] != "" {
+			v["Ref"] = there[name]
 		}
 		for member := range v {
 			v[member] = resolved(v[member], there)

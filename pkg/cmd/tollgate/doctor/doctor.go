@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/registration"
 )
 
@@ -168,10 +169,10 @@ func (c *Doctor) endpoint(a *verb.App, t verb.Target, missing error) doctor.Chec
 }
 
 // targetOf returns the target's limits and its mode. The stage's name is part of the queue's;
-// only the stage live is in live mode.
+// a stage named like production is in live mode.
 func targetOf(a *verb.App, t verb.Target) doctor.Target {
 	prefix := t.Prefix()
-	return doctor.Target{Local: t.Local, Version: a.Version, Live: prefix == "tollgate-live", Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
+	return doctor.Target{Local: t.Local, Version: a.Version, Live: limits.Production(strings.TrimPrefix(prefix, "tollgate-")), Known: t.Local || strings.HasPrefix(prefix, "tollgate-"), Limits: t.Limits()}
 }
 
 // show prints the findings, and what to do about those that are not ok.
