@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 // Alarm is one of CloudWatch's.
 type Alarm struct {
 	Name    string // without the stage's prefix: "page-ingest-errors"
+	Section string // of infra/README.md that its description names, "" for none
 	State   string // OK, ALARM or INSUFFICIENT_DATA
 	Enabled bool   // its actions are enabled
 	Actions []string
@@ -35,8 +37,8 @@ func CheckAlarms(w Watch, prefix string) Check {
 		there := map[string]bool{}
 		var topics []string
 		for _, a := range all {
-			section := strings.TrimPrefix(strings.TrimPrefix(a.Name, "page-"), "ticket-") // earlier releases named no severity
-			there[section] = true
+			name := strings.TrimPrefix(strings.TrimPrefix(a.Name, "page-"), "ticket-") // earlier releases named no severity
+			there[name] = true
 			for _, arn := range a.Actions {
 				if strings.HasPrefix(arn, "arn:") && strings.Contains(arn, ":sns:") && !slices.Contains(topics, arn) {
 					topics = append(topics, arn)
@@ -44,7 +46,7 @@ func CheckAlarms(w Watch, prefix string) Check {
 			}
 			switch {
 			case a.State == "ALARM":
-				f.fail("see infra/README.md#alarm-"+section, "%s is in ALARM", a.Name)
+				f.fail("see infra/README.md#alarm-"+cmp.Or(a.Section, name), "%s is in ALARM", a.Name)
 			case !a.Enabled:
 				f.fail("aws cloudwatch enable-alarm-actions --alarm-names "+prefix+"-"+a.Name, "%s has its actions disabled: no operator gets it", a.Name)
 			case len(a.Actions) == 0:

@@ -98,8 +98,8 @@ func TestConcurrency(t *testing.T) {
 	has(t, of(202, 99, 50, 50, 3), want{"concurrency", Fail, "limit is 202, and it takes 203 to reserve 103"})
 	has(t, of(10, 10, -1, -1, -1), want{"concurrency", Fail, "limit is 10, and it takes 203"})
 	has(t, of(305, 202, -1, -1, -1), want{"concurrency", Fail, "limit is 305, and it takes 306 to reserve 103 for this stage, next to 103 that others reserve"})
-	has(t, of(306, 203, -1, -1, -1), want{"concurrency", Warn, "0 of 103 are reserved"})
-	has(t, of(306, 106, 50, 50, -1), want{"concurrency", Warn, "100 of 103 are reserved"})
+	has(t, of(306, 203, -1, -1, -1), want{"concurrency", Warn, "3 functions reserve none"})
+	has(t, of(306, 106, 50, 50, -1), want{"concurrency", Warn, "1 functions reserve none"})
 	l := goodLambda()
 	l.denied = errDenied
 	has(t, CheckFunctions(l, "tollgate-live", target()), want{"concurrency", Warn, "could not be checked"})
@@ -141,7 +141,7 @@ func (w watch) Subscribers(context.Context, string) (int, int, error) {
 func TestAlarms(t *testing.T) {
 	topic := []string{"arn:aws:sns:eu-central-1:1:alarms"}
 	good := func(more ...Alarm) watch {
-		all := []Alarm{{"page-ingest-errors", "OK", true, topic}, {"dead-letters", "INSUFFICIENT_DATA", true, topic}, {"silence", "OK", true, append(topic, "arn:aws:lambda:r:1:function:f")}}
+		all := []Alarm{{"page-ingest-errors", "", "OK", true, topic}, {"dead-letters", "", "INSUFFICIENT_DATA", true, topic}, {"silence", "", "OK", true, append(topic, "arn:aws:lambda:r:1:function:f")}}
 		return watch{list: append(all, more...), confirmed: 1}
 	}
 	healthy(t, CheckAlarms(good(), "tollgate-live"))
@@ -151,9 +151,9 @@ func TestAlarms(t *testing.T) {
 	}{
 		"none":            {watch{}, want{"alarms", Fail, "no alarm ingest-errors"}},
 		"no topic":        {watch{}, want{"alarm topic", Fail, "no alarm has a topic"}},
-		"it rings":        {good(Alarm{"page-queue-age", "ALARM", true, topic}), want{"alarms", Fail, "page-queue-age is in ALARM"}},
-		"silenced":        {good(Alarm{"queue-age", "OK", false, topic}), want{"alarms", Fail, "actions disabled"}},
-		"unheard":         {good(Alarm{"queue-age", "OK", true, nil}), want{"alarms", Fail, "has no action"}},
+		"it rings":        {good(Alarm{"page-queue-age", "", "ALARM", true, topic}), want{"alarms", Fail, "page-queue-age is in ALARM"}},
+		"silenced":        {good(Alarm{"queue-age", "", "OK", false, topic}), want{"alarms", Fail, "actions disabled"}},
+		"unheard":         {good(Alarm{"queue-age", "", "OK", true, nil}), want{"alarms", Fail, "has no action"}},
 		"denied":          {watch{err: errDenied}, want{"alarms", Warn, "could not be checked"}},
 		"topic denied":    {watch{err: errDenied}, want{"alarm topic", Warn, "could not be checked"}},
 		"no subscriber":   {watch{list: good().list}, want{"alarm topic", Fail, "has no subscription"}},
@@ -164,8 +164,11 @@ func TestAlarms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { has(t, CheckAlarms(c.watch, "tollgate-live"), c.want) })
 	}
+	if shared := CheckAlarms(good(Alarm{"page-secret-mismatch-connect", "secret-mismatch", "ALARM", true, topic}), "tollgate-live")(t.Context()); shared[0].Fix != "see infra/README.md#alarm-secret-mismatch" {
+		t.Errorf("%+v", shared)
+	}
 	for _, name := range []string{"page-queue-age", "ticket-queue-age", "queue-age"} { // earlier releases name no severity
-		ringing := CheckAlarms(good(Alarm{name, "ALARM", true, topic}), "tollgate-live")(t.Context())
+		ringing := CheckAlarms(good(Alarm{name, "", "ALARM", true, topic}), "tollgate-live")(t.Context())
 		if ringing[0].Fix != "see infra/README.md#alarm-queue-age" {
 			t.Errorf("%s: %+v", name, ringing)
 		}

@@ -60,7 +60,7 @@ func CheckFunctions(fs Functions, prefix string, s Target) Check {
 			reserved int
 		}{{"ingest", l.IngestTimeout, l.ReservedIngest}, {"consumer", l.ConsumerTimeout, l.ReservedConsumer}, {"reconcile", l.Reconcile.Timeout, l.Reconcile.Reserved}}
 		there := map[string]Function{}
-		reserved := 0
+		reserved, without := 0, 0
 		for _, want := range wants {
 			name := "function " + want.name
 			fn, err := fs.Function(ctx, prefix+"-"+want.name)
@@ -69,12 +69,14 @@ func CheckFunctions(fs Functions, prefix string, s Target) Check {
 				continue
 			}
 			there[want.name] = fn
-			reserved += max(fn.Reserved, 0)
+			if reserved += max(fn.Reserved, 0); fn.Reserved < 0 {
+				without++
+			}
 			all = append(all, function(name, fn, want.timeout, want.reserved)...)
 		}
 		all = append(all, release(there, s.Version)...)
 		if len(there) == len(wants) {
-			all = append(all, concurrency(ctx, fs, reserved, l.Reserved())...)
+			all = append(all, concurrency(ctx, fs, reserved, without, l.Reserved())...)
 		}
 		mappings, err := fs.Mappings(ctx)
 		if err != nil {
@@ -143,7 +145,7 @@ func release(there map[string]Function, own string) []Finding {
 
 // concurrency checks that the account can carry the stage's reservations. Lambda refuses those
 // that leave too little for other functions.
-func concurrency(ctx context.Context, fs Functions, reserved, want int) []Finding {
+func concurrency(ctx context.Context, fs Functions, reserved, without, want int) []Finding {
 	f := findings{name: "concurrency"}
 	a, err := fs.Account(ctx)
 	if err != nil {
@@ -154,8 +156,8 @@ func concurrency(ctx context.Context, fs Functions, reserved, want int) []Findin
 	case a.Limit < need:
 		f.fail(fmt.Sprintf(`aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value %d, then "reserved": true and make deploy`, need),
 			"the account's limit is %d, and it takes %d to reserve %d for this stage, next to %d that others reserve and %d that stay unreserved: other functions can stop this stage", a.Limit, need, want, others, limits.Unreserved)
-	case reserved < want:
-		f.warn(`"reserved": true in the stage's file, and make deploy`, "%d of %d are reserved: other functions of the account can take the rest", reserved, want)
+	case without > 0:
+		f.warn(`"reserved": true in the stage's file, and make deploy`, "%d functions reserve none: other functions of the account can take all of it", without)
 	}
 	return f.or("%d of the account's %d reserved, %d by others, %d left", reserved, a.Limit, others, a.Unreserved)
 }

@@ -151,6 +151,7 @@ func isLoopback(host string) bool {
 
 func newTransport() *http.Transport {
 	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment, // of an operator's network
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: 2 * time.Second,

@@ -3,12 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +34,7 @@ type deployed struct {
 	changed map[string][2]string // by action: what its answers have instead of what
 	refuses map[string]string    // by action, "" for all: the error that it answers with, or hangs
 	alarm   func(alarm cbor.Map) // changes each alarm
-	aliased bool                 // the functions have an alias
+	aliased bool                 // ingest and consumer have an alias
 
 	variables map[string]string // of every function
 	differs   string            // a function with other destinations
@@ -80,7 +82,7 @@ func newDeployed(t *testing.T) *deployed {
 	d.has = withStripe(t, s)
 	d.has.bodies["/v1/events"] = `{"object":"list","data":[],"has_more":false,"url":"/v1/events"}`
 	d.outputs = map[string]string{
-		limits.OutputWebhookURL: "https://hooks.example.com" + limits.WebhookPath, limits.OutputQueueURL: queue, limits.OutputDLQURL: dead, limits.OutputTable: s.info.Table,
+		limits.OutputWebhookURL: hookURL, limits.OutputQueueURL: queue, limits.OutputDLQURL: dead, limits.OutputTable: s.info.Table,
 		limits.OutputWebhookSecret: "webhook", limits.OutputAPIKeySecret: "key",
 	}
 	d.env = map[string]string{
@@ -119,6 +121,7 @@ func (d *deployed) front(w http.ResponseWriter, r *http.Request, services http.H
 	got := httptest.NewRecorder()
 	switch {
 	case refusal == hangs:
+		_, _ = io.Copy(io.Discard, r.Body) // without it the server does not notice that the command is gone
 		<-r.Context().Done()
 		return
 	case refusal != "":
@@ -142,7 +145,9 @@ func (d *deployed) front(w http.ResponseWriter, r *http.Request, services http.H
 	}
 	maps.Copy(w.Header(), got.Header())
 	w.Header().Del("Content-Length")
-	w.Header().Del("X-Amz-Crc32")
+	if w.Header().Get("X-Amz-Crc32") != "" {
+		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(body))), 10))
+	}
 	w.Header().Set("Date", time.Now().Add(d.ahead).UTC().Format(http.TimeFormat))
 	w.WriteHeader(got.Code)
 	_, _ = io.WriteString(w, body) // the command may be gone
@@ -178,7 +183,7 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request, is string) {
 	case "GetFunctionConfiguration":
 		d.configuration(w, name, r.FormValue("Qualifier"))
 	case "GetFunctionConcurrency":
-		fmt.Fprintf(w, `{"ReservedConcurrentExecutions":%d}`, map[string]int{"ingest": 50, "consumer": 50, "reconcile": 3, "sender": 2}[name])
+		fmt.Fprintf(w, `{"ReservedConcurrentExecutions":%d,"of":%q}`, map[string]int{"ingest": 50, "consumer": 50, "reconcile": 3, "sender": 2}[name], name)
 	case "GetAccountSettings":
 		fmt.Fprint(w, `{"AccountLimit":{"ConcurrentExecutions":1000,"UnreservedConcurrentExecutions":897},"AccountUsage":{}}`)
 	case "ListEventSourceMappings":
@@ -209,7 +214,8 @@ func (d *deployed) cloud(w http.ResponseWriter, r *http.Request, is string) {
 
 // configuration answers for a function, or its alias.
 func (d *deployed) configuration(w http.ResponseWriter, name, qualifier string) {
-	if d.aliased != (qualifier == "live") {
+	aliased := d.aliased && (name == "ingest" || name == "consumer")
+	if aliased != (qualifier == "live") {
 		w.Header().Set("X-Amzn-Errortype", "ResourceNotFoundException")
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"Message":"Function not found"}`)
@@ -221,7 +227,7 @@ func (d *deployed) configuration(w http.ResponseWriter, name, qualifier string) 
 	}
 	variables, _ := json.Marshal(own) // strings cannot fail
 	arn := "arn:aws:lambda:us-east-1:000000000000:function:tollgate-test-" + name
-	if d.aliased {
+	if aliased {
 		arn += ":live"
 	}
 	fmt.Fprintf(w, `{"FunctionName":%q,"FunctionArn":%q,"State":"Active","LastUpdateStatus":"Successful","Timeout":%d,"LastModified":"2026-11-21T10:00:00.000+0000","Environment":{"Variables":%s}}`,
@@ -239,7 +245,7 @@ func (d *deployed) alarms(w http.ResponseWriter, r *http.Request) {
 		d.t.Errorf("asked for %v", asked)
 	}
 	alarm := func(name string) cbor.Map {
-		a := cbor.Map{"AlarmName": cbor.String("tollgate-test-" + name), "ActionsEnabled": cbor.Bool(true), "AlarmActions": cbor.List{cbor.String(topicOfOne)}, "StateValue": cbor.String("OK")}
+		a := cbor.Map{"AlarmName": cbor.String("tollgate-test-" + name), "AlarmDescription": cbor.String("It. What to do: infra/README.md#alarm-shared"), "ActionsEnabled": cbor.Bool(true), "AlarmActions": cbor.List{cbor.String(topicOfOne)}, "StateValue": cbor.String("OK")}
 		d.alarm(a)
 		return a
 	}
@@ -274,10 +280,7 @@ func (d *deployed) events(w http.ResponseWriter, r *http.Request, is string) {
 	var in struct{ TargetArn, NextToken, Name, Rule string }
 	check(d.t, json.NewDecoder(r.Body).Decode(&in))
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	function := "arn:aws:lambda:us-east-1:000000000000:function:tollgate-test-reconcile"
-	if d.aliased {
-		function += ":live"
-	}
+	const function = "arn:aws:lambda:us-east-1:000000000000:function:tollgate-test-reconcile"
 	switch is {
 	case "ListRuleNamesByTarget":
 		if in.TargetArn != function {

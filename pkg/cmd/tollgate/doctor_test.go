@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +15,15 @@ import (
 // statuses are the findings of a run, by name, with the worst of each.
 func statuses(t *testing.T, out string) map[string]doctor.Status {
 	t.Helper()
-	rank := map[doctor.Status]int{doctor.Skipped: 0, doctor.OK: 1, doctor.Warn: 2, doctor.Fail: 3}
 	worst := map[string]doctor.Status{}
-	for _, f := range lines[doctor.Finding](t, out) {
-		if was, ok := worst[f.Name]; !ok || rank[f.Status] > rank[was] {
-			worst[f.Name] = f.Status
-		}
+	for name, f := range findingsByName(t, out) {
+		worst[name] = f.Status
 	}
 	return worst
+}
+
+func rank(s doctor.Status) int {
+	return slices.Index([]doctor.Status{doctor.Skipped, doctor.OK, doctor.Warn, doctor.Fail}, s)
 }
 
 func TestDoctorOfAStage(t *testing.T) {

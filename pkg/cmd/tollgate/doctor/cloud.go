@@ -93,9 +93,10 @@ func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, e
 	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(c.AWS), &cloudwatch.DescribeAlarmsInput{
 		AlarmNamePrefix: &prefix, AlarmTypes: []cloudwatchtypes.AlarmType{cloudwatchtypes.AlarmTypeMetricAlarm, cloudwatchtypes.AlarmTypeCompositeAlarm},
 	})
-	add := func(name *string, state cloudwatchtypes.StateValue, enabled *bool, actions []string) {
+	add := func(name, description *string, state cloudwatchtypes.StateValue, enabled *bool, actions []string) {
+		_, section, _ := strings.Cut(aws.ToString(description), "infra/README.md#alarm-")
 		all = append(all, doctor.Alarm{
-			Name: strings.TrimPrefix(aws.ToString(name), prefix), State: string(state), Enabled: aws.ToBool(enabled), Actions: actions,
+			Name: strings.TrimPrefix(aws.ToString(name), prefix), Section: section, State: string(state), Enabled: aws.ToBool(enabled), Actions: actions,
 		})
 	}
 	for pages.HasMorePages() {
@@ -104,10 +105,10 @@ func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, e
 			return nil, err
 		}
 		for _, a := range page.MetricAlarms {
-			add(a.AlarmName, a.StateValue, a.ActionsEnabled, a.AlarmActions)
+			add(a.AlarmName, a.AlarmDescription, a.StateValue, a.ActionsEnabled, a.AlarmActions)
 		}
 		for _, a := range page.CompositeAlarms {
-			add(a.AlarmName, a.StateValue, a.ActionsEnabled, a.AlarmActions)
+			add(a.AlarmName, a.AlarmDescription, a.StateValue, a.ActionsEnabled, a.AlarmActions)
 		}
 	}
 	return all, nil

@@ -174,7 +174,11 @@ func (a *App) Stripe(ctx context.Context, t Target) (*stripeapi.Client, error) {
 func (a *App) StripeOptions(ctx context.Context, t Target) (o stripeapi.Options, err error) {
 	key := string(a.Env.APIKey)
 	if key == "" && t.APIKeySecretID != "" {
-		k, err := secrets.NewAPIKey(secrets.Config{API: secretsmanager.NewFromConfig(t.AWS), ID: t.APIKeySecretID, First: limits.PatientCall})
+		first := limits.PatientCall
+		if by, ok := ctx.Deadline(); ok { // a fetch outlives the context of its caller
+			first = max(min(first, time.Until(by)), time.Millisecond)
+		}
+		k, err := secrets.NewAPIKey(secrets.Config{API: secretsmanager.NewFromConfig(t.AWS), ID: t.APIKeySecretID, First: first})
 		if err != nil {
 			return o, err
 		}
