@@ -46,7 +46,10 @@ func TestDeployed(t *testing.T) {
 	queues := sqs.NewFromConfig(cfg)
 	t.Run("queues carry events and dead letters", func(t *testing.T) { queuesCarry(t, queues, outputs) })
 	t.Run("the table keeps records and effects", func(t *testing.T) { tableKeeps(t, dynamodb.NewFromConfig(cfg), outputs) })
-	localtest.Deploy(t, cfg, "tollgate-full", golden(t, "full"))
+	full := localtest.Deploy(t, cfg, "tollgate-full", golden(t, "full"))
+	if url := full[limits.OutputWebhookURL]; url != "https://hooks.example.com/webhooks/stripe" {
+		t.Errorf("with a domain the command registers %s", url)
+	}
 	sends := localtest.Deploy(t, cfg, "tollgate-send", golden(t, "send"))
 	t.Run("each group has its queue of deliveries", func(t *testing.T) { jobsGo(t, queues, sends["SendDlqUrl"]) })
 }

@@ -1,9 +1,12 @@
 package stack_test
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math/bits"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -14,6 +17,8 @@ import (
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/localtest"
 )
+
+var templates = flag.String("templates", "", "write the templates of TestCombinations into this folder, for cfn-lint")
 
 // rows are so many templates that any two of at most 35 options occur in them as off and off, off
 // and on, on and off, and both on.
@@ -78,19 +83,24 @@ func TestPairs(t *testing.T) {
 // that it can make.
 func TestCombinations(t *testing.T) {
 	var names []string
-	templates := map[string][]byte{}
+	made := map[string][]byte{}
 	for row, change := range pairs() {
 		name := fmt.Sprintf("pairs-%d", row)
 		raw := synth(t, options(t, name, change))
 		if err := check.Run(raw, limits.AWS()); err != nil {
 			t.Errorf("%v:\n%v", change, err)
 		}
-		names, templates[name] = append(names, name), raw
+		if *templates != "" {
+			if err := os.WriteFile(filepath.Join(*templates, name+".json"), raw, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		names, made[name] = append(names, name), raw
 	}
 	t.Run("deployed", func(t *testing.T) {
 		cfg := localtest.Config(localtest.Moto(t), awsclient.Options{Attempts: 1, Try: 2 * time.Minute})
 		for _, name := range names {
-			t.Run(name, func(t *testing.T) { localtest.Deploy(t, cfg, name, templates[name]) })
+			t.Run(name, func(t *testing.T) { localtest.Deploy(t, cfg, name, made[name]) })
 		}
 	})
 }
