@@ -170,7 +170,12 @@ const fullMutations = `
 	Domain: DomainNameConfigurations.0.EndpointType "EDGE"
 	DomainMapping: ApiMappingKey "v1"; ApiId "a1b2c3d4e5"; Stage "dev"; ! null Domain
 	DomainRecord: Name "other.example.com"; AliasTarget.DNSName {"Fn::GetAtt":["Api","ApiEndpoint"]}
-	Api: DisableExecuteApiEndpoint true`
+	Api: DisableExecuteApiEndpoint true
+	Ingest: TracingConfig null; TracingConfig.Mode "PassThrough"
+	Consumer: TracingConfig null
+	Sender: TracingConfig {"Mode":"Active"}
+	IngestRole: Policies.0.PolicyDocument.Statement.2.Action ["xray:PutTraceSegments"] Ingest; Policies.0.PolicyDocument.Statement.2.Resource {"Ref":"Queue"} Ingest
+	IngestRole: Policies.0.PolicyDocument.Statement.2.Action ["sqs:SendMessage","xray:PutTelemetryRecords","xray:PutTraceSegments"]`
 
 // TestMutations breaks the golden templates in one place at a time.
 func TestMutations(t *testing.T) {

@@ -46,7 +46,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.tracing, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -186,6 +186,9 @@ func (c *checker) grants() {
 	for _, function := range c.names(typeFunction) {
 		role, granted, named := c.role(function), map[string]bool{}, map[string]bool{}
 		for _, s := range c.statements(role) {
+			if traces(s) {
+				continue
+			}
 			c.must(at(s, "NotAction") == nil && at(s, "NotResource") == nil, role, "grants all but some")
 			c.keys(function, s)
 			for _, action := range texts(at(s, "Action")) {

@@ -36,6 +36,7 @@ func everyOption() object {
 		"silence-hours":        6,
 		"stripe-rate":          60,
 		"table":                "tollgate-restored",
+		"tracing":              true,
 		"log-level":            "debug",
 		"permissions-boundary": "arn:aws:iam::123456789012:policy/boundary",
 		"rollout":              "canary",

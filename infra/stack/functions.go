@@ -39,6 +39,7 @@ type function struct {
 	reserved   int
 	env        map[string]*string
 	grants     []grant
+	onTheWay   bool // of an event, which the option tracing follows
 }
 
 // set adds a variable unless it is empty.
@@ -81,6 +82,7 @@ func (p *parts) addIngest() {
 	}
 	f.set("TOLLGATE_ALLOW_IPS", p.allowIPs())
 	f.set("TOLLGATE_ENDPOINT_NAMES", strings.Join(p.endpointNames(), ","))
+	f.onTheWay = true
 	p.ingest = p.addFunction("Ingest", f)
 	p.ingestAlias = p.addAlias("Ingest", p.ingest)
 }
@@ -113,12 +115,17 @@ func (p *parts) addConsumer() {
 	}
 	f.set("TOLLGATE_HOLD_BEFORE", p.HoldBefore)
 	p.handOver(&f)
+	f.onTheWay = true
 	p.consumer = p.addFunction("Consumer", f)
 	p.consumerAlias = p.addAlias("Consumer", p.consumer)
 	p.addMapping()
 }
 
 func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
+	traced := p.Tracing && f.onTheWay
+	if traced { // Lambda writes the segments; X-Ray knows no resources
+		f.grants = append(f.grants, grant{on: str("*"), actions: []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}})
+	}
 	logs := p.addLogGroup(id+"Logs", "/aws/lambda/"+p.name(f.name))
 	f.env["TOLLGATE_STAGE"], f.env["TOLLGATE_VERSION"] = str(p.Stage), str(p.Version)
 	f.set("TOLLGATE_LOG_LEVEL", p.LogLevel)
@@ -141,6 +148,9 @@ func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{
 			LogGroup: logs.Ref(), LogFormat: str("JSON"), ApplicationLogLevel: str(p.applicationLevel()), SystemLogLevel: str("WARN"),
 		},
+	}
+	if traced {
+		props.TracingConfig = &awslambda.CfnFunction_TracingConfigProperty{Mode: str("Active")}
 	}
 	if p.Reserved {
 		props.ReservedConcurrentExecutions = num(f.reserved)

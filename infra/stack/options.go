@@ -45,6 +45,7 @@ type Options struct {
 	Budget       int                 `json:"budget,omitzero"`
 	Table        string              `json:"table,omitzero"`
 	EventMetrics bool                `json:"event-metrics,omitzero"`
+	Tracing      bool                `json:"tracing,omitzero"`
 	HoldBefore   string              `json:"hold-before,omitzero"`
 	Backup       Backup              `json:"backup,omitzero"`
 }
@@ -69,6 +70,7 @@ func Keys() map[string]string {
 		"endpoints":            `each endpoint with its policy: {"default": {"livemode": [true]}, "connect": {"accounts": ["acct_…"]}}`,
 		"reconcile":            `the accounts to compare with Stripe's list, each with its endpoint: {"-": "default", "acct_…": "connect"}; "-" is the API key's own account`,
 		"begin":                `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
+		"tracing":              "true to have X-Ray record the ways of some events through both functions, one a second and 5 % of the others",
 		"event-metrics":        "true to count done and failed events, and time handlers, by event type too: three metrics for each type with a handler",
 		"hold-after":           "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
 		"allow-ips":            `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
@@ -87,7 +89,7 @@ func Keys() map[string]string {
 
 // optional are the keys that a file may leave out: what they add is off then.
 func optional() []string {
-	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "log-level", "permissions-boundary", "rollout", "table"}
+	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "log-level", "permissions-boundary", "rollout", "table", "tracing"}
 }
 
 // stageTest is the stage whose events are all of the test mode.
