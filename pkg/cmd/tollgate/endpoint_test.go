@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,6 +208,30 @@ func TestEndpointDriftsAndIsMended(t *testing.T) {
 		t.Errorf("after apply %+v", e)
 	}
 	r.local("endpoint", "status").ok(t)
+}
+
+// TestEndpointMovesToADomain changes the URL in the Dashboard, as infra/README.md says: the command
+// finds the endpoint under the new one, with its secret.
+func TestEndpointMovesToADomain(t *testing.T) {
+	r := newRegistry(t)
+	r.local("endpoint", "apply").ok(t)
+	before, secrets := r.endpoints()[0], r.stored("default")
+	domain := r.serve(func(*http.Request) string { return "" }, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+	})) + limits.WebhookPath
+	r.local("endpoint", "status", "--url", domain).says(t, verb.ExitFailed, "create an endpoint")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.env["TOLLGATE_STRIPE_URL"]+"/v1/webhook_endpoints/"+before.ID, strings.NewReader(url.Values{"url": {domain}}.Encode()))
+	check(t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth("sk_test_1", "")
+	response, err := http.DefaultClient.Do(request)
+	check(t, err)
+	check(t, response.Body.Close())
+	r.local("endpoint", "status", "--url", domain).ok(t)
+	r.local("endpoint", "apply", "--url", domain).ok(t)
+	if list := r.endpoints(); len(list) != 1 || list[0].ID != before.ID || list[0].URL != domain || !slices.Equal(r.stored("default"), secrets) {
+		t.Errorf("at Stripe %+v, stored %d secrets", list, len(r.stored("default")))
+	}
 }
 
 func TestEndpointOfAnotherName(t *testing.T) {
