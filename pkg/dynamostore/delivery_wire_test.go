@@ -3,9 +3,7 @@ package dynamostore
 import (
 	"encoding/json"
 	"net/http"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,21 +99,14 @@ func TestReadsEveryGoldenDelivery(t *testing.T) {
 	for _, w := range wireRows() {
 		want[w.name] = w.want
 	}
-	paths, err := filepath.Glob(filepath.Join(goldenRecords, "v*", "deliveries", "*.json"))
-	if err != nil || len(paths) < len(want) {
-		t.Fatalf("%d golden rows (%v), want at least %d", len(paths), err, len(want))
+	rows := goldenRows(t, "deliveries")
+	if len(rows) < len(want) {
+		t.Fatalf("%d golden rows, want at least %d", len(rows), len(want))
 	}
-	for _, path := range paths {
-		raw, err := os.ReadFile(path)
-		check(t, err)
-		var values map[string]json.RawMessage
-		check(t, json.Unmarshal(raw, &values))
-		it := item{}
-		for name, v := range values {
-			it[name] = attributeOf(t, v)
-		}
+	for path, it := range rows {
 		name := strings.TrimSuffix(filepath.Base(path), ".json")
 		var got any
+		var err error
 		if got, err = deliveryRow(it); strings.HasPrefix(name, "destination") {
 			got, err = stateOf(it)
 		}
@@ -135,22 +126,7 @@ func TestWritesTheGoldenDeliveries(t *testing.T) {
 			c.write(t, d)
 			got, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: keyOf(c.key)})
 			check(t, err)
-			raw, err := json.MarshalIndent(attributeJSON(&types.AttributeValueMemberM{Value: got.Item}).(map[string]any)["M"], "", "  ")
-			check(t, err)
-			written := string(raw) + "\n"
-			paths, _ := filepath.Glob(filepath.Join(goldenRecords, "v*", "deliveries", c.name+".json")) // the pattern is good
-			if slices.ContainsFunc(paths, func(path string) bool {
-				golden, err := os.ReadFile(path)
-				return err == nil && string(golden) == written
-			}) {
-				return
-			}
-			path := filepath.Join(goldenRecords, deliveryFolder, "deliveries", c.name+".json")
-			if !*update || slices.Contains(paths, path) {
-				t.Fatalf("no version has this form of a row: name a new folder in deliveryFolder if %s has it, run with -update, and deploy its readers first:\n%s", deliveryFolder, written)
-			}
-			check(t, os.MkdirAll(filepath.Dir(path), 0o755))
-			check(t, os.WriteFile(path, []byte(written), 0o644))
+			isGolden(t, "deliveries", deliveryFolder, c.name, got.Item)
 		})
 	}
 }
