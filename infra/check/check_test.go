@@ -151,7 +151,8 @@ const tableMutations = `
 	BackupSelection: BackupSelection.IamRoleArn {"Fn::GetAtt":["ConsumerRole","Arn"]}; BackupPlanId "other"; ! null
 	BackupPlan: BackupPlan.BackupPlanRule []; BackupPlan.BackupPlanRule.0.TargetBackupVault "other"; BackupPlan.BackupPlanRule.0.ScheduleExpression null
 	Reconcile: Environment.Variables.TOLLGATE_HOLD_BEFORE null; Environment.Variables.TOLLGATE_HOLD_BEFORE "2026-11-21T12:00:00Z"
-	Consumer: Environment.Variables.TOLLGATE_HOLD_BEFORE null Reconcile
+	Consumer: Environment.Variables.TOLLGATE_HOLD_BEFORE null Reconcile; Environment.Variables.TOLLGATE_KEEP_SENT "365" Reconcile
+	Reconcile: Environment.Variables.TOLLGATE_KEEP_SENT null
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-other"
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource.Fn::Join.1.5 ":table/tollgate-restored*"
 	ConsumerRole: Policies.0.PolicyDocument.Statement.2.Resource {"Ref":"Queue"}

@@ -91,7 +91,8 @@ func (c *checker) values() {
 		// Reconcile would requeue what only the consumer excludes.
 		{reconcile, variable + "ENDPOINTS", c.at(consumer, variable+"ENDPOINTS")},
 		{reconcile, variable + "BEGIN", c.at(consumer, variable+"BEGIN")},
-		// Both send messages.
+		// Both send messages and mark them as sent.
+		{reconcile, variable + "KEEP_SENT", c.at(consumer, variable+"KEEP_SENT")},
 		{reconcile, variable + "HOLD_BEFORE", c.at(consumer, variable+"HOLD_BEFORE")},
 		// Both keep to one rate, which the consumers divide.
 		{reconcile, variable + "STRIPE_RATE", c.at(consumer, variable+"STRIPE_RATE")},

@@ -40,6 +40,7 @@ func everyOption() object {
 		"log-level":            "debug",
 		"permissions-boundary": "arn:aws:iam::123456789012:policy/boundary",
 		"rollout":              "canary",
+		"retention":            object{"sent": 180, "facts": 400},
 	}
 }
 

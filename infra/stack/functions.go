@@ -114,6 +114,7 @@ func (p *parts) addConsumer() {
 		f.set("TOLLGATE_EVENT_METRICS", "true")
 	}
 	f.set("TOLLGATE_HOLD_BEFORE", p.HoldBefore)
+	p.keep(&f, true)
 	p.handOver(&f)
 	f.onTheWay = true
 	p.consumer = p.addFunction("Consumer", f)

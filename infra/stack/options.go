@@ -48,6 +48,7 @@ type Options struct {
 	Tracing      bool                `json:"tracing,omitzero"`
 	HoldBefore   string              `json:"hold-before,omitzero"`
 	Backup       Backup              `json:"backup,omitzero"`
+	Retention    Retention           `json:"retention,omitzero"`
 }
 
 // Endpoint is an endpoint's policy as package config reads it from TOLLGATE_ENDPOINTS.
@@ -84,12 +85,13 @@ func Keys() map[string]string {
 		"log-level":            "debug, info, warn or error: the least level of the functions' log lines, without it info. Lines with metrics are always written",
 		"rollout":              "canary: a deploy gives ingest's new version a tenth of the deliveries for ten minutes first, and goes back on an alarm; or all-at-once, as without it",
 		"permissions-boundary": "the ARN of an IAM policy that bounds every role of the stack",
+		"retention":            `days that the table keeps a message after it was sent, 180 to 36500, and a fact, 400 to 36500: {"sent": 365, "facts": 3650}; what is left out is kept without end`,
 	}
 }
 
 // optional are the keys that a file may leave out: what they add is off then.
 func optional() []string {
-	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "log-level", "permissions-boundary", "rollout", "table", "tracing"}
+	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "log-level", "permissions-boundary", "retention", "rollout", "table", "tracing"}
 }
 
 // stageTest is the stage whose events are all of the test mode.

@@ -64,6 +64,7 @@ func (p *parts) addReconcile() {
 	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
 	f.set("TOLLGATE_BEGIN", p.Begin)
 	f.set("TOLLGATE_HOLD_BEFORE", p.HoldBefore)
+	p.keep(&f, false)
 	p.handOver(&f)
 	p.reconcile = p.addFunction("Reconcile", f)
 	// The schedule retries a failed pass. A task waits for a free process, at most for the

@@ -232,6 +232,9 @@ func TestOptions(t *testing.T) {
 			"Reconcile" + variables + "BEGIN": "2026-11-21T12:00:00+01:00", "Consumer" + variables + "BEGIN": "2026-11-21T12:00:00+01:00",
 			"Ingest" + variables + "BEGIN": nil, "Consumer" + variables + "HOLD_AFTER": "36h", "Reconcile" + variables + "HOLD_AFTER": nil,
 		}},
+		"a retention": {"test", object{"retention": object{"sent": 365, "facts": 3650}}, object{
+			"Consumer" + variables + "KEEP_SENT": "365", "Reconcile" + variables + "KEEP_SENT": "365", "Consumer" + variables + "KEEP_FACTS": "3650", "Reconcile" + variables + "KEEP_FACTS": nil,
+		}},
 		"backups": {"test", object{"backup": object{"schedule": "daily"}}, object{
 			"BackupSelection.BackupSelection.Resources": []any{object{"Fn::GetAtt": []any{"Table", "Arn"}}},
 		}},
@@ -372,6 +375,7 @@ func TestReadStageRefuses(t *testing.T) {
 		{"budget", []any{-1, 1_000_001, 12.5, "50"}},
 		{"backup", []any{"daily", object{"schedule": "weekly"}, object{"schedule": "daily", "copy-to": "copies"}, object{"copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-vault:v"},
 			object{"schedule": "daily", "copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-plan:p"}}},
+		{"retention", []any{365, object{"sent": 179}, object{"facts": 399}, object{"sent": -1}, object{"facts": 36501}}},
 		{"hold-before", []any{"2026-11-28", "yesterday", "0001-01-01T00:00:00Z", 1}},
 		{"table", []any{"ab", "a/b", "arn:aws:dynamodb:eu-central-1:123456789012:table/t", strings.Repeat("a", 256), 1}},
 		{"silence-hours", []any{-1, 169, "off", nil}},

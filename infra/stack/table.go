@@ -2,12 +2,15 @@ package stack
 
 import (
 	"regexp"
+	"strconv"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/jsii-runtime-go"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/limits"
 )
 
 // addTable creates a table unless an existing one is named. It is in one Region: a global table resolves conflicts by the last
@@ -46,6 +49,7 @@ func (p *parts) adoptTable() {
 func (o *Options) validateTable(f *faults) {
 	name := regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 	f.must(o.Backup.valid(), "backup", "%+v", o.Backup)
+	f.must(o.Retention.valid(), "retention", "%+v", o.Retention)
 	err := config.CheckTime("hold-before", o.HoldBefore)
 	f.must(err == nil, "hold-before", "%q", o.HoldBefore)
 	f.must(o.Table == "" || name.MatchString(o.Table), "table", "%q", o.Table)
@@ -54,6 +58,28 @@ func (o *Options) validateTable(f *faults) {
 // index returns the ARN of one of the table's indexes.
 func (p *parts) index(name string) *string {
 	return awscdk.Fn_Join(str(""), &[]*string{p.tableARN, str("/index/" + name)})
+}
+
+// Retention is how many days the table keeps what is complete; 0 is without end.
+type Retention struct {
+	Sent  int `json:"sent,omitzero"`
+	Facts int `json:"facts,omitzero"`
+}
+
+func (r Retention) valid() bool {
+	const day, most = 24 * time.Hour, 36500
+	kept := limits.Retention{Sent: time.Duration(r.Sent) * day, Facts: time.Duration(r.Facts) * day}
+	return max(r.Sent, r.Facts) <= most && kept.Validate() == nil
+}
+
+// keep gives a function that completes something its retention.
+func (p *parts) keep(f *function, facts bool) {
+	if p.Retention.Sent > 0 {
+		f.set("TOLLGATE_KEEP_SENT", strconv.Itoa(p.Retention.Sent))
+	}
+	if facts && p.Retention.Facts > 0 {
+		f.set("TOLLGATE_KEEP_FACTS", strconv.Itoa(p.Retention.Facts))
+	}
 }
 
 func attribute(name, kind string) any {

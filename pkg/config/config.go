@@ -43,6 +43,7 @@ type Consumer struct {
 	HoldAfter      time.Duration            // messages about states that were older than this when their event was received are held
 	EventMetrics   bool                     // count by event type too
 	HoldBefore     time.Time                // messages about states before it are held
+	Retention      limits.Retention         // of sent messages and facts
 }
 
 // Reconcile is the reconcile function's configuration.
@@ -55,6 +56,7 @@ type Reconcile struct {
 	Accounts       map[string]string        // endpoint by account, "" for the platform's own; nil: that account alone
 	Endpoints      map[string]policy.Policy // the consumer's
 	Begin          time.Time                // overrides the start of history in the table unless zero
+	Retention      limits.Retention         // the consumer's; no facts are written
 	HoldBefore     time.Time                // the consumer's: messages queued before it are held, not sent
 	Sending        Sending                  // the consumer's
 }
@@ -119,6 +121,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		HoldAfter:      r.duration("TOLLGATE_HOLD_AFTER", limits.HoldAfter, time.Minute, maxHoldAfter),
 		EventMetrics:   r.flag("TOLLGATE_EVENT_METRICS"),
 		HoldBefore:     r.time("TOLLGATE_HOLD_BEFORE"),
+		Retention:      limits.Retention{Sent: r.days("TOLLGATE_KEEP_SENT", limits.LeastSent), Facts: r.days("TOLLGATE_KEEP_FACTS", limits.LeastFacts)},
 	}
 	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)
 	c.Concurrency = r.number("TOLLGATE_CONCURRENCY", c.Limits.MaxConcurrency, 1, maxConcurrency)
@@ -142,6 +145,7 @@ func LoadReconcile(lookup Lookup) (Reconcile, error) {
 		Accounts:       r.accounts("TOLLGATE_RECONCILE"),
 		Begin:          r.time("TOLLGATE_BEGIN"),
 		HoldBefore:     r.time("TOLLGATE_HOLD_BEFORE"),
+		Retention:      limits.Retention{Sent: r.days("TOLLGATE_KEEP_SENT", limits.LeastSent)},
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
 	}
 	c.Limits.StripeRate = r.stripeRate(c.Limits.StripeRate)

@@ -91,6 +91,8 @@ func TestLoadConsumer(t *testing.T) {
 		"TOLLGATE_BEGIN":             "2026-11-21T13:00:00.75+01:00",
 		"TOLLGATE_HOLD_AFTER":        "36h",
 		"TOLLGATE_HOLD_BEFORE":       "2026-11-28T23:30:00+01:00",
+		"TOLLGATE_KEEP_SENT":         "180",
+		"TOLLGATE_KEEP_FACTS":        "400",
 		"TOLLGATE_STRIPE_RATE":       "off",
 		"TOLLGATE_CONCURRENCY":       "4",
 		"TOLLGATE_EVENT_METRICS":     "true",
@@ -111,6 +113,7 @@ func TestLoadConsumer(t *testing.T) {
 		Begin: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), HoldAfter: 36 * time.Hour, Concurrency: 4,
 		EventMetrics: true,
 		HoldBefore:   time.Date(2026, 11, 28, 22, 30, 0, 0, time.UTC),
+		Retention:    limits.Retention{Sent: limits.LeastSent, Facts: limits.LeastFacts},
 	}
 	if d := cmp.Diff(want, got, compare); d != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, d)
@@ -167,6 +170,10 @@ func TestFaults(t *testing.T) {
 		{"a day for a time", "TOLLGATE_BEGIN", "2026-11-21", "RFC 3339"},
 		{"a time without a zone", "TOLLGATE_BEGIN", "2026-11-21T12:00:00", "RFC 3339"},
 		{"a time that is a zero", "TOLLGATE_BEGIN", "0001-01-01T00:00:00Z", "after 1970"},
+		{"sent messages forgotten early", "TOLLGATE_KEEP_SENT", "179", "from 180 to 36500"},
+		{"facts forgotten early", "TOLLGATE_KEEP_FACTS", "399", "from 400 to 36500"},
+		{"facts forgotten at once", "TOLLGATE_KEEP_FACTS", "0", "from 400"},
+		{"a duration for days", "TOLLGATE_KEEP_SENT", "4320h", "a whole number of days"},
 		{"a date for a time", "TOLLGATE_HOLD_BEFORE", "2026-11-28", "RFC 3339"},
 		{"a number for a duration", "TOLLGATE_HOLD_AFTER", "24", "a duration such as 36h"},
 		{"no time to hold after", "TOLLGATE_HOLD_AFTER", "0s", "from 1m0s"},
@@ -256,6 +263,7 @@ func FuzzLoad(f *testing.F) {
 		"AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "TOLLGATE_STAGE", "TOLLGATE_LOG_LEVEL", "TOLLGATE_TIME_SCALE",
 		"TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL", "TOLLGATE_TABLE", "TOLLGATE_WEBHOOK_SECRET_ID", "TOLLGATE_ALLOW_IPS", "TOLLGATE_API_KEY_SECRET_ID",
 		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE", "TOLLGATE_BEGIN", "TOLLGATE_HOLD_AFTER", "TOLLGATE_HOLD_BEFORE",
+		"TOLLGATE_KEEP_SENT", "TOLLGATE_KEEP_FACTS",
 		"TOLLGATE_STRIPE_RATE", "TOLLGATE_CONCURRENCY", "TOLLGATE_LIST_RATE", "TOLLGATE_DESTINATIONS", "TOLLGATE_SEND_DLQ_URL",
 		"TOLLGATE_ENDPOINT_NAMES", "TOLLGATE_EVENT_METRICS",
 	}

@@ -23,6 +23,8 @@
 //	TOLLGATE_RECONCILE          r           JSON, the accounts to compare and their endpoints: {"-":"default","acct_1":"connect"}; default the first
 //	TOLLGATE_HOLD_AFTER         c           duration of 1m to 87600h; messages about states that were older when their event was received are held; default 24h
 //	TOLLGATE_HOLD_BEFORE        c r         RFC 3339 time, the end of a table's restore; messages about states before it are held, also those that were not sent; default none
+//	TOLLGATE_KEEP_SENT          c r         days that the table keeps a message after it was sent, at least 180; default without end
+//	TOLLGATE_KEEP_FACTS         c           days that the table keeps a fact, at least 400; default without end
 //	TOLLGATE_BEGIN              c r         RFC 3339 time at which every account's history starts: later events are compared, their messages sent; default the start in the table
 //	TOLLGATE_DESTINATIONS       c r s*      JSON, where messages are sent: see [destination.Parse]; default nowhere
 //	TOLLGATE_SEND_DLQ_URL       c r s       URL of the dead-letter queue of deliveries, ending in -send-dead; a group's queue has the group instead of dead; with TOLLGATE_DESTINATIONS

@@ -116,6 +116,18 @@ func (r *reader) flag(name string) bool {
 	return false
 }
 
+// days reads a number of days that something is kept, 0 for without end.
+func (r *reader) days(name string, least time.Duration) time.Duration {
+	const day, most = 24 * time.Hour, 36500
+	v := r.text(name, optional, "")
+	n, err := strconv.Atoi(v)
+	if v != "" && (err != nil || n < int(least/day) || n > most) {
+		r.fault(name, "is not a whole number of days from %d to %d: set it to one or leave it out, and nothing is forgotten", least/day, most)
+		return 0
+	}
+	return time.Duration(n) * day
+}
+
 func (r *reader) level(name string) slog.Level {
 	level, known := LogLevel(r.text(name, optional, ""))
 	if !known {

@@ -82,7 +82,7 @@ func (s *writer) commit(ctx context.Context, c *idempotency.Claim, outcome idemp
 	if len(effects) == 0 {
 		return s.write(ctx, record)
 	}
-	items, err := s.transactItems(effects)
+	items, err := s.transactItems(effects, now)
 	if err != nil {
 		return &fault{kind: rejected, text: err.Error()}
 	}

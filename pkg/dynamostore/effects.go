@@ -5,11 +5,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/limits"
 )
 
 // The conditions of effects, on the item under the effect's key.
@@ -23,16 +25,16 @@ const (
 	effectVersion = "ver=:ver"
 )
 
-// transactItems returns the effects as actions of a transaction, in their order.
+// transactItems returns the effects of now as actions of a transaction, in their order.
 // They do not ask for the old item: nothing reads it, and it may have 400 KB.
-func (s *writer) transactItems(effects dispatch.Effects) ([]types.TransactWriteItem, error) {
+func (s *writer) transactItems(effects dispatch.Effects, now time.Time) ([]types.TransactWriteItem, error) {
 	items := make([]types.TransactWriteItem, len(effects))
 	for i, e := range effects {
 		var err error
 		if e.Kind == dispatch.KindCheck {
 			items[i].ConditionCheck, err = s.check(e)
 		} else {
-			items[i].Put, err = s.put(e)
+			items[i].Put, err = s.put(e, now)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("effect %d (%s): %w", i, e.Kind, err)
@@ -41,13 +43,16 @@ func (s *writer) transactItems(effects dispatch.Effects) ([]types.TransactWriteI
 	return items, nil
 }
 
-// put returns an insert or a swap.
-func (s *writer) put(e dispatch.Effect) (*types.Put, error) {
+// put returns an insert or a swap. With a retention the table may forget a fact so long afterwards.
+func (s *writer) put(e dispatch.Effect, now time.Time) (*types.Put, error) {
 	attributes, err := encodeFields(e.Fields)
 	if err != nil {
 		return nil, err
 	}
 	attributes["pk"] = str(e.Key)
+	if s.kept.Facts > 0 && e.Kind == dispatch.KindInsert && strings.HasPrefix(e.Key, limits.KeyFact) {
+		attributes["exp"] = num(now.Add(s.kept.Facts).Unix())
+	}
 	p := &types.Put{TableName: &s.table, Item: attributes, ConditionExpression: aws.String(effectAbsent)}
 	if e.Kind == dispatch.KindSwap {
 		attributes["ver"] = num(e.Ver + 1)

@@ -54,7 +54,7 @@ func (o *Operator) Mend(ctx context.Context, swaps dispatch.Effects, next int64)
 	if err := swaps.Validate(); err != nil {
 		return false, fmt.Errorf("mend row: %w", err)
 	}
-	items, err := o.transactItems(swaps)
+	items, err := o.transactItems(swaps, time.Time{})
 	if err != nil {
 		return false, fmt.Errorf("mend row: %w", err)
 	}

@@ -12,11 +12,13 @@ import (
 )
 
 // The mark: UpdateItem of OUT#…, which takes the message off its list. It holds once for
-// a message that is there; the time of its sending stays for good.
+// a message that is there; the time of its sending stays. With a retention the table may forget
+// the message so long afterwards.
 //
-// Inputs: :now in ms.
+// Inputs: :now in ms; :exp in s.
 const (
 	markSentSet  = "SET sent_at=:now REMOVE lst"
+	markSentKept = "SET sent_at=:now, exp=:exp REMOVE lst"
 	markSentWhen = "attribute_exists(pk) AND attribute_not_exists(sent_at)"
 )
 
@@ -130,6 +132,10 @@ func (s *Store) Hold(ctx context.Context, key string, before time.Time) error {
 // MarkSent marks a message. A refusal is success: it was marked before, by a run that
 // overlapped or by an earlier try whose response was lost.
 func (s *Store) MarkSent(ctx context.Context, key string, at time.Time) error {
-	_, err := s.setItem(ctx, "mark "+key+" as sent", key, markSentSet, markSentWhen, item{":now": millis(at)})
+	set, values := markSentSet, item{":now": millis(at)}
+	if s.kept.Sent > 0 {
+		set, values[":exp"] = markSentKept, num(at.Add(s.kept.Sent).Unix())
+	}
+	_, err := s.setItem(ctx, "mark "+key+" as sent", key, set, markSentWhen, values)
 	return err
 }

@@ -74,6 +74,8 @@ func NewClient(c aws.Config) *dynamodb.Client {
 type Options struct {
 	// Limits gives RecordTTL, RecordBudget and CallTry. Defaults to limits.AWS().
 	Limits limits.Limits
+	// Retention is of what a store completes. Defaults to none: it is kept without end.
+	Retention limits.Retention
 	// Random gives numbers from 0 up to 1 for jitter and is called by several
 	// goroutines. Defaults to rand.Float64.
 	Random func() float64
@@ -113,6 +115,7 @@ type writer struct {
 	client Client
 	table  string
 	ttl    time.Duration
+	kept   limits.Retention
 	try    time.Duration // how long one try of a record's write may take
 	margin time.Duration // of a deadline: no try is started with less than this left
 	random func() float64
@@ -126,11 +129,14 @@ func newWriter(client Client, table string, o Options) (*writer, error) {
 	if o.Limits.RecordTTL <= 0 || o.Limits.RecordBudget <= 0 {
 		return nil, errors.New("dynamostore needs limits with a RecordTTL and a RecordBudget")
 	}
+	if err := o.Retention.Validate(); err != nil {
+		return nil, fmt.Errorf("dynamostore: %w", err)
+	}
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
 	return &writer{
-		client: client, table: table, ttl: o.Limits.RecordTTL,
+		client: client, table: table, ttl: o.Limits.RecordTTL, kept: o.Retention,
 		try: o.Limits.Try(), margin: o.Limits.RecordBudget / 30, random: o.Random,
 	}, nil
 }

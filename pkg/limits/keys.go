@@ -4,6 +4,7 @@ package limits
 // the keys that it writes, where it writes one item at a time.
 const (
 	KeyRecord      = "EVT#"   // an event's record
+	KeyFact        = "FACT#"  // what an event stated once
 	KeyMessage     = "OUT#"   // a message to be sent
 	KeyCoverage    = "COVER#" // a slice that a pass has compared
 	KeyBegin       = "BEGIN#" // the start of an account's history

@@ -49,7 +49,7 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	}
 	dynamo := client(cfg.AWS.EndpointDynamoDB, cfg.Limits.Try())
 	// The store does its own retries.
-	store, err := dynamostore.New(dynamostore.NewClient(awsclient.Once(dynamo)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	store, err := dynamostore.New(dynamostore.NewClient(awsclient.Once(dynamo)), cfg.Table, dynamostore.Options{Limits: cfg.Limits, Retention: cfg.Retention})
 	if err != nil {
 		return nil, err
 	}

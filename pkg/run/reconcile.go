@@ -71,7 +71,7 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	if err != nil {
 		return nil, err
 	}
-	store, err := dynamostore.New(dynamostore.NewClient(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits})
+	store, err := dynamostore.New(dynamostore.NewClient(client(cfg.AWS.EndpointDynamoDB)), cfg.Table, dynamostore.Options{Limits: cfg.Limits, Retention: cfg.Retention})
 	if err != nil {
 		return nil, err
 	}

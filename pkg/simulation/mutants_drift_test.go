@@ -12,7 +12,7 @@ func driftMutants() []mutant {
 		early   = "		pass.After = part[len(part)-1]\n		_ = s.save(ctx, p)\n		if err := s.compare(ctx, part, pass, r); err != nil {\n			return err\n		}\n"
 	)
 	return []mutant{
-		one("a repair writes without the version", store, "	items, err := o.transactItems(swaps)\n", "	items, err := o.transactItems(swaps)\n	for _, it := range items {\n		it.Put.ConditionExpression, it.Put.ExpressionAttributeValues = nil, nil\n	}\n").by("TestMend").in("dynamostore"),
+		one("a repair writes without the version", store, "	items, err := o.transactItems(swaps, time.Time{})\n", "	items, err := o.transactItems(swaps, time.Time{})\n	for _, it := range items {\n		it.Put.ConditionExpression, it.Put.ExpressionAttributeValues = nil, nil\n	}\n").by("TestMend").in("dynamostore"),
 		one("a repair names messages that it does not request", repair, "		messages, _ := effect.Named(kept)\n", "		messages, _ := effect.Named(e.Fields)\n").by("TestRepair").in("drift"),
 		one("a repaired entitlement leads to no row", repair, "		_, rows := effect.Named(e.Fields)\n", "		_, rows := effect.Named(kept)\n").by("TestRepairedRowsAreWrittenAgain").in("cmd/tollgate"),
 		one("verify of a customer skips rows that are led to", "cmd/tollgate/ledger/verify.go", "			_, rows := effect.Named(item)\n", "			rows, _ := effect.Named(nil)\n").by("TestVerifySelects").in("cmd/tollgate"),

@@ -133,6 +133,7 @@ func outsideMutants() []mutant {
 		mail     = "dispatch/message.go"
 		drain    = "outbox/drain.go"
 		store    = "dynamostore/outbox.go"
+		effects  = "dynamostore/effects.go"
 		codec    = "queue/codec.go"
 		rest     = "redrive/hidden.go"
 		writer   = "registration/secrets.go"
@@ -167,6 +168,15 @@ func outsideMutants() []mutant {
 		one("a released message is held again", store, "AND (attribute_not_exists(queued_at) OR queued_at<:before)", "AND (attribute_not_exists(queued_at) OR queued_at<>:before)").by("TestOutboxHold").in("dynamostore"),
 		one("a sent message is held", store, "holdWhen = \"lst=:out AND attribute_not_exists(sent_at) AND (", "holdWhen = \"(attribute_exists(pk) OR lst=:out) AND (").by("TestOutboxHold").in("dynamostore"),
 		one("the outbox task does not know the restore's end", "run/reconcile.go", "HoldBefore: cfg.HoldBefore, Holder: store", "Holder: store").by("TestOutboxKnowsTheRestoresEnd").in("run"),
+
+		// What the table may forget.
+		one("a message expires though it is not sent", effects, "strings.HasPrefix(e.Key, limits.KeyFact) {", "strings.HasPrefix(e.Key, limits.KeyFact[:0]) {").by("TestRetention").in("dynamostore"),
+		one("a row expires", effects, "s.kept.Facts > 0 && e.Kind == dispatch.KindInsert && strings.HasPrefix(e.Key, limits.KeyFact) {", "s.kept.Facts > 0 && (strings.HasPrefix(e.Key, limits.KeyFact) || e.Kind == dispatch.KindSwap) {").by("TestRetention").in("dynamostore"),
+		one("facts expire with the sent messages", effects, "now.Add(s.kept.Facts)", "now.Add(s.kept.Sent)").by("TestRetention").in("dynamostore"),
+		one("a sent message expires at once", store, "num(at.Add(s.kept.Sent).Unix())", "num(at.Unix())").by("TestRetention").in("dynamostore"),
+		one("a fact may be forgotten early", "limits/retention.go", "if v.kept != 0 && v.kept < v.least {", "if v.kept < 0 {").by("TestShortRetentionIsRefused").in("dynamostore"),
+		one("the consumer does not know the retention", "run/consumer.go", "Retention: cfg.Retention}", "}").by("TestRetentionReachesTheTable").in("run/runsender"),
+		one("the outbox task does not know the retention", "run/reconcile.go", "Retention: cfg.Retention}", "}").by("TestRetentionReachesTheTable").in("run/runsender"),
 
 		// Two releases.
 		one("a newer message is dead at first sight", failure, "	if b.receivesLeft(m) == 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)", "	if b.receivesLeft(m) >= 0 {\n		return b.deadLetterUnclaimed(m, env, dispatch.ReasonNewerVersion, err)"),
