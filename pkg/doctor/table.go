@@ -62,9 +62,9 @@ func shape(d Table) []Finding {
 		i, ok := d.Indexes[name]
 		switch {
 		case !ok:
-			f.fail(createIndex(d.Name, name, want[name]), "index %s is missing: its lists are empty", name)
+			f.fail(createIndex(d, name, want[name]), "index %s is missing: its lists are empty", name)
 		case !slices.Equal(i.Key, want[name]) || i.Projection != "ALL":
-			f.fail("delete the index, then "+createIndex(d.Name, name, want[name]), "index %s is of %q with %s, want %q with ALL", name, i.Key, i.Projection, want[name])
+			f.fail("delete the index, then "+createIndex(d, name, want[name]), "index %s is of %q with %s, want %q with ALL", name, i.Key, i.Projection, want[name])
 		case i.Status != "" && i.Status != "ACTIVE":
 			f.warn("wait until it is built", "index %s is %s", name, i.Status)
 		}
@@ -72,12 +72,25 @@ func shape(d Table) []Finding {
 	return f.or("key and indexes are as required")
 }
 
-// createIndex is the command that makes an index. Keys are written with their type: "open S".
-func createIndex(table, name string, key []string) string {
+// createIndex is the command that makes an index. It describes the keys of the table and of its
+// other indexes again.
+func createIndex(d Table, name string, key []string) string {
+	attributes := slices.Concat(d.Key, key)
+	for other, i := range d.Indexes {
+		if other != name {
+			attributes = append(attributes, i.Key...)
+		}
+	}
+	slices.Sort(attributes)
+	var defined []string
+	for _, a := range slices.Compact(attributes) {
+		attribute, kind, _ := strings.Cut(a, " ")
+		defined = append(defined, "AttributeName="+attribute+",AttributeType="+kind)
+	}
 	hash, sort := strings.Fields(key[0]), strings.Fields(key[1])
-	return fmt.Sprintf("aws dynamodb update-table --table-name %s --attribute-definitions AttributeName=%s,AttributeType=%s AttributeName=%s,AttributeType=%s "+
+	return fmt.Sprintf("aws dynamodb update-table --table-name %s --attribute-definitions %s "+
 		`--global-secondary-index-updates '[{"Create":{"IndexName":%q,"KeySchema":[{"AttributeName":%q,"KeyType":"HASH"},{"AttributeName":%q,"KeyType":"RANGE"}],"Projection":{"ProjectionType":"ALL"}}}]'`,
-		table, hash[0], hash[1], sort[0], sort[1], name, hash[0], sort[0])
+		d.Name, strings.Join(defined, " "), name, hash[0], sort[0])
 }
 
 func expiry(ctx context.Context, t Tables, d Table) []Finding {

@@ -194,9 +194,9 @@ func faults() []fault {
 			s.aliased = true
 			s.changed["ListEventSourceMappings"] = [2]string{"-consumer", "-consumer:live"}
 		}},
-		{"no subscriber is confirmed", "alarm topic", "no confirmed subscription, and 2 wait", "aws sns subscribe --topic-arn " + topicOfOne,
+		{"no subscriber is confirmed", "alarm topic", "no confirmed subscription, and 2 wait", "aws --region us-east-1 sns subscribe --topic-arn " + topicOfOne,
 			answers("ListSubscriptionsByTopic", topicOfOne+":11111111-2222", "PendingConfirmation")},
-		{"alarms are silenced", "alarms", "page-dead-letters has its actions disabled", "aws cloudwatch enable-alarm-actions --alarm-names tollgate-test-page-dead-letters",
+		{"alarms are silenced", "alarms", "page-dead-letters has its actions disabled", "aws --region us-east-1 cloudwatch enable-alarm-actions --alarm-names tollgate-test-page-dead-letters",
 			func(s *stage) {
 				s.alarm = func(a cbor.Map) {
 					if a["AlarmName"] == cbor.String("tollgate-test-page-dead-letters") {
@@ -213,21 +213,21 @@ func faults() []fault {
 		}},
 		{"too little concurrency", "concurrency", "limit is 202, and it takes 203 to reserve 103", "--desired-value 203",
 			answers("GetAccountSettings", `1000,"UnreservedConcurrentExecutions":897`, `202,"UnreservedConcurrentExecutions":99`)},
-		{"a function is switched off", "function ingest", "switched off", "aws lambda put-function-concurrency --function-name tollgate-test-ingest --reserved-concurrent-executions 50",
+		{"a function is switched off", "function ingest", "switched off", "aws --region us-east-1 lambda put-function-concurrency --function-name tollgate-test-ingest --reserved-concurrent-executions 50",
 			answers("GetFunctionConcurrency", `50,"of":"ingest"`, "0")},
 		{"another version is deployed", "version", "deployed is v1.2.2, this command is v1.2.3", "make deploy VERSION=v1.2.3",
 			answers("GetFunctionConfiguration", released, "v1.2.2")},
-		{"the trigger is disabled", "trigger", "mapping is disabled", "aws lambda update-event-source-mapping --uuid u-1 --enabled",
+		{"the trigger is disabled", "trigger", "mapping is disabled", "aws --region us-east-1 lambda update-event-source-mapping --uuid u-1 --enabled",
 			answers("ListEventSourceMappings", "Enabled", "Disabled")},
 		{"the trigger reports whole batches", "trigger", "is lost", "--uuid u-1 --function-response-types ReportBatchItemFailures",
 			answers("ListEventSourceMappings", "ReportBatchItemFailures", "")},
-		{"a schedule is off", "schedule", "rule-outbox is disabled", "aws events enable-rule --name rule-outbox",
+		{"a schedule is off", "schedule", "rule-outbox is disabled", "aws --region us-east-1 events enable-rule --name rule-outbox",
 			answers("DescribeRule", `"rule-outbox","State":"ENABLED"`, `"rule-outbox","State":"DISABLED"`)},
-		{"a schedule is gone", "schedule", "no rule starts the task verify", "detect-stack-drift",
+		{"a schedule is gone", "schedule", "no rule starts the task verify", "detect-stack-drift --stack-name tollgate-test",
 			answers("ListRuleNamesByTarget", `,"rule-verify"`, "")},
-		{"the restored table expires nothing", "table expiry", "do not expire", "aws dynamodb update-time-to-live --table-name tollgate --time-to-live-specification Enabled=true,AttributeName=exp",
+		{"the restored table expires nothing", "table expiry", "do not expire", "aws --region us-east-1 dynamodb update-time-to-live --table-name tollgate --time-to-live-specification Enabled=true,AttributeName=exp",
 			answers("DescribeTimeToLive", "ENABLED", "DISABLED")},
-		{"the restored table has no recovery", "table recovery", "cannot be restored", "aws dynamodb update-continuous-backups --table-name tollgate",
+		{"the restored table has no recovery", "table recovery", "cannot be restored", "aws --region us-east-1 dynamodb update-continuous-backups --table-name tollgate",
 			answers("DescribeContinuousBackups", `"PointInTimeRecoveryStatus":"ENABLED"`, `"PointInTimeRecoveryStatus":"DISABLED"`)},
 		{"another table is adopted", "table", `its key is ["id S"]`, "TOLLGATE_TABLE",
 			answers("DescribeTable", `"AttributeName":"pk"`, `"AttributeName":"id"`)},
@@ -244,7 +244,7 @@ func dataFaults() []fault {
 			_, err := s.sqs.SendMessage(s.t.Context(), &sdksqs.SendMessageInput{QueueUrl: aws.String(s.outputs[limits.OutputDLQURL]), MessageBody: aws.String("x")})
 			check(s.t, err)
 		}},
-		{"no dead-letter queue", "queue", "no dead-letter queue", "aws sqs set-queue-attributes --queue-url", func(s *stage) { s.attribute(limits.OutputQueueURL, "RedrivePolicy", "") }},
+		{"no dead-letter queue", "queue", "no dead-letter queue", "aws --region us-east-1 sqs set-queue-attributes --queue-url", func(s *stage) { s.attribute(limits.OutputQueueURL, "RedrivePolicy", "") }},
 		{"few receives", "queue", "max receives is 5", `\"maxReceiveCount\":\"16\"`, func(s *stage) {
 			s.attribute(limits.OutputQueueURL, "RedrivePolicy", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:tollgate-test-dead","maxReceiveCount":5}`)
 		}},

@@ -67,12 +67,24 @@ func (c *Doctor) Run(ctx context.Context, a *verb.App) error {
 			return err
 		}
 		all = append([]doctor.Finding{{Name: "target", Status: doctor.OK, Detail: t.Name}}, doctor.Run(ctx, c.Timeout, checks)...)
+		located(all, t)
 	}
 	show(a, all)
 	if n := count(all, doctor.Fail); n > 0 {
 		return fmt.Errorf("%d checks fail", n)
 	}
 	return nil
+}
+
+// located completes the commands of AWS: its tools may have another Region than this command.
+func located(all []doctor.Finding, t verb.Target) {
+	if t.Local {
+		return
+	}
+	complete := strings.NewReplacer("aws ", "aws --region "+t.AWS.Region+" ", "--stack-name STACK", "--stack-name "+t.Prefix())
+	for i := range all {
+		all[i].Fix = complete.Replace(all[i].Fix)
+	}
 }
 
 func count(all []doctor.Finding, s doctor.Status) (n int) {

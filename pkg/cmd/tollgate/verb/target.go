@@ -231,15 +231,12 @@ func stackOutputs(ctx context.Context, c aws.Config, stack string) (map[string]s
 	return outputs, nil
 }
 
-// alias is what receives the calls of a function that is deployed in steps.
-const alias = "live"
-
 // Configuration reads a deployed function's, as callers have it: of the alias live if there is
 // one. It wraps [doctor.ErrMissing] if there is no such function.
 func (t Target) Configuration(ctx context.Context, function string) (*lambda.GetFunctionConfigurationOutput, error) {
 	name := t.Prefix() + "-" + function
 	client := lambda.NewFromConfig(t.AWS)
-	got, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name, Qualifier: aws.String(alias)})
+	got, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name, Qualifier: aws.String(limits.Alias)})
 	if _, absent := errors.AsType[*lambdatypes.ResourceNotFoundException](err); absent {
 		got, err = client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
 	}
