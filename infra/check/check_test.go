@@ -82,6 +82,25 @@ const mutations = `
 	ReconcileRole: Policies.0.PolicyDocument.Statement.3.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["EVT#*"]}}
 	ReconcileRole: Policies.0.PolicyDocument.Statement.3.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["OUT#*","*"]}}
 	QueuePolicy: PolicyDocument.Statement.0.Effect "Allow"
+	QueuePolicy: PolicyDocument.Statement.1.Condition null; PolicyDocument.Statement.1.Principal "other"; PolicyDocument.Statement.1.Resource "*"
+	QueuePolicy: PolicyDocument.Statement.1.Condition.ArnNotLike.aws:PrincipalArn.3 {"Fn::GetAtt":["ConsumerRole","Arn"]}
+	QueuePolicy: PolicyDocument.Statement.1.Condition.ArnNotLike.aws:PrincipalArn.2 "arn:aws:iam::123456789012:role/*"
+	QueuePolicy: PolicyDocument.Statement.1.Condition.ArnNotLike.aws:PrincipalArn.2 "*"
+	DeadLetterQueuePolicy: ! null; PolicyDocument.Statement.1.Action "sqs:*"
+	IngestRole: Policies.0.PolicyDocument.Statement.0.Action.0 "sqs:GetQueueUrl" QueuePolicy
+	Reader: ! null; PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"; PolicyDocument.Statement.1.Action.0 "dynamodb:PutItem"
+	Reader: PolicyDocument.Statement.4.Condition null; PolicyDocument.Statement.1.Action.0 "dynamodb:*"
+	Reader: PolicyDocument.Statement.4.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["AUDIT#*"]}}
+	Reader: PolicyDocument.Statement.7.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.5.Resource "*"
+	Reader: PolicyDocument.Statement.0.Action.0 "secretsmanager:GetSecretValue"
+	Operator: PolicyDocument.Statement.9.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
+	Operator: PolicyDocument.Statement.9.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.9.NotResource "x"
+	Operator: PolicyDocument.Statement.9.Action.0 "dynamodb:BatchWriteItem"
+	EraseRole: ! null; AssumeRolePolicyDocument.Statement.0.Condition null
+	EraseRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"
+	Queue: SqsManagedSseEnabled false; KmsMasterKeyId "alias/aws/sqs"
+	ApiKeySecret: KmsKeyId "alias/x"
+	Table: SSESpecification {"KMSMasterKeyId":"alias/x"}
 	TopicPolicy: ! {"Properties":{"PolicyDocument":{"Statement":[{"Effect":"Allow","Principal":"*"}]}}}
 	DefaultRoutePermission: SourceArn null; ! null DefaultRoute
 	EndpointRoutePermission: Principal "*"
@@ -167,6 +186,10 @@ const fullMutations = `
 	RolloutRole: Policies.0.PolicyDocument.Statement.0.Resource "*"; Policies.0.PolicyDocument.Statement.1.Action "lambda:UpdateAlias"
 	RolloutRole: Policies.0.PolicyDocument.Statement.0.Action "lambda:UpdateFunctionCode"; PermissionsBoundary null
 	RolloutRole: AssumeRolePolicyDocument.Statement.0.Principal {"Service":"lambda.amazonaws.com"}
+	Queue: KmsMasterKeyId null DeadLetterQueue
+	WebhookSecret: KmsKeyId null
+	SendDeadLetterQueue: KmsMasterKeyId null; SqsManagedSseEnabled true
+	IngestRole: Policies.0.PolicyDocument.Statement.4.Action ["kms:Decrypt"]; Policies.0.PolicyDocument.Statement.4.Action ["kms:*"]
 	Domain: DomainName "other.example.com" WebhookUrl; DomainNameConfigurations.0.SecurityPolicy "TLS_1_0"
 	Domain: DomainNameConfigurations.0.EndpointType "EDGE"
 	DomainMapping: ApiMappingKey "v1"; ApiId "a1b2c3d4e5"; Stage "dev"; ! null Domain

@@ -46,7 +46,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.tracing, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.tracing, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries, c.people, c.senders, c.key} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -159,10 +159,13 @@ func (c *checker) resources() {
 		if name == backupRole {
 			continue // see backups
 		}
-		c.must(!strings.HasPrefix(r.Type, "AWS::IAM::") || isRole && (users[name] == 1 || name == rolloutRole), name, "%s is not the role of one function", r.Type)
+		c.must(!strings.HasPrefix(r.Type, "AWS::IAM::") || isRole && (users[name] == 1 || name == rolloutRole) || ofPeople(name, r.Type), name, "%s is not the role of one function", r.Type)
 		c.must(c.at(name, "ManagedPolicyArns") == nil, name, "has a managed policy")
 		for _, document := range []string{"PolicyDocument", "ResourcePolicy", "ResourcePolicyDocument", "AssumeRolePolicyDocument"} {
 			for _, s := range items(at(r.Properties, document+".Statement")) {
+				if ofPeople(name, r.Type) {
+					continue
+				}
 				service := "lambda"
 				if name == rolloutRole {
 					service = "codedeploy"
@@ -209,6 +212,7 @@ func (c *checker) grants() {
 			}
 		}
 		delete(granted, function+"Logs")
+		delete(granted, c.text(queue, "KmsMasterKeyId"))
 		variables, _ := c.at(function, "Environment.Variables").(map[string]any)
 		for name, value := range variables {
 			if ref := short(value); c.Resources[ref].Type != "" || name == tableVariable {

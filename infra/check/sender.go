@@ -166,7 +166,7 @@ func (c *checker) outside(role string) (all []string) {
 	own := regexp.MustCompile(`\["\w+","Arn"\]`)
 	for _, s := range c.statements(role) {
 		for _, on := range texts(at(s, "Resource")) {
-			if c.Resources[strings.TrimSuffix(on, ".Arn")].Type != "" || own.MatchString(on) || c.ofTable(on) {
+			if c.Resources[strings.TrimSuffix(on, ".Arn")].Type != "" || own.MatchString(on) || on == c.text(queue, "KmsMasterKeyId") || c.ofTable(on) {
 				continue
 			}
 			for _, action := range texts(at(s, "Action")) {

@@ -30,6 +30,8 @@ func everyOption() object {
 		"event-metrics":        true,
 		"hold-after":           "36h",
 		"hold-before":          "2026-11-28T22:30:00Z",
+		"key":                  "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000001",
+		"operators":            []any{"arn:aws:iam::123456789012:role/billing-*"},
 		"log-days":             90,
 		"reconcile":            object{"-": "default", "acct_1": "connect"},
 		"reserved":             true, // false leaves the reservations out

@@ -175,16 +175,14 @@ func (p *parts) addLogGroup(id, name string) awslogs.CfnLogGroup {
 // addRole puts the grants into the role itself, which CloudFormation creates before the
 // function.
 func (p *parts) addRole(id string, f function, logs awslogs.CfnLogGroup) awsiam.CfnRole {
-	var statements []any
-	for _, g := range append(f.grants, grant{on: logs.AttrArn(), actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}}) {
-		statements = append(statements, g.statement())
-	}
+	grants := append(f.grants, grant{on: logs.AttrArn(), actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}})
+	grants = append(grants, p.decrypts("kms:Decrypt", "kms:GenerateDataKey")...)
 	return awsiam.NewCfnRole(p.stack, str(id), &awsiam.CfnRoleProps{
 		Description: str("Tollgate, stage " + p.Stage + ": the " + f.name + " function"),
 		AssumeRolePolicyDocument: policy(object{
 			"Effect": "Allow", "Principal": object{"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
 		}),
-		Policies: []any{&awsiam.CfnRole_PolicyProperty{PolicyName: str(f.name), PolicyDocument: policy(statements...)}},
+		Policies: []any{&awsiam.CfnRole_PolicyProperty{PolicyName: str(f.name), PolicyDocument: policy(statements(grants)...)}},
 	})
 }
 

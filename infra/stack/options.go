@@ -44,6 +44,8 @@ type Options struct {
 	Boundary     string              `json:"permissions-boundary,omitzero"`
 	Budget       int                 `json:"budget,omitzero"`
 	Table        string              `json:"table,omitzero"`
+	Key          string              `json:"key,omitzero"`
+	Operators    []string            `json:"operators,omitzero"`
 	EventMetrics bool                `json:"event-metrics,omitzero"`
 	Tracing      bool                `json:"tracing,omitzero"`
 	HoldBefore   string              `json:"hold-before,omitzero"`
@@ -86,12 +88,14 @@ func Keys() map[string]string {
 		"rollout":              "canary: a deploy gives ingest's new version a tenth of the deliveries for ten minutes first, and goes back on an alarm; or all-at-once, as without it",
 		"permissions-boundary": "the ARN of an IAM policy that bounds every role of the stack",
 		"retention":            `days that the table keeps a message after it was sent, 180 to 36500, and a fact, 400 to 36500: {"sent": 365, "facts": 3650}; what is left out is kept without end`,
+		"key":                  "the ARN of a KMS key of the stack's account and Region that encrypts table, queues and secrets, or leave it out for keys of AWS",
+		"operators":            `who may send to the queues besides the functions, and erase customers: ARNs of IAM roles and users, with * and ? after the first character of a name: ["arn:aws:iam::123456789012:role/billing-*"]; leave it out for the account's users and single sign-on roles`,
 	}
 }
 
 // optional are the keys that a file may leave out: what they add is off then.
 func optional() []string {
-	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "log-level", "permissions-boundary", "retention", "rollout", "table", "tracing"}
+	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "key", "log-level", "operators", "permissions-boundary", "retention", "rollout", "table", "tracing"}
 }
 
 // stageTest is the stage whose events are all of the test mode.
@@ -207,6 +211,8 @@ func (o *Options) validate() error {
 	after, err := time.ParseDuration(o.HoldAfter)
 	f.must(err == nil && after >= time.Minute && after <= 87600*time.Hour, "hold-after", "%q", o.HoldAfter)
 	o.validateTable(&f)
+	o.validateKey(&f)
+	o.validateOperators(&f)
 	if err := config.CheckReconcile(o.endpoints(), o.accounts(), o.Begin); err != nil {
 		f = append(f, err) // the functions would not start
 	}

@@ -27,6 +27,9 @@ func (p *parts) addOutputs() {
 		{"ConsumerMappingId", "event source mapping: disable it to stop the consumer", p.mapping.Ref()},
 		{"AlarmTopicArn", "topic of every alarm", p.alarmTopic},
 		{limits.OutputVersion, "release", str(p.Version)},
+		{"ReaderPolicyArn", "policy for people who look", p.reader},
+		{"OperatorPolicyArn", "policy for people who look and change", p.operator},
+		{"EraseRoleArn", "role that tollgate ledger erase runs under", p.erase},
 		{"Region", "Region of the stack", p.stack.Region()},
 	}
 	if p.sendDead != nil {

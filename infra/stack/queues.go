@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
-	"github.com/aws/jsii-runtime-go"
 
 	"tollgate/pkg/limits"
 )
@@ -15,22 +14,23 @@ import (
 func (p *parts) addQueues() {
 	l, name := p.Limits, p.name("events")
 	arn := p.stack.FormatArn(&awscdk.ArnComponents{Service: str("sqs"), Resource: str(name)})
-	p.dead = p.addQueue("DeadLetterQueue", l.Visibility, &awssqs.CfnQueueProps{
+	p.dead = p.addQueue("DeadLetterQueue", []string{"Consumer"}, l.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(p.name("dead")),
 		MessageRetentionPeriod: seconds(l.DLQRetention),
 		RedriveAllowPolicy:     object{"redrivePermission": "byQueue", "sourceQueueArns": []any{arn}},
 	})
-	p.queue = p.addQueue("Queue", l.Visibility, &awssqs.CfnQueueProps{
+	p.queue = p.addQueue("Queue", []string{"Ingest", "Reconcile"}, l.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(name),
 		MessageRetentionPeriod: seconds(l.SourceRetention),
 		RedrivePolicy:          object{"deadLetterTargetArn": p.dead.AttrArn(), "maxReceiveCount": l.MaxReceives},
 	})
 }
 
-func (p *parts) addQueue(id string, visibility time.Duration, props *awssqs.CfnQueueProps) awssqs.CfnQueue {
+// addQueue adds a queue that these functions send to.
+func (p *parts) addQueue(id string, from []string, visibility time.Duration, props *awssqs.CfnQueueProps) awssqs.CfnQueue {
 	props.VisibilityTimeout = seconds(visibility)
 	props.MaximumMessageSize = num(limits.MaxQueueRequest)
-	props.SqsManagedSseEnabled = jsii.Bool(true)
+	p.encrypt(props)
 	queue := awssqs.NewCfnQueue(p.stack, str(id), props)
 	queue.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)
 	awssqs.NewCfnQueuePolicy(p.stack, str(id+"Policy"), &awssqs.CfnQueuePolicyProps{
@@ -38,7 +38,7 @@ func (p *parts) addQueue(id string, visibility time.Duration, props *awssqs.CfnQ
 		PolicyDocument: policy(object{
 			"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": queue.AttrArn(),
 			"Condition": object{"Bool": object{"aws:SecureTransport": "false"}},
-		}),
+		}, p.onlyFrom(queue.AttrArn(), from)),
 	})
 	return queue
 }

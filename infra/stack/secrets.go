@@ -14,9 +14,13 @@ func (p *parts) addSecrets() {
 }
 
 func (p *parts) addSecret(id, holds string) awssecretsmanager.CfnSecret {
-	s := awssecretsmanager.NewCfnSecret(p.stack, str(id), &awssecretsmanager.CfnSecretProps{
+	props := &awssecretsmanager.CfnSecretProps{
 		Description: str("Tollgate, stage " + p.Stage + ": " + holds),
-	})
+	}
+	if p.Key != "" {
+		props.KmsKeyId = str(p.Key)
+	}
+	s := awssecretsmanager.NewCfnSecret(p.stack, str(id), props)
 	s.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
 	return s
 }

@@ -39,13 +39,13 @@ func (p *parts) addSendQueues() {
 		names[group] = p.name("send-" + group)
 		sources = append(sources, p.stack.FormatArn(&awscdk.ArnComponents{Service: str("sqs"), Resource: str(names[group])}))
 	}
-	p.sendDead = p.addQueue("SendDeadLetterQueue", q.Visibility, &awssqs.CfnQueueProps{
+	p.sendDead = p.addQueue("SendDeadLetterQueue", []string{"Sender"}, q.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(p.name("send-dead")),
 		MessageRetentionPeriod: seconds(q.DLQRetention),
 		RedriveAllowPolicy:     object{"redrivePermission": "byQueue", "sourceQueueArns": sources},
 	})
 	for _, group := range p.groups() {
-		queue := p.addQueue(groupID("SendQueue", group), q.Visibility, &awssqs.CfnQueueProps{
+		queue := p.addQueue(groupID("SendQueue", group), []string{"Consumer", "Reconcile"}, q.Visibility, &awssqs.CfnQueueProps{
 			QueueName:              str(names[group]),
 			MessageRetentionPeriod: seconds(q.Retention),
 			RedrivePolicy:          object{"deadLetterTargetArn": p.sendDead.AttrArn(), "maxReceiveCount": q.MaxReceives},

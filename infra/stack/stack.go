@@ -58,6 +58,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	p.addConsumer()
 	p.addReconcile()
 	p.addSender()
+	p.addOperators()
 	p.addAPI()
 	p.addTopic()
 	p.addBudget()
@@ -115,6 +116,9 @@ type parts struct {
 	queue, dead    awssqs.CfnQueue
 	sendDead       awssqs.CfnQueue   // nil without destinations
 	sendQueues     []awssqs.CfnQueue // by group
+	reader         *string           // ARNs of the policies and the role of people
+	operator       *string
+	erase          *string
 	tableName      *string
 	tableARN       *string
 	webhook, key   awssecretsmanager.CfnSecret

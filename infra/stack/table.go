@@ -29,6 +29,7 @@ func (p *parts) addTable() {
 		GlobalSecondaryIndexes:    []any{index("open-upd", "open", "upd"), index("list", "lst", "at")},
 		TimeToLiveSpecification:   &awsdynamodb.CfnTable_TimeToLiveSpecificationProperty{AttributeName: str("exp"), Enabled: jsii.Bool(true)},
 		DeletionProtectionEnabled: jsii.Bool(true),
+		SseSpecification:          p.encryption(),
 		PointInTimeRecoverySpecification: &awsdynamodb.CfnTable_PointInTimeRecoverySpecificationProperty{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},

@@ -13,8 +13,11 @@ import (
 // Enforcer refuses requests to the embedded services that their caller may not make. A caller is
 // known by its access key's id.
 type Enforcer struct {
-	// Callers are the policies of callers, by access key id. Anyone else may do everything.
-	Callers map[string]Policy
+	// Policies are those of the template. A caller with the access key id NAME has the policy NAME;
+	// one without a policy may do everything. That of a queue is called <queue>Policy.
+	Policies map[string]Policy
+	// Principal returns the ARN of a caller, by which a queue's policy knows it. Default: the name.
+	Principal func(caller string) string
 	// Resource returns the resource that a name in a request means: of a table, queue (its URL's
 	// last part) or secret. Default: the name.
 	Resource func(name string) string
@@ -62,7 +65,7 @@ func (e *Enforcer) Wrap(next http.Handler) http.Handler {
 
 // check returns the action that is refused, "" if none is.
 func (e *Enforcer) check(caller, target string, body []byte) string {
-	policy, known := e.Callers[caller]
+	policy, known := e.Policies[caller]
 	if !known {
 		return ""
 	}
@@ -74,7 +77,10 @@ func (e *Enforcer) check(caller, target string, body []byte) string {
 		return target
 	}
 	for _, r := range requests {
-		if !policy.Allows(r) {
+		if r.Principal = caller; e.Principal != nil {
+			r.Principal = e.Principal(caller)
+		}
+		if !policy.Allows(r) || e.Policies[r.Resource+"Policy"].Denies(r) {
 			e.refused = append(e.refused, fmt.Sprintf("%s: %s on %s %v", caller, r.Action, r.Resource, r.Keys))
 			return r.Action
 		}

@@ -73,7 +73,7 @@ func newStage(t *testing.T, fake string) *stage {
 	}
 	resources := names(t, template)
 	s := &stage{system: &system{t: t, receiver: &receiver{status: http.StatusServiceUnavailable}}, rights: &iam.Enforcer{
-		Callers: policies, Resource: func(name string) string { return resources[name] },
+		Policies: policies, Resource: func(name string) string { return resources[name] },
 	}}
 	s.aws = localtest.Start(t, localtest.Options{TimeScale: 200, Wrap: func(services http.Handler) http.Handler {
 		allowed := s.rights.Wrap(services)
@@ -260,7 +260,7 @@ func (s *stage) unused() (all []string) {
 		for m := range s.rights.Made(role) {
 			made[m.Action+" "+strings.Replace(m.Resource, "-AbCdEf", "-??????", 1)] = true
 		}
-		for _, statement := range s.rights.Callers[role] {
+		for _, statement := range s.rights.Policies[role] {
 			for _, action := range statement.Action {
 				for _, on := range statement.Resource {
 					if !made[action+" "+on] && !others.MatchString(action+" "+on) {

@@ -1,0 +1,111 @@
+package check
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"tollgate/pkg/limits"
+)
+
+// Resources for people: two policies and the role that erases.
+const reader, operator, erase = "Reader", "Operator", "EraseRole"
+
+const typePolicy = "AWS::IAM::ManagedPolicy"
+
+// ofPeople reports whether a resource is one of those for people.
+func ofPeople(name, kind string) bool {
+	return kind == typePolicy && (name == reader || name == operator) || kind == "AWS::IAM::Role" && name == erase
+}
+
+// people: no policy deletes an item, and none changes a fact but that of the role that erases, which only named
+// principals take. Who looks reads no secret, sends nothing and deletes nothing.
+func (c *checker) people() {
+	deletes := regexp.MustCompile(`(?i)^dynamodb:(.*delete|batchwrite|transact|partiql)`)
+	lists := []string{"cloudwatch:DescribeAlarms", "lambda:ListEventSourceMappings"}
+	for _, name := range []string{reader, operator, erase} {
+		all := append(c.statements(name), items(c.at(name, "PolicyDocument.Statement"))...)
+		c.must(len(all) > 0, name, "is missing or grants nothing")
+		for _, s := range all {
+			c.must(at(s, "NotAction") == nil && at(s, "NotResource") == nil, name, "grants all but some")
+			on := texts(at(s, "Resource"))
+			for _, action := range texts(at(s, "Action")) {
+				c.must(!strings.ContainsAny(action, "*?") && !deletes.MatchString(action), name, "grants %s", action)
+				c.must(!slices.Contains(on, "*") || slices.Contains(lists, action), name, "grants %s on everything", action)
+				changes := strings.HasPrefix(action, "secretsmanager:") || slices.Contains([]string{"sqs:SendMessage", "sqs:DeleteMessage"}, action)
+				c.must(name != reader || !changes, name, "grants %s", action)
+				if write := action == "dynamodb:PutItem" || action == "dynamodb:UpdateItem"; write && name != erase {
+					c.writes(name, s)
+				}
+			}
+		}
+	}
+	for _, s := range items(c.at(erase, "AssumeRolePolicyDocument.Statement")) {
+		taken, _ := at(s, "Condition.ArnLike").(map[string]any)
+		c.must(len(texts(taken["aws:PrincipalArn"])) > 1, erase, "is anyone's to take")
+	}
+}
+
+// writes: a person writes items of these keys.
+func (c *checker) writes(name string, statement any) {
+	conditions, _ := at(statement, "Condition").(map[string]any)
+	limited, _ := conditions["ForAllValues:StringLike"].(map[string]any)
+	keys := texts(limited["dynamodb:LeadingKeys"])
+	c.must(len(keys) > 0, name, "writes every item")
+	for _, key := range keys {
+		c.must(strings.IndexByte(key, '#') > 0 && !strings.HasPrefix(key, "FACT"), name, "writes the items %s", key)
+		c.must(name != reader || key == limits.KeyDLQLock, name, "writes the items %s", key)
+	}
+}
+
+// senders: a queue takes messages from the functions whose roles may send to it, and from people.
+func (c *checker) senders() {
+	for _, queue := range c.names("AWS::SQS::Queue") {
+		want := []string{}
+		for _, function := range c.names(typeFunction) {
+			for _, s := range c.statements(c.role(function)) {
+				if slices.Contains(texts(at(s, "Action")), "sqs:SendMessage") && slices.Contains(texts(at(s, "Resource")), queue+".Arn") {
+					want = append(want, c.role(function)+".Arn")
+				}
+			}
+		}
+		var got []string
+		for _, s := range items(c.at(queue+"Policy", "PolicyDocument.Statement")) {
+			only, _ := at(s, "Condition.ArnNotLike").(map[string]any)
+			if short(at(s, "Principal")) == "*" && short(at(s, "Action")) == "sqs:SendMessage" && short(at(s, "Resource")) == queue+".Arn" {
+				got = texts(only["aws:PrincipalArn"])
+			}
+		}
+		roles := slices.DeleteFunc(slices.Clone(got), func(arn string) bool { return !strings.HasSuffix(arn, "Role.Arn") })
+		slices.Sort(want)
+		slices.Sort(roles)
+		c.must(len(got) > len(roles) && slices.Equal(roles, want), queue+"Policy", "lets %v send, whose roles may: %v", roles, want)
+		for _, arn := range got {
+			c.must(strings.HasSuffix(arn, "Role.Arn") || strings.Contains(arn, ":iam::") || strings.Contains(arn, `:iam::"`), queue+"Policy", "lets %s send", arn)
+			c.must(!strings.HasPrefix(arn, "*") && !regexp.MustCompile(`role/[*?]*("\]\]})?$`).MatchString(arn), queue+"Policy", "lets every role send")
+		}
+	}
+}
+
+// key: what holds events is encrypted with one key, which all functions may use.
+func (c *checker) key() {
+	key := c.text(queue, "KmsMasterKeyId")
+	for _, name := range c.names("AWS::SQS::Queue") {
+		c.must(c.text(name, "KmsMasterKeyId") == key && (c.at(name, "SqsManagedSseEnabled") == true) == (key == ""), name, "is not encrypted with %q", key)
+	}
+	for _, name := range c.names("AWS::SecretsManager::Secret") {
+		c.must(c.text(name, "KmsKeyId") == key, name, "is not encrypted with %q", key)
+	}
+	for _, name := range c.names("AWS::DynamoDB::Table") {
+		c.must(c.text(name, "SSESpecification.KMSMasterKeyId") == key, name, "is not encrypted with %q", key)
+	}
+	if key == "" {
+		return
+	}
+	for _, function := range c.names(typeFunction) {
+		uses := slices.ContainsFunc(c.statements(c.role(function)), func(s any) bool {
+			return short(at(s, "Resource")) == key && slices.Equal(texts(at(s, "Action")), []string{"kms:Decrypt", "kms:GenerateDataKey"})
+		})
+		c.must(uses, c.role(function), "may not use the key %s", key)
+	}
+}

@@ -1,0 +1,163 @@
+package stack
+
+import (
+	"regexp"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+
+	"tollgate/pkg/limits"
+)
+
+// addOperators adds what people attach to their roles: a policy for looking and one for changing.
+// Erasing a customer has a role of its own, as no function and no operator changes a fact. Their
+// names have the Region because IAM is global in an account.
+func (p *parts) addOperators() {
+	p.reader = p.addPolicy("Reader", "look at stage "+p.Stage, p.looks())
+	p.operator = p.addPolicy("Operator", "look at stage "+p.Stage+", and change it", append(p.looks(), p.changes()...))
+	root := awscdk.Fn_Join(str(""), &[]*string{str("arn:"), p.stack.Partition(), str(":iam::"), p.stack.Account(), str(":root")})
+	p.erase = awsiam.NewCfnRole(p.stack, str("EraseRole"), &awsiam.CfnRoleProps{
+		RoleName:    p.regional("erase"),
+		Description: str("Tollgate, stage " + p.Stage + ": tollgate ledger erase"),
+		AssumeRolePolicyDocument: policy(object{
+			"Effect": "Allow", "Principal": object{"AWS": root}, "Action": "sts:AssumeRole",
+			"Condition": object{"ArnLike": object{"aws:PrincipalArn": p.people()}},
+		}),
+		Policies: []any{&awsiam.CfnRole_PolicyProperty{PolicyName: str("erase"), PolicyDocument: policy(statements(p.erases())...)}},
+	}).AttrArn()
+}
+
+// regional returns the name of a resource that is global in an account.
+func (p *parts) regional(of string) *string {
+	return awscdk.Fn_Join(str("-"), &[]*string{str(Name(p.Stage)), p.stack.Region(), str(of)})
+}
+
+func (p *parts) addPolicy(id, does string, grants []grant) *string {
+	return awsiam.NewCfnManagedPolicy(p.stack, str(id), &awsiam.CfnManagedPolicyProps{
+		ManagedPolicyName: p.regional(map[string]string{"Reader": "reader", "Operator": "operator"}[id]),
+		Description:       str("Tollgate: " + does),
+		PolicyDocument:    policy(statements(grants)...),
+	}).Ref()
+}
+
+func statements(grants []grant) (all []any) {
+	for _, g := range grants {
+		all = append(all, g.statement())
+	}
+	return all
+}
+
+// people are the principals that may send to the queues, besides the functions, and take the role
+// that erases: those that the stage names and the account itself.
+func (p *parts) people() []any {
+	account := func(rest string) *string {
+		return awscdk.Fn_Join(str(""), &[]*string{str("arn:"), p.stack.Partition(), str(":iam::"), p.stack.Account(), str(":" + rest)})
+	}
+	all := []any{account("root")}
+	if len(p.Operators) == 0 {
+		return append(all, account("role/aws-reserved/sso.amazonaws.com/*"), account("user/*"))
+	}
+	for _, arn := range p.Operators {
+		all = append(all, arn)
+	}
+	return all
+}
+
+// onlyFrom denies to send to a queue to all but these functions and people. A queue without it
+// takes messages of every role of the account that may send to all queues, and an event in it
+// counts as verified. SQS moves dead letters itself, and asks no policy for it.
+func (p *parts) onlyFrom(queue *string, functions []string) object {
+	senders := p.people()
+	for _, f := range functions {
+		senders = append(senders, awscdk.Fn_GetAtt(str(f+"Role"), str("Arn")))
+	}
+	return object{
+		"Sid": "OnlySenders", "Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": queue,
+		"Condition": object{"ArnNotLike": object{"aws:PrincipalArn": senders}},
+	}
+}
+
+// deadQueues are those of dead letters, and jobQueues those of deliveries.
+func (p *parts) deadQueues() (all []*string) {
+	all = append(all, p.dead.AttrArn())
+	if p.sendDead != nil {
+		all = append(all, p.sendDead.AttrArn())
+	}
+	return all
+}
+
+func (p *parts) jobQueues() (all []*string) {
+	for _, q := range p.sendQueues {
+		all = append(all, q.AttrArn())
+	}
+	return all
+}
+
+// looks are the rights of the verbs that change nothing. To read dead letters hides them for two
+// minutes, under a lock in the table.
+func (p *parts) looks() []grant {
+	arn := func(service, resource, name string) *string {
+		format := awscdk.ArnFormat_SLASH_RESOURCE_NAME
+		if service == "lambda" {
+			format = awscdk.ArnFormat_COLON_RESOURCE_NAME
+		}
+		return p.stack.FormatArn(&awscdk.ArnComponents{Service: str(service), Resource: str(resource), ResourceName: str(name), ArnFormat: format})
+	}
+	all := []grant{
+		{on: arn("cloudformation", "stack", Name(p.Stage)+"/*"), actions: []string{"cloudformation:DescribeStacks"}},
+		{on: p.tableARN, actions: []string{"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:GetItem", "dynamodb:Scan"}},
+		{on: p.index("list"), actions: []string{"dynamodb:Query"}},
+		{on: p.index("open-upd"), actions: []string{"dynamodb:Query"}},
+		{on: p.tableARN, actions: []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, keys: []string{limits.KeyDLQLock}},
+		{on: arn("lambda", "function", p.name("*")), actions: []string{"lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration"}},
+		// These list, and know no resource of one stage.
+		{on: str("*"), actions: []string{"cloudwatch:DescribeAlarms", "lambda:ListEventSourceMappings"}},
+	}
+	for _, q := range p.deadQueues() {
+		all = append(all, grant{on: q, actions: []string{"sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}})
+	}
+	for _, q := range append(p.jobQueues(), p.queue.AttrArn()) {
+		all = append(all, grant{on: q, actions: []string{"sqs:GetQueueAttributes"}})
+	}
+	return append(all, p.decrypts("kms:Decrypt")...)
+}
+
+// changes are the rights of all other verbs but ledger erase. They write no fact.
+func (p *parts) changes() []grant {
+	all := []grant{
+		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDestination + "*", "ENT#*", "OBJ#*"}},
+		{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDelivery + "*", limits.KeyMessage + "*", limits.KeyRecord + "*"}},
+	}
+	for _, q := range p.deadQueues() {
+		all = append(all, grant{on: q, actions: []string{"sqs:DeleteMessage"}})
+	}
+	for _, q := range append(p.jobQueues(), p.queue.AttrArn()) {
+		all = append(all, grant{on: q, actions: []string{"sqs:SendMessage"}})
+	}
+	all = append(all, grant{on: p.webhook.Ref(), actions: []string{"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}},
+		grant{on: p.key.Ref(), actions: []string{"secretsmanager:GetSecretValue"}})
+	return append(all, p.decrypts("kms:GenerateDataKey")...)
+}
+
+// erases are the rights of ledger erase, which empties items of any key.
+func (p *parts) erases() []grant {
+	all := p.looks()[:1] // the stack's outputs
+	all = append(all,
+		grant{on: p.tableARN, actions: []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}},
+		grant{on: p.index("list"), actions: []string{"dynamodb:Query"}})
+	if p.sender != nil {
+		all = append(all, grant{on: p.stack.FormatArn(&awscdk.ArnComponents{
+			Service: str("lambda"), Resource: str("function"), ResourceName: str(p.name(senderFunction)), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		}), actions: []string{"lambda:GetFunctionConfiguration"}})
+	}
+	return all
+}
+
+// validateOperators: a pattern of IAM users, roles or roots. One that matches everything would
+// let every role send.
+func (o *Options) validateOperators(f *faults) {
+	arn := regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(user|role)/[A-Za-z0-9+=,.@_/*?-]+)$`)
+	for _, operator := range o.Operators {
+		f.must(arn.MatchString(operator) && !regexp.MustCompile(`/[*?]*$`).MatchString(operator), "operators", "%q", operator)
+	}
+}
