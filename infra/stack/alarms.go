@@ -90,6 +90,10 @@ func (p *parts) addAlarm(a alarm) awscloudwatch.CfnAlarm {
 	for _, m := range a.metrics {
 		queries = append(queries, m.query(period, a.expression == ""))
 	}
+	if strings.HasPrefix(a.expression, "IF(") {
+		// Where nothing is counted CloudWatch would go back to older values, and page again.
+		a.expression = "FILL(" + a.expression + ", 0)"
+	}
 	if a.expression != "" {
 		queries = append(queries, &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 			Id: str("value"), Expression: str(a.expression), Label: str(a.name), ReturnData: true,

@@ -16,17 +16,17 @@ func (p *parts) ingestAlarms() []alarm {
 	return []alarm{
 		{name: "ingest-errors", problem: "Deliveries fail in ingest; Stripe will retry them.",
 			metrics:    []metric{p.lambda(ingestFunction, "Errors", sum).as("errors"), p.lambda(ingestFunction, "Invocations", sum).as("runs")},
-			expression: "IF(errors > runs / 20, 1, 0)", threshold: 1, period: 5 * time.Minute},
+			expression: "IF(SUM([errors, -0.05 * runs]) > 0, 1, 0)", threshold: 1, period: 5 * time.Minute},
 		{name: "ingest-throttles", problem: "Deliveries find no free ingest process.",
 			metrics: []metric{p.lambda(ingestFunction, "Throttles", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12},
 		{name: "api-errors", problem: "The API answers Stripe with 5xx.",
 			metrics:    []metric{p.gateway("5xx", sum).as("failed"), p.gateway("Count", sum).as("requests")},
-			expression: "IF(failed > requests / 20, 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12},
+			expression: "IF(SUM([failed, -0.05 * requests]) > 0, 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 12},
 		// AWS may leave a part of a flood's 429s out of every log and metric. What the throttle lets
 		// through is certain: 90 % of its rate.
 		{name: "api-throttled", problem: "The API answers 429: a stranger, or a burst of deliveries, uses up the throttle.",
 			metrics:    []metric{p.own("throttled", limits.MetricAPIThrottled, sum), p.lambda(ingestFunction, "Invocations", sum).as("runs")},
-			expression: fmt.Sprintf("IF(throttled > 0 OR runs >= %d, 1, 0)", 54*rate), threshold: 1, period: time.Minute, breaching: 2, periods: 3},
+			expression: fmt.Sprintf("IF(MAX([%d * throttled, runs]) >= %[1]d, 1, 0)", 54*rate), threshold: 1, period: time.Minute, breaching: 2, periods: 5},
 		{name: "ingest-slow", ticket: true, problem: "The slowest 1 % of deliveries take over 80 % of ingest's timeout.",
 			metrics: []metric{p.lambda(ingestFunction, "Duration", p99)}, threshold: 0.8 * timeout, period: time.Minute, breaching: 3, periods: 5},
 		// Every refusal but that of a signature, the gateway's own too: an endpoint that is not there, a
@@ -36,7 +36,7 @@ func (p *parts) ingestAlarms() []alarm {
 				p.gateway("4xx", sum).as("refused"), p.own("signature", limits.MetricSignatureRejected, sum),
 				p.own("enqueued", limits.MetricEnqueued, sum), p.own("missed", limits.MetricMissed, sum),
 			},
-			expression: matters("refused - signature"), threshold: 1, period: rejectedPeriod},
+			expression: matters("refused, -1 * signature"), threshold: 1, period: rejectedPeriod},
 		// Running processes keep the secrets they fetched; a new process has none.
 		{name: "secret-unusable", problem: "An endpoint's stored list has no usable signing secret.",
 			metrics: []metric{p.own("m", limits.MetricSecretUnusable, sum)}, threshold: 1, period: 5 * time.Minute},
@@ -46,10 +46,11 @@ func (p *parts) ingestAlarms() []alarm {
 // rejectedPeriod is long enough for the second missed event of a stage with 50 events a day.
 const rejectedPeriod = 2 * time.Hour
 
-// matters compares rejections with what is accepted. Anyone can cause rejections: they matter only
-// with missed events, which a stranger cannot cause, more than one, and over 1 % of what is accepted.
+// matters compares rejections with what is accepted, over a tenth of it. A sum of an array, unlike an
+// operator, has a value where one of its metrics has none, whatever the metric. Anyone can cause rejections: they matter only
+// with missed events, which a stranger cannot cause, more than one, and over 0.1 % of what is accepted.
 func matters(rejected string) string {
-	return "IF(" + rejected + " > enqueued / 10 AND missed > 1 AND missed > enqueued / 100, 1, 0)"
+	return "IF(SUM([" + rejected + ", -0.1 * enqueued]) > 0 AND missed > 1 AND SUM([missed, -0.001 * enqueued]) > 0, 1, 0)"
 }
 
 // signatures watches one endpoint's: one of several may have a rolled secret.
@@ -84,11 +85,13 @@ func (p *parts) objectives() []alarm {
 	burn := func(name, objective string, of []metric, expression string, period time.Duration, ticket bool) alarm {
 		return alarm{name: name, ticket: ticket, problem: "The objective is missed: " + objective + ".", metrics: of, expression: expression, threshold: 1, period: period}
 	}
-	const failed = "IF(failed > %v * (failed + enqueued) AND failed >= 10, 1, 0)"
+	failed := func(part float64) string {
+		return fmt.Sprintf("IF(SUM([%.4f * failed, -%.4f * enqueued]) > 0 AND failed >= 10, 1, 0)", 1-part, part)
+	}
 	const late = "IF(100 - within > %v AND (100 - within) * events >= 1000, 1, 0)" // 10 events
 	return []alarm{
-		burn("slo-accepted", accepted, deliveries, fmt.Sprintf(failed, fast*0.001), time.Hour, false),
-		burn("slo-accepted-long", accepted, deliveries, fmt.Sprintf(failed, slow*0.001), 6*time.Hour, true),
+		burn("slo-accepted", accepted, deliveries, failed(fast*0.001), time.Hour, false),
+		burn("slo-accepted-long", accepted, deliveries, failed(slow*0.001), 6*time.Hour, true),
 		burn("slo-done", done, events, fmt.Sprintf(late, fast), time.Hour, false),
 		burn("slo-done-long", done, events, fmt.Sprintf(late, slow), 6*time.Hour, true),
 	}

@@ -42,9 +42,9 @@ func (p *parts) deadLetters(queue, name, problem string, ticket bool) []alarm {
 	return []alarm{
 		// SQS reports nothing of a queue that was empty and unused for six hours.
 		{name: name, ticket: ticket, problem: problem, metrics: both,
-			expression: "DIFF(FILL(FILL(visible + hidden, REPEAT), 0))", threshold: 0.5, period: 5 * time.Minute, breaching: 1, periods: 3},
+			expression: "DIFF(FILL(FILL(SUM([visible, hidden]), REPEAT), 0))", threshold: 0.5, period: 5 * time.Minute, breaching: 1, periods: 3},
 		{name: name + "-stay", ticket: true, problem: "The same queue has had dead letters for a day.", metrics: both,
-			expression: "visible + hidden", threshold: 1, period: time.Hour, breaching: 24, periods: 24},
+			expression: "SUM([visible, hidden])", threshold: 1, period: time.Hour, breaching: 24, periods: 24},
 	}
 }
 
@@ -62,20 +62,20 @@ func (p *parts) consumerAlarms() []alarm {
 				p.own("failed", limits.MetricFailed, sum), p.own("down", limits.MetricStoreDown, sum),
 				p.own("hot", limits.MetricThrottled, sum), p.own("done", limits.MetricDone, sum),
 			},
-			expression: "IF(failed + down + hot > 2 AND failed + down + hot > done / 20, 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
+			expression: "IF(SUM([failed, down, hot]) > 2 AND SUM([failed, down, hot, -0.05 * done]) > 0, 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
 		// A slow batch finishes some of its messages and returns the others. If more are
 		// returned than finished, the function runs out of time or its clock is ahead.
 		{name: "no-time", problem: "Most messages are returned because too little time is left: batches are too slow, or the consumer's clock is ahead.",
 			metrics:    []metric{p.own("notime", limits.MetricNoTime, sum), p.own("done", limits.MetricDone, sum)},
-			expression: "IF(notime > done, 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
+			expression: "IF(SUM([notime, -1 * done]) > 0, 1, 0)", threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3},
 		{name: "done-late", ticket: true, problem: "The slowest 1 % of events are done over five minutes after they were created.",
 			metrics: []metric{p.own("m", limits.MetricAge, p99)}, threshold: 300_000, period: 15 * time.Minute, breaching: 3, periods: 3},
 		// A connected account's events of the other mode are excluded as a matter of course.
 		{name: "policy-ignored", ticket: true, problem: "For a day, policies excluded more events than were handled.",
 			metrics:    []metric{p.own("ignored", limits.MetricPolicyIgnored, sum), p.own("done", limits.MetricDone, sum)},
-			expression: "IF(ignored > done, 1, 0)", threshold: 1, period: 6 * time.Hour, breaching: 4, periods: 4},
+			expression: "IF(SUM([ignored, -1 * done]) > 0, 1, 0)", threshold: 1, period: 6 * time.Hour, breaching: 4, periods: 4},
 		{name: "superseded", ticket: true, problem: "Later attempts supersede running ones: handlers outlive their leases.",
-			metrics: []metric{p.own("m", limits.MetricSuperseded, sum)}, threshold: 5, period: 15 * time.Minute},
+			metrics: []metric{p.own("attempts", limits.MetricSuperseded, sum)}, expression: "FILL(attempts, 0)", threshold: 5, period: 15 * time.Minute},
 	}
 }
 
@@ -85,9 +85,10 @@ func (p *parts) reconcileAlarms() []alarm {
 	return []alarm{
 		{name: "reconcile-incomplete", ticket: true, problem: "No pass over Stripe's list was completed for an hour.",
 			metrics: []metric{p.own("m", limits.MetricComplete, sum)}, threshold: 1, period: every, breaching: 4, periods: 4, heartbeat: true},
-		// Reconcile recovers single missed webhooks, so this pages only with silence where that is watched. Several consecutive periods with
-		// missed ones mean that deliveries fail. The consumer counts them: messages that
-		// only wait on the queue while it is stopped were delivered.
+		// Reconcile recovers single missed webhooks, so this pages only with silence where that is
+		// watched. Several consecutive periods with missed ones mean that deliveries fail. The
+		// consumer counts them: messages that only wait on the queue while it is stopped were
+		// delivered.
 		{name: "events-missed", ticket: p.SilenceHours > 0, problem: "Events keep arriving by reconcile alone: their webhook deliveries are missing.",
 			metrics: []metric{p.own("m", limits.MetricMissed, sum)}, threshold: 1, period: every, breaching: 3, periods: 4},
 		{name: "reconcile-errors", ticket: true, problem: "Runs of reconcile fail, or it cannot start.",
@@ -100,7 +101,7 @@ func (p *parts) reconcileAlarms() []alarm {
 				p.rule(p.rules["outbox"]).as("minutes"), p.rule(p.rules["quarterAtNight"]).as("night"),
 				p.rule(p.rules["nightly"]).as("nightly"), p.rule(p.rules["weekly"]).as("weekly"),
 			},
-			expression: "IF(HOUR(minutes) == 0 AND minutes > 300 AND (night + minutes * 0 < 1 OR nightly + minutes * 0 < 1 OR (DAY(minutes) == 7 AND weekly + minutes * 0 < 1)), 1, 0)",
+			expression: "IF(HOUR(minutes) == 0 AND minutes > 300 AND (SUM([night, 0 * minutes]) < 1 OR SUM([nightly, 0 * minutes]) < 1 OR (DAY(minutes) == 7 AND SUM([weekly, 0 * minutes]) < 1)), 1, 0)",
 			threshold:  1, period: 6 * time.Hour},
 		{name: "events-mismatched", ticket: true, problem: "An event contradicts its record, or cannot be read.",
 			metrics: []metric{p.own("m", limits.MetricMismatched, sum)}, threshold: 1, period: every},
