@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"tollgate/pkg/failpoint"
 	"tollgate/pkg/local/eventsource"
 	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/lambdahost"
+	"tollgate/pkg/local/metrics"
 )
 
 // freeProcessWait is how long a request waits for a free ingest process.
@@ -26,6 +28,7 @@ type functions struct {
 	reconcile        *lambdahost.Function // nil without it
 	sender           *lambdahost.Function // nil without destinations
 	counts           *Counts
+	metrics          *metrics.Metrics
 }
 
 // haveFunctions returns a one-line error with a hint if a binary is missing.
@@ -50,8 +53,9 @@ func haveFunctions(o Options) error {
 type hostFunction func(name string, timeout time.Duration, processes int, env map[string]string) (*lambdahost.Function, error)
 
 func newFunctions(o Options, info Info) (f functions, err error) {
-	log := newLogLines(o.Log, o.LogLevel)
-	f.counts = log.counts
+	endpoints := o.endpointNames()
+	log := newLogLines(o.Log, o.LogLevel, endpoints...)
+	f.counts, f.metrics = log.counts, log.seen
 	l := o.limits()
 	common := map[string]string{
 		"TOLLGATE_STAGE":      "local",
@@ -72,7 +76,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		})
 	}
 	f.ingest, err = host("ingest", l.IngestTimeout, o.IngestConcurrency, with(map[string]string{
-		"TOLLGATE_WEBHOOK_SECRET_ID": WebhookSecretID,
+		"TOLLGATE_WEBHOOK_SECRET_ID": WebhookSecretID, "TOLLGATE_ENDPOINT_NAMES": strings.Join(endpoints, ","),
 	}))
 	if err != nil {
 		return f, err

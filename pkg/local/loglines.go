@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
 	"tollgate/pkg/local/aws/jsonscan"
+	"tollgate/pkg/local/metrics"
 	"tollgate/pkg/telemetry"
 )
 
@@ -23,10 +25,12 @@ type logLines struct {
 	out    io.Writer
 	level  slog.Level // lines below it are counted but not written
 	counts *Counts
+	seen   *metrics.Metrics
 }
 
-func newLogLines(out io.Writer, level string) *logLines {
+func newLogLines(out io.Writer, level string, endpoints ...string) *logLines {
 	l := &logLines{out: out, counts: &Counts{values: map[string]int64{}}}
+	l.seen = metrics.New(endpoints, shown(), l.counts.Get)
 	_ = l.level.UnmarshalText([]byte(level)) // an unknown level shows all lines; the functions reject it
 	return l
 }
@@ -67,7 +71,13 @@ func (f *functionLines) readable(line []byte) string {
 			head[p.key] = p.value
 		}
 	}
-	metrics := f.counts.add(head[telemetry.DirectiveKey], fields)
+	counted := f.counts.add(head[telemetry.DirectiveKey], fields)
+	f.seen.Observe(head[telemetry.MessageKey], func(key string) string {
+		if i := slices.IndexFunc(fields, func(p pair) bool { return p.key == key }); i >= 0 {
+			return fields[i].value
+		}
+		return ""
+	})
 	var level slog.Level
 	if level.UnmarshalText([]byte(head[telemetry.LevelKey])) == nil && level < f.level {
 		return ""
@@ -79,7 +89,7 @@ func (f *functionLines) readable(line []byte) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %-5s %-8s %s", at.Local().Format(time.TimeOnly), head[telemetry.LevelKey], f.name, head[telemetry.MessageKey])
 	for _, p := range fields {
-		if _, isHead := head[p.key]; !isHead && !metrics[p.key] {
+		if _, isHead := head[p.key]; !isHead && !counted[p.key] {
 			b.WriteString(" " + p.key + "=" + p.value)
 		}
 	}

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/registration"
 )
@@ -112,6 +115,14 @@ func (o Options) validate() error {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")) // one line, like every start error
 	}
 	return nil
+}
+
+// endpointNames are the default endpoint and those that the options name.
+func (o Options) endpointNames() []string {
+	all, _ := config.ParseEndpoints(o.Endpoints) // validate reports its error
+	names := append(slices.Collect(maps.Keys(all)), ingest.DefaultEndpoint)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // onLoopback checks an address to listen on.

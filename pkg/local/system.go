@@ -149,9 +149,21 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	}
 	s.Info.URL = "http://" + deliveries.Addr().String() + limits.WebhookPath
 	s.server = g.Server()
-	s.server.Handler = loopback.BlockBrowsers(s.server.Handler)
+	s.server.Handler = loopback.BlockBrowsers(withMetrics(s.server.Handler, s.functions.metrics.Handler()))
 	s.run(deliveries, s.server)
 	return nil
+}
+
+// withMetrics serves metrics to programs that Prometheus runs on this machine, not through a tunnel.
+func withMetrics(front, metrics http.Handler) http.Handler {
+	metrics = loopback.Programs(metrics)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Path == "/metrics" {
+			metrics.ServeHTTP(w, r)
+			return
+		}
+		front.ServeHTTP(w, r)
+	})
 }
 
 // queue is the queue of deliveries of a name, without requests.

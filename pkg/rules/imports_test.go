@@ -76,6 +76,7 @@ func places() []place {
 		{dir: "pkg/local/gateway", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/eventsource", ours: []string{"pkg/local"}, testToo: true, sdk: true},
 		{dir: "pkg/local/scenes"},
+		{dir: "pkg/local/metrics", ours: slices.Concat(terms, []string{"pkg/telemetry"})},
 		{dir: "pkg/local/stripe/stripemock", only: true},
 		{dir: "pkg/local/stripe", ours: slices.Concat(terms, []string{"pkg/local/aws/boltfile", "pkg/local/aws/jsonscan"}), sdk: true, stripe: true},
 		{dir: "pkg/local", ours: all, sdk: true, stripe: true},
@@ -125,8 +126,10 @@ func verbsAreApart(s *source) (violations []string) {
 // functionsLinkLittle: whatever a function links, it loads before its first event. Only the sender
 // links clients of what it sends to.
 func functionsLinkLittle(s *source) (violations []string) {
-	targets := []string{"pkg/target/awstarget", "pkg/target/mail", "pkg/target/httptarget"}
-	violations = linksNone(s, "ingest", slices.Concat(targets, []string{"pkg/dispatch", "pkg/handlers", "pkg/dynamostore", "pkg/stripeapi"}))
+	local := []string{"pkg/local/metrics"} // with Prometheus' library
+	targets := append(local, "pkg/target/awstarget", "pkg/target/mail", "pkg/target/httptarget")
+	violations = linksNone(s, "sender", local)
+	violations = append(violations, linksNone(s, "ingest", slices.Concat(targets, []string{"pkg/dispatch", "pkg/handlers", "pkg/dynamostore", "pkg/stripeapi"}))...)
 	violations = append(violations, linksNone(s, "consumer", targets)...)
 	return append(violations, linksNone(s, "reconcile", targets)...)
 }
@@ -190,6 +193,8 @@ func outsideImports(s *source) (violations []string) {
 				what = "may import the standard library only: move what needs more into an adapter"
 			case !p.sdk && (within(target, "github.com/aws/aws-sdk-go-v2") || within(target, "github.com/aws/smithy-go")):
 				what = "may not import the AWS SDK: only the adapters, pkg/run, pkg/local and the command may"
+			case f.dir != "pkg/local/metrics" && within(target, "github.com/prometheus"):
+				what = "may not import Prometheus' library: only pkg/local/metrics may, which no function links"
 			case !p.stripe && within(target, "github.com/stripe/stripe-go/v76"):
 				what = "may not import stripe-go: only pkg/verify, pkg/stripeapi, pkg/handlers, pkg/cmd and pkg/local may"
 			}

@@ -7,6 +7,7 @@ func telemetryMutants() []mutant {
 		logger  = "telemetry/logger.go"
 		sender  = "sqsqueue/sender.go"
 		lines   = "run/start/lines.go"
+		labels  = "local/metrics/metrics.go"
 	)
 	return []mutant{
 		one("a stranger's endpoint is counted separately", metrics, "unless(!slices.Contains(h.Endpoints, s.endpoint), byEndpoint)", "unless(s.endpoint == \"\", byEndpoint)").by("TestEveryDeliveryIsCounted").in("telemetry"),
@@ -16,5 +17,7 @@ func telemetryMutants() []mutant {
 		one("a line does not name its request", logger, "if invoked {", "if invoked && r.Level > slog.LevelError {").by("TestLoggerNamesTheInvocation").in("telemetry"),
 		one("a refused trace header costs the event", sender, "			in.MessageSystemAttributes = nil // a", "			_ = in // a").by("TestEnqueueWithARefusedTrace").in("sqsqueue"),
 		one("a failed invocation is logged as text", lines, "failed.Type != \"\":", "failed.Type == \"never\":").by("TestLines").in("run/start"),
+		one("a stranger's endpoint is a label", labels, "if slices.Contains(m.endpoints, name) {", "if name != \"\" {").by("TestLabelsAreBounded").in("local/metrics"),
+		one("event types are labels without end", labels, "len(m.types) == MaxTypes ||", "").by("TestLabelsAreBounded").in("local/metrics"),
 	}
 }

@@ -52,7 +52,7 @@ func (Dev) Help() string {
   tollgate dev --send-to http://127.0.0.1:4300
   STRIPE_API_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… tollgate dev
 
-With --destinations or --send-to messages and events are sent on. Mails are written to the folder mail of the data folder. Signing secrets are made at the first start and printed.`
+GET /metrics of the address of --listen has the counts in Prometheus' format. With --destinations or --send-to messages and events are sent on. Mails are written to the folder mail of the data folder. Signing secrets are made at the first start and printed.`
 }
 
 // stopTimeout bounds the stop; unfinished messages are still in the queue.
