@@ -32,7 +32,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash figures fuzz conformance bench bench-cold bench-e2e bench-send cost measure rename clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash rollback-test figures fuzz conformance bench bench-cold bench-e2e bench-send cost measure rename clean needs-node FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +61,8 @@ diff: needs-node ## compare the stack with the golden templates (ARGS=-update re
 bootstrap: synth ## prepare the account and its Region for CDK (once)
 	$(CDK) bootstrap --app cdk.out $(ARGS)
 
-preview: synth ## show what deploy would change in the account
-	$(CDK) diff --app cdk.out
+preview: synth ## show what deploy would change: in the account, or without one in a saved template (TEMPLATE=deployed.json)
+	$(CDK) diff --app cdk.out $(TEMPLATE:%=--template %)
 
 deploy: synth ## deploy the stage to the account (STAGE=…; without a terminal ARGS="--require-approval never")
 	$(CDK) deploy --app cdk.out $(ARGS)
@@ -115,6 +115,10 @@ orders: ## apply every order of real event sequences, with a fault at each step:
 crash: ## kill and pause real processes at every failpoint, under load: 30 minutes (ARGS="-point claim -repeats 5", ARGS=-mutants)
 	go test -count=1 -tags failpoints ./pkg/failpoint
 	go test -count=1 -v -timeout 60m ./pkg/local/crash -all $(ARGS)
+
+rollback-test: ## run the functions of an earlier commit on queue and table of this one, and back: four minutes (FROM=v1.2.0)
+	@[ -n "$(FROM)" ] || { echo "make rollback-test: set FROM to the commit or tag of the deployed release"; exit 2; }
+	TOLLGATE_ROLLBACK_FROM="$(FROM)" go test -count=1 -timeout 30m -v -run '^TestRollback$$' ./pkg/local/e2e
 
 # Each run prints a line "figure: command | figures"; a command that the log lacks keeps its row.
 figures: ## write the figures of runs into pkg/simulation/README.md (make sim … 2>&1 | tee .build/figures.log)
