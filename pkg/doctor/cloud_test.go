@@ -258,3 +258,15 @@ func FuzzParsePublished(f *testing.F) {
 		}
 	})
 }
+
+func TestHistory(t *testing.T) {
+	of := func(used *NamedTable, err error, others ...NamedTable) Check {
+		return CheckHistory(func(context.Context) (*NamedTable, []NamedTable, error) { return used, others, err })
+	}
+	own := &NamedTable{"tollgate-live-Table-B", now}
+	healthy(t, of(own, nil))
+	healthy(t, of(own, nil, NamedTable{"tollgate-live-restored", now.Add(time.Hour)}))
+	healthy(t, of(nil, nil))
+	has(t, of(own, nil, NamedTable{"tollgate-live-Table-A", now.Add(-time.Hour)}), want{"table history", Fail, "tollgate-live-Table-A is older"})
+	has(t, of(nil, errDenied), want{"table history", Warn, "could not be checked"})
+}

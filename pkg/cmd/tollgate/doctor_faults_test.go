@@ -141,6 +141,8 @@ func (s *stage) run(args ...string) answer {
 	var out, errOut bytes.Buffer
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], append([]string{"doctor", "--stack", "tollgate-test", "--published-ips", s.ips}, args...)...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.environ, s.data, &out, &errOut
+	s.seen()
+	defer s.seen()
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		s.t.Fatal(err)
 	}

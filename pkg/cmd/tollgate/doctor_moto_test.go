@@ -19,6 +19,7 @@ import (
 
 	"tollgate/pkg/awsclient"
 	"tollgate/pkg/doctor"
+	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/localtest"
 )
@@ -34,6 +35,9 @@ func TestDoctorsCommandsRepair(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "infra", "testdata", "tollgate-test.json"))
 	check(t, err)
 	cfg := localtest.Config(url, awsclient.Options{Attempts: 1, Try: 2 * time.Minute})
+	const older = "tollgate-test-Table-OLD"
+	_, err = sdkdynamodb.NewFromConfig(cfg).CreateTable(t.Context(), dynamostore.TableSchema(older))
+	check(t, err)
 	spoil(t, cfg, localtest.Deploy(t, cfg, "tollgate-test", raw))
 	setAWS(t, url)
 
@@ -41,6 +45,11 @@ func TestDoctorsCommandsRepair(t *testing.T) {
 		"table": "index list is missing", "table expiry": "do not expire", "table recovery": "cannot be restored", "queue": "max receives is 5", "dead-letter queue": "kept for 96h",
 		"function ingest": "switched off", "trigger": "is disabled", "schedule": "is disabled",
 	}
+	if f := findingsByName(t, tollgate(t.Context(), nil, "doctor", "--json", "--stack", "tollgate-test").out)["table history"]; f.Status != doctor.Fail || !strings.Contains(f.Detail, older+" is older") {
+		t.Errorf("a table that the stack made next to an older one: %+v", f)
+	}
+	_, err = sdkdynamodb.NewFromConfig(cfg).DeleteTable(t.Context(), &sdkdynamodb.DeleteTableInput{TableName: aws.String(older)})
+	check(t, err)
 	var ran []string
 	for _, f := range lines[doctor.Finding](t, tollgate(t.Context(), nil, "doctor", "--json", "--stack", "tollgate-test").out) {
 		says, ok := repaired[f.Name]
@@ -60,6 +69,7 @@ func TestDoctorsCommandsRepair(t *testing.T) {
 		t.Errorf("ran the commands of %q", ran)
 	}
 	got := tollgate(t.Context(), nil, "doctor", "--json", "--stack", "tollgate-test")
+	repaired["table history"] = ""
 	for name := range repaired {
 		if f := findingsByName(t, got.out)[name]; f.Status != doctor.OK {
 			t.Errorf("still %+v", f)

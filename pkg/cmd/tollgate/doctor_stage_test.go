@@ -41,7 +41,7 @@ type deployed struct {
 	outputs   map[string]string
 	has       *stripeHas
 
-	mu     sync.Mutex
+	mu     sync.Mutex      // held by each answer; seen orders them with the test
 	signed map[string]bool // for which services requests were
 	asked  map[string]bool // actions
 }
@@ -115,12 +115,14 @@ func (d *deployed) front(w http.ResponseWriter, r *http.Request, services http.H
 	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "/us-east-1/")
 	service, _, _ := strings.Cut(scope, "/")
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.signed[service], d.asked[is] = true, true
-	d.mu.Unlock()
 	refusal := d.refuses[is] + d.refuses[""]
 	got := httptest.NewRecorder()
 	switch {
 	case refusal == hangs:
+		d.mu.Unlock()
+		defer d.mu.Lock()
 		_, _ = io.Copy(io.Discard, r.Body) // without it the server does not notice that the command is gone
 		<-r.Context().Done()
 		return
@@ -298,7 +300,16 @@ func (d *deployed) events(w http.ResponseWriter, r *http.Request, is string) {
 	}
 }
 
+// seen orders what the test wrote before what answers read, and the other way round: the race
+// detector does not see the order that another process makes.
+func (d *deployed) seen() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+}
+
 func (d *deployed) doctor(args ...string) answer {
 	d.t.Helper()
+	d.seen()
+	defer d.seen()
 	return tollgate(d.t.Context(), d.env, append([]string{"doctor", "--data", d.data}, args...)...)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventbridgetypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -134,6 +136,44 @@ func (c cloud) Subscribers(ctx context.Context, topic string) (confirmed, pendin
 		}
 	}
 	return confirmed, pending, nil
+}
+
+// maxTables bounds the tables of a stage that are looked at.
+const maxTables = 20
+
+// tables returns the table if the stack made it, nil if people named it, and the stage's others.
+func (c cloud) tables(ctx context.Context) (used *doctor.NamedTable, others []doctor.NamedTable, err error) {
+	made := regexp.MustCompile("^" + regexp.QuoteMeta(c.Prefix()) + "-Table-[A-Z0-9]+$") // CloudFormation's names
+	if !made.MatchString(c.Table) {
+		return nil, nil, nil
+	}
+	client := dynamodb.NewFromConfig(c.AWS)
+	pages := dynamodb.NewListTablesPaginator(client, &dynamodb.ListTablesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, name := range page.TableNames {
+			rest, ofStage := strings.CutPrefix(name, c.Prefix()+"-")
+			_, _, ofLonger := strings.Cut(rest, "-Table-") // of stage test-eu, next to test
+			if !ofStage || ofLonger || len(others) >= maxTables && name != c.Table {
+				continue
+			}
+			is, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
+			if err != nil {
+				return nil, nil, err
+			}
+			t := doctor.NamedTable{Name: name, Created: aws.ToTime(is.Table.CreationDateTime)}
+			if others = append(others, t); name == c.Table {
+				used = &t
+			}
+		}
+	}
+	if used == nil {
+		return nil, nil, errors.New("the list of tables lacks it")
+	}
+	return used, others, nil
 }
 
 // rules are those that start reconcile.

@@ -151,7 +151,7 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target, publish
 	} else {
 		cloud := cloud{t}
 		checks = append(checks,
-			doctor.CheckFunctions(cloud, t.Prefix(), site), doctor.CheckSchedule(cloud.rules), doctor.CheckAlarms(cloud, t.Prefix()),
+			doctor.CheckHistory(cloud.tables), doctor.CheckFunctions(cloud, t.Prefix(), site), doctor.CheckSchedule(cloud.rules), doctor.CheckAlarms(cloud, t.Prefix()),
 			doctor.CheckSources(func(ctx context.Context) ([]netip.Prefix, error) { return allowIPs(ctx, t) }, published))
 		sending = func(ctx context.Context) (doctor.Sending, error) { return sendingOf(ctx, t, cloud, queues) }
 	}
