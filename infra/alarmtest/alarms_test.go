@@ -1,7 +1,9 @@
 package alarmtest
 
 import (
+	"encoding/json"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -52,6 +54,45 @@ func TestAlarms(t *testing.T) {
 		}
 		if len(kinds) != 2 {
 			t.Errorf("%s has no trial in which it must page, or none in which it must not", name)
+		}
+	}
+}
+
+// TestFirstDeploySendsNoMail: the filter of the mail subscription lets alarms and recoveries through,
+// but not the first state of the alarms, most of which is OK.
+func TestFirstDeploySendsNoMail(t *testing.T) {
+	raw, err := os.ReadFile("../testdata/tollgate-" + stageName + ".json")
+	check(t, err)
+	var template struct {
+		Resources struct {
+			AlarmEmail struct {
+				Properties struct {
+					FilterPolicyScope string
+					FilterPolicy      struct {
+						Or []map[string][]string `json:"$or"`
+					}
+				}
+			}
+		}
+	}
+	check(t, json.Unmarshal(raw, &template))
+	p := template.Resources.AlarmEmail.Properties
+	passes := func(was, is string) bool {
+		message := map[string]string{"OldStateValue": was, "NewStateValue": is}
+		return slices.ContainsFunc(p.FilterPolicy.Or, func(all map[string][]string) bool {
+			for member, values := range all {
+				if !slices.Contains(values, message[member]) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	for change, want := range map[[2]string]bool{
+		{"INSUFFICIENT_DATA", "OK"}: false, {"INSUFFICIENT_DATA", "ALARM"}: true, {"OK", "ALARM"}: true, {"ALARM", "OK"}: true,
+	} {
+		if got := passes(change[0], change[1]); got != want || p.FilterPolicyScope != "MessageBody" {
+			t.Errorf("from %s to %s a mail is sent: %v, want %v", change[0], change[1], got, want)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (p *parts) silence() alarm {
 func (p *parts) objectives() []alarm {
 	const accepted, done = "99.9 % of deliveries accepted", "99 % of events done within 60 s"
 	deliveries := []metric{p.gateway("5xx", sum).as("failed"), p.own("enqueued", limits.MetricEnqueued, sum)}
-	events := []metric{p.own("within", limits.MetricAge, "PR(:60000)"), p.own("events", limits.MetricAge, samples)}
+	events := []metric{p.own("within", limits.MetricAge, withinMinute), p.own("events", limits.MetricAge, samples)}
 	burn := func(name, objective string, of []metric, expression string, period time.Duration, ticket bool) alarm {
 		return alarm{name: name, ticket: ticket, problem: "The objective is missed: " + objective + ".", metrics: of, expression: expression, threshold: 1, period: period}
 	}

@@ -19,8 +19,10 @@ const (
 
 // graph is one graph of a column.
 type graph struct {
-	title string
-	lines []line
+	title      string
+	lines      []line
+	expression string  // over the lines' ids, drawn instead of them
+	least      float64 // an objective, as an hour's percentage; 0 for none
 }
 
 type line struct {
@@ -56,11 +58,12 @@ func (p *parts) addDashboard() {
 			widgets = append(widgets, g.widget(x, y+titleHeight+j*graphHeight, p.stack.Region()))
 		}
 	}
-	for i, g := range p.reconcileGraphs() {
+	below := slices.Concat(p.objectiveGraphs(), p.reconcileGraphs())
+	for i, g := range below {
 		x, y := i%len(columns)*columnWidth, alarmHeight+titleHeight+(rows+i/len(columns))*graphHeight
 		widgets = append(widgets, g.widget(x, y, p.stack.Region()))
 	}
-	rows += (len(p.reconcileGraphs()) + len(columns) - 1) / len(columns)
+	rows += (len(below) + len(columns) - 1) / len(columns)
 	for i, g := range p.senderGraphs() {
 		widgets = append(widgets, g.widget(i*columnWidth, alarmHeight+titleHeight+rows*graphHeight, p.stack.Region()))
 	}
@@ -73,12 +76,22 @@ func (p *parts) addDashboard() {
 func (g graph) widget(x, y int, region *string) object {
 	var rows []any
 	for _, l := range g.lines {
-		rows = append(rows, l.row(l.label))
+		row := l.row(l.label)
+		if g.expression != "" {
+			options := row[len(row)-1].(object)
+			options["id"], options["visible"] = l.id, false
+		}
+		rows = append(rows, row)
 	}
-	return object{
-		"type": "metric", "x": x, "y": y, "width": columnWidth, "height": graphHeight,
-		"properties": object{"title": g.title, "region": region, "view": "timeSeries", "period": 60, "metrics": rows},
+	if g.expression != "" {
+		rows = append(rows, []any{object{"expression": g.expression, "label": "of them"}})
 	}
+	properties := object{"title": g.title, "region": region, "view": "timeSeries", "period": 60, "metrics": rows}
+	if g.least > 0 {
+		properties["period"] = 3600
+		properties["annotations"] = object{"horizontal": []object{{"value": g.least, "label": "objective"}}}
+	}
+	return object{"type": "metric", "x": x, "y": y, "width": columnWidth, "height": graphHeight, "properties": properties}
 }
 
 // counts returns the lines of metrics that the functions count, from pairs of label and name.
@@ -95,66 +108,87 @@ func (p *parts) problems(function string) []line {
 
 func (p *parts) apiGraphs() []graph {
 	return []graph{
-		{"Requests", []line{{"all", p.gateway("Count", sum)}, {"4xx", p.gateway("4xx", sum)}, {"5xx", p.gateway("5xx", sum)}}},
-		{"Latency, ms", []line{{"p50", p.gateway("Latency", p50)}, {"p99", p.gateway("Latency", p99)}}},
+		{title: "Requests", lines: []line{{"all", p.gateway("Count", sum)}, {"4xx", p.gateway("4xx", sum)}, {"5xx", p.gateway("5xx", sum)}}},
+		{title: "Latency, ms", lines: []line{{"p50", p.gateway("Latency", p50)}, {"p99", p.gateway("Latency", p99)}}},
 	}
 }
 
 func (p *parts) ingestGraphs() []graph {
 	return []graph{
-		{"Deliveries", p.counts(
+		{title: "Deliveries", lines: p.counts(
 			"received", limits.MetricReceived, "enqueued", limits.MetricEnqueued, "rejected", limits.MetricRejected,
 		)},
-		{"Duration, ms", []line{{"p50", p.lambda(ingestFunction, "Duration", p50)}, {"p99", p.lambda(ingestFunction, "Duration", p99)}}},
-		{"Problems", p.problems(ingestFunction)},
+		{title: "Duration, ms", lines: []line{{"p50", p.lambda(ingestFunction, "Duration", p50)}, {"p99", p.lambda(ingestFunction, "Duration", p99)}}},
+		{title: "Problems", lines: p.problems(ingestFunction)},
 	}
 }
 
 func (p *parts) queueGraphs() []graph {
 	return []graph{
-		{"Events", []line{
+		{title: "Events", lines: []line{
 			{"waiting", p.sqs("events", "ApproximateNumberOfMessagesVisible")},
 			{"in flight", p.sqs("events", "ApproximateNumberOfMessagesNotVisible")},
 		}},
-		{"Age of the oldest event, s", []line{{"age", p.sqs("events", "ApproximateAgeOfOldestMessage")}}},
-		{"Dead letters", []line{{"waiting", p.sqs("dead", "ApproximateNumberOfMessagesVisible")}}},
+		{title: "Age of the oldest event, s", lines: []line{{"age", p.sqs("events", "ApproximateAgeOfOldestMessage")}}},
+		{title: "Dead letters", lines: []line{
+			{"visible", p.sqs("dead", "ApproximateNumberOfMessagesVisible")}, {"hidden", p.sqs("dead", "ApproximateNumberOfMessagesNotVisible")},
+		}},
 	}
 }
 
 func (p *parts) consumerGraphs() []graph {
 	return []graph{
-		{"Events", p.counts(
+		{title: "Events", lines: p.counts(
 			"done", limits.MetricDone, "duplicate", limits.MetricDuplicate, "busy", limits.MetricBusy,
 			"failed", limits.MetricFailed, "dead-lettered", limits.MetricDeadLettered,
 			"superseded", limits.MetricSuperseded,
 		)},
-		{"From created to done, ms", []line{{"p50", p.own("m", limits.MetricAge, p50)}, {"p99", p.own("m", limits.MetricAge, p99)}}},
-		{"Problems", slices.Concat(p.problems(consumerFunction), p.counts(
+		{title: "From created to done, ms", lines: []line{{"p50", p.own("m", limits.MetricAge, p50)}, {"p99", p.own("m", limits.MetricAge, p99)}}},
+		{title: "Problems", lines: slices.Concat(p.problems(consumerFunction), p.counts(
 			"store down", limits.MetricStoreDown, "throttled", limits.MetricThrottled, "no time", limits.MetricNoTime,
 			"newer version", limits.MetricNewer, "waiting for Stripe", limits.MetricWaiting,
 		), []line{{"table throttles", p.dynamo("WriteThrottleEvents")}})},
 	}
 }
 
+// objectiveGraphs show what the alarms slo-accepted and slo-done watch.
+func (p *parts) objectiveGraphs() []graph {
+	failed, enqueued := p.gateway("5xx", sum).as("failed"), p.own("enqueued", limits.MetricEnqueued, sum)
+	return []graph{
+		{title: "Accepted, % of deliveries", least: 99.9, lines: []line{{"5xx", failed}, {"accepted", enqueued}},
+			expression: "100 * enqueued / SUM([failed, enqueued])"},
+		{title: "Done within 60 s, % of events", least: 99, lines: []line{{"within", p.own("within", limits.MetricAge, withinMinute)}}},
+		{title: "Rejected signatures, by endpoint", lines: p.byEndpoint(limits.MetricSignatureRejected)},
+		{title: "Missed events, by endpoint", lines: p.byEndpoint(limits.MetricMissed)},
+	}
+}
+
+func (p *parts) byEndpoint(name string) (lines []line) {
+	for _, endpoint := range p.endpointNames() {
+		lines = append(lines, line{endpoint, p.own("m", name, sum, dimension{limits.DimensionEndpoint, str(endpoint)})})
+	}
+	return lines
+}
+
 // reconcileGraphs are rows below the columns: reconcile enqueues events from Stripe's list
 // directly.
 func (p *parts) reconcileGraphs() []graph {
 	return []graph{
-		{"Reconcile: passes", append(p.counts("complete", limits.MetricComplete), p.problems(reconcileFunction)...)},
-		{"Reconcile: listed", []line{{"listed", p.own("m", limits.MetricListed, sum)}}},
-		{"Reconcile: found", p.counts(
+		{title: "Reconcile: passes", lines: append(p.counts("complete", limits.MetricComplete), p.problems(reconcileFunction)...)},
+		{title: "Reconcile: listed", lines: []line{{"listed", p.own("m", limits.MetricListed, sum)}}},
+		{title: "Reconcile: found", lines: p.counts(
 			"requeued", limits.MetricRequeued, "missed", limits.MetricMissed, "mismatched", limits.MetricMismatched,
 			"deferred", limits.MetricDeferred,
 		)},
-		{"Outbox", []line{
+		{title: "Outbox", lines: []line{
 			{"sent", p.own("m", limits.MetricOutboxSent, sum)},
 			{"failed", p.own("m", limits.MetricOutboxFailed, sum)},
 			{"unsent", p.own("m", limits.MetricOutboxUnsent, maximum)},
 			{"held", p.own("m", limits.MetricOutboxHeld, maximum)},
 		}},
-		{"Ledger: rows that differ from Stripe", p.counts("drifted", limits.MetricLedgerDrift)},
-		{"Ledger: not verified for, s", []line{{"age", p.own("m", limits.MetricLedgerVerifiedAge, maximum)}}},
-		{"Outbox: longest wait, s", []line{{"oldest", p.own("m", limits.MetricOutboxOldest, maximum)}}},
+		{title: "Ledger: rows that differ from Stripe", lines: p.counts("drifted", limits.MetricLedgerDrift)},
+		{title: "Ledger: not verified for, s", lines: []line{{"age", p.own("m", limits.MetricLedgerVerifiedAge, maximum)}}},
+		{title: "Outbox: longest wait, s", lines: []line{{"oldest", p.own("m", limits.MetricOutboxOldest, maximum)}}},
 	}
 }
 
@@ -168,12 +202,12 @@ func (p *parts) senderGraphs() []graph {
 		waiting = append(waiting, line{group, p.sqs("send-"+group, "ApproximateNumberOfMessagesVisible")})
 	}
 	return []graph{
-		{"Deliveries", p.counts(
+		{title: "Deliveries", lines: p.counts(
 			"delivered", limits.MetricDelivered, "failed", limits.MetricDeliveryFailed, "waiting for the breaker", limits.MetricDeliveryWaiting,
 			"failed for good", limits.MetricDeliveryDead, "destinations disabled", limits.MetricDestinationDisabled,
 		)},
-		{"From commit to delivery, ms", []line{{"p50", p.own("m", limits.MetricDeliveryAge, p50)}, {"p99", p.own("m", limits.MetricDeliveryAge, p99)}}},
-		{"Deliveries waiting, by group", waiting},
-		{"Sender: problems", append(p.problems(senderFunction), line{"dead letters", p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")})},
+		{title: "From commit to delivery, ms", lines: []line{{"p50", p.own("m", limits.MetricDeliveryAge, p50)}, {"p99", p.own("m", limits.MetricDeliveryAge, p99)}}},
+		{title: "Deliveries waiting, by group", lines: waiting},
+		{title: "Sender: problems", lines: append(p.problems(senderFunction), line{"dead letters", p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")})},
 	}
 }

@@ -15,6 +15,8 @@ const (
 	samples = "SampleCount"
 	p50     = "p50"
 	p99     = "p99"
+	// withinMinute is the percentage of times of at most a minute.
+	withinMinute = "PR(:60000)"
 )
 
 // metric is a CloudWatch metric with one statistic.
