@@ -235,7 +235,7 @@ func faults() []fault {
 			answers("DescribeTable", `"AttributeName":"pk"`, `"AttributeName":"id"`)},
 		{"addresses are behind Stripe's", "allowed addresses", "from 3.130.192.231, and they are refused", `"allow-ips"`,
 			func(s *stage) { s.variables["TOLLGATE_ALLOW_IPS"] = "3.18.12.63" }},
-		{"the clock is off", "clock", "is off by 2m", "NTP", func(s *stage) { s.ahead = 2 * time.Minute }},
+		{"the clock is off", "clock", "is off by 2m", "NTP", func(s *stage) { s.ahead = 150 * time.Second }},
 	}, append(dataFaults(), stripeFaults()...)...)
 }
 

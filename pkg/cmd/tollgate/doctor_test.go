@@ -50,7 +50,7 @@ func TestDoctorOfAStage(t *testing.T) {
 	}
 
 	d.changed["ListEventSourceMappings"] = [2]string{"Enabled", "Disabled"}
-	d.refuses["DescribeAlarms"], d.ahead = "AccessDeniedException", 10*time.Second
+	d.refuses["DescribeAlarms"], d.ahead = "AccessDeniedException", 15*time.Second
 	d.failed("evt_old", "invoice.paid", "", "no row", 3)
 	got = d.doctor()
 	if got.code != verb.ExitFailed || !strings.Contains(got.err, "2 checks fail") {
