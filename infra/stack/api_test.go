@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/json"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,6 +63,24 @@ func TestAccessLogIsJSON(t *testing.T) {
 	for _, must := range []string{"requestId", "integration.requestId", "status"} {
 		if !names[must] {
 			t.Errorf("the line has no $context.%s to follow a delivery by", must)
+		}
+	}
+}
+
+// TestAccessLogQuery: the runbook's query reads members that the line has.
+func TestAccessLogQuery(t *testing.T) {
+	raw, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := regexp.MustCompile(`fields @timestamp, (status, [a-z_, ]*) \|`).FindSubmatch(raw)
+	var line map[string]string
+	if err := json.Unmarshal([]byte(accessLog("live")), &line); err != nil || query == nil {
+		t.Fatalf("query %q, %v", query, err)
+	}
+	for _, name := range strings.Split(string(query[1]), ", ") {
+		if line[name] == "" {
+			t.Errorf("the line has no member %s", name)
 		}
 	}
 }

@@ -5,7 +5,7 @@
 //
 // Each call reads its configuration from the environment (see package config), wires the
 // adapters without a network call and serves invocations until the process ends. An
-// invalid configuration is printed with all its faults, and the process exits with 1.
+// invalid configuration is logged with all its faults, and the process exits with 1.
 package run
 
 import (

@@ -1,7 +1,8 @@
 // Package telemetry is how the functions log and count. They write JSON lines in Lambda's
-// log format, each with the stage and the release; a function has a log group of its own. The line of a
-// delivery, of a message, of a pass and of an outbox run also has the metrics that alarms
-// watch, in CloudWatch's embedded metric format. No call to CloudWatch is made.
+// log format, each with the stage, the release and the invocation; a function has a log group of
+// its own. The line of a delivery, of a message, of a pass and of an outbox run also has the
+// metrics that alarms watch, in CloudWatch's embedded metric format. No call to CloudWatch is
+// made.
 //
 // Lines have ids, types and outcomes, never a payload, a secret or a signature.
 //

@@ -9,9 +9,11 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,10 +37,12 @@ func TestFollowOneEvent(t *testing.T) {
 	s := start(t, t.TempDir(), append(trials(), "--time-scale", "20")...)
 	s.enqueue(trial("followed", "fails_twice"))
 	s.enqueue(trial("other", "works"))
+	s.enqueue(trial("refused", "refuses"))
 	s.becomesDone("followed")
 	s.becomesDone("other")
 	eventually(t, func() (bool, string) {
-		return len(s.log.lines("event_id=evt_followed", "outcome=applied")) == 1 && len(s.log.lines("reconcile", "outbox")) > 0, "no lines of the end"
+		return len(s.log.lines("event_id=evt_followed", "outcome=applied")) == 1 && len(s.log.lines("outcome=dead_lettered")) == 1 &&
+			len(s.log.lines("reconcile", "outbox")) > 0, "no lines of the end"
 	})
 	delivery := s.log.lines(" ingest ", "event_id=evt_followed")
 	if len(delivery) != 1 || attribute(delivery[0], "message_id") == "" {
@@ -58,12 +62,29 @@ func TestFollowOneEvent(t *testing.T) {
 	if others := s.log.lines(" consumer ", "event_id=evt_other"); len(others) != 1 || attribute(others[0], "message_id") == attribute(delivery[0], "message_id") {
 		t.Errorf("lines of the other event %q, want one about its own message", others)
 	}
+	for _, name := range queried(t) {
+		if !slices.ContainsFunc(s.log.lines("event_id=evt_"), func(line string) bool { return attribute(line, name) != "" }) {
+			t.Errorf("no line has the member %s that infra/README.md asks for", name)
+		}
+	}
 	line := regexp.MustCompile(`^\d\d:\d\d:\d\d [A-Z]+ +(ingest|consumer|reconcile|sender) `)
 	for text := range strings.Lines(s.log.String()) {
 		if line.MatchString(text) && attribute(text, "request_id") == "" {
 			t.Errorf("a line outside of an invocation: %s", text)
 		}
 	}
+}
+
+// queried are the members that the runbook's query for an event reads.
+func queried(t *testing.T) []string {
+	t.Helper()
+	raw, err := os.ReadFile("../../../infra/README.md")
+	must(t, err)
+	m := regexp.MustCompile(`fields @timestamp, message, (.*)\n +\| filter event_id`).FindSubmatch(raw)
+	if m == nil {
+		t.Fatal("infra/README.md has no query for an event")
+	}
+	return strings.Split(string(m[1]), ", ")
 }
 
 // oneInvocation gives a function process one invocation.
