@@ -2,9 +2,11 @@ package alarmtest
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -35,25 +37,87 @@ func TestAlarms(t *testing.T) {
 		for _, tr := range trials[name] {
 			kinds[tr.pages > 0] = true
 			t.Run(name+"/"+tr.name, func(t *testing.T) {
-				l := &timeline{lines: counted, values: map[string][][]value{}, folded: map[span]*float64{}}
-				tr.feed(l)
-				if tr.ends > 0 {
-					l.last = int(tr.ends / time.Minute)
-				}
-				for _, assumed := range allAssumptions() {
-					at, err := pages(all, name, l, int(tr.begins/time.Minute)+1, l.last+1, assumed)
-					if err != nil {
-						t.Fatal(err)
-					}
-					late := tr.within > 0 && len(at) > 0 && (!assumed.aligned || all[name].period() < 60) && at[0] > int((tr.begins+tr.within)/time.Minute)
-					if len(at) != tr.pages || late {
-						t.Fatalf("%d pages at the minutes %v, want %d within %v (%v)", len(at), at, tr.pages, tr.within, assumed)
-					}
+				if wrong, err := tr.run(all, name, counted); err != nil || wrong != "" {
+					t.Error(wrong, err)
 				}
 			})
 		}
 		if len(kinds) != 2 {
 			t.Errorf("%s has no trial in which it must page, or none in which it must not", name)
+		}
+	}
+}
+
+// run returns what an alarm did wrong in a trial, under the first reading in which it did.
+func (tr trial) run(all map[string]alarm, name string, counted map[string][]datum) (wrong string, err error) {
+	l := &timeline{lines: counted, values: map[string][][]value{}, folded: map[span]*float64{}}
+	tr.feed(l)
+	if tr.ends > 0 {
+		l.last = int(tr.ends / time.Minute)
+	}
+	for _, assumed := range allAssumptions() {
+		at, err := pages(all, name, l, int(tr.begins/time.Minute)+1, l.last+1, assumed)
+		if err != nil {
+			return "", err
+		}
+		late := tr.within > 0 && len(at) > 0 && (!assumed.aligned || all[name].period() < 60) && at[0] > int((tr.begins+tr.within)/time.Minute)
+		if len(at) != tr.pages || late {
+			return fmt.Sprintf("%d pages at the minutes %v, want %d within %v (%+v)", len(at), at, tr.pages, tr.within, assumed), nil
+		}
+	}
+	return "", nil
+}
+
+// mutants are alarms as they might be, and some were: an expression or the treatment of missing data in
+// the place of an alarm's own.
+func mutants() map[string][]string {
+	return map[string][]string{
+		"dead-letters":            {"visible", "DIFF(visible)", "DIFF(SUM([visible, hidden]))", "DIFF(FILL(SUM([visible, hidden]), 0))", "SUM([visible, hidden])"},
+		"dead-letters-expire":     {"letters", "records"},
+		"dead-letters-stay":       {"visible"},
+		"secret-mismatch-default": {"FILL(IF(rejected > 20 AND FILL(enqueued, 0) == 0, 1, 0), 0)", "FILL(IF(SUM([rejected, -0.1 * enqueued]) > 0, 1, 0), 0)", "FILL(IF(missed > 1, 1, 0), 0)"},
+		"deliveries-rejected":     {"FILL(IF(refused > 0 AND missed > 1, 1, 0), 0)", "FILL(IF(refused - signature - enqueued > 0 AND missed > 1, 1, 0), 0)"},
+		"ingest-errors":           {"errors", "FILL(IF(errors > 10, 1, 0), 0)"},
+		"api-throttled":           {"throttled", "FILL(IF(runs >= 27000, 1, 0), 0)"},
+		"consumer-failures":       {"SUM([failed, down, hot])", "FILL(IF(failed + down + hot > 2, 1, 0), 0)"},
+		"no-time":                 {"IF(notime > 0, 1, 0)", "FILL(IF(notime > done, 1, 0), 0)"},
+		"superseded":              {"attempts"},
+		"schedule-missed": {"FILL(IF(HOUR(minutes) == 0 AND minutes > 300 AND SUM([nightly, 0 * minutes]) < 1, 1, 0), 0)",
+			"FILL(IF(HOUR(minutes) == 0 AND minutes > 300 AND SUM([weekly, 0 * minutes]) < 1, 1, 0), 0)"},
+		"slo-done":             {"FILL(IF(100 - within > 14.4, 1, 0), 0)"},
+		"reconcile-incomplete": {"notBreaching"}, "outbox-late": {"notBreaching"}, "ledger-unverified": {"notBreaching"}, "silence": {"notBreaching"},
+		"policy-ignored": {"breaching"}, "queue-age": {"breaching"},
+	}
+}
+
+// TestMutants: the trials find each of them.
+func TestMutants(t *testing.T) {
+	counted := lines(t)
+	for name, list := range mutants() {
+		for _, mutant := range list {
+			all := alarms(t)
+			a := all[name]
+			if strings.HasSuffix(mutant, "reaching") {
+				a.Properties.TreatMissingData = mutant
+			} else {
+				queries := slices.Clone(a.Properties.Metrics)
+				a.tokens = tokens(t, mutant)
+				for i := range queries {
+					if queries[i].MetricStat == nil {
+						queries[i].Expression = mutant
+					}
+				}
+				a.Properties.Metrics = queries
+			}
+			all[name] = a
+			found := slices.ContainsFunc(allTrials()[name], func(tr trial) bool {
+				wrong, err := tr.run(all, name, counted)
+				check(t, err)
+				return wrong != ""
+			})
+			if !found {
+				t.Errorf("no trial of %s finds %s", name, mutant)
+			}
 		}
 	}
 }
