@@ -52,6 +52,9 @@ func TestVersionsFollow(t *testing.T) {
 		"reservations":      {change: object{"reserved": false}, moved: "Consumer"}, // its TOLLGATE_CONCURRENCY
 		"log retention":     {change: object{"log-days": 7}, moved: ""},
 		"the log level":     {change: object{"log-level": "debug"}, moved: "Consumer Ingest"},
+		"tracing":           {change: object{"tracing": true}, moved: "Consumer Ingest"},
+		"a key":             {change: object{"key": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"}, moved: ""},
+		"operators":         {change: object{"operators": []any{"arn:aws:iam::123456789012:role/ops"}}, moved: ""},
 		"how it is done":    {change: object{"rollout": "canary"}, moved: ""},
 		"the boundary":      {change: object{"permissions-boundary": "arn:aws:iam::123456789012:policy/boundary"}, moved: ""},
 	} {
