@@ -68,6 +68,12 @@ const onlyNews = `{"$or":[{"NewStateValue":["ALARM"]},{"OldStateValue":["ALARM"]
 // counted: an AWS metric is of a resource here, one of ours is of this stage.
 func (c *checker) counted(metric any) bool {
 	namespace := short(at(metric, "Namespace"))
+	named := strings.Split(c.text(ingest, variable+"ENDPOINT_NAMES"), ",")
+	if slices.ContainsFunc(items(at(metric, "Dimensions")), func(d any) bool {
+		return short(at(d, "Name")) == limits.DimensionEndpoint && !slices.Contains(named, short(at(d, "Value")))
+	}) {
+		return false // ingest counts it with the others alone
+	}
 	return slices.ContainsFunc(items(at(metric, "Dimensions")), func(d any) bool {
 		name, value := short(at(d, "Name")), short(at(d, "Value"))
 		if namespace == limits.MetricNamespace {

@@ -42,6 +42,7 @@ const mutations = `
 	Ingest: Role {"Fn::GetAtt":["ConsumerRole","Arn"]} ConsumerRole; FunctionName "tollgate-ingest" AlarmIngestErrors
 	Consumer: Timeout +1; Environment.Variables.TOLLGATE_MAX_RECEIVES "3"; ReservedConcurrentExecutions +1
 	Consumer: ReservedConcurrentExecutions -1 ConsumerMapping; ReservedConcurrentExecutions null ConsumerMapping
+	Ingest: Environment.Variables.TOLLGATE_ENDPOINT_NAMES "connect" AlarmSecretMismatchdefault; Environment.Variables.TOLLGATE_ENDPOINT_NAMES null AlarmSecretMismatchdefault
 	Consumer: Timeout +1 Queue; Environment.Variables.TOLLGATE_TABLE null ConsumerRole
 	Reconcile: Timeout +1; ReservedConcurrentExecutions null; ReservedConcurrentExecutions +1
 	Reconcile: Environment.Variables.TOLLGATE_ENDPOINTS "{}"; Environment.Variables.TOLLGATE_ENDPOINTS null

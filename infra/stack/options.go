@@ -74,7 +74,7 @@ func Keys() map[string]string {
 		"reconcile":            `the accounts to compare with Stripe's list, each with its endpoint: {"-": "default", "acct_…": "connect"}; "-" is the API key's own account`,
 		"begin":                `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
 		"tracing":              "true to have X-Ray record the ways of some events through both functions, one a second and 5 % of the others",
-		"event-metrics":        "true to count done and failed events, and time handlers, by event type too: three metrics for each type with a handler",
+		"event-metrics":        "true to count done, failed and dead-lettered events, and time handlers, by event type too: up to four metrics for each type with a handler",
 		"hold-after":           "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
 		"allow-ips":            `the addresses and CIDR ranges that may deliver: ["3.18.12.63"], or [] for all`,
 		"stripe-rate":          "requests to Stripe a second to one resource of one account, 1 to 1000: 25 unless Stripe has raised the limit",

@@ -41,8 +41,8 @@ const (
 	// followed: it shows that deliveries fail, not how many; also by DimensionEndpoint.
 	MetricMissed = "Missed"
 	// MetricHandlerMillis is the time of a message's handler, with what it fetches, in
-	// milliseconds. With event metrics on, it, Done and Failed are also by DimensionEventType,
-	// for types that have a handler.
+	// milliseconds. With event metrics on, it, Done, Failed and DeadLettered are also by
+	// DimensionEventType, for types that have a handler.
 	MetricHandlerMillis = "HandlerMillis"
 
 	DimensionReason    = "reason"

@@ -161,7 +161,7 @@ func (h *handler) ofMessage(s fields) []metric {
 		m.by = byEndpointReason
 	case limits.MetricMissed:
 		m.by = unless(s.endpoint == "", byEndpoint)
-	case limits.MetricDone, limits.MetricFailed:
+	case limits.MetricDone, limits.MetricFailed, limits.MetricDeadLettered:
 		if typed && s.reason == "" {
 			m.by = byType
 		} else if typed {

@@ -217,6 +217,9 @@ func TestEventMetrics(t *testing.T) {
 		{"failed with a reason", with(func(s *scripted) { s.handler, s.deadErr = dispatch.Permanent(errors.New("boom")), errors.New("full") }),
 			map[string]float64{"Failed,stage=live": 1, "Failed,stage=live,reason=handler": 1, "Failed" + typed: 1,
 				"HandlerMillis,stage=live": 150, "HandlerMillis" + typed: 150}},
+		{"dead-lettered", with(func(s *scripted) { s.handler = dispatch.Permanent(errors.New("boom")) }),
+			map[string]float64{"DeadLettered,stage=live": 1, "DeadLettered,stage=live,reason=handler": 1, "DeadLettered" + typed: 1,
+				"HandlerMillis,stage=live": 150, "HandlerMillis" + typed: 150}},
 		{"no handler", with(func(s *scripted) { s.handled = false }), map[string]float64{"Done,stage=live": 1, "Age,stage=live": 1850}},
 		{"its handler did not run", with(func(s *scripted) { s.claim = idempotency.Duplicate }), map[string]float64{"Duplicate,stage=live": 1}},
 	} {

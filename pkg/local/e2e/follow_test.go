@@ -243,3 +243,42 @@ func TestLinesOfFailures(t *testing.T) {
 		})
 	}
 }
+
+// TestCountsOfRealFunctions: the binaries read from their environment what they count separately.
+func TestCountsOfRealFunctions(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	byType, byEndpoint := `["stage","event_type"]`, `["stage","endpoint"]`
+	for _, c := range []struct {
+		name, function string
+		env            map[string]string
+		want           []string
+		not            []string
+	}{
+		{"the_option", "trials/consumer", map[string]string{"TOLLGATE_EVENT_METRICS": "true"}, []string{byType, `"Done":1`, `"HandlerMillis":`}, nil},
+		{"not_the_option", "trials/consumer", nil, []string{`"Done":1`, `"handler_ms":`}, []string{byType, "HandlerMillis"}},
+		{"a_name", "ingest", map[string]string{"TOLLGATE_ENDPOINT_NAMES": "connect,default"}, []string{byEndpoint, `"Enqueued":1`}, nil},
+		{"another_name", "ingest", map[string]string{"TOLLGATE_ENDPOINT_NAMES": "connect"}, []string{`"Enqueued":1`}, []string{byEndpoint}},
+	} {
+		body := trial("counts_"+c.name, "works")
+		var payload any = json.RawMessage(sqsEvent(s, body))
+		if c.function == "ingest" {
+			payload = s.delivery(body)
+		}
+		answer, lines := s.invoke(c.function, c.env, nil, payload)
+		if strings.Contains(answer, "errorMessage") {
+			t.Fatalf("%s: %s\n%s", c.name, answer, lines)
+		}
+		eventually(t, func() (bool, string) { return strings.Contains(lines.String(), "\n"), c.name + " has no line" })
+		for _, text := range c.want {
+			if !strings.Contains(lines.String(), text) {
+				t.Errorf("%s: no %s in %s", c.name, text, lines)
+			}
+		}
+		for _, text := range c.not {
+			if strings.Contains(lines.String(), text) {
+				t.Errorf("%s: %s in %s", c.name, text, lines)
+			}
+		}
+	}
+}
