@@ -45,7 +45,7 @@ func TestDeployed(t *testing.T) {
 	outputs := localtest.Deploy(t, cfg, "tollgate-test", golden(t, "test"))
 	queues := sqs.NewFromConfig(cfg)
 	t.Run("queues carry events and dead letters", func(t *testing.T) { queuesCarry(t, queues, outputs) })
-	t.Run("the table keeps records and effects", func(t *testing.T) { tableKeeps(t, dynamodb.NewFromConfig(cfg), outputs) })
+	t.Run("the table keeps records and effects", func(t *testing.T) { tableKeeps(t, dynamodb.NewFromConfig(cfg), outputs, "in_1") })
 	full := localtest.Deploy(t, cfg, "tollgate-full", golden(t, "full"))
 	if url := full[limits.OutputWebhookURL]; url != "https://hooks.example.com/webhooks/stripe" {
 		t.Errorf("with a domain the command registers %s", url)
@@ -144,7 +144,7 @@ func receiveOne(t *testing.T, client *sqs.Client, url string) sqstypes.Message {
 }
 
 // tableKeeps claims events, completes one with an effect, and lists the failed one.
-func tableKeeps(t *testing.T, client *dynamodb.Client, outputs map[string]string) {
+func tableKeeps(t *testing.T, client *dynamodb.Client, outputs map[string]string, object string) {
 	store, err := dynamostore.New(client, outputs["TableName"], dynamostore.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -153,18 +153,19 @@ func tableKeeps(t *testing.T, client *dynamodb.Client, outputs map[string]string
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, failed := claim(t, store, "evt_done"), claim(t, store, "evt_failed")
-	effects := dispatch.Effects{dispatch.Insert("FACT#test#-#in_1#paid", dispatch.Fields{"amount": 100})}
+	fact, id := "FACT#test#-#"+object+"#paid", "evt_done_"+object
+	done, failed := claim(t, store, id), claim(t, store, "evt_failed")
+	effects := dispatch.Effects{dispatch.Insert(fact, dispatch.Fields{"amount": 100})}
 	if _, err := store.Complete(t.Context(), done, idempotency.Applied, effects, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.Fail(t.Context(), failed, idempotency.Failure{Now: time.Now(), Err: "boom", ReceivesLeft: 3}); err != nil {
 		t.Fatal(err)
 	}
-	if fact, found, err := reader.Item(t.Context(), "FACT#test#-#in_1#paid"); err != nil || !found || fact["amount"] != int64(100) {
+	if fact, found, err := reader.Item(t.Context(), fact); err != nil || !found || fact["amount"] != int64(100) {
 		t.Errorf("the effect: %v, %v", fact, err)
 	}
-	again, err := store.Claim(t.Context(), request("evt_done"))
+	again, err := store.Claim(t.Context(), request(id))
 	if err != nil || again.Verdict != idempotency.Duplicate {
 		t.Errorf("a second claim of a done event: %v, %v", again.Verdict, err)
 	}
