@@ -92,11 +92,11 @@ const mutations = `
 	Reader: ! null; PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"; PolicyDocument.Statement.1.Action.0 "dynamodb:PutItem"
 	Reader: PolicyDocument.Statement.4.Condition null; PolicyDocument.Statement.1.Action.0 "dynamodb:*"
 	Reader: PolicyDocument.Statement.4.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["AUDIT#*"]}}
-	Reader: PolicyDocument.Statement.7.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.5.Resource "*"
+	Reader: PolicyDocument.Statement.10.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.5.Resource "*"
 	Reader: PolicyDocument.Statement.0.Action.0 "secretsmanager:GetSecretValue"
-	Operator: PolicyDocument.Statement.9.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
-	Operator: PolicyDocument.Statement.9.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.9.NotResource "x"
-	Operator: PolicyDocument.Statement.9.Action.0 "dynamodb:BatchWriteItem"
+	Operator: PolicyDocument.Statement.12.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
+	Operator: PolicyDocument.Statement.12.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.12.NotResource "x"
+	Operator: PolicyDocument.Statement.12.Action.0 "dynamodb:BatchWriteItem"
 	EraseRole: ! null; AssumeRolePolicyDocument.Statement.0.Condition null
 	EraseRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"
 	Queue: SqsManagedSseEnabled false; KmsMasterKeyId "alias/aws/sqs"

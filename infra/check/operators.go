@@ -22,7 +22,7 @@ func ofPeople(name, kind string) bool {
 // principals take. Who looks reads no secret, sends nothing and deletes nothing.
 func (c *checker) people() {
 	deletes := regexp.MustCompile(`(?i)^dynamodb:(.*delete|batchwrite|transact|partiql)`)
-	lists := []string{"cloudwatch:DescribeAlarms", "lambda:ListEventSourceMappings"}
+	lists := []string{"cloudwatch:DescribeAlarms", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}
 	for _, name := range []string{reader, operator, erase} {
 		all := append(c.statements(name), items(c.at(name, "PolicyDocument.Statement"))...)
 		c.must(len(all) > 0, name, "is missing or grants nothing")

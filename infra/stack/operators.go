@@ -110,8 +110,11 @@ func (p *parts) looks() []grant {
 		{on: p.index("open-upd"), actions: []string{"dynamodb:Query"}},
 		{on: p.tableARN, actions: []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, keys: []string{limits.KeyDLQLock}},
 		{on: arn("lambda", "function", p.name("*")), actions: []string{"lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration"}},
+		{on: arn("dynamodb", "table", p.name("*")), actions: []string{"dynamodb:DescribeTable"}},
+		{on: arn("events", "rule", "*"), actions: []string{"events:DescribeRule", "events:ListTargetsByRule"}}, // CloudFormation may shorten their names
+		{on: p.alarmTopic, actions: []string{"sns:ListSubscriptionsByTopic"}},
 		// These list, and know no resource of one stage.
-		{on: str("*"), actions: []string{"cloudwatch:DescribeAlarms", "lambda:ListEventSourceMappings"}},
+		{on: str("*"), actions: []string{"cloudwatch:DescribeAlarms", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}},
 	}
 	for _, q := range p.deadQueues() {
 		all = append(all, grant{on: q, actions: []string{"sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}})

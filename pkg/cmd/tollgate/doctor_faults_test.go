@@ -8,7 +8,9 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"maps"
 	"math/big"
@@ -358,6 +360,39 @@ func TestDoctorSaysWhatItCouldNotRead(t *testing.T) {
 	s.refuses = map[string]string{"DescribeStacks": "AccessDenied"}
 	if got := s.run("--json"); got.code != verb.ExitFailed || !strings.Contains(got.out, `"name":"target","status":"fail"`) {
 		t.Errorf("no stack to read: exit %d\n%s", got.code, got.out)
+	}
+}
+
+// TestPoliciesAllowDoctor: the stack's policy for operators allows every request that doctor
+// made, and the one for readers all but those for secrets.
+func TestPoliciesAllowDoctor(t *testing.T) {
+	s := newStage(t)
+	s.receiver()
+	s.run().ok(t)
+	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "infra", "testdata", "tollgate-test.json"))
+	check(t, err)
+	var template struct {
+		Resources map[string]struct {
+			Properties struct {
+				PolicyDocument struct{ Statement []struct{ Action any } }
+			}
+		}
+	}
+	check(t, json.Unmarshal(raw, &template))
+	s.asked["ListTables"] = "dynamodb" // only of a table that the stack made
+	for _, name := range []string{"Reader", "Operator"} {
+		var allowed []string
+		for _, statement := range template.Resources[name].Properties.PolicyDocument.Statement {
+			allowed = append(allowed, strings.Fields(strings.Trim(fmt.Sprint(statement.Action), "[]"))...)
+		}
+		for action, service := range s.asked {
+			if service == "monitoring" {
+				service = "cloudwatch"
+			}
+			if !slices.Contains(allowed, service+":"+action) && (name != "Reader" || service != "secretsmanager") {
+				t.Errorf("%s may not call %s:%s", name, service, action)
+			}
+		}
 	}
 }
 

@@ -41,9 +41,9 @@ type deployed struct {
 	outputs   map[string]string
 	has       *stripeHas
 
-	mu     sync.Mutex      // held by each answer; seen orders them with the test
-	signed map[string]bool // for which services requests were
-	asked  map[string]bool // actions
+	mu     sync.Mutex        // held by each answer; seen orders them with the test
+	signed map[string]bool   // for which services requests were
+	asked  map[string]string // actions, with the service
 }
 
 const (
@@ -57,7 +57,7 @@ func newDeployed(t *testing.T) *deployed {
 	s := newSystem(t)
 	d := &deployed{
 		system: s, changed: map[string][2]string{}, refuses: map[string]string{}, alarm: func(cbor.Map) {},
-		signed: map[string]bool{}, asked: map[string]bool{}, variables: map[string]string{"TOLLGATE_VERSION": released},
+		signed: map[string]bool{}, asked: map[string]string{}, variables: map[string]string{"TOLLGATE_VERSION": released},
 	}
 	embedded, err := url.Parse(s.info.Endpoint)
 	check(t, err)
@@ -116,7 +116,7 @@ func (d *deployed) front(w http.ResponseWriter, r *http.Request, services http.H
 	service, _, _ := strings.Cut(scope, "/")
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.signed[service], d.asked[is] = true, true
+	d.signed[service], d.asked[is] = true, service
 	refusal := d.refuses[is] + d.refuses[""]
 	got := httptest.NewRecorder()
 	switch {
