@@ -146,7 +146,7 @@ func (p *parts) changes() []grant {
 func (p *parts) erases() []grant {
 	all := p.looks()[:1] // the stack's outputs
 	all = append(all,
-		grant{on: p.tableARN, actions: []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}},
+		grant{on: p.tableARN, actions: []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"}},
 		grant{on: p.index("list"), actions: []string{"dynamodb:Query"}})
 	if p.sender != nil {
 		all = append(all, grant{on: p.stack.FormatArn(&awscdk.ArnComponents{

@@ -136,7 +136,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		case o.coalesce && slices.ContainsFunc(effects, e.onlyOfEvent):
 			err = Permanent(errors.New("the handler inserts items that are not keyed by the object's row, which coalesced events would miss"))
 		}
-		return effects, err
+		return anonymous(e.Row, effects), err
 	})
 }
 

@@ -56,7 +56,7 @@ func Refreshes[T any](m *Mux, keep func(context.Context, Current[T]) (Effects, e
 		if err == nil && !e.keeps(effects) {
 			err = Permanent(errors.New("the keeper has no effect of KeepRow"))
 		}
-		return effects, err
+		return anonymous(e.Row, effects), err
 	}
 }
 

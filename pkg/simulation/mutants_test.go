@@ -187,7 +187,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants(), telemetryMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), eraseMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants(), telemetryMutants())
 }
 
 // overlay writes the mutant's files and the overlay file for the go command.

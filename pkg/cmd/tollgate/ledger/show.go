@@ -17,6 +17,7 @@ import (
 type Commands struct {
 	Show   Show   `cmd:"" help:"Show the ledger of a customer, or of one object."`
 	Verify Verify `cmd:"" help:"Compare the kept rows with Stripe, and repair them."`
+	Erase  Erase  `cmd:"" help:"Erase a customer: remove from the table what leads to it."`
 }
 
 // Show shows a customer's ledger, or what it has of one object or of a guest's reference.
