@@ -35,6 +35,7 @@ func TestOptionsAreCheckedAtOnce(t *testing.T) {
 			o.Endpoints, o.Reconcile = `{"connect":{"accounts":["acct_1"]}}`, `{"acct_1":"connect"}`
 		}, nil},
 		{"endpoints and accounts of another form", func(o *Options) { o.Endpoints, o.Reconcile = `{"connect":{"account":1}}`, `[]` }, []string{"endpoints is not JSON of the form", "reconcile is not one JSON object"}},
+		{"a date for the end of a restore", func(o *Options) { o.HoldBefore = "2026-11-28" }, []string{"hold-before is not a time"}},
 		{"destinations", func(o *Options) {
 			o.Destinations = `{"q":{"type":"sqs","queue":"http://127.0.0.1:1/q","messages":["a"]}}`
 		}, nil},

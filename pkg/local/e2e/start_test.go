@@ -95,6 +95,7 @@ func TestDevStartErrorsAreOneLine(t *testing.T) {
 		{"folder that may not be written", readOnlyFolder, nil, "permission denied"},
 		{"folder that is a file", func(t *testing.T) string { return filepath.Join(garbageIn("file")(t), "file") }, nil, "not a directory"},
 		{"no functions", emptyFolder, []string{"--functions", "nowhere"}, "no binary at"},
+		{"a table that is not there", emptyFolder, []string{"--table", "tollgate-restored"}, "find table tollgate-restored, which must be there"},
 		{"several wrong options", emptyFolder, []string{"--time-scale", "1000", "--consumers", "1000"}, "; consumer concurrency"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
