@@ -29,6 +29,7 @@ func (c *checker) people() {
 		for _, s := range all {
 			c.must(at(s, "NotAction") == nil && at(s, "NotResource") == nil, name, "grants all but some")
 			on := texts(at(s, "Resource"))
+			c.must(len(on) > 0, name, "grants %v on no resource", at(s, "Action"))
 			for _, action := range texts(at(s, "Action")) {
 				c.must(!strings.ContainsAny(action, "*?") && !deletes.MatchString(action), name, "grants %s", action)
 				c.must(!slices.Contains(on, "*") || slices.Contains(lists, action), name, "grants %s on everything", action)
