@@ -44,6 +44,16 @@ func goodLambda() lambda {
 	}
 }
 
+// TestTimeoutIsSetWhereCallersSeeIt: an alias invokes a published version, which no command changes.
+func TestTimeoutIsSetWhereCallersSeeIt(t *testing.T) {
+	for released, want := range map[bool]string{false: "aws lambda update-function-configuration --function-name f --timeout 30", true: redeploy} {
+		got := function("function f", Function{Name: "f", Reserved: 1, Timeout: time.Minute, Released: released}, 30*time.Second, 1)
+		if len(got) != 1 || got[0].Fix != want {
+			t.Errorf("released %t: %+v, want %q", released, got, want)
+		}
+	}
+}
+
 func TestFunctions(t *testing.T) {
 	healthy(t, CheckFunctions(goodLambda(), "tollgate-live", target()))
 	consumer := func(change func(*Function)) func(*lambda) {
@@ -72,7 +82,12 @@ func TestFunctions(t *testing.T) {
 		"a bound over what is reserved": {mapping(func(m *Mapping) { m.MaxConcurrency = 51 }), want{"trigger", Fail, "51 consumers with 50"}},
 		"other batches":                 {mapping(func(m *Mapping) { m.BatchSize = 100 }), want{"trigger", Warn, "100"}},
 		"a version":                     {mapping(func(m *Mapping) { m.Function += ":7" }), want{"trigger", OK, "version 7"}},
-		"mappings unknown":              {func(l *lambda) { l.err = errDenied }, want{"trigger", Warn, "could not be checked"}},
+		"not the alias":                 {func(l *lambda) { consumer(func(f *Function) { f.Released = true })(l); l.mappings[0].Function += ":7" }, want{"trigger", Fail, "version 7, not to the alias live"}},
+		"the alias": {func(l *lambda) {
+			consumer(func(f *Function) { f.Released = true })(l)
+			l.mappings[0].Function += ":live"
+		}, want{"trigger", OK, "version live"}},
+		"mappings unknown": {func(l *lambda) { l.err = errDenied }, want{"trigger", Warn, "could not be checked"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := goodLambda()
@@ -227,7 +242,7 @@ func TestSources(t *testing.T) {
 	has(t, of("", "3.18.12.63/32"), want{"allowed addresses", Skipped, "--published-ips"})
 	has(t, of("3.18.12.63\n3.130.192.231\r\n", "3.18.12.63/32", "10.0.0.0/8", "2001:db8::1/128"),
 		want{"allowed addresses", Fail, "from 3.130.192.231, and they are refused"}, want{"allowed addresses", Warn, "not deliver from 10.0.0.0/8, 2001:db8::1"})
-	has(t, of("10.0.0.0/8", "10.1.0.0/16"), want{"allowed addresses", Fail, "from 10.0.0.0/8"})
+	has(t, of("10.0.0.0/8", "10.0.0.0/16"), want{"allowed addresses", Fail, "from 10.0.0.0/8"})
 	for _, err := range []error{errDenied, fmt.Errorf("%w: half", ErrConfiguration)} {
 		status := map[bool]Status{true: Warn, false: Fail}[errors.Is(err, errDenied)]
 		has(t, CheckSources(func(context.Context) ([]netip.Prefix, error) { return nil, err }, nil), want{"allowed addresses", status, ""})

@@ -20,6 +20,7 @@ type Function struct {
 	Reserved int // -1 when no concurrency is reserved
 	Changed  string
 	Version  string // of Tollgate, "" before releases had one
+	Released bool   // its callers have an alias: its configuration changes with a deploy alone
 }
 
 // Account is what Lambda allows in the Region.
@@ -86,7 +87,7 @@ func CheckFunctions(fs Functions, prefix string, s Target) Check {
 		if !ok {
 			consumer.Reserved = -1
 		}
-		return append(all, trigger(mappings, prefix+"-consumer", consumer.Reserved, l)...)
+		return append(all, trigger(mappings, prefix+"-consumer", consumer, l)...)
 	}
 }
 
@@ -103,7 +104,11 @@ func function(name string, fn Function, timeout time.Duration, reserve int) []Fi
 			"its reserved concurrency is 0: it is switched off")
 	}
 	if fn.Timeout != timeout {
-		f.warn(fmt.Sprintf("aws lambda update-function-configuration --function-name %s --timeout %d", fn.Name, timeout/time.Second), "its timeout is %s, want %s", fn.Timeout, timeout)
+		do := fmt.Sprintf("aws lambda update-function-configuration --function-name %s --timeout %d", fn.Name, timeout/time.Second)
+		if fn.Released {
+			do = redeploy
+		}
+		f.warn(do, "its timeout is %s, want %s", fn.Timeout, timeout)
 	}
 	reserved := "none reserved"
 	if fn.Reserved > 0 {
@@ -162,10 +167,10 @@ func concurrency(ctx context.Context, fs Functions, reserved, without, want int)
 	return f.or("%d of the account's %d reserved, %d by others, %d left", reserved, a.Limit, others, a.Unreserved)
 }
 
-func trigger(mappings []Mapping, consumer string, reserved int, l limits.Limits) []Finding {
+func trigger(mappings []Mapping, consumer string, is Function, l limits.Limits) []Finding {
 	f := findings{name: "trigger"}
 	if len(mappings) == 0 {
-		return f.fail(fmt.Sprintf("aws lambda create-event-source-mapping --function-name %s --event-source-arn ARN --function-response-types ReportBatchItemFailures, until the stack makes its own again", consumer),
+		return f.fail(fmt.Sprintf("aws lambda create-event-source-mapping --function-name %s:%s --event-source-arn ARN --function-response-types ReportBatchItemFailures, until the stack makes its own again", consumer, limits.Alias),
 			"no event source mapping from the queue to the consumer: no event is handled")
 	}
 	if len(mappings) > 1 {
@@ -173,8 +178,11 @@ func trigger(mappings []Mapping, consumer string, reserved int, l limits.Limits)
 	}
 	m := mappings[0]
 	update := "aws lambda update-event-source-mapping --uuid " + m.ID
-	if !isFunction(m.Function, consumer) {
-		f.fail(update+" --function-name "+consumer, "messages go to %s", m.Function)
+	switch onAlias := update + " --function-name " + consumer + ":" + limits.Alias; {
+	case !isFunction(m.Function, consumer):
+		f.fail(onAlias, "messages go to %s", m.Function)
+	case is.Released && !strings.HasSuffix(m.Function, ":"+limits.Alias):
+		f.fail(onAlias, "messages go to %s, not to the alias %s, which a deploy moves", qualifier(m.Function), limits.Alias)
 	}
 	if m.State != "Enabled" && m.State != "Updating" && m.State != "Enabling" {
 		f.fail(update+" --enabled", "the event source mapping is %s: no event is handled", strings.ToLower(m.State))
@@ -186,8 +194,8 @@ func trigger(mappings []Mapping, consumer string, reserved int, l limits.Limits)
 	switch {
 	case m.MaxConcurrency == 0:
 		f.warn(bound, "no reserved concurrency: throttled invocations use up receives of healthy events")
-	case reserved > 0 && m.MaxConcurrency > reserved:
-		f.fail(bound, "up to %d consumers with %d reserved: throttled invocations use up receives of healthy events", m.MaxConcurrency, reserved)
+	case is.Reserved > 0 && m.MaxConcurrency > is.Reserved:
+		f.fail(bound, "up to %d consumers with %d reserved: throttled invocations use up receives of healthy events", m.MaxConcurrency, is.Reserved)
 	}
 	if m.BatchSize != l.BatchSize {
 		f.warn(fmt.Sprintf("%s --batch-size %d", update, l.BatchSize), "its batches hold %d messages, want %d", m.BatchSize, l.BatchSize)

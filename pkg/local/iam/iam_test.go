@@ -51,6 +51,21 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// TestQueuesPolicyRefuses whom the caller's own policy lets send.
+func TestQueuesPolicyRefuses(t *testing.T) {
+	policies, err := Read([]byte(template))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sends := Policy{{Effect: "Allow", Action: []string{"sqs:*"}, Resource: []string{"Queue"}}}
+	e := &Enforcer{Policies: map[string]Policy{"QueuePolicy": policies["QueuePolicy"], "Role": sends, "Other": sends}}
+	for caller, want := range map[string]string{"Role": "", "Other": "sqs:SendMessage"} {
+		if got := e.check(caller, "AmazonSQS.SendMessage", []byte(`{"QueueUrl":"http://sqs/1/Queue"}`)); got != want {
+			t.Errorf("%s: refused %q, want %q", caller, got, want)
+		}
+	}
+}
+
 func TestUnknownCondition(t *testing.T) {
 	const other = `{"Resources":{"R":{"Properties":{"PolicyDocument":{"Statement":[{"Effect":"Deny","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}]}}}}}`
 	if _, err := Read([]byte(other)); err == nil {

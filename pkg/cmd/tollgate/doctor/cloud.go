@@ -25,6 +25,7 @@ import (
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
+	"tollgate/pkg/limits"
 )
 
 // cloud reads what only a deployed system has.
@@ -41,7 +42,7 @@ func (c cloud) Function(ctx context.Context, name string) (doctor.Function, erro
 	}
 	f := doctor.Function{
 		Name: name, State: string(is.State), Update: string(is.LastUpdateStatus), Timeout: time.Duration(aws.ToInt32(is.Timeout)) * time.Second,
-		Reserved: -1, Changed: aws.ToString(is.LastModified),
+		Reserved: -1, Changed: aws.ToString(is.LastModified), Released: strings.HasSuffix(aws.ToString(is.FunctionArn), ":"+limits.Alias),
 	}
 	if is.Environment != nil {
 		f.Version = is.Environment.Variables["TOLLGATE_VERSION"]
