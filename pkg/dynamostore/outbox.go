@@ -112,12 +112,13 @@ func (o *Operator) Release(ctx context.Context, key string, now time.Time) (outb
 }
 
 // The hold: UpdateItem of an unsent message, which puts it onto the list of its shard's held ones. It
-// holds for a message that was queued before a time, and neither sent nor released since.
+// holds for a message that was queued before a time, and neither sent, which takes it off :out, nor
+// released since.
 //
 // Inputs: :held and :out, the shard's two lists; :reason; :before in ms.
 const (
 	holdSet  = "SET lst=:held, held=:reason"
-	holdWhen = "lst=:out AND attribute_not_exists(sent_at) AND (attribute_not_exists(queued_at) OR queued_at<:before)"
+	holdWhen = "lst=:out AND (attribute_not_exists(queued_at) OR queued_at<:before)"
 )
 
 // Hold implements outbox.Holder. A refusal is success: the message is no longer to be held.

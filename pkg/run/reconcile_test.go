@@ -117,6 +117,7 @@ func TestOldestDeadIsCounted(t *testing.T) {
 		{"eight days", "quarter", oldDead{age: 8 * 24 * time.Hour}, float64(8 * 24 * 3600)},
 		{"deleted by SQS", "quarter", oldDead{age: 15 * 24 * time.Hour}, 0.0},
 		{"none", "quarter", oldDead{age: -1}, 0.0},
+		{"one that changed just now, as waiting ones do", "quarter", oldDead{age: time.Hour}, 0.0},
 		{"unreadable", "quarter", oldDead{down: errors.New("throttled")}, nil},
 		{"of another tier", "nightly", oldDead{age: 8 * 24 * time.Hour}, nil},
 	} {
