@@ -136,6 +136,8 @@ func attributeJSON(v types.AttributeValue) any {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberN:
 		return map[string]any{"N": v.Value}
+	case *types.AttributeValueMemberBOOL:
+		return map[string]any{"BOOL": v.Value}
 	case *types.AttributeValueMemberL:
 		list := []any{}
 		for _, e := range v.Value {
@@ -158,6 +160,7 @@ func attributeOf(t *testing.T, raw json.RawMessage) types.AttributeValue {
 	t.Helper()
 	var v struct {
 		S, N *string
+		BOOL *bool
 		L    []json.RawMessage
 		M    map[string]json.RawMessage
 	}
@@ -167,6 +170,8 @@ func attributeOf(t *testing.T, raw json.RawMessage) types.AttributeValue {
 		return str(*v.S)
 	case v.N != nil:
 		return &types.AttributeValueMemberN{Value: *v.N}
+	case v.BOOL != nil:
+		return &types.AttributeValueMemberBOOL{Value: *v.BOOL}
 	case v.M != nil:
 		m := item{}
 		for name, e := range v.M {

@@ -39,6 +39,8 @@ type keptItem struct {
 const (
 	wireFact    = "FACT#live#acct_1TollgateWire#in_1#paid"
 	wireMessage = "OUT#" + wireFact + "#receipt"
+	// A fact that names its customer.
+	wireOfCustomer = "FACT#live#acct_1TollgateWire#in_1#credited"
 )
 
 // requestWire commits what a handler of an invoice's payment returns: a fact with its message.
@@ -52,6 +54,9 @@ func requestWire(t *testing.T, f fixture, since time.Time) {
 		}
 		return effect.WithMessages(e.Input, []effect.Message{receipt}, dispatch.Insert(wireFact, dispatch.Fields{
 			"kind": "fact", effect.MessageKeys: []any{wireMessage}, "amount": int64(12_345), dispatch.ListName: "CUST#live#acct_1TollgateWire#cus_1TollgateWire", dispatch.ListOrder: second(since),
+		}), dispatch.Insert(wireOfCustomer, dispatch.Fields{
+			"kind": "fact", "customer": "cus_1TollgateWire", "amount": int64(12_345),
+			dispatch.ListName: effect.CustomerList(e.Envelope, "cus_1TollgateWire"), dispatch.ListOrder: second(since),
 		})), nil
 	})
 	e := wireEvent()
@@ -61,6 +66,20 @@ func requestWire(t *testing.T, f fixture, since time.Time) {
 	w := &wireWrites{t: t, store: f}
 	w.claim(1)
 	w.complete(idempotency.Applied, got...)
+}
+
+// erased writes an item and removes from it what leads to its customer.
+func erased(key string, write func(*testing.T, fixture)) func(*testing.T, fixture) {
+	return func(t *testing.T, f fixture) {
+		write(t, f)
+		it, found, err := f.reader.Item(t.Context(), key)
+		if err != nil || !found {
+			t.Fatalf("%s: found %v, %v", key, found, err)
+		}
+		if done, err := f.operator.Erase(t.Context(), "cus_1TollgateWire", []map[string]any{it}); err != nil || !done {
+			t.Fatalf("erase: %v, %v", done, err)
+		}
+	}
 }
 
 func keptItems() []keptItem {
@@ -113,7 +132,13 @@ func keptItems() []keptItem {
 		Livemode: true, Account: "acct_1TollgateWire", Endpoint: "connect-eu", Tier: "quarter", From: since, To: since.Add(time.Hour),
 		Listed: 40, Known: 37, Enqueued: 3, DoneAt: wireTime(0), Since: wireTime(-time.Hour),
 	}
+	anonymous := message(since, wireTime(0), map[string]any{"sent_at": at["sent_at"], dispatch.Erased: true})
+	anonymous.To = ""
 	return []keptItem{
+		{"message-erased", wireMessage, erased(wireMessage, sent(fresh)), anonymous},
+		{"fact-erased", wireOfCustomer, erased(wireOfCustomer, fresh), map[string]any{
+			"pk": wireOfCustomer, "kind": "fact", "amount": int64(12_345), dispatch.ListOrder: second(since), dispatch.Erased: true,
+		}},
 		{"message-to-send", wireMessage, fresh, message(since, wireTime(0), nil)},
 		{"message-held", wireMessage, held, message(old, wireTime(0), map[string]any{dispatch.MessageHeld: dispatch.HeldOld})},
 		{"message-held-after-restore", wireMessage, func(t *testing.T, f fixture) {
