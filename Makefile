@@ -8,7 +8,9 @@ FOLDERS   := $(wildcard functions infra pkg testdata)
 
 # The release is in the command, and in the stack's environment, tags and outputs; the functions'
 # bundles do not have it, so that a release of the same code is the same bundle.
+# A tag may be named like a command of the shell: recipes have it from the environment.
 VERSION   ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+export VERSION
 
 # Functions are built the same way for this machine and for Lambda: without Lambda's old RPC
 # mode, and without a stamp, so that two builds of one source are identical.
@@ -43,7 +45,8 @@ dev: host ## run the whole system on this machine (ARGS="--listen 127.0.0.1:4242
 host: ## build the tollgate command and the functions for this machine into .build/host
 	@mkdir -p $(HOST)
 	@[ -x $(HOST)/tollgate ] || echo "building into $(HOST): about a minute the first time" >&2
-	@$(GOBUILD) -ldflags "./pkg/cmd/tollgate=-X main.version=$(VERSION)" -o $(HOST)/ ./functions/... ./pkg/cmd/tollgate
+	@case "$$VERSION" in *[!A-Za-z0-9._+/@-]*) echo "make: VERSION has more than letters, digits and ._+-/@"; exit 2;; esac
+	@$(GOBUILD) -ldflags "./pkg/cmd/tollgate=-X main.version=$$VERSION" -o $(HOST)/ ./functions/... ./pkg/cmd/tollgate
 
 build: $(BUNDLES) ## build the Lambda bundles (linux, arm64) into dist/<function>/bootstrap
 
@@ -53,7 +56,7 @@ dist/%/bootstrap: FORCE
 
 synth: needs-node build ## write the stack's template into cdk.out (STAGE=live: infra/stages/live.json; go run ./infra -h)
 	@rm -rf cdk.out
-	go run ./infra -o cdk.out -stage $(STAGE) -version "$(VERSION)"
+	go run ./infra -o cdk.out -stage $(STAGE) -version "$$VERSION"
 
 diff: needs-node ## compare the stack with the golden templates (ARGS=-update rewrites them)
 	@go test -count=1 -run '^TestGolden$$' ./infra/stack $(ARGS)
