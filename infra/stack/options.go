@@ -126,8 +126,8 @@ func ReadStage(dir, stage string) (Options, error) {
 }
 
 func (o *Options) decode(raw []byte) error {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &all); err != nil {
+	all, err := members(raw)
+	if err != nil {
 		return err
 	}
 	var errs []error
@@ -146,11 +146,37 @@ func (o *Options) decode(raw []byte) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields() // of an endpoint
-	if err := dec.Decode(o); err != nil {
+	err = dec.Decode(o)
+	if typed, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+		key, _, _ := strings.Cut(typed.Field, ".")
+		return fmt.Errorf("%s is a JSON %s: write %s", typed.Field, typed.Value, Keys()[key])
+	}
+	if err != nil {
 		return err
 	}
 	o.addModes()
 	return o.validate()
+}
+
+// members are those of a JSON object, each once: of two tables the last one would count.
+func members(raw []byte) (map[string]json.RawMessage, error) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, err
+	}
+	dec, seen := json.NewDecoder(bytes.NewReader(raw)), map[any]bool{}
+	for _, err := dec.Token(); err == nil && dec.More(); {
+		key, _ := dec.Token()
+		if seen[key] {
+			return nil, fmt.Errorf("key %q is there twice", key)
+		}
+		seen[key] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // addModes limits the endpoints without a livemode, and the default one, to the mode of a

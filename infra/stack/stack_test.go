@@ -406,6 +406,8 @@ func TestReadStageRefuses(t *testing.T) {
 		"set together with alarm-email":                     {"alarm-topic": topic, "alarm-email": "ops@example.com"},
 		`unknown key "alarm-emial"; keys are alarm-email, `: {"alarm-emial": "ops@example.com"},
 		`key "begin" is missing: write a time (RFC 3339)`:   {"begin": nil},
+		"retention.sent is a JSON string: write days":       {"retention": object{"sent": "365"}},
+		"backup is a JSON string: write when AWS Backup":    {"backup": "daily"},
 		`unknown field "days"`:                              {"backup": object{"schedule": "daily", "days": 7}},
 		`unknown field "mode"`:                              {"endpoints": object{"a": object{"mode": true}}},
 	} {
@@ -420,5 +422,21 @@ func TestReadStageRefuses(t *testing.T) {
 	}
 	if _, err := stack.ReadStage(t.TempDir(), "eu-2"); err == nil || !strings.Contains(err.Error(), "eu-2.json does not exist: copy ") {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+// TestReadStageTwice refuses a key that is there twice.
+func TestReadStageTwice(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "stages", "test.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	raw = append([]byte(`{"begin": "2026-11-21T12:00:00Z",`), bytes.TrimPrefix(raw, []byte("{"))...)
+	if err := os.WriteFile(filepath.Join(dir, "test.json"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stack.ReadStage(dir, "test"); err == nil || !strings.Contains(err.Error(), `key "begin" is there twice`) {
+		t.Errorf("two times begin: %v", err)
 	}
 }
