@@ -153,7 +153,23 @@ func TestEraseWaits(t *testing.T) {
 	k.keep("invoice.paid", "in_1", map[string]any{"customer": "cus_1"})
 	k.tollgate("ledger", "erase", "cus_1").refused(t, verb.ExitFailed, "waits to be sent")
 	k.tollgate("ledger", "erase", "evt_1").refused(t, verb.ExitUsage, "not a customer")
-	if out := k.tollgate("ledger", "erase", "cus_2").ok(t).out; !strings.Contains(out, "Nothing to erase") {
+	if out := k.tollgate("ledger", "erase", "cus_2").ok(t).out; !strings.Contains(out, "Nothing to erase") || strings.Contains(out, "--account") {
 		t.Errorf("an unknown customer: %s", out)
+	}
+}
+
+// TestEraseSays what it would erase, the command that does, and where else the customer is.
+func TestEraseSays(t *testing.T) {
+	k := customerOf(t)
+	for _, c := range []struct{ flags, want string }{
+		{"", "Would erase 2 facts, 4 rows, 1 entitlements, 3 messages of cus_1 "},
+		{"", "\ntollgate ledger erase cus_1 --code "},
+		{" --live", "\ntollgate ledger erase cus_1 --live --code "},
+		{" --account acct_2 --live", " items of another mode or account name it: see --live and --account."},
+	} {
+		args := append([]string{"ledger", "erase", "cus_1"}, strings.Fields(c.flags)...)
+		if out := k.tollgate(args...).ok(t).out; !strings.Contains(out, c.want) {
+			t.Errorf("ledger erase cus_1%s printed\n%swant %q", c.flags, out, c.want)
+		}
 	}
 }

@@ -71,9 +71,9 @@ func (e *Erased) count(all ledger.Erasable) {
 }
 
 func (e Erased) text() string {
-	text := verb.Counts("", verb.Count(e.Facts, "facts"), verb.Count(e.Rows, "rows"), verb.Count(e.Entitlements, "entitlements"),
+	text := verb.Counts(", ", verb.Count(e.Facts, "facts"), verb.Count(e.Rows, "rows"), verb.Count(e.Entitlements, "entitlements"),
 		verb.Count(e.Messages, "messages"), verb.Count(e.Others, "other items"))
-	return strings.Trim(text, " ,;()")
+	return strings.TrimPrefix(text, ", ")
 }
 
 const (
@@ -104,12 +104,12 @@ func (c *Erase) Run(ctx context.Context, a *verb.App) error {
 	switch why := found.Unfinished(); {
 	case result.total() == 0:
 		result.Done = true
-		a.Line(result, "Nothing to erase: "+c.Customer+" is not known in "+who.Mode+" mode, or is erased.")
+		a.Line(result, "Nothing to erase: "+c.Customer+" is not known in "+who.Mode+" mode, or is erased."+elsewhere(named))
 		return nil
 	case why != "":
 		return fmt.Errorf("nothing was erased: %s", why)
 	case c.Code == "":
-		a.Line(result, fmt.Sprintf("Would erase %s of %s in %s mode. If that is what you want:\ntollgate ledger erase %s … --code %s --note \"…\"", result.text(), c.Customer, who.Mode, c.Customer, result.Code))
+		a.Line(result, fmt.Sprintf("Would erase %s of %s in %s mode. If that is what you want:\n%s --code %s --note \"…\"", result.text(), c.Customer, who.Mode, c.command(), result.Code))
 		return nil
 	case c.Code != result.Code:
 		return verb.Usage("the code is of another customer, mode, account or system: run it without --code first")
@@ -129,6 +129,26 @@ func (c *Erase) Run(ctx context.Context, a *verb.App) error {
 		a.Line(result, "Erased "+result.text()+".")
 		return "erased " + result.text(), nil
 	})
+}
+
+// elsewhere says that items still name the customer: those of another mode or account.
+func elsewhere(named []string) string {
+	if len(named) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %d items of another mode or account name it: see --live and --account.", len(named))
+}
+
+// command is the one that was run, for the same items.
+func (c *Erase) command() string {
+	text := "tollgate ledger erase " + c.Customer
+	if c.Account != "" {
+		text += " --account " + c.Account
+	}
+	if c.Live {
+		text += " --live"
+	}
+	return text
 }
 
 // code stands for the customer where its id must not stay.
