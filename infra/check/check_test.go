@@ -94,9 +94,9 @@ const mutations = `
 	Reader: PolicyDocument.Statement.4.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["AUDIT#*"]}}
 	Reader: PolicyDocument.Statement.10.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.5.Resource "*"
 	Reader: PolicyDocument.Statement.8.Resource null; PolicyDocument.Statement.0.Action.0 "secretsmanager:GetSecretValue"
-	Operator: PolicyDocument.Statement.12.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
-	Operator: PolicyDocument.Statement.12.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.12.NotResource "x"
-	Operator: PolicyDocument.Statement.12.Action.0 "dynamodb:BatchWriteItem"
+	Operator: PolicyDocument.Statement.13.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
+	Operator: PolicyDocument.Statement.13.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.13.NotResource "x"
+	Operator: PolicyDocument.Statement.13.Action.0 "dynamodb:BatchWriteItem"
 	EraseRole: ! null; AssumeRolePolicyDocument.Statement.0.Condition null
 	EraseRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"
 	Queue: SqsManagedSseEnabled false; KmsMasterKeyId "alias/aws/sqs"

@@ -128,7 +128,8 @@ func (p *parts) looks() []grant {
 // changes are the rights of all other verbs but ledger erase. They write no fact.
 func (p *parts) changes() []grant {
 	all := []grant{
-		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDestination + "*", "ENT#*", "OBJ#*"}},
+		{on: p.tableARN, actions: []string{"dynamodb:BatchGetItem"}},
+		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyCoverage + "*", limits.KeyDestination + "*", limits.KeyMessage + "TEST#*", "ENT#*", "OBJ#*"}},
 		{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDelivery + "*", limits.KeyMessage + "*", limits.KeyRecord + "*"}},
 	}
 	for _, q := range p.deadQueues() {

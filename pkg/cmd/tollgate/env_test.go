@@ -12,7 +12,7 @@ import (
 
 func TestEnv(t *testing.T) {
 	s := newSystem(t)
-	want := "export AWS_ACCESS_KEY_ID='test'\nexport AWS_DEFAULT_REGION='" + local.Region + "'\nexport AWS_ENDPOINT_URL='" + s.info.Endpoint +
+	want := "export AWS_ACCESS_KEY_ID='Operator'\nexport AWS_DEFAULT_REGION='" + local.Region + "'\nexport AWS_ENDPOINT_URL='" + s.info.Endpoint +
 		"'\nexport AWS_REGION='" + local.Region + "'\nexport AWS_SECRET_ACCESS_KEY='test'\n"
 	if got := s.tollgate("env").ok(t); got.out != want {
 		t.Errorf("prints\n%swant\n%s", got.out, want)

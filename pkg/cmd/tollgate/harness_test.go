@@ -24,6 +24,7 @@ import (
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
+	"tollgate/pkg/local/iam"
 	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/sqsqueue"
@@ -46,6 +47,7 @@ type system struct {
 	store  *dynamostore.Store
 	writer *dynamostore.Operator
 	queue  *sqsqueue.Queue
+	rights *iam.Enforcer // of the stack's policies; the command is an operator
 
 	called atomic.Pointer[func(operation string)] // before each request of an AWS client
 }
@@ -55,7 +57,9 @@ type system struct {
 func newSystem(t *testing.T) *system {
 	t.Helper()
 	s := &system{t: t, data: t.TempDir()}
+	s.rights = rights(t)
 	s.aws = localtest.Start(t, localtest.Options{TimeScale: scale, Wrap: func(services http.Handler) http.Handler {
+		services = s.rights.Wrap(services)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if f := s.called.Load(); f != nil {
 				(*f)(r.Header.Get("X-Amz-Target"))
@@ -72,7 +76,7 @@ func newSystem(t *testing.T) *system {
 	s.writer, err = dynamostore.NewOperator(s.dynamo, local.TableName, dynamostore.Options{})
 	check(t, err)
 	s.info = local.Info{
-		AccessKey: unchecked("").AccessKey, PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: s.aws.URL, Region: local.Region,
+		AccessKey: local.AccessKey{ID: "Operator", Secret: "test"}, PID: os.Getpid(), URL: "http://127.0.0.1:1/webhooks/stripe", Secret: "whsec_test", Endpoint: s.aws.URL, Region: local.Region,
 		Table: local.TableName, TimeScale: scale, MaxReceives: 2,
 	}
 	s.info.QueueURL, s.info.DLQURL = s.aws.Queues(t, 1, nil)
@@ -86,10 +90,46 @@ func unchecked(endpoint string) local.Info {
 	return local.Info{Endpoint: endpoint, AccessKey: local.AccessKey{ID: "test", Secret: "test"}}
 }
 
+// as makes the command another caller: Reader, Operator or EraseRole.
+func (s *system) as(caller string) {
+	s.t.Helper()
+	s.info.AccessKey.ID = caller
+	s.writeInfo()
+}
+
+// rights are the policies of the stack, which the services enforce.
+func rights(t *testing.T) *iam.Enforcer {
+	t.Helper()
+	template, err := os.ReadFile(filepath.Join("..", "..", "..", "infra", "testdata", "tollgate-send.json"))
+	check(t, err)
+	policies, err := iam.Read(template)
+	check(t, err)
+	const person = "arn:AWS::Partition:iam::AWS::AccountId:user/ada"
+	return &iam.Enforcer{Policies: policies, Principal: func(string) string { return person }, Resource: func(name string) string {
+		switch {
+		case name == local.TableName, name == "another":
+			return "Table"
+		case name == local.WebhookSecretID || name == "webhook":
+			return "WebhookSecret"
+		case name == local.APIKeySecretID || name == "key":
+			return "ApiKeySecret"
+		case strings.HasSuffix(name, "events"):
+			return "Queue"
+		case strings.HasSuffix(name, "send-dead"):
+			return "SendDeadLetterQueue"
+		case strings.HasSuffix(name, "dead"):
+			return "DeadLetterQueue"
+		case strings.Contains(name, "-send-"):
+			return "SendQueuejobs"
+		}
+		return name
+	}}
+}
+
 // setAWS names services for AWS's own SDK.
 func setAWS(t *testing.T, url string) {
 	t.Helper()
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"} {
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "Operator", "AWS_SECRET_ACCESS_KEY": "test"} {
 		t.Setenv(name, value)
 	}
 }

@@ -94,6 +94,7 @@ func TestEraseInterrupted(t *testing.T) {
 				}
 			}
 		}
+		k.as("EraseRole")
 		k.called.Store(&hook)
 		first := tollgate(ctx, nil, "ledger", "erase", "cus_1", "--code", code, "--note", "request", "--data", k.data)
 		k.called.Store(nil)
@@ -125,8 +126,13 @@ func TestEraseMeetsEvents(t *testing.T) {
 			k.sent()
 		}
 	}
+	if a := k.tollgate("ledger", "erase", "cus_1", "--code", code, "--note", "request"); a.code != verb.ExitFailed || !strings.Contains(a.err, "Operator is not authorized") {
+		t.Errorf("an operator erases: %+v", a)
+	}
+	k.as("EraseRole")
 	k.called.Store(&hook)
 	k.tollgate("ledger", "erase", "cus_1", "--code", code, "--note", "request").ok(t)
+	k.as("Operator")
 	k.erasedIn("an event between")
 	k.change("in_2", map[string]any{"attempt_count": 10})
 	k.handle("invoice.payment_failed", "in_2", "evt_later")
