@@ -190,6 +190,8 @@ const fullMutations = `
 	Queue: KmsMasterKeyId null DeadLetterQueue
 	WebhookSecret: KmsKeyId null
 	SendDeadLetterQueue: KmsMasterKeyId null; SqsManagedSseEnabled true
+	Reader: PolicyDocument.Statement.10.Action ["kms:DescribeKey"]
+	EraseRole: Policies.0.PolicyDocument.Statement.4.Action ["kms:DescribeKey"]
 	IngestRole: Policies.0.PolicyDocument.Statement.4.Action ["kms:Decrypt"]; Policies.0.PolicyDocument.Statement.4.Action ["kms:*"]
 	Domain: DomainName "other.example.com" WebhookUrl; DomainNameConfigurations.0.SecurityPolicy "TLS_1_0"
 	Domain: DomainNameConfigurations.0.EndpointType "EDGE"
@@ -204,7 +206,7 @@ const fullMutations = `
 
 // TestMutations breaks the golden templates in one place at a time.
 func TestMutations(t *testing.T) {
-	for stage, mutations := range map[string]string{"live": mutations, "send": sendMutations, "full": fullMutations + tableMutations} {
+	for stage, mutations := range map[string]string{"live": mutations + "\n\tReader: PolicyDocument.Id \"" + strings.Repeat("x", maxPolicy) + `"`, "send": sendMutations, "full": fullMutations + tableMutations} {
 		t.Run(stage, func(t *testing.T) { breaks(t, golden(t, stage), mutations) })
 	}
 }

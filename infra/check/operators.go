@@ -24,7 +24,8 @@ func (c *checker) people() {
 	deletes := regexp.MustCompile(`(?i)^dynamodb:(.*delete|batchwrite|transact|partiql)`)
 	lists := []string{"cloudwatch:DescribeAlarms", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}
 	for _, name := range []string{reader, operator, erase} {
-		all := append(c.statements(name), items(c.at(name, "PolicyDocument.Statement"))...)
+		c.fits(name)
+		all := c.rights(name)
 		c.must(len(all) > 0, name, "is missing or grants nothing")
 		for _, s := range all {
 			c.must(at(s, "NotAction") == nil && at(s, "NotResource") == nil, name, "grants all but some")
@@ -45,6 +46,21 @@ func (c *checker) people() {
 		taken, _ := at(s, "Condition.ArnLike").(map[string]any)
 		c.must(len(texts(taken["aws:PrincipalArn"])) > 1, erase, "is anyone's to take")
 	}
+}
+
+// maxPolicy is how long IAM lets a managed policy be.
+const maxPolicy = 6144
+
+// fits: a managed policy with its references resolved, each to a long name of ours.
+func (c *checker) fits(name string) {
+	text := regexp.MustCompile(`\{"Ref":"AWS::\w+"\}`).ReplaceAllString(short(c.at(name, "PolicyDocument")), strings.Repeat("r", 14))
+	text = regexp.MustCompile(`\{"(Ref|Fn::GetAtt)":[^}]*\}`).ReplaceAllString(text, strings.Repeat("r", 90))
+	c.must(len(text) <= maxPolicy, name, "has %d characters, over %d", len(text), maxPolicy)
+}
+
+// rights are the statements of a role or a managed policy.
+func (c *checker) rights(name string) []any {
+	return append(c.statements(name), items(c.at(name, "PolicyDocument.Statement"))...)
 }
 
 // writes: a person writes items of these keys.
@@ -108,5 +124,11 @@ func (c *checker) key() {
 			return short(at(s, "Resource")) == key && slices.Equal(texts(at(s, "Action")), []string{"kms:Decrypt", "kms:GenerateDataKey"})
 		})
 		c.must(uses, c.role(function), "may not use the key %s", key)
+	}
+	for _, name := range []string{reader, operator, erase} {
+		reads := slices.ContainsFunc(c.rights(name), func(s any) bool {
+			return short(at(s, "Resource")) == key && slices.Contains(texts(at(s, "Action")), "kms:Decrypt")
+		})
+		c.must(reads, name, "may not read what the key %s encrypts", key)
 	}
 }

@@ -49,9 +49,10 @@ func (f *function) set(name, value string) {
 	}
 }
 
-// grant allows actions on one resource.
+// grant allows actions on a resource.
 type grant struct {
-	on      *string // ARN
+	on      *string   // ARN
+	also    []*string // more of them
 	actions []string
 	keys    []string // if any, only for items whose keys are like one of these
 }
@@ -61,6 +62,9 @@ type grant struct {
 // it is not documented which of their keys each action is checked with.
 func (g grant) statement() object {
 	s := object{"Effect": "Allow", "Action": g.actions, "Resource": g.on}
+	if len(g.also) > 0 {
+		s["Resource"] = append([]*string{g.on}, g.also...)
+	}
 	if len(g.keys) > 0 {
 		s["Condition"] = object{"ForAllValues:StringLike": object{"dynamodb:LeadingKeys": g.keys}}
 	}

@@ -25,8 +25,8 @@ func (p *parts) encryption() any {
 	return &awsdynamodb.CfnTable_SSESpecificationProperty{SseEnabled: jsii.Bool(true), SseType: str("KMS"), KmsMasterKeyId: str(p.Key)}
 }
 
-// decrypts allows to use the stage's key, if it has one: SQS and Secrets Manager use it in the
-// name of who calls them. DynamoDB has a grant of its own, from the table's creation.
+// decrypts allows to use the stage's key, if it has one: SQS, Secrets Manager and DynamoDB use it
+// in the name of who calls them.
 func (p *parts) decrypts(actions ...string) []grant {
 	if p.Key == "" {
 		return nil

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -13,8 +14,9 @@ import (
 // Erasing a customer has a role of its own, as no function and no operator changes a fact. Their
 // names have the Region because IAM is global in an account.
 func (p *parts) addOperators() {
-	p.reader = p.addPolicy("Reader", "look at stage "+p.Stage, p.looks())
-	p.operator = p.addPolicy("Operator", "look at stage "+p.Stage+", and change it", append(p.looks(), p.changes()...))
+	p.reader = p.addPolicy("Reader", "look at stage "+p.Stage, append(p.looks(), p.queueRights(false)...))
+	p.operator = p.addPolicy("Operator", "look at stage "+p.Stage+", and change it",
+		slices.Concat(p.looks(), p.queueRights(true), p.changes()))
 	root := awscdk.Fn_Join(str(""), &[]*string{str("arn:"), p.stack.Partition(), str(":iam::"), p.stack.Account(), str(":root")})
 	p.erase = awsiam.NewCfnRole(p.stack, str("EraseRole"), &awsiam.CfnRoleProps{
 		RoleName:    p.regional("erase"),
@@ -77,20 +79,22 @@ func (p *parts) onlyFrom(queue *string, functions []string) object {
 	}
 }
 
-// deadQueues are those of dead letters, and jobQueues those of deliveries.
-func (p *parts) deadQueues() (all []*string) {
-	all = append(all, p.dead.AttrArn())
+// queueRights are the rights to look at queues, and to change what is in them. The list of queues is
+// in a policy once, or it would be too long.
+func (p *parts) queueRights(changes bool) []grant {
+	dead := grant{on: p.dead.AttrArn(), actions: []string{"sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}}
 	if p.sendDead != nil {
-		all = append(all, p.sendDead.AttrArn())
+		dead.also = []*string{p.sendDead.AttrArn()}
 	}
-	return all
-}
-
-func (p *parts) jobQueues() (all []*string) {
+	queues := grant{on: p.queue.AttrArn(), actions: []string{"sqs:GetQueueAttributes"}}
+	if changes {
+		dead.actions = append(dead.actions, "sqs:DeleteMessage")
+		queues.actions = append(queues.actions, "sqs:SendMessage")
+	}
 	for _, q := range p.sendQueues {
-		all = append(all, q.AttrArn())
+		queues.also = append(queues.also, q.AttrArn())
 	}
-	return all
+	return []grant{dead, queues}
 }
 
 // looks are the rights of the verbs that change nothing. To read dead letters hides them for two
@@ -116,12 +120,6 @@ func (p *parts) looks() []grant {
 		// These list, and know no resource of one stage.
 		{on: str("*"), actions: []string{"cloudwatch:DescribeAlarms", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}},
 	}
-	for _, q := range p.deadQueues() {
-		all = append(all, grant{on: q, actions: []string{"sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}})
-	}
-	for _, q := range append(p.jobQueues(), p.queue.AttrArn()) {
-		all = append(all, grant{on: q, actions: []string{"sqs:GetQueueAttributes"}})
-	}
 	return append(all, p.decrypts("kms:Decrypt")...)
 }
 
@@ -131,12 +129,6 @@ func (p *parts) changes() []grant {
 		{on: p.tableARN, actions: []string{"dynamodb:BatchGetItem"}},
 		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyCoverage + "*", limits.KeyDestination + "*", limits.KeyMessage + "TEST#*", "ENT#*", "OBJ#*"}},
 		{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDelivery + "*", limits.KeyMessage + "*", limits.KeyRecord + "*"}},
-	}
-	for _, q := range p.deadQueues() {
-		all = append(all, grant{on: q, actions: []string{"sqs:DeleteMessage"}})
-	}
-	for _, q := range append(p.jobQueues(), p.queue.AttrArn()) {
-		all = append(all, grant{on: q, actions: []string{"sqs:SendMessage"}})
 	}
 	all = append(all, grant{on: p.webhook.Ref(), actions: []string{"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}},
 		grant{on: p.key.Ref(), actions: []string{"secretsmanager:GetSecretValue"}})
@@ -149,19 +141,25 @@ func (p *parts) erases() []grant {
 	all = append(all,
 		grant{on: p.tableARN, actions: []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"}},
 		grant{on: p.index("list"), actions: []string{"dynamodb:Query"}})
-	if p.sender != nil {
+	if p.sender != nil { // also of an alias, which is asked for first
 		all = append(all, grant{on: p.stack.FormatArn(&awscdk.ArnComponents{
-			Service: str("lambda"), Resource: str("function"), ResourceName: str(p.name(senderFunction)), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+			Service: str("lambda"), Resource: str("function"), ResourceName: str(p.name(senderFunction) + "*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
 		}), actions: []string{"lambda:GetFunctionConfiguration"}})
 	}
-	return all
+	return append(all, p.decrypts("kms:Decrypt")...)
 }
+
+// maxOperators is what the trust of the role that erases has left of the 2,048 characters that AWS
+// takes.
+const maxOperators = 1400
 
 // validateOperators: a pattern of IAM users, roles or roots. One that matches everything would
 // let every role send.
 func (o *Options) validateOperators(f *faults) {
 	arn := regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(user|role)/[A-Za-z0-9+=,.@_/*?-]+)$`)
 	for _, operator := range o.Operators {
-		f.must(arn.MatchString(operator) && !regexp.MustCompile(`/[*?]*$`).MatchString(operator), "operators", "%q", operator)
+		f.must(arn.MatchString(operator) && !regexp.MustCompile(`/[*?][^/]*$`).MatchString(operator), "operators", "%q", operator)
 	}
+	size := len(compact(o.Operators))
+	f.must(size <= maxOperators, "operators", "%d bytes long, over %d", size, maxOperators)
 }

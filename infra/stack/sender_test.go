@@ -47,7 +47,8 @@ func groupsOf(n int) object {
 func TestSender(t *testing.T) {
 	for name, change := range map[string]object{
 		"one": {"destinations": groupsOf(1)}, "ten groups": {"destinations": groupsOf(10)},
-		"nothing reserved": {"destinations": everyKind(), "reserved": false},
+		"ten groups and a key": {"destinations": groupsOf(10), "key": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000001", "table": strings.Repeat("t", 64)},
+		"nothing reserved":     {"destinations": everyKind(), "reserved": false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw := synth(t, options(t, "eu-2", change))
