@@ -272,3 +272,34 @@ func (s *stage) unused() (all []string) {
 	}
 	return all
 }
+
+// TestQueuesRefuseStrangers: a role of the account that is named nowhere, and a service, may not send,
+// whatever their rights; whoever administers the account may, and changes the policy.
+func TestQueuesRefuseStrangers(t *testing.T) {
+	s := newStage(t, "http://127.0.0.1:1")
+	const account = "arn:AWS::Partition:iam::AWS::AccountId:"
+	queues := 0
+	for name, policy := range s.rights.Policies {
+		queue, is := strings.CutSuffix(name, "Policy")
+		if !is || !strings.Contains(queue, "Queue") {
+			continue
+		}
+		queues++
+		for _, c := range []struct {
+			action, by string
+			denied     bool
+		}{
+			{"sqs:SendMessage", account + "role/other", true}, {"sqs:SendMessage", "", true}, {"sqs:SendMessage", "arn:aws:iam::999999999999:user/ada", true},
+			{"sqs:SendMessage", account + "root", false}, {"sqs:SendMessage", account + "user/ada", false},
+			{"sqs:SendMessage", account + "role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_1", false},
+			{"sqs:SetQueueAttributes", account + "role/other", false}, {"sqs:ReceiveMessage", account + "role/other", false},
+		} {
+			if got := policy.Denies(iam.Request{Action: c.action, Resource: queue, Principal: c.by}); got != c.denied {
+				t.Errorf("%s: %s by %q is denied: %v", queue, c.action, c.by, got)
+			}
+		}
+	}
+	if queues != 8 {
+		t.Errorf("%d queues", queues)
+	}
+}
