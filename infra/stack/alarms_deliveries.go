@@ -46,9 +46,9 @@ func (p *parts) ingestAlarms() []alarm {
 // rejectedPeriod is long enough for the second missed event of a stage with 50 events a day.
 const rejectedPeriod = 2 * time.Hour
 
-// matters compares rejections with what is accepted, over a tenth of it. A sum of an array, unlike an
-// operator, has a value where one of its metrics has none, whatever the metric. Anyone can cause rejections: they matter only
-// with missed events, which a stranger cannot cause, more than one, and over 0.1 % of what is accepted.
+// matters is 1 for rejections over a tenth of what is accepted. Anyone can cause them: they matter
+// only with missed events, which a stranger cannot cause, more than one, and over 0.1 % of what is
+// accepted. A sum of an array, unlike an operator, has a value where one of its metrics has none.
 func matters(rejected string) string {
 	return "IF(SUM([" + rejected + ", -0.1 * enqueued]) > 0 AND missed > 1 AND SUM([missed, -0.001 * enqueued]) > 0, 1, 0)"
 }

@@ -47,7 +47,7 @@ func (p *parts) addRoute(id, path string, to awsapigatewayv2.CfnIntegration) {
 			Service: str("execute-api"), Resource: p.api.Ref(), ResourceName: str("*/*" + path),
 		}),
 	})
-	to.AddResourceDependency(may, str("another alias may be called as soon as the API does"))
+	to.AddResourceDependency(may, str("the API calls an alias that allows it"))
 }
 
 func (p *parts) addStage() awsapigatewayv2.CfnStage {

@@ -3,6 +3,7 @@ package stack
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -36,7 +37,7 @@ func (p *parts) regional(of string) *string {
 
 func (p *parts) addPolicy(id, does string, grants []grant) *string {
 	return awsiam.NewCfnManagedPolicy(p.stack, str(id), &awsiam.CfnManagedPolicyProps{
-		ManagedPolicyName: p.regional(map[string]string{"Reader": "reader", "Operator": "operator"}[id]),
+		ManagedPolicyName: p.regional(strings.ToLower(id)),
 		Description:       str("Tollgate: " + does),
 		PolicyDocument:    policy(statements(grants)...),
 	}).Ref()

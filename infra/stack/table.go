@@ -13,8 +13,8 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// addTable creates a table unless an existing one is named. It is in one Region: a global table resolves conflicts by the last
-// writer, so two Regions could apply one event.
+// addTable creates a table unless an existing one is named. It is in one Region: a global table
+// resolves conflicts by the last writer, so two Regions could apply one event.
 func (p *parts) addTable() {
 	if p.Table != "" {
 		p.adoptTable()

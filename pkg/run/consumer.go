@@ -79,9 +79,8 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	return sqsqueue.NewLambdaHandler(c), nil
 }
 
-// hold holds messages about old states, and about those that a restored table may have forgotten.
-// A configured start of history overrides the
-// table's.
+// hold holds messages about old states, and about those that a restored table may have forgotten. A
+// configured start of history overrides the table's.
 func hold(cfg config.Consumer, table dispatch.Begins) dispatch.Hold {
 	if !cfg.Begin.IsZero() {
 		table = dispatch.FixedBegin(cfg.Begin)
