@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -151,5 +154,21 @@ func TestDoctorWithoutATarget(t *testing.T) {
 	got := s.tollgate("doctor", "--json")
 	if got.code != verb.ExitFailed || !strings.Contains(got.out, `"name":"target","status":"fail"`) || !strings.Contains(got.out, "start tollgate dev again") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestDoctorOfSomethingElse than AWS, which answers each request with nothing: doctor still says so.
+func TestDoctorOfSomethingElse(t *testing.T) {
+	here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	defer here.Close()
+	for name, value := range map[string]string{"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": here.URL, "AWS_MAX_ATTEMPTS": "1"} {
+		t.Setenv(name, value)
+	}
+	named := map[string]string{
+		"TOLLGATE_TABLE": "tollgate-live-Table-1", "TOLLGATE_QUEUE_URL": here.URL + "/1/tollgate-live-events", "TOLLGATE_DLQ_URL": here.URL + "/1/tollgate-live-dead",
+	}
+	got := tollgate(t.Context(), named, "doctor", "--json")
+	if have := statuses(t, got.out); got.code != verb.ExitFailed || have["table"] != doctor.Warn || have["table expiry"] != doctor.Warn || have["table recovery"] != doctor.Warn {
+		t.Errorf("exit %d: %v", got.code, have)
 	}
 }

@@ -59,7 +59,7 @@ func (c cloud) Account(ctx context.Context) (a doctor.Account, err error) {
 		return a, err
 	}
 	if got.AccountLimit == nil || got.AccountLimit.UnreservedConcurrentExecutions == nil {
-		return a, errors.New("the answer has no limits")
+		return a, errEmpty
 	}
 	return doctor.Account{Limit: int(got.AccountLimit.ConcurrentExecutions), Unreserved: int(*got.AccountLimit.UnreservedConcurrentExecutions)}, nil
 }
@@ -164,6 +164,9 @@ func (c cloud) tables(ctx context.Context) (used *doctor.NamedTable, others []do
 			is, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
 			if err != nil {
 				return nil, nil, err
+			}
+			if is.Table == nil {
+				return nil, nil, errEmpty
 			}
 			t := doctor.NamedTable{Name: name, Created: aws.ToTime(is.Table.CreationDateTime)}
 			if others = append(others, t); name == c.Table {

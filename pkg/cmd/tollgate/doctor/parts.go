@@ -33,6 +33,9 @@ import (
 	"tollgate/pkg/stripeapi"
 )
 
+// errEmpty is an answer without what was asked for: not AWS answers, but something before it.
+var errEmpty = errors.New("the answer is empty: is AWS_ENDPOINT_URL or a proxy set")
+
 type tableOf struct {
 	client *dynamodb.Client
 	name   string
@@ -45,6 +48,9 @@ func (t tableOf) Table(ctx context.Context) (doctor.Table, error) {
 	}
 	if err != nil {
 		return doctor.Table{}, err
+	}
+	if out.Table == nil {
+		return doctor.Table{}, errEmpty
 	}
 	kinds := map[string]string{}
 	for _, a := range out.Table.AttributeDefinitions {
@@ -81,7 +87,11 @@ func (t tableOf) Expiry(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch d := out.TimeToLiveDescription; d.TimeToLiveStatus {
+	d := out.TimeToLiveDescription
+	if d == nil {
+		return "", errEmpty
+	}
+	switch d.TimeToLiveStatus {
 	case types.TimeToLiveStatusEnabled, types.TimeToLiveStatusEnabling:
 		return aws.ToString(d.AttributeName), nil
 	default:
@@ -93,6 +103,9 @@ func (t tableOf) Recovery(ctx context.Context) (bool, error) {
 	out, err := t.client.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &t.name})
 	if err != nil {
 		return false, err
+	}
+	if out.ContinuousBackupsDescription == nil {
+		return false, errEmpty
 	}
 	p := out.ContinuousBackupsDescription.PointInTimeRecoveryDescription
 	return p != nil && p.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
