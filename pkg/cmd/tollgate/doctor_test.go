@@ -157,7 +157,7 @@ func TestDoctorWithoutATarget(t *testing.T) {
 	}
 }
 
-// TestDoctorOfSomethingElse than AWS, which answers each request with nothing: doctor still says so.
+// TestDoctorOfSomethingElse than AWS, which answers each request with nothing: doctor still reports it.
 func TestDoctorOfSomethingElse(t *testing.T) {
 	here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	defer here.Close()
@@ -168,7 +168,7 @@ func TestDoctorOfSomethingElse(t *testing.T) {
 		"TOLLGATE_TABLE": "tollgate-live-Table-1", "TOLLGATE_QUEUE_URL": here.URL + "/1/tollgate-live-events", "TOLLGATE_DLQ_URL": here.URL + "/1/tollgate-live-dead",
 	}
 	got := tollgate(t.Context(), named, "doctor", "--json")
-	if have := statuses(t, got.out); got.code != verb.ExitFailed || have["table"] != doctor.Warn || have["table expiry"] != doctor.Warn || have["table recovery"] != doctor.Warn {
+	if have := statuses(t, got.out); got.code != verb.ExitFailed || have["table"] != doctor.Warn || have["table history"] != doctor.Warn || have["concurrency"] != doctor.Warn {
 		t.Errorf("exit %d: %v", got.code, have)
 	}
 }
