@@ -93,10 +93,10 @@ func (p *parts) reconcileAlarms() []alarm {
 			metrics: []metric{p.own("m", limits.MetricMissed, sum)}, threshold: 1, period: every, breaching: 3, periods: 4},
 		{name: "reconcile-errors", ticket: true, problem: "Runs of reconcile fail, or it cannot start.",
 			metrics: []metric{p.lambda(reconcileFunction, "Errors", sum)}, threshold: 1, period: every, breaching: 3, periods: 4},
-		// The rules of the frequent passes by day, of the outbox and of the comparison are watched by
-		// what their runs report. These run once a night or week, before six o'clock: in the six hours
-		// from midnight on, of which the outbox's runs show that they are over.
-		{name: "schedule-missed", ticket: true, problem: "A rule of the nightly or weekly passes did not run.",
+		// The other rules are watched by what their runs report. These run once a night or week, before
+		// six o'clock: the period is six hours from midnight on, and the outbox's run of each minute
+		// shows that it is over.
+		{name: "schedule-missed", ticket: true, problem: "A nightly or weekly pass was not started.",
 			metrics: []metric{
 				p.rule(p.rules["outbox"]).as("minutes"), p.rule(p.rules["quarterAtNight"]).as("night"),
 				p.rule(p.rules["nightly"]).as("nightly"), p.rule(p.rules["weekly"]).as("weekly"),

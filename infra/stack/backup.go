@@ -10,7 +10,8 @@ import (
 	"tollgate/infra/check"
 )
 
-// Backup is when the table is backed up, and the vault that gets a copy, in another account or Region.
+// Backup is when the table is backed up, and the vault in another account or Region that gets a
+// copy.
 type Backup struct {
 	Schedule string `json:"schedule"`
 	CopyTo   string `json:"copy-to,omitzero"`
@@ -27,8 +28,8 @@ func (b Backup) valid() bool {
 	return b == (Backup{}) || b.Schedule == daily && (b.CopyTo == "" || vault.MatchString(b.CopyTo))
 }
 
-// addBackup has AWS Backup keep the table: point-in-time recovery ends with the account and the Region.
-// The vault outlives the stack with its backups; a part of the stack's id in its name lets a later
+// addBackup has AWS Backup keep the table: point-in-time recovery ends with the account and the
+// Region. The vault outlives the stack with its backups; a part of the stack's id in its name lets a later
 // stack of the stage have its own.
 func (p *parts) addBackup() {
 	if p.Backup == (Backup{}) {

@@ -28,8 +28,8 @@ func CheckReconcile(endpoints, accounts, begin string) error {
 	return r.err()
 }
 
-// CheckTime reports the fault of a value for a variable with a time, by the name that its text has for
-// the reader; "" is not set.
+// CheckTime reports the fault of a value for a variable that takes a time, under this name; "" has
+// none.
 func CheckTime(name, value string) error {
 	r := reader{lookup: func(string) (string, bool) { return value, true }}
 	r.time(name)

@@ -78,8 +78,8 @@ const (
 	MetricMismatched = "Mismatched" // of these, contradicting their record, or unreadable
 	MetricDeferred   = "Deferred"   // of these, left for a later pass
 	MetricComplete   = "Complete"   // 1 for a complete pass, else 0
-	// MetricOldestDead is the time in seconds since the dead event that has not changed for longest last
-	// changed, 0 if none waits for longer than StuckAge; absent if it could not be read.
+	// MetricOldestDead is for how many seconds a dead event has not changed, of the one that has not
+	// for longest; 0 if none is over StuckAge, absent if it could not be read.
 	MetricOldestDead = "OldestDead"
 
 	MetricOutboxSent   = "OutboxSent"

@@ -41,8 +41,8 @@ type Options struct {
 	EventMetrics bool     // count by event type too
 }
 
-// Logger returns a logger for a function of a stage and a release. It drops lines below the level, except
-// those with metrics.
+// Logger returns a logger for a function of a stage and a release. It drops lines below the level,
+// except those with metrics.
 func Logger(w io.Writer, o Options) *slog.Logger {
 	// The JSON handler accepts every level; our handler decides.
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: inLambdasFormat})

@@ -40,8 +40,8 @@ type Metrics struct {
 	types     map[string]bool
 }
 
-// New returns metrics with series of their own for these endpoints. The counters with these names, such as
-// OutboxSent, have the values that sum returns.
+// New returns metrics with series of their own for these endpoints. The counters with these names,
+// such as OutboxSent, have the values that sum returns.
 func New(endpoints, names []string, sum func(name string) int64) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(), endpoints: endpoints, types: map[string]bool{},
