@@ -82,7 +82,7 @@ func Keys() map[string]string {
 		"budget":               "US dollars a month, 1 to 1000000: a message goes to the receiver of the alarms when the account costs more",
 		"table":                "the name of an existing table to use, such as a restored one; later name another table, but never leave it out again: the stack would make a new, empty one, and events would be applied again",
 		"backup":               `when AWS Backup backs the table up, and a vault of another account or Region that gets a copy: {"schedule": "daily", "copy-to": "arn:aws:backup:…:backup-vault:…"}; without copy-to there is none`,
-		"hold-before":          "a time (RFC 3339), the end of the table's restore: messages about states before it are held, as they may have been sent",
+		"hold-before":          "a time in the past (RFC 3339), the end of the table's restore: messages about states before it are held, as they may have been sent",
 		"silence-hours":        "hours without an accepted event until the alarm, 1 to 168, or 0 for no alarm",
 		"log-level":            "debug, info, warn or error: the least level of the functions' log lines, info without it; lines with metrics are always written",
 		"rollout":              "canary: a deploy gives ingest's new version a tenth of the deliveries for ten minutes first, and goes back on an alarm; or all-at-once, the default",

@@ -379,7 +379,7 @@ func TestReadStageRefuses(t *testing.T) {
 		{"backup", []any{"daily", object{"schedule": "weekly"}, object{"schedule": "daily", "copy-to": "copies"}, object{"copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-vault:v"},
 			object{"schedule": "daily", "copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-plan:p"}}},
 		{"retention", []any{365, object{"sent": 179}, object{"facts": 399}, object{"sent": -1}, object{"facts": 36501}}},
-		{"hold-before", []any{"2026-11-28", "yesterday", "0001-01-01T00:00:00Z", 1}},
+		{"hold-before", []any{"2026-11-28", "yesterday", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", 1}},
 		{"table", []any{"ab", "a/b", "arn:aws:dynamodb:eu-central-1:123456789012:table/t", strings.Repeat("a", 256), 1}},
 		{"silence-hours", []any{-1, 169, "off", nil}},
 		{"rollout", []any{"blue-green", 1}},

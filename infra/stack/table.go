@@ -3,6 +3,7 @@ package stack
 import (
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -52,7 +53,9 @@ func (o *Options) validateTable(f *faults) {
 	f.must(o.Backup.valid(), "backup", "%+v", o.Backup)
 	f.must(o.Retention.valid(), "retention", "%+v", o.Retention)
 	err := config.CheckTime("hold-before", o.HoldBefore)
-	f.must(err == nil, "hold-before", "%q", o.HoldBefore)
+	// One in the future, such as a local time with Z, would also hold again what is released.
+	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(o.HoldBefore))
+	f.must(err == nil && !at.After(time.Now()), "hold-before", "%q", o.HoldBefore)
 	f.must(o.Table == "" || name.MatchString(o.Table), "table", "%q", o.Table)
 }
 
