@@ -182,7 +182,7 @@ const tableMutations = `
 // fullMutations break the invariants of options that few stages have.
 const fullMutations = `
 	IngestAlias: !UpdatePolicy null RolloutGroup
-	RolloutGroup: DeploymentConfigName "CodeDeployDefault.LambdaAllAtOnce"; AutoRollbackConfiguration null; AlarmConfiguration.Enabled false
+	RolloutGroup: DeploymentConfigName "CodeDeployDefault.LambdaAllAtOnce"; AutoRollbackConfiguration null; AutoRollbackConfiguration.Enabled false; AlarmConfiguration.Enabled false
 	RolloutGroup: AlarmConfiguration.Alarms [{"Name":"tollgate-live-ingest-errors"}]; ServiceRoleArn "arn:aws:iam::123456789012:role/admin"; ! null IngestAlias
 	RolloutRole: Policies.0.PolicyDocument.Statement.0.Resource "*"; Policies.0.PolicyDocument.Statement.1.Action "lambda:UpdateAlias"
 	RolloutRole: Policies.0.PolicyDocument.Statement.0.Action "lambda:UpdateFunctionCode"; PermissionsBoundary null
