@@ -281,7 +281,7 @@ func TestHistory(t *testing.T) {
 	own := &NamedTable{"tollgate-live-Table-B", now}
 	healthy(t, of(own, nil))
 	healthy(t, of(own, nil, NamedTable{"tollgate-live-restored", now.Add(time.Hour)}))
-	healthy(t, of(nil, nil))
+	has(t, of(nil, nil), want{"table history", Skipped, "not made by the stack"})
 	has(t, of(own, nil, NamedTable{"tollgate-live-Table-A", now.Add(-time.Hour)}), want{"table history", Fail, "tollgate-live-Table-A is older"})
 	has(t, of(nil, errDenied), want{"table history", Warn, "could not be checked"})
 }

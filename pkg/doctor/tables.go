@@ -23,7 +23,7 @@ func CheckHistory(read func(ctx context.Context) (used *NamedTable, others []Nam
 			return unknown(f.name, err, "dynamodb:ListTables and DescribeTable")
 		}
 		if used == nil {
-			return f.or("the table was not made by the stack")
+			return Skip(f.name, "the table was not made by the stack")(ctx)
 		}
 		var older []string
 		for _, o := range others {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (Doctor) Help() string {
   fail     events are lost, late or refused, now or at the next fault
   skipped  there is nothing to check here
 
-Exit 1 if anything fails.
+Exit 1 if anything fails, or if nothing could be checked.
 
   tollgate doctor --stack tollgate-live
   curl -O https://stripe.com/files/ips/ips_webhooks.json
@@ -73,7 +74,16 @@ func (c *Doctor) Run(ctx context.Context, a *verb.App) error {
 	if n := count(all, doctor.Fail); n > 0 {
 		return fmt.Errorf("%d checks fail", n)
 	}
+	if !slices.ContainsFunc(all, seen) {
+		return errors.New("no part of the system could be checked")
+	}
 	return nil
+}
+
+// seen reports whether a part was found without a problem. The target is what was asked for, and
+// the clock may be that of a proxy.
+func seen(f doctor.Finding) bool {
+	return f.Status == doctor.OK && f.Name != "target" && f.Name != "clock"
 }
 
 // located completes the commands of AWS: its tools may have another Region than this command.
