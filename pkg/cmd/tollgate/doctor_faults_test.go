@@ -223,6 +223,8 @@ func faults() []fault {
 			answers("GetFunctionConfiguration", released, "v1.2.2")},
 		{"the trigger is disabled", "trigger", "mapping is disabled", "aws --region us-east-1 lambda update-event-source-mapping --uuid u-1 --enabled",
 			answers("ListEventSourceMappings", "Enabled", "Disabled")},
+		{"the trigger passes the alias by", "trigger", "not to the alias live", "--uuid u-1 --function-name tollgate-test-consumer:live",
+			func(s *stage) { s.aliased = true }},
 		{"the trigger reports whole batches", "trigger", "is lost", "--uuid u-1 --function-response-types ReportBatchItemFailures",
 			answers("ListEventSourceMappings", "ReportBatchItemFailures", "")},
 		{"a schedule is off", "schedule", "rule-outbox is disabled", "aws --region us-east-1 events enable-rule --name rule-outbox",
