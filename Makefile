@@ -154,13 +154,13 @@ measure: host
 bench-cold: measure ## time the functions' start next to a function that does nothing (ARGS="-starts 1000")
 	$(HOST)/measure cold -results .build/results.jsonl $(ARGS)
 
-bench-e2e: measure ## load tollgate dev and its floors: two minutes (ARGS="-growth 1000000 -soak 10m -document infra/README.md")
+bench-e2e: measure ## load tollgate dev and its floors: two minutes (ARGS="-growth 1000000 -soak 10m -document infra/COST.md")
 	$(HOST)/measure e2e -results .build/results.jsonl $(ARGS)
 
 bench-send: measure ## load healthy destinations with and without broken ones: three minutes (ARGS="-rate 20 -for 2m")
 	$(HOST)/measure send -results .build/results.jsonl $(ARGS)
 
-cost: ## count what AWS bills for an event, price it, and print the capacity (ARGS="-document infra/README.md")
+cost: ## count what AWS bills for an event, price it, and print the capacity (ARGS="-document infra/COST.md")
 	@go test -count=1 -v -run '^Test(Cost|Capacity)$$' ./pkg/bench $(ARGS)
 
 # The path is replaced before a top folder, not inside a longer path.

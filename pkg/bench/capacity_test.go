@@ -92,7 +92,7 @@ func throttle(t *testing.T) float64 {
 	return template.Resources.APIStage.Properties.DefaultRouteSettings.ThrottlingRateLimit
 }
 
-// TestCapacity: the table of infra/README.md has the numbers of the code. make cost writes it.
+// TestCapacity: the table of infra/COST.md has the numbers of the code. make cost writes it.
 func TestCapacity(t *testing.T) {
 	volumes := []float64{10e3, 1e6, 100e6}
 	all := bounds(t)
@@ -128,7 +128,7 @@ func TestCapacity(t *testing.T) {
 		}
 		fmt.Fprintf(&out, " %s | %s |\n", b.beyond, b.raise)
 	}
-	const readme, begin, end = "../../infra/README.md", "<!-- capacity -->\n", "<!-- end of capacity -->"
+	const readme, begin, end = "../../infra/COST.md", "<!-- capacity -->\n", "<!-- end of capacity -->"
 	if *document != "" {
 		if err := Publish("../../"+*document, "capacity", out.String()); err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestCapacity(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Contains(doc, []byte(begin+out.String()+end)) {
-		t.Errorf("%s has other numbers; make cost ARGS=\"-document infra/README.md\" writes:\n%s", readme, out.String())
+		t.Errorf("%s has other numbers; make cost ARGS=\"-document infra/COST.md\" writes:\n%s", readme, out.String())
 	}
 }
 
