@@ -108,8 +108,9 @@ const (
 )
 
 // Naming returns the keys of all items that name a customer: also those that are in no list, such as
-// the messages of forwarded events. It reads the whole table, eventually consistent.
-func (r *Reader) Naming(ctx context.Context, customer string) (keys []string, err error) {
+// the messages of forwarded events. It reads the whole table, eventually consistent, and counts the
+// items that it has read.
+func (r *Reader) Naming(ctx context.Context, customer string, count func(read int)) (keys []string, err error) {
 	in := &dynamodb.ScanInput{
 		TableName: &r.table, FilterExpression: aws.String(naming), ProjectionExpression: aws.String(namingField),
 		ExpressionAttributeNames: map[string]string{"#to": "to", "#object": "object"}, ExpressionAttributeValues: item{":id": str(customer)},
@@ -119,6 +120,7 @@ func (r *Reader) Naming(ctx context.Context, customer string) (keys []string, er
 		if err != nil {
 			return nil, readError("scan for customer", err)
 		}
+		count(int(out.ScannedCount))
 		for _, row := range out.Items {
 			a := attributeReader{item: row}
 			keys = append(keys, a.str("pk"))

@@ -91,7 +91,9 @@ func (c *Erase) Run(ctx context.Context, a *verb.App) error {
 		return err
 	}
 	who := ledger.Who{Mode: event.Mode(c.Live), Account: c.Account, Customer: c.Customer}
-	named, err := reader.Naming(ctx, c.Customer)
+	bar := a.Counter("read", "items of the table")
+	named, err := reader.Naming(ctx, c.Customer, bar.Add)
+	bar.Done()
 	if err != nil {
 		return err
 	}
