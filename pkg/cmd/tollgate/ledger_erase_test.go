@@ -150,6 +150,30 @@ func TestEraseMeetsEvents(t *testing.T) {
 	k.tollgate("ledger", "verify", "--settle", "0s").ok(t)
 }
 
+// TestEraseMeetsUnlisted: an item in no list that changes between its read and its erasure is erased, too.
+func TestEraseMeetsUnlisted(t *testing.T) {
+	const key = "APP#test#-#order_1"
+	k := newKept(t)
+	k.done("evt_first", "invoice.paid", idempotency.Applied, dispatch.Effects{dispatch.Swap(key, 0, dispatch.Fields{"customer": "cus_1"})})
+	code := k.code()
+	met := false
+	hook := func(operation string) {
+		if !met && strings.HasSuffix(operation, ".TransactWriteItems") {
+			met = true
+			k.called.Store(nil)
+			k.done("evt_between", "invoice.paid", idempotency.Applied, dispatch.Effects{dispatch.Swap(key, 1, dispatch.Fields{"customer": "cus_1"})})
+		}
+	}
+	k.as("EraseRole")
+	k.called.Store(&hook)
+	k.tollgate("ledger", "erase", "cus_1", "--code", code, "--note", "request").ok(t)
+	k.as("Operator")
+	if !met {
+		t.Error("the row was written without a transaction")
+	}
+	k.erasedIn("an event between")
+}
+
 // TestEraseWaits for what the customer is still served or told.
 func TestEraseWaits(t *testing.T) {
 	k := newKept(t)

@@ -123,7 +123,7 @@ func (c *Erase) Run(ctx context.Context, a *verb.App) error {
 		Ask: fmt.Sprintf("erase %s in %s mode: %s. This cannot be undone", c.Customer, who.Mode, result.text()),
 	}
 	return a.Change(ctx, t, of, c.Yes, func(ctx context.Context) (string, error) {
-		if err := c.erase(ctx, t, reader, who, found); err != nil {
+		if err := c.erase(ctx, t, reader, who, named, found); err != nil {
 			err = errors.New(strings.ReplaceAll(err.Error(), c.Customer, result.Code)) // the audit trail has it
 			return "", verb.Hint(err, "what is erased stays so: run it again to finish it")
 		}
@@ -159,9 +159,9 @@ func (c *Erase) code(t verb.Target) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// erase goes over the customer's list until nothing is left in it: an event that was under way may
-// have added to it.
-func (c *Erase) erase(ctx context.Context, t verb.Target, reader *dynamostore.Reader, who ledger.Who, found ledger.Erasable) error {
+// erase goes over the customer's list and the named items until nothing is left in them: an event
+// that was under way may have added to the list, or have changed an item.
+func (c *Erase) erase(ctx context.Context, t verb.Target, reader *dynamostore.Reader, who ledger.Who, named []string, found ledger.Erasable) error {
 	writer, err := t.Writer()
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func (c *Erase) erase(ctx context.Context, t verb.Target, reader *dynamostore.Re
 				return err
 			}
 		}
-		if found, err = ledger.FindErasable(ctx, reader, who, nil); err != nil || len(found) == 0 {
+		if found, err = ledger.FindErasable(ctx, reader, who, named); err != nil || len(found) == 0 {
 			return err
 		}
 		if why := found.Unfinished(); why != "" {
