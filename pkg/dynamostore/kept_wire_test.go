@@ -190,15 +190,7 @@ func TestReadsEveryKeptItem(t *testing.T) {
 	for _, k := range keptItems() {
 		want[k.name] = k.want
 	}
-	rows := goldenRows(t, "kept")
-	if len(rows) < len(want) {
-		t.Fatalf("%d golden items, want at least %d", len(rows), len(want))
-	}
-	for path, it := range rows {
-		if diff := cmp.Diff(want[strings.TrimSuffix(filepath.Base(path), ".json")], keptOf(t, path, it)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", path, diff)
-		}
-	}
+	readsGolden(t, "kept", want, func(path string, it item) any { return keptOf(t, path, it) })
 }
 
 // TestWritesTheKeptItems: this release leaves each item as a golden one, byte for byte.
@@ -214,6 +206,20 @@ func TestWritesTheKeptItems(t *testing.T) {
 			}
 			isGolden(t, "kept", keptFolder, k.name, got.Item)
 		})
+	}
+}
+
+// readsGolden compares what is read of the items of a kind with what it must be, by name.
+func readsGolden(t *testing.T, kind string, want map[string]any, read func(path string, it item) any) {
+	t.Helper()
+	rows := goldenRows(t, kind)
+	if len(rows) < len(want) {
+		t.Fatalf("%d golden items, want at least %d", len(rows), len(want))
+	}
+	for path, it := range rows {
+		if diff := cmp.Diff(want[strings.TrimSuffix(filepath.Base(path), ".json")], read(path, it)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
 	}
 }
 
