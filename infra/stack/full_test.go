@@ -14,8 +14,8 @@ const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
 
 const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000"
 
-// everyOption has a value for every key, other than the one that a stage begins with. What
-// excludes another option has the value that leaves the other one in.
+// everyOption sets every key to a value that is not its default. Of two options that exclude each
+// other, one is left out.
 func everyOption() object {
 	return object{
 		"alarm-email":          "ops@example.com",
@@ -29,7 +29,7 @@ func everyOption() object {
 		"endpoints":            object{"default": object{"livemode": []any{true}}, "connect": object{"accounts": []any{"acct_1"}, "on_mismatch": "ignore"}},
 		"event-metrics":        true,
 		"hold-after":           "36h",
-		"hold-before":          "2026-11-28T22:30:00Z",
+		"hold-before":          "2026-11-01T00:00:00Z",
 		"key":                  "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000001",
 		"operators":            []any{"arn:aws:iam::123456789012:role/billing-*"},
 		"log-days":             90,

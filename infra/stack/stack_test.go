@@ -227,8 +227,8 @@ func TestOptions(t *testing.T) {
 			"Consumer" + variables + "ENDPOINTS":  `{"connect":{"livemode":[true],"accounts":["acct_1"]},"default":{"livemode":[true],"accounts":["-"]}}`,
 			"Reconcile" + variables + "RECONCILE": `{"-":"default","acct_1":"connect"}`,
 		}},
-		"times": {"test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h", "hold-before": "2026-11-28T22:30:00Z"}, object{
-			"Reconcile" + variables + "HOLD_BEFORE": "2026-11-28T22:30:00Z", "Consumer" + variables + "HOLD_BEFORE": "2026-11-28T22:30:00Z", "Ingest" + variables + "HOLD_BEFORE": nil,
+		"times": {"test", object{"begin": "2026-11-21T12:00:00+01:00", "hold-after": "36h", "hold-before": "2026-11-01T00:00:00Z"}, object{
+			"Reconcile" + variables + "HOLD_BEFORE": "2026-11-01T00:00:00Z", "Consumer" + variables + "HOLD_BEFORE": "2026-11-01T00:00:00Z", "Ingest" + variables + "HOLD_BEFORE": nil,
 			"Reconcile" + variables + "BEGIN": "2026-11-21T12:00:00+01:00", "Consumer" + variables + "BEGIN": "2026-11-21T12:00:00+01:00",
 			"Ingest" + variables + "BEGIN": nil, "Consumer" + variables + "HOLD_AFTER": "36h", "Reconcile" + variables + "HOLD_AFTER": nil,
 		}},
