@@ -173,6 +173,8 @@ func TestFaults(t *testing.T) {
 		{"sent messages forgotten early", "TOLLGATE_KEEP_SENT", "179", "from 180 to 36500"},
 		{"facts forgotten early", "TOLLGATE_KEEP_FACTS", "399", "from 400 to 36500"},
 		{"facts forgotten at once", "TOLLGATE_KEEP_FACTS", "0", "from 400"},
+		{"sent messages kept for over a century", "TOLLGATE_KEEP_SENT", "36501", "from 180 to 36500"},
+		{"an option that is neither", "TOLLGATE_EVENT_METRICS", "on", "neither true nor false"},
 		{"a duration for days", "TOLLGATE_KEEP_SENT", "4320h", "a whole number of days"},
 		{"a date for a time", "TOLLGATE_HOLD_BEFORE", "2026-11-28", "RFC 3339"},
 		{"a number for a duration", "TOLLGATE_HOLD_AFTER", "24", "a duration such as 36h"},
@@ -207,6 +209,13 @@ func hasFault(t *testing.T, err error, variable, text string) {
 		t.Errorf("error %v, want %s and %q", err, variable, text)
 	}
 	checkError(t, err)
+}
+
+func TestEndpointNamesFaults(t *testing.T) {
+	for _, v := range []string{"default,Connect", "default,", ",", "default, connect"} {
+		_, err := LoadIngest(with(map[string]string{"TOLLGATE_ENDPOINT_NAMES": v}))
+		hasFault(t, err, "TOLLGATE_ENDPOINT_NAMES", "a name that is no endpoint's")
+	}
 }
 
 func TestAllowIPsFaults(t *testing.T) {
