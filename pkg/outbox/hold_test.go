@@ -52,3 +52,13 @@ func TestHoldBefore(t *testing.T) {
 		t.Errorf("without a holder: %v", err)
 	}
 }
+
+// TestHoldFails: messages that cannot be held count against the run's limit of failures.
+func TestHoldFails(t *testing.T) {
+	store, s := tableOf(4, 3), &sender{}
+	end := time.Now().Add(time.Hour)
+	got := drain(t, store, s, outbox.Options{HoldBefore: end, Holder: &holder{refuse: "in_3"}, Failures: 1, Parallel: 1})
+	if got.Sent > 0 || got.Failed == 0 || !got.Unfinished || len(s.of(3)) > 0 {
+		t.Errorf("%+v, sent %v", got, s.of(3))
+	}
+}
