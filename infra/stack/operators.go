@@ -18,12 +18,11 @@ func (p *parts) addOperators() {
 	p.reader = p.addPolicy("Reader", "look at stage "+p.Stage, append(p.looks(), p.queueRights(false)...))
 	p.operator = p.addPolicy("Operator", "look at stage "+p.Stage+", and change it",
 		slices.Concat(p.looks(), p.queueRights(true), p.changes()))
-	root := awscdk.Fn_Join(str(""), &[]*string{str("arn:"), p.stack.Partition(), str(":iam::"), p.stack.Account(), str(":root")})
 	p.erase = awsiam.NewCfnRole(p.stack, str("EraseRole"), &awsiam.CfnRoleProps{
 		RoleName:    p.regional("erase"),
 		Description: str("Tollgate, stage " + p.Stage + ": tollgate ledger erase"),
 		AssumeRolePolicyDocument: policy(object{
-			"Effect": "Allow", "Principal": object{"AWS": root}, "Action": "sts:AssumeRole",
+			"Effect": "Allow", "Principal": object{"AWS": p.principal("root")}, "Action": "sts:AssumeRole",
 			"Condition": object{"ArnLike": object{"aws:PrincipalArn": p.people()}},
 		}),
 		Policies: []any{&awsiam.CfnRole_PolicyProperty{PolicyName: str("erase"), PolicyDocument: policy(statements(p.erases())...)}},
@@ -53,17 +52,19 @@ func statements(grants []grant) (all []any) {
 // people are the principals that may send to the queues, besides the functions, and take the role
 // that erases: those that the stage names and the account itself.
 func (p *parts) people() []any {
-	account := func(rest string) *string {
-		return awscdk.Fn_Join(str(""), &[]*string{str("arn:"), p.stack.Partition(), str(":iam::"), p.stack.Account(), str(":" + rest)})
-	}
-	all := []any{account("root")}
+	all := []any{p.principal("root")}
 	if len(p.Operators) == 0 {
-		return append(all, account("role/aws-reserved/sso.amazonaws.com/*"), account("user/*"))
+		return append(all, p.principal("role/aws-reserved/sso.amazonaws.com/*"), p.principal("user/*"))
 	}
 	for _, arn := range p.Operators {
 		all = append(all, arn)
 	}
 	return all
+}
+
+// principal returns the ARN of a principal of the account, or a pattern of them.
+func (p *parts) principal(name string) *string {
+	return awscdk.Fn_Join(str(""), &[]*string{str("arn:"), p.stack.Partition(), str(":iam::"), p.stack.Account(), str(":" + name)})
 }
 
 // onlyFrom denies to send to a queue to all but these functions and people. A queue without it
