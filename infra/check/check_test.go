@@ -98,6 +98,7 @@ const mutations = `
 	Operator: PolicyDocument.Statement.13.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.13.NotResource "x"
 	Operator: PolicyDocument.Statement.13.Action.0 "dynamodb:BatchWriteItem"
 	EraseRole: ! null; AssumeRolePolicyDocument.Statement.0.Condition null
+	EraseRole: AssumeRolePolicyDocument.Statement.0.Condition.ArnLike.aws:PrincipalArn ["*","*"]
 	EraseRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"
 	Queue: SqsManagedSseEnabled false; KmsMasterKeyId "alias/aws/sqs"
 	ApiKeySecret: KmsKeyId "alias/x"
@@ -184,6 +185,7 @@ const fullMutations = `
 	IngestAlias: !UpdatePolicy null RolloutGroup
 	RolloutGroup: DeploymentConfigName "CodeDeployDefault.LambdaAllAtOnce"; AutoRollbackConfiguration null; AutoRollbackConfiguration.Enabled false; AlarmConfiguration.Enabled false
 	RolloutGroup: AlarmConfiguration.Alarms [{"Name":"tollgate-live-ingest-errors"}]; ServiceRoleArn "arn:aws:iam::123456789012:role/admin"; ! null IngestAlias
+	RolloutRole: Policies.0.PolicyDocument.Statement.0.Resource.1 {"Fn::GetAtt":["Consumer","Arn"]}
 	RolloutRole: Policies.0.PolicyDocument.Statement.0.Resource "*"; Policies.0.PolicyDocument.Statement.1.Action "lambda:UpdateAlias"
 	RolloutRole: Policies.0.PolicyDocument.Statement.0.Action "lambda:UpdateFunctionCode"; PermissionsBoundary null
 	RolloutRole: AssumeRolePolicyDocument.Statement.0.Principal {"Service":"lambda.amazonaws.com"}

@@ -44,8 +44,14 @@ func (c *checker) people() {
 	}
 	for _, s := range items(c.at(erase, "AssumeRolePolicyDocument.Statement")) {
 		taken, _ := at(s, "Condition.ArnLike").(map[string]any)
-		c.must(len(texts(taken["aws:PrincipalArn"])) > 1, erase, "is anyone's to take")
+		who := texts(taken["aws:PrincipalArn"])
+		c.must(len(who) > 1 && !slices.ContainsFunc(who, anyone), erase, "is anyone's to take")
 	}
+}
+
+// anyone reports whether a principal's ARN matches every role.
+func anyone(arn string) bool {
+	return strings.HasPrefix(arn, "*") || regexp.MustCompile(`role/[*?]*("\]\]})?$`).MatchString(arn)
 }
 
 // maxPolicy is how long IAM lets a managed policy be.
@@ -99,7 +105,7 @@ func (c *checker) senders() {
 		c.must(len(got) > len(roles) && slices.Equal(roles, want), queue+"Policy", "lets %v send, whose roles may: %v", roles, want)
 		for _, arn := range got {
 			c.must(strings.HasSuffix(arn, "Role.Arn") || strings.Contains(arn, ":iam::"), queue+"Policy", "lets %s send", arn)
-			c.must(!strings.HasPrefix(arn, "*") && !regexp.MustCompile(`role/[*?]*("\]\]})?$`).MatchString(arn), queue+"Policy", "lets every role send")
+			c.must(!anyone(arn), queue+"Policy", "lets every role send")
 		}
 	}
 }
