@@ -45,6 +45,9 @@ func TestWhoNeedsNoClaim(t *testing.T) {
 			if err != nil || len(failed) > 0 != hidden {
 				t.Errorf("failed %v, %v", failed, err)
 			}
+			if ran := strings.Contains(b.logs.String(), `"handler_ms"`); ran != (c.typ != "unhandled") {
+				t.Errorf("a duration of the handler is logged: %t\n%s", ran, b.logs)
+			}
 			if len(b.store.claims) != c.claims || len(b.store.outcomes) != 1 {
 				t.Errorf("%d claims and completions %v, want %d claims and one completion", len(b.store.claims), b.store.outcomes, c.claims)
 			}
