@@ -14,8 +14,8 @@ const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
 
 const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000"
 
-// everyOption sets every key to a value that is not its default. Of two options that exclude each
-// other, one is left out.
+// everyOption sets every key so that the template has as much as possible: another alarm-topic or
+// reserved would leave resources or properties out.
 func everyOption() object {
 	return object{
 		"alarm-email":          "ops@example.com",
