@@ -94,6 +94,10 @@ func queueTrials() map[string][]trial {
 				age("dead", 5*24*3600, during{0, 4 * hour, minute})(l)
 			}},
 		},
+		"hold-expires": {
+			{name: "an event of a pause of eleven days", pages: 1, feed: age("hold", 11*24*3600, during{hour, 4 * hour, minute})},
+			{name: "of nine days", feed: age("hold", 9*24*3600, during{0, 4 * hour, minute})},
+		},
 	}
 }
 

@@ -52,6 +52,11 @@ const mutations = `
 	Queue: VisibilityTimeout +1; MessageRetentionPeriod +1; MaximumMessageSize -1; RedrivePolicy.maxReceiveCount +1
 	Queue: VisibilityTimeout null; RedrivePolicy null
 	DeadLetterQueue: VisibilityTimeout +1; MessageRetentionPeriod -1; MaximumMessageSize -1; MessageRetentionPeriod 345600
+	HoldQueue: VisibilityTimeout +1; MessageRetentionPeriod -1; MaximumMessageSize -1; RedrivePolicy {}; KmsMasterKeyId "alias/aws/sqs"; ! null
+	HoldQueuePolicy: ! null; PolicyDocument.Statement.1.Condition.ArnNotLike.aws:PrincipalArn.3 {"Fn::GetAtt":["ReconcileRole","Arn"]}
+	Consumer: Environment.Variables.TOLLGATE_HOLD_QUEUE_URL null; Environment.Variables.TOLLGATE_HOLD_QUEUE_URL {"Ref":"DeadLetterQueue"}
+	ConsumerRole: Policies.0.PolicyDocument.Statement.1.Resource {"Fn::GetAtt":["DeadLetterQueue","Arn"]}
+	AlarmHoldExpires: Threshold 864001; Metrics.0.MetricStat.Metric.Dimensions.0.Value "tollgate-live-held"
 	ConsumerMapping: BatchSize -1; MaximumBatchingWindowInSeconds +1; ScalingConfig.MaximumConcurrency +1
 	ConsumerMapping: ScalingConfig.MaximumConcurrency -1; ScalingConfig null
 	ConsumerMapping: EventSourceArn {"Fn::GetAtt":["DeadLetterQueue","Arn"]}; FunctionResponseTypes null; FilterCriteria {}
@@ -92,11 +97,12 @@ const mutations = `
 	Reader: ! null; PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"; PolicyDocument.Statement.1.Action.0 "dynamodb:PutItem"
 	Reader: PolicyDocument.Statement.4.Condition null; PolicyDocument.Statement.1.Action.0 "dynamodb:*"
 	Reader: PolicyDocument.Statement.4.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["AUDIT#*"]}}
-	Reader: PolicyDocument.Statement.10.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.5.Resource "*"
-	Reader: PolicyDocument.Statement.8.Resource null; PolicyDocument.Statement.0.Action.0 "secretsmanager:GetSecretValue"
-	Operator: PolicyDocument.Statement.13.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
-	Operator: PolicyDocument.Statement.13.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.13.NotResource "x"
-	Operator: PolicyDocument.Statement.13.Action.0 "dynamodb:BatchWriteItem"
+	Reader: PolicyDocument.Statement.12.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.5.Resource "*"
+	Reader: PolicyDocument.Statement.7.Action.0 "lambda:UpdateEventSourceMapping"; PolicyDocument.Statement.7.Resource "*"; PolicyDocument.Statement.6.Resource "*"
+	Reader: PolicyDocument.Statement.10.Resource null; PolicyDocument.Statement.0.Action.0 "secretsmanager:GetSecretValue"
+	Operator: PolicyDocument.Statement.15.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
+	Operator: PolicyDocument.Statement.15.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.15.NotResource "x"
+	Operator: PolicyDocument.Statement.15.Action.0 "dynamodb:BatchWriteItem"
 	EraseRole: ! null; AssumeRolePolicyDocument.Statement.0.Condition null
 	EraseRole: AssumeRolePolicyDocument.Statement.0.Condition.ArnLike.aws:PrincipalArn ["*","*"]
 	EraseRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"
@@ -192,7 +198,7 @@ const fullMutations = `
 	Queue: KmsMasterKeyId null DeadLetterQueue
 	WebhookSecret: KmsKeyId null
 	SendDeadLetterQueue: KmsMasterKeyId null; SqsManagedSseEnabled true
-	Reader: PolicyDocument.Statement.10.Action ["kms:DescribeKey"]
+	Reader: PolicyDocument.Statement.12.Action ["kms:DescribeKey"]
 	EraseRole: Policies.0.PolicyDocument.Statement.4.Action ["kms:DescribeKey"]
 	IngestRole: Policies.0.PolicyDocument.Statement.4.Action ["kms:Decrypt"]; Policies.0.PolicyDocument.Statement.4.Action ["kms:*"]
 	Domain: DomainName "other.example.com" WebhookUrl; DomainNameConfigurations.0.SecurityPolicy "TLS_1_0"

@@ -20,7 +20,7 @@ import (
 // Resources that the invariants name.
 const (
 	ingest, consumer, reconcile = "Ingest", "Consumer", "Reconcile"
-	queue, dlq, table           = "Queue", "DeadLetterQueue", "Table"
+	queue, dlq, hold, table     = "Queue", "DeadLetterQueue", "HoldQueue", "Table"
 	mapping, invoke             = "ConsumerMapping", "ReconcileInvoke"
 )
 
@@ -73,6 +73,11 @@ func (c *checker) values() {
 		{dlq, "VisibilityTimeout", l.Visibility.Seconds()},
 		{queue, "MessageRetentionPeriod", l.SourceRetention.Seconds()},
 		{dlq, "MessageRetentionPeriod", l.DLQRetention.Seconds()},
+		{hold, "VisibilityTimeout", l.Visibility.Seconds()},
+		{hold, "MessageRetentionPeriod", l.DLQRetention.Seconds()},
+		{hold, "MaximumMessageSize", limits.MaxQueueRequest},
+		{hold, "RedrivePolicy", nil}, // each look at it is a receive
+		{consumer, variable + "HOLD_QUEUE_URL", hold},
 		{queue, "MaximumMessageSize", limits.MaxQueueRequest},
 		{dlq, "MaximumMessageSize", limits.MaxQueueRequest},
 		{queue, "RedrivePolicy.maxReceiveCount", l.MaxReceives},
@@ -139,6 +144,9 @@ func (c *checker) queues() {
 	left := c.number(dlq, "MessageRetentionPeriod") - c.number(queue, "MessageRetentionPeriod")
 	c.must(left > 0, dlq, "keeps messages no longer than %s", queue)
 	c.must(left-c.number(expire, "Threshold") >= day, expire, "leaves under a day before SQS deletes a dead letter")
+	const holds = "AlarmHoldExpires"
+	left = c.number(hold, "MessageRetentionPeriod") - c.number(holds, "Threshold")
+	c.must(left >= 4*day, holds, "leaves under four days before SQS deletes a held event")
 	c.must(c.number(invoke, "MaximumEventAgeInSeconds") > c.limits.Reconcile.Timeout.Seconds(), invoke, "drops a task that waits for a long pass to end")
 }
 

@@ -22,7 +22,7 @@ func ofPeople(name, kind string) bool {
 // which only named principals take. Who looks reads no secret, sends nothing and deletes nothing.
 func (c *checker) people() {
 	deletes := regexp.MustCompile(`(?i)^dynamodb:(.*delete|batchwrite|transact|partiql)`)
-	lists := []string{"cloudwatch:DescribeAlarms", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}
+	lists := []string{"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}
 	for _, name := range []string{reader, operator, erase} {
 		c.fits(name)
 		all := c.rights(name)
@@ -34,7 +34,7 @@ func (c *checker) people() {
 			for _, action := range texts(at(s, "Action")) {
 				c.must(!strings.ContainsAny(action, "*?") && !deletes.MatchString(action), name, "grants %s", action)
 				c.must(!slices.Contains(on, "*") || slices.Contains(lists, action), name, "grants %s on everything", action)
-				changes := strings.HasPrefix(action, "secretsmanager:") || slices.Contains([]string{"sqs:SendMessage", "sqs:DeleteMessage"}, action)
+				changes := strings.HasPrefix(action, "secretsmanager:") || slices.Contains([]string{"sqs:SendMessage", "sqs:DeleteMessage", "lambda:UpdateEventSourceMapping"}, action)
 				c.must(name != reader || !changes, name, "grants %s", action)
 				if write := action == "dynamodb:PutItem" || action == "dynamodb:UpdateItem"; write && name != erase {
 					c.writes(name, s)

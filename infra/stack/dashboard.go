@@ -128,6 +128,7 @@ func (p *parts) queueGraphs() []graph {
 		{title: "Events", lines: []line{
 			{"waiting", p.sqs("events", "ApproximateNumberOfMessagesVisible")},
 			{"in flight", p.sqs("events", "ApproximateNumberOfMessagesNotVisible")},
+			{"held by a pause", p.sqs("hold", "ApproximateNumberOfMessagesVisible")},
 		}},
 		{title: "Age of the oldest event, s", lines: []line{{"age", p.sqs("events", "ApproximateAgeOfOldestMessage")}}},
 		{title: "Dead letters", lines: []line{

@@ -98,6 +98,7 @@ func (p *parts) addConsumer() {
 		env: map[string]*string{
 			"TOLLGATE_QUEUE_URL":         p.queue.Ref(),
 			"TOLLGATE_DLQ_URL":           p.dead.Ref(),
+			"TOLLGATE_HOLD_QUEUE_URL":    p.hold.Ref(),
 			"TOLLGATE_TABLE":             p.tableName,
 			"TOLLGATE_API_KEY_SECRET_ID": p.key.Ref(),
 			"TOLLGATE_MAX_RECEIVES":      str(strconv.Itoa(p.Limits.MaxReceives)),
@@ -106,7 +107,7 @@ func (p *parts) addConsumer() {
 		},
 		grants: []grant{
 			{on: p.queue.AttrArn(), actions: []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}},
-			{on: p.dead.AttrArn(), actions: []string{"sqs:SendMessage"}},
+			{on: p.dead.AttrArn(), also: []*string{p.hold.AttrArn()}, actions: []string{"sqs:SendMessage"}},
 			{on: p.tableARN, actions: []string{"dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem"}},
 			{on: p.key.Ref(), actions: []string{"secretsmanager:GetSecretValue"}},
 		},

@@ -84,9 +84,9 @@ func (p *parts) onlyFrom(queue *string, functions []string) object {
 // queueRights are the rights to look at queues, and to change what is in them. The list of queues is
 // in a policy once, or it would be too long.
 func (p *parts) queueRights(changes bool) []grant {
-	dead := grant{on: p.dead.AttrArn(), actions: []string{"sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}}
+	dead := grant{on: p.dead.AttrArn(), also: []*string{p.hold.AttrArn()}, actions: []string{"sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}}
 	if p.sendDead != nil {
-		dead.also = []*string{p.sendDead.AttrArn()}
+		dead.also = append(dead.also, p.sendDead.AttrArn())
 	}
 	queues := grant{on: p.queue.AttrArn(), actions: []string{"sqs:GetQueueAttributes"}}
 	if changes {
@@ -99,12 +99,12 @@ func (p *parts) queueRights(changes bool) []grant {
 	return []grant{dead, queues}
 }
 
-// looks are the rights of the verbs that change nothing. To read dead letters hides them for two
-// minutes, under a lock in the table.
+// looks are the rights of the verbs that change nothing, and of the console's pages. To read dead
+// letters or held events hides them for two minutes, under a lock in the table.
 func (p *parts) looks() []grant {
 	arn := func(service, resource, name string) *string {
 		format := awscdk.ArnFormat_SLASH_RESOURCE_NAME
-		if service == "lambda" {
+		if service == "lambda" || service == "logs" {
 			format = awscdk.ArnFormat_COLON_RESOURCE_NAME
 		}
 		return p.stack.FormatArn(&awscdk.ArnComponents{Service: str(service), Resource: str(resource), ResourceName: str(name), ArnFormat: format})
@@ -116,21 +116,31 @@ func (p *parts) looks() []grant {
 		{on: p.index("open-upd"), actions: []string{"dynamodb:Query"}},
 		{on: p.tableARN, actions: []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, keys: []string{limits.KeyDLQLock}},
 		{on: arn("lambda", "function", p.name("*")), actions: []string{"lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration"}},
+		{on: arn("logs", "log-group", "/aws/lambda/"+p.name("*")), actions: []string{"logs:FilterLogEvents"}},
+		{on: p.mappingARN(), actions: []string{"lambda:GetEventSourceMapping"}},
 		{on: arn("dynamodb", "table", p.name("*")), actions: []string{"dynamodb:DescribeTable"}},
 		{on: arn("events", "rule", "*"), actions: []string{"events:DescribeRule", "events:ListTargetsByRule"}}, // CloudFormation may shorten their names
 		{on: p.alarmTopic, actions: []string{"sns:ListSubscriptionsByTopic"}},
 		// These list, and know no resource of one stage.
-		{on: str("*"), actions: []string{"cloudwatch:DescribeAlarms", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}},
+		{on: str("*"), actions: []string{"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}},
 	}
 	return append(all, p.decrypts("kms:Decrypt")...)
+}
+
+// mappingARN is that of the event source mapping which pause --all disables.
+func (p *parts) mappingARN() *string {
+	return p.stack.FormatArn(&awscdk.ArnComponents{
+		Service: str("lambda"), Resource: str("event-source-mapping"), ResourceName: p.mapping.Ref(), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+	})
 }
 
 // changes are the rights of all other verbs but ledger erase. They write no fact.
 func (p *parts) changes() []grant {
 	all := []grant{
 		{on: p.tableARN, actions: []string{"dynamodb:BatchGetItem"}},
-		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyCoverage + "*", limits.KeyDestination + "*", limits.KeyMessage + "TEST#*", "ENT#*", "OBJ#*"}},
-		{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDelivery + "*", limits.KeyMessage + "*", limits.KeyRecord + "*"}},
+		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyCoverage + "*", limits.KeyDestination + "*", limits.KeyMessage + "TEST#*", limits.KeyPause, "ENT#*", "OBJ#*"}},
+		{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDelivery + "*", limits.KeyMessage + "*", limits.KeyPause, limits.KeyRecord + "*"}},
+		{on: p.mappingARN(), actions: []string{"lambda:UpdateEventSourceMapping"}},
 	}
 	all = append(all, grant{on: p.webhook.Ref(), actions: []string{"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}},
 		grant{on: p.key.Ref(), actions: []string{"secretsmanager:GetSecretValue"}})

@@ -9,8 +9,8 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// addQueues gives both queues fixed names: they refer to each other, and a name known
-// beforehand breaks the cycle.
+// addQueues gives the queues of events fixed names: two refer to each other, and a name known
+// beforehand breaks the cycle. The third holds the events of paused types.
 func (p *parts) addQueues() {
 	l, name := p.Limits, p.name("events")
 	arn := p.stack.FormatArn(&awscdk.ArnComponents{Service: str("sqs"), Resource: str(name)})
@@ -23,6 +23,10 @@ func (p *parts) addQueues() {
 		QueueName:              str(name),
 		MessageRetentionPeriod: seconds(l.SourceRetention),
 		RedrivePolicy:          object{"deadLetterTargetArn": p.dead.AttrArn(), "maxReceiveCount": l.MaxReceives},
+	})
+	p.hold = p.addQueue("HoldQueue", []string{"Consumer"}, l.Visibility, &awssqs.CfnQueueProps{
+		QueueName:              str(p.name("hold")),
+		MessageRetentionPeriod: seconds(l.DLQRetention),
 	})
 }
 

@@ -114,6 +114,7 @@ type parts struct {
 	stack     awscdk.Stack
 
 	queue, dead    awssqs.CfnQueue
+	hold           awssqs.CfnQueue
 	sendDead       awssqs.CfnQueue   // nil without destinations
 	sendQueues     []awssqs.CfnQueue // by group
 	reader         *string           // ARNs of the policies and the role of people

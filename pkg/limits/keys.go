@@ -14,5 +14,6 @@ const (
 	KeyAudit       = "AUDIT#" // an operator's change
 
 	KeyPosition = "OPS#verify" // the whole key of the comparison's position
-	KeyDLQLock  = "OPS#dlq"    // the whole key of the lock on the dead-letter queue
+	KeyDLQLock  = "OPS#dlq"    // the whole key of the lock on the queues that operators read
+	KeyPause    = "OPS#pause"  // the whole key of the switch: what is paused
 )

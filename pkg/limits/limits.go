@@ -51,6 +51,10 @@ const Unreserved = 100
 // day is still worth sending. Not divided by TimeScale.
 const HoldAfter = 24 * time.Hour
 
+// PausedTooLong is how long a type may be paused before the alarm: SQS deletes what is held after
+// DLQRetention. Not divided by TimeScale.
+const PausedTooLong = 10 * 24 * time.Hour
+
 // MaxTimeScale is the largest TimeScale that the relations of [Scaled] are tested for.
 const MaxTimeScale = 200
 
