@@ -40,6 +40,16 @@ func MessageKey(subject, name string) string { return outboxPrefix + subject + "
 // IsMessageKey reports whether a key is a message's.
 func IsMessageKey(key string) bool { return strings.HasPrefix(key, outboxPrefix) }
 
+// OwnerOf returns the mode and the account ("-" for the platform's own) in a key that [Key] or
+// [MessageKey] made, "" for another.
+func OwnerOf(key string) (mode, account string) {
+	parts := strings.Split(strings.TrimPrefix(key, outboxPrefix), "#")
+	if len(parts) < 4 || parts[1] != event.Mode(true) && parts[1] != event.Mode(false) {
+		return "", ""
+	}
+	return parts[1], parts[2]
+}
+
 // OutboxShards is the number of lists that messages are spread over: a single list would be
 // a hot partition of the index.
 const OutboxShards = 8

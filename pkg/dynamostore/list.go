@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
@@ -67,11 +69,16 @@ const (
 )
 
 // ListRequest asks for records. A record must match all filters; without any it asks for
-// Failed.
+// Failed. A record names no mode, account or object itself, but the items that its event wrote
+// do: with these filters, an event that wrote none does not match.
 type ListRequest struct {
-	Status  Filter    // "" with a type or a time: any
+	Status  Filter    // "" with another filter: any
 	Type    string    // an event type, or a pattern as event.MatchType reads it
 	Since   time.Time // not updated before this
+	Until   time.Time // updated before this; zero for no bound
+	Mode    string    // live or test
+	Account string    // connected account, "-" for the platform's own
+	About   string    // the id of an object that an item of the event's is about
 	Limit   int       // records returned, defaults to DefaultLimit
 	MaxRead int       // items read to find them, defaults to DefaultMaxRead, at least idempotency.Shards
 	Cursor  string    // of the page before; the filters must be the same
@@ -106,7 +113,7 @@ func (req *ListRequest) normalise() error {
 	req.Limit = cmp.Or(req.Limit, DefaultLimit)
 	req.MaxRead = max(cmp.Or(req.MaxRead, DefaultMaxRead), idempotency.Shards)
 	if req.Status == "" {
-		if req.Type == "" && req.Since.IsZero() {
+		if !req.filtered() {
 			req.Status = Failed
 		}
 		return nil
@@ -117,11 +124,28 @@ func (req *ListRequest) normalise() error {
 	return nil
 }
 
-// matches reports whether a record passes all filters.
-func (req *ListRequest) matches(r idempotency.Record) bool {
+// filtered reports whether there is a filter other than the status.
+func (req *ListRequest) filtered() bool {
+	return req.Type != "" || !req.Since.IsZero() || !req.Until.IsZero() || req.byEffects()
+}
+
+func (req *ListRequest) byEffects() bool {
+	return req.Mode != "" || req.Account != "" || req.About != ""
+}
+
+// Matches reports whether a record passes all filters.
+func (req *ListRequest) Matches(r idempotency.Record) bool {
 	return req.Status.includes(r) &&
 		(req.Type == "" || event.MatchType(req.Type, r.Type)) &&
-		!r.Updated.Before(req.Since)
+		!r.Updated.Before(req.Since) && (req.Until.IsZero() || r.Updated.Before(req.Until)) &&
+		(!req.byEffects() || slices.ContainsFunc(r.Effects, req.wrote))
+}
+
+// wrote reports whether the item of a key passes the filters of mode, account and object.
+func (req *ListRequest) wrote(key string) bool {
+	mode, account := dispatch.OwnerOf(key)
+	return (req.Mode == "" || req.Mode == mode) && (req.Account == "" || req.Account == account) &&
+		(req.About == "" || strings.Contains(key+"#", "#"+req.About+"#"))
 }
 
 // ErrCursor means that a cursor is not from the same kind of list.

@@ -34,7 +34,7 @@ func (r *Reader) listIndex(ctx context.Context, req ListRequest) (page Page, err
 			page.Read += len(out.Items)
 			return out, nil
 		},
-		keep:   func(row item) bool { return req.matches(*decodeRow(row)) },
+		keep:   func(row item) bool { return req.Matches(*decodeRow(row)) },
 		before: func(a, b position) bool { return a.Updated > b.Updated },
 	}
 	rows, next, err := newest.take(shards, req.Cursor, req.Limit)

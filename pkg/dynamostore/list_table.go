@@ -55,7 +55,7 @@ func (r *Reader) scan(ctx context.Context, from position, items int) (*dynamodb.
 func take(req ListRequest, out *dynamodb.ScanOutput, page *Page) (position, error) {
 	for _, attributes := range out.Items {
 		record := decodeRow(attributes)
-		if !req.matches(*record) {
+		if !req.Matches(*record) {
 			continue
 		}
 		page.Records = append(page.Records, *record)

@@ -82,6 +82,9 @@ func TestList(t *testing.T) {
 		{"since alone", ListRequest{Since: at(105)}, []string{"ignored2", "running2"}, true},
 		{"since, to the millisecond", ListRequest{Since: at(106).Add(time.Millisecond)}, nil, true},
 		{"nothing", ListRequest{Status: Done, Type: "no.such"}, nil, true},
+		{"until alone", ListRequest{Until: at(1)}, []string{"failed1"}, true},
+		{"between", ListRequest{Since: at(4), Until: at(6)}, []string{"done1", "ignored1"}, true},
+		{"failed until", ListRequest{Status: Failed, Until: at(2)}, []string{"dead1", "failed1"}, false},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -101,6 +104,51 @@ func TestList(t *testing.T) {
 			}
 			f.samePages(t, tc.req, 100, 1, ids(page.Records)) // as little at a time as is read at all
 		})
+	}
+}
+
+// TestListByEffects: mode, account and object are those of the items that an event wrote, all three
+// of one item; an event without items matches none.
+func TestListByEffects(t *testing.T) {
+	f := serveEmbedded(t).fixture(t, http.DefaultTransport)
+	f.given(t, "evt_nothing", "ignored", "invoice.paid", at(0))
+	for id, keys := range map[string][]string{
+		"evt_live":   {"FACT#live#-#in_1#paid", "OUT#FACT#live#-#in_1#paid#receipt"},
+		"evt_test":   {"OBJ#test#acct_1#in_1"},
+		"evt_both":   {"OBJ#test#-#in_2", "OBJ#live#acct_1#in_3"},
+		"evt_spoof":  {"OBJ#odd#acct_1#in_1", "OUT#live", "live#in_12"},
+		"evt_mailed": {"OUT#OBJ#live#acct_2#sub_1#welcome"},
+	} {
+		req := claimRequest()
+		req.Event.ID, req.Now, req.Lease = id, at(1), at(60)
+		got, err := f.Claim(t.Context(), req)
+		check(t, err)
+		var effects dispatch.Effects
+		for _, key := range keys {
+			effects = append(effects, dispatch.Insert(key, nil))
+		}
+		check(t, errOf(f.Complete(t.Context(), got.Claim, idempotency.Applied, effects, at(2))))
+	}
+	for _, tc := range []struct {
+		req  ListRequest
+		want []string
+	}{
+		{ListRequest{Mode: "live"}, []string{"evt_both", "evt_live", "evt_mailed"}},
+		{ListRequest{Mode: "test"}, []string{"evt_both", "evt_test"}},
+		{ListRequest{Account: "-"}, []string{"evt_both", "evt_live"}},
+		{ListRequest{Account: "acct_1"}, []string{"evt_both", "evt_test"}},
+		{ListRequest{Account: "acct_1", Mode: "test"}, []string{"evt_test"}},
+		{ListRequest{About: "in_1"}, []string{"evt_live", "evt_spoof", "evt_test"}},
+		{ListRequest{About: "in"}, nil},
+		{ListRequest{About: "sub_1", Mode: "live"}, []string{"evt_mailed"}},
+		{ListRequest{About: "in_1", Status: Ignored}, nil},
+	} {
+		page, err := f.reader.List(t.Context(), tc.req)
+		got := ids(page.Records)
+		slices.Sort(got)
+		if diff := cmp.Diff(tc.want, got); err != nil || diff != "" || !page.Scanned {
+			t.Errorf("%+v: %v (-want +got):\n%s", tc.req, err, diff)
+		}
 	}
 }
 

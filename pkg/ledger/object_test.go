@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -123,5 +124,44 @@ func TestReadReference(t *testing.T) {
 		if _, err := ledger.ReadReference(t.Context(), guests(), "test", "", reference); !errors.Is(err, ledger.ErrUnknown) {
 			t.Errorf("reference %s: %v, want unknown", reference, err)
 		}
+	}
+}
+
+// TestEvents: a customer leads to the events of all its items and payments, an object to those of
+// the items that name it.
+func TestEvents(t *testing.T) {
+	items := guests()
+	for i, item := range items.items {
+		item["event_id"] = fmt.Sprintf("evt_%02d", i)
+	}
+	of := func(keys ...string) (ids []string) {
+		for _, item := range items.items {
+			if slices.Contains(keys, item["pk"].(string)) {
+				ids = append(ids, item["event_id"].(string))
+			}
+		}
+		return ids
+	}
+	for id, want := range map[string][]string{
+		"in_1": of("OBJ#test#-#in_1", "FACT#test#-#in_1#paid", "OUT#FACT#test#-#in_1#payment_failed#2#payment_failed", "OUT#FACT#test#-#pi_1#succeeded#receipt"),
+		"pi_8": of("FACT#test#-#pi_8#failed#ch_8", "OUT#FACT#test#-#pi_8#failed#payment_failed"),
+		"re_9": of("OBJ#test#-#re_9"), "in": nil, "in_7": nil,
+	} {
+		got, err := ledger.Events(t.Context(), items, "test", "", id)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", id, err, diff)
+		}
+	}
+	got, err := ledger.Events(t.Context(), items, "test", "", "cus_1")
+	for _, id := range of("OBJ#test#-#sub_2", "FACT#test#-#pi_1#succeeded", "OBJ#test#-#dp_1", "OUT#FACT#test#-#pi_1#succeeded#receipt", "OBJ#test#-#x_1") {
+		if err != nil || !slices.Contains(got, id) {
+			t.Errorf("%v, %v lack %s", got, err, id)
+		}
+	}
+	if slices.Contains(got, of("OBJ#test#-#re_9")[0]) || slices.Contains(got, of("OBJ#live#-#sub_3")[0]) {
+		t.Errorf("%v has another's event", got)
+	}
+	if got, err := ledger.Events(t.Context(), table{items: items.items, fail: cus}, "test", "", "cus_1"); err == nil {
+		t.Errorf("a list that cannot be read gives %v", got)
 	}
 }

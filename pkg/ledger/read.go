@@ -33,18 +33,7 @@ const maxPages = 1000
 func Read(ctx context.Context, items Items, mode, account, customer string) (Ledger, error) {
 	return build(items, mode, account, customer, func(r *reader) error {
 		r.l.Customer = customer
-		if err := r.list(ctx, effect.CustomerList(r.owner, customer)); err != nil {
-			return err
-		}
-		for _, p := range r.l.Payments {
-			if p.Kind != "payment" {
-				continue
-			}
-			if err := r.list(ctx, effect.PaymentList(r.owner, p.ObjectID)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return r.customer(ctx, customer)
 	})
 }
 
@@ -74,6 +63,24 @@ type reader struct {
 	about string         // only items that name this id; "" for all
 	l     Ledger
 	seen  map[string]bool // keys of read items
+
+	events map[string]bool // that the added items name; nil: they are not collected
+}
+
+// customer adds the items of a customer's list, and of those of its payments.
+func (r *reader) customer(ctx context.Context, id string) error {
+	if err := r.list(ctx, effect.CustomerList(r.owner, id)); err != nil {
+		return err
+	}
+	for _, p := range r.l.Payments {
+		if p.Kind != "payment" {
+			continue
+		}
+		if err := r.list(ctx, effect.PaymentList(r.owner, p.ObjectID)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // list adds the items of a list; the list without a name has none.
@@ -140,6 +147,9 @@ func (r *reader) take(ctx context.Context, a attributes) error {
 // add adds a message, a fact of any kind, and a row by its kind as the handlers name it; other
 // kinds are left out.
 func (r *reader) add(a attributes) {
+	if id := a.text("event_id"); id != "" && r.events != nil {
+		r.events[id] = true
+	}
 	if dispatch.IsMessageKey(a.text("pk")) {
 		r.l.Outbox = append(r.l.Outbox, a.message())
 		return

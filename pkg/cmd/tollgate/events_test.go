@@ -281,6 +281,56 @@ func TestEventsList(t *testing.T) {
 	}
 }
 
+// TestEventsListAbout: by an id the ledger's items lead to events, in both modes and of one account,
+// and with --scan every event that wrote an item of the id.
+func TestEventsListAbout(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	row := func(key, list, event string, ver int64) dispatch.Effect {
+		return dispatch.Swap(key, ver, dispatch.Fields{"kind": "subscription", "customer": "cus_1", "lst": list, "at": "2023-11-14T22:13:10Z", "event_id": event})
+	}
+	s.done("evt_1", "customer.subscription.created", idempotency.Applied, dispatch.Effects{row("OBJ#test#-#sub_1", "CUS#test#-#cus_1", "evt_1", 0)})
+	s.done("evt_2", "customer.subscription.updated", idempotency.Applied, dispatch.Effects{row("OBJ#test#-#sub_1", "CUS#test#-#cus_1", "evt_2", 1)})
+	s.done("evt_3", "customer.subscription.created", idempotency.Applied, dispatch.Effects{row("OBJ#live#-#sub_2", "CUS#live#-#cus_1", "evt_3", 0)})
+	s.done("evt_4", "customer.subscription.created", idempotency.Applied, dispatch.Effects{row("OBJ#test#acct_1#sub_3", "CUS#test#acct_1#cus_1", "evt_4", 0)})
+	s.done("evt_5", "customer.subscription.created", idempotency.Applied, dispatch.Effects{row("OBJ#test#-#sub_5", "CUS#test#-#cus_1", "evt_gone", 0)})
+	s.failed("evt_failed", "invoice.paid", "", "no row", 15)
+	for args, want := range map[string][]string{
+		"--about=cus_1":                                    {"evt_2", "evt_3"},
+		"--about=cus_1 --mode=live":                        {"evt_3"},
+		"--about=cus_1 --account=acct_1":                   {"evt_4"},
+		"--about=cus_1 --account=- --mode=test":            {"evt_2"},
+		"--about=sub_1":                                    {"evt_2"},
+		"--about=sub_1 --scan":                             {"evt_1", "evt_2"},
+		"--about=sub_1 --scan --status=retrying":           nil,
+		"--about=cus_1 --status=failed":                    nil,
+		"--about=cus_1 --type=customer.*":                  {"evt_2", "evt_3"},
+		"--about=cus_1 --until=2023-11-14":                 nil,
+		"--about=evt_failed":                               {"evt_failed"},
+		"--about=evt_failed --status=done":                 nil,
+		"--about=evt_none":                                 nil,
+		"--about=cus_2":                                    nil,
+		"--account=acct_1":                                 {"evt_4"},
+		"--mode=live":                                      {"evt_3"},
+		"--mode=test --type=customer.subscription.updated": {"evt_2"},
+	} {
+		got := s.tollgate(append([]string{"events", "list", "--json"}, strings.Fields(args)...)...).ok(t)
+		var ids []string
+		for _, v := range lines[verb.RecordView](t, got.out) {
+			ids = append(ids, v.ID)
+		}
+		slices.Sort(ids)
+		if diff := cmp.Diff(want, ids); diff != "" {
+			t.Errorf("%s: %s", args, diff)
+		}
+	}
+	s.tollgate("events", "list", "--scan").refused(t, verb.ExitUsage, "--about")
+	s.tollgate("events", "list", "--mode=prod").refused(t, verb.ExitUsage, "--mode")
+	s.as("Reader")
+	s.tollgate("events", "list", "--about=cus_1").ok(t)
+	s.tollgate("events", "list", "--mode=live").ok(t)
+}
+
 func TestEventsListShape(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

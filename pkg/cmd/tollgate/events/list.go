@@ -5,7 +5,6 @@ package events
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,7 +20,12 @@ import (
 type List struct {
 	Status  string `enum:",failed,dead,retrying,done,ignored,running,purged,broken" default:"" help:"failed, dead, retrying, done, ignored, running, purged or broken. Default: failed." placeholder:"WORD"`
 	Type    string `help:"Events of this type, or of a pattern such as invoice.*" placeholder:"TYPE"`
+	About   string `help:"Events of this customer, object or payment, or the event of this id." placeholder:"ID"`
+	Scan    bool   `help:"With --about: read the whole table for the events that wrote an item of it."`
+	Mode    string `enum:",live,test" default:"" help:"Events that wrote items of this mode: live or test." placeholder:"MODE"`
+	Account string `help:"Events that wrote items of this connected account; - is the platform's own." placeholder:"acct_…"`
 	Since   string `help:"Events whose record changed since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
+	Until   string `help:"Events whose record changed before; as --since." placeholder:"WHEN"`
 	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
 	MaxRead int    `default:"10000" help:"Items read to find them (8 to 1000000)."`
 	Cursor  string `help:"Continue where the previous list ended, with the same filters."`
@@ -39,7 +43,9 @@ func (List) Help() string {
   purged    not done, and an operator purged it
   broken    the row cannot be read as a record; every other list shows it too, if its readable attributes match
 
-The last five, and --type or --since without --status, read the whole table, in no order. A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…,"read":…}.
+--about finds the events that the ledger's items about an id name: of a fact and of a message the first event, of a row the last, at most 300. With --scan it reads the whole table and finds all that wrote an item of that id; neither finds an event that wrote nothing. A record names no mode and no account: both filters look at the items that an event wrote.
+
+The last five, and any other filter without --status, read the whole table, in no order. A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…,"read":…}.
 
 The next attempt is when the back-off schedule makes the message visible again: a time of the next hour, or "due". A receive that cannot reach the table leaves no trace in the record: if it may have been the last, a retrying event is shown as in the queue or dlq.
 
@@ -49,39 +55,33 @@ The next attempt is when the back-off schedule makes the message visible again: 
 
 // Run lists events. An empty list is not a failure.
 func (c *List) Run(ctx context.Context, a *verb.App) error {
-	req, err := c.request(time.Now())
+	f, err := Find(ctx, a, *c)
 	if err != nil {
 		return err
 	}
-	t, reader, err := a.Reader(ctx)
-	if err != nil {
-		return err
+	print(a, f.Records, f.Limits)
+	if f.Left > 0 {
+		fmt.Fprintf(a.Err, "%d more events are named: --scan reads the table for them\n", f.Left)
 	}
-	if c.scans() {
-		fmt.Fprintf(a.Err, "reading the whole table, at most %d items: no index has these events\n", c.MaxRead)
-	}
-	page, err := reader.List(ctx, req)
-	if errors.Is(err, dynamostore.ErrCursor) {
-		return verb.Usage("--cursor is not from this list")
-	}
-	if err != nil {
-		return err
-	}
-	print(a, page.Records, t.Limits())
-	more(a, page)
+	more(a, f.Page)
 	return nil
 }
 
 func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 	req := dynamostore.ListRequest{
-		Status: dynamostore.Filter(c.Status), Type: c.Type, Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
+		Status: dynamostore.Filter(c.Status), Type: c.Type, About: c.About, Mode: c.Mode, Account: c.Account,
+		Limit: c.Limit, MaxRead: c.MaxRead, Cursor: c.Cursor,
 	}
-	err := checkList(c.Limit, c.MaxRead, c.Type)
-	if err != nil {
+	if err := checkList(c.Limit, c.MaxRead, c.Type); err != nil {
 		return req, err
 	}
+	if c.Scan && c.About == "" {
+		return req, verb.Usage("--scan needs --about")
+	}
+	var err, until error
 	req.Since, err = verb.When("--since", c.Since, now)
-	return req, err
+	req.Until, until = verb.When("--until", c.Until, now)
+	return req, cmp.Or(err, until)
 }
 
 func checkList(limit, maxRead int, pattern string) error {
@@ -97,7 +97,7 @@ func (c *List) scans() bool {
 	case "failed", "dead", "retrying":
 		return false
 	case "":
-		return c.Type != "" || c.Since != ""
+		return c.Type+c.Since+c.Until+c.Mode+c.Account+c.About != ""
 	default:
 		return true
 	}

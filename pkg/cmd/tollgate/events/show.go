@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,18 @@ type Show struct {
 type View struct {
 	verb.RecordView
 	Effects []map[string]any `json:"effects"`
+
+	Record idempotency.Record `json:"-"`
+	Target verb.Target        `json:"-"`
+}
+
+// ErrUnknown: the table has no record of the event.
+var ErrUnknown = errors.New("is not known")
+
+// Load returns what the table knows of an event. The error of an event without a record wraps
+// ErrUnknown.
+func Load(ctx context.Context, a *verb.App, id string) (View, error) {
+	return (&Show{ID: id}).load(ctx, a)
 }
 
 // addPurger adds from the audit trail why the event was purged, and by whom if the record does
@@ -65,19 +78,31 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	if c.Wait < 0 {
 		return verb.Usage("--wait is a duration such as 30s")
 	}
-	t, reader, err := a.Reader(ctx)
+	v, err := c.load(ctx, a)
 	if err != nil {
 		return err
+	}
+	v.show(a, v.Record)
+	if c.Wait > 0 && !v.Target.Settled(v.Record) {
+		return fmt.Errorf("event %s is still %s after %s", c.ID, v.Status, c.Wait)
+	}
+	return nil
+}
+
+func (c *Show) load(ctx context.Context, a *verb.App) (v View, err error) {
+	t, reader, err := a.Reader(ctx)
+	if err != nil {
+		return v, err
 	}
 	r, found, err := idempotency.Await(ctx, reader, c.ID, time.Now().Add(c.Wait), t.Settled)
 	if err != nil {
-		return err
+		return v, err
 	}
 	if !found {
-		return verb.Hint(fmt.Errorf("event %s is not known in %s", c.ID, t.Name),
+		return v, verb.Hint(fmt.Errorf("event %s %w in %s", c.ID, ErrUnknown, t.Name),
 			"no attempt has claimed it: it is still in the queue, or its endpoint's policy excludes it (tollgate dlq show %s), or it never arrived: check its deliveries at Stripe", c.ID)
 	}
-	v := View{RecordView: verb.ViewOf(r, time.Now(), t.Limits()), Effects: []map[string]any{}}
+	v = View{RecordView: verb.ViewOf(r, time.Now(), t.Limits()), Effects: []map[string]any{}, Record: r, Target: t}
 	if v.Purged {
 		at := r.Purged
 		if at.IsZero() {
@@ -88,18 +113,14 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	for _, key := range r.Effects {
 		item, there, err := reader.Item(ctx, key)
 		if err != nil {
-			return err
+			return v, err
 		}
 		if !there {
 			item = map[string]any{"pk": key, "missing": true}
 		}
 		v.Effects = append(v.Effects, item)
 	}
-	v.show(a, r)
-	if c.Wait > 0 && !t.Settled(r) {
-		return fmt.Errorf("event %s is still %s after %s", c.ID, v.Status, c.Wait)
-	}
-	return nil
+	return v, nil
 }
 
 func (v View) show(a *verb.App, r idempotency.Record) {

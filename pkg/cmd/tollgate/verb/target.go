@@ -166,6 +166,15 @@ func (t Target) Writer() (*dynamostore.Operator, error) {
 	return dynamostore.NewOperator(dynamodb.NewFromConfig(t.AWS), t.Table, dynamostore.Options{})
 }
 
+// Items returns how many items the table has, about: on AWS it is counted every six hours.
+func (t Target) Items(ctx context.Context) (int64, error) {
+	got, err := dynamodb.NewFromConfig(t.AWS).DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.Table})
+	if err != nil {
+		return 0, Hint(fmt.Errorf("count items of table %s: %w", t.Table, err), "may these credentials call dynamodb:DescribeTable on it?")
+	}
+	return aws.ToInt64(got.Table.ItemCount), nil
+}
+
 // Limits returns the numbers that the target runs with.
 func (t Target) Limits() limits.Limits {
 	l := limits.Scaled(t.TimeScale)
