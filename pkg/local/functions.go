@@ -16,6 +16,7 @@ import (
 	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/lambdahost"
 	"tollgate/pkg/local/metrics"
+	"tollgate/pkg/local/timeseries"
 )
 
 // freeProcessWait is how long a request waits for a free ingest process.
@@ -29,6 +30,7 @@ type functions struct {
 	sender           *lambdahost.Function // nil without destinations
 	counts           *Counts
 	metrics          *metrics.Metrics
+	series           *timeseries.Recorder
 }
 
 // haveFunctions returns a one-line error with a hint if a binary is missing.
@@ -55,7 +57,7 @@ type hostFunction func(name string, timeout time.Duration, processes int, env ma
 func newFunctions(o Options, info Info) (f functions, err error) {
 	endpoints := o.endpointNames()
 	log := newLogLines(o.Log, o.LogLevel, endpoints...)
-	f.counts, f.metrics = log.counts, log.seen
+	f.counts, f.metrics, f.series = log.counts, log.seen, log.series
 	l := o.limits()
 	common := map[string]string{
 		"TOLLGATE_STAGE":      "local",

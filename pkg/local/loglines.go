@@ -14,6 +14,7 @@ import (
 
 	"tollgate/pkg/local/aws/jsonscan"
 	"tollgate/pkg/local/metrics"
+	"tollgate/pkg/local/timeseries"
 	"tollgate/pkg/telemetry"
 )
 
@@ -26,10 +27,11 @@ type logLines struct {
 	level  slog.Level // lines below it are counted but not written
 	counts *Counts
 	seen   *metrics.Metrics
+	series *timeseries.Recorder
 }
 
 func newLogLines(out io.Writer, level string, endpoints ...string) *logLines {
-	l := &logLines{out: out, counts: &Counts{values: map[string]int64{}}}
+	l := &logLines{out: out, counts: &Counts{values: map[string]int64{}}, series: timeseries.NewRecorder(time.Now)}
 	l.seen = metrics.New(endpoints, shown(), l.counts.Get)
 	_ = l.level.UnmarshalText([]byte(level)) // an unknown level shows all lines; the functions reject it
 	return l
@@ -72,12 +74,14 @@ func (f *functionLines) readable(line []byte) string {
 		}
 	}
 	counted := f.counts.add(head[telemetry.DirectiveKey], fields)
-	f.seen.Observe(head[telemetry.MessageKey], func(key string) string {
+	member := func(key string) string {
 		if i := slices.IndexFunc(fields, func(p pair) bool { return p.key == key }); i >= 0 {
 			return fields[i].value
 		}
 		return ""
-	})
+	}
+	f.seen.Observe(head[telemetry.MessageKey], member)
+	record(f.series, head[telemetry.MessageKey], counted, member)
 	var level slog.Level
 	if level.UnmarshalText([]byte(head[telemetry.LevelKey])) == nil && level < f.level {
 		return ""

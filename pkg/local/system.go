@@ -45,6 +45,7 @@ type System struct {
 	poller     *background
 	senders    []*background // one for each group of destinations
 	schedule   *background
+	levels     *background // of the queues
 	// One server each: deliveries, the AWS services, the fake Stripe.
 	server, aws, stripe *http.Server
 
@@ -140,6 +141,9 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 		return err
 	}
 	s.schedule = startSchedule(s.functions.reconcile, s.options)
+	s.levels = inBackground(func(ctx context.Context) error {
+		return measure(ctx, s.functions.series, s.services.sqs.Queue(s.Info.QueueURL), s.services.sqs.Queue(s.Info.DLQURL))
+	})
 	g, err := gateway.New(gateway.Options{
 		Routes:  []string{limits.WebhookPath, limits.WebhookPath + "/{endpoint}"},
 		Invoker: s.functions.ingestInvoker(&rememberDeliveries{fakeStripe: s.fakeStripe, stored: clients(s.Info, s.aws.Handler).storedSecrets}),
@@ -149,17 +153,18 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	}
 	s.Info.URL = "http://" + deliveries.Addr().String() + limits.WebhookPath
 	s.server = g.Server()
-	s.server.Handler = loopback.BlockBrowsers(withMetrics(s.server.Handler, s.functions.metrics.Handler()))
+	s.server.Handler = loopback.BlockBrowsers(withCounts(s.server.Handler, map[string]http.Handler{
+		"/metrics": s.functions.metrics.Handler(), SeriesPath: serveSeries(s.functions.series),
+	}))
 	s.run(deliveries, s.server)
 	return nil
 }
 
-// withMetrics serves metrics to programs that Prometheus runs on this machine, not through a tunnel.
-func withMetrics(front, metrics http.Handler) http.Handler {
-	metrics = loopback.Programs(metrics)
+// withCounts serves what was counted to programs on this machine, such as Prometheus, not through a tunnel.
+func withCounts(front http.Handler, counts map[string]http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && r.URL.Path == "/metrics" {
-			metrics.ServeHTTP(w, r)
+		if h := counts[r.URL.Path]; r.Method == http.MethodGet && h != nil {
+			loopback.Programs(h).ServeHTTP(w, r)
 			return
 		}
 		front.ServeHTTP(w, r)
@@ -219,7 +224,7 @@ func (s *System) Close(ctx context.Context) error {
 
 func (s *System) shutdown(ctx context.Context) error {
 	stopServer(ctx, s.server)
-	errs := append([]error{s.schedule.stop(ctx), s.poller.stop(ctx)}, stopAll(ctx, s.senders)...)
+	errs := append([]error{s.levels.stop(ctx), s.schedule.stop(ctx), s.poller.stop(ctx)}, stopAll(ctx, s.senders)...)
 	errs = append(errs, s.functions.close(ctx))
 	stopServer(ctx, s.stripe)
 	if s.fakeStripe != nil {

@@ -60,3 +60,21 @@ func (q Queue) Delete(ctx context.Context, messages []events.SQSMessage) error {
 	}
 	return nil
 }
+
+// Depth is how many messages a queue has, and since when the oldest was sent.
+type Depth struct {
+	Waiting, InFlight int
+	Oldest            time.Duration
+}
+
+// Depth counts the messages. Those that back off are in flight.
+func (q Queue) Depth() (d Depth, err error) {
+	err = q.service.onQueue(q.url, func(t *turn, is *queue) error {
+		d = Depth{Waiting: is.ready.len(), InFlight: is.hidden.len()}
+		if oldest := is.byAge.top(); oldest != nil {
+			d.Oldest = time.Duration(max(0, t.now-oldest.Sent))
+		}
+		return nil
+	})
+	return d, err
+}
