@@ -114,7 +114,7 @@ func (p *parts) looks() []grant {
 		{on: p.tableARN, actions: []string{"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:GetItem", "dynamodb:Scan"}},
 		{on: p.index("list"), actions: []string{"dynamodb:Query"}},
 		{on: p.index("open-upd"), actions: []string{"dynamodb:Query"}},
-		{on: p.tableARN, actions: []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, keys: []string{limits.KeyDLQLock}},
+		{on: p.tableARN, actions: []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, keys: []string{limits.KeyDLQLock, limits.KeyHoldLock}},
 		{on: arn("lambda", "function", p.name("*")), actions: []string{"lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration"}},
 		{on: arn("logs", "log-group", "/aws/lambda/"+p.name("*")), actions: []string{"logs:FilterLogEvents"}},
 		{on: p.mappingARN(), actions: []string{"lambda:GetEventSourceMapping"}},

@@ -21,7 +21,7 @@ func (p *parts) addOutputs() {
 		{limits.OutputWebhookURL, "webhook URL of the endpoint default; append / and a name for another endpoint", url},
 		{limits.OutputQueueURL, "queue of events", p.queue.Ref()},
 		{limits.OutputDLQURL, "dead-letter queue", p.dead.Ref()},
-		{limits.OutputHoldQueueURL, "queue that holds the events of paused types", p.hold.Ref()},
+		{limits.OutputHoldURL, "queue that holds the events of paused types", p.hold.Ref()},
 		{limits.OutputTable, "table of records and effects", p.tableName},
 		{limits.OutputWebhookSecret, "secret with the signing secrets", p.webhook.Ref()},
 		{limits.OutputAPIKeySecret, "secret with the Stripe API key", p.key.Ref()},

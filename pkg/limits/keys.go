@@ -14,6 +14,7 @@ const (
 	KeyAudit       = "AUDIT#" // an operator's change
 
 	KeyPosition = "OPS#verify" // the whole key of the comparison's position
-	KeyDLQLock  = "OPS#dlq"    // the whole key of the lock on the queues that operators read
+	KeyDLQLock  = "OPS#dlq"    // the whole key of the lock on the dead-letter queue
+	KeyHoldLock = "OPS#hold"   // the whole key of the lock on the hold queue
 	KeyPause    = "OPS#pause"  // the whole key of the switch: what is paused
 )

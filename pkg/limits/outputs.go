@@ -19,9 +19,9 @@ const (
 	OutputQueueURL   = "QueueUrl"
 	OutputDLQURL     = "DlqUrl"
 	OutputTable      = "TableName"
-	// OutputHoldQueueURL and OutputMapping are missing in stacks of earlier releases.
-	OutputHoldQueueURL = "HoldQueueUrl"
-	OutputMapping      = "ConsumerMappingId"
+	// OutputHoldURL and OutputMapping are missing in stacks of earlier releases.
+	OutputHoldURL = "HoldQueueUrl"
+	OutputMapping = "ConsumerMappingId"
 	// OutputSendDLQURL is there only with destinations.
 	OutputSendDLQURL = "SendDlqUrl"
 
