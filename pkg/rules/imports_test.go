@@ -195,6 +195,8 @@ func outsideImports(s *source) (violations []string) {
 				what = "may not import the AWS SDK: only the adapters, pkg/run, pkg/local and the command may"
 			case f.dir != "pkg/local/metrics" && within(target, "github.com/prometheus"):
 				what = "may not import Prometheus' library: only pkg/local/metrics may, which no function links"
+			case within(target, "github.com/chromedp"):
+				what = "may not import chromedp: only tests drive a browser"
 			case !p.stripe && within(target, "github.com/stripe/stripe-go/v76"):
 				what = "may not import stripe-go: only pkg/verify, pkg/stripeapi, pkg/handlers, pkg/cmd and pkg/local may"
 			}

@@ -88,6 +88,8 @@ func TestRulesFind(t *testing.T) {
 		{"imports from outside", "pkg/local/aws/sqs/x.go", `package sqs; import "github.com/aws/smithy-go"`, "pkg/local/aws/sqs may not import the AWS SDK"},
 		{"imports from outside", "functions/ingest/x.go", `package main; import "github.com/aws/aws-sdk-go-v2/service/sqs"`, ""},
 		{"imports from outside", "pkg/telemetry/x.go", `package telemetry; import "github.com/prometheus/client_golang/prometheus"`, "pkg/telemetry may not import Prometheus' library"},
+		{"imports from outside", "pkg/cmd/tollgate/x.go", `package main; import "github.com/chromedp/chromedp"`, "pkg/cmd/tollgate may not import chromedp"},
+		{"imports from outside", "pkg/local/e2e/x_test.go", `package e2e; import "github.com/chromedp/chromedp"`, ""},
 		{"imports from outside", "pkg/local/x.go", `package local; import "github.com/prometheus/client_golang/prometheus"`, "pkg/local may not import Prometheus' library"},
 		{"imports from outside", "pkg/local/metrics/x.go", `package metrics; import "github.com/prometheus/client_golang/prometheus"`, ""},
 		{"imports from outside", "pkg/dispatch/x.go", `package dispatch; import "github.com/stripe/stripe-go/v76"`, "pkg/dispatch may not import stripe-go"},
