@@ -92,11 +92,12 @@ func (c *Purge) Run(ctx context.Context, a *verb.App) error {
 		printGroups(w.errOut(), p.Groups)
 	}
 	what := fmt.Sprintf("delete %d of %d dead letters permanently (%s), exported to %s", p.Selected, p.Read, f, v.File)
-	if err := a.Confirm(ctx, w.target, what, c.Yes); err != nil {
+	of := verb.Audit{Verb: "dlq purge", Note: c.Note, Detail: what, Plan: p}
+	if err := a.Confirm(ctx, w.target, of, c.Yes); err != nil {
 		os.Remove(v.File) // nothing of it was deleted
 		return err
 	}
-	return a.Audited(ctx, w.target, verb.Audit{Verb: "dlq purge", Note: c.Note, Detail: what}, func(ctx context.Context) (string, error) {
+	return a.Audited(ctx, w.target, of, func(ctx context.Context) (string, error) {
 		err := w.purge(ctx, p, &v)
 		a.Line(v, v.text())
 		return v.text(), err

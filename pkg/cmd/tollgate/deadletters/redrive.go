@@ -94,7 +94,7 @@ func (c *Redrive) Run(ctx context.Context, a *verb.App) error {
 	}
 	of := verb.Audit{
 		Verb: "redrive", Note: c.Note, Detail: fmt.Sprintf("%s; %s", f, v.planned()),
-		Ask: fmt.Sprintf("send %s to the queue again (%s)", v.planned(), f),
+		Ask: fmt.Sprintf("send %s to the queue again (%s)", v.planned(), f), Plan: p,
 	}
 	return a.Change(ctx, w.target, of, c.Yes, func(ctx context.Context) (string, error) {
 		err := c.redrive(ctx, w, p, &v)

@@ -145,7 +145,7 @@ func (c *Dev) ready(a *verb.App, i local.Info) {
 	if self, err := os.Executable(); err == nil {
 		next = strings.Replace(next, "tollgate", relative(self), 1)
 	}
-	if a.Data != ".tollgate" {
+	if a.Data != verb.DefaultData {
 		next += " --data " + a.Data
 	}
 	fmt.Fprintf(a.Out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)

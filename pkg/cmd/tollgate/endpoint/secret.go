@@ -227,7 +227,7 @@ func (r roll) takeNew(ctx context.Context) error {
 		fmt.Fprintf(r.app.Err, "first roll it at Stripe: Dashboard, Developers, Webhooks, the endpoint for %s, Roll secret; let the old one expire in 24 hours, not at once\n",
 			cmp.Or(r.Wanted.URL, "this system"))
 	}
-	if err := r.app.Confirm(ctx, r.Target, what, r.Yes); err != nil {
+	if err := r.app.Confirm(ctx, r.Target, verb.Audit{Ask: what}, r.Yes); err != nil {
 		return err
 	}
 	var secret registration.Secret

@@ -94,7 +94,7 @@ func (c *Replay) Run(ctx context.Context, a *verb.App) error {
 	}
 	what := c.detail(ids)
 	ask := fmt.Sprintf("run %s again (%s)", verb.Plural(len(ids), "event", "events"), what)
-	return a.Change(ctx, t, verb.Audit{Verb: "events replay", Note: c.Note, Detail: what, Ask: ask}, c.Yes, run.run)
+	return a.Change(ctx, t, verb.Audit{Verb: "events replay", Note: c.Note, Detail: what, Ask: ask, Plan: ids}, c.Yes, run.run)
 }
 
 func (c *Replay) check() error {

@@ -72,28 +72,37 @@ A list that stops before its end prints a cursor on stderr, with --json as an ob
   tollgate outbox list --unsent --type receipt --before 1h`
 }
 
-// Run lists messages. An empty list is not a failure.
-func (c *List) Run(ctx context.Context, a *verb.App) error {
+// Load reads one page of the list, and the cursor of the next, "" at the end.
+func (c *List) Load(ctx context.Context, a *verb.App) (page []View, cursor string, err error) {
 	req, err := c.request(time.Now())
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	if err := verb.Between("--limit", c.Limit, 1, 10_000); err != nil {
-		return err
+		return nil, "", err
 	}
 	req.Held, req.Unsent, req.Limit, req.Cursor = c.Held, c.Unsent, c.Limit, c.Cursor
 	_, reader, err := a.Reader(ctx)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	page, cursor, err := reader.Waiting(ctx, req)
+	list, cursor, err := reader.Waiting(ctx, req)
 	if errors.Is(err, dynamostore.ErrCursor) {
-		return verb.Usage("--cursor is not from this list")
+		return nil, "", verb.Usage("--cursor is not from this list")
 	}
+	for _, m := range list {
+		page = append(page, viewOf(m))
+	}
+	return page, cursor, err
+}
+
+// Run lists messages. An empty list is not a failure.
+func (c *List) Run(ctx context.Context, a *verb.App) error {
+	page, cursor, err := c.Load(ctx, a)
 	if err != nil {
 		return err
 	}
-	verb.List(a, page, func(m dynamostore.WaitingMessage) any { return viewOf(m) }, "No messages.",
+	verb.List(a, page, func(v View) any { return v }, "No messages.",
 		"message|status|state of|waits since|amount|key|to", row)
 	if cursor != "" {
 		a.Note(map[string]string{"cursor": cursor}, "there may be more: continue with --cursor "+cursor)
@@ -138,22 +147,31 @@ func viewOf(m dynamostore.WaitingMessage) View {
 	return v
 }
 
-func row(m dynamostore.WaitingMessage) []string {
-	v, now := viewOf(m), time.Now()
-	state, _ := time.Parse(time.RFC3339, v.StateAt)
-	status := v.Status
+// Text describes the status in words.
+func (v View) Text() string {
+	held := v.Status == "held"
 	switch {
-	case m.Held && v.Held == dispatch.HeldBeforeBegin:
-		status = "held: before begin"
-	case m.Held && v.Held == dispatch.HeldBefore:
-		status = "held: before restore"
-	case m.Held:
-		status = "held: " + verb.Dash(v.Held)
+	case held && v.Held == dispatch.HeldBeforeBegin:
+		return "held: before begin"
+	case held && v.Held == dispatch.HeldBefore:
+		return "held: before restore"
+	case held:
+		return "held: " + verb.Dash(v.Held)
 	case v.ReleasedAt != nil:
-		status = "unsent, released"
+		return "unsent, released"
 	}
+	return v.Status
+}
+
+func row(v View) []string {
+	var queued time.Time
+	if v.QueuedAt != nil {
+		queued, _ = time.Parse(time.RFC3339, *v.QueuedAt)
+	}
+	now := time.Now()
+	state, _ := time.Parse(time.RFC3339, v.StateAt)
 	return []string{
-		verb.Clip(verb.Dash(v.Name), 24), status, verb.ShortTime(state, now), verb.ShortTime(m.Queued, now), verb.Money(v.Amount, v.Currency), v.Key, verb.Dash(v.To),
+		verb.Clip(verb.Dash(v.Name), 24), v.Text(), verb.ShortTime(state, now), verb.ShortTime(queued, now), verb.Money(v.Amount, v.Currency), v.Key, verb.Dash(v.To),
 	}
 }
 

@@ -66,28 +66,36 @@ type Excluded struct {
 
 // Run fails when there is a gap.
 func (c *Report) Run(ctx context.Context, a *verb.App) error {
+	v, err := c.Load(ctx, a)
+	if err != nil {
+		return err
+	}
+	v.print(a)
+	if !v.Whole {
+		return verb.Hint(errors.New(v.Says), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
+	}
+	return nil
+}
+
+// Load reads the coverage of the last days.
+func (c *Report) Load(ctx context.Context, a *verb.App) (v View, err error) {
 	if c.Days < 1 || c.Days > 29 {
-		return verb.Usage("--days is 1 to 29")
+		return v, verb.Usage("--days is 1 to 29")
 	}
 	t, reader, err := a.Reader(ctx)
 	if err != nil {
-		return err
+		return v, err
 	}
 	now, l := time.Now(), t.Limits().Reconcile
 	back := time.Duration(c.Days) * 24 * time.Hour
 	// A window may begin before the time that it reaches into.
 	notes, broken, err := reader.Covered(ctx, now.Add(-back-l.Frequent.Span-l.Frequent.Every-l.Slice), now)
 	if err != nil {
-		return err
+		return v, err
 	}
-	proof := reconcile.Prove(notes, l, now, back)
-	v := c.view(proof)
+	v = c.view(reconcile.Prove(notes, l, now, back))
 	v.Broken = append(v.Broken, broken...)
-	v.print(a)
-	if !proof.Whole() {
-		return verb.Hint(errors.New(c.summary(proof)), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
-	}
-	return nil
+	return v, nil
 }
 
 func (c *Report) summary(p reconcile.Proof) string {

@@ -39,6 +39,9 @@ type Globals struct {
 
 func (g *Globals) globals() *Globals { return g }
 
+// DefaultData is the default of --data.
+const DefaultData = ".tollgate"
+
 // CommandLine is a pointer to a struct of verbs that embeds [Globals].
 type CommandLine interface{ globals() *Globals }
 
@@ -137,7 +140,8 @@ type App struct {
 	Env     config.Command
 	Version string // the command's release
 
-	reach *reach // nil records nothing
+	reach *reach                                                 // nil records nothing
+	ask   func(ctx context.Context, what string, plan any) error // a job's; nil: ask on the terminal
 }
 
 // Exit codes.
@@ -194,13 +198,12 @@ func (a *App) HintOf(err error) string {
 }
 
 func (a *App) fail(err error) int {
-	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // only Ctrl-C cancels a verb
-	next := a.HintOf(err)
+	text, next := a.Failure(err)
 	if a.JSON {
 		line, _ := json.Marshal(map[string]string{"error": text, "hint": next})
 		fmt.Fprintf(a.Err, "%s\n", line)
 	} else {
-		fmt.Fprintf(a.Err, "tollgate: %s\n", strings.TrimSpace(text))
+		fmt.Fprintf(a.Err, "tollgate: %s\n", text)
 		if next != "" {
 			fmt.Fprintf(a.Err, "  %s\n", next)
 		}

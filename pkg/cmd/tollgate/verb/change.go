@@ -24,14 +24,15 @@ type Audit struct {
 	Verb   string // as it is typed, for example "dlq purge"
 	Note   string // the operator's reason
 	Detail string // which things are changed; no payload and no secret
-	Ask    string // what [App.Change] asks for; Detail by default
+	Ask    string // what [App.Confirm] asks for; Detail by default
+	Plan   any    // for a job's page; nil: Ask says it all
 }
 
 const auditTimeout = 5 * time.Second
 
 // Change asks as [App.Confirm] does, and changes as [App.Audited] does.
 func (a *App) Change(ctx context.Context, t Target, of Audit, yes bool, change func(context.Context) (outcome string, err error)) error {
-	if err := a.Confirm(ctx, t, cmp.Or(of.Ask, of.Detail), yes); err != nil {
+	if err := a.Confirm(ctx, t, of, yes); err != nil {
 		return err
 	}
 	return a.Audited(ctx, t, of, change)
@@ -120,11 +121,15 @@ func ended(operator string) bool {
 
 const maxReplyBytes = 64
 
-// Confirm prints what is going to be changed where. It asks unless the system is local or yes
-// was given, and refuses when there is no terminal to ask on.
-func (a *App) Confirm(ctx context.Context, t Target, what string, yes bool) error {
+// Confirm prints what is going to be changed where. It asks unless yes was given or the system
+// is local, and refuses when there is no terminal to ask on. A job's page is asked always.
+func (a *App) Confirm(ctx context.Context, t Target, of Audit, yes bool) error {
+	what := cmp.Or(of.Ask, of.Detail)
 	fmt.Fprintf(a.Err, "%s: %s\n", t.Name, what)
-	if yes || t.Local {
+	switch {
+	case a.ask != nil && !yes:
+		return a.ask(ctx, t.Name+": "+what, of.Plan)
+	case yes || t.Local:
 		return nil
 	}
 	noTerminal := Usage("this changes %s: without a terminal, confirm with --yes", t.Name)

@@ -29,6 +29,9 @@ func (a *App) DLQ(t Target, verb string) (*redrive.DLQ, *dynamostore.Operator, e
 // Locked adds a hint to the error of a lock that another operator has.
 func Locked(err error) error {
 	if held, ok := errors.AsType[*redrive.LockedError](err); ok {
+		if held.Lock.By == Operator() {
+			return Hint(err, "another job of this console, or of this command, works on it: wait for it, or stop it")
+		}
 		return Hint(err, "try again when it is done; if its process died, the lock expires at %s", held.Lock.Until.UTC().Format("15:04:05 UTC"))
 	}
 	return err

@@ -214,8 +214,8 @@ func Money(amount int64, currency string) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", amount, currency))
 }
 
-// Progress prints on stderr how far a long run is: once a second on a terminal, else every
-// 30 seconds. It is safe for concurrent use.
+// Progress prints on stderr how far a long run is: once a second on a terminal or for a job,
+// else every 30 seconds. It is safe for concurrent use.
 type Progress struct {
 	a      *App
 	verb   string
@@ -245,7 +245,7 @@ func (a *App) Counter(verb, things string) *Progress {
 
 // ProgressEvery returns the least time between two lines of progress.
 func (a *App) ProgressEvery() time.Duration {
-	if terminalWidth(a.Err) > 0 {
+	if terminalWidth(a.Err) > 0 || a.ask != nil {
 		return time.Second
 	}
 	return 30 * time.Second
