@@ -32,6 +32,8 @@ type Info struct {
 	DestinationSecrets map[string]string `json:"destination_secrets,omitempty"`
 
 	EndpointSecrets map[string]string `json:"endpoint_secrets,omitempty"` // of the named endpoints, without the default one
+
+	Console string `json:"console,omitempty"` // link of the console, with its token
 }
 
 // InfoFile is the name of the file in the data folder.

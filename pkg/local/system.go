@@ -93,6 +93,12 @@ func (s *System) start(ctx context.Context) error {
 	return s.Info.write(s.options.Data)
 }
 
+// HasConsole writes the link of the system's console to its description.
+func (s *System) HasConsole(link string) error {
+	s.Info.Console = link
+	return s.Info.write(s.options.Data)
+}
+
 // startServices opens the data folder, serves it and creates the resources.
 func (s *System) startServices(ctx context.Context) (err error) {
 	if s.services, err = openServices(s.options.Data, s.options.TimeScale); err != nil {

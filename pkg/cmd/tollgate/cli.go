@@ -2,6 +2,7 @@ package main
 
 import (
 	"tollgate/pkg/cmd/tollgate/audit"
+	"tollgate/pkg/cmd/tollgate/console"
 	"tollgate/pkg/cmd/tollgate/deadletters"
 	"tollgate/pkg/cmd/tollgate/destinations"
 	"tollgate/pkg/cmd/tollgate/dev"
@@ -41,5 +42,6 @@ type cli struct {
 	Secret   endpoint.SecretCommands `cmd:"" help:"The signing secret."`
 	Ledger   ledger.Commands         `cmd:"" help:"The example handlers' billing ledger."`
 	Audit    audit.Commands          `cmd:"" help:"Who changed what, and why."`
+	Console  console.Console         `cmd:"" help:"Pages to look and to fix, served on this machine."`
 	Doctor   doctor.Doctor           `cmd:"" help:"Check the whole system, and print what to fix."`
 }

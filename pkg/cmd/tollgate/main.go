@@ -5,9 +5,15 @@
 // 2 wrong use.
 package main
 
-import "tollgate/pkg/cmd/tollgate/verb"
+import (
+	"tollgate/pkg/cmd/tollgate/console"
+	"tollgate/pkg/cmd/tollgate/dev"
+	"tollgate/pkg/cmd/tollgate/verb"
+)
 
 // version is the release, which make writes with the linker.
 var version = "dev"
 
-func main() { verb.Main(&cli{Globals: verb.Globals{Release: version}}) }
+func main() {
+	verb.Main(&cli{Globals: verb.Globals{Release: version}, Dev: dev.Dev{OpenConsole: console.OpenLocal}})
+}

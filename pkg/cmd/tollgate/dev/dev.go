@@ -39,12 +39,17 @@ type Dev struct {
 	Destinations string `help:"JSON file with the receivers of messages and events, in the form of the stack's option destinations." placeholder:"FILE"`
 	SendTo       string `help:"Send every message and event to this URL, the destination listen; for example http://127.0.0.1:4300 for tollgate listen." placeholder:"URL"`
 
+	ConsoleListen string `help:"Address of the console (loopback). Default: 127.0.0.1:4243, or a free port if it is in use." placeholder:"HOST:PORT"`
+
+	// OpenConsole serves the console of the running system; nil serves none.
+	OpenConsole func(ctx context.Context, a *verb.App, listen string) (link string, stop func() error, err error) `kong:"-"`
+
 	NoReconcile bool   `help:"Run no reconcile function: missed events are not found, and nothing is sent from the outbox."`
 	LogLevel    string `default:"info" enum:"debug,info,warn,error" help:"Log level of the functions: debug, info, warn or error."`
 }
 
 func (Dev) Help() string {
-	return `Runs ingest, queue, consumer, table, secrets and a fake Stripe. All durable data is in the data folder, which the other verbs use to find the system. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C stops it; a second one stops it at once.
+	return `Runs ingest, queue, consumer, table, secrets and a fake Stripe. All durable data is in the data folder, which the other verbs use to find the system. The console's link is printed. With STRIPE_API_KEY objects are fetched from Stripe itself. Ctrl-C stops it; a second one stops it at once.
 
   tollgate dev
   tollgate dev --listen 127.0.0.1:0 --aws-listen 127.0.0.1:0 --time-scale 60
@@ -61,7 +66,7 @@ const stopTimeout = 15 * time.Second
 // garbagePercent collects garbage seldom: the live heap is a few megabytes.
 const garbagePercent = 400
 
-// Run starts the system, prints one line and runs until an interrupt or a failure.
+// Run starts the system, prints how to reach it and runs until an interrupt or a failure.
 func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 	switch {
 	case a.Stack != "":
@@ -100,14 +105,31 @@ func (c *Dev) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	c.ready(a, s.Info)
-	failure := watch(ctx, a, s)
+	closeConsole, failure := c.console(ctx, a, s)
+	if failure == nil {
+		c.ready(a, s.Info)
+		failure = watch(ctx, a, s)
+	}
+	failure = errors.Join(failure, closeConsole())
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := s.Close(stop); err != nil && failure == nil {
 		failure = fmt.Errorf("stop: %w", err)
 	}
 	return failure
+}
+
+// console serves the console, and writes its link where the verb console finds it.
+func (c *Dev) console(ctx context.Context, a *verb.App, s *local.System) (stop func() error, err error) {
+	stop = func() error { return nil }
+	if c.OpenConsole == nil {
+		return stop, nil
+	}
+	link, stopConsole, err := c.OpenConsole(ctx, a, c.ConsoleListen)
+	if err != nil {
+		return stop, err
+	}
+	return stopConsole, s.HasConsole(link)
 }
 
 const countsEvery = 10 * time.Second
@@ -149,6 +171,9 @@ func (c *Dev) ready(a *verb.App, i local.Info) {
 		next += " --data " + a.Data
 	}
 	fmt.Fprintf(a.Out, "tollgate is ready: %s  secret %s  aws %s  try: %s\n", i.URL, i.Secret, i.Endpoint, next)
+	if i.Console != "" {
+		fmt.Fprintf(a.Out, "console: %s\n", i.Console)
+	}
 	for _, name := range slices.Sorted(maps.Keys(i.DestinationSecrets)) {
 		fmt.Fprintf(a.Out, "sends to %s  secret %s\n", name, i.DestinationSecrets[name])
 	}

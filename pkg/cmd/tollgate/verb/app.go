@@ -140,8 +140,9 @@ type App struct {
 	Env     config.Command
 	Version string // the command's release
 
-	reach *reach                                                 // nil records nothing
-	ask   func(ctx context.Context, what string, plan any) error // a job's; nil: ask on the terminal
+	reach   *reach                                                 // nil records nothing
+	ask     func(ctx context.Context, what string, plan any) error // a job's; nil: ask on the terminal
+	targets *targetCache                                           // nil looks for the target each time
 }
 
 // Exit codes.

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,9 +64,44 @@ type Target struct {
 	Destinations    string            // the receivers of deliveries, as JSON
 }
 
+// targetCache keeps the target of a process that needs it many times.
+type targetCache struct {
+	mu     sync.Mutex
+	target Target
+	until  time.Time
+}
+
+// targetFor is how long a target is kept: a deployment may change a stack's outputs.
+const targetFor = 5 * time.Minute
+
+// Caching returns a copy that reads the stack, or the environment's configuration, once in
+// five minutes. The local system is looked for each time: it may have been started again.
+func (a *App) Caching() *App {
+	own := *a
+	own.targets = &targetCache{}
+	return &own
+}
+
 // Target finds the system: the stack of --stack, else the system of the environment, else
 // the local one.
 func (a *App) Target(ctx context.Context) (Target, error) {
+	if a.targets == nil || a.Stack == "" && !a.Env.Named() {
+		return a.findTarget(ctx)
+	}
+	c := a.targets
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Now().Before(c.until) {
+		return c.target, nil
+	}
+	t, err := a.findTarget(ctx)
+	if err == nil {
+		c.target, c.until = t, time.Now().Add(targetFor)
+	}
+	return t, err
+}
+
+func (a *App) findTarget(ctx context.Context) (Target, error) {
 	switch {
 	case a.Stack != "":
 		return a.stackTarget(ctx)
