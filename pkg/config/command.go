@@ -13,6 +13,7 @@ type Command struct {
 
 	WebhookSecretID string // TOLLGATE_WEBHOOK_SECRET_ID
 	APIKeySecretID  string // TOLLGATE_API_KEY_SECRET_ID
+	HoldURL         string // TOLLGATE_HOLD_QUEUE_URL, "" for a system that cannot pause
 	StripeURL       string // TOLLGATE_STRIPE_URL, "" for Stripe's own
 }
 
@@ -32,6 +33,7 @@ func LoadCommand(lookup Lookup) (Command, error) {
 
 		WebhookSecretID: r.text("TOLLGATE_WEBHOOK_SECRET_ID", optional, ""),
 		APIKeySecretID:  r.text("TOLLGATE_API_KEY_SECRET_ID", optional, ""),
+		HoldURL:         r.url("TOLLGATE_HOLD_QUEUE_URL", optional, "the URL of the hold queue"),
 		StripeURL:       r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 	}
 	r.allOrNone("TOLLGATE_TABLE", "TOLLGATE_QUEUE_URL", "TOLLGATE_DLQ_URL")

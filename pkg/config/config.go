@@ -34,6 +34,7 @@ type Consumer struct {
 	Table          string
 	QueueURL       string
 	DLQURL         string
+	HoldURL        string                   // "" in a stack that cannot pause
 	APIKeySecretID string                   // "" without a key
 	StripeURL      string                   // "" for Stripe's own URL
 	Endpoints      map[string]policy.Policy // an endpoint that is not listed accepts every event
@@ -114,6 +115,7 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 		Table:          r.text("TOLLGATE_TABLE", required, "the name of the table of records"),
 		QueueURL:       r.url("TOLLGATE_QUEUE_URL", required, "the URL of the queue of events"),
 		DLQURL:         r.url("TOLLGATE_DLQ_URL", required, "the URL of the dead-letter queue"),
+		HoldURL:        r.url("TOLLGATE_HOLD_QUEUE_URL", optional, "the URL of the hold queue"),
 		APIKeySecretID: r.text("TOLLGATE_API_KEY_SECRET_ID", optional, ""),
 		StripeURL:      r.url("TOLLGATE_STRIPE_URL", optional, "the URL of Stripe's API"),
 		Endpoints:      r.endpoints("TOLLGATE_ENDPOINTS"),
@@ -129,6 +131,9 @@ func LoadConsumer(lookup Lookup) (Consumer, error) {
 	c.Limits.MaxReceives = r.number("TOLLGATE_MAX_RECEIVES", c.Limits.MaxReceives, 2, limits.SQSMaxReceives)
 	if c.QueueURL != "" && c.QueueURL == c.DLQURL {
 		r.fault("TOLLGATE_DLQ_URL", "is TOLLGATE_QUEUE_URL: name the other queue, or dead letters are received again without end")
+	}
+	if c.HoldURL != "" && (c.HoldURL == c.QueueURL || c.HoldURL == c.DLQURL) {
+		r.fault("TOLLGATE_HOLD_QUEUE_URL", "is another queue's URL: name the hold queue, or held messages are received again without end, or lost among dead letters")
 	}
 	return c, r.err()
 }

@@ -96,6 +96,7 @@ func TestLoadConsumer(t *testing.T) {
 		"TOLLGATE_STRIPE_RATE":       "off",
 		"TOLLGATE_CONCURRENCY":       "4",
 		"TOLLGATE_EVENT_METRICS":     "true",
+		"TOLLGATE_HOLD_QUEUE_URL":    "https://sqs.eu-central-1.amazonaws.com/123456789012/tollgate-prod-hold",
 		"TOLLGATE_ENDPOINTS":         `{"default":{"livemode":[true],"accounts":["-","acct_1"]},"test":{"livemode":[false],"on_mismatch":"ignore"},"any":{"from":"2026-01-02T03:04:05Z"}}`,
 	}))
 	l := limits.AWS()
@@ -104,6 +105,7 @@ func TestLoadConsumer(t *testing.T) {
 		Common: Common{Stage: "dev", Version: "dev", LogLevel: slog.LevelInfo, Limits: l,
 			AWS: AWS{Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "SENSITIVE"}},
 		Table: "tollgate", QueueURL: minimal()["TOLLGATE_QUEUE_URL"], DLQURL: minimal()["TOLLGATE_DLQ_URL"],
+		HoldURL:        "https://sqs.eu-central-1.amazonaws.com/123456789012/tollgate-prod-hold",
 		APIKeySecretID: "tollgate/api-key", StripeURL: "http://127.0.0.1:12111",
 		Endpoints: map[string]policy.Policy{
 			"default": {Livemode: []bool{true}, Accounts: []string{"", "acct_1"}},
@@ -157,6 +159,8 @@ func TestFaults(t *testing.T) {
 		{"URL without host", "TOLLGATE_QUEUE_URL", "https:///x", "is not a URL"},
 		{"ARN for a URL", "TOLLGATE_DLQ_URL", "arn:aws:sqs:eu-central-1:1:q", "is not a URL"},
 		{"same queue twice", "TOLLGATE_DLQ_URL", minimal()["TOLLGATE_QUEUE_URL"], "name the other queue"},
+		{"the queue of events as the hold queue", "TOLLGATE_HOLD_QUEUE_URL", minimal()["TOLLGATE_QUEUE_URL"], "name the hold queue"},
+		{"the DLQ as the hold queue", "TOLLGATE_HOLD_QUEUE_URL", minimal()["TOLLGATE_DLQ_URL"], "name the hold queue"},
 		{"password in a URL", "TOLLGATE_STRIPE_URL", "https://SENSITIVE:x@host", "is not a URL"},
 		{"stripe host", "TOLLGATE_STRIPE_URL", "api.stripe.com", "is not a URL"},
 		{"scale zero", "TOLLGATE_TIME_SCALE", "0", "from 1 to 200"},
@@ -274,7 +278,7 @@ func FuzzLoad(f *testing.F) {
 		"TOLLGATE_STRIPE_URL", "TOLLGATE_MAX_RECEIVES", "TOLLGATE_ENDPOINTS", "TOLLGATE_RECONCILE", "TOLLGATE_BEGIN", "TOLLGATE_HOLD_AFTER", "TOLLGATE_HOLD_BEFORE",
 		"TOLLGATE_KEEP_SENT", "TOLLGATE_KEEP_FACTS",
 		"TOLLGATE_STRIPE_RATE", "TOLLGATE_CONCURRENCY", "TOLLGATE_LIST_RATE", "TOLLGATE_DESTINATIONS", "TOLLGATE_SEND_DLQ_URL",
-		"TOLLGATE_ENDPOINT_NAMES", "TOLLGATE_EVENT_METRICS",
+		"TOLLGATE_ENDPOINT_NAMES", "TOLLGATE_EVENT_METRICS", "TOLLGATE_HOLD_QUEUE_URL",
 	}
 	for i, v := range []string{
 		"", " ", "7", "-1", "1e3", "http://127.0.0.1:4566", "https://a@b/c", "http://[::1", "3.18.12.63, 10.0.0.0/8", "::ffff:1.2.3.4/100", "fe80::1%eth0",
@@ -301,7 +305,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		c, err := LoadConsumer(lookup)
 		checkError(t, err)
-		if err == nil && (c.QueueURL == c.DLQURL || c.Table == "" || c.AWS.Region == "" || c.Limits.Validate() != nil) {
+		if err == nil && (c.QueueURL == c.DLQURL || c.HoldURL == c.QueueURL || c.HoldURL == c.DLQURL || c.Table == "" || c.AWS.Region == "" || c.Limits.Validate() != nil) {
 			t.Fatalf("%+v: %v", c, c.Limits.Validate())
 		}
 		for name, e := range c.Endpoints {

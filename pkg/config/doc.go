@@ -12,6 +12,7 @@
 //	TOLLGATE_ENDPOINT_NAMES     i           endpoints whose deliveries are counted by themselves too, by commas; default none
 //	TOLLGATE_TABLE              c* r* s*    name of the table of records
 //	TOLLGATE_DLQ_URL            c*          URL of the dead-letter queue
+//	TOLLGATE_HOLD_QUEUE_URL     c           URL of the hold queue, for messages of paused event types; without it none can be paused
 //	TOLLGATE_API_KEY_SECRET_ID  c r s       secret with Stripe's API key; without it nothing is fetched from Stripe
 //	TOLLGATE_STRIPE_URL         c r s       Stripe's API; default https://api.stripe.com
 //	TOLLGATE_STRIPE_RATE        c r s       requests a second to one resource of one Stripe account, of all processes together: 1 to 1000, default 25; off: no limit, for benchmarks, without effect with a live key
@@ -47,7 +48,8 @@
 //	AWS_ENDPOINT_URL_SESV2      s
 //
 // Variables of the tollgate command, all optional: TOLLGATE_TABLE, TOLLGATE_QUEUE_URL and
-// TOLLGATE_DLQ_URL (all three or none) name the target system, and
+// TOLLGATE_DLQ_URL (all three or none) name the target system, TOLLGATE_HOLD_QUEUE_URL its hold
+// queue, and
 // TOLLGATE_WEBHOOK_SECRET_ID, TOLLGATE_API_KEY_SECRET_ID and TOLLGATE_STRIPE_URL its
 // secrets and its Stripe API. STRIPE_WEBHOOK_SECRET is the signing secret, or several
 // between commas while one is rolled. STRIPE_API_KEY is the key for Stripe's API. The AWS

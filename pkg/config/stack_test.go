@@ -36,6 +36,7 @@ func deployed(t *testing.T, stage, function string) Lookup {
 	refs := map[string]string{
 		"Queue":           queues + "tollgate-" + stage + "-events",
 		"DeadLetterQueue": queues + "tollgate-" + stage + "-dead",
+		"HoldQueue":       queues + "tollgate-" + stage + "-hold",
 		"Table":           "tollgate-" + stage + "-Table-1ABCDEF",
 		"WebhookSecret":   secrets + "WebhookSecret-AbCdEf",
 		"ApiKeySecret":    secrets + "ApiKeySecret-AbCdEf",
@@ -71,7 +72,7 @@ func TestStackIsAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.Stage != stage || !strings.HasSuffix(c.DLQURL, "-"+stage+"-dead") || c.Table == "" || !strings.Contains(c.APIKeySecretID, ":ApiKeySecret-") {
+			if c.Stage != stage || !strings.HasSuffix(c.DLQURL, "-"+stage+"-dead") || !strings.HasSuffix(c.HoldURL, "-"+stage+"-hold") || c.Table == "" || !strings.Contains(c.APIKeySecretID, ":ApiKeySecret-") {
 				t.Errorf("consumer: %+v", c)
 			}
 			r, err := LoadReconcile(deployed(t, stage, "Reconcile"))

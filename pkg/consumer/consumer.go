@@ -1,9 +1,10 @@
-// Package consumer handles batches of queue messages: decode, policy, claim, dispatch,
+// Package consumer handles batches of queue messages: decode, policy, pause, claim, dispatch,
 // complete, and one result for each message. At its first receive an event without a handler,
 // or with a Pure one, runs without a claim; its completion is refused if there is a record.
 //
 // It promises that a message is acknowledged only when its event's record is done, a copy is
-// in the dead-letter queue, or its endpoint ignores the event. It checks the endpoint's
+// in the dead-letter queue or, of a paused type, in the hold queue, or its endpoint ignores the
+// event. It checks the endpoint's
 // policy at every receive, before it reads or writes the record, which all endpoints share.
 // Whether an event was handled is decided by the store's conditional writes alone, never by
 // the receive count, a clock or a read.
@@ -47,6 +48,15 @@ type Queue interface {
 	DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLetter) error
 }
 
+// Pause holds the messages of paused event types. Safe for concurrent use.
+type Pause interface {
+	// Paused is called for every message. Its error wraps idempotency.ErrStoreDown if it is not
+	// known now; any other error means that it cannot be known before an operator acts.
+	Paused(ctx context.Context, eventType string) (bool, error)
+	// Hold puts a copy of m into the hold queue; nil means that it is stored.
+	Hold(ctx context.Context, m queue.Message) error
+}
+
 // Handlers finds and runs the handler of an event; *dispatch.Mux is one.
 type Handlers interface {
 	Handles(event.Envelope) bool
@@ -68,6 +78,7 @@ type Config struct {
 	Handlers Handlers                 // required
 	Fetcher  Fetcher                  // required
 	Policies map[string]policy.Policy // by endpoint; an endpoint without one takes every event
+	Pause    Pause                    // default: no type is paused
 	// HandOver, if set, is called with the messages that an event has just written, as the
 	// effects of Dispatch, right after its completion and before its message is acknowledged. It
 	// should return when its context ends. Its error is logged and changes nothing else.

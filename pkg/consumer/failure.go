@@ -51,6 +51,30 @@ func (b *batch) excluded(m queue.Message, env event.Envelope, v policy.Verdict) 
 	return b.deadLetterUnclaimed(m, env, v.Reason, errors.New(v.Text))
 }
 
+// held moves a message of a paused type to the hold queue. Its record is neither read nor
+// written, and it comes back as a new message, with all of its receives.
+func (b *batch) held(m queue.Message, env event.Envelope) (r result, stop bool) {
+	if b.c.cfg.Pause == nil {
+		return r, false
+	}
+	paused, err := b.c.cfg.Pause.Paused(b.ctx, env.Type)
+	switch {
+	case errors.Is(err, idempotency.ErrStoreDown):
+		return b.c.storeDown(m, env, err), true
+	case err == nil && !paused:
+		return r, false
+	case err == nil:
+		ctx, cancel := b.detachedContext()
+		defer cancel()
+		if err = b.c.cfg.Pause.Hold(ctx, m); err == nil {
+			return result{env: env, outcome: outcomeHeld, ack: true}, true
+		}
+	}
+	r = b.c.transient(m, err)
+	r.env, r.infra = env, !errors.Is(err, queue.ErrRefused)
+	return r, true
+}
+
 // deadLetterUnclaimed handles a message without a claim.
 func (b *batch) deadLetterUnclaimed(m queue.Message, env event.Envelope, reason string, err error) result {
 	r := b.deadLetter(m, env, 0, reason, err)

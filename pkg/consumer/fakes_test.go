@@ -71,7 +71,7 @@ type fakeQueue struct {
 	deadErr, visErr error
 
 	mu         sync.Mutex
-	calls      []string // "dead <id>", "delete <receipts>", "visibility <receipt>"
+	calls      []string // "dead <id>", "hold <id> <body>", "delete <receipts>", "visibility <receipt>"
 	visibility map[string]time.Duration
 	dead       []queue.DeadLetter
 }

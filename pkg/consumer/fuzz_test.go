@@ -15,18 +15,19 @@ import (
 
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
+	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/sqsqueue"
 )
 
 // script says what goes wrong with one message: each byte picks an answer.
-type script struct{ body, receives, claim, handler, complete, fail, queue byte }
+type script struct{ body, receives, claim, handler, complete, fail, queue, pause byte }
 
-const scriptBytes = 7
+const scriptBytes = 8
 
 // scripted is a store, a queue and a handler that answer as scripts say. It notes which
-// events are done for certain and which have a copy in the dead-letter queue: only their
+// events are done for certain and which have a copy in the dead-letter or the hold queue: only their
 // messages may be acknowledged.
 type scripted struct {
 	scripts map[string]script // by event id
@@ -95,6 +96,16 @@ func (s *scripted) DeadLetter(_ context.Context, m queue.Message, _ queue.DeadLe
 	return err
 }
 
+// Paused answers for the type's event: every event of a batch has a type of its own.
+func (s *scripted) Paused(_ context.Context, eventType string) (bool, error) {
+	err := pick(s.scripts[eventType].pause, nil, nil, nil, errScripted, fmt.Errorf("%w: scripted", idempotency.ErrStoreDown))
+	return s.scripts[eventType].pause%2 == 1, err
+}
+
+func (s *scripted) Hold(ctx context.Context, m queue.Message) error {
+	return s.DeadLetter(ctx, m, queue.DeadLetter{})
+}
+
 // handle is every handler.
 func (s *scripted) handle(ctx context.Context, in dispatch.Input) (dispatch.Effects, error) {
 	switch pick(s.scripts[in.ID].handler, "ok", "error", "panic", "permanent", "later", "coalesced", "slow", "stuck") {
@@ -120,11 +131,11 @@ func (s *scripted) handle(ctx context.Context, in dispatch.Input) (dispatch.Effe
 // records returns the batch as Lambda hands it over.
 func (s *scripted) records(t *testing.T, raw []byte) (batch events.SQSEvent) {
 	for n := 0; len(raw) >= scriptBytes && n < 10; n++ {
-		c := script{raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6]}
+		c := script{raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6], raw[7]}
 		raw = raw[scriptBytes:]
 		id := fmt.Sprint(n)
 		s.scripts["evt_"+id] = c
-		body := message(t, id, 1).Body
+		body := message(t, id, 1, func(e *event.Envelope) { e.Type = e.ID }).Body
 		batch.Records = append(batch.Records, events.SQSMessage{
 			MessageId: id, ReceiptHandle: id, Body: pick(c.body, body, body, body, "", "{}", body[:len(body)/2]),
 			Attributes: map[string]string{"ApproximateReceiveCount": fmt.Sprint(c.receives % 20)},
@@ -150,7 +161,7 @@ func FuzzBatch(f *testing.F) {
 func batchAnswersRight(t *testing.T, raw []byte) {
 	s := &scripted{scripts: map[string]script{}, finished: map[string]bool{}}
 	b := setup(s.handle)
-	b.config.Store, b.config.Queue = s, s
+	b.config.Store, b.config.Queue, b.config.Pause = s, s, s
 	c, err := consumer.New(b.config)
 	if err != nil {
 		t.Fatal(err)

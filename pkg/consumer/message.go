@@ -31,7 +31,7 @@ type attempt struct {
 	took time.Duration // all its runs, with what they fetched
 }
 
-// message handles one message: decode, policy, claim if one is needed, run, complete.
+// message handles one message: decode, policy, pause, claim if one is needed, run, complete.
 func (b *batch) message(m queue.Message) result {
 	env, err := queue.Decode(m.Body)
 	if errors.Is(err, queue.ErrNewer) {
@@ -44,6 +44,9 @@ func (b *batch) message(m queue.Message) result {
 		if v := b.c.cfg.Policies[env.Endpoint].Judge(env); v.Action != policy.Accept {
 			return b.excluded(m, env, v)
 		}
+	}
+	if r, stop := b.held(m, env); stop {
+		return r
 	}
 	if r, stop := b.stops(m, env); stop {
 		return r

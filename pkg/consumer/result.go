@@ -27,6 +27,7 @@ const (
 	outcomeWaiting    = "waiting" // the API does not show yet what the event announced
 
 	outcomePolicyIgnored = "policy_ignored" // the endpoint excludes the event: acknowledged without a record
+	outcomeHeld          = "held"           // of a paused type: moved to the hold queue
 	outcomeMissed        = "missed"         // reconcile's message wrote the record, and no webhook's message followed
 )
 

@@ -21,11 +21,12 @@ import (
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/outbox"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/reconcile"
 )
 
-// keptFolder is that of the newest form of a message, a fact, a note of coverage or a start of
-// history, where -update writes.
+// keptFolder is that of the newest form of a message, a fact, a note of coverage, a start of
+// history or the pauses, where -update writes.
 const keptFolder = "v1"
 
 // keptItem is one state of an item that stays, and the writes that lead to it.
@@ -132,6 +133,11 @@ func keptItems() []keptItem {
 		Livemode: true, Account: "acct_1TollgateWire", Endpoint: "connect-eu", Tier: "quarter", From: since, To: since.Add(time.Hour),
 		Listed: 40, Known: 37, Enqueued: 3, DoneAt: wireTime(0), Since: wireTime(-time.Hour),
 	}
+	pauses := pause.State{
+		Revision: 2,
+		Paused:   map[string]pause.Mark{"invoice.paid": {At: since, By: "ann", Why: "a broken handler"}, pause.All: {At: wireTime(0), By: "bob", Why: "an incident"}},
+		Resuming: map[string]pause.Span{"charge.refunded": {From: since, Until: wireTime(0), By: "ann"}},
+	}
 	anonymous := message(since, wireTime(0), map[string]any{"sent_at": at["sent_at"], dispatch.Erased: true})
 	anonymous.To = ""
 	return []keptItem{
@@ -157,6 +163,13 @@ func keptItems() []keptItem {
 		{"begin", beginKey(slice.Stream()), func(t *testing.T, f fixture) {
 			check(t, errOf(f.PutBegin(t.Context(), slice.Stream(), since)))
 		}, since},
+		{"pauses", limits.KeyPause, func(t *testing.T, f fixture) {
+			for n := range pauses.Revision {
+				s := pauses
+				s.Revision = n
+				check(t, errOf(f.operator.PutPauses(t.Context(), s)))
+			}
+		}, pauses},
 	}
 }
 
@@ -169,6 +182,12 @@ func keptOf(t *testing.T, path string, it item) any {
 		return outboxMessage(it)
 	case strings.HasPrefix(name, "fact"):
 		return decodeItem(it)
+	case name == "pauses.json":
+		s, err := pausesOf(it)
+		if err != nil {
+			t.Errorf("%s cannot be read: %v", path, err)
+		}
+		return s
 	case name == "coverage.json":
 		n, ok := coveredOf(it)
 		if !ok {

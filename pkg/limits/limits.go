@@ -91,12 +91,15 @@ type Limits struct {
 	Settle           time.Duration // age from which an event is handled even if Stripe does not show its state yet
 	MissedAfter      time.Duration // a delivery counts as missed this long after reconcile's message was done
 	MissedWatched    int           // messages that one process watches for that in parallel
+	PauseAge         time.Duration // how long a process uses what it read of the pauses
+	PauseStale       time.Duration // the same while they cannot be read
 
 	// Queue.
 	Visibility      time.Duration // the queue's visibility timeout
 	MaxReceives     int           // before SQS moves a message to the DLQ
 	SourceRetention time.Duration
 	DLQRetention    time.Duration
+	HoldRetention   time.Duration // of messages of paused types
 	BackoffBase     time.Duration // after the first receive; doubles with each
 	BackoffCap      time.Duration
 	MinDelay        time.Duration // the shortest wait after a failure
@@ -154,11 +157,14 @@ func Scaled(n int) Limits {
 		Settle:           t(10 * time.Minute),
 		MissedAfter:      t(15 * time.Minute),
 		MissedWatched:    5,
+		PauseAge:         t(5 * time.Second),
+		PauseStale:       t(time.Minute),
 
 		Visibility:      t(180 * time.Second),
 		MaxReceives:     16,
 		SourceRetention: t(4 * day),
 		DLQRetention:    t(14 * day),
+		HoldRetention:   t(14 * day),
 		BackoffBase:     t(30 * time.Second),
 		BackoffCap:      t(time.Hour),
 		MinDelay:        t(time.Second),
@@ -198,6 +204,10 @@ func (l Limits) Backoff(receives int) time.Duration {
 	}
 	return min(d, l.BackoffCap)
 }
+
+// PauseSettle is how long after a change no process acts on the pauses as they were: what the
+// cache serves at most, and the rest of an invocation that asked it.
+func (l Limits) PauseSettle() time.Duration { return l.PauseStale + l.ConsumerTimeout }
 
 // Reserved is the concurrency that a stage without destinations reserves.
 func (l Limits) Reserved() int { return l.ReservedIngest + l.ReservedConsumer + l.Reconcile.Reserved }

@@ -37,6 +37,7 @@ const (
 	// accounts that a reconcile pass skipped, and listed events created before the policy's
 	// from; also by DimensionEndpoint and DimensionReason.
 	MetricPolicyIgnored = "PolicyIgnored"
+	MetricHeld          = "Held" // messages of paused event types, moved to the hold queue
 	// MetricMissed counts watched events that reconcile enqueued and for which no delivery
 	// followed: it shows that deliveries fail, not how many; also by DimensionEndpoint.
 	MetricMissed = "Missed"

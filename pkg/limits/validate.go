@@ -73,7 +73,8 @@ func (l Limits) checkConsumer(f *faults) {
 	f.must(l.SuspectReceives >= 2, "suspect from receive %d, under 2: every message would run alone", l.SuspectReceives)
 	f.must(l.MaxConcurrency >= 2 && l.MaxConcurrency <= l.ReservedConsumer,
 		"mapping concurrency %d is under 2 or over the reserved %d: throttles would cost receives", l.MaxConcurrency, l.ReservedConsumer)
-	f.must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,
+	f.must(l.PauseAge > 0 && l.PauseAge <= l.PauseStale, "pauses are read again after %v, and used for %v while they cannot be read", l.PauseAge, l.PauseStale)
+	f.must(l.RecordTTL > l.SourceRetention+l.HoldRetention+l.DLQRetention+30*24*time.Hour,
 		"record TTL %v is under the life of a copy: a late copy would be applied again", l.RecordTTL)
 }
 
@@ -95,6 +96,8 @@ func (l Limits) checkQueue(f *faults) {
 		"%d receives take %v, the source keeps a message for %v: it would be lost before it reaches the DLQ", l.MaxReceives, l.lastReceive(), l.SourceRetention)
 	f.must(l.DLQRetention > l.SourceRetention && l.DLQRetention <= scaled(l, SQSMaxRetention),
 		"DLQ retention %v is not over the source's %v, from whose first enqueue SQS counts it, or over SQS's 14 d", l.DLQRetention, l.SourceRetention)
+	f.must(l.HoldRetention > l.SourceRetention && l.HoldRetention <= scaled(l, SQSMaxRetention),
+		"the hold queue keeps a message for %v, not over the source's %v or over SQS's 14 d", l.HoldRetention, l.SourceRetention)
 }
 
 // lastReceive returns the longest time from the first receive to the last, with attempts of

@@ -24,7 +24,7 @@ func shown() []string {
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricSecretUnusable,
 		limits.MetricDone, limits.MetricDuplicate, limits.MetricBusy, limits.MetricSuperseded,
 		limits.MetricFailed, limits.MetricStoreDown, limits.MetricThrottled, limits.MetricNoTime, limits.MetricNewer, limits.MetricWaiting, limits.MetricDeadLettered,
-		limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricMismatched, limits.MetricDeferred,
+		limits.MetricHeld, limits.MetricMissed, limits.MetricRequeued, limits.MetricPolicyIgnored, limits.MetricMismatched, limits.MetricDeferred,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 		limits.MetricDelivered, limits.MetricDeliveryFailed, limits.MetricDeliveryWaiting, limits.MetricDeliveryDead, limits.MetricDestinationDisabled,
 	}

@@ -21,7 +21,7 @@ type place struct {
 func places() []place {
 	terms := []string{"pkg/event", "pkg/limits", "pkg/members"}
 	core := slices.Concat(terms, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch", "pkg/policy"})
-	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox", "pkg/drift", "pkg/destination", "pkg/delivery"})
+	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox", "pkg/drift", "pkg/destination", "pkg/delivery", "pkg/pause"})
 	all := []string{"pkg", "infra"}
 	return []place{
 		{dir: "pkg/event", ours: []string{"pkg/members"}, only: true},
@@ -42,6 +42,7 @@ func places() []place {
 		{dir: "pkg/replay", ours: core},
 		{dir: "pkg/doctor", ours: slices.Concat(flows, []string{"pkg/stdwebhooks"})},
 		{dir: "pkg/reconcile", ours: core},
+		{dir: "pkg/pause", ours: slices.Concat(core, []string{"pkg/redrive", "pkg/reconcile"})},
 		{dir: "pkg/registration", ours: core},
 		{dir: "pkg/outbox", ours: core},
 		{dir: "pkg/destination", ours: slices.Concat(terms, []string{"pkg/egress"}), only: true},

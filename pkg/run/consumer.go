@@ -23,6 +23,7 @@ import (
 	"tollgate/pkg/consumer"
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/run/start"
 	"tollgate/pkg/secrets"
 	"tollgate/pkg/sqsqueue"
@@ -68,15 +69,22 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	if err != nil {
 		return nil, err
 	}
+	queue := sqsqueue.New(sqs.NewFromConfig(queues), cfg.QueueURL, cfg.DLQURL, cfg.Limits)
+	queue.HoldURL = cfg.HoldURL
 	c, err := consumer.New(consumer.Config{
 		Limits: cfg.Limits, Store: store, Handlers: mux, Fetcher: stripe, Policies: cfg.Endpoints, Logger: log,
-		HandOver: handOver(store, router),
-		Queue:    sqsqueue.New(sqs.NewFromConfig(queues), cfg.QueueURL, cfg.DLQURL, cfg.Limits),
+		HandOver: handOver(store, router), Queue: queue, Pause: pauses{pause.NewCache(rows.Pauses, cfg.Limits, nil), queue},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return sqsqueue.NewLambdaHandler(c), nil
+}
+
+// pauses are the stored pauses and the queue that has their messages.
+type pauses struct {
+	*pause.Cache
+	*sqsqueue.Queue
 }
 
 // hold holds messages about old states, and about those that a restored table may have forgotten. A

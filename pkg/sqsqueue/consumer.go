@@ -66,6 +66,29 @@ func (q *Queue) DeadLetter(ctx context.Context, m queue.Message, d queue.DeadLet
 	return err
 }
 
+// errNoHold is the error of a system that is older than its pauses.
+var errNoHold = errors.New("a type is paused, and the system has no hold queue: deploy the stack again, or resume the type")
+
+// Hold sends a copy of m, its body and group unchanged, to the hold queue. An error that wraps
+// [queue.ErrRefused] means that the queue refuses it.
+func (q *Queue) Hold(ctx context.Context, m queue.Message) error {
+	if q.HoldURL == "" {
+		return errNoHold
+	}
+	in := &sqs.SendMessageInput{QueueUrl: &q.HoldURL, MessageBody: &m.Body}
+	if m.Group != "" {
+		in.MessageGroupId = &m.Group
+	}
+	_, err := q.store(ctx, in)
+	switch {
+	case invalid(err):
+		return fmt.Errorf("hold message: %w: %w", queue.ErrRefused, err)
+	case err != nil:
+		return fmt.Errorf("hold message: %w", err)
+	}
+	return nil
+}
+
 // invalid reports a refusal of what was sent; SQS has no code of its own for a message's size.
 func invalid(err error) bool {
 	e, ok := errors.AsType[smithy.APIError](err)

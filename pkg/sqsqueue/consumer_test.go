@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tollgate/pkg/limits"
 	"tollgate/pkg/queue"
@@ -95,6 +96,38 @@ func TestConsumerDelete(t *testing.T) {
 	*client = consumerClient{err: errors.New("SQS is away")}
 	if err := c.Delete(t.Context(), receipts); !errors.Is(err, client.err) || len(client.deletes) != 3 {
 		t.Errorf("error %v after %d requests", err, len(client.deletes))
+	}
+}
+
+func TestConsumerHold(t *testing.T) {
+	client := &consumerClient{}
+	c := sqsqueue.New(client, "http://q/", "http://dead/", limits.AWS())
+	m := queue.Message{ID: "m1", Body: `{"v":1}`, Group: "acct_1", Trace: "Root=1"}
+	if err := c.Hold(t.Context(), m); err == nil || client.send.QueueUrl != nil {
+		t.Fatalf("without a hold queue: sent %+v, %v", client.send, err)
+	}
+	c.HoldURL = "http://hold/"
+	if err := c.Hold(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	want := sqs.SendMessageInput{QueueUrl: aws.String("http://hold/"), MessageBody: &m.Body, MessageGroupId: &m.Group}
+	if diff := cmp.Diff(want, client.send, cmpopts.IgnoreUnexported(sqs.SendMessageInput{})); diff != "" {
+		t.Errorf("sent (-want +got):\n%s", diff)
+	}
+	m.Group = ""
+	if err := c.Hold(t.Context(), m); err != nil || client.send.MessageGroupId != nil {
+		t.Errorf("without a group: %+v, %v", client.send, err)
+	}
+	if client.noID = true; c.Hold(t.Context(), m) == nil {
+		t.Error("an answer without a message id counts as stored")
+	}
+	client.err = &smithy.GenericAPIError{Code: "InvalidParameterValue"}
+	if err := c.Hold(t.Context(), m); !errors.Is(err, queue.ErrRefused) {
+		t.Errorf("refused: %v", err)
+	}
+	client.err = errors.New("SQS is away")
+	if err := c.Hold(t.Context(), m); !errors.Is(err, client.err) || errors.Is(err, queue.ErrRefused) {
+		t.Errorf("away: %v", err)
 	}
 }
 

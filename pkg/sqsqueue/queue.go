@@ -50,6 +50,8 @@ type Queue struct {
 	client    Client
 	url, dead string
 	limits    limits.Limits
+	// HoldURL is the URL of the hold queue, for [Queue.Hold] alone; set it before the first use.
+	HoldURL string
 	// Random gives numbers from 0 up to 1 for the jitter of Send's pauses; set it before the
 	// first Send. Default: rand.Float64.
 	Random func() float64

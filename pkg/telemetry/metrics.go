@@ -67,6 +67,7 @@ var ofEvent = map[string]string{
 	"waiting":       limits.MetricWaiting,
 
 	"policy_ignored": limits.MetricPolicyIgnored,
+	"held":           limits.MetricHeld,
 	"missed":         limits.MetricMissed,
 }
 

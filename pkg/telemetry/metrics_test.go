@@ -80,6 +80,7 @@ type scripted struct {
 	handler  error
 	deadErr  error
 	handled  bool
+	paused   bool
 	body     string        // of the message, "" for an event's
 	ahead    time.Duration // of the consumer's clock over Lambda's
 	policy   policy.Policy
@@ -109,8 +110,10 @@ func (s *scripted) Delete(context.Context, []string) error                     {
 func (s *scripted) DeadLetter(context.Context, queue.Message, queue.DeadLetter) error {
 	return s.deadErr
 }
-func (s *scripted) Handles(event.Envelope) bool { return s.handled }
-func (s *scripted) Pure(event.Envelope) bool    { return false }
+func (s *scripted) Paused(context.Context, string) (bool, error) { return s.paused, nil }
+func (s *scripted) Hold(context.Context, queue.Message) error    { return s.deadErr }
+func (s *scripted) Handles(event.Envelope) bool                  { return s.handled }
+func (s *scripted) Pure(event.Envelope) bool                     { return false }
 func (s *scripted) Dispatch(context.Context, dispatch.Input) (dispatch.Effects, error) {
 	s.dispatched = true
 	return nil, s.handler
@@ -148,6 +151,8 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 		{"throttled", with(func(s *scripted) { s.claimErr = idempotency.ErrThrottled }), map[string]float64{"Throttled,stage=live": 1}},
 		{"no time", with(func(s *scripted) { s.ahead = 25 * time.Second }), map[string]float64{"NoTime,stage=live": 1}},
 		{"newer version", with(func(s *scripted) { s.body = `{"v":2}` }), map[string]float64{"NewerVersion,stage=live": 1}},
+		{"held", with(func(s *scripted) { s.paused = true }), map[string]float64{"Held,stage=live": 1}},
+		{"a message that could not be held", with(func(s *scripted) { s.paused, s.deadErr = true, boom }), map[string]float64{"Failed,stage=live": 1}},
 		{"policy ignores", with(func(s *scripted) {
 			s.policy = policy.Policy{Livemode: []bool{true}, OnMismatch: policy.Ignore}
 		}), map[string]float64{"PolicyIgnored,stage=live": 1, "PolicyIgnored,stage=live,endpoint=default,reason=livemode": 1}},
@@ -172,7 +177,7 @@ func (s *scripted) consume(t *testing.T, o telemetry.Options) []byte {
 	now := time.Unix(1_700_000_002, 0)
 	clock := now.Add(-s.takes)
 	h, err := consumer.New(consumer.Config{
-		Limits: limits.AWS(), Store: s, Queue: s, Handlers: s, Fetcher: s, Logger: telemetry.Logger(&out, o),
+		Limits: limits.AWS(), Store: s, Queue: s, Handlers: s, Fetcher: s, Pause: s, Logger: telemetry.Logger(&out, o),
 		Now: func() time.Time {
 			if s.dispatched {
 				return clock.Add(s.takes)
