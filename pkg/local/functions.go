@@ -86,6 +86,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	env := map[string]string{
 		"TOLLGATE_TABLE":             info.Table,
 		"TOLLGATE_DLQ_URL":           info.DLQURL,
+		"TOLLGATE_HOLD_QUEUE_URL":    info.HoldURL,
 		"TOLLGATE_API_KEY_SECRET_ID": APIKeySecretID,
 		"TOLLGATE_MAX_RECEIVES":      strconv.Itoa(o.MaxReceives),
 		"TOLLGATE_CONCURRENCY":       strconv.Itoa(o.ConsumerConcurrency),
@@ -115,6 +116,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 		return f, nil
 	}
 	delete(env, "TOLLGATE_DLQ_URL")
+	delete(env, "TOLLGATE_HOLD_QUEUE_URL")
 	delete(env, "TOLLGATE_MAX_RECEIVES")
 	delete(env, "TOLLGATE_CONCURRENCY")
 	delete(env, "TOLLGATE_HOLD_AFTER")

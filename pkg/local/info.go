@@ -21,6 +21,7 @@ type Info struct {
 	Table       string `json:"table"`
 	QueueURL    string `json:"queue_url"`
 	DLQURL      string `json:"dlq_url"`
+	HoldURL     string `json:"hold_url"`
 	StripeURL   string `json:"stripe_url,omitempty"` // of the fake Stripe, when it runs
 	TimeScale   int    `json:"time_scale"`
 	MaxReceives int    `json:"max_receives"`

@@ -34,6 +34,7 @@ const (
 	TableName       = "tollgate"
 	queueName       = "tollgate-events"
 	deadQueueName   = "tollgate-dead"
+	holdQueueName   = "tollgate-hold"
 	WebhookSecretID = "tollgate/webhook"
 	APIKeySecretID  = "tollgate/api-key"
 )
@@ -46,35 +47,29 @@ type resources struct {
 	secrets *secretsmanager.Client
 }
 
-func (r resources) queues(ctx context.Context, l limits.Limits) (queueURL, deadURL string, err error) {
+func (r resources) queues(ctx context.Context, l limits.Limits, i *Info) (err error) {
 	seconds := func(d time.Duration) string {
 		return strconv.Itoa(int(d * time.Duration(l.TimeScale) / time.Second))
 	}
-	deadURL, err = r.queue(ctx, deadQueueName, map[string]string{
-		"MessageRetentionPeriod": seconds(l.DLQRetention),
-		"VisibilityTimeout":      seconds(l.Visibility),
-	})
-	if err != nil {
-		return "", "", err
+	kept := map[string]string{"MessageRetentionPeriod": seconds(l.DLQRetention), "VisibilityTimeout": seconds(l.Visibility)}
+	if i.DLQURL, err = r.queue(ctx, deadQueueName, kept); err != nil {
+		return err
 	}
-	dead, err := r.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &deadURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
-	})
-	if err != nil {
-		return "", "", fmt.Errorf("find dead-letter queue: %w", err)
+	if i.HoldURL, err = r.queue(ctx, holdQueueName, kept); err != nil {
+		return err
 	}
 	redrive, err := json.Marshal(map[string]string{
-		"deadLetterTargetArn": dead.Attributes["QueueArn"], "maxReceiveCount": strconv.Itoa(l.MaxReceives),
+		"deadLetterTargetArn": awsjson.ARN("sqs", deadQueueName), "maxReceiveCount": strconv.Itoa(l.MaxReceives),
 	})
 	if err != nil {
-		return "", "", fmt.Errorf("write redrive policy: %w", err)
+		return fmt.Errorf("write redrive policy: %w", err)
 	}
-	queueURL, err = r.queue(ctx, queueName, map[string]string{
+	i.QueueURL, err = r.queue(ctx, queueName, map[string]string{
 		"MessageRetentionPeriod": seconds(l.SourceRetention),
 		"VisibilityTimeout":      seconds(l.Visibility),
 		"RedrivePolicy":          string(redrive),
 	})
-	return queueURL, deadURL, err
+	return err
 }
 
 func (r resources) queue(ctx context.Context, name string, attributes map[string]string) (url string, err error) {

@@ -17,6 +17,7 @@ import (
 	"tollgate/pkg/ingest"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb"
+	"tollgate/pkg/local/aws/lambda"
 	"tollgate/pkg/local/aws/secretsmanager"
 	"tollgate/pkg/local/aws/sqs"
 	"tollgate/pkg/local/loopback"
@@ -24,16 +25,21 @@ import (
 
 // services are the embedded AWS services, on disk in one folder and on one address.
 type services struct {
-	sqs     *sqs.Service
-	dynamo  *dynamodb.DB
-	secrets *secretsmanager.DB
+	sqs      *sqs.Service
+	dynamo   *dynamodb.DB
+	secrets  *secretsmanager.DB
+	mappings *lambda.Mappings
 }
 
 // openServices opens the files of a folder. It fails if another process has one open: a
 // folder serves one system.
-func openServices(folder string, timeScale int) (*services, error) {
+func openServices(folder string, timeScale int, consumer lambda.Mapping) (*services, error) {
 	s := &services{}
-	if err := s.open(folder, timeScale); err != nil {
+	err := s.open(folder, timeScale)
+	if err == nil {
+		s.mappings, err = lambda.Open(filepath.Join(folder, "lambda.json"), consumer)
+	}
+	if err != nil {
 		s.close() // what was open already
 		return nil, err
 	}
@@ -60,8 +66,11 @@ func (s *services) open(folder string, timeScale int) (err error) {
 }
 
 func (s *services) server(key AccessKey) *http.Server {
+	all := http.NewServeMux()
+	all.Handle("/", awsjson.KeyedHandler(key.ID, s.sqs.Service(), s.dynamo.Service(), s.secrets.Service()))
+	all.Handle(lambda.Path, s.mappings.Handler(key.ID))
 	return &http.Server{
-		Handler:           loopback.Programs(awsjson.KeyedHandler(key.ID, s.sqs.Service(), s.dynamo.Service(), s.secrets.Service())),
+		Handler:           loopback.Programs(all),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
@@ -90,7 +99,7 @@ func clients(i Info, services http.Handler) resources {
 
 // prepare creates the queues, the table and the secrets, and writes their names into i.
 func (r resources) prepare(ctx context.Context, o Options, i *Info) (err error) {
-	if i.QueueURL, i.DLQURL, err = r.queues(ctx, o.limits()); err != nil {
+	if err = r.queues(ctx, o.limits(), i); err != nil {
 		return err
 	}
 	if err := r.table(ctx, o.Table); err != nil {

@@ -28,6 +28,7 @@ import (
 
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/aws/awsjson"
+	"tollgate/pkg/local/aws/lambda"
 	"tollgate/pkg/local/eventsource"
 	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/loopback"
@@ -101,7 +102,7 @@ func (s *System) HasConsole(link string) error {
 
 // startServices opens the data folder, serves it and creates the resources.
 func (s *System) startServices(ctx context.Context) (err error) {
-	if s.services, err = openServices(s.options.Data, s.options.TimeScale); err != nil {
+	if s.services, err = openServices(s.options.Data, s.options.TimeScale, consumerMapping(s.options)); err != nil {
 		return err
 	}
 	if s.Info.AccessKey, err = accessKey(s.options.Data); err != nil {
@@ -140,7 +141,7 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	if s.functions, err = newFunctions(s.options, seen); err != nil {
 		return err
 	}
-	if s.poller, err = startPoller(s.functions, s.services.sqs.Queue(s.Info.QueueURL), s.options); err != nil {
+	if s.poller, err = startPoller(s.functions, s.services.sqs.Queue(s.Info.QueueURL), s.services.mappings, s.options); err != nil {
 		return err
 	}
 	if s.senders, err = startSenders(s.functions, s.queue, s.options); err != nil {
@@ -251,15 +252,24 @@ func stopServer(ctx context.Context, server *http.Server) {
 	}
 }
 
-// startPoller runs the event source.
-func startPoller(f functions, queue eventsource.Queue, o Options) (*background, error) {
+// consumerMapping is the event source mapping of the queue of events.
+func consumerMapping(o Options) lambda.Mapping {
+	return lambda.Mapping{
+		UUID: "5f0d1c52-8a67-4c3e-9d0a-70116a7e0001", EventSourceARN: awsjson.ARN("sqs", queueName),
+		FunctionARN: awsjson.ARN("lambda", "function:tollgate-consumer"), BatchSize: o.limits().BatchSize, MaximumConcurrency: o.ConsumerConcurrency,
+	}
+}
+
+// startPoller runs the event source while its mapping is enabled.
+func startPoller(f functions, queue eventsource.Queue, mappings *lambda.Mappings, o Options) (*background, error) {
+	mapping := consumerMapping(o)
 	l := o.limits()
 	source, err := eventsource.New(eventsource.Options{
 		Queue:          queue,
-		QueueARN:       awsjson.ARN("sqs", queueName),
+		QueueARN:       mapping.EventSourceARN,
 		Invoker:        queueInvoker("consumer", f.consumer),
-		BatchSize:      l.BatchSize,
-		MaxConcurrency: o.ConsumerConcurrency,
+		BatchSize:      mapping.BatchSize,
+		MaxConcurrency: mapping.MaximumConcurrency,
 
 		VisibilityTimeout: l.Visibility,
 		DrainTimeout:      l.ConsumerTimeout + time.Second,
@@ -267,7 +277,7 @@ func startPoller(f functions, queue eventsource.Queue, o Options) (*background, 
 	if err != nil {
 		return nil, err
 	}
-	return inBackground(source.Run), nil
+	return inBackground(func(ctx context.Context) error { return mappings.Run(ctx, mapping.UUID, source.Run) }), nil
 }
 
 // background is a part of the system that runs until it is stopped.

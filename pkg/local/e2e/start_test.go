@@ -84,6 +84,7 @@ func TestDevStartErrorsAreOneLine(t *testing.T) {
 		{"garbage in the queues", garbageIn("sqs.db"), nil, "not a database"},
 		{"garbage in the table", garbageIn("dynamodb.db"), nil, "not a database"},
 		{"garbage in the secrets", garbageIn("secrets.db"), nil, "not a database"},
+		{"garbage in the mappings", garbageIn("lambda.json"), nil, "delete the file to enable all"},
 		{"an empty file of the queues", cut(running, "sqs.db", 0), nil, "remove it and lose its data"},
 		{"an empty file of the table", cut(running, "dynamodb.db", 0), nil, "remove it and lose its data"},
 		{"an empty file of the secrets", cut(running, "secrets.db", 0), nil, "remove it and lose its data"},

@@ -15,13 +15,18 @@ func KeyedHandler(id string, services ...Service) http.Handler {
 		if authorization == "" {
 			return s.denied("MissingAuthenticationTokenException", "MissingAuthenticationToken", "Request is missing Authentication Token")
 		}
-		credential, ok := strings.CutPrefix(authorization, "AWS4-HMAC-SHA256 Credential=")
-		given, _, scoped := strings.Cut(credential, "/")
-		if !ok || !scoped || subtle.ConstantTimeCompare([]byte(given), []byte(id)) == 0 {
+		if !HasKey(r, id) {
 			return s.denied("UnrecognizedClientException", "InvalidClientTokenId", "The security token included in the request is invalid.")
 		}
 		return nil
 	}, services)
+}
+
+// HasKey reports whether a request has this access key id in its Authorization header.
+func HasKey(r *http.Request, id string) bool {
+	credential, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=")
+	given, _, scoped := strings.Cut(credential, "/")
+	return ok && scoped && subtle.ConstantTimeCompare([]byte(given), []byte(id)) == 1
 }
 
 // denied is the error for a caller with another key: with the older code and 403 where clients read it.
