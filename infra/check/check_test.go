@@ -95,14 +95,14 @@ const mutations = `
 	DeadLetterQueuePolicy: ! null; PolicyDocument.Statement.1.Action "sqs:*"
 	IngestRole: Policies.0.PolicyDocument.Statement.0.Action.0 "sqs:GetQueueUrl" QueuePolicy
 	Reader: ! null; PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"; PolicyDocument.Statement.1.Action.0 "dynamodb:PutItem"
-	Reader: PolicyDocument.Statement.4.Condition null; PolicyDocument.Statement.1.Action.0 "dynamodb:*"
-	Reader: PolicyDocument.Statement.4.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["AUDIT#*"]}}
-	Reader: PolicyDocument.Statement.12.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.5.Resource "*"
-	Reader: PolicyDocument.Statement.7.Action.0 "lambda:UpdateEventSourceMapping"; PolicyDocument.Statement.7.Resource "*"; PolicyDocument.Statement.6.Resource "*"
-	Reader: PolicyDocument.Statement.10.Resource null; PolicyDocument.Statement.0.Action.0 "secretsmanager:GetSecretValue"
-	Operator: PolicyDocument.Statement.15.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
-	Operator: PolicyDocument.Statement.15.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.15.NotResource "x"
-	Operator: PolicyDocument.Statement.15.Action.0 "dynamodb:BatchWriteItem"
+	Reader: PolicyDocument.Statement.3.Condition null; PolicyDocument.Statement.1.Action.0 "dynamodb:*"
+	Reader: PolicyDocument.Statement.3.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["AUDIT#*"]}}
+	Reader: PolicyDocument.Statement.6.Action.0 "sqs:DeleteMessage"; PolicyDocument.Statement.4.Resource "*"
+	Reader: PolicyDocument.Statement.4.Action.3 "lambda:UpdateEventSourceMapping"; PolicyDocument.Statement.4.Resource.1 "*"
+	Reader: PolicyDocument.Statement.4.Resource null; PolicyDocument.Statement.0.Action.0 "secretsmanager:GetSecretValue"
+	Operator: PolicyDocument.Statement.9.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["FACT#*"]}}
+	Operator: PolicyDocument.Statement.9.Condition {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["*"]}}; PolicyDocument.Statement.9.NotResource "x"
+	Operator: PolicyDocument.Statement.9.Action.0 "dynamodb:BatchWriteItem"
 	EraseRole: ! null; AssumeRolePolicyDocument.Statement.0.Condition null
 	EraseRole: AssumeRolePolicyDocument.Statement.0.Condition.ArnLike.aws:PrincipalArn ["*","*"]
 	EraseRole: Policies.0.PolicyDocument.Statement.1.Action.0 "dynamodb:DeleteItem"
@@ -198,7 +198,7 @@ const fullMutations = `
 	Queue: KmsMasterKeyId null DeadLetterQueue
 	WebhookSecret: KmsKeyId null
 	SendDeadLetterQueue: KmsMasterKeyId null; SqsManagedSseEnabled true
-	Reader: PolicyDocument.Statement.12.Action ["kms:DescribeKey"]
+	Reader: PolicyDocument.Statement.6.Action ["kms:DescribeKey"]
 	EraseRole: Policies.0.PolicyDocument.Statement.4.Action ["kms:DescribeKey"]
 	IngestRole: Policies.0.PolicyDocument.Statement.4.Action ["kms:Decrypt"]; Policies.0.PolicyDocument.Statement.4.Action ["kms:*"]
 	Domain: DomainName "other.example.com" WebhookUrl; DomainNameConfigurations.0.SecurityPolicy "TLS_1_0"

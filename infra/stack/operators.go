@@ -112,15 +112,15 @@ func (p *parts) looks() []grant {
 	all := []grant{
 		{on: arn("cloudformation", "stack", Name(p.Stage)+"/*"), actions: []string{"cloudformation:DescribeStacks"}},
 		{on: p.tableARN, actions: []string{"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:GetItem", "dynamodb:Scan"}},
-		{on: p.index("list"), actions: []string{"dynamodb:Query"}},
-		{on: p.index("open-upd"), actions: []string{"dynamodb:Query"}},
+		{on: p.index("list"), also: []*string{p.index("open-upd")}, actions: []string{"dynamodb:Query"}},
 		{on: p.tableARN, actions: []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, keys: []string{limits.KeyDLQLock, limits.KeyHoldLock}},
-		{on: arn("lambda", "function", p.name("*")), actions: []string{"lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration"}},
-		{on: arn("logs", "log-group", "/aws/lambda/"+p.name("*")), actions: []string{"logs:FilterLogEvents"}},
-		{on: p.mappingARN(), actions: []string{"lambda:GetEventSourceMapping"}},
-		{on: arn("dynamodb", "table", p.name("*")), actions: []string{"dynamodb:DescribeTable"}},
-		{on: arn("events", "rule", "*"), actions: []string{"events:DescribeRule", "events:ListTargetsByRule"}}, // CloudFormation may shorten their names
-		{on: p.alarmTopic, actions: []string{"sns:ListSubscriptionsByTopic"}},
+		// Each action is of one of these resources. CloudFormation may shorten the names of rules.
+		{on: arn("lambda", "function", p.name("*")), also: []*string{
+			arn("logs", "log-group", "/aws/lambda/"+p.name("*")), p.mappingARN(), arn("dynamodb", "table", p.name("*")), arn("events", "rule", "*"), p.alarmTopic,
+		}, actions: []string{
+			"dynamodb:DescribeTable", "events:DescribeRule", "events:ListTargetsByRule", "lambda:GetEventSourceMapping", "lambda:GetFunctionConcurrency",
+			"lambda:GetFunctionConfiguration", "logs:FilterLogEvents", "sns:ListSubscriptionsByTopic",
+		}},
 		// These list, and know no resource of one stage.
 		{on: str("*"), actions: []string{"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "dynamodb:ListTables", "events:ListRuleNamesByTarget", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"}},
 	}
