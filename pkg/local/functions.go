@@ -83,6 +83,28 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 	if err != nil {
 		return f, err
 	}
+	env := consumerEnv(o, info)
+	if f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env)); err != nil {
+		return f, err
+	}
+	if f.sender, err = hostSender(host, with(env), o); err != nil {
+		return f, err
+	}
+	if o.NoReconcile {
+		return f, nil
+	}
+	for _, ofConsumer := range []string{"DLQ_URL", "HOLD_QUEUE_URL", "MAX_RECEIVES", "CONCURRENCY", "HOLD_AFTER"} {
+		delete(env, "TOLLGATE_"+ofConsumer)
+	}
+	if o.Reconcile != "" {
+		env["TOLLGATE_RECONCILE"] = o.Reconcile
+	}
+	f.reconcile, err = host("reconcile", l.Reconcile.Timeout, l.Reconcile.Reserved, with(env))
+	return f, err
+}
+
+// consumerEnv is what the consumer's environment has besides that of all functions.
+func consumerEnv(o Options, info Info) map[string]string {
 	env := map[string]string{
 		"TOLLGATE_TABLE":             info.Table,
 		"TOLLGATE_DLQ_URL":           info.DLQURL,
@@ -106,25 +128,7 @@ func newFunctions(o Options, info Info) (f functions, err error) {
 			env[name] = value
 		}
 	}
-	if f.consumer, err = host("consumer", l.ConsumerTimeout, o.ConsumerConcurrency, with(env)); err != nil {
-		return f, err
-	}
-	if f.sender, err = hostSender(host, with(env), o); err != nil {
-		return f, err
-	}
-	if o.NoReconcile {
-		return f, nil
-	}
-	delete(env, "TOLLGATE_DLQ_URL")
-	delete(env, "TOLLGATE_HOLD_QUEUE_URL")
-	delete(env, "TOLLGATE_MAX_RECEIVES")
-	delete(env, "TOLLGATE_CONCURRENCY")
-	delete(env, "TOLLGATE_HOLD_AFTER")
-	if o.Reconcile != "" {
-		env["TOLLGATE_RECONCILE"] = o.Reconcile
-	}
-	f.reconcile, err = host("reconcile", l.Reconcile.Timeout, l.Reconcile.Reserved, with(env))
-	return f, err
+	return env
 }
 
 func (f functions) close(ctx context.Context) error {
