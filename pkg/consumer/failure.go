@@ -7,6 +7,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/policy"
 	"tollgate/pkg/queue"
 )
@@ -15,10 +16,11 @@ import (
 // before its copy is sent, and acknowledged after: a crash in between leaves the message.
 func (a *attempt) failed(err error) result {
 	permanent, isPermanent := errors.AsType[*dispatch.PermanentError](err)
-	f := idempotency.Failure{Now: a.c.cfg.Now(), Err: err.Error(), ReceivesLeft: a.receivesLeft(a.m)}
+	f := idempotency.Failure{Now: a.c.cfg.Now(), Err: err.Error(), ReceivesLeft: a.receivesLeft(a.m), Frame: dispatch.FrameOf(err)}
 	if isPermanent {
 		f.Reason, f.ReceivesLeft = permanent.Reason, 0
 	}
+	f.Fingerprint = fingerprint(a.env, f.Reason, err)
 	ctx, cancel := a.detachedContext()
 	defer cancel()
 	written, failErr := a.c.cfg.Store.Fail(ctx, a.claim, f)
@@ -98,12 +100,17 @@ func (b *batch) deadLetter(m queue.Message, env event.Envelope, n int64, reason 
 	defer cancel()
 	err := b.c.cfg.Queue.DeadLetter(ctx, m, queue.DeadLetter{
 		Reason: reason, Error: cause.Error(), EventID: env.ID, EventType: env.Type, Attempt: n,
-		Fingerprint: queue.Fingerprint(env.Type, reason, cause.Error()),
+		Fingerprint: fingerprint(env, reason, cause),
 	})
 	if err != nil {
 		return result{outcome: outcomeFailed, delay: b.c.backoff(m), infra: !errors.Is(err, queue.ErrRefused), err: errors.Join(cause, err), reason: reason}
 	}
 	return result{outcome: outcomeDead, ack: true, err: cause, reason: reason}
+}
+
+// fingerprint is that of the error as the record has it.
+func fingerprint(env event.Envelope, reason string, err error) string {
+	return queue.Fingerprint(env.Type, reason, limits.Cut(err.Error(), limits.MaxErrorText))
 }
 
 // transient is the result of a failure that a retry may fix.

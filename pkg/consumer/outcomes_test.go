@@ -332,14 +332,22 @@ func TestNewerVersionWaits(t *testing.T) {
 // TestCopyAndRecordTellOneError: an operator finds the same words in both.
 func TestCopyAndRecordTellOneError(t *testing.T) {
 	b := setup(func(context.Context, dispatch.Input) (dispatch.Effects, error) {
-		return nil, fmt.Errorf("book invoice: %w", dispatch.Permanent(errors.New("no such plan")))
+		return nil, fmt.Errorf("book invoice: %w", dispatch.Permanent(errors.New("no such plan"+strings.Repeat(".", limits.MaxErrorText))))
 	})
 	if _, err := b.handle(t, message(t, "1", 1)); err != nil || len(b.store.failures) != 1 || len(b.queue.dead) != 1 {
 		t.Fatalf("error %v, failures %+v, dead letters %+v", err, b.store.failures, b.queue.dead)
 	}
-	const text = "book invoice: no such plan"
-	if record, dead := b.store.failures[0], b.queue.dead[0]; record.Err != text || dead.Error != text {
+	text := "book invoice: no such plan" + strings.Repeat(".", limits.MaxErrorText)
+	record, dead := b.store.failures[0], b.queue.dead[0]
+	if record.Err != text || dead.Error != text {
 		t.Errorf("the record has %q, the copy %q, want %q", record.Err, dead.Error, text)
+	}
+	// The record keeps the beginning, from which lists take the fingerprint.
+	if want := queue.Fingerprint("invoice.paid", dispatch.ReasonHandler, text[:limits.MaxErrorText]); record.Fingerprint != want || dead.Fingerprint != want {
+		t.Errorf("fingerprints %s and %s, want %s", record.Fingerprint, dead.Fingerprint, want)
+	}
+	if !strings.HasSuffix(record.Frame, "outcomes_test.go:335") {
+		t.Errorf("frame %q", record.Frame)
 	}
 }
 

@@ -131,6 +131,7 @@ func OnCurrent[T any, S ~string](m *Mux, typ S, h func(context.Context, Current[
 		effects, err := h(ctx, e)
 		switch {
 		case err != nil:
+			err = by(h, err)
 		case len(effects) > 0 && !e.keeps(effects):
 			err = Permanent(errors.New("the handler has effects without KeepRow"))
 		case o.coalesce && slices.ContainsFunc(effects, e.onlyOfEvent):

@@ -34,14 +34,16 @@ const (
 type PermanentError struct {
 	Reason string
 	Err    error
+
+	at uintptr
 }
 
 // Permanent marks err as permanent with ReasonHandler.
-func Permanent(err error) error { return &PermanentError{Reason: ReasonHandler, Err: err} }
+func Permanent(err error) error { return &PermanentError{ReasonHandler, err, caller()} }
 
 // Park marks err as permanent with another reason: the event cannot be handled yet and waits
 // in the dead-letter queue for a redrive.
-func Park(reason string, err error) error { return &PermanentError{Reason: reason, Err: err} }
+func Park(reason string, err error) error { return &PermanentError{reason, err, caller()} }
 
 // Error returns the cause's text; the reason is shown separately.
 func (e *PermanentError) Error() string { return textOf(e.Err, e.Reason) }
@@ -52,15 +54,17 @@ type RetryAfterError struct {
 	Delay   time.Duration // clamped to 1 s – 1 h
 	AtLeast bool          // the usual delay applies if it is longer
 	Err     error
+
+	at uintptr
 }
 
 // RetryAfter marks err as transient and asks for the next attempt after d.
-func RetryAfter(d time.Duration, err error) error { return &RetryAfterError{Delay: d, Err: err} }
+func RetryAfter(d time.Duration, err error) error { return &RetryAfterError{d, false, err, caller()} }
 
 // NotBefore marks err as transient and asks for the usual delay, which grows with the receives,
 // but at least d: for what is busy, and would use up a message's receives in minutes.
 func NotBefore(d time.Duration, err error) error {
-	return &RetryAfterError{Delay: d, AtLeast: true, Err: err}
+	return &RetryAfterError{d, true, err, caller()}
 }
 
 func (e *RetryAfterError) Error() string { return textOf(e.Err, "the handler asked for a retry") }
@@ -79,6 +83,8 @@ type PanicError struct {
 	Value any
 	Frame string // this module's innermost, "pkg/handlers/invoice.go:42 (handlers.paid)"; "" for none
 	Stack []byte // for the log, never for the record
+
+	short string // the same frame, for the history
 }
 
 func (e *PanicError) Error() string {
@@ -98,7 +104,7 @@ func panicError(v any) *PanicError {
 		var f runtime.Frame
 		f, more = frames.Next()
 		if panicking {
-			e.Frame = ownFrame(f)
+			e.Frame, e.short = ownFrame(f), shortFrame(f)
 		}
 		panicking = panicking || f.Function == "runtime.gopanic"
 	}

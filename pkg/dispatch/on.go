@@ -71,6 +71,7 @@ func On[T any, S ~string](m *Mux, typ S, h func(context.Context, Event[T]) (Effe
 		if err := s.decode(&e.Object); err != nil {
 			return nil, err
 		}
-		return h(ctx, e)
+		effects, err := h(ctx, e)
+		return effects, by(h, err)
 	})
 }

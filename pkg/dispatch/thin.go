@@ -33,6 +33,7 @@ func OnThin[S ~string](m *Mux, typ S, h func(context.Context, Thin) (Effects, er
 		if body.Related != nil {
 			e.Related = *body.Related
 		}
-		return h(ctx, e)
+		effects, err := h(ctx, e)
+		return effects, by(h, err)
 	})
 }

@@ -30,7 +30,7 @@ const fence = "st=:running AND att=:att AND own=:own"
 const (
 	completeSet     = "SET st=:done, done_at=:now, upd=:now, outcome=:outcome, exp=:exp"
 	completeEffects = ", fx=:fx"
-	completeRemove  = " REMOVE lease, #open, rc_left, reason, purged, purge_by"
+	completeRemove  = " REMOVE lease, #open, rc_left, reason, hist, purged, purge_by"
 
 	completePlain   = completeSet + completeRemove
 	completeWriting = completeSet + completeEffects + completeRemove

@@ -15,10 +15,10 @@ import (
 //
 // Inputs: :now in ms; :shard; :err, at most limits.MaxErrorText bytes; :left receives
 // that the message has left, 0 when a dead letter exists or is about to; :reason of a
-// permanent failure only.
+// permanent failure only; :hist the failed attempts that the claim returned, and this one.
 const (
 	failSet = "SET st=:failed, upd=:now, #open=:shard, fails=if_not_exists(fails,:zero)+:one, " +
-		"err=:err, rc_left=:left"
+		"err=:err, rc_left=:left, hist=:hist"
 	failReason = ", reason=:reason"
 	failRemove = " REMOVE lease"
 
@@ -33,6 +33,7 @@ func (s *Store) Fail(ctx context.Context, c *idempotency.Claim, failure idempote
 	u := s.fenced(c, failTransient, item{
 		":failed": str(string(idempotency.Failed)), ":now": millis(failure.Now), ":shard": str(idempotency.Shard(c.EventID)),
 		":err": str(bounded(failure.Err)), ":left": num(int64(max(failure.ReceivesLeft, 0))), ":zero": num(0), ":one": num(1),
+		":hist": historyString(c.Failed(failure)),
 	})
 	u.ExpressionAttributeNames = openName()
 	if failure.Reason != "" {

@@ -35,6 +35,7 @@ func decodeRow(attributes item) *idempotency.Record {
 		Updated:      a.millis("upd"),
 		Fails:        a.num("fails", 0),
 		Err:          a.str("err"),
+		History:      historyAttempts(attributes["hist"]),
 		Reason:       a.str("reason"),
 		ReceivesLeft: a.num("rc_left", -1),
 		Outcome:      idempotency.Outcome(a.str("outcome")),

@@ -16,7 +16,7 @@ import (
 // Inputs: :gen and :next = :gen + 1; :now in ms; :shard; :who and :why.
 const (
 	replaySet = "SET st=:failed, gen=:next, upd=:now, #open=:shard, fails=:zero, replay_by=:who, replay_why=:why" +
-		" REMOVE exp, err, reason, purged, purge_by"
+		" REMOVE exp, err, hist, reason, purged, purge_by"
 	replayWhen = "st=:done AND gen=:gen"
 )
 

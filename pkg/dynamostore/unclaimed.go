@@ -36,6 +36,7 @@ func (s *writer) failedAtOnce(c *idempotency.Claim, f idempotency.Failure) *type
 	record := item{
 		"st": str(string(idempotency.Failed)), "upd": millis(f.Now), "open": str(idempotency.Shard(c.EventID)),
 		"fails": num(1), "err": str(bounded(f.Err)), "rc_left": num(int64(max(f.ReceivesLeft, 0))),
+		"hist": historyString(c.Failed(f)),
 	}
 	if f.Reason != "" {
 		record["reason"] = str(bounded(f.Reason))

@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write golden records of a new form")
 
 const (
 	goldenRecords = "../../testdata/wire"
-	wireFolder    = "v3" // that of the newest form, where -update writes
+	wireFolder    = "v4" // that of the newest form, where -update writes
 	goldenTTL     = 180 * 24 * time.Hour
 )
 
@@ -38,6 +38,8 @@ type wireRecord struct {
 	name   string
 	writes func(w *wireWrites)
 	want   func(*idempotency.Record) // from the first claim's record
+
+	history []idempotency.Attempt // from v4 on
 }
 
 func wireRecords() []wireRecord {
@@ -45,6 +47,11 @@ func wireRecords() []wireRecord {
 	failed := func(r *idempotency.Record) {
 		r.State, r.Lease, r.Updated, r.Fails, r.Err, r.ReceivesLeft = idempotency.Failed, time.Time{}, last, 1, "503 from Stripe", 15
 	}
+	attempt := func(n int64, fingerprint, frame string) idempotency.Attempt {
+		return idempotency.Attempt{Number: n, Start: claimed, Took: 5 * time.Minute, Fingerprint: fingerprint, Frame: frame}
+	}
+	transient := []idempotency.Attempt{attempt(1, "0a1b2c3d4e5f", "stripeapi.Client.g get.go:42")}
+	final := []idempotency.Attempt{attempt(1, "ff00ff00ff00", "handlers.paid invoice.go:7")}
 	done := func(o idempotency.Outcome, fx ...string) func(*idempotency.Record) {
 		return func(r *idempotency.Record) {
 			r.State, r.Lease, r.Updated, r.DoneAt, r.Outcome, r.Effects, r.ReceivesLeft = idempotency.Done, time.Time{}, last, last, o, fx, -1
@@ -55,32 +62,41 @@ func wireRecords() []wireRecord {
 		r.State, r.Generation, r.ReplayBy, r.ReplayWhy = idempotency.Failed, 2, "jo", "wrong amount"
 	}
 	return []wireRecord{
-		{"running", func(w *wireWrites) { w.claim(1) }, func(*idempotency.Record) {}},
+		{"running", func(w *wireWrites) { w.claim(1) }, func(*idempotency.Record) {}, nil},
 		{"running-again", func(w *wireWrites) { w.claim(1); w.fail("503 from Stripe", "", 15); w.claim(2) }, func(r *idempotency.Record) {
 			r.Attempt, r.ReceivesLeft, r.Fails, r.Err, r.Updated = 2, 14, 1, "503 from Stripe", claimed
-		}},
-		{"failed", func(w *wireWrites) { w.claim(1); w.fail("503 from Stripe", "", 15) }, failed},
+		}, transient},
+		{"failed", func(w *wireWrites) { w.claim(1); w.fail("503 from Stripe", "", 15) }, failed, transient},
+		{"failed-twice", func(w *wireWrites) {
+			w.claim(1)
+			w.fail("503 from Stripe", "", 15)
+			w.claim(2)
+			w.fail("503 from Stripe", "", 14)
+		}, func(r *idempotency.Record) {
+			failed(r)
+			r.Attempt, r.Fails, r.ReceivesLeft = 2, 2, 14
+		}, append(slices.Clone(transient), attempt(2, transient[0].Fingerprint, transient[0].Frame))},
 		{"failed-for-good", func(w *wireWrites) { w.claim(1); w.fail("no such plan", "handler", 0) }, func(r *idempotency.Record) {
 			failed(r)
 			r.Err, r.Reason, r.ReceivesLeft = "no such plan", "handler", 0
-		}},
+		}, final},
 		{"purged", func(w *wireWrites) { w.claim(1); w.fail("no such plan", "handler", 0); w.markPurged() }, func(r *idempotency.Record) {
 			failed(r)
 			r.Err, r.Reason, r.ReceivesLeft, r.Updated = "no such plan", "handler", 0, wireTime(time.Hour)
 			r.Purged, r.PurgeBy = r.Updated, "jo"
-		}},
+		}, final},
 		{"done", func(w *wireWrites) {
 			w.claim(1)
 			w.complete(idempotency.Applied, dispatch.Insert("FACT#live#acct_1TollgateWire#in_1#paid", nil), dispatch.Swap("OBJ#live#acct_1TollgateWire#in_1", 0, nil))
-		}, done(idempotency.Applied, "FACT#live#acct_1TollgateWire#in_1#paid", "OBJ#live#acct_1TollgateWire#in_1")},
-		{"done-ignored", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Ignored) }, done(idempotency.Ignored)},
-		{"done-stale", func(w *wireWrites) { w.claim(1); w.complete(idempotency.AlreadyApplied) }, done(idempotency.AlreadyApplied)},
-		{"replayed", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Applied); w.replay() }, replayed},
+		}, done(idempotency.Applied, "FACT#live#acct_1TollgateWire#in_1#paid", "OBJ#live#acct_1TollgateWire#in_1"), nil},
+		{"done-ignored", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Ignored) }, done(idempotency.Ignored), nil},
+		{"done-stale", func(w *wireWrites) { w.claim(1); w.complete(idempotency.AlreadyApplied) }, done(idempotency.AlreadyApplied), nil},
+		{"replayed", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Applied); w.replay() }, replayed, nil},
 		{"replayed-running", func(w *wireWrites) { w.claim(1); w.complete(idempotency.Applied); w.replay(); w.claim(1) }, func(r *idempotency.Record) {
 			at := r.Lease
 			replayed(r)
 			r.State, r.Attempt, r.Lease, r.Updated, r.ReceivesLeft = idempotency.Running, 2, at, claimed, 15
-		}},
+		}, nil},
 	}
 }
 
@@ -136,7 +152,12 @@ func (w *wireWrites) begin() {
 }
 
 func (w *wireWrites) fail(text, reason string, left int) {
-	_, err := w.store.Fail(w.t.Context(), w.held, idempotency.Failure{Now: wireTime(5 * time.Minute), Err: text, Reason: reason, ReceivesLeft: left})
+	f := idempotency.Failure{Now: wireTime(5 * time.Minute), Err: text, Reason: reason, ReceivesLeft: left}
+	f.Fingerprint, f.Frame = "0a1b2c3d4e5f", "stripeapi.Client.g get.go:42"
+	if reason != "" {
+		f.Fingerprint, f.Frame = "ff00ff00ff00", "handlers.paid invoice.go:7"
+	}
+	_, err := w.store.Fail(w.t.Context(), w.held, f)
 	w.must(err)
 }
 
@@ -167,18 +188,21 @@ func (w *wireWrites) markPurged() {
 
 // TestReadsEveryGoldenRecord: what any release wrote is read by this one.
 func TestReadsEveryGoldenRecord(t *testing.T) {
-	want := map[string]*idempotency.Record{}
+	all := map[string]wireRecord{}
 	for _, w := range wireRecords() {
-		want[w.name] = firstClaim()
-		w.want(want[w.name])
+		all[w.name] = w
 	}
 	paths, err := filepath.Glob(filepath.Join(goldenRecords, "v*", "records", "*.json"))
-	if err != nil || len(paths) < len(want) {
-		t.Fatalf("%d golden records (%v), want at least %d", len(paths), err, len(want))
+	if err != nil || len(paths) < len(all) {
+		t.Fatalf("%d golden records (%v), want at least %d", len(paths), err, len(all))
 	}
 	for _, path := range paths {
-		got := decodeRow(goldenItem(t, path))
-		if diff := cmp.Diff(want[strings.TrimSuffix(filepath.Base(path), ".json")], got); diff != "" {
+		got, want, w := decodeRow(goldenItem(t, path)), firstClaim(), all[strings.TrimSuffix(filepath.Base(path), ".json")]
+		w.want(want)
+		if v, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))[1:]); v >= 4 {
+			want.History = w.history
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
 	}

@@ -69,9 +69,10 @@ type Record struct {
 	FirstAt      time.Time
 	Updated      time.Time
 	Fails        int64
-	Err          string // at most limits.MaxErrorText bytes
-	Reason       string // of a permanent failure or a park
-	ReceivesLeft int64  // -1 when absent; 0: in the dead-letter queue, or about to be
+	Err          string    // at most limits.MaxErrorText bytes
+	History      []Attempt // failed ones, oldest first, at most MaxHistory; none once done
+	Reason       string    // of a permanent failure or a park
+	ReceivesLeft int64     // -1 when absent; 0: in the dead-letter queue, or about to be
 	Outcome      Outcome
 	Effects      []string // keys of the items that the event's effects wrote
 	DoneAt       time.Time

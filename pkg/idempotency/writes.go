@@ -65,6 +65,8 @@ type Claim struct {
 	Lease      time.Time
 	FirstAt    time.Time
 	Source     event.Source // of the message that wrote the record first; see ClaimResult
+	Start      time.Time    // of the attempt
+	History    []Attempt    // of the attempts before that failed
 
 	// Unclaimed is what would have been claimed, for a run that begins without a claim: its
 	// completion or failure writes the record, only if there is none. Nil for a claimed run.
@@ -77,6 +79,7 @@ type Claim struct {
 func WithoutClaim(req ClaimRequest) *Claim {
 	return &Claim{
 		EventID: req.Event.ID, Owner: req.Owner, Attempt: 1, Generation: 1, FirstAt: req.Now, Source: req.Event.Source,
+		Start:     req.Now,
 		Unclaimed: &req,
 	}
 }
@@ -105,7 +108,7 @@ func (c *Claim) NextToken() string {
 func ClaimOf(r Record) *Claim {
 	return &Claim{
 		EventID: r.ID, Owner: r.Owner, Attempt: r.Attempt, Generation: r.Generation, Lease: r.Lease,
-		FirstAt: r.FirstAt, Source: event.Source(r.Source),
+		FirstAt: r.FirstAt, Source: event.Source(r.Source), Start: r.Updated, History: r.History,
 	}
 }
 
@@ -175,6 +178,8 @@ type Failure struct {
 	Err          string // cut to limits.MaxErrorText by the store
 	Reason       string // "" for a transient failure
 	ReceivesLeft int    // 0: a dead letter exists, or is about to
+	Fingerprint  string // of the error, for the history
+	Frame        string // where the attempt failed, for the history; "" if unknown
 }
 
 // FailVerdict is the result of writing a failure.

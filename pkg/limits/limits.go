@@ -20,6 +20,9 @@ const (
 	CompressOver = 64 << 10
 	// MaxErrorText limits an error text in a record or an attribute.
 	MaxErrorText = 1 << 10
+	// MaxFrame limits the place of a failure in a record's history, so that an attempt there has
+	// at most 60 bytes.
+	MaxFrame = 28
 )
 
 // SQS's limits. Times are in the queue's seconds.

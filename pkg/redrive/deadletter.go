@@ -87,7 +87,7 @@ func (d *DeadLetter) moved(env event.Envelope, newer bool) {
 	case d.Undecodable != "":
 		d.Cause.Reason = dispatch.ReasonUndecodable
 	}
-	d.Cause.Fingerprint = queue.Fingerprint(d.Cause.EventType, d.Cause.Reason, d.Cause.Error)
+	d.Cause.Fingerprint = fingerprint(d.Cause.EventType, d.Cause)
 }
 
 // Records reads the idempotency record of an event; false when there is none.
@@ -130,6 +130,14 @@ func explainOne(ctx context.Context, records Records, d *DeadLetter) error {
 	if r.Reason != "" {
 		d.Cause.Reason = r.Reason
 	}
-	d.Cause.Fingerprint = queue.Fingerprint(d.Type(), d.Cause.Reason, d.Cause.Error)
+	d.Cause.Fingerprint = fingerprint(d.Type(), d.Cause)
 	return nil
+}
+
+// fingerprint is that of the failures before the queue moved the message, which had no reason.
+func fingerprint(eventType string, cause queue.DeadLetter) string {
+	if cause.Reason == ReasonMaxReceives {
+		cause.Reason = ""
+	}
+	return queue.Fingerprint(eventType, cause.Reason, cause.Error)
 }

@@ -82,7 +82,7 @@ func TestPlan(t *testing.T) {
 		groups    int
 	}{
 		{"all", redrive.Selection{}, redrive.Plan{Read: 34, Selected: 34, Oldest: start, Done: 2, Undecodable: 1}, 5},
-		{"by a cause that the record tells", redrive.Selection{Filter: redrive.Filter{Fingerprint: queue.Fingerprint("invoice.paid", "max_receives", "timeout")}},
+		{"by a cause that the record tells", redrive.Selection{Filter: redrive.Filter{Fingerprint: queue.Fingerprint("invoice.paid", "", "timeout")}},
 			redrive.Plan{Read: 34, Selected: 1, Oldest: start.Add(31 * time.Second)}, 1},
 		{"some", redrive.Selection{Limit: 12}, redrive.Plan{Read: 12, Selected: 12, More: true, Oldest: start, Done: 1}, 1},
 		{"of those that are looked at", redrive.Selection{Filter: redrive.Filter{ID: "evt_29"}, MaxRead: 20}, redrive.Plan{Read: 20, More: true}, 0},

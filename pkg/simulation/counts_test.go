@@ -93,6 +93,7 @@ func mustHappen() (all []string) {
 		"dead-lettered: livemode", "dead-lettered: account", "dead-lettered: corrupt", "dead-lettered: newer_version",
 		"purge: marked", "purge by id: given_up", "purge by id: busy", "purge by id: done", "purge by id: no_record",
 		"spoilt row: put by hand", "spoilt row: attempt is a text", "spoilt row: unknown state", "spoilt row: running without a lease", "spoilt row: fails is a text",
+		"a history of more than ten", "an older release writes a record with a history",
 		"a clock jumps", "a deadline of another clock", "visibility set with an old receipt", "a history begins", "a message from before a restore's end is held",
 		"a message of the next release", "a roll of a release", "redrive: dead letters are hidden: true",
 		countName(opUpdate, callThrottled), countName(opTransact, callThrottled), countName(opPut, callThrottled), "outcome: throttled", "a second hot item stops a batch",

@@ -60,8 +60,9 @@ type attributes = map[string]types.AttributeValue
 func (t *table) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
 	key := keyOf(in.Key)
 	t.sc.begins(procOf(ctx), key, in.ExpressionAttributeValues)
+	u := t.sc.ofRelease(procOf(ctx), types.Update{UpdateExpression: in.UpdateExpression, ExpressionAttributeValues: in.ExpressionAttributeValues})
 	err = t.sc.clients.store.do(t.sc, ctx, opUpdate, key, func() error {
-		old, fresh, err := t.evaluate(key, aws.ToString(in.ConditionExpression), aws.ToString(in.UpdateExpression), in.ExpressionAttributeNames, in.ExpressionAttributeValues)
+		old, fresh, err := t.evaluate(key, aws.ToString(in.ConditionExpression), aws.ToString(u.UpdateExpression), in.ExpressionAttributeNames, u.ExpressionAttributeValues)
 		if err != nil {
 			return err
 		}
@@ -129,8 +130,8 @@ func (t *table) transact(p *proc, in *dynamodb.TransactWriteItemsInput) error {
 func (t *table) action(p *proc, a types.TransactWriteItem) (write func(), old value.Item, err error) {
 	switch {
 	case a.Update != nil:
-		key := keyOf(a.Update.Key)
-		old, fresh, err := t.evaluate(key, aws.ToString(a.Update.ConditionExpression), aws.ToString(a.Update.UpdateExpression), a.Update.ExpressionAttributeNames, a.Update.ExpressionAttributeValues)
+		key, u := keyOf(a.Update.Key), t.sc.ofRelease(p, *a.Update)
+		old, fresh, err := t.evaluate(key, aws.ToString(u.ConditionExpression), aws.ToString(u.UpdateExpression), u.ExpressionAttributeNames, u.ExpressionAttributeValues)
 		if err != nil || fresh == nil {
 			return nil, old, err
 		}
@@ -300,7 +301,11 @@ func (t *table) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...fun
 		if !held {
 			return &types.ConditionalCheckFailedException{Message: aws.String("The conditional request failed"), Item: toSDK(t.items[key])}
 		}
-		t.put(procOf(ctx), key, fromSDK(in.Item), nil)
+		fresh := fromSDK(in.Item)
+		if t.sc.older(procOf(ctx)) {
+			delete(fresh, "hist")
+		}
+		t.put(procOf(ctx), key, fresh, nil)
 		return nil
 	})
 	return &dynamodb.PutItemOutput{}, err

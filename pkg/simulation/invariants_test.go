@@ -62,6 +62,7 @@ func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values a
 	if _, leased := fresh["lease"]; leased != claim {
 		sc.violate("%s: %s and lease: %v", id, state, leased)
 	}
+	sc.checkHistory(p, f, old, fresh, replay)
 	sc.checkMark(p, f, fresh, claim || state == string(idempotency.Done))
 	sc.checkEffects(id, state, gen)
 }

@@ -104,7 +104,7 @@ func purgeMutants() []mutant {
 		one("A18: purged in any state", operator, `purgeWhen    = "(st=:failed OR (st=:running AND lease < :cutoff)) AND ident IN (:ident,:ident2)"`, `purgeWhen    = "(st=:failed OR st=:running OR lease < :cutoff) AND ident IN (:ident,:ident2)"`),
 		one("a dead letter of an earlier attempt purges the event", operator, attempt, `purgeAttempt = " AND att>=:att"`),
 		one("A19: a claim keeps the mark", claim, `claimRemove = " REMOVE exp, reason, purged, purge_by"`, `claimRemove = " REMOVE exp, reason"`),
-		one("a completion keeps the mark", commit, `" REMOVE lease, #open, rc_left, reason, purged, purge_by"`, `" REMOVE lease, #open, rc_left, reason"`),
+		one("a completion keeps the mark", commit, `" REMOVE lease, #open, rc_left, reason, hist, purged, purge_by"`, `" REMOVE lease, #open, rc_left, reason, hist"`),
 		one("A20: no purge after a permanent failure", operator, dead, `purgeDead    = " AND rc_left=:zero AND attribute_not_exists(reason)"`),
 		one("A23: a late failure removes the mark", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE lease, purged, purge_by"`),
 		one("A24: a moved dead letter of an excluding endpoint purges the event", purge, "case moved && r.Excludes(d.Event):", "case moved && r.Excludes(d.Event) && r.Operator == \"\":").by("TestPurgeOfMovedDeadLetters"),

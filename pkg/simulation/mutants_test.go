@@ -100,7 +100,7 @@ func mutants() []mutant {
 		one("unconditional completion", commit, `const fence = "st=:running AND att=:att AND own=:own"`, `const fence = "attribute_exists(pk)"`),
 		one("unconditional failure", fail, "	u.ExpressionAttributeNames = openName()\n", "	u.ExpressionAttributeNames = openName()\n	u.ConditionExpression = aws.String(\"attribute_exists(pk)\")\n"),
 		one("a done record is claimed", claim, "attribute_not_exists(pk) OR st=:failed OR", "attribute_exists(pk) OR attribute_not_exists(pk) OR st=:failed OR"),
-		one("lease not removed by complete", commit, `" REMOVE lease, #open, rc_left, reason, purged, purge_by"`, `" REMOVE #open, rc_left, reason, purged, purge_by"`),
+		one("lease not removed by complete", commit, `" REMOVE lease, #open, rc_left, reason, hist, purged, purge_by"`, `" REMOVE #open, rc_left, reason, hist, purged, purge_by"`),
 		one("lease not removed by fail", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE reason"`),
 		one("attempt reset on replay", replay, "fails=:zero, replay_by", "fails=:zero, att=:zero, replay_by"),
 		one("attempt forgotten on failure", fail, `failRemove = " REMOVE lease"`, `failRemove = " REMOVE lease, att"`),
@@ -187,7 +187,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), eraseMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants(), telemetryMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), eraseMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants(), telemetryMutants(), historyMutants())
 }
 
 // overlay writes the mutant's files and the overlay file for the go command.

@@ -78,6 +78,8 @@ type fact struct {
 	reportedPurge int  // step at which a purge reported it, -1 for none since a claim
 	ignored       bool // one of its messages was ignored by its endpoint
 	replays       int
+	history       []string // failed attempts that were written since it was last done
+	begun         int64    // ms; of the latest attempt
 }
 
 func (sc *scenario) fact(id string) *fact {

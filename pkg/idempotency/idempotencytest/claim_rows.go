@@ -26,8 +26,10 @@ var claimRows = []row{
 		want.Attempt, want.Lease, want.Updated = 2, req.Lease, b.at(30)
 		want.ReceivesLeft = 13 // a message of reconcile leaves the source
 		want.Fails, want.Err = 1, "boom"
+		want.History = []idempotency.Attempt{attempt(1, b.t0, 2*time.Second)}
 		b.equal("record", b.record(), want)
 		b.equal("first claim's time", c.FirstAt, b.t0)
+		b.equal("this one's begin and history", []any{c.Start, c.History}, []any{b.at(30), want.History})
 	}},
 	{"ok/failed for good → claimed without the old reason", func(b *bench) {
 		isDead(b)

@@ -90,7 +90,7 @@ func (m *Memory) apply(writes dispatch.Effects) {
 // finish makes a record done. Without writes it keeps the keys of an earlier generation.
 func (m *Memory) finish(r idempotency.Record, outcome idempotency.Outcome, writes dispatch.Effects, now time.Time) {
 	r.State, r.Outcome, r.DoneAt, r.Updated = idempotency.Done, outcome, millis(now), millis(now)
-	r.Lease, r.ReceivesLeft, r.Reason = time.Time{}, -1, ""
+	r.Lease, r.ReceivesLeft, r.Reason, r.History = time.Time{}, -1, "", nil
 	r.Purged, r.PurgeBy = time.Time{}, ""
 	if len(writes) > 0 {
 		r.Effects = nil

@@ -35,11 +35,12 @@ var completeRows = []row{
 		b.done(c, dispatch.CheckAbsent(key(1), errCheck))
 		b.equal("record", b.record(), b.doneRecord(c, idempotency.Applied))
 	}},
-	{"ok/after a failure → completed, failures kept", func(b *bench) {
+	{"ok/after a failure → completed, failures counted, their history removed", func(b *bench) {
 		isFailed(b)
 		b.completed(b.claim(b.request(b.at(30))), 31, idempotency.Applied)
 		r := b.record()
 		b.equal("failures, error and state", []any{r.Fails, r.Err, r.State}, []any{int64(1), "boom", idempotency.Done})
+		b.equal("history", r.History, []idempotency.Attempt(nil))
 	}},
 	{"ok/again in the next generation → completed", func(b *bench) {
 		isReplayed(b)

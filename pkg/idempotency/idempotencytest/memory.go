@@ -155,7 +155,7 @@ func (m *Memory) fail(c *idempotency.Claim, f idempotency.Failure) idempotency.F
 	}
 	r.State, r.Updated, r.Lease = idempotency.Failed, millis(f.Now), time.Time{}
 	r.Fails++
-	r.Err, r.ReceivesLeft = bounded(f.Err), int64(max(f.ReceivesLeft, 0))
+	r.Err, r.ReceivesLeft, r.History = bounded(f.Err), int64(max(f.ReceivesLeft, 0)), c.Failed(f)
 	if f.Reason != "" {
 		r.Reason = bounded(f.Reason)
 	}
@@ -177,7 +177,7 @@ func (m *Memory) replay(req idempotency.ReplayRequest) error {
 		return idempotency.ReadReplayRefusal(req, r)
 	}
 	r.State, r.Generation, r.Updated = idempotency.Failed, req.Generation+1, millis(req.Now)
-	r.Fails, r.Err, r.Reason = 0, "", ""
+	r.Fails, r.Err, r.Reason, r.History = 0, "", "", nil
 	r.Purged, r.PurgeBy = time.Time{}, ""
 	r.ReplayBy, r.ReplayWhy = req.By, bounded(req.Why)
 	m.records[r.ID] = *r
@@ -240,7 +240,7 @@ func (m *Memory) lookUp(eventID string) *idempotency.Record {
 	if !found {
 		return nil
 	}
-	r.Effects = slices.Clone(r.Effects)
+	r.Effects, r.History = slices.Clone(r.Effects), slices.Clone(r.History)
 	return &r
 }
 

@@ -50,7 +50,7 @@ func atOnceRows() []row {
 		}},
 		{"failed/for good → written with its reason, none left", func(b *bench) {
 			c := b.unclaimed()
-			b.fail(c, idempotency.Failure{Now: b.at(2), Err: "boom", Reason: "livemode"})
+			b.fail(c, idempotency.Failure{Now: b.at(2), Err: "boom", Reason: "livemode", Fingerprint: "0123456789ab", Frame: "handlers.paid invoice.go:42"})
 			want := b.failedRecord(c)
 			want.Reason, want.ReceivesLeft = "livemode", 0
 			b.equal("record", b.record(), want)
@@ -62,7 +62,10 @@ func atOnceRows() []row {
 		}},
 		{"failed/then a claim → attempt 2", func(b *bench) {
 			b.failed(b.unclaimed())
-			b.equal("attempt", b.claim(b.request(b.at(30))).Attempt, int64(2))
+			c := b.claim(b.request(b.at(30)))
+			b.equal("attempt", c.Attempt, int64(2))
+			b.fail(c, boom(b.at(31)))
+			b.equal("history", b.record().History, []idempotency.Attempt{attempt(1, b.t0, 2*time.Second), attempt(2, b.at(30), time.Second)})
 		}},
 	}
 	return append(rows, refusedRows()...)

@@ -147,9 +147,14 @@ func (b *bench) fail(c *idempotency.Claim, f idempotency.Failure) idempotency.Fa
 // failed makes a claim's record failed, two seconds after the beginning.
 func (b *bench) failed(c *idempotency.Claim) {
 	b.Helper()
-	if got := b.fail(c, idempotency.Failure{Now: b.at(2), Err: "boom", ReceivesLeft: 14}); got.Verdict != idempotency.FailWritten {
+	if got := b.fail(c, boom(b.at(2))); got.Verdict != idempotency.FailWritten {
 		b.Fatalf("fail = %+v, want written", got)
 	}
+}
+
+// boom is a transient failure.
+func boom(now time.Time) idempotency.Failure {
+	return idempotency.Failure{Now: now, Err: "boom", ReceivesLeft: 14, Fingerprint: "0123456789ab", Frame: "handlers.paid invoice.go:42"}
 }
 
 // record returns evt_1's record, which must be there.
