@@ -165,14 +165,16 @@ func (s *Server) routes() http.Handler {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { s.page(w, r, p, views) })
 		s.live.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { s.stream(w, r, p, views) })
 	}
-	for _, a := range append(s.config.Actions, s.jobs.action()) {
+	for _, a := range append(s.config.Actions, s.jobs.actions()...) {
 		mux.HandleFunc("POST "+exact(a.Path), func(w http.ResponseWriter, r *http.Request) { s.act(w, r, a) })
 	}
 	mux.HandleFunc("GET /live", s.serveLive)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, fmt.Errorf("no page has this address: %w", ErrNotFound))
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), jobsKey{}, s.jobs)))
+	})
 }
 
 // exact keeps "/" from matching every path.

@@ -203,7 +203,7 @@ func Money(amount int64, currency string) string {
 // tones of statuses. Others are mute.
 var tones = map[string]string{
 	"ok": "ok", "done": "ok", "applied": "ok", "active": "ok", "paid": "ok", "sent": "ok", "granted": "ok", "covered": "ok", "succeeded": "ok", "trialing": "ok", "enabled": "ok",
-	"running": "info", "in_flight": "info", "in flight": "info", "queue": "info", "queued": "info", "open": "info", "received": "info", "pending": "info", "unsent": "info", "replayed": "info",
+	"running": "info", "asking": "info", "in_flight": "info", "in flight": "info", "queue": "info", "queued": "info", "open": "info", "received": "info", "pending": "info", "unsent": "info", "replayed": "info",
 	"failed": "warn", "failing": "warn", "retrying": "warn", "warning": "warn", "held": "warn", "paused": "warn", "past_due": "warn", "partial": "warn", "stopped": "warn", "degraded": "warn", "disputed": "warn", "draft": "warn",
 	"dead": "bad", "dlq": "bad", "problem": "bad", "error": "bad", "broken": "bad", "gap": "bad", "unpaid": "bad", "rejected": "bad", "disabled": "bad", "uncollectible": "bad", "drift": "bad",
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,7 +20,28 @@ const (
 	maxLines   = 200 // of progress
 	maxLine    = 2000
 	maxOutput  = 256 << 10
+
+	askFor = 10 * time.Minute // a plan that was not confirmed by then is old
 )
+
+// NewJob is a change to run in the background.
+type NewJob struct {
+	Title   string
+	Kind    string // for its page: what its output is
+	Command string // the equivalent command line
+	Page    string // the job's page is this path and its id; default: /jobs/
+	// Run prints a result and lines of progress. It may run again for a plan that became old.
+	Run func(ctx context.Context, io JobIO) error
+}
+
+// JobIO is what a job prints to and asks. All of it is safe for concurrent use.
+type JobIO struct {
+	Out, Progress io.Writer
+	// Ask shows a question and the plan behind it on the job's page. It returns nil when a
+	// person confirms, and an error when the job is stopped or not confirmed for ten minutes:
+	// then nothing may be changed.
+	Ask func(ctx context.Context, question string, plan any) error
+}
 
 // Jobs run changes in the background. A job outlives the page that started it, not the
 // process. It is safe for concurrent use.
@@ -39,25 +61,33 @@ func newJobs(ctx context.Context, auditID func(string) string, describe func(err
 
 // job is one of them. Its fields are guarded by Jobs.mu.
 type job struct {
-	id, title, command string
-	began, ended       time.Time
-	progress, output   tail
-	err                error
-	stopped            bool
-	stop               context.CancelFunc
+	NewJob
+	id           string
+	began, ended time.Time
+
+	question  string
+	plan      any
+	asked     time.Time
+	confirmed chan struct{} // closed when it is; nil: nothing was asked
+	answered  bool
+
+	progress, output tail
+	err              error
+	stopped          bool
+	stop             context.CancelFunc
 }
 
-// Start runs a change and returns its id; its page is /jobs/ID. command is the equivalent
-// command line. run prints its result to out, and lines of progress.
-func (j *Jobs) Start(title, command string, run func(ctx context.Context, out, progress io.Writer) error) (id string) {
-	n := &job{id: strings.ToLower(rand.Text()[:16]), title: title, command: command, began: time.Now()}
+// Start runs a change and returns the path of its page.
+func (j *Jobs) Start(of NewJob) (page string) {
+	of.Page = cmp.Or(of.Page, jobsPath)
+	n := &job{NewJob: of, id: strings.ToLower(rand.Text()[:16]), began: time.Now()}
 	n.progress, n.output = tail{jobs: j, max: maxLines * maxLine}, tail{jobs: j, max: maxOutput}
 	ctx, stop := context.WithCancel(j.ctx)
 	n.stop = stop
 	if running := j.add(n); running > maxRunning {
 		stop()
 		j.end(n, fmt.Errorf("%d jobs are running: wait for one, or stop it", maxRunning))
-		return n.id
+		return n.path()
 	}
 	j.group.Go(func() {
 		defer stop()
@@ -68,9 +98,80 @@ func (j *Jobs) Start(title, command string, run func(ctx context.Context, out, p
 			}
 			j.end(n, err)
 		}()
-		err = run(ctx, &n.output, &n.progress)
+		err = of.Run(ctx, JobIO{Out: &n.output, Progress: &n.progress, Ask: func(ctx context.Context, question string, plan any) error {
+			return j.ask(ctx, n, question, plan)
+		}})
 	})
-	return n.id
+	return n.path()
+}
+
+const jobsPath = "/jobs/"
+
+func (n *job) path() string { return n.Page + n.id }
+
+// errOldPlan ends a job whose question had no answer.
+var errOldPlan = errors.New("the plan was not confirmed in time, so nothing was changed")
+
+func (j *Jobs) ask(ctx context.Context, n *job, question string, plan any) error {
+	confirmed := make(chan struct{})
+	j.mu.Lock()
+	n.question, n.plan, n.asked, n.confirmed, n.answered = question, plan, time.Now(), confirmed, false
+	j.mu.Unlock()
+	old := time.NewTimer(askFor)
+	defer old.Stop()
+	select {
+	case <-confirmed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: nothing was changed", ctx.Err())
+	case <-old.C:
+		return errOldPlan
+	}
+}
+
+// Confirm lets a job do what it asks for, and returns the path of the job's page. A job whose
+// plan became old begins again instead, with a new plan and a new question.
+func (j *Jobs) Confirm(id string) (page string, err error) {
+	j.mu.Lock()
+	n := j.find(id)
+	if n == nil {
+		j.mu.Unlock()
+		return "", noJob(id)
+	}
+	if n.confirmed != nil && !n.answered && n.ended.IsZero() {
+		n.answered = true
+		close(n.confirmed)
+	}
+	again := errors.Is(n.err, errOldPlan)
+	j.mu.Unlock()
+	if again {
+		return j.Start(n.NewJob), nil
+	}
+	return n.path(), nil
+}
+
+// Again starts a job that has ended once more.
+func (j *Jobs) Again(id string) (page string, err error) {
+	j.mu.Lock()
+	n := j.find(id)
+	again := n != nil && !n.ended.IsZero()
+	j.mu.Unlock()
+	switch {
+	case n == nil:
+		return "", noJob(id)
+	case again:
+		return j.Start(n.NewJob), nil
+	}
+	return n.path(), nil
+}
+
+func (j *Jobs) find(id string) *job {
+	for _, n := range j.list {
+		if n.id == id {
+			return n
+		}
+	}
+	return nil
 }
 
 // add returns how many are running with the new one.
@@ -108,18 +209,17 @@ func (j *Jobs) running() int {
 	return j.countRunning()
 }
 
-// Stop interrupts a job as Ctrl-C interrupts the command.
-func (j *Jobs) Stop(id string) error {
+// Stop interrupts a job as Ctrl-C interrupts the command, and returns the path of its page.
+func (j *Jobs) Stop(id string) (page string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, n := range j.list {
-		if n.id == id {
-			n.stopped = n.ended.IsZero()
-			n.stop()
-			return nil
-		}
+	n := j.find(id)
+	if n == nil {
+		return "", noJob(id)
 	}
-	return noJob(id)
+	n.stopped = n.stopped || n.ended.IsZero()
+	n.stop()
+	return n.path(), nil
 }
 
 func noJob(id string) error {
@@ -158,15 +258,23 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // JobView is a job at a moment.
 type JobView struct {
-	ID, Title, Command string
-	Status             string // running, done, failed or stopped
-	Began, Ended       time.Time
-	Progress           []string // the newest lines
-	Output             string   // its end
-	Dropped            int      // bytes of the output that are not kept
-	Error, Next        string
-	Audit              []string // ids of entries
+	ID, Title, Kind, Command string
+	Path                     string // of its page
+	Status                   string // running, asking, done, failed or stopped
+	Began, Ended             time.Time
+	Progress                 []string // the newest lines
+	Output                   string   // its end
+	Dropped                  int      // bytes of the output that are not kept
+	Error, Next              string
+	Audit                    []string // ids of entries
+
+	Question string // what it asks or asked; "" for nothing
+	Plan     any    // what the question is about, if the job has one
+	Asked    time.Time
 }
+
+// Asking reports whether it waits for an answer.
+func (v JobView) Asking() bool { return v.Status == "asking" }
 
 // Took is how long the job has run.
 func (v JobView) Took() time.Duration {
@@ -193,17 +301,16 @@ func (j *Jobs) List() (views []JobView) {
 func (j *Jobs) Get(id string) (JobView, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, n := range j.list {
-		if n.id == id {
-			return j.view(n), nil
-		}
+	if n := j.find(id); n != nil {
+		return j.view(n), nil
 	}
 	return JobView{}, noJob(id)
 }
 
 func (j *Jobs) view(n *job) JobView {
 	v := JobView{
-		ID: n.id, Title: n.title, Command: n.command, Status: "running", Began: n.began, Ended: n.ended,
+		ID: n.id, Title: n.Title, Kind: n.Kind, Command: n.Command, Path: n.path(), Status: "running", Began: n.began, Ended: n.ended,
+		Question: n.question, Plan: n.plan, Asked: n.asked,
 		Output: string(n.output.text), Dropped: n.output.dropped,
 	}
 	for line := range strings.Lines(string(n.progress.text)) {
@@ -216,6 +323,9 @@ func (j *Jobs) view(n *job) JobView {
 	v.Progress = v.Progress[max(0, len(v.Progress)-maxLines):]
 	switch {
 	case n.ended.IsZero():
+		if n.confirmed != nil && !n.answered {
+			v.Status = "asking"
+		}
 	case n.err == nil:
 		v.Status = "done"
 	case n.stopped:
@@ -244,9 +354,17 @@ func (j *Jobs) pages() []Page {
 	}
 }
 
-func (j *Jobs) action() Action {
-	return Action{Path: "/jobs/{id}/stop", Do: func(_ context.Context, form url.Values, _ *Jobs) (string, error) {
-		id := form.Get("id")
-		return "/jobs/" + url.PathEscape(id), j.Stop(id)
-	}}
+func (j *Jobs) actions() []Action {
+	of := func(name string, do func(id string) (string, error)) Action {
+		return Action{Path: jobsPath + "{id}/" + name, Do: func(_ context.Context, form url.Values, _ *Jobs) (string, error) { return do(form.Get("id")) }}
+	}
+	return []Action{of("stop", j.Stop), of("confirm", j.Confirm), of("again", j.Again)}
+}
+
+type jobsKey struct{}
+
+// JobsOf returns the jobs of the console that serves a page's request.
+func JobsOf(ctx context.Context) *Jobs {
+	jobs, _ := ctx.Value(jobsKey{}).(*Jobs)
+	return jobs
 }

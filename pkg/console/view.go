@@ -9,9 +9,11 @@ import (
 	"strings"
 )
 
-// Parse parses the templates of a page, with the functions of [Funcs]. A mistake panics.
+// Parse parses the templates of a page, with the functions of [Funcs] and the parts of a job's
+// page (assets/parts.html). A mistake panics.
 func Parse(files fs.FS, patterns ...string) *template.Template {
-	return template.Must(template.New("").Funcs(Funcs()).ParseFS(files, patterns...))
+	views := template.Must(template.New("").Funcs(Funcs()).ParseFS(assets, "assets/parts.html"))
+	return template.Must(views.ParseFS(files, patterns...))
 }
 
 // bind returns a copy of a page's templates with the functions of this server.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/console/fix"
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/console"
 )
@@ -154,7 +155,10 @@ func auditID(line string) string {
 func parts(a *verb.App) ([]console.Page, []console.Action) {
 	pages := slices.Concat(
 		home(a),
+		fix.Pages(a),
 	)
-	actions := []console.Action{}
+	actions := slices.Concat(
+		fix.Actions(a),
+	)
 	return pages, actions
 }

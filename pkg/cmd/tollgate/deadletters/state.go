@@ -15,7 +15,7 @@ import (
 // State is what is known of the dead-letter queue without receiving its messages.
 type State struct {
 	Visible, Hidden int           // messages, as the queue counts them: approximately
-	Lock            *redrive.Lock // of who works on the queue; nil: nobody
+	Lock            *redrive.Lock // of who works on the queue; nil: no operator
 }
 
 // Load reads the queue's counts and its lock.

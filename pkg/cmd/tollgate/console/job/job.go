@@ -1,26 +1,84 @@
-// Package job runs the command's verbs as jobs of the console, so that check, lock, audit and
-// hints are the verb's own.
+// Package job runs the command's verbs as jobs of the console, so that plan, check, lock, audit
+// and hints are the verb's own: the fields of a form are its flags.
 package job
 
 import (
 	"context"
-	"io"
+	"errors"
+	"net/url"
+	"strings"
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/console"
 )
 
-// Verb is a verb with its flags set.
+// Verb is a pointer to a verb's struct.
 type Verb interface {
 	Run(ctx context.Context, a *verb.App) error
 }
 
-// Start runs a verb as a job and returns the path of the job's page. name and args are the
-// equivalent command line, for example "redrive" and "--type=invoice.paid".
-func Start(jobs *console.Jobs, a *verb.App, title string, v Verb, name string, args ...string) string {
-	id := jobs.Start(title, a.CommandLine(name, args...), func(ctx context.Context, out, progress io.Writer) error {
-		confirmed := func(context.Context, string, any) error { return nil }
-		return v.Run(ctx, a.ForJob(verb.Job{Out: out, Err: progress, Ask: confirmed}))
-	})
-	return "/jobs/" + id
+// Form is a form that runs a verb. A verb that asks before it changes something asks on the
+// job's page.
+type Form struct {
+	Path  string // of the POST
+	Page  string // of the jobs, before their ids; default: /jobs/
+	Title string
+	Name  string      // of the verb, as it is typed
+	New   func() Verb // without arguments
+
+	Flags  []string // fields that are flags with a value; an empty one is left out
+	Bools  []string // fields that are flags without a value, such as a checkbox
+	Args   string   // field with positional arguments, separated by space or comma; "" for none
+	Always []string // arguments that are always given
+}
+
+// Action returns the form's action. Arguments that the verb cannot read are refused at once.
+func (f Form) Action(a *verb.App) console.Action {
+	return console.Action{Path: f.Path, Do: func(_ context.Context, form url.Values, jobs *console.Jobs) (string, error) {
+		args := f.arguments(form)
+		if err := verb.Parse(f.New(), args); err != nil {
+			return "", err
+		}
+		return jobs.Start(console.NewJob{Title: f.Title, Kind: f.Name, Command: a.CommandLine(f.Name, args...), Page: f.Page, Run: func(ctx context.Context, io console.JobIO) error {
+			v := f.New()
+			if err := verb.Parse(v, args); err != nil {
+				return err
+			}
+			own := a.ForJob(verb.Job{Out: io.Out, Err: io.Progress, Ask: io.Ask})
+			err := v.Run(ctx, own)
+			if err == nil {
+				return nil
+			}
+			text, next := own.Failure(err)
+			return verb.Hint(errors.New(text), "%s", next)
+		}}), nil
+	}}
+}
+
+// arguments are typed so that no value can be read as a flag.
+func (f Form) arguments(form url.Values) []string {
+	args := append([]string{}, f.Always...)
+	for _, name := range f.Flags {
+		for _, value := range form[name] {
+			if value = strings.TrimSpace(value); value != "" {
+				args = append(args, "--"+name+"="+value)
+			}
+		}
+	}
+	for _, name := range f.Bools {
+		if form.Get(name) != "" {
+			args = append(args, "--"+name)
+		}
+	}
+	var words []string
+	for _, value := range form[f.Args] {
+		words = append(words, strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t\r\n,", r) })...)
+	}
+	for _, w := range words {
+		if strings.HasPrefix(w, "-") {
+			args = append(args, "--")
+			break
+		}
+	}
+	return append(args, words...)
 }
