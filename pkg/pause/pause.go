@@ -37,7 +37,7 @@ type State struct {
 
 // Mark is a pause.
 type Mark struct {
-	At  time.Time // what was created before is covered by passes before the pause, or by their later ones
+	At  time.Time // the start of what the pass that ends the pause compares
 	By  string
 	Why string
 }
@@ -83,16 +83,18 @@ func (s State) Quiet(eventType, resumes string) bool {
 	return false
 }
 
-// pause adds a name. One that is being resumed keeps the start of its span, which no pass has
-// compared yet. One that is paused stays as it is.
+// pause adds a name. One that is paused stays as it is. The pass that resumes the name or everything
+// sends no more of it, so the pause begins with the span of that pass.
 func (s *State) pause(name string, m Mark) error {
 	if _, already := s.Paused[name]; already {
 		return nil
 	}
-	if span, resuming := s.Resuming[name]; resuming {
-		m.At = span.From
-		delete(s.Resuming, name)
+	for _, of := range []string{name, All} {
+		if span, resuming := s.Resuming[of]; resuming && span.From.Before(m.At) {
+			m.At = span.From
+		}
 	}
+	delete(s.Resuming, name)
 	if len(s.Paused)+len(s.Resuming) >= MaxNames && name != All {
 		return ErrTooMany
 	}
@@ -100,7 +102,8 @@ func (s *State) pause(name string, m Mark) error {
 	return nil
 }
 
-// resume moves a name from Paused to Resuming. One that is being resumed stays as it is.
+// resume moves a name from Paused to Resuming. One that is being resumed stays as it is. The pass
+// that resumes everything leaves out the types that are paused, so their pauses begin with its span.
 func (s *State) resume(name string, now time.Time, by string) error {
 	if _, all := s.Paused[All]; all && name != All {
 		return ErrAllPaused
@@ -109,6 +112,12 @@ func (s *State) resume(name string, now time.Time, by string) error {
 	if paused {
 		delete(s.Paused, name)
 		s.Resuming[name] = Span{From: m.At, Until: now, By: by}
+		for other, o := range s.Paused {
+			if name == All && m.At.Before(o.At) {
+				o.At = m.At
+				s.Paused[other] = o
+			}
+		}
 		return nil
 	}
 	if _, resuming := s.Resuming[name]; !resuming {

@@ -19,6 +19,8 @@ type BackfillRequest struct {
 	Types        []string  // types with a handler; nil for all; only a run over all types is noted as coverage
 	DryRun       bool      // count, send nothing and note nothing
 	Rate         float64   // events sent a second at most; 0: no limit
+	// Resumes is the name whose pause this run ends. It compares nothing before the start of history.
+	Resumes string
 	// Wait bounds the wait for the sent events to be settled. Defaults to none.
 	Wait time.Duration
 
@@ -68,10 +70,16 @@ func (r *Reconciler) backfill(ctx context.Context, b BackfillRequest) (Report, e
 		p.report.Err = fmt.Errorf("reconcile: nothing may be sent: %s", p.report.Excluded[0].Text)
 		return p.report, p.report.Err
 	}
-	p.stopAfter, p.dry, p.progress, p.unbounded = 0, b.DryRun, b.Progress, true
+	p.stopAfter, p.dry, p.progress, p.unbounded, p.resumes = 0, b.DryRun, b.Progress, true, b.Resumes
 	if b.Types != nil {
 		p.partly = slices.ContainsFunc(r.cfg.Types, func(t string) bool { return !slices.Contains(b.Types, t) })
 		p.chunks = slices.Collect(slices.Chunk(slices.Compact(slices.Sorted(slices.Values(b.Types))), MaxTypes))
+	}
+	if b.Resumes != "" {
+		if p.since, err = p.begun(ctx, b.Since); err != nil {
+			p.report.Err = err
+			return p.report, err
+		}
 	}
 	last := earlier(b.Until, p.started.Add(-l.SettleLag))
 	windows := cut(seconds(b.Since), seconds(last), t.Slice)

@@ -41,6 +41,22 @@ func (p *pass) begin(ctx context.Context) error {
 	return nil
 }
 
+// begun returns the start of each account's history, or a default for one that has none yet.
+func (p *pass) begun(ctx context.Context, missing time.Time) (map[string]time.Time, error) {
+	known, err := p.cfg.Begins.Begins(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read from when on accounts are compared: %w", err)
+	}
+	since := map[string]time.Time{}
+	for _, account := range p.accounts {
+		since[account] = missing
+		if begin, found := known[Stream{p.live, account}]; found && begin.After(missing) {
+			since[account] = begin
+		}
+	}
+	return since, nil
+}
+
 // put writes the start of accounts' history and adds it to the known ones.
 func (p *pass) put(ctx context.Context, fresh []Stream, known map[Stream]time.Time) error {
 	if len(fresh) == 0 {

@@ -10,6 +10,10 @@
 // more comparison and at most a second message for an event, which its record makes
 // harmless.
 //
+// It enqueues no event of a type that is paused or being resumed. Such an event makes no slice
+// unfinished, and its slice is compared again by later passes: the run of [Reconciler.Backfill]
+// that ends the pause enqueues what the passes left.
+//
 // It lists nothing that was created before the start of an account's history, and no event
 // of an account that the policy of its endpoint excludes. A record or a note that cannot be
 // read is counted or skipped, and blocks no other.

@@ -24,6 +24,7 @@ type pass struct {
 	partly    bool                 // not all types are asked for: nothing is covered by that
 	dry       bool                 // nothing is sent and nothing noted
 	unbounded bool                 // as many messages as it takes
+	resumes   string               // the name whose pause the pass ends, "" for none
 	progress  func(Counts)
 
 	notes  map[tierOf][]Covered // of earlier passes; nil when they cannot be read
@@ -237,6 +238,7 @@ const (
 	unreadable verdict = "unreadable"
 	deferred   verdict = "deferred"
 	ignored    verdict = "ignored" // by the policy
+	paused     verdict = "paused"
 )
 
 // of is the count of a verdict.
@@ -244,7 +246,7 @@ func (c *Counts) of(v verdict) *int {
 	return map[verdict]*int{
 		withheld: new(int), // counted later
 		known:    &c.Known, unrecorded: &c.Unrecorded, stuck: &c.Stuck, unfinished: &c.Unfinished, ignored: &c.Ignored,
-		mismatched: &c.Mismatched, unreadable: &c.Unreadable, deferred: &c.Deferred,
+		mismatched: &c.Mismatched, unreadable: &c.Unreadable, deferred: &c.Deferred, paused: &c.Paused,
 	}[v]
 }
 
@@ -293,8 +295,13 @@ func (p *pass) item(ctx context.Context, r rule, account string, i Item, records
 	return v, nil
 }
 
-// send enqueues an event if the pass's budget allows it.
+// send enqueues an event if its type is not paused and the pass's budget allows it.
 func (p *pass) send(ctx context.Context, sweep bool, e event.Envelope, v verdict) (verdict, error) {
+	if p.cfg.Pause != nil {
+		if quiet, err := p.cfg.Pause.Quiet(ctx, e.Type, p.resumes); quiet || err != nil {
+			return paused, err
+		}
+	}
 	if p.dry {
 		return v, nil
 	}

@@ -69,6 +69,13 @@ type Depth interface {
 	Depth(context.Context) (int, error)
 }
 
+// Pause tells which event types are paused.
+type Pause interface {
+	// Quiet reports whether no event of a type may be sent: it, or everything, is paused or being
+	// resumed. The pass that ends the pause of a name asks with the name, any other with "".
+	Quiet(ctx context.Context, eventType, resumes string) (bool, error)
+}
+
 // Coverage stores finished slices.
 type Coverage interface {
 	Cover(context.Context, Covered) error

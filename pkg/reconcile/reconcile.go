@@ -23,6 +23,7 @@ type Config struct {
 	Coverage Coverage // required
 	Begins   Begins   // required
 	Depth    Depth    // required
+	Pause    Pause    // default: no type is paused
 
 	Types    []string                 // what handlers take; required
 	Accounts map[string]string        // endpoint by account, "" for the platform's own; default that alone, endpoint "default"
@@ -131,6 +132,7 @@ type Counts struct {
 	Mismatched int `json:"suspicious"` // unlike its record, or its record cannot be read: not enqueued
 	Unreadable int `json:"unreadable"` // too little of it is readable to enqueue it
 	Deferred   int `json:"deferred"`   // to be enqueued by a later pass
+	Paused     int `json:"paused"`     // of paused types: to be enqueued by the pass that resumes them
 }
 
 func (c *Counts) add(o Counts) {
@@ -143,6 +145,7 @@ func (c *Counts) add(o Counts) {
 	c.Mismatched += o.Mismatched
 	c.Unreadable += o.Unreadable
 	c.Deferred += o.Deferred
+	c.Paused += o.Paused
 }
 
 // Requeued is how many events were put on the queue. Their own messages may still wait there:

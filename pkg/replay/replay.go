@@ -39,6 +39,9 @@ type Config struct {
 	// Excludes reports whether the endpoint's policy excludes an event: the consumer would
 	// refuse its message, and the event would never run. Default: none is excluded.
 	Excludes func(event.Envelope) bool
+	// Paused reports whether a type, or everything, is paused or being resumed: the message would
+	// wait, and a done event would not be done meanwhile. Default: none is.
+	Paused func(ctx context.Context, eventType string) (bool, error)
 	// Accounts to fetch an event as, in this order; "" is the key's own. Default: that one.
 	Accounts []string
 	// Carried means that the consumer cannot fetch the event, so that the message must carry
@@ -112,6 +115,9 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 	if err := runs(record, now, r.cfg.Limits); err != nil {
 		return Result{}, err
 	}
+	if err := r.paused(ctx, record); err != nil {
+		return Result{}, err
+	}
 	e, err := r.message(ctx, record)
 	if err != nil {
 		return Result{}, err
@@ -126,6 +132,17 @@ func (r *Replayer) Event(ctx context.Context, id string) (Result, error) {
 		return res, nil
 	}
 	return res, r.apply(ctx, record, e, res.Action)
+}
+
+// paused refuses an event of a paused type.
+func (r *Replayer) paused(ctx context.Context, record idempotency.Record) error {
+	if r.cfg.Paused == nil {
+		return nil
+	}
+	if paused, err := r.cfg.Paused(ctx, record.Type); err != nil || !paused {
+		return err
+	}
+	return &RefusedError{Reason: RefusedPaused, Text: record.Type + ", or everything, is paused or being resumed: its message would wait", Hint: "resume it first: tollgate resume " + record.Type + ", or --all"}
 }
 
 // runs refuses an event with a running attempt, or whose own message will be handled.

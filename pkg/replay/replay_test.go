@@ -160,6 +160,13 @@ func TestStates(t *testing.T) {
 			did: "fetch", refused: RefusedExcluded},
 		{name: "its endpoint takes it", config: func(c *Config) { c.Excludes = func(event.Envelope) bool { return false } },
 			did: "fetch, write, send", action: Replayed, gen: 4},
+		{name: "its type is paused", config: func(c *Config) {
+			c.Paused = func(_ context.Context, eventType string) (bool, error) { return eventType == "invoice.paid", nil }
+		}, refused: RefusedPaused},
+		{name: "another type is paused", config: func(c *Config) {
+			c.Paused = func(_ context.Context, eventType string) (bool, error) { return eventType != "invoice.paid", nil }
+		}, did: "fetch, write, send", action: Replayed, gen: 4},
+		{name: "pauses cannot be read", config: func(c *Config) { c.Paused = func(context.Context, string) (bool, error) { return false, down } }, err: down},
 		{name: "dry run of one that is done", config: func(c *Config) { c.DryRun, c.By, c.Why = true, "", "" }, did: "fetch", action: WouldReplay, gen: 4},
 		{name: "dry run of one that cannot be fetched", change: func(w *fakes) { w.events = nil }, config: func(c *Config) { c.DryRun = true }, did: "fetch", refused: RefusedGone},
 	} {

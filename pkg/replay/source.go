@@ -39,6 +39,7 @@ const (
 	RefusedUnreadable Refusal = "unreadable" // the fetched bytes are not an event that can be sent
 	RefusedTooLarge   Refusal = "too_large"  // its body does not fit a message, and the consumer cannot fetch it
 	RefusedExcluded   Refusal = "excluded"   // by the policy of the endpoint
+	RefusedPaused     Refusal = "paused"     // its type, or everything, is paused or being resumed
 	RefusedChanged    Refusal = "changed"    // its record changed meanwhile
 	RefusedNoHandler  Refusal = "no_handler" // no handler is registered for its type
 )

@@ -17,6 +17,7 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/outbox"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/run/start"
 	"tollgate/pkg/secrets"
@@ -119,7 +120,7 @@ func verification(cfg config.Reconcile, register func(*dispatch.Mux), store *dyn
 
 func reconciler(cfg config.Reconcile, types []string, store *dynamostore.Store, queue aws.Config, stripe *stripeapi.Client, log *slog.Logger) (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
-		Lister: stripe, Records: store, Coverage: store, Begins: store,
+		Lister: stripe, Records: store, Coverage: store, Begins: store, Pause: pause.NewCache(store.Pauses, cfg.Limits, nil),
 		Sender: sqsqueue.New(sqs.NewFromConfig(awsclient.Once(queue)), cfg.QueueURL, "", cfg.Limits),
 		Depth:  sqsqueue.New(sqs.NewFromConfig(queue), cfg.QueueURL, "", cfg.Limits),
 		Types:  types, Accounts: cfg.Accounts, Policies: cfg.Endpoints, Begin: cfg.Begin, Limits: cfg.Limits, Logger: log,
@@ -168,7 +169,7 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	fields := append(t.oldestDead(ctx, in.Task),
 		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp, "left_over", r.LeftOver,
 		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Requeued(), "unrecorded", r.Unrecorded, "stuck", r.Stuck, "unfinished", r.Unfinished,
-		telemetry.MismatchedKey, r.Mismatched, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred,
+		telemetry.MismatchedKey, r.Mismatched, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred, "paused", r.Paused,
 		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
 	t.log.Log(ctx, level, telemetry.PassMessage, fields...)
 	return err

@@ -16,6 +16,7 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/replay"
 	"tollgate/pkg/sqsqueue"
 )
@@ -152,11 +153,13 @@ func (c *Replay) replayer(ctx context.Context, a *verb.App, t verb.Target, reade
 	if err != nil {
 		fmt.Fprintf(a.Err, "whether endpoint %s takes these events is not known: %v\n", c.Endpoint, err)
 	}
+	pauses := pause.NewCache(reader.Pauses, t.Limits(), nil)
 	client := sqs.NewFromConfig(t.AWS, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }) // the sender retries itself
 	return replay.New(replay.Config{
 		Records: reader, Store: store, Events: source, Queue: sqsqueue.New(client, t.QueueURL, "", t.Limits()),
 		Endpoint: c.Endpoint, Excludes: excludes, Accounts: c.accounts(), Carried: c.FromFile != "", DryRun: c.DryRun,
 		By: verb.Operator(), Why: verb.OneLine(c.Note), Limits: t.Limits(),
+		Paused: func(ctx context.Context, eventType string) (bool, error) { return pauses.Quiet(ctx, eventType, "") },
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/sqsqueue"
 	"tollgate/pkg/stripeapi"
@@ -37,7 +38,7 @@ type Backfill struct {
 }
 
 func (Backfill) Help() string {
-	return `Lists Stripe's events of the period, at most 30 days back, and enqueues those without a record and those that are not done and have no queued message. Dead letters are not touched: see redrive. Running it twice, or in parallel with reconcile, is harmless. It may go back before the start of an account's history. It sends nothing that the policy of --endpoint excludes or that is older than its from.
+	return `Lists Stripe's events of the period, at most 30 days back, and enqueues those without a record and those that are not done and have no queued message. Dead letters are not touched: see redrive. Running it twice, or in parallel with reconcile, is harmless. It may go back before the start of an account's history. It sends nothing that the policy of --endpoint excludes or that is older than its from, and nothing of a type that is paused or being resumed.
 
 Messages about changes that are over 24 hours old, or before the start of history, are held, so no customer gets old mail. The number held so far is printed, with --wait for all enqueued events.
 
@@ -193,6 +194,7 @@ func (c *Backfill) reconciler(ctx context.Context, a *verb.App, t verb.Target) (
 	queue := sqsqueue.New(sqs.NewFromConfig(t.AWS), t.QueueURL, "", t.Limits())
 	return reconcile.New(reconcile.Config{
 		Lister: stripe, Records: store, Coverage: store, Begins: store, Depth: queue, Sender: queue,
+		Pause: pause.NewCache(store.Pauses, t.Limits(), nil),
 		Types: handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Policies: policies, Limits: t.Limits(),
 		Logger: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -230,6 +232,8 @@ func (c *Backfill) backfill(ctx context.Context, a *verb.App, t verb.Target, r *
 		return done, err
 	case done.Deferred > 0:
 		return done, verb.Hint(fmt.Errorf("%d events were deferred: the queue is full", done.Deferred), "run it again when the consumer has worked on the queue")
+	case done.Paused > 0:
+		return done, verb.Hint(fmt.Errorf("%d events are of types that are paused or being resumed", done.Paused), "resuming enqueues them: tollgate resume TYPE, or --all")
 	case done.Mismatched+done.Unreadable > 0:
 		return done, verb.Hint(fmt.Errorf("%d events cannot be compared", done.Mismatched+done.Unreadable), "they are listed above: compare tollgate events show for each with Stripe's Dashboard")
 	}
@@ -241,8 +245,8 @@ func (c *Backfill) print(a *verb.App, d backfilled) {
 	if d.DryRun {
 		action = "would be enqueued"
 	}
-	a.Line(d, fmt.Sprintf("%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d deferred, %d mismatched with their record, %d unreadable%s",
-		d.Listed, d.Known, d.Enqueued, action, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Mismatched, d.Unreadable, d.heldText()))
+	a.Line(d, fmt.Sprintf("%d listed, %d known, %d %s (%d without a record, %d stuck), %d older than the policy's from, %d deferred, %d of paused types, %d mismatched with their record, %d unreadable%s",
+		d.Listed, d.Known, d.Enqueued, action, d.Unrecorded, d.Stuck, d.Ignored, d.Deferred, d.Paused, d.Mismatched, d.Unreadable, d.heldText()))
 }
 
 func (d backfilled) heldText() string {
