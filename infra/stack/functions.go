@@ -15,6 +15,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"tollgate/pkg/config"
+	"tollgate/pkg/limits"
 )
 
 const (
@@ -132,7 +133,7 @@ func (p *parts) addFunction(id string, f function) awslambda.CfnFunction {
 	if traced { // Lambda writes the segments; X-Ray knows no resources
 		f.grants = append(f.grants, grant{on: str("*"), actions: []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}})
 	}
-	logs := p.addLogGroup(id+"Logs", "/aws/lambda/"+p.name(f.name))
+	logs := p.addLogGroup(id+"Logs", limits.LogGroup(Name(p.Stage), f.name))
 	f.env["TOLLGATE_STAGE"], f.env["TOLLGATE_VERSION"] = str(p.Stage), str(p.Version)
 	f.set("TOLLGATE_LOG_LEVEL", p.LogLevel)
 	code := awss3assets.NewAsset(p.stack, str(id+"Code"), &awss3assets.AssetProps{Path: str(filepath.Join(p.bundles, f.name))})

@@ -31,3 +31,6 @@ const (
 	// OutputVersion is the deployed release.
 	OutputVersion = "Version"
 )
+
+// LogGroup returns the name of the log group of a function of a system, whose names begin with prefix.
+func LogGroup(prefix, function string) string { return "/aws/lambda/" + prefix + "-" + function }

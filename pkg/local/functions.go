@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tollgate/pkg/failpoint"
+	"tollgate/pkg/local/aws/logs"
 	"tollgate/pkg/local/eventsource"
 	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/lambdahost"
@@ -54,9 +55,9 @@ func haveFunctions(o Options) error {
 // hostFunction makes a function of the binary with its name.
 type hostFunction func(name string, timeout time.Duration, processes int, env map[string]string) (*lambdahost.Function, error)
 
-func newFunctions(o Options, info Info) (f functions, err error) {
+func newFunctions(o Options, info Info, kept *logs.Store) (f functions, err error) {
 	endpoints := o.endpointNames()
-	log := newLogLines(o.Log, o.LogLevel, endpoints...)
+	log := newLogLines(o.Log, o.LogLevel, kept, endpoints...)
 	f.counts, f.metrics, f.series = log.counts, log.seen, log.series
 	l := o.limits()
 	common := map[string]string{

@@ -118,7 +118,7 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			w := newLogLines(&out, "info").of("consumer")
+			w := newLogLines(&out, "info", newLogs()).of("consumer")
 			if n, err := w.Write([]byte(c.line + "\n")); n != len(c.line)+1 || err != nil {
 				t.Errorf("wrote %d, %v", n, err)
 			}
@@ -132,7 +132,7 @@ func TestLogLinesBecomeReadable(t *testing.T) {
 
 func TestMetricsAreCountedAndNotShown(t *testing.T) {
 	var out bytes.Buffer
-	l := newLogLines(&out, "warn")
+	l := newLogLines(&out, "warn", newLogs())
 	log := telemetry.Logger(l.of("consumer"), telemetry.Options{Stage: "local", Level: slog.LevelInfo})
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)
 	log.Info(telemetry.EventMessage, telemetry.OutcomeKey, "applied", telemetry.AgeKey, 7)

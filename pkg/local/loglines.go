@@ -12,7 +12,9 @@ import (
 	"time"
 	"unicode"
 
+	"tollgate/pkg/limits"
 	"tollgate/pkg/local/aws/jsonscan"
+	"tollgate/pkg/local/aws/logs"
 	"tollgate/pkg/local/metrics"
 	"tollgate/pkg/local/timeseries"
 	"tollgate/pkg/telemetry"
@@ -28,13 +30,22 @@ type logLines struct {
 	counts *Counts
 	seen   *metrics.Metrics
 	series *timeseries.Recorder
+	keep   *logs.Store // has every line as it was written
 }
 
-func newLogLines(out io.Writer, level string, endpoints ...string) *logLines {
-	l := &logLines{out: out, counts: &Counts{values: map[string]int64{}}, series: timeseries.NewRecorder(time.Now)}
+func newLogLines(out io.Writer, level string, keep *logs.Store, endpoints ...string) *logLines {
+	l := &logLines{out: out, counts: &Counts{values: map[string]int64{}}, series: timeseries.NewRecorder(time.Now), keep: keep}
 	l.seen = metrics.New(endpoints, shown(), l.counts.Get)
 	_ = l.level.UnmarshalText([]byte(level)) // an unknown level shows all lines; the functions reject it
 	return l
+}
+
+// LogGroup returns the name of a function's log group in the embedded CloudWatch Logs.
+func LogGroup(function string) string { return limits.LogGroup("tollgate", function) }
+
+// newLogs makes the log groups of the functions.
+func newLogs() *logs.Store {
+	return logs.New(LogGroup("ingest"), LogGroup("consumer"), LogGroup("reconcile"), LogGroup("sender"))
 }
 
 // of returns the writer for one function's lines; each Write is one line.
@@ -46,6 +57,7 @@ type functionLines struct {
 }
 
 func (f *functionLines) Write(p []byte) (int, error) {
+	f.keep.Put(LogGroup(f.name), time.Now(), p)
 	text := f.readable(bytes.TrimRight(p, "\n"))
 	if text == "" {
 		return len(p), nil

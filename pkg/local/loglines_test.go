@@ -9,7 +9,7 @@ import (
 func TestLogLinesDoNotSteerTheTerminal(t *testing.T) {
 	var out bytes.Buffer
 	line := `{"level":"INFO","message":"outbox message","key":"pi_\u001b[31m\u009b2J\u202ex\r","stack":"a\n03:00:00 ERROR forged\n\tb"}`
-	if _, err := newLogLines(&out, "info").of("consumer").Write([]byte(line + "\n")); err != nil {
+	if _, err := newLogLines(&out, "info", newLogs()).of("consumer").Write([]byte(line + "\n")); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()

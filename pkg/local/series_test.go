@@ -24,7 +24,7 @@ import (
 // TestSeriesOfTheFunctionsLines: what the functions log is counted over time, by reason, type and
 // cause; a stranger's line counts nothing.
 func TestSeriesOfTheFunctionsLines(t *testing.T) {
-	l := newLogLines(io.Discard, "info")
+	l := newLogLines(io.Discard, "info", newLogs())
 	log := telemetry.Logger(l.of("any"), telemetry.Options{Stage: "local", Level: slog.LevelInfo})
 	delivery := func(attrs ...any) { log.Info(telemetry.DeliveryMessage, attrs...) }
 	event := func(typ, outcome string, more ...any) {

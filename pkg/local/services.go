@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb"
 	"tollgate/pkg/local/aws/lambda"
+	"tollgate/pkg/local/aws/logs"
 	"tollgate/pkg/local/aws/secretsmanager"
 	"tollgate/pkg/local/aws/sqs"
 	"tollgate/pkg/local/loopback"
@@ -29,12 +30,13 @@ type services struct {
 	dynamo   *dynamodb.DB
 	secrets  *secretsmanager.DB
 	mappings *lambda.Mappings
+	logs     *logs.Store
 }
 
 // openServices opens the files of a folder. It fails if another process has one open: a
 // folder serves one system.
 func openServices(folder string, timeScale int, consumer lambda.Mapping) (*services, error) {
-	s := &services{}
+	s := &services{logs: newLogs()}
 	err := s.open(folder, timeScale)
 	if err == nil {
 		s.mappings, err = lambda.Open(filepath.Join(folder, "lambda.json"), consumer)
@@ -67,7 +69,7 @@ func (s *services) open(folder string, timeScale int) (err error) {
 
 func (s *services) server(key AccessKey) *http.Server {
 	all := http.NewServeMux()
-	all.Handle("/", awsjson.KeyedHandler(key.ID, s.sqs.Service(), s.dynamo.Service(), s.secrets.Service()))
+	all.Handle("/", awsjson.KeyedHandler(key.ID, s.sqs.Service(), s.dynamo.Service(), s.secrets.Service(), s.logs.Service()))
 	all.Handle(lambda.Path, s.mappings.Handler(key.ID))
 	return &http.Server{
 		Handler:           loopback.Programs(all),

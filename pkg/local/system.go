@@ -138,7 +138,7 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	if between := s.options.Between; between != nil {
 		seen.Endpoint, seen.StripeURL = between(seen.Endpoint), between(seen.StripeURL)
 	}
-	if s.functions, err = newFunctions(s.options, seen); err != nil {
+	if s.functions, err = newFunctions(s.options, seen, s.services.logs); err != nil {
 		return err
 	}
 	if s.poller, err = startPoller(s.functions, s.services.sqs.Queue(s.Info.QueueURL), s.services.mappings, s.options); err != nil {

@@ -19,7 +19,7 @@ type Enforcer struct {
 	// Principal returns the ARN of a caller, by which a queue's policy knows it. Default: the name.
 	Principal func(caller string) string
 	// Resource returns the resource that a name in a request means: of a table, queue (its URL's
-	// last part) or secret. Default: the name.
+	// last part), secret or log group. Default: the name.
 	Resource func(name string) string
 
 	mu      sync.Mutex
@@ -106,8 +106,8 @@ func callerOf(r *http.Request) string {
 func (e *Enforcer) requests(target string, body []byte) ([]Request, error) {
 	service, operation, _ := strings.Cut(target, ".")
 	var in struct {
-		TableName, IndexName, QueueUrl, SecretId string
-		RequestItems                             map[string]any
+		TableName, IndexName, QueueUrl, SecretId, LogGroupName string
+		RequestItems                                           map[string]any
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, err
@@ -116,6 +116,8 @@ func (e *Enforcer) requests(target string, body []byte) ([]Request, error) {
 	case strings.HasPrefix(service, "AmazonSQS"):
 		name := in.QueueUrl[strings.LastIndexByte(in.QueueUrl, '/')+1:]
 		return []Request{{Action: "sqs:" + strings.TrimSuffix(operation, "Batch"), Resource: e.resource(name)}}, nil
+	case strings.HasPrefix(service, "Logs_"):
+		return []Request{{Action: "logs:" + operation, Resource: e.resource(in.LogGroupName)}}, nil
 	case service == "secretsmanager":
 		return []Request{{Action: "secretsmanager:" + operation, Resource: e.resource(in.SecretId)}}, nil
 	case operation == "TransactWriteItems":

@@ -28,6 +28,7 @@ import (
 	"tollgate/pkg/config"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb"
+	"tollgate/pkg/local/aws/logs"
 	"tollgate/pkg/local/aws/secretsmanager"
 	"tollgate/pkg/local/aws/sqs"
 	"tollgate/pkg/local/stripe"
@@ -41,6 +42,7 @@ type Options struct {
 	TimeScale int                             // divides the waits of SQS; default 1
 	Now       func() time.Time                // the clock of Secrets Manager; default time.Now
 	Wrap      func(http.Handler) http.Handler // if set, its handler gets the requests instead
+	LogGroups []string
 }
 
 // AWS are the embedded services behind one URL, and clients with the default retries.
@@ -49,9 +51,10 @@ type AWS struct {
 	SQS     *sdksqs.Client
 	Dynamo  *sdkdynamodb.Client
 	Secrets *sdksecrets.Client
+	Logs    *logs.Store // with the log groups of Options
 }
 
-// Start serves SQS, DynamoDB and Secrets Manager, all empty. They take any access key.
+// Start serves SQS, DynamoDB, Secrets Manager and CloudWatch Logs, all empty. They take any access key.
 func Start(t testing.TB, o Options) *AWS {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,7 +64,8 @@ func Start(t testing.TB, o Options) *AWS {
 	check(t, err)
 	secretStore, err := secretsmanager.Open(filepath.Join(dir, "secrets.db"), secretsmanager.Options{Now: o.Now})
 	check(t, err)
-	handler := awsjson.Handler(queues.Service(), db.Service(), secretStore.Service())
+	lines := logs.New(o.LogGroups...)
+	handler := awsjson.Handler(queues.Service(), db.Service(), secretStore.Service(), lines.Service())
 	if o.Wrap != nil {
 		handler = o.Wrap(handler)
 	}
@@ -75,7 +79,7 @@ func Start(t testing.TB, o Options) *AWS {
 		}
 	})
 	c := Config(server.URL, awsclient.Options{})
-	return &AWS{URL: server.URL, SQS: sdksqs.NewFromConfig(c), Dynamo: sdkdynamodb.NewFromConfig(c), Secrets: sdksecrets.NewFromConfig(c)}
+	return &AWS{URL: server.URL, SQS: sdksqs.NewFromConfig(c), Dynamo: sdkdynamodb.NewFromConfig(c), Secrets: sdksecrets.NewFromConfig(c), Logs: lines}
 }
 
 // Config is for clients as the functions have them, of services at a URL.
