@@ -58,7 +58,8 @@ func newSystem(t *testing.T) *system {
 	t.Helper()
 	s := &system{t: t, data: t.TempDir()}
 	s.rights = rights(t)
-	s.aws = localtest.Start(t, localtest.Options{TimeScale: scale, Wrap: func(services http.Handler) http.Handler {
+	groups := []string{limits.LogGroup("events", "ingest"), limits.LogGroup("events", "consumer")}
+	s.aws = localtest.Start(t, localtest.Options{TimeScale: scale, LogGroups: groups, Wrap: func(services http.Handler) http.Handler {
 		services = s.rights.Wrap(services)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if f := s.called.Load(); f != nil {
@@ -119,6 +120,8 @@ func rights(t *testing.T) *iam.Enforcer {
 			return "SendDeadLetterQueue"
 		case strings.HasSuffix(name, "dead"):
 			return "DeadLetterQueue"
+		case strings.HasPrefix(name, "/aws/lambda/"): // of the stage of the template
+			return "arn:AWS::Partition:logs:AWS::Region:AWS::AccountId:log-group:" + strings.Replace(name, "/events-", "/tollgate-send-", 1)
 		case strings.Contains(name, "-send-"):
 			return "SendQueuejobs"
 		}

@@ -16,8 +16,9 @@ import (
 
 // Show shows what the table knows of one event.
 type Show struct {
-	ID   string        `arg:"" name:"event" help:"The event's id, evt_…"`
-	Wait time.Duration `help:"Wait up to this long for the event to be done or dead, also for one that is not known yet." placeholder:"DURATION"`
+	ID    string        `arg:"" name:"event" help:"The event's id, evt_…"`
+	Story bool          `help:"Show all that happened to it in the order of time, also from the functions' logs and the audit trail."`
+	Wait  time.Duration `help:"Wait up to this long for the event to be done or dead, also for one that is not known yet." placeholder:"DURATION"`
 }
 
 // View is an event with the present state of the items that it wrote.
@@ -69,7 +70,10 @@ const maxPurge = 24 * time.Hour
 func (Show) Help() string {
 	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). The event's location is inferred from its record; the queues are not read. It is queue_or_dlq if the last receive may have failed to reach the table: then a dead letter may be shown as retrying. The next attempt is inferred from the back-off schedule. For a purged event it shows who purged it, when and why. The row of a broken event cannot be read as a record. Effects are the items that the event wrote, in their present state.
 
+--story adds the deliveries with their endpoints and every receive from the functions' logs (locally the newest lines since the start, on AWS at most a few seconds of search from before the event to an hour after its last change), the messages, and what operators changed and why. A redrive names no event: those whose filter fits are shown as possible.
+
   tollgate events show evt_1
+  tollgate events show evt_1 --story
   tollgate events show evt_1 --wait 30s --json`
 }
 
@@ -79,10 +83,14 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 		return verb.Usage("--wait is a duration such as 30s")
 	}
 	v, err := c.load(ctx, a)
+	if c.Story && (err == nil || errors.Is(err, ErrUnknown)) {
+		err = tell(ctx, a, c.ID, err)
+	} else if err == nil {
+		v.show(a, v.Record)
+	}
 	if err != nil {
 		return err
 	}
-	v.show(a, v.Record)
 	if c.Wait > 0 && !v.Target.Settled(v.Record) {
 		return fmt.Errorf("event %s is still %s after %s", c.ID, v.Status, c.Wait)
 	}
