@@ -59,6 +59,9 @@ func (c *Consumer) log(ctx context.Context, m queue.Message, r result) {
 		slog.String("endpoint", r.env.Endpoint), slog.String("outcome", r.outcome),
 		slog.Int64("attempt", r.attempt), slog.Int("receives", m.Receives), slog.String("message_id", m.ID),
 	}
+	if r.env.Source == event.EventBridge { // the only trace of its delivery
+		attrs = append(attrs, slog.String("source", string(r.env.Source)))
+	}
 	if trace := event.SampledTrace(m.Trace); trace != "" {
 		attrs = append(attrs, slog.String("trace", trace))
 	}

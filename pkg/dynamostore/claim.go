@@ -48,10 +48,10 @@ const (
 		" AND (attribute_not_exists(att) OR attribute_type(att,:number))"
 )
 
-// Noting the webhook: UpdateItem of EVT#<id>, when the webhook's own message comes after one
-// of reconcile. No condition of another write reads src.
+// Noting the delivery: UpdateItem of EVT#<id>, when Stripe's own message comes after one of
+// reconcile. No condition of another write reads src.
 const (
-	sourceSet  = "SET src=:webhook"
+	sourceSet  = "SET src=:src"
 	sourceWhen = "src=:reconcile"
 )
 
@@ -82,7 +82,7 @@ func (s *Store) Claim(ctx context.Context, req idempotency.ClaimRequest) (idempo
 			}
 			result, explained := idempotency.ReadClaimRefusal(req, old)
 			if explained {
-				return result, s.noteWebhook(ctx, req, result)
+				return result, s.noteDelivery(ctx, req, result)
 			}
 			if refusals++; refusals > claimRefusals || !s.pause(ctx, claimWait) {
 				return busy, nil
@@ -152,18 +152,18 @@ func claimed(req idempotency.ClaimRequest, attributes item) (idempotency.ClaimRe
 	return idempotency.ClaimResult{Verdict: idempotency.Claimed, Claim: idempotency.ClaimOf(*r)}, nil
 }
 
-// noteWebhook notes in a done record that the webhook's own message came, after one of
-// reconcile had written the record first.
-func (s *writer) noteWebhook(ctx context.Context, req idempotency.ClaimRequest, got idempotency.ClaimResult) error {
-	if got.Verdict != idempotency.Duplicate || got.Source != event.Reconcile || req.Event.Source != event.Webhook {
+// noteDelivery notes in a done record that Stripe's own message came, after one of reconcile had
+// written the record first.
+func (s *writer) noteDelivery(ctx context.Context, req idempotency.ClaimRequest, got idempotency.ClaimResult) error {
+	if got.Verdict != idempotency.Duplicate || got.Source != event.Reconcile || !req.Event.Source.Delivered() {
 		return nil
 	}
 	f := s.update(ctx, &types.Update{
 		TableName: &s.table, Key: recordKey(req.Event.ID), UpdateExpression: aws.String(sourceSet), ConditionExpression: aws.String(sourceWhen),
-		ExpressionAttributeValues: item{":webhook": str(string(event.Webhook)), ":reconcile": str(string(event.Reconcile))},
+		ExpressionAttributeValues: item{":src": str(string(req.Event.Source)), ":reconcile": str(string(event.Reconcile))},
 	})
 	if f != nil && f.kind != refused {
-		return f.down("note the webhook's message")
+		return f.down("note the delivery")
 	}
 	return nil
 }

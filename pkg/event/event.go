@@ -25,12 +25,17 @@ const (
 	Reconcile Source = "reconcile" // missing in the table, found in Stripe's event list by the schedule
 	Backfill  Source = "backfill"  // fetched from Stripe's event list by an operator
 	Replay    Source = "replay"    // a done event that an operator replays
+
+	EventBridge Source = "eventbridge" // an event of Stripe's partner event bus
 )
 
-// Valid reports whether s is one of the four sources.
+// Valid reports whether s is one of the five sources.
 func (s Source) Valid() bool {
-	return s == Webhook || s == Reconcile || s == Backfill || s == Replay
+	return s.Delivered() || s == Reconcile || s == Backfill || s == Replay
 }
+
+// Delivered reports whether Stripe itself sent the event, so that nothing is missing.
+func (s Source) Delivered() bool { return s == Webhook || s == EventBridge }
 
 // The two kinds of event that Stripe sends, by the member "object".
 const (

@@ -47,7 +47,7 @@ type ClaimResult struct {
 	Claim   *Claim    // for Claimed
 	Lease   time.Time // for Busy: when the other attempt's lease ends; zero when unknown
 	// For Duplicate: when the event was done, and the source of the message that wrote its
-	// record first, webhook once the webhook's own message was seen.
+	// record first, webhook or eventbridge once a delivery by Stripe was seen.
 	DoneAt time.Time
 	Source event.Source
 	Err    error // for Corrupt: what is wrong
@@ -86,13 +86,13 @@ func WithoutClaim(req ClaimRequest) *Claim {
 
 // settledBy reports whether the done record that refused a write settles its message. For a
 // run without a claim a broken record, another identity, and a record that reconcile's message
-// wrote, in which the webhook's own leaves a note, are for its claim to judge.
+// wrote, in which a delivery by Stripe leaves a note, are for its claim to judge.
 func (c *Claim) settledBy(old *Record) bool {
 	if old.State != Done || c.Unclaimed == nil {
 		return old.State == Done
 	}
 	e := c.Unclaimed.Event
-	noted := old.Source == string(event.Reconcile) && e.Source == event.Webhook
+	noted := old.Source == string(event.Reconcile) && e.Source.Delivered()
 	return old.Check() == nil && (old.Identity == "" || IdentitiesOf(e).Has(old.Identity)) && !noted
 }
 

@@ -154,6 +154,11 @@ func Decode(body string) (event.Envelope, error) {
 	if members.FindLast([]byte(body), m) != nil {
 		return event.Envelope{}, fmt.Errorf("%w: %w", ErrUndecodable, errMessage)
 	}
+	if m[memberVersion].Absent() {
+		if form := partnerForm(); isPartner([]byte(body), form) {
+			return decodePartner(form)
+		}
+	}
 	if e, err := m.newer(); err != nil {
 		return e, err
 	}

@@ -23,7 +23,8 @@
 //	created_raw    string   a thin event's created as written            empty
 //	received_at    number   milliseconds since 1970                      never
 //	object_id      string   id of the event's object, \u-escaped         empty
-//	src            string   "webhook", "reconcile", "backfill", "replay" never
+//	src            string   "webhook", "eventbridge", "reconcile",       never
+//	                        "backfill", "replay"
 //	body_encoding  string   "base64", "zstd+base64" or "none"            never
 //	body           string   the bytes that Stripe signed, so encoded     "none"
 //
@@ -34,6 +35,14 @@
 //
 // A reader refuses a message without a required member, and a body that unpacks to more
 // than 4 MiB. It ignores unknown members.
+//
+// # Events of EventBridge
+//
+// With the stage's option eventbridge a rule puts the events of Stripe's partner event bus into
+// the queue, as EventBridge writes them: an object with version "0", source
+// ("aws.partner/stripe.com/" and the destination's id), time, and Stripe's event as detail. Such a
+// message is read as an envelope of the endpoint "eventbridge" with the source "eventbridge". It has
+// no signature: who may write to the queue is decided by the queue's policy, for both forms.
 //
 // # Newer versions
 //

@@ -103,6 +103,7 @@ func mustHappen() (all []string) {
 		"the DLQ refuses a copy for its size: 1", "the DLQ refuses a copy for its size: 2", "the DLQ refuses a copy for its size: 3",
 		"a message without the account of its context", "ingest is upgraded or rolled back", "a record of the other release's identity",
 		"outcome: policy_ignored", "outcome: newer_version", "outcome: missed", "outcome: stale", "outcome: no_time",
+		"eventbridge: stored", "eventbridge: the queue refuses", "eventbridge: to the dead-letter queue",
 	)
 }
 

@@ -62,6 +62,7 @@ func (p policyPlan) policies() map[string]policy.Policy {
 	for account, endpoint := range mapped() {
 		all[endpoint] = policy.Policy{Livemode: []bool{true}, Accounts: []string{account}, OnMismatch: p.first[endpoint]}
 	}
+	all[queue.PartnerEndpoint] = busPolicy(p.first[connectUS])
 	return all
 }
 
@@ -154,6 +155,10 @@ type delivery struct {
 // deliver makes one try: a process of ingest.
 func (sc *scenario) deliver(d *delivery) {
 	d.tries++
+	if d.endpoint == queue.PartnerEndpoint {
+		sc.put(d)
+		return
+	}
 	d.due = time.Time{}
 	if sc.fails(ingestion) {
 		sc.log("delivery %d of %s finds no endpoint", d.tries, d.f.id)

@@ -23,6 +23,7 @@ type fixedPlan struct {
 	shortestWaits bool // every random wait is the shortest
 	policies      policyPlan
 	rows          rowPlan // all of one object
+	bus           bool    // events come through EventBridge too
 }
 
 // planned is an outage that begins at an offset.
@@ -41,7 +42,7 @@ func always() reconcilePlan {
 func (d fixedPlan) plan() plan {
 	p := plan{
 		events: d.events, spread: d.spread, workers: 3, batch: 10, maxReceives: limits.AWS().MaxReceives,
-		objects: max(2, d.events), retries: stripeRetries, reconciler: d.reconciler, policies: d.policies, claims: d.claims,
+		objects: max(2, d.events), retries: stripeRetries, reconciler: d.reconciler, policies: d.policies, claims: d.claims, bus: d.bus,
 	}
 	if p.rows = d.rows; p.rows.on {
 		p.objects, p.delay = 1, time.Second

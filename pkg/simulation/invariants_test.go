@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strconv"
@@ -31,7 +32,7 @@ func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values a
 	claim, replay := state == string(idempotency.Running) && own != nil, strings.HasPrefix(p.name, "replay")
 	sc.checkPolicy(p, f)
 	switch {
-	case values[":webhook"] != nil: // a note of the message's source
+	case values[":reconcile"] != nil: // a note of the message's source
 		sc.checkChanged(id, old, fresh, "src")
 		return
 	case values[":who"] != nil && !replay:
@@ -138,7 +139,7 @@ type taken struct {
 func (sc *scenario) taken(m queue.Message) taken {
 	t := taken{id: m.ID, receipt: m.Receipt, f: sc.fact(sc.queue.find(m.ID).event), receives: m.Receives, newer: isNewer(m.Body), verdict: policy.Accept}
 	if e, err := queue.Decode(m.Body); err == nil {
-		t.verdict = sc.verdict(sc.policies, e.Endpoint, t.f)
+		t.verdict = sc.verdict(sc.policies, cmp.Or(busOf(m.Body), e.Endpoint), t.f)
 	}
 	return t
 }
@@ -180,7 +181,7 @@ func (sc *scenario) acknowledged(p *proc, receipt string) {
 	case t.verdict == policy.Accept && !done && f.copied < p.started:
 		sc.violate("%s: message %s is acknowledged while the record is %q and no copy is in the DLQ", f.id, m.id, sc.state(f))
 	}
-	if f.handled < 0 && done && t.verdict == policy.Accept && strings.Contains(sc.consumed(m.body), `"src":"webhook"`) && m.copied < p.started {
+	if f.handled < 0 && done && t.verdict == policy.Accept && delivered(sc.consumed(m.body)) && m.copied < p.started {
 		f.handled = sc.step
 	}
 	if m.receipt() != receipt {
@@ -192,6 +193,11 @@ func (sc *scenario) acknowledged(p *proc, receipt string) {
 	}
 	sc.log("message %s of %s is acknowledged", m.id, m.event)
 	sc.queue.remove(m.id)
+}
+
+// delivered reports whether a message is of a delivery by Stripe, through either door.
+func delivered(body string) bool {
+	return strings.Contains(body, `"src":"webhook"`) || busOf(body) != ""
 }
 
 // parked checks a copy on its way to the dead-letter queue.

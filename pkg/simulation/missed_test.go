@@ -58,6 +58,6 @@ func TestMissedDeliveriesAreCounted(t *testing.T) {
 // checkMissed: an event whose own message was handled is not counted as missed.
 func (sc *scenario) checkMissed(p *proc, f *fact) {
 	if f.handled >= 0 && f.handled < p.started {
-		sc.violate("%s: counted as a missed delivery, though the webhook's own message was handled", f.id)
+		sc.violate("%s: counted as a missed delivery, though a message of Stripe's was handled", f.id)
 	}
 }

@@ -43,7 +43,7 @@ func onceMutants() []mutant {
 		one("no claim for a replayed event", message, "env.Source != event.Replay && ", "").by("TestWhoNeedsNoClaim").in("consumer"),
 		one("a key without a claim", mux, "	if in.Attempt == 0 {\n", "	if in.Attempt < 0 {\n").by("TestPure").in("dispatch"),
 		one("a record of another event is a duplicate", law, " && (old.Identity == \"\" || IdentitiesOf(e).Has(old.Identity))", "").by("TestMemory").in("idempotency/idempotencytest"),
-		one("a duplicate of the webhook's leaves no note", law, "noted := old.Source == string(event.Reconcile) && e.Source == event.Webhook", "noted := false").by("TestMemory").in("idempotency/idempotencytest"),
+		one("a duplicate of the webhook's leaves no note", law, "noted := old.Source == string(event.Reconcile) && e.Source.Delivered()", "noted := false").by("TestMemory").in("idempotency/idempotencytest"),
 		one("a stuck handler's message runs again", message, "if a.claim.Unclaimed == nil || r.stuck {", "if a.claim.Unclaimed == nil {").by("TestStuckRunWithoutClaim").in("consumer"),
 		one("an unclaimed run waits for its lease", message, "			r.delay = a.c.backoff(a.m) // there is no lease\n", "").by("TestRunWithoutClaim").in("consumer"),
 		one("an unclaimed run is logged as attempt 1", message, "	if a.claim.Unclaimed != nil && !a.written {\n", "	if a.claim.Unclaimed != nil && a.claim.Attempt == 0 {\n").by("TestRunWithoutClaim").in("consumer"),

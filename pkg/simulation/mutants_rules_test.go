@@ -6,7 +6,7 @@ import "slices"
 // history and two releases. A1, A14 and the like are their numbers in the model of policies and
 // purges.
 func ruleMutants() []mutant {
-	return slices.Concat(policyMutants(), accountMutants(), purgeMutants(), outsideMutants())
+	return slices.Concat(policyMutants(), accountMutants(), purgeMutants(), outsideMutants(), busMutants())
 }
 
 func policyMutants() []mutant {
@@ -188,7 +188,7 @@ func outsideMutants() []mutant {
 		one("dead letters that another reader hides are not counted", rest, "unseen := max(0, visible+hidden-s.messages)", "unseen := max(0, visible+0*hidden-s.messages)"),
 		one("hidden dead letters are counted as seen", rest, "	n := min(max(0, hidden-s.unreleased), unseen)\n", "	n := min(max(0, hidden-s.unreleased-s.messages), unseen)\n"),
 		one("what reconcile sends counts as missed", message, "			r.ack, r.delay = a.c.watchForWebhook(a.m)\n", "			return a.result(outcomeMissed, r), false\n").by("TestStoppedConsumerIsNoMissedDelivery"),
-		one("the webhook's own message leaves no note", claim, "				return result, s.noteWebhook(ctx, req, result)\n", "				return result, nil\n").by("TestStoppedConsumerIsNoMissedDelivery"),
+		one("a delivery leaves no note", claim, "				return result, s.noteDelivery(ctx, req, result)\n", "				return result, nil\n").by("TestStoppedConsumerIsNoMissedDelivery"),
 		one("nothing counts as missed", missed, "	r.outcome = outcomeMissed\n", "").by("TestMissedDeliveriesAreCounted"),
 
 		// The webhook secret.

@@ -115,6 +115,9 @@ func (s stripe) RoundTrip(r *http.Request) (*http.Response, error) {
 		_, _ = answer.Write(subscription(id, s.sc.shows(id, account, s.sc.plan.rows.copy)))
 		return nil
 	})
+	s.sc.mu.Lock() // of the event's runs the last one counts
+	delete(p.refusedAccount, eventOf(ctx))
+	s.sc.mu.Unlock()
 	if err != nil {
 		run.failed++
 		run.late = run.late || left(run.ctx) < stripeTry+100*time.Millisecond

@@ -51,6 +51,7 @@ type plan struct {
 	secrets    secretPlan
 	purges     bool    // operators purge events
 	claims     bool    // no handler is pure: every run begins with a claim
+	bus        bool    // events come through EventBridge too
 	spoil      float64 // that another program writes an event's row at a step
 	jump       float64 // that a worker's clock jumps, at a step
 	lag        float64 // that Lambda's clock differs from the worker's
@@ -117,6 +118,7 @@ func newPlan(rng *rand.Rand) plan {
 		p.rows.copy = time.Duration(rng.Int64N(int64(maxCopyLag)))
 	}
 	p.claims = rng.IntN(3) == 0
+	p.bus = rng.IntN(busShare) == 0
 	return p
 }
 

@@ -14,6 +14,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/event"
 	"tollgate/pkg/ingest"
+	"tollgate/pkg/queue"
 )
 
 const secret = "whsec_simulation"
@@ -71,7 +72,7 @@ type fact struct {
 	claimed          int   // step of the latest claim or completion
 	holder           *proc // of the latest claim; guarded by the scenario's mutex
 	withheld         bool  // its replay waits until its policy takes it
-	handled          int   // step at which the webhook's own message was first acknowledged as done, else -1
+	handled          int   // step at which a message of Stripe's was first acknowledged as done, else -1
 	deadLetterPurged bool  // one of its dead letters was purged
 	purged           bool  // one of its dead letters without a record was purged
 
@@ -130,6 +131,9 @@ func (sc *scenario) happen() {
 				break
 			}
 			f.comes = append(f.comes, &delivery{f: f, endpoint: endpoint, due: at.Add(sc.upTo(cmp.Or(sc.plan.delay, time.Minute)))})
+		}
+		if sc.plan.bus && len(f.comes) > 0 {
+			f.comes = append(f.comes, &delivery{f: f, endpoint: queue.PartnerEndpoint, due: at.Add(sc.upTo(time.Minute))})
 		}
 		var err error
 		if f.env, err = event.Parse(f.body); err != nil {

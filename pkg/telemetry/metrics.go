@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tollgate/pkg/event"
 	"tollgate/pkg/limits"
 )
 
@@ -20,6 +21,8 @@ const (
 	EventTypeKey = limits.DimensionEventType
 	AgeKey       = "age_ms"
 	HandlerKey   = "handler_ms" // of a message whose handler ran
+	SourceKey    = "source"     // of a message that EventBridge sent
+	ReceivesKey  = "receives"
 )
 
 // DirectiveKey is the member that names the metrics for CloudWatch.
@@ -101,6 +104,8 @@ func (h *handler) metricsOf(r slog.Record) []metric {
 type fields struct {
 	outcome, reason, endpoint, eventType string
 	age, took                            int64 // ms, -1 if unknown
+	bus                                  bool  // EventBridge sent it
+	receives                             int64
 }
 
 func fieldsOf(r slog.Record) fields {
@@ -119,6 +124,10 @@ func fieldsOf(r slog.Record) fields {
 			s.age = a.Value.Int64()
 		case HandlerKey:
 			s.took = a.Value.Int64()
+		case SourceKey:
+			s.bus = a.Value.String() == string(event.EventBridge)
+		case ReceivesKey:
+			s.receives = a.Value.Int64()
 		}
 		return true
 	})
@@ -151,13 +160,19 @@ func (h *handler) ofDelivery(s fields) []metric {
 	return m
 }
 
-// ofMessage returns the metrics of an attempt at a message.
+// ofMessage returns the metrics of an attempt at a message. No function of ours sees an event of
+// EventBridge before: it counts as enqueued at its first receive.
 func (h *handler) ofMessage(s fields) []metric {
+	all := make([]metric, 0, 4)
+	if s.bus && s.receives == 1 {
+		endpoint := unless(!slices.Contains(h.Endpoints, s.endpoint), byEndpoint)
+		all = append(all, metric{name: limits.MetricEnqueued, value: 1, by: endpoint, unit: unitCount})
+	}
 	m := metric{name: ofEvent[s.outcome], value: 1, by: unless(s.reason == "", byReason), unit: unitCount}
 	typed := h.EventMetrics && s.took >= 0 && s.eventType != ""
 	switch m.name {
 	case "":
-		return nil
+		return all
 	case limits.MetricPolicyIgnored:
 		m.by = byEndpointReason
 	case limits.MetricMissed:
@@ -169,7 +184,7 @@ func (h *handler) ofMessage(s fields) []metric {
 			m.by = byReasonAndType
 		}
 	}
-	all := append(make([]metric, 0, 3), m)
+	all = append(all, m)
 	if typed {
 		all = append(all, metric{name: limits.MetricHandlerMillis, value: s.took, by: byType, unit: unitMillis})
 	}

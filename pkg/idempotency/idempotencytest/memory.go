@@ -112,8 +112,8 @@ func (m *Memory) claim(req idempotency.ClaimRequest) idempotency.ClaimResult {
 		if !explained {
 			return idempotency.ClaimResult{Verdict: idempotency.Busy}
 		}
-		if result.Verdict == idempotency.Duplicate && result.Source == event.Reconcile && req.Event.Source == event.Webhook {
-			old.Source = string(event.Webhook)
+		if result.Verdict == idempotency.Duplicate && result.Source == event.Reconcile && req.Event.Source.Delivered() {
+			old.Source = string(req.Event.Source)
 			m.records[old.ID] = *old
 		}
 		return result
