@@ -196,6 +196,11 @@ const fullMutations = `
 	RolloutRole: Policies.0.PolicyDocument.Statement.0.Action "lambda:UpdateFunctionCode"; PermissionsBoundary null
 	RolloutRole: AssumeRolePolicyDocument.Statement.0.Principal {"Service":"lambda.amazonaws.com"}
 	Queue: KmsMasterKeyId null DeadLetterQueue
+	EventBridge: EventBusName "aws.partner/example.com/ed_1"; EventPattern.source ["aws.partner/stripe.com/ed_other"]; EventPattern {"detail-type":["invoice.paid"]}
+	EventBridge: Targets.0.Arn {"Fn::GetAtt":["DeadLetterQueue","Arn"]}; Targets.0.DeadLetterConfig null; Targets.0.InputPath "$.detail"; State "DISABLED"
+	EventBridge: Name "another" QueuePolicy; ! null QueuePolicy
+	QueuePolicy: PolicyDocument.Statement.1.Principal.Service "sns.amazonaws.com"; PolicyDocument.Statement.1.Condition null; PolicyDocument.Statement.1.Action "sqs:*"
+	HoldQueuePolicy: PolicyDocument.Statement.0.Effect "Allow"
 	WebhookSecret: KmsKeyId null
 	SendDeadLetterQueue: KmsMasterKeyId null; SqsManagedSseEnabled true
 	Reader: PolicyDocument.Statement.6.Action ["kms:DescribeKey"]

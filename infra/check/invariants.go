@@ -27,6 +27,7 @@ const (
 const (
 	typeFunction = "AWS::Lambda::Function"
 	typeRule     = "AWS::Events::Rule"
+	typeQueue    = "AWS::SQS::Queue"
 )
 
 // variable is the path of a function's variables.
@@ -46,7 +47,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.tracing, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries, c.people, c.senders, c.key} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.tracing, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries, c.people, c.senders, c.bus, c.key} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -167,6 +168,9 @@ func (c *checker) resources() {
 		if name == backupRole {
 			continue // see backups
 		}
+		if c.Resources[strings.TrimSuffix(name, "Policy")].Type == typeQueue && r.Type == "AWS::SQS::QueuePolicy" {
+			continue // see bus
+		}
 		c.must(!strings.HasPrefix(r.Type, "AWS::IAM::") || isRole && (users[name] == 1 || name == rolloutRole) || ofPeople(name, r.Type), name, "%s is not the role of one function", r.Type)
 		c.must(c.at(name, "ManagedPolicyArns") == nil, name, "has a managed policy")
 		for _, document := range []string{"PolicyDocument", "ResourcePolicy", "ResourcePolicyDocument", "AssumeRolePolicyDocument"} {
@@ -256,7 +260,7 @@ func (c *checker) keys(function string, statement any) {
 	}
 }
 
-// invokers: each route of this API may invoke the alias of ingest, each rule of this stack reconcile,
+// invokers: each route of this API may invoke the alias of ingest, each schedule of this stack reconcile,
 // which is its only target, and nothing else any function.
 func (c *checker) invokers() {
 	want := map[string]string{} // what a permission has
@@ -265,6 +269,9 @@ func (c *checker) invokers() {
 		want["lambda:InvokeFunction "+ingest+`Alias apigateway.amazonaws.com ,{"Ref":"Api"},"/*/*`+path+`"]]}`] = name
 	}
 	for _, name := range c.names(typeRule) {
+		if name == busRule {
+			continue // see bus
+		}
 		targets := items(c.at(name, "Targets"))
 		c.must(c.text(name, "State") == "ENABLED" && len(targets) == 1 && short(at(targets[0], "Arn")) == reconcile+".Arn", name, "does not invoke reconcile alone")
 		want["lambda:InvokeFunction "+reconcile+".Arn events.amazonaws.com "+name+".Arn"] = name

@@ -83,7 +83,7 @@ func (c *checker) writes(name string, statement any) {
 
 // senders: a queue takes messages from the functions whose roles may send to it, and from people.
 func (c *checker) senders() {
-	for _, queue := range c.names("AWS::SQS::Queue") {
+	for _, queue := range c.names(typeQueue) {
 		want := []string{}
 		for _, function := range c.names(typeFunction) {
 			for _, s := range c.statements(c.role(function)) {
@@ -113,7 +113,7 @@ func (c *checker) senders() {
 // key: what holds events is encrypted with one key, which all functions may use.
 func (c *checker) key() {
 	key := c.text(queue, "KmsMasterKeyId")
-	for _, name := range c.names("AWS::SQS::Queue") {
+	for _, name := range c.names(typeQueue) {
 		c.must(c.text(name, "KmsMasterKeyId") == key && (c.at(name, "SqsManagedSseEnabled") == true) == (key == ""), name, "is not encrypted with %q", key)
 	}
 	for _, name := range c.names("AWS::SecretsManager::Secret") {

@@ -19,7 +19,7 @@ const (
 )
 
 func (c *checker) sendQueues() []string {
-	return slices.DeleteFunc(c.names("AWS::SQS::Queue"), func(name string) bool { return !strings.HasPrefix(name, sendQueue) })
+	return slices.DeleteFunc(c.names(typeQueue), func(name string) bool { return !strings.HasPrefix(name, sendQueue) })
 }
 
 // sends: with destinations, the functions that hand over name the ones that the sender sends to,

@@ -28,6 +28,7 @@ func everyOption() object {
 		"domain":               object{"name": "hooks.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ"},
 		"endpoints":            object{"default": object{"livemode": []any{true}}, "connect": object{"accounts": []any{"acct_1"}, "on_mismatch": "ignore"}},
 		"event-metrics":        true,
+		"eventbridge":          "aws.partner/stripe.com/ed_test_61a",
 		"hold-after":           "36h",
 		"hold-before":          "2026-11-01T00:00:00Z",
 		"key":                  "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000001",

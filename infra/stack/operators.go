@@ -69,16 +69,27 @@ func (p *parts) principal(name string) *string {
 
 // onlyFrom denies to send to a queue to all but these functions and people. A queue without it
 // takes messages of every role of the account that may send to all queues, and an event in it
-// counts as verified. SQS moves dead letters itself, and asks no policy for it.
-func (p *parts) onlyFrom(queue *string, functions []string) object {
-	senders := p.people()
-	for _, f := range functions {
-		senders = append(senders, awscdk.Fn_GetAtt(str(f+"Role"), str("Arn")))
+// counts as verified. SQS moves dead letters itself, and asks no policy for it. EventBridge is no
+// role: only the stage's own rule may send, which only AWS can name as the source.
+func (p *parts) onlyFrom(queue *string, from []string) []any {
+	senders, others := p.people(), object{}
+	var all []any
+	for _, f := range from {
+		if f != busRule {
+			senders = append(senders, awscdk.Fn_GetAtt(str(f+"Role"), str("Arn")))
+			continue
+		}
+		others["aws:SourceArn"] = p.busRuleARN()
+		all = append(all, object{
+			"Sid": "FromEventBridge", "Effect": "Allow", "Principal": object{"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue,
+			"Condition": object{"ArnEquals": object{"aws:SourceArn": p.busRuleARN()}},
+		})
 	}
-	return object{
+	others["aws:PrincipalArn"] = senders
+	return append(all, object{
 		"Sid": "OnlySenders", "Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": queue,
-		"Condition": object{"ArnNotLike": object{"aws:PrincipalArn": senders}},
-	}
+		"Condition": object{"ArnNotLike": others},
+	})
 }
 
 // queueRights are the rights to look at queues, and to change what is in them. The list of queues is

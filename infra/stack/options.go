@@ -48,6 +48,7 @@ type Options struct {
 	Operators    []string            `json:"operators,omitzero"`
 	EventMetrics bool                `json:"event-metrics,omitzero"`
 	Tracing      bool                `json:"tracing,omitzero"`
+	EventBridge  string              `json:"eventbridge,omitzero"`
 	HoldBefore   string              `json:"hold-before,omitzero"`
 	Backup       Backup              `json:"backup,omitzero"`
 	Retention    Retention           `json:"retention,omitzero"`
@@ -73,6 +74,7 @@ func Keys() map[string]string {
 		"endpoints":            `each endpoint with its policy: {"default": {"livemode": [true]}, "connect": {"accounts": ["acct_…"]}}`,
 		"reconcile":            `the accounts to compare with Stripe's list, each with its endpoint: {"-": "default", "acct_…": "connect"}; "-" is the API key's own account`,
 		"begin":                `a time (RFC 3339) that overrides the start of every account's history, or "" for the start in the table`,
+		"eventbridge":          `the name of Stripe's partner event bus, whose events go into the queue too: "aws.partner/stripe.com/ed_…"`,
 		"tracing":              "true to have X-Ray trace some events through ingest and consumer: one a second, and 5 % of the others",
 		"event-metrics":        "true to count done, failed and dead-lettered events, and time handlers, by event type too: up to four metrics for each type with a handler",
 		"hold-after":           "a duration from 1m to 87600h, such as 24h: messages about states older than this when their event was received are held",
@@ -95,7 +97,7 @@ func Keys() map[string]string {
 
 // optional are the keys that a file may leave out: what they add is off then.
 func optional() []string {
-	return []string{"backup", "budget", "domain", "event-metrics", "hold-before", "key", "log-level", "operators", "permissions-boundary", "retention", "rollout", "table", "tracing"}
+	return []string{"backup", "budget", "domain", "event-metrics", "eventbridge", "hold-before", "key", "log-level", "operators", "permissions-boundary", "retention", "rollout", "table", "tracing"}
 }
 
 // stageTest is the stage whose events are all of the test mode.
@@ -227,6 +229,7 @@ func (o *Options) validate() error {
 	f.must(size <= maxVariable, "allow-ips", "together with the endpoints' names %d bytes long, over %d", size, maxVariable)
 	f.must(o.SilenceHours >= 0 && o.SilenceHours <= 168, "silence-hours", "%d", o.SilenceHours)
 	f.must(o.StripeRate >= 1 && o.StripeRate <= 1000, "stripe-rate", "%d", o.StripeRate)
+	f.must(o.EventBridge == "" || partnerBus().MatchString(o.EventBridge), "eventbridge", "%q", o.EventBridge)
 	f.must(o.Domain == (Domain{}) || o.Domain.valid(), "domain", "%+v", o.Domain)
 	f.must(o.Rollout == "" || o.Rollout == allAtOnce || o.Rollout == canary, "rollout", "%q", o.Rollout)
 	_, known := config.LogLevel(o.LogLevel)

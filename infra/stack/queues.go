@@ -14,12 +14,12 @@ import (
 func (p *parts) addQueues() {
 	l, name := p.Limits, p.name("events")
 	arn := p.stack.FormatArn(&awscdk.ArnComponents{Service: str("sqs"), Resource: str(name)})
-	p.dead = p.addQueue("DeadLetterQueue", []string{"Consumer"}, l.Visibility, &awssqs.CfnQueueProps{
+	p.dead = p.addQueue("DeadLetterQueue", append(p.fromBus(), "Consumer"), l.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(p.name("dead")),
 		MessageRetentionPeriod: seconds(l.DLQRetention),
 		RedriveAllowPolicy:     object{"redrivePermission": "byQueue", "sourceQueueArns": []any{arn}},
 	})
-	p.queue = p.addQueue("Queue", []string{"Ingest", "Reconcile"}, l.Visibility, &awssqs.CfnQueueProps{
+	p.queue = p.addQueue("Queue", append(p.fromBus(), "Ingest", "Reconcile"), l.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(name),
 		MessageRetentionPeriod: seconds(l.SourceRetention),
 		RedrivePolicy:          object{"deadLetterTargetArn": p.dead.AttrArn(), "maxReceiveCount": l.MaxReceives},
@@ -39,10 +39,10 @@ func (p *parts) addQueue(id string, from []string, visibility time.Duration, pro
 	queue.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)
 	awssqs.NewCfnQueuePolicy(p.stack, str(id+"Policy"), &awssqs.CfnQueuePolicyProps{
 		Queues: &[]*string{queue.Ref()},
-		PolicyDocument: policy(object{
+		PolicyDocument: policy(append([]any{object{
 			"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": queue.AttrArn(),
 			"Condition": object{"Bool": object{"aws:SecureTransport": "false"}},
-		}, p.onlyFrom(queue.AttrArn(), from)),
+		}}, p.onlyFrom(queue.AttrArn(), from)...)...),
 	})
 	return queue
 }

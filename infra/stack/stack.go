@@ -58,6 +58,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	p.addConsumer()
 	p.addReconcile()
 	p.addSender()
+	p.addEventBridge()
 	p.addAPI()
 	p.addTopic()
 	p.addOperators()

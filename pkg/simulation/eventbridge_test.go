@@ -11,7 +11,7 @@ import (
 	"tollgate/pkg/queue"
 )
 
-// Stripe's partner events come beside the webhooks: the stack's rule puts them into the queue as
+// Stripe's partner events come with the webhooks: the stack's rule puts them into the queue as
 // EventBridge writes them, at least once, for a day, and then into the dead-letter queue.
 
 // busShare is n where one in n plans has an event bus too.

@@ -165,8 +165,7 @@ func (h *handler) ofDelivery(s fields) []metric {
 func (h *handler) ofMessage(s fields) []metric {
 	all := make([]metric, 0, 4)
 	if s.bus && s.receives == 1 {
-		endpoint := unless(!slices.Contains(h.Endpoints, s.endpoint), byEndpoint)
-		all = append(all, metric{name: limits.MetricEnqueued, value: 1, by: endpoint, unit: unitCount})
+		all = append(all, count(limits.MetricEnqueued, 1))
 	}
 	m := metric{name: ofEvent[s.outcome], value: 1, by: unless(s.reason == "", byReason), unit: unitCount}
 	typed := h.EventMetrics && s.took >= 0 && s.eventType != ""

@@ -38,8 +38,8 @@ func (c *Send) checkScene() error {
 	switch {
 	case c.What != "":
 		return verb.Usage("--scene replaces an event type or a file: leave out %s", c.What)
-	case c.Count != 1 || c.ID != "" || c.URL != "" || c.Secret != "":
-		return verb.Usage("--scene has its own events and system: leave out --count, --id, --url and --secret")
+	case c.Count != 1 || c.ID != "" || c.URL != "" || c.Secret != "" || c.Door == "eventbridge":
+		return verb.Usage("--scene has its own events and system: leave out --count, --id, --url, --secret and --door")
 	case scenes.About(c.Scene) == "":
 		return verb.Hint(verb.Usage("unknown scene %q; there are: %s", c.Scene, strings.Join(scenes.Names(), ", ")), "tollgate send --help describes each")
 	}

@@ -32,6 +32,7 @@ type Send struct {
 	URL      string  `help:"Where to post. Default: the target's." placeholder:"URL"`
 	Secret   string  `help:"Signing secret. Default: STRIPE_WEBHOOK_SECRET, else the target's." placeholder:"whsec_…"`
 	Endpoint string  `help:"Endpoint of a local system to post to. Default: default." placeholder:"NAME"`
+	Door     string  `default:"webhook" enum:"webhook,eventbridge" help:"webhook; or eventbridge: put events into a local system's queue, as a rule of EventBridge does." placeholder:"DOOR"`
 	ID       string  `help:"Event id to send. Default: a new one for each event; a file's own when it is sent once." placeholder:"evt_…"`
 	Count    int     `default:"1" help:"Different events to send (1 to 1000000)."`
 	Dup      int     `default:"1" help:"Deliveries of each event, at once (1 to 1000)."`
@@ -79,11 +80,23 @@ func (c *Send) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
+	if c.Door == "eventbridge" {
+		b, err := c.bus(ctx, a)
+		if err != nil {
+			return err
+		}
+		return c.sendAll(ctx, a, b, source, fresh)
+	}
 	url, secret, err := c.destination(ctx, a)
 	if err != nil {
 		return err
 	}
 	return c.sendAll(ctx, a, c.sender(url, secret), source, fresh)
+}
+
+// door takes one event.
+type door interface {
+	post(ctx context.Context, body []byte) Delivery
 }
 
 func (c *Send) sender(url, secret string) *sender {
@@ -151,7 +164,7 @@ func (c *Send) destination(ctx context.Context, a *verb.App) (url, secret string
 	return url, secret, nil
 }
 
-func (c *Send) sendAll(ctx context.Context, a *verb.App, s *sender, source []byte, fresh bool) error {
+func (c *Send) sendAll(ctx context.Context, a *verb.App, s door, source []byte, fresh bool) error {
 	d := c.deliveries(a, s, c.Count*c.Dup)
 	limit := verb.Pace(c.Rate)
 	for range c.Count {
@@ -179,7 +192,7 @@ func (c *Send) sendAll(ctx context.Context, a *verb.App, s *sender, source []byt
 // printed when it is answered.
 type deliveries struct {
 	a     *verb.App
-	s     *sender
+	s     door
 	total int
 	p     *verb.Progress
 	group errgroup.Group
@@ -188,7 +201,7 @@ type deliveries struct {
 	bad int
 }
 
-func (c *Send) deliveries(a *verb.App, s *sender, total int) *deliveries {
+func (c *Send) deliveries(a *verb.App, s door, total int) *deliveries {
 	d := &deliveries{a: a, s: s, total: total, p: a.Progress("sent", total)}
 	d.group.SetLimit(c.Par)
 	return d
