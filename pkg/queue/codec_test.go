@@ -408,6 +408,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(raw(f, "object_id", "é\ufffe🎁"))
 	f.Add(withBody("zstd+base64", base64.StdEncoding.EncodeToString(packed(f, 1000))))
 	f.Add(`{"v":1,"ID":"evt_1","id":"evt_2"}`)
+	for _, name := range []string{"snapshot", "organisation", "thin"} {
+		f.Add(partner(f, name))
+	}
 	f.Fuzz(func(t *testing.T, msg string) {
 		got, err := queue.Decode(msg)
 		if err != nil {
