@@ -3,7 +3,9 @@ package console
 import (
 	"fmt"
 	"html/template"
+	"iter"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,7 +37,7 @@ type Point struct {
 const (
 	plotWidth, plotHeight = 1000, 100 // of the inner picture, which is stretched
 	plotFloor             = 84        // percent of the height above the labels of time
-	maxRows               = 400       // of the table
+	maxRows               = 30        // of the table, which live updates send again
 )
 
 func (p Plot) format(v float64) string {
@@ -81,7 +83,7 @@ func (p Plot) top() (top float64) {
 	sums := map[int64]float64{}
 	for _, l := range p.Lines {
 		for _, pt := range l.Points {
-			if !math.IsNaN(pt.Value) {
+			if known(pt.Value) && pt.Value > 0 {
 				sums[pt.At.Unix()] += pt.Value
 				top = fmax(top, sums[pt.At.Unix()])
 			}
@@ -90,8 +92,11 @@ func (p Plot) top() (top float64) {
 	return top
 }
 
+// known reports whether v is a number, not a gap.
+func known(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
 func fmax(a, b float64) float64 {
-	if math.IsNaN(b) || math.IsInf(b, 0) || b < a {
+	if !known(b) || b < a {
 		return a
 	}
 	return b
@@ -132,7 +137,7 @@ func (p Plot) label() string {
 	for _, l := range p.Lines {
 		most, newest := math.NaN(), math.NaN()
 		for _, pt := range l.Points {
-			if !math.IsNaN(pt.Value) {
+			if known(pt.Value) {
 				newest = pt.Value
 				if math.IsNaN(most) || pt.Value > most {
 					most = pt.Value
@@ -169,7 +174,7 @@ func (p Plot) shapes(top float64) string {
 		}
 		path, pen := strings.Builder{}, "M"
 		for _, pt := range l.Points {
-			if math.IsNaN(pt.Value) || math.IsInf(pt.Value, 0) {
+			if !known(pt.Value) {
 				pen = "M"
 				continue
 			}
@@ -187,7 +192,7 @@ func (p Plot) shapes(top float64) string {
 func (p Plot) bars(b *strings.Builder, l Line, class string, top float64, base map[int64]float64) {
 	width := plotWidth * 0.8 / float64(max(len(l.Points), 1))
 	for _, pt := range l.Points {
-		if math.IsNaN(pt.Value) || pt.Value <= 0 {
+		if !known(pt.Value) || pt.Value <= 0 {
 			continue
 		}
 		from := base[pt.At.Unix()]
@@ -197,34 +202,54 @@ func (p Plot) bars(b *strings.Builder, l Line, class string, top float64, base m
 	}
 }
 
-// table lists the values, oldest first.
+// table lists the values, oldest first: of many the sums of some in a row, of a line's the highest.
 func (p Plot) table() string {
 	var b strings.Builder
 	esc := template.HTMLEscapeString
-	b.WriteString(`<details class="plot-data"><summary>Values</summary><div class="scroll" tabindex="0" role="region" aria-label="` + esc(p.Title) + `"><table><thead><tr><th scope="col">Time</th>`)
-	values := map[int64][]string{}
-	var times []time.Time
-	for i, l := range p.Lines {
+	b.WriteString(`<details class="plot-data"><summary>Values</summary><div class="scroll" tabindex="0" role="region" aria-label="` + esc(p.Title) + `"><table><thead><tr><th scope="col">From</th>`)
+	for _, l := range p.Lines {
 		fmt.Fprintf(&b, `<th scope="col" class="num">%s</th>`, esc(l.Name))
-		for _, pt := range l.Points {
-			key := pt.At.UnixMilli()
-			if values[key] == nil {
-				values[key] = make([]string, len(p.Lines))
-				times = append(times, pt.At)
-			}
-			values[key][i] = p.format(pt.Value)
-		}
 	}
 	b.WriteString(`</tr></thead><tbody>`)
-	if len(times) > maxRows {
-		times = times[len(times)-maxRows:]
-	}
-	for _, t := range times {
-		fmt.Fprintf(&b, `<tr><td>%s</td>`, timeTag("")(t))
-		for _, v := range values[t.UnixMilli()] {
-			fmt.Fprintf(&b, `<td class="num">%s</td>`, esc(v))
+	for from, values := range p.rows() {
+		fmt.Fprintf(&b, `<tr><td>%s</td>`, timeTag("")(from))
+		for _, v := range values {
+			fmt.Fprintf(&b, `<td class="num">%s</td>`, esc(p.format(v)))
 		}
 		b.WriteString(`</tr>`)
 	}
 	return b.String() + `</tbody></table></div></details>`
+}
+
+// rows yields the values at a time or from it on, at most maxRows.
+func (p Plot) rows() iter.Seq2[time.Time, []float64] {
+	var times []time.Time
+	for _, l := range p.Lines {
+		for _, pt := range l.Points {
+			times = append(times, pt.At)
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	times = slices.CompactFunc(times, time.Time.Equal)
+	return func(yield func(time.Time, []float64) bool) {
+		for some := range slices.Chunk(times, max(1, (len(times)+maxRows-1)/maxRows)) {
+			values := slices.Repeat([]float64{math.NaN()}, len(p.Lines))
+			for i, l := range p.Lines {
+				for _, pt := range l.Points {
+					switch old := values[i]; {
+					case pt.At.Before(some[0]) || pt.At.After(some[len(some)-1]) || !known(pt.Value):
+					case math.IsNaN(old):
+						values[i] = pt.Value
+					case p.Bars:
+						values[i] = old + pt.Value
+					default:
+						values[i] = max(old, pt.Value)
+					}
+				}
+			}
+			if !yield(some[0], values) {
+				return
+			}
+		}
+	}
 }

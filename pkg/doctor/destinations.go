@@ -23,8 +23,8 @@ type Sending struct {
 }
 
 // CheckDestinations checks the configuration of destinations, which read returns, their secrets
-// and queues, and whether one is disabled or fails. No secret's value is shown. The error of read
-// wraps [ErrConfiguration] when functions have a wrong one.
+// and queues, and whether one is disabled or fails. No secret's value is shown; with s nil none is read.
+// The error of read wraps [ErrConfiguration] when functions have a wrong one.
 func CheckDestinations(read func(context.Context) (Sending, error), s Secrets,
 	state func(ctx context.Context, destination string) (delivery.State, error), site Target, now func() time.Time) Check {
 	return func(ctx context.Context) []Finding {
@@ -39,7 +39,7 @@ func CheckDestinations(read func(context.Context) (Sending, error), s Secrets,
 			return []Finding{{f.name, Skipped, "none is configured: messages are only logged", ""}}
 		}
 		for _, name := range slices.Sorted(maps.Keys(to.Destinations)) {
-			if d := to.Destinations[name]; d.Type == destination.HTTP {
+			if d := to.Destinations[name]; d.Type == destination.HTTP && s != nil {
 				signs(ctx, &f, d, s)
 			}
 			current, err := state(ctx, name)

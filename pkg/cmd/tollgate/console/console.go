@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/console/fix"
+	"tollgate/pkg/cmd/tollgate/console/overview"
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/console"
 )
@@ -154,7 +155,7 @@ func auditID(line string) string {
 // parts returns all pages, in the order of the navigation, and all actions.
 func parts(a *verb.App) ([]console.Page, []console.Action) {
 	pages := slices.Concat(
-		home(a),
+		overview.Pages(a),
 		fix.Pages(a),
 	)
 	actions := slices.Concat(

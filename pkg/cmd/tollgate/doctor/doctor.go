@@ -29,6 +29,8 @@ type Doctor struct {
 	Endpoint string        `default:"default" help:"Endpoint to compare with Stripe's. Default: default." placeholder:"NAME"`
 
 	PublishedIPs string `name:"published-ips" help:"Compare the addresses that may deliver with this copy of Stripe's ips_webhooks.json or ips_webhooks.txt." placeholder:"FILE"`
+
+	watches bool // see [Watch]
 }
 
 func (Doctor) Help() string {
@@ -133,6 +135,18 @@ func (c *Doctor) published() ([]netip.Prefix, error) {
 	return list, nil
 }
 
+// Watch runs the checks that a page can repeat every minute: none reads a secret, asks Stripe, calls
+// the endpoint or scans the table.
+func Watch(ctx context.Context, a *verb.App, t verb.Target, timeout time.Duration) ([]doctor.Finding, error) {
+	all, err := (&Doctor{Timeout: timeout, watches: true}).checks(ctx, a, t, nil)
+	if err != nil {
+		return nil, err
+	}
+	found := doctor.Run(ctx, timeout, all)
+	located(found, t)
+	return found, nil
+}
+
 func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target, published []netip.Prefix) ([]doctor.Check, error) {
 	clock := &clockWatch{asked: map[string]time.Duration{}}
 	t.AWS = clock.watch(t.AWS)
@@ -142,11 +156,7 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target, publish
 	}
 	table := dynamodb.NewFromConfig(t.AWS)
 	queues := sqs.NewFromConfig(t.AWS)
-	secret := secretValues{secretsmanager.NewFromConfig(t.AWS)}.value
 	site := targetOf(a, t)
-	asking, stop := context.WithTimeout(ctx, c.Timeout)
-	defer stop()
-	client, missing := a.Stripe(asking, t)
 	deliveries, err := dynamostore.NewDeliveries(table, t.Table, dynamostore.Options{Limits: site.Limits})
 	if err != nil {
 		return nil, err
@@ -166,18 +176,28 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target, publish
 			doctor.CheckSources(func(ctx context.Context) ([]netip.Prefix, error) { return allowIPs(ctx, t) }, published))
 		sending = func(ctx context.Context) (doctor.Sending, error) { return sendingOf(ctx, t, cloud, queues) }
 	}
+	records, outbox := doctor.CheckRecords(recordsOf{reader}.open, site, time.Now), doctor.CheckOutbox(recordsOf{reader}.unsent, site, time.Now)
+	last := []doctor.Check{doctor.CheckReconcile(reader.Covered, site, time.Now), doctor.CheckClock(clock.offsets, site)}
+	if c.watches {
+		checks = append(checks, doctor.CheckDestinations(sending, nil, deliveries.State, site, time.Now), records, outbox)
+		return append(checks, last...), nil
+	}
+	secret := secretValues{secretsmanager.NewFromConfig(t.AWS)}.value
+	asking, stop := context.WithTimeout(ctx, c.Timeout)
+	defer stop()
+	client, missing := a.Stripe(asking, t)
 	checks = append(checks,
 		doctor.CheckDestinations(sending, secret, deliveries.State, site, time.Now),
 		doctor.CheckWebhookSecret(secret, t.WebhookSecretID),
 		doctor.CheckAPIKey(secret, t.APIKeySecretID, site),
-		doctor.CheckRecords(recordsOf{reader}.open, site, time.Now),
+		records,
 		doctor.CheckRows(recordsOf{reader}.broken),
-		doctor.CheckOutbox(recordsOf{reader}.unsent, site, time.Now),
+		outbox,
 		doctor.CheckStripe(client, missing, refusedByStripe, site, time.Now),
 		doctor.CheckAccounts(func(ctx context.Context) (doctor.Accounts, error) { return accountsOf(ctx, t) }, client, missing),
 		c.endpoint(a, t, missing),
 	)
-	return append(checks, doctor.CheckReconcile(reader.Covered, site, time.Now), doctor.CheckClock(clock.offsets, site)), nil
+	return append(checks, last...), nil
 }
 
 // endpoint compares Stripe's endpoint. missing is the reason why there is no key.

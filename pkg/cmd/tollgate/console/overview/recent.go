@@ -1,0 +1,67 @@
+package overview
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// patience is how long a page waits for what is being read before it shows the rest.
+const patience = 150 * time.Millisecond
+
+// errPending means that a first answer is on its way.
+var errPending = errors.New("it is being read")
+
+// recent reads something at most once in a time, however many pages ask for it, and only while some
+// do. An error keeps the value before it.
+type recent[T any] struct {
+	every, timeout time.Duration
+	read           func(context.Context) (T, error)
+
+	mu      sync.Mutex
+	value   T
+	err     error
+	at      time.Time // of the value or its error
+	running chan struct{}
+}
+
+// get returns the value and when it was read. After a long time without a caller it is read anew.
+func (r *recent[T]) get(ctx context.Context) (value T, at time.Time, err error) {
+	r.mu.Lock()
+	age := time.Since(r.at)
+	if r.running == nil && age >= r.every {
+		r.running = make(chan struct{})
+		go r.refresh(context.WithoutCancel(ctx), r.running)
+	}
+	running := r.running
+	r.mu.Unlock()
+	if running != nil {
+		wait := time.NewTimer(patience)
+		defer wait.Stop()
+		select {
+		case <-running:
+		case <-wait.C:
+		case <-ctx.Done():
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.at) > 10*r.every+r.timeout {
+		return value, r.at, errPending
+	}
+	return r.value, r.at, r.err
+}
+
+func (r *recent[T]) refresh(ctx context.Context, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	value, err := r.read(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err = err; err == nil {
+		r.value = value
+	}
+	r.at, r.running = time.Now(), nil
+	close(done)
+}

@@ -1,0 +1,73 @@
+package overview
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"tollgate/pkg/doctor"
+)
+
+// problem is something wrong now, and what to do next.
+type problem struct {
+	Tone, What, Text string
+	Next             string // in words
+	Command          string // to run
+	Link, Page       string // to go to
+}
+
+// fault adds that a part could not be read.
+func (v *view) fault(part string, err error) {
+	if err == nil || errors.Is(err, errPending) {
+		return
+	}
+	v.Wrong = append(v.Wrong, problem{Tone: "warn", What: part, Text: "cannot be read: " + err.Error(), Next: "The page tries again. tollgate doctor says what is reachable.", Command: "tollgate doctor"})
+}
+
+// problems are the findings that are not ok, what fails first.
+func problems(found []doctor.Finding) (all []problem) {
+	pages := map[string][2]string{
+		"dead letters": {"/dead", "Dead letters"}, "dead events": {"/causes", "Causes"}, "records": {"/causes", "Causes"},
+		"queue depth": {"/events?status=retrying", "Events"}, "outbox": {"/mail", "Mail"}, "reconcile": {"/coverage", "Coverage"},
+	}
+	for _, status := range []doctor.Status{doctor.Fail, doctor.Warn} {
+		for _, f := range found {
+			if f.Status != status {
+				continue
+			}
+			p := problem{Tone: "warn", What: f.Name, Text: f.Detail, Link: pages[f.Name][0], Page: pages[f.Name][1]}
+			if status == doctor.Fail {
+				p.Tone = "bad"
+			}
+			if isCommand(f.Fix) {
+				p.Command = f.Fix
+			} else {
+				p.Next = f.Fix
+			}
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// isCommand reports whether a fix is one line for a shell, and not words about it.
+func isCommand(fix string) bool {
+	return (strings.HasPrefix(fix, "tollgate ") || strings.HasPrefix(fix, "aws ")) && !strings.ContainsAny(fix, ",;")
+}
+
+// cost is what an open page costs on AWS.
+type cost struct {
+	Metrics      int
+	View, Hourly float64 // dollars, at most
+}
+
+// dollarsPerRequest is SQS's price of a request, 0.40 dollars for a million.
+const dollarsPerRequest = 0.0000004
+
+func costOf(c counts, now depth) cost {
+	if c.dollars == 0 {
+		return cost{}
+	}
+	queues := float64(now.asked) * dollarsPerRequest * float64(time.Hour/depthCloud)
+	return cost{Metrics: int(c.dollars/dollarsPerMetric + 0.5), View: c.dollars, Hourly: c.dollars*float64(time.Hour/refreshedCloud) + queues}
+}
