@@ -12,18 +12,30 @@ import (
 )
 
 // Cache reads the switch at most once in limits.PauseAge. While the switch cannot be read, it
-// serves what it read for up to limits.PauseStale. It is safe for concurrent use; others wait for
-// a read.
+// serves what it read for up to limits.PauseStale. It is safe for concurrent use; who asks during
+// a read waits for its result.
 type Cache struct {
 	read   func(context.Context) (State, error)
 	limits limits.Limits
 	now    func() time.Time
 
-	mu    sync.Mutex
-	state State
-	err   error     // ErrUnreadable, instead of a state
-	at    time.Time // before the last answered read; zero for none
-	next  time.Time // of the next read
+	mu      sync.Mutex
+	known   answer
+	at      time.Time // before the last answered read; zero for none
+	next    time.Time // of the next read
+	current *flight   // the read that runs, nil for none
+}
+
+// answer is a state, or ErrUnreadable, or idempotency.ErrStoreDown.
+type answer struct {
+	State
+	err error
+}
+
+// flight is a read and its result.
+type flight struct {
+	answer
+	done chan struct{}
 }
 
 // NewCache reads with [Store.Pauses]; now may be nil.
@@ -37,34 +49,65 @@ func NewCache(read func(context.Context) (State, error), l limits.Limits, now fu
 // Paused is [State.Holds]. Its error wraps idempotency.ErrStoreDown if the switch cannot be read
 // now, else ErrUnreadable.
 func (c *Cache) Paused(ctx context.Context, eventType string) (bool, error) {
-	s, err := c.get(ctx)
-	return s.Holds(eventType), err
+	a := c.get(ctx)
+	return a.Holds(eventType), a.err
 }
 
 // Quiet is [State.Quiet], with the errors of Paused.
 func (c *Cache) Quiet(ctx context.Context, eventType, resumes string) (bool, error) {
-	s, err := c.get(ctx)
-	return s.Quiet(eventType, resumes), err
+	a := c.get(ctx)
+	return a.Quiet(eventType, resumes), a.err
 }
 
-func (c *Cache) get(ctx context.Context) (State, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Cache) get(ctx context.Context) answer {
 	now := c.now().Round(0) // the monotonic clock may stop while Lambda freezes the process
-	if !c.at.IsZero() && now.Before(c.next) && !now.Before(c.at) {
-		return c.state, c.err
+	c.mu.Lock()
+	f := c.current
+	switch {
+	case !c.at.IsZero() && now.Before(c.next) && !now.Before(c.at):
+		defer c.mu.Unlock()
+		return c.known
+	case f != nil:
+		c.mu.Unlock()
+		select {
+		case <-f.done:
+			return f.answer
+		case <-ctx.Done():
+			return down(ctx.Err())
+		}
 	}
+	f = &flight{down(errors.New("the read did not end")), make(chan struct{})}
+	c.current = f
+	c.mu.Unlock()
+	defer close(f.done)
+	f.answer = c.refresh(ctx, now)
+	return f.answer
+}
+
+// refresh reads the switch, and returns what is known then.
+func (c *Cache) refresh(ctx context.Context, now time.Time) answer {
 	ctx, cancel := context.WithTimeout(ctx, c.limits.RecordBudget)
 	defer cancel()
+	defer func() {
+		c.mu.Lock()
+		c.current = nil
+		c.mu.Unlock()
+	}()
 	s, err := c.read(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case err == nil:
-		c.state, c.err, c.at = s, nil, now
+		c.known, c.at = answer{s, nil}, now
 	case errors.Is(err, ErrUnreadable):
-		c.state, c.err, c.at = State{}, err, now
-	case c.at.IsZero() || c.err != nil || now.Before(c.at) || now.Sub(c.at) >= c.limits.PauseStale:
-		return State{}, fmt.Errorf("%w: read pauses: %w", idempotency.ErrStoreDown, err)
+		c.known, c.at = answer{err: err}, now
+	case c.at.IsZero() || c.known.err != nil || now.Before(c.at) || now.Sub(c.at) >= c.limits.PauseStale:
+		return down(err)
 	}
 	c.next = now.Add(c.limits.PauseAge)
-	return c.state, c.err
+	return c.known
+}
+
+func down(err error) answer {
+	return answer{err: fmt.Errorf("%w: read pauses: %w", idempotency.ErrStoreDown, err)}
 }

@@ -97,26 +97,47 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestCacheIsReadOnce: messages that ask at once wait for one read, for RecordBudget at most.
+// TestCacheIsReadOnce: messages that ask at once wait for one read and share its result, for
+// RecordBudget at most.
 func TestCacheIsReadOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &source{state: pausing("a.b"), err: context.DeadlineExceeded}
-		cache := pause.NewCache(src.read, limits.AWS(), nil)
-		began := time.Now()
-		if _, err := cache.Paused(t.Context(), "a.b"); !errors.Is(err, idempotency.ErrStoreDown) || time.Since(began) != limits.AWS().RecordBudget {
-			t.Errorf("without an answer: %v after %v", err, time.Since(began))
-		}
-		src.err, src.reads = nil, 0
-		var wg sync.WaitGroup
-		for range 10 {
+		l := limits.AWS()
+		for _, c := range []struct {
+			name  string
+			takes time.Duration // of a read
+			want  error
+		}{{"no answer", time.Hour, idempotency.ErrStoreDown}, {"an answer", time.Second, nil}} {
+			reads := 0
+			cache := pause.NewCache(func(ctx context.Context) (pause.State, error) {
+				reads++
+				select {
+				case <-ctx.Done():
+					return pause.State{}, ctx.Err()
+				case <-time.After(c.takes):
+					return pausing("a.b"), nil
+				}
+			}, l, nil)
+			began := time.Now()
+			var wg sync.WaitGroup
+			for range 10 {
+				wg.Go(func() {
+					got, err := cache.Paused(t.Context(), "a.b")
+					if got != (c.want == nil) || !errors.Is(err, c.want) || time.Since(began) != min(c.takes, l.RecordBudget) {
+						t.Errorf("%s: paused %v, %v, after %v", c.name, got, err, time.Since(began))
+					}
+				})
+			}
+			synctest.Wait()
 			wg.Go(func() {
-				if got, err := cache.Paused(t.Context(), "a.b"); !got || err != nil {
-					t.Errorf("paused %v, %v", got, err)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				defer cancel()
+				if _, err := cache.Paused(ctx, "a.b"); !errors.Is(err, idempotency.ErrStoreDown) {
+					t.Errorf("%s: whose context ends first: %v", c.name, err)
 				}
 			})
-		}
-		if wg.Wait(); src.reads != 1 {
-			t.Errorf("%d reads", src.reads)
+			if wg.Wait(); reads != 1 {
+				t.Errorf("%s: %d reads", c.name, reads)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,8 @@ type world struct {
 	calls int
 	fail  int // the call that fails, from 1
 	after bool
+
+	mu sync.Mutex // messages are shown again by several goroutines
 }
 
 var errAway = errors.New("away")
@@ -75,6 +78,8 @@ func (w *world) Receive(_ context.Context, limit int, _ time.Duration) (got []qu
 }
 
 func (w *world) SetVisibility(_ context.Context, receipt string, _ time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if m, there := w.held[receipt]; there {
 		m.Receipt = ""
 		w.held[receipt] = m
