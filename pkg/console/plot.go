@@ -16,7 +16,9 @@ type Plot struct {
 	Unit     string // behind each value, for example "events/min"; "" for none
 	From, To time.Time
 	Lines    []Line
-	Bars     bool // bars instead of lines; of several lines the bars stand on each other
+	Bars     bool    // bars instead of lines; of several lines the bars stand on each other
+	Log      bool    // a logarithmic scale, of lines whose values are over 0
+	Top      float64 // of the scale; default: a round number over the highest value
 	// Format writes a value; default: [Number] with the unit.
 	Format func(float64) string
 }
@@ -50,25 +52,65 @@ func (p Plot) format(v float64) string {
 // HTML returns the plot as a figure. The picture is for the eye; its label has the newest and
 // the highest values, and the table all of them.
 func (p Plot) HTML() template.HTML {
-	top := niceTop(p.top())
+	scale := p.scale()
 	var b strings.Builder
 	esc := template.HTMLEscapeString
-	fmt.Fprintf(&b, `<figure class="plot"><figcaption><strong>%s</strong>%s</figcaption>`, esc(p.Title), p.legend())
+	fmt.Fprintf(&b, `<figure class="plot"><figcaption>%s</figcaption>`, esc(p.Title))
 	fmt.Fprintf(&b, `<svg role="img" aria-label="%s" data-from="%d" data-to="%d">`, esc(p.label()), p.From.UnixMilli(), p.To.UnixMilli())
 	for _, share := range []float64{0, 0.5, 1} {
 		y := plotFloor * (1 - share*0.92)
 		fmt.Fprintf(&b, `<line class="grid" x1="0" x2="100%%" y1="%.1f%%" y2="%.1f%%"/>`, y, y)
-		if share > 0 {
-			fmt.Fprintf(&b, `<text class="y" x="0" y="%.1f%%" dy="-3">%s</text>`, y, esc(p.format(top*share)))
+		if share > 0 || p.Log {
+			fmt.Fprintf(&b, `<text class="y" x="0" y="%.1f%%" dy="-3">%s</text>`, y, esc(p.format(scale.at(share))))
 		}
 	}
-	fmt.Fprintf(&b, `<svg x="0" y="0" width="100%%" height="%d%%" viewBox="0 0 %d %d" preserveAspectRatio="none">%s</svg>`, plotFloor, plotWidth, plotHeight, p.shapes(top))
+	fmt.Fprintf(&b, `<svg x="0" y="0" width="100%%" height="%d%%" viewBox="0 0 %d %d" preserveAspectRatio="none">%s</svg>`, plotFloor, plotWidth, plotHeight, p.shapes(scale))
 	for i, anchor := range []string{"start", "middle", "end"} {
 		at := p.From.Add(p.To.Sub(p.From) * time.Duration(i) / 2).UTC()
 		fmt.Fprintf(&b, `<text class="x" x="%d%%" y="98%%" text-anchor="%s" data-time="%s">%s</text>`, i*50, anchor, at.Format(time.RFC3339), at.Format("15:04 UTC"))
 	}
-	b.WriteString(`</svg>` + p.table() + `</figure>`)
+	b.WriteString(`</svg>` + p.legend() + p.table() + `</figure>`)
 	return template.HTML(b.String())
+}
+
+// scale maps values to shares of the height.
+type scale struct{ low, top float64 } // low is 0 on a linear one
+
+func (p Plot) scale() scale {
+	top := p.top()
+	switch {
+	case p.Top > 0:
+		return scale{0, p.Top}
+	case !p.Log || top <= 0:
+		return scale{0, niceTop(top)}
+	}
+	low := top
+	for _, l := range p.Lines {
+		for _, pt := range l.Points {
+			if known(pt.Value) && pt.Value > 0 {
+				low = min(low, pt.Value)
+			}
+		}
+	}
+	ten := func(exponent float64) float64 { return math.Pow(10, exponent) }
+	return scale{ten(math.Floor(math.Log10(low))), ten(max(math.Ceil(math.Log10(top)), math.Floor(math.Log10(low))+1))}
+}
+
+// at is the value at a share of the height.
+func (s scale) at(share float64) float64 {
+	if s.low > 0 {
+		return s.low * math.Pow(s.top/s.low, share)
+	}
+	return s.top * share
+}
+
+// y is a value's place from above.
+func (s scale) y(v float64) float64 {
+	share := v / s.top
+	if s.low > 0 {
+		share = math.Log(max(v, s.low)/s.low) / math.Log(s.top/s.low)
+	}
+	return plotHeight * (1 - 0.92*min(max(share, 0), 1))
 }
 
 func (p Plot) top() (top float64) {
@@ -161,35 +203,35 @@ func (p Plot) x(t time.Time) float64 {
 	return plotWidth * min(max(float64(t.Sub(p.From))/float64(span), 0), 1)
 }
 
-func plotY(v, top float64) float64 { return plotHeight * (1 - 0.92*v/top) }
-
-func (p Plot) shapes(top float64) string {
+func (p Plot) shapes(on scale) string {
 	var b strings.Builder
 	base := map[int64]float64{}
 	for i, l := range p.Lines {
 		class := template.HTMLEscapeString(l.tone(i))
 		if p.Bars {
-			p.bars(&b, l, class, top, base)
+			p.bars(&b, l, class, on, base)
 			continue
 		}
-		path, pen := strings.Builder{}, "M"
-		for _, pt := range l.Points {
+		path, dots, pen := strings.Builder{}, strings.Builder{}, "M"
+		for j, pt := range l.Points {
 			if !known(pt.Value) {
 				pen = "M"
 				continue
 			}
-			fmt.Fprintf(&path, "%s%.1f %.1f", pen, p.x(pt.At), plotY(pt.Value, top))
-			if pen == "M" {
-				path.WriteString("h0") // a lone point is a dot
+			alone := pen == "M" && (j+1 == len(l.Points) || !known(l.Points[j+1].Value))
+			if alone {
+				fmt.Fprintf(&dots, "M%.1f %.1fh0", p.x(pt.At), on.y(pt.Value))
+				continue
 			}
+			fmt.Fprintf(&path, "%s%.1f %.1f", pen, p.x(pt.At), on.y(pt.Value))
 			pen = "L"
 		}
-		fmt.Fprintf(&b, `<path class="line %s" d="%s"/>`, class, path.String())
+		fmt.Fprintf(&b, `<path class="line %s" d="%s"/><path class="line dots %s" d="%s"/>`, class, path.String(), class, dots.String())
 	}
 	return b.String()
 }
 
-func (p Plot) bars(b *strings.Builder, l Line, class string, top float64, base map[int64]float64) {
+func (p Plot) bars(b *strings.Builder, l Line, class string, on scale, base map[int64]float64) {
 	width := plotWidth * 0.8 / float64(max(len(l.Points), 1))
 	for _, pt := range l.Points {
 		if !known(pt.Value) || pt.Value <= 0 {
@@ -197,8 +239,8 @@ func (p Plot) bars(b *strings.Builder, l Line, class string, top float64, base m
 		}
 		from := base[pt.At.Unix()]
 		base[pt.At.Unix()] = from + pt.Value
-		high := plotY(from+pt.Value, top)
-		fmt.Fprintf(b, `<rect class="bar %s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, class, min(p.x(pt.At), plotWidth-width), high, width, plotY(from, top)-high)
+		high := on.y(from + pt.Value)
+		fmt.Fprintf(b, `<rect class="col %s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, class, min(p.x(pt.At), plotWidth-width), high, width, on.y(from)-high)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestPlotIsReadableWithoutThePicture(t *testing.T) {
 			t.Errorf("%q is not in %s", want, html)
 		}
 	}
-	if n := strings.Count(html, `class="bar `); n != 3 {
+	if n := strings.Count(html, `class="col `); n != 3 {
 		t.Errorf("%d bars, want 3 of known values", n)
 	}
 }
@@ -61,9 +61,10 @@ func TestPlotTableIsBounded(t *testing.T) {
 func TestPlotIsWholeHTML(t *testing.T) {
 	text := rapid.OneOf(rapid.String(), rapid.Just(`"><script>alert(1)</script>`))
 	number := rapid.OneOf(rapid.Float64Range(-10, 1e15), rapid.Just(math.NaN()), rapid.Just(math.Inf(1)), rapid.Just(0.0))
-	place := regexp.MustCompile(`class="bar [^"]*" x="([^"]*)" y="([^"]*)" width="([^"]*)" height="([^"]*)"`)
+	points := regexp.MustCompile(`[ML](\S+) ([^hLM"]+)`)
+	place := regexp.MustCompile(`class="col [^"]*" x="([^"]*)" y="([^"]*)" width="([^"]*)" height="([^"]*)"`)
 	rapid.Check(t, func(t *rapid.T) {
-		p := console.Plot{Title: text.Draw(t, "title"), Unit: text.Draw(t, "unit"), From: plotBegin, To: plotBegin.Add(time.Hour), Bars: rapid.Bool().Draw(t, "bars")}
+		p := console.Plot{Title: text.Draw(t, "title"), Unit: text.Draw(t, "unit"), From: plotBegin, To: plotBegin.Add(time.Hour), Bars: rapid.Bool().Draw(t, "bars"), Log: rapid.Bool().Draw(t, "log"), Top: rapid.SampledFrom([]float64{0, 0, 100}).Draw(t, "top")}
 		for range rapid.IntRange(0, 4).Draw(t, "lines") {
 			p.Lines = append(p.Lines, plotLine(text.Draw(t, "name"), rapid.SliceOfN(number, 0, 130).Draw(t, "values")...))
 		}
@@ -85,6 +86,12 @@ func TestPlotIsWholeHTML(t *testing.T) {
 				t.Fatalf("%v in %s", err, html)
 			}
 		}
+		for _, m := range points.FindAllStringSubmatch(html[strings.Index(html, "preserveAspectRatio"):], -1) {
+			var x, y float64
+			if _, err := fmt.Sscan(m[1]+" "+m[2], &x, &y); err == nil && (x < 0 || x > 1000 || y < 0 || y > 100) {
+				t.Fatalf("point %v", m)
+			}
+		}
 		for _, m := range place.FindAllStringSubmatch(html, -1) {
 			var x, y, width, height float64
 			if _, err := fmt.Sscan(strings.Join(m[1:], " "), &x, &y, &width, &height); err != nil || x < 0 || y < -0.1 || width < 0 || height < 0 || x+width > 1000.1 || y+height > 100.1 {
@@ -92,4 +99,14 @@ func TestPlotIsWholeHTML(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLogScaleHasTens: a time of a second and one of an hour are both readable.
+func TestLogScaleHasTens(t *testing.T) {
+	html := string(console.Plot{Log: true, From: plotBegin, To: plotBegin.Add(time.Hour), Lines: []console.Line{plotLine("p50", 40, math.NaN(), 100, 4000)}}.HTML())
+	for _, want := range []string{">10</text>", ">316</text>", ">10,000</text>", `d="M33.3 69.3L50.0 20.2"`, `dots tone-1" d="M0.0 81.5h0"`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is not in %s", want, html)
+		}
+	}
 }

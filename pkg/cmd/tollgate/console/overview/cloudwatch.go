@@ -105,7 +105,7 @@ func (s stage) asks() (all []asked) {
 func counted(sends bool) []string {
 	all := []string{
 		limits.MetricReceived, limits.MetricRejected, limits.MetricEnqueued, limits.MetricAPIThrottled,
-		limits.MetricDone, limits.MetricDuplicate, limits.MetricPolicyIgnored, limits.MetricMissed, limits.MetricRequeued,
+		limits.MetricDone, limits.MetricDuplicate, limits.MetricPolicyIgnored, limits.MetricHeld, limits.MetricMissed, limits.MetricRequeued,
 		limits.MetricOutboxSent, limits.MetricOutboxFailed,
 	}
 	all = append(all, failures()...)

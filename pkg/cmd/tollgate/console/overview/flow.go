@@ -2,13 +2,16 @@ package overview
 
 import (
 	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"tollgate/pkg/console"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/timeseries"
+	"tollgate/pkg/pause"
 )
 
 // step is one of the flow, from left to right.
@@ -22,6 +25,18 @@ type step struct {
 
 // detail is a line below a step's number.
 type detail struct{ Number, Name, Link string }
+
+// names are what is paused or being resumed, everything first.
+func names(s pause.State) []string {
+	all := slices.Sorted(maps.Keys(s.Paused))
+	all = append(all, slices.Sorted(maps.Keys(s.Resuming))...)
+	for i, name := range all {
+		if name == pause.All {
+			all[i] = "everything"
+		}
+	}
+	return all
+}
 
 // depth is how many messages the queues have now.
 type depth struct {
@@ -57,7 +72,7 @@ func flow(d timeseries.Data, now depth, known bool, paused []string) []step {
 		{Name: "Received", Link: "/events", Number: console.Number(total(limits.MetricReceived)),
 			Details: some("enqueued", limits.MetricEnqueued, "sent by reconcile", limits.MetricRequeued, "refused by API Gateway (429)", limits.MetricAPIThrottled)},
 		{Name: "Rejected", Link: "/endpoint", Number: console.Number(total(limits.MetricRejected)), Details: byReason(d, limits.MetricRejected, rejectedBecause())},
-		{Name: "Queued", Link: "/events?status=queued", Now: true, Number: level(now.waiting), Details: oldest(d)},
+		{Name: "Queued", Link: "/events", Now: true, Number: level(now.waiting), Details: oldest(d)},
 		{Name: "In flight", Link: "/events?status=running", Now: true, Number: level(now.inFlight), Details: []detail{{Name: "or backing off"}}},
 		{Name: "Done", Link: "/events?status=done", Number: console.Number(total(limits.MetricDone)), Details: some("duplicates", limits.MetricDuplicate, "excluded by a policy", limits.MetricPolicyIgnored)},
 		{Name: "Failed attempts", Link: "/causes", Tone: tone(total(limits.MetricFailed) > 0, "warn"), Number: console.Number(total(limits.MetricFailed)),
@@ -67,7 +82,7 @@ func flow(d timeseries.Data, now depth, known bool, paused []string) []step {
 	if len(paused) > 0 || now.held > 0 {
 		of := detail{Name: "of no paused type: resume moves them"}
 		if len(paused) > 0 {
-			of = detail{Name: strings.Join(paused, ", ")}
+			of.Name = strings.Join(paused[:min(len(paused), maxDetails)], ", ")
 		}
 		steps = append(steps, step{Name: "Paused", Link: "/pause", Tone: "warn", Now: true, Number: level(now.held), Details: []detail{of}})
 	}

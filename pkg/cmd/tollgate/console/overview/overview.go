@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"tollgate/pkg/console"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/local/timeseries"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/reconcile"
 )
 
@@ -44,6 +46,7 @@ type overview struct {
 	depth    recent[depth]
 	findings recent[[]doctor.Finding]
 	days     recent[[]reconcile.Day]
+	pauses   recent[pause.State]
 
 	mu   sync.Mutex
 	data map[string]*recent[timeseries.Data] // by range
@@ -96,6 +99,13 @@ func newOverview(a *verb.App) *overview {
 		}
 		return reconcile.Prove(notes, l, now, back).Days(), nil
 	}}
+	o.pauses = recent[pause.State]{every: pace(2*time.Second, depthCloud), timeout: timeout, read: func(ctx context.Context) (pause.State, error) {
+		_, reader, err := a.Reader(ctx)
+		if err != nil {
+			return pause.State{}, err
+		}
+		return reader.Pauses(ctx)
+	}}
 	return o
 }
 
@@ -137,7 +147,6 @@ type view struct {
 	Wrong   []problem
 	Checked time.Time // zero while the first checks run
 	Charts  []chart
-	Step    time.Duration
 	Since   time.Time // of a local system's counts, if that is within the range
 	Cloud   bool
 	Cost    cost
@@ -166,10 +175,13 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 	days, _, err := o.days.get(ctx)
 	v.fault("the coverage", err)
 
-	v.Flow = flow(d, now, known, nil)
-	v.Wrong = append(v.Wrong, problems(found)...)
+	switched, _, err := o.pauses.get(ctx)
+	v.fault("the pauses", err)
+
+	v.Flow = flow(d, now, known, names(switched))
+	v.Wrong = slices.Concat(v.Wrong, problems(found), paused(switched, now))
 	v.Charts = append(charts(d, c.typed, nil), coverageChart(days))
-	v.Step, v.Cloud, v.Cost = d.Step, c.dollars > 0, costOf(c, now)
+	v.Cloud, v.Cost = c.dollars > 0, costOf(c, now)
 	if d.Since.After(d.From) {
 		v.Since = d.Since
 	}

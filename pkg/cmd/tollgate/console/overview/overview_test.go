@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/timeseries"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/reconcile"
 )
 
@@ -130,7 +131,7 @@ func TestFailuresAreByCause(t *testing.T) {
 
 func TestEmptyPlotsSayWhy(t *testing.T) {
 	d := noted(func(*timeseries.Recorder) {})
-	html := render(t, "live-plots", view{Charts: append(charts(d, false, nil), coverageChart(nil)), Step: time.Minute})
+	html := render(t, "live-plots", view{Charts: append(charts(d, false, nil), coverageChart(nil))})
 	for _, want := range []string{"Nothing was delivered", "event-metrics", "Nothing failed", "was not measured", "No pass of reconcile"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("%q is not in %s", want, html)
@@ -267,4 +268,25 @@ func TestReadEndsInTime(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// TestPausesAreNotForgotten: who paused what, when and why, and what is half resumed.
+func TestPausesAreNotForgotten(t *testing.T) {
+	s := pause.State{
+		Paused:   map[string]pause.Mark{"invoice.paid": {At: begin, By: "ana", Why: "bad <handler>"}, pause.All: {At: begin}},
+		Resuming: map[string]pause.Span{"plan.created": {From: begin, Until: begin.Add(time.Hour), By: "ben"}},
+	}
+	html := render(t, "live-wrong", view{Wrong: paused(s, depth{held: 1234})})
+	for _, want := range []string{
+		"invoice.paid</strong> is paused since 2026-03-01 12:00 UTC by ana: bad &lt;handler&gt;.", "1,234 messages are in the hold queue", "<code>tollgate resume invoice.paid</code>",
+		"everything</strong> is paused since 2026-03-01 12:00 UTC by an unknown operator: no note.", "<code>tollgate resume --all</code>",
+		"plan.created</strong> is being resumed since 2026-03-01 13:00 UTC", `href="/pause"`,
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is not in %s", want, html)
+		}
+	}
+	if got := strings.Join(names(s), "|"); got != "everything|invoice.paid|plan.created" {
+		t.Errorf("names %s", got)
+	}
 }

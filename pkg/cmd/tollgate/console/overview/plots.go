@@ -24,8 +24,8 @@ const maxLines = 5
 
 // charts returns the plots of a window.
 func charts(d timeseries.Data, typed bool, of map[string]string) []chart {
-	p := plotter{d}
-	failed := p.plot("Failures, by cause")
+	p, step := plotter{d}, console.Duration(d.Step)
+	failed := p.plot("Failures per " + step + ", by cause")
 	failed.Bars = true
 	for _, s := range p.causes() {
 		name := s.Of
@@ -39,7 +39,7 @@ func charts(d timeseries.Data, typed bool, of map[string]string) []chart {
 			failed.Lines = p.counted(failed.Lines, failureWords()[name], "", name)
 		}
 	}
-	types := p.plot("Done, by event type")
+	types := p.plot("Done per " + step + ", by event type")
 	types.Bars = true
 	for _, s := range d.By(limits.MetricDone, limits.DimensionEventType, maxLines) {
 		types.Lines = append(types.Lines, p.line(s.Of, "", s.Values))
@@ -48,11 +48,11 @@ func charts(d timeseries.Data, typed bool, of map[string]string) []chart {
 	if !typed {
 		untyped = `This stage does not count by event type: "event-metrics": true in its file turns it on.`
 	}
-	deliveries := p.plot("Deliveries")
+	deliveries := p.plot("Deliveries per " + step)
 	deliveries.Bars = true
 	deliveries.Lines = p.counted(p.counted(nil, "enqueued", "ok", limits.MetricEnqueued), "rejected", "bad", limits.MetricRejected)
 	times := p.plot("From created at Stripe to done")
-	times.Format = milliseconds
+	times.Format, times.Log = milliseconds, true
 	for _, stat := range []string{timeseries.P50, timeseries.P99} {
 		if values, ok := d.Of(limits.MetricAge, stat); ok && !math.IsNaN(values.Last()) {
 			times.Lines = append(times.Lines, p.line(stat, "", values))
@@ -60,6 +60,7 @@ func charts(d timeseries.Data, typed bool, of map[string]string) []chart {
 	}
 	age := p.plot("Age of the oldest event in the queue")
 	age.Format = func(s float64) string { return milliseconds(1000 * s) }
+	age.Top = niceSeconds(highest(d, timeseries.LevelOldest))
 	if values, ok := d.Of(timeseries.LevelOldest, timeseries.Max); ok && !math.IsNaN(values.Last()) {
 		age.Lines = append(age.Lines, p.line("oldest", "", values))
 	}
@@ -85,6 +86,27 @@ func milliseconds(ms float64) string {
 		return console.Number(ms)
 	}
 	return console.Duration(time.Duration(ms * float64(time.Millisecond)))
+}
+
+// highest is the highest level of a window, 0 if none is known.
+func highest(d timeseries.Data, name string) (most float64) {
+	values, _ := d.Of(name, timeseries.Max)
+	for _, v := range values {
+		if v > most {
+			most = v
+		}
+	}
+	return most
+}
+
+// niceSeconds returns a round time that is not under s, and whose half is round.
+func niceSeconds(s float64) float64 {
+	for _, nice := range []float64{1, 2, 4, 10, 20, 60, 120, 240, 600, 1200, 3600, 7200, 14_400, 43_200, 86_400, 172_800, 345_600} {
+		if s <= nice {
+			return nice
+		}
+	}
+	return 1_209_600 // SQS keeps nothing longer
 }
 
 type plotter struct{ timeseries.Data }
@@ -121,8 +143,11 @@ func (p plotter) causes() []timeseries.Series {
 
 // coverageChart shows by day which part of the time passes have compared with Stripe's list.
 func coverageChart(days []reconcile.Day) chart {
+	for len(days) > 0 && days[0].Compared+days[0].Gap == 0 { // before the begin of all
+		days = days[1:]
+	}
 	c := chart{ID: "coverage", Empty: "No pass of reconcile has compared anything yet: the first one runs within 15 minutes.",
-		Plot: console.Plot{Title: "Compared with Stripe's list, by day", Bars: true, Format: func(v float64) string { return fmt.Sprintf("%.0f %%", v) }}}
+		Plot: console.Plot{Title: "Compared with Stripe's list, by day", Bars: true, Top: 100, Format: func(v float64) string { return fmt.Sprintf("%.0f %%", v) }}}
 	if len(days) == 0 {
 		return c
 	}

@@ -15,7 +15,7 @@ func ranges() []span {
 	const day = 24 * time.Hour
 	return []span{
 		{"15m", "15 minutes", 15 * time.Minute, 10 * time.Second},
-		{"1h", "1 hour", time.Hour, 30 * time.Second},
+		{"1h", "60 minutes", time.Hour, 30 * time.Second},
 		{"6h", "6 hours", 6 * time.Hour, 5 * time.Minute},
 		{"24h", "24 hours", day, 15 * time.Minute},
 		{"7d", "7 days", 7 * day, 2 * time.Hour},

@@ -1,11 +1,16 @@
 package overview
 
 import (
+	"cmp"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"tollgate/pkg/console"
 	"tollgate/pkg/doctor"
+	"tollgate/pkg/pause"
 )
 
 // problem is something wrong now, and what to do next.
@@ -49,6 +54,29 @@ func problems(found []doctor.Finding) (all []problem) {
 	}
 	return all
 }
+
+// paused says what is paused, as it is easily forgotten, and what is only half resumed.
+func paused(s pause.State, now depth) (all []problem) {
+	held := console.Number(float64(now.held)) + " messages are in the hold queue, for 14 days at most."
+	add := func(name, since, next string) {
+		p := problem{Tone: "warn", What: name, Text: since, Next: next, Command: "tollgate resume " + name, Link: "/pause", Page: "Pause"}
+		if name == pause.All {
+			p.What, p.Command = "everything", "tollgate resume --all"
+		}
+		all = append(all, p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Paused)) {
+		m := s.Paused[name]
+		add(name, "is paused since "+utc(m.At)+" by "+cmp.Or(m.By, "an unknown operator")+": "+cmp.Or(m.Why, "no note")+".", held)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Resuming)) {
+		m := s.Resuming[name]
+		add(name, "is being resumed since "+utc(m.Until)+": passes leave it out until that ends.", "If no resume runs, run it again.")
+	}
+	return all
+}
+
+func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // isCommand reports whether a fix is one line for a shell, and not words about it.
 func isCommand(fix string) bool {
