@@ -131,10 +131,10 @@ func depth(m map[string]string, s Target) []Finding {
 	visible, hidden, delayed := number(m, "ApproximateNumberOfMessages"), number(m, "ApproximateNumberOfMessagesNotVisible"), number(m, "ApproximateNumberOfMessagesDelayed")
 	f := findings{name: "queue depth"}
 	if total := visible + hidden + delayed; total >= s.Limits.Reconcile.MaxBacklog {
-		f.warn("does the consumer run? Look at tollgate events list", "%d messages: reconcile sends nothing while so many wait", total)
+		f.warn("does the consumer run? Look at tollgate causes", "%d messages: reconcile sends nothing while so many wait", total)
 	}
 	if hidden > maxInFlight/2 {
-		f.fail("look at tollgate events list --status retrying", "%d messages are in flight; SQS's bound is %d", hidden, maxInFlight)
+		f.fail("look at tollgate causes --records", "%d messages are in flight; SQS's bound is %d", hidden, maxInFlight)
 	}
 	return f.or("%d waiting, %d in flight", visible, hidden+delayed)
 }
@@ -142,7 +142,7 @@ func depth(m map[string]string, s Target) []Finding {
 func deadLetters(d map[string]string) []Finding {
 	f := findings{name: "dead letters"}
 	if n := letters(d); n > 0 {
-		f.fail("tollgate dlq list, and after the fix tollgate redrive", "%d: their events are not handled", n)
+		f.fail("tollgate causes, and after the fix tollgate redrive", "%d: their events are not handled", n)
 	}
 	return f.or("none")
 }

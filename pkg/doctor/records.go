@@ -45,7 +45,7 @@ func stuck(open []idempotency.Record, more bool, l limits.Limits, now time.Time)
 			"%d events have receives left and no attempt for %s (%d died while they ran)", died+waiting, l.Reconcile.StuckAge, died)
 	}
 	if more {
-		f.warn("tollgate events list", "there are more than %d open records", len(open))
+		f.warn("tollgate causes --records", "there are more than %d open records", len(open))
 	}
 	return f.or("%d not done, each in progress or dead", len(open))
 }
@@ -71,7 +71,7 @@ func deadRecords(open []idempotency.Record, s Target, now time.Time) []Finding {
 	if age > sure*7/10 {
 		return f.fail("tollgate redrive, or tollgate dlq export, at once", "%d; the oldest, %s, dead for %s; its dead letter is kept for at least %s", n, oldest.ID, age.Round(time.Minute), sure)
 	}
-	return f.fail("tollgate dlq list, and after the fix tollgate redrive", "%d; the oldest, %s, dead for %s", n, oldest.ID, age.Round(time.Second))
+	return f.fail("tollgate causes, and after the fix tollgate redrive", "%d; the oldest, %s, dead for %s", n, oldest.ID, age.Round(time.Second))
 }
 
 // Rows returns rows that are not valid records, the number of rows read, and whether there

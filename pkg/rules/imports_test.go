@@ -40,6 +40,7 @@ func places() []place {
 		{dir: "pkg/consumer", ours: core},
 		{dir: "pkg/redrive", ours: core},
 		{dir: "pkg/replay", ours: core},
+		{dir: "pkg/causes", ours: slices.Concat(core, []string{"pkg/redrive"}), only: true},
 		{dir: "pkg/doctor", ours: slices.Concat(flows, []string{"pkg/stdwebhooks"})},
 		{dir: "pkg/reconcile", ours: core},
 		{dir: "pkg/pause", ours: slices.Concat(core, []string{"pkg/redrive", "pkg/reconcile"})},

@@ -29,6 +29,7 @@ type cli struct {
 		Purge      events.Purge      `cmd:"" help:"Purge one event by its id: reconcile no longer sends it."`
 		Reidentify events.Reidentify `cmd:"" help:"Correct the identity of an event's record."`
 	} `cmd:"" help:"Events and their records."`
+	Causes    events.Causes        `cmd:"" help:"Why events fail now, by type and error, before and after they are dead letters."`
 	DLQ       deadletters.Commands `cmd:"" name:"dlq" help:"The dead-letter queue."`
 	Redrive   deadletters.Redrive  `cmd:"" help:"Send dead letters to the queue again."`
 	Backfill  reconcile.Backfill   `cmd:"" help:"Enqueue events that Stripe lists and the table lacks."`

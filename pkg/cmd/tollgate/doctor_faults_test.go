@@ -246,7 +246,7 @@ func faults() []fault {
 // dataFaults are faults of what queues, table and secrets hold.
 func dataFaults() []fault {
 	return []fault{
-		{"a dead letter", "dead letters", "1: their events are not handled", "tollgate dlq list", func(s *stage) {
+		{"a dead letter", "dead letters", "1: their events are not handled", "tollgate causes", func(s *stage) {
 			_, err := s.sqs.SendMessage(s.t.Context(), &sdksqs.SendMessageInput{QueueUrl: aws.String(s.outputs[limits.OutputDLQURL]), MessageBody: aws.String("x")})
 			check(s.t, err)
 		}},

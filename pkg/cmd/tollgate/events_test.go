@@ -21,6 +21,7 @@ import (
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
+	"tollgate/pkg/queue"
 )
 
 func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }
@@ -49,10 +50,11 @@ func TestEventsShow(t *testing.T) {
 	s := newSystem(t)
 	fill(t, s)
 	const (
+		none  = `"history":{"failed":[],"no_failure":[],"earlier":0},`
 		times = `"source":"webhook","created":"2023-11-14T22:13:10Z","first_at":"2023-11-14T22:13:20.123Z",`
-		first = times + `"updated_at":"2023-11-14T22:13:20.123Z","done_at":null,"effects":[]}`
-		done  = times + `"updated_at":"2023-11-14T22:13:22.123Z","done_at":"2023-11-14T22:13:22.123Z",`
-		tried = times + `"updated_at":"2023-11-14T22:13:21.123Z","done_at":null,"effects":[]}`
+		first = times + `"updated_at":"2023-11-14T22:13:20.123Z","done_at":null,` + none + `"effects":[]}`
+		done  = times + `"updated_at":"2023-11-14T22:13:22.123Z","done_at":"2023-11-14T22:13:22.123Z",` + none
+		tried = times + `"updated_at":"2023-11-14T22:13:21.123Z","done_at":null,"history":{"failed":[{"number":1,"start":"2023-11-14T22:13:20.123Z","ms":1000,"fingerprint":"PRINT","frame":"handlers.paid invoice.go:42"}],"no_failure":[],"earlier":0},"effects":[]}`
 	)
 	tests := []struct{ id, want string }{
 		{"evt_done", `{"id":"evt_done","type":"invoice.paid","status":"done","dead":false,"reason":"","where":"done","where_inferred":false,"attempt":1,"generation":1,"fails":0,"receives_left":null,"error":"","outcome":"applied",` +
@@ -65,11 +67,14 @@ func TestEventsShow(t *testing.T) {
 		{"evt_crashed", `{"id":"evt_crashed","type":"invoice.paid","status":"running","dead":false,"reason":"","where":"queue_or_dlq","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":15,"error":"","outcome":"",` + first},
 		{"evt_last", `{"id":"evt_last","type":"invoice.paid","status":"dead","dead":true,"reason":"","where":"in_flight","where_inferred":true,"attempt":1,"generation":1,"fails":0,"receives_left":0,"error":"","outcome":"",` + first},
 		{"evt_replayed", `{"id":"evt_replayed","type":"invoice.paid","status":"retrying","dead":false,"reason":"","where":"queue_or_dlq","where_inferred":true,"attempt":1,"generation":2,"fails":0,"receives_left":null,"error":"","outcome":"applied",` +
-			times + `"updated_at":"2023-11-14T22:13:25.123Z","done_at":"2023-11-14T22:13:22.123Z","replay_by":"ann","replay_why":"wrong rate","effects":[]}`},
+			times + `"updated_at":"2023-11-14T22:13:25.123Z","done_at":"2023-11-14T22:13:22.123Z","replay_by":"ann","replay_why":"wrong rate",` + none + `"effects":[]}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.id, func(t *testing.T) {
 			got := s.tollgate("events", "show", tt.id, "--json").ok(t)
+			for reason, text := range map[string]string{"": "no row for cus_1", "handler": "no plan"} {
+				got.out = strings.ReplaceAll(got.out, queue.Fingerprint("invoice.paid", reason, text), "PRINT")
+			}
 			if diff := cmp.Diff(tt.want+"\n", got.out); diff != "" || got.err != "" {
 				t.Errorf("%s\nstderr %q", diff, got.err)
 			}

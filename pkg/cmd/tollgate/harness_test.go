@@ -242,7 +242,9 @@ func after(seconds int) time.Time { return at.Add(time.Duration(seconds) * time.
 func (s *system) failed(id, typ, reason, text string, left int) {
 	s.t.Helper()
 	c := s.claim(id, typ, 0, 15, after(30))
-	_, err := s.store.Fail(s.t.Context(), c, idempotency.Failure{Now: after(1), Err: text, Reason: reason, ReceivesLeft: left})
+	_, err := s.store.Fail(s.t.Context(), c, idempotency.Failure{
+		Now: after(1), Err: text, Reason: reason, ReceivesLeft: left, Fingerprint: queue.Fingerprint(typ, reason, text), Frame: "handlers.paid invoice.go:42",
+	})
 	check(s.t, err)
 }
 

@@ -19,7 +19,7 @@ func TestReader(t *testing.T) {
 	s.done("evt_2", "invoice.paid", idempotency.Applied, nil)
 	s.as("Reader")
 	for _, line := range []string{
-		"events list", "events list --type invoice.paid", "events show evt_1", "dlq list", "dlq list --events", "dlq show evt_1", "dlq export",
+		"events list", "events list --type invoice.paid", "events list --group", "events show evt_1", "causes", "dlq list", "dlq list --events", "dlq show evt_1", "dlq export",
 		"outbox list", "ledger show cus_1", "reconcile report", "audit list",
 	} {
 		a := s.tollgate(strings.Fields(line)...)

@@ -9,11 +9,8 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/redrive"
-	"tollgate/pkg/sqsqueue"
 )
 
 // Commands are the verbs under dlq.
@@ -35,13 +32,8 @@ func open(ctx context.Context, a *verb.App, name string) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	dlq, operator, err := a.DLQ(t, name)
-	if err != nil {
-		return nil, err
-	}
-	queue := sqsqueue.New(sqs.NewFromConfig(t.AWS), t.QueueURL, t.DLQURL, t.Limits()).DeadLetters()
-	dlq.Queue, dlq.Mover, dlq.Records, dlq.Store = queue, queue, records, operator
-	return &work{a, t, dlq}, nil
+	dlq, err := a.DeadLetters(t, records, name)
+	return &work{a, t, dlq}, err
 }
 
 // plan reads the dead letters and selects some, and prints progress.

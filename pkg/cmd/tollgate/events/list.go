@@ -26,6 +26,7 @@ type List struct {
 	Account string `help:"Events that wrote items of this connected account; - is the platform's own." placeholder:"acct_…"`
 	Since   string `help:"Events whose record changed since: days such as 7d, a duration such as 2h, or a time (RFC 3339)." placeholder:"WHEN"`
 	Until   string `help:"Events whose record changed before; as --since." placeholder:"WHEN"`
+	Group   bool   `help:"Group those that fail by type and error, as tollgate causes does without dead letters; --limit does not count."`
 	Limit   int    `default:"100" help:"Events listed (1 to 10000)."`
 	MaxRead int    `default:"10000" help:"Items read to find them (8 to 1000000)."`
 	Cursor  string `help:"Continue where the previous list ended, with the same filters."`
@@ -59,7 +60,11 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 	if err != nil {
 		return err
 	}
-	print(a, f.Records, f.Limits)
+	if c.Group {
+		printCauses(a, groups(f.Records, f.Limits), "No events that match fail.")
+	} else {
+		print(a, f.Records, f.Limits)
+	}
 	if f.Left > 0 {
 		fmt.Fprintf(a.Err, "%d more events are named: --scan reads the table for them\n", f.Left)
 	}
@@ -74,6 +79,15 @@ func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 	}
 	if err := checkList(c.Limit, c.MaxRead, c.Type); err != nil {
 		return req, err
+	}
+	if c.Group {
+		req.Limit = c.MaxRead
+	}
+	switch dynamostore.Filter(c.Status) {
+	case dynamostore.Done, dynamostore.Ignored, dynamostore.Purged:
+		if c.Group {
+			return req, verb.Usage("--group groups events that fail, and %s ones do not", c.Status)
+		}
 	}
 	if c.Scan && c.About == "" {
 		return req, verb.Usage("--scan needs --about")

@@ -24,6 +24,7 @@ type Show struct {
 // View is an event with the present state of the items that it wrote.
 type View struct {
 	verb.RecordView
+	History History          `json:"history"`
 	Effects []map[string]any `json:"effects"`
 
 	Record idempotency.Record `json:"-"`
@@ -68,7 +69,7 @@ func purgeOf(entries []dynamostore.AuditEntry, v verb.RecordView, at time.Time) 
 const maxPurge = 24 * time.Hour
 
 func (Show) Help() string {
-	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). The event's location is inferred from its record; the queues are not read. It is queue_or_dlq if the last receive may have failed to reach the table: then a dead letter may be shown as retrying. The next attempt is inferred from the back-off schedule. For a purged event it shows who purged it, when and why. The row of a broken event cannot be read as a record. Effects are the items that the event wrote, in their present state.
+	return `Status is one of done, ignored (done, no handler ran), purged, broken, running, retrying and dead (not done, and its message has no receives left: it is in the dead-letter queue or about to be). The event's location is inferred from its record; the queues are not read. It is queue_or_dlq if the last receive may have failed to reach the table: then a dead letter may be shown as retrying. The next attempt is inferred from the back-off schedule. For a purged event it shows who purged it, when and why. The row of a broken event cannot be read as a record. The failed attempts since it was last done are listed with their times, durations, fingerprints and frames, the last ten of them; those killed at a message's first receive are not. Effects are the items that the event wrote, in their present state.
 
 --story adds the deliveries with their endpoints and every receive from the functions' logs (locally the newest lines since the start, on AWS at most a few seconds of search from before the event to an hour after its last change), the messages, and what operators changed and why. A redrive names no event: those whose filter fits are shown as possible.
 
@@ -110,7 +111,7 @@ func (c *Show) load(ctx context.Context, a *verb.App) (v View, err error) {
 		return v, verb.Hint(fmt.Errorf("event %s %w in %s", c.ID, ErrUnknown, t.Name),
 			"no attempt has claimed it: it is still in the queue, or its endpoint's policy excludes it (tollgate dlq show %s), or it never arrived: check its deliveries at Stripe", c.ID)
 	}
-	v = View{RecordView: verb.ViewOf(r, time.Now(), t.Limits()), Effects: []map[string]any{}, Record: r, Target: t}
+	v = View{RecordView: verb.ViewOf(r, time.Now(), t.Limits()), History: HistoryOf(r), Effects: []map[string]any{}, Record: r, Target: t}
 	if v.Purged {
 		at := r.Purged
 		if at.IsZero() {
@@ -137,6 +138,7 @@ func (v View) show(a *verb.App, r idempotency.Record) {
 		return
 	}
 	a.Fields(v.Lines(r))
+	v.History.print(a, r)
 	if len(v.Effects) == 0 {
 		fmt.Fprintln(a.Out, "effects: none")
 		return

@@ -38,8 +38,8 @@ For an object it shows its row and entitlement, the facts, rows and messages tha
   tollgate ledger show --reference order-7`
 }
 
-// View is a ledger as it is shown.
-type View struct {
+// view is a ledger as it is shown.
+type view struct {
 	Object    string `json:"object,omitempty"` // the id or reference that was asked for, "" for a customer
 	Reference string `json:"reference,omitempty"`
 	ledger.Ledger
@@ -48,10 +48,21 @@ type View struct {
 
 // Run shows the ledger. An unknown id or reference is a failure.
 func (c *Show) Run(ctx context.Context, a *verb.App) error {
-	v, err := c.Load(ctx, a)
+	if err := c.check(); err != nil {
+		return err
+	}
+	t, reader, err := a.Reader(ctx)
 	if err != nil {
 		return err
 	}
+	v, err := c.read(ctx, reader)
+	if errors.Is(err, ledger.ErrUnknown) {
+		return c.unknown(t.Name)
+	}
+	if err != nil {
+		return err
+	}
+	v.Next = nextSteps(v.Ledger, time.Now())
 	if a.JSON {
 		a.Object(v)
 		return nil
@@ -60,24 +71,7 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	return nil
 }
 
-// Load reads the ledger. The error wraps [ledger.ErrUnknown] for an unknown id or reference.
-func (c *Show) Load(ctx context.Context, a *verb.App) (v View, err error) {
-	if err := c.check(); err != nil {
-		return v, err
-	}
-	t, reader, err := a.Reader(ctx)
-	if err != nil {
-		return v, err
-	}
-	v, err = c.read(ctx, reader)
-	if errors.Is(err, ledger.ErrUnknown) {
-		return v, c.unknown(t.Name)
-	}
-	v.Next = nextSteps(v.Ledger, time.Now())
-	return v, err
-}
-
-func (c *Show) read(ctx context.Context, items ledger.Items) (v View, err error) {
+func (c *Show) read(ctx context.Context, items ledger.Items) (v view, err error) {
 	mode := event.Mode(c.Live)
 	switch {
 	case c.Reference != "":
@@ -98,7 +92,7 @@ type ledgerTables struct {
 	now time.Time
 }
 
-func (p ledgerTables) show(l View) {
+func (p ledgerTables) show(l view) {
 	p.fields(l)
 	show(p, "subscriptions", l.Subscriptions, "id|status|items|period end|ends|paused", func(s ledger.Subscription) []string {
 		return []string{s.ID, s.Status, items(s.Items), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt)), p.pause(s.PauseCollection)}
@@ -143,7 +137,7 @@ func (p ledgerTables) show(l View) {
 }
 
 // fields prints what the ledger is of.
-func (p ledgerTables) fields(l View) {
+func (p ledgerTables) fields(l view) {
 	lines := [][2]string{{"customer", verb.Dash(l.Customer)}, {"mode", l.Mode}, {"account", verb.Dash(l.Account)}}
 	if l.Deleted {
 		lines[0][1] += " (deleted at Stripe)"

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/redrive"
+	"tollgate/pkg/sqsqueue"
 )
 
 // DLQ returns what the verbs on dead letters share, without the queue: the lock and its operator.
@@ -24,6 +27,18 @@ func (a *App) DLQ(t Target, verb string) (*redrive.DLQ, *dynamostore.Operator, e
 		},
 		Limits: t.Limits(), TimeScale: t.TimeScale,
 	}, operator, nil
+}
+
+// DeadLetters returns what the verbs on the events' dead-letter queue share. records complete the
+// causes of dead letters.
+func (a *App) DeadLetters(t Target, records redrive.Records, verb string) (*redrive.DLQ, error) {
+	dlq, operator, err := a.DLQ(t, verb)
+	if err != nil {
+		return nil, err
+	}
+	queue := sqsqueue.New(sqs.NewFromConfig(t.AWS), t.QueueURL, t.DLQURL, t.Limits()).DeadLetters()
+	dlq.Queue, dlq.Mover, dlq.Records, dlq.Store = queue, queue, records, operator
+	return dlq, nil
 }
 
 // Locked adds a hint to the error of a lock that another operator has.
