@@ -45,7 +45,7 @@ func (a *App) DeadLetters(t Target, records redrive.Records, verb string) (*redr
 func Locked(err error) error {
 	if held, ok := errors.AsType[*redrive.LockedError](err); ok {
 		if held.Lock.By == Operator() {
-			return Hint(err, "another job of this console, or of this command, works on it: wait for it, or stop it")
+			return Hint(err, "another job of this console works on it: wait for it, or stop it")
 		}
 		return Hint(err, "try again when it is done; if its process died, the lock expires at %s", held.Lock.Until.UTC().Format("15:04:05 UTC"))
 	}

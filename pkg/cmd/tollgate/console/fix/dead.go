@@ -68,11 +68,15 @@ type deadJob struct {
 }
 
 type redriven struct {
+	Read     int `json:"read"`
+	Selected int `json:"selected"`
 	redrive.Result
 	Held *int `json:"held"`
 }
 
 type purged struct {
+	Read     int `json:"read"`
+	Selected int `json:"selected"`
 	redrive.Purged
 	File string `json:"file"`
 }
