@@ -50,6 +50,12 @@ func paid(id, invoice string) string {
 		`"data":{"object":{"id":%q,"object":"invoice","amount_paid":1000,"currency":"eur","customer":"cus_1","status":"paid"}}}`, id, invoice)
 }
 
+// succeeded is an event of a payment.
+func succeeded(id, intent string) string {
+	return strings.NewReplacer("invoice.paid", "payment_intent.succeeded", `"object":"invoice","amount_paid":1000`, `"object":"payment_intent","amount":1000,"amount_received":1000`,
+		`"status":"paid"`, `"status":"succeeded"`).Replace(paid(id, intent))
+}
+
 // withStripe gives a system a Stripe that has these events.
 func withStripe(t *testing.T, s *system, bodies ...string) *stripeHas {
 	t.Helper()
@@ -315,8 +321,7 @@ func TestReplayByFilter(t *testing.T) {
 func TestShadow(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	body := strings.Replace(strings.Replace(paid("evt_1", "pi_1"), "invoice.paid", "payment_intent.succeeded", 1), `"object":"invoice","amount_paid":1000`, `"object":"payment_intent","amount":1000,"amount_received":1000`, 1)
-	body = strings.Replace(body, `"status":"paid"`, `"status":"succeeded"`, 1)
+	body := succeeded("evt_1", "pi_1")
 	has := withStripe(t, s, body, strings.Replace(paid("evt_none", "x"), "invoice.paid", "plan.created", 1))
 	s.ended(body, "", idempotency.Applied)
 	s.ended(strings.Replace(paid("evt_none", "x"), "invoice.paid", "plan.created", 1), "", idempotency.Ignored)

@@ -27,12 +27,14 @@ func Pages(a *verb.App) []console.Page {
 }
 
 // Actions are the changes.
-func Actions(a *verb.App) (list []console.Action) {
-	for _, f := range slices.Concat(deadForms(), replayForms(), mailForms()) {
-		list = append(list, f.Action(a))
+func Actions(a *verb.App) (actions []console.Action) {
+	for _, f := range forms() {
+		actions = append(actions, f.Action(a))
 	}
-	return list
+	return actions
 }
+
+func forms() []job.Form { return slices.Concat(deadForms(), replayForms(), mailForms()) }
 
 // values are a form's fields, prefilled from a page's address.
 type values url.Values

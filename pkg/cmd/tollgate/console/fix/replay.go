@@ -110,6 +110,7 @@ func (s shadow) Fails() string {
 type change struct {
 	replay.Change
 	Verdict, Tone string
+	After         string // head of the second side
 	Rows          []diff
 }
 
@@ -129,7 +130,10 @@ func (s shadow) Diff() (list []change) {
 	}
 	for _, c := range s.Changes {
 		words := verdicts[c.Verdict]
-		v := change{Change: c, Verdict: cmp.Or(words[0], c.Verdict), Tone: cmp.Or(words[1], "mute")}
+		v := change{Change: c, Verdict: cmp.Or(words[0], c.Verdict), Tone: cmp.Or(words[1], "mute"), After: "After a replay"}
+		if c.Verdict == replay.IsThere {
+			v.After = "What the handler returns, not written"
+		}
 		for _, f := range c.Fields {
 			v.Rows = append(v.Rows, diff{f.Name, side(f.Was, f.Old), side(f.Is, f.New)})
 		}

@@ -1,0 +1,67 @@
+package job
+
+import (
+	"context"
+	"net/url"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/console"
+)
+
+type fakeVerb struct {
+	IDs  []string `arg:"" optional:""`
+	Note string
+	Rate int
+	Wait bool
+	Yes  bool
+}
+
+func (*fakeVerb) Run(context.Context, *verb.App) error { return nil }
+
+// TestArguments: a form reaches the flags that it has and no others, whatever is typed into it.
+func TestArguments(t *testing.T) {
+	f := Form{New: func() Verb { return &fakeVerb{} }, Flags: []string{"note", "rate"}, Bools: []string{"wait"}, Args: "ids"}
+	for _, tt := range []struct {
+		name string
+		form url.Values
+		want fakeVerb
+	}{
+		{"nothing", url.Values{"note": {" "}, "yes": {"on"}}, fakeVerb{}},
+		{"all", url.Values{"note": {" why "}, "rate": {"5"}, "wait": {"on"}, "ids": {"evt_1, evt_2\n evt_3"}}, fakeVerb{IDs: []string{"evt_1", "evt_2", "evt_3"}, Note: "why", Rate: 5, Wait: true}},
+		{"flags in values", url.Values{"note": {"--yes"}, "ids": {"--yes -y"}}, fakeVerb{IDs: []string{"--yes", "-y"}, Note: "--yes"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got fakeVerb
+			if err := verb.Parse(&got, f.arguments(tt.form)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestProgressOf(t *testing.T) {
+	for want, lines := range map[Progress][]string{
+		{}: {"audit 1: redrive by ann: begins"},
+		{Text: "canary: 2 done", N: 3, Total: 10}:                    {"redriven 3 of 10 (30 %), 2 a second", "canary: 2 done"},
+		{Text: "released 7 of 9 (78 %), 9 a second", N: 7, Total: 9}: {"x", "released 7 of 9 (78 %), 9 a second", "audit 1: done"},
+	} {
+		if got := ProgressOf(console.JobView{Progress: lines}); got != want {
+			t.Errorf("%v: %+v, want %+v", lines, got, want)
+		}
+	}
+}
+
+// TestLines: an output that lost its begin shows its whole lines only.
+func TestLines(t *testing.T) {
+	type one struct{ N int }
+	got := Lines[one](console.JobView{Output: "\"N\":1}\n{\"N\":2}\n{\"N\":3}\n{\"N\""})
+	if diff := cmp.Diff([]one{{2}, {3}}, got); diff != "" {
+		t.Error(diff)
+	}
+}
