@@ -315,7 +315,7 @@ func (j *Jobs) view(n *job) JobView {
 	}
 	for line := range strings.Lines(string(n.progress.text)) {
 		line = strings.TrimSpace(line)
-		if line != n.question { // which the page shows by itself
+		if line != n.question { // the page has it apart
 			v.Progress = append(v.Progress, line)
 		}
 		if id := j.auditID(line); id != "" && (len(v.Audit) == 0 || v.Audit[len(v.Audit)-1] != id) {
