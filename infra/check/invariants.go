@@ -75,7 +75,7 @@ func (c *checker) values() {
 		{queue, "MessageRetentionPeriod", l.SourceRetention.Seconds()},
 		{dlq, "MessageRetentionPeriod", l.DLQRetention.Seconds()},
 		{hold, "VisibilityTimeout", l.Visibility.Seconds()},
-		{hold, "MessageRetentionPeriod", limits.SQSMaxRetention.Seconds()},
+		{hold, "MessageRetentionPeriod", l.HoldRetention.Seconds()},
 		{hold, "MaximumMessageSize", limits.MaxQueueRequest},
 		{hold, "RedrivePolicy", nil}, // each look at it is a receive
 		{consumer, variable + "HOLD_QUEUE_URL", hold},

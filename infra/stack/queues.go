@@ -26,7 +26,7 @@ func (p *parts) addQueues() {
 	})
 	p.hold = p.addQueue("HoldQueue", []string{"Consumer"}, l.Visibility, &awssqs.CfnQueueProps{
 		QueueName:              str(p.name("hold")),
-		MessageRetentionPeriod: seconds(limits.SQSMaxRetention),
+		MessageRetentionPeriod: seconds(l.HoldRetention),
 	})
 }
 

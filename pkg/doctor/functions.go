@@ -185,7 +185,7 @@ func trigger(mappings []Mapping, consumer string, is Function, l limits.Limits) 
 		f.fail(onAlias, "messages go to %s, not to the alias %s, which a deploy moves", qualifier(m.Function), limits.Alias)
 	}
 	if m.State != "Enabled" && m.State != "Updating" && m.State != "Enabling" {
-		f.fail(update+" --enabled", "the event source mapping is %s: no event is handled", strings.ToLower(m.State))
+		f.fail(update+" --enabled", "the event source mapping is %s: no event is handled; if everything is paused, tollgate resume --all enables it", strings.ToLower(m.State))
 	}
 	if !m.PartialBatches {
 		f.fail(update+" --function-response-types ReportBatchItemFailures", "it does not report failures of single messages: a failed event counts as done and is lost")

@@ -51,11 +51,14 @@ func (r resources) queues(ctx context.Context, l limits.Limits, i *Info) (err er
 	seconds := func(d time.Duration) string {
 		return strconv.Itoa(int(d * time.Duration(l.TimeScale) / time.Second))
 	}
-	kept := map[string]string{"MessageRetentionPeriod": seconds(l.DLQRetention), "VisibilityTimeout": seconds(l.Visibility)}
-	if i.DLQURL, err = r.queue(ctx, deadQueueName, kept); err != nil {
+	if i.DLQURL, err = r.queue(ctx, deadQueueName, map[string]string{
+		"MessageRetentionPeriod": seconds(l.DLQRetention), "VisibilityTimeout": seconds(l.Visibility),
+	}); err != nil {
 		return err
 	}
-	if i.HoldURL, err = r.queue(ctx, holdQueueName, kept); err != nil {
+	if i.HoldURL, err = r.queue(ctx, holdQueueName, map[string]string{
+		"MessageRetentionPeriod": seconds(l.HoldRetention), "VisibilityTimeout": seconds(l.Visibility),
+	}); err != nil {
 		return err
 	}
 	redrive, err := json.Marshal(map[string]string{

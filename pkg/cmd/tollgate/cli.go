@@ -9,6 +9,7 @@ import (
 	"tollgate/pkg/cmd/tollgate/doctor"
 	"tollgate/pkg/cmd/tollgate/endpoint"
 	"tollgate/pkg/cmd/tollgate/events"
+	"tollgate/pkg/cmd/tollgate/hold"
 	"tollgate/pkg/cmd/tollgate/ledger"
 	"tollgate/pkg/cmd/tollgate/outbox"
 	"tollgate/pkg/cmd/tollgate/reconcile"
@@ -32,6 +33,9 @@ type cli struct {
 	Causes    events.Causes        `cmd:"" help:"Why events fail now, by type and error, before and after they are dead letters."`
 	DLQ       deadletters.Commands `cmd:"" name:"dlq" help:"The dead-letter queue."`
 	Redrive   deadletters.Redrive  `cmd:"" help:"Send dead letters to the queue again."`
+	Pause     hold.Pause           `cmd:"" help:"Pause an event type, or everything: its events are held."`
+	Resume    hold.Resume          `cmd:"" help:"Resume what was paused: held events are handled."`
+	Hold      hold.Commands        `cmd:"" help:"What is paused, and held events."`
 	Backfill  reconcile.Backfill   `cmd:"" help:"Enqueue events that Stripe lists and the table lacks."`
 	Reconcile reconcile.Commands   `cmd:"" help:"Coverage of reconcile's passes."`
 	Outbox    outbox.Commands      `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`

@@ -39,6 +39,7 @@ import (
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/localtest"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/stripeapi"
@@ -248,6 +249,14 @@ func dataFaults() []fault {
 	return []fault{
 		{"a dead letter", "dead letters", "1: their events are not handled", "tollgate causes", func(s *stage) {
 			_, err := s.sqs.SendMessage(s.t.Context(), &sdksqs.SendMessageInput{QueueUrl: aws.String(s.outputs[limits.OutputDLQURL]), MessageBody: aws.String("x")})
+			check(s.t, err)
+		}},
+		{"a pause of eleven days", "pauses", "invoice.paid is paused for 264h0m0s by ann (x)", "tollgate resume invoice.paid, now", func(s *stage) {
+			_, err := s.writer.PutPauses(s.t.Context(), pause.State{Paused: map[string]pause.Mark{"invoice.paid": {At: time.Now().Add(-11 * 24 * time.Hour), By: "ann", Why: "x"}}})
+			check(s.t, err)
+		}},
+		{"an event of no pause", "pauses", "1 events are held, and no type is paused", "tollgate hold list", func(s *stage) {
+			_, err := s.sqs.SendMessage(s.t.Context(), &sdksqs.SendMessageInput{QueueUrl: aws.String(s.outputs[limits.OutputHoldURL]), MessageBody: aws.String("x")})
 			check(s.t, err)
 		}},
 		{"no dead-letter queue", "queue", "no dead-letter queue", "aws --region us-east-1 sqs set-queue-attributes --queue-url", func(s *stage) { s.attribute(limits.OutputQueueURL, "RedrivePolicy", "") }},

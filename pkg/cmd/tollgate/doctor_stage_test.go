@@ -67,6 +67,7 @@ func newDeployed(t *testing.T) *deployed {
 	}))
 	t.Cleanup(front.Close)
 	dead := s.aws.Queue(t, "tollgate-test-dead", map[string]string{"MessageRetentionPeriod": "1209600", "VisibilityTimeout": "180", "SqsManagedSseEnabled": "true"})
+	hold := s.aws.Queue(t, "tollgate-test-hold", map[string]string{"MessageRetentionPeriod": "1209600", "VisibilityTimeout": "180", "SqsManagedSseEnabled": "true"})
 	queue := s.aws.Queue(t, "tollgate-test-events", map[string]string{
 		"MessageRetentionPeriod": "345600", "VisibilityTimeout": "180", "SqsManagedSseEnabled": "true",
 		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:tollgate-test-dead","maxReceiveCount":16}`,
@@ -82,11 +83,11 @@ func newDeployed(t *testing.T) *deployed {
 	d.has = withStripe(t, s)
 	d.has.bodies["/v1/events"] = `{"object":"list","data":[],"has_more":false,"url":"/v1/events"}`
 	d.outputs = map[string]string{
-		limits.OutputWebhookURL: hookURL, limits.OutputQueueURL: queue, limits.OutputDLQURL: dead, limits.OutputTable: s.info.Table,
+		limits.OutputWebhookURL: hookURL, limits.OutputQueueURL: queue, limits.OutputDLQURL: dead, limits.OutputHoldURL: hold, limits.OutputTable: s.info.Table,
 		limits.OutputWebhookSecret: "webhook", limits.OutputAPIKeySecret: "key",
 	}
 	d.env = map[string]string{
-		"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_DLQ_URL": dead, "TOLLGATE_STRIPE_URL": s.info.StripeURL,
+		"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": queue, "TOLLGATE_DLQ_URL": dead, "TOLLGATE_HOLD_QUEUE_URL": hold, "TOLLGATE_STRIPE_URL": s.info.StripeURL,
 		"TOLLGATE_WEBHOOK_SECRET_ID": "webhook", "TOLLGATE_API_KEY_SECRET_ID": "key",
 	}
 	setAWS(t, front.URL)

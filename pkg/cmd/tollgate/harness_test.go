@@ -81,6 +81,7 @@ func newSystem(t *testing.T) *system {
 		Table: local.TableName, TimeScale: scale, MaxReceives: 2,
 	}
 	s.info.QueueURL, s.info.DLQURL = s.aws.Queues(t, 1, nil)
+	s.info.HoldURL = s.aws.Queue(t, "hold", nil)
 	s.queue = sqsqueue.New(s.sqs, s.info.QueueURL, s.info.DLQURL, limits.Scaled(scale))
 	s.writeInfo()
 	return s
@@ -116,6 +117,10 @@ func rights(t *testing.T) *iam.Enforcer {
 			return "ApiKeySecret"
 		case strings.HasSuffix(name, "events"):
 			return "Queue"
+		case name == localtest.MappingID:
+			return "ConsumerMapping"
+		case strings.HasSuffix(name, "hold"):
+			return "HoldQueue"
 		case strings.HasSuffix(name, "send-dead"):
 			return "SendDeadLetterQueue"
 		case strings.HasSuffix(name, "dead"):
@@ -141,7 +146,7 @@ func setAWS(t *testing.T, url string) {
 func (s *system) environment() map[string]string {
 	s.t.Helper()
 	setAWS(s.t, s.info.Endpoint)
-	return map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL}
+	return map[string]string{"TOLLGATE_TABLE": s.info.Table, "TOLLGATE_QUEUE_URL": s.info.QueueURL, "TOLLGATE_DLQ_URL": s.info.DLQURL, "TOLLGATE_HOLD_QUEUE_URL": s.info.HoldURL}
 }
 
 func check(t testing.TB, err error) {

@@ -53,7 +53,8 @@ func (e *Enforcer) Wrap(next http.Handler) http.Handler {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		caller := callerOf(r)
-		if refused := e.check(caller, r.Header.Get("X-Amz-Target"), body); refused != "" {
+		if refused := e.check(caller, target(r), body); refused != "" {
+			w.Header().Set("X-Amzn-Errortype", "AccessDeniedException") // where clients of REST APIs read it
 			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 			w.WriteHeader(http.StatusBadRequest)
 			_ = json.NewEncoder(w).Encode(map[string]string{"__type": "com.amazonaws#AccessDeniedException", "message": "User: " + caller + " is not authorized to perform: " + refused})
@@ -95,6 +96,29 @@ func (e *Enforcer) check(caller, target string, body []byte) string {
 	return ""
 }
 
+// target is what names a request's service and operation, that of REST APIs made of their paths.
+func target(r *http.Request) string {
+	uuid, isLambda := strings.CutPrefix(r.URL.Path, "/2015-03-31/event-source-mappings")
+	uuid = strings.Trim(uuid, "/")
+	switch {
+	case !isLambda:
+		return r.Header.Get("X-Amz-Target")
+	case uuid == "":
+		return "lambda.ListEventSourceMappings"
+	case r.Method == http.MethodPut:
+		return "lambda.UpdateEventSourceMapping/" + uuid
+	}
+	return "lambda.GetEventSourceMapping/" + uuid
+}
+
+// mapping is the ARN of an event source mapping, as a policy has it, and any for none.
+func (e *Enforcer) mapping(uuid string) string {
+	if uuid == "" {
+		return "*"
+	}
+	return "arn:AWS::Partition:lambda:AWS::Region:AWS::AccountId:event-source-mapping:" + e.resource(uuid)
+}
+
 func callerOf(r *http.Request) string {
 	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	id, _, _ := strings.Cut(credential, "/")
@@ -105,6 +129,10 @@ func callerOf(r *http.Request) string {
 // and batches of SQS that of one message.
 func (e *Enforcer) requests(target string, body []byte) ([]Request, error) {
 	service, operation, _ := strings.Cut(target, ".")
+	if service == "lambda" { // REST: its paths name the resource
+		operation, uuid, _ := strings.Cut(operation, "/")
+		return []Request{{Action: "lambda:" + operation, Resource: e.mapping(uuid)}}, nil
+	}
 	var in struct {
 		TableName, IndexName, QueueUrl, SecretId, LogGroupName string
 		RequestItems                                           map[string]any

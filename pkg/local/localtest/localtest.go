@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"tollgate/pkg/config"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/aws/dynamodb"
+	"tollgate/pkg/local/aws/lambda"
 	"tollgate/pkg/local/aws/logs"
 	"tollgate/pkg/local/aws/secretsmanager"
 	"tollgate/pkg/local/aws/sqs"
@@ -54,7 +56,8 @@ type AWS struct {
 	Logs    *logs.Store // with the log groups of Options
 }
 
-// Start serves SQS, DynamoDB, Secrets Manager and CloudWatch Logs, all empty. They take any access key.
+// Start serves SQS, DynamoDB, Secrets Manager and CloudWatch Logs, all empty, and an event source mapping of Lambda.
+// They take any access key.
 func Start(t testing.TB, o Options) *AWS {
 	t.Helper()
 	dir := t.TempDir()
@@ -65,7 +68,10 @@ func Start(t testing.TB, o Options) *AWS {
 	secretStore, err := secretsmanager.Open(filepath.Join(dir, "secrets.db"), secretsmanager.Options{Now: o.Now})
 	check(t, err)
 	lines := logs.New(o.LogGroups...)
-	handler := awsjson.Handler(queues.Service(), db.Service(), secretStore.Service(), lines.Service())
+	all := http.NewServeMux()
+	all.Handle("/", awsjson.Handler(queues.Service(), db.Service(), secretStore.Service(), lines.Service()))
+	all.Handle(lambda.Path, mapping(t, dir).Handler(""))
+	var handler http.Handler = all
 	if o.Wrap != nil {
 		handler = o.Wrap(handler)
 	}
@@ -80,6 +86,30 @@ func Start(t testing.TB, o Options) *AWS {
 	})
 	c := Config(server.URL, awsclient.Options{})
 	return &AWS{URL: server.URL, SQS: sdksqs.NewFromConfig(c), Dynamo: sdkdynamodb.NewFromConfig(c), Secrets: sdksecrets.NewFromConfig(c), Logs: lines}
+}
+
+// MappingID is that of the event source mapping from the queue events, which runs nothing.
+const MappingID = "5f0d1c52-8a67-4c3e-9d0a-70116a7e0002"
+
+func mapping(t testing.TB, dir string) *lambda.Mappings {
+	t.Helper()
+	m, err := lambda.Open(filepath.Join(dir, "lambda.json"), lambda.Mapping{
+		UUID: MappingID, EventSourceARN: awsjson.ARN("sqs", "events"), FunctionARN: awsjson.ARN("lambda", "function:consumer:live"), BatchSize: 10, MaximumConcurrency: 50,
+	})
+	check(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		_ = m.Run(ctx, MappingID, func(ctx context.Context) error { // ends with the test
+			<-ctx.Done()
+			return nil
+		})
+	})
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
+	return m
 }
 
 // Config is for clients as the functions have them, of services at a URL.

@@ -20,8 +20,6 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/doctor"
@@ -65,31 +63,18 @@ func (c cloud) Account(ctx context.Context) (a doctor.Account, err error) {
 }
 
 func (c cloud) Mappings(ctx context.Context) (all []doctor.Mapping, err error) {
-	queue, err := sqs.NewFromConfig(c.AWS).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &c.QueueURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
-	})
-	if err != nil {
-		return nil, err
-	}
-	arn := queue.Attributes["QueueArn"]
-	pages := lambda.NewListEventSourceMappingsPaginator(lambda.NewFromConfig(c.AWS), &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
+	mappings, err := c.Target.Mappings(ctx)
+	for _, m := range mappings {
+		mapping := doctor.Mapping{
+			ID: aws.ToString(m.UUID), State: aws.ToString(m.State), Function: aws.ToString(m.FunctionArn), BatchSize: int(aws.ToInt32(m.BatchSize)),
+			PartialBatches: slices.Contains(m.FunctionResponseTypes, lambdatypes.FunctionResponseTypeReportBatchItemFailures),
 		}
-		for _, m := range page.EventSourceMappings {
-			mapping := doctor.Mapping{
-				ID: aws.ToString(m.UUID), State: aws.ToString(m.State), Function: aws.ToString(m.FunctionArn), BatchSize: int(aws.ToInt32(m.BatchSize)),
-				PartialBatches: slices.Contains(m.FunctionResponseTypes, lambdatypes.FunctionResponseTypeReportBatchItemFailures),
-			}
-			if m.ScalingConfig != nil {
-				mapping.MaxConcurrency = int(aws.ToInt32(m.ScalingConfig.MaximumConcurrency))
-			}
-			all = append(all, mapping)
+		if m.ScalingConfig != nil {
+			mapping.MaxConcurrency = int(aws.ToInt32(m.ScalingConfig.MaximumConcurrency))
 		}
+		all = append(all, mapping)
 	}
-	return all, nil
+	return all, err
 }
 
 func (c cloud) Alarms(ctx context.Context, prefix string) (all []doctor.Alarm, err error) {

@@ -34,7 +34,7 @@ type Doctor struct {
 }
 
 func (Doctor) Help() string {
-	return `Checks every part and changes nothing: table, queues, dead letters, functions with their version, concurrency, trigger and schedule, alarms and who gets them, secrets, this machine's clock, records and messages that are overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, the addresses that may deliver, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to check what responds there.
+	return `Checks every part and changes nothing: table, queues, dead letters, pauses with their held events, functions with their version, concurrency, trigger and schedule, alarms and who gets them, secrets, this machine's clock, records and messages that are overdue, dead events, unreadable rows (of the first 50000), Stripe's key and endpoint, the accounts and endpoints that reconcile and consumer are configured with, the addresses that may deliver, and the last pass of reconcile. The endpoint's URL gets one delivery without a signature, to check what responds there.
 
   ok no problem found
   warn     degraded, or could not be checked
@@ -164,6 +164,10 @@ func (c *Doctor) checks(ctx context.Context, a *verb.App, t verb.Target, publish
 	checks := []doctor.Check{
 		doctor.CheckTable(tableOf{table, t.Table}, site),
 		doctor.CheckQueues(queueOf(queues, t.QueueURL), queueOf(queues, t.DLQURL), site),
+		doctor.Skip("pauses", "the hold queue is not known: name the system by --stack, or set TOLLGATE_HOLD_QUEUE_URL"),
+	}
+	if t.HoldURL != "" {
+		checks[2] = doctor.CheckPauses(queueOf(queues, t.HoldURL), pausesOf{reader, t}, site, time.Now)
 	}
 	sending := func(ctx context.Context) (doctor.Sending, error) { return localSending(ctx, t, queues) }
 	if t.Local {

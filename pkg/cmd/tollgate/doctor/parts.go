@@ -27,7 +27,6 @@ import (
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/idempotency"
-	"tollgate/pkg/ingest"
 	"tollgate/pkg/outbox"
 	"tollgate/pkg/registration"
 	"tollgate/pkg/stripeapi"
@@ -139,6 +138,20 @@ func (s secretValues) value(ctx context.Context, id string) (string, bool, error
 		return "", false, err
 	}
 	return aws.ToString(out.SecretString), out.SecretString != nil, nil
+}
+
+// pausesOf reads the switch and the consumer's event source mapping.
+type pausesOf struct {
+	*dynamostore.Reader
+	verb.Target
+}
+
+func (p pausesOf) Mapping(ctx context.Context) (string, error) {
+	all, err := p.Mappings(ctx)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	return aws.ToString(all[0].State), nil
 }
 
 type recordsOf struct{ *dynamostore.Reader }
@@ -306,22 +319,17 @@ func accountsOf(ctx context.Context, t verb.Target) (a doctor.Accounts, err erro
 	if a.Consumer, err = t.Policies(ctx); err != nil {
 		return a, err
 	}
-	listed, endpoints := t.Reconciled, t.Endpoints
+	endpoints := t.Endpoints
 	if !t.Local {
 		variables, err := t.Variables(ctx, "reconcile")
 		if err != nil {
 			return a, err
 		}
-		listed, endpoints = variables["TOLLGATE_RECONCILE"], variables["TOLLGATE_ENDPOINTS"]
+		endpoints = variables["TOLLGATE_ENDPOINTS"]
 	}
-	if a.Reconcile, err = config.ParseEndpoints(endpoints); err == nil {
-		a.Reconciled, err = config.ParseAccounts(listed)
-	}
-	if err != nil {
+	if a.Reconcile, err = config.ParseEndpoints(endpoints); err != nil {
 		return a, fmt.Errorf("%w: of reconcile: %w", doctor.ErrConfiguration, err)
 	}
-	if a.Reconciled == nil {
-		a.Reconciled = map[string]string{"": ingest.DefaultEndpoint}
-	}
-	return a, nil
+	a.Reconciled, err = t.Accounts(ctx)
+	return a, err
 }

@@ -5,22 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"tollgate/pkg/cmd/tollgate/verb"
-	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/event"
 	"tollgate/pkg/handlers"
-	"tollgate/pkg/pause"
 	"tollgate/pkg/reconcile"
-	"tollgate/pkg/sqsqueue"
-	"tollgate/pkg/stripeapi"
 )
 
 // Backfill is an on-demand reconcile pass.
@@ -80,7 +72,7 @@ func (c *Backfill) Run(ctx context.Context, a *verb.App) error {
 	if req.Until, err = settledUntil(req, t); err != nil {
 		return err
 	}
-	r, err := c.reconciler(ctx, a, t)
+	r, err := a.Reconciler(ctx, t, map[string]string{c.Account: c.Endpoint})
 	if err != nil {
 		return err
 	}
@@ -171,33 +163,6 @@ func (c *Backfill) types() (types []string, err error) {
 	}
 	slices.Sort(types)
 	return slices.Compact(types), nil
-}
-
-// reconciler has the same parts as the reconcile function.
-func (c *Backfill) reconciler(ctx context.Context, a *verb.App, t verb.Target) (*reconcile.Reconciler, error) {
-	o, err := a.StripeOptions(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	stripe, err := stripeapi.New(o.Patient())
-	if err != nil {
-		return nil, err
-	}
-	store, err := dynamostore.New(dynamodb.NewFromConfig(t.AWS), t.Table, dynamostore.Options{Limits: t.Limits()})
-	if err != nil {
-		return nil, err
-	}
-	policies, err := t.Policies(ctx)
-	if err != nil {
-		return nil, verb.Hint(err, "the endpoint's policy must be known, as nothing that it excludes is sent: give the credentials lambda:GetFunctionConfiguration on the consumer function")
-	}
-	queue := sqsqueue.New(sqs.NewFromConfig(t.AWS), t.QueueURL, "", t.Limits())
-	return reconcile.New(reconcile.Config{
-		Lister: stripe, Records: store, Coverage: store, Begins: store, Depth: queue, Sender: queue,
-		Pause: pause.NewCache(store.Pauses, t.Limits(), nil),
-		Types: handlers.Types(), Accounts: map[string]string{c.Account: c.Endpoint}, Policies: policies, Limits: t.Limits(),
-		Logger: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
 }
 
 func (c *Backfill) backfill(ctx context.Context, a *verb.App, t verb.Target, r *reconcile.Reconciler, req reconcile.BackfillRequest) (backfilled, error) {

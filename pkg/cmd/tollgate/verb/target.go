@@ -29,6 +29,7 @@ import (
 	"tollgate/pkg/event"
 	"tollgate/pkg/failpoint"
 	"tollgate/pkg/handlers"
+	"tollgate/pkg/ingest"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
 	"tollgate/pkg/policy"
@@ -42,8 +43,9 @@ type Target struct {
 	Table       string
 	QueueURL    string
 	DLQURL      string
-	TimeScale   int // waits are divided by it, 1 on AWS
-	MaxReceives int // 0 for the number of [limits.AWS]
+	HoldURL     string // of the queue that holds paused events, "" without one or if unknown
+	TimeScale   int    // waits are divided by it, 1 on AWS
+	MaxReceives int    // 0 for the number of [limits.AWS]
 
 	URL string // where deliveries are posted, "" if unknown
 
@@ -109,7 +111,7 @@ func (a *App) findTarget(ctx context.Context) (Target, error) {
 		c, err := a.awsConfig(ctx)
 		return Target{
 			Name: "table " + a.Env.Table + " in " + c.Region, AWS: c,
-			Table: a.Env.Table, QueueURL: a.Env.QueueURL, DLQURL: a.Env.DLQURL, TimeScale: 1,
+			Table: a.Env.Table, QueueURL: a.Env.QueueURL, DLQURL: a.Env.DLQURL, HoldURL: a.Env.HoldURL, TimeScale: 1,
 			StripeURL: a.Env.StripeURL, WebhookSecretID: a.Env.WebhookSecretID, APIKeySecretID: a.Env.APIKeySecretID,
 		}, err
 	default:
@@ -159,7 +161,7 @@ func (a *App) localTarget(ctx context.Context) (Target, error) {
 	c.HTTPClient = client
 	return Target{
 		Name: "the local system in " + a.Data, AWS: c,
-		Table: i.Table, QueueURL: i.QueueURL, DLQURL: i.DLQURL,
+		Table: i.Table, QueueURL: i.QueueURL, DLQURL: i.DLQURL, HoldURL: i.HoldURL,
 		TimeScale: i.TimeScale, MaxReceives: i.MaxReceives,
 		URL: i.URL, Secret: i.Secret, EndpointSecrets: i.EndpointSecrets, Endpoints: i.Endpoints, Reconciled: i.Reconcile, Local: true,
 		SendDLQURL: i.SendDLQURL, Destinations: i.Destinations,
@@ -252,7 +254,7 @@ func (a *App) stackTarget(ctx context.Context) (Target, error) {
 	}
 	return Target{
 		Name: "stack " + a.Stack + " in " + c.Region, AWS: c, TimeScale: 1,
-		Table: outputs[limits.OutputTable], QueueURL: outputs[limits.OutputQueueURL], DLQURL: outputs[limits.OutputDLQURL],
+		Table: outputs[limits.OutputTable], QueueURL: outputs[limits.OutputQueueURL], DLQURL: outputs[limits.OutputDLQURL], HoldURL: outputs[limits.OutputHoldURL],
 		SendDLQURL: outputs[limits.OutputSendDLQURL], URL: outputs[limits.OutputWebhookURL], WebhookSecretID: outputs[limits.OutputWebhookSecret], APIKeySecretID: outputs[limits.OutputAPIKeySecret],
 	}, nil
 }
@@ -320,6 +322,27 @@ func (t Target) Policies(ctx context.Context) (map[string]policy.Policy, error) 
 		return nil, fmt.Errorf("%w: of the consumer: %w", doctor.ErrConfiguration, err)
 	}
 	return policies, nil
+}
+
+// Accounts returns those that the target's reconcile lists, with their endpoints. Without a
+// configuration it is the key's own alone.
+func (t Target) Accounts(ctx context.Context) (map[string]string, error) {
+	listed := t.Reconciled
+	if !t.Local {
+		variables, err := t.Variables(ctx, "reconcile")
+		if err != nil {
+			return nil, err
+		}
+		listed = variables["TOLLGATE_RECONCILE"]
+	}
+	all, err := config.ParseAccounts(listed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: of reconcile: %w", doctor.ErrConfiguration, err)
+	}
+	if all == nil {
+		all = map[string]string{"": ingest.DefaultEndpoint}
+	}
+	return all, nil
 }
 
 // Sending returns the target's destinations and their queues, as its sender has them. Without

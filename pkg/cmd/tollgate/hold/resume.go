@@ -1,0 +1,157 @@
+package hold
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/pause"
+	"tollgate/pkg/reconcile"
+	"tollgate/pkg/redrive"
+)
+
+// Resume ends a pause.
+type Resume struct {
+	which
+	Rate   int    `default:"20" help:"Events a second (1 to 500). Default: 20." placeholder:"N"`
+	DryRun bool   `help:"Show what would be resumed, and resume nothing."`
+	Note   string `help:"Reason, for the audit trail." placeholder:"TEXT"`
+	Yes    bool   `help:"Do not ask for confirmation."`
+}
+
+func (Resume) Help() string {
+	return `Ends the pause of a type: waits until every consumer knows, about 90 seconds, sends the held events to the queue again at --rate, then compares the time of the pause with Stripe's list and enqueues what is missing. New events of the type are handled from the first seconds on. The type is being resumed until all of this is done.
+
+With --all it enables the consumer's event source mapping, and then compares the time of the pause. Types that were paused separately stay paused.
+
+Every step can be repeated: after Ctrl-C, an error or a crash run it again. Pausing the type again stops it, too.
+
+  tollgate resume invoice.paid
+  tollgate resume --all --note "moved"`
+}
+
+type resumedView struct {
+	Type     string  `json:"type"` // "*" for everything
+	DryRun   bool    `json:"dry_run"`
+	Since    *string `json:"since"` // of the pause
+	Until    *string `json:"until"`
+	Held     int     `json:"held"`     // in a dry run: events that would be sent from the hold queue
+	Moved    int     `json:"moved"`    // sent from the hold queue to the queue of events
+	Listed   int     `json:"listed"`   // by Stripe, of the time of the pause
+	Enqueued int     `json:"enqueued"` // of them, missing
+	Complete bool    `json:"complete"` // nothing is left to do
+	Rate     int     `json:"rate"`
+	Seconds  float64 `json:"seconds"`
+}
+
+// Run resumes, and succeeds when nothing is left to do.
+func (c *Resume) Run(ctx context.Context, a *verb.App) error {
+	name, err := c.name("resumed")
+	if err != nil {
+		return err
+	}
+	if err := verb.Between("--rate", c.Rate, 1, redrive.MaxRate); err != nil {
+		return err
+	}
+	s, err := open(ctx, a, "resume")
+	if err != nil {
+		return err
+	}
+	v, err := s.toResume(ctx, name)
+	if err != nil {
+		return err
+	}
+	v.Rate, v.DryRun = c.Rate, c.DryRun
+	if c.DryRun {
+		return s.plannedResume(ctx, name, v)
+	}
+	accounts, err := s.target.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	passes, err := a.Reconciler(ctx, s.target, accounts)
+	if err != nil {
+		return err
+	}
+	r := &pause.Resumption{
+		Store: s.store, Hold: *s.hold, Passes: passes, Limits: s.target.Limits(), Rate: c.Rate, OnStep: s.step,
+		Enable: func(ctx context.Context) error { return s.target.Consume(ctx, true) },
+	}
+	of := verb.Audit{Verb: "resume", Note: c.Note, Detail: fmt.Sprintf("%s, paused since %s, %d a second", called(name), *v.Since, c.Rate), Ask: "resume " + called(name)}
+	return a.Change(ctx, s.target, of, c.Yes, func(ctx context.Context) (string, error) { return s.resume(ctx, r, name, v) })
+}
+
+// toResume is an error unless the name can be resumed.
+func (s *system) toResume(ctx context.Context, name string) (v resumedView, err error) {
+	state, err := s.store.Pauses(ctx)
+	if err != nil {
+		return v, err
+	}
+	mark, isPaused := state.Paused[name]
+	span, isResuming := state.Resuming[name]
+	_, all := state.Paused[pause.All]
+	v = resumedView{Type: name, Since: verb.Stamp(mark.At)}
+	switch {
+	case all && name != pause.All:
+		return v, verb.Hint(verb.Usage("everything is paused: the events of %s would wait in the queue", name), "tollgate resume --all")
+	case isResuming:
+		v.Since, v.Until = verb.Stamp(span.From), verb.Stamp(span.Until)
+	case !isPaused:
+		return v, verb.Hint(verb.Usage("%s is not paused", called(name)), "tollgate hold list shows what is; to handle held events of a type that is not, pause it first")
+	}
+	return v, nil
+}
+
+func (s *system) plannedResume(ctx context.Context, name string, v resumedView) error {
+	text := fmt.Sprintf("would resume everything, paused since %s; nothing was changed", *v.Since)
+	if name == pause.All {
+		s.Line(v, text)
+		return nil
+	}
+	p, err := s.plan(ctx, redrive.Filter{Type: name}, false)
+	if err != nil {
+		return err
+	}
+	v.Held = p.Selected
+	took := time.Duration(p.Selected/v.Rate) * time.Second
+	s.Line(v, fmt.Sprintf("would resume %s, paused since %s: %s, %d a second, in about %s after a wait of %s; nothing was changed",
+		name, *v.Since, verb.Plural(p.Selected, "held event", "held events"), v.Rate, took, s.target.Limits().PauseSettle()))
+	return s.unseen(p)
+}
+
+// step says what a resumption does now.
+func (s *system) step(step pause.Step) {
+	fmt.Fprintln(s.Err, map[pause.Step]string{
+		pause.StepWait:   fmt.Sprintf("waiting %s until no consumer holds its events any more", s.target.Limits().PauseSettle()),
+		pause.StepMove:   "sending the held events to the queue",
+		pause.StepEnable: "enabling the consumer's event source mapping",
+		pause.StepPass:   "comparing the time of the pause with Stripe's list",
+	}[step])
+}
+
+func (s *system) resume(ctx context.Context, r *pause.Resumption, name string, v resumedView) (string, error) {
+	began, sent, listed := time.Now(), s.Counter("sent", "held events"), s.Counter("listed", "events")
+	r.OnSent, r.Progress = sent.Add, func(n reconcile.Counts) { listed.Add(n.Listed) }
+	done, err := r.Run(ctx, name, verb.Operator())
+	sent.Done()
+	listed.Done()
+	v.Moved, v.Listed, v.Enqueued, v.Complete, v.Seconds = done.Moved, done.Pass.Listed, done.Pass.Requeued(), err == nil, time.Since(began).Seconds()
+	if !done.Span.From.IsZero() {
+		v.Since, v.Until = verb.Stamp(done.Span.From), verb.Stamp(done.Span.Until)
+	}
+	text := fmt.Sprintf("%s sent to the queue; of the time since %s Stripe lists %s, and %d of them were missing",
+		verb.Plural(v.Moved, "held event", "held events"), *v.Since, verb.Plural(v.Listed, "event", "events"), v.Enqueued)
+	if err == nil {
+		text = "resumed " + called(name) + ": " + text
+	}
+	s.Line(v, text)
+	switch {
+	case errors.Is(err, pause.ErrPausedAgain):
+		err = verb.Hint(err, "tollgate hold list shows by whom")
+	case err != nil:
+		err = verb.Hint(verb.Locked(err), "%s is still being resumed: run it again, every step can be repeated", called(name))
+	}
+	return text, err
+}
