@@ -69,6 +69,13 @@ type Config struct {
 // ErrNotFound means that a page's subject does not exist: the answer is 404.
 var ErrNotFound = errors.New("not found")
 
+// NotFound returns an error with the same text that wraps [ErrNotFound] too.
+func NotFound(err error) error { return notFound{err} }
+
+type notFound struct{ error }
+
+func (e notFound) Unwrap() []error { return []error{e.error, ErrNotFound} }
+
 type redirect string
 
 func (r redirect) Error() string { return "go to " + string(r) }
@@ -170,7 +177,7 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.HandleFunc("GET /live", s.serveLive)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, fmt.Errorf("no page has this address: %w", ErrNotFound))
+		s.fail(w, NotFound(errors.New("no page has this address")))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), jobsKey{}, s.jobs)))

@@ -28,6 +28,8 @@ import (
 //	command S   a command line with a button to copy it
 //	plot P      a [Plot]
 //	dict K V …  a map, for templates with several arguments
+//	list V …    a list
+//	stamp T     a time as RFC 3339, for an address
 //	pretty S    JSON with an indent, or the text
 //	last L      the index of a list's last entry
 //	live NAME . a block with live updates; . is the page's data
@@ -38,7 +40,7 @@ func Funcs() template.FuncMap {
 	return template.FuncMap{
 		"time": timeTag(""), "ago": timeTag(" data-ago"), "dur": Duration, "count": count, "bytes": size, "money": Money,
 		"badge": badge, "tone": Tone, "event": link("/events/", "event"), "customer": link("/customers/", "customer"),
-		"command": command, "plot": Plot.HTML, "dict": dict, "pretty": pretty, "last": func(list any) int { return reflect.ValueOf(list).Len() - 1 },
+		"command": command, "plot": Plot.HTML, "dict": dict, "list": func(values ...any) []any { return values }, "stamp": stamp, "pretty": pretty, "last": func(list any) int { return reflect.ValueOf(list).Len() - 1 },
 		"live": needsServer, "token": needsServer, "readonly": needsServer,
 	}
 }
@@ -54,6 +56,14 @@ func timeTag(attribute string) func(any) template.HTML {
 		text := t.Format("2006-01-02 15:04:05")
 		return template.HTML(`<time datetime="` + t.Format(time.RFC3339Nano) + `" title="` + text + ` UTC"` + attribute + `>` + text + ` UTC</time>`)
 	}
+}
+
+func stamp(v any) string {
+	t, ok := asTime(v)
+	if !ok || t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 func asTime(v any) (time.Time, bool) {

@@ -27,9 +27,10 @@ const (
 // NewJob is a change to run in the background.
 type NewJob struct {
 	Title   string
-	Kind    string // for its page: what its output is
-	Command string // the equivalent command line
-	Page    string // the job's page is this path and its id; default: /jobs/
+	Kind    string     // for its page: what its output is
+	Command string     // the equivalent command line
+	Page    string     // the job's page is this path and its id; default: /jobs/
+	Form    url.Values // that started it, for its page
 	// Run prints a result and lines of progress. It may run again for a plan that became old.
 	Run func(ctx context.Context, io JobIO) error
 }
@@ -259,8 +260,9 @@ func (t *tail) Write(p []byte) (int, error) {
 // JobView is a job at a moment.
 type JobView struct {
 	ID, Title, Kind, Command string
-	Path                     string // of its page
-	Status                   string // running, asking, done, failed or stopped
+	Form                     url.Values // that started it
+	Path                     string     // of its page
+	Status                   string     // running, asking, done, failed or stopped
 	Began, Ended             time.Time
 	Progress                 []string // the newest lines
 	Output                   string   // its end
@@ -309,7 +311,7 @@ func (j *Jobs) Get(id string) (JobView, error) {
 
 func (j *Jobs) view(n *job) JobView {
 	v := JobView{
-		ID: n.id, Title: n.Title, Kind: n.Kind, Command: n.Command, Path: n.path(), Status: "running", Began: n.began, Ended: n.ended,
+		ID: n.id, Title: n.Title, Kind: n.Kind, Command: n.Command, Form: n.Form, Path: n.path(), Status: "running", Began: n.began, Ended: n.ended,
 		Question: n.question, Plan: n.plan, Asked: n.asked,
 		Output: string(n.output.text), Dropped: n.output.dropped,
 	}

@@ -41,35 +41,47 @@ type View struct {
 	Outcome   string  `json:"outcome"`
 }
 
+// Found are entries, the newest first.
+type Found struct {
+	Entries []dynamostore.AuditEntry
+	More    bool // there are others of that time
+}
+
 // Run lists entries. No entries is not a failure.
 func (c *List) Run(ctx context.Context, a *verb.App) error {
+	found, err := c.Load(ctx, a)
+	if err != nil {
+		return err
+	}
+	verb.List(a, found.Entries, viewOf, "No entries.", "began|took|verb|by|because|what|outcome", row)
+	if found.More {
+		fmt.Fprintf(a.Err, "there are more than %d (--limit)\n", c.Limit)
+	}
+	return nil
+}
+
+// Load reads entries.
+func (c *List) Load(ctx context.Context, a *verb.App) (found Found, err error) {
 	if c.Limit < 1 || c.Limit > 10_000 {
-		return verb.Usage("--limit is 1 to 10000")
+		return found, verb.Usage("--limit is 1 to 10000")
 	}
 	now := time.Now()
 	since, err := verb.When("--since", c.Since, now)
 	if err != nil {
-		return err
+		return found, err
 	}
 	if now.Sub(since) > 400*24*time.Hour || since.After(now) {
-		return verb.Usage("--since is at most 400 days ago, and not in the future")
+		return found, verb.Usage("--since is at most 400 days ago, and not in the future")
 	}
 	_, reader, err := a.Reader(ctx)
 	if err != nil {
-		return err
+		return found, err
 	}
 	// The clock of another machine may be ahead.
-	entries, more, err := reader.Audit(ctx, dynamostore.AuditRequest{
+	found.Entries, found.More, err = reader.Audit(ctx, dynamostore.AuditRequest{
 		Since: since, Until: now.Add(time.Minute), Verb: c.Verb, Limit: c.Limit,
 	})
-	if err != nil {
-		return err
-	}
-	verb.List(a, entries, viewOf, "No entries.", "began|took|verb|by|because|what|outcome", row)
-	if more {
-		fmt.Fprintf(a.Err, "there are more than %d (--limit)\n", c.Limit)
-	}
-	return nil
+	return found, err
 }
 
 func viewOf(e dynamostore.AuditEntry) any {

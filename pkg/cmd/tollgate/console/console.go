@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/console/check"
 	"tollgate/pkg/cmd/tollgate/console/fix"
 	"tollgate/pkg/cmd/tollgate/console/overview"
 	"tollgate/pkg/cmd/tollgate/verb"
@@ -157,9 +158,11 @@ func parts(a *verb.App) ([]console.Page, []console.Action) {
 	pages := slices.Concat(
 		overview.Pages(a),
 		fix.Pages(a),
+		check.Pages(a),
 	)
 	actions := slices.Concat(
 		fix.Actions(a),
+		check.Actions(a),
 	)
 	return pages, actions
 }

@@ -6,6 +6,7 @@ import (
 
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/event"
+	"tollgate/pkg/ledger"
 )
 
 // kinds are the prefixes of the ids that the ledger is read by, with Stripe's words for them.
@@ -24,6 +25,9 @@ func kindOf(id string) string {
 	}
 	return kinds()[prefix]
 }
+
+// Readable reports whether the ledger is read by an id like this one.
+func Readable(id string) bool { return kindOf(id) != "" }
 
 func isCustomer(id string) bool { return kindOf(id) == "customer" }
 
@@ -59,6 +63,12 @@ func (c *Show) unknown(target string) error {
 	if why != "" {
 		why += "; or "
 	}
-	return verb.Hint(fmt.Errorf("%s is not known in %s mode in %s", subject, event.Mode(c.Live), target),
+	return verb.Hint(unknownError(fmt.Sprintf("%s is not known in %s mode in %s", subject, event.Mode(c.Live), target)),
 		"%sno event about it was handled yet (tollgate events list), or it is of the other mode (--live) or of a connected account (--account)", why)
 }
+
+// unknownError is a [ledger.ErrUnknown] with the words of this verb.
+type unknownError string
+
+func (e unknownError) Error() string        { return string(e) }
+func (e unknownError) Is(target error) bool { return target == ledger.ErrUnknown }

@@ -38,8 +38,8 @@ For an object it shows its row and entitlement, the facts, rows and messages tha
   tollgate ledger show --reference order-7`
 }
 
-// view is a ledger as it is shown.
-type view struct {
+// View is a ledger as it is shown.
+type View struct {
 	Object    string `json:"object,omitempty"` // the id or reference that was asked for, "" for a customer
 	Reference string `json:"reference,omitempty"`
 	ledger.Ledger
@@ -48,21 +48,10 @@ type view struct {
 
 // Run shows the ledger. An unknown id or reference is a failure.
 func (c *Show) Run(ctx context.Context, a *verb.App) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	t, reader, err := a.Reader(ctx)
+	v, err := c.Load(ctx, a)
 	if err != nil {
 		return err
 	}
-	v, err := c.read(ctx, reader)
-	if errors.Is(err, ledger.ErrUnknown) {
-		return c.unknown(t.Name)
-	}
-	if err != nil {
-		return err
-	}
-	v.Next = nextSteps(v.Ledger, time.Now())
 	if a.JSON {
 		a.Object(v)
 		return nil
@@ -71,7 +60,24 @@ func (c *Show) Run(ctx context.Context, a *verb.App) error {
 	return nil
 }
 
-func (c *Show) read(ctx context.Context, items ledger.Items) (v view, err error) {
+// Load reads the ledger. The error wraps [ledger.ErrUnknown] for an unknown id or reference.
+func (c *Show) Load(ctx context.Context, a *verb.App) (v View, err error) {
+	if err := c.check(); err != nil {
+		return v, err
+	}
+	t, reader, err := a.Reader(ctx)
+	if err != nil {
+		return v, err
+	}
+	v, err = c.read(ctx, reader)
+	if errors.Is(err, ledger.ErrUnknown) {
+		return v, c.unknown(t.Name)
+	}
+	v.Next = nextSteps(v.Ledger, time.Now())
+	return v, err
+}
+
+func (c *Show) read(ctx context.Context, items ledger.Items) (v View, err error) {
 	mode := event.Mode(c.Live)
 	switch {
 	case c.Reference != "":
@@ -92,7 +98,7 @@ type ledgerTables struct {
 	now time.Time
 }
 
-func (p ledgerTables) show(l view) {
+func (p ledgerTables) show(l View) {
 	p.fields(l)
 	show(p, "subscriptions", l.Subscriptions, "id|status|items|period end|ends|paused", func(s ledger.Subscription) []string {
 		return []string{s.ID, s.Status, items(s.Items), p.at(s.CurrentPeriodEnd), p.at(max(s.EndedAt, s.CancelAt)), p.pause(s.PauseCollection)}
@@ -137,7 +143,7 @@ func (p ledgerTables) show(l view) {
 }
 
 // fields prints what the ledger is of.
-func (p ledgerTables) fields(l view) {
+func (p ledgerTables) fields(l View) {
 	lines := [][2]string{{"customer", verb.Dash(l.Customer)}, {"mode", l.Mode}, {"account", verb.Dash(l.Account)}}
 	if l.Deleted {
 		lines[0][1] += " (deleted at Stripe)"

@@ -79,23 +79,30 @@ func (c *Report) Run(ctx context.Context, a *verb.App) error {
 
 // Load reads the coverage of the last days.
 func (c *Report) Load(ctx context.Context, a *verb.App) (v View, err error) {
+	p, broken, err := c.Prove(ctx, a)
+	if err != nil {
+		return v, err
+	}
+	return c.View(p, broken), nil
+}
+
+// Prove reads the coverage of the last days, and the keys of its unreadable items.
+func (c *Report) Prove(ctx context.Context, a *verb.App) (p reconcile.Proof, broken []string, err error) {
 	if c.Days < 1 || c.Days > 29 {
-		return v, verb.Usage("--days is 1 to 29")
+		return p, nil, verb.Usage("--days is 1 to 29")
 	}
 	t, reader, err := a.Reader(ctx)
 	if err != nil {
-		return v, err
+		return p, nil, err
 	}
 	now, l := time.Now(), t.Limits().Reconcile
 	back := time.Duration(c.Days) * 24 * time.Hour
 	// A window may begin before the time that it reaches into.
 	notes, broken, err := reader.Covered(ctx, now.Add(-back-l.Frequent.Span-l.Frequent.Every-l.Slice), now)
 	if err != nil {
-		return v, err
+		return p, nil, err
 	}
-	v = c.view(reconcile.Prove(notes, l, now, back))
-	v.Broken = append(v.Broken, broken...)
-	return v, nil
+	return reconcile.Prove(notes, l, now, back), broken, nil
 }
 
 func (c *Report) summary(p reconcile.Proof) string {
@@ -116,10 +123,11 @@ func streamName(account string, live bool) string {
 	return cmp.Or(account, "-") + " " + event.Mode(live)
 }
 
-func (c *Report) view(p reconcile.Proof) View {
+// View returns the report of a proof.
+func (c *Report) View(p reconcile.Proof, broken []string) View {
 	v := View{
 		From: p.From, To: p.To, Whole: p.Whole(), Says: c.summary(p), Streams: []string{}, Gaps: []Gap{},
-		Before: []Gap{}, Excluded: []Excluded{}, Broken: []string{},
+		Before: []Gap{}, Excluded: []Excluded{}, Broken: append([]string{}, broken...),
 	}
 	for _, s := range p.Streams {
 		v.Streams = append(v.Streams, streamName(s.Account, s.Livemode))

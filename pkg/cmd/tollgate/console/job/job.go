@@ -39,7 +39,7 @@ func (f Form) Action(a *verb.App) console.Action {
 		if err := verb.Parse(f.New(), args); err != nil {
 			return "", err
 		}
-		return jobs.Start(console.NewJob{Title: f.Title, Kind: f.Name, Command: a.CommandLine(f.Name, args...), Page: f.Page, Run: func(ctx context.Context, io console.JobIO) error {
+		return jobs.Start(console.NewJob{Title: f.Title, Kind: f.Name, Command: a.CommandLine(f.Name, args...), Page: f.Page, Form: form, Run: func(ctx context.Context, io console.JobIO) error {
 			v := f.New()
 			if err := verb.Parse(v, args); err != nil {
 				return err
