@@ -155,6 +155,11 @@ type view struct {
 // load never fails for a part that cannot be read: it is among what is wrong.
 func (o *overview) load(ctx context.Context, s span) (view, error) {
 	v := view{Range: s, Ranges: ranges()}
+	for _, start := range []func(context.Context) chan struct{}{o.counts.start, o.depth.start, o.findings.start, o.days.start, o.pauses.start} {
+		start(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	c, _, err := o.counts.get(ctx)
 	d := timeseries.Data{Window: timeseries.Last(time.Now(), s.span, s.step)}
 	if c.source != nil {

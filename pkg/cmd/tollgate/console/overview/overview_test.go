@@ -200,6 +200,13 @@ func TestCostIsStated(t *testing.T) {
 	}
 }
 
+// impatient gets a value as a page does.
+func impatient[T any](t *testing.T, get func(context.Context) (T, time.Time, error)) (T, time.Time, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return get(ctx)
+}
+
 // TestReadOncePerTime: however many ask, one read in its time; a slow one is shown when it ends, an
 // error keeps the value, and what is long past is not shown.
 func TestReadOncePerTime(t *testing.T) {
@@ -216,7 +223,7 @@ func TestReadOncePerTime(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if _, _, err := r.get(t.Context()); !errors.Is(err, errPending) {
+				if _, _, err := impatient(t, r.get); !errors.Is(err, errPending) {
 					t.Errorf("error %v before the first value", err)
 				}
 			})
@@ -224,7 +231,7 @@ func TestReadOncePerTime(t *testing.T) {
 		wg.Wait()
 		expect := func(says string, want int64, wantErr bool) {
 			t.Helper()
-			if got, _, err := r.get(t.Context()); got != want || (err != nil) != wantErr {
+			if got, _, err := impatient(t, r.get); got != want || (err != nil) != wantErr {
 				t.Errorf("%s: %d, %v, want %d", says, got, err, want)
 			}
 		}
@@ -238,12 +245,12 @@ func TestReadOncePerTime(t *testing.T) {
 		expect("after it", 2, false)
 		fails.Store(true)
 		time.Sleep(time.Minute)
-		r.get(t.Context())
+		impatient(t, r.get)
 		time.Sleep(time.Second)
 		expect("after a failure", 2, true)
 		fails.Store(false)
 		time.Sleep(time.Hour)
-		if _, _, err := r.get(t.Context()); !errors.Is(err, errPending) {
+		if _, _, err := impatient(t, r.get); !errors.Is(err, errPending) {
 			t.Errorf("error %v, want an hour-old value not shown", err)
 		}
 		time.Sleep(time.Second)

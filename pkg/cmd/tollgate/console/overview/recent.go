@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// patience is how long a page waits for what is being read before it shows the rest.
+// patience is how long a page waits in all for what is being read before it shows the rest.
 const patience = 150 * time.Millisecond
 
 // errPending means that a first answer is on its way.
@@ -26,22 +26,23 @@ type recent[T any] struct {
 	running chan struct{}
 }
 
-// get returns the value and when it was read. After a long time without a caller it is read anew.
-func (r *recent[T]) get(ctx context.Context) (value T, at time.Time, err error) {
+// start begins to read if it is time, and returns what ends then, nil if nothing is being read.
+func (r *recent[T]) start(ctx context.Context) (running chan struct{}) {
 	r.mu.Lock()
-	age := time.Since(r.at)
-	if r.running == nil && age >= r.every {
+	defer r.mu.Unlock()
+	if r.running == nil && time.Since(r.at) >= r.every {
 		r.running = make(chan struct{})
 		go r.refresh(context.WithoutCancel(ctx), r.running)
 	}
-	running := r.running
-	r.mu.Unlock()
-	if running != nil {
-		wait := time.NewTimer(patience)
-		defer wait.Stop()
+	return r.running
+}
+
+// get returns the value and when it was read. It waits until ctx ends for one that is being read,
+// and returns the one before it then. After a long time without a caller there is none.
+func (r *recent[T]) get(ctx context.Context) (value T, at time.Time, err error) {
+	if running := r.start(ctx); running != nil {
 		select {
 		case <-running:
-		case <-wait.C:
 		case <-ctx.Done():
 		}
 	}
