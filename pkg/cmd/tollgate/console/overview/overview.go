@@ -14,7 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tollgate/pkg/causes"
 	doctorverb "tollgate/pkg/cmd/tollgate/doctor"
+	"tollgate/pkg/cmd/tollgate/events"
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/console"
 	"tollgate/pkg/doctor"
@@ -47,6 +49,7 @@ type overview struct {
 	findings recent[[]doctor.Finding]
 	days     recent[[]reconcile.Day]
 	pauses   recent[pause.State]
+	causes   recent[[]causes.Cause]
 
 	mu   sync.Mutex
 	data map[string]*recent[timeseries.Data] // by range
@@ -106,8 +109,16 @@ func newOverview(a *verb.App) *overview {
 		}
 		return reader.Pauses(ctx)
 	}}
+	o.causes = recent[[]causes.Cause]{every: pace(5*time.Second, time.Minute), timeout: timeout, read: func(ctx context.Context) ([]causes.Cause, error) {
+		// Reading dead letters would hide them.
+		r, err := events.Causes{Records: true, MaxRead: maxRecords}.Load(ctx, a)
+		return r.Causes, err
+	}}
 	return o
 }
+
+// maxRecords bounds the records that fail and are grouped by cause.
+const maxRecords = 2000
 
 // refreshed is how often a range is read anew: CloudWatch is asked at most once a minute.
 const (
@@ -155,7 +166,7 @@ type view struct {
 // load never fails for a part that cannot be read: it is among what is wrong.
 func (o *overview) load(ctx context.Context, s span) (view, error) {
 	v := view{Range: s, Ranges: ranges()}
-	for _, start := range []func(context.Context) chan struct{}{o.counts.start, o.depth.start, o.findings.start, o.days.start, o.pauses.start} {
+	for _, start := range []func(context.Context) chan struct{}{o.counts.start, o.depth.start, o.findings.start, o.days.start, o.pauses.start, o.causes.start} {
 		start(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -184,8 +195,10 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 	v.fault("the pauses", err)
 
 	v.Flow = flow(d, now, known, names(switched))
-	v.Wrong = slices.Concat(v.Wrong, problems(found), paused(switched, now))
-	v.Charts = append(charts(d, c.typed, nil), coverageChart(days))
+	fails, _, err := o.causes.get(ctx)
+	v.fault("the causes", err)
+	v.Wrong = slices.Concat(v.Wrong, failing(fails), problems(found), paused(switched, now))
+	v.Charts = append(charts(d, c.typed, causeNames(fails)), coverageChart(days))
 	v.Cloud, v.Cost = c.dollars > 0, costOf(c, now)
 	if d.Since.After(d.From) {
 		v.Since = d.Since

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"html/template"
 	"math"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tollgate/pkg/causes"
 	"tollgate/pkg/console"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/limits"
@@ -285,9 +287,9 @@ func TestPausesAreNotForgotten(t *testing.T) {
 	}
 	html := render(t, "live-wrong", view{Wrong: paused(s, depth{held: 1234})})
 	for _, want := range []string{
-		"invoice.paid</strong> is paused since 2026-03-01 12:00 UTC by ana: bad &lt;handler&gt;.", "1,234 messages are in the hold queue", "<code>tollgate resume invoice.paid</code>",
-		"everything</strong> is paused since 2026-03-01 12:00 UTC by an unknown operator: no note.", "<code>tollgate resume --all</code>",
-		"plan.created</strong> is being resumed since 2026-03-01 13:00 UTC", `href="/pause"`,
+		"invoice.paid</strong> is paused by ana: bad &lt;handler&gt;. Since <time datetime=\"2026-03-01T12:00:00Z\"", "1,234 messages are in the hold queue", "<code>tollgate resume invoice.paid</code>",
+		"everything</strong> is paused by an unknown operator: no note.", "<code>tollgate resume --all</code>",
+		"plan.created</strong> is being resumed", `datetime="2026-03-01T13:00:00Z"`, `href="/pause"`,
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("%q is not in %s", want, html)
@@ -295,5 +297,33 @@ func TestPausesAreNotForgotten(t *testing.T) {
 	}
 	if got := strings.Join(names(s), "|"); got != "everything|invoice.paid|plan.created" {
 		t.Errorf("names %s", got)
+	}
+}
+
+// TestCausesAreTold: how many events fail with what, since when, when they are tried again, and where
+// to look; the causes of most events one by one.
+func TestCausesAreTold(t *testing.T) {
+	all := []causes.Cause{{
+		Type: "invoice.paid", Fingerprint: "0a1b2c3d4e5f", Error: "no <table>\n" + strings.Repeat("x", 1000), Events: 3, Retrying: 2, Dead: 1,
+		First: begin, NextFirst: begin.Add(time.Hour), NextLast: begin.Add(2 * time.Hour), LeftMin: 4, LeftMax: 9, Section: "infra/README.md#x",
+	}}
+	for i := range 9 {
+		all = append(all, causes.Cause{Type: "plan.created", Fingerprint: fmt.Sprint("f", i), Events: 1, Dead: 0})
+	}
+	told := failing(all)
+	html := render(t, "live-wrong", view{Wrong: told})
+	for _, want := range []string{
+		"3 events fail: no &lt;table&gt; xxx", "1 of them dead. At least 4 attempts are left.", `datetime="2026-03-01T12:00:00Z"`, `datetime="2026-03-01T13:00:00Z"`, `datetime="2026-03-01T14:00:00Z"`,
+		`href="/causes/0a1b2c3d4e5f"`, "infra/README.md#x", "5 more causes.",
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is not in %s", want, html)
+		}
+	}
+	if len(told) != 6 || told[0].Tone != "bad" || told[1].Tone != "warn" || len(told[0].Text) > 300 {
+		t.Errorf("told %+v", told)
+	}
+	if got := causeNames(all); len(got) != 1 || !strings.HasPrefix(got["invoice.paid 0a1b2c3d4e5f"], "invoice.paid: no <table> xx") {
+		t.Errorf("names %q", got)
 	}
 }

@@ -3,11 +3,15 @@ package overview
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"tollgate/pkg/causes"
+	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/console"
 	"tollgate/pkg/doctor"
 	"tollgate/pkg/pause"
@@ -16,9 +20,49 @@ import (
 // problem is something wrong now, and what to do next.
 type problem struct {
 	Tone, What, Text string
-	Next             string // in words
-	Command          string // to run
-	Link, Page       string // to go to
+	Since            time.Time
+	From, To         time.Time // of the next attempts
+	Next             string    // in words
+	Command          string    // to run
+	Link, Page       string    // to go to
+}
+
+// maxCauses bounds the causes with a line of their own.
+const maxCauses = 5
+
+// failing tells the causes of most events, each with when it is tried again.
+func failing(all []causes.Cause) (told []problem) {
+	for _, c := range all[:min(len(all), maxCauses)] {
+		p := problem{Tone: "warn", What: cmp.Or(c.Type, "messages without a type"), Since: c.First, From: c.NextFirst, To: c.NextLast,
+			Text: fmt.Sprintf("%s: %s.", verb.Plural(c.Events, "event fails", "events fail"), verb.Clip(verb.OneLine(c.What()), maxText)), Next: "What to do: " + c.Section,
+			Link: "/causes/" + url.PathEscape(c.Fingerprint), Page: "See the cause"}
+		if c.Dead > 0 {
+			p.Tone = "bad"
+			p.Text += fmt.Sprintf(" %d of them dead.", c.Dead)
+		}
+		if c.Retrying > 0 {
+			p.Text += fmt.Sprintf(" At least %s left.", verb.Plural(int(c.LeftMin), "attempt is", "attempts are"))
+		}
+		told = append(told, p)
+	}
+	if n := len(all) - len(told); n > 0 {
+		told = append(told, problem{Tone: "warn", What: "causes", Text: verb.Plural(n, "more cause.", "more causes."), Link: "/causes", Page: "Causes"})
+	}
+	return told
+}
+
+// maxText bounds an error in a sentence.
+const maxText = 200
+
+// causeNames are the causes by the names of their series.
+func causeNames(all []causes.Cause) map[string]string {
+	names := map[string]string{}
+	for _, c := range all {
+		if c.Error != "" {
+			names[c.Type+" "+c.Fingerprint] = c.Type + ": " + verb.Clip(verb.OneLine(c.Error), 60)
+		}
+	}
+	return names
 }
 
 // fault adds that a part could not be read.
@@ -58,8 +102,8 @@ func problems(found []doctor.Finding) (all []problem) {
 // paused says what is paused, as it is easily forgotten, and what is only half resumed.
 func paused(s pause.State, now depth) (all []problem) {
 	held := console.Number(float64(now.held)) + " messages are in the hold queue, for 14 days at most."
-	add := func(name, since, next string) {
-		p := problem{Tone: "warn", What: name, Text: since, Next: next, Command: "tollgate resume " + name, Link: "/pause", Page: "Pause"}
+	add := func(name, text string, since time.Time, next string) {
+		p := problem{Tone: "warn", What: name, Text: text, Since: since, Next: next, Command: "tollgate resume " + name, Link: "/pause", Page: "Pause"}
 		if name == pause.All {
 			p.What, p.Command = "everything", "tollgate resume --all"
 		}
@@ -67,16 +111,14 @@ func paused(s pause.State, now depth) (all []problem) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Paused)) {
 		m := s.Paused[name]
-		add(name, "is paused since "+utc(m.At)+" by "+cmp.Or(m.By, "an unknown operator")+": "+cmp.Or(m.Why, "no note")+".", held)
+		add(name, "is paused by "+cmp.Or(m.By, "an unknown operator")+": "+cmp.Or(m.Why, "no note")+".", m.At, held)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Resuming)) {
 		m := s.Resuming[name]
-		add(name, "is being resumed since "+utc(m.Until)+": passes leave it out until that ends.", "If no resume runs, run it again.")
+		add(name, "is being resumed: passes leave it out until that ends.", m.Until, "If no resume runs, run it again.")
 	}
 	return all
 }
-
-func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // isCommand reports whether a fix is one line for a shell, and not words about it.
 func isCommand(fix string) bool {
