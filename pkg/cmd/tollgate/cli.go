@@ -27,6 +27,8 @@ type cli struct {
 		Show   events.Show   `cmd:"" help:"Show one event's status, attempts and effects."`
 		Replay events.Replay `cmd:"" help:"Run done events again."`
 
+		Payload events.Payload `cmd:"" help:"Print one event's JSON from Stripe."`
+
 		Purge      events.Purge      `cmd:"" help:"Purge one event by its id: reconcile no longer sends it."`
 		Reidentify events.Reidentify `cmd:"" help:"Correct the identity of an event's record."`
 	} `cmd:"" help:"Events and their records."`

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/console/check"
+	"tollgate/pkg/cmd/tollgate/console/events"
 	"tollgate/pkg/cmd/tollgate/console/fix"
 	"tollgate/pkg/cmd/tollgate/console/overview"
 	"tollgate/pkg/cmd/tollgate/verb"
@@ -155,12 +156,15 @@ func auditID(line string) string {
 
 // parts returns all pages, in the order of the navigation, and all actions.
 func parts(a *verb.App) ([]console.Page, []console.Action) {
+	eventPages, eventActions := events.Parts(a)
 	pages := slices.Concat(
 		overview.Pages(a),
+		eventPages,
 		fix.Pages(a),
 		check.Pages(a),
 	)
 	actions := slices.Concat(
+		eventActions,
 		fix.Actions(a),
 		check.Actions(a),
 	)

@@ -51,7 +51,7 @@ func Find(ctx context.Context, a *verb.App, c List) (f Found, err error) {
 		f.Records, f.Left, err = c.named(ctx, reader, req)
 		return f, err
 	}
-	if c.scans() {
+	if c.Scans() {
 		if f.Items, err = f.Target.Items(ctx); err != nil {
 			return f, err
 		}

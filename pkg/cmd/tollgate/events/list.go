@@ -105,8 +105,8 @@ func checkList(limit, maxRead int, pattern string) error {
 	return cmp.Or(verb.Between("--limit", limit, 1, 10_000), verb.Between("--max-read", maxRead, idempotency.Shards, 1_000_000))
 }
 
-// scans reports whether the list needs the whole table.
-func (c *List) scans() bool {
+// Scans reports whether the list needs the whole table.
+func (c *List) Scans() bool {
 	switch c.Status {
 	case "failed", "dead", "retrying":
 		return false

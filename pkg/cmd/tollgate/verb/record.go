@@ -55,7 +55,8 @@ type RecordView struct {
 	Broken string `json:"broken,omitempty"` // why the row cannot be read as a record
 }
 
-func (v RecordView) whereText() string {
+// WhereText describes where the event is, and whether that is inferred.
+func (v RecordView) WhereText() string {
 	switch {
 	case v.Where == idempotency.InQueueOrDLQ:
 		return "queue, or dlq if its last receives could not reach the table (inferred from the record; tollgate dlq show " + v.ID + " looks there)"
@@ -95,7 +96,7 @@ func (v RecordView) Lines(r idempotency.Record) [][2]string {
 		left = fmt.Sprint(*v.ReceivesLeft)
 	}
 	lines := [][2]string{
-		{"id", v.ID}, {"type", Dash(v.Type)}, {"status", v.Status}, {"where", v.whereText()}, {"next attempt", v.NextText(LongTime)},
+		{"id", v.ID}, {"type", Dash(v.Type)}, {"status", v.Status}, {"where", v.WhereText()}, {"next attempt", v.NextText(LongTime)},
 		{"outcome", Dash(r.Outcome.Text())}, {"reason", Dash(v.Reason)}, {"error", Dash(OneLine(v.Error))},
 		{"attempt", fmt.Sprint(v.Attempt)}, {"generation", fmt.Sprint(v.Generation)},
 		{"fails", fmt.Sprint(v.Fails)}, {"receives left", left}, {"source", Dash(v.Source)},
