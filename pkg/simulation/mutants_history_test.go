@@ -10,6 +10,7 @@ func historyMutants() []mutant {
 		commit    = "dynamostore/complete.go"
 		codec     = "dynamostore/history.go"
 		record    = "dynamostore/record.go"
+		groups    = "causes/causes.go"
 	)
 	return []mutant{
 		one("a failure is not in the history", fail, ", hist=:hist\"", "\""),
@@ -24,5 +25,14 @@ func historyMutants() []mutant {
 		one("a cause like the one before is unknown", codec, "	case \"\":\n		return last\n", "	case \"\":\n		return \"\"\n"),
 		one("a history that cannot be read breaks its record", record, "historyAttempts(attributes[\"hist\"])", "historyAttempts(str(a.str(\"hist\")))").by("TestUnreadableHistory").in("dynamostore"),
 		one("a replay keeps an older release's history", "dynamostore/replay.go", "err, hist, reason", "err, reason").by("TestOlderReleasesWrites").in("dynamostore"),
+		one("a failure does not tell where it was made", "consumer/failure.go", "Frame: dispatch.FrameOf(err)", "Frame: \"\"").by("TestCopyAndRecordTellOneError").in("consumer"),
+		one("a handler's own error has no frame", "dispatch/frame.go", "	if err == nil || FrameOf(err) != \"\" {", "	if err != nil {").by("TestFrameOf").in("dispatch"),
+
+		// What they are grouped by.
+		one("a moved message has another fingerprint than its failures", "redrive/deadletter.go", "	if cause.Reason == ReasonMaxReceives {", "	if cause.Reason == \"\" {").by("TestDeadLetter").in("redrive"),
+		one("a dead letter of a known event counts again", groups, "	if _, known := c.last[id]; known {", "	if c.last == nil {").by("TestCauses").in("causes"),
+		one("a leftover counts as an event that fails", groups, "		c.Leftovers++\n		return\n", "		c.Leftovers++\n").by("TestCauses").in("causes"),
+		one("a purged event fails", groups, "|| status.Name == idempotency.StatusPurged ", "").by("TestCauses").in("causes"),
+		one("an older release's failure has the cause before", groups, "(r.State == idempotency.Running || a.Number == r.Attempt)", "a.Number > 0").by("TestCauses").in("causes"),
 	}
 }

@@ -123,11 +123,11 @@ func (c *Causes) Run(ctx context.Context, a *verb.App) error {
 	if r.Letters != nil {
 		note = verb.Plural(r.Letters.Read, "dead letter", "dead letters") + " read"
 	}
-	if r.More || r.Letters != nil && r.Letters.More {
-		note += "; there may be more of both (--max-read)"
+	if r.More {
+		note += "; there may be more records (--max-read)"
 	}
 	if r.Letters != nil && !r.Letters.Certain {
-		note += "; not every one for sure"
+		note += "; there may be more dead letters"
 	}
 	a.Note(map[string]any{"read": r.Read, "more": r.More, "letters": r.Letters}, verb.Plural(r.Read, "record", "records")+" and "+note)
 	switch l := r.Letters; {
