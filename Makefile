@@ -23,6 +23,7 @@ SCHEDULES ?= 100000
 SEEDS     ?= 1000
 WORLDS    ?= 2000
 EVENTS    ?= 20000
+RECORDS   ?= 1000000
 TESTFLAGS ?=
 ARGS      ?=
 STAGE     ?= test
@@ -34,7 +35,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash rollback-test figures fuzz conformance bench bench-cold bench-e2e bench-send cost measure rename clean needs-node FORCE
+.PHONY: help dev host build synth diff bootstrap preview deploy destroy test lint sim mutants lossy orders crash rollback-test figures fuzz conformance bench bench-cold bench-e2e bench-send cost measure console-bench screenshots rename clean needs-node FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -162,6 +163,12 @@ bench-send: measure ## load healthy destinations with and without broken ones: t
 
 cost: ## count what AWS bills for an event, price it, and print the capacity (ARGS="-document infra/COST.md")
 	@go test -count=1 -v -run '^Test(Cost|Capacity)$$' ./pkg/bench $(ARGS)
+
+console-bench: ## time the console's pages and scan steps with a full table, and its script at 200 events/s: six minutes (RECORDS=1000000)
+	go test -count=1 -timeout 60m -v -run '^TestConsoleBench$$' ./pkg/local/e2e -records $(RECORDS)
+
+screenshots: ## make pictures of the console's pages at two widths, light and dark, in .build/screenshots
+	go test -count=1 -timeout 20m -v -run '^TestScreenshots$$' ./pkg/local/e2e -screenshots "$(CURDIR)/.build/screenshots"
 
 # The path is replaced before a top folder, not inside a longer path.
 rename: ## give the module your own path (MODULE=github.com/acme/payments)

@@ -8,9 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/chromedp"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
 )
 
 // stays marks a page; left reports that it was loaded anew since.
@@ -26,135 +27,82 @@ func (p *page) follow(name string) {
 	p.until(`window.stayed !== true && document.readyState === "complete" && document.querySelector("main h1")`)
 }
 
-// TestConsoleShowsAnEvent: an event appears on the open page, and its page tells its story.
+// TestConsoleShowsAnEvent: an event appears on the open page, and its page tells its story. Its JSON
+// is shown on demand, which is audited.
 func TestConsoleShowsAnEvent(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), append(trials(), "--time-scale", "10", "--console-listen", "127.0.0.1:0")...)
 	p := s.console()
-	p.visit(p.at("/events"))
-	p.shows("events")
-	p.stays()
-	s.enqueue(trial("console_flow", "fails_twice"))
-	p.shows("evt_console_flow", "trial.fails_twice")
-	if p.left() {
-		t.Error("the page was loaded again to show the event")
+	for _, c := range []struct{ query, handler string }{{"?status=done", "works"}, {"", "fails_twice"}} {
+		p.visit(p.at("/events" + c.query))
+		p.stays()
+		s.enqueue(trial("console_"+c.handler, c.handler))
+		p.shows("evt_console_"+c.handler, "trial."+c.handler)
+		if p.left() {
+			t.Errorf("the page of %s was loaded again to show the event", c.handler)
+		}
 	}
-	s.becomesDone("console_flow")
-	p.follow("evt_console_flow")
-	p.shows("attempt 1 is too early", "attempt 2 is too early", "default", "done")
-	p.click("payload")
-}
-
-// TestConsoleRepairsABrokenHandler: the cause of failures is shown before any event is dead; after
-// the fix its dead letters are redriven with a canary, on a page that may be left and loaded again.
-func TestConsoleRepairsABrokenHandler(t *testing.T) {
-	skipSlow(t)
-	t.Parallel()
-	const n = 60
-	data, folder := t.TempDir(), newFunctionFolder(t)
-	run := func() *system {
-		return start(t, data, "--functions", folder.path, "--time-scale", "10", "--max-receives", "5", "--console-listen", "127.0.0.1:0")
+	p.follow("evt_console_fails_twice")
+	p.shows("delivered by Stripe to endpoint default", "attempt 1 is too early", "attempt 2 is too early", "done: applied", "FACT#test#-#in_console_fails_twice#trial#3")
+	if strings.Contains(p.text(), marker) {
+		t.Error("the event's page shows its payload unasked")
 	}
-	s := run()
-	p := s.console()
-	p.visit(p.at("/causes"))
-	p.stays()
-	for i := range n {
-		s.enqueue(trial(fmt.Sprintf("console_broken%03d", i), "ledger"))
-	}
-	p.shows("trial.ledger", "no ledger for")
-	if dead := s.depth(s.info.DLQURL); dead != 0 {
-		t.Errorf("the cause is shown when %d events are dead", dead)
-	}
-	if p.left() {
-		t.Error("the page was loaded again to show the cause")
-	}
-	folder.build("fixed")
-	s.inDLQ(n)
-	s.interrupt()
-	folder.deploy("fixed")
-
-	s = run()
-	p = s.console()
-	p.visit(p.at("/causes"))
-	p.shows("trial.ledger", fmt.Sprint(n))
-	p.follow("trial.ledger")
-	p.follow("redrive")
-	p.fill("note", "the ledger is there again")
-	p.fill("canary", "5")
-	p.fill("rate", "3")
-	p.follow("plan a redrive")
-	p.shows(fmt.Sprintf("%d of %d dead letters are selected", n, n))
-	if moved := s.depth(s.info.DLQURL); moved != n {
-		t.Errorf("a plan alone left %d of %d dead letters", moved, n)
-	}
-	p.click("confirm")
-	p.shows("running")
-	eventually(t, func() (bool, string) {
-		left := s.depth(s.info.DLQURL)
-		return left < n-5, fmt.Sprintf("%d of %d dead letters left", left, n)
-	})
-	p.do(chromedp.Reload()) // in the middle
-	p.shows("running")
-	p.visit(p.at("/dead")) // and from where it began
-	p.shows("running")
-	p.follow("redrive")
-	p.shows("sent again", "canary", "done")
-	p.until(`!document.querySelector("progress")`)
-	s.drained()
-	s.inDLQ(0)
-	for i := range n {
-		s.becomesDone(fmt.Sprintf("console_broken%03d", i))
-	}
+	p.fill("note", "a customer asks")
+	p.follow("read it from Stripe")
+	p.until(`document.body.textContent.includes("` + marker + `")`)
 	p.visit(p.at("/audit"))
-	p.shows("redrive", "the ledger is there again")
+	p.shows("events payload", "a customer asks")
 }
 
-// TestConsolePausesAType: events of a paused type wait without using up receives, and are done
-// after the type is resumed.
-func TestConsolePausesAType(t *testing.T) {
-	skipSlow(t)
+// TestConsoleKeepsTheReadersPlace: new rows do not move what a reader looks at.
+func TestConsoleKeepsTheReadersPlace(t *testing.T) {
 	t.Parallel()
-	const typ = "payment_intent.payment_failed"
-	s := start(t, t.TempDir(), "--console-listen", "127.0.0.1:0")
-	p := s.console()
-	p.visit(p.at("/pause"))
-	p.fill("type", typ)
-	p.fill("note", "the mail provider is down")
-	p.follow("pause")
-	p.click("confirm")
-	p.visit(p.at("/pause"))
-	p.shows(typ, "the mail provider is down")
-	p.stays()
-	eventually(t, func() (bool, string) { // until the consumer has read the switch
-		id := fmt.Sprintf("console_paused%d", time.Now().UnixNano())
-		s.enqueue([]byte(strings.Replace(string(event(id, typ)), `"object":"invoice"`, `"object":"payment_intent"`, 1)))
-		held := s.depth(strings.Replace(s.info.DLQURL, "tollgate-dead", "tollgate-hold", 1))
-		return held > 0, fmt.Sprintf("%d held", held)
+	s := start(t, t.TempDir(), append(trials(), "--console-listen", "127.0.0.1:0")...)
+	for i := range 30 {
+		s.enqueue(trial(fmt.Sprintf("console_row%02d", i), "fails"))
+	}
+	eventually(t, func() (bool, string) {
+		n := len(s.log.lines("outcome=failed"))
+		return n == 30, fmt.Sprintf("%d of 30 failed", n)
 	})
-	p.shows("1")
-	p.follow("resume")
-	p.click("confirm")
-	p.shows("done")
-	s.drained()
+	p := s.console()
+	p.visit(p.at("/events"))
+	p.until(`document.querySelectorAll("[data-grows] > tr").length == 30`)
+	const row = `document.querySelector("#e-evt_console_row15")`
+	eval[bool](p, "("+row+`.scrollIntoView({block: "center"}), true)`)
+	top := eval[float64](p, row+".getBoundingClientRect().top")
+	for i := range 3 {
+		s.enqueue(trial(fmt.Sprintf("console_new%02d", i), "fails"))
+	}
+	p.shows("3 new")
+	if now := eval[float64](p, row+".getBoundingClientRect().top"); now != top {
+		t.Errorf("a row that is looked at moved from %.0f to %.0f", top, now)
+	}
+	p.click("3 new")
+	p.until(`document.querySelectorAll("[data-grows] > tr").length == 33`)
+	p.shows("evt_console_new02")
 }
 
-// TestConsoleReplaysInShadow: a shadow replay shows what a replay would change, and changes nothing.
+// TestConsoleReplaysInShadow: a shadow replay shows, side by side, what a replay would change, and
+// changes nothing.
 func TestConsoleReplaysInShadow(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), "--console-listen", "127.0.0.1:0")
+	s := start(t, t.TempDir(), "--console-listen", "127.0.0.1:0", "--no-reconcile")
 	s.play("subscription-life", "1")
 	s.drained()
+	for key := range s.items("FACT#") { // as if an earlier handler had not written them
+		_, err := s.table().DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &s.info.Table, Key: map[string]dynamotypes.AttributeValue{"pk": &dynamotypes.AttributeValueMemberS{Value: key}}})
+		must(t, err)
+	}
 	before := s.items("")
 	p := s.console()
 	p.visit(p.at("/replay"))
 	p.fill("type", "invoice.paid")
 	p.follow("shadow replay")
-	p.shows("done", "nothing was written or sent", "FACT#")
-	if after := s.items("OBJ#"); len(after) == 0 {
-		t.Error("the scene wrote no row")
+	p.shows("nothing was written or sent", "after a replay", "FACT#test#-#in_", "amount")
+	if diff := cmp.Diff(before, s.items("")); diff != "" {
+		t.Errorf("a shadow replay changed the table (-before +after):\n%s", diff)
 	}
-	_ = before
 }
 
 // TestConsoleEscapesEvents: whatever text an event has in any field, no page makes code of it.

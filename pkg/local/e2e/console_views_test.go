@@ -56,7 +56,7 @@ func (p *page) views() (paths []string) {
 	return paths
 }
 
-// views that the crawl must have found, so that it is not blind.
+// mustHave fails the test if the crawl did not find these pages.
 func mustHave(t *testing.T, paths []string, prefixes ...string) {
 	t.Helper()
 	for _, prefix := range prefixes {
@@ -76,7 +76,9 @@ const (
 func TestConsoleIsAccessible(t *testing.T) {
 	t.Parallel()
 	p := shop(t, t.TempDir()).console()
-	for _, path := range p.views() {
+	paths := p.views()
+	mustHave(t, paths, "/", "/events", "/events/evt_", "/dead", "/replay", "/mail", "/customers", "/customers/cus_", "/coverage", "/endpoint", "/audit", "/jobs")
+	for _, path := range paths {
 		p.visit(p.at(path))
 		for _, dark := range []bool{false, true} {
 			for _, width := range []int{wide, phone} {

@@ -62,6 +62,7 @@ func build(dir string) error {
 	}{
 		{"/", []string{"tollgate/functions/ingest", "tollgate/functions/consumer", "tollgate/functions/reconcile", "tollgate/functions/sender", "tollgate/pkg/cmd/tollgate"}},
 		{"/trials/consumer", []string{"tollgate/pkg/local/e2e/trialconsumer"}},
+		{"/shop/consumer", []string{"tollgate/pkg/local/e2e/shopconsumer"}},
 	} {
 		args := append([]string{"build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-o", dir + b.out}, b.packages...)
 		if text, err := exec.Command("go", args...).CombinedOutput(); err != nil {
@@ -69,8 +70,10 @@ func build(dir string) error {
 		}
 	}
 	for _, function := range []string{"ingest", "reconcile"} {
-		if err := os.Link(dir+"/"+function, dir+"/trials/"+function); err != nil {
-			return err
+		for _, folder := range []string{"/trials/", "/shop/"} {
+			if err := os.Link(dir+"/"+function, dir+folder+function); err != nil {
+				return err
+			}
 		}
 	}
 	// Some tests run the command as another user.
