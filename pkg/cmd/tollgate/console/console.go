@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"tollgate/pkg/cmd/tollgate/console/causes"
 	"tollgate/pkg/cmd/tollgate/console/check"
 	"tollgate/pkg/cmd/tollgate/console/events"
 	"tollgate/pkg/cmd/tollgate/console/fix"
@@ -160,6 +161,7 @@ func parts(a *verb.App) ([]console.Page, []console.Action) {
 	pages := slices.Concat(
 		overview.Pages(a),
 		eventPages,
+		causes.Pages(a),
 		fix.Pages(a),
 		check.Pages(a),
 	)

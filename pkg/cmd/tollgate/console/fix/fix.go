@@ -23,7 +23,7 @@ const every = time.Second
 
 // Pages are the views.
 func Pages(a *verb.App) []console.Page {
-	return slices.Concat(deadPages(a), replayPages(a), mailPages(a))
+	return slices.Concat(deadPages(a), replayPages(a), mailPages(a), pausePages(a))
 }
 
 // Actions are the changes.
@@ -34,7 +34,7 @@ func Actions(a *verb.App) (actions []console.Action) {
 	return actions
 }
 
-func forms() []job.Form { return slices.Concat(deadForms(), replayForms(), mailForms()) }
+func forms() []job.Form { return slices.Concat(deadForms(), replayForms(), mailForms(), pauseForms()) }
 
 // values are a form's fields, prefilled from a page's address.
 type values url.Values
