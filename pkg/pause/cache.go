@@ -105,6 +105,9 @@ func (c *Cache) refresh(ctx context.Context, now time.Time) answer {
 		return down(err)
 	}
 	c.next = now.Add(c.limits.PauseAge)
+	if stale := c.at.Add(c.limits.PauseStale); c.next.After(stale) {
+		c.next = stale
+	}
 	return c.known
 }
 

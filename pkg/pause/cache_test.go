@@ -97,6 +97,23 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestCacheIsNeverStale: an answer that serves just before it is stale does not serve longer.
+func TestCacheIsNeverStale(t *testing.T) {
+	src, l := &source{state: pausing("a.b")}, limits.AWS()
+	now := time.Now()
+	cache := pause.NewCache(src.read, l, func() time.Time { return now })
+	for _, step := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {l.PauseStale - 1, true}, {1, false}} {
+		now = now.Add(step.after)
+		if got, err := cache.Paused(t.Context(), "a.b"); got != step.want || (err == nil) != step.want {
+			t.Errorf("%v later: paused %v, %v", step.after, got, err)
+		}
+		src.err = errors.New("throttled")
+	}
+}
+
 // TestCacheIsReadOnce: messages that ask at once wait for one read and share its result, for
 // RecordBudget at most.
 func TestCacheIsReadOnce(t *testing.T) {

@@ -55,8 +55,9 @@ var (
 	ErrUnreadable = errors.New("the stored pauses (item " + limits.KeyPause + ") cannot be read: deploy the newer release again, or correct the item")
 	// ErrNotPaused means that there is nothing to resume.
 	ErrNotPaused = errors.New("not paused")
-	// ErrAllPaused means that a type cannot be resumed: no consumer would handle its messages.
-	ErrAllPaused = errors.New("everything is paused: resume everything first")
+	// ErrAllPaused means that a type cannot be resumed: no consumer would handle its messages, or no
+	// pass enqueue its events.
+	ErrAllPaused = errors.New("everything is paused or being resumed: resume everything first")
 	// ErrPausedAgain means that the name was paused while it was being resumed.
 	ErrPausedAgain = errors.New("paused again: the held messages that are left stay in the hold queue")
 	// ErrTooMany means that MaxNames names are paused.
@@ -105,13 +106,14 @@ func (s *State) pause(name string, m Mark) error {
 // resume moves a name from Paused to Resuming. One that is being resumed stays as it is. The pass
 // that resumes everything leaves out the types that are paused, so their pauses begin with its span.
 func (s *State) resume(name string, now time.Time, by string) error {
-	if _, all := s.Paused[All]; all && name != All {
+	_, all := s.Paused[All]
+	if _, resuming := s.Resuming[All]; (all || resuming) && name != All {
 		return ErrAllPaused
 	}
 	m, paused := s.Paused[name]
 	if paused {
 		delete(s.Paused, name)
-		s.Resuming[name] = Span{From: m.At, Until: now, By: by}
+		s.Resuming[name] = Span{From: m.At, Until: now.Truncate(time.Millisecond), By: by} // as it is stored
 		for other, o := range s.Paused {
 			if name == All && m.At.Before(o.At) {
 				o.At = m.At
@@ -126,12 +128,21 @@ func (s *State) resume(name string, now time.Time, by string) error {
 	return nil
 }
 
-// finish removes a name that was resumed. It may be gone already.
-func (s *State) finish(name string) error {
-	if _, again := s.Paused[name]; again {
-		return ErrPausedAgain
+// finish removes a name whose span was resumed. Another run of the same resumption may have removed it.
+func (s *State) finish(name string, span Span) error {
+	if err := s.resumes(name, span); err != nil {
+		return err
 	}
 	delete(s.Resuming, name)
+	return nil
+}
+
+// resumes reports, as an error, that the name was paused since, and may be resumed again by now.
+func (s *State) resumes(name string, span Span) error {
+	_, paused := s.Paused[name]
+	if now, resuming := s.Resuming[name]; paused || resuming && !now.Until.Equal(span.Until) {
+		return ErrPausedAgain
+	}
 	return nil
 }
 

@@ -16,9 +16,9 @@ import (
 type Step string
 
 const (
-	StepWait   Step = "wait"   // until no process holds messages of the type any more
-	StepMove   Step = "move"   // of the held messages, back to the queue of events
 	StepEnable Step = "enable" // of the event source mapping, for everything
+	StepWait   Step = "wait"   // until no process has the switch as it was
+	StepMove   Step = "move"   // of the held messages, back to the queue of events; not for everything
 	StepPass   Step = "pass"   // over the span of the pause
 )
 
@@ -33,7 +33,8 @@ type Resumption struct {
 	Store  Store
 	Hold   redrive.DLQ                 // the hold queue; its Mover sends to the queue of events
 	Enable func(context.Context) error // enables the event source mapping, for All
-	// Passes list every account that reconcile lists, with its Pause.
+	// Passes list every account that reconcile lists, with its Pause; nil for a system without a key
+	// for Stripe's API, which compares nothing.
 	Passes Passes
 	Limits limits.Limits
 	Rate   int // messages and events a second at most; default redrive.DefaultRate
@@ -73,16 +74,19 @@ func (r *Resumption) Run(ctx context.Context, name, by string) (done Resumed, er
 		return done, fmt.Errorf("resume %s: %w", name, err)
 	}
 	done.Span = s.Resuming[name]
-	steps := []func(context.Context, string, *Resumed) error{r.wait, r.move, r.pass}
+	steps := []func(context.Context, string, *Resumed) error{r.wait, r.move}
 	if name == All {
-		steps = []func(context.Context, string, *Resumed) error{r.enable, r.pass}
+		steps = []func(context.Context, string, *Resumed) error{r.enable, r.wait}
+	}
+	if r.Passes != nil {
+		steps = append(steps, r.pass)
 	}
 	for _, step := range steps {
 		if err := step(ctx, name, &done); err != nil {
 			return done, fmt.Errorf("resume %s: %w", name, err)
 		}
 	}
-	if _, err = change(ctx, r.Store, func(s *State) error { return s.finish(name) }); err != nil {
+	if _, err = change(ctx, r.Store, func(s *State) error { return s.finish(name, done.Span) }); err != nil {
 		return done, fmt.Errorf("resume %s: %w", name, err)
 	}
 	return done, nil
@@ -99,8 +103,8 @@ func (r *Resumption) enable(ctx context.Context, _ string, _ *Resumed) error {
 	return r.Enable(ctx)
 }
 
-// wait lets every process learn that the type is not paused: a message that is held later would stay
-// in the hold queue.
+// wait lets every process learn that the name is not paused: a message that is held later would stay
+// in the hold queue, and a pass with an old switch would leave events.
 func (r *Resumption) wait(ctx context.Context, _ string, _ *Resumed) error {
 	r.begins(StepWait)
 	return sleep(ctx, r.Limits.PauseSettle())
@@ -129,7 +133,11 @@ func (r *Resumption) move(ctx context.Context, name string, done *Resumed) error
 				return err
 			}
 		}
-		if err := r.stillResuming(ctx, name); err != nil {
+		s, err := r.Store.Pauses(ctx)
+		if err == nil {
+			err = s.resumes(name, done.Span)
+		}
+		if err != nil {
 			return err
 		}
 		plan, err := hold.Plan(ctx, redrive.Selection{Filter: redrive.Filter{Type: name}, WaitHidden: true})
@@ -146,17 +154,6 @@ func (r *Resumption) move(ctx context.Context, name string, done *Resumed) error
 		}
 	}
 	return ErrHeld
-}
-
-func (r *Resumption) stillResuming(ctx context.Context, name string) error {
-	s, err := r.Store.Pauses(ctx)
-	if err != nil {
-		return err
-	}
-	if _, again := s.Paused[name]; again {
-		return ErrPausedAgain
-	}
-	return nil
 }
 
 // pass compares the span with Stripe's list, and what frequent passes before it may have left.
@@ -177,6 +174,8 @@ func (r *Resumption) pass(ctx context.Context, name string, done *Resumed) (err 
 	switch {
 	case err != nil:
 		return err
+	case done.Pass.Nothing: // policies exclude every account
+		return nil
 	case name != All && done.Pass.Paused > 0:
 		return fmt.Errorf("%w (%d events are of a paused type)", ErrNotCompared, done.Pass.Paused)
 	case !done.Pass.Complete():

@@ -290,15 +290,46 @@ func TestResumeDoesNotFinish(t *testing.T) {
 	}
 }
 
+// TestResumeWithoutAPass: a system without a key for Stripe's API, or whose policies exclude every
+// account, has nothing to compare.
+func TestResumeWithoutAPass(t *testing.T) {
+	for _, name := range []string{"a.b", pause.All} {
+		for _, key := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, map[string]pause.Mark{name: {At: at(100_000)}})
+				w.pass = func(reconcile.BackfillRequest) (r reconcile.BackfillReport, err error) {
+					r.Nothing = true
+					return r, nil
+				}
+				r := w.resumption()
+				if !key {
+					r.Passes = nil
+				}
+				if _, err := r.Run(t.Context(), name, "ann"); err != nil || len(w.Paused)+len(w.Resuming) > 0 {
+					t.Errorf("%s, with a key %v: %v, the switch is %+v", name, key, err, w.memory.State)
+				}
+			})
+		}
+	}
+}
+
 // TestSpans: a pause that another's pass leaves out begins no later than the span of that pass.
 func TestSpans(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, map[string]pause.Mark{pause.All: {At: at(10)}, "a.b": {At: at(20)}, "c.d": {At: at(5)}})
 		w.held = map[string]queue.Received{}
-		if _, err := w.resumption().Run(t.Context(), "a.b", "ann"); !errors.Is(err, pause.ErrAllPaused) {
-			t.Errorf("a type while everything is paused: %v", err)
+		refused := func(when string) {
+			if _, err := w.resumption().Run(t.Context(), "a.b", "ann"); !errors.Is(err, pause.ErrAllPaused) {
+				t.Errorf("a type while everything is %s: %v", when, err)
+			}
 		}
+		refused("paused")
+		began := time.Now()
 		w.pass = func(req reconcile.BackfillRequest) (reconcile.BackfillReport, error) {
+			if time.Since(began) < limits.AWS().PauseSettle() {
+				t.Error("the pass begins while its own process may have the old switch")
+			}
+			refused("being resumed")
 			_, err := pause.Set(context.Background(), w.memory, "e.f", pause.Mark{At: at(30)})
 			r := reconcile.BackfillReport{}
 			r.Paused = 7 // of the types that are paused themselves
@@ -316,6 +347,35 @@ func TestSpans(t *testing.T) {
 		}
 		if _, err := w.resumption().Run(t.Context(), "x.y", "ann"); !errors.Is(err, pause.ErrNotPaused) {
 			t.Errorf("a type that is not paused: %v", err)
+		}
+	})
+}
+
+// TestResumedByTwo: a resumption that another one overtook, after another pause, forgets nothing of
+// the later one.
+func TestResumedByTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, map[string]pause.Mark{"a.b": {At: at(100_000)}})
+		first := true
+		w.pass = func(reconcile.BackfillRequest) (reconcile.BackfillReport, error) {
+			if !first {
+				return reconcile.BackfillReport{}, nil
+			}
+			first = false
+			if _, err := pause.Set(context.Background(), w.memory, "a.b", pause.Mark{At: at(200_000)}); err != nil {
+				t.Error(err)
+			}
+			w.fail = w.calls + 3 // the second one dies after its write of the switch
+			if _, err := w.resumption().Run(context.Background(), "a.b", "bob"); !errors.Is(err, errAway) {
+				t.Errorf("the second resumption: %v", err)
+			}
+			return reconcile.BackfillReport{}, nil
+		}
+		if _, err := w.resumption().Run(t.Context(), "a.b", "ann"); !errors.Is(err, pause.ErrPausedAgain) || w.Resuming["a.b"].By != "bob" {
+			t.Errorf("the first resumption: %v, the switch is %+v", err, w.memory.State)
+		}
+		if _, err := w.resumption().Run(t.Context(), "a.b", "ann"); err != nil || len(w.Resuming) > 0 {
+			t.Errorf("again: %v, the switch is %+v", err, w.memory.State)
 		}
 	})
 }

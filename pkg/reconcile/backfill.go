@@ -66,7 +66,7 @@ func (r *Reconciler) backfill(ctx context.Context, b BackfillRequest) (Report, e
 	if err != nil {
 		return Report{Tier: t.Name, Err: err}, err
 	}
-	if p.report.Nothing {
+	if p.report.Nothing && b.Resumes == "" {
 		p.report.Err = fmt.Errorf("reconcile: nothing may be sent: %s", p.report.Excluded[0].Text)
 		return p.report, p.report.Err
 	}
@@ -76,7 +76,7 @@ func (r *Reconciler) backfill(ctx context.Context, b BackfillRequest) (Report, e
 		p.chunks = slices.Collect(slices.Chunk(slices.Compact(slices.Sorted(slices.Values(b.Types))), MaxTypes))
 	}
 	if b.Resumes != "" {
-		if p.since, err = p.begun(ctx, b.Since); err != nil {
+		if err := p.begun(ctx); err != nil {
 			p.report.Err = err
 			return p.report, err
 		}

@@ -26,6 +26,22 @@ func (p *pass) begin(ctx context.Context) error {
 	if err := p.put(ctx, fresh, known); err != nil {
 		return err
 	}
+	p.startAt(known)
+	return nil
+}
+
+// begun finds the known starts of history. An account without one has no history to compare yet.
+func (p *pass) begun(ctx context.Context) error {
+	known, err := p.cfg.Begins.Begins(ctx)
+	if err != nil {
+		return fmt.Errorf("read from when on accounts are compared: %w", err)
+	}
+	p.startAt(known)
+	return nil
+}
+
+// startAt sets from when on each account is listed, and leaves out those without a start.
+func (p *pass) startAt(known map[Stream]time.Time) {
 	p.since = map[string]time.Time{}
 	for _, account := range slices.Clone(p.accounts) {
 		begin, found := known[Stream{p.live, account}]
@@ -38,23 +54,6 @@ func (p *pass) begin(ctx context.Context) error {
 		}
 		p.since[account] = begin
 	}
-	return nil
-}
-
-// begun returns the start of each account's history, or a default for one that has none yet.
-func (p *pass) begun(ctx context.Context, missing time.Time) (map[string]time.Time, error) {
-	known, err := p.cfg.Begins.Begins(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read from when on accounts are compared: %w", err)
-	}
-	since := map[string]time.Time{}
-	for _, account := range p.accounts {
-		since[account] = missing
-		if begin, found := known[Stream{p.live, account}]; found && begin.After(missing) {
-			since[account] = begin
-		}
-	}
-	return since, nil
 }
 
 // put writes the start of accounts' history and adds it to the known ones.

@@ -94,10 +94,26 @@ func TestBackfillOfAPause(t *testing.T) {
 	if len(w.begins) != 1 {
 		t.Errorf("begins are %v", w.begins)
 	}
-	// An account that no pass has listed yet is compared from the request's start.
+	// No pass has listed the account yet: it has no history.
 	w.begins = map[Stream]time.Time{}
-	if report, err := r.Backfill(t.Context(), req); err != nil || len(report.Sent) != 3 || len(w.begins) > 0 {
+	if report, err := r.Backfill(t.Context(), req); err != nil || !report.Complete() || len(report.Sent) != 0 || len(w.begins) > 0 {
 		t.Errorf("without a start of history: %+v, %v, begins %v", report, err, w.begins)
+	}
+}
+
+// TestBackfillOfAPauseUnderExclusion: where policies exclude every account, the end of a pause has
+// nothing to send, and is no error.
+func TestBackfillOfAPauseUnderExclusion(t *testing.T) {
+	for name, closed := range closed() {
+		w := newWorld(noon())
+		r := w.reconciler(t, func(c *Config) {
+			policies(closed)(c)
+			c.Accounts = map[string]string{"acct_1": "connect"}
+		})
+		req := BackfillRequest{Since: noon().Add(-time.Hour), Until: noon(), Resumes: "invoice.paid"}
+		if report, err := r.Backfill(t.Context(), req); err != nil || !report.Nothing || len(w.lists) > 0 {
+			t.Errorf("%s: %+v, %v", name, report, err)
+		}
 	}
 }
 

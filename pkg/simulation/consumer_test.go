@@ -36,8 +36,12 @@ func (sc *scenario) poll(worker int) {
 	if sc.sameEvent(batch) {
 		l.BatchConcurrency = 1 // else their calls have no defined order
 	}
+	var holds consumer.Pause
+	if w := sc.warmed(p, worker); w != nil {
+		holds = w
+	}
 	c, err := consumer.New(consumer.Config{
-		Store: watched{sc}, Queue: consumerQueue{sc}, Handlers: business{sc}, Fetcher: fetcher{sc}, Limits: l, Policies: sc.policies, Logger: slog.New(outcomes{sc, p}),
+		Pause: holds, Store: watched{sc}, Queue: consumerQueue{sc}, Handlers: business{sc}, Fetcher: fetcher{sc}, Limits: l, Policies: sc.policies, Logger: slog.New(outcomes{sc, p}),
 		Now: func() time.Time { return sc.clock(p).Add(skew()) }, Rand: sc.random,
 		Owner: func() string { return "own" + strconv.FormatInt(sc.owners.Add(1), 10) },
 		Exit:  func(int) { sc.exits(p); runtime.Goexit() },

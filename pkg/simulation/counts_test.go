@@ -13,6 +13,7 @@ import (
 
 	"tollgate/pkg/dispatch"
 	"tollgate/pkg/idempotency"
+	"tollgate/pkg/pause"
 )
 
 // counts holds how often each fault and outcome occurred. It is safe for concurrent use.
@@ -93,6 +94,7 @@ func mustHappen() (all []string) {
 		"dead-lettered: livemode", "dead-lettered: account", "dead-lettered: corrupt", "dead-lettered: newer_version",
 		"purge: marked", "purge by id: given_up", "purge by id: busy", "purge by id: done", "purge by id: no_record",
 		"spoilt row: put by hand", "spoilt row: attempt is a text", "spoilt row: unknown state", "spoilt row: running without a lease", "spoilt row: fails is a text",
+		"outcome: held", "pause: true", "pause: false", "resume: resumed", "resume: "+pause.ErrPausedAgain.Error(), "resume: "+pause.ErrAllPaused.Error(), "replay: refused, paused",
 		"a history of more than ten", "an older release writes a record with a history",
 		"a clock jumps", "a deadline of another clock", "visibility set with an old receipt", "a history begins", "a message from before a restore's end is held",
 		"a message of the next release", "a roll of a release", "redrive: dead letters are hidden: true",

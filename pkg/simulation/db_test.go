@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/limits"
 	"tollgate/pkg/local/aws/dynamodb/expr"
 	"tollgate/pkg/local/aws/dynamodb/number"
 	"tollgate/pkg/local/aws/dynamodb/value"
@@ -206,6 +207,9 @@ func (t *table) put(p *proc, key string, fresh value.Item, values attributes) {
 	if strings.HasPrefix(key, recordPrefix) {
 		t.sc.recordWritten(p, key, old, fresh, values)
 	}
+	if key == limits.KeyPause {
+		t.sc.pausesWritten(p, fresh)
+	}
 }
 
 // expire deletes items whose TTL has passed.
@@ -364,6 +368,8 @@ func valueOf(v types.AttributeValue) value.Value {
 		return value.Value{Type: value.Bool, Bool: v.Value}
 	case *types.AttributeValueMemberNULL:
 		return value.Value{Type: value.Null}
+	case *types.AttributeValueMemberM:
+		return value.Value{Type: value.Map, Map: fromSDK(v.Value)}
 	case *types.AttributeValueMemberL:
 		list := make([]value.Value, len(v.Value))
 		for i := range v.Value {
@@ -390,6 +396,8 @@ func sdkOf(v value.Value) types.AttributeValue {
 		return &types.AttributeValueMemberBOOL{Value: v.Bool}
 	case value.Null:
 		return &types.AttributeValueMemberNULL{Value: true}
+	case value.Map:
+		return &types.AttributeValueMemberM{Value: toSDK(v.Map)}
 	case value.List:
 		list := make([]types.AttributeValue, len(v.List))
 		for i := range v.List {

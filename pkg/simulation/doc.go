@@ -15,6 +15,7 @@
 //	secrets_test.go     a webhook secret that cannot be fetched or used
 //	endpoints_test.go   two endpoints whose policies change at any step
 //	purge_test.go       purges at any step
+//	pausing_test.go     pauses of event types and of everything, resumed at any step
 //	objects_test.go     kept rows, coalescing, a slow or lagging Stripe, revoked accounts
 //	broken_test.go      rows written by another program
 //	history_test.go     events from before the system's start

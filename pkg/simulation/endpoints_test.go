@@ -216,6 +216,7 @@ func (sc *scenario) sentUnder(p *proc, e event.Envelope) {
 		return
 	}
 	sc.reconciler.checkSince(sc.fact(e.ID))
+	sc.checkQuiet(p, sc.fact(e.ID))
 	if f := sc.fact(e.ID); sc.plan.policies.on && sc.excludes(p.policies, f) {
 		sc.violate("%s: reconcile sends it under %s, whose policy excludes it", f.id, e.Endpoint)
 	}

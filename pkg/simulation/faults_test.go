@@ -72,7 +72,7 @@ func (c client) once(sc *scenario, ctx context.Context, op opName, subject strin
 // signed reports whether a call is signed: its signature may expire.
 func (o opName) signed() bool {
 	switch o {
-	case opUpdate, opTransact, opPut, opGet, opBatchGet, opSend, opVisibility, opDelete, opDead, opSecretGet:
+	case opUpdate, opTransact, opPut, opGet, opBatchGet, opSend, opVisibility, opDelete, opDead, opHold, opSecretGet:
 		return true
 	}
 	return false
@@ -205,10 +205,10 @@ func (sc *scenario) faultsOf(p *proc, subject string) int {
 	return p.faults[subject]
 }
 
-// lostRecord reports whether writes of one record failed at least twice.
+// lostRecord reports whether writes of one record, or reads of the pauses, failed at least twice.
 func (p *proc) lostRecord() bool {
 	for subject, n := range p.faults {
-		if strings.HasPrefix(subject, recordPrefix) && n+p.hot[subject] > 1 {
+		if (strings.HasPrefix(subject, recordPrefix) || subject == limits.KeyPause) && n+p.hot[subject] > 1 {
 			return true
 		}
 	}

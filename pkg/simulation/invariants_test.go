@@ -54,6 +54,9 @@ func (sc *scenario) recordWritten(p *proc, key string, old, fresh item, values a
 	if replay {
 		f.leftDone = sc.step
 	}
+	if claim || values == nil {
+		sc.checkNotPaused(p, f)
+	}
 	if claim {
 		sc.mu.Lock()
 		f.holder = p
@@ -178,7 +181,7 @@ func (sc *scenario) acknowledged(p *proc, receipt string) {
 		sc.violate("%s: message %s of the next release is acknowledged without its copy in the DLQ", f.id, m.id)
 	case t.verdict == policy.Park && m.copied < p.started:
 		sc.violate("%s: message %s is to be parked, and acknowledged without its copy in the DLQ", f.id, m.id)
-	case t.verdict == policy.Accept && !done && f.copied < p.started:
+	case t.verdict == policy.Accept && !done && f.copied < p.started && m.held < p.started:
 		sc.violate("%s: message %s is acknowledged while the record is %q and no copy is in the DLQ", f.id, m.id, sc.state(f))
 	}
 	if f.handled < 0 && done && t.verdict == policy.Accept && delivered(sc.consumed(m.body)) && m.copied < p.started {
@@ -250,6 +253,7 @@ func (sc *scenario) entered(p *proc, f *fact, claimed bool) {
 func (sc *scenario) checkRest() {
 	sc.queue.expire()
 	sc.dead.expire()
+	sc.hold.expire()
 	for _, f := range sc.facts {
 		dead := false
 		for _, m := range sc.dead.messages {

@@ -115,7 +115,7 @@ func mutants() []mutant {
 		one("client token without randomness", law, `return c.Owner + "-" + strconv.Itoa(c.rounds)`, `return c.EventID + "-" + strconv.Itoa(c.rounds)`),
 		{name: "TTL shorter than a copy's life", edits: []edit{
 			{"limits/limits.go", "RecordTTL:      180 * day,", "RecordTTL:      1 * day,"},
-			{"limits/validate.go", "f.must(l.RecordTTL > l.SourceRetention+l.DLQRetention+30*24*time.Hour,", "f.must(true,"},
+			{"limits/validate.go", "f.must(l.RecordTTL > l.SourceRetention+l.HoldRetention+l.DLQRetention+30*24*time.Hour,", "f.must(true,"},
 		}},
 
 		// The transaction.
@@ -187,7 +187,7 @@ func TestMutants(t *testing.T) {
 }
 
 func allMutants() []mutant {
-	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), eraseMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants(), telemetryMutants(), historyMutants())
+	return slices.Concat(mutants(), reconcileMutants(), ruleMutants(), fetchMutants(), faultMutants(), handlerMutants(), subscriptionMutants(), caseMutants(), driftMutants(), eraseMutants(), sceneMutants(), rateMutants(), onceMutants(), deliveryMutants(), httpMutants(), forwardMutants(), runSenderMutants(), destinationMutants(), telemetryMutants(), historyMutants(), pausingMutants())
 }
 
 // overlay writes the mutant's files and the overlay file for the go command.

@@ -50,7 +50,7 @@ func (sc *scenario) redrive(n int) {
 	if err != nil {
 		panic(err)
 	}
-	dead := deadLetters{sc}
+	dead := deadLetters{sc, sc.dead}
 	p := &proc{name: "redrive", seen: map[string]bool{}}
 	plan := &redrive.Plan{}
 	p.finish = func() { sc.checkHidden(p, plan) }
@@ -108,7 +108,7 @@ func (sc *scenario) replayOnce(f *fact) {
 	r, err := replay.New(replay.Config{
 		Records: records, Store: sc.operator, Events: fetcher{sc}, Queue: sender{sc}, Endpoint: f.home(), Accounts: []string{f.env.Account},
 		Excludes: func(e event.Envelope) bool { return sc.verdict(policies, e.Endpoint, sc.fact(e.ID)) != policy.Accept },
-		By:       "op", Why: "a test", Now: func() time.Time { return sc.clock(p) },
+		By:       "op", Why: "a test", Now: func() time.Time { return sc.clock(p) }, Paused: sc.pausedFor(p),
 	})
 	if err != nil {
 		panic(err)
@@ -125,6 +125,10 @@ func (sc *scenario) replayOnce(f *fact) {
 		sc.count("replay: " + outcome)
 	}
 	p.over = func() {
+		if refused, is := errors.AsType[*replay.RefusedError](failure); is && refused.Reason == replay.RefusedPaused {
+			sc.pausing.replays = append(sc.pausing.replays, func() { sc.replayOnce(f) })
+			return
+		}
 		if refused, is := errors.AsType[*replay.RefusedError](failure); is && refused.Reason == replay.RefusedExcluded {
 			if sc.state(f) != idempotency.Done && !f.withheld { // a killed run may have set its record to run again
 				f.withheld = true

@@ -39,7 +39,7 @@ func (o opName) part() (p part, can bool) {
 	switch o {
 	case opUpdate, opTransact, opPut, opGet, opBatchGet, opCover, opCovered, opOpen:
 		return store, true
-	case opSend, opReceive, opVisibility, opDelete, opDead, opDepth, opCount:
+	case opSend, opReceive, opVisibility, opDelete, opDead, opHold, opDepth, opCount:
 		return queues, true
 	}
 	return 0, false

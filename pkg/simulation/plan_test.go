@@ -49,6 +49,7 @@ type plan struct {
 	mail       mailPlan
 	versions   versionPlan
 	secrets    secretPlan
+	pauses     pausePlan
 	purges     bool    // operators purge events
 	claims     bool    // no handler is pure: every run begins with a claim
 	bus        bool    // events come through EventBridge too
@@ -119,6 +120,9 @@ func newPlan(rng *rand.Rand) plan {
 	}
 	p.claims = rng.IntN(3) == 0
 	p.bus = rng.IntN(busShare) == 0
+	if rng.IntN(pauseShare) == 0 {
+		p.pauses = newPausePlan(rng)
+	}
 	return p
 }
 

@@ -53,7 +53,7 @@ func (sc *scenario) purge(m *message) {
 			sc.count("purge: marked")
 		}
 	}
-	dead := deadLetters{sc}
+	dead := deadLetters{sc, sc.dead}
 	sc.spawn(p, func(ctx context.Context) {
 		d := redrive.DLQ{Queue: dead, Mover: dead, Records: records, Store: sc.operator, Operator: "op", Limits: sc.limits}
 		plan, err := d.Plan(ctx, redrive.Selection{Filter: redrive.Filter{ID: m.id}})

@@ -32,6 +32,8 @@ type message struct {
 	clock      time.Duration     // skew of the queue's server that holds it
 	attributes map[string]string // of our copies in the DLQ
 	copied     int               // step of the latest copy of it in the DLQ, -1 for none
+	held       int               // step of the latest copy of it in the hold queue, -1 for none
+	astray     bool              // in the hold queue, and its copier was paused, late, or had a clock that jumped
 	changed    int               // step of the latest change of its visibility with an old receipt, -1 for none
 	refuses    int               // which copies are too large for the DLQ, see sizeOf
 }
@@ -62,7 +64,7 @@ func (q *standardQueue) add(body, eventID string, sent time.Time) *message {
 	}
 	m := &message{
 		id: fmt.Sprintf("%s%d", q.name, q.next), body: body, event: eventID, visible: time.Now(), sent: sent,
-		clock: q.sc.plan.queueClock + q.sc.around(q.sc.plan.queueJitter), copied: -1, changed: -1, refuses: large,
+		clock: q.sc.plan.queueClock + q.sc.around(q.sc.plan.queueJitter), copied: -1, held: -1, changed: -1, refuses: large,
 	}
 	q.messages = append(q.messages, m)
 	return m
@@ -81,12 +83,12 @@ func (q *standardQueue) find(id string) *message {
 func (d deadLetters) Count(ctx context.Context) (visible, hidden int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // of the SDK's own transport
 	defer cancel()
-	err = do(d.sc, ctx, opCount, d.sc.dead.name, func() error {
+	err = do(d.sc, ctx, opCount, d.q.name, func() error {
 		p := procOf(ctx)
-		d.sc.dead.expire()
-		visible, p.unseen = d.sc.dead.visibleNow(), 0
-		hidden = len(d.sc.dead.messages) - visible
-		for _, m := range d.sc.dead.messages {
+		d.q.expire()
+		visible, p.unseen = d.q.visibleNow(), 0
+		hidden = len(d.q.messages) - visible
+		for _, m := range d.q.messages {
 			if m.visible.After(time.Now()) && !p.seen[m.id] {
 				p.unseen++
 			}
@@ -337,18 +339,21 @@ func (q enqueuer) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ .
 	return &sqs.SendMessageOutput{MessageId: aws.String("message")}, err
 }
 
-// deadLetters implements the queues of package redrive.
-type deadLetters struct{ sc *scenario }
+// deadLetters implements the queues of package redrive for the dead-letter queue or the hold queue.
+type deadLetters struct {
+	sc *scenario
+	q  *standardQueue
+}
 
 func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration) (out []redrive.Received, err error) {
-	err = do(d.sc, ctx, opReceive, d.sc.dead.name, func() error {
-		for _, m := range d.sc.dead.take(limit) {
+	err = do(d.sc, ctx, opReceive, d.q.name, func() error {
+		for _, m := range d.q.take(limit) {
 			m.Body = readBy(procOf(ctx).release, m.Body)
 			if seen := procOf(ctx).seen; seen != nil {
 				seen[m.ID] = true
 			}
-			d.sc.dead.find(m.ID).visible = time.Now().Add(hide)
-			out = append(out, redrive.Received{Message: m, Attributes: d.sc.dead.find(m.ID).attributes})
+			d.q.find(m.ID).visible = time.Now().Add(hide)
+			out = append(out, redrive.Received{Message: m, Attributes: d.q.find(m.ID).attributes})
 		}
 		return nil
 	})
@@ -357,7 +362,7 @@ func (d deadLetters) Receive(ctx context.Context, limit int, hide time.Duration)
 
 func (d deadLetters) SetVisibility(ctx context.Context, receipt string, hide time.Duration) error {
 	return do(d.sc, ctx, opVisibility, receipt, func() error {
-		if m := d.sc.dead.find(messageID(receipt)); m != nil {
+		if m := d.q.find(messageID(receipt)); m != nil {
 			m.visible = time.Now().Add(hide)
 		}
 		return nil
@@ -376,11 +381,13 @@ func (d deadLetters) Send(ctx context.Context, messages []queue.Message) (refuse
 
 func (d deadLetters) Delete(ctx context.Context, messages []queue.Message) (kept map[string]error, err error) {
 	return d.batch(ctx, opDelete, messages, func(m queue.Message) {
-		d.sc.removedBy(procOf(ctx))
-		if p := procOf(ctx); p.purging != nil && d.sc.dead.find(m.ID) != nil {
+		if d.q == d.sc.dead {
+			d.sc.removedBy(procOf(ctx))
+		}
+		if p := procOf(ctx); p.purging != nil && d.q.find(m.ID) != nil {
 			d.sc.checkPurgedDeadLetter(p, m.ID)
 		}
-		d.sc.dead.remove(m.ID)
+		d.q.remove(m.ID)
 	})
 }
 

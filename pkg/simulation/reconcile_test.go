@@ -151,18 +151,11 @@ func (n *reconciler) pass(t *tier) {
 	for !t.due.After(time.Now()) {
 		t.due = t.due.Add(t.every)
 	}
-	skew := sc.skews[sc.rng.IntN(len(sc.skews))]
-	r, err := reconcile.New(reconcile.Config{
-		Lister: lister{sc}, Records: sc.store, Sender: sender{sc}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{sc},
-		Accounts: n.accounts(), Policies: sc.policies, Begin: n.override, Types: []string{"thing.happened", rowType, mailType}, Limits: sc.limits, Now: func() time.Time { return time.Now().Add(skew) },
-	})
-	if err != nil {
-		panic(err)
-	}
+	p := &proc{name: "reconcile, " + t.name, ends: time.Now().Add(sc.limits.Reconcile.Timeout)}
+	r := n.reconcilerOf(p)
 	var report reconcile.Report
 	var failure error
 	peace := sc.healed && sc.outages == [parts]outage{}
-	p := &proc{name: "reconcile, " + t.name, ends: time.Now().Add(sc.limits.Reconcile.Timeout)}
 	p.finish = func() {
 		sc.log("%s pass: %+v, %v", t.name, report, failure)
 		if peace && !p.halted && !report.Nothing && (failure != nil || !report.Complete()) {
@@ -179,6 +172,25 @@ func (n *reconciler) pass(t *tier) {
 		defer cancel()
 		report, failure = r.Run(ctx, t.name)
 	})
+}
+
+// reconcilerOf returns what a process of the reconcile function, or a backfill, runs.
+func (n *reconciler) reconcilerOf(p *proc) *reconcile.Reconciler {
+	sc := n.sc
+	worker := sc.rng.IntN(len(sc.skews))
+	skew := sc.skews[worker]
+	var pauses reconcile.Pause
+	if w := sc.warmed(p, worker); w != nil {
+		pauses = w
+	}
+	r, err := reconcile.New(reconcile.Config{
+		Lister: lister{sc}, Records: sc.store, Sender: sender{sc}, Coverage: notes{n, time.Now()}, Begins: begins{n}, Depth: depth{sc}, Pause: pauses,
+		Accounts: n.accounts(), Policies: sc.policies, Begin: n.override, Types: []string{"thing.happened", rowType, mailType}, Limits: sc.limits, Now: func() time.Time { return time.Now().Add(skew) },
+	})
+	if err != nil {
+		panic(err)
+	}
+	return r
 }
 
 // accounts returns the accounts to list, nil for only the platform's own.
@@ -253,7 +265,7 @@ func (l lister) page(q reconcile.Query) (page reconcile.Page) {
 		case !begun:
 			begun = f.id == q.After
 			continue
-		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || f.behaviour == unhandled || f.listedFor != q.Account || f.env.Livemode != l.sc.plan.policies.on:
+		case f.shown.After(now) || f.created < q.From.Unix() || f.created > q.To.Unix() || now.Sub(f.happened) > listDays || !slices.Contains(q.Types, f.env.Type) || f.listedFor != q.Account || f.env.Livemode != l.sc.plan.policies.on:
 			continue
 		case len(page.Items) == l.sc.plan.reconciler.page:
 			page.More = true
@@ -334,7 +346,7 @@ func (sc *scenario) covered(p *proc, c reconcile.Covered, begun time.Time) {
 			continue
 		}
 		trace := func(m *message) bool { return m.event == f.id }
-		if !slices.ContainsFunc(sc.queue.messages, trace) && !slices.ContainsFunc(sc.dead.messages, trace) {
+		if !slices.ContainsFunc(slices.Concat(sc.queue.messages, sc.dead.messages, sc.hold.messages), trace) && !sc.leftByPause(p, f) {
 			sc.violate("%s: slice %s of %s is noted as finished, and the event is nowhere", f.id, c.From.Format(time.DateTime), c.Tier)
 		}
 	}

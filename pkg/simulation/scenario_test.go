@@ -39,6 +39,8 @@ type scenario struct {
 	facts       []*fact
 	table       *table
 	queue, dead *standardQueue
+	hold        *standardQueue
+	pausing     pausing
 	store       *dynamostore.Store
 	operator    *dynamostore.Operator
 
@@ -89,6 +91,7 @@ func newScenarioOf(p plan, rng *rand.Rand, trace func(string)) *scenario {
 	sc.table = &table{sc: sc, items: map[string]item{}, tokens: map[string]token{}, before: map[string]version{}}
 	sc.dead = &standardQueue{sc: sc, name: "d", retention: sc.limits.DLQRetention, visibility: 2 * time.Minute}
 	sc.queue = &standardQueue{sc: sc, name: "m", retention: sc.limits.SourceRetention, visibility: sc.limits.Visibility, maxReceives: sc.plan.maxReceives}
+	sc.hold = &standardQueue{sc: sc, name: "h", retention: sc.limits.HoldRetention, visibility: 2 * time.Minute}
 	for range sc.plan.workers {
 		sc.skews = append(sc.skews, sc.around(sc.plan.skew))
 	}
@@ -164,7 +167,7 @@ func (sc *scenario) turn() {
 // rest runs once nothing is pending: the passes of reconcile, then the fix and a redrive. It
 // reports whether the scenario is over.
 func (sc *scenario) rest() (over bool) {
-	if sc.reconciler.atRest() {
+	if sc.resumeAll() || sc.reconciler.atRest() {
 		return false
 	}
 	sc.checkRest()
@@ -232,7 +235,7 @@ func (sc *scenario) deliveries() (all []*delivery) {
 
 // quiet reports whether nothing is pending.
 func (sc *scenario) quiet() bool {
-	return len(sc.procs) == 0 && len(sc.queue.messages) == 0 && len(sc.late) == 0 && len(sc.background) == 0 &&
+	return len(sc.procs) == 0 && (len(sc.queue.messages) == 0 || sc.pausing.disabled) && len(sc.late) == 0 && len(sc.background) == 0 &&
 		!slices.ContainsFunc(sc.deliveries(), func(d *delivery) bool { return !d.due.IsZero() })
 }
 
@@ -273,6 +276,7 @@ func (sc *scenario) reap() {
 		if !p.dead && p.finish != nil {
 			p.finish()
 		}
+		sc.cool(p)
 		if p.over != nil {
 			p.over()
 		}
@@ -361,6 +365,9 @@ func (sc *scenario) disturb() {
 	if sc.faulty(sc.plan.policies.change) {
 		sc.repolicy()
 	}
+	if sc.faulty(sc.plan.pauses.press) {
+		sc.press()
+	}
 	if sc.faulty(sc.plan.attack) {
 		sc.attack(sc.facts[sc.rng.IntN(len(sc.facts))])
 	}
@@ -402,7 +409,7 @@ func (sc *scenario) starts() (out []func()) {
 		}
 	}
 	out = append(out, sc.reconciler.starts()...)
-	if !sc.fails(consumers) && sc.queue.visibleNow() > 0 {
+	if !sc.fails(consumers) && !sc.pausing.disabled && sc.queue.visibleNow() > 0 {
 		if worker, free := sc.freeWorker(); free {
 			out = append(out, func() { sc.poll(worker) })
 		}

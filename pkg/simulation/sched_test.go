@@ -28,6 +28,7 @@ const (
 	opVisibility opName = "ChangeMessageVisibility"
 	opDelete     opName = "DeleteMessage"
 	opDead       opName = "SendMessage to the DLQ"
+	opHold       opName = "SendMessage to the hold queue"
 	opDepth      opName = "GetQueueAttributes"
 	opBatchGet   opName = "BatchGetItem"
 	opCover      opName = "PutItem of a note"
@@ -87,6 +88,9 @@ type proc struct {
 	unseen    int             // dead letters hidden by others at its last count
 	counted   bool            // it reports how many are hidden
 	release   bool            // runs the next release
+	pauses    *warm           // its cache of the pauses, nil for a release that knows none
+	resumes   string          // the name that it resumes, "" for none
+	compared  bool            // the pass over the span of its resumption is complete
 	disturbed bool            // another process removed a dead letter meanwhile
 
 	faultCounts
