@@ -122,7 +122,7 @@ crash: ## kill and pause real processes at every failpoint, under load: 30 minut
 
 rollback-test: ## run the functions of an earlier commit on queue and table of this one, and back: four minutes (FROM=v1.2.0)
 	@[ -n "$(FROM)" ] || { echo "make rollback-test: set FROM to the commit or tag of the deployed release"; exit 2; }
-	TOLLGATE_ROLLBACK_FROM="$(FROM)" go test -count=1 -timeout 30m -v -run '^TestRollback$$' ./pkg/local/e2e
+	TOLLGATE_ROLLBACK_FROM="$(FROM)" go test -count=1 -timeout 30m -v -run '^(TestRollback|TestPauseAcrossReleases)$$' ./pkg/local/e2e
 
 # Each run prints a line "figure: command | figures"; a command that the log lacks keeps its row.
 figures: ## write the figures of runs into pkg/simulation/README.md (make sim … 2>&1 | tee .build/figures.log)

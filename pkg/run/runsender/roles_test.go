@@ -24,6 +24,7 @@ import (
 	"tollgate/pkg/local/iam"
 	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/outbox"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/run"
 	"tollgate/pkg/run/runingest"
 )
@@ -100,7 +101,7 @@ func newStage(t *testing.T, fake string) *stage {
 	t.Cleanup(server.Close)
 	s.env = map[string]string{
 		"AWS_REGION": localtest.Region, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": s.aws.URL, "TOLLGATE_TABLE": "tollgate",
-		"TOLLGATE_QUEUE_URL": s.queue, "TOLLGATE_DLQ_URL": urls["tollgate-send-dead"], "TOLLGATE_SEND_DLQ_URL": s.dead,
+		"TOLLGATE_QUEUE_URL": s.queue, "TOLLGATE_DLQ_URL": urls["tollgate-send-dead"], "TOLLGATE_HOLD_QUEUE_URL": urls["tollgate-send-hold"], "TOLLGATE_SEND_DLQ_URL": s.dead,
 		"TOLLGATE_WEBHOOK_SECRET_ID": "webhook", "TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": fake, "TOLLGATE_STRIPE_RATE": "off",
 		"TOLLGATE_DESTINATIONS": fmt.Sprintf(`{
 			"crm":{"type":"http","url":%q,"secret":"tollgate/send/crm","messages":["*"],"events":["account.updated"],"group":"crm-eu","insecure_http":true,"allow":["127.0.0.0/8"]},
@@ -224,6 +225,13 @@ func TestRoles(t *testing.T) {
 	for _, body := range all[1:] { // reconcile finds the first
 		s.deliver(body)
 	}
+	operator, err := dynamostore.NewOperator(s.aws.Dynamo, "tollgate", dynamostore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := operator.PutPauses(t.Context(), pause.State{Paused: map[string]pause.Mark{"invoice.voided": {At: time.Now()}}}); err != nil {
+		t.Fatal(err)
+	}
 	s.deliver(newEvent("evt_broken", "invoice.paid", `{"id":"in_none","object":"invoice","currency":7}`))
 	s.down.Store(true) // the outbox task finds what the consumer could not hand over
 	s.consume("1")
@@ -254,7 +262,7 @@ func TestRoles(t *testing.T) {
 // what Lambda itself does with queues and logs, checks of an application's own handlers, and other
 // destinations.
 func (s *stage) unused() (all []string) {
-	others := regexp.MustCompile(`^(logs|ses|sns|events):|sqs:(Receive|Delete)Message |sqs:GetQueueAttributes (Queue$|SendQueue)|:ConditionCheckItem |:SendMessage HoldQueue$| SendQueue(bus|mail|news)$|ChangeMessageVisibility SendQueuejobs$|:secret:erp-|:GetSecretValue ApiKeySecret$`)
+	others := regexp.MustCompile(`^(logs|ses|sns|events):|sqs:(Receive|Delete)Message |sqs:GetQueueAttributes (Queue$|SendQueue)|:ConditionCheckItem | SendQueue(bus|mail|news)$|ChangeMessageVisibility SendQueuejobs$|:secret:erp-|:GetSecretValue ApiKeySecret$`)
 	for _, role := range []string{"IngestRole", "ConsumerRole", "ReconcileRole", "SenderRole"} {
 		made := map[string]bool{}
 		for m := range s.rights.Made(role) {

@@ -40,7 +40,7 @@ type resumedView struct {
 	Held     int     `json:"held"`     // in a dry run: events that would be sent from the hold queue
 	Moved    int     `json:"moved"`    // sent from the hold queue to the queue of events
 	Listed   int     `json:"listed"`   // by Stripe, of the time of the pause
-	Enqueued int     `json:"enqueued"` // of them, missing
+	Enqueued int     `json:"enqueued"` // of them, without a record yet
 	Complete bool    `json:"complete"` // nothing is left to do
 	Rate     int     `json:"rate"`
 	Seconds  float64 `json:"seconds"`
@@ -141,7 +141,7 @@ func (s *system) resume(ctx context.Context, r *pause.Resumption, name string, v
 	if !done.Span.From.IsZero() {
 		v.Since, v.Until = verb.Stamp(done.Span.From), verb.Stamp(done.Span.Until)
 	}
-	text := fmt.Sprintf("%s sent to the queue; of the time since %s Stripe lists %s, and %d of them were missing",
+	text := fmt.Sprintf("%s sent to the queue; of the time since %s Stripe lists %s, of which %d were enqueued",
 		verb.Plural(v.Moved, "held event", "held events"), *v.Since, verb.Plural(v.Listed, "event", "events"), v.Enqueued)
 	if err == nil {
 		text = "resumed " + called(name) + ": " + text
