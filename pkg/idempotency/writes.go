@@ -122,7 +122,8 @@ func ReadClaimRefusal(req ClaimRequest, old *Record) (result ClaimResult, ok boo
 	case old.Check() != nil:
 		return ClaimResult{Verdict: Corrupt, Err: old.Check()}, true
 	case old.State == Running && old.Owner == req.Owner:
-		// Our first try was applied and its response lost.
+		// Our first try was applied and its response lost. A purge may have changed upd since.
+		old.Updated = req.Now
 		return ClaimResult{Verdict: Claimed, Claim: ClaimOf(*old)}, true
 	case old.Identity != "" && !IdentitiesOf(req.Event).Has(old.Identity):
 		return ClaimResult{Verdict: Corrupt, Err: ErrIdentity}, true

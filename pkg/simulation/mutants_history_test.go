@@ -18,6 +18,7 @@ func historyMutants() []mutant {
 		one("a failure replaces the history", history, "slices.Clone(c.History)", "slices.Clone(c.History[:0])"),
 		one("a claim forgets the history", law, ", History: r.History", ""),
 		one("an attempt begins at its failure", history, "time.UnixMilli(c.Start.UnixMilli())", "time.UnixMilli(f.Now.UnixMilli())"),
+		one("an attempt begins at a purge", law, "		old.Updated = req.Now\n", "").by("TestMemory").in("idempotency/idempotencytest"),
 		one("a history of nine", history, "all[max(0, len(all)-MaxHistory):]", "all[max(0, len(all)-MaxHistory+1):]"),
 		one("a history without a bound", history, "all[max(0, len(all)-MaxHistory):]", "all"),
 		one("the first ten attempts", history, "all[max(0, len(all)-MaxHistory):]", "all[:min(len(all), MaxHistory)]"),

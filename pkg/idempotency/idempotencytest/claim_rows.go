@@ -56,6 +56,17 @@ var claimRows = []row{
 		b.claim(req)
 		b.equal("receives left", b.record().ReceivesLeft, int64(0))
 	}},
+	{"refused/running with our own, purged since → begun when we asked", func(b *bench) {
+		req := b.request(b.t0)
+		b.claim(req)
+		purge := b.purgeRequest()
+		purge.Any = true
+		b.purge(purge, idempotency.PurgeMarked)
+		c := b.claim(req)
+		b.equal("begin", c.Start.UnixMilli(), b.t0.UnixMilli())
+		b.fail(c, boom(b.at(2)))
+		b.equal("history", b.record().History, []idempotency.Attempt{attempt(1, b.t0, 2*time.Second)})
+	}},
 	{"refused/running with our own → claimed, not counted twice", func(b *bench) {
 		req := b.request(b.t0)
 		first := b.claim(req)
