@@ -245,3 +245,28 @@ func BenchmarkData(b *testing.B) {
 		r.Data(timeseries.Last(c.at, 24*time.Hour, 15*time.Minute))
 	}
 }
+
+// FuzzValues: whatever is read is written back the same.
+func FuzzValues(f *testing.F) {
+	for _, seed := range []string{"[]", "[1,null,0.5]", "[1e400]", "null", "{}", `["x"]`, "[[1]]", "[-0]"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var v, again timeseries.Values
+		if json.Unmarshal(raw, &v) != nil {
+			return
+		}
+		written, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(written, &again); err != nil || len(again) != len(v) {
+			t.Fatalf("%s became %s: %v", raw, written, err)
+		}
+		for i := range v {
+			if math.IsNaN(v[i]) != math.IsNaN(again[i]) || math.Abs(v[i]-again[i]) > 1e-6*math.Abs(v[i]) {
+				t.Errorf("%s became %s", raw, written)
+			}
+		}
+	})
+}

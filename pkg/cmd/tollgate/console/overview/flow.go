@@ -84,7 +84,7 @@ func flow(d timeseries.Data, now depth, known bool, paused []string) []step {
 		if len(paused) > 0 {
 			of.Name = strings.Join(paused[:min(len(paused), maxDetails)], ", ")
 		}
-		steps = append(steps, step{Name: "Paused", Link: "/pause", Tone: "warn", Now: true, Number: level(now.held), Details: []detail{of}})
+		steps = append(steps, step{Name: "Paused", Link: "/pause", Tone: "warn", Now: true, Number: level(now.held), Details: append([]detail{of}, some("moved to the hold queue", limits.MetricHeld)...)})
 	}
 	held, unsent := last(d, limits.MetricOutboxHeld), last(d, limits.MetricOutboxUnsent)
 	mail := step{Name: "Held mail", Link: "/mail", Tone: tone(held > 0, "warn"), Now: true, Number: console.Number(held), Details: some("sent", limits.MetricOutboxSent, "not sent", limits.MetricOutboxFailed)}

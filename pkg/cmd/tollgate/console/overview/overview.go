@@ -42,7 +42,8 @@ func Pages(a *verb.App) []console.Page {
 // overview keeps what its parts cost to read: however many pages are open, each is read once in its
 // time, and not at all while none is open.
 type overview struct {
-	app *verb.App
+	app   *verb.App
+	cloud bool
 
 	counts   recent[counts]
 	depth    recent[depth]
@@ -60,10 +61,10 @@ const coverageDays = 29
 
 func newOverview(a *verb.App) *overview {
 	const timeout = 20 * time.Second
-	o := &overview{app: a, data: map[string]*recent[timeseries.Data]{}}
+	o := &overview{app: a, cloud: a.Stack != "" || a.Env.Named(), data: map[string]*recent[timeseries.Data]{}}
 	target := func(ctx context.Context) (verb.Target, error) { return a.Target(ctx) }
 	pace := func(local, cloud time.Duration) time.Duration {
-		if a.Stack != "" || a.Env.Named() {
+		if o.cloud {
 			return cloud
 		}
 		return local
@@ -128,13 +129,13 @@ const (
 )
 
 // series returns the reader of a range.
-func (o *overview) series(s span, c counts) *recent[timeseries.Data] {
+func (o *overview) series(s span) *recent[timeseries.Data] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r := o.data[s.Name]
 	if r == nil {
 		every, step := refreshedLocal, s.step
-		if c.dollars > 0 {
+		if o.cloud {
 			every, step = refreshedCloud, s.cloudStep()
 		}
 		r = &recent[timeseries.Data]{every: every, timeout: 20 * time.Second, read: func(ctx context.Context) (timeseries.Data, error) {
@@ -175,7 +176,7 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 	d := timeseries.Data{Window: timeseries.Last(time.Now(), s.span, s.step)}
 	if c.source != nil {
 		var read timeseries.Data
-		if read, _, err = o.series(s, c).get(ctx); read.Steps > 0 {
+		if read, _, err = o.series(s).get(ctx); read.Steps > 0 {
 			d = read
 		}
 	}
@@ -199,7 +200,7 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 	v.fault("the causes", err)
 	v.Wrong = slices.Concat(v.Wrong, failing(fails), problems(found), paused(switched, now))
 	v.Charts = append(charts(d, c.typed, causeNames(fails)), coverageChart(days))
-	v.Cloud, v.Cost = c.dollars > 0, costOf(c, now)
+	v.Cloud, v.Cost = o.cloud, costOf(c, now)
 	if d.Since.After(d.From) {
 		v.Since = d.Since
 	}
@@ -229,6 +230,7 @@ func depthOf(ctx context.Context, t verb.Target) (d depth, err error) {
 	}{
 		{t.QueueURL, func(w, f int) { d.waiting, d.inFlight = w, f }},
 		{t.DLQURL, func(w, f int) { d.dead = w + f }},
+		{t.HoldURL, func(w, f int) { d.held = w + f }},
 		{t.SendDLQURL, func(w, f int) { d.sendDead, d.sends = w+f, true }},
 	} {
 		if q.url == "" {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -191,13 +193,33 @@ func TestWhatIsWrongSaysWhatToDo(t *testing.T) {
 
 func TestCostIsStated(t *testing.T) {
 	c := costOf(counts{dollars: 120 * dollarsPerMetric}, depth{asked: 3})
-	if c.Metrics != 120 || math.Abs(c.View-0.0012) > 1e-9 || math.Abs(c.Hourly-(0.072+0.000432)) > 1e-6 {
+	if c.Metrics != 120 || math.Abs(c.View-0.0012) > 1e-9 || math.Abs(c.Hourly-(0.072+0.0006+0.000432)) > 1e-6 {
 		t.Errorf("cost %+v", c)
 	}
 	html := render(t, "live-foot", view{Cloud: true, Cost: c})
 	for _, want := range []string{"120 metrics", "$0.0012 each time", "$0.07 an hour"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("%q is not in %s", want, html)
+		}
+	}
+}
+
+// TestDocumentHasThePrice: what infra/COST.md says of a view is what a view asks for.
+func TestDocumentHasThePrice(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "..", "infra", "COST.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := liveStage()
+	sends, least := all, all
+	sends.types, least.types, least.sends = nil, nil, false
+	text := strings.Join(strings.Fields(string(raw)), " ")
+	for _, want := range []string{
+		fmt.Sprintf("asks CloudWatch for %d metrics", len(least.asks())), fmt.Sprintf("With destinations it is %d", len(sends.asks())),
+		fmt.Sprintf("%d for %d types, %.4f each time", len(all.asks()), len(all.types), newCloudWatch(nil, all).dollars()),
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("COST.md lacks %q", want)
 		}
 	}
 }

@@ -131,13 +131,19 @@ type cost struct {
 	View, Hourly float64 // dollars, at most
 }
 
-// dollarsPerRequest is SQS's price of a request, 0.40 dollars for a million.
-const dollarsPerRequest = 0.0000004
+// Prices of a request to SQS, 0.40 dollars for a million, and of one for alarms, 0.01 for 1,000.
+const (
+	dollarsPerRequest = 0.0000004
+	dollarsPerAlarms  = 0.00001
+)
 
 func costOf(c counts, now depth) cost {
 	if c.dollars == 0 {
 		return cost{}
 	}
 	queues := float64(now.asked) * dollarsPerRequest * float64(time.Hour/depthCloud)
-	return cost{Metrics: int(c.dollars/dollarsPerMetric + 0.5), View: c.dollars, Hourly: c.dollars*float64(time.Hour/refreshedCloud) + queues}
+	return cost{
+		Metrics: int(c.dollars/dollarsPerMetric + 0.5), View: c.dollars,
+		Hourly: (c.dollars+dollarsPerAlarms)*float64(time.Hour/refreshedCloud) + queues,
+	}
 }
