@@ -35,15 +35,20 @@ type tab struct {
 // console serves the pages of a system.
 func (s *system) console(c console.Console) *tab {
 	s.t.Helper()
-	c.Listen = "127.0.0.1:0"
-	a := &verb.App{Streams: verb.Streams{Out: io.Discard, Err: io.Discard}, Data: s.data, Env: config.Command{APIKey: "sk_test_1"}}
-	served, err := console.Open(s.t.Context(), a, c)
-	check(s.t, err)
-	s.t.Cleanup(func() { check(s.t, served.Close()) })
+	return openConsole(s.t, &verb.App{Data: s.data, Env: config.Command{APIKey: "sk_test_1"}}, c)
+}
+
+// openConsole serves the pages of a command's system.
+func openConsole(t *testing.T, a *verb.App, c console.Console) *tab {
+	t.Helper()
+	c.Listen, a.Streams = "127.0.0.1:0", verb.Streams{Out: io.Discard, Err: io.Discard}
+	served, err := console.Open(t.Context(), a, c)
+	check(t, err)
+	t.Cleanup(func() { check(t, served.Close()) })
 	base, token, _ := strings.Cut(served.Link(), "/#")
 	jar, err := cookiejar.New(nil)
-	check(s.t, err)
-	p := &tab{s.t, &http.Client{Jar: jar}, base}
+	check(t, err)
+	p := &tab{t, &http.Client{Jar: jar}, base}
 	p.send("/session", url.Values{"token": {token}}, http.StatusNoContent)
 	return p
 }

@@ -7,8 +7,10 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"tollgate/pkg/cmd/tollgate/console"
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/limits"
 )
@@ -24,6 +26,7 @@ func TestTargetOfStack(t *testing.T) {
 	embedded, err := url.Parse(s.info.Endpoint)
 	check(t, err)
 	others := httputil.NewSingleHostReverseProxy(embedded)
+	var asked atomic.Int64
 	cloud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Amz-Target") != "" {
 			others.ServeHTTP(w, r)
@@ -32,6 +35,7 @@ func TestTargetOfStack(t *testing.T) {
 		if !strings.Contains(r.Header.Get("Authorization"), "/cloudformation/aws4_request") || r.FormValue("Action") != "DescribeStacks" {
 			t.Errorf("request %v signed as %q", r.Form, r.Header.Get("Authorization"))
 		}
+		asked.Add(1)
 		w.Header().Set("Content-Type", "text/xml")
 		if r.FormValue("StackName") != "tollgate-test" {
 			w.WriteHeader(http.StatusBadRequest)
@@ -50,6 +54,16 @@ func TestTargetOfStack(t *testing.T) {
 	got := tollgate(t.Context(), nil, "events", "show", "evt_1", "--json", "--stack", "tollgate-test").ok(t)
 	if !strings.Contains(got.out, `"id":"evt_1"`) {
 		t.Errorf("show prints %q", got.out)
+	}
+	asked.Store(0)
+	p := openConsole(t, &verb.App{Stack: "tollgate-test"}, console.Console{})
+	for range 3 {
+		if got := shown(p.get("/audit")); !strings.Contains(got, "No entry") {
+			t.Errorf("a page of the stack shows %s", got)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the console read the stack %d times", n)
 	}
 	tollgate(t.Context(), nil, "events", "show", "evt_1", "--stack", "another").refused(t, verb.ExitFailed, "read stack another", "Stack with that id does not exist")
 	delete(outputs, limits.OutputTable)
