@@ -102,6 +102,7 @@ func (p *plant) event(name string, batch int, fail bool, idle counts) counts {
 	sum := p.events(typ, created, each, batch, fail)
 	sum.add(p.drain(idle), 1)
 	delete(sum, secretCalls) // of a cache's time, not of an event
+	delete(sum, pauseReads)
 	for name := range sum {
 		sum[name] /= each
 	}
@@ -224,6 +225,8 @@ func (p *plant) deployed(stage string) counts {
 	c := counts{}
 	for _, r := range p.template(stage).Resources {
 		switch r.Type {
+		case "AWS::DynamoDB::Table":
+			c[pauseReads] += 10 * month.Seconds() / limits.AWS().PauseAge.Seconds() // ten processes of the consumer that never rest
 		case "AWS::SecretsManager::Secret":
 			c[secretsKept]++
 			c[secretCalls] += 10 * month.Minutes() / limits.AWS().SecretTTL.Minutes() / 2 // ten warm processes, each reads one of the two

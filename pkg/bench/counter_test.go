@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"tollgate/pkg/limits"
 )
 
 // counts are what AWS bills, by name; see prices.
@@ -114,6 +116,9 @@ func capacity(operation string, body []byte, answer *httptest.ResponseRecorder) 
 	sum := 0.0
 	for _, u := range all {
 		sum += u.CapacityUnits
+	}
+	if operation == "GetItem" && bytes.Contains(body, []byte(`"`+limits.KeyPause+`"`)) {
+		unit = pauseReads
 	}
 	return counts{unit: sum}
 }

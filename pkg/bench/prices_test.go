@@ -10,6 +10,7 @@ const (
 	readUnits     = "read units"
 	logBytes      = "log bytes"
 	secretCalls   = "secret calls"
+	pauseReads    = "reads of the pauses"
 	storageMonths = "stored GB-months"
 	backupMonths  = "backup GB-months"
 	alarmMetrics  = "alarm metrics"
@@ -31,6 +32,7 @@ func prices() counts {
 		readUnits:     0.125e-6, // strongly consistent, in steps of 4 KB
 		logBytes:      0.50e-9,  // ingestion; storage is 0.03 per GB-month
 		secretCalls:   5.00e-6,
+		pauseReads:    0.125e-6, // read units
 		storageMonths: 0.25,
 		backupMonths:  0.20, // point-in-time recovery
 		alarmMetrics:  0.10,

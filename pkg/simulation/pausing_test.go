@@ -356,8 +356,9 @@ func (sc *scenario) checkResumed(name string, done pause.Resumed, failure error)
 func (sc *scenario) resumeAll() bool {
 	s := sc.pausing.state
 	names := slices.Sorted(maps.Keys(s.Paused))
-	for _, name := range append(names, slices.Sorted(maps.Keys(s.Resuming))...) {
-		sc.resume(name) // everything comes first
+	if names = append(names, slices.Sorted(maps.Keys(s.Resuming))...); len(names) > 0 {
+		slices.Sort(names)
+		sc.resume(names[0]) // everything comes first
 		return true
 	}
 	if sc.pausing.disabled { // set by a command that was overtaken
@@ -370,13 +371,14 @@ func (sc *scenario) resumeAll() bool {
 		return true
 	}
 	sc.hold.expire()
-	for _, m := range sc.hold.messages {
-		if !m.astray {
-			sc.violate("%s: message %s is held, and its type is not paused", m.event, m.id)
-		}
-		sc.count("a held message astray")
-		sc.pause(sc.fact(m.event).env.Type)
-		return true
+	if len(sc.hold.messages) == 0 {
+		return false
 	}
-	return false
+	m := sc.hold.messages[0]
+	if !m.astray {
+		sc.violate("%s: message %s is held, and its type is not paused", m.event, m.id)
+	}
+	sc.count("a held message astray")
+	sc.pause(sc.fact(m.event).env.Type)
+	return true
 }
