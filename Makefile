@@ -85,7 +85,7 @@ RACED = $$(go list ./... | grep -vE '/infra(/|$$)|/pkg/local/e2e$$')
 test: ## run all tests, with the race detector if a C compiler is installed (TESTFLAGS="-run …")
 	@if command -v "$$(go env CC)" >/dev/null 2>&1; then \
 		CGO_ENABLED=1 go test -race -timeout 8m $(TESTFLAGS) $(RACED) && go test -timeout 8m $(TESTFLAGS) ./infra/... && \
-		CGO_ENABLED=1 go test -race -timeout 8m $(TESTFLAGS) ./pkg/local/e2e; \
+		CGO_ENABLED=1 go test -race -timeout 12m $(TESTFLAGS) ./pkg/local/e2e; \
 	else \
 		echo "make test: no C compiler ($$(go env CC)): testing without the race detector"; \
 		go test -timeout 8m $(TESTFLAGS) ./...; \

@@ -19,7 +19,7 @@ func TestBrowserFindsFaults(t *testing.T) {
 		}
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; img-src *")
 		fmt.Fprint(w, `<!doctype html><html lang=en><title>x</title><h1>Faults</h1><p style="color: #bbb">faint`,
-			`<img src="http://elsewhere.invalid/a.png"><script>document.title = "run"</script><button>Press  me</button><input name=n aria-label=n>`)
+			`<img src="http://elsewhere.invalid/a.png"><script>document.title = "run"</script><main><button>Press  me</button></main><input name=n aria-label=n>`)
 	}))
 	defer server.Close()
 	p := newPage(t)

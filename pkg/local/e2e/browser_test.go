@@ -170,10 +170,11 @@ func (p *page) shows(texts ...string) {
 	}
 }
 
-// control finds what can be clicked by its name.
+// control finds what can be clicked by its name, or by the beginning of its name.
 func control(name string) chromedp.JSPath {
-	return chromedp.JSPath(fmt.Sprintf(`[...document.querySelectorAll("button, a, summary, input[type=submit]")].find(e =>
-		e.checkVisibility() && (e.innerText || e.value || "").replace(/\s+/g, " ").trim().toLowerCase().startsWith(%q))`, strings.ToLower(name)))
+	return chromedp.JSPath(fmt.Sprintf(`((all, name) => all.find(e => e.n === name) || all.find(e => e.n.startsWith(name)))(
+		[...document.querySelectorAll("main :is(button, a, summary), body > button")].filter(e => e.checkVisibility() && !e.disabled)
+			.map(e => (e.n = e.innerText.replace(/\s+/g, " ").trim().toLowerCase(), e)), %q)`, strings.ToLower(name)))
 }
 
 // click clicks a button, link or disclosure by its name, as soon as it is there.

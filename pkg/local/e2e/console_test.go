@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -81,6 +82,120 @@ func TestConsoleKeepsTheReadersPlace(t *testing.T) {
 	p.click("3 new")
 	p.until(`document.querySelectorAll("[data-grows] > tr").length == 33`)
 	p.shows("evt_console_new02")
+}
+
+// TestConsoleRepairsABrokenHandler: the cause of failures is shown before any event is dead; after
+// the fix its dead letters are redriven with a canary, on a page that may be left and loaded again.
+func TestConsoleRepairsABrokenHandler(t *testing.T) {
+	skipSlow(t)
+	t.Parallel()
+	const n = 60
+	data, folder := t.TempDir(), newFunctionFolder(t)
+	run := func() *system {
+		return start(t, data, "--functions", folder.path, "--time-scale", "10", "--max-receives", "4", "--console-listen", "127.0.0.1:0")
+	}
+	s := run()
+	p := s.console()
+	p.visit(p.at("/causes"))
+	p.stays()
+	for i := range n {
+		s.enqueue(trial(fmt.Sprintf("console_broken%03d", i), "ledger"))
+	}
+	p.shows("no ledger for", "trial.ledger", "retrying")
+	if dead := s.depth(s.info.DLQURL); dead != 0 {
+		t.Errorf("the cause is shown when %d events are dead", dead)
+	}
+	if p.left() {
+		t.Error("the page was loaded again to show the cause")
+	}
+	folder.build("fixed")
+	p.shows(fmt.Sprintf("%d dead", n))
+	s.inDLQ(n)
+	p.visit("about:blank")
+	s.interrupt()
+	folder.deploy("fixed")
+
+	s = run()
+	p = s.console()
+	p.visit(p.at("/causes"))
+	p.follow("no ledger for")
+	p.shows("alarm", "runbook")
+	p.follow("redrive them")
+	p.fill("note", "the ledger is there again")
+	p.fill("canary", "5")
+	p.fill("rate", "3")
+	p.follow("plan a redrive")
+	p.shows(fmt.Sprintf("%d of %d dead letters are selected", n, n), "nothing is changed yet")
+	if left := s.depth(s.info.DLQURL); left != n {
+		t.Errorf("a plan alone left %d of %d dead letters", left, n)
+	}
+	p.click("confirm")
+	eventually(t, func() (bool, string) {
+		left := s.depth(s.info.DLQURL)
+		return left < n-5, fmt.Sprintf("%d of %d dead letters left", left, n)
+	})
+	p.do(chromedp.Reload()) // in the middle
+	p.shows("running", "stop")
+	p.visit(p.at("/dead")) // and again from where it began
+	p.shows("started here", "running")
+	p.follow("redrive")
+	p.shows("canary", "sent again", "done")
+	p.until(`!document.querySelector("main progress")`)
+	s.drained()
+	s.inDLQ(0)
+	for i := range n {
+		s.becomesDone(fmt.Sprintf("console_broken%03d", i))
+	}
+	p.visit(p.at("/causes"))
+	p.shows("no event fails")
+	p.visit(p.at("/audit"))
+	p.shows("redrive", "the ledger is there again")
+}
+
+// TestConsolePausesAType: events of a paused type wait without an attempt, and are done after the
+// type is resumed.
+func TestConsolePausesAType(t *testing.T) {
+	skipSlow(t)
+	t.Parallel()
+	const typ = "payment_intent.payment_failed"
+	s := start(t, t.TempDir(), "--console-listen", "127.0.0.1:0")
+	p := s.console()
+	p.visit(p.at("/pause"))
+	p.fill("type", typ)
+	p.fill("note", "the mail provider is down")
+	p.follow("pause")
+	p.click("confirm")
+	p.shows(typ + " is paused")
+	p.visit(p.at("/pause"))
+	p.shows(typ, "the mail provider is down")
+	p.stays()
+	var sent []string
+	eventually(t, func() (bool, string) { // until the consumer has read the switch
+		sent = append(sent, jsonLines[struct {
+			ID string `json:"event_id"`
+		}](s, "send", typ)[0].ID)
+		held := s.depth(s.info.HoldURL)
+		return held > 0, fmt.Sprintf("%d of %d events are held", held, len(sent))
+	})
+	s.drained()
+	p.until(`Number(document.querySelector("main .stat.warn b")?.innerText) > 0`)
+	if p.left() {
+		t.Error("the page was loaded again to show what is held")
+	}
+	last := strings.TrimPrefix(sent[len(sent)-1], "evt_")
+	if record := s.record(last); len(record) > 0 {
+		t.Errorf("a held event has the record %v", record)
+	}
+	p.follow("resume")
+	p.click("confirm")
+	p.shows("resumed: nothing is left to do")
+	for _, id := range sent {
+		if record := s.becomesDone(strings.TrimPrefix(id, "evt_")); record["att"] != "1" {
+			t.Errorf("%s took attempt %s", id, record["att"])
+		}
+	}
+	p.visit(p.at("/pause"))
+	p.shows("nothing is paused")
 }
 
 // TestConsoleReplaysInShadow: a shadow replay shows, side by side, what a replay would change, and

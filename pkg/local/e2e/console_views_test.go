@@ -77,7 +77,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 	t.Parallel()
 	p := shop(t, t.TempDir()).console()
 	paths := p.views()
-	mustHave(t, paths, "/", "/events", "/events/evt_", "/dead", "/replay", "/mail", "/customers", "/customers/cus_", "/coverage", "/endpoint", "/audit", "/jobs")
+	mustHave(t, paths, "/", "/events", "/events/evt_", "/causes", "/causes/", "/pause", "/dead", "/replay", "/mail", "/customers", "/customers/cus_", "/coverage", "/endpoint", "/audit", "/jobs")
 	for _, path := range paths {
 		p.visit(p.at(path))
 		for _, dark := range []bool{false, true} {
