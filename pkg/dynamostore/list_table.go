@@ -53,13 +53,14 @@ func (r *Reader) scan(ctx context.Context, from position, items int) (*dynamodb.
 // take adds the matching records of one page of a scan, and returns where to go on:
 // in the middle of the page when the list is full.
 func take(req ListRequest, out *dynamodb.ScanOutput, page *Page) (position, error) {
-	for _, attributes := range out.Items {
+	for i, attributes := range out.Items {
 		record := decodeRow(attributes)
 		if !req.Matches(*record) {
 			continue
 		}
 		page.Records = append(page.Records, *record)
 		if len(page.Records) == req.Limit {
+			page.Read -= len(out.Items) - 1 - i // the next page reads them again
 			return position{PK: idempotency.Key(record.ID)}, nil
 		}
 	}

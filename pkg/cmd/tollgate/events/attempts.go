@@ -52,8 +52,11 @@ func attemptsOf(r idempotency.Record, l Logged) (all []Attempt, untraced int64) 
 		last.Outcome, last.Reason, last.Error = "failed", r.Reason, r.Err
 		last.Fingerprint = cmp.Or(last.Fingerprint, fingerprint(r.Type, r.Reason, r.Err))
 		byNumber[r.Attempt] = last
-	case r.State == idempotency.Done && last.Outcome == "":
-		last.Outcome = string(r.Outcome)
+	case r.State == idempotency.Done:
+		last.Outcome = cmp.Or(last.Outcome, string(r.Outcome))
+		if !r.DoneAt.IsZero() && last.Start.After(r.DoneAt) { // the log has the time at which the batch ended
+			last.Start = r.DoneAt.Add(-max(0, last.Took))
+		}
 		byNumber[r.Attempt] = last
 	}
 	all = slices.SortedFunc(maps.Values(byNumber), func(a, b Attempt) int { return cmp.Compare(a.Number, b.Number) })

@@ -152,3 +152,20 @@ func TestAttempts(t *testing.T) {
 		}
 	}
 }
+
+// FuzzLine: a line of any form adds at most one delivery or receive, of the event that is searched.
+func FuzzLine(f *testing.F) {
+	f.Add(`{"message":"delivery","event_id":"evt_1","outcome":"enqueued"}`)
+	f.Add(`{"message":"event","event_id":"evt_1","attempt":-1,"handler_ms":9223372036854775807}`)
+	f.Add(`{"message":"event","event_id":"evt_1","attempt":"1"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var l Logged
+		l.add(time.UnixMilli(1), []byte(text), "evt_1")
+		if n := len(l.Deliveries) + len(l.Receives); n > 1 || n == 1 && !strings.Contains(text, "evt_1") && json.Valid([]byte(text)) && !strings.Contains(text, `\`) {
+			t.Errorf("%q added %+v", text, l)
+		}
+		s := Story{Log: l}
+		s.Attempts, s.Untraced = attemptsOf(idempotency.Record{Attempt: 2}, l)
+		s.moments(time.UnixMilli(2))
+	})
+}

@@ -20,6 +20,7 @@ type Moment struct {
 	Tone  string // ok, warn, bad, or "" for neither
 	Title string
 	Facts []Fact
+	IDs   []Fact // by which other tools find it
 }
 
 // Fact is a name and a value. Both may hold what a stranger wrote.
@@ -44,8 +45,10 @@ func (s *Story) moments(now time.Time) (all []Moment) {
 		all = append(all, d.moment())
 	}
 	all = append(all, s.receives()...)
+	before := ""
 	for _, a := range s.Attempts {
-		all = append(all, a.moment())
+		all = append(all, a.moment(before))
+		before = cmp.Or(a.Error, before)
 	}
 	all = append(all, s.states()...)
 	for _, m := range s.Messages {
@@ -65,9 +68,9 @@ func (d Delivery) moment() Moment {
 	}
 	secret := ""
 	if d.VerifiedBy != "" {
-		secret = "number " + d.VerifiedBy + " of the endpoint's list, from 0"
+		secret = "index " + d.VerifiedBy + " of the endpoint's list"
 	}
-	m.Facts = facts("signing secret", secret, "error", d.Error, "SQS message", d.MessageID, "request", d.RequestID)
+	m.Facts, m.IDs = facts("signing secret", secret, "error", d.Error), facts("SQS message", d.MessageID, "request", d.RequestID)
 	return m
 }
 
@@ -84,8 +87,10 @@ func (s *Story) receives() (all []Moment) {
 			continue
 		}
 		title := cmp.Or(titles[in.Outcome], "Received: "+strings.ReplaceAll(in.Outcome, "_", " "))
-		all = append(all, Moment{At: in.At, Kind: "receive", Title: title, Facts: facts(
-			"reason", in.Reason, "error", in.Error, "comes back in", retryText(in.RetryIn), "receive", fmt.Sprint(in.Receives), "SQS message", in.MessageID, "request", in.RequestID)})
+		all = append(all, Moment{
+			At: in.At, Kind: "receive", Title: title, IDs: facts("SQS message", in.MessageID, "request", in.RequestID),
+			Facts: facts("reason", in.Reason, "error", in.Error, "comes back in", retryText(in.RetryIn), "receive", fmt.Sprint(in.Receives)),
+		})
 	}
 	return all
 }
@@ -97,7 +102,8 @@ func retryText(ms *int64) string {
 	return (time.Duration(*ms) * time.Millisecond).String()
 }
 
-func (a Attempt) moment() Moment {
+// moment of an attempt. An error that was there before is not repeated.
+func (a Attempt) moment(before string) Moment {
 	m := Moment{At: a.Start, Kind: "attempt", Title: fmt.Sprintf("Attempt %d: %s", a.Number, outcomeWords(a.Outcome))}
 	switch a.Outcome {
 	case "applied", "ignored", "stale":
@@ -111,7 +117,12 @@ func (a Attempt) moment() Moment {
 	if a.Took >= 0 {
 		took = a.Took.Round(time.Millisecond).String()
 	}
-	m.Facts = facts("handler took", took, "reason", a.Reason, "error", a.Error, "at", a.Frame, "fingerprint", a.Fingerprint, "SQS message", a.MessageID, "request", a.RequestID)
+	if a.Error != "" && a.Error == before {
+		m.Facts = facts("handler took", took, "error", "the same")
+	} else {
+		m.Facts = facts("handler took", took, "reason", a.Reason, "error", a.Error, "at", a.Frame, "fingerprint", a.Fingerprint)
+	}
+	m.IDs = facts("SQS message", a.MessageID, "request", a.RequestID)
 	return m
 }
 
@@ -152,17 +163,17 @@ func written(items, messages int) string {
 
 // moments of a message: requested, held, released, sent. It was committed with the event.
 func (m Message) moments(done time.Time) (all []Moment) {
-	name := facts("message", m.Name, "to", m.To, "key", m.Key)
-	requested := Moment{At: done, Kind: "message", Title: "Message " + m.Name + " requested", Facts: name}
+	to, key := facts("to", m.To), facts("key", m.Key)
+	requested := Moment{At: done, Kind: "message", Title: "Message " + m.Name + " requested", Facts: to, IDs: key}
 	if m.Held != "" {
 		requested.Title, requested.Tone = "Message "+m.Name+" held: "+strings.ReplaceAll(m.Held, "_", " "), "warn"
 	}
 	all = append(all, requested)
 	if !m.Released.IsZero() {
-		all = append(all, Moment{At: m.Released, Kind: "message", Title: "Message " + m.Name + " released", Facts: name})
+		all = append(all, Moment{At: m.Released, Kind: "message", Title: "Message " + m.Name + " released", IDs: key})
 	}
 	if !m.Sent.IsZero() {
-		all = append(all, Moment{At: m.Sent, Kind: "message", Tone: "ok", Title: "Message " + m.Name + " sent", Facts: name})
+		all = append(all, Moment{At: m.Sent, Kind: "message", Tone: "ok", Title: "Message " + m.Name + " sent", IDs: key})
 	}
 	return all
 }
@@ -181,8 +192,10 @@ func (c Change) moment() Moment {
 	if !c.EndedAt.IsZero() {
 		ended = cmp.Or(c.Outcome, "done")
 	}
-	return Moment{At: c.StartedAt, Kind: "change", Tone: "warn", Title: title, Facts: facts(
-		"by", c.By, "because", c.Why, "what", c.Detail, "outcome", ended, "command", "tollgate "+c.Verb, "audit entry", c.ID)}
+	return Moment{
+		At: c.StartedAt, Kind: "change", Tone: "warn", Title: title, IDs: facts("audit entry", c.ID),
+		Facts: facts("by", c.By, "because", c.Why, "what", c.Detail, "outcome", ended, "command", "tollgate "+c.Verb),
+	}
 }
 
 // expected is what should come next.
@@ -224,7 +237,7 @@ func tell(ctx context.Context, a *verb.App, id string, unknown error) error {
 	}
 	verb.List(a, s.Moments, nil, "", "when|what|details", func(m Moment) []string {
 		var details []string
-		for _, f := range m.Facts {
+		for _, f := range slices.Concat(m.Facts, m.IDs) {
 			details = append(details, f.Name+": "+f.Value)
 		}
 		return []string{verb.ShortTime(m.At, now), m.Title, strings.Join(details, ", ")}

@@ -35,6 +35,7 @@ type listView struct {
 	Scan      string // address that reads the whole table for the id, "" if it does already
 	Command   string
 	Filtered  bool
+	Full      bool // the page has as many rows as it may
 	StatusOf  []choice
 	ModeOf    []choice
 	Refreshed string // how often it is
@@ -145,6 +146,7 @@ func (v *listView) show(q url.Values, f events.Found) {
 	for _, r := range f.Records {
 		v.Rows = append(v.Rows, rowOf(r, verb.ViewOf(r, now, f.Limits)))
 	}
+	v.Full = len(v.Rows) == pageRows
 	if f.Cursor != "" {
 		next := with(q, "cursor", f.Cursor)
 		next.Set("read", strconv.Itoa(v.Read))

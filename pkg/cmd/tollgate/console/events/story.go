@@ -103,7 +103,7 @@ type Field struct{ Name, Value string }
 // Fields are an item's attributes in order, without what has its own place on the page.
 func (v storyView) Fields(w events.Written) (list []Field) {
 	for name, value := range w.Fields {
-		if slices.Contains([]string{"pk", "lst", "at", "missing", "ver", "event_id"}, name) {
+		if slices.Contains([]string{"pk", "lst", "at", "missing", "ver", "event_id", "mode", "account", "outbox"}, name) || value == "" || value == nil {
 			continue
 		}
 		text, isText := value.(string)
