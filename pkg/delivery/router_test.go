@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -37,7 +38,7 @@ func TestRouter(t *testing.T) {
 	set["own"] = destinationOf{Name: "own", Group: "own", Messages: []string{"*"}, Events: []string{"invoice.*"}, Livemode: []bool{true}, Accounts: []string{"acct_1"}}
 	send := func(m outbox.Message, err error) (map[string][][]string, error) {
 		j := &jobs{got: map[string][][]string{}, err: err}
-		r, newErr := delivery.NewRouter(set, j)
+		r, newErr := delivery.NewRouter(set, j, notes{})
 		if newErr != nil {
 			t.Fatal(newErr)
 		}
@@ -73,7 +74,7 @@ func TestRouter(t *testing.T) {
 	if _, err := send(m, errBroken); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "many") {
 		t.Errorf("a failed request: %v", err)
 	}
-	if _, err := delivery.NewRouter(set, nil); err == nil {
+	if _, err := delivery.NewRouter(set, nil, notes{}); err == nil {
 		t.Error("a router without queues")
 	}
 }
@@ -109,3 +110,8 @@ func TestGoldenForms(t *testing.T) {
 		t.Errorf("id %q, want %q", got, want)
 	}
 }
+
+// notes forget.
+type notes struct{}
+
+func (notes) Note(context.Context, delivery.Job, time.Time) error { return nil }

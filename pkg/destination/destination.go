@@ -37,6 +37,7 @@ type Destination struct {
 	Livemode []bool   // modes that it takes; nil: both
 	Accounts []string // accounts that it takes, "" for the platform's own; nil: all
 	Whole    bool     // it takes whole events, not references
+	History  bool     // its receiver may ask what was sent to it
 
 	Rate        float64       // attempts a second
 	Concurrency int           // attempts at once
@@ -74,6 +75,16 @@ func (s Set) Matching(message string, live bool, account string) (out []Destinat
 // Forwards reports whether a destination takes the events of a type.
 func (s Set) Forwards(eventType string, live bool, account string) bool {
 	return len(s.Matching(event.ForwardedPrefix+eventType, live, account)) > 0
+}
+
+// HasHistory reports whether a destination has one.
+func (s Set) HasHistory() bool {
+	for _, d := range s {
+		if d.History {
+			return true
+		}
+	}
+	return false
 }
 
 // EventTypes returns the event types that are named without a wildcard, sorted.

@@ -50,6 +50,7 @@ type form struct {
 	Livemode *[]bool  `json:"livemode"`
 	Accounts []string `json:"accounts"`
 	Body     string   `json:"body"`
+	History  bool     `json:"history"`
 
 	Rate        *int   `json:"rate"`
 	Concurrency *int   `json:"concurrency"`
@@ -174,7 +175,7 @@ func compile() expressions {
 
 func (c *checker) destination(f form) Destination {
 	d := Destination{
-		Name: c.name, Type: f.Type, Group: f.Group, Messages: f.Messages, Events: f.Events,
+		Name: c.name, Type: f.Type, Group: f.Group, Messages: f.Messages, Events: f.Events, History: f.History,
 		URL: f.URL, Secret: f.Secret, Headers: f.Headers, InsecureHTTP: f.InsecureHTTP,
 		Queue: f.Queue, Bus: f.Bus, Source: f.Source, Topic: f.Topic, From: f.From, To: f.To, Language: f.Language,
 	}

@@ -16,10 +16,7 @@ import (
 )
 
 // Deliveries has the rows of deliveries and destinations. It implements delivery.Store.
-type Deliveries struct {
-	*writer
-	rowTTL time.Duration
-}
+type Deliveries struct{ *writer }
 
 var _ delivery.Store = (*Deliveries)(nil)
 
@@ -29,11 +26,7 @@ func NewDeliveries(client Client, table string, o Options) (*Deliveries, error) 
 	if err != nil {
 		return nil, err
 	}
-	ttl := o.Limits.Sender.RowTTL
-	if ttl <= 0 {
-		ttl = limits.AWS().Sender.RowTTL
-	}
-	return &Deliveries{writer: w, rowTTL: ttl}, nil
+	return &Deliveries{w}, nil
 }
 
 // deliveryKey is the key of a delivery's row, DLV#<message key>#<destination>.

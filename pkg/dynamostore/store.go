@@ -115,6 +115,7 @@ type writer struct {
 	client Client
 	table  string
 	ttl    time.Duration
+	rowTTL time.Duration // of a delivery's row
 	kept   limits.Retention
 	try    time.Duration // how long one try of a record's write may take
 	margin time.Duration // of a deadline: no try is started with less than this left
@@ -136,7 +137,7 @@ func newWriter(client Client, table string, o Options) (*writer, error) {
 		o.Random = rand.Float64
 	}
 	return &writer{
-		client: client, table: table, ttl: o.Limits.RecordTTL, kept: o.Retention,
+		client: client, table: table, ttl: o.Limits.RecordTTL, rowTTL: cmp.Or(o.Limits.Sender.RowTTL, limits.AWS().Sender.RowTTL), kept: o.Retention,
 		try: o.Limits.Try(), margin: o.Limits.RecordBudget / 30, random: o.Random,
 	}, nil
 }

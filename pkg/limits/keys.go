@@ -11,6 +11,7 @@ const (
 	KeyDelivery    = "DLV#"   // a message's delivery to a destination
 	KeySequence    = "SEQ#"   // the number of an object's deliveries
 	KeyDestination = "DST#"   // the state of a destination
+	KeyToken       = "TOK#"   // the tokens of a destination's receiver
 	KeyAudit       = "AUDIT#" // an operator's change
 
 	KeyPosition = "OPS#verify" // the whole key of the comparison's position

@@ -53,3 +53,6 @@ func (s Sender) Backoff(n int, most time.Duration) time.Duration {
 	}
 	return min(d, most)
 }
+
+// HistoryTimeout is that of the history function, whose caller waits.
+const HistoryTimeout = 10 * time.Second

@@ -29,6 +29,7 @@ type functions struct {
 	ingest, consumer *lambdahost.Function
 	reconcile        *lambdahost.Function // nil without it
 	sender           *lambdahost.Function // nil without destinations
+	history          *lambdahost.Function // nil without a destination that has one
 	counts           *Counts
 	metrics          *metrics.Metrics
 	series           *timeseries.Recorder
@@ -42,6 +43,9 @@ func haveFunctions(o Options) error {
 	}
 	if o.Destinations != "" {
 		names = append(names, "sender")
+	}
+	if all, _ := o.destinations(); all.HasHistory() {
+		names = append(names, "history")
 	}
 	for _, name := range names {
 		path := filepath.Join(o.Functions, name)
@@ -91,6 +95,9 @@ func newFunctions(o Options, info Info, kept *logs.Store) (f functions, err erro
 	if f.sender, err = hostSender(host, with(env), o); err != nil {
 		return f, err
 	}
+	if f.history, err = hostHistory(host, with(env), o); err != nil {
+		return f, err
+	}
 	if o.NoReconcile {
 		return f, nil
 	}
@@ -134,7 +141,7 @@ func consumerEnv(o Options, info Info) map[string]string {
 
 func (f functions) close(ctx context.Context) error {
 	var errs []error
-	for _, fn := range []*lambdahost.Function{f.ingest, f.consumer, f.reconcile, f.sender} {
+	for _, fn := range []*lambdahost.Function{f.ingest, f.consumer, f.reconcile, f.sender, f.history} {
 		if fn != nil {
 			errs = append(errs, fn.Close(ctx))
 		}

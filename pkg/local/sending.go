@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,9 +18,11 @@ import (
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"tollgate/pkg/destination"
+	"tollgate/pkg/history"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local/aws/awsjson"
 	"tollgate/pkg/local/eventsource"
+	"tollgate/pkg/local/gateway"
 	"tollgate/pkg/local/lambdahost"
 	"tollgate/pkg/stdwebhooks"
 )
@@ -128,6 +132,41 @@ func hostSender(host hostFunction, env map[string]string, o Options) (*lambdahos
 	}
 	env["TOLLGATE_MAIL_DIR"], env["TOLLGATE_CONCURRENCY"] = mails, strconv.Itoa(processes)
 	return host("sender", o.limits().Sender.Timeout, processes, env)
+}
+
+// hostHistory makes the function that receivers ask; nil if no destination has a history.
+func hostHistory(host hostFunction, env map[string]string, o Options) (*lambdahost.Function, error) {
+	if all, _ := o.destinations(); !all.HasHistory() { // validate has reported the error
+		return nil, nil
+	}
+	return host("history", limits.HistoryTimeout, historyProcesses, env)
+}
+
+// historyProcesses is how many answer receivers at once.
+const historyProcesses = 2
+
+// historyFront serves the receivers' path in front of the API's others.
+func historyFront(front http.Handler, f *lambdahost.Function) (http.Handler, error) {
+	if f == nil {
+		return front, nil
+	}
+	g, err := gateway.New(gateway.Options{
+		Routes: []string{history.Path, history.Path + "/{id}/retry"},
+		Invoker: func(ctx context.Context, payload []byte) ([]byte, error) {
+			answer, err := f.InvokeWait(ctx, payload, freeProcessWait)
+			if errors.Is(err, lambdahost.ErrThrottled) {
+				return nil, fmt.Errorf("%w: %w", gateway.ErrUnavailable, err)
+			}
+			return answer, err
+		},
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == history.Path || strings.HasPrefix(r.URL.Path, history.Path+"/") {
+			g.ServeHTTP(w, r)
+			return
+		}
+		front.ServeHTTP(w, r)
+	}), err
 }
 
 // startSenders runs the event source of each group's queue. queue returns the one of a name.

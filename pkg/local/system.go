@@ -160,6 +160,9 @@ func (s *System) startFunctions(deliveries net.Listener) (err error) {
 	}
 	s.Info.URL = "http://" + deliveries.Addr().String() + limits.WebhookPath
 	s.server = g.Server()
+	if s.server.Handler, err = historyFront(s.server.Handler, s.functions.history); err != nil {
+		return err
+	}
 	s.server.Handler = loopback.BlockBrowsers(withCounts(s.server.Handler, map[string]http.Handler{
 		"/metrics": s.functions.metrics.Handler(), SeriesPath: serveSeries(s.functions.series),
 	}))

@@ -65,7 +65,7 @@ func WireConsumer(lookup config.Lookup, register func(*dispatch.Mux)) (lambda.Ha
 	mux := dispatch.NewMux(dispatch.Config{APIVersion: stripeapi.APIVersion, Objects: stripe, Rows: rows, Hold: hold(cfg, rows)})
 	register(mux)
 	queues := client(cfg.AWS.EndpointSQS, cfg.Limits.Try())
-	router, err := sendsOn(mux, cfg.Sending, queues)
+	router, err := sendsOn(mux, cfg.Sending, queues, store)
 	if err != nil {
 		return nil, err
 	}

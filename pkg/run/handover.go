@@ -15,12 +15,12 @@ import (
 
 // sendsOn makes a mux forward the events that destinations take, and returns the router that
 // hands messages over to them; nil without destinations.
-func sendsOn(mux *dispatch.Mux, to config.Sending, queues aws.Config) (*delivery.Router, error) {
+func sendsOn(mux *dispatch.Mux, to config.Sending, queues aws.Config, history delivery.History) (*delivery.Router, error) {
 	if len(to.Destinations) == 0 {
 		return nil, nil
 	}
 	delivery.Forward(mux, to.Destinations)
-	return delivery.NewRouter(to.Destinations, sqsqueue.NewJobs(sqs.NewFromConfig(queues), to.QueueURL))
+	return delivery.NewRouter(to.Destinations, sqsqueue.NewJobs(sqs.NewFromConfig(queues), to.QueueURL), history)
 }
 
 // handOver returns what the consumer calls after a commit, nil without destinations.

@@ -84,7 +84,7 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	if err != nil {
 		return nil, err
 	}
-	router, err := sendsOn(mux, cfg.Sending, client(cfg.AWS.EndpointSQS))
+	router, err := sendsOn(mux, cfg.Sending, client(cfg.AWS.EndpointSQS), store)
 	if err != nil {
 		return nil, err
 	}

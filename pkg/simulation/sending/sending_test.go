@@ -81,7 +81,7 @@ func (w *world) run() {
 	if err != nil {
 		panic(err)
 	}
-	router, err := delivery.NewRouter(w.all, w.queue)
+	router, err := delivery.NewRouter(w.all, w.queue, store)
 	if err != nil {
 		panic(err)
 	}
