@@ -47,7 +47,7 @@ func Run(raw []byte, l limits.Limits) error {
 		return err
 	}
 	c := &checker{template: t, limits: l}
-	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.tracing, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries, c.people, c.senders, c.bus, c.key} {
+	for _, check := range []func(){c.values, c.concurrency, c.queues, c.sends, c.resources, c.tables, c.backups, c.grants, c.tracing, c.invokers, c.domain, c.throttle, c.alarms, c.releases, c.rollout, c.levels, c.boundaries, c.people, c.senders, c.bus, c.histories, c.key} {
 		check()
 	}
 	return errors.Join(c.errs...)
@@ -260,13 +260,17 @@ func (c *checker) keys(function string, statement any) {
 	}
 }
 
-// invokers: each route of this API may invoke the alias of ingest, each schedule of this stack reconcile,
+// invokers: each route of this API may invoke the alias of ingest, or, of receivers, history, each schedule of this stack reconcile,
 // which is its only target, and nothing else any function.
 func (c *checker) invokers() {
 	want := map[string]string{} // what a permission has
 	for _, name := range c.names("AWS::ApiGatewayV2::Route") {
 		_, path, _ := strings.Cut(c.text(name, "RouteKey"), " ")
-		want["lambda:InvokeFunction "+ingest+`Alias apigateway.amazonaws.com ,{"Ref":"Api"},"/*/*`+path+`"]]}`] = name
+		function := ingest + "Alias"
+		if strings.HasPrefix(path, "/deliveries") {
+			function = historyAnswers + ".Arn"
+		}
+		want["lambda:InvokeFunction "+function+` apigateway.amazonaws.com ,{"Ref":"Api"},"/*/*`+path+`"]]}`] = name
 	}
 	for _, name := range c.names(typeRule) {
 		if name == busRule {

@@ -28,7 +28,11 @@ func (p *parts) addAPI() {
 	})
 	p.addRoute("Default", limits.WebhookPath, integration)
 	p.addRoute("Endpoint", limits.WebhookPath+"/{endpoint}", integration)
-	p.addDomain(p.addStage())
+	stage := p.addStage()
+	for _, route := range p.addHistoryRoutes() {
+		stage.AddResourceDependency(route, str("a stage's settings name routes that are there"))
+	}
+	p.addDomain(stage)
 }
 
 // addRoute lets only this route of this API invoke ingest.
@@ -62,6 +66,7 @@ func (p *parts) addStage() awsapigatewayv2.CfnStage {
 		DefaultRouteSettings: &awsapigatewayv2.CfnStage_RouteSettingsProperty{
 			ThrottlingRateLimit: num(rate), ThrottlingBurstLimit: num(rate), DetailedMetricsEnabled: jsii.Bool(false),
 		},
+		RouteSettings: p.routeSettings(),
 		AccessLogSettings: &awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
 			DestinationArn: logs.AttrArn(), Format: str(accessLog(p.Stage)),
 		},

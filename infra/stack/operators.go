@@ -149,7 +149,7 @@ func (p *parts) mappingARN() *string {
 func (p *parts) changes() []grant {
 	all := []grant{
 		{on: p.tableARN, actions: []string{"dynamodb:BatchGetItem"}},
-		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyCoverage + "*", limits.KeyDestination + "*", limits.KeyMessage + "TEST#*", limits.KeyPause, "ENT#*", "OBJ#*"}},
+		{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyCoverage + "*", limits.KeyDestination + "*", limits.KeyToken + "*", limits.KeyMessage + "TEST#*", limits.KeyPause, "ENT#*", "OBJ#*"}},
 		{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyAudit + "*", limits.KeyDelivery + "*", limits.KeyMessage + "*", limits.KeyPause, limits.KeyRecord + "*"}},
 		{on: p.mappingARN(), actions: []string{"lambda:UpdateEventSourceMapping"}},
 	}

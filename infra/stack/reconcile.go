@@ -64,6 +64,9 @@ func (p *parts) addReconcile() {
 	f.set("TOLLGATE_ENDPOINTS", p.endpoints())
 	f.set("TOLLGATE_BEGIN", p.Begin)
 	f.set("TOLLGATE_HOLD_BEFORE", p.HoldBefore)
+	if p.receivers.HasHistory() {
+		f.grants = append(f.grants, grant{on: p.tableARN, actions: []string{"dynamodb:PutItem"}, keys: []string{limits.KeyDelivery + "*"}})
+	}
 	p.keep(&f, false)
 	p.handOver(&f)
 	p.reconcile = p.addFunction("Reconcile", f)

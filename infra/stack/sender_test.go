@@ -25,7 +25,7 @@ func everyKind() object {
 	}
 	const arn = ":eu-central-1:123456789012:"
 	return object{
-		"crm":  with("http", object{"url": "https://crm.example.com/hooks", "secret": "tollgate/send/crm", "events": []any{"invoice.*"}, "group": "crm-eu", "concurrency": 25}),
+		"crm":  with("http", object{"url": "https://crm.example.com/hooks", "secret": "tollgate/send/crm", "events": []any{"invoice.*"}, "group": "crm-eu", "concurrency": 25, "history": true}),
 		"erp":  with("http", object{"url": "https://erp.example.com/hooks", "secret": "arn:aws:secretsmanager" + arn + "secret:erp-AbCdEf", "group": "crm-eu", "concurrency": 25}),
 		"jobs": with("sqs", object{"queue": "https://sqs.eu-central-1.amazonaws.com/123456789012/jobs", "concurrency": 3}),
 		"bus":  with("eventbridge", object{"bus": "arn:aws:events" + arn + "event-bus/billing"}),

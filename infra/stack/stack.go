@@ -36,11 +36,8 @@ func Name(stage string) string { return "tollgate-" + stage }
 // bundles/<function>/bootstrap. It fails if a bundle is missing or an option is invalid.
 func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, error) {
 	receivers, _ := o.receivers() // validate reports its error
-	functions := []string{ingestFunction, consumerFunction, reconcileFunction}
-	if len(receivers) > 0 {
-		functions = append(functions, senderFunction)
-	}
-	if err := errors.Join(o.validate(), checkLimits(o.Limits), checkBundles(bundles, functions)); err != nil {
+	p := parts{Options: o, receivers: receivers, bundles: bundles, rules: map[string]awsevents.CfnRule{}}
+	if err := errors.Join(o.validate(), checkLimits(o.Limits), checkBundles(bundles, p.functionNames())); err != nil {
 		return nil, err
 	}
 	s := awscdk.NewStack(app, str(Name(o.Stage)), &awscdk.StackProps{
@@ -48,7 +45,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 		// A production stack holds the only copy of its data: deleting it takes two decisions.
 		TerminationProtection: jsii.Bool(limits.Production(o.Stage)),
 	})
-	p := parts{Options: o, receivers: receivers, bundles: bundles, stack: s, rules: map[string]awsevents.CfnRule{}}
+	p.stack = s
 	p.addQueues()
 	p.addSendQueues()
 	p.addTable()
@@ -58,6 +55,7 @@ func New(app constructs.Construct, o Options, bundles string) (awscdk.Stack, err
 	p.addConsumer()
 	p.addReconcile()
 	p.addSender()
+	p.addHistory()
 	p.addEventBridge()
 	p.addAPI()
 	p.addTopic()
@@ -131,6 +129,7 @@ type parts struct {
 	consumer       awslambda.CfnFunction
 	reconcile      awslambda.CfnFunction
 	sender         awslambda.CfnFunction
+	history        awslambda.CfnFunction // nil unless a destination has one
 	mapping        awslambda.CfnEventSourceMapping
 	api            awsapigatewayv2.CfnApi
 	domain         awsapigatewayv2.CfnDomainName // nil without an own one

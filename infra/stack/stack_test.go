@@ -57,7 +57,7 @@ func bundles(t *testing.T) string {
 		t.Skip("node is not installed, so no template can be synthesized")
 	}
 	dir := t.TempDir()
-	for _, function := range []string{"ingest", "consumer", "reconcile", "sender"} {
+	for _, function := range []string{"ingest", "consumer", "reconcile", "sender", "history"} {
 		if err := os.Mkdir(filepath.Join(dir, function), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,34 @@
+package check
+
+import (
+	"strings"
+
+	"tollgate/pkg/destination"
+)
+
+// historyAnswers is the function that receivers ask.
+const historyAnswers = "History"
+
+// histories: receivers are answered if and only if a destination has a history, from the table and the
+// queues that the sender has, and cannot use up the API's throttle.
+func (c *checker) histories() {
+	there := c.Resources[historyAnswers].Type != ""
+	all, _ := destination.Parse(c.text(sender, variable+"DESTINATIONS"), destination.Deployed) // see sends
+	c.must(there == all.HasHistory(), historyAnswers, "is there: %t, destinations have a history: %t", there, all.HasHistory())
+	if !there {
+		return
+	}
+	for _, v := range []string{"DESTINATIONS", "SEND_DLQ_URL", "TABLE"} {
+		c.must(c.text(historyAnswers, variable+v) == c.text(sender, variable+v), historyAnswers, "%s differs from the sender's", v)
+	}
+	settings, _ := c.at("ApiStage", "RouteSettings").(map[string]any)
+	rate := c.number("ApiStage", "DefaultRouteSettings.ThrottlingRateLimit")
+	for _, name := range c.names("AWS::ApiGatewayV2::Route") {
+		route := c.text(name, "RouteKey")
+		if !strings.Contains(route, " /deliveries") {
+			continue
+		}
+		limit, _ := at(settings[route], "ThrottlingRateLimit").(float64)
+		c.must(limit > 0 && limit <= rate/10, name, "may use %v of the %v requests a second of all", limit, rate)
+	}
+}

@@ -1,0 +1,101 @@
+package stack
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+
+	"tollgate/pkg/limits"
+)
+
+const historyFunction = "history"
+
+// historyProcesses and historyRate bound what receivers can use up of the account and of the API's
+// throttle, which Stripe's deliveries share. Routes are those of package history.
+const historyProcesses, historyRate = 2, 10
+
+func historyRoutes() []string { return []string{"GET /deliveries", "POST /deliveries/{id}/retry"} }
+
+// asked are the names of the role of the function that receivers ask, if there is one.
+func (p *parts) asked() []string {
+	if !p.receivers.HasHistory() {
+		return nil
+	}
+	return []string{"History"}
+}
+
+// addHistory adds the function that answers receivers, if a destination has a history. It reads, lets
+// a delivery wait for its next attempt, and enqueues its job.
+func (p *parts) addHistory() {
+	if !p.receivers.HasHistory() {
+		return
+	}
+	f := function{
+		name: historyFunction, does: "answers receivers what was sent to them",
+		timeout: limits.HistoryTimeout, reserved: historyProcesses,
+		env: map[string]*string{
+			"TOLLGATE_TABLE":        p.tableName,
+			"TOLLGATE_SEND_DLQ_URL": p.sendDead.Ref(),
+			"TOLLGATE_DESTINATIONS": str(p.destinations()),
+		},
+		grants: []grant{
+			{on: p.tableARN, actions: []string{"dynamodb:GetItem"}},
+			{on: p.tableARN, actions: []string{"dynamodb:UpdateItem"}, keys: []string{limits.KeyDelivery + "*"}},
+			{on: p.index("list"), actions: []string{"dynamodb:Query"}},
+		},
+	}
+	for _, queue := range p.sendQueues {
+		f.grants = append(f.grants, grant{on: queue.AttrArn(), actions: []string{"sqs:SendMessage"}})
+	}
+	p.history = p.addFunction("History", f)
+}
+
+// addHistoryRoutes adds the receivers' paths to the API. A token in the request authorizes.
+func (p *parts) addHistoryRoutes() (routes []awsapigatewayv2.CfnRoute) {
+	if p.history == nil {
+		return nil
+	}
+	integration := awsapigatewayv2.NewCfnIntegration(p.stack, str("HistoryIntegration"), &awsapigatewayv2.CfnIntegrationProps{
+		ApiId: p.api.Ref(), IntegrationType: str("AWS_PROXY"), IntegrationUri: p.history.AttrArn(), PayloadFormatVersion: str("2.0"),
+	})
+	for i, route := range historyRoutes() {
+		_, path, _ := strings.Cut(route, " ")
+		id := []string{"HistoryRoute", "RetryRoute"}[i]
+		awslambda.NewCfnPermission(p.stack, str(id+"Permission"), &awslambda.CfnPermissionProps{
+			Action: str("lambda:InvokeFunction"), FunctionName: p.history.AttrArn(), Principal: str("apigateway.amazonaws.com"),
+			SourceArn: p.stack.FormatArn(&awscdk.ArnComponents{Service: str("execute-api"), Resource: p.api.Ref(), ResourceName: str("*/*" + path)}),
+		})
+		routes = append(routes, awsapigatewayv2.NewCfnRoute(p.stack, str(id), &awsapigatewayv2.CfnRouteProps{
+			ApiId: p.api.Ref(), RouteKey: str(route), AuthorizationType: str("NONE"),
+			Target: awscdk.Fn_Join(str("/"), &[]*string{str("integrations"), integration.Ref()}),
+		}))
+	}
+	return routes
+}
+
+// routeSettings keep receivers from using up the throttle.
+func (p *parts) routeSettings() any {
+	if p.history == nil {
+		return nil
+	}
+	settings := object{}
+	for _, route := range historyRoutes() {
+		settings[route] = object{"ThrottlingRateLimit": historyRate, "ThrottlingBurstLimit": historyRate}
+	}
+	return settings
+}
+
+// functionNames are those of the stage's functions.
+func (p *parts) functionNames() []string {
+	all := []string{ingestFunction, consumerFunction, reconcileFunction}
+	if len(p.receivers) > 0 {
+		all = append(all, senderFunction)
+	}
+	if p.receivers.HasHistory() {
+		all = append(all, historyFunction)
+	}
+	return slices.Clip(all)
+}
