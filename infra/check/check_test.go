@@ -160,6 +160,9 @@ const sendMutations = `
 	SenderRole: Policies.0.PolicyDocument.Statement.0.Resource "arn:aws:sqs:eu-central-1:123456789012:other"
 	SenderRole: Policies.0.PolicyDocument.Statement.3.Condition null
 	SenderRole: Policies.0.PolicyDocument.Statement.10.Action ["events:PutEvents","events:PutRule"]
+	History: Environment.Variables.TOLLGATE_TABLE {"Ref":"Queue"}; Environment.Variables.TOLLGATE_DESTINATIONS "{}"; ! null
+	ApiStage: RouteSettings null RetryRoute; RouteSettings null HistoryRoute
+	HistoryRoutePermission: FunctionName {"Fn::GetAtt":["Consumer","Arn"]}
 	SenderRole: Policies.0.PolicyDocument.Statement.10.Resource "arn:aws:events:eu-central-1:123456789012:event-bus/other"
 	SenderRole: Policies.0.PolicyDocument.Statement.11.Resource.Fn::Join.1.5 ":secret:*"`
 

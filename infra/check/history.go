@@ -9,6 +9,17 @@ import (
 // historyAnswers is the function that receivers ask.
 const historyAnswers = "History"
 
+// hasHistory reports whether a destination with a history has a queue.
+func (c *checker) hasHistory(queue string) bool {
+	all, _ := destination.Parse(c.text(sender, variable+"DESTINATIONS"), destination.Deployed)
+	for _, d := range all {
+		if d.History && queue == sendQueue+strings.ReplaceAll(d.Group, "-", "X") {
+			return true
+		}
+	}
+	return false
+}
+
 // histories: receivers are answered if and only if a destination has a history, from the table and the
 // queues that the sender has, and cannot use up the API's throttle.
 func (c *checker) histories() {

@@ -235,7 +235,7 @@ func (c *checker) grants() {
 		if named[sendDLQ] { // stands for the groups' queues too; only the sender sends to it
 			named[sendDLQ] = function == sender
 			for _, queue := range c.sendQueues() {
-				named[queue] = true
+				named[queue] = function != historyAnswers || c.hasHistory(queue)
 			}
 		}
 		maps.DeleteFunc(named, func(_ string, is bool) bool { return !is })

@@ -19,12 +19,14 @@ const historyProcesses, historyRate = 2, 10
 
 func historyRoutes() []string { return []string{"GET /deliveries", "POST /deliveries/{id}/retry"} }
 
-// asked are the names of the role of the function that receivers ask, if there is one.
-func (p *parts) asked() []string {
-	if !p.receivers.HasHistory() {
-		return nil
+// asked is the function that receivers ask, as a sender to the queue of a group, if they can.
+func (p *parts) asked(group string) []string {
+	for _, d := range p.receivers {
+		if d.Group == group && d.History {
+			return []string{"History"}
+		}
 	}
-	return []string{"History"}
+	return nil
 }
 
 // addHistory adds the function that answers receivers, if a destination has a history. It reads, lets
@@ -47,8 +49,10 @@ func (p *parts) addHistory() {
 			{on: p.index("list"), actions: []string{"dynamodb:Query"}},
 		},
 	}
-	for _, queue := range p.sendQueues {
-		f.grants = append(f.grants, grant{on: queue.AttrArn(), actions: []string{"sqs:SendMessage"}})
+	for i, group := range p.groups() {
+		if len(p.asked(group)) > 0 {
+			f.grants = append(f.grants, grant{on: p.sendQueues[i].AttrArn(), actions: []string{"sqs:SendMessage"}})
+		}
 	}
 	p.history = p.addFunction("History", f)
 }

@@ -45,7 +45,7 @@ func (p *parts) addSendQueues() {
 		RedriveAllowPolicy:     object{"redrivePermission": "byQueue", "sourceQueueArns": sources},
 	})
 	for _, group := range p.groups() {
-		queue := p.addQueue(groupID("SendQueue", group), append(p.asked(), "Consumer", "Reconcile"), q.Visibility, &awssqs.CfnQueueProps{
+		queue := p.addQueue(groupID("SendQueue", group), append(p.asked(group), "Consumer", "Reconcile"), q.Visibility, &awssqs.CfnQueueProps{
 			QueueName:              str(names[group]),
 			MessageRetentionPeriod: seconds(q.Retention),
 			RedrivePolicy:          object{"deadLetterTargetArn": p.sendDead.AttrArn(), "maxReceiveCount": q.MaxReceives},

@@ -49,7 +49,7 @@ func (b *batch) unconfigured(m queue.Message, r result) result {
 	return b.deadLetter(m, r)
 }
 
-// admit stops jobs whose destination is disabled or has an open breaker. When the breaker's time is
+// admit stops jobs whose destination is disabled, paused, or has an open breaker. When the breaker's time is
 // over, one job of one process may pass and probes.
 func (b *batch) admit(ctx context.Context, l *lane, m queue.Message, r result) (result, bool) {
 	now, lim := b.now(), b.cfg.Limits.Sender
@@ -60,6 +60,8 @@ func (b *batch) admit(ctx context.Context, l *lane, m queue.Message, r result) (
 	switch {
 	case !state.Off.IsZero():
 		return b.deadLetter(m, r.because(reasonDisabled, nil)), true
+	case !state.Paused.IsZero():
+		return r.back(outcomePaused, b.wait(m), nil), true
 	case state.Open.IsZero():
 		return r, false
 	case now.Before(state.Open):

@@ -17,6 +17,7 @@ const (
 	outcomeDuplicate  = "duplicate"     // delivered before
 	outcomeBusy       = "busy"          // another attempt has the lease, or the back-off is not over
 	outcomeOpen       = "breaker_open"
+	outcomePaused     = "paused"     // by an operator
 	outcomeSuperseded = "superseded" // another attempt took over meanwhile
 	outcomeUnknown    = "unknown"    // the end of the attempt may not be recorded
 	outcomeStoreDown  = "store_down"

@@ -196,5 +196,8 @@ type State struct {
 	Open  time.Time // until when the circuit breaker is open; zero if it is closed
 	Off   time.Time // when it was disabled; zero if it is enabled
 	Why   string    // why it was disabled
-	By    string    // the writer's token
+
+	Paused   time.Time // when an operator paused it; zero if it is not
+	PausedBy string
+	By       string // the writer's token
 }

@@ -39,13 +39,15 @@ func (d *Deliveries) State(ctx context.Context, destination string) (delivery.St
 // SwapState replaces a destination's state.
 func (d *Deliveries) SwapState(ctx context.Context, destination string, next delivery.State) (won bool, err error) {
 	it := item{"pk": str(stateKey(destination)), "kind": str("destination"), "ver": num(next.Ver + 1), "own": str(next.By)}
-	for name, at := range map[string]time.Time{"since": next.Since, "seen": next.Seen, openUntil: next.Open, "off": next.Off} {
+	for name, at := range map[string]time.Time{"since": next.Since, "seen": next.Seen, openUntil: next.Open, "off": next.Off, "paused": next.Paused} {
 		if !at.IsZero() {
 			it[name] = millis(at)
 		}
 	}
-	if next.Why != "" {
-		it["why"] = str(next.Why)
+	for name, text := range map[string]string{"why": next.Why, "paused_by": next.PausedBy} {
+		if text != "" {
+			it[name] = str(text)
+		}
 	}
 	in := &dynamodb.PutItemInput{
 		TableName: &d.table, Item: it, ConditionExpression: new(string),
@@ -72,7 +74,7 @@ func stateOf(attributes item) (delivery.State, error) {
 	a := attributeReader{item: attributes}
 	s := delivery.State{
 		Ver: a.num("ver", 0), Since: a.millis("since"), Seen: a.millis("seen"), Open: a.millis(openUntil), Off: a.millis("off"),
-		Why: a.str("why"), By: a.str("own"),
+		Why: a.str("why"), By: a.str("own"), Paused: a.millis("paused"), PausedBy: a.str("paused_by"),
 	}
 	if a.err != nil {
 		return delivery.State{}, fmt.Errorf("state of destination: %w", a.err)

@@ -16,7 +16,7 @@ import (
 
 // deliveryFolder is that of the newest form of a delivery's or a destination's row, where -update
 // writes.
-const deliveryFolder = "v1"
+const deliveryFolder = "v2"
 
 // wireRow is one state of a row, and the writes that lead to it.
 type wireRow struct {
@@ -75,6 +75,9 @@ func wireRows() []wireRow {
 			t.Fatalf("swap: %v, %v", won, err)
 		}
 	}
+	paused := delivery.State{Paused: wireTime(0), PausedBy: "ann", By: strings.Repeat("b", 32)}
+	storedPaused := paused
+	storedPaused.Ver = 1
 	key, of := deliveryKey(wireJob()), stateKey("crm")
 	return []wireRow{
 		{"running", key, func(t *testing.T, d *Deliveries) { beginWire(t, d, 0) }, running},
@@ -89,6 +92,11 @@ func wireRows() []wireRow {
 			swap(t, d, state)
 			swap(t, d, delivery.State{Ver: 1, By: strings.Repeat("c", 32)})
 		}, delivery.State{Ver: 2, By: strings.Repeat("c", 32)}},
+		{"destination-paused", of, func(t *testing.T, d *Deliveries) { swap(t, d, paused) }, storedPaused},
+		{"noted", key, func(t *testing.T, d *Deliveries) {
+			check(t, (&Store{writer: d.writer}).Note(t.Context(), wireJob(), wireTime(0)))
+		},
+			delivery.Row{Status: delivery.Waiting, Next: wireTime(0)}},
 	}
 }
 

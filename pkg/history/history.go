@@ -7,8 +7,8 @@
 //
 // A request has a token of one destination, "Authorization: Bearer …", and sees nothing of the
 // others. PLACE is next of the answer before, or a time; the list is in the order of handing over,
-// never changes that order, and ends a minute before now. Deliveries of at most limits' RowTTL
-// are kept.
+// never changes that order, and ends a minute (Limits.Sender.Settle) before now. Deliveries are
+// kept for 30 days (RowTTL).
 package history
 
 import (
@@ -97,9 +97,6 @@ const (
 	DefaultLimit = 20
 	MaxLimit     = 100
 	maxRead      = 1000 // rows, for a status that few have
-	// settle is how long after its handing over a delivery is listed: the index lags, and so may the
-	// clock of the process that wrote it.
-	settle = time.Minute
 )
 
 // refusal is an answer other than 200.
@@ -255,7 +252,8 @@ func Statuses() []string {
 	return []string{"", "queued", "retrying", "running", "delivered", "failed", "disabled", Undelivered}
 }
 
-func fits(wanted, status string) bool {
+// Fits reports whether a status is the wanted one, "" for any.
+func Fits(wanted, status string) bool {
 	return wanted == "" || wanted == status || wanted == Undelivered && status != "delivered"
 }
 

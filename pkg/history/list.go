@@ -31,7 +31,7 @@ func (h *Handler) list(ctx context.Context, d destination.Destination, query map
 		}
 		for i, l := range rows {
 			p.Next, p.More = l.Place, i+1 < len(rows) || len(rows) == MaxLimit
-			if v := view(l); fits(wanted, v.Status) && takes(d, l.Job.Message) {
+			if v := view(l); Fits(wanted, v.Status) && takes(d, l.Job.Message) {
 				p.Data, of = append(p.Data, v), append(of, l)
 			}
 			if len(p.Data) == limit {
@@ -48,7 +48,7 @@ func (h *Handler) list(ctx context.Context, d destination.Destination, query map
 // query checks the parameters. What is unknown is refused: a misspelt one would list everything.
 func (h *Handler) query(d destination.Destination, query map[string]string) (q delivery.Query, status string, err error) {
 	now := h.cfg.Now()
-	q = delivery.Query{Destination: d.Name, Until: now.Add(-settle)}
+	q = delivery.Query{Destination: d.Name, Until: now.Add(-h.cfg.Limits.Sender.Settle)}
 	oldest := now.Add(-h.cfg.Limits.Sender.RowTTL)
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if !slices.Contains([]string{"after", "status", "limit"}, name) {

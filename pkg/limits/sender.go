@@ -21,6 +21,9 @@ type Sender struct {
 	StateTTL        time.Duration // how long a process caches a destination's state
 
 	RowTTL time.Duration // of a delivery's row
+	// Settle is how long after its handing over a delivery is shown to its receiver: the index lags,
+	// and so may the clock of the process that handed it over.
+	Settle time.Duration
 }
 
 func scaledSender(t func(time.Duration) time.Duration) Sender {
@@ -42,6 +45,7 @@ func scaledSender(t func(time.Duration) time.Duration) Sender {
 		StateTTL:        t(10 * time.Second),
 
 		RowTTL: 30 * day,
+		Settle: t(time.Minute),
 	}
 }
 

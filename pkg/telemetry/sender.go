@@ -19,6 +19,7 @@ var ofSend = map[string]string{
 	"delivered":     limits.MetricDelivered,
 	"retry":         limits.MetricDeliveryFailed,
 	"breaker_open":  limits.MetricDeliveryWaiting,
+	"paused":        limits.MetricDeliveryWaiting,
 	"dead_lettered": limits.MetricDeliveryDead,
 	"store_down":    limits.MetricStoreDown,
 	"unknown":       limits.MetricStoreDown,

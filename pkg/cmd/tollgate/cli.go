@@ -42,8 +42,9 @@ type cli struct {
 	Reconcile reconcile.Commands   `cmd:"" help:"Coverage of reconcile's passes."`
 	Outbox    outbox.Commands      `cmd:"" help:"Messages that handlers requested: held, or not sent yet."`
 
-	Destination destinations.Commands `cmd:"" help:"Receivers of messages and events, and their deliveries."`
-	Listen      destinations.Listen   `cmd:"" help:"Receive deliveries, verify and print them."`
+	Destination destinations.Commands   `cmd:"" help:"Receivers of messages and events, and their deliveries."`
+	Deliveries  destinations.Deliveries `cmd:"" help:"Single deliveries to a destination, and its receiver's tokens."`
+	Listen      destinations.Listen     `cmd:"" help:"Receive deliveries, verify and print them."`
 
 	Endpoint endpoint.Commands       `cmd:"" help:"Stripe's webhook endpoint of this system."`
 	Secret   endpoint.SecretCommands `cmd:"" help:"The signing secret."`

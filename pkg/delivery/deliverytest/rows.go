@@ -181,7 +181,7 @@ func stateCases() []row {
 	return []row{
 		{"state/none", func(b *bench) { b.state(delivery.State{}) }},
 		{"state/written, replaced, cleared", func(b *bench) {
-			full := delivery.State{Since: b.t0, Seen: b.at(time.Hour), Open: b.at(2 * time.Hour), Off: b.at(3 * time.Hour), Why: "status 410", By: "a"}
+			full := delivery.State{Since: b.t0, Seen: b.at(time.Hour), Open: b.at(2 * time.Hour), Off: b.at(3 * time.Hour), Why: "status 410", By: "a", Paused: b.at(4 * time.Hour), PausedBy: "ann"}
 			b.swap(full, true)
 			full.Ver = 1
 			b.state(full)

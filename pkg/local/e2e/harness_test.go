@@ -60,7 +60,7 @@ func build(dir string) error {
 		out      string
 		packages []string
 	}{
-		{"/", []string{"tollgate/functions/ingest", "tollgate/functions/consumer", "tollgate/functions/reconcile", "tollgate/functions/sender", "tollgate/pkg/cmd/tollgate"}},
+		{"/", []string{"tollgate/functions/ingest", "tollgate/functions/consumer", "tollgate/functions/reconcile", "tollgate/functions/sender", "tollgate/functions/history", "tollgate/pkg/cmd/tollgate"}},
 		{"/trials/consumer", []string{"tollgate/pkg/local/e2e/trialconsumer"}},
 		{"/shop/consumer", []string{"tollgate/pkg/local/e2e/shopconsumer"}},
 	} {

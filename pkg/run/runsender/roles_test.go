@@ -21,11 +21,13 @@ import (
 	"tollgate/pkg/dynamostore"
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/handlers/golden"
+	"tollgate/pkg/history"
 	"tollgate/pkg/local/iam"
 	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/outbox"
 	"tollgate/pkg/pause"
 	"tollgate/pkg/run"
+	"tollgate/pkg/run/runhistory"
 	"tollgate/pkg/run/runingest"
 )
 
@@ -33,9 +35,10 @@ import (
 // template may.
 type stage struct {
 	*system
-	rights *iam.Enforcer
-	ingest lambda.Handler
-	queue  string
+	rights  *iam.Enforcer
+	ingest  lambda.Handler
+	history lambda.Handler
+	queue   string
 }
 
 // names are the resources of the template by what the functions call them.
@@ -104,7 +107,7 @@ func newStage(t *testing.T, fake string) *stage {
 		"TOLLGATE_QUEUE_URL": s.queue, "TOLLGATE_DLQ_URL": urls["tollgate-send-dead"], "TOLLGATE_HOLD_QUEUE_URL": urls["tollgate-send-hold"], "TOLLGATE_SEND_DLQ_URL": s.dead,
 		"TOLLGATE_WEBHOOK_SECRET_ID": "webhook", "TOLLGATE_API_KEY_SECRET_ID": "key", "TOLLGATE_STRIPE_URL": fake, "TOLLGATE_STRIPE_RATE": "off",
 		"TOLLGATE_DESTINATIONS": fmt.Sprintf(`{
-			"crm":{"type":"http","url":%q,"secret":"tollgate/send/crm","messages":["*"],"events":["account.updated"],"group":"crm-eu","insecure_http":true,"allow":["127.0.0.0/8"]},
+			"crm":{"type":"http","url":%q,"secret":"tollgate/send/crm","messages":["*"],"events":["account.updated"],"group":"crm-eu","history":true,"insecure_http":true,"allow":["127.0.0.0/8"]},
 			"jobs":{"type":"sqs","queue":%q,"messages":["*"],"events":["account.updated"]}}`, server.URL, s.jobs),
 	}
 	s.wire()
@@ -124,12 +127,13 @@ func (s *stage) wire() {
 			s.reconcile, err = run.WireReconcile(l, handlers.Register, outbox.NewLogSender)
 			return err
 		},
-		"SenderRole": func(l config.Lookup) (err error) { s.sender, err = Wire(l); return err },
+		"SenderRole":  func(l config.Lookup) (err error) { s.sender, err = Wire(l); return err },
+		"HistoryRole": func(l config.Lookup) (err error) { s.history, err = runhistory.Wire(l); return err },
 	} {
 		env := maps.Clone(s.env)
 		env["AWS_ACCESS_KEY_ID"] = role
-		if role == "ReconcileRole" {
-			env["TOLLGATE_TIME_SCALE"] = "60" // a message is old enough after two seconds
+		if role == "ReconcileRole" || role == "HistoryRole" {
+			env["TOLLGATE_TIME_SCALE"] = "60" // a message is old enough, and listed, after two seconds
 		}
 		if err := wire(func(name string) (string, bool) { v, ok := env[name]; return v, ok }); err != nil {
 			s.t.Fatal(err)
@@ -250,6 +254,7 @@ func TestRoles(t *testing.T) {
 	s.send("jobs")
 	s.receiver.status = http.StatusNotFound
 	s.send("crm-eu")
+	s.ask()
 	for _, refused := range s.rights.Refused() {
 		t.Error(refused)
 	}
@@ -258,12 +263,52 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// ask lists the deliveries of a destination, and has one begun again, as its receiver.
+func (s *stage) ask() {
+	s.t.Helper()
+	rows, err := dynamostore.NewDeliveries(s.aws.Dynamo, "tollgate", dynamostore.Options{})
+	if err == nil {
+		_, err = rows.SwapTokens(s.t.Context(), "crm", dynamostore.Tokens{Digests: []string{history.Digest(history.Token("crm", "0"))}})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var page history.Page
+	for until := time.Now().Add(time.Minute); len(page.Data) == 0 && time.Now().Before(until); {
+		page = history.Page{}
+		if err := json.Unmarshal([]byte(s.answer("GET", history.Path, 200)), &page); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if len(page.Data) == 0 || page.Data[0].Body == nil {
+		s.t.Fatalf("history %+v", page)
+	}
+	s.answer("POST", history.Path+"/"+page.Data[0].ID+"/retry", 200)
+}
+
+func (s *stage) answer(method, path string, status int) string {
+	s.t.Helper()
+	request, err := json.Marshal(events.APIGatewayV2HTTPRequest{
+		Version: "2.0", RawPath: path, Headers: map[string]string{"authorization": "Bearer " + history.Token("crm", "0")}, QueryStringParameters: map[string]string{},
+		RequestContext: events.APIGatewayV2HTTPRequestContext{HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: method, Path: path}},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	raw, err := s.history.Invoke(s.t.Context(), request)
+	var a events.APIGatewayV2HTTPResponse
+	if err != nil || json.Unmarshal(raw, &a) != nil || a.StatusCode != status {
+		s.t.Fatalf("%s %s: %s, %v, want %d", method, path, raw, err, status)
+	}
+	return a.Body
+}
+
 // unused are the grants of the roles that nothing needed, except those of which this test has none:
 // what Lambda itself does with queues and logs, checks of an application's own handlers, and other
 // destinations.
 func (s *stage) unused() (all []string) {
 	others := regexp.MustCompile(`^(logs|ses|sns|events):|sqs:(Receive|Delete)Message |sqs:GetQueueAttributes (Queue$|SendQueue)|:ConditionCheckItem | SendQueue(bus|mail|news)$|ChangeMessageVisibility SendQueuejobs$|:secret:erp-|:GetSecretValue ApiKeySecret$`)
-	for _, role := range []string{"IngestRole", "ConsumerRole", "ReconcileRole", "SenderRole"} {
+	for _, role := range []string{"IngestRole", "ConsumerRole", "ReconcileRole", "SenderRole", "HistoryRole"} {
 		made := map[string]bool{}
 		for m := range s.rights.Made(role) {
 			made[m.Action+" "+strings.Replace(m.Resource, "-AbCdEf", "-??????", 1)] = true

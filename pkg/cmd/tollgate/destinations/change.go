@@ -54,22 +54,27 @@ func (c *Enable) Run(ctx context.Context, a *verb.App) error {
 		if err := w.enable(ctx, d.Name); err != nil {
 			return "", err
 		}
-		select { // a sender that knows it as disabled still gives deliveries up
-		case <-time.After(w.target.Limits().Sender.StateTTL):
-		case <-ctx.Done():
-		}
+		w.untilKnown(ctx) // a sender that knows it as disabled still gives deliveries up
 		a.Line(Enabled{d.Name, true, s.Why}, d.Name+" is enabled; its dead letters: tollgate destination redrive "+d.Name)
 		return "enabled", nil
 	})
 }
 
+// enable clears what failures have written, and leaves a pause.
 func (w *work) enable(ctx context.Context, name string) error {
+	return w.change(ctx, name, func(s *delivery.State) { *s = delivery.State{Ver: s.Ver, Paused: s.Paused, PausedBy: s.PausedBy} })
+}
+
+// change writes a changed state, again if another write came first.
+func (w *work) change(ctx context.Context, name string, change func(*delivery.State)) error {
 	for range enableTries {
 		s, err := w.rows.State(ctx, name)
 		if err != nil {
 			return err
 		}
-		won, err := w.rows.SwapState(ctx, name, delivery.State{Ver: s.Ver, By: idempotency.NewOwner()})
+		change(&s)
+		s.By = idempotency.NewOwner()
+		won, err := w.rows.SwapState(ctx, name, s)
 		if won || err != nil {
 			return err
 		}

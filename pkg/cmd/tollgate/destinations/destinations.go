@@ -79,9 +79,11 @@ type View struct {
 	To       string   `json:"to"` // without what may be secret
 	Messages []string `json:"messages"`
 	Events   []string `json:"events"`
-	Status   string   `json:"status"` // ok, failing, paused (its circuit breaker is open) or disabled
+	Status   string   `json:"status"` // ok, failing, waiting (its circuit breaker is open), paused (by an operator) or disabled
 	Since    *string  `json:"failing_since"`
-	Until    *string  `json:"paused_until"`
+	Until    *string  `json:"waiting_until"`
+	PausedAt *string  `json:"paused_at"`
+	PausedBy string   `json:"paused_by"`
 	Off      *string  `json:"disabled_at"`
 	Why      string   `json:"why"`
 	Queued   int      `json:"queued"` // jobs in its group's queue, those that wait for their next attempt included
@@ -91,6 +93,7 @@ type View struct {
 const (
 	statusOK       = "ok"
 	statusFailing  = "failing"
+	statusWaiting  = "waiting"
 	statusPaused   = "paused"
 	statusDisabled = "disabled"
 )
@@ -99,12 +102,15 @@ func viewOf(d destination.Destination, s delivery.State, queued int, now time.Ti
 	v := View{
 		Name: d.Name, Type: string(d.Type), Group: d.Group, To: addressOf(d), Messages: d.Messages, Events: d.Events,
 		Status: statusOK, Since: verb.Stamp(s.Since), Off: verb.Stamp(s.Off), Why: s.Why, Queued: queued,
+		PausedAt: verb.Stamp(s.Paused), PausedBy: s.PausedBy,
 	}
 	switch {
 	case !s.Off.IsZero():
 		v.Status = statusDisabled
+	case !s.Paused.IsZero():
+		v.Status = statusPaused
 	case s.Open.After(now):
-		v.Status, v.Until = statusPaused, verb.Stamp(s.Open)
+		v.Status, v.Until = statusWaiting, verb.Stamp(s.Open)
 	case !s.Since.IsZero():
 		v.Status = statusFailing
 	}

@@ -18,7 +18,7 @@ import (
 type List struct{}
 
 func (List) Help() string {
-	return `Status: ok; failing: the last attempts failed, and they are repeated; paused: so many failed that its jobs wait, and one attempt probes every 30 seconds; disabled: it answered 410, or nothing but failures for 5 days. The jobs of a disabled destination are dead letters: see destination enable and destination redrive.
+	return `Status: ok; failing: the last attempts failed, and they are repeated; waiting: so many failed that its jobs wait, and one attempt probes every 30 seconds; paused: by deliveries pause; disabled: it answered 410, or nothing but failures for 5 days. The jobs of a disabled destination are dead letters: see destination enable and destination redrive.
 
   tollgate destination list`
 }
@@ -119,8 +119,11 @@ func (v Shown) lines(d destination.Destination, s delivery.State) [][2]string {
 	case statusDisabled:
 		lines = append(lines, [2]string{"disabled", verb.LongTime(s.Off)}, [2]string{"because", verb.Dash(v.Why)},
 			[2]string{"next", "tollgate destination enable " + v.Name + ", then tollgate destination redrive " + v.Name})
+	case statusWaiting:
+		lines = append(lines, [2]string{"waiting until", verb.LongTime(s.Open)})
 	case statusPaused:
-		lines = append(lines, [2]string{"paused until", verb.LongTime(s.Open)})
+		lines = append(lines, [2]string{"paused", verb.LongTime(s.Paused)}, [2]string{"by", verb.Dash(s.PausedBy)},
+			[2]string{"next", "tollgate deliveries resume " + v.Name})
 	}
 	return lines
 }
