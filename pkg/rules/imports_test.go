@@ -21,7 +21,7 @@ type place struct {
 func places() []place {
 	terms := []string{"pkg/event", "pkg/limits", "pkg/members"}
 	core := slices.Concat(terms, []string{"pkg/verify", "pkg/queue", "pkg/idempotency", "pkg/dispatch", "pkg/policy"})
-	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox", "pkg/drift", "pkg/destination", "pkg/delivery", "pkg/pause"})
+	flows := slices.Concat(core, []string{"pkg/ingest", "pkg/consumer", "pkg/redrive", "pkg/reconcile", "pkg/registration", "pkg/outbox", "pkg/drift", "pkg/destination", "pkg/delivery", "pkg/history", "pkg/pause"})
 	all := []string{"pkg", "infra"}
 	return []place{
 		{dir: "pkg/event", ours: []string{"pkg/members"}, only: true},
@@ -48,6 +48,7 @@ func places() []place {
 		{dir: "pkg/outbox", ours: core},
 		{dir: "pkg/destination", ours: slices.Concat(terms, []string{"pkg/egress"}), only: true},
 		{dir: "pkg/delivery", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/destination", "pkg/failpoint"})},
+		{dir: "pkg/history", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/destination", "pkg/delivery"})},
 		{dir: "pkg/delivery/deliverytest", ours: slices.Concat(core, []string{"pkg/outbox", "pkg/delivery"})},
 		{dir: "pkg/drift", ours: slices.Concat(core, []string{"pkg/effect"})},
 		{dir: "pkg/effect", ours: core}, // knows no type of stripe-go: any handler can use it
