@@ -2,6 +2,7 @@
 package overview
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -14,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"tollgate/pkg/causes"
 	doctorverb "tollgate/pkg/cmd/tollgate/doctor"
 	"tollgate/pkg/cmd/tollgate/events"
 	"tollgate/pkg/cmd/tollgate/verb"
@@ -50,7 +50,7 @@ type overview struct {
 	findings recent[[]doctor.Finding]
 	days     recent[[]reconcile.Day]
 	pauses   recent[pause.State]
-	causes   recent[[]causes.Cause]
+	causes   recent[events.CausesReport]
 
 	mu   sync.Mutex
 	data map[string]*recent[timeseries.Data] // by range
@@ -110,10 +110,8 @@ func newOverview(a *verb.App) *overview {
 		}
 		return reader.Pauses(ctx)
 	}}
-	o.causes = recent[[]causes.Cause]{every: pace(5*time.Second, time.Minute), timeout: timeout, read: func(ctx context.Context) ([]causes.Cause, error) {
-		// Reading dead letters would hide them.
-		r, err := events.Causes{Records: true, MaxRead: maxRecords}.Load(ctx, a)
-		return r.Causes, err
+	o.causes = recent[events.CausesReport]{every: pace(5*time.Second, time.Minute), timeout: timeout, read: func(ctx context.Context) (events.CausesReport, error) {
+		return events.Causes{Records: true, MaxRead: maxRecords}.Load(ctx, a) // reading dead letters would hide them
 	}}
 	return o
 }
@@ -167,6 +165,7 @@ type view struct {
 // load never fails for a part that cannot be read: it is among what is wrong.
 func (o *overview) load(ctx context.Context, s span) (view, error) {
 	v := view{Range: s, Ranges: ranges()}
+	fault := func(part string, err error) { v.fault(part, err, o.app.HintOf(err)) }
 	for _, start := range []func(context.Context) chan struct{}{o.counts.start, o.depth.start, o.findings.start, o.days.start, o.pauses.start, o.causes.start} {
 		start(ctx)
 	}
@@ -180,26 +179,27 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 			d = read
 		}
 	}
-	v.fault("the counts", err)
+	fault("the counts", err)
 	now, _, err := o.depth.get(ctx)
-	v.fault("the queues", err)
+	fault("the queues", err)
 	known := !errors.Is(err, errPending) && (err == nil || now != depth{})
 	found, at, err := o.findings.get(ctx)
-	v.fault("the checks", err)
+	fault("the checks", err)
 	if !errors.Is(err, errPending) {
 		v.Checked = at
 	}
 	days, _, err := o.days.get(ctx)
-	v.fault("the coverage", err)
+	fault("the coverage", err)
 
 	switched, _, err := o.pauses.get(ctx)
-	v.fault("the pauses", err)
+	fault("the pauses", err)
 
 	v.Flow = flow(d, now, known, names(switched))
 	fails, _, err := o.causes.get(ctx)
-	v.fault("the causes", err)
-	v.Wrong = slices.Concat(v.Wrong, failing(fails), problems(found), paused(switched, now))
-	v.Charts = append(charts(d, c.typed, causeNames(fails)), coverageChart(days))
+	fault("the causes", err)
+	v.Wrong = slices.Concat(v.Wrong, failing(fails.Causes, fails.More), problems(found), paused(switched, now))
+	slices.SortStableFunc(v.Wrong, func(a, b problem) int { return cmp.Compare(a.Tone, b.Tone) }) // bad, then warn
+	v.Charts = append(charts(d, c.typed, causeNames(fails.Causes)), coverageChart(days))
 	v.Cloud, v.Cost = o.cloud, costOf(c, now)
 	if d.Since.After(d.From) {
 		v.Since = d.Since

@@ -163,16 +163,18 @@ func TestAGapIsSeen(t *testing.T) {
 
 func TestWhatIsWrongSaysWhatToDo(t *testing.T) {
 	v := view{Range: ranges()[1], Checked: begin}
-	v.fault("the counts", errors.New("AccessDenied <script>"))
-	v.fault("the queues", errPending)
-	v.fault("the checks", nil)
+	v.fault("the counts", errors.New("AccessDenied <script>"), "")
+	v.fault("the queues", errPending, "")
+	v.fault("the checks", nil, "sign in")
+	v.fault("the pauses", errors.New("no credentials"), "sign in")
+	v.fault("the coverage", errors.New("expired"), "sign in")
 	v.Wrong = append(v.Wrong, problems([]doctor.Finding{
 		{Name: "queue", Status: doctor.OK, Detail: "fine"}, {Name: "alarms", Status: doctor.Skipped},
 		{Name: "outbox", Status: doctor.Warn, Detail: "late", Fix: "tollgate outbox list --unsent"},
 		{Name: "dead letters", Status: doctor.Fail, Detail: "3: their events are not handled", Fix: "tollgate dlq list, and after the fix tollgate redrive"},
 	})...)
 	html := render(t, "live-wrong", v)
-	for _, want := range []string{"AccessDenied &lt;script&gt;", "their events are not handled", `href="/dead"`, "<code>tollgate outbox list --unsent</code>", "and after the fix tollgate redrive</p>"} {
+	for _, want := range []string{"AccessDenied &lt;script&gt;", "their events are not handled", `href="/dead"`, "<code>tollgate outbox list --unsent</code>", "and after the fix tollgate redrive</p>", "the pauses, the coverage</strong> cannot be read: no credentials", ">sign in</p>"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("%q is not in %s", want, html)
 		}
@@ -180,8 +182,8 @@ func TestWhatIsWrongSaysWhatToDo(t *testing.T) {
 	if dead, late := strings.Index(html, "dead letters"), strings.Index(html, "outbox"); dead > late {
 		t.Error("a warning is before what fails")
 	}
-	if len(v.Wrong) != 3 {
-		t.Errorf("%d problems, want 3", len(v.Wrong))
+	if len(v.Wrong) != 4 {
+		t.Errorf("%d problems, want 4", len(v.Wrong))
 	}
 	if html := render(t, "live-wrong", view{}); !strings.Contains(html, "first checks run") {
 		t.Errorf("before the first checks: %s", html)
@@ -332,7 +334,7 @@ func TestCausesAreTold(t *testing.T) {
 	for i := range 9 {
 		all = append(all, causes.Cause{Type: "plan.created", Fingerprint: fmt.Sprint("f", i), Events: 1, Dead: 0})
 	}
-	told := failing(all)
+	told := failing(all, false)
 	html := render(t, "live-wrong", view{Wrong: told})
 	for _, want := range []string{
 		"3 events fail: no &lt;table&gt; xxx", "1 of them dead. At least 4 attempts are left.", `datetime="2026-03-01T12:00:00Z"`, `datetime="2026-03-01T13:00:00Z"`, `datetime="2026-03-01T14:00:00Z"`,
@@ -344,6 +346,9 @@ func TestCausesAreTold(t *testing.T) {
 	}
 	if len(told) != 6 || told[0].Tone != "bad" || told[1].Tone != "warn" || len(told[0].Text) > 300 {
 		t.Errorf("told %+v", told)
+	}
+	if some := failing(all, true); !strings.HasPrefix(some[0].Text, "at least 3 events fail") {
+		t.Errorf("of more records than were read: %s", some[0].Text)
 	}
 	if got := causeNames(all); len(got) != 1 || !strings.HasPrefix(got["invoice.paid 0a1b2c3d4e5f"], "invoice.paid: no <table> xx") {
 		t.Errorf("names %q", got)

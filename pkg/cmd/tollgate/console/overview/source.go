@@ -36,7 +36,11 @@ func countsOf(ctx context.Context, t verb.Target) (counts, error) {
 	if t.Local {
 		return counts{source: recorded{t.URL}, typed: true}, nil
 	}
-	s := stage{name: strings.TrimPrefix(t.Prefix(), "tollgate-"), events: path.Base(t.QueueURL), dead: path.Base(t.DLQURL), sends: t.SendDLQURL != ""}
+	name, known := strings.CutPrefix(t.Prefix(), "tollgate-")
+	if !known {
+		return counts{}, verb.Hint(fmt.Errorf("the stage of queue %s is unknown, and so are its metrics", path.Base(t.QueueURL)), "name the stack with --stack")
+	}
+	s := stage{name: name, events: path.Base(t.QueueURL), dead: path.Base(t.DLQURL), sends: t.SendDLQURL != ""}
 	variables, err := t.Variables(ctx, "consumer")
 	if err != nil {
 		return counts{}, err

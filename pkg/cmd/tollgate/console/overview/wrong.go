@@ -30,11 +30,16 @@ type problem struct {
 // maxCauses bounds the causes with a line of their own.
 const maxCauses = 5
 
-// failing tells the causes of most events, each with when it is tried again.
-func failing(all []causes.Cause) (told []problem) {
+// failing tells the causes of most events, each with when it is tried again. more: not all records
+// that fail were read.
+func failing(all []causes.Cause, more bool) (told []problem) {
+	least := ""
+	if more {
+		least = "at least "
+	}
 	for _, c := range all[:min(len(all), maxCauses)] {
 		p := problem{Tone: "warn", What: cmp.Or(c.Type, "messages without a type"), Since: c.First, From: c.NextFirst, To: c.NextLast,
-			Text: fmt.Sprintf("%s: %s.", verb.Plural(c.Events, "event fails", "events fail"), verb.Clip(verb.OneLine(c.What()), maxText)), Next: "What to do: " + c.Section,
+			Text: fmt.Sprintf("%s%s: %s.", least, verb.Plural(c.Events, "event fails", "events fail"), verb.Clip(verb.OneLine(c.What()), maxText)), Next: "What to do: " + c.Section,
 			Link: "/causes/" + url.PathEscape(c.Fingerprint), Page: "See the cause"}
 		if c.Dead > 0 {
 			p.Tone = "bad"
@@ -65,12 +70,20 @@ func causeNames(all []causes.Cause) map[string]string {
 	return names
 }
 
-// fault adds that a part could not be read.
-func (v *view) fault(part string, err error) {
+// fault adds that a part could not be read, and what to do, "" if nothing is known. Parts with the
+// same thing to do are one problem.
+func (v *view) fault(part string, err error, do string) {
 	if err == nil || errors.Is(err, errPending) {
 		return
 	}
-	v.Wrong = append(v.Wrong, problem{Tone: "warn", What: part, Text: "cannot be read: " + err.Error(), Next: "The page tries again. tollgate doctor says what is reachable.", Command: "tollgate doctor"})
+	p := problem{Tone: "warn", What: part, Text: "cannot be read: " + err.Error(), Next: do}
+	if do == "" {
+		p.Next, p.Command = "The page tries again. tollgate doctor says what can be read.", "tollgate doctor"
+	} else if i := slices.IndexFunc(v.Wrong, func(w problem) bool { return w.Next == do }); i >= 0 {
+		v.Wrong[i].What += ", " + part
+		return
+	}
+	v.Wrong = append(v.Wrong, p)
 }
 
 // problems are the findings that are not ok, what fails first.
