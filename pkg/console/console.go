@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -96,6 +97,7 @@ type Server struct {
 	link, session, csrf string // secrets of this start
 	host                atomic.Pointer[string]
 	streams             chan struct{} // one entry for each open stream
+	writeTimeout        time.Duration // of one write to a stream
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -114,7 +116,7 @@ func New(ctx context.Context, c Config) *Server {
 		c.Log = io.Discard
 	}
 	s := &Server{
-		config: c, live: http.NewServeMux(), streams: make(chan struct{}, maxStreams),
+		config: c, live: http.NewServeMux(), streams: make(chan struct{}, maxStreams), writeTimeout: writeTimeout,
 		link: rand.Text(), session: rand.Text(), csrf: rand.Text(),
 	}
 	s.ctx, s.stop = context.WithCancel(ctx)
@@ -195,7 +197,7 @@ func exact(path string) string {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page, views *template.Template) {
 	ctx, cancel := context.WithTimeout(r.Context(), loadTimeout)
 	defer cancel()
-	data, err := p.Load(ctx, r)
+	data, err := s.load(ctx, r, p)
 	if to, ok := errors.AsType[redirect](err); ok {
 		http.Redirect(w, r, string(to), http.StatusSeeOther)
 		return
@@ -205,6 +207,19 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page, views *tem
 		return
 	}
 	s.show(w, http.StatusOK, p, views, data)
+}
+
+// load returns the data of a page. A panic is an error of this page, not of the console.
+func (s *Server) load(ctx context.Context, r *http.Request, p Page) (data any, err error) {
+	defer s.recovered(&err)
+	return p.Load(ctx, r)
+}
+
+func (s *Server) recovered(err *error) {
+	if v := recover(); v != nil {
+		fmt.Fprintf(s.config.Log, "console: panic: %v\n%s", v, debug.Stack())
+		*err = fmt.Errorf("this page failed (panic: %v): the console's output has where", v)
+	}
 }
 
 func (s *Server) act(w http.ResponseWriter, r *http.Request, a Action) {
@@ -221,7 +236,10 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, a Action) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), loadTimeout)
 	defer cancel()
-	to, err := a.Do(ctx, form, s.jobs)
+	to, err := func() (to string, err error) {
+		defer s.recovered(&err)
+		return a.Do(ctx, form, s.jobs)
+	}()
 	if err != nil {
 		s.fail(w, err)
 		return

@@ -238,7 +238,7 @@ func (j *Jobs) wait(ctx context.Context) error {
 	}
 }
 
-// tail keeps the end of what is written.
+// tail keeps the end of what is written: at least max bytes and less than twice as many.
 type tail struct {
 	jobs    *Jobs
 	max     int
@@ -250,7 +250,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.jobs.mu.Lock()
 	defer t.jobs.mu.Unlock()
 	t.text = append(t.text, p...)
-	if extra := len(t.text) - t.max; extra > 0 {
+	if extra := len(t.text) - t.max; extra >= t.max {
 		t.dropped += extra
 		t.text = append([]byte(nil), t.text[extra:]...)
 	}
@@ -289,12 +289,16 @@ func (v JobView) Took() time.Duration {
 // Running reports whether it runs.
 func (v JobView) Running() bool { return v.Ended.IsZero() }
 
-// List returns all jobs, newest first.
+// List returns all jobs, newest first, without their output and with their newest lines only.
 func (j *Jobs) List() (views []JobView) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := len(j.list) - 1; i >= 0; i-- {
-		views = append(views, j.view(j.list[i]))
+		n := j.list[i]
+		text := n.progress.text
+		v := j.view(n, text[max(0, len(text)-maxLine):])
+		v.Progress = v.Progress[max(0, len(v.Progress)-1):]
+		views = append(views, v)
 	}
 	return views
 }
@@ -304,18 +308,19 @@ func (j *Jobs) Get(id string) (JobView, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if n := j.find(id); n != nil {
-		return j.view(n), nil
+		v := j.view(n, n.progress.text)
+		v.Output, v.Dropped = string(n.output.text), n.output.dropped
+		return v, nil
 	}
 	return JobView{}, noJob(id)
 }
 
-func (j *Jobs) view(n *job) JobView {
+func (j *Jobs) view(n *job, progress []byte) JobView {
 	v := JobView{
 		ID: n.id, Title: n.Title, Kind: n.Kind, Command: n.Command, Form: n.Form, Path: n.path(), Status: "running", Began: n.began, Ended: n.ended,
 		Question: n.question, Plan: n.plan, Asked: n.asked,
-		Output: string(n.output.text), Dropped: n.output.dropped,
 	}
-	for line := range strings.Lines(string(n.progress.text)) {
+	for line := range strings.Lines(string(progress)) {
 		line = strings.TrimSpace(line)
 		if line != n.question { // the page has it apart
 			v.Progress = append(v.Progress, line)

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -124,6 +125,90 @@ func TestJobAgain(t *testing.T) {
 			if _, err := do("gone"); !errors.Is(err, ErrNotFound) {
 				t.Errorf("a job of an earlier start: %v", err)
 			}
+		}
+	})
+}
+
+// TestJobsAreBounded: neither what a job prints nor how many there were fills the memory, and
+// what runs is not forgotten.
+func TestJobsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJobs(t.Context(), func(line string) string {
+			id, found := strings.CutPrefix(line, "audit ")
+			return map[bool]string{true: id}[found]
+		}, func(error) (int, string) { return 0, "try again" })
+		end := make(chan struct{})
+		long := strings.TrimPrefix(j.Start(NewJob{Title: "long", Run: func(_ context.Context, io JobIO) error {
+			for i := range 4 * maxOutput / 64 {
+				fmt.Fprintf(io.Out, "%063d\n", i)
+				fmt.Fprintf(io.Progress, "%063d\n", i)
+			}
+			fmt.Fprintln(io.Progress, "audit 01X")
+			<-end
+			return nil
+		}}), "/jobs/")
+		for range 2 * maxJobs {
+			j.Start(NewJob{Title: "short", Run: func(context.Context, JobIO) error { return errors.New("no") }})
+			synctest.Wait()
+		}
+		list := j.List()
+		if got := list[0]; len(list) != maxJobs || got.Status != "failed" || got.Error != "no" || got.Next != "try again" {
+			t.Errorf("%d jobs, the newest is %+v", len(list), got)
+		}
+		v, err := j.Get(long)
+		if err != nil || v.Status != "running" || len(v.Output) >= 2*maxOutput || v.Dropped+len(v.Output) != 4*maxOutput || len(v.Progress) != maxLines || len(v.Audit) != 1 || v.Audit[0] != "01X" {
+			t.Errorf("%v: %s, %d bytes and %d dropped, %d lines, audit %v", err, v.Status, len(v.Output), v.Dropped, len(v.Progress), v.Audit)
+		}
+		if len(list[maxJobs-1].Output) > 0 || len(list[maxJobs-1].Progress) != 1 {
+			t.Errorf("the list has %d bytes and %d lines of the long one", len(list[maxJobs-1].Output), len(list[maxJobs-1].Progress))
+		}
+		close(end)
+		synctest.Wait()
+		j.Start(NewJob{Title: "one more", Run: func(context.Context, JobIO) error { return nil }})
+		if _, err := j.Get(long); !errors.Is(err, ErrNotFound) {
+			t.Errorf("the oldest that ended is kept: %v", err)
+		}
+	})
+}
+
+// TestJobsAtOnce: too many at once are refused, and a panic and a stop end one job only.
+func TestJobsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := jobsFor(t)
+		var pages []string
+		for range maxRunning + 1 {
+			pages = append(pages, j.Start(NewJob{Run: func(ctx context.Context, _ JobIO) error { <-ctx.Done(); return ctx.Err() }}))
+		}
+		synctest.Wait()
+		status := func(page string) string {
+			v, err := j.Get(strings.TrimPrefix(page, "/jobs/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v.Status + " " + v.Error
+		}
+		if got := status(pages[maxRunning]); !strings.HasPrefix(got, "failed 16 jobs are running") {
+			t.Errorf("one too many is %q", got)
+		}
+		if _, err := j.Stop(strings.TrimPrefix(pages[0], "/jobs/")); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if first, second := status(pages[0]), status(pages[1]); first != "stopped context canceled" || second != "running " {
+			t.Errorf("the stopped one is %q, the other %q", first, second)
+		}
+		if got := func() string {
+			page := j.Start(NewJob{Run: func(context.Context, JobIO) error { panic("a bug") }})
+			synctest.Wait()
+			return status(page)
+		}(); got != "failed it panicked: a bug" {
+			t.Errorf("one that panicked is %q", got)
+		}
+		for _, page := range pages[1:maxRunning] {
+			j.Stop(strings.TrimPrefix(page, "/jobs/"))
+		}
+		if err := j.wait(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -52,11 +52,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, p Page, views *t
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
-	l := liveStream{w: w, control: http.NewResponseController(w), seed: maphash.MakeSeed(), sent: map[string]uint64{}}
+	l := liveStream{server: s, w: w, control: http.NewResponseController(w), seed: maphash.MakeSeed(), sent: map[string]uint64{}}
 	tick := time.NewTicker(p.Every)
 	defer tick.Stop()
 	for {
-		if err := l.update(r.Context(), r, p, views, names); err != nil {
+		if err := l.update(r, p, views, names); err != nil {
 			return
 		}
 		select {
@@ -81,6 +81,7 @@ func blocks(views *template.Template) (names []string) {
 }
 
 type liveStream struct {
+	server  *Server
 	w       http.ResponseWriter
 	control *http.ResponseController
 	seed    maphash.Seed
@@ -89,15 +90,16 @@ type liveStream struct {
 }
 
 // update loads the page and sends what changed. It returns an error when the reader is gone.
-func (l *liveStream) update(ctx context.Context, r *http.Request, p Page, views *template.Template, names []string) error {
-	load, cancel := context.WithTimeout(ctx, loadTimeout)
-	data, err := p.Load(load, r)
+func (l *liveStream) update(r *http.Request, p Page, views *template.Template, names []string) error {
+	ctx, cancel := context.WithTimeout(r.Context(), loadTimeout)
+	data, err := l.server.load(ctx, r, p)
 	cancel()
+	if gone := r.Context().Err(); gone != nil {
+		return gone
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return l.send("problem", map[string]string{"text": err.Error()})
+		_, next := l.server.config.Describe(err)
+		return l.send("problem", map[string]string{"text": strings.TrimSpace(err.Error() + "\n" + next)})
 	}
 	if err := l.changed(views, names, data); err != nil {
 		return err
@@ -132,7 +134,7 @@ func (l *liveStream) send(event string, data map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := l.control.SetWriteDeadline(time.Now().Add(l.server.writeTimeout)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(l.w, "event: %s\ndata: %s\n\n", event, raw); err != nil {

@@ -161,12 +161,24 @@
     });
     on("same", () => state("live", "live"));
     on("problem", ({ text }) => { state("lost", "not up to date"); const e = document.querySelector("[data-live-state]"); if (e) e.title = text; });
-    stream.onerror = () => {
+    stream.onerror = async () => {
       close();
       state("lost", "reconnecting");
       retry = setTimeout(open, wait);
       wait = Math.min(wait * 2, 15000);
+      const answer = await fetch("/live", { method: "HEAD" }).catch(() => null);
+      if (answer && answer.status === 401) { close(); ended(); }
     };
+  }
+
+  // The process that printed this page's link has ended, and another one answers.
+  function ended() {
+    state("lost", "ended");
+    const note = document.createElement("div");
+    note.className = "notice bad";
+    note.setAttribute("role", "alert");
+    note.textContent = "This console was started again, so this page is no longer up to date. Open its new link: tollgate console prints it.";
+    document.getElementById("content").prepend(note);
   }
 
   function ready() {
