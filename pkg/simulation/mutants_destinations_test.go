@@ -12,7 +12,7 @@ func destinationMutants() []mutant {
 		verb("TestDestinationRedrive", "a disabled destination is redriven", "if !s.Off.IsZero() && !c.DryRun {", "if !s.Off.IsZero() && s.Off.IsZero() {"),
 		verb("TestDestinationRedrive", "deliveries that are over stay so", "_, err = m.work.rows.Reopen(ctx, j, time.Now())", "_ = j"),
 		verb("TestDestinationRedrive", "every destination's dead letters are moved", "return err == nil && j.Destination == name", "return err == nil && (j.Destination == name || name != \"\")"),
-		verb("TestDestinationRedrive", "enabling keeps what it failed since", "delivery.State{Ver: s.Ver, By: idempotency.NewOwner()}", "delivery.State{Ver: s.Ver, Since: s.Since, By: idempotency.NewOwner()}"),
+		verb("TestDestinationRedrive", "enabling keeps what it failed since", "*s = delivery.State{Ver: s.Ver, Paused: s.Paused, PausedBy: s.PausedBy}", "*s = delivery.State{Ver: s.Ver, Since: s.Since}"),
 		verb("TestDestinationTest", "a failed test message is a success", "if r.Status != delivery.Delivered {", "if r.Status != delivery.Delivered && err != nil {"),
 		one("destination: the path of a URL is printed", "cmd/tollgate/destinations/destinations.go", `return u.Scheme + "://" + u.Host`, `return u.String()`).in("cmd/tollgate").by("TestDestinationListAndShow"),
 		one("destination: a plan takes messages that do not match", "redrive/plan.go", "if !s.takes(batch[i]) || !s.Filter.Matches(dl) {", "if !s.Filter.Matches(dl) {").in("cmd/tollgate").by("TestDestinationRedrive"),
