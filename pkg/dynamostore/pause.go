@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -105,7 +106,11 @@ func (o *Operator) HoldLocks() redrive.Locks { return holdLock{o} }
 type holdLock struct{ o *Operator }
 
 func (l holdLock) LockDLQ(ctx context.Context, c redrive.Lock, now time.Time) error {
-	return l.o.lock(ctx, limits.KeyHoldLock, "hold queue", c, now)
+	err := l.o.lock(ctx, limits.KeyHoldLock, "hold queue", c, now)
+	if held, is := errors.AsType[*redrive.LockedError](err); is {
+		held.Lock.Queue = "hold queue"
+	}
+	return err
 }
 
 func (l holdLock) UnlockDLQ(ctx context.Context, owner string) error {

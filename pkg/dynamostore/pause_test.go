@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,8 +109,9 @@ func TestHoldLockIsAnotherOne(t *testing.T) {
 	}
 	check(t, ops.LockDLQ(t.Context(), lock("a"), now))
 	check(t, ops.HoldLocks().LockDLQ(t.Context(), lock("b"), now))
-	if _, locked := errors.AsType[*redrive.LockedError](ops.HoldLocks().LockDLQ(t.Context(), lock("a"), now)); !locked {
-		t.Error("two operators have the lock on the hold queue")
+	err := ops.HoldLocks().LockDLQ(t.Context(), lock("a"), now)
+	if held, locked := errors.AsType[*redrive.LockedError](err); !locked || held.Lock.By != "b" || !strings.HasPrefix(err.Error(), "the hold queue is in use") {
+		t.Errorf("another operator has the lock on the hold queue: %v", err)
 	}
 	check(t, ops.HoldLocks().UnlockDLQ(t.Context(), "b"))
 	check(t, ops.HoldLocks().LockDLQ(t.Context(), lock("c"), now))

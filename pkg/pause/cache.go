@@ -11,9 +11,9 @@ import (
 	"tollgate/pkg/limits"
 )
 
-// Cache reads the switch at most once in limits.PauseAge. While the switch cannot be read, it
-// serves what it read for up to limits.PauseStale. It is safe for concurrent use; who asks during
-// a read waits for its result.
+// Cache reads the switch at most once in limits.PauseAge: one consistent read of one item. While
+// the switch cannot be read, it serves what it read for up to limits.PauseStale. It is safe for
+// concurrent use; who asks during a read waits for its result.
 type Cache struct {
 	read   func(context.Context) (State, error)
 	limits limits.Limits

@@ -1,6 +1,7 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,10 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// Lock is one operator's exclusive right to work on the dead-letter queue.
+// Lock is one operator's exclusive right to work on the dead-letter queue, or on another that is
+// worked on alike.
 type Lock struct {
+	Queue string // of a lock that another has; default "dead-letter queue"
 	Owner string // random, one for each piece of work
 	By    string // the operator, for people
 	What  string // the verb
@@ -21,7 +24,7 @@ type Lock struct {
 type LockedError struct{ Lock Lock }
 
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("the dead-letter queue is in use: %s by %s until %s", e.Lock.What, e.Lock.By, e.Lock.Until.UTC().Format("2006-01-02 15:04:05 MST"))
+	return fmt.Sprintf("the %s is in use: %s by %s until %s", cmp.Or(e.Lock.Queue, "dead-letter queue"), e.Lock.What, e.Lock.By, e.Lock.Until.UTC().Format("2006-01-02 15:04:05 MST"))
 }
 
 // Locks stores the one lock on the dead-letter queue.
