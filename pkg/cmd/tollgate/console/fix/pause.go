@@ -19,7 +19,7 @@ const pausePath = "/pause"
 func pausePages(a *verb.App) []console.Page {
 	const nav = "Fix/Pause"
 	return []console.Page{
-		{Path: pausePath, Title: "Pause", Nav: nav, Views: console.Parse(templates, "pause.html", "jobs.html"), Every: 2 * time.Second,
+		{Path: pausePath, Title: "Pause", Nav: nav, Views: console.Parse(templates, "pause.html", "jobs.html"), Every: 5 * time.Second,
 			Load: func(ctx context.Context, r *http.Request) (any, error) {
 				now, err := hold.Load(ctx, a)
 				return pauseView{now, jobsAt(console.JobsOf(ctx), pausePath+"/"), values(r.URL.Query())}, err

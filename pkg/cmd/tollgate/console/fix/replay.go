@@ -111,6 +111,7 @@ type change struct {
 	replay.Change
 	Verdict, Tone string
 	After         string // head of the second side
+	Open          bool   // both sides have values: they are what to compare
 	Rows          []diff
 }
 
@@ -130,7 +131,7 @@ func (s shadow) Diff() (list []change) {
 	}
 	for _, c := range s.Changes {
 		words := verdicts[c.Verdict]
-		v := change{Change: c, Verdict: cmp.Or(words[0], c.Verdict), Tone: cmp.Or(words[1], "mute"), After: "After a replay"}
+		v := change{Change: c, Verdict: cmp.Or(words[0], c.Verdict), Tone: cmp.Or(words[1], "mute"), After: "After a replay", Open: c.Verdict != replay.WouldInsert}
 		if c.Verdict == replay.IsThere {
 			v.After = "What the handler returns, not written"
 		}
